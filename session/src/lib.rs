@@ -1,0 +1,1 @@
+//! Puts a process into a jail's session: namespaces, mounts, root directory, ids, terminal.

@@ -1,0 +1,1 @@
+//! What one file needs to run.

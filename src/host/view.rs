@@ -1,0 +1,335 @@
+//! Reading a host, and nothing else: what `resolve`, `elf` and `plan` are given.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Component, Path, PathBuf};
+
+use rustix::fs::{Dir, Mode, OFlags, ResolveFlags, openat2, readlinkat};
+use rustix::io::Errno;
+
+use crate::error::{Error, Finding, Kind, Result};
+
+/// Links followed before a path counts as a loop, as in path_resolution(7).
+const LINK_LIMIT: usize = 40;
+
+/// What an inode is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileKind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Directory,
+    /// A symbolic link.
+    Symlink,
+    /// A device, pipe or socket.
+    Special,
+}
+
+/// The facts of an inode that decide whether it has changed: if all are equal, its content is taken to be the same.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Stat {
+    /// Device number of the file system.
+    pub dev: u64,
+    /// Inode number.
+    pub ino: u64,
+    /// File type and mode bits, as in inode(7).
+    pub mode: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Bytes.
+    pub size: u64,
+    /// Number of hard links.
+    pub links: u64,
+    /// Time of last change of the content: seconds and nanoseconds.
+    pub mtime: (i64, u32),
+    /// Time of last change of content or attributes; no program can set it back.
+    pub ctime: (i64, u32),
+    /// Device number, where the inode is a device.
+    pub rdev: u64,
+}
+
+impl Stat {
+    /// What the inode is.
+    pub fn kind(&self) -> FileKind {
+        match rustix::fs::FileType::from_raw_mode(self.mode) {
+            rustix::fs::FileType::RegularFile => FileKind::File,
+            rustix::fs::FileType::Directory => FileKind::Directory,
+            rustix::fs::FileType::Symlink => FileKind::Symlink,
+            _ => FileKind::Special,
+        }
+    }
+
+    /// The permission bits with setuid, setgid and sticky.
+    pub fn permissions(&self) -> u32 {
+        self.mode & 0o7777
+    }
+}
+
+impl From<rustix::fs::Stat> for Stat {
+    #[allow(
+        clippy::useless_conversion,
+        reason = "the width of st_nlink differs between architectures"
+    )]
+    #[expect(
+        clippy::cast_sign_loss,
+        clippy::cast_possible_truncation,
+        reason = "sizes and nanoseconds that the kernel gives are never negative"
+    )]
+    fn from(raw: rustix::fs::Stat) -> Self {
+        Self {
+            dev: raw.st_dev,
+            ino: raw.st_ino,
+            mode: raw.st_mode,
+            uid: raw.st_uid,
+            gid: raw.st_gid,
+            size: raw.st_size as u64,
+            links: u64::from(raw.st_nlink),
+            mtime: (raw.st_mtime, raw.st_mtime_nsec as u32),
+            ctime: (raw.st_ctime, raw.st_ctime_nsec as u32),
+            rdev: raw.st_rdev,
+        }
+    }
+}
+
+/// What was passed on the way to a file: where it really is, and each symbolic link that led there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Passage {
+    /// The path without a symbolic link in it.
+    pub real: PathBuf,
+    /// Each link passed, in order: its own path, free of links but for its last component, and its text.
+    pub links: Vec<(PathBuf, PathBuf)>,
+}
+
+/// A host to read from. Has no method that writes.
+#[derive(Debug)]
+pub struct View {
+    root: OwnedFd,
+    path: PathBuf,
+}
+
+impl View {
+    /// The host whose root directory is `path`: `/` for the running system.
+    pub fn new(path: &Path) -> Result<Self> {
+        let root = rustix::fs::open(
+            path,
+            OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+            Mode::empty(),
+        )
+        .map_err(|errno| Error::io("open the host's root", path, &errno.into()))?;
+        Ok(Self {
+            root,
+            path: path.to_owned(),
+        })
+    }
+
+    /// Whether this is the running system and not a directory that holds one.
+    pub fn is_live(&self) -> bool {
+        self.path == Path::new("/")
+    }
+
+    /// Where the host's root is on the running system.
+    pub fn root_path(&self) -> &Path {
+        &self.path
+    }
+
+    /// `path` of this host as the running system would name it, for messages.
+    pub fn shown(&self, path: &Path) -> PathBuf {
+        if self.is_live() {
+            path.to_owned()
+        } else {
+            self.path.join(path.strip_prefix("/").unwrap_or(path))
+        }
+    }
+
+    fn openat2(&self, path: &Path, flags: OFlags) -> std::result::Result<OwnedFd, Errno> {
+        loop {
+            match openat2(
+                &self.root,
+                path,
+                flags | OFlags::CLOEXEC,
+                Mode::empty(),
+                ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS,
+            ) {
+                // A rename somewhere on the host during the walk; openat2(2) says to try again.
+                Err(Errno::AGAIN) => {}
+                other => return other,
+            }
+        }
+    }
+
+    fn error(&self, deed: &str, path: &Path, errno: Errno) -> Error {
+        Error::io(deed, &self.shown(path), &errno.into())
+    }
+
+    /// Opens a regular file for reading, following links. Never blocks: a FIFO or device is refused, not opened.
+    pub fn open(&self, path: &Path) -> Result<File> {
+        self.try_open(path)?
+            .ok_or_else(|| self.error("open", path, Errno::NOENT))
+    }
+
+    /// As [`View::open`], with `None` where there is no such file.
+    pub fn try_open(&self, path: &Path) -> Result<Option<File>> {
+        let handle = match self.openat2(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY) {
+            Ok(handle) => handle,
+            Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),
+            Err(errno) => return Err(self.error("open", path, errno)),
+        };
+        let stat = rustix::fs::fstat(&handle).map_err(|errno| self.error("stat", path, errno))?;
+        if Stat::from(stat).kind() != FileKind::File {
+            return Err(Error::new(
+                Kind::Failed,
+                Finding::new(format!("could not open `{}`", self.shown(path).display()))
+                    .why("it is not a regular file"),
+            ));
+        }
+        Ok(Some(File::from(handle)))
+    }
+
+    /// The whole of a small file, at most `limit` bytes; `None` where there is no such file.
+    pub fn read(&self, path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
+        let Some(file) = self.try_open(path)? else {
+            return Ok(None);
+        };
+        let mut content = Vec::new();
+        file.take(limit + 1)
+            .read_to_end(&mut content)
+            .map_err(|error| Error::io("read", &self.shown(path), &error))?;
+        if content.len() as u64 > limit {
+            return Err(
+                Error::failed(format!("could not read `{}`", self.shown(path).display()))
+                    .why(format!("it is larger than {limit} bytes")),
+            );
+        }
+        Ok(Some(content))
+    }
+
+    /// The facts of what `path` leads to; `None` where it leads nowhere.
+    pub fn stat(&self, path: &Path) -> Result<Option<Stat>> {
+        self.stat_with(path, OFlags::PATH)
+    }
+
+    /// The facts of `path` itself, a link not followed; `None` where there is nothing.
+    pub fn lstat(&self, path: &Path) -> Result<Option<Stat>> {
+        self.stat_with(path, OFlags::PATH | OFlags::NOFOLLOW)
+    }
+
+    fn stat_with(&self, path: &Path, flags: OFlags) -> Result<Option<Stat>> {
+        match self.openat2(path, flags) {
+            Ok(handle) => rustix::fs::fstat(&handle)
+                .map(|raw| Some(Stat::from(raw)))
+                .map_err(|errno| self.error("stat", path, errno)),
+            Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
+            Err(errno) => Err(self.error("stat", path, errno)),
+        }
+    }
+
+    /// The text of the symbolic link at `path`.
+    pub fn read_link(&self, path: &Path) -> Result<PathBuf> {
+        let handle = self
+            .openat2(path, OFlags::PATH | OFlags::NOFOLLOW)
+            .map_err(|errno| self.error("open", path, errno))?;
+        let text = readlinkat(&handle, "", Vec::new())
+            .map_err(|errno| self.error("read the link", path, errno))?;
+        Ok(PathBuf::from(OsString::from_vec(text.into_bytes())))
+    }
+
+    /// The names in a directory, sorted, `.` and `..` left out; `None` where there is no such directory.
+    pub fn list(&self, path: &Path) -> Result<Option<Vec<OsString>>> {
+        let handle = match self.openat2(path, OFlags::RDONLY | OFlags::DIRECTORY) {
+            Ok(handle) => handle,
+            Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),
+            Err(errno) => return Err(self.error("open", path, errno)),
+        };
+        names(&handle)
+            .map(Some)
+            .map_err(|errno| self.error("list", path, errno))
+    }
+
+    /// Follows `path` one component at a time and says where it ends and which links it passed; `None` where it ends nowhere.
+    pub fn trace(&self, path: &Path) -> Result<Option<Passage>> {
+        let mut passage = Passage {
+            real: PathBuf::from("/"),
+            links: Vec::new(),
+        };
+        let mut ahead: Vec<OsString> = components(path);
+        while let Some(part) = ahead.pop() {
+            if part == ".." {
+                passage.real.pop();
+                continue;
+            }
+            let here = passage.real.join(&part);
+            let Some(stat) = self.lstat(&here)? else {
+                return Ok(None);
+            };
+            if stat.kind() != FileKind::Symlink {
+                if !ahead.is_empty() && stat.kind() != FileKind::Directory {
+                    return Ok(None);
+                }
+                passage.real = here;
+                continue;
+            }
+            let target = self.read_link(&here)?;
+            if passage.links.len() == LINK_LIMIT {
+                return Err(self.error("follow", path, Errno::LOOP));
+            }
+            if target.is_absolute() {
+                passage.real = PathBuf::from("/");
+            }
+            ahead.extend(components(&target));
+            passage.links.push((here, target));
+        }
+        Ok(Some(passage))
+    }
+
+    /// Where the first executable file called `name` is, on the path that root's login shell has.
+    pub fn which(&self, name: &str) -> Result<Option<PathBuf>> {
+        for directory in [
+            "/usr/local/sbin",
+            "/usr/local/bin",
+            "/usr/sbin",
+            "/usr/bin",
+            "/sbin",
+            "/bin",
+        ] {
+            let path = Path::new(directory).join(name);
+            if let Some(stat) = self.stat(&path)?
+                && stat.kind() == FileKind::File
+                && stat.mode & 0o111 != 0
+            {
+                return Ok(Some(path));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// The components of a path, last first, so that the next one can be popped.
+fn components(path: &Path) -> Vec<OsString> {
+    path.components()
+        .rev()
+        .filter_map(|component| match component {
+            Component::Normal(part) => Some(part.to_owned()),
+            Component::ParentDir => Some(OsString::from("..")),
+            Component::RootDir | Component::CurDir | Component::Prefix(_) => None,
+        })
+        .collect()
+}
+
+/// The sorted names in an open directory.
+pub(super) fn names(directory: impl AsFd) -> std::result::Result<Vec<OsString>, Errno> {
+    let mut names = Vec::new();
+    for entry in Dir::read_from(directory)? {
+        let entry = entry?;
+        let name = OsStr::from_bytes(entry.file_name().to_bytes());
+        if name != "." && name != ".." {
+            names.push(name.to_owned());
+        }
+    }
+    names.sort();
+    Ok(names)
+}

@@ -1,0 +1,278 @@
+//! The words of the flow as types: a value that must obey a rule cannot be made otherwise.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::path::{Component, Path};
+
+use serde::{Deserialize, Serialize};
+
+/// Why a string is not a name or a path of the kind asked for: a sentence fragment that fits after "`x` ".
+pub type Refusal = &'static str;
+
+/// A jail's name: `[a-z][a-z0-9_-]{0,26}`, so that the group `jail-<name>` fits the 32 characters of useradd(8).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct JailName(String);
+
+impl JailName {
+    /// Longest name allowed.
+    pub const MAX: usize = 27;
+
+    /// Checks `text` against the rule.
+    pub fn new(text: &str) -> Result<Self, Refusal> {
+        if text.is_empty() {
+            return Err("is empty");
+        }
+        if text.len() > Self::MAX {
+            return Err("is longer than 27 characters");
+        }
+        if !text.starts_with(|c: char| c.is_ascii_lowercase()) {
+            return Err("does not start with a letter a-z");
+        }
+        if !text.bytes().all(is_name_byte) {
+            return Err("has a character other than a-z, 0-9, `_` and `-`");
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The primary group of the jail's accounts, which its sshd snippet matches.
+    pub fn group(&self) -> String {
+        format!("jail-{}", self.0)
+    }
+}
+
+/// A user's name: `[a-z_][a-z0-9_-]{0,31}` and not only digits.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct UserName(String);
+
+impl UserName {
+    /// Longest name allowed, as in useradd(8).
+    pub const MAX: usize = 32;
+
+    /// Checks `text` against the rule.
+    pub fn new(text: &str) -> Result<Self, Refusal> {
+        if text.is_empty() {
+            return Err("is empty");
+        }
+        if text.len() > Self::MAX {
+            return Err("is longer than 32 characters");
+        }
+        if !text.starts_with(|c: char| c.is_ascii_lowercase() || c == '_') {
+            return Err("does not start with a letter a-z or `_`");
+        }
+        if !text.bytes().all(is_name_byte) {
+            return Err("has a character other than a-z, 0-9, `_` and `-`");
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+fn is_name_byte(byte: u8) -> bool {
+    byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_' || byte == b'-'
+}
+
+/// A path inside a jail: absolute, UTF-8, without `.`, `..`, `//`, a trailing slash or control characters.
+///
+/// It names a place of the tree; it is never handed to the kernel as it is, only resolved under a descriptor of the jail's root.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct JailPath(String);
+
+impl JailPath {
+    /// Checks `text` against the rule. Paths are taken as written: nothing is normalised.
+    pub fn new(text: &str) -> Result<Self, Refusal> {
+        if text == "/" {
+            return Ok(Self(text.to_owned()));
+        }
+        if !text.starts_with('/') {
+            return Err("is not an absolute path");
+        }
+        if text.len() > 1024 {
+            return Err("is longer than 1024 bytes");
+        }
+        if text.chars().any(char::is_control) {
+            return Err("has a control character");
+        }
+        if text[1..].split('/').any(str::is_empty) {
+            return Err("has an empty component (`//` or a `/` at the end)");
+        }
+        if text[1..].split('/').any(|part| part == "." || part == "..") {
+            return Err("has a `.` or `..` component");
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The jail's root itself.
+    pub fn root() -> Self {
+        Self("/".to_owned())
+    }
+
+    /// The path as text, with its leading slash.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The path relative to the jail's root, for calls that take a descriptor of it: `/usr/bin` gives `usr/bin`, `/` gives `.`.
+    pub fn relative(&self) -> &Path {
+        let rest = &self.0[1..];
+        Path::new(if rest.is_empty() { "." } else { rest })
+    }
+
+    /// The directory that holds this path; `None` for the root.
+    pub fn parent(&self) -> Option<Self> {
+        match self.0.rfind('/')? {
+            0 if self.0.len() == 1 => None,
+            0 => Some(Self::root()),
+            at => Some(Self(self.0[..at].to_owned())),
+        }
+    }
+
+    /// The last component; empty for the root.
+    pub fn name(&self) -> &str {
+        &self.0[self.0.rfind('/').map_or(0, |at| at + 1)..]
+    }
+
+    /// The first component; empty for the root.
+    pub fn top(&self) -> &str {
+        self.0[1..].split('/').next().unwrap_or_default()
+    }
+
+    /// `name`, which must be one component that the rule allows, below this path.
+    pub fn join(&self, name: &str) -> Result<Self, Refusal> {
+        if self.0 == "/" {
+            Self::new(&format!("/{name}"))
+        } else {
+            Self::new(&format!("{}/{name}", self.0))
+        }
+    }
+
+    /// Whether this path is `other` or lies below it.
+    pub fn starts_with(&self, other: &Self) -> bool {
+        Path::new(&self.0).starts_with(&other.0)
+    }
+
+    /// Where `target`, as a symbolic link at this path says it, leads inside the jail; `..` stops at the root, as in chroot(2).
+    pub fn link_target(&self, target: &Path) -> Result<Self, Refusal> {
+        let mut parts: Vec<&str> = Vec::new();
+        if !target.is_absolute() {
+            parts.extend(self.0[1..].split('/'));
+            parts.pop();
+        }
+        for component in target.components() {
+            match component {
+                Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
+                Component::ParentDir => {
+                    parts.pop();
+                }
+                Component::Normal(part) => parts.push(part.to_str().ok_or("is not UTF-8")?),
+            }
+        }
+        Self::new(&format!("/{}", parts.join("/")))
+    }
+}
+
+macro_rules! text_type {
+    ($($name:ident),*) => {$(
+        impl TryFrom<String> for $name {
+            type Error = String;
+            fn try_from(text: String) -> Result<Self, String> {
+                Self::new(&text).map_err(|why| format!("`{}` {why}", text.escape_debug()))
+            }
+        }
+        impl From<$name> for String {
+            fn from(value: $name) -> Self {
+                value.0
+            }
+        }
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+        impl Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+    )*};
+}
+text_type!(JailName, UserName, JailPath);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_follow_their_rules() {
+        for good in [
+            "a",
+            "arkham",
+            "web-01",
+            "x_y",
+            "abcdefghijklmnopqrstuvwxyz0",
+        ] {
+            assert!(JailName::new(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "Arkham",
+            "1st",
+            "-x",
+            "a b",
+            "a\n",
+            "a/b",
+            "é",
+            "abcdefghijklmnopqrstuvwxyz01",
+        ] {
+            assert!(JailName::new(bad).is_err(), "{bad:?}");
+        }
+        for bad in ["", "123", "Root", "a:b", "a\0", "-a", &"a".repeat(33)] {
+            assert!(UserName::new(bad).is_err(), "{bad:?}");
+        }
+        assert!(UserName::new(&"a".repeat(32)).is_ok());
+    }
+
+    #[test]
+    fn jail_paths_are_plain() {
+        for bad in [
+            "", "usr", "/usr/", "//usr", "/a/../b", "/./a", "/a\n", "/a/..",
+        ] {
+            assert!(JailPath::new(bad).is_err(), "{bad:?}");
+        }
+        let path = JailPath::new("/usr/bin/ls").expect("valid");
+        assert_eq!(path.top(), "usr");
+        assert_eq!(path.name(), "ls");
+        assert_eq!(path.parent().expect("parent").as_str(), "/usr/bin");
+        assert_eq!(
+            JailPath::new("/usr").expect("valid").parent(),
+            Some(JailPath::root())
+        );
+        assert_eq!(JailPath::root().parent(), None);
+        assert_eq!(path.relative(), Path::new("usr/bin/ls"));
+    }
+
+    #[test]
+    fn link_targets_stay_inside() {
+        let link = JailPath::new("/usr/lib/libx.so").expect("valid");
+        let to = |target: &str| {
+            link.link_target(Path::new(target))
+                .expect("valid")
+                .as_str()
+                .to_owned()
+        };
+        assert_eq!(to("libx.so.1"), "/usr/lib/libx.so.1");
+        assert_eq!(to("../../../../etc/x"), "/etc/x");
+        assert_eq!(to("/etc/alternatives/x"), "/etc/alternatives/x");
+    }
+}

@@ -1,0 +1,1 @@
+//! A throw-away copy of the host for tests and for the demonstration.
