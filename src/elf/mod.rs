@@ -1,1 +1,100 @@
-//! What one file needs to run.
+//! What files need to run: their libraries, interpreters and the links on the way, found as the loader of each program would find them.
+//!
+//! [`closure`] is the way in. It runs nothing: it reads the headers, the dynamic section and the names of each object once, and follows the
+//! rules of glibc's and musl's loaders. The host may be any directory that holds one, for any machine. From outside in:
+//!
+//! - [`resolver`](Resolver): programs, scripts and interpreters; what is asked for and by whom goes into `graph`, which tells it as a [`Closure`]
+//! - `process`: one program, put together breadth first · `loader`: its loader's searches, remembered
+//! - `glibc`, `musl`: how each searches · `cache`, `conf`, `cpu`, `token`, `abi`: what they search by
+//! - `tree`: the host's paths, each looked at once · `object`, `note`, `script`: what one file says · [`extras`]: what no file says
+
+pub mod abi;
+pub mod cache;
+mod closure;
+mod conf;
+mod cpu;
+pub mod extras;
+mod glibc;
+mod graph;
+mod loader;
+mod musl;
+mod names;
+pub mod note;
+pub mod object;
+mod process;
+mod resolver;
+pub mod script;
+pub mod token;
+mod tree;
+
+use std::path::PathBuf;
+
+pub use closure::{Closure, Missing, Needed, Object, ObjectKind, Priority, Reason, Via};
+pub use cpu::Cpu;
+pub use resolver::Resolver;
+
+use crate::error::Result;
+use crate::host::View;
+
+/// What to look for beyond what objects need to start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Which libraries that objects say they may load later are wanted too: those of this priority and above.
+    pub dlopen: Option<Priority>,
+    /// Libraries that every program of a glibc host may load, with the reason: see [`extras`].
+    pub libraries: Vec<extras::Extra>,
+    /// The processor that the programs will run on.
+    pub cpu: Cpu,
+}
+
+impl Default for Options {
+    /// Libraries of recommended priority and above, no others, the processor of the running system.
+    fn default() -> Self {
+        Self {
+            dlopen: Some(Priority::Recommended),
+            libraries: Vec::new(),
+            cpu: Cpu::running(),
+        }
+    }
+}
+
+/// Everything that the files at `roots` need, each an absolute path of the host.
+///
+/// What is not found is in [`Closure::missing`]. An error means that a root itself is not there or cannot be read; it names all such.
+pub fn closure(view: &View, roots: &[PathBuf], options: &Options) -> Result<Closure> {
+    let mut resolver = Resolver::new(view, options);
+    let mut error: Option<crate::error::Error> = None;
+    for root in roots {
+        if let Err(next) = resolver.add(root) {
+            match &mut error {
+                Some(error) => error.findings.extend(next.findings),
+                None => error = Some(next),
+            }
+        }
+    }
+    match error {
+        Some(error) => Err(error),
+        None => resolver.finish(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shell_needs_its_loader_its_libc_and_the_links_to_them() {
+        let view = View::new(std::path::Path::new("/")).unwrap();
+        let roots = [PathBuf::from("/bin/sh")];
+        let closure = closure(&view, &roots, &Options::default()).unwrap();
+        assert_eq!(closure.missing, []);
+        let named: Vec<String> = closure
+            .objects
+            .iter()
+            .map(|(path, object)| format!("{} {:?}", path.display(), object.kind))
+            .collect();
+        for part in ["/libc.so", "ld-", "/sh Link"] {
+            assert!(named.iter().any(|name| name.contains(part)), "{named:#?}");
+        }
+    }
+}

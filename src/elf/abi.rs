@@ -1,0 +1,240 @@
+//! Machines and calling conventions: which objects go together in one process, and the names that each kind of machine has for its loader and directories.
+//!
+//! Sources: `elf_machine_matches_host` and dl-cache.h of glibc's sysdeps, the ABI list of the glibc wiki, Debian's multiarch tuples, musl's `LDSO_ARCH`.
+
+/// `EM_386`.
+pub const I386: u16 = 3;
+/// `EM_MIPS`.
+pub const MIPS: u16 = 8;
+/// `EM_PPC`.
+pub const POWER: u16 = 20;
+/// `EM_PPC64`.
+pub const POWER64: u16 = 21;
+/// `EM_S390`.
+pub const S390: u16 = 22;
+/// `EM_ARM`.
+pub const ARM: u16 = 40;
+/// `EM_SPARCV9`.
+pub const SPARC64: u16 = 43;
+/// `EM_X86_64`.
+pub const X86_64: u16 = 62;
+/// `EM_AARCH64`.
+pub const AARCH64: u16 = 183;
+/// `EM_RISCV`.
+pub const RISCV: u16 = 243;
+/// `EM_LOONGARCH`.
+pub const LOONGARCH: u16 = 258;
+
+/// `EF_ARM_ABI_FLOAT_HARD`.
+const ARM_HARD_FLOAT: u32 = 0x400;
+
+/// What kind of machine and calling convention an object is made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Abi {
+    /// 64-bit, not 32-bit.
+    pub wide: bool,
+    /// Little-endian.
+    pub little: bool,
+    /// `e_machine`.
+    pub machine: u16,
+    /// The bits of `e_flags` by which loaders tell variants of the machine apart.
+    pub variant: u32,
+}
+
+/// What a loader of one kind of machine is built with.
+#[derive(Clone, Copy, Debug)]
+pub struct Custom {
+    /// The path of glibc's loader.
+    pub loader: &'static str,
+    /// Debian's name of the machine.
+    pub tuple: &'static str,
+    /// The directory of libraries below `/` and `/usr` elsewhere.
+    pub directory: &'static str,
+    /// Flags of entries in ld.so.cache that are for this machine; the first is the one that ends a search.
+    pub cache_flags: &'static [u32],
+    /// musl's name of the machine.
+    pub musl: &'static str,
+}
+
+impl Abi {
+    /// From the fields of an ELF header.
+    pub fn new(wide: bool, little: bool, machine: u16, flags: u32) -> Self {
+        let mask = match machine {
+            ARM => ARM_HARD_FLOAT | 0x200,
+            RISCV => 0x6,
+            LOONGARCH => 0x7,
+            POWER64 => 0x3,
+            MIPS => 0x20,
+            _ => 0,
+        };
+        Self {
+            wide,
+            little,
+            machine,
+            variant: flags & mask,
+        }
+    }
+
+    /// Whether a loader for `self` takes an object made for `other` as one of its own. Where not, the search goes on.
+    pub fn takes(self, other: Self) -> bool {
+        let same = self.wide == other.wide && self.machine == other.machine;
+        same && match self.machine {
+            RISCV | LOONGARCH | MIPS => self.variant == other.variant,
+            POWER64 => self.variant == other.variant || self.variant == 0 || other.variant == 0,
+            _ => true,
+        }
+    }
+
+    /// The names that the machine goes by. `None` for machines that have no Linux userland with shared libraries known here.
+    pub fn custom(self) -> Option<Custom> {
+        let custom = |loader, tuple, directory, cache_flags, musl| Custom {
+            loader,
+            tuple,
+            directory,
+            cache_flags,
+            musl,
+        };
+        Some(match (self.machine, self.wide, self.little) {
+            (X86_64, true, _) => custom(
+                "/lib64/ld-linux-x86-64.so.2",
+                "x86_64-linux-gnu",
+                "lib64",
+                &[0x303],
+                "x86_64",
+            ),
+            (X86_64, false, _) => custom(
+                "/libx32/ld-linux-x32.so.2",
+                "x86_64-linux-gnux32",
+                "libx32",
+                &[0x803],
+                "x32",
+            ),
+            (I386, ..) => custom(
+                "/lib/ld-linux.so.2",
+                "i386-linux-gnu",
+                "lib",
+                &[0x3, 0x1],
+                "i386",
+            ),
+            (AARCH64, _, true) => custom(
+                "/lib/ld-linux-aarch64.so.1",
+                "aarch64-linux-gnu",
+                "lib64",
+                &[0xa03],
+                "aarch64",
+            ),
+            (AARCH64, _, false) => custom(
+                "/lib/ld-linux-aarch64_be.so.1",
+                "aarch64_be-linux-gnu",
+                "lib64",
+                &[0xa03],
+                "aarch64_be",
+            ),
+            (ARM, ..) if self.variant & ARM_HARD_FLOAT != 0 => custom(
+                "/lib/ld-linux-armhf.so.3",
+                "arm-linux-gnueabihf",
+                "lib",
+                &[0x903, 0x3],
+                "armhf",
+            ),
+            (ARM, ..) => custom(
+                "/lib/ld-linux.so.3",
+                "arm-linux-gnueabi",
+                "lib",
+                &[0xb03, 0x3],
+                "arm",
+            ),
+            (RISCV, true, _) if self.variant == 0 => custom(
+                "/lib/ld-linux-riscv64-lp64.so.1",
+                "riscv64-linux-gnu",
+                "lib64/lp64",
+                &[0xf03],
+                "riscv64-sf",
+            ),
+            (RISCV, true, _) => custom(
+                "/lib/ld-linux-riscv64-lp64d.so.1",
+                "riscv64-linux-gnu",
+                "lib64/lp64d",
+                &[0x1003],
+                "riscv64",
+            ),
+            (S390, true, _) => custom(
+                "/lib/ld64.so.1",
+                "s390x-linux-gnu",
+                "lib64",
+                &[0x403],
+                "s390x",
+            ),
+            (S390, false, _) => {
+                custom("/lib/ld.so.1", "s390-linux-gnu", "lib", &[0x3, 0x1], "s390")
+            }
+            (POWER64, _, true) => custom(
+                "/lib64/ld64.so.2",
+                "powerpc64le-linux-gnu",
+                "lib64",
+                &[0x503],
+                "powerpc64le",
+            ),
+            (POWER64, _, false) => custom(
+                "/lib64/ld64.so.1",
+                "powerpc64-linux-gnu",
+                "lib64",
+                &[0x503],
+                "powerpc64",
+            ),
+            (POWER, ..) => custom(
+                "/lib/ld.so.1",
+                "powerpc-linux-gnu",
+                "lib",
+                &[0x3, 0x1],
+                "powerpc",
+            ),
+            (SPARC64, ..) => custom(
+                "/lib64/ld-linux.so.2",
+                "sparc64-linux-gnu",
+                "lib64",
+                &[0x103],
+                "sparc64",
+            ),
+            (MIPS, true, true) => custom(
+                "/lib64/ld.so.1",
+                "mips64el-linux-gnuabi64",
+                "lib64",
+                &[0x703],
+                "mips64el",
+            ),
+            (MIPS, false, true) => custom(
+                "/lib/ld.so.1",
+                "mipsel-linux-gnu",
+                "lib",
+                &[0x3, 0x1],
+                "mipsel",
+            ),
+            (LOONGARCH, true, _) => custom(
+                "/lib64/ld-linux-loongarch-lp64d.so.1",
+                "loongarch64-linux-gnu",
+                "lib64",
+                &[0x1203],
+                "loongarch64",
+            ),
+            _ => return None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn objects_of_one_machine_go_together() {
+        let x32 = Abi::new(false, true, X86_64, 0);
+        let amd64 = Abi::new(true, true, X86_64, 0);
+        assert!(amd64.takes(amd64) && !amd64.takes(x32));
+        let double = Abi::new(true, true, RISCV, 0x5);
+        assert!(!double.takes(Abi::new(true, true, RISCV, 0x1)));
+        let hard = Abi::new(false, true, ARM, 0x0500_0400);
+        assert!(hard.takes(Abi::new(false, true, ARM, 0x0500_0000)));
+        assert_eq!(hard.custom().map(|custom| custom.musl), Some("armhf"));
+    }
+}

@@ -1,0 +1,154 @@
+//! The answer: every file, link and directory that some programs need, each with what it needs itself and why it is there.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::fmt;
+use std::path::PathBuf;
+
+pub use super::glibc::Via;
+pub use super::note::Priority;
+use crate::host::Stat;
+
+/// All that some programs need. Paths are absolute on the host, and free of links but for the last component of a link itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Closure {
+    /// Every file, and every symbolic link on a way to one, top-level ones like `/lib64` included.
+    pub objects: BTreeMap<PathBuf, Object>,
+    /// Directories that a way enters and leaves again by `..`: they must be there even if nothing else is in them.
+    pub directories: BTreeSet<PathBuf>,
+    /// What was not found, by who needs it.
+    pub missing: Vec<Missing>,
+    /// A library is found through ld.so.cache, so a copy of the tree needs one too (or `ld.so.conf` and a run of ldconfig).
+    pub needs_cache: bool,
+}
+
+/// One path of a closure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Object {
+    /// What it is.
+    pub kind: ObjectKind,
+    /// Its inode, links not followed.
+    pub stat: Stat,
+    /// The libraries that it asks for by name, in order. One name may stand for two files, where programs that search differently share the object.
+    pub needed: Vec<Needed>,
+    /// The interpreter that it names, as written.
+    pub interpreter: Option<PathBuf>,
+    /// Why it is there, the most direct first.
+    pub reasons: Vec<Reason>,
+}
+
+/// What a path of a closure is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ObjectKind {
+    /// A program or library.
+    Elf,
+    /// A file with `#!`.
+    Script,
+    /// A symbolic link.
+    Link {
+        /// Its text.
+        target: PathBuf,
+    },
+    /// Any other file, named by the caller.
+    File,
+}
+
+/// A library that an object asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Needed {
+    /// As written in the object.
+    pub name: OsString,
+    /// The file, free of links: a key of [`Closure::objects`].
+    pub path: PathBuf,
+    /// The path by which the loader opens it; `None` where it is always there already, opened for another.
+    pub opened: Option<PathBuf>,
+    /// What leads the loader there.
+    pub via: Option<Via>,
+}
+
+/// Something that was not found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missing {
+    /// The name of the library, or the path of the interpreter.
+    pub name: OsString,
+    /// Who needs it.
+    pub needed_by: PathBuf,
+    /// Why it was not found, where there is more to say than that it is not there.
+    pub why: Option<String>,
+    /// The program does not start without it. Otherwise it starts, and fails when it comes to need it.
+    pub fatal: bool,
+}
+
+/// Why a path is in a closure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// The caller named it.
+    Named,
+    /// An object asks for it by name.
+    Needed {
+        /// The object.
+        by: PathBuf,
+        /// The name.
+        name: OsString,
+    },
+    /// It is the interpreter of a program or script.
+    Interpreter {
+        /// The program or script.
+        of: PathBuf,
+    },
+    /// env(1) starts it for a script.
+    Env {
+        /// The script.
+        of: PathBuf,
+    },
+    /// It is a link on the way to a file.
+    Way {
+        /// The file.
+        to: PathBuf,
+    },
+    /// An object may load it while it runs, and says so in a note.
+    Dlopen {
+        /// The object.
+        by: PathBuf,
+        /// What for.
+        feature: Option<String>,
+        /// How much it matters.
+        priority: Priority,
+    },
+    /// It is known to be loaded while programs run, and why.
+    Known {
+        /// In a sentence without a subject, as `loaded for the service dns of nsswitch.conf`.
+        why: String,
+    },
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Named => f.write_str("named"),
+            Self::Needed { by, name } => {
+                write!(f, "{} needs {}", by.display(), name.display())
+            }
+            Self::Interpreter { of } => write!(f, "interpreter of {}", of.display()),
+            Self::Env { of } => write!(f, "started by env for {}", of.display()),
+            Self::Way { to } => write!(f, "link on the way to {}", to.display()),
+            Self::Dlopen {
+                by,
+                feature,
+                priority,
+            } => {
+                let word = match priority {
+                    Priority::Required => "required",
+                    Priority::Recommended => "recommended",
+                    Priority::Suggested => "suggested",
+                };
+                write!(f, "{} may load it ({word}", by.display())?;
+                match feature {
+                    Some(feature) => write!(f, ": {feature})"),
+                    None => f.write_str(")"),
+                }
+            }
+            Self::Known { why } => f.write_str(why),
+        }
+    }
+}

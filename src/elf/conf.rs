@@ -1,0 +1,190 @@
+//! ld.so.conf: the directories that ldconfig(8) would look through, for a host whose cache has not been made yet.
+//!
+//! glibc: `parse_conf` of elf/ldconfig.c. `include` takes glob(7) patterns, which are relative to the file that holds the line.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use crate::error::Result;
+use crate::host::View;
+
+/// Most bytes of one file.
+const SIZE: u64 = 1 << 20;
+/// Files read at most, so that a loop of includes ends.
+const FILES: usize = 1000;
+
+/// The directories of `/etc/ld.so.conf` and all that it includes, in order, each once.
+pub(super) fn directories(view: &View) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let mut left = FILES;
+    let mut open = Vec::new();
+    read(
+        view,
+        Path::new("/etc/ld.so.conf"),
+        &mut open,
+        &mut left,
+        &mut found,
+    )?;
+    Ok(found)
+}
+
+fn read(
+    view: &View,
+    path: &Path,
+    open: &mut Vec<PathBuf>,
+    left: &mut usize,
+    found: &mut Vec<PathBuf>,
+) -> Result<()> {
+    if *left == 0 || open.iter().any(|outer| outer == path) {
+        return Ok(());
+    }
+    *left -= 1;
+    let Some(text) = view.read(path, SIZE)? else {
+        return Ok(());
+    };
+    open.push(path.to_owned());
+    for line in text.split(|byte| *byte == b'\n') {
+        let line = line.split(|byte| *byte == b'#').next().unwrap_or(line);
+        let line = line.trim_ascii();
+        if let Some(patterns) = keyword(line, b"include") {
+            for pattern in patterns
+                .split(u8::is_ascii_whitespace)
+                .filter(|pattern| !pattern.is_empty())
+            {
+                let base = path.parent().unwrap_or(Path::new("/"));
+                for included in glob(view, &base.join(OsStr::from_bytes(pattern)))? {
+                    read(view, &included, open, left, found)?;
+                }
+            }
+            continue;
+        }
+        if keyword(line, b"hwcap").is_some() {
+            continue;
+        }
+        for word in line.split(|byte| matches!(byte, b' ' | b'\t' | b':' | b',')) {
+            // libc5's `directory=type`.
+            let name = word.split(|byte| *byte == b'=').next().unwrap_or(word);
+            let directory = PathBuf::from(OsStr::from_bytes(name));
+            if directory.is_absolute() && !found.contains(&directory) {
+                found.push(directory);
+            }
+        }
+    }
+    open.pop();
+    Ok(())
+}
+
+fn keyword<'a>(line: &'a [u8], word: &[u8]) -> Option<&'a [u8]> {
+    line.strip_prefix(word)
+        .filter(|rest| rest.first().is_some_and(u8::is_ascii_whitespace))
+}
+
+/// The paths that match a pattern, sorted. Patterns count in every component.
+fn glob(view: &View, pattern: &Path) -> Result<Vec<PathBuf>> {
+    let mut paths = vec![PathBuf::from("/")];
+    for part in pattern.iter().skip(1) {
+        let part = part.as_bytes();
+        let mut next = Vec::new();
+        for path in paths {
+            if !part.iter().any(|byte| matches!(byte, b'*' | b'?' | b'[')) {
+                next.push(path.join(OsStr::from_bytes(part)));
+                continue;
+            }
+            for name in view.list(&path)?.unwrap_or_default() {
+                let hidden = name.as_bytes().starts_with(b".") && !part.starts_with(b".");
+                if !hidden && matches(part, name.as_bytes()) {
+                    next.push(path.join(name));
+                }
+            }
+        }
+        paths = next;
+    }
+    Ok(paths)
+}
+
+/// Whether a name matches a pattern of `*`, `?`, `[…]` and backslashes.
+fn matches(pattern: &[u8], name: &[u8]) -> bool {
+    // Where the last star stood, and how much of the name it has taken: the only place to go back to.
+    let (mut at, mut seen) = (0, 0);
+    let mut star: Option<(usize, usize)> = None;
+    while seen < name.len() {
+        let step = match pattern.get(at) {
+            Some(b'*') => {
+                star = Some((at, seen));
+                at += 1;
+                continue;
+            }
+            Some(b'?') => Some(at + 1),
+            Some(b'[') => set(&pattern[at..], name[seen]).map(|length| at + length),
+            Some(b'\\') => (pattern.get(at + 1) == Some(&name[seen])).then_some(at + 2),
+            Some(byte) => (*byte == name[seen]).then_some(at + 1),
+            None => None,
+        };
+        match (step, star) {
+            (Some(next), _) => {
+                at = next;
+                seen += 1;
+            }
+            (None, Some((back, taken))) => {
+                star = Some((back, taken + 1));
+                at = back + 1;
+                seen = taken + 1;
+            }
+            (None, None) => return false,
+        }
+    }
+    pattern[at..].iter().all(|byte| *byte == b'*')
+}
+
+/// The length of the bracket expression at the start of `pattern` if it holds `byte`.
+fn set(pattern: &[u8], byte: u8) -> Option<usize> {
+    let negated = matches!(pattern.get(1), Some(b'!' | b'^'));
+    let start = if negated { 2 } else { 1 };
+    let end = start
+        + 1
+        + pattern
+            .get(start + 1..)?
+            .iter()
+            .position(|byte| *byte == b']')?;
+    let members = &pattern[start..end];
+    let mut inside = false;
+    let mut at = 0;
+    while at < members.len() {
+        if let [low, b'-', high, ..] = members[at..] {
+            inside |= (low..=high).contains(&byte);
+            at += 3;
+        } else {
+            inside |= members[at] == byte;
+            at += 1;
+        }
+    }
+    (inside != negated).then_some(end + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_match_as_the_shell_does() {
+        for (pattern, name, expected) in [
+            ("*.conf", "a.conf", true),
+            ("*.conf", "a.conf~", false),
+            ("?b*c", "abxxc", true),
+            ("a*b*c", "axbxbc", true),
+            ("[a-c]x", "bx", true),
+            ("[!a-c]x", "bx", false),
+            ("[]]", "]", true),
+            ("[a", "a", false),
+            ("\\*", "*", true),
+            ("", "", true),
+        ] {
+            assert_eq!(
+                matches(pattern.as_bytes(), name.as_bytes()),
+                expected,
+                "{pattern} {name}"
+            );
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! What the processor that the jail runs on can do, as far as a loader chooses directories by it.
+//!
+//! glibc's `sysdeps/x86_64/dl-hwcaps-subdirs.c` and its siblings, and for versions before 2.37 the legacy subdirectories of
+//! `_dl_important_hwcaps`. A host of another architecture is taken to have the least processor of its kind: what is found then works on all.
+
+use std::path::Path;
+
+use super::abi::{AARCH64, ARM, Abi, I386, POWER64, S390, X86_64};
+use crate::host::View;
+
+/// Most bytes of /proc/cpuinfo. Machines with thousands of processors have a few megabytes.
+const CPUINFO: u64 = 64 << 20;
+
+/// A processor, as `/proc/cpuinfo` describes it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cpu {
+    /// The machine of the running system; 0 where it is not known.
+    machine: u16,
+    intel: bool,
+    flags: Vec<String>,
+}
+
+/// What a version of glibc does about subdirectories.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Habits {
+    /// Searches `glibc-hwcaps/`: from 2.33.
+    pub named: bool,
+    /// Searches `tls/`, the platform's and others: before 2.37.
+    pub legacy: bool,
+}
+
+impl Cpu {
+    /// The processor of the running system; where /proc does not tell, the least of its kind.
+    pub fn running() -> Self {
+        let text = View::new(Path::new("/"))
+            .and_then(|view| view.read(Path::new("/proc/cpuinfo"), CPUINFO))
+            .ok()
+            .flatten()
+            .unwrap_or_default();
+        Self::parse(std::env::consts::ARCH, &String::from_utf8_lossy(&text))
+    }
+
+    /// Reads `/proc/cpuinfo` of a system whose programs are for `architecture`, a word of [`std::env::consts::ARCH`].
+    pub fn parse(architecture: &str, text: &str) -> Self {
+        let machine = match architecture {
+            "x86_64" => X86_64,
+            "s390x" => S390,
+            "powerpc64" => POWER64,
+            _ => 0,
+        };
+        let mut cpu = Self {
+            machine,
+            ..Self::default()
+        };
+        for line in text.lines() {
+            let Some((key, value)) = line.split_once(':') else {
+                continue;
+            };
+            match key.trim() {
+                "vendor_id" => cpu.intel = value.trim() == "GenuineIntel",
+                "flags" | "features" => {
+                    cpu.flags = value.split_whitespace().map(str::to_owned).collect();
+                    break;
+                }
+                "cpu" => {
+                    cpu.flags = value.split_whitespace().map(str::to_owned).collect();
+                    break;
+                }
+                _ => {}
+            }
+        }
+        cpu
+    }
+
+    fn has(&self, flags: &str) -> bool {
+        flags
+            .split(' ')
+            .all(|flag| self.flags.iter().any(|own| own == flag))
+    }
+
+    /// The subdirectories of `glibc-hwcaps` for objects of `abi`, best first.
+    pub fn levels(&self, abi: Abi) -> Vec<&'static str> {
+        // Each level with what it needs beyond the one before, least first.
+        let ladder: &[(&str, &str)] = match abi.machine {
+            _ if abi.machine != self.machine || !abi.wide => &[],
+            X86_64 => &[
+                ("x86-64-v2", "cx16 lahf_lm popcnt pni ssse3 sse4_1 sse4_2"),
+                ("x86-64-v3", "avx avx2 bmi1 bmi2 f16c fma abm movbe"),
+                ("x86-64-v4", "avx512f avx512bw avx512cd avx512dq avx512vl"),
+            ],
+            S390 => &[
+                ("z13", "vx"),
+                ("z14", "vxd vxe gs"),
+                ("z15", "vxe2 vxp"),
+                ("z16", "vxp2"),
+            ],
+            POWER64 if abi.little => return self.power(),
+            _ => &[],
+        };
+        let mut levels: Vec<&str> = ladder
+            .iter()
+            .take_while(|(_, needs)| self.has(needs))
+            .map(|(name, _)| *name)
+            .collect();
+        levels.reverse();
+        levels
+    }
+
+    fn power(&self) -> Vec<&'static str> {
+        let is = |model: &str| self.flags.iter().any(|flag| flag.starts_with(model));
+        if is("POWER10") || is("POWER11") {
+            vec!["power10", "power9"]
+        } else if is("POWER9") {
+            vec!["power9"]
+        } else {
+            Vec::new()
+        }
+    }
+
+    /// `$PLATFORM`: `AT_PLATFORM` of the kernel, or what glibc puts in its place.
+    pub fn platform(&self, abi: Abi) -> Option<&'static str> {
+        match (abi.machine, abi.wide) {
+            (X86_64, true) => Some(if self.is_haswell(abi) {
+                "haswell"
+            } else {
+                "x86_64"
+            }),
+            (X86_64, false) => Some("x86_64"),
+            (I386, _) => Some("i686"),
+            (AARCH64, _) if abi.little => Some("aarch64"),
+            (AARCH64, _) => Some("aarch64_be"),
+            (ARM, _) => Some("v7l"),
+            _ => None,
+        }
+    }
+
+    fn is_haswell(&self, abi: Abi) -> bool {
+        abi.machine == self.machine && self.intel && self.has("avx2 fma bmi1 bmi2 abm movbe popcnt")
+    }
+
+    /// The subdirectories that are searched before a directory itself, best first.
+    pub fn subdirectories(&self, abi: Abi, habits: Habits) -> Vec<String> {
+        let mut all = Vec::new();
+        if habits.named {
+            all.extend(
+                self.levels(abi)
+                    .into_iter()
+                    .map(|level| format!("glibc-hwcaps/{level}")),
+            );
+        }
+        if habits.legacy {
+            all.extend(self.legacy(abi));
+        }
+        all
+    }
+
+    /// The bits of legacy entries in ld.so.cache that are usable: hwcaps, the platform's and that of `tls`.
+    pub fn legacy_bits(&self, abi: Abi) -> u64 {
+        const TLS: u64 = 1 << 63;
+        const FIRST_PLATFORM: u32 = 48;
+        match (abi.machine, abi.wide) {
+            (X86_64, true) if self.is_haswell(abi) => TLS | 1 << (FIRST_PLATFORM + 2) | 1 << 1,
+            (X86_64, _) => TLS | 1 << 1,
+            (I386, _) => TLS | 1 << (FIRST_PLATFORM + 1) | 1,
+            _ => TLS,
+        }
+    }
+
+    /// Each choice from `tls`, the platform and the hwcaps, in the order of a number that counts down with them as its bits.
+    fn legacy(&self, abi: Abi) -> Vec<String> {
+        let mut names = vec!["tls"];
+        names.extend(self.platform(abi));
+        match (abi.machine, abi.wide) {
+            (X86_64, _) => {
+                if self.is_haswell(abi) && self.has("avx512cd avx512bw avx512dq avx512vl") {
+                    names.push("avx512_1");
+                }
+                names.push("x86_64");
+            }
+            (I386, _) => names.push("sse2"),
+            _ => {}
+        }
+        let count = names.len();
+        let mut all: Vec<String> = (1..1_u32 << count)
+            .rev()
+            .map(|choice| {
+                let chosen = names
+                    .iter()
+                    .enumerate()
+                    .filter(|(at, _)| choice & (1 << (count - 1 - at)) != 0);
+                chosen.map(|(_, name)| *name).collect::<Vec<_>>().join("/")
+            })
+            .collect();
+        all.dedup();
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wide(machine: u16) -> Abi {
+        Abi::new(true, true, machine, 0)
+    }
+
+    #[test]
+    fn levels_need_all_below_them() {
+        let cpu = Cpu::parse(
+            "x86_64",
+            "vendor_id : AuthenticAMD\nflags : cx16 lahf_lm popcnt pni ssse3 sse4_1 sse4_2 avx512f avx512bw avx512cd avx512dq avx512vl\n",
+        );
+        assert_eq!(cpu.levels(wide(X86_64)), ["x86-64-v2"]);
+        assert_eq!(Cpu::default().levels(wide(X86_64)), [""; 0]);
+        let foreign = wide(AARCH64);
+        assert!(cpu.levels(foreign).is_empty());
+        assert_eq!(cpu.platform(foreign), Some("aarch64"));
+    }
+
+    #[test]
+    fn legacy_subdirectories_come_in_the_order_of_ld_so() {
+        let habits = Habits {
+            named: true,
+            legacy: true,
+        };
+        assert_eq!(
+            Cpu::parse("x86_64", "flags : x").subdirectories(wide(X86_64), habits),
+            [
+                "tls/x86_64/x86_64",
+                "tls/x86_64",
+                "tls",
+                "x86_64/x86_64",
+                "x86_64"
+            ]
+        );
+    }
+}

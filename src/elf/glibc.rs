@@ -1,0 +1,357 @@
+//! How glibc's loader searches: the cache, its built-in directories with their subdirectories, and which files it takes, passes over or fails on.
+//!
+//! ld.so(8), and `_dl_map_object`, `open_path` and `open_verify` of elf/dl-load.c. `LD_LIBRARY_PATH` and its like are never used: they are the user's.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use super::abi::Abi;
+use super::cache::{Cache, Wanted};
+use super::cpu::{Cpu, Habits};
+use super::object::{Content, Role};
+use super::token::{self, Tokens};
+use super::tree::{End, FileId, Tree, Way};
+
+/// Most bytes of a loader that are searched for its built-in directories.
+const LOADER: u64 = 4 << 20;
+
+/// A file that a loader takes.
+#[derive(Debug)]
+pub(super) struct Hit {
+    /// The file.
+    pub(super) file: FileId,
+    /// The path by which the loader opens it.
+    pub(super) opened: PathBuf,
+    /// What that path passes.
+    pub(super) way: Way,
+    /// What led the loader there.
+    pub(super) via: Via,
+}
+
+/// What led a loader to a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Via {
+    /// The name has a slash.
+    Path,
+    /// `DT_RPATH` or `DT_RUNPATH`.
+    Rpath,
+    /// ld.so.cache.
+    Cache,
+    /// ld.so.conf, of a host that has no ld.so.cache yet.
+    Conf,
+    /// The loader's own directories.
+    Default,
+}
+
+/// What a search comes to.
+#[derive(Clone, Debug)]
+pub(super) enum Outcome {
+    /// This file.
+    Hit(Rc<Hit>),
+    /// None, and why, where there is more to say than that it is not there.
+    Miss(Option<Rc<str>>),
+}
+
+/// What a loader does with one path.
+#[derive(Debug)]
+pub(super) enum Probe {
+    /// It takes the file.
+    Take(FileId, Way),
+    /// It searches on.
+    Skip,
+    /// It gives up, and why.
+    Fail(String),
+}
+
+/// What the bytes of a loader tell about how it was built.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Built {
+    version: Option<(u32, u32)>,
+    directories: Vec<PathBuf>,
+}
+
+/// One loader, and all that its searches have in common.
+#[derive(Debug)]
+pub(super) struct Glibc {
+    abi: Abi,
+    cache: Option<Rc<Cache>>,
+    flags: &'static [u32],
+    levels: Vec<&'static str>,
+    legacy: Option<u64>,
+    /// Directories of ld.so.conf, where there is no cache.
+    conf: Vec<PathBuf>,
+    /// Built-in directories, as the loader writes them.
+    defaults: Vec<PathBuf>,
+    subdirectories: Vec<String>,
+    lib: Option<String>,
+    platform: Option<&'static str>,
+}
+
+impl Glibc {
+    /// The loader for `abi`, whose file is `loader` where it is known.
+    pub(super) fn new(
+        tree: &mut Tree<'_>,
+        abi: Abi,
+        loader: Option<FileId>,
+        cpu: &Cpu,
+        cache: Option<Rc<Cache>>,
+        conf: &[PathBuf],
+    ) -> Self {
+        let built = loader.and_then(|id| built(tree, id)).unwrap_or_default();
+        let custom = abi.custom();
+        let mut defaults = built.directories;
+        if defaults.is_empty()
+            && let Some(custom) = custom
+        {
+            let tuple = format!("/lib/{}", custom.tuple);
+            let own = format!("/{}", custom.directory);
+            for directory in [tuple.as_str(), own.as_str(), "/lib"] {
+                for prefix in ["", "/usr"] {
+                    defaults.push(PathBuf::from(format!("{prefix}{directory}")));
+                }
+            }
+            defaults.dedup();
+        }
+        let lib = defaults.first().map(|first| {
+            let first = first.strip_prefix("/usr").unwrap_or(first);
+            first.to_string_lossy().trim_matches('/').to_owned()
+        });
+        let habits = Habits {
+            named: built.version.is_none_or(|version| version >= (2, 33)),
+            legacy: built.version.is_some_and(|version| version < (2, 37)),
+        };
+        Self {
+            abi,
+            flags: custom.map_or(&[0x3], |custom| custom.cache_flags),
+            levels: cpu.levels(abi),
+            legacy: habits.legacy.then(|| cpu.legacy_bits(abi)),
+            conf: if cache.is_none() {
+                conf.to_vec()
+            } else {
+                Vec::new()
+            },
+            cache,
+            defaults,
+            subdirectories: cpu.subdirectories(abi, habits),
+            lib,
+            platform: cpu.platform(abi),
+        }
+    }
+
+    /// What stands for the tokens in an object that lies in `origin`.
+    pub(super) fn tokens<'a>(&'a self, origin: &'a Path) -> Tokens<'a> {
+        Tokens {
+            origin,
+            lib: self.lib.as_deref(),
+            platform: self.platform,
+        }
+    }
+
+    /// The directories of a search path that exist, each with its subdirectories before it.
+    pub(super) fn expand(&self, tree: &mut Tree<'_>, path: &[u8], origin: &Path) -> Vec<PathBuf> {
+        let (directories, _) = token::glibc_directories(path, &self.tokens(origin));
+        self.with_subdirectories(tree, &directories)
+    }
+
+    fn with_subdirectories(&self, tree: &mut Tree<'_>, directories: &[PathBuf]) -> Vec<PathBuf> {
+        let mut all = Vec::new();
+        for directory in directories {
+            if tree.find_directory(directory).is_none() {
+                continue;
+            }
+            for name in &self.subdirectories {
+                let below = directory.join(name);
+                if tree.find_directory(&below).is_some() {
+                    all.push(below);
+                }
+            }
+            all.push(directory.clone());
+        }
+        all
+    }
+
+    /// Looks through directories that [`Glibc::expand`] gave. `None` where the search goes on elsewhere.
+    pub(super) fn search(
+        &self,
+        tree: &mut Tree<'_>,
+        directories: &[PathBuf],
+        name: &[u8],
+        via: Via,
+    ) -> Option<Outcome> {
+        for directory in directories {
+            let opened = directory.join(OsStr::from_bytes(name));
+            match self.probe(tree, &opened) {
+                Probe::Take(file, way) => {
+                    return Some(Outcome::Hit(Rc::new(Hit {
+                        file,
+                        opened,
+                        way,
+                        via,
+                    })));
+                }
+                Probe::Skip => {}
+                Probe::Fail(why) => return Some(failure(&opened, &why)),
+            }
+        }
+        None
+    }
+
+    /// The search behind all search paths of objects: cache and built-in directories. `no_default` is `DF_1_NODEFLIB` of the object that asks.
+    pub(super) fn system(&self, tree: &mut Tree<'_>, name: &[u8], no_default: bool) -> Outcome {
+        if let Some(outcome) = self.cached(tree, name, no_default) {
+            return outcome;
+        }
+        let conf = self.with_subdirectories(tree, &self.conf);
+        if let Some(outcome) = self.search(tree, &conf, name, Via::Conf) {
+            return outcome;
+        }
+        if no_default {
+            return Outcome::Miss(None);
+        }
+        let defaults = self.with_subdirectories(tree, &self.defaults);
+        self.search(tree, &defaults, name, Via::Default)
+            .unwrap_or(Outcome::Miss(None))
+    }
+
+    fn cached(&self, tree: &mut Tree<'_>, name: &[u8], no_default: bool) -> Option<Outcome> {
+        let wanted = Wanted {
+            flags: self.flags,
+            levels: &self.levels,
+            legacy: self.legacy,
+        };
+        let opened = self.cache.as_ref()?.find(name, wanted)?;
+        if no_default && self.is_default(opened) {
+            return None;
+        }
+        match self.probe(tree, opened) {
+            Probe::Take(file, way) => Some(Outcome::Hit(Rc::new(Hit {
+                file,
+                opened: opened.to_owned(),
+                way,
+                via: Via::Cache,
+            }))),
+            Probe::Skip => None,
+            Probe::Fail(why) => Some(failure(opened, &why)),
+        }
+    }
+
+    /// Whether a path begins with one of the built-in directories, as the loader compares: by its text.
+    fn is_default(&self, path: &Path) -> bool {
+        self.defaults
+            .iter()
+            .any(|directory| path.starts_with(directory))
+    }
+
+    /// What the loader does with a path, as `open_verify` and `_dl_map_object_from_fd` decide.
+    pub(super) fn probe(&self, tree: &mut Tree<'_>, path: &Path) -> Probe {
+        let (file, way) = match tree.walk(path) {
+            (End::Absent, _) => return Probe::Skip,
+            (End::Directory(_), _) => return Probe::Fail("it is a directory".to_owned()),
+            (End::Unusable(why), _) if &*why == "permission denied" => return Probe::Skip,
+            (End::Unusable(why), _) => return Probe::Fail(why.to_string()),
+            (End::File(file), way) => (file, way),
+        };
+        match tree.content(file) {
+            Content::Elf(facts) if !self.abi.takes(facts.abi) => Probe::Skip,
+            Content::Elf(facts) if facts.abi.little != self.abi.little => {
+                Probe::Fail("it is of the other byte order".to_owned())
+            }
+            Content::Elf(facts) if facts.role != Role::Shared => {
+                Probe::Fail("it is a program, not a library".to_owned())
+            }
+            Content::Elf(facts) if !facts.dynamic => {
+                Probe::Fail("it has no dynamic section".to_owned())
+            }
+            Content::Elf(_) => Probe::Take(file, way),
+            Content::Broken(Some(abi), _) if !self.abi.takes(*abi) => Probe::Skip,
+            Content::Broken(_, why) => Probe::Fail(why.clone()),
+            Content::Other { short: true } => Probe::Fail("it is too short".to_owned()),
+            Content::Other { short: false } | Content::Script(_) => {
+                Probe::Fail("it is not an ELF file".to_owned())
+            }
+        }
+    }
+}
+
+/// What a search comes to that ends at a file which cannot be loaded: no other is tried.
+pub(super) fn failure(path: &Path, why: &str) -> Outcome {
+    let path = path.display().to_string();
+    Outcome::Miss(Some(
+        format!("`{}` is found first, and {why}", path.escape_debug()).into(),
+    ))
+}
+
+/// Reads what a loader was built with out of its file.
+fn built(tree: &mut Tree<'_>, loader: FileId) -> Option<Built> {
+    let regular = tree.file(loader);
+    let size = usize::try_from(regular.stat.size.min(LOADER)).ok()?;
+    let file: File = tree.view().open(&regular.path).ok()?;
+    let mut bytes = vec![0; size];
+    file.read_exact_at(&mut bytes, 0).ok()?;
+    Some(inspect(&bytes))
+}
+
+/// The version out of the text of `--version` (from glibc 2.33, so without it the loader is older), and `system_dirs` of elf/dl-load.c, which
+/// is the one run of strings in a loader that begin and end with a slash.
+fn inspect(bytes: &[u8]) -> Built {
+    const RELEASE: &[u8] = b" release version ";
+    let mut built = Built {
+        version: Some((0, 0)),
+        directories: Vec::new(),
+    };
+    let mut run: Vec<PathBuf> = Vec::new();
+    for text in bytes.split(|byte| *byte == 0) {
+        if text.len() > 2 && text.starts_with(b"/") && text.ends_with(b"/") {
+            let trimmed = &text[..text.len() - 1];
+            if trimmed.iter().all(u8::is_ascii_graphic) {
+                run.push(PathBuf::from(OsStr::from_bytes(trimmed)));
+                continue;
+            }
+        }
+        if run.len() > built.directories.len() {
+            built.directories = std::mem::take(&mut run);
+        }
+        run.clear();
+        if let Some(at) = text
+            .windows(RELEASE.len())
+            .position(|window| window == RELEASE)
+        {
+            let number = |text: &[u8]| std::str::from_utf8(text).ok()?.parse::<u32>().ok();
+            let mut parts = text[at + RELEASE.len()..]
+                .split(|byte| !byte.is_ascii_digit())
+                .map(number);
+            if let (Some(Some(major)), Some(Some(minor))) = (parts.next(), parts.next()) {
+                built.version = Some((major, minor));
+            }
+        }
+    }
+    built
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_loader_tells_its_directories_and_version() {
+        let bytes = b"\x7fELF\0/x\0/lib/x86_64-linux-gnu/\0/usr/lib/x86_64-linux-gnu/\0/lib/\0/usr/lib/\0\0/y/\0ld.so (Debian GLIBC 2.36-9) stable release version 2.36.\nCopyright\0";
+        let built = inspect(bytes);
+        assert_eq!(built.version, Some((2, 36)));
+        assert_eq!(
+            built.directories,
+            [
+                "/lib/x86_64-linux-gnu",
+                "/usr/lib/x86_64-linux-gnu",
+                "/lib",
+                "/usr/lib"
+            ]
+            .map(PathBuf::from)
+        );
+        assert_eq!(inspect(b"").version, Some((0, 0)));
+    }
+}

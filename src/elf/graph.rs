@@ -1,0 +1,240 @@
+//! What asks for what, gathered while programs are put together, and told at the end as a [`Closure`].
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use super::closure::{Closure, Missing, Needed, Object, ObjectKind, Reason};
+use super::glibc::{Hit, Via};
+use super::names::{Name, Names};
+use super::note::Wish;
+use super::object::Content;
+use super::process::Witness;
+use super::tree::{DirId, FileId, LinkId, Tree, Way};
+
+/// An object that another asks for by name.
+#[derive(Debug)]
+struct Edge {
+    name: Name,
+    file: FileId,
+    /// The path by which it is opened and what led there; none where it was loaded already.
+    hit: Option<Rc<Hit>>,
+}
+
+#[derive(Debug, Default)]
+struct Node {
+    edges: Vec<Edge>,
+    reasons: Vec<Reason>,
+}
+
+/// Why a name is missing, and whether the program starts without it.
+type Lack = (Option<Rc<str>>, bool);
+
+/// What was gathered.
+#[derive(Debug, Default)]
+pub(super) struct Graph {
+    nodes: HashMap<FileId, Node>,
+    links: BTreeMap<LinkId, FileId>,
+    detours: BTreeSet<DirId>,
+    missing: BTreeMap<(FileId, Vec<u8>), Lack>,
+    needs_cache: bool,
+}
+
+impl Graph {
+    /// Adds a file that is wanted for a reason, by a way.
+    pub(super) fn want(&mut self, file: FileId, way: &Way, reason: Reason) {
+        self.pass(file, way);
+        let reasons = &mut self.nodes.entry(file).or_default().reasons;
+        if !reasons.contains(&reason) {
+            reasons.push(reason);
+        }
+    }
+
+    /// Adds that something is missing.
+    pub(super) fn lack(&mut self, by: FileId, name: &[u8], why: Option<Rc<str>>, fatal: bool) {
+        let lack = self
+            .missing
+            .entry((by, name.to_vec()))
+            .or_insert((why, fatal));
+        lack.1 |= fatal;
+    }
+
+    fn pass(&mut self, file: FileId, way: &Way) {
+        for link in &way.links {
+            self.links.entry(*link).or_insert(file);
+        }
+        self.detours.extend(&way.detours);
+    }
+
+    fn connect(&mut self, by: FileId, name: Name, file: FileId, hit: Option<&Rc<Hit>>) {
+        let edges = &mut self.nodes.entry(by).or_default().edges;
+        if let Some(edge) = edges
+            .iter_mut()
+            .find(|edge| edge.name == name && edge.file == file)
+        {
+            if edge.hit.is_some() || hit.is_none() {
+                return;
+            }
+            edge.hit = hit.cloned();
+        } else {
+            edges.push(Edge {
+                name,
+                file,
+                hit: hit.cloned(),
+            });
+        }
+        if let Some(hit) = hit {
+            self.needs_cache |= matches!(hit.via, Via::Cache | Via::Conf);
+            self.pass(file, &hit.way);
+            self.nodes.entry(file).or_default();
+        }
+    }
+
+    /// Tells it.
+    pub(super) fn tell(self, tree: &Tree<'_>, names: &Names) -> Closure {
+        let mut closure = Closure::default();
+        let path = |file: FileId| tree.file(file).path.clone();
+        let text = |name: Name| OsString::from_vec(names.text(name).to_vec());
+        let mut asked: HashMap<FileId, Vec<Reason>> = HashMap::new();
+        let mut files: Vec<(&FileId, &Node)> = self.nodes.iter().collect();
+        files.sort_by_key(|(file, _)| **file);
+        for (by, node) in &files {
+            for edge in &node.edges {
+                asked.entry(edge.file).or_default().push(Reason::Needed {
+                    by: path(**by),
+                    name: text(edge.name),
+                });
+            }
+        }
+        for (file, node) in files {
+            let regular = tree.file(*file);
+            let (kind, interpreter) = match tree.content(*file) {
+                Content::Elf(facts) => (ObjectKind::Elf, facts.interpreter.clone()),
+                Content::Script(script) => (ObjectKind::Script, Some(script.interpreter.clone())),
+                Content::Broken(..) | Content::Other { .. } => (ObjectKind::File, None),
+            };
+            let mut reasons = node.reasons.clone();
+            reasons.extend(asked.remove(file).unwrap_or_default());
+            let needed = node.edges.iter().map(|edge| Needed {
+                name: text(edge.name),
+                path: path(edge.file),
+                opened: edge.hit.as_ref().map(|hit| hit.opened.clone()),
+                via: edge.hit.as_ref().map(|hit| hit.via),
+            });
+            closure.objects.insert(
+                regular.path.clone(),
+                Object {
+                    kind,
+                    stat: regular.stat.clone(),
+                    needed: needed.collect(),
+                    interpreter,
+                    reasons,
+                },
+            );
+        }
+        for (link, to) in &self.links {
+            let link = tree.link(*link);
+            closure.objects.insert(
+                link.path.clone(),
+                Object {
+                    kind: ObjectKind::Link {
+                        target: link.target.clone(),
+                    },
+                    stat: link.stat.clone(),
+                    needed: Vec::new(),
+                    interpreter: None,
+                    reasons: vec![Reason::Way { to: path(*to) }],
+                },
+            );
+        }
+        closure.directories = self
+            .detours
+            .iter()
+            .map(|directory| tree.directory(*directory).to_owned())
+            .collect::<BTreeSet<PathBuf>>();
+        closure.missing = self
+            .missing
+            .iter()
+            .map(|((by, name), (why, fatal))| Missing {
+                name: OsString::from_vec(name.clone()),
+                needed_by: path(*by),
+                why: why.as_ref().map(ToString::to_string),
+                fatal: *fatal,
+            })
+            .collect();
+        closure.needs_cache = self.needs_cache;
+        closure
+    }
+}
+
+/// A graph that hears of names by number and must know their text where it keeps it.
+#[derive(Debug)]
+pub(super) struct Scribe<'a> {
+    /// Where it writes.
+    pub(super) graph: &'a mut Graph,
+    /// Names that were missed, by number, told with [`Scribe::finish`].
+    pub(super) missed: Vec<(FileId, Name, Option<Rc<str>>)>,
+    /// Wishes that came true or did not: by whom, which, and what.
+    pub(super) wishes: Vec<(FileId, Wish, Option<Rc<Hit>>)>,
+}
+
+impl<'a> Scribe<'a> {
+    /// Writes into a graph.
+    pub(super) fn new(graph: &'a mut Graph) -> Self {
+        Self {
+            graph,
+            missed: Vec::new(),
+            wishes: Vec::new(),
+        }
+    }
+
+    /// Writes what needs text.
+    pub(super) fn finish(self, tree: &Tree<'_>, names: &Names) {
+        for (by, name, why) in self.missed {
+            self.graph.lack(by, &names.text(name), why, true);
+        }
+        for (by, wish, hit) in self.wishes {
+            let by_path = tree.file(by).path.clone();
+            if let Some(hit) = hit {
+                self.graph.needs_cache |= matches!(hit.via, Via::Cache | Via::Conf);
+                let reason = Reason::Dlopen {
+                    by: by_path,
+                    feature: wish.feature.or(wish.description),
+                    priority: wish.priority,
+                };
+                self.graph.want(hit.file, &hit.way, reason);
+            } else {
+                let name = wish.sonames.first().map_or("", String::as_str);
+                let why = wish
+                    .feature
+                    .map(|feature| format!("it is loaded at run time, for {feature}"));
+                self.graph
+                    .lack(by, name.as_bytes(), why.map(Into::into), false);
+            }
+        }
+    }
+}
+
+impl Witness for Scribe<'_> {
+    fn found(&mut self, by: FileId, name: Name, hit: &Rc<Hit>) {
+        self.graph.connect(by, name, hit.file, Some(hit));
+    }
+
+    fn reused(&mut self, by: FileId, name: Name, file: FileId) {
+        self.graph.connect(by, name, file, None);
+    }
+
+    fn missed(&mut self, by: FileId, name: Name, why: Option<Rc<str>>) {
+        self.missed.push((by, name, why));
+    }
+
+    fn wished(&mut self, by: FileId, wish: &Wish, hit: &Rc<Hit>) {
+        self.wishes.push((by, wish.clone(), Some(Rc::clone(hit))));
+    }
+
+    fn unfulfilled(&mut self, by: FileId, wish: &Wish) {
+        self.wishes.push((by, wish.clone(), None));
+    }
+}

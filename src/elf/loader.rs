@@ -1,0 +1,258 @@
+//! Which loader a program gets, and the searches that its process makes of it, remembered by what they depend on.
+
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use super::abi::Abi;
+use super::cache::Cache;
+use super::conf;
+use super::cpu::Cpu;
+use super::glibc::{Glibc, Outcome, Probe, Via, failure};
+use super::musl::Musl;
+use super::names::Name;
+use super::object::{Content, Facts};
+use super::token;
+use super::tree::{End, FileId, Tree};
+use crate::error::Result;
+
+/// Most bytes of ld.so.cache.
+const CACHE: u64 = 64 << 20;
+
+/// A loader by its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct LoaderId(usize);
+
+/// The rules that a loader follows.
+#[derive(Debug)]
+enum Rules {
+    Glibc(Glibc),
+    Musl(Musl),
+}
+
+/// One loader of the host.
+#[derive(Debug)]
+pub(super) struct Loader {
+    rules: Rules,
+    /// The path by which programs name it, and its file where there is one.
+    pub(super) path: PathBuf,
+    /// Its file.
+    pub(super) file: Option<FileId>,
+    /// Searches without any search path of an object: by name, and by name for objects with `DF_1_NODEFLIB`.
+    system: [HashMap<Name, Outcome>; 2],
+    /// Search paths as they stand in objects, by their text and the directory of the object.
+    paths: HashMap<(Vec<u8>, PathBuf), Rc<[PathBuf]>>,
+}
+
+/// All loaders that were needed so far.
+#[derive(Debug)]
+pub(super) struct Loaders {
+    cpu: Cpu,
+    all: Vec<Loader>,
+    by_path: HashMap<(Abi, PathBuf), LoaderId>,
+    /// ld.so.cache, if there is one, as little-endian machines and others read it.
+    caches: HashMap<bool, Option<Rc<Cache>>>,
+    conf: Option<Vec<PathBuf>>,
+}
+
+impl Loaders {
+    /// None yet.
+    pub(super) fn new(cpu: Cpu) -> Self {
+        Self {
+            cpu,
+            all: Vec::new(),
+            by_path: HashMap::new(),
+            caches: HashMap::new(),
+            conf: None,
+        }
+    }
+
+    /// A loader.
+    pub(super) fn get(&self, id: LoaderId) -> &Loader {
+        &self.all[id.0]
+    }
+
+    /// A loader, to search with.
+    pub(super) fn get_mut(&mut self, id: LoaderId) -> &mut Loader {
+        &mut self.all[id.0]
+    }
+
+    /// The glibc loaders among them.
+    pub(super) fn glibc(&self) -> Vec<LoaderId> {
+        (0..self.all.len())
+            .map(LoaderId)
+            .filter(|id| !self.get(*id).is_musl())
+            .collect()
+    }
+
+    /// The loader of an object: the one that it names, or for a library the one that its libc has.
+    pub(super) fn for_object(&mut self, tree: &mut Tree<'_>, facts: &Facts) -> Result<LoaderId> {
+        let path = match &facts.interpreter {
+            Some(path) => path.clone(),
+            None => guess(tree, facts),
+        };
+        let key = (facts.abi, path);
+        if let Some(known) = self.by_path.get(&key) {
+            return Ok(*known);
+        }
+        let path = key.1.clone();
+        let file = match tree.walk(&path) {
+            (End::File(file), _) => Some(file),
+            _ => None,
+        };
+        let rules = if is_musl(&path) {
+            Rules::Musl(Musl::new(tree, facts.abi, &path)?)
+        } else {
+            let cache = self.cache(tree, facts.abi.little)?;
+            if cache.is_none() && self.conf.is_none() {
+                self.conf = Some(conf::directories(tree.view())?);
+            }
+            let conf = self.conf.as_deref().unwrap_or_default();
+            // A loader for another machine, as an emulator's would be, tells nothing about this one.
+            let own = file.filter(|file| match tree.content(*file) {
+                Content::Elf(loader) => loader.abi.takes(facts.abi),
+                _ => false,
+            });
+            Rules::Glibc(Glibc::new(tree, facts.abi, own, &self.cpu, cache, conf))
+        };
+        let id = LoaderId(self.all.len());
+        self.all.push(Loader {
+            rules,
+            path,
+            file,
+            system: [HashMap::new(), HashMap::new()],
+            paths: HashMap::new(),
+        });
+        self.by_path.insert(key, id);
+        Ok(id)
+    }
+
+    fn cache(&mut self, tree: &Tree<'_>, little: bool) -> Result<Option<Rc<Cache>>> {
+        if let Some(known) = self.caches.get(&little) {
+            return Ok(known.clone());
+        }
+        let bytes = tree.view().read(Path::new("/etc/ld.so.cache"), CACHE)?;
+        let cache = bytes.map(|bytes| Rc::new(Cache::parse(bytes, little)));
+        self.caches.insert(little, cache.clone());
+        Ok(cache)
+    }
+}
+
+fn is_musl(path: &Path) -> bool {
+    path.file_name()
+        .is_some_and(|name| name.as_bytes().starts_with(b"ld-musl-"))
+}
+
+/// The loader that starts programs which use a library: by the libc that it names, or else by which loader there is.
+fn guess(tree: &mut Tree<'_>, facts: &Facts) -> PathBuf {
+    let custom = facts.abi.custom();
+    let musl = custom.map(|custom| PathBuf::from(format!("/lib/ld-musl-{}.so.1", custom.musl)));
+    let glibc = custom.map(|custom| PathBuf::from(custom.loader));
+    let names_musl = facts
+        .needs
+        .iter()
+        .any(|(_, name)| &**name == b"libc.so" || name.starts_with(b"libc.musl-"));
+    let mut there = |path: &Option<PathBuf>| {
+        path.as_ref()
+            .is_some_and(|path| matches!(tree.walk(path).0, End::File(_)))
+    };
+    let chosen = if names_musl || (!there(&glibc) && there(&musl)) {
+        musl
+    } else {
+        glibc
+    };
+    chosen.unwrap_or_else(|| PathBuf::from("/lib/ld.so.1"))
+}
+
+impl Loader {
+    /// Follows musl's rules, not glibc's.
+    pub(super) fn is_musl(&self) -> bool {
+        matches!(self.rules, Rules::Musl(_))
+    }
+
+    /// Where an object is searched for that no search path of another leads to.
+    pub(super) fn system(
+        &mut self,
+        tree: &mut Tree<'_>,
+        name: Name,
+        text: &[u8],
+        no_default: bool,
+    ) -> Outcome {
+        if let Some(known) = self.system[usize::from(no_default)].get(&name) {
+            return known.clone();
+        }
+        let outcome = match &self.rules {
+            Rules::Glibc(glibc) => glibc.system(tree, text, no_default),
+            Rules::Musl(musl) => musl.system(tree, text),
+        };
+        self.system[usize::from(no_default)].insert(name, outcome.clone());
+        outcome
+    }
+
+    /// The directories of an object's search path, which stands in an object that lies in `origin`.
+    pub(super) fn expand(
+        &mut self,
+        tree: &mut Tree<'_>,
+        path: &[u8],
+        origin: &Path,
+    ) -> Rc<[PathBuf]> {
+        let key = (path.to_vec(), origin.to_owned());
+        if let Some(known) = self.paths.get(&key) {
+            return Rc::clone(known);
+        }
+        let directories: Rc<[PathBuf]> = match &self.rules {
+            Rules::Glibc(glibc) => glibc.expand(tree, path, origin),
+            Rules::Musl(_) => Musl::expand(path, origin),
+        }
+        .into();
+        self.paths.insert(key, Rc::clone(&directories));
+        directories
+    }
+
+    /// Looks through directories that [`Loader::expand`] gave. `None` where the search goes on elsewhere.
+    pub(super) fn search(
+        &self,
+        tree: &mut Tree<'_>,
+        directories: &[PathBuf],
+        text: &[u8],
+    ) -> Option<Outcome> {
+        match &self.rules {
+            Rules::Glibc(glibc) => glibc.search(tree, directories, text, Via::Rpath),
+            Rules::Musl(musl) => musl.search(tree, directories, text, Via::Rpath),
+        }
+    }
+
+    /// A name with tokens put in; `None` where glibc would give it up. musl puts none in.
+    pub(super) fn expand_name(&self, text: &[u8], origin: &Path) -> Option<Vec<u8>> {
+        match &self.rules {
+            Rules::Glibc(glibc) => token::expand(text, &glibc.tokens(origin)),
+            Rules::Musl(_) => Some(text.to_vec()),
+        }
+    }
+
+    /// What comes of a name with a slash.
+    pub(super) fn open(&self, tree: &mut Tree<'_>, text: &[u8]) -> Outcome {
+        let path = PathBuf::from(OsStr::from_bytes(text));
+        if path.is_relative() {
+            let why = "it is relative to the directory that the program is started in";
+            return Outcome::Miss(Some(why.into()));
+        }
+        match &self.rules {
+            Rules::Glibc(glibc) => match glibc.probe(tree, &path) {
+                Probe::Take(file, way) => Outcome::Hit(Rc::new(super::glibc::Hit {
+                    file,
+                    opened: path,
+                    way,
+                    via: Via::Path,
+                })),
+                Probe::Skip => Outcome::Miss(None),
+                Probe::Fail(why) => failure(&path, &why),
+            },
+            Rules::Musl(musl) => musl
+                .open(tree, path, Via::Path)
+                .unwrap_or(Outcome::Miss(None)),
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! How musl's loader searches: no cache, one path for all, and the first file of the name, whatever it is.
+//!
+//! `load_library` and `path_open` of ldso/dynlink.c.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use super::abi::Abi;
+use super::glibc::{Hit, Outcome, Via, failure};
+use super::object::Content;
+use super::token;
+use super::tree::{End, Tree};
+use crate::error::Result;
+
+/// Most bytes of ld-musl-ARCH.path.
+const SIZE: u64 = 1 << 20;
+
+/// Libraries that are the loader itself, by what follows `lib`.
+const OWN: [&[u8]; 7] = [
+    b"c.",
+    b"pthread.",
+    b"rt.",
+    b"m.",
+    b"dl.",
+    b"util.",
+    b"xnet.",
+];
+
+/// One loader, and all that its searches have in common.
+#[derive(Debug)]
+pub(super) struct Musl {
+    abi: Abi,
+    directories: Vec<PathBuf>,
+}
+
+impl Musl {
+    /// The loader at `loader`, the path that programs name.
+    pub(super) fn new(tree: &Tree<'_>, abi: Abi, loader: &Path) -> Result<Self> {
+        let arch = loader
+            .file_name()
+            .and_then(|name| name.as_bytes().strip_prefix(b"ld-musl-"))
+            .and_then(|name| name.strip_suffix(b".so.1"))
+            .map(|arch| String::from_utf8_lossy(arch).into_owned())
+            .or_else(|| abi.custom().map(|custom| custom.musl.to_owned()))
+            .unwrap_or_default();
+        // Two components up from the loader, as musl counts: `/lib/ld-musl-x86_64.so.1` gives `/`.
+        let prefix = loader
+            .parent()
+            .and_then(Path::parent)
+            .unwrap_or(Path::new("/"));
+        let file = prefix.join(format!("etc/ld-musl-{arch}.path"));
+        let path = tree.view().read(&file, SIZE)?;
+        let path = path.unwrap_or_else(|| b"/lib:/usr/local/lib:/usr/lib".to_vec());
+        Ok(Self {
+            abi,
+            directories: token::musl_directories(&path).0,
+        })
+    }
+
+    /// Whether a name means the loader itself.
+    pub(super) fn is_own(name: &[u8]) -> bool {
+        name.strip_prefix(b"lib")
+            .is_some_and(|rest| OWN.iter().any(|own| rest.starts_with(own)))
+    }
+
+    /// The directories of an object's own search path.
+    pub(super) fn expand(path: &[u8], origin: &Path) -> Vec<PathBuf> {
+        token::musl_path(path, origin)
+            .map(|path| token::musl_directories(&path).0)
+            .unwrap_or_default()
+    }
+
+    /// The search behind all search paths of objects.
+    pub(super) fn system(&self, tree: &mut Tree<'_>, name: &[u8]) -> Outcome {
+        self.search(tree, &self.directories, name, Via::Default)
+            .unwrap_or(Outcome::Miss(None))
+    }
+
+    /// Looks through directories. `None` where the search goes on elsewhere.
+    pub(super) fn search(
+        &self,
+        tree: &mut Tree<'_>,
+        directories: &[PathBuf],
+        name: &[u8],
+        via: Via,
+    ) -> Option<Outcome> {
+        directories
+            .iter()
+            .find_map(|directory| self.open(tree, directory.join(OsStr::from_bytes(name)), via))
+    }
+
+    /// What the loader does with a path. `None` where it cannot open it.
+    pub(super) fn open(&self, tree: &mut Tree<'_>, opened: PathBuf, via: Via) -> Option<Outcome> {
+        let (file, way) = match tree.walk(&opened) {
+            (End::Absent, _) => return None,
+            (End::Directory(_), _) => return Some(failure(&opened, "it is a directory")),
+            (End::Unusable(why), _) if &*why == "permission denied" => return None,
+            (End::Unusable(why), _) => return Some(failure(&opened, &why)),
+            (End::File(file), way) => (file, way),
+        };
+        Some(match tree.content(file) {
+            Content::Elf(facts)
+                if !self.abi.takes(facts.abi) || facts.abi.little != self.abi.little =>
+            {
+                failure(&opened, "it is for another machine")
+            }
+            Content::Elf(_) => Outcome::Hit(Rc::new(Hit {
+                file,
+                opened,
+                way,
+                via,
+            })),
+            Content::Broken(_, why) => failure(&opened, why),
+            Content::Script(_) | Content::Other { .. } => failure(&opened, "it is not an ELF file"),
+        })
+    }
+}

@@ -1,0 +1,134 @@
+//! `.note.dlopen`: which libraries an object may load while it runs, as the UAPI specification "ELF dlopen metadata" lays it down.
+
+use serde::Deserialize;
+
+/// Note type of the specification.
+const NOTE_DLOPEN: u32 = 0x407c_0c0a;
+/// Most entries taken from one object.
+const ENTRIES: usize = 1024;
+
+/// How much a program loses without a library that it loads while it runs.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Priority {
+    /// It does not work.
+    Required,
+    /// It loses something that most use. Also what an entry without a priority means.
+    #[default]
+    Recommended,
+    /// It loses something that few use.
+    Suggested,
+}
+
+/// One entry of the metadata.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Wish {
+    /// Names to try, the first that is found wins.
+    #[serde(rename = "soname")]
+    pub sonames: Vec<String>,
+    /// What it is for, in one word.
+    #[serde(default)]
+    pub feature: Option<String>,
+    /// What it is for, in a sentence.
+    #[serde(default)]
+    pub description: Option<String>,
+    /// How much it matters.
+    #[serde(default)]
+    pub priority: Priority,
+}
+
+/// Takes the entries out of a note segment. What is malformed is passed over, for no loader reads it.
+pub fn parse(mut bytes: &[u8], little: bool, align: u64) -> Vec<Wish> {
+    let align = if align == 8 { 8 } else { 4 };
+    let mut wishes = Vec::new();
+    while let Some((header, rest)) = bytes.split_at_checked(12) {
+        let word = |at: usize| {
+            let raw = [header[at], header[at + 1], header[at + 2], header[at + 3]];
+            if little {
+                u32::from_le_bytes(raw)
+            } else {
+                u32::from_be_bytes(raw)
+            }
+        };
+        let (name_length, length, kind) = (word(0) as usize, word(4) as usize, word(8));
+        let Some((name, after)) = rest.split_at_checked(name_length) else {
+            break;
+        };
+        let Some(after) = skip(after, 12 + name_length, align) else {
+            break;
+        };
+        let Some((content, after)) = after.split_at_checked(length) else {
+            break;
+        };
+        if kind == NOTE_DLOPEN && name == b"FDO\0" {
+            let text = content.split(|byte| *byte == 0).next().unwrap_or(content);
+            if let Ok(entries) = serde_json::from_slice::<Vec<Wish>>(text) {
+                wishes.extend(entries);
+                wishes.truncate(ENTRIES);
+            }
+        }
+        match skip(after, length, align) {
+            Some(next) => bytes = next,
+            None => break,
+        }
+    }
+    wishes
+}
+
+/// What follows the padding after `length` bytes.
+fn skip(bytes: &[u8], length: usize, align: usize) -> Option<&[u8]> {
+    let padding = length.next_multiple_of(align) - length;
+    bytes.get(padding..)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn note(kind: u32, owner: &[u8], content: &[u8]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for word in [owner.len(), content.len(), kind as usize] {
+            bytes.extend(u32::try_from(word).unwrap().to_le_bytes());
+        }
+        for part in [owner, content] {
+            bytes.extend(part);
+            bytes.resize(bytes.len().next_multiple_of(4), 0);
+        }
+        bytes
+    }
+
+    #[test]
+    fn entries_are_found_among_other_notes() {
+        let json = br#"[{"soname":["libx.so.1","libx.so.0"],"feature":"x","priority":"suggested"},{"soname":["liby.so"]}]"#;
+        let mut bytes = note(1, b"GNU\0", b"abcd");
+        bytes.extend(note(
+            NOTE_DLOPEN,
+            b"FDO\0",
+            &[json.as_slice(), b"\0"].concat(),
+        ));
+        let wishes = parse(&bytes, true, 4);
+        assert_eq!(wishes.len(), 2);
+        assert_eq!(wishes[0].sonames, ["libx.so.1", "libx.so.0"]);
+        assert_eq!(wishes[0].priority, Priority::Suggested);
+        assert_eq!(wishes[1].priority, Priority::Recommended);
+    }
+
+    #[test]
+    fn malformed_notes_are_passed_over() {
+        assert!(parse(&note(NOTE_DLOPEN, b"FDO\0", b"{not json"), true, 4).is_empty());
+        assert!(parse(&[0xff; 40], true, 4).is_empty());
+        assert!(parse(&[0xff; 5], false, 8).is_empty());
+    }
+}

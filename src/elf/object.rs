@@ -1,0 +1,462 @@
+//! What one file says about itself: an ELF object's class, interpreter and dynamic section, or the first line of a script.
+//!
+//! The only module that uses goblin. It reads headers, the dynamic section and the strings that section names, each with a bound, and never
+//! the whole file, so that a truncated, corrupt or endless file costs no more than a good one. Limits are those of the kernel's
+//! `fs/binfmt_elf.c` where it has one, and far above anything real where it has none.
+
+use std::borrow::Cow;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+
+use goblin::container::{Container, Ctx, Endian};
+use goblin::elf::Elf;
+use goblin::elf::dynamic::{self, Dynamic};
+use goblin::elf::header::{self, Header};
+use goblin::elf::program_header::{self as segment, ProgramHeader};
+
+use super::abi::Abi;
+use super::note::{self, Wish};
+use super::script::{self, Script};
+
+/// Bytes of the first read. Holds the headers of nearly every object, its interpreter and its notes.
+const HEAD: u64 = 2048;
+/// Most bytes of program headers, as in the kernel.
+const SEGMENTS: u64 = 65536;
+/// Most bytes of a dynamic section: 65536 entries of 64 bit.
+const DYNAMIC: u64 = 1 << 20;
+/// Most bytes of one name, the kernel's PATH_MAX.
+const NAME: usize = 4096;
+/// Most bytes of one search path.
+const SEARCH_PATH: usize = 65536;
+/// Most libraries one object may ask for.
+const NEEDS: usize = 4096;
+/// Most bytes of a note segment that is looked at.
+const NOTES: u64 = 65536;
+/// Names that lie this near to each other are read together.
+const GAP: u64 = 512;
+/// How much is read beyond the start of a name at first.
+const STRIDE: u64 = 128;
+
+/// How a library is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// `DT_NEEDED`.
+    Needed,
+    /// `DT_AUXILIARY`: used if it is there.
+    Auxiliary,
+    /// `DT_FILTER`.
+    Filter,
+}
+
+/// What an object is to a loader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// `ET_EXEC`: a program at a fixed address.
+    Fixed,
+    /// `ET_DYN` with `DF_1_PIE`: a program at any address.
+    Movable,
+    /// `ET_DYN`: a library, or a program that does not say so.
+    Shared,
+}
+
+/// What an ELF object says about itself.
+#[derive(Debug)]
+pub struct Facts {
+    /// The machine it is for.
+    pub abi: Abi,
+    /// What it is to a loader.
+    pub role: Role,
+    /// `PT_INTERP`, as written.
+    pub interpreter: Option<PathBuf>,
+    /// Has a dynamic section.
+    pub dynamic: bool,
+    /// `DT_SONAME`.
+    pub soname: Option<Box<[u8]>>,
+    /// `DT_NEEDED`, `DT_AUXILIARY` and `DT_FILTER` in the order of the dynamic section.
+    pub needs: Vec<(Ask, Box<[u8]>)>,
+    /// `DT_RPATH`, as written.
+    pub rpath: Option<Box<[u8]>>,
+    /// `DT_RUNPATH`, as written.
+    pub runpath: Option<Box<[u8]>>,
+    /// `DF_1_NODEFLIB` is set.
+    pub no_default: bool,
+    /// What its `.note.dlopen` says it may load later.
+    pub wishes: Vec<Wish>,
+}
+
+impl Facts {
+    /// An object that says nothing.
+    pub fn empty(abi: Abi) -> Self {
+        Self {
+            abi,
+            role: Role::Shared,
+            interpreter: None,
+            dynamic: false,
+            soname: None,
+            needs: Vec::new(),
+            rpath: None,
+            runpath: None,
+            no_default: false,
+            wishes: Vec::new(),
+        }
+    }
+}
+
+/// What a file is.
+#[derive(Debug)]
+pub enum Content {
+    /// An ELF object.
+    Elf(Box<Facts>),
+    /// An ELF object for a machine (where it says so much) that cannot be loaded, and why.
+    Broken(Option<Abi>, String),
+    /// A file that starts with `#!`.
+    Script(Script),
+    /// Anything else, and whether it is shorter than any ELF header.
+    Other {
+        /// Shorter than an ELF header.
+        short: bool,
+    },
+}
+
+/// Reads what `file` says about itself. An error is one of reading; whatever the bytes say is in the [`Content`].
+pub fn read(file: &File, size: u64) -> io::Result<Content> {
+    let mut head = vec![0; place(size.min(HEAD))];
+    let filled = read_up_to(file, &mut head, 0)?;
+    head.truncate(filled);
+    if head.starts_with(b"#!") {
+        return Ok(Content::Script(script::parse(&head)));
+    }
+    if head.len() < 52 || !head.starts_with(header::ELFMAG) {
+        return Ok(Content::Other {
+            short: head.len() < 52,
+        });
+    }
+    let reader = Reader { file, size, head };
+    let mut abi = None;
+    match parse(&reader, &mut abi) {
+        Ok(facts) => Ok(Content::Elf(Box::new(facts))),
+        Err(Trouble::Io(error)) => Err(error),
+        Err(Trouble::Fault(why)) => Ok(Content::Broken(abi, why)),
+    }
+}
+
+/// Why parsing stopped.
+enum Trouble {
+    /// The system could not read.
+    Io(io::Error),
+    /// The bytes make no sense.
+    Fault(String),
+}
+
+fn fault<T>(why: impl Into<String>) -> Result<T, Trouble> {
+    Err(Trouble::Fault(why.into()))
+}
+
+/// Reads until `buffer` is full or the file ends.
+fn read_up_to(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match file.read_at(&mut buffer[filled..], offset + filled as u64) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
+/// An offset that was checked against a size or a limit, as an index.
+fn place(offset: u64) -> usize {
+    usize::try_from(offset).unwrap_or(usize::MAX)
+}
+
+/// A file with its first bytes at hand.
+struct Reader<'a> {
+    file: &'a File,
+    size: u64,
+    head: Vec<u8>,
+}
+
+impl Reader<'_> {
+    /// `length` bytes at `offset`, all of them inside the file.
+    fn slice(&self, what: &str, offset: u64, length: u64) -> Result<Cow<'_, [u8]>, Trouble> {
+        let end = offset
+            .checked_add(length)
+            .filter(|end| *end <= self.size)
+            .ok_or_else(|| Trouble::Fault(format!("its {what} lie outside the file")))?;
+        if end <= self.head.len() as u64 {
+            return Ok(Cow::Borrowed(&self.head[place(offset)..place(end)]));
+        }
+        let mut bytes = vec![0; place(length)];
+        let filled = read_up_to(self.file, &mut bytes, offset).map_err(Trouble::Io)?;
+        if filled < bytes.len() {
+            return fault(format!("it ended before its {what} did"));
+        }
+        Ok(Cow::Owned(bytes))
+    }
+}
+
+fn parse(reader: &Reader<'_>, abi: &mut Option<Abi>) -> Result<Facts, Trouble> {
+    let header = Elf::parse_header(&reader.head)
+        .map_err(|_| Trouble::Fault("its ELF header is not valid".to_owned()))?;
+    let (Ok(container), Ok(order)) = (header.container(), header.endianness()) else {
+        return fault("its class or byte order is not valid");
+    };
+    let context = Ctx::new(container, order);
+    let here = Abi::new(
+        container == Container::Big,
+        order == Endian::Little,
+        header.e_machine,
+        header.e_flags,
+    );
+    *abi = Some(here);
+    check_ident(&header)?;
+    let segments = segments(reader, &header, context)?;
+    let mut facts = Facts {
+        role: match header.e_type {
+            header::ET_EXEC => Role::Fixed,
+            _ => Role::Shared,
+        },
+        ..Facts::empty(here)
+    };
+    for segment in &segments {
+        match segment.p_type {
+            segment::PT_INTERP if facts.interpreter.is_none() => {
+                facts.interpreter = Some(interpreter(reader, segment)?);
+            }
+            segment::PT_DYNAMIC if !facts.dynamic => {
+                facts.dynamic = true;
+                dynamic(reader, segment, &segments, context, &mut facts)?;
+            }
+            segment::PT_NOTE if segment.p_filesz <= NOTES => {
+                // A note that cannot be read hinders no loader.
+                if let Ok(bytes) = reader.slice("notes", segment.p_offset, segment.p_filesz) {
+                    facts.wishes.extend(note::parse(
+                        &bytes,
+                        order == Endian::Little,
+                        segment.p_align,
+                    ));
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(facts)
+}
+
+/// What glibc's `open_verify` and the kernel refuse.
+fn check_ident(header: &Header) -> Result<(), Trouble> {
+    let ident = &header.e_ident;
+    if ident[header::EI_VERSION] != header::EV_CURRENT
+        || header.e_version != u32::from(header::EV_CURRENT)
+    {
+        return fault("its ELF version is not 1");
+    }
+    if !matches!(
+        ident[header::EI_OSABI],
+        header::ELFOSABI_NONE | header::ELFOSABI_LINUX
+    ) {
+        return fault("its OS ABI is not that of Linux");
+    }
+    if !matches!(header.e_type, header::ET_EXEC | header::ET_DYN) {
+        return fault("it is neither a program nor a shared object");
+    }
+    Ok(())
+}
+
+fn segments(
+    reader: &Reader<'_>,
+    header: &Header,
+    context: Ctx,
+) -> Result<Vec<ProgramHeader>, Trouble> {
+    let each = ProgramHeader::size(context) as u64;
+    if u64::from(header.e_phentsize) != each {
+        return fault("its program headers are not of the expected size");
+    }
+    let length = each * u64::from(header.e_phnum);
+    if length == 0 {
+        return fault("it has no program headers");
+    }
+    if length > SEGMENTS {
+        return fault("it has more program headers than any kernel loads");
+    }
+    let bytes = reader.slice("program headers", header.e_phoff, length)?;
+    ProgramHeader::parse(&bytes, 0, usize::from(header.e_phnum), context)
+        .map_err(|_| Trouble::Fault("its program headers are not valid".to_owned()))
+}
+
+fn interpreter(reader: &Reader<'_>, segment: &ProgramHeader) -> Result<PathBuf, Trouble> {
+    if segment.p_filesz < 2 || segment.p_filesz > NAME as u64 {
+        return fault("the name of its interpreter has an impossible length");
+    }
+    let bytes = reader.slice("interpreter's name", segment.p_offset, segment.p_filesz)?;
+    let Some((0, name)) = bytes.split_last() else {
+        return fault("the name of its interpreter has no end");
+    };
+    // The kernel takes the name up to the first zero byte.
+    let name = name.split(|byte| *byte == 0).next().unwrap_or(name);
+    Ok(PathBuf::from(OsStr::from_bytes(name)))
+}
+
+fn dynamic(
+    reader: &Reader<'_>,
+    section: &ProgramHeader,
+    segments: &[ProgramHeader],
+    context: Ctx,
+    facts: &mut Facts,
+) -> Result<(), Trouble> {
+    if section.p_filesz > DYNAMIC {
+        return fault("its dynamic section is larger than any real one");
+    }
+    let bytes = reader.slice("dynamic entries", section.p_offset, section.p_filesz)?;
+    let local = ProgramHeader {
+        p_offset: 0,
+        ..section.clone()
+    };
+    let entries = Dynamic::parse(&bytes, &[local], context)
+        .ok()
+        .flatten()
+        .map(|found| found.dyns)
+        .unwrap_or_default();
+    let mut table = None;
+    let mut wanted: Vec<(u64, u64)> = Vec::new();
+    for entry in &entries {
+        match entry.d_tag {
+            dynamic::DT_STRTAB => table = Some(entry.d_val),
+            dynamic::DT_NEEDED
+            | DT_AUXILIARY
+            | DT_FILTER
+            | dynamic::DT_SONAME
+            | dynamic::DT_RPATH
+            | dynamic::DT_RUNPATH => wanted.push((entry.d_tag, entry.d_val)),
+            dynamic::DT_FLAGS_1 => {
+                facts.no_default = entry.d_val & dynamic::DF_1_NODEFLIB != 0;
+                if entry.d_val & dynamic::DF_1_PIE != 0 && facts.role == Role::Shared {
+                    facts.role = Role::Movable;
+                }
+            }
+            _ => {}
+        }
+    }
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    if wanted.len() > NEEDS {
+        return fault(format!("it names more than {NEEDS} libraries"));
+    }
+    let Some(table) = table else {
+        return fault("it names libraries and has no string table");
+    };
+    let strings = Strings::new(reader, table, segments, &wanted)?;
+    for (tag, offset) in wanted {
+        let limit = match tag {
+            dynamic::DT_RPATH | dynamic::DT_RUNPATH => SEARCH_PATH,
+            _ => NAME,
+        };
+        let text = strings.get(offset, limit)?;
+        match tag {
+            dynamic::DT_NEEDED => facts.needs.push((Ask::Needed, text)),
+            DT_AUXILIARY => facts.needs.push((Ask::Auxiliary, text)),
+            DT_FILTER => facts.needs.push((Ask::Filter, text)),
+            dynamic::DT_SONAME => facts.soname = Some(text),
+            dynamic::DT_RPATH => facts.rpath = Some(text),
+            _ => facts.runpath = Some(text),
+        }
+    }
+    Ok(())
+}
+
+/// Not in goblin: elf.h of glibc.
+const DT_AUXILIARY: u64 = 0x7fff_fffd;
+/// Not in goblin: elf.h of glibc.
+const DT_FILTER: u64 = 0x7fff_ffff;
+
+/// The stretches of a string table in which wanted names begin.
+struct Strings<'a> {
+    reader: &'a Reader<'a>,
+    /// File offset of the table, and of the end of the segment that holds it.
+    start: u64,
+    end: u64,
+    /// Offset into the table and bytes, ascending.
+    stretches: Vec<(u64, Cow<'a, [u8]>)>,
+}
+
+impl<'a> Strings<'a> {
+    fn new(
+        reader: &'a Reader<'a>,
+        address: u64,
+        segments: &[ProgramHeader],
+        wanted: &[(u64, u64)],
+    ) -> Result<Self, Trouble> {
+        let home = segments.iter().find(|segment| {
+            segment.p_type == segment::PT_LOAD
+                && address
+                    .checked_sub(segment.p_vaddr)
+                    .is_some_and(|inside| inside < segment.p_filesz)
+        });
+        let Some((start, end)) = home.and_then(|home| {
+            let start = home.p_offset.checked_add(address - home.p_vaddr)?;
+            let end = home.p_offset.checked_add(home.p_filesz)?;
+            Some((start, end.min(reader.size)))
+        }) else {
+            return fault("its string table lies in no segment");
+        };
+        let mut offsets: Vec<u64> = wanted.iter().map(|(_, offset)| *offset).collect();
+        offsets.sort_unstable();
+        let mut ranges: Vec<(u64, u64)> = Vec::new();
+        for offset in offsets {
+            let until = offset.saturating_add(STRIDE);
+            match ranges.last_mut() {
+                Some(last) if offset <= last.1.saturating_add(GAP) => last.1 = until,
+                _ => ranges.push((offset, until)),
+            }
+        }
+        let mut stretches = Vec::with_capacity(ranges.len());
+        for (from, until) in ranges {
+            let (Some(first), last) = (
+                start.checked_add(from).filter(|first| *first < end),
+                start.saturating_add(until).min(end),
+            ) else {
+                return fault("a name in its dynamic section lies outside the file");
+            };
+            stretches.push((from, reader.slice("names", first, last - first)?));
+        }
+        Ok(Self {
+            reader,
+            start,
+            end,
+            stretches,
+        })
+    }
+
+    /// The string at `offset`, which must end within `limit` bytes.
+    fn get(&self, offset: u64, limit: usize) -> Result<Box<[u8]>, Trouble> {
+        let at = self.stretches.partition_point(|(from, _)| *from <= offset);
+        let near = at
+            .checked_sub(1)
+            .and_then(|at| self.stretches.get(at))
+            .and_then(|(from, bytes)| bytes.get(place(offset - from)..));
+        if let Some(text) = near.and_then(until_zero)
+            && text.len() < limit
+        {
+            return Ok(text.into());
+        }
+        let first = self.start.saturating_add(offset);
+        let length = (limit as u64).min(self.end.saturating_sub(first));
+        let bytes = self.reader.slice("names", first, length)?;
+        match until_zero(&bytes) {
+            Some(text) => Ok(text.into()),
+            None => fault("a name in its dynamic section has no end"),
+        }
+    }
+}
+
+fn until_zero(bytes: &[u8]) -> Option<&[u8]> {
+    let end = bytes.iter().position(|byte| *byte == 0)?;
+    Some(&bytes[..end])
+}

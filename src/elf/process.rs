@@ -1,0 +1,416 @@
+//! One program as its loader puts it together: breadth first, what is already loaded used again, each library searched for on behalf of the
+//! object that asks for it.
+//!
+//! glibc: `_dl_map_object_deps` of elf/dl-deps.c and the head of `_dl_map_object` of elf/dl-load.c. musl: `load_deps` of ldso/dynlink.c.
+
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use super::glibc::{Hit, Outcome};
+use super::loader::{Loader, LoaderId, Loaders};
+use super::musl::Musl;
+use super::names::{Name, Names};
+use super::note::{Priority, Wish};
+use super::object::{Ask, Content, Facts};
+use super::tree::{BodyId, FileId, Tree};
+
+/// Most objects of one process. Real ones have a few hundred.
+const OBJECTS: usize = 65536;
+
+/// What is told of each request, in the order in which the loader meets them.
+pub(super) trait Witness {
+    /// `by` asked for `name` and got `hit`.
+    fn found(&mut self, by: FileId, name: Name, hit: &Rc<Hit>);
+    /// `by` asked for `name` and got an object that was there already.
+    fn reused(&mut self, by: FileId, name: Name, file: FileId);
+    /// `by` asked for `name` and there is none, and why, where there is more to say.
+    fn missed(&mut self, by: FileId, name: Name, why: Option<Rc<str>>);
+    /// `by` may load the first of the wish's names, which is `hit`.
+    fn wished(&mut self, by: FileId, wish: &Wish, hit: &Rc<Hit>);
+    /// None of the names of a required wish is there.
+    fn unfulfilled(&mut self, by: FileId, wish: &Wish);
+}
+
+/// An object of the process.
+#[derive(Debug)]
+struct Loaded {
+    file: FileId,
+    /// The path by which it was opened: what `$ORIGIN` and names with a slash go by.
+    opened: PathBuf,
+    /// Who asked for it first.
+    by: Option<usize>,
+    /// It or one that asked for it has an `RPATH` that counts for what it asks.
+    inherits: bool,
+}
+
+/// What comes of asking for a name.
+enum Got {
+    /// It is loaded under that name.
+    Known(usize),
+    /// It is loaded under another name, and was found by this one.
+    Alias(usize, Rc<Hit>),
+    /// It is to be loaded, under the name with its tokens put in.
+    New(Name, Rc<Hit>),
+}
+
+/// Room for processes, used for one after the other.
+#[derive(Debug, Default)]
+pub(super) struct Process {
+    turn: u32,
+    loaded: Vec<Loaded>,
+    /// What is loaded under a name, by the name's number: the turn it is valid for, and which.
+    by_name: Vec<(u32, usize)>,
+    /// The same by inode.
+    by_body: Vec<(u32, usize)>,
+}
+
+/// What a process is made with.
+#[derive(Debug)]
+pub(super) struct Tools<'a, 'v> {
+    /// The host's tree.
+    pub(super) tree: &'a mut Tree<'v>,
+    /// The names.
+    pub(super) names: &'a mut Names,
+    /// The loaders.
+    pub(super) loaders: &'a mut Loaders,
+    /// The loader of this process.
+    pub(super) loader: LoaderId,
+    /// Which wishes count.
+    pub(super) wishes: Option<Priority>,
+}
+
+impl Process {
+    /// Puts together the process of a program, or of a library as if it were one.
+    pub(super) fn run(
+        &mut self,
+        root: FileId,
+        tools: &mut Tools<'_, '_>,
+        witness: &mut impl Witness,
+    ) {
+        self.turn += 1;
+        self.loaded.clear();
+        let path = tools.tree.file(root).path.clone();
+        self.add(root, path, None, tools);
+        let loader = tools.loaders.get(tools.loader);
+        if let Some(file) = loader.file.filter(|file| *file != root) {
+            let path = loader.path.clone();
+            let at = self.add(file, path.clone(), None, tools);
+            let name = tools.names.number(path.as_os_str().as_bytes());
+            self.learn(name, at);
+        }
+        let mut order = vec![0];
+        self.load(&mut order, 0, tools, witness);
+        self.fulfil(tools, witness);
+    }
+
+    /// Loads what the objects of `order` from `start` on need, and adds it to the order.
+    fn load(
+        &mut self,
+        order: &mut Vec<usize>,
+        start: usize,
+        tools: &mut Tools<'_, '_>,
+        witness: &mut impl Witness,
+    ) {
+        let mut done = vec![false; self.loaded.len()];
+        let mut queued = vec![false; self.loaded.len()];
+        for at in order.iter() {
+            queued[*at] = true;
+        }
+        for at in &order[..start] {
+            done[*at] = true;
+        }
+        let mut run = start;
+        while let Some(&current) = order.get(run) {
+            if std::mem::replace(&mut done[current], true) {
+                run += 1;
+                continue;
+            }
+            let file = self.loaded[current].file;
+            let Content::Elf(facts) = tools.tree.content(file) else {
+                continue;
+            };
+            let spoken = tools.names.of(tools.tree.file(file).body, facts);
+            // Where the current object stands, behind the auxiliary ones that are put before it.
+            let mut place = run;
+            for (ask, name) in &spoken.needs {
+                let Some(got) = self.need(current, *name, *ask, tools, witness) else {
+                    continue;
+                };
+                done.resize(self.loaded.len(), false);
+                queued.resize(self.loaded.len(), false);
+                let seen = std::mem::replace(&mut queued[got], true);
+                match (ask, seen) {
+                    (Ask::Needed, false) => order.push(got),
+                    (Ask::Needed, true) => {}
+                    (Ask::Auxiliary | Ask::Filter, false) => {
+                        order.insert(place, got);
+                        place += 1;
+                    }
+                    (Ask::Auxiliary | Ask::Filter, true) => {
+                        let later = order[place..].iter().position(|at| *at == got);
+                        if let Some(later) = later.filter(|later| *later > 0) {
+                            order.remove(place + later);
+                            order.insert(place, got);
+                            place += 1;
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Loads what the notes of loaded objects wish for, and what that needs.
+    fn fulfil(&mut self, tools: &mut Tools<'_, '_>, witness: &mut impl Witness) {
+        let Some(least) = tools.wishes else {
+            return;
+        };
+        let mut at = 0;
+        while at < self.loaded.len() {
+            let file = self.loaded[at].file;
+            let wishes: Vec<Wish> = match tools.tree.content(file) {
+                Content::Elf(facts) => facts.wishes.clone(),
+                _ => Vec::new(),
+            };
+            for wish in wishes.iter().filter(|wish| wish.priority <= least) {
+                let before = self.loaded.len();
+                let got = wish.sonames.iter().find_map(|soname| {
+                    let name = tools.names.number(soname.as_bytes());
+                    self.ask(at, name, tools).ok()
+                });
+                match got {
+                    Some(Got::New(name, hit)) => {
+                        witness.wished(file, wish, &hit);
+                        self.take(at, name, &hit, tools);
+                        let mut order: Vec<usize> = (0..self.loaded.len()).collect();
+                        self.load(&mut order, before, tools, witness);
+                    }
+                    Some(Got::Alias(_, hit)) => witness.wished(file, wish, &hit),
+                    Some(Got::Known(_)) => {}
+                    None if wish.priority == Priority::Required => {
+                        witness.unfulfilled(file, wish);
+                    }
+                    None => {}
+                }
+            }
+            at += 1;
+        }
+    }
+
+    /// Finds what `by` asks for and loads it if it is new.
+    fn need(
+        &mut self,
+        by: usize,
+        name: Name,
+        ask: Ask,
+        tools: &mut Tools<'_, '_>,
+        witness: &mut impl Witness,
+    ) -> Option<usize> {
+        let asker = self.loaded[by].file;
+        match self.ask(by, name, tools) {
+            Ok(Got::Known(at)) => {
+                witness.reused(asker, name, self.loaded[at].file);
+                Some(at)
+            }
+            Ok(Got::Alias(at, hit)) => {
+                witness.found(asker, name, &hit);
+                Some(at)
+            }
+            Ok(Got::New(as_name, hit)) => {
+                witness.found(asker, name, &hit);
+                (self.loaded.len() < OBJECTS).then(|| self.take(by, as_name, &hit, tools))
+            }
+            Err(_) if ask == Ask::Auxiliary => None,
+            Err(why) => {
+                witness.missed(asker, name, why);
+                None
+            }
+        }
+    }
+
+    fn ask(
+        &mut self,
+        by: usize,
+        name: Name,
+        tools: &mut Tools<'_, '_>,
+    ) -> Result<Got, Option<Rc<str>>> {
+        let text = tools.names.text(name);
+        let loader = tools.loaders.get(tools.loader);
+        if loader.is_musl() && Musl::is_own(&text) {
+            let own = loader.file.and_then(|file| self.of_file(file, tools));
+            return own.map(Got::Known).ok_or(None);
+        }
+        let mut name = name;
+        let mut text = text;
+        if text.contains(&b'$') {
+            let expanded = loader
+                .expand_name(&text, self.origin(by))
+                .filter(|text| !text.is_empty())
+                .ok_or_else(|| Some("a token in it has no value".into()))?;
+            name = tools.names.number(&expanded);
+            text = expanded.into();
+        }
+        if let Some(at) = self.known(name) {
+            return Ok(Got::Known(at));
+        }
+        let outcome = if text.contains(&b'/') {
+            tools.loaders.get(tools.loader).open(tools.tree, &text)
+        } else {
+            self.search(by, name, &text, tools)
+        };
+        match outcome {
+            Outcome::Hit(hit) => Ok(match self.of_file(hit.file, tools) {
+                Some(at) => {
+                    self.learn(name, at);
+                    Got::Alias(at, hit)
+                }
+                None => Got::New(name, hit),
+            }),
+            Outcome::Miss(why) => Err(why),
+        }
+    }
+
+    fn search(&self, by: usize, name: Name, text: &[u8], tools: &mut Tools<'_, '_>) -> Outcome {
+        let Tools {
+            tree,
+            loaders,
+            loader,
+            ..
+        } = tools;
+        let loader = loaders.get_mut(*loader);
+        let asker = facts(tree, self.loaded[by].file);
+        let own = if loader.is_musl() {
+            None
+        } else {
+            asker.and_then(|facts| facts.runpath.clone())
+        };
+        let no_default = asker.is_some_and(|facts| facts.no_default);
+        if own.is_none() && self.loaded[by].inherits {
+            let mut at = Some(by);
+            while let Some(here) = at {
+                if let Some(outcome) = self.inherited(here, text, loader, tree) {
+                    return outcome;
+                }
+                at = self.loaded[here].by;
+            }
+        }
+        if let Some(path) = own {
+            let directories = loader.expand(tree, &path, self.origin(by));
+            if let Some(outcome) = loader.search(tree, &directories, text) {
+                return outcome;
+            }
+        }
+        loader.system(tree, name, text, no_default)
+    }
+
+    /// Looks through the search path of one object that what it loads inherits.
+    fn inherited(
+        &self,
+        at: usize,
+        text: &[u8],
+        loader: &mut Loader,
+        tree: &mut Tree<'_>,
+    ) -> Option<Outcome> {
+        let path = inheritable(facts(tree, self.loaded[at].file)?, loader.is_musl())?.to_vec();
+        let directories = loader.expand(tree, &path, self.origin(at));
+        loader.search(tree, &directories, text)
+    }
+
+    /// Loads an object.
+    fn take(&mut self, by: usize, name: Name, hit: &Rc<Hit>, tools: &mut Tools<'_, '_>) -> usize {
+        let at = self.add(hit.file, hit.opened.clone(), Some(by), tools);
+        if tools.loaders.get(tools.loader).is_musl() {
+            // musl knows a library by the last component of its path, if it was searched for.
+            if let Some(short) = hit.opened.file_name()
+                && hit.via != super::glibc::Via::Path
+            {
+                let short = tools.names.number(short.as_bytes());
+                self.learn(short, at);
+            }
+        } else {
+            self.learn(name, at);
+            let opened = tools.names.number(hit.opened.as_os_str().as_bytes());
+            self.learn(opened, at);
+        }
+        at
+    }
+
+    fn add(
+        &mut self,
+        file: FileId,
+        opened: PathBuf,
+        by: Option<usize>,
+        tools: &mut Tools<'_, '_>,
+    ) -> usize {
+        let at = self.loaded.len();
+        let body = tools.tree.file(file).body;
+        let musl = tools.loaders.get(tools.loader).is_musl();
+        let facts = facts(tools.tree, file);
+        let own = facts.is_some_and(|facts| inheritable(facts, musl).is_some());
+        let inherits = own || by.is_some_and(|by| self.loaded[by].inherits);
+        self.loaded.push(Loaded {
+            file,
+            opened,
+            by,
+            inherits,
+        });
+        if self.by_body.len() <= body.0 as usize {
+            self.by_body.resize(body.0 as usize + 64, (0, 0));
+        }
+        let slot = &mut self.by_body[body.0 as usize];
+        if slot.0 != self.turn {
+            *slot = (self.turn, at);
+        }
+        if !musl && let Some(facts) = facts {
+            let spoken = tools.names.of(body, facts);
+            if let Some(soname) = spoken.soname {
+                self.learn(soname, at);
+            }
+        }
+        at
+    }
+
+    /// The object's directory, as `$ORIGIN` has it.
+    fn origin(&self, at: usize) -> &Path {
+        self.loaded[at].opened.parent().unwrap_or(Path::new("/"))
+    }
+
+    fn learn(&mut self, name: Name, at: usize) {
+        if self.by_name.len() <= name.0 as usize {
+            self.by_name.resize(name.0 as usize + 256, (0, 0));
+        }
+        let slot = &mut self.by_name[name.0 as usize];
+        if slot.0 != self.turn {
+            *slot = (self.turn, at);
+        }
+    }
+
+    fn known(&self, name: Name) -> Option<usize> {
+        let (turn, at) = *self.by_name.get(name.0 as usize)?;
+        (turn == self.turn).then_some(at)
+    }
+
+    fn of_file(&self, file: FileId, tools: &Tools<'_, '_>) -> Option<usize> {
+        let BodyId(body) = tools.tree.file(file).body;
+        let (turn, at) = *self.by_body.get(body as usize)?;
+        (turn == self.turn).then_some(at)
+    }
+}
+
+fn facts<'t>(tree: &'t Tree<'_>, file: FileId) -> Option<&'t Facts> {
+    match tree.content(file) {
+        Content::Elf(facts) => Some(facts),
+        _ => None,
+    }
+}
+
+/// The search path that counts for what an object asks for and for all below it: `DT_RPATH`, and in musl `DT_RUNPATH` before it.
+fn inheritable(facts: &Facts, musl: bool) -> Option<&[u8]> {
+    let path = match (&facts.runpath, musl) {
+        (Some(runpath), true) => Some(runpath),
+        (Some(_), false) => None,
+        (None, _) => facts.rpath.as_ref(),
+    };
+    path.map(AsRef::as_ref)
+        .filter(|path: &&[u8]| !path.is_empty())
+}

@@ -1,0 +1,167 @@
+//! Search paths of an object: `DT_RPATH` and `DT_RUNPATH` into directories, with `$ORIGIN`, `$LIB` and `$PLATFORM` put in.
+//!
+//! glibc: `_dl_dst_substitute` and `fillin_rpath` of elf/dl-load.c. musl: `fixup_rpath` of ldso/dynlink.c.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+/// What stands for the tokens.
+#[derive(Clone, Copy, Debug)]
+pub struct Tokens<'a> {
+    /// The directory of the object.
+    pub origin: &'a Path,
+    /// `$LIB`.
+    pub lib: Option<&'a str>,
+    /// `$PLATFORM`.
+    pub platform: Option<&'a str>,
+}
+
+/// Puts in the tokens. `None` where one of them has no value: glibc then discards the element.
+pub fn expand(text: &[u8], tokens: &Tokens<'_>) -> Option<Vec<u8>> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.iter().position(|byte| *byte == b'$') {
+        out.extend(&rest[..at]);
+        rest = &rest[at + 1..];
+        let origin = tokens.origin.as_os_str().as_bytes();
+        let known = [
+            ("ORIGIN", Some(origin)),
+            ("PLATFORM", tokens.platform.map(str::as_bytes)),
+            ("LIB", tokens.lib.map(str::as_bytes)),
+        ];
+        let found = known
+            .into_iter()
+            .find_map(|(name, value)| Some((token_length(rest, name)?, value)));
+        match found {
+            Some((length, value)) => {
+                out.extend(value?);
+                rest = &rest[length..];
+            }
+            None => out.push(b'$'),
+        }
+    }
+    out.extend(rest);
+    Some(out)
+}
+
+/// The length of the token `name` at the start of `text`, its braces included.
+fn token_length(text: &[u8], name: &str) -> Option<usize> {
+    let (braced, inner) = match text.strip_prefix(b"{") {
+        Some(inner) => (true, inner),
+        None => (false, text),
+    };
+    let after = inner.strip_prefix(name.as_bytes())?;
+    match (braced, after.first()) {
+        (true, Some(b'}')) => Some(name.len() + 2),
+        (true, _) => None,
+        (false, Some(next)) if next.is_ascii_alphanumeric() || *next == b'_' => None,
+        (false, _) => Some(name.len()),
+    }
+}
+
+/// The directories of a search path as glibc takes it: separated by colons, tokens put in, each once.
+///
+/// Elements that are empty or relative mean the working directory of whoever starts the program. That is not known in advance, and in a jail
+/// it is the user's to choose: they are left out, and the second value says that there were some.
+pub fn glibc_directories(path: &[u8], tokens: &Tokens<'_>) -> (Vec<PathBuf>, bool) {
+    let mut directories: Vec<PathBuf> = Vec::new();
+    let mut relative = false;
+    if path.is_empty() {
+        return (directories, relative);
+    }
+    for element in path.split(|byte| *byte == b':') {
+        let Some(expanded) = expand(element, tokens) else {
+            continue;
+        };
+        if expanded.is_empty() && !element.is_empty() {
+            continue;
+        }
+        if expanded.first() != Some(&b'/') {
+            relative = true;
+            continue;
+        }
+        let mut directory = expanded;
+        while directory.len() > 1 && directory.ends_with(b"/") {
+            directory.pop();
+        }
+        let directory = PathBuf::from(OsString::from_vec(directory));
+        if !directories.contains(&directory) {
+            directories.push(directory);
+        }
+    }
+    (directories, relative)
+}
+
+/// The directories of a search path as musl takes it: `None` where it holds a token other than `$ORIGIN`, for then musl ignores it all.
+pub fn musl_path(path: &[u8], origin: &Path) -> Option<Vec<u8>> {
+    let mut out = Vec::with_capacity(path.len());
+    let mut rest = path;
+    while let Some(at) = rest.iter().position(|byte| *byte == b'$') {
+        out.extend(&rest[..at]);
+        out.extend(origin.as_os_str().as_bytes());
+        rest = &rest[at..];
+        rest = rest
+            .strip_prefix(b"$ORIGIN")
+            .or_else(|| rest.strip_prefix(b"${ORIGIN}"))?;
+    }
+    out.extend(rest);
+    Some(out)
+}
+
+/// The absolute directories of a path that musl searches: separated by colons or line ends, empty ones passed over.
+pub fn musl_directories(path: &[u8]) -> (Vec<PathBuf>, bool) {
+    let mut relative = false;
+    let directories = path
+        .split(|byte| matches!(byte, b':' | b'\n'))
+        .filter(|element| !element.is_empty())
+        .map(|element| PathBuf::from(OsString::from_vec(element.to_vec())))
+        .filter(|directory| {
+            relative |= directory.is_relative();
+            directory.is_absolute()
+        })
+        .collect();
+    (directories, relative)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn glibc(path: &str) -> Vec<String> {
+        let tokens = Tokens {
+            origin: Path::new("/o"),
+            lib: Some("lib64"),
+            platform: None,
+        };
+        let (directories, _) = glibc_directories(path.as_bytes(), &tokens);
+        directories
+            .iter()
+            .map(|path| path.display().to_string())
+            .collect()
+    }
+
+    #[test]
+    fn tokens_are_put_in_with_and_without_braces() {
+        assert_eq!(
+            glibc("$ORIGIN/../$LIB:${ORIGIN}x:/a$LIB"),
+            ["/o/../lib64", "/ox", "/alib64"]
+        );
+        assert_eq!(
+            glibc("/$ORIGINAL:/${ORIGIN:/$UNKNOWN"),
+            ["/$ORIGINAL", "/${ORIGIN", "/$UNKNOWN"]
+        );
+        assert_eq!(glibc("/x/$PLATFORM:/y"), ["/y"]);
+        assert_eq!(glibc("/a/:/a:/a//"), ["/a"]);
+        assert_eq!(glibc(":lib:/a:"), ["/a"]);
+    }
+
+    #[test]
+    fn musl_knows_the_origin_only() {
+        assert_eq!(
+            musl_path(b"$ORIGIN/a:${ORIGIN}", Path::new("/o")).as_deref(),
+            Some(b"/o/a:/o".as_slice())
+        );
+        assert_eq!(musl_path(b"$LIB/a", Path::new("/o")), None);
+    }
+}

@@ -1,0 +1,292 @@
+//! Where a path of the host leads, each place looked at once: directories, links and files that were seen, by number.
+//!
+//! Follows path_resolution(7) under the host's root and remembers every step, so that a thousand programs that use the same libraries cost
+//! no more system calls than one. Each file is opened and read once, however many names lead to it.
+
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path, PathBuf};
+use std::rc::Rc;
+
+use super::object::{self, Content};
+use crate::error::{Result, reason};
+use crate::host::{FileKind, Stat, View};
+
+/// Links followed before a path counts as a loop, as in path_resolution(7).
+const LINKS: usize = 40;
+/// Longest path, as in path_resolution(7), with its zero byte.
+const PATH_MAX: usize = 4096;
+
+/// A directory that was seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct DirId(u32);
+/// A symbolic link that was seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct LinkId(pub(super) u32);
+/// A regular file that was seen, by its one path without links.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct FileId(pub(super) u32);
+/// An inode that was read; two names of one inode share it, as a loader takes them for one object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct BodyId(pub(super) u32);
+
+/// A symbolic link: its own path, free of links but for its last component.
+#[derive(Debug)]
+pub(super) struct Link {
+    /// Its path.
+    pub(super) path: PathBuf,
+    /// Its text.
+    pub(super) target: PathBuf,
+    /// Its inode.
+    pub(super) stat: Stat,
+}
+
+/// A regular file.
+#[derive(Debug)]
+pub(super) struct Regular {
+    /// Its path, free of links.
+    pub(super) path: PathBuf,
+    /// Its inode.
+    pub(super) stat: Stat,
+    /// What it holds.
+    pub(super) body: BodyId,
+}
+
+/// What one component of a path leads to.
+#[derive(Clone, Debug)]
+enum Step {
+    Absent,
+    Directory(DirId),
+    Link(LinkId),
+    File(FileId),
+    /// Something is there and cannot be used, and why.
+    Unusable(Rc<str>),
+}
+
+#[derive(Debug)]
+struct Directory {
+    path: PathBuf,
+    parent: DirId,
+    steps: HashMap<OsString, Step>,
+}
+
+/// What was passed on the way to a place.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Way {
+    /// Links, in the order in which they were passed.
+    pub(super) links: Vec<LinkId>,
+    /// Directories that were entered and left again by `..`: they must be there, whether or not anything in them is used.
+    pub(super) detours: Vec<DirId>,
+}
+
+/// Where a path ends.
+#[derive(Clone, Debug)]
+pub(super) enum End {
+    /// Nowhere.
+    Absent,
+    /// At a directory.
+    Directory(DirId),
+    /// At a regular file.
+    File(FileId),
+    /// At something else, or in a loop, or where the system refuses, and why.
+    Unusable(Rc<str>),
+}
+
+/// What of the host's tree was seen.
+#[derive(Debug)]
+pub(super) struct Tree<'v> {
+    view: &'v View,
+    directories: Vec<Directory>,
+    links: Vec<Link>,
+    files: Vec<Regular>,
+    bodies: Vec<Content>,
+    inodes: HashMap<(u64, u64), BodyId>,
+}
+
+impl<'v> Tree<'v> {
+    /// Nothing seen but the root.
+    pub(super) fn new(view: &'v View) -> Self {
+        Self {
+            view,
+            directories: vec![Directory {
+                path: PathBuf::from("/"),
+                parent: DirId(0),
+                steps: HashMap::new(),
+            }],
+            links: Vec::new(),
+            files: Vec::new(),
+            bodies: Vec::new(),
+            inodes: HashMap::new(),
+        }
+    }
+
+    /// The host.
+    pub(super) fn view(&self) -> &'v View {
+        self.view
+    }
+
+    /// The path of a directory, free of links.
+    pub(super) fn directory(&self, id: DirId) -> &Path {
+        &self.directories[id.0 as usize].path
+    }
+
+    /// A link.
+    pub(super) fn link(&self, id: LinkId) -> &Link {
+        &self.links[id.0 as usize]
+    }
+
+    /// A file.
+    pub(super) fn file(&self, id: FileId) -> &Regular {
+        &self.files[id.0 as usize]
+    }
+
+    /// What a file holds.
+    pub(super) fn content(&self, id: FileId) -> &Content {
+        &self.bodies[self.file(id).body.0 as usize]
+    }
+
+    /// Follows an absolute path.
+    pub(super) fn walk(&mut self, path: &Path) -> (End, Way) {
+        self.walk_from(DirId(0), path)
+    }
+
+    /// The directory that an absolute path leads to.
+    pub(super) fn find_directory(&mut self, path: &Path) -> Option<(DirId, Way)> {
+        match self.walk(path) {
+            (End::Directory(id), way) => Some((id, way)),
+            _ => None,
+        }
+    }
+
+    /// Follows a path that starts in a directory.
+    pub(super) fn walk_from(&mut self, start: DirId, path: &Path) -> (End, Way) {
+        let mut way = Way::default();
+        if path.as_os_str().len() >= PATH_MAX {
+            return (End::Unusable("file name too long".into()), way);
+        }
+        let mut here = start;
+        let mut ahead: Vec<OsString> = Vec::new();
+        push_components(&mut ahead, path);
+        // A path that ends in a slash or a dot must end in a directory.
+        let wants_directory = ends_in_directory(path);
+        let mut end = End::Directory(here);
+        while let Some(part) = ahead.pop() {
+            if !matches!(end, End::Directory(_)) {
+                return (End::Absent, way);
+            }
+            if part == ".." {
+                if here != DirId(0) && !way.detours.contains(&here) {
+                    way.detours.push(here);
+                }
+                here = self.directories[here.0 as usize].parent;
+                end = End::Directory(here);
+                continue;
+            }
+            end = match self.step(here, &part) {
+                Step::Absent => return (End::Absent, way),
+                Step::Unusable(why) => End::Unusable(why),
+                Step::File(id) => End::File(id),
+                Step::Directory(id) => {
+                    here = id;
+                    End::Directory(id)
+                }
+                Step::Link(id) => {
+                    if way.links.len() == LINKS {
+                        return (
+                            End::Unusable("too many levels of symbolic links".into()),
+                            way,
+                        );
+                    }
+                    way.links.push(id);
+                    let target = self.links[id.0 as usize].target.clone();
+                    if target.is_absolute() {
+                        here = DirId(0);
+                    }
+                    push_components(&mut ahead, &target);
+                    End::Directory(here)
+                }
+            };
+        }
+        if wants_directory && matches!(end, End::File(_)) {
+            end = End::Absent;
+        }
+        (end, way)
+    }
+
+    fn step(&mut self, directory: DirId, name: &OsStr) -> Step {
+        let home = &self.directories[directory.0 as usize];
+        if let Some(known) = home.steps.get(name) {
+            return known.clone();
+        }
+        let path = home.path.join(name);
+        let step = self.look(directory, path).unwrap_or_else(|error| {
+            let finding = error.findings.into_iter().next();
+            let why = finding.and_then(|finding| finding.why);
+            Step::Unusable(why.unwrap_or_else(|| "cannot be read".to_owned()).into())
+        });
+        self.directories[directory.0 as usize]
+            .steps
+            .insert(name.to_owned(), step.clone());
+        step
+    }
+
+    fn look(&mut self, parent: DirId, path: PathBuf) -> Result<Step> {
+        let Some(stat) = self.view.lstat(&path)? else {
+            return Ok(Step::Absent);
+        };
+        Ok(match stat.kind() {
+            FileKind::Directory => {
+                self.directories.push(Directory {
+                    path,
+                    parent,
+                    steps: HashMap::new(),
+                });
+                Step::Directory(DirId(number(self.directories.len())))
+            }
+            FileKind::Symlink => {
+                let target = self.view.read_link(&path)?;
+                self.links.push(Link { path, target, stat });
+                Step::Link(LinkId(number(self.links.len())))
+            }
+            FileKind::File => {
+                let body = match self.inodes.get(&(stat.dev, stat.ino)) {
+                    Some(body) => *body,
+                    None => self.read(&path, &stat)?,
+                };
+                self.files.push(Regular { path, stat, body });
+                Step::File(FileId(number(self.files.len())))
+            }
+            FileKind::Special => Step::Unusable("it is a device, a pipe or a socket".into()),
+        })
+    }
+
+    fn read(&mut self, path: &Path, stat: &Stat) -> Result<BodyId> {
+        let file = self.view.open(path)?;
+        let content = object::read(&file, stat.size)
+            .unwrap_or_else(|error| Content::Broken(None, reason(&error)));
+        self.bodies.push(content);
+        let id = BodyId(number(self.bodies.len()));
+        self.inodes.insert((stat.dev, stat.ino), id);
+        Ok(id)
+    }
+}
+
+/// The number of the last of `length` things. Four thousand million of them would not fit into memory.
+fn number(length: usize) -> u32 {
+    u32::try_from(length - 1).unwrap_or(u32::MAX)
+}
+
+/// Puts the components of a path before those that are ahead, the next one last.
+fn push_components(ahead: &mut Vec<OsString>, path: &Path) {
+    ahead.extend(path.components().rev().filter_map(|part| match part {
+        Component::Normal(name) => Some(name.to_owned()),
+        Component::ParentDir => Some(OsString::from("..")),
+        Component::RootDir | Component::CurDir | Component::Prefix(_) => None,
+    }));
+}
+
+fn ends_in_directory(path: &Path) -> bool {
+    let bytes = path.as_os_str().as_bytes();
+    bytes.ends_with(b"/") || bytes.ends_with(b"/.")
+}
