@@ -1,9 +1,39 @@
 //! TOML text to [`Spec`]: parsed with spans, templates merged, meaning checked, every finding at once. Reads no file but through the loader it is given.
 
-use std::path::PathBuf;
+//!
+//! [`source`] makes text of bytes, [`load`] makes a [`Spec`] of text: `syntax` parses, `tree` holds the result against the table in [`keys`], `template` puts the
+//! layers together, `build` makes the types below, `check` looks at what the values mean together.
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::error::{Error, Finding, Kind, Result};
 use crate::names::{JailName, JailPath, UserName};
-use crate::site::{Site, Sited};
+use crate::site::{Site, Sited, Source};
+
+mod build;
+mod check;
+mod findings;
+mod keyline;
+pub mod keys;
+mod password;
+pub mod places;
+pub mod rule;
+mod secret;
+mod syntax;
+mod template;
+pub mod text;
+mod tree;
+
+pub use syntax::{MAX, source};
+pub use template::{builtin, builtin_names};
+
+#[cfg(test)]
+mod tests;
+
+use findings::Findings;
+use tree::Table;
 
 /// A door: one way into a jail.
 #[derive(
@@ -15,6 +45,17 @@ pub enum Door {
     Shell,
     /// File transfer by sftp.
     Sftp,
+}
+
+impl Door {
+    /// The door that `sshd.allow` calls `word`.
+    pub fn new(word: &str) -> Option<Self> {
+        match word {
+            "shell" => Some(Self::Shell),
+            "sftp" => Some(Self::Sftp),
+            _ => None,
+        }
+    }
 }
 
 /// What a jail is to be, checked: the file's own lines with its templates below them.
@@ -30,7 +71,7 @@ pub struct Spec {
     pub binaries: Vec<Sited<String>>,
     /// `[[user]]`.
     pub users: Vec<User>,
-    /// `[sshd] allow`: sorted, without doubles, never empty. Defaults to sftp, and shell where a template or the file says so.
+    /// `[sshd] allow`: sorted, without doubles, never empty. Without that line sftp, and shell where a user names one or `binaries` hold one; the site is then theirs, or that of `name`.
     pub doors: Sited<Vec<Door>>,
     /// `[[file]]`.
     pub files: Vec<FileSpec>,
@@ -45,7 +86,7 @@ pub struct User {
     pub site: Site,
     /// `name`.
     pub name: Sited<UserName>,
-    /// `shell`, a path inside the jail; `None` where the shell is no door.
+    /// `shell`, a path inside the jail; where not given that of the first shell among `binaries`; `None` where the shell is no door, even if given.
     pub shell: Option<Sited<JailPath>>,
     /// `home`, a path inside the jail, or `/home/<name>`.
     pub home: Sited<JailPath>,
@@ -113,4 +154,80 @@ pub struct DirSpec {
     pub owner: Option<Sited<UserName>>,
     /// `mode`, by default 0755.
     pub mode: u32,
+}
+
+/// Reads `source` as a spec, with the templates it names below it. `templates` gives a template's text by its name; [`builtin`] is such a function.
+///
+/// Fails with every finding at once, those of `source` in the order of its lines. Sites point into copies of the texts in which secrets are blotted out.
+pub fn load(source: &Arc<Source>, templates: &dyn Fn(&str) -> Option<String>) -> Result<Spec> {
+    let mut findings = Findings::default();
+    let (file, mut whole) = layer(source, None, &mut findings)?;
+    whole &= !file.is_bad("templates");
+    let mut below: Option<Table> = None;
+    let mut seen = BTreeSet::new();
+    for (name, site) in file.texts("templates") {
+        if !seen.insert(name) {
+            continue;
+        }
+        let Some(text) = templates(name) else {
+            findings.add(unknown_template(name, site));
+            whole = false;
+            continue;
+        };
+        let source = Arc::new(Source {
+            name: format!("template {name}"),
+            text,
+        });
+        let (table, complete) = layer(&source, Some(name), &mut findings)?;
+        whole &= complete;
+        below = Some(match below {
+            Some(lower) => template::merge(lower, table),
+            None => table,
+        });
+    }
+    let merged = match below {
+        Some(lower) => template::merge(lower, file),
+        None => file,
+    };
+    // Of a text that is no TOML, or without one of its templates, parts are missing; what follows from their absence would only confuse.
+    if whole {
+        let parts = build::build(&merged, &mut findings);
+        check::check(&parts, &mut findings);
+        if findings.is_empty()
+            && let Some(spec) = parts.into_spec()
+        {
+            return Ok(spec);
+        }
+    }
+    Err(Error {
+        kind: Kind::Spec,
+        findings: findings.into_sorted(&source.name),
+    })
+}
+
+/// One text as a checked tree, and whether it was whole.
+fn layer(
+    source: &Arc<Source>,
+    template: Option<&str>,
+    findings: &mut Findings,
+) -> Result<(Table, bool)> {
+    let document = syntax::parse(source)?;
+    let table = tree::check(&document, template, findings);
+    let whole = document.findings.is_empty();
+    for finding in document.findings {
+        findings.add(finding);
+    }
+    Ok((table, whole))
+}
+
+fn unknown_template(name: &str, site: &Site) -> Finding {
+    let finding = Finding::new(format!("there is no template `{name}`"));
+    let known = format!(
+        "the templates of jailctl are {}",
+        text::list(builtin_names(), "and")
+    );
+    match text::nearest(name, builtin_names()) {
+        Some(meant) => finding.at(site, format!("did you mean `{meant}`?")),
+        None => finding.at(site, "").hint(known),
+    }
 }

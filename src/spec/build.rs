@@ -1,0 +1,271 @@
+//! The merged tree becomes the parts of a [`Spec`]. What a part lacks is filled with the defaults of the table of keys.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use super::findings::Findings;
+use super::rule::{Objection, mode};
+use super::text::echo;
+use super::tree::{Table, Value};
+use super::{DirSpec, Door, FileBody, FileSpec, Password, Spec, User, password};
+use crate::error::Finding;
+use crate::names::{JailName, JailPath, UserName};
+use crate::site::{Site, Sited};
+
+/// Names of shells, the one that is preferred first.
+const SHELLS: &[&str] = &[
+    "bash", "sh", "zsh", "dash", "ksh", "mksh", "fish", "ash", "rbash", "tcsh", "csh",
+];
+
+/// As much of a [`Spec`] as could be made, so that what there is can be checked.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    name: Option<Sited<JailName>>,
+    root: Option<Sited<PathBuf>>,
+    templates: Vec<Sited<String>>,
+    pub(crate) binaries: Vec<Sited<String>>,
+    /// Whether some of `binaries` were refused.
+    pub(crate) lacks_binaries: bool,
+    pub(crate) users: Vec<User>,
+    /// Whether a user is left out of `users` because of what was found before.
+    pub(crate) lacks_users: bool,
+    pub(crate) doors: Sited<Vec<Door>>,
+    /// Whether some of `doors` were refused.
+    pub(crate) lacks_doors: bool,
+    pub(crate) files: Vec<FileSpec>,
+    pub(crate) dirs: Vec<DirSpec>,
+}
+
+impl Parts {
+    /// The spec; `None` if the name or root was refused.
+    pub(crate) fn into_spec(self) -> Option<Spec> {
+        Some(Spec {
+            name: self.name?,
+            root: self.root?,
+            templates: self.templates,
+            binaries: self.binaries,
+            users: self.users,
+            doors: self.doors,
+            files: self.files,
+            dirs: self.dirs,
+        })
+    }
+}
+
+/// Makes the parts of the merged tree `spec`.
+pub(crate) fn build(spec: &Table, findings: &mut Findings) -> Parts {
+    let name = typed(spec, "name", JailName::new);
+    let root = match spec.text("root") {
+        Some((text, site)) => Some(sited(PathBuf::from(text), site)),
+        None if spec.is_bad("root") => None,
+        None => name.as_ref().map(|name| {
+            sited(
+                PathBuf::from(format!("/srv/jails/{}", name.value)),
+                &name.site,
+            )
+        }),
+    };
+    let binaries = without_doubles(spec.texts("binaries"));
+    let (doors, lacks_doors) = doors(spec, &binaries);
+    let users: Vec<User> = spec
+        .tables("user")
+        .iter()
+        .filter_map(|table| user(table, &doors.value, &binaries))
+        .collect();
+    Parts {
+        name,
+        root,
+        templates: without_doubles(spec.texts("templates")),
+        lacks_users: spec.is_bad("user") || users.len() < spec.tables("user").len(),
+        users,
+        doors,
+        lacks_doors,
+        lacks_binaries: spec.is_bad("binaries"),
+        binaries,
+        files: spec
+            .tables("file")
+            .iter()
+            .filter_map(|table| file(table, findings))
+            .collect(),
+        dirs: spec.tables("dir").iter().filter_map(dir).collect(),
+    }
+}
+
+fn sited<T>(value: T, site: &Site) -> Sited<T> {
+    Sited {
+        value,
+        site: site.clone(),
+    }
+}
+
+/// The text of `key` as the type that its rule stands for.
+fn typed<T, E>(table: &Table, key: &str, make: impl Fn(&str) -> Result<T, E>) -> Option<Sited<T>> {
+    let (text, site) = table.text(key)?;
+    make(text).ok().map(|value| sited(value, site))
+}
+
+fn without_doubles(texts: &[(String, Site)]) -> Vec<Sited<String>> {
+    let mut seen = BTreeSet::new();
+    texts
+        .iter()
+        .filter(|(text, _)| seen.insert(text))
+        .map(|(text, site)| sited(text.clone(), site))
+        .collect()
+}
+
+/// The last component of a program's name or path.
+pub(crate) fn program(binary: &str) -> &str {
+    binary.rsplit('/').next().unwrap_or(binary)
+}
+
+/// The shell that `binaries` offer, and where they name it.
+fn offered_shell(binaries: &[Sited<String>]) -> Option<&Sited<String>> {
+    SHELLS.iter().find_map(|shell| {
+        binaries
+            .iter()
+            .find(|binary| program(&binary.value) == *shell)
+    })
+}
+
+/// The doors, and whether some were refused.
+fn doors(spec: &Table, binaries: &[Sited<String>]) -> (Sited<Vec<Door>>, bool) {
+    let sshd = spec.entries.get("sshd");
+    if let Some(Value::Table(table)) = sshd.map(|node| &node.value)
+        && let Some(allow) = table.entries.get("allow")
+    {
+        let words: BTreeSet<Door> = table
+            .texts("allow")
+            .iter()
+            .filter_map(|(word, _)| Door::new(word))
+            .collect();
+        let doors = sited(words.into_iter().collect(), &allow.site);
+        return (doors, table.is_bad("allow"));
+    }
+    let names_shell = |table: &Table| table.text("shell").map(|(_, site)| site.clone());
+    let shell = spec
+        .tables("user")
+        .iter()
+        .find_map(names_shell)
+        .or_else(|| offered_shell(binaries).map(|binary| binary.site.clone()));
+    let doors = if let Some(site) = shell {
+        sited(vec![Door::Shell, Door::Sftp], &site)
+    } else {
+        let name = spec.entries.get("name").map(|node| &node.site);
+        sited(vec![Door::Sftp], name.unwrap_or(&spec.site))
+    };
+    (doors, spec.is_bad("sshd"))
+}
+
+fn user(table: &Table, doors: &[Door], binaries: &[Sited<String>]) -> Option<User> {
+    let name = typed(table, "name", UserName::new)?;
+    let home = match typed(table, "home", JailPath::new) {
+        Some(home) => home,
+        None if table.is_bad("home") => return None,
+        None => sited(
+            JailPath::new(&format!("/home/{}", name.value)).ok()?,
+            &name.site,
+        ),
+    };
+    let shell = if doors.contains(&Door::Shell) {
+        match typed(table, "shell", JailPath::new) {
+            None if table.is_bad("shell") => return None,
+            None => default_shell(binaries),
+            given => given,
+        }
+    } else {
+        None
+    };
+    let password = match table.text("password") {
+        Some((text, site)) => sited(password::parse(text).ok()?, site),
+        None if table.is_bad("password") => return None,
+        None => sited(Password::Locked, &table.site),
+    };
+    let uid = match table.entries.get("uid") {
+        None => None,
+        Some(node) => match node.value {
+            Value::Integer(uid) => Some(sited(u32::try_from(uid).ok()?, &node.site)),
+            _ => return None,
+        },
+    };
+    Some(User {
+        site: table.site.clone(),
+        name,
+        shell,
+        home,
+        authorized_keys: without_doubles(table.texts("authorized_keys")),
+        password,
+        uid,
+        skel: typed(table, "skel", |text| Ok::<_, ()>(PathBuf::from(text))),
+    })
+}
+
+/// The shell of a user who names none: where the first shell among the binaries will be found in the jail.
+fn default_shell(binaries: &[Sited<String>]) -> Option<Sited<JailPath>> {
+    let binary = offered_shell(binaries)?;
+    let path = if binary.value.starts_with('/') {
+        JailPath::new(&binary.value)
+    } else {
+        JailPath::new(&format!("/bin/{}", binary.value))
+    };
+    path.ok().map(|path| sited(path, &binary.site))
+}
+
+fn file(table: &Table, findings: &mut Findings) -> Option<FileSpec> {
+    let source = table.text("source");
+    let content = table.text("content");
+    let given = |key: &str| table.entries.contains_key(key);
+    let complaint = match (given("source"), given("content")) {
+        (true, true) => Some("has both `source` and `content`"),
+        (false, false) => Some("has neither `source` nor `content`"),
+        (false, true) if !given("target") => Some("has `content` but no `target`"),
+        _ => None,
+    };
+    if let Some(complaint) = complaint {
+        findings.add(
+            Finding::new(format!("a `[[file]]` {complaint}"))
+                .at(&table.site, complaint)
+                .hint("`source` is a path to copy from the host, `content` is the text itself, and `target` is where it goes"),
+        );
+        return None;
+    }
+    let target = match (typed(table, "target", JailPath::new), source) {
+        (Some(target), _) => target,
+        (None, Some((path, site))) if !given("target") => {
+            let path = JailPath::new(path).ok()?;
+            if let Err(Objection { why, hint }) = super::places::target(&path) {
+                let mut finding = Finding::new(format!(
+                    "`{}` is not a place for a `[[file]]`",
+                    echo(path.as_str())
+                ))
+                .why(format!("it {why}"))
+                .at(site, why)
+                .hint("without `target` a file goes to the path of its source; give it a `target`");
+                finding.hints.extend(hint.map(String::from));
+                findings.add(finding);
+                return None;
+            }
+            sited(path, site)
+        }
+        _ => return None,
+    };
+    let body = match (source, content) {
+        (Some((path, site)), _) => FileBody::Source(sited(PathBuf::from(path), site)),
+        (None, Some((text, site))) => FileBody::Content(sited(text.to_owned(), site)),
+        (None, None) => return None,
+    };
+    Some(FileSpec {
+        site: table.site.clone(),
+        target,
+        body,
+        mode: typed(table, "mode", mode),
+    })
+}
+
+fn dir(table: &Table) -> Option<DirSpec> {
+    Some(DirSpec {
+        site: table.site.clone(),
+        path: typed(table, "path", JailPath::new)?,
+        owner: typed(table, "owner", UserName::new),
+        mode: typed(table, "mode", mode).map_or(0o755, |mode| mode.value),
+    })
+}

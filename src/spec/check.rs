@@ -1,0 +1,257 @@
+//! What the values of a spec mean together: who lives where, whose directory holds what, which shell is there.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::build::{Parts, program};
+use super::findings::Findings;
+use super::places::merged;
+use super::text::{list, nearest};
+use super::{Door, User};
+use crate::error::Finding;
+use crate::names::JailPath;
+use crate::site::{Site, Sited};
+
+/// Adds what is wrong among the parts to `findings`.
+pub(crate) fn check(parts: &Parts, findings: &mut Findings) {
+    if parts.doors.value.is_empty() && !parts.lacks_doors {
+        findings.add(
+            Finding::new("`sshd.allow` names no door")
+                .why("nobody could enter the jail")
+                .at(&parts.doors.site, "at least one is wanted here")
+                .hint("write `allow = [\"sftp\"]`, or `allow = [\"shell\", \"sftp\"]`"),
+        );
+    }
+    users(parts, findings);
+    homes(&parts.users, findings);
+    if parts.doors.value.contains(&Door::Shell) && !parts.lacks_binaries {
+        shells(parts, findings);
+    }
+    places(parts, findings);
+}
+
+/// `what` was said twice; the first time at `first`.
+fn twice(what: String, second: &Site, first: &Site) -> Finding {
+    Finding::new(what)
+        .why(format!("the first is in {}", shown_line(first, second)))
+        .at(second, "given before")
+}
+
+/// "line 3", with the text's name where it is another than `from`'s.
+fn shown_line(site: &Site, from: &Site) -> String {
+    let line = site.position().0;
+    if site.source.name == from.source.name {
+        format!("line {line}")
+    } else {
+        format!("line {line} of {}", super::text::echo(&site.source.name))
+    }
+}
+
+fn users(parts: &Parts, findings: &mut Findings) {
+    let mut names: BTreeMap<&str, &Site> = BTreeMap::new();
+    let mut uids: BTreeMap<u32, &Site> = BTreeMap::new();
+    for user in &parts.users {
+        let name = &user.name;
+        if let Some(first) = names.insert(name.value.as_str(), &name.site) {
+            findings.add(twice(
+                format!("two users are called `{}`", name.value),
+                &name.site,
+                first,
+            ));
+        }
+        if let Some(uid) = &user.uid
+            && let Some(first) = uids.insert(uid.value, &uid.site)
+        {
+            findings.add(twice(
+                format!("two users have the uid {}", uid.value),
+                &uid.site,
+                first,
+            ));
+        }
+    }
+    if parts.lacks_users {
+        return;
+    }
+    for owner in parts.dirs.iter().filter_map(|dir| dir.owner.as_ref()) {
+        if names.contains_key(owner.value.as_str()) {
+            continue;
+        }
+        let finding = Finding::new(format!("`{}` is no user of this jail", owner.value));
+        findings.add(match nearest(owner.value.as_str(), names.keys().copied()) {
+            Some(meant) => finding.at(&owner.site, format!("did you mean `{meant}`?")),
+            None if names.is_empty() => finding
+                .at(&owner.site, "not the `name` of a `[[user]]`")
+                .hint("the spec has no `[[user]]` yet; without `owner` the directory is root's"),
+            None => finding
+                .at(&owner.site, "not the `name` of a `[[user]]`")
+                .hint(format!(
+                    "its users are {}",
+                    list(names.keys().copied().take(10), "and")
+                )),
+        });
+    }
+}
+
+fn homes(users: &[User], findings: &mut Findings) {
+    let mut homes: BTreeMap<&JailPath, &User> = BTreeMap::new();
+    for user in users {
+        if let Some(first) = homes.insert(&user.home.value, user) {
+            let what = format!(
+                "`{}` is the home of `{}` and of `{}`",
+                user.home.value, first.name.value, user.name.value
+            );
+            if first.name.value != user.name.value {
+                findings.add(
+                    twice(what, &user.home.site, &first.home.site)
+                        .hint("give each user a home of its own"),
+                );
+            }
+        }
+    }
+    for user in users {
+        let outer = ancestors(&user.home.value).find_map(|path| homes.get(&path).copied());
+        if let Some(outer) = outer {
+            findings.add(
+                Finding::new(format!(
+                    "the home of `{}` lies in the home of `{}`",
+                    user.name.value, outer.name.value
+                ))
+                .at(&user.home.site, format!("lies in `{}`", outer.home.value))
+                .hint("give each user a home of its own, beside the others"),
+            );
+        }
+    }
+}
+
+/// The directories above `path`, without the root.
+fn ancestors(path: &JailPath) -> impl Iterator<Item = JailPath> {
+    std::iter::successors(path.parent(), JailPath::parent).filter(|path| *path != JailPath::root())
+}
+
+fn shells(parts: &Parts, findings: &mut Findings) {
+    let mut targets: BTreeSet<JailPath> = BTreeSet::new();
+    targets.extend(parts.files.iter().map(|file| merged(&file.target.value)));
+    let programs: BTreeSet<&str> = parts
+        .binaries
+        .iter()
+        .map(|binary| program(&binary.value))
+        .collect();
+    for user in &parts.users {
+        let Some(Sited { value: shell, site }) = &user.shell else {
+            findings.add(
+                Finding::new(format!("`{}` has no shell", user.name.value))
+                    .why("the shell is a door of this jail, and `binaries` hold no shell")
+                    .at(&user.site, "has no `shell`")
+                    .hint("add \"bash\" to `binaries`, or allow only sftp: `allow = [\"sftp\"]` below `[sshd]`"),
+            );
+            continue;
+        };
+        let path = merged(shell);
+        let is_file =
+            targets.contains(&path) || ancestors(&path).any(|path| targets.contains(&path));
+        if !programs.contains(shell.name()) && !is_file {
+            let finding = Finding::new(format!(
+                "the shell `{shell}` of `{}` is not in the jail",
+                user.name.value
+            ))
+            .at(site, format!("`binaries` have no `{}`", shell.name()));
+            findings.add(match nearest(shell.name(), programs.iter().copied()) {
+                Some(meant) => finding.hint(format!("did you mean `/bin/{meant}`?")),
+                None => finding.hint(format!("add \"{}\" to `binaries`", shell.name())),
+            });
+        }
+    }
+}
+
+/// Whose a directory of the jail is.
+struct Owned<'a> {
+    owner: &'a str,
+    is_home: bool,
+}
+
+impl Owned<'_> {
+    fn words(&self) -> String {
+        if self.is_home {
+            format!("the home of `{}`", self.owner)
+        } else {
+            format!("a directory of `{}`", self.owner)
+        }
+    }
+}
+
+/// Files and directories against each other, and against what belongs to users: there jailctl makes nothing, because its owner could lead it elsewhere.
+fn places(parts: &Parts, findings: &mut Findings) {
+    let mut owned: BTreeMap<JailPath, Owned<'_>> = BTreeMap::new();
+    let mut above_homes: BTreeMap<JailPath, &User> = BTreeMap::new();
+    for user in &parts.users {
+        let owner = user.name.value.as_str();
+        owned.insert(
+            user.home.value.clone(),
+            Owned {
+                owner,
+                is_home: true,
+            },
+        );
+        above_homes.extend(ancestors(&user.home.value).map(|path| (path, user)));
+    }
+    let mut taken: BTreeMap<JailPath, &Site> = BTreeMap::new();
+    for dir in &parts.dirs {
+        let (path, site) = (&dir.path.value, &dir.path.site);
+        if let Some(first) = taken.insert(path.clone(), site) {
+            findings.add(twice(format!("`{path}` is given twice"), site, first));
+        } else if let Some(owned) = owned.get(path) {
+            findings.add(
+                Finding::new(format!("`{path}` is {}", owned.words()))
+                    .at(site, "made anyway")
+                    .hint("take the `[[dir]]` out"),
+            );
+        } else if let Some(owner) = &dir.owner {
+            let owner = owner.value.as_str();
+            if let Some(user) = above_homes.get(path) {
+                findings.add(
+                    Finding::new(format!("`{path}` cannot belong to `{owner}`"))
+                        .why(format!("it holds the home of `{}`", user.name.value))
+                        .at(site, format!("holds `{}`", user.home.value)),
+                );
+            }
+            owned.insert(
+                path.clone(),
+                Owned {
+                    owner,
+                    is_home: false,
+                },
+            );
+        }
+    }
+    let owner_above = |path: &JailPath| ancestors(path).find_map(|path| owned.get(&path));
+    for dir in &parts.dirs {
+        let (path, site) = (&dir.path.value, &dir.path.site);
+        if let Some(owned) = owner_above(path) {
+            findings.add(in_owned("dir", path, site, owned));
+        }
+    }
+    for file in &parts.files {
+        let (target, site) = (&file.target.value, &file.target.site);
+        if let Some(first) = taken.insert(merged(target), site) {
+            findings.add(twice(format!("`{target}` is given twice"), site, first));
+        } else if let Some(owned) = owned.get(target).or_else(|| owner_above(target)) {
+            findings.add(in_owned("file", target, site, owned));
+        } else if let Some(user) = above_homes.get(target) {
+            findings.add(
+                Finding::new(format!("`{target}` cannot be a `[[file]]`"))
+                    .why(format!("it holds the home of `{}`", user.name.value))
+                    .at(site, format!("holds `{}`", user.home.value)),
+            );
+        }
+    }
+}
+
+fn in_owned(table: &str, path: &JailPath, site: &Site, owned: &Owned<'_>) -> Finding {
+    let finding = Finding::new(format!("`{path}` cannot be a `[[{table}]]`"))
+        .why(format!("it is or lies in {}", owned.words()))
+        .at(site, format!("in {}", owned.words()));
+    if owned.is_home {
+        finding.hint("what a new home starts with is given by `skel` of its `[[user]]`")
+    } else {
+        finding.hint("choose a place outside; what is in a user's directory is the user's alone")
+    }
+}

@@ -1,0 +1,342 @@
+//! Every key of a spec, as data: what it is called, what it may be, what it means. The parser, the hints, the reference and the tests all read this one table.
+
+use super::rule::{Rule, Shape, Words};
+
+/// One key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// Dotted, with `[]` after an array of tables: `user[].name`.
+    pub path: &'static str,
+    /// Its type, and for text the rule.
+    pub shape: Shape,
+    /// Whether it works in this version; if not, a spec that has it is refused.
+    pub works: bool,
+    /// Whether its table must have it.
+    pub required: bool,
+    /// Whether only a spec may have it, and no template.
+    pub file_only: bool,
+    /// What holds where it is absent, as written or in words; empty where nothing does.
+    pub default: &'static str,
+    /// One line: what it is, lower case, no full stop.
+    pub doc: &'static str,
+    /// A line, or for a table lines, as they stand in a spec.
+    pub example: &'static str,
+}
+
+impl Key {
+    const fn now(path: &'static str, shape: Shape) -> Self {
+        Self {
+            path,
+            shape,
+            works: true,
+            required: false,
+            file_only: false,
+            default: "",
+            doc: "",
+            example: "",
+        }
+    }
+
+    const fn later(path: &'static str, shape: Shape) -> Self {
+        let mut key = Self::now(path, shape);
+        key.works = false;
+        key
+    }
+
+    const fn doc(mut self, doc: &'static str) -> Self {
+        self.doc = doc;
+        self
+    }
+
+    const fn default(mut self, default: &'static str) -> Self {
+        self.default = default;
+        self
+    }
+
+    const fn example(mut self, example: &'static str) -> Self {
+        self.example = example;
+        self
+    }
+
+    const fn required(mut self) -> Self {
+        self.required = true;
+        self
+    }
+
+    const fn file_only(mut self) -> Self {
+        self.file_only = true;
+        self
+    }
+
+    /// The last component: `name` of `user[].name`, `user` of `user[]`.
+    pub fn name(&self) -> &'static str {
+        let last = self
+            .path
+            .rsplit_once('.')
+            .map_or(self.path, |parts| parts.1);
+        last.trim_end_matches("[]")
+    }
+
+    /// The path of the table that has it: `user[]` of `user[].name`; empty for the spec itself.
+    pub fn table(&self) -> &'static str {
+        self.path.rsplit_once('.').map_or("", |parts| parts.0)
+    }
+}
+
+/// The keys of the table at `path`, which is empty for the spec itself.
+pub fn keys_of(path: &str) -> impl Iterator<Item = &'static Key> + use<'_> {
+    KEYS.iter().filter(move |key| key.table() == path)
+}
+
+/// A table's path as its header is written: `[[user]]`, `[sshd]`; "a spec" for the spec itself.
+pub fn header(path: &str) -> String {
+    match path.strip_suffix("[]") {
+        _ if path.is_empty() => "a spec".to_owned(),
+        Some(name) => format!("`[[{name}]]`"),
+        None => format!("`[{path}]`"),
+    }
+}
+
+const DOORS: Words = Words {
+    kind: "a door",
+    now: &["shell", "sftp"],
+    later: &["scp", "rsync", "git", "forward"],
+};
+
+const DLOPEN: Words = Words {
+    kind: "a kind of dlopen notes",
+    now: &["required", "recommended", "suggested", "none"],
+    later: &[],
+};
+
+const NETWORK: Words = Words {
+    kind: "a kind of network",
+    now: &["host", "none", "private"],
+    later: &[],
+};
+
+/// The table. A table's own row stands before those of its keys.
+pub static KEYS: &[Key] = &[
+    Key::now("name", Shape::Text(Rule::JailName))
+        .doc("the jail's name; its accounts' group is `jail-<name>`")
+        .example(r#"name = "arkham""#)
+        .required()
+        .file_only(),
+    Key::now("root", Shape::Text(Rule::Root))
+        .doc("where the jail is on the host")
+        .default(r#""/srv/jails/<name>""#)
+        .example(r#"root = "/srv/jails/arkham""#)
+        .file_only(),
+    Key::now("templates", Shape::Texts(Rule::Template))
+        .doc("partial specs, merged in order, with this file on top: later wins, lists are joined")
+        .default("[]")
+        .example(r#"templates = ["shell"]"#)
+        .file_only(),
+    Key::now("binaries", Shape::Texts(Rule::Binary))
+        .doc("the programs of the jail: names on the host's PATH or absolute paths; what they need comes along")
+        .default("[]")
+        .example(r#"binaries = ["bash", "ls", "cat"]"#),
+    Key::later("optional", Shape::Texts(Rule::Binary))
+        .doc("like `binaries`, but a missing one is a notice and no error")
+        .default("[]")
+        .example(r#"optional = ["htop"]"#),
+    Key::later("packages", Shape::Texts(Rule::Package))
+        .doc("host packages: all their files, less documentation")
+        .default("[]")
+        .example(r#"packages = ["git"]"#),
+    Key::later("dlopen", Shape::Text(Rule::Word(DLOPEN)))
+        .doc("which libraries that a program may load at run time come along")
+        .default(r#""recommended""#)
+        .example(r#"dlopen = "required""#),
+    Key::now("user[]", Shape::Tables(&["name"]))
+        .doc("an account that lives in the jail; jailctl makes it")
+        .default("none")
+        .example("[[user]]\nname = \"harlequin\"")
+        .file_only(),
+    Key::now("user[].name", Shape::Text(Rule::UserName))
+        .doc("the login name")
+        .example(r#"name = "harlequin""#)
+        .required(),
+    Key::later("user[].adopt", Shape::Boolean)
+        .doc("take over an account that exists and was not made by jailctl")
+        .default("false")
+        .example("adopt = true"),
+    Key::now("user[].shell", Shape::Text(Rule::JailPath))
+        .doc("the login shell, a path inside the jail; one of the programs there")
+        .default("the first shell in `binaries`")
+        .example(r#"shell = "/bin/bash""#),
+    Key::now("user[].home", Shape::Text(Rule::Home))
+        .doc("the home, a path inside the jail")
+        .default(r#""/home/<name>""#)
+        .example(r#"home = "/home/harlequin""#),
+    Key::now("user[].authorized_keys", Shape::Texts(Rule::KeyLine))
+        .doc("public keys that may log in; kept outside the jail, where the user cannot change them")
+        .default("[]")
+        .example(r#"authorized_keys = ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKLW/9v1NuUyultBVkZJNjz2vNi4eV8Vq20GZ01ZeKPs harley@gotham"]"#),
+    Key::now("user[].password", Shape::Text(Rule::Password))
+        .doc("`locked`, `keep` (leave alone what others set) or a crypt(5) hash")
+        .default(r#""locked""#)
+        .example(r#"password = "locked""#),
+    Key::later("user[].groups", Shape::Texts(Rule::GroupName))
+        .doc("more groups of the jail's own")
+        .default("[]")
+        .example(r#"groups = ["staff"]"#),
+    Key::now("user[].uid", Shape::Integer(1000, 60000))
+        .doc("the user id")
+        .default("the next free one")
+        .example("uid = 4101"),
+    Key::later("user[].expires", Shape::Date)
+        .doc("the day from which the account is closed")
+        .default("never")
+        .example("expires = 2027-01-31"),
+    Key::now("user[].skel", Shape::Text(Rule::Source))
+        .doc("a host directory whose content a new home starts with")
+        .default("none")
+        .example(r#"skel = "/etc/skel""#),
+    Key::now("sshd", Shape::Table)
+        .doc("how the users may come in")
+        .example("[sshd]\nallow = [\"sftp\"]"),
+    Key::now("sshd.allow", Shape::Texts(Rule::Word(DOORS)))
+        .doc("the doors")
+        .default(r#"["sftp"], and "shell" where `binaries` hold a shell"#)
+        .example(r#"allow = ["shell", "sftp"]"#),
+    Key::later("sshd.start_dir", Shape::Text(Rule::JailPath))
+        .doc("where sftp begins, if it is the only door")
+        .default("the home")
+        .example(r#"start_dir = "/upload""#),
+    Key::later("sshd.umask", Shape::Text(Rule::Umask))
+        .doc("the umask of sftp, if it is the only door")
+        .default(r#""0027""#)
+        .example(r#"umask = "0027""#),
+    Key::later("sshd.log", Shape::Boolean)
+        .doc("sftp transfers are written to the host's log")
+        .default("false")
+        .example("log = true"),
+    Key::now("file[]", Shape::Tables(&["target", "source"]))
+        .doc("a file or tree of the host's, or text given here")
+        .default("none")
+        .example("[[file]]\ntarget = \"/motd\"\ncontent = \"Welcome\\n\""),
+    Key::now("file[].source", Shape::Text(Rule::Source))
+        .doc("the host path to copy; or give `content`")
+        .example(r#"source = "/etc/vim""#),
+    Key::now("file[].content", Shape::Text(Rule::Content))
+        .doc("the text of the file; or give `source`")
+        .example(r#"content = "Welcome\n""#),
+    Key::now("file[].target", Shape::Text(Rule::Target))
+        .doc("where it goes inside the jail")
+        .default("the path of `source`")
+        .example(r#"target = "/etc/vim""#),
+    Key::now("file[].mode", Shape::Text(Rule::Mode))
+        .doc("permissions, in octal")
+        .default(r#""0644" with `content`, otherwise as in `source`"#)
+        .example(r#"mode = "0644""#),
+    Key::now("dir[]", Shape::Tables(&["path"]))
+        .doc("a directory that is made if it is missing")
+        .default("none")
+        .example("[[dir]]\npath = \"/upload\"\nowner = \"harlequin\""),
+    Key::now("dir[].path", Shape::Text(Rule::Dir))
+        .doc("where, inside the jail")
+        .example(r#"path = "/upload""#)
+        .required(),
+    Key::now("dir[].owner", Shape::Text(Rule::UserName))
+        .doc("a user of the jail")
+        .default("root")
+        .example(r#"owner = "harlequin""#),
+    Key::now("dir[].mode", Shape::Text(Rule::Mode))
+        .doc("permissions, in octal")
+        .default(r#""0755""#)
+        .example(r#"mode = "0750""#),
+    Key::later("mount[]", Shape::Tables(&["target"]))
+        .doc("a host directory that sessions see; never mounted on the host itself")
+        .default("none")
+        .example("[[mount]]\nsource = \"/var/www/17\"\ntarget = \"/www\""),
+    Key::later("mount[].source", Shape::Text(Rule::MountSource))
+        .doc("the host directory")
+        .example(r#"source = "/var/www/17""#)
+        .required(),
+    Key::later("mount[].target", Shape::Text(Rule::MountTarget))
+        .doc("where sessions see it")
+        .example(r#"target = "/www""#)
+        .required(),
+    Key::later("mount[].options", Shape::Texts(Rule::MountOption))
+        .doc("options of mount(8)")
+        .default(r#"["ro", "nodev", "nosuid", "noexec"]"#)
+        .example(r#"options = ["rw", "nodev", "nosuid", "noexec"]"#),
+    Key::later("namespaces", Shape::Table)
+        .doc("what each session has of its own")
+        .example("[namespaces]\npid = true"),
+    Key::later("namespaces.pid", Shape::Boolean)
+        .doc("its own process numbers")
+        .default("true")
+        .example("pid = true"),
+    Key::later("namespaces.mnt", Shape::Boolean)
+        .doc("its own mounts")
+        .default("true")
+        .example("mnt = true"),
+    Key::later("namespaces.uts", Shape::Boolean)
+        .doc("its own host name")
+        .default("true")
+        .example("uts = true"),
+    Key::later("namespaces.ipc", Shape::Boolean)
+        .doc("its own shared memory, queues and semaphores")
+        .default("true")
+        .example("ipc = true"),
+    Key::later("namespaces.cgroup", Shape::Boolean)
+        .doc("its own view of the control groups")
+        .default("true")
+        .example("cgroup = true"),
+    Key::later("namespaces.user", Shape::Boolean)
+        .doc("its own user ids")
+        .default("false")
+        .example("user = false"),
+    Key::later("network", Shape::Table)
+        .doc("what sessions reach, and what reaches them")
+        .example("[network]\nmode = \"none\""),
+    Key::later("network.mode", Shape::Text(Rule::Word(NETWORK)))
+        .doc("the host's network, none, or a private one")
+        .default(r#""host"; "none" where sftp is the only door"#)
+        .example(r#"mode = "private""#),
+    Key::later("network.allow_in", Shape::Texts(Rule::Port))
+        .doc("ports of the jail that others may reach")
+        .default("[]")
+        .example(r#"allow_in = ["tcp/80"]"#),
+    Key::later("network.allow_out", Shape::Texts(Rule::Port))
+        .doc("ports of others that the jail may reach")
+        .default("[]")
+        .example(r#"allow_out = ["tcp/443", "udp/53"]"#),
+    Key::later("limits", Shape::Table)
+        .doc("what all sessions of the jail may use together")
+        .example("[limits]\nmemory = \"256M\""),
+    Key::later("limits.memory", Shape::Text(Rule::Size))
+        .doc("bytes of memory")
+        .default("none")
+        .example(r#"memory = "256M""#),
+    Key::later("limits.cpu", Shape::Text(Rule::Percent))
+        .doc("processor time, in per cent of one CPU")
+        .default("none")
+        .example(r#"cpu = "50%""#),
+    Key::later("limits.tasks", Shape::Integer(1, 4_194_304))
+        .doc("processes and threads")
+        .default("none")
+        .example("tasks = 64"),
+    Key::later("limits.io_weight", Shape::Integer(1, 10_000))
+        .doc("share of the disk, against others' 100")
+        .default("100")
+        .example("io_weight = 50"),
+    Key::later("limits.open_files", Shape::Integer(3, 1_048_576))
+        .doc("open files of each process")
+        .default("none")
+        .example("open_files = 1024"),
+    Key::later("limits.sessions", Shape::Integer(1, 100_000))
+        .doc("sessions at one time")
+        .default("none")
+        .example("sessions = 4"),
+    Key::later("test[]", Shape::Tables(&[]))
+        .doc("a command that must succeed inside, as the user, before a build goes live")
+        .default("none")
+        .example("[[test]]\nrun = [\"bash\", \"-c\", \"ls /\"]"),
+    Key::later("test[].run", Shape::Texts(Rule::Argument))
+        .doc("the command and its arguments")
+        .example(r#"run = ["bash", "-c", "ls /"]"#)
+        .required(),
+];

@@ -1,0 +1,114 @@
+//! `password`: two words or a crypt(5) hash. A password in the clear is refused, and no message ever holds what was given.
+
+use super::Password;
+use super::rule::Objection;
+use super::text::nearest;
+
+/// Longest hash, as `CRYPT_OUTPUT_SIZE` of crypt(3).
+const MAX: usize = 384;
+
+/// Checks a value of `password`.
+pub(crate) fn check(text: &str) -> Result<(), Objection> {
+    parse(text).map(drop)
+}
+
+/// What a value of `password` says.
+pub(crate) fn parse(text: &str) -> Result<Password, Objection> {
+    match text {
+        "locked" => return Ok(Password::Locked),
+        "keep" => return Ok(Password::Keep),
+        _ => {}
+    }
+    if let Some(meant) = nearest(text, ["locked", "keep"]) {
+        return Err(Objection::new("is neither `locked` nor `keep` nor a hash")
+            .hint(format!("did you mean `{meant}`?")));
+    }
+    if text.starts_with(['!', '*']) || text.is_empty() {
+        return Err(Objection::new("is neither `locked` nor `keep` nor a hash")
+            .hint("write `locked`: no password works then, and keys do"));
+    }
+    if !text.starts_with(['$', '_']) {
+        return Err(Objection::new(
+            "looks like a password in the clear; a spec holds only its hash",
+        ));
+    }
+    if text.len() > MAX {
+        return Err("is longer than any hash".into());
+    }
+    if text
+        .bytes()
+        .any(|byte| !byte.is_ascii_graphic() || b":;*!\\".contains(&byte))
+    {
+        return Err("has a character that hashes do not have, see crypt(5)".into());
+    }
+    let whole = match text.strip_prefix('$') {
+        Some(rest) => is_modular(rest),
+        // `_`, 4 characters of count, 4 of salt, 11 of hash.
+        None => text.len() == 20 && text[1..].bytes().all(is_base64),
+    };
+    if !whole {
+        return Err(Objection::new("is not a whole hash").hint(
+            "a shell eats `$6` between double quotes: paste the hash into the file, or use single quotes",
+        ));
+    }
+    Ok(Password::Hash(text.to_owned()))
+}
+
+/// `id$salt$hash`, with parameters between where the method has them.
+fn is_modular(rest: &str) -> bool {
+    let mut fields = rest.split('$');
+    let id = fields.next().unwrap_or_default();
+    let known = (1..=5).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let last = rest.rsplit('$').next().unwrap_or_default();
+    known && fields.count() >= 2 && !last.is_empty() && last.bytes().all(is_base64)
+}
+
+fn is_base64(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'/'
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hashes_and_words_pass() {
+        for good in [
+            "locked",
+            "keep",
+            "$6$rounds=5000$saltsalt$abcdefghijklmnopqrstuvwxyz./",
+            "$y$j9T$F5Jx5fExrKuPp53xLKQ..1$X3DX6M94c7o.9agCG9G317fhZg9SqC.5i5rd.RhAtQ7",
+            "$2b$05$c92SVSfjeiCD6F2nAD6y0uBpJDjdRkt0EgeC4/31Rf2LUZbDRDE.O",
+            "_J9..K0AyUubDrfOgO4s",
+        ] {
+            assert!(check(good).is_ok(), "{good}");
+        }
+    }
+
+    #[test]
+    fn the_rest_is_refused_without_an_echo() {
+        for bad in [
+            "",
+            "*",
+            "!",
+            "!!",
+            "hunter2",
+            "Locked1",
+            "$6$",
+            "$6$salt",
+            "$6$salt$",
+            "$6$sa:lt$x",
+            "$6$salt$x y",
+            "$6$salt$é",
+            "$toolong$a$b",
+            "_short",
+            "abJnggxhB/yWI",
+        ] {
+            let objection = check(bad).expect_err(bad);
+            if bad.len() > 3 {
+                let said = format!("{objection:?}");
+                assert!(!said.contains(bad), "{said}");
+            }
+        }
+    }
+}

@@ -1,0 +1,294 @@
+//! Which paths a spec may name, by their text alone. What lies there (owners, links, mounts, other jails) is for `resolve` to see.
+
+use std::path::Path;
+
+use super::rule::Objection;
+use crate::names::JailPath;
+
+/// Directories of the host that neither are nor hold a jail.
+const NOT_FOR_ROOTS: &[&str] = &[
+    "/bin",
+    "/boot",
+    "/dev",
+    "/etc",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/libx32",
+    "/libexec",
+    "/lost+found",
+    "/proc",
+    "/root",
+    "/run",
+    "/sbin",
+    "/sys",
+    "/tmp",
+    "/usr",
+    "/var/lib/jailctl",
+    "/var/run",
+    "/var/tmp",
+    "/jail",
+];
+
+/// Directories of the host that may hold jails but are none.
+const HOLDERS: &[&str] = &[
+    "/srv/jails",
+    "/var/cache",
+    "/var/lib",
+    "/var/local",
+    "/var/log",
+    "/var/mail",
+    "/var/opt",
+    "/var/spool",
+    "/var/www",
+];
+
+/// What jailctl keeps for itself in each jail: the mark of login shells, and the staging area.
+const OWN: &[&str] = &["/jail", "/.jailctl"];
+
+/// Links of the merged tree.
+const SYSTEM_LINKS: &[&str] = &["/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"];
+
+/// What the kernel shows, in a jail as on the host.
+const KERNEL: &[&str] = &["/proc", "/dev", "/sys"];
+
+/// Where every user of the jail can write.
+const SHARED: &[&str] = &["/tmp", "/var/tmp"];
+
+/// Account files of a jail that jailctl writes, or that must not be there.
+const ACCOUNT_FILES: &[&str] = &[
+    "/etc/passwd",
+    "/etc/passwd-",
+    "/etc/group",
+    "/etc/group-",
+    "/etc/shadow",
+    "/etc/shadow-",
+    "/etc/gshadow",
+    "/etc/gshadow-",
+];
+
+/// Host files that no jail may have a copy of.
+const SECRETS: &[&str] = &[
+    "/etc/shadow",
+    "/etc/shadow-",
+    "/etc/gshadow",
+    "/etc/gshadow-",
+    "/etc/security/opasswd",
+    "/etc/.pwd.lock",
+    "/var/lib/jailctl",
+];
+
+/// The first of `places` that `path` is or lies below.
+fn within<'a>(path: &str, places: &[&'a str]) -> Option<&'a str> {
+    places
+        .iter()
+        .copied()
+        .find(|place| Path::new(path).starts_with(place))
+}
+
+fn lies(path: &str, place: &str) -> String {
+    if path == place {
+        "is".to_owned()
+    } else {
+        format!("lies in `{place}`,")
+    }
+}
+
+/// Whether `text` may be the root of a jail on the host.
+pub fn root(text: &str) -> Result<(), Objection> {
+    let path = JailPath::new(text)?;
+    if text.split('/').any(|part| part == "%u") {
+        return Err(Objection::new("has `%u`, which is not yet supported")
+            .hint("write a jail for each user, or one root for all of them"));
+    }
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._/-".contains(c);
+    if !text.chars().all(plain) {
+        return Err("has a character other than a-z, A-Z, 0-9, `.`, `_`, `-` and `/`".into());
+    }
+    if text == "/" {
+        return Err("is the host's own root".into());
+    }
+    if let Some(place) = within(text, NOT_FOR_ROOTS) {
+        return Err(
+            Objection::new(format!("{} a directory of the system's", lies(text, place)))
+                .hint("a good place is `/srv/jails/<name>`, which is also the default"),
+        );
+    }
+    if path.parent() == Some(JailPath::root()) || HOLDERS.contains(&text) {
+        return Err(Objection::new("is a directory that others share")
+            .hint("give the jail a directory of its own, as `/srv/jails/<name>`"));
+    }
+    if text.split('/').any(|part| part == ".jailctl") {
+        return Err("lies in `.jailctl`, where jailctl keeps its own".into());
+    }
+    Ok(())
+}
+
+/// Whether the host file `path` may be copied into a jail: by its name, it holds no secret and is not made up by the kernel.
+///
+/// For each path of a tree that is copied, too.
+pub fn copyable(path: &Path) -> Result<(), Objection> {
+    if let Some(place) = KERNEL.iter().find(|place| path.starts_with(place)) {
+        return Err(Objection::new(format!(
+            "lies in `{place}`, which the kernel makes up"
+        )));
+    }
+    if SECRETS.iter().any(|secret| path.starts_with(secret)) {
+        return Err("holds the host's secrets".into());
+    }
+    if path.parent() == Some(Path::new("/etc/ssh"))
+        && path.extension().is_none_or(|end| end != "pub")
+        && path
+            .file_name()
+            .is_some_and(|name| name.as_encoded_bytes().starts_with(b"ssh_host_"))
+    {
+        return Err("is a private key of the host".into());
+    }
+    Ok(())
+}
+
+fn host_path(text: &str) -> Result<(), Objection> {
+    Ok(JailPath::new(text).map(drop)?)
+}
+
+/// Whether `text` may be the `source` of a `[[file]]`, or a `skel`.
+pub fn source(text: &str) -> Result<(), Objection> {
+    host_path(text)?;
+    let path = Path::new(text);
+    copyable(path)?;
+    let holds = |inner: &&str| Path::new(inner).starts_with(path);
+    if SECRETS.iter().any(holds) || KERNEL.iter().any(holds) || text == "/etc/ssh" {
+        return Err(
+            Objection::new("is a directory that holds the host's secrets")
+                .hint("name the files or directories in it that the jail needs"),
+        );
+    }
+    Ok(())
+}
+
+/// Whether the absolute path `text` may be one of the `binaries`.
+pub fn binary(text: &str) -> Result<(), Objection> {
+    host_path(text)?;
+    copyable(Path::new(text))?;
+    if text == "/" {
+        return Err("is a directory".into());
+    }
+    Ok(())
+}
+
+/// Whether `text` may be the `source` of a `[[mount]]`.
+pub fn mount_source(text: &str) -> Result<(), Objection> {
+    host_path(text)?;
+    let path = Path::new(text);
+    copyable(path)?;
+    if ["/", "/etc", "/root"].contains(&text) {
+        return Err("is a directory of the system's".into());
+    }
+    Ok(())
+}
+
+/// Whether `path` may be the target of a `[[mount]]`.
+pub fn mount_target(path: &JailPath) -> Result<(), Objection> {
+    let text = path.as_str();
+    if text == "/" {
+        return Err("is the whole jail".into());
+    }
+    let covered = ["/etc", "/usr"].contains(&text) || SYSTEM_LINKS.contains(&text);
+    if covered || within(text, OWN).is_some() {
+        return Err("covers what jailctl made".into());
+    }
+    Ok(())
+}
+
+/// Whether `path` may be a user's home.
+pub fn home(path: &JailPath) -> Result<(), Objection> {
+    let text = path.as_str();
+    let hint = "a good place is `/home/<name>`, which is also the default";
+    if text == "/" {
+        return Err(Objection::new("is the jail's root, which no user may own").hint(hint));
+    }
+    if let Some(place) = [
+        SYSTEM_LINKS,
+        KERNEL,
+        OWN,
+        SHARED,
+        &["/usr", "/etc", "/run", "/boot"],
+    ]
+    .iter()
+    .find_map(|places| within(text, places))
+    {
+        return Err(
+            Objection::new(format!("{} a directory of the system's", lies(text, place))).hint(hint),
+        );
+    }
+    if ["/home", "/var", "/srv", "/opt", "/mnt", "/media"].contains(&text) {
+        return Err(Objection::new("is a directory that others share").hint(hint));
+    }
+    Ok(())
+}
+
+/// Whether a file may be put at `path`, as far as its name says; homes and users' directories are looked at in `check`.
+///
+/// For each path of a tree that is put there, too.
+pub fn target(path: &JailPath) -> Result<(), Objection> {
+    let text = path.as_str();
+    if text == "/" {
+        return Err("is the jail's root".into());
+    }
+    if SYSTEM_LINKS.contains(&text) {
+        return Err(Objection::new("is a link of the system's in each jail")
+            .hint(format!("write `/usr{text}`, where it leads")));
+    }
+    if let Some(place) = within(text, KERNEL) {
+        return Err(Objection::new(format!(
+            "{} the kernel's own",
+            lies(text, place)
+        )));
+    }
+    if let Some(place) = within(text, OWN) {
+        return Err(Objection::new(format!(
+            "{} jailctl's own",
+            lies(text, place)
+        )));
+    }
+    if let Some(place) = within(text, SHARED) {
+        return Err(Objection::new(format!(
+            "{} a directory that every user can write to",
+            lies(text, place)
+        )));
+    }
+    if ACCOUNT_FILES.contains(&text) {
+        return Err(Objection::new("is made by jailctl")
+            .hint("take the lines out: the jail's accounts come from `[[user]]`"));
+    }
+    if text == "/etc/ld.so.preload" {
+        return Err("would load code into every program of the jail".into());
+    }
+    Ok(())
+}
+
+/// Whether a `[[dir]]` may be at `path`, as far as its name says.
+pub fn dir(path: &JailPath) -> Result<(), Objection> {
+    let text = path.as_str();
+    if text == "/" {
+        return Err("is the jail's root, which stays root's".into());
+    }
+    if let Some(place) = [SYSTEM_LINKS, KERNEL, OWN, SHARED, &["/usr", "/etc"]]
+        .iter()
+        .find_map(|places| within(text, places))
+    {
+        return Err(
+            Objection::new(format!("{} made by jailctl", lies(text, place)))
+                .hint("choose a place of its own, as `/upload` or `/var/www`"),
+        );
+    }
+    Ok(())
+}
+
+/// `path` as the merged tree has it: `/bin/x` is `/usr/bin/x`.
+pub fn merged(path: &JailPath) -> JailPath {
+    match JailPath::new(&format!("/usr{path}")) {
+        Ok(moved) if within(path.as_str(), SYSTEM_LINKS).is_some() => moved,
+        _ => path.clone(),
+    }
+}

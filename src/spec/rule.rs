@@ -1,0 +1,461 @@
+//! What a value of a spec may be: its type, and for text the rule it must obey by itself. What values mean together is in `check`.
+
+use std::borrow::Cow;
+
+use super::keyline;
+use super::password;
+use super::places;
+use super::text::{echo, is_hidden, list, nearest};
+use crate::names::{JailName, JailPath, UserName};
+
+/// Why a value breaks a rule, as a fragment that fits after "`x` ", and what to write instead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Objection {
+    /// "has a space", "lies in `/etc`".
+    pub why: Cow<'static, str>,
+    /// A sentence of its own, where there is something better to say than the rule's own words.
+    pub hint: Option<Cow<'static, str>>,
+}
+
+impl Objection {
+    /// An objection without a hint of its own.
+    pub fn new(why: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            why: why.into(),
+            hint: None,
+        }
+    }
+
+    /// Adds the hint.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<Cow<'static, str>>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl From<&'static str> for Objection {
+    fn from(why: &'static str) -> Self {
+        Self::new(why)
+    }
+}
+
+/// The type of a key's value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// `[key]`.
+    Table,
+    /// `[[key]]`. The first of these keys that an element has says which it is: of two layers' elements for one thing, the later wins.
+    Tables(&'static [&'static str]),
+    /// A string.
+    Text(Rule),
+    /// An array of strings.
+    Texts(Rule),
+    /// An integer, from and to, both included.
+    Integer(i64, i64),
+    /// `true` or `false`.
+    Boolean,
+    /// A date without a time.
+    Date,
+}
+
+impl Shape {
+    /// The type in words, with its article.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Table => "a table",
+            Self::Tables(_) => "an array of tables",
+            Self::Text(_) => "a string",
+            Self::Texts(_) => "an array of strings",
+            Self::Integer(..) => "an integer",
+            Self::Boolean => "a boolean",
+            Self::Date => "a date",
+        }
+    }
+}
+
+/// Words a value may be one of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Words {
+    /// What kind of word, with its article: "a door".
+    pub kind: &'static str,
+    /// Those that work.
+    pub now: &'static [&'static str],
+    /// Those that are refused as not yet supported.
+    pub later: &'static [&'static str],
+}
+
+/// What text must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rule {
+    /// A jail's name, see [`JailName`].
+    JailName,
+    /// An account's name, see [`UserName`], not one that systems have for themselves.
+    UserName,
+    /// A group's name: the same letters as a user's.
+    GroupName,
+    /// A template's name: a file name without suffix.
+    Template,
+    /// A program: a name to find on the host's PATH, or an absolute host path.
+    Binary,
+    /// A host package's name.
+    Package,
+    /// A jail's root on the host.
+    Root,
+    /// A host path to copy from.
+    Source,
+    /// A host path to mount.
+    MountSource,
+    /// Any path inside the jail.
+    JailPath,
+    /// A home inside the jail.
+    Home,
+    /// Where a `[[file]]` goes.
+    Target,
+    /// Where a `[[dir]]` is.
+    Dir,
+    /// Where a `[[mount]]` goes.
+    MountTarget,
+    /// Octal permission bits: no setuid, setgid, sticky, no write for group and others.
+    Mode,
+    /// An octal umask.
+    Umask,
+    /// One of some words.
+    Word(Words),
+    /// One line of an authorized_keys file.
+    KeyLine,
+    /// `locked`, `keep` or a crypt(5) hash.
+    Password,
+    /// Text of several lines.
+    Content,
+    /// Bytes, with `K`, `M`, `G` or `T` for powers of 1024.
+    Size,
+    /// A share of one CPU.
+    Percent,
+    /// A protocol and a port: `tcp/80`.
+    Port,
+    /// An option of mount(8).
+    MountOption,
+    /// One argument of a command.
+    Argument,
+}
+
+impl Rule {
+    /// What a value that obeys is, with its article: fits "is not …".
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::JailName => "a jail's name",
+            Self::UserName => "a user's name",
+            Self::GroupName => "a group's name",
+            Self::Template => "a template's name",
+            Self::Binary => "a program's name or path",
+            Self::Package => "a package's name",
+            Self::Root => "a place for a jail",
+            Self::Source => "a host path that may be copied",
+            Self::MountSource => "a host path that may be mounted",
+            Self::JailPath => "a path inside the jail",
+            Self::Home => "a place for a home",
+            Self::Target => "a place for a `[[file]]`",
+            Self::Dir => "a place for a `[[dir]]`",
+            Self::MountTarget => "a place for a `[[mount]]`",
+            Self::Mode => "a mode",
+            Self::Umask => "a umask",
+            Self::Word(words) => words.kind,
+            Self::KeyLine => "a line of authorized_keys",
+            Self::Password => "`locked`, `keep` or a crypt(5) hash",
+            Self::Content => "plain text",
+            Self::Size => "a size",
+            Self::Percent => "a percentage",
+            Self::Port => "a protocol and port",
+            Self::MountOption => "a mount option",
+            Self::Argument => "an argument",
+        }
+    }
+
+    /// The rule as a sentence, for hints and the reference.
+    pub fn sentence(self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
+            Self::JailName => {
+                "a jail's name is 1 to 27 characters: a-z first, then a-z, 0-9, `_` and `-`"
+            }
+            Self::UserName | Self::GroupName => {
+                "a name is 1 to 32 characters: a-z or `_` first, then a-z, 0-9, `_` and `-`"
+            }
+            Self::Template => {
+                "a template's name is 1 to 32 characters: a-z first, then a-z, 0-9, `_` and `-`"
+            }
+            Self::Binary => {
+                "write a name on the host's PATH, as `ls`, or an absolute path, as `/opt/tool/bin/tool`"
+            }
+            Self::Package => "write the name that the host's package manager uses",
+            Self::Root => {
+                "a root is an absolute path of two components or more, of a-z, A-Z, 0-9, `.`, `_` and `-`, as `/srv/jails/arkham`"
+            }
+            Self::Source | Self::MountSource => {
+                "write an absolute path of the host, without `.`, `..` or a `/` at the end"
+            }
+            Self::JailPath | Self::Home | Self::Target | Self::Dir | Self::MountTarget => {
+                "write an absolute path as it is seen inside the jail, without `.`, `..` or a `/` at the end"
+            }
+            Self::Mode => {
+                "a mode is a string of octal digits without write permission for group and others, as \"0644\" or \"0750\""
+            }
+            Self::Umask => "a umask is a string of octal digits, as \"0027\"",
+            Self::Word(words) => {
+                return Cow::Owned(format!("write {}", list(words.now.iter().copied(), "or")));
+            }
+            Self::KeyLine => {
+                "write the line of the user's .pub file: a key type, the key, a comment"
+            }
+            Self::Password => {
+                "make a hash with `mkpasswd` or `openssl passwd -6` and put it between single quotes"
+            }
+            Self::Content => "text may hold newlines and tabs, but no other control characters",
+            Self::Size => "a size is a number with `K`, `M`, `G` or `T`, as \"256M\"",
+            Self::Percent => "a percentage is of one CPU, as \"50%\" or \"200%\"",
+            Self::Port => "write `tcp/` or `udp/` and a port from 1 to 65535, as \"tcp/80\"",
+            Self::MountOption => "write an option of mount(8), as \"ro\"",
+            Self::Argument => "write each argument as a string of its own",
+        })
+    }
+
+    /// Whether a value must never be shown, not even when it is wrong.
+    pub fn is_secret(self) -> bool {
+        matches!(self, Self::Password | Self::KeyLine)
+    }
+
+    /// Checks `text` against the rule.
+    pub fn check(self, text: &str) -> Result<(), Objection> {
+        if self != Self::KeyLine {
+            self.check_characters(text)?;
+        }
+        match self {
+            Self::JailName => Ok(JailName::new(text).map(drop)?),
+            Self::UserName => user_name(text),
+            Self::GroupName => Ok(UserName::new(text).map(drop)?),
+            Self::Template => template_name(text),
+            Self::Binary => binary(text),
+            Self::Package => package(text),
+            Self::Root => places::root(text),
+            Self::Source => places::source(text),
+            Self::MountSource => places::mount_source(text),
+            Self::JailPath => Ok(JailPath::new(text).map(drop)?),
+            Self::Home => places::home(&JailPath::new(text)?),
+            Self::Target => places::target(&JailPath::new(text)?),
+            Self::Dir => places::dir(&JailPath::new(text)?),
+            Self::MountTarget => places::mount_target(&JailPath::new(text)?),
+            Self::Mode => mode(text).map(drop),
+            Self::Umask => octal(text).map(drop),
+            Self::Word(words) => word(words, text),
+            Self::KeyLine => keyline::check(text),
+            Self::Password => password::check(text),
+            Self::Content => Ok(()),
+            Self::Size => size(text),
+            Self::Percent => percent(text),
+            Self::Port => port(text),
+            Self::MountOption => mount_option(text),
+            Self::Argument => Ok(()),
+        }
+    }
+
+    fn check_characters(self, text: &str) -> Result<(), Objection> {
+        let lines = self == Self::Content;
+        match text
+            .chars()
+            .find(|&c| is_hidden(c) && !(lines && (c == '\n' || c == '\t')))
+        {
+            None => Ok(()),
+            Some(_) if self.is_secret() => Err("has a control or invisible character".into()),
+            Some(c) => Err(Objection::new(format!(
+                "has the {} character `{}`",
+                if c.is_control() {
+                    "control"
+                } else {
+                    "invisible"
+                },
+                super::text::visible(c)
+            ))),
+        }
+    }
+}
+
+/// Accounts that systems keep for themselves, whatever their uid.
+const SYSTEM_ACCOUNTS: &[&str] = &[
+    "root",
+    "daemon",
+    "bin",
+    "sys",
+    "sync",
+    "games",
+    "man",
+    "lp",
+    "mail",
+    "news",
+    "uucp",
+    "proxy",
+    "www-data",
+    "backup",
+    "list",
+    "irc",
+    "gnats",
+    "nobody",
+    "_apt",
+    "sshd",
+    "messagebus",
+    "dbus",
+    "polkitd",
+    "adm",
+    "shutdown",
+    "halt",
+    "operator",
+    "ftp",
+    "toor",
+    "nginx",
+    "apache",
+    "postfix",
+    "mysql",
+    "postgres",
+    "uuidd",
+    "tcpdump",
+    "_chrony",
+    "chrony",
+    "ntp",
+    "rpc",
+    "sssd",
+    "tss",
+];
+
+fn user_name(text: &str) -> Result<(), Objection> {
+    UserName::new(text)?;
+    if SYSTEM_ACCOUNTS.contains(&text) || text.starts_with("systemd-") {
+        return Err(Objection::new("is a system account")
+            .hint("choose a name of its own for the jail's user; jailctl makes the account"));
+    }
+    Ok(())
+}
+
+fn template_name(text: &str) -> Result<(), Objection> {
+    if text.len() > 32 {
+        return Err("is longer than 32 characters".into());
+    }
+    if !text.starts_with(|c: char| c.is_ascii_lowercase()) {
+        return Err("does not start with a letter a-z".into());
+    }
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
+    if !text.chars().all(plain) {
+        return Err("has a character other than a-z, 0-9, `_` and `-`".into());
+    }
+    Ok(())
+}
+
+fn binary(text: &str) -> Result<(), Objection> {
+    if text.starts_with('/') {
+        return places::binary(text);
+    }
+    if text.is_empty() {
+        return Err("is empty".into());
+    }
+    if text.contains(char::is_whitespace) {
+        return Err(Objection::new("has a space")
+            .hint("each program is a string of its own, without arguments: [\"ls\", \"cat\"]"));
+    }
+    if text.contains('/') {
+        return Err("is neither a name nor an absolute path".into());
+    }
+    if text.starts_with('-') {
+        return Err("starts with `-`".into());
+    }
+    if text.len() > 255 {
+        return Err("is longer than 255 characters".into());
+    }
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._+-[".contains(c);
+    if text == "." || text == ".." || !text.chars().all(plain) {
+        return Err("has a character that names of programs do not have".into());
+    }
+    Ok(())
+}
+
+fn package(text: &str) -> Result<(), Objection> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._+-:".contains(c);
+    if !text.starts_with(|c: char| c.is_ascii_alphanumeric()) || !text.chars().all(plain) {
+        return Err("has a character that names of packages do not have".into());
+    }
+    Ok(())
+}
+
+fn octal(text: &str) -> Result<u32, Objection> {
+    if !(3..=4).contains(&text.len()) || !text.bytes().all(|byte| (b'0'..=b'7').contains(&byte)) {
+        return Err("is not three or four octal digits".into());
+    }
+    u32::from_str_radix(text, 8).map_err(|_| "is not a number".into())
+}
+
+/// The permission bits that `text` says: three or four octal digits.
+pub fn mode(text: &str) -> Result<u32, Objection> {
+    let bits = octal(text)?;
+    for (bit, why) in [
+        (0o4000, "has the setuid bit"),
+        (0o2000, "has the setgid bit"),
+        (0o1000, "has the sticky bit"),
+        (0o020, "lets the group write"),
+        (0o002, "lets everybody write"),
+    ] {
+        if bits & bit != 0 {
+            let safe = bits & 0o755;
+            return Err(Objection::new(why).hint(format!("the same without: \"{safe:04o}\"")));
+        }
+    }
+    Ok(bits)
+}
+
+fn word(words: Words, text: &str) -> Result<(), Objection> {
+    if words.now.contains(&text) {
+        return Ok(());
+    }
+    if words.later.contains(&text) {
+        return Err(Objection::new("is not yet supported"));
+    }
+    let objection = Objection::new(format!(
+        "is none of {}",
+        list(words.now.iter().copied(), "and")
+    ));
+    Err(match nearest(text, words.now.iter().copied()) {
+        Some(meant) => objection.hint(format!("did you mean `{}`?", echo(meant))),
+        None => objection,
+    })
+}
+
+fn size(text: &str) -> Result<(), Objection> {
+    let digits = text.trim_end_matches(['K', 'M', 'G', 'T']);
+    let number = digits.parse::<u64>().unwrap_or(0);
+    if text.len() > digits.len() + 1 || number == 0 || number > 1 << 40 || digits.starts_with('+') {
+        return Err("is not a number with `K`, `M`, `G` or `T`".into());
+    }
+    Ok(())
+}
+
+fn percent(text: &str) -> Result<(), Objection> {
+    match text.strip_suffix('%').map(str::parse::<u16>) {
+        Some(Ok(1..)) if !text.starts_with('+') => Ok(()),
+        _ => Err("is not a number from 1 to 65535 with `%`".into()),
+    }
+}
+
+fn port(text: &str) -> Result<(), Objection> {
+    let number = text
+        .strip_prefix("tcp/")
+        .or_else(|| text.strip_prefix("udp/"))
+        .ok_or("starts with neither `tcp/` nor `udp/`")?;
+    match number.parse::<u16>() {
+        Ok(1..) if number.bytes().all(|byte| byte.is_ascii_digit()) => Ok(()),
+        _ => Err("has no port from 1 to 65535".into()),
+    }
+}
+
+fn mount_option(text: &str) -> Result<(), Objection> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-=.".contains(c);
+    if text.is_empty() || !text.chars().all(plain) {
+        return Err("has a character that mount options do not have".into());
+    }
+    Ok(())
+}

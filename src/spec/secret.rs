@@ -1,0 +1,156 @@
+//! Secrets in a spec's text (hashes, passwords and private keys put there by mistake) are blotted out before any message, reason or record can hold a line of it.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use toml::de::{DeTable, DeValue};
+
+use super::keyline::is_private_key;
+use super::text::nearest;
+use crate::site::Source;
+
+/// `source` with every secret replaced by as many `*` as it has bytes, so that offsets stay; `source` itself where there is none.
+///
+/// `tree` is what could be read of it.
+pub(crate) fn redact(source: &Arc<Source>, tree: &DeTable<'_>) -> Arc<Source> {
+    let text = &source.text;
+    let mut spans = Vec::new();
+    in_table(tree, false, &mut spans);
+    in_lines(text, &mut spans);
+    hashes(text, &mut spans);
+    private_keys(text, &mut spans);
+    if spans.is_empty() {
+        return Arc::clone(source);
+    }
+    spans.sort_by_key(|span| span.start);
+    let mut blotted = String::with_capacity(text.len());
+    let mut done = 0;
+    for span in spans {
+        let (start, end) = (span.start.max(done), span.end.max(done));
+        let (Some(plain), Some(secret)) = (text.get(done..start), text.get(start..end)) else {
+            continue;
+        };
+        blotted.push_str(plain);
+        for c in secret.chars() {
+            match c {
+                '\n' | '\r' => blotted.push(c),
+                c => blotted.extend(std::iter::repeat_n('*', c.len_utf8())),
+            }
+        }
+        done = end;
+    }
+    blotted.push_str(text.get(done..).unwrap_or_default());
+    Arc::new(Source {
+        name: source.name.clone(),
+        text: blotted,
+    })
+}
+
+/// Whether a key, rightly spelt or not, is likely to hold a password.
+fn is_secret_key(key: &str) -> bool {
+    let lower = key.to_ascii_lowercase();
+    ["passwd", "pass", "pw", "passphrase", "secret", "hash"].contains(&lower.as_str())
+        || lower.contains("password")
+        || nearest(&lower, ["password", "passwd"]).is_some()
+}
+
+/// Words of `password` that tell nothing.
+fn is_open_word(value: &str) -> bool {
+    value == "locked" || value == "keep"
+}
+
+fn in_table(table: &DeTable<'_>, secret: bool, spans: &mut Vec<Range<usize>>) {
+    for (key, value) in table {
+        let secret = secret || is_secret_key(key.get_ref());
+        in_value(value.get_ref(), &value.span(), secret, spans);
+    }
+}
+
+fn in_value(value: &DeValue<'_>, span: &Range<usize>, secret: bool, spans: &mut Vec<Range<usize>>) {
+    match value {
+        DeValue::Table(table) => in_table(table, secret, spans),
+        DeValue::Array(array) => {
+            for item in array {
+                in_value(item.get_ref(), &item.span(), secret, spans);
+            }
+        }
+        DeValue::String(text) if is_open_word(text) => {}
+        // A private key is found in the raw text as well, unless escapes hide its marks there.
+        DeValue::String(text) if !secret && !is_private_key(text) => {}
+        DeValue::String(_) | DeValue::Integer(_) | DeValue::Float(_) if secret => {
+            spans.push(span.clone());
+        }
+        DeValue::String(_) => spans.push(span.clone()),
+        _ => {}
+    }
+}
+
+/// What follows `password =` in lines that the parser may not have understood: unclosed strings, comments.
+fn in_lines(text: &str, spans: &mut Vec<Range<usize>>) {
+    let mut start = 0;
+    for line in text.split_inclusive('\n') {
+        let mut from = 0;
+        while let Some(at) = line[from..].find('=') {
+            let equals = from + at;
+            from = equals + 1;
+            let key = line[..equals]
+                .trim_end()
+                .trim_end_matches(['"', '\''])
+                .rsplit(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '-')
+                .next()
+                .unwrap_or_default();
+            if !is_secret_key(key) {
+                continue;
+            }
+            let rest = &line[from..];
+            let value = rest.trim_start();
+            let begin = from + rest.len() - value.len();
+            let value = value.trim_end();
+            let end = match value.chars().next() {
+                Some(quote @ ('"' | '\'')) => {
+                    value[1..].find(quote).map_or(value.len(), |at| at + 2)
+                }
+                _ => value.len(),
+            };
+            if !is_open_word(value[..end].trim_matches(['"', '\''])) {
+                spans.push(start + begin..start + begin + end);
+            }
+            from = begin + end;
+        }
+        start += line.len();
+    }
+}
+
+/// Anything that looks like a crypt(5) hash, wherever it stands.
+fn hashes(text: &str, spans: &mut Vec<Range<usize>>) {
+    let is_body = |byte: u8| byte.is_ascii_alphanumeric() || b"./$=,+-".contains(&byte);
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    while let Some(next) = text[at..].find('$') {
+        let start = at + next;
+        let length = bytes[start..]
+            .iter()
+            .take_while(|byte| is_body(**byte))
+            .count();
+        let dollars = text[start..start + length].matches('$').count();
+        if dollars >= 3 && length >= 10 {
+            spans.push(start..start + length);
+        }
+        at = start + length;
+    }
+}
+
+/// From the first line of a private key to its last, or to the end of the text.
+fn private_keys(text: &str, spans: &mut Vec<Range<usize>>) {
+    let mut at = 0;
+    while let Some(next) = text[at..].find("PRIVATE KEY-----") {
+        let start = at + next + "PRIVATE KEY-----".len();
+        let end = text[start..]
+            .find("-----END")
+            .map_or(text.len(), |end| start + end);
+        spans.push(start..end);
+        at = text[end..]
+            .find("PRIVATE KEY-----")
+            .map_or(text.len(), |next| end + next + "PRIVATE KEY-----".len());
+    }
+}

@@ -1,0 +1,72 @@
+//! Templates: partial specs below a spec. Which are built in, and how layers become one.
+
+use super::keys::{Key, keys_of};
+use super::rule::Shape;
+use super::tree::{Node, Table, Value};
+
+/// The templates that are compiled in, by name.
+const BUILT_IN: &[(&str, &str)] = &[
+    ("sftp", include_str!("../../templates/sftp.toml")),
+    ("shell", include_str!("../../templates/shell.toml")),
+];
+
+/// The text of a built-in template.
+pub fn builtin(name: &str) -> Option<&'static str> {
+    BUILT_IN
+        .iter()
+        .find(|(known, _)| *known == name)
+        .map(|(_, text)| *text)
+}
+
+/// The names of the built-in templates, sorted.
+pub fn builtin_names() -> impl Iterator<Item = &'static str> {
+    BUILT_IN.iter().map(|(name, _)| *name)
+}
+
+/// `upper` on top of `lower`: its scalars win, its lists follow, and of two array elements for one thing (two `[[file]]` of one target) its one stays.
+pub(crate) fn merge(lower: Table, upper: Table) -> Table {
+    merge_tables("", lower, upper)
+}
+
+fn merge_tables(path: &str, mut lower: Table, mut upper: Table) -> Table {
+    for key in keys_of(path) {
+        let merged = match (
+            lower.entries.remove(key.name()),
+            upper.entries.remove(key.name()),
+        ) {
+            (Some(below), Some(above)) => merge_nodes(key, below, above),
+            (Some(node), None) | (None, Some(node)) => node,
+            (None, None) => continue,
+        };
+        upper.entries.insert(key.name(), merged);
+    }
+    upper
+}
+
+fn merge_nodes(key: &Key, below: Node, above: Node) -> Node {
+    let site = above.site;
+    let value = match (key.shape, below.value, above.value) {
+        (_, Value::Texts(mut texts), Value::Texts(more)) => {
+            texts.list.extend(more.list);
+            texts.lacks |= more.lacks;
+            Value::Texts(texts)
+        }
+        (Shape::Tables(identity), Value::Tables(mut tables), Value::Tables(more)) => {
+            let which = |table: &Table| {
+                identity
+                    .iter()
+                    .find_map(|key| table.text(key))
+                    .map(|(text, _)| text.to_owned())
+            };
+            let newer: Vec<Option<String>> = more.iter().map(which).collect();
+            tables.retain(|table| which(table).is_none_or(|id| !newer.contains(&Some(id))));
+            tables.extend(more);
+            Value::Tables(tables)
+        }
+        (Shape::Table, Value::Table(below), Value::Table(above)) => {
+            Value::Table(merge_tables(key.path, below, above))
+        }
+        (_, _, above) => above,
+    };
+    Node { site, value }
+}

@@ -1,0 +1,137 @@
+//! Words of a spec as text: shown so that they cannot deceive a terminal, and compared so that a slip of the hand gets a suggestion.
+
+/// Longest echo of a value, in characters.
+const ECHO: usize = 80;
+
+/// Whether `c` can hide or reorder what stands beside it, or steer a terminal: control characters, bidirectional and other invisible formatting, tags.
+///
+/// Newline, tab and carriage return are among them; who allows these asks before.
+pub fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{feff}'
+            | '\u{200b}' | '\u{200e}' | '\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e007f}')
+}
+
+/// `c` as a message may show it: itself, or `\u{…}` where it is hidden.
+pub fn visible(c: char) -> String {
+    match c {
+        '\n' => "\\n".to_owned(),
+        '\t' => "\\t".to_owned(),
+        '\r' => "\\r".to_owned(),
+        c if is_hidden(c) => format!("\\u{{{:x}}}", u32::from(c)),
+        c => c.to_string(),
+    }
+}
+
+/// `text` as a message may show it: hidden characters escaped, at most 80 characters, the rest an ellipsis.
+pub fn echo(text: &str) -> String {
+    let mut shown = String::new();
+    let mut length = 0;
+    for c in text.chars() {
+        let piece = visible(c);
+        length += piece.chars().count();
+        if length > ECHO - 1 {
+            shown.push('…');
+            break;
+        }
+        shown.push_str(&piece);
+    }
+    shown
+}
+
+/// `words` as a sentence holds them: "`a`, `b` and `c`".
+pub(crate) fn list<'a>(words: impl IntoIterator<Item = &'a str>, and: &str) -> String {
+    let words: Vec<String> = words.into_iter().map(|word| format!("`{word}`")).collect();
+    match words.as_slice() {
+        [rest @ .., last] if !rest.is_empty() => format!("{} {and} {last}", rest.join(", ")),
+        _ => words.join(""),
+    }
+}
+
+/// The candidate that `word` was most likely meant to be: at most a third of its letters changed, left out, added or swapped.
+pub(crate) fn nearest<'a>(
+    word: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    let limit = (word.chars().count() / 3).clamp(1, 3);
+    candidates
+        .into_iter()
+        .map(|candidate| (distance(word, candidate), candidate))
+        .filter(|(distance, _)| *distance <= limit)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// Number of letters to change, add, leave out or swap with their neighbour to make `b` of `a`. Case does not count; words too long to be a slip are far apart.
+fn distance(a: &str, b: &str) -> usize {
+    if a.len() > 120 {
+        return usize::MAX;
+    }
+    let lower = |text: &str| text.to_lowercase().chars().collect::<Vec<_>>();
+    let (a, b) = (lower(a), lower(b));
+    if a.len().abs_diff(b.len()) > 3 {
+        return usize::MAX;
+    }
+    let mut before = Vec::new();
+    let mut above: Vec<usize> = (0..=b.len()).collect();
+    for i in 0..a.len() {
+        let mut row = vec![i + 1];
+        for j in 0..b.len() {
+            let change = above[j] + usize::from(a[i] != b[j]);
+            let mut best = change.min(above[j + 1] + 1).min(row[j] + 1);
+            if i > 0 && j > 0 && a[i] == b[j - 1] && a[i - 1] == b[j] {
+                let twice_above: &Vec<usize> = &before;
+                best = best.min(twice_above[j - 1] + 1);
+            }
+            row.push(best);
+        }
+        before = std::mem::replace(&mut above, row);
+    }
+    above[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn echoes_are_short_and_plain() {
+        assert_eq!(echo("plain é 日"), "plain é 日");
+        assert_eq!(echo("a\u{1b}[2Jb"), "a\\u{1b}[2Jb");
+        assert_eq!(echo("x\u{202e}y\n"), "x\\u{202e}y\\n");
+        let long = echo(&"\u{7}".repeat(5000));
+        assert!(long.chars().count() <= 80, "{long}");
+        assert!(long.ends_with('…'));
+        assert_eq!(echo(&"a".repeat(79)), "a".repeat(79));
+    }
+
+    #[test]
+    fn slips_are_understood() {
+        let keys = ["name", "root", "templates", "binaries", "user"];
+        for (slip, meant) in [
+            ("biinaries", Some("binaries")),
+            ("binaires", Some("binaries")),
+            ("Name", Some("name")),
+            ("users", Some("user")),
+            ("anme", Some("name")),
+            ("template", Some("templates")),
+            ("zebra", None),
+            ("", None),
+        ] {
+            assert_eq!(nearest(slip, keys), meant, "{slip}");
+        }
+        assert_eq!(nearest(&"a".repeat(1 << 20), keys), None);
+    }
+
+    #[test]
+    fn lists_read_as_sentences() {
+        assert_eq!(list(["a"], "or"), "`a`");
+        assert_eq!(list(["a", "b", "c"], "or"), "`a`, `b` or `c`");
+        assert_eq!(list([], "or"), "");
+    }
+}

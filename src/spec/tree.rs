@@ -1,0 +1,380 @@
+//! A TOML tree held against the table of keys: what comes out has only known keys, with values of the right type that obey their rules.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::findings::Findings;
+use super::keys::{KEYS, Key, header, keys_of};
+use super::rule::{Objection, Rule, Shape};
+use super::syntax::Document;
+use super::text::{echo, list, nearest};
+use crate::error::Finding;
+use crate::site::{Site, Source};
+
+/// A table: its keys' names to their values.
+#[derive(Debug)]
+pub(crate) struct Table {
+    /// Its header, or what stands for one.
+    pub(crate) site: Site,
+    /// The values. A key that was given but refused is there as [`Value::Bad`].
+    pub(crate) entries: BTreeMap<&'static str, Node>,
+}
+
+/// A value and where it was said.
+#[derive(Debug)]
+pub(crate) struct Node {
+    /// The value's place.
+    pub(crate) site: Site,
+    /// The value.
+    pub(crate) value: Value,
+}
+
+/// A checked value.
+#[derive(Debug)]
+pub(crate) enum Value {
+    /// Text that obeys its key's rule.
+    Text(String),
+    /// An integer within its key's bounds.
+    Integer(i64),
+    /// The texts of an array that obey their key's rule.
+    Texts(Texts),
+    /// A table.
+    Table(Table),
+    /// An array of tables.
+    Tables(Vec<Table>),
+    /// Something was given and refused.
+    Bad,
+}
+
+/// The texts of an array.
+#[derive(Debug)]
+pub(crate) struct Texts {
+    /// Those that obey the rule.
+    pub(crate) list: Vec<(String, Site)>,
+    /// Whether others were refused.
+    pub(crate) lacks: bool,
+}
+
+impl Table {
+    /// The text of a key that holds one.
+    pub(crate) fn text(&self, key: &str) -> Option<(&str, &Site)> {
+        match self.entries.get(key)? {
+            Node {
+                value: Value::Text(text),
+                site,
+            } => Some((text, site)),
+            _ => None,
+        }
+    }
+
+    /// The texts of a key that holds an array of them; none if it is absent.
+    pub(crate) fn texts(&self, key: &str) -> &[(String, Site)] {
+        match self.entries.get(key) {
+            Some(Node {
+                value: Value::Texts(texts),
+                ..
+            }) => &texts.list,
+            _ => &[],
+        }
+    }
+
+    /// The tables of a key that holds an array of them; none if it is absent.
+    pub(crate) fn tables(&self, key: &str) -> &[Table] {
+        match self.entries.get(key) {
+            Some(Node {
+                value: Value::Tables(tables),
+                ..
+            }) => tables,
+            _ => &[],
+        }
+    }
+
+    /// Whether something was given for `key` that was refused, as a whole or in part.
+    pub(crate) fn is_bad(&self, key: &str) -> bool {
+        match self.entries.get(key).map(|node| &node.value) {
+            Some(Value::Bad) => true,
+            Some(Value::Texts(texts)) => texts.lacks,
+            _ => false,
+        }
+    }
+}
+
+/// Holds `document` against the table of keys. `template` is its name if it is one.
+pub(crate) fn check(
+    document: &Document<'_>,
+    template: Option<&str>,
+    findings: &mut Findings,
+) -> Table {
+    let mut reader = Reader {
+        source: &document.source,
+        whole: document.findings.is_empty(),
+        template,
+        findings,
+    };
+    reader.table("", "", &document.tree, 0..0)
+}
+
+struct Reader<'a> {
+    source: &'a Arc<Source>,
+    /// Whether the text was TOML; if not, what seems to be missing may stand where the parser could not read.
+    whole: bool,
+    template: Option<&'a str>,
+    findings: &'a mut Findings,
+}
+
+impl Reader<'_> {
+    fn site(&self, span: Range<usize>) -> Site {
+        Site {
+            source: Arc::clone(self.source),
+            span,
+        }
+    }
+
+    /// `path` is that of the table of keys, `shown` that with indices in place of `[]`.
+    fn table(&mut self, path: &str, shown: &str, table: &DeTable<'_>, span: Range<usize>) -> Table {
+        let mut entries = BTreeMap::new();
+        for (name, value) in table {
+            if self.findings.is_full() {
+                break;
+            }
+            let Some(key) = keys_of(path).find(|key| key.name() == name.get_ref()) else {
+                self.unknown(path, shown, name.get_ref(), name.span());
+                continue;
+            };
+            let shown = if shown.is_empty() {
+                key.name().to_owned()
+            } else {
+                format!("{shown}.{}", key.name())
+            };
+            let node = if let Some(finding) = self.forbidden(key, &shown) {
+                self.findings.add(finding.at(&self.site(name.span()), ""));
+                Node {
+                    site: self.site(name.span()),
+                    value: Value::Bad,
+                }
+            } else {
+                Node {
+                    site: self.site(value.span()),
+                    value: self.value(key, &shown, value),
+                }
+            };
+            entries.insert(key.name(), node);
+        }
+        let site = self.site(span);
+        if self.whole {
+            for key in keys_of(path).filter(|key| key.required && !entries.contains_key(key.name()))
+            {
+                if self.template.is_none() || !key.file_only {
+                    self.missing(key, shown, &site);
+                }
+            }
+        }
+        Table { site, entries }
+    }
+
+    /// Why a key that is known may not stand here at all.
+    fn forbidden(&self, key: &Key, shown: &str) -> Option<Finding> {
+        if !key.works {
+            return Some(Finding::new(format!("`{shown}` is not yet supported")).hint(
+                "take it out: jailctl refuses what it would not do, so that nobody relies on it",
+            ));
+        }
+        if self.template.is_some() && key.file_only {
+            return Some(
+                Finding::new(format!("a template may not have `{shown}`"))
+                    .hint("put it into the spec that names the template"),
+            );
+        }
+        None
+    }
+
+    fn missing(&mut self, key: &Key, shown: &str, site: &Site) {
+        let finding = if shown.is_empty() {
+            Finding::new(format!("`{}` is missing", key.name())).at(site, "")
+        } else {
+            Finding::new(format!("`{shown}.{}` is missing", key.name()))
+                .at(site, format!("has no `{}`", key.name()))
+        };
+        self.findings
+            .add(finding.hint(format!("add a line such as `{}`", key.example)));
+    }
+
+    fn unknown(&mut self, path: &str, shown: &str, name: &str, span: Range<usize>) {
+        let dotted = if shown.is_empty() {
+            echo(name)
+        } else {
+            echo(&format!("{shown}.{name}"))
+        };
+        let finding = Finding::new(format!("unknown key `{dotted}`"));
+        let names = || keys_of(path).filter(|key| key.works).map(Key::name);
+        let meant = nearest(name, keys_of(path).map(Key::name));
+        let elsewhere = KEYS
+            .iter()
+            .find(|key| key.name() == name && key.table() != path);
+        let (label, hint) = match (meant, elsewhere) {
+            (Some(meant), _) => (format!("did you mean `{meant}`?"), None),
+            (None, Some(key)) => (
+                String::new(),
+                Some(match key.table() {
+                    "" => {
+                        format!("`{name}` belongs to the top of the spec, before the first table")
+                    }
+                    table => format!("`{name}` belongs in {}", header(table)),
+                }),
+            ),
+            (None, None) => (
+                String::new(),
+                Some(format!(
+                    "the keys of {} are {}",
+                    header(path),
+                    list(names(), "and")
+                )),
+            ),
+        };
+        let mut finding = finding.at(&self.site(span), label);
+        finding.hints.extend(hint);
+        self.findings.add(finding);
+    }
+
+    fn value(&mut self, key: &Key, shown: &str, value: &Spanned<DeValue<'_>>) -> Value {
+        let span = value.span();
+        match (key.shape, value.get_ref()) {
+            (Shape::Text(rule), DeValue::String(text)) => {
+                let text = self.unfold(text, &span);
+                self.obeys(rule, shown, &text, span)
+                    .then_some(Value::Text(text))
+            }
+            (Shape::Texts(rule), DeValue::Array(items)) => {
+                let mut list = Vec::new();
+                for (index, item) in items.iter().enumerate() {
+                    if self.findings.is_full() {
+                        break;
+                    }
+                    let shown = format!("{shown}[{index}]");
+                    if let DeValue::String(text) = item.get_ref() {
+                        let text = self.unfold(text, &item.span());
+                        if self.obeys(rule, &shown, &text, item.span()) {
+                            list.push((text, self.site(item.span())));
+                        }
+                    } else {
+                        self.mistyped(key, "a string", &shown, item);
+                    }
+                }
+                let lacks = list.len() < items.len();
+                Some(Value::Texts(Texts { list, lacks }))
+            }
+            (Shape::Integer(from, to), DeValue::Integer(number)) => {
+                let given = i64::from_str_radix(number.as_str(), number.radix()).ok();
+                let good = given.filter(|number| (from..=to).contains(number));
+                if good.is_none() {
+                    self.findings.add(
+                        Finding::new(format!("`{shown}` is out of range"))
+                            .why(format!(
+                                "`{}` is not from {from} to {to}",
+                                echo(&number.to_string())
+                            ))
+                            .at(&self.site(span), format!("not from {from} to {to}")),
+                    );
+                }
+                good.map(Value::Integer)
+            }
+            (Shape::Table, DeValue::Table(table)) => {
+                Some(Value::Table(self.table(key.path, shown, table, span)))
+            }
+            (Shape::Tables(_), DeValue::Array(items)) => {
+                let mut tables = Vec::new();
+                for (index, item) in items.iter().enumerate() {
+                    if self.findings.is_full() {
+                        break;
+                    }
+                    let shown = format!("{shown}[{index}]");
+                    if let DeValue::Table(table) = item.get_ref() {
+                        tables.push(self.table(key.path, &shown, table, item.span()));
+                    } else {
+                        self.mistyped(key, "a table", &shown, item);
+                    }
+                }
+                Some(Value::Tables(tables))
+            }
+            _ => {
+                self.mistyped(key, key.shape.words(), shown, value);
+                None
+            }
+        }
+        .unwrap_or(Value::Bad)
+    }
+
+    /// `text` with the line ends of the spec file made plain newlines; those written as escapes stay.
+    fn unfold(&self, text: &str, span: &Range<usize>) -> String {
+        let raw = self.source.text.get(span.clone()).unwrap_or_default();
+        if raw.contains("\r\n") {
+            text.replace("\r\n", "\n")
+        } else {
+            text.to_owned()
+        }
+    }
+
+    fn obeys(&mut self, rule: Rule, shown: &str, text: &str, span: Range<usize>) -> bool {
+        let Err(Objection { why, hint }) = rule.check(text) else {
+            return true;
+        };
+        let site = self.site(span);
+        let mut finding = Finding::new(format!("`{shown}` is not {}", rule.words()));
+        if rule.is_secret() {
+            finding = finding.why(format!("the value {why}")).at(&site, why);
+        } else {
+            finding = finding
+                .why(format!("`{}` {why}", echo(text)))
+                .at(&site, why);
+        }
+        self.findings
+            .add(finding.hint(hint.unwrap_or_else(|| rule.sentence())));
+        false
+    }
+
+    fn mistyped(&mut self, key: &Key, wanted: &str, shown: &str, value: &Spanned<DeValue<'_>>) {
+        let given = match value.get_ref() {
+            DeValue::String(_) => "a string",
+            DeValue::Integer(_) => "an integer",
+            DeValue::Float(_) => "a float",
+            DeValue::Boolean(_) => "a boolean",
+            DeValue::Datetime(_) => "a date or time",
+            DeValue::Array(_) => "an array",
+            DeValue::Table(_) => "a table",
+        };
+        let hint = match (key.shape, value.get_ref()) {
+            (Shape::Tables(_), DeValue::Table(_)) => {
+                format!(
+                    "there can be several, so its header is written {}",
+                    header(key.path)
+                )
+            }
+            (Shape::Table, DeValue::Array(_)) => {
+                format!(
+                    "there is only one, so its header is written {}",
+                    header(key.path)
+                )
+            }
+            (Shape::Texts(rule), DeValue::String(text)) if !rule.is_secret() => {
+                format!(
+                    "put it between brackets: `{} = [\"{}\"]`",
+                    key.name(),
+                    echo(text)
+                )
+            }
+            (Shape::Table | Shape::Tables(_), _) => {
+                format!("write it as a table, below a header {}", header(key.path))
+            }
+            _ => format!("write it as in `{}`", key.example),
+        };
+        self.findings.add(
+            Finding::new(format!("`{shown}` is {given}, not {wanted}"))
+                .at(&self.site(value.span()), format!("{wanted} is wanted here"))
+                .hint(hint),
+        );
+    }
+}
