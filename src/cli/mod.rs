@@ -1,6 +1,239 @@
-//! The command line.
+//! The command line: what was typed becomes a call, what comes back becomes text and an exit status. Each verb is a file of its own.
+
+mod build;
+mod enter;
+mod list;
+mod remove;
+
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Parser, Subcommand};
+
+use crate::error::{Error, Finding, Kind, Result};
+use crate::host::View;
+use crate::names::JailName;
+use crate::show::diagnostic;
+use crate::site::Source;
+use crate::spec::{self, Spec};
+
+/// A spec above this size is not one that a person wrote.
+const SPEC_LIMIT: u64 = 1 << 20;
+
+/// Chroot jails for SSH and SFTP users, from one declarative file.
+#[derive(Debug, Parser)]
+#[command(
+    name = "jailctl",
+    version,
+    propagate_version = true,
+    disable_help_subcommand = true
+)]
+struct Arguments {
+    /// Say less: no notices on standard error.
+    #[arg(short, long, global = true)]
+    quiet: bool,
+    /// Say more: each step as it is taken, every path of a plan.
+    #[arg(short, long, global = true)]
+    verbose: bool,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Make the host match a spec.
+    Build(build::Build),
+    /// Show what build would do.
+    Plan(build::Show),
+    /// List the jails of this host.
+    List(list::List),
+    /// Take a jail away.
+    Remove(remove::Remove),
+    /// Run a program in a jail, as one of its users.
+    Enter(enter::Enter),
+}
+
+/// What a verb gives back: text for standard output, notices for standard error, and the exit status.
+#[derive(Debug, Default)]
+pub(crate) struct Report {
+    pub(crate) text: String,
+    pub(crate) notices: Vec<String>,
+    pub(crate) code: u8,
+}
+
+/// How much to say.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Voice {
+    pub(crate) quiet: bool,
+    pub(crate) verbose: bool,
+}
+
+impl Voice {
+    /// Says a line to whoever watches.
+    pub(crate) fn say(self, line: &str) {
+        if !self.quiet {
+            // Nobody is helped by failing because standard error is closed.
+            let _ = writeln!(std::io::stderr(), "{line}");
+        }
+    }
+}
 
 /// Runs the command.
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // clap prints help to standard output and everything else to standard error; a closed one is no reason to fail.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let voice = Voice {
+        quiet: arguments.quiet,
+        verbose: arguments.verbose,
+    };
+    let outcome = match arguments.verb {
+        Verb::Build(verb) => verb.run(voice),
+        Verb::Plan(verb) => verb.run(voice),
+        Verb::List(verb) => verb.run(),
+        Verb::Remove(verb) => verb.run(voice),
+        Verb::Enter(verb) => verb.run(),
+    };
+    match outcome.and_then(|report| deliver(&report, voice)) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            let color = std::io::stderr().is_terminal()
+                && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+            let _ = write!(std::io::stderr(), "{}", diagnostic::render(&error, color));
+            ExitCode::from(error.kind as u8)
+        }
+    }
+}
+
+/// Writes a report. A reader that went away is no error; a full disk is.
+fn deliver(report: &Report, voice: Voice) -> Result<u8> {
+    for notice in &report.notices {
+        voice.say(&format!("notice: {notice}"));
+    }
+    let mut stdout = std::io::stdout().lock();
+    match stdout
+        .write_all(report.text.as_bytes())
+        .and_then(|()| stdout.flush())
+    {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Error::io("write", Path::new("standard output"), &error))
+        }
+        _ => Ok(report.code),
+    }
+}
+
+/// Reads and checks the spec at `path` of the running system. One that others than root can write is refused: whoever writes it becomes root.
+pub(crate) fn load_spec(path: &Path) -> Result<(Spec, Arc<Source>)> {
+    let view = View::new(Path::new("/"))?;
+    let absolute = std::path::absolute(path).map_err(|error| Error::io("find", path, &error))?;
+    let refuse = |why: &str| {
+        Finding::new(format!(
+            "could not read the spec `{}`",
+            path.display().to_string().escape_debug()
+        ))
+        .why(why)
+    };
+    let Some(passage) = view.trace(&absolute)? else {
+        return Err(refuse("there is no such file")
+            .hint("`jails/` of the sources has specs to start from")
+            .into());
+    };
+    check_spec_file(&view, &passage.real, &refuse)?;
+    let bytes = view.read(&passage.real, SPEC_LIMIT).map_err(|mut error| {
+        error.kind = Kind::Spec;
+        error
+    })?;
+    let text = String::from_utf8(bytes.unwrap_or_default()).map_err(|error| {
+        let line = error.as_bytes()[..error.utf8_error().valid_up_to()]
+            .split(|byte| *byte == b'\n')
+            .count();
+        Error::from(refuse(&format!("line {line} is not UTF-8")).hint("save it as UTF-8"))
+    })?;
+    let source = Arc::new(Source {
+        name: path.display().to_string(),
+        text,
+    });
+    let spec = spec::load(&source, &|name| spec::builtin(name).map(str::to_owned))?;
+    Ok((spec, source))
+}
+
+fn check_spec_file(view: &View, real: &Path, refuse: &dyn Fn(&str) -> Finding) -> Result<()> {
+    let caller = rustix::process::getuid().as_raw();
+    let Some(stat) = view.lstat(real)? else {
+        return Ok(());
+    };
+    if stat.mode & 0o022 != 0 {
+        return Err(refuse(&format!(
+            "others may write to it (mode {:04o})",
+            stat.permissions()
+        ))
+        .hint(format!(
+            "who writes a spec decides what root does: run `chmod go-w {}`",
+            real.display()
+        ))
+        .into());
+    }
+    // Somebody's own spec may be planned by its owner; root builds what root or whoever called sudo owns.
+    let by_sudo = std::env::var_os("SUDO_UID").and_then(|uid| uid.to_str()?.parse::<u32>().ok());
+    if stat.uid != 0 && stat.uid != caller && Some(stat.uid) != by_sudo {
+        return Err(refuse(&format!("it belongs to the user id {}", stat.uid))
+            .hint(format!(
+                "who owns a spec decides what root does: run `chown root {}`",
+                real.display()
+            ))
+            .into());
+    }
+    Ok(())
+}
+
+/// The jail that a target means: a name, or the name in the spec file at that path.
+pub(crate) fn jail_name(target: &str) -> Result<JailName> {
+    if target.contains('/')
+        || Path::new(target)
+            .extension()
+            .is_some_and(|extension| extension == "toml")
+    {
+        return Ok(load_spec(Path::new(target))?.0.name.value);
+    }
+    JailName::new(target).map_err(|why| {
+        Finding::new(format!(
+            "`{}` is not the name of a jail",
+            target.escape_debug()
+        ))
+        .why(format!("it {why}"))
+        .hint("name a jail of `jailctl list`, or a spec file")
+        .into()
+    })
+}
+
+/// The `--root` option.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct RootOption {
+    /// Take the directory DIR for the host: its programs, accounts, sshd configuration and records.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) root: Option<PathBuf>,
+}
+
+impl RootOption {
+    /// The host's root directory, absolute and free of links.
+    pub(crate) fn path(&self) -> Result<PathBuf> {
+        let Some(root) = &self.root else {
+            return Ok(PathBuf::from("/"));
+        };
+        let absolute =
+            std::path::absolute(root).map_err(|error| Error::io("find", root, &error))?;
+        let passage = View::new(Path::new("/"))?.trace(&absolute)?;
+        passage.map(|passage| passage.real).ok_or_else(|| {
+            Finding::new(format!("could not use `{}` as a host", root.display()))
+                .why("there is no such directory")
+                .into()
+        })
+    }
 }

@@ -1,8 +1,108 @@
-//! The one door to the system. [`View`] reads; the rest of this module writes. Nothing here knows what a jail is.
+//! The one door to the system. [`View`] reads; [`Host`] writes as well. Nothing here knows what a jail is.
 //!
 //! A host is a value: the running system, or any directory that holds one (`--root DIR`). Every path given to a [`View`] is resolved with the
 //! host's root as `/`, so that no link of a directory tree leads out to the system that jailctl runs on.
 
+mod accounts;
+mod command;
+mod copy;
+mod dir;
+mod inventory;
+mod lock;
+mod mounts;
+mod processes;
+mod skeleton;
+pub mod sshd;
 mod view;
+mod walk;
 
-pub use view::{FileKind, Passage, Stat, View};
+use std::ffi::OsStr;
+use std::ops::Deref;
+use std::path::{Component, Path};
+
+pub use accounts::{Accounts, Expiry, Group, NewAccount, Passwd};
+pub use command::{Invocation, Outcome};
+pub use copy::{Digest, copy, digest};
+pub use dir::{Dir, Ownership};
+pub use inventory::Inventory;
+pub use lock::Lock;
+pub use processes::Process;
+pub use skeleton::copy_skeleton;
+pub use view::{FileKind, MountFlags, Passage, Stat, View};
+
+use crate::error::{Error, Result};
+
+/// A host that may be changed. Reads as its [`View`] does.
+#[derive(Debug)]
+pub struct Host {
+    view: View,
+}
+
+impl Deref for Host {
+    type Target = View;
+
+    fn deref(&self) -> &View {
+        &self.view
+    }
+}
+
+impl Host {
+    /// The host whose root directory is `root`: `/` for the running system. Only root may change a host.
+    pub fn new(root: &Path) -> Result<Self> {
+        if !rustix::process::geteuid().is_root() {
+            return Err(Error::failed("could not change the host")
+                .why("only root may")
+                .hint("run it with sudo"));
+        }
+        // What is made is made with the mode that is asked for.
+        rustix::process::umask(rustix::fs::Mode::empty());
+        Ok(Self {
+            view: View::new(root)?,
+        })
+    }
+
+    /// Opens the directory at `path`, which root alone controls, and makes what is missing of it. `/run -> …` and the like are followed, inside
+    /// the host.
+    pub fn dir(&self, path: &Path, made: Ownership) -> Result<Dir> {
+        let mut known = path;
+        while self.stat(known)?.is_none() {
+            known = known.parent().unwrap_or(Path::new("/"));
+        }
+        let mut dir = self.open_dir(known)?;
+        for component in path
+            .strip_prefix(known)
+            .unwrap_or(Path::new(""))
+            .components()
+        {
+            if let Component::Normal(name) = component {
+                dir = dir.make_dir(Path::new(name), made)?;
+            }
+        }
+        Ok(dir)
+    }
+
+    /// Opens the directory that holds `path` and gives the last component.
+    pub fn parent_of<'p>(&self, path: &'p Path) -> Result<(Dir, &'p OsStr)> {
+        let name = path
+            .file_name()
+            .ok_or_else(|| Error::failed(format!("could not change `{}`", path.display())))?;
+        Ok((
+            self.open_dir(path.parent().unwrap_or(Path::new("/")))?,
+            name,
+        ))
+    }
+
+    /// Opens the directory at `path`, no part of which may be a link; `None` where there is none.
+    pub fn open_root(&self, path: &Path) -> Result<Option<Dir>> {
+        if self.lstat(path)?.is_none() {
+            return Ok(None);
+        }
+        let slash = self.open_dir(Path::new("/"))?;
+        slash.try_open_dir(path.strip_prefix("/").unwrap_or(path))
+    }
+
+    /// The facts of the host that decide what may be read and written, without the right to write.
+    pub fn view(&self) -> &View {
+        &self.view
+    }
+}

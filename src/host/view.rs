@@ -7,9 +7,10 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{Dir, Mode, OFlags, ResolveFlags, openat2, readlinkat};
+use rustix::fs::{Mode, OFlags, ResolveFlags, openat2, readlinkat};
 use rustix::io::Errno;
 
+use super::dir::Dir;
 use crate::error::{Error, Finding, Kind, Result};
 
 /// Links followed before a path counts as a loop, as in path_resolution(7).
@@ -96,6 +97,15 @@ impl From<rustix::fs::Stat> for Stat {
     }
 }
 
+/// Mount options that decide what a jail's programs can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MountFlags {
+    /// No program starts.
+    pub noexec: bool,
+    /// No device works.
+    pub nodev: bool,
+}
+
 /// What was passed on the way to a file: where it really is, and each symbolic link that led there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Passage {
@@ -147,13 +157,23 @@ impl View {
     }
 
     fn openat2(&self, path: &Path, flags: OFlags) -> std::result::Result<OwnedFd, Errno> {
+        self.openat2_with(path, flags, ResolveFlags::empty())
+    }
+
+    fn openat2_with(
+        &self,
+        path: &Path,
+        flags: OFlags,
+        extra: ResolveFlags,
+    ) -> std::result::Result<OwnedFd, Errno> {
+        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS | extra;
         loop {
             match openat2(
                 &self.root,
                 path,
                 flags | OFlags::CLOEXEC,
                 Mode::empty(),
-                ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS,
+                resolve,
             ) {
                 // A rename somewhere on the host during the walk; openat2(2) says to try again.
                 Err(Errno::AGAIN) => {}
@@ -188,6 +208,44 @@ impl View {
             ));
         }
         Ok(Some(File::from(handle)))
+    }
+
+    /// As openat2(2), inside the host's root, with further flags on the way.
+    pub(super) fn open2(&self, path: &Path, flags: OFlags, extra: ResolveFlags) -> Result<OwnedFd> {
+        self.openat2_with(path, flags, extra)
+            .map_err(|errno| self.error("open", path, errno))
+    }
+
+    /// Opens the regular file at `path`, a path free of links, if it is still the one that `stat` describes.
+    pub fn open_real(&self, path: &Path, stat: &Stat) -> Result<File> {
+        let handle = self.open2(
+            path,
+            OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY,
+            ResolveFlags::NO_SYMLINKS,
+        )?;
+        let now: Stat = rustix::fs::fstat(&handle)
+            .map_err(|errno| self.error("stat", path, errno))?
+            .into();
+        if (now.dev, now.ino, now.size, now.mtime, now.kind())
+            != (stat.dev, stat.ino, stat.size, stat.mtime, FileKind::File)
+        {
+            return Err(
+                Error::failed(format!("could not read `{}`", self.shown(path).display()))
+                    .why("it changed after it was looked at")
+                    .hint("run the command again once nothing writes to it"),
+            );
+        }
+        Ok(File::from(handle))
+    }
+
+    /// Opens a directory for the writing side of a host.
+    pub(super) fn open_dir(&self, path: &Path) -> Result<Dir> {
+        let handle = self.open2(
+            path,
+            OFlags::RDONLY | OFlags::DIRECTORY,
+            ResolveFlags::empty(),
+        )?;
+        Ok(Dir::from_handle(handle, self.shown(path)))
     }
 
     /// The whole of a small file, at most `limit` bytes; `None` where there is no such file.
@@ -226,6 +284,20 @@ impl View {
             Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
             Err(errno) => Err(self.error("stat", path, errno)),
         }
+    }
+
+    /// How the file system that holds `path` is mounted.
+    pub fn mount_flags(&self, path: &Path) -> Result<MountFlags> {
+        let handle = self
+            .openat2(path, OFlags::PATH)
+            .map_err(|errno| self.error("open", path, errno))?;
+        let flags = rustix::fs::fstatvfs(&handle)
+            .map_err(|errno| self.error("stat the file system of", path, errno))?
+            .f_flag;
+        Ok(MountFlags {
+            noexec: flags.contains(rustix::fs::StatVfsMountFlags::NOEXEC),
+            nodev: flags.contains(rustix::fs::StatVfsMountFlags::NODEV),
+        })
     }
 
     /// The text of the symbolic link at `path`.
@@ -323,7 +395,7 @@ fn components(path: &Path) -> Vec<OsString> {
 /// The sorted names in an open directory.
 pub(super) fn names(directory: impl AsFd) -> std::result::Result<Vec<OsString>, Errno> {
     let mut names = Vec::new();
-    for entry in Dir::read_from(directory)? {
+    for entry in rustix::fs::Dir::read_from(directory)? {
         let entry = entry?;
         let name = OsStr::from_bytes(entry.file_name().to_bytes());
         if name != "." && name != ".." {

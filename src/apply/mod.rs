@@ -1,0 +1,427 @@
+//! Carrying a [`Plan`] out: the only code that writes. It decides nothing; each step says how it is undone before it is done, and an error undoes
+//! all that went before.
+
+mod removal;
+mod tree;
+mod undo;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+use crate::host::sshd::{Config, DROP_INS, Daemon, Reload};
+use crate::host::{Digest, Dir, Expiry, Host, Ownership, Process, View};
+use crate::names::{JailName, JailPath};
+use crate::plan::manifest::{AccountRecord, FORMAT, MANIFEST, SPEC};
+use crate::plan::{MARKER, Manifest, Plan, Step, Wanted, expiry};
+use crate::resolve::{ResolvedJail, Tree};
+use crate::spec::Password;
+use undo::Undo;
+
+/// What a run is told besides its plan.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// sshd is not told to read its configuration anew.
+    pub no_reload: bool,
+    /// Sessions to end before a removal.
+    pub kill: Vec<Process>,
+}
+
+/// A run under way.
+struct Run<'r> {
+    host: &'r Host,
+    plan: &'r Plan,
+    options: &'r Options,
+    undo: Vec<Undo>,
+    digests: BTreeMap<JailPath, Digest>,
+    made: Vec<PathBuf>,
+    notices: Vec<String>,
+    reload_when_done: bool,
+}
+
+/// Carries the plan out. `on_step` hears of each step before it is taken. Gives what an admin should know.
+///
+/// On an error every step that was taken is undone, in reverse; what could not be undone is told as well. A removal is the exception: it goes on
+/// where it stopped when it is run again.
+pub fn apply(
+    plan: &Plan,
+    host: &Host,
+    options: &Options,
+    on_step: &mut dyn FnMut(&Step),
+) -> Result<Vec<String>> {
+    let made = plan
+        .manifest
+        .as_ref()
+        .map(|manifest| manifest.made.clone())
+        .unwrap_or_default();
+    let mut run = Run {
+        host,
+        plan,
+        options,
+        undo: Vec::new(),
+        digests: BTreeMap::new(),
+        made,
+        notices: Vec::new(),
+        reload_when_done: false,
+    };
+    for process in &options.kill {
+        process.kill()?;
+    }
+    for step in &plan.steps {
+        on_step(step);
+        if let Err(error) = run.take(step) {
+            return Err(run.undo_all(error));
+        }
+    }
+    if plan.steps.contains(&Step::WriteTree)
+        && let Err(error) = run.need_root().and_then(|root| tree::keep_previous(&root))
+    {
+        run.notices
+            .push(format!("the previous tree was not kept: {error}"));
+    }
+    Ok(run.notices)
+}
+
+/// Makes only a tree, in the directory `target` of the running system, which must be new or empty.
+pub fn output(view: &View, tree: &Tree, target: &Path) -> Result<()> {
+    let host = Host::new(Path::new("/"))?;
+    let dir = host.dir(target, Ownership::root(0o755))?;
+    if !dir.entries()?.is_empty() {
+        return Err(
+            Error::failed(format!("could not make a tree in `{}`", target.display()))
+                .why("it is not empty")
+                .hint("name a directory that is new or empty"),
+        );
+    }
+    dir.own(Ownership::root(0o755))?;
+    tree::output(view, &dir, tree)
+}
+
+impl Run<'_> {
+    fn name(&self) -> &JailName {
+        &self.plan.name
+    }
+
+    fn state(&self) -> PathBuf {
+        ResolvedJail::state(self.name())
+    }
+
+    /// The jail's root; `None` before it is made.
+    fn root(&self) -> Result<Option<Dir>> {
+        self.host.open_root(&self.plan.root)
+    }
+
+    fn need_root(&self) -> Result<Dir> {
+        self.root()?.ok_or_else(|| {
+            Error::failed(format!("could not open `{}`", self.plan.root.display()))
+                .why("it is gone")
+        })
+    }
+
+    fn wanted(&self) -> Result<&Wanted> {
+        self.plan
+            .wanted
+            .as_ref()
+            .ok_or_else(|| Error::failed("could not build from a plan that removes"))
+    }
+
+    fn take(&mut self, step: &Step) -> Result<()> {
+        match step {
+            Step::Close { user } => self.close(user),
+            Step::MakeRoot => self.make_root(),
+            Step::MakeGroup { name, gid } => {
+                self.host.make_group(name, *gid)?;
+                self.undo.push(Undo::DeleteGroup(name.clone()));
+                Ok(())
+            }
+            Step::MakeAccount(account) => {
+                self.host.make_account(account)?;
+                self.undo.push(Undo::DeleteAccount(account.name.clone()));
+                Ok(())
+            }
+            Step::AlterAccount { name, to, from } => {
+                self.undo
+                    .push(Undo::AlterAccount(name.clone(), from.clone()));
+                self.host.alter_account(name, &to.0, &to.1)
+            }
+            Step::WriteTree => self.write_tree(),
+            Step::InstallSnippet { file, text } => self.install_snippet(file, text),
+            Step::VerifySnippet => {
+                let wanted = &self.wanted()?.jail.sshd;
+                self.verify(&wanted.file, &wanted.text)
+            }
+            Step::WriteKeys { user, text } => self.write_keys(user, text),
+            Step::SetPassword { user, password } => self.set_password(user, password),
+            Step::Open { user } => {
+                self.undo.push(Undo::Expire(user.clone(), Expiry::Closed));
+                self.host.set_expiry(user, Expiry::Never)
+            }
+            Step::Record => {
+                let before = self.state_file(MANIFEST)?;
+                self.undo.push(Undo::Restore(
+                    self.state().join(MANIFEST),
+                    before,
+                    Ownership::root(0o600),
+                ));
+                let before = self.state_file(SPEC)?;
+                self.undo.push(Undo::Restore(
+                    self.state().join(SPEC),
+                    before,
+                    Ownership::root(0o600),
+                ));
+                self.record()
+            }
+            Step::DeleteAccount { user, uid, purge } => self.delete_account(user, *uid, *purge),
+            Step::RemoveTree { purge } => self.remove_tree(*purge),
+            Step::Forget => self.forget(),
+            Step::DeleteGroup { name } => self.host.delete_group(name),
+            Step::RemoveSnippet { file } => self.remove_snippet(file),
+        }
+    }
+
+    fn close(&mut self, user: &str) -> Result<()> {
+        let accounts = self.host.accounts()?;
+        let before = accounts
+            .user(user)
+            .map_or(Expiry::Closed, |found| expiry(found.expires));
+        self.undo.push(Undo::Expire(user.to_owned(), before));
+        self.host.set_expiry(user, Expiry::Closed)?;
+        let path = self.state().join("keys").join(user);
+        if let Some(keys) = self.host.read(&path, 1 << 20)? {
+            self.undo.push(Undo::Restore(
+                path.clone(),
+                Some(keys),
+                Ownership::root(0o644),
+            ));
+            let (dir, name) = self.host.parent_of(&path)?;
+            dir.remove_file(Path::new(name))?;
+        }
+        Ok(())
+    }
+
+    fn make_root(&mut self) -> Result<()> {
+        let mut missing: Vec<PathBuf> = Vec::new();
+        for directory in self.plan.root.ancestors() {
+            if self.host.lstat(directory)?.is_some() {
+                break;
+            }
+            missing.push(directory.to_owned());
+        }
+        missing.reverse();
+        self.undo
+            .push(Undo::RemoveRoot(self.plan.root.clone(), missing.clone()));
+        self.made.extend(missing);
+        let root = self.host.dir(&self.plan.root, Ownership::root(0o755))?;
+        root.own(Ownership::root(0o755))?;
+        tree::private(&root)?;
+        root.replace_file(
+            Path::new(MARKER),
+            format!("{}\n", self.name()).as_bytes(),
+            Ownership::root(0o600),
+        )
+    }
+
+    fn write_tree(&mut self) -> Result<()> {
+        let root = self.need_root()?;
+        tree::private(&root)?;
+        let mut moves = Vec::new();
+        let written = tree::write(
+            self.host,
+            &root,
+            self.plan,
+            &self.wanted()?.jail.tree,
+            &mut moves,
+        );
+        self.undo.push(Undo::Tree(self.plan.root.clone(), moves));
+        self.digests = written?;
+        Ok(())
+    }
+
+    fn verify(&self, file: &str, text: &str) -> Result<()> {
+        let config = Config::read(self.host)?;
+        let mut drop_ins: Vec<(String, String)> = config
+            .drop_ins
+            .iter()
+            .filter(|(name, _)| name != file)
+            .cloned()
+            .collect();
+        drop_ins.push((file.to_owned(), text.to_owned()));
+        let daemon = Daemon::find(self.host)?;
+        daemon.verify(
+            &drop_ins,
+            &config.samples(),
+            &self.wanted()?.jail.sshd.expected,
+        )
+    }
+
+    fn install_snippet(&mut self, file: &str, text: &str) -> Result<()> {
+        self.verify(file, text)?;
+        let path = Path::new(DROP_INS).join(file);
+        let before = self.host.read(&path, 1 << 20)?;
+        self.undo
+            .push(Undo::Restore(path.clone(), before, Ownership::root(0o644)));
+        self.undo.push(Undo::Reload);
+        let (dir, name) = self.host.parent_of(&path)?;
+        dir.replace_file(Path::new(name), text.as_bytes(), Ownership::root(0o644))?;
+        self.reload()
+    }
+
+    /// Tells sshd, where there is one to tell.
+    fn reload(&mut self) -> Result<()> {
+        if self.options.no_reload || !self.host.is_live() {
+            return Ok(());
+        }
+        let facts = match (&self.plan.wanted, &self.plan.manifest) {
+            (Some(wanted), _) => &wanted.facts,
+            (None, Some(manifest)) => &manifest.sshd,
+            (None, None) => return Ok(()),
+        };
+        if Daemon::find(self.host)?.reload(facts)? == Reload::NotRunning {
+            self.notices.push(
+                "sshd does not run here now: the jail's accounts can log in once it does"
+                    .to_owned(),
+            );
+        }
+        Ok(())
+    }
+
+    fn write_keys(&mut self, user: &str, text: &str) -> Result<()> {
+        let keys = self.state_dir(Path::new("keys"))?;
+        let path = self.state().join("keys").join(user);
+        let before = self.host.read(&path, 1 << 20)?;
+        self.undo
+            .push(Undo::Restore(path, before, Ownership::root(0o644)));
+        keys.replace_file(Path::new(user), text.as_bytes(), Ownership::root(0o644))
+    }
+
+    fn set_password(&mut self, user: &str, password: &Password) -> Result<()> {
+        let encrypted = match password {
+            Password::Locked => "*",
+            Password::Keep => return Ok(()),
+            Password::Hash(hash) => hash,
+        };
+        let accounts = self.host.accounts()?;
+        if let Some(before) = accounts.user(user).and_then(|found| found.password.clone()) {
+            self.undo.push(Undo::Password(user.to_owned(), before));
+        }
+        self.host.set_password(user, encrypted)
+    }
+
+    /// A directory below the jail's state directory, made where it is missing: to be passed through by everybody, to be listed by root.
+    fn state_dir(&mut self, below: &Path) -> Result<Dir> {
+        let path = if below == Path::new("") {
+            self.state()
+        } else {
+            self.state().join(below)
+        };
+        let mut missing: Vec<PathBuf> = Vec::new();
+        for directory in path.ancestors() {
+            if self.host.lstat(directory)?.is_some() {
+                break;
+            }
+            missing.push(directory.to_owned());
+        }
+        if !missing.is_empty() {
+            self.undo.push(Undo::RemoveDirs(missing));
+        }
+        self.host.dir(&path, Ownership::root(0o711))
+    }
+
+    fn state_file(&mut self, name: &str) -> Result<Option<Vec<u8>>> {
+        self.state_dir(Path::new(""))?;
+        self.host.read(&self.state().join(name), 1 << 28)
+    }
+
+    /// Writes the manifest and the spec as built.
+    fn record(&mut self) -> Result<()> {
+        // Before the facts of the files are taken: removing another name of an inode moves its time of last change.
+        if self.plan.steps.contains(&Step::WriteTree) {
+            self.need_root()?.remove_all(Path::new(tree::PREVIOUS))?;
+        }
+        let wanted = self.wanted()?;
+        let jail = &wanted.jail;
+        let entries = tree::records(
+            self.host,
+            &jail.root,
+            &jail.tree,
+            &self.digests,
+            self.plan.manifest.as_ref(),
+        )?;
+        let before = self.plan.manifest.as_ref();
+        let mut places = before
+            .map(|manifest| manifest.places.clone())
+            .unwrap_or_default();
+        places.extend(
+            jail.tree
+                .iter()
+                .filter(|(_, entry)| entry.kept)
+                .map(|(path, _)| path.clone()),
+        );
+        let root = self.need_root()?;
+        let mut standing = BTreeSet::new();
+        for place in places {
+            if root.lstat(place.relative())?.is_some() {
+                standing.insert(place);
+            }
+        }
+        let mut facts = wanted.facts.clone();
+        facts.stamp = Daemon::find(self.host)?.stamp(&Config::read(self.host)?)?;
+        let manifest = Manifest {
+            format: FORMAT,
+            name: jail.name.clone(),
+            root: jail.root.clone(),
+            spec: wanted.origin.name.clone(),
+            made: self.made.clone(),
+            group: (jail.group.name.clone(), jail.group.gid),
+            accounts: jail
+                .accounts
+                .iter()
+                .map(|account| AccountRecord {
+                    name: account.name.clone(),
+                    uid: account.uid,
+                    home: account.home.clone(),
+                })
+                .collect(),
+            snippet: (
+                jail.sshd.file.clone(),
+                Digest::of(jail.sshd.text.as_bytes()),
+            ),
+            sshd: facts,
+            places: standing,
+            entries,
+        };
+        let spec = wanted.origin.text.clone();
+        let state = self.state_dir(Path::new(""))?;
+        state.replace_file(Path::new(SPEC), spec.as_bytes(), Ownership::root(0o600))?;
+        state.replace_file(
+            Path::new(MANIFEST),
+            &manifest.to_json()?,
+            Ownership::root(0o600),
+        )
+    }
+
+    fn undo_all(&mut self, error: Error) -> Error {
+        let mut error = error;
+        let is_removal = self.plan.wanted.is_none();
+        if is_removal {
+            return error
+                .hint("run the removal again when the cause is gone: it goes on where it stopped");
+        }
+        for undo in std::mem::take(&mut self.undo).into_iter().rev() {
+            if let Err(cleanup) = undo.run(self) {
+                error
+                    .findings
+                    .extend(cleanup.findings.into_iter().map(|mut finding| {
+                        finding.what = format!("while putting things back: {}", finding.what);
+                        finding
+                    }));
+            }
+        }
+        if self.reload_when_done
+            && let Err(cleanup) = self.reload()
+        {
+            error.findings.extend(cleanup.findings);
+        }
+        error
+    }
+}

@@ -1,0 +1,441 @@
+//! Writing a tree: staged beside what is live, below the same root, then exchanged with it.
+//!
+//! Staging lies in the root's own private directory, never beside the root: a shell whose working directory is in the live `/usr/bin` goes along
+//! when `/usr` is exchanged away, and from there `..` must still end at the jail's root.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::RenameFlags;
+
+use crate::error::{Error, Result};
+use crate::host::{Digest, Dir, FileKind, Host, Ownership, View, copy, copy_skeleton};
+use crate::names::JailPath;
+use crate::plan::manifest::{Manifest, Record, RecordKind};
+use crate::plan::{Act, Change, PRIVATE, Plan, SWAPPED, swapped};
+use crate::resolve::{Content, Entry, EntryKind, Tree};
+
+/// Where a run builds what it will swap in, and afterwards what it swapped out.
+pub(super) const STAGE: &str = ".jailctl/stage";
+/// What the last run swapped out.
+pub(super) const PREVIOUS: &str = ".jailctl/previous";
+
+/// One thing that was done to the live tree, so that it can be undone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Move {
+    /// Exchanged with what lies at the same path of the stage.
+    Exchanged(PathBuf),
+    /// Moved from the stage to where nothing was.
+    Placed(PathBuf),
+    /// Moved to the stage.
+    Taken(PathBuf),
+    /// An empty directory was made.
+    MadeDir(PathBuf),
+    /// An empty directory was removed.
+    RemovedDir(PathBuf, Ownership),
+    /// A directory got another owner or mode.
+    Owned(PathBuf, Ownership),
+}
+
+/// Writes entries below one directory, each file's content read once.
+pub(super) struct Writer<'a> {
+    view: &'a View,
+    target: &'a Dir,
+    /// Where unchanged files are to be had without copying, and which they are.
+    live: Option<(
+        &'a Dir,
+        &'a BTreeMap<JailPath, Record>,
+        &'a BTreeSet<&'a JailPath>,
+    )>,
+    with_digest: bool,
+    /// The directory written to last: entries come sorted, so that most have the same.
+    parent: Option<(JailPath, Dir)>,
+    /// Digests of the files written.
+    pub(super) digests: BTreeMap<JailPath, Digest>,
+}
+
+impl<'a> Writer<'a> {
+    pub(super) fn new(view: &'a View, target: &'a Dir, with_digest: bool) -> Self {
+        Self {
+            view,
+            target,
+            live: None,
+            with_digest,
+            parent: None,
+            digests: BTreeMap::new(),
+        }
+    }
+
+    /// Writes one entry at its own path below the target, whose parent is there.
+    pub(super) fn write(&mut self, path: &JailPath, entry: &Entry) -> Result<()> {
+        let up = path.parent().unwrap_or_else(JailPath::root);
+        if self.parent.as_ref().is_none_or(|(known, _)| *known != up) {
+            self.parent = Some((up.clone(), self.target.open_dir(up.relative())?));
+        }
+        let Some((_, parent)) = &self.parent else {
+            return Ok(());
+        };
+        let name = Path::new(path.name());
+        match &entry.kind {
+            EntryKind::Directory => parent.make_dir(name, entry.owner).map(drop),
+            EntryKind::Symlink(target) => parent.make_link(name, target),
+            EntryKind::Device { major, minor } => {
+                parent.make_device(name, *major, *minor, entry.owner)
+            }
+            EntryKind::File(content) => {
+                if let Some((live, records, changed)) = self.live
+                    && !changed.contains(path)
+                    && let Some(RecordKind::File { sha256, .. }) =
+                        records.get(path).map(|record| &record.kind)
+                    && parent.make_hard_link(name, live, path.relative()).is_ok()
+                {
+                    self.digests.insert(path.clone(), sha256.clone());
+                    return Ok(());
+                }
+                let digest = write_file(
+                    self.view,
+                    parent,
+                    name,
+                    content,
+                    entry.owner,
+                    self.with_digest,
+                )?;
+                if let Some(digest) = digest {
+                    self.digests.insert(path.clone(), digest);
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+fn write_file(
+    view: &View,
+    parent: &Dir,
+    name: &Path,
+    content: &Content,
+    owner: Ownership,
+    with_digest: bool,
+) -> Result<Option<Digest>> {
+    let mut file = parent.make_file(name)?;
+    let shown = parent.shown(name);
+    match content {
+        Content::Text(text) => {
+            file.write_all(text.as_bytes())
+                .map_err(|error| Error::io("write", &shown, &error))?;
+            parent.finish_file(name, &file, owner, None)?;
+            Ok(with_digest.then(|| Digest::of(text.as_bytes())))
+        }
+        Content::Host { source, stat } => {
+            let mut from = view.open_real(source, stat)?;
+            let digest = copy(&mut from, source, &mut file, &shown, with_digest)?;
+            parent.finish_file(name, &file, owner, Some(stat.mtime))?;
+            Ok(digest)
+        }
+    }
+}
+
+/// Stages what the plan changes and swaps it in. On an error the moves made so far are in `moves`, for the caller to undo.
+pub(super) fn write(
+    host: &Host,
+    root: &Dir,
+    plan: &Plan,
+    tree: &Tree,
+    moves: &mut Vec<Move>,
+) -> Result<BTreeMap<JailPath, Digest>> {
+    root.remove_all(Path::new(STAGE))?;
+    let stage = root.make_dir(Path::new(STAGE), Ownership::root(0o700))?;
+    let changed: BTreeSet<&JailPath> = plan.changes.iter().map(|change| &change.path).collect();
+    let tops = swapped(&plan.changes);
+    let none = BTreeMap::new();
+    let records = plan
+        .manifest
+        .as_ref()
+        .map_or(&none, |manifest| &manifest.entries);
+    let mut writer = Writer::new(host, &stage, true);
+    writer.live = Some((root, records, &changed));
+    for top in &tops {
+        for (path, entry) in below(tree, top) {
+            writer.write(path, entry)?;
+        }
+    }
+    let loose: Vec<&Change> = plan
+        .changes
+        .iter()
+        .filter(|change| !SWAPPED.contains(&change.path.top()))
+        .collect();
+    for change in &loose {
+        if let Some(entry) = tree.get(&change.path).filter(|entry| staged(entry)) {
+            stage_loose(host, plan, &stage, &mut writer, &change.path, entry)?;
+        }
+    }
+    let digests = std::mem::take(&mut writer.digests);
+    stage.sync_file_system()?;
+    for change in loose.iter().filter(|change| change.act != Act::Remove) {
+        if let Some(entry) = tree.get(&change.path) {
+            place_loose(root, &stage, &change.path, entry, moves)?;
+        }
+    }
+    for top in &tops {
+        let path = Path::new(top);
+        let is_wanted = below(tree, top).next().is_some();
+        let is_live = root.lstat(path)?.is_some();
+        swap(root, &stage, path, is_wanted, is_live, moves)?;
+    }
+    for change in loose
+        .iter()
+        .rev()
+        .filter(|change| change.act == Act::Remove)
+    {
+        remove_loose(root, &stage, change, moves)?;
+    }
+    root.sync()?;
+    Ok(digests)
+}
+
+/// The entries at and below one name of the root.
+fn below<'t>(tree: &'t Tree, top: &'t str) -> impl Iterator<Item = (&'t JailPath, &'t Entry)> {
+    tree.iter().filter(move |(path, _)| path.top() == top)
+}
+
+/// Whether an entry outside the swapped directories is made in the stage first: all but plain directories, which are made where they are.
+fn staged(entry: &Entry) -> bool {
+    entry.kind != EntryKind::Directory || entry.kept
+}
+
+fn stage_loose(
+    host: &Host,
+    plan: &Plan,
+    stage: &Dir,
+    writer: &mut Writer<'_>,
+    path: &JailPath,
+    entry: &Entry,
+) -> Result<()> {
+    let mut above: Vec<JailPath> = std::iter::successors(path.parent(), JailPath::parent).collect();
+    above.pop();
+    for directory in above.iter().rev() {
+        stage.ensure_dir(directory.relative(), Ownership::root(0o700))?;
+    }
+    if !entry.kept {
+        return writer.write(path, entry);
+    }
+    let place = stage.make_dir(path.relative(), Ownership::root(0o700))?;
+    let skeleton = plan.wanted.as_ref().and_then(|wanted| {
+        let account = wanted
+            .jail
+            .accounts
+            .iter()
+            .find(|account| account.home == *path)?;
+        wanted
+            .jail
+            .skeletons
+            .iter()
+            .find(|(user, _)| *user == account.name)
+    });
+    if let Some((_, skeleton)) = skeleton {
+        copy_skeleton(host, skeleton, &place, entry.owner.uid, entry.owner.gid)?;
+    }
+    place.own(entry.owner)
+}
+
+fn place_loose(
+    root: &Dir,
+    stage: &Dir,
+    path: &JailPath,
+    entry: &Entry,
+    moves: &mut Vec<Move>,
+) -> Result<()> {
+    let at = path.relative();
+    let found = root.lstat(at)?;
+    if !staged(entry) {
+        match found {
+            Some(stat) if stat.kind() == FileKind::Directory => {
+                let before = Ownership {
+                    uid: stat.uid,
+                    gid: stat.gid,
+                    mode: stat.permissions(),
+                };
+                moves.push(Move::Owned(at.to_owned(), before));
+                return root.open_dir(at)?.own(entry.owner);
+            }
+            Some(_) => {
+                return Err(Error::failed(format!(
+                    "could not make the directory `{}`",
+                    root.shown(at).display()
+                ))
+                .why("something else stands there")
+                .hint("move it away"));
+            }
+            None => {
+                root.make_dir(at, entry.owner)?;
+                moves.push(Move::MadeDir(at.to_owned()));
+                return Ok(());
+            }
+        }
+    }
+    swap(root, stage, at, true, found.is_some(), moves)
+}
+
+fn swap(
+    root: &Dir,
+    stage: &Dir,
+    path: &Path,
+    is_wanted: bool,
+    is_live: bool,
+    moves: &mut Vec<Move>,
+) -> Result<()> {
+    match (is_wanted, is_live) {
+        (true, true) => {
+            stage.rename(path, root, path, RenameFlags::EXCHANGE)?;
+            moves.push(Move::Exchanged(path.to_owned()));
+        }
+        (true, false) => {
+            stage.rename(path, root, path, RenameFlags::NOREPLACE)?;
+            moves.push(Move::Placed(path.to_owned()));
+        }
+        (false, true) => {
+            root.rename(path, stage, path, RenameFlags::NOREPLACE)?;
+            moves.push(Move::Taken(path.to_owned()));
+        }
+        (false, false) => {}
+    }
+    Ok(())
+}
+
+fn remove_loose(root: &Dir, stage: &Dir, change: &Change, moves: &mut Vec<Move>) -> Result<()> {
+    let path = change.path.relative();
+    let Some(stat) = root.lstat(path)? else {
+        return Ok(());
+    };
+    if stat.kind() == FileKind::Directory {
+        // What a user or an admin put there stays, and the directory with it.
+        if root.open_dir(path)?.entries()?.is_empty() {
+            root.remove_dir(path)?;
+            moves.push(Move::RemovedDir(
+                path.to_owned(),
+                Ownership {
+                    uid: stat.uid,
+                    gid: stat.gid,
+                    mode: stat.permissions(),
+                },
+            ));
+        }
+        return Ok(());
+    }
+    let mut above: Vec<&Path> = path
+        .ancestors()
+        .skip(1)
+        .filter(|path| *path != Path::new(""))
+        .collect();
+    above.reverse();
+    for directory in above {
+        stage.ensure_dir(directory, Ownership::root(0o700))?;
+    }
+    root.rename(path, stage, path, RenameFlags::NOREPLACE)?;
+    moves.push(Move::Taken(path.to_owned()));
+    Ok(())
+}
+
+/// Puts the live tree back as it was.
+pub(super) fn undo(root: &Dir, moves: &[Move]) -> Result<()> {
+    let Some(stage) = root.try_open_dir(Path::new(STAGE))? else {
+        return Ok(());
+    };
+    for one in moves.iter().rev() {
+        match one {
+            Move::Exchanged(path) => stage.rename(path, root, path, RenameFlags::EXCHANGE)?,
+            Move::Placed(path) => root.rename(path, &stage, path, RenameFlags::NOREPLACE)?,
+            Move::Taken(path) => stage.rename(path, root, path, RenameFlags::NOREPLACE)?,
+            Move::MadeDir(path) => root.remove_dir(path)?,
+            Move::RemovedDir(path, owner) => root.make_dir(path, *owner).map(drop)?,
+            Move::Owned(path, owner) => root.open_dir(path)?.own(*owner)?,
+        }
+    }
+    root.remove_all(Path::new(STAGE))
+}
+
+/// Keeps what was swapped out as the previous tree; the one before is gone already.
+pub(super) fn keep_previous(root: &Dir) -> Result<()> {
+    root.rename(
+        Path::new(STAGE),
+        root,
+        Path::new(PREVIOUS),
+        RenameFlags::NOREPLACE,
+    )
+}
+
+/// The records of a tree as it now stands: what was written has its digest from `digests`, what was left has its old record.
+pub(super) fn records(
+    view: &View,
+    root: &Path,
+    tree: &Tree,
+    digests: &BTreeMap<JailPath, Digest>,
+    before: Option<&Manifest>,
+) -> Result<BTreeMap<JailPath, Record>> {
+    let shown = view.shown(root);
+    let gone = || {
+        Error::failed(format!(
+            "could not record the tree of `{}`",
+            shown.display()
+        ))
+        .why("it is gone")
+    };
+    let inventory = view
+        .inventory(root, &SWAPPED, tree.iter().map(|(path, _)| path))?
+        .ok_or_else(gone)?;
+    let mut records = BTreeMap::new();
+    for (path, entry) in tree.iter() {
+        let kind = match &entry.kind {
+            EntryKind::Directory => RecordKind::Directory,
+            EntryKind::Symlink(target) => RecordKind::Symlink {
+                target: target.clone(),
+            },
+            EntryKind::Device { major, minor } => RecordKind::Device {
+                major: *major,
+                minor: *minor,
+            },
+            EntryKind::File(content) => {
+                let old = before.and_then(|manifest| match &manifest.entries.get(path)?.kind {
+                    RecordKind::File { sha256, .. } => Some(sha256.clone()),
+                    _ => None,
+                });
+                let sha256 = digests.get(path).cloned().or(old).ok_or_else(gone)?;
+                let source = match content {
+                    Content::Host { source, stat } => Some((source.clone(), stat.clone())),
+                    Content::Text(_) => None,
+                };
+                RecordKind::File {
+                    sha256,
+                    source,
+                    stat: inventory.get(path).ok_or_else(gone)?.clone(),
+                }
+            }
+        };
+        records.insert(
+            path.clone(),
+            Record {
+                kind,
+                owner: entry.owner,
+                kept: entry.kept,
+                why: entry.why.clone(),
+            },
+        );
+    }
+    Ok(records)
+}
+
+/// Makes only a tree, in `target`, an empty directory.
+pub(super) fn output(view: &View, target: &Dir, tree: &Tree) -> Result<()> {
+    let mut writer = Writer::new(view, target, false);
+    for (path, entry) in tree.iter() {
+        writer.write(path, entry)?;
+    }
+    Ok(())
+}
+
+/// The private directory, made where it is missing.
+pub(super) fn private(root: &Dir) -> Result<Dir> {
+    root.ensure_dir(Path::new(PRIVATE), Ownership::root(0o700))
+        .map(|(dir, _)| dir)
+}

@@ -1,0 +1,219 @@
+//! `build` and `plan`: the same way up to the plan, then one carries it out and the other shows it.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+
+use super::{Report, RootOption, Voice, load_spec};
+use crate::apply::{self, Options};
+use crate::error::{Error, Finding, Result};
+use crate::host::sshd::Config;
+use crate::host::{Host, View};
+use crate::plan::{self, Origin, Plan};
+use crate::resolve;
+use crate::show;
+
+/// What is planned for one or more specs.
+#[derive(Debug, Args)]
+pub(crate) struct Show {
+    /// Spec files.
+    #[arg(required = true, value_name = "SPEC")]
+    specs: Vec<PathBuf>,
+    #[command(flatten)]
+    root: RootOption,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+    /// Say by the exit status whether there is anything to do: 0 no, 1 yes.
+    #[arg(long)]
+    exit_code: bool,
+}
+
+/// Arguments of `build`.
+#[derive(Debug, Args)]
+pub(crate) struct Build {
+    /// Spec files.
+    #[arg(required = true, value_name = "SPEC")]
+    specs: Vec<PathBuf>,
+    #[command(flatten)]
+    root: RootOption,
+    /// Make only the tree, in DIR, which must be new or empty: no accounts, no sshd, no records.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["root", "dry_run", "no_reload", "wait"])]
+    output: Option<PathBuf>,
+    /// Show what would be done, and do nothing.
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+    /// Leave it to somebody else to make sshd read its configuration.
+    #[arg(long)]
+    no_reload: bool,
+    /// How long to wait for another jailctl to end.
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    wait: u64,
+}
+
+impl Show {
+    pub(crate) fn run(self, voice: Voice) -> Result<Report> {
+        let view = View::new(&self.root.path()?)?;
+        let plans = plans(&self.specs, &view)?;
+        let changes = plans.iter().any(Plan::is_change);
+        let code = u8::from(self.exit_code && changes);
+        Ok(report(&plans, &[], self.json, voice, code))
+    }
+}
+
+impl Build {
+    pub(crate) fn run(self, voice: Voice) -> Result<Report> {
+        if let Some(target) = &self.output {
+            return self.tree(target);
+        }
+        let root = self.root.path()?;
+        if self.dry_run {
+            let show = Show {
+                specs: self.specs,
+                root: self.root,
+                json: self.json,
+                exit_code: false,
+            };
+            return show.run(voice);
+        }
+        let host = Host::new(&root)?;
+        // What can be refused is refused before the lock: a bad spec leaves no trace at all.
+        let specs: Vec<_> = self
+            .specs
+            .iter()
+            .map(|path| load_spec(path))
+            .collect::<Result<_>>()?;
+        let _lock = host.lock(Duration::from_secs(self.wait))?;
+        let mut plans = Vec::new();
+        for (path, (spec, source)) in self.specs.iter().zip(&specs) {
+            plans.push(plan::plan(spec, origin(path, &source.text)?, &host)?);
+        }
+        let options = Options {
+            no_reload: self.no_reload,
+            ..Options::default()
+        };
+        let mut notices = Vec::new();
+        for plan in &plans {
+            let said = apply::apply(plan, &host, &options, &mut |step| {
+                if let Some(line) = show::plan::progress(step).filter(|_| voice.verbose) {
+                    voice.say(&format!("{}: {line}", plan.name));
+                }
+            })?;
+            notices.extend(said);
+        }
+        if self.json {
+            return Ok(report(&plans, &notices, true, voice, 0));
+        }
+        let mut text = String::new();
+        for plan in &plans {
+            notices.extend(plan.notices.iter().cloned());
+            text.push_str(&summary(plan));
+        }
+        Ok(Report {
+            text,
+            notices,
+            code: 0,
+        })
+    }
+
+    fn tree(&self, target: &Path) -> Result<Report> {
+        let [path] = self.specs.as_slice() else {
+            return Err(Finding::new("`--output` makes the tree of one spec")
+                .why("more than one was named")
+                .into());
+        };
+        let (spec, _) = load_spec(path)?;
+        let view = View::new(Path::new("/"))?;
+        // Without an sshd to ask, its configuration still says what serves sftp.
+        let sftp = Config::read(&view).ok().and_then(|config| config.sftp());
+        let (tree, notices) = resolve::resolve_tree(&spec, &view, sftp.as_deref())?;
+        let target =
+            std::path::absolute(target).map_err(|error| Error::io("find", target, &error))?;
+        apply::output(&view, &tree, &target)?;
+        let text = if self.json {
+            format!(
+                "{}\n",
+                serde_json::json!({ "schema": 1, "changed": true, "output": target, "entries": tree.len(), "warnings": notices })
+            )
+        } else {
+            format!(
+                "{}: {} in {}\n",
+                spec.name.value,
+                show::count(tree.len(), "entry", "entries"),
+                target.display()
+            )
+        };
+        Ok(Report {
+            text,
+            notices,
+            code: 0,
+        })
+    }
+}
+
+/// One line for what was done to a jail.
+fn summary(plan: &Plan) -> String {
+    if !plan.is_change() {
+        return format!("{}: nothing to do\n", plan.name);
+    }
+    let entries = plan
+        .wanted
+        .as_ref()
+        .map_or(0, |wanted| wanted.jail.tree.len());
+    let users: Vec<&str> = plan
+        .wanted
+        .iter()
+        .flat_map(|wanted| &wanted.jail.accounts)
+        .map(|account| account.name.as_str())
+        .collect();
+    format!(
+        "{}: built at {}: {}, {}{}\n",
+        plan.name,
+        plan.root.display(),
+        show::count(entries, "entry", "entries"),
+        show::count(users.len(), "user", "users"),
+        if users.is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", users.join(", "))
+        },
+    )
+}
+
+fn plans(paths: &[PathBuf], view: &View) -> Result<Vec<Plan>> {
+    let mut plans = Vec::new();
+    for path in paths {
+        let (spec, source) = load_spec(path)?;
+        plans.push(plan::plan(&spec, origin(path, &source.text)?, view)?);
+    }
+    Ok(plans)
+}
+
+fn origin(path: &Path, text: &str) -> Result<Origin> {
+    let absolute = std::path::absolute(path).map_err(|error| Error::io("find", path, &error))?;
+    Ok(Origin {
+        name: absolute.display().to_string(),
+        text: text.to_owned(),
+    })
+}
+
+fn report(plans: &[Plan], notices: &[String], json: bool, voice: Voice, code: u8) -> Report {
+    let plans: Vec<&Plan> = plans.iter().collect();
+    let text = if json {
+        format!("{}\n", show::plan::json(&plans, notices))
+    } else {
+        plans
+            .iter()
+            .map(|plan| show::plan::text(plan, voice.verbose))
+            .collect()
+    };
+    Report {
+        text,
+        notices: Vec::new(),
+        code,
+    }
+}

@@ -1,0 +1,38 @@
+//! `list`: the jails of a host.
+
+use clap::Args;
+
+use super::{Report, RootOption};
+use crate::error::Result;
+use crate::host::View;
+use crate::plan::Manifest;
+use crate::show::jails::{Line, json, table};
+
+/// Arguments of `list`.
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    #[command(flatten)]
+    root: RootOption,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+impl List {
+    pub(crate) fn run(self) -> Result<Report> {
+        let view = View::new(&self.root.path()?)?;
+        let mut lines = Vec::new();
+        for name in Manifest::names(&view)? {
+            lines.extend(Manifest::load(&view, &name)?.as_ref().map(Line::new));
+        }
+        let text = if self.json {
+            format!("{}\n", json(&lines))
+        } else {
+            table(&lines)
+        };
+        Ok(Report {
+            text,
+            ..Report::default()
+        })
+    }
+}

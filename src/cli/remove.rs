@@ -1,0 +1,90 @@
+//! `remove`: takes a jail away.
+
+use std::time::Duration;
+
+use clap::Args;
+
+use super::{Report, RootOption, Voice, jail_name};
+use crate::apply::{self, Options};
+use crate::error::Result;
+use crate::host::{Host, View};
+use crate::plan::{Removal, removal};
+use crate::show;
+
+/// Arguments of `remove`.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of the command line"
+)]
+#[derive(Debug, Args)]
+pub(crate) struct Remove {
+    /// The jail's name, or its spec file.
+    #[arg(value_name = "JAIL")]
+    target: String,
+    #[command(flatten)]
+    root: RootOption,
+    /// Remove homes and all else that users put there, and their mail.
+    #[arg(long)]
+    purge: bool,
+    /// End the jail's sessions first.
+    #[arg(long)]
+    kill: bool,
+    /// Show what would be done, and do nothing.
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+    /// Leave it to somebody else to make sshd read its configuration.
+    #[arg(long)]
+    no_reload: bool,
+    /// How long to wait for another jailctl to end.
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    wait: u64,
+}
+
+impl Remove {
+    pub(crate) fn run(self, voice: Voice) -> Result<Report> {
+        let root = self.root.path()?;
+        let name = jail_name(&self.target)?;
+        let how = Removal {
+            purge: self.purge,
+            kill: self.kill,
+        };
+        if self.dry_run {
+            let (plan, _) = removal(&name, how, &View::new(&root)?)?;
+            let text = if self.json {
+                format!("{}\n", show::plan::json(&[&plan], &[]))
+            } else {
+                show::plan::text(&plan, voice.verbose)
+            };
+            return Ok(Report {
+                text,
+                ..Report::default()
+            });
+        }
+        let host = Host::new(&root)?;
+        let _lock = host.lock(Duration::from_secs(self.wait))?;
+        let (plan, kill) = removal(&name, how, &host)?;
+        let options = Options {
+            no_reload: self.no_reload,
+            kill,
+        };
+        let mut notices = apply::apply(&plan, &host, &options, &mut |step| {
+            if let Some(line) = show::plan::progress(step).filter(|_| voice.verbose) {
+                voice.say(&format!("{}: {line}", plan.name));
+            }
+        })?;
+        let text = if self.json {
+            format!("{}\n", show::plan::json(&[&plan], &notices))
+        } else {
+            notices.extend(plan.notices.iter().cloned());
+            format!("{name}: removed\n")
+        };
+        Ok(Report {
+            text,
+            notices: if self.json { Vec::new() } else { notices },
+            code: 0,
+        })
+    }
+}

@@ -1,0 +1,401 @@
+//! Accounts: looked up in the host's own files and, on the running system, through NSS; changed only by shadow's tools, which take shadow's locks.
+//!
+//! With NSS, not finding a name proves nothing (a directory server can be away), so what is absent here is still given to useradd(8) to refuse.
+
+use std::path::Path;
+
+use super::{Host, Invocation, Outcome, View};
+use crate::error::{Error, Finding, Kind, Result};
+
+/// Account files above this size are not what they seem.
+const FILE_LIMIT: u64 = 64 << 20;
+/// `useradd --expiredate` and `usermod --expiredate` of a closed account: the first day after the epoch, since 0 has two meanings in shadow(5).
+const CLOSED: &str = "1970-01-02";
+
+/// A line of passwd(5), with its line of shadow(5) where that could be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Passwd {
+    /// Login name.
+    pub name: String,
+    /// User id.
+    pub uid: u32,
+    /// Primary group id.
+    pub gid: u32,
+    /// The comment field.
+    pub gecos: String,
+    /// Home directory.
+    pub home: String,
+    /// Login shell.
+    pub shell: String,
+    /// The encrypted password of shadow(5).
+    pub password: Option<String>,
+    /// The day the account expires of shadow(5), in days since the epoch.
+    pub expires: Option<i64>,
+}
+
+/// A line of group(5).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// Group name.
+    pub name: String,
+    /// Group id.
+    pub gid: u32,
+    /// Names of the supplementary members.
+    pub members: Vec<String>,
+}
+
+/// A host's accounts as they were read.
+#[derive(Clone, Debug)]
+pub struct Accounts {
+    /// passwd(5), in its order.
+    pub users: Vec<Passwd>,
+    /// group(5), in its order.
+    pub groups: Vec<Group>,
+    live: bool,
+    uid_range: (u32, u32),
+    gid_range: (u32, u32),
+}
+
+/// What useradd(8) is to make. The account is made closed: no password works, and it has expired.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct NewAccount {
+    /// Login name.
+    pub name: String,
+    /// User id.
+    pub uid: u32,
+    /// Primary group id.
+    pub gid: u32,
+    /// The comment field.
+    pub gecos: String,
+    /// Home directory, not made.
+    pub home: String,
+    /// Login shell.
+    pub shell: String,
+}
+
+impl View {
+    /// Reads the host's account files. shadow(5) is left out where it cannot be read.
+    pub fn accounts(&self) -> Result<Accounts> {
+        let text = |path: &str| -> Result<String> {
+            let bytes = self.read(Path::new(path), FILE_LIMIT)?;
+            Ok(String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned())
+        };
+        let mut users: Vec<Passwd> = text("/etc/passwd")?
+            .lines()
+            .filter_map(passwd_line)
+            .collect();
+        // Only root reads it; whoever may not still sees the rest.
+        let shadow = text("/etc/shadow").unwrap_or_default();
+        let secrets: std::collections::HashMap<&str, (&str, &str)> = shadow
+            .lines()
+            .filter_map(|line| {
+                let fields: Vec<&str> = line.split(':').collect();
+                Some((*fields.first()?, (*fields.get(1)?, *fields.get(7)?)))
+            })
+            .collect();
+        for user in &mut users {
+            if let Some((password, expires)) = secrets.get(user.name.as_str()) {
+                user.password = Some((*password).to_owned());
+                user.expires = expires.parse().ok();
+            }
+        }
+        let groups = text("/etc/group")?.lines().filter_map(group_line).collect();
+        let defaults = text("/etc/login.defs")?;
+        let number = |key: &str, otherwise: u32| {
+            let of_line = |line: &str| {
+                let mut words = line.split_whitespace();
+                (words.next() == Some(key))
+                    .then(|| words.next()?.parse().ok())
+                    .flatten()
+            };
+            defaults.lines().find_map(of_line).unwrap_or(otherwise)
+        };
+        Ok(Accounts {
+            users,
+            groups,
+            live: self.is_live(),
+            uid_range: (number("UID_MIN", 1000), number("UID_MAX", 60000).min(60000)),
+            gid_range: (number("GID_MIN", 1000), number("GID_MAX", 60000).min(60000)),
+        })
+    }
+}
+
+impl Accounts {
+    /// The account of the files.
+    pub fn user(&self, name: &str) -> Option<&Passwd> {
+        self.users.iter().find(|user| user.name == name)
+    }
+
+    /// The group of the files.
+    pub fn group(&self, name: &str) -> Option<&Group> {
+        self.groups.iter().find(|group| group.name == name)
+    }
+
+    /// Whether any source of accounts knows the name.
+    pub fn user_known(&self, name: &str) -> bool {
+        self.user(name).is_some() || (self.live && users::get_user_by_name(name).is_some())
+    }
+
+    /// Whether any source of groups knows the name.
+    pub fn group_known(&self, name: &str) -> bool {
+        self.group(name).is_some() || (self.live && users::get_group_by_name(name).is_some())
+    }
+
+    /// Whether any source of accounts knows the user id.
+    pub fn uid_known(&self, uid: u32) -> bool {
+        self.users.iter().any(|user| user.uid == uid)
+            || (self.live && users::get_user_by_uid(uid).is_some())
+    }
+
+    /// Whether any source of groups knows the group id.
+    pub fn gid_known(&self, gid: u32) -> bool {
+        self.groups.iter().any(|group| group.gid == gid)
+            || (self.live && users::get_group_by_gid(gid).is_some())
+    }
+
+    /// The user id that a new account gets: one above the highest in use, as useradd(8) chooses, so that one whose files may still lie about is
+    /// not used again at once; the lowest free one where the top of the range is taken. `taken` are those promised already.
+    pub fn free_uid(&self, taken: &[u32]) -> Option<u32> {
+        let used: Vec<u32> = self
+            .users
+            .iter()
+            .map(|user| user.uid)
+            .chain(taken.iter().copied())
+            .collect();
+        free_id(self.uid_range, &used, |id| self.uid_known(id))
+    }
+
+    /// The group id that a new group gets; chosen as user ids are.
+    pub fn free_gid(&self) -> Option<u32> {
+        let used: Vec<u32> = self.groups.iter().map(|group| group.gid).collect();
+        free_id(self.gid_range, &used, |id| self.gid_known(id))
+    }
+}
+
+fn free_id((low, high): (u32, u32), used: &[u32], known: impl Fn(u32) -> bool) -> Option<u32> {
+    let above = used
+        .iter()
+        .copied()
+        .filter(|id| (low..=high).contains(id))
+        .max()
+        .map_or(low, |top| top + 1);
+    (above..=high)
+        .chain(low..above)
+        .find(|id| !used.contains(id) && !known(*id))
+}
+
+fn passwd_line(line: &str) -> Option<Passwd> {
+    let [name, _, uid, gid, gecos, home, shell] =
+        line.split(':').collect::<Vec<_>>().try_into().ok()?;
+    Some(Passwd {
+        name: name.to_owned(),
+        uid: uid.parse().ok()?,
+        gid: gid.parse().ok()?,
+        gecos: gecos.to_owned(),
+        home: home.to_owned(),
+        shell: shell.to_owned(),
+        password: None,
+        expires: None,
+    })
+}
+
+fn group_line(line: &str) -> Option<Group> {
+    let [name, _, gid, members] = line.split(':').collect::<Vec<_>>().try_into().ok()?;
+    let members = members
+        .split(',')
+        .filter(|member| !member.is_empty())
+        .map(str::to_owned)
+        .collect();
+    Some(Group {
+        name: name.to_owned(),
+        gid: gid.parse().ok()?,
+        members,
+    })
+}
+
+impl Host {
+    /// One of shadow's tools, told where the host is.
+    fn shadow_tool(&self, name: &str) -> Invocation {
+        let tool = Invocation::new(format!("/usr/sbin/{name}"));
+        if self.is_live() {
+            tool
+        } else {
+            tool.arg("--prefix")
+                .arg(self.root_path().display().to_string())
+        }
+    }
+
+    /// Makes a group.
+    pub fn make_group(&self, name: &str, gid: u32) -> Result<()> {
+        let tool = self
+            .shadow_tool("groupadd")
+            .arg("--gid")
+            .arg(gid.to_string())
+            .arg(name);
+        tool.check(&format!("make the group `{name}`")).map(drop)
+    }
+
+    /// Removes a group.
+    pub fn delete_group(&self, name: &str) -> Result<()> {
+        self.shadow_tool("groupdel")
+            .arg(name)
+            .check(&format!("remove the group `{name}`"))
+            .map(drop)
+    }
+
+    /// Makes an account, closed. No home, no mail spool, no rows of subordinate ids: a jailed user has no use for them, and they would outlive it.
+    pub fn make_account(&self, account: &NewAccount) -> Result<()> {
+        let tool = self
+            .shadow_tool("useradd")
+            .args([
+                "--no-create-home",
+                "--no-log-init",
+                "--no-user-group",
+                "-K",
+                "SUB_UID_COUNT=0",
+                "-K",
+                "SUB_GID_COUNT=0",
+            ])
+            .args(["--password", "*", "--expiredate", CLOSED])
+            .arg("--uid")
+            .arg(account.uid.to_string())
+            .arg("--gid")
+            .arg(account.gid.to_string())
+            .arg("--comment")
+            .arg(&account.gecos)
+            .arg("--home-dir")
+            .arg(&account.home)
+            .arg("--shell")
+            .arg(&account.shell)
+            .arg(&account.name);
+        tool.check(&format!("make the account `{}`", account.name))
+            .map(drop)
+    }
+
+    /// Sets an account's home and login shell.
+    pub fn alter_account(&self, name: &str, home: &str, shell: &str) -> Result<()> {
+        let tool = self
+            .shadow_tool("usermod")
+            .args(["--home", home, "--shell", shell, name]);
+        tool.check(&format!("change the account `{name}`"))
+            .map(drop)
+    }
+
+    /// Lets an account log in, or no longer.
+    pub fn set_expiry(&self, name: &str, expires: Expiry) -> Result<()> {
+        let date = match expires {
+            Expiry::Never => String::new(),
+            Expiry::Closed => CLOSED.to_owned(),
+            Expiry::Day(day) => day.to_string(),
+        };
+        let tool = self
+            .shadow_tool("usermod")
+            .arg("--expiredate")
+            .arg(date)
+            .arg(name);
+        let deed = if expires == Expiry::Closed {
+            "close"
+        } else {
+            "open"
+        };
+        tool.check(&format!("{deed} the account `{name}`"))
+            .map(drop)
+    }
+
+    /// Sets the encrypted password, a crypt(5) hash or `*`. It goes through standard input: arguments can be read by everybody.
+    pub fn set_password(&self, name: &str, encrypted: &str) -> Result<()> {
+        // chpasswd(8) of shadow 4.13 knows no --prefix; its --root only changes root and reads the files itself.
+        let tool = Invocation::new("/usr/sbin/chpasswd").arg("--encrypted");
+        let tool = if self.is_live() {
+            tool
+        } else {
+            tool.arg("--root")
+                .arg(self.root_path().display().to_string())
+        };
+        tool.input(format!("{name}:{encrypted}\n"))
+            .check(&format!("set the password of `{name}`"))
+            .map(drop)
+    }
+
+    /// Removes an account. Its home is left alone. Refuses while a process of the user runs.
+    pub fn delete_account(&self, name: &str) -> Result<()> {
+        let tool = Invocation::new("/usr/sbin/userdel");
+        let tool = if self.is_live() {
+            tool
+        } else {
+            tool.arg("--prefix")
+                .arg(self.root_path().display().to_string())
+        };
+        let outcome = tool.arg(name).run()?;
+        match outcome.code {
+            Some(0) => Ok(()),
+            // userdel(8): "user currently logged in".
+            Some(8) => Err(busy(name, &outcome)),
+            _ => Err(outcome.refusal(
+                &format!("remove the account `{name}`"),
+                Path::new("/usr/sbin/userdel"),
+            )),
+        }
+    }
+}
+
+fn busy(name: &str, outcome: &Outcome) -> Error {
+    Error::new(
+        Kind::Failed,
+        Finding::new(format!("could not remove the account `{name}`"))
+            .why(
+                outcome
+                    .stderr
+                    .trim()
+                    .trim_start_matches("userdel: ")
+                    .to_owned(),
+            )
+            .hint("its sessions go on until they end or are ended"),
+    )
+}
+
+/// When an account expires.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum Expiry {
+    /// It does not.
+    Never,
+    /// It has: nobody can log in.
+    Closed,
+    /// At the beginning of this day, in days since the epoch.
+    Day(i64),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_go_up_and_then_fill_gaps() {
+        let nobody = |_| false;
+        assert_eq!(free_id((1000, 1005), &[], nobody), Some(1000));
+        assert_eq!(
+            free_id((1000, 1005), &[0, 1000, 1003, 65534], nobody),
+            Some(1004)
+        );
+        assert_eq!(free_id((1000, 1005), &[1005, 1000], nobody), Some(1001));
+        assert_eq!(free_id((1000, 1001), &[1000, 1001], nobody), None);
+        assert_eq!(free_id((1000, 1005), &[1001], |id| id == 1002), Some(1003));
+    }
+
+    #[test]
+    fn malformed_lines_are_passed_over() {
+        assert!(passwd_line("root:x:0:0:root:/root:/bin/bash").is_some());
+        for bad in [
+            "",
+            "a:x:1",
+            "a:x:one:1::/:/bin/sh",
+            "a:x:1:1::/:/bin/sh:more",
+        ] {
+            assert!(passwd_line(bad).is_none(), "{bad}");
+        }
+        assert_eq!(
+            group_line("g:x:7:a,b").map(|group| group.members),
+            Some(vec!["a".to_owned(), "b".to_owned()])
+        );
+    }
+}

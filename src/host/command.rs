@@ -1,0 +1,142 @@
+//! Running the host's own programs: an absolute path, an environment of our own, output kept, never a shell.
+
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::error::{Error, Finding, Kind, Result};
+
+/// A program of the host's to run.
+#[derive(Clone, Debug)]
+pub struct Invocation {
+    program: PathBuf,
+    arguments: Vec<String>,
+    input: Option<String>,
+}
+
+/// What a program did.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The exit status; `None` where a signal ended it.
+    pub code: Option<i32>,
+    /// Standard output, bytes that are not UTF-8 replaced.
+    pub stdout: String,
+    /// Standard error, likewise.
+    pub stderr: String,
+}
+
+impl Invocation {
+    /// `program` is an absolute path.
+    pub fn new(program: impl Into<PathBuf>) -> Self {
+        Self {
+            program: program.into(),
+            arguments: Vec::new(),
+            input: None,
+        }
+    }
+
+    /// Adds an argument.
+    #[must_use]
+    pub fn arg(mut self, argument: impl Into<String>) -> Self {
+        self.arguments.push(argument.into());
+        self
+    }
+
+    /// Adds arguments.
+    #[must_use]
+    pub fn args<I: IntoIterator<Item = S>, S: Into<String>>(mut self, arguments: I) -> Self {
+        self.arguments.extend(arguments.into_iter().map(Into::into));
+        self
+    }
+
+    /// Text for standard input, which is empty otherwise. The place for secrets: arguments are readable by every user.
+    #[must_use]
+    pub fn input(mut self, text: impl Into<String>) -> Self {
+        self.input = Some(text.into());
+        self
+    }
+
+    /// Runs it to its end.
+    pub fn run(&self) -> Result<Outcome> {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the one place where host programs are started"
+        )]
+        let mut command = Command::new(&self.program);
+        command
+            .args(&self.arguments)
+            .env_clear()
+            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+            .env("LC_ALL", "C")
+            .current_dir("/")
+            .stdin(if self.input.is_some() {
+                Stdio::piped()
+            } else {
+                Stdio::null()
+            })
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let failed = |error: &std::io::Error| Error::io("run", &self.program, error);
+        let mut child = command.spawn().map_err(|error| failed(&error))?;
+        if let (Some(mut stdin), Some(text)) = (child.stdin.take(), &self.input) {
+            // A program that refuses its input closes the pipe; its exit status tells.
+            let _ = stdin.write_all(text.as_bytes());
+        }
+        let mut stderr = child.stderr.take();
+        let reader = std::thread::spawn(move || {
+            let mut bytes = Vec::new();
+            if let Some(pipe) = &mut stderr {
+                let _ = pipe.read_to_end(&mut bytes);
+            }
+            bytes
+        });
+        let mut stdout = Vec::new();
+        if let Some(mut pipe) = child.stdout.take() {
+            pipe.read_to_end(&mut stdout)
+                .map_err(|error| failed(&error))?;
+        }
+        let status = child.wait().map_err(|error| failed(&error))?;
+        let stderr = reader.join().unwrap_or_default();
+        Ok(Outcome {
+            code: status.code(),
+            stdout: String::from_utf8_lossy(&stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&stderr).into_owned(),
+        })
+    }
+
+    /// Runs it, and takes any exit status but 0 for a failure. `deed` completes "could not …".
+    pub fn check(&self, deed: &str) -> Result<Outcome> {
+        let outcome = self.run()?;
+        if outcome.code == Some(0) {
+            return Ok(outcome);
+        }
+        Err(outcome.refusal(deed, &self.program))
+    }
+}
+
+impl Outcome {
+    /// The error that says that `program` refused `deed`, with its own last words.
+    pub fn refusal(&self, deed: &str, program: &Path) -> Error {
+        let ending = self.code.map_or_else(
+            || "was ended by a signal".to_owned(),
+            |code| format!("exited with {code}"),
+        );
+        let words: Vec<&str> = self
+            .stderr
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty())
+            .collect();
+        let words = words[words.len().saturating_sub(4)..].join("; ");
+        let words = if words.is_empty() {
+            "it said nothing".to_owned()
+        } else {
+            words
+        };
+        Error::new(
+            Kind::Failed,
+            Finding::new(format!("could not {deed}"))
+                .why(format!("`{}` {ending}: {words}", program.display())),
+        )
+    }
+}

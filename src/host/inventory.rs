@@ -1,0 +1,145 @@
+//! What a jail's root holds, read without passing a link or a mount of another file system.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{OFlags, ResolveFlags};
+
+use super::copy::digest;
+use super::{Digest, Dir, FileKind, Stat, View};
+use crate::error::Result;
+use crate::names::JailPath;
+
+/// An open jail root and the facts of what was looked at in it.
+#[derive(Debug)]
+pub struct Inventory {
+    root: Dir,
+    found: BTreeMap<JailPath, Stat>,
+    /// Names that no spec could give, with the directory that holds them.
+    strange: Vec<PathBuf>,
+}
+
+impl View {
+    /// Looks at the directory `root`: all of it below the top-level names `whole`, and at each of `paths`. `None` where there is no such
+    /// directory.
+    pub fn inventory<'p>(
+        &self,
+        root: &Path,
+        whole: &[&str],
+        paths: impl Iterator<Item = &'p JailPath>,
+    ) -> Result<Option<Inventory>> {
+        if self.lstat(root)?.is_none() {
+            return Ok(None);
+        }
+        let handle = self.open2(
+            root,
+            OFlags::RDONLY | OFlags::DIRECTORY,
+            ResolveFlags::NO_SYMLINKS,
+        )?;
+        let mut inventory = Inventory {
+            root: Dir::from_handle(handle, self.shown(root)),
+            found: BTreeMap::new(),
+            strange: Vec::new(),
+        };
+        for top in whole {
+            if let Ok(path) = JailPath::root().join(top) {
+                inventory.look(&path)?;
+                inventory.descend(path)?;
+            }
+        }
+        for path in paths {
+            if !whole.contains(&path.top()) {
+                inventory.look(path)?;
+            }
+        }
+        Ok(Some(inventory))
+    }
+}
+
+impl Inventory {
+    fn look(&mut self, path: &JailPath) -> Result<()> {
+        if let Some(stat) = self.root.lstat(path.relative())? {
+            self.found.insert(path.clone(), stat);
+        }
+        Ok(())
+    }
+
+    fn descend(&mut self, top: JailPath) -> Result<()> {
+        let mut ahead = vec![top];
+        while let Some(path) = ahead.pop() {
+            if self
+                .found
+                .get(&path)
+                .is_none_or(|stat| stat.kind() != FileKind::Directory)
+            {
+                continue;
+            }
+            for (name, stat) in self.root.open_dir(path.relative())?.entries()? {
+                match name.to_str().and_then(|name| path.join(name).ok()) {
+                    Some(below) => {
+                        if stat.kind() == FileKind::Directory {
+                            ahead.push(below.clone());
+                        }
+                        self.found.insert(below, stat);
+                    }
+                    None => self.strange.push(Path::new(path.as_str()).join(name)),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Each path that was found, with its facts.
+    pub fn iter(&self) -> impl Iterator<Item = (&JailPath, &Stat)> {
+        self.found.iter()
+    }
+
+    /// The facts of a path.
+    pub fn get(&self, path: &JailPath) -> Option<&Stat> {
+        self.found.get(path)
+    }
+
+    /// Names that are not UTF-8 or hold control characters.
+    pub fn strange(&self) -> &[PathBuf] {
+        &self.strange
+    }
+
+    /// The text of a link.
+    pub fn link(&self, path: &JailPath) -> Result<PathBuf> {
+        self.root.read_link(path.relative())
+    }
+
+    /// The digest of a regular file.
+    pub fn digest(&self, path: &JailPath) -> Result<Digest> {
+        digest(
+            &mut self.root.open_file(path.relative())?,
+            &self.root.shown(path.relative()),
+        )
+    }
+
+    /// The content of a small file of ours; `None` where there is none.
+    pub fn read(&self, path: &JailPath) -> Result<Option<String>> {
+        use std::io::Read;
+        if self.root.lstat(path.relative())?.is_none() {
+            return Ok(None);
+        }
+        let mut text = String::new();
+        let shown = self.root.shown(path.relative());
+        self.root
+            .open_file(path.relative())?
+            .take(1 << 20)
+            .read_to_string(&mut text)
+            .map_err(|error| crate::error::Error::io("read", &shown, &error))?;
+        Ok(Some(text))
+    }
+
+    /// The names in the root itself.
+    pub fn top(&self) -> Result<Vec<String>> {
+        Ok(self
+            .root
+            .entries()?
+            .into_iter()
+            .map(|(name, _)| name.to_string_lossy().into_owned())
+            .collect())
+    }
+}

@@ -1,0 +1,63 @@
+//! One writer a host: a lock file whose content names its holder.
+
+use std::fs::File;
+use std::io::{Read, Seek, Write};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rustix::fs::{Mode, OFlags, openat};
+
+use super::{Dir, Host, Ownership};
+use crate::error::{Error, Finding, Kind, Result};
+
+/// Held until dropped.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+impl Host {
+    /// Takes the host's lock, `/run/jailctl/lock`; waits at most `patience` for another holder to let go.
+    pub fn lock(&self, patience: Duration) -> Result<Lock> {
+        let run = self.dir(Path::new("/run/jailctl"), Ownership::root(0o755))?;
+        let shown = run.shown(Path::new("lock"));
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mut file = openat(run.as_fd(), "lock", flags, Mode::from_raw_mode(0o600))
+            .map(File::from)
+            .map_err(|errno| Error::io("open", &shown, &errno.into()))?;
+        let deadline = Instant::now() + patience;
+        while file.try_lock().is_err() {
+            if Instant::now() >= deadline {
+                return Err(busy(&mut file, &run));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let written = file
+            .set_len(0)
+            .and_then(|()| file.rewind())
+            .and_then(|()| writeln!(file, "{}", std::process::id()));
+        written.map_err(|error| Error::io("write", &shown, &error))?;
+        Ok(Lock { _file: file })
+    }
+}
+
+fn busy(file: &mut File, run: &Dir) -> Error {
+    let mut holder = String::new();
+    // Who holds it is a courtesy; that it is held is known already.
+    let _ = file.read_to_string(&mut holder);
+    let holder = holder.trim();
+    let who = if holder.is_empty() {
+        "another jailctl".to_owned()
+    } else {
+        format!("jailctl with process id {holder}")
+    };
+    Error::new(
+        Kind::Busy,
+        Finding::new(format!(
+            "could not take the lock `{}`",
+            run.shown(Path::new("lock")).display()
+        ))
+        .why(format!("{who} holds it"))
+        .hint("wait for it to end, or give `--wait SECONDS`"),
+    )
+}

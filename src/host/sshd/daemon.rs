@@ -1,0 +1,385 @@
+//! Asking sshd itself: in a mount namespace of our own, so that a candidate can stand where Include looks for it while the real one stays.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+use super::config::{Config, DROP_INS, Sample, matches};
+use crate::error::{Error, Finding, Result};
+use crate::host::{Invocation, Outcome, Stat, View};
+
+/// Where sshd may be, in this order.
+const PROGRAMS: [&str; 3] = ["/usr/sbin/sshd", "/usr/local/sbin/sshd", "/usr/bin/sshd"];
+/// How long sshd gets to come back after it was told to read its configuration anew.
+const RELOAD_LIMIT: Duration = Duration::from_secs(10);
+
+/// What a host's sshd says of itself. Remembered until one of the files it stands on changes.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Facts {
+    /// Every keyword that it knows, in lower case.
+    pub keywords: BTreeSet<String>,
+    /// The program of the subsystem `sftp`, without arguments: a path, or `internal-sftp`.
+    pub sftp: Option<String>,
+    /// Where it keeps its process id.
+    pub pid_file: Option<PathBuf>,
+    /// The program and the configuration files that this was read from.
+    pub stamp: BTreeMap<PathBuf, Option<Stat>>,
+}
+
+/// What must hold for one user, whatever the connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expectation {
+    /// The user.
+    pub user: String,
+    /// The user's groups, the primary one first.
+    pub groups: Vec<String>,
+    /// Keyword in lower case, and value as `sshd -T` prints it.
+    pub settings: Vec<(String, String)>,
+}
+
+/// A host's sshd.
+#[derive(Debug)]
+pub struct Daemon<'h> {
+    view: &'h View,
+    program: PathBuf,
+}
+
+impl<'h> Daemon<'h> {
+    /// Finds sshd. It is always the running system's own, also for a host in a directory: that one's may be of another architecture.
+    pub fn find(view: &'h View) -> Result<Self> {
+        let live = View::new(Path::new("/"))?;
+        for program in PROGRAMS {
+            if live.stat(Path::new(program))?.is_some() {
+                return Ok(Self {
+                    view,
+                    program: PathBuf::from(program),
+                });
+            }
+        }
+        Err(Error::failed("could not find sshd")
+            .why("what a jailed user may do is verified by asking it")
+            .hint("install openssh-server, or build only a tree with `--output DIR`"))
+    }
+
+    /// The facts of every file that sshd's answer depends on.
+    pub fn stamp(&self, config: &Config) -> Result<BTreeMap<PathBuf, Option<Stat>>> {
+        let mut stamp = BTreeMap::new();
+        stamp.insert(
+            self.program.clone(),
+            View::new(Path::new("/"))?.stat(&self.program)?,
+        );
+        let files = config.files.iter().map(|(path, _)| path.as_path());
+        for path in files.chain([Path::new(DROP_INS)]) {
+            stamp.insert(path.to_owned(), self.view.stat(path)?);
+        }
+        Ok(stamp)
+    }
+
+    /// Asks sshd what it is. A configuration that it does not accept is an error: nothing can be verified then.
+    pub fn facts(&self, config: &Config) -> Result<Facts> {
+        let outcome = self.ask(None, vec![vec!["-T".to_owned()]])?.remove(0);
+        if outcome.code != Some(0) {
+            return Err(outcome
+                .refusal("use sshd's configuration as it is now", &self.program)
+                .hint("mend it first: `sshd -t` names the line; nothing was changed"));
+        }
+        let settings = settings(&outcome.stdout);
+        let first = |key: &str| {
+            settings
+                .iter()
+                .find(|(known, _)| known == key)
+                .map(|(_, value)| value.as_str())
+        };
+        let sftp = settings
+            .iter()
+            .filter(|(key, _)| key == "subsystem")
+            .find_map(|(_, value)| {
+                let mut words = value.split_whitespace();
+                (words.next() == Some("sftp"))
+                    .then(|| words.next().map(str::to_owned))
+                    .flatten()
+            });
+        Ok(Facts {
+            keywords: settings.iter().map(|(key, _)| key.clone()).collect(),
+            sftp,
+            pid_file: first("pidfile")
+                .filter(|path| *path != "none")
+                .map(PathBuf::from),
+            stamp: self.stamp(config)?,
+        })
+    }
+
+    /// Proves that sshd, with `drop_ins` in place of those it has, accepts its configuration and gives each user what is expected, for every
+    /// kind of connection that a Match block names; and that each of them may log in at all.
+    pub fn verify(
+        &self,
+        drop_ins: &[(String, String)],
+        samples: &[Sample],
+        expected: &[Expectation],
+    ) -> Result<()> {
+        let mut questions = vec![vec!["-t".to_owned()]];
+        for expectation in expected {
+            for sample in samples {
+                questions.push(vec![
+                    "-T".to_owned(),
+                    "-C".to_owned(),
+                    connection(&expectation.user, sample),
+                ]);
+            }
+        }
+        let mut answers = self.ask(Some(drop_ins), questions)?.into_iter();
+        let syntax = answers
+            .next()
+            .ok_or_else(|| Error::failed("could not ask sshd"))?;
+        if syntax.code != Some(0) {
+            return Err(syntax
+                .refusal("verify the sshd snippet", &self.program)
+                .hint("nothing of it was made live"));
+        }
+        let mut findings = Vec::new();
+        for expectation in expected {
+            for (sample, answer) in samples.iter().zip(answers.by_ref()) {
+                let shown = connection(&expectation.user, sample);
+                if answer.code != Some(0) {
+                    return Err(answer.refusal(
+                        &format!("verify the sshd snippet for `{shown}`"),
+                        &self.program,
+                    ));
+                }
+                compare(
+                    expectation,
+                    &settings(&answer.stdout),
+                    &shown,
+                    &mut findings,
+                );
+            }
+        }
+        if findings.is_empty() {
+            Ok(())
+        } else {
+            Err(Error {
+                kind: crate::error::Kind::Failed,
+                findings,
+            })
+        }
+    }
+
+    /// Runs sshd once for each question, where its configuration is the host's, with other drop-ins if given.
+    fn ask(
+        &self,
+        drop_ins: Option<&[(String, String)]>,
+        questions: Vec<Vec<String>>,
+    ) -> Result<Vec<Outcome>> {
+        let view = self.view;
+        jailctl_session::private_mounts(|| -> Result<Vec<Outcome>> {
+            let failed = |error: jailctl_session::Error| {
+                Error::failed("could not prepare the verification of sshd").why(error.to_string())
+            };
+            let mut program = Invocation::new(&self.program);
+            if !view.is_live() {
+                jailctl_session::bind(&view.root_path().join("etc"), Path::new("/etc"))
+                    .map_err(failed)?;
+            }
+            let live = View::new(Path::new("/"))?;
+            // sshd(8) refuses to start without it; where no sshd runs yet, nobody has made it.
+            if live.stat(Path::new("/run/sshd"))?.is_none() {
+                jailctl_session::tmpfs(Path::new("/run"), 0o755).map_err(failed)?;
+                let host = crate::host::Host::new(Path::new("/"))?;
+                host.dir(Path::new("/run/sshd"), crate::host::Ownership::root(0o755))?;
+            }
+            if let Some(drop_ins) = drop_ins {
+                let target = Path::new(DROP_INS);
+                jailctl_session::tmpfs(target, 0o755).map_err(failed)?;
+                let host = crate::host::Host::new(Path::new("/"))?;
+                let candidate = host.dir(target, crate::host::Ownership::root(0o755))?;
+                for (name, text) in drop_ins {
+                    candidate.replace_file(
+                        Path::new(name),
+                        text.as_bytes(),
+                        crate::host::Ownership::root(0o600),
+                    )?;
+                }
+            }
+            if !view.is_live() && !has_host_key(&live)? {
+                jailctl_session::tmpfs(Path::new("/mnt"), 0o700).map_err(failed)?;
+                let key = "/mnt/key";
+                let keygen = Invocation::new("/usr/bin/ssh-keygen")
+                    .args(["-q", "-t", "ed25519", "-N", "", "-f", key]);
+                keygen.check("make a host key for the verification")?;
+                program = program.args(["-h", key]);
+            }
+            let program = &program;
+            questions
+                .into_iter()
+                .map(|question| program.clone().args(question).run())
+                .collect()
+        })
+        .map_err(|error| {
+            Error::failed("could not make a private mount namespace").why(error.to_string())
+        })?
+    }
+
+    /// Tells the running sshd to read its configuration anew, and waits until it listens again. One that does not run, or that is started for
+    /// each connection, reads it anew by itself.
+    pub fn reload(&self, facts: &Facts) -> Result<Reload> {
+        let Some(pid_file) = &facts.pid_file else {
+            return Ok(Reload::NotRunning);
+        };
+        let Some((pid, handle)) = self.running(pid_file)? else {
+            return Ok(Reload::NotRunning);
+        };
+        let before = self.view.stat(pid_file)?;
+        pidfd_send_signal(&handle, Signal::HUP).map_err(|errno| {
+            Error::failed(format!("could not reload sshd (process {pid})"))
+                .why(crate::error::reason(&errno.into()))
+        })?;
+        // sshd removes the file before it starts itself anew, and writes it when it listens.
+        let deadline = Instant::now() + RELOAD_LIMIT;
+        loop {
+            let now = self.view.stat(pid_file)?;
+            if now.is_some() && now != before && self.running(pid_file)?.is_some() {
+                return Ok(Reload::Done);
+            }
+            if Instant::now() > deadline {
+                return Err(
+                    Error::failed(format!("could not reload sshd (process {pid})"))
+                        .why("it was told to read its configuration and did not listen again")
+                        .hint("see its log, and start it"),
+                );
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// The sshd that a process id file names, if it is one.
+    fn running(&self, pid_file: &Path) -> Result<Option<(i32, OwnedFd)>> {
+        let Some(text) = self.view.read(pid_file, 64)? else {
+            return Ok(None);
+        };
+        let number: Option<i32> = String::from_utf8_lossy(&text).trim().parse().ok();
+        let Some(pid) = number.and_then(Pid::from_raw) else {
+            return Ok(None);
+        };
+        // The handle first: after it, the number cannot come to mean another process unseen.
+        let Ok(handle) = pidfd_open(pid, PidfdFlags::empty()) else {
+            return Ok(None);
+        };
+        let exe = PathBuf::from(format!("/proc/{}/exe", pid.as_raw_nonzero()));
+        let Ok(program) = rustix::fs::readlink(&exe, Vec::new()) else {
+            return Ok(None);
+        };
+        let program = program.to_string_lossy().into_owned();
+        // An upgraded sshd goes on running from a file that is gone.
+        let same = Path::new(program.trim_end_matches(" (deleted)")).file_name()
+            == self.program.file_name();
+        Ok(same.then(|| (pid.as_raw_nonzero().get(), handle)))
+    }
+}
+
+/// What came of telling sshd to read its configuration anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reload {
+    /// It did.
+    Done,
+    /// None is running that would have to.
+    NotRunning,
+}
+
+fn has_host_key(live: &View) -> Result<bool> {
+    let names = live.list(Path::new("/etc/ssh"))?.unwrap_or_default();
+    Ok(names
+        .iter()
+        .filter_map(|name| name.to_str())
+        .any(|name| name.starts_with("ssh_host_") && name.ends_with("_key")))
+}
+
+/// The argument of `sshd -T -C`.
+fn connection(user: &str, sample: &Sample) -> String {
+    let or = |value: &Option<String>, otherwise: &str| {
+        value.clone().unwrap_or_else(|| otherwise.to_owned())
+    };
+    format!(
+        "user={user},host={},addr={},laddr={},lport={}",
+        or(&sample.host, "localhost"),
+        or(&sample.address, "127.0.0.1"),
+        or(&sample.local_address, "127.0.0.1"),
+        or(&sample.local_port, "22"),
+    )
+}
+
+/// The lines of `sshd -T`. Keywords are printed in lower case before OpenSSH 10.5 and in mixed case since.
+fn settings(text: &str) -> Vec<(String, String)> {
+    text.lines()
+        .filter_map(|line| line.split_once(' '))
+        .map(|(key, value)| (key.to_ascii_lowercase(), value.trim().to_owned()))
+        .collect()
+}
+
+fn compare(
+    expected: &Expectation,
+    found: &[(String, String)],
+    shown: &str,
+    findings: &mut Vec<Finding>,
+) {
+    for (key, value) in &expected.settings {
+        let have: Vec<&str> = found
+            .iter()
+            .filter(|(known, _)| known == key)
+            .map(|(_, value)| value.as_str())
+            .collect();
+        if have.len() != 1 || !have[0].eq_ignore_ascii_case(value) {
+            let have = if have.is_empty() {
+                "nothing".to_owned()
+            } else {
+                format!("`{}`", have.join(" "))
+            };
+            findings.push(
+                Finding::new(format!("sshd would not give `{}` what locks it in", expected.user))
+                    .why(format!("for `{shown}` it says `{key}` is {have} and not `{value}`"))
+                    .hint(format!("another Match block comes first: look for `{key}` in /etc/ssh/sshd_config and {DROP_INS}")),
+            );
+        }
+    }
+    let list = |key: &str| -> Vec<&str> {
+        found
+            .iter()
+            .filter(|(known, _)| known == key)
+            .flat_map(|(_, value)| value.split_whitespace())
+            .collect()
+    };
+    let is_user = |pattern: &&str| {
+        matches(
+            pattern.split('@').next().unwrap_or_default(),
+            &expected.user,
+        )
+    };
+    let is_group = |pattern: &&str| expected.groups.iter().any(|group| matches(pattern, group));
+    let (allow_users, allow_groups) = (list("allowusers"), list("allowgroups"));
+    let shut_out = [
+        ("DenyUsers", list("denyusers").iter().any(is_user)),
+        ("DenyGroups", list("denygroups").iter().any(is_group)),
+        (
+            "AllowUsers",
+            !allow_users.is_empty() && !allow_users.iter().any(is_user),
+        ),
+        (
+            "AllowGroups",
+            !allow_groups.is_empty() && !allow_groups.iter().any(is_group),
+        ),
+    ];
+    for (keyword, _) in shut_out.iter().filter(|(_, is_out)| *is_out) {
+        findings.push(
+            Finding::new(format!("sshd would not let `{}` in", expected.user))
+                .why(format!(
+                    "`{keyword}` of its configuration shuts the account out for `{shown}`"
+                ))
+                .hint(format!(
+                    "allow the group `{}` there",
+                    expected.groups.first().map_or("", String::as_str)
+                )),
+        );
+    }
+}

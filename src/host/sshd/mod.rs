@@ -1,0 +1,7 @@
+//! sshd as this host has it: what its configuration says ([`Config`]), what it would really do ([`Daemon`]), and telling it to read anew.
+
+mod config;
+mod daemon;
+
+pub use config::{Config, DROP_INS, Sample};
+pub use daemon::{Daemon, Expectation, Facts, Reload};

@@ -1,0 +1,58 @@
+//! Walking a tree of the host's that is to be copied.
+
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{OFlags, ResolveFlags};
+use walkdir::WalkDir;
+
+use super::view::{Stat, View};
+use crate::error::{Error, Result};
+
+/// More entries than this in one source are taken for a mistake.
+const ENTRY_LIMIT: usize = 1_000_000;
+
+impl View {
+    /// Everything below the directory `path`, which is free of links, parents first and names sorted; links are listed and not followed.
+    ///
+    /// The walk goes by path and may be led astray by whoever can write to the tree, so what it gives are names only: whoever reads the files
+    /// opens them with [`View::open_real`], which passes no link.
+    pub fn walk(&self, path: &Path) -> Result<Vec<(PathBuf, Stat)>> {
+        let handle = self.open2(
+            path,
+            OFlags::PATH | OFlags::DIRECTORY,
+            ResolveFlags::NO_SYMLINKS,
+        )?;
+        let base = PathBuf::from(format!("/proc/self/fd/{}/", handle.as_raw_fd()));
+        let mut found = Vec::new();
+        for entry in WalkDir::new(&base).min_depth(1).sort_by_file_name() {
+            let entry = entry.map_err(|error| {
+                let below = error
+                    .path()
+                    .and_then(|path| path.strip_prefix(&base).ok())
+                    .unwrap_or(Path::new(""))
+                    .to_owned();
+                let source = error
+                    .into_io_error()
+                    .unwrap_or_else(|| std::io::Error::from(std::io::ErrorKind::InvalidData));
+                Error::io("read", &self.shown(&path.join(below)), &source)
+            })?;
+            let below = entry
+                .path()
+                .strip_prefix(&base)
+                .unwrap_or(entry.path())
+                .to_owned();
+            let here = path.join(&below);
+            if let Some(stat) = self.lstat(&here)? {
+                found.push((here, stat));
+            }
+            if found.len() > ENTRY_LIMIT {
+                return Err(
+                    Error::failed(format!("could not read `{}`", path.display()))
+                        .why(format!("it holds more than {ENTRY_LIMIT} entries")),
+                );
+            }
+        }
+        Ok(found)
+    }
+}

@@ -1,0 +1,235 @@
+//! The one comparison: the wanted tree against what the jail holds. `plan`, `build` and, later, `check` and `update` show and act on what it finds.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::manifest::{Manifest, Record, RecordKind};
+use crate::error::{Error, Finding, Kind, Result};
+use crate::host::{Digest, FileKind, Inventory, Stat, View};
+use crate::names::JailPath;
+use crate::resolve::{Content, Entry, EntryKind, Tree};
+
+/// Directories of the root that are jailctl's alone, so that they are made anew beside the live ones and exchanged whole. Nothing else is ever
+/// replaced or removed as a tree.
+pub const SWAPPED: [&str; 4] = ["dev", "etc", "jail", "usr"];
+
+/// What becomes of one path.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// The path.
+    pub path: JailPath,
+    /// What is done.
+    pub act: Act,
+    /// What differs, where the path stays.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub because: Option<String>,
+}
+
+/// What is done with a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Act {
+    /// It is made.
+    Add,
+    /// It is made anew.
+    Change,
+    /// It is taken away.
+    Remove,
+}
+
+/// Compares. `manifest` and `inventory` are `None` where nothing was built yet.
+pub fn compare(
+    wanted: &Tree,
+    manifest: Option<&Manifest>,
+    inventory: Option<&Inventory>,
+    view: &View,
+) -> Result<Vec<Change>> {
+    let mut changes = Vec::new();
+    for (path, entry) in wanted.iter() {
+        let found = inventory.and_then(|inventory| inventory.get(path));
+        let record = manifest.and_then(|manifest| manifest.entries.get(path));
+        let (Some(found), Some(inventory)) = (found, inventory) else {
+            let because = record.map(|_| "it is missing".to_owned());
+            changes.push(Change {
+                path: path.clone(),
+                act: Act::Add,
+                because,
+            });
+            continue;
+        };
+        if entry.kept {
+            if found.kind() != FileKind::Directory {
+                return Err(Error::new(
+                    Kind::Failed,
+                    Finding::new(format!("could not make the directory `{path}` in the jail"))
+                        .why("something else stands there, and what is in a user's place is left alone")
+                        .hint("move it away"),
+                ));
+            }
+            continue;
+        }
+        if let Some(because) = difference(path, entry, record, found, inventory, view)? {
+            changes.push(Change {
+                path: path.clone(),
+                act: Act::Change,
+                because: Some(because),
+            });
+        }
+    }
+    if let Some(inventory) = inventory {
+        removals(wanted, manifest, inventory, &mut changes);
+    }
+    changes.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(changes)
+}
+
+fn removals(
+    wanted: &Tree,
+    manifest: Option<&Manifest>,
+    inventory: &Inventory,
+    changes: &mut Vec<Change>,
+) {
+    let gone = |path: &JailPath| wanted.get(path).is_none();
+    for (path, _) in inventory
+        .iter()
+        .filter(|(path, _)| SWAPPED.contains(&path.top()) && gone(path))
+    {
+        let known = manifest.is_some_and(|manifest| manifest.entries.contains_key(path));
+        let because = (!known).then(|| "the spec does not name it".to_owned());
+        changes.push(Change {
+            path: path.clone(),
+            act: Act::Remove,
+            because,
+        });
+    }
+    // Elsewhere only what was recorded goes, and never what belongs to a user.
+    for (path, record) in manifest.iter().flat_map(|manifest| &manifest.entries) {
+        if !SWAPPED.contains(&path.top())
+            && gone(path)
+            && !record.kept
+            && inventory.get(path).is_some()
+        {
+            changes.push(Change {
+                path: path.clone(),
+                act: Act::Remove,
+                because: None,
+            });
+        }
+    }
+}
+
+/// What differs between an entry and what stands in its place; `None` where nothing does.
+fn difference(
+    path: &JailPath,
+    entry: &Entry,
+    record: Option<&Record>,
+    found: &Stat,
+    inventory: &Inventory,
+    view: &View,
+) -> Result<Option<String>> {
+    let is = match found.kind() {
+        FileKind::File => "a file",
+        FileKind::Directory => "a directory",
+        FileKind::Symlink => "a link",
+        FileKind::Special => "a device",
+    };
+    let as_wanted = match &entry.kind {
+        EntryKind::Directory => found.kind() == FileKind::Directory,
+        EntryKind::File(_) => found.kind() == FileKind::File,
+        EntryKind::Symlink(_) => found.kind() == FileKind::Symlink,
+        EntryKind::Device { .. } => found.kind() == FileKind::Special,
+    };
+    if !as_wanted {
+        return Ok(Some(format!("it is {is}")));
+    }
+    if let EntryKind::Symlink(target) = &entry.kind {
+        let text = inventory.link(path)?;
+        return Ok((text != *target).then(|| {
+            format!(
+                "it leads to `{}`",
+                text.display().to_string().escape_debug()
+            )
+        }));
+    }
+    if (found.uid, found.gid) != (entry.owner.uid, entry.owner.gid) {
+        return Ok(Some(format!("it belongs to {}:{}", found.uid, found.gid)));
+    }
+    if found.permissions() != entry.owner.mode {
+        return Ok(Some(format!("its mode is {:04o}", found.permissions())));
+    }
+    match &entry.kind {
+        EntryKind::Directory | EntryKind::Symlink(_) => Ok(None),
+        EntryKind::Device { major, minor } => {
+            let device = rustix::fs::makedev(*major, *minor);
+            let is_it = found.rdev == device && found.mode & 0o170_000 == 0o020_000;
+            Ok((!is_it).then(|| "it is another device".to_owned()))
+        }
+        EntryKind::File(content) => {
+            let Some(RecordKind::File {
+                sha256,
+                source,
+                stat,
+            }) = record.map(|record| &record.kind)
+            else {
+                return Ok(Some("jailctl has no record of it".to_owned()));
+            };
+            if !same_inode(stat, found)
+                && (stat.size != found.size || inventory.digest(path)? != *sha256)
+            {
+                return Ok(Some("its content was changed in the jail".to_owned()));
+            }
+            match content {
+                Content::Text(text) => Ok((Digest::of(text.as_bytes()) != *sha256)
+                    .then(|| "its content is another".to_owned())),
+                Content::Host {
+                    source: wanted,
+                    stat,
+                } => same_source(wanted, stat, source.as_ref(), sha256, view),
+            }
+        }
+    }
+}
+
+/// Whether an inode can have changed: no program can set the time of last change of an inode back.
+fn same_inode(then: &Stat, now: &Stat) -> bool {
+    (then.ino, then.size, then.mtime, then.ctime) == (now.ino, now.size, now.mtime, now.ctime)
+}
+
+fn same_source(
+    wanted: &Path,
+    now: &Stat,
+    then: Option<&(std::path::PathBuf, Stat)>,
+    sha256: &Digest,
+    view: &View,
+) -> Result<Option<String>> {
+    let Some((path, then)) = then else {
+        return Ok(Some(format!("it now comes from `{}`", wanted.display())));
+    };
+    if path != wanted {
+        return Ok(Some(format!("it came from `{}`", path.display())));
+    }
+    if same_inode(then, now) {
+        return Ok(None);
+    }
+    // A new link, owner or backup moves the inode's own time; only the content matters.
+    if then.size == now.size && then.mtime == now.mtime {
+        let mut file = view.open_real(wanted, now)?;
+        if crate::host::digest(&mut file, wanted)? == *sha256 {
+            return Ok(None);
+        }
+    }
+    Ok(Some(format!(
+        "`{}` was changed on the host",
+        wanted.display()
+    )))
+}
+
+/// Which of [`SWAPPED`] have to be made anew.
+pub fn swapped(changes: &[Change]) -> BTreeSet<&'static str> {
+    SWAPPED
+        .into_iter()
+        .filter(|top| changes.iter().any(|change| change.path.top() == *top))
+        .collect()
+}

@@ -1,0 +1,160 @@
+//! What was built: every entry with its digest and its reasons. The memory that later plans are held against.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::host::sshd::Facts;
+use crate::host::{Digest, Ownership, Stat, View};
+use crate::names::{JailName, JailPath};
+use crate::resolve::{ResolvedJail, STATE, Why};
+
+/// The number of the format written here. A manifest with a higher one is not read.
+pub const FORMAT: u32 = 1;
+/// A manifest above this size is not one of ours.
+const SIZE_LIMIT: u64 = 256 << 20;
+/// File name in the jail's state directory.
+pub const MANIFEST: &str = "manifest.json";
+/// File name of the spec as built, beside the manifest.
+pub const SPEC: &str = "spec.toml";
+
+/// One jail as it was built.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// [`FORMAT`] when it was written.
+    pub format: u32,
+    /// The jail.
+    pub name: JailName,
+    /// Where it stands on the host.
+    pub root: PathBuf,
+    /// Where the spec came from, as it was named.
+    pub spec: String,
+    /// Directories of the host that were made to hold the root, the root included, outermost first.
+    pub made: Vec<PathBuf>,
+    /// Its group and the id.
+    pub group: (String, u32),
+    /// Its accounts.
+    pub accounts: Vec<AccountRecord>,
+    /// File name and digest of the sshd snippet.
+    pub snippet: (String, Digest),
+    /// What sshd said of itself then, and the files that this stands on.
+    pub sshd: Facts,
+    /// Places of users that were ever made and still exist: nothing below them is ever removed but by `remove --purge`.
+    pub places: BTreeSet<JailPath>,
+    /// The content of the root.
+    pub entries: BTreeMap<JailPath, Record>,
+}
+
+/// One account as it was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountRecord {
+    /// Login name.
+    pub name: String,
+    /// User id.
+    pub uid: u32,
+    /// Home, inside the jail.
+    pub home: JailPath,
+}
+
+/// One entry as it was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// What it is.
+    #[serde(flatten)]
+    pub kind: RecordKind,
+    /// Owner, group and mode.
+    pub owner: Ownership,
+    /// Whether it was only made because it was missing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub kept: bool,
+    /// Why it is there.
+    pub why: Vec<Why>,
+}
+
+/// What a recorded entry is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+pub enum RecordKind {
+    /// A directory.
+    Directory,
+    /// A regular file.
+    File {
+        /// Of its content.
+        sha256: Digest,
+        /// The host file it was copied from, and its facts then.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        source: Option<(PathBuf, Stat)>,
+        /// Its own facts after it was made.
+        stat: Stat,
+    },
+    /// A symbolic link.
+    Symlink {
+        /// Its text.
+        target: PathBuf,
+    },
+    /// A character device.
+    Device {
+        /// Its driver.
+        major: u32,
+        /// Which of the driver's devices.
+        minor: u32,
+    },
+}
+
+/// What every format begins with.
+#[derive(Deserialize)]
+struct Header {
+    format: u32,
+}
+
+impl Manifest {
+    /// The manifest of a jail; `None` where no such jail was built.
+    pub fn load(view: &View, name: &JailName) -> Result<Option<Self>> {
+        let path = ResolvedJail::state(name).join(MANIFEST);
+        let Some(bytes) = view.read(&path, SIZE_LIMIT)? else {
+            return Ok(None);
+        };
+        let refuse = |why: String| {
+            Error::failed(format!("could not read the manifest `{}`", view.shown(&path).display()))
+                .why(why)
+                .hint("restore it from a backup; without it jailctl does not know what of the jail is its own")
+        };
+        let header: Header =
+            serde_json::from_slice(&bytes).map_err(|error| refuse(error.to_string()))?;
+        if header.format > FORMAT {
+            return Err(refuse(format!(
+                "its format is {}, and this jailctl knows those up to {FORMAT}",
+                header.format
+            )));
+        }
+        serde_json::from_slice(&bytes)
+            .map(Some)
+            .map_err(|error| refuse(error.to_string()))
+    }
+
+    /// The names of all jails that were built on the host, sorted.
+    pub fn names(view: &View) -> Result<Vec<JailName>> {
+        let mut names = Vec::new();
+        for entry in view.list(Path::new(STATE))?.unwrap_or_default() {
+            if let Some(name) = entry.to_str().and_then(|name| JailName::new(name).ok())
+                && view
+                    .stat(&ResolvedJail::state(&name).join(MANIFEST))?
+                    .is_some()
+            {
+                names.push(name);
+            }
+        }
+        Ok(names)
+    }
+
+    /// As it is stored.
+    pub fn to_json(&self) -> Result<Vec<u8>> {
+        let mut bytes = serde_json::to_vec(self).map_err(|error| {
+            Error::failed("could not write the manifest").why(error.to_string())
+        })?;
+        bytes.push(b'\n');
+        Ok(bytes)
+    }
+}

@@ -1,0 +1,498 @@
+//! What would be done: [`ResolvedJail`] and what is found, to a [`Plan`]. Reads only; `apply` carries a plan out and decides nothing.
+
+mod diff;
+pub mod manifest;
+mod removal;
+
+use std::path::{Path, PathBuf};
+
+pub use diff::{Act, Change, SWAPPED, compare, swapped};
+pub use manifest::Manifest;
+pub use removal::{Removal, removal};
+
+use crate::error::{Error, Finding, Kind, Result};
+use crate::host::sshd::{Config, DROP_INS, Daemon, Facts};
+use crate::host::{Accounts, Expiry, Inventory, NewAccount, Process, View};
+use crate::names::{JailName, JailPath};
+use crate::resolve::{ResolvedJail, is_ours};
+use crate::spec::{Password, Spec};
+
+/// Our own directory in a jail's root, root's and closed to all others.
+pub const PRIVATE: &str = ".jailctl";
+/// The file in [`PRIVATE`] that says whose root it is.
+pub const MARKER: &str = ".jailctl/jail";
+/// Drop-ins are text; one above this size is not.
+const SNIPPET_LIMIT: u64 = 1 << 20;
+
+/// One deed, complete: whoever carries it out needs to know nothing else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Takes an account's keys away and lets it expire.
+    Close {
+        /// Login name.
+        user: String,
+    },
+    /// Makes the root, its parents and the marker in it.
+    MakeRoot,
+    /// Makes the jail's group.
+    MakeGroup {
+        /// Its name.
+        name: String,
+        /// Its id.
+        gid: u32,
+    },
+    /// Makes an account, closed.
+    MakeAccount(NewAccount),
+    /// Gives an account another home or login shell.
+    AlterAccount {
+        /// Login name.
+        name: String,
+        /// Home and login shell as they are to be.
+        to: (String, String),
+        /// As they are.
+        from: (String, String),
+    },
+    /// Stages what changes of the tree and swaps it in.
+    WriteTree,
+    /// Verifies the snippet, makes it live, and reloads sshd.
+    InstallSnippet {
+        /// File name in `sshd_config.d`.
+        file: String,
+        /// Its text.
+        text: String,
+    },
+    /// Verifies the snippet that is live.
+    VerifySnippet,
+    /// Writes an account's authorized_keys.
+    WriteKeys {
+        /// Login name.
+        user: String,
+        /// The whole file.
+        text: String,
+    },
+    /// Sets an account's password.
+    SetPassword {
+        /// Login name.
+        user: String,
+        /// What it is to be.
+        password: Password,
+    },
+    /// Lets an account log in.
+    Open {
+        /// Login name.
+        user: String,
+    },
+    /// Writes the manifest.
+    Record,
+    /// Removes an account that jailctl made; its home stays.
+    DeleteAccount {
+        /// Login name.
+        user: String,
+        /// User id.
+        uid: u32,
+        /// Whether its mail goes too.
+        purge: bool,
+    },
+    /// Removes what the manifest records of the tree, and with `purge` the whole root.
+    RemoveTree {
+        /// Whether homes and other places of users go too.
+        purge: bool,
+    },
+    /// Removes the records of the jail.
+    Forget,
+    /// Removes the jail's group.
+    DeleteGroup {
+        /// Its name.
+        name: String,
+    },
+    /// Removes the snippet and reloads sshd.
+    RemoveSnippet {
+        /// File name in `sshd_config.d`.
+        file: String,
+    },
+}
+
+impl Step {
+    /// Whether the step changes what an admin or a user can see.
+    pub fn is_change(&self) -> bool {
+        !matches!(self, Self::Record | Self::VerifySnippet)
+    }
+}
+
+/// Where the spec of a plan came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// As it was named.
+    pub name: String,
+    /// Its text.
+    pub text: String,
+}
+
+/// What would be done to make one jail what its spec says, or to make it go away.
+#[derive(Debug)]
+pub struct Plan {
+    /// The jail.
+    pub name: JailName,
+    /// Where it stands.
+    pub root: PathBuf,
+    /// What becomes of each path of the tree.
+    pub changes: Vec<Change>,
+    /// What is done, in this order. Empty where there is nothing to do.
+    pub steps: Vec<Step>,
+    /// The snippet as it is and as it is to be, where it changes.
+    pub snippet: Option<(Option<String>, Option<String>)>,
+    /// What an admin should know.
+    pub notices: Vec<String>,
+    /// What the jail is to be; `None` where it is to go away.
+    pub wanted: Option<Wanted>,
+    /// What was built last.
+    pub manifest: Option<Manifest>,
+}
+
+/// What a jail is to be, with what is needed to record it.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// The jail itself.
+    pub jail: ResolvedJail,
+    /// Where its spec came from.
+    pub origin: Origin,
+    /// What sshd says of itself.
+    pub facts: Facts,
+}
+
+impl Plan {
+    /// Whether there is anything that an admin or a user could see the effect of.
+    pub fn is_change(&self) -> bool {
+        self.steps.iter().any(Step::is_change)
+    }
+}
+
+/// What sshd says of itself: as remembered, if none of the files it stands on has changed since, or asked anew.
+pub fn sshd_facts(view: &View, manifest: Option<&Manifest>) -> Result<Facts> {
+    let config = Config::read(view)?;
+    let daemon = Daemon::find(view)?;
+    match manifest {
+        Some(manifest) if manifest.sshd.stamp == daemon.stamp(&config)? => {
+            Ok(manifest.sshd.clone())
+        }
+        _ => daemon.facts(&config),
+    }
+}
+
+/// Plans to make the host match `spec`.
+pub fn plan(spec: &Spec, origin: Origin, view: &View) -> Result<Plan> {
+    let name = &spec.name.value;
+    let manifest = Manifest::load(view, name)?;
+    check_neighbours(spec, manifest.as_ref(), view)?;
+    let facts = sshd_facts(view, manifest.as_ref())?;
+    let wanted = crate::resolve::resolve(spec, view, &facts)?;
+    let inventory = inventory(&wanted, manifest.as_ref(), view)?;
+    check_root(spec, manifest.as_ref(), inventory.as_ref())?;
+    let changes = compare(&wanted.tree, manifest.as_ref(), inventory.as_ref(), view)?;
+    let mut notices = wanted.notices.clone();
+    if let Some(inventory) = &inventory {
+        for path in inventory.strange() {
+            notices.push(format!(
+                "a file with a strange name is in the jail: `{}`",
+                path.display().to_string().escape_debug()
+            ));
+        }
+    }
+    let accounts = view.accounts()?;
+    let before = snippet(view, &wanted.sshd.file)?;
+    let mut steps = Vec::new();
+    let dropped: Vec<_> = accounts
+        .users
+        .iter()
+        .filter(|user| {
+            is_ours(user, name)
+                && wanted
+                    .accounts
+                    .iter()
+                    .all(|account| account.name != user.name)
+        })
+        .collect();
+    for user in &dropped {
+        refuse_sessions(view, &user.name, user.uid)?;
+        steps.push(Step::Close {
+            user: user.name.clone(),
+        });
+    }
+    if inventory
+        .as_ref()
+        .is_none_or(|inventory| inventory.get(&marker()).is_none())
+    {
+        steps.push(Step::MakeRoot);
+    }
+    account_steps(&wanted, &accounts, &mut steps);
+    if !changes.is_empty() {
+        steps.push(Step::WriteTree);
+    }
+    let text = &wanted.sshd.text;
+    let as_verified = manifest
+        .as_ref()
+        .is_some_and(|manifest| manifest.sshd == facts)
+        && steps
+            .iter()
+            .all(|step| !matches!(step, Step::MakeAccount(_)));
+    if before.as_ref() != Some(text) {
+        steps.push(Step::InstallSnippet {
+            file: wanted.sshd.file.clone(),
+            text: text.clone(),
+        });
+    } else if !as_verified {
+        steps.push(Step::VerifySnippet);
+    }
+    opening_steps(&wanted, &accounts, view, &mut steps)?;
+    let spec_moved = manifest
+        .as_ref()
+        .is_none_or(|manifest| manifest.spec != origin.name)
+        || spec_as_built(view, name)?.as_ref() != Some(&origin.text);
+    if !steps.is_empty() || spec_moved {
+        steps.push(Step::Record);
+    }
+    for user in dropped {
+        steps.push(Step::DeleteAccount {
+            user: user.name.clone(),
+            uid: user.uid,
+            purge: false,
+        });
+        notices.push(format!(
+            "the files of `{}` stay in the jail, with the user id {}",
+            user.name, user.uid
+        ));
+    }
+    let snippet = (before.as_ref() != Some(text)).then(|| (before, Some(text.clone())));
+    Ok(Plan {
+        name: name.clone(),
+        root: wanted.root.clone(),
+        changes,
+        steps,
+        snippet,
+        notices,
+        wanted: Some(Wanted {
+            jail: wanted,
+            origin,
+            facts,
+        }),
+        manifest,
+    })
+}
+
+fn account_steps(wanted: &ResolvedJail, accounts: &Accounts, steps: &mut Vec<Step>) {
+    if accounts.group(&wanted.group.name).is_none() {
+        steps.push(Step::MakeGroup {
+            name: wanted.group.name.clone(),
+            gid: wanted.group.gid,
+        });
+    }
+    for account in &wanted.accounts {
+        let (home, shell) = (account.home.to_string(), account.login_shell.clone());
+        match accounts.user(&account.name) {
+            None => steps.push(Step::MakeAccount(NewAccount {
+                name: account.name.clone(),
+                uid: account.uid,
+                gid: account.gid,
+                gecos: account.gecos.clone(),
+                home,
+                shell,
+            })),
+            Some(found) if (&found.home, &found.shell) != (&home, &shell) => {
+                steps.push(Step::AlterAccount {
+                    name: account.name.clone(),
+                    to: (home, shell),
+                    from: (found.home.clone(), found.shell.clone()),
+                });
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+fn opening_steps(
+    wanted: &ResolvedJail,
+    accounts: &Accounts,
+    view: &View,
+    steps: &mut Vec<Step>,
+) -> Result<()> {
+    let keys = ResolvedJail::state(&wanted.name).join("keys");
+    for account in &wanted.accounts {
+        let have = view.read(&keys.join(&account.name), SNIPPET_LIMIT)?;
+        if have.as_deref() != Some(account.keys.as_bytes()) {
+            steps.push(Step::WriteKeys {
+                user: account.name.clone(),
+                text: account.keys.clone(),
+            });
+        }
+        let found = accounts.user(&account.name);
+        let encrypted = found.and_then(|found| found.password.as_deref());
+        let is_set = match &account.password {
+            Password::Locked => encrypted == Some("*") || found.is_none(),
+            Password::Keep => true,
+            Password::Hash(hash) => encrypted == Some(hash),
+        };
+        if !is_set {
+            steps.push(Step::SetPassword {
+                user: account.name.clone(),
+                password: account.password.clone(),
+            });
+        }
+        if found.is_none_or(|found| found.expires.is_some()) {
+            steps.push(Step::Open {
+                user: account.name.clone(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Two jails must not stand in one another, and one does not move.
+fn check_neighbours(spec: &Spec, manifest: Option<&Manifest>, view: &View) -> Result<()> {
+    let root = &spec.root.value;
+    if let Some(manifest) = manifest.filter(|manifest| manifest.root != *root) {
+        return Err(Finding::new(format!(
+            "could not move the jail `{}` to `{}`",
+            manifest.name,
+            root.display()
+        ))
+        .why(format!("it stands at `{}`", manifest.root.display()))
+        .hint("remove the jail first, or leave its root as it is")
+        .at(&spec.root.site, "this root")
+        .into());
+    }
+    for name in Manifest::names(view)? {
+        if name == spec.name.value {
+            continue;
+        }
+        let Some(other) = Manifest::load(view, &name)? else {
+            continue;
+        };
+        if root.starts_with(&other.root) || other.root.starts_with(root) {
+            return Err(
+                Finding::new(format!("could not use the root `{}`", root.display()))
+                    .why(format!(
+                        "the jail `{name}` stands at `{}`",
+                        other.root.display()
+                    ))
+                    .hint("jails stand beside one another: choose another root")
+                    .at(&spec.root.site, "this root")
+                    .into(),
+            );
+        }
+    }
+    Ok(())
+}
+
+/// A root is new, empty or ours.
+fn check_root(
+    spec: &Spec,
+    manifest: Option<&Manifest>,
+    inventory: Option<&Inventory>,
+) -> Result<()> {
+    let Some(inventory) = inventory else {
+        return Ok(());
+    };
+    let root = spec.root.value.display();
+    let marked = inventory.read(&marker())?;
+    match marked.as_deref().map(str::trim_end) {
+        Some(name) if name == spec.name.value.as_str() => return Ok(()),
+        Some(other) => {
+            return Err(Finding::new(format!("could not use the root `{root}`"))
+                .why(format!("it belongs to the jail `{}`", other.escape_debug()))
+                .hint("choose another root")
+                .at(&spec.root.site, "this root")
+                .into());
+        }
+        None => {}
+    }
+    let strangers: Vec<String> = inventory
+        .top()?
+        .into_iter()
+        .filter(|name| name != "lost+found")
+        .collect();
+    if manifest.is_some() || strangers.is_empty() {
+        return Ok(());
+    }
+    Err(Finding::new(format!("could not use the root `{root}`"))
+        .why(format!(
+            "it exists, jailctl did not make it, and `{}` is in it",
+            strangers[0].escape_debug()
+        ))
+        .hint("choose another root, or move away what is there")
+        .at(&spec.root.site, "this root")
+        .into())
+}
+
+fn inventory(
+    wanted: &ResolvedJail,
+    manifest: Option<&Manifest>,
+    view: &View,
+) -> Result<Option<Inventory>> {
+    let marker = marker();
+    let recorded = manifest
+        .iter()
+        .flat_map(|manifest| manifest.entries.keys().chain(&manifest.places));
+    let paths = wanted
+        .tree
+        .iter()
+        .map(|(path, _)| path)
+        .chain(recorded)
+        .chain([&marker]);
+    view.inventory(&wanted.root, &SWAPPED, paths)
+}
+
+fn marker() -> JailPath {
+    // The constant obeys the rule.
+    JailPath::new(&format!("/{MARKER}")).unwrap_or_else(|_| JailPath::root())
+}
+
+fn snippet(view: &View, file: &str) -> Result<Option<String>> {
+    let bytes = view.read(&Path::new(DROP_INS).join(file), SNIPPET_LIMIT)?;
+    Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+}
+
+/// The text of the spec that a jail was built from.
+pub fn spec_as_built(view: &View, name: &JailName) -> Result<Option<String>> {
+    let bytes = view.read(
+        &ResolvedJail::state(name).join(manifest::SPEC),
+        SNIPPET_LIMIT,
+    )?;
+    Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+}
+
+/// An account is not taken away from under its processes.
+fn refuse_sessions(view: &View, user: &str, uid: u32) -> Result<()> {
+    let living = if view.is_live() {
+        Process::all()?
+    } else {
+        Vec::new()
+    };
+    let numbers: Vec<String> = living
+        .iter()
+        .filter(|process| process.uid == uid)
+        .map(|process| process.pid.to_string())
+        .collect();
+    if numbers.is_empty() {
+        return Ok(());
+    }
+    Err(Error::new(
+        Kind::Failed,
+        Finding::new(format!("could not remove the account `{user}`"))
+            .why(format!("processes of it run: {}", numbers.join(", ")))
+            .hint("end them first"),
+    ))
+}
+
+/// Whether an account is closed.
+pub fn is_closed(expires: Option<i64>) -> bool {
+    expires.is_some_and(|day| day <= 1)
+}
+
+/// What an account's expiry was, for putting it back.
+pub fn expiry(expires: Option<i64>) -> Expiry {
+    match expires {
+        None => Expiry::Never,
+        Some(day) if is_closed(Some(day)) => Expiry::Closed,
+        Some(day) => Expiry::Day(day),
+    }
+}

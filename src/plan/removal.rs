@@ -1,0 +1,112 @@
+//! The plan towards the empty jail.
+
+use super::{Manifest, Plan, Step, snippet};
+use crate::error::{Error, Finding, Kind, Result};
+use crate::host::{Process, View};
+use crate::names::JailName;
+use crate::resolve::is_ours;
+
+/// How a jail is taken away.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Removal {
+    /// Homes, mail and other places of users go too.
+    pub purge: bool,
+    /// Live sessions are ended, not a reason to refuse.
+    pub kill: bool,
+}
+
+/// Plans to take the jail `name` away. A mount below its root, and without `kill` a live session, is an error: nothing is begun then.
+///
+/// The order keeps the door shut: accounts are closed first, and the snippet that locks them in goes when there are none left.
+pub fn removal(name: &JailName, how: Removal, view: &View) -> Result<(Plan, Vec<Process>)> {
+    let Some(manifest) = Manifest::load(view, name)? else {
+        return Err(Error::new(
+            Kind::Spec,
+            Finding::new(format!("there is no jail `{name}`"))
+                .why("nothing is recorded under that name")
+                .hint("`jailctl list` shows the jails of this host"),
+        ));
+    };
+    let root = &manifest.root;
+    let mounts = view.mounts_below(root)?;
+    if !mounts.is_empty() {
+        let mut error = Error::failed(format!("could not remove the jail `{name}`"))
+            .why("something is mounted in it");
+        for mount in mounts.iter().take(8) {
+            error = error.hint(format!("unmount it first: umount {}", mount.display()));
+        }
+        return Err(error);
+    }
+    let known = view.accounts()?;
+    let ours: Vec<_> = known
+        .users
+        .iter()
+        .filter(|user| is_ours(user, name))
+        .collect();
+    let living: Vec<Process> = if view.is_live() {
+        let all = Process::all()?;
+        all.into_iter()
+            .filter(|process| {
+                process.root.starts_with(root) || ours.iter().any(|user| user.uid == process.uid)
+            })
+            .collect()
+    } else {
+        Vec::new()
+    };
+    if !living.is_empty() && !how.kill {
+        let numbers: Vec<String> = living
+            .iter()
+            .take(16)
+            .map(|process| process.pid.to_string())
+            .collect();
+        return Err(Error::failed(format!("could not remove the jail `{name}`"))
+            .why(format!("processes run in it: {}", numbers.join(", ")))
+            .hint("end them, or give `--kill`"));
+    }
+    let mut steps: Vec<Step> = ours
+        .iter()
+        .map(|user| Step::Close {
+            user: user.name.clone(),
+        })
+        .collect();
+    steps.push(Step::RemoveTree { purge: how.purge });
+    for user in &ours {
+        steps.push(Step::DeleteAccount {
+            user: user.name.clone(),
+            uid: user.uid,
+            purge: how.purge,
+        });
+    }
+    if known.group(&manifest.group.0).is_some() {
+        steps.push(Step::DeleteGroup {
+            name: manifest.group.0.clone(),
+        });
+    }
+    let before = snippet(view, &manifest.snippet.0)?;
+    if before.is_some() {
+        steps.push(Step::RemoveSnippet {
+            file: manifest.snippet.0.clone(),
+        });
+    }
+    steps.push(Step::Forget);
+    let mut notices = Vec::new();
+    if !how.purge {
+        for place in &manifest.places {
+            notices.push(format!(
+                "`{}{place}` stays, with what its users put there",
+                root.display()
+            ));
+        }
+    }
+    let plan = Plan {
+        name: name.clone(),
+        root: root.clone(),
+        changes: Vec::new(),
+        steps,
+        snippet: before.map(|text| (Some(text), None)),
+        notices,
+        wanted: None,
+        manifest: Some(manifest),
+    };
+    Ok((plan, living))
+}

@@ -1,0 +1,97 @@
+//! The `/etc` and `/dev` that a session needs, with nothing of the host's but its time zone.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use super::accounts::{WantedAccount, WantedGroup};
+use super::tree::{Entry, EntryKind, Tree, Why};
+use crate::error::{Error, Finding, Result};
+use crate::host::{Ownership, View};
+use crate::names::JailPath;
+
+/// Sources of names inside a jail: its own files, and DNS for hosts.
+pub(super) const NSSWITCH: &str = "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nnetworks: files\nservices: files\nprotocols: files\n";
+const HOSTS: &str = "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n";
+
+/// Devices of every jail with a shell: name, major and minor number as the kernel's list of devices gives them.
+const DEVICES: [(&str, u32, u32); 6] = [
+    ("null", 1, 3),
+    ("zero", 1, 5),
+    ("full", 1, 7),
+    ("random", 1, 8),
+    ("urandom", 1, 9),
+    ("tty", 5, 0),
+];
+
+/// Adds what makes names show: passwd, group, nsswitch.conf, hosts, localtime.
+pub(super) fn add_names(
+    tree: &mut Tree,
+    view: &View,
+    group: &WantedGroup,
+    accounts: &[WantedAccount],
+) -> Result<()> {
+    let mut passwd = "root:x:0:0:root:/root:/usr/sbin/nologin\n".to_owned();
+    for account in accounts {
+        let shell = account
+            .shell
+            .as_ref()
+            .map_or("/usr/sbin/nologin", JailPath::as_str);
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            passwd,
+            "{}:x:{}:{}::{}:{shell}",
+            account.name, account.uid, account.gid, account.home
+        );
+    }
+    let groups = format!("root:x:0:\n{}:x:{}:\n", group.name, group.gid);
+    let names = || Why::rule("names of users and groups");
+    add(tree, "/etc/passwd", Entry::text(passwd, 0o644, names()))?;
+    add(tree, "/etc/group", Entry::text(groups, 0o644, names()))?;
+    add_default(
+        tree,
+        "/etc/nsswitch.conf",
+        Entry::text(NSSWITCH, 0o644, Why::rule("where names are looked up")),
+    )?;
+    add_default(
+        tree,
+        "/etc/hosts",
+        Entry::text(HOSTS, 0o644, Why::rule("the name localhost")),
+    )?;
+    if let Some(passage) = view.trace(Path::new("/etc/localtime"))?
+        && let Some(stat) = view.lstat(&passage.real)?
+        && stat.kind() == crate::host::FileKind::File
+    {
+        add_default(
+            tree,
+            "/etc/localtime",
+            Entry::host_file(passage.real, stat, vec![Why::rule("the host's time zone")]),
+        )?;
+    }
+    Ok(())
+}
+
+/// Adds the devices that programs take for granted.
+pub(super) fn add_devices(tree: &mut Tree) -> Result<()> {
+    for (name, major, minor) in DEVICES {
+        let entry = Entry {
+            kind: EntryKind::Device { major, minor },
+            owner: Ownership::root(0o666),
+            kept: false,
+            why: vec![Why::rule("devices that programs take for granted")],
+        };
+        add(tree, &format!("/dev/{name}"), entry)?;
+    }
+    Ok(())
+}
+
+fn path(text: &str) -> Result<JailPath> {
+    JailPath::new(text).map_err(|why| Error::from(Finding::new(format!("`{text}` {why}"))))
+}
+
+fn add(tree: &mut Tree, at: &str, entry: Entry) -> Result<()> {
+    Ok(tree.add(path(at)?, entry)?)
+}
+
+fn add_default(tree: &mut Tree, at: &str, entry: Entry) -> Result<()> {
+    Ok(tree.add_default(path(at)?, entry)?)
+}

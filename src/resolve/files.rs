@@ -1,0 +1,261 @@
+//! What the spec itself puts into a jail: `[[file]]`, `[[dir]]` and homes.
+
+use std::path::{Path, PathBuf};
+
+use super::accounts::WantedAccount;
+use super::objects::Asked;
+use super::tree::{Entry, Tree, Why};
+use crate::error::{Error, Finding, Kind, Result};
+use crate::host::{FileKind, Ownership, Stat, View};
+use crate::names::JailPath;
+use crate::site::Site;
+use crate::spec::{FileBody, FileSpec, Spec};
+
+/// Adds every `[[file]]`. Programs and objects among them are asked for, so that what they need comes along.
+pub(super) fn add_files(
+    tree: &mut Tree,
+    view: &View,
+    spec: &Spec,
+    asked: &mut Vec<Asked>,
+    findings: &mut Vec<Finding>,
+) {
+    for file in &spec.files {
+        let place = |says: String| Why::Spec {
+            place: file.target.site.to_string(),
+            says,
+        };
+        let added = match &file.body {
+            FileBody::Content(text) => {
+                let mode = file.mode.as_ref().map_or(0o644, |mode| mode.value);
+                let entry = Entry::text(
+                    text.value.clone(),
+                    mode,
+                    place(format!("file: {}", file.target.value)),
+                );
+                tree.add(file.target.value.clone(), entry)
+                    .map_err(Error::from)
+            }
+            FileBody::Source(source) => {
+                let why = place(format!("file: {}", source.value.display()));
+                add_source(tree, view, file, &source.value, &source.site, &why, asked)
+            }
+        };
+        if let Err(error) = added {
+            for finding in error.findings {
+                findings.push(if finding.site.is_some() {
+                    finding
+                } else {
+                    finding.at(&file.site, "asked for here")
+                });
+            }
+        }
+    }
+}
+
+fn add_source(
+    tree: &mut Tree,
+    view: &View,
+    file: &FileSpec,
+    source: &Path,
+    site: &Site,
+    why: &Why,
+    asked: &mut Vec<Asked>,
+) -> Result<()> {
+    let refuse = |path: &Path, reason: &str| {
+        Error::new(
+            Kind::Spec,
+            Finding::new(format!(
+                "could not take `{}` into the jail",
+                path.display().to_string().escape_debug()
+            ))
+            .why(reason.to_owned())
+            .at(site, "asked for here"),
+        )
+    };
+    let Some(passage) = view.trace(source)? else {
+        return Err(refuse(source, "there is no such file on the host"));
+    };
+    let Some(stat) = view.lstat(&passage.real)? else {
+        return Err(refuse(source, "there is no such file on the host"));
+    };
+    if passage.real.starts_with("/proc")
+        || passage.real.starts_with("/sys")
+        || passage.real.starts_with("/dev")
+    {
+        return Err(refuse(
+            &passage.real,
+            "it is the kernel's and not a file to copy",
+        ));
+    }
+    let mode = file.mode.as_ref().map(|mode| mode.value);
+    let target = &file.target.value;
+    match stat.kind() {
+        FileKind::File => {
+            add_file(tree, &passage.real, &stat, target.clone(), mode, why, asked)?;
+        }
+        FileKind::Directory => {
+            let owner = stat.uid;
+            tree.add(
+                target.clone(),
+                Entry::directory(stat.mode & 0o755 | 0o500, why.clone()),
+            )?;
+            for (path, stat) in view.walk(&passage.real)? {
+                let below = path.strip_prefix(&passage.real).unwrap_or(&path);
+                let Some(below) = below.to_str() else {
+                    return Err(refuse(&path, "its name is not UTF-8"));
+                };
+                let at = JailPath::new(&format!("{}/{below}", target.as_str()))
+                    .map_err(|why| refuse(&path, &format!("its path {why}")))?;
+                match stat.kind() {
+                    FileKind::Directory => {
+                        tree.add(at, Entry::directory(stat.mode & 0o755 | 0o500, why.clone()))?;
+                    }
+                    FileKind::Symlink => tree.add(
+                        at,
+                        Entry::symlink(view.read_link(&path)?, vec![why.clone()]),
+                    )?,
+                    FileKind::File => {
+                        // A hard link that a user planted in a tree of his own would otherwise take a secret of root's into the jail.
+                        if stat.uid != owner && stat.mode & 0o004 == 0 {
+                            return Err(refuse(
+                                &path,
+                                "it is neither the tree's owner's nor readable by everybody",
+                            ));
+                        }
+                        add_file(tree, &path, &stat, at, mode, why, asked)?;
+                    }
+                    FileKind::Special => {
+                        return Err(refuse(&path, "it is a device, pipe or socket"));
+                    }
+                }
+            }
+        }
+        FileKind::Symlink | FileKind::Special => {
+            return Err(refuse(&passage.real, "it is a device, pipe or socket"));
+        }
+    }
+    Ok(())
+}
+
+fn add_file(
+    tree: &mut Tree,
+    source: &Path,
+    stat: &Stat,
+    target: JailPath,
+    mode: Option<u32>,
+    why: &Why,
+    asked: &mut Vec<Asked>,
+) -> Result<()> {
+    let mut entry = Entry::host_file(source.to_owned(), stat.clone(), vec![why.clone()]);
+    if let Some(mode) = mode {
+        entry.owner.mode = mode;
+    }
+    // Plug-ins and programs in a tree need their libraries as much as programs that are named.
+    let name = target.name();
+    if stat.mode & 0o111 != 0 || name.contains(".so") {
+        asked.push(Asked {
+            path: source.to_owned(),
+            why: why.clone(),
+            site: None,
+            is_placed: true,
+        });
+    }
+    Ok(tree.add(target, entry)?)
+}
+
+/// Adds `[[dir]]`, homes and, where there are programs to use it, `/tmp`.
+pub(super) fn add_places(
+    tree: &mut Tree,
+    spec: &Spec,
+    accounts: &[WantedAccount],
+    findings: &mut Vec<Finding>,
+) {
+    for dir in &spec.dirs {
+        let why = Why::Spec {
+            place: dir.site.to_string(),
+            says: format!("dir: {}", dir.path.value),
+        };
+        let owner = dir.owner.as_ref().and_then(|owner| {
+            accounts
+                .iter()
+                .find(|account| account.name == owner.value.as_str())
+        });
+        let entry = match owner {
+            Some(account) => Entry::place(
+                Ownership {
+                    uid: account.uid,
+                    gid: account.gid,
+                    mode: dir.mode,
+                },
+                why,
+            ),
+            None => Entry::directory(dir.mode, why),
+        };
+        if let Err(finding) = tree.add(dir.path.value.clone(), entry) {
+            findings.push(finding.at(&dir.site, "asked for here"));
+        }
+    }
+    for (account, user) in accounts.iter().zip(&spec.users) {
+        let why = Why::Spec {
+            place: user.site.to_string(),
+            says: format!("user: {}", account.name),
+        };
+        let entry = Entry::place(
+            Ownership {
+                uid: account.uid,
+                gid: account.gid,
+                mode: 0o700,
+            },
+            why,
+        );
+        if let Err(finding) = tree.add(account.home.clone(), entry) {
+            findings.push(finding.at(&user.home.site, "the home of this user"));
+        }
+    }
+}
+
+/// Adds `/tmp`, for everybody as on any system.
+pub(super) fn add_tmp(tree: &mut Tree) -> Result<()> {
+    let tmp = JailPath::new("/tmp").map_err(|why| Error::failed(format!("`/tmp` {why}")))?;
+    Ok(tree.add_default(
+        tmp,
+        Entry::place(Ownership::root(0o1777), Why::rule("temporary files")),
+    )?)
+}
+
+/// Checks `skel` of each user: a directory with files and directories only, since a link in it would be copied as what it leads to.
+pub(super) fn check_skeletons(view: &View, spec: &Spec, findings: &mut Vec<Finding>) -> Result<()> {
+    for user in &spec.users {
+        let Some(skel) = &user.skel else { continue };
+        let mut refuse = |path: &Path, reason: &str| {
+            findings.push(
+                Finding::new(format!(
+                    "could not use the skeleton `{}`",
+                    path.display().to_string().escape_debug()
+                ))
+                .why(reason.to_owned())
+                .at(&skel.site, "asked for here"),
+            );
+        };
+        let real: Option<PathBuf> = view.trace(&skel.value)?.map(|passage| passage.real);
+        let Some(real) = real else {
+            refuse(&skel.value, "there is no such directory on the host");
+            continue;
+        };
+        if view
+            .lstat(&real)?
+            .is_none_or(|stat| stat.kind() != FileKind::Directory)
+        {
+            refuse(&real, "it is not a directory");
+            continue;
+        }
+        for (path, stat) in view.walk(&real)? {
+            if !matches!(stat.kind(), FileKind::File | FileKind::Directory) {
+                refuse(&path, "it is a link, device, pipe or socket");
+            } else if stat.uid != 0 {
+                refuse(&path, "it is not root's");
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,219 @@
+//! Spec and host to [`ResolvedJail`]: everything the jail is to be, down to the last library and user id. Reads only.
+
+mod accounts;
+mod etc;
+mod files;
+mod objects;
+mod place;
+mod sshd;
+mod tree;
+
+use std::path::{Path, PathBuf};
+
+pub use accounts::{SHELLS, WantedAccount, WantedGroup, is_ours, token};
+pub use sshd::{Sftp, SshdPolicy, snippet_name};
+pub use tree::{Content, Entry, EntryKind, MERGED, Tree, Why};
+
+use crate::error::{Error, Finding, Kind, Result};
+use crate::host::View;
+use crate::host::sshd::Facts;
+use crate::names::{JailName, JailPath};
+use crate::spec::{Door, Spec};
+use objects::Asked;
+
+/// Where the records of all jails lie.
+pub const STATE: &str = "/var/lib/jailctl";
+
+/// A jail as it is to be on one host.
+#[derive(Clone, Debug)]
+pub struct ResolvedJail {
+    /// Its name.
+    pub name: JailName,
+    /// Where it stands on the host.
+    pub root: PathBuf,
+    /// The group of its accounts.
+    pub group: WantedGroup,
+    /// Its accounts.
+    pub accounts: Vec<WantedAccount>,
+    /// The content of its root.
+    pub tree: Tree,
+    /// How sshd locks its accounts in.
+    pub sshd: SshdPolicy,
+    /// Where new homes take their first content from, by user name.
+    pub skeletons: Vec<(String, PathBuf)>,
+    /// What an admin should know and need not act on.
+    pub notices: Vec<String>,
+}
+
+impl ResolvedJail {
+    /// Where the records of the jail lie on the host.
+    pub fn state(name: &JailName) -> PathBuf {
+        Path::new(STATE).join(name.as_str())
+    }
+}
+
+/// Resolves `spec` on the host. Every reason why it cannot be done is reported at once; nothing is written.
+pub fn resolve(spec: &Spec, view: &View, facts: &Facts) -> Result<ResolvedJail> {
+    let mut findings = Vec::new();
+    let mut notices = Vec::new();
+    place::check(view, &spec.root, &mut findings)?;
+    place::check_file_system(view, &spec.root, &mut findings, &mut notices)?;
+    accounts::shells_are_free(view)?;
+    let known = view.accounts()?;
+    let (group, wanted) = accounts::resolve(spec, &known, &mut findings);
+    let tree = tree(
+        spec,
+        view,
+        facts.sftp.as_deref(),
+        &group,
+        &wanted,
+        &mut findings,
+        &mut notices,
+    )?;
+    finish(findings)?;
+    let state = ResolvedJail::state(&spec.name.value);
+    Ok(ResolvedJail {
+        name: spec.name.value.clone(),
+        root: spec.root.value.clone(),
+        sshd: sshd::policy(spec, facts, &state),
+        skeletons: spec
+            .users
+            .iter()
+            .filter_map(|user| {
+                Some((
+                    user.name.value.as_str().to_owned(),
+                    user.skel.as_ref()?.value.clone(),
+                ))
+            })
+            .collect(),
+        group,
+        accounts: wanted,
+        tree,
+        notices,
+    })
+}
+
+/// Resolves only the tree of `spec`, as it would be on this host: what `build --output` makes. `sftp` is the host's program for sftp.
+///
+/// Users that the host has no account of get the ids that they would get.
+pub fn resolve_tree(spec: &Spec, view: &View, sftp: Option<&str>) -> Result<(Tree, Vec<String>)> {
+    let mut findings = Vec::new();
+    let mut notices = Vec::new();
+    let (group, wanted) = accounts::resolve(spec, &view.accounts()?, &mut findings);
+    let tree = tree(
+        spec,
+        view,
+        sftp,
+        &group,
+        &wanted,
+        &mut findings,
+        &mut notices,
+    )?;
+    finish(findings)?;
+    Ok((tree, notices))
+}
+
+fn finish(findings: Vec<Finding>) -> Result<()> {
+    if findings.is_empty() {
+        Ok(())
+    } else {
+        Err(Error {
+            kind: Kind::Spec,
+            findings,
+        })
+    }
+}
+
+fn tree(
+    spec: &Spec,
+    view: &View,
+    sftp: Option<&str>,
+    group: &WantedGroup,
+    wanted: &[WantedAccount],
+    findings: &mut Vec<Finding>,
+    notices: &mut Vec<String>,
+) -> Result<Tree> {
+    let mut tree = Tree::default();
+    let mut asked = Vec::new();
+    files::add_files(&mut tree, view, spec, &mut asked, findings);
+    files::check_skeletons(view, spec, findings)?;
+    for binary in &spec.binaries {
+        match objects::locate(view, binary)? {
+            Ok(found) => asked.push(found),
+            Err(finding) => findings.push(finding),
+        }
+    }
+    match sshd::sftp(&spec.doors.value, sftp) {
+        Some(Sftp::Program(program)) => asked.push(Asked {
+            path: PathBuf::from(program),
+            why: Why::rule("the door sftp: the program that sshd starts for it"),
+            site: Some(spec.doors.site.clone()),
+            is_placed: false,
+        }),
+        Some(Sftp::Internal) => {}
+        None if spec.doors.value.contains(&Door::Sftp) => {
+            notices
+                .push("sshd on this host has no subsystem `sftp`: that door stays shut".to_owned());
+        }
+        None => {}
+    }
+    // Whatever else is wrong is worth knowing in the same go, but objects of programs that are not there cannot be looked for.
+    finish(std::mem::take(findings))?;
+    let programs = !asked.is_empty();
+    if programs {
+        objects::add(&mut tree, view, &asked, findings, notices)?;
+    }
+    for name in MERGED {
+        let in_usr = JailPath::new(&format!("/usr/{name}"));
+        let at_top = JailPath::new(&format!("/{name}"));
+        if let (Ok(in_usr), Ok(at_top)) = (in_usr, at_top)
+            && tree.get(&in_usr).is_some()
+        {
+            tree.add(
+                at_top,
+                Entry::symlink(format!("usr/{name}"), vec![Why::rule("merged /usr")]),
+            )?;
+        }
+    }
+    etc::add_names(&mut tree, view, group, wanted)?;
+    files::add_places(&mut tree, spec, wanted, findings);
+    if programs {
+        etc::add_devices(&mut tree)?;
+        files::add_tmp(&mut tree)?;
+    }
+    add_shells(&mut tree, spec, findings)?;
+    Ok(tree)
+}
+
+/// Adds each login shell under its second name, the one in the host's passwd(5) that exists in jails only.
+fn add_shells(tree: &mut Tree, spec: &Spec, findings: &mut Vec<Finding>) -> Result<()> {
+    for user in &spec.users {
+        let Some(shell) = &user.shell else { continue };
+        let runs = tree.follow(&shell.value).is_some_and(|(_, entry)| {
+            matches!(entry.kind, EntryKind::File(_)) && entry.owner.mode & 0o111 != 0
+        });
+        if !runs {
+            findings.push(
+                Finding::new(format!("the jail has no program `{}`", shell.value))
+                    .why(format!("it is the shell of `{}`", user.name.value))
+                    .hint("add it to `binaries`")
+                    .at(&shell.site, "this shell"),
+            );
+            continue;
+        }
+        let depth = shell.value.as_str().matches('/').count();
+        let target = format!("{}{}", "../".repeat(depth), &shell.value.as_str()[1..]);
+        let at = JailPath::new(&format!("{SHELLS}{}", shell.value))
+            .map_err(|why| Finding::new(format!("`{SHELLS}{}` {why}", shell.value)))?;
+        tree.add(
+            at,
+            Entry::symlink(
+                target,
+                vec![Why::rule(
+                    "the login shell, under the name that only a jail has",
+                )],
+            ),
+        )?;
+    }
+    Ok(())
+}

@@ -1,0 +1,277 @@
+//! The programs that were asked for, and all that they need: `elf` finds it, this file gives it a place in the tree.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::tree::{Entry, MERGED, Tree, Why, merged};
+use crate::elf::{self, ObjectKind};
+use crate::error::{Error, Finding, Kind, Result};
+use crate::host::{FileKind, View};
+use crate::site::{Site, Sited};
+
+/// A program or object that the jail is to have.
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    /// Its path on the host.
+    pub path: PathBuf,
+    /// Why.
+    pub why: Why,
+    /// Where it was asked for.
+    pub site: Option<Site>,
+    /// Whether the file itself is in the tree already, and only what it needs is missing.
+    pub is_placed: bool,
+}
+
+/// Finds a program that `binaries` names, by name or by path.
+pub(super) fn locate(
+    view: &View,
+    binary: &Sited<String>,
+) -> Result<std::result::Result<Asked, Finding>> {
+    let name = &binary.value;
+    let by_path = name.starts_with('/');
+    let path = if by_path {
+        Some(PathBuf::from(name))
+    } else {
+        view.which(name)?
+    };
+    let found = match &path {
+        Some(path) => view.stat(path)?,
+        None => None,
+    };
+    let refuse = |why: &str, hint: &str| {
+        Finding::new(format!(
+            "could not take the program `{}` into the jail",
+            name.escape_debug()
+        ))
+        .why(why.to_owned())
+        .hint(hint.to_owned())
+        .at(&binary.site, "")
+    };
+    let (Some(path), Some(stat)) = (path, found) else {
+        let why = if by_path {
+            "there is no such file on the host"
+        } else {
+            "the host has no program of that name"
+        };
+        return Ok(Err(refuse(
+            why,
+            "install the package that has it, or move it to `optional`",
+        )));
+    };
+    if stat.kind() != FileKind::File {
+        return Ok(Err(refuse("it is not a regular file", "name a program")));
+    }
+    if stat.mode & 0o111 == 0 {
+        return Ok(Err(refuse(
+            "it is not executable",
+            "name a program; other files come with `[[file]]`",
+        )));
+    }
+    if stat.mode & 0o4000 != 0 {
+        return Ok(Err(refuse(
+            "it is setuid: a jail never holds one, and without that bit it would not work",
+            "leave it out; what it does as root has to be done outside the jail",
+        )));
+    }
+    let why = Why::Spec {
+        place: binary.site.to_string(),
+        says: format!("binaries: {name}"),
+    };
+    Ok(Ok(Asked {
+        path,
+        why,
+        site: Some(binary.site.clone()),
+        is_placed: false,
+    }))
+}
+
+/// Adds what was asked for, with its closure. An object that is found nowhere is an error of its own kind, for all of them at once.
+pub(super) fn add(
+    tree: &mut Tree,
+    view: &View,
+    asked: &[Asked],
+    findings: &mut Vec<Finding>,
+    notices: &mut Vec<String>,
+) -> Result<()> {
+    let mut by_path: BTreeMap<&Path, &Asked> = BTreeMap::new();
+    for one in asked {
+        by_path.entry(&one.path).or_insert(one);
+    }
+    let paths: Vec<PathBuf> = by_path.keys().map(|path| path.to_path_buf()).collect();
+    let mut libraries = elf::extras::nss_modules(super::etc::NSSWITCH, &[]);
+    libraries.extend(elf::extras::well_known());
+    let closure = elf::closure(
+        view,
+        &paths,
+        &elf::Options {
+            libraries,
+            ..elf::Options::default()
+        },
+    )?;
+    report_missing(&closure, &by_path, notices)?;
+    for (path, object) in &closure.objects {
+        let asked = by_path.get(path.as_path());
+        if asked.is_some_and(|asked| asked.is_placed) || is_merged_link(path) {
+            continue;
+        }
+        let mut why: Vec<Why> = asked.map(|asked| asked.why.clone()).into_iter().collect();
+        why.extend(object.reasons.iter().filter_map(reason));
+        if let Err(finding) = add_one(tree, path, object, why, notices) {
+            findings.push(finding);
+        }
+    }
+    for directory in &closure.directories {
+        if let Err(finding) = merged(directory).and_then(|at| {
+            tree.add_default(
+                at,
+                Entry::directory(0o755, Why::rule("a way to a library leads through it")),
+            )
+        }) {
+            findings.push(finding);
+        }
+    }
+    let cache = Path::new("/etc/ld.so.cache");
+    if closure.needs_cache
+        && let Some(stat) = view.lstat(cache)?
+    {
+        let entry = Entry::host_file(
+            cache.to_owned(),
+            stat,
+            vec![Why::rule(
+                "where the loader finds libraries outside of its own directories",
+            )],
+        );
+        tree.add_default(merged(cache)?, entry)?;
+    }
+    Ok(())
+}
+
+/// What is missing is an error where a program would not start without it, and a notice otherwise.
+fn report_missing(
+    closure: &elf::Closure,
+    by_path: &BTreeMap<&Path, &Asked>,
+    notices: &mut Vec<String>,
+) -> Result<()> {
+    let mut missing = Vec::new();
+    for lack in &closure.missing {
+        let why = lack
+            .why
+            .as_ref()
+            .map(|why| format!(" ({why})"))
+            .unwrap_or_default();
+        let mut finding = Finding::new(format!(
+            "could not find `{}`",
+            lack.name.display().to_string().escape_debug()
+        ))
+        .why(format!("`{}` needs it{why}", lack.needed_by.display()))
+        .hint("install the package that has it on the host");
+        let asked = by_path.get(lack.needed_by.as_path());
+        if let Some(site) = asked.and_then(|asked| asked.site.as_ref()) {
+            finding = finding.at(site, "needed by this");
+        }
+        if lack.fatal && asked.is_none_or(|asked| !asked.is_placed) {
+            missing.push(finding);
+        } else {
+            notices.push(finding.to_string());
+        }
+    }
+    if missing.is_empty() {
+        Ok(())
+    } else {
+        Err(Error {
+            kind: Kind::Missing,
+            findings: missing,
+        })
+    }
+}
+
+/// A reason of the closure as the manifest keeps it; `None` where the caller's own reason says it already.
+fn reason(reason: &elf::Reason) -> Option<Why> {
+    Some(match reason {
+        elf::Reason::Named => return None,
+        elf::Reason::Needed { by, name } => needed(by, &name.to_string_lossy()),
+        elf::Reason::Interpreter { of } => needed(of, "its interpreter"),
+        elf::Reason::Env { of } => needed(of, "the program that env starts for it"),
+        elf::Reason::Way { to } => needed(to, "a link on the way to it"),
+        elf::Reason::Dlopen { by, feature, .. } => needed(
+            by,
+            &format!(
+                "loaded for {}",
+                feature.as_deref().unwrap_or("a feature of it")
+            ),
+        ),
+        elf::Reason::Known { why } => Why::rule(why),
+    })
+}
+
+fn needed(by: &Path, name: &str) -> Why {
+    Why::Needed {
+        by: merged(by).map_or_else(|_| by.display().to_string(), |path| path.to_string()),
+        name: name.to_owned(),
+    }
+}
+
+fn add_one(
+    tree: &mut Tree,
+    path: &Path,
+    object: &elf::Object,
+    why: Vec<Why>,
+    notices: &mut Vec<String>,
+) -> std::result::Result<(), Finding> {
+    let at = merged(path)?;
+    let entry = match &object.kind {
+        ObjectKind::Link { target } => {
+            // Where the host's /usr is not merged, a relative text can count its directories from another depth than ours.
+            let leads = merged(&absolute(path, target))?;
+            let as_it_is = at.link_target(target).ok();
+            let text = if as_it_is
+                .as_ref()
+                .and_then(|to| merged(Path::new(to.as_str())).ok())
+                .as_ref()
+                == Some(&leads)
+            {
+                target.clone()
+            } else {
+                PathBuf::from(leads.as_str())
+            };
+            Entry::symlink(text, why)
+        }
+        ObjectKind::Elf | ObjectKind::Script | ObjectKind::File => {
+            if object.stat.mode & 0o7000 != 0 {
+                notices.push(format!(
+                    "`{at}` comes without the setuid, setgid or sticky bit that it has on the host"
+                ));
+            }
+            Entry::host_file(path.to_owned(), object.stat.clone(), why)
+        }
+    };
+    tree.add(at, entry)
+}
+
+/// Where a link at `path` with this text leads on the host, links on the way not followed.
+fn absolute(path: &Path, target: &Path) -> PathBuf {
+    let mut whole = if target.is_absolute() {
+        PathBuf::from("/")
+    } else {
+        path.parent().unwrap_or(Path::new("/")).to_owned()
+    };
+    for component in target.components() {
+        match component {
+            std::path::Component::ParentDir => {
+                whole.pop();
+            }
+            std::path::Component::Normal(part) => whole.push(part),
+            _ => {}
+        }
+    }
+    whole
+}
+
+/// Whether the path is one of those links into /usr that every tree gets anyway.
+fn is_merged_link(path: &Path) -> bool {
+    path.parent() == Some(Path::new("/"))
+        && path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .is_some_and(|name| MERGED.contains(&name))
+}

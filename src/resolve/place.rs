@@ -1,0 +1,81 @@
+//! Whether a jail may stand where the spec says: the rule that sshd applies to ChrootDirectory, checked before there is anything to log in to.
+
+use std::path::{Path, PathBuf};
+
+use crate::error::{Finding, Result};
+use crate::host::{FileKind, View};
+use crate::site::Sited;
+
+/// Checks each component of `root` as sshd does (session.c, `safely_chroot`): a directory of root's that nobody else may write to. Stricter in one
+/// point: a symbolic link is refused, since whoever owns its parent may point it elsewhere later.
+pub(super) fn check(view: &View, root: &Sited<PathBuf>, findings: &mut Vec<Finding>) -> Result<()> {
+    let mut component = PathBuf::new();
+    for part in root.value.components() {
+        component.push(part);
+        let Some(stat) = view.lstat(&component)? else {
+            return Ok(());
+        };
+        let shown = view.shown(&component).display().to_string();
+        let problem = match stat.kind() {
+            FileKind::Symlink => Some((
+                "it is a symbolic link".to_owned(),
+                "name the directory that it leads to".to_owned(),
+            )),
+            FileKind::File | FileKind::Special => Some((
+                "it is not a directory".to_owned(),
+                "choose another root".to_owned(),
+            )),
+            FileKind::Directory if stat.uid != 0 => Some((
+                format!("it belongs to the user id {} and not to root", stat.uid),
+                format!("run `chown root {shown}`"),
+            )),
+            FileKind::Directory if stat.mode & 0o022 != 0 => Some((
+                format!(
+                    "others than root may write to it (mode {:04o})",
+                    stat.permissions()
+                ),
+                format!("run `chmod go-w {shown}`"),
+            )),
+            FileKind::Directory => None,
+        };
+        if let Some((why, hint)) = problem {
+            findings.push(
+                Finding::new(format!(
+                    "could not use the root `{}`: sshd would refuse `{shown}`",
+                    root.value.display()
+                ))
+                .why(why)
+                .hint(hint)
+                .at(&root.site, "this root"),
+            );
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// Whether the file system that holds `root` would let its programs and devices work; what would not is a finding or a notice.
+pub(super) fn check_file_system(
+    view: &View,
+    root: &Sited<PathBuf>,
+    findings: &mut Vec<Finding>,
+    notices: &mut Vec<String>,
+) -> Result<()> {
+    let mut existing: &Path = &root.value;
+    while view.stat(existing)?.is_none() {
+        existing = existing.parent().unwrap_or(Path::new("/"));
+    }
+    let flags = view.mount_flags(existing)?;
+    if flags.noexec {
+        findings.push(
+            Finding::new(format!("could not use the root `{}`", root.value.display()))
+                .why("its file system is mounted noexec: no program would start there")
+                .hint("choose another root, or mount the file system with exec")
+                .at(&root.site, "this root"),
+        );
+    }
+    if flags.nodev {
+        notices.push(format!("the file system of `{}` is mounted nodev: /dev/null and the like will not work in the jail", root.value.display()));
+    }
+    Ok(())
+}

@@ -1,0 +1,128 @@
+//! The sshd settings that lock a jail's accounts in: one list, from which the snippet is written and against which sshd's answer is held.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use crate::host::sshd::{Expectation, Facts};
+use crate::names::JailName;
+use crate::spec::{Door, Password, Spec};
+
+/// What sshd is to do with a jail's accounts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SshdPolicy {
+    /// File name in `sshd_config.d`.
+    pub file: String,
+    /// The snippet.
+    pub text: String,
+    /// What `sshd -T -C` must say of each account.
+    pub expected: Vec<Expectation>,
+}
+
+/// How sftp is served in a jail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sftp {
+    /// By sshd itself: the only door, or the host's choice for everybody.
+    Internal,
+    /// By the program that the host's sshd names, brought into the tree.
+    Program(String),
+}
+
+/// How sftp is served, given the doors; `None` where it is no door, or the host has no such subsystem.
+pub(super) fn sftp(doors: &[Door], program: Option<&str>) -> Option<Sftp> {
+    if !doors.contains(&Door::Sftp) {
+        return None;
+    }
+    if doors == [Door::Sftp] {
+        return Some(Sftp::Internal);
+    }
+    match program? {
+        "internal-sftp" => Some(Sftp::Internal),
+        program => Some(Sftp::Program(program.to_owned())),
+    }
+}
+
+/// The name of a jail's snippet: it sorts early, since the first value wins.
+pub fn snippet_name(name: &JailName) -> String {
+    format!("05-jailctl-{name}.conf")
+}
+
+/// Keyword as sshd_config(5) writes it, and value as `sshd -T` prints it.
+fn settings(spec: &Spec, keys: &str) -> Vec<(&'static str, String)> {
+    let doors = &spec.doors.value;
+    let passwords = spec
+        .users
+        .iter()
+        .any(|user| user.password.value != Password::Locked);
+    let yes_no = |yes: bool| if yes { "yes" } else { "no" };
+    let force = if doors[..] == [Door::Sftp] {
+        "internal-sftp"
+    } else {
+        "none"
+    };
+    // Each forwarding by its own keyword: `DisableForwarding` alone left X11 and agents open before OpenSSH 10.0 (CVE-2025-32728).
+    [
+        ("ChrootDirectory", spec.root.value.display().to_string()),
+        ("ForceCommand", force.to_owned()),
+        ("PubkeyAuthentication", "yes".to_owned()),
+        ("AuthorizedKeysFile", keys.to_owned()),
+        ("AuthorizedKeysCommand", "none".to_owned()),
+        ("AuthorizedPrincipalsFile", "none".to_owned()),
+        ("AuthorizedPrincipalsCommand", "none".to_owned()),
+        ("TrustedUserCAKeys", "none".to_owned()),
+        ("PasswordAuthentication", yes_no(passwords).to_owned()),
+        ("KbdInteractiveAuthentication", yes_no(passwords).to_owned()),
+        ("PermitEmptyPasswords", "no".to_owned()),
+        ("HostbasedAuthentication", "no".to_owned()),
+        ("GSSAPIAuthentication", "no".to_owned()),
+        ("KerberosAuthentication", "no".to_owned()),
+        ("PermitTTY", yes_no(doors.contains(&Door::Shell)).to_owned()),
+        ("PermitUserRC", "no".to_owned()),
+        ("DisableForwarding", "yes".to_owned()),
+        ("AllowTcpForwarding", "no".to_owned()),
+        ("AllowStreamLocalForwarding", "no".to_owned()),
+        ("AllowAgentForwarding", "no".to_owned()),
+        ("X11Forwarding", "no".to_owned()),
+        ("PermitTunnel", "no".to_owned()),
+        ("GatewayPorts", "no".to_owned()),
+        ("PermitOpen", "none".to_owned()),
+        ("PermitListen", "none".to_owned()),
+    ]
+    .into()
+}
+
+/// The snippet of a jail and what must come of it.
+pub(super) fn policy(spec: &Spec, facts: &Facts, state: &Path) -> SshdPolicy {
+    let name = &spec.name.value;
+    let group = name.group();
+    let keys = format!("{}/%u", state.join("keys").display());
+    // A keyword that this sshd was built without would be reported at each of its starts.
+    let settings: Vec<(&str, String)> = settings(spec, &keys)
+        .into_iter()
+        .filter(|(keyword, _)| facts.keywords.contains(&keyword.to_ascii_lowercase()))
+        .collect();
+    let mut text = format!(
+        "# Written by jailctl for the jail `{name}`; `jailctl build` writes it anew.\n# Without it these accounts cannot log in at all: their shell exists \
+         only in the jail.\nMatch Group {group}\n"
+    );
+    for (keyword, value) in &settings {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "    {keyword} {value}");
+    }
+    let expected = spec
+        .users
+        .iter()
+        .map(|user| Expectation {
+            user: user.name.value.as_str().to_owned(),
+            groups: vec![group.clone()],
+            settings: settings
+                .iter()
+                .map(|(keyword, value)| (keyword.to_ascii_lowercase(), value.clone()))
+                .collect(),
+        })
+        .collect();
+    SshdPolicy {
+        file: snippet_name(name),
+        text,
+        expected,
+    }
+}

@@ -1,0 +1,396 @@
+//! The wanted content of a jail's root: path to entry, each with the reasons why it is there.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry as Slot;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Finding;
+use crate::host::{Ownership, Stat};
+use crate::names::JailPath;
+
+/// Directories of the root that are links into /usr in every jail, whatever the host has: `bin -> usr/bin`.
+pub const MERGED: [&str; 6] = ["bin", "lib", "lib32", "lib64", "libx32", "sbin"];
+
+/// Why an entry is in a tree. Kept in the manifest; the last step of the chain that `why` follows.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Why {
+    /// A line of the spec or of a template asks for it.
+    Spec {
+        /// `file:line`, or `template shell:3`.
+        place: String,
+        /// The key and what it says, as `binaries: ls`.
+        says: String,
+    },
+    /// Another entry needs it to run.
+    Needed {
+        /// That entry.
+        by: String,
+        /// How it names what it needs: a soname, an interpreter, the text of a link.
+        name: String,
+    },
+    /// It lies on the way to another entry.
+    Holds {
+        /// That entry.
+        path: JailPath,
+    },
+    /// Every jail of this kind has it.
+    Rule {
+        /// What for, as `names of users and groups`.
+        reason: String,
+    },
+}
+
+impl Why {
+    /// A rule's reason.
+    pub fn rule(reason: &str) -> Self {
+        Self::Rule {
+            reason: reason.to_owned(),
+        }
+    }
+}
+
+/// What a regular file holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// That of a file of the host's.
+    Host {
+        /// Its path there, free of links.
+        source: PathBuf,
+        /// Its facts when it was found.
+        stat: Stat,
+    },
+    /// Text made here.
+    Text(String),
+}
+
+/// What an entry is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EntryKind {
+    /// A directory.
+    Directory,
+    /// A regular file.
+    File(Content),
+    /// A symbolic link and its text.
+    Symlink(PathBuf),
+    /// A character device.
+    Device {
+        /// Its driver.
+        major: u32,
+        /// Which of the driver's devices.
+        minor: u32,
+    },
+}
+
+/// One path of a tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// What it is.
+    pub kind: EntryKind,
+    /// Its owner and mode; without meaning for links.
+    pub owner: Ownership,
+    /// Made if it is missing and then left alone, whatever becomes of it: a place that belongs to a user.
+    pub kept: bool,
+    /// At least one.
+    pub why: Vec<Why>,
+}
+
+impl Entry {
+    /// A directory of root's.
+    pub fn directory(mode: u32, why: Why) -> Self {
+        Self {
+            kind: EntryKind::Directory,
+            owner: Ownership::root(mode),
+            kept: false,
+            why: vec![why],
+        }
+    }
+
+    /// A file of root's with this text.
+    pub fn text(text: impl Into<String>, mode: u32, why: Why) -> Self {
+        Self {
+            kind: EntryKind::File(Content::Text(text.into())),
+            owner: Ownership::root(mode),
+            kept: false,
+            why: vec![why],
+        }
+    }
+
+    /// A file of root's with the content of a host file. Only permission bits that are safe to have are taken over.
+    pub fn host_file(source: PathBuf, stat: Stat, why: Vec<Why>) -> Self {
+        let owner = Ownership::root(stat.mode & 0o755 | 0o400);
+        Self {
+            kind: EntryKind::File(Content::Host { source, stat }),
+            owner,
+            kept: false,
+            why,
+        }
+    }
+
+    /// A symbolic link.
+    pub fn symlink(target: impl Into<PathBuf>, why: Vec<Why>) -> Self {
+        Self {
+            kind: EntryKind::Symlink(target.into()),
+            owner: Ownership::root(0o777),
+            kept: false,
+            why,
+        }
+    }
+
+    /// A directory that a user owns, or everybody writes to.
+    pub fn place(owner: Ownership, why: Why) -> Self {
+        Self {
+            kind: EntryKind::Directory,
+            owner,
+            kept: true,
+            why: vec![why],
+        }
+    }
+
+    /// Whether it is only there because something lies below it.
+    fn is_implied(&self) -> bool {
+        self.kind == EntryKind::Directory
+            && self.why.iter().all(|why| matches!(why, Why::Holds { .. }))
+    }
+}
+
+/// The wanted content of a jail's root.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tree {
+    entries: BTreeMap<JailPath, Entry>,
+}
+
+impl Tree {
+    /// Adds an entry, with the directories that lead to it. Two entries of one path must agree, and then share their reasons.
+    pub fn add(&mut self, path: JailPath, entry: Entry) -> Result<(), Finding> {
+        self.add_above(&path, &entry)?;
+        match self.entries.entry(path) {
+            Slot::Vacant(slot) => {
+                slot.insert(entry);
+            }
+            Slot::Occupied(mut slot) => {
+                let path = slot.key().clone();
+                let here = slot.get_mut();
+                if here.is_implied() && entry.kind == EntryKind::Directory {
+                    *here = entry;
+                } else if here.kind == entry.kind
+                    && (entry.is_implied() || here.owner == entry.owner)
+                {
+                    for why in entry.why {
+                        if !here.why.contains(&why) && !matches!(why, Why::Holds { .. }) {
+                            here.why.push(why);
+                        }
+                    }
+                } else {
+                    return Err(clash(&path, here, &path, &entry));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds the directories that lead to `path`, as far as they are missing.
+    fn add_above(&mut self, path: &JailPath, entry: &Entry) -> Result<(), Finding> {
+        let mut below = path.clone();
+        while let Some(parent) = below.parent() {
+            if parent == JailPath::root() {
+                break;
+            }
+            match self.entries.entry(parent.clone()) {
+                Slot::Vacant(slot) => {
+                    slot.insert(Entry::directory(0o755, Why::Holds { path: path.clone() }));
+                }
+                Slot::Occupied(slot) if slot.get().kind == EntryKind::Directory => break,
+                Slot::Occupied(slot) => return Err(clash(&parent, slot.get(), path, entry)),
+            }
+            below = parent;
+        }
+        Ok(())
+    }
+
+    /// As [`Tree::add`], but what is there already stays.
+    pub fn add_default(&mut self, path: JailPath, entry: Entry) -> Result<(), Finding> {
+        if self.entries.contains_key(&path) {
+            Ok(())
+        } else {
+            self.add(path, entry)
+        }
+    }
+
+    /// The entry at `path`.
+    pub fn get(&self, path: &JailPath) -> Option<&Entry> {
+        self.entries.get(path)
+    }
+
+    /// Every entry, parents before what they hold.
+    pub fn iter(&self) -> impl Iterator<Item = (&JailPath, &Entry)> {
+        self.entries.iter()
+    }
+
+    /// How many entries there are.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Follows the links of the tree from `path` to the entry where it ends; `None` where it ends nowhere.
+    pub fn follow(&self, path: &JailPath) -> Option<(JailPath, &Entry)> {
+        let mut here = path.clone();
+        'links: for _ in 0..40 {
+            let mut walked = JailPath::root();
+            let parts: Vec<&str> = here.as_str()[1..].split('/').collect();
+            for (index, part) in parts.iter().enumerate() {
+                walked = walked.join(part).ok()?;
+                if let EntryKind::Symlink(target) = &self.get(&walked)?.kind {
+                    let mut next = walked.link_target(target).ok()?;
+                    for rest in &parts[index + 1..] {
+                        next = next.join(rest).ok()?;
+                    }
+                    here = next;
+                    continue 'links;
+                }
+            }
+            let entry = self.get(&walked)?;
+            return Some((walked, entry));
+        }
+        None
+    }
+}
+
+/// Where a host path lies in a jail, whose /usr is always merged: `/lib64/x` is `/usr/lib64/x`.
+pub(super) fn merged(path: &Path) -> Result<JailPath, Finding> {
+    let refused = |why: &str| {
+        Finding::new(format!(
+            "could not take `{}` into the jail",
+            path.display().to_string().escape_debug()
+        ))
+        .why(why.to_owned())
+    };
+    let text = path
+        .to_str()
+        .ok_or_else(|| refused("its path is not UTF-8"))?;
+    let top = text
+        .trim_start_matches('/')
+        .split('/')
+        .next()
+        .unwrap_or_default();
+    let text = if MERGED.contains(&top) {
+        format!("/usr{text}")
+    } else {
+        text.to_owned()
+    };
+    JailPath::new(&text).map_err(refused)
+}
+
+fn clash(path: &JailPath, here: &Entry, other_path: &JailPath, other: &Entry) -> Finding {
+    let describe = |entry: &Entry| {
+        let what = match &entry.kind {
+            EntryKind::Directory => format!("a directory with mode {:04o}", entry.owner.mode),
+            EntryKind::File(Content::Host { source, .. }) => {
+                format!("a copy of `{}`", source.display())
+            }
+            EntryKind::File(Content::Text(_)) => "a file made from text".to_owned(),
+            EntryKind::Symlink(target) => format!("a link to `{}`", target.display()),
+            EntryKind::Device { major, minor } => format!("the device {major}:{minor}"),
+        };
+        let why = entry.why.first().map(|why| match why {
+            Why::Spec { place, says } => format!(" ({says}, {place})"),
+            Why::Needed { by, .. } => format!(" (needed by `{by}`)"),
+            Why::Holds { path } => format!(" (it holds `{path}`)"),
+            Why::Rule { reason } => format!(" ({reason})"),
+        });
+        format!("{what}{}", why.unwrap_or_default())
+    };
+    let other_says = if path == other_path {
+        describe(other)
+    } else {
+        format!("`{other_path}` below it: {}", describe(other))
+    };
+    Finding::new(format!("two things want to be `{path}` in the jail"))
+        .why(format!(
+            "one is {}, the other is {other_says}",
+            describe(here)
+        ))
+        .hint("give one of them another target, or leave it out")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(text: &str) -> JailPath {
+        JailPath::new(text).expect("a valid path")
+    }
+
+    #[test]
+    fn parents_come_along_and_explicit_ones_win() {
+        let mut tree = Tree::default();
+        tree.add(path("/a/b/c"), Entry::text("x", 0o644, Why::rule("test")))
+            .expect("added");
+        assert_eq!(tree.len(), 3);
+        tree.add(path("/a"), Entry::directory(0o700, Why::rule("mine")))
+            .expect("added");
+        assert_eq!(tree.get(&path("/a")).expect("there").owner.mode, 0o700);
+    }
+
+    #[test]
+    fn clashes_are_findings() {
+        let mut tree = Tree::default();
+        tree.add(path("/a"), Entry::text("x", 0o644, Why::rule("test")))
+            .expect("added");
+        assert!(
+            tree.add(path("/a/b"), Entry::text("x", 0o644, Why::rule("test")))
+                .is_err()
+        );
+        assert!(
+            tree.add(path("/a"), Entry::text("y", 0o644, Why::rule("test")))
+                .is_err()
+        );
+        tree.add(path("/a"), Entry::text("x", 0o644, Why::rule("again")))
+            .expect("the same twice is one");
+        assert_eq!(tree.get(&path("/a")).expect("there").why.len(), 2);
+    }
+
+    #[test]
+    fn links_are_followed_inside() {
+        let mut tree = Tree::default();
+        tree.add(
+            path("/usr/bin/bash"),
+            Entry::text("x", 0o755, Why::rule("t")),
+        )
+        .expect("added");
+        tree.add(
+            path("/bin"),
+            Entry::symlink("usr/bin", vec![Why::rule("t")]),
+        )
+        .expect("added");
+        tree.add(
+            path("/jail/bin/bash"),
+            Entry::symlink("../../bin/bash", vec![Why::rule("t")]),
+        )
+        .expect("added");
+        tree.add(path("/loop"), Entry::symlink("loop", vec![Why::rule("t")]))
+            .expect("added");
+        assert_eq!(
+            tree.follow(&path("/jail/bin/bash")).expect("found").0,
+            path("/usr/bin/bash")
+        );
+        assert!(tree.follow(&path("/loop")).is_none());
+        assert!(tree.follow(&path("/bin/sh")).is_none());
+    }
+
+    #[test]
+    fn every_jail_has_a_merged_usr() {
+        assert_eq!(
+            merged(Path::new("/lib64/ld.so")).expect("valid"),
+            path("/usr/lib64/ld.so")
+        );
+        assert_eq!(merged(Path::new("/opt/x")).expect("valid"), path("/opt/x"));
+    }
+}
