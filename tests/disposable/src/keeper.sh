@@ -79,5 +79,7 @@ if [ -n "$resolver" ]; then printf '%s\n' "$resolver" >/etc/resolv.conf; fi
 # `ip link set lo up` for hosts without iproute2: SIOCSIFFLAGS with IFF_UP and IFF_RUNNING. perl-base is essential on Debian.
 perl -e 'my $up = pack("a16 s x22", "lo", 0x41); socket(S, 2, 2, 0) && ioctl(S, 0x8914, $up) or die "lo: $!\n"'
 
+# Where commands start.
+cd /root
 echo "ready $pid"
 while read -r _; do :; done

@@ -25,6 +25,8 @@
 //! - [`login`]: keys, and the real clients: [`Login`], [`Session`], [`Probe`].
 //! - [`trace`]: which system calls change something; death at the n-th of them.
 //! - [`snapshot`]: what trees hold, and the difference between two looks.
+//!
+//! The program `demo` of this crate is the demonstration that `tests/demo` runs.
 #![forbid(unsafe_code)]
 #![expect(
     clippy::disallowed_methods,
@@ -92,7 +94,7 @@ impl Builder {
     /// The program that is `jailctl` in the copy, as `/usr/local/sbin/jailctl`: a test gives `env!("CARGO_BIN_EXE_jailctl")`.
     #[must_use]
     pub fn jailctl(mut self, program: impl AsRef<Path>) -> Self {
-        self.jailctl = Some(program.as_ref().to_owned());
+        self.jailctl = Some(std::path::absolute(program).expect("a path"));
         self
     }
 
@@ -153,7 +155,7 @@ impl DisposableHost {
         }
     }
 
-    /// Runs `jailctl` with `arguments`, in `/root`.
+    /// Runs `jailctl` with `arguments`.
     pub fn jailctl<const N: usize>(&self, arguments: [&str; N]) -> Output {
         let mut command = vec!["jailctl"];
         command.extend(arguments);

@@ -149,7 +149,7 @@ impl Drop for Running {
 }
 
 impl DisposableHost {
-    /// Runs a command as root and waits for its end and for the end of its output.
+    /// Runs a command as root, in `/root`, and waits for its end and for the end of its output.
     #[track_caller]
     pub fn run<'a>(&self, command: impl IntoIterator<Item = &'a str>) -> Output {
         self.run_with_input(command, "")
