@@ -1,1 +1,185 @@
-//! A throw-away copy of the host for tests and for the demonstration.
+//! A throw-away copy of the host, for tests and for the demonstration.
+//!
+//! A [`DisposableHost`] has the files of this machine under an overlay, an empty `/srv` and `/run`, its own processes, terminals, host name and
+//! loopback. Real `useradd`, real sshd on 127.0.0.1 and real clients run in it, several copies at once, and nothing done in one reaches the machine or
+//! outlives the value: the copy ends when it is dropped, or when the test is killed. Cgroups are the exception: there is one hierarchy per kernel.
+//!
+//! It needs root. Without it [`skipped`] says so, and a test returns; as root nothing is skipped, and a tool that is missing is a failure.
+//!
+//! ```
+//! use disposable::DisposableHost;
+//!
+//! if disposable::skipped() {
+//!     return;
+//! }
+//! let host = DisposableHost::new();
+//! let bob = host.plain_user("bob");
+//! let sshd = host.sshd();
+//! assert_eq!(bob.ssh("id -un").ok().stdout(), "bob\n");
+//! assert_eq!(host.sh("who | wc -l").ok().text(), "0");
+//! assert!(sshd.log().contains("Accepted publickey for bob"));
+//! ```
+//!
+//! - [`run`]: commands inside, their [`Output`], and [`Running`] ones.
+//! - [`sshd`]: the real daemon on the copy's own port 22.
+//! - [`login`]: keys, and the real clients: [`Login`], [`Session`], [`Probe`].
+//! - [`trace`]: which system calls change something; death at the n-th of them.
+//! - [`snapshot`]: what trees hold, and the difference between two looks.
+//!
+//! The program `demo` of this crate is the demonstration that `tests/demo` runs.
+#![forbid(unsafe_code)]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the rule is the product's; a harness starts commands"
+)]
+#![expect(
+    clippy::missing_panics_doc,
+    reason = "a harness panics: that is how a test fails"
+)]
+
+mod keeper;
+pub mod login;
+pub mod run;
+pub mod snapshot;
+pub mod sshd;
+pub mod trace;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use keeper::Keeper;
+pub use login::{Key, Login, Probe, Session};
+pub use run::{Output, Running};
+pub use snapshot::Snapshot;
+pub use sshd::Sshd;
+pub use trace::Change;
+
+/// Why no copy can be made here, if so.
+pub fn available() -> Result<(), &'static str> {
+    if rustix::process::geteuid().is_root() {
+        Ok(())
+    } else {
+        Err("needs root, for namespaces and accounts")
+    }
+}
+
+/// Whether the calling test has to be skipped; says why on stderr.
+#[expect(
+    clippy::print_stderr,
+    reason = "the one who runs the tests is to see it"
+)]
+pub fn skipped() -> bool {
+    available()
+        .inspect_err(|why| eprintln!("skipped: {why}"))
+        .is_err()
+}
+
+/// How a copy is made, where the plain one is not enough.
+#[derive(Clone, Debug)]
+pub struct Builder {
+    hostname: String,
+    jailctl: Option<PathBuf>,
+    packages: Vec<String>,
+    limit: Duration,
+}
+
+impl Builder {
+    /// The copy's host name; `gotham` unless said.
+    #[must_use]
+    pub fn hostname(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.hostname);
+        self
+    }
+
+    /// The program that is `jailctl` in the copy, as `/usr/local/sbin/jailctl`: a test gives `env!("CARGO_BIN_EXE_jailctl")`.
+    #[must_use]
+    pub fn jailctl(mut self, program: impl AsRef<Path>) -> Self {
+        self.jailctl = Some(std::path::absolute(program).expect("a path"));
+        self
+    }
+
+    /// Debian packages that the copy shall have. Those the machine lacks are installed in the copy alone, over the machine's network, and start nothing.
+    #[must_use]
+    pub fn packages(mut self, names: &[&str]) -> Self {
+        self.packages = names.iter().map(ToString::to_string).collect();
+        self
+    }
+
+    /// How long one command may take before the copy is ended and the test fails; a minute unless said.
+    #[must_use]
+    pub fn limit(mut self, limit: Duration) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// Makes the copy.
+    pub fn make(self) -> DisposableHost {
+        let keeper = Keeper::start(&self.hostname, self.jailctl.as_deref());
+        let host = DisposableHost {
+            keeper,
+            limit: self.limit,
+        };
+        if !self.packages.is_empty() {
+            host.install(&self.packages);
+        }
+        host
+    }
+}
+
+/// A copy of this machine; see the crate's documentation.
+#[derive(Debug)]
+pub struct DisposableHost {
+    keeper: Keeper,
+    limit: Duration,
+}
+
+impl Default for DisposableHost {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl DisposableHost {
+    /// A plain copy.
+    pub fn new() -> Self {
+        Self::builder().make()
+    }
+
+    /// A copy with something more.
+    pub fn builder() -> Builder {
+        Builder {
+            hostname: "gotham".to_owned(),
+            jailctl: None,
+            packages: Vec::new(),
+            limit: Duration::from_secs(60),
+        }
+    }
+
+    /// Runs `jailctl` with `arguments`.
+    pub fn jailctl<const N: usize>(&self, arguments: [&str; N]) -> Output {
+        let mut command = vec!["jailctl"];
+        command.extend(arguments);
+        self.run(command)
+    }
+
+    /// An account as `useradd` makes it, with a home, bash and a key: what the jailed ones are compared with.
+    pub fn plain_user(&self, name: &str) -> Login<'_> {
+        self.run(["useradd", "--create-home", "--shell", "/bin/bash", name])
+            .ok();
+        let key = self.key(name);
+        self.run([
+            "install",
+            "-d",
+            "-m",
+            "0700",
+            "-o",
+            name,
+            "-g",
+            name,
+            &format!("/home/{name}/.ssh"),
+        ])
+        .ok();
+        self.write(&format!("/home/{name}/.ssh/authorized_keys"), &key.public);
+        self.login(name, &key)
+    }
+}

@@ -1,0 +1,240 @@
+//! The harness itself: a copy is like the machine, apart from it, and leaves nothing.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the rule is the product's; these tests look at the machine"
+)]
+
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+use disposable::login::Scp;
+use disposable::{DisposableHost, skipped};
+
+/// What the machine has that a copy could leave behind.
+fn machine() -> [String; 3] {
+    let read = |path| fs::read_to_string(path).expect("readable");
+    [
+        read("/proc/self/mountinfo"),
+        read("/etc/passwd"),
+        read("/proc/sys/kernel/hostname"),
+    ]
+}
+
+#[test]
+fn an_account_made_inside_is_not_outside() {
+    if skipped() {
+        return;
+    }
+    let before = machine();
+    let host = DisposableHost::new();
+    host.sh("useradd --create-home pamela; echo changed >>/etc/motd")
+        .ok();
+    assert!(host.read("/etc/passwd").contains("pamela"));
+    assert!(host.has("/home/pamela"));
+    assert_eq!(before, machine());
+    assert_eq!(host.sh("hostname").ok().text(), "gotham");
+}
+
+#[test]
+fn a_plain_user_comes_in_by_every_client() {
+    if skipped() {
+        return;
+    }
+    let host = DisposableHost::new();
+    let bob = host.plain_user("bob");
+    let sshd = host.sshd();
+
+    assert_eq!(bob.ssh("id -un; exit 7").exits(7).text(), "bob");
+    assert!(bob.ssh_pty("tty").ok().text().starts_with("/dev/pts/"));
+    bob.ssh("tty").fails();
+
+    host.write("/root/letter", "Dear Bob\n");
+    bob.sftp("put /root/letter one\nget one /root/back").ok();
+    assert_eq!(host.read("/root/back"), "Dear Bob\n");
+    bob.scp(Scp::Sftp, "/root/letter", ":two").ok();
+    bob.scp(Scp::Legacy, ":two", "/root/three").ok();
+    bob.rsync("/root/three", ":four").ok();
+    assert_eq!(bob.ssh("cat one two four").ok().lines().len(), 3);
+
+    let mut shell = bob.session();
+    assert_eq!(shell.run("cd /usr; pwd"), (0, "/usr".to_owned()));
+    assert_eq!(shell.run("pwd; false"), (1, "/usr".to_owned()));
+    sshd.restart();
+    assert_eq!(
+        shell.run("echo still here").1,
+        "still here",
+        "a session outlives the listener"
+    );
+
+    bob.as_user("root").ssh("true").fails();
+    assert!(sshd.log().contains("Accepted publickey for bob"));
+}
+
+#[test]
+fn two_copies_do_not_see_each_other() {
+    if skipped() {
+        return;
+    }
+    let one = DisposableHost::new();
+    let other = DisposableHost::builder().hostname("metropolis").make();
+    let (bob, clark) = (one.plain_user("bob"), other.plain_user("clark"));
+    let _listeners = (one.sshd(), other.sshd());
+    assert_eq!(bob.ssh("hostname").ok().text(), "gotham");
+    assert_eq!(clark.ssh("hostname").ok().text(), "metropolis");
+    assert!(!one.read("/etc/passwd").contains("clark"));
+    one.write("/srv/here", "");
+    assert!(!other.has("/srv/here"));
+}
+
+#[test]
+fn nothing_is_left() {
+    if skipped() {
+        return;
+    }
+    let before = machine();
+    let host = DisposableHost::new();
+    let _sshd = host.sshd();
+    host.sh("setsid sleep 1234.5 >/dev/null 2>&1 & disown").ok();
+    let mut running = host.spawn(["sh", "-c", "echo up; exec sleep 2345.6"]);
+    running.hear("up");
+    let names = host.sh("readlink /proc/self/ns/mnt").ok();
+    let inside = |name: &str| {
+        fs::read_dir("/proc").expect("proc").any(|entry| {
+            let path = entry.expect("an entry").path();
+            fs::read_link(path.join("ns/mnt")).is_ok_and(|link| link.to_str() == Some(name))
+        })
+    };
+    assert!(inside(names.text()), "the check itself sees a living copy");
+    drop(host);
+    assert!(!inside(names.text()));
+    assert!(!running.alive());
+    assert_eq!(before, machine());
+}
+
+#[test]
+fn killing_a_running_command_kills_it_inside() {
+    if skipped() {
+        return;
+    }
+    let host = DisposableHost::new();
+    let mut running = host.spawn(["bash", "-c", "echo $$; exec sleep 3456.7"]);
+    let pid = running.hear("").remove(0);
+    host.sh(&format!("kill -0 {pid}")).ok();
+    drop(running);
+    host.until(&format!("! kill -0 {pid} 2>/dev/null"));
+}
+
+#[test]
+fn a_command_that_hangs_fails_its_test() {
+    if skipped() {
+        return;
+    }
+    let host = DisposableHost::builder()
+        .limit(Duration::from_millis(200))
+        .make();
+    let begin = Instant::now();
+    let hung = catch_unwind(AssertUnwindSafe(|| host.sh("sleep 4567.8")));
+    assert!(hung.is_err());
+    assert!(begin.elapsed() < Duration::from_secs(5));
+}
+
+#[test]
+fn a_copy_is_made_in_less_than_a_second() {
+    if skipped() {
+        return;
+    }
+    let quickest = (0..3)
+        .map(|_| {
+            let begin = Instant::now();
+            DisposableHost::new().sh("true").ok();
+            begin.elapsed()
+        })
+        .min()
+        .expect("three");
+    assert!(quickest < Duration::from_secs(1), "{quickest:?}");
+}
+
+#[test]
+fn a_trace_tells_what_was_written() {
+    if skipped() {
+        return;
+    }
+    let host = DisposableHost::new();
+    let (output, changes) = host.trace_writes([
+        "bash",
+        "-c",
+        "cat /etc/passwd >/dev/null; mkdir /srv/a; cd /srv/a; echo x >b; mv b c; chmod 600 c; echo done",
+    ]);
+    assert_eq!(output.ok().text(), "done");
+    assert!(changes.iter().all(|change| !change.is_below("/etc")));
+    for (call, path) in [
+        ("mkdir", "/srv/a"),
+        ("open", "/srv/a/b"),
+        ("write", "/srv/a/b"),
+        ("rename", "/srv/a/c"),
+        ("chmod", "/srv/a/c"),
+    ] {
+        assert!(
+            changes
+                .iter()
+                .any(|change| change.call.contains(call) && change.is_below(path)),
+            "{call} {path} in {changes:#?}"
+        );
+    }
+}
+
+#[test]
+fn death_comes_at_the_call_asked_for() {
+    if skipped() {
+        return;
+    }
+    let host = DisposableHost::new();
+    let made = || host.sh("ls /srv; rm -rf /srv/*").ok().text().to_owned();
+    host.kill_at("mkdir", 2, ["mkdir", "/srv/a", "/srv/b", "/srv/c"])
+        .exits(137);
+    assert_eq!(made(), "a");
+    host.kill_at("mkdir", 4, ["mkdir", "/srv/a", "/srv/b", "/srv/c"])
+        .ok();
+    assert_eq!(made(), "a\nb\nc");
+}
+
+#[test]
+fn snapshots_differ_by_what_changed() {
+    if skipped() {
+        return;
+    }
+    let host = DisposableHost::new();
+    host.sh("cd /srv; mkdir d; echo 1 >d/text; ln -s a link; touch 'odd  name'")
+        .ok();
+    let before = host.snapshot(["/srv", "/nowhere"]);
+    assert_eq!(
+        before.paths(),
+        [
+            "/srv",
+            "/srv/d",
+            "/srv/d/text",
+            "/srv/link",
+            "/srv/odd  name"
+        ]
+    );
+    host.sh("touch /srv/d/text").ok();
+    assert_eq!(before, host.snapshot(["/srv"]));
+    host.sh("cd /srv; echo 2 >d/text; ln -sf b link; chmod 700 d; rm odd*; touch new")
+        .ok();
+    let changed: Vec<String> = before
+        .diff(&host.snapshot(["/srv"]))
+        .iter()
+        .map(|line| line.split(':').next().expect("a path").to_owned())
+        .collect();
+    assert_eq!(
+        changed,
+        [
+            "- /srv/odd  name",
+            "~ /srv/d",
+            "~ /srv/d/text",
+            "~ /srv/link",
+            "+ /srv/new",
+        ]
+    );
+}
