@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::host::sshd::{Config, DROP_INS, Daemon, Reload};
+use crate::host::sshd::{Config, DROP_INS, Daemon, Facts, Reload};
 use crate::host::{Digest, Dir, Expiry, Host, Ownership, Process, View};
 use crate::names::{JailName, JailPath};
 use crate::plan::manifest::{AccountRecord, FORMAT, MANIFEST, SPEC};
@@ -27,7 +27,26 @@ pub struct Options {
     pub kill: Vec<Process>,
 }
 
-/// A run under way.
+/// One or more plans carried out as one: all of them, or none.
+///
+/// Each plan is made after the one before it was carried out, since it has to see the accounts that this one made.
+#[derive(Debug)]
+pub struct Transaction<'h> {
+    host: &'h Host,
+    options: &'h Options,
+    done: Vec<Taken>,
+    notices: Vec<String>,
+}
+
+/// What is left of a plan that was carried out.
+#[derive(Debug)]
+struct Taken {
+    root: Option<PathBuf>,
+    undo: Vec<Undo>,
+    facts: Option<Facts>,
+}
+
+/// A plan being carried out.
 struct Run<'r> {
     host: &'r Host,
     plan: &'r Plan,
@@ -36,50 +55,100 @@ struct Run<'r> {
     digests: BTreeMap<JailPath, Digest>,
     made: Vec<PathBuf>,
     notices: Vec<String>,
-    reload_when_done: bool,
 }
 
-/// Carries the plan out. `on_step` hears of each step before it is taken. Gives what an admin should know.
-///
-/// On an error every step that was taken is undone, in reverse; what could not be undone is told as well. A removal is the exception: it goes on
-/// where it stopped when it is run again.
-pub fn apply(
-    plan: &Plan,
-    host: &Host,
-    options: &Options,
-    on_step: &mut dyn FnMut(&Step),
-) -> Result<Vec<String>> {
-    let made = plan
-        .manifest
-        .as_ref()
-        .map(|manifest| manifest.made.clone())
-        .unwrap_or_default();
-    let mut run = Run {
-        host,
-        plan,
-        options,
-        undo: Vec::new(),
-        digests: BTreeMap::new(),
-        made,
-        notices: Vec::new(),
-        reload_when_done: false,
-    };
-    for process in &options.kill {
-        process.kill()?;
-    }
-    for step in &plan.steps {
-        on_step(step);
-        if let Err(error) = run.take(step) {
-            return Err(run.undo_all(error));
+impl<'h> Transaction<'h> {
+    /// Nothing done yet.
+    pub fn new(host: &'h Host, options: &'h Options) -> Self {
+        Self {
+            host,
+            options,
+            done: Vec::new(),
+            notices: Vec::new(),
         }
     }
-    if plan.steps.contains(&Step::WriteTree)
-        && let Err(error) = run.need_root().and_then(|root| tree::keep_previous(&root))
-    {
-        run.notices
-            .push(format!("the previous tree was not kept: {error}"));
+
+    /// Carries one plan out. `on_step` hears of each step before it is taken.
+    ///
+    /// After an error nothing more may be carried out; [`Transaction::roll_back`] puts everything back.
+    pub fn carry_out(&mut self, plan: &Plan, on_step: &mut dyn FnMut(&Step)) -> Result<()> {
+        for process in &self.options.kill {
+            process.kill()?;
+        }
+        let made = plan.manifest.as_ref().map(|manifest| manifest.made.clone());
+        let mut run = Run {
+            host: self.host,
+            plan,
+            options: self.options,
+            undo: Vec::new(),
+            digests: BTreeMap::new(),
+            made: made.unwrap_or_default(),
+            notices: Vec::new(),
+        };
+        let outcome = plan.steps.iter().try_for_each(|step| {
+            on_step(step);
+            run.take(step)
+        });
+        self.notices.append(&mut run.notices);
+        self.done.push(Taken {
+            root: plan
+                .steps
+                .contains(&Step::WriteTree)
+                .then(|| plan.root.clone()),
+            undo: run.undo,
+            facts: plan.facts().cloned(),
+        });
+        outcome
     }
-    Ok(run.notices)
+
+    /// Ends it: what was swapped out becomes the previous tree. Gives what an admin should know.
+    pub fn finish(mut self) -> Vec<String> {
+        for root in self.done.iter().filter_map(|taken| taken.root.as_ref()) {
+            let kept = self
+                .host
+                .open_root(root)
+                .and_then(|dir| dir.map_or(Ok(()), |dir| tree::keep_previous(&dir)));
+            if let Err(error) = kept {
+                self.notices
+                    .push(format!("the previous tree was not kept: {error}"));
+            }
+        }
+        self.notices
+    }
+
+    /// Undoes every step that was taken, in reverse, and gives `error` back with what could not be undone.
+    pub fn roll_back(self, mut error: Error) -> Error {
+        let mut cleanup = |outcome: Result<()>| {
+            if let Err(failed) = outcome {
+                error
+                    .findings
+                    .extend(failed.findings.into_iter().map(|mut finding| {
+                        finding.what = format!("while putting things back: {}", finding.what);
+                        finding
+                    }));
+            }
+        };
+        for taken in self.done.into_iter().rev() {
+            let mut reload = false;
+            for undo in taken.undo.into_iter().rev() {
+                reload |= undo == Undo::Reload;
+                cleanup(undo.run(self.host));
+            }
+            // In reverse, the mark comes before the file that it is about is back.
+            if let Some(facts) = taken.facts.filter(|_| reload) {
+                cleanup(tell_sshd(self.host, self.options, &facts).map(drop));
+            }
+        }
+        error
+    }
+}
+
+/// Tells sshd to read its configuration anew, where there is one to tell; `None` where there is not.
+fn tell_sshd(host: &Host, options: &Options, facts: &Facts) -> Result<Option<Reload>> {
+    if options.no_reload || !host.is_live() {
+        return Ok(None);
+    }
+    Daemon::find(host)?.reload(facts).map(Some)
 }
 
 /// Makes only a tree, in the directory `target` of the running system, which must be new or empty.
@@ -266,17 +335,11 @@ impl Run<'_> {
         self.reload()
     }
 
-    /// Tells sshd, where there is one to tell.
     fn reload(&mut self) -> Result<()> {
-        if self.options.no_reload || !self.host.is_live() {
+        let Some(facts) = self.plan.facts() else {
             return Ok(());
-        }
-        let facts = match (&self.plan.wanted, &self.plan.manifest) {
-            (Some(wanted), _) => &wanted.facts,
-            (None, Some(manifest)) => &manifest.sshd,
-            (None, None) => return Ok(()),
         };
-        if Daemon::find(self.host)?.reload(facts)? == Reload::NotRunning {
+        if tell_sshd(self.host, self.options, facts)? == Some(Reload::NotRunning) {
             self.notices.push(
                 "sshd does not run here now: the jail's accounts can log in once it does"
                     .to_owned(),
@@ -398,30 +461,5 @@ impl Run<'_> {
             &manifest.to_json()?,
             Ownership::root(0o600),
         )
-    }
-
-    fn undo_all(&mut self, error: Error) -> Error {
-        let mut error = error;
-        let is_removal = self.plan.wanted.is_none();
-        if is_removal {
-            return error
-                .hint("run the removal again when the cause is gone: it goes on where it stopped");
-        }
-        for undo in std::mem::take(&mut self.undo).into_iter().rev() {
-            if let Err(cleanup) = undo.run(self) {
-                error
-                    .findings
-                    .extend(cleanup.findings.into_iter().map(|mut finding| {
-                        finding.what = format!("while putting things back: {}", finding.what);
-                        finding
-                    }));
-            }
-        }
-        if self.reload_when_done
-            && let Err(cleanup) = self.reload()
-        {
-            error.findings.extend(cleanup.findings);
-        }
-        error
     }
 }

@@ -78,7 +78,7 @@ impl Run<'_> {
         root.remove_all(Path::new(PRIVATE))?;
         drop(root);
         let made: Vec<PathBuf> = self.made.iter().rev().cloned().collect();
-        remove_dirs(self, &made)
+        remove_dirs(self.host, &made)
     }
 
     /// Removes the snippet and tells sshd.
@@ -94,6 +94,6 @@ impl Run<'_> {
         let state = self.state();
         let (dir, name) = self.host.parent_of(&state)?;
         dir.remove_all(Path::new(name))?;
-        remove_dirs(self, &[PathBuf::from(STATE)])
+        remove_dirs(self.host, &[PathBuf::from(STATE)])
     }
 }

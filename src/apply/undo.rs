@@ -2,10 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Run;
 use super::tree::{self, Move};
 use crate::error::Result;
-use crate::host::{Expiry, Ownership};
+use crate::host::{Expiry, Host, Ownership};
 use crate::plan::PRIVATE;
 
 /// What takes one step back.
@@ -34,8 +33,7 @@ pub(super) enum Undo {
 }
 
 impl Undo {
-    pub(super) fn run(self, run: &mut Run<'_>) -> Result<()> {
-        let host = run.host;
+    pub(super) fn run(self, host: &Host) -> Result<()> {
         match self {
             Self::DeleteGroup(name) => host.delete_group(&name),
             Self::DeleteAccount(name) => host.delete_account(&name),
@@ -49,18 +47,15 @@ impl Undo {
                     None => dir.remove_file_if_there(Path::new(name)),
                 }
             }
-            // Undone in reverse, the reload would come before the file is back.
-            Self::Reload => {
-                run.reload_when_done = true;
-                Ok(())
-            }
-            Self::RemoveDirs(directories) => remove_dirs(run, &directories),
+            // Whoever undoes sees to it that it happens once, after all files are back.
+            Self::Reload => Ok(()),
+            Self::RemoveDirs(directories) => remove_dirs(host, &directories),
             Self::RemoveRoot(root, made) => {
                 if let Some(root) = host.open_root(&root)? {
                     root.remove_all(Path::new(PRIVATE))?;
                 }
                 let deepest_first: Vec<PathBuf> = made.into_iter().rev().collect();
-                remove_dirs(run, &deepest_first)
+                remove_dirs(host, &deepest_first)
             }
             Self::Tree(root, moves) => match host.open_root(&root)? {
                 Some(root) => tree::undo(&root, &moves),
@@ -71,19 +66,15 @@ impl Undo {
 }
 
 /// Removes the directories, as far as they are there and empty: what somebody else put in meanwhile stays.
-pub(super) fn remove_dirs(run: &Run<'_>, directories: &[PathBuf]) -> Result<()> {
+pub(super) fn remove_dirs(host: &Host, directories: &[PathBuf]) -> Result<()> {
     for directory in directories {
-        if run.host.lstat(directory)?.is_none() {
+        if host.lstat(directory)?.is_none() {
             continue;
         }
-        if run
-            .host
-            .list(directory)?
-            .is_some_and(|names| !names.is_empty())
-        {
+        if host.list(directory)?.is_some_and(|names| !names.is_empty()) {
             return Ok(());
         }
-        let (dir, name) = run.host.parent_of(directory)?;
+        let (dir, name) = host.parent_of(directory)?;
         dir.remove_dir(Path::new(name))?;
     }
     Ok(())

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::{Report, RootOption, Voice, load_spec};
-use crate::apply::{self, Options};
+use crate::apply::{self, Options, Transaction};
 use crate::error::{Error, Finding, Result};
 use crate::host::sshd::Config;
 use crate::host::{Host, View};
@@ -88,23 +88,25 @@ impl Build {
             .map(|path| load_spec(path))
             .collect::<Result<_>>()?;
         let _lock = host.lock(Duration::from_secs(self.wait))?;
-        let mut plans = Vec::new();
-        for (path, (spec, source)) in self.specs.iter().zip(&specs) {
-            plans.push(plan::plan(spec, origin(path, &source.text)?, &host)?);
-        }
         let options = Options {
             no_reload: self.no_reload,
             ..Options::default()
         };
-        let mut notices = Vec::new();
-        for plan in &plans {
-            let said = apply::apply(plan, &host, &options, &mut |step| {
-                if let Some(line) = show::plan::progress(step).filter(|_| voice.verbose) {
-                    voice.say(&format!("{}: {line}", plan.name));
-                }
-            })?;
-            notices.extend(said);
+        let mut transaction = Transaction::new(&host, &options);
+        let mut plans = Vec::new();
+        for (path, (spec, source)) in self.specs.iter().zip(&specs) {
+            let carried_out = origin(path, &source.text)
+                .and_then(|origin| plan::plan(spec, origin, &host))
+                .and_then(|plan| {
+                    transaction.carry_out(&plan, &mut voice.watch(&plan))?;
+                    Ok(plan)
+                });
+            match carried_out {
+                Ok(plan) => plans.push(plan),
+                Err(error) => return Err(transaction.roll_back(error)),
+            }
         }
+        let mut notices = transaction.finish();
         if self.json {
             return Ok(report(&plans, &notices, true, voice, 0));
         }

@@ -15,7 +15,8 @@ use clap::{Parser, Subcommand};
 use crate::error::{Error, Finding, Kind, Result};
 use crate::host::View;
 use crate::names::JailName;
-use crate::show::diagnostic;
+use crate::plan::{Plan, Step};
+use crate::show::{self, diagnostic};
 use crate::site::Source;
 use crate::spec::{self, Spec};
 
@@ -76,6 +77,15 @@ impl Voice {
         if !self.quiet {
             // Nobody is helped by failing because standard error is closed.
             let _ = writeln!(std::io::stderr(), "{line}");
+        }
+    }
+
+    /// Says each step of a plan, if that was asked for.
+    pub(crate) fn watch(self, plan: &Plan) -> impl FnMut(&Step) + use<'_> {
+        move |step| {
+            if let Some(line) = show::plan::progress(step).filter(|_| self.verbose) {
+                self.say(&format!("{}: {line}", plan.name));
+            }
         }
     }
 }

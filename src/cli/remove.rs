@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::{Report, RootOption, Voice, jail_name};
-use crate::apply::{self, Options};
+use crate::apply::{Options, Transaction};
 use crate::error::Result;
 use crate::host::{Host, View};
 use crate::plan::{Removal, removal};
@@ -70,11 +70,16 @@ impl Remove {
             no_reload: self.no_reload,
             kill,
         };
-        let mut notices = apply::apply(&plan, &host, &options, &mut |step| {
-            if let Some(line) = show::plan::progress(step).filter(|_| voice.verbose) {
-                voice.say(&format!("{}: {line}", plan.name));
-            }
-        })?;
+        let mut transaction = Transaction::new(&host, &options);
+        // What a removal has taken away is gone: it is not rolled back but goes on where it stopped.
+        transaction
+            .carry_out(&plan, &mut voice.watch(&plan))
+            .map_err(|error| {
+                error.hint(
+                    "run the removal again when the cause is gone: it goes on where it stopped",
+                )
+            })?;
+        let mut notices = transaction.finish();
         let text = if self.json {
             format!("{}\n", show::plan::json(&[&plan], &notices))
         } else {

@@ -161,6 +161,12 @@ pub struct Wanted {
 }
 
 impl Plan {
+    /// What sshd says of itself.
+    pub fn facts(&self) -> Option<&Facts> {
+        let wanted = self.wanted.as_ref().map(|wanted| &wanted.facts);
+        wanted.or(self.manifest.as_ref().map(|manifest| &manifest.sshd))
+    }
+
     /// Whether there is anything that an admin or a user could see the effect of.
     pub fn is_change(&self) -> bool {
         self.steps.iter().any(Step::is_change)

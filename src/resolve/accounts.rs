@@ -45,7 +45,7 @@ pub struct WantedAccount {
 
 /// The mark in an account's comment field that says whose it is.
 pub fn token(name: &JailName) -> String {
-    format!("jailctl:{name}")
+    format!("jailctl jail {name}")
 }
 
 /// Whether the account is one that jailctl made for this jail.
@@ -150,7 +150,7 @@ fn uid(
     };
     if let Some(found) = accounts.user(name) {
         if !is_ours(found, jail) {
-            let owner = found.gecos.strip_prefix("jailctl:").map_or_else(
+            let owner = found.gecos.strip_prefix("jailctl jail ").map_or_else(
                 || "it exists, and jailctl did not make it".to_owned(),
                 |other| format!("it belongs to the jail `{}`", other.escape_debug()),
             );
