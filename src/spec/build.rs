@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::findings::Findings;
-use super::rule::{Objection, mode};
+use super::rule::{Hint, Objection, mode};
 use super::text::echo;
 use super::tree::{Table, Value};
 use super::{DirSpec, Door, FileBody, FileSpec, Password, Spec, User, password};
@@ -240,7 +240,9 @@ fn file(table: &Table, findings: &mut Findings) -> Option<FileSpec> {
                 .why(format!("it {why}"))
                 .at(site, why)
                 .hint("without `target` a file goes to the path of its source; give it a `target`");
-                finding.hints.extend(hint.map(String::from));
+                if let Hint::Own(hint) = hint {
+                    finding.hints.push(hint.into_owned());
+                }
                 findings.add(finding);
                 return None;
             }

@@ -50,6 +50,9 @@ fn users(parts: &Parts, findings: &mut Findings) {
     let mut names: BTreeMap<&str, &Site> = BTreeMap::new();
     let mut uids: BTreeMap<u32, &Site> = BTreeMap::new();
     for user in &parts.users {
+        if findings.is_full() {
+            return;
+        }
         let name = &user.name;
         if let Some(first) = names.insert(name.value.as_str(), &name.site) {
             findings.add(twice(
@@ -72,6 +75,9 @@ fn users(parts: &Parts, findings: &mut Findings) {
         return;
     }
     for owner in parts.dirs.iter().filter_map(|dir| dir.owner.as_ref()) {
+        if findings.is_full() {
+            return;
+        }
         if names.contains_key(owner.value.as_str()) {
             continue;
         }
@@ -84,7 +90,7 @@ fn users(parts: &Parts, findings: &mut Findings) {
             None => finding
                 .at(&owner.site, "not the `name` of a `[[user]]`")
                 .hint(format!(
-                    "its users are {}",
+                    "the spec has {}",
                     list(names.keys().copied().take(10), "and")
                 )),
         });
@@ -94,6 +100,9 @@ fn users(parts: &Parts, findings: &mut Findings) {
 fn homes(users: &[User], findings: &mut Findings) {
     let mut homes: BTreeMap<&JailPath, &User> = BTreeMap::new();
     for user in users {
+        if findings.is_full() {
+            return;
+        }
         if let Some(first) = homes.insert(&user.home.value, user) {
             let what = format!(
                 "`{}` is the home of `{}` and of `{}`",
@@ -108,6 +117,9 @@ fn homes(users: &[User], findings: &mut Findings) {
         }
     }
     for user in users {
+        if findings.is_full() {
+            return;
+        }
         let outer = ancestors(&user.home.value).find_map(|path| homes.get(&path).copied());
         if let Some(outer) = outer {
             findings.add(
@@ -136,6 +148,9 @@ fn shells(parts: &Parts, findings: &mut Findings) {
         .map(|binary| program(&binary.value))
         .collect();
     for user in &parts.users {
+        if findings.is_full() {
+            return;
+        }
         let Some(Sited { value: shell, site }) = &user.shell else {
             findings.add(
                 Finding::new(format!("`{}` has no shell", user.name.value))
@@ -149,15 +164,19 @@ fn shells(parts: &Parts, findings: &mut Findings) {
         let is_file =
             targets.contains(&path) || ancestors(&path).any(|path| targets.contains(&path));
         if !programs.contains(shell.name()) && !is_file {
-            let finding = Finding::new(format!(
-                "the shell `{shell}` of `{}` is not in the jail",
-                user.name.value
-            ))
-            .at(site, format!("`binaries` have no `{}`", shell.name()));
-            findings.add(match nearest(shell.name(), programs.iter().copied()) {
-                Some(meant) => finding.hint(format!("did you mean `/bin/{meant}`?")),
-                None => finding.hint(format!("add \"{}\" to `binaries`", shell.name())),
-            });
+            let name = shell.name();
+            let label = match nearest(name, programs.iter().copied()) {
+                Some(near) => format!("`binaries` have no `{name}`, but `{near}`"),
+                None => format!("`binaries` have no `{name}`"),
+            };
+            findings.add(
+                Finding::new(format!(
+                    "the shell `{shell}` of `{}` is not in the jail",
+                    user.name.value
+                ))
+                .at(site, label)
+                .hint(format!("add \"{name}\" to `binaries`")),
+            );
         }
     }
 }
@@ -195,6 +214,9 @@ fn places(parts: &Parts, findings: &mut Findings) {
     }
     let mut taken: BTreeMap<JailPath, &Site> = BTreeMap::new();
     for dir in &parts.dirs {
+        if findings.is_full() {
+            return;
+        }
         let (path, site) = (&dir.path.value, &dir.path.site);
         if let Some(first) = taken.insert(path.clone(), site) {
             findings.add(twice(format!("`{path}` is given twice"), site, first));
@@ -224,12 +246,18 @@ fn places(parts: &Parts, findings: &mut Findings) {
     }
     let owner_above = |path: &JailPath| ancestors(path).find_map(|path| owned.get(&path));
     for dir in &parts.dirs {
+        if findings.is_full() {
+            return;
+        }
         let (path, site) = (&dir.path.value, &dir.path.site);
         if let Some(owned) = owner_above(path) {
             findings.add(in_owned("dir", path, site, owned));
         }
     }
     for file in &parts.files {
+        if findings.is_full() {
+            return;
+        }
         let (target, site) = (&file.target.value, &file.target.site);
         if let Some(first) = taken.insert(merged(target), site) {
             findings.add(twice(format!("`{target}` is given twice"), site, first));
@@ -237,7 +265,7 @@ fn places(parts: &Parts, findings: &mut Findings) {
             findings.add(in_owned("file", target, site, owned));
         } else if let Some(user) = above_homes.get(target) {
             findings.add(
-                Finding::new(format!("`{target}` cannot be a `[[file]]`"))
+                Finding::new(format!("`{target}` is not a place for a `[[file]]`"))
                     .why(format!("it holds the home of `{}`", user.name.value))
                     .at(site, format!("holds `{}`", user.home.value)),
             );
@@ -246,7 +274,7 @@ fn places(parts: &Parts, findings: &mut Findings) {
 }
 
 fn in_owned(table: &str, path: &JailPath, site: &Site, owned: &Owned<'_>) -> Finding {
-    let finding = Finding::new(format!("`{path}` cannot be a `[[{table}]]`"))
+    let finding = Finding::new(format!("`{path}` is not a place for a `[[{table}]]`"))
         .why(format!("it is or lies in {}", owned.words()))
         .at(site, format!("in {}", owned.words()));
     if owned.is_home {

@@ -33,7 +33,7 @@ const MAX: usize = 8192;
 pub(crate) fn check(line: &str) -> Result<(), Objection> {
     if is_private_key(line) {
         return Err(Objection::new("is a private key").hint(
-            "it stood in a file now, so make a new pair with `ssh-keygen`, and give only the line of its .pub file",
+            "it has stood in a file that others may have read: make a new pair with `ssh-keygen`, and give the line of its .pub file",
         ));
     }
     if line.contains("---- BEGIN SSH2 PUBLIC KEY") {
@@ -200,7 +200,7 @@ fn check_expiry(value: &str) -> Result<(), Objection> {
 
 fn no_type(word: &str) -> Objection {
     let types = || TYPES.iter().map(|(name, _)| *name);
-    let objection = Objection::new("does not start with a key type that OpenSSH takes");
+    let objection = Objection::form("does not start with a key type that OpenSSH takes");
     match nearest(word, types()) {
         Some(meant) => objection.hint(format!("did you mean `{meant}`?")),
         None => objection.hint(format!("key types are {}", list(types(), "and"))),
@@ -282,4 +282,135 @@ fn base64(text: &str) -> Option<Vec<u8>> {
         }
     }
     (buffer == 0).then_some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ED25519: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKLW/9v1NuUyultBVkZJNjz2vNi4eV8Vq20GZ01ZeKPs harley@gotham";
+    const ECDSA: &str = "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBP4NeroyGKFsnfzYXeV33EmimVsRtiuolUJPB1elutE62LbRl3pMB24D+mUTvy5uE2d/fiVdGy3ubzwn7P/rDVA= harley@gotham";
+    const ECDSA_384: &str = "ecdsa-sha2-nistp384 AAAAE2VjZHNhLXNoYTItbmlzdHAzODQAAAAIbmlzdHAzODQAAABhBCZontVwCjAoWzQ873qlqVyBUCryCmOmtaQKStq9qcIsFDBm25DBEiljD8SiXhiI1Se58BzPun1R0fuYOtbPkpkgJcjAtpMM6E33WjLuY69xZZClUMXY0mlg41rL7Wn/tg==";
+    const RSA: &str = "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABgQCqFhlYISToHnYjmH+R7pNWeozMKYFP/ENa05KBj3gK5dVDVWmPz/eawVf0H1G4X2WScSqNASTE/mvCUfa47jJz9RSzk2JqmDDtN/23mZ6HxYGIPKxfy+TgbrC0ruzDWyQA2bu5EJBd1caxaEGuni/MPOV3gLOGBtkWzNrEFVn8QQF4YsFNlfpiyhsFbPgO7N0wskm/T0UsYlEE73FaoimsXgUEGB0+Jt58cFIT7zitSwUjoqEqMifVMid6CDpXTgYienvrkvCuWhCFYQeWm+s4VL3VFDGAyXCsq4uMwOcaE6ePJxXXjhA6381HGwS+dL1uP9lTShZWpZAHF6rMt+Q7UcepvBnFDLN5oTn38RnkJO3ryGFK2lHGvG4joUMBPFffXRXSf5EE/6Ur6Ikz2ST13w7uDytDMPw5PFjiwZKeQPKueFaFJZVo5BVZry20DYh6ay5g9PmutwZEXGLIKCvFtjGs/aFYUCdBaVjbQlEW8HKMYUJpkNs1s2rf+QbS6Ac=";
+
+    /// A line of type `name` whose key has these fields after the type.
+    fn line_of(name: &str, fields: &[&[u8]]) -> String {
+        let mut blob = Vec::new();
+        for field in std::iter::once(name.as_bytes()).chain(fields.iter().copied()) {
+            blob.extend(u32::try_from(field.len()).expect("short").to_be_bytes());
+            blob.extend(field);
+        }
+        let letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        let mut text = String::new();
+        for three in blob.chunks(3) {
+            let bits = three
+                .iter()
+                .fold(0_usize, |bits, byte| bits << 8 | usize::from(*byte))
+                << (8 * (3 - three.len()));
+            for place in 0..4 {
+                let letter = char::from(letters[bits >> (18 - 6 * place) & 63]);
+                text.push(if place > three.len() { '=' } else { letter });
+            }
+        }
+        format!("{name} {text}")
+    }
+
+    #[test]
+    fn keys_that_sshd_takes_pass() {
+        for line in [ED25519, ECDSA, ECDSA_384, RSA] {
+            assert_eq!(check(line), Ok(()), "{line}");
+        }
+        assert_eq!(check(&line_of("ssh-ed25519", &[&[7; 32]])), Ok(()));
+        let pair = [b"ssh:".as_slice(), &[7; 33]];
+        assert_eq!(check(&line_of("sk-ssh-ed25519@openssh.com", &pair)), Ok(()));
+        let three = [b"nistp256".as_slice(), &[4; 65], b"ssh:"];
+        assert_eq!(
+            check(&line_of("sk-ecdsa-sha2-nistp256@openssh.com", &three)),
+            Ok(())
+        );
+    }
+
+    #[test]
+    fn options_that_narrow_pass() {
+        for options in [
+            "restrict",
+            "restrict,pty",
+            "no-pty,no-X11-forwarding,NO-USER-RC",
+            "from=\"10.0.0.0/8,!10.1.1.1,*.example.org,2001:db8::/32\"",
+            "expiry-time=\"20271231\",verify-required",
+            "expiry-time=\"202712312359Z\"",
+            "expiry-time=\"20271231235959\"",
+        ] {
+            assert_eq!(check(&format!("{options} {ED25519}")), Ok(()), "{options}");
+        }
+    }
+
+    #[test]
+    fn options_that_open_or_are_broken_are_refused() {
+        for options in [
+            "command=\"/bin/sh\"",
+            "Command=\"x\"",
+            "restrict,port-forwarding",
+            "environment=\"LD_PRELOAD=/x\"",
+            "permitopen=\"h:1\"",
+            "tunnel=\"0\"",
+            "cert-authority",
+            "no-touch-required",
+            "from=10.0.0.1",
+            "from=\"\"",
+            "from=\"a b\"",
+            "from=\"x\\\",command=\\\"y\"",
+            "expiry-time=\"tomorrow\"",
+            "expiry-time=\"20271331\"",
+            "expiry-time=\"2027-12-31\"",
+            "restrict=\"x\"",
+            "from",
+            "restrict,,pty",
+            ",restrict",
+            "unheard-of",
+            "from=\"10.0.0.1",
+        ] {
+            assert!(check(&format!("{options} {ED25519}")).is_err(), "{options}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_key_is_refused_with_the_reason() {
+        let ed25519 = ED25519.split(' ').nth(1).expect("key");
+        for (line, why) in [
+            (String::new(), "is empty"),
+            (format!(" {ED25519}"), "is empty, or has a space"),
+            (format!("# {ED25519}"), "is a comment"),
+            ("~/.ssh/id_rsa.pub".into(), "is a path"),
+            (format!("{ED25519}\n{ED25519}"), "is more than one line"),
+            (format!("{ED25519}\u{202e}"), "invisible"),
+            ("ssh-ed25519".into(), "no key"),
+            ("ssh-ed25519  x".into(), "no key"),
+            (format!("ssh-rsa {ed25519}"), "another key type"),
+            (format!("ssh-dss {ed25519}"), "DSA"),
+            (
+                format!("ssh-ed25519-cert-v01@openssh.com {ed25519}"),
+                "a certificate",
+            ),
+            (format!("ssh-ed25519 {}", &ed25519[..40]), "not a whole key"),
+            (format!("ssh-ed25519 {}", &ed25519[..39]), "not a whole key"),
+            (format!("ssh-ed25519 {ed25519}AAAA"), "not a whole key"),
+            (format!("ssh-ed25519 {ed25519}===="), "not a whole key"),
+            ("ssh-ed25519 AAAA…".into(), "not a whole key"),
+            (
+                line_of("ssh-ed25519", &[&[7; 32], &[7; 32]]),
+                "not a whole key",
+            ),
+            ("x".repeat(9000), "longer"),
+            ("-----BEGIN RSA PRIVATE KEY-----".into(), "is a private key"),
+            (
+                "PuTTY-User-Key-File-3: ssh-ed25519".into(),
+                "is a private key",
+            ),
+            ("---- BEGIN SSH2 PUBLIC KEY ----".into(), "RFC 4716"),
+        ] {
+            let objection = check(&line).expect_err(&line);
+            assert!(objection.why.contains(why), "{line}: {}", objection.why);
+        }
+    }
 }

@@ -28,7 +28,7 @@ pub(crate) fn parse(text: &str) -> Result<Password, Objection> {
             .hint("write `locked`: no password works then, and keys do"));
     }
     if !text.starts_with(['$', '_']) {
-        return Err(Objection::new(
+        return Err(Objection::form(
             "looks like a password in the clear; a spec holds only its hash",
         ));
     }

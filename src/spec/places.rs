@@ -32,6 +32,12 @@ const NOT_FOR_ROOTS: &[&str] = &[
 
 /// Directories of the host that may hold jails but are none.
 const HOLDERS: &[&str] = &[
+    "/home",
+    "/media",
+    "/mnt",
+    "/opt",
+    "/srv",
+    "/var",
     "/srv/jails",
     "/var/cache",
     "/var/lib",
@@ -94,6 +100,9 @@ fn lies(path: &str, place: &str) -> String {
     }
 }
 
+const GOOD_ROOT: &str = "a good place is `/srv/jails/<name>`, which is also the default";
+const GOOD_DIR: &str = "choose a place of its own, as `/upload` or `/var/www`";
+
 /// Whether `text` may be the root of a jail on the host.
 pub fn root(text: &str) -> Result<(), Objection> {
     let path = JailPath::new(text)?;
@@ -106,20 +115,27 @@ pub fn root(text: &str) -> Result<(), Objection> {
         return Err("has a character other than a-z, A-Z, 0-9, `.`, `_`, `-` and `/`".into());
     }
     if text == "/" {
-        return Err("is the host's own root".into());
+        return Err(Objection::new("is the host's own root").hint(GOOD_ROOT));
     }
     if let Some(place) = within(text, NOT_FOR_ROOTS) {
         return Err(
             Objection::new(format!("{} a directory of the system's", lies(text, place)))
-                .hint("a good place is `/srv/jails/<name>`, which is also the default"),
+                .hint(GOOD_ROOT),
         );
     }
     if path.parent() == Some(JailPath::root()) || HOLDERS.contains(&text) {
-        return Err(Objection::new("is a directory that others share")
-            .hint("give the jail a directory of its own, as `/srv/jails/<name>`"));
+        let shared = HOLDERS.contains(&text);
+        let why = if shared {
+            "is a directory that others share"
+        } else {
+            "lies directly below `/`"
+        };
+        return Err(Objection::new(why).hint(GOOD_ROOT));
     }
     if text.split('/').any(|part| part == ".jailctl") {
-        return Err("lies in `.jailctl`, where jailctl keeps its own".into());
+        return Err(
+            Objection::new("lies in `.jailctl`, where jailctl keeps its own").hint(GOOD_ROOT),
+        );
     }
     Ok(())
 }
@@ -134,7 +150,8 @@ pub fn copyable(path: &Path) -> Result<(), Objection> {
         )));
     }
     if SECRETS.iter().any(|secret| path.starts_with(secret)) {
-        return Err("holds the host's secrets".into());
+        return Err(Objection::new("holds the host's secrets")
+            .hint("a jail has account files of its own, made from `[[user]]`"));
     }
     if path.parent() == Some(Path::new("/etc/ssh"))
         && path.extension().is_none_or(|end| end != "pub")
@@ -142,7 +159,8 @@ pub fn copyable(path: &Path) -> Result<(), Objection> {
             .file_name()
             .is_some_and(|name| name.as_encoded_bytes().starts_with(b"ssh_host_"))
     {
-        return Err("is a private key of the host".into());
+        return Err(Objection::new("is a private key of the host")
+            .hint("a jail needs none: sshd keeps them outside"));
     }
     Ok(())
 }
@@ -182,7 +200,7 @@ pub fn mount_source(text: &str) -> Result<(), Objection> {
     let path = Path::new(text);
     copyable(path)?;
     if ["/", "/etc", "/root"].contains(&text) {
-        return Err("is a directory of the system's".into());
+        return Err(Objection::new("is a directory of the system's"));
     }
     Ok(())
 }
@@ -191,11 +209,11 @@ pub fn mount_source(text: &str) -> Result<(), Objection> {
 pub fn mount_target(path: &JailPath) -> Result<(), Objection> {
     let text = path.as_str();
     if text == "/" {
-        return Err("is the whole jail".into());
+        return Err(Objection::new("is the whole jail"));
     }
     let covered = ["/etc", "/usr"].contains(&text) || SYSTEM_LINKS.contains(&text);
     if covered || within(text, OWN).is_some() {
-        return Err("covers what jailctl made".into());
+        return Err(Objection::new("covers what jailctl made"));
     }
     Ok(())
 }
@@ -233,7 +251,7 @@ pub fn home(path: &JailPath) -> Result<(), Objection> {
 pub fn target(path: &JailPath) -> Result<(), Objection> {
     let text = path.as_str();
     if text == "/" {
-        return Err("is the jail's root".into());
+        return Err(Objection::new("is the jail's root").hint("give each part a target of its own"));
     }
     if SYSTEM_LINKS.contains(&text) {
         return Err(Objection::new("is a link of the system's in each jail")
@@ -262,7 +280,9 @@ pub fn target(path: &JailPath) -> Result<(), Objection> {
             .hint("take the lines out: the jail's accounts come from `[[user]]`"));
     }
     if text == "/etc/ld.so.preload" {
-        return Err("would load code into every program of the jail".into());
+        return Err(Objection::new(
+            "would load code into every program of the jail",
+        ));
     }
     Ok(())
 }
@@ -271,15 +291,14 @@ pub fn target(path: &JailPath) -> Result<(), Objection> {
 pub fn dir(path: &JailPath) -> Result<(), Objection> {
     let text = path.as_str();
     if text == "/" {
-        return Err("is the jail's root, which stays root's".into());
+        return Err(Objection::new("is the jail's root, which stays root's").hint(GOOD_DIR));
     }
     if let Some(place) = [SYSTEM_LINKS, KERNEL, OWN, SHARED, &["/usr", "/etc"]]
         .iter()
         .find_map(|places| within(text, places))
     {
         return Err(
-            Objection::new(format!("{} made by jailctl", lies(text, place)))
-                .hint("choose a place of its own, as `/upload` or `/var/www`"),
+            Objection::new(format!("{} made by jailctl", lies(text, place))).hint(GOOD_DIR),
         );
     }
     Ok(())

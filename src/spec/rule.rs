@@ -13,30 +13,50 @@ use crate::names::{JailName, JailPath, UserName};
 pub struct Objection {
     /// "has a space", "lies in `/etc`".
     pub why: Cow<'static, str>,
-    /// A sentence of its own, where there is something better to say than the rule's own words.
-    pub hint: Option<Cow<'static, str>>,
+    /// What to do about it.
+    pub hint: Hint,
+}
+
+/// What to do about a value that breaks a rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Hint {
+    /// To write it as the rule's sentence says: its form is wrong.
+    Rule,
+    /// This, a sentence of its own.
+    Own(Cow<'static, str>),
+    /// Nothing that would not be guessed.
+    None,
 }
 
 impl Objection {
-    /// An objection without a hint of its own.
+    /// An objection to what the value means.
     pub fn new(why: impl Into<Cow<'static, str>>) -> Self {
         Self {
             why: why.into(),
-            hint: None,
+            hint: Hint::None,
         }
     }
 
-    /// Adds the hint.
+    /// An objection to how the value is written.
+    pub fn form(why: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            why: why.into(),
+            hint: Hint::Rule,
+        }
+    }
+
+    /// Sets the hint.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<Cow<'static, str>>) -> Self {
-        self.hint = Some(hint.into());
+        self.hint = Hint::Own(hint.into());
         self
     }
 }
 
+/// An objection to how the value is written.
 impl From<&'static str> for Objection {
     fn from(why: &'static str) -> Self {
-        Self::new(why)
+        Self::form(why)
     }
 }
 
@@ -266,7 +286,7 @@ impl Rule {
         {
             None => Ok(()),
             Some(_) if self.is_secret() => Err("has a control or invisible character".into()),
-            Some(c) => Err(Objection::new(format!(
+            Some(c) => Err(Objection::form(format!(
                 "has the {} character `{}`",
                 if c.is_control() {
                     "control"
@@ -415,7 +435,7 @@ fn word(words: Words, text: &str) -> Result<(), Objection> {
     if words.later.contains(&text) {
         return Err(Objection::new("is not yet supported"));
     }
-    let objection = Objection::new(format!(
+    let objection = Objection::form(format!(
         "is none of {}",
         list(words.now.iter().copied(), "and")
     ));

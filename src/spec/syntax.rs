@@ -6,7 +6,7 @@ use std::sync::Arc;
 use toml::de::DeTable;
 
 use super::secret::redact;
-use super::text::{echo, is_hidden, visible};
+use super::text::{echo, floor, is_hidden, visible};
 use crate::error::{Error, Finding, Result};
 use crate::site::{Site, Source};
 
@@ -59,6 +59,15 @@ pub(crate) struct Document<'text> {
     pub(crate) tree: DeTable<'text>,
     /// What is wrong with the text as TOML: one finding a line, in order. If there is any, `tree` has gaps.
     pub(crate) findings: Vec<Finding>,
+    /// The lines, as offsets, of which `tree` holds guesses at best.
+    unsure: Vec<Range<usize>>,
+}
+
+impl Document<'_> {
+    /// Whether what the tree has at `offset` was surely meant so.
+    pub(crate) fn is_sure(&self, offset: usize) -> bool {
+        !self.unsure.iter().any(|lines| lines.contains(&offset))
+    }
 }
 
 /// Parses `source` as TOML.
@@ -68,77 +77,79 @@ pub(crate) fn parse(source: &Arc<Source>) -> Result<Document<'_>> {
         return Err(too_large(&source.name).into());
     }
     let (tree, errors) = DeTable::parse_recoverable(text);
-    let tree = tree.into_inner();
-    let shown = redact(source, &tree);
+    let mut document = Document {
+        source: redact(source, tree.get_ref()),
+        tree: tree.into_inner(),
+        findings: Vec::new(),
+        unsure: Vec::new(),
+    };
     let mut complaints = hidden(text);
-    for error in errors.iter().take(1000) {
-        let span = error.span().unwrap_or(0..0);
-        complaints.push((span, plain_words(error.message())));
-    }
-    complaints.sort_by_key(|(span, _)| span.start);
-    let mut findings: Vec<Finding> = Vec::new();
+    complaints.extend(
+        errors
+            .iter()
+            .take(1000)
+            .map(|error| Complaint::of(error, text)),
+    );
+    complaints.sort_by_key(|complaint| complaint.span.start);
     let mut line_end = 0;
-    for (span, words) in complaints {
-        if span.start < line_end || findings.len() == super::findings::MAX {
+    for complaint in complaints {
+        let start = complaint.span.start;
+        if start < line_end || document.findings.len() == super::findings::MAX {
             continue;
         }
-        line_end = text
-            .get(span.start..)
-            .and_then(|rest| rest.find('\n'))
-            .map_or(text.len() + 1, |at| span.start + at + 1);
-        let (what, label, hint) = words;
-        let span = on_one_line(text, span);
-        let mut finding = Finding::new(what).at(
-            &Site {
-                source: Arc::clone(&shown),
-                span,
-            },
-            label,
-        );
-        finding.hints.extend(hint.map(str::to_owned));
-        findings.push(finding);
+        let line = line_at(text, start);
+        line_end = line.end;
+        let end = complaint.span.end.clamp(start, line.end);
+        let site = Site {
+            source: Arc::clone(&document.source),
+            span: start..end,
+        };
+        let mut finding = Finding::new(complaint.what).at(&site, complaint.label);
+        finding.hints.extend(complaint.hint.map(str::to_owned));
+        document.findings.push(finding);
+        if complaint.derails {
+            document.unsure.push(line.start..usize::MAX);
+            break;
+        }
+        document.unsure.push(line);
     }
-    Ok(Document {
-        source: shown,
-        tree,
-        findings,
-    })
+    Ok(document)
 }
 
-/// An error's span widened to something that can be seen, and not past its line.
-fn on_one_line(text: &str, span: Range<usize>) -> Range<usize> {
-    let rest = text.get(span.start..).unwrap_or_default();
-    let line = rest.find('\n').map_or(text.len(), |at| span.start + at);
-    span.start..span.end.min(line).max(span.start)
+/// The line that holds `offset`, up to and with its newline.
+fn line_at(text: &str, offset: usize) -> Range<usize> {
+    let offset = floor(text, offset);
+    let start = text[..offset].rfind('\n').map_or(0, |at| at + 1);
+    let end = text[offset..]
+        .find('\n')
+        .map_or(text.len(), |at| offset + at);
+    start..end + 1
 }
-
-/// What is wrong, the words under the marker, and a hint.
-type Words = (String, String, Option<&'static str>);
 
 /// Hidden characters of the raw text, comments included: the first of each line. TOML itself forbids only some of them.
-fn hidden(text: &str) -> Vec<(Range<usize>, Words)> {
+fn hidden(text: &str) -> Vec<Complaint> {
     let mut found = Vec::new();
     let mut start = 0;
-    for (index, line) in text.split_inclusive('\n').enumerate() {
+    for line in text.split_inclusive('\n') {
         let bare = line.strip_suffix('\n').unwrap_or(line);
         let bare = bare.strip_suffix('\r').unwrap_or(bare);
-        let first = bare
-            .char_indices()
-            .find(|&(at, c)| is_hidden(c) && c != '\t' && !(c == '\u{feff}' && index + at == 0));
-        if let Some((at, c)) = first {
+        let is_wrong = |at: usize, c: char| {
+            // A byte order mark is TOML, if it comes first.
+            is_hidden(c) && c != '\t' && !(c == '\u{feff}' && start + at == 0)
+        };
+        if let Some((at, c)) = bare.char_indices().find(|&(at, c)| is_wrong(at, c)) {
             let kind = if c.is_control() {
-                "control"
+                "a control"
             } else {
-                "invisible"
+                "an invisible"
             };
-            found.push((
-                start + at..start + at + c.len_utf8(),
-                (
-                    format!("the {kind} character `{}`", visible(c)),
-                    "not allowed in a spec".to_owned(),
-                    Some("take it out; an editor may have to be told to show such characters"),
-                ),
-            ));
+            found.push(Complaint {
+                span: start + at..start + at + c.len_utf8(),
+                what: format!("{kind} character, `{}`", visible(c)),
+                label: "not allowed in a spec".to_owned(),
+                hint: Some("take it out; many editors show such characters only if told to"),
+                derails: false,
+            });
             if found.len() > super::findings::MAX {
                 break;
             }
@@ -148,82 +159,163 @@ fn hidden(text: &str) -> Vec<(Range<usize>, Words)> {
     found
 }
 
-/// The parser's message as an administrator would say it.
-fn plain_words(message: &str) -> Words {
-    let (what, expected) = message.split_once(", expected ").unwrap_or((message, ""));
-    let words = |what: &str, label: &str, hint: Option<&'static str>| {
-        (what.to_owned(), label.to_owned(), hint)
-    };
-    match what {
-        "string values must be quoted" => words(
-            "a value is missing, or its quotes are",
-            "a value between quotes is wanted here",
-            Some("text stands between quotes: `name = \"arkham\"`"),
-        ),
-        "unexpected leading zero" => words(
-            "a number starts with 0",
-            "",
-            Some("a mode is written between quotes: `mode = \"0644\"`"),
-        ),
-        "duplicate key" => words(
-            "a key is given twice",
-            "was there before",
-            Some("keep one; a table that can stand several times is written `[[user]]`"),
-        ),
-        "key with no value" => words(
-            "a key has no value",
-            "`=` and a value are wanted here",
-            None,
-        ),
-        "invalid basic string" | "invalid literal string" => words(
-            "a string is never closed",
-            &format!("{expected} is wanted here"),
-            None,
-        ),
-        "invalid multi-line basic string" | "invalid multi-line literal string" => words(
-            "a string of several lines is never closed",
-            "the text ends here",
-            Some("it ends with the three quotes it began with"),
-        ),
-        "missing comma between array elements" => words(
-            "an array lacks a comma",
-            "`,` is wanted here",
-            Some("if the array should end before, its `]` is missing"),
-        ),
-        "unexpected `=` in array" | "unclosed array" => words(
-            "an array is never closed",
-            "`]` is wanted before this",
-            None,
-        ),
-        "unclosed table" => words("a table's header is not closed", "`]` is wanted here", None),
-        "unclosed array table" => words(
-            "a table's header is not closed",
-            "`]]` is wanted here",
-            None,
-        ),
-        "unclosed inline table" => {
-            words("an inline table is not closed", "`}` is wanted here", None)
+/// Something that is wrong with a text as TOML.
+struct Complaint {
+    span: Range<usize>,
+    what: String,
+    /// The words under the marker; may be empty.
+    label: String,
+    hint: Option<&'static str>,
+    /// Whether the parser reads what follows for something else than it was meant to be.
+    derails: bool,
+}
+
+impl Complaint {
+    /// The parser's error as an administrator would say it.
+    fn of(error: &toml::de::Error, text: &str) -> Self {
+        let message = error.message();
+        let (what, expected) = message.split_once(", expected ").unwrap_or((message, ""));
+        let known = WORDS.iter().find(|(messages, ..)| messages.contains(&what));
+        let (what, label, hint) = known.map_or((what, "", ""), |(_, what, label, hint)| {
+            (*what, *label, *hint)
+        });
+        let label = if label.is_empty() && !expected.is_empty() && expected != "nothing" {
+            format!("{expected} is wanted here")
+        } else {
+            label.to_owned()
+        };
+        let span = error.span().unwrap_or(0..0);
+        let marked = text.get(span.clone()).unwrap_or_default();
+        let (what, hint) = match message {
+            "duplicate key" => (format!("`{}` is given twice", echo(marked)), hint),
+            _ if marked.starts_with(['“', '”', '„', '‘', '’', '«', '»']) => (
+                "these are typographic quotes".to_owned(),
+                "write plain ones: `\"` or `'`",
+            ),
+            _ => (what.to_owned(), hint),
+        };
+        Self {
+            span,
+            what,
+            label,
+            hint: (!hint.is_empty()).then_some(hint),
+            derails: DERAILING.iter().any(|word| message.contains(word)),
         }
-        "unexpected key or value" => words(
-            "a line goes on after its value",
-            "a new line is wanted here",
-            Some("several values go into an array: `[\"bash\", \"ls\"]`"),
-        ),
-        "missing escaped value" => words(
-            "a `\\` in a string does not start an escape",
-            "",
-            Some("write `\\\\`, or put the string between single quotes"),
-        ),
-        "invalid unquoted key" | "unquoted keys cannot be empty" => words(
-            "this is not a key",
-            "a key of letters, digits, `-` and `_` is wanted here",
-            None,
-        ),
-        "invalid boolean" => words("this is neither `true` nor `false`", "", None),
-        "cannot recurse further; max recursion depth met" | "recursion limit" => {
-            words("values are nested too deeply", "", None)
-        }
-        _ if expected.is_empty() || expected == "nothing" => words(what, "", None),
-        _ => words(what, &format!("{expected} is wanted here"), None),
     }
 }
+
+/// Parts of the messages after which the parser reads what follows for something else.
+const DERAILING: &[&str] = &[
+    "unclosed",
+    "multi-line",
+    "missing comma between array",
+    "unexpected `=` in array",
+    "recursion limit",
+    "recurse",
+];
+
+/// Messages of the parser; in place of them what is wrong, the words under the marker (empty: what the parser expected), a hint (empty: none).
+const WORDS: &[(&[&str], &str, &str, &str)] = &[
+    (
+        &["string values must be quoted"],
+        "a value is missing, or its quotes are",
+        "a value, text between quotes, is wanted here",
+        "text stands between quotes: `name = \"arkham\"`",
+    ),
+    (
+        &["unexpected leading zero"],
+        "a number starts with 0",
+        "not a number",
+        "a mode is written between quotes: `mode = \"0644\"`",
+    ),
+    (
+        &["duplicate key"],
+        "a key is given twice",
+        "given before",
+        "keep one of them; a table that may stand several times has a header such as `[[user]]`",
+    ),
+    (
+        &["key with no value"],
+        "a key has no value",
+        "`=` and a value are wanted here",
+        "",
+    ),
+    (
+        &["invalid basic string", "invalid literal string"],
+        "a string is never closed",
+        "",
+        "",
+    ),
+    (
+        &[
+            "invalid multi-line basic string",
+            "invalid multi-line literal string",
+        ],
+        "a string of several lines is never closed",
+        "the text ends here",
+        "such a string ends with the three quotes that it begins with",
+    ),
+    (
+        &["missing comma between array elements"],
+        "an array lacks a comma, or is never closed",
+        "`,` or `]` is wanted before this",
+        "",
+    ),
+    (
+        &["unexpected `=` in array", "unclosed array"],
+        "an array is never closed",
+        "`]` is wanted before this",
+        "",
+    ),
+    (
+        &["unclosed table"],
+        "a table's header is never closed",
+        "`]` is wanted here",
+        "",
+    ),
+    (
+        &["unclosed array table"],
+        "a table's header is never closed",
+        "`]]` is wanted here",
+        "",
+    ),
+    (
+        &["unclosed inline table"],
+        "an inline table is never closed",
+        "",
+        "",
+    ),
+    (
+        &["unexpected key or value"],
+        "a line goes on after its value",
+        "a new line is wanted here",
+        "several values are written as an array: `[\"bash\", \"ls\"]`",
+    ),
+    (
+        &["missing escaped value"],
+        "a `\\` that starts no escape",
+        "not an escape",
+        "write `\\\\`, or put the string between single quotes",
+    ),
+    (
+        &["invalid unquoted key", "unquoted keys cannot be empty"],
+        "this is not a key",
+        "a key of letters, digits, `-` and `_` is wanted here",
+        "",
+    ),
+    (
+        &["invalid boolean"],
+        "this is neither `true` nor `false`",
+        "",
+        "text stands between quotes",
+    ),
+    (
+        &[
+            "cannot recurse further; max recursion depth met",
+            "recursion limit",
+        ],
+        "values are nested too deeply",
+        "too deep",
+        "no key of a spec needs more than two levels",
+    ),
+];

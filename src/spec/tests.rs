@@ -4,11 +4,17 @@ use std::sync::Arc;
 
 use super::*;
 
+mod hostile;
+mod keys;
+mod layers;
+mod places;
+mod refused;
+
 const ARKHAM: &str = include_str!("../../jails/arkham.toml");
 const ELBA: &str = include_str!("../../jails/elba.toml");
 const DROPBOX: &str = include_str!("../../jails/dropbox.toml");
 
-fn text(text: &str) -> Arc<Source> {
+fn text_of(text: &str) -> Arc<Source> {
     Arc::new(Source {
         name: "test.toml".to_owned(),
         text: text.to_owned(),
@@ -16,7 +22,7 @@ fn text(text: &str) -> Arc<Source> {
 }
 
 fn load_text(spec: &str) -> Result<Spec> {
-    load(&text(spec), &|name| builtin(name).map(str::to_owned))
+    load(&text_of(spec), &|name| builtin(name).map(str::to_owned))
 }
 
 fn values<T: std::fmt::Display>(sited: &[Sited<T>]) -> Vec<String> {

@@ -44,6 +44,14 @@ pub fn echo(text: &str) -> String {
     shown
 }
 
+/// The last character boundary of `text` that is not after `at`.
+pub fn floor(text: &str, at: usize) -> usize {
+    (0..=at.min(text.len()))
+        .rev()
+        .find(|&at| text.is_char_boundary(at))
+        .unwrap_or(0)
+}
+
 /// `words` as a sentence holds them: "`a`, `b` and `c`".
 pub(crate) fn list<'a>(words: impl IntoIterator<Item = &'a str>, and: &str) -> String {
     let words: Vec<String> = words.into_iter().map(|word| format!("`{word}`")).collect();

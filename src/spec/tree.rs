@@ -9,11 +9,15 @@ use toml::de::{DeTable, DeValue};
 
 use super::findings::Findings;
 use super::keys::{KEYS, Key, header, keys_of};
-use super::rule::{Objection, Rule, Shape};
+use super::rule::{Hint, Objection, Rule, Shape};
 use super::syntax::Document;
 use super::text::{echo, list, nearest};
 use crate::error::Finding;
-use crate::site::{Site, Source};
+use crate::site::Site;
+
+/// What to do about a key or word of a later version.
+const NOT_YET: &str =
+    "take it out: jailctl refuses what it would not do, so that nobody relies on it";
 
 /// A table: its keys' names to their values.
 #[derive(Debug)]
@@ -110,8 +114,7 @@ pub(crate) fn check(
     findings: &mut Findings,
 ) -> Table {
     let mut reader = Reader {
-        source: &document.source,
-        whole: document.findings.is_empty(),
+        document,
         template,
         findings,
     };
@@ -119,9 +122,7 @@ pub(crate) fn check(
 }
 
 struct Reader<'a> {
-    source: &'a Arc<Source>,
-    /// Whether the text was TOML; if not, what seems to be missing may stand where the parser could not read.
-    whole: bool,
+    document: &'a Document<'a>,
     template: Option<&'a str>,
     findings: &'a mut Findings,
 }
@@ -129,8 +130,16 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn site(&self, span: Range<usize>) -> Site {
         Site {
-            source: Arc::clone(self.source),
+            source: Arc::clone(&self.document.source),
             span,
+        }
+    }
+
+    /// Adds a finding, unless it may be no more than a misreading.
+    fn add(&mut self, finding: Finding) {
+        let at = finding.site.as_ref().map(|(site, _)| site.span.start);
+        if at.is_none_or(|at| self.document.is_sure(at)) {
+            self.findings.add(finding);
         }
     }
 
@@ -151,7 +160,7 @@ impl Reader<'_> {
                 format!("{shown}.{}", key.name())
             };
             let node = if let Some(finding) = self.forbidden(key, &shown) {
-                self.findings.add(finding.at(&self.site(name.span()), ""));
+                self.add(finding.at(&self.site(name.span()), ""));
                 Node {
                     site: self.site(name.span()),
                     value: Value::Bad,
@@ -165,7 +174,8 @@ impl Reader<'_> {
             entries.insert(key.name(), node);
         }
         let site = self.site(span);
-        if self.whole {
+        // What seems to be missing may stand where the parser could not read.
+        if self.document.findings.is_empty() {
             for key in keys_of(path).filter(|key| key.required && !entries.contains_key(key.name()))
             {
                 if self.template.is_none() || !key.file_only {
@@ -179,9 +189,7 @@ impl Reader<'_> {
     /// Why a key that is known may not stand here at all.
     fn forbidden(&self, key: &Key, shown: &str) -> Option<Finding> {
         if !key.works {
-            return Some(Finding::new(format!("`{shown}` is not yet supported")).hint(
-                "take it out: jailctl refuses what it would not do, so that nobody relies on it",
-            ));
+            return Some(Finding::new(format!("`{shown}` is not yet supported")).hint(NOT_YET));
         }
         if self.template.is_some() && key.file_only {
             return Some(
@@ -193,14 +201,17 @@ impl Reader<'_> {
     }
 
     fn missing(&mut self, key: &Key, shown: &str, site: &Site) {
+        let name = key.name();
         let finding = if shown.is_empty() {
-            Finding::new(format!("`{}` is missing", key.name())).at(site, "")
+            Finding::new(format!(
+                "`{name}` is missing in `{}`",
+                echo(&site.source.name)
+            ))
         } else {
-            Finding::new(format!("`{shown}.{}` is missing", key.name()))
-                .at(site, format!("has no `{}`", key.name()))
+            Finding::new(format!("`{shown}.{name}` is missing"))
+                .at(site, format!("has no `{name}`"))
         };
-        self.findings
-            .add(finding.hint(format!("add a line such as `{}`", key.example)));
+        self.add(finding.hint(format!("add a line such as `{}`", key.example)));
     }
 
     fn unknown(&mut self, path: &str, shown: &str, name: &str, span: Range<usize>) {
@@ -237,7 +248,7 @@ impl Reader<'_> {
         };
         let mut finding = finding.at(&self.site(span), label);
         finding.hints.extend(hint);
-        self.findings.add(finding);
+        self.add(finding);
     }
 
     fn value(&mut self, key: &Key, shown: &str, value: &Spanned<DeValue<'_>>) -> Value {
@@ -271,13 +282,12 @@ impl Reader<'_> {
                 let given = i64::from_str_radix(number.as_str(), number.radix()).ok();
                 let good = given.filter(|number| (from..=to).contains(number));
                 if good.is_none() {
-                    self.findings.add(
+                    let given = echo(&number.to_string());
+                    self.add(
                         Finding::new(format!("`{shown}` is out of range"))
-                            .why(format!(
-                                "`{}` is not from {from} to {to}",
-                                echo(&number.to_string())
-                            ))
-                            .at(&self.site(span), format!("not from {from} to {to}")),
+                            .why(format!("`{given}` is not from {from} to {to}"))
+                            .at(&self.site(span), format!("not from {from} to {to}"))
+                            .hint(format!("without this line it is {}", key.default)),
                     );
                 }
                 good.map(Value::Integer)
@@ -310,7 +320,12 @@ impl Reader<'_> {
 
     /// `text` with the line ends of the spec file made plain newlines; those written as escapes stay.
     fn unfold(&self, text: &str, span: &Range<usize>) -> String {
-        let raw = self.source.text.get(span.clone()).unwrap_or_default();
+        let raw = self
+            .document
+            .source
+            .text
+            .get(span.clone())
+            .unwrap_or_default();
         if raw.contains("\r\n") {
             text.replace("\r\n", "\n")
         } else {
@@ -319,6 +334,21 @@ impl Reader<'_> {
     }
 
     fn obeys(&mut self, rule: Rule, shown: &str, text: &str, span: Range<usize>) -> bool {
+        if let Rule::Word(words) = rule
+            && words.later.contains(&text)
+        {
+            self.add(
+                Finding::new(format!(
+                    "`{text}` in `{}` is not yet supported",
+                    shown
+                        .trim_end_matches(|c: char| c != '[')
+                        .trim_end_matches('[')
+                ))
+                .at(&self.site(span), "")
+                .hint(NOT_YET),
+            );
+            return false;
+        }
         let Err(Objection { why, hint }) = rule.check(text) else {
             return true;
         };
@@ -331,8 +361,11 @@ impl Reader<'_> {
                 .why(format!("`{}` {why}", echo(text)))
                 .at(&site, why);
         }
-        self.findings
-            .add(finding.hint(hint.unwrap_or_else(|| rule.sentence())));
+        self.add(match hint {
+            Hint::Rule => finding.hint(rule.sentence()),
+            Hint::Own(hint) => finding.hint(hint),
+            Hint::None => finding,
+        });
         false
     }
 
@@ -369,9 +402,9 @@ impl Reader<'_> {
             (Shape::Table | Shape::Tables(_), _) => {
                 format!("write it as a table, below a header {}", header(key.path))
             }
-            _ => format!("write it as in `{}`", key.example),
+            _ => format!("write it as in `{}`", echo(key.example)),
         };
-        self.findings.add(
+        self.add(
             Finding::new(format!("`{shown}` is {given}, not {wanted}"))
                 .at(&self.site(value.span()), format!("{wanted} is wanted here"))
                 .hint(hint),

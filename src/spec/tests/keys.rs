@@ -1,0 +1,287 @@
+//! The table of keys held against itself and against `load`: each key with its example, with values of wrong types, with hostile ones.
+
+use super::super::keys::{KEYS, Key, header, keys_of};
+use super::super::rule::{Rule, Shape};
+use super::*;
+use crate::show::diagnostic::render;
+
+/// A spec in which `line` stands in the table that has `key`, with what that table needs beside it.
+fn spec_with(key: &Key, line: &str) -> String {
+    let name = key.name();
+    let beside = |needed: &[(&str, &str)]| -> String {
+        needed
+            .iter()
+            .filter(|(beside, _)| *beside != name)
+            .flat_map(|(_, line)| [line, "\n"])
+            .collect()
+    };
+    let user = "[[user]]\nname = \"harlequin\"\n";
+    let top = "binaries = [\"bash\"]\n";
+    match key.table() {
+        "" if matches!(key.shape, Shape::Table | Shape::Tables(_)) && name != "user" => {
+            format!("name = \"a\"\n{line}\n{user}")
+        }
+        "" => format!("{}{line}\n", beside(&[("name", "name = \"a\"")])),
+        "user[]" => format!(
+            "name = \"a\"\n{top}[[user]]\n{}{line}\n",
+            beside(&[("name", "name = \"u\"")])
+        ),
+        "file[]" if name == "source" => format!("name = \"a\"\n[[file]]\n{line}\n"),
+        "file[]" => format!(
+            "name = \"a\"\n[[file]]\n{}{line}\n",
+            beside(&[("target", "target = \"/x\""), ("content", "content = \"\"")])
+        ),
+        "dir[]" => format!(
+            "name = \"a\"\n{user}[[dir]]\n{}{line}\n",
+            beside(&[("path", "path = \"/x\"")])
+        ),
+        "sshd" => format!("name = \"a\"\n{top}[sshd]\n{line}\n"),
+        table if table.ends_with("[]") => {
+            format!(
+                "name = \"a\"\n[[{}]]\n{line}\n",
+                table.trim_end_matches("[]")
+            )
+        }
+        table => format!("name = \"a\"\n[{table}]\n{line}\n"),
+    }
+}
+
+fn said(spec: &str) -> Vec<String> {
+    let error = load_text(spec).expect_err(spec);
+    assert!(!error.findings.is_empty(), "{spec}");
+    error.findings.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn rows_are_documented_and_in_order() {
+    for (index, key) in KEYS.iter().enumerate() {
+        assert!(
+            !key.doc.is_empty() && !key.doc.ends_with('.'),
+            "{}",
+            key.path
+        );
+        assert!(!key.doc.starts_with(char::is_uppercase), "{}", key.path);
+        assert!(key.example.contains(key.name()), "{}", key.path);
+        let of_table = key.table().is_empty()
+            || KEYS[..index].iter().any(|table| {
+                table.path == key.table() && matches!(table.shape, Shape::Table | Shape::Tables(_))
+            });
+        assert!(of_table, "{} stands before its table", key.path);
+        let doubles = KEYS.iter().filter(|other| other.path == key.path).count();
+        assert_eq!(doubles, 1, "{}", key.path);
+        let tables = matches!(key.shape, Shape::Tables(_));
+        assert_eq!(tables, key.path.ends_with("[]"), "{}", key.path);
+    }
+}
+
+#[test]
+fn each_example_is_good_or_not_yet_supported() {
+    for key in KEYS {
+        let spec = spec_with(key, key.example);
+        let table_works = keys_of("")
+            .find(|table| table.path == key.table())
+            .is_none_or(|table| table.works);
+        if key.works {
+            load_text(&spec).unwrap_or_else(|error| panic!("{spec}{}", render(&error, false)));
+            continue;
+        }
+        let shown = key.path.replace("[].", "[0].").replace("[]", "");
+        let shown = if table_works {
+            shown.as_str()
+        } else {
+            key.table().trim_end_matches("[]")
+        };
+        assert_eq!(
+            said(&spec),
+            [format!("`{shown}` is not yet supported")],
+            "{spec}"
+        );
+    }
+}
+
+/// The strings of an example's value.
+fn strings(example: &str) -> Vec<String> {
+    let value: toml::Table = example.parse().expect(example);
+    let texts = |value: &toml::Value| match value {
+        toml::Value::String(text) => vec![text.clone()],
+        toml::Value::Array(items) => items
+            .iter()
+            .filter_map(|item| item.as_str().map(str::to_owned))
+            .collect(),
+        _ => Vec::new(),
+    };
+    value.values().flat_map(texts).collect()
+}
+
+#[test]
+fn each_example_and_default_obeys_its_rule_also_where_it_does_not_work_yet() {
+    for key in KEYS {
+        let (Shape::Text(rule) | Shape::Texts(rule)) = key.shape else {
+            continue;
+        };
+        let examples = strings(key.example);
+        assert!(!examples.is_empty(), "{}", key.path);
+        for text in examples {
+            assert_eq!(rule.check(&text), Ok(()), "{}", key.path);
+        }
+        if key.default.starts_with('"') && !key.default.contains('<') && !key.default.contains(' ')
+        {
+            for text in strings(&format!("x = {}", key.default)) {
+                assert_eq!(rule.check(&text), Ok(()), "{}", key.path);
+            }
+        }
+    }
+}
+
+#[test]
+fn each_key_refuses_each_other_type() {
+    let values = [
+        ("\"text\"", "a string"),
+        ("[\"text\"]", "an array"),
+        ("[[\"text\"]]", "an array"),
+        ("5", "an integer"),
+        ("5.5", "a float"),
+        ("true", "a boolean"),
+        ("2027-01-31", "a date or time"),
+        ("{ text = 1 }", "a table"),
+    ];
+    for key in KEYS.iter().filter(|key| key.works) {
+        for (value, kind) in values {
+            let fits = match key.shape {
+                Shape::Text(_) => kind == "a string",
+                Shape::Texts(_) | Shape::Tables(_) => kind == "an array",
+                Shape::Integer(..) => kind == "an integer",
+                Shape::Boolean => kind == "a boolean",
+                Shape::Date => kind == "a date or time",
+                Shape::Table => kind == "a table",
+            };
+            if fits && value != "[[\"text\"]]" {
+                continue;
+            }
+            let spec = spec_with(key, &format!("{} = {value}", key.name()));
+            let said = said(&spec);
+            let shown = key.path.trim_end_matches("[]").replace("[].", "[0].");
+            assert!(
+                said.iter()
+                    .any(|said| said.starts_with(&format!("`{shown}"))
+                        && said.contains(" is ")
+                        && said.contains(", not ")),
+                "{spec}{said:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn each_text_refuses_what_is_hostile() {
+    let hostile = [
+        "\\u001b[2J",
+        "a\\u0000",
+        "a\\rb",
+        "\\u202ea",
+        "\\u200b",
+        "a\\u2028b",
+        "\\U000e0041",
+    ];
+    let unfit = [
+        "", " ", "..", "/..", "/a/../b", "a b", "/a//b", "$(id)", "`id`", "a;b", "a\\nb", "%h",
+        "\\\"", "a\\tb", "é", "-rf",
+    ];
+    for key in KEYS.iter().filter(|key| key.works) {
+        let (rule, wrap) = match key.shape {
+            Shape::Text(rule) => (rule, false),
+            Shape::Texts(rule) => (rule, true),
+            _ => continue,
+        };
+        let long = "a".repeat(100_000);
+        let cases = hostile.iter().chain(&unfit).copied().chain([long.as_str()]);
+        for (index, text) in cases.enumerate() {
+            if rule == Rule::Content && index >= hostile.len() {
+                continue;
+            }
+            let value = if wrap {
+                format!("[\"{text}\"]")
+            } else {
+                format!("\"{text}\"")
+            };
+            let spec = spec_with(key, &format!("{} = {value}", key.name()));
+            let error = load_text(&spec).expect_err(&spec);
+            let shown = render(&error, false);
+            let expected = key.path.replace("[]", "[0]");
+            assert!(
+                shown.contains(&format!("error: `{expected}")),
+                "{spec}{shown}"
+            );
+            assert!(shown.contains("= hint: "), "{shown}");
+            assert!(shown.lines().count() <= 51 && shown.len() < 4000, "{shown}");
+        }
+    }
+}
+
+#[test]
+fn numbers_stay_in_their_range() {
+    for key in KEYS.iter().filter(|key| key.works) {
+        let Shape::Integer(from, to) = key.shape else {
+            continue;
+        };
+        for good in [from, to] {
+            let spec = spec_with(key, &format!("{} = {good}", key.name()));
+            assert!(load_text(&spec).is_ok(), "{spec}");
+        }
+        for bad in [
+            "0",
+            "-1",
+            "99999999999999999999999",
+            &(from - 1).to_string(),
+            &(to + 1).to_string(),
+        ] {
+            let said = said(&spec_with(key, &format!("{} = {bad}", key.name())));
+            assert!(
+                said[0].contains(&format!("`{bad}` is not from {from} to {to}")),
+                "{said:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn slips_in_any_key_are_understood() {
+    for key in KEYS {
+        let Some(table) = KEYS.iter().find(|table| table.path == key.table()) else {
+            continue;
+        };
+        if !table.works {
+            continue;
+        }
+        let slip = format!("{}z", key.name());
+        let spec = spec_with(key, &format!("{slip} = 1"));
+        let error = load_text(&spec).expect_err(&spec);
+        let finding = error
+            .findings
+            .iter()
+            .find(|finding| finding.what.starts_with("unknown key"))
+            .expect(&spec);
+        let (_, label) = finding.site.as_ref().expect("site");
+        assert_eq!(*label, format!("did you mean `{}`?", key.name()), "{spec}");
+    }
+}
+
+#[test]
+fn required_keys_are_missed() {
+    for key in KEYS.iter().filter(|key| key.works && key.required) {
+        let line = "";
+        let said = said(&spec_with(key, line));
+        let expected = format!("`{}` is missing", key.path.replace("[]", "[0]"));
+        assert!(
+            said.iter().any(|said| said.starts_with(&expected)),
+            "{said:?}"
+        );
+    }
+}
+
+#[test]
+fn headers_read_as_written() {
+    assert_eq!(header("user[]"), "`[[user]]`");
+    assert_eq!(header("sshd"), "`[sshd]`");
+    assert_eq!(header(""), "a spec");
+}

@@ -1,0 +1,178 @@
+//! Templates below a spec: what wins, what is joined, what stays where it was said.
+
+use super::*;
+
+/// Loads `spec` with the templates of `site`, and the built-in ones where it has none of the name.
+fn load_with(spec: &str, site: &[(&str, &str)]) -> Result<Spec> {
+    load(&text_of(spec), &|name| {
+        site.iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, text)| *text)
+            .or_else(|| builtin(name))
+            .map(str::to_owned)
+    })
+}
+
+fn targets(spec: &Spec) -> Vec<(&str, String)> {
+    spec.files
+        .iter()
+        .map(|file| (file.target.value.as_str(), file.target.site.to_string()))
+        .collect()
+}
+
+#[test]
+fn lists_are_joined_without_doubles() {
+    let site = [
+        ("one", "binaries = ['ls', 'cat']\n[sshd]\nallow = ['sftp']"),
+        ("two", "binaries = ['cat', 'bash']"),
+    ];
+    let spec = load_with(
+        "name = 'a'\ntemplates = ['one', 'two', 'one']\nbinaries = ['id', 'ls', 'id']",
+        &site,
+    )
+    .expect("good");
+    assert_eq!(values(&spec.binaries), ["ls", "cat", "bash", "id"]);
+    assert_eq!(spec.binaries[2].site.to_string(), "template two:1");
+    assert_eq!(spec.binaries[3].site.to_string(), "test.toml:3");
+    assert_eq!(spec.doors.value, [Door::Sftp]);
+    assert_eq!(spec.doors.site.to_string(), "template one:3");
+    assert_eq!(values(&spec.templates), ["one", "two"]);
+}
+
+#[test]
+fn doors_of_all_layers_are_open() {
+    let spec = load_with(
+        "name = 'a'\ntemplates = ['sftp']\nbinaries = ['bash']\n[sshd]\nallow = ['shell']",
+        &[],
+    )
+    .expect("good");
+    assert_eq!(spec.doors.value, [Door::Shell, Door::Sftp]);
+}
+
+#[test]
+fn a_later_file_takes_the_place_of_an_earlier() {
+    let site = [
+        (
+            "one",
+            "[[file]]\ntarget='/x'\ncontent='1'\n[[file]]\nsource='/opt/y'",
+        ),
+        (
+            "two",
+            "[[file]]\ntarget='/x'\ncontent='2'\n[[dir]]\npath='/d'\nmode='0700'",
+        ),
+    ];
+    let spec = load_with(
+        "name='a'\ntemplates=['one','two']\n[[file]]\ntarget='/opt/y'\ncontent='3'\n[[dir]]\npath='/d'",
+        &site,
+    )
+    .expect("good");
+    assert_eq!(
+        targets(&spec),
+        [
+            ("/x", "template two:2".to_owned()),
+            ("/opt/y", "test.toml:4".to_owned())
+        ]
+    );
+    assert_eq!(spec.dirs.len(), 1);
+    assert_eq!(spec.dirs[0].mode, 0o755);
+}
+
+#[test]
+fn the_profile_of_the_shell_template_can_be_replaced() {
+    let spec = load_with(
+        "name='a'\ntemplates=['shell']\n[[file]]\ntarget='/etc/profile'\ncontent=''",
+        &[],
+    )
+    .expect("good");
+    assert_eq!(targets(&spec), [("/etc/profile", "test.toml:4".to_owned())]);
+}
+
+#[test]
+fn a_template_is_refused_with_its_own_lines() {
+    let site = [(
+        "bad",
+        "name = 'x'\ntemplates = ['sftp']\nbinarys = []\n[[user]]\nname='y'",
+    )];
+    let error = load_with("name='a'\ntemplates=['bad']", &site).expect_err("bad");
+    let said: Vec<String> = error
+        .findings
+        .iter()
+        .map(|finding| {
+            let (site, _) = finding.site.as_ref().expect("site");
+            format!("{site}: {finding}")
+        })
+        .collect();
+    assert_eq!(
+        said,
+        [
+            "template bad:1: a template may not have `name`",
+            "template bad:2: a template may not have `templates`",
+            "template bad:3: unknown key `binarys`",
+            "template bad:4: a template may not have `user`",
+        ]
+    );
+}
+
+#[test]
+fn the_built_in_templates_are_whole() {
+    for name in builtin_names() {
+        let spec = load_with(&format!("name='a'\ntemplates=['{name}']"), &[]).expect(name);
+        assert!(spec.users.is_empty());
+        assert!(spec.doors.value.contains(&Door::Sftp));
+    }
+    assert_eq!(builtin("../etc/passwd"), None);
+}
+
+#[test]
+fn shells_and_doors_follow_from_each_other() {
+    let doors_and_shell = |lines: &str| {
+        let spec = load_text(&format!("name='a'\n{lines}")).expect(lines);
+        let shell = spec.users[0].shell.clone();
+        (spec.doors.value, shell.map(|shell| shell.value.to_string()))
+    };
+    let bash = Some("/bin/bash".to_owned());
+    let both = vec![Door::Shell, Door::Sftp];
+    assert_eq!(
+        doors_and_shell("binaries=['ls','sh','bash']\n[[user]]\nname='u'"),
+        (both.clone(), bash.clone())
+    );
+    assert_eq!(
+        doors_and_shell("binaries=['/opt/bin/zsh']\n[[user]]\nname='u'"),
+        (both.clone(), Some("/opt/bin/zsh".to_owned()))
+    );
+    assert_eq!(
+        doors_and_shell("binaries=['bash']\n[[user]]\nname='u'\nshell='/usr/bin/bash'"),
+        (both.clone(), Some("/usr/bin/bash".to_owned()))
+    );
+    assert_eq!(
+        doors_and_shell(
+            "[[user]]\nname='u'\nshell='/bin/menu'\n[[file]]\nsource='/opt/menu'\ntarget='/usr/bin/menu'"
+        ),
+        (both, Some("/bin/menu".to_owned()))
+    );
+    assert_eq!(
+        doors_and_shell("binaries=['ls']\n[[user]]\nname='u'"),
+        (vec![Door::Sftp], None)
+    );
+    assert_eq!(
+        doors_and_shell(
+            "binaries=['bash']\n[[user]]\nname='u'\nshell='/bin/bash'\n[sshd]\nallow=['sftp']"
+        ),
+        (vec![Door::Sftp], None)
+    );
+    assert_eq!(
+        doors_and_shell("binaries=['bash']\n[[user]]\nname='u'\n[sshd]\nallow=['shell','shell']"),
+        (vec![Door::Shell], bash)
+    );
+}
+
+#[test]
+fn windows_line_ends_are_no_part_of_the_text() {
+    let spec =
+        load_text("name='a'\r\n[[file]]\r\ntarget='/x'\r\ncontent='''\r\none\r\ntwo\r\n'''\r\n")
+            .expect("good");
+    let FileBody::Content(content) = &spec.files[0].body else {
+        panic!("no content");
+    };
+    assert_eq!(content.value, "one\ntwo\n");
+}

@@ -1,0 +1,238 @@
+//! Whole outputs for bad specs, each with the spec that leads to it, to be read as somebody at night would read them: what is wrong, where, what to do.
+
+use super::super::text::visible;
+use super::*;
+use crate::show::diagnostic::render;
+
+/// Compares what is shown for `spec` with the snapshot `name`.
+fn refused(name: &str, spec: &str) {
+    let error = load_text(spec).expect_err(name);
+    let shown = render(&error, false);
+    let settings = {
+        let mut settings = insta::Settings::clone_current();
+        settings.set_prepend_module_to_snapshot(false);
+        settings.set_omit_expression(true);
+        settings
+    };
+    settings.bind(|| {
+        let spec: String = spec
+            .trim_end()
+            .chars()
+            .map(|c| if c == '\n' { c.to_string() } else { visible(c) })
+            .collect();
+        insta::assert_snapshot!(name, format!("{spec}\n{}\n{shown}", "-".repeat(60)));
+    });
+}
+
+#[test]
+fn texts_that_are_not_toml() {
+    for (name, spec) in [
+        ("empty", ""),
+        (
+            "value-without-quotes",
+            "name = arkham\nbinaries = bash, ls\n",
+        ),
+        ("value-missing", "name = \"a\"\nroot =\n"),
+        (
+            "string-not-closed",
+            "name = \"arkham\nroot = \"/srv/jails/x\"\nbinarys = []\n",
+        ),
+        (
+            "string-of-lines-not-closed",
+            "name = 'a'\n[[file]]\ntarget = '/x'\ncontent = '''\nhello\n[[user]]\nname = 'u'\n",
+        ),
+        (
+            "array-not-closed",
+            "name = 'a'\nbinaries = ['ls',\n  'cat'\n[[user]]\nname = 'u'\n",
+        ),
+        (
+            "array-without-comma",
+            "name = 'a'\nbinaries = ['ls' 'cat']\n",
+        ),
+        ("header-not-closed", "name = 'a'\n[[user]\nname = 'u'\n"),
+        ("equals-missing", "name 'a'\nroot: '/srv/a'\n"),
+        (
+            "key-twice",
+            "name = 'a'\nname = 'b'\n[sshd]\nallow = ['sftp']\n[sshd]\nallow = ['sftp']\n",
+        ),
+        (
+            "mode-as-number",
+            "name = 'a'\n[[dir]]\npath = '/x'\nmode = 0755\n[[dir]]\npath = '/y'\nmode = 755\n",
+        ),
+        (
+            "escape-unknown",
+            "name = 'a'\n[[file]]\ntarget = '/x'\ncontent = \"\\d\"\n",
+        ),
+        ("typographic-quotes", "name = “arkham”\n"),
+        ("too-deep", &format!("name = {}\n", "[".repeat(200))),
+        (
+            "hidden-in-comment",
+            "name = 'a' # \u{202e}txet neddih\n# bell \u{7}\n",
+        ),
+    ] {
+        refused(name, spec);
+    }
+}
+
+#[test]
+fn keys_that_are_not_there() {
+    for (name, spec) in [
+        (
+            "slips",
+            "nmae = 'a'\nbinarys = ['ls']\n[[users]]\nname = 'u'\n[sshd]\nallowed = ['sftp']\n",
+        ),
+        (
+            "key-of-another-table",
+            "name = 'a'\nallow = ['sftp']\n[[user]]\nname = 'u'\nbinaries = ['ls']\n",
+        ),
+        (
+            "key-unheard-of",
+            "name = 'a'\n[[dir]]\npath = '/x'\nquota = '1G'\n",
+        ),
+        (
+            "not-yet",
+            "name = 'a'\npackages = ['git']\n[limits]\nmemory = '256M'\n[[mount]]\nsource = '/x'\n[sshd]\nallow = ['scp', 'sftp']\numask = '0027'\n",
+        ),
+        (
+            "required",
+            "binaries = ['ls']\n[[user]]\nshell = '/bin/sh'\n[[dir]]\nmode = '0755'\n",
+        ),
+        (
+            "table-for-tables",
+            "name = 'a'\nsshd = ['sftp']\n[user]\nname = 'u'\n",
+        ),
+        (
+            "types",
+            "name = 5\nbinaries = 'ls'\ntemplates = [1, 'sftp']\n[[user]]\nname = 'u'\nuid = '4101'\n",
+        ),
+    ] {
+        refused(name, spec);
+    }
+}
+
+#[test]
+fn values_that_break_their_rule() {
+    for (name, spec) in [
+        (
+            "names",
+            "name = 'Arkham Asylum'\n[[user]]\nname = 'harley quinn'\n[[user]]\nname = '1'\n[[user]]\nname = 'root'\n",
+        ),
+        (
+            "name-too-long",
+            "name = 'a-name-that-goes-on-and-on-and-on'\n",
+        ),
+        ("name-with-escapes", "name = \"a\\u001b[2Jb\\nc\"\n"),
+        ("root-slash", "name = 'a'\nroot = '/'\n"),
+        ("root-etc", "name = 'a'\nroot = '/etc/jails/a'\n"),
+        ("root-home", "name = 'a'\nroot = '/home'\n"),
+        ("root-dots", "name = 'a'\nroot = '/srv/jails/../../etc'\n"),
+        ("root-of-each-user", "name = 'a'\nroot = '/srv/jails/%u'\n"),
+        (
+            "root-with-newline",
+            "name = 'a'\nroot = \"/srv/a\\nChrootDirectory /\"\n",
+        ),
+        (
+            "binaries",
+            "name = 'a'\nbinaries = ['ls -l', './x', '', '/proc/1/exe', 'bin/ls']\n",
+        ),
+        ("doors", "name = 'a'\n[sshd]\nallow = ['sfpt', 'telnet']\n"),
+        (
+            "uid",
+            "name = 'a'\n[[user]]\nname = 'u'\nuid = 0\n[[user]]\nname = 'v'\nuid = 70000\n",
+        ),
+        (
+            "modes",
+            "name = 'a'\n[[dir]]\npath = '/x'\nmode = '1777'\n[[dir]]\npath = '/y'\nmode = '0775'\n[[dir]]\npath = '/z'\nmode = 'rwx'\n",
+        ),
+        (
+            "password-in-the-clear",
+            "name = 'a'\n[[user]]\nname = 'u'\npassword = 'hunter2'\n",
+        ),
+        (
+            "password-cut",
+            "name = 'a'\n[[user]]\nname = 'u'\npassword = '$6$salt'\n[[user]]\nname = 'v'\npassword = 'lokced'\n[[user]]\nname = 'w'\npassword = '!'\n",
+        ),
+        (
+            "key-private",
+            "name = 'a'\n[[user]]\nname = 'u'\nauthorized_keys = [\"\"\"\n-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtzc2gtZW\n-----END OPENSSH PRIVATE KEY-----\n\"\"\"]\n",
+        ),
+        (
+            "keys-of-all-kinds",
+            "name = 'a'\n[[user]]\nname = 'u'\nauthorized_keys = [\n  'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKLW/9v1NuUyultBVkZJNjz2vNi4eV8V',\n  '/root/.ssh/id_ed25519.pub',\n  'command=\"/bin/sh\" ssh-ed25519 AAAA',\n  'ssh-dss AAAA',\n  'ssh-ed25591 AAAA',\n]\n",
+        ),
+        (
+            "targets",
+            "name = 'a'\n[[file]]\ntarget = '/etc/ld.so.preload'\ncontent = ''\n[[file]]\ntarget = '/bin'\ncontent = ''\n[[file]]\ntarget = '/dev/null'\ncontent = ''\n[[file]]\ntarget = '/etc/passwd'\ncontent = ''\n",
+        ),
+        (
+            "sources",
+            "name = 'a'\n[[file]]\nsource = '/etc/shadow'\n[[file]]\nsource = '/etc/ssh/ssh_host_rsa_key'\n[[file]]\nsource = '/etc'\n[[file]]\nsource = '/etc/vim/'\n",
+        ),
+        (
+            "dirs",
+            "name = 'a'\n[[dir]]\npath = '/etc/x'\n[[dir]]\npath = '/'\n[[dir]]\npath = 'upload'\n",
+        ),
+        (
+            "homes",
+            "name = 'a'\n[[user]]\nname = 'u'\nhome = '/'\n[[user]]\nname = 'v'\nhome = '/usr/v'\n",
+        ),
+    ] {
+        refused(name, spec);
+    }
+}
+
+#[test]
+fn values_that_do_not_fit_together() {
+    for (name, spec) in [
+        (
+            "users-twice",
+            "name = 'a'\n[[user]]\nname = 'u'\nuid = 4101\n[[user]]\nname = 'u'\nuid = 4101\n[[user]]\nname = 'v'\nhome = '/home/u'\n[[user]]\nname = 'w'\nhome = '/home/u/w'\n",
+        ),
+        (
+            "owner-unknown",
+            "name = 'a'\n[[user]]\nname = 'harlequin'\n[[dir]]\npath = '/x'\nowner = 'harlequn'\n[[dir]]\npath = '/y'\nowner = 'joker'\n",
+        ),
+        (
+            "owner-without-users",
+            "name = 'a'\n[[dir]]\npath = '/x'\nowner = 'u'\n",
+        ),
+        (
+            "places-twice",
+            "name = 'a'\n[[file]]\ntarget = '/bin/x'\ncontent = ''\n[[file]]\ntarget = '/usr/bin/x'\ncontent = ''\n[[dir]]\npath = '/d'\n[[dir]]\npath = '/d'\n[[file]]\ntarget = '/d'\ncontent = ''\n",
+        ),
+        (
+            "places-of-users",
+            "name = 'a'\n[[user]]\nname = 'u'\n[[dir]]\npath = '/up'\nowner = 'u'\n[[dir]]\npath = '/up/in'\n[[dir]]\npath = '/home/u'\n[[file]]\ntarget = '/up/readme'\ncontent = ''\n[[file]]\ntarget = '/home/u/.ssh'\ncontent = ''\n[[file]]\nsource = '/home'\n",
+        ),
+        (
+            "shell-not-listed",
+            "name = 'a'\nbinaries = ['bahs', 'ls']\n[[user]]\nname = 'u'\nshell = '/bin/bash'\n",
+        ),
+        (
+            "shell-none",
+            "name = 'a'\nbinaries = ['ls']\n[[user]]\nname = 'u'\n[sshd]\nallow = ['shell']\n",
+        ),
+        ("no-door", "name = 'a'\n[sshd]\nallow = []\n"),
+        (
+            "file-half",
+            "name = 'a'\n[[file]]\ntarget = '/x'\n[[file]]\nsource = '/x'\ncontent = ''\n[[file]]\ncontent = ''\n[[file]]\nsource = '/etc/passwd'\n",
+        ),
+        (
+            "template-unknown",
+            "name = 'a'\ntemplates = ['shel']\n[[user]]\nname = 'u'\nshell = '/bin/bash'\n",
+        ),
+        (
+            "template-unheard-of",
+            "name = 'a'\ntemplates = ['jupyter', '../x']\n",
+        ),
+        (
+            "many",
+            &(0..30)
+                .map(|n| format!("key{n} = 1"))
+                .collect::<Vec<_>>()
+                .join("\n"),
+        ),
+    ] {
+        refused(name, spec);
+    }
+}
