@@ -49,7 +49,7 @@ if [ -d /sys/fs/cgroup ]; then mount --rbind /sys/fs/cgroup $copy/sys/fs/cgroup;
 mount -t tmpfs -o mode=0755,nosuid tmpfs $copy/dev
 mkdir $copy/dev/pts $copy/dev/shm $copy/dev/net
 cp -a /dev/null /dev/zero /dev/full /dev/random /dev/urandom /dev/tty $copy/dev/
-mknod -m 0666 $copy/dev/net/tun c 10 200
+mknod -m 0666 $copy/dev/net/tun c 10 200 2>/dev/null || : # not every kernel and container has it
 mount -t devpts -o newinstance,gid=5,mode=0620,ptmxmode=0666 devpts $copy/dev/pts
 mount -t tmpfs -o mode=1777 tmpfs $copy/dev/shm
 ln -s pts/ptmx $copy/dev/ptmx

@@ -167,19 +167,12 @@ impl DisposableHost {
         self.run(["useradd", "--create-home", "--shell", "/bin/bash", name])
             .ok();
         let key = self.key(name);
-        self.run([
-            "install",
-            "-d",
-            "-m",
-            "0700",
-            "-o",
-            name,
-            "-g",
-            name,
-            &format!("/home/{name}/.ssh"),
-        ])
-        .ok();
-        self.write(&format!("/home/{name}/.ssh/authorized_keys"), &key.public);
+        let script = r#"
+            install -d -m 0700 -o "$1" -g "$1" "/home/$1/.ssh"
+            install -m 0600 -o "$1" -g "$1" "$2.pub" "/home/$1/.ssh/authorized_keys"
+        "#;
+        self.run(["bash", "-euc", script, "plain_user", name, &key.path])
+            .ok();
         self.login(name, &key)
     }
 }

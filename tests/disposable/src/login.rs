@@ -78,12 +78,8 @@ impl<'host> Login<'host> {
     /// Like [`Self::ssh`] with options of ssh(1), which win over the harness's own.
     #[track_caller]
     pub fn ssh_with<const N: usize>(&self, options: [&str; N], command: &str) -> Output {
-        let options = self.options(&options);
-        let to = self.to();
-        let mut line = vec!["ssh"];
-        line.extend(options.iter().map(String::as_str));
-        line.extend([to.as_str(), command]);
-        self.host.run(line)
+        let line = self.line(options, command);
+        self.host.run(line.iter().map(String::as_str))
     }
 
     /// A command on a terminal: `ssh -tt`.
@@ -92,17 +88,18 @@ impl<'host> Login<'host> {
         self.ssh_with(["-tt"], command)
     }
 
-    /// An ssh client that runs beside the test, with options of ssh(1) and a command, which may be empty with `-N`.
+    /// An ssh client that runs beside the test, with options of ssh(1).
     pub fn start<const N: usize>(&self, options: [&str; N], command: &str) -> Running {
-        let options = self.options(&options);
-        let to = self.to();
-        let mut line = vec!["ssh"];
-        line.extend(options.iter().map(String::as_str));
-        line.push(&to);
-        if !command.is_empty() {
-            line.push(command);
-        }
-        self.host.spawn(line)
+        let line = self.line(options, command);
+        self.host.spawn(line.iter().map(String::as_str))
+    }
+
+    /// The command line of ssh(1), for a test that needs more around it.
+    pub fn line<const N: usize>(&self, options: [&str; N], command: &str) -> Vec<String> {
+        let mut line = vec!["ssh".to_owned()];
+        line.extend(self.options(&options));
+        line.extend([self.to(), command.to_owned()]);
+        line
     }
 
     /// A bash that takes one command after the other.

@@ -161,7 +161,7 @@ fn a_trace_tells_what_was_written() {
         return;
     }
     let host = DisposableHost::new();
-    let (output, changes) = host.trace_writes([
+    let (output, changes) = host.trace_writes(&[
         "bash",
         "-c",
         "cat /etc/passwd >/dev/null; mkdir /srv/a; cd /srv/a; echo x >b; mv b c; chmod 600 c; echo done",
@@ -191,10 +191,10 @@ fn death_comes_at_the_call_asked_for() {
     }
     let host = DisposableHost::new();
     let made = || host.sh("ls /srv; rm -rf /srv/*").ok().text().to_owned();
-    host.kill_at("mkdir", 2, ["mkdir", "/srv/a", "/srv/b", "/srv/c"])
+    host.kill_at("mkdir", 2, &["mkdir", "/srv/a", "/srv/b", "/srv/c"])
         .exits(137);
     assert_eq!(made(), "a");
-    host.kill_at("mkdir", 4, ["mkdir", "/srv/a", "/srv/b", "/srv/c"])
+    host.kill_at("mkdir", 4, &["mkdir", "/srv/a", "/srv/b", "/srv/c"])
         .ok();
     assert_eq!(made(), "a\nb\nc");
 }

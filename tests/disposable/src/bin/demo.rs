@@ -75,11 +75,12 @@ fn show(jailctl: &Path, spec: &Path) -> Outcome {
         &with_key(&text, &user, &key.public),
     );
 
+    let _sshd = host.sshd();
+
     println!("$ jailctl build {spec}");
     let built = host.jailctl(["build", spec]);
     print(&built);
     promise(built.success(), "the jail is built")?;
-    let _sshd = host.sshd();
     let login = host.login(&user, &key);
 
     let seen = ssh(&login, "ls /");

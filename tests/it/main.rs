@@ -1,0 +1,11 @@
+//! What jailctl promises, shown on throw-away copies of this machine with real accounts, the real sshd and real clients. One module a theme.
+
+mod fail_closed;
+mod forwarding;
+mod hostile;
+mod login;
+mod rebuild;
+mod remove;
+mod support;
+mod swap;
+mod verbs;

@@ -1,0 +1,175 @@
+//! What the themes share: a copy with jailctl in it, the specs of two jails, and the one question: does this account get out of its jail?
+
+use disposable::{DisposableHost, Key, Login, Output, skipped};
+
+/// What lies in `/canary`, on the host's root and in no jail.
+pub(crate) const CANARY: &str = "the canary of the host";
+
+/// A copy with jailctl and a canary; `None`, and a word on stderr, where there can be none.
+pub(crate) fn host() -> Option<DisposableHost> {
+    if skipped() {
+        return None;
+    }
+    let host = DisposableHost::builder()
+        .jailctl(env!("CARGO_BIN_EXE_jailctl"))
+        .make();
+    host.write("/canary", CANARY);
+    Some(host)
+}
+
+/// A spec that tests change a little at a time.
+#[derive(Clone, Debug)]
+pub(crate) struct Spec {
+    pub(crate) name: &'static str,
+    pub(crate) binaries: Vec<&'static str>,
+    /// Name and key lines of each user.
+    pub(crate) users: Vec<(&'static str, Vec<String>)>,
+    /// Further tables.
+    pub(crate) more: String,
+}
+
+impl Spec {
+    /// The jail of the tutorial, with `also` among its programs: a shell for harlequin.
+    pub(crate) fn arkham(key: &Key, also: &[&'static str]) -> Self {
+        let mut binaries = vec!["bash", "ls", "cat"];
+        binaries.extend(also);
+        Self {
+            name: "arkham",
+            binaries,
+            users: vec![("harlequin", vec![key.public.trim().to_owned()])],
+            more: "[[file]]\ntarget = \"/welcome\"\ncontent = \"Welcome to Arkham.\\n\"\n"
+                .to_owned(),
+        }
+    }
+
+    /// A jail for files alone: sftp for selina, who may write in `/upload`.
+    pub(crate) fn dropbox(key: &Key) -> Self {
+        Self {
+            name: "dropbox",
+            binaries: Vec::new(),
+            users: vec![("selina", vec![key.public.trim().to_owned()])],
+            more: "[sshd]\nallow = [\"sftp\"]\n\n[[dir]]\npath = \"/upload\"\nowner = \"selina\"\nmode = \"0750\"\n".to_owned(),
+        }
+    }
+
+    /// The TOML text.
+    pub(crate) fn text(&self) -> String {
+        let mut lines = vec![format!("name = {:?}", self.name)];
+        if !self.binaries.is_empty() {
+            lines.push(format!("binaries = {:?}", self.binaries));
+        }
+        for (name, keys) in &self.users {
+            lines.push(format!(
+                "\n[[user]]\nname = {name:?}\nauthorized_keys = {keys:?}"
+            ));
+        }
+        lines.push(format!("\n{}", self.more));
+        lines.join("\n")
+    }
+
+    /// Where the spec is written in the copy.
+    pub(crate) fn path(&self) -> String {
+        format!("/root/{}.toml", self.name)
+    }
+
+    /// Writes the spec into the copy.
+    pub(crate) fn put(&self, host: &DisposableHost) -> String {
+        let path = self.path();
+        host.write(&path, &self.text());
+        path
+    }
+
+    /// Writes the spec and builds it.
+    #[track_caller]
+    pub(crate) fn build(&self, host: &DisposableHost) -> Output {
+        host.jailctl(["build", &self.put(host)])
+    }
+
+    /// Where the jail is.
+    pub(crate) fn root(&self) -> String {
+        format!("/srv/jails/{}", self.name)
+    }
+}
+
+/// A copy with the jail arkham built: its spec, and harlequin's login.
+#[track_caller]
+pub(crate) fn arkham<'host>(
+    host: &'host DisposableHost,
+    also: &[&'static str],
+) -> (Spec, Login<'host>) {
+    let key = host.key("harlequin");
+    let spec = Spec::arkham(&key, also);
+    spec.build(host).ok();
+    (spec, host.login("harlequin", &key))
+}
+
+/// How far a login comes, the least first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Reach {
+    /// No session of any kind.
+    Nothing,
+    /// A session that does not see the host's canary.
+    Jail,
+    /// A session that reads the host's canary.
+    Host,
+}
+
+/// How far `login` comes by a command and by sftp, whichever is the worse.
+#[track_caller]
+pub(crate) fn reach(host: &DisposableHost, login: &Login<'_>) -> Reach {
+    let seen = login.ssh("echo reached; read line </canary; echo \"$line\"");
+    let by_command = said(seen.stdout());
+    host.run(["rm", "-f", "/run/loot"]).ok();
+    let seen = login.sftp("pwd\n-get /canary /run/loot\n");
+    let by_sftp = if host.has("/run/loot") {
+        Reach::Host
+    } else if seen.stdout().contains("Remote working directory") {
+        Reach::Jail
+    } else {
+        Reach::Nothing
+    };
+    by_command.max(by_sftp)
+}
+
+/// How far a session came that was to say `reached` and then to show the canary.
+pub(crate) fn said(output: &str) -> Reach {
+    if output.contains(CANARY) {
+        Reach::Host
+    } else if output.contains("reached") {
+        Reach::Jail
+    } else {
+        Reach::Nothing
+    }
+}
+
+/// The lines of `sshd -T` for a user's connection, in lower case.
+#[track_caller]
+pub(crate) fn effective(host: &DisposableHost, user: &str) -> Vec<String> {
+    let connection = format!("user={user},host=localhost,addr=127.0.0.1");
+    host.sh(&format!("mkdir -p /run/sshd; sshd -T -C {connection}"))
+        .ok()
+        .stdout()
+        .lines()
+        .map(str::to_lowercase)
+        .collect()
+}
+
+/// `/etc`, the place of jails and the state, without what shadow's own tools keep as backups and touch in passing.
+#[track_caller]
+pub(crate) fn look(host: &DisposableHost) -> disposable::Snapshot {
+    host.snapshot(["/etc", "/srv", "/var/lib/jailctl", "/var/mail", "/home"])
+        .without(|path| {
+            matches!(
+                path.strip_prefix("/etc/"),
+                Some(
+                    "passwd-"
+                        | "group-"
+                        | "shadow-"
+                        | "gshadow-"
+                        | "subuid-"
+                        | "subgid-"
+                        | ".pwd.lock"
+                )
+            )
+        })
+}

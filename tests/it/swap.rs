@@ -1,0 +1,107 @@
+//! The exchange of a live tree: a session that sits in what is exchanged cannot get out by it, and goes on working.
+
+use disposable::{DisposableHost, Login, Running};
+
+use crate::support::{Spec, arkham, host};
+
+/// Compiles the program that holds on to `/usr/bin` and climbs, and puts it where a spec can name it.
+fn compile(host: &DisposableHost) {
+    host.write("/root/holder.c", include_str!("holder.c"));
+    host.sh("gcc -static -O1 -o /usr/local/bin/holder /root/holder.c")
+        .ok();
+}
+
+/// The program at work in a session.
+fn hold(login: &Login<'_>) -> Running {
+    let mut holder = login.start([], "/usr/local/bin/holder");
+    holder.hear("holding");
+    holder
+}
+
+/// Ends the program; how often it tried and how often it got out.
+fn release(mut holder: Running) -> (u64, u64) {
+    holder.say("");
+    let told = holder.hear("tries").pop().expect("a line");
+    let numbers: Vec<u64> = told
+        .split(' ')
+        .filter_map(|word| word.parse().ok())
+        .collect();
+    (numbers[0], numbers[1])
+}
+
+/// Builds the jail with one program more, and without it again.
+fn exchange_twice(host: &DisposableHost, spec: &Spec) {
+    let mut more = spec.clone();
+    more.binaries.push("true");
+    more.build(host).ok();
+    spec.build(host).ok();
+}
+
+#[test]
+fn a_session_in_what_is_exchanged_cannot_climb_out() {
+    let Some(host) = host() else { return };
+    compile(&host);
+    let (spec, harlequin) = arkham(&host, &["holder"]);
+    let _sshd = host.sshd();
+    let first = hold(&harlequin);
+    let mut later = Vec::new();
+    for _ in 0..5 {
+        exchange_twice(&host, &spec);
+        later.push(hold(&harlequin));
+    }
+    let (tries, out) = release(first);
+    assert!(tries > 100, "only {tries} tries");
+    assert_eq!(out, 0, "of {tries} tries");
+    for holder in later {
+        assert_eq!(release(holder).1, 0);
+    }
+}
+
+#[test]
+fn the_climber_finds_a_canary_where_there_is_one() {
+    let Some(host) = host() else { return };
+    compile(&host);
+    let bob = host.plain_user("bob");
+    let _sshd = host.sshd();
+    let (tries, out) = release(hold(&bob));
+    assert_eq!(tries, out);
+}
+
+#[test]
+fn a_session_goes_on_working_through_builds() {
+    let Some(host) = host() else { return };
+    let (spec, harlequin) = arkham(&host, &["true"]);
+    let _sshd = host.sshd();
+    let mut shell = harlequin.session();
+    shell.run("cd /usr/bin");
+    let mut less = spec.clone();
+    less.binaries.retain(|name| *name != "true");
+    less.build(&host).ok();
+    spec.build(&host).ok();
+    assert_eq!(
+        shell.run("cat /welcome"),
+        (0, "Welcome to Arkham.".to_owned())
+    );
+    assert_eq!(
+        shell.run("cd /usr/bin && ls -d true"),
+        (0, "true".to_owned())
+    );
+    assert!(shell.alive());
+}
+
+#[test]
+fn no_program_is_ever_missing_during_builds() {
+    let Some(host) = host() else { return };
+    let (spec, harlequin) = arkham(&host, &[]);
+    let _sshd = host.sshd();
+    let script = "echo begun; n=0; bad=0; while ! read -t 0; do /bin/cat /etc/passwd >/dev/null 2>&1 || bad=$((bad+1)); n=$((n+1)); done; echo ran $n failed $bad";
+    let mut loop_ = harlequin.start([], script);
+    loop_.hear("begun");
+    for _ in 0..5 {
+        exchange_twice(&host, &spec);
+    }
+    loop_.say("");
+    let told = loop_.hear("ran").pop().expect("a line");
+    assert!(told.ends_with("failed 0"), "{told}");
+    assert!(!told.starts_with("ran 0 "), "{told}");
+}
