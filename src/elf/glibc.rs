@@ -14,7 +14,7 @@ use super::cache::{Cache, Wanted};
 use super::cpu::{Cpu, Habits};
 use super::object::{Content, Role};
 use super::token::{self, Tokens};
-use super::tree::{End, FileId, Tree, Way};
+use super::tree::{End, FileId, Refusal, Tree, Way};
 
 /// Most bytes of a loader that are searched for its built-in directories.
 const LOADER: u64 = 4 << 20;
@@ -64,6 +64,8 @@ pub(super) enum Probe {
     Take(FileId, Way),
     /// It searches on.
     Skip,
+    /// It leaves the rest of the search path that led there, and searches on behind it.
+    Leave,
     /// It gives up, and why.
     Fail(String),
 }
@@ -195,6 +197,7 @@ impl Glibc {
                     })));
                 }
                 Probe::Skip => {}
+                Probe::Leave => return None,
                 Probe::Fail(why) => return Some(failure(&opened, &why)),
             }
         }
@@ -235,7 +238,7 @@ impl Glibc {
                 way,
                 via: Via::Cache,
             }))),
-            Probe::Skip => None,
+            Probe::Skip | Probe::Leave => None,
             Probe::Fail(why) => Some(failure(opened, &why)),
         }
     }
@@ -252,15 +255,28 @@ impl Glibc {
         let (file, way) = match tree.walk(path) {
             (End::Absent, _) => return Probe::Skip,
             (End::Directory(_), _) => return Probe::Fail("it is a directory".to_owned()),
-            (End::Unusable(why), _) if &*why == "permission denied" => return Probe::Skip,
-            (End::Unusable(why), _) => return Probe::Fail(why.to_string()),
+            (End::Unusable(Refusal::Denied), _) => return Probe::Skip,
+            (End::Unusable(Refusal::Unopened(_)), _) => return Probe::Leave,
+            (End::Unusable(Refusal::Special), _) => {
+                return Probe::Fail(Refusal::Special.to_string());
+            }
             (End::File(file), way) => (file, way),
         };
-        match tree.content(file) {
-            Content::Elf(facts) if !self.abi.takes(facts.abi) => Probe::Skip,
-            Content::Elf(facts) if facts.abi.little != self.abi.little => {
-                Probe::Fail("it is of the other byte order".to_owned())
+        let content = tree.content(file);
+        let abi = match content {
+            Content::Elf(facts) => Some(facts.abi),
+            Content::Broken(abi, _) => *abi,
+            Content::Script(_) | Content::Other { .. } => None,
+        };
+        if let Some(abi) = abi {
+            if abi.wide == self.abi.wide && abi.little != self.abi.little {
+                return Probe::Fail("it is of the other byte order".to_owned());
             }
+            if !self.abi.takes(abi) {
+                return Probe::Skip;
+            }
+        }
+        match content {
             Content::Elf(facts) if facts.role != Role::Shared => {
                 Probe::Fail("it is a program, not a library".to_owned())
             }
@@ -268,7 +284,6 @@ impl Glibc {
                 Probe::Fail("it has no dynamic section".to_owned())
             }
             Content::Elf(_) => Probe::Take(file, way),
-            Content::Broken(Some(abi), _) if !self.abi.takes(*abi) => Probe::Skip,
             Content::Broken(_, why) => Probe::Fail(why.clone()),
             Content::Other { short: true } => Probe::Fail("it is too short".to_owned()),
             Content::Other { short: false } | Content::Script(_) => {

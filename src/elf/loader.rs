@@ -247,7 +247,7 @@ impl Loader {
                     way,
                     via: Via::Path,
                 })),
-                Probe::Skip => Outcome::Miss(None),
+                Probe::Skip | Probe::Leave => Outcome::Miss(None),
                 Probe::Fail(why) => failure(&path, &why),
             },
             Rules::Musl(musl) => musl

@@ -64,7 +64,7 @@ impl<'v> Resolver<'v> {
         let (file, way) = match self.tree.walk(path) {
             (End::File(file), way) => (file, way),
             (End::Directory(_), _) => return Err(refuse(view, "it is a directory")),
-            (End::Unusable(why), _) => return Err(refuse(view, &why)),
+            (End::Unusable(why), _) => return Err(refuse(view, &why.to_string())),
             (End::Absent, _) => {
                 let mut error = refuse(view, "no such file or directory");
                 error.kind = Kind::Spec;
@@ -171,7 +171,7 @@ impl<'v> Resolver<'v> {
             }
             (End::Absent, _) => lack(hint),
             (End::Directory(_), _) => lack(Some("it is a directory")),
-            (End::Unusable(why), _) => lack(Some(&why)),
+            (End::Unusable(why), _) => lack(Some(&why.to_string())),
         }
         Ok(())
     }

@@ -5,16 +5,21 @@
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::fs::File;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
 
 use super::object::{self, Content};
-use crate::error::{Result, reason};
-use crate::host::{FileKind, Stat, View};
+use crate::error::reason;
+use crate::host::{Entries, FileKind, Stat, View};
 
 /// Links followed before a path counts as a loop, as in path_resolution(7).
 const LINKS: usize = 40;
+/// Directories kept open at most.
+const OPEN: usize = 128;
 /// Longest path, as in path_resolution(7), with its zero byte.
 const PATH_MAX: usize = 4096;
 
@@ -61,7 +66,28 @@ enum Step {
     Link(LinkId),
     File(FileId),
     /// Something is there and cannot be used, and why.
-    Unusable(Rc<str>),
+    Unusable(Refusal),
+}
+
+/// Why something that is there cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// The system does not let us.
+    Denied,
+    /// It is a device, a pipe or a socket.
+    Special,
+    /// It cannot be opened for another reason, as in a loop of links.
+    Unopened(Rc<str>),
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Denied => "permission denied",
+            Self::Special => "it is a device, a pipe or a socket",
+            Self::Unopened(why) => why,
+        })
+    }
 }
 
 #[derive(Debug)]
@@ -69,6 +95,7 @@ struct Directory {
     path: PathBuf,
     parent: DirId,
     steps: HashMap<OsString, Step>,
+    entries: Option<Rc<Entries>>,
 }
 
 /// What was passed on the way to a place.
@@ -90,7 +117,7 @@ pub(super) enum End {
     /// At a regular file.
     File(FileId),
     /// At something else, or in a loop, or where the system refuses, and why.
-    Unusable(Rc<str>),
+    Unusable(Refusal),
 }
 
 /// What of the host's tree was seen.
@@ -98,6 +125,8 @@ pub(super) enum End {
 pub(super) struct Tree<'v> {
     view: &'v View,
     directories: Vec<Directory>,
+    /// Those that are open.
+    open: Vec<DirId>,
     links: Vec<Link>,
     files: Vec<Regular>,
     bodies: Vec<Content>,
@@ -113,7 +142,9 @@ impl<'v> Tree<'v> {
                 path: PathBuf::from("/"),
                 parent: DirId(0),
                 steps: HashMap::new(),
+                entries: None,
             }],
+            open: Vec::new(),
             links: Vec::new(),
             files: Vec::new(),
             bodies: Vec::new(),
@@ -163,7 +194,10 @@ impl<'v> Tree<'v> {
     pub(super) fn walk_from(&mut self, start: DirId, path: &Path) -> (End, Way) {
         let mut way = Way::default();
         if path.as_os_str().len() >= PATH_MAX {
-            return (End::Unusable("file name too long".into()), way);
+            return (
+                End::Unusable(Refusal::Unopened("file name too long".into())),
+                way,
+            );
         }
         let mut here = start;
         let mut ahead: Vec<OsString> = Vec::new();
@@ -194,7 +228,9 @@ impl<'v> Tree<'v> {
                 Step::Link(id) => {
                     if way.links.len() == LINKS {
                         return (
-                            End::Unusable("too many levels of symbolic links".into()),
+                            End::Unusable(Refusal::Unopened(
+                                "too many levels of symbolic links".into(),
+                            )),
                             way,
                         );
                     }
@@ -220,10 +256,11 @@ impl<'v> Tree<'v> {
             return known.clone();
         }
         let path = home.path.join(name);
-        let step = self.look(directory, path).unwrap_or_else(|error| {
-            let finding = error.findings.into_iter().next();
-            let why = finding.and_then(|finding| finding.why);
-            Step::Unusable(why.unwrap_or_else(|| "cannot be read".to_owned()).into())
+        let step = self.look(directory, path, name).unwrap_or_else(|error| {
+            Step::Unusable(match error.kind() {
+                io::ErrorKind::PermissionDenied => Refusal::Denied,
+                _ => Refusal::Unopened(reason(&error).into()),
+            })
         });
         self.directories[directory.0 as usize]
             .steps
@@ -231,8 +268,9 @@ impl<'v> Tree<'v> {
         step
     }
 
-    fn look(&mut self, parent: DirId, path: PathBuf) -> Result<Step> {
-        let Some(stat) = self.view.lstat(&path)? else {
+    fn look(&mut self, parent: DirId, path: PathBuf, name: &OsStr) -> io::Result<Step> {
+        let entries = self.entries(parent)?;
+        let Some(stat) = entries.lstat(name)? else {
             return Ok(Step::Absent);
         };
         Ok(match stat.kind() {
@@ -241,34 +279,55 @@ impl<'v> Tree<'v> {
                     path,
                     parent,
                     steps: HashMap::new(),
+                    entries: None,
                 });
                 Step::Directory(DirId(number(self.directories.len())))
             }
             FileKind::Symlink => {
-                let target = self.view.read_link(&path)?;
+                let target = entries.read_link(name)?;
                 self.links.push(Link { path, target, stat });
                 Step::Link(LinkId(number(self.links.len())))
             }
             FileKind::File => {
                 let body = match self.inodes.get(&(stat.dev, stat.ino)) {
                     Some(body) => *body,
-                    None => self.read(&path, &stat)?,
+                    None => self.read(&entries.open(name)?, &stat),
                 };
                 self.files.push(Regular { path, stat, body });
                 Step::File(FileId(number(self.files.len())))
             }
-            FileKind::Special => Step::Unusable("it is a device, a pipe or a socket".into()),
+            FileKind::Special => Step::Unusable(Refusal::Special),
         })
     }
 
-    fn read(&mut self, path: &Path, stat: &Stat) -> Result<BodyId> {
-        let file = self.view.open(path)?;
-        let content = object::read(&file, stat.size)
+    /// An open directory. Not more than some are kept open.
+    fn entries(&mut self, id: DirId) -> io::Result<Rc<Entries>> {
+        if let Some(open) = &self.directories[id.0 as usize].entries {
+            return Ok(Rc::clone(open));
+        }
+        if self.open.len() == OPEN {
+            for id in self.open.drain(..) {
+                self.directories[id.0 as usize].entries = None;
+            }
+        }
+        let directory = &mut self.directories[id.0 as usize];
+        let entries = self
+            .view
+            .entries(&directory.path)
+            .map(Rc::new)
+            .map_err(io::Error::other)?;
+        directory.entries = Some(Rc::clone(&entries));
+        self.open.push(id);
+        Ok(entries)
+    }
+
+    fn read(&mut self, file: &File, stat: &Stat) -> BodyId {
+        let content = object::read(file, stat.size)
             .unwrap_or_else(|error| Content::Broken(None, reason(&error)));
         self.bodies.push(content);
         let id = BodyId(number(self.bodies.len()));
         self.inodes.insert((stat.dev, stat.ino), id);
-        Ok(id)
+        id
     }
 }
 
