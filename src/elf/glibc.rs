@@ -40,11 +40,11 @@ pub enum Via {
     Path,
     /// `DT_RPATH` or `DT_RUNPATH`.
     Rpath,
-    /// ld.so.cache.
+    /// ld.so.cache, where no built-in directory would.
     Cache,
     /// ld.so.conf, of a host that has no ld.so.cache yet.
     Conf,
-    /// The loader's own directories.
+    /// The loader's built-in directories, whether or not ld.so.cache names the file too.
     Default,
 }
 
@@ -236,11 +236,21 @@ impl Glibc {
                 file,
                 opened: opened.to_owned(),
                 way,
-                via: Via::Cache,
+                via: self.via(tree, opened),
             }))),
             Probe::Skip | Probe::Leave => None,
             Probe::Fail(why) => Some(failure(opened, &why)),
         }
+    }
+
+    /// What leads to a path of the cache in a copy of the tree that has none.
+    fn via(&self, tree: &mut Tree<'_>, path: &Path) -> Via {
+        let home = path.parent().and_then(|home| tree.find_directory(home));
+        let defaults = self.with_subdirectories(tree, &self.defaults);
+        let built_in = defaults.iter().any(|directory| {
+            tree.find_directory(directory).map(|(id, _)| id) == home.as_ref().map(|(id, _)| *id)
+        });
+        if built_in { Via::Default } else { Via::Cache }
     }
 
     /// Whether a path begins with one of the built-in directories, as the loader compares: by its text.
