@@ -108,7 +108,7 @@ impl Musl {
             }
             Content::Elf(_) => Outcome::Hit(Rc::new(Hit {
                 file,
-                opened,
+                opened: opened.into(),
                 way,
                 via,
             })),

@@ -74,6 +74,11 @@ impl<'v> Resolver<'v> {
         if let Content::Broken(_, why) = self.tree.content(file) {
             return Err(refuse(view, why));
         }
+        if self.graph.is_named(file) {
+            // Perhaps by another way.
+            self.graph.pass(file, &way);
+            return Ok(());
+        }
         self.graph.want(file, &way, Reason::Named);
         self.follow(file, 0)
     }

@@ -3,13 +3,14 @@
 //! Follows path_resolution(7) under the host's root and remembers every step, so that a thousand programs that use the same libraries cost
 //! no more system calls than one. Each file is opened and read once, however many names lead to it.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::fs::File;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::object::{self, Content};
@@ -200,15 +201,16 @@ impl<'v> Tree<'v> {
             );
         }
         let mut here = start;
-        let mut ahead: Vec<OsString> = Vec::new();
-        push_components(&mut ahead, path);
+        // What is ahead: the rest of the path, and before it the rest of each link that is being followed.
+        let mut ahead = vec![Cow::Borrowed(path.as_os_str().as_bytes())];
         // A path that ends in a slash or a dot must end in a directory.
         let wants_directory = ends_in_directory(path);
         let mut end = End::Directory(here);
-        while let Some(part) = ahead.pop() {
+        while let Some(part) = next_component(&mut ahead) {
             if !matches!(end, End::Directory(_)) {
                 return (End::Absent, way);
             }
+            let part = OsStr::from_bytes(&part);
             if part == ".." {
                 if here != DirId(0) && !way.detours.contains(&here) {
                     way.detours.push(here);
@@ -217,7 +219,7 @@ impl<'v> Tree<'v> {
                 end = End::Directory(here);
                 continue;
             }
-            end = match self.step(here, &part) {
+            end = match self.step(here, part) {
                 Step::Absent => return (End::Absent, way),
                 Step::Unusable(why) => End::Unusable(why),
                 Step::File(id) => End::File(id),
@@ -227,19 +229,15 @@ impl<'v> Tree<'v> {
                 }
                 Step::Link(id) => {
                     if way.links.len() == LINKS {
-                        return (
-                            End::Unusable(Refusal::Unopened(
-                                "too many levels of symbolic links".into(),
-                            )),
-                            way,
-                        );
+                        let why = "too many levels of symbolic links";
+                        return (End::Unusable(Refusal::Unopened(why.into())), way);
                     }
                     way.links.push(id);
-                    let target = self.links[id.0 as usize].target.clone();
+                    let target = &self.links[id.0 as usize].target;
                     if target.is_absolute() {
                         here = DirId(0);
                     }
-                    push_components(&mut ahead, &target);
+                    ahead.push(Cow::Owned(target.as_os_str().as_bytes().to_vec()));
                     End::Directory(here)
                 }
             };
@@ -336,13 +334,34 @@ fn number(length: usize) -> u32 {
     u32::try_from(length - 1).unwrap_or(u32::MAX)
 }
 
-/// Puts the components of a path before those that are ahead, the next one last.
-fn push_components(ahead: &mut Vec<OsString>, path: &Path) {
-    ahead.extend(path.components().rev().filter_map(|part| match part {
-        Component::Normal(name) => Some(name.to_owned()),
-        Component::ParentDir => Some(OsString::from("..")),
-        Component::RootDir | Component::CurDir | Component::Prefix(_) => None,
-    }));
+/// Takes the next component off what is ahead. `.` and empty ones are none.
+fn next_component<'p>(ahead: &mut Vec<Cow<'p, [u8]>>) -> Option<Cow<'p, [u8]>> {
+    while let Some(path) = ahead.last_mut() {
+        let start = path.iter().position(|byte| *byte != b'/');
+        let Some(start) = start else {
+            ahead.pop();
+            continue;
+        };
+        let length = path[start..].iter().position(|byte| *byte == b'/');
+        let end = length.map_or(path.len(), |length| start + length);
+        let part = match path {
+            Cow::Borrowed(bytes) => {
+                let part = Cow::Borrowed(&bytes[start..end]);
+                *bytes = &bytes[end..];
+                part
+            }
+            Cow::Owned(bytes) => {
+                let rest = bytes.split_off(end);
+                let mut part = std::mem::replace(bytes, rest);
+                part.drain(..start);
+                Cow::Owned(part)
+            }
+        };
+        if part.as_ref() != b"." {
+            return Some(part);
+        }
+    }
+    None
 }
 
 fn ends_in_directory(path: &Path) -> bool {
