@@ -15,8 +15,8 @@ use super::note::{Priority, Wish};
 use super::object::{Ask, Content, Facts};
 use super::tree::{BodyId, FileId, Tree};
 
-/// Most objects of one process. Real ones have a few hundred.
-const OBJECTS: usize = 65536;
+/// Most objects of one process. Real ones have a few hundred; each search may go by the search paths of all before.
+const OBJECTS: usize = 4096;
 
 /// What is told of each request, in the order in which the loader meets them.
 pub(super) trait Witness {
@@ -214,9 +214,14 @@ impl Process {
                 witness.found(asker, name, &hit);
                 Some(at)
             }
+            Ok(Got::New(..)) if self.loaded.len() == OBJECTS => {
+                let why = format!("the program loads more than {OBJECTS} objects");
+                witness.missed(asker, name, Some(why.into()));
+                None
+            }
             Ok(Got::New(as_name, hit)) => {
                 witness.found(asker, name, &hit);
-                (self.loaded.len() < OBJECTS).then(|| self.take(by, as_name, &hit, tools))
+                Some(self.take(by, as_name, &hit, tools))
             }
             Err(_) if ask == Ask::Auxiliary => None,
             Err(why) => {

@@ -122,7 +122,7 @@ impl<'v> Resolver<'v> {
             return Ok(());
         };
         let interpreter = facts.interpreter.clone();
-        if interpreter.is_none() && facts.needs.is_empty() {
+        if interpreter.is_none() && facts.needs.is_empty() && facts.wishes.is_empty() {
             return Ok(());
         }
         // What a loader is chosen by, so that the tree may be looked at meanwhile.

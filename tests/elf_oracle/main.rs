@@ -21,6 +21,9 @@ use std::thread;
 use jailctl::elf::{self, ObjectKind, Options};
 use jailctl::host::View;
 
+mod foreign;
+mod forge;
+mod hostile;
 mod search;
 mod world;
 
