@@ -1,6 +1,7 @@
 //! The command line: what was typed becomes a call, what comes back becomes text and an exit status. Each verb is a file of its own.
 
 mod build;
+mod deps;
 mod enter;
 mod list;
 mod remove;
@@ -52,6 +53,8 @@ enum Verb {
     List(list::List),
     /// Take a jail away.
     Remove(remove::Remove),
+    /// Show what programs need: libraries, interpreters and links.
+    Deps(deps::Deps),
     /// Run a program in a jail, as one of its users.
     Enter(enter::Enter),
 }
@@ -109,6 +112,7 @@ pub fn main() -> ExitCode {
         Verb::Plan(verb) => verb.run(voice),
         Verb::List(verb) => verb.run(),
         Verb::Remove(verb) => verb.run(voice),
+        Verb::Deps(verb) => verb.run(),
         Verb::Enter(verb) => verb.run(),
     };
     match outcome.and_then(|report| deliver(&report, voice)) {

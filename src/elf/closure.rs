@@ -18,7 +18,7 @@ pub struct Closure {
     pub directories: BTreeSet<PathBuf>,
     /// What was not found, by who needs it.
     pub missing: Vec<Missing>,
-    /// A library is found through ld.so.cache, so a copy of the tree needs one too (or `ld.so.conf` and a run of ldconfig).
+    /// A library lies where only ld.so.cache leads, so a copy of the tree needs one too.
     pub needs_cache: bool,
 }
 

@@ -2,6 +2,7 @@
 //!
 //! ld.so(8), and `_dl_map_object`, `open_path` and `open_verify` of elf/dl-load.c. `LD_LIBRARY_PATH` and its like are never used: they are the user's.
 
+use std::cell::OnceCell;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
@@ -14,7 +15,7 @@ use super::cache::{Cache, Wanted};
 use super::cpu::{Cpu, Habits};
 use super::object::{Content, Role};
 use super::token::{self, Tokens};
-use super::tree::{End, FileId, Tree, Way};
+use super::tree::{DirId, End, FileId, Refusal, Tree, Way};
 
 /// Most bytes of a loader that are searched for its built-in directories.
 const LOADER: u64 = 4 << 20;
@@ -25,7 +26,7 @@ pub(super) struct Hit {
     /// The file.
     pub(super) file: FileId,
     /// The path by which the loader opens it.
-    pub(super) opened: PathBuf,
+    pub(super) opened: Rc<Path>,
     /// What that path passes.
     pub(super) way: Way,
     /// What led the loader there.
@@ -40,11 +41,11 @@ pub enum Via {
     Path,
     /// `DT_RPATH` or `DT_RUNPATH`.
     Rpath,
-    /// ld.so.cache.
+    /// ld.so.cache, where no built-in directory would.
     Cache,
     /// ld.so.conf, of a host that has no ld.so.cache yet.
     Conf,
-    /// The loader's own directories.
+    /// The loader's built-in directories, whether or not ld.so.cache names the file too.
     Default,
 }
 
@@ -64,9 +65,14 @@ pub(super) enum Probe {
     Take(FileId, Way),
     /// It searches on.
     Skip,
+    /// It leaves the rest of the search path that led there, and searches on behind it.
+    Leave,
     /// It gives up, and why.
     Fail(String),
 }
+
+/// Directories that exist, each with its subdirectories before it.
+type Places = Vec<(DirId, PathBuf)>;
 
 /// What the bytes of a loader tell about how it was built.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -87,6 +93,9 @@ pub(super) struct Glibc {
     conf: Vec<PathBuf>,
     /// Built-in directories, as the loader writes them.
     defaults: Vec<PathBuf>,
+    /// Those of them that exist.
+    default_places: OnceCell<Places>,
+    conf_places: OnceCell<Places>,
     subdirectories: Vec<String>,
     lib: Option<String>,
     platform: Option<&'static str>,
@@ -137,6 +146,8 @@ impl Glibc {
             },
             cache,
             defaults,
+            default_places: OnceCell::new(),
+            conf_places: OnceCell::new(),
             subdirectories: cpu.subdirectories(abi, habits),
             lib,
             platform: cpu.platform(abi),
@@ -155,31 +166,42 @@ impl Glibc {
     /// The directories of a search path that exist, each with its subdirectories before it.
     pub(super) fn expand(&self, tree: &mut Tree<'_>, path: &[u8], origin: &Path) -> Vec<PathBuf> {
         let (directories, _) = token::glibc_directories(path, &self.tokens(origin));
-        self.with_subdirectories(tree, &directories)
+        let places = self.with_subdirectories(tree, &directories);
+        places.into_iter().map(|(_, directory)| directory).collect()
     }
 
-    fn with_subdirectories(&self, tree: &mut Tree<'_>, directories: &[PathBuf]) -> Vec<PathBuf> {
+    fn with_subdirectories(&self, tree: &mut Tree<'_>, directories: &[PathBuf]) -> Places {
         let mut all = Vec::new();
         for directory in directories {
-            if tree.find_directory(directory).is_none() {
+            let Some((id, _)) = tree.find_directory(directory) else {
                 continue;
-            }
+            };
             for name in &self.subdirectories {
                 let below = directory.join(name);
-                if tree.find_directory(&below).is_some() {
-                    all.push(below);
+                if let Some((id, _)) = tree.find_directory(&below) {
+                    all.push((id, below));
                 }
             }
-            all.push(directory.clone());
+            all.push((id, directory.clone()));
         }
         all
     }
 
-    /// Looks through directories that [`Glibc::expand`] gave. `None` where the search goes on elsewhere.
-    pub(super) fn search(
+    /// Directories that stay the same for all searches, looked up once.
+    fn places<'a>(
         &self,
         tree: &mut Tree<'_>,
+        known: &'a OnceCell<Places>,
         directories: &[PathBuf],
+    ) -> &'a Places {
+        known.get_or_init(|| self.with_subdirectories(tree, directories))
+    }
+
+    /// Looks through directories that [`Glibc::expand`] gave. `None` where the search goes on elsewhere.
+    pub(super) fn search<'p>(
+        &self,
+        tree: &mut Tree<'_>,
+        directories: impl IntoIterator<Item = &'p PathBuf>,
         name: &[u8],
         via: Via,
     ) -> Option<Outcome> {
@@ -189,12 +211,13 @@ impl Glibc {
                 Probe::Take(file, way) => {
                     return Some(Outcome::Hit(Rc::new(Hit {
                         file,
-                        opened,
+                        opened: opened.into(),
                         way,
                         via,
                     })));
                 }
                 Probe::Skip => {}
+                Probe::Leave => return None,
                 Probe::Fail(why) => return Some(failure(&opened, &why)),
             }
         }
@@ -206,15 +229,17 @@ impl Glibc {
         if let Some(outcome) = self.cached(tree, name, no_default) {
             return outcome;
         }
-        let conf = self.with_subdirectories(tree, &self.conf);
-        if let Some(outcome) = self.search(tree, &conf, name, Via::Conf) {
+        let conf = self.places(tree, &self.conf_places, &self.conf);
+        let conf = conf.iter().map(|(_, directory)| directory);
+        if let Some(outcome) = self.search(tree, conf, name, Via::Conf) {
             return outcome;
         }
         if no_default {
             return Outcome::Miss(None);
         }
-        let defaults = self.with_subdirectories(tree, &self.defaults);
-        self.search(tree, &defaults, name, Via::Default)
+        let defaults = self.places(tree, &self.default_places, &self.defaults);
+        let defaults = defaults.iter().map(|(_, directory)| directory);
+        self.search(tree, defaults, name, Via::Default)
             .unwrap_or(Outcome::Miss(None))
     }
 
@@ -231,12 +256,22 @@ impl Glibc {
         match self.probe(tree, opened) {
             Probe::Take(file, way) => Some(Outcome::Hit(Rc::new(Hit {
                 file,
-                opened: opened.to_owned(),
+                opened: opened.into(),
                 way,
-                via: Via::Cache,
+                via: self.via(tree, opened),
             }))),
-            Probe::Skip => None,
+            Probe::Skip | Probe::Leave => None,
             Probe::Fail(why) => Some(failure(opened, &why)),
+        }
+    }
+
+    /// What leads to a path of the cache in a copy of the tree that has none.
+    fn via(&self, tree: &mut Tree<'_>, path: &Path) -> Via {
+        let home = path.parent().and_then(|home| tree.find_directory(home));
+        let built_in = self.places(tree, &self.default_places, &self.defaults);
+        match home {
+            Some((home, _)) if built_in.iter().any(|(id, _)| *id == home) => Via::Default,
+            _ => Via::Cache,
         }
     }
 
@@ -252,15 +287,28 @@ impl Glibc {
         let (file, way) = match tree.walk(path) {
             (End::Absent, _) => return Probe::Skip,
             (End::Directory(_), _) => return Probe::Fail("it is a directory".to_owned()),
-            (End::Unusable(why), _) if &*why == "permission denied" => return Probe::Skip,
-            (End::Unusable(why), _) => return Probe::Fail(why.to_string()),
+            (End::Unusable(Refusal::Denied), _) => return Probe::Skip,
+            (End::Unusable(Refusal::Unopened(_)), _) => return Probe::Leave,
+            (End::Unusable(Refusal::Special), _) => {
+                return Probe::Fail(Refusal::Special.to_string());
+            }
             (End::File(file), way) => (file, way),
         };
-        match tree.content(file) {
-            Content::Elf(facts) if !self.abi.takes(facts.abi) => Probe::Skip,
-            Content::Elf(facts) if facts.abi.little != self.abi.little => {
-                Probe::Fail("it is of the other byte order".to_owned())
+        let content = tree.content(file);
+        let abi = match content {
+            Content::Elf(facts) => Some(facts.abi),
+            Content::Broken(abi, _) => *abi,
+            Content::Script(_) | Content::Other { .. } => None,
+        };
+        if let Some(abi) = abi {
+            if abi.wide == self.abi.wide && abi.little != self.abi.little {
+                return Probe::Fail("it is of the other byte order".to_owned());
             }
+            if !self.abi.takes(abi) {
+                return Probe::Skip;
+            }
+        }
+        match content {
             Content::Elf(facts) if facts.role != Role::Shared => {
                 Probe::Fail("it is a program, not a library".to_owned())
             }
@@ -268,7 +316,6 @@ impl Glibc {
                 Probe::Fail("it has no dynamic section".to_owned())
             }
             Content::Elf(_) => Probe::Take(file, way),
-            Content::Broken(Some(abi), _) if !self.abi.takes(*abi) => Probe::Skip,
             Content::Broken(_, why) => Probe::Fail(why.clone()),
             Content::Other { short: true } => Probe::Fail("it is too short".to_owned()),
             Content::Other { short: false } | Content::Script(_) => {

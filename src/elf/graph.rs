@@ -1,6 +1,6 @@
 //! What asks for what, gathered while programs are put together, and told at the end as a [`Closure`].
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
@@ -38,18 +38,23 @@ pub(super) struct Graph {
     nodes: HashMap<FileId, Node>,
     links: BTreeMap<LinkId, FileId>,
     detours: BTreeSet<DirId>,
+    /// Who may load what while it runs, so that each is told once.
+    wishes: HashSet<(FileId, FileId)>,
     missing: BTreeMap<(FileId, Vec<u8>), Lack>,
     needs_cache: bool,
 }
 
 impl Graph {
-    /// Adds a file that is wanted for a reason, by a way.
+    /// Adds a file that is wanted for a reason, by a way. The caller gives each reason once.
     pub(super) fn want(&mut self, file: FileId, way: &Way, reason: Reason) {
         self.pass(file, way);
-        let reasons = &mut self.nodes.entry(file).or_default().reasons;
-        if !reasons.contains(&reason) {
-            reasons.push(reason);
-        }
+        self.nodes.entry(file).or_default().reasons.push(reason);
+    }
+
+    /// Whether a file is wanted because the caller named it.
+    pub(super) fn is_named(&self, file: FileId) -> bool {
+        let node = self.nodes.get(&file);
+        node.is_some_and(|node| node.reasons.contains(&Reason::Named))
     }
 
     /// Adds that something is missing.
@@ -61,7 +66,8 @@ impl Graph {
         lack.1 |= fatal;
     }
 
-    fn pass(&mut self, file: FileId, way: &Way) {
+    /// Adds what is passed on a way to a file.
+    pub(super) fn pass(&mut self, file: FileId, way: &Way) {
         for link in &way.links {
             self.links.entry(*link).or_insert(file);
         }
@@ -120,7 +126,7 @@ impl Graph {
             let needed = node.edges.iter().map(|edge| Needed {
                 name: text(edge.name),
                 path: path(edge.file),
-                opened: edge.hit.as_ref().map(|hit| hit.opened.clone()),
+                opened: edge.hit.as_ref().map(|hit| hit.opened.to_path_buf()),
                 via: edge.hit.as_ref().map(|hit| hit.via),
             });
             closure.objects.insert(
@@ -198,6 +204,9 @@ impl<'a> Scribe<'a> {
         for (by, wish, hit) in self.wishes {
             let by_path = tree.file(by).path.clone();
             if let Some(hit) = hit {
+                if !self.graph.wishes.insert((by, hit.file)) {
+                    continue;
+                }
                 self.graph.needs_cache |= matches!(hit.via, Via::Cache | Via::Conf);
                 let reason = Reason::Dlopen {
                     by: by_path,

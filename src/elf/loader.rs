@@ -40,8 +40,8 @@ pub(super) struct Loader {
     pub(super) path: PathBuf,
     /// Its file.
     pub(super) file: Option<FileId>,
-    /// Searches without any search path of an object: by name, and by name for objects with `DF_1_NODEFLIB`.
-    system: [HashMap<Name, Outcome>; 2],
+    /// What searches without any search path of an object came to, by the number of the name; and the same for objects with `DF_1_NODEFLIB`.
+    system: [Vec<Option<Outcome>>; 2],
     /// Search paths as they stand in objects, by their text and the directory of the object.
     paths: HashMap<(Vec<u8>, PathBuf), Rc<[PathBuf]>>,
 }
@@ -122,7 +122,7 @@ impl Loaders {
             rules,
             path,
             file,
-            system: [HashMap::new(), HashMap::new()],
+            system: [Vec::new(), Vec::new()],
             paths: HashMap::new(),
         });
         self.by_path.insert(key, id);
@@ -180,14 +180,19 @@ impl Loader {
         text: &[u8],
         no_default: bool,
     ) -> Outcome {
-        if let Some(known) = self.system[usize::from(no_default)].get(&name) {
+        let at = name.0 as usize;
+        let known = &mut self.system[usize::from(no_default)];
+        if let Some(Some(known)) = known.get(at) {
             return known.clone();
+        }
+        if known.len() <= at {
+            known.resize(at + 256, None);
         }
         let outcome = match &self.rules {
             Rules::Glibc(glibc) => glibc.system(tree, text, no_default),
             Rules::Musl(musl) => musl.system(tree, text),
         };
-        self.system[usize::from(no_default)].insert(name, outcome.clone());
+        self.system[usize::from(no_default)][at] = Some(outcome.clone());
         outcome
     }
 
@@ -243,11 +248,11 @@ impl Loader {
             Rules::Glibc(glibc) => match glibc.probe(tree, &path) {
                 Probe::Take(file, way) => Outcome::Hit(Rc::new(super::glibc::Hit {
                     file,
-                    opened: path,
+                    opened: path.into(),
                     way,
                     via: Via::Path,
                 })),
-                Probe::Skip => Outcome::Miss(None),
+                Probe::Skip | Probe::Leave => Outcome::Miss(None),
                 Probe::Fail(why) => failure(&path, &why),
             },
             Rules::Musl(musl) => musl

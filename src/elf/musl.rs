@@ -11,7 +11,7 @@ use super::abi::Abi;
 use super::glibc::{Hit, Outcome, Via, failure};
 use super::object::Content;
 use super::token;
-use super::tree::{End, Tree};
+use super::tree::{End, Refusal, Tree};
 use crate::error::Result;
 
 /// Most bytes of ld-musl-ARCH.path.
@@ -96,8 +96,8 @@ impl Musl {
         let (file, way) = match tree.walk(&opened) {
             (End::Absent, _) => return None,
             (End::Directory(_), _) => return Some(failure(&opened, "it is a directory")),
-            (End::Unusable(why), _) if &*why == "permission denied" => return None,
-            (End::Unusable(why), _) => return Some(failure(&opened, &why)),
+            (End::Unusable(Refusal::Denied), _) => return None,
+            (End::Unusable(why), _) => return Some(failure(&opened, &why.to_string())),
             (End::File(file), way) => (file, way),
         };
         Some(match tree.content(file) {
@@ -108,7 +108,7 @@ impl Musl {
             }
             Content::Elf(_) => Outcome::Hit(Rc::new(Hit {
                 file,
-                opened,
+                opened: opened.into(),
                 way,
                 via,
             })),

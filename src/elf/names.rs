@@ -24,7 +24,8 @@ pub(super) struct Spoken {
 pub(super) struct Names {
     numbers: HashMap<Rc<[u8]>, Name>,
     texts: Vec<Rc<[u8]>>,
-    spoken: HashMap<BodyId, Rc<Spoken>>,
+    /// By the number of the object.
+    spoken: Vec<Option<Rc<Spoken>>>,
 }
 
 impl Names {
@@ -47,7 +48,8 @@ impl Names {
 
     /// The names of an object.
     pub(super) fn of(&mut self, body: BodyId, facts: &Facts) -> Rc<Spoken> {
-        if let Some(known) = self.spoken.get(&body) {
+        let at = body.0 as usize;
+        if let Some(Some(known)) = self.spoken.get(at) {
             return Rc::clone(known);
         }
         let spoken = Rc::new(Spoken {
@@ -58,7 +60,10 @@ impl Names {
                 .map(|(ask, name)| (*ask, self.number(name)))
                 .collect(),
         });
-        self.spoken.insert(body, Rc::clone(&spoken));
+        if self.spoken.len() <= at {
+            self.spoken.resize(at + 64, None);
+        }
+        self.spoken[at] = Some(Rc::clone(&spoken));
         spoken
     }
 }

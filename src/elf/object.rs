@@ -6,7 +6,6 @@
 
 use std::borrow::Cow;
 use std::ffi::OsStr;
-use std::fs::File;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
@@ -123,7 +122,7 @@ pub enum Content {
 }
 
 /// Reads what `file` says about itself. An error is one of reading; whatever the bytes say is in the [`Content`].
-pub fn read(file: &File, size: u64) -> io::Result<Content> {
+pub fn read(file: &impl FileExt, size: u64) -> io::Result<Content> {
     let mut head = vec![0; place(size.min(HEAD))];
     let filled = read_up_to(file, &mut head, 0)?;
     head.truncate(filled);
@@ -157,7 +156,7 @@ fn fault<T>(why: impl Into<String>) -> Result<T, Trouble> {
 }
 
 /// Reads until `buffer` is full or the file ends.
-fn read_up_to(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+fn read_up_to(file: &impl FileExt, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     let mut filled = 0;
     while filled < buffer.len() {
         match file.read_at(&mut buffer[filled..], offset + filled as u64) {
@@ -176,13 +175,13 @@ fn place(offset: u64) -> usize {
 }
 
 /// A file with its first bytes at hand.
-struct Reader<'a> {
-    file: &'a File,
+struct Reader<'a, F> {
+    file: &'a F,
     size: u64,
     head: Vec<u8>,
 }
 
-impl Reader<'_> {
+impl<F: FileExt> Reader<'_, F> {
     /// `length` bytes at `offset`, all of them inside the file.
     fn slice(&self, what: &str, offset: u64, length: u64) -> Result<Cow<'_, [u8]>, Trouble> {
         let end = offset
@@ -201,7 +200,7 @@ impl Reader<'_> {
     }
 }
 
-fn parse(reader: &Reader<'_>, abi: &mut Option<Abi>) -> Result<Facts, Trouble> {
+fn parse<F: FileExt>(reader: &Reader<'_, F>, abi: &mut Option<Abi>) -> Result<Facts, Trouble> {
     let header = Elf::parse_header(&reader.head)
         .map_err(|_| Trouble::Fault("its ELF header is not valid".to_owned()))?;
     let (Ok(container), Ok(order)) = (header.container(), header.endianness()) else {
@@ -269,8 +268,8 @@ fn check_ident(header: &Header) -> Result<(), Trouble> {
     Ok(())
 }
 
-fn segments(
-    reader: &Reader<'_>,
+fn segments<F: FileExt>(
+    reader: &Reader<'_, F>,
     header: &Header,
     context: Ctx,
 ) -> Result<Vec<ProgramHeader>, Trouble> {
@@ -290,7 +289,10 @@ fn segments(
         .map_err(|_| Trouble::Fault("its program headers are not valid".to_owned()))
 }
 
-fn interpreter(reader: &Reader<'_>, segment: &ProgramHeader) -> Result<PathBuf, Trouble> {
+fn interpreter<F: FileExt>(
+    reader: &Reader<'_, F>,
+    segment: &ProgramHeader,
+) -> Result<PathBuf, Trouble> {
     if segment.p_filesz < 2 || segment.p_filesz > NAME as u64 {
         return fault("the name of its interpreter has an impossible length");
     }
@@ -303,8 +305,8 @@ fn interpreter(reader: &Reader<'_>, segment: &ProgramHeader) -> Result<PathBuf, 
     Ok(PathBuf::from(OsStr::from_bytes(name)))
 }
 
-fn dynamic(
-    reader: &Reader<'_>,
+fn dynamic<F: FileExt>(
+    reader: &Reader<'_, F>,
     section: &ProgramHeader,
     segments: &[ProgramHeader],
     context: Ctx,
@@ -377,8 +379,8 @@ const DT_AUXILIARY: u64 = 0x7fff_fffd;
 const DT_FILTER: u64 = 0x7fff_ffff;
 
 /// The stretches of a string table in which wanted names begin.
-struct Strings<'a> {
-    reader: &'a Reader<'a>,
+struct Strings<'a, F> {
+    reader: &'a Reader<'a, F>,
     /// File offset of the table, and of the end of the segment that holds it.
     start: u64,
     end: u64,
@@ -386,9 +388,9 @@ struct Strings<'a> {
     stretches: Vec<(u64, Cow<'a, [u8]>)>,
 }
 
-impl<'a> Strings<'a> {
+impl<'a, F: FileExt> Strings<'a, F> {
     fn new(
-        reader: &'a Reader<'a>,
+        reader: &'a Reader<'a, F>,
         address: u64,
         segments: &[ProgramHeader],
         wanted: &[(u64, u64)],

@@ -4,7 +4,7 @@
 //! glibc: `_dl_map_object_deps` of elf/dl-deps.c and the head of `_dl_map_object` of elf/dl-load.c. musl: `load_deps` of ldso/dynlink.c.
 
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::rc::Rc;
 
 use super::glibc::{Hit, Outcome};
@@ -15,8 +15,8 @@ use super::note::{Priority, Wish};
 use super::object::{Ask, Content, Facts};
 use super::tree::{BodyId, FileId, Tree};
 
-/// Most objects of one process. Real ones have a few hundred.
-const OBJECTS: usize = 65536;
+/// Most objects of one process. Real ones have a few hundred; each search may go by the search paths of all before.
+const OBJECTS: usize = 4096;
 
 /// What is told of each request, in the order in which the loader meets them.
 pub(super) trait Witness {
@@ -37,7 +37,7 @@ pub(super) trait Witness {
 struct Loaded {
     file: FileId,
     /// The path by which it was opened: what `$ORIGIN` and names with a slash go by.
-    opened: PathBuf,
+    opened: Rc<Path>,
     /// Who asked for it first.
     by: Option<usize>,
     /// It or one that asked for it has an `RPATH` that counts for what it asks.
@@ -90,14 +90,12 @@ impl Process {
     ) {
         self.turn += 1;
         self.loaded.clear();
-        let path = tools.tree.file(root).path.clone();
+        let path: Rc<Path> = tools.tree.file(root).path.as_path().into();
         self.add(root, path, None, tools);
         let loader = tools.loaders.get(tools.loader);
         if let Some(file) = loader.file.filter(|file| *file != root) {
-            let path = loader.path.clone();
-            let at = self.add(file, path.clone(), None, tools);
-            let name = tools.names.number(path.as_os_str().as_bytes());
-            self.learn(name, at);
+            let path = loader.path.as_path().into();
+            self.add(file, path, None, tools);
         }
         let mut order = vec![0];
         self.load(&mut order, 0, tools, witness);
@@ -216,9 +214,14 @@ impl Process {
                 witness.found(asker, name, &hit);
                 Some(at)
             }
+            Ok(Got::New(..)) if self.loaded.len() == OBJECTS => {
+                let why = format!("the program loads more than {OBJECTS} objects");
+                witness.missed(asker, name, Some(why.into()));
+                None
+            }
             Ok(Got::New(as_name, hit)) => {
                 witness.found(asker, name, &hit);
-                (self.loaded.len() < OBJECTS).then(|| self.take(by, as_name, &hit, tools))
+                Some(self.take(by, as_name, &hit, tools))
             }
             Err(_) if ask == Ask::Auxiliary => None,
             Err(why) => {
@@ -254,6 +257,10 @@ impl Process {
             return Ok(Got::Known(at));
         }
         let outcome = if text.contains(&b'/') {
+            let opened = |loaded: &Loaded| loaded.opened.as_os_str().as_bytes() == &*text;
+            if let Some(at) = self.loaded.iter().position(opened).filter(|at| *at > 0) {
+                return Ok(Got::Known(at));
+            }
             tools.loaders.get(tools.loader).open(tools.tree, &text)
         } else {
             self.search(by, name, &text, tools)
@@ -318,7 +325,7 @@ impl Process {
 
     /// Loads an object.
     fn take(&mut self, by: usize, name: Name, hit: &Rc<Hit>, tools: &mut Tools<'_, '_>) -> usize {
-        let at = self.add(hit.file, hit.opened.clone(), Some(by), tools);
+        let at = self.add(hit.file, Rc::clone(&hit.opened), Some(by), tools);
         if tools.loaders.get(tools.loader).is_musl() {
             // musl knows a library by the last component of its path, if it was searched for.
             if let Some(short) = hit.opened.file_name()
@@ -329,8 +336,6 @@ impl Process {
             }
         } else {
             self.learn(name, at);
-            let opened = tools.names.number(hit.opened.as_os_str().as_bytes());
-            self.learn(opened, at);
         }
         at
     }
@@ -338,7 +343,7 @@ impl Process {
     fn add(
         &mut self,
         file: FileId,
-        opened: PathBuf,
+        opened: Rc<Path>,
         by: Option<usize>,
         tools: &mut Tools<'_, '_>,
     ) -> usize {

@@ -64,7 +64,7 @@ impl<'v> Resolver<'v> {
         let (file, way) = match self.tree.walk(path) {
             (End::File(file), way) => (file, way),
             (End::Directory(_), _) => return Err(refuse(view, "it is a directory")),
-            (End::Unusable(why), _) => return Err(refuse(view, &why)),
+            (End::Unusable(why), _) => return Err(refuse(view, &why.to_string())),
             (End::Absent, _) => {
                 let mut error = refuse(view, "no such file or directory");
                 error.kind = Kind::Spec;
@@ -73,6 +73,11 @@ impl<'v> Resolver<'v> {
         };
         if let Content::Broken(_, why) = self.tree.content(file) {
             return Err(refuse(view, why));
+        }
+        if self.graph.is_named(file) {
+            // Perhaps by another way.
+            self.graph.pass(file, &way);
+            return Ok(());
         }
         self.graph.want(file, &way, Reason::Named);
         self.follow(file, 0)
@@ -117,7 +122,7 @@ impl<'v> Resolver<'v> {
             return Ok(());
         };
         let interpreter = facts.interpreter.clone();
-        if interpreter.is_none() && facts.needs.is_empty() {
+        if interpreter.is_none() && facts.needs.is_empty() && facts.wishes.is_empty() {
             return Ok(());
         }
         // What a loader is chosen by, so that the tree may be looked at meanwhile.
@@ -171,7 +176,7 @@ impl<'v> Resolver<'v> {
             }
             (End::Absent, _) => lack(hint),
             (End::Directory(_), _) => lack(Some("it is a directory")),
-            (End::Unusable(why), _) => lack(Some(&why)),
+            (End::Unusable(why), _) => lack(Some(&why.to_string())),
         }
         Ok(())
     }

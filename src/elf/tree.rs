@@ -3,18 +3,24 @@
 //! Follows path_resolution(7) under the host's root and remembers every step, so that a thousand programs that use the same libraries cost
 //! no more system calls than one. Each file is opened and read once, however many names lead to it.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::fs::File;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::object::{self, Content};
-use crate::error::{Result, reason};
-use crate::host::{FileKind, Stat, View};
+use crate::error::reason;
+use crate::host::{Entries, FileKind, Stat, View};
 
 /// Links followed before a path counts as a loop, as in path_resolution(7).
 const LINKS: usize = 40;
+/// Directories kept open at most.
+const OPEN: usize = 128;
 /// Longest path, as in path_resolution(7), with its zero byte.
 const PATH_MAX: usize = 4096;
 
@@ -61,7 +67,28 @@ enum Step {
     Link(LinkId),
     File(FileId),
     /// Something is there and cannot be used, and why.
-    Unusable(Rc<str>),
+    Unusable(Refusal),
+}
+
+/// Why something that is there cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// The system does not let us.
+    Denied,
+    /// It is a device, a pipe or a socket.
+    Special,
+    /// It cannot be opened for another reason, as in a loop of links.
+    Unopened(Rc<str>),
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Denied => "permission denied",
+            Self::Special => "it is a device, a pipe or a socket",
+            Self::Unopened(why) => why,
+        })
+    }
 }
 
 #[derive(Debug)]
@@ -69,6 +96,7 @@ struct Directory {
     path: PathBuf,
     parent: DirId,
     steps: HashMap<OsString, Step>,
+    entries: Option<Rc<Entries>>,
 }
 
 /// What was passed on the way to a place.
@@ -90,7 +118,7 @@ pub(super) enum End {
     /// At a regular file.
     File(FileId),
     /// At something else, or in a loop, or where the system refuses, and why.
-    Unusable(Rc<str>),
+    Unusable(Refusal),
 }
 
 /// What of the host's tree was seen.
@@ -98,6 +126,8 @@ pub(super) enum End {
 pub(super) struct Tree<'v> {
     view: &'v View,
     directories: Vec<Directory>,
+    /// Those that are open.
+    open: Vec<DirId>,
     links: Vec<Link>,
     files: Vec<Regular>,
     bodies: Vec<Content>,
@@ -113,7 +143,9 @@ impl<'v> Tree<'v> {
                 path: PathBuf::from("/"),
                 parent: DirId(0),
                 steps: HashMap::new(),
+                entries: None,
             }],
+            open: Vec::new(),
             links: Vec::new(),
             files: Vec::new(),
             bodies: Vec::new(),
@@ -163,18 +195,22 @@ impl<'v> Tree<'v> {
     pub(super) fn walk_from(&mut self, start: DirId, path: &Path) -> (End, Way) {
         let mut way = Way::default();
         if path.as_os_str().len() >= PATH_MAX {
-            return (End::Unusable("file name too long".into()), way);
+            return (
+                End::Unusable(Refusal::Unopened("file name too long".into())),
+                way,
+            );
         }
         let mut here = start;
-        let mut ahead: Vec<OsString> = Vec::new();
-        push_components(&mut ahead, path);
+        // What is ahead: the rest of the path, and before it the rest of each link that is being followed.
+        let mut ahead = vec![Cow::Borrowed(path.as_os_str().as_bytes())];
         // A path that ends in a slash or a dot must end in a directory.
         let wants_directory = ends_in_directory(path);
         let mut end = End::Directory(here);
-        while let Some(part) = ahead.pop() {
+        while let Some(part) = next_component(&mut ahead) {
             if !matches!(end, End::Directory(_)) {
                 return (End::Absent, way);
             }
+            let part = OsStr::from_bytes(&part);
             if part == ".." {
                 if here != DirId(0) && !way.detours.contains(&here) {
                     way.detours.push(here);
@@ -183,7 +219,7 @@ impl<'v> Tree<'v> {
                 end = End::Directory(here);
                 continue;
             }
-            end = match self.step(here, &part) {
+            end = match self.step(here, part) {
                 Step::Absent => return (End::Absent, way),
                 Step::Unusable(why) => End::Unusable(why),
                 Step::File(id) => End::File(id),
@@ -193,17 +229,15 @@ impl<'v> Tree<'v> {
                 }
                 Step::Link(id) => {
                     if way.links.len() == LINKS {
-                        return (
-                            End::Unusable("too many levels of symbolic links".into()),
-                            way,
-                        );
+                        let why = "too many levels of symbolic links";
+                        return (End::Unusable(Refusal::Unopened(why.into())), way);
                     }
                     way.links.push(id);
-                    let target = self.links[id.0 as usize].target.clone();
+                    let target = &self.links[id.0 as usize].target;
                     if target.is_absolute() {
                         here = DirId(0);
                     }
-                    push_components(&mut ahead, &target);
+                    ahead.push(Cow::Owned(target.as_os_str().as_bytes().to_vec()));
                     End::Directory(here)
                 }
             };
@@ -220,10 +254,11 @@ impl<'v> Tree<'v> {
             return known.clone();
         }
         let path = home.path.join(name);
-        let step = self.look(directory, path).unwrap_or_else(|error| {
-            let finding = error.findings.into_iter().next();
-            let why = finding.and_then(|finding| finding.why);
-            Step::Unusable(why.unwrap_or_else(|| "cannot be read".to_owned()).into())
+        let step = self.look(directory, path, name).unwrap_or_else(|error| {
+            Step::Unusable(match error.kind() {
+                io::ErrorKind::PermissionDenied => Refusal::Denied,
+                _ => Refusal::Unopened(reason(&error).into()),
+            })
         });
         self.directories[directory.0 as usize]
             .steps
@@ -231,8 +266,9 @@ impl<'v> Tree<'v> {
         step
     }
 
-    fn look(&mut self, parent: DirId, path: PathBuf) -> Result<Step> {
-        let Some(stat) = self.view.lstat(&path)? else {
+    fn look(&mut self, parent: DirId, path: PathBuf, name: &OsStr) -> io::Result<Step> {
+        let entries = self.entries(parent)?;
+        let Some(stat) = entries.lstat(name)? else {
             return Ok(Step::Absent);
         };
         Ok(match stat.kind() {
@@ -241,34 +277,55 @@ impl<'v> Tree<'v> {
                     path,
                     parent,
                     steps: HashMap::new(),
+                    entries: None,
                 });
                 Step::Directory(DirId(number(self.directories.len())))
             }
             FileKind::Symlink => {
-                let target = self.view.read_link(&path)?;
+                let target = entries.read_link(name)?;
                 self.links.push(Link { path, target, stat });
                 Step::Link(LinkId(number(self.links.len())))
             }
             FileKind::File => {
                 let body = match self.inodes.get(&(stat.dev, stat.ino)) {
                     Some(body) => *body,
-                    None => self.read(&path, &stat)?,
+                    None => self.read(&entries.open(name)?, &stat),
                 };
                 self.files.push(Regular { path, stat, body });
                 Step::File(FileId(number(self.files.len())))
             }
-            FileKind::Special => Step::Unusable("it is a device, a pipe or a socket".into()),
+            FileKind::Special => Step::Unusable(Refusal::Special),
         })
     }
 
-    fn read(&mut self, path: &Path, stat: &Stat) -> Result<BodyId> {
-        let file = self.view.open(path)?;
-        let content = object::read(&file, stat.size)
+    /// An open directory. Not more than some are kept open.
+    fn entries(&mut self, id: DirId) -> io::Result<Rc<Entries>> {
+        if let Some(open) = &self.directories[id.0 as usize].entries {
+            return Ok(Rc::clone(open));
+        }
+        if self.open.len() == OPEN {
+            for id in self.open.drain(..) {
+                self.directories[id.0 as usize].entries = None;
+            }
+        }
+        let directory = &mut self.directories[id.0 as usize];
+        let entries = self
+            .view
+            .entries(&directory.path)
+            .map(Rc::new)
+            .map_err(io::Error::other)?;
+        directory.entries = Some(Rc::clone(&entries));
+        self.open.push(id);
+        Ok(entries)
+    }
+
+    fn read(&mut self, file: &File, stat: &Stat) -> BodyId {
+        let content = object::read(file, stat.size)
             .unwrap_or_else(|error| Content::Broken(None, reason(&error)));
         self.bodies.push(content);
         let id = BodyId(number(self.bodies.len()));
         self.inodes.insert((stat.dev, stat.ino), id);
-        Ok(id)
+        id
     }
 }
 
@@ -277,13 +334,34 @@ fn number(length: usize) -> u32 {
     u32::try_from(length - 1).unwrap_or(u32::MAX)
 }
 
-/// Puts the components of a path before those that are ahead, the next one last.
-fn push_components(ahead: &mut Vec<OsString>, path: &Path) {
-    ahead.extend(path.components().rev().filter_map(|part| match part {
-        Component::Normal(name) => Some(name.to_owned()),
-        Component::ParentDir => Some(OsString::from("..")),
-        Component::RootDir | Component::CurDir | Component::Prefix(_) => None,
-    }));
+/// Takes the next component off what is ahead. `.` and empty ones are none.
+fn next_component<'p>(ahead: &mut Vec<Cow<'p, [u8]>>) -> Option<Cow<'p, [u8]>> {
+    while let Some(path) = ahead.last_mut() {
+        let start = path.iter().position(|byte| *byte != b'/');
+        let Some(start) = start else {
+            ahead.pop();
+            continue;
+        };
+        let length = path[start..].iter().position(|byte| *byte == b'/');
+        let end = length.map_or(path.len(), |length| start + length);
+        let part = match path {
+            Cow::Borrowed(bytes) => {
+                let part = Cow::Borrowed(&bytes[start..end]);
+                *bytes = &bytes[end..];
+                part
+            }
+            Cow::Owned(bytes) => {
+                let rest = bytes.split_off(end);
+                let mut part = std::mem::replace(bytes, rest);
+                part.drain(..start);
+                Cow::Owned(part)
+            }
+        };
+        if part.as_ref() != b"." {
+            return Some(part);
+        }
+    }
+    None
 }
 
 fn ends_in_directory(path: &Path) -> bool {

@@ -1,5 +1,6 @@
 //! All output: text, JSON, diagnostics. Turns values into strings; only `cli` writes them anywhere.
 
+pub mod deps;
 pub mod diagnostic;
 pub mod jails;
 pub mod plan;

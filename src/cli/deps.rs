@@ -1,0 +1,137 @@
+//! `deps`: what files need to run.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+
+use super::{Report, RootOption};
+use crate::elf::{self, Options, Priority, extras};
+use crate::error::{Error, Finding, Kind, Result};
+use crate::host::View;
+use crate::show;
+
+/// Most bytes of nsswitch.conf.
+const NSSWITCH: u64 = 1 << 20;
+
+/// Arguments of `deps`.
+#[derive(Debug, Args)]
+pub(crate) struct Deps {
+    #[command(flatten)]
+    root: RootOption,
+    #[command(flatten)]
+    form: Form,
+    /// Which libraries count that a program says it may load while it runs.
+    #[arg(long, value_name = "PRIORITY", default_value = "recommended")]
+    dlopen: Dlopen,
+    /// Count what is known to be loaded while programs run: modules of nsswitch.conf, libraries that libc loads.
+    #[arg(long)]
+    known: bool,
+    /// Programs, libraries or scripts: paths, or names on the path.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+}
+
+/// How to say it: one path a line where nothing is given.
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+struct Form {
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+    /// Print a tree for each file.
+    #[arg(long)]
+    tree: bool,
+    /// Print a graph for dot(1).
+    #[arg(long)]
+    dot: bool,
+    /// Print who needs the library NAME, from each file down to it.
+    #[arg(long, value_name = "NAME")]
+    why: Option<String>,
+}
+
+/// The words of `--dlopen`.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Dlopen {
+    Required,
+    Recommended,
+    Suggested,
+    None,
+}
+
+impl Deps {
+    /// Finds and tells. Status 3 where something is missing, 1 where `--why` asks about what nobody needs.
+    pub(crate) fn run(self) -> Result<Report> {
+        let view = View::new(&self.root.path()?)?;
+        let roots = self
+            .files
+            .iter()
+            .map(|file| locate(&view, file))
+            .collect::<Result<Vec<_>>>()?;
+        let mut options = Options {
+            dlopen: match self.dlopen {
+                Dlopen::Required => Some(Priority::Required),
+                Dlopen::Recommended => Some(Priority::Recommended),
+                Dlopen::Suggested => Some(Priority::Suggested),
+                Dlopen::None => None,
+            },
+            ..Options::default()
+        };
+        if self.known {
+            let text = view.read(Path::new("/etc/nsswitch.conf"), NSSWITCH)?;
+            let text = String::from_utf8_lossy(text.as_deref().unwrap_or_default()).into_owned();
+            options.libraries = extras::nss_modules(&text, &[]);
+            options.libraries.extend(extras::well_known());
+        }
+        let closure = elf::closure(&view, &roots, &options)?;
+        let mut report = Report {
+            notices: show::deps::missing(&closure),
+            ..Report::default()
+        };
+        if !closure.missing.is_empty() {
+            report.code = Kind::Missing as u8;
+        }
+        report.text = if self.form.json {
+            show::deps::json(&closure)
+        } else if self.form.tree {
+            show::deps::tree(&closure)
+        } else if self.form.dot {
+            show::deps::dot(&closure)
+        } else if let Some(name) = &self.form.why {
+            let text = show::deps::why(&closure, name);
+            if text.is_empty() {
+                report
+                    .notices
+                    .push(format!("nothing needs `{}`", name.escape_debug()));
+                report.code = report.code.max(Kind::No as u8);
+            }
+            text
+        } else {
+            show::deps::list(&closure)
+        };
+        Ok(report)
+    }
+}
+
+/// The path of the host that an argument means. Relative ones start where we are, or in the root where that is another host; a bare name that
+/// is no file there is looked for on the path.
+fn locate(view: &View, file: &Path) -> Result<PathBuf> {
+    let path = if view.is_live() {
+        std::path::absolute(file).map_err(|error| Error::io("find", file, &error))?
+    } else {
+        Path::new("/").join(file)
+    };
+    let bare = file.file_name() == Some(file.as_os_str());
+    if !bare || view.lstat(&path)?.is_some() {
+        return Ok(path);
+    }
+    let found = match file.to_str() {
+        Some(name) => view.which(name)?,
+        None => None,
+    };
+    found.ok_or_else(|| {
+        let name = file.display().to_string();
+        Finding::new(format!("could not find `{}`", name.escape_debug()))
+            .why("there is no such file here, and no such program on the path")
+            .into()
+    })
+}

@@ -1,0 +1,89 @@
+//! A directory of a host, open for looking at its entries one by one. Has no method that writes.
+//!
+//! Where much of one directory is looked at, this costs one system call for an entry and no walk of the path. Names are single components and
+//! links are never followed, so that nothing outside the directory is reached.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, fstat, openat, readlinkat, statat};
+use rustix::io::Errno;
+
+use super::view::{FileKind, Stat, View};
+use crate::error::Result;
+
+/// An open directory.
+#[derive(Debug)]
+pub struct Entries {
+    handle: OwnedFd,
+}
+
+impl View {
+    /// Opens the directory that `path` leads to.
+    pub fn entries(&self, path: &Path) -> Result<Entries> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY;
+        self.open2(path, flags, ResolveFlags::empty())
+            .map(|handle| Entries { handle })
+    }
+}
+
+impl Entries {
+    /// The facts of an entry; `None` where there is none.
+    pub fn lstat(&self, name: &OsStr) -> io::Result<Option<Stat>> {
+        match statat(&self.handle, single(name)?, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => Ok(Some(stat.into())),
+            Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    /// The text of a symbolic link.
+    pub fn read_link(&self, name: &OsStr) -> io::Result<PathBuf> {
+        let text = readlinkat(&self.handle, single(name)?, Vec::with_capacity(256))?;
+        Ok(PathBuf::from(OsString::from_vec(text.into_bytes())))
+    }
+
+    /// Opens a regular file for reading. Anything else is refused, and nothing is waited for.
+    pub fn open(&self, name: &OsStr) -> io::Result<File> {
+        let flags =
+            OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let handle = openat(&self.handle, single(name)?, flags, Mode::empty())?;
+        if Stat::from(fstat(&handle)?).kind() != FileKind::File {
+            return Err(io::Error::other("it is not a regular file"));
+        }
+        Ok(File::from(handle))
+    }
+}
+
+fn single(name: &OsStr) -> io::Result<&OsStr> {
+    if name.is_empty() || name == ".." || name.as_bytes().contains(&b'/') {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    Ok(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_entries_of_the_directory_itself_are_reached() {
+        let view = View::new(Path::new("/")).unwrap();
+        let entries = view.entries(Path::new("/usr")).unwrap();
+        assert!(entries.lstat(OsStr::new("bin")).unwrap().is_some());
+        assert!(
+            entries
+                .lstat(OsStr::new("no such entry"))
+                .unwrap()
+                .is_none()
+        );
+        for name in ["..", "", "../etc", "/etc"] {
+            assert!(entries.lstat(OsStr::new(name)).is_err(), "{name}");
+        }
+        assert!(entries.open(OsStr::new("bin")).is_err());
+    }
+}

@@ -1,0 +1,435 @@
+//! What files need, as text: a list of paths, a tree, a graph for dot(1), JSON, or the ways by which one library is needed.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt::Write as _;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::elf::{Closure, Object, ObjectKind, Reason};
+
+/// Every path, one a line.
+pub fn list(closure: &Closure) -> String {
+    let mut text = String::new();
+    for path in closure.objects.keys() {
+        line(&mut text, &plain(path));
+    }
+    text
+}
+
+/// `deps --json`: documented in the manual, and kept.
+pub fn json(closure: &Closure) -> String {
+    let objects: Vec<Value> = closure
+        .objects
+        .iter()
+        .map(|(path, object)| {
+            let mut value = json!({
+                "path": path.to_string_lossy(),
+                "kind": kind(object),
+                "needed": needed(object),
+                "interpreter": object.interpreter.as_ref().map(|path| path.to_string_lossy()),
+                "reason": object.reasons.first().map(ToString::to_string),
+            });
+            if let ObjectKind::Link { target } = &object.kind {
+                value["target"] = json!(target.to_string_lossy());
+            }
+            value
+        })
+        .collect();
+    let missing: Vec<Value> = closure
+        .missing
+        .iter()
+        .map(|missing| {
+            json!({
+                "name": missing.name.to_string_lossy(),
+                "needed_by": missing.needed_by.to_string_lossy(),
+                "why": missing.why,
+                "fatal": missing.fatal,
+            })
+        })
+        .collect();
+    let directories: Vec<_> = closure
+        .directories
+        .iter()
+        .map(|path| path.to_string_lossy())
+        .collect();
+    let whole = json!({
+        "schema": 1,
+        "objects": objects,
+        "missing": missing,
+        "directories": directories,
+    });
+    format!("{whole}\n")
+}
+
+fn kind(object: &Object) -> &'static str {
+    match object.kind {
+        ObjectKind::Elf => "elf",
+        ObjectKind::Script => "script",
+        ObjectKind::Link { .. } => "link",
+        ObjectKind::File => "file",
+    }
+}
+
+fn needed(object: &Object) -> Vec<Value> {
+    object
+        .needed
+        .iter()
+        .map(|needed| {
+            json!({
+                "name": needed.name.to_string_lossy(),
+                "path": needed.path.to_string_lossy(),
+            })
+        })
+        .collect()
+}
+
+/// What is missing, each in a sentence.
+pub fn missing(closure: &Closure) -> Vec<String> {
+    closure
+        .missing
+        .iter()
+        .map(|missing| {
+            let by = plain(&missing.needed_by);
+            let name = missing.name.display().to_string();
+            let why = missing.why.as_ref();
+            let why = why.map_or(String::new(), |why| format!(" ({why})"));
+            format!(
+                "could not find `{}`: `{by}` needs it{why}",
+                name.escape_debug()
+            )
+        })
+        .collect()
+}
+
+/// Who leads to whom, and by what name.
+type Edges<'c> = BTreeMap<&'c Path, Vec<(String, &'c Path)>>;
+
+/// All that leads from one file to another; links are left out, for they lead to the same file.
+fn edges(closure: &Closure) -> Edges<'_> {
+    let mut edges: Edges<'_> = BTreeMap::new();
+    for (path, object) in &closure.objects {
+        for needed in &object.needed {
+            let name = needed.name.display().to_string().escape_debug().to_string();
+            let below = edges.entry(path).or_default();
+            if !below
+                .iter()
+                .any(|(other, to)| *other == name && *to == needed.path)
+            {
+                below.push((name, &needed.path));
+            }
+        }
+    }
+    for (path, object) in &closure.objects {
+        for reason in &object.reasons {
+            let (from, name) = match reason {
+                Reason::Interpreter { of } => (of, "interpreter"),
+                Reason::Env { of } => (of, "env"),
+                Reason::Dlopen { by, .. } => (by, "dlopen"),
+                _ => continue,
+            };
+            let below = edges.entry(from).or_default();
+            // The interpreter comes first, as it is started first.
+            let at = if name == "dlopen" { below.len() } else { 0 };
+            below.insert(at, (name.to_owned(), path));
+        }
+    }
+    edges
+}
+
+fn roots(closure: &Closure) -> impl Iterator<Item = &Path> {
+    closure
+        .objects
+        .iter()
+        .filter(|(_, object)| {
+            object
+                .reasons
+                .iter()
+                .any(|reason| matches!(reason, Reason::Named | Reason::Known { .. }))
+        })
+        .map(|(path, _)| path.as_path())
+}
+
+/// A tree for each file that was named. What a tree has shown already is not opened again.
+pub fn tree(closure: &Closure) -> String {
+    let edges = edges(closure);
+    let mut text = String::new();
+    for root in roots(closure) {
+        line(&mut text, &plain(root));
+        let mut seen = BTreeSet::from([root]);
+        // Not recursive: a hostile chain of libraries may be as long as there is room for.
+        let mut open = vec![branches(&edges, closure, root)];
+        while let Some(level) = open.last_mut() {
+            let Some((label, below)) = level.pop_front() else {
+                open.pop();
+                continue;
+            };
+            let last = level.is_empty();
+            let mut stem = String::new();
+            for level in &open[..open.len() - 1] {
+                stem.push_str(if level.is_empty() { "   " } else { "│  " });
+            }
+            let turn = if last { "└─ " } else { "├─ " };
+            let fresh = below.is_some_and(|below| seen.insert(below));
+            line(&mut text, &format!("{stem}{turn}{label}"));
+            if let Some(below) = below.filter(|_| fresh && open.len() < 64) {
+                open.push(branches(&edges, closure, below));
+            }
+        }
+    }
+    text
+}
+
+type Branches<'c> = VecDeque<(String, Option<&'c Path>)>;
+
+fn branches<'c>(edges: &Edges<'c>, closure: &'c Closure, path: &Path) -> Branches<'c> {
+    let found = edges.get(path).into_iter().flatten();
+    let mut branches: Branches<'c> = found
+        .map(|(name, to)| (format!("{name} => {}", plain(to)), Some(*to)))
+        .collect();
+    for missing in closure
+        .missing
+        .iter()
+        .filter(|missing| missing.needed_by == path)
+    {
+        let name = missing.name.display().to_string();
+        branches.push_back((format!("{} => not found", name.escape_debug()), None));
+    }
+    branches
+}
+
+/// A graph in the language of dot(1).
+pub fn dot(closure: &Closure) -> String {
+    let quote = |text: &str| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
+    let mut text = String::from("digraph deps {\n\trankdir=LR;\n\tnode [shape=box];\n");
+    for root in roots(closure) {
+        line(
+            &mut text,
+            &format!("\t{} [style=bold];", quote(&plain(root))),
+        );
+    }
+    for (from, below) in edges(closure) {
+        for (name, to) in below {
+            let (from, to, name) = (quote(&plain(from)), quote(&plain(to)), quote(&name));
+            line(&mut text, &format!("\t{from} -> {to} [label={name}];"));
+        }
+    }
+    for missing in &closure.missing {
+        let name = quote(
+            &missing
+                .name
+                .display()
+                .to_string()
+                .escape_debug()
+                .to_string(),
+        );
+        let from = quote(&plain(&missing.needed_by));
+        line(
+            &mut text,
+            &format!("\t{name} [style=dashed];\n\t{from} -> {name};"),
+        );
+    }
+    text.push_str("}\n");
+    text
+}
+
+/// The shortest way from each named file to the library `name`: a soname, a file name or a path. Empty where nothing leads there.
+pub fn why(closure: &Closure, name: &str) -> String {
+    let edges = edges(closure);
+    let wanted = |label: &str, path: &Path| {
+        label == name || path == Path::new(name) || path.file_name().is_some_and(|own| own == name)
+    };
+    let mut text = String::new();
+    for root in roots(closure) {
+        let mut from: BTreeMap<&Path, (&Path, &str)> = BTreeMap::new();
+        let mut queue = VecDeque::from([root]);
+        let mut end = None;
+        'search: while let Some(here) = queue.pop_front() {
+            let absent = closure
+                .missing
+                .iter()
+                .any(|missing| missing.needed_by == here && missing.name.to_str() == Some(name));
+            if absent {
+                end = Some((here, true));
+                break;
+            }
+            for (label, to) in edges.get(here).into_iter().flatten() {
+                if *to != root && !from.contains_key(to) {
+                    from.insert(to, (here, label));
+                    queue.push_back(to);
+                }
+                if wanted(label, to) && from.get(to).is_some_and(|(by, _)| *by == here) {
+                    end = Some((to, false));
+                    break 'search;
+                }
+            }
+        }
+        let Some((end, absent)) = end else {
+            continue;
+        };
+        let mut steps = Vec::new();
+        if absent {
+            steps.push(format!("{} => not found", name.escape_debug()));
+        }
+        let mut here = end;
+        while let Some((by, label)) = from.get(here) {
+            steps.push(format!("{label} => {}", plain(here)));
+            here = by;
+        }
+        line(&mut text, &plain(root));
+        for (depth, step) in steps.iter().rev().enumerate() {
+            line(&mut text, &format!("{}└─ {step}", "   ".repeat(depth)));
+        }
+    }
+    text
+}
+
+/// A path for a line of text: control characters, which file names may hold, are escaped.
+fn plain(path: &Path) -> String {
+    let text = path.display().to_string();
+    if text.chars().any(char::is_control) {
+        return text.escape_debug().to_string();
+    }
+    text
+}
+
+fn line(text: &mut String, content: &str) {
+    // Writing to a String cannot fail.
+    let _ = writeln!(text, "{content}");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::elf::{Missing, Needed};
+    use crate::host::Stat;
+
+    fn object(kind: ObjectKind, needed: &[(&str, &str)], reason: Reason) -> Object {
+        Object {
+            kind,
+            stat: Stat {
+                dev: 1,
+                ino: 1,
+                mode: 0o100_755,
+                uid: 0,
+                gid: 0,
+                size: 0,
+                links: 1,
+                mtime: (0, 0),
+                ctime: (0, 0),
+                rdev: 0,
+            },
+            needed: needed
+                .iter()
+                .map(|(name, path)| Needed {
+                    name: name.into(),
+                    path: PathBuf::from(path),
+                    opened: None,
+                    via: None,
+                })
+                .collect(),
+            interpreter: None,
+            reasons: vec![reason],
+        }
+    }
+
+    fn sample() -> Closure {
+        let way = || Reason::Way {
+            to: "/l/a.so".into(),
+        };
+        let needed = |by: &str| Reason::Needed {
+            by: by.into(),
+            name: "a.so".into(),
+        };
+        let link = ObjectKind::Link { target: "l".into() };
+        let mut closure = Closure::default();
+        for (path, object) in [
+            ("/lib", object(link, &[], way())),
+            (
+                "/l/a.so",
+                object(ObjectKind::Elf, &[("b.so", "/l/b.so")], needed("/p")),
+            ),
+            (
+                "/l/b.so",
+                object(ObjectKind::Elf, &[("a.so", "/l/a.so")], needed("/l/a.so")),
+            ),
+            (
+                "/p",
+                object(
+                    ObjectKind::Elf,
+                    &[("a.so", "/l/a.so"), ("b.so", "/l/b.so")],
+                    Reason::Named,
+                ),
+            ),
+        ] {
+            closure.objects.insert(path.into(), object);
+        }
+        closure.missing.push(Missing {
+            name: "c\n.so".into(),
+            needed_by: "/l/b.so".into(),
+            why: None,
+            fatal: true,
+        });
+        closure
+    }
+
+    #[test]
+    fn a_tree_opens_each_file_once_and_ends_where_files_need_each_other() {
+        insta::assert_snapshot!(tree(&sample()), @r"
+        /p
+        ├─ a.so => /l/a.so
+        │  └─ b.so => /l/b.so
+        │     ├─ a.so => /l/a.so
+        │     └─ c\n.so => not found
+        └─ b.so => /l/b.so
+        ");
+    }
+
+    #[test]
+    fn a_way_is_the_shortest() {
+        insta::assert_snapshot!(why(&sample(), "b.so"), @r"
+        /p
+        └─ b.so => /l/b.so
+        ");
+        insta::assert_snapshot!(why(&sample(), "c\n.so"), @r"
+        /p
+        └─ b.so => /l/b.so
+           └─ c\n.so => not found
+        ");
+        assert_eq!(why(&sample(), "d.so"), "");
+    }
+
+    #[test]
+    fn a_graph_and_a_list_name_each_path() {
+        insta::assert_snapshot!(dot(&sample()), @r#"
+        digraph deps {
+        	rankdir=LR;
+        	node [shape=box];
+        	"/p" [style=bold];
+        	"/l/a.so" -> "/l/b.so" [label="b.so"];
+        	"/l/b.so" -> "/l/a.so" [label="a.so"];
+        	"/p" -> "/l/a.so" [label="a.so"];
+        	"/p" -> "/l/b.so" [label="b.so"];
+        	"c\\n.so" [style=dashed];
+        	"/l/b.so" -> "c\\n.so";
+        }
+        "#);
+        assert_eq!(list(&sample()), "/l/a.so\n/l/b.so\n/lib\n/p\n");
+    }
+
+    #[test]
+    fn json_has_the_documented_shape() {
+        let value: Value = serde_json::from_str(&json(&sample())).unwrap();
+        assert_eq!(value["objects"][0]["path"], "/l/a.so");
+        assert_eq!(value["objects"][0]["kind"], "elf");
+        assert_eq!(
+            value["objects"][0]["needed"][0],
+            json!({"name": "b.so", "path": "/l/b.so"})
+        );
+        assert_eq!(value["objects"][0]["reason"], "/p needs a.so");
+        assert_eq!(value["objects"][2]["kind"], "link");
+        assert_eq!(value["missing"][0]["needed_by"], "/l/b.so");
+    }
+}

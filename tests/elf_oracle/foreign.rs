@@ -1,0 +1,386 @@
+//! Roots of other machines: their own loaders, directories and libraries, and nothing of the system that the tests run on.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use jailctl::elf::{self, Closure, Options, Priority};
+use jailctl::host::View;
+
+use super::forge::Forge;
+
+struct Root(PathBuf);
+
+impl Root {
+    fn new(name: &str) -> Self {
+        let root =
+            std::env::temp_dir().join(format!("jailctl-foreign-{}-{name}", std::process::id()));
+        let _ = fs::remove_dir_all(&root);
+        fs::create_dir_all(root.join("usr/lib")).unwrap();
+        Self(root)
+    }
+
+    fn put(&self, path: &str, content: &[u8]) {
+        let place = self.0.join(path.trim_start_matches('/'));
+        fs::create_dir_all(place.parent().unwrap()).unwrap();
+        fs::write(place, content).unwrap();
+    }
+
+    fn link(&self, target: &str, path: &str) {
+        let place = self.0.join(path.trim_start_matches('/'));
+        fs::create_dir_all(place.parent().unwrap()).unwrap();
+        std::os::unix::fs::symlink(target, place).unwrap();
+    }
+
+    fn closure_with(&self, path: &str, dlopen: Option<Priority>) -> Closure {
+        let view = View::new(&self.0).unwrap();
+        let options = Options {
+            dlopen,
+            ..Options::default()
+        };
+        elf::closure(&view, &[PathBuf::from(path)], &options).unwrap()
+    }
+
+    fn closure(&self, path: &str) -> Closure {
+        self.closure_with(path, None)
+    }
+}
+
+impl Drop for Root {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Paths of a closure, and names that are missing.
+fn told(closure: &Closure) -> (BTreeSet<&str>, BTreeSet<&str>) {
+    let paths = closure.objects.keys().map(|path| path.to_str().unwrap());
+    let names = closure
+        .missing
+        .iter()
+        .map(|missing| missing.name.to_str().unwrap());
+    (paths.collect(), names.collect())
+}
+
+#[test]
+fn each_machine_has_its_own_loader_and_directories() {
+    for (name, forge, loader, tuple) in [
+        (
+            "aarch64",
+            Forge {
+                machine: 183,
+                ..Forge::default()
+            },
+            "/lib/ld-linux-aarch64.so.1",
+            "aarch64-linux-gnu",
+        ),
+        (
+            "armhf",
+            Forge {
+                wide: false,
+                machine: 40,
+                flags: 0x0500_0400,
+                ..Forge::default()
+            },
+            "/lib/ld-linux-armhf.so.3",
+            "arm-linux-gnueabihf",
+        ),
+        (
+            "armel",
+            Forge {
+                wide: false,
+                machine: 40,
+                flags: 0x0500_0200,
+                ..Forge::default()
+            },
+            "/lib/ld-linux.so.3",
+            "arm-linux-gnueabi",
+        ),
+        (
+            "riscv64",
+            Forge {
+                machine: 243,
+                flags: 5,
+                ..Forge::default()
+            },
+            "/lib/ld-linux-riscv64-lp64d.so.1",
+            "riscv64-linux-gnu",
+        ),
+        (
+            "s390x",
+            Forge {
+                little: false,
+                machine: 22,
+                ..Forge::default()
+            },
+            "/lib/ld64.so.1",
+            "s390x-linux-gnu",
+        ),
+        (
+            "ppc64le",
+            Forge {
+                machine: 21,
+                flags: 2,
+                ..Forge::default()
+            },
+            "/lib64/ld64.so.2",
+            "powerpc64le-linux-gnu",
+        ),
+        (
+            "i386",
+            Forge {
+                wide: false,
+                machine: 3,
+                ..Forge::default()
+            },
+            "/lib/ld-linux.so.2",
+            "i386-linux-gnu",
+        ),
+        (
+            "mips64el",
+            Forge {
+                machine: 8,
+                ..Forge::default()
+            },
+            "/lib64/ld.so.1",
+            "mips64el-linux-gnuabi64",
+        ),
+        (
+            "loong64",
+            Forge {
+                machine: 258,
+                flags: 0x43,
+                ..Forge::default()
+            },
+            "/lib64/ld-linux-loongarch-lp64d.so.1",
+            "loongarch64-linux-gnu",
+        ),
+    ] {
+        let root = Root::new(name);
+        root.link("usr/lib", "/lib");
+        root.link("usr/lib64", "/lib64");
+        root.put(
+            loader.replacen("/lib", "/usr/lib", 1).as_str(),
+            &forge.write(),
+        );
+        let at = |library: &str| format!("/usr/lib/{tuple}/{library}");
+        root.put(
+            &at("libown.so.1.0"),
+            &Forge {
+                soname: Some("libown.so.1"),
+                needed: &["libc.so.6"],
+                ..forge
+            }
+            .write(),
+        );
+        root.link("libown.so.1.0", &at("libown.so.1"));
+        // Only the system that the tests run on has a libc.
+        let needed = &["libown.so.1"];
+        root.put(
+            "/usr/bin/p",
+            &Forge {
+                interpreter: Some(loader),
+                needed,
+                ..forge
+            }
+            .write(),
+        );
+        let closure = root.closure("/usr/bin/p");
+        let (paths, missing) = told(&closure);
+        assert!(
+            paths.contains(at("libown.so.1.0").as_str()),
+            "{name}: {closure:#?}"
+        );
+        assert!(
+            paths.contains(at("libown.so.1").as_str()) && paths.contains("/lib"),
+            "{name}: {paths:?}"
+        );
+        assert_eq!(missing, BTreeSet::from(["libc.so.6"]), "{name}");
+        // A library of the machine that the tests run on, where the search would find it first, is passed over or fatal, never taken.
+        root.put(
+            &format!("/usr/lib/{tuple}/libown.so.1"),
+            &Forge::default().write(),
+        );
+        let closure = root.closure("/usr/bin/p");
+        assert!(
+            told(&closure).1.contains("libown.so.1"),
+            "{name}: {closure:#?}"
+        );
+    }
+}
+
+#[test]
+fn two_machines_of_one_root_do_not_mix() {
+    let root = Root::new("mixed");
+    root.link("usr/lib", "/lib");
+    let small = Forge {
+        wide: false,
+        machine: 3,
+        ..Forge::default()
+    };
+    let wide = Forge::default();
+    for (forge, tuple) in [(small, "i386-linux-gnu"), (wide, "x86_64-linux-gnu")] {
+        root.put(&format!("/usr/lib/{tuple}/libx.so"), &forge.write());
+    }
+    root.put("/usr/lib/ld-linux.so.2", &small.write());
+    root.put("/usr/lib64/ld-linux-x86-64.so.2", &wide.write());
+    root.link("usr/lib64", "/lib64");
+    let needed = &["libx.so"];
+    root.put(
+        "/bin/small",
+        &Forge {
+            interpreter: Some("/lib/ld-linux.so.2"),
+            needed,
+            ..small
+        }
+        .write(),
+    );
+    root.put(
+        "/bin/wide",
+        &Forge {
+            interpreter: Some("/lib64/ld-linux-x86-64.so.2"),
+            needed,
+            ..wide
+        }
+        .write(),
+    );
+    let view = View::new(&root.0).unwrap();
+    let roots = ["/bin/small", "/bin/wide"].map(PathBuf::from);
+    let closure = elf::closure(&view, &roots, &Options::default()).unwrap();
+    for (program, library) in [("small", "i386"), ("wide", "x86_64")] {
+        let object = &closure.objects[Path::new(&format!("/bin/{program}"))];
+        assert_eq!(
+            object.needed[0].path,
+            Path::new(&format!("/usr/lib/{library}-linux-gnu/libx.so"))
+        );
+    }
+}
+
+#[test]
+fn a_missing_interpreter_is_said() {
+    let root = Root::new("interpreter");
+    root.put(
+        "/bin/p",
+        &Forge {
+            interpreter: Some("/lib64/ld-linux-x86-64.so.2"),
+            ..Forge::default()
+        }
+        .write(),
+    );
+    assert_eq!(
+        told(&root.closure("/bin/p")).1,
+        BTreeSet::from(["/lib64/ld-linux-x86-64.so.2"])
+    );
+}
+
+#[test]
+fn notes_count_by_priority_and_the_first_name_that_is_there_wins() {
+    let root = Root::new("notes");
+    for name in ["librec.so.1", "libsug.so.1", "libreq.so.1", "libdeep.so"] {
+        root.put(
+            &format!("/usr/lib/{name}"),
+            &Forge {
+                soname: Some(name),
+                ..Forge::default()
+            }
+            .write(),
+        );
+    }
+    root.link("usr/lib", "/lib");
+    let deep = Forge {
+        soname: Some("librec.so.1"),
+        needed: &["libdeep.so"],
+        ..Forge::default()
+    };
+    root.put("/usr/lib/librec.so.1", &deep.write());
+    let text = r#"[{"soname":["librec.so.2","librec.so.1"],"feature":"zip"},
+        {"soname":["libsug.so.1"],"priority":"suggested"},
+        {"soname":["libreq.so.1"],"priority":"required"},
+        {"soname":["libgone.so.1"],"priority":"required","feature":"rest"},
+        {"soname":["libnone.so.1"],"priority":"recommended"}]"#;
+    root.put(
+        "/bin/p",
+        &Forge {
+            dlopen: Some(text),
+            ..Forge::default()
+        }
+        .write(),
+    );
+    let closure = root.closure_with("/bin/p", Some(Priority::Recommended));
+    let (paths, missing) = told(&closure);
+    assert!(
+        paths.is_superset(&BTreeSet::from([
+            "/usr/lib/librec.so.1",
+            "/usr/lib/libreq.so.1",
+            "/usr/lib/libdeep.so"
+        ])),
+        "{closure:#?}"
+    );
+    assert!(!paths.contains("/usr/lib/libsug.so.1"));
+    assert_eq!(missing, BTreeSet::from(["libgone.so.1"]));
+    assert!(!closure.missing[0].fatal);
+    let reason = closure.objects[Path::new("/usr/lib/librec.so.1")].reasons[0].to_string();
+    assert_eq!(reason, "/bin/p may load it (recommended: zip)");
+    assert!(
+        told(&root.closure_with("/bin/p", Some(Priority::Suggested)))
+            .0
+            .contains("/usr/lib/libsug.so.1")
+    );
+    assert_eq!(root.closure("/bin/p").objects.len(), 1);
+}
+
+#[test]
+fn scripts_lead_to_their_interpreters() {
+    let root = Root::new("scripts");
+    root.put("/bin/sh", &Forge::default().write());
+    root.put("/usr/bin/env", &Forge::default().write());
+    root.put(
+        "/usr/bin/tool",
+        &Forge {
+            needed: &["libgone.so"],
+            ..Forge::default()
+        }
+        .write(),
+    );
+    fs::set_permissions(
+        root.0.join("usr/bin/tool"),
+        std::os::unix::fs::PermissionsExt::from_mode(0o755),
+    )
+    .unwrap();
+    root.put("/s/plain", b"#!/bin/sh -e\n");
+    root.put("/s/env", b"#! /usr/bin/env -S A=1 tool --flag\n");
+    root.put("/s/nested", b"#!/s/plain\n");
+    root.put("/s/crlf", b"#!/bin/sh\r\n");
+    root.put("/s/gone", b"#!/bin/gone\n");
+    root.put("/s/nothing", b"#!/usr/bin/env nothing\n");
+    root.put("/s/empty", b"#!\n");
+    root.put("/s/self", b"#!/s/self\n");
+    assert_eq!(
+        told(&root.closure("/s/plain")).0,
+        BTreeSet::from(["/bin/sh", "/s/plain"])
+    );
+    let closure = root.closure("/s/env");
+    assert!(told(&closure).0.contains("/usr/bin/tool"));
+    assert!(told(&closure).1.contains("libgone.so"));
+    assert_eq!(
+        told(&root.closure("/s/nested")).0,
+        BTreeSet::from(["/bin/sh", "/s/nested", "/s/plain"])
+    );
+    let closure = root.closure("/s/crlf");
+    assert_eq!(told(&closure).1, BTreeSet::from(["/bin/sh\r"]));
+    assert!(
+        closure.missing[0]
+            .why
+            .as_deref()
+            .unwrap()
+            .contains("carriage return")
+    );
+    assert_eq!(
+        told(&root.closure("/s/gone")).1,
+        BTreeSet::from(["/bin/gone"])
+    );
+    let closure = root.closure("/s/nothing");
+    assert!(!closure.missing[0].fatal && told(&closure).1.contains("nothing"));
+    assert_eq!(root.closure("/s/empty").missing.len(), 1);
+    assert_eq!(root.closure("/s/self").objects.len(), 1);
+}

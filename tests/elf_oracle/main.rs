@@ -1,0 +1,193 @@
+//! The closure of every ELF file of the system's program and library directories is what its own loader says: the same files, and the same missing.
+//!
+//! The oracle is `ld.so --list`, which maps objects and runs nothing of them. Files that the loader refuses are no part of the comparison, and
+//! no others are left out.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::unnecessary_debug_formatting,
+    reason = "the oracle must not use what it judges, and its helpers are tests too"
+)]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use jailctl::elf::{self, ObjectKind, Options};
+use jailctl::host::View;
+
+mod foreign;
+mod forge;
+mod hostile;
+mod search;
+mod world;
+
+/// What one file needs: real paths, and names that were not found.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Answer {
+    files: BTreeSet<PathBuf>,
+    missing: BTreeSet<String>,
+}
+
+/// The loader of a file, by class and machine; `None` where it is no program or library of this system.
+fn loader(path: &Path) -> Option<&'static Path> {
+    let mut head = [0; 20];
+    fs::File::open(path).ok()?.read_exact(&mut head).ok()?;
+    if !head.starts_with(b"\x7fELF") {
+        return None;
+    }
+    let loader = match (head[4], u16::from_le_bytes([head[18], head[19]])) {
+        (2, 62) => "/lib64/ld-linux-x86-64.so.2",
+        (1, 3) => "/lib/ld-linux.so.2",
+        (1, 62) => "/libx32/ld-linux-x32.so.2",
+        (2, 183) => "/lib/ld-linux-aarch64.so.1",
+        _ => return None,
+    };
+    let loader = Path::new(loader);
+    // A loader for another processor would not start.
+    Command::new(loader)
+        .arg("--version")
+        .output()
+        .is_ok_and(|output| output.status.success())
+        .then_some(loader)
+}
+
+/// What the loader says; `Err` holds its words where it refuses the file.
+///
+/// `--list` stops at the first library that is not found. The loader is then asked to trace, which lists them all, as ldd(1) does.
+fn ask_loader(loader: &Path, path: &Path) -> Result<Answer, String> {
+    let run = |trace: bool| {
+        let mut command = Command::new(loader);
+        command.env_clear().current_dir("/proc/self/fd");
+        if trace {
+            command.env("LD_TRACE_LOADED_OBJECTS", "1");
+        } else {
+            command.arg("--list");
+        }
+        command.arg(path).output().unwrap()
+    };
+    let mut output = run(false);
+    let words = String::from_utf8_lossy(&output.stderr);
+    if words.contains(": cannot open shared object file") {
+        output = run(true);
+    }
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+    }
+    let text = String::from_utf8_lossy(&output.stdout);
+    let mut answer = Answer::default();
+    for line in text.lines().map(str::trim) {
+        let (name, place) = line.split_once(" => ").unwrap_or((line, line));
+        if place.starts_with("not found") {
+            answer.missing.insert(name.to_owned());
+        } else if let Some((place, _)) = place.rsplit_once(" (0x")
+            && place.starts_with('/')
+        {
+            answer.files.insert(fs::canonicalize(place).unwrap());
+        }
+    }
+    answer.files.remove(&fs::canonicalize(loader).unwrap());
+    answer.files.remove(&fs::canonicalize(path).unwrap());
+    Ok(answer)
+}
+
+/// What the resolver says.
+fn ask_resolver(
+    view: &View,
+    options: &Options,
+    loader: &Path,
+    path: &Path,
+) -> Result<Answer, String> {
+    let closure =
+        elf::closure(view, &[path.to_owned()], options).map_err(|error| error.to_string())?;
+    let mut answer = Answer {
+        files: closure
+            .objects
+            .iter()
+            .filter(|(_, object)| object.kind == ObjectKind::Elf)
+            .map(|(path, _)| path.clone())
+            .collect(),
+        missing: closure
+            .missing
+            .iter()
+            .map(|missing| missing.name.to_string_lossy().into_owned())
+            .collect(),
+    };
+    for path in answer.files.iter().chain(closure.objects.keys()) {
+        let kind = fs::symlink_metadata(path).unwrap().file_type();
+        assert_eq!(kind.is_symlink(), !answer.files.contains(path), "{path:?}");
+    }
+    answer.files.remove(&fs::canonicalize(loader).unwrap());
+    answer.files.remove(&fs::canonicalize(path).unwrap());
+    Ok(answer)
+}
+
+fn elf_files() -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for top in ["/usr/bin", "/usr/sbin", "/usr/lib"] {
+        for entry in walkdir::WalkDir::new(top) {
+            let entry = entry.unwrap();
+            if entry.file_type().is_file() {
+                files.push(entry.into_path());
+            }
+        }
+    }
+    files
+}
+
+#[test]
+fn every_closure_is_what_the_loader_says() {
+    let files = elf_files();
+    let next = AtomicUsize::new(0);
+    let view = View::new(Path::new("/")).unwrap();
+    let options = Options {
+        dlopen: None,
+        ..Options::default()
+    };
+    let work = || {
+        let mut compared = 0;
+        let mut refused = 0;
+        let mut differences = Vec::new();
+        while let Some(path) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let Some(loader) = loader(path) else {
+                continue;
+            };
+            match ask_loader(loader, path) {
+                Err(_) => refused += 1,
+                Ok(expected) => {
+                    compared += 1;
+                    let found = ask_resolver(&view, &options, loader, path);
+                    if found.as_ref() != Ok(&expected) {
+                        differences
+                            .push(format!("{}: {found:?}, not {expected:?}", path.display()));
+                    }
+                }
+            }
+        }
+        (compared, refused, differences)
+    };
+    let (compared, refused, differences) = thread::scope(|scope| {
+        let threads: Vec<_> = (0..2).map(|_| scope.spawn(work)).collect();
+        let mut sum = (0, 0, Vec::new());
+        for thread in threads {
+            let (compared, refused, differences) = thread.join().unwrap();
+            sum.0 += compared;
+            sum.1 += refused;
+            sum.2.extend(differences);
+        }
+        sum
+    });
+    println!("{compared} compared, {refused} refused by the loader");
+    assert!(
+        differences.is_empty(),
+        "{} differ:\n{}",
+        differences.len(),
+        differences.join("\n")
+    );
+    assert!(compared > 100);
+}

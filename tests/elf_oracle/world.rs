@@ -1,0 +1,301 @@
+//! A small root directory with a loader, a C library and whatever objects a test puts into it, and the words of the loader itself, asked inside.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use jailctl::elf::{self, Closure, Cpu, ObjectKind, Options};
+use jailctl::host::View;
+
+pub(crate) const LOADER: &str = "/lib64/ld-linux-x86-64.so.2";
+pub(crate) const TUPLE: &str = "/lib/x86_64-linux-gnu";
+
+/// A root directory that goes away with it.
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) root: PathBuf,
+    loader: &'static str,
+}
+
+/// How an object is to be made.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Make<'a> {
+    pub(crate) soname: Option<&'a str>,
+    pub(crate) needed: &'a [&'a str],
+    pub(crate) rpath: Option<&'a str>,
+    pub(crate) runpath: Option<&'a str>,
+    /// Further words for ld(1).
+    pub(crate) extra: &'a [&'a str],
+}
+
+fn run(command: &mut Command) -> Output {
+    let output = command.output().unwrap();
+    assert!(
+        output.status.success(),
+        "{command:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    output
+}
+
+/// The files that some question is answered with, real paths inside the root, and what is missing.
+pub(crate) type Answer = (BTreeSet<PathBuf>, BTreeSet<String>);
+
+impl World {
+    /// A root with glibc; `None`, with a word about it, where the tests do not run as root and so cannot chroot.
+    pub(crate) fn glibc() -> Option<Self> {
+        let world = Self::empty(LOADER)?;
+        symlink("usr/lib", world.at("/lib")).unwrap();
+        symlink("usr/lib64", world.at("/lib64")).unwrap();
+        world.dir("/usr/lib64");
+        world.dir(&format!("/usr{TUPLE}"));
+        world.copy(LOADER, &format!("{TUPLE}/ld-linux-x86-64.so.2"));
+        world.link("/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2", LOADER);
+        world.copy(&format!("{TUPLE}/libc.so.6"), &format!("{TUPLE}/libc.so.6"));
+        Some(world)
+    }
+
+    /// A root with musl, where the system has it.
+    pub(crate) fn musl() -> Option<Self> {
+        const MUSL: &str = "/lib/ld-musl-x86_64.so.1";
+        if !Path::new(MUSL).exists() {
+            println!("skipped: the package musl is not installed");
+            return None;
+        }
+        let world = Self::empty(MUSL)?;
+        world.copy(MUSL, MUSL);
+        Some(world)
+    }
+
+    fn empty(loader: &'static str) -> Option<Self> {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        if !rustix::process::geteuid().is_root() {
+            println!("skipped: only root may chroot");
+            return None;
+        }
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("jailctl-elf-{}-{number}", std::process::id());
+        let root = std::env::temp_dir().join(name);
+        let _ = fs::remove_dir_all(&root);
+        fs::create_dir_all(root.join("usr/lib")).unwrap();
+        Some(Self { root, loader })
+    }
+
+    /// A path of the world on the system.
+    pub(crate) fn at(&self, path: &str) -> PathBuf {
+        self.root.join(path.trim_start_matches('/'))
+    }
+
+    pub(crate) fn dir(&self, path: &str) {
+        fs::create_dir_all(self.at(path)).unwrap();
+    }
+
+    fn place(&self, path: &str) -> PathBuf {
+        let place = self.at(path);
+        fs::create_dir_all(place.parent().unwrap()).unwrap();
+        place
+    }
+
+    pub(crate) fn copy(&self, from: &str, to: &str) {
+        fs::copy(from, self.place(to)).unwrap();
+    }
+
+    pub(crate) fn link(&self, target: &str, path: &str) {
+        symlink(target, self.place(path)).unwrap();
+    }
+
+    pub(crate) fn write(&self, path: &str, content: &[u8]) {
+        fs::write(self.place(path), content).unwrap();
+    }
+
+    /// Makes a library.
+    pub(crate) fn library(&self, path: &str, make: Make<'_>) {
+        self.object(path, make, &["-shared"]);
+    }
+
+    /// Makes a program.
+    pub(crate) fn program(&self, path: &str, make: Make<'_>) {
+        self.object(path, make, &["-pie", "--dynamic-linker", self.loader]);
+    }
+
+    fn object(&self, path: &str, make: Make<'_>, kind: &[&str]) {
+        let stubs = self.at("/.stubs");
+        fs::create_dir_all(&stubs).unwrap();
+        let start = stubs.join("start.o");
+        if !start.exists() {
+            let source = stubs.join("start.s");
+            fs::write(
+                &source,
+                ".globl _start\n_start: hlt\n.section .note.GNU-stack\n",
+            )
+            .unwrap();
+            run(Command::new("as").arg(&source).arg("-o").arg(&start));
+        }
+        let mut command = Command::new("ld");
+        command
+            .args(kind)
+            .arg("-o")
+            .arg(self.place(path))
+            .arg(&start);
+        if let Some(soname) = make.soname {
+            command.args(["-soname", soname]);
+        }
+        match (make.rpath, make.runpath) {
+            (Some(path), _) => command.args(["--disable-new-dtags", "-rpath", path]),
+            (None, Some(path)) => command.args(["--enable-new-dtags", "-rpath", path]),
+            (None, None) => &mut command,
+        };
+        command.args(make.extra).arg("--no-as-needed");
+        for name in make.needed {
+            let stub = stubs.join(name.replace('/', "%"));
+            if !stub.exists() {
+                run(Command::new("ld")
+                    .args(["-shared", "-soname", name, "-o"])
+                    .arg(&stub)
+                    .arg(&start));
+            }
+            command.arg(stub);
+        }
+        run(&mut command);
+    }
+
+    /// Makes ld.so.cache.
+    pub(crate) fn ldconfig(&self) {
+        run(Command::new("ldconfig").arg("-r").arg(&self.root));
+    }
+
+    fn ask(&self, trace: bool, program: &str) -> Output {
+        let mut command = Command::new("chroot");
+        command.arg(&self.root).arg(self.loader);
+        command
+            .env_clear()
+            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+        if trace {
+            // Inside, so that chroot itself is not traced.
+            self.copy("/usr/bin/env", "/.tools/env");
+            self.copy(&format!("{TUPLE}/libc.so.6"), "/.tools/libc.so.6");
+            command.args(["--library-path", "/.tools", "/.tools/env", "-i"]);
+            command.args(["LD_TRACE_LOADED_OBJECTS=1", self.loader]);
+        } else {
+            command.arg("--list");
+        }
+        command.arg(program).output().unwrap()
+    }
+
+    /// What the loader says about a program. `Err` holds why it refuses.
+    pub(crate) fn expected(&self, program: &str) -> Result<Answer, String> {
+        let musl = self.loader.contains("musl");
+        let mut output = self.ask(false, program);
+        let words = String::from_utf8_lossy(&output.stderr).into_owned();
+        if words.contains(": cannot open shared object file") {
+            output = self.ask(true, program);
+        }
+        let words = String::from_utf8_lossy(&output.stderr).into_owned();
+        if !output.status.success() && !musl {
+            return Err(words);
+        }
+        let mut answer = Answer::default();
+        let view = View::new(&self.root).unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        for line in text.lines().map(str::trim) {
+            let (name, place) = line.split_once(" => ").unwrap_or((line, line));
+            if place.starts_with("not found") {
+                answer.1.insert(name.to_owned());
+            } else if let Some((place, _)) = place.rsplit_once(" (0x")
+                && place.starts_with('/')
+            {
+                answer
+                    .0
+                    .insert(view.trace(Path::new(place)).unwrap().unwrap().real);
+            }
+        }
+        for line in words.lines() {
+            if let Some(rest) = line.strip_prefix("Error loading shared library ") {
+                answer.1.insert(rest.split(": ").next().unwrap().to_owned());
+            }
+        }
+        let loader = view.trace(Path::new(self.loader)).unwrap().unwrap().real;
+        answer.0.remove(&loader);
+        answer
+            .0
+            .remove(&view.trace(Path::new(program)).unwrap().unwrap().real);
+        Ok(answer)
+    }
+
+    /// The closure of a program.
+    pub(crate) fn closure(&self, program: &str) -> Closure {
+        let view = View::new(&self.root).unwrap();
+        let options = Options {
+            dlopen: None,
+            cpu: Cpu::running(),
+            ..Options::default()
+        };
+        elf::closure(&view, &[PathBuf::from(program)], &options).unwrap()
+    }
+
+    /// The closure in the form of the loader's answer.
+    pub(crate) fn found(&self, program: &str) -> Answer {
+        let closure = self.closure(program);
+        let view = View::new(&self.root).unwrap();
+        let mut files: BTreeSet<PathBuf> = closure
+            .objects
+            .iter()
+            .filter(|(_, object)| object.kind == ObjectKind::Elf)
+            .map(|(path, _)| path.clone())
+            .collect();
+        for path in [self.loader, program] {
+            files.remove(&view.trace(Path::new(path)).unwrap().unwrap().real);
+        }
+        let missing = closure
+            .missing
+            .iter()
+            .map(|missing| missing.name.to_string_lossy().into_owned())
+            .collect();
+        (files, missing)
+    }
+
+    /// Compares, and proves that the answer is enough: in a tree of nothing but the closure the loader says the same.
+    pub(crate) fn agree(&self, program: &str) -> Answer {
+        let expected = self.expected(program).unwrap();
+        assert_eq!(self.found(program), expected, "found, expected");
+        let copy = Self::empty(self.loader).unwrap();
+        let closure = self.closure(program);
+        for directory in &closure.directories {
+            copy.dir(directory.to_str().unwrap());
+        }
+        let _ = fs::remove_dir(copy.at("/usr/lib"));
+        for (path, object) in &closure.objects {
+            let path = path.to_str().unwrap();
+            match &object.kind {
+                ObjectKind::Link { target } => copy.link(target.to_str().unwrap(), path),
+                _ => copy.copy(self.at(path).to_str().unwrap(), path),
+            }
+        }
+        if closure.needs_cache {
+            copy.copy(
+                self.at("/etc/ld.so.cache").to_str().unwrap(),
+                "/etc/ld.so.cache",
+            );
+        }
+        for settings in ["/etc/ld-musl-x86_64.path"] {
+            if self.at(settings).exists() {
+                copy.copy(self.at(settings).to_str().unwrap(), settings);
+            }
+        }
+        assert_eq!(
+            copy.expected(program).unwrap(),
+            expected,
+            "in the copy, expected"
+        );
+        expected
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.root);
+    }
+}

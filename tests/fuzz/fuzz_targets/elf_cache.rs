@@ -1,0 +1,22 @@
+//! ld.so.cache: any bytes give a cache, and what is found in it is a part of them.
+#![no_main]
+
+use jailctl::elf::cache::{Cache, Wanted};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    for little in [true, false] {
+        let cache = Cache::parse(bytes.to_vec(), little);
+        let wanted = Wanted {
+            flags: &[0x303, 0x3],
+            levels: &["x86-64-v3", "x86-64-v2"],
+            legacy: Some(2),
+        };
+        for name in [b"libc.so.6".as_slice(), b"", b"a", b"lib00.so"] {
+            if let Some(path) = cache.find(name, wanted) {
+                let path = path.as_os_str().as_encoded_bytes();
+                assert!(path.is_empty() || bytes.windows(path.len()).any(|part| part == path));
+            }
+        }
+    }
+});

@@ -1,0 +1,34 @@
+//! Notes, first lines of scripts, and search paths: any bytes give an answer.
+#![no_main]
+
+use std::path::Path;
+
+use jailctl::elf::token::{self, Tokens};
+use jailctl::elf::{extras, note, script};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    for (little, align) in [(true, 4), (false, 4), (true, 8)] {
+        assert!(note::parse(bytes, little, align).len() <= 2048);
+    }
+    let line = [b"#!".as_slice(), bytes].concat();
+    let script = script::parse(&line);
+    assert!(script.interpreter.as_os_str().len() < 256);
+    script.env_program();
+    let tokens = Tokens {
+        origin: Path::new("/o"),
+        lib: Some("lib64"),
+        platform: None,
+    };
+    for directory in token::glibc_directories(bytes, &tokens).0 {
+        assert!(directory.is_absolute());
+    }
+    if let Some(path) = token::musl_path(bytes, Path::new("/o")) {
+        for directory in token::musl_directories(&path).0 {
+            assert!(directory.is_absolute());
+        }
+    }
+    for module in extras::nss_modules(&String::from_utf8_lossy(bytes), &[]) {
+        assert!(!module.name.contains('/'));
+    }
+});
