@@ -10,11 +10,11 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::host::sshd::{Config, DROP_INS, Daemon, Facts, Reload};
-use crate::host::{Digest, Dir, Expiry, Host, Ownership, Process, View};
+use crate::host::{Digest, Dir, Expiry, Host, Ownership, View};
 use crate::names::{JailName, JailPath};
 use crate::plan::manifest::{AccountRecord, FORMAT, MANIFEST, SPEC};
-use crate::plan::{MARKER, Manifest, Plan, Step, Wanted, expiry};
-use crate::resolve::{ResolvedJail, Tree};
+use crate::plan::{Manifest, Plan, Step, Wanted, expiry};
+use crate::resolve::{MARKER, Marker, ResolvedJail, Tree};
 use crate::spec::Password;
 use undo::Undo;
 
@@ -23,8 +23,6 @@ use undo::Undo;
 pub struct Options {
     /// sshd is not told to read its configuration anew.
     pub no_reload: bool,
-    /// Sessions to end before a removal.
-    pub kill: Vec<Process>,
 }
 
 /// One or more plans carried out as one: all of them, or none.
@@ -53,7 +51,6 @@ struct Run<'r> {
     options: &'r Options,
     undo: Vec<Undo>,
     digests: BTreeMap<JailPath, Digest>,
-    made: Vec<PathBuf>,
     notices: Vec<String>,
 }
 
@@ -72,17 +69,12 @@ impl<'h> Transaction<'h> {
     ///
     /// After an error nothing more may be carried out; [`Transaction::roll_back`] puts everything back.
     pub fn carry_out(&mut self, plan: &Plan, on_step: &mut dyn FnMut(&Step)) -> Result<()> {
-        for process in &self.options.kill {
-            process.kill()?;
-        }
-        let made = plan.manifest.as_ref().map(|manifest| manifest.made.clone());
         let mut run = Run {
             host: self.host,
             plan,
             options: self.options,
             undo: Vec::new(),
             digests: BTreeMap::new(),
-            made: made.unwrap_or_default(),
             notices: Vec::new(),
         };
         let outcome = plan.steps.iter().try_for_each(|step| {
@@ -241,6 +233,7 @@ impl Run<'_> {
                 self.record()
             }
             Step::DeleteAccount { user, uid, purge } => self.delete_account(user, *uid, *purge),
+            Step::EndSessions { root, uids, kill } => self.end_sessions(root, uids, *kill),
             Step::RemoveTree { purge } => self.remove_tree(*purge),
             Step::Forget => self.forget(),
             Step::DeleteGroup { name } => self.host.delete_group(name),
@@ -277,15 +270,36 @@ impl Run<'_> {
             missing.push(directory.to_owned());
         }
         missing.reverse();
-        self.undo
-            .push(Undo::RemoveRoot(self.plan.root.clone(), missing.clone()));
-        self.made.extend(missing);
+        let before = self.host.lstat(&self.plan.root)?;
+        let marker = self.marker()?;
+        if let Some(before) = &before {
+            self.undo
+                .push(Undo::Own(self.plan.root.clone(), before.ownership()));
+        }
+        if marker.is_none() {
+            self.undo
+                .push(Undo::RemoveRoot(self.plan.root.clone(), missing.clone()));
+        }
         let root = self.host.dir(&self.plan.root, Ownership::root(0o755))?;
         root.own(Ownership::root(0o755))?;
         tree::private(&root)?;
+        let marker = marker.unwrap_or(Marker {
+            jail: self.name().clone(),
+            made: missing,
+            left: Vec::new(),
+        });
+        self.write_marker(&root, &marker)
+    }
+
+    /// The note in the root.
+    fn marker(&self) -> Result<Option<Marker>> {
+        Marker::read(self.host, &self.plan.root)
+    }
+
+    fn write_marker(&self, root: &Dir, marker: &Marker) -> Result<()> {
         root.replace_file(
             Path::new(MARKER),
-            format!("{}\n", self.name()).as_bytes(),
+            &marker.to_json()?,
             Ownership::root(0o600),
         )
     }
@@ -434,7 +448,6 @@ impl Run<'_> {
             name: jail.name.clone(),
             root: jail.root.clone(),
             spec: wanted.origin.name.clone(),
-            made: self.made.clone(),
             group: (jail.group.name.clone(), jail.group.gid),
             accounts: jail
                 .accounts

@@ -6,10 +6,11 @@ use super::undo::remove_dirs;
 use super::{Run, tree};
 use crate::error::Result;
 use crate::host::sshd::DROP_INS;
-use crate::host::{FileKind, Ownership};
+use crate::host::{FileKind, Ownership, Process};
+use crate::names::JailPath;
 use crate::plan::manifest::RecordKind;
-use crate::plan::{MARKER, PRIVATE, SWAPPED};
-use crate::resolve::STATE;
+use crate::plan::{SWAPPED, refuse_sessions};
+use crate::resolve::{Left, MARKER, PRIVATE, STATE};
 
 /// Where mail is delivered, were there any.
 const MAIL: &str = "/var/mail";
@@ -17,7 +18,10 @@ const MAIL: &str = "/var/mail";
 impl Run<'_> {
     /// Removes an account, with `purge` its mail too.
     pub(super) fn delete_account(&mut self, user: &str, uid: u32, purge: bool) -> Result<()> {
-        if self.host.accounts()?.user(user).is_some() {
+        if let Some(found) = self.host.accounts()?.user(user) {
+            if !purge {
+                self.leave_home(user, uid, &found.home)?;
+            }
             self.host.delete_account(user)?;
         }
         if !purge || self.host.stat(Path::new(MAIL))?.is_none() {
@@ -33,11 +37,49 @@ impl Run<'_> {
         }
     }
 
+    /// Ends what runs in the jail, until nothing does: its accounts are closed, so nobody can come back.
+    pub(super) fn end_sessions(&mut self, root: &Path, uids: &[u32], kill: bool) -> Result<()> {
+        if !kill {
+            return refuse_sessions(self.name(), &Process::living(self.host, root, uids)?);
+        }
+        // A process that forks while it is looked for is found in the next round.
+        for _ in 0..100 {
+            let living = Process::living(self.host, root, uids)?;
+            if living.is_empty() {
+                return Ok(());
+            }
+            for process in living {
+                process.kill()?;
+            }
+        }
+        refuse_sessions(self.name(), &Process::living(self.host, root, uids)?)
+    }
+
+    /// Notes a home that stays without its user.
+    fn leave_home(&mut self, user: &str, uid: u32, home: &str) -> Result<()> {
+        let (Some(root), Some(mut marker), Ok(home)) =
+            (self.root()?, self.marker()?, JailPath::new(home))
+        else {
+            return Ok(());
+        };
+        let left = Left {
+            user: user.to_owned(),
+            uid,
+            home,
+        };
+        if root.lstat(left.home.relative())?.is_none() || marker.left.contains(&left) {
+            return Ok(());
+        }
+        marker.left.push(left);
+        self.write_marker(&root, &marker)
+    }
+
     /// Removes what was built, and with `purge` everything else below the root.
     pub(super) fn remove_tree(&mut self, purge: bool) -> Result<()> {
         let Some(root) = self.root()? else {
             return Ok(());
         };
+        let made = self.marker()?.map(|marker| marker.made).unwrap_or_default();
         for top in SWAPPED {
             root.remove_all(Path::new(top))?;
         }
@@ -77,8 +119,8 @@ impl Run<'_> {
         root.remove_file_if_there(Path::new(MARKER))?;
         root.remove_all(Path::new(PRIVATE))?;
         drop(root);
-        let made: Vec<PathBuf> = self.made.iter().rev().cloned().collect();
-        remove_dirs(self.host, &made)
+        let deepest_first: Vec<PathBuf> = made.into_iter().rev().collect();
+        remove_dirs(self.host, &deepest_first)
     }
 
     /// Removes the snippet and tells sshd.

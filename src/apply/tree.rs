@@ -13,8 +13,8 @@ use crate::error::{Error, Result};
 use crate::host::{Digest, Dir, FileKind, Host, Ownership, View, copy, copy_skeleton};
 use crate::names::JailPath;
 use crate::plan::manifest::{Manifest, Record, RecordKind};
-use crate::plan::{Act, Change, PRIVATE, Plan, SWAPPED, swapped};
-use crate::resolve::{Content, Entry, EntryKind, Tree};
+use crate::plan::{Act, Change, Plan, SWAPPED, swapped};
+use crate::resolve::{Content, Entry, EntryKind, PRIVATE, Tree};
 
 /// Where a run builds what it will swap in, and afterwards what it swapped out.
 pub(super) const STAGE: &str = ".jailctl/stage";
@@ -251,11 +251,7 @@ fn place_loose(
     if !staged(entry) {
         match found {
             Some(stat) if stat.kind() == FileKind::Directory => {
-                let before = Ownership {
-                    uid: stat.uid,
-                    gid: stat.gid,
-                    mode: stat.permissions(),
-                };
+                let before = stat.ownership();
                 moves.push(Move::Owned(at.to_owned(), before));
                 return root.open_dir(at)?.own(entry.owner);
             }
@@ -312,14 +308,7 @@ fn remove_loose(root: &Dir, stage: &Dir, change: &Change, moves: &mut Vec<Move>)
         // What a user or an admin put there stays, and the directory with it.
         if root.open_dir(path)?.entries()?.is_empty() {
             root.remove_dir(path)?;
-            moves.push(Move::RemovedDir(
-                path.to_owned(),
-                Ownership {
-                    uid: stat.uid,
-                    gid: stat.gid,
-                    mode: stat.permissions(),
-                },
-            ));
+            moves.push(Move::RemovedDir(path.to_owned(), stat.ownership()));
         }
         return Ok(());
     }

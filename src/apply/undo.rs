@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::tree::{self, Move};
 use crate::error::Result;
 use crate::host::{Expiry, Host, Ownership};
-use crate::plan::PRIVATE;
+use crate::resolve::PRIVATE;
 
 /// What takes one step back.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub(super) enum Undo {
     RemoveDirs(Vec<PathBuf>),
     /// Removes the private directory of a root, and then the directories that were made for it, outermost first in the list.
     RemoveRoot(PathBuf, Vec<PathBuf>),
+    /// Gives a directory its owner and mode back.
+    Own(PathBuf, Ownership),
     /// Puts a tree back.
     Tree(PathBuf, Vec<Move>),
 }
@@ -57,6 +59,10 @@ impl Undo {
                 let deepest_first: Vec<PathBuf> = made.into_iter().rev().collect();
                 remove_dirs(host, &deepest_first)
             }
+            Self::Own(path, owner) => match host.open_root(&path)? {
+                Some(dir) => dir.own(owner),
+                None => Ok(()),
+            },
             Self::Tree(root, moves) => match host.open_root(&root)? {
                 Some(root) => tree::undo(&root, &moves),
                 None => Ok(()),

@@ -90,7 +90,6 @@ impl Build {
         let _lock = host.lock(Duration::from_secs(self.wait))?;
         let options = Options {
             no_reload: self.no_reload,
-            ..Options::default()
         };
         let mut transaction = Transaction::new(&host, &options);
         let mut plans = Vec::new();

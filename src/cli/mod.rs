@@ -21,8 +21,8 @@ use crate::show::{self, diagnostic};
 use crate::site::Source;
 use crate::spec::{self, Spec};
 
-/// A spec above this size is not one that a person wrote.
-const SPEC_LIMIT: u64 = 1 << 20;
+/// What is read of a spec at most: one byte more than is accepted.
+const SPEC_LIMIT: u64 = spec::MAX as u64 + 1;
 
 /// Chroot jails for SSH and SFTP users, from one declarative file.
 #[derive(Debug, Parser)]
@@ -164,16 +164,7 @@ pub(crate) fn load_spec(path: &Path) -> Result<(Spec, Arc<Source>)> {
         error.kind = Kind::Spec;
         error
     })?;
-    let text = String::from_utf8(bytes.unwrap_or_default()).map_err(|error| {
-        let line = error.as_bytes()[..error.utf8_error().valid_up_to()]
-            .split(|byte| *byte == b'\n')
-            .count();
-        Error::from(refuse(&format!("line {line} is not UTF-8")).hint("save it as UTF-8"))
-    })?;
-    let source = Arc::new(Source {
-        name: path.display().to_string(),
-        text,
-    });
+    let source = spec::source(&path.display().to_string(), bytes.unwrap_or_default())?;
     let spec = spec::load(&source, &|name| spec::builtin(name).map(str::to_owned))?;
     Ok((spec, source))
 }

@@ -52,7 +52,7 @@ impl Remove {
             kill: self.kill,
         };
         if self.dry_run {
-            let (plan, _) = removal(&name, how, &View::new(&root)?)?;
+            let plan = removal(&name, how, &View::new(&root)?)?;
             let text = if self.json {
                 format!("{}\n", show::plan::json(&[&plan], &[]))
             } else {
@@ -65,10 +65,9 @@ impl Remove {
         }
         let host = Host::new(&root)?;
         let _lock = host.lock(Duration::from_secs(self.wait))?;
-        let (plan, kill) = removal(&name, how, &host)?;
+        let plan = removal(&name, how, &host)?;
         let options = Options {
             no_reload: self.no_reload,
-            kill,
         };
         let mut transaction = Transaction::new(&host, &options);
         // What a removal has taken away is gone: it is not rolled back but goes on where it stopped.

@@ -228,9 +228,16 @@ impl Dir {
 
     /// Opens the directory at `path`, and makes it first where it is missing. Says whether it was made.
     pub fn ensure_dir(&self, path: &Path, owner: Ownership) -> Result<(Self, bool)> {
-        match self.try_open_dir(path)? {
-            Some(found) => Ok((found, false)),
-            None => Ok((self.make_dir(path, owner)?, true)),
+        if let Some(found) = self.try_open_dir(path)? {
+            return Ok((found, false));
+        }
+        match self.make_dir(path, owner) {
+            Ok(made) => Ok((made, true)),
+            // Another process can have made it in between.
+            Err(error) => self
+                .try_open_dir(path)?
+                .map(|found| (found, false))
+                .ok_or(error),
         }
     }
 

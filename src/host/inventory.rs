@@ -117,22 +117,6 @@ impl Inventory {
         )
     }
 
-    /// The content of a small file of ours; `None` where there is none.
-    pub fn read(&self, path: &JailPath) -> Result<Option<String>> {
-        use std::io::Read;
-        if self.root.lstat(path.relative())?.is_none() {
-            return Ok(None);
-        }
-        let mut text = String::new();
-        let shown = self.root.shown(path.relative());
-        self.root
-            .open_file(path.relative())?
-            .take(1 << 20)
-            .read_to_string(&mut text)
-            .map_err(|error| crate::error::Error::io("read", &shown, &error))?;
-        Ok(Some(text))
-    }
-
     /// The names in the root itself.
     pub fn top(&self) -> Result<Vec<String>> {
         Ok(self

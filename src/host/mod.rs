@@ -77,7 +77,7 @@ impl Host {
             .components()
         {
             if let Component::Normal(name) = component {
-                dir = dir.make_dir(Path::new(name), made)?;
+                dir = dir.ensure_dir(Path::new(name), made)?.0;
             }
         }
         Ok(dir)

@@ -65,6 +65,15 @@ impl Stat {
         }
     }
 
+    /// Owner, group and permission bits.
+    pub fn ownership(&self) -> super::Ownership {
+        super::Ownership {
+            uid: self.uid,
+            gid: self.gid,
+            mode: self.permissions(),
+        }
+    }
+
     /// The permission bits with setuid, setgid and sticky.
     pub fn permissions(&self) -> u32 {
         self.mode & 0o7777

@@ -31,8 +31,6 @@ pub struct Manifest {
     pub root: PathBuf,
     /// Where the spec came from, as it was named.
     pub spec: String,
-    /// Directories of the host that were made to hold the root, the root included, outermost first.
-    pub made: Vec<PathBuf>,
     /// Its group and the id.
     pub group: (String, u32),
     /// Its accounts.

@@ -8,19 +8,15 @@ use std::path::{Path, PathBuf};
 
 pub use diff::{Act, Change, SWAPPED, compare, swapped};
 pub use manifest::Manifest;
-pub use removal::{Removal, removal};
+pub use removal::{Removal, refuse_sessions, removal};
 
-use crate::error::{Error, Finding, Kind, Result};
+use crate::error::{Error, Finding, Result};
 use crate::host::sshd::{Config, DROP_INS, Daemon, Facts};
-use crate::host::{Accounts, Expiry, Inventory, NewAccount, Process, View};
+use crate::host::{Accounts, Expiry, Inventory, NewAccount, Process, Stat, View};
 use crate::names::{JailName, JailPath};
-use crate::resolve::{ResolvedJail, is_ours};
+use crate::resolve::{Marker, PRIVATE, ResolvedJail, is_ours};
 use crate::spec::{Password, Spec};
 
-/// Our own directory in a jail's root, root's and closed to all others.
-pub const PRIVATE: &str = ".jailctl";
-/// The file in [`PRIVATE`] that says whose root it is.
-pub const MARKER: &str = ".jailctl/jail";
 /// Drop-ins are text; one above this size is not.
 const SNIPPET_LIMIT: u64 = 1 << 20;
 
@@ -93,6 +89,15 @@ pub enum Step {
         /// Whether its mail goes too.
         purge: bool,
     },
+    /// Sees to it that nobody is in the jail.
+    EndSessions {
+        /// The jail's root.
+        root: PathBuf,
+        /// The ids of its users.
+        uids: Vec<u32>,
+        /// Whether sessions are ended, or a reason to stop.
+        kill: bool,
+    },
     /// Removes what the manifest records of the tree, and with `purge` the whole root.
     RemoveTree {
         /// Whether homes and other places of users go too.
@@ -115,7 +120,10 @@ pub enum Step {
 impl Step {
     /// Whether the step changes what an admin or a user can see.
     pub fn is_change(&self) -> bool {
-        !matches!(self, Self::Record | Self::VerifySnippet)
+        !matches!(
+            self,
+            Self::Record | Self::VerifySnippet | Self::EndSessions { .. }
+        )
     }
 }
 
@@ -193,7 +201,8 @@ pub fn plan(spec: &Spec, origin: Origin, view: &View) -> Result<Plan> {
     let facts = sshd_facts(view, manifest.as_ref())?;
     let wanted = crate::resolve::resolve(spec, view, &facts)?;
     let inventory = inventory(&wanted, manifest.as_ref(), view)?;
-    check_root(spec, manifest.as_ref(), inventory.as_ref())?;
+    let marker = Marker::read(view, &wanted.root)?;
+    check_root(spec, marker.as_ref(), inventory.as_ref())?;
     let changes = compare(&wanted.tree, manifest.as_ref(), inventory.as_ref(), view)?;
     let mut notices = wanted.notices.clone();
     if let Some(inventory) = &inventory {
@@ -219,15 +228,16 @@ pub fn plan(spec: &Spec, origin: Origin, view: &View) -> Result<Plan> {
         })
         .collect();
     for user in &dropped {
-        refuse_sessions(view, &user.name, user.uid)?;
+        refuse_account(view, &user.name, user.uid)?;
         steps.push(Step::Close {
             user: user.name.clone(),
         });
     }
-    if inventory
+    let is_open = |stat: &Stat| (stat.uid, stat.gid, stat.permissions()) == (0, 0, 0o755);
+    let root = inventory
         .as_ref()
-        .is_none_or(|inventory| inventory.get(&marker()).is_none())
-    {
+        .and_then(|inventory| inventory.get(&JailPath::root()));
+    if marker.is_none() || !root.is_some_and(is_open) {
         steps.push(Step::MakeRoot);
     }
     account_steps(&wanted, &accounts, &mut steps);
@@ -390,21 +400,16 @@ fn check_neighbours(spec: &Spec, manifest: Option<&Manifest>, view: &View) -> Re
 }
 
 /// A root is new, empty or ours.
-fn check_root(
-    spec: &Spec,
-    manifest: Option<&Manifest>,
-    inventory: Option<&Inventory>,
-) -> Result<()> {
+fn check_root(spec: &Spec, marker: Option<&Marker>, inventory: Option<&Inventory>) -> Result<()> {
     let Some(inventory) = inventory else {
         return Ok(());
     };
     let root = spec.root.value.display();
-    let marked = inventory.read(&marker())?;
-    match marked.as_deref().map(str::trim_end) {
-        Some(name) if name == spec.name.value.as_str() => return Ok(()),
+    match marker.map(|marker| &marker.jail) {
+        Some(name) if *name == spec.name.value => return Ok(()),
         Some(other) => {
             return Err(Finding::new(format!("could not use the root `{root}`"))
-                .why(format!("it belongs to the jail `{}`", other.escape_debug()))
+                .why(format!("it belongs to the jail `{other}`"))
                 .hint("choose another root")
                 .at(&spec.root.site, "this root")
                 .into());
@@ -414,9 +419,10 @@ fn check_root(
     let strangers: Vec<String> = inventory
         .top()?
         .into_iter()
-        .filter(|name| name != "lost+found")
+        // Only root can have made our private directory; without the note in it a run was cut short before anything else.
+        .filter(|name| name != "lost+found" && name != PRIVATE)
         .collect();
-    if manifest.is_some() || strangers.is_empty() {
+    if strangers.is_empty() {
         return Ok(());
     }
     Err(Finding::new(format!("could not use the root `{root}`"))
@@ -434,7 +440,7 @@ fn inventory(
     manifest: Option<&Manifest>,
     view: &View,
 ) -> Result<Option<Inventory>> {
-    let marker = marker();
+    let root = JailPath::root();
     let recorded = manifest
         .iter()
         .flat_map(|manifest| manifest.entries.keys().chain(&manifest.places));
@@ -443,13 +449,8 @@ fn inventory(
         .iter()
         .map(|(path, _)| path)
         .chain(recorded)
-        .chain([&marker]);
+        .chain([&root]);
     view.inventory(&wanted.root, &SWAPPED, paths)
-}
-
-fn marker() -> JailPath {
-    // The constant obeys the rule.
-    JailPath::new(&format!("/{MARKER}")).unwrap_or_else(|_| JailPath::root())
 }
 
 fn snippet(view: &View, file: &str) -> Result<Option<String>> {
@@ -467,26 +468,22 @@ pub fn spec_as_built(view: &View, name: &JailName) -> Result<Option<String>> {
 }
 
 /// An account is not taken away from under its processes.
-fn refuse_sessions(view: &View, user: &str, uid: u32) -> Result<()> {
-    let living = if view.is_live() {
-        Process::all()?
-    } else {
-        Vec::new()
-    };
-    let numbers: Vec<String> = living
-        .iter()
-        .filter(|process| process.uid == uid)
-        .map(|process| process.pid.to_string())
-        .collect();
-    if numbers.is_empty() {
+fn refuse_account(view: &View, user: &str, uid: u32) -> Result<()> {
+    // No process has this as its root directory: only the number counts.
+    let living = Process::living(view, Path::new("/dev/null"), &[uid])?;
+    if living.is_empty() {
         return Ok(());
     }
-    Err(Error::new(
-        Kind::Failed,
-        Finding::new(format!("could not remove the account `{user}`"))
+    let numbers: Vec<String> = living
+        .iter()
+        .take(16)
+        .map(|process| process.pid.to_string())
+        .collect();
+    Err(
+        Error::failed(format!("could not remove the account `{user}`"))
             .why(format!("processes of it run: {}", numbers.join(", ")))
             .hint("end them first"),
-    ))
+    )
 }
 
 /// Whether an account is closed.

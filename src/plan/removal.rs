@@ -1,10 +1,12 @@
 //! The plan towards the empty jail.
 
+use std::path::Path;
+
 use super::{Manifest, Plan, Step, snippet};
 use crate::error::{Error, Finding, Kind, Result};
 use crate::host::{Process, View};
 use crate::names::JailName;
-use crate::resolve::is_ours;
+use crate::resolve::{ResolvedJail, STATE, is_ours};
 
 /// How a jail is taken away.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -18,8 +20,11 @@ pub struct Removal {
 /// Plans to take the jail `name` away. A mount below its root, and without `kill` a live session, is an error: nothing is begun then.
 ///
 /// The order keeps the door shut: accounts are closed first, and the snippet that locks them in goes when there are none left.
-pub fn removal(name: &JailName, how: Removal, view: &View) -> Result<(Plan, Vec<Process>)> {
+pub fn removal(name: &JailName, how: Removal, view: &View) -> Result<Plan> {
     let Some(manifest) = Manifest::load(view, name)? else {
+        if let Some(plan) = leftovers(name, view)? {
+            return Ok(plan);
+        }
         return Err(Error::new(
             Kind::Spec,
             Finding::new(format!("there is no jail `{name}`"))
@@ -43,25 +48,9 @@ pub fn removal(name: &JailName, how: Removal, view: &View) -> Result<(Plan, Vec<
         .iter()
         .filter(|user| is_ours(user, name))
         .collect();
-    let living: Vec<Process> = if view.is_live() {
-        let all = Process::all()?;
-        all.into_iter()
-            .filter(|process| {
-                process.root.starts_with(root) || ours.iter().any(|user| user.uid == process.uid)
-            })
-            .collect()
-    } else {
-        Vec::new()
-    };
-    if !living.is_empty() && !how.kill {
-        let numbers: Vec<String> = living
-            .iter()
-            .take(16)
-            .map(|process| process.pid.to_string())
-            .collect();
-        return Err(Error::failed(format!("could not remove the jail `{name}`"))
-            .why(format!("processes run in it: {}", numbers.join(", ")))
-            .hint("end them, or give `--kill`"));
+    let uids: Vec<u32> = ours.iter().map(|user| user.uid).collect();
+    if !how.kill {
+        refuse_sessions(name, &Process::living(view, root, &uids)?)?;
     }
     let mut steps: Vec<Step> = ours
         .iter()
@@ -69,6 +58,11 @@ pub fn removal(name: &JailName, how: Removal, view: &View) -> Result<(Plan, Vec<
             user: user.name.clone(),
         })
         .collect();
+    steps.push(Step::EndSessions {
+        root: root.clone(),
+        uids,
+        kill: how.kill,
+    });
     steps.push(Step::RemoveTree { purge: how.purge });
     for user in &ours {
         steps.push(Step::DeleteAccount {
@@ -108,5 +102,41 @@ pub fn removal(name: &JailName, how: Removal, view: &View) -> Result<(Plan, Vec<
         wanted: None,
         manifest: Some(manifest),
     };
-    Ok((plan, living))
+    Ok(plan)
+}
+
+/// Live sessions are a reason to stop.
+pub fn refuse_sessions(name: &JailName, living: &[Process]) -> Result<()> {
+    if living.is_empty() {
+        return Ok(());
+    }
+    let numbers: Vec<String> = living
+        .iter()
+        .take(16)
+        .map(|process| process.pid.to_string())
+        .collect();
+    Err(Error::failed(format!("could not remove the jail `{name}`"))
+        .why(format!("processes run in it: {}", numbers.join(", ")))
+        .hint("end them, or give `--kill`"))
+}
+
+/// What is left to do where the records of the jail are gone but for the directories that held them.
+fn leftovers(name: &JailName, view: &View) -> Result<Option<Plan>> {
+    let state = ResolvedJail::state(name);
+    let only_the_holder = view
+        .list(Path::new(STATE))?
+        .is_some_and(|names| names.is_empty());
+    if view.lstat(&state)?.is_none() && !only_the_holder {
+        return Ok(None);
+    }
+    Ok(Some(Plan {
+        name: name.clone(),
+        root: state,
+        changes: Vec::new(),
+        steps: vec![Step::Forget],
+        snippet: None,
+        notices: Vec::new(),
+        wanted: None,
+        manifest: None,
+    }))
 }

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use super::marker::Left;
 use crate::error::Finding;
 use crate::host::{Accounts, Passwd};
 use crate::names::{JailName, JailPath};
@@ -57,6 +58,7 @@ pub fn is_ours(account: &Passwd, name: &JailName) -> bool {
 pub(super) fn resolve(
     spec: &Spec,
     accounts: &Accounts,
+    left: &[Left],
     findings: &mut Vec<Finding>,
 ) -> (WantedGroup, Vec<WantedAccount>) {
     let name = &spec.name.value;
@@ -100,10 +102,11 @@ pub(super) fn resolve(
         .users
         .iter()
         .filter_map(|user| user.uid.as_ref().map(|uid| uid.value))
+        .chain(left.iter().map(|home| home.uid))
         .collect();
     let mut wanted = Vec::new();
     for user in &spec.users {
-        let uid = uid(user, name, accounts, &taken, findings);
+        let uid = uid(user, name, accounts, left, &taken, findings);
         taken.push(uid);
         let shell = user.shell.as_ref().map(|shell| shell.value.clone());
         let keys = user
@@ -139,6 +142,7 @@ fn uid(
     user: &User,
     jail: &JailName,
     accounts: &Accounts,
+    left: &[Left],
     taken: &[u32],
     findings: &mut Vec<Finding>,
 ) -> u32 {
@@ -176,6 +180,33 @@ fn uid(
             refuse("a directory service has an account of that name".to_owned())
                 .hint("choose another name"),
         );
+    }
+    let home = left.iter().find(|one| one.home == user.home.value);
+    if let Some(home) = home {
+        let other = accounts.users.iter().find(|other| other.uid == home.uid);
+        let why = match (other, &user.uid) {
+            (Some(other), _) => Some(format!(
+                "the user id {} of its files is `{}` now",
+                home.uid, other.name
+            )),
+            (None, Some(uid)) if uid.value != home.uid => {
+                Some(format!("its files have the user id {}", home.uid))
+            }
+            (None, _) if home.user != name => Some(format!("it was left there by `{}`", home.user)),
+            (None, _) => None,
+        };
+        if let Some(why) = why {
+            findings.push(
+                Finding::new(format!(
+                    "could not give `{name}` the home `{}`",
+                    user.home.value
+                ))
+                .why(why)
+                .hint("move that home away, or give the user another one")
+                .at(&user.home.site, "this home"),
+            );
+        }
+        return home.uid;
     }
     if let Some(uid) = &user.uid {
         if accounts.uid_known(uid.value)

@@ -9,7 +9,7 @@ use crate::error::{Error, Finding, Kind, Result};
 use crate::host::{FileKind, Ownership, Stat, View};
 use crate::names::JailPath;
 use crate::site::Site;
-use crate::spec::{FileBody, FileSpec, Spec};
+use crate::spec::{FileBody, FileSpec, Spec, places};
 
 /// Adds every `[[file]]`. Programs and objects among them are asked for, so that what they need comes along.
 pub(super) fn add_files(
@@ -78,17 +78,13 @@ fn add_source(
     let Some(stat) = view.lstat(&passage.real)? else {
         return Err(refuse(source, "there is no such file on the host"));
     };
-    if passage.real.starts_with("/proc")
-        || passage.real.starts_with("/sys")
-        || passage.real.starts_with("/dev")
-    {
-        return Err(refuse(
-            &passage.real,
-            "it is the kernel's and not a file to copy",
-        ));
-    }
+    // The spec's own words were checked; where links lead, and what a tree holds, shows only here.
+    let copyable = |path: &Path| {
+        places::copyable(path).map_err(|objection| refuse(path, &format!("it {}", objection.why)))
+    };
+    copyable(&passage.real)?;
     let mode = file.mode.as_ref().map(|mode| mode.value);
-    let target = &file.target.value;
+    let target = &places::merged(&file.target.value);
     match stat.kind() {
         FileKind::File => {
             add_file(tree, &passage.real, &stat, target.clone(), mode, why, asked)?;
@@ -104,8 +100,13 @@ fn add_source(
                 let Some(below) = below.to_str() else {
                     return Err(refuse(&path, "its name is not UTF-8"));
                 };
+                copyable(&path)?;
                 let at = JailPath::new(&format!("{}/{below}", target.as_str()))
                     .map_err(|why| refuse(&path, &format!("its path {why}")))?;
+                let at = places::merged(&at);
+                places::target(&at).map_err(|objection| {
+                    refuse(&path, &format!("its place `{at}` {}", objection.why))
+                })?;
                 match stat.kind() {
                     FileKind::Directory => {
                         tree.add(at, Entry::directory(stat.mode & 0o755 | 0o500, why.clone()))?;
@@ -250,7 +251,9 @@ pub(super) fn check_skeletons(view: &View, spec: &Spec, findings: &mut Vec<Findi
             continue;
         }
         for (path, stat) in view.walk(&real)? {
-            if !matches!(stat.kind(), FileKind::File | FileKind::Directory) {
+            if let Err(objection) = places::copyable(&path) {
+                refuse(&path, &format!("it {}", objection.why));
+            } else if !matches!(stat.kind(), FileKind::File | FileKind::Directory) {
                 refuse(&path, "it is a link, device, pipe or socket");
             } else if stat.uid != 0 {
                 refuse(&path, "it is not root's");

@@ -3,6 +3,7 @@
 mod accounts;
 mod etc;
 mod files;
+mod marker;
 mod objects;
 mod place;
 mod sshd;
@@ -11,6 +12,7 @@ mod tree;
 use std::path::{Path, PathBuf};
 
 pub use accounts::{SHELLS, WantedAccount, WantedGroup, is_ours, token};
+pub use marker::{Left, MARKER, Marker, PRIVATE};
 pub use sshd::{Sftp, SshdPolicy, snippet_name};
 pub use tree::{Content, Entry, EntryKind, MERGED, Tree, Why};
 
@@ -60,7 +62,9 @@ pub fn resolve(spec: &Spec, view: &View, facts: &Facts) -> Result<ResolvedJail> 
     place::check_file_system(view, &spec.root, &mut findings, &mut notices)?;
     accounts::shells_are_free(view)?;
     let known = view.accounts()?;
-    let (group, wanted) = accounts::resolve(spec, &known, &mut findings);
+    let marker = Marker::read(view, &spec.root.value)?;
+    let left = marker.map(|marker| marker.left).unwrap_or_default();
+    let (group, wanted) = accounts::resolve(spec, &known, &left, &mut findings);
     let tree = tree(
         spec,
         view,
@@ -99,7 +103,7 @@ pub fn resolve(spec: &Spec, view: &View, facts: &Facts) -> Result<ResolvedJail> 
 pub fn resolve_tree(spec: &Spec, view: &View, sftp: Option<&str>) -> Result<(Tree, Vec<String>)> {
     let mut findings = Vec::new();
     let mut notices = Vec::new();
-    let (group, wanted) = accounts::resolve(spec, &view.accounts()?, &mut findings);
+    let (group, wanted) = accounts::resolve(spec, &view.accounts()?, &[], &mut findings);
     let tree = tree(
         spec,
         view,

@@ -110,7 +110,12 @@ fn line(step: &Step) -> Option<(char, &'static str, String)> {
             format!("{}/{file}", crate::host::sshd::DROP_INS),
         ),
         Step::Forget => ('-', "records", "of the jail".to_owned()),
-        Step::WriteTree | Step::InstallSnippet { .. } | Step::VerifySnippet | Step::Record => {
+        Step::EndSessions { kill: true, .. } => ('-', "sessions", "ended".to_owned()),
+        Step::EndSessions { .. }
+        | Step::WriteTree
+        | Step::InstallSnippet { .. }
+        | Step::VerifySnippet
+        | Step::Record => {
             return None;
         }
     })
