@@ -236,7 +236,7 @@ impl Run<'_> {
             Step::EndSessions { root, uids, kill } => self.end_sessions(root, uids, *kill),
             Step::RemoveTree { purge } => self.remove_tree(*purge),
             Step::Forget => self.forget(),
-            Step::DeleteGroup { name } => self.host.delete_group(name),
+            Step::DeleteGroup { name } => self.delete_group(name),
             Step::RemoveSnippet { file } => self.remove_snippet(file),
         }
     }
@@ -288,7 +288,7 @@ impl Run<'_> {
             made: missing,
             left: Vec::new(),
         });
-        self.write_marker(&root, &marker)
+        Self::write_marker(&root, &marker)
     }
 
     /// The note in the root.
@@ -296,7 +296,7 @@ impl Run<'_> {
         Marker::read(self.host, &self.plan.root)
     }
 
-    fn write_marker(&self, root: &Dir, marker: &Marker) -> Result<()> {
+    fn write_marker(root: &Dir, marker: &Marker) -> Result<()> {
         root.replace_file(
             Path::new(MARKER),
             &marker.to_json()?,

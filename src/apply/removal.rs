@@ -6,11 +6,11 @@ use super::undo::remove_dirs;
 use super::{Run, tree};
 use crate::error::Result;
 use crate::host::sshd::DROP_INS;
-use crate::host::{FileKind, Ownership, Process};
+use crate::host::{FileKind, NewAccount, Ownership, Process};
 use crate::names::JailPath;
 use crate::plan::manifest::RecordKind;
 use crate::plan::{SWAPPED, refuse_sessions};
-use crate::resolve::{Left, MARKER, PRIVATE, STATE};
+use crate::resolve::{Left, MARKER, PRIVATE, SHELLS, STATE, token};
 
 /// Where mail is delivered, were there any.
 const MAIL: &str = "/var/mail";
@@ -23,6 +23,14 @@ impl Run<'_> {
                 self.leave_home(user, uid, &found.home)?;
             }
             self.host.delete_account(user)?;
+        } else if self
+            .host
+            .accounts()?
+            .half_users
+            .iter()
+            .any(|half| half == user)
+        {
+            self.finish_deletion(user, uid)?;
         }
         if !purge || self.host.stat(Path::new(MAIL))?.is_none() {
             return Ok(());
@@ -35,6 +43,34 @@ impl Run<'_> {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Removes what userdel(8) left of an account when it was cut short: made whole again, it can be removed.
+    fn finish_deletion(&mut self, user: &str, uid: u32) -> Result<()> {
+        let account = NewAccount {
+            name: user.to_owned(),
+            uid,
+            gid: self
+                .plan
+                .manifest
+                .as_ref()
+                .map_or(uid, |manifest| manifest.group.1),
+            gecos: token(self.name()),
+            home: "/".to_owned(),
+            shell: format!("{SHELLS}/none"),
+        };
+        self.host.make_account(&account)?;
+        self.host.delete_account(user)
+    }
+
+    /// Removes a group, also where groupdel(8) was cut short.
+    pub(super) fn delete_group(&mut self, name: &str) -> Result<()> {
+        if self.host.accounts()?.group(name).is_none()
+            && let Some(manifest) = &self.plan.manifest
+        {
+            self.host.make_group(name, manifest.group.1)?;
+        }
+        self.host.delete_group(name)
     }
 
     /// Ends what runs in the jail, until nothing does: its accounts are closed, so nobody can come back.
@@ -71,7 +107,7 @@ impl Run<'_> {
             return Ok(());
         }
         marker.left.push(left);
-        self.write_marker(&root, &marker)
+        Self::write_marker(&root, &marker)
     }
 
     /// Removes what was built, and with `purge` everything else below the root.

@@ -51,6 +51,10 @@ pub struct Accounts {
     pub users: Vec<Passwd>,
     /// group(5), in its order.
     pub groups: Vec<Group>,
+    /// Names that shadow(5) has and passwd(5) lacks: what is left where userdel(8) was cut short.
+    pub half_users: Vec<String>,
+    /// Names that gshadow(5) has and group(5) lacks, likewise.
+    pub half_groups: Vec<String>,
     live: bool,
     uid_range: (u32, u32),
     gid_range: (u32, u32),
@@ -99,7 +103,19 @@ impl View {
                 user.expires = expires.parse().ok();
             }
         }
-        let groups = text("/etc/group")?.lines().filter_map(group_line).collect();
+        let half_users = secrets
+            .keys()
+            .filter(|name| users.iter().all(|user| user.name != **name))
+            .map(|name| (*name).to_owned())
+            .collect();
+        let groups: Vec<Group> = text("/etc/group")?.lines().filter_map(group_line).collect();
+        let group_secrets = text("/etc/gshadow").unwrap_or_default();
+        let half_groups = group_secrets
+            .lines()
+            .filter_map(|line| line.split(':').next())
+            .filter(|name| groups.iter().all(|group: &Group| group.name != *name))
+            .map(str::to_owned)
+            .collect();
         let defaults = text("/etc/login.defs")?;
         let number = |key: &str, otherwise: u32| {
             let of_line = |line: &str| {
@@ -113,6 +129,8 @@ impl View {
         Ok(Accounts {
             users,
             groups,
+            half_users,
+            half_groups,
             live: self.is_live(),
             uid_range: (number("UID_MIN", 1000), number("UID_MAX", 60000).min(60000)),
             gid_range: (number("GID_MIN", 1000), number("GID_MAX", 60000).min(60000)),

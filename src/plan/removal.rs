@@ -48,6 +48,11 @@ pub fn removal(name: &JailName, how: Removal, view: &View) -> Result<Plan> {
         .iter()
         .filter(|user| is_ours(user, name))
         .collect();
+    let half: Vec<_> = manifest
+        .accounts
+        .iter()
+        .filter(|account| known.half_users.contains(&account.name))
+        .collect();
     let uids: Vec<u32> = ours.iter().map(|user| user.uid).collect();
     if !how.kill {
         refuse_sessions(name, &Process::living(view, root, &uids)?)?;
@@ -71,7 +76,14 @@ pub fn removal(name: &JailName, how: Removal, view: &View) -> Result<Plan> {
             purge: how.purge,
         });
     }
-    if known.group(&manifest.group.0).is_some() {
+    for account in half {
+        steps.push(Step::DeleteAccount {
+            user: account.name.clone(),
+            uid: account.uid,
+            purge: how.purge,
+        });
+    }
+    if known.group(&manifest.group.0).is_some() || known.half_groups.contains(&manifest.group.0) {
         steps.push(Step::DeleteGroup {
             name: manifest.group.0.clone(),
         });

@@ -169,6 +169,17 @@ fn build_killed_at(calls: &[&str]) {
     }
 }
 
+/// As [`look`]. A tool of shadow's that is killed leaves its locks, which name a process that is gone, and a file that it had not renamed yet; its
+/// next run takes them away.
+fn look_after_kill(host: &DisposableHost) -> disposable::Snapshot {
+    look(host).without(|path| {
+        let below = path.strip_prefix("/etc/").unwrap_or_default();
+        let ending = below.rsplit('.').next().unwrap_or_default();
+        let is_number = ending.bytes().all(|byte| byte.is_ascii_digit());
+        !below.contains('/') && (ending == "lock" || is_number || below.ends_with('+'))
+    })
+}
+
 /// Kills a removal at each of `calls`, then sees that nothing is left.
 fn remove_killed_at(calls: &[&str]) {
     for call in calls {
@@ -177,14 +188,14 @@ fn remove_killed_at(calls: &[&str]) {
         let key = host.key("harlequin");
         let spec = Spec::arkham(&key, &[]);
         spec.put(&host);
-        let before = look(&host);
+        let before = look_after_kill(&host);
         spec.build(&host).ok();
         let harlequin = host.login("harlequin", &key);
         let status = killed_at_each(&host, call, &["remove", "arkham", "--purge"], &harlequin);
         assert!([0, 2].contains(&status), "after {call}: {status}");
         assert_eq!(reach(&host, &harlequin), Reach::Nothing, "after {call}");
         assert_eq!(
-            before.diff(&look(&host)),
+            before.diff(&look_after_kill(&host)),
             Vec::<String>::new(),
             "after {call}"
         );
