@@ -1,0 +1,132 @@
+//! The layers of the crate's map: who may use whom, read from the `use` lines themselves.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the sources are read as they are"
+)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Each part of the crate, and the parts that it may use.
+const MAY_USE: [(&str, &[&str]); 11] = [
+    ("error", &["site"]),
+    ("site", &[]),
+    ("names", &[]),
+    ("host", &["error", "names"]),
+    ("spec", &["error", "site", "names"]),
+    ("elf", &["error", "host"]),
+    (
+        "resolve",
+        &["error", "site", "names", "host", "spec", "elf"],
+    ),
+    (
+        "plan",
+        &["error", "site", "names", "host", "spec", "resolve"],
+    ),
+    (
+        "apply",
+        &["error", "names", "host", "spec", "resolve", "plan"],
+    ),
+    (
+        "show",
+        &[
+            "error", "site", "names", "host", "spec", "elf", "resolve", "plan",
+        ],
+    ),
+    (
+        "cli",
+        &[
+            "error", "site", "names", "host", "spec", "elf", "resolve", "plan", "apply", "show",
+        ],
+    ),
+];
+
+#[test]
+fn every_part_uses_only_what_lies_below_it() {
+    let mut wrong = Vec::new();
+    for (part, allowed) in MAY_USE {
+        for file in files(part) {
+            let text = fs::read_to_string(&file).expect("a readable source file");
+            for used in uses(&text) {
+                if used != part && !allowed.contains(&used.as_str()) {
+                    wrong.push(format!("{} uses crate::{used}", file.display()));
+                }
+            }
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+#[test]
+fn every_part_is_in_the_table() {
+    let library = fs::read_to_string("src/lib.rs").expect("the crate's root");
+    let parts: Vec<&str> = library
+        .lines()
+        .filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'))
+        .collect();
+    assert_eq!(parts.len(), MAY_USE.len());
+    for part in parts {
+        assert!(MAY_USE.iter().any(|(known, _)| *known == part), "{part}");
+    }
+}
+
+#[test]
+fn only_the_readers_half_of_a_host_is_known_above_it() {
+    for part in ["elf", "resolve", "plan"] {
+        for file in files(part) {
+            let text = fs::read_to_string(&file).expect("a readable source file");
+            for word in ["Host,", "Host}", "Host>", "&Host", "Dir,", "Invocation"] {
+                let found = text.lines().find(|line| {
+                    line.contains(word) && (line.contains("crate::host") || word.starts_with('&'))
+                });
+                assert_eq!(found, None, "{}", file.display());
+            }
+        }
+    }
+}
+
+/// The files of one part: `src/part.rs`, or all below `src/part/`.
+fn files(part: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut ahead = vec![PathBuf::from(format!("src/{part}"))];
+    while let Some(directory) = ahead.pop() {
+        let Ok(entries) = fs::read_dir(&directory) else {
+            continue;
+        };
+        for entry in entries {
+            let path = entry.expect("a readable directory").path();
+            if path.is_dir() {
+                ahead.push(path);
+            } else if path.extension().is_some_and(|end| end == "rs") && !is_test(&path) {
+                found.push(path);
+            }
+        }
+    }
+    let single = PathBuf::from(format!("src/{part}.rs"));
+    if single.exists() {
+        found.push(single);
+    }
+    assert!(!found.is_empty(), "{part} has no files");
+    found
+}
+
+/// Tests beside the code may show what they find with any part.
+fn is_test(path: &Path) -> bool {
+    path.components().any(|part| part.as_os_str() == "tests")
+        || path.file_name().is_some_and(|name| name == "tests.rs")
+}
+
+/// The parts named after `crate::`, comments and tests at the end of a file left out.
+fn uses(text: &str) -> Vec<String> {
+    let code = text.split("#[cfg(test)]").next().unwrap_or(text);
+    code.lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .flat_map(|line| line.split("crate::").skip(1))
+        .map(|rest| {
+            rest.chars()
+                .take_while(|c| c.is_ascii_lowercase() || *c == '_')
+                .collect()
+        })
+        .filter(|part: &String| !part.is_empty())
+        .collect()
+}
