@@ -364,10 +364,11 @@ fn inspect(bytes: &[u8]) -> Built {
             built.directories = std::mem::take(&mut run);
         }
         run.clear();
-        if let Some(at) = text
-            .windows(RELEASE.len())
-            .position(|window| window == RELEASE)
-        {
+        if !text.starts_with(b"ld.so ") {
+            continue;
+        }
+        let mut windows = text.windows(RELEASE.len());
+        if let Some(at) = windows.position(|window| window == RELEASE) {
             let number = |text: &[u8]| std::str::from_utf8(text).ok()?.parse::<u32>().ok();
             let mut parts = text[at + RELEASE.len()..]
                 .split(|byte| !byte.is_ascii_digit())

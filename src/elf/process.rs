@@ -13,6 +13,7 @@ use super::musl::Musl;
 use super::names::{Name, Names};
 use super::note::{Priority, Wish};
 use super::object::{Ask, Content, Facts};
+use super::settled::Settled;
 use super::tree::{BodyId, FileId, Tree};
 
 /// Most objects of one process. Real ones have a few hundred; each search may go by the search paths of all before.
@@ -63,6 +64,9 @@ pub(super) struct Process {
     by_name: Vec<(u32, usize)>,
     /// The same by inode.
     by_body: Vec<(u32, usize)>,
+    /// Something about the process makes what it loads depend on more than its names.
+    is_peculiar: bool,
+    settled: Settled,
 }
 
 /// What a process is made with.
@@ -88,8 +92,12 @@ impl Process {
         tools: &mut Tools<'_, '_>,
         witness: &mut impl Witness,
     ) {
+        if self.settled.run(root, tools, witness) {
+            return;
+        }
         self.turn += 1;
         self.loaded.clear();
+        self.is_peculiar = tools.loaders.get(tools.loader).is_musl();
         let path: Rc<Path> = tools.tree.file(root).path.as_path().into();
         self.add(root, path, None, tools);
         let loader = tools.loaders.get(tools.loader);
@@ -100,6 +108,10 @@ impl Process {
         let mut order = vec![0];
         self.load(&mut order, 0, tools, witness);
         self.fulfil(tools, witness);
+        if !self.is_peculiar {
+            let files = self.loaded.iter().map(|loaded| loaded.file);
+            self.settled.learn(files, tools);
+        }
     }
 
     /// Loads what the objects of `order` from `start` on need, and adds it to the order.
@@ -129,6 +141,7 @@ impl Process {
                 continue;
             };
             let spoken = tools.names.of(tools.tree.file(file).body, facts);
+            self.is_peculiar |= spoken.needs.iter().any(|(ask, _)| *ask != Ask::Needed);
             // Where the current object stands, behind the auxiliary ones that are put before it.
             let mut place = run;
             for (ask, name) in &spoken.needs {
@@ -211,6 +224,7 @@ impl Process {
                 Some(at)
             }
             Ok(Got::Alias(at, hit)) => {
+                self.is_peculiar = true;
                 witness.found(asker, name, &hit);
                 Some(at)
             }
@@ -225,6 +239,7 @@ impl Process {
             }
             Err(_) if ask == Ask::Auxiliary => None,
             Err(why) => {
+                self.is_peculiar = true;
                 witness.missed(asker, name, why);
                 None
             }
@@ -237,6 +252,9 @@ impl Process {
         name: Name,
         tools: &mut Tools<'_, '_>,
     ) -> Result<Got, Option<Rc<str>>> {
+        if let Some(at) = self.known(name) {
+            return Ok(Got::Known(at));
+        }
         let text = tools.names.text(name);
         let loader = tools.loaders.get(tools.loader);
         if loader.is_musl() && Musl::is_own(&text) {
@@ -252,9 +270,9 @@ impl Process {
                 .ok_or_else(|| Some("a token in it has no value".into()))?;
             name = tools.names.number(&expanded);
             text = expanded.into();
-        }
-        if let Some(at) = self.known(name) {
-            return Ok(Got::Known(at));
+            if let Some(at) = self.known(name) {
+                return Ok(Got::Known(at));
+            }
         }
         let outcome = if text.contains(&b'/') {
             let opened = |loaded: &Loaded| loaded.opened.as_os_str().as_bytes() == &*text;
@@ -335,6 +353,9 @@ impl Process {
                 self.learn(short, at);
             }
         } else {
+            let facts = facts(tools.tree, hit.file);
+            let text = tools.names.text(name);
+            self.is_peculiar |= facts.is_none_or(|facts| facts.soname.as_deref() != Some(&*text));
             self.learn(name, at);
         }
         at
@@ -351,6 +372,7 @@ impl Process {
         let body = tools.tree.file(file).body;
         let musl = tools.loaders.get(tools.loader).is_musl();
         let facts = facts(tools.tree, file);
+        self.is_peculiar |= facts.is_none_or(|facts| is_peculiar(facts, tools.wishes));
         let own = facts.is_some_and(|facts| inheritable(facts, musl).is_some());
         let inherits = own || by.is_some_and(|by| self.loaded[by].inherits);
         self.loaded.push(Loaded {
@@ -402,7 +424,15 @@ impl Process {
     }
 }
 
-fn facts<'t>(tree: &'t Tree<'_>, file: FileId) -> Option<&'t Facts> {
+/// Whether what an object loads depends on more than the names that it asks for.
+pub(super) fn is_peculiar(facts: &Facts, wishes: Option<Priority>) -> bool {
+    facts.rpath.is_some()
+        || facts.runpath.is_some()
+        || facts.no_default
+        || (wishes.is_some() && !facts.wishes.is_empty())
+}
+
+pub(super) fn facts<'t>(tree: &'t Tree<'_>, file: FileId) -> Option<&'t Facts> {
     match tree.content(file) {
         Content::Elf(facts) => Some(facts),
         _ => None,
