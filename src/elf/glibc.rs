@@ -9,6 +9,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::abi::Abi;
 use super::cache::{Cache, Wanted};
@@ -26,7 +27,7 @@ pub(super) struct Hit {
     /// The file.
     pub(super) file: FileId,
     /// The path by which the loader opens it.
-    pub(super) opened: Rc<Path>,
+    pub(super) opened: Arc<Path>,
     /// What that path passes.
     pub(super) way: Way,
     /// What led the loader there.

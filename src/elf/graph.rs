@@ -1,10 +1,11 @@
 //! What asks for what, gathered while programs are put together, and told at the end as a [`Closure`].
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::closure::{Closure, Missing, Needed, Object, ObjectKind, Reason};
 use super::glibc::{Hit, Via};
@@ -113,8 +114,16 @@ impl Graph {
     /// Tells it.
     pub(super) fn tell(self, tree: &Tree<'_>, names: &Names) -> Closure {
         let mut closure = Closure::default();
-        let path = |file: FileId| tree.file(file).path.clone();
-        let text = |name: Name| OsString::from_vec(names.text(name).to_vec());
+        let path = |file: FileId| Arc::clone(&tree.file(file).path);
+        let mut texts: Vec<Option<Arc<OsStr>>> = Vec::new();
+        let mut text = |name: Name| {
+            let at = name.0 as usize;
+            if texts.len() <= at {
+                texts.resize(at + 256, None);
+            }
+            let known = &mut texts[at];
+            Arc::clone(known.get_or_insert_with(|| OsStr::from_bytes(&names.text(name)).into()))
+        };
         let mut nodes = self.nodes;
         for by in 0..nodes.len() {
             let edges = std::mem::take(&mut nodes[by].edges);
@@ -145,7 +154,7 @@ impl Graph {
                 let needed = node.edges.iter().map(|edge| Needed {
                     name: text(edge.name),
                     path: path(edge.file),
-                    opened: edge.hit.as_ref().map(|hit| hit.opened.to_path_buf()),
+                    opened: edge.hit.as_ref().map(|hit| Arc::clone(&hit.opened)),
                     via: edge.hit.as_ref().map(|hit| hit.via),
                 });
                 let object = Object {
@@ -155,7 +164,7 @@ impl Graph {
                     interpreter,
                     reasons: node.reasons,
                 };
-                (regular.path.clone(), object)
+                (regular.path.to_path_buf(), object)
             });
         closure.objects = objects.collect();
         for (link, to) in &self.links {
@@ -183,7 +192,7 @@ impl Graph {
             .iter()
             .map(|((by, name), (why, fatal))| Missing {
                 name: OsString::from_vec(name.clone()),
-                needed_by: path(*by),
+                needed_by: path(*by).to_path_buf(),
                 why: why.as_ref().map(ToString::to_string),
                 fatal: *fatal,
             })
@@ -225,7 +234,7 @@ impl<'a> Scribe<'a> {
             self.graph.lack(by, &names.text(name), why, true);
         }
         for (by, wish, hit) in self.wishes {
-            let by_path = tree.file(by).path.clone();
+            let by_path = Arc::clone(&tree.file(by).path);
             if let Some(hit) = hit {
                 if !self.graph.wishes.insert((by, hit.file)) {
                     continue;

@@ -6,6 +6,7 @@
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::glibc::{Hit, Outcome};
 use super::loader::{Loader, LoaderId, Loaders};
@@ -38,7 +39,7 @@ pub(super) trait Witness {
 struct Loaded {
     file: FileId,
     /// The path by which it was opened: what `$ORIGIN` and names with a slash go by.
-    opened: Rc<Path>,
+    opened: Arc<Path>,
     /// Who asked for it first.
     by: Option<usize>,
     /// It or one that asked for it has an `RPATH` that counts for what it asks.
@@ -98,7 +99,7 @@ impl Process {
         self.turn += 1;
         self.loaded.clear();
         self.is_peculiar = tools.loaders.get(tools.loader).is_musl();
-        let path: Rc<Path> = tools.tree.file(root).path.as_path().into();
+        let path = Arc::clone(&tools.tree.file(root).path);
         self.add(root, path, None, tools);
         let loader = tools.loaders.get(tools.loader);
         if let Some(file) = loader.file.filter(|file| *file != root) {
@@ -343,7 +344,7 @@ impl Process {
 
     /// Loads an object.
     fn take(&mut self, by: usize, name: Name, hit: &Rc<Hit>, tools: &mut Tools<'_, '_>) -> usize {
-        let at = self.add(hit.file, Rc::clone(&hit.opened), Some(by), tools);
+        let at = self.add(hit.file, Arc::clone(&hit.opened), Some(by), tools);
         if tools.loaders.get(tools.loader).is_musl() {
             // musl knows a library by the last component of its path, if it was searched for.
             if let Some(short) = hit.opened.file_name()
@@ -364,7 +365,7 @@ impl Process {
     fn add(
         &mut self,
         file: FileId,
-        opened: Rc<Path>,
+        opened: Arc<Path>,
         by: Option<usize>,
         tools: &mut Tools<'_, '_>,
     ) -> usize {

@@ -56,7 +56,7 @@ pub(super) struct Link {
 #[derive(Debug)]
 pub(super) struct Regular {
     /// Its path, free of links.
-    pub(super) path: PathBuf,
+    pub(super) path: Arc<Path>,
     /// Its inode.
     pub(super) stat: Stat,
     /// What it holds.
@@ -307,6 +307,7 @@ impl<'v> Tree<'v> {
                     Some(body) => *body,
                     None => self.read(&entries, name, &stat)?,
                 };
+                let path = path.into();
                 self.files.push(Regular { path, stat, body });
                 Step::File(FileId(number(self.files.len())))
             }
