@@ -11,11 +11,12 @@
 )]
 
 use std::collections::BTreeSet;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
@@ -25,7 +26,10 @@ use jailctl::host::View;
 mod foreign;
 mod forge;
 mod hostile;
+mod musl;
+mod refusal;
 mod search;
+mod verb;
 mod world;
 
 /// What one file needs: real paths, and names that were not found.
@@ -202,7 +206,7 @@ fn every_closure_is_what_the_loader_says() {
 /// Every path of a closure, and who needs what by which name.
 type Whole = (
     BTreeSet<PathBuf>,
-    BTreeSet<(PathBuf, OsString, PathBuf)>,
+    BTreeSet<(PathBuf, Arc<OsStr>, Arc<Path>)>,
     BTreeSet<(PathBuf, OsString)>,
 );
 
