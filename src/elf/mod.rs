@@ -6,7 +6,7 @@
 //! - [`resolver`](Resolver): programs, scripts and interpreters; what is asked for and by whom goes into `graph`, which tells it as a [`Closure`]
 //! - `process`: one program, put together breadth first; `settled`: what need not be put together again · `loader`: its loader's searches, remembered
 //! - `glibc`, `musl`: how each searches · `cache`, `conf`, `cpu`, `token`, `abi`: what they search by
-//! - `tree`: the host's paths, each looked at once · `object`, `note`, `script`: what one file says · [`extras`]: what no file says
+//! - `tree`: the host's paths, each looked at once · `object`, `note`, `script`: what one file says · [`extras`], [`gconv`]: what no file says
 
 pub mod abi;
 pub mod cache;
@@ -14,6 +14,7 @@ mod closure;
 mod conf;
 mod cpu;
 pub mod extras;
+pub mod gconv;
 mod glibc;
 mod graph;
 mod loader;
