@@ -3,8 +3,9 @@
 //! glibc: `struct cache_file`, `cache_file_new` and `cache_extension` of sysdeps/generic/dl-cache.h, `search_cache` of elf/dl-cache.c. The old format
 //! may hold the new one after it, and the new one is then used. What is outside the file is passed over, as the loader does.
 
-use std::collections::HashMap;
+use std::cmp::Ordering;
 use std::ffi::OsStr;
+use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -25,27 +26,40 @@ const LEVELS: u32 = (1 << 10) - 1;
 
 /// What an entry asks of the processor.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Demand {
+enum Demand<'c> {
     Nothing,
     /// A `glibc-hwcaps` subdirectory, by its name.
-    Level(Box<[u8]>),
+    Level(&'c [u8]),
     /// Legacy bits, used before glibc 2.37.
     Legacy(u64),
 }
 
 #[derive(Clone, Debug)]
-struct Entry {
+struct Entry<'c> {
     flags: u32,
-    demand: Demand,
-    /// Where the path lies in the file.
-    path: (usize, usize),
+    demand: Demand<'c>,
+    path: &'c [u8],
+}
+
+/// How entries lie in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Format {
+    Old,
+    New,
 }
 
 /// The content of one ld.so.cache.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Cache {
     bytes: Vec<u8>,
-    entries: HashMap<Vec<u8>, Vec<Entry>>,
+    word: Words,
+    format: Format,
+    /// Where the entries begin, how many there are, and where the offsets of their strings count from.
+    table: usize,
+    count: usize,
+    strings: usize,
+    /// The names of the `glibc-hwcaps` subdirectories, as ranges of the file.
+    levels: Vec<(usize, usize)>,
 }
 
 /// Which entries count.
@@ -64,72 +78,94 @@ impl Cache {
     pub fn parse(bytes: Vec<u8>, little: bool) -> Self {
         let mut cache = Self {
             bytes,
-            entries: HashMap::new(),
+            word: Words(little),
+            format: Format::Old,
+            table: OLD_HEADER,
+            count: 0,
+            strings: 0,
+            levels: Vec::new(),
         };
-        cache.fill(little).unwrap_or_default();
+        cache.open().unwrap_or_default();
         cache
     }
 
-    fn fill(&mut self, little: bool) -> Option<()> {
-        let word = Words(little);
+    fn open(&mut self) -> Option<()> {
         if self.bytes.starts_with(NEW_MAGIC) {
-            return self.fill_new(0, word);
+            return self.open_new(0);
         }
         if !self.bytes.starts_with(OLD_MAGIC) {
             return None;
         }
-        let count = word.at(&self.bytes, 12)? as usize;
-        let table = OLD_HEADER.checked_add(count.checked_mul(OLD_ENTRY)?)?;
-        if table > self.bytes.len() {
+        let count = self.word.at(&self.bytes, 12)? as usize;
+        let end = OLD_HEADER.checked_add(count.checked_mul(OLD_ENTRY)?)?;
+        if end > self.bytes.len() {
             return None;
         }
-        let new = table.checked_next_multiple_of(8)?;
-        if self.bytes.get(new..)?.starts_with(NEW_MAGIC) {
-            return self.fill_new(new, word);
+        let new = end.checked_next_multiple_of(8)?;
+        let after = self.bytes.get(new..);
+        if after.is_some_and(|after| after.starts_with(NEW_MAGIC)) {
+            return self.open_new(new);
         }
-        for index in 0..count {
-            let at = OLD_HEADER + index * OLD_ENTRY;
-            let flags = word.at(&self.bytes, at)?;
-            let key = table.checked_add(word.at(&self.bytes, at + 4)? as usize)?;
-            let value = table.checked_add(word.at(&self.bytes, at + 8)? as usize)?;
-            self.add(flags, key, value, Demand::Nothing);
-        }
+        self.count = count;
+        self.strings = end;
         Some(())
     }
 
     /// Reads the new format, which starts at `base`. Its strings are counted from there too; its extensions are counted from the start of the file.
-    fn fill_new(&mut self, base: usize, word: Words) -> Option<()> {
-        let count = word.at(&self.bytes, base + 20)? as usize;
+    fn open_new(&mut self, base: usize) -> Option<()> {
+        let count = self.word.at(&self.bytes, base + 20)? as usize;
         let room = self.bytes.len().checked_sub(base + NEW_HEADER)? / NEW_ENTRY;
         let order = *self.bytes.get(base + 28)?;
-        let own = if word.0 { 2 } else { 3 };
+        let own = if self.word.0 { 2 } else { 3 };
         if count > room || (order != 0 && order & 3 != own) {
             return None;
         }
-        let levels = self.levels(base, word).unwrap_or_default();
-        for index in 0..count {
-            let at = base + NEW_HEADER + index * NEW_ENTRY;
-            let flags = word.at(&self.bytes, at)?;
-            let key = base.checked_add(word.at(&self.bytes, at + 4)? as usize)?;
-            let value = base.checked_add(word.at(&self.bytes, at + 8)? as usize)?;
-            let (high, low) = word.pair(&self.bytes, at + 16)?;
-            let demand = if high & !LEVELS == NAMED {
-                match levels.get(low as usize) {
-                    Some(name) => Demand::Level(name.clone()),
-                    None => continue,
-                }
-            } else if (high, low) == (0, 0) {
-                Demand::Nothing
-            } else {
-                Demand::Legacy(u64::from(high) << 32 | u64::from(low))
-            };
-            self.add(flags, key, value, demand);
-        }
+        self.format = Format::New;
+        self.table = base + NEW_HEADER;
+        self.count = count;
+        self.strings = base;
+        self.levels = self.read_levels(base).unwrap_or_default();
         Some(())
     }
 
+    fn at(&self, index: usize) -> usize {
+        let each = match self.format {
+            Format::Old => OLD_ENTRY,
+            Format::New => NEW_ENTRY,
+        };
+        self.table + index * each
+    }
+
+    /// The name of an entry.
+    fn key(&self, index: usize) -> Option<&[u8]> {
+        let offset = self.word.at(&self.bytes, self.at(index) + 4)? as usize;
+        self.text(self.strings.checked_add(offset)?)
+    }
+
+    fn entry(&self, index: usize) -> Option<Entry<'_>> {
+        let at = self.at(index);
+        let offset = self.word.at(&self.bytes, at + 8)? as usize;
+        let demand = match self.format {
+            Format::Old => Demand::Nothing,
+            Format::New => match self.word.pair(&self.bytes, at + 16)? {
+                (high, low) if high & !LEVELS == NAMED => {
+                    let (from, to) = *self.levels.get(low as usize)?;
+                    Demand::Level(&self.bytes[from..to])
+                }
+                (0, 0) => Demand::Nothing,
+                (high, low) => Demand::Legacy(u64::from(high) << 32 | u64::from(low)),
+            },
+        };
+        Some(Entry {
+            flags: self.word.at(&self.bytes, at)?,
+            demand,
+            path: self.text(self.strings.checked_add(offset)?)?,
+        })
+    }
+
     /// The names of the `glibc-hwcaps` subdirectories that entries refer to by number.
-    fn levels(&self, base: usize, word: Words) -> Option<Vec<Box<[u8]>>> {
+    fn read_levels(&self, base: usize) -> Option<Vec<(usize, usize)>> {
+        let word = self.word;
         let directory = word.at(&self.bytes, base + 32)? as usize;
         if directory == 0 || word.at(&self.bytes, directory)? != EXTENSION_MAGIC {
             return None;
@@ -146,91 +182,140 @@ impl Cache {
             return table
                 .chunks_exact(4)
                 .map(|raw| {
-                    let (from, to) = self.text(word.at(raw, 0)? as usize)?;
-                    Some(self.bytes[from..to].into())
+                    let from = word.at(raw, 0)? as usize;
+                    Some((from, from + self.text(from)?.len()))
                 })
                 .collect();
         }
         None
     }
 
-    fn text(&self, at: usize) -> Option<(usize, usize)> {
+    fn text(&self, at: usize) -> Option<&[u8]> {
         let rest = self.bytes.get(at..)?;
         let length = rest.iter().take(4096).position(|byte| *byte == 0)?;
-        Some((at, at + length))
+        Some(&rest[..length])
     }
 
-    fn add(&mut self, flags: u32, key: usize, value: usize, demand: Demand) {
-        let (Some((from, to)), Some(path)) = (self.text(key), self.text(value)) else {
-            return;
-        };
-        self.entries
-            .entry(comparable(&self.bytes[from..to]))
-            .or_default()
-            .push(Entry {
-                flags,
-                demand,
-                path,
-            });
+    /// The entries for a name: one run of a table that is sorted from the greatest name to the least, found as the loader finds it.
+    fn run(&self, name: &[u8]) -> Option<Range<usize>> {
+        let (mut low, mut high) = (0, self.count);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match compare(name, self.key(middle)?) {
+                Ordering::Less => low = middle + 1,
+                Ordering::Greater => high = middle,
+                Ordering::Equal => {
+                    let is_same = |index: usize| {
+                        self.key(index)
+                            .is_some_and(|key| compare(name, key).is_eq())
+                    };
+                    let first = (low..middle).rev().find(|index| !is_same(*index));
+                    let last = (middle..high).find(|index| !is_same(*index));
+                    return Some(first.map_or(low, |first| first + 1)..last.unwrap_or(high));
+                }
+            }
+        }
+        None
     }
 
     /// The path of the best entry for a library, as `search_cache` picks it.
     pub fn find(&self, name: &[u8], wanted: Wanted<'_>) -> Option<&Path> {
-        let mut best: Option<(&Entry, usize)> = None;
-        for entry in self.entries.get(&comparable(name))? {
+        let mut best: Option<(Entry<'_>, usize)> = None;
+        for index in self.run(name)? {
+            let Some(entry) = self.entry(index) else {
+                continue;
+            };
             if !wanted.flags.contains(&entry.flags) {
                 continue;
             }
-            match &entry.demand {
+            match entry.demand {
                 Demand::Level(level) => {
-                    let rank = wanted
-                        .levels
-                        .iter()
-                        .position(|own| own.as_bytes() == level.as_ref());
+                    let mut levels = wanted.levels.iter();
+                    let rank = levels.position(|own| own.as_bytes() == level);
                     if let Some(rank) = rank
-                        && best.is_none_or(|(_, best)| rank < best)
+                        && best.as_ref().is_none_or(|(_, best)| rank < *best)
                     {
                         best = Some((entry, rank));
                     }
                     continue;
                 }
                 // Entries with levels come first: what they gave is better than any other.
-                _ if best.is_some_and(|(best, _)| matches!(best.demand, Demand::Level(_))) => break,
+                _ if matches!(
+                    best,
+                    Some((
+                        Entry {
+                            demand: Demand::Level(_),
+                            ..
+                        },
+                        _
+                    ))
+                ) =>
+                {
+                    break;
+                }
                 Demand::Legacy(bits) if wanted.legacy.is_none_or(|own| bits & !own != 0) => {
                     continue;
                 }
                 _ => {}
             }
-            if best.is_some() && entry.flags != wanted.flags[0] {
-                continue;
+            let exact = entry.flags == wanted.flags[0];
+            if exact || best.is_none() {
+                best = Some((entry, 0));
             }
-            best = Some((entry, 0));
-            if entry.flags == wanted.flags[0] {
+            if exact {
                 break;
             }
         }
-        let (from, to) = best?.0.path;
-        Some(Path::new(OsStr::from_bytes(&self.bytes[from..to])))
+        Some(Path::new(OsStr::from_bytes(best?.0.path)))
     }
 }
 
-/// A name as `_dl_cache_libcmp` compares it: runs of digits by their value.
-fn comparable(name: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(name.len());
-    let mut in_number = false;
-    for (at, byte) in name.iter().enumerate() {
-        let digit_follows = name.get(at + 1).is_some_and(u8::is_ascii_digit);
-        if *byte == b'0' && !in_number && digit_follows {
-            continue;
+/// `_dl_cache_libcmp`: runs of digits compare by their value, and come after everything else.
+fn compare(mut left: &[u8], mut right: &[u8]) -> Ordering {
+    loop {
+        let (Some(first), other) = (left.first(), right.first()) else {
+            return if right.is_empty() {
+                Ordering::Equal
+            } else {
+                Ordering::Less
+            };
+        };
+        match (
+            first.is_ascii_digit(),
+            other.is_some_and(u8::is_ascii_digit),
+        ) {
+            (true, true) => match take_number(&mut left).cmp(&take_number(&mut right)) {
+                Ordering::Equal => {}
+                order => return order,
+            },
+            (true, false) => return Ordering::Greater,
+            (false, true) => return Ordering::Less,
+            (false, false) => {
+                let order = first.cmp(other.unwrap_or(&0));
+                if order.is_ne() {
+                    return order;
+                }
+                (left, right) = (&left[1..], &right[1..]);
+            }
         }
-        in_number = byte.is_ascii_digit();
-        out.push(*byte);
     }
-    out
+}
+
+/// The number at the start of `text`, as an `int` of C that wraps.
+fn take_number(text: &mut &[u8]) -> i32 {
+    let mut value = 0_i32;
+    while let Some((digit, rest)) = text
+        .split_first()
+        .filter(|(digit, _)| digit.is_ascii_digit())
+    {
+        value = value.wrapping_mul(10).wrapping_add(i32::from(digit - b'0'));
+        *text = rest;
+    }
+    value
 }
 
 /// Reads words of one byte order, little-endian if true.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Words(bool);
 
 impl Words {

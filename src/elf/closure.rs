@@ -1,9 +1,12 @@
 //! The answer: every file, link and directory that some programs need, each with what it needs itself and why it is there.
+//!
+//! Paths and names that many objects share are there once.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 pub use super::glibc::Via;
 pub use super::note::Priority;
@@ -57,11 +60,11 @@ pub enum ObjectKind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Needed {
     /// As written in the object.
-    pub name: OsString,
+    pub name: Arc<OsStr>,
     /// The file, free of links: a key of [`Closure::objects`].
-    pub path: PathBuf,
+    pub path: Arc<Path>,
     /// The path by which the loader opens it; `None` where it is always there already, opened for another.
-    pub opened: Option<PathBuf>,
+    pub opened: Option<Arc<Path>>,
     /// What leads the loader there.
     pub via: Option<Via>,
 }
@@ -87,29 +90,29 @@ pub enum Reason {
     /// An object asks for it by name.
     Needed {
         /// The object.
-        by: PathBuf,
+        by: Arc<Path>,
         /// The name.
-        name: OsString,
+        name: Arc<OsStr>,
     },
     /// It is the interpreter of a program or script.
     Interpreter {
         /// The program or script.
-        of: PathBuf,
+        of: Arc<Path>,
     },
     /// env(1) starts it for a script.
     Env {
         /// The script.
-        of: PathBuf,
+        of: Arc<Path>,
     },
     /// It is a link on the way to a file.
     Way {
         /// The file.
-        to: PathBuf,
+        to: Arc<Path>,
     },
     /// An object may load it while it runs, and says so in a note.
     Dlopen {
         /// The object.
-        by: PathBuf,
+        by: Arc<Path>,
         /// What for.
         feature: Option<String>,
         /// How much it matters.

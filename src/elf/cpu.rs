@@ -3,13 +3,14 @@
 //! glibc's `sysdeps/x86_64/dl-hwcaps-subdirs.c` and its siblings, and for versions before 2.37 the legacy subdirectories of
 //! `_dl_important_hwcaps`. A host of another architecture is taken to have the least processor of its kind: what is found then works on all.
 
+use std::io::Read;
 use std::path::Path;
 
 use super::abi::{AARCH64, ARM, Abi, I386, POWER64, S390, X86_64};
 use crate::host::View;
 
-/// Most bytes of /proc/cpuinfo. Machines with thousands of processors have a few megabytes.
-const CPUINFO: u64 = 64 << 20;
+/// As much of /proc/cpuinfo as holds the first processor. The kernel writes out each one anew for every reader.
+const CPUINFO: u64 = 8192;
 
 /// A processor, as `/proc/cpuinfo` describes it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -32,11 +33,13 @@ pub struct Habits {
 impl Cpu {
     /// The processor of the running system; where /proc does not tell, the least of its kind.
     pub fn running() -> Self {
-        let text = View::new(Path::new("/"))
-            .and_then(|view| view.read(Path::new("/proc/cpuinfo"), CPUINFO))
-            .ok()
-            .flatten()
-            .unwrap_or_default();
+        let mut text = Vec::new();
+        if let Ok(view) = View::new(Path::new("/"))
+            && let Ok(file) = view.open(Path::new("/proc/cpuinfo"))
+        {
+            // What cannot be read says nothing.
+            let _ = file.take(CPUINFO).read_to_end(&mut text);
+        }
         Self::parse(std::env::consts::ARCH, &String::from_utf8_lossy(&text))
     }
 

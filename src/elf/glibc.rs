@@ -9,6 +9,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::abi::Abi;
 use super::cache::{Cache, Wanted};
@@ -26,7 +27,7 @@ pub(super) struct Hit {
     /// The file.
     pub(super) file: FileId,
     /// The path by which the loader opens it.
-    pub(super) opened: Rc<Path>,
+    pub(super) opened: Arc<Path>,
     /// What that path passes.
     pub(super) way: Way,
     /// What led the loader there.
@@ -364,10 +365,11 @@ fn inspect(bytes: &[u8]) -> Built {
             built.directories = std::mem::take(&mut run);
         }
         run.clear();
-        if let Some(at) = text
-            .windows(RELEASE.len())
-            .position(|window| window == RELEASE)
-        {
+        if !text.starts_with(b"ld.so ") {
+            continue;
+        }
+        let mut windows = text.windows(RELEASE.len());
+        if let Some(at) = windows.position(|window| window == RELEASE) {
             let number = |text: &[u8]| std::str::from_utf8(text).ok()?.parse::<u32>().ok();
             let mut parts = text[at + RELEASE.len()..]
                 .split(|byte| !byte.is_ascii_digit())

@@ -1,10 +1,11 @@
 //! What asks for what, gathered while programs are put together, and told at the end as a [`Closure`].
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::closure::{Closure, Missing, Needed, Object, ObjectKind, Reason};
 use super::glibc::{Hit, Via};
@@ -25,6 +26,7 @@ struct Edge {
 
 #[derive(Debug, Default)]
 struct Node {
+    is_wanted: bool,
     edges: Vec<Edge>,
     reasons: Vec<Reason>,
 }
@@ -35,7 +37,8 @@ type Lack = (Option<Rc<str>>, bool);
 /// What was gathered.
 #[derive(Debug, Default)]
 pub(super) struct Graph {
-    nodes: HashMap<FileId, Node>,
+    /// By the number of the file; what is not wanted has no reason and no edge that leads to it.
+    nodes: Vec<Node>,
     links: BTreeMap<LinkId, FileId>,
     detours: BTreeSet<DirId>,
     /// Who may load what while it runs, so that each is told once.
@@ -48,12 +51,22 @@ impl Graph {
     /// Adds a file that is wanted for a reason, by a way. The caller gives each reason once.
     pub(super) fn want(&mut self, file: FileId, way: &Way, reason: Reason) {
         self.pass(file, way);
-        self.nodes.entry(file).or_default().reasons.push(reason);
+        let node = self.node(file);
+        node.is_wanted = true;
+        node.reasons.push(reason);
+    }
+
+    fn node(&mut self, file: FileId) -> &mut Node {
+        let at = file.0 as usize;
+        if self.nodes.len() <= at {
+            self.nodes.resize_with(at + 64, Node::default);
+        }
+        &mut self.nodes[at]
     }
 
     /// Whether a file is wanted because the caller named it.
     pub(super) fn is_named(&self, file: FileId) -> bool {
-        let node = self.nodes.get(&file);
+        let node = self.nodes.get(file.0 as usize);
         node.is_some_and(|node| node.reasons.contains(&Reason::Named))
     }
 
@@ -75,7 +88,7 @@ impl Graph {
     }
 
     fn connect(&mut self, by: FileId, name: Name, file: FileId, hit: Option<&Rc<Hit>>) {
-        let edges = &mut self.nodes.entry(by).or_default().edges;
+        let edges = &mut self.node(by).edges;
         if let Some(edge) = edges
             .iter_mut()
             .find(|edge| edge.name == name && edge.file == file)
@@ -94,52 +107,66 @@ impl Graph {
         if let Some(hit) = hit {
             self.needs_cache |= matches!(hit.via, Via::Cache | Via::Conf);
             self.pass(file, &hit.way);
-            self.nodes.entry(file).or_default();
+            self.node(file).is_wanted = true;
         }
     }
 
     /// Tells it.
     pub(super) fn tell(self, tree: &Tree<'_>, names: &Names) -> Closure {
         let mut closure = Closure::default();
-        let path = |file: FileId| tree.file(file).path.clone();
-        let text = |name: Name| OsString::from_vec(names.text(name).to_vec());
-        let mut asked: HashMap<FileId, Vec<Reason>> = HashMap::new();
-        let mut files: Vec<(&FileId, &Node)> = self.nodes.iter().collect();
-        files.sort_by_key(|(file, _)| **file);
-        for (by, node) in &files {
-            for edge in &node.edges {
-                asked.entry(edge.file).or_default().push(Reason::Needed {
-                    by: path(**by),
-                    name: text(edge.name),
-                });
+        let path = |file: FileId| Arc::clone(&tree.file(file).path);
+        let mut texts: Vec<Option<Arc<OsStr>>> = Vec::new();
+        let mut text = |name: Name| {
+            let at = name.0 as usize;
+            if texts.len() <= at {
+                texts.resize(at + 256, None);
             }
+            let known = &mut texts[at];
+            Arc::clone(known.get_or_insert_with(|| OsStr::from_bytes(&names.text(name)).into()))
+        };
+        let mut nodes = self.nodes;
+        for by in 0..nodes.len() {
+            let edges = std::mem::take(&mut nodes[by].edges);
+            for edge in &edges {
+                let reason = Reason::Needed {
+                    by: path(FileId(number(by))),
+                    name: text(edge.name),
+                };
+                if let Some(node) = nodes.get_mut(edge.file.0 as usize) {
+                    node.reasons.push(reason);
+                }
+            }
+            nodes[by].edges = edges;
         }
-        for (file, node) in files {
-            let regular = tree.file(*file);
-            let (kind, interpreter) = match tree.content(*file) {
-                Content::Elf(facts) => (ObjectKind::Elf, facts.interpreter.clone()),
-                Content::Script(script) => (ObjectKind::Script, Some(script.interpreter.clone())),
-                Content::Broken(..) | Content::Other { .. } => (ObjectKind::File, None),
-            };
-            let mut reasons = node.reasons.clone();
-            reasons.extend(asked.remove(file).unwrap_or_default());
-            let needed = node.edges.iter().map(|edge| Needed {
-                name: text(edge.name),
-                path: path(edge.file),
-                opened: edge.hit.as_ref().map(|hit| hit.opened.to_path_buf()),
-                via: edge.hit.as_ref().map(|hit| hit.via),
-            });
-            closure.objects.insert(
-                regular.path.clone(),
-                Object {
+        let wanted = nodes.into_iter().enumerate();
+        let objects = wanted
+            .filter(|(_, node)| node.is_wanted)
+            .map(|(file, node)| {
+                let file = FileId(number(file));
+                let regular = tree.file(file);
+                let (kind, interpreter) = match tree.content(file) {
+                    Content::Elf(facts) => (ObjectKind::Elf, facts.interpreter.clone()),
+                    Content::Script(script) => {
+                        (ObjectKind::Script, Some(script.interpreter.clone()))
+                    }
+                    Content::Broken(..) | Content::Other { .. } => (ObjectKind::File, None),
+                };
+                let needed = node.edges.iter().map(|edge| Needed {
+                    name: text(edge.name),
+                    path: path(edge.file),
+                    opened: edge.hit.as_ref().map(|hit| Arc::clone(&hit.opened)),
+                    via: edge.hit.as_ref().map(|hit| hit.via),
+                });
+                let object = Object {
                     kind,
                     stat: regular.stat.clone(),
                     needed: needed.collect(),
                     interpreter,
-                    reasons,
-                },
-            );
-        }
+                    reasons: node.reasons,
+                };
+                (regular.path.to_path_buf(), object)
+            });
+        closure.objects = objects.collect();
         for (link, to) in &self.links {
             let link = tree.link(*link);
             closure.objects.insert(
@@ -165,7 +192,7 @@ impl Graph {
             .iter()
             .map(|((by, name), (why, fatal))| Missing {
                 name: OsString::from_vec(name.clone()),
-                needed_by: path(*by),
+                needed_by: path(*by).to_path_buf(),
                 why: why.as_ref().map(ToString::to_string),
                 fatal: *fatal,
             })
@@ -173,6 +200,11 @@ impl Graph {
         closure.needs_cache = self.needs_cache;
         closure
     }
+}
+
+/// An index as the number that it was made of.
+fn number(index: usize) -> u32 {
+    u32::try_from(index).unwrap_or(u32::MAX)
 }
 
 /// A graph that hears of names by number and must know their text where it keeps it.
@@ -202,7 +234,7 @@ impl<'a> Scribe<'a> {
             self.graph.lack(by, &names.text(name), why, true);
         }
         for (by, wish, hit) in self.wishes {
-            let by_path = tree.file(by).path.clone();
+            let by_path = Arc::clone(&tree.file(by).path);
             if let Some(hit) = hit {
                 if !self.graph.wishes.insert((by, hit.file)) {
                     continue;

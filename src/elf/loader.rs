@@ -10,7 +10,7 @@ use super::abi::Abi;
 use super::cache::Cache;
 use super::conf;
 use super::cpu::Cpu;
-use super::glibc::{Glibc, Outcome, Probe, Via, failure};
+use super::glibc::{Glibc, Hit, Outcome, Probe, Via, failure};
 use super::musl::Musl;
 use super::names::Name;
 use super::object::{Content, Facts};
@@ -196,6 +196,14 @@ impl Loader {
         outcome
     }
 
+    /// What [`Loader::system`] found before for a name, for objects without `DF_1_NODEFLIB`.
+    pub(super) fn found(&self, name: Name) -> Option<&Rc<Hit>> {
+        match self.system[0].get(name.0 as usize) {
+            Some(Some(Outcome::Hit(hit))) => Some(hit),
+            _ => None,
+        }
+    }
+
     /// The directories of an object's search path, which stands in an object that lies in `origin`.
     pub(super) fn expand(
         &mut self,
@@ -246,7 +254,7 @@ impl Loader {
         }
         match &self.rules {
             Rules::Glibc(glibc) => match glibc.probe(tree, &path) {
-                Probe::Take(file, way) => Outcome::Hit(Rc::new(super::glibc::Hit {
+                Probe::Take(file, way) => Outcome::Hit(Rc::new(Hit {
                     file,
                     opened: path.into(),
                     way,

@@ -4,9 +4,9 @@
 //! rules of glibc's and musl's loaders. The host may be any directory that holds one, for any machine. From outside in:
 //!
 //! - [`resolver`](Resolver): programs, scripts and interpreters; what is asked for and by whom goes into `graph`, which tells it as a [`Closure`]
-//! - `process`: one program, put together breadth first · `loader`: its loader's searches, remembered
+//! - `process`: one program, put together breadth first; `settled`: what need not be put together again · `loader`: its loader's searches, remembered
 //! - `glibc`, `musl`: how each searches · `cache`, `conf`, `cpu`, `token`, `abi`: what they search by
-//! - `tree`: the host's paths, each looked at once · `object`, `note`, `script`: what one file says · [`extras`]: what no file says
+//! - `tree`: the host's paths, each looked at once · `object`, `note`, `script`: what one file says · [`extras`], [`gconv`]: what no file says
 
 pub mod abi;
 pub mod cache;
@@ -14,6 +14,7 @@ mod closure;
 mod conf;
 mod cpu;
 pub mod extras;
+pub mod gconv;
 mod glibc;
 mod graph;
 mod loader;
@@ -24,6 +25,7 @@ pub mod object;
 mod process;
 mod resolver;
 pub mod script;
+mod settled;
 pub mod token;
 mod tree;
 
@@ -63,6 +65,7 @@ impl Default for Options {
 /// What is not found is in [`Closure::missing`]. An error means that a root itself is not there or cannot be read; it names all such.
 pub fn closure(view: &View, roots: &[PathBuf], options: &Options) -> Result<Closure> {
     let mut resolver = Resolver::new(view, options);
+    resolver.expect(roots);
     let mut error: Option<crate::error::Error> = None;
     for root in roots {
         if let Err(next) = resolver.add(root) {

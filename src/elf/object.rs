@@ -22,7 +22,7 @@ use super::note::{self, Wish};
 use super::script::{self, Script};
 
 /// Bytes of the first read. Holds the headers of nearly every object, its interpreter and its notes.
-const HEAD: u64 = 2048;
+const HEAD: u64 = 4096;
 /// Most bytes of program headers, as in the kernel.
 const SEGMENTS: u64 = 65536;
 /// Most bytes of a dynamic section: 65536 entries of 64 bit.

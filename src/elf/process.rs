@@ -6,6 +6,7 @@
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::glibc::{Hit, Outcome};
 use super::loader::{Loader, LoaderId, Loaders};
@@ -13,6 +14,7 @@ use super::musl::Musl;
 use super::names::{Name, Names};
 use super::note::{Priority, Wish};
 use super::object::{Ask, Content, Facts};
+use super::settled::Settled;
 use super::tree::{BodyId, FileId, Tree};
 
 /// Most objects of one process. Real ones have a few hundred; each search may go by the search paths of all before.
@@ -37,7 +39,7 @@ pub(super) trait Witness {
 struct Loaded {
     file: FileId,
     /// The path by which it was opened: what `$ORIGIN` and names with a slash go by.
-    opened: Rc<Path>,
+    opened: Arc<Path>,
     /// Who asked for it first.
     by: Option<usize>,
     /// It or one that asked for it has an `RPATH` that counts for what it asks.
@@ -63,6 +65,9 @@ pub(super) struct Process {
     by_name: Vec<(u32, usize)>,
     /// The same by inode.
     by_body: Vec<(u32, usize)>,
+    /// Something about the process makes what it loads depend on more than its names.
+    is_peculiar: bool,
+    settled: Settled,
 }
 
 /// What a process is made with.
@@ -88,9 +93,13 @@ impl Process {
         tools: &mut Tools<'_, '_>,
         witness: &mut impl Witness,
     ) {
+        if self.settled.run(root, tools, witness) {
+            return;
+        }
         self.turn += 1;
         self.loaded.clear();
-        let path: Rc<Path> = tools.tree.file(root).path.as_path().into();
+        self.is_peculiar = tools.loaders.get(tools.loader).is_musl();
+        let path = Arc::clone(&tools.tree.file(root).path);
         self.add(root, path, None, tools);
         let loader = tools.loaders.get(tools.loader);
         if let Some(file) = loader.file.filter(|file| *file != root) {
@@ -100,6 +109,10 @@ impl Process {
         let mut order = vec![0];
         self.load(&mut order, 0, tools, witness);
         self.fulfil(tools, witness);
+        if !self.is_peculiar {
+            let files = self.loaded.iter().map(|loaded| loaded.file);
+            self.settled.learn(files, tools);
+        }
     }
 
     /// Loads what the objects of `order` from `start` on need, and adds it to the order.
@@ -129,6 +142,7 @@ impl Process {
                 continue;
             };
             let spoken = tools.names.of(tools.tree.file(file).body, facts);
+            self.is_peculiar |= spoken.needs.iter().any(|(ask, _)| *ask != Ask::Needed);
             // Where the current object stands, behind the auxiliary ones that are put before it.
             let mut place = run;
             for (ask, name) in &spoken.needs {
@@ -211,6 +225,7 @@ impl Process {
                 Some(at)
             }
             Ok(Got::Alias(at, hit)) => {
+                self.is_peculiar = true;
                 witness.found(asker, name, &hit);
                 Some(at)
             }
@@ -225,6 +240,7 @@ impl Process {
             }
             Err(_) if ask == Ask::Auxiliary => None,
             Err(why) => {
+                self.is_peculiar = true;
                 witness.missed(asker, name, why);
                 None
             }
@@ -237,6 +253,9 @@ impl Process {
         name: Name,
         tools: &mut Tools<'_, '_>,
     ) -> Result<Got, Option<Rc<str>>> {
+        if let Some(at) = self.known(name) {
+            return Ok(Got::Known(at));
+        }
         let text = tools.names.text(name);
         let loader = tools.loaders.get(tools.loader);
         if loader.is_musl() && Musl::is_own(&text) {
@@ -252,9 +271,9 @@ impl Process {
                 .ok_or_else(|| Some("a token in it has no value".into()))?;
             name = tools.names.number(&expanded);
             text = expanded.into();
-        }
-        if let Some(at) = self.known(name) {
-            return Ok(Got::Known(at));
+            if let Some(at) = self.known(name) {
+                return Ok(Got::Known(at));
+            }
         }
         let outcome = if text.contains(&b'/') {
             let opened = |loaded: &Loaded| loaded.opened.as_os_str().as_bytes() == &*text;
@@ -325,7 +344,7 @@ impl Process {
 
     /// Loads an object.
     fn take(&mut self, by: usize, name: Name, hit: &Rc<Hit>, tools: &mut Tools<'_, '_>) -> usize {
-        let at = self.add(hit.file, Rc::clone(&hit.opened), Some(by), tools);
+        let at = self.add(hit.file, Arc::clone(&hit.opened), Some(by), tools);
         if tools.loaders.get(tools.loader).is_musl() {
             // musl knows a library by the last component of its path, if it was searched for.
             if let Some(short) = hit.opened.file_name()
@@ -335,6 +354,9 @@ impl Process {
                 self.learn(short, at);
             }
         } else {
+            let facts = facts(tools.tree, hit.file);
+            let text = tools.names.text(name);
+            self.is_peculiar |= facts.is_none_or(|facts| facts.soname.as_deref() != Some(&*text));
             self.learn(name, at);
         }
         at
@@ -343,7 +365,7 @@ impl Process {
     fn add(
         &mut self,
         file: FileId,
-        opened: Rc<Path>,
+        opened: Arc<Path>,
         by: Option<usize>,
         tools: &mut Tools<'_, '_>,
     ) -> usize {
@@ -351,6 +373,7 @@ impl Process {
         let body = tools.tree.file(file).body;
         let musl = tools.loaders.get(tools.loader).is_musl();
         let facts = facts(tools.tree, file);
+        self.is_peculiar |= facts.is_none_or(|facts| is_peculiar(facts, tools.wishes));
         let own = facts.is_some_and(|facts| inheritable(facts, musl).is_some());
         let inherits = own || by.is_some_and(|by| self.loaded[by].inherits);
         self.loaded.push(Loaded {
@@ -402,7 +425,15 @@ impl Process {
     }
 }
 
-fn facts<'t>(tree: &'t Tree<'_>, file: FileId) -> Option<&'t Facts> {
+/// Whether what an object loads depends on more than the names that it asks for.
+pub(super) fn is_peculiar(facts: &Facts, wishes: Option<Priority>) -> bool {
+    facts.rpath.is_some()
+        || facts.runpath.is_some()
+        || facts.no_default
+        || (wishes.is_some() && !facts.wishes.is_empty())
+}
+
+pub(super) fn facts<'t>(tree: &'t Tree<'_>, file: FileId) -> Option<&'t Facts> {
     match tree.content(file) {
         Content::Elf(facts) => Some(facts),
         _ => None,

@@ -50,6 +50,11 @@ impl<'v> Resolver<'v> {
         }
     }
 
+    /// Looks at files that are going to be added, so that adding them costs less. Changes nothing else.
+    pub fn expect(&mut self, paths: &[PathBuf]) {
+        self.tree.read_ahead(paths);
+    }
+
     /// Adds a file and all that it needs. An error means that the file itself is not there or not readable; nothing is added then.
     pub fn add(&mut self, path: &Path) -> Result<()> {
         let refuse = |view: &View, why: &str| {
@@ -126,8 +131,12 @@ impl<'v> Resolver<'v> {
             return Ok(());
         }
         // What a loader is chosen by, so that the tree may be looked at meanwhile.
+        let needs = match interpreter {
+            Some(_) => Vec::new(),
+            None => facts.needs.clone(),
+        };
         let facts = Facts {
-            needs: facts.needs.clone(),
+            needs,
             interpreter: interpreter.clone(),
             ..Facts::empty(facts.abi)
         };

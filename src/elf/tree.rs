@@ -12,6 +12,8 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::Arc;
+use std::thread;
 
 use super::object::{self, Content};
 use crate::error::reason;
@@ -21,6 +23,8 @@ use crate::host::{Entries, FileKind, Stat, View};
 const LINKS: usize = 40;
 /// Directories kept open at most.
 const OPEN: usize = 128;
+/// Fewest files that are worth threads.
+const AHEAD: usize = 64;
 /// Longest path, as in path_resolution(7), with its zero byte.
 const PATH_MAX: usize = 4096;
 
@@ -52,7 +56,7 @@ pub(super) struct Link {
 #[derive(Debug)]
 pub(super) struct Regular {
     /// Its path, free of links.
-    pub(super) path: PathBuf,
+    pub(super) path: Arc<Path>,
     /// Its inode.
     pub(super) stat: Stat,
     /// What it holds.
@@ -96,7 +100,7 @@ struct Directory {
     path: PathBuf,
     parent: DirId,
     steps: HashMap<OsString, Step>,
-    entries: Option<Rc<Entries>>,
+    entries: Option<Arc<Entries>>,
 }
 
 /// What was passed on the way to a place.
@@ -121,6 +125,15 @@ pub(super) enum End {
     Unusable(Refusal),
 }
 
+/// A file that was seen and is yet to be read.
+#[derive(Debug)]
+struct PutOff {
+    body: BodyId,
+    entries: Arc<Entries>,
+    name: OsString,
+    size: u64,
+}
+
 /// What of the host's tree was seen.
 #[derive(Debug)]
 pub(super) struct Tree<'v> {
@@ -132,6 +145,8 @@ pub(super) struct Tree<'v> {
     files: Vec<Regular>,
     bodies: Vec<Content>,
     inodes: HashMap<(u64, u64), BodyId>,
+    /// Files whose reading is put off, while it is.
+    put_off: Option<Vec<PutOff>>,
 }
 
 impl<'v> Tree<'v> {
@@ -150,6 +165,7 @@ impl<'v> Tree<'v> {
             files: Vec::new(),
             bodies: Vec::new(),
             inodes: HashMap::new(),
+            put_off: None,
         }
     }
 
@@ -289,8 +305,9 @@ impl<'v> Tree<'v> {
             FileKind::File => {
                 let body = match self.inodes.get(&(stat.dev, stat.ino)) {
                     Some(body) => *body,
-                    None => self.read(&entries.open(name)?, &stat),
+                    None => self.read(&entries, name, &stat)?,
                 };
+                let path = path.into();
                 self.files.push(Regular { path, stat, body });
                 Step::File(FileId(number(self.files.len())))
             }
@@ -299,9 +316,9 @@ impl<'v> Tree<'v> {
     }
 
     /// An open directory. Not more than some are kept open.
-    fn entries(&mut self, id: DirId) -> io::Result<Rc<Entries>> {
+    fn entries(&mut self, id: DirId) -> io::Result<Arc<Entries>> {
         if let Some(open) = &self.directories[id.0 as usize].entries {
-            return Ok(Rc::clone(open));
+            return Ok(Arc::clone(open));
         }
         if self.open.len() == OPEN {
             for id in self.open.drain(..) {
@@ -312,21 +329,86 @@ impl<'v> Tree<'v> {
         let entries = self
             .view
             .entries(&directory.path)
-            .map(Rc::new)
+            .map(Arc::new)
             .map_err(io::Error::other)?;
-        directory.entries = Some(Rc::clone(&entries));
+        directory.entries = Some(Arc::clone(&entries));
         self.open.push(id);
         Ok(entries)
     }
 
-    fn read(&mut self, file: &File, stat: &Stat) -> BodyId {
-        let content = object::read(file, stat.size)
-            .unwrap_or_else(|error| Content::Broken(None, reason(&error)));
+    fn read(&mut self, entries: &Arc<Entries>, name: &OsStr, stat: &Stat) -> io::Result<BodyId> {
+        let id = BodyId(number(self.bodies.len() + 1));
+        let content = if let Some(put_off) = &mut self.put_off {
+            put_off.push(PutOff {
+                body: id,
+                entries: Arc::clone(entries),
+                name: name.to_owned(),
+                size: stat.size,
+            });
+            Content::Other { short: true }
+        } else {
+            read(&entries.open(name)?, stat.size)
+        };
         self.bodies.push(content);
-        let id = BodyId(number(self.bodies.len()));
         self.inodes.insert((stat.dev, stat.ino), id);
-        id
+        Ok(id)
     }
+
+    /// Reads the files at `paths` before they are asked for, on as many threads as there are processors. Worth it for many files only.
+    pub(super) fn read_ahead(&mut self, paths: &[PathBuf]) {
+        let threads = thread::available_parallelism().map_or(1, usize::from);
+        if threads == 1 || paths.len() < AHEAD {
+            return;
+        }
+        let mut paths = paths.iter().peekable();
+        while paths.peek().is_some() {
+            self.put_off = Some(Vec::new());
+            // No more directories than may be open: those of files that are put off must stay so.
+            while self.open.len() + 2 < OPEN
+                && let Some(path) = paths.next()
+            {
+                self.walk(path);
+            }
+            let put_off = self.put_off.take().unwrap_or_default();
+            for (body, content) in read_all(&put_off, threads) {
+                self.bodies[body.0 as usize] = content;
+            }
+            for id in self.open.drain(..) {
+                self.directories[id.0 as usize].entries = None;
+            }
+        }
+    }
+}
+
+fn read(file: &File, size: u64) -> Content {
+    object::read(file, size).unwrap_or_else(|error| Content::Broken(None, reason(&error)))
+}
+
+fn read_all(files: &[PutOff], threads: usize) -> Vec<(BodyId, Content)> {
+    let read_some = |files: &[PutOff]| -> Vec<(BodyId, Content)> {
+        let contents = files.iter().map(|file| {
+            let content = match file.entries.open(&file.name) {
+                Ok(open) => read(&open, file.size),
+                Err(error) => Content::Broken(None, reason(&error)),
+            };
+            (file.body, content)
+        });
+        contents.collect()
+    };
+    let share = files.len().div_ceil(threads).max(1);
+    thread::scope(|scope| {
+        let (own, others) = files.split_at(share.min(files.len()));
+        let others: Vec<_> = others
+            .chunks(share)
+            .map(|files| (files, scope.spawn(|| read_some(files))))
+            .collect();
+        let mut all = read_some(own);
+        for (files, other) in others {
+            // A thread that failed has left its files unread.
+            all.extend(other.join().unwrap_or_else(|_| read_some(files)));
+        }
+        all
+    })
 }
 
 /// The number of the last of `length` things. Four thousand million of them would not fit into memory.

@@ -114,7 +114,7 @@ fn edges(closure: &Closure) -> Edges<'_> {
             let below = edges.entry(path).or_default();
             if !below
                 .iter()
-                .any(|(other, to)| *other == name && *to == needed.path)
+                .any(|(other, to)| *other == name && **to == *needed.path)
             {
                 below.push((name, &needed.path));
             }
@@ -300,7 +300,7 @@ fn line(text: &mut String, content: &str) {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
+    use std::ffi::OsStr;
 
     use super::*;
     use crate::elf::{Missing, Needed};
@@ -324,8 +324,8 @@ mod tests {
             needed: needed
                 .iter()
                 .map(|(name, path)| Needed {
-                    name: name.into(),
-                    path: PathBuf::from(path),
+                    name: OsStr::new(name).into(),
+                    path: Path::new(path).into(),
                     opened: None,
                     via: None,
                 })
@@ -337,11 +337,11 @@ mod tests {
 
     fn sample() -> Closure {
         let way = || Reason::Way {
-            to: "/l/a.so".into(),
+            to: Path::new("/l/a.so").into(),
         };
         let needed = |by: &str| Reason::Needed {
-            by: by.into(),
-            name: "a.so".into(),
+            by: Path::new(by).into(),
+            name: OsStr::new("a.so").into(),
         };
         let link = ObjectKind::Link { target: "l".into() };
         let mut closure = Closure::default();

@@ -251,7 +251,7 @@ fn two_machines_of_one_root_do_not_mix() {
         let object = &closure.objects[Path::new(&format!("/bin/{program}"))];
         assert_eq!(
             object.needed[0].path,
-            Path::new(&format!("/usr/lib/{library}-linux-gnu/libx.so"))
+            PathBuf::from(format!("/usr/lib/{library}-linux-gnu/libx.so")).into()
         );
     }
 }

@@ -11,20 +11,25 @@
 )]
 
 use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use jailctl::elf::{self, ObjectKind, Options};
+use jailctl::elf::{self, Closure, ObjectKind, Options, Priority};
 use jailctl::host::View;
 
 mod foreign;
 mod forge;
 mod hostile;
+mod musl;
+mod refusal;
 mod search;
+mod verb;
 mod world;
 
 /// What one file needs: real paths, and names that were not found.
@@ -127,12 +132,18 @@ fn ask_resolver(
     Ok(answer)
 }
 
+fn is_elf(path: &Path) -> bool {
+    let mut head = [0; 4];
+    let read = fs::File::open(path).and_then(|mut file| file.read_exact(&mut head));
+    read.is_ok() && head == *b"\x7fELF"
+}
+
 fn elf_files() -> Vec<PathBuf> {
     let mut files = Vec::new();
     for top in ["/usr/bin", "/usr/sbin", "/usr/lib"] {
         for entry in walkdir::WalkDir::new(top) {
             let entry = entry.unwrap();
-            if entry.file_type().is_file() {
+            if entry.file_type().is_file() && is_elf(entry.path()) {
                 files.push(entry.into_path());
             }
         }
@@ -190,4 +201,54 @@ fn every_closure_is_what_the_loader_says() {
         differences.join("\n")
     );
     assert!(compared > 100);
+}
+
+/// Every path of a closure, and who needs what by which name.
+type Whole = (
+    BTreeSet<PathBuf>,
+    BTreeSet<(PathBuf, Arc<OsStr>, Arc<Path>)>,
+    BTreeSet<(PathBuf, OsString)>,
+);
+
+fn add(whole: &mut Whole, closure: &Closure) {
+    for (path, object) in &closure.objects {
+        whole.0.insert(path.clone());
+        for needed in &object.needed {
+            whole
+                .1
+                .insert((path.clone(), needed.name.clone(), needed.path.clone()));
+        }
+    }
+    for missing in &closure.missing {
+        whole
+            .2
+            .insert((missing.needed_by.clone(), missing.name.clone()));
+    }
+}
+
+#[test]
+fn all_at_once_give_what_each_gives_alone() {
+    let view = View::new(Path::new("/")).unwrap();
+    let options = Options {
+        dlopen: Some(Priority::Suggested),
+        ..Options::default()
+    };
+    let mut alone = Whole::default();
+    let mut roots = Vec::new();
+    for path in elf_files() {
+        if let Ok(closure) = elf::closure(&view, std::slice::from_ref(&path), &options) {
+            add(&mut alone, &closure);
+            roots.push(path);
+        }
+    }
+    let mut together = Whole::default();
+    add(
+        &mut together,
+        &elf::closure(&view, &roots, &options).unwrap(),
+    );
+    assert!(
+        together == alone,
+        "{:?}",
+        together.1.symmetric_difference(&alone.1)
+    );
 }

@@ -299,3 +299,26 @@ impl Drop for World {
         let _ = fs::remove_dir_all(&self.root);
     }
 }
+
+pub(crate) fn has(answer: &Answer, path: &str) {
+    assert!(
+        answer.0.contains(Path::new(path)),
+        "no {path} in {answer:?}"
+    );
+}
+
+pub(crate) fn lacks(answer: &Answer, name: &str) {
+    assert!(answer.1.contains(name), "{name} is found: {answer:?}");
+}
+
+/// A library of this name and nothing else.
+pub(crate) fn plain(world: &World, path: &str) {
+    let soname = path.rsplit('/').next();
+    world.library(
+        path,
+        Make {
+            soname,
+            ..Make::default()
+        },
+    );
+}

@@ -1,0 +1,155 @@
+//! What iconv(3) loads to convert between character sets: modules that no object names, chosen by the tables beside them.
+//!
+//! glibc: iconv/gconv_conf.c and the format of gconv-modules. `ld.so` rules hold for what a module itself needs, so modules are roots of a closure.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use crate::error::Result;
+use crate::host::View;
+
+/// Most bytes of one table.
+const SIZE: u64 = 4 << 20;
+/// Aliases of aliases that are followed.
+const ALIASES: usize = 16;
+
+/// Character sets that are part of libc itself: `gconv_builtin.h`.
+const BUILT_IN: [&str; 9] = [
+    "UTF-8",
+    "UTF8",
+    "ISO-10646/UTF8/",
+    "ISO-10646/UCS4/",
+    "UCS-4",
+    "UCS4",
+    "ANSI_X3.4-1968",
+    "ASCII",
+    "INTERNAL",
+];
+
+/// What some character sets need.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Gconv {
+    /// The tables by which libc finds modules, which must be there as they are.
+    pub tables: Vec<PathBuf>,
+    /// The modules: roots of a closure of their own.
+    pub modules: BTreeSet<PathBuf>,
+    /// Character sets that no table names.
+    pub unknown: Vec<String>,
+}
+
+/// Finds the modules for `charsets` that belong to the C library at `libc`, a path of the closure.
+pub fn gconv(view: &View, libc: &Path, charsets: &[&str]) -> Result<Gconv> {
+    let mut found = Gconv::default();
+    let mut homes = Vec::new();
+    if let Some(beside) = libc.parent() {
+        homes.push(beside.join("gconv"));
+        homes.push(
+            Path::new("/usr")
+                .join(beside.strip_prefix("/").unwrap_or(beside))
+                .join("gconv"),
+        );
+    }
+    let mut text = String::new();
+    let mut home = PathBuf::new();
+    for candidate in homes {
+        let table = candidate.join("gconv-modules");
+        if let Some(bytes) = view.read(&table, SIZE)? {
+            text.push_str(&String::from_utf8_lossy(&bytes));
+            found.tables.push(table);
+            home = candidate;
+            break;
+        }
+    }
+    let more = home.join("gconv-modules.d");
+    for name in view.list(&more)?.unwrap_or_default() {
+        let table = more.join(name);
+        if table
+            .extension()
+            .is_some_and(|extension| extension == "conf")
+            && let Some(bytes) = view.read(&table, SIZE)?
+        {
+            text.push('\n');
+            text.push_str(&String::from_utf8_lossy(&bytes));
+            found.tables.push(table);
+        }
+    }
+    let cache = home.join("gconv-modules.cache");
+    if !found.tables.is_empty() && view.stat(&cache)?.is_some() {
+        found.tables.push(cache);
+    }
+    for charset in charsets {
+        let names = modules(&text, charset);
+        if names.is_empty() && !BUILT_IN.contains(&charset.to_uppercase().as_str()) {
+            found.unknown.push((*charset).to_owned());
+        }
+        let files = names
+            .into_iter()
+            .map(|name| match name.strip_suffix(".so") {
+                Some(_) => home.join(name),
+                None => home.join(format!("{name}.so")),
+            });
+        found.modules.extend(files);
+    }
+    Ok(found)
+}
+
+/// The file names of the modules that convert from or to a character set.
+fn modules<'t>(text: &'t str, charset: &str) -> BTreeSet<&'t str> {
+    let lines: Vec<Vec<&str>> = text
+        .lines()
+        .map(|line| line.split('#').next().unwrap_or(line))
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    let mut wanted = charset.to_uppercase();
+    for _ in 0..ALIASES {
+        let alias = lines.iter().find_map(|words| match words.as_slice() {
+            ["alias", from, to] if plain(from) == wanted => Some(plain(to)),
+            _ => None,
+        });
+        match alias {
+            Some(to) => wanted = to,
+            None => break,
+        }
+    }
+    let named = lines.iter().filter_map(|words| match words.as_slice() {
+        ["module", from, to, file, ..] if plain(from) == wanted || plain(to) == wanted => {
+            Some(*file)
+        }
+        _ => None,
+    });
+    named.collect()
+}
+
+/// A name as tables write it, `ISO-8859-1//`, without its empty parts.
+fn plain(name: &str) -> String {
+    name.strip_suffix("//").unwrap_or(name).to_uppercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TABLE: &str = "# comment\n\
+        alias LATIN1// ISO-8859-1//\n\
+        alias L1// LATIN1//\n\
+        module ISO-8859-1// INTERNAL ISO8859-1 1\n\
+        module INTERNAL ISO-8859-1// ISO8859-1 1\n\
+        module\tEUC-JP// INTERNAL EUC-JP 1 # both ways\n\
+        alias LOOP// LOOP//\n";
+
+    #[test]
+    fn aliases_lead_to_modules() {
+        assert_eq!(modules(TABLE, "l1"), BTreeSet::from(["ISO8859-1"]));
+        assert_eq!(modules(TABLE, "EUC-JP"), BTreeSet::from(["EUC-JP"]));
+        assert!(modules(TABLE, "LOOP").is_empty());
+        assert!(modules(TABLE, "KLINGON").is_empty());
+    }
+
+    #[test]
+    fn what_libc_has_itself_needs_no_module() {
+        let view = View::new(Path::new("/")).unwrap();
+        let found = gconv(&view, Path::new("/nowhere/libc.so.6"), &["utf-8", "x-none"]).unwrap();
+        assert_eq!(found.unknown, ["x-none"]);
+        assert!(found.modules.is_empty() && found.tables.is_empty());
+    }
+}

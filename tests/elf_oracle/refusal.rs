@@ -1,0 +1,328 @@
+//! What the loader takes, passes over and fails on, and by which path it opens what it takes: each compared with what it says inside its root.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::world::{LOADER, Make, World, has, lacks, plain};
+
+#[test]
+fn the_origin_of_a_library_is_where_it_was_opened() {
+    let Some(world) = World::glibc() else { return };
+    let make = Make {
+        soname: Some("liba.so"),
+        needed: &["libb.so", "libc.so.6"],
+        runpath: Some("$ORIGIN:$ORIGIN/../up"),
+        ..Make::default()
+    };
+    world.library("/real/store/liba.so", make);
+    plain(&world, "/real/store/libb.so");
+    plain(&world, "/shown/libb.so");
+    plain(&world, "/real/up/libu.so");
+    world.link("../real/store/liba.so", "/shown/liba.so");
+    world.link("/real/store", "/alias");
+    world.program(
+        "/bin/p",
+        Make {
+            needed: &["liba.so"],
+            runpath: Some("/shown"),
+            ..Make::default()
+        },
+    );
+    world.program(
+        "/bin/q",
+        Make {
+            needed: &["liba.so"],
+            runpath: Some("/alias"),
+            ..Make::default()
+        },
+    );
+    world.program(
+        "/bin/r",
+        Make {
+            needed: &["libu.so"],
+            runpath: Some("/alias/../up"),
+            ..Make::default()
+        },
+    );
+    has(&world.agree("/bin/p"), "/shown/libb.so");
+    has(&world.agree("/bin/q"), "/real/store/libb.so");
+    has(&world.agree("/bin/r"), "/real/up/libu.so");
+    let closure = world.closure("/bin/r");
+    assert!(
+        closure.directories.contains(Path::new("/real/store")),
+        "{closure:?}"
+    );
+}
+
+#[test]
+fn the_origin_of_a_program_is_where_it_really_is() {
+    let Some(world) = World::glibc() else { return };
+    plain(&world, "/opt/app/libx.so");
+    plain(&world, "/bin/libx.so");
+    let make = Make {
+        needed: &["libx.so"],
+        runpath: Some("$ORIGIN"),
+        ..Make::default()
+    };
+    world.program("/opt/app/p", make);
+    world.link("/opt/app/p", "/bin/p");
+    // ld.so cannot be asked for this: given as an argument, the program is not resolved as the kernel does.
+    let answer = world.found("/bin/p");
+    has(&answer, "/opt/app/libx.so");
+    assert!(
+        world
+            .closure("/bin/p")
+            .objects
+            .contains_key(Path::new("/bin/p"))
+    );
+}
+
+#[test]
+fn names_with_a_slash_are_opened_as_they_are() {
+    let Some(world) = World::glibc() else { return };
+    plain(&world, "/opt/libx.so");
+    plain(&world, "/opt/o/liby.so");
+    let needed = &["/opt/libx.so", "$ORIGIN/o/liby.so", "/opt/none.so"];
+    world.program(
+        "/opt/p",
+        Make {
+            needed,
+            ..Make::default()
+        },
+    );
+    let answer = world.agree("/opt/p");
+    has(&answer, "/opt/o/liby.so");
+    assert_eq!(answer.1.len(), 1);
+}
+
+#[test]
+fn objects_for_other_machines_are_passed_over() {
+    let Some(world) = World::glibc() else { return };
+    for directory in ["/opt/class", "/opt/machine", "/opt/good"] {
+        plain(&world, &format!("{directory}/libx.so"));
+    }
+    let patch = |path: &str, at: usize, byte: u8| {
+        let mut bytes = fs::read(world.at(path)).unwrap();
+        bytes[at] = byte;
+        fs::write(world.at(path), bytes).unwrap();
+    };
+    patch("/opt/class/libx.so", 4, 1);
+    patch("/opt/machine/libx.so", 18, 183);
+    let runpath = Some("/opt/class:/opt/machine:/opt/good");
+    world.program(
+        "/bin/p",
+        Make {
+            needed: &["libx.so"],
+            runpath,
+            ..Make::default()
+        },
+    );
+    has(&world.agree("/bin/p"), "/opt/good/libx.so");
+}
+
+#[test]
+fn what_is_found_first_and_is_no_library_is_fatal() {
+    let Some(world) = World::glibc() else { return };
+    plain(&world, "/opt/good/libx.so");
+    world.program("/opt/prog/libx.so", Make::default());
+    plain(&world, "/opt/whole");
+    let whole = fs::read(world.at("/opt/whole")).unwrap();
+    let mut order = whole.clone();
+    order[5] = 2;
+    let mut system = whole.clone();
+    system[7] = 9;
+    let mut kind = whole.clone();
+    kind[16] = 1;
+    let mut size = whole.clone();
+    size[54] = 32;
+    for (name, content) in [
+        ("empty", b"".as_slice()),
+        (
+            "text",
+            &b"INPUT(libreal.so) and text enough to fill the header of an ELF file\n"[..],
+        ),
+        ("header", &whole[..60]),
+        ("order", &order),
+        ("system", &system),
+        ("kind", &kind),
+        ("size", &size),
+        ("segments", &whole[..80]),
+    ] {
+        world.write(&format!("/opt/{name}/libx.so"), content);
+    }
+    world.dir("/opt/directory/libx.so");
+    for name in [
+        "prog",
+        "empty",
+        "text",
+        "header",
+        "order",
+        "system",
+        "kind",
+        "size",
+        "segments",
+        "directory",
+    ] {
+        let runpath = format!("/opt/{name}:/opt/good");
+        let program = format!("/bin/{name}");
+        world.program(
+            &program,
+            Make {
+                needed: &["libx.so"],
+                runpath: Some(&runpath),
+                ..Make::default()
+            },
+        );
+        let refusal = world.expected(&program).unwrap_err();
+        let closure = world.closure(&program);
+        assert_eq!(closure.missing.len(), 1, "{name}: {refusal} {closure:?}");
+        let why = closure.missing[0].why.as_deref().unwrap_or_default();
+        assert!(
+            why.contains(&format!("`/opt/{name}/libx.so` is found first")),
+            "{why}"
+        );
+    }
+}
+
+#[test]
+fn a_loop_of_links_ends_one_search_path_and_not_the_search() {
+    let Some(world) = World::glibc() else { return };
+    plain(&world, "/opt/good/libx.so");
+    world.link("libx.so", "/opt/loop/libx.so");
+    let make = |runpath| Make {
+        needed: &["libx.so"],
+        runpath: Some(runpath),
+        ..Make::default()
+    };
+    world.program("/bin/p", make("/opt/loop:/opt/good"));
+    lacks(&world.agree("/bin/p"), "libx.so");
+    plain(&world, "/usr/lib/libx.so");
+    has(&world.agree("/bin/p"), "/usr/lib/libx.so");
+}
+
+#[test]
+fn two_names_of_one_file_are_one_object() {
+    let Some(world) = World::glibc() else { return };
+    plain(&world, "/opt/libx.so");
+    fs::hard_link(world.at("/opt/libx.so"), world.at("/opt/liby.so")).unwrap();
+    world.link("libx.so", "/opt/libz.so");
+    let needed = &["libx.so", "liby.so", "libz.so"];
+    world.program(
+        "/bin/p",
+        Make {
+            needed,
+            runpath: Some("/opt"),
+            ..Make::default()
+        },
+    );
+    let expected = world.expected("/bin/p").unwrap();
+    // The second name must be there too, for the loader to find that it is the same: more than --list tells.
+    let found = world.found("/bin/p");
+    assert!(expected.0.is_subset(&found.0) && found.0.contains(Path::new("/opt/liby.so")));
+}
+
+#[test]
+fn odd_elements_of_a_path_do_no_harm() {
+    let Some(world) = World::glibc() else { return };
+    plain(&world, "/opt/a/libx.so");
+    let long = format!("/{}", "x".repeat(5000));
+    for (number, runpath) in [
+        "::/opt/a",
+        "/opt//a/",
+        "/opt/a/.",
+        "/none:/opt/a",
+        "/opt/a/libx.so:/opt/a",
+        &format!("{long}:/opt/a"),
+    ]
+    .iter()
+    .enumerate()
+    {
+        let program = format!("/bin/p{number}");
+        world.program(
+            &program,
+            Make {
+                needed: &["libx.so"],
+                runpath: Some(runpath),
+                ..Make::default()
+            },
+        );
+        world.agree(&program);
+    }
+}
+
+#[test]
+fn links_lead_inside_the_root_only() {
+    let Some(world) = World::glibc() else { return };
+    plain(&world, "/opt/real/libx.so.1.2");
+    world.link("/opt/real", "/opt/absolute");
+    world.link(
+        "../../../../../../../../opt/absolute/libx.so.1.2",
+        "/opt/deep/libx.so.1",
+    );
+    world.link("libx.so.1", "/opt/deep/libx.so");
+    world.program(
+        "/bin/p",
+        Make {
+            needed: &["libx.so"],
+            runpath: Some("/opt/deep"),
+            ..Make::default()
+        },
+    );
+    has(&world.agree("/bin/p"), "/opt/real/libx.so.1.2");
+    let closure = world.closure("/bin/p");
+    for link in [
+        "/lib64",
+        "/opt/absolute",
+        "/opt/deep/libx.so",
+        "/opt/deep/libx.so.1",
+    ] {
+        assert!(closure.objects.contains_key(Path::new(link)), "{link}");
+    }
+}
+
+#[test]
+fn static_programs_need_nothing() {
+    let Some(world) = World::glibc() else { return };
+    for (name, flags) in [
+        ("fixed", &["-static"][..]),
+        ("movable", &["-static", "-pie", "--no-dynamic-linker"]),
+    ] {
+        let path = format!("/bin/{name}");
+        world.program(
+            &path,
+            Make {
+                extra: flags,
+                ..Make::default()
+            },
+        );
+        if name == "fixed" {
+            continue;
+        }
+        assert_eq!(world.closure(&path).objects.len(), 1, "{name}");
+    }
+    assert!(world.closure("/bin/fixed").missing.is_empty());
+}
+
+#[test]
+fn the_loader_itself_may_be_asked_for_by_name() {
+    let Some(world) = World::glibc() else { return };
+    let loader = LOADER.rsplit('/').next().unwrap();
+    world.program(
+        "/bin/p",
+        Make {
+            needed: &[loader, "libc.so.6"],
+            ..Make::default()
+        },
+    );
+    assert!(world.agree("/bin/p").1.is_empty());
+    let closure = world.closure("/bin/p");
+    assert!(
+        closure.objects[Path::new("/bin/p")]
+            .needed
+            .iter()
+            .any(|needed| {
+                needed.name.to_str() == Some(loader)
+                    && needed.path.starts_with(PathBuf::from("/usr"))
+            })
+    );
+}
