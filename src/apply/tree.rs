@@ -166,7 +166,8 @@ pub(super) fn write(
         .filter(|change| !SWAPPED.contains(&change.path.top()))
         .collect();
     for change in &loose {
-        if let Some(entry) = tree.get(&change.path).filter(|entry| staged(entry)) {
+        let in_place = |entry: &&Entry| !staged(entry) || (entry.kept && change.act == Act::Change);
+        if let Some(entry) = tree.get(&change.path).filter(|entry| !in_place(entry)) {
             stage_loose(host, plan, &stage, &mut writer, &change.path, entry)?;
         }
     }
@@ -248,7 +249,7 @@ fn place_loose(
 ) -> Result<()> {
     let at = path.relative();
     let found = root.lstat(at)?;
-    if !staged(entry) {
+    if !staged(entry) || (entry.kept && found.is_some()) {
         match found {
             Some(stat) if stat.kind() == FileKind::Directory => {
                 let before = stat.ownership();

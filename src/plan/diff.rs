@@ -68,6 +68,18 @@ pub fn compare(
                         .hint("move it away"),
                 ));
             }
+            // Its user may have changed its mode; only a spec that says something else than before is a reason to.
+            if let Some(before) = record.filter(|record| record.owner != entry.owner) {
+                let because = format!(
+                    "the spec gave it to {}:{} with mode {:04o} before",
+                    before.owner.uid, before.owner.gid, before.owner.mode
+                );
+                changes.push(Change {
+                    path: path.clone(),
+                    act: Act::Change,
+                    because: Some(because),
+                });
+            }
             continue;
         }
         if let Some(because) = difference(path, entry, record, found, inventory, view)? {
