@@ -1,1 +1,15 @@
 //! Puts a process into a jail's session: namespaces, mounts, root directory, ids, terminal.
+//!
+//! This is the one crate of the workspace that may use `unsafe`, and it is meant to be read in one sitting. It knows
+//! nothing of specs or of what a jail is for: it gets open descriptors, ids and names, and it either does all that it
+//! promises or returns an [`Error`].
+//!
+//! - `namespace`: a thread with namespaces of its own, for what must not show on the host.
+//! - [`mount`]: bind mounts and tmpfs by descriptor, for use in there.
+
+mod error;
+pub mod mount;
+mod namespace;
+
+pub use error::Error;
+pub use namespace::private_mounts;
