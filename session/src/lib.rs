@@ -6,10 +6,17 @@
 //!
 //! - `namespace`: a thread with namespaces of its own, for what must not show on the host.
 //! - [`mount`]: bind mounts and tmpfs by descriptor, for use in there.
+//! - [`enter`]: a program in a jail, as one of its users, with nothing of the caller's.
+//! - `terminal`, `signals`: the caller's side of a session while it runs.
+//! - `sys`: the system calls that no library has; `error`: what went wrong.
 
+pub mod enter;
 mod error;
 pub mod mount;
 mod namespace;
+mod signals;
+mod sys;
+mod terminal;
 
 pub use error::Error;
 pub use namespace::private_mounts;
