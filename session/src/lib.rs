@@ -1,55 +1,22 @@
 //! Puts a process into a jail's session: namespaces, mounts, root directory, ids, terminal.
+//!
+//! This is the one crate of the workspace that may use `unsafe`, and it is meant to be read in one sitting. It knows
+//! nothing of specs or of what a jail is for: it gets open descriptors, ids and names, and it either does all that it
+//! promises or returns an [`Error`].
+//!
+//! - `namespace`: a thread with namespaces of its own, for what must not show on the host.
+//! - [`mount`]: bind mounts and tmpfs by descriptor, for use in there.
+//! - [`enter`]: a program in a jail, as one of its users, with nothing of the caller's.
+//! - `terminal`, `signals`: the caller's side of a session while it runs.
+//! - `sys`: the system calls that no library has; `error`: what went wrong.
 
-use std::path::Path;
+pub mod enter;
+mod error;
+pub mod mount;
+mod namespace;
+mod signals;
+mod sys;
+mod terminal;
 
-use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_bind_recursive, mount_change};
-use rustix::thread::UnshareFlags;
-
-/// What could not be done.
-#[derive(Debug)]
-pub struct Error(String);
-
-impl std::fmt::Display for Error {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// Runs `f` in a private mount namespace.
-pub fn private_mounts<T: Send>(f: impl FnOnce() -> T + Send) -> Result<T, Error> {
-    std::thread::scope(|scope| {
-        scope
-            .spawn(|| {
-                // SAFETY: the thread shares no descriptors that are closed by this: only its mount namespace changes.
-                unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNS) }
-                    .map_err(|e| Error(e.to_string()))?;
-                mount_change(
-                    "/",
-                    MountPropagationFlags::PRIVATE | MountPropagationFlags::REC,
-                )
-                .map_err(|e| Error(e.to_string()))?;
-                Ok(f())
-            })
-            .join()
-            .map_err(|_| Error("the thread panicked".to_owned()))?
-    })
-}
-
-/// Mounts a tmpfs.
-pub fn tmpfs(target: &Path, mode: u32) -> Result<(), Error> {
-    let options =
-        std::ffi::CString::new(format!("mode={mode:o}")).map_err(|e| Error(e.to_string()))?;
-    mount(
-        "tmpfs",
-        target,
-        "tmpfs",
-        MountFlags::empty(),
-        options.as_c_str(),
-    )
-    .map_err(|e| Error(e.to_string()))
-}
-
-/// Binds a directory.
-pub fn bind(source: &Path, target: &Path) -> Result<(), Error> {
-    mount_bind_recursive(source, target).map_err(|e| Error(e.to_string()))
-}
+pub use error::Error;
+pub use namespace::private_mounts;

@@ -353,7 +353,8 @@ impl Run<'_> {
         let Some(facts) = self.plan.facts() else {
             return Ok(());
         };
-        if tell_sshd(self.host, self.options, facts)? == Some(Reload::NotRunning) {
+        let told = tell_sshd(self.host, self.options, facts)?;
+        if told == Some(Reload::NotRunning) && self.plan.wanted.is_some() {
             self.notices.push(
                 "sshd does not run here now: the jail's accounts can log in once it does"
                     .to_owned(),

@@ -1,12 +1,197 @@
-//! `enter`: a program in a jail.
-use super::Report;
-use crate::error::Result;
+//! `enter`: a program in a jail, as one of its users, from the terminal.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
 use clap::Args;
+use jailctl_session::enter::{Ending, Entry, run};
+
+use super::{Report, jail_name};
+use crate::error::{Error, Finding, Kind, Result};
+use crate::host::{FileKind, Host, View};
+use crate::names::JailName;
+use crate::plan::Manifest;
+use crate::plan::manifest::AccountRecord;
+use crate::resolve::SHELLS;
+
+/// Where programs are looked for in a jail, and `PATH` there.
+const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+
 /// Arguments of `enter`.
 #[derive(Debug, Args)]
-pub(crate) struct Enter {}
+pub(crate) struct Enter {
+    /// The jail's name, or its spec file.
+    #[arg(value_name = "JAIL")]
+    target: String,
+    /// Which of the jail's users to be; the first one otherwise.
+    #[arg(long, value_name = "USER")]
+    user: Option<String>,
+    /// A program of the jail's and its arguments; a login shell otherwise.
+    #[arg(last = true, value_name = "COMMAND")]
+    command: Vec<OsString>,
+}
+
 impl Enter {
     pub(crate) fn run(self) -> Result<Report> {
-        Ok(Report::default())
+        let host = Host::new(Path::new("/"))?;
+        let name = jail_name(&self.target)?;
+        let Some(manifest) = Manifest::load(&host, &name)? else {
+            return Err(Finding::new(format!("there is no jail `{name}`"))
+                .why("nothing is recorded under that name")
+                .hint("`jailctl list` shows the jails of this host")
+                .into());
+        };
+        let account = self.account(&manifest)?;
+        let root = host.open_root(&manifest.root)?.ok_or_else(|| {
+            Error::failed(format!("could not open `{}`", manifest.root.display())).why("it is gone")
+        })?;
+        let inside = View::new(&manifest.root)?;
+        let shell = shell(&host, account)?;
+        let (program, argv0, args) = if let Some((program, args)) = self.command.split_first() {
+            (
+                find(&inside, program, &name)?,
+                program.clone(),
+                args.to_vec(),
+            )
+        } else {
+            let shell = shell.clone().ok_or_else(|| no_shell(account))?;
+            let mut argv0 = OsString::from("-");
+            argv0.push(shell.file_name().unwrap_or_default());
+            (find(&inside, shell.as_os_str(), &name)?, argv0, Vec::new())
+        };
+        let home = Path::new(account.home.as_str());
+        let has_home = inside
+            .stat(home)?
+            .is_some_and(|stat| stat.kind() == FileKind::Directory);
+        let entry = Entry {
+            root: root.as_fd(),
+            uid: account.uid,
+            gid: manifest.group.1,
+            groups: &[manifest.group.1],
+            cwd: if has_home { home } else { Path::new("/") },
+            program: &program,
+            argv0,
+            args,
+            env: environment(account, shell.as_deref()),
+        };
+        let code = match run(&entry).map_err(|error| refused(&name, &error))? {
+            Ending::Code(code) => u8::try_from(code).unwrap_or(255),
+            Ending::Signal(signal) => u8::try_from(128 + signal).unwrap_or(255),
+        };
+        Ok(Report {
+            code,
+            ..Report::default()
+        })
     }
+
+    fn account<'m>(&self, manifest: &'m Manifest) -> Result<&'m AccountRecord> {
+        let known: Vec<&str> = manifest
+            .accounts
+            .iter()
+            .map(|account| account.name.as_str())
+            .collect();
+        let found = match &self.user {
+            Some(user) => manifest
+                .accounts
+                .iter()
+                .find(|account| account.name == *user),
+            None => manifest.accounts.first(),
+        };
+        found.ok_or_else(|| {
+            let what = match &self.user {
+                Some(user) => format!(
+                    "could not enter the jail `{}` as `{}`",
+                    manifest.name,
+                    user.escape_debug()
+                ),
+                None => format!("could not enter the jail `{}`", manifest.name),
+            };
+            let why = if known.is_empty() {
+                "it has no user, and nobody enters a jail as root".to_owned()
+            } else {
+                format!("its users are `{}`", known.join("`, `"))
+            };
+            Finding::new(what).why(why).into()
+        })
+    }
+}
+
+/// The account's login shell as the jail names it; `None` where the shell is no door.
+fn shell(view: &View, account: &AccountRecord) -> Result<Option<PathBuf>> {
+    let accounts = view.accounts()?;
+    let shell = accounts
+        .user(&account.name)
+        .and_then(|found| found.shell.strip_prefix(SHELLS).map(PathBuf::from));
+    Ok(shell.filter(|shell| shell != Path::new("/none")))
+}
+
+fn no_shell(account: &AccountRecord) -> Error {
+    Finding::new(format!("could not start a shell for `{}`", account.name))
+        .why("the shell is no door of this jail")
+        .hint("name a program of the jail: jailctl enter JAIL -- PROGRAM")
+        .into()
+}
+
+/// Where the program is in the jail: an absolute path as it is, a name on the jail's own path.
+fn find(inside: &View, program: &std::ffi::OsStr, name: &JailName) -> Result<PathBuf> {
+    let given = Path::new(program);
+    let candidates: Vec<PathBuf> = if given.is_absolute() {
+        vec![given.to_owned()]
+    } else {
+        PATH.split(':')
+            .map(|directory| Path::new(directory).join(given))
+            .collect()
+    };
+    for path in candidates {
+        if inside
+            .stat(&path)?
+            .is_some_and(|stat| stat.kind() == FileKind::File)
+        {
+            return Ok(path);
+        }
+    }
+    Err(Finding::new(format!(
+        "the jail `{name}` has no program `{}`",
+        program.display().to_string().escape_debug()
+    ))
+    .hint("add it to `binaries` of its spec, and build")
+    .into())
+}
+
+/// What a session of sshd's has, and nothing of root's own environment but how the terminal is called and which language is spoken.
+fn environment(account: &AccountRecord, shell: Option<&Path>) -> Vec<(OsString, OsString)> {
+    let mut environment: Vec<(OsString, OsString)> = [
+        ("HOME", account.home.as_str()),
+        ("LOGNAME", &account.name),
+        ("USER", &account.name),
+        ("PATH", PATH),
+    ]
+    .map(|(key, value)| (key.into(), value.into()))
+    .into();
+    if let Some(shell) = shell {
+        environment.push(("SHELL".into(), shell.as_os_str().to_owned()));
+    }
+    for key in ["TERM", "LANG"] {
+        let plain = |value: &OsString| value.to_str().is_some_and(is_plain);
+        environment.extend(
+            std::env::var_os(key)
+                .filter(plain)
+                .map(|value| (key.into(), value)),
+        );
+    }
+    environment
+}
+
+fn is_plain(text: &str) -> bool {
+    text.len() < 64
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "-+._@".contains(c))
+}
+
+fn refused(name: &JailName, error: &jailctl_session::Error) -> Error {
+    Error::new(
+        Kind::Failed,
+        Finding::new(format!("could not enter the jail `{name}`")).why(error.to_string()),
+    )
 }

@@ -180,19 +180,22 @@ impl<'h> Daemon<'h> {
             };
             let mut program = Invocation::new(&self.program);
             if !view.is_live() {
-                jailctl_session::bind(&view.root_path().join("etc"), Path::new("/etc"))
-                    .map_err(failed)?;
+                jailctl_session::mount::bind(
+                    view.root_path().join("etc").as_path(),
+                    Path::new("/etc"),
+                )
+                .map_err(failed)?;
             }
             let live = View::new(Path::new("/"))?;
             // sshd(8) refuses to start without it; where no sshd runs yet, nobody has made it.
             if live.stat(Path::new("/run/sshd"))?.is_none() {
-                jailctl_session::tmpfs(Path::new("/run"), 0o755).map_err(failed)?;
+                jailctl_session::mount::tmpfs(Path::new("/run"), 0o755).map_err(failed)?;
                 let host = crate::host::Host::new(Path::new("/"))?;
                 host.dir(Path::new("/run/sshd"), crate::host::Ownership::root(0o755))?;
             }
             if let Some(drop_ins) = drop_ins {
                 let target = Path::new(DROP_INS);
-                jailctl_session::tmpfs(target, 0o755).map_err(failed)?;
+                jailctl_session::mount::tmpfs(target, 0o755).map_err(failed)?;
                 let host = crate::host::Host::new(Path::new("/"))?;
                 let candidate = host.dir(target, crate::host::Ownership::root(0o755))?;
                 for (name, text) in drop_ins {
@@ -204,7 +207,7 @@ impl<'h> Daemon<'h> {
                 }
             }
             if !view.is_live() && !has_host_key(&live)? {
-                jailctl_session::tmpfs(Path::new("/mnt"), 0o700).map_err(failed)?;
+                jailctl_session::mount::tmpfs(Path::new("/mnt"), 0o700).map_err(failed)?;
                 let key = "/mnt/key";
                 let keygen = Invocation::new("/usr/bin/ssh-keygen")
                     .args(["-q", "-t", "ed25519", "-N", "", "-f", key]);

@@ -1,0 +1,172 @@
+//! A root directory with the probe in it, and the process that enters it.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, Permissions};
+use std::os::fd::AsFd;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+use jailctl_session::enter::{Ending, Entry, run};
+use jailctl_session::mount::bind;
+use jailctl_session::private_mounts;
+use rustix::fs::{Mode, OFlags};
+
+/// Numbers that no account has: nothing here may depend on a name.
+pub(crate) const UID: u32 = 64_001;
+pub(crate) const GID: u32 = 64_002;
+pub(crate) const GROUPS: [u32; 2] = [64_003, 64_004];
+
+/// A root directory; removed at the end.
+pub(crate) struct Jail(pub(crate) PathBuf);
+
+impl Jail {
+    /// None without root, after saying so.
+    pub(crate) fn new(name: &str) -> Option<Self> {
+        if !rustix::process::geteuid().is_root() {
+            eprintln!("skipped: needs root");
+            return None;
+        }
+        let pid = std::process::id();
+        let root = std::env::temp_dir().join(format!("jailctl-enter-{name}-{pid}"));
+        let jail = Self(root);
+        for dir in ["bin", "dev", "proc", "home/user", "root"] {
+            fs::create_dir_all(jail.0.join(dir)).expect("a directory");
+        }
+        chown(jail.0.join("home/user"), Some(UID), Some(GID)).expect("an owner");
+        fs::set_permissions(jail.0.join("root"), Permissions::from_mode(0o700)).expect("a mode");
+        fs::write(jail.0.join("bin/probe"), probe()).expect("the probe");
+        fs::set_permissions(jail.0.join("bin/probe"), Permissions::from_mode(0o755))
+            .expect("a mode");
+        Some(jail)
+    }
+
+    /// The command that enters with the probe's `words`.
+    pub(crate) fn enter(&self, words: &[&str]) -> Command {
+        let mut command = again();
+        command.env("ENTRY_ROOT", &self.0);
+        command.env("ENTRY_WORDS", words.join("\n"));
+        command
+    }
+
+    /// What the probe says of its own state, entered from `command`.
+    pub(crate) fn state(&self) -> State {
+        State::of(&self.enter(&["state"]).output().expect("an output"))
+    }
+}
+
+impl Drop for Jail {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// This test program, as the stand-in. Quiet and with two threads, libtest prints next to nothing before the test.
+pub(crate) fn again() -> Command {
+    let mut command = Command::new(std::env::current_exe().expect("this program"));
+    command.args(["--exact", "jail::stand_in", "--quiet", "--nocapture"]);
+    command.arg("--test-threads=2");
+    command
+}
+
+/// Compiled once a run.
+fn probe() -> &'static [u8] {
+    static PROBE: OnceLock<Vec<u8>> = OnceLock::new();
+    PROBE.get_or_init(|| {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/enter/probe.c");
+        let pid = std::process::id();
+        let binary = std::env::temp_dir().join(format!("jailctl-probe-{pid}"));
+        let mut gcc = Command::new("gcc");
+        gcc.args(["-static", "-O1", "-Wall", "-o"]);
+        let done = gcc.arg(&binary).arg(source).status().expect("gcc");
+        assert!(done.success());
+        let bytes = fs::read(&binary).expect("the probe");
+        fs::remove_file(&binary).expect("a file to remove");
+        bytes
+    })
+}
+
+/// The probe's lines, by name.
+#[derive(Debug)]
+pub(crate) struct State(BTreeMap<String, Vec<String>>);
+
+impl State {
+    pub(crate) fn of(output: &Output) -> Self {
+        assert!(output.status.success(), "{output:?}");
+        Self::parse(&String::from_utf8_lossy(&output.stdout))
+    }
+
+    pub(crate) fn parse(text: &str) -> Self {
+        let mut lines = BTreeMap::<String, Vec<String>>::new();
+        for (name, value) in text.lines().filter_map(|line| line.split_once('=')) {
+            lines
+                .entry(name.to_owned())
+                .or_default()
+                .push(value.to_owned());
+        }
+        Self(lines)
+    }
+
+    pub(crate) fn all(&self, name: &str) -> Vec<&str> {
+        let values = self.0.get(name).into_iter().flatten();
+        values.map(String::as_str).collect()
+    }
+
+    pub(crate) fn one(&self, name: &str) -> &str {
+        match *self.all(name) {
+            [one] => one,
+            ref others => panic!("{name} is there {} times: {self:?}", others.len()),
+        }
+    }
+}
+
+/// Not a test of its own: what the others start. Exits as the entered program did, a signal as 128 and its number, an error as 125.
+#[test]
+#[expect(clippy::exit, reason = "it stands in for a program")]
+fn stand_in() {
+    let Ok(root) = std::env::var("ENTRY_ROOT") else {
+        return;
+    };
+    let leaks = std::env::var("ENTRY_LEAKS").is_ok_and(|wanted| wanted == "yes");
+    let opened = ["/", "/etc", "/etc/passwd"].map(|name| {
+        let flags = OFlags::RDONLY;
+        leaks.then(|| rustix::fs::open(name, flags, Mode::empty()).expect("an open file"))
+    });
+    let proc = std::env::var("ENTRY_PROC").is_ok();
+    let result = private_mounts(|| {
+        if proc {
+            bind(Path::new("/proc"), &*Path::new(&root).join("proc")).expect("a mount");
+            bind(Path::new("/dev"), &*Path::new(&root).join("dev")).expect("a mount");
+        }
+        enter_as_told(Path::new(&root))
+    });
+    drop(opened);
+    match result.expect("a namespace") {
+        Ok(Ending::Code(code)) => std::process::exit(code),
+        Ok(Ending::Signal(signal)) => std::process::exit(128 + signal),
+        Err(error) => {
+            eprintln!("{error}");
+            std::process::exit(125);
+        }
+    }
+}
+
+fn enter_as_told(root: &Path) -> Result<Ending, jailctl_session::Error> {
+    let told = |name: &str, or: &str| std::env::var(name).unwrap_or_else(|_| or.to_owned());
+    let root = File::open(root).expect("a root");
+    run(&Entry {
+        root: root.as_fd(),
+        uid: UID,
+        gid: GID,
+        groups: &GROUPS,
+        cwd: Path::new(&told("ENTRY_CWD", "/home/user")),
+        program: Path::new(&told("ENTRY_PROGRAM", "/bin/probe")),
+        argv0: "-probe".into(),
+        args: told("ENTRY_WORDS", "").lines().map(Into::into).collect(),
+        env: vec![
+            ("HOME".into(), "/home/user".into()),
+            ("EMPTY".into(), "".into()),
+        ],
+    })
+}

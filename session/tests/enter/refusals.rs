@@ -1,0 +1,234 @@
+//! What is refused, what fails and how it is said, and how endings come back.
+
+use std::fs::{self, File, Permissions};
+use std::os::fd::AsFd;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use jailctl_session::Error;
+use jailctl_session::enter::{Entry, run};
+
+use crate::jail::{Jail, State};
+
+/// An entry into `root` that would be fine.
+fn entry(root: &File) -> Entry<'_> {
+    Entry {
+        root: root.as_fd(),
+        uid: 64_001,
+        gid: 64_001,
+        groups: &[],
+        cwd: Path::new("/"),
+        program: Path::new("/bin/probe"),
+        argv0: "probe".into(),
+        args: vec!["exit".into()],
+        env: Vec::new(),
+    }
+}
+
+fn refused(entry: &Entry<'_>) -> String {
+    match run(entry) {
+        Err(Error::Refused(why)) => why,
+        other => panic!("{entry:?}: {other:?}"),
+    }
+}
+
+/// What the entering process says on stderr, with its exit status for an error.
+fn complaint(command: &mut Command) -> String {
+    let output = command.output().expect("an output");
+    assert_eq!(output.status.code(), Some(125), "{output:?}");
+    String::from_utf8_lossy(&output.stderr).trim().to_owned()
+}
+
+#[test]
+fn root_is_never_entered_as() {
+    let root = File::open(std::env::temp_dir()).unwrap();
+    let good = entry(&root);
+    refused(&Entry {
+        uid: 0,
+        ..good.clone()
+    });
+    refused(&Entry {
+        gid: 0,
+        ..good.clone()
+    });
+    refused(&Entry {
+        groups: &[64_001, 0],
+        ..good.clone()
+    });
+    refused(&Entry {
+        uid: u32::MAX,
+        ..good
+    });
+}
+
+#[test]
+fn bad_words_and_the_hosts_own_root_are_refused() {
+    let root = File::open(std::env::temp_dir()).unwrap();
+    let good = entry(&root);
+    let relative = Path::new("bin/probe");
+    let why = refused(&Entry {
+        program: relative,
+        ..good.clone()
+    });
+    assert!(why.contains("absolute"), "{why}");
+    refused(&Entry {
+        cwd: relative,
+        ..good.clone()
+    });
+    refused(&Entry {
+        cwd: Path::new("/a\0b"),
+        ..good.clone()
+    });
+    refused(&Entry {
+        args: vec!["a\0b".into()],
+        ..good.clone()
+    });
+    for env in [
+        vec![("", "x")],
+        vec![("A=B", "x")],
+        vec![("A", "x\0")],
+        vec![("A", "1"), ("A", "2")],
+    ] {
+        let env = env.into_iter().map(|(n, v)| (n.into(), v.into())).collect();
+        refused(&Entry {
+            env,
+            ..good.clone()
+        });
+    }
+    let host = File::open("/").unwrap();
+    assert_eq!(refused(&entry(&host)), "the jail's root is the host's");
+    let file = File::open("/dev/null").unwrap();
+    assert_eq!(
+        run(&entry(&file)).unwrap_err().to_string(),
+        "could not look at the jail's root: not a directory"
+    );
+}
+
+#[test]
+fn endings_come_back() {
+    let Some(jail) = Jail::new("endings") else {
+        return;
+    };
+    let status = |words: &[&str]| jail.enter(words).output().unwrap().status.code();
+    assert_eq!(status(&["exit", "0"]), Some(0));
+    assert_eq!(status(&["exit", "42"]), Some(42));
+    assert_eq!(status(&["kill", "9"]), Some(128 + 9));
+    assert_eq!(status(&["kill", "15"]), Some(128 + 15));
+}
+
+#[test]
+fn what_cannot_be_started_says_why() {
+    let Some(jail) = Jail::new("start") else {
+        return;
+    };
+    let write = |name: &str, text: &[u8]| {
+        let path = jail.0.join(name);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();
+    };
+    let start = |program: &str| {
+        let mut enter = jail.enter(&[]);
+        complaint(enter.env("ENTRY_PROGRAM", program))
+    };
+    assert_eq!(
+        start("/bin/x"),
+        "could not start `/bin/x` in the jail: no such file or directory"
+    );
+    write("bin/script", b"#!/usr/bin/python3 -E\n");
+    assert_eq!(
+        start("/bin/script"),
+        "could not start `/bin/script` in the jail: no such file or directory \
+         (the file is there, but not its interpreter `/usr/bin/python3`)"
+    );
+    write("bin/dynamic", &fs::read("/proc/self/exe").unwrap());
+    assert_eq!(
+        start("/bin/dynamic"),
+        "could not start `/bin/dynamic` in the jail: no such file or directory \
+         (the file is there, but not the loader that it names as its ELF interpreter)"
+    );
+    write("bin/text", b"echo hello\n");
+    assert_eq!(
+        start("/bin/text"),
+        "could not start `/bin/text` in the jail: no such file or directory \
+         (the file has no `#!` line, and there is no /bin/sh to read it)"
+    );
+    fs::write(jail.0.join("bin/data"), "data").unwrap();
+    assert_eq!(
+        start("/bin/data"),
+        "could not start `/bin/data` in the jail: permission denied"
+    );
+    assert_eq!(
+        start("/bin/\u{1b}]0;x"),
+        "could not start `/bin/\\u{1b}]0;x` in the jail: no such file or directory"
+    );
+}
+
+#[test]
+fn the_working_directory_is_entered_with_the_users_rights() {
+    let Some(jail) = Jail::new("cwd") else { return };
+    let enter = |cwd: &str| complaint(jail.enter(&["state"]).env("ENTRY_CWD", cwd));
+    assert_eq!(
+        enter("/root"),
+        "could not enter the directory `/root`: permission denied"
+    );
+    assert_eq!(
+        enter("/home/nobody"),
+        "could not enter the directory `/home/nobody`: no such file or directory"
+    );
+    assert_eq!(
+        enter("/bin/probe"),
+        "could not enter the directory `/bin/probe`: not a directory"
+    );
+}
+
+#[test]
+fn a_directory_as_standard_descriptor_is_refused_and_files_are_passed() {
+    let Some(jail) = Jail::new("stdio") else {
+        return;
+    };
+    let mut enter = jail.enter(&["state"]);
+    enter.stdin(File::open("/etc").unwrap());
+    let said = complaint(&mut enter);
+    assert!(
+        said.contains("standard descriptor is a directory"),
+        "{said}"
+    );
+
+    let file = jail.0.join("input");
+    fs::write(&file, "from a file\n").unwrap();
+    let mut enter = jail.enter(&["echo"]);
+    let output = enter.stdin(File::open(file).unwrap()).output().unwrap();
+    let inside = State::of(&output);
+    assert_eq!(inside.one("got"), "from a file");
+    assert_eq!(inside.one("end"), "1");
+}
+
+#[test]
+fn a_signal_to_the_caller_ends_the_program_at_last() {
+    let Some(jail) = Jail::new("stubborn") else {
+        return;
+    };
+    for (word, ending) in [("sleep", 128 + 15), ("stubborn", 128 + 9)] {
+        let mut enter = jail.enter(&[word]);
+        let mut running = enter.stdout(Stdio::piped()).spawn().unwrap();
+        let mut lines = std::io::BufReader::new(running.stdout.take().unwrap());
+        let program = loop {
+            let mut line = String::new();
+            std::io::BufRead::read_line(&mut lines, &mut line).unwrap();
+            assert_ne!(line, "", "the program has ended");
+            if let Some(pid) = line.trim().strip_prefix("pid=") {
+                break pid.to_owned();
+            }
+        };
+        // Long enough for the caller to be watching for signals.
+        std::thread::sleep(Duration::from_millis(200));
+        let since = Instant::now();
+        let pid = rustix::process::Pid::from_child(&running);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        assert_eq!(running.wait().unwrap().code(), Some(ending), "{word}");
+        assert!(since.elapsed() < Duration::from_secs(10));
+        assert!(!Path::new("/proc").join(program).exists());
+    }
+}
