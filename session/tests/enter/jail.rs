@@ -1,7 +1,7 @@
 //! A root directory with the probe in it, and the process that enters it.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, Permissions};
+use std::fs::{self, Permissions};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
@@ -154,7 +154,9 @@ fn stand_in() {
 
 fn enter_as_told(root: &Path) -> Result<Ending, jailctl_session::Error> {
     let told = |name: &str, or: &str| std::env::var(name).unwrap_or_else(|_| or.to_owned());
-    let root = File::open(root).expect("a root");
+    // No more than a handle is needed.
+    let root = rustix::fs::open(root, OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
+    let root = root.expect("a root");
     run(&Entry {
         root: root.as_fd(),
         uid: UID,

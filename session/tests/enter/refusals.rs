@@ -41,6 +41,22 @@ fn complaint(command: &mut Command) -> String {
     String::from_utf8_lossy(&output.stderr).trim().to_owned()
 }
 
+/// Until the caller is watching for SIGTERM: bit 14 of the caught signals.
+fn wait_for_handler(pid: u32) {
+    let since = Instant::now();
+    let caught = || {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("a process");
+        let mask = status
+            .lines()
+            .find_map(|line| line.strip_prefix("SigCgt:\t"));
+        u64::from_str_radix(mask.expect("a mask"), 16).expect("a mask")
+    };
+    while caught() & (1 << 14) == 0 {
+        assert!(since.elapsed() < Duration::from_secs(20));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
 #[test]
 fn root_is_never_entered_as() {
     let root = File::open(std::env::temp_dir()).unwrap();
@@ -222,8 +238,7 @@ fn a_signal_to_the_caller_ends_the_program_at_last() {
                 break pid.to_owned();
             }
         };
-        // Long enough for the caller to be watching for signals.
-        std::thread::sleep(Duration::from_millis(200));
+        wait_for_handler(running.id());
         let since = Instant::now();
         let pid = rustix::process::Pid::from_child(&running);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
