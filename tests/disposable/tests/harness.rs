@@ -6,6 +6,7 @@
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use disposable::login::Scp;
@@ -87,6 +88,15 @@ fn two_copies_do_not_see_each_other() {
     assert!(!other.has("/srv/here"));
 }
 
+/// A process's number and when it started; `None` where it has ended, waited for or not.
+fn start(process: &Path) -> Option<String> {
+    let stat = fs::read_to_string(process.join("stat")).ok()?;
+    let (pid, rest) = stat.split_once(' ')?;
+    let after_name = rest.rsplit_once(") ")?.1;
+    let fields: Vec<&str> = after_name.split(' ').collect();
+    (fields[0] != "Z").then(|| format!("{pid} {}", fields[19]))
+}
+
 #[test]
 fn nothing_is_left() {
     if skipped() {
@@ -99,15 +109,21 @@ fn nothing_is_left() {
     let mut running = host.spawn(["sh", "-c", "echo up; exec sleep 2345.6"]);
     running.hear("up");
     let names = host.sh("readlink /proc/self/ns/mnt").ok();
-    let inside = |name: &str| {
-        fs::read_dir("/proc").expect("proc").any(|entry| {
-            let path = entry.expect("an entry").path();
-            fs::read_link(path.join("ns/mnt")).is_ok_and(|link| link.to_str() == Some(name))
+    // The number of a namespace is given to the next one at once, so processes are told apart by their own number and start.
+    let inside: Vec<String> = fs::read_dir("/proc")
+        .expect("proc")
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| {
+            fs::read_link(path.join("ns/mnt")).is_ok_and(|link| link.to_str() == Some(names.text()))
         })
-    };
-    assert!(inside(names.text()), "the check itself sees a living copy");
+        .filter_map(|path| start(&path))
+        .collect();
+    assert!(!inside.is_empty(), "the check itself sees a living copy");
     drop(host);
-    assert!(!inside(names.text()));
+    for process in &inside {
+        let pid = process.split(' ').next().expect("a number");
+        assert_ne!(start(&Path::new("/proc").join(pid)).as_ref(), Some(process));
+    }
     assert!(!running.alive());
     assert_eq!(before, machine());
 }
