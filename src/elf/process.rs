@@ -20,6 +20,9 @@ use super::tree::{BodyId, FileId, Tree};
 /// Most objects of one process. Real ones have a few hundred; each search may go by the search paths of all before.
 const OBJECTS: usize = 4096;
 
+/// Most directories that are looked into for one process on behalf of search paths. Real ones need some thousands.
+const STEPS: usize = 1_000_000;
+
 /// What is told of each request, in the order in which the loader meets them.
 pub(super) trait Witness {
     /// `by` asked for `name` and got `hit`.
@@ -61,6 +64,8 @@ enum Got {
 pub(super) struct Process {
     turn: u32,
     loaded: Vec<Loaded>,
+    /// Directories looked into so far.
+    steps: usize,
     /// What is loaded under a name, by the name's number: the turn it is valid for, and which.
     by_name: Vec<(u32, usize)>,
     /// The same by inode.
@@ -98,6 +103,7 @@ impl Process {
         }
         self.turn += 1;
         self.loaded.clear();
+        self.steps = 0;
         self.is_peculiar = tools.loaders.get(tools.loader).is_musl();
         let path = Arc::clone(&tools.tree.file(root).path);
         self.add(root, path, None, tools);
@@ -296,7 +302,7 @@ impl Process {
         }
     }
 
-    fn search(&self, by: usize, name: Name, text: &[u8], tools: &mut Tools<'_, '_>) -> Outcome {
+    fn search(&mut self, by: usize, name: Name, text: &[u8], tools: &mut Tools<'_, '_>) -> Outcome {
         let Tools {
             tree,
             loaders,
@@ -320,25 +326,42 @@ impl Process {
                 at = self.loaded[here].by;
             }
         }
-        if let Some(path) = own {
-            let directories = loader.expand(tree, &path, self.origin(by));
-            if let Some(outcome) = loader.search(tree, &directories, text) {
-                return outcome;
-            }
+        if let Some(path) = own
+            && let Some(outcome) = self.look_through(by, &path, text, loader, tree)
+        {
+            return outcome;
         }
         loader.system(tree, name, text, no_default)
     }
 
     /// Looks through the search path of one object that what it loads inherits.
     fn inherited(
-        &self,
+        &mut self,
         at: usize,
         text: &[u8],
         loader: &mut Loader,
         tree: &mut Tree<'_>,
     ) -> Option<Outcome> {
+        self.steps += 1;
         let path = inheritable(facts(tree, self.loaded[at].file)?, loader.is_musl())?.to_vec();
-        let directories = loader.expand(tree, &path, self.origin(at));
+        self.look_through(at, &path, text, loader, tree)
+    }
+
+    /// Looks through the search path that stands in one object. `None` where the search goes on elsewhere.
+    fn look_through(
+        &mut self,
+        at: usize,
+        path: &[u8],
+        text: &[u8],
+        loader: &mut Loader,
+        tree: &mut Tree<'_>,
+    ) -> Option<Outcome> {
+        if self.steps > STEPS {
+            let why = format!("the search takes more than {STEPS} steps");
+            return Some(Outcome::Miss(Some(why.into())));
+        }
+        let directories = loader.expand(tree, path, self.origin(at));
+        self.steps += 1 + directories.len() + path.len() / 256;
         loader.search(tree, &directories, text)
     }
 

@@ -23,6 +23,8 @@ use crate::host::{Entries, FileKind, Stat, View};
 const LINKS: usize = 40;
 /// Directories kept open at most.
 const OPEN: usize = 128;
+/// Entries of one directory beyond which what is not there is not remembered.
+const ENTRIES: usize = 65536;
 /// Fewest files that are worth threads.
 const AHEAD: usize = 64;
 /// Longest path, as in path_resolution(7), with its zero byte.
@@ -276,9 +278,10 @@ impl<'v> Tree<'v> {
                 _ => Refusal::Unopened(reason(&error).into()),
             })
         });
-        self.directories[directory.0 as usize]
-            .steps
-            .insert(name.to_owned(), step.clone());
+        let steps = &mut self.directories[directory.0 as usize].steps;
+        if !matches!(step, Step::Absent) || steps.len() < ENTRIES {
+            steps.insert(name.to_owned(), step.clone());
+        }
         step
     }
 

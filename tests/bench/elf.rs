@@ -200,21 +200,21 @@ fn main() -> ExitCode {
     let mut promise = |what: &str, ratio: f64, good: bool| {
         kept &= good;
         println!(
-            "{what:<15} {ratio:>9.1} x{}",
+            "{what:<15} {ratio:>9.1}{}",
             if good { "" } else { ", less than promised" }
         );
     };
-    promise("over the floor", ours / floor, ours <= 3.0 * floor);
-    promise("under ld.so", loader / command, loader >= 50.0 * command);
+    promise("times the floor", ours / floor, ours <= 3.0 * floor);
+    promise("times ld.so", loader / command, loader >= 50.0 * command);
     match lddtree {
         Some(lddtree) => promise(
-            "under lddtree",
+            "times lddtree",
             lddtree / command,
             lddtree >= 20.0 * command,
         ),
         None => println!("lddtree is not there: packages pax-utils and python3-pyelftools"),
     }
-    promise("bytes, percent", share, share <= 5.0);
+    promise("percent read", share, share <= 5.0);
     if kept {
         ExitCode::SUCCESS
     } else {

@@ -384,3 +384,55 @@ fn scripts_lead_to_their_interpreters() {
     assert_eq!(root.closure("/s/empty").missing.len(), 1);
     assert_eq!(root.closure("/s/self").objects.len(), 1);
 }
+
+#[test]
+fn libraries_that_are_known_to_be_loaded_are_added_where_they_are() {
+    let root = Root::new("known");
+    root.link("usr/lib", "/lib");
+    root.put(
+        "/usr/lib/libnss_x.so.2",
+        &Forge {
+            soname: Some("libnss_x.so.2"),
+            needed: &["libdeep.so"],
+            ..Forge::default()
+        }
+        .write(),
+    );
+    root.put(
+        "/usr/lib/libdeep.so",
+        &Forge {
+            soname: Some("libdeep.so"),
+            ..Forge::default()
+        }
+        .write(),
+    );
+    root.put("/usr/lib64/ld-linux-x86-64.so.2", &Forge::default().write());
+    root.link("usr/lib64", "/lib64");
+    root.put(
+        "/bin/p",
+        &Forge {
+            interpreter: Some("/lib64/ld-linux-x86-64.so.2"),
+            ..Forge::default()
+        }
+        .write(),
+    );
+    root.put("/bin/static", &Forge::default().write());
+    let libraries = elf::extras::nss_modules("passwd: files x\n", &["passwd"]);
+    let options = Options {
+        libraries,
+        ..Options::default()
+    };
+    let view = View::new(&root.0).unwrap();
+    let closure = elf::closure(&view, &[PathBuf::from("/bin/p")], &options).unwrap();
+    let (paths, missing) = told(&closure);
+    assert!(paths.contains("/usr/lib/libnss_x.so.2") && paths.contains("/usr/lib/libdeep.so"));
+    assert!(missing.is_empty(), "files is part of libc");
+    let reasons = &closure.objects[Path::new("/usr/lib/libnss_x.so.2")].reasons;
+    assert_eq!(
+        reasons[0].to_string(),
+        "loaded for passwd: x of nsswitch.conf"
+    );
+    // A program without a loader loads nothing.
+    let closure = elf::closure(&view, &[PathBuf::from("/bin/static")], &options).unwrap();
+    assert_eq!(closure.objects.len(), 1);
+}
