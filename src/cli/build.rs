@@ -1,12 +1,10 @@
 //! `build` and `plan`: the same way up to the plan, then one carries it out and the other shows it.
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
-
 use clap::Args;
+use std::path::{Path, PathBuf};
 
-use super::{Report, RootOption, Voice, load_spec};
-use crate::apply::{self, Options, Transaction};
+use super::{Report, RootOption, Voice, Writing, load_spec};
+use crate::apply::{self, Transaction};
 use crate::error::{Error, Finding, Result};
 use crate::host::sshd::Config;
 use crate::host::{Host, View};
@@ -41,18 +39,8 @@ pub(crate) struct Build {
     /// Make only the tree, in DIR, which must be new or empty: no accounts, no sshd, no records.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["root", "dry_run", "no_reload", "wait"])]
     output: Option<PathBuf>,
-    /// Show what would be done, and do nothing.
-    #[arg(short = 'n', long)]
-    dry_run: bool,
-    /// Print one JSON object.
-    #[arg(long)]
-    json: bool,
-    /// Leave it to somebody else to make sshd read its configuration.
-    #[arg(long)]
-    no_reload: bool,
-    /// How long to wait for another jailctl to end.
-    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
-    wait: u64,
+    #[command(flatten)]
+    writing: Writing,
 }
 
 impl Show {
@@ -71,11 +59,11 @@ impl Build {
             return self.tree(target);
         }
         let root = self.root.path()?;
-        if self.dry_run {
+        if self.writing.dry_run {
             let show = Show {
                 specs: self.specs,
                 root: self.root,
-                json: self.json,
+                json: self.writing.json,
                 exit_code: false,
             };
             return show.run(voice);
@@ -87,10 +75,8 @@ impl Build {
             .iter()
             .map(|path| load_spec(path))
             .collect::<Result<_>>()?;
-        let _lock = host.lock(Duration::from_secs(self.wait))?;
-        let options = Options {
-            no_reload: self.no_reload,
-        };
+        let _lock = host.lock(self.writing.patience())?;
+        let options = self.writing.options();
         let mut transaction = Transaction::new(&host, &options);
         let mut plans = Vec::new();
         for (path, (spec, source)) in self.specs.iter().zip(&specs) {
@@ -106,7 +92,7 @@ impl Build {
             }
         }
         let mut notices = transaction.finish();
-        if self.json {
+        if self.writing.json {
             return Ok(report(&plans, &notices, true, voice, 0));
         }
         let mut text = String::new();
@@ -135,7 +121,7 @@ impl Build {
         let target =
             std::path::absolute(target).map_err(|error| Error::io("find", target, &error))?;
         apply::output(&view, &tree, &target)?;
-        let text = if self.json {
+        let text = if self.writing.json {
             format!(
                 "{}\n",
                 serde_json::json!({ "schema": 1, "changed": true, "output": target, "entries": tree.len(), "warnings": notices })

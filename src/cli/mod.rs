@@ -10,9 +10,11 @@ use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
+use crate::apply::Options;
 use crate::error::{Error, Finding, Kind, Result};
 use crate::host::View;
 use crate::names::JailName;
@@ -216,6 +218,35 @@ pub(crate) fn jail_name(target: &str) -> Result<JailName> {
         .hint("name a jail of `jailctl list`, or a spec file")
         .into()
     })
+}
+
+/// The options of verbs that write.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Writing {
+    /// Show what would be done, and do nothing.
+    #[arg(short = 'n', long)]
+    pub(crate) dry_run: bool,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Leave it to somebody else to make sshd read its configuration.
+    #[arg(long)]
+    no_reload: bool,
+    /// How long to wait for another jailctl to end.
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    wait: u64,
+}
+
+impl Writing {
+    pub(crate) fn patience(&self) -> Duration {
+        Duration::from_secs(self.wait)
+    }
+
+    pub(crate) fn options(&self) -> Options {
+        Options {
+            no_reload: self.no_reload,
+        }
+    }
 }
 
 /// The `--root` option.

@@ -1,21 +1,15 @@
 //! `remove`: takes a jail away.
 
-use std::time::Duration;
-
 use clap::Args;
 
-use super::{Report, RootOption, Voice, jail_name};
-use crate::apply::{Options, Transaction};
+use super::{Report, RootOption, Voice, Writing, jail_name};
+use crate::apply::Transaction;
 use crate::error::Result;
 use crate::host::{Host, View};
 use crate::plan::{Removal, removal};
 use crate::show;
 
 /// Arguments of `remove`.
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is an option of the command line"
-)]
 #[derive(Debug, Args)]
 pub(crate) struct Remove {
     /// The jail's name, or its spec file.
@@ -29,18 +23,8 @@ pub(crate) struct Remove {
     /// End the jail's sessions first.
     #[arg(long)]
     kill: bool,
-    /// Show what would be done, and do nothing.
-    #[arg(short = 'n', long)]
-    dry_run: bool,
-    /// Print one JSON object.
-    #[arg(long)]
-    json: bool,
-    /// Leave it to somebody else to make sshd read its configuration.
-    #[arg(long)]
-    no_reload: bool,
-    /// How long to wait for another jailctl to end.
-    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
-    wait: u64,
+    #[command(flatten)]
+    writing: Writing,
 }
 
 impl Remove {
@@ -51,9 +35,9 @@ impl Remove {
             purge: self.purge,
             kill: self.kill,
         };
-        if self.dry_run {
+        if self.writing.dry_run {
             let plan = removal(&name, how, &View::new(&root)?)?;
-            let text = if self.json {
+            let text = if self.writing.json {
                 format!("{}\n", show::plan::json(&[&plan], &[]))
             } else {
                 show::plan::text(&plan, voice.verbose)
@@ -64,11 +48,9 @@ impl Remove {
             });
         }
         let host = Host::new(&root)?;
-        let _lock = host.lock(Duration::from_secs(self.wait))?;
+        let _lock = host.lock(self.writing.patience())?;
         let plan = removal(&name, how, &host)?;
-        let options = Options {
-            no_reload: self.no_reload,
-        };
+        let options = self.writing.options();
         let mut transaction = Transaction::new(&host, &options);
         // What a removal has taken away is gone: it is not rolled back but goes on where it stopped.
         transaction
@@ -79,7 +61,7 @@ impl Remove {
                 )
             })?;
         let mut notices = transaction.finish();
-        let text = if self.json {
+        let text = if self.writing.json {
             format!("{}\n", show::plan::json(&[&plan], &notices))
         } else {
             notices.extend(plan.notices.iter().cloned());
@@ -87,7 +69,11 @@ impl Remove {
         };
         Ok(Report {
             text,
-            notices: if self.json { Vec::new() } else { notices },
+            notices: if self.writing.json {
+                Vec::new()
+            } else {
+                notices
+            },
             code: 0,
         })
     }

@@ -10,7 +10,7 @@ use rustix::fs::{copy_file_range, fstat};
 use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
 
-use super::view::Stat;
+use super::stat::Stat;
 use crate::error::{Error, Result};
 
 /// Large enough that system calls do not count, small enough for the processor's second-level cache.

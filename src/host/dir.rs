@@ -16,7 +16,8 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use super::view::{FileKind, Stat, names};
+use super::stat::{FileKind, Stat};
+use super::view::{View, names};
 use crate::error::{Error, Result};
 
 /// Who owns a new inode, and its permission bits.
@@ -38,6 +39,18 @@ impl Ownership {
             gid: 0,
             mode,
         }
+    }
+}
+
+impl View {
+    /// Opens a directory for the writing side of a host.
+    pub(super) fn open_dir(&self, path: &Path) -> Result<Dir> {
+        let handle = self.open2(
+            path,
+            OFlags::RDONLY | OFlags::DIRECTORY,
+            ResolveFlags::empty(),
+        )?;
+        Ok(Dir::from_handle(handle, self.shown(path)))
     }
 }
 

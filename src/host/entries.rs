@@ -13,7 +13,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, openat, readlinkat, statat};
 use rustix::io::Errno;
 
-use super::view::{Stat, View};
+use super::stat::Stat;
+use super::view::View;
 use crate::error::Result;
 
 /// An open directory.

@@ -14,6 +14,7 @@ mod mounts;
 mod processes;
 mod skeleton;
 pub mod sshd;
+mod stat;
 mod view;
 mod walk;
 
@@ -30,7 +31,8 @@ pub use inventory::Inventory;
 pub use lock::Lock;
 pub use processes::Process;
 pub use skeleton::copy_skeleton;
-pub use view::{FileKind, MountFlags, Passage, Stat, View};
+pub use stat::{FileKind, Stat};
+pub use view::{MountFlags, Passage, View};
 
 use crate::error::{Error, Result};
 

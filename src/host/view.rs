@@ -10,101 +10,11 @@ use std::path::{Component, Path, PathBuf};
 use rustix::fs::{Mode, OFlags, ResolveFlags, openat2, readlinkat};
 use rustix::io::Errno;
 
-use super::dir::Dir;
+use super::stat::{FileKind, Stat};
 use crate::error::{Error, Finding, Kind, Result};
 
 /// Links followed before a path counts as a loop, as in path_resolution(7).
 const LINK_LIMIT: usize = 40;
-
-/// What an inode is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FileKind {
-    /// A regular file.
-    File,
-    /// A directory.
-    Directory,
-    /// A symbolic link.
-    Symlink,
-    /// A device, pipe or socket.
-    Special,
-}
-
-/// The facts of an inode that decide whether it has changed: if all are equal, its content is taken to be the same.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Stat {
-    /// Device number of the file system.
-    pub dev: u64,
-    /// Inode number.
-    pub ino: u64,
-    /// File type and mode bits, as in inode(7).
-    pub mode: u32,
-    /// Owner.
-    pub uid: u32,
-    /// Group.
-    pub gid: u32,
-    /// Bytes.
-    pub size: u64,
-    /// Number of hard links.
-    pub links: u64,
-    /// Time of last change of the content: seconds and nanoseconds.
-    pub mtime: (i64, u32),
-    /// Time of last change of content or attributes; no program can set it back.
-    pub ctime: (i64, u32),
-    /// Device number, where the inode is a device.
-    pub rdev: u64,
-}
-
-impl Stat {
-    /// What the inode is.
-    pub fn kind(&self) -> FileKind {
-        match rustix::fs::FileType::from_raw_mode(self.mode) {
-            rustix::fs::FileType::RegularFile => FileKind::File,
-            rustix::fs::FileType::Directory => FileKind::Directory,
-            rustix::fs::FileType::Symlink => FileKind::Symlink,
-            _ => FileKind::Special,
-        }
-    }
-
-    /// Owner, group and permission bits.
-    pub fn ownership(&self) -> super::Ownership {
-        super::Ownership {
-            uid: self.uid,
-            gid: self.gid,
-            mode: self.permissions(),
-        }
-    }
-
-    /// The permission bits with setuid, setgid and sticky.
-    pub fn permissions(&self) -> u32 {
-        self.mode & 0o7777
-    }
-}
-
-impl From<rustix::fs::Stat> for Stat {
-    #[allow(
-        clippy::useless_conversion,
-        reason = "the width of st_nlink differs between architectures"
-    )]
-    #[expect(
-        clippy::cast_sign_loss,
-        clippy::cast_possible_truncation,
-        reason = "sizes and nanoseconds that the kernel gives are never negative"
-    )]
-    fn from(raw: rustix::fs::Stat) -> Self {
-        Self {
-            dev: raw.st_dev,
-            ino: raw.st_ino,
-            mode: raw.st_mode,
-            uid: raw.st_uid,
-            gid: raw.st_gid,
-            size: raw.st_size as u64,
-            links: u64::from(raw.st_nlink),
-            mtime: (raw.st_mtime, raw.st_mtime_nsec as u32),
-            ctime: (raw.st_ctime, raw.st_ctime_nsec as u32),
-            rdev: raw.st_rdev,
-        }
-    }
-}
 
 /// Mount options that decide what a jail's programs can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -245,16 +155,6 @@ impl View {
             );
         }
         Ok(File::from(handle))
-    }
-
-    /// Opens a directory for the writing side of a host.
-    pub(super) fn open_dir(&self, path: &Path) -> Result<Dir> {
-        let handle = self.open2(
-            path,
-            OFlags::RDONLY | OFlags::DIRECTORY,
-            ResolveFlags::empty(),
-        )?;
-        Ok(Dir::from_handle(handle, self.shown(path)))
     }
 
     /// The whole of a small file, at most `limit` bytes; `None` where there is no such file.

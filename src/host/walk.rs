@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{OFlags, ResolveFlags};
 use walkdir::WalkDir;
 
-use super::view::{Stat, View};
+use super::stat::Stat;
+use super::view::View;
 use crate::error::{Error, Result};
 
 /// More entries than this in one source are taken for a mistake.

@@ -3,16 +3,18 @@
 mod diff;
 pub mod manifest;
 mod removal;
+mod sessions;
 
 use std::path::{Path, PathBuf};
 
 pub use diff::{Act, Change, SWAPPED, compare, swapped};
 pub use manifest::Manifest;
-pub use removal::{Removal, refuse_sessions, removal};
+pub use removal::{Removal, removal};
+pub use sessions::refuse_sessions;
 
-use crate::error::{Error, Finding, Result};
+use crate::error::{Finding, Result};
 use crate::host::sshd::{Config, DROP_INS, Daemon, Facts};
-use crate::host::{Accounts, Expiry, Inventory, NewAccount, Process, Stat, View};
+use crate::host::{Accounts, Expiry, Inventory, NewAccount, Stat, View};
 use crate::names::{JailName, JailPath};
 use crate::resolve::{Marker, PRIVATE, ResolvedJail, is_ours};
 use crate::spec::{Password, Spec};
@@ -228,7 +230,7 @@ pub fn plan(spec: &Spec, origin: Origin, view: &View) -> Result<Plan> {
         })
         .collect();
     for user in &dropped {
-        refuse_account(view, &user.name, user.uid)?;
+        sessions::refuse_account(view, &user.name, user.uid)?;
         steps.push(Step::Close {
             user: user.name.clone(),
         });
@@ -465,25 +467,6 @@ pub fn spec_as_built(view: &View, name: &JailName) -> Result<Option<String>> {
         SNIPPET_LIMIT,
     )?;
     Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
-}
-
-/// An account is not taken away from under its processes.
-fn refuse_account(view: &View, user: &str, uid: u32) -> Result<()> {
-    // No process has this as its root directory: only the number counts.
-    let living = Process::living(view, Path::new("/dev/null"), &[uid])?;
-    if living.is_empty() {
-        return Ok(());
-    }
-    let numbers: Vec<String> = living
-        .iter()
-        .take(16)
-        .map(|process| process.pid.to_string())
-        .collect();
-    Err(
-        Error::failed(format!("could not remove the account `{user}`"))
-            .why(format!("processes of it run: {}", numbers.join(", ")))
-            .hint("end them first"),
-    )
 }
 
 /// Whether an account is closed.

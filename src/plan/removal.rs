@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::sessions::refuse_sessions;
 use super::{Manifest, Plan, Step, snippet};
 use crate::error::{Error, Finding, Kind, Result};
 use crate::host::{Process, View};
@@ -115,21 +116,6 @@ pub fn removal(name: &JailName, how: Removal, view: &View) -> Result<Plan> {
         manifest: Some(manifest),
     };
     Ok(plan)
-}
-
-/// Live sessions are a reason to stop.
-pub fn refuse_sessions(name: &JailName, living: &[Process]) -> Result<()> {
-    if living.is_empty() {
-        return Ok(());
-    }
-    let numbers: Vec<String> = living
-        .iter()
-        .take(16)
-        .map(|process| process.pid.to_string())
-        .collect();
-    Err(Error::failed(format!("could not remove the jail `{name}`"))
-        .why(format!("processes run in it: {}", numbers.join(", ")))
-        .hint("end them, or give `--kill`"))
 }
 
 /// What is left to do where the records of the jail are gone but for the directories that held them.

@@ -1,0 +1,46 @@
+//! Nothing is taken away from under somebody who is in it.
+
+use std::path::Path;
+
+use crate::error::{Error, Result};
+use crate::host::{Process, View};
+use crate::names::JailName;
+
+/// Most processes that are named.
+const NAMED: usize = 16;
+
+/// Refuses to remove a jail in which these processes live, if there are any.
+pub fn refuse_sessions(name: &JailName, living: &[Process]) -> Result<()> {
+    refuse(
+        living,
+        &format!("could not remove the jail `{name}`"),
+        "processes run in it",
+        "end them, or give `--kill`",
+    )
+}
+
+/// Refuses to remove an account whose processes live.
+pub(super) fn refuse_account(view: &View, user: &str, uid: u32) -> Result<()> {
+    // No process has this as its root directory: only the number counts.
+    let living = Process::living(view, Path::new("/dev/null"), &[uid])?;
+    refuse(
+        &living,
+        &format!("could not remove the account `{user}`"),
+        "processes of it run",
+        "end them first",
+    )
+}
+
+fn refuse(living: &[Process], what: &str, why: &str, hint: &str) -> Result<()> {
+    if living.is_empty() {
+        return Ok(());
+    }
+    let numbers: Vec<String> = living
+        .iter()
+        .take(NAMED)
+        .map(|process| process.pid.to_string())
+        .collect();
+    Err(Error::failed(what)
+        .why(format!("{why}: {}", numbers.join(", ")))
+        .hint(hint))
+}
