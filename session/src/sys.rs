@@ -50,9 +50,26 @@ pub(crate) fn cwd_is_below_root() -> Result<bool, Errno> {
 ///
 /// Handlers end with execve(2), but an ignored or blocked signal stays so (signal(7)): a session under nohup(1) would never hang up.
 pub(crate) fn default_signals() -> Result<(), Errno> {
-    for signal in 1..=64 {
-        // SAFETY: SIG_DFL installs no code. SIGKILL, SIGSTOP and the C library's own two are refused, and are not ours to change.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    // The kernel's sigaction: a handler, flags, a restorer, a mask. All zero is SIG_DFL on every architecture.
+    let default = [0_u64; 8];
+    for signal in 1_i32..=64 {
+        let mask_size = size_of::<u64>();
+        // SAFETY: the kernel reads its structure, which is shorter, from `default` and writes nothing. SIG_DFL installs no code.
+        // By the call itself, because signal(3) will not touch two signals of the C library's, which can be inherited as ignored too.
+        let set = unsafe {
+            libc::syscall(
+                libc::SYS_rt_sigaction,
+                signal,
+                default.as_ptr(),
+                std::ptr::null_mut::<u64>(),
+                mask_size,
+            )
+        };
+        match answer(set) {
+            Ok(_) => {}
+            Err(Errno::INVAL) if signal == libc::SIGKILL || signal == libc::SIGSTOP => {}
+            Err(errno) => return Err(errno),
+        }
     }
     let mut none = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
     // SAFETY: sigemptyset(3) initialises the set before sigprocmask(2) reads it; the old mask is not asked for. One thread is left
@@ -70,5 +87,26 @@ pub(crate) fn answer(returned: c_long) -> Result<c_long, Errno> {
         Err(errno_of(&io::Error::last_os_error()))
     } else {
         Ok(returned)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::private_mounts;
+
+    #[test]
+    fn a_directory_above_the_root_is_not_below_it() {
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        // The thread has a root and a working directory of its own.
+        private_mounts(|| {
+            rustix::process::chdir("/proc").unwrap();
+            assert_eq!(cwd_is_below_root(), Ok(true));
+            rustix::process::chroot("/proc/self").unwrap();
+            assert_eq!(cwd_is_below_root(), Ok(false));
+        })
+        .unwrap();
     }
 }

@@ -115,6 +115,7 @@ impl Child {
         sys::own_keyring()?;
 
         // As the user, with his rights only; and not through /proc/self/fd, where what the parent had open can still be reached.
+        // IN_ROOT excludes such links too, but openat2(2) warns that this may change.
         *step = Step::Directory;
         let directory = openat2(
             &self.root,

@@ -8,8 +8,8 @@ use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use rustix::process::{getegid, geteuid, getgid, getuid};
 use rustix::thread::{
     CapabilitySet, CapabilitySets, Gid, Uid, capability_is_in_bounding_set,
-    clear_ambient_capability_set, remove_capability_from_bounding_set, set_capabilities,
-    set_no_new_privs, set_thread_groups, set_thread_res_gid, set_thread_res_uid,
+    remove_capability_from_bounding_set, set_capabilities, set_no_new_privs, set_thread_groups,
+    set_thread_res_gid, set_thread_res_uid,
 };
 
 use crate::Error;
@@ -66,7 +66,7 @@ impl Ids {
     }
 }
 
-/// While still root: the bounding set, the ambient set, and no_new_privs, so that no setuid, setgid or capability file of the jail
+/// While still root: the bounding set and no_new_privs, so that no setuid, setgid or capability file of the jail
 /// gives anything back (capabilities(7), PR_SET_NO_NEW_PRIVS(2const)).
 pub(super) fn close_the_ways_back() -> Result<(), Errno> {
     for number in 0..u64::BITS {
@@ -79,12 +79,11 @@ pub(super) fn close_the_ways_back() -> Result<(), Errno> {
             Err(errno) => return Err(errno),
         }
     }
-    clear_ambient_capability_set()?;
     set_no_new_privs(true)
 }
 
 /// When no longer root: what is left in the permitted, effective and inheritable sets. The change of uid empties the first two, but
-/// not where an inherited securebit says otherwise.
+/// not where an inherited securebit says otherwise. The ambient set never has what the permitted and inheritable sets lack.
 pub(super) fn drop_capabilities() -> Result<(), Errno> {
     let none = CapabilitySet::empty();
     set_capabilities(
