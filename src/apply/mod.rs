@@ -155,7 +155,15 @@ pub fn output(view: &View, tree: &Tree, target: &Path) -> Result<()> {
         );
     }
     dir.own(Ownership::root(0o755))?;
-    tree::output(view, &dir, tree)
+    tree::output(view, &dir, tree).map_err(|mut error| {
+        // Half a tree is of no use; why it is only half is what counts.
+        for (name, _) in dir.entries().unwrap_or_default() {
+            if let Err(cleanup) = dir.remove_all(Path::new(&name)) {
+                error.findings.extend(cleanup.findings);
+            }
+        }
+        error
+    })
 }
 
 impl Run<'_> {

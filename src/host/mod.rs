@@ -58,8 +58,8 @@ impl Host {
                 .why("only root may")
                 .hint("run it with sudo"));
         }
-        // What is made is made with the mode that is asked for.
-        rustix::process::umask(rustix::fs::Mode::empty());
+        // For the host's programs that are run: what is made here gets its mode by descriptor.
+        rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
         Ok(Self {
             view: View::new(root)?,
         })

@@ -355,7 +355,7 @@ fn opening_steps(
                 password: account.password.clone(),
             });
         }
-        if found.is_none_or(|found| found.expires.is_some()) {
+        if found.is_none_or(|found| is_closed(found.expires)) {
             steps.push(Step::Open {
                 user: account.name.clone(),
             });

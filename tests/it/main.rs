@@ -1,5 +1,7 @@
 //! What jailctl promises, shown on throw-away copies of this machine with real accounts, the real sshd and real clients. One module a theme.
 
+mod builds;
+mod enter;
 mod fail_closed;
 mod forwarding;
 mod hostile;
@@ -8,4 +10,5 @@ mod rebuild;
 mod remove;
 mod support;
 mod swap;
+mod users;
 mod verbs;

@@ -1,0 +1,163 @@
+//! The people of a jail: what is theirs, and what becomes of it when they go.
+
+use crate::support::{Reach, Spec, arkham, host, reach};
+
+#[test]
+fn users_of_one_jail_do_not_read_one_another() {
+    let Some(host) = host() else { return };
+    host.sshd();
+    let (one, other) = (host.key("one"), host.key("other"));
+    let mut spec = Spec::arkham(&one, &[]);
+    spec.users
+        .push(("joker", vec![other.public.trim().to_owned()]));
+    spec.build(&host).ok();
+    let (harlequin, joker) = (host.login("harlequin", &one), host.login("joker", &other));
+    harlequin.ssh("umask 000; echo mine >~/diary").ok();
+    joker.ssh("cat /home/harlequin/diary").fails();
+    assert_eq!(
+        joker
+            .ssh("ls -ld /home/harlequin")
+            .ok()
+            .text()
+            .split(' ')
+            .nth(2),
+        Some("harlequin")
+    );
+    assert_eq!(harlequin.ssh("cat ~/diary").ok().text(), "mine");
+    assert_eq!(
+        reach(&host, &host.login("joker", &one)),
+        Reach::Nothing,
+        "another's key"
+    );
+}
+
+#[test]
+fn who_is_dropped_is_out_at_once_and_the_number_is_not_given_away() {
+    let Some(host) = host() else { return };
+    host.sshd();
+    let key = host.key("key");
+    let mut spec = Spec::arkham(&key, &[]);
+    spec.users
+        .push(("joker", vec![key.public.trim().to_owned()]));
+    spec.build(&host).ok();
+    let joker = host.login("joker", &key);
+    joker.ssh("echo a joke >~/note").ok();
+    host.until("! pgrep -u joker");
+    let number = host.sh("id -u joker").ok().text().to_owned();
+    spec.users.pop();
+    spec.users
+        .push(("penguin", vec![key.public.trim().to_owned()]));
+    spec.build(&host).ok();
+    assert_eq!(reach(&host, &joker), Reach::Nothing);
+    host.sh("id joker").fails();
+    assert_ne!(host.sh("id -u penguin").ok().text(), number);
+    let penguin = host.login("penguin", &key);
+    penguin.ssh("cat /home/joker/note").fails();
+    spec.users
+        .push(("joker", vec![key.public.trim().to_owned()]));
+    spec.build(&host).ok();
+    assert_eq!(host.sh("id -u joker").ok().text(), number);
+    assert_eq!(joker.ssh("cat ~/note").ok().text(), "a joke");
+}
+
+#[test]
+fn an_expiry_that_the_admin_set_stays() {
+    let Some(host) = host() else { return };
+    let (spec, _) = arkham(&host, &[]);
+    host.run(["usermod", "--expiredate", "2999-12-31", "harlequin"])
+        .ok();
+    let again = spec.build(&host).ok();
+    assert!(again.stdout().contains("nothing to do"), "{again:?}");
+}
+
+#[test]
+fn a_password_opens_the_account_and_shows_nowhere() {
+    let Some(host) = host() else { return };
+    host.sshd();
+    let key = host.key("key");
+    let spec = Spec::arkham(&key, &[]);
+    let hash = "$6$saltsalt$qFmFH.bQmmtXzyBY0s9v7Oicd2z4XSIecDzlB5KiA2/jctKu9YterLp8wwnSq.qc.eoxqOmSuNp2xS0ktL3nh/";
+    let path = "/root/arkham.toml";
+    host.write(
+        path,
+        &spec.text().replace(
+            "\nauthorized_keys",
+            &format!("\npassword = {hash:?}\nauthorized_keys"),
+        ),
+    );
+    let mut said = String::new();
+    for verb in [
+        &["plan", path][..],
+        &["plan", "--json", path],
+        &["build", "-v", path],
+        &["list", "--json"],
+    ] {
+        let mut command = vec!["jailctl"];
+        command.extend(verb);
+        let output = host.run(command).ok();
+        said.push_str(output.stdout());
+        said.push_str(output.stderr());
+    }
+    assert!(!said.contains("saltsalt"), "{said}");
+    assert!(
+        !host
+            .read("/var/lib/jailctl/arkham/manifest.json")
+            .contains("saltsalt")
+    );
+    assert!(
+        host.sh("getent shadow harlequin")
+            .ok()
+            .stdout()
+            .contains(hash)
+    );
+    assert!(
+        host.jailctl(["build", path])
+            .ok()
+            .stdout()
+            .contains("nothing to do")
+    );
+    host.write("/root/askpass", "#!/bin/sh\necho password\n");
+    let login = host.sh(
+        "chmod 755 /root/askpass; SSH_ASKPASS=/root/askpass SSH_ASKPASS_REQUIRE=force setsid ssh -o StrictHostKeyChecking=no \
+         -o UserKnownHostsFile=/dev/null -o PreferredAuthentications=password harlequin@127.0.0.1 'ls /welcome' </dev/null",
+    );
+    assert!(login.stdout().contains("/welcome"), "{login:?}");
+}
+
+#[test]
+fn a_skeleton_is_copied_once_and_belongs_to_the_user() {
+    let Some(host) = host() else { return };
+    host.sshd();
+    let key = host.key("key");
+    let mut spec = Spec::arkham(&key, &["stat"]);
+    host.sh("mkdir -p /root/skel/.config; echo hello >/root/skel/.config/greeting; chmod 600 /root/skel/.config/greeting").ok();
+    host.sh("mkdir /root/linked; ln -s /etc/shadow /root/linked/key")
+        .ok();
+    let with = |spec: &Spec, skel: &str| {
+        spec.text().replace(
+            "\nauthorized_keys",
+            &format!("\nskel = {skel:?}\nauthorized_keys"),
+        )
+    };
+    host.write(&spec.path(), &with(&spec, "/root/linked"));
+    let refused = host.jailctl(["build", &spec.path()]).exits(2);
+    assert!(refused.stderr().contains("/root/linked/key"), "{refused:?}");
+    host.write(&spec.path(), &with(&spec, "/root/skel"));
+    host.jailctl(["build", &spec.path()]).ok();
+    let harlequin = host.login("harlequin", &key);
+    assert_eq!(
+        harlequin
+            .ssh("cat ~/.config/greeting; stat -c '%U %a' ~/.config/greeting ~/.config")
+            .ok()
+            .stdout(),
+        "hello\nharlequin 600\nharlequin 755\n"
+    );
+    harlequin.ssh("echo changed >~/.config/greeting").ok();
+    spec.binaries.push("id");
+    host.write(&spec.path(), &with(&spec, "/root/skel"));
+    host.jailctl(["build", &spec.path()]).ok();
+    assert_eq!(
+        harlequin.ssh("cat ~/.config/greeting").ok().text(),
+        "changed"
+    );
+}
