@@ -137,7 +137,7 @@ fn nothing_in_a_jail_gives_power() {
 }
 
 #[test]
-fn dropbox_moves_files_and_does_nothing_else() {
+fn cve_2019_3463_dropbox_moves_files_and_runs_nothing() {
     let Some(host) = host() else { return };
     let key = host.key("selina");
     Spec::dropbox(&key).build(&host).ok();

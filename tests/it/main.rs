@@ -8,6 +8,7 @@ mod hostile;
 mod login;
 mod rebuild;
 mod remove;
+mod sources;
 mod support;
 mod swap;
 mod users;

@@ -1,4 +1,4 @@
-//! The layers of the crate's map: who may use whom, read from the `use` lines themselves.
+//! What keeps the house in order: who may use whom, read from the sources themselves, and documents that name code.
 #![expect(
     clippy::disallowed_methods,
     reason = "the sources are read as they are"
@@ -129,4 +129,31 @@ fn uses(text: &str) -> Vec<String> {
         })
         .filter(|part: &String| !part.is_empty())
         .collect()
+}
+
+#[test]
+fn every_test_that_the_security_cases_name_exists() {
+    let table = fs::read_to_string("docs/security-cases.md").expect("the table of cases");
+    let mut sources = String::new();
+    let mut ahead = vec![PathBuf::from("tests/it"), PathBuf::from("session/tests")];
+    while let Some(directory) = ahead.pop() {
+        for entry in fs::read_dir(&directory).expect("a directory of tests") {
+            let path = entry.expect("a readable directory").path();
+            if path.is_dir() {
+                ahead.push(path);
+            } else if path.extension().is_some_and(|end| end == "rs") {
+                sources.push_str(&fs::read_to_string(&path).expect("a readable test"));
+            }
+        }
+    }
+    let rows = table
+        .lines()
+        .filter(|line| line.starts_with("| ") && !line.starts_with("| case"));
+    let mut named = 0;
+    for row in rows {
+        let name = row.rsplit('`').nth(1).expect("a test in the last column");
+        assert!(sources.contains(&format!("fn {name}(")), "{name}");
+        named += 1;
+    }
+    assert!(named > 10, "only {named} cases were read");
 }
