@@ -12,11 +12,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::apply::Options;
 use crate::error::{Error, Finding, Kind, Result};
-use crate::host::View;
+use crate::host::{Stat, View};
 use crate::names::JailName;
 use crate::plan::{Plan, Step};
 use crate::show::{self, diagnostic};
@@ -95,6 +95,11 @@ impl Voice {
     }
 }
 
+/// The command line as data: what the manual pages and completions in `packaging/` are made from.
+pub fn command() -> clap::Command {
+    Arguments::command()
+}
+
 /// Runs the command.
 pub fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
@@ -156,26 +161,26 @@ pub(crate) fn load_spec(path: &Path) -> Result<(Spec, Arc<Source>)> {
         ))
         .why(why)
     };
-    let Some(passage) = view.trace(&absolute)? else {
+    let read = view
+        .read_with_facts(&absolute, SPEC_LIMIT)
+        .map_err(|mut error| {
+            error.kind = Kind::Spec;
+            error
+        })?;
+    let Some((bytes, stat)) = read else {
         return Err(refuse("there is no such file")
             .hint("`jails/` of the sources has specs to start from")
             .into());
     };
-    check_spec_file(&view, &passage.real, &refuse)?;
-    let bytes = view.read(&passage.real, SPEC_LIMIT).map_err(|mut error| {
-        error.kind = Kind::Spec;
-        error
-    })?;
-    let source = spec::source(&path.display().to_string(), bytes.unwrap_or_default())?;
+    check_writers(path, &stat, &refuse)?;
+    let source = spec::source(&path.display().to_string(), bytes)?;
     let spec = spec::load(&source, &|name| spec::builtin(name).map(str::to_owned))?;
     Ok((spec, source))
 }
 
-fn check_spec_file(view: &View, real: &Path, refuse: &dyn Fn(&str) -> Finding) -> Result<()> {
+/// Of the very file that was read: whoever else could have written it would be deciding what root does.
+fn check_writers(path: &Path, stat: &Stat, refuse: &dyn Fn(&str) -> Finding) -> Result<()> {
     let caller = rustix::process::getuid().as_raw();
-    let Some(stat) = view.lstat(real)? else {
-        return Ok(());
-    };
     if stat.mode & 0o022 != 0 {
         return Err(refuse(&format!(
             "others may write to it (mode {:04o})",
@@ -183,7 +188,7 @@ fn check_spec_file(view: &View, real: &Path, refuse: &dyn Fn(&str) -> Finding) -
         ))
         .hint(format!(
             "who writes a spec decides what root does: run `chmod go-w {}`",
-            real.display()
+            path.display()
         ))
         .into());
     }
@@ -193,7 +198,7 @@ fn check_spec_file(view: &View, real: &Path, refuse: &dyn Fn(&str) -> Finding) -
         return Err(refuse(&format!("it belongs to the user id {}", stat.uid))
             .hint(format!(
                 "who owns a spec decides what root does: run `chown root {}`",
-                real.display()
+                path.display()
             ))
             .into());
     }

@@ -159,9 +159,17 @@ impl View {
 
     /// The whole of a small file, at most `limit` bytes; `None` where there is no such file.
     pub fn read(&self, path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
+        Ok(self
+            .read_with_facts(path, limit)?
+            .map(|(content, _)| content))
+    }
+
+    /// As [`View::read`], with the facts of the very inode that was read.
+    pub fn read_with_facts(&self, path: &Path, limit: u64) -> Result<Option<(Vec<u8>, Stat)>> {
         let Some(file) = self.try_open(path)? else {
             return Ok(None);
         };
+        let stat = rustix::fs::fstat(&file).map_err(|errno| self.error("stat", path, errno))?;
         let mut content = Vec::new();
         file.take(limit + 1)
             .read_to_end(&mut content)
@@ -172,7 +180,7 @@ impl View {
                     .why(format!("it is larger than {limit} bytes")),
             );
         }
-        Ok(Some(content))
+        Ok(Some((content, stat.into())))
     }
 
     /// The facts of what `path` leads to; `None` where it leads nowhere.

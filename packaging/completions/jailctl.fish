@@ -1,0 +1,89 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_jailctl_global_optspecs
+    string join \n q/quiet v/verbose h/help V/version
+end
+
+function __fish_jailctl_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_jailctl_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_jailctl_using_subcommand
+    set -l cmd (__fish_jailctl_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c jailctl -n "__fish_jailctl_needs_command" -s q -l quiet -d 'Say less: no notices on standard error'
+complete -c jailctl -n "__fish_jailctl_needs_command" -s v -l verbose -d 'Say more: each step as it is taken, every path of a plan'
+complete -c jailctl -n "__fish_jailctl_needs_command" -s h -l help -d 'Print help'
+complete -c jailctl -n "__fish_jailctl_needs_command" -s V -l version -d 'Print version'
+complete -c jailctl -n "__fish_jailctl_needs_command" -f -a "build" -d 'Make the host match a spec'
+complete -c jailctl -n "__fish_jailctl_needs_command" -f -a "plan" -d 'Show what build would do'
+complete -c jailctl -n "__fish_jailctl_needs_command" -f -a "list" -d 'List the jails of this host'
+complete -c jailctl -n "__fish_jailctl_needs_command" -f -a "remove" -d 'Take a jail away'
+complete -c jailctl -n "__fish_jailctl_needs_command" -f -a "deps" -d 'Show what programs need: libraries, interpreters and links'
+complete -c jailctl -n "__fish_jailctl_needs_command" -f -a "enter" -d 'Run a program in a jail, as one of its users'
+complete -c jailctl -n "__fish_jailctl_using_subcommand build" -l root -d 'Take the directory DIR for the host: its programs, accounts, sshd configuration and records' -r -F
+complete -c jailctl -n "__fish_jailctl_using_subcommand build" -l output -d 'Make only the tree, in DIR, which must be new or empty: no accounts, no sshd, no records' -r -F
+complete -c jailctl -n "__fish_jailctl_using_subcommand build" -l wait -d 'How long to wait for another jailctl to end' -r
+complete -c jailctl -n "__fish_jailctl_using_subcommand build" -s n -l dry-run -d 'Show what would be done, and do nothing'
+complete -c jailctl -n "__fish_jailctl_using_subcommand build" -l json -d 'Print one JSON object'
+complete -c jailctl -n "__fish_jailctl_using_subcommand build" -l no-reload -d 'Leave it to somebody else to make sshd read its configuration'
+complete -c jailctl -n "__fish_jailctl_using_subcommand build" -s q -l quiet -d 'Say less: no notices on standard error'
+complete -c jailctl -n "__fish_jailctl_using_subcommand build" -s v -l verbose -d 'Say more: each step as it is taken, every path of a plan'
+complete -c jailctl -n "__fish_jailctl_using_subcommand build" -s h -l help -d 'Print help'
+complete -c jailctl -n "__fish_jailctl_using_subcommand build" -s V -l version -d 'Print version'
+complete -c jailctl -n "__fish_jailctl_using_subcommand plan" -l root -d 'Take the directory DIR for the host: its programs, accounts, sshd configuration and records' -r -F
+complete -c jailctl -n "__fish_jailctl_using_subcommand plan" -l json -d 'Print one JSON object'
+complete -c jailctl -n "__fish_jailctl_using_subcommand plan" -l exit-code -d 'Say by the exit status whether there is anything to do: 0 no, 1 yes'
+complete -c jailctl -n "__fish_jailctl_using_subcommand plan" -s q -l quiet -d 'Say less: no notices on standard error'
+complete -c jailctl -n "__fish_jailctl_using_subcommand plan" -s v -l verbose -d 'Say more: each step as it is taken, every path of a plan'
+complete -c jailctl -n "__fish_jailctl_using_subcommand plan" -s h -l help -d 'Print help'
+complete -c jailctl -n "__fish_jailctl_using_subcommand plan" -s V -l version -d 'Print version'
+complete -c jailctl -n "__fish_jailctl_using_subcommand list" -l root -d 'Take the directory DIR for the host: its programs, accounts, sshd configuration and records' -r -F
+complete -c jailctl -n "__fish_jailctl_using_subcommand list" -l json -d 'Print one JSON object'
+complete -c jailctl -n "__fish_jailctl_using_subcommand list" -s q -l quiet -d 'Say less: no notices on standard error'
+complete -c jailctl -n "__fish_jailctl_using_subcommand list" -s v -l verbose -d 'Say more: each step as it is taken, every path of a plan'
+complete -c jailctl -n "__fish_jailctl_using_subcommand list" -s h -l help -d 'Print help'
+complete -c jailctl -n "__fish_jailctl_using_subcommand list" -s V -l version -d 'Print version'
+complete -c jailctl -n "__fish_jailctl_using_subcommand remove" -l root -d 'Take the directory DIR for the host: its programs, accounts, sshd configuration and records' -r -F
+complete -c jailctl -n "__fish_jailctl_using_subcommand remove" -l wait -d 'How long to wait for another jailctl to end' -r
+complete -c jailctl -n "__fish_jailctl_using_subcommand remove" -l purge -d 'Remove homes and all else that users put there, and their mail'
+complete -c jailctl -n "__fish_jailctl_using_subcommand remove" -l kill -d 'End the jail\'s sessions first'
+complete -c jailctl -n "__fish_jailctl_using_subcommand remove" -s n -l dry-run -d 'Show what would be done, and do nothing'
+complete -c jailctl -n "__fish_jailctl_using_subcommand remove" -l json -d 'Print one JSON object'
+complete -c jailctl -n "__fish_jailctl_using_subcommand remove" -l no-reload -d 'Leave it to somebody else to make sshd read its configuration'
+complete -c jailctl -n "__fish_jailctl_using_subcommand remove" -s q -l quiet -d 'Say less: no notices on standard error'
+complete -c jailctl -n "__fish_jailctl_using_subcommand remove" -s v -l verbose -d 'Say more: each step as it is taken, every path of a plan'
+complete -c jailctl -n "__fish_jailctl_using_subcommand remove" -s h -l help -d 'Print help'
+complete -c jailctl -n "__fish_jailctl_using_subcommand remove" -s V -l version -d 'Print version'
+complete -c jailctl -n "__fish_jailctl_using_subcommand deps" -l root -d 'Take the directory DIR for the host: its programs, accounts, sshd configuration and records' -r -F
+complete -c jailctl -n "__fish_jailctl_using_subcommand deps" -l why -d 'Print who needs the library NAME, from each file down to it' -r
+complete -c jailctl -n "__fish_jailctl_using_subcommand deps" -l dlopen -d 'Which libraries count that a program says it may load while it runs' -r -f -a "required\t''
+recommended\t''
+suggested\t''
+none\t''"
+complete -c jailctl -n "__fish_jailctl_using_subcommand deps" -l json -d 'Print one JSON object'
+complete -c jailctl -n "__fish_jailctl_using_subcommand deps" -l tree -d 'Print a tree for each file'
+complete -c jailctl -n "__fish_jailctl_using_subcommand deps" -l dot -d 'Print a graph for dot(1)'
+complete -c jailctl -n "__fish_jailctl_using_subcommand deps" -l known -d 'Count what is known to be loaded while programs run: modules of nsswitch.conf, libraries that libc loads'
+complete -c jailctl -n "__fish_jailctl_using_subcommand deps" -s q -l quiet -d 'Say less: no notices on standard error'
+complete -c jailctl -n "__fish_jailctl_using_subcommand deps" -s v -l verbose -d 'Say more: each step as it is taken, every path of a plan'
+complete -c jailctl -n "__fish_jailctl_using_subcommand deps" -s h -l help -d 'Print help'
+complete -c jailctl -n "__fish_jailctl_using_subcommand deps" -s V -l version -d 'Print version'
+complete -c jailctl -n "__fish_jailctl_using_subcommand enter" -l user -d 'Which of the jail\'s users to be; the first one otherwise' -r
+complete -c jailctl -n "__fish_jailctl_using_subcommand enter" -s q -l quiet -d 'Say less: no notices on standard error'
+complete -c jailctl -n "__fish_jailctl_using_subcommand enter" -s v -l verbose -d 'Say more: each step as it is taken, every path of a plan'
+complete -c jailctl -n "__fish_jailctl_using_subcommand enter" -s h -l help -d 'Print help'
+complete -c jailctl -n "__fish_jailctl_using_subcommand enter" -s V -l version -d 'Print version'
