@@ -124,7 +124,18 @@ pub fn main() -> ExitCode {
     };
     match outcome.and_then(|report| deliver(&report, voice)) {
         Ok(code) => ExitCode::from(code),
-        Err(error) => {
+        Err(mut error) => {
+            let lacks_rights =
+                |why: &String| why.contains("permission denied") || why.contains("not permitted");
+            if !rustix::process::geteuid().is_root()
+                && error
+                    .findings
+                    .iter()
+                    .filter_map(|finding| finding.why.as_ref())
+                    .any(lacks_rights)
+            {
+                error = error.hint("only root may do this: run it with sudo");
+            }
             let color = std::io::stderr().is_terminal()
                 && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
             let _ = write!(std::io::stderr(), "{}", diagnostic::render(&error, color));
