@@ -211,7 +211,7 @@ impl Run<'_> {
             Step::AlterAccount { name, to, from } => {
                 self.undo
                     .push(Undo::AlterAccount(name.clone(), from.clone()));
-                self.host.alter_account(name, &to.0, &to.1)
+                self.host.alter_account(name, to)
             }
             Step::WriteTree => self.write_tree(),
             Step::InstallSnippet { file, text } => self.install_snippet(file, text),

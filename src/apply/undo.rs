@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::tree::{self, Move};
 use crate::error::Result;
-use crate::host::{Expiry, Host, Ownership};
+use crate::host::{Belonging, Expiry, Host, Ownership};
 use crate::resolve::PRIVATE;
 
 /// What takes one step back.
@@ -14,8 +14,8 @@ pub(super) enum Undo {
     DeleteGroup(String),
     /// Removes an account that was made; it was never open.
     DeleteAccount(String),
-    /// Gives an account its home and login shell back.
-    AlterAccount(String, (String, String)),
+    /// Gives an account its primary group, home and login shell back.
+    AlterAccount(String, Belonging),
     /// Gives an account its expiry back.
     Expire(String, Expiry),
     /// Gives an account its encrypted password back.
@@ -39,7 +39,7 @@ impl Undo {
         match self {
             Self::DeleteGroup(name) => host.delete_group(&name),
             Self::DeleteAccount(name) => host.delete_account(&name),
-            Self::AlterAccount(name, (home, shell)) => host.alter_account(&name, &home, &shell),
+            Self::AlterAccount(name, from) => host.alter_account(&name, &from),
             Self::Expire(name, expiry) => host.set_expiry(&name, expiry),
             Self::Password(name, encrypted) => host.set_password(&name, &encrypted),
             Self::Restore(path, content, owner) => {

@@ -60,6 +60,17 @@ pub struct Accounts {
     gid_range: (u32, u32),
 }
 
+/// Where an account belongs.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Belonging {
+    /// Primary group id.
+    pub gid: u32,
+    /// Home directory.
+    pub home: String,
+    /// Login shell.
+    pub shell: String,
+}
+
 /// What useradd(8) is to make. The account is made closed: no password works, and it has expired.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct NewAccount {
@@ -290,11 +301,17 @@ impl Host {
             .map(drop)
     }
 
-    /// Sets an account's home and login shell.
-    pub fn alter_account(&self, name: &str, home: &str, shell: &str) -> Result<()> {
-        let tool = self
-            .shadow_tool("usermod")
-            .args(["--home", home, "--shell", shell, name]);
+    /// Sets an account's primary group, home and login shell.
+    pub fn alter_account(&self, name: &str, to: &Belonging) -> Result<()> {
+        let tool = self.shadow_tool("usermod").args([
+            "--gid",
+            &to.gid.to_string(),
+            "--home",
+            &to.home,
+            "--shell",
+            &to.shell,
+            name,
+        ]);
         tool.check(&format!("change the account `{name}`"))
             .map(drop)
     }

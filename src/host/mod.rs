@@ -22,7 +22,7 @@ use std::ffi::OsStr;
 use std::ops::Deref;
 use std::path::{Component, Path};
 
-pub use accounts::{Accounts, Expiry, Group, NewAccount, Passwd};
+pub use accounts::{Accounts, Belonging, Expiry, Group, NewAccount, Passwd};
 pub use command::{Invocation, Outcome};
 pub use copy::{Digest, copy, digest};
 pub use dir::{Dir, Ownership};

@@ -82,6 +82,20 @@ pub fn compare(
             }
             continue;
         }
+        let is_tree = found.kind() == FileKind::Directory;
+        if !SWAPPED.contains(&path.top()) && is_tree != (entry.kind == EntryKind::Directory) {
+            // To exchange it would be to take away, at the next build, all that somebody may have put there.
+            let stands = if is_tree {
+                "a directory"
+            } else {
+                "something that is no directory"
+            };
+            return Err(
+                Error::failed(format!("could not put `{path}` into the jail"))
+                    .why(format!("{stands} stands there"))
+                    .hint("look at what it is, and move it away"),
+            );
+        }
         if let Some(because) = difference(path, entry, record, found, inventory, view)? {
             changes.push(Change {
                 path: path.clone(),

@@ -14,7 +14,7 @@ pub use sessions::refuse_sessions;
 
 use crate::error::{Finding, Result};
 use crate::host::sshd::{Config, DROP_INS, Daemon, Facts};
-use crate::host::{Accounts, Expiry, Inventory, NewAccount, Stat, View};
+use crate::host::{Accounts, Belonging, Expiry, Inventory, NewAccount, Passwd, Stat, View};
 use crate::names::{JailName, JailPath};
 use crate::resolve::{Marker, PRIVATE, ResolvedJail, is_ours};
 use crate::spec::{Password, Spec};
@@ -41,14 +41,14 @@ pub enum Step {
     },
     /// Makes an account, closed.
     MakeAccount(NewAccount),
-    /// Gives an account another home or login shell.
+    /// Gives an account another primary group, home or login shell.
     AlterAccount {
         /// Login name.
         name: String,
-        /// Home and login shell as they are to be.
-        to: (String, String),
-        /// As they are.
-        from: (String, String),
+        /// As it is to be.
+        to: Belonging,
+        /// As it is.
+        from: Belonging,
     },
     /// Stages what changes of the tree and swaps it in.
     WriteTree,
@@ -305,23 +305,30 @@ fn account_steps(wanted: &ResolvedJail, accounts: &Accounts, steps: &mut Vec<Ste
         });
     }
     for account in &wanted.accounts {
-        let (home, shell) = (account.home.to_string(), account.login_shell.clone());
+        let to = Belonging {
+            gid: account.gid,
+            home: account.home.to_string(),
+            shell: account.login_shell.clone(),
+        };
+        let belonging = |found: &Passwd| Belonging {
+            gid: found.gid,
+            home: found.home.clone(),
+            shell: found.shell.clone(),
+        };
         match accounts.user(&account.name) {
             None => steps.push(Step::MakeAccount(NewAccount {
                 name: account.name.clone(),
                 uid: account.uid,
-                gid: account.gid,
+                gid: to.gid,
                 gecos: account.gecos.clone(),
-                home,
-                shell,
+                home: to.home,
+                shell: to.shell,
             })),
-            Some(found) if (&found.home, &found.shell) != (&home, &shell) => {
-                steps.push(Step::AlterAccount {
-                    name: account.name.clone(),
-                    to: (home, shell),
-                    from: (found.home.clone(), found.shell.clone()),
-                });
-            }
+            Some(found) if belonging(found) != to => steps.push(Step::AlterAccount {
+                name: account.name.clone(),
+                from: belonging(found),
+                to,
+            }),
             Some(_) => {}
         }
     }

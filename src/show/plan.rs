@@ -72,14 +72,13 @@ fn line(step: &Step) -> Option<(char, &'static str, String)> {
                 account.name, account.uid, account.home, account.shell
             ),
         ),
-        Step::AlterAccount {
-            name,
-            to: (home, shell),
-            ..
-        } => (
+        Step::AlterAccount { name, to, .. } => (
             '~',
             "account",
-            format!("{name}: home {home}, shell {shell}"),
+            format!(
+                "{name}: gid {}, home {}, shell {}",
+                to.gid, to.home, to.shell
+            ),
         ),
         Step::WriteKeys { user, text } => (
             '~',

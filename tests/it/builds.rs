@@ -243,3 +243,21 @@ fn a_rebuild_that_fails_at_any_call_leaves_the_jail_at_work() {
         assert_eq!(harlequin.ssh("id -un").ok().text(), "harlequin", "{call}");
     }
 }
+
+#[test]
+fn what_somebody_put_in_the_way_of_a_file_is_not_taken_away() {
+    let Some(host) = host() else { return };
+    let (mut spec, _) = arkham(&host, &[]);
+    host.sh("mkdir /srv/jails/arkham/data; echo years of work >/srv/jails/arkham/data/thesis")
+        .ok();
+    spec.more
+        .push_str("\n[[file]]\ntarget = \"/data\"\ncontent = \"x\"\n");
+    let before = look(&host);
+    let refused = spec.build(&host).exits(4);
+    assert!(refused.stderr().contains("`/data`"), "{refused:?}");
+    assert!(
+        refused.stderr().contains("a directory stands there"),
+        "{refused:?}"
+    );
+    assert_eq!(before.diff(&look(&host)), Vec::<String>::new());
+}

@@ -161,3 +161,14 @@ fn a_skeleton_is_copied_once_and_belongs_to_the_user() {
         "changed"
     );
 }
+
+#[test]
+fn an_account_that_was_moved_to_another_group_is_brought_back() {
+    let Some(host) = host() else { return };
+    host.sshd();
+    let (spec, harlequin) = arkham(&host, &[]);
+    host.run(["usermod", "--gid", "users", "harlequin"]).ok();
+    assert_eq!(reach(&host, &harlequin), Reach::Nothing);
+    spec.build(&host).ok();
+    assert_eq!(reach(&host, &harlequin), Reach::Jail);
+}
