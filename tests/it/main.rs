@@ -1,5 +1,6 @@
 //! What jailctl promises, shown on throw-away copies of this machine with real accounts, the real sshd and real clients. One module a theme.
 
+mod data;
 mod fail_closed;
 mod forwarding;
 mod hostile;
