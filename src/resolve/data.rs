@@ -5,6 +5,7 @@
 
 mod pattern;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -82,6 +83,7 @@ impl Rules {
             let mut addition = Addition {
                 why: Why::rule(&format!("{}, for `{cause}`", rule.reason)),
                 rule: &rule,
+                twins: twins(tree),
                 tree,
                 view,
                 asked: &mut asked,
@@ -140,10 +142,24 @@ impl Rule {
     }
 }
 
+/// The files of a tree that have several names on the host.
+fn twins(tree: &Tree) -> BTreeMap<(u64, u64), JailPath> {
+    tree.iter()
+        .filter_map(|(path, entry)| match &entry.kind {
+            EntryKind::File(Content::Host { stat, .. }) if stat.links > 1 => {
+                Some(((stat.dev, stat.ino), path.clone()))
+            }
+            _ => None,
+        })
+        .collect()
+}
+
 /// A rule at work.
 struct Addition<'a> {
     rule: &'a Rule,
     why: Why,
+    /// Where files are that have several names on the host, by device and inode number.
+    twins: BTreeMap<(u64, u64), JailPath>,
     tree: &'a mut Tree,
     view: &'a View,
     asked: &'a mut Vec<Asked>,
@@ -247,8 +263,14 @@ impl Addition<'_> {
         let name = at.name().to_owned();
         let is_there = self.tree.get(&at).is_some();
         let entry = Entry::host_file(source.to_owned(), stat.clone(), vec![self.why.clone()]);
-        if !self.place(at, entry)? {
+        if !is_there && let Some(link) = self.twin(&at, &entry, stat) {
+            return self.place(at, link);
+        }
+        if !self.place(at.clone(), entry)? {
             return Ok(false);
+        }
+        if stat.links > 1 {
+            self.twins.entry((stat.dev, stat.ino)).or_insert(at);
         }
         if !is_there && (stat.mode & 0o111 != 0 || name.contains(".so")) {
             self.asked.push(Asked {
@@ -259,6 +281,20 @@ impl Addition<'_> {
             });
         }
         Ok(true)
+    }
+
+    /// A link to another name of the same file, if the jail has that with the same owner and mode: git can be one program with 140 hard links.
+    fn twin(&self, at: &JailPath, entry: &Entry, stat: &Stat) -> Option<Entry> {
+        let first = self.twins.get(&(stat.dev, stat.ino))?;
+        if self.tree.get(first)?.owner != entry.owner {
+            return None;
+        }
+        let target = if first.parent() == at.parent() {
+            first.name()
+        } else {
+            first.as_str()
+        };
+        Some(Entry::symlink(target, vec![self.why.clone()]))
     }
 
     /// Adds an entry unless something has its place: what the spec or a program brings wins. Whether there is one now.
