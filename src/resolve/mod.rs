@@ -1,6 +1,7 @@
 //! Spec and host to [`ResolvedJail`]: everything the jail is to be, down to the last library and user id. Reads only.
 
 mod accounts;
+mod data;
 mod etc;
 mod files;
 mod marker;
@@ -165,7 +166,7 @@ fn tree(
     finish(std::mem::take(findings))?;
     let programs = !asked.is_empty();
     if programs {
-        objects::add(&mut tree, view, &asked, findings, notices)?;
+        add_programs(&mut tree, view, asked, findings, notices)?;
     }
     for name in MERGED {
         let in_usr = JailPath::new(&format!("/usr/{name}"));
@@ -187,6 +188,26 @@ fn tree(
     }
     add_shells(&mut tree, spec, findings)?;
     Ok(tree)
+}
+
+/// Adds what was asked for with all that it needs: its closure, the data that programs of the tree read, the closure of that, until nothing is new.
+fn add_programs(
+    tree: &mut Tree,
+    view: &View,
+    mut asked: Vec<Asked>,
+    findings: &mut Vec<Finding>,
+    notices: &mut Vec<String>,
+) -> Result<()> {
+    let mut rules = data::Rules::built_in()?;
+    while !asked.is_empty() {
+        let mut said = Vec::new();
+        objects::add(tree, view, &asked, findings, &mut said)?;
+        // Each closure speaks of the libraries that it shares with the one before.
+        said.retain(|notice| !notices.contains(notice));
+        notices.extend(said);
+        asked = rules.apply(tree, view)?;
+    }
+    Ok(())
 }
 
 /// Adds each login shell under its second name, the one in the host's passwd(5) that exists in jails only.

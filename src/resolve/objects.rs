@@ -7,6 +7,7 @@ use super::tree::{Entry, MERGED, Tree, Why, merged};
 use crate::elf::{self, ObjectKind};
 use crate::error::{Error, Finding, Kind, Result};
 use crate::host::{FileKind, View};
+use crate::names::JailPath;
 use crate::site::{Site, Sited};
 
 /// A program or object that the jail is to have.
@@ -218,34 +219,43 @@ fn add_one(
     why: Vec<Why>,
     notices: &mut Vec<String>,
 ) -> std::result::Result<(), Finding> {
-    let at = merged(path)?;
-    let entry = match &object.kind {
-        ObjectKind::Link { target } => {
-            // Where the host's /usr is not merged, a relative text can count its directories from another depth than ours.
-            let leads = merged(&absolute(path, target))?;
-            let as_it_is = at.link_target(target).ok();
-            let text = if as_it_is
-                .as_ref()
-                .and_then(|to| merged(Path::new(to.as_str())).ok())
-                .as_ref()
-                == Some(&leads)
-            {
-                target.clone()
-            } else {
-                PathBuf::from(leads.as_str())
-            };
-            Entry::symlink(text, why)
-        }
+    let (at, entry) = match &object.kind {
+        ObjectKind::Link { target } => link(path, target, why)?,
         ObjectKind::Elf | ObjectKind::Script | ObjectKind::File => {
+            let at = merged(path)?;
             if object.stat.mode & 0o7000 != 0 {
                 notices.push(format!(
                     "`{at}` comes without the setuid, setgid or sticky bit that it has on the host"
                 ));
             }
-            Entry::host_file(path.to_owned(), object.stat.clone(), why)
+            let entry = Entry::host_file(path.to_owned(), object.stat.clone(), why);
+            (at, entry)
         }
     };
     tree.add(at, entry)
+}
+
+/// The host's link at `path` as it is in a jail, and its place there.
+pub(super) fn link(
+    path: &Path,
+    target: &Path,
+    why: Vec<Why>,
+) -> std::result::Result<(JailPath, Entry), Finding> {
+    let at = merged(path)?;
+    // Where the host's /usr is not merged, a relative text can count its directories from another depth than ours.
+    let leads = merged(&absolute(path, target))?;
+    let as_it_is = at.link_target(target).ok();
+    let text = if as_it_is
+        .as_ref()
+        .and_then(|to| merged(Path::new(to.as_str())).ok())
+        .as_ref()
+        == Some(&leads)
+    {
+        target.to_owned()
+    } else {
+        PathBuf::from(leads.as_str())
+    };
+    Ok((at, Entry::symlink(text, why)))
 }
 
 /// Where a link at `path` with this text leads on the host, links on the way not followed.
@@ -268,7 +278,7 @@ fn absolute(path: &Path, target: &Path) -> PathBuf {
 }
 
 /// Whether the path is one of those links into /usr that every tree gets anyway.
-fn is_merged_link(path: &Path) -> bool {
+pub(super) fn is_merged_link(path: &Path) -> bool {
     path.parent() == Some(Path::new("/"))
         && path
             .file_name()

@@ -1,6 +1,7 @@
 //! What jailctl promises, shown on throw-away copies of this machine with real accounts, the real sshd and real clients. One module a theme.
 
 mod builds;
+mod data;
 mod enter;
 mod fail_closed;
 mod forwarding;
