@@ -339,4 +339,47 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn exceptions_count_from_the_top_of_a_tree_and_hold_for_what_is_below() {
+        let text = r#"
+            [[rule]]
+            reason = "x"
+            programs = ["x"]
+            add = ["/x"]
+            except = ["{doc,b*}", "hooks/x.sample"]
+        "#;
+        let rules = Rules::parse(text).expect("valid rules");
+        let rule = &rules.unused[0];
+        for out in ["doc", "doc/a/b", "bin", "hooks/x.sample"] {
+            assert!(rule.excepts(Path::new(out)), "{out}");
+        }
+        for kept in ["docs", "a/doc", "hooks", "hooks/y.sample", "x.sample"] {
+            assert!(!rule.excepts(Path::new(kept)), "{kept}");
+        }
+        assert!(Rules::parse(&text.replace("except", "exept")).is_err());
+    }
+
+    #[test]
+    fn programs_and_libraries_call_for_a_rule_and_other_files_do_not() {
+        let text = r#"
+            [[rule]]
+            reason = "x"
+            programs = ["vim.*", "/opt/x/run"]
+            objects = ["libx.so."]
+            add = ["/x"]
+        "#;
+        let rules = Rules::parse(text).expect("valid rules");
+        let link = Entry::symlink("x", vec![Why::rule("test")]);
+        let text = Entry::text("x", 0o755, Why::rule("test"));
+        let is_for = |path: &str, entry: &Entry| {
+            rules.unused[0].is_for(&JailPath::new(path).expect("a path"), entry)
+        };
+        assert!(is_for("/usr/bin/vim.tiny", &link));
+        assert!(is_for("/opt/x/run", &link));
+        assert!(is_for("/usr/lib/libx.so.1", &link));
+        assert!(!is_for("/usr/bin/vim", &link));
+        assert!(!is_for("/etc/vim.tiny", &link));
+        assert!(!is_for("/usr/bin/vim.tiny", &text));
+    }
 }
