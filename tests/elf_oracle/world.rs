@@ -182,7 +182,16 @@ impl World {
         } else {
             command.arg("--list");
         }
-        command.arg(program).output().unwrap()
+        command.arg(program);
+        // A loader that was just copied is still open for writing in whatever another test forks at that moment, until that calls execve(2).
+        for _ in 0..500 {
+            let output = command.output().unwrap();
+            if !String::from_utf8_lossy(&output.stderr).contains("Text file busy") {
+                return output;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        panic!("{command:?}: the loader stays busy");
     }
 
     /// What the loader says about a program. `Err` holds why it refuses.
