@@ -12,7 +12,7 @@ pub use manifest::Manifest;
 pub use removal::{Removal, removal};
 pub use sessions::refuse_sessions;
 
-use crate::error::{Finding, Result};
+use crate::error::{Error, Finding, Result};
 use crate::host::sshd::{Config, DROP_INS, Daemon, Facts};
 use crate::host::{Accounts, Belonging, Expiry, Inventory, NewAccount, Passwd, Stat, View};
 use crate::names::{JailName, JailPath};
@@ -205,6 +205,7 @@ pub fn plan(spec: &Spec, origin: Origin, view: &View) -> Result<Plan> {
     let inventory = inventory(&wanted, manifest.as_ref(), view)?;
     let marker = Marker::read(view, &wanted.root)?;
     check_root(spec, marker.as_ref(), inventory.as_ref())?;
+    check_mounts(&wanted.root, view)?;
     let changes = compare(&wanted.tree, manifest.as_ref(), inventory.as_ref(), view)?;
     let mut notices = wanted.notices.clone();
     if let Some(inventory) = &inventory {
@@ -218,11 +219,12 @@ pub fn plan(spec: &Spec, origin: Origin, view: &View) -> Result<Plan> {
     let accounts = view.accounts()?;
     let before = snippet(view, &wanted.sshd.file)?;
     let mut steps = Vec::new();
+    let gid = accounts.group(&wanted.group.name).map(|group| group.gid);
     let dropped: Vec<_> = accounts
         .users
         .iter()
         .filter(|user| {
-            is_ours(user, name)
+            is_ours(user, name, gid)
                 && wanted
                     .accounts
                     .iter()
@@ -402,6 +404,22 @@ fn check_neighbours(spec: &Spec, manifest: Option<&Manifest>, view: &View) -> Re
                     .hint("jails stand beside one another: choose another root")
                     .at(&spec.root.site, "this root")
                     .into(),
+            );
+        }
+    }
+    Ok(())
+}
+
+/// What is mounted in a directory that is exchanged would go along, and be in the way of the next build.
+fn check_mounts(root: &Path, view: &View) -> Result<()> {
+    for mount in view.mounts_below(root)? {
+        let shown = view.shown(root);
+        let below = mount.strip_prefix(&shown).unwrap_or(&mount);
+        if SWAPPED.iter().any(|top| below.starts_with(top)) {
+            return Err(
+                Error::failed(format!("could not build the jail at `{}`", root.display()))
+                    .why(format!("something is mounted at `{}`", mount.display()))
+                    .hint(format!("unmount it first: umount {}", mount.display())),
             );
         }
     }

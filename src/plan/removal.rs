@@ -47,7 +47,7 @@ pub fn removal(name: &JailName, how: Removal, view: &View) -> Result<Plan> {
     let ours: Vec<_> = known
         .users
         .iter()
-        .filter(|user| is_ours(user, name))
+        .filter(|user| is_ours(user, name, Some(manifest.group.1)))
         .collect();
     let half: Vec<_> = manifest
         .accounts

@@ -50,8 +50,12 @@ pub fn token(name: &JailName) -> String {
 }
 
 /// Whether the account is one that jailctl made for this jail.
-pub fn is_ours(account: &Passwd, name: &JailName) -> bool {
-    account.gecos == token(name) && account.shell.starts_with("/jail/")
+///
+/// Its comment alone is no proof, since chfn(1) may let users set it; its login shell and its primary group only root can set. `group` is the
+/// jail's, where there is one.
+pub fn is_ours(account: &Passwd, name: &JailName, group: Option<u32>) -> bool {
+    account.gecos == token(name)
+        && (account.shell.starts_with("/jail/") || group == Some(account.gid))
 }
 
 /// Chooses the jail's group and accounts; every reason why one cannot be had is a finding.
@@ -69,7 +73,7 @@ pub(super) fn resolve(
         let foreign = accounts
             .users
             .iter()
-            .find(|user| user.gid == group.gid && !is_ours(user, name));
+            .find(|user| user.gid == group.gid && !is_ours(user, name, Some(group.gid)));
         if let Some(member) = foreign
             .map(|user| user.name.as_str())
             .or(group.members.first().map(String::as_str))
@@ -153,7 +157,11 @@ fn uid(
             .at(&user.name.site, "this user")
     };
     if let Some(found) = accounts.user(name) {
-        if !is_ours(found, jail) {
+        if !is_ours(
+            found,
+            jail,
+            accounts.group(&jail.group()).map(|group| group.gid),
+        ) {
             let owner = found.gecos.strip_prefix("jailctl jail ").map_or_else(
                 || "it exists, and jailctl did not make it".to_owned(),
                 |other| format!("it belongs to the jail `{}`", other.escape_debug()),

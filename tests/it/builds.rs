@@ -261,3 +261,23 @@ fn what_somebody_put_in_the_way_of_a_file_is_not_taken_away() {
     );
     assert_eq!(before.diff(&look(&host)), Vec::<String>::new());
 }
+
+#[test]
+fn a_match_on_the_port_is_no_obstacle_and_a_mount_in_the_tree_is_one() {
+    let Some(host) = host() else { return };
+    host.write(
+        "/etc/ssh/sshd_config.d/90-port.conf",
+        "Match LocalPort 2222\nX11Forwarding no\n",
+    );
+    let (mut spec, _) = arkham(&host, &[]);
+    host.sh("mkdir /root/docs; mount --bind /root/docs /srv/jails/arkham/usr/lib64")
+        .ok();
+    spec.binaries.push("id");
+    let refused = spec.build(&host).exits(4);
+    assert!(
+        refused
+            .stderr()
+            .contains("umount /srv/jails/arkham/usr/lib64"),
+        "{refused:?}"
+    );
+}

@@ -172,3 +172,16 @@ fn an_account_that_was_moved_to_another_group_is_brought_back() {
     spec.build(&host).ok();
     assert_eq!(reach(&host, &harlequin), Reach::Jail);
 }
+
+#[test]
+fn a_shell_that_was_changed_is_mended() {
+    let Some(host) = host() else { return };
+    host.sshd();
+    let (spec, harlequin) = arkham(&host, &[]);
+    host.run(["usermod", "--shell", "/bin/bash", "harlequin"])
+        .ok();
+    spec.build(&host).ok();
+    host.sh("getent passwd harlequin | grep -q ':/jail/bin/bash$'")
+        .ok();
+    assert_eq!(reach(&host, &harlequin), Reach::Jail);
+}

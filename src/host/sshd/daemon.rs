@@ -80,7 +80,17 @@ impl<'h> Daemon<'h> {
 
     /// Asks sshd what it is. A configuration that it does not accept is an error: nothing can be verified then.
     pub fn facts(&self, config: &Config) -> Result<Facts> {
-        let outcome = self.ask(None, vec![vec!["-T".to_owned()]])?.remove(0);
+        let outcome = self
+            .ask(
+                None,
+                vec![vec![
+                    "-T".to_owned(),
+                    "-C".to_owned(),
+                    // Without all of it, sshd refuses to answer where a Match block names what is missing.
+                    connection("root", &Sample::default()),
+                ]],
+            )?
+            .remove(0);
         if outcome.code != Some(0) {
             return Err(outcome
                 .refusal("use sshd's configuration as it is now", &self.program)
@@ -234,6 +244,12 @@ impl<'h> Daemon<'h> {
         let Some((pid, handle)) = self.running(pid_file)? else {
             return Ok(Reload::NotRunning);
         };
+        let ready = Invocation::new(&self.program).arg("-t").run()?;
+        if ready.code != Some(0) {
+            return Err(ready
+                .refusal("let sshd read its configuration anew", &self.program)
+                .hint("it would not have started again, and was left running as it is"));
+        }
         let before = self.view.stat(pid_file)?;
         pidfd_send_signal(&handle, Signal::HUP).map_err(|errno| {
             Error::failed(format!("could not reload sshd (process {pid})"))
@@ -379,10 +395,14 @@ fn compare(
                 .why(format!(
                     "`{keyword}` of its configuration shuts the account out for `{shown}`"
                 ))
-                .hint(format!(
-                    "allow the group `{}` there",
-                    expected.groups.first().map_or("", String::as_str)
-                )),
+                .hint(match *keyword {
+                    "AllowUsers" => format!("add `{}` to it", expected.user),
+                    "AllowGroups" => format!(
+                        "add `{}` to it",
+                        expected.groups.first().map_or("", String::as_str)
+                    ),
+                    _ => "take the pattern that fits out of it".to_owned(),
+                }),
         );
     }
 }
