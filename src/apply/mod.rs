@@ -1,5 +1,5 @@
-//! Carrying a [`Plan`] out: the only code that writes. It decides nothing; each step says how it is undone before it is done, and an error undoes
-//! all that went before.
+//! Carrying a [`Plan`] out: the only code that writes. It decides nothing; each step leaves word of how it is undone, and an error
+//! undoes all that went before.
 
 mod removal;
 mod tree;

@@ -1,6 +1,7 @@
 //! What would be done: [`ResolvedJail`] and what is found, to a [`Plan`]. Reads only; `apply` carries a plan out and decides nothing.
 
 mod diff;
+mod ground;
 pub mod manifest;
 mod removal;
 mod sessions;
@@ -12,11 +13,11 @@ pub use manifest::Manifest;
 pub use removal::{Removal, removal};
 pub use sessions::refuse_sessions;
 
-use crate::error::{Error, Finding, Result};
+use crate::error::Result;
 use crate::host::sshd::{Config, DROP_INS, Daemon, Facts};
 use crate::host::{Accounts, Belonging, Expiry, Inventory, NewAccount, Passwd, Stat, View};
 use crate::names::{JailName, JailPath};
-use crate::resolve::{Marker, PRIVATE, ResolvedJail, is_ours};
+use crate::resolve::{Marker, ResolvedJail, is_ours};
 use crate::spec::{Password, Spec};
 
 /// Drop-ins are text; one above this size is not.
@@ -199,13 +200,13 @@ pub fn sshd_facts(view: &View, manifest: Option<&Manifest>) -> Result<Facts> {
 pub fn plan(spec: &Spec, origin: Origin, view: &View) -> Result<Plan> {
     let name = &spec.name.value;
     let manifest = Manifest::load(view, name)?;
-    check_neighbours(spec, manifest.as_ref(), view)?;
+    ground::neighbours(spec, manifest.as_ref(), view)?;
     let facts = sshd_facts(view, manifest.as_ref())?;
     let wanted = crate::resolve::resolve(spec, view, &facts)?;
     let inventory = inventory(&wanted, manifest.as_ref(), view)?;
     let marker = Marker::read(view, &wanted.root)?;
-    check_root(spec, marker.as_ref(), inventory.as_ref())?;
-    check_mounts(&wanted.root, view)?;
+    ground::root(spec, marker.as_ref(), inventory.as_ref())?;
+    ground::mounts(&wanted.root, view)?;
     let changes = compare(&wanted.tree, manifest.as_ref(), inventory.as_ref(), view)?;
     let mut notices = wanted.notices.clone();
     if let Some(inventory) = &inventory {
@@ -371,95 +372,6 @@ fn opening_steps(
         }
     }
     Ok(())
-}
-
-/// Two jails must not stand in one another, and one does not move.
-fn check_neighbours(spec: &Spec, manifest: Option<&Manifest>, view: &View) -> Result<()> {
-    let root = &spec.root.value;
-    if let Some(manifest) = manifest.filter(|manifest| manifest.root != *root) {
-        return Err(Finding::new(format!(
-            "could not move the jail `{}` to `{}`",
-            manifest.name,
-            root.display()
-        ))
-        .why(format!("it stands at `{}`", manifest.root.display()))
-        .hint("remove the jail first, or leave its root as it is")
-        .at(&spec.root.site, "this root")
-        .into());
-    }
-    for name in Manifest::names(view)? {
-        if name == spec.name.value {
-            continue;
-        }
-        let Some(other) = Manifest::load(view, &name)? else {
-            continue;
-        };
-        if root.starts_with(&other.root) || other.root.starts_with(root) {
-            return Err(
-                Finding::new(format!("could not use the root `{}`", root.display()))
-                    .why(format!(
-                        "the jail `{name}` stands at `{}`",
-                        other.root.display()
-                    ))
-                    .hint("jails stand beside one another: choose another root")
-                    .at(&spec.root.site, "this root")
-                    .into(),
-            );
-        }
-    }
-    Ok(())
-}
-
-/// What is mounted in a directory that is exchanged would go along, and be in the way of the next build.
-fn check_mounts(root: &Path, view: &View) -> Result<()> {
-    for mount in view.mounts_below(root)? {
-        let shown = view.shown(root);
-        let below = mount.strip_prefix(&shown).unwrap_or(&mount);
-        if SWAPPED.iter().any(|top| below.starts_with(top)) {
-            return Err(
-                Error::failed(format!("could not build the jail at `{}`", root.display()))
-                    .why(format!("something is mounted at `{}`", mount.display()))
-                    .hint(format!("unmount it first: umount {}", mount.display())),
-            );
-        }
-    }
-    Ok(())
-}
-
-/// A root is new, empty or ours.
-fn check_root(spec: &Spec, marker: Option<&Marker>, inventory: Option<&Inventory>) -> Result<()> {
-    let Some(inventory) = inventory else {
-        return Ok(());
-    };
-    let root = spec.root.value.display();
-    match marker.map(|marker| &marker.jail) {
-        Some(name) if *name == spec.name.value => return Ok(()),
-        Some(other) => {
-            return Err(Finding::new(format!("could not use the root `{root}`"))
-                .why(format!("it belongs to the jail `{other}`"))
-                .hint("choose another root")
-                .at(&spec.root.site, "this root")
-                .into());
-        }
-        None => {}
-    }
-    let strangers: Vec<String> = inventory
-        .top()?
-        .into_iter()
-        // Only root can have made our private directory; without the note in it a run was cut short before anything else.
-        .filter(|name| name != "lost+found" && name != PRIVATE)
-        .collect();
-    if strangers.is_empty() {
-        return Ok(());
-    }
-    Err(Finding::new(format!("could not use the root `{root}`"))
-        .why(format!(
-            "it exists, jailctl did not make it, and `{}` is in it",
-            strangers[0].escape_debug()
-        ))
-        .hint("choose another root, or move away what is there")
-        .at(&spec.root.site, "this root")
-        .into())
 }
 
 fn inventory(

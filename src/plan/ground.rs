@@ -1,0 +1,102 @@
+//! Whether a jail may stand, or go on standing, where its spec puts it, given what else there is: other jails, strangers in the root, mounts.
+
+use std::path::Path;
+
+use super::{Manifest, SWAPPED};
+use crate::error::{Error, Finding, Result};
+use crate::host::{Inventory, View};
+use crate::resolve::{Marker, PRIVATE};
+use crate::spec::Spec;
+
+/// Two jails must not stand in one another, and one does not move.
+pub(super) fn neighbours(spec: &Spec, manifest: Option<&Manifest>, view: &View) -> Result<()> {
+    let root = &spec.root.value;
+    if let Some(manifest) = manifest.filter(|manifest| manifest.root != *root) {
+        return Err(Finding::new(format!(
+            "could not move the jail `{}` to `{}`",
+            manifest.name,
+            root.display()
+        ))
+        .why(format!("it stands at `{}`", manifest.root.display()))
+        .hint("remove the jail first, or leave its root as it is")
+        .at(&spec.root.site, "this root")
+        .into());
+    }
+    for name in Manifest::names(view)? {
+        if name == spec.name.value {
+            continue;
+        }
+        let Some(other) = Manifest::load(view, &name)? else {
+            continue;
+        };
+        if root.starts_with(&other.root) || other.root.starts_with(root) {
+            return Err(
+                Finding::new(format!("could not use the root `{}`", root.display()))
+                    .why(format!(
+                        "the jail `{name}` stands at `{}`",
+                        other.root.display()
+                    ))
+                    .hint("jails stand beside one another: choose another root")
+                    .at(&spec.root.site, "this root")
+                    .into(),
+            );
+        }
+    }
+    Ok(())
+}
+
+/// What is mounted in a directory that is exchanged would go along, and be in the way of the next build.
+pub(super) fn mounts(root: &Path, view: &View) -> Result<()> {
+    for mount in view.mounts_below(root)? {
+        let shown = view.shown(root);
+        let below = mount.strip_prefix(&shown).unwrap_or(&mount);
+        if SWAPPED.iter().any(|top| below.starts_with(top)) {
+            return Err(
+                Error::failed(format!("could not build the jail at `{}`", root.display()))
+                    .why(format!("something is mounted at `{}`", mount.display()))
+                    .hint(format!("unmount it first: umount {}", mount.display())),
+            );
+        }
+    }
+    Ok(())
+}
+
+/// A root is new, empty or ours.
+pub(super) fn root(
+    spec: &Spec,
+    marker: Option<&Marker>,
+    inventory: Option<&Inventory>,
+) -> Result<()> {
+    let Some(inventory) = inventory else {
+        return Ok(());
+    };
+    let root = spec.root.value.display();
+    match marker.map(|marker| &marker.jail) {
+        Some(name) if *name == spec.name.value => return Ok(()),
+        Some(other) => {
+            return Err(Finding::new(format!("could not use the root `{root}`"))
+                .why(format!("it belongs to the jail `{other}`"))
+                .hint("choose another root")
+                .at(&spec.root.site, "this root")
+                .into());
+        }
+        None => {}
+    }
+    let strangers: Vec<String> = inventory
+        .top()?
+        .into_iter()
+        // Only root can have made our private directory; without the note in it a run was cut short before anything else.
+        .filter(|name| name != "lost+found" && name != PRIVATE)
+        .collect();
+    if strangers.is_empty() {
+        return Ok(());
+    }
+    Err(Finding::new(format!("could not use the root `{root}`"))
+        .why(format!(
+            "it exists, jailctl did not make it, and `{}` is in it",
+            strangers[0].escape_debug()
+        ))
+        .hint("choose another root, or move away what is there")
+        .at(&spec.root.site, "this root")
+        .into())
+}
