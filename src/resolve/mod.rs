@@ -21,6 +21,7 @@ use crate::error::{Error, Finding, Kind, Result};
 use crate::host::View;
 use crate::host::sshd::Facts;
 use crate::names::{JailName, JailPath};
+use crate::site::Sited;
 use crate::spec::{Door, Spec};
 use objects::Asked;
 
@@ -44,6 +45,8 @@ pub struct ResolvedJail {
     pub sshd: SshdPolicy,
     /// Where new homes take their first content from, by user name.
     pub skeletons: Vec<(String, PathBuf)>,
+    /// Commands that must succeed in it, run by the first of its accounts.
+    pub tests: Vec<Sited<Vec<String>>>,
     /// What an admin should know and need not act on.
     pub notices: Vec<String>,
 }
@@ -94,6 +97,7 @@ pub fn resolve(spec: &Spec, view: &View, facts: &Facts) -> Result<ResolvedJail> 
         group,
         accounts: wanted,
         tree,
+        tests: spec.tests.clone(),
         notices,
     })
 }

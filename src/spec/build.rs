@@ -34,6 +34,7 @@ pub(crate) struct Parts {
     pub(crate) lacks_doors: bool,
     pub(crate) files: Vec<FileSpec>,
     pub(crate) dirs: Vec<DirSpec>,
+    pub(crate) tests: Vec<Sited<Vec<String>>>,
 }
 
 impl Parts {
@@ -48,6 +49,7 @@ impl Parts {
             doors: self.doors,
             files: self.files,
             dirs: self.dirs,
+            tests: self.tests,
         })
     }
 }
@@ -88,6 +90,7 @@ pub(crate) fn build(spec: &Table, findings: &mut Findings) -> Parts {
             .filter_map(|table| file(table, findings))
             .collect(),
         dirs: spec.tables("dir").iter().filter_map(dir).collect(),
+        tests: spec.tables("test").iter().filter_map(test).collect(),
     }
 }
 
@@ -270,4 +273,14 @@ fn dir(table: &Table) -> Option<DirSpec> {
         owner: typed(table, "owner", UserName::new),
         mode: typed(table, "mode", mode).map_or(0o755, |mode| mode.value),
     })
+}
+
+/// A command as it was given: the same argument twice is meant.
+fn test(table: &Table) -> Option<Sited<Vec<String>>> {
+    let run = table.entries.get("run")?;
+    if table.is_bad("run") {
+        return None;
+    }
+    let arguments = table.texts("run").iter().map(|(text, _)| text.clone());
+    Some(sited(arguments.collect(), &run.site))
 }

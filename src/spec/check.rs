@@ -27,6 +27,7 @@ pub(crate) fn check(parts: &Parts, findings: &mut Findings) {
         shells(parts, findings);
     }
     places(parts, findings);
+    tests(parts, findings);
 }
 
 /// `what` was said twice; the first time at `first`.
@@ -281,5 +282,27 @@ fn in_owned(table: &str, path: &JailPath, site: &Site, owned: &Owned<'_>) -> Fin
         finding.hint("what a new home starts with is given by `skel` of its `[[user]]`")
     } else {
         finding.hint("choose a place outside; what is in a user's directory is the user's alone")
+    }
+}
+
+/// A `[[test]]` is a command, and somebody of the jail runs it.
+fn tests(parts: &Parts, findings: &mut Findings) {
+    for test in &parts.tests {
+        if findings.is_full() {
+            return;
+        }
+        let finding = if test.value.first().is_none_or(String::is_empty) {
+            Finding::new("a `[[test]]` names no command")
+                .at(&test.site, "a program and its arguments are wanted here")
+                .hint("write it as in `run = [\"bash\", \"-c\", \"ls /\"]`")
+        } else if parts.users.is_empty() && !parts.lacks_users {
+            Finding::new("nobody can run the `[[test]]`")
+                .why("the spec has no `[[user]]`, and a test runs as the first one")
+                .at(&test.site, "nobody can run it")
+                .hint("add a `[[user]]`, or take the test out")
+        } else {
+            continue;
+        };
+        findings.add(finding);
     }
 }

@@ -331,11 +331,11 @@ pub static KEYS: &[Key] = &[
         .doc("sessions at one time")
         .default("none")
         .example("sessions = 4"),
-    Key::later("test[]", Shape::Tables(&[]))
-        .doc("a command that must succeed inside, as the user, before a build goes live")
+    Key::now("test[]", Shape::Tables(&[]))
+        .doc("a command that must succeed inside, as the first user, before a build goes live")
         .default("none")
         .example("[[test]]\nrun = [\"bash\", \"-c\", \"ls /\"]"),
-    Key::later("test[].run", Shape::Texts(Rule::Argument))
+    Key::now("test[].run", Shape::Texts(Rule::Argument))
         .doc("the command and its arguments")
         .example(r#"run = ["bash", "-c", "ls /"]"#)
         .required(),

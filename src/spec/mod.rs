@@ -77,6 +77,8 @@ pub struct Spec {
     pub files: Vec<FileSpec>,
     /// `[[dir]]`.
     pub dirs: Vec<DirSpec>,
+    /// `[[test]]`: each a command and its arguments, never empty. Where there is one, there is a user to run it.
+    pub tests: Vec<Sited<Vec<String>>>,
 }
 
 /// `[[user]]`: one account that lives in the jail.

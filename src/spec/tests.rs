@@ -68,3 +68,14 @@ fn a_spec_may_be_one_line() {
     assert_eq!(spec.doors.value, [Door::Sftp]);
     assert!(spec.users.is_empty());
 }
+
+#[test]
+fn tests_keep_their_arguments_as_they_are() {
+    let spec = load_text(
+        "name='a'\nbinaries=['sh']\n[[user]]\nname='u'\n[[test]]\nrun=['sh','-c','exit 0','-c']\n[[test]]\nrun=['sh']",
+    )
+    .expect("good");
+    let runs: Vec<_> = spec.tests.iter().map(|test| &test.value).collect();
+    assert_eq!(runs, [&vec!["sh", "-c", "exit 0", "-c"], &vec!["sh"]]);
+    assert_eq!(spec.tests[1].site.to_string(), "test.toml:8");
+}

@@ -35,6 +35,7 @@ fn spec_with(key: &Key, line: &str) -> String {
             "name = \"a\"\n{user}[[dir]]\n{}{line}\n",
             beside(&[("path", "path = \"/x\"")])
         ),
+        "test[]" => format!("name = \"a\"\n{user}[[test]]\n{line}\n"),
         "sshd" => format!("name = \"a\"\n{top}[sshd]\n{line}\n"),
         table if table.ends_with("[]") => {
             format!(
@@ -196,7 +197,7 @@ fn each_text_refuses_what_is_hostile() {
         let long = "a".repeat(100_000);
         let cases = hostile.iter().chain(&unfit).copied().chain([long.as_str()]);
         for (index, text) in cases.enumerate() {
-            if rule == Rule::Content && index >= hostile.len() {
+            if matches!(rule, Rule::Content | Rule::Argument) && index >= hostile.len() {
                 continue;
             }
             let value = if wrap {

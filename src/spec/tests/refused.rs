@@ -197,6 +197,10 @@ fn values_that_do_not_fit_together() {
             "name = 'a'\n[[dir]]\npath = '/x'\nowner = 'u'\n",
         ),
         (
+            "tests",
+            "name = 'a'\nbinaries = ['ls']\n[[test]]\nrun = ['ls', '/']\n[[test]]\nrun = []\n[[test]]\nrun = ['']\n",
+        ),
+        (
             "places-twice",
             "name = 'a'\n[[file]]\ntarget = '/bin/x'\ncontent = ''\n[[file]]\ntarget = '/usr/bin/x'\ncontent = ''\n[[dir]]\npath = '/d'\n[[dir]]\npath = '/d'\n[[file]]\ntarget = '/d'\ncontent = ''\n",
         ),
