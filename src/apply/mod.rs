@@ -221,9 +221,10 @@ impl Run<'_> {
             }
             Step::WriteKeys { user, text } => self.write_keys(user, text),
             Step::SetPassword { user, password } => self.set_password(user, password),
-            Step::Open { user } => {
-                self.undo.push(Undo::Expire(user.clone(), Expiry::Closed));
-                self.host.set_expiry(user, Expiry::Never)
+            Step::Open { user, until } => {
+                let before = self.expiry(user)?;
+                self.undo.push(Undo::Expire(user.clone(), before));
+                self.host.set_expiry(user, *until)
             }
             Step::Record => {
                 let before = self.state_file(MANIFEST)?;
@@ -250,10 +251,7 @@ impl Run<'_> {
     }
 
     fn close(&mut self, user: &str) -> Result<()> {
-        let accounts = self.host.accounts()?;
-        let before = accounts
-            .user(user)
-            .map_or(Expiry::Closed, |found| expiry(found.expires));
+        let before = self.expiry(user)?;
         self.undo.push(Undo::Expire(user.to_owned(), before));
         self.host.set_expiry(user, Expiry::Closed)?;
         let path = self.state().join("keys").join(user);
@@ -267,6 +265,13 @@ impl Run<'_> {
             dir.remove_file(Path::new(name))?;
         }
         Ok(())
+    }
+
+    fn expiry(&self, user: &str) -> Result<Expiry> {
+        let accounts = self.host.accounts()?;
+        Ok(accounts
+            .user(user)
+            .map_or(Expiry::Closed, |found| expiry(found.expires)))
     }
 
     fn make_root(&mut self) -> Result<()> {
@@ -465,6 +470,7 @@ impl Run<'_> {
                     name: account.name.clone(),
                     uid: account.uid,
                     home: account.home.clone(),
+                    expires: account.expires,
                 })
                 .collect(),
             snippet: (

@@ -183,14 +183,20 @@ pub(crate) fn load_spec(path: &Path) -> Result<(Spec, Arc<Source>)> {
             .hint("`jails/` of the sources has specs to start from")
             .into());
     };
-    check_writers(path, &stat, &refuse)?;
+    check_writers(&view, path, &absolute, &stat, &refuse)?;
     let source = spec::source(&path.display().to_string(), bytes)?;
     let spec = spec::load(&source, &|name| spec::builtin(name).map(str::to_owned))?;
     Ok((spec, source))
 }
 
-/// Of the very file that was read: whoever else could have written it would be deciding what root does.
-fn check_writers(path: &Path, stat: &Stat, refuse: &dyn Fn(&str) -> Finding) -> Result<()> {
+/// Of the very file that was read, and of the directories that lead to it: whoever else could have put it there would be deciding what root does.
+fn check_writers(
+    view: &View,
+    path: &Path,
+    absolute: &Path,
+    stat: &Stat,
+    refuse: &dyn Fn(&str) -> Finding,
+) -> Result<()> {
     let caller = rustix::process::getuid().as_raw();
     if stat.mode & 0o022 != 0 {
         return Err(refuse(&format!(
@@ -205,13 +211,35 @@ fn check_writers(path: &Path, stat: &Stat, refuse: &dyn Fn(&str) -> Finding) -> 
     }
     // Somebody's own spec may be planned by its owner; root builds what root or whoever called sudo owns.
     let by_sudo = std::env::var_os("SUDO_UID").and_then(|uid| uid.to_str()?.parse::<u32>().ok());
-    if stat.uid != 0 && stat.uid != caller && Some(stat.uid) != by_sudo {
+    let is_trusted = |uid: u32| uid == 0 || uid == caller || Some(uid) == by_sudo;
+    if !is_trusted(stat.uid) {
         return Err(refuse(&format!("it belongs to the user id {}", stat.uid))
             .hint(format!(
                 "who owns a spec decides what root does: run `chown root {}`",
                 path.display()
             ))
             .into());
+    }
+    let passage = view.trace(absolute)?;
+    let real = passage.map_or_else(|| absolute.to_owned(), |passage| passage.real);
+    for directory in real.ancestors().skip(1) {
+        let Some(stat) = view.stat(directory)? else {
+            continue;
+        };
+        // In a sticky directory, as /tmp, only its owner takes a file away.
+        let why = if stat.mode & 0o022 != 0 && stat.mode & 0o1000 == 0 {
+            format!("others may write to it (mode {:04o})", stat.permissions())
+        } else if !is_trusted(stat.uid) {
+            format!("it belongs to the user id {}", stat.uid)
+        } else {
+            continue;
+        };
+        return Err(refuse(&format!(
+            "of the directory `{}`, {why}",
+            directory.display().to_string().escape_debug()
+        ))
+        .hint("who can replace a spec decides what root does: keep specs in `/etc/jailctl/jails.d`")
+        .into());
     }
     Ok(())
 }

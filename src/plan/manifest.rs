@@ -54,6 +54,9 @@ pub struct AccountRecord {
     pub uid: u32,
     /// Home, inside the jail.
     pub home: JailPath,
+    /// The day of expiry that the spec gave it, in days since 1970-01-01.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<i64>,
 }
 
 /// One entry as it was made.

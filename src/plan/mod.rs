@@ -17,8 +17,9 @@ use crate::error::Result;
 use crate::host::sshd::{Config, DROP_INS, Daemon, Facts};
 use crate::host::{Accounts, Belonging, Expiry, Inventory, NewAccount, Passwd, Stat, View};
 use crate::names::{JailName, JailPath};
-use crate::resolve::{Marker, ResolvedJail, is_ours};
+use crate::resolve::{Marker, ResolvedJail, WantedAccount, is_ours};
 use crate::spec::{Password, Spec};
+use manifest::AccountRecord;
 
 /// Drop-ins are text; one above this size is not.
 const SNIPPET_LIMIT: u64 = 1 << 20;
@@ -80,6 +81,8 @@ pub enum Step {
     Open {
         /// Login name.
         user: String,
+        /// Until when.
+        until: Expiry,
     },
     /// Writes the manifest.
     Record,
@@ -264,7 +267,7 @@ pub fn plan(spec: &Spec, origin: Origin, view: &View) -> Result<Plan> {
     } else if !as_verified {
         steps.push(Step::VerifySnippet);
     }
-    opening_steps(&wanted, &accounts, view, &mut steps)?;
+    opening_steps(&wanted, &accounts, manifest.as_ref(), view, &mut steps)?;
     let spec_moved = manifest
         .as_ref()
         .is_none_or(|manifest| manifest.spec != origin.name)
@@ -340,6 +343,7 @@ fn account_steps(wanted: &ResolvedJail, accounts: &Accounts, steps: &mut Vec<Ste
 fn opening_steps(
     wanted: &ResolvedJail,
     accounts: &Accounts,
+    manifest: Option<&Manifest>,
     view: &View,
     steps: &mut Vec<Step>,
 ) -> Result<()> {
@@ -365,13 +369,33 @@ fn opening_steps(
                 password: account.password.clone(),
             });
         }
-        if found.is_none_or(|found| is_closed(found.expires)) {
+        let record = manifest
+            .iter()
+            .flat_map(|manifest| &manifest.accounts)
+            .find(|record| record.name == account.name);
+        if let Some(until) = opening(account, found, record) {
             steps.push(Step::Open {
                 user: account.name.clone(),
+                until,
             });
         }
     }
     Ok(())
+}
+
+/// Until when an account is to be opened; `None` where it is open as it should be. An expiry that an admin gave it stays as long as the spec says none.
+fn opening(
+    account: &WantedAccount,
+    found: Option<&Passwd>,
+    record: Option<&AccountRecord>,
+) -> Option<Expiry> {
+    let wanted = account.expires.map_or(Expiry::Never, Expiry::Day);
+    let is = expiry(found.map_or(Some(0), |found| found.expires));
+    let was_ours = record
+        .and_then(|record| record.expires)
+        .is_some_and(|day| is == Expiry::Day(day));
+    let is_wrong = is == Expiry::Closed || is != wanted && (account.expires.is_some() || was_ours);
+    is_wrong.then_some(wanted)
 }
 
 fn inventory(

@@ -2,6 +2,7 @@
 //! made.
 
 use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::marker::Left;
 use crate::error::Finding;
@@ -42,6 +43,8 @@ pub struct WantedAccount {
     pub keys: String,
     /// Its password.
     pub password: Password,
+    /// The day from which it is closed, in days since 1970-01-01.
+    pub expires: Option<i64>,
 }
 
 /// The mark in an account's comment field that says whose it is.
@@ -131,6 +134,7 @@ pub(super) fn resolve(
             shell,
             keys,
             password: user.password.value.clone(),
+            expires: user.expires.as_ref().map(|day| day.value.0),
         });
     }
     (
@@ -233,6 +237,36 @@ fn uid(
         findings.push(refuse("no user id of the host's range is free".to_owned()));
         0
     })
+}
+
+/// Says who cannot log in: without a key and a password, or because the day of `expires` has come.
+pub(super) fn notice_shut_out(spec: &Spec, accounts: &Accounts, notices: &mut Vec<String>) {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let today = now.map_or(0, |since| since.as_secs() / 86_400);
+    for user in &spec.users {
+        let name = user.name.value.as_str();
+        let has_password = match &user.password.value {
+            Password::Locked => false,
+            Password::Hash(_) => true,
+            Password::Keep => accounts.user(name).is_some_and(|found| {
+                let encrypted = found.password.as_deref();
+                encrypted.is_none_or(|text| !text.starts_with(['*', '!']))
+            }),
+        };
+        if user.authorized_keys.is_empty() && !has_password {
+            notices.push(format!(
+                "`{name}` cannot log in yet: the account has no `authorized_keys` and no password"
+            ));
+        }
+        if let Some(day) = &user.expires
+            && u64::try_from(day.value.0).is_ok_and(|day| day <= today)
+        {
+            notices.push(format!(
+                "`{name}` cannot log in: the account expired on {}",
+                day.value
+            ));
+        }
+    }
 }
 
 /// Whether the host has something where only jails may: then a jailed account could log in without its jail.

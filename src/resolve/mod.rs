@@ -22,7 +22,8 @@ use crate::host::View;
 use crate::host::sshd::Facts;
 use crate::names::{JailName, JailPath};
 use crate::site::Sited;
-use crate::spec::{Door, Spec};
+use crate::spec::text::echo;
+use crate::spec::{Dlopen, Door, Spec};
 use objects::Asked;
 
 /// Where the records of all jails lie.
@@ -62,13 +63,15 @@ impl ResolvedJail {
 pub fn resolve(spec: &Spec, view: &View, facts: &Facts) -> Result<ResolvedJail> {
     let mut findings = Vec::new();
     let mut notices = Vec::new();
-    place::check(view, &spec.root, &mut findings)?;
+    let known = view.accounts()?;
+    place::check(view, &known, &spec.root, &mut findings)?;
     place::check_file_system(view, &spec.root, &mut findings, &mut notices)?;
     accounts::shells_are_free(view)?;
-    let known = view.accounts()?;
     let marker = Marker::read(view, &spec.root.value)?;
     let left = marker.map(|marker| marker.left).unwrap_or_default();
     let (group, wanted) = accounts::resolve(spec, &known, &left, &mut findings);
+    accounts::notice_shut_out(spec, &known, &mut notices);
+    notice_idle_programs(spec, &mut notices);
     let tree = tree(
         spec,
         view,
@@ -147,11 +150,12 @@ fn tree(
     files::add_files(&mut tree, view, spec, &mut asked, findings);
     files::check_skeletons(view, spec, findings)?;
     for binary in &spec.binaries {
-        match objects::locate(view, binary)? {
+        match objects::locate(view, "binaries", binary)? {
             Ok(found) => asked.push(found),
             Err(finding) => findings.push(finding),
         }
     }
+    asked.extend(objects::locate_optional(view, spec, notices)?);
     match sshd::sftp(&spec.doors.value, sftp) {
         Some(Sftp::Program(program)) => asked.push(Asked {
             path: PathBuf::from(program),
@@ -170,7 +174,7 @@ fn tree(
     finish(std::mem::take(findings))?;
     let programs = !asked.is_empty();
     if programs {
-        add_programs(&mut tree, view, asked, findings, notices)?;
+        add_programs(&mut tree, view, asked, spec.dlopen, findings, notices)?;
     }
     for name in MERGED {
         let in_usr = JailPath::new(&format!("/usr/{name}"));
@@ -191,6 +195,7 @@ fn tree(
         files::add_tmp(&mut tree)?;
     }
     add_shells(&mut tree, spec, findings)?;
+    check_start_dir(&tree, spec, findings);
     Ok(tree)
 }
 
@@ -199,19 +204,54 @@ fn add_programs(
     tree: &mut Tree,
     view: &View,
     mut asked: Vec<Asked>,
+    dlopen: Dlopen,
     findings: &mut Vec<Finding>,
     notices: &mut Vec<String>,
 ) -> Result<()> {
     let mut rules = data::Rules::built_in()?;
     while !asked.is_empty() {
         let mut said = Vec::new();
-        objects::add(tree, view, &asked, findings, &mut said)?;
+        objects::add(tree, view, &asked, dlopen, findings, &mut said)?;
         // Each closure speaks of the libraries that it shares with the one before.
         said.retain(|notice| !notices.contains(notice));
         notices.extend(said);
         asked = rules.apply(tree, view)?;
     }
     Ok(())
+}
+
+/// Programs that nobody can start are most likely a door forgotten.
+fn notice_idle_programs(spec: &Spec, notices: &mut Vec<String>) {
+    let programs = spec.binaries.iter().chain(&spec.optional);
+    if let (Some(first), [Door::Sftp]) = (programs.clone().next(), &spec.doors.value[..]) {
+        let others = match programs.count() - 1 {
+            0 => String::new(),
+            others => format!(" and {others} more"),
+        };
+        notices.push(format!(
+            "`{}`{others} cannot be run by anybody: sftp is the only door, and brings no shell",
+            echo(&first.value)
+        ));
+    }
+}
+
+/// sftp would begin in the root, and say nothing, where the directory is not there.
+fn check_start_dir(tree: &Tree, spec: &Spec, findings: &mut Vec<Finding>) {
+    let Some(start) = &spec.sftp.start_dir else {
+        return;
+    };
+    let is_there = start.value == JailPath::root()
+        || tree
+            .follow(&start.value)
+            .is_some_and(|(_, entry)| entry.kind == EntryKind::Directory);
+    if !is_there {
+        findings.push(
+            Finding::new(format!("the jail has no directory `{}`", start.value))
+                .why("sftp is to begin there")
+                .hint("make it with a `[[dir]]`, or name one that is there")
+                .at(&start.site, ""),
+        );
+    }
 }
 
 /// Adds each login shell under its second name, the one in the host's passwd(5) that exists in jails only.

@@ -9,6 +9,8 @@ use crate::error::{Error, Finding, Kind, Result};
 use crate::host::{FileKind, View};
 use crate::names::JailPath;
 use crate::site::{Site, Sited};
+use crate::spec::text::echo;
+use crate::spec::{Dlopen, Spec};
 
 /// A program or object that the jail is to have.
 #[derive(Clone, Debug)]
@@ -23,9 +25,10 @@ pub(super) struct Asked {
     pub is_placed: bool,
 }
 
-/// Finds a program that `binaries` names, by name or by path.
+/// Finds a program that `key` (`binaries` or `optional`) names, by name or by path.
 pub(super) fn locate(
     view: &View,
+    key: &str,
     binary: &Sited<String>,
 ) -> Result<std::result::Result<Asked, Finding>> {
     let name = &binary.value;
@@ -76,7 +79,7 @@ pub(super) fn locate(
     }
     let why = Why::Spec {
         place: binary.site.to_string(),
-        says: format!("binaries: {name}"),
+        says: format!("{key}: {name}"),
     };
     Ok(Ok(Asked {
         path,
@@ -86,11 +89,62 @@ pub(super) fn locate(
     }))
 }
 
+/// What a closure of a jail's programs takes along.
+fn options(dlopen: Dlopen) -> elf::Options {
+    let mut libraries = elf::extras::nss_modules(super::etc::NSSWITCH, &[]);
+    libraries.extend(elf::extras::well_known());
+    elf::Options {
+        libraries,
+        dlopen: match dlopen {
+            Dlopen::None => None,
+            Dlopen::Required => Some(elf::Priority::Required),
+            Dlopen::Recommended => Some(elf::Priority::Recommended),
+            Dlopen::Suggested => Some(elf::Priority::Suggested),
+        },
+        ..elf::Options::default()
+    }
+}
+
+/// The programs of `optional` that can be had. Which cannot, and why, is a notice each.
+pub(super) fn locate_optional(
+    view: &View,
+    spec: &Spec,
+    notices: &mut Vec<String>,
+) -> Result<Vec<Asked>> {
+    let mut found = Vec::new();
+    for binary in &spec.optional {
+        let mut left_out =
+            |why: &str| notices.push(format!("`{}` is left out: {why}", echo(&binary.value)));
+        let asked = match locate(view, "optional", binary)? {
+            Ok(asked) => asked,
+            Err(finding) => {
+                left_out(finding.why.as_deref().unwrap_or(&finding.what));
+                continue;
+            }
+        };
+        // By itself, since what is missing in a closure of many cannot always be laid to one of them.
+        let closure = elf::closure(
+            view,
+            std::slice::from_ref(&asked.path),
+            &options(spec.dlopen),
+        )?;
+        match closure.missing.iter().find(|lack| lack.fatal) {
+            None => found.push(asked),
+            Some(lack) => left_out(&format!(
+                "it needs `{}`, which the host lacks",
+                echo(&lack.name.to_string_lossy())
+            )),
+        }
+    }
+    Ok(found)
+}
+
 /// Adds what was asked for, with its closure. An object that is found nowhere is an error of its own kind, for all of them at once.
 pub(super) fn add(
     tree: &mut Tree,
     view: &View,
     asked: &[Asked],
+    dlopen: Dlopen,
     findings: &mut Vec<Finding>,
     notices: &mut Vec<String>,
 ) -> Result<()> {
@@ -99,16 +153,7 @@ pub(super) fn add(
         by_path.entry(&one.path).or_insert(one);
     }
     let paths: Vec<PathBuf> = by_path.keys().map(|path| path.to_path_buf()).collect();
-    let mut libraries = elf::extras::nss_modules(super::etc::NSSWITCH, &[]);
-    libraries.extend(elf::extras::well_known());
-    let closure = elf::closure(
-        view,
-        &paths,
-        &elf::Options {
-            libraries,
-            ..elf::Options::default()
-        },
-    )?;
+    let closure = elf::closure(view, &paths, &options(dlopen))?;
     report_missing(&closure, &by_path, notices)?;
     for (path, object) in &closure.objects {
         let asked = by_path.get(path.as_path());

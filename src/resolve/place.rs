@@ -3,12 +3,17 @@
 use std::path::{Path, PathBuf};
 
 use crate::error::{Finding, Result};
-use crate::host::{FileKind, View};
+use crate::host::{Accounts, FileKind, View};
 use crate::site::Sited;
 
 /// Checks each component of `root` as sshd does (session.c, `safely_chroot`): a directory of root's that nobody else may write to. Stricter in one
 /// point: a symbolic link is refused, since whoever owns its parent may point it elsewhere later.
-pub(super) fn check(view: &View, root: &Sited<PathBuf>, findings: &mut Vec<Finding>) -> Result<()> {
+pub(super) fn check(
+    view: &View,
+    accounts: &Accounts,
+    root: &Sited<PathBuf>,
+    findings: &mut Vec<Finding>,
+) -> Result<()> {
     let mut component = PathBuf::new();
     for part in root.value.components() {
         component.push(part);
@@ -27,7 +32,13 @@ pub(super) fn check(view: &View, root: &Sited<PathBuf>, findings: &mut Vec<Findi
             )),
             FileKind::Directory if stat.uid != 0 => Some((
                 format!("it belongs to the user id {} and not to root", stat.uid),
-                format!("run `chown root {shown}`"),
+                if is_in_home(&component, accounts) {
+                    "choose a root outside of people's homes, as `/srv/jails/<name>`".to_owned()
+                } else {
+                    format!(
+                        "choose another root, or, if nobody else needs it, run `chown root {shown}`"
+                    )
+                },
             )),
             FileKind::Directory if stat.mode & 0o022 != 0 => Some((
                 format!(
@@ -52,6 +63,15 @@ pub(super) fn check(view: &View, root: &Sited<PathBuf>, findings: &mut Vec<Findi
         }
     }
     Ok(())
+}
+
+/// Whether the directory is somebody's home or lies in one: to take it from them would be bad advice.
+fn is_in_home(directory: &Path, accounts: &Accounts) -> bool {
+    accounts
+        .users
+        .iter()
+        .map(|user| Path::new(&user.home))
+        .any(|home| home != Path::new("/") && directory.starts_with(home))
 }
 
 /// Whether the file system that holds `root` would let its programs and devices work; what would not is a finding or a notice.

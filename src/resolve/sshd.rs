@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::host::sshd::{Expectation, Facts};
 use crate::names::JailName;
-use crate::spec::{Door, Password, Spec};
+use crate::spec::{Door, Password, SftpSpec, Spec};
 
 /// What sshd is to do with a jail's accounts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +46,20 @@ pub fn snippet_name(name: &JailName) -> String {
     format!("05-jailctl-{name}.conf")
 }
 
+/// sshd's own sftp with its options: see sftp-server(8).
+fn internal_sftp(sftp: &SftpSpec) -> String {
+    let mut command = "internal-sftp".to_owned();
+    if let Some(start) = &sftp.start_dir {
+        command.push_str(" -d ");
+        command.push_str(start.value.as_str());
+    }
+    if let Some(umask) = &sftp.umask {
+        command.push_str(" -u ");
+        command.push_str(&umask.value);
+    }
+    command
+}
+
 /// Keyword as sshd_config(5) writes it, and value as `sshd -T` prints it.
 fn settings(spec: &Spec, keys: &str) -> Vec<(&'static str, String)> {
     let doors = &spec.doors.value;
@@ -55,14 +69,14 @@ fn settings(spec: &Spec, keys: &str) -> Vec<(&'static str, String)> {
         .any(|user| user.password.value != Password::Locked);
     let yes_no = |yes: bool| if yes { "yes" } else { "no" };
     let force = if doors[..] == [Door::Sftp] {
-        "internal-sftp"
+        internal_sftp(&spec.sftp)
     } else {
-        "none"
+        "none".to_owned()
     };
     // Each forwarding by its own keyword: `DisableForwarding` alone left X11 and agents open before OpenSSH 10.0 (CVE-2025-32728).
     [
         ("ChrootDirectory", spec.root.value.display().to_string()),
-        ("ForceCommand", force.to_owned()),
+        ("ForceCommand", force),
         ("PubkeyAuthentication", "yes".to_owned()),
         ("AuthorizedKeysFile", keys.to_owned()),
         ("AuthorizedKeysCommand", "none".to_owned()),

@@ -4,9 +4,10 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
+use crate::host::Expiry;
 use crate::plan::{Act, Change, Plan, Step};
 use crate::resolve::{Content, EntryKind, Tree};
-use crate::spec::Password;
+use crate::spec::{Day, Password};
 
 /// More changed paths than this are counted, not listed, unless asked for.
 const LISTED: usize = 60;
@@ -96,7 +97,13 @@ fn line(step: &Step) -> Option<(char, &'static str, String)> {
             };
             ('~', "password", format!("{user}: {what}"))
         }
-        Step::Open { user } => ('~', "account", format!("{user}: may log in")),
+        Step::Open { user, until } => {
+            let until = match until {
+                Expiry::Day(day) => format!(" before {}", Day(*day)),
+                Expiry::Never | Expiry::Closed => String::new(),
+            };
+            ('~', "account", format!("{user}: may log in{until}"))
+        }
         Step::DeleteAccount { user, uid, .. } => ('-', "account", format!("{user} (uid {uid})")),
         Step::RemoveTree { purge: true } => {
             ('-', "tree", "all of the root, homes included".to_owned())

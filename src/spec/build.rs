@@ -7,7 +7,9 @@ use super::findings::Findings;
 use super::rule::{Hint, Objection, mode};
 use super::text::echo;
 use super::tree::{Table, Value};
-use super::{DirSpec, Door, FileBody, FileSpec, Password, Spec, User, password};
+use super::{
+    Day, DirSpec, Dlopen, Door, FileBody, FileSpec, Password, SftpSpec, Spec, User, password,
+};
 use crate::error::Finding;
 use crate::names::{JailName, JailPath, UserName};
 use crate::site::{Site, Sited};
@@ -24,6 +26,8 @@ pub(crate) struct Parts {
     root: Option<Sited<PathBuf>>,
     templates: Vec<Sited<String>>,
     pub(crate) binaries: Vec<Sited<String>>,
+    optional: Vec<Sited<String>>,
+    dlopen: Dlopen,
     /// Whether some of `binaries` were refused.
     pub(crate) lacks_binaries: bool,
     pub(crate) users: Vec<User>,
@@ -32,6 +36,7 @@ pub(crate) struct Parts {
     pub(crate) doors: Sited<Vec<Door>>,
     /// Whether some of `doors` were refused.
     pub(crate) lacks_doors: bool,
+    pub(crate) sftp: SftpSpec,
     pub(crate) files: Vec<FileSpec>,
     pub(crate) dirs: Vec<DirSpec>,
     pub(crate) tests: Vec<Sited<Vec<String>>>,
@@ -45,8 +50,11 @@ impl Parts {
             root: self.root?,
             templates: self.templates,
             binaries: self.binaries,
+            optional: self.optional,
+            dlopen: self.dlopen,
             users: self.users,
             doors: self.doors,
+            sftp: self.sftp,
             files: self.files,
             dirs: self.dirs,
             tests: self.tests,
@@ -82,7 +90,18 @@ pub(crate) fn build(spec: &Table, findings: &mut Findings) -> Parts {
         users,
         doors,
         lacks_doors,
+        sftp: sftp(spec),
         lacks_binaries: spec.is_bad("binaries"),
+        optional: without_doubles(spec.texts("optional"))
+            .into_iter()
+            .filter(|one| binaries.iter().all(|binary| binary.value != one.value))
+            .collect(),
+        dlopen: match spec.text("dlopen").map(|(word, _)| word) {
+            Some("none") => Dlopen::None,
+            Some("required") => Dlopen::Required,
+            Some("suggested") => Dlopen::Suggested,
+            _ => Dlopen::Recommended,
+        },
         binaries,
         files: spec
             .tables("file")
@@ -159,6 +178,18 @@ fn doors(spec: &Table, binaries: &[Sited<String>]) -> (Sited<Vec<Door>>, bool) {
     (doors, spec.is_bad("sshd"))
 }
 
+fn sftp(spec: &Table) -> SftpSpec {
+    let Some(Value::Table(sshd)) = spec.entries.get("sshd").map(|node| &node.value) else {
+        return SftpSpec::default();
+    };
+    SftpSpec {
+        start_dir: typed(sshd, "start_dir", JailPath::new),
+        umask: sshd
+            .text("umask")
+            .map(|(text, site)| sited(text.to_owned(), site)),
+    }
+}
+
 fn user(table: &Table, doors: &[Door], binaries: &[Sited<String>]) -> Option<User> {
     let name = typed(table, "name", UserName::new)?;
     let home = match typed(table, "home", JailPath::new) {
@@ -190,6 +221,13 @@ fn user(table: &Table, doors: &[Door], binaries: &[Sited<String>]) -> Option<Use
             _ => return None,
         },
     };
+    let expires = match table.entries.get("expires") {
+        None => None,
+        Some(node) => match node.value {
+            Value::Day(day) => Some(sited(Day(day), &node.site)),
+            _ => return None,
+        },
+    };
     Some(User {
         site: table.site.clone(),
         name,
@@ -199,6 +237,7 @@ fn user(table: &Table, doors: &[Door], binaries: &[Sited<String>]) -> Option<Use
         password,
         uid,
         skel: typed(table, "skel", |text| Ok::<_, ()>(PathBuf::from(text))),
+        expires,
     })
 }
 

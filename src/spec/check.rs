@@ -21,6 +21,7 @@ pub(crate) fn check(parts: &Parts, findings: &mut Findings) {
                 .hint("write `allow = [\"sftp\"]`, or `allow = [\"shell\", \"sftp\"]`"),
         );
     }
+    only_sftp(parts, findings);
     users(parts, findings);
     homes(&parts.users, findings);
     if parts.doors.value.contains(&Door::Shell) && !parts.lacks_binaries {
@@ -28,6 +29,24 @@ pub(crate) fn check(parts: &Parts, findings: &mut Findings) {
     }
     places(parts, findings);
     tests(parts, findings);
+}
+
+/// What only sshd's own sftp can do means nothing where programs of the jail serve it.
+fn only_sftp(parts: &Parts, findings: &mut Findings) {
+    if parts.lacks_doors || parts.doors.value == [Door::Sftp] {
+        return;
+    }
+    let sftp = &parts.sftp;
+    let start_dir = sftp.start_dir.as_ref().map(|one| ("start_dir", &one.site));
+    let umask = sftp.umask.as_ref().map(|one| ("umask", &one.site));
+    for (key, site) in [start_dir, umask].into_iter().flatten() {
+        findings.add(
+            Finding::new(format!("`sshd.{key}` has no effect in this jail"))
+                .why("sshd itself serves sftp only where that is the only door, and this jail has the door `shell`")
+                .at(site, "")
+                .hint("take the line out, or allow only sftp: `allow = [\"sftp\"]` below `[sshd]`"),
+        );
+    }
 }
 
 /// `what` was said twice; the first time at `first`.

@@ -136,7 +136,7 @@ pub static KEYS: &[Key] = &[
         .doc("the programs of the jail: names on the host's PATH or absolute paths; what they need comes along")
         .default("[]")
         .example(r#"binaries = ["bash", "ls", "cat"]"#),
-    Key::later("optional", Shape::Texts(Rule::Binary))
+    Key::now("optional", Shape::Texts(Rule::Binary))
         .doc("like `binaries`, but a missing one is a notice and no error")
         .default("[]")
         .example(r#"optional = ["htop"]"#),
@@ -144,7 +144,7 @@ pub static KEYS: &[Key] = &[
         .doc("host packages: all their files, less documentation")
         .default("[]")
         .example(r#"packages = ["git"]"#),
-    Key::later("dlopen", Shape::Text(Rule::Word(DLOPEN)))
+    Key::now("dlopen", Shape::Text(Rule::Word(DLOPEN)))
         .doc("which libraries that a program may load at run time come along")
         .default(r#""recommended""#)
         .example(r#"dlopen = "required""#),
@@ -185,7 +185,7 @@ pub static KEYS: &[Key] = &[
         .doc("the user id")
         .default("the next free one")
         .example("uid = 4101"),
-    Key::later("user[].expires", Shape::Date)
+    Key::now("user[].expires", Shape::Date)
         .doc("the day from which the account is closed")
         .default("never")
         .example("expires = 2027-01-31"),
@@ -200,13 +200,13 @@ pub static KEYS: &[Key] = &[
         .doc("the doors")
         .default(r#"["sftp"], and "shell" where `binaries` hold a shell"#)
         .example(r#"allow = ["shell", "sftp"]"#),
-    Key::later("sshd.start_dir", Shape::Text(Rule::JailPath))
-        .doc("where sftp begins, if it is the only door")
+    Key::now("sshd.start_dir", Shape::Text(Rule::StartDir))
+        .doc("where sftp begins; only where sftp is the only door")
         .default("the home")
         .example(r#"start_dir = "/upload""#),
-    Key::later("sshd.umask", Shape::Text(Rule::Umask))
-        .doc("the umask of sftp, if it is the only door")
-        .default(r#""0027""#)
+    Key::now("sshd.umask", Shape::Text(Rule::Umask))
+        .doc("the umask of sftp; only where sftp is the only door")
+        .default("that of sshd, which is 0022 on most hosts")
         .example(r#"umask = "0027""#),
     Key::later("sshd.log", Shape::Boolean)
         .doc("sftp transfers are written to the host's log")

@@ -14,6 +14,7 @@ use crate::site::{Site, Sited, Source};
 
 mod build;
 mod check;
+mod date;
 mod findings;
 mod keyline;
 pub mod keys;
@@ -58,6 +59,32 @@ impl Door {
     }
 }
 
+/// Which of the libraries that programs say they may load at run time come along: those of this word and of the words before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dlopen {
+    /// None of them.
+    None,
+    /// Those without which they do not work.
+    Required,
+    /// Those that most use, too.
+    Recommended,
+    /// All of them.
+    Suggested,
+}
+
+/// A day, in days since 1970-01-01 as shadow(5) counts them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Day(pub i64);
+
+/// `[sshd] start_dir`, `umask` and `log`: how sshd itself serves sftp, where that is the only door.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SftpSpec {
+    /// `start_dir`: a directory of the jail.
+    pub start_dir: Option<Sited<JailPath>>,
+    /// `umask`, as written.
+    pub umask: Option<Sited<String>>,
+}
+
 /// What a jail is to be, checked: the file's own lines with its templates below them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spec {
@@ -69,10 +96,16 @@ pub struct Spec {
     pub templates: Vec<Sited<String>>,
     /// `binaries` of the templates and the file: names on the host's path or absolute paths.
     pub binaries: Vec<Sited<String>>,
+    /// `optional`, less what `binaries` have.
+    pub optional: Vec<Sited<String>>,
+    /// `dlopen`.
+    pub dlopen: Dlopen,
     /// `[[user]]`.
     pub users: Vec<User>,
     /// `[sshd] allow`: sorted, without doubles, never empty. Without that line sftp, and shell where a user names one or `binaries` hold one; the site is then theirs, or that of `name`.
     pub doors: Sited<Vec<Door>>,
+    /// How sftp is served; empty where it is not the only door.
+    pub sftp: SftpSpec,
     /// `[[file]]`.
     pub files: Vec<FileSpec>,
     /// `[[dir]]`.
@@ -100,6 +133,8 @@ pub struct User {
     pub uid: Option<Sited<u32>>,
     /// `skel`: a host directory whose content a new home starts with.
     pub skel: Option<Sited<PathBuf>>,
+    /// `expires`: the day from whose beginning, in UTC, the account is closed.
+    pub expires: Option<Sited<Day>>,
 }
 
 /// `password` of a user.

@@ -218,6 +218,15 @@ pub fn mount_target(path: &JailPath) -> Result<(), Objection> {
     Ok(())
 }
 
+/// Whether sftp may begin at `path`: sshd takes the words of its command line apart at spaces, and replaces what follows a `%`.
+pub fn start_dir(path: &JailPath) -> Result<(), Objection> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-/".contains(c);
+    if !path.as_str().chars().all(plain) {
+        return Err("has a character that sshd would read as something else".into());
+    }
+    Ok(())
+}
+
 /// Whether `path` may be a user's home.
 pub fn home(path: &JailPath) -> Result<(), Objection> {
     let text = path.as_str();

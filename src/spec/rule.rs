@@ -136,6 +136,8 @@ pub enum Rule {
     Dir,
     /// Where a `[[mount]]` goes.
     MountTarget,
+    /// Where sftp begins.
+    StartDir,
     /// Octal permission bits: no setuid, setgid, sticky, no write for group and others.
     Mode,
     /// An octal umask.
@@ -178,6 +180,7 @@ impl Rule {
             Self::Target => "a place for a `[[file]]`",
             Self::Dir => "a place for a `[[dir]]`",
             Self::MountTarget => "a place for a `[[mount]]`",
+            Self::StartDir => "a place where sftp can begin",
             Self::Mode => "a mode",
             Self::Umask => "a umask",
             Self::Word(words) => words.kind,
@@ -216,6 +219,9 @@ impl Rule {
             }
             Self::JailPath | Self::Home | Self::Target | Self::Dir | Self::MountTarget => {
                 "write an absolute path as it is seen inside the jail, without `.`, `..` or a `/` at the end"
+            }
+            Self::StartDir => {
+                "write a directory of the jail in a-z, A-Z, 0-9, `.`, `_`, `-` and `/`, as `/upload`"
             }
             Self::Mode => {
                 "a mode is a string of octal digits without write permission for group and others, as \"0644\" or \"0750\""
@@ -264,8 +270,9 @@ impl Rule {
             Self::Target => places::target(&JailPath::new(text)?),
             Self::Dir => places::dir(&JailPath::new(text)?),
             Self::MountTarget => places::mount_target(&JailPath::new(text)?),
+            Self::StartDir => places::start_dir(&JailPath::new(text)?),
             Self::Mode => mode(text).map(drop),
-            Self::Umask => octal(text).map(drop),
+            Self::Umask => umask(text),
             Self::Word(words) => word(words, text),
             Self::KeyLine => keyline::check(text),
             Self::Password => password::check(text),
@@ -426,6 +433,15 @@ pub fn mode(text: &str) -> Result<u32, Objection> {
         }
     }
     Ok(bits)
+}
+
+/// Whether `text` is a umask under which users can still read what they bring.
+fn umask(text: &str) -> Result<(), Objection> {
+    if octal(text)? & 0o7600 != 0 {
+        return Err(Objection::new("takes rights away from the owner, too")
+            .hint("a umask says what others may not do, as \"0027\" or \"0077\""));
+    }
+    Ok(())
 }
 
 fn word(words: Words, text: &str) -> Result<(), Objection> {

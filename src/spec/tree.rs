@@ -7,6 +7,7 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::date;
 use super::findings::Findings;
 use super::keys::{KEYS, Key, header, keys_of};
 use super::rule::{Hint, Objection, Rule, Shape};
@@ -44,6 +45,8 @@ pub(crate) enum Value {
     Text(String),
     /// An integer within its key's bounds.
     Integer(i64),
+    /// A day that can be an end, in days since 1970-01-01.
+    Day(i64),
     /// The texts of an array that obey their key's rule.
     Texts(Texts),
     /// A table.
@@ -291,6 +294,19 @@ impl Reader<'_> {
                     );
                 }
                 good.map(Value::Integer)
+            }
+            (Shape::Date, DeValue::Datetime(given)) => {
+                let day = date::day(given);
+                if let Err(Objection { why, .. }) = &day {
+                    let given = echo(&given.to_string());
+                    self.add(
+                        Finding::new(format!("`{shown}` is not a day"))
+                            .why(format!("`{given}` {why}"))
+                            .at(&self.site(span), why.clone())
+                            .hint(format!("write it as in `{}`", key.example)),
+                    );
+                }
+                day.ok().map(Value::Day)
             }
             (Shape::Table, DeValue::Table(table)) => {
                 Some(Value::Table(self.table(key.path, shown, table, span)))

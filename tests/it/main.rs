@@ -6,6 +6,7 @@ mod enter;
 mod fail_closed;
 mod forwarding;
 mod hostile;
+mod keys;
 mod login;
 mod rebuild;
 mod remove;

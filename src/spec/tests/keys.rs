@@ -36,6 +36,8 @@ fn spec_with(key: &Key, line: &str) -> String {
             beside(&[("path", "path = \"/x\"")])
         ),
         "test[]" => format!("name = \"a\"\n{user}[[test]]\n{line}\n"),
+        // What sftp alone can have does not stand beside a shell.
+        "sshd" if name != "allow" => format!("name = \"a\"\n[sshd]\n{line}\n"),
         "sshd" => format!("name = \"a\"\n{top}[sshd]\n{line}\n"),
         table if table.ends_with("[]") => {
             format!(

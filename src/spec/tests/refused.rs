@@ -91,7 +91,7 @@ fn keys_that_are_not_there() {
         ),
         (
             "not-yet",
-            "name = 'a'\npackages = ['git']\n[limits]\nmemory = '256M'\n[[mount]]\nsource = '/x'\n[sshd]\nallow = ['scp', 'sftp']\numask = '0027'\n",
+            "name = 'a'\n[limits]\nmemory = '256M'\n[[mount]]\nsource = '/x'\n[sshd]\nallow = ['scp', 'sftp']\n",
         ),
         (
             "required",
@@ -143,6 +143,14 @@ fn values_that_break_their_rule() {
         (
             "modes",
             "name = 'a'\n[[dir]]\npath = '/x'\nmode = '1777'\n[[dir]]\npath = '/y'\nmode = '0775'\n[[dir]]\npath = '/z'\nmode = 'rwx'\n",
+        ),
+        (
+            "days",
+            "name = 'a'\n[[user]]\nname = 'u'\nexpires = '2027-01-31'\n[[user]]\nname = 'v'\nexpires = 1970-01-01\n[[user]]\nname = 'w'\nexpires = 2027-01-31T12:00:00Z\n",
+        ),
+        (
+            "sftp-options",
+            "name = 'a'\n[sshd]\nstart_dir = '/up load'\numask = '0700'\n",
         ),
         (
             "password-in-the-clear",
@@ -215,6 +223,10 @@ fn values_that_do_not_fit_together() {
         (
             "shell-none",
             "name = 'a'\nbinaries = ['ls']\n[[user]]\nname = 'u'\n[sshd]\nallow = ['shell']\n",
+        ),
+        (
+            "sftp-options-beside-a-shell",
+            "name = 'a'\nbinaries = ['bash']\n[sshd]\nstart_dir = '/upload'\numask = '0027'\n",
         ),
         ("no-door", "name = 'a'\n[sshd]\nallow = []\n"),
         (

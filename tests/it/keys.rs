@@ -1,0 +1,270 @@
+//! What single keys of a spec do, seen from where their effect is: the client, the account, the tree.
+
+use disposable::Key;
+
+use crate::support::{Reach, Spec, effective, host, look, reach};
+
+/// The spec of arkham with `lines` of the user's and others before the first table.
+fn with(spec: &Spec, top: &str, user: &str) -> String {
+    let text = spec
+        .text()
+        .replace("\nauthorized_keys", &format!("\n{user}\nauthorized_keys"));
+    format!("{top}\n{text}")
+}
+
+fn arkham(key: &Key) -> Spec {
+    Spec::arkham(key, &[])
+}
+
+#[test]
+fn optional_programs_come_along_where_the_host_has_them() {
+    let Some(host) = host() else { return };
+    host.sshd();
+    let key = host.key("harlequin");
+    let spec = arkham(&key);
+    host.write("/root/a.c", "int a(void) { return 1; }\n");
+    host.write("/root/b.c", "int a(void); int main(void) { return a(); }\n");
+    host.sh("cd /root; gcc -shared -o libgone.so a.c; gcc -o /usr/local/bin/broken b.c -L. -lgone; rm libgone.so")
+        .ok();
+    let text = with(
+        &spec,
+        "optional = ['wc', 'frobnicate', 'broken', 'su', 'ls']",
+        "",
+    );
+    host.write(&spec.path(), &text);
+    let built = host.jailctl(["build", &spec.path()]).ok();
+    for notice in [
+        "notice: `frobnicate` is left out: the host has no program of that name",
+        "notice: `broken` is left out: it needs `libgone.so`, which the host lacks",
+        "notice: `su` is left out: it is setuid",
+    ] {
+        assert!(built.stderr().contains(notice), "{notice}: {built:?}");
+    }
+    let harlequin = host.login("harlequin", &key);
+    assert_eq!(harlequin.ssh("wc -c </welcome").ok().text(), "19");
+    for name in ["frobnicate", "broken", "su"] {
+        harlequin.ssh(name).exits(127);
+    }
+    // What the host gets later comes along then.
+    host.sh("cp /usr/bin/head /usr/local/bin/frobnicate").ok();
+    host.jailctl(["build", &spec.path()]).ok();
+    harlequin.ssh("frobnicate -n1 /welcome").ok();
+}
+
+#[test]
+fn notes_of_libraries_loaded_later_are_followed_as_far_as_the_spec_says() {
+    let Some(host) = host() else { return };
+    let key = host.key("harlequin");
+    let spec = arkham(&key);
+    let note = |word: &str| {
+        format!(
+            r#"
+            .section .note.dlopen,"a",@note
+            .balign 4
+            .long 4, 2f-1f, 0x407c0c0a
+            .asciz "FDO"
+            1: .asciz "[{{\"soname\":[\"lib{word}.so\"],\"priority\":\"{word}\"}}]"
+            2: .balign 4
+            "#
+        )
+    };
+    let words = ["required", "recommended", "suggested"];
+    let mut notes = String::new();
+    for word in words {
+        host.write(&format!("/root/{word}.c"), "int x;\n");
+        host.sh(&format!(
+            "cd /root; gcc -shared -Wl,-soname,lib{word}.so -o /usr/local/lib/lib{word}.so {word}.c; ldconfig"
+        ))
+        .ok();
+        notes.push_str(&note(word));
+    }
+    host.write("/root/notes.s", &notes);
+    host.write("/root/wishes.c", "int main(void) { return 0; }\n");
+    host.sh("cd /root; gcc -o /usr/local/bin/wishes wishes.c notes.s")
+        .ok();
+    for (dlopen, brought) in [
+        ("none", &words[..0]),
+        ("required", &words[..1]),
+        ("recommended", &words[..2]),
+        ("suggested", &words[..]),
+    ] {
+        let text = with(
+            &spec,
+            &format!("dlopen = '{dlopen}'\noptional = ['wishes']"),
+            "",
+        );
+        host.write(&spec.path(), &text);
+        host.jailctl(["build", &spec.path()]).ok();
+        for word in words {
+            let path = format!("/srv/jails/arkham/usr/local/lib/lib{word}.so");
+            assert_eq!(host.has(&path), brought.contains(&word), "{dlopen}: {word}");
+        }
+    }
+}
+
+#[test]
+fn an_account_is_closed_from_the_day_that_the_spec_says() {
+    let Some(host) = host() else { return };
+    host.sshd();
+    let key = host.key("harlequin");
+    let spec = arkham(&key);
+    let harlequin = host.login("harlequin", &key);
+    let build = |expires: &str| {
+        host.write(&spec.path(), &with(&spec, "", expires));
+        host.jailctl(["build", &spec.path()]).ok()
+    };
+    let shadow = || {
+        let line = host.sh("getent shadow harlequin").ok();
+        line.text().split(':').nth(7).expect("a field").to_owned()
+    };
+    let plan = {
+        host.write(&spec.path(), &with(&spec, "", "expires = 2999-12-31"));
+        host.jailctl(["plan", &spec.path()]).ok()
+    };
+    assert!(
+        plan.stdout()
+            .contains("harlequin: may log in before 2999-12-31"),
+        "{plan:?}"
+    );
+    build("expires = 2999-12-31");
+    assert_eq!(shadow(), "376199");
+    assert_eq!(reach(&host, &harlequin), Reach::Jail);
+    let again = build("expires = 2999-12-31");
+    assert!(again.stdout().contains("nothing to do"), "{again:?}");
+
+    let closed = build("expires = 2020-02-29");
+    let notice = "notice: `harlequin` cannot log in: the account expired on 2020-02-29";
+    assert!(closed.stderr().contains(notice), "{closed:?}");
+    assert_eq!(reach(&host, &harlequin), Reach::Nothing);
+
+    // What the spec gave goes with the line; what the admin gives stays.
+    build("");
+    assert_eq!(shadow(), "");
+    assert_eq!(reach(&host, &harlequin), Reach::Jail);
+    build("expires = 2999-12-31");
+    host.run(["usermod", "--expiredate", "2999-01-01", "harlequin"])
+        .ok();
+    build("");
+    assert_eq!(shadow(), "375835");
+}
+
+#[test]
+fn sftp_begins_where_the_spec_says_and_keeps_others_out_of_what_it_brings() {
+    let Some(host) = host() else { return };
+    host.sshd();
+    let key = host.key("selina");
+    let mut spec = Spec::dropbox(&key);
+    spec.build(&host).ok();
+    let selina = host.login("selina", &key);
+    let begins = || selina.sftp("pwd").ok().stdout().to_owned();
+    assert!(begins().contains("directory: /home/selina"), "{}", begins());
+    spec.more = spec.more.replace(
+        "[sshd]\n",
+        "[sshd]\nstart_dir = \"/upload\"\numask = \"0077\"\n",
+    );
+    let built = spec.build(&host).ok();
+    assert!(begins().contains("directory: /upload"), "{built:?}");
+    host.write("/root/letter", "Meow.\n");
+    selina.sftp("put /root/letter").ok();
+    assert_eq!(
+        host.sh("stat -c '%a %U' /srv/jails/dropbox/upload/letter")
+            .ok()
+            .text(),
+        "600 selina"
+    );
+    let forced = "forcecommand internal-sftp -d /upload -u 0077".to_owned();
+    assert!(effective(&host, "selina").contains(&forced));
+
+    spec.more = spec
+        .more
+        .replace("start_dir = \"/upload\"", "start_dir = \"/uplaod\"");
+    let before = look(&host);
+    let refused = spec.build(&host).exits(2);
+    assert!(
+        refused
+            .stderr()
+            .contains("the jail has no directory `/uplaod`"),
+        "{refused:?}"
+    );
+    host.sh("rm /root/dropbox.toml").ok();
+    assert_eq!(before.diff(&look(&host)), Vec::<String>::new());
+}
+
+#[test]
+fn who_cannot_log_in_and_what_cannot_be_run_is_said() {
+    let Some(host) = host() else { return };
+    let key = host.key("selina");
+    let mut spec = Spec::dropbox(&key);
+    spec.binaries = vec!["ls", "cat"];
+    spec.users.push(("isis", Vec::new()));
+    let built = spec.build(&host).ok();
+    for notice in [
+        "notice: `isis` cannot log in yet: the account has no `authorized_keys` and no password",
+        "notice: `ls` and 1 more cannot be run by anybody: sftp is the only door, and brings no shell",
+    ] {
+        assert!(built.stderr().contains(notice), "{built:?}");
+    }
+    assert!(!built.stderr().contains("selina"), "{built:?}");
+}
+
+#[test]
+fn a_spec_that_others_can_replace_is_refused() {
+    let Some(host) = host() else { return };
+    let key = host.key("harlequin");
+    host.plain_user("bob");
+    let text = arkham(&key).text();
+    let before = look(&host);
+    for (prepare, directory) in [
+        ("mkdir -m 777 /srv/specs", "/srv/specs"),
+        (
+            "install -d -g bob -m 775 /srv/team/specs",
+            "/srv/team/specs",
+        ),
+        (
+            "install -d -o bob /srv/bobs; mkdir /srv/bobs/specs",
+            "/srv/bobs/specs",
+        ),
+    ] {
+        host.sh(prepare).ok();
+        let path = format!("{directory}/arkham.toml");
+        host.write(&path, &text);
+        let refused = host.jailctl(["build", &path]).exits(2);
+        let place = directory.trim_end_matches("/specs");
+        assert!(
+            refused
+                .stderr()
+                .contains(&format!("of the directory `{place}"))
+                && refused.stderr().contains("hint: "),
+            "{refused:?}"
+        );
+    }
+    host.sh("rm -r /srv/specs /srv/team /srv/bobs").ok();
+    assert_eq!(before.diff(&look(&host)), Vec::<String>::new());
+    // In a sticky directory only its owner can replace it.
+    host.write("/tmp/arkham.toml", &text);
+    host.jailctl(["build", "/tmp/arkham.toml"]).ok();
+}
+
+#[test]
+fn nobody_is_told_to_take_a_home_from_its_owner() {
+    let Some(host) = host() else { return };
+    let key = host.key("harlequin");
+    host.plain_user("bob");
+    for (root, advice) in [
+        ("/home/bob/jails/arkham", "outside of people's homes"),
+        ("/srv/www/arkham", "chown root /srv/www"),
+    ] {
+        host.sh("install -d -o www-data /srv/www").ok();
+        host.write(
+            "/root/arkham.toml",
+            &format!("root = {root:?}\n{}", arkham(&key).text()),
+        );
+        let refused = host.jailctl(["build", "/root/arkham.toml"]).exits(2);
+        assert!(refused.stderr().contains(advice), "{refused:?}");
+        assert_eq!(
+            refused.stderr().contains("chown"),
+            advice.contains("chown"),
+            "{refused:?}"
+        );
+    }
+}
