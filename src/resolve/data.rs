@@ -26,6 +26,7 @@ const PROGRAMS: [&str; 4] = ["/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/lo
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Rule {
+    name: String,
     reason: String,
     #[serde(default)]
     programs: Vec<String>,
@@ -81,7 +82,11 @@ impl Rules {
                 continue;
             };
             let mut addition = Addition {
-                why: Why::rule(&format!("{}, for `{cause}`", rule.reason)),
+                why: Why::Data {
+                    rule: rule.name.clone(),
+                    reason: rule.reason.clone(),
+                    by: cause,
+                },
                 rule: &rule,
                 twins: twins(tree),
                 tree,
@@ -326,7 +331,9 @@ mod tests {
 
     #[test]
     fn the_built_in_rules_are_well_formed() {
+        let mut names = std::collections::BTreeSet::new();
         for rule in Rules::built_in().expect("valid rules").unused {
+            assert!(names.insert(rule.name.clone()), "two rules: {}", rule.name);
             assert!(!rule.reason.is_empty(), "{rule:?}");
             assert!(
                 !rule.programs.is_empty() || !rule.objects.is_empty(),
@@ -344,6 +351,7 @@ mod tests {
     fn exceptions_count_from_the_top_of_a_tree_and_hold_for_what_is_below() {
         let text = r#"
             [[rule]]
+            name = "x"
             reason = "x"
             programs = ["x"]
             add = ["/x"]
@@ -364,6 +372,7 @@ mod tests {
     fn programs_and_libraries_call_for_a_rule_and_other_files_do_not() {
         let text = r#"
             [[rule]]
+            name = "x"
             reason = "x"
             programs = ["vim.*", "/opt/x/run"]
             objects = ["libx.so."]

@@ -36,6 +36,15 @@ pub enum Why {
         /// That entry.
         path: JailPath,
     },
+    /// Another entry needs it, which no file of its says: a rule of `data/rules.toml` or of the host's own knows.
+    Data {
+        /// The rule's name.
+        rule: String,
+        /// What it is for, as `descriptions of common terminals`.
+        reason: String,
+        /// The entry that called for the rule.
+        by: JailPath,
+    },
     /// Every jail of this kind has it.
     Rule {
         /// What for, as `names of users and groups`.
@@ -303,6 +312,7 @@ fn clash(path: &JailPath, here: &Entry, other_path: &JailPath, other: &Entry) ->
             Why::Spec { place, says } => format!(" ({says}, {place})"),
             Why::Needed { by, .. } => format!(" (needed by `{by}`)"),
             Why::Holds { path } => format!(" (it holds `{path}`)"),
+            Why::Data { reason, by, .. } => format!(" ({reason}, for `{by}`)"),
             Why::Rule { reason } => format!(" ({reason})"),
         });
         format!("{what}{}", why.unwrap_or_default())
