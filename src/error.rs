@@ -19,6 +19,22 @@ pub enum Kind {
     Failed = 4,
     /// Another jailctl holds the lock. Status 5.
     Busy = 5,
+    /// It was done, and the word of it could not be delivered. Status 6.
+    Unsaid = 6,
+}
+
+impl Kind {
+    /// Its name in JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::No => "no",
+            Self::Spec => "spec",
+            Self::Missing => "missing",
+            Self::Failed => "failed",
+            Self::Busy => "busy",
+            Self::Unsaid => "unsaid",
+        }
+    }
 }
 
 /// One thing that is wrong: what, why, how to mend it, and where in the spec it was said.

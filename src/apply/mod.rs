@@ -215,10 +215,7 @@ impl Run<'_> {
             }
             Step::WriteTree => self.write_tree(),
             Step::InstallSnippet { file, text } => self.install_snippet(file, text),
-            Step::VerifySnippet => {
-                let wanted = &self.wanted()?.jail.sshd;
-                self.verify(&wanted.file, &wanted.text)
-            }
+            Step::VerifySnippet => self.verify(),
             Step::WriteKeys { user, text } => self.write_keys(user, text),
             Step::SetPassword { user, password } => self.set_password(user, password),
             Step::Open { user, until } => {
@@ -333,25 +330,12 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn verify(&self, file: &str, text: &str) -> Result<()> {
-        let config = Config::read(self.host)?;
-        let mut drop_ins: Vec<(String, String)> = config
-            .drop_ins
-            .iter()
-            .filter(|(name, _)| name != file)
-            .cloned()
-            .collect();
-        drop_ins.push((file.to_owned(), text.to_owned()));
-        let daemon = Daemon::find(self.host)?;
-        daemon.verify(
-            &drop_ins,
-            &config.samples(),
-            &self.wanted()?.jail.sshd.expected,
-        )
+    fn verify(&self) -> Result<()> {
+        crate::plan::verify(self.host, &self.wanted()?.jail)
     }
 
     fn install_snippet(&mut self, file: &str, text: &str) -> Result<()> {
-        self.verify(file, text)?;
+        self.verify()?;
         let path = Path::new(DROP_INS).join(file);
         let before = self.host.read(&path, 1 << 20)?;
         self.undo

@@ -47,6 +47,9 @@ impl Show {
     pub(crate) fn run(self, voice: Voice) -> Result<Report> {
         let view = View::new(&self.root.path()?)?;
         let plans = plans(&self.specs, &view)?;
+        for plan in &plans {
+            plan.foresee(&view)?;
+        }
         let changes = plans.iter().any(Plan::is_change);
         let code = u8::from(self.exit_code && changes);
         Ok(report(&plans, &[], self.json, voice, code))
@@ -92,8 +95,12 @@ impl Build {
             }
         }
         let mut notices = transaction.finish();
+        let changed = plans.iter().any(|plan| !plan.steps.is_empty());
         if self.writing.json {
-            return Ok(report(&plans, &notices, true, voice, 0));
+            return Ok(Report {
+                changed,
+                ..report(&plans, &notices, true, voice, 0)
+            });
         }
         let mut text = String::new();
         for plan in &plans {
@@ -104,6 +111,7 @@ impl Build {
             text,
             notices,
             code: 0,
+            changed,
         })
     }
 
@@ -138,6 +146,7 @@ impl Build {
             text,
             notices,
             code: 0,
+            changed: true,
         })
     }
 }
@@ -195,12 +204,12 @@ fn report(plans: &[Plan], notices: &[String], json: bool, voice: Voice, code: u8
     } else {
         plans
             .iter()
-            .map(|plan| show::plan::text(plan, voice.verbose))
+            .map(|plan| show::plan::text(plan, voice.verbose, voice.paint))
             .collect()
     };
     Report {
         text,
-        notices: Vec::new(),
         code,
+        ..Report::default()
     }
 }

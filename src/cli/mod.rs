@@ -19,6 +19,7 @@ use crate::error::{Error, Finding, Kind, Result};
 use crate::host::{Stat, View};
 use crate::names::JailName;
 use crate::plan::{Plan, Step};
+use crate::show::paint::Paint;
 use crate::show::{self, diagnostic};
 use crate::site::Source;
 use crate::spec::{self, Spec};
@@ -67,6 +68,8 @@ pub(crate) struct Report {
     pub(crate) text: String,
     pub(crate) notices: Vec<String>,
     pub(crate) code: u8,
+    /// Whether the host was changed: whatever goes wrong after that, it is not as it was.
+    pub(crate) changed: bool,
 }
 
 /// How much to say.
@@ -74,6 +77,8 @@ pub(crate) struct Report {
 pub(crate) struct Voice {
     pub(crate) quiet: bool,
     pub(crate) verbose: bool,
+    /// For standard output.
+    pub(crate) paint: Paint,
 }
 
 impl Voice {
@@ -104,15 +109,14 @@ pub fn command() -> clap::Command {
 pub fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(error) => {
-            // clap prints help to standard output and everything else to standard error; a closed one is no reason to fail.
-            let _ = error.print();
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
-        }
+        Err(error) => return usage(&error),
     };
     let voice = Voice {
         quiet: arguments.quiet,
         verbose: arguments.verbose,
+        paint: Paint {
+            on: wants_color(&std::io::stdout()),
+        },
     };
     let outcome = match arguments.verb {
         Verb::Build(verb) => verb.run(voice),
@@ -124,24 +128,59 @@ pub fn main() -> ExitCode {
     };
     match outcome.and_then(|report| deliver(&report, voice)) {
         Ok(code) => ExitCode::from(code),
-        Err(mut error) => {
-            let lacks_rights =
-                |why: &String| why.contains("permission denied") || why.contains("not permitted");
-            if !rustix::process::geteuid().is_root()
-                && error
-                    .findings
-                    .iter()
-                    .filter_map(|finding| finding.why.as_ref())
-                    .any(lacks_rights)
-            {
-                error = error.hint("only root may do this: run it with sudo");
-            }
-            let color = std::io::stderr().is_terminal()
-                && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-            let _ = write!(std::io::stderr(), "{}", diagnostic::render(&error, color));
-            ExitCode::from(error.kind as u8)
-        }
+        Err(error) => complain(error),
     }
+}
+
+/// What clap says: help and the version to standard output, everything else to standard error.
+fn usage(error: &clap::Error) -> ExitCode {
+    // A closed output is no reason to fail.
+    let _ = error.print();
+    let code = u8::try_from(error.exit_code()).unwrap_or(Kind::Spec as u8);
+    if code != 0 && wants_json() {
+        let said = error.render().to_string();
+        let what = said.lines().next().unwrap_or_default();
+        let what = what.strip_prefix("error: ").unwrap_or(what);
+        say_json(&Finding::new(what).into());
+    }
+    ExitCode::from(code)
+}
+
+/// Says what went wrong, to people on standard error, and where JSON was asked for also to programs on standard output.
+fn complain(mut error: Error) -> ExitCode {
+    let lacks_rights =
+        |why: &String| why.contains("permission denied") || why.contains("not permitted");
+    if !rustix::process::geteuid().is_root()
+        && error
+            .findings
+            .iter()
+            .filter_map(|finding| finding.why.as_ref())
+            .any(lacks_rights)
+    {
+        error = error.hint("only root may do this: run it with sudo");
+    }
+    let color = wants_color(&std::io::stderr());
+    let _ = write!(std::io::stderr(), "{}", diagnostic::render(&error, color));
+    if wants_json() && error.kind != Kind::Unsaid {
+        say_json(&error);
+    }
+    ExitCode::from(error.kind as u8)
+}
+
+fn say_json(error: &Error) {
+    let _ = writeln!(std::io::stdout(), "{}", show::error::json(error));
+}
+
+/// Whether JSON was asked for, also on a command line that clap refuses.
+fn wants_json() -> bool {
+    std::env::args_os()
+        .take_while(|argument| argument != "--")
+        .any(|argument| argument == "--json")
+}
+
+/// Whether a stream is a terminal whose owner has nothing against colour.
+fn wants_color(stream: &impl IsTerminal) -> bool {
+    stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// Writes a report. A reader that went away is no error; a full disk is.
@@ -155,7 +194,13 @@ fn deliver(report: &Report, voice: Voice) -> Result<u8> {
         .and_then(|()| stdout.flush())
     {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(Error::io("write", Path::new("standard output"), &error))
+            let mut error = Error::io("write", Path::new("standard output"), &error);
+            if report.changed {
+                error.kind = Kind::Unsaid;
+                error =
+                    error.hint("all that was asked for has been done; only the word of it is lost");
+            }
+            Err(error)
         }
         _ => Ok(report.code),
     }

@@ -40,7 +40,7 @@ impl Remove {
             let text = if self.writing.json {
                 format!("{}\n", show::plan::json(&[&plan], &[]))
             } else {
-                show::plan::text(&plan, voice.verbose)
+                show::plan::text(&plan, voice.verbose, voice.paint)
             };
             return Ok(Report {
                 text,
@@ -75,6 +75,7 @@ impl Remove {
                 notices
             },
             code: 0,
+            changed: true,
         })
     }
 }

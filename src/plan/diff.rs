@@ -207,8 +207,10 @@ fn difference(
                 return Ok(Some("its content was changed in the jail".to_owned()));
             }
             match content {
-                Content::Text(text) => Ok((Digest::of(text.as_bytes()) != *sha256)
-                    .then(|| "its content is another".to_owned())),
+                Content::Text(text) => {
+                    Ok((Digest::of(text.as_bytes()) != *sha256)
+                        .then(|| "its text changes".to_owned()))
+                }
                 Content::Host {
                     source: wanted,
                     stat,

@@ -181,6 +181,33 @@ impl Plan {
         wanted.or(self.manifest.as_ref().map(|manifest| &manifest.sshd))
     }
 
+    /// Whether sshd is asked, when the plan is carried out, if it would lock the jail's accounts in.
+    pub fn asks_sshd(&self) -> bool {
+        self.steps
+            .iter()
+            .any(|step| matches!(step, Step::InstallSnippet { .. } | Step::VerifySnippet))
+    }
+
+    /// Whether sshd can be asked before the plan is carried out: it knows the accounts already.
+    fn is_known_to_sshd(&self) -> bool {
+        self.steps.iter().all(|step| {
+            !matches!(
+                step,
+                Step::MakeGroup { .. } | Step::MakeAccount(_) | Step::AlterAccount { .. }
+            )
+        })
+    }
+
+    /// Refuses what carrying the plan out would refuse when it asks sshd, as far as sshd can be asked yet: accounts that do not exist it does not know.
+    pub fn foresee(&self, view: &View) -> Result<()> {
+        match &self.wanted {
+            Some(wanted) if self.asks_sshd() && self.is_known_to_sshd() => {
+                verify(view, &wanted.jail)
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Whether there is anything that an admin or a user could see the effect of.
     pub fn is_change(&self) -> bool {
         self.steps.iter().any(Step::is_change)
@@ -197,6 +224,19 @@ pub fn sshd_facts(view: &View, manifest: Option<&Manifest>) -> Result<Facts> {
         }
         _ => daemon.facts(&config),
     }
+}
+
+/// Asks sshd whether it would lock the jail's accounts in with the jail's snippet in its place, whatever stands there now.
+pub fn verify(view: &View, jail: &ResolvedJail) -> Result<()> {
+    let config = Config::read(view)?;
+    let mut drop_ins: Vec<(String, String)> = config
+        .drop_ins
+        .iter()
+        .filter(|(name, _)| *name != jail.sshd.file)
+        .cloned()
+        .collect();
+    drop_ins.push((jail.sshd.file.clone(), jail.sshd.text.clone()));
+    Daemon::find(view)?.verify(&drop_ins, &config.samples(), &jail.sshd.expected)
 }
 
 /// Plans to make the host match `spec`.

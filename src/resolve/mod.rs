@@ -196,7 +196,31 @@ fn tree(
     }
     add_shells(&mut tree, spec, findings)?;
     check_start_dir(&tree, spec, findings);
+    notices.extend(dropped_bits(&tree));
     Ok(tree)
+}
+
+/// A notice for each file that has a bit on the host which no file of a jail has.
+fn dropped_bits(tree: &Tree) -> Vec<String> {
+    let bits = |mode: u32| {
+        [(0o4000, "setuid"), (0o2000, "setgid"), (0o1000, "sticky")]
+            .into_iter()
+            .filter(move |(bit, _)| mode & bit != 0)
+            .map(|(_, name)| name)
+            .collect::<Vec<_>>()
+            .join(" and ")
+    };
+    tree.iter()
+        .filter_map(|(path, entry)| match &entry.kind {
+            EntryKind::File(Content::Host { stat, .. }) if stat.mode & 0o7000 != 0 => {
+                Some(format!(
+                    "`{path}` loses its {} bit in the jail: nothing there gets rights from a file",
+                    bits(stat.mode)
+                ))
+            }
+            _ => None,
+        })
+        .collect()
 }
 
 /// Adds what was asked for with all that it needs: its closure, the data that programs of the tree read, the closure of that, until nothing is new.

@@ -162,7 +162,7 @@ pub(super) fn add(
         }
         let mut why: Vec<Why> = asked.map(|asked| asked.why.clone()).into_iter().collect();
         why.extend(object.reasons.iter().filter_map(reason));
-        if let Err(finding) = add_one(tree, path, object, why, notices) {
+        if let Err(finding) = add_one(tree, path, object, why) {
             findings.push(finding);
         }
     }
@@ -262,17 +262,11 @@ fn add_one(
     path: &Path,
     object: &elf::Object,
     why: Vec<Why>,
-    notices: &mut Vec<String>,
 ) -> std::result::Result<(), Finding> {
     let (at, entry) = match &object.kind {
         ObjectKind::Link { target } => link(path, target, why)?,
         ObjectKind::Elf | ObjectKind::Script | ObjectKind::File => {
             let at = merged(path)?;
-            if object.stat.mode & 0o7000 != 0 {
-                notices.push(format!(
-                    "`{at}` comes without the setuid, setgid or sticky bit that it has on the host"
-                ));
-            }
             let entry = Entry::host_file(path.to_owned(), object.stat.clone(), why);
             (at, entry)
         }

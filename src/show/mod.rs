@@ -2,7 +2,9 @@
 
 pub mod deps;
 pub mod diagnostic;
+pub mod error;
 pub mod jails;
+pub mod paint;
 pub mod plan;
 
 /// A number of bytes as a person says it: `4.4 MiB`.

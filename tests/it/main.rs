@@ -8,6 +8,7 @@ mod forwarding;
 mod hostile;
 mod keys;
 mod login;
+mod plans;
 mod rebuild;
 mod remove;
 mod sources;

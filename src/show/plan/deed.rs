@@ -1,0 +1,235 @@
+//! What a plan does, in sentences: one deed for each step that an admin or a user can see the effect of, and one for each path.
+
+use serde::Serialize;
+
+use crate::host::Expiry;
+use crate::host::sshd::DROP_INS;
+use crate::names::JailPath;
+use crate::plan::manifest::RecordKind;
+use crate::plan::{Act, Change, Plan, Step};
+use crate::resolve::{Content, EntryKind};
+use crate::spec::{Day, Password};
+
+/// What one step does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Deed {
+    /// Whether something comes, changes or goes.
+    pub(super) act: Act,
+    /// What it is about: `account`, `group`, `keys`, `tree`, `sshd`, …
+    pub(super) step: &'static str,
+    /// The login name, where it is about an account.
+    pub(super) user: Option<String>,
+    /// The rest of the sentence.
+    pub(super) does: String,
+    /// What was before, where that is known, and what is afterwards; a line each.
+    pub(super) before: Option<String>,
+    /// See `before`.
+    pub(super) after: Option<String>,
+}
+
+impl Deed {
+    fn new(act: Act, step: &'static str, does: impl Into<String>) -> Self {
+        let does = does.into();
+        let line = format!("{step} {does}");
+        Self {
+            act,
+            step,
+            user: None,
+            before: (act == Act::Remove).then(|| line.clone()),
+            after: (act != Act::Remove).then_some(line),
+            does,
+        }
+    }
+
+    fn of(user: &str, act: Act, step: &'static str, does: impl Into<String>) -> Self {
+        Self {
+            user: Some(user.to_owned()),
+            ..Self::new(act, step, does)
+        }
+    }
+}
+
+/// What a step does; `None` for what nobody needs to read, and for the tree, whose story the paths tell.
+pub(super) fn of_step(step: &Step) -> Option<Deed> {
+    use Act::{Add, Change, Remove};
+    Some(match step {
+        Step::Close { user } => Deed::of(
+            user,
+            Change,
+            "account",
+            format!("{user}: closed, its keys taken away"),
+        ),
+        Step::MakeRoot => Deed::new(Add, "root", "made, root's alone"),
+        Step::MakeGroup { name, gid } => Deed::new(Add, "group", format!("{name} (gid {gid})")),
+        Step::MakeAccount(account) => Deed::of(
+            &account.name,
+            Add,
+            "account",
+            format!(
+                "{} (uid {}), home {}, shell {}",
+                account.name, account.uid, account.home, account.shell
+            ),
+        ),
+        Step::AlterAccount { name, to, from } => {
+            let says = |is: &crate::host::Belonging| {
+                format!(
+                    "{name}: gid {}, home {}, shell {}",
+                    is.gid, is.home, is.shell
+                )
+            };
+            Deed {
+                before: Some(format!("account {}", says(from))),
+                ..Deed::of(name, Change, "account", says(to))
+            }
+        }
+        Step::WriteKeys { user, text } => {
+            let keys = text.lines().count();
+            Deed::of(
+                user,
+                Change,
+                "keys",
+                format!("{user}: {}", super::super::count(keys, "key", "keys")),
+            )
+        }
+        Step::SetPassword { user, password } => {
+            let what = match password {
+                Password::Locked => "none works",
+                Password::Keep | Password::Hash(_) => "set",
+            };
+            Deed::of(user, Change, "password", format!("{user}: {what}"))
+        }
+        Step::Open { user, until } => {
+            let until = match until {
+                Expiry::Day(day) => format!(" before {}", Day(*day)),
+                Expiry::Never | Expiry::Closed => String::new(),
+            };
+            Deed::of(
+                user,
+                Change,
+                "account",
+                format!("{user}: may log in{until}"),
+            )
+        }
+        Step::InstallSnippet { file, .. } => Deed {
+            // The snippet's own lines say what was and what is.
+            before: None,
+            after: None,
+            ..Deed::new(Change, "sshd", format!("{DROP_INS}/{file}"))
+        },
+        Step::DeleteAccount { user, uid, .. } => {
+            Deed::of(user, Remove, "account", format!("{user} (uid {uid})"))
+        }
+        Step::RemoveTree { purge: true } => {
+            Deed::new(Remove, "tree", "all of the root, homes included")
+        }
+        Step::RemoveTree { purge: false } => {
+            Deed::new(Remove, "tree", "what was built; homes stay")
+        }
+        Step::DeleteGroup { name } => Deed::new(Remove, "group", name.clone()),
+        Step::RemoveSnippet { file } => Deed::new(Remove, "sshd", format!("{DROP_INS}/{file}")),
+        Step::Forget => Deed::new(Remove, "records", "of the jail"),
+        Step::EndSessions { kill: true, .. } => Deed::new(Remove, "sessions", "ended"),
+        Step::EndSessions { .. } | Step::WriteTree | Step::VerifySnippet | Step::Record => {
+            return None;
+        }
+    })
+}
+
+/// What becomes of one path, with what both forms say of it.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct PathDeed<'p> {
+    /// The path.
+    pub(super) path: &'p JailPath,
+    /// What is done.
+    pub(super) act: Act,
+    /// What differs, where the path stays.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) because: Option<&'p str>,
+    /// Bytes of the file that is made, or that goes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) size: Option<u64>,
+    /// Where the link leads that is made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) link: Option<String>,
+    #[serde(skip)]
+    pub(super) is_directory: bool,
+}
+
+/// What becomes of each path, in the order of the paths.
+pub(super) fn of_paths(plan: &Plan) -> Vec<PathDeed<'_>> {
+    plan.changes
+        .iter()
+        .map(|change| of_path(plan, change))
+        .collect()
+}
+
+fn of_path<'p>(plan: &'p Plan, change: &'p Change) -> PathDeed<'p> {
+    let mut deed = PathDeed {
+        path: &change.path,
+        act: change.act,
+        because: change.because.as_deref(),
+        size: None,
+        link: None,
+        is_directory: false,
+    };
+    if change.act == Act::Remove {
+        let record = plan
+            .manifest
+            .as_ref()
+            .and_then(|manifest| manifest.entries.get(&change.path));
+        match record.map(|record| &record.kind) {
+            Some(RecordKind::File { stat, .. }) => deed.size = Some(stat.size),
+            Some(RecordKind::Directory) => deed.is_directory = true,
+            _ => {}
+        }
+        return deed;
+    }
+    let entry = plan
+        .wanted
+        .as_ref()
+        .and_then(|wanted| wanted.jail.tree.get(&change.path));
+    match entry.map(|entry| &entry.kind) {
+        Some(EntryKind::File(Content::Host { stat, .. })) => deed.size = Some(stat.size),
+        Some(EntryKind::File(Content::Text(text))) => deed.size = Some(text.len() as u64),
+        Some(EntryKind::Symlink(target)) => deed.link = Some(target.display().to_string()),
+        Some(EntryKind::Directory) => deed.is_directory = true,
+        Some(EntryKind::Device { .. }) | None => {}
+    }
+    deed
+}
+
+/// How many paths come, change and go, and their bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub(super) struct Sum {
+    /// Paths that are made.
+    pub(super) added: usize,
+    /// Paths that are made anew.
+    pub(super) changed: usize,
+    /// Paths that are taken away.
+    pub(super) removed: usize,
+    /// Bytes of files that are made or made anew.
+    pub(super) written: u64,
+    /// Bytes of files that are taken away.
+    pub(super) freed: u64,
+}
+
+impl Sum {
+    /// Of these paths.
+    pub(super) fn of<'p>(deeds: impl IntoIterator<Item = &'p PathDeed<'p>>) -> Self {
+        let mut sum = Self::default();
+        for deed in deeds {
+            let size = deed.size.unwrap_or(0);
+            match deed.act {
+                Act::Add => sum.added += 1,
+                Act::Change => sum.changed += 1,
+                Act::Remove => sum.removed += 1,
+            }
+            if deed.act == Act::Remove {
+                sum.freed += size;
+            } else {
+                sum.written += size;
+            }
+        }
+        sum
+    }
+}

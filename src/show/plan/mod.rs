@@ -1,0 +1,25 @@
+//! A plan, told: as a page for people and as JSON for programs. Both are forms of the same [`Deed`]s, so that they tell the same story.
+
+mod deed;
+mod json;
+mod listing;
+mod page;
+
+pub use json::json;
+pub use page::text;
+
+use crate::plan::Step;
+
+/// What a step does, for those who watch.
+pub fn progress(step: &Step) -> Option<String> {
+    match step {
+        Step::WriteTree => Some("writing the tree".to_owned()),
+        Step::InstallSnippet { file, .. } => Some(format!("verifying and installing {file}")),
+        Step::VerifySnippet => Some("verifying the sshd snippet".to_owned()),
+        Step::Record => None,
+        other => deed::of_step(other).map(|deed| {
+            let sign = page::sign(deed.act);
+            format!("{sign} {} {}", deed.step, deed.does)
+        }),
+    }
+}

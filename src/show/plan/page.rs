@@ -1,0 +1,259 @@
+//! A plan as a page for people.
+
+use std::fmt::Write as _;
+
+use similar::{ChangeTag, TextDiff};
+
+use super::deed::{PathDeed, Sum, of_paths, of_step};
+use super::listing::{Item, items};
+use crate::plan::{Act, Plan, Step};
+use crate::show::paint::{Hue, Paint};
+use crate::show::{bytes, count};
+use crate::spec::text::visible;
+
+/// About as many lines as the paths of a plan get, unless all are asked for.
+const LISTED: usize = 40;
+/// Lines of the snippet that are shown around those that change.
+const CONTEXT: usize = 2;
+
+/// The plan as text. `all` lists every path.
+pub fn text(plan: &Plan, all: bool, paint: Paint) -> String {
+    let mut page = Page {
+        text: String::new(),
+        paint,
+    };
+    if plan.is_change() {
+        page.plan(plan, all);
+    } else {
+        page.line(&format!("{}: nothing to do", plan.name));
+    }
+    for notice in &plan.notices {
+        page.line(&format!("  {} {notice}", paint.with(Hue::Warning, "!")));
+    }
+    if plan.is_change() {
+        page.line(&summary(plan));
+    }
+    page.text
+}
+
+/// The sign of a deed.
+pub(super) fn sign(act: Act) -> char {
+    match act {
+        Act::Add => '+',
+        Act::Change => '~',
+        Act::Remove => '-',
+    }
+}
+
+fn hue(act: Act) -> Hue {
+    match act {
+        Act::Add => Hue::Good,
+        Act::Change => Hue::Warning,
+        Act::Remove => Hue::Bad,
+    }
+}
+
+struct Page {
+    text: String,
+    paint: Paint,
+}
+
+impl Page {
+    fn line(&mut self, line: &str) {
+        // Writing to a String cannot fail.
+        let _ = writeln!(self.text, "{line}");
+    }
+
+    fn deed(&mut self, act: Act, step: &str, does: &str) {
+        let sign = self.paint.with(hue(act), &sign(act).to_string());
+        self.line(&format!("  {sign} {step:<8} {does}"));
+    }
+
+    fn plan(&mut self, plan: &Plan, all: bool) {
+        let title = format!("{} at {}", plan.name, plan.root.display());
+        let title = self.paint.with(Hue::Strong, &title);
+        self.line(&title);
+        let made = |user: &Option<String>| {
+            let is_it = |step: &Step| matches!(step, Step::MakeAccount(account) if Some(&account.name) == user.as_ref());
+            plan.steps.iter().any(is_it)
+        };
+        for step in &plan.steps {
+            match step {
+                Step::WriteTree => self.tree(&of_paths(plan), all),
+                Step::InstallSnippet { file, .. } => {
+                    let is_new = plan.snippet.as_ref().is_some_and(|(was, _)| was.is_none());
+                    let act = if is_new { Act::Add } else { Act::Change };
+                    self.deed(
+                        act,
+                        "sshd",
+                        &format!("{}/{file}", crate::host::sshd::DROP_INS),
+                    );
+                    self.snippet(plan);
+                }
+                other => {
+                    let Some(deed) = of_step(other) else { continue };
+                    if let Step::MakeAccount(account) = other {
+                        let does = format!("{}{}", deed.does, equipment(plan, &account.name));
+                        self.deed(deed.act, deed.step, &does);
+                    } else if !made(&deed.user) {
+                        self.deed(deed.act, deed.step, &deed.does);
+                    }
+                }
+            }
+        }
+    }
+
+    fn tree(&mut self, paths: &[PathDeed<'_>], all: bool) {
+        let sum = Sum::of(paths);
+        let act = match (sum.changed, sum.added, sum.removed) {
+            (0, _, 0) => Act::Add,
+            (0, 0, _) => Act::Remove,
+            _ => Act::Change,
+        };
+        self.deed(act, "tree", &told(sum));
+        let most = if all { usize::MAX } else { LISTED };
+        let mut hidden = false;
+        for item in items(paths, most) {
+            match item {
+                Item::Path(deed) => self.path(deed),
+                Item::Below(directory, below) => {
+                    hidden = true;
+                    let sum = Sum::of(below.iter().copied());
+                    let act = below[0].act;
+                    let act = if below.iter().all(|deed| deed.act == act) {
+                        act
+                    } else {
+                        Act::Change
+                    };
+                    let sign = self.paint.with(hue(act), &sign(act).to_string());
+                    self.line(&format!("      {sign} {directory}/…  {}", told(sum)));
+                }
+            }
+        }
+        if hidden {
+            let hint = self
+                .paint
+                .with(Hue::Faint, "(`--verbose` lists every path)");
+            self.line(&format!("      {hint}"));
+        }
+    }
+
+    fn path(&mut self, deed: &PathDeed<'_>) {
+        let sign = self.paint.with(hue(deed.act), &sign(deed.act).to_string());
+        let slash = if deed.is_directory { "/" } else { "" };
+        let mut line = format!("      {sign} {}{slash}", deed.path);
+        if let Some(target) = &deed.link {
+            let _ = write!(line, " -> {}", target.escape_debug());
+        }
+        if let Some(size) = deed.size {
+            let _ = write!(line, "  {}", bytes(size));
+        }
+        if let Some(because) = deed.because {
+            let _ = write!(line, ": {because}");
+        }
+        self.line(&line);
+    }
+
+    /// The snippet's lines that come and go, with those around them.
+    fn snippet(&mut self, plan: &Plan) {
+        let Some((was, is)) = &plan.snippet else {
+            return;
+        };
+        let (was, is) = (
+            was.as_deref().unwrap_or_default(),
+            is.as_deref().unwrap_or_default(),
+        );
+        let diff = TextDiff::from_lines(was, is);
+        for (index, group) in diff.grouped_ops(CONTEXT).iter().enumerate() {
+            if index > 0 {
+                self.line("       …");
+            }
+            for change in group.iter().flat_map(|op| diff.iter_changes(op)) {
+                let line: String = change.value().trim_end().chars().map(visible).collect();
+                let shown = match change.tag() {
+                    ChangeTag::Equal => format!(" {line}"),
+                    ChangeTag::Insert => self.paint.with(Hue::Good, &format!("+{line}")),
+                    ChangeTag::Delete => self.paint.with(Hue::Bad, &format!("-{line}")),
+                };
+                self.line(&format!("      {shown}"));
+            }
+        }
+    }
+}
+
+/// What a new account gets besides itself, as the end of its line.
+fn equipment(plan: &Plan, user: &str) -> String {
+    let mut text = String::new();
+    let steps = plan.steps.iter().filter_map(of_step);
+    for deed in steps.filter(|deed| deed.user.as_deref() == Some(user)) {
+        let what = deed
+            .does
+            .strip_prefix(user)
+            .and_then(|rest| rest.strip_prefix(": "));
+        match (deed.step, what) {
+            ("keys", Some(keys)) => text.extend([", ", keys]),
+            ("password", Some("set")) => text.push_str(", a password"),
+            ("account", Some(until)) if until != "may log in" => {
+                text.extend([", ", until]);
+            }
+            _ => {}
+        }
+    }
+    text
+}
+
+/// `3 added, 1 removed; 1.2 MiB to write; 4.0 KiB freed`.
+fn told(sum: Sum) -> String {
+    let mut parts = Vec::new();
+    if sum.added > 0 {
+        parts.push(format!("{} added", sum.added));
+    }
+    if sum.changed > 0 {
+        parts.push(format!("{} changed", sum.changed));
+    }
+    if sum.removed > 0 {
+        parts.push(format!("{} removed", sum.removed));
+    }
+    let mut text = parts.join(", ");
+    if sum.written > 0 {
+        let _ = write!(text, "; {} to write", bytes(sum.written));
+    }
+    if sum.freed > 0 {
+        let _ = write!(text, "; {} freed", bytes(sum.freed));
+    }
+    text
+}
+
+/// The last line of a page: what the lines above come to.
+fn summary(plan: &Plan) -> String {
+    let mut parts = Vec::new();
+    let paths = Sum::of(&of_paths(plan));
+    if paths != Sum::default() {
+        parts.push(told(paths));
+    }
+    let steps = |wanted: fn(&Step) -> bool| plan.steps.iter().filter(|step| wanted(step)).count();
+    for (number, deed) in [
+        (steps(|step| matches!(step, Step::MakeAccount(_))), "made"),
+        (
+            steps(|step| matches!(step, Step::AlterAccount { .. })),
+            "changed",
+        ),
+        (
+            steps(|step| matches!(step, Step::DeleteAccount { .. })),
+            "deleted",
+        ),
+    ] {
+        if number > 0 {
+            parts.push(format!("{} {deed}", count(number, "account", "accounts")));
+        }
+    }
+    if plan.snippet.is_some() {
+        parts.push("sshd reads its configuration anew".to_owned());
+    }
+    let what = if parts.is_empty() {
+        "as above".to_owned()
+    } else {
+        parts.join("; ")
+    };
+    format!("{}: {what}. Nothing has been done yet.", plan.name)
+}
