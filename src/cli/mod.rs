@@ -16,7 +16,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::apply::Options;
 use crate::error::{Error, Finding, Kind, Result};
-use crate::host::{Stat, View};
+use crate::host::View;
 use crate::names::JailName;
 use crate::plan::{Plan, Step};
 use crate::show::paint::Paint;
@@ -228,65 +228,20 @@ pub(crate) fn load_spec(path: &Path) -> Result<(Spec, Arc<Source>)> {
             .hint("`jails/` of the sources has specs to start from")
             .into());
     };
-    check_writers(&view, path, &absolute, &stat, &refuse)?;
+    if let Some(stranger) = view.stranger(&absolute, &stat)? {
+        let hint = match &stranger.directory {
+            None => format!(
+                "who writes a spec decides what root does: run `{}`",
+                stranger.mend(path)
+            ),
+            Some(_) => "who can replace a spec decides what root does: keep specs in `/etc/jailctl/jails.d`"
+                .to_owned(),
+        };
+        return Err(refuse(&stranger.to_string()).hint(hint).into());
+    }
     let source = spec::source(&path.display().to_string(), bytes)?;
     let spec = spec::load(&source, &|name| spec::builtin(name).map(str::to_owned))?;
     Ok((spec, source))
-}
-
-/// Of the very file that was read, and of the directories that lead to it: whoever else could have put it there would be deciding what root does.
-fn check_writers(
-    view: &View,
-    path: &Path,
-    absolute: &Path,
-    stat: &Stat,
-    refuse: &dyn Fn(&str) -> Finding,
-) -> Result<()> {
-    let caller = rustix::process::getuid().as_raw();
-    if stat.mode & 0o022 != 0 {
-        return Err(refuse(&format!(
-            "others may write to it (mode {:04o})",
-            stat.permissions()
-        ))
-        .hint(format!(
-            "who writes a spec decides what root does: run `chmod go-w {}`",
-            path.display()
-        ))
-        .into());
-    }
-    // Somebody's own spec may be planned by its owner; root builds what root or whoever called sudo owns.
-    let by_sudo = std::env::var_os("SUDO_UID").and_then(|uid| uid.to_str()?.parse::<u32>().ok());
-    let is_trusted = |uid: u32| uid == 0 || uid == caller || Some(uid) == by_sudo;
-    if !is_trusted(stat.uid) {
-        return Err(refuse(&format!("it belongs to the user id {}", stat.uid))
-            .hint(format!(
-                "who owns a spec decides what root does: run `chown root {}`",
-                path.display()
-            ))
-            .into());
-    }
-    let passage = view.trace(absolute)?;
-    let real = passage.map_or_else(|| absolute.to_owned(), |passage| passage.real);
-    for directory in real.ancestors().skip(1) {
-        let Some(stat) = view.stat(directory)? else {
-            continue;
-        };
-        // In a sticky directory, as /tmp, only its owner takes a file away.
-        let why = if stat.mode & 0o022 != 0 && stat.mode & 0o1000 == 0 {
-            format!("others may write to it (mode {:04o})", stat.permissions())
-        } else if !is_trusted(stat.uid) {
-            format!("it belongs to the user id {}", stat.uid)
-        } else {
-            continue;
-        };
-        return Err(refuse(&format!(
-            "of the directory `{}`, {why}",
-            directory.display().to_string().escape_debug()
-        ))
-        .hint("who can replace a spec decides what root does: keep specs in `/etc/jailctl/jails.d`")
-        .into());
-    }
-    Ok(())
 }
 
 /// The jail that a target means: a name, or the name in the spec file at that path.

@@ -15,6 +15,7 @@ mod processes;
 mod skeleton;
 pub mod sshd;
 mod stat;
+mod trust;
 mod view;
 mod walk;
 
@@ -32,6 +33,7 @@ pub use lock::Lock;
 pub use processes::Process;
 pub use skeleton::copy_skeleton;
 pub use stat::{FileKind, Stat};
+pub use trust::Stranger;
 pub use view::{MountFlags, Passage, View};
 
 use crate::error::{Error, Result};
