@@ -122,8 +122,7 @@ fn an_account_is_closed_from_the_day_that_the_spec_says() {
         host.jailctl(["plan", &spec.path()]).ok()
     };
     assert!(
-        plan.stdout()
-            .contains("harlequin: may log in before 2999-12-31"),
+        plan.stdout().contains("may log in before 2999-12-31"),
         "{plan:?}"
     );
     build("expires = 2999-12-31");

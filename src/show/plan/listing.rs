@@ -138,11 +138,11 @@ mod tests {
         assert_eq!(
             listed(&paths, 5),
             [
-                "/etc",
-                "/etc/passwd",
+                "/etc/ 2",
                 "/usr",
                 "/usr/bin/ 2",
-                "/usr/share/ 21"
+                "/usr/share",
+                "/usr/share/zone/ 20"
             ]
         );
         assert_eq!(listed(&paths, 1), ["/etc/ 2", "/usr/ 24"]);
