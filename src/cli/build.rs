@@ -3,7 +3,8 @@
 use clap::Args;
 use std::path::{Path, PathBuf};
 
-use super::{Report, RootOption, Voice, Writing, load_spec};
+use super::specs::load_spec;
+use super::{Report, RootOption, Voice, Writing};
 use crate::apply::{self, Transaction};
 use crate::error::{Error, Finding, Result};
 use crate::host::sshd::Config;
@@ -76,7 +77,7 @@ impl Build {
         let specs: Vec<_> = self
             .specs
             .iter()
-            .map(|path| load_spec(path))
+            .map(|path| load_spec(path, &host))
             .collect::<Result<_>>()?;
         let _lock = host.lock(self.writing.patience())?;
         let options = self.writing.options();
@@ -121,8 +122,8 @@ impl Build {
                 .why("more than one was named")
                 .into());
         };
-        let (spec, _) = load_spec(path)?;
         let view = View::new(Path::new("/"))?;
+        let (spec, _) = load_spec(path, &view)?;
         // Without an sshd to ask, its configuration still says what serves sftp.
         let sftp = Config::read(&view).ok().and_then(|config| config.sftp());
         let (tree, notices) = resolve::resolve_tree(&spec, &view, sftp.as_deref())?;
@@ -183,7 +184,7 @@ fn summary(plan: &Plan) -> String {
 fn plans(paths: &[PathBuf], view: &View) -> Result<Vec<Plan>> {
     let mut plans = Vec::new();
     for path in paths {
-        let (spec, source) = load_spec(path)?;
+        let (spec, source) = load_spec(path, view)?;
         plans.push(plan::plan(&spec, origin(path, &source.text)?, view)?);
     }
     Ok(plans)

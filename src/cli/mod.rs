@@ -5,11 +5,11 @@ mod deps;
 mod enter;
 mod list;
 mod remove;
+mod specs;
 
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -21,11 +21,6 @@ use crate::names::JailName;
 use crate::plan::{Plan, Step};
 use crate::show::paint::Paint;
 use crate::show::{self, diagnostic};
-use crate::site::Source;
-use crate::spec::{self, Spec};
-
-/// What is read of a spec at most: one byte more than is accepted.
-const SPEC_LIMIT: u64 = spec::MAX as u64 + 1;
 
 /// Chroot jails for SSH and SFTP users, from one declarative file.
 #[derive(Debug, Parser)]
@@ -206,44 +201,6 @@ fn deliver(report: &Report, voice: Voice) -> Result<u8> {
     }
 }
 
-/// Reads and checks the spec at `path` of the running system. One that others than root can write is refused: whoever writes it becomes root.
-pub(crate) fn load_spec(path: &Path) -> Result<(Spec, Arc<Source>)> {
-    let view = View::new(Path::new("/"))?;
-    let absolute = std::path::absolute(path).map_err(|error| Error::io("find", path, &error))?;
-    let refuse = |why: &str| {
-        Finding::new(format!(
-            "could not read the spec `{}`",
-            path.display().to_string().escape_debug()
-        ))
-        .why(why)
-    };
-    let read = view
-        .read_with_facts(&absolute, SPEC_LIMIT)
-        .map_err(|mut error| {
-            error.kind = Kind::Spec;
-            error
-        })?;
-    let Some((bytes, stat)) = read else {
-        return Err(refuse("there is no such file")
-            .hint("`jails/` of the sources has specs to start from")
-            .into());
-    };
-    if let Some(stranger) = view.stranger(&absolute, &stat)? {
-        let hint = match &stranger.directory {
-            None => format!(
-                "who writes a spec decides what root does: run `{}`",
-                stranger.mend(path)
-            ),
-            Some(_) => "who can replace a spec decides what root does: keep specs in `/etc/jailctl/jails.d`"
-                .to_owned(),
-        };
-        return Err(refuse(&stranger.to_string()).hint(hint).into());
-    }
-    let source = spec::source(&path.display().to_string(), bytes)?;
-    let spec = spec::load(&source, &|name| spec::builtin(name).map(str::to_owned))?;
-    Ok((spec, source))
-}
-
 /// The jail that a target means: a name, or the name in the spec file at that path.
 pub(crate) fn jail_name(target: &str) -> Result<JailName> {
     if target.contains('/')
@@ -251,7 +208,12 @@ pub(crate) fn jail_name(target: &str) -> Result<JailName> {
             .extension()
             .is_some_and(|extension| extension == "toml")
     {
-        return Ok(load_spec(Path::new(target))?.0.name.value);
+        return Ok(
+            specs::load_spec(Path::new(target), &View::new(Path::new("/"))?)?
+                .0
+                .name
+                .value,
+        );
     }
     JailName::new(target).map_err(|why| {
         Finding::new(format!(

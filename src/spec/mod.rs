@@ -28,7 +28,7 @@ pub mod text;
 mod tree;
 
 pub use syntax::{MAX, source};
-pub use template::{builtin, builtin_names};
+pub use template::{BuiltIn, Templates};
 
 #[cfg(test)]
 mod tests;
@@ -193,10 +193,10 @@ pub struct DirSpec {
     pub mode: u32,
 }
 
-/// Reads `source` as a spec, with the templates it names below it. `templates` gives a template's text by its name; [`builtin`] is such a function.
+/// Reads `source` as a spec, with the templates it names below it; [`BuiltIn`] has those that every jailctl has.
 ///
 /// Fails with every finding at once, those of `source` in the order of its lines. Sites point into copies of the texts in which secrets are blotted out.
-pub fn load(source: &Arc<Source>, templates: &dyn Fn(&str) -> Option<String>) -> Result<Spec> {
+pub fn load(source: &Arc<Source>, templates: &dyn Templates) -> Result<Spec> {
     let mut findings = Findings::default();
     let (file, mut whole) = layer(source, None, &mut findings)?;
     whole &= !file.is_bad("templates");
@@ -206,15 +206,10 @@ pub fn load(source: &Arc<Source>, templates: &dyn Fn(&str) -> Option<String>) ->
         if !seen.insert(name) {
             continue;
         }
-        let Some(text) = templates(name) else {
-            findings.add(unknown_template(name, site));
+        let Some(source) = template(name, site, templates, &mut findings) else {
             whole = false;
             continue;
         };
-        let source = Arc::new(Source {
-            name: format!("template {name}"),
-            text,
-        });
         let (table, complete) = layer(&source, Some(name), &mut findings)?;
         whole &= complete;
         below = Some(match below {
@@ -257,14 +252,36 @@ fn layer(
     Ok((table, whole))
 }
 
-fn unknown_template(name: &str, site: &Site) -> Finding {
+/// The template that a spec names at `site`; `None`, and a finding, where it cannot be had.
+fn template(
+    name: &str,
+    site: &Site,
+    templates: &dyn Templates,
+    findings: &mut Findings,
+) -> Option<Arc<Source>> {
+    let error = match templates.get(name) {
+        Ok(Some(source)) => return Some(source),
+        Ok(None) => unknown_template(name, site, templates).into(),
+        Err(error) => error,
+    };
+    for finding in error.findings {
+        findings.add(match finding.site {
+            None => finding.at(site, "asked for here"),
+            Some(_) => finding,
+        });
+    }
+    None
+}
+
+fn unknown_template(name: &str, site: &Site, templates: &dyn Templates) -> Finding {
     let finding = Finding::new(format!("there is no template `{name}`"));
-    let known = format!(
-        "the templates of jailctl are {}",
-        text::list(builtin_names(), "and")
-    );
-    match text::nearest(name, builtin_names()) {
+    // Whatever is wrong with the directory of templates, the one that was asked for is not there.
+    let names = templates.names().unwrap_or_default();
+    let names = || names.iter().map(String::as_str);
+    match text::nearest(name, names()) {
         Some(meant) => finding.at(site, format!("did you mean `{meant}`?")),
-        None => finding.at(site, "").hint(known),
+        None => finding
+            .at(site, "")
+            .hint(format!("there are {}", text::list(names(), "and"))),
     }
 }

@@ -1,8 +1,12 @@
 //! Templates: partial specs below a spec. Which are built in, and how layers become one.
 
+use std::sync::Arc;
+
 use super::keys::{Key, keys_of};
 use super::rule::Shape;
 use super::tree::{Node, Table, Value};
+use crate::error::Result;
+use crate::site::Source;
 
 /// The templates that are compiled in, by name.
 const BUILT_IN: &[(&str, &str)] = &[
@@ -10,17 +14,36 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("shell", include_str!("../../templates/shell.toml")),
 ];
 
-/// The text of a built-in template.
-pub fn builtin(name: &str) -> Option<&'static str> {
-    BUILT_IN
-        .iter()
-        .find(|(known, _)| *known == name)
-        .map(|(_, text)| *text)
+/// Where the templates of a spec come from.
+pub trait Templates {
+    /// The template called `name`, which obeys its rule; `None` where there is none.
+    fn get(&self, name: &str) -> Result<Option<Arc<Source>>>;
+
+    /// The names of all there are, sorted.
+    fn names(&self) -> Result<Vec<String>>;
 }
 
-/// The names of the built-in templates, sorted.
-pub fn builtin_names() -> impl Iterator<Item = &'static str> {
-    BUILT_IN.iter().map(|(name, _)| *name)
+/// The templates that are compiled in.
+#[derive(Clone, Copy, Debug)]
+pub struct BuiltIn;
+
+impl Templates for BuiltIn {
+    fn get(&self, name: &str) -> Result<Option<Arc<Source>>> {
+        let found = BUILT_IN.iter().find(|(known, _)| *known == name);
+        Ok(found.map(|(name, text)| {
+            Arc::new(Source {
+                name: format!("template {name}"),
+                text: (*text).to_owned(),
+            })
+        }))
+    }
+
+    fn names(&self) -> Result<Vec<String>> {
+        Ok(BUILT_IN
+            .iter()
+            .map(|(name, _)| (*name).to_owned())
+            .collect())
+    }
 }
 
 /// `upper` on top of `lower`: its scalars win, its lists follow, and of two array elements for one thing (two `[[file]]` of one target) its one stays.

@@ -22,7 +22,7 @@ fn text_of(text: &str) -> Arc<Source> {
 }
 
 fn load_text(spec: &str) -> Result<Spec> {
-    load(&text_of(spec), &|name| builtin(name).map(str::to_owned))
+    load(&text_of(spec), &BuiltIn)
 }
 
 fn values<T: std::fmt::Display>(sited: &[Sited<T>]) -> Vec<String> {

@@ -70,7 +70,7 @@ fn a_tree_alone_needs_no_account_and_runs() {
 }
 
 /// A directory that holds as much of a host as a jail needs.
-fn second_host(host: &DisposableHost) {
+pub(crate) fn second_host(host: &DisposableHost) {
     host.sh(r"
         mkdir -p /root/other; cd /root/other
         mkdir -p etc/ssh/sshd_config.d usr/bin usr/sbin usr/lib/openssh usr/lib64 var/lib run srv

@@ -14,5 +14,6 @@ mod remove;
 mod sources;
 mod support;
 mod swap;
+mod templates;
 mod users;
 mod verbs;

@@ -4,13 +4,25 @@ use super::*;
 
 /// Loads `spec` with the templates of `site`, and the built-in ones where it has none of the name.
 fn load_with(spec: &str, site: &[(&str, &str)]) -> Result<Spec> {
-    load(&text_of(spec), &|name| {
-        site.iter()
-            .find(|(known, _)| *known == name)
-            .map(|(_, text)| *text)
-            .or_else(|| builtin(name))
-            .map(str::to_owned)
-    })
+    load(&text_of(spec), &Site(site))
+}
+
+struct Site<'t>(&'t [(&'t str, &'t str)]);
+
+impl Templates for Site<'_> {
+    fn get(&self, name: &str) -> Result<Option<Arc<Source>>> {
+        match self.0.iter().find(|(known, _)| *known == name) {
+            Some((name, text)) => Ok(Some(Arc::new(Source {
+                name: format!("template {name}"),
+                text: (*text).to_owned(),
+            }))),
+            None => BuiltIn.get(name),
+        }
+    }
+
+    fn names(&self) -> Result<Vec<String>> {
+        BuiltIn.names()
+    }
 }
 
 fn targets(spec: &Spec) -> Vec<(&str, String)> {
@@ -115,12 +127,12 @@ fn a_template_is_refused_with_its_own_lines() {
 
 #[test]
 fn the_built_in_templates_are_whole() {
-    for name in builtin_names() {
-        let spec = load_with(&format!("name='a'\ntemplates=['{name}']"), &[]).expect(name);
+    for name in BuiltIn.names().expect("names") {
+        let spec = load_with(&format!("name='a'\ntemplates=['{name}']"), &[]).expect(&name);
         assert!(spec.users.is_empty());
         assert!(spec.doors.value.contains(&Door::Sftp));
     }
-    assert_eq!(builtin("../etc/passwd"), None);
+    assert_eq!(BuiltIn.get("../etc/passwd").expect("no error"), None);
 }
 
 #[test]

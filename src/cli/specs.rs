@@ -1,0 +1,104 @@
+//! Reading specs and templates of files: only what nobody but root, or whoever called, could have written.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::error::{Error, Finding, Kind, Result};
+use crate::host::View;
+use crate::site::Source;
+use crate::spec::{self, BuiltIn, Spec, Templates};
+
+/// What is read of a spec at most: one byte more than is accepted.
+const LIMIT: u64 = spec::MAX as u64 + 1;
+/// Where a host has templates of its own; they win over the built-in ones.
+const TEMPLATES: &str = "/etc/jailctl/templates";
+/// What follows a template's name there.
+const SUFFIX: &str = ".toml";
+
+/// Reads and checks the spec at `path` of the running system, with the templates of `host`. One that others than root can write is refused: whoever
+/// writes it becomes root.
+pub(crate) fn load_spec(path: &Path, host: &View) -> Result<(Spec, Arc<Source>)> {
+    let view = View::new(Path::new("/"))?;
+    let absolute = std::path::absolute(path).map_err(|error| Error::io("find", path, &error))?;
+    let file = Named {
+        kind: "spec",
+        shown: path,
+    };
+    let source = file.read(&view, &absolute)?.ok_or_else(|| {
+        file.refuse("there is no such file")
+            .hint("`jails/` of the sources has specs to start from")
+    })?;
+    let spec = spec::load(&source, &OfHost(host))?;
+    Ok((spec, source))
+}
+
+/// The templates of a host: those of its administrator, and the built-in ones.
+#[derive(Debug)]
+pub(crate) struct OfHost<'v>(pub(crate) &'v View);
+
+impl Templates for OfHost<'_> {
+    fn get(&self, name: &str) -> Result<Option<Arc<Source>>> {
+        let path = Path::new(TEMPLATES).join(format!("{name}{SUFFIX}"));
+        let file = Named {
+            kind: "template",
+            shown: &self.0.shown(&path),
+        };
+        match file.read(self.0, &path)? {
+            None => BuiltIn.get(name),
+            found => Ok(found),
+        }
+    }
+
+    fn names(&self) -> Result<Vec<String>> {
+        let mut names = BuiltIn.names()?;
+        for file in self.0.list(Path::new(TEMPLATES))?.unwrap_or_default() {
+            let name = file.to_str().and_then(|file| file.strip_suffix(SUFFIX));
+            names.extend(name.map(str::to_owned));
+        }
+        names.sort();
+        names.dedup();
+        Ok(names)
+    }
+}
+
+/// A file to read, and what to call it.
+struct Named<'p> {
+    kind: &'static str,
+    shown: &'p Path,
+}
+
+impl Named<'_> {
+    fn refuse(&self, why: &str) -> Finding {
+        Finding::new(format!(
+            "could not read the {} `{}`",
+            self.kind,
+            self.shown.display().to_string().escape_debug()
+        ))
+        .why(why)
+    }
+
+    /// Its text, if nobody could have written it who may not; `None` where there is no such file.
+    fn read(&self, view: &View, path: &Path) -> Result<Option<Arc<Source>>> {
+        let read = view.read_with_facts(path, LIMIT).map_err(|mut error| {
+            error.kind = Kind::Spec;
+            error
+        })?;
+        let Some((bytes, stat)) = read else {
+            return Ok(None);
+        };
+        if let Some(stranger) = view.stranger(path, &stat)? {
+            let kind = self.kind;
+            let hint = match &stranger.directory {
+                None => format!(
+                    "who writes a {kind} decides what root does: run `{}`",
+                    stranger.mend(self.shown)
+                ),
+                Some(_) => format!(
+                    "who can replace a {kind} decides what root does: keep it in a directory of root's, as `/etc/jailctl`"
+                ),
+            };
+            return Err(self.refuse(&stranger.to_string()).hint(hint).into());
+        }
+        spec::source(&self.shown.display().to_string(), bytes).map(Some)
+    }
+}
