@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use jailctl_session::enter::{Ending, Entry, run};
 
-use super::{Report, jail_name};
+use super::Report;
+use super::target::Target;
 use crate::error::{Error, Finding, Kind, Result};
 use crate::host::{FileKind, Host, View};
 use crate::names::JailName;
@@ -34,13 +35,8 @@ pub(crate) struct Enter {
 impl Enter {
     pub(crate) fn run(self) -> Result<Report> {
         let host = Host::new(Path::new("/"))?;
-        let name = jail_name(&self.target)?;
-        let Some(manifest) = Manifest::load(&host, &name)? else {
-            return Err(Finding::new(format!("there is no jail `{name}`"))
-                .why("nothing is recorded under that name")
-                .hint("`jailctl list` shows the jails of this host")
-                .into());
-        };
+        let manifest = Target::new(&self.target, &host)?.manifest(&host)?;
+        let name = manifest.name.clone();
         let account = self.account(&manifest)?;
         let root = host.open_root(&manifest.root)?.ok_or_else(|| {
             Error::failed(format!("could not open `{}`", manifest.root.display())).why("it is gone")

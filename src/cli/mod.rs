@@ -5,7 +5,10 @@ mod deps;
 mod enter;
 mod list;
 mod remove;
+mod show;
 mod specs;
+mod target;
+mod why;
 
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -17,10 +20,9 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::apply::Options;
 use crate::error::{Error, Finding, Kind, Result};
 use crate::host::View;
-use crate::names::JailName;
 use crate::plan::{Plan, Step};
 use crate::show::paint::Paint;
-use crate::show::{self, diagnostic};
+use crate::show::{diagnostic, error, plan};
 
 /// Chroot jails for SSH and SFTP users, from one declarative file.
 #[derive(Debug, Parser)]
@@ -49,6 +51,10 @@ enum Verb {
     Plan(build::Show),
     /// List the jails of this host.
     List(list::List),
+    /// Show all about one jail.
+    Show(show::Show),
+    /// Say why files are in a jail.
+    Why(why::Why),
     /// Take a jail away.
     Remove(remove::Remove),
     /// Show what programs need: libraries, interpreters and links.
@@ -88,7 +94,7 @@ impl Voice {
     /// Says each step of a plan, if that was asked for.
     pub(crate) fn watch(self, plan: &Plan) -> impl FnMut(&Step) + use<'_> {
         move |step| {
-            if let Some(line) = show::plan::progress(step).filter(|_| self.verbose) {
+            if let Some(line) = plan::progress(step).filter(|_| self.verbose) {
                 self.say(&format!("{}: {line}", plan.name));
             }
         }
@@ -117,6 +123,8 @@ pub fn main() -> ExitCode {
         Verb::Build(verb) => verb.run(voice),
         Verb::Plan(verb) => verb.run(voice),
         Verb::List(verb) => verb.run(),
+        Verb::Show(verb) => verb.run(voice),
+        Verb::Why(verb) => verb.run(voice),
         Verb::Remove(verb) => verb.run(voice),
         Verb::Deps(verb) => verb.run(),
         Verb::Enter(verb) => verb.run(),
@@ -163,7 +171,7 @@ fn complain(mut error: Error) -> ExitCode {
 }
 
 fn say_json(error: &Error) {
-    let _ = writeln!(std::io::stdout(), "{}", show::error::json(error));
+    let _ = writeln!(std::io::stdout(), "{}", error::json(error));
 }
 
 /// Whether JSON was asked for, also on a command line that clap refuses.
@@ -199,31 +207,6 @@ fn deliver(report: &Report, voice: Voice) -> Result<u8> {
         }
         _ => Ok(report.code),
     }
-}
-
-/// The jail that a target means: a name, or the name in the spec file at that path.
-pub(crate) fn jail_name(target: &str) -> Result<JailName> {
-    if target.contains('/')
-        || Path::new(target)
-            .extension()
-            .is_some_and(|extension| extension == "toml")
-    {
-        return Ok(
-            specs::load_spec(Path::new(target), &View::new(Path::new("/"))?)?
-                .0
-                .name
-                .value,
-        );
-    }
-    JailName::new(target).map_err(|why| {
-        Finding::new(format!(
-            "`{}` is not the name of a jail",
-            target.escape_debug()
-        ))
-        .why(format!("it {why}"))
-        .hint("name a jail of `jailctl list`, or a spec file")
-        .into()
-    })
 }
 
 /// The options of verbs that write.

@@ -2,7 +2,8 @@
 
 use clap::Args;
 
-use super::{Report, RootOption, Voice, Writing, jail_name};
+use super::target::Target;
+use super::{Report, RootOption, Voice, Writing};
 use crate::apply::Transaction;
 use crate::error::Result;
 use crate::host::{Host, View};
@@ -30,13 +31,14 @@ pub(crate) struct Remove {
 impl Remove {
     pub(crate) fn run(self, voice: Voice) -> Result<Report> {
         let root = self.root.path()?;
-        let name = jail_name(&self.target)?;
+        let target = Target::new(&self.target, &View::new(&root)?)?;
+        let name = target.name();
         let how = Removal {
             purge: self.purge,
             kill: self.kill,
         };
         if self.writing.dry_run {
-            let plan = removal(&name, how, &View::new(&root)?)?;
+            let plan = removal(name, how, &View::new(&root)?)?;
             let text = if self.writing.json {
                 format!("{}\n", show::plan::json(&[&plan], &[]))
             } else {
@@ -49,7 +51,7 @@ impl Remove {
         }
         let host = Host::new(&root)?;
         let _lock = host.lock(self.writing.patience())?;
-        let plan = removal(&name, how, &host)?;
+        let plan = removal(name, how, &host)?;
         let options = self.writing.options();
         let mut transaction = Transaction::new(&host, &options);
         // What a removal has taken away is gone: it is not rolled back but goes on where it stopped.

@@ -5,6 +5,7 @@ mod ground;
 pub mod manifest;
 mod removal;
 mod sessions;
+pub mod why;
 
 use std::path::{Path, PathBuf};
 

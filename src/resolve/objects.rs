@@ -155,12 +155,14 @@ pub(super) fn add(
     let paths: Vec<PathBuf> = by_path.keys().map(|path| path.to_path_buf()).collect();
     let closure = elf::closure(view, &paths, &options(dlopen))?;
     report_missing(&closure, &by_path, notices)?;
+    let ends = ends(view, &by_path, &closure)?;
     for (path, object) in &closure.objects {
         let asked = by_path.get(path.as_path());
         if asked.is_some_and(|asked| asked.is_placed) || is_merged_link(path) {
             continue;
         }
         let mut why: Vec<Why> = asked.map(|asked| asked.why.clone()).into_iter().collect();
+        why.extend(ends.get(path).into_iter().flatten().cloned());
         why.extend(object.reasons.iter().filter_map(reason));
         if let Err(finding) = add_one(tree, path, object, why) {
             findings.push(finding);
@@ -190,6 +192,37 @@ pub(super) fn add(
         tree.add_default(merged(cache)?, entry)?;
     }
     Ok(())
+}
+
+/// Where what was asked for ends, if links lead there, and why that is wanted: the first link is what was asked for, and the file follows from it.
+fn ends(
+    view: &View,
+    by_path: &BTreeMap<&Path, &Asked>,
+    closure: &elf::Closure,
+) -> Result<BTreeMap<PathBuf, Vec<Why>>> {
+    let mut ends: BTreeMap<PathBuf, Vec<Why>> = BTreeMap::new();
+    for (path, asked) in by_path {
+        let object = closure.objects.get(*path);
+        if object.is_some_and(|object| !matches!(object.kind, ObjectKind::Link { .. })) {
+            continue;
+        }
+        let Some(passage) = view.trace(path)? else {
+            continue;
+        };
+        let mut links = passage.links.into_iter().map(|(link, _)| link);
+        let why = match links.find(|link| !is_merged_link(link)) {
+            None => asked.why.clone(),
+            Some(link) => {
+                let why = needed(&link, "where that link leads");
+                if link != **path {
+                    ends.entry(link).or_default().push(asked.why.clone());
+                }
+                why
+            }
+        };
+        ends.entry(passage.real).or_default().push(why);
+    }
+    Ok(ends)
 }
 
 /// What is missing is an error where a program would not start without it, and a notice otherwise.

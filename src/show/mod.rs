@@ -3,9 +3,12 @@
 pub mod deps;
 pub mod diagnostic;
 pub mod error;
+pub mod jail;
 pub mod jails;
 pub mod paint;
 pub mod plan;
+pub mod time;
+pub mod why;
 
 /// A number of bytes as a person says it: `4.4 MiB`.
 pub fn bytes(count: u64) -> String {

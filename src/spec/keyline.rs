@@ -1,5 +1,7 @@
 //! `authorized_keys`: one line of an authorized_keys file each, checked so far that sshd will take it and that it opens no more than the jail's doors.
 
+use sha2::{Digest as _, Sha256};
+
 use super::rule::Objection;
 use super::text::{is_hidden, list, nearest};
 
@@ -284,6 +286,49 @@ fn base64(text: &str) -> Option<Vec<u8>> {
     (buffer == 0).then_some(bytes)
 }
 
+/// One key of an authorized_keys file, as `ssh-keygen -l` names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fingerprint {
+    /// The key type, as `ssh-ed25519`.
+    pub kind: String,
+    /// `SHA256:` and the digest in base64 without padding.
+    pub digest: String,
+    /// What follows the key in its line.
+    pub comment: String,
+}
+
+/// The fingerprint of the key in a line of AUTHORIZED_KEYS FILE FORMAT; `None` where sshd would see no key there.
+pub fn fingerprint(line: &str) -> Option<Fingerprint> {
+    let (_, key) = split(line.trim()).ok()?;
+    let mut words = key.splitn(3, [' ', '\t']);
+    let (kind, blob) = (words.next()?, words.next()?);
+    let bytes = base64(blob)?;
+    if field(&mut bytes.as_slice())? != kind.as_bytes() {
+        return None;
+    }
+    Some(Fingerprint {
+        kind: kind.to_owned(),
+        digest: format!("SHA256:{}", to_base64(&Sha256::digest(&bytes))),
+        comment: words.next().unwrap_or_default().trim().to_owned(),
+    })
+}
+
+/// base64 of RFC 4648 without padding.
+fn to_base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::new();
+    for chunk in bytes.chunks(3) {
+        let part = |at: usize| u32::from(chunk.get(at).copied().unwrap_or(0));
+        let group = part(0) << 16 | part(1) << 8 | part(2);
+        for digit in 0..=chunk.len() {
+            text.push(char::from(
+                DIGITS[(group >> (18 - 6 * digit) & 63) as usize],
+            ));
+        }
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -313,6 +358,44 @@ mod tests {
             }
         }
         format!("{name} {text}")
+    }
+
+    #[test]
+    fn base64_is_that_of_rfc_4648() {
+        for (bytes, text) in [
+            ("", ""),
+            ("f", "Zg"),
+            ("fo", "Zm8"),
+            ("foo", "Zm9v"),
+            ("foob", "Zm9vYg"),
+        ] {
+            assert_eq!(to_base64(bytes.as_bytes()), text);
+        }
+    }
+
+    #[test]
+    fn fingerprints_are_those_of_ssh_keygen() {
+        let told = fingerprint(ED25519).expect("a key");
+        // As `ssh-keygen -lf` prints it.
+        assert_eq!(
+            told.digest,
+            "SHA256:U5QW1zW4yAi7TKrRdoPWSJKJhCUlGROJuEv7WYN8OsA"
+        );
+        assert_eq!(
+            (told.kind.as_str(), told.comment.as_str()),
+            ("ssh-ed25519", "harley@gotham")
+        );
+        let with_options = fingerprint(&format!("restrict,command=\"a b\" {ED25519}"));
+        assert_eq!(with_options.as_ref(), Some(&told));
+        for line in [
+            "",
+            "# x",
+            "ssh-ed25519",
+            "ssh-rsa AAAAC3NzaC1lZDI1NTE5",
+            "nonsense AAAA",
+        ] {
+            assert_eq!(fingerprint(line), None, "{line}");
+        }
     }
 
     #[test]

@@ -27,6 +27,7 @@ mod template;
 pub mod text;
 mod tree;
 
+pub use keyline::{Fingerprint, fingerprint};
 pub use syntax::{MAX, source};
 pub use template::{BuiltIn, Templates};
 
@@ -55,6 +56,14 @@ impl Door {
             "shell" => Some(Self::Shell),
             "sftp" => Some(Self::Sftp),
             _ => None,
+        }
+    }
+
+    /// What `sshd.allow` calls it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Shell => "shell",
+            Self::Sftp => "sftp",
         }
     }
 }

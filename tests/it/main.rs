@@ -9,6 +9,7 @@ mod hostile;
 mod keys;
 mod login;
 mod plans;
+mod reasons;
 mod rebuild;
 mod remove;
 mod sources;

@@ -1,0 +1,172 @@
+//! `show`: all about one jail.
+
+use std::path::Path;
+
+use clap::Args;
+
+use super::specs::OfHost;
+use super::target::Target;
+use super::{Report, RootOption, Voice};
+use crate::error::{Error, Result};
+use crate::host::sshd::DROP_INS;
+use crate::host::{Accounts, Digest, Expiry, View};
+use crate::plan::manifest::{AccountRecord, MANIFEST, RecordKind};
+use crate::plan::{Manifest, expiry, spec_as_built};
+use crate::resolve::{ResolvedJail, SHELLS};
+use crate::show::jail::{Account, Contents, Jail, Key, Origin, Since, Snippet, json, text};
+use crate::spec::{self, Day};
+
+/// Most bytes of a spec, a snippet or a key file.
+const LIMIT: u64 = 2 << 20;
+
+/// Arguments of `show`.
+#[derive(Debug, Args)]
+pub(crate) struct Show {
+    /// The jail's name, or its spec file.
+    #[arg(value_name = "JAIL")]
+    target: String,
+    #[command(flatten)]
+    root: RootOption,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Show {
+    pub(crate) fn run(self, voice: Voice) -> Result<Report> {
+        let view = View::new(&self.root.path()?)?;
+        let manifest = Target::new(&self.target, &view)?.manifest(&view)?;
+        let jail = jail(&view, &manifest)?;
+        let text = if self.json {
+            let value = json(&jail)
+                .map_err(|error| Error::failed("could not write JSON").why(error.to_string()))?;
+            format!("{value}\n")
+        } else {
+            text(&jail, voice.paint)
+        };
+        Ok(Report {
+            text,
+            ..Report::default()
+        })
+    }
+}
+
+fn jail(view: &View, manifest: &Manifest) -> Result<Jail> {
+    let state = ResolvedJail::state(&manifest.name);
+    let written = view.stat(&state.join(MANIFEST))?;
+    let path = Path::new(DROP_INS).join(&manifest.snippet.0);
+    let snippet = match view.read(&path, LIMIT)? {
+        None => Since::Gone,
+        Some(text) if Digest::of(&text) == manifest.snippet.1 => Since::Unchanged,
+        Some(_) => Since::Changed,
+    };
+    let accounts = view.accounts()?;
+    Ok(Jail {
+        name: manifest.name.clone(),
+        root: manifest.root.display().to_string(),
+        root_is_there: view.lstat(&manifest.root)?.is_some(),
+        built: written.map_or(0, |stat| stat.mtime.0),
+        spec: origin(view, manifest)?,
+        group: manifest.group.0.clone(),
+        gid: manifest.group.1,
+        accounts: manifest
+            .accounts
+            .iter()
+            .map(|record| account(view, &state, &accounts, record))
+            .collect::<Result<_>>()?,
+        snippet: Snippet {
+            path: path.display().to_string(),
+            state: snippet,
+        },
+        tree: contents(manifest),
+        places: manifest.places.iter().cloned().collect(),
+    })
+}
+
+/// The spec's file is the running system's, also where the host is a directory.
+fn origin(view: &View, manifest: &Manifest) -> Result<Origin> {
+    let built = spec_as_built(view, &manifest.name)?;
+    let now = View::new(Path::new("/"))?
+        .read(Path::new(&manifest.spec), LIMIT)
+        .ok()
+        .flatten();
+    let state = match (&now, &built) {
+        (None, _) => Since::Gone,
+        (Some(now), Some(built)) if now == built.as_bytes() => Since::Unchanged,
+        (Some(_), _) => Since::Changed,
+    };
+    // One that an older jailctl took, and this one does not, says no more.
+    let spec = built.and_then(|text| {
+        let source = spec::source(&manifest.spec, text.into_bytes()).ok()?;
+        spec::load(&source, &OfHost(view)).ok()
+    });
+    Ok(Origin {
+        path: manifest.spec.clone(),
+        state,
+        templates: spec.as_ref().map(|spec| {
+            let names = spec.templates.iter();
+            names.map(|name| name.value.clone()).collect()
+        }),
+        doors: spec.map(|spec| spec.doors.value),
+    })
+}
+
+fn account(
+    view: &View,
+    state: &Path,
+    accounts: &Accounts,
+    record: &AccountRecord,
+) -> Result<Account> {
+    let found = accounts.user(&record.name);
+    let keys = view
+        .read(&state.join("keys").join(&record.name), LIMIT)?
+        .unwrap_or_default();
+    let keys = String::from_utf8_lossy(&keys);
+    let is = match found.map(|found| expiry(found.expires)) {
+        None => "gone".to_owned(),
+        Some(Expiry::Never) => "open".to_owned(),
+        Some(Expiry::Closed) => "closed".to_owned(),
+        Some(Expiry::Day(day)) => format!("expires {}", Day(day)),
+    };
+    Ok(Account {
+        name: record.name.clone(),
+        uid: record.uid,
+        home: record.home.clone(),
+        shell: found
+            .and_then(|found| found.shell.strip_prefix(SHELLS))
+            .filter(|shell| *shell != "/none")
+            .map(str::to_owned),
+        state: is,
+        password: found
+            .and_then(|found| found.password.as_deref())
+            .is_some_and(|password| password.starts_with('$')),
+        keys: keys
+            .lines()
+            .filter_map(spec::fingerprint)
+            .map(|key| Key {
+                kind: key.kind,
+                fingerprint: key.digest,
+                comment: key.comment,
+            })
+            .collect(),
+    })
+}
+
+fn contents(manifest: &Manifest) -> Contents {
+    let mut contents = Contents {
+        entries: manifest.entries.len(),
+        ..Contents::default()
+    };
+    for record in manifest.entries.values() {
+        match &record.kind {
+            RecordKind::Directory => contents.directories += 1,
+            RecordKind::Symlink { .. } => contents.links += 1,
+            RecordKind::Device { .. } => contents.devices += 1,
+            RecordKind::File { stat, .. } => {
+                contents.files += 1;
+                contents.bytes += stat.size;
+            }
+        }
+    }
+    contents
+}

@@ -1,0 +1,67 @@
+//! What the word after a verb can mean: the name of a jail, or a spec file.
+
+use std::path::Path;
+
+use super::specs::load_spec;
+use crate::error::{Finding, Result};
+use crate::host::View;
+use crate::names::JailName;
+use crate::plan::Manifest;
+use crate::spec::Spec;
+
+/// A jail, as it was named.
+#[derive(Debug)]
+pub(crate) enum Target {
+    /// By its name.
+    Name(JailName),
+    /// By the spec in a file.
+    Spec(Box<Spec>),
+}
+
+impl Target {
+    /// What `word` means. With a slash or `.toml` at its end it is a file of the running system.
+    pub(crate) fn new(word: &str, host: &View) -> Result<Self> {
+        if word.contains('/')
+            || Path::new(word)
+                .extension()
+                .is_some_and(|extension| extension == "toml")
+        {
+            let (spec, _) = load_spec(Path::new(word), host)?;
+            return Ok(Self::Spec(Box::new(spec)));
+        }
+        JailName::new(word).map(Self::Name).map_err(|why| {
+            Finding::new(format!(
+                "`{}` is not the name of a jail",
+                word.escape_debug()
+            ))
+            .why(format!("it {why}"))
+            .hint("name a jail of `jailctl list`, or a spec file")
+            .into()
+        })
+    }
+
+    /// The jail's name.
+    pub(crate) fn name(&self) -> &JailName {
+        match self {
+            Self::Name(name) => name,
+            Self::Spec(spec) => &spec.name.value,
+        }
+    }
+
+    /// What was built of it; an error where nothing was.
+    pub(crate) fn manifest(&self, view: &View) -> Result<Manifest> {
+        let name = self.name();
+        if let Some(manifest) = Manifest::load(view, name)? {
+            return Ok(manifest);
+        }
+        let finding = Finding::new(format!("there is no jail `{name}`"))
+            .why("nothing is recorded under that name");
+        Err(match self {
+            Self::Name(_) => finding.hint("`jailctl list` shows the jails of this host"),
+            Self::Spec(_) => finding.hint(
+                "it has not been built: `jailctl plan` with its spec shows what build would do",
+            ),
+        }
+        .into())
+    }
+}

@@ -1,0 +1,91 @@
+//! `why`: the reasons for files of a jail.
+
+use std::path::Path;
+
+use clap::Args;
+
+use super::target::Target;
+use super::{Report, RootOption, Voice};
+use crate::error::{Error, Finding, Kind, Result};
+use crate::host::View;
+use crate::host::sshd::Config;
+use crate::names::JailPath;
+use crate::plan::why::Reasons;
+use crate::resolve;
+use crate::show::why::{Answer, Place, json, text};
+
+/// Arguments of `why`.
+#[derive(Debug, Args)]
+pub(crate) struct Why {
+    /// The jail's name, or a spec file: that says why a file would be there.
+    #[arg(value_name = "JAIL")]
+    target: String,
+    /// Paths as the jail has them, or as the host has them.
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<String>,
+    #[command(flatten)]
+    root: RootOption,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Why {
+    /// Status 1 where a path is not in the jail.
+    pub(crate) fn run(self, voice: Voice) -> Result<Report> {
+        let view = View::new(&self.root.path()?)?;
+        let target = Target::new(&self.target, &view)?;
+        let (root, manifest, tree);
+        let (reasons, places) = if let Target::Spec(spec) = &target {
+            let sftp = Config::read(&view).ok().and_then(|config| config.sftp());
+            tree = resolve::resolve_tree(spec, &view, sftp.as_deref())?.0;
+            root = spec.root.value.clone();
+            (Reasons::resolved(&tree), Place::of_tree(&tree))
+        } else {
+            manifest = target.manifest(&view)?;
+            root = manifest.root.clone();
+            (Reasons::recorded(&manifest), Place::of_manifest(&manifest))
+        };
+        let mut answers = Vec::new();
+        let mut report = Report::default();
+        for word in &self.paths {
+            let path = jail_path(word, &root)?;
+            let answer = Answer::new(&path, &reasons, &places);
+            if !answer.is_there {
+                report.code = Kind::No as u8;
+                report.notices.push(format!(
+                    "`{path}` is not in the jail `{}`: nothing asks for it",
+                    target.name()
+                ));
+            }
+            answers.push(answer);
+        }
+        report.text = if self.json {
+            format!("{}\n", json(target.name(), &answers))
+        } else {
+            text(&answers, voice.verbose, voice.paint)
+        };
+        Ok(report)
+    }
+}
+
+/// The path inside the jail that somebody means, who may have named it as the host does.
+fn jail_path(word: &str, root: &Path) -> Result<JailPath> {
+    let inside = Path::new(word).strip_prefix(root);
+    let text = match inside {
+        Ok(below) => format!("/{}", below.display()),
+        Err(_) if word.starts_with('/') => word.to_owned(),
+        Err(_) => format!("/{word}"),
+    };
+    let text = if text.len() > 1 {
+        text.trim_end_matches('/')
+    } else {
+        &text
+    };
+    JailPath::new(text).map_err(|why| {
+        Error::from(
+            Finding::new(format!("`{}` is no path of a jail", word.escape_debug()))
+                .why(format!("it {why}")),
+        )
+    })
+}

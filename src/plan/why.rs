@@ -1,0 +1,264 @@
+//! Why a path is in a jail: the reasons that each entry keeps, followed back to a line of the spec or to what every jail has.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::path::Path;
+
+use super::manifest::{Manifest, RecordKind};
+use crate::names::JailPath;
+use crate::resolve::{Content, EntryKind, Tree, Why};
+
+/// The reasons of every entry of a jail, as recorded or as resolved.
+#[derive(Debug)]
+pub struct Reasons<'j> {
+    entries: BTreeMap<&'j JailPath, Node<'j>>,
+    /// Entries by the host file that they are a copy of: what needs something is sometimes known by that name.
+    copies: HashMap<&'j Path, &'j JailPath>,
+    /// For each entry that a reason leads to in the end: how many steps that takes, and which reason comes first.
+    shortest: HashMap<&'j JailPath, (usize, &'j Why)>,
+}
+
+#[derive(Debug)]
+struct Node<'j> {
+    link: Option<&'j Path>,
+    why: &'j [Why],
+}
+
+/// One step of a chain: an entry, and the reason why it is there, which names the step before.
+pub type Step<'j> = (&'j JailPath, &'j Why);
+
+impl<'j> Reasons<'j> {
+    /// Those of a jail as it was built.
+    pub fn recorded(manifest: &'j Manifest) -> Self {
+        Self::new(manifest.entries.iter().map(|(path, record)| {
+            let (link, source) = match &record.kind {
+                RecordKind::Symlink { target } => (Some(target.as_path()), None),
+                RecordKind::File { source, .. } => {
+                    (None, source.as_ref().map(|(path, _)| path.as_path()))
+                }
+                RecordKind::Directory | RecordKind::Device { .. } => (None, None),
+            };
+            (path, link, source, record.why.as_slice())
+        }))
+    }
+
+    /// Those of a jail as a spec would have it now.
+    pub fn resolved(tree: &'j Tree) -> Self {
+        Self::new(tree.iter().map(|(path, entry)| {
+            let (link, source) = match &entry.kind {
+                EntryKind::Symlink(target) => (Some(target.as_path()), None),
+                EntryKind::File(Content::Host { source, .. }) => (None, Some(source.as_path())),
+                _ => (None, None),
+            };
+            (path, link, source, entry.why.as_slice())
+        }))
+    }
+
+    fn new(
+        entries: impl Iterator<Item = (&'j JailPath, Option<&'j Path>, Option<&'j Path>, &'j [Why])>,
+    ) -> Self {
+        let mut reasons = Self {
+            entries: BTreeMap::new(),
+            copies: HashMap::new(),
+            shortest: HashMap::new(),
+        };
+        for (path, link, source, why) in entries {
+            reasons.entries.insert(path, Node { link, why });
+            if let Some(source) = source {
+                reasons.copies.insert(source, path);
+            }
+        }
+        reasons.measure();
+        reasons
+    }
+
+    /// Finds the shortest way from each entry to a reason that needs no other: breadth first, from those reasons on.
+    fn measure(&mut self) {
+        let mut led: HashMap<&JailPath, Vec<Step<'j>>> = HashMap::new();
+        let mut ahead: VecDeque<&'j JailPath> = VecDeque::new();
+        for (path, node) in &self.entries {
+            for why in node.why {
+                match self.before(why) {
+                    Some(before) => led.entry(before).or_default().push((path, why)),
+                    None if is_first(why) && !self.shortest.contains_key(*path) => {
+                        self.shortest.insert(path, (1, why));
+                        ahead.push_back(path);
+                    }
+                    None => {}
+                }
+            }
+        }
+        while let Some(path) = ahead.pop_front() {
+            let steps = self.shortest[path].0 + 1;
+            for (next, why) in led.get(path).into_iter().flatten() {
+                if !self.shortest.contains_key(*next) {
+                    self.shortest.insert(next, (steps, why));
+                    ahead.push_back(next);
+                }
+            }
+        }
+    }
+
+    /// The entry that a reason names, if it is in the jail.
+    fn before(&self, why: &Why) -> Option<&'j JailPath> {
+        let path = match why {
+            Why::Needed { by, .. } => by.as_str(),
+            Why::Holds { path } | Why::Data { by: path, .. } => path.as_str(),
+            Why::Spec { .. } | Why::Rule { .. } => return None,
+        };
+        let by_path = JailPath::new(path)
+            .ok()
+            .and_then(|path| self.entries.get_key_value(&path).map(|(path, _)| *path));
+        by_path.or_else(|| self.copies.get(Path::new(path)).copied())
+    }
+
+    /// The entry that `path` means, links on the way followed as in the jail; the last one is not.
+    pub fn find(&self, path: &JailPath) -> Option<&'j JailPath> {
+        let mut here = path.clone();
+        'links: for _ in 0..40 {
+            if let Some((found, _)) = self.entries.get_key_value(&here) {
+                return Some(found);
+            }
+            let mut above = here.parent();
+            while let Some(directory) = above {
+                let link = self.entries.get(&directory).and_then(|node| node.link);
+                if let Some(target) = link {
+                    let rest = here.as_str().strip_prefix(directory.as_str())?;
+                    let target = directory.link_target(target).ok()?;
+                    here = JailPath::new(&format!("{}{rest}", target.as_str())).ok()?;
+                    continue 'links;
+                }
+                above = directory.parent();
+            }
+            return None;
+        }
+        None
+    }
+
+    /// Why `path`, which is an entry, is there: for each of its reasons the shortest chain, from what somebody said or every jail has down to the
+    /// entry itself. What the spec says comes first, and short chains before long ones.
+    pub fn chains(&self, path: &JailPath) -> Vec<Vec<Step<'j>>> {
+        let Some((path, node)) = self.entries.get_key_value(path) else {
+            return Vec::new();
+        };
+        let mut chains: Vec<Vec<Step<'j>>> = node
+            .why
+            .iter()
+            .filter_map(|why| self.chain(path, why))
+            .collect();
+        chains.sort_by_key(|chain| {
+            let of_spec = chain
+                .first()
+                .is_some_and(|(_, why)| matches!(why, Why::Spec { .. }));
+            (!of_spec, chain.len())
+        });
+        chains
+    }
+
+    fn chain(&self, path: &'j JailPath, why: &'j Why) -> Option<Vec<Step<'j>>> {
+        let mut chain = vec![(path, why)];
+        let mut why = why;
+        while !is_first(why) {
+            let before = self.before(why)?;
+            // A link is there for what it leads to, and that may be needed by the link's name: no reason for either.
+            if before == path {
+                return None;
+            }
+            let (_, next) = self.shortest.get(before)?;
+            chain.push((before, next));
+            why = next;
+        }
+        chain.reverse();
+        Some(chain)
+    }
+}
+
+/// Whether a reason needs no other.
+fn is_first(why: &Why) -> bool {
+    matches!(why, Why::Spec { .. } | Why::Rule { .. })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resolve::Entry;
+
+    fn path(text: &str) -> JailPath {
+        JailPath::new(text).expect("a path")
+    }
+
+    fn spec(says: &str) -> Why {
+        Why::Spec {
+            place: "a.toml:1".to_owned(),
+            says: says.to_owned(),
+        }
+    }
+
+    fn needed(by: &str, name: &str) -> Why {
+        Why::Needed {
+            by: by.to_owned(),
+            name: name.to_owned(),
+        }
+    }
+
+    fn sample() -> Tree {
+        let mut tree = Tree::default();
+        let mut add = |at: &str, why: Vec<Why>| {
+            let mut entry = Entry::text("", 0o644, Why::rule(""));
+            entry.why = why;
+            tree.add(path(at), entry).expect("added");
+        };
+        add("/usr/bin/sh", vec![spec("binaries: sh")]);
+        add("/usr/lib/a.so", vec![needed("/usr/bin/sh", "a.so")]);
+        add(
+            "/usr/lib/b.so",
+            vec![
+                needed("/usr/lib/c.so", "b.so"),
+                needed("/usr/lib/a.so", "b.so"),
+                Why::rule("as ever"),
+            ],
+        );
+        // Two that need one another and nothing else: no reason at all.
+        add("/usr/lib/c.so", vec![needed("/usr/lib/d.so", "c.so")]);
+        add("/usr/lib/d.so", vec![needed("/usr/lib/c.so", "d.so")]);
+        tree.add(
+            path("/bin"),
+            Entry::symlink("usr/bin", vec![Why::rule("merged /usr")]),
+        )
+        .expect("added");
+        tree
+    }
+
+    #[test]
+    fn chains_go_back_to_what_needs_no_reason() {
+        let tree = sample();
+        let reasons = Reasons::resolved(&tree);
+        let told = |at: &str| -> Vec<Vec<String>> {
+            let chains = reasons.chains(&path(at));
+            chains
+                .iter()
+                .map(|chain| chain.iter().map(|(path, _)| path.to_string()).collect())
+                .collect()
+        };
+        assert_eq!(
+            told("/usr/lib/b.so"),
+            [
+                vec!["/usr/bin/sh", "/usr/lib/a.so", "/usr/lib/b.so"],
+                vec!["/usr/lib/b.so"],
+            ]
+        );
+        assert_eq!(told("/usr/lib/c.so"), Vec::<Vec<String>>::new());
+        assert_eq!(told("/nowhere"), Vec::<Vec<String>>::new());
+        // A directory holds what was put there first.
+        assert_eq!(told("/usr/lib").len(), 1);
+    }
+
+    #[test]
+    fn paths_lead_through_the_links_of_the_jail() {
+        let tree = sample();
+        let reasons = Reasons::resolved(&tree);
+        let found = |at: &str| reasons.find(&path(at)).map(ToString::to_string);
+        assert_eq!(found("/bin/sh").as_deref(), Some("/usr/bin/sh"));
+        assert_eq!(found("/bin").as_deref(), Some("/bin"));
+        assert_eq!(found("/bin/zsh"), None);
+    }
+}
