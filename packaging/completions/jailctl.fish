@@ -31,6 +31,8 @@ complete -c jailctl -n "__fish_jailctl_needs_command" -s V -l version -d 'Print 
 complete -c jailctl -n "__fish_jailctl_needs_command" -f -a "build" -d 'Make the host match a spec'
 complete -c jailctl -n "__fish_jailctl_needs_command" -f -a "plan" -d 'Show what build would do'
 complete -c jailctl -n "__fish_jailctl_needs_command" -f -a "list" -d 'List the jails of this host'
+complete -c jailctl -n "__fish_jailctl_needs_command" -f -a "show" -d 'Show all about one jail'
+complete -c jailctl -n "__fish_jailctl_needs_command" -f -a "why" -d 'Say why files are in a jail'
 complete -c jailctl -n "__fish_jailctl_needs_command" -f -a "remove" -d 'Take a jail away'
 complete -c jailctl -n "__fish_jailctl_needs_command" -f -a "deps" -d 'Show what programs need: libraries, interpreters and links'
 complete -c jailctl -n "__fish_jailctl_needs_command" -f -a "enter" -d 'Run a program in a jail, as one of its users'
@@ -57,6 +59,18 @@ complete -c jailctl -n "__fish_jailctl_using_subcommand list" -s q -l quiet -d '
 complete -c jailctl -n "__fish_jailctl_using_subcommand list" -s v -l verbose -d 'Say more: each step as it is taken, every path of a plan'
 complete -c jailctl -n "__fish_jailctl_using_subcommand list" -s h -l help -d 'Print help'
 complete -c jailctl -n "__fish_jailctl_using_subcommand list" -s V -l version -d 'Print version'
+complete -c jailctl -n "__fish_jailctl_using_subcommand show" -l root -d 'Take the directory DIR for the host: its programs, accounts, sshd configuration and records' -r -F
+complete -c jailctl -n "__fish_jailctl_using_subcommand show" -l json -d 'Print one JSON object'
+complete -c jailctl -n "__fish_jailctl_using_subcommand show" -s q -l quiet -d 'Say less: no notices on standard error'
+complete -c jailctl -n "__fish_jailctl_using_subcommand show" -s v -l verbose -d 'Say more: each step as it is taken, every path of a plan'
+complete -c jailctl -n "__fish_jailctl_using_subcommand show" -s h -l help -d 'Print help'
+complete -c jailctl -n "__fish_jailctl_using_subcommand show" -s V -l version -d 'Print version'
+complete -c jailctl -n "__fish_jailctl_using_subcommand why" -l root -d 'Take the directory DIR for the host: its programs, accounts, sshd configuration and records' -r -F
+complete -c jailctl -n "__fish_jailctl_using_subcommand why" -l json -d 'Print one JSON object'
+complete -c jailctl -n "__fish_jailctl_using_subcommand why" -s q -l quiet -d 'Say less: no notices on standard error'
+complete -c jailctl -n "__fish_jailctl_using_subcommand why" -s v -l verbose -d 'Say more: each step as it is taken, every path of a plan'
+complete -c jailctl -n "__fish_jailctl_using_subcommand why" -s h -l help -d 'Print help'
+complete -c jailctl -n "__fish_jailctl_using_subcommand why" -s V -l version -d 'Print version'
 complete -c jailctl -n "__fish_jailctl_using_subcommand remove" -l root -d 'Take the directory DIR for the host: its programs, accounts, sshd configuration and records' -r -F
 complete -c jailctl -n "__fish_jailctl_using_subcommand remove" -l wait -d 'How long to wait for another jailctl to end' -r
 complete -c jailctl -n "__fish_jailctl_using_subcommand remove" -l purge -d 'Remove homes and all else that users put there, and their mail'

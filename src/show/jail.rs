@@ -119,6 +119,10 @@ pub struct Jail {
     pub places: Vec<JailPath>,
 }
 
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the shape that serde asks for"
+)]
 fn moment<S: serde::Serializer>(seconds: &i64, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&time::programs(*seconds))
 }

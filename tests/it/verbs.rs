@@ -231,6 +231,9 @@ fn verbs_that_look_write_nothing() {
         vec!["plan", "--json", &path],
         vec!["build", "--dry-run", &path],
         vec!["list"],
+        vec!["show", "arkham"],
+        vec!["why", "arkham", "/bin/ls"],
+        vec!["why", &path, "/bin/id"],
     ] {
         let mut command = vec!["jailctl"];
         command.extend(&verb);
