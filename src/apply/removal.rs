@@ -2,65 +2,130 @@
 
 use std::path::{Path, PathBuf};
 
+use super::journal::Journal;
+use super::run::{Run, write_marker};
 use super::undo::remove_dirs;
-use super::{Run, tree};
+use super::{OnStep, Options, tree};
 use crate::error::Result;
 use crate::host::sshd::DROP_INS;
-use crate::host::{FileKind, NewAccount, Ownership, Process};
-use crate::names::JailPath;
+use crate::host::{FileKind, Host, NewAccount, Ownership, Process};
+use crate::names::{JailName, JailPath};
 use crate::plan::manifest::RecordKind;
-use crate::plan::{SWAPPED, refuse_sessions};
-use crate::resolve::{Left, MARKER, PRIVATE, SHELLS, STATE, token};
+use crate::plan::{Removal, SWAPPED, refuse_sessions, removal};
+use crate::resolve::{Left, MARKER, Marker, PRIVATE, SHELLS, token};
 
 /// Where mail is delivered, were there any.
 const MAIL: &str = "/var/mail";
 
-impl Run<'_> {
-    /// Removes an account, with `purge` its mail too.
-    pub(super) fn delete_account(&mut self, user: &str, uid: u32, purge: bool) -> Result<()> {
-        if let Some(found) = self.host.accounts()?.user(user) {
-            if !purge {
-                self.leave_home(user, uid, &found.home)?;
-            }
-            self.host.delete_account(user)?;
-        } else if self
-            .host
-            .accounts()?
-            .half_users
-            .iter()
-            .any(|half| half == user)
-        {
-            self.finish_deletion(user, uid)?;
-        }
-        if !purge || self.host.stat(Path::new(MAIL))?.is_none() {
-            return Ok(());
-        }
-        // Only the user's own file goes: the directory is writable by a group, and anything may stand under the name.
-        let mail = self.host.dir(Path::new(MAIL), Ownership::root(0o755))?;
-        match mail.lstat(Path::new(user))? {
-            Some(stat) if stat.kind() == FileKind::File && stat.uid == uid && stat.links == 1 => {
-                mail.remove_file(Path::new(user))
-            }
-            _ => Ok(()),
-        }
-    }
+/// Takes away what is left of a jail whose accounts are closed and in which nobody is.
+pub(super) fn finish(
+    host: &Host,
+    name: &JailName,
+    how: Removal,
+    options: &Options,
+    on_step: OnStep<'_>,
+) -> Result<()> {
+    // Planned anew: what an earlier run has taken away is not there to be taken away again.
+    let Some(plan) = removal(name, how, host)? else {
+        return Ok(());
+    };
+    let mut journal = Journal::new(host, String::new());
+    let mut run = Run::new(host, &plan, options, &mut journal);
+    let mut left = plan.steps.iter().filter(|step| step.is_final());
+    left.try_for_each(|step| {
+        on_step(name, step);
+        run.take(step)
+    })
+}
 
-    /// Removes what userdel(8) left of an account when it was cut short: made whole again, it can be removed.
-    fn finish_deletion(&mut self, user: &str, uid: u32) -> Result<()> {
-        let account = NewAccount {
-            name: user.to_owned(),
+/// Removes an account of the jail `name` at `root`, with `purge` its mail too.
+pub(super) fn delete_account(
+    host: &Host,
+    name: &JailName,
+    root: &Path,
+    gid: u32,
+    user: &str,
+    uid: u32,
+    purge: bool,
+) -> Result<()> {
+    let accounts = host.accounts()?;
+    if let Some(found) = accounts.user(user) {
+        if !purge {
+            leave_home(host, root, user, uid, &found.home)?;
+        }
+        host.delete_account(user)?;
+    } else if accounts.half_users.iter().any(|half| half == user) {
+        finish_deletion(host, name, gid, user, uid)?;
+    }
+    if !purge || host.stat(Path::new(MAIL))?.is_none() {
+        return Ok(());
+    }
+    // Only the user's own file goes: the directory is writable by a group, and anything may stand under the name.
+    let mail = host.dir(Path::new(MAIL), Ownership::root(0o755))?;
+    match mail.lstat(Path::new(user))? {
+        Some(stat) if stat.kind() == FileKind::File && stat.uid == uid && stat.links == 1 => {
+            mail.remove_file(Path::new(user))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Removes what userdel(8) left of an account when it was cut short: made whole again, it can be removed.
+pub(super) fn finish_deletion(
+    host: &Host,
+    name: &JailName,
+    gid: u32,
+    user: &str,
+    uid: u32,
+) -> Result<()> {
+    let has_group = host.accounts()?.groups.iter().any(|group| group.gid == gid);
+    host.make_account(&NewAccount {
+        name: user.to_owned(),
+        uid,
+        // Its own may be gone already; for the moment that a closed account lives, any will do.
+        gid: if has_group { gid } else { 0 },
+        gecos: token(name),
+        home: "/".to_owned(),
+        shell: format!("{SHELLS}/none"),
+    })?;
+    host.delete_account(user)
+}
+
+/// Notes a home that stays without its user.
+fn leave_home(host: &Host, root: &Path, user: &str, uid: u32, home: &str) -> Result<()> {
+    let (Some(dir), Some(mut marker), Ok(home)) = (
+        host.open_root(root)?,
+        Marker::read(host, root)?,
+        JailPath::new(home),
+    ) else {
+        return Ok(());
+    };
+    let left = Left {
+        user: user.to_owned(),
+        uid,
+        home,
+    };
+    if dir.lstat(left.home.relative())?.is_none() || marker.left.contains(&left) {
+        return Ok(());
+    }
+    marker.left.push(left);
+    write_marker(&dir, &marker)
+}
+
+impl Run<'_, '_> {
+    /// Removes an account, with `purge` its mail too.
+    pub(super) fn delete_account(&self, user: &str, uid: u32, purge: bool) -> Result<()> {
+        let manifest = self.plan.manifest.as_ref();
+        let gid = manifest.map_or(uid, |manifest| manifest.group.1);
+        delete_account(
+            self.host,
+            self.name(),
+            &self.plan.root,
+            gid,
+            user,
             uid,
-            gid: self
-                .plan
-                .manifest
-                .as_ref()
-                .map_or(uid, |manifest| manifest.group.1),
-            gecos: token(self.name()),
-            home: "/".to_owned(),
-            shell: format!("{SHELLS}/none"),
-        };
-        self.host.make_account(&account)?;
-        self.host.delete_account(user)
+            purge,
+        )
     }
 
     /// Removes a group, also where groupdel(8) was cut short.
@@ -91,31 +156,14 @@ impl Run<'_> {
         refuse_sessions(self.name(), &Process::living(self.host, root, uids)?)
     }
 
-    /// Notes a home that stays without its user.
-    fn leave_home(&mut self, user: &str, uid: u32, home: &str) -> Result<()> {
-        let (Some(root), Some(mut marker), Ok(home)) =
-            (self.root()?, self.marker()?, JailPath::new(home))
-        else {
-            return Ok(());
-        };
-        let left = Left {
-            user: user.to_owned(),
-            uid,
-            home,
-        };
-        if root.lstat(left.home.relative())?.is_none() || marker.left.contains(&left) {
-            return Ok(());
-        }
-        marker.left.push(left);
-        Self::write_marker(&root, &marker)
-    }
-
     /// Removes what was built, and with `purge` everything else below the root.
     pub(super) fn remove_tree(&mut self, purge: bool) -> Result<()> {
         let Some(root) = self.root()? else {
             return Ok(());
         };
-        let made = self.marker()?.map(|marker| marker.made).unwrap_or_default();
+        let made = Marker::read(self.host, &self.plan.root)?
+            .map(|marker| marker.made)
+            .unwrap_or_default();
         for top in SWAPPED {
             root.remove_all(Path::new(top))?;
         }
@@ -170,8 +218,10 @@ impl Run<'_> {
     /// Removes the jail's records.
     pub(super) fn forget(&mut self) -> Result<()> {
         let state = self.state();
+        if self.host.lstat(&state)?.is_none() {
+            return Ok(());
+        }
         let (dir, name) = self.host.parent_of(&state)?;
-        dir.remove_all(Path::new(name))?;
-        remove_dirs(self.host, &[PathBuf::from(STATE)])
+        dir.remove_all(Path::new(name))
     }
 }

@@ -7,8 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::RenameFlags;
-
+use super::moves::{Move, Moves};
 use crate::error::{Error, Result};
 use crate::host::{Digest, Dir, FileKind, Host, Ownership, View, copy, copy_skeleton};
 use crate::names::JailPath;
@@ -20,23 +19,6 @@ use crate::resolve::{Content, Entry, EntryKind, PRIVATE, Tree};
 pub(super) const STAGE: &str = ".jailctl/stage";
 /// What the last run swapped out.
 pub(super) const PREVIOUS: &str = ".jailctl/previous";
-
-/// One thing that was done to the live tree, so that it can be undone.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Move {
-    /// Exchanged with what lies at the same path of the stage.
-    Exchanged(PathBuf),
-    /// Moved from the stage to where nothing was.
-    Placed(PathBuf),
-    /// Moved to the stage.
-    Taken(PathBuf),
-    /// An empty directory was made.
-    MadeDir(PathBuf),
-    /// An empty directory was removed.
-    RemovedDir(PathBuf, Ownership),
-    /// A directory got another owner or mode.
-    Owned(PathBuf, Ownership),
-}
 
 /// Writes entries below one directory, each file's content read once.
 pub(super) struct Writer<'a> {
@@ -136,14 +118,16 @@ fn write_file(
     }
 }
 
-/// Stages what the plan changes and swaps it in. On an error the moves made so far are in `moves`, for the caller to undo.
-pub(super) fn write(
-    host: &Host,
-    root: &Dir,
-    plan: &Plan,
-    tree: &Tree,
-    moves: &mut Vec<Move>,
-) -> Result<BTreeMap<JailPath, Digest>> {
+/// What is staged, and how it comes to be live.
+pub(super) struct Staged {
+    /// Digests of the files written.
+    pub(super) digests: BTreeMap<JailPath, Digest>,
+    /// What brings it to its place.
+    pub(super) moves: Moves,
+}
+
+/// Stages what the plan changes, durably. Nothing live is touched.
+pub(super) fn stage(host: &Host, root: &Dir, plan: &Plan, tree: &Tree) -> Result<Staged> {
     root.remove_all(Path::new(STAGE))?;
     let stage = root.make_dir(Path::new(STAGE), Ownership::root(0o700))?;
     let changed: BTreeSet<&JailPath> = plan.changes.iter().map(|change| &change.path).collect();
@@ -172,27 +156,31 @@ pub(super) fn write(
         }
     }
     let digests = std::mem::take(&mut writer.digests);
-    stage.sync_file_system()?;
+    let mut moves = Vec::new();
     for change in loose.iter().filter(|change| change.act != Act::Remove) {
         if let Some(entry) = tree.get(&change.path) {
-            place_loose(root, &stage, &change.path, entry, moves)?;
+            moves.extend(place_loose(root, &stage, &change.path, entry)?);
         }
     }
     for top in &tops {
-        let path = Path::new(top);
-        let is_wanted = below(tree, top).next().is_some();
-        let is_live = root.lstat(path)?.is_some();
-        swap(root, &stage, path, is_wanted, is_live, moves)?;
+        moves.extend(Move::swap(root, &stage, Path::new(top))?);
     }
     for change in loose
         .iter()
         .rev()
         .filter(|change| change.act == Act::Remove)
     {
-        remove_loose(root, &stage, change, moves)?;
+        moves.extend(remove_loose(root, &stage, change)?);
     }
-    root.sync()?;
-    Ok(digests)
+    stage.sync_file_system()?;
+    Ok(Staged {
+        digests,
+        moves: Moves {
+            dir: plan.root.clone(),
+            stage: PathBuf::from(STAGE),
+            list: moves,
+        },
+    })
 }
 
 /// The entries at and below one name of the root.
@@ -240,78 +228,40 @@ fn stage_loose(
     place.own(entry.owner)
 }
 
-fn place_loose(
-    root: &Dir,
-    stage: &Dir,
-    path: &JailPath,
-    entry: &Entry,
-    moves: &mut Vec<Move>,
-) -> Result<()> {
+fn place_loose(root: &Dir, stage: &Dir, path: &JailPath, entry: &Entry) -> Result<Option<Move>> {
     let at = path.relative();
     let found = root.lstat(at)?;
-    if !staged(entry) || (entry.kept && found.is_some()) {
-        match found {
-            Some(stat) if stat.kind() == FileKind::Directory => {
-                let before = stat.ownership();
-                moves.push(Move::Owned(at.to_owned(), before));
-                return root.open_dir(at)?.own(entry.owner);
-            }
-            Some(_) => {
-                return Err(Error::failed(format!(
-                    "could not make the directory `{}`",
-                    root.shown(at).display()
-                ))
-                .why("something else stands there")
-                .hint("move it away"));
-            }
-            None => {
-                root.make_dir(at, entry.owner)?;
-                moves.push(Move::MadeDir(at.to_owned()));
-                return Ok(());
-            }
-        }
+    if entry.kept && found.is_none() {
+        let staged = stage.lstat(at)?.map_or(0, |stat| stat.ino);
+        let made = stage.newest(at)?;
+        return Ok(Some(Move::Furnish(at.to_owned(), staged, made)));
     }
-    swap(root, stage, at, true, found.is_some(), moves)
+    if staged(entry) && !entry.kept {
+        return Move::swap(root, stage, at);
+    }
+    match found {
+        Some(stat) if stat.kind() == FileKind::Directory => Ok(Some(Move::Own(
+            at.to_owned(),
+            entry.owner,
+            stat.ownership(),
+        ))),
+        Some(_) => Err(Error::failed(format!(
+            "could not make the directory `{}`",
+            root.shown(at).display()
+        ))
+        .why("something else stands there")
+        .hint("move it away")),
+        None => Ok(Some(Move::MakeDir(at.to_owned(), entry.owner))),
+    }
 }
 
-fn swap(
-    root: &Dir,
-    stage: &Dir,
-    path: &Path,
-    is_wanted: bool,
-    is_live: bool,
-    moves: &mut Vec<Move>,
-) -> Result<()> {
-    match (is_wanted, is_live) {
-        (true, true) => {
-            stage.rename(path, root, path, RenameFlags::EXCHANGE)?;
-            moves.push(Move::Exchanged(path.to_owned()));
-        }
-        (true, false) => {
-            stage.rename(path, root, path, RenameFlags::NOREPLACE)?;
-            moves.push(Move::Placed(path.to_owned()));
-        }
-        (false, true) => {
-            root.rename(path, stage, path, RenameFlags::NOREPLACE)?;
-            moves.push(Move::Taken(path.to_owned()));
-        }
-        (false, false) => {}
-    }
-    Ok(())
-}
-
-fn remove_loose(root: &Dir, stage: &Dir, change: &Change, moves: &mut Vec<Move>) -> Result<()> {
+fn remove_loose(root: &Dir, stage: &Dir, change: &Change) -> Result<Option<Move>> {
     let path = change.path.relative();
     let Some(stat) = root.lstat(path)? else {
-        return Ok(());
+        return Ok(None);
     };
     if stat.kind() == FileKind::Directory {
-        // What a user or an admin put there stays, and the directory with it.
-        if root.open_dir(path)?.entries()?.is_empty() {
-            root.remove_dir(path)?;
-            moves.push(Move::RemovedDir(path.to_owned(), stat.ownership()));
-        }
-        return Ok(());
+        return Ok(Some(Move::RemoveDir(path.to_owned(), stat.ownership())));
     }
     let mut above: Vec<&Path> = path
         .ancestors()
@@ -322,37 +272,7 @@ fn remove_loose(root: &Dir, stage: &Dir, change: &Change, moves: &mut Vec<Move>)
     for directory in above {
         stage.ensure_dir(directory, Ownership::root(0o700))?;
     }
-    root.rename(path, stage, path, RenameFlags::NOREPLACE)?;
-    moves.push(Move::Taken(path.to_owned()));
-    Ok(())
-}
-
-/// Puts the live tree back as it was.
-pub(super) fn undo(root: &Dir, moves: &[Move]) -> Result<()> {
-    let Some(stage) = root.try_open_dir(Path::new(STAGE))? else {
-        return Ok(());
-    };
-    for one in moves.iter().rev() {
-        match one {
-            Move::Exchanged(path) => stage.rename(path, root, path, RenameFlags::EXCHANGE)?,
-            Move::Placed(path) => root.rename(path, &stage, path, RenameFlags::NOREPLACE)?,
-            Move::Taken(path) => stage.rename(path, root, path, RenameFlags::NOREPLACE)?,
-            Move::MadeDir(path) => root.remove_dir(path)?,
-            Move::RemovedDir(path, owner) => root.make_dir(path, *owner).map(drop)?,
-            Move::Owned(path, owner) => root.open_dir(path)?.own(*owner)?,
-        }
-    }
-    root.remove_all(Path::new(STAGE))
-}
-
-/// Keeps what was swapped out as the previous tree; the one before is gone already.
-pub(super) fn keep_previous(root: &Dir) -> Result<()> {
-    root.rename(
-        Path::new(STAGE),
-        root,
-        Path::new(PREVIOUS),
-        RenameFlags::NOREPLACE,
-    )
+    Ok(Some(Move::Take(path.to_owned())))
 }
 
 /// The records of a tree as it now stands: what was written has its digest from `digests`, what was left has its old record.

@@ -1,19 +1,42 @@
-//! How each step is taken back: data, noted before the step where doing it twice is harmless, and right after it where not.
+//! How each step is taken back: data, noted in the journal before the step. What was never done, or was undone before, is left as it is, so that
+//! an undo can be run at any time and any number of times.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::tree::{self, Move};
+use serde::{Deserialize, Serialize};
+
+use super::moves::Moves;
+use super::removal::finish_deletion;
+use super::{record, tree};
 use crate::error::Result;
+use crate::host::sshd::{DROP_INS, Daemon};
 use crate::host::{Belonging, Expiry, Host, Ownership};
-use crate::resolve::PRIVATE;
+use crate::names::JailName;
+use crate::plan::{Plan, Step, expiry};
+use crate::resolve::{Marker, PRIVATE, ResolvedJail, is_ours};
+
+/// A file that is put back whole is one of ours, and small.
+const FILE_LIMIT: u64 = 1 << 20;
 
 /// What takes one step back.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Undo {
-    /// Removes a group that was made.
-    DeleteGroup(String),
-    /// Removes an account that was made; it was never open.
-    DeleteAccount(String),
+    /// Removes a group that was made, unless an account has come to need it.
+    DeleteGroup(String, u32),
+    /// Removes an account that was made; it was never open, or it has left nothing.
+    DeleteAccount {
+        /// The jail.
+        jail: JailName,
+        /// The jail's group.
+        gid: u32,
+        /// Login name.
+        user: String,
+        /// User id.
+        uid: u32,
+        /// Home, on the host.
+        home: PathBuf,
+    },
     /// Gives an account its primary group, home and login shell back.
     AlterAccount(String, Belonging),
     /// Gives an account its expiry back.
@@ -22,53 +45,279 @@ pub(super) enum Undo {
     Password(String, String),
     /// Gives a file its content back, or removes it where there was none.
     Restore(PathBuf, Option<Vec<u8>>, Ownership),
-    /// Tells sshd to read its configuration anew.
-    Reload,
+    /// Tells sshd, whose process id is in this file, to read its configuration anew.
+    Reload(PathBuf),
     /// Removes directories that were made, deepest first, if they are empty.
     RemoveDirs(Vec<PathBuf>),
     /// Removes the private directory of a root, and then the directories that were made for it, outermost first in the list.
     RemoveRoot(PathBuf, Vec<PathBuf>),
     /// Gives a directory its owner and mode back.
     Own(PathBuf, Ownership),
-    /// Puts a tree back.
-    Tree(PathBuf, Vec<Move>),
+    /// Puts back what was moved.
+    Moves(Moves),
+}
+
+/// What a series of undos knows of those before.
+#[derive(Debug, Default)]
+pub(super) struct Undoing {
+    /// Whether a file that sshd reads is another now.
+    reload: bool,
+    /// Places of users that stay, on the host.
+    left: BTreeSet<PathBuf>,
+}
+
+/// What takes the steps of `plan` back that can be, but for moves: those are known when everything is staged.
+pub(super) fn of_plan(plan: &Plan, no_reload: bool, host: &Host) -> Result<Vec<Undo>> {
+    let mut all = Vec::new();
+    let mut directories = BTreeSet::new();
+    let state = ResolvedJail::state(&plan.name);
+    let accounts = host.accounts()?;
+    for step in &plan.steps {
+        match step {
+            Step::Close { user } => {
+                let before = accounts
+                    .user(user)
+                    .map_or(Expiry::Closed, |found| expiry(found.expires));
+                all.push(Undo::Expire(user.clone(), before));
+                let keys = state.join("keys").join(user);
+                if let Some(content) = host.read(&keys, FILE_LIMIT)? {
+                    all.push(Undo::Restore(keys, Some(content), Ownership::root(0o644)));
+                }
+            }
+            Step::MakeRoot => {
+                if let Some(before) = host.lstat(&plan.root)? {
+                    all.push(Undo::Own(plan.root.clone(), before.ownership()));
+                }
+                if Marker::read(host, &plan.root)?.is_none() {
+                    let mut made = missing(host, &plan.root)?;
+                    made.reverse();
+                    all.push(Undo::RemoveRoot(plan.root.clone(), made));
+                }
+            }
+            Step::MakeGroup { name, gid } => all.push(Undo::DeleteGroup(name.clone(), *gid)),
+            Step::MakeAccount(account) => all.push(Undo::DeleteAccount {
+                jail: plan.name.clone(),
+                gid: account.gid,
+                user: account.name.clone(),
+                uid: account.uid,
+                home: plan.root.join(account.home.trim_start_matches('/')),
+            }),
+            Step::AlterAccount { name, from, .. } => {
+                all.push(Undo::AlterAccount(name.clone(), from.clone()));
+            }
+            Step::InstallSnippet { file, .. } => {
+                let path = Path::new(DROP_INS).join(file);
+                let before = host.read(&path, FILE_LIMIT)?;
+                all.push(Undo::Restore(path, before, Ownership::root(0o644)));
+                let facts = plan.facts().filter(|_| !no_reload && host.is_live());
+                // In reverse the mark comes first; whoever undoes acts on it when all files are back.
+                all.extend(
+                    facts
+                        .and_then(|facts| facts.pid_file.clone())
+                        .map(Undo::Reload),
+                );
+            }
+            Step::WriteKeys { user, .. } => {
+                let keys = state.join("keys");
+                directories.extend(missing(host, &keys)?);
+                let before = host.read(&keys.join(user), FILE_LIMIT)?;
+                all.push(Undo::Restore(
+                    keys.join(user),
+                    before,
+                    Ownership::root(0o644),
+                ));
+            }
+            Step::SetPassword { user, .. } => {
+                let found = accounts.user(user);
+                if let Some(before) = found.and_then(|found| found.password.clone()) {
+                    all.push(Undo::Password(user.clone(), before));
+                }
+            }
+            Step::Open { user, .. } => {
+                let before = accounts
+                    .user(user)
+                    .map_or(Expiry::Closed, |found| expiry(found.expires));
+                all.push(Undo::Expire(user.clone(), before));
+            }
+            Step::Record => {
+                directories.extend(missing(host, &state)?);
+                all.push(Undo::Moves(Moves::none(&state, record::STAGE)));
+            }
+            Step::WriteTree => all.push(Undo::Moves(Moves::none(&plan.root, tree::STAGE))),
+            Step::VerifySnippet
+            | Step::EndSessions { .. }
+            | Step::DeleteAccount { .. }
+            | Step::RemoveTree { .. }
+            | Step::Forget
+            | Step::DeleteGroup { .. }
+            | Step::RemoveSnippet { .. } => {}
+        }
+    }
+    if !directories.is_empty() {
+        all.insert(0, Undo::RemoveDirs(directories.into_iter().rev().collect()));
+    }
+    Ok(all)
+}
+
+/// The directories that have to be made for `path` to be one, deepest first.
+fn missing(host: &Host, path: &Path) -> Result<Vec<PathBuf>> {
+    let mut missing = Vec::new();
+    for directory in path.ancestors() {
+        if host.lstat(directory)?.is_some() {
+            break;
+        }
+        missing.push(directory.to_owned());
+    }
+    Ok(missing)
 }
 
 impl Undo {
-    pub(super) fn run(self, host: &Host) -> Result<()> {
+    /// Takes the step back.
+    pub(super) fn run(&self, host: &Host, series: &mut Undoing) -> Result<()> {
+        let known = |name: &str| -> Result<bool> { Ok(host.accounts()?.user(name).is_some()) };
         match self {
-            Self::DeleteGroup(name) => host.delete_group(&name),
-            Self::DeleteAccount(name) => host.delete_account(&name),
-            Self::AlterAccount(name, from) => host.alter_account(&name, &from),
-            Self::Expire(name, expiry) => host.set_expiry(&name, expiry),
-            Self::Password(name, encrypted) => host.set_password(&name, &encrypted),
+            Self::DeleteGroup(name, gid) => {
+                let accounts = host.accounts()?;
+                let is_made = accounts.group(name).is_some_and(|group| group.gid == *gid);
+                let is_half = accounts.half_groups.contains(name);
+                if accounts.users.iter().any(|user| user.gid == *gid) {
+                    return Ok(());
+                }
+                if is_half {
+                    host.make_group(name, *gid)?;
+                }
+                if is_made || is_half {
+                    host.delete_group(name)?;
+                }
+                Ok(())
+            }
+            Self::DeleteAccount {
+                jail,
+                gid,
+                user,
+                uid,
+                home,
+            } => {
+                if series.left.contains(home) {
+                    return Ok(());
+                }
+                let accounts = host.accounts()?;
+                match accounts.user(user) {
+                    Some(found) if found.uid == *uid && is_ours(found, jail, Some(*gid)) => {
+                        host.delete_account(user)
+                    }
+                    None if accounts.half_users.contains(user) => {
+                        finish_deletion(host, jail, *gid, user, *uid)
+                    }
+                    _ => Ok(()),
+                }
+            }
+            Self::AlterAccount(name, from) if known(name)? => host.alter_account(name, from),
+            Self::Expire(name, before) => {
+                let accounts = host.accounts()?;
+                match accounts.user(name) {
+                    Some(found) if expiry(found.expires) != *before => {
+                        host.set_expiry(name, *before)
+                    }
+                    _ => Ok(()),
+                }
+            }
+            Self::Password(name, encrypted) => {
+                let accounts = host.accounts()?;
+                match accounts.user(name) {
+                    Some(found) if found.password.as_ref() != Some(encrypted) => {
+                        host.set_password(name, encrypted)
+                    }
+                    _ => Ok(()),
+                }
+            }
+            Self::AlterAccount(..) => Ok(()),
             Self::Restore(path, content, owner) => {
-                let (dir, name) = host.parent_of(&path)?;
-                match content {
-                    Some(content) => dir.replace_file(Path::new(name), &content, owner),
-                    None => dir.remove_file_if_there(Path::new(name)),
-                }
+                series.reload |=
+                    restore(host, path, content.as_deref(), *owner)? && path.starts_with(DROP_INS);
+                Ok(())
             }
-            // Whoever undoes sees to it that it happens once, after all files are back.
-            Self::Reload => Ok(()),
-            Self::RemoveDirs(directories) => remove_dirs(host, &directories),
-            Self::RemoveRoot(root, made) => {
-                if let Some(root) = host.open_root(&root)? {
-                    root.remove_all(Path::new(PRIVATE))?;
-                }
-                let deepest_first: Vec<PathBuf> = made.into_iter().rev().collect();
-                remove_dirs(host, &deepest_first)
-            }
-            Self::Own(path, owner) => match host.open_root(&path)? {
-                Some(dir) => dir.own(owner),
+            Self::Reload(_) => Ok(()),
+            Self::RemoveDirs(directories) => remove_dirs(host, directories),
+            Self::RemoveRoot(root, made) => remove_root(host, root, made),
+            Self::Own(path, owner) => match host.open_root(path)? {
+                Some(dir) => dir.own(*owner),
                 None => Ok(()),
             },
-            Self::Tree(root, moves) => match host.open_root(&root)? {
-                Some(root) => tree::undo(&root, &moves),
+            Self::Moves(moves) => match host.open_root(&moves.dir)? {
+                Some(root) => {
+                    let left = moves.undo(&root)?;
+                    series
+                        .left
+                        .extend(left.iter().map(|path| moves.dir.join(path)));
+                    Ok(())
+                }
                 None => Ok(()),
             },
         }
     }
+}
+
+impl Undoing {
+    /// Undoes, in the order given. `was_cut_short`: what sshd was last told to read is not known. Every error is given, and none stops it.
+    pub(super) fn run(
+        mut self,
+        undo: &[Undo],
+        was_cut_short: bool,
+        host: &Host,
+    ) -> (Vec<crate::error::Finding>, BTreeSet<PathBuf>) {
+        let mut findings = Vec::new();
+        let mut reload = None;
+        for one in undo {
+            if let Err(error) = one.run(host, &mut self) {
+                findings.extend(error.findings);
+            }
+            if let Undo::Reload(pid_file) = one {
+                reload = Some(pid_file);
+            }
+        }
+        if let Some(pid_file) = reload.filter(|_| self.reload || was_cut_short) {
+            let told = Daemon::find(host).and_then(|daemon| daemon.reload(Some(pid_file)));
+            findings.extend(told.err().into_iter().flat_map(|error| error.findings));
+        }
+        (findings, self.left)
+    }
+}
+
+/// Gives a file its content back, where it has another. Says whether it had.
+fn restore(host: &Host, path: &Path, content: Option<&[u8]>, owner: Ownership) -> Result<bool> {
+    let parent = path.parent().unwrap_or(Path::new("/"));
+    if host.stat(parent)?.is_none() {
+        return Ok(false);
+    }
+    let (dir, name) = host.parent_of(path)?;
+    dir.drop_replacement(Path::new(name))?;
+    if host.read(path, FILE_LIMIT)?.as_deref() == content {
+        return Ok(false);
+    }
+    if let Some(content) = content {
+        dir.replace_file(Path::new(name), content, owner)?;
+    } else {
+        dir.remove_file_if_there(Path::new(name))?;
+        dir.sync()?;
+    }
+    Ok(true)
+}
+
+/// Removes what was made of a root; where somebody else's things are in it, our note stays with them.
+fn remove_root(host: &Host, root: &Path, made: &[PathBuf]) -> Result<()> {
+    if let Some(dir) = host.open_root(root)? {
+        let strangers = dir
+            .entries()?
+            .into_iter()
+            .any(|(name, _)| name != PRIVATE && name != "lost+found");
+        if strangers && Marker::read(host, root)?.is_some() {
+            return Ok(());
+        }
+        dir.remove_all(Path::new(PRIVATE))?;
+    }
+    let deepest_first: Vec<PathBuf> = made.iter().rev().cloned().collect();
+    remove_dirs(host, &deepest_first)
 }
 
 /// Removes the directories, as far as they are there and empty: what somebody else put in meanwhile stays.

@@ -79,15 +79,20 @@ impl Build {
             .iter()
             .map(|path| load_spec(path, &host))
             .collect::<Result<_>>()?;
-        let _lock = host.lock(self.writing.patience())?;
+        let (_lock, mut notices) = self.writing.begin(&host)?;
         let options = self.writing.options();
-        let mut transaction = Transaction::new(&host, &options);
+        let names: Vec<&str> = specs
+            .iter()
+            .map(|(spec, _)| spec.name.value.as_str())
+            .collect();
+        let what = format!("build of {}", names.join(", "));
+        let mut transaction = Transaction::new(&host, &options, what);
         let mut plans = Vec::new();
         for (path, (spec, source)) in self.specs.iter().zip(&specs) {
             let carried_out = origin(path, &source.text)
                 .and_then(|origin| plan::plan(spec, origin, &host))
                 .and_then(|plan| {
-                    transaction.carry_out(&plan, &mut voice.watch(&plan))?;
+                    transaction.carry_out(&plan, &mut voice.watch())?;
                     Ok(plan)
                 });
             match carried_out {
@@ -95,7 +100,7 @@ impl Build {
                 Err(error) => return Err(transaction.roll_back(error)),
             }
         }
-        let mut notices = transaction.finish();
+        notices.extend(transaction.finish(&mut voice.watch())?);
         let changed = plans.iter().any(|plan| !plan.steps.is_empty());
         if self.writing.json {
             return Ok(Report {

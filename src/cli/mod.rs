@@ -17,10 +17,11 @@ use std::time::Duration;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::apply::Options;
+use crate::apply::{Options, recover};
 use crate::error::{Error, Finding, Kind, Result};
-use crate::host::View;
-use crate::plan::{Plan, Step};
+use crate::host::{Host, Lock, View};
+use crate::names::JailName;
+use crate::plan::Step;
 use crate::show::paint::Paint;
 use crate::show::{diagnostic, error, plan};
 
@@ -91,11 +92,11 @@ impl Voice {
         }
     }
 
-    /// Says each step of a plan, if that was asked for.
-    pub(crate) fn watch(self, plan: &Plan) -> impl FnMut(&Step) + use<'_> {
-        move |step| {
+    /// Says each step, if that was asked for.
+    pub(crate) fn watch(self) -> impl FnMut(&JailName, &Step) {
+        move |jail, step| {
             if let Some(line) = plan::progress(step).filter(|_| self.verbose) {
-                self.say(&format!("{}: {line}", plan.name));
+                self.say(&format!("{jail}: {line}"));
             }
         }
     }
@@ -227,8 +228,11 @@ pub(crate) struct Writing {
 }
 
 impl Writing {
-    pub(crate) fn patience(&self) -> Duration {
-        Duration::from_secs(self.wait)
+    /// Takes the host's lock, and puts right what an earlier run has left. Gives the lock, and what an admin should know of that.
+    pub(crate) fn begin(&self, host: &Host) -> Result<(Lock, Vec<String>)> {
+        let lock = host.lock(Duration::from_secs(self.wait))?;
+        let said = recover(host, &self.options())?;
+        Ok((lock, said))
     }
 
     pub(crate) fn options(&self) -> Options {

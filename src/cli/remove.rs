@@ -38,7 +38,7 @@ impl Remove {
             kill: self.kill,
         };
         if self.writing.dry_run {
-            let plan = removal(name, how, &View::new(&root)?)?;
+            let plan = removal(name, how, &View::new(&root)?)?.ok_or_else(|| target.unknown())?;
             let text = if self.writing.json {
                 format!("{}\n", show::plan::json(&[&plan], &[]))
             } else {
@@ -50,19 +50,24 @@ impl Remove {
             });
         }
         let host = Host::new(&root)?;
-        let _lock = host.lock(self.writing.patience())?;
-        let plan = removal(name, how, &host)?;
+        let (_lock, mut notices) = self.writing.begin(&host)?;
+        let Some(plan) = removal(name, how, &host)? else {
+            if notices.is_empty() {
+                return Err(target.unknown());
+            }
+            return Ok(Report {
+                notices,
+                ..Report::default()
+            });
+        };
         let options = self.writing.options();
-        let mut transaction = Transaction::new(&host, &options);
-        // What a removal has taken away is gone: it is not rolled back but goes on where it stopped.
-        transaction
-            .carry_out(&plan, &mut voice.watch(&plan))
-            .map_err(|error| {
-                error.hint(
-                    "run the removal again when the cause is gone: it goes on where it stopped",
-                )
-            })?;
-        let mut notices = transaction.finish();
+        let what = format!("removal of {name}");
+        let mut transaction = Transaction::new(&host, &options, what);
+        let watch = &mut voice.watch();
+        match transaction.carry_out(&plan, watch) {
+            Ok(()) => notices.extend(transaction.finish(watch)?),
+            Err(error) => return Err(transaction.roll_back(error)),
+        }
         let text = if self.writing.json {
             format!("{}\n", show::plan::json(&[&plan], &notices))
         } else {

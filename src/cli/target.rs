@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::specs::load_spec;
-use crate::error::{Finding, Result};
+use crate::error::{Error, Finding, Result};
 use crate::host::View;
 use crate::names::JailName;
 use crate::plan::Manifest;
@@ -50,18 +50,19 @@ impl Target {
 
     /// What was built of it; an error where nothing was.
     pub(crate) fn manifest(&self, view: &View) -> Result<Manifest> {
-        let name = self.name();
-        if let Some(manifest) = Manifest::load(view, name)? {
-            return Ok(manifest);
-        }
-        let finding = Finding::new(format!("there is no jail `{name}`"))
+        Manifest::load(view, self.name())?.ok_or_else(|| self.unknown())
+    }
+
+    /// The error of a verb that was given no jail of this host.
+    pub(crate) fn unknown(&self) -> Error {
+        let finding = Finding::new(format!("there is no jail `{}`", self.name()))
             .why("nothing is recorded under that name");
-        Err(match self {
+        match self {
             Self::Name(_) => finding.hint("`jailctl list` shows the jails of this host"),
             Self::Spec(_) => finding.hint(
                 "it has not been built: `jailctl plan` with its spec shows what build would do",
             ),
         }
-        .into())
+        .into()
     }
 }

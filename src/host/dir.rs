@@ -348,9 +348,7 @@ impl Dir {
     pub fn replace_file(&self, path: &Path, content: &[u8], owner: Ownership) -> Result<()> {
         let (parent, name) = self.parent(path)?;
         let parent = parent.as_ref().unwrap_or(self);
-        let mut temporary = OsString::from(".");
-        temporary.push(name);
-        temporary.push(".jailctl-new");
+        let temporary = replacement(name);
         let temporary = Path::new(&temporary);
         parent.remove_file_if_there(temporary)?;
         let written = parent.make_file(temporary).and_then(|mut file| {
@@ -366,6 +364,28 @@ impl Dir {
             let _ = parent.remove_file_if_there(temporary);
         }
         written
+    }
+
+    /// Removes what a [`Dir::replace_file`] that was cut short left beside the file `name` of this directory.
+    pub fn drop_replacement(&self, name: &Path) -> Result<()> {
+        self.remove_file_if_there(Path::new(&replacement(name.as_os_str())))
+    }
+
+    /// The latest time at which anything in the directory at `path` was made or changed, the names in it included.
+    pub fn newest(&self, path: &Path) -> Result<(i64, u32)> {
+        let top = self.open_dir(path)?;
+        let stat = fstat(&top.handle).map_err(|errno| self.error("stat", path, errno))?;
+        let mut newest = Stat::from(stat).mtime;
+        let mut ahead = vec![top];
+        while let Some(directory) = ahead.pop() {
+            for (name, stat) in directory.entries()? {
+                newest = newest.max(stat.ctime);
+                if stat.kind() == FileKind::Directory {
+                    ahead.extend(directory.try_open_dir(Path::new(&name))?);
+                }
+            }
+        }
+        Ok(newest)
     }
 
     /// Renames `from` here to `to` below `target`, with renameat2(2)'s flags.
@@ -487,6 +507,14 @@ impl Dir {
     pub fn sync_file_system(&self) -> Result<()> {
         rustix::fs::syncfs(&self.handle).map_err(|errno| self.error("sync", Path::new("."), errno))
     }
+}
+
+/// Where a file's replacement is written before it takes its place: in sshd's directory of drop-ins, no Include matches it.
+fn replacement(name: &OsStr) -> OsString {
+    let mut temporary = OsString::from(".");
+    temporary.push(name);
+    temporary.push(".jailctl-new");
+    temporary
 }
 
 fn set_ownership(handle: impl AsFd, owner: Ownership) -> std::result::Result<(), Errno> {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, OFlags, openat};
 
-use super::{Dir, Host, Ownership};
+use super::{Dir, Host, Ownership, View};
 use crate::error::{Error, Finding, Kind, Result};
 
 /// Held until dropped.
@@ -16,8 +16,21 @@ pub struct Lock {
     _file: File,
 }
 
+/// The file that is locked.
+const LOCK: &str = "/run/jailctl/lock";
+/// How long is waited at least: whoever only asks whether the lock is held holds it for a moment.
+const MOMENT: Duration = Duration::from_millis(100);
+
+impl View {
+    /// Whether another process holds the host's lock.
+    pub fn is_locked(&self) -> Result<bool> {
+        let file = self.try_open(Path::new(LOCK))?;
+        Ok(file.is_some_and(|file| file.try_lock_shared().is_err()))
+    }
+}
+
 impl Host {
-    /// Takes the host's lock, `/run/jailctl/lock`; waits at most `patience` for another holder to let go.
+    /// Takes the host's lock; waits at most `patience` for another holder to let go.
     pub fn lock(&self, patience: Duration) -> Result<Lock> {
         let run = self.dir(Path::new("/run/jailctl"), Ownership::root(0o755))?;
         let shown = run.shown(Path::new("lock"));
@@ -25,7 +38,7 @@ impl Host {
         let mut file = openat(run.as_fd(), "lock", flags, Mode::from_raw_mode(0o600))
             .map(File::from)
             .map_err(|errno| Error::io("open", &shown, &errno.into()))?;
-        let deadline = Instant::now() + patience;
+        let deadline = Instant::now() + patience.max(MOMENT);
         while file.try_lock().is_err() {
             if Instant::now() >= deadline {
                 return Err(busy(&mut file, &run));

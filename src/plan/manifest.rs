@@ -19,6 +19,8 @@ const SIZE_LIMIT: u64 = 256 << 20;
 pub const MANIFEST: &str = "manifest.json";
 /// File name of the spec as built, beside the manifest.
 pub const SPEC: &str = "spec.toml";
+/// Directory of the manifest and spec of the time before the last build, beside them.
+pub const PREVIOUS: &str = "previous";
 
 /// One jail as it was built.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,7 +1,9 @@
 //! What would be done: [`ResolvedJail`] and what is found, to a [`Plan`]. Reads only; `apply` carries a plan out and decides nothing.
 
+mod accounts;
 mod diff;
 mod ground;
+mod interrupted;
 pub mod manifest;
 mod removal;
 mod sessions;
@@ -10,17 +12,17 @@ pub mod why;
 use std::path::{Path, PathBuf};
 
 pub use diff::{Act, Change, SWAPPED, compare, swapped};
+pub use interrupted::{JOURNAL, interrupted};
 pub use manifest::Manifest;
 pub use removal::{Removal, removal};
 pub use sessions::refuse_sessions;
 
 use crate::error::Result;
 use crate::host::sshd::{Config, DROP_INS, Daemon, Facts};
-use crate::host::{Accounts, Belonging, Expiry, Inventory, NewAccount, Passwd, Stat, View};
+use crate::host::{Belonging, Expiry, Inventory, NewAccount, Stat, View};
 use crate::names::{JailName, JailPath};
-use crate::resolve::{Marker, ResolvedJail, WantedAccount, is_ours};
+use crate::resolve::{Marker, ResolvedJail, is_ours};
 use crate::spec::{Password, Spec};
-use manifest::AccountRecord;
 
 /// Drop-ins are text; one above this size is not.
 const SNIPPET_LIMIT: u64 = 1 << 20;
@@ -132,6 +134,19 @@ impl Step {
             Self::Record | Self::VerifySnippet | Self::EndSessions { .. }
         )
     }
+
+    /// Whether the step is taken only when all that can be undone is done: it is not undone, but finished.
+    pub fn is_final(&self) -> bool {
+        matches!(
+            self,
+            Self::Open { .. }
+                | Self::DeleteAccount { .. }
+                | Self::RemoveTree { .. }
+                | Self::Forget
+                | Self::DeleteGroup { .. }
+                | Self::RemoveSnippet { .. }
+        )
+    }
 }
 
 /// Where the spec of a plan came from.
@@ -160,6 +175,8 @@ pub struct Plan {
     pub notices: Vec<String>,
     /// What the jail is to be; `None` where it is to go away.
     pub wanted: Option<Wanted>,
+    /// How the jail goes away, where it does.
+    pub removal: Option<Removal>,
     /// What was built last.
     pub manifest: Option<Manifest>,
 }
@@ -289,7 +306,7 @@ pub fn plan(spec: &Spec, origin: Origin, view: &View) -> Result<Plan> {
     if marker.is_none() || !root.is_some_and(is_open) {
         steps.push(Step::MakeRoot);
     }
-    account_steps(&wanted, &accounts, &mut steps);
+    accounts::steps(&wanted, &accounts, &mut steps);
     if !changes.is_empty() {
         steps.push(Step::WriteTree);
     }
@@ -308,14 +325,16 @@ pub fn plan(spec: &Spec, origin: Origin, view: &View) -> Result<Plan> {
     } else if !as_verified {
         steps.push(Step::VerifySnippet);
     }
-    opening_steps(&wanted, &accounts, manifest.as_ref(), view, &mut steps)?;
+    accounts::secrets(&wanted, &accounts, view, &mut steps)?;
+    let opened = accounts::openings(&wanted, &accounts, manifest.as_ref());
     let spec_moved = manifest
         .as_ref()
         .is_none_or(|manifest| manifest.spec != origin.name)
         || spec_as_built(view, name)?.as_ref() != Some(&origin.text);
-    if !steps.is_empty() || spec_moved {
+    if !steps.is_empty() || !opened.is_empty() || spec_moved {
         steps.push(Step::Record);
     }
+    steps.extend(opened);
     for user in dropped {
         steps.push(Step::DeleteAccount {
             user: user.name.clone(),
@@ -340,103 +359,9 @@ pub fn plan(spec: &Spec, origin: Origin, view: &View) -> Result<Plan> {
             origin,
             facts,
         }),
+        removal: None,
         manifest,
     })
-}
-
-fn account_steps(wanted: &ResolvedJail, accounts: &Accounts, steps: &mut Vec<Step>) {
-    if accounts.group(&wanted.group.name).is_none() {
-        steps.push(Step::MakeGroup {
-            name: wanted.group.name.clone(),
-            gid: wanted.group.gid,
-        });
-    }
-    for account in &wanted.accounts {
-        let to = Belonging {
-            gid: account.gid,
-            home: account.home.to_string(),
-            shell: account.login_shell.clone(),
-        };
-        let belonging = |found: &Passwd| Belonging {
-            gid: found.gid,
-            home: found.home.clone(),
-            shell: found.shell.clone(),
-        };
-        match accounts.user(&account.name) {
-            None => steps.push(Step::MakeAccount(NewAccount {
-                name: account.name.clone(),
-                uid: account.uid,
-                gid: to.gid,
-                gecos: account.gecos.clone(),
-                home: to.home,
-                shell: to.shell,
-            })),
-            Some(found) if belonging(found) != to => steps.push(Step::AlterAccount {
-                name: account.name.clone(),
-                from: belonging(found),
-                to,
-            }),
-            Some(_) => {}
-        }
-    }
-}
-
-fn opening_steps(
-    wanted: &ResolvedJail,
-    accounts: &Accounts,
-    manifest: Option<&Manifest>,
-    view: &View,
-    steps: &mut Vec<Step>,
-) -> Result<()> {
-    let keys = ResolvedJail::state(&wanted.name).join("keys");
-    for account in &wanted.accounts {
-        let have = view.read(&keys.join(&account.name), SNIPPET_LIMIT)?;
-        if have.as_deref() != Some(account.keys.as_bytes()) {
-            steps.push(Step::WriteKeys {
-                user: account.name.clone(),
-                text: account.keys.clone(),
-            });
-        }
-        let found = accounts.user(&account.name);
-        let encrypted = found.and_then(|found| found.password.as_deref());
-        let is_set = match &account.password {
-            Password::Locked => encrypted == Some("*") || found.is_none(),
-            Password::Keep => true,
-            Password::Hash(hash) => encrypted == Some(hash),
-        };
-        if !is_set {
-            steps.push(Step::SetPassword {
-                user: account.name.clone(),
-                password: account.password.clone(),
-            });
-        }
-        let record = manifest
-            .iter()
-            .flat_map(|manifest| &manifest.accounts)
-            .find(|record| record.name == account.name);
-        if let Some(until) = opening(account, found, record) {
-            steps.push(Step::Open {
-                user: account.name.clone(),
-                until,
-            });
-        }
-    }
-    Ok(())
-}
-
-/// Until when an account is to be opened; `None` where it is open as it should be. An expiry that an admin gave it stays as long as the spec says none.
-fn opening(
-    account: &WantedAccount,
-    found: Option<&Passwd>,
-    record: Option<&AccountRecord>,
-) -> Option<Expiry> {
-    let wanted = account.expires.map_or(Expiry::Never, Expiry::Day);
-    let is = expiry(found.map_or(Some(0), |found| found.expires));
-    let was_ours = record
-        .and_then(|record| record.expires)
-        .is_some_and(|day| is == Expiry::Day(day));
-    let is_wrong = is == Expiry::Closed || is != wanted && (account.expires.is_some() || was_ours);
-    is_wrong.then_some(wanted)
 }
 
 fn inventory(

@@ -1,16 +1,16 @@
 //! The plan towards the empty jail.
 
-use std::path::Path;
+use serde::{Deserialize, Serialize};
 
 use super::sessions::refuse_sessions;
 use super::{Manifest, Plan, Step, snippet};
-use crate::error::{Error, Finding, Kind, Result};
+use crate::error::{Error, Result};
 use crate::host::{Process, View};
 use crate::names::JailName;
-use crate::resolve::{ResolvedJail, STATE, is_ours};
+use crate::resolve::{ResolvedJail, is_ours};
 
 /// How a jail is taken away.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Removal {
     /// Homes, mail and other places of users go too.
     pub purge: bool,
@@ -18,20 +18,12 @@ pub struct Removal {
     pub kill: bool,
 }
 
-/// Plans to take the jail `name` away. A mount below its root, and without `kill` a live session, is an error: nothing is begun then.
+/// Plans to take the jail `name` away; `None` where there is no such jail. A mount below its root, and without `kill` a live session, is an error: nothing is begun then.
 ///
 /// The order keeps the door shut: accounts are closed first, and the snippet that locks them in goes when there are none left.
-pub fn removal(name: &JailName, how: Removal, view: &View) -> Result<Plan> {
+pub fn removal(name: &JailName, how: Removal, view: &View) -> Result<Option<Plan>> {
     let Some(manifest) = Manifest::load(view, name)? else {
-        if let Some(plan) = leftovers(name, view)? {
-            return Ok(plan);
-        }
-        return Err(Error::new(
-            Kind::Spec,
-            Finding::new(format!("there is no jail `{name}`"))
-                .why("nothing is recorded under that name")
-                .hint("`jailctl list` shows the jails of this host"),
-        ));
+        return leftovers(name, how, view);
     };
     let root = &manifest.root;
     let mounts = view.mounts_below(root)?;
@@ -113,18 +105,16 @@ pub fn removal(name: &JailName, how: Removal, view: &View) -> Result<Plan> {
         snippet: before.map(|text| (Some(text), None)),
         notices,
         wanted: None,
+        removal: Some(how),
         manifest: Some(manifest),
     };
-    Ok(plan)
+    Ok(Some(plan))
 }
 
-/// What is left to do where the records of the jail are gone but for the directories that held them.
-fn leftovers(name: &JailName, view: &View) -> Result<Option<Plan>> {
+/// What is left to do where the records of the jail are gone but for the directory that held them.
+fn leftovers(name: &JailName, how: Removal, view: &View) -> Result<Option<Plan>> {
     let state = ResolvedJail::state(name);
-    let only_the_holder = view
-        .list(Path::new(STATE))?
-        .is_some_and(|names| names.is_empty());
-    if view.lstat(&state)?.is_none() && !only_the_holder {
+    if view.lstat(&state)?.is_none() {
         return Ok(None);
     }
     Ok(Some(Plan {
@@ -135,6 +125,7 @@ fn leftovers(name: &JailName, view: &View) -> Result<Option<Plan>> {
         snippet: None,
         notices: Vec::new(),
         wanted: None,
+        removal: Some(how),
         manifest: None,
     }))
 }

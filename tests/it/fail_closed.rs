@@ -131,6 +131,7 @@ fn killed_at_each(host: &DisposableHost, calls: &str, verb: &[&str], login: &Log
     let mut command = vec!["jailctl"];
     command.extend(verb);
     let mut tried = HashSet::new();
+    let mut last = None;
     for n in 1..500 {
         let output = host.kill_at(calls, n, &command);
         // What decides a login. A state that was tried is not tried again.
@@ -144,12 +145,13 @@ fn killed_at_each(host: &DisposableHost, calls: &str, verb: &[&str], login: &Log
             assert!(seen <= Reach::Jail, "{calls} {n}: {output:?} {state:?}");
             host.sh("mkdir -p /run/sshd; sshd -t").ok();
         }
+        last = Some(format!("{output:?}"));
         let killed = output.code() == 137 || output.code() == 4;
         if !killed {
             return output.code();
         }
     }
-    panic!("{calls}: no run completed");
+    panic!("{calls}: no run completed: {last:?}");
 }
 
 /// Kills a build at each of `calls`, then sees that the jail is as if nothing had happened.

@@ -237,8 +237,8 @@ impl<'h> Daemon<'h> {
 
     /// Tells the running sshd to read its configuration anew, and waits until it listens again. One that does not run, or that is started for
     /// each connection, reads it anew by itself.
-    pub fn reload(&self, facts: &Facts) -> Result<Reload> {
-        let Some(pid_file) = &facts.pid_file else {
+    pub fn reload(&self, pid_file: Option<&Path>) -> Result<Reload> {
+        let Some(pid_file) = pid_file else {
             return Ok(Reload::NotRunning);
         };
         let Some((pid, handle)) = self.running(pid_file)? else {

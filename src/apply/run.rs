@@ -1,0 +1,193 @@
+//! One plan being carried out, step by step. Everything here has its undo noted already, but for moves: those are noted when all is staged.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::journal::Journal;
+use super::undo::Undo;
+use super::{Options, tree};
+use crate::error::{Error, Result};
+use crate::host::sshd::{DROP_INS, Daemon, Reload};
+use crate::host::{Digest, Dir, Expiry, Host, Ownership};
+use crate::names::{JailName, JailPath};
+use crate::plan::{Plan, Step, Wanted};
+use crate::resolve::{MARKER, Marker, ResolvedJail};
+use crate::spec::Password;
+
+/// A plan being carried out.
+pub(super) struct Run<'r, 'h> {
+    pub(super) host: &'h Host,
+    pub(super) plan: &'r Plan,
+    options: &'r Options,
+    journal: &'r mut Journal<'h>,
+    pub(super) digests: BTreeMap<JailPath, Digest>,
+    /// What an admin should know.
+    pub(super) notices: Vec<String>,
+}
+
+impl<'r, 'h> Run<'r, 'h> {
+    pub(super) fn new(
+        host: &'h Host,
+        plan: &'r Plan,
+        options: &'r Options,
+        journal: &'r mut Journal<'h>,
+    ) -> Self {
+        Self {
+            host,
+            plan,
+            options,
+            journal,
+            digests: BTreeMap::new(),
+            notices: Vec::new(),
+        }
+    }
+
+    pub(super) fn name(&self) -> &JailName {
+        &self.plan.name
+    }
+
+    pub(super) fn state(&self) -> PathBuf {
+        ResolvedJail::state(self.name())
+    }
+
+    /// The jail's root; `None` before it is made.
+    pub(super) fn root(&self) -> Result<Option<Dir>> {
+        self.host.open_root(&self.plan.root)
+    }
+
+    pub(super) fn need_root(&self) -> Result<Dir> {
+        self.root()?.ok_or_else(|| {
+            Error::failed(format!("could not open `{}`", self.plan.root.display()))
+                .why("it is gone")
+        })
+    }
+
+    pub(super) fn wanted(&self) -> Result<&'r Wanted> {
+        self.plan
+            .wanted
+            .as_ref()
+            .ok_or_else(|| Error::failed("could not build from a plan that removes"))
+    }
+
+    /// Notes how what follows is undone.
+    pub(super) fn note(&mut self, undo: Undo) -> Result<()> {
+        self.journal.note(vec![undo])
+    }
+
+    pub(super) fn take(&mut self, step: &Step) -> Result<()> {
+        match step {
+            Step::Close { user } => self.close(user),
+            Step::MakeRoot => self.make_root(),
+            Step::MakeGroup { name, gid } => self.host.make_group(name, *gid),
+            Step::MakeAccount(account) => self.host.make_account(account),
+            Step::AlterAccount { name, to, .. } => self.host.alter_account(name, to),
+            Step::WriteTree => self.write_tree(),
+            Step::InstallSnippet { file, text } => self.install_snippet(file, text),
+            Step::VerifySnippet => self.verify(),
+            Step::WriteKeys { user, text } => {
+                let keys = self
+                    .host
+                    .dir(&self.state().join("keys"), Ownership::root(0o711))?;
+                keys.replace_file(Path::new(user), text.as_bytes(), Ownership::root(0o644))
+            }
+            Step::SetPassword { user, password } => match password {
+                Password::Locked => self.host.set_password(user, "*"),
+                Password::Keep => Ok(()),
+                Password::Hash(hash) => self.host.set_password(user, hash),
+            },
+            Step::Open { user, until } => self.host.set_expiry(user, *until),
+            Step::Record => self.record(),
+            Step::DeleteAccount { user, uid, purge } => self.delete_account(user, *uid, *purge),
+            Step::EndSessions { root, uids, kill } => self.end_sessions(root, uids, *kill),
+            Step::RemoveTree { purge } => self.remove_tree(*purge),
+            Step::Forget => self.forget(),
+            Step::DeleteGroup { name } => self.delete_group(name),
+            Step::RemoveSnippet { file } => self.remove_snippet(file),
+        }
+    }
+
+    fn close(&self, user: &str) -> Result<()> {
+        self.host.set_expiry(user, Expiry::Closed)?;
+        let path = self.state().join("keys").join(user);
+        if self.host.lstat(&path)?.is_some() {
+            let (dir, name) = self.host.parent_of(&path)?;
+            dir.remove_file(Path::new(name))?;
+            dir.sync()?;
+        }
+        Ok(())
+    }
+
+    fn make_root(&self) -> Result<()> {
+        let mut missing: Vec<PathBuf> = Vec::new();
+        for directory in self.plan.root.ancestors() {
+            if self.host.lstat(directory)?.is_some() {
+                break;
+            }
+            missing.push(directory.to_owned());
+        }
+        missing.reverse();
+        let marker = self.marker()?;
+        let root = self.host.dir(&self.plan.root, Ownership::root(0o755))?;
+        root.own(Ownership::root(0o755))?;
+        tree::private(&root)?;
+        let marker = marker.unwrap_or(Marker {
+            jail: self.name().clone(),
+            made: missing,
+            left: Vec::new(),
+        });
+        write_marker(&root, &marker)
+    }
+
+    /// The note in the root.
+    fn marker(&self) -> Result<Option<Marker>> {
+        Marker::read(self.host, &self.plan.root)
+    }
+
+    fn write_tree(&mut self) -> Result<()> {
+        let root = self.need_root()?;
+        tree::private(&root)?;
+        let staged = tree::stage(self.host, &root, self.plan, &self.wanted()?.jail.tree)?;
+        self.note(Undo::Moves(staged.moves.clone()))?;
+        staged.moves.make(&root)?;
+        root.sync()?;
+        self.digests = staged.digests;
+        Ok(())
+    }
+
+    fn verify(&self) -> Result<()> {
+        crate::plan::verify(self.host, &self.wanted()?.jail)
+    }
+
+    fn install_snippet(&mut self, file: &str, text: &str) -> Result<()> {
+        self.verify()?;
+        let (dir, name) = self.host.parent_of(Path::new(DROP_INS))?;
+        let dir = dir.open_dir(Path::new(name))?;
+        dir.replace_file(Path::new(file), text.as_bytes(), Ownership::root(0o644))?;
+        self.reload()
+    }
+
+    pub(super) fn reload(&mut self) -> Result<()> {
+        let pid_file = self.plan.facts().map(|facts| facts.pid_file.clone());
+        let Some(pid_file) = pid_file.filter(|_| !self.options.no_reload && self.host.is_live())
+        else {
+            return Ok(());
+        };
+        let told = Daemon::find(self.host)?.reload(pid_file.as_deref())?;
+        if told == Reload::NotRunning && self.plan.wanted.is_some() {
+            self.notices.push(
+                "sshd does not run here now: the jail's accounts can log in once it does"
+                    .to_owned(),
+            );
+        }
+        Ok(())
+    }
+}
+
+/// Writes the note in a root.
+pub(super) fn write_marker(root: &Dir, marker: &Marker) -> Result<()> {
+    root.replace_file(
+        Path::new(MARKER),
+        &marker.to_json()?,
+        Ownership::root(0o600),
+    )
+}

@@ -1,0 +1,14 @@
+//! Whether a run did not end, for those who only read.
+
+use std::path::Path;
+
+use crate::error::Result;
+use crate::host::View;
+
+/// The journal of the run under way. No jail's name starts with a dot.
+pub const JOURNAL: &str = "/var/lib/jailctl/.journal";
+
+/// Whether an earlier run was interrupted and is still to be put right: there is its journal, and nobody is writing it.
+pub fn interrupted(view: &View) -> Result<bool> {
+    Ok(view.lstat(Path::new(JOURNAL))?.is_some() && !view.is_locked()?)
+}
