@@ -23,6 +23,19 @@ fn is_fresh(path: &str, content: &[u8]) -> bool {
 }
 
 #[test]
+fn the_reference_and_the_schemas_are_those_of_the_table_of_keys() {
+    use jailctl::show::{reference, schema};
+    let schema = |of| format!("{:#}\n", schema::schema(of));
+    for (file, text) in [
+        ("../docs/reference.md", reference::page()),
+        ("schema/spec.json", schema(schema::Of::Spec)),
+        ("schema/template.json", schema(schema::Of::Template)),
+    ] {
+        assert!(is_fresh(file, text.as_bytes()), "{file} is stale");
+    }
+}
+
+#[test]
 fn completions_know_the_command_line() {
     for (shell, file) in [
         (Shell::Bash, "completions/jailctl"),

@@ -36,6 +36,7 @@ complete -c jailctl -n "__fish_jailctl_needs_command" -f -a "why" -d 'Say why fi
 complete -c jailctl -n "__fish_jailctl_needs_command" -f -a "remove" -d 'Take a jail away'
 complete -c jailctl -n "__fish_jailctl_needs_command" -f -a "deps" -d 'Show what programs need: libraries, interpreters and links'
 complete -c jailctl -n "__fish_jailctl_needs_command" -f -a "enter" -d 'Run a program in a jail, as one of its users'
+complete -c jailctl -n "__fish_jailctl_needs_command" -f -a "schema" -d 'Print the JSON Schema of specs, for editors'
 complete -c jailctl -n "__fish_jailctl_using_subcommand build" -l root -d 'Take the directory DIR for the host: its programs, accounts, sshd configuration and records' -r -F
 complete -c jailctl -n "__fish_jailctl_using_subcommand build" -l output -d 'Make only the tree, in DIR, which must be new or empty: no accounts, no sshd, no records' -r -F
 complete -c jailctl -n "__fish_jailctl_using_subcommand build" -l wait -d 'How long to wait for another jailctl to end' -r
@@ -101,3 +102,8 @@ complete -c jailctl -n "__fish_jailctl_using_subcommand enter" -s q -l quiet -d 
 complete -c jailctl -n "__fish_jailctl_using_subcommand enter" -s v -l verbose -d 'Say more: each step as it is taken, every path of a plan'
 complete -c jailctl -n "__fish_jailctl_using_subcommand enter" -s h -l help -d 'Print help'
 complete -c jailctl -n "__fish_jailctl_using_subcommand enter" -s V -l version -d 'Print version'
+complete -c jailctl -n "__fish_jailctl_using_subcommand schema" -l template -d 'That of templates, which are partial specs'
+complete -c jailctl -n "__fish_jailctl_using_subcommand schema" -s q -l quiet -d 'Say less: no notices on standard error'
+complete -c jailctl -n "__fish_jailctl_using_subcommand schema" -s v -l verbose -d 'Say more: each step as it is taken, every path of a plan'
+complete -c jailctl -n "__fish_jailctl_using_subcommand schema" -s h -l help -d 'Print help'
+complete -c jailctl -n "__fish_jailctl_using_subcommand schema" -s V -l version -d 'Print version'

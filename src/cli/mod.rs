@@ -5,6 +5,7 @@ mod deps;
 mod enter;
 mod list;
 mod remove;
+mod schema;
 mod show;
 mod specs;
 mod target;
@@ -62,6 +63,8 @@ enum Verb {
     Deps(deps::Deps),
     /// Run a program in a jail, as one of its users.
     Enter(enter::Enter),
+    /// Print the JSON Schema of specs, for editors.
+    Schema(schema::Schema),
 }
 
 /// What a verb gives back: text for standard output, notices for standard error, and the exit status.
@@ -129,6 +132,7 @@ pub fn main() -> ExitCode {
         Verb::Remove(verb) => verb.run(voice),
         Verb::Deps(verb) => verb.run(),
         Verb::Enter(verb) => verb.run(),
+        Verb::Schema(verb) => Ok(verb.run()),
     };
     match outcome.and_then(|report| deliver(&report, voice)) {
         Ok(code) => ExitCode::from(code),

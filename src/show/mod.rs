@@ -7,6 +7,8 @@ pub mod jail;
 pub mod jails;
 pub mod paint;
 pub mod plan;
+pub mod reference;
+pub mod schema;
 pub mod time;
 pub mod why;
 

@@ -245,6 +245,36 @@ impl Rule {
         })
     }
 
+    /// The rule as a regular expression for editors: it lets everything through that the rule does, and stops the most common slips. Empty where the
+    /// words alone say what there is, or nothing does.
+    pub fn pattern(self) -> &'static str {
+        match self {
+            Self::JailName => "^[a-z][a-z0-9_-]{0,26}$",
+            Self::UserName | Self::GroupName => "^[a-z_][a-z0-9_-]{0,31}$",
+            Self::Template => "^[a-z][a-z0-9_-]{0,31}$",
+            Self::Binary => "^(/[^\\n]*[^/\\n]|[A-Za-z0-9._+\\[][A-Za-z0-9._+\\[-]*)$",
+            Self::Package => "^[A-Za-z0-9][A-Za-z0-9._+:-]*$",
+            Self::Root => "^(/[A-Za-z0-9._%-]+){2,}$",
+            Self::Source
+            | Self::MountSource
+            | Self::Home
+            | Self::Target
+            | Self::Dir
+            | Self::MountTarget => "^/[^\\n]*[^/\\n]$",
+            Self::JailPath => "^/([^\\n]*[^/\\n])?$",
+            Self::StartDir => "^/([A-Za-z0-9._/-]*[A-Za-z0-9._-])?$",
+            Self::Mode => "^0?[0-7][0145][0145]$",
+            Self::Umask => "^0?[01][0-7][0-7]$",
+            Self::KeyLine => "^[a-z].* AAAA",
+            Self::Password => "^(locked|keep|\\$.+|_.{19})$",
+            Self::Size => "^[0-9]+[KMGT]?$",
+            Self::Percent => "^[0-9]+%$",
+            Self::Port => "^(tcp|udp)/[0-9]+$",
+            Self::MountOption => "^[A-Za-z0-9_=.-]+$",
+            Self::Word(_) | Self::Content | Self::Argument => "",
+        }
+    }
+
     /// Whether a value must never be shown, not even when it is wrong.
     pub fn is_secret(self) -> bool {
         matches!(self, Self::Password | Self::KeyLine)

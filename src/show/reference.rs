@@ -1,0 +1,127 @@
+//! The table of keys as a page for people: `docs/reference.md`.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use crate::spec::keys::{KEYS, Key, header, keys_of};
+use crate::spec::rule::{Rule, Shape};
+
+const HEAD: &str = "\
+# The spec, key by key
+
+This page is made from the table that jailctl itself reads specs by: `UPDATE=1 cargo test --test packaging` writes it anew. `jailctl schema` prints
+the same for editors, as a JSON Schema.
+
+A spec is a TOML file. Everything that is wrong with one is said at once, each with its line; a key that is not in these tables is an error, and one
+that does not work yet is refused, so that nobody relies on it. Neither the file nor a directory on the way to it may be writable by others than
+root and whoever calls jailctl.
+";
+
+/// The page.
+pub fn page() -> String {
+    let mut page = HEAD.to_owned();
+    let out = &mut page;
+    let mut rules = BTreeMap::new();
+    section(out, "", &mut rules);
+    for key in KEYS.iter().filter(|key| is_table(key)) {
+        section(out, key.path, &mut rules);
+    }
+    // Writing to a String cannot fail, here and below.
+    let _ = writeln!(out, "\n## What the words mean\n");
+    for (words, sentence) in rules {
+        let _ = writeln!(out, "- **{words}**: {sentence}.");
+    }
+    page
+}
+
+fn is_table(key: &Key) -> bool {
+    matches!(key.shape, Shape::Table | Shape::Tables(_))
+}
+
+/// One table's keys.
+fn section(out: &mut String, path: &str, rules: &mut BTreeMap<&'static str, String>) {
+    let title = if path.is_empty() {
+        "At the top, before the first table".to_owned()
+    } else {
+        header(path)
+    };
+    let _ = writeln!(out, "\n## {title}\n");
+    let table = KEYS.iter().find(|key| key.path == path);
+    let works = table.is_none_or(|table| table.works);
+    if let Some(table) = table {
+        let _ = writeln!(out, "{}{}.\n", capital(table.doc), not_yet(table));
+    }
+    let _ = writeln!(
+        out,
+        "| key | is | meaning | without it | example |\n|---|---|---|---|---|"
+    );
+    for key in keys_of(path).filter(|key| !is_table(key)) {
+        let _ = writeln!(
+            out,
+            "| `{}` | {} | {}{} | {} | `{}` |",
+            key.name(),
+            value(key.shape, rules),
+            key.doc,
+            if works { not_yet(key) } else { "" },
+            without(key),
+            key.example,
+        );
+    }
+}
+
+fn not_yet(key: &Key) -> &'static str {
+    if key.works {
+        ""
+    } else {
+        " (not yet supported)"
+    }
+}
+
+fn without(key: &Key) -> String {
+    match (key.required, key.default) {
+        (true, _) => "an error".to_owned(),
+        (false, "") => "–".to_owned(),
+        (false, default) if default.starts_with(['"', '[']) && !default.contains(' ') => {
+            format!("`{default}`")
+        }
+        (false, default) => default.to_owned(),
+    }
+}
+
+/// What a value is, in words; the rule behind them is noted for the end of the page.
+fn value(shape: Shape, rules: &mut BTreeMap<&'static str, String>) -> String {
+    match shape {
+        Shape::Text(rule) => text(rule, rules),
+        Shape::Texts(rule) => format!("array, each {}", text(rule, rules)),
+        Shape::Integer(from, to) => format!("integer from {from} to {to}"),
+        Shape::Boolean => "`true` or `false`".to_owned(),
+        Shape::Date => "date, not quoted".to_owned(),
+        Shape::Table | Shape::Tables(_) => shape.words().to_owned(),
+    }
+}
+
+fn text(rule: Rule, rules: &mut BTreeMap<&'static str, String>) -> String {
+    if let Rule::Word(words) = rule {
+        let quoted = |words: &[&str]| -> String {
+            let words: Vec<String> = words.iter().map(|word| format!("`\"{word}\"`")).collect();
+            words.join(", ")
+        };
+        let now = quoted(words.now);
+        return if words.later.is_empty() {
+            format!("one of {now}")
+        } else {
+            format!("one of {now} (not yet: {})", quoted(words.later))
+        };
+    }
+    rules.insert(rule.words(), rule.sentence().into_owned());
+    rule.words().to_owned()
+}
+
+/// With its first letter a capital, as a sentence begins.
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    match letters.next() {
+        Some(first) => first.to_uppercase().chain(letters).collect(),
+        None => String::new(),
+    }
+}

@@ -1,0 +1,98 @@
+//! The table of keys as a JSON Schema: what editors hold a spec against while it is written.
+//!
+//! It says less than jailctl does: a text that breaks it is wrong, one that obeys it can still break a rule that no schema can say. Plain draft 7, since
+//! that is what editors for TOML know best.
+
+use serde_json::{Map, Value, json};
+
+use crate::spec::keys::{Key, keys_of};
+use crate::spec::rule::{Rule, Shape};
+
+/// What is described.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Of {
+    /// A whole spec.
+    Spec,
+    /// A partial one.
+    Template,
+}
+
+/// The schema. Keys that do not work yet are not in it.
+pub fn schema(of: Of) -> Value {
+    let (title, description) = match of {
+        Of::Spec => ("jailctl spec", "A chroot jail for SSH and SFTP users."),
+        Of::Template => (
+            "jailctl template",
+            "A partial spec, which specs name in `templates`.",
+        ),
+    };
+    let mut schema = json!({
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "title": title,
+        "description": description,
+    });
+    merge(&mut schema, table("", of));
+    schema
+}
+
+fn merge(into: &mut Value, from: Value) {
+    if let (Value::Object(into), Value::Object(from)) = (into, from) {
+        into.extend(from);
+    }
+}
+
+/// The keys of the table at `path`.
+fn table(path: &str, of: Of) -> Value {
+    let here = |key: &&Key| key.works && (of == Of::Spec || !key.file_only);
+    let properties: Map<String, Value> = keys_of(path)
+        .filter(here)
+        .map(|key| (key.name().to_owned(), property(key, of)))
+        .collect();
+    let required: Vec<&str> = keys_of(path)
+        .filter(here)
+        .filter(|key| key.required)
+        .map(Key::name)
+        .collect();
+    let mut schema = json!({
+        "type": "object",
+        "properties": properties,
+        "additionalProperties": false,
+    });
+    if !required.is_empty() {
+        merge(&mut schema, json!({ "required": required }));
+    }
+    if path == "file[]" {
+        let one_of = [["source"], ["content"]].map(|names| json!({ "required": names }));
+        merge(&mut schema, json!({ "oneOf": one_of }));
+    }
+    schema
+}
+
+fn property(key: &Key, of: Of) -> Value {
+    let mut schema = match key.shape {
+        Shape::Table => table(key.path, of),
+        Shape::Tables(_) => json!({ "type": "array", "items": table(key.path, of) }),
+        Shape::Text(rule) => text(rule),
+        Shape::Texts(rule) => json!({ "type": "array", "items": text(rule) }),
+        Shape::Integer(from, to) => json!({ "type": "integer", "minimum": from, "maximum": to }),
+        Shape::Boolean => json!({ "type": "boolean" }),
+        Shape::Date => json!({ "type": "string", "format": "date" }),
+    };
+    let mut description = key.doc.to_owned();
+    if !key.default.is_empty() {
+        description.push_str("; default: ");
+        description.push_str(key.default);
+    }
+    merge(&mut schema, json!({ "description": description }));
+    schema
+}
+
+fn text(rule: Rule) -> Value {
+    if let Rule::Word(words) = rule {
+        return json!({ "type": "string", "enum": words.now });
+    }
+    match rule.pattern() {
+        "" => json!({ "type": "string" }),
+        pattern => json!({ "type": "string", "pattern": pattern }),
+    }
+}

@@ -1,0 +1,220 @@
+//! What `jailctl schema` prints, held against specs by a validator that knows nothing of jailctl: good ones pass, and so do the examples of every key;
+//! what jailctl itself refuses for its type, range or form does not.
+#![expect(clippy::disallowed_methods, reason = "the files are read as they are")]
+
+use std::fs;
+use std::sync::Arc;
+
+use jailctl::show::schema::{Of, schema};
+use jailctl::site::Source;
+use jailctl::spec::keys::{KEYS, Key, keys_of};
+use jailctl::spec::rule::{Rule, Shape};
+use jailctl::spec::{self, BuiltIn};
+use serde_json::Value;
+
+/// A TOML text as JSON, with dates as strings, as editors see it.
+fn json(text: &str) -> Value {
+    fn value(given: toml::Value) -> Value {
+        match given {
+            toml::Value::Datetime(date) => Value::String(date.to_string()),
+            toml::Value::Array(items) => items.into_iter().map(value).collect(),
+            toml::Value::Table(table) => table
+                .into_iter()
+                .map(|(key, item)| (key, value(item)))
+                .collect(),
+            other => serde_json::to_value(other).expect("plain values"),
+        }
+    }
+    let table: toml::Table = text.parse().expect(text);
+    value(toml::Value::Table(table))
+}
+
+fn validator(of: Of) -> jsonschema::Validator {
+    jsonschema::options()
+        .should_validate_formats(true)
+        .build(&schema(of))
+        .expect("a schema")
+}
+
+#[test]
+fn the_specs_and_templates_that_come_along_obey() {
+    let mut files = 0;
+    for (directory, of) in [("jails", Of::Spec), ("templates", Of::Template)] {
+        let validator = validator(of);
+        for file in fs::read_dir(directory).expect("a directory") {
+            let path = file.expect("a file").path();
+            let text = fs::read_to_string(&path).expect("a text");
+            let errors: Vec<String> = validator
+                .iter_errors(&json(&text))
+                .map(|error| format!("{}: {error}", error.instance_path()))
+                .collect();
+            assert_eq!(errors, Vec::<String>::new(), "{}", path.display());
+            files += 1;
+        }
+    }
+    assert!(files >= 5, "only {files} files");
+}
+
+/// A spec in which `line` stands in the table that has `key`, with what that table needs beside it.
+fn spec_with(key: &Key, line: &str) -> String {
+    let needed: String = keys_of(key.table())
+        .filter(|beside| beside.required && beside.path != key.path && beside.path != "name")
+        .flat_map(|beside| [beside.example, "\n"])
+        .collect();
+    let beside = match key.path {
+        "file[].target" | "file[].mode" => "content = ''\ntarget = '/x'\n",
+        "file[].content" => "target = '/x'\n",
+        _ => "",
+    };
+    let beside: String = beside
+        .split_inclusive('\n')
+        .filter(|line| !line.starts_with(key.name()))
+        .collect();
+    let name = if key.path == "name" {
+        ""
+    } else {
+        "name = 'a'\n"
+    };
+    match key.table() {
+        "" => format!("{name}{line}\n"),
+        table => {
+            let header = match table.strip_suffix("[]") {
+                Some(table) => format!("[[{table}]]"),
+                None => format!("[{table}]"),
+            };
+            format!("{name}{header}\n{needed}{beside}{line}\n")
+        }
+    }
+}
+
+#[test]
+fn every_example_obeys_and_every_other_type_does_not() {
+    let validator = validator(Of::Spec);
+    for key in KEYS.iter().filter(|key| key.works) {
+        let good = spec_with(key, key.example);
+        let errors: Vec<String> = validator
+            .iter_errors(&json(&good))
+            .map(|error| error.to_string())
+            .collect();
+        assert_eq!(errors, Vec::<String>::new(), "{good}");
+        for (value, shape) in [
+            ("'text'", "a string"),
+            ("['text']", "an array"),
+            ("[['text']]", "an array"),
+            ("5", "an integer"),
+            ("5.5", "a float"),
+            ("true", "a boolean"),
+            ("{ text = 1 }", "a table"),
+        ] {
+            let fits = match key.shape {
+                Shape::Text(_) | Shape::Date => shape == "a string",
+                Shape::Texts(_) => value == "['text']",
+                Shape::Integer(..) => shape == "an integer",
+                Shape::Boolean => shape == "a boolean",
+                Shape::Table | Shape::Tables(_) => false,
+            };
+            let bad = spec_with(key, &format!("{} = {value}", key.name()));
+            assert!(fits || !validator.is_valid(&json(&bad)), "{bad}");
+        }
+        if let Shape::Integer(from, to) = key.shape {
+            for bad in [from - 1, to + 1] {
+                let bad = spec_with(key, &format!("{} = {bad}", key.name()));
+                assert!(!validator.is_valid(&json(&bad)), "{bad}");
+            }
+        }
+    }
+}
+
+/// Values as people write them by mistake or on purpose.
+const VALUES: &[&str] = &[
+    "",
+    " ",
+    "a",
+    "A",
+    "0",
+    "é",
+    "/",
+    "//",
+    "/a",
+    "/a/",
+    "/a/b",
+    "/a b",
+    "/../a",
+    "a/b",
+    "-a",
+    "_a",
+    "a-b",
+    "a b",
+    "%u",
+    "/srv/%u",
+    "~",
+    "$6$",
+    "*",
+    "!",
+    "0644",
+    "0777",
+    "644",
+    "4755",
+    "0022",
+    "0700",
+    "locked",
+    "keep",
+    "lockd",
+    "sftp",
+    "none",
+    "2027-01-31",
+    "2027-13-01",
+    "ssh-ed25519",
+    "#",
+    "root",
+    "ls -l",
+    "sh",
+    "[",
+    "a.b",
+    "a:b",
+    "a;b",
+    "$(id)",
+    "/etc/passwd",
+    "/upload",
+    "/srv/jails/a",
+    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+];
+
+#[test]
+fn what_jailctl_takes_the_schema_takes() {
+    let validator = validator(Of::Spec);
+    let (mut taken, mut stopped) = (0, 0);
+    for key in KEYS.iter().filter(|key| key.works) {
+        let (Shape::Text(rule) | Shape::Texts(rule)) = key.shape else {
+            continue;
+        };
+        for value in VALUES {
+            let quoted = match key.shape {
+                Shape::Texts(_) => format!("['{value}']"),
+                _ => format!("'{value}'"),
+            };
+            let text = spec_with(key, &format!("{} = {quoted}", key.name()));
+            let by_schema = validator.is_valid(&json(&text));
+            if rule.check(value).is_ok() {
+                assert!(by_schema, "{text}");
+                taken += 1;
+            } else if !by_schema {
+                stopped += 1;
+            } else if matches!(
+                rule,
+                Rule::Word(_) | Rule::Mode | Rule::Umask | Rule::JailName
+            ) {
+                panic!("the schema can say this: {text}");
+            }
+            let source = Arc::new(Source {
+                name: "test.toml".to_owned(),
+                text: text.clone(),
+            });
+            assert!(
+                by_schema || spec::load(&source, &BuiltIn).is_err(),
+                "{text}"
+            );
+        }
+    }
+    assert!(taken > 100 && stopped > 300, "{taken} and {stopped}");
+}
