@@ -13,6 +13,7 @@ mod reasons;
 mod rebuild;
 mod remove;
 mod sources;
+mod starting;
 mod support;
 mod swap;
 mod templates;
