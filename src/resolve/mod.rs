@@ -232,14 +232,14 @@ fn add_programs(
     findings: &mut Vec<Finding>,
     notices: &mut Vec<String>,
 ) -> Result<()> {
-    let mut rules = data::Rules::built_in()?;
+    let mut rules = data::Rules::load(view)?;
     while !asked.is_empty() {
         let mut said = Vec::new();
         objects::add(tree, view, &asked, dlopen, findings, &mut said)?;
         // Each closure speaks of the libraries that it shares with the one before.
         said.retain(|notice| !notices.contains(notice));
         notices.extend(said);
-        asked = rules.apply(tree, view)?;
+        asked = rules.apply(tree, view, notices)?;
     }
     Ok(())
 }

@@ -28,6 +28,7 @@ pub mod text;
 mod tree;
 
 pub use keyline::{Fingerprint, fingerprint};
+pub(crate) use syntax::{Document, parse};
 pub use syntax::{MAX, source};
 pub use template::{BuiltIn, Templates};
 

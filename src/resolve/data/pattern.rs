@@ -1,28 +1,37 @@
 //! Patterns of the rules: `{a,b}` stands for either text, `*` for any part of one name. Nothing else is special.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::error::Result;
 use crate::host::View;
 
-/// The texts that a pattern with braces stands for, in order. Braces do not nest; one that is not closed is plain text.
+/// More texts than this is one pattern not meant to stand for.
+const MOST: usize = 1000;
+
+/// The texts that a pattern with braces stands for, in order, or the first thousand. Braces do not nest; one that is not closed is plain text.
 pub(super) fn alternatives(pattern: &str) -> Vec<String> {
-    let parts = pattern.split_once('{').and_then(|(before, rest)| {
+    let mut texts = vec![String::new()];
+    let mut rest = pattern;
+    while let Some((before, choices, after)) = rest.split_once('{').and_then(|(before, rest)| {
         let (choices, after) = rest.split_once('}')?;
         Some((before, choices, after))
-    });
-    let Some((before, choices, after)) = parts else {
-        return vec![pattern.to_owned()];
-    };
-    let endings = alternatives(after);
-    choices
-        .split(',')
-        .flat_map(|choice| {
-            endings
-                .iter()
-                .map(move |ending| format!("{before}{choice}{ending}"))
-        })
-        .collect()
+    }) {
+        texts = texts
+            .iter()
+            .flat_map(|text| {
+                choices
+                    .split(',')
+                    .map(move |choice| format!("{text}{before}{choice}"))
+            })
+            .take(MOST)
+            .collect();
+        rest = after;
+    }
+    for text in &mut texts {
+        text.push_str(rest);
+    }
+    texts
 }
 
 /// Whether a pattern without braces stands for `name`.
@@ -39,31 +48,56 @@ pub(super) fn matches(pattern: &str, name: &str) -> bool {
     }
 }
 
-/// The paths of the host that an absolute pattern without braces stands for. Where it has no `*`, that is itself, there or not.
-pub(super) fn paths(view: &View, pattern: &str) -> Result<Vec<PathBuf>> {
-    let mut found = vec![PathBuf::from("/")];
-    for part in pattern.split('/').filter(|part| !part.is_empty()) {
-        let mut next = Vec::new();
-        for directory in &found {
-            if part.contains('*') {
-                next.extend(children(view, directory, part)?);
-            } else {
-                next.push(directory.join(part));
-            }
-        }
-        found = next;
+/// The paths of the host that absolute patterns without braces stand for, sorted. What is certain not to be there is left out.
+///
+/// A directory of which several names are wanted is read once, so that a long list of which a host has little costs little.
+pub(super) fn paths(view: &View, patterns: &[String]) -> Result<BTreeSet<PathBuf>> {
+    let mut wanted = Wanted::default();
+    for pattern in patterns {
+        wanted.add(pattern.split('/').filter(|part| !part.is_empty()));
     }
+    let mut found = BTreeSet::new();
+    wanted.find(view, Path::new("/"), &mut found)?;
     Ok(found)
 }
 
-fn children(view: &View, directory: &Path, pattern: &str) -> Result<Vec<PathBuf>> {
-    Ok(view
-        .list(directory)?
-        .unwrap_or_default()
-        .into_iter()
-        .filter(|name| name.to_str().is_some_and(|name| matches(pattern, name)))
-        .map(|name| directory.join(name))
-        .collect())
+/// What is wanted at one path and below it, by the parts of the patterns.
+#[derive(Debug, Default)]
+struct Wanted {
+    itself: bool,
+    below: BTreeMap<String, Wanted>,
+}
+
+impl Wanted {
+    fn add<'a>(&mut self, mut parts: impl Iterator<Item = &'a str>) {
+        match parts.next() {
+            None => self.itself = true,
+            Some(part) => self.below.entry(part.to_owned()).or_default().add(parts),
+        }
+    }
+
+    fn find(&self, view: &View, here: &Path, found: &mut BTreeSet<PathBuf>) -> Result<()> {
+        if self.itself {
+            found.insert(here.to_owned());
+        }
+        let is_worth_reading =
+            self.below.len() > 1 || self.below.keys().any(|part| part.contains('*'));
+        if !is_worth_reading {
+            for (part, wanted) in &self.below {
+                wanted.find(view, &here.join(part), found)?;
+            }
+            return Ok(());
+        }
+        for name in view.list(here)?.unwrap_or_default() {
+            let Some(name) = name.to_str() else { continue };
+            for (part, wanted) in &self.below {
+                if matches(part, name) {
+                    wanted.find(view, &here.join(name), found)?;
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -76,6 +110,7 @@ mod tests {
         assert_eq!(alternatives("/{a,b/c}/d"), ["/a/d", "/b/c/d"]);
         assert_eq!(alternatives("{a,b}{,c}"), ["a", "ac", "b", "bc"]);
         assert_eq!(alternatives("a{b"), ["a{b"]);
+        assert_eq!(alternatives(&"{a,b}".repeat(40)).len(), MOST);
     }
 
     #[test]
@@ -86,5 +121,25 @@ mod tests {
         assert!(matches("*.tab", "zone.tab"));
         assert!(matches("a*b*c", "a-é-b--c"));
         assert!(!matches("a*b*c", "a-c-b"));
+    }
+
+    #[test]
+    fn paths_are_looked_for_where_directories_are() {
+        let view = View::new(Path::new("/")).expect("the running system");
+        let of = |patterns: &[&str]| {
+            let patterns: Vec<String> = patterns.iter().map(ToString::to_string).collect();
+            let found = paths(&view, &patterns).expect("a look at the host");
+            found
+                .iter()
+                .map(|path| path.display().to_string())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(of(&["/etc/passwd"]), ["/etc/passwd"]);
+        assert_eq!(of(&["/nowhere/a"]), ["/nowhere/a"], "not certain");
+        assert_eq!(of(&["/nowhere/a", "/nowhere/b"]), [""; 0]);
+        assert_eq!(
+            of(&["/etc/pass*d", "/etc/group", "/etc/gro*up"]),
+            ["/etc/group", "/etc/passwd"]
+        );
     }
 }

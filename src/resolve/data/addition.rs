@@ -1,0 +1,391 @@
+//! A rule at work: what it adds to a tree.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use super::{Rule, pattern};
+use crate::elf::gconv::{self, Gconv};
+use crate::error::Result;
+use crate::host::{FileKind, Stat, View};
+use crate::names::JailPath;
+use crate::resolve::objects::{self, Asked};
+use crate::resolve::tree::{Content, Entry, EntryKind, Tree, Why, merged};
+use crate::spec::places;
+
+/// A rule at work.
+pub(super) struct Addition<'a> {
+    rule: &'a Rule,
+    /// What called for it.
+    by: JailPath,
+    why: Why,
+    /// Where files are that have several names on the host, by device and inode number; made when the first such file is met.
+    twins: Option<BTreeMap<(u64, u64), JailPath>>,
+    tree: &'a mut Tree,
+    view: &'a View,
+    asked: &'a mut Vec<Asked>,
+    notices: &'a mut Vec<String>,
+}
+
+impl<'a> Addition<'a> {
+    /// `rule`, called for by `by`. What has needs of its own goes to `asked`.
+    pub(super) fn new(
+        rule: &'a Rule,
+        by: JailPath,
+        tree: &'a mut Tree,
+        view: &'a View,
+        asked: &'a mut Vec<Asked>,
+        notices: &'a mut Vec<String>,
+    ) -> Self {
+        Self {
+            rule,
+            why: rule.why(&by),
+            by,
+            twins: None,
+            tree,
+            view,
+            asked,
+            notices,
+        }
+    }
+
+    /// Does all that the rule says.
+    pub(super) fn all(mut self) -> Result<()> {
+        self.say();
+        let paths = pattern::paths(self.view, &self.rule.add)?;
+        if !self.is_too_much(&paths)? {
+            for path in &paths {
+                self.add(path)?;
+            }
+        }
+        for name in &self.rule.runs {
+            self.run(name)?;
+        }
+        for name in &self.rule.names {
+            self.name(name)?;
+        }
+        self.charsets()
+    }
+
+    /// What an admin should know.
+    fn say(&mut self) {
+        let lacks: Vec<&str> = self
+            .rule
+            .wants
+            .iter()
+            .map(String::as_str)
+            .filter(|want| !self.has(want))
+            .collect();
+        let about = self.rule.notice.as_deref();
+        match (lacks.first(), about) {
+            (Some(lack), about) => {
+                let about = about.map(|about| format!(": {about}")).unwrap_or_default();
+                self.notices.push(format!(
+                    "`{}` wants `{lack}`, which the jail does not have{about}",
+                    self.by
+                ));
+            }
+            (None, Some(about)) if self.rule.wants.is_empty() => {
+                self.notices.push(format!("`{}` {about}", self.by));
+            }
+            _ => {}
+        }
+    }
+
+    fn has(&self, path: &str) -> bool {
+        JailPath::new(path).is_ok_and(|path| self.tree.get(&path).is_some())
+    }
+
+    /// Whether what the host has of it is more than the rule may add; then nothing is added, and that is said.
+    fn is_too_much(&mut self, paths: &BTreeSet<PathBuf>) -> Result<bool> {
+        let Some(most) = self.rule.at_most else {
+            return Ok(false);
+        };
+        let mut size = 0;
+        for path in paths {
+            let Some(passage) = self.view.trace(path)? else {
+                continue;
+            };
+            match self.view.lstat(&passage.real)? {
+                Some(stat) if stat.kind() == FileKind::Directory => {
+                    for (path, stat) in self.view.walk(&passage.real)? {
+                        let below = path.strip_prefix(&passage.real).unwrap_or(&path);
+                        if stat.kind() == FileKind::File && !self.rule.excepts(below) {
+                            size += stat.size;
+                        }
+                    }
+                }
+                Some(stat) if stat.kind() == FileKind::File => size += stat.size,
+                _ => {}
+            }
+        }
+        let size = size.div_ceil(1_000_000);
+        if size > most {
+            self.notices.push(format!(
+                "the jail does not get {}: they are {size} MB on this host, and jails get {most} at most; a `[[file]]` adds some of them",
+                self.rule.reason
+            ));
+        }
+        Ok(size > most)
+    }
+
+    /// Asks for a program that others run, if the host has it and nothing of the spec's has its place.
+    fn run(&mut self, name: &str) -> Result<()> {
+        let path = if name.starts_with('/') {
+            Some(PathBuf::from(name))
+        } else {
+            self.view.which(name)?
+        };
+        let Some(path) = path else { return Ok(()) };
+        let Some(stat) = self.view.stat(&path)? else {
+            return Ok(());
+        };
+        let works = stat.kind() == FileKind::File
+            && stat.mode & 0o111 != 0
+            && stat.mode & 0o004 != 0
+            && stat.mode & 0o6000 == 0;
+        if works && merged(&path).is_ok_and(|at| self.is_free(&at)) {
+            self.asked.push(Asked {
+                path,
+                why: self.why.clone(),
+                site: None,
+                is_placed: false,
+            });
+        }
+        Ok(())
+    }
+
+    /// Gives the program that called for the rule a further name.
+    fn name(&mut self, name: &str) -> Result<()> {
+        let Ok(at) = JailPath::new(name) else {
+            return Ok(());
+        };
+        if self.tree.get(&at).is_some() {
+            return Ok(());
+        }
+        let target = if at.parent() == self.by.parent() {
+            self.by.name()
+        } else {
+            self.by.as_str()
+        };
+        let link = Entry::symlink(target, vec![self.why.clone()]);
+        self.place(at, link).map(drop)
+    }
+
+    /// Adds what iconv(3) loads for the rule's character sets, for each C library of the jail.
+    fn charsets(&mut self) -> Result<()> {
+        if self.rule.charsets.is_empty() {
+            return Ok(());
+        }
+        let libraries: Vec<PathBuf> = self
+            .tree
+            .iter()
+            .filter(|(path, _)| path.name() == "libc.so.6")
+            .filter_map(|(_, entry)| match &entry.kind {
+                EntryKind::File(Content::Host { source, .. }) => Some(source.clone()),
+                _ => None,
+            })
+            .collect();
+        let charsets: Vec<&str> = self.rule.charsets.iter().map(String::as_str).collect();
+        for library in libraries {
+            let Gconv {
+                tables, modules, ..
+            } = gconv::gconv(self.view, &library, &charsets)?;
+            for path in tables.iter().chain(&modules) {
+                self.add(path)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds a file or tree, if the host has it.
+    fn add(&mut self, path: &Path) -> Result<()> {
+        let Some(passage) = self.view.trace(path)? else {
+            return Ok(());
+        };
+        let Some(stat) = self.view.lstat(&passage.real)? else {
+            return Ok(());
+        };
+        match stat.kind() {
+            FileKind::File if self.rule.as_file => self.file(path, &passage.real, &stat),
+            FileKind::File => {
+                if self.file(&passage.real, &passage.real, &stat)? {
+                    self.links(&passage.links)?;
+                }
+                Ok(true)
+            }
+            FileKind::Directory => {
+                self.links(&passage.links)?;
+                self.below(&passage.real)?;
+                Ok(true)
+            }
+            FileKind::Symlink | FileKind::Special => Ok(false),
+        }
+        .map(drop)
+    }
+
+    /// Adds what a tree holds. A directory comes with the first file in it, so that one that the spec asks for has the mode that it asks for.
+    fn below(&mut self, top: &Path) -> Result<()> {
+        let is_out = |path: &Path| {
+            path.strip_prefix(top)
+                .is_ok_and(|below| self.rule.excepts(below))
+        };
+        let mut wanted = self.view.walk(top)?;
+        wanted.retain(|(path, _)| !is_out(path));
+        for (path, stat) in wanted {
+            match stat.kind() {
+                FileKind::File => {
+                    self.file(&path, &path, &stat)?;
+                }
+                FileKind::Symlink => self.link(top, &path)?,
+                FileKind::Directory | FileKind::Special => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds a link of a tree with the file where it leads, wherever that is; one to a directory only if that is of the same tree.
+    fn link(&mut self, top: &Path, path: &Path) -> Result<()> {
+        let Some(passage) = self.view.trace(path)? else {
+            return Ok(());
+        };
+        let below = passage.real.strip_prefix(top).ok();
+        if below.is_some_and(|below| self.rule.excepts(below)) {
+            return Ok(());
+        }
+        let Some(stat) = self.view.lstat(&passage.real)? else {
+            return Ok(());
+        };
+        let leads = match stat.kind() {
+            FileKind::File => self.file(&passage.real, &passage.real, &stat)?,
+            FileKind::Directory => below.is_some(),
+            FileKind::Symlink | FileKind::Special => false,
+        };
+        if leads {
+            self.links(&passage.links)?;
+        }
+        Ok(())
+    }
+
+    fn links(&mut self, links: &[(PathBuf, PathBuf)]) -> Result<()> {
+        for (path, target) in links {
+            if objects::is_merged_link(path) {
+                continue;
+            }
+            if let Ok((at, entry)) = objects::link(path, target, vec![self.why.clone()]) {
+                self.place(at, entry)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds the host file `source` in the place of the host's `path`; whether the jail has a file there now.
+    fn file(&mut self, path: &Path, source: &Path, stat: &Stat) -> Result<bool> {
+        // What only some may read on the host is not for all of a jail, and a program without its setuid bit would not work.
+        let is_common = stat.mode & 0o004 != 0 && stat.mode & 0o6000 == 0;
+        if !is_common || places::copyable(source).is_err() {
+            return Ok(false);
+        }
+        let Ok(at) = merged(path) else {
+            return Ok(false);
+        };
+        if places::target(&at).is_err() {
+            return Ok(false);
+        }
+        let name = at.name().to_owned();
+        let is_there = self.tree.get(&at).is_some();
+        let entry = Entry::host_file(source.to_owned(), stat.clone(), vec![self.why.clone()]);
+        if !is_there && let Some(link) = self.twin(&at, &entry, stat) {
+            return self.place(at, link);
+        }
+        if !self.place(at.clone(), entry)? {
+            return Ok(false);
+        }
+        if stat.links > 1 {
+            self.twins().entry((stat.dev, stat.ino)).or_insert(at);
+        }
+        if !is_there && (stat.mode & 0o111 != 0 || name.contains(".so")) {
+            self.asked.push(Asked {
+                path: source.to_owned(),
+                why: self.why.clone(),
+                site: None,
+                is_placed: true,
+            });
+        }
+        Ok(true)
+    }
+
+    /// A link to another name of the same file, if the jail has that with the same owner and mode: git can be one program with 140 hard links.
+    fn twin(&mut self, at: &JailPath, entry: &Entry, stat: &Stat) -> Option<Entry> {
+        if stat.links < 2 {
+            return None;
+        }
+        let first = self.twins().get(&(stat.dev, stat.ino))?.clone();
+        if self.tree.get(&first)?.owner != entry.owner {
+            return None;
+        }
+        let target = if first.parent() == at.parent() {
+            first.name()
+        } else {
+            first.as_str()
+        };
+        Some(Entry::symlink(target, vec![self.why.clone()]))
+    }
+
+    /// The files of the tree that have several names on the host.
+    fn twins(&mut self) -> &mut BTreeMap<(u64, u64), JailPath> {
+        let tree = &self.tree;
+        self.twins.get_or_insert_with(|| {
+            tree.iter()
+                .filter_map(|(path, entry)| match &entry.kind {
+                    EntryKind::File(Content::Host { stat, .. }) if stat.links > 1 => {
+                        Some(((stat.dev, stat.ino), path.clone()))
+                    }
+                    _ => None,
+                })
+                .collect()
+        })
+    }
+
+    /// Whether all that leads to `at` is directories, and nothing is there that is not the host's.
+    fn is_free(&self, at: &JailPath) -> bool {
+        let mut above = at.parent();
+        while let Some(path) = above {
+            if self
+                .tree
+                .get(&path)
+                .is_some_and(|found| found.kind != EntryKind::Directory)
+            {
+                return false;
+            }
+            above = path.parent();
+        }
+        self.tree.get(at).is_none_or(|here| {
+            matches!(
+                here.kind,
+                EntryKind::File(Content::Host { .. }) | EntryKind::Symlink(_)
+            )
+        })
+    }
+
+    /// Adds an entry unless something has its place: what the spec or a program brings wins. Whether there is one now.
+    fn place(&mut self, at: JailPath, entry: Entry) -> Result<bool> {
+        let mut above = at.parent();
+        while let Some(path) = above {
+            if let Some(found) = self.tree.get(&path)
+                && found.kind != EntryKind::Directory
+            {
+                return Ok(false);
+            }
+            above = path.parent();
+        }
+        match self.tree.get(&at) {
+            // The same file for another reason.
+            Some(here) if here.kind == entry.kind && here.owner == entry.owner => {
+                self.tree.add(at, entry)?;
+            }
+            Some(_) => {}
+            None => self.tree.add(at, entry)?,
+        }
+        Ok(true)
+    }
+}

@@ -1,0 +1,77 @@
+//! The host's own rules: `/etc/jailctl/rules.d/*.toml`, each held to what a spec is held to.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::{Rule, text};
+use crate::error::{Error, Finding, Kind, Result};
+use crate::host::View;
+use crate::site::Source;
+use crate::spec::{self, text::echo};
+
+/// Where they lie.
+const DIRECTORY: &str = "/etc/jailctl/rules.d";
+
+/// The rules of the host's own, in the order of their files' names. What is wrong with them, or with who may write them, is added to `findings`.
+pub(super) fn rules(view: &View, findings: &mut Vec<Finding>) -> Result<Vec<Rule>> {
+    let mut rules: Vec<Rule> = Vec::new();
+    for name in view.list(Path::new(DIRECTORY))?.unwrap_or_default() {
+        let path = Path::new(DIRECTORY).join(&name);
+        if path.extension().is_none_or(|extension| extension != "toml") {
+            continue;
+        }
+        let Some((bytes, stat)) = view.read_with_facts(&path, spec::MAX as u64 + 1)? else {
+            continue;
+        };
+        let shown = view.shown(&path);
+        if let Some(stranger) = view.stranger(&path, &stat)? {
+            findings.push(
+                Finding::new(format!(
+                    "could not use the rules in `{}`",
+                    shown.display().to_string().escape_debug()
+                ))
+                .why(stranger.to_string())
+                .hint(format!(
+                    "who writes a rule decides what of the host gets into jails: run `{}`",
+                    stranger.mend(&path)
+                )),
+            );
+            continue;
+        }
+        match spec::source(&shown.display().to_string(), bytes) {
+            Ok(source) => rules.extend(read(&source, findings)?),
+            Err(error) => findings.extend(error.findings),
+        }
+    }
+    let mut seen: BTreeMap<&str, &Rule> = BTreeMap::new();
+    for rule in &rules {
+        if let Some(first) = seen.insert(&rule.name, rule) {
+            findings.push(
+                Finding::new(format!("two rules are called `{}`", echo(&rule.name)))
+                    .why(format!("the other one is at {}", first.site))
+                    .hint("give one of them another name")
+                    .at(&rule.site, "the second"),
+            );
+        }
+    }
+    Ok(rules)
+}
+
+/// The rules of one text; what is wrong with it is added to `findings`.
+pub(super) fn read(source: &Arc<Source>, findings: &mut Vec<Finding>) -> Result<Vec<Rule>> {
+    let document = spec::parse(source).map_err(|mut error: Error| {
+        error.kind = Kind::Spec;
+        error
+    })?;
+    let mut wrong = Vec::new();
+    let rules = text::rules(&document, &mut wrong);
+    // Of a text that is no TOML only that is worth saying: what follows would be guesses.
+    if document.findings.is_empty() {
+        findings.extend(wrong);
+        Ok(rules)
+    } else {
+        findings.extend(document.findings);
+        Ok(Vec::new())
+    }
+}

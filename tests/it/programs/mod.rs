@@ -1,0 +1,83 @@
+//! Every program of the packages that people expect in a jail can be named alone, and then works.
+
+mod everyday;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use disposable::DisposableHost;
+
+use crate::support::host;
+
+/// Debian's packages of which each program is tried.
+const PACKAGES: &str = "bash coreutils grep sed gawk findutils tar gzip xz-utils less nano vim-nox file curl openssh-client rsync git";
+
+/// The programs of the packages, and the names that Debian's alternatives give them.
+fn programs(host: &DisposableHost) -> Vec<String> {
+    let script = format!(
+        r#"
+        for package in {PACKAGES}; do
+            dpkg -L $package
+        done | grep -E '^(/usr)?/s?bin/.' >/run/own
+        for link in /etc/alternatives/*; do
+            if grep -qxF "$(readlink $link)" /run/own; then
+                for place in /usr/bin /usr/sbin; do
+                    if [ "$(readlink $place/${{link##*/}})" = $link ]; then echo $place/${{link##*/}}; fi
+                done
+            fi
+        done | cat /run/own -
+        "#
+    );
+    let found = host.sh(&script).ok();
+    found.stdout().lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn every_program_can_be_named_alone_and_does_what_it_does_on_the_host() {
+    let Some(host) = host() else { return };
+    host.write("/run/tasks", include_str!("tasks.txt"));
+    host.sh(include_str!("data.sh")).ok();
+    let programs = programs(&host);
+    assert!(programs.len() > 180, "{programs:#?}");
+    // A few at a time, so that both processors are busy to the end.
+    let parts: Vec<&[String]> = programs.chunks(6).collect();
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut differences = Vec::new();
+        while let Some(part) = parts.get(next.fetch_add(1, Ordering::Relaxed)) {
+            differences.extend(alone(&host, part));
+        }
+        differences
+    };
+    let differences = std::thread::scope(|scope| {
+        let other = scope.spawn(work);
+        let mut differences = work();
+        differences.extend(other.join().expect("the other half ends"));
+        differences
+    });
+    assert_eq!(differences, Vec::<String>::new());
+}
+
+/// The differences between programs in jails of their own and on the host.
+fn alone(host: &DisposableHost, programs: &[String]) -> Vec<String> {
+    let script = include_str!("alone.sh");
+    let line = [
+        "unshare",
+        "--mount",
+        "bash",
+        "-c",
+        script,
+        "alone",
+        "/run/tasks",
+    ];
+    let said = host
+        .run_with_input(line, &(programs.join("\n") + "\n"))
+        .ok();
+    let mut lines: Vec<String> = said.stdout().lines().map(str::to_owned).collect();
+    let count = format!("done {}", programs.len());
+    if lines.last() == Some(&count) {
+        lines.pop();
+    } else {
+        lines.push(format!("not all of {programs:?} were tried"));
+    }
+    lines
+}
