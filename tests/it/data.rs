@@ -214,7 +214,7 @@ fn what_is_added_is_accounted_for_and_stays() {
         (
             "/etc/ssl/certs/ca-certificates.crt",
             "certificates",
-            "libgnutls.so.30",
+            "libssl.so.3",
         ),
         ("/usr/lib/file/magic.mgc", "magic", "libmagic.so.1"),
     ] {
