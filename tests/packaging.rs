@@ -10,7 +10,7 @@ use std::env;
 use std::fs;
 use std::path::PathBuf;
 
-use clap_complete::Shell;
+use jailctl::cli::manual::{Shell, completions, page, verbs};
 
 /// Compares one file, or writes it where that was asked for.
 fn is_fresh(path: &str, content: &[u8]) -> bool {
@@ -42,34 +42,19 @@ fn completions_know_the_command_line() {
         (Shell::Zsh, "completions/_jailctl"),
         (Shell::Fish, "completions/jailctl.fish"),
     ] {
-        let mut text = Vec::new();
-        clap_complete::generate(shell, &mut jailctl::cli::command(), "jailctl", &mut text);
-        assert!(is_fresh(file, &text), "{file} is stale");
+        let text = completions(shell);
+        assert!(is_fresh(file, text.as_bytes()), "{file} is stale");
     }
 }
 
 #[test]
 fn every_verb_has_its_manual_page() {
-    let mut command = jailctl::cli::command();
-    command.build();
     let mut pages = 0;
-    for (name, command) in std::iter::once(("jailctl".to_owned(), command.clone())).chain(
-        command
-            .get_subcommands()
-            .map(|verb| (format!("jailctl-{}", verb.get_name()), verb.clone())),
-    ) {
-        let mut text = Vec::new();
-        let shown = command
-            .name(name.clone().leak() as &str)
-            .display_name(name.clone());
-        clap_mangen::Man::new(shown)
-            .section("8")
-            .date("")
-            .manual("System administration")
-            .render(&mut text)
-            .expect("a page");
+    for verb in std::iter::once(None).chain(verbs().map(Some)) {
+        let text = page(verb.as_deref()).expect("a page").expect("a verb");
+        let name = verb.map_or_else(|| "jailctl".to_owned(), |verb| format!("jailctl-{verb}"));
         assert!(
-            is_fresh(&format!("man/{name}.8"), &text),
+            is_fresh(&format!("man/{name}.8"), text.as_bytes()),
             "{name}.8 is stale"
         );
         pages += 1;

@@ -28,6 +28,7 @@ complete -c jailctl -n "__fish_jailctl_needs_command" -s q -l quiet -d 'Say less
 complete -c jailctl -n "__fish_jailctl_needs_command" -s v -l verbose -d 'Say more: each step as it is taken, every path of a plan'
 complete -c jailctl -n "__fish_jailctl_needs_command" -s h -l help -d 'Print help'
 complete -c jailctl -n "__fish_jailctl_needs_command" -s V -l version -d 'Print version'
+complete -c jailctl -n "__fish_jailctl_needs_command" -f -a "init" -d 'Write a spec to start from'
 complete -c jailctl -n "__fish_jailctl_needs_command" -f -a "build" -d 'Make the host match a spec'
 complete -c jailctl -n "__fish_jailctl_needs_command" -f -a "plan" -d 'Show what build would do'
 complete -c jailctl -n "__fish_jailctl_needs_command" -f -a "list" -d 'List the jails of this host'
@@ -37,6 +38,14 @@ complete -c jailctl -n "__fish_jailctl_needs_command" -f -a "remove" -d 'Take a 
 complete -c jailctl -n "__fish_jailctl_needs_command" -f -a "deps" -d 'Show what programs need: libraries, interpreters and links'
 complete -c jailctl -n "__fish_jailctl_needs_command" -f -a "enter" -d 'Run a program in a jail, as one of its users'
 complete -c jailctl -n "__fish_jailctl_needs_command" -f -a "schema" -d 'Print the JSON Schema of specs, for editors'
+complete -c jailctl -n "__fish_jailctl_needs_command" -f -a "completions" -d 'Print what a shell reads to complete command lines'
+complete -c jailctl -n "__fish_jailctl_needs_command" -f -a "man" -d 'Print a manual page'
+complete -c jailctl -n "__fish_jailctl_using_subcommand init" -s t -l template -d 'A template to start from; can be given several times. `shell` if none is' -r
+complete -c jailctl -n "__fish_jailctl_using_subcommand init" -s o -l output -d 'Where to write it, and not to NAME.toml; `-` is standard output. A file that exists is never touched' -r -F
+complete -c jailctl -n "__fish_jailctl_using_subcommand init" -s q -l quiet -d 'Say less: no notices on standard error'
+complete -c jailctl -n "__fish_jailctl_using_subcommand init" -s v -l verbose -d 'Say more: each step as it is taken, every path of a plan'
+complete -c jailctl -n "__fish_jailctl_using_subcommand init" -s h -l help -d 'Print help'
+complete -c jailctl -n "__fish_jailctl_using_subcommand init" -s V -l version -d 'Print version'
 complete -c jailctl -n "__fish_jailctl_using_subcommand build" -l root -d 'Take the directory DIR for the host: its programs, accounts, sshd configuration and records' -r -F
 complete -c jailctl -n "__fish_jailctl_using_subcommand build" -l output -d 'Make only the tree, in DIR, which must be new or empty: no accounts, no sshd, no records' -r -F
 complete -c jailctl -n "__fish_jailctl_using_subcommand build" -l wait -d 'How long to wait for another jailctl to end' -r
@@ -107,3 +116,11 @@ complete -c jailctl -n "__fish_jailctl_using_subcommand schema" -s q -l quiet -d
 complete -c jailctl -n "__fish_jailctl_using_subcommand schema" -s v -l verbose -d 'Say more: each step as it is taken, every path of a plan'
 complete -c jailctl -n "__fish_jailctl_using_subcommand schema" -s h -l help -d 'Print help'
 complete -c jailctl -n "__fish_jailctl_using_subcommand schema" -s V -l version -d 'Print version'
+complete -c jailctl -n "__fish_jailctl_using_subcommand completions" -s q -l quiet -d 'Say less: no notices on standard error'
+complete -c jailctl -n "__fish_jailctl_using_subcommand completions" -s v -l verbose -d 'Say more: each step as it is taken, every path of a plan'
+complete -c jailctl -n "__fish_jailctl_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c jailctl -n "__fish_jailctl_using_subcommand completions" -s V -l version -d 'Print version'
+complete -c jailctl -n "__fish_jailctl_using_subcommand man" -s q -l quiet -d 'Say less: no notices on standard error'
+complete -c jailctl -n "__fish_jailctl_using_subcommand man" -s v -l verbose -d 'Say more: each step as it is taken, every path of a plan'
+complete -c jailctl -n "__fish_jailctl_using_subcommand man" -s h -l help -d 'Print help'
+complete -c jailctl -n "__fish_jailctl_using_subcommand man" -s V -l version -d 'Print version'

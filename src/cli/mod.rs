@@ -3,7 +3,9 @@
 mod build;
 mod deps;
 mod enter;
+mod init;
 mod list;
+pub mod manual;
 mod remove;
 mod schema;
 mod show;
@@ -47,6 +49,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// Write a spec to start from.
+    Init(init::Init),
     /// Make the host match a spec.
     Build(build::Build),
     /// Show what build would do.
@@ -65,6 +69,10 @@ enum Verb {
     Enter(enter::Enter),
     /// Print the JSON Schema of specs, for editors.
     Schema(schema::Schema),
+    /// Print what a shell reads to complete command lines.
+    Completions(manual::Completions),
+    /// Print a manual page.
+    Man(manual::Man),
 }
 
 /// What a verb gives back: text for standard output, notices for standard error, and the exit status.
@@ -133,6 +141,9 @@ pub fn main() -> ExitCode {
         Verb::Deps(verb) => verb.run(),
         Verb::Enter(verb) => verb.run(),
         Verb::Schema(verb) => Ok(verb.run()),
+        Verb::Init(verb) => verb.run(),
+        Verb::Completions(verb) => Ok(verb.run()),
+        Verb::Man(verb) => verb.run(),
     };
     match outcome.and_then(|report| deliver(&report, voice)) {
         Ok(code) => ExitCode::from(code),

@@ -14,6 +14,7 @@ mod reasons;
 mod rebuild;
 mod remove;
 mod sources;
+mod starting;
 mod support;
 mod swap;
 mod templates;
