@@ -14,10 +14,11 @@
 //! - [`apply`] takes the steps. It decides nothing. Each step knows how it is undone, and an error undoes all that went before.
 //! - [`host`] is the one door to the system. Its [`host::View`] has no method that writes and is all that `elf`, `resolve` and `plan` are given;
 //!   its [`host::Host`] is what `apply` has. A host is a value: the running system, or a directory (`--root DIR`).
+//! - [`doctor`] looks for what keeps a user of a jail from logging in, or a host from having jails.
 //! - [`show`] turns values into text and JSON; [`cli`] is the only place that prints.
 //! - [`error`], [`site`] and [`names`] are the words that all of them share: findings with their places, names and paths that obey rules.
 //!
-//! Who may use whom, lowest first: `error`, `site`, `names` · `host`, `spec` · `elf` · `resolve` · `plan` · `apply` · `show` · `cli`. A test keeps it so,
+//! Who may use whom, lowest first: `error`, `site`, `names` · `host`, `spec` · `elf` · `resolve` · `plan` · `apply`, `doctor` · `show` · `cli`. A test keeps it so,
 //! and clippy's `disallowed-methods` keep file system calls and processes inside `host`.
 //!
 //! Where to start reading: [`plan::plan`] is the middle of everything; [`resolve::Tree`] and [`plan::Step`] are its two nouns.
@@ -25,6 +26,7 @@
 
 pub mod apply;
 pub mod cli;
+pub mod doctor;
 pub mod elf;
 pub mod error;
 pub mod host;

@@ -2,6 +2,7 @@
 
 mod build;
 mod deps;
+mod doctor;
 mod enter;
 mod init;
 mod list;
@@ -61,6 +62,8 @@ enum Verb {
     Show(show::Show),
     /// Say why files are in a jail.
     Why(why::Why),
+    /// Say why a user of a jail cannot log in, or whether this host is fit for jails.
+    Doctor(doctor::Doctor),
     /// Take a jail away.
     Remove(remove::Remove),
     /// Show what programs need: libraries, interpreters and links.
@@ -137,6 +140,7 @@ pub fn main() -> ExitCode {
         Verb::List(verb) => verb.run(),
         Verb::Show(verb) => verb.run(voice),
         Verb::Why(verb) => verb.run(voice),
+        Verb::Doctor(verb) => verb.run(voice),
         Verb::Remove(verb) => verb.run(voice),
         Verb::Deps(verb) => verb.run(),
         Verb::Enter(verb) => verb.run(),

@@ -31,6 +31,8 @@ pub struct Passwd {
     pub password: Option<String>,
     /// The day the account expires of shadow(5), in days since the epoch.
     pub expires: Option<i64>,
+    /// The day from which shadow(5) asks for a new password before anything else; 0 for at once.
+    pub stale: Option<i64>,
 }
 
 /// A line of group(5).
@@ -101,17 +103,24 @@ impl View {
             .collect();
         // Only root reads it; whoever may not still sees the rest.
         let shadow = text("/etc/shadow").unwrap_or_default();
-        let secrets: std::collections::HashMap<&str, (&str, &str)> = shadow
+        let secrets: std::collections::HashMap<&str, (&str, &str, Option<i64>)> = shadow
             .lines()
             .filter_map(|line| {
                 let fields: Vec<&str> = line.split(':').collect();
-                Some((*fields.first()?, (*fields.get(1)?, *fields.get(7)?)))
+                let number = |at: usize| fields.get(at)?.parse::<i64>().ok();
+                let stale = match number(2) {
+                    Some(0) => Some(0),
+                    Some(last) => number(4).map(|most| last + most),
+                    None => None,
+                };
+                Some((*fields.first()?, (*fields.get(1)?, *fields.get(7)?, stale)))
             })
             .collect();
         for user in &mut users {
-            if let Some((password, expires)) = secrets.get(user.name.as_str()) {
+            if let Some((password, expires, stale)) = secrets.get(user.name.as_str()) {
                 user.password = Some((*password).to_owned());
                 user.expires = expires.parse().ok();
+                user.stale = *stale;
             }
         }
         let half_users = secrets
@@ -225,6 +234,7 @@ fn passwd_line(line: &str) -> Option<Passwd> {
         shell: shell.to_owned(),
         password: None,
         expires: None,
+        stale: None,
     })
 }
 

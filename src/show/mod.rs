@@ -2,6 +2,7 @@
 
 pub mod deps;
 pub mod diagnostic;
+pub mod doctor;
 pub mod draft;
 pub mod error;
 pub mod jail;

@@ -2,6 +2,7 @@
 
 mod builds;
 mod data;
+mod doctor;
 mod enter;
 mod fail_closed;
 mod forwarding;

@@ -232,6 +232,8 @@ fn verbs_that_look_write_nothing() {
         vec!["build", "--dry-run", &path],
         vec!["list"],
         vec!["show", "arkham"],
+        vec!["doctor"],
+        vec!["doctor", "harlequin"],
         vec!["why", "arkham", "/bin/ls"],
         vec!["why", &path, "/bin/id"],
     ] {

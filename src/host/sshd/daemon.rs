@@ -29,6 +29,9 @@ pub struct Facts {
     pub stamp: BTreeMap<PathBuf, Option<Stat>>,
 }
 
+/// What `sshd -T` says: keyword in lower case, and value.
+pub type Settings = Vec<(String, String)>;
+
 /// What must hold for one user, whatever the connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expectation {
@@ -175,6 +178,29 @@ impl<'h> Daemon<'h> {
                 findings,
             })
         }
+    }
+
+    /// What sshd says today, for each kind of connection, of one user: its `-t` first, whose refusal is an error.
+    pub fn effective(&self, user: &str, samples: &[Sample]) -> Result<Vec<(String, Settings)>> {
+        let connections: Vec<String> = samples
+            .iter()
+            .map(|sample| connection(user, sample))
+            .collect();
+        let asked = connections
+            .iter()
+            .map(|shown| vec!["-T".to_owned(), "-C".to_owned(), shown.clone()]);
+        let questions = std::iter::once(vec!["-t".to_owned()]).chain(asked);
+        let answers = self.ask(None, questions.collect())?;
+        if let Some(refusal) = answers.iter().find(|answer| answer.code != Some(0)) {
+            return Err(refusal
+                .refusal("use sshd's configuration as it is now", &self.program)
+                .hint("`sshd -t` names the line; sshd would not start with it"));
+        }
+        let answers = answers.iter().skip(1);
+        Ok(connections
+            .into_iter()
+            .zip(answers.map(|answer| settings(&answer.stdout)))
+            .collect())
     }
 
     /// Runs sshd once for each question, where its configuration is the host's, with other drop-ins if given.
@@ -335,6 +361,15 @@ fn settings(text: &str) -> Vec<(String, String)> {
         .filter_map(|line| line.split_once(' '))
         .map(|(key, value)| (key.to_ascii_lowercase(), value.trim().to_owned()))
         .collect()
+}
+
+impl Expectation {
+    /// What of `found`, the settings for the connection `shown`, is not as expected, or shuts the user out.
+    pub fn hold_against(&self, found: &[(String, String)], shown: &str) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        compare(self, found, shown, &mut findings);
+        findings
+    }
 }
 
 fn compare(

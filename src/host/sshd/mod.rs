@@ -4,4 +4,4 @@ mod config;
 mod daemon;
 
 pub use config::{Config, DROP_INS, Sample};
-pub use daemon::{Daemon, Expectation, Facts, Reload};
+pub use daemon::{Daemon, Expectation, Facts, Reload, Settings};

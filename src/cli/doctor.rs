@@ -1,0 +1,68 @@
+//! `doctor`: why somebody cannot log in, or whether the host is fit for jails.
+
+use std::path::Path;
+
+use clap::Args;
+
+use super::{Report, Voice};
+use crate::doctor::{diagnose, fitness};
+use crate::error::{Error, Finding, Kind, Result};
+use crate::host::View;
+use crate::show::doctor::{json, text};
+
+/// Arguments of `doctor`.
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    /// A user of a jail; without one, the host itself is looked at.
+    user: Option<String>,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Doctor {
+    /// Status 1 where there is a reason.
+    pub(crate) fn run(self, voice: Voice) -> Result<Report> {
+        // Account secrets, records and sshd's answers are root's to see; half of them would be a wrong answer.
+        if !rustix::process::geteuid().is_root() {
+            return Err(Error::failed("could not look at accounts and sshd")
+                .why("only root may")
+                .hint("run it with sudo"));
+        }
+        let view = View::new(Path::new("/"))?;
+        let (about, fine, jail, reasons) = match &self.user {
+            None => {
+                let reasons = fitness(&view)?;
+                ("this host".to_owned(), "fit for jails", None, reasons)
+            }
+            Some(user) => {
+                let diagnosis = diagnose(&view, user)?.ok_or_else(|| {
+                    Finding::new(format!("`{}` is no user of a jail", user.escape_debug()))
+                        .why("no jail of this host records such an account")
+                        .hint("`jailctl list` shows the jails with their users")
+                })?;
+                (
+                    format!("{user} of the jail {}", diagnosis.jail),
+                    "nothing keeps this user out",
+                    Some(diagnosis.jail),
+                    diagnosis.reasons,
+                )
+            }
+        };
+        let text = if self.json {
+            let jail = jail.as_ref().map(crate::names::JailName::as_str);
+            format!("{}\n", json(self.user.as_deref(), jail, &reasons))
+        } else {
+            text(&about, fine, &reasons, voice.paint)
+        };
+        Ok(Report {
+            text,
+            code: if reasons.is_empty() {
+                0
+            } else {
+                Kind::No as u8
+            },
+            ..Report::default()
+        })
+    }
+}

@@ -1,0 +1,128 @@
+//! Whether a host can have jails at all.
+
+use std::path::Path;
+
+use super::Reason;
+use crate::error::Result;
+use crate::host::sshd::{Config, Daemon};
+use crate::host::{FileKind, View};
+use crate::plan::interrupted;
+use crate::resolve::{SHELLS, STATE};
+
+/// Where jails stand unless their specs say otherwise.
+const JAILS: &str = "/srv/jails";
+/// The tools of shadow that change accounts.
+const TOOLS: [&str; 6] = [
+    "chpasswd", "groupadd", "groupdel", "useradd", "userdel", "usermod",
+];
+/// The first kernel with all that is used: openat2 and renameat2 are older, private mounts of sshd's files are not.
+const KERNEL: (u32, u32) = (5, 11);
+
+/// Everything that keeps the host from having jails, or from having them safely.
+pub fn fitness(view: &View) -> Result<Vec<Reason>> {
+    let mut reasons = Vec::new();
+    if view.is_live() {
+        reasons.extend(kernel()?);
+    }
+    for tool in TOOLS {
+        let path = Path::new("/usr/sbin").join(tool);
+        if view.stat(&path)?.is_none() {
+            reasons.push(
+                Reason::new(
+                    "tool",
+                    format!("there is no `{}`", path.display()),
+                    "install the package that has it: passwd, shadow or shadow-utils",
+                )
+                .why("accounts are made and removed with it"),
+            );
+        }
+    }
+    if view.lstat(Path::new(SHELLS))?.is_some() {
+        reasons.push(
+            Reason::new("shells", format!("`{SHELLS}` exists on the host"), format!("rename or remove `{SHELLS}`"))
+                .why("jailed accounts have their shells below it, so that they cannot log in without their jail"),
+        );
+    }
+    for place in [JAILS, STATE] {
+        reasons.extend(way(view, Path::new(place))?);
+    }
+    if interrupted(view)? {
+        reasons.push(
+            Reason::new(
+                "interrupted",
+                "an earlier run was interrupted",
+                "run any verb that writes, as `jailctl build`: it puts that right first",
+            )
+            .why("what it had begun is neither done nor undone"),
+        );
+    }
+    let sshd = Config::read(view).and_then(|config| Daemon::find(view)?.facts(&config));
+    match sshd {
+        Ok(facts) if facts.sftp.is_none() => reasons.push(
+            Reason::new(
+                "sftp",
+                "sshd has no subsystem `sftp`",
+                "add `Subsystem sftp internal-sftp` to /etc/ssh/sshd_config",
+            )
+            .why("that door stays shut in jails with a shell"),
+        ),
+        Ok(_) => {}
+        Err(error) => reasons.extend(error.findings.into_iter().map(|finding| Reason {
+            code: "sshd-config",
+            finding,
+        })),
+    }
+    Ok(reasons)
+}
+
+fn kernel() -> Result<Option<Reason>> {
+    let proc = View::new(Path::new("/proc"))?;
+    let release = proc
+        .read(Path::new("/sys/kernel/osrelease"), 4096)?
+        .unwrap_or_default();
+    let release = String::from_utf8_lossy(&release).trim().to_owned();
+    let mut numbers = release
+        .split(['.', '-'])
+        .map_while(|part| part.parse::<u32>().ok());
+    let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    Ok((version < KERNEL).then(|| {
+        Reason::new(
+            "kernel",
+            format!("the kernel is {release}"),
+            "boot a newer one",
+        )
+        .why(format!("jailctl needs {}.{} or later", KERNEL.0, KERNEL.1))
+    }))
+}
+
+/// What nobody but root may control: as far as it exists.
+fn way(view: &View, path: &Path) -> Result<Option<Reason>> {
+    for directory in path.ancestors().collect::<Vec<_>>().into_iter().rev() {
+        let shown = directory.display();
+        let Some(stat) = view.lstat(directory)? else {
+            break;
+        };
+        let (why, mend) = match stat.kind() {
+            FileKind::Directory if stat.uid != 0 => (
+                format!("it belongs to the user id {}", stat.uid),
+                format!("run `chown root {shown}`"),
+            ),
+            FileKind::Directory if stat.mode & 0o022 != 0 => (
+                format!(
+                    "others than root may write to it (mode {:04o})",
+                    stat.permissions()
+                ),
+                format!("run `chmod go-w {shown}`"),
+            ),
+            FileKind::Directory => continue,
+            _ => (
+                "it is not a directory".to_owned(),
+                format!("make it one, or give jails another root than `{JAILS}`"),
+            ),
+        };
+        return Ok(Some(
+            Reason::new("way", format!("`{shown}` is not root's alone"), mend).why(why),
+        ));
+    }
+    Ok(None)
+}

@@ -1,0 +1,132 @@
+//! The file of keys: whether sshd will read it, and whether there is one in it.
+
+use std::path::{Path, PathBuf};
+
+use super::{Case, Reason};
+use crate::error::Result;
+use crate::resolve::ResolvedJail;
+use crate::spec::fingerprint;
+
+/// Most bytes of a file of keys.
+const LIMIT: u64 = 2 << 20;
+
+/// The keys of a user, with the path of their file.
+pub(super) fn path(case: &Case<'_>) -> PathBuf {
+    ResolvedJail::state(&case.manifest.name)
+        .join("keys")
+        .join(&case.user)
+}
+
+pub(super) fn reasons(case: &Case<'_>) -> Result<Vec<Reason>> {
+    let accounts = case.view.accounts()?;
+    let found = accounts.user(&case.user);
+    // Where a password opens the account, keys need not.
+    let by_password = found
+        .and_then(|found| found.password.as_deref())
+        .is_some_and(|password| password.starts_with('$'));
+    let file = path(case);
+    let shown = file.display();
+    if case.view.lstat(&file)?.is_none() {
+        let reason = Reason::new(
+            "keys-gone",
+            format!("there is no file `{shown}`"),
+            case.build(),
+        )
+        .why("it holds the keys that open the account");
+        return Ok(if by_password {
+            Vec::new()
+        } else {
+            vec![reason]
+        });
+    }
+    let mut reasons = modes(case, &file)?;
+    let text = case.view.read(&file, LIMIT)?.unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let lines: Vec<&str> = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .collect();
+    if lines.is_empty() && !by_password {
+        reasons.push(
+            Reason::new(
+                "no-key",
+                format!("nothing opens the account `{}`", case.user),
+                format!(
+                    "put a key into `authorized_keys` of `{}`, and build",
+                    case.manifest.spec
+                ),
+            )
+            .why("it has no key and no password"),
+        );
+    }
+    let broken = lines
+        .iter()
+        .filter(|line| fingerprint(line).is_none())
+        .count();
+    if broken > 0 {
+        reasons.push(
+            Reason::new(
+                "key-broken",
+                format!("`{shown}` holds what is no key"),
+                case.build(),
+            )
+            .why(format!("{broken} of its lines sshd passes over")),
+        );
+    }
+    Ok(reasons)
+}
+
+/// sshd reads the file as the user, and with StrictModes only where nobody else can write.
+fn modes(case: &Case<'_>, file: &Path) -> Result<Vec<Reason>> {
+    let mut reasons = Vec::new();
+    for path in file.ancestors().collect::<Vec<_>>().into_iter().rev() {
+        let Some(stat) = case.view.lstat(path)? else {
+            continue;
+        };
+        let shown = path.display();
+        let (needed, deed) = if path == file {
+            (0o004, "read")
+        } else {
+            (0o001, "pass through")
+        };
+        let (why, mend) = if stat.uid != 0 {
+            (
+                format!(
+                    "`{shown}` belongs to the user id {}, and not to root",
+                    stat.uid
+                ),
+                format!("run `chown root {shown}`"),
+            )
+        } else if stat.mode & 0o022 != 0 {
+            (
+                format!(
+                    "others than root may write to `{shown}` (mode {:04o})",
+                    stat.permissions()
+                ),
+                format!("run `chmod go-w {shown}`"),
+            )
+        } else if stat.mode & needed == 0 {
+            let bit = if path == file { "r" } else { "x" };
+            (
+                format!(
+                    "`{}` may not {deed} `{shown}` (mode {:04o})",
+                    case.user,
+                    stat.permissions()
+                ),
+                format!("run `chmod a+{bit} {shown}`"),
+            )
+        } else {
+            continue;
+        };
+        reasons.push(
+            Reason::new(
+                "key-file",
+                format!("sshd does not take the keys of `{}`", case.user),
+                mend,
+            )
+            .why(why),
+        );
+    }
+    Ok(reasons)
+}

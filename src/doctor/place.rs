@@ -1,0 +1,170 @@
+//! What sshd and the kernel make of the jail itself: the way to its root, and the programs that a session starts.
+
+use std::path::{Path, PathBuf};
+
+use super::{Case, Reason};
+use crate::elf;
+use crate::error::Result;
+use crate::host::{FileKind, View};
+use crate::resolve::SHELLS;
+
+pub(super) fn reasons(case: &Case<'_>) -> Result<Vec<Reason>> {
+    let root = &case.manifest.root;
+    let mut reasons = way(case, root)?;
+    if case.view.lstat(root)?.is_none() {
+        return Ok(reasons);
+    }
+    if case.view.mount_flags(root)?.noexec && shell(case)?.is_some() {
+        reasons.push(
+            Reason::new(
+                "noexec",
+                format!("the file system of `{}` is mounted noexec", root.display()),
+                "mount it with exec, or give the jail another root".to_owned(),
+            )
+            .why("no program can be started there"),
+        );
+    }
+    let inside = View::new(&case.view.shown(root))?;
+    if let Some(shell) = shell(case)? {
+        reasons.extend(program(case, &inside, &shell, "the shell")?);
+    }
+    Ok(reasons)
+}
+
+/// What sshd checks of each directory on the way to the root (session.c, `safely_chroot`).
+fn way(case: &Case<'_>, root: &Path) -> Result<Vec<Reason>> {
+    let mut here = PathBuf::new();
+    for part in root.components() {
+        here.push(part);
+        let shown = here.display();
+        let refused = |why: String, mend: String| {
+            Reason::new(
+                "root",
+                format!("sshd does not accept the root `{}`", root.display()),
+                mend,
+            )
+            .why(why)
+        };
+        let Some(stat) = case.view.lstat(&here)? else {
+            return Ok(vec![refused(format!("`{shown}` is gone"), case.build())]);
+        };
+        if stat.kind() != FileKind::Directory {
+            return Ok(vec![refused(
+                format!("`{shown}` is not a directory"),
+                format!("put back the directory `{shown}`"),
+            )]);
+        }
+        if stat.uid != 0 {
+            return Ok(vec![refused(
+                format!(
+                    "`{shown}` belongs to the user id {}, and not to root",
+                    stat.uid
+                ),
+                format!("run `chown root {shown}`"),
+            )]);
+        }
+        if stat.mode & 0o022 != 0 {
+            return Ok(vec![refused(
+                format!(
+                    "others than root may write to `{shown}` (mode {:04o})",
+                    stat.permissions()
+                ),
+                format!("run `chmod go-w {shown}`"),
+            )]);
+        }
+    }
+    let stat = case.view.lstat(root)?;
+    if stat.is_some_and(|stat| stat.mode & 0o001 == 0) {
+        return Ok(vec![
+            Reason::new(
+                "root",
+                format!("nobody but root may enter `{}`", root.display()),
+                format!("run `chmod 0755 {}`", root.display()),
+            )
+            .why("a session starts its program there as the user"),
+        ]);
+    }
+    Ok(Vec::new())
+}
+
+/// The login shell inside the jail; `None` where the account has none, or is gone.
+fn shell(case: &Case<'_>) -> Result<Option<PathBuf>> {
+    let accounts = case.view.accounts()?;
+    let shell = accounts.user(&case.user).map(|found| found.shell.clone());
+    Ok(shell
+        .filter(|shell| *shell != format!("{SHELLS}/none"))
+        .map(PathBuf::from))
+}
+
+/// Whether a program of the jail can be started by anybody: each directory on the way lets people through, the file is one that may be executed, and
+/// what it needs is there.
+pub(super) fn program(
+    case: &Case<'_>,
+    inside: &View,
+    path: &Path,
+    what: &str,
+) -> Result<Vec<Reason>> {
+    let shown = path.display();
+    let lacks = |why: String| {
+        Reason::new(
+            "program",
+            format!("{what} `{shown}` does not start in the jail"),
+            case.build(),
+        )
+        .why(why)
+    };
+    let Some(passage) = inside.trace(path)? else {
+        return Ok(vec![lacks("the jail does not have it".to_owned())]);
+    };
+    let mut here = PathBuf::from("/");
+    let parents = passage.real.parent().unwrap_or(Path::new("/"));
+    for part in parents.components().skip(1) {
+        here.push(part);
+        let closed = inside.lstat(&here)?.filter(|stat| stat.mode & 0o001 == 0);
+        if let Some(stat) = closed {
+            return Ok(vec![lacks(format!(
+                "nobody but root may enter `{}` (mode {:04o})",
+                here.display(),
+                stat.permissions()
+            ))]);
+        }
+    }
+    let Some(stat) = inside.lstat(&passage.real)? else {
+        return Ok(vec![lacks("the jail does not have it".to_owned())]);
+    };
+    if stat.kind() != FileKind::File || stat.mode & 0o001 == 0 {
+        return Ok(vec![lacks(format!(
+            "it is no file that everybody may execute (mode {:04o})",
+            stat.permissions()
+        ))]);
+    }
+    let closure = match elf::closure(
+        inside,
+        std::slice::from_ref(&passage.real),
+        &elf::Options::default(),
+    ) {
+        Ok(closure) => closure,
+        Err(error) => return Ok(vec![lacks(error.to_string())]),
+    };
+    let mut reasons = Vec::new();
+    for lack in closure.missing.iter().filter(|lack| lack.fatal) {
+        let name = lack.name.display().to_string();
+        reasons.push(lacks(format!(
+            "`{}` needs `{}`, which the jail does not have",
+            lack.needed_by.display(),
+            name.escape_debug()
+        )));
+    }
+    for (path, object) in &closure.objects {
+        let is_closed = matches!(object.kind, elf::ObjectKind::Elf | elf::ObjectKind::Script)
+            && object.stat.mode & 0o004 == 0;
+        if is_closed {
+            reasons.push(lacks(format!(
+                "nobody but root may read `{}` (mode {:04o})",
+                path.display(),
+                object.stat.permissions()
+            )));
+        }
+    }
+    Ok(reasons)
+}

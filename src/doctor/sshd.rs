@@ -1,0 +1,217 @@
+//! What sshd would do with the user today, by its own answer for each kind of connection that a Match block names.
+
+use std::path::Path;
+
+use super::{Case, Reason, keys, place};
+use crate::error::Result;
+use crate::host::sshd::{Config, DROP_INS, Daemon, Expectation, Settings};
+use crate::host::{Digest, View, listens};
+use crate::spec::fingerprint;
+
+/// Most bytes of a snippet, a file of keys or a list.
+const LIMIT: u64 = 2 << 20;
+
+pub(super) fn reasons(case: &Case<'_>, is_member: bool) -> Result<Vec<Reason>> {
+    let asked = ask(case);
+    let (config, answers) = match asked {
+        Ok(asked) => asked,
+        Err(error) => {
+            let findings = error.findings.into_iter();
+            return Ok(findings
+                .map(|finding| Reason {
+                    code: "sshd-config",
+                    finding,
+                })
+                .collect());
+        }
+    };
+    let mut reasons = Vec::new();
+    let file = &case.manifest.snippet.0;
+    let path = Path::new(DROP_INS).join(file);
+    let snippet = config.drop_ins.iter().find(|(name, _)| name == file);
+    match snippet {
+        None => reasons.push(
+            Reason::new(
+                "snippet-gone",
+                format!("sshd does not read `{}`", path.display()),
+                case.build(),
+            )
+            .why("it is gone, and without it the account's shell does not exist"),
+        ),
+        Some((_, text)) if Digest::of(text.as_bytes()) != case.manifest.snippet.1 => reasons.push(
+            Reason::new(
+                "snippet-changed",
+                format!("`{}` is not as it was built", path.display()),
+                case.build(),
+            )
+            .why("it says how sshd locks the account in"),
+        ),
+        Some((_, text)) if is_member => {
+            let expected = Expectation {
+                user: case.user.clone(),
+                groups: vec![case.manifest.group.0.clone()],
+                settings: said(text),
+            };
+            for (shown, found) in &answers {
+                for finding in expected.hold_against(found, shown) {
+                    reasons.push(Reason {
+                        code: "sshd-settings",
+                        finding,
+                    });
+                }
+            }
+        }
+        Some(_) => {}
+    }
+    if let Some((_, settings)) = answers.first() {
+        reasons.extend(listener(case, settings, &path)?);
+        reasons.extend(methods(case, settings)?);
+        reasons.extend(subsystem(case, settings)?);
+    }
+    Ok(reasons)
+}
+
+fn ask(case: &Case<'_>) -> Result<(Config, Vec<(String, Settings)>)> {
+    let config = Config::read(case.view)?;
+    let answers = Daemon::find(case.view)?.effective(&case.user, &config.samples())?;
+    Ok((config, answers))
+}
+
+/// Keyword in lower case and value of each line in the snippet's Match block.
+fn said(text: &str) -> Settings {
+    text.lines()
+        .filter(|line| line.starts_with(' '))
+        .filter_map(|line| line.trim().split_once(' '))
+        .map(|(keyword, value)| (keyword.to_ascii_lowercase(), value.trim().to_owned()))
+        .collect()
+}
+
+fn value<'s>(settings: &'s Settings, keyword: &str) -> Option<&'s str> {
+    settings
+        .iter()
+        .find(|(known, _)| known == keyword)
+        .map(|(_, value)| value.as_str())
+}
+
+/// Whether sshd runs, and since when.
+fn listener(case: &Case<'_>, settings: &Settings, snippet: &Path) -> Result<Option<Reason>> {
+    if !case.view.is_live() {
+        return Ok(None);
+    }
+    let ports: Vec<u16> = settings
+        .iter()
+        .filter(|(keyword, _)| keyword == "port")
+        .filter_map(|(_, port)| port.parse().ok())
+        .collect();
+    if !listens(&ports)? {
+        let ports: Vec<String> = ports.iter().map(ToString::to_string).collect();
+        return Ok(Some(
+            Reason::new(
+                "sshd-down",
+                "sshd does not run here",
+                "start it: `systemctl start ssh`, or `sshd` by hand",
+            )
+            .why(format!("nobody listens on port {}", ports.join(", "))),
+        ));
+    }
+    let Some(pid_file) = value(settings, "pidfile").filter(|path| *path != "none") else {
+        return Ok(None);
+    };
+    // sshd writes it anew whenever it has read its configuration.
+    let started = case.view.stat(Path::new(pid_file))?;
+    let written = case.view.stat(snippet)?;
+    let is_behind = matches!((&started, &written), (Some(started), Some(written)) if started.mtime < written.ctime);
+    Ok(is_behind.then(|| {
+        Reason::new(
+            "sshd-behind",
+            "sshd does not know the jail as it is now",
+            format!("run `systemctl reload ssh`, or `kill -HUP $(cat {pid_file})`"),
+        )
+        .why(format!(
+            "it has not read its configuration since `{}` was written",
+            snippet.display()
+        ))
+    }))
+}
+
+/// Whether the account's keys are of a kind, and enough, for sshd to let somebody in.
+fn methods(case: &Case<'_>, settings: &Settings) -> Result<Vec<Reason>> {
+    let mut reasons = Vec::new();
+    if let Some(methods) = value(settings, "authenticationmethods")
+        && methods != "any"
+        && !methods
+            .split_whitespace()
+            .any(|list| list == "publickey" || list == "password")
+    {
+        reasons.push(
+            Reason::new("methods", "sshd asks for more than a key", "take `AuthenticationMethods` out of sshd's configuration, or let a Match block before it leave the jail's group out")
+                .why(format!("`AuthenticationMethods` is `{methods}`")),
+        );
+    }
+    let Some(taken) = value(settings, "pubkeyacceptedalgorithms")
+        .or_else(|| value(settings, "pubkeyacceptedkeytypes"))
+    else {
+        return Ok(reasons);
+    };
+    let text = case
+        .view
+        .read(&keys::path(case), LIMIT)?
+        .unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let kinds: Vec<String> = text
+        .lines()
+        .filter_map(fingerprint)
+        .map(|key| key.kind)
+        .collect();
+    let is_taken = |kind: &String| {
+        taken.split(',').any(|name| {
+            name == kind || (kind == "ssh-rsa" && ["rsa-sha2-256", "rsa-sha2-512"].contains(&name))
+        })
+    };
+    if !kinds.is_empty() && !kinds.iter().any(is_taken) {
+        reasons.push(
+            Reason::new("key-kind", format!("sshd takes no key of `{}`", case.user), "give the user a key of a kind that it takes, or add the kind to `PubkeyAcceptedAlgorithms`")
+                .why(format!("they are {}, which `PubkeyAcceptedAlgorithms` leaves out", kinds.join(", "))),
+        );
+    }
+    if value(settings, "usepam") == Some("no") {
+        let accounts = case.view.accounts()?;
+        let password = accounts
+            .user(&case.user)
+            .and_then(|found| found.password.as_deref());
+        if password.is_some_and(|password| password.starts_with('!')) {
+            reasons.push(
+                Reason::new("locked", format!("the account `{}` is locked", case.user), case.build())
+                    .why("its password begins with `!`, and where UsePAM is no sshd then takes no key either"),
+            );
+        }
+    }
+    Ok(reasons)
+}
+
+/// Whether the program that serves sftp beside a shell is in the jail.
+fn subsystem(case: &Case<'_>, settings: &Settings) -> Result<Vec<Reason>> {
+    if value(settings, "forcecommand").is_some_and(|command| command != "none") {
+        return Ok(Vec::new());
+    }
+    let program = settings
+        .iter()
+        .filter(|(keyword, _)| keyword == "subsystem")
+        .filter_map(|(_, value)| value.strip_prefix("sftp "))
+        .filter_map(|command| command.split_whitespace().next())
+        .find(|program| program.starts_with('/'));
+    let Some(program) = program.map(Path::new) else {
+        return Ok(Vec::new());
+    };
+    // A jail whose doors are others was built without it.
+    let wanted = case
+        .manifest
+        .entries
+        .keys()
+        .any(|path| Path::new(path.as_str()) == program);
+    if !wanted || case.view.lstat(&case.manifest.root)?.is_none() {
+        return Ok(Vec::new());
+    }
+    let inside = View::new(&case.view.shown(&case.manifest.root))?;
+    place::program(case, &inside, program, "the server of sftp")
+}

@@ -1,0 +1,50 @@
+//! What keeps somebody out, or a host from having jails: each reason with its mend.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use super::paint::{Hue, Paint};
+use crate::doctor::Reason;
+use crate::spec::text::visible;
+
+/// Reasons as text, one after the other. `about` is who or what was looked at, and `fine` what is said where there is none.
+pub fn text(about: &str, fine: &str, reasons: &[Reason], paint: Paint) -> String {
+    if reasons.is_empty() {
+        return format!("{about}: {}\n", paint.with(Hue::Good, fine));
+    }
+    let mut text = String::new();
+    let out = &mut text;
+    let count = super::count(reasons.len(), "reason", "reasons");
+    // Writing to a String cannot fail, here and below.
+    let _ = writeln!(
+        out,
+        "{}",
+        paint.with(Hue::Strong, &format!("{about}: {count}"))
+    );
+    for reason in reasons {
+        let said: String = reason.finding.to_string().chars().map(visible).collect();
+        let _ = writeln!(out, "  {} {said}", paint.with(Hue::Bad, "-"));
+        for hint in &reason.finding.hints {
+            let hint: String = hint.chars().map(visible).collect();
+            let _ = writeln!(out, "    mend: {hint}");
+        }
+    }
+    text
+}
+
+/// `doctor --json`.
+pub fn json(user: Option<&str>, jail: Option<&str>, reasons: &[Reason]) -> Value {
+    let reasons: Vec<Value> = reasons
+        .iter()
+        .map(|reason| {
+            json!({
+                "code": reason.code,
+                "what": reason.finding.what,
+                "why": reason.finding.why,
+                "mend": reason.finding.hints,
+            })
+        })
+        .collect();
+    json!({ "schema": 1, "user": user, "jail": jail, "fine": reasons.is_empty(), "reasons": reasons })
+}
