@@ -34,6 +34,7 @@ complete -c jailctl -n "__fish_jailctl_needs_command" -f -a "plan" -d 'Show what
 complete -c jailctl -n "__fish_jailctl_needs_command" -f -a "list" -d 'List the jails of this host'
 complete -c jailctl -n "__fish_jailctl_needs_command" -f -a "show" -d 'Show all about one jail'
 complete -c jailctl -n "__fish_jailctl_needs_command" -f -a "why" -d 'Say why files are in a jail'
+complete -c jailctl -n "__fish_jailctl_needs_command" -f -a "doctor" -d 'Say why a user of a jail cannot log in, or whether this host is fit for jails'
 complete -c jailctl -n "__fish_jailctl_needs_command" -f -a "remove" -d 'Take a jail away'
 complete -c jailctl -n "__fish_jailctl_needs_command" -f -a "deps" -d 'Show what programs need: libraries, interpreters and links'
 complete -c jailctl -n "__fish_jailctl_needs_command" -f -a "enter" -d 'Run a program in a jail, as one of its users'
@@ -81,6 +82,11 @@ complete -c jailctl -n "__fish_jailctl_using_subcommand why" -s q -l quiet -d 'S
 complete -c jailctl -n "__fish_jailctl_using_subcommand why" -s v -l verbose -d 'Say more: each step as it is taken, every path of a plan'
 complete -c jailctl -n "__fish_jailctl_using_subcommand why" -s h -l help -d 'Print help'
 complete -c jailctl -n "__fish_jailctl_using_subcommand why" -s V -l version -d 'Print version'
+complete -c jailctl -n "__fish_jailctl_using_subcommand doctor" -l json -d 'Print one JSON object'
+complete -c jailctl -n "__fish_jailctl_using_subcommand doctor" -s q -l quiet -d 'Say less: no notices on standard error'
+complete -c jailctl -n "__fish_jailctl_using_subcommand doctor" -s v -l verbose -d 'Say more: each step as it is taken, every path of a plan'
+complete -c jailctl -n "__fish_jailctl_using_subcommand doctor" -s h -l help -d 'Print help'
+complete -c jailctl -n "__fish_jailctl_using_subcommand doctor" -s V -l version -d 'Print version'
 complete -c jailctl -n "__fish_jailctl_using_subcommand remove" -l root -d 'Take the directory DIR for the host: its programs, accounts, sshd configuration and records' -r -F
 complete -c jailctl -n "__fish_jailctl_using_subcommand remove" -l wait -d 'How long to wait for another jailctl to end' -r
 complete -c jailctl -n "__fish_jailctl_using_subcommand remove" -l purge -d 'Remove homes and all else that users put there, and their mail'
