@@ -98,7 +98,7 @@ impl<'h> Transaction<'h> {
                 Rest::Keep { .. } | Rest::Drop { .. } => self
                     .notices
                     .push(format!("what was before could not be kept: {failed}")),
-                Rest::DeleteAccount { .. } => {
+                Rest::DeleteAccount { .. } | Rest::Release { .. } => {
                     error =
                         Some(failed.hint("all else is done, and the next build tries this again"));
                 }
@@ -174,6 +174,15 @@ fn rest_of(plan: &Plan) -> Vec<Rest> {
                         .map_or(0, |wanted| wanted.jail.group.gid),
                     user: user.clone(),
                     uid: *uid,
+                });
+            }
+            Step::Release { user, uid, to } if plan.removal.is_none() => {
+                rest.push(Rest::Release {
+                    jail: plan.name.clone(),
+                    root: plan.root.clone(),
+                    user: user.clone(),
+                    uid: *uid,
+                    to: to.clone(),
                 });
             }
             Step::WriteTree => rest.push(keep(plan.root.clone(), tree::STAGE, tree::PREVIOUS)),

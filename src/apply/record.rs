@@ -70,6 +70,11 @@ impl Run<'_, '_> {
         }
         let mut facts = wanted.facts.clone();
         facts.stamp = Daemon::find(self.host)?.stamp(&Config::read(self.host)?)?;
+        let made_groups = jail
+            .further_groups
+            .iter()
+            .filter(|group| group.is_new)
+            .map(|group| (group.name.clone(), group.gid));
         Ok(Manifest {
             format: FORMAT,
             name: jail.name.clone(),
@@ -84,12 +89,20 @@ impl Run<'_, '_> {
                     uid: account.uid,
                     home: account.home.clone(),
                     expires: account.expires,
+                    groups: account.groups.clone(),
+                    before: wanted.before.get(&account.name).cloned(),
                 })
                 .collect(),
             snippet: (
                 jail.sshd.file.clone(),
                 Digest::of(jail.sshd.text.as_bytes()),
             ),
+            groups: before
+                .map(|manifest| manifest.groups.clone())
+                .into_iter()
+                .flatten()
+                .chain(made_groups)
+                .collect(),
             sshd: facts,
             places: standing,
             entries,

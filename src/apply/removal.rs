@@ -11,8 +11,8 @@ use crate::host::sshd::DROP_INS;
 use crate::host::{FileKind, Host, NewAccount, Ownership, Process};
 use crate::names::{JailName, JailPath};
 use crate::plan::manifest::RecordKind;
-use crate::plan::{Removal, SWAPPED, refuse_sessions, removal};
-use crate::resolve::{Left, MARKER, Marker, PRIVATE, SHELLS, token};
+use crate::plan::{Before, Removal, SWAPPED, expiry, refuse_sessions, removal};
+use crate::resolve::{Left, MARKER, Marker, PRIVATE, SHELLS, is_adopted, token};
 
 /// Where mail is delivered, were there any.
 const MAIL: &str = "/var/mail";
@@ -70,6 +70,21 @@ pub(super) fn delete_account(
     }
 }
 
+/// Gives an account that the jail at `root` took over back what it had. What it is known by goes last, so that it can be done again.
+pub(super) fn release(host: &Host, root: &Path, user: &str, uid: u32, to: &Before) -> Result<()> {
+    let accounts = host.accounts()?;
+    let Some(found) = accounts.user(user).filter(|found| is_adopted(found)) else {
+        return Ok(());
+    };
+    leave_home(host, root, user, uid, &found.home)?;
+    host.set_expiry(user, expiry(to.expires))?;
+    let locked = found.password.as_deref().filter(|_| to.had_password);
+    if let Some(before) = locked.and_then(|text| text.strip_prefix('*')) {
+        host.set_password(user, before)?;
+    }
+    host.alter_account(user, &to.belonging)
+}
+
 /// Removes what userdel(8) left of an account when it was cut short: made whole again, it can be removed.
 pub(super) fn finish_deletion(
     host: &Host,
@@ -87,6 +102,7 @@ pub(super) fn finish_deletion(
         gecos: token(name),
         home: "/".to_owned(),
         shell: format!("{SHELLS}/none"),
+        groups: Vec::new(),
     })?;
     host.delete_account(user)
 }
@@ -133,7 +149,8 @@ impl Run<'_, '_> {
         if self.host.accounts()?.group(name).is_none()
             && let Some(manifest) = &self.plan.manifest
         {
-            self.host.make_group(name, manifest.group.1)?;
+            let gid = manifest.groups.get(name).unwrap_or(&manifest.group.1);
+            self.host.make_group(name, *gid)?;
         }
         self.host.delete_group(name)
     }

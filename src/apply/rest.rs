@@ -10,7 +10,7 @@ use super::{OnStep, Options};
 use crate::error::Result;
 use crate::host::{Expiry, Host};
 use crate::names::JailName;
-use crate::plan::{Removal, Step};
+use crate::plan::{Before, Removal, Step};
 
 /// One part of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +36,19 @@ pub(super) enum Rest {
         user: String,
         /// User id.
         uid: u32,
+    },
+    /// Gives an account that a jail took over, and no longer has, back what it had.
+    Release {
+        /// The jail.
+        jail: JailName,
+        /// Where it stands.
+        root: PathBuf,
+        /// Login name.
+        user: String,
+        /// User id.
+        uid: u32,
+        /// What it had.
+        to: Before,
     },
     /// What was taken out of the live directory becomes what is kept of the time before.
     Keep {
@@ -95,6 +108,23 @@ impl Rest {
                     },
                 );
                 delete_account(host, jail, root, *gid, user, *uid, false)
+            }
+            Self::Release {
+                jail,
+                root,
+                user,
+                uid,
+                to,
+            } => {
+                on_step(
+                    jail,
+                    &Step::Release {
+                        user: user.clone(),
+                        uid: *uid,
+                        to: to.clone(),
+                    },
+                );
+                removal::release(host, root, user, *uid, to)
             }
             Self::Keep {
                 dir,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::journal::Journal;
+use super::removal::release;
 use super::undo::Undo;
 use super::{Options, tree};
 use crate::error::{Error, Result};
@@ -11,7 +12,7 @@ use crate::host::sshd::{DROP_INS, Daemon, Reload};
 use crate::host::{Digest, Dir, Expiry, Host, Ownership};
 use crate::names::{JailName, JailPath};
 use crate::plan::{Plan, Step, Wanted};
-use crate::resolve::{MARKER, Marker, ResolvedJail};
+use crate::resolve::{MARKER, Marker, ResolvedJail, is_adopted};
 use crate::spec::Password;
 
 /// A plan being carried out.
@@ -91,19 +92,31 @@ impl<'r, 'h> Run<'r, 'h> {
                 keys.replace_file(Path::new(user), text.as_bytes(), Ownership::root(0o644))
             }
             Step::SetPassword { user, password } => match password {
-                Password::Locked => self.host.set_password(user, "*"),
+                Password::Locked => self.lock(user),
                 Password::Keep => Ok(()),
                 Password::Hash(hash) => self.host.set_password(user, hash),
             },
             Step::Open { user, until } => self.host.set_expiry(user, *until),
             Step::Record => self.record(),
             Step::DeleteAccount { user, uid, purge } => self.delete_account(user, *uid, *purge),
+            Step::Release { user, uid, to } => release(self.host, &self.plan.root, user, *uid, to),
             Step::EndSessions { root, uids, kill } => self.end_sessions(root, uids, *kill),
             Step::RemoveTree { purge } => self.remove_tree(*purge),
             Step::Forget => self.forget(),
             Step::DeleteGroup { name } => self.delete_group(name),
             Step::RemoveSnippet { file } => self.remove_snippet(file),
         }
+    }
+
+    /// Lets no password work. That of an account that was taken over stays behind the `*`, to be given back.
+    fn lock(&self, user: &str) -> Result<()> {
+        let accounts = self.host.accounts()?;
+        let before = accounts
+            .user(user)
+            .filter(|found| is_adopted(found))
+            .and_then(|found| found.password.clone());
+        let locked = format!("*{}", before.unwrap_or_default());
+        self.host.set_password(user, &locked)
     }
 
     fn close(&self, user: &str) -> Result<()> {

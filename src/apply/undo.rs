@@ -147,6 +147,7 @@ pub(super) fn of_plan(plan: &Plan, no_reload: bool, host: &Host) -> Result<Vec<U
             Step::VerifySnippet
             | Step::EndSessions { .. }
             | Step::DeleteAccount { .. }
+            | Step::Release { .. }
             | Step::RemoveTree { .. }
             | Step::Forget
             | Step::DeleteGroup { .. }

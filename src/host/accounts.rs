@@ -12,6 +12,9 @@ const FILE_LIMIT: u64 = 64 << 20;
 /// `useradd --expiredate` and `usermod --expiredate` of a closed account: the first day after the epoch, since 0 has two meanings in shadow(5).
 const CLOSED: &str = "1970-01-02";
 
+/// A place that no host has: there is nothing in it that could be given away.
+const NOWHERE: &str = "/jail/none";
+
 /// A line of passwd(5), with its line of shadow(5) where that could be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Passwd {
@@ -71,6 +74,10 @@ pub struct Belonging {
     pub home: String,
     /// Login shell.
     pub shell: String,
+    /// The comment field.
+    pub gecos: String,
+    /// Further groups, sorted.
+    pub groups: Vec<String>,
 }
 
 /// What useradd(8) is to make. The account is made closed: no password works, and it has expired.
@@ -88,6 +95,8 @@ pub struct NewAccount {
     pub home: String,
     /// Login shell.
     pub shell: String,
+    /// Further groups.
+    pub groups: Vec<String>,
 }
 
 impl View {
@@ -169,6 +178,24 @@ impl Accounts {
         self.groups.iter().find(|group| group.name == name)
     }
 
+    /// Where an account of the files belongs.
+    pub fn belonging(&self, account: &Passwd) -> Belonging {
+        let mut groups: Vec<String> = self
+            .groups
+            .iter()
+            .filter(|group| group.members.contains(&account.name))
+            .map(|group| group.name.clone())
+            .collect();
+        groups.sort();
+        Belonging {
+            gid: account.gid,
+            home: account.home.clone(),
+            shell: account.shell.clone(),
+            gecos: account.gecos.clone(),
+            groups,
+        }
+    }
+
     /// Whether any source of accounts knows the name.
     pub fn user_known(&self, name: &str) -> bool {
         self.user(name).is_some() || (self.live && users::get_user_by_name(name).is_some())
@@ -204,8 +231,13 @@ impl Accounts {
     }
 
     /// The group id that a new group gets; chosen as user ids are.
-    pub fn free_gid(&self) -> Option<u32> {
-        let used: Vec<u32> = self.groups.iter().map(|group| group.gid).collect();
+    pub fn free_gid(&self, taken: &[u32]) -> Option<u32> {
+        let used: Vec<u32> = self
+            .groups
+            .iter()
+            .map(|group| group.gid)
+            .chain(taken.iter().copied())
+            .collect();
         free_id(self.gid_range, &used, |id| self.gid_known(id))
     }
 }
@@ -264,6 +296,18 @@ impl Host {
         }
     }
 
+    /// As [`Host::shadow_tool`], for what shadow 4.13 cannot do with `--prefix`: chpasswd(8) does not know it, and usermod(8) looks for the primary
+    /// group on the running system. With `--root` they change root and read the files themselves.
+    fn rooted_tool(&self, name: &str) -> Invocation {
+        let tool = Invocation::new(format!("/usr/sbin/{name}"));
+        if self.is_live() {
+            tool
+        } else {
+            tool.arg("--root")
+                .arg(self.root_path().display().to_string())
+        }
+    }
+
     /// Makes a group.
     pub fn make_group(&self, name: &str, gid: u32) -> Result<()> {
         let tool = self
@@ -306,24 +350,47 @@ impl Host {
             .arg(&account.home)
             .arg("--shell")
             .arg(&account.shell)
+            .arg("--groups")
+            .arg(account.groups.join(","))
             .arg(&account.name);
         tool.check(&format!("make the account `{}`", account.name))
             .map(drop)
     }
 
-    /// Sets an account's primary group, home and login shell.
+    /// Makes an account belong where `to` says. A further group that the host has no longer is passed over.
     pub fn alter_account(&self, name: &str, to: &Belonging) -> Result<()> {
-        let tool = self.shadow_tool("usermod").args([
-            "--gid",
-            &to.gid.to_string(),
-            "--home",
-            &to.home,
-            "--shell",
-            &to.shell,
-            name,
-        ]);
-        tool.check(&format!("change the account `{name}`"))
-            .map(drop)
+        let accounts = self.accounts()?;
+        let Some(found) = accounts.user(name) else {
+            return Ok(());
+        };
+        let from = accounts.belonging(found);
+        let deed = format!("change the account `{name}`");
+        if from.gid != to.gid {
+            // usermod(8) gives what the old group has in the home to the new one, and the host may have a directory where a jail has the home.
+            let away = ["--home", NOWHERE, "--gid", &to.gid.to_string(), name];
+            self.rooted_tool("usermod").args(away).check(&deed)?;
+        }
+        let mut groups = to.groups.clone();
+        groups.retain(|name| accounts.group(name).is_some());
+        let mut options = Vec::new();
+        if from.home != to.home || from.gid != to.gid {
+            options.extend(["--home", &to.home]);
+        }
+        if from.shell != to.shell {
+            options.extend(["--shell", &to.shell]);
+        }
+        if from.gecos != to.gecos {
+            options.extend(["--comment", &to.gecos]);
+        }
+        let groups_joined = groups.join(",");
+        if from.groups != groups {
+            options.extend(["--groups", &groups_joined]);
+        }
+        if options.is_empty() {
+            return Ok(());
+        }
+        let tool = self.shadow_tool("usermod").args(options).arg(name);
+        tool.check(&deed).map(drop)
     }
 
     /// Lets an account log in, or no longer.
@@ -349,14 +416,7 @@ impl Host {
 
     /// Sets the encrypted password, a crypt(5) hash or `*`. It goes through standard input: arguments can be read by everybody.
     pub fn set_password(&self, name: &str, encrypted: &str) -> Result<()> {
-        // chpasswd(8) of shadow 4.13 knows no --prefix; its --root only changes root and reads the files itself.
-        let tool = Invocation::new("/usr/sbin/chpasswd").arg("--encrypted");
-        let tool = if self.is_live() {
-            tool
-        } else {
-            tool.arg("--root")
-                .arg(self.root_path().display().to_string())
-        };
+        let tool = self.rooted_tool("chpasswd").arg("--encrypted");
         tool.input(format!("{name}:{encrypted}\n"))
             .check(&format!("set the password of `{name}`"))
             .map(drop)

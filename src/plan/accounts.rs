@@ -1,32 +1,52 @@
 //! The steps that give a jail its group and its accounts.
 
-use super::manifest::AccountRecord;
-use super::{Manifest, SNIPPET_LIMIT, Step, expiry};
-use crate::error::Result;
+use std::collections::BTreeMap;
+
+use super::manifest::{AccountRecord, Before};
+use super::{Manifest, SNIPPET_LIMIT, Step, expiry, sessions};
+use crate::error::{Error, Result};
 use crate::host::{Accounts, Belonging, Expiry, NewAccount, Passwd, View};
-use crate::resolve::{ResolvedJail, WantedAccount};
+use crate::resolve::{ResolvedJail, WantedAccount, is_adopted};
 use crate::spec::Password;
 
 /// Makes the group and the accounts, or puts them where they belong.
-pub(super) fn steps(wanted: &ResolvedJail, accounts: &Accounts, steps: &mut Vec<Step>) {
+pub(super) fn steps(
+    wanted: &ResolvedJail,
+    accounts: &Accounts,
+    manifest: Option<&Manifest>,
+    view: &View,
+    steps: &mut Vec<Step>,
+) -> Result<()> {
     if accounts.group(&wanted.group.name).is_none() {
         steps.push(Step::MakeGroup {
             name: wanted.group.name.clone(),
             gid: wanted.group.gid,
         });
     }
+    for group in wanted.further_groups.iter().filter(|group| group.is_new) {
+        steps.push(Step::MakeGroup {
+            name: group.name.clone(),
+            gid: group.gid,
+        });
+    }
     for account in &wanted.accounts {
+        let found = accounts.user(&account.name);
+        let is = found.map(|found| accounts.belonging(found));
+        let taking_over = account.adopted && found.is_some_and(|found| !is_adopted(found));
         let to = Belonging {
             gid: account.gid,
             home: account.home.to_string(),
             shell: account.login_shell.clone(),
+            gecos: account.gecos.clone(),
+            groups: match &is {
+                Some(is) if !taking_over => groups(account, &is.groups, manifest),
+                _ => account.groups.clone(),
+            },
         };
-        let belonging = |found: &Passwd| Belonging {
-            gid: found.gid,
-            home: found.home.clone(),
-            shell: found.shell.clone(),
-        };
-        match accounts.user(&account.name) {
+        if let Some(found) = found.filter(|_| taking_over) {
+            sessions::refuse_adoption(view, &found.name, found.uid)?;
+        }
+        match is {
             None => steps.push(Step::MakeAccount(NewAccount {
                 name: account.name.clone(),
                 uid: account.uid,
@@ -34,15 +54,94 @@ pub(super) fn steps(wanted: &ResolvedJail, accounts: &Accounts, steps: &mut Vec<
                 gecos: account.gecos.clone(),
                 home: to.home,
                 shell: to.shell,
+                groups: to.groups,
             })),
-            Some(found) if belonging(found) != to => steps.push(Step::AlterAccount {
+            Some(from) if from != to => steps.push(Step::AlterAccount {
                 name: account.name.clone(),
-                from: belonging(found),
+                from,
                 to,
             }),
             Some(_) => {}
         }
     }
+    Ok(())
+}
+
+/// The further groups that an account is to have: those of the spec, and those that an admin put it into, but not those that only an earlier spec did.
+fn groups(account: &WantedAccount, has: &[String], manifest: Option<&Manifest>) -> Vec<String> {
+    let given = manifest
+        .and_then(|manifest| manifest.account(&account.name))
+        .map_or(&[][..], |record| &record.groups);
+    let mut groups = account.groups.clone();
+    for group in has {
+        if !groups.contains(group) && !given.contains(group) {
+            groups.push(group.clone());
+        }
+    }
+    groups.sort();
+    groups
+}
+
+/// What each account that is taken over was before: as recorded, or as it is now.
+pub(super) fn before(
+    wanted: &ResolvedJail,
+    accounts: &Accounts,
+    manifest: Option<&Manifest>,
+) -> Result<BTreeMap<String, Before>> {
+    let mut all = BTreeMap::new();
+    for account in wanted.accounts.iter().filter(|account| account.adopted) {
+        let recorded = manifest
+            .and_then(|manifest| manifest.account(&account.name))
+            .and_then(|record| record.before.clone());
+        let found = accounts.user(&account.name);
+        let before = match (recorded, found) {
+            (Some(before), _) => before,
+            (None, Some(found)) if !is_adopted(found) => Before {
+                belonging: accounts.belonging(found),
+                expires: found.expires,
+                had_password: found
+                    .password
+                    .as_ref()
+                    .is_none_or(|text| !text.starts_with('*')),
+            },
+            (None, _) => {
+                return Err(
+                    Error::failed(format!("could not use the account `{}`", account.name))
+                        .why("it was taken over, and what it was before is recorded nowhere")
+                        .hint(format!(
+                            "give it its group, shell, home and comment back with `usermod`, then build again: usermod -c '' {}",
+                            account.name
+                        )),
+                );
+            }
+        };
+        all.insert(account.name.clone(), before);
+    }
+    Ok(all)
+}
+
+/// The step by which an account leaves a jail: what was taken over is given back, what was made is deleted.
+pub(super) fn farewell(found: &Passwd, manifest: Option<&Manifest>, purge: bool) -> Result<Step> {
+    if !is_adopted(found) {
+        return Ok(Step::DeleteAccount {
+            user: found.name.clone(),
+            uid: found.uid,
+            purge,
+        });
+    }
+    let before = manifest
+        .and_then(|manifest| manifest.account(&found.name))
+        .and_then(|record| record.before.clone());
+    let before = before.ok_or_else(|| {
+        Error::failed(format!("could not give the account `{}` back", found.name))
+            .why("what it was before the jail took it over is recorded nowhere")
+            .hint("give it its group, shell, home and comment back with `usermod`, and try again")
+    })?;
+    Ok(Step::Release {
+        user: found.name.clone(),
+        uid: found.uid,
+        to: before,
+    })
 }
 
 /// Sets keys and passwords.
@@ -64,6 +163,9 @@ pub(super) fn secrets(
         let found = accounts.user(&account.name);
         let encrypted = found.and_then(|found| found.password.as_deref());
         let is_set = match &account.password {
+            Password::Locked if account.adopted => {
+                encrypted.is_some_and(|text| text.starts_with('*'))
+            }
             Password::Locked => encrypted == Some("*") || found.is_none(),
             Password::Keep => true,
             Password::Hash(hash) => encrypted == Some(hash),
@@ -84,10 +186,7 @@ pub(super) fn openings(
     accounts: &Accounts,
     manifest: Option<&Manifest>,
 ) -> Vec<Step> {
-    let recorded = |name: &str| {
-        let mut records = manifest.iter().flat_map(|manifest| &manifest.accounts);
-        records.find(|record| record.name == name)
-    };
+    let recorded = |name: &str| manifest.and_then(|manifest| manifest.account(name));
     let wanted = wanted.accounts.iter();
     let step = |account: &WantedAccount| {
         let found = accounts.user(&account.name);

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::host::sshd::Facts;
-use crate::host::{Digest, Ownership, Stat, View};
+use crate::host::{Belonging, Digest, Ownership, Stat, View};
 use crate::names::{JailName, JailPath};
 use crate::resolve::{ResolvedJail, STATE, Why};
 
@@ -39,6 +39,9 @@ pub struct Manifest {
     pub accounts: Vec<AccountRecord>,
     /// File name and digest of the sshd snippet.
     pub snippet: (String, Digest),
+    /// Further groups that were made for it, and their ids.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub groups: BTreeMap<String, u32>,
     /// What sshd said of itself then, and the files that this stands on.
     pub sshd: Facts,
     /// Places of users that were ever made and still exist: nothing below them is ever removed but by `remove --purge`.
@@ -59,6 +62,23 @@ pub struct AccountRecord {
     /// The day of expiry that the spec gave it, in days since 1970-01-01.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<i64>,
+    /// Further groups that the spec put it into.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<String>,
+    /// What it was, where it was taken over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Before>,
+}
+
+/// What an account was before a jail took it over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Before {
+    /// Where it belonged.
+    pub belonging: Belonging,
+    /// The day of its expiry.
+    pub expires: Option<i64>,
+    /// Whether it had a password other than one that begins with `*`: locked in the jail, that is what its password begins with, and the rest stays.
+    pub had_password: bool,
 }
 
 /// One entry as it was made.
@@ -135,6 +155,11 @@ impl Manifest {
         serde_json::from_slice(&bytes)
             .map(Some)
             .map_err(|error| refuse(error.to_string()))
+    }
+
+    /// The record of an account.
+    pub fn account(&self, name: &str) -> Option<&AccountRecord> {
+        self.accounts.iter().find(|account| account.name == name)
     }
 
     /// The names of all jails that were built on the host, sorted.

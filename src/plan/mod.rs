@@ -9,11 +9,12 @@ mod removal;
 mod sessions;
 pub mod why;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 pub use diff::{Act, Change, SWAPPED, compare, swapped};
 pub use interrupted::{JOURNAL, interrupted};
-pub use manifest::Manifest;
+pub use manifest::{Before, Manifest};
 pub use removal::{Removal, removal};
 pub use sessions::refuse_sessions;
 
@@ -98,6 +99,15 @@ pub enum Step {
         /// Whether its mail goes too.
         purge: bool,
     },
+    /// Gives an account that was taken over back what it had; its home in the jail stays.
+    Release {
+        /// Login name.
+        user: String,
+        /// User id.
+        uid: u32,
+        /// What it had.
+        to: Before,
+    },
     /// Sees to it that nobody is in the jail.
     EndSessions {
         /// The jail's root.
@@ -141,6 +151,7 @@ impl Step {
             self,
             Self::Open { .. }
                 | Self::DeleteAccount { .. }
+                | Self::Release { .. }
                 | Self::RemoveTree { .. }
                 | Self::Forget
                 | Self::DeleteGroup { .. }
@@ -190,6 +201,8 @@ pub struct Wanted {
     pub origin: Origin,
     /// What sshd says of itself.
     pub facts: Facts,
+    /// What its accounts that were taken over were before, by name.
+    pub before: BTreeMap<String, Before>,
 }
 
 impl Plan {
@@ -306,7 +319,8 @@ pub fn plan(spec: &Spec, origin: Origin, view: &View) -> Result<Plan> {
     if marker.is_none() || !root.is_some_and(is_open) {
         steps.push(Step::MakeRoot);
     }
-    accounts::steps(&wanted, &accounts, &mut steps);
+    let taken_over = accounts::before(&wanted, &accounts, manifest.as_ref())?;
+    accounts::steps(&wanted, &accounts, manifest.as_ref(), view, &mut steps)?;
     if !changes.is_empty() {
         steps.push(Step::WriteTree);
     }
@@ -336,11 +350,7 @@ pub fn plan(spec: &Spec, origin: Origin, view: &View) -> Result<Plan> {
     }
     steps.extend(opened);
     for user in dropped {
-        steps.push(Step::DeleteAccount {
-            user: user.name.clone(),
-            uid: user.uid,
-            purge: false,
-        });
+        steps.push(accounts::farewell(user, manifest.as_ref(), false)?);
         notices.push(format!(
             "the files of `{}` stay in the jail, with the user id {}",
             user.name, user.uid
@@ -358,6 +368,7 @@ pub fn plan(spec: &Spec, origin: Origin, view: &View) -> Result<Plan> {
             jail: wanted,
             origin,
             facts,
+            before: taken_over,
         }),
         removal: None,
         manifest,

@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::sessions::refuse_sessions;
-use super::{Manifest, Plan, Step, snippet};
+use super::{Manifest, Plan, Step, accounts, snippet};
 use crate::error::{Error, Result};
-use crate::host::{Process, View};
+use crate::host::{Group, Process, View};
 use crate::names::JailName;
 use crate::resolve::{ResolvedJail, is_ours};
 
@@ -63,11 +63,7 @@ pub fn removal(name: &JailName, how: Removal, view: &View) -> Result<Option<Plan
     });
     steps.push(Step::RemoveTree { purge: how.purge });
     for user in &ours {
-        steps.push(Step::DeleteAccount {
-            user: user.name.clone(),
-            uid: user.uid,
-            purge: how.purge,
-        });
+        steps.push(accounts::farewell(user, Some(&manifest), how.purge)?);
     }
     for account in half {
         steps.push(Step::DeleteAccount {
@@ -80,6 +76,23 @@ pub fn removal(name: &JailName, how: Removal, view: &View) -> Result<Option<Plan
         steps.push(Step::DeleteGroup {
             name: manifest.group.0.clone(),
         });
+    }
+    for (group, gid) in &manifest.groups {
+        let is_of_others = |found: &Group| {
+            let strange = |name: &String| ours.iter().all(|user| user.name != *name);
+            found.members.iter().any(strange) || known.users.iter().any(|user| user.gid == *gid)
+        };
+        match known.group(group) {
+            Some(found) if found.gid == *gid && !is_of_others(found) => {
+                steps.push(Step::DeleteGroup {
+                    name: group.clone(),
+                });
+            }
+            None if known.half_groups.contains(group) => steps.push(Step::DeleteGroup {
+                name: group.clone(),
+            }),
+            _ => {}
+        }
     }
     let before = snippet(view, &manifest.snippet.0)?;
     if before.is_some() {

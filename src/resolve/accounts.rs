@@ -5,13 +5,17 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::marker::Left;
-use crate::error::Finding;
-use crate::host::{Accounts, Passwd};
+use std::ops::RangeInclusive;
+
+use crate::error::{Finding, Result};
+use crate::host::{Accounts, Passwd, View};
 use crate::names::{JailName, JailPath};
 use crate::spec::{Password, Spec, User};
 
 /// Where every jail has its login shells, and no host has anything: what sshd, su(1) and login(1) find missing without the jail.
 pub const SHELLS: &str = "/jail";
+/// Ids of people and their groups.
+const ADOPTABLE: RangeInclusive<u32> = 1000..=60000;
 
 /// A jail's group.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +24,17 @@ pub struct WantedGroup {
     pub name: String,
     /// The id it has, or is to get.
     pub gid: u32,
+}
+
+/// A further group of a jail's accounts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FurtherGroup {
+    /// Its name.
+    pub name: String,
+    /// The id it has, or is to get.
+    pub gid: u32,
+    /// Whether it is still to be made.
+    pub is_new: bool,
 }
 
 /// A jail's account.
@@ -43,6 +58,10 @@ pub struct WantedAccount {
     pub keys: String,
     /// Its password.
     pub password: Password,
+    /// Names of its further groups, sorted.
+    pub groups: Vec<String>,
+    /// Whether it was taken over, and is given back when it leaves the jail.
+    pub adopted: bool,
     /// The day from which it is closed, in days since 1970-01-01.
     pub expires: Option<i64>,
 }
@@ -52,12 +71,22 @@ pub fn token(name: &JailName) -> String {
     format!("jailctl jail {name}")
 }
 
-/// Whether the account is one that jailctl made for this jail.
+/// The mark of an account that was taken over.
+fn adopted_token(name: &JailName) -> String {
+    format!("{} adopted", token(name))
+}
+
+/// Whether the account's mark says that it was taken over, not made. It is never deleted.
+pub fn is_adopted(account: &Passwd) -> bool {
+    account.gecos.starts_with("jailctl jail ") && account.gecos.ends_with(" adopted")
+}
+
+/// Whether the account is one that jailctl made, or took over, for this jail.
 ///
 /// Its comment alone is no proof, since chfn(1) may let users set it; its login shell and its primary group only root can set. `group` is the
 /// jail's, where there is one.
 pub fn is_ours(account: &Passwd, name: &JailName, group: Option<u32>) -> bool {
-    account.gecos == token(name)
+    (account.gecos == token(name) || account.gecos == adopted_token(name))
         && (account.shell.starts_with("/jail/") || group == Some(account.gid))
 }
 
@@ -97,7 +126,7 @@ pub(super) fn resolve(
     }
     let gid = group
         .map(|group| group.gid)
-        .or_else(|| accounts.free_gid())
+        .or_else(|| accounts.free_gid(&[]))
         .unwrap_or_else(|| {
             findings.push(
                 Finding::new(format!("could not make the group `{group_name}`"))
@@ -115,7 +144,13 @@ pub(super) fn resolve(
     for user in &spec.users {
         let uid = uid(user, name, accounts, left, &taken, findings);
         taken.push(uid);
+        let found = accounts.user(user.name.value.as_str());
+        let adopted = found.is_some_and(|found| {
+            is_adopted(found) || user.adopt && !is_ours(found, name, group.map(|group| group.gid))
+        });
         let shell = user.shell.as_ref().map(|shell| shell.value.clone());
+        let mut groups: Vec<String> = user.groups.iter().map(|one| one.value.clone()).collect();
+        groups.sort();
         let keys = user
             .authorized_keys
             .iter()
@@ -125,7 +160,13 @@ pub(super) fn resolve(
             name: user.name.value.as_str().to_owned(),
             uid,
             gid,
-            gecos: gecos.clone(),
+            gecos: if adopted {
+                adopted_token(name)
+            } else {
+                gecos.clone()
+            },
+            groups,
+            adopted,
             home: user.home.value.clone(),
             login_shell: shell.as_ref().map_or_else(
                 || format!("{SHELLS}/none"),
@@ -166,14 +207,25 @@ fn uid(
             jail,
             accounts.group(&jail.group()).map(|group| group.gid),
         ) {
-            let owner = found.gecos.strip_prefix("jailctl jail ").map_or_else(
-                || "it exists, and jailctl did not make it".to_owned(),
-                |other| format!("it belongs to the jail `{}`", other.escape_debug()),
-            );
-            findings.push(
-                refuse(owner)
-                    .hint("choose another name: an account that others made is never taken over"),
-            );
+            let other = found.gecos.strip_prefix("jailctl jail ");
+            let other = other.map(|other| other.trim_end_matches(" adopted"));
+            if let Some(other) = other {
+                findings.push(
+                    refuse(format!("it belongs to the jail `{}`", other.escape_debug()))
+                        .hint("nobody is in two jails: choose another name"),
+                );
+            } else if !user.adopt {
+                findings.push(
+                    refuse("it exists, and jailctl did not make it".to_owned()).hint(
+                        "choose another name, or write `adopt = true` to lock this account in for as long as the jail stands",
+                    ),
+                );
+            } else if !ADOPTABLE.contains(&found.uid) {
+                findings.push(
+                    refuse(format!("its user id {} is one of the system's", found.uid))
+                        .hint("only accounts of people can be taken over, from 1000 to 60000"),
+                );
+            }
         } else if let Some(uid) = user.uid.as_ref().filter(|uid| uid.value != found.uid) {
             findings.push(
                 Finding::new(format!("could not give `{name}` the user id {}", uid.value))
@@ -269,8 +321,107 @@ pub(super) fn notice_shut_out(spec: &Spec, accounts: &Accounts, notices: &mut Ve
     }
 }
 
+/// The further groups of all users: those that the host has, unless they give power, and those that are to be made.
+pub(super) fn further_groups(
+    spec: &Spec,
+    accounts: &Accounts,
+    group: &WantedGroup,
+    findings: &mut Vec<Finding>,
+) -> Vec<FurtherGroup> {
+    let mut wanted: Vec<FurtherGroup> = Vec::new();
+    let is_member = |user: &Passwd| is_ours(user, &spec.name.value, Some(group.gid));
+    for asked in spec.users.iter().flat_map(|user| &user.groups) {
+        let name = &asked.value;
+        if wanted.iter().any(|one| one.name == *name) {
+            continue;
+        }
+        let refuse = |why: String| {
+            Finding::new(format!("could not use the group `{name}`"))
+                .why(why)
+                .hint("choose another name: a group that the host lacks is made")
+                .at(&asked.site, "this group")
+        };
+        let found = accounts.group(name);
+        match found {
+            Some(found) if found.gid < *ADOPTABLE.start() => {
+                findings.push(refuse(format!(
+                    "it is one of the system's (gid {}), and whoever is in it may have power over the host",
+                    found.gid
+                )));
+            }
+            Some(found) => {
+                let primary = |user: &&Passwd| user.gid == found.gid && !is_member(user);
+                if let Some(other) = accounts.users.iter().find(primary) {
+                    findings.push(refuse(format!(
+                        "it is the group of `{}`, whose files it would open",
+                        other.name
+                    )));
+                }
+            }
+            None if accounts.group_known(name) => {
+                findings.push(refuse("a directory service has it".to_owned()));
+            }
+            None => {}
+        }
+        let taken: Vec<u32> = wanted
+            .iter()
+            .map(|one| one.gid)
+            .chain([group.gid])
+            .collect();
+        let gid = found
+            .map(|found| found.gid)
+            .or_else(|| accounts.free_gid(&taken));
+        let Some(gid) = gid else {
+            findings.push(refuse("no group id of the host's range is free".to_owned()));
+            continue;
+        };
+        wanted.push(FurtherGroup {
+            name: name.clone(),
+            gid,
+            is_new: found.is_none(),
+        });
+    }
+    wanted
+}
+
+/// What runs for an account without a login would go on outside of the jail.
+pub(super) fn check_adoptions(
+    spec: &Spec,
+    accounts: &Accounts,
+    wanted: &[WantedAccount],
+    view: &View,
+    findings: &mut Vec<Finding>,
+) -> Result<()> {
+    for (user, account) in spec.users.iter().zip(wanted) {
+        let is_here = accounts
+            .user(&account.name)
+            .is_some_and(|found| !is_adopted(found));
+        if !account.adopted || !is_here {
+            continue;
+        }
+        for directory in ["/var/spool/cron/crontabs", "/var/spool/cron"] {
+            let table = Path::new(directory).join(&account.name);
+            if view.lstat(&table)?.is_some() {
+                findings.push(
+                    Finding::new(format!(
+                        "could not take over the account `{}`",
+                        account.name
+                    ))
+                    .why(format!(
+                        "its crontab `{}` would run outside of the jail",
+                        view.shown(&table).display()
+                    ))
+                    .hint(format!("remove it: crontab -r -u {}", account.name))
+                    .at(&user.name.site, "this user"),
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Whether the host has something where only jails may: then a jailed account could log in without its jail.
-pub(super) fn shells_are_free(view: &crate::host::View) -> crate::error::Result<()> {
+pub(super) fn shells_are_free(view: &View) -> Result<()> {
     if view.lstat(Path::new(SHELLS))?.is_none() {
         return Ok(());
     }

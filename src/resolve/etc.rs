@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use super::accounts::{WantedAccount, WantedGroup};
+use super::accounts::{FurtherGroup, WantedAccount, WantedGroup};
 use super::tree::{Entry, EntryKind, Tree, Why};
 use crate::error::{Error, Finding, Result};
 use crate::host::{Ownership, View};
@@ -23,15 +23,29 @@ const DEVICES: [(&str, u32, u32); 6] = [
     ("tty", 5, 0),
 ];
 
+/// Who is known by name in a jail.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Names<'a> {
+    /// The jail's group.
+    pub group: &'a WantedGroup,
+    /// The others of its accounts.
+    pub further: &'a [FurtherGroup],
+    /// Its accounts.
+    pub accounts: &'a [WantedAccount],
+}
+
 /// Adds what makes names show: passwd, group, nsswitch.conf, hosts, localtime.
 pub(super) fn add_names(
     tree: &mut Tree,
     view: &View,
-    group: &WantedGroup,
-    accounts: &[WantedAccount],
+    Names {
+        group,
+        further,
+        accounts,
+    }: &Names<'_>,
 ) -> Result<()> {
     let mut passwd = "root:x:0:0:root:/root:/usr/sbin/nologin\n".to_owned();
-    for account in accounts {
+    for account in *accounts {
         let shell = account
             .shell
             .as_ref()
@@ -43,7 +57,15 @@ pub(super) fn add_names(
             account.name, account.uid, account.gid, account.home
         );
     }
-    let groups = format!("root:x:0:\n{}:x:{}:\n", group.name, group.gid);
+    let mut groups = format!("root:x:0:\n{}:x:{}:\n", group.name, group.gid);
+    for one in *further {
+        let members: Vec<&str> = accounts
+            .iter()
+            .filter(|account| account.groups.contains(&one.name))
+            .map(|account| account.name.as_str())
+            .collect();
+        let _ = writeln!(groups, "{}:x:{}:{}", one.name, one.gid, members.join(","));
+    }
     let names = || Why::rule("names of users and groups");
     add(tree, "/etc/passwd", Entry::text(passwd, 0o644, names()))?;
     add(tree, "/etc/group", Entry::text(groups, 0o644, names()))?;

@@ -12,7 +12,7 @@ mod tree;
 
 use std::path::{Path, PathBuf};
 
-pub use accounts::{SHELLS, WantedAccount, WantedGroup, is_ours, token};
+pub use accounts::{FurtherGroup, SHELLS, WantedAccount, WantedGroup, is_adopted, is_ours, token};
 pub use marker::{Left, MARKER, Marker, PRIVATE};
 pub use sshd::{Sftp, SshdPolicy, snippet_name};
 pub use tree::{Content, Entry, EntryKind, MERGED, Tree, Why};
@@ -24,6 +24,7 @@ use crate::names::{JailName, JailPath};
 use crate::site::Sited;
 use crate::spec::text::echo;
 use crate::spec::{Dlopen, Door, Spec};
+use etc::Names;
 use objects::Asked;
 
 /// Where the records of all jails lie.
@@ -38,6 +39,8 @@ pub struct ResolvedJail {
     pub root: PathBuf,
     /// The group of its accounts.
     pub group: WantedGroup,
+    /// Further groups of its accounts.
+    pub further_groups: Vec<FurtherGroup>,
     /// Its accounts.
     pub accounts: Vec<WantedAccount>,
     /// The content of its root.
@@ -70,14 +73,19 @@ pub fn resolve(spec: &Spec, view: &View, facts: &Facts) -> Result<ResolvedJail> 
     let marker = Marker::read(view, &spec.root.value)?;
     let left = marker.map(|marker| marker.left).unwrap_or_default();
     let (group, wanted) = accounts::resolve(spec, &known, &left, &mut findings);
+    let further_groups = accounts::further_groups(spec, &known, &group, &mut findings);
+    accounts::check_adoptions(spec, &known, &wanted, view, &mut findings)?;
     accounts::notice_shut_out(spec, &known, &mut notices);
     notice_idle_programs(spec, &mut notices);
     let tree = tree(
         spec,
         view,
         facts.sftp.as_deref(),
-        &group,
-        &wanted,
+        &Names {
+            group: &group,
+            further: &further_groups,
+            accounts: &wanted,
+        },
         &mut findings,
         &mut notices,
     )?;
@@ -98,6 +106,7 @@ pub fn resolve(spec: &Spec, view: &View, facts: &Facts) -> Result<ResolvedJail> 
             })
             .collect(),
         group,
+        further_groups,
         accounts: wanted,
         tree,
         tests: spec.tests.clone(),
@@ -111,13 +120,18 @@ pub fn resolve(spec: &Spec, view: &View, facts: &Facts) -> Result<ResolvedJail> 
 pub fn resolve_tree(spec: &Spec, view: &View, sftp: Option<&str>) -> Result<(Tree, Vec<String>)> {
     let mut findings = Vec::new();
     let mut notices = Vec::new();
-    let (group, wanted) = accounts::resolve(spec, &view.accounts()?, &[], &mut findings);
+    let known = view.accounts()?;
+    let (group, wanted) = accounts::resolve(spec, &known, &[], &mut findings);
+    let further_groups = accounts::further_groups(spec, &known, &group, &mut findings);
     let tree = tree(
         spec,
         view,
         sftp,
-        &group,
-        &wanted,
+        &Names {
+            group: &group,
+            further: &further_groups,
+            accounts: &wanted,
+        },
         &mut findings,
         &mut notices,
     )?;
@@ -140,8 +154,7 @@ fn tree(
     spec: &Spec,
     view: &View,
     sftp: Option<&str>,
-    group: &WantedGroup,
-    wanted: &[WantedAccount],
+    names: &Names<'_>,
     findings: &mut Vec<Finding>,
     notices: &mut Vec<String>,
 ) -> Result<Tree> {
@@ -188,8 +201,8 @@ fn tree(
             )?;
         }
     }
-    etc::add_names(&mut tree, view, group, wanted)?;
-    files::add_places(&mut tree, spec, wanted, findings);
+    etc::add_names(&mut tree, view, names)?;
+    files::add_places(&mut tree, spec, names.accounts, findings);
     if programs {
         etc::add_devices(&mut tree)?;
         files::add_tmp(&mut tree)?;

@@ -127,7 +127,9 @@ pub(super) fn policy(spec: &Spec, facts: &Facts, state: &Path) -> SshdPolicy {
         .iter()
         .map(|user| Expectation {
             user: user.name.value.as_str().to_owned(),
-            groups: vec![group.clone()],
+            groups: std::iter::once(group.clone())
+                .chain(user.groups.iter().map(|one| one.value.clone()))
+                .collect(),
             settings: settings
                 .iter()
                 .map(|(keyword, value)| (keyword.to_ascii_lowercase(), value.clone()))

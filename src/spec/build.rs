@@ -238,6 +238,8 @@ fn user(table: &Table, doors: &[Door], binaries: &[Sited<String>]) -> Option<Use
         uid,
         skel: typed(table, "skel", |text| Ok::<_, ()>(PathBuf::from(text))),
         expires,
+        groups: without_doubles(table.texts("groups")),
+        adopt: table.boolean("adopt").unwrap_or(false),
     })
 }
 

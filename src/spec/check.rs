@@ -6,7 +6,7 @@ use super::build::{Parts, program};
 use super::findings::Findings;
 use super::places::merged;
 use super::text::{list, nearest};
-use super::{Door, User};
+use super::{Door, Password, User};
 use crate::error::Finding;
 use crate::names::JailPath;
 use crate::site::{Site, Sited};
@@ -80,6 +80,19 @@ fn users(parts: &Parts, findings: &mut Findings) {
                 &name.site,
                 first,
             ));
+        }
+        if let Password::Hash(_) = user.password.value
+            && user.adopt
+        {
+            findings.add(
+                Finding::new(format!(
+                    "the account `{}` cannot be taken over with another password",
+                    name.value
+                ))
+                .why("it could not get the one it has back")
+                .at(&user.password.site, "with `adopt`, `keep` or `locked` is wanted here")
+                .hint("`keep` leaves it the password it has, `locked` lets none work as long as it is in the jail"),
+            );
         }
         if let Some(uid) = &user.uid
             && let Some(first) = uids.insert(uid.value, &uid.site)

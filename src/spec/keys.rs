@@ -157,8 +157,8 @@ pub static KEYS: &[Key] = &[
         .doc("the login name")
         .example(r#"name = "harlequin""#)
         .required(),
-    Key::later("user[].adopt", Shape::Boolean)
-        .doc("take over an account that exists and was not made by jailctl")
+    Key::now("user[].adopt", Shape::Boolean)
+        .doc("take over an account that exists and was not made by jailctl; it gets back what it had when the jail goes")
         .default("false")
         .example("adopt = true"),
     Key::now("user[].shell", Shape::Text(Rule::JailPath))
@@ -177,10 +177,10 @@ pub static KEYS: &[Key] = &[
         .doc("`locked`, `keep` (leave alone what others set) or a crypt(5) hash")
         .default(r#""locked""#)
         .example(r#"password = "locked""#),
-    Key::later("user[].groups", Shape::Texts(Rule::GroupName))
-        .doc("more groups of the jail's own")
+    Key::now("user[].groups", Shape::Texts(Rule::GroupName))
+        .doc("further groups; made where the host has none of the name")
         .default("[]")
-        .example(r#"groups = ["staff"]"#),
+        .example(r#"groups = ["web"]"#),
     Key::now("user[].uid", Shape::Integer(1000, 60000))
         .doc("the user id")
         .default("the next free one")

@@ -19,6 +19,7 @@ mod findings;
 mod keyline;
 pub mod keys;
 mod password;
+mod people;
 pub mod places;
 pub mod rule;
 mod secret;
@@ -145,6 +146,10 @@ pub struct User {
     pub skel: Option<Sited<PathBuf>>,
     /// `expires`: the day from whose beginning, in UTC, the account is closed.
     pub expires: Option<Sited<Day>>,
+    /// `groups`: further groups, made where the host has none of the name.
+    pub groups: Vec<Sited<String>>,
+    /// `adopt`: an account of that name that jailctl did not make is taken over, and given back later.
+    pub adopt: bool,
 }
 
 /// `password` of a user.

@@ -4,9 +4,10 @@ use std::borrow::Cow;
 
 use super::keyline;
 use super::password;
+use super::people;
 use super::places;
 use super::text::{echo, is_hidden, list, nearest};
-use crate::names::{JailName, JailPath, UserName};
+use crate::names::{JailName, JailPath};
 
 /// Why a value breaks a rule, as a fragment that fits after "`x` ", and what to write instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -287,8 +288,8 @@ impl Rule {
         }
         match self {
             Self::JailName => Ok(JailName::new(text).map(drop)?),
-            Self::UserName => user_name(text),
-            Self::GroupName => Ok(UserName::new(text).map(drop)?),
+            Self::UserName => people::user(text),
+            Self::GroupName => people::group(text),
             Self::Template => template_name(text),
             Self::Binary => binary(text),
             Self::Package => package(text),
@@ -334,61 +335,6 @@ impl Rule {
             ))),
         }
     }
-}
-
-/// Accounts that systems keep for themselves, whatever their uid.
-const SYSTEM_ACCOUNTS: &[&str] = &[
-    "root",
-    "daemon",
-    "bin",
-    "sys",
-    "sync",
-    "games",
-    "man",
-    "lp",
-    "mail",
-    "news",
-    "uucp",
-    "proxy",
-    "www-data",
-    "backup",
-    "list",
-    "irc",
-    "gnats",
-    "nobody",
-    "_apt",
-    "sshd",
-    "messagebus",
-    "dbus",
-    "polkitd",
-    "adm",
-    "shutdown",
-    "halt",
-    "operator",
-    "ftp",
-    "toor",
-    "nginx",
-    "apache",
-    "postfix",
-    "mysql",
-    "postgres",
-    "uuidd",
-    "tcpdump",
-    "_chrony",
-    "chrony",
-    "ntp",
-    "rpc",
-    "sssd",
-    "tss",
-];
-
-fn user_name(text: &str) -> Result<(), Objection> {
-    UserName::new(text)?;
-    if SYSTEM_ACCOUNTS.contains(&text) || text.starts_with("systemd-") {
-        return Err(Objection::new("is a system account")
-            .hint("choose a name of its own for the jail's user; jailctl makes the account"));
-    }
-    Ok(())
 }
 
 fn template_name(text: &str) -> Result<(), Objection> {

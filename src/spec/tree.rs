@@ -45,6 +45,8 @@ pub(crate) enum Value {
     Text(String),
     /// An integer within its key's bounds.
     Integer(i64),
+    /// `true` or `false`.
+    Boolean(bool),
     /// A day that can be an end, in days since 1970-01-01.
     Day(i64),
     /// The texts of an array that obey their key's rule.
@@ -86,6 +88,14 @@ impl Table {
                 ..
             }) => &texts.list,
             _ => &[],
+        }
+    }
+
+    /// What a key that is true or false says; `None` if it is absent.
+    pub(crate) fn boolean(&self, key: &str) -> Option<bool> {
+        match self.entries.get(key)?.value {
+            Value::Boolean(is) => Some(is),
+            _ => None,
         }
     }
 
@@ -295,6 +305,7 @@ impl Reader<'_> {
                 }
                 good.map(Value::Integer)
             }
+            (Shape::Boolean, DeValue::Boolean(is)) => Some(Value::Boolean(*is)),
             (Shape::Date, DeValue::Datetime(given)) => {
                 let day = date::day(given);
                 if let Err(Objection { why, .. }) = &day {

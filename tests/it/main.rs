@@ -1,5 +1,6 @@
 //! What jailctl promises, shown on throw-away copies of this machine with real accounts, the real sshd and real clients. One module a theme.
 
+mod accounts;
 mod builds;
 mod data;
 mod doctor;

@@ -72,8 +72,15 @@ pub(super) fn of_step(step: &Step) -> Option<Deed> {
         ),
         Step::AlterAccount { name, to, from } => {
             let says = |is: &crate::host::Belonging| {
+                let groups = if from.groups == to.groups {
+                    String::new()
+                } else if is.groups.is_empty() {
+                    ", no further groups".to_owned()
+                } else {
+                    format!(", also in {}", is.groups.join(", "))
+                };
                 format!(
-                    "{name}: gid {}, home {}, shell {}",
+                    "{name}: gid {}, home {}, shell {}{groups}",
                     is.gid, is.home, is.shell
                 )
             };
@@ -119,6 +126,15 @@ pub(super) fn of_step(step: &Step) -> Option<Deed> {
         Step::DeleteAccount { user, uid, .. } => {
             Deed::of(user, Remove, "account", format!("{user} (uid {uid})"))
         }
+        Step::Release { user, to, .. } => Deed::of(
+            user,
+            Change,
+            "account",
+            format!(
+                "{user}: given back its gid {}, home {}, shell {}",
+                to.belonging.gid, to.belonging.home, to.belonging.shell
+            ),
+        ),
         Step::RemoveTree { purge: true } => {
             Deed::new(Remove, "tree", "all of the root, homes included")
         }

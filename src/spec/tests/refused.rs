@@ -145,6 +145,10 @@ fn values_that_break_their_rule() {
             "name = 'a'\n[[dir]]\npath = '/x'\nmode = '1777'\n[[dir]]\npath = '/y'\nmode = '0775'\n[[dir]]\npath = '/z'\nmode = 'rwx'\n",
         ),
         (
+            "groups",
+            "name = 'a'\n[[user]]\nname = 'u'\ngroups = ['sudo', 'jail-b', 'Web']\n",
+        ),
+        (
             "days",
             "name = 'a'\n[[user]]\nname = 'u'\nexpires = '2027-01-31'\n[[user]]\nname = 'v'\nexpires = 1970-01-01\n[[user]]\nname = 'w'\nexpires = 2027-01-31T12:00:00Z\n",
         ),
@@ -227,6 +231,10 @@ fn values_that_do_not_fit_together() {
         (
             "sftp-options-beside-a-shell",
             "name = 'a'\nbinaries = ['bash']\n[sshd]\nstart_dir = '/upload'\numask = '0027'\n",
+        ),
+        (
+            "adopt-with-a-password",
+            "name = 'a'\n[[user]]\nname = 'u'\nadopt = true\npassword = '$6$saltsalt$qFmFH.bQmmtXzyBY0s9v7Oicd2z4XSIecDzlB5KiA2/jctKu9YterLp8wwnSq.qc.eoxqOmSuNp2xS0ktL3nh/'\n",
         ),
         ("no-door", "name = 'a'\n[sshd]\nallow = []\n"),
         (
