@@ -424,7 +424,7 @@ fn what_sshd_makes_of_it_the_doctor_names() {
 #[test]
 fn a_user_of_files_alone_gets_the_same_care() {
     let Some(host) = host() else { return };
-    let sshd = host.sshd();
+    let _sshd = host.sshd();
     let key = host.key("selina");
     Spec::dropbox(&key).build(&host).ok();
     let selina = host.login("selina", &key);
@@ -442,7 +442,6 @@ fn a_user_of_files_alone_gets_the_same_care() {
             .ok();
         host.jailctl(["doctor", "selina"]).ok();
     }
-    drop(sshd);
 }
 
 #[test]
