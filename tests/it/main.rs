@@ -8,6 +8,7 @@ mod enter;
 mod fail_closed;
 mod forwarding;
 mod hostile;
+mod json;
 mod keys;
 mod login;
 mod plans;
