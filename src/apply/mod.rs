@@ -8,8 +8,10 @@ mod recover;
 mod removal;
 mod rest;
 mod run;
+mod store;
 mod tree;
 mod undo;
+mod writer;
 
 use std::path::{Path, PathBuf};
 
@@ -98,6 +100,9 @@ impl<'h> Transaction<'h> {
                 Rest::Keep { .. } | Rest::Drop { .. } => self
                     .notices
                     .push(format!("what was before could not be kept: {failed}")),
+                Rest::Store(_) => self.notices.push(format!(
+                    "what no jail needs any more could not be removed: {failed}"
+                )),
                 Rest::DeleteAccount { .. } | Rest::Release { .. } => {
                     error =
                         Some(failed.hint("all else is done, and the next build tries this again"));
@@ -197,6 +202,9 @@ fn rest_of(plan: &Plan) -> Vec<Rest> {
             }),
             _ => {}
         }
+    }
+    if plan.steps.contains(&Step::WriteTree) {
+        rest.push(Rest::Store(store::holder(&plan.root).to_owned()));
     }
     rest.extend(plan.removal.map(|how| Rest::Remove {
         jail: plan.name.clone(),

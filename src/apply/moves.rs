@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use rustix::fs::RenameFlags;
 use serde::{Deserialize, Serialize};
 
+use super::store;
 use crate::error::Result;
-use crate::host::{Dir, Ownership};
+use crate::host::{Dir, Host, Ownership};
 
 /// Seconds and nanoseconds.
 type Time = (i64, u32);
@@ -123,13 +124,13 @@ impl Moves {
     }
 
     /// Takes all moves back, as far as they were made, and removes the stage. Gives the places that stay.
-    pub(super) fn undo(&self, root: &Dir) -> Result<Vec<PathBuf>> {
+    pub(super) fn undo(&self, host: &Host, root: &Dir) -> Result<Vec<PathBuf>> {
         let mut left = Vec::new();
         if let Some(stage) = root.try_open_dir(&self.stage)? {
             for one in self.list.iter().rev() {
                 left.extend(one.undo(root, &stage)?);
             }
-            root.remove_all(&self.stage)?;
+            store::remove(host, &self.dir, root, &[&self.stage])?;
         }
         Ok(left)
     }

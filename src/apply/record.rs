@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::moves::{Move, Moves};
 use super::run::Run;
-use super::tree;
 use super::undo::Undo;
+use super::{store, tree};
 use crate::error::Result;
 use crate::host::sshd::{Config, Daemon};
 use crate::host::{Digest, Ownership};
@@ -24,7 +24,9 @@ impl Run<'_, '_> {
     pub(super) fn record(&mut self) -> Result<()> {
         // Before the facts of the files are taken: removing another name of an inode moves its time of last change.
         if self.plan.steps.contains(&Step::WriteTree) {
-            self.need_root()?.remove_all(Path::new(tree::PREVIOUS))?;
+            let root = self.need_root()?;
+            let previous = Path::new(tree::PREVIOUS);
+            store::remove(self.host, &self.plan.root, &root, &[previous])?;
         }
         let manifest = self.manifest()?.to_json()?;
         let spec = &self.wanted()?.origin.text;

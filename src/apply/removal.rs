@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::journal::Journal;
 use super::run::{Run, write_marker};
 use super::undo::remove_dirs;
-use super::{OnStep, Options, tree};
+use super::{OnStep, Options, store, tree};
 use crate::error::Result;
 use crate::host::sshd::DROP_INS;
 use crate::host::{FileKind, Host, NewAccount, Ownership, Process};
@@ -181,11 +181,9 @@ impl Run<'_, '_> {
         let made = Marker::read(self.host, &self.plan.root)?
             .map(|marker| marker.made)
             .unwrap_or_default();
-        for top in SWAPPED {
-            root.remove_all(Path::new(top))?;
-        }
-        root.remove_all(Path::new(tree::STAGE))?;
-        root.remove_all(Path::new(tree::PREVIOUS))?;
+        let mut whole = vec![Path::new(tree::STAGE), Path::new(tree::PREVIOUS)];
+        whole.extend(SWAPPED.map(Path::new));
+        store::remove(self.host, &self.plan.root, &root, &whole)?;
         if purge {
             for (name, _) in root.entries()? {
                 if name != PRIVATE {
@@ -209,6 +207,7 @@ impl Run<'_, '_> {
                 }
             }
         }
+        store::collect(self.host, store::holder(&self.plan.root), Some(self.name()))?;
         let left = root
             .entries()?
             .into_iter()

@@ -6,7 +6,7 @@ use rustix::fs::RenameFlags;
 use serde::{Deserialize, Serialize};
 
 use super::removal::{self, delete_account};
-use super::{OnStep, Options};
+use super::{OnStep, Options, store};
 use crate::error::Result;
 use crate::host::{Expiry, Host};
 use crate::names::JailName;
@@ -66,6 +66,8 @@ pub(super) enum Rest {
         /// Where it is, below the directory.
         stage: PathBuf,
     },
+    /// Takes out of the store of the jails in a directory what none of them needs.
+    Store(PathBuf),
     /// Takes a jail away.
     Remove {
         /// The jail.
@@ -135,18 +137,19 @@ impl Rest {
                 Some(dir) => dir.remove_all(stage),
                 None => Ok(()),
             },
+            Self::Store(holder) => store::collect(host, holder, None),
             Self::Remove { jail, how } => removal::finish(host, jail, *how, options, on_step),
         }
     }
 }
 
 fn keep(host: &Host, dir: &Path, stage: &Path, previous: &Path) -> Result<()> {
-    let Some(dir) = host.open_root(dir)? else {
+    let Some(open) = host.open_root(dir)? else {
         return Ok(());
     };
-    if dir.lstat(stage)?.is_none() {
+    if open.lstat(stage)?.is_none() {
         return Ok(());
     }
-    dir.remove_all(previous)?;
-    dir.rename(stage, &dir, previous, RenameFlags::NOREPLACE)
+    store::remove(host, dir, &open, &[previous])?;
+    open.rename(stage, &open, previous, RenameFlags::NOREPLACE)
 }

@@ -163,6 +163,9 @@ impl<'r, 'h> Run<'r, 'h> {
         self.note(Undo::Moves(staged.moves.clone()))?;
         staged.moves.make(&root)?;
         root.sync()?;
+        if let Some(store) = staged.store {
+            store.close()?;
+        }
         self.digests = staged.digests;
         Ok(())
     }

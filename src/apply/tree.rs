@@ -3,13 +3,14 @@
 //! Staging lies in the root's own private directory, never beside the root: a shell whose working directory is in the live `/usr/bin` goes along
 //! when `/usr` is exchanged away, and from there `..` must still end at the jail's root.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::moves::{Move, Moves};
+use super::store::{self, Store};
+use super::writer::{Supply, Writer};
 use crate::error::{Error, Result};
-use crate::host::{Digest, Dir, FileKind, Host, Ownership, View, copy, copy_skeleton};
+use crate::host::{Digest, Dir, FileKind, Host, Ownership, View, copy_skeleton};
 use crate::names::JailPath;
 use crate::plan::manifest::{Manifest, Record, RecordKind};
 use crate::plan::{Act, Change, Plan, SWAPPED, swapped};
@@ -20,142 +21,60 @@ pub(super) const STAGE: &str = ".jailctl/stage";
 /// What the last run swapped out.
 pub(super) const PREVIOUS: &str = ".jailctl/previous";
 
-/// Writes entries below one directory, each file's content read once.
-pub(super) struct Writer<'a> {
-    view: &'a View,
-    target: &'a Dir,
-    /// Where unchanged files are to be had without copying, and which they are.
-    live: Option<(
-        &'a Dir,
-        &'a BTreeMap<JailPath, Record>,
-        &'a BTreeSet<&'a JailPath>,
-    )>,
-    with_digest: bool,
-    /// The directory written to last: entries come sorted, so that most have the same.
-    parent: Option<(JailPath, Dir)>,
-    /// Digests of the files written.
-    pub(super) digests: BTreeMap<JailPath, Digest>,
-}
-
-impl<'a> Writer<'a> {
-    pub(super) fn new(view: &'a View, target: &'a Dir, with_digest: bool) -> Self {
-        Self {
-            view,
-            target,
-            live: None,
-            with_digest,
-            parent: None,
-            digests: BTreeMap::new(),
-        }
-    }
-
-    /// Writes one entry at its own path below the target, whose parent is there.
-    pub(super) fn write(&mut self, path: &JailPath, entry: &Entry) -> Result<()> {
-        let up = path.parent().unwrap_or_else(JailPath::root);
-        if self.parent.as_ref().is_none_or(|(known, _)| *known != up) {
-            self.parent = Some((up.clone(), self.target.open_dir(up.relative())?));
-        }
-        let Some((_, parent)) = &self.parent else {
-            return Ok(());
-        };
-        let name = Path::new(path.name());
-        match &entry.kind {
-            EntryKind::Directory => parent.make_dir(name, entry.owner).map(drop),
-            EntryKind::Symlink(target) => parent.make_link(name, target),
-            EntryKind::Device { major, minor } => {
-                parent.make_device(name, *major, *minor, entry.owner)
-            }
-            EntryKind::File(content) => {
-                if let Some((live, records, changed)) = self.live
-                    && !changed.contains(path)
-                    && let Some(RecordKind::File { sha256, .. }) =
-                        records.get(path).map(|record| &record.kind)
-                    && parent.make_hard_link(name, live, path.relative()).is_ok()
-                {
-                    self.digests.insert(path.clone(), sha256.clone());
-                    return Ok(());
-                }
-                let digest = write_file(
-                    self.view,
-                    parent,
-                    name,
-                    content,
-                    entry.owner,
-                    self.with_digest,
-                )?;
-                if let Some(digest) = digest {
-                    self.digests.insert(path.clone(), digest);
-                }
-                Ok(())
-            }
-        }
-    }
-}
-
-fn write_file(
-    view: &View,
-    parent: &Dir,
-    name: &Path,
-    content: &Content,
-    owner: Ownership,
-    with_digest: bool,
-) -> Result<Option<Digest>> {
-    let mut file = parent.make_file(name)?;
-    let shown = parent.shown(name);
-    match content {
-        Content::Text(text) => {
-            file.write_all(text.as_bytes())
-                .map_err(|error| Error::io("write", &shown, &error))?;
-            parent.finish_file(name, &file, owner, None)?;
-            Ok(with_digest.then(|| Digest::of(text.as_bytes())))
-        }
-        Content::Host { source, stat } => {
-            let mut from = view.open_real(source, stat)?;
-            let digest = copy(&mut from, source, &mut file, &shown, with_digest)?;
-            parent.finish_file(name, &file, owner, Some(stat.mtime))?;
-            Ok(digest)
-        }
-    }
-}
-
 /// What is staged, and how it comes to be live.
 pub(super) struct Staged {
     /// Digests of the files written.
     pub(super) digests: BTreeMap<JailPath, Digest>,
     /// What brings it to its place.
     pub(super) moves: Moves,
+    /// The store that it shares files with; to be closed when everything is in its place.
+    pub(super) store: Option<Store>,
 }
 
 /// Stages what the plan changes, durably. Nothing live is touched.
 pub(super) fn stage(host: &Host, root: &Dir, plan: &Plan, tree: &Tree) -> Result<Staged> {
-    root.remove_all(Path::new(STAGE))?;
+    store::remove(host, &plan.root, root, &[Path::new(STAGE)])?;
     let stage = root.make_dir(Path::new(STAGE), Ownership::root(0o700))?;
-    let changed: BTreeSet<&JailPath> = plan.changes.iter().map(|change| &change.path).collect();
+    let store = Store::open(host, &plan.root, root)?;
     let tops = swapped(&plan.changes);
     let none = BTreeMap::new();
     let records = plan
         .manifest
         .as_ref()
         .map_or(&none, |manifest| &manifest.entries);
-    let mut writer = Writer::new(host, &stage, true);
-    writer.live = Some((root, records, &changed));
-    for top in &tops {
-        for (path, entry) in below(tree, top) {
-            writer.write(path, entry)?;
-        }
-    }
+    let writer = Writer {
+        view: host,
+        target: &stage,
+        supply: Some(Supply {
+            store: store.as_ref(),
+            live: root,
+            records,
+            changed: plan.changes.iter().map(|change| &change.path).collect(),
+        }),
+    };
+    let mut entries: Vec<(&JailPath, &Entry)> =
+        tops.iter().flat_map(|top| below(tree, top)).collect();
     let loose: Vec<&Change> = plan
         .changes
         .iter()
         .filter(|change| !SWAPPED.contains(&change.path.top()))
         .collect();
     for change in &loose {
-        let in_place = |entry: &&Entry| !staged(entry) || (entry.kept && change.act == Act::Change);
-        if let Some(entry) = tree.get(&change.path).filter(|entry| !in_place(entry)) {
-            stage_loose(host, plan, &stage, &mut writer, &change.path, entry)?;
+        let in_place = |entry: &Entry| !staged(entry) || (entry.kept && change.act == Act::Change);
+        let Some((path, entry)) = tree
+            .get_pair(&change.path)
+            .filter(|(_, entry)| !in_place(entry))
+        else {
+            continue;
+        };
+        make_above(&stage, path)?;
+        if entry.kept {
+            furnish(host, plan, &stage, path, entry)?;
+        } else {
+            entries.push((path, entry));
         }
     }
-    let digests = std::mem::take(&mut writer.digests);
+    let digests = writer.write(&entries)?;
     let mut moves = Vec::new();
     for change in loose.iter().filter(|change| change.act != Act::Remove) {
         if let Some(entry) = tree.get(&change.path) {
@@ -173,8 +92,12 @@ pub(super) fn stage(host: &Host, root: &Dir, plan: &Plan, tree: &Tree) -> Result
         moves.extend(remove_loose(root, &stage, change)?);
     }
     stage.sync_file_system()?;
+    if let Some(store) = &store {
+        store.admit()?;
+    }
     Ok(Staged {
         digests,
+        store,
         moves: Moves {
             dir: plan.root.clone(),
             stage: PathBuf::from(STAGE),
@@ -193,22 +116,18 @@ fn staged(entry: &Entry) -> bool {
     entry.kind != EntryKind::Directory || entry.kept
 }
 
-fn stage_loose(
-    host: &Host,
-    plan: &Plan,
-    stage: &Dir,
-    writer: &mut Writer<'_>,
-    path: &JailPath,
-    entry: &Entry,
-) -> Result<()> {
+/// The directories that lead to a staged entry.
+fn make_above(stage: &Dir, path: &JailPath) -> Result<()> {
     let mut above: Vec<JailPath> = std::iter::successors(path.parent(), JailPath::parent).collect();
     above.pop();
     for directory in above.iter().rev() {
         stage.ensure_dir(directory.relative(), Ownership::root(0o700))?;
     }
-    if !entry.kept {
-        return writer.write(path, entry);
-    }
+    Ok(())
+}
+
+/// Stages a place of a user's.
+fn furnish(host: &Host, plan: &Plan, stage: &Dir, path: &JailPath, entry: &Entry) -> Result<()> {
     let place = stage.make_dir(path.relative(), Ownership::root(0o700))?;
     let skeleton = plan.wanted.as_ref().and_then(|wanted| {
         let account = wanted
@@ -307,10 +226,10 @@ pub(super) fn records(
             },
             EntryKind::File(content) => {
                 let old = before.and_then(|manifest| match &manifest.entries.get(path)?.kind {
-                    RecordKind::File { sha256, .. } => Some(sha256.clone()),
+                    RecordKind::File { sha256, .. } => Some(*sha256),
                     _ => None,
                 });
-                let sha256 = digests.get(path).cloned().or(old).ok_or_else(gone)?;
+                let sha256 = digests.get(path).copied().or(old).ok_or_else(gone)?;
                 let source = match content {
                     Content::Host { source, stat } => Some((source.clone(), stat.clone())),
                     Content::Text(_) => None,
@@ -337,11 +256,13 @@ pub(super) fn records(
 
 /// Makes only a tree, in `target`, an empty directory.
 pub(super) fn output(view: &View, target: &Dir, tree: &Tree) -> Result<()> {
-    let mut writer = Writer::new(view, target, false);
-    for (path, entry) in tree.iter() {
-        writer.write(path, entry)?;
-    }
-    Ok(())
+    let writer = Writer {
+        view,
+        target,
+        supply: None,
+    };
+    let entries: Vec<_> = tree.iter().collect();
+    writer.write(&entries).map(drop)
 }
 
 /// The private directory, made where it is missing.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::moves::Moves;
 use super::removal::finish_deletion;
-use super::{record, tree};
+use super::{record, store, tree};
 use crate::error::Result;
 use crate::host::sshd::{DROP_INS, Daemon};
 use crate::host::{Belonging, Expiry, Host, Ownership};
@@ -55,6 +55,8 @@ pub(super) enum Undo {
     Own(PathBuf, Ownership),
     /// Puts back what was moved.
     Moves(Moves),
+    /// Takes out of the store of the jails in a directory what none of them needs.
+    Store(PathBuf),
 }
 
 /// What a series of undos knows of those before.
@@ -143,7 +145,10 @@ pub(super) fn of_plan(plan: &Plan, no_reload: bool, host: &Host) -> Result<Vec<U
                 directories.extend(missing(host, &state)?);
                 all.push(Undo::Moves(Moves::none(&state, record::STAGE)));
             }
-            Step::WriteTree => all.push(Undo::Moves(Moves::none(&plan.root, tree::STAGE))),
+            Step::WriteTree => {
+                all.push(Undo::Store(store::holder(&plan.root).to_owned()));
+                all.push(Undo::Moves(Moves::none(&plan.root, tree::STAGE)));
+            }
             Step::VerifySnippet
             | Step::EndSessions { .. }
             | Step::DeleteAccount { .. }
@@ -247,7 +252,7 @@ impl Undo {
             },
             Self::Moves(moves) => match host.open_root(&moves.dir)? {
                 Some(root) => {
-                    let left = moves.undo(&root)?;
+                    let left = moves.undo(host, &root)?;
                     series
                         .left
                         .extend(left.iter().map(|path| moves.dir.join(path)));
@@ -255,6 +260,7 @@ impl Undo {
                 }
                 None => Ok(()),
             },
+            Self::Store(holder) => store::collect(host, holder, None),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Copying file content: once through, with the digest taken on the way where one is wanted.
 
-use std::fmt::Write as _;
+use std::fmt;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
@@ -17,10 +17,8 @@ use crate::error::{Error, Result};
 const CHUNK: usize = 128 * 1024;
 
 /// A SHA-256 digest, as sha256sum(1) prints it.
-#[derive(
-    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
-)]
-pub struct Digest(String);
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Digest([u8; 64]);
 
 impl Digest {
     /// The digest of `bytes`.
@@ -28,62 +26,198 @@ impl Digest {
         Self::finish(Sha256::new().chain_update(bytes))
     }
 
+    /// The digest that `text` writes out; `None` where it is none.
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits: [u8; 64] = text.as_bytes().try_into().ok()?;
+        let is_digit = |byte: &u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(byte);
+        digits.iter().all(is_digit).then_some(Self(digits))
+    }
+
     fn finish(hash: Sha256) -> Self {
-        let mut text = String::with_capacity(64);
-        for byte in hash.finalize() {
-            // Writing to a String cannot fail.
-            let _ = write!(text, "{byte:02x}");
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut text = [0; 64];
+        for (pair, byte) in text.chunks_exact_mut(2).zip(hash.finalize()) {
+            pair[0] = DIGITS[usize::from(byte >> 4)];
+            pair[1] = DIGITS[usize::from(byte & 15)];
         }
         Self(text)
     }
 
     /// 64 hexadecimal digits.
     pub fn as_str(&self) -> &str {
-        &self.0
+        // Only digits are ever put in.
+        std::str::from_utf8(&self.0).unwrap_or_default()
     }
 }
 
-/// Copies all of `source` to `target` and gives the digest of what was copied. A source that changes meanwhile is an error.
-pub fn copy(
-    source: &mut File,
-    from: &Path,
-    target: &mut File,
-    to: &Path,
-    with_digest: bool,
-) -> Result<Option<Digest>> {
-    let before = facts(source, from)?;
-    let digest = if with_digest {
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl serde::Serialize for Digest {
+    fn serialize<S: serde::Serializer>(
+        &self,
+        serializer: S,
+    ) -> std::result::Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Digest {
+    fn deserialize<D: serde::Deserializer<'de>>(
+        deserializer: D,
+    ) -> std::result::Result<Self, D::Error> {
+        struct Text;
+        impl serde::de::Visitor<'_> for Text {
+            type Value = Digest;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("64 hexadecimal digits")
+            }
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> std::result::Result<Digest, E> {
+                Digest::parse(text)
+                    .ok_or_else(|| E::invalid_value(serde::de::Unexpected::Str(text), &self))
+            }
+        }
+        deserializer.deserialize_str(Text)
+    }
+}
+
+/// Copies and digests files one after another, with one buffer for all: a new one for each would be mapped and unmapped each time.
+#[derive(Debug)]
+pub struct Copier {
+    buffer: Vec<u8>,
+}
+
+impl Default for Copier {
+    fn default() -> Self {
+        Self {
+            buffer: vec![0; CHUNK],
+        }
+    }
+}
+
+impl Copier {
+    /// Copies all of `source` to `target`, by the kernel where it can. A source that changes meanwhile is an error.
+    pub fn copy(
+        &mut self,
+        source: &mut File,
+        from: &Path,
+        target: &mut File,
+        to: &Path,
+    ) -> Result<()> {
+        let before = facts(source, from)?;
+        self.copy_content(source, from, before.size, target, to)?;
+        unmoved(source, from, &before)
+    }
+
+    /// As [`Copier::copy`], and gives the digest of what was copied.
+    pub fn copy_and_digest(
+        &mut self,
+        source: &mut File,
+        from: &Path,
+        target: &mut File,
+        to: &Path,
+    ) -> Result<Digest> {
+        let before = facts(source, from)?;
         let mut hash = Sha256::new();
-        pump(source, from, |chunk| {
+        self.pump(source, from, |chunk| {
             hash.update(chunk);
             target
                 .write_all(chunk)
                 .map_err(|error| Error::io("write", to, &error))
         })?;
-        Some(Digest::finish(hash))
-    } else {
-        copy_content(source, from, target, to)?;
-        None
-    };
-    let after = facts(source, from)?;
-    if (before.size, before.mtime) != (after.size, after.mtime) {
-        return Err(
-            Error::failed(format!("could not copy `{}`", from.display()))
-                .why("it changed while it was copied")
-                .hint("run the command again once nothing writes to it"),
-        );
+        unmoved(source, from, &before)?;
+        Ok(Digest::finish(hash))
     }
-    Ok(digest)
+
+    /// The digest of all of `file`.
+    pub fn digest(&mut self, file: &mut File, path: &Path) -> Result<Digest> {
+        let mut hash = Sha256::new();
+        self.pump(file, path, |chunk| {
+            hash.update(chunk);
+            Ok(())
+        })?;
+        Ok(Digest::finish(hash))
+    }
+
+    fn pump(
+        &mut self,
+        file: &mut File,
+        path: &Path,
+        mut sink: impl FnMut(&[u8]) -> Result<()>,
+    ) -> Result<()> {
+        loop {
+            let count = match file.read(&mut self.buffer) {
+                Ok(0) => return Ok(()),
+                Ok(count) => count,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(Error::io("read", path, &error)),
+            };
+            sink(&self.buffer[..count])?;
+        }
+    }
+
+    /// copy_file_range(2), which shares blocks where the file system can, and plain reads and writes where it is not to be had. That a file is
+    /// longer than it was shows in its facts afterwards.
+    fn copy_content(
+        &mut self,
+        source: &mut File,
+        from: &Path,
+        size: u64,
+        target: &mut File,
+        to: &Path,
+    ) -> Result<()> {
+        let mut copied = 0_u64;
+        while copied < size {
+            let rest = usize::try_from(size - copied).unwrap_or(usize::MAX);
+            match copy_file_range(
+                source.as_fd(),
+                None,
+                target.as_fd(),
+                None,
+                rest.min(1 << 30),
+            ) {
+                // A file system that knows no copy_file_range can say so by copying nothing.
+                Ok(0) if copied == 0 => break,
+                Ok(0) => return Ok(()),
+                Ok(count) => copied += count as u64,
+                Err(Errno::XDEV | Errno::NOSYS | Errno::INVAL | Errno::OPNOTSUPP | Errno::PERM)
+                    if copied == 0 =>
+                {
+                    break;
+                }
+                Err(errno) => return Err(Error::io("write", to, &errno.into())),
+            }
+        }
+        if copied > 0 || size == 0 {
+            return Ok(());
+        }
+        self.pump(source, from, |chunk| {
+            target
+                .write_all(chunk)
+                .map_err(|error| Error::io("write", to, &error))
+        })
+    }
 }
 
 /// The digest of all of `file`.
 pub fn digest(file: &mut File, path: &Path) -> Result<Digest> {
-    let mut hash = Sha256::new();
-    pump(file, path, |chunk| {
-        hash.update(chunk);
-        Ok(())
-    })?;
-    Ok(Digest::finish(hash))
+    Copier::default().digest(file, path)
+}
+
+/// Whether a source is as long and as old as it was before it was copied.
+fn unmoved(source: &File, from: &Path, before: &Stat) -> Result<()> {
+    let after = facts(source, from)?;
+    if (before.size, before.mtime) == (after.size, after.mtime) {
+        return Ok(());
+    }
+    Err(
+        Error::failed(format!("could not copy `{}`", from.display()))
+            .why("it changed while it was copied")
+            .hint("run the command again once nothing writes to it"),
+    )
 }
 
 fn facts(file: &File, path: &Path) -> Result<Stat> {
@@ -92,49 +226,16 @@ fn facts(file: &File, path: &Path) -> Result<Stat> {
         .map_err(|errno| Error::io("stat", path, &errno.into()))
 }
 
-fn pump(file: &mut File, path: &Path, mut sink: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
-    let mut buffer = vec![0; CHUNK];
-    loop {
-        let count = match file.read(&mut buffer) {
-            Ok(0) => return Ok(()),
-            Ok(count) => count,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(Error::io("read", path, &error)),
-        };
-        sink(&buffer[..count])?;
-    }
-}
-
-/// copy_file_range(2), which shares blocks where the file system can, and plain reads and writes where it is not to be had.
-fn copy_content(source: &mut File, from: &Path, target: &mut File, to: &Path) -> Result<()> {
-    let mut copied = 0_u64;
-    loop {
-        match copy_file_range(source.as_fd(), None, target.as_fd(), None, 1 << 30) {
-            Ok(0) => return Ok(()),
-            Ok(count) => copied += count as u64,
-            Err(Errno::XDEV | Errno::NOSYS | Errno::INVAL | Errno::OPNOTSUPP | Errno::PERM)
-                if copied == 0 =>
-            {
-                return pump(source, from, |chunk| {
-                    target
-                        .write_all(chunk)
-                        .map_err(|error| Error::io("write", to, &error))
-                });
-            }
-            Err(errno) => return Err(Error::io("write", to, &errno.into())),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn digests_are_those_of_sha256sum() {
-        assert_eq!(
-            Digest::of(b"abc").as_str(),
-            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-        );
+        let text = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(Digest::of(b"abc").as_str(), text);
+        assert_eq!(Digest::parse(text), Some(Digest::of(b"abc")));
+        assert_eq!(Digest::parse(&text.to_uppercase()), None);
+        assert_eq!(Digest::parse(&text[1..]), None);
     }
 }

@@ -21,7 +21,7 @@ use super::view::{View, names};
 use crate::error::{Error, Result};
 
 /// Who owns a new inode, and its permission bits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Ownership {
     /// Owner.
     pub uid: u32,
@@ -82,7 +82,7 @@ impl Dir {
         }
     }
 
-    fn error(&self, deed: &str, path: &Path, errno: Errno) -> Error {
+    pub(super) fn error(&self, deed: &str, path: &Path, errno: Errno) -> Error {
         let error = Error::io(deed, &self.shown(path), &errno.into());
         match errno {
             Errno::XDEV => error.hint("a mount lies there: unmount it first"),
@@ -440,10 +440,16 @@ impl Dir {
     /// Goes down by descriptors only and never into a mount, of another file system or the same (`RESOLVE_NO_XDEV` sees bind mounts, which
     /// comparing device numbers does not): a mount anywhere below is an error, and what lies beneath stays.
     pub fn remove_all(&self, path: &Path) -> Result<()> {
+        self.remove_all_seen(path, &mut |_| {})
+    }
+
+    /// As [`Dir::remove_all`]; `see` is shown the facts of each file right before one of its names goes.
+    pub fn remove_all_seen(&self, path: &Path, see: &mut dyn FnMut(&Stat)) -> Result<()> {
         let Some(stat) = self.lstat(path)? else {
             return Ok(());
         };
         if stat.kind() != FileKind::Directory {
+            see(&stat);
             return self.remove_file(path);
         }
         let handle = self
@@ -457,12 +463,12 @@ impl Dir {
             handle,
             path: self.shown(path),
         }
-        .empty()?;
+        .empty(see)?;
         self.remove_dir(path)
     }
 
     /// Removes all below this directory, with an explicit stack: no depth that a user can make exhausts ours.
-    fn empty(self) -> Result<()> {
+    fn empty(self, see: &mut dyn FnMut(&Stat)) -> Result<()> {
         let mut stack: Vec<(Self, OsString)> = vec![(self, OsString::new())];
         while let Some((directory, _)) = stack.last() {
             let mut below = None;
@@ -485,6 +491,7 @@ impl Dir {
                     ));
                     break;
                 }
+                see(&stat);
                 directory.remove_file(Path::new(&name))?;
             }
             if let Some(next) = below {

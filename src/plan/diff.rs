@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::manifest::{Manifest, Record, RecordKind};
+use super::store::Index;
 use crate::error::{Error, Finding, Kind, Result};
 use crate::host::{Digest, FileKind, Inventory, Stat, View};
 use crate::names::JailPath;
@@ -44,6 +45,7 @@ pub fn compare(
     wanted: &Tree,
     manifest: Option<&Manifest>,
     inventory: Option<&Inventory>,
+    store: &Index,
     view: &View,
 ) -> Result<Vec<Change>> {
     let mut changes = Vec::new();
@@ -96,7 +98,7 @@ pub fn compare(
                     .hint("look at what it is, and move it away"),
             );
         }
-        if let Some(because) = difference(path, entry, record, found, inventory, view)? {
+        if let Some(because) = difference(path, entry, record, found, inventory, store, view)? {
             changes.push(Change {
                 path: path.clone(),
                 act: Act::Change,
@@ -153,6 +155,7 @@ fn difference(
     record: Option<&Record>,
     found: &Stat,
     inventory: &Inventory,
+    store: &Index,
     view: &View,
 ) -> Result<Option<String>> {
     let is = match found.kind() {
@@ -202,6 +205,7 @@ fn difference(
                 return Ok(Some("jailctl has no record of it".to_owned()));
             };
             if !same_inode(stat, found)
+                && !store.holds(found, sha256)
                 && (stat.size != found.size || inventory.digest(path)? != *sha256)
             {
                 return Ok(Some("its content was changed in the jail".to_owned()));

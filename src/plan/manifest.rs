@@ -99,6 +99,7 @@ pub struct Record {
 /// What a recorded entry is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
+#[expect(clippy::large_enum_variant, reason = "most entries are files")]
 pub enum RecordKind {
     /// A directory.
     Directory,
@@ -135,12 +136,16 @@ struct Header {
 impl Manifest {
     /// The manifest of a jail; `None` where no such jail was built.
     pub fn load(view: &View, name: &JailName) -> Result<Option<Self>> {
-        let path = ResolvedJail::state(name).join(MANIFEST);
-        let Some(bytes) = view.read(&path, SIZE_LIMIT)? else {
+        Self::load_at(view, &ResolvedJail::state(name).join(MANIFEST))
+    }
+
+    /// The manifest in the file `path`; `None` where there is none.
+    pub fn load_at(view: &View, path: &Path) -> Result<Option<Self>> {
+        let Some(bytes) = view.read(path, SIZE_LIMIT)? else {
             return Ok(None);
         };
         let refuse = |why: String| {
-            Error::failed(format!("could not read the manifest `{}`", view.shown(&path).display()))
+            Error::failed(format!("could not read the manifest `{}`", view.shown(path).display()))
                 .why(why)
                 .hint("restore it from a backup; without it jailctl does not know what of the jail is its own")
         };

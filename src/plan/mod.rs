@@ -7,6 +7,7 @@ mod interrupted;
 pub mod manifest;
 mod removal;
 mod sessions;
+pub mod store;
 pub mod why;
 
 use std::collections::BTreeMap;
@@ -281,7 +282,14 @@ pub fn plan(spec: &Spec, origin: Origin, view: &View) -> Result<Plan> {
     let marker = Marker::read(view, &wanted.root)?;
     ground::root(spec, marker.as_ref(), inventory.as_ref())?;
     ground::mounts(&wanted.root, view)?;
-    let changes = compare(&wanted.tree, manifest.as_ref(), inventory.as_ref(), view)?;
+    let store = store::Index::load(view, &store::store_of(&wanted.root))?;
+    let changes = compare(
+        &wanted.tree,
+        manifest.as_ref(),
+        inventory.as_ref(),
+        &store,
+        view,
+    )?;
     let mut notices = wanted.notices.clone();
     if let Some(inventory) = &inventory {
         for path in inventory.strange() {

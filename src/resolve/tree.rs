@@ -233,6 +233,11 @@ impl Tree {
         self.entries.get(path)
     }
 
+    /// The entry at `path`, with the tree's own copy of the path.
+    pub fn get_pair(&self, path: &JailPath) -> Option<(&JailPath, &Entry)> {
+        self.entries.get_key_value(path)
+    }
+
     /// Every entry, parents before what they hold.
     pub fn iter(&self) -> impl Iterator<Item = (&JailPath, &Entry)> {
         self.entries.iter()

@@ -18,6 +18,7 @@ mod rebuild;
 mod remove;
 mod sources;
 mod starting;
+mod store;
 mod support;
 mod swap;
 mod templates;

@@ -1,0 +1,524 @@
+//! The content store at work: files that jails beside one another share, each once on the disk and once in memory.
+//!
+//! A new file is written in [`FRESH`], where nothing is trusted, and gets its name in the store only when its content has reached the disk. So no
+//! crash can leave a file whose name says what its content does not; and as a store may lie on a disk that does not keep its word, a run that finds
+//! that the one before it did not end digests every file before it uses any.
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rustix::fs::RenameFlags;
+
+use super::writer::fill_and_digest;
+use crate::error::Result;
+use crate::host::{Copier, Digest, Dir, FileKind, Host, Ownership, Stat, View, in_parallel};
+use crate::names::JailName;
+use crate::plan::Manifest;
+use crate::plan::manifest::{MANIFEST, PREVIOUS, RecordKind};
+use crate::plan::store::{INDEX, Index, Key, SOURCES, STORE, Sources, Stored, store_of};
+use crate::resolve::{Content, PRIVATE, ResolvedJail};
+
+/// Where new files are written.
+const FRESH: &str = "new";
+/// There as long as a run is under way, and after one that did not end.
+const BUSY: &str = "busy";
+/// How long a file must have been left alone before its facts are trusted to show the next change: file systems count time in steps.
+const SETTLED: Duration = Duration::from_secs(2);
+
+/// A store that a run takes files from and gives files to.
+pub(super) struct Store {
+    dir: Dir,
+    fresh: Dir,
+    label: Option<(Vec<u8>, Digest)>,
+    /// What the index says, by content.
+    files: HashMap<Digest, Vec<Stored>>,
+    sources: Sources,
+    next: AtomicU64,
+    work: Mutex<Work>,
+}
+
+/// What a run has done so far.
+#[derive(Default)]
+struct Work {
+    /// Files in [`FRESH`], by content, and what they are called there.
+    made: HashMap<Digest, Vec<(Key, String)>>,
+    /// Files of the store that are known to be right, and have been given another name.
+    used: HashSet<Key>,
+    /// Files of the host that were read.
+    seen: Vec<(PathBuf, Stat, Digest)>,
+}
+
+/// A file that a tree is to have.
+pub(super) struct Want<'w> {
+    /// Where its content comes from.
+    pub(super) content: &'w Content,
+    /// Its owner and mode.
+    pub(super) owner: Ownership,
+}
+
+impl Want<'_> {
+    /// Whether nobody but root can ever change the file: whoever could would change it for every jail.
+    pub(super) fn is_shareable(&self) -> bool {
+        self.owner.uid == 0 && self.owner.mode & 0o022 == 0
+    }
+
+    /// The time of last change that it is to have, where that is not left to chance.
+    pub(super) fn mtime(&self) -> Option<(i64, u32)> {
+        match self.content {
+            Content::Host { stat, .. } => Some(stat.mtime),
+            Content::Text(_) => None,
+        }
+    }
+}
+
+/// The directory that holds the jail at `root`, and so its store.
+pub(super) fn holder(root: &Path) -> &Path {
+    root.parent().unwrap_or(root)
+}
+
+/// What [`BUSY`] holds while this very process is at work.
+fn token() -> &'static str {
+    static TOKEN: OnceLock<String> = OnceLock::new();
+    TOKEN.get_or_init(|| format!("{} {:?}", std::process::id(), SystemTime::now()))
+}
+
+/// Whether a run before this one did not end.
+fn was_cut_short(host: &Host, store: &Path) -> Result<bool> {
+    let found = host.read(&store.join(BUSY), 1024)?;
+    Ok(found.is_some_and(|found| found != token().as_bytes()))
+}
+
+impl Store {
+    /// Opens the store of the jail at `path`, whose open root is `root`, and makes it where there is none. `None` where the jail has a file system of
+    /// its own, which no other jail could share.
+    pub(super) fn open(host: &Host, path: &Path, root: &Dir) -> Result<Option<Self>> {
+        if host.stat(holder(path))?.map(|stat| stat.dev) != Some(root.stat()?.dev) {
+            return Ok(None);
+        }
+        let at = store_of(path);
+        let dir = host.dir(&at, Ownership::root(0o700))?;
+        let index = if was_cut_short(host, &at)? {
+            None
+        } else {
+            Index::read(host, &at)?
+        };
+        // Until all is verified, the old mark stands.
+        let files = match index {
+            Some(index) => index.into_files().collect(),
+            None => verified(&dir)?,
+        };
+        write(&dir, BUSY, token().as_bytes())?;
+        dir.remove_all(Path::new(FRESH))?;
+        let fresh = dir.make_dir(Path::new(FRESH), Ownership::root(0o700))?;
+        let mut by_content: HashMap<Digest, Vec<Stored>> = HashMap::with_capacity(files.len());
+        for stored in files {
+            by_content
+                .entry(stored.key.sha256)
+                .or_default()
+                .push(stored);
+        }
+        Ok(Some(Self {
+            label: root.label()?.map(|label| {
+                let digest = Digest::of(&label);
+                (label, digest)
+            }),
+            sources: Sources::load(host, &at)?,
+            dir,
+            fresh,
+            files: by_content,
+            next: AtomicU64::new(0),
+            work: Mutex::default(),
+        }))
+    }
+
+    fn work(&self) -> MutexGuard<'_, Work> {
+        self.work.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The digest of a host file that was read before and has not changed since.
+    pub(super) fn known(&self, content: &Content) -> Option<Digest> {
+        match content {
+            Content::Host { source, stat } => self.sources.digest(source, stat),
+            Content::Text(_) => None,
+        }
+    }
+
+    /// Puts a file that the store has at `name` in `parent`; `false` where it has none.
+    pub(super) fn place(
+        &self,
+        copier: &mut Copier,
+        want: &Want<'_>,
+        sha256: Digest,
+        parent: &Dir,
+        name: &Path,
+    ) -> Result<bool> {
+        let label = self.label.as_ref().map(|(_, digest)| *digest);
+        let is_it = |key: &Key| {
+            key.owner == want.owner
+                && key.label == label
+                && want.mtime().is_none_or(|mtime| mtime == key.mtime)
+        };
+        for stored in self.files.get(&sha256).into_iter().flatten() {
+            if !is_it(&stored.key) {
+                continue;
+            }
+            let called = stored.key.file_name();
+            if !self.is_right(copier, stored, &called)? {
+                continue;
+            }
+            if !parent.share(name, &self.dir, &called)? {
+                self.copy(copier, &self.dir, &called, want, parent, name)?;
+            }
+            self.work().used.insert(stored.key.clone());
+            return Ok(true);
+        }
+        let made = self.work().made.get(&sha256).and_then(|made| {
+            let (_, called) = made.iter().find(|(key, _)| is_it(key))?;
+            Some(called.clone())
+        });
+        let Some(called) = made else {
+            return Ok(false);
+        };
+        if !parent.share(name, &self.fresh, &called)? {
+            self.copy(copier, &self.fresh, &called, want, parent, name)?;
+        }
+        Ok(true)
+    }
+
+    /// Whether a file of the store holds what its name says. One that does not goes.
+    fn is_right(&self, copier: &mut Copier, stored: &Stored, called: &str) -> Result<bool> {
+        let Some(stat) = self.dir.stat_name(called)? else {
+            return Ok(false);
+        };
+        if stored.is(&stat) || holds(&self.dir, copier, called, &stored.key, &stat)? {
+            return Ok(true);
+        }
+        self.dir.remove_file_if_there(Path::new(called))?;
+        Ok(false)
+    }
+
+    /// Copies a file of the store where it cannot have another name.
+    fn copy(
+        &self,
+        copier: &mut Copier,
+        from: &Dir,
+        called: &str,
+        want: &Want<'_>,
+        parent: &Dir,
+        name: &Path,
+    ) -> Result<()> {
+        let mut source = from.open_file(Path::new(called))?;
+        let mut file = parent.make_file(name)?;
+        let (shown, to) = (from.shown(Path::new(called)), parent.shown(name));
+        copier.copy(&mut source, &shown, &mut file, &to)?;
+        if let Some((label, _)) = &self.label {
+            parent.set_label(name, &file, label)?;
+        }
+        parent.finish_file(name, &file, want.owner, want.mtime())?;
+        Ok(())
+    }
+
+    /// Writes a file that the store does not have, into it and at `name` in `parent`. Gives its digest.
+    pub(super) fn make(
+        &self,
+        copier: &mut Copier,
+        view: &View,
+        want: &Want<'_>,
+        parent: &Dir,
+        name: &Path,
+    ) -> Result<Digest> {
+        let called = self.next.fetch_add(1, Ordering::Relaxed).to_string();
+        let at = Path::new(&called);
+        let mut file = self.fresh.make_file(at)?;
+        // Whoever reads of an error knows the jail, and not the store.
+        let sha256 = fill_and_digest(copier, view, want.content, &mut file, &parent.shown(name))?;
+        if let Some((label, _)) = &self.label {
+            self.fresh.set_label(at, &file, label)?;
+        }
+        let made = self
+            .fresh
+            .finish_file(at, &file, want.owner, want.mtime())?;
+        if let Content::Host { source, stat } = want.content
+            && is_settled(stat)
+        {
+            self.work()
+                .seen
+                .push((source.clone(), stat.clone(), sha256));
+        }
+        // The same content can come from two places of the host, and even at once.
+        let is_kept = !self.place(copier, want, sha256, parent, name)? && {
+            let key = Key {
+                sha256,
+                owner: want.owner,
+                mtime: made.mtime,
+                label: self.label.as_ref().map(|(_, digest)| *digest),
+            };
+            let is_first = self.work().add(key, &called);
+            self.place(copier, want, sha256, parent, name)?;
+            is_first
+        };
+        if !is_kept {
+            self.fresh.remove_file(at)?;
+        }
+        Ok(sha256)
+    }
+
+    /// Gives the files made by this run their names in the store. Their content must have reached the disk.
+    pub(super) fn admit(&self) -> Result<()> {
+        let mut work = self.work();
+        let made = std::mem::take(&mut work.made);
+        for (key, called) in made.into_values().flatten() {
+            let name = key.file_name();
+            // What has the name already is not what it says, or it would have been used.
+            self.fresh.rename(
+                Path::new(&called),
+                &self.dir,
+                Path::new(&name),
+                RenameFlags::empty(),
+            )?;
+            work.used.insert(key);
+        }
+        Ok(())
+    }
+
+    /// Writes the index, now that all names are where they belong.
+    pub(super) fn close(self) -> Result<()> {
+        let Self {
+            dir,
+            files,
+            mut sources,
+            work,
+            ..
+        } = self;
+        let work = work.into_inner().unwrap_or_else(PoisonError::into_inner);
+        dir.remove_all(Path::new(FRESH))?;
+        let mut all: HashMap<Key, Stored> = files
+            .into_values()
+            .flatten()
+            .map(|stored| (stored.key.clone(), stored))
+            .collect();
+        for key in work.used {
+            match dir.stat_name(&key.file_name())? {
+                Some(stat) => drop(all.insert(key.clone(), stored(key, &stat))),
+                None => drop(all.remove(&key)),
+            }
+        }
+        let mut is_news = false;
+        for (path, stat, sha256) in work.seen {
+            is_news |= sources.learn(&path, &stat, sha256);
+        }
+        if is_news {
+            write(&dir, SOURCES, &sources.to_bytes())?;
+        }
+        write_index(&dir, all.into_values())
+    }
+}
+
+impl Work {
+    /// Notes a file of [`FRESH`]; `false` where there is one with that key.
+    fn add(&mut self, key: Key, called: &str) -> bool {
+        let known = self.made.entry(key.sha256).or_default();
+        let is_first = known.iter().all(|(other, _)| *other != key);
+        if is_first {
+            known.push((key, called.to_owned()));
+        }
+        is_first
+    }
+}
+
+/// Removes what is at `paths` below the open root `dir` of the jail at `root`. What other jails go on sharing is known to be as right afterwards as
+/// it was before.
+pub(super) fn remove(host: &Host, root: &Path, dir: &Dir, paths: &[&Path]) -> Result<()> {
+    let at = store_of(root);
+    let Some(store) = host.open_root(&at)? else {
+        return paths.iter().try_for_each(|path| dir.remove_all(path));
+    };
+    let index = Index::load(host, &at)?;
+    let mut known: HashMap<u64, Stored> = index
+        .into_files()
+        .map(|stored| (stored.ino, stored))
+        .collect();
+    let mut touched = HashSet::new();
+    let mut see = |stat: &Stat| {
+        // Only the first name finds the time as it was.
+        if known.get(&stat.ino).is_some_and(|stored| stored.is(stat)) {
+            touched.insert(stat.ino);
+        }
+    };
+    let removed = paths
+        .iter()
+        .try_for_each(|path| dir.remove_all_seen(path, &mut see));
+    if !touched.is_empty() {
+        for ino in touched {
+            let Some(known) = known.get_mut(&ino) else {
+                continue;
+            };
+            if let Some(stat) = store.stat_name(&known.key.file_name())? {
+                *known = stored(known.key.clone(), &stat);
+            }
+        }
+        write_index(&store, known.into_values())?;
+    }
+    removed
+}
+
+/// Ends a run: what no jail beside one another needs any more goes, and the whole store with the last of it. `gone` is the jail that is just being
+/// taken away.
+pub(super) fn collect(host: &Host, holder: &Path, gone: Option<&JailName>) -> Result<()> {
+    let at = holder.join(STORE);
+    let Some(dir) = host.open_root(&at)? else {
+        return discard(host, holder);
+    };
+    dir.remove_all(Path::new(FRESH))?;
+    let was_cut_short = was_cut_short(host, &at)?;
+    let files = if was_cut_short {
+        verified(&dir)?
+    } else {
+        Index::load(host, &at)?.into_files().collect()
+    };
+    let mut kept = Vec::with_capacity(files.len());
+    let mut doubtful = Vec::new();
+    for stored in files {
+        let name = stored.key.file_name();
+        // No other name: no tree has it. Other names prove nothing, since users may link what they see.
+        match dir.stat_name(&name)? {
+            Some(stat) if stat.links == 1 || gone.is_some() || was_cut_short => {
+                doubtful.push(stored);
+            }
+            Some(_) => kept.push(stored),
+            None => {}
+        }
+    }
+    let needed = if doubtful.is_empty() {
+        Some(Needed::new())
+    } else {
+        needed(host, holder, gone)
+    };
+    let mut is_less = false;
+    for stored in doubtful {
+        let id = (stored.key.sha256, stored.key.owner, stored.key.mtime);
+        if needed.as_ref().is_none_or(|needed| needed.contains(&id)) {
+            kept.push(stored);
+        } else {
+            dir.remove_file_if_there(Path::new(&stored.key.file_name()))?;
+            is_less = true;
+        }
+    }
+    if kept.is_empty() {
+        drop(dir);
+        return discard(host, holder);
+    }
+    if is_less || was_cut_short {
+        let digests: HashSet<Digest> = kept.iter().map(|stored| stored.key.sha256).collect();
+        let mut sources = Sources::load(host, &at)?;
+        sources.retain(|digest| digests.contains(digest));
+        write(&dir, SOURCES, &sources.to_bytes())?;
+        write_index(&dir, kept)?;
+    }
+    dir.remove_file_if_there(Path::new(BUSY))
+}
+
+/// Removes a store in which nothing is left, and the directory that was made for it.
+fn discard(host: &Host, holder: &Path) -> Result<()> {
+    let Some(dir) = host.open_root(holder)? else {
+        return Ok(());
+    };
+    dir.remove_all(Path::new(STORE))?;
+    let private = Path::new(PRIVATE);
+    match dir.try_open_dir(private)? {
+        Some(empty) if empty.entries()?.is_empty() => dir.remove_dir(private),
+        _ => Ok(()),
+    }
+}
+
+/// Contents, owners and times of last change.
+type Needed = HashSet<(Digest, Ownership, (i64, u32))>;
+
+/// What the jails in `holder` are made of, now and before their last build; `None` where that cannot be known.
+fn needed(host: &Host, holder: &Path, gone: Option<&JailName>) -> Option<Needed> {
+    let mut needed = Needed::new();
+    for name in Manifest::names(host).ok()? {
+        if Some(&name) == gone {
+            continue;
+        }
+        let state = ResolvedJail::state(&name);
+        for path in [state.join(MANIFEST), state.join(PREVIOUS).join(MANIFEST)] {
+            let Some(manifest) = Manifest::load_at(host, &path).ok()? else {
+                continue;
+            };
+            if manifest.root.parent() != Some(holder) {
+                break;
+            }
+            for record in manifest.entries.into_values() {
+                if let RecordKind::File { sha256, stat, .. } = record.kind {
+                    needed.insert((sha256, record.owner, stat.mtime));
+                }
+            }
+        }
+    }
+    Some(needed)
+}
+
+/// The files in a store whose names say what they hold; the others go.
+fn verified(dir: &Dir) -> Result<Vec<Stored>> {
+    let mut named = Vec::new();
+    for (name, stat) in dir.entries()? {
+        if let Some(name) = name.to_str()
+            && let Some(key) = Key::parse(name)
+        {
+            named.push((name.to_owned(), key, stat));
+        }
+    }
+    let found = in_parallel(
+        &named,
+        || (Copier::default(), Vec::new()),
+        |(copier, right), (name, key, stat)| {
+            if holds(dir, copier, name, key, stat)? {
+                right.push(stored(key.clone(), stat));
+            } else {
+                dir.remove_file(Path::new(name))?;
+            }
+            Ok(())
+        },
+    )?;
+    Ok(found.into_iter().flat_map(|(_, right)| right).collect())
+}
+
+/// Whether the file `name` of a store is what its key says, to the last byte.
+fn holds(dir: &Dir, copier: &mut Copier, name: &str, key: &Key, stat: &Stat) -> Result<bool> {
+    if stat.kind() != FileKind::File || stat.ownership() != key.owner || stat.mtime != key.mtime {
+        return Ok(false);
+    }
+    let path = Path::new(name);
+    Ok(copier.digest(&mut dir.open_file(path)?, &dir.shown(path))? == key.sha256)
+}
+
+fn stored(key: Key, stat: &Stat) -> Stored {
+    Stored {
+        key,
+        ino: stat.ino,
+        size: stat.size,
+        ctime: stat.ctime,
+    }
+}
+
+fn write_index(dir: &Dir, files: impl IntoIterator<Item = Stored>) -> Result<()> {
+    let index: Index = files.into_iter().collect();
+    write(dir, INDEX, index.to_text().as_bytes())
+}
+
+fn write(dir: &Dir, name: &str, content: &[u8]) -> Result<()> {
+    dir.replace_lightly(name, content, Ownership::root(0o600))
+}
+
+/// Whether a file was left alone for so long that its next change will show in its times.
+fn is_settled(stat: &Stat) -> bool {
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    let changed = Duration::new(u64::try_from(stat.ctime.0).unwrap_or(0), stat.ctime.1);
+    changed + SETTLED < now
+}

@@ -1,0 +1,211 @@
+//! Writing the entries of a tree below one directory: directories first, then everything in them, on every processor.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+
+use super::store::{Store, Want};
+use crate::error::{Error, Result};
+use crate::host::{Copier, Digest, Dir, View, in_parallel};
+use crate::names::JailPath;
+use crate::plan::manifest::{Record, RecordKind};
+use crate::resolve::{Content, Entry, EntryKind};
+
+/// Where the content of files is to be had besides their sources.
+pub(super) struct Supply<'a> {
+    /// What jails share; `None` where this one shares nothing.
+    pub(super) store: Option<&'a Store>,
+    /// The live tree.
+    pub(super) live: &'a Dir,
+    /// What is recorded of the live tree.
+    pub(super) records: &'a BTreeMap<JailPath, Record>,
+    /// Where the live tree is not as it is to be.
+    pub(super) changed: BTreeSet<&'a JailPath>,
+}
+
+/// Writes below `target`.
+pub(super) struct Writer<'a> {
+    pub(super) view: &'a View,
+    pub(super) target: &'a Dir,
+    /// `None` where only a tree is made: then no digests are taken, and the kernel copies.
+    pub(super) supply: Option<Supply<'a>>,
+}
+
+/// What one thread has at hand.
+#[derive(Default)]
+struct Hand {
+    copier: Copier,
+    /// The directory written to last: entries come sorted, so that most have the same.
+    parent: Option<(JailPath, Dir)>,
+    digests: Vec<(JailPath, Digest)>,
+}
+
+impl Writer<'_> {
+    /// Writes entries at their own paths below the target: parents before what they hold, and the parent of the first is there. Gives the digests of
+    /// files, unless only a tree is made.
+    pub(super) fn write(
+        &self,
+        entries: &[(&JailPath, &Entry)],
+    ) -> Result<BTreeMap<JailPath, Digest>> {
+        let mut hand = Hand::default();
+        let mut others = Vec::with_capacity(entries.len());
+        for (path, entry) in entries {
+            if entry.kind == EntryKind::Directory {
+                hand.parent(self.target, path)?
+                    .make_dir(Path::new(path.name()), entry.owner)?;
+            } else {
+                others.push((*path, *entry));
+            }
+        }
+        let hands = in_parallel(&others, Hand::default, |hand, (path, entry)| {
+            self.leaf(hand, path, entry)
+        })?;
+        Ok(hands.into_iter().flat_map(|hand| hand.digests).collect())
+    }
+
+    fn leaf(&self, hand: &mut Hand, path: &JailPath, entry: &Entry) -> Result<()> {
+        hand.parent(self.target, path)?;
+        let Hand {
+            copier,
+            parent: Some((_, parent)),
+            digests,
+        } = hand
+        else {
+            return Ok(());
+        };
+        let name = Path::new(path.name());
+        match &entry.kind {
+            EntryKind::Directory => Ok(()),
+            EntryKind::Symlink(target) => parent.make_link(name, target),
+            EntryKind::Device { major, minor } => {
+                parent.make_device(name, *major, *minor, entry.owner)
+            }
+            EntryKind::File(content) => {
+                let want = Want {
+                    content,
+                    owner: entry.owner,
+                };
+                if let Some(supply) = &self.supply {
+                    let digest = supply.file(copier, self.view, path, &want, parent)?;
+                    digests.push((path.clone(), digest));
+                    return Ok(());
+                }
+                let mut file = parent.make_file(name)?;
+                fill(copier, self.view, content, &mut file, &parent.shown(name))?;
+                parent.finish_file(name, &file, want.owner, want.mtime())?;
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Hand {
+    /// The open directory that holds `path` below `target`.
+    fn parent(&mut self, target: &Dir, path: &JailPath) -> Result<&Dir> {
+        let (up, _) = path.as_str().rsplit_once('/').unwrap_or_default();
+        let up = if up.is_empty() { "/" } else { up };
+        if self
+            .parent
+            .as_ref()
+            .is_none_or(|(known, _)| known.as_str() != up)
+        {
+            let up = path.parent().unwrap_or_else(JailPath::root);
+            let dir = target.open_dir(up.relative())?;
+            self.parent = None;
+            return Ok(&self.parent.insert((up, dir)).1);
+        }
+        self.parent
+            .as_ref()
+            .map(|(_, dir)| dir)
+            .ok_or_else(|| Error::failed("could not open a directory"))
+    }
+}
+
+impl Supply<'_> {
+    /// Makes one file, from the cheapest place that has it.
+    fn file(
+        &self,
+        copier: &mut Copier,
+        view: &View,
+        path: &JailPath,
+        want: &Want<'_>,
+        parent: &Dir,
+    ) -> Result<Digest> {
+        let name = Path::new(path.name());
+        let unchanged = self.unchanged(path);
+        let store = self.store.filter(|_| want.is_shareable());
+        let known = match want.content {
+            Content::Text(text) => Some(Digest::of(text.as_bytes())),
+            Content::Host { .. } => unchanged.or_else(|| store?.known(want.content)),
+        };
+        if let Some(store) = store
+            && let Some(digest) = known
+            && store.place(copier, want, digest, parent, name)?
+        {
+            return Ok(digest);
+        }
+        if let Some(digest) = unchanged
+            && parent
+                .make_hard_link(name, self.live, path.relative())
+                .is_ok()
+        {
+            return Ok(digest);
+        }
+        if let Some(store) = store {
+            return store.make(copier, view, want, parent, name);
+        }
+        let mut file = parent.make_file(name)?;
+        let digest = fill_and_digest(copier, view, want.content, &mut file, &parent.shown(name))?;
+        parent.finish_file(name, &file, want.owner, want.mtime())?;
+        Ok(digest)
+    }
+
+    /// The digest of a file that is live as it is to be.
+    fn unchanged(&self, path: &JailPath) -> Option<Digest> {
+        if self.changed.contains(path) {
+            return None;
+        }
+        match &self.records.get(path)?.kind {
+            RecordKind::File { sha256, .. } => Some(*sha256),
+            _ => None,
+        }
+    }
+}
+
+/// Writes a file's content.
+fn fill(
+    copier: &mut Copier,
+    view: &View,
+    content: &Content,
+    file: &mut File,
+    shown: &Path,
+) -> Result<()> {
+    match content {
+        Content::Text(text) => file
+            .write_all(text.as_bytes())
+            .map_err(|error| Error::io("write", shown, &error)),
+        Content::Host { source, stat } => {
+            copier.copy(&mut view.open_real(source, stat)?, source, file, shown)
+        }
+    }
+}
+
+/// As [`fill`], and gives the digest of what was written.
+pub(super) fn fill_and_digest(
+    copier: &mut Copier,
+    view: &View,
+    content: &Content,
+    file: &mut File,
+    shown: &Path,
+) -> Result<Digest> {
+    match content {
+        Content::Text(text) => {
+            fill(copier, view, content, file, shown)?;
+            Ok(Digest::of(text.as_bytes()))
+        }
+        Content::Host { source, stat } => {
+            copier.copy_and_digest(&mut view.open_real(source, stat)?, source, file, shown)
+        }
+    }
+}

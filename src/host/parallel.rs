@@ -1,0 +1,113 @@
+//! The same work on many files, on every processor.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rustix::thread::sched_getaffinity;
+
+use crate::error::{Error, Result};
+
+/// More threads than this wait for one another in the file system.
+const MOST: u32 = 8;
+/// Fewer items than this are done before a thread is started.
+const FEW: usize = 8;
+
+/// Does `work` on each item. Each thread has a state of its own, made by `begin`; all states are given back. After an error no new item is begun,
+/// and of several errors the one of the earliest item is given.
+pub fn in_parallel<T, S, B, W>(items: &[T], begin: B, work: W) -> Result<Vec<S>>
+where
+    T: Sync,
+    S: Send,
+    B: Fn() -> S + Sync,
+    W: Fn(&mut S, &T) -> Result<()> + Sync,
+{
+    let next = AtomicUsize::new(0);
+    let failed: Mutex<Option<(usize, Error)>> = Mutex::new(None);
+    let done: Mutex<Vec<S>> = Mutex::new(Vec::new());
+    let run = || {
+        let mut state = begin();
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some(item) = items.get(at) else { break };
+            if let Err(error) = work(&mut state, item) {
+                next.store(items.len(), Ordering::Relaxed);
+                let mut failed = held(&failed);
+                if failed.as_ref().is_none_or(|(first, _)| at < *first) {
+                    *failed = Some((at, error));
+                }
+            }
+        }
+        held(&done).push(state);
+    };
+    let threads = if items.len() < FEW { 1 } else { processors() };
+    std::thread::scope(|scope| {
+        for _ in 1..threads {
+            // Where no thread is to be had, this one does it all.
+            let _ = std::thread::Builder::new().spawn_scoped(scope, run);
+        }
+        run();
+    });
+    match failed
+        .into_inner()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+    {
+        Some((_, error)) => Err(error),
+        None => Ok(done
+            .into_inner()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)),
+    }
+}
+
+/// A lock's content; a thread that panicked ends the whole run, so what it left is not looked at.
+fn held<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// How many processors this process may use. One system call; the standard library's count reads files as well.
+fn processors() -> u32 {
+    sched_getaffinity(None)
+        .map_or(1, |set| set.count())
+        .clamp(1, MOST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_item_is_done_once() {
+        let items: Vec<u64> = (0..1000).collect();
+        let states = in_parallel(
+            &items,
+            || 0,
+            |sum, item| {
+                *sum += item;
+                Ok(())
+            },
+        )
+        .expect("no error");
+        assert_eq!(states.iter().sum::<u64>(), 499_500);
+    }
+
+    #[test]
+    fn the_first_error_ends_it() {
+        let items: Vec<usize> = (0..1_000_000).collect();
+        let begun = AtomicUsize::new(0);
+        let outcome = in_parallel(
+            &items,
+            || (),
+            |(), item| {
+                begun.fetch_add(1, Ordering::Relaxed);
+                if *item == 5 {
+                    return Err(Error::failed("five"));
+                }
+                Ok(())
+            },
+        );
+        let error = outcome.expect_err("an error");
+        assert_eq!(error.findings[0].what, "five");
+        assert!(begun.load(Ordering::Relaxed) < items.len());
+    }
+}

@@ -1,0 +1,74 @@
+//! What is done with files that have names in several trees: one system call each, in a directory that is open.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+
+use rustix::fs::{AtFlags, RenameFlags, XattrFlags, fgetxattr, fsetxattr, fstat, linkat, statat};
+use rustix::io::Errno;
+
+use super::{Dir, Ownership, Stat};
+use crate::error::{Error, Result};
+
+/// Where a security module keeps what it calls a file.
+const LABEL: &str = "security.selinux";
+/// A label above this size is not one.
+const LABEL_LIMIT: usize = 4096;
+
+impl Dir {
+    /// The facts of this directory.
+    pub fn stat(&self) -> Result<Stat> {
+        fstat(self.as_fd())
+            .map(Stat::from)
+            .map_err(|errno| self.error("stat", Path::new("."), errno))
+    }
+
+    /// The facts of `name` in this directory itself; `None` where there is nothing.
+    pub fn stat_name(&self, name: &str) -> Result<Option<Stat>> {
+        match statat(self.as_fd(), name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(raw) => Ok(Some(raw.into())),
+            Err(Errno::NOENT) => Ok(None),
+            Err(errno) => Err(self.error("stat", Path::new(name), errno)),
+        }
+    }
+
+    /// Makes `name` here another name of the file `from` in `source`, if the file system can: not past its limit of names, and not across mounts.
+    pub fn share(&self, name: &Path, source: &Self, from: &str) -> Result<bool> {
+        match linkat(source.as_fd(), from, self.as_fd(), name, AtFlags::empty()) {
+            Ok(()) => Ok(true),
+            Err(Errno::MLINK | Errno::XDEV | Errno::PERM | Errno::OPNOTSUPP) => Ok(false),
+            Err(errno) => Err(self.error("link", name, errno)),
+        }
+    }
+
+    /// The security label of this directory, where it has one.
+    pub fn label(&self) -> Result<Option<Vec<u8>>> {
+        let mut label = vec![0; LABEL_LIMIT];
+        match fgetxattr(self.as_fd(), LABEL, label.as_mut_slice()) {
+            Ok(length) => {
+                label.truncate(length);
+                Ok(Some(label))
+            }
+            Err(Errno::NODATA | Errno::OPNOTSUPP) => Ok(None),
+            Err(errno) => Err(self.error("read the label of", Path::new("."), errno)),
+        }
+    }
+
+    /// Gives the open file `name` of this directory a security label.
+    pub fn set_label(&self, name: &Path, file: &File, label: &[u8]) -> Result<()> {
+        fsetxattr(file, LABEL, label, XattrFlags::empty())
+            .map_err(|errno| self.error("set the label of", name, errno))
+    }
+
+    /// As [`Dir::replace_file`] of a file that can be made anew when a crash has taken it: nobody waits for the disk.
+    pub fn replace_lightly(&self, name: &str, content: &[u8], owner: Ownership) -> Result<()> {
+        let temporary = format!("{name}.new");
+        let temporary = Path::new(&temporary);
+        self.remove_file_if_there(temporary)?;
+        let mut file = self.make_file(temporary)?;
+        file.write_all(content)
+            .map_err(|error| Error::io("write", &self.shown(temporary), &error))?;
+        self.finish_file(temporary, &file, owner, None)?;
+        self.rename(temporary, self, Path::new(name), RenameFlags::empty())
+    }
+}

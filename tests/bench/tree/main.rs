@@ -1,0 +1,244 @@
+//! How fast trees are made, as ratios in one run: against programs that are given the finished list and do nothing else, and against jailkit.
+//!
+//! `cargo bench --bench tree`, as root; `-- DIR` names the directory to write in, on the disk that counts (about 10 GiB; `target/bench` unless said).
+//! The packages that it needs are installed where they are missing. The exit status says whether this run kept what is promised.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::cast_precision_loss,
+    clippy::missing_panics_doc,
+    clippy::format_push_string,
+    unreachable_pub,
+    missing_docs,
+    missing_debug_implementations,
+    reason = "a measurement prints, and its floor must not use what it measures"
+)]
+
+mod floor;
+mod rounds;
+mod workload;
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use jailctl::host::View;
+use jailctl::host::sshd::Config;
+use jailctl::resolve;
+use jailctl::spec;
+use rounds::{Contender, Times, contender};
+
+const JAILCTL: &str = env!("CARGO_BIN_EXE_jailctl");
+
+fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    if arguments.first().is_some_and(|word| word == "floor") {
+        run_floor(&arguments[1..]);
+        return ExitCode::SUCCESS;
+    }
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("skipped: trees with devices and owners need root");
+        return ExitCode::SUCCESS;
+    }
+    let base = arguments
+        .iter()
+        .find(|word| !word.as_encoded_bytes().starts_with(b"-"))
+        .map_or_else(
+            || Path::new(env!("CARGO_MANIFEST_DIR")).join("target/bench"),
+            PathBuf::from,
+        );
+    install();
+    let base = rounds::fresh(&base, "tree");
+    let mut promises = Promises { kept: true };
+    outputs(&base, "W1", 21, &mut promises);
+    outputs(&base, "W2", 9, &mut promises);
+    fs::remove_dir_all(&base).unwrap();
+    if promises.kept {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+/// One of the floors, in a process of its own.
+fn run_floor(words: &[OsString]) {
+    let path = |at: usize| Path::new(&words[at]);
+    match words[0].to_str().unwrap() {
+        "copy" => floor::copy(path(1), path(2)),
+        "link" => floor::link(path(1), path(2), path(3)),
+        "lstat" => floor::lstat(path(1), path(2)),
+        "digest" => floor::digest(path(1), path(2)),
+        other => panic!("no floor `{other}`"),
+    }
+    if words.last().is_some_and(|word| word == "sync") {
+        floor::sync(path(2));
+    }
+}
+
+/// The command for one of the floors.
+fn floor_command(words: &[&std::ffi::OsStr]) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.arg("floor").args(words);
+    command
+}
+
+/// `build --output` against the copier and jailkit.
+fn outputs(base: &Path, name: &str, rounds: usize, promises: &mut Promises) {
+    let place = base.join(name);
+    fs::create_dir_all(&place).unwrap();
+    let file = place.join("spec.toml");
+    fs::write(&file, workload::spec(name, "bench")).unwrap();
+    let list = place.join("list");
+    let entries = write_list(&file, &list, &place.join("texts"));
+    let programs = programs(if name == "W1" {
+        &workload::W1
+    } else {
+        &workload::W2
+    });
+    let contenders: [Contender<'_>; 3] = [
+        contender("copier", |target| {
+            floor_command(&["copy".as_ref(), list.as_ref(), target.as_ref()])
+        }),
+        contender("jailctl", |target| {
+            let mut command = Command::new(JAILCTL);
+            command
+                .args(["-q", "build"])
+                .arg(&file)
+                .arg("--output")
+                .arg(target);
+            command
+        }),
+        Contender {
+            name: "jk_cp",
+            rounds: 3,
+            command: Box::new(|target| {
+                let mut command = Command::new("jk_cp");
+                command.arg("-j").arg(target).args(&programs);
+                command
+            }),
+        },
+    ];
+    let times = rounds::run(&place, rounds, &contenders);
+    println!("{name}, build --output: {entries} entries");
+    show(&times);
+    let (copier, ours, jailkit) = (&times[0], &times[1], &times[2]);
+    let (most, least) = if name == "W1" {
+        (2.0, 10.0)
+    } else {
+        (1.2, 30.0)
+    };
+    promises.at_most("times the copier", ours.ratio(copier), most);
+    promises.at_least(
+        "times as fast as jk_cp",
+        jailkit.median() / ours.median(),
+        least,
+    );
+    let peak = peak(
+        Command::new("/usr/bin/time")
+            .args(["-f", "%M"])
+            .arg(JAILCTL)
+            .args(["-q", "build"])
+            .arg(&file)
+            .arg("--output")
+            .arg(place.join("peak")),
+    );
+    promises.at_most("MiB at the peak", peak, 12.0);
+}
+
+/// What GNU time says of a command's memory, in MiB.
+fn peak(command: &mut Command) -> f64 {
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let kib: f64 = said.lines().last().unwrap().parse().unwrap();
+    kib / 1024.0
+}
+
+/// Writes down what jailctl makes of a spec; how many entries that is.
+fn write_list(file: &Path, list: &Path, texts: &Path) -> usize {
+    let source = spec::source("bench", fs::read(file).unwrap()).unwrap();
+    let spec = spec::load(&source, &spec::BuiltIn).unwrap();
+    let view = View::new(Path::new("/")).unwrap();
+    let sftp = Config::read(&view).ok().and_then(|config| config.sftp());
+    let (tree, _) = resolve::resolve_tree(&spec, &view, sftp.as_deref()).unwrap();
+    floor::write_list(&tree, list, texts);
+    tree.len()
+}
+
+/// Where the programs are.
+fn programs(names: &[&str]) -> Vec<PathBuf> {
+    let view = View::new(Path::new("/")).unwrap();
+    names
+        .iter()
+        .map(|name| {
+            if name.starts_with('/') {
+                PathBuf::from(name)
+            } else {
+                view.which(name).unwrap().unwrap()
+            }
+        })
+        .collect()
+}
+
+/// Prints times in milliseconds: median, least, most.
+fn show(times: &[Times]) {
+    for times in times {
+        let mut all = times.seconds.clone();
+        all.sort_by(f64::total_cmp);
+        println!(
+            "  {:<24} {:>9.2} ms  [{:.2} to {:.2}]",
+            times.name,
+            times.median() * 1e3,
+            all[0] * 1e3,
+            all[all.len() - 1] * 1e3
+        );
+    }
+}
+
+/// What is promised, and whether it was kept.
+struct Promises {
+    kept: bool,
+}
+
+impl Promises {
+    fn at_most(&mut self, what: &str, is: f64, most: f64) {
+        self.say(what, is, &format!("at most {most}"), is <= most);
+    }
+
+    fn at_least(&mut self, what: &str, is: f64, least: f64) {
+        self.say(what, is, &format!("at least {least}"), is >= least);
+    }
+
+    fn say(&mut self, what: &str, is: f64, wanted: &str, good: bool) {
+        self.kept &= good;
+        let verdict = if good { "" } else { "  NOT KEPT" };
+        println!("  {what:<24} {is:>9.2}     {wanted}{verdict}");
+    }
+}
+
+/// Installs what is missing, and starts none of it.
+fn install() {
+    let script = r#"
+        missing=()
+        for package; do
+            dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
+        done
+        [ ${#missing[@]} -gt 0 ] || exit 0
+        policy=/usr/sbin/policy-rc.d
+        if [ ! -e $policy ]; then
+            trap 'rm -f $policy' EXIT
+            printf '#!/bin/sh\nexit 101\n' >$policy
+            chmod 755 $policy
+        fi
+        apt-get -qq update
+        DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends "${missing[@]}" >&2
+    "#;
+    let status = Command::new("bash")
+        .args(["-euc", script, "install"])
+        .args(workload::PACKAGES)
+        .status()
+        .unwrap();
+    assert!(status.success(), "packages could not be installed");
+}
