@@ -6,6 +6,7 @@ mod etc;
 mod files;
 mod marker;
 mod objects;
+mod packages;
 mod place;
 mod sshd;
 mod tree;
@@ -161,6 +162,7 @@ fn tree(
     let mut tree = Tree::default();
     let mut asked = Vec::new();
     files::add_files(&mut tree, view, spec, &mut asked, findings);
+    packages::add(&mut tree, view, spec, &mut asked, findings, notices)?;
     files::check_skeletons(view, spec, findings)?;
     for binary in &spec.binaries {
         match objects::locate(view, "binaries", binary)? {

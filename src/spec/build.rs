@@ -27,6 +27,7 @@ pub(crate) struct Parts {
     templates: Vec<Sited<String>>,
     pub(crate) binaries: Vec<Sited<String>>,
     optional: Vec<Sited<String>>,
+    packages: Vec<Sited<String>>,
     dlopen: Dlopen,
     /// Whether some of `binaries` were refused.
     pub(crate) lacks_binaries: bool,
@@ -51,6 +52,7 @@ impl Parts {
             templates: self.templates,
             binaries: self.binaries,
             optional: self.optional,
+            packages: self.packages,
             dlopen: self.dlopen,
             users: self.users,
             doors: self.doors,
@@ -96,6 +98,7 @@ pub(crate) fn build(spec: &Table, findings: &mut Findings) -> Parts {
             .into_iter()
             .filter(|one| binaries.iter().all(|binary| binary.value != one.value))
             .collect(),
+        packages: without_doubles(spec.texts("packages")),
         dlopen: match spec.text("dlopen").map(|(word, _)| word) {
             Some("none") => Dlopen::None,
             Some("required") => Dlopen::Required,

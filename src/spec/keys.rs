@@ -140,10 +140,10 @@ pub static KEYS: &[Key] = &[
         .doc("like `binaries`, but a missing one is a notice and no error")
         .default("[]")
         .example(r#"optional = ["htop"]"#),
-    Key::later("packages", Shape::Texts(Rule::Package))
-        .doc("host packages: all their files, less documentation")
+    Key::now("packages", Shape::Texts(Rule::Package))
+        .doc("host packages: all their own files, less documents; what programs among them need comes along, other packages do not")
         .default("[]")
-        .example(r#"packages = ["git"]"#),
+        .example(r#"packages = ["nano"]"#),
     Key::now("dlopen", Shape::Text(Rule::Word(DLOPEN)))
         .doc("which libraries that a program may load at run time come along")
         .default(r#""recommended""#)

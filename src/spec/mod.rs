@@ -109,6 +109,8 @@ pub struct Spec {
     pub binaries: Vec<Sited<String>>,
     /// `optional`, less what `binaries` have.
     pub optional: Vec<Sited<String>>,
+    /// `packages`.
+    pub packages: Vec<Sited<String>>,
     /// `dlopen`.
     pub dlopen: Dlopen,
     /// `[[user]]`.

@@ -383,6 +383,9 @@ fn package(text: &str) -> Result<(), Objection> {
     if !text.starts_with(|c: char| c.is_ascii_alphanumeric()) || !text.chars().all(plain) {
         return Err("has a character that names of packages do not have".into());
     }
+    if text.len() > 255 {
+        return Err("is longer than 255 characters".into());
+    }
     Ok(())
 }
 

@@ -10,6 +10,15 @@ use crate::site::Source;
 
 /// The templates that are compiled in, by name.
 const BUILT_IN: &[(&str, &str)] = &[
+    ("editors", include_str!("../../templates/editors.toml")),
+    ("git", include_str!("../../templates/git.toml")),
+    ("network", include_str!("../../templates/network.toml")),
+    ("node", include_str!("../../templates/node.toml")),
+    ("perl", include_str!("../../templates/perl.toml")),
+    ("php", include_str!("../../templates/php.toml")),
+    ("python", include_str!("../../templates/python.toml")),
+    ("rsync", include_str!("../../templates/rsync.toml")),
+    ("scp", include_str!("../../templates/scp.toml")),
     ("sftp", include_str!("../../templates/sftp.toml")),
     ("shell", include_str!("../../templates/shell.toml")),
 ];

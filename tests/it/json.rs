@@ -39,10 +39,11 @@ fn variety(host: &DisposableHost) -> Spec {
     let mut spec = Spec::arkham(&key, &["informer", "less", "/usr/bin/git"]);
     spec.name = "gotham";
     spec.users = vec![("joker", vec![key.public.trim().to_owned()])];
-    spec.more.push_str(&format!(
+    let penguin = format!(
         "\n[[user]]\nname = \"penguin\"\npassword = \"{}\"\nexpires = 2999-01-01\n",
         hash.text()
-    ));
+    );
+    spec.more.push_str(&penguin);
     spec
 }
 

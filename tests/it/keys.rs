@@ -267,3 +267,55 @@ fn nobody_is_told_to_take_a_home_from_its_owner() {
         );
     }
 }
+
+#[test]
+fn a_package_comes_with_its_files_and_without_its_documents() {
+    let Some(host) = host() else { return };
+    host.sshd();
+    let key = host.key("harlequin");
+    let spec = arkham(&key);
+    let build = |packages: &str| {
+        let text = with(&spec, &format!("packages = {packages}"), "");
+        host.write(&spec.path(), &text);
+        host.jailctl(["build", &spec.path()])
+    };
+    build("['nano', 'netbase']").ok();
+    let harlequin = host.login("harlequin", &key);
+    harlequin.ssh("nano --version").ok();
+    harlequin
+        .ssh("ls /usr/share/nano/c.nanorc /etc/nanorc /etc/protocols /etc/ethertypes")
+        .ok();
+    harlequin.ssh("ls /usr/share/doc /usr/share/man").fails();
+    let again = host.jailctl(["build", &spec.path()]).ok();
+    assert!(again.stdout().contains("nothing to do"), "{again:?}");
+    let why = host
+        .jailctl(["why", "arkham", "/usr/share/nano/c.nanorc"])
+        .ok();
+    assert!(why.stdout().contains("packages: nano"), "{why:?}");
+
+    // What it holds of power stays behind.
+    let built = build("['passwd']").ok();
+    assert!(
+        built
+            .stderr()
+            .contains("of the package `passwd` comes without the setuid or setgid bit"),
+        "{built:?}"
+    );
+    harlequin
+        .ssh("[ -x /usr/bin/passwd ] && [ ! -u /usr/bin/passwd ]")
+        .ok();
+    harlequin.ssh("ls /usr/share/nano").fails();
+
+    for (package, why) in [
+        ("frobnicate", "the host has no package of that name"),
+        ("nano:riscv64", "the host has no package of that name"),
+    ] {
+        let refused = build(&format!("['{package}']")).exits(2);
+        assert!(refused.stderr().contains(why), "{refused:?}");
+    }
+
+    // Half removed, as by `apt remove`: its list of files is still there.
+    host.sh("sed -i '/^Package: nano$/,/^$/s/install ok installed/deinstall ok config-files/' /var/lib/dpkg/status")
+        .ok();
+    build("['nano']").exits(2);
+}

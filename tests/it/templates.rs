@@ -1,5 +1,7 @@
 //! Templates: those of the host, and each of the built-in ones at work.
 
+use disposable::login::Scp;
+
 use crate::support::{Spec, host, look};
 
 #[test]
@@ -100,5 +102,131 @@ fn the_templates_of_a_host_in_a_directory_are_its_own() {
     assert_eq!(
         host.read("/root/other/srv/jails/arkham/house"),
         "the other one"
+    );
+}
+
+/// A copy with a jail of these templates, and its user's login.
+#[track_caller]
+fn jail<'host>(
+    host: &'host disposable::DisposableHost,
+    templates: &str,
+) -> disposable::Login<'host> {
+    host.sshd();
+    let key = host.key("harlequin");
+    let text = format!(
+        "name = 'arkham'\ntemplates = [{templates}]\n[[user]]\nname = 'harlequin'\nauthorized_keys = [{:?}]\n",
+        key.public.trim()
+    );
+    host.write("/root/arkham.toml", &text);
+    host.jailctl(["build", "/root/arkham.toml"]).ok();
+    host.login("harlequin", &key)
+}
+
+#[test]
+fn the_templates_for_files_move_files() {
+    let Some(host) = host() else { return };
+    let user = jail(&host, "'sftp'");
+    host.write("/root/letter", "Dear Mistah J.\n");
+    user.sftp("put /root/letter one\nget one /root/one").ok();
+    user.ssh("true").fails();
+    let user = jail_again(&host, &user, "'scp'");
+    user.scp(Scp::Legacy, "/root/letter", ":two").ok();
+    user.scp(Scp::Legacy, ":two", "/root/two").ok();
+    user.scp(Scp::Sftp, ":two", "/root/three").ok();
+    user.ssh("rsync --version").fails();
+    let user = jail_again(&host, &user, "'rsync'");
+    user.rsync("/root/letter", ":four").ok();
+    user.rsync(":four", "/root/four").ok();
+    for file in ["one", "two", "three", "four"] {
+        assert_eq!(host.read(&format!("/root/{file}")), "Dear Mistah J.\n");
+    }
+}
+
+/// The same jail and login with other templates.
+#[track_caller]
+fn jail_again<'host>(
+    host: &'host disposable::DisposableHost,
+    user: &disposable::Login<'host>,
+    templates: &str,
+) -> disposable::Login<'host> {
+    let text = host.read("/root/arkham.toml");
+    let rest = text.split_once("[[user]]").expect("a user").1;
+    host.write(
+        "/root/arkham.toml",
+        &format!("name = 'arkham'\ntemplates = [{templates}]\n[[user]]{rest}"),
+    );
+    host.jailctl(["build", "/root/arkham.toml"]).ok();
+    user.as_user("harlequin")
+}
+
+#[test]
+fn the_template_for_git_keeps_repositories() {
+    let Some(host) = host() else { return };
+    let user = jail(&host, "'git'");
+    user.ssh("git init -q --bare work.git").ok();
+    let ssh = user.line([], "");
+    let ssh = ssh[..ssh.len() - 2].join(" ");
+    host.sh(&format!(
+        "export GIT_SSH_COMMAND='{ssh}' HOME=/root
+        git config --global user.name J; git config --global user.email j@gotham
+        cd /root; git clone -q harlequin@127.0.0.1:work.git work; cd work; echo ha >joke; git add joke; git commit -qm joke; git push -q origin HEAD:main
+        cd /root; git clone -q -b main harlequin@127.0.0.1:work.git again; cat again/joke"
+    ))
+    .ok();
+    assert_eq!(
+        user.ssh("git -C work.git log --format=%s main").ok().text(),
+        "joke"
+    );
+}
+
+/// Builds a jail of these templates and sees what each command says there.
+#[track_caller]
+fn works(templates: &str, commands: &[(&str, &str)]) {
+    let Some(host) = host() else { return };
+    let user = jail(&host, templates);
+    for (command, says) in commands {
+        let output = user.ssh(command).ok();
+        assert!(output.stdout().contains(says), "{command}: {output:?}");
+    }
+}
+
+#[test]
+fn the_templates_for_work_bring_their_programs() {
+    works(
+        "'shell', 'editors', 'network'",
+        &[
+            ("nano --version", "GNU nano"),
+            ("vim --version", "Vi IMproved"),
+            ("less --version", "less"),
+            ("curl --version", "https"),
+            ("ssh -V 2>&1", "OpenSSH"),
+            ("getent hosts localhost", "localhost"),
+        ],
+    );
+}
+
+#[test]
+fn the_templates_for_languages_bring_their_libraries() {
+    works(
+        "'shell', 'python', 'perl', 'php'",
+        &[
+            (
+                "python3 -c 'import json, ssl, sqlite3; print(json.dumps({1: 2}))'",
+                "{\"1\": 2}",
+            ),
+            ("perl -MData::Dumper -e 'print Dumper(7)'", "$VAR1 = 7"),
+            (
+                "php -r 'echo json_encode([1]), extension_loaded(\"posix\") ? \"+posix\" : \"\";'",
+                "[1]+posix",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn the_template_for_node_brings_node() {
+    works(
+        "'shell', 'node'",
+        &[("node -p '[1, 2].map(n => n * 2).join()'", "2,4")],
     );
 }

@@ -130,7 +130,7 @@ fn the_built_in_templates_are_whole() {
     for name in BuiltIn.names().expect("names") {
         let spec = load_with(&format!("name='a'\ntemplates=['{name}']"), &[]).expect(&name);
         assert!(spec.users.is_empty());
-        assert!(spec.doors.value.contains(&Door::Sftp));
+        assert!(spec.doors.value.contains(&Door::Sftp), "{name}");
     }
     assert_eq!(BuiltIn.get("../etc/passwd").expect("no error"), None);
 }

@@ -1,0 +1,172 @@
+//! `packages`: all files of a host package, less what is there to be read by people.
+
+use std::path::Path;
+
+use super::objects::{self, Asked};
+use super::tree::{Entry, Tree, Why, merged};
+use crate::error::{Finding, Result};
+use crate::host::{FileKind, Package, View};
+use crate::site::Sited;
+use crate::spec::text::{echo, list};
+use crate::spec::{Spec, places};
+
+/// What no program reads.
+const DOCUMENTS: [&str; 8] = [
+    "/usr/share/bug",
+    "/usr/share/doc",
+    "/usr/share/doc-base",
+    "/usr/share/gtk-doc",
+    "/usr/share/info",
+    "/usr/share/lintian",
+    "/usr/share/man",
+    "/usr/local/share/man",
+];
+
+/// Adds the files of every package of the spec. Programs and libraries among them are asked for, so that what they need comes along.
+pub(super) fn add(
+    tree: &mut Tree,
+    view: &View,
+    spec: &Spec,
+    asked: &mut Vec<Asked>,
+    findings: &mut Vec<Finding>,
+    notices: &mut Vec<String>,
+) -> Result<()> {
+    for package in &spec.packages {
+        let refuse = |why: String, hint: String| {
+            Finding::new(format!(
+                "could not take the package `{}` into the jail",
+                echo(&package.value)
+            ))
+            .why(why)
+            .hint(hint)
+            .at(&package.site, "")
+        };
+        match view.package(&package.value)? {
+            Package::Files(paths) => {
+                let mut addition = Addition {
+                    tree,
+                    view,
+                    package,
+                    asked,
+                    lost_bits: Vec::new(),
+                    closed: Vec::new(),
+                };
+                for path in &paths {
+                    if let Err(finding) = addition.add(path)? {
+                        findings.push(finding.at(&package.site, "asked for here"));
+                    }
+                }
+                notices.extend(addition.notices());
+            }
+            Package::Missing => findings.push(refuse(
+                "the host has no package of that name".to_owned(),
+                "install it on the host, or name its programs in `binaries`".to_owned(),
+            )),
+            Package::Several(names) => findings.push(refuse(
+                "the host has it for several architectures".to_owned(),
+                format!(
+                    "name one of {}",
+                    list(names.iter().map(String::as_str), "and")
+                ),
+            )),
+            Package::Unreadable(manager) => findings.push(refuse(
+                format!("jailctl does not read the database of {manager} yet"),
+                "name its programs in `binaries`, and other files with `[[file]]`".to_owned(),
+            )),
+        }
+    }
+    Ok(())
+}
+
+struct Addition<'a> {
+    tree: &'a mut Tree,
+    view: &'a View,
+    package: &'a Sited<String>,
+    asked: &'a mut Vec<Asked>,
+    /// Files that come without a bit that they have on the host.
+    lost_bits: Vec<String>,
+    /// Files that not everybody on the host may read.
+    closed: Vec<String>,
+}
+
+impl Addition<'_> {
+    fn add(&mut self, path: &Path) -> Result<std::result::Result<(), Finding>> {
+        if DOCUMENTS.iter().any(|place| path.starts_with(place)) {
+            return Ok(Ok(()));
+        }
+        // The last component is the package's own, the way to it may lead through links of the host's.
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+            return Ok(Ok(()));
+        };
+        let Some(passage) = self.view.trace(parent)? else {
+            return Ok(Ok(()));
+        };
+        let real = passage.real.join(name);
+        // What an admin has deleted stays so; directories come with what is in them.
+        let Some(stat) = self.view.lstat(&real)? else {
+            return Ok(Ok(()));
+        };
+        if places::copyable(&real).is_err() || objects::is_merged_link(&real) {
+            return Ok(Ok(()));
+        }
+        let at = match merged(&real) {
+            Ok(at) => at,
+            Err(finding) => return Ok(Err(finding)),
+        };
+        if places::target(&at).is_err() {
+            return Ok(Ok(()));
+        }
+        let why = Why::Spec {
+            place: self.package.site.to_string(),
+            says: format!("packages: {}", self.package.value),
+        };
+        let added = match stat.kind() {
+            FileKind::Directory | FileKind::Special => Ok(()),
+            FileKind::Symlink => {
+                let target = self.view.read_link(&real)?;
+                objects::link(&real, &target, vec![why])
+                    .and_then(|(at, entry)| self.tree.add_default(at, entry))
+            }
+            FileKind::File if stat.mode & 0o004 == 0 => {
+                self.closed.push(real.display().to_string());
+                Ok(())
+            }
+            FileKind::File => {
+                if stat.mode & 0o6000 != 0 {
+                    self.lost_bits.push(at.to_string());
+                }
+                if stat.mode & 0o111 != 0 || at.name().contains(".so") {
+                    self.asked.push(Asked {
+                        path: real.clone(),
+                        why: why.clone(),
+                        site: None,
+                        is_placed: true,
+                    });
+                }
+                self.tree
+                    .add_default(at, Entry::host_file(real, stat, vec![why]))
+            }
+        };
+        Ok(added)
+    }
+
+    fn notices(self) -> impl Iterator<Item = String> {
+        let package = echo(&self.package.value);
+        let some = |paths: &[String]| match paths {
+            [] => None,
+            [one] => Some(format!("`{}`", echo(one))),
+            [first, rest @ ..] => Some(format!("`{}` and {} more", echo(first), rest.len())),
+        };
+        let lost = some(&self.lost_bits).map(|paths| {
+            format!(
+                "{paths} of the package `{package}` comes without the setuid or setgid bit that it has on the host"
+            )
+        });
+        let closed = some(&self.closed).map(|paths| {
+            format!(
+                "{paths} of the package `{package}` is left out: not everybody on the host may read it"
+            )
+        });
+        lost.into_iter().chain(closed)
+    }
+}
