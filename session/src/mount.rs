@@ -19,7 +19,12 @@ use rustix::mount::{
     open_tree,
 };
 
-use crate::Error;
+use crate::{Error, sys};
+
+/// The options of a file system that holds data and nothing else.
+pub(crate) const QUIET: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NOSUID
+    .union(MountAttrFlags::MOUNT_ATTR_NODEV)
+    .union(MountAttrFlags::MOUNT_ATTR_NOEXEC);
 
 /// Where a mount comes from, or goes to.
 #[derive(Debug, Clone, Copy)]
@@ -88,16 +93,32 @@ impl Tree {
 
     /// A new, empty tmpfs whose root has `mode`; nosuid, nodev, noexec.
     pub fn tmpfs(mode: u32) -> Result<Self, Error> {
-        let make = || -> Result<OwnedFd, Errno> {
-            let context = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
-            fsconfig_set_string(context.as_fd(), "mode", format!("{:o}", mode & 0o7777))?;
-            fsconfig_create(context.as_fd())?;
-            let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID
-                | MountAttrFlags::MOUNT_ATTR_NODEV
-                | MountAttrFlags::MOUNT_ATTR_NOEXEC;
-            fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes)
-        };
-        make().map(Self).map_err(Error::of("make a tmpfs"))
+        let mode = format!("{:o}", mode & 0o7777);
+        Self::fresh("tmpfs", &[("mode", &mode)], QUIET).map_err(Error::of("make a tmpfs"))
+    }
+
+    /// A new file system of a kind that has no device, with its options.
+    pub(crate) fn fresh(
+        kind: &str,
+        options: &[(&str, &str)],
+        attributes: MountAttrFlags,
+    ) -> Result<Self, Errno> {
+        let context = fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
+        // What mount tables show in the first column.
+        fsconfig_set_string(context.as_fd(), "source", kind)?;
+        for (key, value) in options {
+            fsconfig_set_string(context.as_fd(), *key, *value)?;
+        }
+        fsconfig_create(context.as_fd())?;
+        fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes).map(Self)
+    }
+
+    /// Takes rights from the tree and all that is mounted below it: what has them not, does not get them.
+    pub(crate) fn restrict(&self, attributes: MountAttrFlags) -> Result<(), Errno> {
+        if attributes.is_empty() {
+            return Ok(());
+        }
+        sys::restrict_mounts(self.0.as_fd(), attributes)
     }
 
     /// Puts the tree over `target`, which exists and is of the same kind: a directory over a directory, a file over a file.

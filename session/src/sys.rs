@@ -1,12 +1,15 @@
 //! The few system calls that neither std nor rustix offers, each behind a safe function.
 //!
-//! All are called between fork(2) and execve(2): they allocate nothing, lock nothing and call nothing that
+//! Those that are called between fork(2) and execve(2) allocate nothing, lock nothing and call nothing that
 //! signal-safety(7) does not list. `libc::syscall` adds nothing but `errno`.
 
 use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use libc::{c_int, c_long, c_uint, c_ulong};
 use rustix::io::Errno;
+use rustix::mount::MountAttrFlags;
+use rustix::thread::{UnshareFlags, unshare_unsafe};
 
 use crate::error::errno_of;
 
@@ -79,6 +82,90 @@ pub(crate) fn default_signals() -> Result<(), Errno> {
         libc::sigprocmask(libc::SIG_SETMASK, none.as_ptr(), std::ptr::null_mut())
     };
     answer(c_long::from(done)).map(drop)
+}
+
+/// Adds `attributes` to a detached tree of mounts, and to all of its mounts: mount_setattr(2), Linux 5.12.
+pub(crate) fn restrict_mounts(
+    tree: BorrowedFd<'_>,
+    attributes: MountAttrFlags,
+) -> Result<(), Errno> {
+    // struct mount_attr of mount_setattr(2): what to set, what to clear, propagation, a user namespace.
+    let attributes = [u64::from(attributes.bits()), 0, 0, 0];
+    let flags = libc::AT_EMPTY_PATH | libc::AT_RECURSIVE;
+    // SAFETY: the kernel reads an empty name and `attributes`, whose size it is told, and writes nothing.
+    answer(unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            tree.as_raw_fd(),
+            c"".as_ptr(),
+            flags,
+            attributes.as_ptr(),
+            size_of_val(&attributes),
+        )
+    })
+    .map(drop)
+}
+
+/// Brings up the loopback of a new network namespace: netdevice(7).
+pub(crate) fn loopback_up() -> Result<(), Errno> {
+    // SAFETY: three integers.
+    let socket = unsafe { libc::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0) };
+    answer(c_long::from(socket))?;
+    // SAFETY: the descriptor is new and nobody else's.
+    let socket = unsafe { OwnedFd::from_raw_fd(socket) };
+    // SAFETY: all zero is a request: a name of no length, and a union of integers.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    for (to, from) in request.ifr_name.iter_mut().zip(c"lo".to_bytes()) {
+        *to = from.cast_signed();
+    }
+    let up = libc::IFF_UP | libc::IFF_RUNNING;
+    request.ifr_ifru.ifru_flags = i16::try_from(up).unwrap_or(0);
+    // SAFETY: SIOCSIFFLAGS reads an ifreq, which outlives the call.
+    let done = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) };
+    answer(c_long::from(done)).map(drop)
+}
+
+/// Moves the caller into new namespaces, if it is the only thread of its process: unshare(2).
+///
+/// A thread that was left behind would go on in the old ones.
+pub(crate) fn unshare_all(flags: UnshareFlags) -> Result<(), Errno> {
+    let alone = UnshareFlags::from_bits_retain(libc::CLONE_THREAD.cast_unsigned());
+    // SAFETY: CLONE_FILES, which could make a descriptor mean different files in two threads, is not asked for, and there is one thread:
+    // the kernel refuses CLONE_THREAD otherwise.
+    unsafe { unshare_unsafe(flags | alone) }
+}
+
+/// Closes every descriptor from 0 on that is not in `kept`, which is sorted: close_range(2).
+///
+/// # Safety
+/// The caller uses none of them any more, and drops nothing that owns one.
+pub(crate) unsafe fn close_all_but(kept: &[RawFd]) -> Result<(), Errno> {
+    let close = |first: c_uint, last: c_uint| {
+        if first > last {
+            return Ok(());
+        }
+        // SAFETY: three integers; the caller answers for what they mean.
+        answer(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) }).map(drop)
+    };
+    let mut first: c_uint = 0;
+    for fd in kept {
+        let fd = fd.cast_unsigned();
+        if fd > first {
+            close(first, fd - 1)?;
+        }
+        first = fd + 1;
+    }
+    close(first, c_uint::MAX)
+}
+
+/// Lets the kernel reap the children: SIGCHLD is ignored (wait(2)).
+pub(crate) fn ignore_children() -> Result<(), Errno> {
+    // SAFETY: SIG_IGN installs no code.
+    let before = unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
+    if before == libc::SIG_ERR {
+        return Err(errno_of(&io::Error::last_os_error()));
+    }
+    Ok(())
 }
 
 /// As the C library answers: minus one, and the reason in `errno`.

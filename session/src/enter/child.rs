@@ -10,7 +10,7 @@ use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 use rustix::io::Errno;
 use rustix::process::{chroot, fchdir, ioctl_tiocsctty, setsid, umask};
 
-use super::privileges::{Ids, close_the_ways_back, drop_capabilities};
+use crate::privileges::{Ids, close_the_ways_back, drop_capabilities};
 use crate::sys;
 
 /// All that the child needs, made before the fork.

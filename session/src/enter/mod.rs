@@ -12,7 +12,6 @@
 
 mod child;
 mod hint;
-mod privileges;
 
 use std::ffi::{CString, OsStr, OsString};
 use std::io;
@@ -28,9 +27,9 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
 use self::child::{Child, Step};
-use self::privileges::Ids;
 use crate::Error;
 use crate::error::errno_of;
+use crate::privileges::Ids;
 use crate::signals::Watch;
 use crate::terminal::{Pty, RawMode, Relay, Standard};
 

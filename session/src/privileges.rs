@@ -16,7 +16,7 @@ use crate::Error;
 
 /// Whom to become. Never root, in no way.
 #[derive(Debug)]
-pub(super) struct Ids {
+pub(crate) struct Ids {
     uid: Uid,
     gid: Gid,
     groups: Vec<Gid>,
@@ -24,7 +24,7 @@ pub(super) struct Ids {
 
 impl Ids {
     /// Refuses 0, and refuses the number that means "leave as it is" to setresuid(2), which would leave it root.
-    pub(super) fn new(uid: u32, gid: u32, groups: &[u32]) -> Result<Self, Error> {
+    pub(crate) fn new(uid: u32, gid: u32, groups: &[u32]) -> Result<Self, Error> {
         let all = || [gid].into_iter().chain(groups.iter().copied());
         if uid == 0 || all().any(|gid| gid == 0) {
             return Err(Error::Refused(
@@ -41,13 +41,13 @@ impl Ids {
         })
     }
 
-    pub(super) fn uid(&self) -> Uid {
+    pub(crate) fn uid(&self) -> Uid {
         self.uid
     }
 
     /// Real, effective, saved and, by following the effective, file system ids (credentials(7)); the supplementary groups are the
     /// given ones and no others. Groups first, then the gid, then the uid: the last of them takes the right to change the others.
-    pub(super) fn take(&self) -> Result<(), Errno> {
+    pub(crate) fn take(&self) -> Result<(), Errno> {
         set_thread_groups(&self.groups)?;
         set_thread_res_gid(self.gid, self.gid, self.gid)?;
         set_thread_res_uid(self.uid, self.uid, self.uid)?;
@@ -58,7 +58,7 @@ impl Ids {
     }
 
     /// Whether root is really gone: the ids are the given ones, and there is no way back.
-    pub(super) fn are_final(&self) -> bool {
+    pub(crate) fn are_final(&self) -> bool {
         (getuid(), geteuid()) == (self.uid, self.uid)
             && (getgid(), getegid()) == (self.gid, self.gid)
             && set_thread_res_uid(Uid::ROOT, Uid::ROOT, Uid::ROOT).is_err()
@@ -68,7 +68,7 @@ impl Ids {
 
 /// While still root: the bounding set and no_new_privs, so that no setuid, setgid or capability file of the jail
 /// gives anything back (capabilities(7), PR_SET_NO_NEW_PRIVS(2const)).
-pub(super) fn close_the_ways_back() -> Result<(), Errno> {
+pub(crate) fn close_the_ways_back() -> Result<(), Errno> {
     for number in 0..u64::BITS {
         let capability = CapabilitySet::from_bits_retain(1 << number);
         match capability_is_in_bounding_set(capability) {
@@ -84,7 +84,7 @@ pub(super) fn close_the_ways_back() -> Result<(), Errno> {
 
 /// When no longer root: what is left in the permitted, effective and inheritable sets. The change of uid empties the first two, but
 /// not where an inherited securebit says otherwise. The ambient set never has what the permitted and inheritable sets lack.
-pub(super) fn drop_capabilities() -> Result<(), Errno> {
+pub(crate) fn drop_capabilities() -> Result<(), Errno> {
     let none = CapabilitySet::empty();
     set_capabilities(
         None,

@@ -1,0 +1,125 @@
+//! Pid 1 of a session: a child of the process that began it, which waits for that one's end and ends then.
+//!
+//! The kernel does the rest: with pid 1 of a namespace every process in it is killed (pid_namespaces(7)). Nobody in the session can
+//! signal it, trace it or look into it, since nobody there is root. The children that it inherits are reaped by the kernel, since it ignores
+//! SIGCHLD (wait(2)).
+//!
+//! Nobody asks it to end: sshd's process waits for its other children only after it has closed the PAM session, and the kernel does not let
+//! go of pid 1 before they are waited for. To wait for the keeper there would be to wait for ever.
+//!
+//! It works in the host's mount namespace, so that it can write down logins there, and holds none of the session's.
+
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::{Mode, OFlags, open};
+use rustix::io::{Errno, fcntl_dupfd_cloexec, read, retry_on_intr, write};
+use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::{Pid, PidfdFlags, getpid, pidfd_open, setsid};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space, set_name};
+
+use super::logins::{Book, Ledger};
+use crate::{Error, sys};
+
+/// What the keeper needs to know of the process that begins the session; looked at before it does.
+#[derive(Debug)]
+pub(super) struct Host {
+    mounts: OwnedFd,
+    beginner: OwnedFd,
+    pid: Pid,
+}
+
+impl Host {
+    pub(super) fn look() -> Result<Self, Error> {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let pid = getpid();
+        Ok(Self {
+            mounts: open("/proc/self/ns/mnt", flags, Mode::empty())
+                .map_err(Error::of("open the host's mount namespace"))?,
+            beginner: pidfd_open(pid, PidfdFlags::empty())
+                .map_err(Error::of("watch for the session's end"))?,
+            pid,
+        })
+    }
+}
+
+/// Forks. The child is the keeper, and does not come back; before it settles down it does `first`, as pid 1 of the session.
+pub(super) fn start(
+    host: &Host,
+    ledgers: Vec<Ledger>,
+    first: impl FnOnce() -> Result<(), Errno>,
+) -> Result<(), Error> {
+    let failed = Error::of("start the session's keeper");
+    let (outcome, told) = pipe_with(PipeFlags::CLOEXEC).map_err(&failed)?;
+    let book = Book::open(ledgers, host.pid)?;
+    // SAFETY: the child has a copy of the one thread that there is (`unshare_all` has made sure), so no lock is held by another. It
+    // neither returns nor unwinds out of `keep`.
+    let forked = unsafe { libc::fork() };
+    if forked == 0 {
+        keep(|| {
+            let done = first();
+            let errno = done.map_or_else(Errno::raw_os_error, |()| 0);
+            write(&told, &errno.to_ne_bytes())?;
+            done.and_then(|()| attend(host, book))
+        });
+    }
+    sys::answer(forked.into()).map_err(&failed)?;
+    drop(told);
+    let mut errno = [0; 4];
+    // Nothing to read means that the keeper is gone.
+    if retry_on_intr(|| read(&outcome, &mut errno)) != Ok(errno.len()) {
+        return Err(failed(Errno::CHILD));
+    }
+    match i32::from_ne_bytes(errno) {
+        0 => Ok(()),
+        errno => Err(Error::of("show the session its processes")(
+            Errno::from_raw_os_error(errno),
+        )),
+    }
+}
+
+/// The keeper's life.
+fn keep(live: impl FnOnce() -> Result<(), Errno>) -> ! {
+    // Unwinding would lead into the code of the process that this was forked from.
+    let _ = catch_unwind(AssertUnwindSafe(live));
+    // SAFETY: ends the process, and runs nothing of what it was forked from.
+    unsafe { libc::_exit(0) }
+}
+
+/// Waits for the end of the process that began the session, and copies logins meanwhile.
+fn attend(host: &Host, book: Book) -> Result<(), Errno> {
+    sys::default_signals()?;
+    sys::ignore_children()?;
+    setsid()?;
+    set_name(c"jailctl-keeper")?;
+    move_into_link_name_space(host.mounts.as_fd(), Some(LinkNameSpaceType::Mount))?;
+    // Away from 0, 1 and 2, which are to be nothing in particular.
+    let above = |fd: &OwnedFd| fcntl_dupfd_cloexec(fd, 3);
+    let beginner = above(&host.beginner)?;
+    let mut book = book.above_standard()?;
+    let mut kept: Vec<RawFd> = book.descriptors();
+    kept.push(beginner.as_raw_fd());
+    kept.sort_unstable();
+    // SAFETY: what is closed belongs to values of `start` and of the code before the fork, and none of them is used or dropped again:
+    // the process ends with `_exit`.
+    unsafe { sys::close_all_but(&kept) }?;
+    for _ in 0..3 {
+        let null = open("/dev/null", OFlags::RDWR, Mode::empty())?;
+        std::mem::forget(null);
+    }
+    loop {
+        let mut ready = vec![PollFd::new(&beginner, PollFlags::IN)];
+        ready.extend(
+            book.events()
+                .map(|events| PollFd::new(events, PollFlags::IN)),
+        );
+        retry_on_intr(|| poll(&mut ready, None))?;
+        let over = ready[0].revents().contains(PollFlags::IN);
+        drop(ready);
+        book.copy();
+        if over {
+            return Ok(());
+        }
+    }
+}

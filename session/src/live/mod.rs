@@ -1,0 +1,106 @@
+//! Sessions: the calling process, and all that it starts from then on, in namespaces of its own as a [`Policy`] says.
+//!
+//! It is made for sshd's process of one connection, which calls PAM as root, before it becomes the user and before chroot(2), and stays until
+//! the connection ends; `enter` takes the same part. What belongs to the session is tied to that process by the kernel, not by a promise:
+//!
+//! - Its mounts are in a mount namespace that ends with the last process in it. The host's mount table never changes.
+//! - Everything that it starts is in a new pid namespace. Pid 1 there is a small keeper ([`keeper`]) that watches the calling process
+//!   and ends with it, however that ends; and with pid 1 the kernel ends all the others.
+//! - The jail is mounted at a name that exists only in here ([`DOOR`](crate::policy::DOOR), [`INSIDE`](crate::policy::INSIDE)), and sshd is
+//!   told to chroot(2) to that name. So when the policy was not applied, for whatever reason, there is nothing to enter.
+//!
+//! **Why not just chroot(2) to the jail's directory, in a namespace of mounts?** Because `..` stops at the caller's own root only. Whoever has two
+//! sessions can hand an open directory from one to the other over a socket in his home; in there, the root is another mount, nothing
+//! stops `..`, and it leads up to the host's `/` in the first one's namespace. Therefore the jail hangs in a tmpfs whose root has mode 0700 and is
+//! root's: `..` leads into it and, for want of permission, no further. The same holds for a directory from a session of another jail.
+
+mod keeper;
+mod logins;
+mod mounts;
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::mount::{MountPropagationFlags, mount_change};
+use rustix::system::{setdomainname, sethostname};
+use rustix::thread::UnshareFlags;
+
+use self::keeper::Host;
+pub use self::logins::Logins;
+use crate::policy::Policy;
+use crate::privileges::close_the_ways_back;
+use crate::{Error, sys};
+
+/// A session that has begun. It ends with the process that began it: this is only what that one has in hand.
+#[derive(Debug)]
+pub struct Session {
+    inside: OwnedFd,
+}
+
+/// Moves the calling process into a session for `user`. There is no way back, and after an error the process is fit for nothing but to end.
+///
+/// The process is root's, has one thread, and is not in a chroot of its own. Afterwards
+/// - it sees the host's files, with these exceptions: the jail at its name in here, the session's terminals at `/dev/pts`, and with
+///   [`Logins::Mirrored`] a utmp and a wtmp of its own;
+/// - it has no_new_privs set and an empty capability bounding set: it keeps what it can do, and nothing that it starts can get more;
+/// - its next children are in the session's pid namespace. It is not, itself.
+///
+/// Refused are users that the policy does not name, a root that others than root could have changed, and a mount whose place or source is missing
+/// or is a link.
+pub fn begin(policy: &Policy, user: &str, logins: Logins) -> Result<Session, Error> {
+    if !policy.users.iter().any(|known| known == user) {
+        return Err(Error::Refused(format!(
+            "the policy of the jail `{}` does not name the user",
+            policy.jail
+        )));
+    }
+    let host = Host::look()?;
+    sys::unshare_all(namespaces(policy)).map_err(Error::of("make the session's namespaces"))?;
+    // What the host mounts and unmounts later is seen in here; never the other way round.
+    mount_change(
+        "/",
+        MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC,
+    )
+    .map_err(Error::of("keep the session's mounts from the host"))?;
+    let door = mounts::door(policy)?;
+    furnish(policy, &door, &host, logins)
+        .map(|inside| Session { inside })
+        // Whoever does not listen to the error finds nothing behind the door.
+        .inspect_err(|_| mounts::close(policy))
+}
+
+/// Everything behind the door. Gives the jail's root.
+fn furnish(policy: &Policy, door: &OwnedFd, host: &Host, logins: Logins) -> Result<OwnedFd, Error> {
+    let ledgers = match logins {
+        Logins::Mirrored => logins::cover(door)?,
+        Logins::None => Vec::new(),
+    };
+    let inside = mounts::jail(policy, door)?;
+    // The first child is pid 1 of the new namespace, and only from in there can its proc(5) be mounted.
+    keeper::start(host, ledgers, || mounts::processes(policy, &inside))?;
+    if let Some(name) = &policy.hostname {
+        let named = sethostname(name.as_bytes()).and_then(|()| setdomainname(b"(none)"));
+        named.map_err(Error::of("name the session's host"))?;
+    }
+    if policy.offline {
+        sys::loopback_up().map_err(Error::of("bring up the session's loopback"))?;
+    }
+    close_the_ways_back().map_err(Error::of("empty the capability bounding set"))?;
+    Ok(inside)
+}
+
+fn namespaces(policy: &Policy) -> UnshareFlags {
+    let mut flags = UnshareFlags::NEWNS;
+    flags.set(UnshareFlags::NEWPID, policy.pid);
+    flags.set(UnshareFlags::NEWUTS, policy.hostname.is_some());
+    flags.set(UnshareFlags::NEWIPC, policy.ipc);
+    flags.set(UnshareFlags::NEWCGROUP, policy.cgroup);
+    flags.set(UnshareFlags::NEWNET, policy.offline);
+    flags
+}
+
+impl Session {
+    /// The jail's root directory as the session sees it.
+    pub fn inside(&self) -> BorrowedFd<'_> {
+        self.inside.as_fd()
+    }
+}

@@ -1,0 +1,135 @@
+//! What is mounted in a session: first the door with the jail behind it, then what the policy names, in the jail.
+//!
+//! Runs in the session's own mount namespace. Every place is opened first, without following a link, and then mounted on by its
+//! descriptor.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, fstat, mkdirat};
+use rustix::io::Errno;
+use rustix::mount::{MountAttrFlags, UnmountFlags, unmount};
+
+use crate::Error;
+use crate::mount::{QUIET, Tree};
+use crate::place::open_dir;
+use crate::policy::{DOOR, Flags, INSIDE, Mount, Policy, STATE, Source};
+
+/// Where terminals are, for sshd.
+const TERMINALS: &str = "/dev/pts";
+
+/// Mounts the tmpfs that only root may pass over the jail's door, and opens it.
+pub(super) fn door(policy: &Policy) -> Result<OwnedFd, Error> {
+    let path = path(policy);
+    let open = || open_dir(None, &path).map_err(|errno| Error::on("open", &path, errno));
+    Tree::fresh("tmpfs", &[("mode", "700"), ("size", "1m")], QUIET)
+        .map_err(Error::of("make a tmpfs"))?
+        .attach(open()?.as_fd())?;
+    open()
+}
+
+/// Takes the door away, with all behind it.
+pub(super) fn close(policy: &Policy) {
+    // Were it still there, sshd would have the error to go by, as it has now.
+    let _ = unmount(path(policy), UnmountFlags::DETACH);
+}
+
+fn path(policy: &Policy) -> PathBuf {
+    Path::new(STATE).join(&policy.jail).join(DOOR)
+}
+
+/// Mounts the jail behind the door, and in it what the policy names. Gives the jail's root.
+pub(super) fn jail(policy: &Policy, door: &OwnedFd) -> Result<OwnedFd, Error> {
+    let on_host = policy.root.as_path();
+    let failed = |what| move |errno| Error::on(what, on_host, errno);
+    let source = open_dir(None, on_host).map_err(failed("open the jail"))?;
+    let stat = fstat(&source).map_err(failed("look at the jail"))?;
+    if stat.st_uid != 0 || stat.st_mode & 0o022 != 0 {
+        return Err(Error::Refused(format!(
+            "the jail's root `{}` can be changed by others than root",
+            on_host.display()
+        )));
+    }
+    let inside = || open_dir(Some(door), Path::new(INSIDE));
+    mkdirat(door, INSIDE, Mode::from_raw_mode(0o755))
+        .and_then(|()| inside())
+        .map_err(Error::of("make the place of the jail"))
+        .and_then(|place| Tree::of(source.as_fd())?.attach(place.as_fd()))?;
+    let root = inside().map_err(Error::of("open the jail behind its door"))?;
+    for mount in policy.mounts.iter().filter(|mount| !is_proc(mount)) {
+        put(&root, mount)?;
+    }
+    Ok(root)
+}
+
+/// Mounts what shows the session its processes. The kernel takes those of the caller's own pid namespace.
+pub(super) fn processes(policy: &Policy, root: &OwnedFd) -> Result<(), Errno> {
+    for mount in policy.mounts.iter().filter(|mount| is_proc(mount)) {
+        put(root, mount).map_err(|error| error.errno().unwrap_or(Errno::INVAL))?;
+    }
+    Ok(())
+}
+
+fn is_proc(mount: &Mount) -> bool {
+    matches!(mount.source, Source::Proc)
+}
+
+/// Makes one mount.
+fn put(root: &OwnedFd, mount: &Mount) -> Result<(), Error> {
+    let target = mount.target.as_path();
+    let place = || open_dir(Some(root), target);
+    let failed = |errno: Errno| Error::on("mount on", target, errno);
+    let attributes = attributes(mount.flags);
+    let tree = match &mount.source {
+        Source::Bind(source) => {
+            let from = open_dir(None, source).map_err(|errno| Error::on("mount", source, errno))?;
+            let tree = Tree::of(from.as_fd())?;
+            tree.restrict(attributes).map_err(failed)?;
+            tree
+        }
+        Source::Tmpfs { mode, size } => {
+            let mode = format!("{:o}", mode & 0o7777);
+            let options = [("mode", mode.as_str()), ("size", size)];
+            Tree::fresh("tmpfs", &options, attributes).map_err(failed)?
+        }
+        Source::Proc => {
+            let options = [("hidepid", "invisible")];
+            Tree::fresh("proc", &options, attributes).map_err(failed)?
+        }
+        Source::Terminals { group } => {
+            let group = group.to_string();
+            let options = [
+                ("gid", group.as_str()),
+                ("mode", "620"),
+                ("ptmxmode", "666"),
+            ];
+            Tree::fresh("devpts", &options, attributes).map_err(failed)?
+        }
+    };
+    let named = |error: Error| match error {
+        Error::System {
+            what,
+            path: None,
+            errno,
+        } => Error::on(what, target, errno),
+        other => other,
+    };
+    tree.attach(place().map_err(failed)?.as_fd())
+        .map_err(named)?;
+    if matches!(mount.source, Source::Terminals { .. }) {
+        let mounted = place().map_err(failed)?;
+        Tree::of(mounted.as_fd())
+            .map_err(named)?
+            .attach(Path::new(TERMINALS))?;
+    }
+    Ok(())
+}
+
+fn attributes(flags: Flags) -> MountAttrFlags {
+    let mut attributes = MountAttrFlags::empty();
+    attributes.set(MountAttrFlags::MOUNT_ATTR_RDONLY, flags.ro);
+    attributes.set(MountAttrFlags::MOUNT_ATTR_NOSUID, flags.nosuid);
+    attributes.set(MountAttrFlags::MOUNT_ATTR_NODEV, flags.nodev);
+    attributes.set(MountAttrFlags::MOUNT_ATTR_NOEXEC, flags.noexec);
+    attributes
+}
