@@ -1,0 +1,204 @@
+//! libpam, as far as it is needed, behind safe functions.
+
+pub(crate) use std::ffi::c_char;
+use std::ffi::{CStr, CString, c_int, c_void};
+use std::marker::{PhantomData, PhantomPinned};
+use std::ptr::{self, NonNull};
+
+use crate::Open;
+
+/// libpam's, of which nobody else knows what is in it.
+#[repr(C)]
+#[derive(Debug)]
+pub struct Handle {
+    nothing: [u8; 0],
+    unmovable: PhantomData<(*mut u8, PhantomPinned)>,
+}
+
+/// Under which the session is kept between the two calls.
+const KEPT: &CStr = c"jailctl-session";
+
+/// `_pam_types.h` of Linux-PAM.
+const PAM_SUCCESS: c_int = 0;
+const PAM_SESSION_ERR: c_int = 14;
+const PAM_IGNORE: c_int = 25;
+const PAM_RHOST: c_int = 4;
+
+type Cleanup = extern "C" fn(*mut Handle, *mut c_void, c_int);
+
+#[link(name = "libpam.so.0", kind = "dylib", modifiers = "+verbatim")]
+unsafe extern "C" {
+    fn pam_get_user(handle: *mut Handle, user: *mut *const c_char, prompt: *const c_char) -> c_int;
+    fn pam_get_item(handle: *const Handle, item: c_int, value: *mut *const c_void) -> c_int;
+    fn pam_getenv(handle: *mut Handle, name: *const c_char) -> *const c_char;
+    fn pam_putenv(handle: *mut Handle, name_value: *const c_char) -> c_int;
+    fn pam_set_data(
+        handle: *mut Handle,
+        name: *const c_char,
+        data: *mut c_void,
+        cleanup: Option<Cleanup>,
+    ) -> c_int;
+    fn pam_get_data(handle: *const Handle, name: *const c_char, data: *mut *const c_void) -> c_int;
+    fn pam_syslog(handle: *const Handle, priority: c_int, format: *const c_char, ...);
+    fn pam_modutil_getpwnam(handle: *mut Handle, user: *const c_char) -> *mut libc::passwd;
+    fn pam_modutil_getgrgid(handle: *mut Handle, gid: libc::gid_t) -> *mut libc::group;
+}
+
+/// What a module answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    Success,
+    Refused,
+    Ignore,
+}
+
+impl Answer {
+    pub(crate) fn code(self) -> c_int {
+        match self {
+            Self::Success => PAM_SUCCESS,
+            Self::Refused => PAM_SESSION_ERR,
+            Self::Ignore => PAM_IGNORE,
+        }
+    }
+}
+
+/// How loud a line in the log is: syslog(3).
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Priority {
+    Info,
+    Error,
+}
+
+/// What the module needs to know of an account.
+pub(crate) struct Account {
+    pub(crate) shell: String,
+    pub(crate) gid: u32,
+}
+
+/// libpam during one call of the module.
+pub(crate) struct Pam(NonNull<Handle>);
+
+impl Pam {
+    /// `None` for a null pointer.
+    ///
+    /// # Safety
+    /// Anything else is a handle that is valid as long as the value lives, and no other thread uses it.
+    pub(crate) unsafe fn new(handle: *mut Handle) -> Option<Self> {
+        NonNull::new(handle).map(Self)
+    }
+
+    fn handle(&self) -> *mut Handle {
+        self.0.as_ptr()
+    }
+
+    /// The login name.
+    pub(crate) fn user(&self) -> Option<String> {
+        let mut user = ptr::null();
+        // SAFETY: libpam sets `user` to a string that is its own, or leaves it. No prompt, since sshd has named the user long ago.
+        let code = unsafe { pam_get_user(self.handle(), &raw mut user, ptr::null()) };
+        // SAFETY: as above; it is copied at once.
+        (code == PAM_SUCCESS)
+            .then(|| unsafe { text(user) })
+            .flatten()
+    }
+
+    /// Where the login comes from.
+    pub(crate) fn remote_host(&self) -> Option<String> {
+        let mut host = ptr::null();
+        // SAFETY: libpam sets `host` to a string that is its own, or to null.
+        let code = unsafe { pam_get_item(self.handle(), PAM_RHOST, &raw mut host) };
+        // SAFETY: as above; it is copied at once.
+        (code == PAM_SUCCESS)
+            .then(|| unsafe { text(host.cast()) })
+            .flatten()
+    }
+
+    /// The account of that name.
+    pub(crate) fn account(&self, user: &str) -> Option<Account> {
+        let user = CString::new(user).ok()?;
+        // SAFETY: a string that outlives the call. The answer is libpam's, and stays until it is done with.
+        let found = unsafe { pam_modutil_getpwnam(self.handle(), user.as_ptr()).as_ref() }?;
+        Some(Account {
+            // SAFETY: a string in that answer.
+            shell: unsafe { text(found.pw_shell) }?,
+            gid: found.pw_gid,
+        })
+    }
+
+    /// The name of that group.
+    pub(crate) fn group(&self, gid: u32) -> Option<String> {
+        // SAFETY: as for an account.
+        let found = unsafe { pam_modutil_getgrgid(self.handle(), gid).as_ref() }?;
+        // SAFETY: a string in that answer.
+        unsafe { text(found.gr_name) }
+    }
+
+    /// Takes a variable out of the environment that the session will have.
+    pub(crate) fn unset(&self, name: &str) {
+        if let Ok(name) = CString::new(name) {
+            // SAFETY: a string that outlives both calls. libpam complains to the log where there is nothing to take out.
+            unsafe {
+                if !pam_getenv(self.handle(), name.as_ptr()).is_null() {
+                    pam_putenv(self.handle(), name.as_ptr());
+                }
+            }
+        }
+    }
+
+    /// Writes a line into the host's log.
+    pub(crate) fn log(&self, priority: Priority, line: &str) {
+        let priority = match priority {
+            Priority::Info => libc::LOG_INFO,
+            Priority::Error => libc::LOG_ERR,
+        };
+        // A line has no NUL: names from passwd(5) and paths have none.
+        let line = CString::new(line).unwrap_or_default();
+        // SAFETY: the format takes the one string that follows it.
+        unsafe { pam_syslog(self.handle(), priority, c"%s".as_ptr(), line.as_ptr()) };
+    }
+
+    /// Leaves the session with libpam; whether it took it.
+    pub(crate) fn keep(&self, open: Open) -> bool {
+        let data = Box::into_raw(Box::new(Some(open)));
+        // SAFETY: libpam keeps the pointer, and gives it to `forget` once.
+        let code = unsafe { pam_set_data(self.handle(), KEPT.as_ptr(), data.cast(), Some(forget)) };
+        if code != PAM_SUCCESS {
+            // SAFETY: libpam did not take it, so it is ours still.
+            drop(unsafe { Box::from_raw(data) });
+        }
+        code == PAM_SUCCESS
+    }
+
+    /// The session that was left with libpam; `None` if there was none, or if it was taken before.
+    pub(crate) fn take(&self) -> Option<Open> {
+        let mut data = ptr::null();
+        // SAFETY: libpam sets `data` to what was left under our name, or leaves it.
+        let code = unsafe { pam_get_data(self.handle(), KEPT.as_ptr(), &raw mut data) };
+        let data = data.cast_mut().cast::<Option<Open>>();
+        // SAFETY: nobody but `keep` leaves anything under that name, and nobody else has it now.
+        (code == PAM_SUCCESS)
+            .then(|| unsafe { data.as_mut() }?.take())
+            .flatten()
+    }
+}
+
+/// Called by libpam when it is done, in whichever process that is: the session is left alone.
+extern "C" fn forget(_handle: *mut Handle, data: *mut c_void, _status: c_int) {
+    if !data.is_null() {
+        // SAFETY: made by `keep`, and given to us once.
+        drop(unsafe { Box::from_raw(data.cast::<Option<Open>>()) });
+    }
+}
+
+/// A copy of a C string; `None` if there is none, or if it is not UTF-8.
+///
+/// # Safety
+/// `text` is null or points to a string that ends in NUL.
+unsafe fn text(text: *const c_char) -> Option<String> {
+    if text.is_null() {
+        return None;
+    }
+    // SAFETY: as promised to us.
+    let text = unsafe { CStr::from_ptr(text) };
+    text.to_str().ok().map(str::to_owned)
+}

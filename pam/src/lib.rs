@@ -1,0 +1,138 @@
+//! `pam_jailctl.so`: sshd's session phase for accounts that live in a jail.
+//!
+//! `pam_sm_open_session` looks up whose jail the account is in, reads that jail's policy, and puts the calling process, sshd's for this one
+//! connection, into a session ([`jailctl_session::live`]), which ends with that process. `pam_sm_close_session` writes that down.
+//!
+//! - It fails closed: whatever goes wrong, a jailed account gets `PAM_SESSION_ERR` and a line in the log that says why. And if this
+//!   module were not called at all, sshd would have nothing to chroot(2) to.
+//! - An account that lives in no jail gets `PAM_IGNORE`, after one look at its login shell.
+//! - No panic leaves it: a build that unwinds stops it at the boundary, and one that aborts ends sshd's process of that one connection.
+//!   Both mean no session.
+//!
+//! It calls libpam and the C library only; [`ffi`] is all of libpam that it knows.
+
+mod ffi;
+
+use std::ffi::c_int;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use ffi::{Answer, Pam, Priority};
+use jailctl_session::live::{self, Logins};
+use jailctl_session::policy::Policy;
+
+/// How the login shells of jailed accounts begin. Nothing of the host's lies there.
+const SHELLS: &str = "/jail/";
+/// How the groups of jails are called.
+const GROUPS: &str = "jail-";
+/// What pam_systemd(8) says of the host, and pam_mail(8).
+const HOSTS: [&str; 6] = [
+    "XDG_RUNTIME_DIR",
+    "XDG_SESSION_ID",
+    "XDG_SESSION_CLASS",
+    "XDG_SESSION_TYPE",
+    "DBUS_SESSION_BUS_ADDRESS",
+    "MAIL",
+];
+
+/// What is kept from the beginning of a session to its end: how the log calls it.
+struct Open {
+    whose: String,
+}
+
+/// Begins a session; see pam_sm_open_session(3).
+///
+/// # Safety
+/// `handle` is libpam's, as it hands it to modules.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pam_sm_open_session(
+    handle: *mut ffi::Handle,
+    _flags: c_int,
+    _argc: c_int,
+    _argv: *mut *const ffi::c_char,
+) -> c_int {
+    // SAFETY: as promised to us.
+    let pam = unsafe { Pam::new(handle) };
+    guarded(pam, open)
+}
+
+/// Ends a session; see pam_sm_close_session(3).
+///
+/// # Safety
+/// `handle` is libpam's, as it hands it to modules.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pam_sm_close_session(
+    handle: *mut ffi::Handle,
+    _flags: c_int,
+    _argc: c_int,
+    _argv: *mut *const ffi::c_char,
+) -> c_int {
+    // SAFETY: as promised to us.
+    let pam = unsafe { Pam::new(handle) };
+    guarded(pam, |pam| Ok(close(pam)))
+}
+
+/// The boundary: errors are logged, and neither they nor a panic let anybody in.
+fn guarded(pam: Option<Pam>, act: impl FnOnce(&Pam) -> Result<Answer, String>) -> c_int {
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        let Some(pam) = pam else {
+            return Answer::Refused;
+        };
+        act(&pam).unwrap_or_else(|why| {
+            pam.log(Priority::Error, &format!("no session: {why}"));
+            Answer::Refused
+        })
+    }));
+    outcome.unwrap_or(Answer::Refused).code()
+}
+
+fn open(pam: &Pam) -> Result<Answer, String> {
+    let user = pam.user().ok_or("libpam does not say who logs in")?;
+    let account = pam
+        .account(&user)
+        .ok_or_else(|| format!("there is no account `{}`", user.escape_debug()))?;
+    if !account.shell.starts_with(SHELLS) {
+        return Ok(Answer::Ignore);
+    }
+    let group = pam.group(account.gid);
+    let jail = group
+        .as_deref()
+        .and_then(|group| group.strip_prefix(GROUPS))
+        .ok_or_else(|| format!("the primary group of `{user}` is no jail's"))?;
+    let from = pam.remote_host().unwrap_or_else(|| "unknown".to_owned());
+    let whose = format!("jail {jail}, user {user}, from {}", from.escape_debug());
+    let policy = Policy::load(jail).map_err(|error| format!("{error} ({whose})"))?;
+    for name in HOSTS {
+        pam.unset(name);
+    }
+    // A jail without a policy is sshd's alone.
+    let Some(policy) = policy else {
+        return Ok(Answer::Success);
+    };
+    live::begin(&policy, &user, Logins::Mirrored).map_err(|error| format!("{error} ({whose})"))?;
+    let mounts: Vec<String> = policy
+        .mounts
+        .iter()
+        .map(|mount| mount.target.display().to_string())
+        .collect();
+    pam.log(
+        Priority::Info,
+        &format!(
+            "session opened: {whose}, own {}, mounted {}",
+            policy.applied(),
+            mounts.join(" ")
+        ),
+    );
+    if !pam.keep(Open { whose }) {
+        return Err("libpam does not keep anything".to_owned());
+    }
+    Ok(Answer::Success)
+}
+
+/// What is left of the session ends with sshd's process for the connection, which ends next.
+fn close(pam: &Pam) -> Answer {
+    let Some(Open { whose }) = pam.take() else {
+        return Answer::Ignore;
+    };
+    pam.log(Priority::Info, &format!("session closed: {whose}"));
+    Answer::Success
+}
