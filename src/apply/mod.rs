@@ -3,6 +3,7 @@
 
 mod journal;
 mod moves;
+mod policy;
 mod record;
 mod recover;
 mod removal;

@@ -9,9 +9,9 @@ use super::undo::Undo;
 use super::{Options, tree};
 use crate::error::{Error, Result};
 use crate::host::sshd::{DROP_INS, Daemon, Reload};
-use crate::host::{Digest, Dir, Expiry, Host, Ownership};
+use crate::host::{Digest, Dir, Expiry, Host, Ownership, Process};
 use crate::names::{JailName, JailPath};
-use crate::plan::{Plan, Step, Wanted};
+use crate::plan::{Plan, Step, Wanted, refuse_change};
 use crate::resolve::{MARKER, Marker, ResolvedJail, is_adopted};
 use crate::spec::Password;
 
@@ -83,6 +83,14 @@ impl<'r, 'h> Run<'r, 'h> {
             Step::MakeAccount(account) => self.host.make_account(account),
             Step::AlterAccount { name, to, .. } => self.host.alter_account(name, to),
             Step::WriteTree => self.write_tree(),
+            Step::FindNobody { root, uids } => {
+                refuse_change(self.name(), &Process::living(self.host, root, uids)?)
+            }
+            Step::WritePolicy { text } => self.write_policy(text),
+            Step::RemovePolicy => self.remove_policy(),
+            Step::WriteStack { from, to } | Step::LeaveStack { from, to } => {
+                self.write_stack(from, to)
+            }
             Step::InstallSnippet { file, text } => self.install_snippet(file, text),
             Step::VerifySnippet => self.verify(),
             Step::WriteKeys { user, text } => {

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use jailctl_session::policy::{DOOR, POLICY};
 use serde::{Deserialize, Serialize};
 
 use super::moves::Moves;
@@ -11,7 +12,7 @@ use super::removal::finish_deletion;
 use super::{record, store, tree};
 use crate::error::Result;
 use crate::host::sshd::{DROP_INS, Daemon};
-use crate::host::{Belonging, Expiry, Host, Ownership};
+use crate::host::{Belonging, Expiry, Host, Ownership, pam};
 use crate::names::JailName;
 use crate::plan::{Plan, Step, expiry};
 use crate::resolve::{Marker, PRIVATE, ResolvedJail, is_ours};
@@ -49,6 +50,8 @@ pub(super) enum Undo {
     Reload(PathBuf),
     /// Removes directories that were made, deepest first, if they are empty.
     RemoveDirs(Vec<PathBuf>),
+    /// Makes a directory of root's alone, if it is not there.
+    MakeDir(PathBuf),
     /// Removes the private directory of a root, and then the directories that were made for it, outermost first in the list.
     RemoveRoot(PathBuf, Vec<PathBuf>),
     /// Gives a directory its owner and mode back.
@@ -119,6 +122,22 @@ pub(super) fn of_plan(plan: &Plan, no_reload: bool, host: &Host) -> Result<Vec<U
                         .map(Undo::Reload),
                 );
             }
+            Step::WritePolicy { .. } => {
+                directories.extend(missing(host, &state.join(DOOR))?);
+                all.push(policy(host, &state)?);
+            }
+            Step::RemovePolicy => {
+                if host.lstat(&state.join(DOOR))?.is_some() {
+                    all.push(Undo::MakeDir(state.join(DOOR)));
+                }
+                all.push(policy(host, &state)?);
+            }
+            Step::WriteStack { from, .. } => {
+                if let Some(stat) = host.stat(Path::new(pam::STACK))? {
+                    let before = Some(from.clone().into_bytes());
+                    all.push(Undo::Restore(pam::STACK.into(), before, stat.ownership()));
+                }
+            }
             Step::WriteKeys { user, .. } => {
                 let keys = state.join("keys");
                 directories.extend(missing(host, &keys)?);
@@ -151,6 +170,8 @@ pub(super) fn of_plan(plan: &Plan, no_reload: bool, host: &Host) -> Result<Vec<U
             }
             Step::VerifySnippet
             | Step::EndSessions { .. }
+            | Step::FindNobody { .. }
+            | Step::LeaveStack { .. }
             | Step::DeleteAccount { .. }
             | Step::Release { .. }
             | Step::RemoveTree { .. }
@@ -163,6 +184,13 @@ pub(super) fn of_plan(plan: &Plan, no_reload: bool, host: &Host) -> Result<Vec<U
         all.insert(0, Undo::RemoveDirs(directories.into_iter().rev().collect()));
     }
     Ok(all)
+}
+
+/// The policy of the jail with these records, as it is.
+fn policy(host: &Host, state: &Path) -> Result<Undo> {
+    let path = state.join(POLICY);
+    let before = host.read(&path, FILE_LIMIT)?;
+    Ok(Undo::Restore(path, before, Ownership::root(0o600)))
 }
 
 /// The directories that have to be made for `path` to be one, deepest first.
@@ -245,6 +273,7 @@ impl Undo {
             }
             Self::Reload(_) => Ok(()),
             Self::RemoveDirs(directories) => remove_dirs(host, directories),
+            Self::MakeDir(path) => host.dir(path, Ownership::root(0o700)).map(drop),
             Self::RemoveRoot(root, made) => remove_root(host, root, made),
             Self::Own(path, owner) => match host.open_root(path)? {
                 Some(dir) => dir.own(*owner),

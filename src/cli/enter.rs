@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use jailctl_session::enter::{Ending, Entry, run};
+use jailctl_session::live::{self, Logins, Session};
+use jailctl_session::policy::Policy;
 
 use super::Report;
 use super::target::Target;
@@ -59,8 +61,16 @@ impl Enter {
         let has_home = inside
             .stat(home)?
             .is_some_and(|stat| stat.kind() == FileKind::Directory);
+        // As sshd would: from here on this process is in the session too.
+        let session = Policy::load(name.as_str())
+            .and_then(|policy| {
+                policy
+                    .map(|policy| live::begin(&policy, &account.name, Logins::None))
+                    .transpose()
+            })
+            .map_err(|error| refused(&name, &error))?;
         let entry = Entry {
-            root: root.as_fd(),
+            root: session.as_ref().map_or(root.as_fd(), Session::inside),
             uid: account.uid,
             gid: manifest.group.1,
             groups: &[manifest.group.1],

@@ -14,6 +14,7 @@ mod listeners;
 mod lock;
 mod mounts;
 mod packages;
+pub mod pam;
 mod parallel;
 mod processes;
 mod shared;

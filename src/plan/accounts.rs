@@ -148,13 +148,14 @@ pub(super) fn farewell(found: &Passwd, manifest: Option<&Manifest>, purge: bool)
 pub(super) fn secrets(
     wanted: &ResolvedJail,
     accounts: &Accounts,
+    is_closed: bool,
     view: &View,
     steps: &mut Vec<Step>,
 ) -> Result<()> {
     let keys = ResolvedJail::state(&wanted.name).join("keys");
     for account in &wanted.accounts {
         let have = view.read(&keys.join(&account.name), SNIPPET_LIMIT)?;
-        if have.as_deref() != Some(account.keys.as_bytes()) {
+        if is_closed || have.as_deref() != Some(account.keys.as_bytes()) {
             steps.push(Step::WriteKeys {
                 user: account.name.clone(),
                 text: account.keys.clone(),
@@ -184,13 +185,20 @@ pub(super) fn secrets(
 pub(super) fn openings(
     wanted: &ResolvedJail,
     accounts: &Accounts,
+    is_closed: bool,
     manifest: Option<&Manifest>,
 ) -> Vec<Step> {
     let recorded = |name: &str| manifest.and_then(|manifest| manifest.account(name));
     let wanted = wanted.accounts.iter();
     let step = |account: &WantedAccount| {
         let found = accounts.user(&account.name);
-        let until = opening(account, found, recorded(&account.name))?;
+        // Closed by an earlier step: what it had is given back.
+        let again = || {
+            found
+                .filter(|_| is_closed)
+                .map(|found| expiry(found.expires))
+        };
+        let until = opening(account, found, recorded(&account.name)).or_else(again)?;
         Some(Step::Open {
             user: account.name.clone(),
             until,

@@ -5,6 +5,7 @@ mod diff;
 mod ground;
 mod interrupted;
 pub mod manifest;
+mod policy;
 mod removal;
 mod sessions;
 pub mod store;
@@ -17,11 +18,11 @@ pub use diff::{Act, Change, SWAPPED, compare, swapped};
 pub use interrupted::{JOURNAL, interrupted};
 pub use manifest::{Before, Manifest};
 pub use removal::{Removal, removal};
-pub use sessions::refuse_sessions;
+pub use sessions::{refuse_change, refuse_sessions};
 
 use crate::error::Result;
 use crate::host::sshd::{Config, DROP_INS, Daemon, Facts};
-use crate::host::{Belonging, Expiry, Inventory, NewAccount, Stat, View};
+use crate::host::{Belonging, Expiry, Inventory, NewAccount, Passwd, Stat, View};
 use crate::names::{JailName, JailPath};
 use crate::resolve::{Marker, ResolvedJail, is_ours};
 use crate::spec::{Password, Spec};
@@ -59,6 +60,34 @@ pub enum Step {
     },
     /// Stages what changes of the tree and swaps it in.
     WriteTree,
+    /// Sees to it that nobody is in the jail, or stops.
+    FindNobody {
+        /// The jail's root.
+        root: PathBuf,
+        /// The ids of its users.
+        uids: Vec<u32>,
+    },
+    /// Writes what sessions have of their own.
+    WritePolicy {
+        /// The whole file.
+        text: String,
+    },
+    /// Makes the jail a plain chroot.
+    RemovePolicy,
+    /// Puts our lines into sshd's stack of PAM, or takes them out where the jail stays.
+    WriteStack {
+        /// The stack as it is.
+        from: String,
+        /// As it is to be.
+        to: String,
+    },
+    /// Takes our lines out of sshd's stack of PAM, with the last jail that needs them.
+    LeaveStack {
+        /// The stack as it is.
+        from: String,
+        /// As it is to be.
+        to: String,
+    },
     /// Verifies the snippet, makes it live, and reloads sshd.
     InstallSnippet {
         /// File name in `sshd_config.d`.
@@ -142,7 +171,7 @@ impl Step {
     pub fn is_change(&self) -> bool {
         !matches!(
             self,
-            Self::Record | Self::VerifySnippet | Self::EndSessions { .. }
+            Self::Record | Self::VerifySnippet | Self::EndSessions { .. } | Self::FindNobody { .. }
         )
     }
 
@@ -157,6 +186,7 @@ impl Step {
                 | Self::Forget
                 | Self::DeleteGroup { .. }
                 | Self::RemoveSnippet { .. }
+                | Self::LeaveStack { .. }
         )
     }
 }
@@ -320,6 +350,12 @@ pub fn plan(spec: &Spec, origin: Origin, view: &View) -> Result<Plan> {
             user: user.name.clone(),
         });
     }
+    let sessions = policy::Sessions::look(view, &wanted)?;
+    let staying: Vec<&Passwd> = (wanted.accounts.iter())
+        .filter_map(|account| accounts.user(&account.name))
+        .filter(|user| is_ours(user, name, gid))
+        .collect();
+    let is_closed = sessions.close(view, &wanted, &staying, &mut steps)?;
     let is_open = |stat: &Stat| (stat.uid, stat.gid, stat.permissions()) == (0, 0, 0o755);
     let root = inventory
         .as_ref()
@@ -332,6 +368,7 @@ pub fn plan(spec: &Spec, origin: Origin, view: &View) -> Result<Plan> {
     if !changes.is_empty() {
         steps.push(Step::WriteTree);
     }
+    sessions.install(&mut steps);
     let text = &wanted.sshd.text;
     let as_verified = manifest
         .as_ref()
@@ -347,8 +384,9 @@ pub fn plan(spec: &Spec, origin: Origin, view: &View) -> Result<Plan> {
     } else if !as_verified {
         steps.push(Step::VerifySnippet);
     }
-    accounts::secrets(&wanted, &accounts, view, &mut steps)?;
-    let opened = accounts::openings(&wanted, &accounts, manifest.as_ref());
+    sessions.uninstall(view, name, &mut steps)?;
+    accounts::secrets(&wanted, &accounts, is_closed, view, &mut steps)?;
+    let opened = accounts::openings(&wanted, &accounts, is_closed, manifest.as_ref());
     let spec_moved = manifest
         .as_ref()
         .is_none_or(|manifest| manifest.spec != origin.name)

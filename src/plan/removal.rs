@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::sessions::refuse_sessions;
-use super::{Manifest, Plan, Step, accounts, snippet};
+use super::{Manifest, Plan, Step, accounts, policy, snippet};
 use crate::error::{Error, Result};
 use crate::host::{Group, Process, View};
 use crate::names::JailName;
@@ -99,6 +99,11 @@ pub fn removal(name: &JailName, how: Removal, view: &View) -> Result<Option<Plan
         steps.push(Step::RemoveSnippet {
             file: manifest.snippet.0.clone(),
         });
+    }
+    if policy::has_policy(view, name)?
+        && let Some((from, to)) = policy::without_lines(view, name)?
+    {
+        steps.push(Step::LeaveStack { from, to });
     }
     steps.push(Step::Forget);
     let mut notices = Vec::new();

@@ -19,6 +19,16 @@ pub fn refuse_sessions(name: &JailName, living: &[Process]) -> Result<()> {
     )
 }
 
+/// Refuses to change how a jail is entered while these processes live in it.
+pub fn refuse_change(name: &JailName, living: &[Process]) -> Result<()> {
+    refuse(
+        living,
+        &format!("could not change the sessions of the jail `{name}`"),
+        "processes run in it as it is",
+        "end them first: nobody may be in a plain chroot and in a session of one jail at once",
+    )
+}
+
 /// Refuses to remove an account whose processes live.
 pub(super) fn refuse_account(view: &View, user: &str, uid: u32) -> Result<()> {
     // No process has this as its root directory: only the number counts.

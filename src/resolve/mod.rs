@@ -8,6 +8,7 @@ mod marker;
 mod objects;
 mod packages;
 mod place;
+mod session;
 mod sshd;
 mod tree;
 
@@ -17,6 +18,8 @@ pub use accounts::{FurtherGroup, SHELLS, WantedAccount, WantedGroup, is_adopted,
 pub use marker::{Left, MARKER, Marker, PRIVATE};
 pub use sshd::{Sftp, SshdPolicy, snippet_name};
 pub use tree::{Content, Entry, EntryKind, MERGED, Tree, Why};
+
+use jailctl_session::policy::Policy;
 
 use crate::error::{Error, Finding, Kind, Result};
 use crate::host::View;
@@ -48,6 +51,8 @@ pub struct ResolvedJail {
     pub tree: Tree,
     /// How sshd locks its accounts in.
     pub sshd: SshdPolicy,
+    /// What its sessions have of their own; `None` for a plain chroot.
+    pub session: Option<Policy>,
     /// Where new homes take their first content from, by user name.
     pub skeletons: Vec<(String, PathBuf)>,
     /// Commands that must succeed in it, run by the first of its accounts.
@@ -90,12 +95,20 @@ pub fn resolve(spec: &Spec, view: &View, facts: &Facts) -> Result<ResolvedJail> 
         &mut findings,
         &mut notices,
     )?;
+    if let Some(session) = &spec.session {
+        session::check(session, view, &mut findings)?;
+    }
     finish(findings)?;
     let state = ResolvedJail::state(&spec.name.value);
+    let programs = has_programs(&tree);
     Ok(ResolvedJail {
         name: spec.name.value.clone(),
         root: spec.root.value.clone(),
         sshd: sshd::policy(spec, facts, &state),
+        session: match &spec.session {
+            Some(session) => Some(session::policy(spec, session, &wanted, programs, view)?),
+            None => None,
+        },
         skeletons: spec
             .users
             .iter()
@@ -138,6 +151,12 @@ pub fn resolve_tree(spec: &Spec, view: &View, sftp: Option<&str>) -> Result<(Tre
     )?;
     finish(findings)?;
     Ok((tree, notices))
+}
+
+/// Whether anything of a user's runs in the jail: devices are there for programs.
+fn has_programs(tree: &Tree) -> bool {
+    tree.iter()
+        .any(|(_, entry)| matches!(entry.kind, EntryKind::Device { .. }))
 }
 
 fn finish(findings: Vec<Finding>) -> Result<()> {
@@ -208,6 +227,9 @@ fn tree(
     if programs {
         etc::add_devices(&mut tree)?;
         files::add_tmp(&mut tree)?;
+    }
+    if let Some(session) = &spec.session {
+        session::add_places(&mut tree, session, programs, findings)?;
     }
     add_shells(&mut tree, spec, findings)?;
     check_start_dir(&tree, spec, findings);

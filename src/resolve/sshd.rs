@@ -63,6 +63,11 @@ fn internal_sftp(sftp: &SftpSpec) -> String {
 /// Keyword as sshd_config(5) writes it, and value as `sshd -T` prints it.
 fn settings(spec: &Spec, keys: &str) -> Vec<(&'static str, String)> {
     let doors = &spec.doors.value;
+    // With a session, a name that exists in sessions only: whoever comes in without one finds nothing.
+    let root = match &spec.session {
+        Some(_) => super::session::door(&spec.name.value),
+        None => spec.root.value.clone(),
+    };
     let passwords = spec
         .users
         .iter()
@@ -75,7 +80,7 @@ fn settings(spec: &Spec, keys: &str) -> Vec<(&'static str, String)> {
     };
     // Each forwarding by its own keyword: `DisableForwarding` alone left X11 and agents open before OpenSSH 10.0 (CVE-2025-32728).
     [
-        ("ChrootDirectory", spec.root.value.display().to_string()),
+        ("ChrootDirectory", root.display().to_string()),
         ("ForceCommand", force),
         ("PubkeyAuthentication", "yes".to_owned()),
         ("AuthorizedKeysFile", keys.to_owned()),
@@ -122,6 +127,8 @@ pub(super) fn policy(spec: &Spec, facts: &Facts, state: &Path) -> SshdPolicy {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "    {keyword} {value}");
     }
+    // Not ours to set, but without PAM there is no session.
+    let pam = spec.session.iter().map(|_| ("usepam", "yes"));
     let expected = spec
         .users
         .iter()
@@ -133,6 +140,10 @@ pub(super) fn policy(spec: &Spec, facts: &Facts, state: &Path) -> SshdPolicy {
             settings: settings
                 .iter()
                 .map(|(keyword, value)| (keyword.to_ascii_lowercase(), value.clone()))
+                .chain(
+                    pam.clone()
+                        .map(|(key, value)| (key.to_owned(), value.to_owned())),
+                )
                 .collect(),
         })
         .collect();

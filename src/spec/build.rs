@@ -8,7 +8,8 @@ use super::rule::{Hint, Objection, mode};
 use super::text::echo;
 use super::tree::{Table, Value};
 use super::{
-    Day, DirSpec, Dlopen, Door, FileBody, FileSpec, Password, SftpSpec, Spec, User, password,
+    Day, DirSpec, Dlopen, Door, FileBody, FileSpec, Password, SessionSpec, SftpSpec, Spec, User,
+    password, session,
 };
 use crate::error::Finding;
 use crate::names::{JailName, JailPath, UserName};
@@ -23,7 +24,7 @@ const SHELLS: &[&str] = &[
 #[derive(Debug)]
 pub(crate) struct Parts {
     name: Option<Sited<JailName>>,
-    root: Option<Sited<PathBuf>>,
+    pub(crate) root: Option<Sited<PathBuf>>,
     templates: Vec<Sited<String>>,
     pub(crate) binaries: Vec<Sited<String>>,
     optional: Vec<Sited<String>>,
@@ -40,6 +41,7 @@ pub(crate) struct Parts {
     pub(crate) sftp: SftpSpec,
     pub(crate) files: Vec<FileSpec>,
     pub(crate) dirs: Vec<DirSpec>,
+    pub(crate) session: Option<SessionSpec>,
     pub(crate) tests: Vec<Sited<Vec<String>>>,
 }
 
@@ -59,6 +61,7 @@ impl Parts {
             sftp: self.sftp,
             files: self.files,
             dirs: self.dirs,
+            session: self.session,
             tests: self.tests,
         })
     }
@@ -90,6 +93,7 @@ pub(crate) fn build(spec: &Table, findings: &mut Findings) -> Parts {
         templates: without_doubles(spec.texts("templates")),
         lacks_users: spec.is_bad("user") || users.len() < spec.tables("user").len(),
         users,
+        session: session::build(spec, &doors.value, findings),
         doors,
         lacks_doors,
         sftp: sftp(spec),
@@ -116,7 +120,7 @@ pub(crate) fn build(spec: &Table, findings: &mut Findings) -> Parts {
     }
 }
 
-fn sited<T>(value: T, site: &Site) -> Sited<T> {
+pub(crate) fn sited<T>(value: T, site: &Site) -> Sited<T> {
     Sited {
         value,
         site: site.clone(),
@@ -124,7 +128,11 @@ fn sited<T>(value: T, site: &Site) -> Sited<T> {
 }
 
 /// The text of `key` as the type that its rule stands for.
-fn typed<T, E>(table: &Table, key: &str, make: impl Fn(&str) -> Result<T, E>) -> Option<Sited<T>> {
+pub(crate) fn typed<T, E>(
+    table: &Table,
+    key: &str,
+    make: impl Fn(&str) -> Result<T, E>,
+) -> Option<Sited<T>> {
     let (text, site) = table.text(key)?;
     make(text).ok().map(|value| sited(value, site))
 }

@@ -28,6 +28,7 @@ pub(crate) fn check(parts: &Parts, findings: &mut Findings) {
         shells(parts, findings);
     }
     places(parts, findings);
+    super::session::check(parts, findings);
     tests(parts, findings);
 }
 

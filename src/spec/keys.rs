@@ -111,8 +111,8 @@ const DLOPEN: Words = Words {
 
 const NETWORK: Words = Words {
     kind: "a kind of network",
-    now: &["host", "none", "private"],
-    later: &[],
+    now: &["host", "none"],
+    later: &["private"],
 };
 
 /// The table. A table's own row stands before those of its keys.
@@ -246,42 +246,42 @@ pub static KEYS: &[Key] = &[
         .doc("permissions, in octal")
         .default(r#""0755""#)
         .example(r#"mode = "0750""#),
-    Key::later("mount[]", Shape::Tables(&["target"]))
+    Key::now("mount[]", Shape::Tables(&["target"]))
         .doc("a host directory that sessions see; never mounted on the host itself")
         .default("none")
         .example("[[mount]]\nsource = \"/var/www/17\"\ntarget = \"/www\""),
-    Key::later("mount[].source", Shape::Text(Rule::MountSource))
-        .doc("the host directory")
+    Key::now("mount[].source", Shape::Text(Rule::MountSource))
+        .doc("the host directory, or `tmpfs`: memory that each session has for itself")
         .example(r#"source = "/var/www/17""#)
         .required(),
-    Key::later("mount[].target", Shape::Text(Rule::MountTarget))
+    Key::now("mount[].target", Shape::Text(Rule::MountTarget))
         .doc("where sessions see it")
         .example(r#"target = "/www""#)
         .required(),
-    Key::later("mount[].options", Shape::Texts(Rule::MountOption))
-        .doc("options of mount(8)")
+    Key::now("mount[].options", Shape::Texts(Rule::MountOption))
+        .doc("`ro` or `rw`, `nosuid` or `suid`, `nodev` or `dev`, `noexec` or `exec`")
         .default(r#"["ro", "nodev", "nosuid", "noexec"]"#)
         .example(r#"options = ["rw", "nodev", "nosuid", "noexec"]"#),
-    Key::later("namespaces", Shape::Table)
-        .doc("what each session has of its own")
+    Key::now("namespaces", Shape::Table)
+        .doc("what each session has of its own; without this table, `[network]` and `[[mount]]` the jail is a plain chroot")
         .example("[namespaces]\npid = true"),
-    Key::later("namespaces.pid", Shape::Boolean)
+    Key::now("namespaces.pid", Shape::Boolean)
         .doc("its own process numbers")
         .default("true")
         .example("pid = true"),
-    Key::later("namespaces.mnt", Shape::Boolean)
-        .doc("its own mounts")
+    Key::now("namespaces.mnt", Shape::Boolean)
+        .doc("its own mounts, the jail among them")
         .default("true")
         .example("mnt = true"),
-    Key::later("namespaces.uts", Shape::Boolean)
+    Key::now("namespaces.uts", Shape::Boolean)
         .doc("its own host name")
         .default("true")
         .example("uts = true"),
-    Key::later("namespaces.ipc", Shape::Boolean)
+    Key::now("namespaces.ipc", Shape::Boolean)
         .doc("its own shared memory, queues and semaphores")
         .default("true")
         .example("ipc = true"),
-    Key::later("namespaces.cgroup", Shape::Boolean)
+    Key::now("namespaces.cgroup", Shape::Boolean)
         .doc("its own view of the control groups")
         .default("true")
         .example("cgroup = true"),
@@ -289,13 +289,13 @@ pub static KEYS: &[Key] = &[
         .doc("its own user ids")
         .default("false")
         .example("user = false"),
-    Key::later("network", Shape::Table)
+    Key::now("network", Shape::Table)
         .doc("what sessions reach, and what reaches them")
         .example("[network]\nmode = \"none\""),
-    Key::later("network.mode", Shape::Text(Rule::Word(NETWORK)))
-        .doc("the host's network, none, or a private one")
+    Key::now("network.mode", Shape::Text(Rule::Word(NETWORK)))
+        .doc("the host's network, or none but a loopback")
         .default(r#""host"; "none" where sftp is the only door"#)
-        .example(r#"mode = "private""#),
+        .example(r#"mode = "none""#),
     Key::later("network.allow_in", Shape::Texts(Rule::Port))
         .doc("ports of the jail that others may reach")
         .default("[]")

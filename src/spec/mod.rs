@@ -23,12 +23,14 @@ mod people;
 pub mod places;
 pub mod rule;
 mod secret;
+mod session;
 mod syntax;
 mod template;
 pub mod text;
 mod tree;
 
 pub use keyline::{Fingerprint, fingerprint};
+pub use session::{MountSpec, SessionSpec};
 pub(crate) use syntax::{Document, parse};
 pub use syntax::{MAX, source};
 pub use template::{BuiltIn, Templates};
@@ -123,6 +125,8 @@ pub struct Spec {
     pub files: Vec<FileSpec>,
     /// `[[dir]]`.
     pub dirs: Vec<DirSpec>,
+    /// `[namespaces]`, `[network]` and `[[mount]]`; `None` where sessions have nothing of their own.
+    pub session: Option<SessionSpec>,
     /// `[[test]]`: each a command and its arguments, never empty. Where there is one, there is a user to run it.
     pub tests: Vec<Sited<Vec<String>>>,
 }

@@ -52,6 +52,9 @@ const HOLDERS: &[&str] = &[
 /// What jailctl keeps for itself in each jail: the mark of login shells, and the staging area.
 const OWN: &[&str] = &["/jail", "/.jailctl"];
 
+/// Where jailctl keeps what it knows of all jails.
+const RECORDS: &str = "/var/lib/jailctl";
+
 /// Links of the merged tree.
 const SYSTEM_LINKS: &[&str] = &["/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"];
 
@@ -85,7 +88,7 @@ const SECRETS: &[&str] = &[
 ];
 
 /// The first of `places` that `path` is or lies below.
-fn within<'a>(path: &str, places: &[&'a str]) -> Option<&'a str> {
+pub(crate) fn within<'a>(path: &str, places: &[&'a str]) -> Option<&'a str> {
     places
         .iter()
         .copied()
@@ -196,11 +199,17 @@ pub fn binary(text: &str) -> Result<(), Objection> {
 
 /// Whether `text` may be the `source` of a `[[mount]]`.
 pub fn mount_source(text: &str) -> Result<(), Objection> {
+    if text == super::session::TMPFS {
+        return Ok(());
+    }
     host_path(text)?;
     let path = Path::new(text);
     copyable(path)?;
     if ["/", "/etc", "/root"].contains(&text) {
         return Err(Objection::new("is a directory of the system's"));
+    }
+    if within(text, &[RECORDS]).is_some() || within(RECORDS, &[text]).is_some() {
+        return Err(Objection::new("is or holds the records of jails"));
     }
     Ok(())
 }
@@ -212,7 +221,7 @@ pub fn mount_target(path: &JailPath) -> Result<(), Objection> {
         return Err(Objection::new("is the whole jail"));
     }
     let covered = ["/etc", "/usr"].contains(&text) || SYSTEM_LINKS.contains(&text);
-    if covered || within(text, OWN).is_some() {
+    if covered || within(text, OWN).is_some() || within(text, KERNEL).is_some() {
         return Err(Objection::new("covers what jailctl made"));
     }
     Ok(())

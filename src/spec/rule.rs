@@ -241,7 +241,9 @@ impl Rule {
             Self::Size => "a size is a number with `K`, `M`, `G` or `T`, as \"256M\"",
             Self::Percent => "a percentage is of one CPU, as \"50%\" or \"200%\"",
             Self::Port => "write `tcp/` or `udp/` and a port from 1 to 65535, as \"tcp/80\"",
-            Self::MountOption => "write an option of mount(8), as \"ro\"",
+            Self::MountOption => {
+                "write `ro` or `rw`, `nosuid` or `suid`, `nodev` or `dev`, `noexec` or `exec`"
+            }
             Self::Argument => "write each argument as a string of its own",
         })
     }
@@ -468,9 +470,5 @@ fn port(text: &str) -> Result<(), Objection> {
 }
 
 fn mount_option(text: &str) -> Result<(), Objection> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_-=.".contains(c);
-    if text.is_empty() || !text.chars().all(plain) {
-        return Err("has a character that mount options do not have".into());
-    }
-    Ok(())
+    super::session::option(text).map_err(Objection::form)
 }

@@ -80,6 +80,17 @@ impl Table {
         }
     }
 
+    /// The boolean of a key that holds one.
+    pub(crate) fn flag(&self, key: &str) -> Option<(bool, &Site)> {
+        match self.entries.get(key)? {
+            Node {
+                value: Value::Boolean(flag),
+                site,
+            } => Some((*flag, site)),
+            _ => None,
+        }
+    }
+
     /// The texts of a key that holds an array of them; none if it is absent.
     pub(crate) fn texts(&self, key: &str) -> &[(String, Site)] {
         match self.entries.get(key) {

@@ -16,6 +16,7 @@ mod programs;
 mod reasons;
 mod rebuild;
 mod remove;
+mod session;
 mod sources;
 mod starting;
 mod store;

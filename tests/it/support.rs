@@ -173,3 +173,30 @@ pub(crate) fn look(host: &DisposableHost) -> disposable::Snapshot {
             )
         })
 }
+
+/// A copy as [`host`] gives it, with the PAM module where libpam looks for it and a listener that keeps what is said to the host's log.
+pub(crate) fn host_with_module() -> Option<DisposableHost> {
+    let host = host()?;
+    install_module(&host);
+    host.write(
+        "/root/syslog.pl",
+        "use Socket; unlink '/dev/log'; socket(S, AF_UNIX, SOCK_DGRAM, 0) or die; bind(S, sockaddr_un('/dev/log')) or die; chmod 0666, '/dev/log'; \
+         open(L, '>>', '/run/syslog'); select(L); $| = 1; if (fork) { exit } while (recv(S, $m, 8192, 0) || 1) { print \"$m\\n\" }",
+    );
+    host.sh(
+        "perl /root/syslog.pl </dev/null >/dev/null 2>&1; touch /run/utmp; chmod 664 /run/utmp",
+    )
+    .ok();
+    Some(host)
+}
+
+/// Puts the module in its place. Cargo makes it along with these tests, which name it among their dependencies.
+pub(crate) fn install_module(host: &DisposableHost) {
+    let programs = std::path::Path::new(env!("CARGO_BIN_EXE_jailctl")).parent();
+    let module = programs.map(|programs| programs.join("deps/libpam_jailctl.so"));
+    let module = module.expect("a directory").display().to_string();
+    host.sh(&format!(
+        "install -m 644 {module} $(dirname $(find /usr/lib -name pam_succeed_if.so))/pam_jailctl.so"
+    ))
+    .ok();
+}

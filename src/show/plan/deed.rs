@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use crate::host::Expiry;
 use crate::host::sshd::DROP_INS;
+use crate::host::{Expiry, pam};
 use crate::names::JailPath;
 use crate::plan::manifest::RecordKind;
 use crate::plan::{Act, Change, Plan, Step};
@@ -123,6 +123,17 @@ pub(super) fn of_step(step: &Step) -> Option<Deed> {
             after: None,
             ..Deed::new(Change, "sshd", format!("{DROP_INS}/{file}"))
         },
+        Step::WritePolicy { .. } => Deed::new(
+            Change,
+            "sessions",
+            "have namespaces and mounts of their own",
+        ),
+        Step::RemovePolicy => Deed::new(Remove, "sessions", "of their own"),
+        Step::WriteStack { from, to } | Step::LeaveStack { from, to } => Deed {
+            before: Some(from.trim_end().to_owned()),
+            after: Some(to.trim_end().to_owned()),
+            ..Deed::new(Change, "pam", pam::STACK)
+        },
         Step::DeleteAccount { user, uid, .. } => {
             Deed::of(user, Remove, "account", format!("{user} (uid {uid})"))
         }
@@ -145,7 +156,11 @@ pub(super) fn of_step(step: &Step) -> Option<Deed> {
         Step::RemoveSnippet { file } => Deed::new(Remove, "sshd", format!("{DROP_INS}/{file}")),
         Step::Forget => Deed::new(Remove, "records", "of the jail"),
         Step::EndSessions { kill: true, .. } => Deed::new(Remove, "sessions", "ended"),
-        Step::EndSessions { .. } | Step::WriteTree | Step::VerifySnippet | Step::Record => {
+        Step::EndSessions { .. }
+        | Step::FindNobody { .. }
+        | Step::WriteTree
+        | Step::VerifySnippet
+        | Step::Record => {
             return None;
         }
     })

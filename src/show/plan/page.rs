@@ -90,6 +90,10 @@ impl Page {
                     );
                     self.snippet(plan);
                 }
+                Step::WriteStack { from, to } | Step::LeaveStack { from, to } => {
+                    self.deed(Act::Change, "pam", crate::host::pam::STACK);
+                    self.lines(from, to);
+                }
                 other => {
                     let Some(deed) = of_step(other) else { continue };
                     if let Step::MakeAccount(account) = other {
@@ -154,15 +158,18 @@ impl Page {
         self.line(&line);
     }
 
-    /// The snippet's lines that come and go, with those around them.
     fn snippet(&mut self, plan: &Plan) {
         let Some((was, is)) = &plan.snippet else {
             return;
         };
-        let (was, is) = (
+        self.lines(
             was.as_deref().unwrap_or_default(),
             is.as_deref().unwrap_or_default(),
         );
+    }
+
+    /// The lines that come and go, with those around them.
+    fn lines(&mut self, was: &str, is: &str) {
         let diff = TextDiff::from_lines(was, is);
         for (index, group) in diff.grouped_ops(CONTEXT).iter().enumerate() {
             if index > 0 {

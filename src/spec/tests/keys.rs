@@ -35,6 +35,10 @@ fn spec_with(key: &Key, line: &str) -> String {
             "name = \"a\"\n{user}[[dir]]\n{}{line}\n",
             beside(&[("path", "path = \"/x\"")])
         ),
+        "mount[]" => format!(
+            "name = \"a\"\n[[mount]]\n{}{line}\n",
+            beside(&[("source", "source = \"/x\""), ("target", "target = \"/x\"")])
+        ),
         "test[]" => format!("name = \"a\"\n{user}[[test]]\n{line}\n"),
         // What sftp alone can have does not stand beside a shell.
         "sshd" if name != "allow" => format!("name = \"a\"\n[sshd]\n{line}\n"),

@@ -91,7 +91,7 @@ fn keys_that_are_not_there() {
         ),
         (
             "not-yet",
-            "name = 'a'\n[limits]\nmemory = '256M'\n[[mount]]\nsource = '/x'\n[sshd]\nallow = ['scp', 'sftp']\n",
+            "name = 'a'\n[limits]\nmemory = '256M'\n[network]\nmode = 'private'\nallow_in = ['tcp/80']\n[sshd]\nallow = ['scp', 'sftp']\n",
         ),
         (
             "required",

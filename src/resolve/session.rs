@@ -1,0 +1,203 @@
+//! What sessions of a jail have of their own: from the spec to the policy that is read when one begins.
+
+use std::path::{Path, PathBuf};
+
+use jailctl_session::policy::{DOOR, Flags, INSIDE, Mount, Policy, Source};
+
+use super::tree::{Entry, Tree, Why};
+use super::{ResolvedJail, WantedAccount};
+use crate::error::{Error, Finding, Result};
+use crate::host::pam::{self, MODULE, STACK};
+use crate::host::{FileKind, View};
+use crate::names::{JailName, JailPath};
+use crate::spec::{MountSpec, SessionSpec, Spec};
+
+/// The group of terminals where the host has none of that name: Debian's number, which is in devpts' documentation too.
+const TTY: u32 = 5;
+/// How much memory the files of a session's `/tmp` may take, and of any other tmpfs.
+const TMPFS_SIZE: &str = "10%";
+const QUIET: Flags = Flags {
+    ro: false,
+    nosuid: true,
+    nodev: true,
+    noexec: true,
+};
+
+/// Where sshd finds the jail in a session, and where there is nothing otherwise.
+pub(super) fn door(name: &JailName) -> PathBuf {
+    ResolvedJail::state(name).join(DOOR).join(INSIDE)
+}
+
+/// Adds the places that sessions mount on.
+pub(super) fn add_places(
+    tree: &mut Tree,
+    session: &SessionSpec,
+    programs: bool,
+    findings: &mut Vec<Finding>,
+) -> Result<()> {
+    let path = |text: &str| {
+        JailPath::new(text).map_err(|why| Error::from(Finding::new(format!("`{text}` {why}"))))
+    };
+    let directory = || Entry::directory(0o755, Why::rule("what a session has mounted"));
+    if programs {
+        for place in ["/dev/pts", "/dev/shm"] {
+            tree.add_default(path(place)?, directory())?;
+        }
+        if session.pid {
+            tree.add_default(path("/proc")?, directory())?;
+        }
+        let why = vec![Why::rule("terminals of a session")];
+        tree.add_default(path("/dev/ptmx")?, Entry::symlink("pts/ptmx", why))?;
+    }
+    for mount in &session.mounts {
+        let target = &mount.target;
+        let why = Why::Spec {
+            place: mount.site.to_string(),
+            says: format!("mount: {}", target.value),
+        };
+        if tree.get(&target.value).is_some() {
+            continue;
+        }
+        if let Err(finding) = tree.add(target.value.clone(), Entry::directory(0o755, why)) {
+            findings.push(finding.at(&target.site, "mounted on here"));
+        }
+    }
+    Ok(())
+}
+
+/// Checks that sessions can begin on this host, and that what they show is there.
+pub(super) fn check(session: &SessionSpec, view: &View, findings: &mut Vec<Finding>) -> Result<()> {
+    let mut refuse = |why: String, hint: String| {
+        findings.push(
+            Finding::new("sessions of their own are not possible on this host")
+                .why(why)
+                .at(&session.site, "asked for here")
+                .hint(hint),
+        );
+    };
+    match pam::modules(view)? {
+        None => refuse(
+            "PAM is not installed, and it is by PAM that sshd begins a session".to_owned(),
+            "take the tables `[namespaces]`, `[network]` and `[[mount]]` out for a plain chroot"
+                .to_owned(),
+        ),
+        Some((directory, false)) => {
+            let at = directory.join(MODULE).display().to_string();
+            refuse(
+                format!("the module `{at}` is missing"),
+                format!(
+                    "it is built with jailctl: install -m 644 target/release/libpam_jailctl.so {at}"
+                ),
+            );
+        }
+        Some((_, true)) if view.stat(Path::new(STACK))?.is_none() => refuse(
+            format!("there is no `{STACK}`: sshd does not use PAM"),
+            "install an sshd with PAM".to_owned(),
+        ),
+        Some((_, true)) => {}
+    }
+    for mount in &session.mounts {
+        check_source(mount, view, findings)?;
+    }
+    Ok(())
+}
+
+fn check_source(mount: &MountSpec, view: &View, findings: &mut Vec<Finding>) -> Result<()> {
+    let Some(source) = &mount.source else {
+        return Ok(());
+    };
+    let shown = source.value.display().to_string();
+    let finding = Finding::new(format!("`{}` cannot be mounted", shown.escape_debug()));
+    let real = view.trace(&source.value)?.map(|passage| passage.real);
+    let finding = match real {
+        None => finding.why("there is no such directory on the host"),
+        Some(real) if real != source.value => finding
+            .why("there is a link on the way, which may come to lead elsewhere")
+            .hint(format!(
+                "name the directory itself: `{}`",
+                real.display().to_string().escape_debug()
+            )),
+        Some(real) => match view.lstat(&real)?.map(|stat| stat.kind()) {
+            Some(FileKind::Directory) => return Ok(()),
+            _ => finding.why("it is not a directory"),
+        },
+    };
+    findings.push(finding.at(&source.site, "asked for here"));
+    Ok(())
+}
+
+/// The policy of the jail. `programs`: whether anything of the user's runs in it.
+pub(super) fn policy(
+    spec: &Spec,
+    session: &SessionSpec,
+    accounts: &[WantedAccount],
+    programs: bool,
+    view: &View,
+) -> Result<Policy> {
+    let known = view.accounts()?;
+    let group = known.group("tty").map_or(TTY, |group| group.gid);
+    let mut mounts = Vec::new();
+    if programs {
+        let tmpfs = |mode| Source::Tmpfs {
+            mode,
+            size: TMPFS_SIZE.to_owned(),
+        };
+        let exec = Flags {
+            noexec: false,
+            ..QUIET
+        };
+        let terminals = Flags {
+            nodev: false,
+            ..QUIET
+        };
+        mounts.push(own("/tmp", tmpfs(0o1777), exec));
+        mounts.push(own("/dev/shm", tmpfs(0o1777), QUIET));
+        mounts.push(own("/dev/pts", Source::Terminals { group }, terminals));
+        if session.pid {
+            mounts.push(own("/proc", Source::Proc, QUIET));
+        }
+    }
+    mounts.extend(session.mounts.iter().map(given));
+    let name = &spec.name.value;
+    Ok(Policy {
+        jail: name.as_str().to_owned(),
+        root: spec.root.value.clone(),
+        users: accounts
+            .iter()
+            .map(|account| account.name.clone())
+            .collect(),
+        pid: session.pid,
+        hostname: session.uts.then(|| name.as_str().to_owned()),
+        ipc: session.ipc,
+        cgroup: session.cgroup,
+        offline: session.offline,
+        mounts,
+    })
+}
+
+fn own(target: &str, source: Source, flags: Flags) -> Mount {
+    Mount {
+        target: PathBuf::from(target),
+        source,
+        flags,
+    }
+}
+
+fn given(mount: &MountSpec) -> Mount {
+    Mount {
+        target: PathBuf::from(mount.target.value.as_str()),
+        source: match &mount.source {
+            Some(source) => Source::Bind(source.value.clone()),
+            None => Source::Tmpfs {
+                mode: 0o1777,
+                size: TMPFS_SIZE.to_owned(),
+            },
+        },
+        flags: Flags {
+            ro: mount.is("ro"),
+            nosuid: mount.is("nosuid"),
+            nodev: mount.is("nodev"),
+            noexec: mount.is("noexec"),
+        },
+    }
+}

@@ -1,0 +1,248 @@
+//! From the spec to sessions and back: what a build refuses, what a plan shows, and that nothing stays.
+
+use super::{copy, harlequin};
+use crate::support::{
+    CANARY, Reach, Spec, arkham, host, host_with_module, install_module, look, reach,
+};
+
+#[test]
+fn without_the_module_a_build_refuses() {
+    let Some(host) = host() else { return };
+    let key = host.key("harlequin");
+    let mut spec = Spec::arkham(&key, &[]);
+    spec.more.push_str("[namespaces]\n");
+    let before = look(&host);
+    let refused = spec.build(&host).exits(2);
+    assert!(
+        refused.stderr().contains("pam_jailctl.so` is missing"),
+        "{refused:?}"
+    );
+    assert!(
+        refused
+            .stderr()
+            .contains("hint: it is built with jailctl: install -m 644"),
+        "{refused:?}"
+    );
+    assert!(refused.stderr().contains("[namespaces]"), "{refused:?}");
+    assert_eq!(before.diff(&look(&host)), Vec::<String>::new());
+    install_module(&host);
+    spec.build(&host).ok();
+}
+
+#[test]
+fn plan_shows_the_lines_and_a_removal_takes_them_out_with_the_last_jail() {
+    let Some(host) = host_with_module() else {
+        return;
+    };
+    let key = host.key("harlequin");
+    let mut spec = Spec::arkham(&key, &[]);
+    spec.more.push_str("[namespaces]\n");
+    let before = look(&host);
+    let planned = host.jailctl(["plan", &spec.put(&host)]).ok();
+    for line in [
+        "pam      /etc/pam.d/sshd",
+        "+session [success=done default=die] pam_jailctl.so",
+        "sessions have namespaces and mounts of their own",
+    ] {
+        assert!(planned.stdout().contains(line), "{line}: {planned:?}");
+    }
+    assert_eq!(before.diff(&look(&host)), Vec::<String>::new());
+    spec.build(&host).ok();
+    assert_eq!(spec.build(&host).ok().text(), "arkham: nothing to do");
+    let mut elba = spec.clone();
+    elba.name = "elba";
+    elba.users = vec![("selina", vec![key.public.trim().to_owned()])];
+    elba.build(&host).ok();
+    assert_eq!(
+        host.read("/etc/pam.d/sshd").matches("pam_jailctl").count(),
+        1
+    );
+
+    host.jailctl(["remove", "arkham", "--purge"]).ok();
+    assert_eq!(
+        host.read("/etc/pam.d/sshd").matches("pam_jailctl").count(),
+        1
+    );
+    host.jailctl(["remove", "elba", "--purge"]).ok();
+    let left = before.diff(&look(&host));
+    assert!(
+        left.iter().all(|line| line.contains(" /srv/jails:")),
+        "{left:?}"
+    );
+}
+
+#[test]
+fn lines_that_somebody_took_out_come_back() {
+    let Some((host, spec)) = copy(&[], "") else {
+        return;
+    };
+    let with = host.read("/etc/pam.d/sshd");
+    host.sh("sed -i /pam_jailctl/d /etc/pam.d/sshd").ok();
+    spec.build(&host).ok();
+    assert_eq!(host.read("/etc/pam.d/sshd"), with);
+}
+
+#[test]
+fn plain_chroot_and_sessions_take_turns_only_when_nobody_is_in() {
+    let Some(host) = host_with_module() else {
+        return;
+    };
+    let (plain, harlequin) = arkham(&host, &["id"]);
+    let _sshd = host.sshd();
+    let mut own = plain.clone();
+    own.more.push_str("[namespaces]\n");
+    for (spec, words) in [(&own, "3"), (&plain, "")] {
+        let session = harlequin.session();
+        let before = look(&host);
+        let refused = spec.build(&host).exits(4);
+        assert!(
+            refused
+                .stderr()
+                .contains("could not change the sessions of the jail `arkham`"),
+            "{refused:?}"
+        );
+        assert_eq!(before.diff(&look(&host)), Vec::<String>::new());
+        drop(session);
+        host.until("! pgrep -u harlequin >/dev/null");
+        spec.build(&host).ok();
+        assert_eq!(reach(&host, &harlequin), Reach::Jail);
+        let number = harlequin.ssh("echo $$").ok();
+        assert_eq!(number.text() == "3", words == "3", "{number:?}");
+        assert_eq!(spec.build(&host).ok().text(), "arkham: nothing to do");
+    }
+    assert!(!host.read("/etc/pam.d/sshd").contains("jailctl"));
+    assert!(!host.has("/var/lib/jailctl/arkham/session"));
+}
+
+#[test]
+fn a_build_that_fails_puts_the_stack_and_the_policy_back() {
+    let Some(host) = host_with_module() else {
+        return;
+    };
+    let key = host.key("harlequin");
+    let mut spec = Spec::arkham(&key, &[]);
+    spec.more.push_str("[namespaces]\n");
+    spec.put(&host);
+    let before = look(&host);
+    // sshd accepts no configuration at all: known only when the snippet is verified.
+    host.write(
+        "/etc/ssh/sshd_config.d/01-admin.conf",
+        "Match Group jail-arkham\n    ChrootDirectory /somewhere\n",
+    );
+    let refused = host.jailctl(["build", &spec.path()]).exits(4);
+    host.sh("rm /etc/ssh/sshd_config.d/01-admin.conf").ok();
+    assert!(refused.stderr().contains("chrootdirectory"), "{refused:?}");
+    assert_eq!(before.diff(&look(&host)), Vec::<String>::new());
+}
+
+#[test]
+fn sshd_without_pam_is_refused() {
+    let Some(host) = host_with_module() else {
+        return;
+    };
+    let key = host.key("harlequin");
+    let mut spec = Spec::arkham(&key, &[]);
+    spec.more.push_str("[namespaces]\n");
+    host.write("/etc/ssh/sshd_config.d/01-admin.conf", "UsePAM no\n");
+    let refused = spec.build(&host).exits(4);
+    assert!(refused.stderr().contains("usepam"), "{refused:?}");
+}
+
+#[test]
+fn directories_of_the_host_are_shown_as_asked() {
+    let more = "[[mount]]\nsource = \"/opt/shown\"\ntarget = \"/www\"\n\n[[mount]]\nsource = \"/opt/shared\"\ntarget = \"/shared\"\noptions = [\"rw\", \"nosuid\", \"nodev\", \"noexec\"]\n\n\
+                [[mount]]\nsource = \"tmpfs\"\ntarget = \"/scratch\"\n";
+    let Some(host) = host_with_module() else {
+        return;
+    };
+    host.sh("mkdir -p /opt/shown/deep /opt/shared; echo x >/opt/shown/page; chmod 777 /opt/shown /opt/shared; mount -t tmpfs tmpfs /opt/shown/deep; cp /bin/true /opt/shared/program").ok();
+    let key = host.key("harlequin");
+    let mut spec = Spec::arkham(&key, &[]);
+    spec.more.push_str(more);
+    spec.build(&host).ok();
+    let _sshd = host.sshd();
+    let harlequin = harlequin(&host);
+    assert_eq!(harlequin.ssh("cat /www/page").ok().text(), "x");
+    // Read-only, and so is what is mounted below it on the host.
+    for place in ["/www", "/www/deep"] {
+        let refused = harlequin.ssh(&format!("echo x >{place}/mine")).fails();
+        assert!(refused.stderr().contains("Read-only"), "{refused:?}");
+    }
+    harlequin
+        .ssh("echo mine >/shared/mine; echo mine >/scratch/mine; cat /scratch/mine")
+        .ok();
+    assert_eq!(host.read("/opt/shared/mine"), "mine\n");
+    harlequin.ssh("/shared/program").exits(126);
+    assert!(
+        host.sh("ls -A /srv/jails/arkham/www /srv/jails/arkham/shared /srv/jails/arkham/scratch")
+            .ok()
+            .stdout()
+            .lines()
+            .all(|line| line.is_empty() || line.ends_with(':'))
+    );
+    assert_eq!(reach(&host, &harlequin), Reach::Jail);
+    host.jailctl(["remove", "arkham", "--purge"]).ok();
+    assert_eq!(host.read("/opt/shown/page"), "x\n");
+    assert!(host.read("/canary").contains(CANARY));
+}
+
+#[test]
+fn what_cannot_be_mounted_is_refused_before_anything_is_touched() {
+    let Some(host) = host_with_module() else {
+        return;
+    };
+    host.sh("mkdir -p /opt/real; ln -s real /opt/link; echo x >/opt/file")
+        .ok();
+    let key = host.key("harlequin");
+    let before = look(&host);
+    for (source, target, why) in [
+        ("/opt/gone", "/www", "there is no such directory"),
+        ("/opt/link", "/www", "there is a link on the way"),
+        ("/opt/file", "/www", "it is not a directory"),
+        ("/etc", "/www", "is a directory of the system's"),
+        ("/var/lib", "/www", "is or holds the records of jails"),
+        ("/srv/jails", "/www", "it holds the jail's root"),
+        ("/proc", "/www", "`/proc`"),
+        ("/opt/real", "/proc", "covers what jailctl made"),
+        ("/opt/real", "/dev/shm", "covers what jailctl made"),
+        ("/opt/real", "/home/harlequin/www", "home of `harlequin`"),
+        ("/opt/real", "/home", "home of `harlequin`"),
+        ("/opt/real", "/usr", "covers what jailctl made"),
+    ] {
+        let mut spec = Spec::arkham(&key, &[]);
+        spec.more = format!(
+            "[[mount]]
+source = {source:?}
+target = {target:?}
+"
+        );
+        let refused = spec.build(&host).exits(2);
+        assert!(refused.stderr().contains(why), "{why}: {refused:?}");
+    }
+    assert_eq!(before.diff(&look(&host)), Vec::<String>::new());
+}
+
+#[test]
+fn a_jail_for_files_alone_has_a_session_without_a_network() {
+    let Some(host) = host_with_module() else {
+        return;
+    };
+    let key = host.key("selina");
+    let mut spec = Spec::dropbox(&key);
+    spec.more.push_str("\n[namespaces]\n");
+    spec.build(&host).ok();
+    let _sshd = host.sshd();
+    let selina = host.login("selina", &key);
+    host.write("/root/letter", "Meow.\n");
+    selina
+        .sftp("put /root/letter /upload/letter\nget /upload/letter /root/back")
+        .ok();
+    assert_eq!(host.read("/root/back"), "Meow.\n");
+    assert_eq!(reach(&host, &selina), Reach::Jail);
+    let log = host.read(super::LOG);
+    assert!(
+        log.contains("user selina, from 127.0.0.1, own mnt pid uts ipc cgroup net, mounted"),
+        "{log}"
+    );
+    assert!(!host.has("/srv/jails/dropbox/proc"));
+}

@@ -1,0 +1,158 @@
+//! When a session cannot begin, the jailed user has none, the log says why, and nobody else notices.
+
+use disposable::{DisposableHost, Login, Sshd};
+
+use super::{LOG, copy, harlequin};
+use crate::support::{Reach, reach};
+
+const POLICY: &str = "/var/lib/jailctl/arkham/policy";
+
+/// The jailed user comes in; after `break_it` she does not, and bob does; after `mend` she does again. The log, or else sshd's own, says `why`.
+#[track_caller]
+fn closed(
+    host: &DisposableHost,
+    sshd: &Sshd<'_>,
+    bob: &Login<'_>,
+    break_it: &str,
+    mend: &str,
+    why: &str,
+) {
+    let harlequin = harlequin(host);
+    assert_eq!(reach(host, &harlequin), Reach::Jail, "before `{break_it}`");
+    host.sh(break_it).ok();
+    host.sh(&format!(": >{LOG}; : >/run/sshd.log")).ok();
+    assert_eq!(
+        reach(host, &harlequin),
+        Reach::Nothing,
+        "after `{break_it}`"
+    );
+    let seen = harlequin.ssh_pty("echo reached").fails();
+    assert!(
+        !seen.stdout().contains("reached"),
+        "after `{break_it}`: {seen:?}"
+    );
+    bob.ssh("true").ok();
+    let said = format!("{}{}", host.read(LOG), sshd.log());
+    assert!(said.contains(why), "`{why}` after `{break_it}`: {said}");
+    host.until("! pgrep -u harlequin >/dev/null");
+    host.sh(mend).ok();
+    assert_eq!(reach(host, &harlequin), Reach::Jail, "after `{mend}`");
+}
+
+#[test]
+fn without_a_sound_policy_there_is_no_session() {
+    let Some((host, _)) = copy(&[], "") else {
+        return;
+    };
+    let sshd = host.sshd();
+    let bob = host.plain_user("bob");
+    let keep = format!("cp -a {POLICY} /root/policy; ");
+    let mend = format!("rm -rf {POLICY}; cp -a /root/policy {POLICY}");
+    for (how, why) in [
+        (format!("rm {POLICY}"), "no such file"),
+        (format!("truncate -s 300 {POLICY}"), "it is damaged"),
+        (format!(": >{POLICY}"), "it is damaged"),
+        (
+            format!("head -c 999 /dev/urandom >{POLICY}"),
+            "could not read the policy",
+        ),
+        (
+            format!("sed -i 's/\"format\": 1/\"format\": 2/' {POLICY}"),
+            "it has format 2, and this version knows 1",
+        ),
+        (
+            format!("sed -i 's/\"ipc\"/\"seccomp\"/' {POLICY}"),
+            "it is damaged",
+        ),
+        (
+            format!("sed -i s/harlequin/selina/ {POLICY}"),
+            "does not name the user",
+        ),
+        (
+            format!("sed -i 's/\"jail\": \"arkham\"/\"jail\": \"elba\"/' {POLICY}"),
+            "it is another jail's",
+        ),
+        (
+            format!("chmod 640 {POLICY}"),
+            "it is not a file of root's alone",
+        ),
+        (
+            format!("chown bob {POLICY}"),
+            "it is not a file of root's alone",
+        ),
+        (
+            format!("mv {POLICY} /root/elsewhere; ln -s /root/elsewhere {POLICY}"),
+            "symbolic link",
+        ),
+        (
+            format!("rm {POLICY}; mkfifo -m 600 {POLICY}"),
+            "it is not a file of root's alone",
+        ),
+    ] {
+        closed(&host, &sshd, &bob, &format!("{keep}{how}"), &mend, why);
+    }
+}
+
+#[test]
+fn without_its_module_or_its_lines_there_is_no_session() {
+    let Some((host, _)) = copy(&[], "") else {
+        return;
+    };
+    let sshd = host.sshd();
+    let bob = host.plain_user("bob");
+    // Without PAM sshd takes a `!` for an account that is locked for keys too.
+    host.sh("usermod -p '*' bob").ok();
+    let module = host
+        .sh("find /usr/lib -name pam_jailctl.so")
+        .ok()
+        .text()
+        .to_owned();
+    let nothing_there = "/var/lib/jailctl/arkham/session/root";
+    for (how, mend, why) in [
+        (format!("mv {module} /root/"), format!("mv /root/pam_jailctl.so {module}"), "pam_jailctl.so"),
+        (format!("cp {module} /root/; echo damaged >{module}"), format!("mv /root/pam_jailctl.so {module}"), "pam_jailctl.so"),
+        ("cp /etc/pam.d/sshd /root/; sed -i /pam_jailctl/d /etc/pam.d/sshd".to_owned(), "cp /root/sshd /etc/pam.d/".to_owned(), nothing_there),
+        ("echo 'UsePAM no' >/etc/ssh/sshd_config.d/00-no-pam.conf; kill -HUP $(</run/sshd.pid); sleep 0.5".to_owned(), "rm /etc/ssh/sshd_config.d/00-no-pam.conf; kill -HUP $(</run/sshd.pid); sleep 0.5".to_owned(), nothing_there),
+    ] {
+        closed(&host, &sshd, &bob, &how, &mend, why);
+    }
+}
+
+#[test]
+fn without_what_it_shows_there_is_no_session() {
+    let Some((host, _)) = copy(&[], "[[mount]]\nsource = \"/opt\"\ntarget = \"/opt\"\n") else {
+        return;
+    };
+    let sshd = host.sshd();
+    let bob = host.plain_user("bob");
+    let root = "/srv/jails/arkham";
+    for (how, mend, why) in [
+        (
+            "mv /opt /opt2".to_owned(),
+            "mv /opt2 /opt".to_owned(),
+            "could not mount `/opt`",
+        ),
+        (
+            "mv /opt /opt2; ln -s opt2 /opt".to_owned(),
+            "rm /opt; mv /opt2 /opt".to_owned(),
+            "could not mount `/opt`",
+        ),
+        (
+            format!("rmdir {root}/opt; ln -s /etc {root}/opt"),
+            format!("rm {root}/opt; mkdir {root}/opt"),
+            "could not mount on `/opt`",
+        ),
+        (
+            format!("chmod o+w {root}"),
+            format!("chmod o-w {root}"),
+            "can be changed by others",
+        ),
+        (
+            "rmdir /var/lib/jailctl/arkham/session".to_owned(),
+            "mkdir -m 700 /var/lib/jailctl/arkham/session".to_owned(),
+            "could not open",
+        ),
+    ] {
+        closed(&host, &sshd, &bob, &how, &mend, why);
+    }
+}
