@@ -1,17 +1,6 @@
 //! What programs need beyond their libraries comes along: each is named alone and does one real piece of work.
 
-use crate::support::{Spec, arkham, host};
-use disposable::{DisposableHost, Login, Output};
-
-/// Runs `command` on a terminal as people have one, and types `keys` (in the words of printf) once it had time to start.
-#[track_caller]
-fn type_into(host: &DisposableHost, login: &Login<'_>, command: &str, keys: &str) -> Output {
-    let line = login.line(["-tt"], &format!("TERM=xterm-256color {command}"));
-    let script = format!("(sleep 2; printf '{keys}'; sleep 1) | \"$@\"");
-    let mut all = vec!["bash", "-c", &script, "type_into"];
-    all.extend(line.iter().map(String::as_str));
-    host.run(all)
-}
+use crate::support::{Spec, arkham, certify, host, serve_tls, type_into};
 
 #[test]
 fn pagers_and_colours_know_the_terminal() {
@@ -147,32 +136,11 @@ fn git_commits_and_clones() {
 #[test]
 fn programs_trust_whom_the_host_trusts() {
     let Some(host) = host() else { return };
-    host.sh("for name in friend stranger; do
-            openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost \
-                -addext subjectAltName=DNS:localhost -keyout /run/$name.key -out /run/$name.crt 2>/dev/null
-        done
-        cat /run/friend.crt >>/etc/ssl/certs/ca-certificates.crt")
-        .ok();
+    certify(&host);
     let (_, harlequin) = arkham(&host, &["curl"]);
     let _sshd = host.sshd();
-    let serve = |name: &str, port: &str| {
-        let (key, certificate) = (format!("/run/{name}.key"), format!("/run/{name}.crt"));
-        let mut server = host.spawn([
-            "openssl",
-            "s_server",
-            "-www",
-            "-accept",
-            port,
-            "-key",
-            &key,
-            "-cert",
-            &certificate,
-        ]);
-        server.hear("ACCEPT");
-        server
-    };
-    let _friend = serve("friend", "8443");
-    let _stranger = serve("stranger", "8444");
+    let _friend = serve_tls(&host, "friend", "8443");
+    let _stranger = serve_tls(&host, "stranger", "8444");
     let page = harlequin.ssh("curl -sS https://localhost:8443/").ok();
     assert!(page.stdout().contains("s_server"), "{page:?}");
     // 60: the certificate is not trusted. 77 would be: there are none to compare with.

@@ -1,6 +1,6 @@
 //! What the themes share: a copy with jailctl in it, the specs of two jails, and the one question: does this account get out of its jail?
 
-use disposable::{DisposableHost, Key, Login, Output, skipped};
+use disposable::{DisposableHost, Key, Login, Output, Running, skipped};
 
 /// What lies in `/canary`, on the host's root and in no jail.
 pub(crate) const CANARY: &str = "the canary of the host";
@@ -199,4 +199,40 @@ pub(crate) fn install_module(host: &DisposableHost) {
         "install -m 644 {module} $(dirname $(find /usr/lib -name pam_succeed_if.so))/pam_jailctl.so"
     ))
     .ok();
+}
+
+/// Runs `command` on a terminal as people have one, and types `keys` (in the words of printf) once it had time to start.
+#[track_caller]
+pub(crate) fn type_into(
+    host: &DisposableHost,
+    login: &Login<'_>,
+    command: &str,
+    keys: &str,
+) -> Output {
+    let line = login.line(["-tt"], &format!("TERM=xterm-256color {command}"));
+    let script = format!("(sleep 2; printf '{keys}'; sleep 1) | \"$@\"");
+    let mut all = vec!["bash", "-c", &script, "type_into"];
+    all.extend(line.iter().map(String::as_str));
+    host.run(all)
+}
+
+/// Makes certificates for localhost: that of `friend` is trusted by the host, that of `stranger` is not.
+#[track_caller]
+pub(crate) fn certify(host: &DisposableHost) {
+    host.sh("for name in friend stranger; do
+            openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost \
+                -addext subjectAltName=DNS:localhost -keyout /run/$name.key -out /run/$name.crt 2>/dev/null
+        done
+        cat /run/friend.crt >>/etc/ssl/certs/ca-certificates.crt")
+        .ok();
+}
+
+/// A server with such a certificate, which serves the files below `/run/www` or, where there is no such directory, a page about the connection.
+#[track_caller]
+pub(crate) fn serve_tls(host: &DisposableHost, name: &str, port: &str) -> Running {
+    let script = "if cd /run/www 2>/dev/null; then how=-WWW; else how=-www; fi
+        exec openssl s_server $how -accept $2 -key /run/$1.key -cert /run/$1.crt";
+    let mut server = host.spawn(["bash", "-c", script, "serve", name, port]);
+    server.hear("ACCEPT");
+    server
 }

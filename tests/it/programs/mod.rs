@@ -1,6 +1,8 @@
 //! Every program of the packages that people expect in a jail can be named alone, and then works.
 
+mod costs;
 mod everyday;
+mod sessions;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -17,7 +19,7 @@ fn programs(host: &DisposableHost) -> Vec<String> {
         r#"
         for package in {PACKAGES}; do
             dpkg -L $package
-        done | grep -E '^(/usr)?/s?bin/.' >/run/own
+        done | grep -E '^(/usr)?/s?bin/.' | sort -u >/run/own
         for link in /etc/alternatives/*; do
             if grep -qxF "$(readlink $link)" /run/own; then
                 for place in /usr/bin /usr/sbin; do
