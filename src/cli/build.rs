@@ -3,6 +3,7 @@
 use clap::Args;
 use std::path::{Path, PathBuf};
 
+use super::progress::Progress;
 use super::specs::load_spec;
 use super::{Report, RootOption, Voice, Writing};
 use crate::apply::{self, Transaction};
@@ -47,10 +48,13 @@ pub(crate) struct Build {
 impl Show {
     pub(crate) fn run(self, voice: Voice) -> Result<Report> {
         let view = View::new(&self.root.path()?)?;
-        let plans = plans(&self.specs, &view)?;
+        let progress = voice.progress();
+        let plans = plans(&self.specs, &view, &progress)?;
         for plan in &plans {
+            progress.say(format!("{}: asking sshd", plan.name));
             plan.foresee(&view)?;
         }
+        drop(progress);
         let changes = plans.iter().any(Plan::is_change);
         let code = u8::from(self.exit_code && changes);
         Ok(report(&plans, &[], self.json, voice, code))
@@ -60,7 +64,7 @@ impl Show {
 impl Build {
     pub(crate) fn run(self, voice: Voice) -> Result<Report> {
         if let Some(target) = &self.output {
-            return self.tree(target);
+            return self.tree(target, voice);
         }
         let root = self.root.path()?;
         if self.writing.dry_run {
@@ -90,7 +94,11 @@ impl Build {
         let mut plans = Vec::new();
         for (path, (spec, source)) in self.specs.iter().zip(&specs) {
             let carried_out = origin(path, &source.text)
-                .and_then(|origin| plan::plan(spec, origin, &host))
+                .and_then(|origin| {
+                    let progress = voice.progress();
+                    progress.say(format!("{}: looking at what it needs", spec.name.value));
+                    plan::plan(spec, origin, &host)
+                })
                 .and_then(|plan| {
                     transaction.carry_out(&plan, &mut voice.watch())?;
                     Ok(plan)
@@ -121,7 +129,7 @@ impl Build {
         })
     }
 
-    fn tree(&self, target: &Path) -> Result<Report> {
+    fn tree(&self, target: &Path, voice: Voice) -> Result<Report> {
         let [path] = self.specs.as_slice() else {
             return Err(Finding::new("`--output` makes the tree of one spec")
                 .why("more than one was named")
@@ -131,10 +139,14 @@ impl Build {
         let (spec, _) = load_spec(path, &view)?;
         // Without an sshd to ask, its configuration still says what serves sftp.
         let sftp = Config::read(&view).ok().and_then(|config| config.sftp());
+        let progress = voice.progress();
+        progress.say(format!("{}: looking at what it needs", spec.name.value));
         let (tree, notices) = resolve::resolve_tree(&spec, &view, sftp.as_deref())?;
         let target =
             std::path::absolute(target).map_err(|error| Error::io("find", target, &error))?;
+        progress.say(format!("{}: writing the tree", spec.name.value));
         apply::output(&view, &tree, &target)?;
+        drop(progress);
         let text = if self.writing.json {
             format!(
                 "{}\n",
@@ -186,10 +198,11 @@ fn summary(plan: &Plan) -> String {
     )
 }
 
-fn plans(paths: &[PathBuf], view: &View) -> Result<Vec<Plan>> {
+fn plans(paths: &[PathBuf], view: &View, progress: &Progress) -> Result<Vec<Plan>> {
     let mut plans = Vec::new();
     for path in paths {
         let (spec, source) = load_spec(path, view)?;
+        progress.say(format!("{}: looking at what it needs", spec.name.value));
         plans.push(plan::plan(&spec, origin(path, &source.text)?, view)?);
     }
     Ok(plans)

@@ -30,10 +30,16 @@ impl Doctor {
                 .hint("run it with sudo"));
         }
         let view = View::new(Path::new("/"))?;
-        let (about, fine, jail, reasons) = match &self.user {
+        let (about, fine, wrong, jail, reasons) = match &self.user {
             None => {
                 let reasons = fitness(&view)?;
-                ("this host".to_owned(), "fit for jails", None, reasons)
+                (
+                    "this host".to_owned(),
+                    "fit for jails",
+                    "not fit for jails",
+                    None,
+                    reasons,
+                )
             }
             Some(user) => {
                 let diagnosis = diagnose(&view, user)?.ok_or_else(|| {
@@ -44,6 +50,7 @@ impl Doctor {
                 (
                     format!("{user} of the jail {}", diagnosis.jail),
                     "nothing keeps this user out",
+                    "kept out",
                     Some(diagnosis.jail),
                     diagnosis.reasons,
                 )
@@ -53,7 +60,7 @@ impl Doctor {
             let jail = jail.as_ref().map(crate::names::JailName::as_str);
             format!("{}\n", json(self.user.as_deref(), jail, &reasons))
         } else {
-            text(&about, fine, &reasons, voice.paint)
+            text(&about, fine, wrong, &reasons, voice.paint)
         };
         Ok(Report {
             text,

@@ -30,9 +30,15 @@ impl List {
         } else {
             table(&lines)
         };
-        Ok(Report {
+        let mut report = Report {
             text,
             ..Report::default()
-        })
+        };
+        if lines.is_empty() && !self.json {
+            report
+                .notices
+                .push("no jail was built on this host: `jailctl init NAME` begins one".to_owned());
+        }
+        Ok(report)
     }
 }

@@ -7,6 +7,7 @@ mod enter;
 mod init;
 mod list;
 pub mod manual;
+mod progress;
 mod remove;
 mod schema;
 mod show;
@@ -20,6 +21,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{CommandFactory, Parser, Subcommand};
+
+use progress::Progress;
 
 use crate::apply::{Options, recover};
 use crate::error::{Error, Finding, Kind, Result};
@@ -106,13 +109,24 @@ impl Voice {
         }
     }
 
-    /// Says each step, if that was asked for.
+    /// Says each step, if that was asked for, or shows it at a terminal where it takes a while.
     pub(crate) fn watch(self) -> impl FnMut(&JailName, &Step) {
+        let progress = self.progress();
         move |jail, step| {
-            if let Some(line) = plan::progress(step).filter(|_| self.verbose) {
-                self.say(&format!("{jail}: {line}"));
+            if let Some(line) = plan::progress(step) {
+                let line = format!("{jail}: {line}");
+                if self.verbose {
+                    self.say(&line);
+                } else {
+                    progress.say(line);
+                }
             }
         }
+    }
+
+    /// A sign of life for work that may take a while.
+    pub(crate) fn progress(self) -> Progress {
+        Progress::new(self)
     }
 }
 

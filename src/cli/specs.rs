@@ -26,7 +26,7 @@ pub(crate) fn load_spec(path: &Path, host: &View) -> Result<(Spec, Arc<Source>)>
     };
     let source = file.read(&view, &absolute)?.ok_or_else(|| {
         file.refuse("there is no such file")
-            .hint("`jails/` of the sources has specs to start from")
+            .hint("`jailctl init NAME` writes one to start from")
     })?;
     let spec = spec::load(&source, &OfHost(host))?;
     Ok((spec, source))

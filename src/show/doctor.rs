@@ -8,8 +8,8 @@ use super::paint::{Hue, Paint};
 use crate::doctor::Reason;
 use crate::spec::text::visible;
 
-/// Reasons as text, one after the other. `about` is who or what was looked at, and `fine` what is said where there is none.
-pub fn text(about: &str, fine: &str, reasons: &[Reason], paint: Paint) -> String {
+/// Reasons as text, one after the other. `about` is who or what was looked at; `fine` is said where there is none, and `wrong` where there are some.
+pub fn text(about: &str, fine: &str, wrong: &str, reasons: &[Reason], paint: Paint) -> String {
     if reasons.is_empty() {
         return format!("{about}: {}\n", paint.with(Hue::Good, fine));
     }
@@ -20,14 +20,14 @@ pub fn text(about: &str, fine: &str, reasons: &[Reason], paint: Paint) -> String
     let _ = writeln!(
         out,
         "{}",
-        paint.with(Hue::Strong, &format!("{about}: {count}"))
+        paint.with(Hue::Strong, &format!("{about}: {wrong}, for {count}"))
     );
     for reason in reasons {
         let said: String = reason.finding.to_string().chars().map(visible).collect();
         let _ = writeln!(out, "  {} {said}", paint.with(Hue::Bad, "-"));
         for hint in &reason.finding.hints {
             let hint: String = hint.chars().map(visible).collect();
-            let _ = writeln!(out, "    mend: {hint}");
+            let _ = writeln!(out, "    -> {hint}");
         }
     }
     text

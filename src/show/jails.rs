@@ -28,13 +28,6 @@ pub struct Line {
 impl Line {
     /// What a manifest says of its jail.
     pub fn new(manifest: &Manifest) -> Self {
-        let size = |kind: &RecordKind| {
-            if let RecordKind::File { stat, .. } = kind {
-                stat.size
-            } else {
-                0
-            }
-        };
         Self {
             name: manifest.name.clone(),
             root: manifest.root.display().to_string(),
@@ -44,14 +37,20 @@ impl Line {
                 .map(|account| account.name.clone())
                 .collect(),
             entries: manifest.entries.len(),
-            size: manifest
-                .entries
-                .values()
-                .map(|record| size(&record.kind))
-                .sum(),
+            size: size(manifest),
             spec: manifest.spec.clone(),
         }
     }
+}
+
+/// Bytes of the files of a jail.
+pub fn size(manifest: &Manifest) -> u64 {
+    let of = |kind: &RecordKind| match kind {
+        RecordKind::File { stat, .. } => stat.size,
+        _ => 0,
+    };
+    let records = manifest.entries.values();
+    records.map(|record| of(&record.kind)).sum()
 }
 
 /// A table with a header; nothing at all where there is no jail.

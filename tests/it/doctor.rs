@@ -91,7 +91,7 @@ fn walk(host: &DisposableHost, sshd: &Sshd<'_>, login: &Login<'_>, cases: &[Case
         assert_eq!(codes, [case.code], "{}: {told}", case.harm);
         assert!(told.contains(case.word), "{}: {told}", case.harm);
         let page = host.jailctl(["doctor", user]).exits(1);
-        assert!(page.stdout().contains("mend: "), "{page:?}");
+        assert!(page.stdout().contains("    -> "), "{page:?}");
         host.sh(case.mend).ok();
         if case.restart {
             sshd.restart();

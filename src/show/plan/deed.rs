@@ -59,7 +59,7 @@ pub(super) fn of_step(step: &Step) -> Option<Deed> {
             "account",
             format!("{user}: closed, its keys taken away"),
         ),
-        Step::MakeRoot => Deed::new(Add, "root", "made, root's alone"),
+        Step::MakeRoot => Deed::new(Add, "root", "made, for root alone to write in"),
         Step::MakeGroup { name, gid } => Deed::new(Add, "group", format!("{name} (gid {gid})")),
         Step::MakeAccount(account) => Deed::of(
             &account.name,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::deed::PathDeed;
 use crate::names::JailPath;
+use crate::plan::Act;
 
 /// A line of the listing.
 #[derive(Debug)]
@@ -14,7 +15,8 @@ pub(super) enum Item<'d, 'p> {
     Below(JailPath, Vec<&'d PathDeed<'p>>),
 }
 
-/// At most about `most` lines for all of `deeds`, which are in the order of their paths. The largest directories are opened first.
+/// At most about `most` lines for all of `deeds`, which are in the order of their paths. The directories with most bytes are opened first, for these
+/// are what programs and libraries lie in.
 pub(super) fn items<'d, 'p>(deeds: &'d [PathDeed<'p>], most: usize) -> Vec<Item<'d, 'p>> {
     if deeds.len() <= most {
         return deeds.iter().map(Item::Path).collect();
@@ -26,7 +28,10 @@ pub(super) fn items<'d, 'p>(deeds: &'d [PathDeed<'p>], most: usize) -> Vec<Item<
         let largest = groups
             .iter()
             .filter(|(path, below)| below.len() > 1 && !closed.contains(path))
-            .max_by_key(|(_, below)| below.len())
+            .max_by_key(|(_, below)| {
+                let bytes: u64 = below.iter().filter_map(|deed| deed.size).sum();
+                (bytes, below.len())
+            })
             .map(|(path, _)| path.clone());
         let Some(path) = largest else { break };
         let opened = open(&path, &groups[&path]);
@@ -38,6 +43,15 @@ pub(super) fn items<'d, 'p>(deeds: &'d [PathDeed<'p>], most: usize) -> Vec<Item<
         groups.remove(&path);
         groups.extend(opened);
     }
+    // A new directory whose content is told needs no line of its own.
+    let told: Vec<JailPath> = groups.keys().cloned().collect();
+    groups.retain(|path, below| {
+        let is_plain = matches!(below.as_slice(), [one] if one.is_directory && one.act == Act::Add);
+        !is_plain
+            || !told
+                .iter()
+                .any(|other| other != path && other.starts_with(path))
+    });
     groups
         .into_iter()
         .map(|(path, below)| match below.as_slice() {
@@ -69,7 +83,6 @@ fn open<'d, 'p>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::Act;
 
     fn listed(paths: &[&str], most: usize) -> Vec<String> {
         let mut paths: Vec<JailPath> = paths

@@ -95,7 +95,14 @@ impl Page {
                     self.lines(from, to);
                 }
                 other => {
-                    let Some(deed) = of_step(other) else { continue };
+                    let Some(mut deed) = of_step(other) else {
+                        continue;
+                    };
+                    if let (Step::RemoveTree { .. }, Some(manifest)) = (other, &plan.manifest) {
+                        let paths = manifest.entries.len();
+                        let does = weighed(paths, crate::show::jails::size(manifest));
+                        deed.does = format!("{}: {does}", deed.does);
+                    }
                     if let Step::MakeAccount(account) = other {
                         let does = format!("{}{}", deed.does, equipment(plan, &account.name));
                         self.deed(deed.act, deed.step, &does);
@@ -124,13 +131,13 @@ impl Page {
                     hidden = true;
                     let sum = Sum::of(below.iter().copied());
                     let act = below[0].act;
-                    let act = if below.iter().all(|deed| deed.act == act) {
-                        act
+                    let (act, said) = if below.iter().all(|deed| deed.act == act) {
+                        (act, weighed(below.len(), sum.written + sum.freed))
                     } else {
-                        Act::Change
+                        (Act::Change, told(sum))
                     };
                     let sign = self.paint.with(hue(act), &sign(act).to_string());
-                    self.line(&format!("      {sign} {directory}/…  {}", told(sum)));
+                    self.line(&format!("      {sign} {directory}/…  {said}"));
                 }
             }
         }
@@ -205,6 +212,15 @@ fn equipment(plan: &Plan, user: &str) -> String {
             }
             _ => {}
         }
+    }
+    text
+}
+
+/// `3 paths, 1.2 MiB`.
+fn weighed(paths: usize, size: u64) -> String {
+    let mut text = count(paths, "path", "paths");
+    if size > 0 {
+        let _ = write!(text, ", {}", bytes(size));
     }
     text
 }
