@@ -211,7 +211,9 @@ impl Rule {
             Self::Binary => {
                 "write a name on the host's PATH, as `ls`, or an absolute path, as `/opt/tool/bin/tool`"
             }
-            Self::Package => "write the name that the host's package manager uses",
+            Self::Package => {
+                "write the name that the host's package manager uses, each as a string of its own"
+            }
             Self::Root => {
                 "a root is an absolute path of two components or more, of a-z, A-Z, 0-9, `.`, `_` and `-`, as `/srv/jails/arkham`"
             }
@@ -244,7 +246,9 @@ impl Rule {
             Self::MountOption => {
                 "write `ro` or `rw`, `nosuid` or `suid`, `nodev` or `dev`, `noexec` or `exec`"
             }
-            Self::Argument => "write each argument as a string of its own",
+            Self::Argument => {
+                "an argument is text in one line without control characters; each is a string of its own"
+            }
         })
     }
 

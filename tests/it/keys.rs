@@ -319,3 +319,54 @@ fn a_package_comes_with_its_files_and_without_its_documents() {
         .ok();
     build("['nano']").exits(2);
 }
+
+#[test]
+fn an_account_is_what_its_lines_say() {
+    let Some(host) = host() else { return };
+    host.sshd();
+    let key = host.key("harlequin");
+    let spec = Spec::arkham(&key, &["id", "sh"]);
+    let lines = "uid = 4101\nhome = '/srv/people/h'\nshell = '/bin/sh'\npassword = 'keep'";
+    host.write(&spec.path(), &with(&spec, "", lines));
+    host.jailctl(["build", &spec.path()]).ok();
+    let harlequin = host.login("harlequin", &key);
+    assert_eq!(
+        harlequin.ssh("id -u; pwd; echo $SHELL").ok().stdout(),
+        "4101\n/srv/people/h\n/jail/bin/sh\n"
+    );
+    // A password that the admin sets is the admin's.
+    host.sh("echo harlequin:secret | chpasswd").ok();
+    let shadow = || host.sh("getent shadow harlequin").ok().stdout().to_owned();
+    let before = shadow();
+    let again = host.jailctl(["build", &spec.path()]).ok();
+    assert!(again.stdout().contains("nothing to do"), "{again:?}");
+    assert_eq!(shadow(), before);
+
+    // Neither a number nor a user is given to two.
+    host.sh("useradd --uid 4102 bob").ok();
+    let before = look(&host);
+    for (name, user, lines, why) in [
+        ("blackgate", "joker", "uid = 4102", "another account has it"),
+        (
+            "blackgate",
+            "harlequin",
+            "",
+            "it belongs to the jail `arkham`",
+        ),
+        (
+            "arkham",
+            "harlequin",
+            "uid = 4103",
+            "it has 4101 already, and its files with it",
+        ),
+    ] {
+        let mut other = arkham(&key);
+        other.name = name;
+        other.users[0].0 = user;
+        host.write("/root/other.toml", &with(&other, "", lines));
+        let refused = host.jailctl(["build", "/root/other.toml"]).exits(2);
+        assert!(refused.stderr().contains(why), "{refused:?}");
+    }
+    host.sh("rm /root/other.toml").ok();
+    assert_eq!(before.diff(&look(&host)), Vec::<String>::new());
+}

@@ -1,5 +1,6 @@
 //! Whole outputs for bad specs, each with the spec that leads to it, to be read as somebody at night would read them: what is wrong, where, what to do.
 
+use super::super::rule::Shape;
 use super::super::text::visible;
 use super::*;
 use crate::show::diagnostic::render;
@@ -145,6 +146,23 @@ fn values_that_break_their_rule() {
             "name = 'a'\n[[dir]]\npath = '/x'\nmode = '1777'\n[[dir]]\npath = '/y'\nmode = '0775'\n[[dir]]\npath = '/z'\nmode = 'rwx'\n",
         ),
         (
+            "mounts",
+            "name = 'a'\n[[mount]]\nsource = '/etc'\ntarget = '/usr'\noptions = ['rw', 'bind']\n[network]\nmode = 'hosts'\n",
+        ),
+        (
+            "packages",
+            "name = 'a'\npackages = ['git core', '-x', 'libc6 (amd64)']\n",
+        ),
+        ("dlopen", "name = 'a'\ndlopen = 'recomended'\n"),
+        (
+            "shell-not-absolute",
+            "name = 'a'\nbinaries = ['bash']\n[[user]]\nname = 'u'\nshell = 'bash'\n",
+        ),
+        (
+            "text-with-escapes",
+            "name = 'a'\nbinaries = ['sh']\n[[user]]\nname = 'u'\n[[file]]\ntarget = '/motd'\ncontent = \"\\u001b[2J\"\n[[test]]\nrun = ['sh', '-c', \"id\\u0000\"]\n",
+        ),
+        (
             "groups",
             "name = 'a'\n[[user]]\nname = 'u'\ngroups = ['sudo', 'jail-b', 'Web']\n",
         ),
@@ -259,4 +277,25 @@ fn values_that_do_not_fit_together() {
     ] {
         refused(name, spec);
     }
+}
+
+#[test]
+fn every_rule_has_a_spec_that_breaks_it() {
+    let directory =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/spec/tests/snapshots");
+    #[expect(clippy::disallowed_methods, reason = "the snapshots as they are")]
+    let shown: String = std::fs::read_dir(directory)
+        .expect("a directory")
+        .map(|file| std::fs::read_to_string(file.expect("a file").path()).expect("a snapshot"))
+        .collect();
+    let mut rules = 0;
+    for key in super::super::keys::KEYS.iter().filter(|key| key.works) {
+        let (Shape::Text(rule) | Shape::Texts(rule)) = key.shape else {
+            continue;
+        };
+        let refusal = format!("is not {}", rule.words());
+        assert!(shown.contains(&refusal), "{}: {refusal}", key.path);
+        rules += 1;
+    }
+    assert!(rules > 20, "only {rules} rules");
 }
