@@ -31,6 +31,8 @@ complete -c jailctl -n "__fish_jailctl_needs_command" -s V -l version -d 'Print 
 complete -c jailctl -n "__fish_jailctl_needs_command" -f -a "init" -d 'Write a spec to start from'
 complete -c jailctl -n "__fish_jailctl_needs_command" -f -a "build" -d 'Make the host match a spec'
 complete -c jailctl -n "__fish_jailctl_needs_command" -f -a "plan" -d 'Show what build would do'
+complete -c jailctl -n "__fish_jailctl_needs_command" -f -a "check" -d 'Show what is no longer as it was built'
+complete -c jailctl -n "__fish_jailctl_needs_command" -f -a "update" -d 'Build jails anew as their specs were, after the host has changed'
 complete -c jailctl -n "__fish_jailctl_needs_command" -f -a "list" -d 'List the jails of this host'
 complete -c jailctl -n "__fish_jailctl_needs_command" -f -a "show" -d 'Show all about one jail'
 complete -c jailctl -n "__fish_jailctl_needs_command" -f -a "why" -d 'Say why files are in a jail'
@@ -64,6 +66,24 @@ complete -c jailctl -n "__fish_jailctl_using_subcommand plan" -s q -l quiet -d '
 complete -c jailctl -n "__fish_jailctl_using_subcommand plan" -s v -l verbose -d 'Say more: each step as it is taken, every path of a plan'
 complete -c jailctl -n "__fish_jailctl_using_subcommand plan" -s h -l help -d 'Print help'
 complete -c jailctl -n "__fish_jailctl_using_subcommand plan" -s V -l version -d 'Print version'
+complete -c jailctl -n "__fish_jailctl_using_subcommand check" -l root -d 'Take the directory DIR for the host: its programs, accounts, sshd configuration and records' -r -F
+complete -c jailctl -n "__fish_jailctl_using_subcommand check" -l deep -d 'Read every byte of every file, also of those whose facts say that nothing has changed them'
+complete -c jailctl -n "__fish_jailctl_using_subcommand check" -l json -d 'Print one JSON object'
+complete -c jailctl -n "__fish_jailctl_using_subcommand check" -s q -l quiet -d 'Say less: no notices on standard error'
+complete -c jailctl -n "__fish_jailctl_using_subcommand check" -s v -l verbose -d 'Say more: each step as it is taken, every path of a plan'
+complete -c jailctl -n "__fish_jailctl_using_subcommand check" -s h -l help -d 'Print help'
+complete -c jailctl -n "__fish_jailctl_using_subcommand check" -s V -l version -d 'Print version'
+complete -c jailctl -n "__fish_jailctl_using_subcommand update" -l packages -d 'Only jails that have a file of one of these packages, separated by commas' -r
+complete -c jailctl -n "__fish_jailctl_using_subcommand update" -l root -d 'Take the directory DIR for the host: its programs, accounts, sshd configuration and records' -r -F
+complete -c jailctl -n "__fish_jailctl_using_subcommand update" -l wait -d 'How long to wait for another jailctl to end' -r
+complete -c jailctl -n "__fish_jailctl_using_subcommand update" -l all -d 'All jails of the host'
+complete -c jailctl -n "__fish_jailctl_using_subcommand update" -s n -l dry-run -d 'Show what would be done, and do nothing'
+complete -c jailctl -n "__fish_jailctl_using_subcommand update" -l json -d 'Print one JSON object'
+complete -c jailctl -n "__fish_jailctl_using_subcommand update" -l no-reload -d 'Leave it to somebody else to make sshd read its configuration'
+complete -c jailctl -n "__fish_jailctl_using_subcommand update" -s q -l quiet -d 'Say less: no notices on standard error'
+complete -c jailctl -n "__fish_jailctl_using_subcommand update" -s v -l verbose -d 'Say more: each step as it is taken, every path of a plan'
+complete -c jailctl -n "__fish_jailctl_using_subcommand update" -s h -l help -d 'Print help'
+complete -c jailctl -n "__fish_jailctl_using_subcommand update" -s V -l version -d 'Print version'
 complete -c jailctl -n "__fish_jailctl_using_subcommand list" -l root -d 'Take the directory DIR for the host: its programs, accounts, sshd configuration and records' -r -F
 complete -c jailctl -n "__fish_jailctl_using_subcommand list" -l json -d 'Print one JSON object'
 complete -c jailctl -n "__fish_jailctl_using_subcommand list" -s q -l quiet -d 'Say less: no notices on standard error'

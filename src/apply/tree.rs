@@ -233,6 +233,7 @@ pub(super) fn records(
                 let source = match content {
                     Content::Host { source, stat } => Some((source.clone(), stat.clone())),
                     Content::Text(_) => None,
+                    Content::Built { source, .. } => source.clone(),
                 };
                 RecordKind::File {
                     sha256,

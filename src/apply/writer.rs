@@ -6,8 +6,9 @@ use std::io::Write;
 use std::path::Path;
 
 use super::store::{Store, Want};
+use super::tree::PREVIOUS;
 use crate::error::{Error, Result};
-use crate::host::{Copier, Digest, Dir, View, in_parallel};
+use crate::host::{Copier, Digest, Dir, FileKind, View, in_parallel};
 use crate::names::JailPath;
 use crate::plan::manifest::{Record, RecordKind};
 use crate::resolve::{Content, Entry, EntryKind};
@@ -138,6 +139,7 @@ impl Supply<'_> {
         let known = match want.content {
             Content::Text(text) => Some(Digest::of(text.as_bytes())),
             Content::Host { .. } => unchanged.or_else(|| store?.known(want.content)),
+            Content::Built { sha256, .. } => Some(*sha256),
         };
         if let Some(store) = store
             && let Some(digest) = known
@@ -152,11 +154,46 @@ impl Supply<'_> {
         {
             return Ok(digest);
         }
+        if let Content::Built { sha256, .. } = want.content {
+            return self.bring_back(copier, path, want, *sha256, parent);
+        }
         if let Some(store) = store {
             return store.make(copier, view, want, parent, name);
         }
         let mut file = parent.make_file(name)?;
         let digest = fill_and_digest(copier, view, want.content, &mut file, &parent.shown(name))?;
+        parent.finish_file(name, &file, want.owner, want.mtime())?;
+        Ok(digest)
+    }
+
+    /// Copies a file that was built before from the tree that was.
+    fn bring_back(
+        &self,
+        copier: &mut Copier,
+        path: &JailPath,
+        want: &Want<'_>,
+        sha256: Digest,
+        parent: &Dir,
+    ) -> Result<Digest> {
+        let from = Path::new(PREVIOUS).join(path.relative());
+        let is_there = self
+            .live
+            .lstat(&from)?
+            .is_some_and(|stat| stat.kind() == FileKind::File);
+        if !is_there {
+            return Err(lost(&parent.shown(Path::new(path.name()))));
+        }
+        let name = Path::new(path.name());
+        let mut file = parent.make_file(name)?;
+        let digest = copier.copy_and_digest(
+            &mut self.live.open_file(&from)?,
+            &self.live.shown(&from),
+            &mut file,
+            &parent.shown(name),
+        )?;
+        if digest != sha256 {
+            return Err(lost(&parent.shown(name)));
+        }
         parent.finish_file(name, &file, want.owner, want.mtime())?;
         Ok(digest)
     }
@@ -185,6 +222,7 @@ fn fill(
         Content::Text(text) => file
             .write_all(text.as_bytes())
             .map_err(|error| Error::io("write", shown, &error)),
+        Content::Built { .. } => Err(lost(shown)),
         Content::Host { source, stat } => {
             copier.copy(&mut view.open_real(source, stat)?, source, file, shown)
         }
@@ -204,8 +242,16 @@ pub(super) fn fill_and_digest(
             fill(copier, view, content, file, shown)?;
             Ok(Digest::of(text.as_bytes()))
         }
+        Content::Built { .. } => Err(lost(shown)),
         Content::Host { source, stat } => {
             copier.copy_and_digest(&mut view.open_real(source, stat)?, source, file, shown)
         }
     }
+}
+
+/// What was built before is only to be had where it is kept.
+fn lost(shown: &Path) -> Error {
+    Error::failed(format!("could not bring `{}` back", shown.display()))
+        .why("what it held is neither in the store nor in the tree that was kept, or was changed there")
+        .hint("build the jail from its spec")
 }

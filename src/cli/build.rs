@@ -47,7 +47,7 @@ pub(crate) struct Build {
 
 impl Show {
     pub(crate) fn run(self, voice: Voice) -> Result<Report> {
-        let view = View::new(&self.root.path()?)?;
+        let view = self.root.view()?;
         let progress = voice.progress();
         let plans = plans(&self.specs, &view, &progress)?;
         for plan in &plans {
@@ -57,7 +57,7 @@ impl Show {
         drop(progress);
         let changes = plans.iter().any(Plan::is_change);
         let code = u8::from(self.exit_code && changes);
-        Ok(report(&plans, &[], self.json, voice, code))
+        report(&plans, &[], self.json, voice, code).heeding(&view)
     }
 }
 
@@ -124,8 +124,8 @@ impl Build {
         Ok(Report {
             text,
             notices,
-            code: 0,
             changed,
+            ..Report::default()
         })
     }
 
@@ -163,14 +163,14 @@ impl Build {
         Ok(Report {
             text,
             notices,
-            code: 0,
             changed: true,
+            ..Report::default()
         })
     }
 }
 
 /// One line for what was done to a jail.
-fn summary(plan: &Plan) -> String {
+pub(super) fn summary(plan: &Plan) -> String {
     if !plan.is_change() {
         return format!("{}: nothing to do\n", plan.name);
     }
@@ -216,7 +216,13 @@ fn origin(path: &Path, text: &str) -> Result<Origin> {
     })
 }
 
-fn report(plans: &[Plan], notices: &[String], json: bool, voice: Voice, code: u8) -> Report {
+pub(super) fn report(
+    plans: &[Plan],
+    notices: &[String],
+    json: bool,
+    voice: Voice,
+    code: u8,
+) -> Report {
     let plans: Vec<&Plan> = plans.iter().collect();
     let text = if json {
         format!("{}\n", show::plan::json(&plans, notices))

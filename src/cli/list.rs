@@ -4,7 +4,6 @@ use clap::Args;
 
 use super::{Report, RootOption};
 use crate::error::Result;
-use crate::host::View;
 use crate::plan::Manifest;
 use crate::show::jails::{Line, json, table};
 
@@ -20,7 +19,7 @@ pub(crate) struct List {
 
 impl List {
     pub(crate) fn run(self) -> Result<Report> {
-        let view = View::new(&self.root.path()?)?;
+        let view = self.root.view()?;
         let mut lines = Vec::new();
         for name in Manifest::names(&view)? {
             lines.extend(Manifest::load(&view, &name)?.as_ref().map(Line::new));
@@ -39,6 +38,6 @@ impl List {
                 .notices
                 .push("no jail was built on this host: `jailctl init NAME` begins one".to_owned());
         }
-        Ok(report)
+        report.heeding(&view)
     }
 }

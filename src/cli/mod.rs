@@ -1,6 +1,7 @@
 //! The command line: what was typed becomes a call, what comes back becomes text and an exit status. Each verb is a file of its own.
 
 mod build;
+mod check;
 mod deps;
 mod doctor;
 mod enter;
@@ -13,6 +14,7 @@ mod schema;
 mod show;
 mod specs;
 mod target;
+mod update;
 mod why;
 
 use std::io::{IsTerminal, Write};
@@ -28,9 +30,10 @@ use crate::apply::{Options, recover};
 use crate::error::{Error, Finding, Kind, Result};
 use crate::host::{Host, Lock, View};
 use crate::names::JailName;
-use crate::plan::Step;
+use crate::plan::{self, Step};
 use crate::show::paint::Paint;
-use crate::show::{diagnostic, error, plan};
+use crate::show::plan::progress as step_line;
+use crate::show::{diagnostic, error};
 
 /// Chroot jails for SSH and SFTP users, from one declarative file.
 #[derive(Debug, Parser)]
@@ -59,6 +62,10 @@ enum Verb {
     Build(build::Build),
     /// Show what build would do.
     Plan(build::Show),
+    /// Show what is no longer as it was built.
+    Check(check::Check),
+    /// Build jails anew as their specs were, after the host has changed.
+    Update(update::Update),
     /// List the jails of this host.
     List(list::List),
     /// Show all about one jail.
@@ -89,6 +96,22 @@ pub(crate) struct Report {
     pub(crate) code: u8,
     /// Whether the host was changed: whatever goes wrong after that, it is not as it was.
     pub(crate) changed: bool,
+    /// What went wrong with some of what was asked for, while the rest was done.
+    pub(crate) failed: Option<Error>,
+}
+
+impl Report {
+    /// Says so, also by the exit status, if an earlier run was interrupted: what was read is not what it should be.
+    pub(crate) fn heeding(mut self, view: &View) -> Result<Self> {
+        if plan::interrupted(view)? {
+            self.notices.push(
+                "an earlier run of jailctl was interrupted: the next command that writes undoes or finishes it"
+                    .to_owned(),
+            );
+            self.code = self.code.max(Kind::No as u8);
+        }
+        Ok(self)
+    }
 }
 
 /// How much to say.
@@ -113,7 +136,7 @@ impl Voice {
     pub(crate) fn watch(self) -> impl FnMut(&JailName, &Step) {
         let progress = self.progress();
         move |jail, step| {
-            if let Some(line) = plan::progress(step) {
+            if let Some(line) = step_line(step) {
                 let line = format!("{jail}: {line}");
                 if self.verbose {
                     self.say(&line);
@@ -151,6 +174,8 @@ pub fn main() -> ExitCode {
     let outcome = match arguments.verb {
         Verb::Build(verb) => verb.run(voice),
         Verb::Plan(verb) => verb.run(voice),
+        Verb::Check(verb) => verb.run(voice),
+        Verb::Update(verb) => verb.run(voice),
         Verb::List(verb) => verb.run(),
         Verb::Show(verb) => verb.run(voice),
         Verb::Why(verb) => verb.run(voice),
@@ -196,12 +221,16 @@ fn complain(mut error: Error) -> ExitCode {
     {
         error = error.hint("only root may do this: run it with sudo");
     }
-    let color = wants_color(&std::io::stderr());
-    let _ = write!(std::io::stderr(), "{}", diagnostic::render(&error, color));
+    say_error(&error);
     if wants_json() && error.kind != Kind::Unsaid {
         say_json(&error);
     }
     ExitCode::from(error.kind as u8)
+}
+
+fn say_error(error: &Error) {
+    let color = wants_color(&std::io::stderr());
+    let _ = write!(std::io::stderr(), "{}", diagnostic::render(error, color));
 }
 
 fn say_json(error: &Error) {
@@ -239,7 +268,12 @@ fn deliver(report: &Report, voice: Voice) -> Result<u8> {
             }
             Err(error)
         }
-        _ => Ok(report.code),
+        _ => {
+            if let Some(error) = &report.failed {
+                say_error(error);
+            }
+            Ok(report.code)
+        }
     }
 }
 
@@ -284,6 +318,11 @@ pub(crate) struct RootOption {
 }
 
 impl RootOption {
+    /// The host, to read from.
+    pub(crate) fn view(&self) -> Result<View> {
+        View::new(&self.path()?)
+    }
+
     /// The host's root directory, absolute and free of links.
     pub(crate) fn path(&self) -> Result<PathBuf> {
         let Some(root) = &self.root else {

@@ -81,8 +81,8 @@ impl Remove {
             } else {
                 notices
             },
-            code: 0,
             changed: true,
+            ..Report::default()
         })
     }
 }

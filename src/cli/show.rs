@@ -34,7 +34,7 @@ pub(crate) struct Show {
 
 impl Show {
     pub(crate) fn run(self, voice: Voice) -> Result<Report> {
-        let view = View::new(&self.root.path()?)?;
+        let view = self.root.view()?;
         let manifest = Target::new(&self.target, &view)?.manifest(&view)?;
         let jail = jail(&view, &manifest)?;
         let text = if self.json {
@@ -44,10 +44,11 @@ impl Show {
         } else {
             text(&jail, voice.paint)
         };
-        Ok(Report {
+        Report {
             text,
             ..Report::default()
-        })
+        }
+        .heeding(&view)
     }
 }
 

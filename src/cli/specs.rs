@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use crate::error::{Error, Finding, Kind, Result};
 use crate::host::View;
+use crate::plan::{self, Manifest, Origin};
 use crate::site::Source;
 use crate::spec::{self, BuiltIn, Spec, Templates};
 
 /// What is read of a spec at most: one byte more than is accepted.
-const LIMIT: u64 = spec::MAX as u64 + 1;
+pub(crate) const LIMIT: u64 = spec::MAX as u64 + 1;
 /// Where a host has templates of its own; they win over the built-in ones.
 const TEMPLATES: &str = "/etc/jailctl/templates";
 /// What follows a template's name there.
@@ -30,6 +31,25 @@ pub(crate) fn load_spec(path: &Path, host: &View) -> Result<(Spec, Arc<Source>)>
     })?;
     let spec = spec::load(&source, &OfHost(host))?;
     Ok((spec, source))
+}
+
+/// The spec that a jail was built from, as text and as what it means with the templates of `host` as they are now.
+pub(crate) fn load_built(manifest: &Manifest, host: &View) -> Result<(Spec, Origin)> {
+    let text = plan::spec_as_built(host, &manifest.name)?.ok_or_else(|| {
+        Error::failed(format!(
+            "could not read the spec of the jail `{}`",
+            manifest.name
+        ))
+        .why("its records have none")
+        .hint("build the jail from its spec file once")
+    })?;
+    let source = spec::source(&manifest.spec, text.clone().into_bytes())?;
+    let spec = spec::load(&source, &OfHost(host))?;
+    let origin = Origin {
+        name: manifest.spec.clone(),
+        text,
+    };
+    Ok((spec, origin))
 }
 
 /// The templates of a host: those of its administrator, and the built-in ones.

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use super::specs::load_spec;
+use super::specs::{LIMIT, load_spec};
 use crate::error::{Error, Finding, Result};
 use crate::host::View;
 use crate::names::JailName;
-use crate::plan::Manifest;
+use crate::plan::{Manifest, spec_as_built};
 use crate::spec::Spec;
 
 /// A jail, as it was named.
@@ -65,4 +65,29 @@ impl Target {
         }
         .into()
     }
+}
+
+/// The manifests of the jails that are named, or of all jails where none is.
+pub(crate) fn manifests(words: &[String], view: &View) -> Result<Vec<Manifest>> {
+    if !words.is_empty() {
+        let named = words
+            .iter()
+            .map(|word| Target::new(word, view)?.manifest(view));
+        return named.collect();
+    }
+    let mut all = Vec::new();
+    for name in Manifest::names(view)? {
+        all.extend(Manifest::load(view, &name)?);
+    }
+    Ok(all)
+}
+
+/// Whether the file that a jail was built from says something else by now. One that is gone says nothing.
+pub(crate) fn has_moved(manifest: &Manifest, view: &View) -> Result<bool> {
+    let now = View::new(Path::new("/"))?
+        .read(Path::new(&manifest.spec), LIMIT)
+        .ok()
+        .flatten();
+    let built = spec_as_built(view, &manifest.name)?;
+    Ok(now.is_some_and(|now| built.is_none_or(|built| now != built.as_bytes())))
 }

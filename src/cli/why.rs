@@ -7,7 +7,6 @@ use clap::Args;
 use super::target::Target;
 use super::{Report, RootOption, Voice};
 use crate::error::{Error, Finding, Kind, Result};
-use crate::host::View;
 use crate::host::sshd::Config;
 use crate::names::JailPath;
 use crate::plan::why::Reasons;
@@ -33,7 +32,7 @@ pub(crate) struct Why {
 impl Why {
     /// Status 1 where a path is not in the jail.
     pub(crate) fn run(self, voice: Voice) -> Result<Report> {
-        let view = View::new(&self.root.path()?)?;
+        let view = self.root.view()?;
         let target = Target::new(&self.target, &view)?;
         let (root, manifest, tree);
         let (reasons, places) = if let Target::Spec(spec) = &target {

@@ -1,7 +1,9 @@
 //! What a jail's root holds, read without passing a link or a mount of another file system.
 
 use std::collections::BTreeMap;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustix::fs::{OFlags, ResolveFlags};
 
@@ -115,6 +117,47 @@ impl Inventory {
             &mut self.root.open_file(path.relative())?,
             &self.root.shown(path.relative()),
         )
+    }
+
+    /// The digests of these files, as far as they are regular files, read by as many threads as there are processors.
+    pub fn digests<'p>(
+        &self,
+        paths: impl Iterator<Item = &'p JailPath>,
+    ) -> Result<BTreeMap<JailPath, Digest>> {
+        let is_file = |path: &&JailPath| {
+            let found = self.found.get(*path);
+            found.is_some_and(|stat| stat.kind() == FileKind::File)
+        };
+        let paths: Vec<&JailPath> = paths.filter(is_file).collect();
+        let next = AtomicUsize::new(0);
+        let read = || -> Result<Vec<(JailPath, Digest)>> {
+            let mut digests = Vec::new();
+            while let Some(path) = paths.get(next.fetch_add(1, Ordering::Relaxed)) {
+                digests.push(((*path).clone(), self.digest(path)?));
+            }
+            Ok(digests)
+        };
+        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        std::thread::scope(|scope| {
+            let others: Vec<_> = (1..threads).map(|_| scope.spawn(read)).collect();
+            let mut digests: BTreeMap<_, _> = read()?.into_iter().collect();
+            for other in others {
+                let other = other.join().unwrap_or_else(|panic| resume_unwind(panic));
+                digests.extend(other?);
+            }
+            Ok(digests)
+        })
+    }
+
+    /// The names in a directory that was found; none where there is none.
+    pub fn names(&self, path: &JailPath) -> Result<Vec<String>> {
+        let Some(directory) = self.root.try_open_dir(path.relative())? else {
+            return Ok(Vec::new());
+        };
+        let entries = directory.entries()?.into_iter();
+        Ok(entries
+            .map(|(name, _)| name.to_string_lossy().into_owned())
+            .collect())
     }
 
     /// The names in the root itself.

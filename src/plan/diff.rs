@@ -1,6 +1,6 @@
 //! The one comparison: the wanted tree against what the jail holds. `plan`, `build` and, later, `check` and `update` show and act on what it finds.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde::Serialize;
@@ -15,6 +15,15 @@ use crate::resolve::{Content, Entry, EntryKind, Tree};
 /// Directories of the root that are jailctl's alone, so that they are made anew beside the live ones and exchanged whole. Nothing else is ever
 /// replaced or removed as a tree.
 pub const SWAPPED: [&str; 4] = ["dev", "etc", "jail", "usr"];
+
+/// How closely is looked at files whose facts say that nothing can have changed them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// Not at all.
+    Facts,
+    /// Every byte is read.
+    Bytes,
+}
 
 /// What becomes of one path.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -46,9 +55,14 @@ pub fn compare(
     manifest: Option<&Manifest>,
     inventory: Option<&Inventory>,
     store: &Index,
+    depth: Depth,
     view: &View,
 ) -> Result<Vec<Change>> {
     let mut changes = Vec::new();
+    let read = match (depth, manifest, inventory) {
+        (Depth::Bytes, Some(manifest), Some(inventory)) => inventory.digests(manifest.files())?,
+        _ => BTreeMap::new(),
+    };
     for (path, entry) in wanted.iter() {
         let found = inventory.and_then(|inventory| inventory.get(path));
         let record = manifest.and_then(|manifest| manifest.entries.get(path));
@@ -98,7 +112,9 @@ pub fn compare(
                     .hint("look at what it is, and move it away"),
             );
         }
-        if let Some(because) = difference(path, entry, record, found, inventory, store, view)? {
+        if let Some(because) =
+            difference(path, entry, record, found, inventory, (store, &read), view)?
+        {
             changes.push(Change {
                 path: path.clone(),
                 act: Act::Change,
@@ -108,6 +124,19 @@ pub fn compare(
     }
     if let Some(inventory) = inventory {
         removals(wanted, manifest, inventory, &mut changes);
+        // No path of a tree can name it; its directory made anew goes without it.
+        for path in inventory.strange() {
+            let directory = path.parent().and_then(Path::to_str);
+            if let Some(directory) = directory.and_then(|path| JailPath::new(path).ok()) {
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                changes.retain(|change| change.path != directory);
+                changes.push(Change {
+                    path: directory,
+                    act: Act::Change,
+                    because: Some(format!("`{}` was put into it", name.escape_debug())),
+                });
+            }
+        }
     }
     changes.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(changes)
@@ -155,7 +184,7 @@ fn difference(
     record: Option<&Record>,
     found: &Stat,
     inventory: &Inventory,
-    store: &Index,
+    (store, read): (&Index, &BTreeMap<JailPath, Digest>),
     view: &View,
 ) -> Result<Option<String>> {
     let is = match found.kind() {
@@ -204,10 +233,12 @@ fn difference(
             else {
                 return Ok(Some("jailctl has no record of it".to_owned()));
             };
-            if !same_inode(stat, found)
-                && !store.holds(found, sha256)
-                && (stat.size != found.size || inventory.digest(path)? != *sha256)
-            {
+            let is_same = match read.get(path) {
+                Some(digest) => digest == sha256,
+                None if same_inode(stat, found) || store.holds(found, sha256) => true,
+                None => stat.size == found.size && inventory.digest(path)? == *sha256,
+            };
+            if !is_same {
                 return Ok(Some("its content was changed in the jail".to_owned()));
             }
             match content {
@@ -219,6 +250,9 @@ fn difference(
                     source: wanted,
                     stat,
                 } => same_source(wanted, stat, source.as_ref(), sha256, view),
+                Content::Built { sha256: wanted, .. } => {
+                    Ok((wanted != sha256).then(|| "its content is another".to_owned()))
+                }
             }
         }
     }

@@ -5,7 +5,8 @@ use std::path::Path;
 use super::{Manifest, SWAPPED};
 use crate::error::{Error, Finding, Result};
 use crate::host::{Inventory, View};
-use crate::resolve::{Marker, PRIVATE};
+use crate::names::JailPath;
+use crate::resolve::{Entry, EntryKind, Marker, PRIVATE, ResolvedJail};
 use crate::spec::Spec;
 
 /// Two jails must not stand in one another, and one does not move.
@@ -59,6 +60,45 @@ pub(super) fn mounts(root: &Path, view: &View) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// What is in the directories of a jail's root beside what jailctl makes, and not below a user's place: left alone, since an admin put it there.
+pub(super) fn strangers(
+    wanted: &ResolvedJail,
+    manifest: Option<&Manifest>,
+    inventory: &Inventory,
+) -> Result<Vec<String>> {
+    let tree = &wanted.tree;
+    let is_loose = |path: &JailPath, entry: &Entry| {
+        entry.kind == EntryKind::Directory && !entry.kept && !SWAPPED.contains(&path.top())
+    };
+    let known = |path: &JailPath| {
+        let recorded = manifest.is_some_and(|manifest| {
+            manifest.entries.contains_key(path) || manifest.places.contains(path)
+        });
+        recorded || tree.get(path).is_some()
+    };
+    let root = JailPath::root();
+    let directories = tree
+        .iter()
+        .filter(|(path, entry)| is_loose(path, entry))
+        .map(|(path, _)| path)
+        .chain([&root]);
+    let mut strangers = Vec::new();
+    for directory in directories {
+        for name in inventory.names(directory)? {
+            let is_ours = *directory == root
+                && (name == PRIVATE || name == "lost+found" || SWAPPED.contains(&name.as_str()));
+            let path = directory.join(&name).ok();
+            if !is_ours && !path.as_ref().is_some_and(known) {
+                strangers.push(format!(
+                    "{}/{name}",
+                    directory.as_str().trim_end_matches('/')
+                ));
+            }
+        }
+    }
+    Ok(strangers)
 }
 
 /// A root is new, empty or ours.

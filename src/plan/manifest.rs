@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::host::sshd::Facts;
 use crate::host::{Belonging, Digest, Ownership, Stat, View};
 use crate::names::{JailName, JailPath};
-use crate::resolve::{ResolvedJail, STATE, Why};
+use crate::resolve::{Content, Entry, EntryKind, ResolvedJail, STATE, Tree, Why};
 
 /// The number of the format written here. A manifest with a higher one is not read.
 pub const FORMAT: u32 = 1;
@@ -127,6 +127,35 @@ pub enum RecordKind {
     },
 }
 
+impl Record {
+    /// The entry that was made.
+    fn entry(&self) -> Entry {
+        let kind = match &self.kind {
+            RecordKind::Directory => EntryKind::Directory,
+            RecordKind::File {
+                sha256,
+                source,
+                stat,
+            } => EntryKind::File(Content::Built {
+                sha256: *sha256,
+                size: stat.size,
+                source: source.clone(),
+            }),
+            RecordKind::Symlink { target } => EntryKind::Symlink(target.clone()),
+            RecordKind::Device { major, minor } => EntryKind::Device {
+                major: *major,
+                minor: *minor,
+            },
+        };
+        Entry {
+            kind,
+            owner: self.owner,
+            kept: self.kept,
+            why: self.why.clone(),
+        }
+    }
+}
+
 /// What every format begins with.
 #[derive(Deserialize)]
 struct Header {
@@ -180,6 +209,21 @@ impl Manifest {
             }
         }
         Ok(names)
+    }
+
+    /// The tree that was built.
+    pub fn tree(&self) -> Tree {
+        let entries = self.entries.iter();
+        entries
+            .map(|(path, record)| (path.clone(), record.entry()))
+            .collect()
+    }
+
+    /// Its regular files.
+    pub fn files(&self) -> impl Iterator<Item = &JailPath> {
+        let is_file = |record: &Record| matches!(record.kind, RecordKind::File { .. });
+        let entries = self.entries.iter();
+        entries.filter_map(move |(path, record)| is_file(record).then_some(path))
     }
 
     /// As it is stored.

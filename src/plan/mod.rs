@@ -2,6 +2,7 @@
 
 mod accounts;
 mod diff;
+mod drift;
 mod ground;
 mod interrupted;
 pub mod manifest;
@@ -14,7 +15,8 @@ pub mod why;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-pub use diff::{Act, Change, SWAPPED, compare, swapped};
+pub use diff::{Act, Change, Depth, SWAPPED, compare, swapped};
+pub use drift::{Difference, Drift, Kind as DriftKind, drift};
 pub use interrupted::{JOURNAL, interrupted};
 pub use manifest::{Before, Manifest};
 pub use removal::{Removal, removal};
@@ -24,7 +26,7 @@ use crate::error::Result;
 use crate::host::sshd::{Config, DROP_INS, Daemon, Facts};
 use crate::host::{Belonging, Expiry, Inventory, NewAccount, Passwd, Stat, View};
 use crate::names::{JailName, JailPath};
-use crate::resolve::{Marker, ResolvedJail, is_ours};
+use crate::resolve::{Marker, ResolvedJail, Tree, is_ours};
 use crate::spec::{Password, Spec};
 
 /// Drop-ins are text; one above this size is not.
@@ -215,6 +217,8 @@ pub struct Plan {
     pub snippet: Option<(Option<String>, Option<String>)>,
     /// What an admin should know.
     pub notices: Vec<String>,
+    /// Paths in the jail that are neither jailctl's nor in a user's place.
+    pub strangers: Vec<String>,
     /// What the jail is to be; `None` where it is to go away.
     pub wanted: Option<Wanted>,
     /// How the jail goes away, where it does.
@@ -303,12 +307,17 @@ pub fn verify(view: &View, jail: &ResolvedJail) -> Result<()> {
 
 /// Plans to make the host match `spec`.
 pub fn plan(spec: &Spec, origin: Origin, view: &View) -> Result<Plan> {
+    plan_at(spec, origin, Depth::Facts, view)
+}
+
+/// As [`plan`], looking as closely at the jail's files as `depth` says.
+pub fn plan_at(spec: &Spec, origin: Origin, depth: Depth, view: &View) -> Result<Plan> {
     let name = &spec.name.value;
     let manifest = Manifest::load(view, name)?;
     ground::neighbours(spec, manifest.as_ref(), view)?;
     let facts = sshd_facts(view, manifest.as_ref())?;
     let wanted = crate::resolve::resolve(spec, view, &facts)?;
-    let inventory = inventory(&wanted, manifest.as_ref(), view)?;
+    let inventory = inventory_of(&wanted.root, &wanted.tree, manifest.as_ref(), view)?;
     let marker = Marker::read(view, &wanted.root)?;
     ground::root(spec, marker.as_ref(), inventory.as_ref())?;
     ground::mounts(&wanted.root, view)?;
@@ -318,16 +327,21 @@ pub fn plan(spec: &Spec, origin: Origin, view: &View) -> Result<Plan> {
         manifest.as_ref(),
         inventory.as_ref(),
         &store,
+        depth,
         view,
     )?;
     let mut notices = wanted.notices.clone();
-    if let Some(inventory) = &inventory {
-        for path in inventory.strange() {
-            notices.push(format!(
-                "a file with a strange name is in the jail: `{}`",
-                path.display().to_string().escape_debug()
-            ));
+    let strangers = match &inventory {
+        Some(inventory) if marker.is_some() => {
+            ground::strangers(&wanted, manifest.as_ref(), inventory)?
         }
+        _ => Vec::new(),
+    };
+    for stranger in &strangers {
+        notices.push(format!(
+            "`{}` in the jail is none of the spec's, and is left alone",
+            stranger.escape_debug()
+        ));
     }
     let accounts = view.accounts()?;
     let before = snippet(view, &wanted.sshd.file)?;
@@ -410,6 +424,7 @@ pub fn plan(spec: &Spec, origin: Origin, view: &View) -> Result<Plan> {
         steps,
         snippet,
         notices,
+        strangers,
         wanted: Some(Wanted {
             jail: wanted,
             origin,
@@ -421,22 +436,22 @@ pub fn plan(spec: &Spec, origin: Origin, view: &View) -> Result<Plan> {
     })
 }
 
-fn inventory(
-    wanted: &ResolvedJail,
+fn inventory_of(
+    root: &Path,
+    tree: &Tree,
     manifest: Option<&Manifest>,
     view: &View,
 ) -> Result<Option<Inventory>> {
-    let root = JailPath::root();
+    let top = JailPath::root();
     let recorded = manifest
         .iter()
         .flat_map(|manifest| manifest.entries.keys().chain(&manifest.places));
-    let paths = wanted
-        .tree
+    let paths = tree
         .iter()
         .map(|(path, _)| path)
         .chain(recorded)
-        .chain([&root]);
-    view.inventory(&wanted.root, &SWAPPED, paths)
+        .chain([&top]);
+    view.inventory(root, &SWAPPED, paths)
 }
 
 fn snippet(view: &View, file: &str) -> Result<Option<String>> {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Finding;
-use crate::host::{Ownership, Stat};
+use crate::host::{Digest, Ownership, Stat};
 use crate::names::JailPath;
 
 /// Directories of the root that are links into /usr in every jail, whatever the host has: `bin -> usr/bin`.
@@ -73,6 +73,15 @@ pub enum Content {
     },
     /// Text made here.
     Text(String),
+    /// What was built before, known by its digest.
+    Built {
+        /// Of its content.
+        sha256: Digest,
+        /// Bytes.
+        size: u64,
+        /// The host file it was copied from, and its facts then.
+        source: Option<(PathBuf, Stat)>,
+    },
 }
 
 /// What an entry is.
@@ -169,6 +178,15 @@ impl Entry {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tree {
     entries: BTreeMap<JailPath, Entry>,
+}
+
+/// Of entries that hold each other's directories.
+impl FromIterator<(JailPath, Entry)> for Tree {
+    fn from_iter<I: IntoIterator<Item = (JailPath, Entry)>>(entries: I) -> Self {
+        Self {
+            entries: entries.into_iter().collect(),
+        }
+    }
 }
 
 impl Tree {
@@ -310,6 +328,7 @@ fn clash(path: &JailPath, here: &Entry, other_path: &JailPath, other: &Entry) ->
                 format!("a copy of `{}`", source.display())
             }
             EntryKind::File(Content::Text(_)) => "a file made from text".to_owned(),
+            EntryKind::File(Content::Built { .. }) => "a file built before".to_owned(),
             EntryKind::Symlink(target) => format!("a link to `{}`", target.display()),
             EntryKind::Device { major, minor } => format!("the device {major}:{minor}"),
         };

@@ -4,6 +4,7 @@ pub mod deps;
 pub mod diagnostic;
 pub mod doctor;
 pub mod draft;
+pub mod drift;
 pub mod error;
 pub mod jail;
 pub mod jails;

@@ -54,6 +54,10 @@ impl Place {
                 file(stat.size, Some(source.display().to_string()))
             }
             EntryKind::File(Content::Text(text)) => file(text.len() as u64, None),
+            EntryKind::File(Content::Built { size, source, .. }) => {
+                let source = source.as_ref().map(|(path, _)| path.display().to_string());
+                file(*size, source)
+            }
             EntryKind::Symlink(target) => format!("a link to `{}`", target.display()),
             EntryKind::Device { major, minor } => format!("the device {major}:{minor}"),
         };

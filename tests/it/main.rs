@@ -4,6 +4,7 @@ mod accounts;
 mod builds;
 mod data;
 mod doctor;
+mod drift;
 mod enter;
 mod fail_closed;
 mod forwarding;

@@ -1,0 +1,212 @@
+//! Where a jail is no longer what was built: the same comparison that a build makes, of the spec as built, with each difference told.
+
+use serde::Serialize;
+
+use super::diff::{self, Depth};
+use super::manifest::Manifest;
+use super::store::{Index, store_of};
+use super::{Act, Origin, Plan, Step, inventory_of, plan_at, spec_as_built};
+use crate::error::Result;
+use crate::host::View;
+use crate::host::sshd::DROP_INS;
+use crate::spec::{self, Templates};
+
+/// What differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// A path of the jail.
+    File,
+    /// The root itself.
+    Root,
+    /// An account.
+    Account,
+    /// The jail's group.
+    Group,
+    /// An account's authorized keys.
+    Keys,
+    /// What sshd is told, or what it makes of it.
+    Sshd,
+    /// What the host no longer has.
+    Host,
+}
+
+/// One difference between what was built and what is there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Difference {
+    /// Of what kind.
+    pub kind: Kind,
+    /// Which path, account or file.
+    pub name: String,
+    /// How it differs: fits after "`name`: ".
+    pub text: String,
+}
+
+/// All that differs in one jail.
+#[derive(Clone, Debug)]
+pub struct Drift {
+    /// In the order in which a build would mend it.
+    pub differences: Vec<Difference>,
+    /// What an admin should know besides.
+    pub notices: Vec<String>,
+}
+
+impl Drift {
+    fn add(&mut self, kind: Kind, name: impl Into<String>, text: impl Into<String>) {
+        self.differences.push(Difference {
+            kind,
+            name: name.into(),
+            text: text.into(),
+        });
+    }
+}
+
+/// Compares a jail with its manifest, its spec as built and the host.
+///
+/// What the host no longer has is a difference, not an error: the tree is then held against the manifest alone.
+pub fn drift(
+    manifest: &Manifest,
+    templates: &dyn Templates,
+    depth: Depth,
+    view: &View,
+) -> Result<Drift> {
+    let mut drift = Drift {
+        differences: Vec::new(),
+        notices: Vec::new(),
+    };
+    let text = spec_as_built(view, &manifest.name)?.unwrap_or_default();
+    let planned = spec::source(&manifest.spec, text.clone().into_bytes())
+        .and_then(|source| spec::load(&source, templates))
+        .and_then(|spec| {
+            let origin = Origin {
+                name: manifest.spec.clone(),
+                text,
+            };
+            plan_at(&spec, origin, depth, view)
+        });
+    match planned {
+        Ok(plan) => of_plan(&plan, view, &mut drift),
+        Err(error) => {
+            let tree = manifest.tree();
+            let inventory = inventory_of(&manifest.root, &tree, Some(manifest), view)?;
+            let changes = {
+                let store = Index::load(view, &store_of(&manifest.root))?;
+                diff::compare(
+                    &tree,
+                    Some(manifest),
+                    inventory.as_ref(),
+                    &store,
+                    depth,
+                    view,
+                )?
+            };
+            of_changes(&changes, &mut drift);
+            for finding in error.findings {
+                drift.add(Kind::Host, manifest.name.as_str(), finding.to_string());
+            }
+        }
+    }
+    Ok(drift)
+}
+
+fn of_changes(changes: &[diff::Change], drift: &mut Drift) {
+    for change in changes {
+        let text = change.because.clone().unwrap_or_else(|| {
+            match change.act {
+                Act::Add => "the host's programs need it now",
+                Act::Change => "it is another",
+                Act::Remove => "the host's programs need it no longer",
+            }
+            .to_owned()
+        });
+        drift.add(Kind::File, change.path.as_str(), text);
+    }
+}
+
+fn of_plan(plan: &Plan, view: &View, drift: &mut Drift) {
+    for step in &plan.steps {
+        match step {
+            Step::MakeRoot => drift.add(
+                Kind::Root,
+                plan.root.display().to_string(),
+                "it is not root's alone, or the note in it is gone",
+            ),
+            Step::MakeGroup { name, .. } => drift.add(Kind::Group, name, "it is gone"),
+            Step::MakeAccount(account) => drift.add(Kind::Account, &account.name, "it is gone"),
+            Step::AlterAccount { name, from, to } => {
+                let differs = [
+                    (from.gid != to.gid, format!("its group is {}", from.gid)),
+                    (from.home != to.home, format!("its home is `{}`", from.home)),
+                    (
+                        from.shell != to.shell,
+                        format!("its shell is `{}`", from.shell),
+                    ),
+                    (
+                        from.groups != to.groups,
+                        format!("its further groups are `{}`", from.groups.join(", ")),
+                    ),
+                    (
+                        from.gecos != to.gecos,
+                        format!("its comment is `{}`", from.gecos.escape_debug()),
+                    ),
+                ];
+                let texts: Vec<String> = differs
+                    .into_iter()
+                    .filter_map(|(differs, text)| differs.then_some(text))
+                    .collect();
+                drift.add(Kind::Account, name, texts.join(", "));
+            }
+            Step::WriteTree => of_changes(&plan.changes, drift),
+            Step::InstallSnippet { file, .. } => {
+                let is_there = plan
+                    .snippet
+                    .as_ref()
+                    .is_some_and(|(before, _)| before.is_some());
+                let text = if is_there {
+                    "it was changed"
+                } else {
+                    "it is gone"
+                };
+                drift.add(Kind::Sshd, format!("{DROP_INS}/{file}"), text);
+            }
+            Step::VerifySnippet => {
+                if let Err(error) = plan.foresee(view) {
+                    for finding in error.findings {
+                        drift.add(Kind::Sshd, plan.name.as_str(), finding.to_string());
+                    }
+                }
+            }
+            Step::WriteKeys { user, .. } => drift.add(Kind::Keys, user, "they were changed"),
+            Step::SetPassword { user, .. } => {
+                drift.add(Kind::Account, user, "its password was changed");
+            }
+            Step::Open { user, .. } => {
+                drift.add(
+                    Kind::Account,
+                    user,
+                    "it is closed, or expires on another day",
+                );
+            }
+            Step::Close { user } => {
+                drift.add(Kind::Account, user, "the spec does not name it");
+            }
+            // A comparison with the spec as built leads to none of these.
+            Step::Record
+            | Step::DeleteAccount { .. }
+            | Step::Release { .. }
+            | Step::EndSessions { .. }
+            | Step::RemoveTree { .. }
+            | Step::Forget
+            | Step::DeleteGroup { .. }
+            | Step::RemoveSnippet { .. } => {}
+        }
+    }
+    for stranger in &plan.strangers {
+        drift.add(
+            Kind::File,
+            stranger,
+            "the spec does not name it; no build takes it away, since jailctl did not make it",
+        );
+    }
+    drift.notices.extend(plan.notices.iter().cloned());
+}

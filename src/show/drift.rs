@@ -1,0 +1,62 @@
+//! What `check` found, as text and as JSON.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json as object};
+
+use super::paint::{Hue, Paint};
+use crate::names::JailName;
+use crate::plan::Difference;
+
+/// One jail that was checked.
+#[derive(Debug)]
+pub struct Checked {
+    /// The jail.
+    pub jail: JailName,
+    /// What differs.
+    pub differences: Vec<Difference>,
+}
+
+/// A line for each jail, and one for each difference below it.
+pub fn text(checked: &[Checked], paint: Paint) -> String {
+    let mut text = String::new();
+    for one in checked {
+        let state = if one.differences.is_empty() {
+            "as it was built".to_owned()
+        } else {
+            super::count(one.differences.len(), "difference", "differences")
+        };
+        // Writing to a String cannot fail.
+        let name = paint.with(Hue::Strong, one.jail.as_str());
+        let _ = writeln!(text, "{name}: {state}");
+        for difference in &one.differences {
+            let _ = writeln!(
+                text,
+                "  {}: {}",
+                paint.with(Hue::Warning, &difference.name.escape_debug().to_string()),
+                difference.text
+            );
+        }
+    }
+    text
+}
+
+/// `check --json`.
+pub fn json(checked: &[Checked], warnings: &[String]) -> Value {
+    let jails: Vec<Value> = checked
+        .iter()
+        .map(|one| {
+            object!({
+                "name": one.jail,
+                "clean": one.differences.is_empty(),
+                "differences": one.differences,
+            })
+        })
+        .collect();
+    object!({
+        "schema": 1,
+        "clean": checked.iter().all(|one| one.differences.is_empty()),
+        "jails": jails,
+        "warnings": warnings,
+    })
+}

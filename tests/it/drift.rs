@@ -1,0 +1,264 @@
+//! What is no longer as it was built is found, named, and mended by the next build; what the host has moved on from is brought up to date.
+
+use disposable::{DisposableHost, Output};
+
+use crate::support::{Spec, arkham, host, look};
+
+#[track_caller]
+fn check(host: &DisposableHost) -> Output {
+    host.jailctl(["check"])
+}
+
+/// Breaks something of arkham's, and sees that check names it and build mends it.
+#[track_caller]
+fn found_and_mended(host: &DisposableHost, spec: &Spec, breaks: &str, names: &[&str]) {
+    host.sh(breaks).ok();
+    let found = check(host).exits(1).stdout().to_owned();
+    for name in names {
+        assert!(found.contains(name), "{breaks}: no {name:?} in\n{found}");
+    }
+    let json = host.jailctl(["check", "--json", "arkham"]).exits(1);
+    assert!(json.stdout().contains("\"clean\":false"), "{json:?}");
+    spec.build(host).ok();
+    assert_eq!(
+        check(host).ok().stdout(),
+        "arkham: as it was built\n",
+        "{breaks}"
+    );
+}
+
+#[test]
+fn each_kind_of_drift_is_found_and_mended() {
+    let Some(host) = host() else { return };
+    host.sshd();
+    let (spec, harlequin) = arkham(&host, &[]);
+    assert_eq!(check(&host).ok().stdout(), "arkham: as it was built\n");
+    let jail = "/srv/jails/arkham";
+    for (breaks, names) in [
+        (
+            format!("rm {jail}/usr/bin/ls"),
+            vec!["/usr/bin/ls: it is missing"],
+        ),
+        (
+            format!("chmod 4755 {jail}/usr/bin/cat"),
+            vec!["/usr/bin/cat: its mode is 4755"],
+        ),
+        (
+            format!("chown 4242 {jail}/usr/bin/cat"),
+            vec!["/usr/bin/cat: it belongs to 4242:0"],
+        ),
+        (
+            format!("ln -sfn /etc/shadow {jail}/bin"),
+            vec!["/bin: it leads to `/etc/shadow`"],
+        ),
+        (
+            format!("echo extra >{jail}/usr/lib/extra; mkdir -p {jail}/etc/more"),
+            vec!["/usr/lib/extra: the spec does not name it", "/etc/more"],
+        ),
+        (
+            format!("touch \"$(printf '{jail}/usr/bin/\\001')\""),
+            vec!["/usr/bin: `\\u{1}` was put into it"],
+        ),
+        (
+            format!("echo evil::0:0::/:/bin/bash >>{jail}/etc/passwd"),
+            vec!["/etc/passwd: its content was changed in the jail"],
+        ),
+        (format!("chmod 0777 {jail}"), vec!["root's alone"]),
+        (
+            "usermod -s /bin/sh -g users harlequin".to_owned(),
+            vec!["harlequin: its group is 100", "its shell is `/bin/sh`"],
+        ),
+        (
+            "usermod -e 1 harlequin".to_owned(),
+            vec!["harlequin: it is closed"],
+        ),
+        (
+            "echo harlequin:secret | chpasswd".to_owned(),
+            vec!["harlequin: its password was changed"],
+        ),
+        (
+            "echo ssh-ed25519 AAAA >/var/lib/jailctl/arkham/keys/harlequin".to_owned(),
+            vec!["harlequin: they were changed"],
+        ),
+        (
+            "echo '#' >>/etc/ssh/sshd_config.d/*-jailctl-arkham.conf".to_owned(),
+            vec!["-jailctl-arkham.conf: it was changed"],
+        ),
+        (
+            "rm /etc/ssh/sshd_config.d/*-jailctl-arkham.conf".to_owned(),
+            vec!["-jailctl-arkham.conf: it is gone"],
+        ),
+    ] {
+        found_and_mended(&host, &spec, &breaks, &names);
+    }
+    assert_eq!(harlequin.ssh("ls /welcome").ok().text(), "/welcome");
+}
+
+#[test]
+fn what_sshd_would_really_do_is_part_of_the_check() {
+    let Some(host) = host() else { return };
+    let _ = arkham(&host, &[]);
+    host.write(
+        "/etc/ssh/sshd_config.d/00-first.conf",
+        "Match Group jail-arkham\n    ChrootDirectory none\n",
+    );
+    let found = check(&host).exits(1);
+    assert!(
+        found
+            .stdout()
+            .contains("it says `chrootdirectory` is `none`"),
+        "{found:?}"
+    );
+    host.sh("rm /etc/ssh/sshd_config.d/00-first.conf").ok();
+    check(&host).ok();
+}
+
+#[test]
+fn what_an_admin_put_into_the_root_is_named_and_never_taken_away() {
+    let Some(host) = host() else { return };
+    let (spec, _) = arkham(&host, &["id"]);
+    host.sh("mkdir /srv/jails/arkham/data; echo years of work >/srv/jails/arkham/data/thesis")
+        .ok();
+    let found = check(&host).exits(1);
+    assert!(
+        found.stdout().contains("/data: the spec does not name it"),
+        "{found:?}"
+    );
+    spec.build(&host).ok();
+    host.jailctl(["remove", "arkham"]).ok();
+    assert_eq!(
+        host.read("/srv/jails/arkham/data/thesis"),
+        "years of work\n"
+    );
+}
+
+#[test]
+fn one_flipped_byte_is_found_every_time() {
+    let Some(host) = host() else { return };
+    let (spec, _) = arkham(&host, &["grep", "sed", "tar"]);
+    let root = spec.root();
+    let listed = host
+        .sh(&format!(
+            "cd {root} && find usr etc -type f -size +0 -printf '%p %s\\n' | sort"
+        ))
+        .ok();
+    let files: Vec<(&str, usize)> = listed
+        .lines()
+        .into_iter()
+        .filter_map(|line| line.split_once(' '))
+        .map(|(path, size)| (path, size.parse().expect("a size")))
+        .collect();
+    for run in 0..30_usize {
+        let (path, size) = files[run * 7 % files.len()];
+        // Spread over files and places in them, and the same in every run of the test.
+        let at = run.wrapping_mul(2_654_435_761) % size;
+        host.sh(&format!(
+            r#"cd {root}; when=$(stat -c %y {path}); byte=$(od -An -tu1 -j{at} -N1 {path})
+            printf "\\$(printf %o $((byte ^ 1 << {run} % 8)))" | dd of={path} bs=1 seek={at} conv=notrunc status=none; touch -d "$when" {path}"#
+        ))
+        .ok();
+        let line = format!("  /{path}: its content was changed in the jail\n");
+        for verb in [&["check"][..], &["check", "--deep"]] {
+            let mut command = vec!["jailctl"];
+            command.extend(verb);
+            let found = host.run(command).exits(1);
+            assert!(
+                found.stdout().contains(&line),
+                "{run}: {path} {at}: {found:?}"
+            );
+        }
+        spec.build(&host).ok();
+    }
+    check(&host).ok();
+}
+
+/// The jail that an upgrade has nothing to do with.
+fn look_at(host: &DisposableHost) -> disposable::Snapshot {
+    host.snapshot(["/srv/jails/blackgate", "/var/lib/jailctl/blackgate"])
+}
+
+#[test]
+fn a_library_that_moves_on_is_followed_and_its_program_never_stops() {
+    let Some(host) = host() else { return };
+    host.sshd();
+    // A program with a library of its own, as a package would install them.
+    host.sh(r#"
+        mkdir -p /opt/tool && cd /opt/tool
+        printf 'const char *said(void) { return "one"; }' >lib.c
+        printf '#include <stdio.h>\nconst char *said(void); int main(void) { puts(said()); }' >tool.c
+        gcc -shared -fPIC -Wl,-soname,libsaid.so.1 -o /usr/lib/x86_64-linux-gnu/libsaid.so.1.0 lib.c
+        ln -s libsaid.so.1.0 /usr/lib/x86_64-linux-gnu/libsaid.so.1
+        gcc -o /usr/local/bin/tool tool.c /usr/lib/x86_64-linux-gnu/libsaid.so.1.0
+        printf 'const char *said(void) { return "two"; }' >lib.c
+        gcc -shared -fPIC -Wl,-soname,libsaid.so.1 -o libsaid.so.1.1 lib.c
+        ldconfig
+    "#)
+    .ok();
+    let (_, harlequin) = arkham(&host, &["tool"]);
+    let key = host.key("other");
+    let mut other = Spec::arkham(&key, &[]);
+    other.name = "blackgate";
+    other.users[0].0 = "joker";
+    other.build(&host).ok();
+    assert_eq!(harlequin.ssh("tool").ok().text(), "one");
+    let untouched = look_at(&host);
+    // The upgrade: a new minor version, the old file gone, the soname's link led elsewhere.
+    host.sh(r"
+        cd /usr/lib/x86_64-linux-gnu && cp /opt/tool/libsaid.so.1.1 . && ln -sfn libsaid.so.1.1 libsaid.so.1 && rm libsaid.so.1.0
+        printf '/usr/lib/x86_64-linux-gnu/libsaid.so.1\n/usr/lib/x86_64-linux-gnu/libsaid.so.1.1\n' >/var/lib/dpkg/info/libsaid1.list
+        printf '\nPackage: libsaid1\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1.1\n\n' >>/var/lib/dpkg/status
+        ldconfig
+    ")
+    .ok();
+    let found = host.jailctl(["check", "arkham"]).exits(1);
+    for said in [
+        "libsaid.so.1.1: the host's programs need it now",
+        "libsaid.so.1: it leads to",
+    ] {
+        assert!(found.stdout().contains(said), "{said} in {found:?}");
+    }
+    // A session that runs the program over and over sees one or the other, and never neither.
+    let mut watched = harlequin.start(
+        [],
+        "for i in {1..200}; do tool || echo stopped; done; echo end",
+    );
+    let updated = host
+        .jailctl(["update", "--all", "--packages", "libsaid1"])
+        .ok();
+    assert!(updated.stdout().starts_with("arkham: built"), "{updated:?}");
+    assert!(!updated.stdout().contains("blackgate"), "{updated:?}");
+    let seen = watched.hear("end");
+    assert!(
+        seen.iter().all(|line| line == "one" || line == "two"),
+        "{seen:?}"
+    );
+    assert_eq!(seen.len(), 200);
+    assert_eq!(harlequin.ssh("tool").ok().text(), "two");
+    assert_eq!(untouched.diff(&look_at(&host)), Vec::<String>::new());
+    host.jailctl(["check"]).ok();
+    assert_eq!(
+        host.jailctl(["update", "--all"]).ok().stdout(),
+        "arkham: nothing to do\nblackgate: nothing to do\n"
+    );
+}
+
+#[test]
+fn an_upgrade_that_cannot_be_followed_leaves_the_jail_as_it_was() {
+    let Some(host) = host() else { return };
+    host.sshd();
+    let (_, harlequin) = arkham(&host, &["tac"]);
+    host.sh("rm /usr/bin/tac").ok();
+    let found = check(&host).exits(1);
+    assert!(
+        found.stdout().contains("no program of that name"),
+        "{found:?}"
+    );
+    let before = look(&host);
+    let refused = host.jailctl(["update", "arkham"]).exits(2);
+    assert!(
+        refused.stderr().contains("the jail `arkham` is as it was"),
+        "{refused:?}"
+    );
+    assert_eq!(before.diff(&look(&host)), Vec::<String>::new());
+    assert_eq!(harlequin.ssh("echo works | tac").ok().text(), "works");
+}
