@@ -66,6 +66,10 @@ impl Update {
             }
         }
         let changed = plans.iter().any(|plan| !plan.steps.is_empty());
+        if self.writing.json {
+            // There is one object, whatever happens.
+            notices.extend(failed.iter().map(ToString::to_string));
+        }
         let mut report = if self.writing.json {
             super::build::report(&plans, &notices, true, voice, 0)
         } else {

@@ -39,7 +39,9 @@ pub(super) fn steps(
             shell: account.login_shell.clone(),
             gecos: account.gecos.clone(),
             groups: match &is {
-                Some(is) if !taking_over => groups(account, &is.groups, manifest),
+                Some(is) if account.adopted && !taking_over => {
+                    groups(account, &is.groups, manifest)
+                }
                 _ => account.groups.clone(),
             },
         };
@@ -67,7 +69,7 @@ pub(super) fn steps(
     Ok(())
 }
 
-/// The further groups that an account is to have: those of the spec, and those that an admin put it into, but not those that only an earlier spec did.
+/// The further groups that an account which was taken over is to have: those of the spec, and those that an admin put it into, but not those that only an earlier spec did.
 fn groups(account: &WantedAccount, has: &[String], manifest: Option<&Manifest>) -> Vec<String> {
     let given = manifest
         .and_then(|manifest| manifest.account(&account.name))
