@@ -27,6 +27,8 @@ pub enum Kind {
     Keys,
     /// What sshd is told, or what it makes of it.
     Sshd,
+    /// The policy of its sessions.
+    Session,
     /// What the host no longer has.
     Host,
 }
@@ -176,6 +178,18 @@ fn of_plan(plan: &Plan, view: &View, drift: &mut Drift) {
                     }
                 }
             }
+            Step::WritePolicy { .. } => {
+                drift.add(
+                    Kind::Session,
+                    plan.name.as_str(),
+                    "its policy was changed, or is gone",
+                );
+            }
+            Step::WriteStack { .. } => drift.add(
+                Kind::Session,
+                plan.name.as_str(),
+                "the lines for its accounts in sshd's PAM stack were changed, or are gone",
+            ),
             Step::WriteKeys { user, .. } => drift.add(Kind::Keys, user, "they were changed"),
             Step::SetPassword { user, .. } => {
                 drift.add(Kind::Account, user, "its password was changed");
@@ -192,6 +206,9 @@ fn of_plan(plan: &Plan, view: &View, drift: &mut Drift) {
             }
             // A comparison with the spec as built leads to none of these.
             Step::Record
+            | Step::FindNobody { .. }
+            | Step::RemovePolicy
+            | Step::LeaveStack { .. }
             | Step::DeleteAccount { .. }
             | Step::Release { .. }
             | Step::EndSessions { .. }
