@@ -20,6 +20,7 @@ use crate::error::{Error, Finding, Kind, Result};
 use crate::host::View;
 use crate::names::JailPath;
 use crate::site::Site;
+use crate::spec::text::list;
 use addition::Addition;
 
 /// Where a program lies that a rule gives by its name.
@@ -49,6 +50,15 @@ struct Rule {
 #[derive(Debug)]
 pub(super) struct Rules {
     unused: Vec<Rule>,
+    wishes: Vec<Wish>,
+}
+
+/// Programs that want what only the kernel can give.
+#[derive(Debug)]
+struct Wish {
+    programs: Vec<JailPath>,
+    wants: Vec<String>,
+    about: Option<String>,
 }
 
 impl Rules {
@@ -90,7 +100,10 @@ impl Rules {
         let source = text::built_in(include_str!("data/rules.toml"));
         let unused = host::read(&source, &mut findings)?;
         if findings.is_empty() {
-            Ok(Self { unused })
+            Ok(Self {
+                unused,
+                wishes: Vec::new(),
+            })
         } else {
             Err(Error {
                 kind: Kind::Failed,
@@ -112,11 +125,49 @@ impl Rules {
         for rule in std::mem::take(&mut self.unused) {
             match callers.of_rule(&rule, tree) {
                 None => unused.push(rule),
-                Some(by) => Addition::new(&rule, by, tree, view, &mut asked, notices).all()?,
+                Some(by) => {
+                    self.hear(&rule, &callers, notices);
+                    Addition::new(&rule, by, tree, view, &mut asked, notices).all()?;
+                }
             }
         }
         self.unused = unused;
         Ok(asked)
+    }
+
+    /// Takes note of what an admin should know.
+    fn hear(&mut self, rule: &Rule, callers: &Callers, notices: &mut Vec<String>) {
+        let programs = || callers.programs_of(rule);
+        if !rule.wants.is_empty() {
+            self.wishes.push(Wish {
+                programs: programs(),
+                wants: rule.wants.clone(),
+                about: rule.notice.clone(),
+            });
+        } else if let Some(about) = &rule.notice {
+            notices.extend(programs().iter().map(|path| format!("`{path}` {about}")));
+        }
+    }
+
+    /// What programs want and `tree`, now that it is complete, does not have.
+    pub(super) fn denied(self, tree: &Tree) -> Vec<String> {
+        let lacks =
+            |place: &&String| JailPath::new(place).is_ok_and(|place| tree.get(&place).is_none());
+        let told = |wish: &Wish| {
+            let place = wish.wants.iter().find(lacks)?;
+            let programs = list(wish.programs.iter().map(JailPath::as_str), "and");
+            let about = wish.about.as_ref();
+            let about = about.map(|about| format!(": {about}")).unwrap_or_default();
+            let verb = if wish.programs.len() == 1 {
+                "wants"
+            } else {
+                "want"
+            };
+            Some(format!(
+                "{programs} {verb} `{place}`, which the jail does not have{about}"
+            ))
+        };
+        self.wishes.iter().filter_map(told).collect()
     }
 }
 
@@ -223,6 +274,15 @@ impl Callers {
             }
         }
         callers
+    }
+
+    /// The programs that call for the rule by their names.
+    fn programs_of(&self, rule: &Rule) -> Vec<JailPath> {
+        let is_named = |path: &&JailPath| {
+            let matches = |program: &String| pattern::matches(program, path.name());
+            rule.programs.iter().any(matches)
+        };
+        self.programs.iter().filter(is_named).cloned().collect()
     }
 
     /// The first entry that calls for the rule.

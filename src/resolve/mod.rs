@@ -207,9 +207,14 @@ fn tree(
     // Whatever else is wrong is worth knowing in the same go, but objects of programs that are not there cannot be looked for.
     finish(std::mem::take(findings))?;
     let programs = !asked.is_empty();
-    if programs {
-        add_programs(&mut tree, view, asked, spec.dlopen, findings, notices)?;
-    }
+    let rules = if programs {
+        let dlopen = spec.dlopen;
+        Some(add_programs(
+            &mut tree, view, asked, dlopen, findings, notices,
+        )?)
+    } else {
+        None
+    };
     for name in MERGED {
         let in_usr = JailPath::new(&format!("/usr/{name}"));
         let at_top = JailPath::new(&format!("/{name}"));
@@ -234,6 +239,7 @@ fn tree(
     add_shells(&mut tree, spec, findings)?;
     check_start_dir(&tree, spec, findings);
     notices.extend(dropped_bits(&tree));
+    notices.extend(rules.into_iter().flat_map(|rules| rules.denied(&tree)));
     Ok(tree)
 }
 
@@ -260,7 +266,7 @@ fn dropped_bits(tree: &Tree) -> Vec<String> {
         .collect()
 }
 
-/// Adds what was asked for with all that it needs: its closure, the data that programs of the tree read, the closure of that, until nothing is new.
+/// Adds what was asked for with all that it needs, and gives the rules that know of wishes left: its closure, the data that programs of the tree read, the closure of that, until nothing is new.
 fn add_programs(
     tree: &mut Tree,
     view: &View,
@@ -268,7 +274,7 @@ fn add_programs(
     dlopen: Dlopen,
     findings: &mut Vec<Finding>,
     notices: &mut Vec<String>,
-) -> Result<()> {
+) -> Result<data::Rules> {
     let mut rules = data::Rules::load(view)?;
     while !asked.is_empty() {
         let mut said = Vec::new();
@@ -278,7 +284,7 @@ fn add_programs(
         notices.extend(said);
         asked = rules.apply(tree, view, notices)?;
     }
-    Ok(())
+    Ok(rules)
 }
 
 /// Programs that nobody can start are most likely a door forgotten.

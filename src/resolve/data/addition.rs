@@ -50,7 +50,6 @@ impl<'a> Addition<'a> {
 
     /// Does all that the rule says.
     pub(super) fn all(mut self) -> Result<()> {
-        self.say();
         let paths = pattern::paths(self.view, &self.rule.add)?;
         if !self.is_too_much(&paths)? {
             for path in &paths {
@@ -64,35 +63,6 @@ impl<'a> Addition<'a> {
             self.name(name)?;
         }
         self.charsets()
-    }
-
-    /// What an admin should know.
-    fn say(&mut self) {
-        let lacks: Vec<&str> = self
-            .rule
-            .wants
-            .iter()
-            .map(String::as_str)
-            .filter(|want| !self.has(want))
-            .collect();
-        let about = self.rule.notice.as_deref();
-        match (lacks.first(), about) {
-            (Some(lack), about) => {
-                let about = about.map(|about| format!(": {about}")).unwrap_or_default();
-                self.notices.push(format!(
-                    "`{}` wants `{lack}`, which the jail does not have{about}",
-                    self.by
-                ));
-            }
-            (None, Some(about)) if self.rule.wants.is_empty() => {
-                self.notices.push(format!("`{}` {about}", self.by));
-            }
-            _ => {}
-        }
-    }
-
-    fn has(&self, path: &str) -> bool {
-        JailPath::new(path).is_ok_and(|path| self.tree.get(&path).is_some())
     }
 
     /// Whether what the host has of it is more than the rule may add; then nothing is added, and that is said.

@@ -3,7 +3,7 @@
 use disposable::Login;
 
 use super::programs;
-use crate::support::{Spec, arkham, certify, host, serve_tls, type_into};
+use crate::support::{Spec, arkham, certify, host, host_with_module, serve_tls, type_into};
 
 /// What a user's ssh has to say after each other: each task, and how it ended.
 fn all_tasks(user: &Login<'_>) -> String {
@@ -261,14 +261,22 @@ fn what_has_rights_on_the_host_has_none_in_a_jail() {
 
 #[test]
 fn what_a_chroot_cannot_give_is_said_before_somebody_misses_it() {
-    let Some(host) = host() else { return };
-    let spec = Spec::arkham(&host.key("harlequin"), &["ps", "free"]);
+    let Some(host) = host_with_module() else {
+        return;
+    };
+    let mut spec = Spec::arkham(&host.key("harlequin"), &["ps", "free", "script"]);
     let plan = host.jailctl(["plan", &spec.put(&host)]).ok();
     let said = format!("{}{}", plan.stdout(), plan.stderr());
-    assert!(
-        said.contains("wants `/proc`, which the jail does not have"),
-        "{said}"
-    );
+    for wish in [
+        "`/usr/bin/free` and `/usr/bin/ps` want `/proc`, which the jail does not have",
+        "`/usr/bin/script` wants `/dev/ptmx`",
+    ] {
+        assert!(said.contains(wish), "{wish}: {said}");
+    }
+    spec.more = "[namespaces]\n".to_owned();
+    let plan = host.jailctl(["plan", &spec.put(&host)]).ok();
+    let said = format!("{}{}", plan.stdout(), plan.stderr());
+    assert!(!said.contains(" want"), "sessions have both: {said}");
 }
 
 #[test]
