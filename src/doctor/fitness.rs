@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::Reason;
+use super::{Reason, not_roots};
 use crate::error::Result;
 use crate::host::sshd::{Config, Daemon};
 use crate::host::{FileKind, View};
@@ -102,27 +102,17 @@ fn way(view: &View, path: &Path) -> Result<Option<Reason>> {
         let Some(stat) = view.lstat(directory)? else {
             break;
         };
-        let (why, mend) = match stat.kind() {
-            FileKind::Directory if stat.uid != 0 => (
-                format!("it belongs to the user id {}", stat.uid),
-                format!("run `chown root {shown}`"),
-            ),
-            FileKind::Directory if stat.mode & 0o022 != 0 => (
-                format!(
-                    "others than root may write to it (mode {:04o})",
-                    stat.permissions()
-                ),
-                format!("run `chmod go-w {shown}`"),
-            ),
-            FileKind::Directory => continue,
-            _ => (
-                "it is not a directory".to_owned(),
+        let flaw = match stat.kind() {
+            FileKind::Directory => not_roots(directory, &stat),
+            _ => Some((
+                format!("`{shown}` is not a directory"),
                 format!("make it one, or give jails another root than `{JAILS}`"),
-            ),
+            )),
         };
-        return Ok(Some(
-            Reason::new("way", format!("`{shown}` is not root's alone"), mend).why(why),
-        ));
+        if let Some((why, mend)) = flaw {
+            let what = format!("jails cannot stand safely below `{shown}`");
+            return Ok(Some(Reason::new("way", what, mend).why(why)));
+        }
     }
     Ok(None)
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Case, Reason};
+use super::{Case, Reason, not_roots};
 use crate::error::Result;
 use crate::resolve::ResolvedJail;
 use crate::spec::fingerprint;
@@ -90,22 +90,8 @@ fn modes(case: &Case<'_>, file: &Path) -> Result<Vec<Reason>> {
         } else {
             (0o001, "pass through")
         };
-        let (why, mend) = if stat.uid != 0 {
-            (
-                format!(
-                    "`{shown}` belongs to the user id {}, and not to root",
-                    stat.uid
-                ),
-                format!("run `chown root {shown}`"),
-            )
-        } else if stat.mode & 0o022 != 0 {
-            (
-                format!(
-                    "others than root may write to `{shown}` (mode {:04o})",
-                    stat.permissions()
-                ),
-                format!("run `chmod go-w {shown}`"),
-            )
+        let (why, mend) = if let Some(flaw) = not_roots(path, &stat) {
+            flaw
         } else if stat.mode & needed == 0 {
             let bit = if path == file { "r" } else { "x" };
             (

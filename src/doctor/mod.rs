@@ -8,8 +8,10 @@ mod keys;
 mod place;
 mod sshd;
 
+use std::path::Path;
+
 use crate::error::{Finding, Result};
-use crate::host::View;
+use crate::host::{Stat, View};
 use crate::names::JailName;
 use crate::plan::Manifest;
 
@@ -35,6 +37,30 @@ impl Reason {
     fn why(mut self, why: impl Into<String>) -> Self {
         self.finding.why = Some(why.into());
         self
+    }
+}
+
+/// What is wrong with a directory or file that must be root's alone, and the mend; `None` where nothing is.
+fn not_roots(path: &Path, stat: &Stat) -> Option<(String, String)> {
+    let shown = path.display();
+    if stat.uid != 0 {
+        Some((
+            format!(
+                "`{shown}` belongs to the user id {}, and not to root",
+                stat.uid
+            ),
+            format!("run `chown root {shown}`"),
+        ))
+    } else if stat.mode & 0o022 != 0 {
+        Some((
+            format!(
+                "others than root may write to `{shown}` (mode {:04o})",
+                stat.permissions()
+            ),
+            format!("run `chmod go-w {shown}`"),
+        ))
+    } else {
+        None
     }
 }
 

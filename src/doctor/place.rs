@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Case, Reason};
+use super::{Case, Reason, not_roots};
 use crate::elf;
 use crate::error::Result;
 use crate::host::{FileKind, View};
@@ -54,23 +54,8 @@ fn way(case: &Case<'_>, root: &Path) -> Result<Vec<Reason>> {
                 format!("put back the directory `{shown}`"),
             )]);
         }
-        if stat.uid != 0 {
-            return Ok(vec![refused(
-                format!(
-                    "`{shown}` belongs to the user id {}, and not to root",
-                    stat.uid
-                ),
-                format!("run `chown root {shown}`"),
-            )]);
-        }
-        if stat.mode & 0o022 != 0 {
-            return Ok(vec![refused(
-                format!(
-                    "others than root may write to `{shown}` (mode {:04o})",
-                    stat.permissions()
-                ),
-                format!("run `chmod go-w {shown}`"),
-            )]);
+        if let Some((why, mend)) = not_roots(&here, &stat) {
+            return Ok(vec![refused(why, mend)]);
         }
     }
     let stat = case.view.lstat(root)?;
