@@ -2,6 +2,7 @@
 
 mod build;
 mod closed;
+mod cost;
 mod life;
 mod walls;
 

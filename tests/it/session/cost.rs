@@ -1,0 +1,71 @@
+//! What sessions cost: those who have one, and those who have none.
+
+use disposable::{DisposableHost, Login};
+
+use super::{copy, harlequin};
+use crate::support::Spec;
+
+/// Pairs of logins. Their differences are sorted, so that what else the machine does moves the ends and not the middle.
+const PAIRS: usize = 31;
+
+/// Milliseconds that a login of the first kind takes longer than one of the second, at the median: one of each in turn, timed inside.
+#[track_caller]
+fn longer(host: &DisposableHost, first: &Login<'_>, second: &Login<'_>) -> f64 {
+    let quoted = |login: &Login<'_>| {
+        let line = login.line([], "exit");
+        let words: Vec<String> = line.iter().map(|word| format!("'{word}'")).collect();
+        words.join(" ")
+    };
+    let script = format!(
+        "for n in {{0..{PAIRS}}}; do a=${{EPOCHREALTIME/./}}; {}; b=${{EPOCHREALTIME/./}}; {}; c=${{EPOCHREALTIME/./}}; echo $((2 * b - a - c)); done",
+        quoted(first),
+        quoted(second)
+    );
+    let told = host.sh(&script).ok();
+    // The first pair finds nothing in the caches.
+    let mut differences: Vec<f64> = told.lines()[1..]
+        .iter()
+        .map(|line| line.parse().expect("microseconds"))
+        .collect();
+    differences.sort_by(f64::total_cmp);
+    differences[differences.len() / 2] / 1000.0
+}
+
+#[test]
+#[expect(clippy::print_stderr, reason = "the figures are what one wants to see")]
+fn a_session_adds_less_than_ten_milliseconds_to_a_login() {
+    let Some((host, _)) = copy(&[], "[network]\nmode = \"none\"\n") else {
+        return;
+    };
+    let key = host.key("selina");
+    let mut plain = Spec::arkham(&key, &[]);
+    plain.name = "elba";
+    plain.users = vec![("selina", vec![key.public.trim().to_owned()])];
+    plain.build(&host).ok();
+    let _sshd = host.sshd();
+    let added = longer(&host, &harlequin(&host), &host.login("selina", &key));
+    eprintln!("a session adds {added:.1} ms to a login");
+    assert!(added < 10.0, "{added} ms");
+}
+
+#[test]
+#[expect(clippy::print_stderr, reason = "the figures are what one wants to see")]
+fn others_pay_less_than_fifty_microseconds() {
+    let Some((host, _)) = copy(&[], "") else {
+        return;
+    };
+    host.plain_user("bob");
+    host.sh("sed -n '/jailctl: begin/,/jailctl: end/p' /etc/pam.d/sshd >/etc/pam.d/ours; \
+             echo 'session required pam_permit.so' >>/etc/pam.d/ours; echo 'session required pam_permit.so' >/etc/pam.d/none").ok();
+    host.write("/root/calls.c", include_str!("calls.c"));
+    host.sh("gcc -O1 -o /usr/local/bin/calls /root/calls.c -l:libpam.so.0")
+        .ok();
+    let call = |service: &str| -> f64 {
+        let told = host.run(["calls", service, "bob"]).ok();
+        told.text().parse().expect("microseconds")
+    };
+    // The same calls, with our lines before them and without.
+    let added = call("ours") - call("none");
+    eprintln!("an account without a jail pays {added:.1} microseconds");
+    assert!(added < 50.0, "{added} microseconds");
+}
