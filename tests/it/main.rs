@@ -6,6 +6,7 @@ mod data;
 mod doctor;
 mod drift;
 mod enter;
+mod exchange;
 mod fail_closed;
 mod forwarding;
 mod hostile;
