@@ -9,6 +9,10 @@ use crate::support::{Spec, arkham, host};
 
 /// What differs between machines and runs, and what stands for it.
 const VARIABLE: &[(&str, &str)] = &[
+    (
+        r"hint: the (verbs|templates) are .*",
+        "hint: the $1 are [list]",
+    ),
     (r"\b(user|process) id \d+", "$1 id [number]"),
     (r"\b\d+ (paths?)\b", "[n] $1"),
     (r"\d+(\.\d+)? (B|KiB|MiB|GiB)\b", "[size]"),
