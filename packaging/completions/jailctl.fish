@@ -124,6 +124,7 @@ complete -c jailctl -n "__fish_jailctl_using_subcommand deps" -l dlopen -d 'Whic
 recommended\t''
 suggested\t''
 none\t''"
+complete -c jailctl -n "__fish_jailctl_using_subcommand deps" -l charset -d 'Count what iconv(3) loads to convert from and to the character set NAME; may be given several times' -r
 complete -c jailctl -n "__fish_jailctl_using_subcommand deps" -l json -d 'Print one JSON object'
 complete -c jailctl -n "__fish_jailctl_using_subcommand deps" -l tree -d 'Print a tree for each file'
 complete -c jailctl -n "__fish_jailctl_using_subcommand deps" -l dot -d 'Print a graph for dot(1)'

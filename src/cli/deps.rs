@@ -26,6 +26,9 @@ pub(crate) struct Deps {
     /// Count what is known to be loaded while programs run: modules of nsswitch.conf, libraries that libc loads.
     #[arg(long)]
     known: bool,
+    /// Count what iconv(3) loads to convert from and to the character set NAME; may be given several times.
+    #[arg(long, value_name = "NAME")]
+    charset: Vec<String>,
     /// Programs, libraries or scripts: paths, or names on the path.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
@@ -74,6 +77,7 @@ impl Deps {
                 Dlopen::Suggested => Some(Priority::Suggested),
                 Dlopen::None => None,
             },
+            charsets: self.charset,
             ..Options::default()
         };
         if self.known {

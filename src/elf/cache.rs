@@ -200,7 +200,7 @@ impl Cache {
     fn run(&self, name: &[u8]) -> Option<Range<usize>> {
         let (mut low, mut high) = (0, self.count);
         while low < high {
-            let middle = low + (high - low) / 2;
+            let middle = low + (high - 1 - low) / 2;
             match compare(name, self.key(middle)?) {
                 Ordering::Less => low = middle + 1,
                 Ordering::Greater => high = middle,
@@ -209,9 +209,9 @@ impl Cache {
                         self.key(index)
                             .is_some_and(|key| compare(name, key).is_eq())
                     };
-                    let first = (low..middle).rev().find(|index| !is_same(*index));
-                    let last = (middle..high).find(|index| !is_same(*index));
-                    return Some(first.map_or(low, |first| first + 1)..last.unwrap_or(high));
+                    let first = (0..middle).rev().find(|index| !is_same(*index));
+                    let last = (middle..self.count).find(|index| !is_same(*index));
+                    return Some(first.map_or(0, |first| first + 1)..last.unwrap_or(self.count));
                 }
             }
         }

@@ -21,7 +21,7 @@ pub struct Closure {
     pub directories: BTreeSet<PathBuf>,
     /// What was not found, by who needs it.
     pub missing: Vec<Missing>,
-    /// A library lies where only ld.so.cache leads, so a copy of the tree needs one too.
+    /// A library lies where only ld.so.cache leads, so a copy of the tree needs one too. Where the host has one, it is among the objects.
     pub needs_cache: bool,
 }
 
@@ -52,7 +52,7 @@ pub enum ObjectKind {
         /// Its text.
         target: PathBuf,
     },
-    /// Any other file, named by the caller.
+    /// Any other file: named by the caller, or read by a loader or by iconv(3).
     File,
 }
 

@@ -1,5 +1,7 @@
 //! What programs load that no file of theirs says: the modules of nsswitch.conf, and well-known cases as data, each with its reason.
 
+use super::note::Priority;
+
 /// A library that programs may load while they run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Extra {
@@ -7,6 +9,8 @@ pub struct Extra {
     pub name: String,
     /// Why, as [`Reason::Known`](super::Reason::Known) tells it.
     pub why: String,
+    /// How much programs lose without it.
+    pub priority: Priority,
 }
 
 /// The modules that nsswitch.conf(5) calls for. `databases` chooses its lines; none chooses all.
@@ -27,7 +31,11 @@ pub fn nss_modules(nsswitch: &str, databases: &[&str]) -> Vec<Extra> {
             let name = format!("libnss_{service}.so.2");
             if modules.iter().all(|module| module.name != name) {
                 let why = format!("loaded for {database}: {service} of nsswitch.conf");
-                modules.push(Extra { name, why });
+                modules.push(Extra {
+                    name,
+                    why,
+                    priority: Priority::Recommended,
+                });
             }
         }
     }
@@ -52,14 +60,23 @@ fn services_of(line: &str) -> impl Iterator<Item = &str> {
 
 /// Libraries that glibc itself loads while a program runs.
 pub fn well_known() -> Vec<Extra> {
-    [(
-        "libgcc_s.so.1",
-        "loaded by libc for pthread_cancel, pthread_exit and backtrace",
-    )]
+    [
+        (
+            "libgcc_s.so.1",
+            "loaded by libc for pthread_cancel, pthread_exit and backtrace",
+            Priority::Recommended,
+        ),
+        (
+            "libidn2.so.0",
+            "loaded by libc to look up host names that are not in ASCII (AI_IDN of getaddrinfo)",
+            Priority::Suggested,
+        ),
+    ]
     .into_iter()
-    .map(|(name, why)| Extra {
+    .map(|(name, why, priority)| Extra {
         name: name.to_owned(),
         why: why.to_owned(),
+        priority,
     })
     .collect()
 }

@@ -37,8 +37,23 @@ pub struct Gconv {
     pub unknown: Vec<String>,
 }
 
+impl Gconv {
+    /// All files, each with what it is for.
+    pub fn files(&self) -> impl Iterator<Item = (&Path, &'static str)> {
+        let tables = self
+            .tables
+            .iter()
+            .map(|path| (path.as_path(), "read by iconv to find its modules"));
+        let modules = self
+            .modules
+            .iter()
+            .map(|path| (path.as_path(), "loaded by iconv for a character set"));
+        tables.chain(modules)
+    }
+}
+
 /// Finds the modules for `charsets` that belong to the C library at `libc`, a path of the closure.
-pub fn gconv(view: &View, libc: &Path, charsets: &[&str]) -> Result<Gconv> {
+pub fn gconv(view: &View, libc: &Path, charsets: &[String]) -> Result<Gconv> {
     let mut found = Gconv::default();
     let mut homes = Vec::new();
     if let Some(beside) = libc.parent() {
@@ -80,7 +95,7 @@ pub fn gconv(view: &View, libc: &Path, charsets: &[&str]) -> Result<Gconv> {
     for charset in charsets {
         let names = modules(&text, charset);
         if names.is_empty() && !BUILT_IN.contains(&charset.to_uppercase().as_str()) {
-            found.unknown.push((*charset).to_owned());
+            found.unknown.push(charset.clone());
         }
         let files = names
             .into_iter()
@@ -148,7 +163,8 @@ mod tests {
     #[test]
     fn what_libc_has_itself_needs_no_module() {
         let view = View::new(Path::new("/")).unwrap();
-        let found = gconv(&view, Path::new("/nowhere/libc.so.6"), &["utf-8", "x-none"]).unwrap();
+        let charsets = ["utf-8", "x-none"].map(str::to_owned);
+        let found = gconv(&view, Path::new("/nowhere/libc.so.6"), &charsets).unwrap();
         assert_eq!(found.unknown, ["x-none"]);
         assert!(found.modules.is_empty() && found.tables.is_empty());
     }

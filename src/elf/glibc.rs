@@ -4,9 +4,7 @@
 
 use std::cell::OnceCell;
 use std::ffi::OsStr;
-use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -17,9 +15,6 @@ use super::cpu::{Cpu, Habits};
 use super::object::{Content, Role};
 use super::token::{self, Tokens};
 use super::tree::{DirId, End, FileId, Refusal, Tree, Way};
-
-/// Most bytes of a loader that are searched for its built-in directories.
-const LOADER: u64 = 4 << 20;
 
 /// A file that a loader takes.
 #[derive(Debug)]
@@ -75,13 +70,6 @@ pub(super) enum Probe {
 /// Directories that exist, each with its subdirectories before it.
 type Places = Vec<(DirId, PathBuf)>;
 
-/// What the bytes of a loader tell about how it was built.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Built {
-    version: Option<(u32, u32)>,
-    directories: Vec<PathBuf>,
-}
-
 /// One loader, and all that its searches have in common.
 #[derive(Debug)]
 pub(super) struct Glibc {
@@ -112,7 +100,7 @@ impl Glibc {
         cache: Option<Rc<Cache>>,
         conf: &[PathBuf],
     ) -> Self {
-        let built = loader.and_then(|id| built(tree, id)).unwrap_or_default();
+        let built = loader.and_then(|id| tree.built(id)).unwrap_or_default();
         let custom = abi.custom();
         let mut defaults = built.directories;
         if defaults.is_empty()
@@ -244,13 +232,18 @@ impl Glibc {
             .unwrap_or(Outcome::Miss(None))
     }
 
-    fn cached(&self, tree: &mut Tree<'_>, name: &[u8], no_default: bool) -> Option<Outcome> {
+    /// The path that ld.so.cache has for a name.
+    pub(super) fn cache_entry(&self, name: &[u8]) -> Option<&Path> {
         let wanted = Wanted {
             flags: self.flags,
             levels: &self.levels,
             legacy: self.legacy,
         };
-        let opened = self.cache.as_ref()?.find(name, wanted)?;
+        self.cache.as_ref()?.find(name, wanted)
+    }
+
+    fn cached(&self, tree: &mut Tree<'_>, name: &[u8], no_default: bool) -> Option<Outcome> {
+        let opened = self.cache_entry(name)?;
         if no_default && self.is_default(opened) {
             return None;
         }
@@ -332,75 +325,4 @@ pub(super) fn failure(path: &Path, why: &str) -> Outcome {
     Outcome::Miss(Some(
         format!("`{}` is found first, and {why}", path.escape_debug()).into(),
     ))
-}
-
-/// Reads what a loader was built with out of its file.
-fn built(tree: &mut Tree<'_>, loader: FileId) -> Option<Built> {
-    let regular = tree.file(loader);
-    let size = usize::try_from(regular.stat.size.min(LOADER)).ok()?;
-    let file: File = tree.view().open(&regular.path).ok()?;
-    let mut bytes = vec![0; size];
-    file.read_exact_at(&mut bytes, 0).ok()?;
-    Some(inspect(&bytes))
-}
-
-/// The version out of the text of `--version` (from glibc 2.33, so without it the loader is older), and `system_dirs` of elf/dl-load.c, which
-/// is the one run of strings in a loader that begin and end with a slash.
-fn inspect(bytes: &[u8]) -> Built {
-    const RELEASE: &[u8] = b" release version ";
-    let mut built = Built {
-        version: Some((0, 0)),
-        directories: Vec::new(),
-    };
-    let mut run: Vec<PathBuf> = Vec::new();
-    for text in bytes.split(|byte| *byte == 0) {
-        if text.len() > 2 && text.starts_with(b"/") && text.ends_with(b"/") {
-            let trimmed = &text[..text.len() - 1];
-            if trimmed.iter().all(u8::is_ascii_graphic) {
-                run.push(PathBuf::from(OsStr::from_bytes(trimmed)));
-                continue;
-            }
-        }
-        if run.len() > built.directories.len() {
-            built.directories = std::mem::take(&mut run);
-        }
-        run.clear();
-        if !text.starts_with(b"ld.so ") {
-            continue;
-        }
-        let mut windows = text.windows(RELEASE.len());
-        if let Some(at) = windows.position(|window| window == RELEASE) {
-            let number = |text: &[u8]| std::str::from_utf8(text).ok()?.parse::<u32>().ok();
-            let mut parts = text[at + RELEASE.len()..]
-                .split(|byte| !byte.is_ascii_digit())
-                .map(number);
-            if let (Some(Some(major)), Some(Some(minor))) = (parts.next(), parts.next()) {
-                built.version = Some((major, minor));
-            }
-        }
-    }
-    built
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_loader_tells_its_directories_and_version() {
-        let bytes = b"\x7fELF\0/x\0/lib/x86_64-linux-gnu/\0/usr/lib/x86_64-linux-gnu/\0/lib/\0/usr/lib/\0\0/y/\0ld.so (Debian GLIBC 2.36-9) stable release version 2.36.\nCopyright\0";
-        let built = inspect(bytes);
-        assert_eq!(built.version, Some((2, 36)));
-        assert_eq!(
-            built.directories,
-            [
-                "/lib/x86_64-linux-gnu",
-                "/usr/lib/x86_64-linux-gnu",
-                "/lib",
-                "/usr/lib"
-            ]
-            .map(PathBuf::from)
-        );
-        assert_eq!(inspect(b"").version, Some((0, 0)));
-    }
 }

@@ -1,9 +1,10 @@
 //! What asks for what, gathered while programs are put together, and told at the end as a [`Closure`].
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -28,7 +29,26 @@ struct Edge {
 struct Node {
     is_wanted: bool,
     edges: Vec<Edge>,
+    /// Where the edges are, once there are many.
+    places: HashMap<(Name, FileId), usize>,
     reasons: Vec<Reason>,
+}
+
+/// Fewest edges that are worth a table.
+const MANY: usize = 64;
+
+impl Node {
+    /// Where the edge to a file by a name is.
+    fn find(&mut self, name: Name, file: FileId) -> Option<usize> {
+        if self.edges.len() < MANY {
+            let mut edges = self.edges.iter();
+            return edges.position(|edge| edge.name == name && edge.file == file);
+        }
+        for (at, edge) in self.edges.iter().enumerate().skip(self.places.len()) {
+            self.places.insert((edge.name, edge.file), at);
+        }
+        self.places.get(&(name, file)).copied()
+    }
 }
 
 /// Why a name is missing, and whether the program starts without it.
@@ -70,6 +90,11 @@ impl Graph {
         node.is_some_and(|node| node.reasons.contains(&Reason::Named))
     }
 
+    /// Whether something lies where only ld.so.cache leads.
+    pub(super) fn needs_cache(&self) -> bool {
+        self.needs_cache
+    }
+
     /// Adds that something is missing.
     pub(super) fn lack(&mut self, by: FileId, name: &[u8], why: Option<Rc<str>>, fatal: bool) {
         let lack = self
@@ -88,11 +113,10 @@ impl Graph {
     }
 
     fn connect(&mut self, by: FileId, name: Name, file: FileId, hit: Option<&Rc<Hit>>) {
-        let edges = &mut self.node(by).edges;
-        if let Some(edge) = edges
-            .iter_mut()
-            .find(|edge| edge.name == name && edge.file == file)
-        {
+        let node = self.node(by);
+        let known = node.find(name, file);
+        let edges = &mut node.edges;
+        if let Some(edge) = known.and_then(|at| edges.get_mut(at)) {
             if edge.hit.is_some() || hit.is_none() {
                 return;
             }
@@ -138,13 +162,14 @@ impl Graph {
             }
             nodes[by].edges = edges;
         }
-        let wanted = nodes.into_iter().enumerate();
-        let objects = wanted
-            .filter(|(_, node)| node.is_wanted)
+        let files = nodes
+            .into_iter()
+            .enumerate()
+            .filter(|(_, node)| node.is_wanted);
+        let mut objects: Vec<(PathBuf, Object)> = files
             .map(|(file, node)| {
-                let file = FileId(number(file));
-                let regular = tree.file(file);
-                let (kind, interpreter) = match tree.content(file) {
+                let regular = tree.file(FileId(number(file)));
+                let (kind, interpreter) = match tree.content(FileId(number(file))) {
                     Content::Elf(facts) => (ObjectKind::Elf, facts.interpreter.clone()),
                     Content::Script(script) => {
                         (ObjectKind::Script, Some(script.interpreter.clone()))
@@ -165,23 +190,24 @@ impl Graph {
                     reasons: node.reasons,
                 };
                 (regular.path.to_path_buf(), object)
-            });
-        closure.objects = objects.collect();
+            })
+            .collect();
         for (link, to) in &self.links {
             let link = tree.link(*link);
-            closure.objects.insert(
-                link.path.clone(),
-                Object {
-                    kind: ObjectKind::Link {
-                        target: link.target.clone(),
-                    },
-                    stat: link.stat.clone(),
-                    needed: Vec::new(),
-                    interpreter: None,
-                    reasons: vec![Reason::Way { to: path(*to) }],
+            let object = Object {
+                kind: ObjectKind::Link {
+                    target: link.target.clone(),
                 },
-            );
+                stat: link.stat.clone(),
+                needed: Vec::new(),
+                interpreter: None,
+                reasons: vec![Reason::Way { to: path(*to) }],
+            };
+            objects.push((link.path.clone(), object));
         }
+        // In the order of the map, which compares paths by component and so at more cost.
+        objects.sort_unstable_by(|(one, _), (other, _)| by_component(one, other));
+        closure.objects = objects.into_iter().collect();
         closure.directories = self
             .detours
             .iter()
@@ -200,6 +226,13 @@ impl Graph {
         closure.needs_cache = self.needs_cache;
         closure
     }
+}
+
+/// The order of two paths that are free of empty components.
+fn by_component(one: &Path, other: &Path) -> Ordering {
+    let key = |byte: &u8| if *byte == b'/' { 0 } else { *byte };
+    let (one, other) = (one.as_os_str().as_bytes(), other.as_os_str().as_bytes());
+    one.iter().map(key).cmp(other.iter().map(key))
 }
 
 /// An index as the number that it was made of.

@@ -1,7 +1,7 @@
 //! Which loader a program gets, and the searches that its process makes of it, remembered by what they depend on.
 
 use std::collections::HashMap;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -13,7 +13,7 @@ use super::cpu::Cpu;
 use super::glibc::{Glibc, Hit, Outcome, Probe, Via, failure};
 use super::musl::Musl;
 use super::names::Name;
-use super::object::{Content, Facts};
+use super::object::Content;
 use super::token;
 use super::tree::{End, FileId, Tree};
 use crate::error::Result;
@@ -51,7 +51,7 @@ pub(super) struct Loader {
 pub(super) struct Loaders {
     cpu: Cpu,
     all: Vec<Loader>,
-    by_path: HashMap<(Abi, PathBuf), LoaderId>,
+    by_path: HashMap<Abi, HashMap<OsString, LoaderId>>,
     /// ld.so.cache, if there is one, as little-endian machines and others read it.
     caches: HashMap<bool, Option<Rc<Cache>>>,
     conf: Option<Vec<PathBuf>>,
@@ -87,37 +87,72 @@ impl Loaders {
             .collect()
     }
 
-    /// The loader of an object: the one that it names, or for a library the one that its libc has.
-    pub(super) fn for_object(&mut self, tree: &mut Tree<'_>, facts: &Facts) -> Result<LoaderId> {
-        let path = match &facts.interpreter {
-            Some(path) => path.clone(),
-            None => guess(tree, facts),
+    /// Files by which those that follow musl's rules search.
+    pub(super) fn musl_settings(&self) -> Vec<PathBuf> {
+        let settings = self.all.iter().filter_map(|loader| match &loader.rules {
+            Rules::Musl(musl) => musl.settings.clone(),
+            Rules::Glibc(_) => None,
+        });
+        settings.collect()
+    }
+
+    /// The loader of an object: the one that it names, or for a library the one that its libc has. `None` where `of` is no object.
+    pub(super) fn for_object(
+        &mut self,
+        tree: &mut Tree<'_>,
+        of: FileId,
+    ) -> Result<Option<LoaderId>> {
+        let Content::Elf(facts) = tree.content(of) else {
+            return Ok(None);
         };
-        let key = (facts.abi, path);
-        if let Some(known) = self.by_path.get(&key) {
-            return Ok(*known);
+        let abi = facts.abi;
+        if let Some(path) = &facts.interpreter
+            && let Some(known) = self.known(abi, path)
+        {
+            return Ok(Some(known));
         }
-        let path = key.1.clone();
+        let path = if let Some(path) = &facts.interpreter {
+            path.clone()
+        } else {
+            let names_musl = facts
+                .needs
+                .iter()
+                .any(|(_, name)| &**name == b"libc.so" || name.starts_with(b"libc.musl-"));
+            guess(tree, abi, names_musl)
+        };
+        match self.known(abi, &path) {
+            Some(known) => Ok(Some(known)),
+            None => self.meet(tree, abi, path).map(Some),
+        }
+    }
+
+    fn known(&self, abi: Abi, path: &Path) -> Option<LoaderId> {
+        self.by_path.get(&abi)?.get(path.as_os_str()).copied()
+    }
+
+    fn meet(&mut self, tree: &mut Tree<'_>, abi: Abi, path: PathBuf) -> Result<LoaderId> {
         let file = match tree.walk(&path) {
             (End::File(file), _) => Some(file),
             _ => None,
         };
         let rules = if is_musl(&path) {
-            Rules::Musl(Musl::new(tree, facts.abi, &path)?)
+            Rules::Musl(Musl::new(tree, abi, &path)?)
         } else {
-            let cache = self.cache(tree, facts.abi.little)?;
+            let cache = self.cache(tree, abi.little)?;
             if cache.is_none() && self.conf.is_none() {
                 self.conf = Some(conf::directories(tree.view())?);
             }
             let conf = self.conf.as_deref().unwrap_or_default();
             // A loader for another machine, as an emulator's would be, tells nothing about this one.
             let own = file.filter(|file| match tree.content(*file) {
-                Content::Elf(loader) => loader.abi.takes(facts.abi),
+                Content::Elf(loader) => loader.abi.takes(abi),
                 _ => false,
             });
-            Rules::Glibc(Glibc::new(tree, facts.abi, own, &self.cpu, cache, conf))
+            Rules::Glibc(Glibc::new(tree, abi, own, &self.cpu, cache, conf))
         };
         let id = LoaderId(self.all.len());
+        let by_path = self.by_path.entry(abi).or_default();
+        by_path.insert(path.clone().into_os_string(), id);
         self.all.push(Loader {
             rules,
             path,
@@ -125,7 +160,6 @@ impl Loaders {
             system: [Vec::new(), Vec::new()],
             paths: HashMap::new(),
         });
-        self.by_path.insert(key, id);
         Ok(id)
     }
 
@@ -146,14 +180,10 @@ fn is_musl(path: &Path) -> bool {
 }
 
 /// The loader that starts programs which use a library: by the libc that it names, or else by which loader there is.
-fn guess(tree: &mut Tree<'_>, facts: &Facts) -> PathBuf {
-    let custom = facts.abi.custom();
+fn guess(tree: &mut Tree<'_>, abi: Abi, names_musl: bool) -> PathBuf {
+    let custom = abi.custom();
     let musl = custom.map(|custom| PathBuf::from(format!("/lib/ld-musl-{}.so.1", custom.musl)));
     let glibc = custom.map(|custom| PathBuf::from(custom.loader));
-    let names_musl = facts
-        .needs
-        .iter()
-        .any(|(_, name)| &**name == b"libc.so" || name.starts_with(b"libc.musl-"));
     let mut there = |path: &Option<PathBuf>| {
         path.as_ref()
             .is_some_and(|path| matches!(tree.walk(path).0, End::File(_)))
@@ -170,6 +200,14 @@ impl Loader {
     /// Follows musl's rules, not glibc's.
     pub(super) fn is_musl(&self) -> bool {
         matches!(self.rules, Rules::Musl(_))
+    }
+
+    /// Where ld.so.cache has a library of this name, if it has one.
+    pub(super) fn likely(&self, text: &[u8]) -> Option<PathBuf> {
+        match &self.rules {
+            Rules::Glibc(glibc) => glibc.cache_entry(text).map(Path::to_owned),
+            Rules::Musl(_) => None,
+        }
     }
 
     /// Where an object is searched for that no search path of another leads to.

@@ -5,10 +5,11 @@
 //!
 //! - [`resolver`](Resolver): programs, scripts and interpreters; what is asked for and by whom goes into `graph`, which tells it as a [`Closure`]
 //! - `process`: one program, put together breadth first; `settled`: what need not be put together again · `loader`: its loader's searches, remembered
-//! - `glibc`, `musl`: how each searches · `cache`, `conf`, `cpu`, `token`, `abi`: what they search by
-//! - `tree`: the host's paths, each looked at once · `object`, `note`, `script`: what one file says · [`extras`], [`gconv`]: what no file says
+//! - `glibc`, `musl`: how each searches · `cache`, `conf`, `cpu`, `built`, `token`, `abi`: what they search by
+//! - `tree`: the host's paths, each looked at once · `reader`: its files, each read once · `object`, `note`, `script`: what one file says · [`extras`], [`gconv`]: what no file says
 
 pub mod abi;
+mod built;
 pub mod cache;
 mod closure;
 mod conf;
@@ -23,6 +24,7 @@ mod names;
 pub mod note;
 pub mod object;
 mod process;
+mod reader;
 mod resolver;
 pub mod script;
 mod settled;
@@ -43,8 +45,10 @@ use crate::host::View;
 pub struct Options {
     /// Which libraries that objects say they may load later are wanted too: those of this priority and above.
     pub dlopen: Option<Priority>,
-    /// Libraries that every program of a glibc host may load, with the reason: see [`extras`].
+    /// Libraries that every program of a glibc host may load, with the reason: see [`extras`]. Suggested ones count only where `dlopen` says so.
     pub libraries: Vec<extras::Extra>,
+    /// Character sets that every program of a glibc host may convert from and to with iconv(3): see [`gconv`].
+    pub charsets: Vec<String>,
     /// The processor that the programs will run on.
     pub cpu: Cpu,
 }
@@ -55,6 +59,7 @@ impl Default for Options {
         Self {
             dlopen: Some(Priority::Recommended),
             libraries: Vec::new(),
+            charsets: Vec::new(),
             cpu: Cpu::running(),
         }
     }
@@ -65,20 +70,8 @@ impl Default for Options {
 /// What is not found is in [`Closure::missing`]. An error means that a root itself is not there or cannot be read; it names all such.
 pub fn closure(view: &View, roots: &[PathBuf], options: &Options) -> Result<Closure> {
     let mut resolver = Resolver::new(view, options);
-    resolver.expect(roots);
-    let mut error: Option<crate::error::Error> = None;
-    for root in roots {
-        if let Err(next) = resolver.add(root) {
-            match &mut error {
-                Some(error) => error.findings.extend(next.findings),
-                None => error = Some(next),
-            }
-        }
-    }
-    match error {
-        Some(error) => Err(error),
-        None => resolver.finish(),
-    }
+    resolver.add_all(roots)?;
+    resolver.finish()
 }
 
 #[cfg(test)]

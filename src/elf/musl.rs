@@ -33,6 +33,8 @@ const OWN: [&[u8]; 7] = [
 pub(super) struct Musl {
     abi: Abi,
     directories: Vec<PathBuf>,
+    /// The file that names the directories, where there is one.
+    pub(super) settings: Option<PathBuf>,
 }
 
 impl Musl {
@@ -52,10 +54,12 @@ impl Musl {
             .unwrap_or(Path::new("/"));
         let file = prefix.join(format!("etc/ld-musl-{arch}.path"));
         let path = tree.view().read(&file, SIZE)?;
+        let settings = path.is_some().then_some(file);
         let path = path.unwrap_or_else(|| b"/lib:/usr/local/lib:/usr/lib".to_vec());
         Ok(Self {
             abi,
             directories: token::musl_directories(&path).0,
+            settings,
         })
     }
 

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 
 use goblin::container::{Container, Ctx, Endian};
 use goblin::elf::Elf;
-use goblin::elf::dynamic::{self, Dynamic};
+use goblin::elf::dynamic;
 use goblin::elf::header::{self, Header};
 use goblin::elf::program_header::{self as segment, ProgramHeader};
 
@@ -22,7 +22,7 @@ use super::note::{self, Wish};
 use super::script::{self, Script};
 
 /// Bytes of the first read. Holds the headers of nearly every object, its interpreter and its notes.
-const HEAD: u64 = 4096;
+const HEAD: usize = 4096;
 /// Most bytes of program headers, as in the kernel.
 const SEGMENTS: u64 = 65536;
 /// Most bytes of a dynamic section: 65536 entries of 64 bit.
@@ -123,11 +123,12 @@ pub enum Content {
 
 /// Reads what `file` says about itself. An error is one of reading; whatever the bytes say is in the [`Content`].
 pub fn read(file: &impl FileExt, size: u64) -> io::Result<Content> {
-    let mut head = vec![0; place(size.min(HEAD))];
-    let filled = read_up_to(file, &mut head, 0)?;
-    head.truncate(filled);
+    let mut room = [0; HEAD];
+    let wanted = place(size).min(HEAD);
+    let filled = read_up_to(file, &mut room[..wanted], 0)?;
+    let head = &room[..filled];
     if head.starts_with(b"#!") {
-        return Ok(Content::Script(script::parse(&head)));
+        return Ok(Content::Script(script::parse(head)));
     }
     if head.len() < 52 || !head.starts_with(header::ELFMAG) {
         return Ok(Content::Other {
@@ -178,7 +179,7 @@ fn place(offset: u64) -> usize {
 struct Reader<'a, F> {
     file: &'a F,
     size: u64,
-    head: Vec<u8>,
+    head: &'a [u8],
 }
 
 impl<F: FileExt> Reader<'_, F> {
@@ -201,7 +202,7 @@ impl<F: FileExt> Reader<'_, F> {
 }
 
 fn parse<F: FileExt>(reader: &Reader<'_, F>, abi: &mut Option<Abi>) -> Result<Facts, Trouble> {
-    let header = Elf::parse_header(&reader.head)
+    let header = Elf::parse_header(reader.head)
         .map_err(|_| Trouble::Fault("its ELF header is not valid".to_owned()))?;
     let (Ok(container), Ok(order)) = (header.container(), header.endianness()) else {
         return fault("its class or byte order is not valid");
@@ -316,29 +317,20 @@ fn dynamic<F: FileExt>(
         return fault("its dynamic section is larger than any real one");
     }
     let bytes = reader.slice("dynamic entries", section.p_offset, section.p_filesz)?;
-    let local = ProgramHeader {
-        p_offset: 0,
-        ..section.clone()
-    };
-    let entries = Dynamic::parse(&bytes, &[local], context)
-        .ok()
-        .flatten()
-        .map(|found| found.dyns)
-        .unwrap_or_default();
     let mut table = None;
-    let mut wanted: Vec<(u64, u64)> = Vec::new();
-    for entry in &entries {
-        match entry.d_tag {
-            dynamic::DT_STRTAB => table = Some(entry.d_val),
+    let mut wanted: Vec<(u64, u64)> = Vec::with_capacity(16);
+    for (tag, value) in entries(&bytes, context) {
+        match tag {
+            dynamic::DT_STRTAB => table = Some(value),
             dynamic::DT_NEEDED
             | DT_AUXILIARY
             | DT_FILTER
             | dynamic::DT_SONAME
             | dynamic::DT_RPATH
-            | dynamic::DT_RUNPATH => wanted.push((entry.d_tag, entry.d_val)),
+            | dynamic::DT_RUNPATH => wanted.push((tag, value)),
             dynamic::DT_FLAGS_1 => {
-                facts.no_default = entry.d_val & dynamic::DF_1_NODEFLIB != 0;
-                if entry.d_val & dynamic::DF_1_PIE != 0 && facts.role == Role::Shared {
+                facts.no_default = value & dynamic::DF_1_NODEFLIB != 0;
+                if value & dynamic::DF_1_PIE != 0 && facts.role == Role::Shared {
                     facts.role = Role::Movable;
                 }
             }
@@ -355,6 +347,7 @@ fn dynamic<F: FileExt>(
         return fault("it names libraries and has no string table");
     };
     let strings = Strings::new(reader, table, segments, &wanted)?;
+    facts.needs.reserve_exact(wanted.len());
     for (tag, offset) in wanted {
         let limit = match tag {
             dynamic::DT_RPATH | dynamic::DT_RUNPATH => SEARCH_PATH,
@@ -371,6 +364,23 @@ fn dynamic<F: FileExt>(
         }
     }
     Ok(())
+}
+
+/// Tags and values of a dynamic section, up to the entry that ends it. goblin's own reader works out addresses that nothing here asks for.
+fn entries(bytes: &[u8], context: Ctx) -> impl Iterator<Item = (u64, u64)> {
+    let width = context.size();
+    let word = move |raw: &[u8]| {
+        let byte = |value: u64, byte: &u8| value << 8 | u64::from(*byte);
+        if context.is_little_endian() {
+            raw.iter().rev().fold(0, byte)
+        } else {
+            raw.iter().fold(0, byte)
+        }
+    };
+    bytes
+        .chunks_exact(2 * width)
+        .map(move |entry| (word(&entry[..width]), word(&entry[width..])))
+        .take_while(|(tag, _)| *tag != dynamic::DT_NULL)
 }
 
 /// Not in goblin: elf.h of glibc.

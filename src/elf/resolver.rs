@@ -1,21 +1,25 @@
 //! From the files that a caller names to the objects that they need: programs go to their loader, scripts to their interpreter, links to where they lead.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::Options;
 use super::closure::{Closure, Reason};
+use super::gconv;
 use super::glibc::Outcome;
 use super::graph::{Graph, Scribe};
-use super::loader::Loaders;
+use super::loader::{LoaderId, Loaders};
 use super::names::Names;
-use super::object::{Content, Facts};
-use super::process::{Process, Tools};
+use super::note::Priority;
+use super::object::Content;
+use super::process::{Process, Tools, is_peculiar};
 use super::script::{self, Script};
-use super::tree::{End, FileId, Tree};
+use super::tree::{AHEAD, End, FileId, Tree, Way};
 use crate::error::{Error, Finding, Kind, Result};
 use crate::host::View;
 
@@ -32,6 +36,8 @@ pub struct Resolver<'v> {
     graph: Graph,
     done: HashSet<FileId>,
     on_path: HashMap<OsString, Option<PathBuf>>,
+    /// The interpreter that was found last, by its path as written: most programs name the same one.
+    last: Option<(PathBuf, FileId)>,
     options: Options,
 }
 
@@ -46,17 +52,60 @@ impl<'v> Resolver<'v> {
             graph: Graph::default(),
             done: HashSet::new(),
             on_path: HashMap::new(),
+            last: None,
             options: options.clone(),
         }
     }
 
-    /// Looks at files that are going to be added, so that adding them costs less. Changes nothing else.
-    pub fn expect(&mut self, paths: &[PathBuf]) {
-        self.tree.read_ahead(paths);
+    /// Adds files and all that they need. An error names all of them that are not there or not readable; of those nothing is added.
+    pub fn add_all(&mut self, paths: &[PathBuf]) -> Result<()> {
+        let mut error: Option<Error> = None;
+        let ends = self.tree.walk_all(paths);
+        if paths.len() >= AHEAD {
+            self.expect_libraries(&ends);
+        }
+        for (path, (end, way)) in paths.iter().zip(ends) {
+            if let Err(next) = self.add(path, end, &way) {
+                match &mut error {
+                    Some(error) => error.findings.extend(next.findings),
+                    None => error = Some(next),
+                }
+            }
+        }
+        error.map_or(Ok(()), Err)
     }
 
-    /// Adds a file and all that it needs. An error means that the file itself is not there or not readable; nothing is added then.
-    pub fn add(&mut self, path: &Path) -> Result<()> {
+    /// Has the libraries read that are going to be asked for, many at once, where ld.so.cache says which they are. Changes nothing else.
+    fn expect_libraries(&mut self, ends: &[(End, Way)]) {
+        let mut asked = HashSet::new();
+        let mut ends = Cow::Borrowed(ends);
+        while !ends.is_empty() {
+            let mut paths = Vec::new();
+            for (end, _) in ends.iter() {
+                let End::File(file) = end else { continue };
+                // What hinders here is told when the file is added.
+                let Ok(Some(loader)) = self.loaders.for_object(&mut self.tree, *file) else {
+                    continue;
+                };
+                let Content::Elf(facts) = self.tree.content(*file) else {
+                    continue;
+                };
+                if is_peculiar(facts, None) {
+                    continue;
+                }
+                for (_, name) in &self.names.of(self.tree.file(*file).body, facts).needs {
+                    if asked.insert((loader, *name))
+                        && let Some(path) = self.loaders.get(loader).likely(&self.names.text(*name))
+                    {
+                        paths.push(path);
+                    }
+                }
+            }
+            ends = Cow::Owned(self.tree.walk_all(&paths));
+        }
+    }
+
+    fn add(&mut self, path: &Path, end: End, way: &Way) -> Result<()> {
         let refuse = |view: &View, why: &str| {
             let shown = view.shown(path).display().to_string();
             let finding = Finding::new(format!("could not read `{}`", shown.escape_debug()));
@@ -66,11 +115,11 @@ impl<'v> Resolver<'v> {
         if !path.is_absolute() {
             return Err(refuse(view, "the path is not absolute"));
         }
-        let (file, way) = match self.tree.walk(path) {
-            (End::File(file), way) => (file, way),
-            (End::Directory(_), _) => return Err(refuse(view, "it is a directory")),
-            (End::Unusable(why), _) => return Err(refuse(view, &why.to_string())),
-            (End::Absent, _) => {
+        let file = match end {
+            End::File(file) => file,
+            End::Directory(_) => return Err(refuse(view, "it is a directory")),
+            End::Unusable(why) => return Err(refuse(view, &why.to_string())),
+            End::Absent => {
                 let mut error = refuse(view, "no such file or directory");
                 error.kind = Kind::Spec;
                 return Err(error);
@@ -81,16 +130,20 @@ impl<'v> Resolver<'v> {
         }
         if self.graph.is_named(file) {
             // Perhaps by another way.
-            self.graph.pass(file, &way);
+            self.graph.pass(file, way);
             return Ok(());
         }
-        self.graph.want(file, &way, Reason::Named);
+        self.graph.want(file, way, Reason::Named);
         self.follow(file, 0)
     }
 
     /// Tells what was found.
     pub fn finish(mut self) -> Result<Closure> {
+        let least = self.options.dlopen.unwrap_or(Priority::Required);
         for extra in std::mem::take(&mut self.options.libraries) {
+            if extra.priority == Priority::Suggested && least != Priority::Suggested {
+                continue;
+            }
             let name = self.names.number(extra.name.as_bytes());
             for id in self.loaders.glibc() {
                 let loader = self.loaders.get_mut(id);
@@ -102,7 +155,60 @@ impl<'v> Resolver<'v> {
                 }
             }
         }
+        if !self.options.charsets.is_empty() {
+            for id in self.loaders.glibc() {
+                self.add_charsets(id)?;
+            }
+        }
+        self.add_settings();
         Ok(self.graph.tell(&self.tree, &self.names))
+    }
+
+    /// Adds what loaders read to find what they find here.
+    fn add_settings(&mut self) {
+        let mut settings = self.loaders.musl_settings();
+        if self.graph.needs_cache() {
+            settings.push(PathBuf::from("/etc/ld.so.cache"));
+        }
+        for path in settings {
+            if let (End::File(file), way) = self.tree.walk(&path) {
+                let why = "tells the loader where libraries are".to_owned();
+                self.graph.want(file, &way, Reason::Known { why });
+            }
+        }
+    }
+
+    /// Adds what the C library of a loader's programs converts character sets with.
+    fn add_charsets(&mut self, id: LoaderId) -> Result<()> {
+        const LIBC: &[u8] = b"libc.so.6";
+        let name = self.names.number(LIBC);
+        let loader = self.loaders.get_mut(id);
+        let Outcome::Hit(libc) = loader.system(&mut self.tree, name, LIBC, false) else {
+            return Ok(());
+        };
+        let path = Arc::clone(&self.tree.file(libc.file).path);
+        let found = gconv::gconv(self.tree.view(), &path, &self.options.charsets)?;
+        for (place, why) in found.files() {
+            match self.tree.walk(place) {
+                (End::File(file), way) => {
+                    let why = why.to_owned();
+                    self.graph.want(file, &way, Reason::Known { why });
+                    self.follow(file, 0)?;
+                }
+                _ => self.graph.lack(
+                    libc.file,
+                    place.as_os_str().as_bytes(),
+                    Some(why.into()),
+                    false,
+                ),
+            }
+        }
+        for charset in &found.unknown {
+            let why = "iconv(3) has no module for this character set";
+            self.graph
+                .lack(libc.file, charset.as_bytes(), Some(why.into()), false);
+        }
+        Ok(())
     }
 
     /// Adds what a file of the closure needs. `depth` counts the scripts that led to it.
@@ -130,20 +236,12 @@ impl<'v> Resolver<'v> {
         if interpreter.is_none() && facts.needs.is_empty() && facts.wishes.is_empty() {
             return Ok(());
         }
-        // What a loader is chosen by, so that the tree may be looked at meanwhile.
-        let needs = match interpreter {
-            Some(_) => Vec::new(),
-            None => facts.needs.clone(),
-        };
-        let facts = Facts {
-            needs,
-            interpreter: interpreter.clone(),
-            ..Facts::empty(facts.abi)
-        };
         if let Some(interpreter) = &interpreter {
             self.interpreter(file, interpreter, None, 0)?;
         }
-        let loader = self.loaders.for_object(&mut self.tree, &facts)?;
+        let Some(loader) = self.loaders.for_object(&mut self.tree, file)? else {
+            return Ok(());
+        };
         let mut scribe = Scribe::new(&mut self.graph);
         let mut tools = Tools {
             tree: &mut self.tree,
@@ -166,6 +264,14 @@ impl<'v> Resolver<'v> {
         depth: usize,
     ) -> Result<()> {
         let text = path.as_os_str().as_bytes();
+        if let Some((known, file)) = &self.last
+            && known.as_os_str() == path.as_os_str()
+        {
+            let of = self.tree.file(of).path.clone();
+            self.graph
+                .want(*file, &Way::default(), Reason::Interpreter { of });
+            return Ok(());
+        }
         let mut lack = |why: Option<&str>| self.graph.lack(of, text, why.map(Into::into), true);
         if text.is_empty() {
             lack(Some("it names no interpreter"));
@@ -182,6 +288,7 @@ impl<'v> Resolver<'v> {
                 let of = self.tree.file(of).path.clone();
                 self.graph.want(file, &way, Reason::Interpreter { of });
                 self.follow(file, depth)?;
+                self.last = Some((path.to_owned(), file));
             }
             (End::Absent, _) => lack(hint),
             (End::Directory(_), _) => lack(Some("it is a directory")),

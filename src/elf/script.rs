@@ -50,38 +50,44 @@ impl Script {
             return None;
         }
         let argument = self.argument.as_deref()?.as_bytes();
-        let mut words: Vec<Vec<u8>> = match split_string(argument) {
-            Some(text) => words(text),
-            // Without -S env sees the rest of the line as one word.
-            None => vec![argument.to_vec()],
-        };
-        words.reverse();
+        // The kernel hands the rest of the line over as one word, which only -S takes apart.
+        let mut words: Vec<Vec<u8>> = vec![argument.to_vec()];
         while let Some(word) = words.pop() {
             match word.as_slice() {
-                b"-u" | b"--unset" | b"-C" | b"--chdir" | b"-a" | b"--argv0" => {
+                b"--" => break,
+                b"--unset" | b"--chdir" | b"--argv0" => {
                     words.pop();
                 }
-                b"-S" | b"--split-string" => {}
-                option if option.starts_with(b"-") => {}
-                assignment if assignment.contains(&b'=') => {}
-                _ => return Some(OsString::from_vec(word)),
+                b"--split-string" => {
+                    let nested = words.pop()?;
+                    words.extend(self::words(&nested).into_iter().rev());
+                }
+                [b'-', b'-', rest @ ..] => {
+                    if let Some(nested) = rest.strip_prefix(b"split-string=") {
+                        words.extend(self::words(nested).into_iter().rev());
+                    }
+                }
+                [b'-', letters @ ..] => {
+                    // The first letter that takes a value takes the rest of the word, or the next word.
+                    let at = letters.iter().position(|letter| b"uCaS".contains(letter));
+                    let Some(at) = at else { continue };
+                    let mut value = letters[at + 1..].to_vec();
+                    if value.is_empty() {
+                        value = words.pop().unwrap_or_default();
+                    }
+                    if letters[at] == b'S' {
+                        words.extend(self::words(&value).into_iter().rev());
+                    }
+                }
+                _ => {
+                    words.push(word);
+                    break;
+                }
             }
         }
-        None
+        let program = words.into_iter().rev().find(|word| !word.contains(&b'='));
+        program.map(OsString::from_vec)
     }
-}
-
-/// The text after `-S`, which may stand among other short options without arguments as in `-vS`.
-fn split_string(argument: &[u8]) -> Option<&[u8]> {
-    if let Some(rest) = argument.strip_prefix(b"--split-string=") {
-        return Some(rest);
-    }
-    let letters = argument.strip_prefix(b"-")?;
-    let at = letters.iter().position(|letter| *letter == b'S')?;
-    letters[..at]
-        .iter()
-        .all(|letter| matches!(letter, b'i' | b'0' | b'v'))
-        .then(|| &letters[at + 1..])
 }
 
 /// Words as env -S splits them: blanks separate, quotes and backslashes protect.
@@ -101,6 +107,7 @@ fn words(text: &[u8]) -> Vec<Vec<u8>> {
             (None, b'#') if word.is_none() => break,
             (open, b'\\') if open != Some(b'\'') => match bytes.next() {
                 Some(b'_') if open.is_none() => words.extend(word.take()),
+                Some(b'_') => word.get_or_insert_default().push(b' '),
                 Some(b'c') | None => break,
                 Some(next) => word.get_or_insert_default().push(next),
             },
@@ -160,7 +167,7 @@ mod tests {
     fn env_starts_the_first_word_that_is_a_program() {
         assert_eq!(env("#!/usr/bin/env python3\n").as_deref(), Some("python3"));
         assert_eq!(
-            env("#!/usr/bin/env -S PATH=/x -i -u HOME perl -w\n").as_deref(),
+            env("#!/usr/bin/env -S -i -u HOME PATH=/x perl -w\n").as_deref(),
             Some("perl")
         );
         assert_eq!(env("#!/usr/bin/env -vS 'a b' c\n").as_deref(), Some("a b"));
@@ -171,5 +178,20 @@ mod tests {
             env("#!/usr/bin/env --split-string=x\\_y\n").as_deref(),
             Some("x")
         );
+        for (line, program) in [
+            ("-iuHOME perl", Some("perl")),
+            ("-iu HOME perl", Some("perl")),
+            ("-C/tmp A=1 perl", Some("perl")),
+            ("-a zero --unset HOME -- perl", Some("perl")),
+            ("-i -S'A=1 perl -w'", Some("perl")),
+            ("--split-string 'perl -w' x", Some("perl")),
+            ("- A=1 -x", Some("-x")),
+            ("\"a\\_b\"", Some("a b")),
+            ("# nothing", None),
+            ("-u", None),
+        ] {
+            let line = format!("#!/usr/bin/env -S {line}\n");
+            assert_eq!(env(&line).as_deref(), program, "{line}");
+        }
     }
 }

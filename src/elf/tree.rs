@@ -4,18 +4,21 @@
 //! no more system calls than one. Each file is opened and read once, however many names lead to it.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::fs::File;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex};
 use std::thread;
 
-use super::object::{self, Content};
+use super::built::{self, Built};
+use super::object::Content;
+use super::reader::{self, Read, Request};
 use crate::error::reason;
 use crate::host::{Entries, FileKind, Stat, View};
 
@@ -26,7 +29,11 @@ const OPEN: usize = 128;
 /// Entries of one directory beyond which what is not there is not remembered.
 const ENTRIES: usize = 65536;
 /// Fewest files that are worth threads.
-const AHEAD: usize = 64;
+pub(super) const AHEAD: usize = 64;
+/// How many files a thread is given at once.
+const BATCH: usize = 16;
+/// Directories whose paths are remembered at most.
+const HOMES: usize = 4096;
 /// Longest path, as in path_resolution(7), with its zero byte.
 const PATH_MAX: usize = 4096;
 
@@ -127,28 +134,25 @@ pub(super) enum End {
     Unusable(Refusal),
 }
 
-/// A file that was seen and is yet to be read.
-#[derive(Debug)]
-struct PutOff {
-    body: BodyId,
-    entries: Arc<Entries>,
-    name: OsString,
-    size: u64,
-}
-
 /// What of the host's tree was seen.
 #[derive(Debug)]
 pub(super) struct Tree<'v> {
     view: &'v View,
     directories: Vec<Directory>,
+    /// Where absolute paths of directories led, by their text: most paths that are asked for lie in the same few.
+    homes: HashMap<Box<[u8]>, (DirId, Way)>,
     /// Those that are open.
     open: Vec<DirId>,
     links: Vec<Link>,
     files: Vec<Regular>,
     bodies: Vec<Content>,
+    /// What loaders among them tell.
+    built: HashMap<BodyId, Option<Built>>,
     inodes: HashMap<(u64, u64), BodyId>,
     /// Files whose reading is put off, while it is.
-    put_off: Option<Vec<PutOff>>,
+    put_off: Option<Vec<Request>>,
+    /// How many processors there are.
+    threads: OnceCell<usize>,
 }
 
 impl<'v> Tree<'v> {
@@ -162,12 +166,15 @@ impl<'v> Tree<'v> {
                 steps: HashMap::new(),
                 entries: None,
             }],
+            homes: HashMap::new(),
             open: Vec::new(),
             links: Vec::new(),
             files: Vec::new(),
             bodies: Vec::new(),
+            built: HashMap::new(),
             inodes: HashMap::new(),
             put_off: None,
+            threads: OnceCell::new(),
         }
     }
 
@@ -198,7 +205,41 @@ impl<'v> Tree<'v> {
 
     /// Follows an absolute path.
     pub(super) fn walk(&mut self, path: &Path) -> (End, Way) {
-        self.walk_from(DirId(0), path)
+        let bytes = path.as_os_str().as_bytes();
+        let slash = bytes.iter().rposition(|byte| *byte == b'/');
+        let Some((home, name)) = slash.map(|slash| bytes.split_at(slash + 1)) else {
+            return self.walk_on(DirId(0), path, Way::default());
+        };
+        if bytes.len() >= PATH_MAX {
+            return self.walk_on(DirId(0), path, Way::default());
+        }
+        let (directory, way) = if let Some((directory, way)) = self.homes.get(home) {
+            (*directory, way.clone())
+        } else {
+            let (end, way) =
+                self.walk_on(DirId(0), Path::new(OsStr::from_bytes(home)), Way::default());
+            let End::Directory(directory) = end else {
+                return self.walk_on(DirId(0), path, Way::default());
+            };
+            if self.homes.len() < HOMES {
+                self.homes.insert(home.into(), (directory, way.clone()));
+            }
+            (directory, way)
+        };
+        if !matches!(name, b"" | b"." | b"..") {
+            // What nearly all paths come to: no more components, and no link.
+            let end = match self.step(directory, OsStr::from_bytes(name)) {
+                Step::Absent => End::Absent,
+                Step::Unusable(why) => End::Unusable(why),
+                Step::File(id) => End::File(id),
+                Step::Directory(id) => End::Directory(id),
+                Step::Link(_) => {
+                    return self.walk_on(directory, Path::new(OsStr::from_bytes(name)), way);
+                }
+            };
+            return (end, way);
+        }
+        self.walk_on(directory, Path::new(OsStr::from_bytes(name)), way)
     }
 
     /// The directory that an absolute path leads to.
@@ -209,9 +250,8 @@ impl<'v> Tree<'v> {
         }
     }
 
-    /// Follows a path that starts in a directory.
-    pub(super) fn walk_from(&mut self, start: DirId, path: &Path) -> (End, Way) {
-        let mut way = Way::default();
+    /// Follows a path from a directory to which `way` led.
+    fn walk_on(&mut self, start: DirId, path: &Path, mut way: Way) -> (End, Way) {
         if path.as_os_str().len() >= PATH_MAX {
             return (
                 End::Unusable(Refusal::Unopened("file name too long".into())),
@@ -341,77 +381,95 @@ impl<'v> Tree<'v> {
 
     fn read(&mut self, entries: &Arc<Entries>, name: &OsStr, stat: &Stat) -> io::Result<BodyId> {
         let id = BodyId(number(self.bodies.len() + 1));
-        let content = if let Some(put_off) = &mut self.put_off {
-            put_off.push(PutOff {
-                body: id,
-                entries: Arc::clone(entries),
-                name: name.to_owned(),
-                size: stat.size,
-            });
-            Content::Other { short: true }
-        } else {
-            read(&entries.open(name)?, stat.size)
+        let request = Request {
+            body: id,
+            entries: Arc::clone(entries),
+            name: name.to_owned(),
+            size: stat.size,
         };
-        self.bodies.push(content);
+        let read = if let Some(put_off) = &mut self.put_off {
+            put_off.push(request);
+            None
+        } else {
+            Some(request.answer()?)
+        };
+        // What is put off is filled in later.
+        self.bodies.push(Content::Other { short: true });
         self.inodes.insert((stat.dev, stat.ino), id);
+        self.fill(read);
         Ok(id)
     }
 
-    /// Reads the files at `paths` before they are asked for, on as many threads as there are processors. Worth it for many files only.
-    pub(super) fn read_ahead(&mut self, paths: &[PathBuf]) {
-        let threads = thread::available_parallelism().map_or(1, usize::from);
-        if threads == 1 || paths.len() < AHEAD {
-            return;
+    /// What a loader tells about how it was built, read again only where its name did not say that it is one.
+    pub(super) fn built(&mut self, loader: FileId) -> Option<Built> {
+        let regular = &self.files[loader.0 as usize];
+        if let Some(known) = self.built.get(&regular.body) {
+            return known.clone();
         }
+        let file = self.view.open(&regular.path).ok()?;
+        let built = built::read(&file, regular.stat.size);
+        self.built.insert(regular.body, built.clone());
+        built
+    }
+
+    /// Follows absolute paths. Where there are many, their files are read on as many threads as there are processors.
+    pub(super) fn walk_all(&mut self, paths: &[PathBuf]) -> Vec<(End, Way)> {
+        // To count processors costs more than to read a few files.
+        let threads = match paths.len() {
+            0..AHEAD => 1,
+            _ => *self
+                .threads
+                .get_or_init(|| thread::available_parallelism().map_or(1, usize::from)),
+        };
+        if threads == 1 {
+            return paths.iter().map(|path| self.walk(path)).collect();
+        }
+        let mut ends = Vec::with_capacity(paths.len());
         let mut paths = paths.iter().peekable();
         while paths.peek().is_some() {
-            self.put_off = Some(Vec::new());
-            // No more directories than may be open: those of files that are put off must stay so.
-            while self.open.len() + 2 < OPEN
-                && let Some(path) = paths.next()
-            {
-                self.walk(path);
-            }
-            let put_off = self.put_off.take().unwrap_or_default();
-            for (body, content) in read_all(&put_off, threads) {
-                self.bodies[body.0 as usize] = content;
-            }
+            let (give, take) = mpsc::channel();
+            let take = Mutex::new(take);
+            thread::scope(|scope| {
+                let others: Vec<_> = (1..threads)
+                    .map(|_| scope.spawn(|| reader::answer_all(&take)))
+                    .collect();
+                self.put_off = Some(Vec::with_capacity(BATCH));
+                // No more directories than may be open: those of files that are put off must stay so.
+                while self.open.len() + 2 < OPEN
+                    && let Some(path) = paths.next()
+                {
+                    ends.push(self.walk(path));
+                    if let Some(batch) = self.put_off.as_mut().filter(|files| files.len() >= BATCH)
+                    {
+                        // The other end is there until this scope ends.
+                        let _ = give.send(std::mem::replace(batch, Vec::with_capacity(BATCH)));
+                    }
+                }
+                let _ = give.send(self.put_off.take().unwrap_or_default());
+                drop(give);
+                self.fill(reader::answer_all(&take));
+                for other in others {
+                    match other.join() {
+                        Ok(read) => self.fill(read),
+                        Err(panic) => std::panic::resume_unwind(panic),
+                    }
+                }
+            });
             for id in self.open.drain(..) {
                 self.directories[id.0 as usize].entries = None;
             }
         }
+        ends
     }
-}
 
-fn read(file: &File, size: u64) -> Content {
-    object::read(file, size).unwrap_or_else(|error| Content::Broken(None, reason(&error)))
-}
-
-fn read_all(files: &[PutOff], threads: usize) -> Vec<(BodyId, Content)> {
-    let read_some = |files: &[PutOff]| -> Vec<(BodyId, Content)> {
-        let contents = files.iter().map(|file| {
-            let content = match file.entries.open(&file.name) {
-                Ok(open) => read(&open, file.size),
-                Err(error) => Content::Broken(None, reason(&error)),
-            };
-            (file.body, content)
-        });
-        contents.collect()
-    };
-    let share = files.len().div_ceil(threads).max(1);
-    thread::scope(|scope| {
-        let (own, others) = files.split_at(share.min(files.len()));
-        let others: Vec<_> = others
-            .chunks(share)
-            .map(|files| (files, scope.spawn(|| read_some(files))))
-            .collect();
-        let mut all = read_some(own);
-        for (files, other) in others {
-            // A thread that failed has left its files unread.
-            all.extend(other.join().unwrap_or_else(|_| read_some(files)));
+    fn fill(&mut self, all: impl IntoIterator<Item = Read>) {
+        for read in all {
+            self.bodies[read.body.0 as usize] = read.content;
+            if read.built.is_some() {
+                self.built.insert(read.body, read.built);
+            }
         }
-        all
-    })
+    }
 }
 
 /// The number of the last of `length` things. Four thousand million of them would not fit into memory.

@@ -178,19 +178,6 @@ pub(super) fn add(
             findings.push(finding);
         }
     }
-    let cache = Path::new("/etc/ld.so.cache");
-    if closure.needs_cache
-        && let Some(stat) = view.lstat(cache)?
-    {
-        let entry = Entry::host_file(
-            cache.to_owned(),
-            stat,
-            vec![Why::rule(
-                "where the loader finds libraries outside of its own directories",
-            )],
-        );
-        tree.add_default(merged(cache)?, entry)?;
-    }
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! What files need, as text: a list of paths, a tree, a graph for dot(1), JSON, or the ways by which one library is needed.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Write as _;
 use std::path::Path;
@@ -10,9 +11,10 @@ use crate::elf::{Closure, Object, ObjectKind, Reason};
 
 /// Every path, one a line.
 pub fn list(closure: &Closure) -> String {
-    let mut text = String::new();
+    let mut text = String::with_capacity(closure.objects.len() * 64);
     for path in closure.objects.keys() {
-        line(&mut text, &plain(path));
+        text.push_str(&plain(path));
+        text.push('\n');
     }
     text
 }
@@ -58,6 +60,7 @@ pub fn json(closure: &Closure) -> String {
         "objects": objects,
         "missing": missing,
         "directories": directories,
+        "needs_cache": closure.needs_cache,
     });
     format!("{whole}\n")
 }
@@ -285,10 +288,13 @@ pub fn why(closure: &Closure, name: &str) -> String {
 }
 
 /// A path for a line of text: control characters, which file names may hold, are escaped.
-fn plain(path: &Path) -> String {
-    let text = path.display().to_string();
+fn plain(path: &Path) -> Cow<'_, str> {
+    let text = path.to_string_lossy();
+    if text.is_ascii() && !text.bytes().any(|byte| byte.is_ascii_control()) {
+        return text;
+    }
     if text.chars().any(char::is_control) {
-        return text.escape_debug().to_string();
+        return text.escape_debug().to_string().into();
     }
     text
 }

@@ -14,6 +14,12 @@ pub(crate) struct Forge<'a> {
     pub(crate) needed: &'a [&'a str],
     pub(crate) rpath: Option<&'a str>,
     pub(crate) runpath: Option<&'a str>,
+    /// `DT_AUXILIARY`.
+    pub(crate) auxiliary: Option<&'a str>,
+    /// `DT_FILTER`.
+    pub(crate) filter: Option<&'a str>,
+    /// `DT_FLAGS_1`.
+    pub(crate) flags_1: usize,
     /// The text of a `.note.dlopen`.
     pub(crate) dlopen: Option<&'a str>,
 }
@@ -31,6 +37,9 @@ impl Default for Forge<'_> {
             needed: &[],
             rpath: None,
             runpath: None,
+            auxiliary: None,
+            filter: None,
+            flags_1: 0,
             dlopen: None,
         }
     }
@@ -119,6 +128,9 @@ impl Forge<'_> {
         entries.extend(self.soname.map(|name| (14, place(name))));
         entries.extend(self.rpath.map(|path| (15, place(path))));
         entries.extend(self.runpath.map(|path| (29, place(path))));
+        entries.extend(self.auxiliary.map(|name| (0x7fff_fffd, place(name))));
+        entries.extend(self.filter.map(|name| (0x7fff_ffff, place(name))));
+        entries.extend((self.flags_1 != 0).then_some((0x6fff_fffb, self.flags_1)));
         let interpreter = self
             .interpreter
             .map(|path| [path.as_bytes(), b"\0"].concat());

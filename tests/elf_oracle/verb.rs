@@ -64,13 +64,17 @@ impl Root {
         Self(root)
     }
 
-    fn deps(&self, arguments: &[&str]) -> Output {
+    fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_jailctl"));
         command
             .args(["deps", "--root"])
             .arg(&self.0)
             .args(arguments);
-        command.output().unwrap()
+        command
+    }
+
+    fn deps(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
     }
 }
 
@@ -165,4 +169,177 @@ fn why_and_what_is_wrong() {
     assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0));
     let output = root.deps(&["--json", "--tree", "good"]);
     assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn a_graph_names_what_is_missing() {
+    let root = Root::new("dot");
+    let output = root.deps(&["-q", "--dot", "poor"]);
+    assert_eq!(output.status.code(), Some(3));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        text.contains("\"/usr/bin/poor\" -> \"libgone.so\""),
+        "{text}"
+    );
+    assert!(
+        text.contains("-> \"/usr/lib/liby.so\" [label=\"liby.so\"]"),
+        "{text}"
+    );
+}
+
+#[test]
+fn what_a_user_sets_for_the_loader_changes_nothing() {
+    let root = Root::new("environment");
+    fs::create_dir_all(root.0.join("mine")).unwrap();
+    fs::copy(
+        root.0.join("usr/lib/liby.so"),
+        root.0.join("mine/libgone.so"),
+    )
+    .unwrap();
+    let plain = root.deps(&["--json", "poor"]);
+    let mut command = root.command(&["--json", "poor"]);
+    for name in ["LD_LIBRARY_PATH", "LD_PRELOAD", "LD_AUDIT", "LD_HWCAP_MASK"] {
+        command.env(name, "/mine:/mine/libgone.so");
+    }
+    assert_eq!(
+        told(&command.output().unwrap()).split("----").next(),
+        told(&plain).split("----").next()
+    );
+}
+
+#[test]
+fn a_device_and_what_may_not_be_read_are_refused_by_name() {
+    let device = Command::new(env!("CARGO_BIN_EXE_jailctl"))
+        .args(["deps", "/dev/zero"])
+        .output()
+        .unwrap();
+    let words = told(&device);
+    assert!(
+        words.starts_with("status 4\n----\nerror: could not read `/dev/zero`: it is a device"),
+        "{words}"
+    );
+    if !rustix::process::geteuid().is_root() {
+        println!("skipped: only root may become somebody else");
+        return;
+    }
+    let root = Root::new("unreadable");
+    fs::set_permissions(
+        root.0.join("usr/bin/poor"),
+        PermissionsExt::from_mode(0o700),
+    )
+    .unwrap();
+    fs::set_permissions(
+        root.0.join("usr/lib/libx.so.1.2"),
+        PermissionsExt::from_mode(0o700),
+    )
+    .unwrap();
+    // The command itself may lie where others may not look.
+    fs::copy(env!("CARGO_BIN_EXE_jailctl"), root.0.join("jailctl")).unwrap();
+    let ask = |program: &str| {
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
+        command
+            .arg(root.0.join("jailctl"))
+            .args(["deps", "--root"])
+            .arg(&root.0)
+            .arg(program);
+        told(&command.output().unwrap())
+    };
+    let words = ask("poor");
+    assert!(
+        words.contains("status 4") && words.contains("/usr/bin/poor`: permission denied"),
+        "{words}"
+    );
+    // ld.so passes over what it may not open.
+    let words = ask("good");
+    assert!(
+        words.contains("status 3") && words.contains("could not find `libx.so.1`"),
+        "{words}"
+    );
+}
+
+#[test]
+fn what_no_file_says_is_told_where_it_is_asked_for() {
+    let root = Root::new("known");
+    let put = |path: &str, bytes: &[u8]| {
+        let place = root.0.join(path);
+        fs::create_dir_all(place.parent().unwrap()).unwrap();
+        fs::write(place, bytes).unwrap();
+    };
+    let forge = Forge {
+        machine: 183,
+        ..Forge::default()
+    };
+    for name in [
+        "libc.so.6",
+        "libgcc_s.so.1",
+        "libidn2.so.0",
+        "libnss_x.so.2",
+        "gconv/libdeep.so",
+    ] {
+        put(&format!("usr/lib/{name}"), &forge.write());
+    }
+    let module = Forge {
+        needed: &["libdeep.so"],
+        runpath: Some("$ORIGIN"),
+        ..forge
+    };
+    put("usr/lib/gconv/ISO-1.so", &module.write());
+    let table = b"alias LATIN// ISO-1//\nmodule ISO-1// INTERNAL ISO-1 1\nmodule INTERNAL ISO-1// ISO-1 1\n";
+    put("usr/lib/gconv/gconv-modules", table);
+    put("etc/nsswitch.conf", b"passwd: files x\n");
+    let list = |arguments: &[&str]| told(&root.deps(arguments));
+    let plain = list(&["good"]);
+    let known = list(&["--known", "good"]);
+    for (name, why) in [
+        ("libgcc_s.so.1", "pthread_cancel"),
+        ("libnss_x.so.2", "passwd: x"),
+    ] {
+        assert!(!plain.contains(name) && known.contains(name), "{known}");
+        assert!(list(&["--known", "--json", "good"]).contains(why));
+    }
+    assert!(!known.contains("libidn2"), "{known}");
+    assert!(list(&["--known", "--dlopen=suggested", "good"]).contains("libidn2.so.0"));
+    let charset = list(&["--charset", "latin", "good"]);
+    for path in [
+        "gconv/gconv-modules\n",
+        "gconv/ISO-1.so\n",
+        "gconv/libdeep.so\n",
+    ] {
+        assert!(charset.contains(path), "{charset}");
+    }
+    let unknown = list(&["--charset", "klingon", "good"]);
+    assert!(
+        unknown.starts_with("status 3") && unknown.contains("no module for this character set"),
+        "{unknown}"
+    );
+}
+
+#[test]
+fn settings_by_which_libraries_are_found_are_in_the_answer() {
+    let root = Root::new("settings");
+    let far = Forge {
+        soname: Some("libfar.so"),
+        ..Forge::default()
+    };
+    let put = |path: &str, bytes: &[u8]| {
+        let place = root.0.join(path);
+        fs::create_dir_all(place.parent().unwrap()).unwrap();
+        fs::write(place, bytes).unwrap();
+    };
+    put("opt/far/libfar.so", &far.write());
+    put("usr/lib/ld-musl-x86_64.so.1", &Forge::default().write());
+    put("etc/ld-musl-x86_64.path", b"/opt/far\n");
+    let program = Forge {
+        interpreter: Some("/lib/ld-musl-x86_64.so.1"),
+        needed: &["libfar.so"],
+        ..Forge::default()
+    };
+    put("usr/bin/far", &program.write());
+    let words = told(&root.deps(&["/usr/bin/far"]));
+    assert!(
+        words.contains("/etc/ld-musl-x86_64.path\n") && words.contains("/opt/far/libfar.so\n"),
+        "{words}"
+    );
+    assert!(!told(&root.deps(&["good"])).contains("/etc/"));
 }

@@ -283,17 +283,6 @@ impl World {
                 _ => copy.copy(self.at(path).to_str().unwrap(), path),
             }
         }
-        if closure.needs_cache {
-            copy.copy(
-                self.at("/etc/ld.so.cache").to_str().unwrap(),
-                "/etc/ld.so.cache",
-            );
-        }
-        for settings in ["/etc/ld-musl-x86_64.path"] {
-            if self.at(settings).exists() {
-                copy.copy(self.at(settings).to_str().unwrap(), settings);
-            }
-        }
         assert_eq!(
             copy.expected(program).unwrap(),
             expected,

@@ -155,11 +155,10 @@ impl<'a> Addition<'a> {
                 _ => None,
             })
             .collect();
-        let charsets: Vec<&str> = self.rule.charsets.iter().map(String::as_str).collect();
         for library in libraries {
             let Gconv {
                 tables, modules, ..
-            } = gconv::gconv(self.view, &library, &charsets)?;
+            } = gconv::gconv(self.view, &library, &self.rule.charsets)?;
             for path in tables.iter().chain(&modules) {
                 self.add(path)?;
             }
