@@ -170,7 +170,9 @@ impl View {
             return Ok(None);
         };
         let stat = rustix::fs::fstat(&file).map_err(|errno| self.error("stat", path, errno))?;
-        let mut content = Vec::new();
+        // Room for all of it and the byte that says that it is all.
+        let size = u64::try_from(stat.st_size).unwrap_or(0).min(limit);
+        let mut content = Vec::with_capacity(usize::try_from(size).unwrap_or(0) + 1);
         file.take(limit + 1)
             .read_to_end(&mut content)
             .map_err(|error| Error::io("read", &self.shown(path), &error))?;

@@ -1,9 +1,10 @@
 //! Walking a tree of the host's that is to be copied.
 
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{OFlags, ResolveFlags};
+use rustix::fs::{AtFlags, OFlags, ResolveFlags, statat};
+use rustix::io::Errno;
 use walkdir::WalkDir;
 
 use super::stat::Stat;
@@ -26,6 +27,8 @@ impl View {
         )?;
         let base = PathBuf::from(format!("/proc/self/fd/{}/", handle.as_raw_fd()));
         let mut found = Vec::new();
+        // Entries come directory by directory, so that most have the same.
+        let mut parent: Option<(PathBuf, OwnedFd)> = None;
         for entry in WalkDir::new(&base).min_depth(1).sort_by_file_name() {
             let entry = entry.map_err(|error| {
                 let below = error
@@ -44,8 +47,17 @@ impl View {
                 .unwrap_or(entry.path())
                 .to_owned();
             let here = path.join(&below);
-            if let Some(stat) = self.lstat(&here)? {
-                found.push((here, stat));
+            let up = here.parent().unwrap_or(path);
+            if parent.as_ref().is_none_or(|(known, _)| known != up) {
+                let flags = OFlags::PATH | OFlags::DIRECTORY;
+                let open = self.open2(up, flags, ResolveFlags::NO_SYMLINKS)?;
+                parent = Some((up.to_owned(), open));
+            }
+            let Some((_, open)) = &parent else { continue };
+            match statat(open, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(raw) => found.push((here, raw.into())),
+                Err(Errno::NOENT) => {}
+                Err(errno) => return Err(Error::io("stat", &self.shown(&here), &errno.into())),
             }
             if found.len() > ENTRY_LIMIT {
                 return Err(

@@ -27,16 +27,13 @@ pub(super) fn neighbours(spec: &Spec, manifest: Option<&Manifest>, view: &View) 
         if name == spec.name.value {
             continue;
         }
-        let Some(other) = Manifest::load(view, &name)? else {
+        let Some(other) = Manifest::root_of(view, &name)? else {
             continue;
         };
-        if root.starts_with(&other.root) || other.root.starts_with(root) {
+        if root.starts_with(&other) || other.starts_with(root) {
             return Err(
                 Finding::new(format!("could not use the root `{}`", root.display()))
-                    .why(format!(
-                        "the jail `{name}` stands at `{}`",
-                        other.root.display()
-                    ))
+                    .why(format!("the jail `{name}` stands at `{}`", other.display()))
                     .hint("jails stand beside one another: choose another root")
                     .at(&spec.root.site, "this root")
                     .into(),

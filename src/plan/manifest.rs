@@ -1,6 +1,7 @@
 //! What was built: every entry with its digest and its reasons. The memory that later plans are held against.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -83,6 +84,7 @@ pub struct Before {
 
 /// One entry as it was made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Flat")]
 pub struct Record {
     /// What it is.
     #[serde(flatten)]
@@ -97,7 +99,7 @@ pub struct Record {
 }
 
 /// What a recorded entry is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 #[expect(clippy::large_enum_variant, reason = "most entries are files")]
 pub enum RecordKind {
@@ -108,7 +110,7 @@ pub enum RecordKind {
         /// Of its content.
         sha256: Digest,
         /// The host file it was copied from, and its facts then.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(skip_serializing_if = "Option::is_none")]
         source: Option<(PathBuf, Stat)>,
         /// Its own facts after it was made.
         stat: Stat,
@@ -156,6 +158,85 @@ impl Record {
     }
 }
 
+/// A record as it is read: all that any kind of entry has. What serde makes of a flattened enum keeps every value twice on the way.
+#[derive(Deserialize)]
+struct Flat {
+    r#type: Type,
+    sha256: Option<Digest>,
+    source: Option<(PathBuf, Stat)>,
+    stat: Option<Stat>,
+    target: Option<PathBuf>,
+    major: Option<u32>,
+    minor: Option<u32>,
+    owner: Ownership,
+    #[serde(default)]
+    kept: bool,
+    why: Vec<Why>,
+}
+
+/// The kinds of entries by name.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Type {
+    Directory,
+    File,
+    Symlink,
+    Device,
+}
+
+impl TryFrom<Flat> for Record {
+    type Error = &'static str;
+
+    fn try_from(flat: Flat) -> std::result::Result<Self, &'static str> {
+        let kind = match flat.r#type {
+            Type::Directory => RecordKind::Directory,
+            Type::File => RecordKind::File {
+                sha256: flat.sha256.ok_or("a file without `sha256`")?,
+                source: flat.source,
+                stat: flat.stat.ok_or("a file without `stat`")?,
+            },
+            Type::Symlink => RecordKind::Symlink {
+                target: flat.target.ok_or("a symlink without `target`")?,
+            },
+            Type::Device => RecordKind::Device {
+                major: flat.major.ok_or("a device without `major`")?,
+                minor: flat.minor.ok_or("a device without `minor`")?,
+            },
+        };
+        Ok(Self {
+            kind,
+            owner: flat.owner,
+            kept: flat.kept,
+            why: flat.why,
+        })
+    }
+}
+
+/// Reads a manifest up to the place of the jail, which comes long before its entries.
+struct Place<'p>(&'p mut Option<PathBuf>);
+
+impl<'de> serde::de::Visitor<'de> for Place<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a manifest")
+    }
+
+    fn visit_map<A: serde::de::MapAccess<'de>>(
+        self,
+        mut map: A,
+    ) -> std::result::Result<(), A::Error> {
+        while let Some(key) = map.next_key::<String>()? {
+            if key == "root" {
+                *self.0 = Some(map.next_value()?);
+                return Ok(());
+            }
+            map.next_value::<serde::de::IgnoredAny>()?;
+        }
+        Ok(())
+    }
+}
+
 /// What every format begins with.
 #[derive(Deserialize)]
 struct Header {
@@ -196,6 +277,24 @@ impl Manifest {
         self.accounts.iter().find(|account| account.name == name)
     }
 
+    /// Where a jail stands; `None` where no such jail was built.
+    pub fn root_of(view: &View, name: &JailName) -> Result<Option<PathBuf>> {
+        let path = ResolvedJail::state(name).join(MANIFEST);
+        let Some(file) = view.try_open(&path)? else {
+            return Ok(None);
+        };
+        let mut root = None;
+        let mut reader =
+            serde_json::Deserializer::from_reader(BufReader::with_capacity(1024, file));
+        // That it was left in the middle is an error to the reader, and none to us.
+        let _ = serde::Deserializer::deserialize_map(&mut reader, Place(&mut root));
+        if root.is_none() {
+            // Says what is wrong with it.
+            root = Self::load_at(view, &path)?.map(|manifest| manifest.root);
+        }
+        Ok(root)
+    }
+
     /// The names of all jails that were built on the host, sorted.
     pub fn names(view: &View) -> Result<Vec<JailName>> {
         let mut names = Vec::new();
@@ -233,5 +332,53 @@ impl Manifest {
         })?;
         bytes.push(b'\n');
         Ok(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_are_read_as_they_were_written() {
+        let stat = Stat {
+            dev: 1,
+            ino: 2,
+            mode: 0o100_755,
+            uid: 0,
+            gid: 0,
+            size: 3,
+            links: 1,
+            mtime: (4, 5),
+            ctime: (6, 7),
+            rdev: 0,
+        };
+        let file = |source| RecordKind::File {
+            sha256: Digest::of(b"abc"),
+            source,
+            stat: stat.clone(),
+        };
+        let kinds = [
+            RecordKind::Directory,
+            file(None),
+            file(Some((PathBuf::from("/usr/bin/ls"), stat.clone()))),
+            RecordKind::Symlink {
+                target: PathBuf::from("usr/bin"),
+            },
+            RecordKind::Device { major: 1, minor: 3 },
+        ];
+        for (kind, kept) in kinds.into_iter().zip([true, false, true, false, true]) {
+            let record = Record {
+                kind,
+                owner: Ownership::root(0o755),
+                kept,
+                why: vec![Why::rule("a test")],
+            };
+            let text = serde_json::to_string(&record).expect("JSON");
+            let again: Record = serde_json::from_str(&text).expect("a record");
+            assert_eq!(again, record, "{text}");
+        }
+        let half = r#"{"type":"file","owner":{"uid":0,"gid":0,"mode":420},"why":[]}"#;
+        assert!(serde_json::from_str::<Record>(half).is_err());
     }
 }

@@ -17,6 +17,7 @@
 )]
 
 mod floor;
+mod jails;
 mod rounds;
 mod workload;
 
@@ -39,6 +40,10 @@ fn main() -> ExitCode {
         run_floor(&arguments[1..]);
         return ExitCode::SUCCESS;
     }
+    if arguments.first().is_some_and(|word| word == "inside") {
+        let word = |at: usize| arguments[at].to_str().unwrap();
+        return code(jails::inside(word(1), word(2)));
+    }
     if !rustix::process::geteuid().is_root() {
         eprintln!("skipped: trees with devices and owners need root");
         return ExitCode::SUCCESS;
@@ -55,8 +60,15 @@ fn main() -> ExitCode {
     let mut promises = Promises { kept: true };
     outputs(&base, "W1", 21, &mut promises);
     outputs(&base, "W2", 9, &mut promises);
+    for (name, on_disk) in [("W1", true), ("W2", false), ("W2", true), ("W3", true)] {
+        promises.kept &= jails::measure(&base, name, on_disk);
+    }
     fs::remove_dir_all(&base).unwrap();
-    if promises.kept {
+    code(promises.kept)
+}
+
+fn code(kept: bool) -> ExitCode {
+    if kept {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
@@ -74,7 +86,7 @@ fn run_floor(words: &[OsString]) {
         other => panic!("no floor `{other}`"),
     }
     if words.last().is_some_and(|word| word == "sync") {
-        floor::sync(path(2));
+        floor::sync(path(words.len() - 2));
     }
 }
 

@@ -1,7 +1,7 @@
 //! The process that holds a copy of the host: pid 1 of its namespaces. What it does inside is in `keeper.sh`.
 
 use std::io::{BufRead, BufReader, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -16,7 +16,13 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
-    pub(crate) fn start(hostname: &str, jailctl: Option<&Path>) -> Self {
+    pub(crate) fn start(
+        hostname: &str,
+        jailctl: Option<&Path>,
+        directory: Option<&(PathBuf, String)>,
+    ) -> Self {
+        let (directory, at) =
+            directory.map_or((Path::new(""), ""), |(directory, at)| (directory, at));
         let mut unshare = Command::new("unshare")
             .args([
                 "--mount",
@@ -29,6 +35,8 @@ impl Keeper {
             ])
             .args(["bash", "-c", include_str!("keeper.sh"), "keeper", hostname])
             .arg(jailctl.unwrap_or(Path::new("")))
+            .arg(directory)
+            .arg(at)
             .env_clear()
             .env("PATH", crate::run::SEARCH)
             .current_dir("/")

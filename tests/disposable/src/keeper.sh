@@ -1,10 +1,12 @@
 # Makes the copy of the host and then holds it: pid 1 of the new namespaces, started by keeper.rs with a name for the host and, optionally, the
-# jailctl to put on its PATH. Says `ready PID` when the copy stands, and ends, with everything in it, when its input ends: so also when the test dies.
+# jailctl to put on its PATH and a directory of the host to show at some path. Says `ready PID` when the copy stands, and ends, with everything in it, when its input ends: so also when the test dies.
 set -eu
 shopt -s inherit_errexit
 umask 022
 hostname=$1
 jailctl=$2
+directory=$3
+place=$4
 
 # /proc is still the host's, so this is the pid by which the outside knows us.
 read -r pid _ </proc/self/stat
@@ -41,6 +43,10 @@ for line in "${mounts[@]}"; do
 done
 
 mount -t tmpfs -o mode=0755 tmpfs $copy/srv
+if [ -n "$directory" ]; then
+    mkdir -p "$copy$place"
+    mount --bind "$directory" "$copy$place"
+fi
 mount -t proc proc $copy/proc
 mount -t sysfs -o ro sysfs $copy/sys
 if [ -d /sys/fs/cgroup ]; then mount --rbind /sys/fs/cgroup $copy/sys/fs/cgroup; fi

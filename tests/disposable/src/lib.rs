@@ -79,6 +79,7 @@ pub fn skipped() -> bool {
 pub struct Builder {
     hostname: String,
     jailctl: Option<PathBuf>,
+    directory: Option<(PathBuf, String)>,
     packages: Vec<String>,
     limit: Duration,
 }
@@ -98,6 +99,14 @@ impl Builder {
         self
     }
 
+    /// A directory of the machine's that the copy has at `at`, and writes to: for what has to be on a real disk. It is not taken away with the copy.
+    #[must_use]
+    pub fn directory(mut self, directory: impl AsRef<Path>, at: &str) -> Self {
+        let directory = std::path::absolute(directory).expect("a path");
+        self.directory = Some((directory, at.to_owned()));
+        self
+    }
+
     /// Debian packages that the copy shall have. Those the machine lacks are installed in the copy alone, over the machine's network, and start nothing.
     #[must_use]
     pub fn packages(mut self, names: &[&str]) -> Self {
@@ -114,7 +123,11 @@ impl Builder {
 
     /// Makes the copy.
     pub fn make(self) -> DisposableHost {
-        let keeper = Keeper::start(&self.hostname, self.jailctl.as_deref());
+        let keeper = Keeper::start(
+            &self.hostname,
+            self.jailctl.as_deref(),
+            self.directory.as_ref(),
+        );
         let host = DisposableHost {
             keeper,
             limit: self.limit,
@@ -150,6 +163,7 @@ impl DisposableHost {
         Builder {
             hostname: "gotham".to_owned(),
             jailctl: None,
+            directory: None,
             packages: Vec::new(),
             limit: Duration::from_secs(60),
         }
