@@ -26,4 +26,4 @@ mod sys;
 mod terminal;
 
 pub use error::Error;
-pub use namespace::private_mounts;
+pub use namespace::{private_mounts, private_processes};

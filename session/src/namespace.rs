@@ -24,11 +24,22 @@ use crate::Error;
 /// Threads that `f` starts share its namespace. Descriptors are the process's: one that `f` opens below its mounts and hands out
 /// keeps that mount alive. Needs CAP_SYS_ADMIN, and `/` to be a mount point: in a plain chroot it is not, and the answer is EINVAL.
 pub fn private_mounts<T: Send>(f: impl FnOnce() -> T + Send) -> Result<T, Error> {
+    private(UnshareFlags::NEWNS, f)
+}
+
+/// As [`private_mounts`], and the first program that `f` starts is process 1 of a pid namespace of its own, with its own host name, System V objects
+/// and message queues: whatever it starts ends with it, and sees no other process. `f` can start one program only (`pid_namespaces(7)`).
+pub fn private_processes<T: Send>(f: impl FnOnce() -> T + Send) -> Result<T, Error> {
+    let others = UnshareFlags::NEWPID | UnshareFlags::NEWIPC | UnshareFlags::NEWUTS;
+    private(UnshareFlags::NEWNS | others, f)
+}
+
+fn private<T: Send>(namespaces: UnshareFlags, f: impl FnOnce() -> T + Send) -> Result<T, Error> {
     thread::scope(|scope| {
         let thread = thread::Builder::new()
             .name("private mounts".to_owned())
             .spawn_scoped(scope, || {
-                unshare_mounts()?;
+                unshare(namespaces)?;
                 Ok(f())
             })
             .map_err(Error::of_std("start a thread"))?;
@@ -37,10 +48,10 @@ pub fn private_mounts<T: Send>(f: impl FnOnce() -> T + Send) -> Result<T, Error>
 }
 
 /// Moves the calling thread, for good. Private only here: a caller could not undo it.
-fn unshare_mounts() -> Result<(), Error> {
+fn unshare(namespaces: UnshareFlags) -> Result<(), Error> {
     // SAFETY: unshare(2) endangers memory safety by CLONE_FILES only, which lets a descriptor mean different files in two threads.
-    // It is not asked for here, and CLONE_NEWNS does not imply it.
-    unsafe { unshare_unsafe(UnshareFlags::NEWNS) }.map_err(Error::of("unshare mounts"))?;
+    // It is not asked for here, and none of the namespaces implies it.
+    unsafe { unshare_unsafe(namespaces) }.map_err(Error::of("make namespaces"))?;
     mount_change(
         "/",
         MountPropagationFlags::PRIVATE | MountPropagationFlags::REC,

@@ -4,6 +4,7 @@
 mod journal;
 mod moves;
 mod policy;
+mod proof;
 mod record;
 mod recover;
 mod removal;

@@ -207,7 +207,12 @@ impl Run<'_, '_> {
                 }
             }
         }
-        store::collect(self.host, store::holder(&self.plan.root), Some(self.name()))?;
+        store::collect(
+            self.host,
+            store::holder(&self.plan.root),
+            Some(self.name()),
+            false,
+        )?;
         let left = root
             .entries()?
             .into_iter()

@@ -137,7 +137,7 @@ impl Rest {
                 Some(dir) => dir.remove_all(stage),
                 None => Ok(()),
             },
-            Self::Store(holder) => store::collect(host, holder, None),
+            Self::Store(holder) => store::collect(host, holder, None, false),
             Self::Remove { jail, how } => removal::finish(host, jail, *how, options, on_step),
         }
     }

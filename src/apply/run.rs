@@ -168,6 +168,7 @@ impl<'r, 'h> Run<'r, 'h> {
         let root = self.need_root()?;
         tree::private(&root)?;
         let staged = tree::stage(self.host, &root, self.plan, &self.wanted()?.jail.tree)?;
+        super::proof::prove_staged(self.host, &self.wanted()?.jail)?;
         self.note(Undo::Moves(staged.moves.clone()))?;
         staged.moves.make(&root)?;
         root.sync()?;

@@ -368,14 +368,19 @@ pub(super) fn remove(host: &Host, root: &Path, dir: &Dir, paths: &[&Path]) -> Re
 }
 
 /// Ends a run: what no jail beside one another needs any more goes, and the whole store with the last of it. `gone` is the jail that is just being
-/// taken away.
-pub(super) fn collect(host: &Host, holder: &Path, gone: Option<&JailName>) -> Result<()> {
+/// taken away. After a run that `failed`, its files are in the store and not in the index: the index is made anew.
+pub(super) fn collect(
+    host: &Host,
+    holder: &Path,
+    gone: Option<&JailName>,
+    failed: bool,
+) -> Result<()> {
     let at = holder.join(STORE);
     let Some(dir) = host.open_root(&at)? else {
         return discard(host, holder);
     };
     dir.remove_all(Path::new(FRESH))?;
-    let was_cut_short = was_cut_short(host, &at)?;
+    let was_cut_short = failed || was_cut_short(host, &at)?;
     let files = if was_cut_short {
         verified(&dir)?
     } else {

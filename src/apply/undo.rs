@@ -289,7 +289,7 @@ impl Undo {
                 }
                 None => Ok(()),
             },
-            Self::Store(holder) => store::collect(host, holder, None),
+            Self::Store(holder) => store::collect(host, holder, None, true),
         }
     }
 }

@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 pub use accounts::{FurtherGroup, SHELLS, WantedAccount, WantedGroup, is_adopted, is_ours, token};
 pub use marker::{Left, MARKER, Marker, PRIVATE};
+pub use objects::prove;
 pub use sshd::{Sftp, SshdPolicy, snippet_name};
 pub use tree::{Content, Entry, EntryKind, MERGED, Tree, Why};
 

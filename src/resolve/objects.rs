@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::tree::{Entry, MERGED, Tree, Why, merged};
+use super::tree::{Entry, EntryKind, MERGED, Tree, Why, merged};
 use crate::elf::{self, ObjectKind};
 use crate::error::{Error, Finding, Kind, Result};
 use crate::host::{FileKind, View};
@@ -343,4 +343,47 @@ pub(super) fn is_merged_link(path: &Path) -> bool {
             .file_name()
             .and_then(|name| name.to_str())
             .is_some_and(|name| MERGED.contains(&name))
+}
+
+/// Proves that a tree holds together: that every program of it that was asked for by itself finds all it needs to start in `inside`, the tree as it
+/// would be live.
+pub fn prove(tree: &Tree, inside: &View) -> Result<()> {
+    let by_itself = |why: &Why| !matches!(why, Why::Needed { .. } | Why::Holds { .. });
+    let roots: Vec<PathBuf> = tree
+        .iter()
+        .filter(|(_, entry)| {
+            matches!(entry.kind, EntryKind::File(_))
+                && entry.owner.mode & 0o111 != 0
+                && entry.why.iter().any(by_itself)
+        })
+        .map(|(path, _)| PathBuf::from(path.as_str()))
+        .collect();
+    let options = elf::Options {
+        dlopen: None,
+        ..elf::Options::default()
+    };
+    let closure = elf::closure(inside, &roots, &options)?;
+    let findings: Vec<Finding> = closure
+        .missing
+        .iter()
+        .filter(|lack| lack.fatal)
+        .map(|lack| {
+            Finding::new(format!(
+                "`{}` would not start in the new tree",
+                lack.needed_by.display().to_string().escape_debug()
+            ))
+            .why(format!(
+                "it would not find `{}` there",
+                lack.name.to_string_lossy().escape_debug()
+            ))
+            .hint("nothing of the new tree was made live")
+        })
+        .collect();
+    if findings.is_empty() {
+        return Ok(());
+    }
+    Err(Error {
+        kind: Kind::Missing,
+        findings,
+    })
 }

@@ -17,6 +17,7 @@ mod outputs;
 mod plans;
 mod programs;
 mod progress;
+mod proof;
 mod reasons;
 mod rebuild;
 mod remove;

@@ -10,12 +10,13 @@
 //! locale, no iconv, no dlopen(3): CVE-2019-14271, CVE-2025-32463), and the first file of the jail that is run or loaded is the program, by
 //! execve(2), when everything is given up.
 
+mod capture;
 mod child;
 mod hint;
 
 use std::ffi::{CString, OsStr, OsString};
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
@@ -26,6 +27,7 @@ use rustix::io::{Errno, fcntl_dupfd_cloexec};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
+pub use self::capture::{Captured, capture};
 use self::child::{Child, Step};
 use crate::Error;
 use crate::error::errno_of;
@@ -96,7 +98,7 @@ pub fn run(entry: &Entry<'_>) -> Result<Ending, Error> {
         .map(|terminal| Pty::like(terminal, ids.uid()))
         .transpose()?;
 
-    let mut process = start(entry, ids, standard, pty.as_ref())?;
+    let mut process = start(entry, ids, |command| wire(command, standard, pty.as_ref()))?;
     let attended = attend(&process, standard, pty);
     if attended.is_err() {
         // Nobody would see to it any more.
@@ -127,30 +129,15 @@ fn attend(process: &Process, standard: Standard, pty: Option<Pty>) -> Result<(),
 fn start(
     entry: &Entry<'_>,
     ids: Ids,
-    standard: Standard,
-    pty: Option<&Pty>,
+    wire: impl FnOnce(&mut Command) -> Result<Option<OwnedFd>, Error>,
 ) -> Result<Process, Error> {
     let pipe = pipe_with(PipeFlags::CLOEXEC);
     let (failed_at, report) = pipe.map_err(Error::of("make a pipe"))?;
-    let copy =
-        |fd: BorrowedFd<'_>| fcntl_dupfd_cloexec(fd, 3).map_err(Error::of("copy a descriptor"));
 
     let mut command = Command::new(entry.program);
     command.arg0(&entry.argv0).args(&entry.args);
     command.env_clear().envs(entry.env.iter().cloned());
-    let mut terminal = None;
-    if let Some(pty) = pty {
-        if standard.is_terminal(0) {
-            command.stdin(copy(pty.inner()?)?);
-        }
-        if standard.is_terminal(1) {
-            command.stdout(copy(pty.inner()?)?);
-        }
-        if standard.is_terminal(2) {
-            command.stderr(copy(pty.inner()?)?);
-        }
-        terminal = Some(copy(pty.inner()?)?);
-    }
+    let terminal = wire(&mut command)?;
     let child = Child {
         root: copy(entry.root)?,
         ids,
@@ -172,6 +159,29 @@ fn start(
         };
         explain(entry, step, errno_of(&error))
     })
+}
+
+fn copy(fd: BorrowedFd<'_>) -> Result<OwnedFd, Error> {
+    fcntl_dupfd_cloexec(fd, 3).map_err(Error::of("copy a descriptor"))
+}
+
+/// Puts the new terminal where the caller's is. Gives what becomes the controlling terminal.
+fn wire(
+    command: &mut Command,
+    standard: Standard,
+    pty: Option<&Pty>,
+) -> Result<Option<OwnedFd>, Error> {
+    let Some(pty) = pty else { return Ok(None) };
+    if standard.is_terminal(0) {
+        command.stdin(copy(pty.inner()?)?);
+    }
+    if standard.is_terminal(1) {
+        command.stdout(copy(pty.inner()?)?);
+    }
+    if standard.is_terminal(2) {
+        command.stderr(copy(pty.inner()?)?);
+    }
+    copy(pty.inner()?).map(Some)
 }
 
 fn explain(entry: &Entry<'_>, step: Option<(Step, &'static str)>, errno: Errno) -> Error {

@@ -1,0 +1,106 @@
+//! A tree goes live when it has proved itself: its programs find what they need, and its tests succeed, as the user and in a place of their own.
+
+use crate::support::{Spec, arkham, host, look};
+
+fn with_test(spec: &Spec, run: &str) -> Spec {
+    let mut spec = spec.clone();
+    spec.more = format!("{}\n[[test]]\nrun = {run}\n", spec.more);
+    spec
+}
+
+#[test]
+fn a_test_runs_as_the_user_with_the_new_tree_and_nothing_else() {
+    let Some(host) = host() else { return };
+    host.sshd();
+    let (spec, harlequin) = arkham(&host, &[]);
+    harlequin.ssh("echo mine >~/diary").ok();
+    let script = r#"set -e; test "$(id -un)" = harlequin; test ! -e /canary; test ! -e ~/diary; test $$ = 1; echo x >~/new; ls /welcome; true </dev/null; test -z "$SSH_CONNECTION""#;
+    let mut new = with_test(&spec, &format!("[\"bash\", \"-c\", {script:?}]"));
+    new.binaries.push("id");
+    new.build(&host).ok();
+    assert_eq!(
+        harlequin.ssh("id -un; ls ~").ok().text(),
+        "harlequin\ndiary"
+    );
+    let again = new.build(&host).ok();
+    assert!(again.stdout().contains("nothing to do"), "{again:?}");
+    assert_eq!(
+        host.sh("grep -c jails /proc/self/mountinfo || true")
+            .stdout(),
+        "0\n"
+    );
+}
+
+#[test]
+fn a_test_that_fails_leaves_the_old_tree_live() {
+    let Some(host) = host() else { return };
+    host.sshd();
+    let (spec, harlequin) = arkham(&host, &[]);
+    spec.put(&host);
+    // What the store knows of its own files is found out anew after a run that failed.
+    let look = |host| {
+        look(host)
+            .without(|path| path.starts_with("/srv/jails/.jailctl/store/") && !path.contains('-'))
+    };
+    let before = look(&host);
+    for (run, says) in [
+        (
+            r#"["bash", "-c", "echo the reason >&2; exit 3"]"#,
+            "it exited with 3",
+        ),
+        (
+            r#"["bash", "-c", "kill -SEGV $$; kill -KILL $$; exit 1"]"#,
+            "it exited with 1",
+        ),
+        (r#"["vi"]"#, "the jail has no program `vi`"),
+        (r#"["/usr/bin/nothing"]"#, "/usr/bin/nothing"),
+    ] {
+        let mut new = with_test(&spec, run);
+        new.binaries.push("id");
+        let refused = new.build(&host).exits(4);
+        assert!(refused.stderr().contains(says), "{run}: {refused:?}");
+        assert!(
+            refused.stderr().contains("[[test]]") || refused.stderr().contains("this test"),
+            "{refused:?}"
+        );
+        spec.put(&host);
+        assert_eq!(before.diff(&look(&host)), Vec::<String>::new(), "{run}");
+        harlequin.ssh("id").fails();
+    }
+}
+
+#[test]
+fn nothing_of_a_test_outlives_it() {
+    let Some(host) = host() else { return };
+    let (spec, _) = arkham(&host, &["sleep"]);
+    let new = with_test(&spec, r#"["bash", "-c", "sleep 7000 & disown; exit 0"]"#);
+    let mut new = new;
+    new.binaries.push("id");
+    new.build(&host).ok();
+    assert_eq!(host.sh("pgrep -x sleep || echo none").stdout(), "none\n");
+}
+
+#[test]
+fn a_program_that_would_not_find_its_library_in_the_jail_is_not_made_live() {
+    let Some(host) = host() else { return };
+    // Found on the host by a line of ld.so.conf, for which the jail has no cache.
+    host.sh(r"
+        mkdir -p /opt/odd /root/src && cd /root/src
+        echo 'int odd(void) { return 0; }' >odd.c; echo 'int odd(void); int main(void) { return odd(); }' >tool.c
+        gcc -shared -fPIC -Wl,-soname,libodd.so.1 -o /opt/odd/libodd.so.1 odd.c
+        gcc -o /usr/local/bin/oddtool tool.c /opt/odd/libodd.so.1
+        echo /opt/odd >/etc/ld.so.conf.d/odd.conf; ldconfig; oddtool
+    ")
+    .ok();
+    let key = host.key("harlequin");
+    let spec = Spec::arkham(&key, &["oddtool"]);
+    host.sshd();
+    // Either it works there, or it is not made.
+    let built = spec.build(&host);
+    if built.code() == 0 {
+        host.login("harlequin", &key).ssh("oddtool").ok();
+    } else {
+        let refused = built.exits(3);
+        assert!(refused.stderr().contains("libodd.so.1"), "{refused:?}");
+    }
+}
