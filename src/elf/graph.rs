@@ -90,6 +90,13 @@ impl Graph {
         node.is_some_and(|node| node.reasons.contains(&Reason::Named))
     }
 
+    /// Whether a file is wanted.
+    pub(super) fn is_wanted(&self, file: FileId) -> bool {
+        self.nodes
+            .get(file.0 as usize)
+            .is_some_and(|node| node.is_wanted)
+    }
+
     /// Whether something lies where only ld.so.cache leads.
     pub(super) fn needs_cache(&self) -> bool {
         self.needs_cache
@@ -113,6 +120,7 @@ impl Graph {
     }
 
     fn connect(&mut self, by: FileId, name: Name, file: FileId, hit: Option<&Rc<Hit>>) {
+        self.node(file).is_wanted = true;
         let node = self.node(by);
         let known = node.find(name, file);
         let edges = &mut node.edges;
@@ -131,7 +139,6 @@ impl Graph {
         if let Some(hit) = hit {
             self.needs_cache |= matches!(hit.via, Via::Cache | Via::Conf);
             self.pass(file, &hit.way);
-            self.node(file).is_wanted = true;
         }
     }
 

@@ -252,6 +252,15 @@ impl<'v> Resolver<'v> {
         };
         self.process.run(file, &mut tools, &mut scribe);
         scribe.finish(&self.tree, &self.names);
+        let loader = self.loaders.get(loader);
+        if let Some(own) = loader
+            .file
+            .filter(|own| interpreter.is_none() && self.graph.is_wanted(*own))
+        {
+            // A library that asks for the loader by name, as libc does, names no path of it.
+            let (_, way) = self.tree.walk(&loader.path);
+            self.graph.pass(own, &way);
+        }
         Ok(())
     }
 

@@ -326,3 +326,25 @@ fn the_loader_itself_may_be_asked_for_by_name() {
             })
     );
 }
+
+#[test]
+fn a_library_alone_brings_the_loader_that_it_asks_for() {
+    let Some(world) = World::glibc() else { return };
+    let make = Make {
+        needed: &[LOADER.rsplit('/').next().unwrap(), "libc.so.6"],
+        ..Make::default()
+    };
+    world.library("/opt/libx.so", make);
+    let closure = world.closure("/opt/libx.so");
+    let library = &closure.objects[Path::new("/opt/libx.so")];
+    assert_eq!(library.needed.len(), 2);
+    for needed in &library.needed {
+        assert!(closure.objects.contains_key(&*needed.path), "{needed:?}");
+    }
+    for link in ["/lib64", "/usr/lib64/ld-linux-x86-64.so.2"] {
+        assert!(
+            closure.objects.contains_key(Path::new(link)),
+            "{link}: {closure:#?}"
+        );
+    }
+}
