@@ -25,7 +25,7 @@ const MAY_USE: [(&str, &[&str]); 12] = [
     ),
     (
         "apply",
-        &["error", "names", "host", "spec", "resolve", "plan"],
+        &["error", "site", "names", "host", "spec", "resolve", "plan"],
     ),
     (
         "doctor",
