@@ -33,6 +33,7 @@ complete -c jailctl -n "__fish_jailctl_needs_command" -f -a "build" -d 'Make the
 complete -c jailctl -n "__fish_jailctl_needs_command" -f -a "plan" -d 'Show what build would do'
 complete -c jailctl -n "__fish_jailctl_needs_command" -f -a "check" -d 'Show what is no longer as it was built'
 complete -c jailctl -n "__fish_jailctl_needs_command" -f -a "update" -d 'Build jails anew as their specs were, after the host has changed'
+complete -c jailctl -n "__fish_jailctl_needs_command" -f -a "rollback" -d 'Make a jail what it was before the last build that changed it'
 complete -c jailctl -n "__fish_jailctl_needs_command" -f -a "list" -d 'List the jails of this host'
 complete -c jailctl -n "__fish_jailctl_needs_command" -f -a "show" -d 'Show all about one jail'
 complete -c jailctl -n "__fish_jailctl_needs_command" -f -a "why" -d 'Say why files are in a jail'
@@ -84,6 +85,15 @@ complete -c jailctl -n "__fish_jailctl_using_subcommand update" -s q -l quiet -d
 complete -c jailctl -n "__fish_jailctl_using_subcommand update" -s v -l verbose -d 'Say more: each step as it is taken, every path of a plan'
 complete -c jailctl -n "__fish_jailctl_using_subcommand update" -s h -l help -d 'Print help'
 complete -c jailctl -n "__fish_jailctl_using_subcommand update" -s V -l version -d 'Print version'
+complete -c jailctl -n "__fish_jailctl_using_subcommand rollback" -l root -d 'Take the directory DIR for the host: its programs, accounts, sshd configuration and records' -r -F
+complete -c jailctl -n "__fish_jailctl_using_subcommand rollback" -l wait -d 'How long to wait for another jailctl to end' -r
+complete -c jailctl -n "__fish_jailctl_using_subcommand rollback" -s n -l dry-run -d 'Show what would be done, and do nothing'
+complete -c jailctl -n "__fish_jailctl_using_subcommand rollback" -l json -d 'Print one JSON object'
+complete -c jailctl -n "__fish_jailctl_using_subcommand rollback" -l no-reload -d 'Leave it to somebody else to make sshd read its configuration'
+complete -c jailctl -n "__fish_jailctl_using_subcommand rollback" -s q -l quiet -d 'Say less: no notices on standard error'
+complete -c jailctl -n "__fish_jailctl_using_subcommand rollback" -s v -l verbose -d 'Say more: each step as it is taken, every path of a plan'
+complete -c jailctl -n "__fish_jailctl_using_subcommand rollback" -s h -l help -d 'Print help'
+complete -c jailctl -n "__fish_jailctl_using_subcommand rollback" -s V -l version -d 'Print version'
 complete -c jailctl -n "__fish_jailctl_using_subcommand list" -l root -d 'Take the directory DIR for the host: its programs, accounts, sshd configuration and records' -r -F
 complete -c jailctl -n "__fish_jailctl_using_subcommand list" -l json -d 'Print one JSON object'
 complete -c jailctl -n "__fish_jailctl_using_subcommand list" -s q -l quiet -d 'Say less: no notices on standard error'

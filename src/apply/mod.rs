@@ -11,6 +11,7 @@ mod removal;
 mod rest;
 mod run;
 mod store;
+mod told;
 mod tree;
 mod undo;
 mod writer;
@@ -48,6 +49,8 @@ pub struct Transaction<'h> {
     journal: Journal<'h>,
     rest: Vec<Rest>,
     notices: Vec<String>,
+    /// What the system log is told, a line for each jail.
+    told: Vec<String>,
 }
 
 impl<'h> Transaction<'h> {
@@ -59,6 +62,7 @@ impl<'h> Transaction<'h> {
             journal: Journal::new(host, what),
             rest: Vec::new(),
             notices: Vec::new(),
+            told: Vec::new(),
         }
     }
 
@@ -80,6 +84,7 @@ impl<'h> Transaction<'h> {
             });
         self.notices.append(&mut run.notices);
         self.rest.extend(rest_of(plan));
+        self.told.extend(told::line(plan));
         outcome
     }
 
@@ -115,6 +120,9 @@ impl<'h> Transaction<'h> {
                     ));
                 }
             }
+        }
+        for line in &self.told {
+            self.host.log(line);
         }
         if let Err(failed) = self.journal.end() {
             self.notices.push(format!(

@@ -10,6 +10,7 @@ mod list;
 pub mod manual;
 mod progress;
 mod remove;
+mod rollback;
 mod schema;
 mod show;
 mod specs;
@@ -66,6 +67,8 @@ enum Verb {
     Check(check::Check),
     /// Build jails anew as their specs were, after the host has changed.
     Update(update::Update),
+    /// Make a jail what it was before the last build that changed it.
+    Rollback(rollback::Rollback),
     /// List the jails of this host.
     List(list::List),
     /// Show all about one jail.
@@ -176,6 +179,7 @@ pub fn main() -> ExitCode {
         Verb::Plan(verb) => verb.run(voice),
         Verb::Check(verb) => verb.run(voice),
         Verb::Update(verb) => verb.run(voice),
+        Verb::Rollback(verb) => verb.run(voice),
         Verb::List(verb) => verb.run(),
         Verb::Show(verb) => verb.run(voice),
         Verb::Why(verb) => verb.run(voice),

@@ -12,6 +12,7 @@ mod entries;
 mod inventory;
 mod listeners;
 mod lock;
+mod log;
 mod mounts;
 mod packages;
 pub mod pam;

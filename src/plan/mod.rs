@@ -27,7 +27,7 @@ use crate::host::sshd::{Config, DROP_INS, Daemon, Facts};
 use crate::host::{Belonging, Expiry, Inventory, NewAccount, Passwd, Stat, View};
 use crate::names::{JailName, JailPath};
 use crate::resolve::{Marker, ResolvedJail, Tree, is_ours};
-use crate::spec::{Password, Spec};
+use crate::spec::{Password, Spec, Templates};
 
 /// Drop-ins are text; one above this size is not.
 const SNIPPET_LIMIT: u64 = 1 << 20;
@@ -312,11 +312,43 @@ pub fn plan(spec: &Spec, origin: Origin, view: &View) -> Result<Plan> {
 
 /// As [`plan`], looking as closely at the jail's files as `depth` says.
 pub fn plan_at(spec: &Spec, origin: Origin, depth: Depth, view: &View) -> Result<Plan> {
+    plan_with(spec, origin, depth, None, view)
+}
+
+/// Plans to make a jail what it was before the last build that changed it: its spec, and its tree with the files of that time. `None` where nothing is
+/// kept of the time before.
+pub fn rollback(
+    manifest: &Manifest,
+    templates: &dyn Templates,
+    view: &View,
+) -> Result<Option<Plan>> {
+    let kept = ResolvedJail::state(&manifest.name).join(manifest::PREVIOUS);
+    let Some(before) = Manifest::load_at(view, &kept.join(manifest::MANIFEST))? else {
+        return Ok(None);
+    };
+    let text = view.read(&kept.join(manifest::SPEC), SNIPPET_LIMIT)?;
+    let text = String::from_utf8_lossy(&text.unwrap_or_default()).into_owned();
+    let source = crate::spec::source(&before.spec, text.clone().into_bytes())?;
+    let spec = crate::spec::load(&source, templates)?;
+    let origin = Origin {
+        name: before.spec.clone(),
+        text,
+    };
+    plan_with(&spec, origin, Depth::Facts, Some(before.tree()), view).map(Some)
+}
+
+fn plan_with(
+    spec: &Spec,
+    origin: Origin,
+    depth: Depth,
+    built: Option<Tree>,
+    view: &View,
+) -> Result<Plan> {
     let name = &spec.name.value;
     let manifest = Manifest::load(view, name)?;
     ground::neighbours(spec, manifest.as_ref(), view)?;
     let facts = sshd_facts(view, manifest.as_ref())?;
-    let wanted = crate::resolve::resolve(spec, view, &facts)?;
+    let wanted = crate::resolve::resolve_with(spec, view, &facts, built)?;
     let inventory = inventory_of(&wanted.root, &wanted.tree, manifest.as_ref(), view)?;
     let marker = Marker::read(view, &wanted.root)?;
     ground::root(spec, marker.as_ref(), inventory.as_ref())?;

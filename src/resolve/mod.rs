@@ -71,6 +71,16 @@ impl ResolvedJail {
 
 /// Resolves `spec` on the host. Every reason why it cannot be done is reported at once; nothing is written.
 pub fn resolve(spec: &Spec, view: &View, facts: &Facts) -> Result<ResolvedJail> {
+    resolve_with(spec, view, facts, None)
+}
+
+/// As [`resolve`], with `built` for the tree where it is given: one that was built from the spec before, whatever the host has by now.
+pub fn resolve_with(
+    spec: &Spec,
+    view: &View,
+    facts: &Facts,
+    built: Option<Tree>,
+) -> Result<ResolvedJail> {
     let mut findings = Vec::new();
     let mut notices = Vec::new();
     let known = view.accounts()?;
@@ -84,18 +94,17 @@ pub fn resolve(spec: &Spec, view: &View, facts: &Facts) -> Result<ResolvedJail> 
     accounts::check_adoptions(spec, &known, &wanted, view, &mut findings)?;
     accounts::notice_shut_out(spec, &known, &mut notices);
     notice_idle_programs(spec, &mut notices);
-    let tree = tree(
-        spec,
-        view,
-        facts.sftp.as_deref(),
-        &Names {
-            group: &group,
-            further: &further_groups,
-            accounts: &wanted,
-        },
-        &mut findings,
-        &mut notices,
-    )?;
+    let names = Names {
+        group: &group,
+        further: &further_groups,
+        accounts: &wanted,
+    };
+    let tree = if let Some(built) = built {
+        built
+    } else {
+        let sftp = facts.sftp.as_deref();
+        tree(spec, view, sftp, &names, &mut findings, &mut notices)?
+    };
     if let Some(session) = &spec.session {
         session::check(session, view, &mut findings)?;
     }

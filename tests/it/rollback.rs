@@ -1,0 +1,97 @@
+//! `rollback`: what a jail was before the last build that changed it, whatever the host has by now.
+
+use crate::support::{Spec, arkham, host};
+
+#[test]
+fn a_build_is_taken_back_and_that_too() {
+    let Some(host) = host() else { return };
+    host.sshd();
+    let (spec, harlequin) = arkham(&host, &[]);
+    let none = host.jailctl(["rollback", "arkham"]).exits(4);
+    assert!(
+        none.stderr().contains("nothing is kept of a time before"),
+        "{none:?}"
+    );
+    let key = host.key("joker");
+    let mut new = spec.clone();
+    new.binaries.push("id");
+    new.users
+        .push(("joker", vec![key.public.trim().to_owned()]));
+    new.more = new.more.replace("Welcome to", "Forget");
+    new.build(&host).ok();
+    let joker = host.login("joker", &key);
+    assert_eq!(
+        joker.ssh("id -un; cat /welcome").ok().text(),
+        "joker\nForget Arkham."
+    );
+    joker.ssh("echo mine >~/letter").ok();
+
+    host.jailctl(["rollback", "arkham"]).ok();
+    joker.ssh("true").fails();
+    harlequin.ssh("id").fails();
+    assert_eq!(
+        harlequin.ssh("cat /welcome").ok().text(),
+        "Welcome to Arkham."
+    );
+    assert_eq!(
+        host.jailctl(["check", "arkham"]).ok().stdout(),
+        "arkham: as it was built\n"
+    );
+    assert_eq!(host.read("/srv/jails/arkham/home/joker/letter"), "mine\n");
+
+    host.jailctl(["rollback", "arkham"]).ok();
+    assert_eq!(
+        joker.ssh("id -un; cat /welcome ~/letter").ok().text(),
+        "joker\nForget Arkham.\nmine"
+    );
+    host.jailctl(["plan", "--exit-code", &new.path()]).ok();
+}
+
+#[test]
+fn files_that_the_host_no_longer_has_come_back() {
+    let Some(host) = host() else { return };
+    host.sshd();
+    host.sh(
+        "printf '#!/bin/bash\\necho one\\n' >/usr/local/bin/tool; chmod 755 /usr/local/bin/tool",
+    )
+    .ok();
+    let (_, harlequin) = arkham(&host, &["tool"]);
+    assert_eq!(harlequin.ssh("tool").ok().text(), "one");
+    host.sh("printf '#!/bin/bash\\necho two\\n' >/usr/local/bin/tool")
+        .ok();
+    host.jailctl(["update", "arkham"]).ok();
+    assert_eq!(harlequin.ssh("tool").ok().text(), "two");
+    host.sh("rm /usr/local/bin/tool").ok();
+    host.jailctl(["rollback", "arkham"]).ok();
+    assert_eq!(harlequin.ssh("tool").ok().text(), "one");
+    // Of what the host has moved on from, check speaks.
+    host.jailctl(["check", "arkham"]).exits(1);
+}
+
+#[test]
+fn a_rollback_killed_anywhere_leaves_the_old_or_the_new() {
+    let Some(host) = host() else { return };
+    host.sshd();
+    let (mut spec, harlequin) = arkham(&host, &[]);
+    spec.binaries.push("id");
+    spec.build(&host).ok();
+    for call in ["renameat2", "fsync,fdatasync,syncfs"] {
+        for n in 1..200 {
+            let output = host.kill_at(call, n, &["jailctl", "rollback", "arkham"]);
+            assert_eq!(
+                harlequin.ssh("cat /welcome").ok().text(),
+                "Welcome to Arkham.",
+                "{call} {n}"
+            );
+            if output.code() != 137 {
+                output.ok();
+                break;
+            }
+            let told = host.jailctl(["list"]);
+            assert!(told.code() <= 1, "{told:?}");
+            Spec::build(&spec, &host).ok();
+            harlequin.ssh("id").ok();
+            host.jailctl(["check"]).ok();
+        }
+    }
+}
