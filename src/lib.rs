@@ -11,7 +11,8 @@
 //!   their numbers, what sshd is to do. It uses [`elf`], which knows what a program needs to start.
 //! - [`plan`] compares that with what is found, the [`plan::Manifest`] of the last build included, and makes a [`plan::Plan`]: steps in their
 //!   order. It reads only, so `jailctl plan` is the first half of `jailctl build`.
-//! - [`apply`] takes the steps. It decides nothing. Each step knows how it is undone, and an error undoes all that went before.
+//! - [`apply`] takes the steps. It decides nothing. How each step is undone is in a journal before it is taken, so that an error, or the next run after
+//!   one that died, undoes all that went before; and a new tree proves itself before it is live.
 //! - [`host`] is the one door to the system. Its [`host::View`] has no method that writes and is all that `elf`, `resolve` and `plan` are given;
 //!   its [`host::Host`] is what `apply` has. A host is a value: the running system, or a directory (`--root DIR`).
 //! - [`doctor`] looks for what keeps a user of a jail from logging in, or a host from having jails.
