@@ -11,6 +11,7 @@ mod exchange;
 mod fail_closed;
 mod forwarding;
 mod hostile;
+mod journal;
 mod json;
 mod keys;
 mod login;

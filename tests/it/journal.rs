@@ -1,0 +1,170 @@
+//! A run that dies is undone or finished by the next command that writes, which says so; those that only read say it and do nothing.
+
+use disposable::DisposableHost;
+
+use crate::support::{Reach, Spec, arkham, host, look, reach};
+
+const JOURNAL: &str = "/var/lib/jailctl/.journal";
+
+/// Kills a command at its first call of this kind after which the journal says this. What it says before is put right by the next try.
+fn leave_a_journal(host: &DisposableHost, call: &str, says: &str, command: &[&str]) {
+    for n in 1..100 {
+        let output = host.kill_at(call, n, command);
+        assert_eq!(output.code(), 137, "{output:?}");
+        if host.has(JOURNAL) && host.read(JOURNAL).contains(says) {
+            return;
+        }
+    }
+    panic!("{call}: no journal was left");
+}
+
+#[test]
+fn verbs_that_read_tell_of_a_run_that_died_and_change_nothing() {
+    let Some(host) = host() else { return };
+    let (mut spec, harlequin) = arkham(&host, &[]);
+    host.sshd();
+    spec.binaries.push("id");
+    let path = spec.put(&host);
+    leave_a_journal(&host, "renameat2", "Undo", &["jailctl", "build", &path]);
+    let before = look(&host);
+    for verb in [
+        vec!["list"],
+        vec!["plan", &path],
+        vec!["check"],
+        vec!["show", "arkham"],
+    ] {
+        let mut command = vec!["jailctl"];
+        command.extend(&verb);
+        let told = host.run(command).exits(1);
+        assert!(
+            told.stderr()
+                .contains("an earlier run of jailctl was interrupted"),
+            "{told:?}"
+        );
+    }
+    assert_eq!(before.diff(&look(&host)), Vec::<String>::new());
+
+    // Any command that writes puts it right first, whatever it is about.
+    let key = host.key("selina");
+    let other = Spec::dropbox(&key).build(&host).ok();
+    assert!(
+        other
+            .stderr()
+            .contains("the build of arkham was interrupted; all that it had done is undone"),
+        "{other:?}"
+    );
+    assert!(!host.has(JOURNAL));
+    harlequin.ssh("id").fails();
+    assert_eq!(
+        harlequin.ssh("cat /welcome").ok().text(),
+        "Welcome to Arkham."
+    );
+    host.jailctl(["list"]).ok();
+}
+
+#[test]
+fn a_removal_that_died_is_finished_by_whoever_writes_next() {
+    let Some(host) = host() else { return };
+    let key = host.key("selina");
+    let dropbox = Spec::dropbox(&key);
+    dropbox.put(&host);
+    let before = look(&host);
+    let (_, harlequin) = arkham(&host, &[]);
+    host.sshd();
+    leave_a_journal(
+        &host,
+        "unlinkat",
+        "Commit",
+        &["jailctl", "remove", "--purge", "arkham"],
+    );
+    assert!(reach(&host, &harlequin) <= Reach::Jail);
+    host.sh("rm /root/arkham.toml").ok();
+    let told = dropbox.build(&host).ok();
+    assert!(
+        told.stderr()
+            .contains("the removal of arkham was interrupted; it is finished now"),
+        "{told:?}"
+    );
+    assert_eq!(reach(&host, &harlequin), Reach::Nothing);
+    host.jailctl(["remove", "--purge", "dropbox"]).ok();
+    assert_eq!(before.diff(&look(&host)), Vec::<String>::new());
+}
+
+#[test]
+fn a_journal_of_a_newer_jailctl_or_a_damaged_one_stops_whoever_writes() {
+    let Some(host) = host() else { return };
+    let (spec, harlequin) = arkham(&host, &[]);
+    host.sshd();
+    for (text, says) in [
+        (
+            "{\"Begin\":{\"format\":2,\"what\":\"build of arkham\"}}\n",
+            "its format is 2",
+        ),
+        (
+            "{\"Begin\":{\"format\":1,\"what\":\"build of arkham\"}}\n{\"Undo\":{\"Nonsense\":1}}\n",
+            "line 2",
+        ),
+        ("not a journal\n", "line 1"),
+    ] {
+        host.write(JOURNAL, text);
+        let before = look(&host);
+        let refused = spec.build(&host).exits(4);
+        assert!(
+            refused.stderr().contains(says) && refused.stderr().contains(JOURNAL),
+            "{refused:?}"
+        );
+        assert_eq!(before.diff(&look(&host)), Vec::<String>::new());
+        harlequin.ssh("true").ok();
+    }
+    // What was not whole on the disk was never acted upon.
+    for text in [
+        "",
+        "{\"Begin\":{\"for",
+        "{\"Begin\":{\"format\":1,\"what\":\"build of arkham\"}}\n{\"Undo\":{\"Exp",
+    ] {
+        host.write(JOURNAL, text);
+        spec.build(&host).ok();
+        assert!(!host.has(JOURNAL), "{text}");
+    }
+}
+
+#[test]
+fn a_home_that_its_user_has_begun_to_fill_is_not_undone() {
+    let Some(host) = host() else { return };
+    host.sshd();
+    let key = host.key("harlequin");
+    let spec = Spec::arkham(&key, &[]);
+    // The last thing that a build does for an account is to open it; here that fails for the second of two, when the first is open.
+    let mut two = spec.clone();
+    two.users
+        .push(("joker", vec![key.public.trim().to_owned()]));
+    host.sh(r#"
+        mv /usr/sbin/usermod /usr/sbin/usermod.real
+        printf '#!/bin/sh\ncase "$*" in *"--expiredate  joker"*) echo letter >/srv/jails/arkham/home/harlequin/letter; exit 10;; esac\nexec /usr/sbin/usermod.real "$@"\n' >/usr/sbin/usermod
+        chmod 755 /usr/sbin/usermod
+    "#)
+    .ok();
+    let refused = two.build(&host).exits(4);
+    assert!(
+        refused
+            .stderr()
+            .contains("`/srv/jails/arkham/home/harlequin` stays"),
+        "{refused:?}"
+    );
+    assert_eq!(
+        host.read("/srv/jails/arkham/home/harlequin/letter"),
+        "letter\n"
+    );
+    host.sh("getent shadow harlequin | grep -q ':1:$\\|:1::*$'; ! getent passwd joker")
+        .ok();
+    assert_eq!(reach(&host, &host.login("harlequin", &key)), Reach::Nothing);
+    host.sh("mv /usr/sbin/usermod.real /usr/sbin/usermod").ok();
+    two.build(&host).ok();
+    assert_eq!(
+        host.login("harlequin", &key)
+            .ssh("cat ~/letter")
+            .ok()
+            .text(),
+        "letter"
+    );
+}
