@@ -51,7 +51,7 @@ fn private<T: Send>(namespaces: UnshareFlags, f: impl FnOnce() -> T + Send) -> R
 fn unshare(namespaces: UnshareFlags) -> Result<(), Error> {
     // SAFETY: unshare(2) endangers memory safety by CLONE_FILES only, which lets a descriptor mean different files in two threads.
     // It is not asked for here, and none of the namespaces implies it.
-    unsafe { unshare_unsafe(namespaces) }.map_err(Error::of("make namespaces"))?;
+    unsafe { unshare_unsafe(namespaces) }.map_err(Error::of("unshare mounts"))?;
     mount_change(
         "/",
         MountPropagationFlags::PRIVATE | MountPropagationFlags::REC,
