@@ -58,7 +58,7 @@ pub struct Policy {
     pub mounts: Vec<Mount>,
 }
 
-/// One mount, over a directory of the jail that exists.
+/// One mount, over a directory of the jail that exists, or for the log over a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Mount {
@@ -85,6 +85,10 @@ pub enum Source {
     },
     /// The session's own processes, proc(5). Needs `pid`.
     Proc,
+    /// The kernel's devices, sysfs(5); of its interfaces those of the session's network. Read-only, whatever the flags say.
+    Sys,
+    /// The socket of the host's log, by which syslog(3) finds it, over a file of the jail.
+    Log,
     /// The session's own terminals, pts(4). sshd takes its terminals from there as well.
     Terminals {
         /// The group of terminals.

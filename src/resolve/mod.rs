@@ -106,7 +106,7 @@ pub fn resolve_with(
         tree(spec, view, sftp, &names, &mut findings, &mut notices)?
     };
     if let Some(session) = &spec.session {
-        session::check(session, view, &mut findings)?;
+        session::check(session, view, &mut findings, &mut notices)?;
     }
     finish(findings)?;
     let state = ResolvedJail::state(&spec.name.value);

@@ -10,12 +10,14 @@ use crate::error::{Error, Finding, Result};
 use crate::host::pam::{self, MODULE, STACK};
 use crate::host::{FileKind, View};
 use crate::names::{JailName, JailPath};
-use crate::spec::{MountSpec, SessionSpec, Spec};
+use crate::spec::{MountSource, MountSpec, SessionSpec, Spec};
 
 /// The group of terminals where the host has none of that name: Debian's number, which is in devpts' documentation too.
 const TTY: u32 = 5;
 /// How much memory the files of a session's `/tmp` may take, and of any other tmpfs.
 const TMPFS_SIZE: &str = "10%";
+/// Where syslog(3) looks for the log.
+const LOG: &str = "/dev/log";
 const QUIET: Flags = Flags {
     ro: false,
     nosuid: true,
@@ -49,6 +51,10 @@ pub(super) fn add_places(
         let why = vec![Why::rule("terminals of a session")];
         tree.add_default(path("/dev/ptmx")?, Entry::symlink("pts/ptmx", why))?;
     }
+    if session.log {
+        let why = Why::rule("what the host's log is shown over in a session");
+        tree.add_default(path(LOG)?, Entry::text("", 0o644, why))?;
+    }
     for mount in &session.mounts {
         let target = &mount.target;
         let why = Why::Spec {
@@ -66,7 +72,12 @@ pub(super) fn add_places(
 }
 
 /// Checks that sessions can begin on this host, and that what they show is there.
-pub(super) fn check(session: &SessionSpec, view: &View, findings: &mut Vec<Finding>) -> Result<()> {
+pub(super) fn check(
+    session: &SessionSpec,
+    view: &View,
+    findings: &mut Vec<Finding>,
+    notices: &mut Vec<String>,
+) -> Result<()> {
     let mut refuse = |why: String, hint: String| {
         findings.push(
             Finding::new("sessions of their own are not possible on this host")
@@ -78,7 +89,7 @@ pub(super) fn check(session: &SessionSpec, view: &View, findings: &mut Vec<Findi
     match pam::modules(view)? {
         None => refuse(
             "PAM is not installed, and it is by PAM that sshd begins a session".to_owned(),
-            "take the tables `[namespaces]`, `[network]` and `[[mount]]` out for a plain chroot"
+            "take the tables `[namespaces]`, `[network]` and `[[mount]]`, and `log`, out for a plain chroot"
                 .to_owned(),
         ),
         Some((directory, false)) => {
@@ -96,6 +107,11 @@ pub(super) fn check(session: &SessionSpec, view: &View, findings: &mut Vec<Findi
         ),
         Some((_, true)) => {}
     }
+    if session.log && view.is_live() && view.stat(Path::new(LOG))?.is_none() {
+        notices.push(format!(
+            "the host has no log at `{LOG}` now: nobody can log in until it has"
+        ));
+    }
     for mount in &session.mounts {
         check_source(mount, view, findings)?;
     }
@@ -103,7 +119,7 @@ pub(super) fn check(session: &SessionSpec, view: &View, findings: &mut Vec<Findi
 }
 
 fn check_source(mount: &MountSpec, view: &View, findings: &mut Vec<Finding>) -> Result<()> {
-    let Some(source) = &mount.source else {
+    let MountSource::Host(source) = &mount.source else {
         return Ok(());
     };
     let shown = source.value.display().to_string();
@@ -157,6 +173,14 @@ pub(super) fn policy(
             mounts.push(own("/proc", Source::Proc, QUIET));
         }
     }
+    if session.log {
+        mounts.push(own(LOG, Source::Log, QUIET));
+    }
+    // A place of jailctl's that the spec names is as the spec says.
+    mounts.retain(|mount| {
+        let target = |given: &MountSpec| mount.target == Path::new(given.target.value.as_str());
+        !session.mounts.iter().any(target)
+    });
     mounts.extend(session.mounts.iter().map(given));
     let name = &spec.name.value;
     Ok(Policy {
@@ -184,14 +208,18 @@ fn own(target: &str, source: Source, flags: Flags) -> Mount {
 }
 
 fn given(mount: &MountSpec) -> Mount {
+    let mode = mount.value("mode");
+    let mode = mode.and_then(|text| u32::from_str_radix(text, 8).ok());
     Mount {
         target: PathBuf::from(mount.target.value.as_str()),
         source: match &mount.source {
-            Some(source) => Source::Bind(source.value.clone()),
-            None => Source::Tmpfs {
-                mode: 0o1777,
-                size: TMPFS_SIZE.to_owned(),
+            MountSource::Host(source) => Source::Bind(source.value.clone()),
+            MountSource::Tmpfs => Source::Tmpfs {
+                mode: mode.unwrap_or(0o1777),
+                size: mount.value("size").unwrap_or(TMPFS_SIZE).to_owned(),
             },
+            MountSource::Proc => Source::Proc,
+            MountSource::Sys => Source::Sys,
         },
         flags: Flags {
             ro: mount.is("ro"),

@@ -46,7 +46,7 @@ pub fn snippet_name(name: &JailName) -> String {
     format!("05-jailctl-{name}.conf")
 }
 
-/// sshd's own sftp with its options: see sftp-server(8).
+/// sshd's own sftp with its options: see sftp-server(8). What it logs goes where sshd's own words on logins go on most hosts, with each file.
 fn internal_sftp(sftp: &SftpSpec) -> String {
     let mut command = "internal-sftp".to_owned();
     if let Some(start) = &sftp.start_dir {
@@ -56,6 +56,9 @@ fn internal_sftp(sftp: &SftpSpec) -> String {
     if let Some(umask) = &sftp.umask {
         command.push_str(" -u ");
         command.push_str(&umask.value);
+    }
+    if sftp.log.is_some() {
+        command.push_str(" -f AUTHPRIV -l INFO");
     }
     command
 }

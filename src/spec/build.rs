@@ -198,6 +198,10 @@ fn sftp(spec: &Table) -> SftpSpec {
         umask: sshd
             .text("umask")
             .map(|(text, site)| sited(text.to_owned(), site)),
+        log: sshd
+            .flag("log")
+            .filter(|(log, _)| *log)
+            .map(|(_, site)| site.clone()),
     }
 }
 

@@ -40,7 +40,8 @@ fn only_sftp(parts: &Parts, findings: &mut Findings) {
     let sftp = &parts.sftp;
     let start_dir = sftp.start_dir.as_ref().map(|one| ("start_dir", &one.site));
     let umask = sftp.umask.as_ref().map(|one| ("umask", &one.site));
-    for (key, site) in [start_dir, umask].into_iter().flatten() {
+    let log = sftp.log.as_ref().map(|site| ("log", site));
+    for (key, site) in [start_dir, umask, log].into_iter().flatten() {
         findings.add(
             Finding::new(format!("`sshd.{key}` has no effect in this jail"))
                 .why("sshd itself serves sftp only where that is the only door, and this jail has the door `shell`")

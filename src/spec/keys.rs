@@ -208,8 +208,8 @@ pub static KEYS: &[Key] = &[
         .doc("the umask of sftp; only where sftp is the only door")
         .default("that of sshd, which is 0022 on most hosts")
         .example(r#"umask = "0027""#),
-    Key::later("sshd.log", Shape::Boolean)
-        .doc("sftp transfers are written to the host's log")
+    Key::now("sshd.log", Shape::Boolean)
+        .doc("sftp transfers are written to the host's log; only where sftp is the only door, and with sessions of their own")
         .default("false")
         .example("log = true"),
     Key::now("file[]", Shape::Tables(&["target", "source"]))
@@ -251,7 +251,7 @@ pub static KEYS: &[Key] = &[
         .default("none")
         .example("[[mount]]\nsource = \"/var/www/17\"\ntarget = \"/www\""),
     Key::now("mount[].source", Shape::Text(Rule::MountSource))
-        .doc("the host directory, or `tmpfs`: memory that each session has for itself")
+        .doc("the host directory; or `tmpfs`, memory that each session has for itself, `proc`, its processes, or `sysfs`, the kernel's devices, read-only")
         .example(r#"source = "/var/www/17""#)
         .required(),
     Key::now("mount[].target", Shape::Text(Rule::MountTarget))
@@ -259,11 +259,11 @@ pub static KEYS: &[Key] = &[
         .example(r#"target = "/www""#)
         .required(),
     Key::now("mount[].options", Shape::Texts(Rule::MountOption))
-        .doc("`ro` or `rw`, `nosuid` or `suid`, `nodev` or `dev`, `noexec` or `exec`")
+        .doc("`ro` or `rw`, `nosuid` or `suid`, `nodev` or `dev`, `noexec` or `exec`; with tmpfs `size=` (bytes, or a share of memory as `10%`) and `mode=`")
         .default(r#"["ro", "nodev", "nosuid", "noexec"]"#)
         .example(r#"options = ["rw", "nodev", "nosuid", "noexec"]"#),
     Key::now("namespaces", Shape::Table)
-        .doc("what each session has of its own; without this table, `[network]` and `[[mount]]` the jail is a plain chroot")
+        .doc("what each session has of its own; without this table, `[network]`, `[[mount]]` and `log` the jail is a plain chroot")
         .example("[namespaces]\npid = true"),
     Key::now("namespaces.pid", Shape::Boolean)
         .doc("its own process numbers")

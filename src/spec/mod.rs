@@ -18,6 +18,7 @@ mod date;
 mod findings;
 mod keyline;
 pub mod keys;
+mod mount;
 mod password;
 mod people;
 pub mod places;
@@ -30,7 +31,8 @@ pub mod text;
 mod tree;
 
 pub use keyline::{Fingerprint, fingerprint};
-pub use session::{MountSpec, SessionSpec};
+pub use mount::{MountSource, MountSpec};
+pub use session::SessionSpec;
 pub(crate) use syntax::{Document, parse};
 pub use syntax::{MAX, source};
 pub use template::{BuiltIn, Templates};
@@ -96,6 +98,8 @@ pub struct SftpSpec {
     pub start_dir: Option<Sited<JailPath>>,
     /// `umask`, as written.
     pub umask: Option<Sited<String>>,
+    /// `log`, where it is true: transfers are written to the host's log.
+    pub log: Option<Site>,
 }
 
 /// What a jail is to be, checked: the file's own lines with its templates below them.

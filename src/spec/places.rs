@@ -199,7 +199,7 @@ pub fn binary(text: &str) -> Result<(), Objection> {
 
 /// Whether `text` may be the `source` of a `[[mount]]`.
 pub fn mount_source(text: &str) -> Result<(), Objection> {
-    if text == super::session::TMPFS {
+    if super::mount::is_kind(text) {
         return Ok(());
     }
     host_path(text)?;
@@ -221,7 +221,8 @@ pub fn mount_target(path: &JailPath) -> Result<(), Objection> {
         return Err(Objection::new("is the whole jail"));
     }
     let covered = ["/etc", "/usr"].contains(&text) || SYSTEM_LINKS.contains(&text);
-    if covered || within(text, OWN).is_some() || within(text, KERNEL).is_some() {
+    let kernel = within(text, KERNEL).is_some() && !super::mount::is_place(text);
+    if covered || within(text, OWN).is_some() || kernel {
         return Err(Objection::new("covers what jailctl made"));
     }
     Ok(())

@@ -244,7 +244,7 @@ impl Rule {
             Self::Percent => "a percentage is of one CPU, as \"50%\" or \"200%\"",
             Self::Port => "write `tcp/` or `udp/` and a port from 1 to 65535, as \"tcp/80\"",
             Self::MountOption => {
-                "write `ro` or `rw`, `nosuid` or `suid`, `nodev` or `dev`, `noexec` or `exec`"
+                "write `ro` or `rw`, `nosuid` or `suid`, `nodev` or `dev`, `noexec` or `exec`, and with tmpfs `size=64M` or `mode=1777`"
             }
             Self::Argument => {
                 "an argument is text in one line without control characters; each is a string of its own"
@@ -277,7 +277,7 @@ impl Rule {
             Self::Size => "^[0-9]+[KMGT]?$",
             Self::Percent => "^[0-9]+%$",
             Self::Port => "^(tcp|udp)/[0-9]+$",
-            Self::MountOption => "^[A-Za-z0-9_=.-]+$",
+            Self::MountOption => "^[A-Za-z0-9_=%.-]+$",
             Self::Word(_) | Self::Content | Self::Argument => "",
         }
     }
@@ -446,7 +446,7 @@ fn word(words: Words, text: &str) -> Result<(), Objection> {
     })
 }
 
-fn size(text: &str) -> Result<(), Objection> {
+pub(crate) fn size(text: &str) -> Result<(), Objection> {
     let digits = text.trim_end_matches(['K', 'M', 'G', 'T']);
     let number = digits.parse::<u64>().unwrap_or(0);
     if text.len() > digits.len() + 1 || number == 0 || number > 1 << 40 || digits.starts_with('+') {
@@ -474,5 +474,5 @@ fn port(text: &str) -> Result<(), Objection> {
 }
 
 fn mount_option(text: &str) -> Result<(), Objection> {
-    super::session::option(text).map_err(Objection::form)
+    super::mount::option(text)
 }

@@ -6,17 +6,19 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Mode, fstat, mkdirat};
+use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, mkdirat, openat};
 use rustix::io::Errno;
 use rustix::mount::{MountAttrFlags, UnmountFlags, unmount};
 
 use crate::Error;
 use crate::mount::{QUIET, Tree};
-use crate::place::open_dir;
+use crate::place::{open, open_dir};
 use crate::policy::{DOOR, Flags, INSIDE, Mount, Policy, STATE, Source};
 
 /// Where terminals are, for sshd.
 const TERMINALS: &str = "/dev/pts";
+/// Where syslog(3) looks for the log: a socket, or root's link to one.
+const LOG: &str = "/dev/log";
 
 /// Mounts the tmpfs that only root may pass over the jail's door, and opens it.
 pub(super) fn door(policy: &Policy) -> Result<OwnedFd, Error> {
@@ -77,7 +79,11 @@ fn is_proc(mount: &Mount) -> bool {
 /// Makes one mount.
 fn put(root: &OwnedFd, mount: &Mount) -> Result<(), Error> {
     let target = mount.target.as_path();
-    let place = || open_dir(Some(root), target);
+    let kind = match mount.source {
+        Source::Log => OFlags::empty(),
+        _ => OFlags::DIRECTORY,
+    };
+    let place = || open(Some(root), target, kind);
     let failed = |errno: Errno| Error::on("mount on", target, errno);
     let attributes = attributes(mount.flags);
     let tree = match &mount.source {
@@ -95,6 +101,15 @@ fn put(root: &OwnedFd, mount: &Mount) -> Result<(), Error> {
         Source::Proc => {
             let options = [("hidepid", "invisible")];
             Tree::fresh("proc", &options, attributes).map_err(failed)?
+        }
+        Source::Sys => {
+            let attributes = attributes | MountAttrFlags::MOUNT_ATTR_RDONLY;
+            Tree::fresh("sysfs", &[], attributes).map_err(failed)?
+        }
+        Source::Log => {
+            let tree = log()?;
+            tree.restrict(attributes).map_err(failed)?;
+            tree
         }
         Source::Terminals { group } => {
             let group = group.to_string();
@@ -123,6 +138,19 @@ fn put(root: &OwnedFd, mount: &Mount) -> Result<(), Error> {
             .attach(Path::new(TERMINALS))?;
     }
     Ok(())
+}
+
+/// The host's log. A link leads to it where systemd has it in `/run`, and nobody but root can change that.
+fn log() -> Result<Tree, Error> {
+    let path = Path::new(LOG);
+    let failed = |errno| Error::on("find the host's log at", path, errno);
+    let socket =
+        openat(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).map_err(failed)?;
+    let stat = fstat(&socket).map_err(failed)?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::Socket {
+        return Err(failed(Errno::NOTSOCK));
+    }
+    Tree::of(socket.as_fd())
 }
 
 fn attributes(flags: Flags) -> MountAttrFlags {

@@ -147,7 +147,11 @@ fn values_that_break_their_rule() {
         ),
         (
             "mounts",
-            "name = 'a'\n[[mount]]\nsource = '/etc'\ntarget = '/usr'\noptions = ['rw', 'bind']\n[network]\nmode = 'hosts'\n",
+            "name = 'a'\n[[mount]]\nsource = '/etc'\ntarget = '/usr'\noptions = ['rw', 'bind']\n[[mount]]\nsource = 'tmpfs'\ntarget = '/dev/shm'\n[network]\nmode = 'hosts'\n",
+        ),
+        (
+            "mount-options",
+            "name = 'a'\n[[mount]]\nsource = 'tmpfs'\ntarget = '/x'\noptions = ['size=much', 'mode=9', 'mode=7777', 'size=101%']\n",
         ),
         (
             "packages",
@@ -248,7 +252,16 @@ fn values_that_do_not_fit_together() {
         ),
         (
             "sftp-options-beside-a-shell",
-            "name = 'a'\nbinaries = ['bash']\n[sshd]\nstart_dir = '/upload'\numask = '0027'\n",
+            "name = 'a'\nbinaries = ['bash']\n[sshd]\nstart_dir = '/upload'\numask = '0027'\nlog = true\n",
+        ),
+        (
+            "mounts-of-kinds",
+            "name = 'a'\nbinaries = ['bash']\n[namespaces]\npid = false\n[[mount]]\nsource = 'proc'\ntarget = '/proc'\n[[mount]]\nsource = 'sysfs'\ntarget = '/devices'\noptions = ['rw']\n\
+             [[mount]]\nsource = '/opt'\ntarget = '/sys'\noptions = ['size=1M', 'ro', 'rw']\n[[mount]]\nsource = 'tmpfs'\ntarget = '/memory'\noptions = ['size=1M', 'size=10%', 'mode=0700']\n",
+        ),
+        (
+            "log-in-a-plain-chroot",
+            "name = 'a'\n[sshd]\nlog = true\n[namespaces]\nmnt = false\npid = false\nuts = false\nipc = false\ncgroup = false\n[network]\nmode = 'host'\n",
         ),
         (
             "adopt-with-a-password",

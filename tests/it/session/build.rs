@@ -187,6 +187,41 @@ fn directories_of_the_host_are_shown_as_asked() {
 }
 
 #[test]
+fn what_the_kernel_shows_is_mounted_as_asked() {
+    let more = "[[mount]]\nsource = \"sysfs\"\ntarget = \"/sys\"\n\n[[mount]]\nsource = \"proc\"\ntarget = \"/proc\"\noptions = [\"ro\", \"nosuid\", \"nodev\", \"noexec\"]\n\n\
+                [[mount]]\nsource = \"tmpfs\"\ntarget = \"/tmp\"\noptions = [\"nosuid\", \"nodev\", \"noexec\", \"size=1M\", \"mode=1700\"]\n";
+    let Some((host, _)) = copy(&["stat", "df"], more) else {
+        return;
+    };
+    let _sshd = host.sshd();
+    let harlequin = harlequin(&host);
+    let options = harlequin
+        .ssh("while read -r _ _ _ _ at options rest; do echo $at $options ${rest##* }; done </proc/self/mountinfo")
+        .ok();
+    for line in [
+        "/sys ro,nosuid,nodev,noexec",
+        "/proc ro,nosuid,nodev,noexec",
+        "/tmp rw,nosuid,nodev,noexec",
+    ] {
+        assert!(options.stdout().contains(line), "{line}: {options:?}");
+    }
+    assert!(harlequin.ssh("ls /sys/kernel").ok().stdout().contains("mm"));
+    assert_eq!(
+        harlequin
+            .ssh("echo $(stat -c %a /tmp; df --output=size /tmp)")
+            .ok()
+            .text(),
+        "1700 1K-blocks 1024"
+    );
+    // Of the network the session's: here the host's. Of processes its own, still.
+    assert_eq!(
+        harlequin.ssh("ls /sys/class/net").ok().text(),
+        host.sh("ls /sys/class/net").ok().text()
+    );
+    harlequin.ssh("cat /proc/1/comm").exits(1);
+}
+
+#[test]
 fn what_cannot_be_mounted_is_refused_before_anything_is_touched() {
     let Some(host) = host_with_module() else {
         return;

@@ -1,0 +1,271 @@
+//! `[[mount]]`: what sessions of a jail see mounted in it.
+
+use std::path::PathBuf;
+
+use super::build::{Parts, sited, typed};
+use super::findings::Findings;
+use super::places;
+use super::rule::{Objection, size};
+use super::text::list;
+use super::tree::Table;
+use crate::error::Finding;
+use crate::names::JailPath;
+use crate::site::{Site, Sited};
+
+/// `[[mount]]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MountSpec {
+    /// The table's header.
+    pub site: Site,
+    /// `source`.
+    pub source: MountSource,
+    /// `target`.
+    pub target: Sited<JailPath>,
+    /// `options`, each one that [`option`] accepts.
+    pub options: Vec<String>,
+}
+
+/// What is mounted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MountSource {
+    /// A directory of the host.
+    Host(Sited<PathBuf>),
+    /// `tmpfs`: memory.
+    Tmpfs,
+    /// `proc`: the session's processes.
+    Proc,
+    /// `sysfs`: the kernel's devices.
+    Sys,
+}
+
+/// What is no directory of the host, under the names of fstab(5), with where it belongs if that is one place.
+const KINDS: [(&str, MountSource, Option<&str>); 3] = [
+    ("tmpfs", MountSource::Tmpfs, None),
+    ("proc", MountSource::Proc, Some("/proc")),
+    ("sysfs", MountSource::Sys, Some("/sys")),
+];
+
+/// Options that hold or do not: the default first, then its opposite.
+const OPTIONS: [(&str, &str); 4] = [
+    ("ro", "rw"),
+    ("nosuid", "suid"),
+    ("nodev", "dev"),
+    ("noexec", "exec"),
+];
+
+/// Options of tmpfs(5) with a value.
+const OF_TMPFS: [&str; 2] = ["size", "mode"];
+
+impl MountSource {
+    /// What `text` calls it; a path of the host if none of [`KINDS`].
+    fn new(text: &str, site: &Site) -> Self {
+        KINDS
+            .into_iter()
+            .find(|(name, _, _)| *name == text)
+            .map_or_else(
+                || Self::Host(sited(PathBuf::from(text), site)),
+                |(_, kind, _)| kind,
+            )
+    }
+
+    /// The one place where it belongs, if there is one.
+    fn place(&self) -> Option<&'static str> {
+        KINDS
+            .into_iter()
+            .find_map(|(_, kind, place)| place.filter(|_| kind == *self))
+    }
+}
+
+/// Whether `text` is a source that is no path.
+pub(crate) fn is_kind(text: &str) -> bool {
+    KINDS.iter().any(|(name, _, _)| *name == text)
+}
+
+/// Whether something belongs at `text` that cannot be mounted elsewhere.
+pub(crate) fn is_place(text: &str) -> bool {
+    KINDS.iter().any(|(_, _, place)| *place == Some(text))
+}
+
+impl MountSpec {
+    /// Whether the option of this name holds. Without `options` the defaults do; a list stands for itself, as with mount(8).
+    pub fn is(&self, option: &str) -> bool {
+        self.options.iter().any(|given| given == option)
+    }
+
+    /// The value of the option of this name.
+    pub fn value(&self, option: &str) -> Option<&str> {
+        self.options
+            .iter()
+            .filter_map(|given| given.split_once('='))
+            .find_map(|(name, value)| (name == option).then_some(value))
+    }
+}
+
+/// A table of the merged tree.
+pub(crate) fn build(table: &Table) -> Option<MountSpec> {
+    if table.is_bad("options") {
+        return None;
+    }
+    let (source, site) = table.text("source")?;
+    let source = MountSource::new(source, site);
+    let given = table.texts("options").iter().map(|(text, _)| text.clone());
+    let options = if table.entries.contains_key("options") {
+        given.collect()
+    } else {
+        let writable = matches!(source, MountSource::Tmpfs | MountSource::Proc);
+        let defaults = OPTIONS.map(|(default, other)| match default {
+            "ro" if writable => other,
+            _ => default,
+        });
+        defaults.map(str::to_owned).into()
+    };
+    Some(MountSpec {
+        site: table.site.clone(),
+        source,
+        target: typed(table, "target", JailPath::new)?,
+        options,
+    })
+}
+
+/// Adds what is wrong among the mounts, and between them and the rest, to `findings`.
+pub(crate) fn check(mounts: &[MountSpec], has_pid: bool, parts: &Parts, findings: &mut Findings) {
+    for (index, mount) in mounts.iter().enumerate() {
+        if findings.is_full() {
+            return;
+        }
+        let path = &mount.target.value;
+        if mounts[..index]
+            .iter()
+            .any(|other| other.target.value == *path)
+        {
+            findings.add(
+                Finding::new(format!("`{path}` is mounted on twice")).at(&mount.target.site, ""),
+            );
+        }
+        homes(mount, parts, findings);
+        options(mount, findings);
+        place(mount, has_pid, findings);
+        if let MountSource::Host(source) = &mount.source
+            && (parts.root.as_ref()).is_some_and(|root| {
+                root.value.starts_with(&source.value) || source.value.starts_with(&root.value)
+            })
+        {
+            findings.add(
+                Finding::new(format!(
+                    "`{}` cannot be shown in the jail",
+                    source.value.display()
+                ))
+                .why("it holds the jail's root, or lies in it")
+                .at(&source.site, ""),
+            );
+        }
+    }
+}
+
+fn homes(mount: &MountSpec, parts: &Parts, findings: &mut Findings) {
+    let path = &mount.target.value;
+    for user in &parts.users {
+        let home = &user.home.value;
+        if places::within(home.as_str(), &[path.as_str()]).is_some()
+            || places::within(path.as_str(), &[home.as_str()]).is_some()
+        {
+            findings.add(
+                Finding::new(format!("`{path}` cannot be mounted on"))
+                    .why(format!(
+                        "it is, holds or lies in the home of `{}`",
+                        user.name.value
+                    ))
+                    .at(&mount.target.site, "a place that is root's is wanted")
+                    .hint("mount it beside the home, and put a link into the home"),
+            );
+        }
+    }
+}
+
+fn options(mount: &MountSpec, findings: &mut Findings) {
+    for (one, other) in OPTIONS {
+        if mount.is(one) && mount.is(other) {
+            findings.add(
+                Finding::new(format!("`{one}` and `{other}` cannot both be"))
+                    .at(&mount.site, "in this `[[mount]]`"),
+            );
+        }
+    }
+    for name in OF_TMPFS {
+        let given = mount.options.iter().filter_map(|one| one.split_once('='));
+        if given.filter(|(given, _)| *given == name).count() > 1 {
+            findings.add(
+                Finding::new(format!("`{name}=` is given twice"))
+                    .at(&mount.site, "in this `[[mount]]`"),
+            );
+        }
+        if mount.value(name).is_some() && mount.source != MountSource::Tmpfs {
+            findings.add(
+                Finding::new(format!("`{name}=` is an option of tmpfs"))
+                    .at(&mount.site, "of another source"),
+            );
+        }
+    }
+    if mount.source == MountSource::Sys && mount.is("rw") {
+        findings.add(
+            Finding::new("`sysfs` cannot be `rw`")
+                .why("what is written there changes the whole machine")
+                .at(&mount.site, "in this `[[mount]]`"),
+        );
+    }
+}
+
+/// What the kernel shows belongs to one place, and nothing else does.
+fn place(mount: &MountSpec, has_pid: bool, findings: &mut Findings) {
+    let path = mount.target.value.as_str();
+    match mount.source.place() {
+        Some(place) if place != path => findings.add(
+            Finding::new(format!("`{path}` is not the place for this"))
+                .why(format!("programs look for it at `{place}` only"))
+                .at(&mount.target.site, ""),
+        ),
+        None if is_place(path) => findings.add(
+            Finding::new(format!("`{path}` covers what jailctl made"))
+                .why("it is the kernel's place")
+                .at(&mount.target.site, ""),
+        ),
+        _ => {}
+    }
+    if mount.source == MountSource::Proc && !has_pid {
+        findings.add(
+            Finding::new("`proc` would show the host's processes")
+                .why("`namespaces.pid` is false, so sessions have none of their own")
+                .at(&mount.site, "in this `[[mount]]`"),
+        );
+    }
+}
+
+/// Whether `text` is an option of a `[[mount]]`.
+pub(crate) fn option(text: &str) -> Result<(), Objection> {
+    let known = || OPTIONS.iter().flat_map(|(one, other)| [*one, *other]);
+    if known().any(|option| option == text) {
+        return Ok(());
+    }
+    match text.split_once('=') {
+        Some(("size", value)) if is_share(value) => Ok(()),
+        Some(("size", value)) => size(value),
+        Some(("mode", value)) if is_mode(value) => Ok(()),
+        Some(("mode", _)) => Err(Objection::form("is not three or four octal digits")),
+        _ => Err(Objection::form(format!(
+            "is none of {}",
+            list(known().chain(["size=", "mode="]), "and")
+        ))),
+    }
+}
+
+/// A share of the machine's memory: `1%` to `100%`.
+fn is_share(text: &str) -> bool {
+    let number = text.strip_suffix('%').map(str::parse::<u8>);
+    matches!(number, Some(Ok(1..=100))) && !text.starts_with('+')
+}
+
+fn is_mode(text: &str) -> bool {
+    (3..=4).contains(&text.len())
+        && text.bytes().all(|byte| (b'0'..=b'7').contains(&byte))
+        && !(text.len() == 4 && !text.starts_with(['0', '1']))
+}
