@@ -267,5 +267,5 @@ fn is_share(text: &str) -> bool {
 fn is_mode(text: &str) -> bool {
     (3..=4).contains(&text.len())
         && text.bytes().all(|byte| (b'0'..=b'7').contains(&byte))
-        && !(text.len() == 4 && !text.starts_with(['0', '1']))
+        && (text.len() == 3 || text.starts_with(['0', '1']))
 }
