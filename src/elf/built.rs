@@ -6,6 +6,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
+use memchr::{memmem, memrchr};
+
 /// Most bytes of a loader that are looked at.
 const LOADER: u64 = 4 << 20;
 
@@ -43,27 +45,23 @@ fn inspect(bytes: &[u8]) -> Built {
     let mut run: Vec<PathBuf> = Vec::new();
     // Where the string after the last one of the run begins.
     let mut next = 0;
-    for (at, pair) in bytes.windows(2).enumerate() {
-        match pair {
-            b"/\0" => {
-                let start = bytes[..at].iter().rposition(|byte| *byte == 0);
-                let start = start.map_or(0, |before| before + 1);
-                let text = &bytes[start..at];
-                if text.len() < 2 || text[0] != b'/' || !text.iter().all(u8::is_ascii_graphic) {
-                    continue;
-                }
-                if start != next {
-                    run.clear();
-                }
-                run.push(PathBuf::from(OsStr::from_bytes(text)));
-                next = at + 2;
-                if run.len() > built.directories.len() {
-                    built.directories.clone_from(&run);
-                }
-            }
-            b"\0l" => built.version = release(&bytes[at + 1..]).or(built.version),
-            _ => {}
+    for at in memmem::find_iter(bytes, b"/\0") {
+        let start = memrchr(0, &bytes[..at]).map_or(0, |before| before + 1);
+        let text = &bytes[start..at];
+        if text.len() < 2 || text[0] != b'/' || !text.iter().all(u8::is_ascii_graphic) {
+            continue;
         }
+        if start != next {
+            run.clear();
+        }
+        run.push(PathBuf::from(OsStr::from_bytes(text)));
+        next = at + 2;
+        if run.len() > built.directories.len() {
+            built.directories.clone_from(&run);
+        }
+    }
+    for at in memmem::find_iter(bytes, b"\0ld.so ") {
+        built.version = release(&bytes[at + 1..]).or(built.version);
     }
     built
 }

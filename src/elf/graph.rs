@@ -1,7 +1,7 @@
 //! What asks for what, gathered while programs are put together, and told at the end as a [`Closure`].
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use super::closure::{Closure, Missing, Needed, Object, ObjectKind, Reason};
 use super::glibc::{Hit, Via};
+use super::hash::{HashMap, HashSet};
 use super::names::{Name, Names};
 use super::note::Wish;
 use super::object::Content;
@@ -169,36 +170,37 @@ impl Graph {
             }
             nodes[by].edges = edges;
         }
-        let files = nodes
-            .into_iter()
-            .enumerate()
-            .filter(|(_, node)| node.is_wanted);
-        let mut objects: Vec<(PathBuf, Object)> = files
-            .map(|(file, node)| {
-                let regular = tree.file(FileId(number(file)));
-                let (kind, interpreter) = match tree.content(FileId(number(file))) {
-                    Content::Elf(facts) => (ObjectKind::Elf, facts.interpreter.clone()),
-                    Content::Script(script) => {
-                        (ObjectKind::Script, Some(script.interpreter.clone()))
-                    }
-                    Content::Broken(..) | Content::Other { .. } => (ObjectKind::File, None),
-                };
-                let needed = node.edges.iter().map(|edge| Needed {
-                    name: text(edge.name),
-                    path: path(edge.file),
-                    opened: edge.hit.as_ref().map(|hit| Arc::clone(&hit.opened)),
-                    via: edge.hit.as_ref().map(|hit| hit.via),
-                });
-                let object = Object {
-                    kind,
-                    stat: regular.stat.clone(),
-                    needed: needed.collect(),
-                    interpreter,
-                    reasons: node.reasons,
-                };
-                (regular.path.to_path_buf(), object)
-            })
-            .collect();
+        let wanted = (0..nodes.len()).filter(|file| nodes[*file].is_wanted);
+        let mut files: Vec<FileId> = wanted.map(|file| FileId(number(file))).collect();
+        // In the order of the map below, which compares paths by component and so at more cost.
+        files.sort_unstable_by(|one, other| {
+            by_component(&tree.file(*one).path, &tree.file(*other).path)
+        });
+        let mut objects: Vec<(PathBuf, Object)> =
+            Vec::with_capacity(files.len() + self.links.len());
+        objects.extend(files.into_iter().map(|file| {
+            let node = std::mem::take(&mut nodes[file.0 as usize]);
+            let regular = tree.file(file);
+            let (kind, interpreter) = match tree.content(file) {
+                Content::Elf(facts) => (ObjectKind::Elf, facts.interpreter.clone()),
+                Content::Script(script) => (ObjectKind::Script, Some(script.interpreter.clone())),
+                Content::Broken(..) | Content::Other { .. } => (ObjectKind::File, None),
+            };
+            let needed = node.edges.iter().map(|edge| Needed {
+                name: text(edge.name),
+                path: path(edge.file),
+                opened: edge.hit.as_ref().map(|hit| Arc::clone(&hit.opened)),
+                via: edge.hit.as_ref().map(|hit| hit.via),
+            });
+            let object = Object {
+                kind,
+                stat: regular.stat.clone(),
+                needed: needed.collect(),
+                interpreter,
+                reasons: node.reasons,
+            };
+            (regular.path.to_path_buf(), object)
+        }));
         for (link, to) in &self.links {
             let link = tree.link(*link);
             let object = Object {
@@ -212,8 +214,6 @@ impl Graph {
             };
             objects.push((link.path.clone(), object));
         }
-        // In the order of the map, which compares paths by component and so at more cost.
-        objects.sort_unstable_by(|(one, _), (other, _)| by_component(one, other));
         closure.objects = objects.into_iter().collect();
         closure.directories = self
             .detours

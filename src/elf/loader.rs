@@ -1,6 +1,6 @@
 //! Which loader a program gets, and the searches that its process makes of it, remembered by what they depend on.
 
-use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -11,9 +11,10 @@ use super::cache::Cache;
 use super::conf;
 use super::cpu::Cpu;
 use super::glibc::{Glibc, Hit, Outcome, Probe, Via, failure};
+use super::hash::HashMap;
 use super::musl::Musl;
 use super::names::Name;
-use super::object::Content;
+use super::object::{Content, Facts};
 use super::token;
 use super::tree::{End, FileId, Tree};
 use crate::error::Result;
@@ -52,6 +53,10 @@ pub(super) struct Loaders {
     cpu: Cpu,
     all: Vec<Loader>,
     by_path: HashMap<Abi, HashMap<OsString, LoaderId>>,
+    /// The one that was asked for last: most objects have the same.
+    last: Option<(Abi, PathBuf, LoaderId)>,
+    /// What libraries of a machine get, those that ask for musl's libc and others.
+    guesses: HashMap<(Abi, bool), PathBuf>,
     /// ld.so.cache, if there is one, as little-endian machines and others read it.
     caches: HashMap<bool, Option<Rc<Cache>>>,
     conf: Option<Vec<PathBuf>>,
@@ -63,8 +68,10 @@ impl Loaders {
         Self {
             cpu,
             all: Vec::new(),
-            by_path: HashMap::new(),
-            caches: HashMap::new(),
+            by_path: HashMap::default(),
+            last: None,
+            guesses: HashMap::default(),
+            caches: HashMap::default(),
             conf: None,
         }
     }
@@ -106,28 +113,39 @@ impl Loaders {
             return Ok(None);
         };
         let abi = facts.abi;
-        if let Some(path) = &facts.interpreter
-            && let Some(known) = self.known(abi, path)
-        {
-            return Ok(Some(known));
-        }
         let path = if let Some(path) = &facts.interpreter {
+            if let Some(known) = self.known(abi, path) {
+                return Ok(Some(known));
+            }
             path.clone()
         } else {
-            let names_musl = facts
-                .needs
-                .iter()
-                .any(|(_, name)| &**name == b"libc.so" || name.starts_with(b"libc.musl-"));
-            guess(tree, abi, names_musl)
+            let names_musl = names_musl(facts);
+            let guess = match self.guesses.entry((abi, names_musl)) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(room) => room.insert(guess(tree, abi, names_musl)),
+            };
+            let guess = guess.clone();
+            if let Some(known) = self.known(abi, &guess) {
+                return Ok(Some(known));
+            }
+            guess
         };
-        match self.known(abi, &path) {
-            Some(known) => Ok(Some(known)),
-            None => self.meet(tree, abi, path).map(Some),
-        }
+        let met = match self
+            .by_path
+            .get(&abi)
+            .and_then(|of| of.get(path.as_os_str()))
+        {
+            Some(known) => *known,
+            None => self.meet(tree, abi, path.clone())?,
+        };
+        self.last = Some((abi, path, met));
+        Ok(Some(met))
     }
 
+    /// The loader that was asked for last, if it is the one of that path.
     fn known(&self, abi: Abi, path: &Path) -> Option<LoaderId> {
-        self.by_path.get(&abi)?.get(path.as_os_str()).copied()
+        let (last_abi, last_path, last) = self.last.as_ref()?;
+        (*last_abi == abi && last_path.as_os_str() == path.as_os_str()).then_some(*last)
     }
 
     fn meet(&mut self, tree: &mut Tree<'_>, abi: Abi, path: PathBuf) -> Result<LoaderId> {
@@ -158,7 +176,7 @@ impl Loaders {
             path,
             file,
             system: [Vec::new(), Vec::new()],
-            paths: HashMap::new(),
+            paths: HashMap::default(),
         });
         Ok(id)
     }
@@ -177,6 +195,12 @@ impl Loaders {
 fn is_musl(path: &Path) -> bool {
     path.file_name()
         .is_some_and(|name| name.as_bytes().starts_with(b"ld-musl-"))
+}
+
+/// Asks for a C library by a name that only musl's has.
+fn names_musl(facts: &Facts) -> bool {
+    let mut needs = facts.needs.iter();
+    needs.any(|(_, name)| &**name == b"libc.so" || name.starts_with(b"libc.musl-"))
 }
 
 /// The loader that starts programs which use a library: by the libc that it names, or else by which loader there is.

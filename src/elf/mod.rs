@@ -18,6 +18,7 @@ pub mod extras;
 pub mod gconv;
 mod glibc;
 mod graph;
+mod hash;
 mod loader;
 mod musl;
 mod names;

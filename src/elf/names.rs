@@ -1,8 +1,8 @@
 //! Names of libraries as numbers, so that a thousand programs compare and look up the same few without touching text.
 
-use std::collections::HashMap;
 use std::rc::Rc;
 
+use super::hash::HashMap;
 use super::object::{Ask, Facts};
 use super::tree::BodyId;
 

@@ -1,7 +1,6 @@
 //! From the files that a caller names to the objects that they need: programs go to their loader, scripts to their interpreter, links to where they lead.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -13,6 +12,7 @@ use super::closure::{Closure, Reason};
 use super::gconv;
 use super::glibc::Outcome;
 use super::graph::{Graph, Scribe};
+use super::hash::{HashMap, HashSet};
 use super::loader::{LoaderId, Loaders};
 use super::names::Names;
 use super::note::Priority;
@@ -50,8 +50,8 @@ impl<'v> Resolver<'v> {
             loaders: Loaders::new(options.cpu.clone()),
             process: Process::default(),
             graph: Graph::default(),
-            done: HashSet::new(),
-            on_path: HashMap::new(),
+            done: HashSet::default(),
+            on_path: HashMap::default(),
             last: None,
             options: options.clone(),
         }
@@ -77,7 +77,7 @@ impl<'v> Resolver<'v> {
 
     /// Has the libraries read that are going to be asked for, many at once, where ld.so.cache says which they are. Changes nothing else.
     fn expect_libraries(&mut self, ends: &[(End, Way)]) {
-        let mut asked = HashSet::new();
+        let mut asked = HashSet::default();
         let mut ends = Cow::Borrowed(ends);
         while !ends.is_empty() {
             let mut paths = Vec::new();

@@ -5,7 +5,6 @@
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
-use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io;
@@ -17,6 +16,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use super::built::{self, Built};
+use super::hash::HashMap;
 use super::object::Content;
 use super::reader::{self, Read, Request};
 use crate::error::reason;
@@ -163,16 +163,16 @@ impl<'v> Tree<'v> {
             directories: vec![Directory {
                 path: PathBuf::from("/"),
                 parent: DirId(0),
-                steps: HashMap::new(),
+                steps: HashMap::default(),
                 entries: None,
             }],
-            homes: HashMap::new(),
+            homes: HashMap::default(),
             open: Vec::new(),
             links: Vec::new(),
             files: Vec::new(),
             bodies: Vec::new(),
-            built: HashMap::new(),
-            inodes: HashMap::new(),
+            built: HashMap::default(),
+            inodes: HashMap::default(),
             put_off: None,
             threads: OnceCell::new(),
         }
@@ -335,7 +335,7 @@ impl<'v> Tree<'v> {
                 self.directories.push(Directory {
                     path,
                     parent,
-                    steps: HashMap::new(),
+                    steps: HashMap::default(),
                     entries: None,
                 });
                 Step::Directory(DirId(number(self.directories.len())))
