@@ -11,6 +11,9 @@ use memchr::{memmem, memrchr};
 /// Most bytes of a loader that are looked at.
 const LOADER: u64 = 4 << 20;
 
+/// Most directories that a run of strings may name. Real ones are at most eight.
+const DIRECTORIES: usize = 64;
+
 /// What a loader tells.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Built {
@@ -54,8 +57,11 @@ fn inspect(bytes: &[u8]) -> Built {
         if start != next {
             run.clear();
         }
-        run.push(PathBuf::from(OsStr::from_bytes(text)));
         next = at + 2;
+        if run.len() == DIRECTORIES {
+            continue;
+        }
+        run.push(PathBuf::from(OsStr::from_bytes(text)));
         if run.len() > built.directories.len() {
             built.directories.clone_from(&run);
         }

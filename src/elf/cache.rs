@@ -23,6 +23,8 @@ const EXTENSION_HWCAPS: u32 = 1;
 const NAMED: u32 = 1 << 30;
 /// `DL_CACHE_HWCAP_ISA_LEVEL_MASK`: levels that the entry needs, which its subdirectory implies.
 const LEVELS: u32 = (1 << 10) - 1;
+/// Most entries that are taken for one name on each side of the first that is seen. Real caches have a few.
+const SAME: usize = 256;
 
 /// What an entry asks of the processor.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -209,9 +211,11 @@ impl Cache {
                         self.key(index)
                             .is_some_and(|key| compare(name, key).is_eq())
                     };
-                    let first = (0..middle).rev().find(|index| !is_same(*index));
-                    let last = (middle..self.count).find(|index| !is_same(*index));
-                    return Some(first.map_or(0, |first| first + 1)..last.unwrap_or(self.count));
+                    let before = (0..middle).rev().take(SAME);
+                    let before = before.take_while(|index| is_same(*index)).count();
+                    let after = (middle..self.count).take(SAME);
+                    let after = after.take_while(|index| is_same(*index)).count();
+                    return Some(middle - before..middle + after);
                 }
             }
         }

@@ -2,105 +2,171 @@
 //!
 //! glibc: `parse_conf` of elf/ldconfig.c. `include` takes glob(7) patterns, which are relative to the file that holds the line.
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::host::View;
 
 /// Most bytes of one file.
 const SIZE: u64 = 1 << 20;
-/// Files read at most, so that a loop of includes ends.
+/// Most files that are read, each as often as it is included.
 const FILES: usize = 1000;
+/// Most bytes of all of them.
+const BYTES: usize = 4 << 20;
+/// Longest pattern, as in path_resolution(7), with its zero byte.
+const PATTERN: usize = 4096;
+/// Most paths that patterns are held against, a long pattern against fewer.
+const MATCHES: usize = 16384;
+/// Most directories that are named.
+const DIRECTORIES: usize = 4096;
 
 /// The directories of `/etc/ld.so.conf` and all that it includes, in order, each once.
 pub(super) fn directories(view: &View) -> Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    let mut left = FILES;
-    let mut open = Vec::new();
-    read(
+    const START: &str = "/etc/ld.so.conf";
+    let mut reading = Reading {
         view,
-        Path::new("/etc/ld.so.conf"),
-        &mut open,
-        &mut left,
-        &mut found,
-    )?;
-    Ok(found)
+        open: Vec::new(),
+        files: FILES,
+        bytes: BYTES,
+        matches: MATCHES,
+        seen: HashSet::new(),
+        found: Vec::new(),
+    };
+    match reading.read(Path::new(START)) {
+        Ok(()) => Ok(reading.found),
+        Err(Stop::Error(error)) => Err(error),
+        Err(Stop::TooMuch(why)) => {
+            let shown = view.shown(Path::new(START));
+            let what = format!("could not follow `{}`", shown.display());
+            Err(Error::failed(what).why(why))
+        }
+    }
 }
 
-fn read(
-    view: &View,
-    path: &Path,
-    open: &mut Vec<PathBuf>,
-    left: &mut usize,
-    found: &mut Vec<PathBuf>,
-) -> Result<()> {
-    if *left == 0 || open.iter().any(|outer| outer == path) {
-        return Ok(());
+/// Why the reading ends early.
+enum Stop {
+    Error(Error),
+    TooMuch(String),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
     }
-    *left -= 1;
-    let Some(text) = view.read(path, SIZE)? else {
-        return Ok(());
-    };
-    open.push(path.to_owned());
-    for line in text.split(|byte| *byte == b'\n') {
-        let line = line.split(|byte| *byte == b'#').next().unwrap_or(line);
-        let line = line.trim_ascii();
-        if let Some(patterns) = keyword(line, b"include") {
-            for pattern in patterns
-                .split(u8::is_ascii_whitespace)
-                .filter(|pattern| !pattern.is_empty())
-            {
-                let base = path.parent().unwrap_or(Path::new("/"));
-                for included in glob(view, &base.join(OsStr::from_bytes(pattern)))? {
-                    read(view, &included, open, left, found)?;
+}
+
+fn too_much<T>(what: &str, limit: usize, of: &str) -> std::result::Result<T, Stop> {
+    Err(Stop::TooMuch(format!("it {what} more than {limit} {of}")))
+}
+
+/// What was read so far, and how much more may be.
+struct Reading<'v> {
+    view: &'v View,
+    /// Files that include the one that is being read.
+    open: Vec<PathBuf>,
+    files: usize,
+    bytes: usize,
+    matches: usize,
+    seen: HashSet<PathBuf>,
+    found: Vec<PathBuf>,
+}
+
+impl Reading<'_> {
+    fn read(&mut self, path: &Path) -> std::result::Result<(), Stop> {
+        if self.open.iter().any(|outer| outer == path) {
+            return Ok(());
+        }
+        let Some(files) = self.files.checked_sub(1) else {
+            return too_much("includes", FILES, "files");
+        };
+        self.files = files;
+        let Some(text) = self.view.read(path, SIZE)? else {
+            return Ok(());
+        };
+        let Some(bytes) = self.bytes.checked_sub(text.len()) else {
+            return too_much("includes", BYTES, "bytes");
+        };
+        self.bytes = bytes;
+        self.open.push(path.to_owned());
+        for line in text.split(|byte| *byte == b'\n') {
+            let line = line.split(|byte| *byte == b'#').next().unwrap_or(line);
+            let line = line.trim_ascii();
+            if let Some(patterns) = keyword(line, b"include") {
+                for pattern in patterns
+                    .split(u8::is_ascii_whitespace)
+                    .filter(|pattern| !pattern.is_empty())
+                {
+                    let base = path.parent().unwrap_or(Path::new("/"));
+                    for included in self.glob(&base.join(OsStr::from_bytes(pattern)))? {
+                        self.read(&included)?;
+                    }
+                }
+                continue;
+            }
+            if keyword(line, b"hwcap").is_some() {
+                continue;
+            }
+            for word in line.split(|byte| matches!(byte, b' ' | b'\t' | b':' | b',')) {
+                // libc5's `directory=type`.
+                let name = word.split(|byte| *byte == b'=').next().unwrap_or(word);
+                let directory = PathBuf::from(OsStr::from_bytes(name));
+                if directory.is_absolute() && self.seen.insert(directory.clone()) {
+                    self.found.push(directory);
                 }
             }
-            continue;
-        }
-        if keyword(line, b"hwcap").is_some() {
-            continue;
-        }
-        for word in line.split(|byte| matches!(byte, b' ' | b'\t' | b':' | b',')) {
-            // libc5's `directory=type`.
-            let name = word.split(|byte| *byte == b'=').next().unwrap_or(word);
-            let directory = PathBuf::from(OsStr::from_bytes(name));
-            if directory.is_absolute() && !found.contains(&directory) {
-                found.push(directory);
+            if self.found.len() > DIRECTORIES {
+                return too_much("names", DIRECTORIES, "directories");
             }
         }
+        self.open.pop();
+        Ok(())
     }
-    open.pop();
-    Ok(())
+
+    /// Counts one name, whether it matches or not: a directory may be large, and be looked at again and again.
+    fn count_match(&mut self, part: &[u8]) -> std::result::Result<(), Stop> {
+        let cost = 1 + part.len() / 64;
+        let Some(matches) = self.matches.checked_sub(cost) else {
+            return too_much("has patterns for", MATCHES, "paths");
+        };
+        self.matches = matches;
+        Ok(())
+    }
+
+    /// The paths that match a pattern, sorted. Patterns count in every component.
+    fn glob(&mut self, pattern: &Path) -> std::result::Result<Vec<PathBuf>, Stop> {
+        let mut paths = vec![PathBuf::from("/")];
+        if pattern.as_os_str().len() >= PATTERN {
+            return Ok(Vec::new());
+        }
+        for part in pattern.iter().skip(1) {
+            let part = part.as_bytes();
+            let mut next = Vec::new();
+            for path in paths {
+                self.count_match(part)?;
+                if !part.iter().any(|byte| matches!(byte, b'*' | b'?' | b'[')) {
+                    next.push(path.join(OsStr::from_bytes(part)));
+                    continue;
+                }
+                for name in self.view.list(&path)?.unwrap_or_default() {
+                    self.count_match(part)?;
+                    let hidden = name.as_bytes().starts_with(b".") && !part.starts_with(b".");
+                    if !hidden && self::matches(part, name.as_bytes()) {
+                        next.push(path.join(name));
+                    }
+                }
+            }
+            paths = next;
+        }
+        Ok(paths)
+    }
 }
 
 fn keyword<'a>(line: &'a [u8], word: &[u8]) -> Option<&'a [u8]> {
     line.strip_prefix(word)
         .filter(|rest| rest.first().is_some_and(u8::is_ascii_whitespace))
-}
-
-/// The paths that match a pattern, sorted. Patterns count in every component.
-fn glob(view: &View, pattern: &Path) -> Result<Vec<PathBuf>> {
-    let mut paths = vec![PathBuf::from("/")];
-    for part in pattern.iter().skip(1) {
-        let part = part.as_bytes();
-        let mut next = Vec::new();
-        for path in paths {
-            if !part.iter().any(|byte| matches!(byte, b'*' | b'?' | b'[')) {
-                next.push(path.join(OsStr::from_bytes(part)));
-                continue;
-            }
-            for name in view.list(&path)?.unwrap_or_default() {
-                let hidden = name.as_bytes().starts_with(b".") && !part.starts_with(b".");
-                if !hidden && matches(part, name.as_bytes()) {
-                    next.push(path.join(name));
-                }
-            }
-        }
-        paths = next;
-    }
-    Ok(paths)
 }
 
 /// Whether a name matches a pattern of `*`, `?`, `[…]` and backslashes.

@@ -2,6 +2,9 @@
 
 use super::note::Priority;
 
+/// Most modules that are taken from one text.
+const MODULES: usize = 256;
+
 /// A library that programs may load while they run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Extra {
@@ -29,7 +32,7 @@ pub fn nss_modules(nsswitch: &str, databases: &[&str]) -> Vec<Extra> {
         }
         for service in services_of(services) {
             let name = format!("libnss_{service}.so.2");
-            if modules.iter().all(|module| module.name != name) {
+            if modules.len() < MODULES && modules.iter().all(|module| module.name != name) {
                 let why = format!("loaded for {database}: {service} of nsswitch.conf");
                 modules.push(Extra {
                     name,

@@ -5,11 +5,11 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::host::View;
 
-/// Most bytes of one table.
-const SIZE: u64 = 4 << 20;
+/// Most bytes of all tables. Debian's have a hundred thousand.
+const SIZE: u64 = 1 << 20;
 /// Aliases of aliases that are followed.
 const ALIASES: usize = 16;
 
@@ -65,11 +65,12 @@ pub fn gconv(view: &View, libc: &Path, charsets: &[String]) -> Result<Gconv> {
         );
     }
     let mut text = String::new();
+    let mut left = SIZE;
     let mut home = PathBuf::new();
     for candidate in homes {
         let table = candidate.join("gconv-modules");
-        if let Some(bytes) = view.read(&table, SIZE)? {
-            text.push_str(&String::from_utf8_lossy(&bytes));
+        if let Some(content) = read(view, &table, &mut left)? {
+            text.push_str(&content);
             found.tables.push(table);
             home = candidate;
             break;
@@ -81,10 +82,10 @@ pub fn gconv(view: &View, libc: &Path, charsets: &[String]) -> Result<Gconv> {
         if table
             .extension()
             .is_some_and(|extension| extension == "conf")
-            && let Some(bytes) = view.read(&table, SIZE)?
+            && let Some(content) = read(view, &table, &mut left)?
         {
             text.push('\n');
-            text.push_str(&String::from_utf8_lossy(&bytes));
+            text.push_str(&content);
             found.tables.push(table);
         }
     }
@@ -106,6 +107,22 @@ pub fn gconv(view: &View, libc: &Path, charsets: &[String]) -> Result<Gconv> {
         found.modules.extend(files);
     }
     Ok(found)
+}
+
+/// A table, if it is there and no larger than what is left of [`SIZE`].
+fn read(view: &View, table: &Path, left: &mut u64) -> Result<Option<String>> {
+    if view.stat(table)?.is_some_and(|stat| stat.size > *left) {
+        let shown = view.shown(table).display().to_string();
+        return Err(
+            Error::failed(format!("could not read `{}`", shown.escape_debug())).why(format!(
+                "it and the tables before it take more than {SIZE} bytes"
+            )),
+        );
+    }
+    let bytes = view.read(table, SIZE)?;
+    let text = bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    *left = left.saturating_sub(text.as_ref().map_or(0, String::len) as u64);
+    Ok(text)
 }
 
 /// The file names of the modules that convert from or to a character set.

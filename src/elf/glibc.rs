@@ -143,6 +143,15 @@ impl Glibc {
         }
     }
 
+    /// How many directories [`Glibc::system`] looks into, those that exist as far as that is known.
+    pub(super) fn breadth(&self) -> usize {
+        let known = [&self.conf_places, &self.default_places];
+        1 + known
+            .iter()
+            .filter_map(|places| Some(places.get()?.len()))
+            .sum::<usize>()
+    }
+
     /// What stands for the tokens in an object that lies in `origin`.
     pub(super) fn tokens<'a>(&'a self, origin: &'a Path) -> Tokens<'a> {
         Tokens {

@@ -41,8 +41,8 @@ pub(super) struct Loader {
     pub(super) path: PathBuf,
     /// Its file.
     pub(super) file: Option<FileId>,
-    /// What searches without any search path of an object came to, by the number of the name; and the same for objects with `DF_1_NODEFLIB`.
-    system: [Vec<Option<Outcome>>; 2],
+    /// What searches without any search path of an object came to; and the same for objects with `DF_1_NODEFLIB`.
+    system: [HashMap<Name, Outcome>; 2],
     /// Search paths as they stand in objects, by their text and the directory of the object.
     paths: HashMap<(Vec<u8>, PathBuf), Rc<[PathBuf]>>,
 }
@@ -175,7 +175,7 @@ impl Loaders {
             rules,
             path,
             file,
-            system: [Vec::new(), Vec::new()],
+            system: [HashMap::default(), HashMap::default()],
             paths: HashMap::default(),
         });
         Ok(id)
@@ -242,48 +242,56 @@ impl Loader {
         text: &[u8],
         no_default: bool,
     ) -> Outcome {
-        let at = name.0 as usize;
-        let known = &mut self.system[usize::from(no_default)];
-        if let Some(Some(known)) = known.get(at) {
+        if let Some(known) = self.system[usize::from(no_default)].get(&name) {
             return known.clone();
-        }
-        if known.len() <= at {
-            known.resize(at + 256, None);
         }
         let outcome = match &self.rules {
             Rules::Glibc(glibc) => glibc.system(tree, text, no_default),
             Rules::Musl(musl) => musl.system(tree, text),
         };
-        self.system[usize::from(no_default)][at] = Some(outcome.clone());
+        self.system[usize::from(no_default)].insert(name, outcome.clone());
         outcome
     }
 
     /// What [`Loader::system`] found before for a name, for objects without `DF_1_NODEFLIB`.
     pub(super) fn found(&self, name: Name) -> Option<&Rc<Hit>> {
-        match self.system[0].get(name.0 as usize) {
-            Some(Some(Outcome::Hit(hit))) => Some(hit),
+        match self.system[0].get(&name) {
+            Some(Outcome::Hit(hit)) => Some(hit),
             _ => None,
         }
     }
 
-    /// The directories of an object's search path, which stands in an object that lies in `origin`.
+    /// How many directories [`Loader::system`] is going to look into for a name; none where it knows the answer.
+    pub(super) fn cost(&self, name: Name, no_default: bool) -> usize {
+        if self.system[usize::from(no_default)].contains_key(&name) {
+            return 0;
+        }
+        match &self.rules {
+            Rules::Glibc(glibc) => glibc.breadth(),
+            Rules::Musl(musl) => musl.breadth(),
+        }
+    }
+
+    /// The directories of an object's search path, which stands in an object that lies in `origin`, and how many were looked for only now.
     pub(super) fn expand(
         &mut self,
         tree: &mut Tree<'_>,
         path: &[u8],
         origin: &Path,
-    ) -> Rc<[PathBuf]> {
+    ) -> (Rc<[PathBuf]>, usize) {
         let key = (path.to_vec(), origin.to_owned());
         if let Some(known) = self.paths.get(&key) {
-            return Rc::clone(known);
+            return (Rc::clone(known), 0);
         }
+        let elements = path.iter().filter(|byte| matches!(byte, b':' | b'\n'));
+        let cost = elements.count() * (1 + origin.as_os_str().len() / 256);
         let directories: Rc<[PathBuf]> = match &self.rules {
             Rules::Glibc(glibc) => glibc.expand(tree, path, origin),
-            Rules::Musl(_) => Musl::expand(path, origin),
+            Rules::Musl(_) => Musl::expand(tree, path, origin),
         }
         .into();
         self.paths.insert(key, Rc::clone(&directories));
-        directories
+        (directories, cost)
     }
 
     /// Looks through directories that [`Loader::expand`] gave. `None` where the search goes on elsewhere.

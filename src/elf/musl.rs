@@ -39,7 +39,7 @@ pub(super) struct Musl {
 
 impl Musl {
     /// The loader at `loader`, the path that programs name.
-    pub(super) fn new(tree: &Tree<'_>, abi: Abi, loader: &Path) -> Result<Self> {
+    pub(super) fn new(tree: &mut Tree<'_>, abi: Abi, loader: &Path) -> Result<Self> {
         let arch = loader
             .file_name()
             .and_then(|name| name.as_bytes().strip_prefix(b"ld-musl-"))
@@ -58,7 +58,7 @@ impl Musl {
         let path = path.unwrap_or_else(|| b"/lib:/usr/local/lib:/usr/lib".to_vec());
         Ok(Self {
             abi,
-            directories: token::musl_directories(&path).0,
+            directories: usable(tree, &path),
             settings,
         })
     }
@@ -69,10 +69,15 @@ impl Musl {
             .is_some_and(|rest| OWN.iter().any(|own| rest.starts_with(own)))
     }
 
+    /// How many directories [`Musl::system`] looks into.
+    pub(super) fn breadth(&self) -> usize {
+        1 + self.directories.len()
+    }
+
     /// The directories of an object's own search path.
-    pub(super) fn expand(path: &[u8], origin: &Path) -> Vec<PathBuf> {
+    pub(super) fn expand(tree: &mut Tree<'_>, path: &[u8], origin: &Path) -> Vec<PathBuf> {
         token::musl_path(path, origin)
-            .map(|path| token::musl_directories(&path).0)
+            .map(|path| usable(tree, &path))
             .unwrap_or_default()
     }
 
@@ -120,4 +125,11 @@ impl Musl {
             Content::Script(_) | Content::Other { .. } => failure(&opened, "it is not an ELF file"),
         })
     }
+}
+
+/// The directories of a search path, without those that are not there: nothing in them can be opened, and the search goes on.
+fn usable(tree: &mut Tree<'_>, path: &[u8]) -> Vec<PathBuf> {
+    let mut directories = token::musl_directories(path).0;
+    directories.retain(|directory| !matches!(tree.walk(directory).0, End::Absent | End::File(_)));
+    directories
 }

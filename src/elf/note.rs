@@ -5,7 +5,7 @@ use serde::Deserialize;
 /// Note type of the specification.
 const NOTE_DLOPEN: u32 = 0x407c_0c0a;
 /// Most entries taken from one object.
-const ENTRIES: usize = 1024;
+pub(super) const ENTRIES: usize = 1024;
 
 /// How much a program loses without a library that it loads while it runs.
 #[derive(

@@ -33,7 +33,9 @@ const NAME: usize = 4096;
 const SEARCH_PATH: usize = 65536;
 /// Most libraries one object may ask for.
 const NEEDS: usize = 4096;
-/// Most bytes of a note segment that is looked at.
+/// Most bytes of all names and search paths of one object.
+const NAMES: usize = 1 << 18;
+/// Most bytes of one object's notes that are looked at.
 const NOTES: u64 = 65536;
 /// Names that lie this near to each other are read together.
 const GAP: u64 = 512;
@@ -224,6 +226,7 @@ fn parse<F: FileExt>(reader: &Reader<'_, F>, abi: &mut Option<Abi>) -> Result<Fa
         },
         ..Facts::empty(here)
     };
+    let mut notes = NOTES;
     for segment in &segments {
         match segment.p_type {
             segment::PT_INTERP if facts.interpreter.is_none() => {
@@ -233,14 +236,16 @@ fn parse<F: FileExt>(reader: &Reader<'_, F>, abi: &mut Option<Abi>) -> Result<Fa
                 facts.dynamic = true;
                 dynamic(reader, segment, &segments, context, &mut facts)?;
             }
-            segment::PT_NOTE if segment.p_filesz <= NOTES => {
+            segment::PT_NOTE if segment.p_filesz <= notes => {
                 // A note that cannot be read hinders no loader.
+                notes -= segment.p_filesz;
                 if let Ok(bytes) = reader.slice("notes", segment.p_offset, segment.p_filesz) {
                     facts.wishes.extend(note::parse(
                         &bytes,
                         order == Endian::Little,
                         segment.p_align,
                     ));
+                    facts.wishes.truncate(note::ENTRIES);
                 }
             }
             _ => {}
@@ -348,12 +353,17 @@ fn dynamic<F: FileExt>(
     };
     let strings = Strings::new(reader, table, segments, &wanted)?;
     facts.needs.reserve_exact(wanted.len());
+    let mut room = NAMES;
     for (tag, offset) in wanted {
         let limit = match tag {
             dynamic::DT_RPATH | dynamic::DT_RUNPATH => SEARCH_PATH,
             _ => NAME,
         };
         let text = strings.get(offset, limit)?;
+        let Some(left) = room.checked_sub(text.len()) else {
+            return fault(format!("its names take more than {NAMES} bytes"));
+        };
+        room = left;
         match tag {
             dynamic::DT_NEEDED => facts.needs.push((Ask::Needed, text)),
             DT_AUXILIARY => facts.needs.push((Ask::Auxiliary, text)),

@@ -21,7 +21,7 @@ use super::tree::{BodyId, FileId, Tree};
 const OBJECTS: usize = 4096;
 
 /// Most directories that are looked into for one process on behalf of search paths. Real ones need some thousands.
-const STEPS: usize = 1_000_000;
+const STEPS: usize = 500_000;
 
 /// What is told of each request, in the order in which the loader meets them.
 pub(super) trait Witness {
@@ -197,6 +197,9 @@ impl Process {
                     self.ask(at, name, tools).ok()
                 });
                 match got {
+                    Some(Got::New(..)) if self.loaded.len() >= OBJECTS => {
+                        witness.unfulfilled(file, wish);
+                    }
                     Some(Got::New(name, hit)) => {
                         witness.wished(file, wish, &hit);
                         self.take(at, name, &hit, tools);
@@ -235,7 +238,7 @@ impl Process {
                 witness.found(asker, name, &hit);
                 Some(at)
             }
-            Ok(Got::New(..)) if self.loaded.len() == OBJECTS => {
+            Ok(Got::New(..)) if self.loaded.len() >= OBJECTS => {
                 let why = format!("the program loads more than {OBJECTS} objects");
                 witness.missed(asker, name, Some(why.into()));
                 None
@@ -262,6 +265,9 @@ impl Process {
         if let Some(at) = self.known(name) {
             return Ok(Got::Known(at));
         }
+        if self.steps > STEPS {
+            return Err(Some(too_many_steps()));
+        }
         let text = tools.names.text(name);
         let loader = tools.loaders.get(tools.loader);
         if loader.is_musl() && Musl::is_own(&text) {
@@ -282,6 +288,7 @@ impl Process {
             }
         }
         let outcome = if text.contains(&b'/') {
+            self.steps += 1 + self.loaded.len() / 64;
             let opened = |loaded: &Loaded| loaded.opened.as_os_str().as_bytes() == &*text;
             if let Some(at) = self.loaded.iter().position(opened).filter(|at| *at > 0) {
                 return Ok(Got::Known(at));
@@ -331,6 +338,7 @@ impl Process {
         {
             return outcome;
         }
+        self.steps += loader.cost(name, no_default);
         loader.system(tree, name, text, no_default)
     }
 
@@ -357,11 +365,10 @@ impl Process {
         tree: &mut Tree<'_>,
     ) -> Option<Outcome> {
         if self.steps > STEPS {
-            let why = format!("the search takes more than {STEPS} steps");
-            return Some(Outcome::Miss(Some(why.into())));
+            return Some(Outcome::Miss(Some(too_many_steps())));
         }
-        let directories = loader.expand(tree, path, self.origin(at));
-        self.steps += 1 + directories.len() + path.len() / 256;
+        let (directories, cost) = loader.expand(tree, path, self.origin(at));
+        self.steps += 1 + directories.len() + path.len() / 256 + cost;
         loader.search(tree, &directories, text)
     }
 
@@ -446,6 +453,10 @@ impl Process {
         let (turn, at) = *self.by_body.get(body as usize)?;
         (turn == self.turn).then_some(at)
     }
+}
+
+fn too_many_steps() -> Rc<str> {
+    format!("the search takes more than {STEPS} steps").into()
 }
 
 /// Whether what an object loads depends on more than the names that it asks for.

@@ -35,6 +35,8 @@ pub struct Resolver<'v> {
     process: Process,
     graph: Graph,
     done: HashSet<FileId>,
+    /// Files of the closure whose needs are yet to be added, each with how many scripts led to it since a program was last started.
+    ahead: Vec<(FileId, usize)>,
     on_path: HashMap<OsString, Option<PathBuf>>,
     /// The interpreter that was found last, by its path as written: most programs name the same one.
     last: Option<(PathBuf, FileId)>,
@@ -51,6 +53,7 @@ impl<'v> Resolver<'v> {
             process: Process::default(),
             graph: Graph::default(),
             done: HashSet::default(),
+            ahead: Vec::new(),
             on_path: HashMap::default(),
             last: None,
             options: options.clone(),
@@ -65,11 +68,12 @@ impl<'v> Resolver<'v> {
             self.expect_libraries(&ends);
         }
         for (path, (end, way)) in paths.iter().zip(ends) {
-            if let Err(next) = self.add(path, end, &way) {
-                match &mut error {
+            match self.admit(path, end) {
+                Ok(file) => self.add(file, &way)?,
+                Err(next) => match &mut error {
                     Some(error) => error.findings.extend(next.findings),
                     None => error = Some(next),
-                }
+                },
             }
         }
         error.map_or(Ok(()), Err)
@@ -83,9 +87,11 @@ impl<'v> Resolver<'v> {
             let mut paths = Vec::new();
             for (end, _) in ends.iter() {
                 let End::File(file) = end else { continue };
-                // What hinders here is told when the file is added.
-                let Ok(Some(loader)) = self.loaders.for_object(&mut self.tree, *file) else {
-                    continue;
+                let loader = match self.loaders.for_object(&mut self.tree, *file) {
+                    Ok(Some(loader)) => loader,
+                    Ok(None) => continue,
+                    // Told when the file is added.
+                    Err(_) => return,
                 };
                 let Content::Elf(facts) = self.tree.content(*file) else {
                     continue;
@@ -105,7 +111,8 @@ impl<'v> Resolver<'v> {
         }
     }
 
-    fn add(&mut self, path: &Path, end: End, way: &Way) -> Result<()> {
+    /// The file that a caller's path led to.
+    fn admit(&self, path: &Path, end: End) -> Result<FileId> {
         let refuse = |view: &View, why: &str| {
             let shown = view.shown(path).display().to_string();
             let finding = Finding::new(format!("could not read `{}`", shown.escape_debug()));
@@ -128,13 +135,17 @@ impl<'v> Resolver<'v> {
         if let Content::Broken(_, why) = self.tree.content(file) {
             return Err(refuse(view, why));
         }
+        Ok(file)
+    }
+
+    fn add(&mut self, file: FileId, way: &Way) -> Result<()> {
         if self.graph.is_named(file) {
             // Perhaps by another way.
             self.graph.pass(file, way);
             return Ok(());
         }
         self.graph.want(file, way, Reason::Named);
-        self.follow(file, 0)
+        self.follow(file)
     }
 
     /// Tells what was found.
@@ -151,7 +162,7 @@ impl<'v> Resolver<'v> {
                 if let Outcome::Hit(hit) = outcome {
                     let why = extra.why.clone();
                     self.graph.want(hit.file, &hit.way, Reason::Known { why });
-                    self.follow(hit.file, 0)?;
+                    self.follow(hit.file)?;
                 }
             }
         }
@@ -193,7 +204,7 @@ impl<'v> Resolver<'v> {
                 (End::File(file), way) => {
                     let why = why.to_owned();
                     self.graph.want(file, &way, Reason::Known { why });
-                    self.follow(file, 0)?;
+                    self.follow(file)?;
                 }
                 _ => self.graph.lack(
                     libc.file,
@@ -211,21 +222,26 @@ impl<'v> Resolver<'v> {
         Ok(())
     }
 
-    /// Adds what a file of the closure needs. `depth` counts the scripts that led to it.
-    fn follow(&mut self, file: FileId, depth: usize) -> Result<()> {
-        if !self.done.insert(file) {
-            return Ok(());
-        }
-        match self.tree.content(file) {
-            Content::Elf(facts) if facts.interpreter.is_some() || facts.dynamic => {
-                self.program(file)
+    /// Adds what a file of the closure needs.
+    fn follow(&mut self, file: FileId) -> Result<()> {
+        self.ahead.push((file, 0));
+        // Not recursive: a hostile chain of scripts may be as long as there is room for.
+        while let Some((file, depth)) = self.ahead.pop() {
+            if !self.done.insert(file) {
+                continue;
             }
-            Content::Script(script) => {
-                let script = script.clone();
-                self.script(file, &script, depth)
+            match self.tree.content(file) {
+                Content::Elf(facts) if facts.interpreter.is_some() || facts.dynamic => {
+                    self.program(file)?;
+                }
+                Content::Script(script) => {
+                    let script = script.clone();
+                    self.script(file, &script, depth)?;
+                }
+                Content::Elf(_) | Content::Broken(..) | Content::Other { .. } => {}
             }
-            Content::Elf(_) | Content::Broken(..) | Content::Other { .. } => Ok(()),
         }
+        Ok(())
     }
 
     fn program(&mut self, file: FileId) -> Result<()> {
@@ -237,7 +253,8 @@ impl<'v> Resolver<'v> {
             return Ok(());
         }
         if let Some(interpreter) = &interpreter {
-            self.interpreter(file, interpreter, None, 0)?;
+            // The kernel loads it as it is: what it names and needs itself counts only where it is a program in its own right.
+            self.interpreter(file, interpreter, None);
         }
         let Some(loader) = self.loaders.for_object(&mut self.tree, file)? else {
             return Ok(());
@@ -264,14 +281,8 @@ impl<'v> Resolver<'v> {
         Ok(())
     }
 
-    /// Adds the interpreter that a program or script names.
-    fn interpreter(
-        &mut self,
-        of: FileId,
-        path: &Path,
-        hint: Option<&str>,
-        depth: usize,
-    ) -> Result<()> {
+    /// Adds the interpreter that a program or script names, and gives its file.
+    fn interpreter(&mut self, of: FileId, path: &Path, hint: Option<&str>) -> Option<FileId> {
         let text = path.as_os_str().as_bytes();
         if let Some((known, file)) = &self.last
             && known.as_os_str() == path.as_os_str()
@@ -279,31 +290,31 @@ impl<'v> Resolver<'v> {
             let of = self.tree.file(of).path.clone();
             self.graph
                 .want(*file, &Way::default(), Reason::Interpreter { of });
-            return Ok(());
+            return Some(*file);
         }
         let mut lack = |why: Option<&str>| self.graph.lack(of, text, why.map(Into::into), true);
         if text.is_empty() {
             lack(Some("it names no interpreter"));
-            return Ok(());
+            return None;
         }
         if !path.is_absolute() {
             lack(Some(
                 "it is relative to the directory that the program is started in",
             ));
-            return Ok(());
+            return None;
         }
         match self.tree.walk(path) {
             (End::File(file), way) => {
                 let of = self.tree.file(of).path.clone();
                 self.graph.want(file, &way, Reason::Interpreter { of });
-                self.follow(file, depth)?;
                 self.last = Some((path.to_owned(), file));
+                return Some(file);
             }
             (End::Absent, _) => lack(hint),
             (End::Directory(_), _) => lack(Some("it is a directory")),
             (End::Unusable(why), _) => lack(Some(&why.to_string())),
         }
-        Ok(())
+        None
     }
 
     fn script(&mut self, file: FileId, script: &Script, depth: usize) -> Result<()> {
@@ -320,7 +331,9 @@ impl<'v> Resolver<'v> {
             self.graph.lack(file, name, Some(why), true);
             return Ok(());
         }
-        self.interpreter(file, &script.interpreter, hint, depth + 1)?;
+        if let Some(interpreter) = self.interpreter(file, &script.interpreter, hint) {
+            self.ahead.push((interpreter, depth + 1));
+        }
         let Some(program) = script.env_program() else {
             return Ok(());
         };
@@ -332,13 +345,13 @@ impl<'v> Resolver<'v> {
         if let Some((End::File(target), way)) = found.map(|path| self.tree.walk(&path)) {
             let of = self.tree.file(file).path.clone();
             self.graph.want(target, &way, Reason::Env { of });
-            self.follow(target, depth + 1)
+            self.ahead.push((target, 0));
         } else {
             let why = "env(1) finds no such program on the path";
             let name = program.as_bytes();
             self.graph.lack(file, name, Some(why.into()), false);
-            Ok(())
         }
+        Ok(())
     }
 
     /// Where a program is on the path, asked once for each name.

@@ -2,6 +2,7 @@
 //!
 //! glibc: `_dl_dst_substitute` and `fillin_rpath` of elf/dl-load.c. musl: `fixup_rpath` of ldso/dynlink.c.
 
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
@@ -66,6 +67,7 @@ fn token_length(text: &[u8], name: &str) -> Option<usize> {
 /// it is the user's to choose: they are left out, and the second value says that there were some.
 pub fn glibc_directories(path: &[u8], tokens: &Tokens<'_>) -> (Vec<PathBuf>, bool) {
     let mut directories: Vec<PathBuf> = Vec::new();
+    let mut seen = HashSet::new();
     let mut relative = false;
     if path.is_empty() {
         return (directories, relative);
@@ -85,9 +87,8 @@ pub fn glibc_directories(path: &[u8], tokens: &Tokens<'_>) -> (Vec<PathBuf>, boo
         while directory.len() > 1 && directory.ends_with(b"/") {
             directory.pop();
         }
-        let directory = PathBuf::from(OsString::from_vec(directory));
-        if !directories.contains(&directory) {
-            directories.push(directory);
+        if seen.insert(directory.clone()) {
+            directories.push(PathBuf::from(OsString::from_vec(directory)));
         }
     }
     (directories, relative)
@@ -109,12 +110,13 @@ pub fn musl_path(path: &[u8], origin: &Path) -> Option<Vec<u8>> {
     Some(out)
 }
 
-/// The absolute directories of a path that musl searches: separated by colons or line ends, empty ones passed over.
+/// The absolute directories of a path that musl searches: separated by colons or line ends, empty ones passed over, each once.
 pub fn musl_directories(path: &[u8]) -> (Vec<PathBuf>, bool) {
     let mut relative = false;
+    let mut seen = HashSet::new();
     let directories = path
         .split(|byte| matches!(byte, b':' | b'\n'))
-        .filter(|element| !element.is_empty())
+        .filter(|element| !element.is_empty() && seen.insert(*element))
         .map(|element| PathBuf::from(OsString::from_vec(element.to_vec())))
         .filter(|directory| {
             relative |= directory.is_relative();

@@ -26,8 +26,12 @@ use crate::host::{Entries, FileKind, Stat, View};
 const LINKS: usize = 40;
 /// Directories kept open at most.
 const OPEN: usize = 128;
-/// Entries of one directory beyond which what is not there is not remembered.
-const ENTRIES: usize = 65536;
+/// Names beyond which what is not there is not remembered.
+const ABSENT: usize = 1 << 18;
+/// Longest name, as in path_resolution(7).
+const NAME_MAX: usize = 255;
+/// Most directories that one way may leave by `..`.
+const DETOURS: usize = 256;
 /// Fewest files that are worth threads.
 pub(super) const AHEAD: usize = 64;
 /// How many files a thread is given at once.
@@ -149,6 +153,8 @@ pub(super) struct Tree<'v> {
     /// What loaders among them tell.
     built: HashMap<BodyId, Option<Built>>,
     inodes: HashMap<(u64, u64), BodyId>,
+    /// How many names are remembered that are not there.
+    absent: usize,
     /// Files whose reading is put off, while it is.
     put_off: Option<Vec<Request>>,
     /// How many processors there are.
@@ -173,6 +179,7 @@ impl<'v> Tree<'v> {
             bodies: Vec::new(),
             built: HashMap::default(),
             inodes: HashMap::default(),
+            absent: 0,
             put_off: None,
             threads: OnceCell::new(),
         }
@@ -271,6 +278,10 @@ impl<'v> Tree<'v> {
             let part = OsStr::from_bytes(&part);
             if part == ".." {
                 if here != DirId(0) && !way.detours.contains(&here) {
+                    if way.detours.len() == DETOURS {
+                        let why = "it leaves too many directories by `..`";
+                        return (End::Unusable(Refusal::Unopened(why.into())), way);
+                    }
                     way.detours.push(here);
                 }
                 here = self.directories[here.0 as usize].parent;
@@ -307,6 +318,9 @@ impl<'v> Tree<'v> {
     }
 
     fn step(&mut self, directory: DirId, name: &OsStr) -> Step {
+        if name.len() > NAME_MAX {
+            return Step::Unusable(Refusal::Unopened("file name too long".into()));
+        }
         let home = &self.directories[directory.0 as usize];
         if let Some(known) = home.steps.get(name) {
             return known.clone();
@@ -318,8 +332,10 @@ impl<'v> Tree<'v> {
                 _ => Refusal::Unopened(reason(&error).into()),
             })
         });
-        let steps = &mut self.directories[directory.0 as usize].steps;
-        if !matches!(step, Step::Absent) || steps.len() < ENTRIES {
+        let is_absent = matches!(step, Step::Absent);
+        if !is_absent || self.absent < ABSENT {
+            self.absent += usize::from(is_absent);
+            let steps = &mut self.directories[directory.0 as usize].steps;
             steps.insert(name.to_owned(), step.clone());
         }
         step

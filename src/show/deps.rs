@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::elf::{Closure, Object, ObjectKind, Reason};
+use crate::elf::{Closure, Missing, Object, ObjectKind, Reason};
 
 /// Every path, one a line.
 pub fn list(closure: &Closure) -> String {
@@ -112,14 +112,11 @@ type Edges<'c> = BTreeMap<&'c Path, Vec<(String, &'c Path)>>;
 fn edges(closure: &Closure) -> Edges<'_> {
     let mut edges: Edges<'_> = BTreeMap::new();
     for (path, object) in &closure.objects {
+        let mut seen = BTreeSet::new();
         for needed in &object.needed {
             let name = needed.name.display().to_string().escape_debug().to_string();
-            let below = edges.entry(path).or_default();
-            if !below
-                .iter()
-                .any(|(other, to)| *other == name && **to == *needed.path)
-            {
-                below.push((name, &needed.path));
+            if seen.insert((name.clone(), &*needed.path)) {
+                edges.entry(path).or_default().push((name, &needed.path));
             }
         }
     }
@@ -140,6 +137,15 @@ fn edges(closure: &Closure) -> Edges<'_> {
     edges
 }
 
+/// What is missing, by who needs it.
+fn lacks(closure: &Closure) -> BTreeMap<&Path, Vec<&Missing>> {
+    let mut lacks: BTreeMap<&Path, Vec<&Missing>> = BTreeMap::new();
+    for missing in &closure.missing {
+        lacks.entry(&missing.needed_by).or_default().push(missing);
+    }
+    lacks
+}
+
 fn roots(closure: &Closure) -> impl Iterator<Item = &Path> {
     closure
         .objects
@@ -155,13 +161,13 @@ fn roots(closure: &Closure) -> impl Iterator<Item = &Path> {
 
 /// A tree for each file that was named. What a tree has shown already is not opened again.
 pub fn tree(closure: &Closure) -> String {
-    let edges = edges(closure);
+    let (edges, lacks) = (edges(closure), lacks(closure));
     let mut text = String::new();
     for root in roots(closure) {
         line(&mut text, &plain(root));
         let mut seen = BTreeSet::from([root]);
         // Not recursive: a hostile chain of libraries may be as long as there is room for.
-        let mut open = vec![branches(&edges, closure, root)];
+        let mut open = vec![branches(&edges, &lacks, root)];
         while let Some(level) = open.last_mut() {
             let Some((label, below)) = level.pop_front() else {
                 open.pop();
@@ -176,7 +182,7 @@ pub fn tree(closure: &Closure) -> String {
             let fresh = below.is_some_and(|below| seen.insert(below));
             line(&mut text, &format!("{stem}{turn}{label}"));
             if let Some(below) = below.filter(|_| fresh && open.len() < 64) {
-                open.push(branches(&edges, closure, below));
+                open.push(branches(&edges, &lacks, below));
             }
         }
     }
@@ -185,16 +191,16 @@ pub fn tree(closure: &Closure) -> String {
 
 type Branches<'c> = VecDeque<(String, Option<&'c Path>)>;
 
-fn branches<'c>(edges: &Edges<'c>, closure: &'c Closure, path: &Path) -> Branches<'c> {
+fn branches<'c>(
+    edges: &Edges<'c>,
+    lacks: &BTreeMap<&Path, Vec<&Missing>>,
+    path: &Path,
+) -> Branches<'c> {
     let found = edges.get(path).into_iter().flatten();
     let mut branches: Branches<'c> = found
         .map(|(name, to)| (format!("{name} => {}", plain(to)), Some(*to)))
         .collect();
-    for missing in closure
-        .missing
-        .iter()
-        .filter(|missing| missing.needed_by == path)
-    {
+    for missing in lacks.get(path).into_iter().flatten() {
         let name = missing.name.display().to_string();
         branches.push_back((format!("{} => not found", name.escape_debug()), None));
     }
@@ -238,7 +244,7 @@ pub fn dot(closure: &Closure) -> String {
 
 /// The shortest way from each named file to the library `name`: a soname, a file name or a path. Empty where nothing leads there.
 pub fn why(closure: &Closure, name: &str) -> String {
-    let edges = edges(closure);
+    let (edges, lacks) = (edges(closure), lacks(closure));
     let wanted = |label: &str, path: &Path| {
         label == name || path == Path::new(name) || path.file_name().is_some_and(|own| own == name)
     };
@@ -248,11 +254,8 @@ pub fn why(closure: &Closure, name: &str) -> String {
         let mut queue = VecDeque::from([root]);
         let mut end = None;
         'search: while let Some(here) = queue.pop_front() {
-            let absent = closure
-                .missing
-                .iter()
-                .any(|missing| missing.needed_by == here && missing.name.to_str() == Some(name));
-            if absent {
+            let mut absent = lacks.get(here).into_iter().flatten();
+            if absent.any(|missing| missing.name.to_str() == Some(name)) {
                 end = Some((here, true));
                 break;
             }

@@ -23,6 +23,7 @@ use std::thread;
 use jailctl::elf::{self, Closure, ObjectKind, Options, Priority};
 use jailctl::host::View;
 
+mod blowups;
 mod foreign;
 mod forge;
 mod hostile;
