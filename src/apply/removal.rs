@@ -12,7 +12,9 @@ use crate::host::{FileKind, Host, NewAccount, Ownership, Process};
 use crate::names::{JailName, JailPath};
 use crate::plan::manifest::RecordKind;
 use crate::plan::{Before, Removal, SWAPPED, expiry, refuse_sessions, removal};
-use crate::resolve::{Left, MARKER, Marker, PRIVATE, SHELLS, is_adopted, token};
+use crate::resolve::{
+    CACHE, Left, MARKER, Marker, PRIVATE, ResolvedJail, SHELLS, is_adopted, token,
+};
 
 /// Where mail is delivered, were there any.
 const MAIL: &str = "/var/mail";
@@ -238,6 +240,14 @@ impl Run<'_, '_> {
 
     /// Removes the jail's records.
     pub(super) fn forget(&mut self) -> Result<()> {
+        for verb in ["build", "check"] {
+            let kept = ResolvedJail::cache(self.name(), verb);
+            if self.host.lstat(&kept)?.is_some() {
+                let (dir, name) = self.host.parent_of(&kept)?;
+                dir.remove_file(Path::new(name))?;
+            }
+        }
+        remove_dirs(self.host, &[PathBuf::from(CACHE)])?;
         let state = self.state();
         if self.host.lstat(&state)?.is_none() {
             return Ok(());

@@ -4,12 +4,14 @@ use clap::Args;
 use std::path::{Path, PathBuf};
 
 use super::progress::Progress;
+use super::remembered::Remembered;
 use super::specs::load_spec;
 use super::{Report, RootOption, Voice, Writing};
 use crate::apply::{self, Transaction};
 use crate::error::{Error, Finding, Result};
 use crate::host::sshd::Config;
 use crate::host::{Host, View};
+use crate::names::JailName;
 use crate::plan::{self, Origin, Plan};
 use crate::resolve;
 use crate::show;
@@ -91,21 +93,40 @@ impl Build {
             .collect();
         let what = format!("build of {}", names.join(", "));
         let mut transaction = Transaction::new(&host, &options, what);
+        let mut text = String::new();
         let mut plans = Vec::new();
+        let mut said = Vec::new();
         for (path, (spec, source)) in self.specs.iter().zip(&specs) {
-            let carried_out = origin(path, &source.text)
-                .and_then(|origin| {
-                    let progress = voice.progress();
-                    progress.say(format!("{}: looking at what it needs", spec.name.value));
-                    plan::plan(spec, origin, &host)
-                })
-                .and_then(|plan| {
-                    transaction.carry_out(&plan, &mut voice.watch())?;
-                    Ok(plan)
-                });
-            match carried_out {
-                Ok(plan) => plans.push(plan),
-                Err(error) => return Err(transaction.roll_back(error)),
+            let mut build = || -> Result<()> {
+                let name = &spec.name.value;
+                let origin = origin(path, &source.text)?;
+                let known = Remembered::new("build", name, &[&origin.name, &origin.text], &host)?
+                    // A plan is what is asked for there.
+                    .filter(|_| !self.writing.json);
+                if let Some(before) = known.as_ref().and_then(|known| known.recall(&host)) {
+                    text.push_str(&nothing_to_do(name));
+                    said.extend(before);
+                    return Ok(());
+                }
+                let progress = voice.progress();
+                progress.say(format!("{name}: looking at what it needs"));
+                let view = self.root.view()?.remembering();
+                // Once more, so that templates are among what is looked at.
+                let (spec, now) = load_spec(path, &view)?;
+                let plan = plan::plan(&spec, self::origin(path, &now.text)?, &view)?;
+                drop(progress);
+                transaction.carry_out(&plan, &mut voice.watch())?;
+                let is_same = plan.steps.is_empty() && now.text == source.text;
+                if let Some(known) = known.filter(|_| is_same) {
+                    known.keep(&view, &plan.notices, &host);
+                }
+                text.push_str(&summary(&plan));
+                said.extend(plan.notices.iter().cloned());
+                plans.push(plan);
+                Ok(())
+            };
+            if let Err(error) = build() {
+                return Err(transaction.roll_back(error));
             }
         }
         notices.extend(transaction.finish(&mut voice.watch())?);
@@ -116,11 +137,7 @@ impl Build {
                 ..report(&plans, &notices, true, voice, 0)
             });
         }
-        let mut text = String::new();
-        for plan in &plans {
-            notices.extend(plan.notices.iter().cloned());
-            text.push_str(&summary(plan));
-        }
+        notices.extend(said);
         Ok(Report {
             text,
             notices,
@@ -169,10 +186,14 @@ impl Build {
     }
 }
 
+fn nothing_to_do(jail: &JailName) -> String {
+    format!("{jail}: nothing to do\n")
+}
+
 /// One line for what was done to a jail.
 pub(super) fn summary(plan: &Plan) -> String {
     if !plan.is_change() {
-        return format!("{}: nothing to do\n", plan.name);
+        return nothing_to_do(&plan.name);
     }
     let entries = plan
         .wanted

@@ -2,11 +2,13 @@
 
 use clap::Args;
 
+use super::remembered::Remembered;
 use super::specs::OfHost;
-use super::target::{has_moved, manifests};
+use super::target::{has_moved, targets};
 use super::{Report, RootOption, Voice};
 use crate::error::Result;
-use crate::plan::{Depth, drift};
+use crate::host::Host;
+use crate::plan::{Depth, Manifest, drift};
 use crate::show::drift::{Checked, json, text};
 
 /// Arguments of `check`.
@@ -35,15 +37,37 @@ impl Check {
         };
         let mut checked = Vec::new();
         let mut notices = Vec::new();
-        for manifest in manifests(&self.targets, &view)? {
+        for target in targets(&self.targets, &view)? {
+            let jail = target.name();
+            // All bytes are read again, whatever is known.
+            let known = Remembered::new("check", jail, &[], &view)?.filter(|_| !self.deep);
+            if let Some(before) = known.as_ref().and_then(|known| known.recall(&view)) {
+                notices.extend(before);
+                checked.push(Checked {
+                    jail: jail.clone(),
+                    differences: Vec::new(),
+                });
+                continue;
+            }
+            let view = self.root.view()?.remembering();
+            let manifest = match Manifest::load(&view, jail)? {
+                Some(manifest) => manifest,
+                // One that was named must be there; of all, another run may just have removed one.
+                None if self.targets.is_empty() => continue,
+                None => return Err(target.unknown()),
+            };
             let found = drift(&manifest, &OfHost(&view), depth, &view)?;
-            notices.extend(found.notices);
+            let mut said = found.notices;
             if has_moved(&manifest, &view)? {
-                notices.push(format!(
+                said.push(format!(
                     "`{}` has changed since `{}` was built from it: `jailctl plan` with it shows what that means",
                     manifest.spec, manifest.name
                 ));
             }
+            if let Some(known) = known.filter(|_| found.differences.is_empty()) {
+                known.keep(&view, &said, &Host::new(&self.root.path()?)?);
+            }
+            notices.extend(said);
             checked.push(Checked {
                 jail: manifest.name,
                 differences: found.differences,

@@ -9,6 +9,7 @@ mod init;
 mod list;
 pub mod manual;
 mod progress;
+mod remembered;
 mod remove;
 mod rollback;
 mod schema;

@@ -69,23 +69,31 @@ impl Target {
 
 /// The manifests of the jails that are named, or of all jails where none is.
 pub(crate) fn manifests(words: &[String], view: &View) -> Result<Vec<Manifest>> {
-    if !words.is_empty() {
-        let named = words
-            .iter()
-            .map(|word| Target::new(word, view)?.manifest(view));
-        return named.collect();
-    }
     let mut all = Vec::new();
-    for name in Manifest::names(view)? {
-        all.extend(Manifest::load(view, &name)?);
+    for target in targets(words, view)? {
+        match Manifest::load(view, target.name())? {
+            Some(manifest) => all.push(manifest),
+            // One that was named must be there; of all, another run may just have removed one.
+            None if words.is_empty() => {}
+            None => return Err(target.unknown()),
+        }
     }
     Ok(all)
 }
 
+/// The jails that are named, or all where none is.
+pub(crate) fn targets(words: &[String], view: &View) -> Result<Vec<Target>> {
+    if words.is_empty() {
+        let names = Manifest::names(view)?.into_iter();
+        return Ok(names.map(Target::Name).collect());
+    }
+    words.iter().map(|word| Target::new(word, view)).collect()
+}
+
 /// Whether the file that a jail was built from says something else by now. One that is gone says nothing.
 pub(crate) fn has_moved(manifest: &Manifest, view: &View) -> Result<bool> {
-    let now = View::new(Path::new("/"))?
-        .read(Path::new(&manifest.spec), LIMIT)
+    let now = view
+        .of_running(|live| live.read(Path::new(&manifest.spec), LIMIT))
         .ok()
         .flatten();
     let built = spec_as_built(view, &manifest.name)?;

@@ -99,13 +99,35 @@ pub struct NewAccount {
     pub groups: Vec<String>,
 }
 
+/// Services of nsswitch.conf(5) that only say what files of this host say: `systemd` has, beside them, users of services, whose ids no jail gets.
+const OF_FILES: [&str; 3] = ["files", "compat", "systemd"];
+
 impl View {
+    /// Whether accounts come from anywhere but files, as from a directory service, by nsswitch.conf(5).
+    fn has_accounts_elsewhere(&self) -> Result<bool> {
+        let text = self.read(Path::new("/etc/nsswitch.conf"), FILE_LIMIT)?;
+        let text = String::from_utf8_lossy(text.as_deref().unwrap_or_default()).into_owned();
+        let services = text.lines().filter_map(|line| {
+            let (database, services) = line.split('#').next()?.split_once(':')?;
+            matches!(
+                database.trim(),
+                "passwd" | "group" | "shadow" | "initgroups"
+            )
+            .then_some(services)
+        });
+        let mut words = services.flat_map(str::split_whitespace);
+        Ok(words.any(|word| !word.starts_with('[') && !OF_FILES.contains(&word)))
+    }
+
     /// Reads the host's account files. shadow(5) is left out where it cannot be read.
     pub fn accounts(&self) -> Result<Accounts> {
         let text = |path: &str| -> Result<String> {
             let bytes = self.read(Path::new(path), FILE_LIMIT)?;
             Ok(String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned())
         };
+        if self.looks.is_some() && self.has_accounts_elsewhere()? {
+            self.spoil_looks();
+        }
         let mut users: Vec<Passwd> = text("/etc/passwd")?
             .lines()
             .filter_map(passwd_line)

@@ -366,6 +366,17 @@ impl Dir {
         written
     }
 
+    /// As [`Dir::replace_file`], for what may be lost: nobody ever sees half of it, and a crash leaves anything.
+    pub fn cache_file(&self, name: &Path, content: &[u8]) -> Result<()> {
+        let temporary = replacement(name.as_os_str());
+        let temporary = Path::new(&temporary);
+        self.remove_file_if_there(temporary)?;
+        let mut file = self.make_file(temporary)?;
+        file.write_all(content)
+            .map_err(|error| Error::io("write", &self.shown(temporary), &error))?;
+        self.rename(temporary, self, name, RenameFlags::empty())
+    }
+
     /// Removes what a [`Dir::replace_file`] that was cut short left beside the file `name` of this directory.
     pub fn drop_replacement(&self, name: &Path) -> Result<()> {
         self.remove_file_if_there(Path::new(&replacement(name.as_os_str())))

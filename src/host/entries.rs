@@ -9,10 +9,12 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, openat, readlinkat, statat};
 use rustix::io::Errno;
 
+use super::looks::{Looks, Way};
 use super::stat::Stat;
 use super::view::View;
 use crate::error::Result;
@@ -21,25 +23,41 @@ use crate::error::Result;
 #[derive(Debug)]
 pub struct Entries {
     handle: OwnedFd,
+    /// Where looks are kept in mind, and by which path.
+    looks: Option<(Arc<Looks>, PathBuf)>,
 }
 
 impl View {
-    /// Opens the directory that `path` leads to.
+    /// Opens the directory at `path`, a path free of links.
     pub fn entries(&self, path: &Path) -> Result<Entries> {
         let flags = OFlags::PATH | OFlags::DIRECTORY;
-        self.open2(path, flags, ResolveFlags::empty())
-            .map(|handle| Entries { handle })
+        let handle = self.open2(path, flags, ResolveFlags::NO_SYMLINKS)?;
+        let looks = self.looks.clone();
+        Ok(Entries {
+            handle,
+            looks: looks.map(|looks| (looks, path.to_owned())),
+        })
     }
 }
 
 impl Entries {
     /// The facts of an entry; `None` where there is none.
     pub fn lstat(&self, name: &OsStr) -> io::Result<Option<Stat>> {
-        match statat(&self.handle, single(name)?, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(stat) => Ok(Some(stat.into())),
-            Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
-            Err(errno) => Err(errno.into()),
+        let stat: Option<Stat> =
+            match statat(&self.handle, single(name)?, AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(stat) => Some(stat.into()),
+                Err(Errno::NOENT | Errno::NOTDIR) => None,
+                Err(errno) => {
+                    if let Some((looks, _)) = &self.looks {
+                        looks.spoil();
+                    }
+                    return Err(errno.into());
+                }
+            };
+        if let Some((looks, path)) = &self.looks {
+            looks.saw(&path.join(name), Way::Real, false, stat.as_ref());
         }
+        Ok(stat)
     }
 
     /// The text of a symbolic link.

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustix::fs::{OFlags, ResolveFlags};
 
 use super::copy::digest;
+use super::looks::{Looks, Way};
 use super::{Digest, Dir, FileKind, Stat, View};
 use crate::error::Result;
 use crate::names::JailPath;
@@ -19,6 +21,8 @@ pub struct Inventory {
     found: BTreeMap<JailPath, Stat>,
     /// Names that no spec could give, with the directory that holds them.
     strange: Vec<PathBuf>,
+    /// Where looks are kept in mind, and the root as the host names it.
+    looks: Option<(Arc<Looks>, PathBuf)>,
 }
 
 impl View {
@@ -42,6 +46,7 @@ impl View {
             root: Dir::from_handle(handle, self.shown(root)),
             found: BTreeMap::new(),
             strange: Vec::new(),
+            looks: self.looks.clone().map(|looks| (looks, root.to_owned())),
         };
         for top in whole {
             if let Ok(path) = JailPath::root().join(top) {
@@ -60,21 +65,28 @@ impl View {
 
 impl Inventory {
     fn look(&mut self, path: &JailPath) -> Result<()> {
-        if let Some(stat) = self.root.lstat(path.relative())? {
+        let stat = self.root.lstat(path.relative())?;
+        self.saw(path, false, stat.as_ref());
+        if let Some(stat) = stat {
             self.found.insert(path.clone(), stat);
         }
         Ok(())
     }
 
+    fn saw(&self, path: &JailPath, listed: bool, stat: Option<&Stat>) {
+        if let Some((looks, root)) = &self.looks {
+            looks.saw(&root.join(path.relative()), Way::Real, listed, stat);
+        }
+    }
+
     fn descend(&mut self, top: JailPath) -> Result<()> {
         let mut ahead = vec![top];
         while let Some(path) = ahead.pop() {
-            if self
-                .found
-                .get(&path)
-                .is_none_or(|stat| stat.kind() != FileKind::Directory)
-            {
-                continue;
+            match self.found.get(&path) {
+                Some(stat) if stat.kind() == FileKind::Directory => {
+                    self.saw(&path, true, Some(stat));
+                }
+                _ => continue,
             }
             for (name, stat) in self.root.open_dir(path.relative())?.entries()? {
                 match name.to_str().and_then(|name| path.join(name).ok()) {
@@ -82,6 +94,7 @@ impl Inventory {
                         if stat.kind() == FileKind::Directory {
                             ahead.push(below.clone());
                         }
+                        self.saw(&below, false, Some(&stat));
                         self.found.insert(below, stat);
                     }
                     None => self.strange.push(Path::new(path.as_str()).join(name)),
@@ -154,6 +167,9 @@ impl Inventory {
         let Some(directory) = self.root.try_open_dir(path.relative())? else {
             return Ok(Vec::new());
         };
+        if self.looks.is_some() {
+            self.saw(path, true, directory.lstat(Path::new("."))?.as_ref());
+        }
         let entries = directory.entries()?.into_iter();
         Ok(entries
             .map(|(name, _)| name.to_string_lossy().into_owned())
@@ -162,6 +178,10 @@ impl Inventory {
 
     /// The names in the root itself.
     pub fn top(&self) -> Result<Vec<String>> {
+        if self.looks.is_some() {
+            let stat = self.root.lstat(Path::new("."))?;
+            self.saw(&JailPath::root(), true, stat.as_ref());
+        }
         Ok(self
             .root
             .entries()?

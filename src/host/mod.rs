@@ -13,6 +13,7 @@ mod inventory;
 mod listeners;
 mod lock;
 mod log;
+mod looks;
 mod mounts;
 mod packages;
 pub mod pam;
@@ -76,6 +77,14 @@ impl Host {
         Ok(Self {
             view: View::new(root)?,
         })
+    }
+
+    /// As [`View::remembering`].
+    #[must_use]
+    pub fn remembering(self) -> Self {
+        Self {
+            view: self.view.remembering(),
+        }
     }
 
     /// Opens the directory at `path`, which root alone controls, and makes what is missing of it. `/run -> …` and the like are followed, inside

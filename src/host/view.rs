@@ -6,10 +6,12 @@ use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::{Mode, OFlags, ResolveFlags, openat2, readlinkat};
 use rustix::io::Errno;
 
+use super::looks::{Looks, Way};
 use super::stat::{FileKind, Stat};
 use crate::error::{Error, Finding, Kind, Result};
 
@@ -30,6 +32,8 @@ pub struct MountFlags {
 pub struct Passage {
     /// The path without a symbolic link in it.
     pub real: PathBuf,
+    /// The facts of what is there.
+    pub stat: Stat,
     /// Each link passed, in order: its own path, free of links but for its last component, and its text.
     pub links: Vec<(PathBuf, PathBuf)>,
 }
@@ -39,6 +43,8 @@ pub struct Passage {
 pub struct View {
     root: OwnedFd,
     path: PathBuf,
+    /// What was looked at, where that is kept in mind.
+    pub(super) looks: Option<Arc<Looks>>,
 }
 
 impl View {
@@ -53,12 +59,22 @@ impl View {
         Ok(Self {
             root,
             path: path.to_owned(),
+            looks: None,
         })
     }
 
     /// Whether this is the running system and not a directory that holds one.
     pub fn is_live(&self) -> bool {
         self.path == Path::new("/")
+    }
+
+    /// What `look` finds on the running system, which this host need not be.
+    pub fn of_running<T>(&self, look: impl FnOnce(&Self) -> Result<T>) -> Result<T> {
+        if self.is_live() {
+            look(self)
+        } else {
+            look(&Self::new(Path::new("/"))?)
+        }
     }
 
     /// Where the host's root is on the running system.
@@ -79,7 +95,7 @@ impl View {
         self.openat2_with(path, flags, ResolveFlags::empty())
     }
 
-    fn openat2_with(
+    pub(super) fn openat2_with(
         &self,
         path: &Path,
         flags: OFlags,
@@ -102,6 +118,7 @@ impl View {
     }
 
     fn error(&self, deed: &str, path: &Path, errno: Errno) -> Error {
+        self.spoil_looks();
         Error::io(deed, &self.shown(path), &errno.into())
     }
 
@@ -115,11 +132,17 @@ impl View {
     pub fn try_open(&self, path: &Path) -> Result<Option<File>> {
         let handle = match self.openat2(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY) {
             Ok(handle) => handle,
-            Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),
+            Err(Errno::NOENT | Errno::NOTDIR) => {
+                self.saw(path, Way::Through, false, None);
+                return Ok(None);
+            }
             Err(errno) => return Err(self.error("open", path, errno)),
         };
-        let stat = rustix::fs::fstat(&handle).map_err(|errno| self.error("stat", path, errno))?;
-        if Stat::from(stat).kind() != FileKind::File {
+        let stat: Stat = rustix::fs::fstat(&handle)
+            .map_err(|errno| self.error("stat", path, errno))?
+            .into();
+        self.saw(path, Way::Through, false, Some(&stat));
+        if stat.kind() != FileKind::File {
             return Err(Error::new(
                 Kind::Failed,
                 Finding::new(format!("could not open `{}`", self.shown(path).display()))
@@ -145,6 +168,7 @@ impl View {
         let now: Stat = rustix::fs::fstat(&handle)
             .map_err(|errno| self.error("stat", path, errno))?
             .into();
+        self.saw(path, Way::Real, false, Some(&now));
         if (now.dev, now.ino, now.size, now.mtime, now.kind())
             != (stat.dev, stat.ino, stat.size, stat.mtime, FileKind::File)
         {
@@ -187,21 +211,33 @@ impl View {
 
     /// The facts of what `path` leads to; `None` where it leads nowhere.
     pub fn stat(&self, path: &Path) -> Result<Option<Stat>> {
-        self.stat_with(path, OFlags::PATH)
+        self.stat_with(path, Way::Through)
     }
 
     /// The facts of `path` itself, a link not followed; `None` where there is nothing.
     pub fn lstat(&self, path: &Path) -> Result<Option<Stat>> {
-        self.stat_with(path, OFlags::PATH | OFlags::NOFOLLOW)
+        self.stat_with(path, Way::Itself)
     }
 
-    fn stat_with(&self, path: &Path, flags: OFlags) -> Result<Option<Stat>> {
-        match self.openat2(path, flags) {
-            Ok(handle) => rustix::fs::fstat(&handle)
-                .map(|raw| Some(Stat::from(raw)))
-                .map_err(|errno| self.error("stat", path, errno)),
+    fn stat_with(&self, path: &Path, way: Way) -> Result<Option<Stat>> {
+        let flags = match way {
+            Way::Through => OFlags::PATH,
+            Way::Itself | Way::Real => OFlags::PATH | OFlags::NOFOLLOW,
+        };
+        let stat = match self.openat2(path, flags) {
+            Ok(handle) => rustix::fs::fstat(&handle).map(|raw| Some(Stat::from(raw))),
             Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
-            Err(errno) => Err(self.error("stat", path, errno)),
+            Err(errno) => Err(errno),
+        };
+        let stat = stat.map_err(|errno| self.error("stat", path, errno))?;
+        self.saw(path, way, false, stat.as_ref());
+        Ok(stat)
+    }
+
+    /// Keeps in mind that `path` was looked at, if such things are.
+    pub(super) fn saw(&self, path: &Path, way: Way, listed: bool, stat: Option<&Stat>) {
+        if let Some(looks) = &self.looks {
+            looks.saw(path, way, listed, stat);
         }
     }
 
@@ -226,6 +262,11 @@ impl View {
             .map_err(|errno| self.error("open", path, errno))?;
         let text = readlinkat(&handle, "", Vec::new())
             .map_err(|errno| self.error("read the link", path, errno))?;
+        if self.looks.is_some() {
+            let stat =
+                rustix::fs::fstat(&handle).map_err(|errno| self.error("stat", path, errno))?;
+            self.saw(path, Way::Itself, false, Some(&stat.into()));
+        }
         Ok(PathBuf::from(OsString::from_vec(text.into_bytes())))
     }
 
@@ -233,48 +274,92 @@ impl View {
     pub fn list(&self, path: &Path) -> Result<Option<Vec<OsString>>> {
         let handle = match self.openat2(path, OFlags::RDONLY | OFlags::DIRECTORY) {
             Ok(handle) => handle,
-            Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),
+            Err(Errno::NOENT | Errno::NOTDIR) => {
+                self.saw(path, Way::Through, false, None);
+                return Ok(None);
+            }
             Err(errno) => return Err(self.error("open", path, errno)),
         };
+        if self.looks.is_some() {
+            let stat =
+                rustix::fs::fstat(&handle).map_err(|errno| self.error("stat", path, errno))?;
+            self.saw(path, Way::Through, true, Some(&stat.into()));
+        }
         names(&handle)
             .map(Some)
             .map_err(|errno| self.error("list", path, errno))
     }
 
-    /// Follows `path` one component at a time and says where it ends and which links it passed; `None` where it ends nowhere.
+    /// Follows `path` and says where it ends and which links it passed; `None` where it ends nowhere.
     pub fn trace(&self, path: &Path) -> Result<Option<Passage>> {
-        let mut passage = Passage {
-            real: PathBuf::from("/"),
-            links: Vec::new(),
-        };
+        // Most paths pass no link, which one call tells.
+        let is_plain = components(path).iter().all(|part| part != "..");
+        let flags = OFlags::PATH | OFlags::NOFOLLOW;
+        // The components without empty ones and dots.
+        let real: PathBuf = path.components().collect();
+        match self.openat2_with(&real, flags, ResolveFlags::NO_SYMLINKS) {
+            Ok(handle) if is_plain => {
+                let stat: Stat = rustix::fs::fstat(&handle)
+                    .map_err(|errno| self.error("stat", path, errno))?
+                    .into();
+                if stat.kind() == FileKind::Symlink {
+                    return self.trace_links(path);
+                }
+                self.saw(&real, Way::Real, false, Some(&stat));
+                Ok(Some(Passage {
+                    real,
+                    stat,
+                    links: Vec::new(),
+                }))
+            }
+            Err(Errno::NOENT | Errno::NOTDIR) if is_plain => {
+                self.saw(&real, Way::Real, false, None);
+                Ok(None)
+            }
+            _ => self.trace_links(path),
+        }
+    }
+
+    /// As [`View::trace`], one component at a time.
+    fn trace_links(&self, path: &Path) -> Result<Option<Passage>> {
+        let mut real = PathBuf::from("/");
+        let mut last = None;
+        let mut links = Vec::new();
         let mut ahead: Vec<OsString> = components(path);
         while let Some(part) = ahead.pop() {
             if part == ".." {
-                passage.real.pop();
+                real.pop();
+                last = None;
                 continue;
             }
-            let here = passage.real.join(&part);
-            let Some(stat) = self.lstat(&here)? else {
+            let here = real.join(&part);
+            let Some(stat) = self.stat_with(&here, Way::Real)? else {
                 return Ok(None);
             };
             if stat.kind() != FileKind::Symlink {
                 if !ahead.is_empty() && stat.kind() != FileKind::Directory {
                     return Ok(None);
                 }
-                passage.real = here;
+                real = here;
+                last = Some(stat);
                 continue;
             }
             let target = self.read_link(&here)?;
-            if passage.links.len() == LINK_LIMIT {
+            if links.len() == LINK_LIMIT {
                 return Err(self.error("follow", path, Errno::LOOP));
             }
             if target.is_absolute() {
-                passage.real = PathBuf::from("/");
+                real = PathBuf::from("/");
+                last = None;
             }
             ahead.extend(components(&target));
-            passage.links.push((here, target));
+            links.push((here, target));
         }
-        Ok(Some(passage))
+        let stat = match last {
+            Some(stat) => Some(stat),
+            None => self.stat_with(&real, Way::Real)?,
+        };
+        Ok(stat.map(|stat| Passage { real, stat, links }))
     }
 
     /// Where the first executable file called `name` is, on the path that root's login shell has.

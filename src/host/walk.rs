@@ -3,11 +3,12 @@
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, OFlags, ResolveFlags, statat};
+use rustix::fs::{AtFlags, OFlags, ResolveFlags, fstat, statat};
 use rustix::io::Errno;
 use walkdir::WalkDir;
 
-use super::stat::Stat;
+use super::looks::Way;
+use super::stat::{FileKind, Stat};
 use super::view::View;
 use crate::error::{Error, Result};
 
@@ -26,7 +27,12 @@ impl View {
             ResolveFlags::NO_SYMLINKS,
         )?;
         let base = PathBuf::from(format!("/proc/self/fd/{}/", handle.as_raw_fd()));
-        let mut found = Vec::new();
+        if self.looks.is_some() {
+            let stat = fstat(&handle)
+                .map_err(|errno| Error::io("stat", &self.shown(path), &errno.into()))?;
+            self.saw(path, Way::Real, true, Some(&stat.into()));
+        }
+        let mut found: Vec<(PathBuf, Stat)> = Vec::new();
         // Entries come directory by directory, so that most have the same.
         let mut parent: Option<(PathBuf, OwnedFd)> = None;
         for entry in WalkDir::new(&base).min_depth(1).sort_by_file_name() {
@@ -55,7 +61,12 @@ impl View {
             }
             let Some((_, open)) = &parent else { continue };
             match statat(open, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW) {
-                Ok(raw) => found.push((here, raw.into())),
+                Ok(raw) => {
+                    let stat = Stat::from(raw);
+                    let listed = stat.kind() == FileKind::Directory;
+                    self.saw(&here, Way::Real, listed, Some(&stat));
+                    found.push((here, stat));
+                }
                 Err(Errno::NOENT) => {}
                 Err(errno) => return Err(Error::io("stat", &self.shown(&here), &errno.into())),
             }

@@ -80,13 +80,16 @@ pub(super) fn add_names(
         Entry::text(HOSTS, 0o644, Why::rule("the name localhost")),
     )?;
     if let Some(passage) = view.trace(Path::new("/etc/localtime"))?
-        && let Some(stat) = view.lstat(&passage.real)?
-        && stat.kind() == crate::host::FileKind::File
+        && passage.stat.kind() == crate::host::FileKind::File
     {
         add_default(
             tree,
             "/etc/localtime",
-            Entry::host_file(passage.real, stat, vec![Why::rule("the host's time zone")]),
+            Entry::host_file(
+                passage.real,
+                passage.stat,
+                vec![Why::rule("the host's time zone")],
+            ),
         )?;
     }
     Ok(())

@@ -1,12 +1,12 @@
 //! What the spec itself puts into a jail: `[[file]]`, `[[dir]]` and homes.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::accounts::WantedAccount;
 use super::objects::Asked;
 use super::tree::{Entry, Tree, Why};
 use crate::error::{Error, Finding, Kind, Result};
-use crate::host::{FileKind, Ownership, Stat, View};
+use crate::host::{FileKind, Ownership, Passage, Stat, View};
 use crate::names::JailPath;
 use crate::site::Site;
 use crate::spec::{FileBody, FileSpec, Spec, places};
@@ -75,9 +75,7 @@ fn add_source(
     let Some(passage) = view.trace(source)? else {
         return Err(refuse(source, "there is no such file on the host"));
     };
-    let Some(stat) = view.lstat(&passage.real)? else {
-        return Err(refuse(source, "there is no such file on the host"));
-    };
+    let stat = &passage.stat;
     // The spec's own words were checked; where links lead, and what a tree holds, shows only here.
     let copyable = |path: &Path| {
         places::copyable(path).map_err(|objection| refuse(path, &format!("it {}", objection.why)))
@@ -87,7 +85,7 @@ fn add_source(
     let target = &places::merged(&file.target.value);
     match stat.kind() {
         FileKind::File => {
-            add_file(tree, &passage.real, &stat, target.clone(), mode, why, asked)?;
+            add_file(tree, &passage.real, stat, target.clone(), mode, why, asked)?;
         }
         FileKind::Directory => {
             let owner = stat.uid;
@@ -238,15 +236,11 @@ pub(super) fn check_skeletons(view: &View, spec: &Spec, findings: &mut Vec<Findi
                 .at(&skel.site, "asked for here"),
             );
         };
-        let real: Option<PathBuf> = view.trace(&skel.value)?.map(|passage| passage.real);
-        let Some(real) = real else {
+        let Some(Passage { real, stat, .. }) = view.trace(&skel.value)? else {
             refuse(&skel.value, "there is no such directory on the host");
             continue;
         };
-        if view
-            .lstat(&real)?
-            .is_none_or(|stat| stat.kind() != FileKind::Directory)
-        {
+        if stat.kind() != FileKind::Directory {
             refuse(&real, "it is not a directory");
             continue;
         }

@@ -34,6 +34,8 @@ use objects::Asked;
 
 /// Where the records of all jails lie.
 pub const STATE: &str = "/var/lib/jailctl";
+/// Where runs that found nothing to do are kept.
+pub const CACHE: &str = "/var/cache/jailctl";
 
 /// A jail as it is to be on one host.
 #[derive(Clone, Debug)]
@@ -66,6 +68,11 @@ impl ResolvedJail {
     /// Where the records of the jail lie on the host.
     pub fn state(name: &JailName) -> PathBuf {
         Path::new(STATE).join(name.as_str())
+    }
+
+    /// Where a run of `verb` that found nothing to do with the jail is kept on the host. Losing it costs time and nothing else.
+    pub fn cache(name: &JailName, verb: &str) -> PathBuf {
+        Path::new(CACHE).join(format!("{name}.{verb}"))
     }
 }
 

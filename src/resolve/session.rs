@@ -8,7 +8,7 @@ use super::tree::{Entry, Tree, Why};
 use super::{ResolvedJail, WantedAccount};
 use crate::error::{Error, Finding, Result};
 use crate::host::pam::{self, MODULE, STACK};
-use crate::host::{FileKind, View};
+use crate::host::{FileKind, Passage, View};
 use crate::names::{JailName, JailPath};
 use crate::spec::{MountSource, MountSpec, SessionSpec, Spec};
 
@@ -124,17 +124,16 @@ fn check_source(mount: &MountSpec, view: &View, findings: &mut Vec<Finding>) -> 
     };
     let shown = source.value.display().to_string();
     let finding = Finding::new(format!("`{}` cannot be mounted", shown.escape_debug()));
-    let real = view.trace(&source.value)?.map(|passage| passage.real);
-    let finding = match real {
+    let finding = match view.trace(&source.value)? {
         None => finding.why("there is no such directory on the host"),
-        Some(real) if real != source.value => finding
+        Some(Passage { real, .. }) if real != source.value => finding
             .why("there is a link on the way, which may come to lead elsewhere")
             .hint(format!(
                 "name the directory itself: `{}`",
                 real.display().to_string().escape_debug()
             )),
-        Some(real) => match view.lstat(&real)?.map(|stat| stat.kind()) {
-            Some(FileKind::Directory) => return Ok(()),
+        Some(Passage { stat, .. }) => match stat.kind() {
+            FileKind::Directory => return Ok(()),
             _ => finding.why("it is not a directory"),
         },
     };

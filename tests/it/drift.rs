@@ -27,14 +27,10 @@ fn found_and_mended(host: &DisposableHost, spec: &Spec, breaks: &str, names: &[&
     );
 }
 
-#[test]
-fn each_kind_of_drift_is_found_and_mended() {
-    let Some(host) = host() else { return };
-    host.sshd();
-    let (spec, harlequin) = arkham(&host, &[]);
-    assert_eq!(check(&host).ok().stdout(), "arkham: as it was built\n");
+/// What can come to differ in arkham, and what check says of it.
+fn kinds() -> Vec<(String, Vec<&'static str>)> {
     let jail = "/srv/jails/arkham";
-    for (breaks, names) in [
+    vec![
         (
             format!("rm {jail}/usr/bin/ls"),
             vec!["/usr/bin/ls: it is missing"],
@@ -95,10 +91,115 @@ fn each_kind_of_drift_is_found_and_mended() {
             "rm /etc/ssh/sshd_config.d/*-jailctl-arkham.conf".to_owned(),
             vec!["-jailctl-arkham.conf: it is gone"],
         ),
-    ] {
+    ]
+}
+
+#[test]
+fn each_kind_of_drift_is_found_and_mended() {
+    let Some(host) = host() else { return };
+    host.sshd();
+    let (spec, harlequin) = arkham(&host, &[]);
+    assert_eq!(check(&host).ok().stdout(), "arkham: as it was built\n");
+    for (breaks, names) in kinds() {
         found_and_mended(&host, &spec, &breaks, &names);
     }
     assert_eq!(harlequin.ssh("ls /welcome").ok().text(), "/welcome");
+}
+
+/// Lets two seconds pass, so that what a run that finds nothing to do has looked at is kept, and sees that it was.
+#[track_caller]
+fn remembered(host: &DisposableHost, spec: &Spec) {
+    let path = spec.put(host);
+    host.sh("rm -rf /var/cache/jailctl; sleep 3").ok();
+    let built = host.jailctl(["build", &path]).ok();
+    assert!(built.stdout().contains("nothing to do"), "{built:?}");
+    check(host).ok();
+    host.sh("ls /var/cache/jailctl/arkham.build /var/cache/jailctl/arkham.check")
+        .ok();
+}
+
+#[test]
+fn each_kind_of_drift_is_found_by_runs_that_remember_the_last_one() {
+    let Some(host) = host() else { return };
+    let (spec, _) = arkham(&host, &[]);
+    for (breaks, names) in kinds() {
+        remembered(&host, &spec);
+        found_and_mended(&host, &spec, &breaks, &names);
+    }
+}
+
+#[test]
+fn what_a_build_would_take_from_the_host_is_looked_at_by_runs_that_remember_the_last_one() {
+    let Some(host) = host() else { return };
+    host.sh("mkdir -p /etc/jailctl/templates; echo 'binaries = [\"id\"]' >/etc/jailctl/templates/own.toml")
+        .ok();
+    let (mut spec, _) = arkham(&host, &["vim"]);
+    spec.more = format!("templates = [\"own\"]\n{}", spec.more);
+    let text = spec.text();
+    let (head, tail) = text.split_once("\n\n[[user]]").expect("a user");
+    let text = format!("{head}\ntemplates = [\"own\"]\n\n[[user]]{tail}").replacen(
+        "templates = [\"own\"]\n[[file]]",
+        "[[file]]",
+        1,
+    );
+    host.write(&spec.path(), &text);
+    let build = || host.jailctl(["build", &spec.path()]).ok();
+    build();
+    let jail = "/srv/jails/arkham";
+    for (changes, shows) in [
+        ("printf x >>/usr/bin/ls", "cmp /usr/bin/ls J/usr/bin/ls"),
+        (
+            "cp /usr/bin/id /usr/local/bin/cat",
+            "test -e J/usr/local/bin/cat",
+        ),
+        (
+            "touch /usr/share/vim/vim90/new.vim",
+            "test -e J/usr/share/vim/vim90/new.vim",
+        ),
+        (
+            "echo 'binaries = [\"id\", \"tac\"]' >/etc/jailctl/templates/own.toml",
+            "test -e J/usr/bin/tac",
+        ),
+        (
+            "mkdir /etc/jailctl/rules.d; printf '[[rule]]\nname = \"own\"\nreason = \"a file\"\nprograms = [\"cat\"]\nadd = [\"/usr/share/own\"]\n' >/etc/jailctl/rules.d/own.toml; echo own >/usr/share/own",
+            "test -e J/usr/share/own",
+        ),
+        (
+            "ln -sfn ../usr/share/zoneinfo/Asia/Tokyo /etc/localtime",
+            "cmp /etc/localtime J/etc/localtime",
+        ),
+    ] {
+        host.sh("rm -rf /var/cache/jailctl; sleep 3").ok();
+        assert!(build().stdout().contains("nothing to do"));
+        host.sh("ls /var/cache/jailctl/arkham.build").ok();
+        host.sh(changes).ok();
+        let built = build();
+        assert!(built.stdout().contains("built at"), "{changes}: {built:?}");
+        host.sh(&shows.replace('J', jail)).ok();
+    }
+}
+
+#[test]
+fn a_run_that_remembers_the_last_one_says_the_same_and_reads_no_records() {
+    let Some(host) = host() else { return };
+    let (spec, _) = arkham(&host, &[]);
+    let path = spec.put(&host);
+    host.sh("echo left >/srv/jails/arkham/thesis; sleep 3").ok();
+    let build = format!("jailctl build {path}");
+    let first = host.sh(&build).ok();
+    let traced = format!("strace -f -y -e trace=openat,openat2 -o /run/opens {build}");
+    let second = host.sh(&traced).ok();
+    assert_eq!(first.stdout(), second.stdout());
+    assert_eq!(first.stderr(), second.stderr());
+    let opens = host.read("/run/opens");
+    assert!(opens.contains("arkham.build"), "{opens}");
+    assert!(!opens.contains("manifest.json"), "{opens}");
+    // A damaged memory is none.
+    host.sh("truncate -s 1000 /var/cache/jailctl/arkham.build")
+        .ok();
+    assert_eq!(first.stdout(), host.sh(&build).ok().stdout());
+    host.jailctl(["remove", "arkham"]).ok();
+    host.sh("ls /var/cache/jailctl").exits(2);
 }
 
 #[test]

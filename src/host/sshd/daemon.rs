@@ -53,9 +53,11 @@ pub struct Daemon<'h> {
 impl<'h> Daemon<'h> {
     /// Finds sshd. It is always the running system's own, also for a host in a directory: that one's may be of another architecture.
     pub fn find(view: &'h View) -> Result<Self> {
-        let live = View::new(Path::new("/"))?;
         for program in PROGRAMS {
-            if live.stat(Path::new(program))?.is_some() {
+            if view
+                .of_running(|live| live.stat(Path::new(program)))?
+                .is_some()
+            {
                 return Ok(Self {
                     view,
                     program: PathBuf::from(program),
@@ -72,7 +74,7 @@ impl<'h> Daemon<'h> {
         let mut stamp = BTreeMap::new();
         stamp.insert(
             self.program.clone(),
-            View::new(Path::new("/"))?.stat(&self.program)?,
+            self.view.of_running(|live| live.stat(&self.program))?,
         );
         let files = config.files.iter().map(|(path, _)| path.as_path());
         for path in files.chain([Path::new(DROP_INS)]) {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::{Rule, pattern};
 use crate::elf::gconv::{self, Gconv};
 use crate::error::Result;
-use crate::host::{FileKind, Stat, View};
+use crate::host::{FileKind, Passage, Stat, View};
 use crate::names::JailPath;
 use crate::resolve::objects::{self, Asked};
 use crate::resolve::tree::{Content, Entry, EntryKind, Tree, Why, merged};
@@ -20,6 +20,8 @@ pub(super) struct Addition<'a> {
     why: Why,
     /// Where files are that have several names on the host, by device and inode number; made when the first such file is met.
     twins: Option<BTreeMap<(u64, u64), JailPath>>,
+    /// Where directories are, by the path by which they were asked for.
+    homes: BTreeMap<PathBuf, Option<Passage>>,
     tree: &'a mut Tree,
     view: &'a View,
     asked: &'a mut Vec<Asked>,
@@ -41,6 +43,7 @@ impl<'a> Addition<'a> {
             why: rule.why(&by),
             by,
             twins: None,
+            homes: BTreeMap::new(),
             tree,
             view,
             asked,
@@ -72,11 +75,11 @@ impl<'a> Addition<'a> {
         };
         let mut size = 0;
         for path in paths {
-            let Some(passage) = self.view.trace(path)? else {
+            let Some(passage) = self.trace(path)? else {
                 continue;
             };
-            match self.view.lstat(&passage.real)? {
-                Some(stat) if stat.kind() == FileKind::Directory => {
+            match passage.stat.kind() {
+                FileKind::Directory => {
                     for (path, stat) in self.view.walk(&passage.real)? {
                         let below = path.strip_prefix(&passage.real).unwrap_or(&path);
                         if stat.kind() == FileKind::File && !self.rule.excepts(below) {
@@ -84,8 +87,8 @@ impl<'a> Addition<'a> {
                         }
                     }
                 }
-                Some(stat) if stat.kind() == FileKind::File => size += stat.size,
-                _ => {}
+                FileKind::File => size += passage.stat.size,
+                FileKind::Symlink | FileKind::Special => {}
             }
         }
         let size = size.div_ceil(1_000_000);
@@ -168,16 +171,14 @@ impl<'a> Addition<'a> {
 
     /// Adds a file or tree, if the host has it.
     fn add(&mut self, path: &Path) -> Result<()> {
-        let Some(passage) = self.view.trace(path)? else {
+        let Some(passage) = self.trace(path)? else {
             return Ok(());
         };
-        let Some(stat) = self.view.lstat(&passage.real)? else {
-            return Ok(());
-        };
+        let stat = &passage.stat;
         match stat.kind() {
-            FileKind::File if self.rule.as_file => self.file(path, &passage.real, &stat),
+            FileKind::File if self.rule.as_file => self.file(path, &passage.real, stat),
             FileKind::File => {
-                if self.file(&passage.real, &passage.real, &stat)? {
+                if self.file(&passage.real, &passage.real, stat)? {
                     self.links(&passage.links)?;
                 }
                 Ok(true)
@@ -190,6 +191,31 @@ impl<'a> Addition<'a> {
             FileKind::Symlink | FileKind::Special => Ok(false),
         }
         .map(drop)
+    }
+
+    /// As [`View::trace`]. Paths of a rule lie together, so that a link on the way to their directory is followed once for all.
+    fn trace(&mut self, path: &Path) -> Result<Option<Passage>> {
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+            return self.view.trace(path);
+        };
+        if !self.homes.contains_key(parent) {
+            let home = self.view.trace(parent)?;
+            self.homes.insert(parent.to_owned(), home);
+        }
+        match self.homes.get(parent) {
+            Some(Some(home)) if !home.links.is_empty() => {
+                let real = home.real.join(name);
+                match self.view.lstat(&real)? {
+                    Some(stat) if stat.kind() == FileKind::Symlink => self.view.trace(path),
+                    stat => Ok(stat.map(|stat| Passage {
+                        real,
+                        stat,
+                        links: home.links.clone(),
+                    })),
+                }
+            }
+            _ => self.view.trace(path),
+        }
     }
 
     /// Adds what a tree holds. A directory comes with the first file in it, so that one that the spec asks for has the mode that it asks for.
@@ -221,11 +247,8 @@ impl<'a> Addition<'a> {
         if below.is_some_and(|below| self.rule.excepts(below)) {
             return Ok(());
         }
-        let Some(stat) = self.view.lstat(&passage.real)? else {
-            return Ok(());
-        };
-        let leads = match stat.kind() {
-            FileKind::File => self.file(&passage.real, &passage.real, &stat)?,
+        let leads = match passage.stat.kind() {
+            FileKind::File => self.file(&passage.real, &passage.real, &passage.stat)?,
             FileKind::Directory => below.is_some(),
             FileKind::Symlink | FileKind::Special => false,
         };
