@@ -17,7 +17,7 @@ use std::ffi::c_int;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use ffi::{Answer, Pam, Priority};
-use jailctl_session::live::{self, Logins};
+use jailctl_session::live::{self, Logins, Session};
 use jailctl_session::policy::Policy;
 
 /// How the login shells of jailed accounts begin. Nothing of the host's lies there.
@@ -34,9 +34,12 @@ const HOSTS: [&str; 6] = [
     "MAIL",
 ];
 
-/// What is kept from the beginning of a session to its end: how the log calls it.
+/// What is kept from the beginning of a session to its end.
 struct Open {
+    /// How the log calls it.
     whose: String,
+    /// As long as it is kept, the session is counted.
+    _session: Session,
 }
 
 /// Begins a session; see pam_sm_open_session(3).
@@ -108,7 +111,8 @@ fn open(pam: &Pam) -> Result<Answer, String> {
     let Some(policy) = policy else {
         return Ok(Answer::Success);
     };
-    live::begin(&policy, &user, Logins::Mirrored).map_err(|error| format!("{error} ({whose})"))?;
+    let session = live::begin(&policy, &user, Logins::Mirrored)
+        .map_err(|error| format!("{error} ({whose})"))?;
     let mounts: Vec<String> = policy
         .mounts
         .iter()
@@ -122,7 +126,11 @@ fn open(pam: &Pam) -> Result<Answer, String> {
             mounts.join(" ")
         ),
     );
-    if !pam.keep(Open { whose }) {
+    let open = Open {
+        whose,
+        _session: session,
+    };
+    if !pam.keep(open) {
         return Err("libpam does not keep anything".to_owned());
     }
     Ok(Answer::Success)
@@ -130,7 +138,7 @@ fn open(pam: &Pam) -> Result<Answer, String> {
 
 /// What is left of the session ends with sshd's process for the connection, which ends next.
 fn close(pam: &Pam) -> Answer {
-    let Some(Open { whose }) = pam.take() else {
+    let Some(Open { whose, _session }) = pam.take() else {
         return Answer::Ignore;
     };
     pam.log(Priority::Info, &format!("session closed: {whose}"));

@@ -9,12 +9,14 @@
 //! - [`enter`]: a program in a jail, as one of its users, with nothing of the caller's.
 //! - [`policy`]: what the sessions of a jail are given, as a file that a build writes.
 //! - [`live`]: the calling process, and all that it starts, in namespaces of its own as the policy says. For sshd by way of PAM, and for `enter`.
+//! - [`limits`]: what all sessions of a jail may use together: control groups.
 //! - `terminal`, `signals`: the caller's side of a session while it runs.
 //! - `place`: opening what is on the way without following it; `privileges`: giving them up.
 //! - `sys`: the system calls that no library has; `error`: what went wrong.
 
 pub mod enter;
 mod error;
+pub mod limits;
 pub mod live;
 pub mod mount;
 mod namespace;

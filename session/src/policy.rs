@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Error;
 use crate::error::errno_of;
+use crate::limits::Limits;
 use crate::place::open_dir;
 
 /// Where the records of all jails lie, each in a directory of its name.
@@ -56,6 +57,9 @@ pub struct Policy {
     pub offline: bool,
     /// What it sees mounted in the jail, in this order.
     pub mounts: Vec<Mount>,
+    /// What it may use, together with the others of the jail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<Limits>,
 }
 
 /// One mount, over a directory of the jail that exists, or for the log over a file.
@@ -204,6 +208,9 @@ impl Policy {
         if !absolute(&self.root) {
             return Err("its root is not a path below `/`".to_owned());
         }
+        if let Some(limits) = &self.limits {
+            limits.is_sound()?;
+        }
         for mount in &self.mounts {
             if !absolute(&mount.target) {
                 return Err("it has a mount without a place".to_owned());
@@ -231,6 +238,7 @@ impl Policy {
             (self.ipc, "ipc"),
             (self.cgroup, "cgroup"),
             (self.offline, "net"),
+            (self.limits.is_some(), "limits"),
         ];
         words.extend(more.iter().filter(|(has, _)| *has).map(|(_, word)| word));
         words.join(" ")
@@ -281,6 +289,7 @@ mod tests {
                     noexec: true,
                 },
             }],
+            limits: None,
         }
     }
 

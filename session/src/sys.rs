@@ -158,6 +158,16 @@ pub(crate) unsafe fn close_all_but(kept: &[RawFd]) -> Result<(), Errno> {
     close(first, c_uint::MAX)
 }
 
+/// Kills every other process of the caller's pid namespace, if it is that namespace's first.
+///
+/// With the end of the first the kernel does so too; this is for who has to see them gone before.
+pub(crate) fn kill_the_session() {
+    if rustix::process::getpid() == rustix::process::Pid::INIT {
+        // SAFETY: two integers. -1 is everybody whom the caller can see, but itself: kill(2). There may be nobody.
+        unsafe { libc::kill(-1, libc::SIGKILL) };
+    }
+}
+
 /// Lets the kernel reap the children: SIGCHLD is ignored (wait(2)).
 pub(crate) fn ignore_children() -> Result<(), Errno> {
     // SAFETY: SIG_IGN installs no code.

@@ -4,6 +4,7 @@ mod accounts;
 mod data;
 mod etc;
 mod files;
+mod limits;
 mod marker;
 mod objects;
 mod packages;
@@ -114,6 +115,7 @@ pub fn resolve_with(
     };
     if let Some(session) = &spec.session {
         session::check(session, view, &mut findings, &mut notices)?;
+        limits::check(spec, session, view, &mut findings, &mut notices)?;
     }
     finish(findings)?;
     let state = ResolvedJail::state(&spec.name.value);

@@ -89,7 +89,7 @@ pub(super) fn check(
     match pam::modules(view)? {
         None => refuse(
             "PAM is not installed, and it is by PAM that sshd begins a session".to_owned(),
-            "take the tables `[namespaces]`, `[network]` and `[[mount]]`, and `log`, out for a plain chroot"
+            "take the tables `[namespaces]`, `[network]`, `[limits]` and `[[mount]]`, and `log`, out for a plain chroot"
                 .to_owned(),
         ),
         Some((directory, false)) => {
@@ -195,6 +195,7 @@ pub(super) fn policy(
         cgroup: session.cgroup,
         offline: session.offline,
         mounts,
+        limits: session.limits.as_ref().map(|limits| limits.values.clone()),
     })
 }
 

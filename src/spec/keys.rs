@@ -263,7 +263,7 @@ pub static KEYS: &[Key] = &[
         .default(r#"["ro", "nodev", "nosuid", "noexec"]"#)
         .example(r#"options = ["rw", "nodev", "nosuid", "noexec"]"#),
     Key::now("namespaces", Shape::Table)
-        .doc("what each session has of its own; without this table, `[network]`, `[[mount]]` and `log` the jail is a plain chroot")
+        .doc("what each session has of its own; without this table, `[network]`, `[limits]`, `[[mount]]` and `log` the jail is a plain chroot")
         .example("[namespaces]\npid = true"),
     Key::now("namespaces.pid", Shape::Boolean)
         .doc("its own process numbers")
@@ -304,33 +304,81 @@ pub static KEYS: &[Key] = &[
         .doc("ports of others that the jail may reach")
         .default("[]")
         .example(r#"allow_out = ["tcp/443", "udp/53"]"#),
-    Key::later("limits", Shape::Table)
-        .doc("what all sessions of the jail may use together")
-        .example("[limits]\nmemory = \"256M\""),
-    Key::later("limits.memory", Shape::Text(Rule::Size))
+    Key::now("limits", Shape::Table)
+        .doc("what all sessions of the jail may use together; what the host cannot keep is refused")
+        .example("[limits]\ntasks = 64"),
+    Key::now("limits.memory", Shape::Text(Rule::Size))
         .doc("bytes of memory")
         .default("none")
         .example(r#"memory = "256M""#),
-    Key::later("limits.cpu", Shape::Text(Rule::Percent))
+    Key::now("limits.swap", Shape::Text(Rule::SizeOrNone))
+        .doc("bytes of swap space, beside `memory`; `0` for none")
+        .default("none")
+        .example(r#"swap = "64M""#),
+    Key::now("limits.cpu", Shape::Text(Rule::Percent))
         .doc("processor time, in per cent of one CPU")
         .default("none")
         .example(r#"cpu = "50%""#),
-    Key::later("limits.tasks", Shape::Integer(1, 4_194_304))
-        .doc("processes and threads")
+    Key::now("limits.cpu_weight", Shape::Integer(1, 10_000))
+        .doc("share of the processors where they are short, against others' 100")
+        .default("100")
+        .example("cpu_weight = 50"),
+    Key::now("limits.cpus", Shape::Text(Rule::Cpus))
+        .doc("the processors that may be used")
+        .default("all")
+        .example(r#"cpus = "0-1""#),
+    Key::now("limits.tasks", Shape::Integer(8, 4_194_304))
+        .doc("processes and threads, among them the two or three that sshd has for each connection")
         .default("none")
         .example("tasks = 64"),
-    Key::later("limits.io_weight", Shape::Integer(1, 10_000))
-        .doc("share of the disk, against others' 100")
+    Key::now("limits.io_weight", Shape::Integer(1, 10_000))
+        .doc("share of the disk where it is short, against others' 100")
         .default("100")
         .example("io_weight = 50"),
-    Key::later("limits.open_files", Shape::Integer(3, 1_048_576))
-        .doc("open files of each process")
+    Key::now("limits.io_read", Shape::Text(Rule::Size))
+        .doc("bytes a second read from each disk that holds the jail or a `[[mount]]`")
         .default("none")
+        .example(r#"io_read = "10M""#),
+    Key::now("limits.io_write", Shape::Text(Rule::Size))
+        .doc("bytes a second written to each of them")
+        .default("none")
+        .example(r#"io_write = "10M""#),
+    Key::now("limits.io_read_ops", Shape::Integer(1, 4_294_967_295))
+        .doc("reads a second from each of them")
+        .default("none")
+        .example("io_read_ops = 500"),
+    Key::now("limits.io_write_ops", Shape::Integer(1, 4_294_967_295))
+        .doc("writes a second to each of them")
+        .default("none")
+        .example("io_write_ops = 500"),
+    Key::now("limits.devices", Shape::Texts(Rule::Device))
+        .doc("the host's devices that may be used beside those in the `/dev` of every jail, should a node of one be reached; with this line all others are refused")
+        .default("all")
+        .example(r#"devices = ["/dev/fuse"]"#),
+    Key::now("limits.hugetlb", Shape::Text(Rule::Size))
+        .doc("bytes in huge pages, of each size")
+        .default("none")
+        .example(r#"hugetlb = "64M""#),
+    Key::now("limits.net_class", Shape::Integer(1, 4_294_967_295))
+        .doc("the class of packets, for tc(8) and netfilter; cgroup v1 only")
+        .default("none")
+        .example("net_class = 0x100001"),
+    Key::now("limits.net_priority", Shape::Integer(1, 4_294_967_295))
+        .doc("the priority of packets, on each interface of the host; cgroup v1 only")
+        .default("none")
+        .example("net_priority = 3"),
+    Key::now("limits.open_files", Shape::Integer(64, 1_048_576))
+        .doc("open files of each process, sshd's own for the connection among them")
+        .default("that of sshd")
         .example("open_files = 1024"),
-    Key::later("limits.sessions", Shape::Integer(1, 100_000))
-        .doc("sessions at one time")
+    Key::now("limits.sessions", Shape::Integer(1, 100_000))
+        .doc("connections at one time")
         .default("none")
         .example("sessions = 4"),
+    Key::now("limits.parent", Shape::Text(Rule::ControlGroup))
+        .doc("the control group that the jail's own is made in, in each hierarchy; it has to be there when a session begins, and is left alone")
+        .default("one that comes and goes with the sessions")
+        .example(r#"parent = "/customers""#),
     Key::now("test[]", Shape::Tables(&[]))
         .doc("a command that must succeed inside, as the first user, before a build goes live")
         .default("none")

@@ -18,6 +18,7 @@ mod date;
 mod findings;
 mod keyline;
 pub mod keys;
+mod limits;
 mod mount;
 mod password;
 mod people;
@@ -31,6 +32,7 @@ pub mod text;
 mod tree;
 
 pub use keyline::{Fingerprint, fingerprint};
+pub use limits::LimitsSpec;
 pub use mount::{MountSource, MountSpec};
 pub use session::SessionSpec;
 pub(crate) use syntax::{Document, parse};

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use super::build::{Parts, sited, typed};
 use super::findings::Findings;
+use super::limits::size;
 use super::places;
-use super::rule::{Objection, size};
+use super::rule::Objection;
 use super::text::list;
 use super::tree::Table;
 use crate::error::Finding;
@@ -248,7 +249,7 @@ pub(crate) fn option(text: &str) -> Result<(), Objection> {
     }
     match text.split_once('=') {
         Some(("size", value)) if is_share(value) => Ok(()),
-        Some(("size", value)) => size(value),
+        Some(("size", value)) => size(value).map(drop),
         Some(("mode", value)) if is_mode(value) => Ok(()),
         Some(("mode", _)) => Err(Objection::form("is not three or four octal digits")),
         _ => Err(Objection::form(format!(

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::keyline;
+use super::limits;
 use super::password;
 use super::people;
 use super::places;
@@ -153,8 +154,16 @@ pub enum Rule {
     Content,
     /// Bytes, with `K`, `M`, `G` or `T` for powers of 1024.
     Size,
+    /// As `Size`, or `0`.
+    SizeOrNone,
     /// A share of one CPU.
     Percent,
+    /// Numbers of processors, as in cpuset(7).
+    Cpus,
+    /// A character device of the host.
+    Device,
+    /// A control group, from the top of its hierarchy.
+    ControlGroup,
     /// A protocol and a port: `tcp/80`.
     Port,
     /// An option of mount(8).
@@ -189,7 +198,11 @@ impl Rule {
             Self::Password => "`locked`, `keep` or a crypt(5) hash",
             Self::Content => "plain text",
             Self::Size => "a size",
+            Self::SizeOrNone => "a size or 0",
             Self::Percent => "a percentage",
+            Self::Cpus => "a list of processors",
+            Self::Device => "a device",
+            Self::ControlGroup => "a control group",
             Self::Port => "a protocol and port",
             Self::MountOption => "a mount option",
             Self::Argument => "an argument",
@@ -241,6 +254,12 @@ impl Rule {
             }
             Self::Content => "text may hold newlines and tabs, but no other control characters",
             Self::Size => "a size is a number with `K`, `M`, `G` or `T`, as \"256M\"",
+            Self::SizeOrNone => "write a number with `K`, `M`, `G` or `T`, as \"256M\", or \"0\"",
+            Self::Cpus => "write numbers and ranges with commas between, as \"0-2,4\"",
+            Self::Device => "write the path of a character device below /dev, as \"/dev/fuse\"",
+            Self::ControlGroup => {
+                "write its path from the top of a hierarchy, in a-z, A-Z, 0-9, `.`, `_` and `-`, as \"/customers/acme\""
+            }
             Self::Percent => "a percentage is of one CPU, as \"50%\" or \"200%\"",
             Self::Port => "write `tcp/` or `udp/` and a port from 1 to 65535, as \"tcp/80\"",
             Self::MountOption => {
@@ -275,7 +294,11 @@ impl Rule {
             Self::KeyLine => "^[a-z].* AAAA",
             Self::Password => "^(locked|keep|\\$.+|_.{19})$",
             Self::Size => "^[0-9]+[KMGT]?$",
+            Self::SizeOrNone => "^[0-9]+[KMGT]?$",
             Self::Percent => "^[0-9]+%$",
+            Self::Cpus => "^[0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*$",
+            Self::Device => "^/dev/[A-Za-z0-9._/-]+$",
+            Self::ControlGroup => "^(/[A-Za-z0-9._-]+)+$",
             Self::Port => "^(tcp|udp)/[0-9]+$",
             Self::MountOption => "^[A-Za-z0-9_=%.-]+$",
             Self::Word(_) | Self::Content | Self::Argument => "",
@@ -314,8 +337,13 @@ impl Rule {
             Self::KeyLine => keyline::check(text),
             Self::Password => password::check(text),
             Self::Content => Ok(()),
-            Self::Size => size(text),
-            Self::Percent => percent(text),
+            Self::Size => limits::size(text).map(drop),
+            Self::SizeOrNone if text == "0" => Ok(()),
+            Self::SizeOrNone => limits::size(text).map(drop),
+            Self::Percent => limits::percent(text).map(drop),
+            Self::Cpus => limits::cpus(text),
+            Self::Device => limits::device(text),
+            Self::ControlGroup => limits::control_group(text).map(drop),
             Self::Port => port(text),
             Self::MountOption => mount_option(text),
             Self::Argument => Ok(()),
@@ -444,22 +472,6 @@ fn word(words: Words, text: &str) -> Result<(), Objection> {
         Some(meant) => objection.hint(format!("did you mean `{}`?", echo(meant))),
         None => objection,
     })
-}
-
-pub(crate) fn size(text: &str) -> Result<(), Objection> {
-    let digits = text.trim_end_matches(['K', 'M', 'G', 'T']);
-    let number = digits.parse::<u64>().unwrap_or(0);
-    if text.len() > digits.len() + 1 || number == 0 || number > 1 << 40 || digits.starts_with('+') {
-        return Err("is not a number with `K`, `M`, `G` or `T`".into());
-    }
-    Ok(())
-}
-
-fn percent(text: &str) -> Result<(), Objection> {
-    match text.strip_suffix('%').map(str::parse::<u16>) {
-        Some(Ok(1..)) if !text.starts_with('+') => Ok(()),
-        _ => Err("is not a number from 1 to 65535 with `%`".into()),
-    }
 }
 
 fn port(text: &str) -> Result<(), Objection> {

@@ -1,8 +1,9 @@
-//! `[namespaces]`, `[network]`, `[[mount]]` and `sshd.log`: what each session of a jail has of its own. A spec with none of these has a plain chroot.
+//! `[namespaces]`, `[network]`, `[limits]`, `[[mount]]` and `sshd.log`: what each session of a jail has of its own. A spec with none of these has a plain chroot.
 
 use super::Door;
 use super::build::Parts;
 use super::findings::Findings;
+use super::limits::{self, LimitsSpec};
 use super::mount::{self, MountSpec};
 use super::tree::{Table, Value};
 use crate::error::Finding;
@@ -31,11 +32,13 @@ pub struct SessionSpec {
     pub log: bool,
     /// `[[mount]]`.
     pub mounts: Vec<MountSpec>,
+    /// `[limits]`.
+    pub limits: Option<LimitsSpec>,
 }
 
 /// The part of the merged tree; `None` if a session has nothing of its own.
 pub(crate) fn build(spec: &Table, doors: &[Door], findings: &mut Findings) -> Option<SessionSpec> {
-    let tables = ["namespaces", "network", "mount"];
+    let tables = ["namespaces", "network", "limits", "mount"];
     let table = |key| match spec.entries.get(key).map(|node| &node.value) {
         Some(Value::Table(table)) => Some(table),
         _ => None,
@@ -64,6 +67,7 @@ pub(crate) fn build(spec: &Table, doors: &[Door], findings: &mut Findings) -> Op
             .iter()
             .filter_map(mount::build)
             .collect(),
+        limits: table("limits").map(limits::build),
     };
     if let Some((false, site)) = own("mnt") {
         if ["pid", "uts", "ipc", "cgroup"]
@@ -72,12 +76,13 @@ pub(crate) fn build(spec: &Table, doors: &[Door], findings: &mut Findings) -> Op
             || mode.is_some_and(|(mode, _)| mode != "host")
             || spec.entries.contains_key("mount")
             || log.is_some()
+            || session.limits.is_some()
         {
             findings.add(
                 Finding::new("`namespaces.mnt` cannot be false in this jail")
                     .why("it is by its mounts that a session is held in all the rest")
                     .at(site, "")
-                    .hint("take the line out; or, for a plain chroot, make `pid`, `uts`, `ipc` and `cgroup` false too, with the host's network, no `[[mount]]` and no `log`"),
+                    .hint("take the line out; or, for a plain chroot, make `pid`, `uts`, `ipc` and `cgroup` false too, with the host's network, no `[limits]`, no `[[mount]]` and no `log`"),
             );
         }
         return None;
@@ -90,5 +95,8 @@ pub(crate) fn check(parts: &Parts, findings: &mut Findings) {
     let Some(session) = &parts.session else {
         return;
     };
+    if let Some(given) = &session.limits {
+        limits::check(given, findings);
+    }
     mount::check(&session.mounts, session.pid, parts, findings);
 }

@@ -177,7 +177,13 @@ pub(crate) fn look(host: &DisposableHost) -> disposable::Snapshot {
 /// A copy as [`host`] gives it, with the PAM module where libpam looks for it and a listener that keeps what is said to the host's log.
 pub(crate) fn host_with_module() -> Option<DisposableHost> {
     let host = host()?;
-    install_module(&host);
+    log_and_module(&host);
+    Some(host)
+}
+
+/// What [`host_with_module`] has beside [`host`].
+pub(crate) fn log_and_module(host: &DisposableHost) {
+    install_module(host);
     host.write(
         "/root/syslog.pl",
         "use Socket; unlink '/dev/log'; socket(S, AF_UNIX, SOCK_DGRAM, 0) or die; bind(S, sockaddr_un('/dev/log')) or die; chmod 0666, '/dev/log'; \
@@ -187,7 +193,6 @@ pub(crate) fn host_with_module() -> Option<DisposableHost> {
         "perl /root/syslog.pl </dev/null >/dev/null 2>&1; touch /run/utmp; chmod 664 /run/utmp",
     )
     .ok();
-    Some(host)
 }
 
 /// Puts the module in its place. Cargo makes it along with these tests, which name it among their dependencies.

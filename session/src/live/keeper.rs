@@ -20,6 +20,7 @@ use rustix::process::{Pid, PidfdFlags, getpid, pidfd_open, setsid};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space, set_name};
 
 use super::logins::{Book, Ledger};
+use crate::limits::Place;
 use crate::{Error, sys};
 
 /// What the keeper needs to know of the process that begins the session; looked at before it does.
@@ -48,6 +49,7 @@ impl Host {
 pub(super) fn start(
     host: &Host,
     ledgers: Vec<Ledger>,
+    place: Option<&Place>,
     first: impl FnOnce() -> Result<(), Errno>,
 ) -> Result<(), Error> {
     let failed = Error::of("start the session's keeper");
@@ -58,10 +60,11 @@ pub(super) fn start(
     let forked = unsafe { libc::fork() };
     if forked == 0 {
         keep(|| {
-            let done = first();
+            // It works for the host: what it needs is not the jail's, and it goes on where the jail is stopped.
+            let done = place.map_or(Ok(()), Place::step_out).and_then(|()| first());
             let errno = done.map_or_else(Errno::raw_os_error, |()| 0);
             write(&told, &errno.to_ne_bytes())?;
-            done.and_then(|()| attend(host, book))
+            done.and_then(|()| attend(host, book, place))
         });
     }
     sys::answer(forked.into()).map_err(&failed)?;
@@ -88,7 +91,7 @@ fn keep(live: impl FnOnce() -> Result<(), Errno>) -> ! {
 }
 
 /// Waits for the end of the process that began the session, and copies logins meanwhile.
-fn attend(host: &Host, book: Book) -> Result<(), Errno> {
+fn attend(host: &Host, book: Book, place: Option<&Place>) -> Result<(), Errno> {
     sys::default_signals()?;
     sys::ignore_children()?;
     setsid()?;
@@ -102,7 +105,7 @@ fn attend(host: &Host, book: Book) -> Result<(), Errno> {
     kept.push(beginner.as_raw_fd());
     kept.sort_unstable();
     // SAFETY: what is closed belongs to values of `start` and of the code before the fork, and none of them is used or dropped again:
-    // the process ends with `_exit`.
+    // the process ends with `_exit`. `Place::end` uses none of the descriptors of a place.
     unsafe { sys::close_all_but(&kept) }?;
     for _ in 0..3 {
         let null = open("/dev/null", OFlags::RDWR, Mode::empty())?;
@@ -119,6 +122,10 @@ fn attend(host: &Host, book: Book) -> Result<(), Errno> {
         drop(ready);
         book.copy();
         if over {
+            sys::kill_the_session();
+            if let Some(place) = place {
+                place.end();
+            }
             return Ok(());
         }
     }

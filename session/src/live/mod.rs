@@ -26,14 +26,17 @@ use rustix::thread::UnshareFlags;
 
 use self::keeper::Host;
 pub use self::logins::Logins;
+use crate::limits::{self, Place};
 use crate::policy::Policy;
 use crate::privileges::close_the_ways_back;
 use crate::{Error, sys};
 
-/// A session that has begun. It ends with the process that began it: this is only what that one has in hand.
+/// A session that has begun. It ends with the process that began it: this is only what that one has in hand, and keeps until then.
 #[derive(Debug)]
 pub struct Session {
     inside: OwnedFd,
+    /// By which the session is counted.
+    _place: Option<Place>,
 }
 
 /// Moves the calling process into a session for `user`. There is no way back, and after an error the process is fit for nothing but to end.
@@ -53,6 +56,24 @@ pub fn begin(policy: &Policy, user: &str, logins: Logins) -> Result<Session, Err
             policy.jail
         )));
     }
+    // Before anything else: what follows counts.
+    let place = policy
+        .limits
+        .as_ref()
+        .map(|limits| limits::begin(policy, limits, user))
+        .transpose()?;
+    let begun = apart(policy, place.as_ref(), logins);
+    if let (Err(_), Some(place)) = (&begun, &place) {
+        place.leave();
+    }
+    Ok(Session {
+        inside: begun?,
+        _place: place,
+    })
+}
+
+/// Everything but the control groups. Gives the jail's root.
+fn apart(policy: &Policy, place: Option<&Place>, logins: Logins) -> Result<OwnedFd, Error> {
     let host = Host::look()?;
     sys::unshare_all(namespaces(policy)).map_err(Error::of("make the session's namespaces"))?;
     // What the host mounts and unmounts later is seen in here; never the other way round.
@@ -62,27 +83,35 @@ pub fn begin(policy: &Policy, user: &str, logins: Logins) -> Result<Session, Err
     )
     .map_err(Error::of("keep the session's mounts from the host"))?;
     let door = mounts::door(policy)?;
-    furnish(policy, &door, &host, logins)
-        .map(|inside| Session { inside })
+    furnish(policy, &door, &host, place, logins)
         // Whoever does not listen to the error finds nothing behind the door.
         .inspect_err(|_| mounts::close(policy))
 }
 
 /// Everything behind the door. Gives the jail's root.
-fn furnish(policy: &Policy, door: &OwnedFd, host: &Host, logins: Logins) -> Result<OwnedFd, Error> {
+fn furnish(
+    policy: &Policy,
+    door: &OwnedFd,
+    host: &Host,
+    place: Option<&Place>,
+    logins: Logins,
+) -> Result<OwnedFd, Error> {
     let ledgers = match logins {
         Logins::Mirrored => logins::cover(door)?,
         Logins::None => Vec::new(),
     };
     let inside = mounts::jail(policy, door)?;
     // The first child is pid 1 of the new namespace, and only from in there can its proc(5) be mounted.
-    keeper::start(host, ledgers, || mounts::processes(policy, &inside))?;
+    keeper::start(host, ledgers, place, || mounts::processes(policy, &inside))?;
     if let Some(name) = &policy.hostname {
         let named = sethostname(name.as_bytes()).and_then(|()| setdomainname(b"(none)"));
         named.map_err(Error::of("name the session's host"))?;
     }
     if policy.offline {
         sys::loopback_up().map_err(Error::of("bring up the session's loopback"))?;
+    }
+    if let Some(limits) = &policy.limits {
+        limits::limit_processes(limits)?;
     }
     close_the_ways_back().map_err(Error::of("empty the capability bounding set"))?;
     Ok(inside)

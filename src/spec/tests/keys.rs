@@ -39,6 +39,9 @@ fn spec_with(key: &Key, line: &str) -> String {
             "name = \"a\"\n[[mount]]\n{}{line}\n",
             beside(&[("source", "source = \"/x\""), ("target", "target = \"/x\"")])
         ),
+        "limits" if name == "swap" => {
+            format!("name = \"a\"\n[limits]\nmemory = \"1G\"\n{line}\n")
+        }
         "test[]" => format!("name = \"a\"\n{user}[[test]]\n{line}\n"),
         // What sftp alone can have does not stand beside a shell.
         "sshd" if name != "allow" => format!("name = \"a\"\n[sshd]\n{line}\n"),

@@ -92,7 +92,7 @@ fn keys_that_are_not_there() {
         ),
         (
             "not-yet",
-            "name = 'a'\n[limits]\nmemory = '256M'\n[network]\nmode = 'private'\nallow_in = ['tcp/80']\n[sshd]\nallow = ['scp', 'sftp']\n",
+            "name = 'a'\n[network]\nmode = 'private'\nallow_in = ['tcp/80']\n[sshd]\nallow = ['scp', 'sftp']\n",
         ),
         (
             "required",
@@ -207,6 +207,14 @@ fn values_that_break_their_rule() {
             "name = 'a'\n[[dir]]\npath = '/etc/x'\n[[dir]]\npath = '/'\n[[dir]]\npath = 'upload'\n",
         ),
         (
+            "limits",
+            "name = 'a'\n[limits]\nmemory = '256MB'\nswap = '-1'\ncpu = '0.5'\ncpus = '2-1'\ntasks = 0\nio_read = '99999999999T'\n",
+        ),
+        (
+            "limits-by-name",
+            "name = 'a'\n[limits]\ndevices = ['/dev/mem', '/etc/../dev/sda']\nparent = '../..'\n",
+        ),
+        (
             "homes",
             "name = 'a'\n[[user]]\nname = 'u'\nhome = '/'\n[[user]]\nname = 'v'\nhome = '/usr/v'\n",
         ),
@@ -267,6 +275,12 @@ fn values_that_do_not_fit_together() {
             "adopt-with-a-password",
             "name = 'a'\n[[user]]\nname = 'u'\nadopt = true\npassword = '$6$saltsalt$qFmFH.bQmmtXzyBY0s9v7Oicd2z4XSIecDzlB5KiA2/jctKu9YterLp8wwnSq.qc.eoxqOmSuNp2xS0ktL3nh/'\n",
         ),
+        ("limits-together", "name = 'a'\n[limits]\nswap = '0'\n"),
+        (
+            "limits-without-mounts",
+            "name = 'a'\n[limits]\ntasks = 64\n[namespaces]\npid = false\nuts = false\nipc = false\ncgroup = false\nmnt = false\n",
+        ),
+        ("memory-too-little", "name = 'a'\n[limits]\nmemory = '1M'\n"),
         ("no-door", "name = 'a'\n[sshd]\nallow = []\n"),
         (
             "file-half",

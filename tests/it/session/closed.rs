@@ -9,7 +9,7 @@ const POLICY: &str = "/var/lib/jailctl/arkham/policy";
 
 /// The jailed user comes in; after `break_it` she does not, and bob does; after `mend` she does again. The log, or else sshd's own, says `why`.
 #[track_caller]
-fn closed(
+pub(super) fn closed(
     host: &DisposableHost,
     sshd: &Sshd<'_>,
     bob: &Login<'_>,

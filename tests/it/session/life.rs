@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use disposable::DisposableHost;
 use disposable::login::Scp;
 
+use super::limits::limited;
 use super::{LOG, copy, harlequin};
 
 #[test]
@@ -279,7 +280,7 @@ fn count(host: &DisposableHost) -> BTreeMap<String, String> {
 
 #[test]
 fn many_logins_leave_nothing() {
-    let Some((host, _)) = copy(&[], "") else {
+    let Some((groups, host, _)) = limited(&[], "tasks = 1000\nsessions = 100\n") else {
         return;
     };
     host.write(
@@ -301,4 +302,5 @@ fn many_logins_leave_nothing() {
     host.sh(&format!("pids=; for n in {{1..50}}; do {line} & pids=\"$pids $!\"; done; for pid in $pids; do wait $pid; done")).ok();
     host.until(settled);
     assert_eq!(count(&host), before);
+    groups.until_empty();
 }

@@ -4,6 +4,7 @@ mod build;
 mod closed;
 mod cost;
 mod life;
+mod limits;
 mod log;
 mod walls;
 

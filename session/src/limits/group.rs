@@ -1,0 +1,167 @@
+//! The jail's group in one hierarchy: made, limited, joined, removed.
+//!
+//! The paths are below mounts of cgroups, where nobody but root makes names, and there are no links.
+
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, mkdir, rmdir};
+use rustix::io::Errno;
+
+use super::file::{is_there, read, read_if_there, write};
+use super::hierarchy::{Hierarchy, Version};
+use super::setting::Setting;
+use super::{Limits, PARENT};
+use crate::Error;
+
+/// Another session's end may remove a directory between two steps of ours; it is made again, so often at most.
+const TRIES: usize = 16;
+
+/// The jail's group in one hierarchy.
+#[derive(Debug, Clone)]
+pub(super) struct Group {
+    version: Version,
+    path: PathBuf,
+    /// The directory of all jails, if it is ours to remove.
+    parent: Option<PathBuf>,
+}
+
+impl Group {
+    /// Where the group is or would be.
+    pub(super) fn at(hierarchy: &Hierarchy, jail: &str, limits: &Limits) -> Self {
+        let parent = hierarchy
+            .mount
+            .join(limits.parent.as_deref().unwrap_or(PARENT));
+        Self {
+            version: hierarchy.version,
+            path: parent.join(jail),
+            parent: limits.parent.is_none().then_some(parent),
+        }
+    }
+
+    /// Makes the group, if it is not there, and what it needs above it.
+    pub(super) fn make(hierarchy: &Hierarchy, jail: &str, limits: &Limits) -> Result<Self, Error> {
+        let group = Self::at(hierarchy, jail, limits);
+        for _ in 0..TRIES {
+            if let Some(parent) = &group.parent {
+                make_dir(parent)?;
+                hand_down(hierarchy, &hierarchy.mount, parent)?;
+            }
+            let above = group.path.parent().unwrap_or(&hierarchy.mount);
+            let made = match mkdir(&group.path, Mode::from_raw_mode(0o755)) {
+                Ok(()) | Err(Errno::EXIST) => hand_down(hierarchy, above, &group.path),
+                Err(errno) => Err(Error::on("make the control group", &group.path, errno)),
+            };
+            match made {
+                Ok(()) => return Ok(group),
+                Err(error) if group.parent.is_some() && error.errno() == Some(Errno::NOENT) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(Error::on(
+            "make the control group",
+            &group.path,
+            Errno::NOENT,
+        ))
+    }
+
+    /// Makes one setting.
+    pub(super) fn set(&self, setting: &Setting) -> Result<(), Error> {
+        let (file, values) = match &setting.or {
+            Some((other, values)) if !is_there(&self.path.join(&setting.file)) => (other, values),
+            _ => (&setting.file, &setting.values),
+        };
+        if file == "devices.list" {
+            return self.set_devices(values);
+        }
+        let path = self.path.join(file);
+        let write_all = || values.iter().try_for_each(|value| write(&path, value));
+        match (file.as_str(), write_all()) {
+            // v1 keeps memory below memory and swap together: where a limit rises, the sum has to rise first, and is written once more after this.
+            ("memory.limit_in_bytes", Err(error)) if error.errno() == Some(Errno::INVAL) => {
+                write(&self.path.join("memory.memsw.limit_in_bytes"), "-1")?;
+                write_all()
+            }
+            (_, written) => written,
+        }
+    }
+
+    /// v1 has the list of devices in one file and changes it by two others. What is right is left alone: sessions live while it is changed.
+    fn set_devices(&self, values: &[String]) -> Result<(), Error> {
+        let path = self.path.join("devices.list");
+        let list = read(&path)?;
+        let allowed = values.iter().skip(1);
+        if list.lines().count() == allowed.len()
+            && allowed
+                .clone()
+                .all(|line| list.lines().any(|known| known == line))
+        {
+            return Ok(());
+        }
+        write(&self.path.join("devices.deny"), "a")?;
+        let allow = self.path.join("devices.allow");
+        allowed.into_iter().try_for_each(|line| write(&allow, line))
+    }
+
+    /// Moves the calling process, which has one thread, into the group.
+    pub(super) fn join(&self) -> Result<(), Error> {
+        write(&self.path.join(self.version.joins()), "0")
+    }
+
+    /// Whether what is in the group is stopped.
+    pub(super) fn is_frozen(&self) -> Result<bool, Error> {
+        let reads = |file| Ok(read_if_there(&self.path.join(file))?.unwrap_or_default());
+        Ok(match self.version {
+            Version::V1 => matches!(reads("freezer.state")?.trim(), "FROZEN" | "FREEZING"),
+            Version::V2 => reads("cgroup.freeze")?.trim() == "1",
+        })
+    }
+
+    /// Removes the group if nothing is in it; whether it is gone.
+    pub(super) fn remove(&self) -> bool {
+        let gone = matches!(rmdir(&self.path), Ok(()) | Err(Errno::NOENT));
+        if let Some(parent) = &self.parent
+            && gone
+        {
+            // Another jail may be in there.
+            let _ = rmdir(parent);
+        }
+        gone
+    }
+}
+
+fn make_dir(path: &Path) -> Result<(), Error> {
+    match mkdir(path, Mode::from_raw_mode(0o755)) {
+        Ok(()) | Err(Errno::EXIST) => Ok(()),
+        Err(errno) => Err(Error::on("make the control group", path, errno)),
+    }
+}
+
+/// Lets the new group `below` of `above` have what its hierarchy's controllers are about: v2 hands a controller down only where it is told to, and
+/// v1 gives a new cpuset no processors and no memory.
+fn hand_down(hierarchy: &Hierarchy, above: &Path, below: &Path) -> Result<(), Error> {
+    match hierarchy.version {
+        Version::V2 => {
+            let file = above.join("cgroup.subtree_control");
+            let has = read(&file)?;
+            let missing: Vec<String> = hierarchy
+                .handed_down()
+                .filter(|name| has.split_whitespace().all(|has| has != *name))
+                .map(|name| format!("+{name}"))
+                .collect();
+            if missing.is_empty() {
+                return Ok(());
+            }
+            write(&file, &missing.join(" "))
+        }
+        Version::V1 => {
+            for file in ["cpuset.cpus", "cpuset.mems"] {
+                let path = below.join(file);
+                // It is there in one hierarchy only.
+                if read_if_there(&path)?.is_some_and(|text| text.trim().is_empty()) {
+                    write(&path, read(&above.join(file))?.trim())?;
+                }
+            }
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! Which hierarchies of control groups the host has, of which version, with which controllers, and where.
+
+use std::path::{Path, PathBuf};
+
+use super::file;
+use crate::Error;
+
+/// The controllers of v1 that concern a session.
+const CONTROLLERS: [&str; 11] = [
+    "cpu", "cpuacct", "cpuset", "memory", "devices", "freezer", "blkio", "pids", "hugetlb",
+    "net_cls", "net_prio",
+];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Version {
+    V1,
+    V2,
+}
+
+impl Version {
+    /// The file by which a process of one thread moves itself. See the module for why they differ.
+    pub(super) fn joins(self) -> &'static str {
+        match self {
+            Self::V1 => "tasks",
+            Self::V2 => "cgroup.procs",
+        }
+    }
+}
+
+/// One hierarchy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Hierarchy {
+    pub(super) version: Version,
+    /// Where it is mounted.
+    pub(super) mount: PathBuf,
+    /// Which of its groups is seen there: `/`, or in some containers their own.
+    top: String,
+    /// Whether groups can be made in it.
+    pub(super) is_writable: bool,
+    pub(super) controllers: Vec<String>,
+}
+
+/// All of them.
+#[derive(Debug)]
+pub(super) struct Hierarchies(Vec<Hierarchy>);
+
+impl Hierarchies {
+    pub(super) fn look() -> Result<Self, Error> {
+        let mut found = parse(&file::read(Path::new("/proc/self/mountinfo"))?);
+        for hierarchy in &mut found {
+            if hierarchy.version == Version::V2 {
+                let names = file::read(&hierarchy.mount.join("cgroup.controllers"))?;
+                hierarchy.controllers = names.split_whitespace().map(str::to_owned).collect();
+                // Every group of v2 can be frozen, without a controller.
+                hierarchy.controllers.push("freezer".to_owned());
+            }
+        }
+        Ok(Self(found))
+    }
+
+    /// The first one that has the controller, by its name in v2; v1 before v2.
+    pub(super) fn with(&self, controller: &str) -> Option<&Hierarchy> {
+        let has = |version, controller: &str| {
+            self.0.iter().find(|hierarchy| {
+                hierarchy.version == version
+                    && hierarchy.controllers.iter().any(|name| name == controller)
+            })
+        };
+        let in_v1 = if controller == "io" {
+            "blkio"
+        } else {
+            controller
+        };
+        has(Version::V1, in_v1).or_else(|| has(Version::V2, controller))
+    }
+
+    /// Whether there is none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Where they are mounted, for a message.
+    pub(super) fn shown(&self) -> String {
+        let mounts = self.0.iter();
+        let mounts = mounts.map(|hierarchy| format!("`{}`", hierarchy.mount.display()));
+        mounts.collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl Hierarchy {
+    /// The controllers that v2 hands down to a group, those that a session is counted or limited by.
+    pub(super) fn handed_down(&self) -> impl Iterator<Item = &str> {
+        let names = self.controllers.iter().map(String::as_str);
+        names.filter(|name| *name != "freezer" && (*name == "io" || CONTROLLERS.contains(name)))
+    }
+
+    /// Of that version, with these controllers.
+    #[cfg(test)]
+    pub(super) fn of(version: Version, controllers: &[&str]) -> Self {
+        Self {
+            version,
+            mount: PathBuf::from("/sys/fs/cgroup"),
+            top: "/".to_owned(),
+            is_writable: true,
+            controllers: controllers.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    /// The group of a process, by the lines of its `/proc/PID/cgroup`.
+    pub(super) fn origin(&self, belongs: &str) -> Result<PathBuf, Error> {
+        let unknown = || {
+            Error::Refused(format!(
+                "the process's own control group is not below `{}`",
+                self.mount.display()
+            ))
+        };
+        let line = belongs.lines().find_map(|line| {
+            let mut parts = line.splitn(3, ':');
+            let (_, controllers, path) = (parts.next()?, parts.next()?, parts.next()?);
+            let ours = match self.version {
+                Version::V2 => controllers.is_empty(),
+                Version::V1 => controllers
+                    .split(',')
+                    .any(|name| self.controllers.iter().any(|ours| ours == name)),
+            };
+            ours.then_some(path)
+        });
+        let path = line.ok_or_else(unknown)?;
+        let below = Path::new(path)
+            .strip_prefix(&self.top)
+            .map_err(|_| unknown())?;
+        if below.components().any(|part| part.as_os_str() == "..") {
+            return Err(unknown());
+        }
+        Ok(self.mount.join(below))
+    }
+}
+
+/// Reads a table of mounts, `/proc/PID/mountinfo` of proc(5). The controllers of v2 are not in it.
+fn parse(table: &str) -> Vec<Hierarchy> {
+    let mut found: Vec<Hierarchy> = Vec::new();
+    for line in table.lines() {
+        let Some((left, right)) = line.split_once(" - ") else {
+            continue;
+        };
+        let left: Vec<&str> = left.split(' ').collect();
+        let right: Vec<&str> = right.split(' ').collect();
+        let (Some(top), Some(mount), Some(options), Some(kind), Some(of_all)) = (
+            left.get(3),
+            left.get(4),
+            left.get(5),
+            right.first(),
+            right.get(2),
+        ) else {
+            continue;
+        };
+        let version = match *kind {
+            "cgroup" => Version::V1,
+            "cgroup2" => Version::V2,
+            _ => continue,
+        };
+        let controllers: Vec<String> = of_all
+            .split(',')
+            .filter(|word| CONTROLLERS.contains(word))
+            .map(str::to_owned)
+            .collect();
+        let known = found.iter().any(|other| {
+            other.version == version && (version == Version::V2 || other.controllers == controllers)
+        });
+        if known || (version == Version::V1 && controllers.is_empty()) {
+            continue;
+        }
+        let is_writable = |options: &str| options.split(',').all(|word| word != "ro");
+        found.push(Hierarchy {
+            version,
+            mount: PathBuf::from(unescaped(mount)),
+            top: unescaped(top),
+            is_writable: is_writable(options) && is_writable(of_all),
+            controllers,
+        });
+    }
+    found
+}
+
+/// `\040` and the like, as the kernel writes what would end a word.
+fn unescaped(text: &str) -> String {
+    let mut plain = text.to_owned();
+    for (code, character) in [
+        ("\\040", " "),
+        ("\\011", "\t"),
+        ("\\012", "\n"),
+        ("\\134", "\\"),
+    ] {
+        plain = plain.replace(code, character);
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HYBRID: &str = "\
+25 20 0:22 / /sys/fs/cgroup rw,relatime - tmpfs tmpfs rw,mode=755
+26 25 0:23 / /sys/fs/cgroup/cpu,cpuacct rw,nosuid - cgroup cgroup rw,cpu,cpuacct
+27 25 0:24 / /sys/fs/cgroup/pids ro,relatime shared:9 - cgroup cgroup rw,pids
+28 25 0:25 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,xattr,name=systemd
+29 25 0:26 /box /sys/fs/cgroup/my\\040two rw - cgroup2 cgroup2 rw,nsdelegate
+30 25 0:24 / /mnt/pids rw - cgroup cgroup rw,pids
+";
+
+    #[test]
+    fn a_table_of_mounts_is_read() {
+        let found = parse(HYBRID);
+        let mounts: Vec<_> = found.iter().map(|one| one.mount.to_str()).collect();
+        assert_eq!(
+            mounts,
+            [
+                Some("/sys/fs/cgroup/cpu,cpuacct"),
+                Some("/sys/fs/cgroup/pids"),
+                Some("/sys/fs/cgroup/my two")
+            ]
+        );
+        assert_eq!(found[0].controllers, ["cpu", "cpuacct"]);
+        assert!(found[0].is_writable && !found[1].is_writable);
+        assert_eq!(found[2].version, Version::V2);
+    }
+
+    #[test]
+    fn a_process_is_found_in_each() {
+        let found = parse(HYBRID);
+        let belongs = "3:cpu,cpuacct:/a\n2:pids:/\n1:name=systemd:/x\n0::/box/b\n";
+        let origin = |at: usize| found[at].origin(belongs).unwrap();
+        assert_eq!(origin(0), Path::new("/sys/fs/cgroup/cpu,cpuacct/a"));
+        assert_eq!(origin(1), Path::new("/sys/fs/cgroup/pids"));
+        assert_eq!(origin(2), Path::new("/sys/fs/cgroup/my two/b"));
+        for outside in ["0::/elsewhere\n", "0::/box/../..\n", ""] {
+            assert!(found[2].origin(outside).is_err(), "{outside}");
+        }
+    }
+
+    #[test]
+    fn v1_comes_before_v2() {
+        let mut found = parse(HYBRID);
+        found[2].controllers = vec!["pids".to_owned(), "io".to_owned()];
+        let all = Hierarchies(found);
+        assert_eq!(all.with("pids").unwrap().version, Version::V1);
+        assert_eq!(all.with("io").unwrap().version, Version::V2);
+        assert_eq!(all.with("memory"), None);
+    }
+}

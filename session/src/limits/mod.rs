@@ -1,0 +1,316 @@
+//! What the sessions of a jail may use together: control groups (cgroups(7)), one for each jail, and in it every process of its sessions.
+//!
+//! Where systemd does not run, the groups are made here, in the file systems of cgroups, v1, v2 or both, as the host has them mounted.
+//! They are made when a session begins and go with the last one.
+//!
+//! - `hierarchy`: what is mounted where. `setting`: which file takes which limit. `group`: one group of the jail in one hierarchy.
+//! - `register`: how many [`sessions`] there are.
+//! - [`check`](fn@check): what this host could not keep, found before anybody relies on it.
+//!
+//! **All or nothing**: a session for which one limit cannot be set does not begin.
+//!
+//! **Its cost.** To move a process by `cgroup.procs` the kernel waits until every CPU has passed a quiet point, which takes some ten milliseconds.
+//! v1 has `tasks` too, by which a thread moves itself without that wait, and a process that begins a session has one thread.
+//! So v1 is preferred where a host has a controller there; v2 has no such way.
+
+mod check;
+mod disk;
+mod file;
+mod group;
+mod hierarchy;
+mod register;
+mod setting;
+
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::Duration;
+
+use rustix::io::Errno;
+use rustix::process::{Resource, Rlimit, setrlimit};
+use serde::{Deserialize, Serialize};
+
+pub use self::check::{Lack, check};
+use self::group::Group;
+use self::hierarchy::{Hierarchies, Hierarchy};
+use self::register::Entry;
+use self::setting::{Facts, settings};
+use crate::Error;
+use crate::policy::{Policy, Source};
+
+/// Where the groups of all jails lie in each hierarchy, unless a policy says otherwise. Made and removed with them.
+pub const PARENT: &str = "jailctl";
+
+/// Controllers that a session is in wherever the host has them, limited or not: what they count can be asked for, and what is in the group can be stopped.
+const COUNTING: [&str; 6] = ["cpu", "cpuacct", "memory", "pids", "io", "freezer"];
+
+/// What the sessions of a jail may use together, and each of their processes for itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// Bytes of memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<u64>,
+    /// Bytes of swap space, beside `memory`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub swap: Option<u64>,
+    /// Processor time, in per cent of one CPU.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu: Option<u32>,
+    /// Share of the processors where they are short, against others' 100.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_weight: Option<u32>,
+    /// The processors, as in cpuset(7): `0-1,4`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpus: Option<String>,
+    /// Processes and threads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tasks: Option<u32>,
+    /// Share of the jail's disks where they are short, against others' 100.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub io_weight: Option<u32>,
+    /// Bytes a second read from each of the jail's disks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub io_read: Option<u64>,
+    /// Bytes a second written to each of the jail's disks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub io_write: Option<u64>,
+    /// Reads a second from each of the jail's disks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub io_read_ops: Option<u32>,
+    /// Writes a second to each of the jail's disks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub io_write_ops: Option<u32>,
+    /// Devices beside those that every session may use, by their paths on the host; `None` for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub devices: Option<Vec<PathBuf>>,
+    /// Bytes in huge pages, of each size.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hugetlb: Option<u64>,
+    /// The class of packets, for tc(8) and netfilter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub net_class: Option<u32>,
+    /// The priority of packets, on each interface.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub net_priority: Option<u32>,
+    /// Open files of each process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub open_files: Option<u32>,
+    /// Sessions at one time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sessions: Option<u32>,
+    /// In which group of each hierarchy the jail's own lies; it exists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
+}
+
+impl Limits {
+    /// What the types do not say, for a policy that is read.
+    pub(crate) fn is_sound(&self) -> Result<(), String> {
+        let plain = |part: &str| {
+            let letter = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+            !matches!(part, "" | "." | "..") && part.bytes().all(letter)
+        };
+        if let Some(parent) = &self.parent
+            && !parent.split('/').all(plain)
+        {
+            return Err("the parent of its control groups is no plain path".to_owned());
+        }
+        if self.swap.is_some() && self.memory.is_none() {
+            return Err("it limits swap space and no memory".to_owned());
+        }
+        Ok(())
+    }
+
+    /// Each limit that a group keeps: its key in a spec, and the controller that it needs.
+    fn needs(&self) -> Vec<(&'static str, &'static str)> {
+        let all = [
+            (self.memory.is_some(), "memory", "memory"),
+            (self.swap.is_some(), "swap", "memory"),
+            (self.cpu.is_some(), "cpu", "cpu"),
+            (self.cpu_weight.is_some(), "cpu_weight", "cpu"),
+            (self.cpus.is_some(), "cpus", "cpuset"),
+            (self.tasks.is_some(), "tasks", "pids"),
+            (self.io_weight.is_some(), "io_weight", "io"),
+            (self.io_read.is_some(), "io_read", "io"),
+            (self.io_write.is_some(), "io_write", "io"),
+            (self.io_read_ops.is_some(), "io_read_ops", "io"),
+            (self.io_write_ops.is_some(), "io_write_ops", "io"),
+            (self.devices.is_some(), "devices", "devices"),
+            (self.hugetlb.is_some(), "hugetlb", "hugetlb"),
+            (self.net_class.is_some(), "net_class", "net_cls"),
+            (self.net_priority.is_some(), "net_priority", "net_prio"),
+        ];
+        let given = all.into_iter().filter(|(is, ..)| *is);
+        given
+            .map(|(_, key, controller)| (key, controller))
+            .collect()
+    }
+
+    fn has_rates(&self) -> bool {
+        self.io_read.is_some()
+            || self.io_write.is_some()
+            || self.io_read_ops.is_some()
+            || self.io_write_ops.is_some()
+    }
+}
+
+/// The place of a session among the control groups.
+#[derive(Debug)]
+pub struct Place {
+    entry: Entry,
+    groups: Vec<Group>,
+    /// Where the process was before: the files that move it back. Opened then, since a session with a namespace of groups is not let out by a file that it opens itself.
+    origins: Vec<OwnedFd>,
+}
+
+/// Why there are no limits where systemd runs.
+const SYSTEMDS: &str = "the host's control groups are systemd's, which is not yet asked for any";
+
+/// Whether systemd runs the host: sd_booted(3).
+fn is_of_systemd() -> bool {
+    file::is_there(Path::new("/run/systemd/system"))
+}
+
+/// Counts the calling process as a session of the jail and moves it into the jail's groups, which are made where they are missing and get their limits
+/// anew. What it starts from then on is in there too.
+///
+/// After an error it is where it was, or ends soon.
+pub fn begin(policy: &Policy, limits: &Limits, user: &str) -> Result<Place, Error> {
+    if is_of_systemd() {
+        return Err(Error::Refused(SYSTEMDS.to_owned()));
+    }
+    let entry = Entry::make(&policy.jail, user, limits.sessions)?;
+    let hierarchies = Hierarchies::look()?;
+    let facts = Facts::look(limits, &places(policy))?;
+    let mut place = Place {
+        entry,
+        groups: Vec::new(),
+        origins: Vec::new(),
+    };
+    let joined = place.join(policy, limits, &hierarchies, &facts);
+    if let Err(error) = joined {
+        place.leave();
+        return Err(error);
+    }
+    place.entry.settle();
+    Ok(place)
+}
+
+/// How many sessions of the jail there are.
+pub fn sessions(jail: &str) -> Result<u64, Error> {
+    register::count(jail)
+}
+
+/// Keeps what holds for each process alone. The last thing before a session is handed over: what began it needs files itself.
+pub(crate) fn limit_processes(limits: &Limits) -> Result<(), Error> {
+    let Some(files) = limits.open_files else {
+        return Ok(());
+    };
+    let most = Some(u64::from(files));
+    let limit = Rlimit {
+        current: most,
+        maximum: most,
+    };
+    setrlimit(Resource::Nofile, limit).map_err(Error::of("limit the session's open files"))
+}
+
+/// Paths that say which disks are the jail's.
+fn places(policy: &Policy) -> Vec<&Path> {
+    let mut places = vec![policy.root.as_path()];
+    places.extend(
+        policy
+            .mounts
+            .iter()
+            .filter_map(|mount| match &mount.source {
+                Source::Bind(source) => Some(source.as_path()),
+                _ => None,
+            }),
+    );
+    places
+}
+
+impl Place {
+    fn join(
+        &mut self,
+        policy: &Policy,
+        limits: &Limits,
+        hierarchies: &Hierarchies,
+        facts: &Facts,
+    ) -> Result<(), Error> {
+        let belongs = file::read(Path::new("/proc/self/cgroup"))?;
+        for hierarchy in wanted(limits, hierarchies)? {
+            let version = hierarchy.version;
+            let origin = hierarchy.origin(&belongs)?.join(version.joins());
+            let origin = file::open_to_write(&origin)?;
+            let group = Group::make(hierarchy, &policy.jail, limits)?;
+            self.groups.push(group.clone());
+            for setting in settings(limits, hierarchy, facts) {
+                group.set(&setting)?;
+            }
+            if group.is_frozen()? {
+                return Err(Error::Refused(format!(
+                    "the jail `{}` is frozen",
+                    policy.jail
+                )));
+            }
+            group.join()?;
+            self.origins.push(origin);
+        }
+        Ok(())
+    }
+
+    /// Moves the calling process, one that was forked from the session's first, back to where that was.
+    pub(crate) fn step_out(&self) -> Result<(), Errno> {
+        let mut origins = self.origins.iter();
+        origins.try_for_each(|origin| rustix::io::write(origin, b"0").map(drop))
+    }
+
+    /// After the end of the session: strikes it from the register, and with the last one removes the groups. Called by whoever keeps the session, from outside of them;
+    /// uses no descriptor that was open before.
+    ///
+    /// Processes that are about to end are waited for, for a moment.
+    pub(crate) fn end(&self) {
+        let Ok(Some(last)) = self.entry.strike() else {
+            return;
+        };
+        for _ in 0..200 {
+            let left = self.groups.iter().filter(|group| !group.remove()).count();
+            if left == 0 {
+                break;
+            }
+            sleep(Duration::from_millis(5));
+        }
+        drop(last);
+    }
+
+    /// After a beginning that failed: back, and away.
+    pub(crate) fn leave(&self) {
+        // Whoever could not go back ends all the same; the groups are then removed after the next session.
+        let _ = self.step_out();
+        self.end();
+    }
+}
+
+/// The hierarchies that a session has a group in: an error where a limit has none.
+fn wanted<'h>(limits: &Limits, hierarchies: &'h Hierarchies) -> Result<Vec<&'h Hierarchy>, Error> {
+    let mut wanted: Vec<&Hierarchy> = Vec::new();
+    let mut add = |hierarchy: &'h Hierarchy| {
+        if !wanted.iter().any(|known| known.mount == hierarchy.mount) {
+            wanted.push(hierarchy);
+        }
+    };
+    for (key, controller) in limits.needs() {
+        add(hierarchies.with(controller).ok_or_else(|| {
+            Error::Refused(format!(
+                "the limit `{key}` needs the control group controller `{controller}`, which is not there"
+            ))
+        })?);
+    }
+    for controller in COUNTING {
+        if let Some(hierarchy) = hierarchies.with(controller) {
+            add(hierarchy);
+        }
+    }
+    Ok(wanted)
+}

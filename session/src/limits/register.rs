@@ -1,0 +1,153 @@
+//! How many sessions a jail has: a file for each in `/run/jailctl/sessions/JAIL`, locked (flock(2)) by sshd's process of the connection for as long as it lives.
+//!
+//! A lock ends with its process, however that ends, so that nobody is counted who is gone. Whoever counts, comes or goes holds the lock of the directory meanwhile.
+
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, flock, fstat, mkdir, openat, unlinkat};
+use rustix::io::Errno;
+use rustix::process::getpid;
+
+use super::file::names;
+use crate::Error;
+use crate::place::open_dir;
+
+/// Where the registers of all jails are.
+const REGISTERS: &str = "/run/jailctl/sessions";
+/// How long somebody who holds a register's lock is waited for. It is held for less than a millisecond.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// One session in its jail's register.
+#[derive(Debug)]
+pub(super) struct Entry {
+    directory: PathBuf,
+    name: String,
+    /// The lock of the session, for as long as it lives.
+    _held: OwnedFd,
+    /// The lock of the register, while the session begins.
+    beginning: Option<OwnedFd>,
+}
+
+/// What keeps sessions from beginning: the lock of their register.
+#[derive(Debug)]
+pub(super) struct Alone {
+    _register: OwnedFd,
+}
+
+impl Entry {
+    /// Counts the calling process. Refuses it where `most` sessions live already. Until [`Entry::settle`] nobody else comes or goes.
+    pub(super) fn make(jail: &str, user: &str, most: Option<u32>) -> Result<Self, Error> {
+        let directory = Path::new(REGISTERS).join(jail);
+        for path in [Path::new("/run/jailctl"), Path::new(REGISTERS), &directory] {
+            let mode = if path == directory { 0o700 } else { 0o755 };
+            match mkdir(path, Mode::from_raw_mode(mode)) {
+                Ok(()) | Err(Errno::EXIST) => {}
+                Err(errno) => return Err(Error::on("make", path, errno)),
+            }
+        }
+        let failed = |errno| Error::on("write down the session in", &directory, errno);
+        let register = open(&directory).map_err(failed)?;
+        let stat = fstat(&register).map_err(failed)?;
+        if (stat.st_uid, stat.st_mode & 0o022) != (0, 0) {
+            return Err(Error::Refused(format!(
+                "`{}` can be changed by others than root",
+                directory.display()
+            )));
+        }
+        lock(&register).map_err(failed)?;
+        let living = living(&register).map_err(failed)?;
+        if let Some(most) = most
+            && living >= u64::from(most)
+        {
+            return Err(Error::Refused(format!(
+                "the jail `{jail}` has {living} sessions, and may have {most}"
+            )));
+        }
+        let name = getpid().as_raw_nonzero().to_string();
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let held = openat(&register, &name, flags, Mode::RUSR | Mode::WUSR).map_err(failed)?;
+        rustix::io::write(&held, format!("{user}\n").as_bytes()).map_err(failed)?;
+        flock(&held, FlockOperation::NonBlockingLockExclusive).map_err(failed)?;
+        Ok(Self {
+            directory,
+            name,
+            _held: held,
+            beginning: Some(register),
+        })
+    }
+
+    /// The session has begun: others may come and go.
+    pub(super) fn settle(&mut self) {
+        self.beginning = None;
+    }
+
+    /// Strikes the session, and gives the register's lock if no other is left.
+    pub(super) fn strike(&self) -> Result<Option<Alone>, Errno> {
+        let register = match &self.beginning {
+            Some(register) => rustix::io::fcntl_dupfd_cloexec(register, 3)?,
+            None => open(&self.directory)?,
+        };
+        lock(&register)?;
+        strike(&register, &self.name)?;
+        let others = living(&register)?;
+        Ok((others == 0).then_some(Alone {
+            _register: register,
+        }))
+    }
+}
+
+/// How many sessions of the jail there are.
+pub(super) fn count(jail: &str) -> Result<u64, Error> {
+    let directory = Path::new(REGISTERS).join(jail);
+    let failed = |errno| Error::on("count the sessions in", &directory, errno);
+    match open(&directory) {
+        Err(Errno::NOENT) => Ok(0),
+        Err(errno) => Err(failed(errno)),
+        Ok(register) => {
+            lock(&register).map_err(failed)?;
+            living(&register).map_err(failed)
+        }
+    }
+}
+
+fn open(directory: &Path) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    openat(open_dir(None, directory)?, ".", flags, Mode::empty())
+}
+
+fn lock(register: &OwnedFd) -> Result<(), Errno> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match flock(register, FlockOperation::NonBlockingLockExclusive) {
+            Err(Errno::WOULDBLOCK) if Instant::now() < deadline => {
+                sleep(Duration::from_millis(1));
+            }
+            done => return done,
+        }
+    }
+}
+
+/// Counts those whose lock is held, and strikes the others.
+fn living(register: &OwnedFd) -> Result<u64, Errno> {
+    let mut count = 0;
+    for name in names(register)? {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = openat(register, &name, flags, Mode::empty())?;
+        match flock(&file, FlockOperation::NonBlockingLockShared) {
+            Err(Errno::WOULDBLOCK) => count += 1,
+            Ok(()) => strike(register, &name)?,
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(count)
+}
+
+fn strike(register: &OwnedFd, name: &str) -> Result<(), Errno> {
+    match unlinkat(register, name, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Err(errno) => Err(errno),
+    }
+}

@@ -1,0 +1,541 @@
+//! What the sessions of a jail may use together, over real ssh, with the machine's own control groups: each test has a group of its own in each hierarchy, which is
+//! the parent of its jails', and takes it away.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the machine's own groups, beside the copy"
+)]
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use disposable::DisposableHost;
+
+use super::closed::closed;
+use super::{LOG, compile, harlequin};
+use crate::support::{Spec, host_with_module, log_and_module};
+
+/// A group in each hierarchy of the machine, for one test. Gone with the value.
+pub(super) struct Parent {
+    name: String,
+    groups: Vec<PathBuf>,
+}
+
+impl Parent {
+    pub(super) fn make() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("jailctl-test-{}-{count}", std::process::id());
+        let mounts = std::fs::read_to_string("/proc/self/mountinfo").expect("the table of mounts");
+        let mut groups = Vec::new();
+        for line in mounts.lines() {
+            let (left, right) = line.split_once(" - ").expect("a line of mountinfo");
+            if right.starts_with("cgroup") && !right.contains("name=") {
+                let at = left.split(' ').nth(4).expect("where it is mounted");
+                let group = Path::new(at).join(&name);
+                std::fs::create_dir(&group).expect("a group for the test");
+                for file in ["cpuset.cpus", "cpuset.mems"] {
+                    if group.join(file).exists() {
+                        let value = std::fs::read_to_string(Path::new(at).join(file));
+                        std::fs::write(group.join(file), value.expect("a value")).expect("one");
+                    }
+                }
+                groups.push(group);
+            }
+        }
+        assert!(!groups.is_empty(), "no control groups are mounted");
+        Self { name, groups }
+    }
+
+    /// The line of a spec that puts the jail's groups here.
+    pub(super) fn line(&self) -> String {
+        format!("parent = \"/{}\"\n", self.name)
+    }
+
+    /// The jail's group that has `file`, which the kernel's controllers do not share.
+    pub(super) fn group(&self, jail: &str, file: &str) -> PathBuf {
+        let mut groups = self.groups.iter().map(|group| group.join(jail));
+        groups
+            .find(|group| group.join(file).exists())
+            .unwrap_or_else(|| panic!("no group of {jail} has {file}"))
+    }
+
+    pub(super) fn read(&self, jail: &str, file: &str) -> String {
+        let text = std::fs::read_to_string(self.group(jail, file).join(file));
+        text.expect("a file of a group").trim().to_owned()
+    }
+
+    /// Groups below, in any hierarchy.
+    pub(super) fn left(&self) -> Vec<PathBuf> {
+        let directories = self.groups.iter().flat_map(|group| {
+            std::fs::read_dir(group)
+                .expect("the test's group")
+                .map(|entry| entry.expect("an entry").path())
+        });
+        directories.filter(|path| path.is_dir()).collect()
+    }
+
+    /// Waits until nothing is below.
+    pub(super) fn until_empty(&self) {
+        for _ in 0..200 {
+            if self.left().is_empty() {
+                return;
+            }
+            sleep(Duration::from_millis(50));
+        }
+        panic!("groups are left: {:?}", self.left());
+    }
+}
+
+impl Drop for Parent {
+    fn drop(&mut self) {
+        for group in &self.groups {
+            for below in std::fs::read_dir(group).into_iter().flatten().flatten() {
+                // Of a test that failed; its processes end with the copy.
+                let _ = std::fs::remove_dir(below.path());
+            }
+            let _ = std::fs::remove_dir(group);
+        }
+    }
+}
+
+/// A copy with sshd at work and the jail arkham, which has these limits.
+pub(super) fn limited(
+    also: &[&'static str],
+    limits: &str,
+) -> Option<(Parent, DisposableHost, Spec)> {
+    host_with_module().map(|host| limit(host, also, limits))
+}
+
+fn limit(
+    host: DisposableHost,
+    also: &[&'static str],
+    limits: &str,
+) -> (Parent, DisposableHost, Spec) {
+    let parent = Parent::make();
+    let key = host.key("harlequin");
+    let mut spec = Spec::arkham(&key, also);
+    spec.more += &["[limits]\n", &parent.line(), limits].concat();
+    spec.build(&host).ok();
+    (parent, host, spec)
+}
+
+#[test]
+fn every_session_is_in_its_jails_groups_and_they_go_with_the_last() {
+    let Some((parent, host, _)) = limited(
+        &["sleep"],
+        "memory = \"256M\"\ncpu = \"50%\"\ncpu_weight = 50\ncpus = \"0\"\ntasks = 64\ndevices = []\nopen_files = 512\n",
+    ) else {
+        return;
+    };
+    let _sshd = host.sshd();
+    let login = harlequin(&host);
+    let mut first = login.start([], "echo up; read -r line; exit 3");
+    first.hear("up");
+    let mut second = login.start([], "ulimit -n; echo up; read -r line");
+    assert_eq!(second.hear("up")[0], "512");
+    assert_eq!(parent.read("arkham", "memory.limit_in_bytes"), "268435456");
+    assert_eq!(parent.read("arkham", "cpu.cfs_quota_us"), "50000");
+    assert_eq!(parent.read("arkham", "cpu.shares"), "512");
+    assert_eq!(parent.read("arkham", "cpuset.cpus"), "0");
+    assert_eq!(parent.read("arkham", "pids.max"), "64");
+    assert!(
+        parent
+            .read("arkham", "devices.list")
+            .starts_with("c 1:3 rw")
+    );
+    // sshd's two, and a shell, of each.
+    assert_eq!(parent.read("arkham", "pids.current"), "6");
+    assert_eq!(first.finish(), 3);
+    second.say("");
+    second.finish();
+    parent.until_empty();
+    assert_eq!(host.sh("ls /run/jailctl/sessions/arkham").ok().text(), "");
+}
+
+/// A program that has `n` children at once, says how many it could have, and lets them go.
+const FORKS: &str = r#"
+    #include <stdio.h>
+    #include <stdlib.h>
+    #include <signal.h>
+    #include <unistd.h>
+    int main(int argc, char **argv) {
+        int wanted = atoi(argv[1]), n = 0;
+        for (; n < wanted; n++) {
+            pid_t pid = fork();
+            if (pid < 0) break;
+            if (pid == 0) { pause(); _exit(0); }
+        }
+        printf("%d\n", n); fflush(stdout);
+        signal(SIGTERM, SIG_IGN);
+        kill(0, SIGTERM);
+    }"#;
+
+/// The classic.
+const BOMB: &str = "#include <unistd.h>\nint main(void) { for (;;) fork(); }";
+
+/// A program that uses as many MiB as it is told, and says so.
+const HOG: &str = r#"
+    #include <stdio.h>
+    #include <stdlib.h>
+    #include <string.h>
+    int main(int argc, char **argv) {
+        for (int n = atoi(argv[1]); n > 0; n--) {
+            char *piece = malloc(1 << 20);
+            if (!piece) return 3;
+            memset(piece, n, 1 << 20);
+        }
+        puts("had it all");
+    }"#;
+
+#[test]
+fn a_fork_bomb_stops_at_tasks() {
+    let Some(host) = host_with_module() else {
+        return;
+    };
+    compile(&host, "forks", FORKS);
+    compile(&host, "bomb", BOMB);
+    let (parent, host, _) = limit(host, &["forks", "bomb"], "tasks = 32\n");
+    let _sshd = host.sshd();
+    let bob = host.plain_user("bob");
+    let login = harlequin(&host);
+    assert_eq!(
+        bob.ssh("setsid -w forks 100").ok().text(),
+        "100",
+        "the control"
+    );
+    let had: u32 = login
+        .ssh("exec forks 100")
+        .ok()
+        .text()
+        .parse()
+        .expect("a number");
+    assert!((20..32).contains(&had), "{had}");
+
+    let mut running = login.start([], "echo up; bomb & bomb & wait");
+    running.hear("up");
+    host.until(&format!(
+        "[ $(<{}) = 32 ]",
+        parent
+            .group("arkham", "pids.max")
+            .join("pids.current")
+            .display()
+    ));
+    sleep(Duration::from_millis(500));
+    assert_eq!(parent.read("arkham", "pids.current"), "32");
+    bob.ssh("true").ok();
+    drop(running);
+    parent.until_empty();
+}
+
+#[test]
+fn who_takes_too_much_memory_is_killed_in_his_jail_alone() {
+    let Some(host) = host_with_module() else {
+        return;
+    };
+    compile(&host, "hog", HOG);
+    let (parent, host, _) = limit(host, &["hog"], "memory = \"64M\"\n");
+    let _sshd = host.sshd();
+    let bob = host.plain_user("bob");
+    let login = harlequin(&host);
+    assert_eq!(bob.ssh("hog 200").ok().text(), "had it all", "the control");
+    assert_eq!(login.ssh("hog 8").ok().text(), "had it all");
+    let mut beside = bob.session();
+    let mut running = login.start([], "hog 200; echo ended $?; read -r line");
+    assert_eq!(running.hear("ended").last().expect("a line"), "ended 137");
+    let killed = parent.read("arkham", "memory.oom_control");
+    assert!(killed.contains("oom_kill 1"), "{killed}");
+    assert_eq!(beside.run("echo here").1, "here");
+    drop(running);
+    parent.until_empty();
+}
+
+#[test]
+fn a_busy_loop_gets_its_share_of_a_processor() {
+    let Some((parent, host, _)) = limited(&[], "cpu = \"20%\"\n") else {
+        return;
+    };
+    let _sshd = host.sshd();
+    let bob = host.plain_user("bob");
+    let login = harlequin(&host);
+    let mut running = login.start([], "echo up; while :; do :; done & while :; do :; done");
+    running.hear("up");
+    let used = || -> f64 {
+        let nanoseconds = parent.read("arkham", "cpuacct.usage");
+        nanoseconds.parse::<f64>().expect("a number") / 1e9
+    };
+    sleep(Duration::from_millis(300));
+    let (began, before) = (Instant::now(), used());
+    // The control, meanwhile: five seconds of the clock, of which an unlimited loop has more, whoever else there is.
+    let control = bob
+        .ssh("timeout 5 bash -c 'while :; do :; done' || times")
+        .ok();
+    let minute: f64 = control.lines()[1]
+        .split(['m', 's'])
+        .nth(1)
+        .and_then(|seconds| seconds.parse().ok())
+        .expect("user time of the children");
+    sleep(Duration::from_secs(10).saturating_sub(began.elapsed()));
+    let share = (used() - before) / began.elapsed().as_secs_f64();
+    assert!((0.19..=0.21).contains(&share), "{share}");
+    assert!(minute / 5.0 > 0.3, "{control:?}");
+}
+
+#[test]
+fn no_more_sessions_than_may_be() {
+    let Some((parent, host, _)) = limited(&[], "sessions = 2\n") else {
+        return;
+    };
+    let _sshd = host.sshd();
+    let bob = host.plain_user("bob");
+    let login = harlequin(&host);
+    let start = || {
+        let mut running = login.start([], "echo up; read -r line");
+        running.hear("up");
+        running
+    };
+    let (first, second) = (start(), start());
+    for _ in 0..2 {
+        login.ssh("true").fails();
+        login.sftp("pwd").fails();
+        host.jailctl(["enter", "arkham", "--", "ls"]).exits(4);
+    }
+    let log = host.read(LOG);
+    assert!(
+        log.contains("the jail `arkham` has 2 sessions, and may have 2"),
+        "{log}"
+    );
+    bob.ssh("true").ok();
+    assert_eq!(first.finish(), 1);
+    host.until("[ $(ls /run/jailctl/sessions/arkham | wc -l) = 1 ]");
+    let third = start();
+    login.ssh("true").fails();
+    // Whoever is killed is not counted any more, and what he leaves goes: here sshd's processes, and then also what keeps a session.
+    host.sh("kill -KILL $(ls /run/jailctl/sessions/arkham)")
+        .ok();
+    parent.until_empty();
+    drop((second, third));
+    let (first, second) = (start(), start());
+    host.sh("kill -KILL $(pgrep -x jailctl-keeper) $(ls /run/jailctl/sessions/arkham)")
+        .ok();
+    host.until("! pgrep -u harlequin >/dev/null");
+    drop((first, second));
+    drop((start(), start()));
+    parent.until_empty();
+}
+
+#[test]
+fn enter_counts_and_is_limited_as_ssh_is() {
+    let Some((parent, host, _)) = limited(
+        &["sleep"],
+        "tasks = 20\nmemory = \"64M\"\nopen_files = 100\n",
+    ) else {
+        return;
+    };
+    let mut inside = host.spawn([
+        "jailctl",
+        "enter",
+        "arkham",
+        "--",
+        "bash",
+        "-c",
+        "ulimit -n; echo up; read -r line",
+    ]);
+    assert_eq!(inside.hear("up")[0], "100");
+    // jailctl and bash; the keeper is outside.
+    assert_eq!(parent.read("arkham", "pids.current"), "2");
+    assert_eq!(parent.read("arkham", "memory.limit_in_bytes"), "67108864");
+    assert_eq!(inside.finish(), 1);
+    parent.until_empty();
+}
+
+#[test]
+fn disks_are_read_and_written_as_fast_as_was_said() {
+    if disposable::skipped() {
+        return;
+    }
+    // A real disk: the copy's own files are in memory.
+    let jails = std::env::current_exe()
+        .expect("this program")
+        .with_extension(format!("{}.jails", std::process::id()));
+    std::fs::create_dir_all(&jails).expect("a directory on a disk");
+    let host = DisposableHost::builder()
+        .jailctl(env!("CARGO_BIN_EXE_jailctl"))
+        .directory(&jails, "/srv/jails")
+        .make();
+    log_and_module(&host);
+    let (_parent, host, _) = limit(host, &["dd", "stat"], "io_write = \"2M\"\n");
+    let _sshd = host.sshd();
+    let login = harlequin(&host);
+    let timed = |command: &str| {
+        let before = Instant::now();
+        login.ssh(command).ok();
+        before.elapsed().as_secs_f64()
+    };
+    let written = timed("dd if=/dev/zero of=big bs=128k count=32 oflag=direct");
+    let read = timed("dd if=big of=/dev/null bs=128k iflag=direct");
+    host.jailctl(["remove", "arkham", "--purge"]).ok();
+    drop(host);
+    let _ = std::fs::remove_dir_all(&jails);
+    // 4 MiB at 2 MiB a second; reading is not limited.
+    assert!(
+        (1.5..4.0).contains(&written),
+        "written in {written} s, read in {read} s"
+    );
+    assert!(
+        read < written / 2.0,
+        "written in {written} s, read in {read} s"
+    );
+}
+
+#[test]
+fn a_device_that_is_not_named_cannot_be_opened() {
+    let Some(host) = host_with_module() else {
+        return;
+    };
+    host.sh("mkdir /opt/nodes; mknod -m 666 /opt/nodes/zero c 1 5; mknod -m 666 /opt/nodes/tun c 10 200").ok();
+    let mount = "[[mount]]\nsource = \"/opt/nodes\"\ntarget = \"/nodes\"\noptions = [\"rw\", \"dev\", \"nosuid\", \"noexec\"]\n";
+    let (_parent, host, mut spec) = limit(host, &[], &format!("tasks = 64\n{mount}"));
+    let _sshd = host.sshd();
+    let login = harlequin(&host);
+    let open = "exec 3<>/nodes/zero && exec 4<>/nodes/tun";
+    login.ssh(open).ok();
+    for (devices, is_allowed) in [
+        ("[]", false),
+        ("[\"/opt\"]", false),
+        ("[\"/dev/net/tun\"]", true),
+    ] {
+        let before = spec.more.clone();
+        spec.more = before.replace("tasks = 64", &format!("devices = {devices}"));
+        let built = spec.build(&host);
+        if devices.contains("opt") {
+            built.exits(2);
+            spec.more = before;
+            continue;
+        }
+        built.ok();
+        let opened = login.ssh(open);
+        assert_eq!(opened.success(), is_allowed, "{devices}: {opened:?}");
+        login
+            .ssh("exec 3<>/nodes/zero && echo >/dev/null && read -rn1 byte </dev/urandom")
+            .ok();
+        login.ssh_pty("echo >/dev/tty").ok();
+        spec.more = before;
+    }
+}
+
+#[test]
+fn a_host_that_cannot_keep_a_limit_is_told_so_when_the_jail_is_built() {
+    let Some((_parent, host, mut spec)) = limited(&[], "tasks = 64\n") else {
+        return;
+    };
+    let before = host.snapshot(["/etc", "/srv", "/var/lib/jailctl"]);
+    let tasks = spec.more.clone();
+    for (limits, breaks, mends, said) in [
+        (
+            "tasks = 64",
+            "umount /sys/fs/cgroup/pids",
+            "mount -t cgroup -o pids pids /sys/fs/cgroup/pids",
+            ["`limits.tasks`", "controller `pids`", "/sys/fs/cgroup/cpu`"],
+        ),
+        (
+            "tasks = 64",
+            "mount -o remount,bind,ro /sys/fs/cgroup/pids",
+            "mount -o remount,bind,rw /sys/fs/cgroup/pids",
+            ["`limits.tasks`", "`/sys/fs/cgroup/pids`", "read-only"],
+        ),
+        (
+            "net_class = 7",
+            "true",
+            "true",
+            [
+                "`limits.net_class`",
+                "controller `net_cls`",
+                "hint: it is one of v1",
+            ],
+        ),
+        (
+            "cpus = \"0,99\"",
+            "true",
+            "true",
+            ["`limits.cpus`", "no processor 99", "cpuset.effective_cpus`"],
+        ),
+        (
+            "io_read = \"1M\"",
+            "true",
+            "true",
+            [
+                "`limits.io_read`",
+                "/srv/jails/arkham",
+                "no disk of its own",
+            ],
+        ),
+        (
+            "tasks = 64\nparent = \"/nowhere\"",
+            "true",
+            "true",
+            ["`limits.parent`", "/nowhere`", "mkdir -p"],
+        ),
+    ] {
+        spec.more = tasks.replace("tasks = 64", limits);
+        if limits.contains("nowhere") {
+            spec.more = spec.more.replacen("parent", "# parent", 1);
+        }
+        host.sh(breaks).ok();
+        let path = spec.put(&host);
+        let refused = host.jailctl(["build", &path]).exits(2);
+        host.sh(mends).ok();
+        for word in said {
+            assert!(refused.stderr().contains(word), "{word}: {refused:?}");
+        }
+    }
+    assert_eq!(host.snapshot(["/etc", "/srv", "/var/lib/jailctl"]), before);
+}
+
+#[test]
+fn without_its_limits_there_is_no_session() {
+    let Some((parent, host, _)) = limited(&[], "tasks = 64\n") else {
+        return;
+    };
+    let sshd = host.sshd();
+    let bob = host.plain_user("bob");
+    let policy = "/var/lib/jailctl/arkham/policy";
+    let keep = format!("cp -a {policy} /root/policy; ");
+    let mend = format!("rm -rf {policy}; cp -a /root/policy {policy}");
+    for (how, mend, why) in [
+        (
+            "umount /sys/fs/cgroup/pids".to_owned(),
+            "mount -t cgroup -o pids pids /sys/fs/cgroup/pids".to_owned(),
+            "needs the control group controller `pids`",
+        ),
+        (
+            "mount -o remount,bind,ro /sys/fs/cgroup/pids".to_owned(),
+            "mount -o remount,bind,rw /sys/fs/cgroup/pids".to_owned(),
+            "read-only file system",
+        ),
+        (
+            format!("{keep}sed -i 's/\"tasks\": 64/\"tasks\": 99999999/' {policy}"),
+            mend.clone(),
+            "could not write to",
+        ),
+        (
+            format!("{keep}sed -i 's/\"parent\": .*/\"parent\": \"nowhere\"/' {policy}"),
+            mend.clone(),
+            "could not make the control group",
+        ),
+        (
+            format!("{keep}sed -i 's/\"parent\": .*/\"parent\": \"..\\/..\\/etc\"/' {policy}"),
+            mend,
+            "no plain path",
+        ),
+        (
+            "mv /run/jailctl /run/jailctl2; ln -s /tmp /run/jailctl".to_owned(),
+            "rm -r /run/jailctl; mv /run/jailctl2 /run/jailctl".to_owned(),
+            "too many levels",
+        ),
+    ] {
+        closed(&host, &sshd, &bob, &how, &mend, why);
+    }
+    parent.until_empty();
+}
