@@ -154,6 +154,9 @@ fn parse(table: &str) -> Vec<Hierarchy> {
         ) else {
             continue;
         };
+        // What was mounted there or below before is hidden now.
+        let mount = PathBuf::from(unescaped(mount));
+        found.retain(|other| !other.mount.starts_with(&mount));
         let version = match *kind {
             "cgroup" => Version::V1,
             "cgroup2" => Version::V2,
@@ -164,22 +167,29 @@ fn parse(table: &str) -> Vec<Hierarchy> {
             .filter(|word| CONTROLLERS.contains(word))
             .map(str::to_owned)
             .collect();
-        let known = found.iter().any(|other| {
-            other.version == version && (version == Version::V2 || other.controllers == controllers)
-        });
-        if known || (version == Version::V1 && controllers.is_empty()) {
+        if version == Version::V1 && controllers.is_empty() {
             continue;
         }
         let is_writable = |options: &str| options.split(',').all(|word| word != "ro");
         found.push(Hierarchy {
             version,
-            mount: PathBuf::from(unescaped(mount)),
+            mount,
             top: unescaped(top),
             is_writable: is_writable(options) && is_writable(of_all),
             controllers,
         });
     }
-    found
+    // The same hierarchy can be mounted in several places.
+    let mut each: Vec<Hierarchy> = Vec::new();
+    for one in found {
+        let is_one = |other: &Hierarchy| {
+            (other.version, &other.controllers) == (one.version, &one.controllers)
+        };
+        if !each.iter().any(is_one) {
+            each.push(one);
+        }
+    }
+    each
 }
 
 /// `\040` and the like, as the kernel writes what would end a word.
@@ -224,6 +234,17 @@ mod tests {
         assert_eq!(found[0].controllers, ["cpu", "cpuacct"]);
         assert!(found[0].is_writable && !found[1].is_writable);
         assert_eq!(found[2].version, Version::V2);
+    }
+
+    #[test]
+    fn what_is_mounted_over_is_hidden() {
+        let over = "31 25 0:24 / /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids\n";
+        let found = parse(&format!("{HYBRID}{over}"));
+        let pids = |one: &&Hierarchy| one.controllers == ["pids"];
+        assert!(found.iter().find(pids).unwrap().is_writable);
+        let over = "32 20 0:30 / /sys/fs rw - tmpfs tmpfs rw\n";
+        let left = parse(&format!("{HYBRID}{over}"));
+        assert_eq!(left.len(), 1, "{left:?}");
     }
 
     #[test]

@@ -441,8 +441,8 @@ fn a_host_that_cannot_keep_a_limit_is_told_so_when_the_jail_is_built() {
         ),
         (
             "tasks = 64",
-            "mount -o remount,bind,ro /sys/fs/cgroup/pids",
-            "mount -o remount,bind,rw /sys/fs/cgroup/pids",
+            "mount --bind -o ro /sys/fs/cgroup/pids /sys/fs/cgroup/pids",
+            "umount /sys/fs/cgroup/pids",
             ["`limits.tasks`", "`/sys/fs/cgroup/pids`", "read-only"],
         ),
         (
@@ -510,8 +510,8 @@ fn without_its_limits_there_is_no_session() {
             "needs the control group controller `pids`",
         ),
         (
-            "mount -o remount,bind,ro /sys/fs/cgroup/pids".to_owned(),
-            "mount -o remount,bind,rw /sys/fs/cgroup/pids".to_owned(),
+            "mount --bind -o ro /sys/fs/cgroup/pids /sys/fs/cgroup/pids".to_owned(),
+            "umount /sys/fs/cgroup/pids".to_owned(),
             "read-only file system",
         ),
         (
