@@ -1,6 +1,7 @@
 //! Carrying a [`Plan`] out: the only code that writes. It decides nothing; how each step is undone is noted in the journal before it is taken, and
 //! an error, or the next run after one that was cut short, undoes all that went before.
 
+pub mod hold;
 mod journal;
 mod moves;
 mod policy;

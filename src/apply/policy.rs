@@ -24,7 +24,8 @@ impl Run<'_, '_> {
     }
 
     /// Removes both. The policy goes first: where there is but the place, nobody comes in.
-    pub(super) fn remove_policy(&self) -> Result<()> {
+    pub(super) fn remove_policy(&mut self) -> Result<()> {
+        self.clear_groups();
         let state = self.host.dir(&self.state(), Ownership::root(0o711))?;
         state.remove_file_if_there(Path::new(POLICY))?;
         remove_dirs(self.host, &[self.state().join(DOOR)])?;

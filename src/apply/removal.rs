@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::journal::Journal;
 use super::run::{Run, write_marker};
 use super::undo::remove_dirs;
-use super::{OnStep, Options, store, tree};
+use super::{OnStep, Options, hold, store, tree};
 use crate::error::Result;
 use crate::host::sshd::DROP_INS;
 use crate::host::{FileKind, Host, NewAccount, Ownership, Process};
@@ -162,14 +162,13 @@ impl Run<'_, '_> {
         if !kill {
             return refuse_sessions(self.name(), &Process::living(self.host, root, uids)?);
         }
-        // A process that forks while it is looked for is found in the next round.
-        for _ in 0..100 {
-            let living = Process::living(self.host, root, uids)?;
-            if living.is_empty() {
+        // Whoever is left is found by his root directory or his id.
+        if let Err(error) = hold::kill_groups(self.name()) {
+            self.notices.push(hold::notice(&error));
+        }
+        for _ in 0..hold::ROUNDS {
+            if hold::kill_seen(self.host, root, uids)? == 0 {
                 return Ok(());
-            }
-            for process in living {
-                process.kill()?;
             }
         }
         refuse_sessions(self.name(), &Process::living(self.host, root, uids)?)
@@ -238,6 +237,15 @@ impl Run<'_, '_> {
         self.reload()
     }
 
+    /// Removes the control groups of sessions that are over. What cannot be removed keeps nobody from anything.
+    pub(super) fn clear_groups(&mut self) {
+        if self.host.is_live()
+            && let Err(error) = hold::clear_groups(self.name())
+        {
+            self.notices.push(hold::notice(&error));
+        }
+    }
+
     /// Removes the jail's records.
     pub(super) fn forget(&mut self) -> Result<()> {
         for verb in ["build", "check"] {
@@ -252,6 +260,7 @@ impl Run<'_, '_> {
         if self.host.lstat(&state)?.is_none() {
             return Ok(());
         }
+        self.clear_groups();
         let (dir, name) = self.host.parent_of(&state)?;
         dir.remove_all(Path::new(name))
     }

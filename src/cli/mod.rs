@@ -5,6 +5,7 @@ mod check;
 mod deps;
 mod doctor;
 mod enter;
+mod hold;
 mod init;
 mod list;
 pub mod manual;
@@ -15,6 +16,7 @@ mod rollback;
 mod schema;
 mod show;
 mod specs;
+mod stats;
 mod target;
 mod update;
 mod why;
@@ -84,6 +86,14 @@ enum Verb {
     Deps(deps::Deps),
     /// Run a program in a jail, as one of its users.
     Enter(enter::Enter),
+    /// Show what the sessions of jails use.
+    Stats(stats::Stats),
+    /// Stop all that runs in the sessions of a jail.
+    Freeze(hold::Freeze),
+    /// Let a jail that was frozen go on.
+    Thaw(hold::Thaw),
+    /// End the sessions of a jail.
+    Kill(hold::Kill),
     /// Print the JSON Schema of specs, for editors.
     Schema(schema::Schema),
     /// Print what a shell reads to complete command lines.
@@ -123,6 +133,8 @@ impl Report {
 pub(crate) struct Voice {
     pub(crate) quiet: bool,
     pub(crate) verbose: bool,
+    /// Whether standard output is a terminal.
+    pub(crate) is_terminal: bool,
     /// For standard output.
     pub(crate) paint: Paint,
 }
@@ -171,6 +183,7 @@ pub fn main() -> ExitCode {
     let voice = Voice {
         quiet: arguments.quiet,
         verbose: arguments.verbose,
+        is_terminal: std::io::stdout().is_terminal(),
         paint: Paint {
             on: wants_color(&std::io::stdout()),
         },
@@ -188,6 +201,10 @@ pub fn main() -> ExitCode {
         Verb::Remove(verb) => verb.run(voice),
         Verb::Deps(verb) => verb.run(),
         Verb::Enter(verb) => verb.run(),
+        Verb::Stats(verb) => verb.run(voice),
+        Verb::Freeze(verb) => verb.run(),
+        Verb::Thaw(verb) => verb.run(),
+        Verb::Kill(verb) => verb.run(),
         Verb::Schema(verb) => Ok(verb.run()),
         Verb::Init(verb) => verb.run(),
         Verb::Completions(verb) => Ok(verb.run()),

@@ -13,6 +13,7 @@ pub mod plan;
 pub mod reference;
 pub mod schema;
 pub mod time;
+pub mod usage;
 pub mod why;
 
 /// A number of bytes as a person says it: `4.4 MiB`.

@@ -85,6 +85,8 @@ fn what_every_verb_prints_obeys_its_schema() {
         ("doctor", 0, "doctor"),
         ("doctor", 1, "doctor harlequin"),
         ("doctor", 1, "doctor penguin"),
+        ("stats", 0, "stats arkham"),
+        ("stats", 0, "stats"),
         ("check", 1, "check"),
         ("check", 0, "check gotham"),
         ("plan", 0, "update --dry-run gotham"),

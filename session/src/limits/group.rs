@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use super::file::{is_there, read, read_if_there, write};
 use super::hierarchy::{Hierarchy, Version};
 use super::setting::Setting;
-use super::{Limits, PARENT};
+use super::{COUNTING, Limits, PARENT};
 use crate::Error;
 
 /// Another session's end may remove a directory between two steps of ours; it is made again, so often at most.
@@ -44,11 +44,11 @@ impl Group {
         for _ in 0..TRIES {
             if let Some(parent) = &group.parent {
                 make_dir(parent)?;
-                hand_down(hierarchy, &hierarchy.mount, parent)?;
+                hand_down(hierarchy, limits, &hierarchy.mount, parent)?;
             }
             let above = group.path.parent().unwrap_or(&hierarchy.mount);
             let made = match mkdir(&group.path, Mode::from_raw_mode(0o755)) {
-                Ok(()) | Err(Errno::EXIST) => hand_down(hierarchy, above, &group.path),
+                Ok(()) | Err(Errno::EXIST) => hand_down(hierarchy, limits, above, &group.path),
                 Err(errno) => Err(Error::on("make the control group", &group.path, errno)),
             };
             match made {
@@ -62,6 +62,23 @@ impl Group {
             &group.path,
             Errno::NOENT,
         ))
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn is_there(&self) -> bool {
+        is_there(&self.path)
+    }
+
+    /// Whether it is there, and by it the jail can be stopped.
+    pub(super) fn has_freezer(&self) -> bool {
+        let file = match self.version {
+            Version::V1 => "freezer.state",
+            Version::V2 => "cgroup.freeze",
+        };
+        is_there(&self.path.join(file))
     }
 
     /// Makes one setting.
@@ -138,16 +155,27 @@ fn make_dir(path: &Path) -> Result<(), Error> {
 
 /// Lets the new group `below` of `above` have what its hierarchy's controllers are about: v2 hands a controller down only where it is told to, and
 /// v1 gives a new cpuset no processors and no memory.
-fn hand_down(hierarchy: &Hierarchy, above: &Path, below: &Path) -> Result<(), Error> {
+fn hand_down(
+    hierarchy: &Hierarchy,
+    limits: &Limits,
+    above: &Path,
+    below: &Path,
+) -> Result<(), Error> {
     match hierarchy.version {
         Version::V2 => {
             let file = above.join("cgroup.subtree_control");
-            let has = read(&file)?;
-            let missing: Vec<String> = hierarchy
-                .handed_down()
-                .filter(|name| has.split_whitespace().all(|has| has != *name))
+            let (has, could) = (read(&file)?, read(&above.join("cgroup.controllers"))?);
+            let is_in = |list: &str, name: &str| list.split_whitespace().any(|word| word == name);
+            // What only counts is had where it can be had.
+            let counting = COUNTING.into_iter().filter(|name| is_in(&could, name));
+            let needed = limits.needs().into_iter().map(|(_, name)| name);
+            let mut missing: Vec<String> = needed
+                .chain(counting)
+                .filter(|name| hierarchy.has(name) && *name != "freezer" && !is_in(&has, name))
                 .map(|name| format!("+{name}"))
                 .collect();
+            missing.sort_unstable();
+            missing.dedup();
             if missing.is_empty() {
                 return Ok(());
             }

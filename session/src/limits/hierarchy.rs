@@ -61,10 +61,9 @@ impl Hierarchies {
     /// The first one that has the controller, by its name in v2; v1 before v2.
     pub(super) fn with(&self, controller: &str) -> Option<&Hierarchy> {
         let has = |version, controller: &str| {
-            self.0.iter().find(|hierarchy| {
-                hierarchy.version == version
-                    && hierarchy.controllers.iter().any(|name| name == controller)
-            })
+            self.0
+                .iter()
+                .find(|hierarchy| hierarchy.version == version && hierarchy.has(controller))
         };
         let in_v1 = if controller == "io" {
             "blkio"
@@ -88,10 +87,8 @@ impl Hierarchies {
 }
 
 impl Hierarchy {
-    /// The controllers that v2 hands down to a group, those that a session is counted or limited by.
-    pub(super) fn handed_down(&self) -> impl Iterator<Item = &str> {
-        let names = self.controllers.iter().map(String::as_str);
-        names.filter(|name| *name != "freezer" && (*name == "io" || CONTROLLERS.contains(name)))
+    pub(super) fn has(&self, controller: &str) -> bool {
+        self.controllers.iter().any(|name| name == controller)
     }
 
     /// Of that version, with these controllers.

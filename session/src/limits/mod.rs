@@ -4,7 +4,8 @@
 //! They are made when a session begins and go with the last one.
 //!
 //! - `hierarchy`: what is mounted where. `setting`: which file takes which limit. `group`: one group of the jail in one hierarchy.
-//! - `register`: how many [`sessions`] there are.
+//! - `register`: how many sessions there are.
+//! - [`usage`](fn@usage): what they use. `hold`: [`freeze`], [`thaw`] and [`kill`].
 //! - [`check`](fn@check): what this host could not keep, found before anybody relies on it.
 //!
 //! **All or nothing**: a session for which one limit cannot be set does not begin.
@@ -18,8 +19,10 @@ mod disk;
 mod file;
 mod group;
 mod hierarchy;
+mod hold;
 mod register;
 mod setting;
+mod usage;
 
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -32,9 +35,11 @@ use serde::{Deserialize, Serialize};
 
 pub use self::check::{Lack, check};
 use self::group::Group;
-use self::hierarchy::{Hierarchies, Hierarchy};
+use self::hierarchy::{Hierarchies, Hierarchy, Version};
+pub use self::hold::{freeze, kill, thaw};
 use self::register::Entry;
 use self::setting::{Facts, settings};
+pub use self::usage::{Usage, usage};
 use crate::Error;
 use crate::policy::{Policy, Source};
 
@@ -43,6 +48,10 @@ pub const PARENT: &str = "jailctl";
 
 /// Controllers that a session is in wherever the host has them, limited or not: what they count can be asked for, and what is in the group can be stopped.
 const COUNTING: [&str; 6] = ["cpu", "cpuacct", "memory", "pids", "io", "freezer"];
+
+/// How often, and after how long each, it is looked whether the last have gone.
+const ROUNDS: usize = 200;
+const ROUND: Duration = Duration::from_millis(5);
 
 /// What the sessions of a jail may use together, and each of their processes for itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -197,9 +206,49 @@ pub fn begin(policy: &Policy, limits: &Limits, user: &str) -> Result<Place, Erro
     Ok(place)
 }
 
-/// How many sessions of the jail there are.
-pub fn sessions(jail: &str) -> Result<u64, Error> {
-    register::count(jail)
+/// Removes what is left of the jail's groups, and its register, if nobody is in them: sessions whose keeper was killed leave theirs.
+///
+/// A session that is just ending is waited for, for a moment.
+pub fn clear(policy: &Policy, limits: &Limits) -> Result<(), Error> {
+    let hierarchies = Hierarchies::look()?;
+    for _ in 0..ROUNDS {
+        if let Some(last) = register::close(&policy.jail)? {
+            remove(&groups(policy, limits, &hierarchies));
+            return last.forget();
+        }
+        sleep(ROUND);
+    }
+    Ok(())
+}
+
+/// Removes groups; waits, for a moment, for processes that are ending.
+fn remove(groups: &[Group]) {
+    for _ in 0..ROUNDS {
+        let left = groups.iter().filter(|group| !group.remove()).count();
+        if left == 0 {
+            return;
+        }
+        sleep(ROUND);
+    }
+}
+
+/// Where the jail's groups are, if they are; as far as the host has what they need.
+fn placed(policy: &Policy, limits: &Limits, hierarchies: &Hierarchies) -> Vec<(Group, Version)> {
+    let group = |hierarchy: &Hierarchy| {
+        (
+            Group::at(hierarchy, &policy.jail, limits),
+            hierarchy.version,
+        )
+    };
+    of_jails(limits, hierarchies)
+        .into_iter()
+        .map(group)
+        .collect()
+}
+
+fn groups(policy: &Policy, limits: &Limits, hierarchies: &Hierarchies) -> Vec<Group> {
+    let placed = placed(policy, limits, hierarchies);
+    placed.into_iter().map(|(group, _)| group).collect()
 }
 
 /// Keeps what holds for each process alone. The last thing before a session is handed over: what began it needs files itself.
@@ -274,13 +323,7 @@ impl Place {
         let Ok(Some(last)) = self.entry.strike() else {
             return;
         };
-        for _ in 0..200 {
-            let left = self.groups.iter().filter(|group| !group.remove()).count();
-            if left == 0 {
-                break;
-            }
-            sleep(Duration::from_millis(5));
-        }
+        remove(&self.groups);
         drop(last);
     }
 
@@ -294,23 +337,26 @@ impl Place {
 
 /// The hierarchies that a session has a group in: an error where a limit has none.
 fn wanted<'h>(limits: &Limits, hierarchies: &'h Hierarchies) -> Result<Vec<&'h Hierarchy>, Error> {
-    let mut wanted: Vec<&Hierarchy> = Vec::new();
-    let mut add = |hierarchy: &'h Hierarchy| {
-        if !wanted.iter().any(|known| known.mount == hierarchy.mount) {
-            wanted.push(hierarchy);
-        }
-    };
     for (key, controller) in limits.needs() {
-        add(hierarchies.with(controller).ok_or_else(|| {
-            Error::Refused(format!(
+        if hierarchies.with(controller).is_none() {
+            return Err(Error::Refused(format!(
                 "the limit `{key}` needs the control group controller `{controller}`, which is not there"
-            ))
-        })?);
-    }
-    for controller in COUNTING {
-        if let Some(hierarchy) = hierarchies.with(controller) {
-            add(hierarchy);
+            )));
         }
     }
-    Ok(wanted)
+    Ok(of_jails(limits, hierarchies))
+}
+
+/// The hierarchies that matter to a jail, each once.
+fn of_jails<'h>(limits: &Limits, hierarchies: &'h Hierarchies) -> Vec<&'h Hierarchy> {
+    let needed = limits.needs().into_iter().map(|(_, controller)| controller);
+    let mut found: Vec<&Hierarchy> = Vec::new();
+    for controller in needed.chain(COUNTING) {
+        if let Some(hierarchy) = hierarchies.with(controller)
+            && !found.iter().any(|known| known.mount == hierarchy.mount)
+        {
+            found.push(hierarchy);
+        }
+    }
+    found
 }

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, flock, fstat, mkdir, openat, unlinkat};
+use rustix::fs::{
+    AtFlags, FlockOperation, Mode, OFlags, flock, fstat, mkdir, openat, rmdir, unlinkat,
+};
 use rustix::io::Errno;
 use rustix::process::getpid;
 
@@ -34,7 +36,8 @@ pub(super) struct Entry {
 /// What keeps sessions from beginning: the lock of their register.
 #[derive(Debug)]
 pub(super) struct Alone {
-    _register: OwnedFd,
+    directory: PathBuf,
+    _register: Option<OwnedFd>,
 }
 
 impl Entry {
@@ -93,10 +96,42 @@ impl Entry {
         lock(&register)?;
         strike(&register, &self.name)?;
         let others = living(&register)?;
-        Ok((others == 0).then_some(Alone {
-            _register: register,
+        Ok((others == 0).then(|| Alone {
+            directory: self.directory.clone(),
+            _register: Some(register),
         }))
     }
+}
+
+impl Alone {
+    /// Removes the register, which is empty.
+    pub(super) fn forget(self) -> Result<(), Error> {
+        match rmdir(&self.directory) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(errno) => Err(Error::on("remove", &self.directory, errno)),
+        }
+    }
+}
+
+/// Keeps sessions of the jail from beginning; `None` where some live.
+pub(super) fn close(jail: &str) -> Result<Option<Alone>, Error> {
+    let directory = Path::new(REGISTERS).join(jail);
+    let failed = |errno| Error::on("count the sessions in", &directory, errno);
+    let register = match open(&directory) {
+        // None ever did.
+        Err(Errno::NOENT) => None,
+        opened => Some(opened.map_err(failed)?),
+    };
+    if let Some(register) = &register {
+        lock(register).map_err(failed)?;
+        if living(register).map_err(failed)? > 0 {
+            return Ok(None);
+        }
+    }
+    Ok(Some(Alone {
+        _register: register,
+        directory,
+    }))
 }
 
 /// How many sessions of the jail there are.

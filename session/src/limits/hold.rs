@@ -1,0 +1,181 @@
+//! Stopping all that the sessions of a jail run, letting it go on, and ending it.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+use super::file::{is_there, read, read_if_there, write};
+use super::group::Group;
+use super::hierarchy::{Hierarchies, Version};
+use super::{Limits, placed};
+use crate::Error;
+use crate::policy::Policy;
+
+/// How long processes get to stop, or to end. One in the middle of a write to a slow disk takes a while.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How often who is in a group is asked while it changes.
+const ROUND: Duration = Duration::from_millis(2);
+
+/// Stops every process of the jail's sessions; whether there was any. sshd's own for the connections are among them. New sessions do not begin until [`thaw`].
+///
+/// Where some do not stop, the others go on again, and it is an error.
+pub fn freeze(policy: &Policy, limits: &Limits) -> Result<bool, Error> {
+    let Some(freezer) = Freezer::of(policy, limits)? else {
+        return Ok(false);
+    };
+    freezer.stop().inspect_err(|_| {
+        // The error that there is says more than a second one.
+        let _ = freezer.go_on();
+    })?;
+    Ok(true)
+}
+
+/// Lets them go on; whether there was any.
+pub fn thaw(policy: &Policy, limits: &Limits) -> Result<bool, Error> {
+    match Freezer::of(policy, limits)? {
+        Some(freezer) => freezer.go_on().map(|()| true),
+        None => Ok(false),
+    }
+}
+
+/// Ends every process of the jail's sessions, stopped or not, and gives how many there were. Nobody gets away by forking: with v2 the kernel kills the group as one,
+/// with v1 it is stopped before.
+pub fn kill(policy: &Policy, limits: &Limits) -> Result<usize, Error> {
+    let Some(freezer) = Freezer::of(policy, limits)? else {
+        return Ok(0);
+    };
+    let mut killed = BTreeSet::new();
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let members = freezer.members()?;
+        if members.is_empty() {
+            return Ok(killed.len());
+        }
+        if Instant::now() > deadline {
+            return Err(Error::Refused(format!(
+                "{} processes of the jail `{}` do not end",
+                members.len(),
+                policy.jail
+            )));
+        }
+        killed.extend(members);
+        freezer.kill()?;
+        sleep(ROUND);
+    }
+}
+
+/// The jail's group by which it is stopped.
+struct Freezer {
+    group: Group,
+    version: Version,
+}
+
+impl Freezer {
+    /// `None` where there is no group, that is, no session.
+    fn of(policy: &Policy, limits: &Limits) -> Result<Option<Self>, Error> {
+        let hierarchies = Hierarchies::look()?;
+        if hierarchies.with("freezer").is_none() {
+            return Err(Error::Refused(
+                "the control group controller `freezer` is not there".to_owned(),
+            ));
+        }
+        let found = placed(policy, limits, &hierarchies)
+            .into_iter()
+            .find(|(group, _)| group.has_freezer());
+        Ok(found.map(|(group, version)| Self { group, version }))
+    }
+
+    fn path(&self) -> &Path {
+        self.group.path()
+    }
+
+    fn stop(&self) -> Result<(), Error> {
+        match self.version {
+            Version::V1 => write(&self.path().join("freezer.state"), "FROZEN")?,
+            Version::V2 => write(&self.path().join("cgroup.freeze"), "1")?,
+        }
+        let deadline = Instant::now() + PATIENCE;
+        while !self.is_stopped()? {
+            if Instant::now() > deadline {
+                return Err(Error::Refused(
+                    "not all of its processes stop: some wait for a disk or a network".to_owned(),
+                ));
+            }
+            sleep(ROUND);
+        }
+        Ok(())
+    }
+
+    fn is_stopped(&self) -> Result<bool, Error> {
+        match self.version {
+            Version::V1 => {
+                let state = read(&self.path().join("freezer.state"))?;
+                Ok(state.trim() == "FROZEN")
+            }
+            Version::V2 => {
+                let events = read(&self.path().join("cgroup.events"))?;
+                Ok(events.lines().any(|line| line == "frozen 1"))
+            }
+        }
+    }
+
+    fn go_on(&self) -> Result<(), Error> {
+        match self.version {
+            Version::V1 => write(&self.path().join("freezer.state"), "THAWED"),
+            Version::V2 => write(&self.path().join("cgroup.freeze"), "0"),
+        }
+    }
+
+    /// The processes in the group; none where it is gone.
+    fn members(&self) -> Result<Vec<i32>, Error> {
+        let text = read_if_there(&self.path().join("cgroup.procs"))?.unwrap_or_default();
+        Ok(text.lines().filter_map(|line| line.parse().ok()).collect())
+    }
+
+    /// Sends SIGKILL to all of them.
+    fn kill(&self) -> Result<(), Error> {
+        let at_once = self.path().join("cgroup.kill");
+        if is_there(&at_once) {
+            return gone_is_fine(write(&at_once, "1"));
+        }
+        // Nobody forks while it is stopped. Should not all stop, there is another round.
+        let _ = self.stop();
+        let killed = self
+            .members()?
+            .into_iter()
+            .try_for_each(|pid| self.kill_one(pid));
+        // v1 lets a stopped process end only when it goes on.
+        gone_is_fine(self.go_on())?;
+        killed
+    }
+
+    fn kill_one(&self, pid: i32) -> Result<(), Error> {
+        // Zero stands for a process that cannot be seen from here.
+        let Some(number) = Pid::from_raw(pid) else {
+            return Ok(());
+        };
+        let Ok(handle) = pidfd_open(number, PidfdFlags::empty()) else {
+            return Ok(());
+        };
+        // Seen again after the handle was taken: the number has not come to mean another process in between.
+        if !self.members()?.contains(&pid) {
+            return Ok(());
+        }
+        match pidfd_send_signal(&handle, Signal::KILL) {
+            Ok(()) | Err(Errno::SRCH) => Ok(()),
+            Err(errno) => Err(Error::of("end a process of the jail's")(errno)),
+        }
+    }
+}
+
+/// With the last session a group goes.
+fn gone_is_fine(written: Result<(), Error>) -> Result<(), Error> {
+    match written {
+        Err(error) if matches!(error.errno(), Some(Errno::NOENT | Errno::NODEV)) => Ok(()),
+        other => other,
+    }
+}

@@ -1,0 +1,128 @@
+//! `stats`: what the sessions of jails use, once or again and again.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use jailctl_session::limits;
+
+use super::target::manifests;
+use super::{Report, Voice};
+use crate::apply::hold;
+use crate::error::{Error, Result};
+use crate::host::View;
+use crate::names::JailName;
+use crate::show::usage::{Sample, json, table};
+
+/// Arguments of `stats`.
+#[derive(Debug, Args)]
+pub(crate) struct Stats {
+    /// Names of jails, or their spec files; all jails of the host that have limits otherwise.
+    #[arg(value_name = "JAIL")]
+    targets: Vec<String>,
+    /// Show it anew every so many seconds, with the share of a processor used since the last time, until interrupted.
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "2", value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    watch: Option<u32>,
+    /// Print one JSON object; with --watch, one a line.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Stats {
+    pub(crate) fn run(self, voice: Voice) -> Result<Report> {
+        let view = View::new(Path::new("/"))?;
+        let Some(seconds) = self.watch else {
+            let (samples, notices) = self.look(&view, None)?;
+            let text = if self.json {
+                format!("{:#}\n", json(&samples))
+            } else {
+                table(&samples)
+            };
+            return Report {
+                text,
+                notices: if self.json { Vec::new() } else { notices },
+                ..Report::default()
+            }
+            .heeding(&view);
+        };
+        let mut before: Option<(Instant, Vec<Sample>)> = None;
+        loop {
+            let (samples, notices) = self.look(&view, before.as_ref())?;
+            let text = if self.json {
+                format!("{}\n", json(&samples))
+            } else if voice.is_terminal {
+                // Home, and what was there before erased.
+                format!("\u{1b}[H\u{1b}[J{}", table(&samples))
+            } else {
+                format!("{}\n", table(&samples))
+            };
+            if before.is_none() && !self.json {
+                for notice in &notices {
+                    voice.say(&format!("notice: {notice}"));
+                }
+            }
+            let mut stdout = std::io::stdout().lock();
+            match stdout
+                .write_all(text.as_bytes())
+                .and_then(|()| stdout.flush())
+            {
+                Ok(()) => {}
+                // Whoever read it has seen enough.
+                Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {
+                    return Ok(Report::default());
+                }
+                Err(error) => return Err(Error::io("write", Path::new("standard output"), &error)),
+            }
+            before = Some((Instant::now(), samples));
+            sleep(Duration::from_secs(u64::from(seconds)));
+        }
+    }
+
+    /// What is used now, and, with `before`, how much processor time since.
+    fn look(
+        &self,
+        view: &View,
+        before: Option<&(Instant, Vec<Sample>)>,
+    ) -> Result<(Vec<Sample>, Vec<String>)> {
+        let mut samples = Vec::new();
+        let mut notices = Vec::new();
+        for manifest in manifests(&self.targets, view)? {
+            let policy = hold::policy(&manifest.name, "look at")?;
+            let limited = policy.and_then(|policy| Some((policy.limits.clone()?, policy)));
+            let Some((limits, policy)) = limited else {
+                if !self.targets.is_empty() {
+                    notices.push(format!(
+                        "the sessions of `{}` are in no control group: nobody counts what they use without `[limits]` in its spec",
+                        manifest.name
+                    ));
+                }
+                continue;
+            };
+            let usage = limits::usage(&policy, &limits).map_err(|error| {
+                Error::failed(format!("could not look at the jail `{}`", manifest.name))
+                    .why(error.to_string())
+            })?;
+            let share = before.and_then(|(when, samples)| {
+                let last = of(samples, &manifest.name)?.usage.cpu?;
+                let used = Duration::from_micros(usage.cpu?.checked_sub(last)?);
+                Some(used.as_secs_f64() / when.elapsed().as_secs_f64() * 100.0)
+            });
+            samples.push(Sample {
+                name: manifest.name,
+                limits,
+                usage,
+                share,
+            });
+        }
+        if samples.is_empty() && notices.is_empty() {
+            notices.push("no jail of this host has `[limits]`".to_owned());
+        }
+        Ok((samples, notices))
+    }
+}
+
+fn of<'s>(samples: &'s [Sample], name: &JailName) -> Option<&'s Sample> {
+    samples.iter().find(|sample| sample.name == *name)
+}

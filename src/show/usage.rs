@@ -1,0 +1,158 @@
+//! What the sessions of jails use.
+
+use std::fmt::Write as _;
+
+use jailctl_session::limits::{Limits, Usage};
+
+use super::bytes;
+use crate::names::JailName;
+
+/// One jail at one time.
+#[derive(Debug)]
+pub struct Sample {
+    /// The jail.
+    pub name: JailName,
+    /// What it may use.
+    pub limits: Limits,
+    /// What it uses.
+    pub usage: Usage,
+    /// Per cent of one processor since the last sample, where there was one.
+    pub share: Option<f64>,
+}
+
+/// The heads of the table. All columns but the first and the last are numbers.
+const HEADS: [&str; 9] = [
+    "NAME",
+    "SESSIONS",
+    "TASKS",
+    "MEMORY",
+    "CPU",
+    "THROTTLED",
+    "READ",
+    "WRITTEN",
+    "KILLED",
+];
+
+/// A table with a header; nothing at all where there is no jail. What is limited shows both, as `12/64`.
+pub fn table(samples: &[Sample]) -> String {
+    if samples.is_empty() {
+        return String::new();
+    }
+    let mut rows = vec![HEADS.map(str::to_owned)];
+    rows.extend(samples.iter().map(row));
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
+    let widths: Vec<usize> = (0..HEADS.len()).filter_map(width).collect();
+    let mut text = String::new();
+    for row in &rows {
+        for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
+            // Writing to a String cannot fail.
+            let _ = match column {
+                0 => write!(text, "{cell:<width$}"),
+                _ => write!(text, "  {cell:>width$}"),
+            };
+        }
+        text.push('\n');
+    }
+    text
+}
+
+fn row(sample: &Sample) -> [String; 9] {
+    let Sample { limits, usage, .. } = sample;
+    let of = |used: Option<String>, most: Option<String>| match (used, most) {
+        (None, _) => "-".to_owned(),
+        (Some(used), None) => used,
+        (Some(used), Some(most)) => format!("{used}/{most}"),
+    };
+    let text = |number: Option<u64>| number.map(|number| number.to_string());
+    let name = if usage.frozen {
+        format!("{} (frozen)", sample.name)
+    } else {
+        sample.name.to_string()
+    };
+    // A share is of a limit that is one too; time is of none.
+    let (used, most) = match sample.share {
+        Some(share) => (
+            Some(format!("{share:.0}%")),
+            limits.cpu.map(|percent| format!("{percent}%")),
+        ),
+        None => (usage.cpu.map(seconds), None),
+    };
+    [
+        name,
+        of(
+            text(Some(usage.sessions)),
+            text(limits.sessions.map(u64::from)),
+        ),
+        of(text(usage.tasks), text(limits.tasks.map(u64::from))),
+        of(usage.memory.map(bytes), limits.memory.map(bytes)),
+        of(used, most),
+        of(usage.throttled_time.map(seconds), None),
+        of(usage.read.map(bytes), None),
+        of(usage.written.map(bytes), None),
+        of(text(usage.oom_kills), None),
+    ]
+}
+
+/// Microseconds as a person says them: `12.3 s`.
+fn seconds(microseconds: u64) -> String {
+    let tenths = microseconds / 100_000;
+    format!("{}.{} s", tenths / 10, tenths % 10)
+}
+
+/// `stats --json`.
+pub fn json(samples: &[Sample]) -> serde_json::Value {
+    let jail = |sample: &Sample| {
+        let Sample { limits, usage, .. } = sample;
+        serde_json::json!({
+            "name": sample.name,
+            "sessions": usage.sessions,
+            "frozen": usage.frozen,
+            "tasks": usage.tasks,
+            "memory": usage.memory,
+            "memory_peak": usage.memory_peak,
+            "oom_kills": usage.oom_kills,
+            "cpu_us": usage.cpu,
+            "throttled": usage.throttled,
+            "throttled_us": usage.throttled_time,
+            "read": usage.read,
+            "written": usage.written,
+            "limits": limits,
+        })
+    };
+    let jails: Vec<_> = samples.iter().map(jail).collect();
+    serde_json::json!({ "schema": 1, "jails": jails })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_limited_shows_both() {
+        let mut sample = Sample {
+            name: JailName::new("arkham").expect("a name"),
+            limits: Limits {
+                tasks: Some(64),
+                cpu: Some(50),
+                ..Limits::default()
+            },
+            usage: Usage {
+                sessions: 2,
+                frozen: true,
+                tasks: Some(7),
+                memory: Some(1 << 20),
+                cpu: Some(12_340_000),
+                ..Usage::default()
+            },
+            share: None,
+        };
+        assert_eq!(
+            table(std::slice::from_ref(&sample)),
+            "NAME             SESSIONS  TASKS   MEMORY     CPU  THROTTLED  READ  WRITTEN  KILLED\n\
+             arkham (frozen)         2   7/64  1.0 MiB  12.3 s          -     -        -       -\n"
+        );
+        sample.share = Some(49.6);
+        assert!(table(&[sample]).contains(" 50%/50% "));
+        assert_eq!(table(&[]), "");
+    }
+}

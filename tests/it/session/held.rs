@@ -1,0 +1,202 @@
+//! `stats`, `freeze`, `thaw` and `kill` over real sessions, with the freezer of v1 and with the groups of v2.
+
+use disposable::DisposableHost;
+use serde_json::Value;
+
+use super::limits::{Parent, limited};
+use super::{LOG, harlequin};
+
+/// What `stats --json` says of arkham.
+fn stats(host: &DisposableHost) -> Value {
+    let told = host.jailctl(["stats", "--json", "arkham"]).ok();
+    let told: Value = serde_json::from_str(told.stdout()).expect("JSON");
+    told["jails"][0].clone()
+}
+
+/// Has this host no hierarchy but that of v2.
+const V2_ALONE: &str = "for at in $(awk '$9 == \"cgroup\" || $8 == \"cgroup\" {print $5}' /proc/self/mountinfo); do umount $at; done; \
+                        ! grep -q ' - cgroup ' /proc/self/mountinfo";
+
+#[test]
+fn what_is_used_is_shown() {
+    let Some((_parent, host, _)) = limited(
+        &["sleep", "dd"],
+        "memory = \"64M\"\ntasks = 40\ncpu = \"20%\"\nsessions = 3\n",
+    ) else {
+        return;
+    };
+    let _sshd = host.sshd();
+    let empty = stats(&host);
+    assert_eq!(
+        (&empty["sessions"], &empty["tasks"]),
+        (&0.into(), &Value::Null)
+    );
+    let login = harlequin(&host);
+    let mut first = login.start([], "echo up; read -r line");
+    first.hear("up");
+    let mut second = login.start([], "dd if=/dev/zero of=/tmp/x bs=1M count=20 2>/dev/null; echo up; n=0; while ((n++ < 300000)); do :; done; echo done; read -r line");
+    second.hear("done");
+    let seen = stats(&host);
+    let number = |name: &str| {
+        seen[name]
+            .as_u64()
+            .unwrap_or_else(|| panic!("{name}: {seen}"))
+    };
+    assert_eq!((number("sessions"), number("tasks")), (2, 6), "{seen}");
+    assert!((20 << 20..64 << 20).contains(&number("memory")), "{seen}");
+    assert!(number("memory_peak") >= number("memory"), "{seen}");
+    assert!(
+        number("cpu_us") > 200_000 && number("throttled") > 0,
+        "{seen}"
+    );
+    assert!(number("throttled_us") > 200_000, "{seen}");
+    assert_eq!(number("oom_kills"), 0);
+    assert_eq!(seen["limits"]["tasks"], 40);
+    let table = host.jailctl(["stats"]).ok();
+    let row = table.lines()[1];
+    assert!(
+        row.starts_with("arkham") && row.contains(" 2/3 ") && row.contains(" 6/40 "),
+        "{row}"
+    );
+
+    let watched = host.sh("jailctl stats --watch 1 --json | head -3").ok();
+    assert_eq!(watched.lines().len(), 3);
+    second.say("");
+    second.finish();
+    let mut busy = login.start([], "echo up; while :; do :; done");
+    busy.hear("up");
+    let watched = host.sh("jailctl stats --watch 1 | head -8").ok();
+    let last = watched
+        .lines()
+        .into_iter()
+        .rfind(|line| line.starts_with("arkham"))
+        .expect("a row");
+    let share = last.split_whitespace().find(|word| word.ends_with("%/20%"));
+    let share: u32 = share
+        .and_then(|word| word.split('%').next()?.parse().ok())
+        .expect(last);
+    assert!((12..=28).contains(&share), "{last}");
+}
+
+/// Freezes, thaws and kills, whichever way the host has; `parent` is where the groups are.
+fn held(parent: &Parent, host: &DisposableHost) {
+    let login = harlequin(host);
+    let bob = host.plain_user("bob");
+    host.jailctl(["freeze", "arkham"]).exits(4);
+    assert_eq!(
+        host.jailctl(["thaw", "arkham"]).ok().text(),
+        "arkham: nobody is in it"
+    );
+    assert_eq!(
+        host.jailctl(["kill", "arkham"]).ok().text(),
+        "arkham: nobody is in it"
+    );
+
+    let ticking = "echo up; while :; do echo tick >>ticks; sleep 0.02; done";
+    let mut running = login.start([], ticking);
+    running.hear("up");
+    let ticks = "stat -c %s /srv/jails/arkham/home/harlequin/ticks";
+    let grows = || {
+        host.sh(&format!(
+            "a=$({ticks}); sleep 0.5; b=$({ticks}); echo $((b > a))"
+        ))
+        .ok()
+        .text()
+            == "1"
+    };
+    host.until(&format!("[ $({ticks}) -gt 10 ]"));
+    assert!(grows());
+    assert_eq!(
+        host.jailctl(["freeze", "arkham"]).ok().text(),
+        "arkham: frozen"
+    );
+    assert!(!grows());
+    assert_eq!(stats(host)["frozen"], true);
+    assert!(
+        host.jailctl(["stats"])
+            .ok()
+            .stdout()
+            .contains("arkham (frozen)")
+    );
+    // Nobody comes in meanwhile; others do.
+    login.ssh("true").fails();
+    bob.ssh("true").ok();
+    let log = host.read(LOG);
+    assert!(log.contains("the jail `arkham` is frozen"), "{log}");
+    assert!(log.contains("jail arkham frozen"), "{log}");
+    host.jailctl(["thaw", "arkham"]).ok();
+    assert!(grows());
+    login.ssh("true").ok();
+
+    // Also what is frozen ends, and who forks all the time does not get away.
+    for frozen in [false, true] {
+        let mut forking = login.start([], "echo up; while :; do (exit) & done");
+        forking.hear("up");
+        if frozen {
+            host.jailctl(["freeze", "arkham"]).ok();
+        }
+        let said = host.jailctl(["kill", "arkham"]).ok();
+        assert!(said.text().ends_with("processes ended"), "{said:?}");
+        host.until("! pgrep -u harlequin >/dev/null");
+        parent.until_empty();
+        bob.ssh("true").ok();
+    }
+    drop(running);
+
+    let mut running = login.start([], ticking);
+    running.hear("up");
+    host.jailctl(["freeze", "arkham"]).ok();
+    host.jailctl(["remove", "arkham"]).exits(4);
+    host.jailctl(["remove", "--kill", "arkham"]).ok();
+    assert_eq!(parent.left(), Vec::<std::path::PathBuf>::new());
+    assert!(!host.has("/run/jailctl/sessions/arkham"));
+}
+
+#[test]
+fn a_jail_is_frozen_thawed_and_ended() {
+    let Some((parent, host, _)) = limited(&["sleep"], "tasks = 100\n") else {
+        return;
+    };
+    let _sshd = host.sshd();
+    held(&parent, &host);
+}
+
+#[test]
+fn a_jail_is_frozen_thawed_and_ended_where_there_is_nothing_but_v2() {
+    let Some((parent, host, mut spec)) = limited(&["sleep"], "tasks = 100\n") else {
+        return;
+    };
+    let _sshd = host.sshd();
+    host.sh(V2_ALONE).ok();
+    // On a machine that has `pids` in v1, v2 has it not.
+    harlequin(&host).ssh("true").fails();
+    let path = spec.put(&host);
+    let refused = host.jailctl(["build", &path]).exits(2);
+    assert!(
+        refused.stderr().contains("controller `pids`"),
+        "{refused:?}"
+    );
+    spec.more = spec.more.replace("tasks = 100", "sessions = 10");
+    spec.build(&host).ok();
+    held(&parent, &host);
+}
+
+#[test]
+fn a_jail_without_groups_is_told_so_and_can_be_ended() {
+    let Some((host, _)) = super::copy(&["sleep"], "") else {
+        return;
+    };
+    let _sshd = host.sshd();
+    let refused = host.jailctl(["freeze", "arkham"]).exits(4);
+    assert!(
+        refused.stderr().contains("give its spec `[limits]`"),
+        "{refused:?}"
+    );
+    let seen = host.jailctl(["stats", "arkham"]).ok();
+    assert!(seen.stderr().contains("without `[limits]`"), "{seen:?}");
+    let mut running = harlequin(&host).start([], "echo up; read -r line");
+    running.hear("up");
+    let said = host.jailctl(["kill", "arkham"]).ok();
+    assert!(said.text().contains("ended"), "{said:?}");
+    host.until("! pgrep -u harlequin >/dev/null");
+}
