@@ -134,7 +134,7 @@ impl View {
     }
 
     /// What is looked at from here on cannot be told again by its inodes.
-    pub(super) fn spoil_looks(&self) {
+    pub fn spoil_looks(&self) {
         if let Some(looks) = &self.looks {
             looks.spoil();
         }
