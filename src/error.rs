@@ -17,7 +17,7 @@ pub enum Kind {
     Missing = 3,
     /// It could not be done; the host is as it was. Status 4.
     Failed = 4,
-    /// Another jailctl holds the lock. Status 5.
+    /// Another jailctl holds the lock, or somebody else took an id meanwhile. Status 5.
     Busy = 5,
     /// It was done, and the word of it could not be delivered. Status 6.
     Unsaid = 6,

@@ -51,6 +51,8 @@ pub(super) struct Journal<'h> {
     what: String,
     file: Option<File>,
     undo: Vec<Undo>,
+    /// Whether the file says that nothing is to be undone.
+    is_committed: bool,
 }
 
 /// A journal that was found.
@@ -72,6 +74,7 @@ impl<'h> Journal<'h> {
             what,
             file: None,
             undo: Vec::new(),
+            is_committed: false,
         }
     }
 
@@ -90,13 +93,15 @@ impl<'h> Journal<'h> {
         if self.file.is_none() && rest.is_empty() {
             return Ok(());
         }
+        self.is_committed = true;
         self.append(vec![Line::Commit(rest.to_vec())])
     }
 
     /// Takes the commit back, and gives all that is to be undone, last first.
     pub(super) fn roll_back(&mut self) -> Result<Vec<Undo>> {
         let undo = std::mem::take(&mut self.undo).into_iter().rev().collect();
-        if self.file.is_some() {
+        // Where no commit stands, its lack says the same, also on a disk that takes no further line.
+        if self.is_committed {
             self.append(vec![Line::RollBack])?;
         }
         Ok(undo)

@@ -2,19 +2,25 @@
 
 use clap::Args;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::progress::Progress;
 use super::remembered::Remembered;
 use super::specs::load_spec;
 use super::{Report, RootOption, Voice, Writing};
 use crate::apply::{self, Transaction};
-use crate::error::{Error, Finding, Result};
+use crate::error::{Error, Finding, Kind, Result};
 use crate::host::sshd::Config;
 use crate::host::{Host, View};
 use crate::names::JailName;
 use crate::plan::{self, Origin, Plan};
 use crate::resolve;
 use crate::show;
+use crate::site::Source;
+use crate::spec::Spec;
+
+/// How many ids are left to others from one attempt to the next, while somebody else makes accounts.
+const SPACINGS: [u32; 4] = [0, 16, 256, 4096];
 
 /// What is planned for one or more specs.
 #[derive(Debug, Args)]
@@ -85,32 +91,52 @@ impl Build {
             .iter()
             .map(|path| load_spec(path, &host))
             .collect::<Result<_>>()?;
-        let (_lock, mut notices) = self.writing.begin(&host)?;
+        let (_lock, notices) = self.writing.begin(&host)?;
+        for spacing in SPACINGS {
+            match self.attempt(&specs, &host, spacing, &notices, voice) {
+                // Somebody else makes accounts just now, and was quicker. All is undone.
+                Err(error) if error.kind == Kind::Busy => {}
+                outcome => return outcome,
+            }
+        }
+        self.attempt(&specs, &host, 0, &notices, voice)
+    }
+
+    /// Builds, leaving `spacing` ids to others where accounts are made.
+    fn attempt(
+        &self,
+        specs: &[(Spec, Arc<Source>)],
+        host: &Host,
+        spacing: u32,
+        notices: &[String],
+        voice: Voice,
+    ) -> Result<Report> {
+        let mut notices = notices.to_vec();
         let options = self.writing.options();
         let names: Vec<&str> = specs
             .iter()
             .map(|(spec, _)| spec.name.value.as_str())
             .collect();
         let what = format!("build of {}", names.join(", "));
-        let mut transaction = Transaction::new(&host, &options, what);
+        let mut transaction = Transaction::new(host, &options, what);
         let mut text = String::new();
         let mut plans = Vec::new();
         let mut said = Vec::new();
-        for (path, (spec, source)) in self.specs.iter().zip(&specs) {
+        for (path, (spec, source)) in self.specs.iter().zip(specs) {
             let mut build = || -> Result<()> {
                 let name = &spec.name.value;
                 let origin = origin(path, &source.text)?;
-                let known = Remembered::new("build", name, &[&origin.name, &origin.text], &host)?
+                let known = Remembered::new("build", name, &[&origin.name, &origin.text], host)?
                     // A plan is what is asked for there.
                     .filter(|_| !self.writing.json);
-                if let Some(before) = known.as_ref().and_then(|known| known.recall(&host)) {
+                if let Some(before) = known.as_ref().and_then(|known| known.recall(host)) {
                     text.push_str(&nothing_to_do(name));
                     said.extend(before);
                     return Ok(());
                 }
                 let progress = voice.progress();
                 progress.say(format!("{name}: looking at what it needs"));
-                let view = self.root.view()?.remembering();
+                let view = self.root.view()?.spaced(spacing).remembering();
                 // Once more, so that templates are among what is looked at.
                 let (spec, now) = load_spec(path, &view)?;
                 let plan = plan::plan(&spec, self::origin(path, &now.text)?, &view)?;
@@ -118,7 +144,7 @@ impl Build {
                 transaction.carry_out(&plan, &mut voice.watch())?;
                 let is_same = plan.steps.is_empty() && now.text == source.text;
                 if let Some(known) = known.filter(|_| is_same) {
-                    known.keep(&view, &plan.notices, &host);
+                    known.keep(&view, &plan.notices, host);
                 }
                 text.push_str(&summary(&plan));
                 said.extend(plan.notices.iter().cloned());

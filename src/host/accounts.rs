@@ -1,19 +1,14 @@
-//! Accounts: looked up in the host's own files and, on the running system, through NSS; changed only by shadow's tools, which take shadow's locks.
+//! Accounts, looked up in the host's own files and, on the running system, through NSS.
 //!
 //! With NSS, not finding a name proves nothing (a directory server can be away), so what is absent here is still given to useradd(8) to refuse.
 
 use std::path::Path;
 
-use super::{Host, Invocation, Outcome, View};
-use crate::error::{Error, Finding, Kind, Result};
+use super::View;
+use crate::error::Result;
 
 /// Account files above this size are not what they seem.
 const FILE_LIMIT: u64 = 64 << 20;
-/// `useradd --expiredate` and `usermod --expiredate` of a closed account: the first day after the epoch, since 0 has two meanings in shadow(5).
-const CLOSED: &str = "1970-01-02";
-
-/// A place that no host has: there is nothing in it that could be given away.
-const NOWHERE: &str = "/jail/none";
 
 /// A line of passwd(5), with its line of shadow(5) where that could be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +56,8 @@ pub struct Accounts {
     /// Names that gshadow(5) has and group(5) lacks, likewise.
     pub half_groups: Vec<String>,
     live: bool,
+    /// As [`View::spaced`] says.
+    spacing: u32,
     uid_range: (u32, u32),
     gid_range: (u32, u32),
 }
@@ -77,25 +74,6 @@ pub struct Belonging {
     /// The comment field.
     pub gecos: String,
     /// Further groups, sorted.
-    pub groups: Vec<String>,
-}
-
-/// What useradd(8) is to make. The account is made closed: no password works, and it has expired.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct NewAccount {
-    /// Login name.
-    pub name: String,
-    /// User id.
-    pub uid: u32,
-    /// Primary group id.
-    pub gid: u32,
-    /// The comment field.
-    pub gecos: String,
-    /// Home directory, not made.
-    pub home: String,
-    /// Login shell.
-    pub shell: String,
-    /// Further groups.
     pub groups: Vec<String>,
 }
 
@@ -183,6 +161,7 @@ impl View {
             half_users,
             half_groups,
             live: self.is_live(),
+            spacing: self.spacing,
             uid_range: (number("UID_MIN", 1000), number("UID_MAX", 60000).min(60000)),
             gid_range: (number("GID_MIN", 1000), number("GID_MAX", 60000).min(60000)),
         })
@@ -249,7 +228,7 @@ impl Accounts {
             .map(|user| user.uid)
             .chain(taken.iter().copied())
             .collect();
-        free_id(self.uid_range, &used, |id| self.uid_known(id))
+        free_id(self.uid_range, self.spacing, &used, |id| self.uid_known(id))
     }
 
     /// The group id that a new group gets; chosen as user ids are.
@@ -260,18 +239,24 @@ impl Accounts {
             .map(|group| group.gid)
             .chain(taken.iter().copied())
             .collect();
-        free_id(self.gid_range, &used, |id| self.gid_known(id))
+        free_id(self.gid_range, self.spacing, &used, |id| self.gid_known(id))
     }
 }
 
-fn free_id((low, high): (u32, u32), used: &[u32], known: impl Fn(u32) -> bool) -> Option<u32> {
+fn free_id(
+    (low, high): (u32, u32),
+    spacing: u32,
+    used: &[u32],
+    known: impl Fn(u32) -> bool,
+) -> Option<u32> {
     let above = used
         .iter()
         .copied()
         .filter(|id| (low..=high).contains(id))
         .max()
         .map_or(low, |top| top + 1);
-    (above..=high)
+    (above.saturating_add(spacing)..=high)
+        .chain(above..=high)
         .chain(low..above)
         .find(|id| !used.contains(id) && !known(*id))
 }
@@ -306,192 +291,6 @@ fn group_line(line: &str) -> Option<Group> {
     })
 }
 
-impl Host {
-    /// One of shadow's tools, told where the host is.
-    fn shadow_tool(&self, name: &str) -> Invocation {
-        let tool = Invocation::new(format!("/usr/sbin/{name}"));
-        if self.is_live() {
-            tool
-        } else {
-            tool.arg("--prefix")
-                .arg(self.root_path().display().to_string())
-        }
-    }
-
-    /// As [`Host::shadow_tool`], for what shadow 4.13 cannot do with `--prefix`: chpasswd(8) does not know it, and usermod(8) looks for the primary
-    /// group on the running system. With `--root` they change root and read the files themselves.
-    fn rooted_tool(&self, name: &str) -> Invocation {
-        let tool = Invocation::new(format!("/usr/sbin/{name}"));
-        if self.is_live() {
-            tool
-        } else {
-            tool.arg("--root")
-                .arg(self.root_path().display().to_string())
-        }
-    }
-
-    /// Makes a group.
-    pub fn make_group(&self, name: &str, gid: u32) -> Result<()> {
-        let tool = self
-            .shadow_tool("groupadd")
-            .arg("--gid")
-            .arg(gid.to_string())
-            .arg(name);
-        tool.check(&format!("make the group `{name}`")).map(drop)
-    }
-
-    /// Removes a group.
-    pub fn delete_group(&self, name: &str) -> Result<()> {
-        self.shadow_tool("groupdel")
-            .arg(name)
-            .check(&format!("remove the group `{name}`"))
-            .map(drop)
-    }
-
-    /// Makes an account, closed. No home, no mail spool, no rows of subordinate ids: a jailed user has no use for them, and they would outlive it.
-    pub fn make_account(&self, account: &NewAccount) -> Result<()> {
-        let tool = self
-            .shadow_tool("useradd")
-            .args([
-                "--no-create-home",
-                "--no-log-init",
-                "--no-user-group",
-                "-K",
-                "SUB_UID_COUNT=0",
-                "-K",
-                "SUB_GID_COUNT=0",
-            ])
-            .args(["--password", "*", "--expiredate", CLOSED])
-            .arg("--uid")
-            .arg(account.uid.to_string())
-            .arg("--gid")
-            .arg(account.gid.to_string())
-            .arg("--comment")
-            .arg(&account.gecos)
-            .arg("--home-dir")
-            .arg(&account.home)
-            .arg("--shell")
-            .arg(&account.shell)
-            .arg("--groups")
-            .arg(account.groups.join(","))
-            .arg(&account.name);
-        tool.check(&format!("make the account `{}`", account.name))
-            .map(drop)
-    }
-
-    /// Makes an account belong where `to` says. A further group that the host has no longer is passed over.
-    pub fn alter_account(&self, name: &str, to: &Belonging) -> Result<()> {
-        let accounts = self.accounts()?;
-        let Some(found) = accounts.user(name) else {
-            return Ok(());
-        };
-        let from = accounts.belonging(found);
-        let deed = format!("change the account `{name}`");
-        if from.gid != to.gid {
-            // usermod(8) gives what the old group has in the home to the new one, and the host may have a directory where a jail has the home.
-            let away = ["--home", NOWHERE, "--gid", &to.gid.to_string(), name];
-            self.rooted_tool("usermod").args(away).check(&deed)?;
-        }
-        let mut groups = to.groups.clone();
-        groups.retain(|name| accounts.group(name).is_some());
-        let mut options = Vec::new();
-        if from.home != to.home || from.gid != to.gid {
-            options.extend(["--home", &to.home]);
-        }
-        if from.shell != to.shell {
-            options.extend(["--shell", &to.shell]);
-        }
-        if from.gecos != to.gecos {
-            options.extend(["--comment", &to.gecos]);
-        }
-        let groups_joined = groups.join(",");
-        if from.groups != groups {
-            options.extend(["--groups", &groups_joined]);
-        }
-        if options.is_empty() {
-            return Ok(());
-        }
-        let tool = self.shadow_tool("usermod").args(options).arg(name);
-        tool.check(&deed).map(drop)
-    }
-
-    /// Lets an account log in, or no longer.
-    pub fn set_expiry(&self, name: &str, expires: Expiry) -> Result<()> {
-        let date = match expires {
-            Expiry::Never => String::new(),
-            Expiry::Closed => CLOSED.to_owned(),
-            Expiry::Day(day) => day.to_string(),
-        };
-        let tool = self
-            .shadow_tool("usermod")
-            .arg("--expiredate")
-            .arg(date)
-            .arg(name);
-        let deed = if expires == Expiry::Closed {
-            "close"
-        } else {
-            "open"
-        };
-        tool.check(&format!("{deed} the account `{name}`"))
-            .map(drop)
-    }
-
-    /// Sets the encrypted password, a crypt(5) hash or `*`. It goes through standard input: arguments can be read by everybody.
-    pub fn set_password(&self, name: &str, encrypted: &str) -> Result<()> {
-        let tool = self.rooted_tool("chpasswd").arg("--encrypted");
-        tool.input(format!("{name}:{encrypted}\n"))
-            .check(&format!("set the password of `{name}`"))
-            .map(drop)
-    }
-
-    /// Removes an account. Its home is left alone. Refuses while a process of the user runs.
-    pub fn delete_account(&self, name: &str) -> Result<()> {
-        let tool = Invocation::new("/usr/sbin/userdel");
-        let tool = if self.is_live() {
-            tool
-        } else {
-            tool.arg("--prefix")
-                .arg(self.root_path().display().to_string())
-        };
-        let outcome = tool.arg(name).run()?;
-        match outcome.code {
-            Some(0) => Ok(()),
-            // userdel(8): "user currently logged in".
-            Some(8) => Err(busy(name, &outcome)),
-            _ => Err(outcome.refusal(
-                &format!("remove the account `{name}`"),
-                Path::new("/usr/sbin/userdel"),
-            )),
-        }
-    }
-}
-
-fn busy(name: &str, outcome: &Outcome) -> Error {
-    Error::new(
-        Kind::Failed,
-        Finding::new(format!("could not remove the account `{name}`"))
-            .why(
-                outcome
-                    .stderr
-                    .trim()
-                    .trim_start_matches("userdel: ")
-                    .to_owned(),
-            )
-            .hint("its sessions go on until they end or are ended"),
-    )
-}
-
-/// When an account expires.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub enum Expiry {
-    /// It does not.
-    Never,
-    /// It has: nobody can log in.
-    Closed,
-    /// At the beginning of this day, in days since the epoch.
-    Day(i64),
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -499,14 +298,19 @@ mod tests {
     #[test]
     fn ids_go_up_and_then_fill_gaps() {
         let nobody = |_| false;
-        assert_eq!(free_id((1000, 1005), &[], nobody), Some(1000));
+        assert_eq!(free_id((1000, 1005), 0, &[], nobody), Some(1000));
         assert_eq!(
-            free_id((1000, 1005), &[0, 1000, 1003, 65534], nobody),
+            free_id((1000, 1005), 0, &[0, 1000, 1003, 65534], nobody),
             Some(1004)
         );
-        assert_eq!(free_id((1000, 1005), &[1005, 1000], nobody), Some(1001));
-        assert_eq!(free_id((1000, 1001), &[1000, 1001], nobody), None);
-        assert_eq!(free_id((1000, 1005), &[1001], |id| id == 1002), Some(1003));
+        assert_eq!(free_id((1000, 1005), 0, &[1005, 1000], nobody), Some(1001));
+        assert_eq!(free_id((1000, 1001), 0, &[1000, 1001], nobody), None);
+        assert_eq!(
+            free_id((1000, 1005), 0, &[1001], |id| id == 1002),
+            Some(1003)
+        );
+        assert_eq!(free_id((1000, 1005), 2, &[1000], nobody), Some(1003));
+        assert_eq!(free_id((1000, 1005), 16, &[1000], nobody), Some(1001));
     }
 
     #[test]

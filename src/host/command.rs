@@ -104,6 +104,23 @@ impl Invocation {
         })
     }
 
+    /// As [`Invocation::check`], for a tool that gives an id which somebody else may have taken meanwhile: status 4 of groupadd(8) and useradd(8) is
+    /// [`Kind::Busy`] then.
+    pub fn check_id(&self, deed: &str) -> Result<()> {
+        const TAKEN: i32 = 4;
+        let outcome = self.run()?;
+        match outcome.code {
+            Some(0) => Ok(()),
+            Some(TAKEN) => {
+                let mut error = outcome.refusal(deed, &self.program);
+                error.kind = Kind::Busy;
+                Err(error
+                    .hint("somebody else makes accounts at this moment: run the command again"))
+            }
+            _ => Err(outcome.refusal(deed, &self.program)),
+        }
+    }
+
     /// Runs it, and takes any exit status but 0 for a failure. `deed` completes "could not …".
     pub fn check(&self, deed: &str) -> Result<Outcome> {
         let outcome = self.run()?;

@@ -19,6 +19,7 @@ mod packages;
 pub mod pam;
 mod parallel;
 mod processes;
+mod shadow;
 mod shared;
 mod skeleton;
 pub mod sshd;
@@ -31,7 +32,7 @@ use std::ffi::OsStr;
 use std::ops::Deref;
 use std::path::{Component, Path};
 
-pub use accounts::{Accounts, Belonging, Expiry, Group, NewAccount, Passwd};
+pub use accounts::{Accounts, Belonging, Group, Passwd};
 pub use command::{Invocation, Outcome};
 pub use copy::{Copier, Digest, digest};
 pub use dir::{Dir, Ownership};
@@ -43,6 +44,7 @@ pub use lock::Lock;
 pub use packages::Package;
 pub use parallel::in_parallel;
 pub use processes::Process;
+pub use shadow::{Expiry, NewAccount};
 pub use skeleton::copy_skeleton;
 pub use stat::{FileKind, Stat};
 pub use trust::Stranger;
@@ -77,6 +79,14 @@ impl Host {
         Ok(Self {
             view: View::new(root)?,
         })
+    }
+
+    /// As [`View::spaced`].
+    #[must_use]
+    pub fn spaced(self, spacing: u32) -> Self {
+        Self {
+            view: self.view.spaced(spacing),
+        }
     }
 
     /// As [`View::remembering`].

@@ -43,6 +43,8 @@ pub struct Passage {
 pub struct View {
     root: OwnedFd,
     path: PathBuf,
+    /// How many ids are left free below the next one that an account gets.
+    pub(super) spacing: u32,
     /// What was looked at, where that is kept in mind.
     pub(super) looks: Option<Arc<Looks>>,
 }
@@ -59,8 +61,16 @@ impl View {
         Ok(Self {
             root,
             path: path.to_owned(),
+            spacing: 0,
             looks: None,
         })
+    }
+
+    /// Leaves `spacing` ids free below the next one that an account gets: for whoever makes accounts at the same time.
+    #[must_use]
+    pub fn spaced(mut self, spacing: u32) -> Self {
+        self.spacing = spacing;
+        self
     }
 
     /// Whether this is the running system and not a directory that holds one.

@@ -41,7 +41,8 @@ fn trap(host: &DisposableHost, home: &str) {
 }
 
 #[test]
-fn a_directory_exchanged_for_a_link_during_fifty_builds_and_a_removal_leads_nowhere() {
+fn a_directory_exchanged_for_a_link_during_fifty_builds_updates_rollbacks_and_a_removal_leads_nowhere()
+ {
     let Some(host) = host() else { return };
     canary(&host);
     let (mut spec, _) = arkham(&host, &[]);
@@ -62,8 +63,19 @@ fn a_directory_exchanged_for_a_link_during_fifty_builds_and_a_removal_leads_nowh
             spec.binaries.push("true");
         }
         spec.build(&host).ok();
+        match round % 10 {
+            4 => {
+                host.sh("printf x >>/usr/bin/cat").ok();
+                host.jailctl(["update", "arkham"]).ok();
+            }
+            9 => drop(host.jailctl(["rollback", "arkham"]).ok()),
+            _ => {}
+        }
     }
     assert_eq!(before.diff(&look(&host)), Vec::<String>::new());
+    // Nor has anything of it come to where the user can read it.
+    let copied = format!("grep -rlEx 'gold [0-9]+|more [0-9]+' {}", spec.root());
+    host.sh(&copied).exits(1);
     assert!(user.alive(), "it exchanged to the end");
     // Under its hands a removal may give up and say so; what it takes is the jail's.
     host.jailctl(["remove", "arkham", "--purge", "--kill"]);

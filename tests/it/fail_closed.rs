@@ -226,6 +226,23 @@ fn killed_beside_any_helper_build_lets_nobody_out() {
     build_killed_at(&["?vfork,?clone,clone3", "wait4,waitid", "unlinkat", "kill"]);
 }
 
+/// Kills an update at each of `calls`, then sees that the jail follows the host.
+#[test]
+fn killed_before_any_step_update_lets_nobody_out() {
+    for call in ["renameat2", "linkat", "fsync", "unlinkat", "write"] {
+        let Some(host) = host() else { return };
+        host.sshd_with(&careless_internal());
+        let (_, harlequin) = arkham(&host, &[]);
+        host.sh("printf moved >>/usr/bin/cat").ok();
+        let status = killed_at_each(&host, call, &["update", "arkham"], &harlequin);
+        assert_eq!(status, 0, "after {call}");
+        assert_eq!(reach(&host, &harlequin), Reach::Jail, "after {call}");
+        host.sh("cmp /usr/bin/cat /srv/jails/arkham/usr/bin/cat")
+            .ok();
+        host.jailctl(["check"]).ok();
+    }
+}
+
 #[test]
 fn killed_before_any_step_remove_lets_nobody_out() {
     remove_killed_at(&[

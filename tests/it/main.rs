@@ -28,6 +28,7 @@ mod session;
 mod sources;
 mod starting;
 mod store;
+mod storm;
 mod support;
 mod swap;
 mod templates;

@@ -1,0 +1,214 @@
+//! Changing accounts, by shadow's tools: they take shadow's locks and know its files.
+
+use std::path::Path;
+
+use super::{Belonging, Host, Invocation, Outcome};
+use crate::error::{Error, Finding, Kind, Result};
+
+/// `useradd --expiredate` and `usermod --expiredate` of a closed account: the first day after the epoch, since 0 has two meanings in shadow(5).
+const CLOSED: &str = "1970-01-02";
+
+/// A place that no host has: there is nothing in it that could be given away.
+const NOWHERE: &str = "/jail/none";
+
+/// What useradd(8) is to make. The account is made closed: no password works, and it has expired.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct NewAccount {
+    /// Login name.
+    pub name: String,
+    /// User id.
+    pub uid: u32,
+    /// Primary group id.
+    pub gid: u32,
+    /// The comment field.
+    pub gecos: String,
+    /// Home directory, not made.
+    pub home: String,
+    /// Login shell.
+    pub shell: String,
+    /// Further groups.
+    pub groups: Vec<String>,
+}
+impl Host {
+    /// One of shadow's tools, told where the host is.
+    fn shadow_tool(&self, name: &str) -> Invocation {
+        let tool = Invocation::new(format!("/usr/sbin/{name}"));
+        if self.is_live() {
+            tool
+        } else {
+            tool.arg("--prefix")
+                .arg(self.root_path().display().to_string())
+        }
+    }
+
+    /// As [`Host::shadow_tool`], for what shadow 4.13 cannot do with `--prefix`: chpasswd(8) does not know it, and usermod(8) looks for the primary
+    /// group on the running system. With `--root` they change root and read the files themselves.
+    fn rooted_tool(&self, name: &str) -> Invocation {
+        let tool = Invocation::new(format!("/usr/sbin/{name}"));
+        if self.is_live() {
+            tool
+        } else {
+            tool.arg("--root")
+                .arg(self.root_path().display().to_string())
+        }
+    }
+
+    /// Makes a group. As the only id of the range it is checked under groupadd(8)'s lock; one given by `--gid` is checked before.
+    pub fn make_group(&self, name: &str, gid: u32) -> Result<()> {
+        let tool = self
+            .shadow_tool("groupadd")
+            .args(["--key", &format!("GID_MIN={gid}")])
+            .args(["--key", &format!("GID_MAX={gid}")])
+            .arg(name);
+        tool.check_id(&format!("make the group `{name}`"))
+    }
+
+    /// Removes a group.
+    pub fn delete_group(&self, name: &str) -> Result<()> {
+        self.shadow_tool("groupdel")
+            .arg(name)
+            .check(&format!("remove the group `{name}`"))
+            .map(drop)
+    }
+
+    /// Makes an account, closed. No home, no mail spool, no rows of subordinate ids: a jailed user has no use for them, and they would outlive it.
+    pub fn make_account(&self, account: &NewAccount) -> Result<()> {
+        let tool = self
+            .shadow_tool("useradd")
+            .args([
+                "--no-create-home",
+                "--no-log-init",
+                "--no-user-group",
+                "-K",
+                "SUB_UID_COUNT=0",
+                "-K",
+                "SUB_GID_COUNT=0",
+            ])
+            .args(["--password", "*", "--expiredate", CLOSED])
+            .arg("--uid")
+            .arg(account.uid.to_string())
+            .arg("--gid")
+            .arg(account.gid.to_string())
+            .arg("--comment")
+            .arg(&account.gecos)
+            .arg("--home-dir")
+            .arg(&account.home)
+            .arg("--shell")
+            .arg(&account.shell)
+            .arg("--groups")
+            .arg(account.groups.join(","))
+            .arg(&account.name);
+        tool.check_id(&format!("make the account `{}`", account.name))
+    }
+
+    /// Makes an account belong where `to` says. A further group that the host has no longer is passed over.
+    pub fn alter_account(&self, name: &str, to: &Belonging) -> Result<()> {
+        let accounts = self.accounts()?;
+        let Some(found) = accounts.user(name) else {
+            return Ok(());
+        };
+        let from = accounts.belonging(found);
+        let deed = format!("change the account `{name}`");
+        if from.gid != to.gid {
+            // usermod(8) gives what the old group has in the home to the new one, and the host may have a directory where a jail has the home.
+            let away = ["--home", NOWHERE, "--gid", &to.gid.to_string(), name];
+            self.rooted_tool("usermod").args(away).check(&deed)?;
+        }
+        let mut groups = to.groups.clone();
+        groups.retain(|name| accounts.group(name).is_some());
+        let mut options = Vec::new();
+        if from.home != to.home || from.gid != to.gid {
+            options.extend(["--home", &to.home]);
+        }
+        if from.shell != to.shell {
+            options.extend(["--shell", &to.shell]);
+        }
+        if from.gecos != to.gecos {
+            options.extend(["--comment", &to.gecos]);
+        }
+        let groups_joined = groups.join(",");
+        if from.groups != groups {
+            options.extend(["--groups", &groups_joined]);
+        }
+        if options.is_empty() {
+            return Ok(());
+        }
+        let tool = self.shadow_tool("usermod").args(options).arg(name);
+        tool.check(&deed).map(drop)
+    }
+
+    /// Lets an account log in, or no longer.
+    pub fn set_expiry(&self, name: &str, expires: Expiry) -> Result<()> {
+        let date = match expires {
+            Expiry::Never => String::new(),
+            Expiry::Closed => CLOSED.to_owned(),
+            Expiry::Day(day) => day.to_string(),
+        };
+        let tool = self
+            .shadow_tool("usermod")
+            .arg("--expiredate")
+            .arg(date)
+            .arg(name);
+        let deed = if expires == Expiry::Closed {
+            "close"
+        } else {
+            "open"
+        };
+        tool.check(&format!("{deed} the account `{name}`"))
+            .map(drop)
+    }
+
+    /// Sets the encrypted password, a crypt(5) hash or `*`. It goes through standard input: arguments can be read by everybody.
+    pub fn set_password(&self, name: &str, encrypted: &str) -> Result<()> {
+        let tool = self.rooted_tool("chpasswd").arg("--encrypted");
+        tool.input(format!("{name}:{encrypted}\n"))
+            .check(&format!("set the password of `{name}`"))
+            .map(drop)
+    }
+
+    /// Removes an account. Its home is left alone. Refuses while a process of the user runs.
+    pub fn delete_account(&self, name: &str) -> Result<()> {
+        let tool = Invocation::new("/usr/sbin/userdel");
+        let tool = if self.is_live() {
+            tool
+        } else {
+            tool.arg("--prefix")
+                .arg(self.root_path().display().to_string())
+        };
+        let outcome = tool.arg(name).run()?;
+        match outcome.code {
+            Some(0) => Ok(()),
+            // userdel(8): "user currently logged in".
+            Some(8) => Err(busy(name, &outcome)),
+            _ => Err(outcome.refusal(
+                &format!("remove the account `{name}`"),
+                Path::new("/usr/sbin/userdel"),
+            )),
+        }
+    }
+}
+
+fn busy(name: &str, outcome: &Outcome) -> Error {
+    Error::new(
+        Kind::Failed,
+        Finding::new(format!("could not remove the account `{name}`"))
+            .why(
+                outcome
+                    .stderr
+                    .trim()
+                    .trim_start_matches("userdel: ")
+                    .to_owned(),
+            )
+            .hint("its sessions go on until they end or are ended"),
+    )
+}
+/// When an account expires.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum Expiry {
+    /// It does not.
+    Never,
+    /// It has: nobody can log in.
+    Closed,
+    /// At the beginning of this day, in days since the epoch.
+    Day(i64),
+}
