@@ -7,8 +7,9 @@ use super::specs::OfHost;
 use super::target::{has_moved, targets};
 use super::{Report, RootOption, Voice};
 use crate::error::Result;
-use crate::host::Host;
-use crate::plan::{Depth, Manifest, drift};
+use crate::host::{Host, View};
+use crate::names::JailName;
+use crate::plan::{self, Depth, Manifest, drift};
 use crate::show::drift::{Checked, json, text};
 
 /// Arguments of `check`.
@@ -39,9 +40,10 @@ impl Check {
         let mut notices = Vec::new();
         for target in targets(&self.targets, &view)? {
             let jail = target.name();
-            // All bytes are read again, whatever is known.
-            let known = Remembered::new("check", jail, &[], &view)?.filter(|_| !self.deep);
-            if let Some(before) = known.as_ref().and_then(|known| known.recall(&view)) {
+            let known = Remembered::new("check", jail, &[], &view)?;
+            if let Some(before) = known.as_ref().and_then(|known| known.recall(&view))
+                && (!self.deep || is_whole(jail, &view)?)
+            {
                 notices.extend(before);
                 checked.push(Checked {
                     jail: jail.clone(),
@@ -86,5 +88,13 @@ impl Check {
             ..Report::default()
         }
         .heeding(&view)
+    }
+}
+
+/// Reads all bytes of a jail's files again, whatever is known of them.
+fn is_whole(jail: &JailName, view: &View) -> Result<bool> {
+    match Manifest::load(view, jail)? {
+        Some(manifest) => plan::is_whole(&manifest, view),
+        None => Ok(false),
     }
 }

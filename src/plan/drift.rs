@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::diff::{self, Depth};
-use super::manifest::Manifest;
+use super::manifest::{Manifest, RecordKind};
 use super::store::{Index, store_of};
 use super::{Act, Origin, Plan, Step, inventory_of, plan_at, spec_as_built};
 use crate::error::Result;
@@ -109,6 +109,21 @@ pub fn drift(
         }
     }
     Ok(drift)
+}
+
+/// Whether every file of a jail holds the bytes that were built. For one of which nothing else has changed.
+pub fn is_whole(manifest: &Manifest, view: &View) -> Result<bool> {
+    let Some(inventory) = view.inventory(&manifest.root, &[], manifest.files())? else {
+        return Ok(false);
+    };
+    let digests = inventory.digests(manifest.files())?;
+    Ok(manifest
+        .entries
+        .iter()
+        .all(|(path, record)| match &record.kind {
+            RecordKind::File { sha256, .. } => digests.get(path) == Some(sha256),
+            RecordKind::Directory | RecordKind::Symlink { .. } | RecordKind::Device { .. } => true,
+        }))
 }
 
 fn of_changes(changes: &[diff::Change], drift: &mut Drift) {

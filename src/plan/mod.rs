@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 pub use diff::{Act, Change, Depth, SWAPPED, compare, swapped};
-pub use drift::{Difference, Drift, Kind as DriftKind, drift};
+pub use drift::{Difference, Drift, Kind as DriftKind, drift, is_whole};
 pub use interrupted::{JOURNAL, interrupted};
 pub use manifest::{Before, Manifest};
 pub use removal::{Removal, removal};
