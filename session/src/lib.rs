@@ -10,6 +10,7 @@
 //! - [`policy`]: what the sessions of a jail are given, as a file that a build writes.
 //! - [`live`]: the calling process, and all that it starts, in namespaces of its own as the policy says. For sshd by way of PAM, and for `enter`.
 //! - [`limits`]: what all sessions of a jail may use together: control groups.
+//! - [`network`]: a network of a jail's own, which its sessions share.
 //! - `terminal`, `signals`: the caller's side of a session while it runs.
 //! - `place`: opening what is on the way without following it; `privileges`: giving them up.
 //! - `sys`: the system calls that no library has; `error`: what went wrong.
@@ -20,6 +21,7 @@ pub mod limits;
 pub mod live;
 pub mod mount;
 mod namespace;
+pub mod network;
 mod place;
 pub mod policy;
 mod privileges;

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::Error;
 use crate::error::errno_of;
 use crate::limits::Limits;
+use crate::network::Network;
 use crate::place::open_dir;
 
 /// Where the records of all jails lie, each in a directory of its name.
@@ -55,6 +56,9 @@ pub struct Policy {
     pub cgroup: bool,
     /// Its own network, in which there is nothing but a loopback.
     pub offline: bool,
+    /// The jail's network, which its sessions share.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<Network>,
     /// What it sees mounted in the jail, in this order.
     pub mounts: Vec<Mount>,
     /// What it may use, together with the others of the jail.
@@ -184,7 +188,7 @@ impl Policy {
     }
 
     /// Makes a policy of a file's content; why it is none otherwise.
-    fn parse(text: &str) -> Result<Self, String> {
+    pub fn parse(text: &str) -> Result<Self, String> {
         #[derive(Deserialize)]
         struct Format {
             format: u32,
@@ -210,6 +214,13 @@ impl Policy {
         }
         if let Some(limits) = &self.limits {
             limits.is_sound()?;
+        }
+        if let Some(network) = &self.network {
+            network.is_sound()?;
+            // It ends with its last keeper, and only pid 1 takes everybody along.
+            if self.offline || !self.pid {
+                return Err("it has a network, and sessions that cannot have one".to_owned());
+            }
         }
         for mount in &self.mounts {
             if !absolute(&mount.target) {
@@ -237,7 +248,7 @@ impl Policy {
             (self.hostname.is_some(), "uts"),
             (self.ipc, "ipc"),
             (self.cgroup, "cgroup"),
-            (self.offline, "net"),
+            (self.offline || self.network.is_some(), "net"),
             (self.limits.is_some(), "limits"),
         ];
         words.extend(more.iter().filter(|(has, _)| *has).map(|(_, word)| word));
@@ -279,6 +290,7 @@ mod tests {
             ipc: true,
             cgroup: true,
             offline: false,
+            network: None,
             mounts: vec![Mount {
                 target: "/www".into(),
                 source: Source::Bind("/var/www/a \"b\"".into()),

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use jailctl_session::policy::{DOOR, POLICY};
+use jailctl_session::network::{refresh, sweep};
+use jailctl_session::policy::{DOOR, POLICY, Policy};
 
 use super::run::Run;
 use super::undo::remove_dirs;
@@ -18,14 +19,35 @@ impl Run<'_, '_> {
         let state = self.host.dir(&self.state(), Ownership::root(0o711))?;
         let owner = Ownership::root(0o600);
         state.replace_file(Path::new(POLICY), text.as_bytes(), owner)?;
-        state
-            .ensure_dir(Path::new(DOOR), Ownership::root(0o700))
-            .map(drop)
+        state.ensure_dir(Path::new(DOOR), Ownership::root(0o700))?;
+        // Whoever is in the jail's network has its new rules at once.
+        let network = Policy::parse(text).ok().and_then(|policy| policy.network);
+        match network.filter(|_| self.host.is_live()) {
+            Some(network) => refresh(self.name().as_str(), &network).map_err(|error| {
+                Error::failed("could not change the rules of the jail's network")
+                    .why(error.to_string())
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes away what a session that was ended by force has left of the jail's network.
+    pub(super) fn sweep_network(&self) -> Result<()> {
+        let text = self.host.read(&self.state().join(POLICY), STACK_LIMIT)?;
+        let policy = text.and_then(|text| Policy::parse(&String::from_utf8_lossy(&text)).ok());
+        let network = policy.and_then(|policy| policy.network);
+        match network.filter(|_| self.host.is_live()) {
+            Some(network) => sweep(self.name().as_str(), &network).map_err(|error| {
+                Error::failed("could not take the jail's network away").why(error.to_string())
+            }),
+            None => Ok(()),
+        }
     }
 
     /// Removes both. The policy goes first: where there is but the place, nobody comes in.
     pub(super) fn remove_policy(&mut self) -> Result<()> {
         self.clear_groups();
+        self.sweep_network()?;
         let state = self.host.dir(&self.state(), Ownership::root(0o711))?;
         state.remove_file_if_there(Path::new(POLICY))?;
         remove_dirs(self.host, &[self.state().join(DOOR)])?;

@@ -261,6 +261,7 @@ impl Run<'_, '_> {
             return Ok(());
         }
         self.clear_groups();
+        self.sweep_network()?;
         let (dir, name) = self.host.parent_of(&state)?;
         dir.remove_all(Path::new(name))
     }

@@ -86,7 +86,7 @@ impl<'r, 'h> Run<'r, 'h> {
             Step::FindNobody { root, uids } => {
                 refuse_change(self.name(), &Process::living(self.host, root, uids)?)
             }
-            Step::WritePolicy { text } => self.write_policy(text),
+            Step::WritePolicy { text, .. } => self.write_policy(text),
             Step::RemovePolicy => self.remove_policy(),
             Step::WriteStack { from, to } | Step::LeaveStack { from, to } => {
                 self.write_stack(from, to)

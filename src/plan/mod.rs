@@ -73,6 +73,8 @@ pub enum Step {
     WritePolicy {
         /// The whole file.
         text: String,
+        /// The rules of the jail's network for nft(8), as they are and as they are to be, where they change.
+        rules: Option<(String, String)>,
     },
     /// Makes the jail a plain chroot.
     RemovePolicy,

@@ -6,9 +6,9 @@ use jailctl_session::policy::{DOOR, POLICY, Policy};
 
 use super::{SNIPPET_LIMIT, Step, sessions};
 use crate::error::Result;
-use crate::host::{Passwd, Process, View, pam};
+use crate::host::{Passwd, Process, View, nft, pam};
 use crate::names::JailName;
-use crate::resolve::{ResolvedJail, STATE};
+use crate::resolve::{ResolvedJail, STATE, table};
 
 /// What is found of a jail's policy, and what is to be.
 #[derive(Debug)]
@@ -16,6 +16,8 @@ pub(super) struct Sessions {
     is: Option<String>,
     has_door: bool,
     wanted: Option<String>,
+    /// The rules of its network as they are and as they are to be, where they change.
+    rules: Option<(String, String)>,
     stack: Option<String>,
 }
 
@@ -25,12 +27,22 @@ impl Sessions {
             let bytes = view.read(path, SNIPPET_LIMIT)?;
             Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
         };
+        let is = text(&ResolvedJail::state(&wanted.name).join(POLICY))?;
+        let to = wanted.session.as_ref().map(Policy::to_text);
+        let rules = |policy: Option<&Policy>| policy.and_then(table).unwrap_or_default();
+        let before = is.as_deref().and_then(|text| Policy::parse(text).ok());
+        let rules = (rules(before.as_ref()), rules(wanted.session.as_ref()));
+        let rules = Some(rules).filter(|(was, to)| was != to && !to.is_empty());
+        if let (Some((_, to)), true, Some(program)) = (&rules, view.is_live(), nft::find(view)?) {
+            nft::check(program, to)?;
+        }
         Ok(Self {
-            is: text(&ResolvedJail::state(&wanted.name).join(POLICY))?,
+            is,
             has_door: view
                 .lstat(&ResolvedJail::state(&wanted.name).join(DOOR))?
                 .is_some(),
-            wanted: wanted.session.as_ref().map(Policy::to_text),
+            wanted: to,
+            rules,
             stack: text(Path::new(pam::STACK))?,
         })
     }
@@ -68,7 +80,10 @@ impl Sessions {
     pub(super) fn install(&self, steps: &mut Vec<Step>) {
         let Some(text) = &self.wanted else { return };
         if self.is.as_ref() != Some(text) || !self.has_door {
-            steps.push(Step::WritePolicy { text: text.clone() });
+            steps.push(Step::WritePolicy {
+                text: text.clone(),
+                rules: self.rules.clone(),
+            });
         }
         let stack = self.stack.clone().unwrap_or_default();
         let with = pam::with_lines(&stack);

@@ -6,6 +6,7 @@ mod etc;
 mod files;
 mod limits;
 mod marker;
+mod network;
 mod objects;
 mod packages;
 mod place;
@@ -17,6 +18,7 @@ use std::path::{Path, PathBuf};
 
 pub use accounts::{FurtherGroup, SHELLS, WantedAccount, WantedGroup, is_adopted, is_ours, token};
 pub use marker::{Left, MARKER, Marker, PRIVATE};
+pub(crate) use network::table;
 pub use objects::prove;
 pub use sshd::{Sftp, SshdPolicy, snippet_name};
 pub use tree::{Content, Entry, EntryKind, MERGED, Tree, Why};
@@ -29,7 +31,7 @@ use crate::host::sshd::Facts;
 use crate::names::{JailName, JailPath};
 use crate::site::Sited;
 use crate::spec::text::echo;
-use crate::spec::{Dlopen, Door, Spec};
+use crate::spec::{Dlopen, Door, NetworkSpec, Spec};
 use etc::Names;
 use objects::Asked;
 
@@ -113,9 +115,14 @@ pub fn resolve_with(
         let sftp = facts.sftp.as_deref();
         tree(spec, view, sftp, &names, &mut findings, &mut notices)?
     };
+    let mut network = None;
     if let Some(session) = &spec.session {
         session::check(session, view, &mut findings, &mut notices)?;
         limits::check(spec, session, view, &mut findings, &mut notices)?;
+        if let NetworkSpec::Private(private) = &session.network {
+            let name = &spec.name.value;
+            network = network::resolve(name, private, view, &mut findings, &mut notices)?;
+        }
     }
     finish(findings)?;
     let state = ResolvedJail::state(&spec.name.value);
@@ -125,7 +132,9 @@ pub fn resolve_with(
         root: spec.root.value.clone(),
         sshd: sshd::policy(spec, facts, &state),
         session: match &spec.session {
-            Some(session) => Some(session::policy(spec, session, &wanted, programs, view)?),
+            Some(session) => Some(session::policy(
+                spec, session, &wanted, network, programs, view,
+            )?),
             None => None,
         },
         skeletons: spec
@@ -222,6 +231,11 @@ fn tree(
                 .push("sshd on this host has no subsystem `sftp`: that door stays shut".to_owned());
         }
         None => {}
+    }
+    if let Some(session) = &spec.session
+        && let NetworkSpec::Private(private) = &session.network
+    {
+        network::add_resolver(&mut tree, private, view, notices)?;
     }
     // Whatever else is wrong is worth knowing in the same go, but objects of programs that are not there cannot be looked for.
     finish(std::mem::take(findings))?;

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use jailctl_session::network::Network;
 use jailctl_session::policy::{DOOR, Flags, INSIDE, Mount, Policy, Source};
 
 use super::tree::{Entry, Tree, Why};
@@ -10,7 +11,7 @@ use crate::error::{Error, Finding, Result};
 use crate::host::pam::{self, MODULE, STACK};
 use crate::host::{FileKind, Passage, View};
 use crate::names::{JailName, JailPath};
-use crate::spec::{MountSource, MountSpec, SessionSpec, Spec};
+use crate::spec::{MountSource, MountSpec, NetworkSpec, SessionSpec, Spec};
 
 /// The group of terminals where the host has none of that name: Debian's number, which is in devpts' documentation too.
 const TTY: u32 = 5;
@@ -146,6 +147,7 @@ pub(super) fn policy(
     spec: &Spec,
     session: &SessionSpec,
     accounts: &[WantedAccount],
+    network: Option<Network>,
     programs: bool,
     view: &View,
 ) -> Result<Policy> {
@@ -193,7 +195,8 @@ pub(super) fn policy(
         hostname: session.uts.then(|| name.as_str().to_owned()),
         ipc: session.ipc,
         cgroup: session.cgroup,
-        offline: session.offline,
+        offline: session.network == NetworkSpec::None,
+        network,
         mounts,
         limits: session.limits.as_ref().map(|limits| limits.values.clone()),
     })

@@ -111,8 +111,8 @@ const DLOPEN: Words = Words {
 
 const NETWORK: Words = Words {
     kind: "a kind of network",
-    now: &["host", "none"],
-    later: &["private"],
+    now: &["host", "none", "private"],
+    later: &[],
 };
 
 /// The table. A table's own row stands before those of its keys.
@@ -293,15 +293,15 @@ pub static KEYS: &[Key] = &[
         .doc("what sessions reach, and what reaches them")
         .example("[network]\nmode = \"none\""),
     Key::now("network.mode", Shape::Text(Rule::Word(NETWORK)))
-        .doc("the host's network, or none but a loopback")
-        .default(r#""host"; "none" where sftp is the only door"#)
+        .doc("the host's network; none but a loopback; or `private`, a network of the jail's own, which its sessions share and leave by the host's addresses")
+        .default(r#""private" with `allow_in` or `allow_out`; "none" where sftp is the only door; otherwise "host""#)
         .example(r#"mode = "none""#),
-    Key::later("network.allow_in", Shape::Texts(Rule::Port))
-        .doc("ports of the jail that others may reach")
+    Key::now("network.allow_in", Shape::Texts(Rule::Port))
+        .doc("ports of the jail's own network that others may reach, by the host's addresses")
         .default("[]")
         .example(r#"allow_in = ["tcp/80"]"#),
-    Key::later("network.allow_out", Shape::Texts(Rule::Port))
-        .doc("ports of others that the jail may reach")
+    Key::now("network.allow_out", Shape::Texts(Rule::Port))
+        .doc("ports of others that the jail's own network may reach; none of the host itself")
         .default("[]")
         .example(r#"allow_out = ["tcp/443", "udp/53"]"#),
     Key::now("limits", Shape::Table)

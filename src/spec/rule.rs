@@ -475,14 +475,12 @@ fn word(words: Words, text: &str) -> Result<(), Objection> {
 }
 
 fn port(text: &str) -> Result<(), Objection> {
-    let number = text
-        .strip_prefix("tcp/")
-        .or_else(|| text.strip_prefix("udp/"))
-        .ok_or("starts with neither `tcp/` nor `udp/`")?;
-    match number.parse::<u16>() {
-        Ok(1..) if number.bytes().all(|byte| byte.is_ascii_digit()) => Ok(()),
-        _ => Err("has no port from 1 to 65535".into()),
+    if !text.starts_with("tcp/") && !text.starts_with("udp/") {
+        return Err("starts with neither `tcp/` nor `udp/`".into());
     }
+    super::network::port(text)
+        .map(drop)
+        .ok_or_else(|| "has no port from 1 to 65535".into())
 }
 
 fn mount_option(text: &str) -> Result<(), Objection> {

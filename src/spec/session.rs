@@ -5,6 +5,7 @@ use super::build::Parts;
 use super::findings::Findings;
 use super::limits::{self, LimitsSpec};
 use super::mount::{self, MountSpec};
+use super::network::{self, NetworkSpec};
 use super::tree::{Table, Value};
 use crate::error::Finding;
 use crate::site::Site;
@@ -26,8 +27,8 @@ pub struct SessionSpec {
     pub ipc: bool,
     /// `namespaces.cgroup`.
     pub cgroup: bool,
-    /// `network.mode`: whether there is nothing but a loopback.
-    pub offline: bool,
+    /// `[network]`.
+    pub network: NetworkSpec,
     /// `sshd.log`: whether the host's log can be written to.
     pub log: bool,
     /// `[[mount]]`.
@@ -53,7 +54,6 @@ pub(crate) fn build(spec: &Table, doors: &[Door], findings: &mut Findings) -> Op
     let namespaces = table("namespaces");
     let own = |key| namespaces.and_then(|table| table.flag(key));
     let is_own = |key| own(key).is_none_or(|(yes, _)| yes);
-    let mode = table("network").and_then(|table| table.text("mode"));
     let session = SessionSpec {
         site: site.clone(),
         pid: is_own("pid"),
@@ -61,7 +61,7 @@ pub(crate) fn build(spec: &Table, doors: &[Door], findings: &mut Findings) -> Op
         ipc: is_own("ipc"),
         cgroup: is_own("cgroup"),
         log: log.is_some(),
-        offline: mode.map_or(doors == [Door::Sftp], |(mode, _)| mode == "none"),
+        network: network::build(table("network"), doors, findings),
         mounts: spec
             .tables("mount")
             .iter()
@@ -73,7 +73,7 @@ pub(crate) fn build(spec: &Table, doors: &[Door], findings: &mut Findings) -> Op
         if ["pid", "uts", "ipc", "cgroup"]
             .iter()
             .any(|key| is_own(key))
-            || mode.is_some_and(|(mode, _)| mode != "host")
+            || (spec.entries.contains_key("network") && session.network != NetworkSpec::Host)
             || spec.entries.contains_key("mount")
             || log.is_some()
             || session.limits.is_some()
@@ -86,6 +86,14 @@ pub(crate) fn build(spec: &Table, doors: &[Door], findings: &mut Findings) -> Op
             );
         }
         return None;
+    }
+    if let (NetworkSpec::Private(network), Some((false, site))) = (&session.network, own("pid")) {
+        findings.add(
+            Finding::new("`namespaces.pid` cannot be false in this jail")
+                .why("its network ends with its sessions, and what is left running would go on in it")
+                .at(site, "")
+                .hint(format!("take the line out; the network is asked for in line {}", network.site.position().0)),
+        );
     }
     Some(session)
 }

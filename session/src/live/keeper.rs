@@ -21,6 +21,7 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space, set_name};
 
 use super::logins::{Book, Ledger};
 use crate::limits::Place;
+use crate::network::Member;
 use crate::{Error, sys};
 
 /// What the keeper needs to know of the process that begins the session; looked at before it does.
@@ -45,11 +46,13 @@ impl Host {
     }
 }
 
-/// Forks. The child is the keeper, and does not come back; before it settles down it does `first`, as pid 1 of the session.
+/// Forks. The child is the keeper, and does not come back; before it settles down it does `first`, as pid 1 of the session. Where all went well, it has
+/// `member`.
 pub(super) fn start(
     host: &Host,
     ledgers: Vec<Ledger>,
     place: Option<&Place>,
+    member: &mut Option<Member>,
     first: impl FnOnce() -> Result<(), Errno>,
 ) -> Result<(), Error> {
     let failed = Error::of("start the session's keeper");
@@ -64,7 +67,7 @@ pub(super) fn start(
             let done = place.map_or(Ok(()), Place::step_out).and_then(|()| first());
             let errno = done.map_or_else(Errno::raw_os_error, |()| 0);
             write(&told, &errno.to_ne_bytes())?;
-            done.and_then(|()| attend(host, book, place))
+            done.and_then(|()| attend(host, book, place, member.take()))
         });
     }
     sys::answer(forked.into()).map_err(&failed)?;
@@ -75,7 +78,11 @@ pub(super) fn start(
         return Err(failed(Errno::CHILD));
     }
     match i32::from_ne_bytes(errno) {
-        0 => Ok(()),
+        0 => {
+            // It is the keeper's now.
+            *member = None;
+            Ok(())
+        }
         errno => Err(Error::of("show the session its processes")(
             Errno::from_raw_os_error(errno),
         )),
@@ -91,7 +98,12 @@ fn keep(live: impl FnOnce() -> Result<(), Errno>) -> ! {
 }
 
 /// Waits for the end of the process that began the session, and copies logins meanwhile.
-fn attend(host: &Host, book: Book, place: Option<&Place>) -> Result<(), Errno> {
+fn attend(
+    host: &Host,
+    book: Book,
+    place: Option<&Place>,
+    member: Option<Member>,
+) -> Result<(), Errno> {
     sys::default_signals()?;
     sys::ignore_children()?;
     setsid()?;
@@ -102,6 +114,8 @@ fn attend(host: &Host, book: Book, place: Option<&Place>) -> Result<(), Errno> {
     let beginner = above(&host.beginner)?;
     let mut book = book.above_standard()?;
     let mut kept: Vec<RawFd> = book.descriptors();
+    let member = member.map(Member::above_standard).transpose()?;
+    kept.extend(member.iter().flat_map(Member::descriptors));
     kept.push(beginner.as_raw_fd());
     kept.sort_unstable();
     // SAFETY: what is closed belongs to values of `start` and of the code before the fork, and none of them is used or dropped again:
@@ -122,11 +136,17 @@ fn attend(host: &Host, book: Book, place: Option<&Place>) -> Result<(), Errno> {
         drop(ready);
         book.copy();
         if over {
-            sys::kill_the_session();
-            if let Some(place) = place {
-                place.end();
-            }
-            return Ok(());
+            break;
         }
     }
+    sys::kill_the_session();
+    if let Some(place) = place {
+        place.end();
+    }
+    if let Some(member) = member {
+        sys::default_signals()?;
+        // There is nobody to tell: whoever comes next, or removes the jail, finds what is left.
+        let _ = member.leave();
+    }
+    Ok(())
 }

@@ -27,6 +27,7 @@ use rustix::thread::UnshareFlags;
 use self::keeper::Host;
 pub use self::logins::Logins;
 use crate::limits::{self, Place};
+use crate::network::{self, Member};
 use crate::policy::Policy;
 use crate::privileges::close_the_ways_back;
 use crate::{Error, sys};
@@ -56,24 +57,64 @@ pub fn begin(policy: &Policy, user: &str, logins: Logins) -> Result<Session, Err
             policy.jail
         )));
     }
-    // Before anything else: what follows counts.
-    let place = policy
-        .limits
-        .as_ref()
-        .map(|limits| limits::begin(policy, limits, user))
-        .transpose()?;
-    let begun = apart(policy, place.as_ref(), logins);
-    if let (Err(_), Some(place)) = (&begun, &place) {
-        place.leave();
+    let mut shared = Shared::enter(policy, user)?;
+    match apart(policy, &mut shared, logins) {
+        Ok(inside) => Ok(Session {
+            inside,
+            _place: shared.place,
+        }),
+        Err(error) => {
+            shared.leave();
+            Err(error)
+        }
     }
-    Ok(Session {
-        inside: begun?,
-        _place: place,
-    })
 }
 
-/// Everything but the control groups. Gives the jail's root.
-fn apart(policy: &Policy, place: Option<&Place>, logins: Logins) -> Result<OwnedFd, Error> {
+/// What a session has together with the others of its jail.
+#[derive(Debug)]
+struct Shared {
+    place: Option<Place>,
+    /// Until the keeper has it.
+    member: Option<Member>,
+}
+
+impl Shared {
+    fn enter(policy: &Policy, user: &str) -> Result<Self, Error> {
+        // Before anything else: what follows counts.
+        let limits = policy.limits.as_ref();
+        let place = limits
+            .map(|limits| limits::begin(policy, limits, user))
+            .transpose()?;
+        let mut shared = Self {
+            place,
+            member: None,
+        };
+        if let Some(network) = &policy.network {
+            match network::enter(&policy.jail, network) {
+                Ok(member) => shared.member = Some(member),
+                Err(error) => {
+                    shared.leave();
+                    return Err(error);
+                }
+            }
+        }
+        Ok(shared)
+    }
+
+    /// Before there is a session that would end.
+    fn leave(self) {
+        if let Some(member) = self.member {
+            // What is left of it is found by whoever comes next; the error is the one to tell.
+            let _ = member.leave();
+        }
+        if let Some(place) = &self.place {
+            place.leave();
+        }
+    }
+}
+
+/// The namespaces, and all that is in them. Gives the jail's root.
+fn apart(policy: &Policy, shared: &mut Shared, logins: Logins) -> Result<OwnedFd, Error> {
     let host = Host::look()?;
     sys::unshare_all(namespaces(policy)).map_err(Error::of("make the session's namespaces"))?;
     // What the host mounts and unmounts later is seen in here; never the other way round.
@@ -83,7 +124,7 @@ fn apart(policy: &Policy, place: Option<&Place>, logins: Logins) -> Result<Owned
     )
     .map_err(Error::of("keep the session's mounts from the host"))?;
     let door = mounts::door(policy)?;
-    furnish(policy, &door, &host, place, logins)
+    furnish(policy, &door, &host, shared, logins)
         // Whoever does not listen to the error finds nothing behind the door.
         .inspect_err(|_| mounts::close(policy))
 }
@@ -93,7 +134,7 @@ fn furnish(
     policy: &Policy,
     door: &OwnedFd,
     host: &Host,
-    place: Option<&Place>,
+    shared: &mut Shared,
     logins: Logins,
 ) -> Result<OwnedFd, Error> {
     let ledgers = match logins {
@@ -102,7 +143,10 @@ fn furnish(
     };
     let inside = mounts::jail(policy, door)?;
     // The first child is pid 1 of the new namespace, and only from in there can its proc(5) be mounted.
-    keeper::start(host, ledgers, place, || mounts::processes(policy, &inside))?;
+    let Shared { place, member } = shared;
+    keeper::start(host, ledgers, place.as_ref(), member, || {
+        mounts::processes(policy, &inside)
+    })?;
     if let Some(name) = &policy.hostname {
         let named = sethostname(name.as_bytes()).and_then(|()| setdomainname(b"(none)"));
         named.map_err(Error::of("name the session's host"))?;

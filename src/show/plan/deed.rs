@@ -123,11 +123,19 @@ pub(super) fn of_step(step: &Step) -> Option<Deed> {
             after: None,
             ..Deed::new(Change, "sshd", format!("{DROP_INS}/{file}"))
         },
-        Step::WritePolicy { .. } => Deed::new(
-            Change,
-            "sessions",
-            "have namespaces and mounts of their own",
-        ),
+        Step::WritePolicy { rules, .. } => {
+            let does = "have namespaces and mounts of their own";
+            let mut deed = Deed::new(Change, "sessions", does);
+            if let Some((was, to)) = rules {
+                let lines = |line: Option<String>, rules: &str| {
+                    let all = format!("{}\n{rules}", line.unwrap_or_default());
+                    Some(all.trim().to_owned())
+                };
+                deed.before = lines(deed.before, was);
+                deed.after = lines(deed.after, to);
+            }
+            deed
+        }
         Step::RemovePolicy => Deed::new(Remove, "sessions", "of their own"),
         Step::WriteStack { from, to } | Step::LeaveStack { from, to } => Deed {
             before: Some(from.trim_end().to_owned()),

@@ -94,6 +94,17 @@ impl Page {
                     self.deed(Act::Change, "pam", crate::host::pam::STACK);
                     self.lines(from, to);
                 }
+                Step::WritePolicy {
+                    rules: Some((was, to)),
+                    ..
+                } => {
+                    if let Some(deed) = of_step(step) {
+                        self.deed(deed.act, deed.step, &deed.does);
+                    }
+                    let name = format!("rules of the jail's network: jailctl-{}", plan.name);
+                    self.deed(Act::Change, "nft", &name);
+                    self.lines(was, to);
+                }
                 other => {
                     let Some(mut deed) = of_step(other) else {
                         continue;

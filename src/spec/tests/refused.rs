@@ -90,10 +90,7 @@ fn keys_that_are_not_there() {
             "key-unheard-of",
             "name = 'a'\n[[dir]]\npath = '/x'\nquota = '1G'\n",
         ),
-        (
-            "not-yet",
-            "name = 'a'\n[network]\nmode = 'private'\nallow_in = ['tcp/80']\n[sshd]\nallow = ['scp', 'sftp']\n",
-        ),
+        ("not-yet", "name = 'a'\n[sshd]\nallow = ['scp', 'sftp']\n"),
         (
             "required",
             "binaries = ['ls']\n[[user]]\nshell = '/bin/sh'\n[[dir]]\nmode = '0755'\n",
@@ -148,6 +145,10 @@ fn values_that_break_their_rule() {
         (
             "mounts",
             "name = 'a'\n[[mount]]\nsource = '/etc'\ntarget = '/usr'\noptions = ['rw', 'bind']\n[[mount]]\nsource = 'tmpfs'\ntarget = '/dev/shm'\n[network]\nmode = 'hosts'\n",
+        ),
+        (
+            "ports",
+            "name = 'a'\n[network]\nallow_in = ['tcp/80', '80', 'tcp/0', 'tcp/65536', 'tcp/+8', 'sctp/80', 'udp/']\n",
         ),
         (
             "mount-options",
@@ -261,6 +262,14 @@ fn values_that_do_not_fit_together() {
         (
             "sftp-options-beside-a-shell",
             "name = 'a'\nbinaries = ['bash']\n[sshd]\nstart_dir = '/upload'\numask = '0027'\nlog = true\n",
+        ),
+        (
+            "rules-without-a-network",
+            "name = 'a'\n[network]\nmode = 'host'\nallow_in = ['tcp/80']\nallow_out = []\n",
+        ),
+        (
+            "a-network-without-processes",
+            "name = 'a'\n[network]\nmode = 'private'\n[namespaces]\npid = false\n",
         ),
         (
             "mounts-of-kinds",

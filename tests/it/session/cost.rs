@@ -50,6 +50,25 @@ fn a_session_adds_less_than_ten_milliseconds_to_a_login() {
     assert!(added < 10.0, "{added} ms");
 }
 
+/// Each login makes the network anew, since the one before has ended it.
+#[test]
+#[expect(clippy::print_stderr, reason = "the figures are what one wants to see")]
+fn the_first_session_in_a_network_of_the_jails_own_waits_less_than_twenty_milliseconds_more() {
+    let Some((host, spec)) = copy(&[], "[network]\nmode = \"none\"\n") else {
+        return;
+    };
+    let key = host.key("selina");
+    let mut private = spec.clone();
+    private.name = "elba";
+    private.users = vec![("selina", vec![key.public.trim().to_owned()])];
+    private.more = private.more.replace("none", "private");
+    private.build(&host).ok();
+    let _sshd = host.sshd();
+    let added = longer(&host, &host.login("selina", &key), &harlequin(&host));
+    eprintln!("making a network adds {added:.1} ms to a login with a loopback of its own");
+    assert!(added < 20.0, "{added} ms");
+}
+
 #[test]
 #[expect(clippy::print_stderr, reason = "the figures are what one wants to see")]
 fn others_pay_less_than_fifty_microseconds() {

@@ -7,6 +7,7 @@ mod held;
 mod life;
 mod limits;
 mod log;
+mod network;
 mod walls;
 
 use disposable::{DisposableHost, Login};

@@ -1,0 +1,233 @@
+//! The table of a jail's rules, as text for nft(8): written and checked by a build, loaded with the network.
+//!
+//! One table for each jail, on the host, where nobody of the jail can reach it; nothing in any other table is touched. What the host's own rules
+//! drop, stays dropped: a packet has to pass every table.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+use super::{LINKS, Network, Port};
+use crate::Error;
+
+/// Where nft(8) may be.
+pub const NFT: [&str; 3] = ["/usr/sbin/nft", "/sbin/nft", "/usr/bin/nft"];
+
+/// The name of the jail's table, of the family `ip`.
+pub(super) fn name(jail: &str) -> String {
+    format!("jailctl-{jail}")
+}
+
+/// The rules, which replace those that are there. `guarded` are interfaces that pass nothing on but for jails.
+pub fn table(jail: &str, network: &Network, guarded: &[String]) -> String {
+    let name = name(jail);
+    let Network {
+        link,
+        address,
+        allow_in,
+        allow_out,
+        ..
+    } = network;
+    // The first two lines make sure that there is one, and that it is gone: all in one transaction.
+    let mut text = format!("table ip {name}\ndelete table ip {name}\ntable ip {name} {{\n");
+    let mut chain = |title: &str, hook: &str, lines: &[String]| {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "    chain {title} {{");
+        if !hook.is_empty() {
+            let _ = writeln!(text, "        type {hook}; policy accept;");
+        }
+        for line in lines {
+            let _ = writeln!(text, "        {line}");
+        }
+        let _ = writeln!(text, "    }}");
+    };
+    let known = || "ct state established,related accept".to_owned();
+    let allowed = |ports: &[Port], deed: &str| -> Vec<String> {
+        by_protocol(ports)
+            .map(|ports| format!("{ports} {deed}"))
+            .collect()
+    };
+    // Whoever is in the jail is told, and does not wait for what never comes.
+    let refused = "reject with icmp type admin-prohibited";
+    let mut to_jail = vec![known()];
+    to_jail.extend(allowed(allow_in, "accept"));
+    to_jail.push("drop".to_owned());
+    chain("to_jail", "", &to_jail);
+    let mut from_jail = vec![format!("ip saddr != {address} drop"), known()];
+    from_jail.extend(allowed(allow_out, "accept"));
+    from_jail.push(refused.to_owned());
+    chain("from_jail", "", &from_jail);
+    let mut forward = vec![
+        format!("iifname \"{link}\" jump from_jail"),
+        format!("oifname \"{link}\" jump to_jail"),
+    ];
+    if !guarded.is_empty() {
+        let list: Vec<String> = guarded.iter().map(|name| format!("\"{name}\"")).collect();
+        forward.push(format!(
+            "iifname {{ {} }} oifname != \"{LINKS}*\" drop",
+            list.join(", ")
+        ));
+    }
+    chain("forward", "filter hook forward priority 0", &forward);
+    // The host itself: its services are not for the jail, and those of the jail are no more open to it than to others.
+    chain(
+        "input",
+        "filter hook input priority 0",
+        &[
+            format!("iifname \"{link}\" {}", known()),
+            format!("iifname \"{link}\" {refused}"),
+        ],
+    );
+    chain(
+        "output",
+        "filter hook output priority 0",
+        &[format!("oifname \"{link}\" jump to_jail")],
+    );
+    let others = format!("iifname != \"{link}\" fib daddr type local");
+    let inwards: Vec<String> = allowed(allow_in, &format!("dnat to {address}"))
+        .into_iter()
+        .map(|rule| format!("{others} {rule}"))
+        .collect();
+    chain("inwards", "nat hook prerouting priority -100", &inwards);
+    let outwards = format!("ip saddr {address} oifname != \"{link}\" masquerade");
+    chain("outwards", "nat hook postrouting priority 100", &[outwards]);
+    text.push_str("}\n");
+    text
+}
+
+/// `tcp dport { 80, 443 }`, and the same for UDP, as far as there are any.
+fn by_protocol(ports: &[Port]) -> impl Iterator<Item = String> {
+    let numbers = |wanted: fn(&Port) -> Option<u16>| -> String {
+        let mut numbers: Vec<u16> = ports.iter().filter_map(wanted).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        let numbers: Vec<String> = numbers.iter().map(u16::to_string).collect();
+        numbers.join(", ")
+    };
+    let tcp = numbers(|port| match port {
+        Port::Tcp(number) => Some(*number),
+        Port::Udp(_) => None,
+    });
+    let udp = numbers(|port| match port {
+        Port::Udp(number) => Some(*number),
+        Port::Tcp(_) => None,
+    });
+    [("tcp", tcp), ("udp", udp)]
+        .into_iter()
+        .filter(|(_, numbers)| !numbers.is_empty())
+        .map(|(protocol, numbers)| format!("{protocol} dport {{ {numbers} }}"))
+}
+
+/// Loads a table into the calling process's network.
+pub(super) fn load(table: &str) -> Result<(), Error> {
+    nft(table, "load the rules of the jail's network")
+}
+
+/// Takes the jail's table away, if it is there.
+pub(super) fn unload(jail: &str) -> Result<(), Error> {
+    let name = name(jail);
+    let text = format!("table ip {name}\ndelete table ip {name}\n");
+    nft(&text, "take away the rules of the jail's network")
+}
+
+fn nft(text: &str, what: &'static str) -> Result<(), Error> {
+    let mut failed = Error::of(what)(rustix::io::Errno::NOENT);
+    for program in NFT {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the rules go through the one program that knows how"
+        )]
+        let mut command = Command::new(program);
+        let started = command
+            .args(["-f", "-"])
+            .env_clear()
+            .current_dir("/")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn();
+        match started {
+            Ok(mut child) => {
+                if let Some(mut stdin) = child.stdin.take() {
+                    // If it does not listen, its status says so.
+                    let _ = stdin.write_all(text.as_bytes());
+                }
+                let outcome = child.wait_with_output().map_err(Error::of_std(what))?;
+                if outcome.status.success() {
+                    return Ok(());
+                }
+                let words = String::from_utf8_lossy(&outcome.stderr);
+                let first = words.lines().next().unwrap_or("it said nothing");
+                let first: String = first.escape_debug().take(200).collect();
+                return Err(Error::Refused(format!("could not {what}: {first}")));
+            }
+            Err(error) => failed = Error::of_std(what)(error),
+        }
+    }
+    Err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::network;
+    use super::*;
+
+    #[test]
+    fn a_table_says_what_may_pass() {
+        let expected = r#"table ip jailctl-arkham
+delete table ip jailctl-arkham
+table ip jailctl-arkham {
+    chain to_jail {
+        ct state established,related accept
+        tcp dport { 80 } accept
+        drop
+    }
+    chain from_jail {
+        ip saddr != 10.213.0.30 drop
+        ct state established,related accept
+        tcp dport { 443 } accept
+        udp dport { 53 } accept
+        reject with icmp type admin-prohibited
+    }
+    chain forward {
+        type filter hook forward priority 0; policy accept;
+        iifname "jailctl7" jump from_jail
+        oifname "jailctl7" jump to_jail
+        iifname { "eth0", "wlan0" } oifname != "jailctl*" drop
+    }
+    chain input {
+        type filter hook input priority 0; policy accept;
+        iifname "jailctl7" ct state established,related accept
+        iifname "jailctl7" reject with icmp type admin-prohibited
+    }
+    chain output {
+        type filter hook output priority 0; policy accept;
+        oifname "jailctl7" jump to_jail
+    }
+    chain inwards {
+        type nat hook prerouting priority -100; policy accept;
+        iifname != "jailctl7" fib daddr type local tcp dport { 80 } dnat to 10.213.0.30
+    }
+    chain outwards {
+        type nat hook postrouting priority 100; policy accept;
+        ip saddr 10.213.0.30 oifname != "jailctl7" masquerade
+    }
+}
+"#;
+        let guarded = ["eth0".to_owned(), "wlan0".to_owned()];
+        assert_eq!(table("arkham", &network(), &guarded), expected);
+    }
+
+    #[test]
+    fn without_ports_nothing_passes() {
+        let mut network = network();
+        network.allow_in.clear();
+        network.allow_out.clear();
+        let table = table("arkham", &network, &[]);
+        assert!(
+            !table.contains("dport") && !table.contains("dnat"),
+            "{table}"
+        );
+        assert_eq!(table.matches("drop\n").count(), 2, "{table}");
+    }
+}
