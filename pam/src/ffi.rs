@@ -72,6 +72,7 @@ pub(crate) enum Priority {
 /// What the module needs to know of an account.
 pub(crate) struct Account {
     pub(crate) shell: String,
+    pub(crate) uid: u32,
     pub(crate) gid: u32,
 }
 
@@ -121,6 +122,7 @@ impl Pam {
         Some(Account {
             // SAFETY: a string in that answer.
             shell: unsafe { text(found.pw_shell) }?,
+            uid: found.pw_uid,
             gid: found.pw_gid,
         })
     }

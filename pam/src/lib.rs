@@ -111,6 +111,7 @@ fn open(pam: &Pam) -> Result<Answer, String> {
     let Some(policy) = policy else {
         return Ok(Answer::Success);
     };
+    live::own_keyring(account.uid, account.gid).map_err(|error| format!("{error} ({whose})"))?;
     let session = live::begin(&policy, &user, Logins::Mirrored)
         .map_err(|error| format!("{error} ({whose})"))?;
     let mounts: Vec<String> = policy

@@ -17,6 +17,13 @@ use crate::spec::{MountSource, MountSpec, NetworkSpec, SessionSpec, Spec};
 const TTY: u32 = 5;
 /// How much memory the files of a session's `/tmp` may take, and of any other tmpfs.
 const TMPFS_SIZE: &str = "10%";
+/// Names that proc(5) makes good: bash needs the first for `<(command)`.
+const DESCRIPTORS: [(&str, &str); 4] = [
+    ("/dev/fd", "/proc/self/fd"),
+    ("/dev/stdin", "fd/0"),
+    ("/dev/stdout", "fd/1"),
+    ("/dev/stderr", "fd/2"),
+];
 /// Where syslog(3) looks for the log.
 const LOG: &str = "/dev/log";
 const QUIET: Flags = Flags {
@@ -48,6 +55,10 @@ pub(super) fn add_places(
         }
         if session.pid {
             tree.add_default(path("/proc")?, directory())?;
+            for (place, target) in DESCRIPTORS {
+                let why = vec![Why::rule("a process's own open files, as shells name them")];
+                tree.add_default(path(place)?, Entry::symlink(target, why))?;
+            }
         }
         let why = vec![Why::rule("terminals of a session")];
         tree.add_default(path("/dev/ptmx")?, Entry::symlink("pts/ptmx", why))?;

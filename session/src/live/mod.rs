@@ -22,7 +22,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::mount::{MountPropagationFlags, mount_change};
 use rustix::system::{setdomainname, sethostname};
-use rustix::thread::UnshareFlags;
+use rustix::thread::{Gid, Uid, UnshareFlags, set_thread_res_gid, set_thread_res_uid};
 
 use self::keeper::Host;
 pub use self::logins::Logins;
@@ -127,6 +127,23 @@ fn apart(policy: &Policy, shared: &mut Shared, logins: Logins) -> Result<OwnedFd
     furnish(policy, &door, &host, shared, logins)
         // Whoever does not listen to the error finds nothing behind the door.
         .inspect_err(|_| mounts::close(policy))
+}
+
+/// Leaves the session keyring that the calling process has for an empty one of the user's: keyrings(7).
+///
+/// Whoever has a process in it possesses its keys, whatever their owner: without this, that of sshd's own, or of the administrator who started it.
+pub fn own_keyring(uid: u32, gid: u32) -> Result<(), Error> {
+    let (root, group) = (Uid::ROOT, Gid::ROOT);
+    let owner = || {
+        // The real ids make the owner, whose quota it counts against; the others are root's still.
+        set_thread_res_gid(Gid::from_raw(gid), group, group)?;
+        set_thread_res_uid(Uid::from_raw(uid), root, root)
+    };
+    let joined = owner().and_then(|()| sys::own_keyring());
+    set_thread_res_uid(root, root, root)
+        .and_then(|()| set_thread_res_gid(group, group, group))
+        .and(joined)
+        .map_err(Error::of("begin a new session keyring"))
 }
 
 /// Everything behind the door. Gives the jail's root.

@@ -3,6 +3,7 @@
 mod build;
 mod closed;
 mod cost;
+mod hands;
 mod held;
 mod life;
 mod limits;

@@ -1,0 +1,198 @@
+//! What a session cannot lay hands on: processes, keys and handles of others. Each probe is made by somebody without a jail as well, and succeeds.
+
+use disposable::{DisposableHost, Login, Running};
+
+use super::{compile, harlequin};
+use crate::support::{Spec, host_with_module};
+
+/// Two jails, arkham of harlequin and elba of selina, with sessions and `more`, and bob, who is in none.
+struct Two<'host> {
+    harlequin: Login<'host>,
+    selina: Login<'host>,
+    bob: Login<'host>,
+}
+
+fn host() -> Option<DisposableHost> {
+    let host = host_with_module()?;
+    compile(&host, "grip", include_str!("grip.c"));
+    Some(host)
+}
+
+fn two<'host>(host: &'host DisposableHost, more: &str) -> Two<'host> {
+    for (name, user) in [("arkham", "harlequin"), ("elba", "selina")] {
+        let key = host.key(user);
+        let mut spec = Spec::arkham(&key, &["grip", "ipcs"]);
+        spec.name = name;
+        spec.users = vec![(user, vec![key.public.trim().to_owned()])];
+        spec.more.push_str(more);
+        spec.build(host).ok();
+    }
+    let path = "/run/keys/selina".to_owned();
+    let public = host.read("/run/keys/selina.pub");
+    Two {
+        harlequin: harlequin(host),
+        selina: host.login("selina", &disposable::Key { path, public }),
+        bob: host.plain_user("bob"),
+    }
+}
+
+/// A command as the user has it, in no session at all.
+fn outside(user: &str, command: &str) -> String {
+    format!("setpriv --reuid {user} --regid $(id -g {user}) --clear-groups {command}")
+}
+
+fn start(login: &Login<'_>, command: &str, mark: &str) -> (Running, String) {
+    let mut running = login.start([], command);
+    let said = running.hear(mark).concat();
+    (running, said)
+}
+
+#[test]
+fn processes_of_the_same_user_cannot_be_traced_or_signalled_from_a_session() {
+    let Some(host) = host() else { return };
+    let two = two(&host, "[namespaces]\n");
+    let _sshd = host.sshd();
+    // One outside, one in another session of hers, and one in another jail.
+    host.sh(&format!(
+        "{} </dev/null >/dev/null 2>&1 & sleep 0.2",
+        outside("harlequin", "sleep 1000")
+    ))
+    .ok();
+    let (_other, _) = start(&two.harlequin, "echo up; read -r line", "up");
+    let (_third, _) = start(&two.selina, "echo up; read -r line", "up");
+    let pid = host
+        .sh("pgrep -u harlequin -x sleep")
+        .ok()
+        .text()
+        .to_owned();
+    for deed in ["trace", "signal"] {
+        let line = format!("/usr/local/bin/grip {deed} {pid}");
+        let control = host.sh(&outside("harlequin", &line)).ok();
+        assert_eq!(
+            control.text(),
+            if deed == "trace" { "traced" } else { "reached" },
+            "the control"
+        );
+        assert_eq!(two.harlequin.ssh(&line).ok().text(), "refused");
+    }
+    // Of all the numbers that there are, sshd's process of this connection is the one that is hers.
+    let control = host
+        .sh(&outside("harlequin", "/usr/local/bin/grip signal all"))
+        .ok();
+    let reached = |text: &str| text.parse::<u32>().expect("a number");
+    assert!(reached(control.text()) >= 3, "{control:?}");
+    assert!(reached(two.harlequin.ssh("grip signal all").ok().text()) <= 2);
+}
+
+#[test]
+fn a_handle_of_a_process_is_worth_nothing_in_another_session() {
+    let Some(host) = host() else { return };
+    let two = two(&host, "[namespaces]\n");
+    let _sshd = host.sshd();
+    // The same user, in two sessions of one jail, whose network is the host's: so it can be handed over.
+    for (login, fate) in [(&two.bob, "killed"), (&two.harlequin, "refused")] {
+        let (_giver, _) = start(login, "grip send handle", "waits");
+        assert_eq!(login.ssh("grip take handle").ok().text(), fate, "{fate}");
+    }
+}
+
+#[test]
+fn nothing_is_handed_to_another_jail_with_a_network_of_its_own() {
+    let Some(host) = host() else { return };
+    let two = two(&host, "[network]\nmode = \"private\"\n");
+    let _sshd = host.sshd();
+    let (_giver, _) = start(&two.selina, "grip send selina", "waits");
+    assert_eq!(two.harlequin.ssh("grip take selina").ok().text(), "nobody");
+    assert_eq!(two.bob.ssh("grip take selina").ok().text(), "nobody");
+    // Within the jail it is, and is worth nothing.
+    assert_eq!(two.selina.ssh("grip take selina").ok().text(), "refused");
+    let (_giver, _) = start(&two.bob, "grip send bob", "waits");
+    assert_eq!(two.harlequin.ssh("grip take bob").ok().text(), "nobody");
+    assert_eq!(
+        two.bob.ssh("grip take bob").ok().text(),
+        "killed",
+        "the control"
+    );
+}
+
+#[test]
+fn keys_of_others_are_refused() {
+    let Some(host) = host() else { return };
+    let two = two(&host, "[namespaces]\n");
+    let _sshd = host.sshd();
+    let (_keeper, made) = start(&two.selina, "grip make of-selina", "made");
+    let numbers: Vec<&str> = made.split(' ').take(2).collect();
+    for number in &numbers {
+        assert!(number.parse::<u32>().is_ok(), "{made}");
+        assert_eq!(
+            two.harlequin
+                .ssh(&format!("grip read {number}"))
+                .ok()
+                .text(),
+            "refused"
+        );
+    }
+    // What is in the keyring of her session is that session's alone; bob's control has it in hand.
+    assert_eq!(
+        two.selina
+            .ssh(&format!("grip read {}", numbers[0]))
+            .ok()
+            .text(),
+        "refused"
+    );
+    let (_keeper, made) = start(
+        &two.bob,
+        "grip make of-bob & sleep 0.3; grip find of-bob; wait",
+        "secret",
+    );
+    assert!(made.contains("secret"), "{made}");
+    assert_eq!(two.harlequin.ssh("grip find of-bob").ok().text(), "refused");
+}
+
+#[test]
+fn keys_of_whoever_started_sshd_stay_outside() {
+    let Some(host) = host() else { return };
+    let two = two(&host, "[namespaces]\n");
+    // A stack without pam_keyinit, as other systems have it; sshd with a session keyring of root's.
+    host.sh("sed -i /pam_keyinit/d /etc/pam.d/sshd").ok();
+    let sshd = host.sshd();
+    sshd.stop();
+    host.write("/root/keyed.py", "import ctypes, os\nlibc = ctypes.CDLL(None, use_errno=True)\nlibc.syscall(250, 1, 0)\n\
+        key = libc.syscall(248, b'user', b'of-root', b'secret', 6, -3)\nassert key > 0\nlibc.syscall(250, 5, key, 0x3f3f3f3f)\nos.execv('/usr/sbin/sshd', ['/usr/sbin/sshd', '-E', '/run/sshd.log'])\n");
+    host.sh("rm -f /run/sshd.pid; python3 /root/keyed.py; until [ -s /run/sshd.pid ]; do sleep 0.01; done").ok();
+    assert_eq!(
+        two.bob.ssh("grip find of-root").ok().text(),
+        "secret",
+        "the control"
+    );
+    assert_eq!(
+        two.harlequin.ssh("grip find of-root").ok().text(),
+        "refused"
+    );
+    // Hers is her own.
+    let own = two
+        .harlequin
+        .ssh("exec 3< <(grip make mine); read -r line <&3; echo $line; grip find mine")
+        .ok();
+    assert!(own.stdout().contains("secret"), "{own:?}");
+    host.sh("kill $(</run/sshd.pid)").ok();
+}
+
+#[test]
+fn queues_and_semaphores_of_the_host_are_not_there() {
+    let Some(host) = host() else { return };
+    let two = two(&host, "[namespaces]\n");
+    let _sshd = host.sshd();
+    host.sh("ipcmk -Q -p 0666; ipcmk -S 3 -p 0666").ok();
+    for kind in ["-q", "-s"] {
+        let lines = |login: &Login<'_>| {
+            let listing = login.ssh(&format!("ipcs {kind}")).ok();
+            listing
+                .lines()
+                .iter()
+                .filter(|line| line.starts_with("0x"))
+                .count()
+        };
+        assert_eq!((lines(&two.harlequin), lines(&two.bob)), (0, 1), "{kind}");
+    }
+}
