@@ -223,3 +223,23 @@ pub(super) fn remove(host: &Host) -> Result<()> {
     state.remove_file_if_there(Path::new(name))?;
     remove_dirs(host, &[Path::new(STATE).to_owned()])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What every later jailctl must put right.
+    #[test]
+    fn a_journal_of_the_first_format_is_read() {
+        let text = include_str!("../../tests/formats/journal-1");
+        let lines: Vec<Line> = text
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("a line"))
+            .collect();
+        let undos = lines.iter().filter(|line| matches!(line, Line::Undo(_)));
+        assert_eq!(undos.count(), 12);
+        assert!(matches!(&lines[0], Line::Begin { format: 1, what } if what == "build of dropbox"));
+        assert!(matches!(&lines[13], Line::Commit(rest) if rest.len() == 2));
+        assert!(matches!(&lines[14], Line::RollBack));
+    }
+}

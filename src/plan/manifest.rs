@@ -339,6 +339,19 @@ impl Manifest {
 mod tests {
     use super::*;
 
+    /// What every later jailctl must read.
+    #[test]
+    fn a_manifest_of_the_first_format_is_read() {
+        let text = include_bytes!("../../tests/formats/manifest-1.json");
+        let manifest: Manifest = serde_json::from_slice(text).expect("a manifest");
+        assert_eq!((manifest.format, manifest.name.as_str()), (1, "dropbox"));
+        assert_eq!(manifest.accounts[0].name, "selina");
+        assert_eq!(manifest.entries.len(), 9);
+        let upload = JailPath::new("/upload").expect("a path");
+        assert!(manifest.entries[&upload].kept);
+        assert!(!manifest.sshd.keywords.is_empty());
+    }
+
     #[test]
     fn records_are_read_as_they_were_written() {
         let stat = Stat {

@@ -30,7 +30,7 @@ fn a_hundred_builds_and_updates_killed_at_any_moment_leave_a_whole_host() {
         random = random
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1);
-        let after = (random >> 33) % (took + took / 4);
+        let after = (random >> 33) % took;
         let verb = match round % 4 {
             0 => format!("build {first}"),
             1 => format!("build {second}"),
@@ -53,7 +53,7 @@ fn a_hundred_builds_and_updates_killed_at_any_moment_leave_a_whole_host() {
             assert_eq!(reach(&host, &bob), Reach::Host, "{round}");
         }
     }
-    assert!(killed > 30, "only {killed} were killed");
+    assert!(killed >= 10, "only {killed} were killed");
     host.jailctl(["build", second]).ok();
     assert_eq!(reach(&host, &harlequin), Reach::Jail);
     assert_eq!(harlequin.ssh("id -un").ok().text(), "harlequin");

@@ -68,7 +68,7 @@ fn the_climber_finds_a_canary_where_there_is_one() {
 }
 
 #[test]
-fn a_session_goes_on_working_through_builds() {
+fn a_session_goes_on_working_through_a_hundred_builds() {
     let Some(host) = host() else { return };
     let (spec, harlequin) = arkham(&host, &["true"]);
     let _sshd = host.sshd();
@@ -76,12 +76,13 @@ fn a_session_goes_on_working_through_builds() {
     shell.run("cd /usr/bin");
     let mut less = spec.clone();
     less.binaries.retain(|name| *name != "true");
-    less.build(&host).ok();
-    spec.build(&host).ok();
-    assert_eq!(
-        shell.run("cat /welcome"),
-        (0, "Welcome to Arkham.".to_owned())
-    );
+    for round in 0..50 {
+        less.build(&host).ok();
+        spec.build(&host).ok();
+        // It starts programs, from where it has been all the time and anew.
+        let welcome = (0, "Welcome to Arkham.".to_owned());
+        assert_eq!(shell.run("cat /welcome"), welcome, "{round}");
+    }
     assert_eq!(
         shell.run("cd /usr/bin && ls -d true"),
         (0, "true".to_owned())
