@@ -59,11 +59,24 @@ pub struct Policy {
     /// The jail's network, which its sessions share.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<Network>,
+    /// The only ids that there are in it, besides 0; `None`: all that the host has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ids: Option<Mapped>,
     /// What it sees mounted in the jail, in this order.
     pub mounts: Vec<Mount>,
     /// What it may use, together with the others of the jail.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<Limits>,
+}
+
+/// Ids of a user namespace, which are the same outside.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mapped {
+    /// Of users.
+    pub uids: Vec<u32>,
+    /// Of groups.
+    pub gids: Vec<u32>,
 }
 
 /// One mount, over a directory of the jail that exists, or for the log over a file.
@@ -249,6 +262,7 @@ impl Policy {
             (self.ipc, "ipc"),
             (self.cgroup, "cgroup"),
             (self.offline || self.network.is_some(), "net"),
+            (self.ids.is_some(), "user"),
             (self.limits.is_some(), "limits"),
         ];
         words.extend(more.iter().filter(|(has, _)| *has).map(|(_, word)| word));
@@ -291,6 +305,7 @@ mod tests {
             cgroup: true,
             offline: false,
             network: None,
+            ids: None,
             mounts: vec![Mount {
                 target: "/www".into(),
                 source: Source::Bind("/var/www/a \"b\"".into()),

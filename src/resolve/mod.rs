@@ -133,7 +133,7 @@ pub fn resolve_with(
         sshd: sshd::policy(spec, facts, &state),
         session: match &spec.session {
             Some(session) => Some(session::policy(
-                spec, session, &wanted, network, programs, view,
+                spec, session, &names, network, programs, view,
             )?),
             None => None,
         },

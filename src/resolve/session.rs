@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use jailctl_session::network::Network;
-use jailctl_session::policy::{DOOR, Flags, INSIDE, Mount, Policy, Source};
+use jailctl_session::policy::{DOOR, Flags, INSIDE, Mapped, Mount, Policy, Source};
 
+use super::ResolvedJail;
+use super::etc::Names;
 use super::tree::{Entry, Tree, Why};
-use super::{ResolvedJail, WantedAccount};
 use crate::error::{Error, Finding, Result};
 use crate::host::pam::{self, MODULE, STACK};
 use crate::host::{FileKind, Passage, View};
@@ -157,7 +158,7 @@ fn check_source(mount: &MountSpec, view: &View, findings: &mut Vec<Finding>) -> 
 pub(super) fn policy(
     spec: &Spec,
     session: &SessionSpec,
-    accounts: &[WantedAccount],
+    names: &Names<'_>,
     network: Option<Network>,
     programs: bool,
     view: &View,
@@ -198,7 +199,8 @@ pub(super) fn policy(
     Ok(Policy {
         jail: name.as_str().to_owned(),
         root: spec.root.value.clone(),
-        users: accounts
+        users: names
+            .accounts
             .iter()
             .map(|account| account.name.clone())
             .collect(),
@@ -208,9 +210,22 @@ pub(super) fn policy(
         cgroup: session.cgroup,
         offline: session.network == NetworkSpec::None,
         network,
+        ids: session.user.then(|| mapped(names, group)),
         mounts,
         limits: session.limits.as_ref().map(|limits| limits.values.clone()),
     })
+}
+
+/// The ids of the jail, and the group that sshd gives terminals to.
+fn mapped(names: &Names<'_>, terminals: u32) -> Mapped {
+    let further = names.further.iter().map(|group| group.gid);
+    Mapped {
+        uids: names.accounts.iter().map(|account| account.uid).collect(),
+        gids: [names.group.gid, terminals]
+            .into_iter()
+            .chain(further)
+            .collect(),
+    }
 }
 
 fn own(target: &str, source: Source, flags: Flags) -> Mount {

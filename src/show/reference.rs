@@ -47,9 +47,8 @@ fn section(out: &mut String, path: &str, rules: &mut BTreeMap<&'static str, Stri
     };
     let _ = writeln!(out, "\n## {title}\n");
     let table = KEYS.iter().find(|key| key.path == path);
-    let works = table.is_none_or(|table| table.works);
     if let Some(table) = table {
-        let _ = writeln!(out, "{}{}.\n", capital(table.doc), not_yet(table));
+        let _ = writeln!(out, "{}.\n", capital(table.doc));
     }
     let _ = writeln!(
         out,
@@ -58,22 +57,13 @@ fn section(out: &mut String, path: &str, rules: &mut BTreeMap<&'static str, Stri
     for key in keys_of(path).filter(|key| !is_table(key)) {
         let _ = writeln!(
             out,
-            "| `{}` | {} | {}{} | {} | `{}` |",
+            "| `{}` | {} | {} | {} | `{}` |",
             key.name(),
             value(key.shape, rules),
             key.doc,
-            if works { not_yet(key) } else { "" },
             without(key),
             key.example,
         );
-    }
-}
-
-fn not_yet(key: &Key) -> &'static str {
-    if key.works {
-        ""
-    } else {
-        " (not yet supported)"
     }
 }
 

@@ -9,8 +9,6 @@ pub struct Key {
     pub path: &'static str,
     /// Its type, and for text the rule.
     pub shape: Shape,
-    /// Whether it works in this version; if not, a spec that has it is refused.
-    pub works: bool,
     /// Whether its table must have it.
     pub required: bool,
     /// Whether only a spec may have it, and no template.
@@ -24,23 +22,16 @@ pub struct Key {
 }
 
 impl Key {
-    const fn now(path: &'static str, shape: Shape) -> Self {
+    const fn new(path: &'static str, shape: Shape) -> Self {
         Self {
             path,
             shape,
-            works: true,
             required: false,
             file_only: false,
             default: "",
             doc: "",
             example: "",
         }
-    }
-
-    const fn later(path: &'static str, shape: Shape) -> Self {
-        let mut key = Self::now(path, shape);
-        key.works = false;
-        key
     }
 
     const fn doc(mut self, doc: &'static str) -> Self {
@@ -117,273 +108,273 @@ const NETWORK: Words = Words {
 
 /// The table. A table's own row stands before those of its keys.
 pub static KEYS: &[Key] = &[
-    Key::now("name", Shape::Text(Rule::JailName))
+    Key::new("name", Shape::Text(Rule::JailName))
         .doc("the jail's name; its accounts' group is `jail-<name>`")
         .example(r#"name = "arkham""#)
         .required()
         .file_only(),
-    Key::now("root", Shape::Text(Rule::Root))
+    Key::new("root", Shape::Text(Rule::Root))
         .doc("where the jail is on the host")
         .default(r#""/srv/jails/<name>""#)
         .example(r#"root = "/srv/jails/arkham""#)
         .file_only(),
-    Key::now("templates", Shape::Texts(Rule::Template))
+    Key::new("templates", Shape::Texts(Rule::Template))
         .doc("partial specs, merged in order, with this file on top: later wins, lists are joined")
         .default("[]")
         .example(r#"templates = ["shell"]"#)
         .file_only(),
-    Key::now("binaries", Shape::Texts(Rule::Binary))
+    Key::new("binaries", Shape::Texts(Rule::Binary))
         .doc("the programs of the jail: names on the host's PATH or absolute paths; what they need comes along")
         .default("[]")
         .example(r#"binaries = ["bash", "ls", "cat"]"#),
-    Key::now("optional", Shape::Texts(Rule::Binary))
+    Key::new("optional", Shape::Texts(Rule::Binary))
         .doc("like `binaries`, but a missing one is a notice and no error")
         .default("[]")
         .example(r#"optional = ["htop"]"#),
-    Key::now("packages", Shape::Texts(Rule::Package))
+    Key::new("packages", Shape::Texts(Rule::Package))
         .doc("host packages: all their own files, less documents; what programs among them need comes along, other packages do not")
         .default("[]")
         .example(r#"packages = ["nano"]"#),
-    Key::now("dlopen", Shape::Text(Rule::Word(DLOPEN)))
+    Key::new("dlopen", Shape::Text(Rule::Word(DLOPEN)))
         .doc("which libraries that a program may load at run time come along")
         .default(r#""recommended""#)
         .example(r#"dlopen = "required""#),
-    Key::now("user[]", Shape::Tables(&["name"]))
+    Key::new("user[]", Shape::Tables(&["name"]))
         .doc("an account that lives in the jail; jailctl makes it")
         .default("none")
         .example("[[user]]\nname = \"harlequin\"")
         .file_only(),
-    Key::now("user[].name", Shape::Text(Rule::UserName))
+    Key::new("user[].name", Shape::Text(Rule::UserName))
         .doc("the login name")
         .example(r#"name = "harlequin""#)
         .required(),
-    Key::now("user[].adopt", Shape::Boolean)
+    Key::new("user[].adopt", Shape::Boolean)
         .doc("take over an account that exists and was not made by jailctl; it gets back what it had when the jail goes")
         .default("false")
         .example("adopt = true"),
-    Key::now("user[].shell", Shape::Text(Rule::JailPath))
+    Key::new("user[].shell", Shape::Text(Rule::JailPath))
         .doc("the login shell, a path inside the jail; one of the programs there")
         .default("the first shell in `binaries`")
         .example(r#"shell = "/bin/bash""#),
-    Key::now("user[].home", Shape::Text(Rule::Home))
+    Key::new("user[].home", Shape::Text(Rule::Home))
         .doc("the home, a path inside the jail")
         .default(r#""/home/<name>""#)
         .example(r#"home = "/home/harlequin""#),
-    Key::now("user[].authorized_keys", Shape::Texts(Rule::KeyLine))
+    Key::new("user[].authorized_keys", Shape::Texts(Rule::KeyLine))
         .doc("public keys that may log in; kept outside the jail, where the user cannot change them")
         .default("[]")
         .example(r#"authorized_keys = ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKLW/9v1NuUyultBVkZJNjz2vNi4eV8Vq20GZ01ZeKPs harley@gotham"]"#),
-    Key::now("user[].password", Shape::Text(Rule::Password))
+    Key::new("user[].password", Shape::Text(Rule::Password))
         .doc("`locked`, `keep` (leave alone what others set) or a crypt(5) hash")
         .default(r#""locked""#)
         .example(r#"password = "locked""#),
-    Key::now("user[].groups", Shape::Texts(Rule::GroupName))
+    Key::new("user[].groups", Shape::Texts(Rule::GroupName))
         .doc("further groups; made where the host has none of the name")
         .default("[]")
         .example(r#"groups = ["web"]"#),
-    Key::now("user[].uid", Shape::Integer(1000, 60000))
+    Key::new("user[].uid", Shape::Integer(1000, 60000))
         .doc("the user id")
         .default("the next free one")
         .example("uid = 4101"),
-    Key::now("user[].expires", Shape::Date)
+    Key::new("user[].expires", Shape::Date)
         .doc("the day from which the account is closed")
         .default("never")
         .example("expires = 2027-01-31"),
-    Key::now("user[].skel", Shape::Text(Rule::Source))
+    Key::new("user[].skel", Shape::Text(Rule::Source))
         .doc("a host directory whose content a new home starts with")
         .default("none")
         .example(r#"skel = "/etc/skel""#),
-    Key::now("sshd", Shape::Table)
+    Key::new("sshd", Shape::Table)
         .doc("how the users may come in")
         .example("[sshd]\nallow = [\"sftp\"]"),
-    Key::now("sshd.allow", Shape::Texts(Rule::Word(DOORS)))
+    Key::new("sshd.allow", Shape::Texts(Rule::Word(DOORS)))
         .doc("the doors")
         .default(r#"["sftp"], and "shell" where `binaries` hold a shell"#)
         .example(r#"allow = ["shell", "sftp"]"#),
-    Key::now("sshd.start_dir", Shape::Text(Rule::StartDir))
+    Key::new("sshd.start_dir", Shape::Text(Rule::StartDir))
         .doc("where sftp begins; only where sftp is the only door")
         .default("the home")
         .example(r#"start_dir = "/upload""#),
-    Key::now("sshd.umask", Shape::Text(Rule::Umask))
+    Key::new("sshd.umask", Shape::Text(Rule::Umask))
         .doc("the umask of sftp; only where sftp is the only door")
         .default("that of sshd, which is 0022 on most hosts")
         .example(r#"umask = "0027""#),
-    Key::now("sshd.log", Shape::Boolean)
+    Key::new("sshd.log", Shape::Boolean)
         .doc("sftp transfers are written to the host's log; only where sftp is the only door, and with sessions of their own")
         .default("false")
         .example("log = true"),
-    Key::now("file[]", Shape::Tables(&["target", "source"]))
+    Key::new("file[]", Shape::Tables(&["target", "source"]))
         .doc("a file or tree of the host's, or text given here")
         .default("none")
         .example("[[file]]\ntarget = \"/motd\"\ncontent = \"Welcome\\n\""),
-    Key::now("file[].source", Shape::Text(Rule::Source))
+    Key::new("file[].source", Shape::Text(Rule::Source))
         .doc("the host path to copy; or give `content`")
         .example(r#"source = "/etc/vim""#),
-    Key::now("file[].content", Shape::Text(Rule::Content))
+    Key::new("file[].content", Shape::Text(Rule::Content))
         .doc("the text of the file; or give `source`")
         .example(r#"content = "Welcome\n""#),
-    Key::now("file[].target", Shape::Text(Rule::Target))
+    Key::new("file[].target", Shape::Text(Rule::Target))
         .doc("where it goes inside the jail")
         .default("the path of `source`")
         .example(r#"target = "/etc/vim""#),
-    Key::now("file[].mode", Shape::Text(Rule::Mode))
+    Key::new("file[].mode", Shape::Text(Rule::Mode))
         .doc("permissions, in octal")
         .default(r#""0644" with `content`, otherwise as in `source`"#)
         .example(r#"mode = "0644""#),
-    Key::now("dir[]", Shape::Tables(&["path"]))
+    Key::new("dir[]", Shape::Tables(&["path"]))
         .doc("a directory that is made if it is missing")
         .default("none")
         .example("[[dir]]\npath = \"/upload\"\nowner = \"harlequin\""),
-    Key::now("dir[].path", Shape::Text(Rule::Dir))
+    Key::new("dir[].path", Shape::Text(Rule::Dir))
         .doc("where, inside the jail")
         .example(r#"path = "/upload""#)
         .required(),
-    Key::now("dir[].owner", Shape::Text(Rule::UserName))
+    Key::new("dir[].owner", Shape::Text(Rule::UserName))
         .doc("a user of the jail")
         .default("root")
         .example(r#"owner = "harlequin""#),
-    Key::now("dir[].mode", Shape::Text(Rule::Mode))
+    Key::new("dir[].mode", Shape::Text(Rule::Mode))
         .doc("permissions, in octal")
         .default(r#""0755""#)
         .example(r#"mode = "0750""#),
-    Key::now("mount[]", Shape::Tables(&["target"]))
+    Key::new("mount[]", Shape::Tables(&["target"]))
         .doc("a host directory that sessions see; never mounted on the host itself")
         .default("none")
         .example("[[mount]]\nsource = \"/var/www/17\"\ntarget = \"/www\""),
-    Key::now("mount[].source", Shape::Text(Rule::MountSource))
+    Key::new("mount[].source", Shape::Text(Rule::MountSource))
         .doc("the host directory; or `tmpfs`, memory that each session has for itself, `proc`, its processes, or `sysfs`, the kernel's devices, read-only")
         .example(r#"source = "/var/www/17""#)
         .required(),
-    Key::now("mount[].target", Shape::Text(Rule::MountTarget))
+    Key::new("mount[].target", Shape::Text(Rule::MountTarget))
         .doc("where sessions see it")
         .example(r#"target = "/www""#)
         .required(),
-    Key::now("mount[].options", Shape::Texts(Rule::MountOption))
+    Key::new("mount[].options", Shape::Texts(Rule::MountOption))
         .doc("`ro` or `rw`, `nosuid` or `suid`, `nodev` or `dev`, `noexec` or `exec`; with tmpfs `size=` (bytes, or a share of memory as `10%`) and `mode=`")
         .default(r#"["ro", "nodev", "nosuid", "noexec"]"#)
         .example(r#"options = ["rw", "nodev", "nosuid", "noexec"]"#),
-    Key::now("namespaces", Shape::Table)
+    Key::new("namespaces", Shape::Table)
         .doc("what each session has of its own; without this table, `[network]`, `[limits]`, `[[mount]]` and `log` the jail is a plain chroot")
         .example("[namespaces]\npid = true"),
-    Key::now("namespaces.pid", Shape::Boolean)
+    Key::new("namespaces.pid", Shape::Boolean)
         .doc("its own process numbers")
         .default("true")
         .example("pid = true"),
-    Key::now("namespaces.mnt", Shape::Boolean)
+    Key::new("namespaces.mnt", Shape::Boolean)
         .doc("its own mounts, the jail among them")
         .default("true")
         .example("mnt = true"),
-    Key::now("namespaces.uts", Shape::Boolean)
+    Key::new("namespaces.uts", Shape::Boolean)
         .doc("its own host name")
         .default("true")
         .example("uts = true"),
-    Key::now("namespaces.ipc", Shape::Boolean)
+    Key::new("namespaces.ipc", Shape::Boolean)
         .doc("its own shared memory, queues and semaphores")
         .default("true")
         .example("ipc = true"),
-    Key::now("namespaces.cgroup", Shape::Boolean)
+    Key::new("namespaces.cgroup", Shape::Boolean)
         .doc("its own view of the control groups")
         .default("true")
         .example("cgroup = true"),
-    Key::later("namespaces.user", Shape::Boolean)
-        .doc("its own user ids")
+    Key::new("namespaces.user", Shape::Boolean)
+        .doc("its own user ids: root's and the jail's, and no others")
         .default("false")
         .example("user = false"),
-    Key::now("network", Shape::Table)
+    Key::new("network", Shape::Table)
         .doc("what sessions reach, and what reaches them")
         .example("[network]\nmode = \"none\""),
-    Key::now("network.mode", Shape::Text(Rule::Word(NETWORK)))
+    Key::new("network.mode", Shape::Text(Rule::Word(NETWORK)))
         .doc("the host's network; none but a loopback; or `private`, a network of the jail's own, which its sessions share and leave by the host's addresses")
         .default(r#""private" with `allow_in` or `allow_out`; "none" where sftp is the only door; otherwise "host""#)
         .example(r#"mode = "none""#),
-    Key::now("network.allow_in", Shape::Texts(Rule::Port))
+    Key::new("network.allow_in", Shape::Texts(Rule::Port))
         .doc("ports of the jail's own network that others may reach, by the host's addresses")
         .default("[]")
         .example(r#"allow_in = ["tcp/80"]"#),
-    Key::now("network.allow_out", Shape::Texts(Rule::Port))
+    Key::new("network.allow_out", Shape::Texts(Rule::Port))
         .doc("ports of others that the jail's own network may reach; none of the host itself")
         .default("[]")
         .example(r#"allow_out = ["tcp/443", "udp/53"]"#),
-    Key::now("limits", Shape::Table)
+    Key::new("limits", Shape::Table)
         .doc("what all sessions of the jail may use together; what the host cannot keep is refused")
         .example("[limits]\ntasks = 64"),
-    Key::now("limits.memory", Shape::Text(Rule::Size))
+    Key::new("limits.memory", Shape::Text(Rule::Size))
         .doc("bytes of memory")
         .default("none")
         .example(r#"memory = "256M""#),
-    Key::now("limits.swap", Shape::Text(Rule::SizeOrNone))
+    Key::new("limits.swap", Shape::Text(Rule::SizeOrNone))
         .doc("bytes of swap space, beside `memory`; `0` for none")
         .default("none")
         .example(r#"swap = "64M""#),
-    Key::now("limits.cpu", Shape::Text(Rule::Percent))
+    Key::new("limits.cpu", Shape::Text(Rule::Percent))
         .doc("processor time, in per cent of one CPU")
         .default("none")
         .example(r#"cpu = "50%""#),
-    Key::now("limits.cpu_weight", Shape::Integer(1, 10_000))
+    Key::new("limits.cpu_weight", Shape::Integer(1, 10_000))
         .doc("share of the processors where they are short, against others' 100")
         .default("100")
         .example("cpu_weight = 50"),
-    Key::now("limits.cpus", Shape::Text(Rule::Cpus))
+    Key::new("limits.cpus", Shape::Text(Rule::Cpus))
         .doc("the processors that may be used")
         .default("all")
         .example(r#"cpus = "0-1""#),
-    Key::now("limits.tasks", Shape::Integer(8, 4_194_304))
+    Key::new("limits.tasks", Shape::Integer(8, 4_194_304))
         .doc("processes and threads, among them the two or three that sshd has for each connection")
         .default("none")
         .example("tasks = 64"),
-    Key::now("limits.io_weight", Shape::Integer(1, 10_000))
+    Key::new("limits.io_weight", Shape::Integer(1, 10_000))
         .doc("share of the disk where it is short, against others' 100")
         .default("100")
         .example("io_weight = 50"),
-    Key::now("limits.io_read", Shape::Text(Rule::Size))
+    Key::new("limits.io_read", Shape::Text(Rule::Size))
         .doc("bytes a second read from each disk that holds the jail or a `[[mount]]`")
         .default("none")
         .example(r#"io_read = "10M""#),
-    Key::now("limits.io_write", Shape::Text(Rule::Size))
+    Key::new("limits.io_write", Shape::Text(Rule::Size))
         .doc("bytes a second written to each of them")
         .default("none")
         .example(r#"io_write = "10M""#),
-    Key::now("limits.io_read_ops", Shape::Integer(1, 4_294_967_295))
+    Key::new("limits.io_read_ops", Shape::Integer(1, 4_294_967_295))
         .doc("reads a second from each of them")
         .default("none")
         .example("io_read_ops = 500"),
-    Key::now("limits.io_write_ops", Shape::Integer(1, 4_294_967_295))
+    Key::new("limits.io_write_ops", Shape::Integer(1, 4_294_967_295))
         .doc("writes a second to each of them")
         .default("none")
         .example("io_write_ops = 500"),
-    Key::now("limits.devices", Shape::Texts(Rule::Device))
+    Key::new("limits.devices", Shape::Texts(Rule::Device))
         .doc("the host's devices that may be used beside those in the `/dev` of every jail, should a node of one be reached; with this line all others are refused")
         .default("all")
         .example(r#"devices = ["/dev/fuse"]"#),
-    Key::now("limits.hugetlb", Shape::Text(Rule::Size))
+    Key::new("limits.hugetlb", Shape::Text(Rule::Size))
         .doc("bytes in huge pages, of each size")
         .default("none")
         .example(r#"hugetlb = "64M""#),
-    Key::now("limits.net_class", Shape::Integer(1, 4_294_967_295))
+    Key::new("limits.net_class", Shape::Integer(1, 4_294_967_295))
         .doc("the class of packets, for tc(8) and netfilter; cgroup v1 only")
         .default("none")
         .example("net_class = 0x100001"),
-    Key::now("limits.net_priority", Shape::Integer(1, 4_294_967_295))
+    Key::new("limits.net_priority", Shape::Integer(1, 4_294_967_295))
         .doc("the priority of packets, on each interface of the host; cgroup v1 only")
         .default("none")
         .example("net_priority = 3"),
-    Key::now("limits.open_files", Shape::Integer(64, 1_048_576))
+    Key::new("limits.open_files", Shape::Integer(64, 1_048_576))
         .doc("open files of each process, sshd's own for the connection among them")
         .default("that of sshd")
         .example("open_files = 1024"),
-    Key::now("limits.sessions", Shape::Integer(1, 100_000))
+    Key::new("limits.sessions", Shape::Integer(1, 100_000))
         .doc("connections at one time")
         .default("none")
         .example("sessions = 4"),
-    Key::now("limits.parent", Shape::Text(Rule::ControlGroup))
+    Key::new("limits.parent", Shape::Text(Rule::ControlGroup))
         .doc("the control group that the jail's own is made in, in each hierarchy; it has to be there when a session begins, and is left alone")
         .default("one that comes and goes with the sessions")
         .example(r#"parent = "/customers""#),
-    Key::now("test[]", Shape::Tables(&[]))
+    Key::new("test[]", Shape::Tables(&[]))
         .doc("a command that must succeed inside, as the first user, before a build goes live")
         .default("none")
         .example("[[test]]\nrun = [\"bash\", \"-c\", \"ls /\"]"),
-    Key::now("test[].run", Shape::Texts(Rule::Argument))
+    Key::new("test[].run", Shape::Texts(Rule::Argument))
         .doc("the command and its arguments")
         .example(r#"run = ["bash", "-c", "ls /"]"#)
         .required(),

@@ -27,6 +27,8 @@ pub struct SessionSpec {
     pub ipc: bool,
     /// `namespaces.cgroup`.
     pub cgroup: bool,
+    /// `namespaces.user`.
+    pub user: bool,
     /// `[network]`.
     pub network: NetworkSpec,
     /// `sshd.log`: whether the host's log can be written to.
@@ -60,6 +62,7 @@ pub(crate) fn build(spec: &Table, doors: &[Door], findings: &mut Findings) -> Op
         uts: is_own("uts"),
         ipc: is_own("ipc"),
         cgroup: is_own("cgroup"),
+        user: own("user").is_some_and(|(yes, _)| yes),
         log: log.is_some(),
         network: network::build(table("network"), doors, findings),
         mounts: spec
@@ -76,6 +79,7 @@ pub(crate) fn build(spec: &Table, doors: &[Door], findings: &mut Findings) -> Op
             || (spec.entries.contains_key("network") && session.network != NetworkSpec::Host)
             || spec.entries.contains_key("mount")
             || log.is_some()
+            || session.user
             || session.limits.is_some()
         {
             findings.add(

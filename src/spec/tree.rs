@@ -16,7 +16,7 @@ use super::text::{echo, list, nearest};
 use crate::error::Finding;
 use crate::site::Site;
 
-/// What to do about a key or word of a later version.
+/// What to do about a word of a later version.
 const NOT_YET: &str =
     "take it out: jailctl refuses what it would not do, so that nobody relies on it";
 
@@ -212,9 +212,6 @@ impl Reader<'_> {
 
     /// Why a key that is known may not stand here at all.
     fn forbidden(&self, key: &Key, shown: &str) -> Option<Finding> {
-        if !key.works {
-            return Some(Finding::new(format!("`{shown}` is not yet supported")).hint(NOT_YET));
-        }
         if self.template.is_some() && key.file_only {
             return Some(
                 Finding::new(format!("a template may not have `{shown}`"))
@@ -245,7 +242,7 @@ impl Reader<'_> {
             echo(&format!("{shown}.{name}"))
         };
         let finding = Finding::new(format!("unknown key `{dotted}`"));
-        let names = || keys_of(path).filter(|key| key.works).map(Key::name);
+        let names = || keys_of(path).map(Key::name);
         let meant = nearest(name, keys_of(path).map(Key::name));
         let elsewhere = KEYS
             .iter()

@@ -14,6 +14,7 @@
 //! stops `..`, and it leads up to the host's `/` in the first one's namespace. Therefore the jail hangs in a tmpfs whose root has mode 0700 and is
 //! root's: `..` leads into it and, for want of permission, no further. The same holds for a directory from a session of another jail.
 
+mod ids;
 mod keeper;
 mod logins;
 mod mounts;
@@ -173,6 +174,10 @@ fn furnish(
     }
     if let Some(limits) = &policy.limits {
         limits::limit_processes(limits)?;
+    }
+    // With it comes a bounding set that is full.
+    if let Some(mapped) = &policy.ids {
+        ids::enter(mapped)?;
     }
     close_the_ways_back().map_err(Error::of("empty the capability bounding set"))?;
     Ok(inside)

@@ -1,6 +1,6 @@
 //! The table of keys held against itself and against `load`: each key with its example, with values of wrong types, with hostile ones.
 
-use super::super::keys::{KEYS, Key, header, keys_of};
+use super::super::keys::{KEYS, Key, header};
 use super::super::rule::{Rule, Shape};
 use super::*;
 use crate::show::diagnostic::render;
@@ -85,27 +85,10 @@ fn rows_are_documented_and_in_order() {
 }
 
 #[test]
-fn each_example_is_good_or_not_yet_supported() {
+fn each_example_is_good() {
     for key in KEYS {
         let spec = spec_with(key, key.example);
-        let table_works = keys_of("")
-            .find(|table| table.path == key.table())
-            .is_none_or(|table| table.works);
-        if key.works {
-            load_text(&spec).unwrap_or_else(|error| panic!("{spec}{}", render(&error, false)));
-            continue;
-        }
-        let shown = key.path.replace("[].", "[0].").replace("[]", "");
-        let shown = if table_works {
-            shown.as_str()
-        } else {
-            key.table().trim_end_matches("[]")
-        };
-        assert_eq!(
-            said(&spec),
-            [format!("`{shown}` is not yet supported")],
-            "{spec}"
-        );
+        load_text(&spec).unwrap_or_else(|error| panic!("{spec}{}", render(&error, false)));
     }
 }
 
@@ -124,7 +107,7 @@ fn strings(example: &str) -> Vec<String> {
 }
 
 #[test]
-fn each_example_and_default_obeys_its_rule_also_where_it_does_not_work_yet() {
+fn each_example_and_default_obeys_its_rule() {
     for key in KEYS {
         let (Shape::Text(rule) | Shape::Texts(rule)) = key.shape else {
             continue;
@@ -155,7 +138,7 @@ fn each_key_refuses_each_other_type() {
         ("2027-01-31", "a date or time"),
         ("{ text = 1 }", "a table"),
     ];
-    for key in KEYS.iter().filter(|key| key.works) {
+    for key in KEYS {
         for (value, kind) in values {
             let fits = match key.shape {
                 Shape::Text(_) => kind == "a string",
@@ -197,7 +180,7 @@ fn each_text_refuses_what_is_hostile() {
         "", " ", "..", "/..", "/a/../b", "a b", "/a//b", "$(id)", "`id`", "a;b", "a\\nb", "%h",
         "\\\"", "a\\tb", "é", "-rf",
     ];
-    for key in KEYS.iter().filter(|key| key.works) {
+    for key in KEYS {
         let (rule, wrap) = match key.shape {
             Shape::Text(rule) => (rule, false),
             Shape::Texts(rule) => (rule, true),
@@ -230,7 +213,7 @@ fn each_text_refuses_what_is_hostile() {
 
 #[test]
 fn numbers_stay_in_their_range() {
-    for key in KEYS.iter().filter(|key| key.works) {
+    for key in KEYS {
         let Shape::Integer(from, to) = key.shape else {
             continue;
         };
@@ -257,10 +240,7 @@ fn numbers_stay_in_their_range() {
 #[test]
 fn slips_in_any_key_are_understood() {
     for key in KEYS {
-        let Some(table) = KEYS.iter().find(|table| table.path == key.table()) else {
-            continue;
-        };
-        if !table.works {
+        if key.table().is_empty() {
             continue;
         }
         let slip = format!("{}z", key.name());
@@ -278,7 +258,7 @@ fn slips_in_any_key_are_understood() {
 
 #[test]
 fn required_keys_are_missed() {
-    for key in KEYS.iter().filter(|key| key.works && key.required) {
+    for key in KEYS.iter().filter(|key| key.required) {
         let line = "";
         let said = said(&spec_with(key, line));
         let expected = format!("`{}` is missing", key.path.replace("[]", "[0]"));

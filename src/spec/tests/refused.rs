@@ -325,7 +325,7 @@ fn every_rule_has_a_spec_that_breaks_it() {
         .map(|file| std::fs::read_to_string(file.expect("a file").path()).expect("a snapshot"))
         .collect();
     let mut rules = 0;
-    for key in super::super::keys::KEYS.iter().filter(|key| key.works) {
+    for key in super::super::keys::KEYS {
         let (Shape::Text(rule) | Shape::Texts(rule)) = key.shape else {
             continue;
         };

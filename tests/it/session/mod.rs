@@ -5,6 +5,7 @@ mod closed;
 mod cost;
 mod hands;
 mod held;
+mod ids;
 mod life;
 mod limits;
 mod log;
