@@ -1,5 +1,7 @@
 //! musl's rules, each compared with what its loader says inside its root.
 
+use std::process::Command;
+
 use super::world::{Make, World, has, lacks, plain};
 
 #[test]
@@ -83,4 +85,33 @@ fn musl_takes_the_first_file_of_the_name() {
         },
     );
     lacks(&world.agree("/bin/q"), "libtrue.so");
+}
+
+#[test]
+fn programs_of_musl_run_where_only_their_closure_is() {
+    let Some(world) = World::musl() else { return };
+    world.write("/src/answer.c", b"int answer(void) { return 42; }\n");
+    let main = b"#include <stdio.h>\nint answer(void);\nint main(void) { printf(\"%d\\n\", answer()); return 0; }\n";
+    world.write("/src/main.c", main);
+    world.dir("/app/lib");
+    let at = |path: &str| world.at(path).to_str().unwrap().to_owned();
+    let build = |words: &[&str]| {
+        let mut command = Command::new("musl-gcc");
+        assert!(command.args(words).status().unwrap().success(), "{words:?}");
+    };
+    let library = at("/app/lib/libanswer.so");
+    build(&["-shared", "-fPIC", "-o", &library, &at("/src/answer.c")]);
+    let (main, answer) = (at("/src/main.c"), at("/src/answer.c"));
+    let rpath = "-Wl,-rpath,/app/lib";
+    // By its name alone, as a library without a soname would be asked for by its path.
+    let lib = format!("-L{}", at("/app/lib"));
+    build(&["-o", &at("/app/shared"), &main, rpath, &lib, "-lanswer"]);
+    build(&["-static", "-o", &at("/app/static"), &main, &answer]);
+    for (program, objects) in [("shared", 3), ("static", 1)] {
+        let program = format!("/app/{program}");
+        let closure = world.closure(&program);
+        assert_eq!(closure.missing, [], "{program}");
+        assert_eq!(closure.objects.len(), objects, "{closure:#?}");
+        assert_eq!(world.copy_of(&program).run(&program), "42\n");
+    }
 }

@@ -270,6 +270,17 @@ impl World {
     pub(crate) fn agree(&self, program: &str) -> Answer {
         let expected = self.expected(program).unwrap();
         assert_eq!(self.found(program), expected, "found, expected");
+        let copy = self.copy_of(program);
+        assert_eq!(
+            copy.expected(program).unwrap(),
+            expected,
+            "in the copy, expected"
+        );
+        expected
+    }
+
+    /// A tree of nothing but the closure of a program.
+    pub(crate) fn copy_of(&self, program: &str) -> Self {
         let copy = Self::empty(self.loader).unwrap();
         let closure = self.closure(program);
         for directory in &closure.directories {
@@ -283,12 +294,13 @@ impl World {
                 _ => copy.copy(self.at(path).to_str().unwrap(), path),
             }
         }
-        assert_eq!(
-            copy.expected(program).unwrap(),
-            expected,
-            "in the copy, expected"
-        );
-        expected
+        copy
+    }
+
+    /// Runs a program with this world as its root directory, and gives what it printed.
+    pub(crate) fn run(&self, program: &str) -> String {
+        let output = run(Command::new("chroot").arg(&self.root).arg(program));
+        String::from_utf8(output.stdout).unwrap()
     }
 }
 
