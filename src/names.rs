@@ -104,10 +104,12 @@ impl JailPath {
         if text.chars().any(char::is_control) {
             return Err("has a control character");
         }
-        if text[1..].split('/').any(str::is_empty) {
+        // By bytes: a tree has thousands of paths.
+        let mut parts = text.as_bytes()[1..].split(|byte| *byte == b'/');
+        if parts.clone().any(<[u8]>::is_empty) {
             return Err("has an empty component (`//` or a `/` at the end)");
         }
-        if text[1..].split('/').any(|part| part == "." || part == "..") {
+        if parts.any(|part| part == b"." || part == b"..") {
             return Err("has a `.` or `..` component");
         }
         Ok(Self(text.to_owned()))
