@@ -47,6 +47,8 @@ pub(super) fn resolve(
     findings: &mut Vec<Finding>,
     notices: &mut Vec<String>,
 ) -> Result<Option<Network>> {
+    // What routes and listeners there are no inode tells: this run is not remembered.
+    view.spoil_looks();
     let others = others(view, name)?;
     let before = read(view, name.as_str())?;
     if nft::find(view)?.is_none() {
