@@ -1,4 +1,4 @@
-//! What sessions have of their own: the policy, the place where they find the jail, and sshd's stack of PAM.
+//! What sessions have of their own: the policy, the place where they find the jail, and stacks of PAM.
 
 use std::path::Path;
 
@@ -8,7 +8,8 @@ use jailctl_session::policy::{DOOR, POLICY, Policy};
 use super::run::Run;
 use super::undo::remove_dirs;
 use crate::error::{Error, Result};
-use crate::host::{Ownership, pam};
+use crate::host::Ownership;
+use crate::host::pam::Edit;
 
 /// A stack is text; one above this size is not.
 const STACK_LIMIT: u64 = 1 << 20;
@@ -54,26 +55,28 @@ impl Run<'_, '_> {
         state.sync()
     }
 
-    /// Replaces sshd's stack, if it is still the one that was planned with.
-    pub(super) fn write_stack(&self, from: &str, to: &str) -> Result<()> {
-        let path = Path::new(pam::STACK);
+    /// Changes a stack of PAM, if it is still the one that was planned with.
+    pub(super) fn write_stack(&self, edit: &Edit) -> Result<()> {
+        let path = edit.path.as_path();
         let found = self.host.read(path, STACK_LIMIT)?;
-        let (Some(stat), Some(found)) = (self.host.stat(path)?, found) else {
-            return Err(changed("it is gone"));
-        };
-        if found == to.as_bytes() {
+        let text = |text: &Option<String>| text.clone().map(String::into_bytes);
+        if found == text(&edit.to) {
             return Ok(());
         }
-        if found != from.as_bytes() {
-            return Err(changed("somebody else has changed it meanwhile"));
+        if found != text(&edit.from) {
+            return Err(
+                Error::failed(format!("could not change `{}`", path.display()))
+                    .why("somebody else has changed it meanwhile")
+                    .hint("do it again"),
+            );
         }
         let (dir, name) = self.host.parent_of(path)?;
-        dir.replace_file(Path::new(name), to.as_bytes(), stat.ownership())
+        let Some(to) = &edit.to else {
+            dir.remove_file(Path::new(name))?;
+            return dir.sync();
+        };
+        let owner = self.host.stat(path)?.map(|stat| stat.ownership());
+        let owner = owner.unwrap_or(Ownership::root(0o644));
+        dir.replace_file(Path::new(name), to.as_bytes(), owner)
     }
-}
-
-fn changed(why: &str) -> Error {
-    Error::failed(format!("could not change `{}`", pam::STACK))
-        .why(why)
-        .hint("do it again")
 }

@@ -88,9 +88,7 @@ impl<'r, 'h> Run<'r, 'h> {
             }
             Step::WritePolicy { text, .. } => self.write_policy(text),
             Step::RemovePolicy => self.remove_policy(),
-            Step::WriteStack { from, to } | Step::LeaveStack { from, to } => {
-                self.write_stack(from, to)
-            }
+            Step::WriteStack(edit) | Step::LeaveStack(edit) => self.write_stack(edit),
             Step::InstallSnippet { file, text } => self.install_snippet(file, text),
             Step::VerifySnippet => self.verify(),
             Step::WriteKeys { user, text } => {

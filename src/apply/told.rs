@@ -32,7 +32,7 @@ fn deed(step: &Step) -> Option<String> {
         Step::RemoveSnippet { .. } => "sshd snippet removed".to_owned(),
         Step::WritePolicy { .. } => "session policy written".to_owned(),
         Step::RemovePolicy => "session policy removed".to_owned(),
-        Step::WriteStack { .. } | Step::LeaveStack { .. } => "sshd's PAM stack changed".to_owned(),
+        Step::WriteStack(_) | Step::LeaveStack(_) => "PAM stack changed".to_owned(),
         Step::MakeRoot
         | Step::FindNobody { .. }
         | Step::VerifySnippet

@@ -12,7 +12,7 @@ use super::removal::finish_deletion;
 use super::{record, store, tree};
 use crate::error::Result;
 use crate::host::sshd::{DROP_INS, Daemon};
-use crate::host::{Belonging, Expiry, Host, Ownership, pam};
+use crate::host::{Belonging, Expiry, Host, Ownership};
 use crate::names::JailName;
 use crate::plan::{Plan, Step, expiry};
 use crate::resolve::{Marker, PRIVATE, ResolvedJail, is_ours};
@@ -132,11 +132,11 @@ pub(super) fn of_plan(plan: &Plan, no_reload: bool, host: &Host) -> Result<Vec<U
                 }
                 all.push(policy(host, &state)?);
             }
-            Step::WriteStack { from, .. } => {
-                if let Some(stat) = host.stat(Path::new(pam::STACK))? {
-                    let before = Some(from.clone().into_bytes());
-                    all.push(Undo::Restore(pam::STACK.into(), before, stat.ownership()));
-                }
+            Step::WriteStack(edit) => {
+                let owner = host.stat(&edit.path)?.map(|stat| stat.ownership());
+                let before = edit.from.clone().map(String::into_bytes);
+                let owner = owner.unwrap_or(Ownership::root(0o644));
+                all.push(Undo::Restore(edit.path.clone(), before, owner));
             }
             Step::WriteKeys { user, .. } => {
                 let keys = state.join("keys");
@@ -171,7 +171,7 @@ pub(super) fn of_plan(plan: &Plan, no_reload: bool, host: &Host) -> Result<Vec<U
             Step::VerifySnippet
             | Step::EndSessions { .. }
             | Step::FindNobody { .. }
-            | Step::LeaveStack { .. }
+            | Step::LeaveStack(_)
             | Step::DeleteAccount { .. }
             | Step::Release { .. }
             | Step::RemoveTree { .. }

@@ -1,4 +1,7 @@
-//! sshd's stack of PAM, as text: whether our lines are in it, and what it is with and without them. See pam.d(5).
+//! The stacks of PAM by which sshd begins sessions of jailed accounts, as text. See pam.d(5).
+//!
+//! From OpenSSH 9.8 a snippet names a stack ([`SERVICE`]), and jailed accounts have one of their own, made of sshd's. Before that three lines of ours
+//! stand in sshd's.
 
 use std::path::{Path, PathBuf};
 
@@ -7,6 +10,10 @@ use crate::error::Result;
 
 /// sshd's stack.
 pub const STACK: &str = "/etc/pam.d/sshd";
+/// What a snippet calls the stack of jailed accounts.
+pub const SERVICE: &str = "jailctl";
+/// That stack.
+pub const OWN: &str = "/etc/pam.d/jailctl";
 /// The module's file name.
 pub const MODULE: &str = "pam_jailctl.so";
 
@@ -33,8 +40,50 @@ const LINES: [&str; 3] = [
     "session required pam_limits.so",
     "session [success=done default=die] pam_jailctl.so",
 ];
+/// How our own stack begins.
+const HEAD: &str = "# Written by jailctl: sshd's stack for accounts that live in a jail. What authenticates and admits them is as in /etc/pam.d/sshd.\n";
+/// What a session has before ours, where sshd's stack has it: the audit trail's login, a keyring, a label.
+const KEPT: [&str; 3] = ["pam_loginuid.so", "pam_keyinit.so", "pam_selinux.so"];
+/// What it has at the end.
+const LAST: [&str; 2] = [
+    "session required pam_limits.so",
+    "session required pam_jailctl.so",
+];
 /// What shows the host to whoever logs in: our lines come before the first of these.
 const SHOWS_THE_HOST: [&str; 3] = ["pam_motd.so", "pam_lastlog.so", "pam_mail.so"];
+
+/// A change of a stack.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Edit {
+    /// The file.
+    pub path: PathBuf,
+    /// Its text as it is; `None` where it is not there.
+    pub from: Option<String>,
+    /// As it is to be; `None` where it is to go.
+    pub to: Option<String>,
+}
+
+/// The stack of jailed accounts, where sshd's is `text`: the same but for sessions, of which it has what is not the host's.
+pub fn own_stack(text: &str) -> String {
+    let bare = without_lines(text);
+    let is_kept = |line: &&str| {
+        let words = line.split_whitespace().collect::<Vec<_>>();
+        match words.first().map(|word| word.trim_start_matches('-')) {
+            Some("auth" | "account" | "password") => true,
+            Some("@include") => !line.contains("session"),
+            Some("session") => KEPT.iter().any(|module| line.contains(module)),
+            _ => false,
+        }
+    };
+    let kept = bare.lines().map(str::trim).filter(is_kept);
+    let lines = kept.chain(LAST).flat_map(|line| [line, "\n"]);
+    std::iter::once(HEAD).chain(lines).collect()
+}
+
+/// Whether the text is a stack of ours.
+pub fn is_own(text: &str) -> bool {
+    text.starts_with(HEAD)
+}
 
 /// The directory of libpam's modules, and whether ours is there; `None` where libpam is not.
 pub fn modules(view: &View) -> Result<Option<(PathBuf, bool)>> {
@@ -117,6 +166,35 @@ session required pam_limits.so
         let with = with_lines("session required pam_unix.so");
         assert!(with.starts_with("session required pam_unix.so\n# jailctl: begin"));
         assert!(with.ends_with(&format!("{END}\n")));
+    }
+
+    #[test]
+    fn a_stack_of_our_own_is_sshds_without_the_hosts_sessions() {
+        let debian = "auth required pam_faillock.so\n@include common-auth\naccount  required     pam_nologin.so\n@include common-account\n\
+            session [success=ok ignore=ignore module_unknown=ignore default=bad]        pam_selinux.so close\nsession    required     pam_loginuid.so\n\
+            session    optional     pam_keyinit.so force revoke\n@include common-session\nsession    optional     pam_motd.so noupdate\n\
+            session    required     pam_env.so\n@include common-password\n";
+        let own = own_stack(&with_lines(debian));
+        assert_eq!(
+            own,
+            format!(
+                "{HEAD}auth required pam_faillock.so\n@include common-auth\naccount  required     pam_nologin.so\n@include common-account\n\
+                session [success=ok ignore=ignore module_unknown=ignore default=bad]        pam_selinux.so close\nsession    required     pam_loginuid.so\n\
+                session    optional     pam_keyinit.so force revoke\n@include common-password\nsession required pam_limits.so\nsession required pam_jailctl.so\n"
+            )
+        );
+        assert!(is_own(&own) && !is_own(debian));
+        // As Fedora has it.
+        let own = own_stack(
+            "auth       substack     password-auth\n-session   optional     pam_reauthorize.so prepare\nsession    include      password-auth\nsession    include      postlogin\n",
+        );
+        assert_eq!(
+            own,
+            format!(
+                "{HEAD}auth       substack     password-auth\n{}\n{}\n",
+                LAST[0], LAST[1]
+            )
+        );
     }
 
     #[test]

@@ -200,10 +200,10 @@ fn of_plan(plan: &Plan, view: &View, drift: &mut Drift) {
                     "its policy was changed, or is gone",
                 );
             }
-            Step::WriteStack { .. } => drift.add(
+            Step::WriteStack(_) => drift.add(
                 Kind::Session,
                 plan.name.as_str(),
-                "the lines for its accounts in sshd's PAM stack were changed, or are gone",
+                "what its accounts have in PAM's stacks was changed, or is gone",
             ),
             Step::WriteKeys { user, .. } => drift.add(Kind::Keys, user, "they were changed"),
             Step::SetPassword { user, .. } => {
@@ -223,7 +223,7 @@ fn of_plan(plan: &Plan, view: &View, drift: &mut Drift) {
             Step::Record
             | Step::FindNobody { .. }
             | Step::RemovePolicy
-            | Step::LeaveStack { .. }
+            | Step::LeaveStack(_)
             | Step::DeleteAccount { .. }
             | Step::Release { .. }
             | Step::EndSessions { .. }

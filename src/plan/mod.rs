@@ -23,6 +23,7 @@ pub use removal::{Removal, removal};
 pub use sessions::{refuse_change, refuse_sessions};
 
 use crate::error::Result;
+use crate::host::pam::Edit;
 use crate::host::sshd::{Config, DROP_INS, Daemon, Facts};
 use crate::host::{Belonging, Expiry, Inventory, NewAccount, Passwd, Stat, View};
 use crate::names::{JailName, JailPath};
@@ -78,20 +79,10 @@ pub enum Step {
     },
     /// Makes the jail a plain chroot.
     RemovePolicy,
-    /// Puts our lines into sshd's stack of PAM, or takes them out where the jail stays.
-    WriteStack {
-        /// The stack as it is.
-        from: String,
-        /// As it is to be.
-        to: String,
-    },
-    /// Takes our lines out of sshd's stack of PAM, with the last jail that needs them.
-    LeaveStack {
-        /// The stack as it is.
-        from: String,
-        /// As it is to be.
-        to: String,
-    },
+    /// Writes the stack of PAM for jailed accounts, or our lines in sshd's; or takes them away where the jail stays.
+    WriteStack(Edit),
+    /// The same at the end, with the last jail that needs them.
+    LeaveStack(Edit),
     /// Verifies the snippet, makes it live, and reloads sshd.
     InstallSnippet {
         /// File name in `sshd_config.d`.
@@ -190,7 +181,7 @@ impl Step {
                 | Self::Forget
                 | Self::DeleteGroup { .. }
                 | Self::RemoveSnippet { .. }
-                | Self::LeaveStack { .. }
+                | Self::LeaveStack(_)
         )
     }
 }

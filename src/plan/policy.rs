@@ -1,14 +1,15 @@
 //! What sessions of a jail have of their own: the policy, and the lines in sshd's stack of PAM by which it is applied.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use jailctl_session::policy::{DOOR, POLICY, Policy};
 
-use super::{SNIPPET_LIMIT, Step, sessions};
+use super::{SNIPPET_LIMIT, Step, sessions, snippet};
 use crate::error::Result;
+use crate::host::pam::Edit;
 use crate::host::{Passwd, Process, View, nft, pam};
 use crate::names::JailName;
-use crate::resolve::{ResolvedJail, STATE, table};
+use crate::resolve::{ResolvedJail, STATE, snippet_name, table};
 
 /// What is found of a jail's policy, and what is to be.
 #[derive(Debug)]
@@ -18,7 +19,11 @@ pub(super) struct Sessions {
     wanted: Option<String>,
     /// The rules of its network as they are and as they are to be, where they change.
     rules: Option<(String, String)>,
+    /// sshd's stack of PAM, and the one of jailed accounts.
     stack: Option<String>,
+    own: Option<String>,
+    /// Whether the snippet names the latter; `None` where there are to be no sessions.
+    names_stack: Option<bool>,
 }
 
 impl Sessions {
@@ -44,6 +49,8 @@ impl Sessions {
             wanted: to,
             rules,
             stack: text(Path::new(pam::STACK))?,
+            own: text(Path::new(pam::OWN))?,
+            names_stack: wanted.session.as_ref().map(|_| wanted.sshd.names_stack),
         })
     }
 
@@ -86,12 +93,17 @@ impl Sessions {
             });
         }
         let stack = self.stack.clone().unwrap_or_default();
-        let with = pam::with_lines(&stack);
-        if with != stack {
-            steps.push(Step::WriteStack {
-                from: stack,
-                to: with,
-            });
+        let (path, from, to) = if self.names_stack == Some(true) {
+            (pam::OWN, self.own.clone(), pam::own_stack(&stack))
+        } else {
+            (pam::STACK, self.stack.clone(), pam::with_lines(&stack))
+        };
+        if from.as_ref() != Some(&to) {
+            steps.push(Step::WriteStack(Edit {
+                path: path.into(),
+                from,
+                to: Some(to),
+            }));
         }
     }
 
@@ -102,10 +114,22 @@ impl Sessions {
         name: &JailName,
         steps: &mut Vec<Step>,
     ) -> Result<()> {
-        if self.is_there() && self.wanted.is_none() {
+        let ends = self.is_there() && self.wanted.is_none();
+        if ends {
             steps.push(Step::RemovePolicy);
-            let stack = without_lines(view, name)?;
-            steps.extend(stack.map(|(from, to)| Step::WriteStack { from, to }));
+        }
+        // sshd came to know the keyword, or was replaced by one that does not.
+        let idle = match self.names_stack {
+            Some(true) => self
+                .stack
+                .as_ref()
+                .is_some_and(|text| pam::without_lines(text) != *text),
+            Some(false) => self.own.is_some(),
+            None => false,
+        };
+        if ends || idle {
+            let edits = leave_stacks(view, name, self.names_stack)?;
+            steps.extend(edits.into_iter().map(Step::WriteStack));
         }
         Ok(())
     }
@@ -118,18 +142,47 @@ pub(super) fn has_policy(view: &View, name: &JailName) -> Result<bool> {
         .is_some())
 }
 
-/// sshd's stack as it is, and without our lines; `None` if another jail than `name` needs them, or if there are none.
-pub(super) fn without_lines(view: &View, name: &JailName) -> Result<Option<(String, String)>> {
+/// What goes of our stack and our lines where no jail but `name` needs them, and that one has what `names_stack` says.
+pub(super) fn leave_stacks(
+    view: &View,
+    name: &JailName,
+    names_stack: Option<bool>,
+) -> Result<Vec<Edit>> {
+    let mut needed: Vec<bool> = names_stack.into_iter().collect();
     for other in view.list(Path::new(STATE))?.unwrap_or_default() {
-        let policy: PathBuf = Path::new(STATE).join(&other).join(POLICY);
-        if other != name.as_str() && view.lstat(&policy)?.is_some() {
-            return Ok(None);
+        let policy = Path::new(STATE).join(&other).join(POLICY);
+        let other = other.to_str().and_then(|other| JailName::new(other).ok());
+        if let Some(other) = other.filter(|other| other != name)
+            && view.lstat(&policy)?.is_some()
+        {
+            let snippet = snippet(view, &snippet_name(&other))?;
+            needed.push(snippet.is_some_and(|text| crate::resolve::names_stack(&text)));
         }
     }
-    let Some(bytes) = view.read(Path::new(pam::STACK), SNIPPET_LIMIT)? else {
-        return Ok(None);
+    let mut edits = Vec::new();
+    let text = |path: &str| -> Result<Option<String>> {
+        let bytes = view.read(Path::new(path), SNIPPET_LIMIT)?;
+        Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
     };
-    let from = String::from_utf8_lossy(&bytes).into_owned();
-    let to = pam::without_lines(&from);
-    Ok((to != from).then_some((from, to)))
+    let mut edit = |path: &str, from: String, to: Option<String>| {
+        if to.as_ref() != Some(&from) {
+            edits.push(Edit {
+                path: path.into(),
+                from: Some(from),
+                to,
+            });
+        }
+    };
+    if !needed.contains(&false)
+        && let Some(from) = text(pam::STACK)?
+    {
+        let to = pam::without_lines(&from);
+        edit(pam::STACK, from, Some(to));
+    }
+    if !needed.contains(&true)
+        && let Some(from) = text(pam::OWN)?.filter(|text| pam::is_own(text))
+    {
+        edit(pam::OWN, from, None);
+    }
+    Ok(edits)
 }

@@ -100,10 +100,9 @@ pub fn removal(name: &JailName, how: Removal, view: &View) -> Result<Option<Plan
             file: manifest.snippet.0.clone(),
         });
     }
-    if policy::has_policy(view, name)?
-        && let Some((from, to)) = policy::without_lines(view, name)?
-    {
-        steps.push(Step::LeaveStack { from, to });
+    if policy::has_policy(view, name)? {
+        let edits = policy::leave_stacks(view, name, None)?;
+        steps.extend(edits.into_iter().map(Step::LeaveStack));
     }
     steps.push(Step::Forget);
     let mut notices = Vec::new();

@@ -20,7 +20,7 @@ pub use accounts::{FurtherGroup, SHELLS, WantedAccount, WantedGroup, is_adopted,
 pub use marker::{Left, MARKER, Marker, PRIVATE};
 pub(crate) use network::table;
 pub use objects::prove;
-pub use sshd::{Sftp, SshdPolicy, snippet_name};
+pub use sshd::{Sftp, SshdPolicy, names_stack, snippet_name};
 pub use tree::{Content, Entry, EntryKind, MERGED, Tree, Why};
 
 use jailctl_session::policy::Policy;

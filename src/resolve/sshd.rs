@@ -3,9 +3,13 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use crate::host::pam::SERVICE;
 use crate::host::sshd::{Expectation, Facts};
 use crate::names::JailName;
 use crate::spec::{Door, Password, SftpSpec, Spec};
+
+/// The keyword that names a stack of PAM.
+const STACK: &str = "PAMServiceName";
 
 /// What sshd is to do with a jail's accounts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +18,8 @@ pub struct SshdPolicy {
     pub file: String,
     /// The snippet.
     pub text: String,
+    /// Whether it names a stack of PAM for these accounts.
+    pub names_stack: bool,
     /// What `sshd -T -C` must say of each account.
     pub expected: Vec<Expectation>,
 }
@@ -44,6 +50,12 @@ pub(super) fn sftp(doors: &[Door], program: Option<&str>) -> Option<Sftp> {
 /// The name of a jail's snippet: it sorts early, since the first value wins.
 pub fn snippet_name(name: &JailName) -> String {
     format!("05-jailctl-{name}.conf")
+}
+
+/// Whether a snippet names a stack of PAM for its accounts.
+pub fn names_stack(snippet: &str) -> bool {
+    let line = format!("{STACK} {SERVICE}");
+    snippet.lines().any(|one| one.trim() == line)
 }
 
 /// sshd's own sftp with its options: see sftp-server(8). What it logs goes where sshd's own words on logins go on most hosts, with each file.
@@ -81,6 +93,8 @@ fn settings(spec: &Spec, keys: &str) -> Vec<(&'static str, String)> {
     } else {
         "none".to_owned()
     };
+    // Known from OpenSSH 9.8.
+    let stack = spec.session.iter().map(|_| (STACK, SERVICE.to_owned()));
     // Each forwarding by its own keyword: `DisableForwarding` alone left X11 and agents open before OpenSSH 10.0 (CVE-2025-32728).
     [
         ("ChrootDirectory", root.display().to_string()),
@@ -109,7 +123,9 @@ fn settings(spec: &Spec, keys: &str) -> Vec<(&'static str, String)> {
         ("PermitOpen", "none".to_owned()),
         ("PermitListen", "none".to_owned()),
     ]
-    .into()
+    .into_iter()
+    .chain(stack)
+    .collect()
 }
 
 /// The snippet of a jail and what must come of it.
@@ -152,7 +168,52 @@ pub(super) fn policy(spec: &Spec, facts: &Facts, state: &Path) -> SshdPolicy {
         .collect();
     SshdPolicy {
         file: snippet_name(name),
+        names_stack: names_stack(&text),
         text,
         expected,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::site::Source;
+    use crate::spec::{BuiltIn, load};
+
+    fn policy_with(keywords: &[&str], more: &str) -> SshdPolicy {
+        let text = format!("name = \"arkham\"\n[[user]]\nname = \"harlequin\"\n{more}");
+        let source = std::sync::Arc::new(Source {
+            name: "arkham.toml".to_owned(),
+            text,
+        });
+        let spec = load(&source, &BuiltIn).expect("a good spec");
+        let keywords = keywords.iter().map(|word| (*word).to_owned()).collect();
+        let facts = Facts {
+            keywords,
+            sftp: None,
+            pid_file: None,
+            stamp: std::collections::BTreeMap::new(),
+        };
+        policy(&spec, &facts, Path::new("/var/lib/jailctl/arkham"))
+    }
+
+    #[test]
+    fn sessions_have_a_stack_of_their_own_where_sshd_can_be_told() {
+        let old = ["chrootdirectory"];
+        let new = ["chrootdirectory", "pamservicename"];
+        let line = "    PAMServiceName jailctl\n";
+        for (keywords, more, has) in [
+            (&old[..], "[namespaces]\n", false),
+            (&new[..], "[namespaces]\n", true),
+            (&new[..], "", false),
+        ] {
+            let policy = policy_with(keywords, more);
+            assert_eq!(policy.text.contains(line), has, "{}", policy.text);
+            assert_eq!(policy.names_stack, has);
+            let expected = &policy.expected[0].settings;
+            let named = ("pamservicename".to_owned(), "jailctl".to_owned());
+            assert_eq!(expected.contains(&named), has, "{expected:?}");
+        }
+        assert!(!names_stack("# PAMServiceName jailctl\n"));
     }
 }

@@ -47,6 +47,14 @@ mode = "0750"
 "#
             )
         };
+        let namespaces = if self.shell {
+            r#"
+# Sessions that see nothing of the host: its processes, network, shared memory. Without this table the jail is a plain chroot.
+# [namespaces]
+"#
+        } else {
+            ""
+        };
         format!(
             r#"# The jail {name}.
 #
@@ -66,7 +74,7 @@ name = "{name}"
 authorized_keys = [
     "{PLACEHOLDER}",
 ]
-{upload}
+{upload}{namespaces}
 # More files: text given here, or `source = "/a/file/or/tree"` of the host's.
 # [[file]]
 # target = "/welcome.txt"

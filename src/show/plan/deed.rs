@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
+use crate::host::Expiry;
 use crate::host::sshd::DROP_INS;
-use crate::host::{Expiry, pam};
 use crate::names::JailPath;
 use crate::plan::manifest::RecordKind;
 use crate::plan::{Act, Change, Plan, Step};
@@ -137,11 +137,20 @@ pub(super) fn of_step(step: &Step) -> Option<Deed> {
             deed
         }
         Step::RemovePolicy => Deed::new(Remove, "sessions", "of their own"),
-        Step::WriteStack { from, to } | Step::LeaveStack { from, to } => Deed {
-            before: Some(from.trim_end().to_owned()),
-            after: Some(to.trim_end().to_owned()),
-            ..Deed::new(Change, "pam", pam::STACK)
-        },
+        Step::WriteStack(edit) | Step::LeaveStack(edit) => {
+            let act = match (&edit.from, &edit.to) {
+                (None, _) => Add,
+                (_, None) => Remove,
+                _ => Change,
+            };
+            let lines =
+                |text: &Option<String>| text.as_deref().map(|text| text.trim_end().to_owned());
+            Deed {
+                before: lines(&edit.from),
+                after: lines(&edit.to),
+                ..Deed::new(act, "pam", edit.path.display().to_string())
+            }
+        }
         Step::DeleteAccount { user, uid, .. } => {
             Deed::of(user, Remove, "account", format!("{user} (uid {uid})"))
         }

@@ -90,9 +90,12 @@ impl Page {
                     );
                     self.snippet(plan);
                 }
-                Step::WriteStack { from, to } | Step::LeaveStack { from, to } => {
-                    self.deed(Act::Change, "pam", crate::host::pam::STACK);
-                    self.lines(from, to);
+                Step::WriteStack(edit) | Step::LeaveStack(edit) => {
+                    if let Some(deed) = of_step(step) {
+                        self.deed(deed.act, deed.step, &deed.does);
+                    }
+                    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+                    self.lines(&text(&edit.from), &text(&edit.to));
                 }
                 Step::WritePolicy {
                     rules: Some((was, to)),
