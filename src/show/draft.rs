@@ -48,10 +48,10 @@ mode = "0750"
             )
         };
         let namespaces = if self.shell {
-            r#"
+            r"
 # Sessions that see nothing of the host: its processes, network, shared memory. Without this table the jail is a plain chroot.
 # [namespaces]
-"#
+"
         } else {
             ""
         };
