@@ -104,7 +104,7 @@ pub(crate) fn shown(path: &Path) -> String {
 }
 
 /// "no such file or directory" rather than "No such file or directory (os error 2)".
-fn words(errno: Errno) -> String {
+pub(crate) fn words(errno: Errno) -> String {
     let full = io::Error::from(errno).to_string();
     let text = full.split(" (os error").next().unwrap_or(&full);
     let mut letters = text.chars();

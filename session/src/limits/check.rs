@@ -5,7 +5,7 @@ use std::path::Path;
 use super::disk::{Disk, disks};
 use super::hierarchy::{Hierarchies, Hierarchy, Version};
 use super::setting::Facts;
-use super::{Limits, file};
+use super::{Limits, file, systemd};
 use crate::Error;
 
 /// A limit that this host cannot keep.
@@ -24,15 +24,18 @@ pub fn check(limits: &Limits, places: &[&Path]) -> Result<Vec<Lack>, Error> {
     let hierarchies = Hierarchies::look()?;
     let mut lacks = Vec::new();
     for (key, controller) in limits.needs() {
-        if super::is_of_systemd() {
+        if systemd::is_here() && systemd::UNKNOWN.contains(&key) {
             lacks.push(Lack {
                 key,
-                why: super::SYSTEMDS.to_owned(),
+                why: "the host's control groups are systemd's, which has no property for it"
+                    .to_owned(),
                 hint: "take the line out".to_owned(),
             });
             continue;
         }
         let lack = match hierarchies.with(controller) {
+            // systemd keeps that list without a controller.
+            None if systemd::is_here() && key == "devices" => devices(limits),
             None => Some(missing(&hierarchies, controller)),
             Some(hierarchy) => unusable(hierarchy, controller).or(match key {
                 "swap" => swap(hierarchy),
@@ -48,10 +51,30 @@ pub fn check(limits: &Limits, places: &[&Path]) -> Result<Vec<Lack>, Error> {
         };
         lacks.extend(lack.map(|(why, hint)| Lack { key, why, hint }));
     }
-    if let Some(parent) = &limits.parent {
+    if systemd::is_here() {
+        lacks.extend(not_from_systemd(limits, &hierarchies));
+    } else if let Some(parent) = &limits.parent {
         lacks.extend(missing_parent(limits, &hierarchies, parent));
     }
     Ok(lacks)
+}
+
+/// Why systemd would give no place at all.
+fn not_from_systemd(limits: &Limits, hierarchies: &Hierarchies) -> Option<Lack> {
+    if limits.parent.is_some() {
+        return Some(Lack {
+            key: "parent",
+            why: "the host's control groups are systemd's, and the jail's is a slice of its own".to_owned(),
+            hint: "take the line out; what all jails may use together is a matter of `jailctl.slice`: systemctl edit jailctl.slice".to_owned(),
+        });
+    }
+    let error = systemd::hierarchy(hierarchies).err()?;
+    let (key, _) = *limits.needs().first()?;
+    Some(Lack {
+        key,
+        why: error.to_string(),
+        hint: "start the kernel without `systemd.unified_cgroup_hierarchy=0`".to_owned(),
+    })
 }
 
 type Reason = (String, String);
@@ -130,7 +153,7 @@ fn cpus(hierarchy: &Hierarchy, wanted: &str) -> Result<Option<Reason>, Error> {
 }
 
 /// The numbers of a list as cpuset(7) has it.
-fn numbers(list: &str) -> Vec<u32> {
+pub(super) fn numbers(list: &str) -> Vec<u32> {
     let range = |part: &str| {
         let (from, to) = part.split_once('-').unwrap_or((part, part));
         Some(from.parse().ok()?..=to.parse::<u32>().ok()?)

@@ -10,6 +10,7 @@ use rustix::io::Errno;
 use super::file::{is_there, read, read_if_there, write};
 use super::hierarchy::{Hierarchy, Version};
 use super::setting::Setting;
+use super::systemd;
 use super::{COUNTING, Limits, PARENT};
 use crate::Error;
 
@@ -35,6 +36,15 @@ impl Group {
             version: hierarchy.version,
             path: parent.join(jail),
             parent: limits.parent.is_none().then_some(parent),
+        }
+    }
+
+    /// The group of the jail's slice, which systemd makes and removes.
+    pub(super) fn of_systemd(hierarchy: &Hierarchy, jail: &str) -> Self {
+        Self {
+            version: hierarchy.version,
+            path: systemd::directory(hierarchy, jail),
+            parent: None,
         }
     }
 

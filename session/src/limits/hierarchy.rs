@@ -73,6 +73,14 @@ impl Hierarchies {
         has(Version::V1, in_v1).or_else(|| has(Version::V2, controller))
     }
 
+    /// The one that there is, if there are no others with controllers.
+    pub(super) fn only(&self) -> Option<&Hierarchy> {
+        match &self.0[..] {
+            [one] => Some(one),
+            _ => None,
+        }
+    }
+
     /// Whether there is none.
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use super::file::{is_there, read, read_if_there, write};
+use super::file::{is_there, list, read, read_if_there, write};
 use super::group::Group;
 use super::hierarchy::{Hierarchies, Version};
-use super::{Limits, placed};
+use super::{Limits, placed, systemd};
 use crate::Error;
 use crate::policy::Policy;
 
@@ -72,6 +72,8 @@ pub fn kill(policy: &Policy, limits: &Limits) -> Result<usize, Error> {
 struct Freezer {
     group: Group,
     version: Version,
+    jail: String,
+    is_of_systemd: bool,
 }
 
 impl Freezer {
@@ -86,7 +88,12 @@ impl Freezer {
         let found = placed(policy, limits, &hierarchies)
             .into_iter()
             .find(|(group, _)| group.has_freezer());
-        Ok(found.map(|(group, version)| Self { group, version }))
+        Ok(found.map(|(group, version)| Self {
+            group,
+            version,
+            jail: policy.jail.clone(),
+            is_of_systemd: systemd::is_here(),
+        }))
     }
 
     fn path(&self) -> &Path {
@@ -95,6 +102,7 @@ impl Freezer {
 
     fn stop(&self) -> Result<(), Error> {
         match self.version {
+            _ if self.is_of_systemd => systemd::hold(&self.jail, true)?,
             Version::V1 => write(&self.path().join("freezer.state"), "FROZEN")?,
             Version::V2 => write(&self.path().join("cgroup.freeze"), "1")?,
         }
@@ -125,22 +133,46 @@ impl Freezer {
 
     fn go_on(&self) -> Result<(), Error> {
         match self.version {
+            _ if self.is_of_systemd => systemd::hold(&self.jail, false),
             Version::V1 => write(&self.path().join("freezer.state"), "THAWED"),
             Version::V2 => write(&self.path().join("cgroup.freeze"), "0"),
         }
     }
 
-    /// The processes in the group; none where it is gone.
+    fn is_frozen(&self) -> Result<bool, Error> {
+        Ok(self.group.is_there() && self.group.is_frozen()?)
+    }
+
+    /// The processes in the group, and in the scopes that systemd has in it; none where it is gone.
     fn members(&self) -> Result<Vec<i32>, Error> {
-        let text = read_if_there(&self.path().join("cgroup.procs"))?.unwrap_or_default();
-        Ok(text.lines().filter_map(|line| line.parse().ok()).collect())
+        let mut groups = vec![self.path().to_owned()];
+        if self.is_of_systemd && self.group.is_there() {
+            let names = list(self.path())?.into_iter();
+            let scopes = names.filter(|name| {
+                Path::new(name)
+                    .extension()
+                    .is_some_and(|end| end == "scope")
+            });
+            groups.extend(scopes.map(|scope| self.path().join(scope)));
+        }
+        let mut members = Vec::new();
+        for group in groups {
+            let text = read_if_there(&group.join("cgroup.procs"))?.unwrap_or_default();
+            members.extend(text.lines().filter_map(|line| line.parse::<i32>().ok()));
+        }
+        Ok(members)
     }
 
     /// Sends SIGKILL to all of them.
     fn kill(&self) -> Result<(), Error> {
         let at_once = self.path().join("cgroup.kill");
         if is_there(&at_once) {
-            return gone_is_fine(write(&at_once, "1"));
+            gone_is_fine(write(&at_once, "1"))?;
+            if self.is_of_systemd && self.is_frozen()? {
+                // It would go on to think so of the next session's.
+                return self.go_on();
+            }
+            return Ok(());
         }
         // Nobody forks while it is stopped. Should not all stop, there is another round.
         let _ = self.stop();

@@ -1,7 +1,7 @@
 //! What the sessions of a jail may use together: control groups (cgroups(7)), one for each jail, and in it every process of its sessions.
 //!
-//! Where systemd does not run, the groups are made here, in the file systems of cgroups, v1, v2 or both, as the host has them mounted.
-//! They are made when a session begins and go with the last one.
+//! Where systemd runs, it is asked for them (`systemd`, by `bus`). Elsewhere they are made here, in the file systems of cgroups, v1, v2 or both, as the host
+//! has them mounted. They are made when a session begins and go with the last one.
 //!
 //! - `hierarchy`: what is mounted where. `setting`: which file takes which limit. `group`: one group of the jail in one hierarchy.
 //! - `register`: how many sessions there are.
@@ -14,6 +14,7 @@
 //! v1 has `tasks` too, by which a thread moves itself without that wait, and a process that begins a session has one thread.
 //! So v1 is preferred where a host has a controller there; v2 has no such way.
 
+mod bus;
 mod check;
 mod disk;
 mod file;
@@ -22,6 +23,7 @@ mod hierarchy;
 mod hold;
 mod register;
 mod setting;
+mod systemd;
 mod usage;
 
 use std::os::fd::OwnedFd;
@@ -173,22 +175,11 @@ pub struct Place {
     origins: Vec<OwnedFd>,
 }
 
-/// Why there are no limits where systemd runs.
-const SYSTEMDS: &str = "the host's control groups are systemd's, which is not yet asked for any";
-
-/// Whether systemd runs the host: sd_booted(3).
-fn is_of_systemd() -> bool {
-    file::is_there(Path::new("/run/systemd/system"))
-}
-
 /// Counts the calling process as a session of the jail and moves it into the jail's groups, which are made where they are missing and get their limits
 /// anew. What it starts from then on is in there too.
 ///
 /// After an error it is where it was, or ends soon.
 pub fn begin(policy: &Policy, limits: &Limits, user: &str) -> Result<Place, Error> {
-    if is_of_systemd() {
-        return Err(Error::Refused(SYSTEMDS.to_owned()));
-    }
     let entry = Entry::make(&policy.jail, user, limits.sessions)?;
     let hierarchies = Hierarchies::look()?;
     let facts = Facts::look(limits, &places(policy))?;
@@ -197,7 +188,13 @@ pub fn begin(policy: &Policy, limits: &Limits, user: &str) -> Result<Place, Erro
         groups: Vec::new(),
         origins: Vec::new(),
     };
-    let joined = place.join(policy, limits, &hierarchies, &facts);
+    let joined = if systemd::is_here() {
+        let hierarchy = systemd::hierarchy(&hierarchies)?;
+        refuse_frozen(policy, &Group::of_systemd(hierarchy, &policy.jail))
+            .and_then(|()| systemd::begin(policy, limits, hierarchy, &facts))
+    } else {
+        place.join(policy, limits, &hierarchies, &facts)
+    };
     if let Err(error) = joined {
         place.leave();
         return Err(error);
@@ -213,7 +210,11 @@ pub fn clear(policy: &Policy, limits: &Limits) -> Result<(), Error> {
     let hierarchies = Hierarchies::look()?;
     for _ in 0..ROUNDS {
         if let Some(last) = register::close(&policy.jail)? {
-            remove(&groups(policy, limits, &hierarchies));
+            if systemd::is_here() {
+                systemd::clear(&policy.jail)?;
+            } else {
+                remove(&groups(policy, limits, &hierarchies));
+            }
             return last.forget();
         }
         sleep(ROUND);
@@ -234,6 +235,11 @@ fn remove(groups: &[Group]) {
 
 /// Where the jail's groups are, if they are; as far as the host has what they need.
 fn placed(policy: &Policy, limits: &Limits, hierarchies: &Hierarchies) -> Vec<(Group, Version)> {
+    if systemd::is_here() {
+        let its = systemd::hierarchy(hierarchies).into_iter();
+        let group = |its| (Group::of_systemd(its, &policy.jail), Version::V2);
+        return its.map(group).collect();
+    }
     let group = |hierarchy: &Hierarchy| {
         (
             Group::at(hierarchy, &policy.jail, limits),
@@ -249,6 +255,17 @@ fn placed(policy: &Policy, limits: &Limits, hierarchies: &Hierarchies) -> Vec<(G
 fn groups(policy: &Policy, limits: &Limits, hierarchies: &Hierarchies) -> Vec<Group> {
     let placed = placed(policy, limits, hierarchies);
     placed.into_iter().map(|(group, _)| group).collect()
+}
+
+/// Whoever joined would be stopped.
+fn refuse_frozen(policy: &Policy, group: &Group) -> Result<(), Error> {
+    if group.is_frozen()? {
+        return Err(Error::Refused(format!(
+            "the jail `{}` is frozen",
+            policy.jail
+        )));
+    }
+    Ok(())
 }
 
 /// Keeps what holds for each process alone. The last thing before a session is handed over: what began it needs files itself.
@@ -297,12 +314,7 @@ impl Place {
             for setting in settings(limits, hierarchy, facts) {
                 group.set(&setting)?;
             }
-            if group.is_frozen()? {
-                return Err(Error::Refused(format!(
-                    "the jail `{}` is frozen",
-                    policy.jail
-                )));
-            }
+            refuse_frozen(policy, &group)?;
             group.join()?;
             self.origins.push(origin);
         }

@@ -25,6 +25,18 @@ const DEVICES: [(u32, Option<u32>); 8] = [
     (136, None),
 ];
 
+/// The same as systemd names them, with terminals as it names a whole kind: systemd.resource-control(5).
+pub(super) const PATHS: [&str; 8] = [
+    "/dev/null",
+    "/dev/zero",
+    "/dev/full",
+    "/dev/random",
+    "/dev/urandom",
+    "/dev/tty",
+    "/dev/ptmx",
+    "char-pts",
+];
+
 /// One file of a group and what is written to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Setting {
@@ -268,7 +280,7 @@ fn bfq(weight: u32) -> u32 {
 }
 
 /// Bytes read and written, reads and writes.
-fn rates(limits: &Limits) -> [Option<u64>; 4] {
+pub(super) fn rates(limits: &Limits) -> [Option<u64>; 4] {
     [
         limits.io_read,
         limits.io_write,

@@ -253,7 +253,7 @@ fn who_takes_too_much_memory_is_killed_in_his_jail_alone() {
 
 #[test]
 fn a_busy_loop_gets_its_share_of_a_processor() {
-    let Some((parent, host, _)) = limited(&[], "cpu = \"20%\"\n") else {
+    let Some((parent, host, _)) = limited(&[], "cpu = \"20%\"\ncpu_weight = 10000\n") else {
         return;
     };
     let _sshd = host.sshd();

@@ -1,0 +1,432 @@
+//! The few words of D-Bus that systemd is asked in: a connection to the system bus, calls, and their answers.
+//!
+//! By hand, since it is three calls in sshd's process of a connection: [docs/decisions/0019](../../../docs/decisions/0019-limits.md). The format is that of the
+//! D-Bus specification, "Message Protocol" and "Authentication Protocol". Nothing here waits longer than the caller said.
+
+use std::fmt;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType, connect, recv,
+    send, socket_with,
+};
+
+const SOCKET: &str = "/run/dbus/system_bus_socket";
+/// No answer that is waited for is as long, in bytes.
+const LONGEST: usize = 1 << 20;
+
+/// Types of messages.
+const CALL: u8 = 1;
+const ANSWER: u8 = 2;
+const ERROR: u8 = 3;
+/// Fields of a header.
+const PATH: u8 = 1;
+const INTERFACE: u8 = 2;
+const MEMBER: u8 = 3;
+const ERROR_NAME: u8 = 4;
+const REPLY_SERIAL: u8 = 5;
+const DESTINATION: u8 = 6;
+const SIGNATURE: u8 = 8;
+
+/// Why a call has no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// The bus, or whoever was called, did not speak in time, or not sense.
+    Silent(String),
+    /// The name of an error of D-Bus, and what was said with it.
+    Said(String, String),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Silent(why) => write!(f, "the bus `{SOCKET}` does not answer: {why}"),
+            Self::Said(name, text) => {
+                write!(f, "{} ({})", text.escape_debug(), name.escape_debug())
+            }
+        }
+    }
+}
+
+/// Arguments of a call, or part of them, put together in the order and alignment of the wire; little-endian.
+#[derive(Debug, Default)]
+pub(super) struct Body(Vec<u8>);
+
+impl Body {
+    fn align(&mut self, to: usize) {
+        while !self.0.len().is_multiple_of(to) {
+            self.0.push(0);
+        }
+    }
+
+    pub(super) fn byte(&mut self, byte: u8) {
+        self.0.push(byte);
+    }
+
+    pub(super) fn u32(&mut self, number: u32) {
+        self.align(4);
+        self.0.extend(number.to_le_bytes());
+    }
+
+    pub(super) fn u64(&mut self, number: u64) {
+        self.align(8);
+        self.0.extend(number.to_le_bytes());
+    }
+
+    pub(super) fn boolean(&mut self, is: bool) {
+        self.u32(u32::from(is));
+    }
+
+    pub(super) fn text(&mut self, text: &str) {
+        self.u32(length(text.len()));
+        self.0.extend(text.as_bytes());
+        self.0.push(0);
+    }
+
+    pub(super) fn signature(&mut self, text: &str) {
+        self.0.push(u8::try_from(text.len()).unwrap_or(u8::MAX));
+        self.0.extend(text.as_bytes());
+        self.0.push(0);
+    }
+
+    pub(super) fn structure(&mut self) {
+        self.align(8);
+    }
+
+    /// An array of elements that are aligned to `to`.
+    pub(super) fn array(&mut self, to: usize, fill: impl FnOnce(&mut Self)) {
+        self.u32(0);
+        let at = self.0.len();
+        self.align(to);
+        let start = self.0.len();
+        fill(self);
+        let size = length(self.0.len() - start);
+        self.0[at - 4..at].copy_from_slice(&size.to_le_bytes());
+    }
+}
+
+/// Whatever is sent is a few hundred bytes.
+fn length(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+/// Whom to call, and what.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Method {
+    pub(super) destination: &'static str,
+    pub(super) path: &'static str,
+    pub(super) interface: &'static str,
+    pub(super) member: &'static str,
+    pub(super) signature: &'static str,
+}
+
+/// A connection.
+#[derive(Debug)]
+pub(super) struct Bus {
+    socket: OwnedFd,
+    serial: u32,
+    deadline: Instant,
+    /// What was received and not yet looked at.
+    ahead: Vec<u8>,
+}
+
+impl Bus {
+    /// Connects as root. Nothing on this connection waits past `patience` from now.
+    pub(super) fn connect(patience: Duration) -> Result<Self, Failure> {
+        let failed = |errno: Errno| Failure::Silent(crate::error::words(errno));
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let socket =
+            socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).map_err(failed)?;
+        let address = SocketAddrUnix::new(Path::new(SOCKET)).map_err(failed)?;
+        // Where nobody accepts connections any more this is EAGAIN, and no wait.
+        connect(&socket, &address).map_err(failed)?;
+        let mut bus = Self {
+            socket,
+            serial: 0,
+            deadline: Instant::now() + patience,
+            ahead: Vec::new(),
+        };
+        // Who we are the kernel says; "30" is the number 0 in hexadecimal digits of its letters.
+        bus.send(b"\0AUTH EXTERNAL 30\r\nBEGIN\r\n")?;
+        let said = bus.line()?;
+        if !said.starts_with("OK ") {
+            let why = format!("it refuses root: {}", said.trim().escape_debug());
+            return Err(Failure::Silent(why));
+        }
+        bus.call(
+            Method {
+                destination: "org.freedesktop.DBus",
+                path: "/org/freedesktop/DBus",
+                interface: "org.freedesktop.DBus",
+                member: "Hello",
+                signature: "",
+            },
+            &Body::default(),
+        )?;
+        Ok(bus)
+    }
+
+    /// Calls, and waits for the answer. What the answer holds is not looked at.
+    pub(super) fn call(&mut self, method: Method, body: &Body) -> Result<(), Failure> {
+        self.serial += 1;
+        let serial = self.serial;
+        self.send(&message(method, serial, body))?;
+        loop {
+            let got = self.message()?;
+            if got.reply_to != Some(serial) {
+                // Signals, such as that we have a name now.
+                continue;
+            }
+            match got.kind {
+                ANSWER => return Ok(()),
+                ERROR => return Err(Failure::Said(got.error, got.text)),
+                _ => {}
+            }
+        }
+    }
+
+    fn wait(&self, what: PollFlags) -> Result<(), Failure> {
+        let late = || Failure::Silent("its time is up".to_owned());
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(late());
+        }
+        let limit = Timespec {
+            tv_sec: i64::try_from(left.as_secs()).unwrap_or(0),
+            tv_nsec: i64::from(left.subsec_nanos()),
+        };
+        let mut ready = [PollFd::new(&self.socket, what)];
+        match poll(&mut ready, Some(&limit)) {
+            Ok(0) => Err(late()),
+            Ok(_) | Err(Errno::INTR) => Ok(()),
+            Err(errno) => Err(Failure::Silent(crate::error::words(errno))),
+        }
+    }
+
+    fn send(&mut self, mut bytes: &[u8]) -> Result<(), Failure> {
+        while !bytes.is_empty() {
+            match send(&self.socket, bytes, SendFlags::NOSIGNAL) {
+                Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
+                Err(Errno::AGAIN | Errno::INTR) => self.wait(PollFlags::OUT)?,
+                Err(errno) => return Err(Failure::Silent(crate::error::words(errno))),
+            }
+        }
+        Ok(())
+    }
+
+    /// Receives until there are `count` bytes ahead.
+    fn receive(&mut self, count: usize) -> Result<(), Failure> {
+        if count > LONGEST {
+            return Err(Failure::Silent("it says too much".to_owned()));
+        }
+        while self.ahead.len() < count {
+            let mut bytes = [0; 4096];
+            match recv(&self.socket, &mut bytes, RecvFlags::empty()) {
+                Ok((0, _)) => {
+                    return Err(Failure::Silent("it closed the connection".to_owned()));
+                }
+                Ok((got, _)) => self.ahead.extend(bytes.iter().take(got)),
+                Err(Errno::AGAIN | Errno::INTR) => self.wait(PollFlags::IN)?,
+                Err(errno) => return Err(Failure::Silent(crate::error::words(errno))),
+            }
+        }
+        Ok(())
+    }
+
+    /// A line of the authentication.
+    fn line(&mut self) -> Result<String, Failure> {
+        loop {
+            if let Some(end) = self.ahead.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = self.ahead.drain(..=end).collect();
+                return Ok(String::from_utf8_lossy(&line).into_owned());
+            }
+            self.receive(self.ahead.len() + 1)?;
+        }
+    }
+
+    fn message(&mut self) -> Result<Got, Failure> {
+        let odd = || Failure::Silent("it says what is no message".to_owned());
+        self.receive(16)?;
+        let size = size(&self.ahead).ok_or_else(odd)?;
+        self.receive(size)?;
+        let bytes: Vec<u8> = self.ahead.drain(..size).collect();
+        read(&bytes).ok_or_else(odd)
+    }
+}
+
+/// A call on the wire.
+fn message(method: Method, serial: u32, body: &Body) -> Vec<u8> {
+    let mut head = Body::default();
+    for byte in [b'l', CALL, 0, 1] {
+        head.byte(byte);
+    }
+    head.u32(length(body.0.len()));
+    head.u32(serial);
+    head.array(8, |fields| {
+        for (code, kind, value) in [
+            (PATH, "o", method.path),
+            (INTERFACE, "s", method.interface),
+            (MEMBER, "s", method.member),
+            (DESTINATION, "s", method.destination),
+        ] {
+            fields.structure();
+            fields.byte(code);
+            fields.signature(kind);
+            fields.text(value);
+        }
+        if !method.signature.is_empty() {
+            fields.structure();
+            fields.byte(SIGNATURE);
+            fields.signature("g");
+            fields.signature(method.signature);
+        }
+    });
+    head.align(8);
+    head.0.extend(&body.0);
+    head.0
+}
+
+/// As much of a message as is looked at.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Got {
+    kind: u8,
+    reply_to: Option<u32>,
+    error: String,
+    /// The first argument of an error.
+    text: String,
+}
+
+/// How long the whole message is, by its first sixteen bytes. The bus speaks as we do: `None` for big-endian.
+fn size(bytes: &[u8]) -> Option<usize> {
+    if *bytes.first()? != b'l' {
+        return None;
+    }
+    let body = usize::try_from(number(bytes, 4)?).ok()?;
+    let fields = usize::try_from(number(bytes, 12)?).ok()?;
+    let head = 16_usize.checked_add(fields)?.checked_next_multiple_of(8)?;
+    head.checked_add(body)
+}
+
+fn number(bytes: &[u8], at: usize) -> Option<u32> {
+    let four = bytes.get(at..at.checked_add(4)?)?;
+    four.try_into().ok().map(u32::from_le_bytes)
+}
+
+/// A string or object path at `at`, and where it ends.
+fn text(bytes: &[u8], at: usize) -> Option<(String, usize)> {
+    let size = usize::try_from(number(bytes, at)?).ok()?;
+    let end = at.checked_add(4)?.checked_add(size)?;
+    let text = String::from_utf8_lossy(bytes.get(at + 4..end)?).into_owned();
+    Some((text, end + 1))
+}
+
+/// Reads a whole message. `None` where it is none.
+fn read(bytes: &[u8]) -> Option<Got> {
+    let fields = 16 + usize::try_from(number(bytes, 12)?).ok()?;
+    let mut got = Got {
+        kind: *bytes.get(1)?,
+        ..Got::default()
+    };
+    let mut at = 16;
+    while at < fields {
+        at = at.next_multiple_of(8);
+        let code = *bytes.get(at)?;
+        let kind = *bytes.get(at + 2)?;
+        // A signature of one letter: its length, the letter, and nothing.
+        if *bytes.get(at + 1)? != 1 {
+            return None;
+        }
+        at += 4;
+        match kind {
+            b'u' => {
+                let value = number(bytes, at)?;
+                if code == REPLY_SERIAL {
+                    got.reply_to = Some(value);
+                }
+                at += 4;
+            }
+            b's' | b'o' => {
+                let (value, end) = text(bytes, at)?;
+                if code == ERROR_NAME {
+                    got.error = value;
+                }
+                at = end;
+            }
+            b'g' => at += usize::from(*bytes.get(at)?) + 2,
+            _ => return None,
+        }
+    }
+    if got.kind == ERROR {
+        got.text =
+            text(bytes, fields.next_multiple_of(8)).map_or_else(String::new, |(text, _)| text);
+    }
+    Some(got)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const METHOD: Method = Method {
+        destination: "org.freedesktop.systemd1",
+        path: "/org/freedesktop/systemd1",
+        interface: "org.freedesktop.systemd1.Manager",
+        member: "FreezeUnit",
+        signature: "s",
+    };
+
+    #[test]
+    fn what_is_written_can_be_read() {
+        let mut body = Body::default();
+        body.text("jailctl-a.slice");
+        let bytes = message(METHOD, 7, &body);
+        assert_eq!(size(&bytes), Some(bytes.len()));
+        let got = read(&bytes).unwrap();
+        assert_eq!((got.kind, got.reply_to), (CALL, None));
+        assert!(bytes.ends_with(b"\x0f\0\0\0jailctl-a.slice\0"));
+    }
+
+    #[test]
+    fn arrays_and_structures_are_aligned() {
+        let mut body = Body::default();
+        body.text("x");
+        body.array(8, |all| {
+            all.structure();
+            all.text("N");
+            all.signature("t");
+            all.u64(5);
+        });
+        assert_eq!(
+            body.0,
+            [
+                1, 0, 0, 0, b'x', 0, 0, 0, // "x" and padding
+                24, 0, 0, 0, 0, 0, 0,
+                0, // the length of the array, and padding that is not of it
+                1, 0, 0, 0, b'N', 0, 1, b't', 0, 0, 0, 0, 0, 0, 0, 0, //
+                5, 0, 0, 0, 0, 0, 0, 0,
+            ]
+        );
+    }
+
+    #[test]
+    fn no_bytes_make_it_panic() {
+        let mut body = Body::default();
+        body.text("no such unit");
+        let mut bytes = message(METHOD, 7, &body);
+        bytes[1] = ERROR;
+        assert_eq!(read(&bytes).unwrap().text, "no such unit");
+        for at in 0..bytes.len() {
+            for value in [0, 1, 0x7f, 0xff] {
+                let mut odd = bytes.clone();
+                odd[at] = value;
+                let _ = (size(&odd), read(&odd));
+                let _ = read(&odd[..at]);
+            }
+        }
+        assert_eq!(size(&[b'l'; 3]), None);
+    }
+}

@@ -1,0 +1,384 @@
+//! Where systemd runs, the groups are its own: it is asked for a scope for each session, in a slice of the jail's that has the limits, by
+//! `StartTransientUnit` of org.freedesktop.systemd1(5). What it did is then read from the slice's files, so that no property that it ignores is
+//! taken for a limit.
+//!
+//! The slice, `jailctl-NAME.slice`, is made with the first session and goes with the last; no file of it is kept.
+
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use rustix::process::getpid;
+
+use super::Limits;
+use super::bus::{Body, Bus, Failure, Method};
+use super::check::numbers;
+use super::file::{is_there, read, read_if_there};
+use super::hierarchy::{Hierarchies, Hierarchy, Version};
+use super::setting::{self, Facts, Setting, settings};
+use crate::Error;
+use crate::policy::Policy;
+
+/// How long a session's beginning waits for systemd, all in all.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How often it is looked whether systemd has moved the process.
+const ROUND: Duration = Duration::from_millis(1);
+/// What systemd answers if a unit is there already.
+const EXISTS: &str = "org.freedesktop.systemd1.UnitExists";
+/// The slice of all jails' slices, by the rule of their names: systemd.slice(5).
+const SLICES: &str = "jailctl.slice";
+
+/// The limits that systemd has no property for.
+pub(super) const UNKNOWN: [&str; 4] = ["hugetlb", "net_class", "net_priority", "parent"];
+
+/// Whether systemd runs the host: sd_booted(3).
+pub(super) fn is_here() -> bool {
+    is_there(Path::new("/run/systemd/system"))
+}
+
+/// The name of the jail's slice. A `-` in a slice's name would put it into another's.
+fn slice(jail: &str) -> String {
+    format!("jailctl-{}.slice", jail.replace('-', "\\x2d"))
+}
+
+/// The group of the jail's slice.
+pub(super) fn directory(hierarchy: &Hierarchy, jail: &str) -> PathBuf {
+    hierarchy.mount.join(SLICES).join(slice(jail))
+}
+
+/// The hierarchy that systemd keeps its groups in, where it is that of v2 alone.
+pub(super) fn hierarchy(hierarchies: &Hierarchies) -> Result<&Hierarchy, Error> {
+    match hierarchies.only() {
+        Some(hierarchy) if hierarchy.version == Version::V2 => Ok(hierarchy),
+        _ => Err(Error::Refused(
+            "systemd runs this host with control groups of v1, and is asked for those of v2 only"
+                .to_owned(),
+        )),
+    }
+}
+
+/// Moves the calling process into a scope of its own in the jail's slice.
+pub(super) fn begin(
+    policy: &Policy,
+    limits: &Limits,
+    hierarchy: &Hierarchy,
+    facts: &Facts,
+) -> Result<(), Error> {
+    let deadline = Instant::now() + PATIENCE;
+    let mut bus = Bus::connect(PATIENCE).map_err(failed)?;
+    let slice = slice(&policy.jail);
+    let scope = scope(&policy.jail);
+    let ask = |bus: &mut Bus, with_slice: bool| {
+        let mut body = Body::default();
+        body.text(&scope);
+        body.text("fail");
+        body.array(8, |all| of_scope(all, &policy.jail, &slice));
+        body.array(8, |units| {
+            if with_slice {
+                units.structure();
+                units.text(&slice);
+                units.array(8, |all| of_slice(all, &policy.jail, limits, facts));
+            }
+        });
+        bus.call(manager("StartTransientUnit", "ssa(sv)a(sa(sv))"), &body)
+    };
+    match ask(&mut bus, true) {
+        // It has sessions already.
+        Err(Failure::Said(name, _)) if name == EXISTS => ask(&mut bus, false),
+        asked => asked,
+    }
+    .map_err(failed)?;
+    let directory = directory(hierarchy, &policy.jail);
+    let wanted = directory.join(&scope);
+    while hierarchy.origin(&read(Path::new("/proc/self/cgroup"))?)? != wanted {
+        if Instant::now() > deadline {
+            return Err(Error::Refused(format!(
+                "systemd does not move the session into `{scope}`"
+            )));
+        }
+        sleep(ROUND);
+    }
+    let all = settings(limits, hierarchy, facts);
+    if first_unkept(&directory, &all)?.is_none() {
+        return Ok(());
+    }
+    // The slice is from before the limits were changed, or was made by somebody else.
+    let mut body = Body::default();
+    body.text(&slice);
+    body.boolean(true);
+    body.array(8, |all| of_limits(all, limits, facts));
+    bus.call(manager("SetUnitProperties", "sba(sv)"), &body)
+        .map_err(failed)?;
+    match first_unkept(&directory, &all)? {
+        None => Ok(()),
+        Some(file) => Err(Error::Refused(format!(
+            "systemd does not keep a limit: `{}` is not as it was asked for",
+            directory.join(file).display()
+        ))),
+    }
+}
+
+/// Stops the jail's slice, or lets it go on.
+pub(super) fn hold(jail: &str, stop: bool) -> Result<(), Error> {
+    let member = if stop { "FreezeUnit" } else { "ThawUnit" };
+    let mut body = Body::default();
+    body.text(&slice(jail));
+    let mut bus = Bus::connect(PATIENCE).map_err(failed)?;
+    bus.call(manager(member, "s"), &body).map_err(failed)
+}
+
+/// Makes systemd forget the jail's slice, in which nobody is.
+pub(super) fn clear(jail: &str) -> Result<(), Error> {
+    let slice = slice(jail);
+    let mut bus = Bus::connect(PATIENCE).map_err(failed)?;
+    let mut stop = Body::default();
+    stop.text(&slice);
+    stop.text("replace");
+    match bus.call(manager("StopUnit", "ss"), &stop) {
+        // There is no such unit.
+        Ok(()) | Err(Failure::Said(..)) => {}
+        Err(failure) => return Err(failed(failure)),
+    }
+    // Where limits were changed while somebody was in, systemd has written that down.
+    let drop_in = Path::new("/run/systemd/system.control").join(format!("{slice}.d"));
+    if !is_there(&drop_in) {
+        return Ok(());
+    }
+    let mut revert = Body::default();
+    revert.array(4, |names| names.text(&slice));
+    bus.call(manager("RevertUnitFiles", "as"), &revert)
+        .map_err(failed)
+}
+
+fn manager(member: &'static str, signature: &'static str) -> Method {
+    Method {
+        destination: "org.freedesktop.systemd1",
+        path: "/org/freedesktop/systemd1",
+        interface: "org.freedesktop.systemd1.Manager",
+        member,
+        signature,
+    }
+}
+
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "it stands in `map_err`, which gives the value"
+)]
+fn failed(failure: Failure) -> Error {
+    Error::Refused(format!("could not get a place from systemd: {failure}"))
+}
+
+/// A name that no other session ever had.
+fn scope(jail: &str) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now = now.map_or(0, |now| now.as_micros());
+    let pid = getpid().as_raw_nonzero();
+    format!("jailctl-{jail}-{pid}-{now}.scope")
+}
+
+fn of_scope(all: &mut Body, jail: &str, slice: &str) {
+    property(all, "Description", "s", |value| {
+        value.text(&format!("Session in the jail {jail}"));
+    });
+    property(all, "Slice", "s", |value| value.text(slice));
+    property(all, "CollectMode", "s", |value| {
+        value.text("inactive-or-failed");
+    });
+    property(all, "PIDs", "au", |value| {
+        value.array(4, |pids| {
+            pids.u32(getpid().as_raw_nonzero().get().unsigned_abs());
+        });
+    });
+}
+
+fn of_slice(all: &mut Body, jail: &str, limits: &Limits, facts: &Facts) {
+    property(all, "Description", "s", |value| {
+        value.text(&format!("Sessions in the jail {jail}"));
+    });
+    property(all, "StopWhenUnneeded", "b", |value| value.boolean(true));
+    of_limits(all, limits, facts);
+}
+
+fn of_limits(all: &mut Body, limits: &Limits, facts: &Facts) {
+    // What is counted can be asked for.
+    for name in [
+        "CPUAccounting",
+        "MemoryAccounting",
+        "TasksAccounting",
+        "IOAccounting",
+    ] {
+        property(all, name, "b", |value| value.boolean(true));
+    }
+    for (name, number) in [
+        ("MemoryMax", limits.memory),
+        ("MemorySwapMax", limits.swap),
+        (
+            "CPUQuotaPerSecUSec",
+            limits.cpu.map(|percent| u64::from(percent) * 10_000),
+        ),
+        ("CPUWeight", limits.cpu_weight.map(u64::from)),
+        ("TasksMax", limits.tasks.map(u64::from)),
+        ("IOWeight", limits.io_weight.map(u64::from)),
+    ] {
+        if let Some(number) = number {
+            property(all, name, "t", |value| value.u64(number));
+        }
+    }
+    if let Some(cpus) = &limits.cpus {
+        property(all, "AllowedCPUs", "ay", |value| {
+            value.array(1, |bytes| {
+                for byte in mask(cpus) {
+                    bytes.byte(byte);
+                }
+            });
+        });
+    }
+    let names = [
+        "IOReadBandwidthMax",
+        "IOWriteBandwidthMax",
+        "IOReadIOPSMax",
+        "IOWriteIOPSMax",
+    ];
+    for (name, rate) in names.into_iter().zip(setting::rates(limits)) {
+        let Some(rate) = rate else { continue };
+        property(all, name, "a(st)", |value| {
+            value.array(8, |disks| {
+                for disk in &facts.disks {
+                    disks.structure();
+                    disks.text(&format!("/dev/block/{disk}"));
+                    disks.u64(rate);
+                }
+            });
+        });
+    }
+    if let Some(devices) = &limits.devices {
+        property(all, "DevicePolicy", "s", |value| value.text("strict"));
+        property(all, "DeviceAllow", "a(ss)", |value| {
+            value.array(8, |list| {
+                let given = devices.iter().map(|path| path.display().to_string());
+                for device in setting::PATHS.iter().map(ToString::to_string).chain(given) {
+                    list.structure();
+                    list.text(&device);
+                    list.text("rw");
+                }
+            });
+        });
+    }
+}
+
+/// One property: its name, and a variant.
+fn property(all: &mut Body, name: &str, kind: &str, value: impl FnOnce(&mut Body)) {
+    all.structure();
+    all.text(name);
+    all.signature(kind);
+    value(all);
+}
+
+/// A set of processors, a bit for each, the first in the lowest bit of the first byte.
+fn mask(cpus: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for number in numbers(cpus) {
+        let at = (number / 8) as usize;
+        if bytes.len() <= at {
+            bytes.resize(at + 1, 0);
+        }
+        if let Some(byte) = bytes.get_mut(at) {
+            *byte |= 1 << (number % 8);
+        }
+    }
+    bytes
+}
+
+/// The file of the first setting that the group does not have.
+fn first_unkept<'s>(group: &Path, all: &'s [Setting]) -> Result<Option<&'s str>, Error> {
+    for setting in all {
+        let mut file = &setting.file;
+        let mut values = &setting.values;
+        let mut text = read_if_there(&group.join(file))?;
+        if let (None, Some((other, others))) = (&text, &setting.or) {
+            (file, values) = (other, others);
+            text = read_if_there(&group.join(file))?;
+        }
+        let is_kept = |text: &str| values.iter().all(|value| keeps(file, text, value));
+        if !text.is_some_and(|text| is_kept(&text)) {
+            return Ok(Some(file));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether a file's `text` says `value`, in the kernel's own words.
+fn keeps(file: &str, text: &str, value: &str) -> bool {
+    let text = text.trim();
+    match file {
+        "cpuset.cpus" => numbers(text) == numbers(value),
+        "memory.max" | "memory.swap.max" => {
+            // Whole pages.
+            let bytes = |text: &str| text.parse::<u64>().ok().map(|bytes| bytes >> 12);
+            bytes(text).is_some() && bytes(text) == bytes(value)
+        }
+        "io.weight" | "io.bfq.weight" => text
+            .lines()
+            .any(|line| line.split_whitespace().next_back() == Some(value)),
+        "io.max" => {
+            let (disk, rates) = value.split_once(' ').unwrap_or((value, ""));
+            text.lines().any(|line| {
+                line.split_once(' ').is_some_and(|(of, words)| {
+                    of == disk
+                        && rates
+                            .split(' ')
+                            .all(|rate| words.split(' ').any(|word| word == rate))
+                })
+            })
+        }
+        _ => text == value,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_slice_is_in_another_jails() {
+        assert_eq!(slice("arkham"), "jailctl-arkham.slice");
+        assert_eq!(slice("a-b_c"), "jailctl-a\\x2db_c.slice");
+    }
+
+    #[test]
+    fn processors_are_bits() {
+        assert_eq!(mask("0-2,9"), [7, 2]);
+        assert_eq!(mask("16"), [0, 0, 1]);
+    }
+
+    #[test]
+    fn what_the_kernel_shows_is_compared_by_meaning() {
+        for (file, text, value, is) in [
+            ("pids.max", "64\n", "64", true),
+            ("pids.max", "max\n", "64", false),
+            ("memory.max", "67108864\n", "67109000", true),
+            ("memory.max", "max\n", "max", false),
+            ("memory.swap.max", "0\n", "0", true),
+            ("cpu.max", "20000 100000\n", "20000 100000", true),
+            ("cpu.max", "max 100000\n", "20000 100000", false),
+            ("cpuset.cpus", "0-1\n", "0,1", true),
+            ("cpuset.cpus", "\n", "0", false),
+            ("io.weight", "default 50\n", "50", true),
+            (
+                "io.max",
+                "254:0 rbps=9 wbps=max riops=max wiops=7\n",
+                "254:0 rbps=9 wiops=7",
+                true,
+            ),
+            (
+                "io.max",
+                "254:16 rbps=9 wbps=max riops=max wiops=7\n",
+                "254:0 rbps=9",
+                false,
+            ),
+            ("io.max", "", "254:0 rbps=9", false),
+        ] {
+            assert_eq!(keeps(file, text, value), is, "{file}: {text}");
+        }
+    }
+}

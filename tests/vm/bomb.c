@@ -1,0 +1,6 @@
+/* The classic. */
+#include <unistd.h>
+
+int main(void) {
+    for (;;) fork();
+}
