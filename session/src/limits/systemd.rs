@@ -68,26 +68,35 @@ pub(super) fn begin(
     let mut bus = Bus::connect(PATIENCE).map_err(failed)?;
     let slice = slice(&policy.jail);
     let scope = scope(&policy.jail);
-    let ask = |bus: &mut Bus, with_slice: bool| {
+    // The slices above the scope are made in the same call, so that nobody is in them before their limits are: as many as there are not yet.
+    let ask = |bus: &mut Bus, slices: usize| {
         let mut body = Body::default();
         body.text(&scope);
         body.text("fail");
         body.array(8, |all| of_scope(all, &policy.jail, &slice));
         body.array(8, |units| {
-            if with_slice {
+            if slices > 0 {
                 units.structure();
                 units.text(&slice);
                 units.array(8, |all| of_slice(all, &policy.jail, limits, facts));
             }
+            if slices > 1 {
+                units.structure();
+                units.text(SLICES);
+                units.array(8, of_slices);
+            }
         });
         bus.call(manager("StartTransientUnit", "ssa(sv)a(sa(sv))"), &body)
     };
-    match ask(&mut bus, true) {
-        // It has sessions already.
-        Err(Failure::Said(name, _)) if name == EXISTS => ask(&mut bus, false),
-        asked => asked,
+    let mut asked = ask(&mut bus, 2);
+    for slices in [1, 0] {
+        match asked {
+            // Another jail, and then this one, has sessions.
+            Err(Failure::Said(name, _)) if name == EXISTS => asked = ask(&mut bus, slices),
+            _ => break,
+        }
     }
-    .map_err(failed)?;
+    asked.map_err(failed)?;
     let directory = directory(hierarchy, &policy.jail);
     let wanted = directory.join(&scope);
     while hierarchy.origin(&read(Path::new("/proc/self/cgroup"))?)? != wanted {
@@ -189,6 +198,13 @@ fn of_scope(all: &mut Body, jail: &str, slice: &str) {
             pids.u32(getpid().as_raw_nonzero().get().unsigned_abs());
         });
     });
+}
+
+fn of_slices(all: &mut Body) {
+    property(all, "Description", "s", |value| {
+        value.text("Sessions in jails");
+    });
+    property(all, "StopWhenUnneeded", "b", |value| value.boolean(true));
 }
 
 fn of_slice(all: &mut Body, jail: &str, limits: &Limits, facts: &Facts) {
