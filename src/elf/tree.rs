@@ -3,7 +3,6 @@
 //! Follows path_resolution(7) under the host's root and remembers every step, so that a thousand programs that use the same libraries cost
 //! no more system calls than one. Each file is opened and read once, however many names lead to it.
 
-use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -15,6 +14,7 @@ use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use super::ahead::{Ahead, ends_in_directory};
 use super::built::{self, Built};
 use super::hash::HashMap;
 use super::object::Content;
@@ -266,12 +266,10 @@ impl<'v> Tree<'v> {
             );
         }
         let mut here = start;
-        // What is ahead: the rest of the path, and before it the rest of each link that is being followed.
-        let mut ahead = vec![Cow::Borrowed(path.as_os_str().as_bytes())];
-        // A path that ends in a slash or a dot must end in a directory.
+        let mut ahead = Ahead::new(path);
         let wants_directory = ends_in_directory(path);
         let mut end = End::Directory(here);
-        while let Some(part) = next_component(&mut ahead) {
+        while let Some(part) = ahead.next() {
             if !matches!(end, End::Directory(_)) {
                 return (End::Absent, way);
             }
@@ -306,7 +304,7 @@ impl<'v> Tree<'v> {
                     if target.is_absolute() {
                         here = DirId(0);
                     }
-                    ahead.push(Cow::Owned(target.as_os_str().as_bytes().to_vec()));
+                    ahead.push(target);
                     End::Directory(here)
                 }
             };
@@ -491,39 +489,4 @@ impl<'v> Tree<'v> {
 /// The number of the last of `length` things. Four thousand million of them would not fit into memory.
 fn number(length: usize) -> u32 {
     u32::try_from(length - 1).unwrap_or(u32::MAX)
-}
-
-/// Takes the next component off what is ahead. `.` and empty ones are none.
-fn next_component<'p>(ahead: &mut Vec<Cow<'p, [u8]>>) -> Option<Cow<'p, [u8]>> {
-    while let Some(path) = ahead.last_mut() {
-        let start = path.iter().position(|byte| *byte != b'/');
-        let Some(start) = start else {
-            ahead.pop();
-            continue;
-        };
-        let length = path[start..].iter().position(|byte| *byte == b'/');
-        let end = length.map_or(path.len(), |length| start + length);
-        let part = match path {
-            Cow::Borrowed(bytes) => {
-                let part = Cow::Borrowed(&bytes[start..end]);
-                *bytes = &bytes[end..];
-                part
-            }
-            Cow::Owned(bytes) => {
-                let rest = bytes.split_off(end);
-                let mut part = std::mem::replace(bytes, rest);
-                part.drain(..start);
-                Cow::Owned(part)
-            }
-        };
-        if part.as_ref() != b"." {
-            return Some(part);
-        }
-    }
-    None
-}
-
-fn ends_in_directory(path: &Path) -> bool {
-    let bytes = path.as_os_str().as_bytes();
-    bytes.ends_with(b"/") || bytes.ends_with(b"/.")
 }

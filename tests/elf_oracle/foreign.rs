@@ -436,3 +436,41 @@ fn libraries_that_are_known_to_be_loaded_are_added_where_they_are() {
     let closure = elf::closure(&view, &[PathBuf::from("/bin/static")], &options).unwrap();
     assert_eq!(closure.objects.len(), 1);
 }
+
+#[test]
+fn what_is_relative_to_some_working_directory_is_said_and_not_followed() {
+    let root = Root::new("relative");
+    for path in ["/w/libx.so", "/libx.so", "/bin/libx.so"] {
+        root.put(path, &Forge::default().write());
+    }
+    root.put("/bin/sh", &Forge::default().write());
+    let by_name = Forge {
+        needed: &["w/libx.so"],
+        ..Forge::default()
+    };
+    let by_path = Forge {
+        needed: &["libx.so"],
+        runpath: Some("w::."),
+        ..Forge::default()
+    };
+    root.put("/bin/name", &by_name.write());
+    root.put("/bin/path", &by_path.write());
+    root.put("/bin/script", b"#!bin/sh\n");
+    for (file, name, why) in [
+        ("/bin/name", "w/libx.so", true),
+        ("/bin/path", "libx.so", false),
+        ("/bin/script", "bin/sh", true),
+    ] {
+        let closure = root.closure(file);
+        assert_eq!(
+            told(&closure),
+            (BTreeSet::from([file]), BTreeSet::from([name]))
+        );
+        let told = closure.missing[0].why.as_deref();
+        assert_eq!(
+            told.is_some_and(|why| why.contains("is relative to")),
+            why,
+            "{told:?}"
+        );
+    }
+}

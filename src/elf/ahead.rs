@@ -1,0 +1,62 @@
+//! What is ahead on a path that is being followed: the rest of the path, and before it the rest of each link that led on.
+
+use std::borrow::Cow;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+/// Components that are yet to be passed.
+#[derive(Debug)]
+pub(super) struct Ahead<'p>(Vec<Cow<'p, [u8]>>);
+
+impl<'p> Ahead<'p> {
+    /// All of a path.
+    pub(super) fn new(path: &'p Path) -> Self {
+        Self(vec![Cow::Borrowed(path.as_os_str().as_bytes())])
+    }
+
+    /// Puts the text of a link before what was ahead.
+    pub(super) fn push(&mut self, target: &Path) {
+        self.0
+            .push(Cow::Owned(target.as_os_str().as_bytes().to_vec()));
+    }
+}
+
+impl<'p> Iterator for Ahead<'p> {
+    type Item = Cow<'p, [u8]>;
+
+    /// Takes the next component. `.` and empty ones are none.
+    fn next(&mut self) -> Option<Cow<'p, [u8]>> {
+        while let Some(path) = self.0.last_mut() {
+            let start = path.iter().position(|byte| *byte != b'/');
+            let Some(start) = start else {
+                self.0.pop();
+                continue;
+            };
+            let length = path[start..].iter().position(|byte| *byte == b'/');
+            let end = length.map_or(path.len(), |length| start + length);
+            let part = match path {
+                Cow::Borrowed(bytes) => {
+                    let part = Cow::Borrowed(&bytes[start..end]);
+                    *bytes = &bytes[end..];
+                    part
+                }
+                Cow::Owned(bytes) => {
+                    let rest = bytes.split_off(end);
+                    let mut part = std::mem::replace(bytes, rest);
+                    part.drain(..start);
+                    Cow::Owned(part)
+                }
+            };
+            if part.as_ref() != b"." {
+                return Some(part);
+            }
+        }
+        None
+    }
+}
+
+/// Whether a path ends in a slash or a dot, and so must lead to a directory.
+pub(super) fn ends_in_directory(path: &Path) -> bool {
+    let bytes = path.as_os_str().as_bytes();
+    bytes.ends_with(b"/") || bytes.ends_with(b"/.")
+}
