@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use crate::elf::{Closure, Missing, Object, ObjectKind, Reason};
 
@@ -19,50 +19,82 @@ pub fn list(closure: &Closure) -> String {
     text
 }
 
-/// `deps --json`: documented in the manual, and kept.
+/// `deps --json`: documented in the manual, and kept. Here and below fields stand in the order of their names.
+#[derive(Serialize)]
+struct Whole<'c> {
+    directories: Vec<Cow<'c, str>>,
+    missing: Vec<Lack<'c>>,
+    needs_cache: bool,
+    objects: Vec<Entry<'c>>,
+    schema: u8,
+}
+
+#[derive(Serialize)]
+struct Lack<'c> {
+    fatal: bool,
+    name: Cow<'c, str>,
+    needed_by: Cow<'c, str>,
+    why: Option<&'c str>,
+}
+
+#[derive(Serialize)]
+struct Entry<'c> {
+    interpreter: Option<Cow<'c, str>>,
+    kind: &'static str,
+    needed: Vec<Library<'c>>,
+    path: Cow<'c, str>,
+    reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Option<Cow<'c, str>>,
+}
+
+#[derive(Serialize)]
+struct Library<'c> {
+    name: Cow<'c, str>,
+    path: Cow<'c, str>,
+}
+
+/// The closure as JSON.
 pub fn json(closure: &Closure) -> String {
-    let objects: Vec<Value> = closure
-        .objects
-        .iter()
-        .map(|(path, object)| {
-            let mut value = json!({
-                "path": path.to_string_lossy(),
-                "kind": kind(object),
-                "needed": needed(object),
-                "interpreter": object.interpreter.as_ref().map(|path| path.to_string_lossy()),
-                "reason": object.reasons.first().map(ToString::to_string),
-            });
-            if let ObjectKind::Link { target } = &object.kind {
-                value["target"] = json!(target.to_string_lossy());
-            }
-            value
-        })
-        .collect();
-    let missing: Vec<Value> = closure
-        .missing
-        .iter()
-        .map(|missing| {
-            json!({
-                "name": missing.name.to_string_lossy(),
-                "needed_by": missing.needed_by.to_string_lossy(),
-                "why": missing.why,
-                "fatal": missing.fatal,
-            })
-        })
-        .collect();
-    let directories: Vec<_> = closure
-        .directories
-        .iter()
-        .map(|path| path.to_string_lossy())
-        .collect();
-    let whole = json!({
-        "schema": 1,
-        "objects": objects,
-        "missing": missing,
-        "directories": directories,
-        "needs_cache": closure.needs_cache,
+    let missing = closure.missing.iter().map(|missing| Lack {
+        fatal: missing.fatal,
+        name: missing.name.to_string_lossy(),
+        needed_by: missing.needed_by.to_string_lossy(),
+        why: missing.why.as_deref(),
     });
-    format!("{whole}\n")
+    let directories = closure.directories.iter();
+    let whole = Whole {
+        directories: directories.map(|path| path.to_string_lossy()).collect(),
+        missing: missing.collect(),
+        needs_cache: closure.needs_cache,
+        objects: closure.objects.iter().map(entry).collect(),
+        schema: 1,
+    };
+    // Text and numbers alone cannot fail to be written.
+    let mut text = serde_json::to_string(&whole).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+fn entry<'c>((path, object): (&'c PathBuf, &'c Object)) -> Entry<'c> {
+    let needed = object.needed.iter().map(|needed| Library {
+        name: needed.name.to_string_lossy(),
+        path: needed.path.to_string_lossy(),
+    });
+    Entry {
+        interpreter: object
+            .interpreter
+            .as_ref()
+            .map(|path| path.to_string_lossy()),
+        kind: kind(object),
+        needed: needed.collect(),
+        path: path.to_string_lossy(),
+        reason: object.reasons.first().map(ToString::to_string),
+        target: match &object.kind {
+            ObjectKind::Link { target } => Some(target.to_string_lossy()),
+            _ => None,
+        },
+    }
 }
 
 fn kind(object: &Object) -> &'static str {
@@ -72,19 +104,6 @@ fn kind(object: &Object) -> &'static str {
         ObjectKind::Link { .. } => "link",
         ObjectKind::File => "file",
     }
-}
-
-fn needed(object: &Object) -> Vec<Value> {
-    object
-        .needed
-        .iter()
-        .map(|needed| {
-            json!({
-                "name": needed.name.to_string_lossy(),
-                "path": needed.path.to_string_lossy(),
-            })
-        })
-        .collect()
 }
 
 /// What is missing, each in a sentence.
@@ -311,8 +330,10 @@ fn line(text: &mut String, content: &str) {
 mod tests {
     use std::ffi::OsStr;
 
+    use serde_json::{Value, json};
+
     use super::*;
-    use crate::elf::{Missing, Needed};
+    use crate::elf::Needed;
     use crate::host::Stat;
 
     fn object(kind: ObjectKind, needed: &[(&str, &str)], reason: Reason) -> Object {
