@@ -156,3 +156,50 @@ fn without_what_it_shows_there_is_no_session() {
         closed(&host, &sshd, &bob, &how, &mend, why);
     }
 }
+
+#[test]
+fn without_a_namespace_there_is_no_session() {
+    let Some((host, _)) = copy(&[], "user = true\n\n[network]\nmode = \"none\"\n") else {
+        return;
+    };
+    let sshd = host.sshd();
+    let bob = host.plain_user("bob");
+    let harlequin = harlequin(&host);
+    sshd.stop();
+    // The limits of namespaces(7) are those of a user namespace, and so sshd gets one in which they can be set.
+    host.write(
+        "/root/apart.sh",
+        "echo 0 >/proc/sys/net/ipv4/ip_unprivileged_port_start; rm -f /run/sshd.pid\nunshare --user --mount bash -c 'until read -r _ </proc/self/gid_map; do sleep 0.01; done; exec /usr/sbin/sshd -E /run/sshd.log' &\n\
+         until [ \"$(readlink /proc/$!/ns/user)\" != \"$(readlink /proc/self/ns/user)\" ]; do sleep 0.01; done\n\
+         echo 0 0 65536 >/proc/$!/uid_map\necho 0 0 65536 >/proc/$!/gid_map\nuntil [ -s /run/sshd.pid ]; do sleep 0.01; done\n",
+    );
+    host.sh("bash /root/apart.sh </dev/null >/dev/null 2>&1")
+        .ok();
+    let limit = |kind: &str, number: &str| {
+        host.sh(&format!("nsenter -t $(</run/sshd.pid) --user bash -c 'echo {number} >/proc/sys/user/max_{kind}_namespaces'")).ok();
+    };
+    assert_eq!(
+        reach(&host, &harlequin),
+        Reach::Jail,
+        "the control: {}{}",
+        host.read(LOG),
+        sshd.log()
+    );
+    for kind in ["mnt", "pid", "uts", "ipc", "cgroup", "net", "user"] {
+        host.until("! pgrep -u harlequin >/dev/null && ! pgrep -x jailctl-keeper >/dev/null");
+        limit(kind, "0");
+        host.sh(&format!(": >{LOG}")).ok();
+        assert_eq!(reach(&host, &harlequin), Reach::Nothing, "{kind}");
+        bob.ssh("true").ok();
+        let log = host.read(LOG);
+        let why = if kind == "user" {
+            "could not give the session user ids of its own: no space left"
+        } else {
+            "could not make the session's namespaces: no space left"
+        };
+        assert!(log.contains(why), "{kind}: {log}");
+        limit(kind, "1000");
+        assert_eq!(reach(&host, &harlequin), Reach::Jail, "{kind}");
+    }
+    host.sh("kill $(</run/sshd.pid)").ok();
+}
