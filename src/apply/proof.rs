@@ -30,7 +30,7 @@ pub(super) fn prove_staged(host: &Host, jail: &ResolvedJail) -> Result<()> {
     let at = host.shown(&jail.root);
     apart(private_mounts(|| {
         put_together(&at, jail)?;
-        prove(&jail.tree, &View::new(&at)?)
+        prove(&jail.tree, &View::new(&at)?, host)
     }))?;
     // Programs of a host in a directory may be of another machine.
     if !host.is_live() {

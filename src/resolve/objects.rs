@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::tree::{Entry, EntryKind, MERGED, Tree, Why, merged};
+use super::tree::{Content, Entry, EntryKind, MERGED, Tree, Why, merged};
 use crate::elf::{self, ObjectKind};
 use crate::error::{Error, Finding, Kind, Result};
 use crate::host::{FileKind, View};
@@ -346,8 +346,8 @@ pub(super) fn is_merged_link(path: &Path) -> bool {
 }
 
 /// Proves that a tree holds together: that every program of it that was asked for by itself finds all it needs to start in `inside`, the tree as it
-/// would be live.
-pub fn prove(tree: &Tree, inside: &View) -> Result<()> {
+/// would be live. What starts no more on the host, where it comes from, is not held against the tree: that was said when it was resolved.
+pub fn prove(tree: &Tree, inside: &View, host: &View) -> Result<()> {
     let by_itself = |why: &Why| !matches!(why, Why::Needed { .. } | Why::Holds { .. });
     let roots: Vec<PathBuf> = tree
         .iter()
@@ -363,10 +363,26 @@ pub fn prove(tree: &Tree, inside: &View) -> Result<()> {
         ..elf::Options::default()
     };
     let closure = elf::closure(inside, &roots, &options)?;
-    let findings: Vec<Finding> = closure
-        .missing
-        .iter()
-        .filter(|lack| lack.fatal)
+    let mut lacks = Vec::new();
+    for lack in closure.missing.iter().filter(|lack| lack.fatal) {
+        let place = lack
+            .needed_by
+            .to_str()
+            .and_then(|path| JailPath::new(path).ok());
+        let source = place.and_then(|path| match &tree.get(&path)?.kind {
+            EntryKind::File(Content::Host { source, .. }) => Some(source.clone()),
+            _ => None,
+        });
+        let there = match source {
+            Some(source) => elf::closure(host, &[source], &options)?.missing,
+            None => Vec::new(),
+        };
+        if there.iter().all(|other| other.name != lack.name) {
+            lacks.push(lack);
+        }
+    }
+    let findings: Vec<Finding> = lacks
+        .into_iter()
         .map(|lack| {
             Finding::new(format!(
                 "`{}` would not start in the new tree",

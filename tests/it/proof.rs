@@ -104,3 +104,22 @@ fn a_program_that_would_not_find_its_library_in_the_jail_is_not_made_live() {
         assert!(refused.stderr().contains("libodd.so.1"), "{refused:?}");
     }
 }
+
+#[test]
+fn a_script_of_a_tree_that_does_not_start_on_the_host_either_stops_no_build() {
+    let Some(host) = host() else { return };
+    let (mut spec, harlequin) = arkham(&host, &[]);
+    host.sshd();
+    host.sh(r"
+        mkdir -p /opt/tree; printf '#!/usr/local/bin/python\n' >/opt/tree/old; printf '#!/bin/bash\necho new\n' >/opt/tree/new
+        chmod 755 /opt/tree/*")
+        .ok();
+    spec.more
+        .push_str("\n[[file]]\nsource = \"/opt/tree\"\ntarget = \"/opt/tree\"\n");
+    let built = spec.build(&host).ok();
+    assert!(
+        built.stderr().contains("/usr/local/bin/python"),
+        "{built:?}"
+    );
+    assert_eq!(harlequin.ssh("/opt/tree/new").ok().text(), "new");
+}
