@@ -25,6 +25,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const ROUND: Duration = Duration::from_millis(1);
 /// What systemd answers if a unit is there already.
 const EXISTS: &str = "org.freedesktop.systemd1.UnitExists";
+/// The property of what a process's end for want of memory means for the rest.
+const OOM: &str = "OOMPolicy";
 /// The slice of all jails' slices, by the rule of their names: systemd.slice(5).
 const SLICES: &str = "jailctl.slice";
 
@@ -69,11 +71,11 @@ pub(super) fn begin(
     let slice = slice(&policy.jail);
     let scope = scope(&policy.jail);
     // The slices above the scope are made in the same call, so that nobody is in them before their limits are: as many as there are not yet.
-    let ask = |bus: &mut Bus, slices: usize| {
+    let ask = |bus: &mut Bus, slices: usize, policy_of_oom: bool| {
         let mut body = Body::default();
         body.text(&scope);
         body.text("fail");
-        body.array(8, |all| of_scope(all, &policy.jail, &slice));
+        body.array(8, |all| of_scope(all, &policy.jail, &slice, policy_of_oom));
         body.array(8, |units| {
             if slices > 0 {
                 units.structure();
@@ -88,15 +90,18 @@ pub(super) fn begin(
         });
         bus.call(manager("StartTransientUnit", "ssa(sv)a(sa(sv))"), &body)
     };
-    let mut asked = ask(&mut bus, 2);
-    for slices in [1, 0] {
-        match asked {
+    let (mut slices, mut policy_of_oom) = (2, true);
+    loop {
+        match ask(&mut bus, slices, policy_of_oom) {
             // Another jail, and then this one, has sessions.
-            Err(Failure::Said(name, _)) if name == EXISTS => asked = ask(&mut bus, slices),
-            _ => break,
+            Err(Failure::Said(name, _)) if name == EXISTS && slices > 0 => slices -= 1,
+            // Older ones do not look after scopes in this way.
+            Err(Failure::Said(_, text)) if text.contains(OOM) && policy_of_oom => {
+                policy_of_oom = false;
+            }
+            asked => break asked.map_err(failed)?,
         }
     }
-    asked.map_err(failed)?;
     let directory = directory(hierarchy, &policy.jail);
     let wanted = directory.join(&scope);
     while hierarchy.origin(&read(Path::new("/proc/self/cgroup"))?)? != wanted {
@@ -185,7 +190,7 @@ fn scope(jail: &str) -> String {
     format!("jailctl-{jail}-{pid}-{now}.scope")
 }
 
-fn of_scope(all: &mut Body, jail: &str, slice: &str) {
+fn of_scope(all: &mut Body, jail: &str, slice: &str, policy_of_oom: bool) {
     property(all, "Description", "s", |value| {
         value.text(&format!("Session in the jail {jail}"));
     });
@@ -193,6 +198,10 @@ fn of_scope(all: &mut Body, jail: &str, slice: &str) {
     property(all, "CollectMode", "s", |value| {
         value.text("inactive-or-failed");
     });
+    if policy_of_oom {
+        // One process that was killed for want of memory would take the session with it.
+        property(all, OOM, "s", |value| value.text("continue"));
+    }
     property(all, "PIDs", "au", |value| {
         value.array(4, |pids| {
             pids.u32(getpid().as_raw_nonzero().get().unsigned_abs());

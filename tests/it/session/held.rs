@@ -3,7 +3,8 @@
 use disposable::DisposableHost;
 use serde_json::Value;
 
-use super::limits::{Parent, limited};
+use super::groups::Parent;
+use super::limits::limited;
 use super::{LOG, harlequin};
 
 /// What `stats --json` says of arkham.

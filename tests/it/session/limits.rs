@@ -2,103 +2,18 @@
 //! the parent of its jails', and takes it away.
 #![expect(
     clippy::disallowed_methods,
-    reason = "the machine's own groups, beside the copy"
+    reason = "a directory on a real disk, beside the copy"
 )]
 
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use disposable::DisposableHost;
 
 use super::closed::closed;
+use super::groups::Parent;
 use super::{LOG, compile, harlequin};
 use crate::support::{Spec, host_with_module, log_and_module};
-
-/// A group in each hierarchy of the machine, for one test. Gone with the value.
-pub(super) struct Parent {
-    name: String,
-    groups: Vec<PathBuf>,
-}
-
-impl Parent {
-    pub(super) fn make() -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("jailctl-test-{}-{count}", std::process::id());
-        let mounts = std::fs::read_to_string("/proc/self/mountinfo").expect("the table of mounts");
-        let mut groups = Vec::new();
-        for line in mounts.lines() {
-            let (left, right) = line.split_once(" - ").expect("a line of mountinfo");
-            if right.starts_with("cgroup") && !right.contains("name=") {
-                let at = left.split(' ').nth(4).expect("where it is mounted");
-                let group = Path::new(at).join(&name);
-                std::fs::create_dir(&group).expect("a group for the test");
-                for file in ["cpuset.cpus", "cpuset.mems"] {
-                    if group.join(file).exists() {
-                        let value = std::fs::read_to_string(Path::new(at).join(file));
-                        std::fs::write(group.join(file), value.expect("a value")).expect("one");
-                    }
-                }
-                groups.push(group);
-            }
-        }
-        assert!(!groups.is_empty(), "no control groups are mounted");
-        Self { name, groups }
-    }
-
-    /// The line of a spec that puts the jail's groups here.
-    pub(super) fn line(&self) -> String {
-        format!("parent = \"/{}\"\n", self.name)
-    }
-
-    /// The jail's group that has `file`, which the kernel's controllers do not share.
-    pub(super) fn group(&self, jail: &str, file: &str) -> PathBuf {
-        let mut groups = self.groups.iter().map(|group| group.join(jail));
-        groups
-            .find(|group| group.join(file).exists())
-            .unwrap_or_else(|| panic!("no group of {jail} has {file}"))
-    }
-
-    pub(super) fn read(&self, jail: &str, file: &str) -> String {
-        let text = std::fs::read_to_string(self.group(jail, file).join(file));
-        text.expect("a file of a group").trim().to_owned()
-    }
-
-    /// Groups below, in any hierarchy.
-    pub(super) fn left(&self) -> Vec<PathBuf> {
-        let directories = self.groups.iter().flat_map(|group| {
-            std::fs::read_dir(group)
-                .expect("the test's group")
-                .map(|entry| entry.expect("an entry").path())
-        });
-        directories.filter(|path| path.is_dir()).collect()
-    }
-
-    /// Waits until nothing is below.
-    pub(super) fn until_empty(&self) {
-        for _ in 0..200 {
-            if self.left().is_empty() {
-                return;
-            }
-            sleep(Duration::from_millis(50));
-        }
-        panic!("groups are left: {:?}", self.left());
-    }
-}
-
-impl Drop for Parent {
-    fn drop(&mut self) {
-        for group in &self.groups {
-            for below in std::fs::read_dir(group).into_iter().flatten().flatten() {
-                // Of a test that failed; its processes end with the copy.
-                let _ = std::fs::remove_dir(below.path());
-            }
-            let _ = std::fs::remove_dir(group);
-        }
-    }
-}
 
 /// A copy with sshd at work and the jail arkham, which has these limits.
 pub(super) fn limited(

@@ -3,6 +3,7 @@
 mod build;
 mod closed;
 mod cost;
+mod groups;
 mod hands;
 mod held;
 mod ids;
