@@ -140,24 +140,27 @@ impl View {
 
     /// As [`View::open`], with `None` where there is no such file.
     pub fn try_open(&self, path: &Path) -> Result<Option<File>> {
+        // To open a device can make it do something, so it is looked at first.
+        let Some(stat) = self.stat(path)? else {
+            return Ok(None);
+        };
+        let refuse = |why: &str| {
+            let finding = Finding::new(format!("could not open `{}`", self.shown(path).display()));
+            Error::new(Kind::Failed, finding.why(why))
+        };
+        if stat.kind() != FileKind::File {
+            return Err(refuse("it is not a regular file"));
+        }
         let handle = match self.openat2(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY) {
             Ok(handle) => handle,
-            Err(Errno::NOENT | Errno::NOTDIR) => {
-                self.saw(path, Way::Through, false, None);
-                return Ok(None);
-            }
+            Err(Errno::NOENT) => return Ok(None),
             Err(errno) => return Err(self.error("open", path, errno)),
         };
-        let stat: Stat = rustix::fs::fstat(&handle)
-            .map_err(|errno| self.error("stat", path, errno))?
-            .into();
-        self.saw(path, Way::Through, false, Some(&stat));
-        if stat.kind() != FileKind::File {
-            return Err(Error::new(
-                Kind::Failed,
-                Finding::new(format!("could not open `{}`", self.shown(path).display()))
-                    .why("it is not a regular file"),
-            ));
+        let now = rustix::fs::fstat(&handle)
+            .map(Stat::from)
+            .map_err(|errno| self.error("stat", path, errno))?;
+        if now.kind() != FileKind::File {
+            return Err(refuse("something else took its place as it was opened"));
         }
         Ok(Some(File::from(handle)))
     }
