@@ -20,7 +20,7 @@ use crate::site::Source;
 use crate::spec::Spec;
 
 /// How many ids are left to others from one attempt to the next, while somebody else makes accounts.
-const SPACINGS: [u32; 4] = [0, 16, 256, 4096];
+const SPACINGS: [u32; 3] = [16, 256, 4096];
 
 /// What is planned for one or more specs.
 #[derive(Debug, Args)]
@@ -92,14 +92,18 @@ impl Build {
             .map(|path| load_spec(path, &host))
             .collect::<Result<_>>()?;
         let (_lock, notices) = self.writing.begin(&host)?;
+        let attempt = |spacing| self.attempt(&specs, &host, spacing, &notices, voice);
+        let mut outcome = attempt(0);
         for spacing in SPACINGS {
-            match self.attempt(&specs, &host, spacing, &notices, voice) {
-                // Somebody else makes accounts just now, and was quicker. All is undone.
-                Err(error) if error.kind == Kind::Busy => {}
-                outcome => return outcome,
+            match &outcome {
+                // Somebody else makes accounts just now, and was quicker. With one finding, all is undone.
+                Err(error) if error.kind == Kind::Busy && error.findings.len() == 1 => {
+                    outcome = attempt(spacing);
+                }
+                _ => break,
             }
         }
-        self.attempt(&specs, &host, 0, &notices, voice)
+        outcome
     }
 
     /// Builds, leaving `spacing` ids to others where accounts are made.
