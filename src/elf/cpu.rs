@@ -123,11 +123,9 @@ impl Cpu {
     /// `$PLATFORM`: `AT_PLATFORM` of the kernel, or what glibc puts in its place.
     pub fn platform(&self, abi: Abi) -> Option<&'static str> {
         match (abi.machine, abi.wide) {
-            (X86_64, true) => Some(if self.is_haswell(abi) {
-                "haswell"
-            } else {
-                "x86_64"
-            }),
+            (X86_64, true) if self.is_xeon_phi(abi) => Some("xeon_phi"),
+            (X86_64, true) if self.is_haswell(abi) => Some("haswell"),
+            (X86_64, true) => Some("x86_64"),
             (X86_64, false) => Some("x86_64"),
             (I386, _) => Some("i686"),
             (AARCH64, _) if abi.little => Some("aarch64"),
@@ -137,8 +135,22 @@ impl Cpu {
         }
     }
 
+    // The three of `init_cpu_features` in `sysdeps/x86/cpu-features.c`.
+
+    fn is_intel(&self, abi: Abi, flags: &str) -> bool {
+        abi.machine == self.machine && self.intel && self.has(flags)
+    }
+
     fn is_haswell(&self, abi: Abi) -> bool {
-        abi.machine == self.machine && self.intel && self.has("avx2 fma bmi1 bmi2 abm movbe popcnt")
+        self.is_intel(abi, "avx2 fma bmi1 bmi2 abm movbe popcnt")
+    }
+
+    fn is_xeon_phi(&self, abi: Abi) -> bool {
+        self.is_intel(abi, "avx512cd avx512er avx512pf")
+    }
+
+    fn has_avx512_1(&self, abi: Abi) -> bool {
+        self.is_intel(abi, "avx512cd avx512bw avx512dq avx512vl") && !self.has("avx512er")
     }
 
     /// The subdirectories that are searched before a directory itself, best first.
@@ -158,12 +170,21 @@ impl Cpu {
     }
 
     /// The bits of legacy entries in ld.so.cache that are usable: hwcaps, the platform's and that of `tls`.
+    ///
+    /// ldconfig adds the numbers of subdirectories up, so that `x86_64/x86_64` has the bit of `avx512_1`.
     pub fn legacy_bits(&self, abi: Abi) -> u64 {
         const TLS: u64 = 1 << 63;
         const FIRST_PLATFORM: u32 = 48;
         match (abi.machine, abi.wide) {
-            (X86_64, true) if self.is_haswell(abi) => TLS | 1 << (FIRST_PLATFORM + 2) | 1 << 1,
-            (X86_64, _) => TLS | 1 << 1,
+            (X86_64, wide) => {
+                let platform = match self.platform(abi) {
+                    Some("haswell") if wide => 1 << (FIRST_PLATFORM + 2),
+                    Some("xeon_phi") if wide => 1 << (FIRST_PLATFORM + 3),
+                    _ => 0,
+                };
+                let avx512_1 = u64::from(wide && self.has_avx512_1(abi)) << 2;
+                TLS | platform | avx512_1 | 1 << 1
+            }
             (I386, _) => TLS | 1 << (FIRST_PLATFORM + 1) | 1,
             _ => TLS,
         }
@@ -175,7 +196,7 @@ impl Cpu {
         names.extend(self.platform(abi));
         match (abi.machine, abi.wide) {
             (X86_64, _) => {
-                if self.is_haswell(abi) && self.has("avx512cd avx512bw avx512dq avx512vl") {
+                if self.has_avx512_1(abi) {
                     names.push("avx512_1");
                 }
                 names.push("x86_64");
@@ -218,6 +239,23 @@ mod tests {
         let foreign = wide(AARCH64);
         assert!(cpu.levels(foreign).is_empty());
         assert_eq!(cpu.platform(foreign), Some("aarch64"));
+    }
+
+    #[test]
+    fn legacy_bits_are_those_that_ld_so_gives_the_processor() {
+        let bits = |vendor: &str, flags: &str| {
+            let text = format!("vendor_id : {vendor}\nflags : {flags}\n");
+            Cpu::parse("x86_64", &text).legacy_bits(wide(X86_64))
+        };
+        let least = 1 << 63 | 1 << 1;
+        let haswell = "avx2 fma bmi1 bmi2 abm movbe popcnt";
+        let server = format!("{haswell} avx512cd avx512bw avx512dq avx512vl");
+        let phi = format!("{haswell} avx512cd avx512er avx512pf");
+        assert_eq!(bits("GenuineIntel", "sse2"), least);
+        assert_eq!(bits("GenuineIntel", haswell), least | 1 << 50);
+        assert_eq!(bits("GenuineIntel", &server), least | 1 << 50 | 1 << 2);
+        assert_eq!(bits("GenuineIntel", &phi), least | 1 << 51);
+        assert_eq!(bits("AuthenticAMD", &server), least);
     }
 
     #[test]
