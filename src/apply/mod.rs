@@ -187,7 +187,8 @@ fn rest_of(plan: &Plan) -> Vec<Rest> {
                     gid: plan
                         .wanted
                         .as_ref()
-                        .map_or(0, |wanted| wanted.jail.group.gid),
+                        .and_then(|wanted| wanted.jail.lock.as_ref())
+                        .map_or(0, |lock| lock.group.gid),
                     user: user.clone(),
                     uid: *uid,
                 });

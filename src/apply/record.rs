@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::host::sshd::{Config, Daemon};
 use crate::host::{Digest, Ownership};
 use crate::names::JailPath;
-use crate::plan::manifest::{AccountRecord, FORMAT, MANIFEST, SPEC};
+use crate::plan::manifest::{AccountRecord, FORMAT, LockRecord, MANIFEST, SPEC};
 use crate::plan::{Manifest, Step};
 
 /// Where records are written, below the jail's state directory.
@@ -70,8 +70,20 @@ impl Run<'_, '_> {
                 standing.insert(place);
             }
         }
-        let mut facts = wanted.facts.clone();
-        facts.stamp = Daemon::find(self.host)?.stamp(&Config::read(self.host)?)?;
+        let lock = match jail.lock.as_ref().zip(wanted.facts.clone()) {
+            Some((lock, mut sshd)) => {
+                sshd.stamp = Daemon::find(self.host)?.stamp(&Config::read(self.host)?)?;
+                Some(LockRecord {
+                    group: (lock.group.name.clone(), lock.group.gid),
+                    snippet: (
+                        lock.sshd.file.clone(),
+                        Digest::of(lock.sshd.text.as_bytes()),
+                    ),
+                    sshd,
+                })
+            }
+            None => None,
+        };
         let made_groups = jail
             .further_groups
             .iter()
@@ -82,7 +94,7 @@ impl Run<'_, '_> {
             name: jail.name.clone(),
             root: jail.root.clone(),
             spec: wanted.origin.name.clone(),
-            group: (jail.group.name.clone(), jail.group.gid),
+            lock,
             accounts: jail
                 .accounts
                 .iter()
@@ -95,17 +107,12 @@ impl Run<'_, '_> {
                     before: wanted.before.get(&account.name).cloned(),
                 })
                 .collect(),
-            snippet: (
-                jail.sshd.file.clone(),
-                Digest::of(jail.sshd.text.as_bytes()),
-            ),
             groups: before
                 .map(|manifest| manifest.groups.clone())
                 .into_iter()
                 .flatten()
                 .chain(made_groups)
                 .collect(),
-            sshd: facts,
             places: standing,
             entries,
         })

@@ -11,7 +11,7 @@ use crate::host::sshd::DROP_INS;
 use crate::host::{FileKind, Host, NewAccount, Ownership, Process};
 use crate::names::{JailName, JailPath};
 use crate::plan::manifest::RecordKind;
-use crate::plan::{Before, Removal, SWAPPED, expiry, refuse_sessions, removal};
+use crate::plan::{Before, Manifest, Removal, SWAPPED, expiry, refuse_sessions, removal};
 use crate::resolve::{
     CACHE, Left, MARKER, Marker, PRIVATE, ResolvedJail, SHELLS, is_adopted, token,
 };
@@ -134,7 +134,7 @@ impl Run<'_, '_> {
     /// Removes an account, with `purge` its mail too.
     pub(super) fn delete_account(&self, user: &str, uid: u32, purge: bool) -> Result<()> {
         let manifest = self.plan.manifest.as_ref();
-        let gid = manifest.map_or(uid, |manifest| manifest.group.1);
+        let gid = manifest.and_then(Manifest::gid).unwrap_or(uid);
         delete_account(
             self.host,
             self.name(),
@@ -150,9 +150,9 @@ impl Run<'_, '_> {
     pub(super) fn delete_group(&mut self, name: &str) -> Result<()> {
         if self.host.accounts()?.group(name).is_none()
             && let Some(manifest) = &self.plan.manifest
+            && let Some(gid) = manifest.groups.get(name).copied().or(manifest.gid())
         {
-            let gid = manifest.groups.get(name).unwrap_or(&manifest.group.1);
-            self.host.make_group(name, *gid)?;
+            self.host.make_group(name, gid)?;
         }
         self.host.delete_group(name)
     }

@@ -10,7 +10,6 @@ use super::specs::load_spec;
 use super::{Report, RootOption, Voice, Writing};
 use crate::apply::{self, Transaction};
 use crate::error::{Error, Finding, Kind, Result};
-use crate::host::sshd::Config;
 use crate::host::{Host, View};
 use crate::names::JailName;
 use crate::plan::{self, Origin, Plan};
@@ -184,11 +183,9 @@ impl Build {
         };
         let view = View::new(Path::new("/"))?;
         let (spec, _) = load_spec(path, &view)?;
-        // Without an sshd to ask, its configuration still says what serves sftp.
-        let sftp = Config::read(&view).ok().and_then(|config| config.sftp());
         let progress = voice.progress();
         progress.say(format!("{}: looking at what it needs", spec.name.value));
-        let (tree, notices) = resolve::resolve_tree(&spec, &view, sftp.as_deref())?;
+        let (tree, notices) = resolve::resolve_tree(&spec, &view)?;
         let target =
             std::path::absolute(target).map_err(|error| Error::io("find", target, &error))?;
         progress.say(format!("{}: writing the tree", spec.name.value));

@@ -39,7 +39,7 @@ impl Enter {
         let host = Host::new(Path::new("/"))?;
         let manifest = Target::new(&self.target, &host)?.manifest(&host)?;
         let name = manifest.name.clone();
-        let account = self.account(&manifest)?;
+        let (account, gid) = self.account(&manifest)?;
         let root = host.open_root(&manifest.root)?.ok_or_else(|| {
             Error::failed(format!("could not open `{}`", manifest.root.display())).why("it is gone")
         })?;
@@ -72,8 +72,8 @@ impl Enter {
         let entry = Entry {
             root: session.as_ref().map_or(root.as_fd(), Session::inside),
             uid: account.uid,
-            gid: manifest.group.1,
-            groups: &[manifest.group.1],
+            gid,
+            groups: &[gid],
             cwd: if has_home { home } else { Path::new("/") },
             program: &program,
             argv0,
@@ -90,7 +90,8 @@ impl Enter {
         })
     }
 
-    fn account<'m>(&self, manifest: &'m Manifest) -> Result<&'m AccountRecord> {
+    /// The account that is meant, and its group.
+    fn account<'m>(&self, manifest: &'m Manifest) -> Result<(&'m AccountRecord, u32)> {
         let known: Vec<&str> = manifest
             .accounts
             .iter()
@@ -103,7 +104,7 @@ impl Enter {
                 .find(|account| account.name == *user),
             None => manifest.accounts.first(),
         };
-        found.ok_or_else(|| {
+        found.zip(manifest.gid()).ok_or_else(|| {
             let what = match &self.user {
                 Some(user) => format!(
                     "could not enter the jail `{}` as `{}`",

@@ -55,11 +55,20 @@ impl Show {
 fn jail(view: &View, manifest: &Manifest) -> Result<Jail> {
     let state = ResolvedJail::state(&manifest.name);
     let written = view.stat(&state.join(MANIFEST))?;
-    let path = Path::new(DROP_INS).join(&manifest.snippet.0);
-    let snippet = match view.read(&path, LIMIT)? {
-        None => Since::Gone,
-        Some(text) if Digest::of(&text) == manifest.snippet.1 => Since::Unchanged,
-        Some(_) => Since::Changed,
+    let snippet = match manifest.lock.as_ref().map(|lock| &lock.snippet) {
+        None => None,
+        Some((file, digest)) => {
+            let path = Path::new(DROP_INS).join(file);
+            let state = match view.read(&path, LIMIT)? {
+                None => Since::Gone,
+                Some(text) if Digest::of(&text) == *digest => Since::Unchanged,
+                Some(_) => Since::Changed,
+            };
+            Some(Snippet {
+                path: path.display().to_string(),
+                state,
+            })
+        }
     };
     let accounts = view.accounts()?;
     Ok(Jail {
@@ -68,17 +77,14 @@ fn jail(view: &View, manifest: &Manifest) -> Result<Jail> {
         root_is_there: view.lstat(&manifest.root)?.is_some(),
         built: written.map_or(0, |stat| stat.mtime.0),
         spec: origin(view, manifest)?,
-        group: manifest.group.0.clone(),
-        gid: manifest.group.1,
+        group: manifest.lock.as_ref().map(|lock| lock.group.0.clone()),
+        gid: manifest.gid(),
         accounts: manifest
             .accounts
             .iter()
             .map(|record| account(view, &state, &accounts, record))
             .collect::<Result<_>>()?,
-        snippet: Snippet {
-            path: path.display().to_string(),
-            state: snippet,
-        },
+        snippet,
         tree: contents(manifest),
         places: manifest.places.iter().cloned().collect(),
     })

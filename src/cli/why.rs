@@ -7,7 +7,6 @@ use clap::Args;
 use super::target::Target;
 use super::{Report, RootOption, Voice};
 use crate::error::{Error, Finding, Kind, Result};
-use crate::host::sshd::Config;
 use crate::names::JailPath;
 use crate::plan::why::Reasons;
 use crate::resolve;
@@ -36,8 +35,7 @@ impl Why {
         let target = Target::new(&self.target, &view)?;
         let (root, manifest, tree);
         let (reasons, places) = if let Target::Spec(spec) = &target {
-            let sftp = Config::read(&view).ok().and_then(|config| config.sftp());
-            tree = resolve::resolve_tree(spec, &view, sftp.as_deref())?.0;
+            tree = resolve::resolve_tree(spec, &view)?.0;
             root = spec.root.value.clone();
             (Reasons::resolved(&tree), Place::of_tree(&tree))
         } else {

@@ -69,7 +69,7 @@ pub(super) fn reasons(case: &Case<'_>) -> Result<Vec<Reason>> {
             .why("its password is too old by shadow(5), and in a jail none can be given"),
         );
     }
-    let (group, gid) = &case.manifest.group;
+    let (group, gid) = &case.lock.group;
     match accounts.group(group) {
         Some(now) if now.gid == found.gid => {}
         Some(_) => reasons.push(

@@ -14,6 +14,7 @@ use crate::error::{Finding, Result};
 use crate::host::{Stat, View};
 use crate::names::JailName;
 use crate::plan::Manifest;
+use crate::plan::manifest::LockRecord;
 
 pub use fitness::fitness;
 
@@ -69,6 +70,7 @@ fn not_roots(path: &Path, stat: &Stat) -> Option<(String, String)> {
 struct Case<'v> {
     view: &'v View,
     manifest: Manifest,
+    lock: LockRecord,
     user: String,
 }
 
@@ -98,12 +100,16 @@ pub fn diagnose(view: &View, user: &str) -> Result<Option<Diagnosis>> {
             found = Some(manifest);
         }
     }
-    let Some(manifest) = found else {
+    let Some((manifest, lock)) = found.and_then(|manifest: Manifest| {
+        let lock = manifest.lock.clone()?;
+        Some((manifest, lock))
+    }) else {
         return Ok(None);
     };
     let case = Case {
         view,
         manifest,
+        lock,
         user: user.to_owned(),
     };
     let mut reasons = account::reasons(&case)?;

@@ -26,7 +26,7 @@ pub(super) fn reasons(case: &Case<'_>, is_member: bool) -> Result<Vec<Reason>> {
         }
     };
     let mut reasons = Vec::new();
-    let file = &case.manifest.snippet.0;
+    let file = &case.lock.snippet.0;
     let path = Path::new(DROP_INS).join(file);
     let snippet = config.drop_ins.iter().find(|(name, _)| name == file);
     match snippet {
@@ -38,7 +38,7 @@ pub(super) fn reasons(case: &Case<'_>, is_member: bool) -> Result<Vec<Reason>> {
             )
             .why("it is gone, and without it the account's shell does not exist"),
         ),
-        Some((_, text)) if Digest::of(text.as_bytes()) != case.manifest.snippet.1 => reasons.push(
+        Some((_, text)) if Digest::of(text.as_bytes()) != case.lock.snippet.1 => reasons.push(
             Reason::new(
                 "snippet-changed",
                 format!("`{}` is not as it was built", path.display()),
@@ -49,7 +49,7 @@ pub(super) fn reasons(case: &Case<'_>, is_member: bool) -> Result<Vec<Reason>> {
         Some((_, text)) if is_member => {
             let expected = Expectation {
                 user: case.user.clone(),
-                groups: vec![case.manifest.group.0.clone()],
+                groups: vec![case.lock.group.0.clone()],
                 settings: said(text),
             };
             for (shown, found) in &answers {

@@ -6,7 +6,7 @@ use super::manifest::{AccountRecord, Before};
 use super::{Manifest, SNIPPET_LIMIT, Step, expiry, sessions};
 use crate::error::{Error, Result};
 use crate::host::{Accounts, Belonging, Expiry, NewAccount, Passwd, View};
-use crate::resolve::{ResolvedJail, WantedAccount, is_adopted};
+use crate::resolve::{Lock, ResolvedJail, WantedAccount, is_adopted};
 use crate::spec::Password;
 
 /// Makes the group and the accounts, or puts them where they belong.
@@ -17,10 +17,12 @@ pub(super) fn steps(
     view: &View,
     steps: &mut Vec<Step>,
 ) -> Result<()> {
-    if accounts.group(&wanted.group.name).is_none() {
+    if let Some(Lock { group, .. }) = &wanted.lock
+        && accounts.group(&group.name).is_none()
+    {
         steps.push(Step::MakeGroup {
-            name: wanted.group.name.clone(),
-            gid: wanted.group.gid,
+            name: group.name.clone(),
+            gid: group.gid,
         });
     }
     for group in wanted.further_groups.iter().filter(|group| group.is_new) {

@@ -70,8 +70,10 @@ pub(super) fn strangers(
         entry.kind == EntryKind::Directory && !entry.kept && !SWAPPED.contains(&path.top())
     };
     let known = |path: &JailPath| {
+        let holds = |place: &JailPath| Path::new(place.as_str()).starts_with(path.as_str());
         let recorded = manifest.is_some_and(|manifest| {
-            manifest.entries.contains_key(path) || manifest.places.contains(path)
+            // What holds a place that a user left is needed as long as that stays.
+            manifest.entries.contains_key(path) || manifest.places.iter().any(holds)
         });
         recorded || tree.get(path).is_some()
     };

@@ -25,6 +25,7 @@ pub const PREVIOUS: &str = "previous";
 
 /// One jail as it was built.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Whole")]
 pub struct Manifest {
     /// [`FORMAT`] when it was written.
     pub format: u32,
@@ -34,21 +35,73 @@ pub struct Manifest {
     pub root: PathBuf,
     /// Where the spec came from, as it was named.
     pub spec: String,
-    /// Its group and the id.
-    pub group: (String, u32),
+    /// How its accounts are locked in; `None` where it never had any.
+    #[serde(flatten)]
+    pub lock: Option<LockRecord>,
     /// Its accounts.
     pub accounts: Vec<AccountRecord>,
-    /// File name and digest of the sshd snippet.
-    pub snippet: (String, Digest),
     /// Further groups that were made for it, and their ids.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub groups: BTreeMap<String, u32>,
-    /// What sshd said of itself then, and the files that this stands on.
-    pub sshd: Facts,
     /// Places of users that were ever made and still exist: nothing below them is ever removed but by `remove --purge`.
     pub places: BTreeSet<JailPath>,
     /// The content of the root.
     pub entries: BTreeMap<JailPath, Record>,
+}
+
+/// How the accounts of a jail are locked in, as it was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LockRecord {
+    /// Their group and its id.
+    pub group: (String, u32),
+    /// File name and digest of the sshd snippet.
+    pub snippet: (String, Digest),
+    /// What sshd said of itself then, and the files that this stands on.
+    pub sshd: Facts,
+}
+
+/// A manifest as it is read: a lock is there as a whole or not at all.
+#[derive(Deserialize)]
+struct Whole {
+    format: u32,
+    name: JailName,
+    root: PathBuf,
+    spec: String,
+    group: Option<(String, u32)>,
+    accounts: Vec<AccountRecord>,
+    snippet: Option<(String, Digest)>,
+    #[serde(default)]
+    groups: BTreeMap<String, u32>,
+    sshd: Option<Facts>,
+    places: BTreeSet<JailPath>,
+    entries: BTreeMap<JailPath, Record>,
+}
+
+impl TryFrom<Whole> for Manifest {
+    type Error = &'static str;
+
+    fn try_from(whole: Whole) -> std::result::Result<Self, &'static str> {
+        let lock = match (whole.group, whole.snippet, whole.sshd) {
+            (Some(group), Some(snippet), Some(sshd)) => Some(LockRecord {
+                group,
+                snippet,
+                sshd,
+            }),
+            (None, None, None) if whole.accounts.is_empty() => None,
+            _ => return Err("it does not say how its accounts are locked in"),
+        };
+        Ok(Self {
+            format: whole.format,
+            name: whole.name,
+            root: whole.root,
+            spec: whole.spec,
+            lock,
+            accounts: whole.accounts,
+            groups: whole.groups,
+            places: whole.places,
+            entries: whole.entries,
+        })
+    }
 }
 
 /// One account as it was made.
@@ -272,6 +325,11 @@ impl Manifest {
             .map_err(|error| refuse(error.to_string()))
     }
 
+    /// The id of the group of its accounts.
+    pub fn gid(&self) -> Option<u32> {
+        self.lock.as_ref().map(|lock| lock.group.1)
+    }
+
     /// The record of an account.
     pub fn account(&self, name: &str) -> Option<&AccountRecord> {
         self.accounts.iter().find(|account| account.name == name)
@@ -349,7 +407,8 @@ mod tests {
         assert_eq!(manifest.entries.len(), 9);
         let upload = JailPath::new("/upload").expect("a path");
         assert!(manifest.entries[&upload].kept);
-        assert!(!manifest.sshd.keywords.is_empty());
+        let lock = manifest.lock.expect("its accounts are locked in");
+        assert!(!lock.sshd.keywords.is_empty());
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod diff;
 mod drift;
 mod ground;
 mod interrupted;
+mod lock;
 pub mod manifest;
 mod policy;
 mod removal;
@@ -18,13 +19,14 @@ use std::path::{Path, PathBuf};
 pub use diff::{Act, Change, Depth, SWAPPED, compare, swapped};
 pub use drift::{Difference, Drift, Kind as DriftKind, drift, is_whole};
 pub use interrupted::{JOURNAL, interrupted};
+pub use lock::{facts as sshd_facts, verify};
 pub use manifest::{Before, Manifest};
 pub use removal::{Removal, removal};
 pub use sessions::{refuse_change, refuse_sessions};
 
 use crate::error::Result;
 use crate::host::pam::Edit;
-use crate::host::sshd::{Config, DROP_INS, Daemon, Facts};
+use crate::host::sshd::Facts;
 use crate::host::{Belonging, Expiry, Inventory, NewAccount, Passwd, Stat, View};
 use crate::names::{JailName, JailPath};
 use crate::resolve::{Marker, ResolvedJail, Tree, is_ours};
@@ -227,8 +229,8 @@ pub struct Wanted {
     pub jail: ResolvedJail,
     /// Where its spec came from.
     pub origin: Origin,
-    /// What sshd says of itself.
-    pub facts: Facts,
+    /// What sshd says of itself, where it locks accounts in.
+    pub facts: Option<Facts>,
     /// What its accounts that were taken over were before, by name.
     pub before: BTreeMap<String, Before>,
 }
@@ -236,8 +238,11 @@ pub struct Wanted {
 impl Plan {
     /// What sshd says of itself.
     pub fn facts(&self) -> Option<&Facts> {
-        let wanted = self.wanted.as_ref().map(|wanted| &wanted.facts);
-        wanted.or(self.manifest.as_ref().map(|manifest| &manifest.sshd))
+        let wanted = self
+            .wanted
+            .as_ref()
+            .and_then(|wanted| wanted.facts.as_ref());
+        wanted.or_else(|| Some(&self.manifest.as_ref()?.lock.as_ref()?.sshd))
     }
 
     /// Whether sshd is asked, when the plan is carried out, if it would lock the jail's accounts in.
@@ -261,7 +266,7 @@ impl Plan {
     pub fn foresee(&self, view: &View) -> Result<()> {
         match &self.wanted {
             Some(wanted) if self.asks_sshd() && self.is_known_to_sshd() => {
-                verify(view, &wanted.jail)
+                lock::verify(view, &wanted.jail)
             }
             _ => Ok(()),
         }
@@ -271,31 +276,6 @@ impl Plan {
     pub fn is_change(&self) -> bool {
         self.steps.iter().any(Step::is_change)
     }
-}
-
-/// What sshd says of itself: as remembered, if none of the files it stands on has changed since, or asked anew.
-pub fn sshd_facts(view: &View, manifest: Option<&Manifest>) -> Result<Facts> {
-    let config = Config::read(view)?;
-    let daemon = Daemon::find(view)?;
-    match manifest {
-        Some(manifest) if manifest.sshd.stamp == daemon.stamp(&config)? => {
-            Ok(manifest.sshd.clone())
-        }
-        _ => daemon.facts(&config),
-    }
-}
-
-/// Asks sshd whether it would lock the jail's accounts in with the jail's snippet in its place, whatever stands there now.
-pub fn verify(view: &View, jail: &ResolvedJail) -> Result<()> {
-    let config = Config::read(view)?;
-    let mut drop_ins: Vec<(String, String)> = config
-        .drop_ins
-        .iter()
-        .filter(|(name, _)| *name != jail.sshd.file)
-        .cloned()
-        .collect();
-    drop_ins.push((jail.sshd.file.clone(), jail.sshd.text.clone()));
-    Daemon::find(view)?.verify(&drop_ins, &config.samples(), &jail.sshd.expected)
 }
 
 /// Plans to make the host match `spec`.
@@ -340,8 +320,8 @@ fn plan_with(
     let name = &spec.name.value;
     let manifest = Manifest::load(view, name)?;
     ground::neighbours(spec, manifest.as_ref(), view)?;
-    let facts = sshd_facts(view, manifest.as_ref())?;
-    let wanted = crate::resolve::resolve_with(spec, view, &facts, built)?;
+    let facts = lock::facts_for(spec, manifest.as_ref(), view)?;
+    let wanted = crate::resolve::resolve(spec, view, facts.as_ref(), built)?;
     let inventory = inventory_of(&wanted.root, &wanted.tree, manifest.as_ref(), view)?;
     let marker = Marker::read(view, &wanted.root)?;
     ground::root(spec, marker.as_ref(), inventory.as_ref())?;
@@ -369,9 +349,8 @@ fn plan_with(
         ));
     }
     let accounts = view.accounts()?;
-    let before = snippet(view, &wanted.sshd.file)?;
     let mut steps = Vec::new();
-    let gid = accounts.group(&wanted.group.name).map(|group| group.gid);
+    let gid = accounts.group(&name.group()).map(|group| group.gid);
     let dropped: Vec<_> = accounts
         .users
         .iter()
@@ -408,21 +387,7 @@ fn plan_with(
         steps.push(Step::WriteTree);
     }
     sessions.install(&mut steps);
-    let text = &wanted.sshd.text;
-    let as_verified = manifest
-        .as_ref()
-        .is_some_and(|manifest| manifest.sshd == facts)
-        && steps
-            .iter()
-            .all(|step| !matches!(step, Step::MakeAccount(_)));
-    if before.as_ref() != Some(text) {
-        steps.push(Step::InstallSnippet {
-            file: wanted.sshd.file.clone(),
-            text: text.clone(),
-        });
-    } else if !as_verified {
-        steps.push(Step::VerifySnippet);
-    }
+    let snippet = lock::steps(&wanted, facts.as_ref(), manifest.as_ref(), view, &mut steps)?;
     sessions.uninstall(view, name, &mut steps)?;
     accounts::secrets(&wanted, &accounts, is_closed, view, &mut steps)?;
     let opened = accounts::openings(&wanted, &accounts, is_closed, manifest.as_ref());
@@ -441,7 +406,6 @@ fn plan_with(
             user.name, user.uid
         ));
     }
-    let snippet = (before.as_ref() != Some(text)).then(|| (before, Some(text.clone())));
     Ok(Plan {
         name: name.clone(),
         root: wanted.root.clone(),
@@ -477,11 +441,6 @@ fn inventory_of(
         .chain(recorded)
         .chain([&top]);
     view.inventory(root, &SWAPPED, paths)
-}
-
-fn snippet(view: &View, file: &str) -> Result<Option<String>> {
-    let bytes = view.read(&Path::new(DROP_INS).join(file), SNIPPET_LIMIT)?;
-    Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
 }
 
 /// The text of the spec that a jail was built from.

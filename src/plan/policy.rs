@@ -4,7 +4,8 @@ use std::path::Path;
 
 use jailctl_session::policy::{DOOR, POLICY, Policy};
 
-use super::{SNIPPET_LIMIT, Step, sessions, snippet};
+use super::lock::snippet;
+use super::{SNIPPET_LIMIT, Step, sessions};
 use crate::error::Result;
 use crate::host::pam::Edit;
 use crate::host::{Passwd, Process, View, nft, pam};
@@ -50,7 +51,11 @@ impl Sessions {
             rules,
             stack: text(Path::new(pam::STACK))?,
             own: text(Path::new(pam::OWN))?,
-            names_stack: wanted.session.as_ref().map(|_| wanted.sshd.names_stack),
+            names_stack: wanted
+                .lock
+                .as_ref()
+                .filter(|_| wanted.session.is_some())
+                .map(|lock| lock.sshd.names_stack),
         })
     }
 

@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::lock::snippet;
 use super::sessions::refuse_sessions;
-use super::{Manifest, Plan, Step, accounts, policy, snippet};
+use super::{Manifest, Plan, Step, accounts, policy};
 use crate::error::{Error, Result};
 use crate::host::{Group, Process, View};
 use crate::names::JailName;
@@ -39,7 +40,7 @@ pub fn removal(name: &JailName, how: Removal, view: &View) -> Result<Option<Plan
     let ours: Vec<_> = known
         .users
         .iter()
-        .filter(|user| is_ours(user, name, Some(manifest.group.1)))
+        .filter(|user| is_ours(user, name, manifest.gid()))
         .collect();
     let half: Vec<_> = manifest
         .accounts
@@ -72,9 +73,12 @@ pub fn removal(name: &JailName, how: Removal, view: &View) -> Result<Option<Plan
             purge: how.purge,
         });
     }
-    if known.group(&manifest.group.0).is_some() || known.half_groups.contains(&manifest.group.0) {
+    let lock = manifest.lock.as_ref();
+    if let Some((group, _)) = lock.map(|lock| &lock.group)
+        && (known.group(group).is_some() || known.half_groups.contains(group))
+    {
         steps.push(Step::DeleteGroup {
-            name: manifest.group.0.clone(),
+            name: group.clone(),
         });
     }
     for (group, gid) in &manifest.groups {
@@ -94,11 +98,12 @@ pub fn removal(name: &JailName, how: Removal, view: &View) -> Result<Option<Plan
             _ => {}
         }
     }
-    let before = snippet(view, &manifest.snippet.0)?;
-    if before.is_some() {
-        steps.push(Step::RemoveSnippet {
-            file: manifest.snippet.0.clone(),
-        });
+    let mut before = None;
+    if let Some((file, _)) = lock.map(|lock| &lock.snippet) {
+        before = snippet(view, file)?;
+        if before.is_some() {
+            steps.push(Step::RemoveSnippet { file: file.clone() });
+        }
     }
     if policy::has_policy(view, name)? {
         let edits = policy::leave_stacks(view, name, None)?;

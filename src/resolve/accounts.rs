@@ -90,15 +90,9 @@ pub fn is_ours(account: &Passwd, name: &JailName, group: Option<u32>) -> bool {
         && (account.shell.starts_with("/jail/") || group == Some(account.gid))
 }
 
-/// Chooses the jail's group and accounts; every reason why one cannot be had is a finding.
-pub(super) fn resolve(
-    spec: &Spec,
-    accounts: &Accounts,
-    left: &[Left],
-    findings: &mut Vec<Finding>,
-) -> (WantedGroup, Vec<WantedAccount>) {
+/// Chooses the jail's group; every reason why it cannot be had is a finding.
+pub(super) fn group(spec: &Spec, accounts: &Accounts, findings: &mut Vec<Finding>) -> WantedGroup {
     let name = &spec.name.value;
-    let gecos = token(name);
     let group_name = name.group();
     let group = accounts.group(&group_name);
     if let Some(group) = group {
@@ -134,6 +128,23 @@ pub(super) fn resolve(
             );
             0
         });
+    WantedGroup {
+        name: group_name,
+        gid,
+    }
+}
+
+/// Chooses the accounts of the jail, which are in `group`; every reason why one cannot be had is a finding.
+pub(super) fn accounts(
+    spec: &Spec,
+    group: &WantedGroup,
+    accounts: &Accounts,
+    left: &[Left],
+    findings: &mut Vec<Finding>,
+) -> Vec<WantedAccount> {
+    let name = &spec.name.value;
+    let gecos = token(name);
+    let has_group = accounts.group(&group.name).map(|group| group.gid);
     let mut taken: Vec<u32> = spec
         .users
         .iter()
@@ -146,7 +157,7 @@ pub(super) fn resolve(
         taken.push(uid);
         let found = accounts.user(user.name.value.as_str());
         let adopted = found.is_some_and(|found| {
-            is_adopted(found) || user.adopt && !is_ours(found, name, group.map(|group| group.gid))
+            is_adopted(found) || user.adopt && !is_ours(found, name, has_group)
         });
         let shell = user.shell.as_ref().map(|shell| shell.value.clone());
         let mut groups: Vec<String> = user.groups.iter().map(|one| one.value.clone()).collect();
@@ -159,7 +170,7 @@ pub(super) fn resolve(
         wanted.push(WantedAccount {
             name: user.name.value.as_str().to_owned(),
             uid,
-            gid,
+            gid: group.gid,
             gecos: if adopted {
                 adopted_token(name)
             } else {
@@ -178,13 +189,7 @@ pub(super) fn resolve(
             expires: user.expires.as_ref().map(|day| day.value.0),
         });
     }
-    (
-        WantedGroup {
-            name: group_name,
-            gid,
-        },
-        wanted,
-    )
+    wanted
 }
 
 fn uid(

@@ -26,8 +26,8 @@ const DEVICES: [(&str, u32, u32); 6] = [
 /// Who is known by name in a jail.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Names<'a> {
-    /// The jail's group.
-    pub group: &'a WantedGroup,
+    /// The jail's group, where it has accounts.
+    pub group: Option<&'a WantedGroup>,
     /// The others of its accounts.
     pub further: &'a [FurtherGroup],
     /// Its accounts.
@@ -57,7 +57,10 @@ pub(super) fn add_names(
             account.name, account.uid, account.gid, account.home
         );
     }
-    let mut groups = format!("root:x:0:\n{}:x:{}:\n", group.name, group.gid);
+    let mut groups = "root:x:0:\n".to_owned();
+    if let Some(group) = group {
+        let _ = writeln!(groups, "{}:x:{}:", group.name, group.gid);
+    }
     for one in *further {
         let members: Vec<&str> = accounts
             .iter()

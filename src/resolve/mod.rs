@@ -26,8 +26,8 @@ pub use tree::{Content, Entry, EntryKind, MERGED, Tree, Why};
 use jailctl_session::policy::Policy;
 
 use crate::error::{Error, Finding, Kind, Result};
-use crate::host::View;
-use crate::host::sshd::Facts;
+use crate::host::sshd::{Config, Facts};
+use crate::host::{Accounts, View};
 use crate::names::{JailName, JailPath};
 use crate::site::Sited;
 use crate::spec::text::echo;
@@ -47,17 +47,15 @@ pub struct ResolvedJail {
     pub name: JailName,
     /// Where it stands on the host.
     pub root: PathBuf,
-    /// The group of its accounts.
-    pub group: WantedGroup,
+    /// How its accounts are locked in; `None` where it never had any.
+    pub lock: Option<Lock>,
     /// Further groups of its accounts.
     pub further_groups: Vec<FurtherGroup>,
     /// Its accounts.
     pub accounts: Vec<WantedAccount>,
     /// The content of its root.
     pub tree: Tree,
-    /// How sshd locks its accounts in.
-    pub sshd: SshdPolicy,
-    /// What its sessions have of their own; `None` for a plain chroot.
+    /// What its sessions have of their own; `None` for a plain chroot, and where it never had accounts.
     pub session: Option<Policy>,
     /// Where new homes take their first content from, by user name.
     pub skeletons: Vec<(String, PathBuf)>,
@@ -65,6 +63,15 @@ pub struct ResolvedJail {
     pub tests: Vec<Sited<Vec<String>>>,
     /// What an admin should know and need not act on.
     pub notices: Vec<String>,
+}
+
+/// How the accounts of a jail are locked in.
+#[derive(Clone, Debug)]
+pub struct Lock {
+    /// Their group, by which sshd knows them.
+    pub group: WantedGroup,
+    /// What sshd does with them.
+    pub sshd: SshdPolicy,
 }
 
 impl ResolvedJail {
@@ -80,15 +87,13 @@ impl ResolvedJail {
 }
 
 /// Resolves `spec` on the host. Every reason why it cannot be done is reported at once; nothing is written.
-pub fn resolve(spec: &Spec, view: &View, facts: &Facts) -> Result<ResolvedJail> {
-    resolve_with(spec, view, facts, None)
-}
-
-/// As [`resolve`], with `built` for the tree where it is given: one that was built from the spec before, whatever the host has by now.
-pub fn resolve_with(
+///
+/// `facts` is what sshd says of itself, for a jail that has accounts or had some. `built` stands for the tree where it is given: one that was built
+/// from the spec before, whatever the host has by now.
+pub fn resolve(
     spec: &Spec,
     view: &View,
-    facts: &Facts,
+    facts: Option<&Facts>,
     built: Option<Tree>,
 ) -> Result<ResolvedJail> {
     let mut findings = Vec::new();
@@ -99,21 +104,32 @@ pub fn resolve_with(
     accounts::shells_are_free(view)?;
     let marker = Marker::read(view, &spec.root.value)?;
     let left = marker.map(|marker| marker.left).unwrap_or_default();
-    let (group, wanted) = accounts::resolve(spec, &known, &left, &mut findings);
-    let further_groups = accounts::further_groups(spec, &known, &group, &mut findings);
+    let people = people(spec, facts.is_some(), &known, &left, &mut findings);
+    let wanted = people.accounts;
+    let further_groups = people.further_groups;
     accounts::check_adoptions(spec, &known, &wanted, view, &mut findings)?;
     accounts::notice_shut_out(spec, &known, &mut notices);
     notice_idle_programs(spec, &mut notices);
     let names = Names {
-        group: &group,
+        group: people.group.as_ref().filter(|_| !wanted.is_empty()),
         further: &further_groups,
         accounts: &wanted,
     };
     let tree = if let Some(built) = built {
         built
     } else {
-        let sftp = facts.sftp.as_deref();
-        tree(spec, view, sftp, &names, &mut findings, &mut notices)?
+        let sftp = match facts {
+            Some(facts) => facts.sftp.clone(),
+            None => configured_sftp(view),
+        };
+        tree(
+            spec,
+            view,
+            sftp.as_deref(),
+            &names,
+            &mut findings,
+            &mut notices,
+        )?
     };
     let mut network = None;
     if let Some(session) = &spec.session {
@@ -130,8 +146,7 @@ pub fn resolve_with(
     Ok(ResolvedJail {
         name: spec.name.value.clone(),
         root: spec.root.value.clone(),
-        sshd: sshd::policy(spec, facts, &state),
-        session: match &spec.session {
+        session: match spec.session.as_ref().filter(|_| facts.is_some()) {
             Some(session) => Some(session::policy(
                 spec, session, &names, network, programs, view,
             )?),
@@ -147,7 +162,10 @@ pub fn resolve_with(
                 ))
             })
             .collect(),
-        group,
+        lock: people.group.zip(facts).map(|(group, facts)| Lock {
+            group,
+            sshd: sshd::policy(spec, facts, &state),
+        }),
         further_groups,
         accounts: wanted,
         tree,
@@ -156,23 +174,57 @@ pub fn resolve_with(
     })
 }
 
-/// Resolves only the tree of `spec`, as it would be on this host: what `build --output` makes. `sftp` is the host's program for sftp.
+/// The host's program for sftp by its configuration alone, without an sshd to ask.
+fn configured_sftp(view: &View) -> Option<String> {
+    Config::read(view).ok().and_then(|config| config.sftp())
+}
+
+/// Who is to be known to the host for a jail.
+struct People {
+    group: Option<WantedGroup>,
+    accounts: Vec<WantedAccount>,
+    further_groups: Vec<FurtherGroup>,
+}
+
+/// Chooses them, and a group for a jail without accounts where it is to have one.
+fn people(
+    spec: &Spec,
+    has_group: bool,
+    known: &Accounts,
+    left: &[Left],
+    findings: &mut Vec<Finding>,
+) -> People {
+    if !has_group && spec.users.is_empty() {
+        return People {
+            group: None,
+            accounts: Vec::new(),
+            further_groups: Vec::new(),
+        };
+    }
+    let group = accounts::group(spec, known, findings);
+    People {
+        accounts: accounts::accounts(spec, &group, known, left, findings),
+        further_groups: accounts::further_groups(spec, known, &group, findings),
+        group: Some(group),
+    }
+}
+
+/// Resolves only the tree of `spec`, as it would be on this host: what `build --output` makes.
 ///
 /// Users that the host has no account of get the ids that they would get.
-pub fn resolve_tree(spec: &Spec, view: &View, sftp: Option<&str>) -> Result<(Tree, Vec<String>)> {
+pub fn resolve_tree(spec: &Spec, view: &View) -> Result<(Tree, Vec<String>)> {
     let mut findings = Vec::new();
     let mut notices = Vec::new();
     let known = view.accounts()?;
-    let (group, wanted) = accounts::resolve(spec, &known, &[], &mut findings);
-    let further_groups = accounts::further_groups(spec, &known, &group, &mut findings);
+    let people = people(spec, false, &known, &[], &mut findings);
     let tree = tree(
         spec,
         view,
-        sftp,
+        configured_sftp(view).as_deref(),
         &Names {
-            group: &group,
-            further: &further_groups,
-            accounts: &wanted,
+            group: people.group.as_ref(),
+            further: &people.further_groups,
+            accounts: &people.accounts,
         },
         &mut findings,
         &mut notices,

@@ -221,8 +221,11 @@ fn mapped(names: &Names<'_>, terminals: u32) -> Mapped {
     let further = names.further.iter().map(|group| group.gid);
     Mapped {
         uids: names.accounts.iter().map(|account| account.uid).collect(),
-        gids: [names.group.gid, terminals]
+        gids: names
+            .group
+            .map(|group| group.gid)
             .into_iter()
+            .chain([terminals])
             .chain(further)
             .collect(),
     }

@@ -105,14 +105,17 @@ pub struct Jail {
     pub built: i64,
     /// What it was built from.
     pub spec: Origin,
-    /// The group of its accounts.
-    pub group: String,
+    /// The group of its accounts; none where it never had any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
     /// The group's id.
-    pub gid: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gid: Option<u32>,
     /// Its accounts.
     pub accounts: Vec<Account>,
-    /// Its sshd snippet.
-    pub snippet: Snippet,
+    /// Its sshd snippet, where it has a group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snippet: Option<Snippet>,
     /// Its tree.
     pub tree: Contents,
     /// Directories that belong to users.
@@ -176,21 +179,22 @@ pub fn text(jail: &Jail, paint: Paint) -> String {
             list(doors.iter().map(|door| door.word().to_owned())),
         );
     }
-    let path = &jail.snippet.path;
-    line(
-        "sshd",
-        match jail.snippet.state {
-            Since::Unchanged => path.clone(),
-            Since::Changed => format!(
-                "{path}  {}",
-                wrong("(changed since: the next build writes it anew)")
-            ),
-            Since::Gone => format!(
-                "{path}  {}",
-                wrong("(gone: nobody of this jail can log in; the next build writes it anew)")
-            ),
-        },
-    );
+    if let Some(Snippet { path, state }) = &jail.snippet {
+        line(
+            "sshd",
+            match state {
+                Since::Unchanged => path.clone(),
+                Since::Changed => format!(
+                    "{path}  {}",
+                    wrong("(changed since: the next build writes it anew)")
+                ),
+                Since::Gone => format!(
+                    "{path}  {}",
+                    wrong("(gone: nobody of this jail can log in; the next build writes it anew)")
+                ),
+            },
+        );
+    }
     let tree = &jail.tree;
     line(
         "tree",
@@ -205,7 +209,12 @@ pub fn text(jail: &Jail, paint: Paint) -> String {
         ),
     );
     line("places", list(jail.places.iter().map(ToString::to_string)));
-    line("group", format!("{} (gid {})", jail.group, jail.gid));
+    let group = jail.group.as_ref().zip(jail.gid);
+    let group = group.map(|(name, gid)| format!("{name} (gid {gid})"));
+    line(
+        "group",
+        group.unwrap_or_else(|| "none, since it has no users".to_owned()),
+    );
     for account in &jail.accounts {
         let shell = account.shell.as_deref().unwrap_or("none");
         let state = if account.state == "open" {

@@ -185,3 +185,44 @@ fn a_shell_that_was_changed_is_mended() {
         .ok();
     assert_eq!(reach(&host, &harlequin), Reach::Jail);
 }
+
+#[test]
+fn without_a_user_there_is_no_group_and_sshd_is_not_asked() {
+    let Some(host) = host() else { return };
+    let key = host.key("key");
+    let mut spec = Spec::arkham(&key, &[]);
+    let people = std::mem::take(&mut spec.users);
+    let looked = ["/etc/passwd", "/etc/group", "/etc/shadow", "/etc/ssh"];
+    let before = host.snapshot(looked);
+    host.sh("mv /usr/sbin/sshd /usr/sbin/sshd.away").ok();
+    spec.build(&host).ok();
+    host.jailctl(["check", "arkham"]).ok();
+    let again = spec.build(&host).ok();
+    assert_eq!(again.text(), "arkham: nothing to do");
+    let shown = host.jailctl(["show", "arkham"]).ok();
+    assert!(
+        shown.text().contains("none, since it has no users"),
+        "{shown:?}"
+    );
+    let refused = host.jailctl(["enter", "arkham"]).exits(2);
+    assert!(refused.stderr().contains("it has no user"), "{refused:?}");
+    host.sh("mv /usr/sbin/sshd.away /usr/sbin/sshd").ok();
+    assert_eq!(before.diff(&host.snapshot(looked)), Vec::<String>::new());
+
+    host.sshd();
+    // The first user brings both, and they stay for what he leaves behind.
+    spec.users = people;
+    spec.build(&host).ok();
+    let harlequin = host.login("harlequin", &key);
+    assert_eq!(reach(&host, &harlequin), Reach::Jail);
+    spec.users.clear();
+    spec.build(&host).ok();
+    assert_eq!(reach(&host, &harlequin), Reach::Nothing);
+    host.sh("getent group jail-arkham").ok();
+    host.jailctl(["check", "arkham"]).ok();
+    host.jailctl(["rollback", "arkham"]).ok();
+    assert_eq!(reach(&host, &harlequin), Reach::Jail);
+    host.jailctl(["check", "arkham"]).ok();
+    host.jailctl(["remove", "arkham", "--purge"]).ok();
+    assert_eq!(before.diff(&host.snapshot(looked)), Vec::<String>::new());
+}
