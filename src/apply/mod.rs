@@ -1,6 +1,7 @@
 //! Carrying a [`Plan`] out: the only code that writes. It decides nothing; how each step is undone is noted in the journal before it is taken, and
 //! an error, or the next run after one that was cut short, undoes all that went before.
 
+mod collect;
 pub mod hold;
 mod journal;
 mod moves;
@@ -108,7 +109,7 @@ impl<'h> Transaction<'h> {
                 Rest::Keep { .. } | Rest::Drop { .. } => self
                     .notices
                     .push(format!("what was before could not be kept: {failed}")),
-                Rest::Store(_) => self.notices.push(format!(
+                Rest::Store(_) | Rest::Settle(_) => self.notices.push(format!(
                     "what no jail needs any more could not be removed: {failed}"
                 )),
                 Rest::DeleteAccount { .. } | Rest::Release { .. } => {
@@ -216,7 +217,12 @@ fn rest_of(plan: &Plan) -> Vec<Rest> {
         }
     }
     if plan.steps.contains(&Step::WriteTree) {
-        rest.push(Rest::Store(store::holder(&plan.root).to_owned()));
+        let holder = store::holder(&plan.root).to_owned();
+        rest.push(match plan.manifest {
+            Some(_) => Rest::Store(holder),
+            // A jail's first build takes nothing from any tree.
+            None => Rest::Settle(holder),
+        });
     }
     rest.extend(plan.removal.map(|how| Rest::Remove {
         jail: plan.name.clone(),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::journal::Journal;
 use super::run::{Run, write_marker};
 use super::undo::remove_dirs;
-use super::{OnStep, Options, hold, store, tree};
+use super::{OnStep, Options, collect, hold, store, tree};
 use crate::error::Result;
 use crate::host::sshd::DROP_INS;
 use crate::host::{FileKind, Host, NewAccount, Ownership, Process};
@@ -208,7 +208,7 @@ impl Run<'_, '_> {
                 }
             }
         }
-        store::collect(
+        collect::collect(
             self.host,
             store::holder(&self.plan.root),
             Some(self.name()),

@@ -6,7 +6,7 @@ use rustix::fs::RenameFlags;
 use serde::{Deserialize, Serialize};
 
 use super::removal::{self, delete_account};
-use super::{OnStep, Options, store};
+use super::{OnStep, Options, collect, store};
 use crate::error::Result;
 use crate::host::{Expiry, Host};
 use crate::names::JailName;
@@ -68,6 +68,8 @@ pub(super) enum Rest {
     },
     /// Takes out of the store of the jails in a directory what none of them needs.
     Store(PathBuf),
+    /// Ends a run that took nothing from the store of the jails in a directory.
+    Settle(PathBuf),
     /// Takes a jail away.
     Remove {
         /// The jail.
@@ -137,7 +139,8 @@ impl Rest {
                 Some(dir) => dir.remove_all(stage),
                 None => Ok(()),
             },
-            Self::Store(holder) => store::collect(host, holder, None, false),
+            Self::Store(holder) => collect::collect(host, holder, None, false),
+            Self::Settle(holder) => collect::settle(host, holder),
             Self::Remove { jail, how } => removal::finish(host, jail, *how, options, on_step),
         }
     }

@@ -15,16 +15,13 @@ use rustix::fs::RenameFlags;
 use super::writer::fill_and_digest;
 use crate::error::Result;
 use crate::host::{Copier, Digest, Dir, FileKind, Host, Ownership, Stat, View, in_parallel};
-use crate::names::JailName;
-use crate::plan::Manifest;
-use crate::plan::manifest::{MANIFEST, PREVIOUS, RecordKind};
-use crate::plan::store::{INDEX, Index, Key, SOURCES, STORE, Sources, Stored, store_of};
-use crate::resolve::{Content, PRIVATE, ResolvedJail};
+use crate::plan::store::{INDEX, Index, Key, SOURCES, Sources, Stored, store_of};
+use crate::resolve::Content;
 
 /// Where new files are written.
-const FRESH: &str = "new";
+pub(super) const FRESH: &str = "new";
 /// There as long as a run is under way, and after one that did not end.
-const BUSY: &str = "busy";
+pub(super) const BUSY: &str = "busy";
 /// How long a file must have been left alone before its facts are trusted to show the next change: file systems count time in steps.
 const SETTLED: Duration = Duration::from_secs(2);
 
@@ -87,7 +84,7 @@ fn token() -> &'static str {
 }
 
 /// Whether a run before this one did not end.
-fn was_cut_short(host: &Host, store: &Path) -> Result<bool> {
+pub(super) fn was_cut_short(host: &Host, store: &Path) -> Result<bool> {
     let found = host.read(&store.join(BUSY), 1024)?;
     Ok(found.is_some_and(|found| found != token().as_bytes()))
 }
@@ -335,6 +332,13 @@ impl Work {
 /// it was before.
 pub(super) fn remove(host: &Host, root: &Path, dir: &Dir, paths: &[&Path]) -> Result<()> {
     let at = store_of(root);
+    let mut is_there = false;
+    for path in paths {
+        is_there |= dir.lstat(path)?.is_some();
+    }
+    if !is_there {
+        return Ok(());
+    }
     let Some(store) = host.open_root(&at)? else {
         return paths.iter().try_for_each(|path| dir.remove_all(path));
     };
@@ -367,110 +371,8 @@ pub(super) fn remove(host: &Host, root: &Path, dir: &Dir, paths: &[&Path]) -> Re
     removed
 }
 
-/// Ends a run: what no jail beside one another needs any more goes, and the whole store with the last of it. `gone` is the jail that is just being
-/// taken away. After a run that `failed`, its files are in the store and not in the index: the index is made anew.
-pub(super) fn collect(
-    host: &Host,
-    holder: &Path,
-    gone: Option<&JailName>,
-    failed: bool,
-) -> Result<()> {
-    let at = holder.join(STORE);
-    let Some(dir) = host.open_root(&at)? else {
-        return discard(host, holder);
-    };
-    dir.remove_all(Path::new(FRESH))?;
-    let was_cut_short = failed || was_cut_short(host, &at)?;
-    let files = if was_cut_short {
-        verified(&dir)?
-    } else {
-        Index::load(host, &at)?.into_files().collect()
-    };
-    let mut kept = Vec::with_capacity(files.len());
-    let mut doubtful = Vec::new();
-    for stored in files {
-        let name = stored.key.file_name();
-        // No other name: no tree has it. Other names prove nothing, since users may link what they see.
-        match dir.stat_name(&name)? {
-            Some(stat) if stat.links == 1 || gone.is_some() || was_cut_short => {
-                doubtful.push(stored);
-            }
-            Some(_) => kept.push(stored),
-            None => {}
-        }
-    }
-    let needed = if doubtful.is_empty() {
-        Some(Needed::new())
-    } else {
-        needed(host, holder, gone)
-    };
-    let mut is_less = false;
-    for stored in doubtful {
-        let id = (stored.key.sha256, stored.key.owner, stored.key.mtime);
-        if needed.as_ref().is_none_or(|needed| needed.contains(&id)) {
-            kept.push(stored);
-        } else {
-            dir.remove_file_if_there(Path::new(&stored.key.file_name()))?;
-            is_less = true;
-        }
-    }
-    if kept.is_empty() {
-        drop(dir);
-        return discard(host, holder);
-    }
-    if is_less || was_cut_short {
-        let digests: HashSet<Digest> = kept.iter().map(|stored| stored.key.sha256).collect();
-        let mut sources = Sources::load(host, &at)?;
-        sources.retain(|digest| digests.contains(digest));
-        write(&dir, SOURCES, &sources.to_bytes())?;
-        write_index(&dir, kept)?;
-    }
-    dir.remove_file_if_there(Path::new(BUSY))
-}
-
-/// Removes a store in which nothing is left, and the directory that was made for it.
-fn discard(host: &Host, holder: &Path) -> Result<()> {
-    let Some(dir) = host.open_root(holder)? else {
-        return Ok(());
-    };
-    dir.remove_all(Path::new(STORE))?;
-    let private = Path::new(PRIVATE);
-    match dir.try_open_dir(private)? {
-        Some(empty) if empty.entries()?.is_empty() => dir.remove_dir(private),
-        _ => Ok(()),
-    }
-}
-
-/// Contents, owners and times of last change.
-type Needed = HashSet<(Digest, Ownership, (i64, u32))>;
-
-/// What the jails in `holder` are made of, now and before their last build; `None` where that cannot be known.
-fn needed(host: &Host, holder: &Path, gone: Option<&JailName>) -> Option<Needed> {
-    let mut needed = Needed::new();
-    for name in Manifest::names(host).ok()? {
-        if Some(&name) == gone {
-            continue;
-        }
-        let state = ResolvedJail::state(&name);
-        for path in [state.join(MANIFEST), state.join(PREVIOUS).join(MANIFEST)] {
-            let Some(manifest) = Manifest::load_at(host, &path).ok()? else {
-                continue;
-            };
-            if manifest.root.parent() != Some(holder) {
-                break;
-            }
-            for record in manifest.entries.into_values() {
-                if let RecordKind::File { sha256, stat, .. } = record.kind {
-                    needed.insert((sha256, record.owner, stat.mtime));
-                }
-            }
-        }
-    }
-    Some(needed)
-}
-
 /// The files in a store whose names say what they hold; the others go.
-fn verified(dir: &Dir) -> Result<Vec<Stored>> {
+pub(super) fn verified(dir: &Dir) -> Result<Vec<Stored>> {
     let mut named = Vec::new();
     for (name, stat) in dir.entries()? {
         if let Some(name) = name.to_str()
@@ -512,12 +414,12 @@ fn stored(key: Key, stat: &Stat) -> Stored {
     }
 }
 
-fn write_index(dir: &Dir, files: impl IntoIterator<Item = Stored>) -> Result<()> {
+pub(super) fn write_index(dir: &Dir, files: impl IntoIterator<Item = Stored>) -> Result<()> {
     let index: Index = files.into_iter().collect();
     write(dir, INDEX, index.to_text().as_bytes())
 }
 
-fn write(dir: &Dir, name: &str, content: &[u8]) -> Result<()> {
+pub(super) fn write(dir: &Dir, name: &str, content: &[u8]) -> Result<()> {
     dir.replace_lightly(name, content, Ownership::root(0o600))
 }
 

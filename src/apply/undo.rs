@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::moves::Moves;
 use super::removal::finish_deletion;
-use super::{record, store, tree};
+use super::{collect, record, store, tree};
 use crate::error::Result;
 use crate::host::sshd::{DROP_INS, Daemon};
 use crate::host::{Belonging, Expiry, Host, Ownership};
@@ -289,7 +289,7 @@ impl Undo {
                 }
                 None => Ok(()),
             },
-            Self::Store(holder) => store::collect(host, holder, None, true),
+            Self::Store(holder) => collect::collect(host, holder, None, true),
         }
     }
 }

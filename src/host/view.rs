@@ -305,32 +305,36 @@ impl View {
 
     /// Follows `path` and says where it ends and which links it passed; `None` where it ends nowhere.
     pub fn trace(&self, path: &Path) -> Result<Option<Passage>> {
-        // Most paths pass no link, which one call tells.
-        let is_plain = components(path).iter().all(|part| part != "..");
+        // Most paths pass no link, or one at their end, which one call each tells.
         let flags = OFlags::PATH | OFlags::NOFOLLOW;
-        // The components without empty ones and dots.
-        let real: PathBuf = path.components().collect();
-        match self.openat2_with(&real, flags, ResolveFlags::NO_SYMLINKS) {
-            Ok(handle) if is_plain => {
-                let stat: Stat = rustix::fs::fstat(&handle)
-                    .map_err(|errno| self.error("stat", path, errno))?
-                    .into();
-                if stat.kind() == FileKind::Symlink {
-                    return self.trace_links(path);
+        let mut links: Vec<(PathBuf, PathBuf)> = Vec::new();
+        let mut next = plain(path);
+        while let Some(real) = next {
+            let handle = match self.openat2_with(&real, flags, ResolveFlags::NO_SYMLINKS) {
+                Ok(handle) => handle,
+                Err(Errno::NOENT | Errno::NOTDIR) => {
+                    self.saw(&real, Way::Real, false, None);
+                    return Ok(None);
                 }
-                self.saw(&real, Way::Real, false, Some(&stat));
-                Ok(Some(Passage {
-                    real,
-                    stat,
-                    links: Vec::new(),
-                }))
+                Err(_) => break,
+            };
+            let stat: Stat = rustix::fs::fstat(&handle)
+                .map_err(|errno| self.error("stat", path, errno))?
+                .into();
+            self.saw(&real, Way::Real, false, Some(&stat));
+            if stat.kind() != FileKind::Symlink {
+                return Ok(Some(Passage { real, stat, links }));
             }
-            Err(Errno::NOENT | Errno::NOTDIR) if is_plain => {
-                self.saw(&real, Way::Real, false, None);
-                Ok(None)
+            if links.len() == LINK_LIMIT {
+                return Err(self.error("follow", path, Errno::LOOP));
             }
-            _ => self.trace_links(path),
+            let text = readlinkat(&handle, "", Vec::new())
+                .map_err(|errno| self.error("read the link", &real, errno))?;
+            let target = PathBuf::from(OsString::from_vec(text.into_bytes()));
+            next = beside(&real, &target);
+            links.push((real, target));
         }
+        self.trace_links(path)
     }
 
     /// As [`View::trace`], one component at a time.
@@ -395,6 +399,22 @@ impl View {
         }
         Ok(None)
     }
+}
+
+/// A path without empty components and dots; `None` where it goes up.
+fn plain(path: &Path) -> Option<PathBuf> {
+    let goes_up = path.components().any(|part| part == Component::ParentDir);
+    (!goes_up).then(|| path.components().collect())
+}
+
+/// Where a link leads whose own path is free of links but for its last component: `..` at the beginning is then the directory above by its text.
+fn beside(link: &Path, target: &Path) -> Option<PathBuf> {
+    let mut base = link.parent()?.to_owned();
+    let mut ahead = target.components().peekable();
+    while ahead.next_if_eq(&Component::ParentDir).is_some() {
+        base.pop();
+    }
+    plain(&base.join(ahead.collect::<PathBuf>()))
 }
 
 /// The components of a path, last first, so that the next one can be popped.

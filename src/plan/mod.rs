@@ -326,7 +326,10 @@ fn plan_with(
     let marker = Marker::read(view, &wanted.root)?;
     ground::root(spec, marker.as_ref(), inventory.as_ref())?;
     ground::mounts(&wanted.root, view)?;
-    let store = store::Index::load(view, &store::store_of(&wanted.root))?;
+    let store = match &inventory {
+        Some(_) => store::Index::load(view, &store::store_of(&wanted.root))?,
+        None => store::Index::default(),
+    };
     let changes = compare(
         &wanted.tree,
         manifest.as_ref(),

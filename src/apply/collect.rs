@@ -1,0 +1,130 @@
+//! What goes of the content store when a run ends.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use super::store::{BUSY, FRESH, verified, was_cut_short, write, write_index};
+use crate::error::Result;
+use crate::host::{Digest, Host, Ownership};
+use crate::names::JailName;
+use crate::plan::Manifest;
+use crate::plan::manifest::{MANIFEST, PREVIOUS, RecordKind};
+use crate::plan::store::{Index, Key, SOURCES, STORE, Sources};
+use crate::resolve::{PRIVATE, ResolvedJail};
+
+/// Ends a run: what no jail beside one another needs any more goes, and the whole store with the last of it. `gone` is the jail that is just being
+/// taken away. After a run that `failed`, its files are in the store and not in the index: the index is made anew.
+pub(super) fn collect(
+    host: &Host,
+    holder: &Path,
+    gone: Option<&JailName>,
+    failed: bool,
+) -> Result<()> {
+    let at = holder.join(STORE);
+    let Some(dir) = host.open_root(&at)? else {
+        return discard(host, holder);
+    };
+    dir.remove_all(Path::new(FRESH))?;
+    let was_cut_short = failed || was_cut_short(host, &at)?;
+    let files = if was_cut_short {
+        verified(&dir)?
+    } else {
+        Index::load(host, &at)?.into_files().collect()
+    };
+    let mut kept = Vec::with_capacity(files.len());
+    let mut doubtful = Vec::new();
+    for stored in files {
+        let name = stored.key.file_name();
+        // No other name: no tree has it. Other names prove nothing, since users may link what they see.
+        match dir.stat_name(&name)? {
+            Some(stat) if stat.links == 1 || gone.is_some() || was_cut_short => {
+                doubtful.push(stored);
+            }
+            Some(_) => kept.push(stored),
+            None => {}
+        }
+    }
+    let needed = if doubtful.is_empty() {
+        Some(Needed::new())
+    } else {
+        needed(host, holder, gone)
+    };
+    let mut is_less = false;
+    for stored in doubtful {
+        let id = (stored.key.sha256, stored.key.owner, stored.key.mtime);
+        if needed.as_ref().is_none_or(|needed| needed.contains(&id)) {
+            kept.push(stored);
+        } else {
+            dir.remove_file_if_there(Path::new(&stored.key.file_name()))?;
+            is_less = true;
+        }
+    }
+    if kept.is_empty() {
+        drop(dir);
+        return discard(host, holder);
+    }
+    if is_less || was_cut_short {
+        let digests: HashSet<Digest> = kept.iter().map(|stored| stored.key.sha256).collect();
+        let mut sources = Sources::load(host, &at)?;
+        sources.retain(|digest| digests.contains(digest));
+        write(&dir, SOURCES, &sources.to_bytes())?;
+        write_index(&dir, kept)?;
+    }
+    dir.remove_file_if_there(Path::new(BUSY))
+}
+
+/// Ends a run that took nothing from the store.
+pub(super) fn settle(host: &Host, holder: &Path) -> Result<()> {
+    let at = holder.join(STORE);
+    let Some(dir) = host.open_root(&at)? else {
+        return discard(host, holder);
+    };
+    let mut names = dir.entries()?.into_iter().map(|(name, _)| name);
+    let has_files = names.any(|name| name.to_str().is_some_and(|name| Key::parse(name).is_some()));
+    if !has_files || was_cut_short(host, &at)? {
+        return collect(host, holder, None, false);
+    }
+    dir.remove_all(Path::new(FRESH))?;
+    dir.remove_file_if_there(Path::new(BUSY))
+}
+
+/// Removes a store in which nothing is left, and the directory that was made for it.
+fn discard(host: &Host, holder: &Path) -> Result<()> {
+    let Some(dir) = host.open_root(holder)? else {
+        return Ok(());
+    };
+    dir.remove_all(Path::new(STORE))?;
+    let private = Path::new(PRIVATE);
+    match dir.try_open_dir(private)? {
+        Some(empty) if empty.entries()?.is_empty() => dir.remove_dir(private),
+        _ => Ok(()),
+    }
+}
+
+/// Contents, owners and times of last change.
+type Needed = HashSet<(Digest, Ownership, (i64, u32))>;
+
+/// What the jails in `holder` are made of, now and before their last build; `None` where that cannot be known.
+fn needed(host: &Host, holder: &Path, gone: Option<&JailName>) -> Option<Needed> {
+    let mut needed = Needed::new();
+    for name in Manifest::names(host).ok()? {
+        if Some(&name) == gone {
+            continue;
+        }
+        let state = ResolvedJail::state(&name);
+        for path in [state.join(MANIFEST), state.join(PREVIOUS).join(MANIFEST)] {
+            let Some(manifest) = Manifest::load_at(host, &path).ok()? else {
+                continue;
+            };
+            if manifest.root.parent() != Some(holder) {
+                break;
+            }
+            for record in manifest.entries.into_values() {
+                if let RecordKind::File { sha256, stat, .. } = record.kind {
+                    needed.insert((sha256, record.owner, stat.mtime));
+                }
+            }
+        }
+    }
+    Some(needed)
+}
