@@ -49,21 +49,27 @@ pub fn kill(policy: &Policy, limits: &Limits) -> Result<usize, Error> {
         return Ok(0);
     };
     let mut killed = BTreeSet::new();
+    let mut failed = None;
     let deadline = Instant::now() + PATIENCE;
     loop {
         let members = freezer.members()?;
-        if members.is_empty() {
+        // systemd would take the next session's processes for stopped too.
+        let is_over = !freezer.is_of_systemd || !freezer.is_frozen()?;
+        if members.is_empty() && is_over {
             return Ok(killed.len());
         }
         if Instant::now() > deadline {
-            return Err(Error::Refused(format!(
-                "{} processes of the jail `{}` do not end",
-                members.len(),
-                policy.jail
-            )));
+            return Err(failed.unwrap_or_else(|| {
+                Error::Refused(format!(
+                    "{} processes of the jail `{}` do not end",
+                    members.len(),
+                    policy.jail
+                ))
+            }));
         }
         killed.extend(members);
-        freezer.kill()?;
+        // systemd lets nothing go on while a unit of the jail's is just ending.
+        failed = freezer.kill().err();
         sleep(ROUND);
     }
 }
@@ -169,7 +175,6 @@ impl Freezer {
         if is_there(&at_once) {
             gone_is_fine(write(&at_once, "1"))?;
             if self.is_of_systemd && self.is_frozen()? {
-                // It would go on to think so of the next session's.
                 return self.go_on();
             }
             return Ok(());

@@ -27,7 +27,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use jailctl::host::View;
-use jailctl::host::sshd::Config;
 use jailctl::resolve;
 use jailctl::spec;
 use rounds::{Contender, Times, contender};
@@ -173,8 +172,7 @@ fn write_list(file: &Path, list: &Path, texts: &Path) -> usize {
     let source = spec::source("bench", fs::read(file).unwrap()).unwrap();
     let spec = spec::load(&source, &spec::BuiltIn).unwrap();
     let view = View::new(Path::new("/")).unwrap();
-    let sftp = Config::read(&view).ok().and_then(|config| config.sftp());
-    let (tree, _) = resolve::resolve_tree(&spec, &view, sftp.as_deref()).unwrap();
+    let (tree, _) = resolve::resolve_tree(&spec, &view).unwrap();
     floor::write_list(&tree, list, texts);
     tree.len()
 }
