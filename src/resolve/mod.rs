@@ -375,13 +375,15 @@ fn add_programs(
 /// Programs that nobody can start are most likely a door forgotten.
 fn notice_idle_programs(spec: &Spec, notices: &mut Vec<String>) {
     let programs = spec.binaries.iter().chain(&spec.optional);
-    if let (Some(first), [Door::Sftp]) = (programs.clone().next(), &spec.doors.value[..]) {
+    if let Some(first) = programs.clone().next()
+        && !spec.doors.value.contains(&Door::Shell)
+    {
         let others = match programs.count() - 1 {
             0 => String::new(),
             others => format!(" and {others} more"),
         };
         notices.push(format!(
-            "`{}`{others} cannot be run by anybody: sftp is the only door, and brings no shell",
+            "`{}`{others} cannot be run by anybody: `shell` is no door of the jail",
             echo(&first.value)
         ));
     }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use super::SHELLS;
 use crate::host::pam::SERVICE;
 use crate::host::sshd::{Expectation, Facts};
 use crate::names::JailName;
@@ -38,7 +39,7 @@ pub(super) fn sftp(doors: &[Door], program: Option<&str>) -> Option<Sftp> {
     if !doors.contains(&Door::Sftp) {
         return None;
     }
-    if doors == [Door::Sftp] {
+    if Door::is_sftp_alone(doors) {
         return Some(Sftp::Internal);
     }
     match program? {
@@ -88,11 +89,15 @@ fn settings(spec: &Spec, keys: &str) -> Vec<(&'static str, String)> {
         .iter()
         .any(|user| user.password.value != Password::Locked);
     let yes_no = |yes: bool| if yes { "yes" } else { "no" };
-    let force = if doors[..] == [Door::Sftp] {
+    let force = if doors.contains(&Door::Shell) {
+        "none".to_owned()
+    } else if doors.contains(&Door::Sftp) {
         internal_sftp(&spec.sftp)
     } else {
-        "none".to_owned()
+        // A subsystem of the host's would be served without a shell.
+        format!("{SHELLS}/none")
     };
+    let forward = doors.contains(&Door::Forward);
     // Known from OpenSSH 9.8.
     let stack = spec.session.iter().map(|_| (STACK, SERVICE.to_owned()));
     // Each forwarding by its own keyword: `DisableForwarding` alone left X11 and agents open before OpenSSH 10.0 (CVE-2025-32728).
@@ -113,14 +118,20 @@ fn settings(spec: &Spec, keys: &str) -> Vec<(&'static str, String)> {
         ("KerberosAuthentication", "no".to_owned()),
         ("PermitTTY", yes_no(doors.contains(&Door::Shell)).to_owned()),
         ("PermitUserRC", "no".to_owned()),
-        ("DisableForwarding", "yes".to_owned()),
-        ("AllowTcpForwarding", "no".to_owned()),
+        ("DisableForwarding", yes_no(!forward).to_owned()),
+        (
+            "AllowTcpForwarding",
+            if forward { "local" } else { "no" }.to_owned(),
+        ),
         ("AllowStreamLocalForwarding", "no".to_owned()),
         ("AllowAgentForwarding", "no".to_owned()),
         ("X11Forwarding", "no".to_owned()),
         ("PermitTunnel", "no".to_owned()),
         ("GatewayPorts", "no".to_owned()),
-        ("PermitOpen", "none".to_owned()),
+        (
+            "PermitOpen",
+            if forward { "any" } else { "none" }.to_owned(),
+        ),
         ("PermitListen", "none".to_owned()),
     ]
     .into_iter()

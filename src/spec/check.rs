@@ -6,7 +6,7 @@ use super::build::{Parts, program};
 use super::findings::Findings;
 use super::places::merged;
 use super::text::{list, nearest};
-use super::{Door, Password, User};
+use super::{Door, NetworkSpec, Password, User};
 use crate::error::Finding;
 use crate::names::JailPath;
 use crate::site::{Site, Sited};
@@ -22,6 +22,7 @@ pub(crate) fn check(parts: &Parts, findings: &mut Findings) {
         );
     }
     only_sftp(parts, findings);
+    forward(parts, findings);
     users(parts, findings);
     homes(&parts.users, findings);
     if parts.doors.value.contains(&Door::Shell) && !parts.lacks_binaries {
@@ -34,9 +35,14 @@ pub(crate) fn check(parts: &Parts, findings: &mut Findings) {
 
 /// What only sshd's own sftp can do means nothing where programs of the jail serve it.
 fn only_sftp(parts: &Parts, findings: &mut Findings) {
-    if parts.lacks_doors || parts.doors.value == [Door::Sftp] {
+    if parts.lacks_doors || Door::is_sftp_alone(&parts.doors.value) {
         return;
     }
+    let why = if parts.doors.value.contains(&Door::Shell) {
+        "sshd itself serves sftp only where that is the only door, and this jail has the door `shell`"
+    } else {
+        "sftp is no door of this jail"
+    };
     let sftp = &parts.sftp;
     let start_dir = sftp.start_dir.as_ref().map(|one| ("start_dir", &one.site));
     let umask = sftp.umask.as_ref().map(|one| ("umask", &one.site));
@@ -44,9 +50,23 @@ fn only_sftp(parts: &Parts, findings: &mut Findings) {
     for (key, site) in [start_dir, umask, log].into_iter().flatten() {
         findings.add(
             Finding::new(format!("`sshd.{key}` has no effect in this jail"))
-                .why("sshd itself serves sftp only where that is the only door, and this jail has the door `shell`")
+                .why(why)
                 .at(site, "")
                 .hint("take the line out, or allow only sftp: `allow = [\"sftp\"]` below `[sshd]`"),
+        );
+    }
+}
+
+/// sshd opens what is forwarded in the network of the session.
+fn forward(parts: &Parts, findings: &mut Findings) {
+    let network = parts.session.as_ref().map(|session| &session.network);
+    let has_own = matches!(network, Some(NetworkSpec::None | NetworkSpec::Private(_)));
+    if parts.doors.value.contains(&Door::Forward) && !has_own {
+        findings.add(
+            Finding::new("`forward` would lead into the host's network")
+                .why("what is forwarded comes out in the network of the session, and this jail's is the host's")
+                .at(&parts.doors.site, "")
+                .hint("write `mode = \"private\"` below `[network]`, or take `\"forward\"` out"),
         );
     }
 }

@@ -90,8 +90,8 @@ pub fn header(path: &str) -> String {
 
 const DOORS: Words = Words {
     kind: "a door",
-    now: &["shell", "sftp"],
-    later: &["scp", "rsync", "git", "forward"],
+    now: &["shell", "sftp", "forward"],
+    later: &["scp", "rsync", "git"],
 };
 
 const DLOPEN: Words = Words {
@@ -188,7 +188,7 @@ pub static KEYS: &[Key] = &[
         .doc("how the users may come in")
         .example("[sshd]\nallow = [\"sftp\"]"),
     Key::new("sshd.allow", Shape::Texts(Rule::Word(DOORS)))
-        .doc("the doors")
+        .doc("the doors; `forward` is for `ssh -L`, `-D` and `-W` into the jail's own network, and needs one")
         .default(r#"["sftp"], and "shell" where `binaries` hold a shell"#)
         .example(r#"allow = ["shell", "sftp"]"#),
     Key::new("sshd.start_dir", Shape::Text(Rule::StartDir))

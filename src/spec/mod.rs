@@ -57,6 +57,8 @@ pub enum Door {
     Shell,
     /// File transfer by sftp.
     Sftp,
+    /// Connections by way of sshd into the jail's own network: `ssh -L`, `-D` and `-W`.
+    Forward,
 }
 
 impl Door {
@@ -65,6 +67,7 @@ impl Door {
         match word {
             "shell" => Some(Self::Shell),
             "sftp" => Some(Self::Sftp),
+            "forward" => Some(Self::Forward),
             _ => None,
         }
     }
@@ -74,7 +77,13 @@ impl Door {
         match self {
             Self::Shell => "shell",
             Self::Sftp => "sftp",
+            Self::Forward => "forward",
         }
+    }
+
+    /// Whether sftp is the only door through which files or commands come, so that sshd serves it and nothing of the jail's runs.
+    pub fn is_sftp_alone(doors: &[Self]) -> bool {
+        doors.contains(&Self::Sftp) && !doors.contains(&Self::Shell)
     }
 }
 

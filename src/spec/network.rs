@@ -62,7 +62,7 @@ fn plain(mode: Option<&str>, doors: &[Door]) -> NetworkSpec {
     match mode {
         Some("none") => NetworkSpec::None,
         Some(_) => NetworkSpec::Host,
-        None if doors == [Door::Sftp] => NetworkSpec::None,
+        None if Door::is_sftp_alone(doors) => NetworkSpec::None,
         None => NetworkSpec::Host,
     }
 }

@@ -199,7 +199,7 @@ fn who_cannot_log_in_and_what_cannot_be_run_is_said() {
     let built = spec.build(&host).ok();
     for notice in [
         "notice: `isis` cannot log in yet: the account has no `authorized_keys` and no password",
-        "notice: `ls` and 1 more cannot be run by anybody: sftp is the only door, and brings no shell",
+        "notice: `ls` and 1 more cannot be run by anybody: `shell` is no door of the jail",
     ] {
         assert!(built.stderr().contains(notice), "{built:?}");
     }

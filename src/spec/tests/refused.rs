@@ -133,6 +133,10 @@ fn values_that_break_their_rule() {
             "binaries",
             "name = 'a'\nbinaries = ['ls -l', './x', '', '/proc/1/exe', 'bin/ls']\n",
         ),
+        (
+            "door-into-the-hosts-network",
+            "name = 'a'\nbinaries = ['bash']\n[sshd]\nallow = ['shell', 'forward']\n[namespaces]\n",
+        ),
         ("doors", "name = 'a'\n[sshd]\nallow = ['sfpt', 'telnet']\n"),
         (
             "uid",

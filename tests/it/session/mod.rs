@@ -3,6 +3,7 @@
 mod build;
 mod closed;
 mod cost;
+mod forward;
 mod groups;
 mod hands;
 mod held;

@@ -6,7 +6,7 @@ use super::{LOG, compile, harlequin};
 use crate::support::{Spec, host_with_module};
 
 /// A copy with a neighbour: a network namespace in which 192.0.2.2 is, and the host is 192.0.2.1 and its way to everything.
-fn copy(more: &str) -> Option<(DisposableHost, Spec)> {
+pub(super) fn copy(more: &str) -> Option<(DisposableHost, Spec)> {
     let host = host_with_module()?;
     compile(&host, "wire", include_str!("wire.c"));
     host.sh("unshare --net sleep infinity </dev/null >/dev/null 2>&1 & echo $! >/run/neighbour; until [ \"$(readlink /proc/$!/ns/net)\" != \"$(readlink /proc/self/ns/net)\" ]; do sleep 0.01; done
@@ -23,19 +23,19 @@ fn copy(more: &str) -> Option<(DisposableHost, Spec)> {
 const TUTORIAL: &str = "[network]\nmode = \"private\"\nallow_in = [\"tcp/80\"]\nallow_out = [\"tcp/443\", \"udp/53\"]\n";
 
 /// A command line in the neighbour's network.
-fn neighbour(command: &str) -> String {
+pub(super) fn neighbour(command: &str) -> String {
     format!("nsenter -t $(</run/neighbour) -n {command}")
 }
 
 /// Listens, in the host's network or in the neighbour's.
-fn serve(host: &DisposableHost, line: &str) -> Running {
+pub(super) fn serve(host: &DisposableHost, line: &str) -> Running {
     let mut server = host.spawn(["bash", "-c", line]);
     server.hear("listens");
     server
 }
 
 /// Listens in a session.
-fn serve_in(login: &Login<'_>, line: &str) -> Running {
+pub(super) fn serve_in(login: &Login<'_>, line: &str) -> Running {
     let mut server = login.start([], line);
     server.hear("listens");
     server
