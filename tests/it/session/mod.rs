@@ -1,6 +1,7 @@
 //! Sessions with namespaces and mounts of their own, over real ssh: that nothing is missing in them, and that nothing of the host is there.
 
 mod build;
+mod cases;
 mod closed;
 mod cost;
 mod forward;
