@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 pub type Refusal = &'static str;
 
 /// A jail's name: `[a-z][a-z0-9_-]{0,26}`, so that the group `jail-<name>` fits the 32 characters of useradd(8).
+///
+/// Where one spec stands for a jail of each user, each has the name `<family>.<user>`: the family's is what people choose, and no such name has a `.`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct JailName(String);
@@ -18,7 +20,7 @@ impl JailName {
     /// Longest name allowed.
     pub const MAX: usize = 27;
 
-    /// Checks `text` against the rule.
+    /// Checks `text` against the rule for names that people choose.
     pub fn new(text: &str) -> Result<Self, Refusal> {
         if text.is_empty() {
             return Err("is empty");
@@ -35,14 +37,43 @@ impl JailName {
         Ok(Self(text.to_owned()))
     }
 
+    /// The name of a jail that is there: one that somebody chose, or `<family>.<user>`.
+    pub fn parse(text: &str) -> Result<Self, Refusal> {
+        match text.split_once('.') {
+            Some((family, user)) => Ok(Self::new(family)?.member(&UserName::new(user)?)),
+            None => Self::new(text),
+        }
+    }
+
+    /// The name of the jail that `user` has in this family, or in the family of this jail.
+    #[must_use]
+    pub fn member(&self, user: &UserName) -> Self {
+        Self(format!("{}.{user}", self.shared()))
+    }
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The primary group of the jail's accounts, which its sshd snippet matches.
+    /// The family's part of a member's name, and any other name whole: what names that which members share.
+    pub fn shared(&self) -> &str {
+        self.0.split('.').next().unwrap_or(&self.0)
+    }
+
+    /// Whether it is the name of a member of a family.
+    pub fn is_member(&self) -> bool {
+        self.0.contains('.')
+    }
+
+    /// Whether it is another member of the family that `other` is a member of.
+    pub fn is_sibling(&self, other: &Self) -> bool {
+        self.is_member() && other.is_member() && self != other && self.shared() == other.shared()
+    }
+
+    /// The primary group of the jail's accounts, which its sshd snippet matches. The members of a family share it.
     pub fn group(&self) -> String {
-        format!("jail-{}", self.0)
+        format!("jail-{}", self.shared())
     }
 }
 
@@ -185,11 +216,11 @@ impl JailPath {
 }
 
 macro_rules! text_type {
-    ($($name:ident),*) => {$(
+    ($($name:ident by $check:ident),*) => {$(
         impl TryFrom<String> for $name {
             type Error = String;
             fn try_from(text: String) -> Result<Self, String> {
-                Self::new(&text).map_err(|why| format!("`{}` {why}", text.escape_debug()))
+                Self::$check(&text).map_err(|why| format!("`{}` {why}", text.escape_debug()))
             }
         }
         impl From<$name> for String {
@@ -209,7 +240,7 @@ macro_rules! text_type {
         }
     )*};
 }
-text_type!(JailName, UserName, JailPath);
+text_type!(JailName by parse, UserName by new, JailPath by new);
 
 #[cfg(test)]
 mod tests {
@@ -243,6 +274,34 @@ mod tests {
             assert!(UserName::new(bad).is_err(), "{bad:?}");
         }
         assert!(UserName::new(&"a".repeat(32)).is_ok());
+    }
+
+    #[test]
+    fn members_of_families_have_names_that_nobody_chooses() {
+        let acme = JailName::new("acme").expect("a name");
+        let alice = acme.member(&UserName::new("alice").expect("a name"));
+        assert_eq!(alice.as_str(), "acme.alice");
+        assert_eq!(JailName::parse("acme.alice"), Ok(alice.clone()));
+        assert_eq!(JailName::parse("acme"), Ok(acme.clone()));
+        assert!(JailName::new("acme.alice").is_err());
+        assert_eq!((alice.shared(), acme.shared()), ("acme", "acme"));
+        assert_eq!(alice.group(), "jail-acme");
+        let bob = alice.member(&UserName::new("bob").expect("a name"));
+        assert_eq!(bob.as_str(), "acme.bob");
+        assert!(bob.is_sibling(&alice) && !bob.is_sibling(&bob) && !bob.is_sibling(&acme));
+        for bad in [
+            "acme.",
+            ".alice",
+            "acme..",
+            "acme.a.b",
+            "acme./",
+            "acme.../x",
+            "acme.Alice",
+            "a/b.c",
+            "acme.123",
+        ] {
+            assert!(JailName::parse(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -103,7 +103,7 @@ fn open(pam: &Pam) -> Result<Answer, String> {
         .ok_or_else(|| format!("the primary group of `{user}` is no jail's"))?;
     let from = pam.remote_host().unwrap_or_else(|| "unknown".to_owned());
     let whose = format!("jail {jail}, user {user}, from {}", from.escape_debug());
-    let policy = Policy::load(jail).map_err(|error| format!("{error} ({whose})"))?;
+    let policy = Policy::load_of(jail, &user).map_err(|error| format!("{error} ({whose})"))?;
     for name in HOSTS {
         pam.unset(name);
     }

@@ -156,6 +156,20 @@ impl Policy {
         text
     }
 
+    /// As [`Policy::load`], of the jail of `user` among those that `shared` names: where there are records of a jail of this user's own, it is that one.
+    pub fn load_of(shared: &str, user: &str) -> Result<Option<Self>, Error> {
+        let own = format!("{shared}.{user}");
+        if is_jail_name(&own) {
+            let records = Path::new(STATE).join(&own);
+            match open_dir(None, &records) {
+                Ok(_) => return Self::load(&own),
+                Err(Errno::NOENT) => {}
+                Err(errno) => return Err(Error::on("open the records", &records, errno)),
+            }
+        }
+        Self::load(shared)
+    }
+
     /// Reads the policy of the jail `name`; `None` if the jail is a plain one, that is, without a [`DOOR`].
     ///
     /// Everything that could mean that somebody else wrote the file is an error: a link, an owner other than root, permissions for others.
@@ -270,13 +284,19 @@ impl Policy {
     }
 }
 
-/// The characters of jails' names: enough to be sure that it is one component of a path.
+/// The characters of jails' names, with a `.` before the user's name in that of a jail of one user: enough to be sure that it is one component of a path.
 fn is_jail_name(name: &str) -> bool {
-    !name.is_empty()
-        && name.len() <= 32
-        && name
-            .bytes()
-            .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'))
+    let is_name = |part: &str| {
+        !part.is_empty()
+            && part.len() <= 32
+            && part
+                .bytes()
+                .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'))
+    };
+    match name.split_once('.') {
+        Some((shared, user)) => is_name(shared) && is_name(user),
+        None => is_name(name),
+    }
 }
 
 fn is_missing(opened: Result<OwnedFd, Errno>) -> bool {
@@ -376,8 +396,10 @@ mod tests {
 
     #[test]
     fn names_are_one_component() {
-        assert!(is_jail_name("arkham-2_b"));
-        for name in ["", ".", "..", "a/b", "/etc", "A", "a\0", "a b"] {
+        assert!(is_jail_name("arkham-2_b") && is_jail_name("arkham.bob"));
+        for name in [
+            "", ".", "..", "a/b", "/etc", "A", "a\0", "a b", "a.", ".a", "a..", "a.b.c", "a./b",
+        ] {
             assert!(!is_jail_name(name), "{name}");
         }
     }

@@ -89,6 +89,12 @@ impl Run<'_, '_> {
             .iter()
             .filter(|group| group.is_new)
             .map(|group| (group.name.clone(), group.gid));
+        // Whoever of a family goes last takes them away.
+        let mut shared = Manifest::groups_of_siblings(self.host, &jail.name)?;
+        shared.retain(|name, gid| {
+            let mut used = jail.further_groups.iter();
+            used.any(|group| group.name == *name && group.gid == *gid)
+        });
         Ok(Manifest {
             format: FORMAT,
             name: jail.name.clone(),
@@ -112,6 +118,7 @@ impl Run<'_, '_> {
                 .into_iter()
                 .flatten()
                 .chain(made_groups)
+                .chain(shared)
                 .collect(),
             places: standing,
             entries,

@@ -28,7 +28,7 @@ pub(super) fn finish(
     on_step: OnStep<'_>,
 ) -> Result<()> {
     // Planned anew: what an earlier run has taken away is not there to be taken away again.
-    let Some(plan) = removal(name, how, host)? else {
+    let Some(plan) = removal(name, &[], how, host)? else {
         return Ok(());
     };
     let mut journal = Journal::new(host, String::new());
@@ -222,11 +222,35 @@ impl Run<'_, '_> {
             // Its users' ids may come to mean somebody else: nobody but root reaches what they left.
             return root.own(Ownership::root(0o700));
         }
+        self.hand_on(&made)?;
         root.remove_file_if_there(Path::new(MARKER))?;
         root.remove_all(Path::new(PRIVATE))?;
         drop(root);
         let deepest_first: Vec<PathBuf> = made.into_iter().rev().collect();
         remove_dirs(self.host, &deepest_first)
+    }
+
+    /// Leaves each directory that was made for this jail, and in which another stands, to that one to remove.
+    fn hand_on(&self, made: &[PathBuf]) -> Result<()> {
+        let mut left = made.to_owned();
+        left.retain(|dir| *dir != self.plan.root);
+        for name in Manifest::names(self.host)? {
+            let root = Manifest::root_of(self.host, &name)?.filter(|_| name != *self.name());
+            let Some(root) = root.filter(|root| left.iter().any(|dir| root.starts_with(dir)))
+            else {
+                continue;
+            };
+            if let Some(mut marker) = Marker::read(self.host, &root)?
+                && let Some(dir) = self.host.open_root(&root)?
+            {
+                let (mut mine, others) = left.into_iter().partition(|dir| root.starts_with(dir));
+                Vec::retain(&mut mine, |dir| !marker.made.contains(dir));
+                marker.made.splice(0..0, mine);
+                write_marker(&dir, &marker)?;
+                left = others;
+            }
+        }
+        Ok(())
     }
 
     /// Removes the snippet and tells sshd.

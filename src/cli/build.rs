@@ -1,18 +1,20 @@
 //! `build` and `plan`: the same way up to the plan, then one carries it out and the other shows it.
 
 use clap::Args;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::progress::Progress;
 use super::remembered::Remembered;
 use super::specs::load_spec;
+use super::target::members;
 use super::{Report, RootOption, Voice, Writing};
 use crate::apply::{self, Transaction};
 use crate::error::{Error, Finding, Kind, Result};
 use crate::host::{Host, View};
 use crate::names::JailName;
-use crate::plan::{self, Origin, Plan};
+use crate::plan::{self, Origin, Plan, Removal};
 use crate::resolve;
 use crate::show;
 use crate::site::Source;
@@ -127,31 +129,46 @@ impl Build {
         let mut said = Vec::new();
         for (path, (spec, source)) in self.specs.iter().zip(specs) {
             let mut build = || -> Result<()> {
-                let name = &spec.name.value;
-                let origin = origin(path, &source.text)?;
-                let known = Remembered::new("build", name, &[&origin.name, &origin.text], host)?
-                    // A plan is what is asked for there.
-                    .filter(|_| !self.writing.json);
-                if let Some(before) = known.as_ref().and_then(|known| known.recall(host)) {
-                    text.push_str(&nothing_to_do(name));
-                    said.extend(before);
-                    return Ok(());
+                // Nobody who leaves is to be in his jail while what sshd is told changes.
+                for plan in leaving(spec, host)? {
+                    transaction.carry_out(&plan, &mut voice.watch())?;
+                    let _ = writeln!(text, "{}: removed", plan.name);
+                    said.extend(plan.notices.iter().cloned());
+                    plans.push(plan);
                 }
-                let progress = voice.progress();
-                progress.say(format!("{name}: looking at what it needs"));
-                let view = self.root.view()?.spaced(spacing).remembering();
-                // Once more, so that templates are among what is looked at.
-                let (spec, now) = load_spec(path, &view)?;
-                let plan = plan::plan(&spec, self::origin(path, &now.text)?, &view)?;
-                drop(progress);
-                transaction.carry_out(&plan, &mut voice.watch())?;
-                let is_same = plan.steps.is_empty() && now.text == source.text;
-                if let Some(known) = known.filter(|_| is_same) {
-                    known.keep(&view, &plan.notices, host);
+                for jail in spec.members() {
+                    let name = &jail.name.value;
+                    let origin = origin(path, &source.text)?;
+                    let known =
+                        Remembered::new("build", name, &[&origin.name, &origin.text], host)?
+                            // A plan is what is asked for there.
+                            .filter(|_| !self.writing.json);
+                    if let Some(before) = known.as_ref().and_then(|known| known.recall(host)) {
+                        text.push_str(&nothing_to_do(name));
+                        said.extend(before);
+                        continue;
+                    }
+                    let progress = voice.progress();
+                    progress.say(format!("{name}: looking at what it needs"));
+                    let view = self.root.view()?.spaced(spacing).remembering();
+                    // Once more, so that templates are among what is looked at.
+                    let (spec, now) = load_spec(path, &view)?;
+                    let mut jails = spec.members().into_iter();
+                    let jail = match jails.find(|jail| jail.name.value == *name) {
+                        Some(jail) => jail,
+                        None => spec.member(name)?,
+                    };
+                    let plan = plan::plan(&jail, self::origin(path, &now.text)?, &view)?;
+                    drop(progress);
+                    transaction.carry_out(&plan, &mut voice.watch())?;
+                    let is_same = plan.steps.is_empty() && now.text == source.text;
+                    if let Some(known) = known.filter(|_| is_same) {
+                        known.keep(&view, &plan.notices, host);
+                    }
+                    text.push_str(&summary(&plan));
+                    said.extend(plan.notices.iter().cloned());
+                    plans.push(plan);
                 }
-                text.push_str(&summary(&plan));
-                said.extend(plan.notices.iter().cloned());
-                plans.push(plan);
                 Ok(())
             };
             if let Err(error) = build() {
@@ -183,6 +200,13 @@ impl Build {
         };
         let view = View::new(Path::new("/"))?;
         let (spec, _) = load_spec(path, &view)?;
+        if spec.is_family() {
+            return Err(Finding::new("`--output` makes the tree of one jail")
+                .why("with `%u` in its root the spec stands for a jail of each user")
+                .hint("give it a root without `%u`, or build it")
+                .at(&spec.root.site, "a jail of each user")
+                .into());
+        }
         let progress = voice.progress();
         progress.say(format!("{}: looking at what it needs", spec.name.value));
         let (tree, notices) = resolve::resolve_tree(&spec, &view)?;
@@ -250,8 +274,28 @@ fn plans(paths: &[PathBuf], view: &View, progress: &Progress) -> Result<Vec<Plan
     let mut plans = Vec::new();
     for path in paths {
         let (spec, source) = load_spec(path, view)?;
-        progress.say(format!("{}: looking at what it needs", spec.name.value));
-        plans.push(plan::plan(&spec, origin(path, &source.text)?, view)?);
+        plans.extend(leaving(&spec, view)?);
+        for jail in spec.members() {
+            progress.say(format!("{}: looking at what it needs", jail.name.value));
+            plans.push(plan::plan(&jail, origin(path, &source.text)?, view)?);
+        }
+    }
+    Ok(plans)
+}
+
+/// What takes the jails away of users whom the spec of a family no longer names. What they put there stays, as with a user of any jail.
+fn leaving(spec: &Spec, view: &View) -> Result<Vec<Plan>> {
+    if !spec.is_family() {
+        return Ok(Vec::new());
+    }
+    let staying: Vec<JailName> = (spec.members().into_iter())
+        .map(|jail| jail.name.value)
+        .collect();
+    let mut plans = Vec::new();
+    for name in members(&spec.name.value, view)? {
+        if !staying.contains(&name) {
+            plans.extend(plan::removal(&name, &[], Removal::default(), view)?);
+        }
     }
     Ok(plans)
 }

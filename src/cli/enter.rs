@@ -12,7 +12,7 @@ use super::Report;
 use super::target::Target;
 use crate::error::{Error, Finding, Kind, Result};
 use crate::host::{FileKind, Host, View};
-use crate::names::JailName;
+use crate::names::{JailName, UserName};
 use crate::plan::Manifest;
 use crate::plan::manifest::AccountRecord;
 use crate::resolve::SHELLS;
@@ -37,7 +37,7 @@ pub(crate) struct Enter {
 impl Enter {
     pub(crate) fn run(self) -> Result<Report> {
         let host = Host::new(Path::new("/"))?;
-        let manifest = Target::new(&self.target, &host)?.manifest(&host)?;
+        let manifest = self.jail(&host)?;
         let name = manifest.name.clone();
         let (account, gid) = self.account(&manifest)?;
         let root = host.open_root(&manifest.root)?.ok_or_else(|| {
@@ -88,6 +88,19 @@ impl Enter {
             code,
             ..Report::default()
         })
+    }
+
+    /// The jail that is meant: of a family that of the user.
+    fn jail(&self, host: &Host) -> Result<Manifest> {
+        let target = Target::new(&self.target, host)?;
+        if let Some(user) = &self.user
+            && let Ok(user) = UserName::new(user)
+            && !target.name().is_member()
+            && let Some(manifest) = Manifest::load(host, &target.name().member(&user))?
+        {
+            return Ok(manifest);
+        }
+        target.manifest(host)
     }
 
     /// The account that is meant, and its group.

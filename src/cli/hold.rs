@@ -1,15 +1,15 @@
 //! `freeze`, `thaw` and `kill`: the sessions of a jail stopped, let go on, or ended.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use clap::Args;
 
 use super::Report;
-use super::target::Target;
+use super::target::manifests;
 use crate::apply::hold;
 use crate::error::Result;
 use crate::host::Host;
-use crate::names::JailName;
 use crate::plan::Manifest;
 use crate::show::count;
 
@@ -34,7 +34,7 @@ pub(crate) struct Kill {
     jail: Jail,
 }
 
-/// The one jail.
+/// The jail, or all of a family.
 #[derive(Debug, Args)]
 struct Jail {
     /// The jail's name, or its spec file.
@@ -43,48 +43,60 @@ struct Jail {
 }
 
 impl Jail {
-    fn open(&self) -> Result<(Host, Manifest)> {
+    /// Does `deed` to each jail that is meant, and says what came of it. Where there are several, the others are none the worse for one that cannot have it.
+    fn each(&self, deed: impl Fn(&Host, &Manifest) -> Result<String>) -> Result<Report> {
         let host = Host::new(Path::new("/"))?;
-        let manifest = Target::new(&self.target, &host)?.manifest(&host)?;
-        Ok((host, manifest))
+        let mut report = Report::default();
+        for manifest in manifests(std::slice::from_ref(&self.target), &host)? {
+            match deed(&host, &manifest) {
+                Ok(said) => {
+                    report.changed = true;
+                    let _ = writeln!(report.text, "{}: {said}", manifest.name);
+                }
+                Err(error) => match &mut report.failed {
+                    Some(failed) => failed.findings.extend(error.findings),
+                    None => report.failed = Some(error),
+                },
+            }
+        }
+        match report.failed.take() {
+            Some(error) if report.text.is_empty() => Err(error),
+            Some(error) => {
+                report.code = error.kind as u8;
+                report.failed = Some(error);
+                Ok(report)
+            }
+            None => Ok(report),
+        }
     }
 }
 
 impl Freeze {
     pub(crate) fn run(self) -> Result<Report> {
-        let (host, manifest) = self.jail.open()?;
-        hold::freeze(&host, &manifest.name)?;
-        Ok(done(&manifest.name, "frozen"))
+        self.jail.each(|host, manifest| {
+            hold::freeze(host, &manifest.name)?;
+            Ok("frozen".to_owned())
+        })
     }
 }
 
 impl Thaw {
     pub(crate) fn run(self) -> Result<Report> {
-        let (host, manifest) = self.jail.open()?;
-        let said = if hold::thaw(&host, &manifest.name)? {
-            "thawed"
-        } else {
-            "nobody is in it"
-        };
-        Ok(done(&manifest.name, said))
+        self.jail.each(|host, manifest| {
+            let went_on = hold::thaw(host, &manifest.name)?;
+            let said = if went_on { "thawed" } else { "nobody is in it" };
+            Ok(said.to_owned())
+        })
     }
 }
 
 impl Kill {
     pub(crate) fn run(self) -> Result<Report> {
-        let (host, manifest) = self.jail.open()?;
-        let said = match hold::kill(&host, &manifest)? {
-            0 => "nobody is in it".to_owned(),
-            ended => format!("{} ended", count(ended, "process", "processes")),
-        };
-        Ok(done(&manifest.name, &said))
-    }
-}
-
-fn done(name: &JailName, said: &str) -> Report {
-    Report {
-        text: format!("{name}: {said}\n"),
-        changed: true,
-        ..Report::default()
+        self.jail.each(|host, manifest| {
+            Ok(match hold::kill(host, manifest)? {
+                0 => "nobody is in it".to_owned(),
+                ended => format!("{} ended", count(ended, "process", "processes")),
+            })
+        })
     }
 }

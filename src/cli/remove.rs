@@ -7,7 +7,7 @@ use super::{Report, RootOption, Voice, Writing};
 use crate::apply::Transaction;
 use crate::error::Result;
 use crate::host::{Host, View};
-use crate::plan::{Removal, removal};
+use crate::plan::{Plan, Removal, removal};
 use crate::show;
 
 /// Arguments of `remove`.
@@ -32,17 +32,17 @@ impl Remove {
     pub(crate) fn run(self, voice: Voice) -> Result<Report> {
         let root = self.root.path()?;
         let target = Target::new(&self.target, &View::new(&root)?)?;
-        let name = target.name();
-        let how = Removal {
-            purge: self.purge,
-            kill: self.kill,
-        };
         if self.writing.dry_run {
-            let plan = removal(name, how, &View::new(&root)?)?.ok_or_else(|| target.unknown())?;
+            let plans = self.plans(&target, &View::new(&root)?)?;
+            if plans.is_empty() {
+                return Err(target.unknown());
+            }
             let text = if self.writing.json {
-                format!("{}\n", show::plan::json(&[&plan], &[]))
+                let plans: Vec<&Plan> = plans.iter().collect();
+                format!("{}\n", show::plan::json(&plans, &[]))
             } else {
-                show::plan::text(&plan, voice.verbose, voice.paint)
+                let text = |plan| show::plan::text(plan, voice.verbose, voice.paint);
+                plans.iter().map(text).collect()
             };
             return Ok(Report {
                 text,
@@ -51,7 +51,8 @@ impl Remove {
         }
         let host = Host::new(&root)?;
         let (_lock, mut notices) = self.writing.begin(&host)?;
-        let Some(plan) = removal(name, how, &host)? else {
+        let plans = self.plans(&target, &host)?;
+        if plans.is_empty() {
             if notices.is_empty() {
                 return Err(target.unknown());
             }
@@ -59,20 +60,24 @@ impl Remove {
                 notices,
                 ..Report::default()
             });
-        };
+        }
         let options = self.writing.options();
-        let what = format!("removal of {name}");
+        let what = format!("removal of {}", target.name());
         let mut transaction = Transaction::new(&host, &options, what);
         let watch = &mut voice.watch();
-        match transaction.carry_out(&plan, watch) {
-            Ok(()) => notices.extend(transaction.finish(watch)?),
-            Err(error) => return Err(transaction.roll_back(error)),
+        for plan in &plans {
+            if let Err(error) = transaction.carry_out(plan, watch) {
+                return Err(transaction.roll_back(error));
+            }
         }
+        notices.extend(transaction.finish(watch)?);
         let text = if self.writing.json {
-            format!("{}\n", show::plan::json(&[&plan], &notices))
+            let plans: Vec<&Plan> = plans.iter().collect();
+            format!("{}\n", show::plan::json(&plans, &notices))
         } else {
-            notices.extend(plan.notices.iter().cloned());
-            format!("{name}: removed\n")
+            notices.extend(plans.iter().flat_map(|plan| plan.notices.iter().cloned()));
+            let text = |plan: &Plan| format!("{}: removed\n", plan.name);
+            plans.iter().map(text).collect()
         };
         Ok(Report {
             text,
@@ -84,5 +89,20 @@ impl Remove {
             changed: true,
             ..Report::default()
         })
+    }
+
+    /// What takes each of the jails away that are meant, one after the other.
+    fn plans(&self, target: &Target, view: &View) -> Result<Vec<Plan>> {
+        let how = Removal {
+            purge: self.purge,
+            kill: self.kill,
+        };
+        let mut plans = Vec::new();
+        let mut gone = Vec::new();
+        for name in target.jails(view)? {
+            plans.extend(removal(&name, &gone, how, view)?);
+            gone.push(name);
+        }
+        Ok(plans)
     }
 }

@@ -44,7 +44,7 @@ pub(crate) fn load_built(manifest: &Manifest, host: &View) -> Result<(Spec, Orig
         .hint("build the jail from its spec file once")
     })?;
     let source = spec::source(&manifest.spec, text.clone().into_bytes())?;
-    let spec = spec::load(&source, &OfHost(host))?;
+    let spec = spec::load(&source, &OfHost(host))?.member(&manifest.name)?;
     let origin = Origin {
         name: manifest.spec.clone(),
         text,

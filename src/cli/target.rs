@@ -8,6 +8,7 @@ use crate::host::View;
 use crate::names::JailName;
 use crate::plan::{Manifest, spec_as_built};
 use crate::spec::Spec;
+use crate::spec::text::list;
 
 /// A jail, as it was named.
 #[derive(Debug)]
@@ -29,7 +30,7 @@ impl Target {
             let (spec, _) = load_spec(Path::new(word), host)?;
             return Ok(Self::Spec(Box::new(spec)));
         }
-        JailName::new(word).map(Self::Name).map_err(|why| {
+        JailName::parse(word).map(Self::Name).map_err(|why| {
             Finding::new(format!(
                 "`{}` is not the name of a jail",
                 word.escape_debug()
@@ -48,9 +49,25 @@ impl Target {
         }
     }
 
-    /// What was built of it; an error where nothing was.
+    /// The jails that are meant: a family's name stands for all of its jails.
+    pub(crate) fn jails(&self, view: &View) -> Result<Vec<JailName>> {
+        let members = members(self.name(), view)?;
+        Ok(if members.is_empty() {
+            vec![self.name().clone()]
+        } else {
+            members
+        })
+    }
+
+    /// What was built of the one jail that is meant; an error where nothing was, or where there are several.
     pub(crate) fn manifest(&self, view: &View) -> Result<Manifest> {
-        Manifest::load(view, self.name())?.ok_or_else(|| self.unknown())
+        match Manifest::load(view, self.name())? {
+            Some(manifest) => Ok(manifest),
+            None => match &members(self.name(), view)?[..] {
+                [] => Err(self.unknown()),
+                members => Err(several(self.name(), members)),
+            },
+        }
     }
 
     /// The error of a verb that was given no jail of this host.
@@ -65,6 +82,22 @@ impl Target {
         }
         .into()
     }
+}
+
+/// The jails of the family `name` that were built.
+pub(crate) fn members(name: &JailName, view: &View) -> Result<Vec<JailName>> {
+    let mut names = Manifest::names(view)?;
+    names.retain(|one| one.is_member() && one.shared() == name.as_str());
+    Ok(names)
+}
+
+/// The error of a verb about one jail that was given a family of them.
+pub(crate) fn several(name: &JailName, members: &[JailName]) -> Error {
+    let names = members.iter().map(JailName::as_str);
+    Finding::new(format!("`{name}` is a jail of each of its users"))
+        .why("only one jail can be meant here")
+        .hint(format!("name one: {}", list(names, "or")))
+        .into()
 }
 
 /// The manifests of the jails that are named, or of all jails where none is.
@@ -87,7 +120,15 @@ pub(crate) fn targets(words: &[String], view: &View) -> Result<Vec<Target>> {
         let names = Manifest::names(view)?.into_iter();
         return Ok(names.map(Target::Name).collect());
     }
-    words.iter().map(|word| Target::new(word, view)).collect()
+    let mut targets = Vec::new();
+    for word in words {
+        let target = Target::new(word, view)?;
+        match members(target.name(), view)? {
+            members if members.is_empty() => targets.push(target),
+            members => targets.extend(members.into_iter().map(Target::Name)),
+        }
+    }
+    Ok(targets)
 }
 
 /// Whether the file that a jail was built from says something else by now. One that is gone says nothing.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use clap::Args;
 
-use super::target::Target;
+use super::target::{Target, several};
 use super::{Report, RootOption, Voice};
 use crate::error::{Error, Finding, Kind, Result};
 use crate::names::JailPath;
@@ -35,6 +35,10 @@ impl Why {
         let target = Target::new(&self.target, &view)?;
         let (root, manifest, tree);
         let (reasons, places) = if let Target::Spec(spec) = &target {
+            if spec.is_family() {
+                let names = spec.members().into_iter().map(|spec| spec.name.value);
+                return Err(several(target.name(), &names.collect::<Vec<_>>()));
+            }
             tree = resolve::resolve_tree(spec, &view)?.0;
             root = spec.root.value.clone();
             (Reasons::resolved(&tree), Place::of_tree(&tree))

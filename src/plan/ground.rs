@@ -5,13 +5,15 @@ use std::path::Path;
 use super::{Manifest, SWAPPED};
 use crate::error::{Error, Finding, Result};
 use crate::host::{Inventory, View};
-use crate::names::JailPath;
+use crate::names::{JailName, JailPath};
 use crate::resolve::{Entry, EntryKind, Marker, PRIVATE, ResolvedJail};
 use crate::spec::Spec;
 
-/// Two jails must not stand in one another, and one does not move.
+/// Two jails must not stand in one another, and one does not move, nor become a jail of each user or such jails one.
 pub(super) fn neighbours(spec: &Spec, manifest: Option<&Manifest>, view: &View) -> Result<()> {
     let root = &spec.root.value;
+    let names = Manifest::names(view)?;
+    one_or_each(spec, &names)?;
     if let Some(manifest) = manifest.filter(|manifest| manifest.root != *root) {
         return Err(Finding::new(format!(
             "could not move the jail `{}` to `{}`",
@@ -23,7 +25,7 @@ pub(super) fn neighbours(spec: &Spec, manifest: Option<&Manifest>, view: &View) 
         .at(&spec.root.site, "this root")
         .into());
     }
-    for name in Manifest::names(view)? {
+    for name in names {
         if name == spec.name.value {
             continue;
         }
@@ -41,6 +43,33 @@ pub(super) fn neighbours(spec: &Spec, manifest: Option<&Manifest>, view: &View) 
         }
     }
     Ok(())
+}
+
+/// A jail for all users and jails of each cannot have one name: their group and snippet would be the same.
+fn one_or_each(spec: &Spec, names: &[JailName]) -> Result<()> {
+    let name = &spec.name.value;
+    let other = (names.iter())
+        .find(|other| other.shared() == name.shared() && other.is_member() != name.is_member());
+    let Some(other) = other else { return Ok(()) };
+    let shared = name.shared();
+    let (what, why) = if name.is_member() {
+        (
+            "a jail of each user",
+            format!("`{other}` is one jail for all of its users"),
+        )
+    } else {
+        (
+            "one jail for all of its users",
+            format!("`{other}` is the jail of one user"),
+        )
+    };
+    Err(Finding::new(format!("could not make `{shared}` {what}"))
+        .why(why)
+        .hint(format!(
+            "choose another name, or remove what is there first: `jailctl remove {shared}` leaves what users put into it where it is"
+        ))
+        .at(&spec.root.site, "this root")
+        .into())
 }
 
 /// What is mounted in a directory that is exchanged would go along, and be in the way of the next build.

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use super::{Manifest, SNIPPET_LIMIT, Step};
-use crate::error::Result;
-use crate::host::View;
+use super::{Manifest, Plan, SNIPPET_LIMIT, Step};
+use crate::error::{Error, Result};
 use crate::host::sshd::{Config, DROP_INS, Daemon, Facts};
+use crate::host::{Digest, View};
 use crate::resolve::ResolvedJail;
-use crate::spec::Spec;
+use crate::spec::{Family, Spec};
 
 /// A snippet as it is and as it is to be.
 pub(super) type Snippet = (Option<String>, Option<String>);
@@ -52,8 +52,11 @@ pub(super) fn facts_for(
 }
 
 /// Writes the snippet, or sees to it that it still does what it is for. Gives it where it changes.
+///
+/// A family whose jails become plain chroots, or cease to be, has it written with the last of them: by then all of them are closed.
 pub(super) fn steps(
     wanted: &ResolvedJail,
+    family: Option<&Family>,
     facts: Option<&Facts>,
     manifest: Option<&Manifest>,
     view: &View,
@@ -64,7 +67,12 @@ pub(super) fn steps(
     };
     let before = snippet(view, &lock.sshd.file)?;
     let text = &lock.sshd.text;
-    if before.as_ref() != Some(text) {
+    let differs = before.as_ref() != Some(text);
+    let is_early = family.is_some_and(|family| !family.is_last)
+        && before
+            .as_ref()
+            .is_some_and(|before| root(before) != root(text));
+    if differs && !is_early {
         steps.push(Step::InstallSnippet {
             file: lock.sshd.file.clone(),
             text: text.clone(),
@@ -72,7 +80,8 @@ pub(super) fn steps(
         return Ok(Some((before, Some(text.clone()))));
     }
     let recorded = manifest.and_then(|manifest| manifest.lock.as_ref());
-    let as_verified = recorded.map(|lock| &lock.sshd) == facts
+    let as_verified = !differs
+        && recorded.map(|lock| &lock.sshd) == facts
         && steps
             .iter()
             .all(|step| !matches!(step, Step::MakeAccount(_)));
@@ -80,6 +89,36 @@ pub(super) fn steps(
         steps.push(Step::VerifySnippet);
     }
     Ok(None)
+}
+
+/// Where a snippet lets sshd find the jail.
+fn root(snippet: &str) -> Option<&str> {
+    let mut lines = snippet.lines();
+    lines.find_map(|line| line.trim_start().strip_prefix("ChrootDirectory "))
+}
+
+/// Refuses to change what sshd is told of all jails of a family for one of them: the others were built for what it is told now.
+pub(super) fn refuse_alone(plan: &Plan, view: &View) -> Result<()> {
+    let name = &plan.name;
+    let lately = plan
+        .manifest
+        .as_ref()
+        .and_then(|manifest| manifest.lock.as_ref());
+    let to = plan.snippet.as_ref().and_then(|(_, to)| to.as_ref());
+    let changes = lately
+        .zip(to)
+        .is_some_and(|(lately, to)| lately.snippet.1 != Digest::of(to.as_bytes()));
+    let others = Manifest::names(view)?;
+    let Some(other) = others
+        .iter()
+        .find(|other| other.is_sibling(name))
+        .filter(|_| changes)
+    else {
+        return Ok(());
+    };
+    Err(Error::failed(format!("could not roll the jail `{name}` back"))
+        .why(format!("sshd would be told something else of `{other}` too, which it shares its snippet with"))
+        .hint("build the spec as it was before: that makes all of them what they were"))
 }
 
 /// The text of a drop-in; `None` where it is not there.

@@ -265,10 +265,10 @@ impl TryFrom<Flat> for Record {
     }
 }
 
-/// Reads a manifest up to the place of the jail, which comes long before its entries.
-struct Place<'p>(&'p mut Option<PathBuf>);
+/// Reads a manifest up to one of its fields, all of which come before its many entries.
+struct Field<'p, T>(&'static str, &'p mut Option<T>);
 
-impl<'de> serde::de::Visitor<'de> for Place<'_> {
+impl<'de, T: Deserialize<'de>> serde::de::Visitor<'de> for Field<'_, T> {
     type Value = ();
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -279,9 +279,9 @@ impl<'de> serde::de::Visitor<'de> for Place<'_> {
         self,
         mut map: A,
     ) -> std::result::Result<(), A::Error> {
-        while let Some(key) = map.next_key::<String>()? {
-            if key == "root" {
-                *self.0 = Some(map.next_value()?);
+        while let Some(key) = map.next_key::<String>()?.filter(|key| key != "entries") {
+            if key == self.0 {
+                *self.1 = Some(map.next_value()?);
                 return Ok(());
             }
             map.next_value::<serde::de::IgnoredAny>()?;
@@ -337,27 +337,49 @@ impl Manifest {
 
     /// Where a jail stands; `None` where no such jail was built.
     pub fn root_of(view: &View, name: &JailName) -> Result<Option<PathBuf>> {
+        let root = Self::field(view, name, "root")?;
+        if root.is_none() {
+            // Says what is wrong with it.
+            return Ok(Self::load(view, name)?.map(|manifest| manifest.root));
+        }
+        Ok(root)
+    }
+
+    /// The further groups that were made for the other jails of its family, and their ids.
+    pub fn groups_of_siblings(view: &View, name: &JailName) -> Result<BTreeMap<String, u32>> {
+        let mut groups = BTreeMap::new();
+        if name.is_member() {
+            for sibling in Self::names(view)?.iter().filter(|one| one.is_sibling(name)) {
+                let theirs: Option<BTreeMap<String, u32>> = Self::field(view, sibling, "groups")?;
+                groups.extend(theirs.unwrap_or_default());
+            }
+        }
+        Ok(groups)
+    }
+
+    /// One field of a jail's manifest, where it can be read and has it.
+    fn field<T: serde::de::DeserializeOwned>(
+        view: &View,
+        name: &JailName,
+        field: &'static str,
+    ) -> Result<Option<T>> {
         let path = ResolvedJail::state(name).join(MANIFEST);
         let Some(file) = view.try_open(&path)? else {
             return Ok(None);
         };
-        let mut root = None;
+        let mut value = None;
         let mut reader =
             serde_json::Deserializer::from_reader(BufReader::with_capacity(1024, file));
         // That it was left in the middle is an error to the reader, and none to us.
-        let _ = serde::Deserializer::deserialize_map(&mut reader, Place(&mut root));
-        if root.is_none() {
-            // Says what is wrong with it.
-            root = Self::load_at(view, &path)?.map(|manifest| manifest.root);
-        }
-        Ok(root)
+        let _ = serde::Deserializer::deserialize_map(&mut reader, Field(field, &mut value));
+        Ok(value)
     }
 
     /// The names of all jails that were built on the host, sorted.
     pub fn names(view: &View) -> Result<Vec<JailName>> {
         let mut names = Vec::new();
         for entry in view.list(Path::new(STATE))?.unwrap_or_default() {
-            if let Some(name) = entry.to_str().and_then(|name| JailName::new(name).ok())
+            if let Some(name) = entry.to_str().and_then(|name| JailName::parse(name).ok())
                 && view
                     .stat(&ResolvedJail::state(&name).join(MANIFEST))?
                     .is_some()

@@ -302,12 +302,14 @@ pub fn rollback(
     let text = view.read(&kept.join(manifest::SPEC), SNIPPET_LIMIT)?;
     let text = String::from_utf8_lossy(&text.unwrap_or_default()).into_owned();
     let source = crate::spec::source(&before.spec, text.clone().into_bytes())?;
-    let spec = crate::spec::load(&source, templates)?;
+    let spec = crate::spec::load(&source, templates)?.member(&manifest.name)?;
     let origin = Origin {
         name: before.spec.clone(),
         text,
     };
-    plan_with(&spec, origin, Depth::Facts, Some(before.tree()), view).map(Some)
+    let plan = plan_with(&spec, origin, Depth::Facts, Some(before.tree()), view)?;
+    lock::refuse_alone(&plan, view)?;
+    Ok(Some(plan))
 }
 
 fn plan_with(
@@ -390,7 +392,9 @@ fn plan_with(
         steps.push(Step::WriteTree);
     }
     sessions.install(&mut steps);
-    let snippet = lock::steps(&wanted, facts.as_ref(), manifest.as_ref(), view, &mut steps)?;
+    let family = spec.family.as_ref();
+    let (known, lately) = (facts.as_ref(), manifest.as_ref());
+    let snippet = lock::steps(&wanted, family, known, lately, view, &mut steps)?;
     sessions.uninstall(view, name, &mut steps)?;
     accounts::secrets(&wanted, &accounts, is_closed, view, &mut steps)?;
     let opened = accounts::openings(&wanted, &accounts, is_closed, manifest.as_ref());

@@ -133,7 +133,7 @@ impl Sessions {
             None => false,
         };
         if ends || idle {
-            let edits = leave_stacks(view, name, self.names_stack)?;
+            let edits = leave_stacks(view, name, &[], self.names_stack)?;
             steps.extend(edits.into_iter().map(Step::WriteStack));
         }
         Ok(())
@@ -147,17 +147,18 @@ pub(super) fn has_policy(view: &View, name: &JailName) -> Result<bool> {
         .is_some())
 }
 
-/// What goes of our stack and our lines where no jail but `name` needs them, and that one has what `names_stack` says.
+/// What goes of our stack and our lines where no jail but `name` and those that go `along` needs them, and that one has what `names_stack` says.
 pub(super) fn leave_stacks(
     view: &View,
     name: &JailName,
+    along: &[JailName],
     names_stack: Option<bool>,
 ) -> Result<Vec<Edit>> {
     let mut needed: Vec<bool> = names_stack.into_iter().collect();
     for other in view.list(Path::new(STATE))?.unwrap_or_default() {
         let policy = Path::new(STATE).join(&other).join(POLICY);
-        let other = other.to_str().and_then(|other| JailName::new(other).ok());
-        if let Some(other) = other.filter(|other| other != name)
+        let other = other.to_str().and_then(|other| JailName::parse(other).ok());
+        if let Some(other) = other.filter(|other| other != name && !along.contains(other))
             && view.lstat(&policy)?.is_some()
         {
             let snippet = snippet(view, &snippet_name(&other))?;

@@ -6,8 +6,8 @@ use super::lock::snippet;
 use super::sessions::refuse_sessions;
 use super::{Manifest, Plan, Step, accounts, policy};
 use crate::error::{Error, Result};
-use crate::host::{Group, Process, View};
-use crate::names::JailName;
+use crate::host::{Group, Passwd, Process, View};
+use crate::names::{JailName, UserName};
 use crate::resolve::{ResolvedJail, is_ours};
 
 /// How a jail is taken away.
@@ -19,10 +19,17 @@ pub struct Removal {
     pub kill: bool,
 }
 
-/// Plans to take the jail `name` away; `None` where there is no such jail. A mount below its root, and without `kill` a live session, is an error: nothing is begun then.
+/// Plans to take the jail `name` away, with the jails `along` gone before it; `None` where there is no such jail. A mount below its root, and without
+/// `kill` a live session, is an error: nothing is begun then.
 ///
-/// The order keeps the door shut: accounts are closed first, and the snippet that locks them in goes when there are none left.
-pub fn removal(name: &JailName, how: Removal, view: &View) -> Result<Option<Plan>> {
+/// The order keeps the door shut: accounts are closed first, and the snippet that locks them in goes when there are none left. A family's stays as long
+/// as one of its jails does.
+pub fn removal(
+    name: &JailName,
+    along: &[JailName],
+    how: Removal,
+    view: &View,
+) -> Result<Option<Plan>> {
     let Some(manifest) = Manifest::load(view, name)? else {
         return leftovers(name, how, view);
     };
@@ -73,7 +80,8 @@ pub fn removal(name: &JailName, how: Removal, view: &View) -> Result<Option<Plan
             purge: how.purge,
         });
     }
-    let lock = manifest.lock.as_ref();
+    let is_shared = is_shared(name, along, &known.users, &manifest, view)?;
+    let lock = manifest.lock.as_ref().filter(|_| !is_shared);
     if let Some((group, _)) = lock.map(|lock| &lock.group)
         && (known.group(group).is_some() || known.half_groups.contains(group))
     {
@@ -106,7 +114,7 @@ pub fn removal(name: &JailName, how: Removal, view: &View) -> Result<Option<Plan
         }
     }
     if policy::has_policy(view, name)? {
-        let edits = policy::leave_stacks(view, name, None)?;
+        let edits = policy::leave_stacks(view, name, along, None)?;
         steps.extend(edits.into_iter().map(Step::LeaveStack));
     }
     steps.push(Step::Forget);
@@ -132,6 +140,24 @@ pub fn removal(name: &JailName, how: Removal, view: &View) -> Result<Option<Plan
         manifest: Some(manifest),
     };
     Ok(Some(plan))
+}
+
+/// Whether another jail of the family is there, or an account of one, which needs what they share.
+fn is_shared(
+    name: &JailName,
+    along: &[JailName],
+    users: &[Passwd],
+    manifest: &Manifest,
+    view: &View,
+) -> Result<bool> {
+    let stays = |other: &JailName| other.is_sibling(name) && !along.contains(other);
+    let is_of_sibling = |user: &Passwd| {
+        let sibling = UserName::new(&user.name)
+            .ok()
+            .map(|user| name.member(&user));
+        sibling.is_some_and(|other| stays(&other) && is_ours(user, &other, manifest.gid()))
+    };
+    Ok(Manifest::names(view)?.iter().any(stays) || users.iter().any(is_of_sibling))
 }
 
 /// What is left to do where the records of the jail are gone but for the directory that held them.

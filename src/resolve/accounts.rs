@@ -9,7 +9,7 @@ use std::ops::RangeInclusive;
 
 use crate::error::{Finding, Result};
 use crate::host::{Accounts, Passwd, View};
-use crate::names::{JailName, JailPath};
+use crate::names::{JailName, JailPath, UserName};
 use crate::spec::{Password, Spec, User};
 
 /// Where every jail has its login shells, and no host has anything: what sshd, su(1) and login(1) find missing without the jail.
@@ -90,6 +90,15 @@ pub fn is_ours(account: &Passwd, name: &JailName, group: Option<u32>) -> bool {
         && (account.shell.starts_with("/jail/") || group == Some(account.gid))
 }
 
+/// Whether the account is one of this jail, or of another of its family: these are in one group.
+fn is_of_group(account: &Passwd, name: &JailName, group: u32) -> bool {
+    let sibling = UserName::new(&account.name)
+        .ok()
+        .filter(|_| name.is_member());
+    let sibling = sibling.map(|user| name.member(&user));
+    is_ours(account, sibling.as_ref().unwrap_or(name), Some(group))
+}
+
 /// Chooses the jail's group; every reason why it cannot be had is a finding.
 pub(super) fn group(spec: &Spec, accounts: &Accounts, findings: &mut Vec<Finding>) -> WantedGroup {
     let name = &spec.name.value;
@@ -99,7 +108,7 @@ pub(super) fn group(spec: &Spec, accounts: &Accounts, findings: &mut Vec<Finding
         let foreign = accounts
             .users
             .iter()
-            .find(|user| user.gid == group.gid && !is_ours(user, name, Some(group.gid)));
+            .find(|user| user.gid == group.gid && !is_of_group(user, name, group.gid));
         if let Some(member) = foreign
             .map(|user| user.name.as_str())
             .or(group.members.first().map(String::as_str))

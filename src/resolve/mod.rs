@@ -141,7 +141,6 @@ pub fn resolve(
         }
     }
     finish(findings)?;
-    let state = ResolvedJail::state(&spec.name.value);
     let programs = has_programs(&tree);
     Ok(ResolvedJail {
         name: spec.name.value.clone(),
@@ -164,7 +163,7 @@ pub fn resolve(
             .collect(),
         lock: people.group.zip(facts).map(|(group, facts)| Lock {
             group,
-            sshd: sshd::policy(spec, facts, &state),
+            sshd: sshd::policy(spec, facts),
         }),
         further_groups,
         accounts: wanted,

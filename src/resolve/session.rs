@@ -5,13 +5,12 @@ use std::path::{Path, PathBuf};
 use jailctl_session::network::Network;
 use jailctl_session::policy::{DOOR, Flags, INSIDE, Mapped, Mount, Policy, Source};
 
-use super::ResolvedJail;
 use super::etc::Names;
 use super::tree::{Entry, Tree, Why};
 use crate::error::{Error, Finding, Result};
 use crate::host::pam::{self, MODULE, STACK};
 use crate::host::{FileKind, Passage, View};
-use crate::names::{JailName, JailPath};
+use crate::names::JailPath;
 use crate::spec::{MountSource, MountSpec, NetworkSpec, SessionSpec, Spec};
 
 /// The group of terminals where the host has none of that name: Debian's number, which is in devpts' documentation too.
@@ -34,9 +33,9 @@ const QUIET: Flags = Flags {
     noexec: true,
 };
 
-/// Where sshd finds the jail in a session, and where there is nothing otherwise.
-pub(super) fn door(name: &JailName) -> PathBuf {
-    ResolvedJail::state(name).join(DOOR).join(INSIDE)
+/// Where sshd finds the jail with these records in a session, and where there is nothing otherwise.
+pub(super) fn door(state: &Path) -> PathBuf {
+    state.join(DOOR).join(INSIDE)
 }
 
 /// Adds the places that sessions mount on.
@@ -205,7 +204,7 @@ pub(super) fn policy(
             .map(|account| account.name.clone())
             .collect(),
         pid: session.pid,
-        hostname: session.uts.then(|| name.as_str().to_owned()),
+        hostname: session.uts.then(|| name.shared().to_owned()),
         ipc: session.ipc,
         cgroup: session.cgroup,
         offline: session.network == NetworkSpec::None,

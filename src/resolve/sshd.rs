@@ -1,9 +1,9 @@
 //! The sshd settings that lock a jail's accounts in: one list, from which the snippet is written and against which sshd's answer is held.
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::SHELLS;
+use super::{ResolvedJail, SHELLS, STATE};
 use crate::host::pam::SERVICE;
 use crate::host::sshd::{Expectation, Facts};
 use crate::names::JailName;
@@ -48,9 +48,21 @@ pub(super) fn sftp(doors: &[Door], program: Option<&str>) -> Option<Sftp> {
     }
 }
 
-/// The name of a jail's snippet: it sorts early, since the first value wins.
+/// The name of a jail's snippet: it sorts early, since the first value wins. The members of a family share it.
 pub fn snippet_name(name: &JailName) -> String {
-    format!("05-jailctl-{name}.conf")
+    format!("05-jailctl-{}.conf", name.shared())
+}
+
+/// Where a jail stands, and where its records lie, as sshd is told it: of a family with `%u`, which sshd replaces by the name of who logs in.
+fn places(spec: &Spec) -> (PathBuf, PathBuf) {
+    let name = &spec.name.value;
+    match &spec.family {
+        Some(family) => (
+            family.root.clone(),
+            Path::new(STATE).join(format!("{}.%u", name.shared())),
+        ),
+        None => (spec.root.value.clone(), ResolvedJail::state(name)),
+    }
 }
 
 /// Whether a snippet names a stack of PAM for its accounts.
@@ -77,17 +89,22 @@ fn internal_sftp(sftp: &SftpSpec) -> String {
 }
 
 /// Keyword as sshd_config(5) writes it, and value as `sshd -T` prints it.
-fn settings(spec: &Spec, keys: &str) -> Vec<(&'static str, String)> {
+fn settings(spec: &Spec) -> Vec<(&'static str, String)> {
     let doors = &spec.doors.value;
+    let (root, state) = places(spec);
     // With a session, a name that exists in sessions only: whoever comes in without one finds nothing.
     let root = match &spec.session {
-        Some(_) => super::session::door(&spec.name.value),
-        None => spec.root.value.clone(),
+        Some(_) => super::session::door(&state),
+        None => root,
     };
-    let passwords = spec
-        .users
-        .iter()
-        .any(|user| user.password.value != Password::Locked);
+    let keys = state.join("keys").join("%u");
+    let passwords = match &spec.family {
+        Some(family) => family.passwords,
+        None => spec
+            .users
+            .iter()
+            .any(|user| user.password.value != Password::Locked),
+    };
     let yes_no = |yes: bool| if yes { "yes" } else { "no" };
     let force = if doors.contains(&Door::Shell) {
         "none".to_owned()
@@ -105,7 +122,7 @@ fn settings(spec: &Spec, keys: &str) -> Vec<(&'static str, String)> {
         ("ChrootDirectory", root.display().to_string()),
         ("ForceCommand", force),
         ("PubkeyAuthentication", "yes".to_owned()),
-        ("AuthorizedKeysFile", keys.to_owned()),
+        ("AuthorizedKeysFile", keys.display().to_string()),
         ("AuthorizedKeysCommand", "none".to_owned()),
         ("AuthorizedPrincipalsFile", "none".to_owned()),
         ("AuthorizedPrincipalsCommand", "none".to_owned()),
@@ -140,17 +157,20 @@ fn settings(spec: &Spec, keys: &str) -> Vec<(&'static str, String)> {
 }
 
 /// The snippet of a jail and what must come of it.
-pub(super) fn policy(spec: &Spec, facts: &Facts, state: &Path) -> SshdPolicy {
+pub(super) fn policy(spec: &Spec, facts: &Facts) -> SshdPolicy {
     let name = &spec.name.value;
     let group = name.group();
-    let keys = format!("{}/%u", state.join("keys").display());
     // A keyword that this sshd was built without would be reported at each of its starts.
-    let settings: Vec<(&str, String)> = settings(spec, &keys)
+    let settings: Vec<(&str, String)> = settings(spec)
         .into_iter()
         .filter(|(keyword, _)| facts.keywords.contains(&keyword.to_ascii_lowercase()))
         .collect();
+    let whose = match &spec.family {
+        Some(_) => format!("the jails of each user of `{}`", name.shared()),
+        None => format!("the jail `{name}`"),
+    };
     let mut text = format!(
-        "# Written by jailctl for the jail `{name}`; `jailctl build` writes it anew.\n# Without it these accounts cannot log in at all: their shell exists \
+        "# Written by jailctl for {whose}; `jailctl build` writes it anew.\n# Without it these accounts cannot log in at all: their shell exists \
          only in the jail.\nMatch Group {group}\n"
     );
     for (keyword, value) in &settings {
@@ -205,7 +225,7 @@ mod tests {
             pid_file: None,
             stamp: std::collections::BTreeMap::new(),
         };
-        policy(&spec, &facts, Path::new("/var/lib/jailctl/arkham"))
+        policy(&spec, &facts)
     }
 
     #[test]

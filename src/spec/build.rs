@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use super::family::{expand, is_pattern};
 use super::findings::Findings;
 use super::rule::{Hint, Objection, mode};
 use super::text::echo;
@@ -46,11 +47,24 @@ pub(crate) struct Parts {
 }
 
 impl Parts {
+    /// The roots of the jails that it stands for, as far as they could be made.
+    pub(crate) fn roots(&self) -> Vec<PathBuf> {
+        match &self.root {
+            Some(root) if is_pattern(&root.value) => {
+                let users = self.users.iter();
+                let roots = users.map(|user| expand(&root.value, &user.name.value));
+                roots.collect()
+            }
+            root => root.iter().map(|root| root.value.clone()).collect(),
+        }
+    }
+
     /// The spec; `None` if the name or root was refused.
     pub(crate) fn into_spec(self) -> Option<Spec> {
         Some(Spec {
             name: self.name?,
             root: self.root?,
+            family: None,
             templates: self.templates,
             binaries: self.binaries,
             optional: self.optional,

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::build::{Parts, program};
+use super::family::{expand, is_pattern};
 use super::findings::Findings;
-use super::places::merged;
+use super::places::{self, merged};
 use super::text::{list, nearest};
-use super::{Door, NetworkSpec, Password, User};
+use super::{DirSpec, Door, FileSpec, NetworkSpec, Password, User};
 use crate::error::Finding;
 use crate::names::JailPath;
 use crate::site::{Site, Sited};
@@ -24,13 +25,73 @@ pub(crate) fn check(parts: &Parts, findings: &mut Findings) {
     only_sftp(parts, findings);
     forward(parts, findings);
     users(parts, findings);
-    homes(&parts.users, findings);
+    let is_family = parts
+        .root
+        .as_ref()
+        .is_some_and(|root| is_pattern(&root.value));
+    if is_family {
+        family(parts, findings);
+    } else {
+        homes(&parts.users, findings);
+    }
     if parts.doors.value.contains(&Door::Shell) && !parts.lacks_binaries {
         shells(parts, findings);
     }
-    places(parts, findings);
+    if is_family {
+        // What is one user's is in his jail alone.
+        for user in &parts.users {
+            let is_here = |dir: &&DirSpec| {
+                dir.owner
+                    .as_ref()
+                    .is_none_or(|owner| owner.value == user.name.value)
+            };
+            taken(
+                &[user],
+                &parts.dirs.iter().filter(is_here).collect::<Vec<_>>(),
+                &parts.files,
+                findings,
+            );
+            if !findings.is_empty() {
+                break;
+            }
+        }
+    } else {
+        taken(
+            &parts.users.iter().collect::<Vec<_>>(),
+            &parts.dirs.iter().collect::<Vec<_>>(),
+            &parts.files,
+            findings,
+        );
+    }
     super::session::check(parts, findings);
     tests(parts, findings);
+}
+
+/// A jail of each user needs users, and a place for each.
+fn family(parts: &Parts, findings: &mut Findings) {
+    let Some(root) = &parts.root else { return };
+    if parts.users.is_empty() && !parts.lacks_users {
+        findings.add(
+            Finding::new("the spec stands for no jail")
+                .why("with `%u` in `root` it stands for a jail of each user, and it has no `[[user]]`")
+                .at(&root.site, "a jail of each user")
+                .hint("add a `[[user]]`; to take all of these jails away, use `jailctl remove`"),
+        );
+    }
+    for user in &parts.users {
+        if findings.is_full() {
+            return;
+        }
+        let place = expand(&root.value, &user.name.value);
+        let place = place.display().to_string();
+        if let Err(objection) = places::root(&place) {
+            findings.add(
+                Finding::new(format!("`{place}` is not a place for a jail"))
+                    .why(format!("it {}", objection.why))
+                    .at(&root.site, format!("with `{}` for `%u`", user.name.value)),
+            );
+        }
+    }
 }
 
 /// What only sshd's own sftp can do means nothing where programs of the jail serve it.
@@ -253,10 +314,10 @@ impl Owned<'_> {
 }
 
 /// Files and directories against each other, and against what belongs to users: there jailctl makes nothing, because its owner could lead it elsewhere.
-fn places(parts: &Parts, findings: &mut Findings) {
+fn taken(users: &[&User], dirs: &[&DirSpec], files: &[FileSpec], findings: &mut Findings) {
     let mut owned: BTreeMap<JailPath, Owned<'_>> = BTreeMap::new();
     let mut above_homes: BTreeMap<JailPath, &User> = BTreeMap::new();
-    for user in &parts.users {
+    for user in users.iter().copied() {
         let owner = user.name.value.as_str();
         owned.insert(
             user.home.value.clone(),
@@ -267,13 +328,13 @@ fn places(parts: &Parts, findings: &mut Findings) {
         );
         above_homes.extend(ancestors(&user.home.value).map(|path| (path, user)));
     }
-    let mut taken: BTreeMap<JailPath, &Site> = BTreeMap::new();
-    for dir in &parts.dirs {
+    let mut given: BTreeMap<JailPath, &Site> = BTreeMap::new();
+    for dir in dirs {
         if findings.is_full() {
             return;
         }
         let (path, site) = (&dir.path.value, &dir.path.site);
-        if let Some(first) = taken.insert(path.clone(), site) {
+        if let Some(first) = given.insert(path.clone(), site) {
             findings.add(twice(format!("`{path}` is given twice"), site, first));
         } else if let Some(owned) = owned.get(path) {
             findings.add(
@@ -300,7 +361,7 @@ fn places(parts: &Parts, findings: &mut Findings) {
         }
     }
     let owner_above = |path: &JailPath| ancestors(path).find_map(|path| owned.get(&path));
-    for dir in &parts.dirs {
+    for dir in dirs {
         if findings.is_full() {
             return;
         }
@@ -309,12 +370,12 @@ fn places(parts: &Parts, findings: &mut Findings) {
             findings.add(in_owned("dir", path, site, owned));
         }
     }
-    for file in &parts.files {
+    for file in files {
         if findings.is_full() {
             return;
         }
         let (target, site) = (&file.target.value, &file.target.site);
-        if let Some(first) = taken.insert(merged(target), site) {
+        if let Some(first) = given.insert(merged(target), site) {
             findings.add(twice(format!("`{target}` is given twice"), site, first));
         } else if let Some(owned) = owned.get(target).or_else(|| owner_above(target)) {
             findings.add(in_owned("file", target, site, owned));

@@ -15,6 +15,7 @@ use crate::site::{Site, Sited, Source};
 mod build;
 mod check;
 mod date;
+mod family;
 mod findings;
 mod keyline;
 pub mod keys;
@@ -32,6 +33,7 @@ mod template;
 pub mod text;
 mod tree;
 
+pub use family::Family;
 pub use keyline::{Fingerprint, fingerprint};
 pub use limits::LimitsSpec;
 pub use mount::{MountSource, MountSpec};
@@ -120,8 +122,10 @@ pub struct SftpSpec {
 pub struct Spec {
     /// `name`.
     pub name: Sited<JailName>,
-    /// `root`, or `/srv/jails/<name>`; the site is that of `name` then.
+    /// `root`, or `/srv/jails/<name>`; the site is that of `name` then. With `%u` as a component the spec stands for a jail of each user.
     pub root: Sited<PathBuf>,
+    /// What it shares with others, where it is that of one of these jails.
+    pub family: Option<Family>,
     /// `templates`, in order.
     pub templates: Vec<Sited<String>>,
     /// `binaries` of the templates and the file: names on the host's path or absolute paths.

@@ -147,9 +147,10 @@ pub(crate) fn check(mounts: &[MountSpec], has_pid: bool, parts: &Parts, findings
         options(mount, findings);
         place(mount, has_pid, findings);
         if let MountSource::Host(source) = &mount.source
-            && (parts.root.as_ref()).is_some_and(|root| {
-                root.value.starts_with(&source.value) || source.value.starts_with(&root.value)
-            })
+            && parts
+                .roots()
+                .iter()
+                .any(|root| root.starts_with(&source.value) || source.value.starts_with(root))
         {
             findings.add(
                 Finding::new(format!(

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::family::USER;
 use super::rule::Objection;
 use crate::names::JailPath;
 
@@ -109,10 +110,19 @@ const GOOD_DIR: &str = "choose a place of its own, as `/upload` or `/var/www`";
 /// Whether `text` may be the root of a jail on the host.
 pub fn root(text: &str) -> Result<(), Objection> {
     let path = JailPath::new(text)?;
-    if text.split('/').any(|part| part == "%u") {
-        return Err(Objection::new("has `%u`, which is not yet supported")
-            .hint("write a jail for each user, or one root for all of them"));
+    // Whether the place is a good one for each user is seen when the users are known.
+    let standing = text
+        .split('/')
+        .map(|part| if part == USER { "u" } else { part });
+    let standing = standing.collect::<Vec<_>>().join("/");
+    if standing.contains(USER) {
+        return Err(
+            Objection::new("has `%u` in a component with more than that").hint(
+                "`%u` stands for a user's name as a component of its own, as in `/srv/jails/%u`",
+            ),
+        );
     }
+    let text = standing.as_str();
     let plain = |c: char| c.is_ascii_alphanumeric() || "._/-".contains(c);
     if !text.chars().all(plain) {
         return Err("has a character other than a-z, A-Z, 0-9, `.`, `_`, `-` and `/`".into());

@@ -9,6 +9,7 @@ mod durable;
 mod enter;
 mod exchange;
 mod fail_closed;
+mod family;
 mod forwarding;
 mod hostile;
 mod journal;

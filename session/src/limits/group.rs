@@ -34,7 +34,8 @@ impl Group {
             .join(limits.parent.as_deref().unwrap_or(PARENT));
         Self {
             version: hierarchy.version,
-            path: parent.join(jail),
+            // `cpu.max` would be a file of the kernel's.
+            path: parent.join(jail.replace('.', "@")),
             parent: limits.parent.is_none().then_some(parent),
         }
     }

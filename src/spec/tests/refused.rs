@@ -126,6 +126,18 @@ fn values_that_break_their_rule() {
         ("root-dots", "name = 'a'\nroot = '/srv/jails/../../etc'\n"),
         ("root-of-each-user", "name = 'a'\nroot = '/srv/jails/%u'\n"),
         (
+            "root-of-users",
+            "name = 'a'\nroot = '/var/%u'\n[[user]]\nname = 'spool'\n[[user]]\nname = 'u'\n[[user]]\nname = 'www'\n",
+        ),
+        (
+            "root-with-more-than-a-user",
+            "name = 'a'\nroot = '/srv/jails/x%u'\n[[user]]\nname = 'u'\n",
+        ),
+        (
+            "places-in-jails-of-users",
+            "name = 'a'\nroot = '/srv/jails/%u'\n[[user]]\nname = 'u'\n[[user]]\nname = 'v'\n[[dir]]\npath = '/up'\nowner = 'u'\n[[dir]]\npath = '/up'\nowner = 'v'\n[[file]]\ntarget = '/home/v/x'\ncontent = ''\n",
+        ),
+        (
             "root-with-newline",
             "name = 'a'\nroot = \"/srv/a\\nChrootDirectory /\"\n",
         ),

@@ -1,0 +1,357 @@
+//! A root with `%u`: one spec, a jail of each user, one snippet for all of them.
+
+use disposable::{DisposableHost, Key, Login, Sshd};
+
+use crate::support::{Reach, Spec, host, look, reach};
+
+const SNIPPET: &str = "/etc/ssh/sshd_config.d/05-jailctl-acme.conf";
+
+/// The spec of a family, whose users have a shell.
+fn acme(users: &[(&'static str, &Key)]) -> Spec {
+    let of = |(name, key): &(&'static str, &Key)| (*name, vec![key.public.trim().to_owned()]);
+    Spec {
+        name: "acme",
+        binaries: vec!["bash", "ls", "cat"],
+        users: users.iter().map(of).collect(),
+        more: String::new(),
+    }
+}
+
+/// Writes the spec into the copy.
+fn put(spec: &Spec, host: &DisposableHost) -> String {
+    let path = spec.path();
+    host.write(&path, &format!("root = \"/srv/jails/%u\"\n{}", spec.text()));
+    path
+}
+
+#[track_caller]
+fn build(spec: &Spec, host: &DisposableHost) -> disposable::Output {
+    host.jailctl(["build", &put(spec, host)])
+}
+
+/// A copy with alice and bob, each in a jail of their own.
+struct Acme<'host> {
+    spec: Spec,
+    alice: Login<'host>,
+    bob: Login<'host>,
+    _sshd: Sshd<'host>,
+}
+
+fn built(host: &DisposableHost) -> Acme<'_> {
+    let (alice, bob) = (host.key("alice"), host.key("bob"));
+    let spec = acme(&[("alice", &alice), ("bob", &bob)]);
+    build(&spec, host).ok();
+    Acme {
+        spec,
+        alice: host.login("alice", &alice),
+        bob: host.login("bob", &bob),
+        _sshd: host.sshd(),
+    }
+}
+
+#[test]
+fn each_user_has_a_root_and_nobody_sees_the_others() {
+    let Some(host) = host() else { return };
+    let Acme {
+        spec, alice, bob, ..
+    } = built(&host);
+    for (user, name, other) in [(&alice, "alice", "bob"), (&bob, "bob", "alice")] {
+        assert_eq!(reach(&host, user), Reach::Jail);
+        user.ssh(&format!("echo {name} >~/note")).ok();
+        let homes = user.ssh("ls /home").ok();
+        assert_eq!(homes.text(), name);
+        let names = user.ssh("cat /etc/passwd").ok();
+        assert!(
+            names.stdout().contains(name) && !names.stdout().contains(other),
+            "{names:?}"
+        );
+        assert_eq!(
+            host.read(&format!("/srv/jails/{name}/home/{name}/note")),
+            format!("{name}\n")
+        );
+    }
+    let strange = host.login("alice", &host.key("stranger"));
+    assert_eq!(reach(&host, &strange), Reach::Nothing);
+    let as_bob = alice.as_user("bob");
+    assert_eq!(reach(&host, &as_bob), Reach::Nothing, "another's key");
+
+    let snippets = host.sh("ls /etc/ssh/sshd_config.d | grep jailctl").ok();
+    assert_eq!(snippets.text(), "05-jailctl-acme.conf");
+    let snippet = host.read(SNIPPET);
+    for line in [
+        "Match Group jail-acme",
+        "    ChrootDirectory /srv/jails/%u",
+        "    AuthorizedKeysFile /var/lib/jailctl/acme.%u/keys/%u",
+    ] {
+        assert!(snippet.lines().any(|one| one == line), "{line}: {snippet}");
+    }
+    assert_eq!(
+        host.jailctl(["check"]).ok().stdout(),
+        "acme.alice: as it was built\nacme.bob: as it was built\n"
+    );
+    let listed = host.jailctl(["list"]).ok();
+    assert!(
+        listed.stdout().contains("acme.alice") && listed.stdout().contains("/srv/jails/bob"),
+        "{listed:?}"
+    );
+
+    let before = look(&host);
+    for _ in 0..2 {
+        assert_eq!(
+            build(&spec, &host).ok().stdout(),
+            "acme.alice: nothing to do\nacme.bob: nothing to do\n"
+        );
+    }
+    assert_eq!(before.diff(&look(&host)), Vec::<String>::new());
+}
+
+#[test]
+fn who_is_dropped_is_out_and_what_is_his_stays() {
+    let Some(host) = host() else { return };
+    let Acme {
+        mut spec,
+        alice,
+        bob,
+        ..
+    } = built(&host);
+    bob.ssh("echo mine >~/note").ok();
+    host.until("! pgrep -u bob");
+    let number = host.sh("id -u bob").ok().text().to_owned();
+    let bobs = spec.users.pop().expect("bob");
+    let path = put(&spec, &host);
+    let plan = host.jailctl(["plan", &path]).ok();
+    assert!(plan.stdout().contains("acme.bob"), "{plan:?}");
+    let told = host.jailctl(["build", &path]).ok();
+    assert!(told.stdout().contains("acme.bob: removed\n"), "{told:?}");
+    assert!(
+        told.stderr().contains("`/srv/jails/bob/home/bob` stays"),
+        "{told:?}"
+    );
+    assert_eq!(reach(&host, &bob), Reach::Nothing);
+    host.sh("id bob").fails();
+    assert_eq!(host.read("/srv/jails/bob/home/bob/note"), "mine\n");
+    assert_eq!(reach(&host, &alice), Reach::Jail);
+    assert_eq!(
+        host.jailctl(["check"]).ok().stdout(),
+        "acme.alice: as it was built\n"
+    );
+
+    spec.users.push(bobs);
+    build(&spec, &host).ok();
+    assert_eq!(host.sh("id -u bob").ok().text(), number);
+    assert_eq!(bob.ssh("cat ~/note").ok().text(), "mine");
+}
+
+#[test]
+fn the_last_one_takes_the_snippet_along_and_the_host_is_as_before() {
+    let Some(host) = host() else { return };
+    let before = look(&host);
+    let Acme {
+        spec, alice, bob, ..
+    } = built(&host);
+    host.jailctl(["remove", "--purge", "acme.alice"]).ok();
+    assert_eq!(reach(&host, &alice), Reach::Nothing);
+    assert_eq!(reach(&host, &bob), Reach::Jail);
+    assert_eq!(
+        host.jailctl(["check"]).ok().stdout(),
+        "acme.bob: as it was built\n"
+    );
+    build(&spec, &host).ok();
+    assert_eq!(reach(&host, &alice), Reach::Jail);
+    host.until("! pgrep -u alice; ! pgrep -u bob");
+
+    let would = host
+        .jailctl(["remove", "--purge", "--dry-run", "acme"])
+        .ok();
+    assert!(would.stdout().contains("jail-acme"), "{would:?}");
+    assert_eq!(
+        host.jailctl(["remove", "--purge", "acme"]).ok().stdout(),
+        "acme.alice: removed\nacme.bob: removed\n"
+    );
+    assert!(!host.has(SNIPPET));
+    host.sh("getent group jail-acme").fails();
+    assert_eq!(before.diff(&look(&host)), Vec::<String>::new());
+}
+
+#[test]
+fn one_member_that_cannot_be_built_leaves_all_as_they_were() {
+    let Some(host) = host() else { return };
+    let Acme {
+        mut spec,
+        alice,
+        bob,
+        ..
+    } = built(&host);
+    let look = || look(&host).without(|path| path.contains("/.jailctl/"));
+    // Somebody else's place is where carol's would be, and alice's and bob's jails would change before it is seen.
+    host.sh("mkdir /srv/jails/carol; touch /srv/jails/carol/treasure")
+        .ok();
+    let before = look();
+    spec.binaries.push("id");
+    spec.users.push(("carol", Vec::new()));
+    let refused = build(&spec, &host).exits(2);
+    assert!(
+        refused
+            .stderr()
+            .contains("could not use the root `/srv/jails/carol`"),
+        "{refused:?}"
+    );
+    assert_eq!(before.diff(&look()), Vec::<String>::new());
+    for user in [&alice, &bob] {
+        assert_eq!(reach(&host, user), Reach::Jail);
+        user.ssh("id").exits(127);
+    }
+    host.sh("rm -r /srv/jails/carol").ok();
+    build(&spec, &host).ok();
+    alice.ssh("id").ok();
+    host.jailctl(["check"]).ok();
+}
+
+#[test]
+fn a_build_that_dies_among_the_members_is_put_right_by_the_next() {
+    let Some(host) = host() else { return };
+    let Acme {
+        mut spec,
+        alice,
+        bob,
+        ..
+    } = built(&host);
+    spec.users.pop();
+    let carol = host.key("carol");
+    spec.users
+        .push(("carol", vec![carol.public.trim().to_owned()]));
+    spec.binaries.push("id");
+    let path = put(&spec, &host);
+    let mut died = 0;
+    for call in ["fdatasync", "renameat2", "unlinkat"] {
+        for n in [1, 2, 4, 6, 9, 13, 18] {
+            let output = host.kill_at(call, n, &["jailctl", "build", &path]);
+            if output.code() != 137 {
+                break;
+            }
+            died += 1;
+            for user in [&alice, &bob] {
+                assert!(reach(&host, user) <= Reach::Jail);
+            }
+        }
+    }
+    assert!(died > 6, "it was killed {died} times");
+    host.jailctl(["build", &path]).ok();
+    assert_eq!(reach(&host, &bob), Reach::Nothing);
+    alice.ssh("id").ok();
+    host.login("carol", &carol).ssh("id").ok();
+    assert_eq!(
+        host.jailctl(["check"]).ok().stdout(),
+        "acme.alice: as it was built\nacme.carol: as it was built\n"
+    );
+}
+
+#[test]
+fn one_jail_for_all_and_a_jail_of_each_do_not_become_one_another() {
+    let Some(host) = host() else { return };
+    let key = host.key("alice");
+    let spec = acme(&[("alice", &key)]);
+    let mut plain = spec.clone();
+    plain.name = "arkham";
+    plain.users = vec![("harlequin", vec![key.public.trim().to_owned()])];
+    plain.build(&host).ok();
+    build(&spec, &host).ok();
+    host.sshd();
+    for user in ["harlequin", "alice"] {
+        assert_eq!(reach(&host, &host.login(user, &key)), Reach::Jail);
+    }
+    let before = look(&host);
+    for (name, each, says) in [
+        (
+            "acme",
+            "",
+            "could not make `acme` one jail for all of its users",
+        ),
+        (
+            "arkham",
+            "root = \"/srv/jails/%u\"\n",
+            "could not make `arkham` a jail of each user",
+        ),
+    ] {
+        let mut other = spec.clone();
+        other.name = name;
+        other.users = vec![("joker", Vec::new())];
+        host.write("/root/other.toml", &format!("{each}{}", other.text()));
+        let refused = host.jailctl(["build", "/root/other.toml"]).exits(2);
+        assert!(refused.stderr().contains(says), "{refused:?}");
+        assert!(
+            refused.stderr().contains(&format!("jailctl remove {name}")),
+            "{refused:?}"
+        );
+    }
+    assert_eq!(before.diff(&look(&host)), Vec::<String>::new());
+}
+
+#[test]
+fn verbs_about_one_jail_say_which_there_are_and_others_take_them_all() {
+    let Some(host) = host() else { return };
+    let Acme {
+        spec, alice, bob, ..
+    } = built(&host);
+    let path = spec.path();
+    for verb in [
+        vec!["show", "acme"],
+        vec!["why", "acme", "/bin/ls"],
+        vec!["why", &path, "/bin/ls"],
+        vec!["enter", "acme", "--", "ls"],
+    ] {
+        let refused = host.run(["jailctl"].into_iter().chain(verb)).exits(2);
+        assert!(
+            refused
+                .stderr()
+                .contains("name one: `acme.alice` or `acme.bob`"),
+            "{refused:?}"
+        );
+    }
+    let shown = host.jailctl(["show", "acme.bob"]).ok();
+    assert!(shown.stdout().contains("/srv/jails/bob"), "{shown:?}");
+    host.jailctl(["why", "acme.alice", "/bin/ls"]).ok();
+    host.jailctl(["doctor", "bob"]).ok();
+    for name in ["acme", "acme.bob"] {
+        let home = host
+            .jailctl(["enter", name, "--user", "bob", "--", "ls", "/home"])
+            .ok();
+        assert_eq!(home.text(), "bob");
+    }
+    let refused = host
+        .jailctl(["build", &path, "--output", "/run/tree"])
+        .exits(2);
+    assert!(
+        refused
+            .stderr()
+            .contains("`--output` makes the tree of one jail"),
+        "{refused:?}"
+    );
+    assert!(!host.has("/run/tree"));
+
+    let mut living = [
+        alice.start([], "echo in; cat"),
+        bob.start([], "echo in; cat"),
+    ];
+    for session in &mut living {
+        session.hear("in");
+    }
+    let ended = host.jailctl(["kill", "acme"]).ok();
+    assert_eq!(ended.lines().len(), 2, "{ended:?}");
+    host.until("! pgrep -u alice; ! pgrep -u bob");
+    host.sh("printf x >>/srv/jails/bob/etc/passwd").ok();
+    let checked = host.jailctl(["check", "acme"]).exits(1);
+    assert!(
+        checked.stdout().contains("acme.alice: as it was built"),
+        "{checked:?}"
+    );
+    assert!(checked.stdout().contains("/etc/passwd"), "{checked:?}");
+    let updated = host.jailctl(["update", "acme"]).ok();
+    assert!(
+        updated
+            .stdout()
+            .contains("acme.alice: nothing to do\nacme.bob: built"),
+        "{updated:?}"
+    );
+    host.jailctl(["check", "acme"]).ok();
+}
