@@ -114,7 +114,7 @@ pub static KEYS: &[Key] = &[
         .required()
         .file_only(),
     Key::new("root", Shape::Text(Rule::Root))
-        .doc("where the jail is on the host")
+        .doc("where the jail is on the host; with `%u` as a component, one jail for each user, who stands in its place")
         .default(r#""/srv/jails/<name>""#)
         .example(r#"root = "/srv/jails/arkham""#)
         .file_only(),

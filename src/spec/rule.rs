@@ -228,7 +228,7 @@ impl Rule {
                 "write the name that the host's package manager uses, each as a string of its own"
             }
             Self::Root => {
-                "a root is an absolute path of two components or more, of a-z, A-Z, 0-9, `.`, `_` and `-`, as `/srv/jails/arkham`"
+                "a root is an absolute path of two components or more, of a-z, A-Z, 0-9, `.`, `_` and `-`, as `/srv/jails/arkham`; a component `%u` stands for each user"
             }
             Self::Source | Self::MountSource => {
                 "write an absolute path of the host, without `.`, `..` or a `/` at the end"

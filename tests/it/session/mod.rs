@@ -4,6 +4,7 @@ mod build;
 mod cases;
 mod closed;
 mod cost;
+mod family;
 mod forward;
 mod groups;
 mod hands;
