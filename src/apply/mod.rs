@@ -204,7 +204,7 @@ fn rest_of(plan: &Plan) -> Vec<Rest> {
                 });
             }
             Step::WriteTree => rest.push(keep(plan.root.clone(), tree::STAGE, tree::PREVIOUS)),
-            Step::Record if plan.is_change() => rest.push(keep(
+            Step::Record if plan.keeps => rest.push(keep(
                 ResolvedJail::state(&plan.name),
                 record::STAGE,
                 record::PREVIOUS,

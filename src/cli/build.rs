@@ -1,7 +1,6 @@
 //! `build` and `plan`: the same way up to the plan, then one carries it out and the other shows it.
 
 use clap::Args;
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -58,7 +57,7 @@ impl Show {
     pub(crate) fn run(self, voice: Voice) -> Result<Report> {
         let view = self.root.view()?;
         let progress = voice.progress();
-        let plans = plans(&self.specs, &view, &progress)?;
+        let plans = plans(&self.specs, self.root.view()?, &progress)?;
         for plan in &plans {
             progress.say(format!("{}: asking sshd", plan.name));
             plan.foresee(&view)?;
@@ -132,7 +131,7 @@ impl Build {
                 // Nobody who leaves is to be in his jail while what sshd is told changes.
                 for plan in leaving(spec, host)? {
                     transaction.carry_out(&plan, &mut voice.watch())?;
-                    let _ = writeln!(text, "{}: removed", plan.name);
+                    text.push_str(&summary(&plan));
                     said.extend(plan.notices.iter().cloned());
                     plans.push(plan);
                 }
@@ -243,6 +242,9 @@ fn nothing_to_do(jail: &JailName) -> String {
 
 /// One line for what was done to a jail.
 pub(super) fn summary(plan: &Plan) -> String {
+    if plan.removal.is_some() {
+        return format!("{}: removed\n", plan.name);
+    }
     if !plan.is_change() {
         return nothing_to_do(&plan.name);
     }
@@ -270,21 +272,25 @@ pub(super) fn summary(plan: &Plan) -> String {
     )
 }
 
-fn plans(paths: &[PathBuf], view: &View, progress: &Progress) -> Result<Vec<Plan>> {
-    let mut plans = Vec::new();
+fn plans(paths: &[PathBuf], mut view: View, progress: &Progress) -> Result<Vec<Plan>> {
+    let mut plans: Vec<Plan> = Vec::new();
     for path in paths {
-        let (spec, source) = load_spec(path, view)?;
-        plans.extend(leaving(&spec, view)?);
+        let (spec, source) = load_spec(path, &view)?;
+        plans.extend(leaving(&spec, &view)?);
         for jail in spec.members() {
             progress.say(format!("{}: looking at what it needs", jail.name.value));
-            plans.push(plan::plan(&jail, origin(path, &source.text)?, view)?);
+            let mut plan = plan::plan(&jail, origin(path, &source.text)?, &view)?;
+            plan.follow(&plans);
+            let (accounts, groups) = plan.makes();
+            view.promise(accounts, groups);
+            plans.push(plan);
         }
     }
     Ok(plans)
 }
 
 /// What takes the jails away of users whom the spec of a family no longer names. What they put there stays, as with a user of any jail.
-fn leaving(spec: &Spec, view: &View) -> Result<Vec<Plan>> {
+pub(super) fn leaving(spec: &Spec, view: &View) -> Result<Vec<Plan>> {
     if !spec.is_family() {
         return Ok(Vec::new());
     }

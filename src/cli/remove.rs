@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::build::summary;
 use super::target::Target;
 use super::{Report, RootOption, Voice, Writing};
 use crate::apply::Transaction;
@@ -76,8 +77,7 @@ impl Remove {
             format!("{}\n", show::plan::json(&plans, &notices))
         } else {
             notices.extend(plans.iter().flat_map(|plan| plan.notices.iter().cloned()));
-            let text = |plan: &Plan| format!("{}: removed\n", plan.name);
-            plans.iter().map(text).collect()
+            plans.iter().map(summary).collect()
         };
         Ok(Report {
             text,

@@ -1,15 +1,20 @@
 //! `rollback`: a jail as it was before the last build that changed it.
 
+use std::collections::BTreeMap;
+
 use clap::Args;
 
-use super::build::{report, summary};
+use super::build::{leaving, report, summary};
 use super::specs::OfHost;
-use super::target::Target;
+use super::target::{Target, members};
 use super::{Report, RootOption, Voice, Writing};
 use crate::apply::Transaction;
 use crate::error::{Error, Result};
 use crate::host::{Host, View};
-use crate::plan::{self, Manifest, Plan};
+use crate::names::JailName;
+use crate::plan::{self, Kept, Origin, Plan};
+use crate::resolve::Tree;
+use crate::spec::Spec;
 
 /// Arguments of `rollback`.
 #[derive(Debug, Args)]
@@ -28,31 +33,41 @@ impl Rollback {
         let root = self.root.path()?;
         if self.writing.dry_run {
             let view = View::new(&root)?;
-            let manifest = Target::new(&self.target, &view)?.manifest(&view)?;
-            let plan = back(&manifest, &view)?;
-            return report(&[plan], &[], self.writing.json, voice, 0).heeding(&view);
+            let mut plans = Vec::new();
+            Before::of(&Target::new(&self.target, &view)?, &view)?.each(&view, |plan| {
+                plans.push(plan);
+                Ok(())
+            })?;
+            return report(&plans, &[], self.writing.json, voice, 0).heeding(&view);
         }
         let host = Host::new(&root)?;
         let (_lock, mut notices) = self.writing.begin(&host)?;
-        let manifest = Target::new(&self.target, &host)?.manifest(&host)?;
-        let plan = back(&manifest, &host)?;
+        let target = Target::new(&self.target, &host)?;
+        let before = Before::of(&target, &host)?;
         let options = self.writing.options();
-        let what = format!("rollback of {}", manifest.name);
+        let what = format!("rollback of {}", target.name());
         let mut transaction = Transaction::new(&host, &options, what);
-        match transaction.carry_out(&plan, &mut voice.watch()) {
+        let mut plans = Vec::new();
+        let outcome = before.each(&host, |plan| {
+            plans.push(plan);
+            plans.last().map_or(Ok(()), |plan| {
+                transaction.carry_out(plan, &mut voice.watch())
+            })
+        });
+        match outcome {
             Ok(()) => notices.extend(transaction.finish(&mut voice.watch())?),
             Err(error) => return Err(transaction.roll_back(error)),
         }
-        let changed = !plan.steps.is_empty();
+        let changed = plans.iter().any(|plan| !plan.steps.is_empty());
         if self.writing.json {
             return Ok(Report {
                 changed,
-                ..report(&[plan], &notices, true, voice, 0)
+                ..report(&plans, &notices, true, voice, 0)
             });
         }
-        notices.extend(plan.notices.iter().cloned());
+        notices.extend(plans.iter().flat_map(|plan| plan.notices.iter().cloned()));
         Ok(Report {
-            text: summary(&plan),
+            text: plans.iter().map(summary).collect(),
             notices,
             changed,
             ..Report::default()
@@ -60,9 +75,65 @@ impl Rollback {
     }
 }
 
-fn back(manifest: &Manifest, view: &View) -> Result<Plan> {
-    plan::rollback(manifest, &OfHost(view), view)?.ok_or_else(|| {
-        Error::failed(format!("could not roll the jail `{}` back", manifest.name))
-            .why("nothing is kept of a time before: it was built once, and not changed since")
-    })
+/// What is to be again.
+enum Before {
+    /// One jail.
+    One(JailName),
+    /// All jails of a family: their spec, and what is kept of each.
+    Family(Box<Spec>, Origin, BTreeMap<JailName, Tree>),
+}
+
+impl Before {
+    /// What the jails were that are meant.
+    fn of(target: &Target, view: &View) -> Result<Self> {
+        let name = target.name();
+        let members = members(name, view)?;
+        if members.is_empty() {
+            return Ok(Self::One(target.manifest(view)?.name));
+        }
+        let mut before: Option<(Box<Spec>, Origin)> = None;
+        let mut trees = BTreeMap::new();
+        for member in members {
+            let Some(kept) = Kept::of(&member, &OfHost(view), view)? else {
+                continue;
+            };
+            match &before {
+                None => before = Some((Box::new(kept.spec), kept.origin)),
+                Some((_, origin)) if origin.text == kept.origin.text => {}
+                Some(_) => {
+                    return Err(Error::failed(format!("could not roll the jails of `{name}` back"))
+                        .why("one of them was changed without the others since, and they were built from different specs before")
+                        .hint(format!("roll them back one by one, as `{member}`, or build the spec as it was")));
+                }
+            }
+            trees.insert(member, kept.tree);
+        }
+        let (spec, origin) = before.ok_or_else(|| nothing_kept(name))?;
+        Ok(Self::Family(spec, origin, trees))
+    }
+
+    /// Plans each jail when the one before it was carried out.
+    fn each(self, view: &View, mut act: impl FnMut(Plan) -> Result<()>) -> Result<()> {
+        match self {
+            Self::One(name) => {
+                let plan = plan::roll_back(&name, &OfHost(view), view)?;
+                act(plan.ok_or_else(|| nothing_kept(&name))?)
+            }
+            Self::Family(spec, origin, mut trees) => {
+                for plan in leaving(&spec, view)? {
+                    act(plan)?;
+                }
+                for jail in spec.members() {
+                    let tree = trees.remove(&jail.name.value);
+                    act(plan::roll_back_to(&jail, origin.clone(), tree, view)?)?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+fn nothing_kept(name: &JailName) -> Error {
+    Error::failed(format!("could not roll the jail `{name}` back"))
+        .why("nothing is kept of a time before: it was built once, and not changed since")
 }

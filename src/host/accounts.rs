@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use super::View;
+use super::{NewAccount, View};
 use crate::error::Result;
 
 /// Account files above this size are not what they seem.
@@ -145,6 +145,13 @@ impl View {
             .filter(|name| groups.iter().all(|group: &Group| group.name != *name))
             .map(str::to_owned)
             .collect();
+        users.extend(self.promised.iter().map(promised));
+        let mut groups = groups;
+        groups.extend(self.promised_groups.iter().map(|(name, gid)| Group {
+            name: name.clone(),
+            gid: *gid,
+            members: Vec::new(),
+        }));
         let defaults = text("/etc/login.defs")?;
         let number = |key: &str, otherwise: u32| {
             let of_line = |line: &str| {
@@ -259,6 +266,21 @@ fn free_id(
         .chain(above..=high)
         .chain(low..above)
         .find(|id| !used.contains(id) && !known(*id))
+}
+
+/// An account as it is when it was made: closed, without a password.
+fn promised(account: &NewAccount) -> Passwd {
+    Passwd {
+        name: account.name.clone(),
+        uid: account.uid,
+        gid: account.gid,
+        gecos: account.gecos.clone(),
+        home: account.home.clone(),
+        shell: account.shell.clone(),
+        password: Some("*".to_owned()),
+        expires: Some(1),
+        stale: None,
+    }
 }
 
 fn passwd_line(line: &str) -> Option<Passwd> {

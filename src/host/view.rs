@@ -11,6 +11,7 @@ use std::sync::Arc;
 use rustix::fs::{Mode, OFlags, ResolveFlags, openat2, readlinkat};
 use rustix::io::Errno;
 
+use super::NewAccount;
 use super::looks::{Looks, Way};
 use super::stat::{FileKind, Stat};
 use crate::error::{Error, Finding, Kind, Result};
@@ -45,6 +46,10 @@ pub struct View {
     path: PathBuf,
     /// How many ids are left free below the next one that an account gets.
     pub(super) spacing: u32,
+    /// Accounts that are taken for made.
+    pub(super) promised: Vec<NewAccount>,
+    /// Groups, likewise, with their ids.
+    pub(super) promised_groups: Vec<(String, u32)>,
     /// What was looked at, where that is kept in mind.
     pub(super) looks: Option<Arc<Looks>>,
 }
@@ -62,6 +67,8 @@ impl View {
             root,
             path: path.to_owned(),
             spacing: 0,
+            promised: Vec::new(),
+            promised_groups: Vec::new(),
             looks: None,
         })
     }
@@ -71,6 +78,12 @@ impl View {
     pub fn spaced(mut self, spacing: u32) -> Self {
         self.spacing = spacing;
         self
+    }
+
+    /// Takes accounts and groups for made that somebody is about to make: for whoever plans what comes after.
+    pub fn promise(&mut self, accounts: Vec<NewAccount>, groups: Vec<(String, u32)>) {
+        self.promised.extend(accounts);
+        self.promised_groups.extend(groups);
     }
 
     /// Whether this is the running system and not a directory that holds one.

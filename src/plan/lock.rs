@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use super::{Manifest, Plan, SNIPPET_LIMIT, Step};
-use crate::error::{Error, Result};
+use super::{Manifest, SNIPPET_LIMIT, Step};
+use crate::error::Result;
+use crate::host::View;
 use crate::host::sshd::{Config, DROP_INS, Daemon, Facts};
-use crate::host::{Digest, View};
 use crate::resolve::ResolvedJail;
 use crate::spec::{Family, Spec};
 
@@ -95,30 +95,6 @@ pub(super) fn steps(
 fn root(snippet: &str) -> Option<&str> {
     let mut lines = snippet.lines();
     lines.find_map(|line| line.trim_start().strip_prefix("ChrootDirectory "))
-}
-
-/// Refuses to change what sshd is told of all jails of a family for one of them: the others were built for what it is told now.
-pub(super) fn refuse_alone(plan: &Plan, view: &View) -> Result<()> {
-    let name = &plan.name;
-    let lately = plan
-        .manifest
-        .as_ref()
-        .and_then(|manifest| manifest.lock.as_ref());
-    let to = plan.snippet.as_ref().and_then(|(_, to)| to.as_ref());
-    let changes = lately
-        .zip(to)
-        .is_some_and(|(lately, to)| lately.snippet.1 != Digest::of(to.as_bytes()));
-    let others = Manifest::names(view)?;
-    let Some(other) = others
-        .iter()
-        .find(|other| other.is_sibling(name))
-        .filter(|_| changes)
-    else {
-        return Ok(());
-    };
-    Err(Error::failed(format!("could not roll the jail `{name}` back"))
-        .why(format!("sshd would be told something else of `{other}` too, which it shares its snippet with"))
-        .hint("build the spec as it was before: that makes all of them what they were"))
 }
 
 /// The text of a drop-in; `None` where it is not there.

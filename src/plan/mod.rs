@@ -9,6 +9,7 @@ mod lock;
 pub mod manifest;
 mod policy;
 mod removal;
+mod rollback;
 mod sessions;
 pub mod store;
 pub mod why;
@@ -22,6 +23,7 @@ pub use interrupted::{JOURNAL, interrupted};
 pub use lock::{facts as sshd_facts, verify};
 pub use manifest::{Before, Manifest};
 pub use removal::{Removal, removal};
+pub use rollback::{Kept, roll_back, roll_back_to};
 pub use sessions::{refuse_change, refuse_sessions};
 
 use crate::error::Result;
@@ -30,7 +32,7 @@ use crate::host::sshd::Facts;
 use crate::host::{Belonging, Expiry, Inventory, NewAccount, Passwd, Stat, View};
 use crate::names::{JailName, JailPath};
 use crate::resolve::{Marker, ResolvedJail, Tree, is_ours};
-use crate::spec::{Password, Spec, Templates};
+use crate::spec::{Password, Spec};
 
 /// Drop-ins are text; one above this size is not.
 const SNIPPET_LIMIT: u64 = 1 << 20;
@@ -210,6 +212,8 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// The snippet as it is and as it is to be, where it changes.
     pub snippet: Option<(Option<String>, Option<String>)>,
+    /// Whether what was built before is kept, for a rollback.
+    pub keeps: bool,
     /// What an admin should know.
     pub notices: Vec<String>,
     /// Paths in the jail that are neither jailctl's nor in a user's place.
@@ -272,6 +276,32 @@ impl Plan {
         }
     }
 
+    /// Leaves out what plans that are carried out before it do for it: what all members of a family share, and PAM's stacks.
+    pub fn follow(&mut self, earlier: &[Self]) {
+        let is_done = |step: &Step| earlier.iter().any(|plan| plan.steps.contains(step));
+        let is_stack = |step: &Step| matches!(step, Step::WriteStack(_));
+        self.steps.retain(|step| !is_stack(step) || !is_done(step));
+        for step in &mut self.steps {
+            if matches!(step, Step::InstallSnippet { .. }) && is_done(step) {
+                *step = Step::VerifySnippet;
+                self.snippet = None;
+            }
+        }
+    }
+
+    /// The accounts and groups that it makes.
+    pub fn makes(&self) -> (Vec<NewAccount>, Vec<(String, u32)>) {
+        let mut made = (Vec::new(), Vec::new());
+        for step in &self.steps {
+            match step {
+                Step::MakeAccount(account) => made.0.push(account.clone()),
+                Step::MakeGroup { name, gid } => made.1.push((name.clone(), *gid)),
+                _ => {}
+            }
+        }
+        made
+    }
+
     /// Whether there is anything that an admin or a user could see the effect of.
     pub fn is_change(&self) -> bool {
         self.steps.iter().any(Step::is_change)
@@ -286,30 +316,6 @@ pub fn plan(spec: &Spec, origin: Origin, view: &View) -> Result<Plan> {
 /// As [`plan`], looking as closely at the jail's files as `depth` says.
 pub fn plan_at(spec: &Spec, origin: Origin, depth: Depth, view: &View) -> Result<Plan> {
     plan_with(spec, origin, depth, None, view)
-}
-
-/// Plans to make a jail what it was before the last build that changed it: its spec, and its tree with the files of that time. `None` where nothing is
-/// kept of the time before.
-pub fn rollback(
-    manifest: &Manifest,
-    templates: &dyn Templates,
-    view: &View,
-) -> Result<Option<Plan>> {
-    let kept = ResolvedJail::state(&manifest.name).join(manifest::PREVIOUS);
-    let Some(before) = Manifest::load_at(view, &kept.join(manifest::MANIFEST))? else {
-        return Ok(None);
-    };
-    let text = view.read(&kept.join(manifest::SPEC), SNIPPET_LIMIT)?;
-    let text = String::from_utf8_lossy(&text.unwrap_or_default()).into_owned();
-    let source = crate::spec::source(&before.spec, text.clone().into_bytes())?;
-    let spec = crate::spec::load(&source, templates)?.member(&manifest.name)?;
-    let origin = Origin {
-        name: before.spec.clone(),
-        text,
-    };
-    let plan = plan_with(&spec, origin, Depth::Facts, Some(before.tree()), view)?;
-    lock::refuse_alone(&plan, view)?;
-    Ok(Some(plan))
 }
 
 fn plan_with(
@@ -406,6 +412,9 @@ fn plan_with(
         steps.push(Step::Record);
     }
     steps.extend(opened);
+    // All of a family go back together, though only some may change.
+    let is_part = spec.family.is_some() && spec_moved;
+    let keeps = is_part || steps.iter().any(Step::is_change);
     for user in dropped {
         steps.push(accounts::farewell(user, manifest.as_ref(), false)?);
         notices.push(format!(
@@ -419,6 +428,7 @@ fn plan_with(
         changes,
         steps,
         snippet,
+        keeps,
         notices,
         strangers,
         wanted: Some(Wanted {

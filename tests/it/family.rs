@@ -355,3 +355,119 @@ fn verbs_about_one_jail_say_which_there_are_and_others_take_them_all() {
     );
     host.jailctl(["check", "acme"]).ok();
 }
+
+#[test]
+fn a_plan_says_of_several_jails_what_the_build_then_does() {
+    let Some(host) = host() else { return };
+    let (alice, bob) = (host.key("alice"), host.key("bob"));
+    let spec = acme(&[("alice", &alice), ("bob", &bob)]);
+    let path = put(&spec, &host);
+    let planned = host.jailctl(["plan", &path]).ok();
+    let count = |what: &str| planned.stdout().matches(what).count();
+    assert_eq!(count("jail-acme (gid"), 1, "{planned:?}");
+    assert_eq!(count("+Match Group jail-acme"), 1, "{planned:?}");
+    host.jailctl(["build", &path]).ok();
+    for user in ["alice", "bob"] {
+        let number = host.sh(&format!("id -u {user}")).ok();
+        let number = format!("uid {}", number.text());
+        assert!(planned.stdout().contains(&number), "{number}: {planned:?}");
+    }
+    assert_eq!(
+        host.jailctl(["plan", "--exit-code", &path]).ok().stdout(),
+        "acme.alice: nothing to do\nacme.bob: nothing to do\n"
+    );
+}
+
+#[test]
+fn members_go_back_together_and_one_alone_only_if_sshd_is_told_the_same() {
+    let Some(host) = host() else { return };
+    let Acme {
+        spec, alice, bob, ..
+    } = built(&host);
+    let (dave, eve) = (host.key("dave"), host.key("eve"));
+    let mut old = spec.clone();
+    old.users
+        .push(("dave", vec![dave.public.trim().to_owned()]));
+    build(&old, &host).ok();
+    let mut new = spec.clone();
+    new.binaries.push("id");
+    new.users.push(("eve", vec![eve.public.trim().to_owned()]));
+    new.users[1].1 = vec![eve.public.trim().to_owned()];
+    build(&new, &host).ok();
+    let (dave, eve) = (host.login("dave", &dave), host.login("eve", &eve));
+    let new_bob = eve.as_user("bob");
+    for _ in 0..2 {
+        let would = host.jailctl(["rollback", "--dry-run", "acme"]).ok();
+        assert!(would.stdout().contains("acme.dave"), "{would:?}");
+        let told = host.jailctl(["rollback", "acme"]).ok();
+        assert!(told.stdout().contains("acme.eve: removed\n"), "{told:?}");
+        for (user, is_in) in [
+            (&alice, true),
+            (&bob, true),
+            (&dave, true),
+            (&eve, false),
+            (&new_bob, false),
+        ] {
+            let expected = if is_in { Reach::Jail } else { Reach::Nothing };
+            assert_eq!(reach(&host, user), expected);
+        }
+        alice.ssh("id").exits(127);
+        host.jailctl(["check"]).ok();
+        host.until("! pgrep -u alice; ! pgrep -u bob; ! pgrep -u dave");
+        let told = host.jailctl(["rollback", "acme"]).ok();
+        assert!(told.stdout().contains("acme.dave: removed\n"), "{told:?}");
+        assert_eq!(reach(&host, &new_bob), Reach::Jail);
+        alice.ssh("id").ok();
+        host.jailctl(["check"]).ok();
+        host.until("! pgrep -u alice; ! pgrep -u bob; ! pgrep -u eve");
+    }
+
+    host.jailctl(["rollback", "acme.bob"]).ok();
+    assert_eq!(reach(&host, &bob), Reach::Jail);
+    alice.ssh("id").ok();
+    host.jailctl(["check"]).ok();
+    // With a password the snippet is another, and it is everybody's.
+    build(&spec, &host).ok();
+    let mut open = spec.clone();
+    open.more = "[[user]]\nname = \"joker\"\npassword = \"keep\"\n".to_owned();
+    build(&open, &host).ok();
+    assert!(host.read(SNIPPET).contains("PasswordAuthentication yes"));
+    let before = look(&host);
+    let refused = host.jailctl(["rollback", "acme.bob"]).exits(4);
+    assert!(
+        refused.stderr().contains("jailctl rollback acme"),
+        "{refused:?}"
+    );
+    assert_eq!(before.diff(&look(&host)), Vec::<String>::new());
+    host.jailctl(["rollback", "acme"]).ok();
+    assert!(host.read(SNIPPET).contains("PasswordAuthentication no"));
+    host.jailctl(["check"]).ok();
+}
+
+#[test]
+fn a_further_group_goes_with_the_last_who_uses_it() {
+    let Some(host) = host() else { return };
+    let key = host.key("key");
+    let mut spec = acme(&[]);
+    let of = |user: &str| {
+        let key = key.public.trim();
+        format!(
+            "[[user]]\nname = \"{user}\"\ngroups = [\"gallery\"]\nauthorized_keys = [\"{key}\"]\n"
+        )
+    };
+    spec.more = of("alice") + &of("bob");
+    build(&spec, &host).ok();
+    host.sshd();
+    let bob = host.login("bob", &key);
+    // Whose build made the group is gone before the other.
+    spec.more = of("bob");
+    build(&spec, &host).ok();
+    host.sh("id -nG bob | grep gallery").ok();
+    assert_eq!(reach(&host, &bob), Reach::Jail);
+    host.jailctl(["check"]).ok();
+    host.until("! pgrep -u bob");
+    host.jailctl(["remove", "acme"]).ok();
+    for group in ["gallery", "jail-acme"] {
+        host.run(["getent", "group", group]).fails();
+    }
+}

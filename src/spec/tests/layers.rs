@@ -188,3 +188,51 @@ fn windows_line_ends_are_no_part_of_the_text() {
     };
     assert_eq!(content.value, "one\ntwo\n");
 }
+
+#[test]
+fn a_root_of_users_is_a_spec_of_each() {
+    let spec = load_text(
+        "name = 'acme'\nroot = '/srv/%u/jail'\n[[user]]\nname = 'alice'\n[[user]]\nname = 'bob'\npassword = 'keep'\n[[dir]]\npath = '/all'\n[[dir]]\npath = '/up'\nowner = 'alice'\n[[dir]]\npath = '/up'\nowner = 'bob'\nmode = '0700'\n",
+    )
+    .expect("good");
+    assert!(spec.is_family());
+    let members = spec.members();
+    let names: Vec<_> = members
+        .iter()
+        .map(|spec| spec.name.value.as_str())
+        .collect();
+    assert_eq!(names, ["acme.alice", "acme.bob"]);
+    let modes = [[0o755, 0o755], [0o755, 0o700]];
+    for ((member, user), modes) in members.iter().zip(["alice", "bob"]).zip(modes) {
+        assert!(!member.is_family());
+        assert_eq!(
+            member.root.value,
+            PathBuf::from(format!("/srv/{user}/jail"))
+        );
+        assert_eq!(member.users.len(), 1);
+        assert_eq!(member.users[0].name.value.as_str(), user);
+        assert!(member.dirs.iter().map(|dir| dir.mode).eq(modes));
+        let family = member.family.as_ref().expect("it is one of several");
+        assert_eq!(family.root, PathBuf::from("/srv/%u/jail"));
+        assert!(family.passwords, "bob's counts for the snippet of both");
+        assert_eq!(family.is_last, user == "bob");
+    }
+    let alone = spec
+        .clone()
+        .member(&members[0].name.value)
+        .expect("it is there");
+    assert!(alone.family.expect("a family").is_last);
+    assert!(spec.clone().member(&spec.name.value).is_err());
+    let carol = crate::names::JailName::parse("acme.carol").expect("a name");
+    assert!(spec.member(&carol).is_err());
+}
+
+#[test]
+fn no_users_name_leads_a_root_elsewhere() {
+    for name in [
+        "..", ".", "../etc", "a/b", "/etc", "%u", "a b", "", "A", "a\\u0000",
+    ] {
+        let text = format!("name = 'acme'\nroot = '/srv/jails/%u'\n[[user]]\nname = \"{name}\"\n");
+        assert!(load_text(&text).is_err(), "{name}");
+    }
+}

@@ -1,0 +1,81 @@
+//! What a jail was before the last build that changed it: its spec, and its tree with the files of that time.
+
+use super::manifest::{MANIFEST, PREVIOUS, SPEC};
+use super::{Depth, Manifest, Origin, Plan, SNIPPET_LIMIT, plan_with};
+use crate::error::{Error, Result};
+use crate::host::{Digest, View};
+use crate::names::JailName;
+use crate::resolve::{ResolvedJail, Tree};
+use crate::spec::{Spec, Templates};
+
+/// What is kept of a jail.
+#[derive(Debug)]
+pub struct Kept {
+    /// The spec it was built from, which may stand for others too.
+    pub spec: Spec,
+    /// Where that came from.
+    pub origin: Origin,
+    /// What it was made of.
+    pub tree: Tree,
+}
+
+impl Kept {
+    /// What is kept of the jail `name`; `None` where nothing is.
+    pub fn of(name: &JailName, templates: &dyn Templates, view: &View) -> Result<Option<Self>> {
+        let kept = ResolvedJail::state(name).join(PREVIOUS);
+        let Some(before) = Manifest::load_at(view, &kept.join(MANIFEST))? else {
+            return Ok(None);
+        };
+        let text = view.read(&kept.join(SPEC), SNIPPET_LIMIT)?;
+        let text = String::from_utf8_lossy(&text.unwrap_or_default()).into_owned();
+        let source = crate::spec::source(&before.spec, text.clone().into_bytes())?;
+        Ok(Some(Self {
+            spec: crate::spec::load(&source, templates)?,
+            origin: Origin {
+                name: before.spec.clone(),
+                text,
+            },
+            tree: before.tree(),
+        }))
+    }
+}
+
+/// Plans to make the jail `name` what it was; `None` where nothing is kept of the time before.
+pub fn roll_back(name: &JailName, templates: &dyn Templates, view: &View) -> Result<Option<Plan>> {
+    let Some(kept) = Kept::of(name, templates, view)? else {
+        return Ok(None);
+    };
+    let spec = kept.spec.member(name)?;
+    let plan = roll_back_to(&spec, kept.origin, Some(kept.tree), view)?;
+    refuse_alone(&plan, view)?;
+    Ok(Some(plan))
+}
+
+/// Plans to make a jail what `spec` says, with this tree if it is kept.
+pub fn roll_back_to(spec: &Spec, origin: Origin, tree: Option<Tree>, view: &View) -> Result<Plan> {
+    plan_with(spec, origin, Depth::Facts, tree, view)
+}
+
+/// Refuses to change what sshd is told of all jails of a family for one of them: the others were built for what it is told now.
+fn refuse_alone(plan: &Plan, view: &View) -> Result<()> {
+    let name = &plan.name;
+    let lately = plan
+        .manifest
+        .as_ref()
+        .and_then(|manifest| manifest.lock.as_ref());
+    let to = plan.snippet.as_ref().and_then(|(_, to)| to.as_ref());
+    let changes = lately
+        .zip(to)
+        .is_some_and(|(lately, to)| lately.snippet.1 != Digest::of(to.as_bytes()));
+    let others = Manifest::names(view)?;
+    let Some(other) = others
+        .iter()
+        .find(|other| other.is_sibling(name))
+        .filter(|_| changes)
+    else {
+        return Ok(());
+    };
+    Err(Error::failed(format!("could not roll the jail `{name}` back"))
+        .why(format!("sshd would be told something else of `{other}` too, which it shares its snippet with"))
+        .hint(format!("roll all of them back: jailctl rollback {}", name.shared())))
+}
