@@ -51,9 +51,36 @@ pub(super) fn facts_for(
     facts(view, manifest).map(Some)
 }
 
+/// How a snippet changes: what is open to accounts while some of what they have is as it was and some as it is to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// It comes before all else: it ends a forwarding, which the network of sessions that are to come may not be meant for.
+    First,
+    /// It comes when all else is done.
+    Last,
+}
+
+/// When the jail's snippet is written.
+pub(super) fn turn(wanted: &ResolvedJail, view: &View) -> Result<Turn> {
+    let Some(lock) = &wanted.lock else {
+        return Ok(Turn::Last);
+    };
+    let before = snippet(view, &lock.sshd.file)?.unwrap_or_default();
+    let forwards = |text| said(text, "AllowTcpForwarding").is_some_and(|value| value != "no");
+    // Between plain chroots and sessions everybody is out until all is done.
+    let is_same_root = said(&before, "ChrootDirectory") == said(&lock.sshd.text, "ChrootDirectory");
+    Ok(
+        if is_same_root && forwards(&before) && !forwards(&lock.sshd.text) {
+            Turn::First
+        } else {
+            Turn::Last
+        },
+    )
+}
+
 /// Writes the snippet, or sees to it that it still does what it is for. Gives it where it changes.
 ///
-/// A family whose jails become plain chroots, or cease to be, has it written with the last of them: by then all of them are closed.
+/// That of a family, once some of it is built, is written with the last of its jails, or with the first where it comes first.
 pub(super) fn steps(
     wanted: &ResolvedJail,
     family: Option<&Family>,
@@ -69,9 +96,10 @@ pub(super) fn steps(
     let text = &lock.sshd.text;
     let differs = before.as_ref() != Some(text);
     let is_early = family.is_some_and(|family| !family.is_last)
-        && before
-            .as_ref()
-            .is_some_and(|before| root(before) != root(text));
+        && turn(wanted, view)? == Turn::Last
+        && Manifest::names(view)?
+            .iter()
+            .any(|other| other.shared() == wanted.name.shared());
     if differs && !is_early {
         steps.push(Step::InstallSnippet {
             file: lock.sshd.file.clone(),
@@ -91,10 +119,12 @@ pub(super) fn steps(
     Ok(None)
 }
 
-/// Where a snippet lets sshd find the jail.
-fn root(snippet: &str) -> Option<&str> {
-    let mut lines = snippet.lines();
-    lines.find_map(|line| line.trim_start().strip_prefix("ChrootDirectory "))
+/// The value of a keyword in a snippet.
+fn said<'t>(snippet: &'t str, keyword: &str) -> Option<&'t str> {
+    let mut lines = snippet
+        .lines()
+        .filter_map(|line| line.trim().split_once(' '));
+    lines.find_map(|(key, value)| (key == keyword).then_some(value))
 }
 
 /// The text of a drop-in; `None` where it is not there.

@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 pub use diff::{Act, Change, Depth, SWAPPED, compare, swapped};
 pub use drift::{Difference, Drift, Kind as DriftKind, drift, is_whole};
 pub use interrupted::{JOURNAL, interrupted};
+use lock::Turn;
 pub use lock::{facts as sshd_facts, verify};
 pub use manifest::{Before, Manifest};
 pub use removal::{Removal, removal};
@@ -397,10 +398,16 @@ fn plan_with(
     if !changes.is_empty() {
         steps.push(Step::WriteTree);
     }
-    sessions.install(&mut steps);
     let family = spec.family.as_ref();
+    let turn = lock::turn(&wanted, view)?;
+    if turn == Turn::Last {
+        sessions.install(&mut steps);
+    }
     let (known, lately) = (facts.as_ref(), manifest.as_ref());
     let snippet = lock::steps(&wanted, family, known, lately, view, &mut steps)?;
+    if turn == Turn::First {
+        sessions.install(&mut steps);
+    }
     sessions.uninstall(view, name, &mut steps)?;
     accounts::secrets(&wanted, &accounts, is_closed, view, &mut steps)?;
     let opened = accounts::openings(&wanted, &accounts, is_closed, manifest.as_ref());

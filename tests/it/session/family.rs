@@ -17,7 +17,7 @@ fn build(host: &DisposableHost, more: &str) -> disposable::Output {
         text += &table.replace("USER", user).replace("KEY", key.trim());
     }
     host.write("/root/acme.toml", &(text + more));
-    host.jailctl(["build", "/root/acme.toml"])
+    host.jailctl(["build", "-v", "/root/acme.toml"])
 }
 
 fn logins(host: &DisposableHost) -> [Login<'_>; 2] {
@@ -135,7 +135,7 @@ fn all_members_are_closed_before_plain_chroot_and_sessions_take_turns() {
         assert_eq!(reach(&host, &alice), Reach::Jail);
         drop(session);
         settle(&host);
-        let told = host.jailctl(["build", "-v", "/root/acme.toml"]).ok();
+        let told = build(&host, more).ok();
         let steps = told.stderr();
         let at = |words: &str| {
             steps
@@ -156,4 +156,34 @@ fn all_members_are_closed_before_plain_chroot_and_sessions_take_turns() {
     }
     assert!(!host.read("/etc/pam.d/sshd").contains("jailctl"));
     assert!(!host.has("/var/lib/jailctl/acme.bob/session"));
+}
+
+#[test]
+fn forwarding_begins_after_the_networks_of_all_and_ends_before() {
+    let Some(host) = host_with_module() else {
+        return;
+    };
+    let [alice, bob] = logins(&host);
+    let of_host = "[network]\nmode = \"host\"\n";
+    let own = "[sshd]\nallow = [\"shell\", \"forward\"]\n[network]\nmode = \"none\"\n";
+    build(&host, of_host).ok();
+    let _sshd = host.sshd();
+    for (more, is_own) in [(own, true), (of_host, false)] {
+        let told = build(&host, more).ok();
+        let steps = told.stderr();
+        let installed = steps
+            .find("installing 05-jailctl-acme.conf")
+            .expect("it changes");
+        let policies: Vec<_> = steps.match_indices("sessions have").collect();
+        assert_eq!(policies.len(), 2, "{steps}");
+        for (at, _) in policies {
+            assert_eq!(at < installed, is_own, "{steps}");
+        }
+        for user in [&alice, &bob] {
+            assert_eq!(user.ssh("echo in").ok().text(), "in");
+            let through = user.ssh_with(["-W127.0.0.1:22"], "");
+            assert!(!through.stdout().contains("SSH-"), "{through:?}");
+        }
+        host.jailctl(["check", "acme"]).ok();
+    }
 }
