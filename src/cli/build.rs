@@ -182,7 +182,12 @@ impl Build {
                 ..report(&plans, &notices, true, voice, 0)
             });
         }
-        notices.extend(said);
+        // What the jails of a family have in common each of them says.
+        for one in said {
+            if !notices.contains(&one) {
+                notices.push(one);
+            }
+        }
         Ok(Report {
             text,
             notices,

@@ -183,25 +183,53 @@ fn one_member_that_cannot_be_built_leaves_all_as_they_were() {
         ..
     } = built(&host);
     let look = || look(&host).without(|path| path.contains("/.jailctl/"));
-    // Somebody else's place is where carol's would be, and alice's and bob's jails would change before it is seen.
-    host.sh("mkdir /srv/jails/carol; touch /srv/jails/carol/treasure")
-        .ok();
-    let before = look();
+    // What is wrong with carol's place is seen when alice's and bob's jails have changed.
+    let own = acme(&[("alice", &host.key("key"))]);
     spec.binaries.push("id");
     spec.users.push(("carol", Vec::new()));
-    let refused = build(&spec, &host).exits(2);
-    assert!(
-        refused
-            .stderr()
-            .contains("could not use the root `/srv/jails/carol`"),
-        "{refused:?}"
-    );
-    assert_eq!(before.diff(&look()), Vec::<String>::new());
-    for user in [&alice, &bob] {
-        assert_eq!(reach(&host, user), Reach::Jail);
-        user.ssh("id").exits(127);
+    for (script, why) in [
+        (
+            "mkdir /srv/jails/carol; touch /srv/jails/carol/treasure",
+            "`treasure` is in it",
+        ),
+        (
+            "mkdir /srv/carol; ln -s /srv/carol /srv/jails/carol",
+            "it is a symbolic link",
+        ),
+        (
+            "mkdir /srv/jails/carol; chmod 777 /srv/jails/carol",
+            "others than root may write to it",
+        ),
+        (
+            "jailctl build /root/beside.toml",
+            "the jail `beside` stands at `/srv/jails/carol/x`",
+        ),
+    ] {
+        let beside = own
+            .text()
+            .replace("acme", "beside")
+            .replace("alice", "beside");
+        host.write(
+            "/root/beside.toml",
+            &format!("root = \"/srv/jails/carol/x\"\n{beside}"),
+        );
+        host.sh(script).ok();
+        let before = look();
+        let refused = build(&spec, &host).exits(2);
+        assert!(
+            refused
+                .stderr()
+                .contains("could not use the root `/srv/jails/carol`")
+                && refused.stderr().contains(why),
+            "{why}: {refused:?}"
+        );
+        assert_eq!(before.diff(&look()), Vec::<String>::new(), "{why}");
+        for user in [&alice, &bob] {
+            assert_eq!(reach(&host, user), Reach::Jail);
+            user.ssh("id").exits(127);
+        }
+        host.sh("if jailctl show beside >/dev/null 2>&1; then jailctl remove --purge beside; fi; rm -rf /srv/jails/carol /srv/carol").ok();
     }
-    host.sh("rm -r /srv/jails/carol").ok();
     build(&spec, &host).ok();
     alice.ssh("id").ok();
     host.jailctl(["check"]).ok();

@@ -187,3 +187,36 @@ fn forwarding_begins_after_the_networks_of_all_and_ends_before() {
         host.jailctl(["check", "acme"]).ok();
     }
 }
+
+#[test]
+fn each_has_a_network_of_its_own() {
+    let Some(host) = host_with_module() else {
+        return;
+    };
+    let users = logins(&host);
+    build(
+        &host,
+        "[network]\nmode = \"private\"\nallow_out = [\"tcp/443\"]\n",
+    )
+    .ok();
+    let _sshd = host.sshd();
+    let rules = host.sh("nft list ruleset").ok().stdout().to_owned();
+    let mut sessions = users.map(|user| user.start([], "echo up; read -r line"));
+    for session in &mut sessions {
+        session.hear("up");
+    }
+    let tables = host.sh("nft list tables").ok();
+    for name in ["acme.alice", "acme.bob"] {
+        let table = format!("table ip jailctl-{name}");
+        assert!(tables.lines().contains(&table.as_str()), "{tables:?}");
+    }
+    let links = host.sh("ip -o link | grep -c jailctl").ok();
+    assert_eq!(links.text(), "2", "{links:?}");
+    for mut session in sessions {
+        session.say("");
+        assert_eq!(session.finish(), 0);
+    }
+    host.until("! pgrep -x jailctl-keeper >/dev/null");
+    assert_eq!(host.sh("nft list ruleset").ok().stdout(), rules);
+    host.jailctl(["check", "acme"]).ok();
+}
