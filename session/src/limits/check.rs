@@ -22,9 +22,11 @@ pub struct Lack {
 /// Every one of `limits` that could not be kept by this host as it is. `places` are the jail's root and what else of the host its sessions see: they say which disks are the jail's.
 pub fn check(limits: &Limits, places: &[&Path]) -> Result<Vec<Lack>, Error> {
     let hierarchies = Hierarchies::look()?;
+    let systemd = systemd::hierarchy(&hierarchies);
+    let is_systemds = !matches!(systemd, Ok(None));
     let mut lacks = Vec::new();
     for (key, controller) in limits.needs() {
-        if systemd::is_here() && systemd::UNKNOWN.contains(&key) {
+        if is_systemds && systemd::UNKNOWN.contains(&key) {
             lacks.push(Lack {
                 key,
                 why: "the host's control groups are systemd's, which has no property for it"
@@ -35,7 +37,7 @@ pub fn check(limits: &Limits, places: &[&Path]) -> Result<Vec<Lack>, Error> {
         }
         let lack = match hierarchies.with(controller) {
             // systemd keeps that list without a controller.
-            None if systemd::is_here() && key == "devices" => devices(limits),
+            None if is_systemds && key == "devices" => devices(limits),
             None => Some(missing(&hierarchies, controller)),
             Some(hierarchy) => unusable(hierarchy, controller).or(match key {
                 "swap" => swap(hierarchy),
@@ -51,8 +53,8 @@ pub fn check(limits: &Limits, places: &[&Path]) -> Result<Vec<Lack>, Error> {
         };
         lacks.extend(lack.map(|(why, hint)| Lack { key, why, hint }));
     }
-    if systemd::is_here() {
-        lacks.extend(not_from_systemd(limits, &hierarchies));
+    if is_systemds {
+        lacks.extend(not_from_systemd(limits, systemd.err()));
     } else if let Some(parent) = &limits.parent {
         lacks.extend(missing_parent(limits, &hierarchies, parent));
     }
@@ -60,7 +62,7 @@ pub fn check(limits: &Limits, places: &[&Path]) -> Result<Vec<Lack>, Error> {
 }
 
 /// Why systemd would give no place at all.
-fn not_from_systemd(limits: &Limits, hierarchies: &Hierarchies) -> Option<Lack> {
+fn not_from_systemd(limits: &Limits, error: Option<Error>) -> Option<Lack> {
     if limits.parent.is_some() {
         return Some(Lack {
             key: "parent",
@@ -68,12 +70,12 @@ fn not_from_systemd(limits: &Limits, hierarchies: &Hierarchies) -> Option<Lack> 
             hint: "take the line out; what all jails may use together is a matter of `jailctl.slice`: systemctl edit jailctl.slice".to_owned(),
         });
     }
-    let error = systemd::hierarchy(hierarchies).err()?;
+    let error = error?;
     let (key, _) = *limits.needs().first()?;
     Some(Lack {
         key,
         why: error.to_string(),
-        hint: "start the kernel without `systemd.unified_cgroup_hierarchy=0`".to_owned(),
+        hint: "unmount them".to_owned(),
     })
 }
 

@@ -81,6 +81,13 @@ impl Hierarchies {
         }
     }
 
+    /// Whether those of v2 are where systemd has them when it runs the host with nothing else: sd_booted(3) and its kin look there too.
+    pub(super) fn are_unified(&self) -> bool {
+        self.0
+            .iter()
+            .any(|one| one.version == Version::V2 && one.mount == Path::new("/sys/fs/cgroup"))
+    }
+
     /// Whether there is none.
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()

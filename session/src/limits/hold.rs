@@ -91,14 +91,15 @@ impl Freezer {
                 "the control group controller `freezer` is not there".to_owned(),
             ));
         }
-        let found = placed(policy, limits, &hierarchies)
+        let is_of_systemd = systemd::hierarchy(&hierarchies)?.is_some();
+        let found = placed(policy, limits, &hierarchies)?
             .into_iter()
             .find(|(group, _)| group.has_freezer());
         Ok(found.map(|(group, version)| Self {
             group,
             version,
             jail: policy.jail.clone(),
-            is_of_systemd: systemd::is_here(),
+            is_of_systemd,
         }))
     }
 

@@ -188,8 +188,7 @@ pub fn begin(policy: &Policy, limits: &Limits, user: &str) -> Result<Place, Erro
         groups: Vec::new(),
         origins: Vec::new(),
     };
-    let joined = if systemd::is_here() {
-        let hierarchy = systemd::hierarchy(&hierarchies)?;
+    let joined = if let Some(hierarchy) = systemd::hierarchy(&hierarchies)? {
         refuse_frozen(policy, &Group::of_systemd(hierarchy, &policy.jail))
             .and_then(|()| systemd::begin(policy, limits, hierarchy, &facts))
     } else {
@@ -210,10 +209,10 @@ pub fn clear(policy: &Policy, limits: &Limits) -> Result<(), Error> {
     let hierarchies = Hierarchies::look()?;
     for _ in 0..ROUNDS {
         if let Some(last) = register::close(&policy.jail)? {
-            if systemd::is_here() {
+            if systemd::hierarchy(&hierarchies)?.is_some() {
                 systemd::clear(&policy.jail)?;
             } else {
-                remove(&groups(policy, limits, &hierarchies));
+                remove(&groups(policy, limits, &hierarchies)?);
             }
             return last.forget();
         }
@@ -234,11 +233,14 @@ fn remove(groups: &[Group]) {
 }
 
 /// Where the jail's groups are, if they are; as far as the host has what they need.
-fn placed(policy: &Policy, limits: &Limits, hierarchies: &Hierarchies) -> Vec<(Group, Version)> {
-    if systemd::is_here() {
-        let its = systemd::hierarchy(hierarchies).into_iter();
-        let group = |its| (Group::of_systemd(its, &policy.jail), Version::V2);
-        return its.map(group).collect();
+fn placed(
+    policy: &Policy,
+    limits: &Limits,
+    hierarchies: &Hierarchies,
+) -> Result<Vec<(Group, Version)>, Error> {
+    if let Some(hierarchy) = systemd::hierarchy(hierarchies)? {
+        let group = Group::of_systemd(hierarchy, &policy.jail);
+        return Ok(vec![(group, Version::V2)]);
     }
     let group = |hierarchy: &Hierarchy| {
         (
@@ -246,15 +248,17 @@ fn placed(policy: &Policy, limits: &Limits, hierarchies: &Hierarchies) -> Vec<(G
             hierarchy.version,
         )
     };
-    of_jails(limits, hierarchies)
-        .into_iter()
-        .map(group)
-        .collect()
+    let found = of_jails(limits, hierarchies).into_iter();
+    Ok(found.map(group).collect())
 }
 
-fn groups(policy: &Policy, limits: &Limits, hierarchies: &Hierarchies) -> Vec<Group> {
-    let placed = placed(policy, limits, hierarchies);
-    placed.into_iter().map(|(group, _)| group).collect()
+fn groups(
+    policy: &Policy,
+    limits: &Limits,
+    hierarchies: &Hierarchies,
+) -> Result<Vec<Group>, Error> {
+    let placed = placed(policy, limits, hierarchies)?;
+    Ok(placed.into_iter().map(|(group, _)| group).collect())
 }
 
 /// Whoever joined would be stopped.

@@ -14,7 +14,7 @@ use super::Limits;
 use super::bus::{Body, Bus, Failure, Method};
 use super::check::numbers;
 use super::file::{is_there, read, read_if_there};
-use super::hierarchy::{Hierarchies, Hierarchy, Version};
+use super::hierarchy::{Hierarchies, Hierarchy};
 use super::setting::{self, Facts, Setting, settings};
 use crate::Error;
 use crate::policy::Policy;
@@ -34,7 +34,7 @@ const SLICES: &str = "jailctl.slice";
 pub(super) const UNKNOWN: [&str; 4] = ["hugetlb", "net_class", "net_priority", "parent"];
 
 /// Whether systemd runs the host: sd_booted(3).
-pub(super) fn is_here() -> bool {
+fn is_here() -> bool {
     is_there(Path::new("/run/systemd/system"))
 }
 
@@ -48,15 +48,17 @@ pub(super) fn directory(hierarchy: &Hierarchy, jail: &str) -> PathBuf {
     hierarchy.mount.join(SLICES).join(slice(jail))
 }
 
-/// The hierarchy that systemd keeps its groups in, where it is that of v2 alone.
-pub(super) fn hierarchy(hierarchies: &Hierarchies) -> Result<&Hierarchy, Error> {
-    match hierarchies.only() {
-        Some(hierarchy) if hierarchy.version == Version::V2 => Ok(hierarchy),
-        _ => Err(Error::Refused(
-            "systemd runs this host with control groups of v1, and is asked for those of v2 only"
-                .to_owned(),
-        )),
+/// The hierarchy of v2 that systemd keeps for itself, where it does. `None` where there is no systemd, and where it runs the host with v1: there it
+/// cares for the groups of its own units alone, and others make theirs beside them.
+pub(super) fn hierarchy(hierarchies: &Hierarchies) -> Result<Option<&Hierarchy>, Error> {
+    if !is_here() || !hierarchies.are_unified() {
+        return Ok(None);
     }
+    hierarchies.only().map(Some).ok_or_else(|| {
+        Error::Refused(
+            "control groups of v1 are mounted beside those of v2, which systemd keeps".to_owned(),
+        )
+    })
 }
 
 /// Moves the calling process into a scope of its own in the jail's slice.

@@ -41,7 +41,7 @@ pub fn usage(policy: &Policy, limits: &Limits) -> Result<Usage, Error> {
         sessions: register::count(&policy.jail)?,
         ..Usage::default()
     };
-    for (group, version) in placed(policy, limits, &hierarchies) {
+    for (group, version) in placed(policy, limits, &hierarchies)? {
         if group.is_there() {
             usage.frozen |= group.is_frozen()?;
             usage.add(&group, version)?;

@@ -69,6 +69,27 @@ fn every_session_is_in_its_jails_groups_and_they_go_with_the_last() {
     assert_eq!(host.sh("ls /run/jailctl/sessions/arkham").ok().text(), "");
 }
 
+/// systemd says that it runs a host by a directory, and this machine's groups are those of v1, as they are where it was told so at boot.
+#[test]
+fn where_systemd_keeps_groups_of_v1_those_of_jails_are_made_beside_its_own() {
+    let Some(host) = host_with_module() else {
+        return;
+    };
+    host.sh("mkdir -p /run/systemd/system").ok();
+    let (parent, host, _) = limit(host, &[], "memory = \"256M\"\ntasks = 64\ndevices = []\n");
+    let _sshd = host.sshd();
+    let login = harlequin(&host);
+    let mut inside = login.start([], "echo up; read -r line");
+    inside.hear("up");
+    assert_eq!(parent.read("arkham", "memory.limit_in_bytes"), "268435456");
+    assert_eq!(parent.read("arkham", "pids.max"), "64");
+    host.jailctl(["freeze", "arkham"]).ok();
+    assert_eq!(parent.read("arkham", "freezer.state"), "FROZEN");
+    host.jailctl(["kill", "arkham"]).ok();
+    drop(inside);
+    parent.until_empty();
+}
+
 /// A program that has `n` children at once, says how many it could have, and lets them go.
 const FORKS: &str = r#"
     #include <stdio.h>
