@@ -15,6 +15,7 @@ mod sshd;
 mod tree;
 
 use std::path::{Path, PathBuf};
+use std::thread;
 
 pub use accounts::{FurtherGroup, SHELLS, WantedAccount, WantedGroup, is_adopted, is_ours, token};
 pub use marker::{Left, MARKER, Marker, PRIVATE};
@@ -359,16 +360,35 @@ fn add_programs(
     findings: &mut Vec<Finding>,
     notices: &mut Vec<String>,
 ) -> Result<data::Rules> {
-    let mut rules = data::Rules::load(view)?;
-    while !asked.is_empty() {
+    let mut add = |tree: &mut Tree, asked: &[Asked], notices: &mut Vec<String>| -> Result<()> {
         let mut said = Vec::new();
-        objects::add(tree, view, &asked, dlopen, findings, &mut said)?;
+        objects::add(tree, view, asked, dlopen, findings, &mut said)?;
         // Each closure speaks of the libraries that it shares with the one before.
         said.retain(|notice| !notices.contains(notice));
         notices.extend(said);
+        Ok(())
+    };
+    // To read the rules takes a small jail as long as its programs do.
+    let (rules, added) = thread::scope(|scope| {
+        let reader = thread::Builder::new().spawn_scoped(scope, || data::Rules::load(view));
+        let added = add(tree, &asked, notices);
+        let rules = match reader.map(thread::ScopedJoinHandle::join) {
+            Ok(Ok(rules)) => rules,
+            Ok(Err(panic)) => std::panic::resume_unwind(panic),
+            // Where no thread is to be had, this one does it all.
+            Err(_) => data::Rules::load(view),
+        };
+        (rules, added)
+    });
+    let mut rules = rules?;
+    added?;
+    loop {
         asked = rules.apply(tree, view, notices)?;
+        if asked.is_empty() {
+            return Ok(rules);
+        }
+        add(tree, &asked, notices)?;
     }
-    Ok(rules)
 }
 
 /// Programs that nobody can start are most likely a door forgotten.

@@ -66,9 +66,14 @@ pub(crate) fn nearest<'a>(
     word: &str,
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
-    let limit = (word.chars().count() / 3).clamp(1, 3);
+    let length = word.chars().count();
+    let limit = (length / 3).clamp(1, 3);
+    // Letters that are missing or too many have to be added or left out.
+    let is_near =
+        |candidate: &&str| !word.is_ascii() || candidate.chars().count().abs_diff(length) <= limit;
     candidates
         .into_iter()
+        .filter(is_near)
         .map(|candidate| (distance(word, candidate), candidate))
         .filter(|(distance, _)| *distance <= limit)
         .min_by_key(|(distance, _)| *distance)
