@@ -66,11 +66,11 @@ pub(crate) fn nearest<'a>(
     word: &str,
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
-    let length = word.chars().count();
-    let limit = (length / 3).clamp(1, 3);
-    // Letters that are missing or too many have to be added or left out.
-    let is_near =
-        |candidate: &&str| !word.is_ascii() || candidate.chars().count().abs_diff(length) <= limit;
+    let limit = (word.chars().count() / 3).clamp(1, 3);
+    // Most words are told apart by this, which costs little.
+    let is_near = |candidate: &&str| {
+        !word.is_ascii() || strange(word, candidate).max(strange(candidate, word)) <= limit
+    };
     candidates
         .into_iter()
         .filter(is_near)
@@ -78,6 +78,19 @@ pub(crate) fn nearest<'a>(
         .filter(|(distance, _)| *distance <= limit)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
+}
+
+/// How many letters of `a`, of plain ASCII, are none of `b`: each takes a change of its own. Case does not count.
+fn strange(a: &str, b: &str) -> usize {
+    let mut left = [0_usize; 128];
+    for byte in b.bytes().filter(u8::is_ascii) {
+        left[usize::from(byte.to_ascii_lowercase())] += 1;
+    }
+    let is_strange = |byte: &u8| {
+        let left = left.get_mut(usize::from(byte.to_ascii_lowercase()));
+        left.is_none_or(|left| left.checked_sub(1).map(|less| *left = less).is_none())
+    };
+    a.bytes().filter(is_strange).count()
 }
 
 /// Number of letters to change, add, leave out or swap with their neighbour to make `b` of `a`. Case does not count; words too long to be a slip are far apart.
