@@ -17,6 +17,8 @@ use crate::policy::Policy;
 
 /// How long processes get to stop, or to end. One in the middle of a write to a slow disk takes a while.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How many processes are ended for each look at who is in a group, which takes the longer the more there are: as many as there may be open files.
+const AT_ONCE: usize = 512;
 /// How often who is in a group is asked while it changes.
 const ROUND: Duration = Duration::from_millis(2);
 
@@ -182,31 +184,31 @@ impl Freezer {
         }
         // Nobody forks while it is stopped. Should not all stop, there is another round.
         let _ = self.stop();
-        let killed = self
-            .members()?
-            .into_iter()
-            .try_for_each(|pid| self.kill_one(pid));
+        let members = self.members()?;
+        let killed = members
+            .chunks(AT_ONCE)
+            .try_for_each(|some| self.kill_these(some));
         // v1 lets a stopped process end only when it goes on.
         gone_is_fine(self.go_on())?;
         killed
     }
 
-    fn kill_one(&self, pid: i32) -> Result<(), Error> {
-        // Zero stands for a process that cannot be seen from here.
-        let Some(number) = Pid::from_raw(pid) else {
-            return Ok(());
+    fn kill_these(&self, pids: &[i32]) -> Result<(), Error> {
+        let handle = |pid: &i32| {
+            // Zero stands for a process that cannot be seen from here.
+            let number = Pid::from_raw(*pid)?;
+            Some((*pid, pidfd_open(number, PidfdFlags::empty()).ok()?))
         };
-        let Ok(handle) = pidfd_open(number, PidfdFlags::empty()) else {
-            return Ok(());
-        };
-        // Seen again after the handle was taken: the number has not come to mean another process in between.
-        if !self.members()?.contains(&pid) {
-            return Ok(());
+        let handles: Vec<_> = pids.iter().filter_map(handle).collect();
+        // Seen again after the handles were taken: the numbers have not come to mean other processes in between.
+        let still: BTreeSet<i32> = self.members()?.into_iter().collect();
+        for (_, handle) in handles.iter().filter(|(pid, _)| still.contains(pid)) {
+            match pidfd_send_signal(handle, Signal::KILL) {
+                Ok(()) | Err(Errno::SRCH) => {}
+                Err(errno) => return Err(Error::of("end a process of the jail's")(errno)),
+            }
         }
-        match pidfd_send_signal(&handle, Signal::KILL) {
-            Ok(()) | Err(Errno::SRCH) => Ok(()),
-            Err(errno) => Err(Error::of("end a process of the jail's")(errno)),
-        }
+        Ok(())
     }
 }
 

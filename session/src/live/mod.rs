@@ -81,18 +81,18 @@ struct Shared {
 
 impl Shared {
     fn enter(policy: &Policy, user: &str) -> Result<Self, Error> {
-        // Before anything else: what follows counts.
-        let limits = policy.limits.as_ref();
-        let place = limits
-            .map(|limits| limits::begin(policy, limits, user))
+        // Before the limits: the networks of all jails have one lock, and whoever holds it must not be one whom the jail's groups stop or slow down.
+        let network = policy.network.as_ref();
+        let member = network
+            .map(|network| network::enter(&policy.jail, network))
             .transpose()?;
         let mut shared = Self {
-            place,
-            member: None,
+            place: None,
+            member,
         };
-        if let Some(network) = &policy.network {
-            match network::enter(&policy.jail, network) {
-                Ok(member) => shared.member = Some(member),
+        if let Some(limits) = &policy.limits {
+            match limits::begin(policy, limits, user) {
+                Ok(place) => shared.place = Some(place),
                 Err(error) => {
                     shared.leave();
                     return Err(error);
@@ -104,12 +104,12 @@ impl Shared {
 
     /// Before there is a session that would end.
     fn leave(self) {
+        if let Some(place) = &self.place {
+            place.leave();
+        }
         if let Some(member) = self.member {
             // What is left of it is found by whoever comes next; the error is the one to tell.
             let _ = member.leave();
-        }
-        if let Some(place) = &self.place {
-            place.leave();
         }
     }
 }

@@ -4,8 +4,9 @@ use disposable::DisposableHost;
 use serde_json::Value;
 
 use super::groups::Parent;
-use super::limits::limited;
-use super::{LOG, harlequin};
+use super::limits::{limit, limited};
+use super::{LOG, compile, harlequin, network};
+use crate::support::{Spec, host_with_module};
 
 /// What `stats --json` says of arkham.
 fn stats(host: &DisposableHost) -> Value {
@@ -200,4 +201,63 @@ fn a_jail_without_groups_is_told_so_and_can_be_ended() {
     let said = host.jailctl(["kill", "arkham"]).ok();
     assert!(said.text().contains("ended"), "{said:?}");
     host.until("! pgrep -u harlequin >/dev/null");
+}
+
+/// A program that has as many children as it is told, and lives on with them.
+const MANY: &str = r#"
+    #include <stdio.h>
+    #include <stdlib.h>
+    #include <unistd.h>
+    int main(int argc, char **argv) {
+        for (int n = atoi(argv[1]); n > 0; n--)
+            if (fork() == 0) { pause(); _exit(0); }
+        puts("up"); fflush(stdout); pause();
+    }"#;
+
+#[test]
+fn a_crowd_is_ended_as_one_is() {
+    let Some(host) = host_with_module() else {
+        return;
+    };
+    compile(&host, "many", MANY);
+    let (parent, host, _) = limit(host, &["many"], "sessions = 2\n");
+    let _sshd = host.sshd();
+    let mut running = harlequin(&host).start([], "many 4000");
+    running.hear("up");
+    host.jailctl(["kill", "arkham"]).ok();
+    host.until("! pgrep -u harlequin >/dev/null");
+    drop(running);
+    parent.until_empty();
+}
+
+#[test]
+fn whoever_is_frozen_at_the_door_keeps_no_other_jails_shut() {
+    let Some((host, mut spec)) = network::copy("[network]\nmode = \"private\"\n") else {
+        return;
+    };
+    let parent = Parent::make();
+    spec.more += &["[limits]\n", &parent.line(), "tasks = 64\n"].concat();
+    spec.build(&host).ok();
+    let key = host.key("selina");
+    let mut elba = Spec::arkham(&key, &[]);
+    elba.name = "elba";
+    elba.users = vec![("selina", vec![key.public.trim().to_owned()])];
+    elba.more += "[network]\nmode = \"private\"\n";
+    elba.build(&host).ok();
+    let _sshd = host.sshd();
+    let selina = host.login("selina", &key);
+    let login = harlequin(&host);
+    // The first one waits while it loads its rules, under the lock of all networks.
+    host.sh("cd /usr/sbin; mv nft nft.real; printf '#!/bin/sh\\nif [ -e /run/slow ]; then rm /run/slow; touch /run/waits; sleep 2; fi; exec /usr/sbin/nft.real \"$@\"\\n' >nft; chmod 755 nft")
+        .ok();
+    host.sh("touch /run/slow").ok();
+    let first = login.start([], "read -r line");
+    host.until("[ -e /run/waits ]");
+    // Nobody is in it yet, or somebody is: both are well.
+    host.jailctl(["freeze", "arkham"]);
+    selina.ssh("true").ok();
+    host.jailctl(["thaw", "arkham"]).ok();
+    drop(first);
+    host.until("! pgrep -x jailctl-keeper >/dev/null");
+    parent.until_empty();
 }

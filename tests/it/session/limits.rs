@@ -23,7 +23,7 @@ pub(super) fn limited(
     host_with_module().map(|host| limit(host, also, limits))
 }
 
-fn limit(
+pub(super) fn limit(
     host: DisposableHost,
     also: &[&'static str],
     limits: &str,
