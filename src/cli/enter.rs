@@ -11,7 +11,7 @@ use jailctl_session::policy::Policy;
 use super::Report;
 use super::target::Target;
 use crate::error::{Error, Finding, Kind, Result};
-use crate::host::{FileKind, Host, View};
+use crate::host::{FileKind, Host, Stat, View};
 use crate::names::{JailName, UserName};
 use crate::plan::Manifest;
 use crate::plan::manifest::AccountRecord;
@@ -58,9 +58,10 @@ impl Enter {
             (find(&inside, shell.as_os_str(), &name)?, argv0, Vec::new())
         };
         let home = Path::new(account.home.as_str());
+        let groups = groups(&host, account, gid)?;
         let has_home = inside
             .stat(home)?
-            .is_some_and(|stat| stat.kind() == FileKind::Directory);
+            .is_some_and(|stat| lets_in(&stat, account.uid, &groups));
         // As sshd would: from here on this process is in the session too.
         let session = Policy::load(name.as_str())
             .and_then(|policy| {
@@ -73,7 +74,7 @@ impl Enter {
             root: session.as_ref().map_or(root.as_fd(), Session::inside),
             uid: account.uid,
             gid,
-            groups: &[gid],
+            groups: &groups,
             cwd: if has_home { home } else { Path::new("/") },
             program: &program,
             argv0,
@@ -134,6 +135,29 @@ impl Enter {
             Finding::new(what).why(why).into()
         })
     }
+}
+
+/// The groups that a login of the account has, that of the jail first.
+fn groups(view: &View, account: &AccountRecord, gid: u32) -> Result<Vec<u32>> {
+    let accounts = view.accounts()?;
+    let further = accounts
+        .groups
+        .iter()
+        .filter(|group| group.gid != gid && group.members.contains(&account.name));
+    Ok([gid]
+        .into_iter()
+        .chain(further.map(|group| group.gid))
+        .collect())
+}
+
+/// Whether it is a directory that the user may enter. He may have locked himself out of his home, and ssh then begins at the root.
+fn lets_in(stat: &Stat, uid: u32, groups: &[u32]) -> bool {
+    let may = match stat {
+        Stat { uid: owner, .. } if *owner == uid => 0o100,
+        Stat { gid, .. } if groups.contains(gid) => 0o010,
+        _ => 0o001,
+    };
+    stat.kind() == FileKind::Directory && stat.mode & may != 0
 }
 
 /// The account's login shell as the jail names it; `None` where the shell is no door.

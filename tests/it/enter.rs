@@ -72,3 +72,27 @@ fn enter_refuses_root_strangers_and_programs_that_are_not_there() {
     let refused = host.jailctl(["enter", "dropbox"]).exits(2);
     assert!(refused.stderr().contains("no door"), "{refused:?}");
 }
+
+#[test]
+fn enter_has_the_groups_and_the_beginning_of_a_login() {
+    let Some(host) = host() else { return };
+    let key = host.key("harlequin");
+    let spec = Spec::arkham(&key, &["id"]);
+    let groups = "name = \"harlequin\"\ngroups = [\"web\"]\n";
+    let text = spec.text().replace("name = \"harlequin\"\n", groups);
+    host.write(&spec.path(), &text);
+    host.jailctl(["build", &spec.path()]).ok();
+    let _sshd = host.sshd();
+    let harlequin = host.login("harlequin", &key);
+    let both = |line: &str| {
+        let by_ssh = harlequin.ssh(line).ok().text().to_owned();
+        let by_enter = host.jailctl(["enter", "arkham", "--", "bash", "-c", line]);
+        assert_eq!(by_enter.ok().text(), by_ssh, "{line}");
+        by_ssh
+    };
+    assert_eq!(both("id -G").split(' ').count(), 2);
+    assert_eq!(both("pwd"), "/home/harlequin");
+    // Whoever locks himself out of his home locks nobody out of the jail.
+    host.sh("chmod 0 /srv/jails/arkham/home/harlequin").ok();
+    assert_eq!(both("pwd"), "/");
+}
