@@ -203,6 +203,33 @@ fn a_run_that_remembers_the_last_one_says_the_same_and_reads_no_records() {
 }
 
 #[test]
+fn what_others_could_have_written_is_no_memory() {
+    let Some(host) = host() else { return };
+    let (spec, _) = arkham(&host, &[]);
+    host.plain_user("bob");
+    remembered(&host, &spec);
+    // By the format: what goes before, that nothing was said, and that nothing was looked at.
+    let forge = "head -c 80 arkham.check >forged; printf '\\2\\0\\0\\0[]\\0\\0\\0\\0' >>forged; mv forged arkham.check";
+    host.sh(&format!(
+        "cd /var/cache/jailctl; {forge}; printf x >>/srv/jails/arkham/usr/bin/ls"
+    ))
+    .ok();
+    assert_eq!(
+        check(&host).ok().text(),
+        "arkham: as it was built",
+        "the control"
+    );
+    for power in [
+        "chown bob .",
+        "chown root .; chmod 777 .",
+        "chmod 700 .; chown bob arkham.check",
+    ] {
+        host.sh(&format!("cd /var/cache/jailctl; {power}")).ok();
+        check(&host).exits(1);
+    }
+}
+
+#[test]
 fn what_sshd_would_really_do_is_part_of_the_check() {
     let Some(host) = host() else { return };
     let _ = arkham(&host, &[]);
@@ -219,6 +246,27 @@ fn what_sshd_would_really_do_is_part_of_the_check() {
     );
     host.sh("rm /etc/ssh/sshd_config.d/00-first.conf").ok();
     check(&host).ok();
+}
+
+#[test]
+fn what_sshd_includes_by_any_pattern_is_part_of_the_check() {
+    let Some(host) = host() else { return };
+    host.sh("mkdir /etc/ssh/one.d /etc/ssh/two.d; sed -i '1i Include [o]ne.d/a.conf\\nInclude /etc/ssh/tw?.d/b.conf' /etc/ssh/sshd_config")
+        .ok();
+    let _ = arkham(&host, &[]);
+    for file in ["/etc/ssh/one.d/a.conf", "/etc/ssh/two.d/b.conf"] {
+        check(&host).ok();
+        host.write(
+            file,
+            "Match Group jail-arkham\n    ChrootDirectory none\nMatch all\n",
+        );
+        let found = check(&host).exits(1);
+        assert!(
+            found.stdout().contains("`chrootdirectory` is `none`"),
+            "{found:?}"
+        );
+        host.sh(&format!("rm {file}")).ok();
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::glob::glob;
 use crate::error::{Error, Finding, Kind, Result};
 use crate::host::View;
 
@@ -201,29 +202,6 @@ fn lines(text: &str) -> impl Iterator<Item = Line> {
             arguments,
         })
     })
-}
-
-/// The files that a pattern with `*` and `?` in its last component names, in order.
-fn glob(view: &View, pattern: &Path) -> Result<Vec<PathBuf>> {
-    let (Some(parent), Some(name)) = (
-        pattern.parent(),
-        pattern.file_name().and_then(|name| name.to_str()),
-    ) else {
-        return Ok(Vec::new());
-    };
-    if !name.contains(['*', '?']) {
-        return Ok(vec![pattern.to_owned()]);
-    }
-    let names = view.list(parent)?.unwrap_or_default();
-    let fits = |candidate: &str| {
-        (!candidate.starts_with('.') || name.starts_with('.')) && matches(name, candidate)
-    };
-    Ok(names
-        .iter()
-        .filter_map(|candidate| candidate.to_str())
-        .filter(|candidate| fits(candidate))
-        .map(|name| parent.join(name))
-        .collect())
 }
 
 /// Whether `text` fits a pattern with `*` and `?`, as in PATTERNS of ssh_config(5).

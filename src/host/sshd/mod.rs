@@ -2,6 +2,7 @@
 
 mod config;
 mod daemon;
+mod glob;
 
 pub use config::{Config, DROP_INS, Sample};
 pub use daemon::{Daemon, Expectation, Facts, Reload, Settings};
