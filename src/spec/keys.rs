@@ -269,7 +269,7 @@ pub static KEYS: &[Key] = &[
         .default("true")
         .example("uts = true"),
     Key::new("namespaces.ipc", Shape::Boolean)
-        .doc("its own shared memory, queues and semaphores")
+        .doc("its own shared memory, queues and semaphores; always where `memory` is limited")
         .default("true")
         .example("ipc = true"),
     Key::new("namespaces.cgroup", Shape::Boolean)
@@ -292,7 +292,7 @@ pub static KEYS: &[Key] = &[
         .default("[]")
         .example(r#"allow_in = ["tcp/80"]"#),
     Key::new("network.allow_out", Shape::Texts(Rule::Port))
-        .doc("ports of others that the jail's own network may reach; none of the host itself")
+        .doc("ports of others that the jail's own network may reach, by 4096 connections at one time; none of the host itself")
         .default("[]")
         .example(r#"allow_out = ["tcp/443", "udp/53"]"#),
     Key::new("limits", Shape::Table)
@@ -331,7 +331,7 @@ pub static KEYS: &[Key] = &[
         .default("none")
         .example(r#"io_read = "10M""#),
     Key::new("limits.io_write", Shape::Text(Rule::Size))
-        .doc("bytes a second written to each of them")
+        .doc("bytes a second written to each of them; with control groups of v1 without what the kernel writes for programs later")
         .default("none")
         .example(r#"io_write = "10M""#),
     Key::new("limits.io_read_ops", Shape::Integer(1, 4_294_967_295))

@@ -99,6 +99,16 @@ pub(crate) fn build(spec: &Table, doors: &[Door], findings: &mut Findings) -> Op
                 .hint(format!("take the line out; the network is asked for in line {}", network.site.position().0)),
         );
     }
+    let memory = session.limits.as_ref();
+    let memory = memory.filter(|limits| limits.values.memory.is_some());
+    if let (Some(limits), Some((false, site))) = (memory, own("ipc")) {
+        findings.add(
+            Finding::new("`namespaces.ipc` cannot be false in this jail")
+                .why("the host's shared memory outlives a session, and no limit holds for what former ones left there")
+                .at(site, "")
+                .hint(format!("take the line out; memory is limited in line {}", limits.site_of("memory").position().0)),
+        );
+    }
     Some(session)
 }
 

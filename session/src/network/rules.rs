@@ -13,6 +13,10 @@ use crate::Error;
 /// Where nft(8) may be.
 pub const NFT: [&str; 3] = ["/usr/sbin/nft", "/sbin/nft", "/usr/bin/nft"];
 
+/// How many connections that a jail has begun the host keeps in mind. A small host has room for some tens of thousands; and the more there are, the
+/// longer the kernel takes to count them.
+const CONNECTIONS: u32 = 4096;
+
 /// The name of the jail's table, of the family `ip`.
 pub(super) fn name(jail: &str) -> String {
     format!("jailctl-{jail}")
@@ -53,8 +57,14 @@ pub fn table(jail: &str, network: &Network, guarded: &[String]) -> String {
     to_jail.extend(allowed(allow_in, "accept"));
     to_jail.push("drop".to_owned());
     chain("to_jail", "", &to_jail);
+    // The host knows all connections by one table, and whom there is no room for is dropped.
+    let lines = [
+        format!("ct count over {CONNECTIONS} {refused}"),
+        "accept".to_owned(),
+    ];
+    chain("begin", "", &lines);
     let mut from_jail = vec![format!("ip saddr != {address} drop"), known()];
-    from_jail.extend(allowed(allow_out, "accept"));
+    from_jail.extend(allowed(allow_out, "goto begin"));
     from_jail.push(refused.to_owned());
     chain("from_jail", "", &from_jail);
     let mut forward = vec![
@@ -182,11 +192,15 @@ table ip jailctl-arkham {
         tcp dport { 80 } accept
         drop
     }
+    chain begin {
+        ct count over 4096 reject with icmp type admin-prohibited
+        accept
+    }
     chain from_jail {
         ip saddr != 10.213.0.30 drop
         ct state established,related accept
-        tcp dport { 443 } accept
-        udp dport { 53 } accept
+        tcp dport { 443 } goto begin
+        udp dport { 53 } goto begin
         reject with icmp type admin-prohibited
     }
     chain forward {

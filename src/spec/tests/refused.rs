@@ -305,6 +305,10 @@ fn values_that_do_not_fit_together() {
             "limits-without-mounts",
             "name = 'a'\n[limits]\ntasks = 64\n[namespaces]\npid = false\nuts = false\nipc = false\ncgroup = false\nmnt = false\n",
         ),
+        (
+            "memory-that-outlives-its-limit",
+            "name = 'a'\n[limits]\nmemory = '64M'\n[namespaces]\nipc = false\n",
+        ),
         ("memory-too-little", "name = 'a'\n[limits]\nmemory = '1M'\n"),
         ("no-door", "name = 'a'\n[sshd]\nallow = []\n"),
         (

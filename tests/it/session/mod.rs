@@ -5,6 +5,7 @@ mod cases;
 mod closed;
 mod cost;
 mod family;
+mod flood;
 mod forward;
 mod groups;
 mod hands;
