@@ -126,6 +126,12 @@ pub fn inside(name: &str, place: &str) -> bool {
         let jailkit = jailkit();
         println!("  {:<24} {:>9.2} ms", "jk_init -k", jailkit * 1e3);
         promises.at_least("times as fast as jk_init", jailkit / second.median(), 100.0);
+        // What nobody who links can be faster than.
+        println!(
+            "  {:<24} {:>9.2}",
+            "the link floor itself",
+            jailkit / link.median()
+        );
     }
     if name == "W1" {
         hundred(&spec, &mut promises);

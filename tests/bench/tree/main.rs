@@ -147,6 +147,12 @@ fn outputs(base: &Path, name: &str, rounds: usize, promises: &mut Promises) {
         jailkit.median() / ours.median(),
         least,
     );
+    // What nobody who copies can be much faster than.
+    println!(
+        "  {:<24} {:>9.2}",
+        "the copier itself",
+        jailkit.median() / copier.median()
+    );
     let peak = peak(
         Command::new("/usr/bin/time")
             .args(["-f", "%M"])
