@@ -6,6 +6,7 @@ mod account;
 mod fitness;
 mod keys;
 mod place;
+mod session;
 mod sshd;
 
 use std::path::Path;
@@ -115,6 +116,7 @@ pub fn diagnose(view: &View, user: &str) -> Result<Option<Diagnosis>> {
     let mut reasons = account::reasons(&case)?;
     reasons.extend(place::reasons(&case)?);
     reasons.extend(keys::reasons(&case)?);
+    reasons.extend(session::reasons(&case)?);
     // The snippet is for members of the jail's group; what sshd does with others follows from that.
     let is_member = reasons
         .iter()

@@ -44,6 +44,16 @@ pub fn thaw(policy: &Policy, limits: &Limits) -> Result<bool, Error> {
     }
 }
 
+/// Whether they are stopped, and nobody comes in. Reads only.
+pub fn is_frozen(policy: &Policy, limits: &Limits) -> Result<bool, Error> {
+    for (group, _) in placed(policy, limits, &Hierarchies::look()?)? {
+        if group.is_there() && group.is_frozen()? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Ends every process of the jail's sessions, stopped or not, and gives how many there were. Nobody gets away by forking: with v2 the kernel kills the group as one,
 /// with v1 it is stopped before.
 pub fn kill(policy: &Policy, limits: &Limits) -> Result<usize, Error> {

@@ -38,7 +38,7 @@ use serde::{Deserialize, Serialize};
 pub use self::check::{Lack, check};
 use self::group::Group;
 use self::hierarchy::{Hierarchies, Hierarchy, Version};
-pub use self::hold::{freeze, kill, thaw};
+pub use self::hold::{freeze, is_frozen, kill, thaw};
 use self::register::Entry;
 use self::setting::{Facts, settings};
 pub use self::usage::{Usage, usage};
@@ -265,7 +265,7 @@ fn groups(
 fn refuse_frozen(policy: &Policy, group: &Group) -> Result<(), Error> {
     if group.is_frozen()? {
         return Err(Error::Refused(format!(
-            "the jail `{}` is frozen",
+            "the jail `{0}` is frozen, until `jailctl thaw {0}`",
             policy.jail
         )));
     }

@@ -94,6 +94,36 @@ fn without_a_sound_policy_there_is_no_session() {
 }
 
 #[test]
+fn doctor_tells_why_no_session_begins() {
+    let Some((host, _)) = copy(&[], "") else {
+        return;
+    };
+    let _sshd = host.sshd();
+    let module = "$(find /usr/lib -name pam_jailctl.so)";
+    for (breaks, why) in [
+        (format!("truncate -s 300 {POLICY}"), "it is damaged"),
+        (
+            format!("sed -i s/harlequin/selina/ {POLICY}"),
+            "its policy does not name `harlequin`",
+        ),
+        (
+            "sed -i /pam_jailctl/d /etc/pam.d/sshd".to_owned(),
+            "no stack of PAM leads to `pam_jailctl.so`",
+        ),
+    ] {
+        host.sh(&breaks).ok();
+        let told = host.jailctl(["doctor", "harlequin"]).exits(1);
+        assert!(told.stdout().contains(why), "{breaks}: {told:?}");
+        // What it says to do.
+        host.jailctl(["build", "/root/arkham.toml"]).ok();
+        host.jailctl(["doctor", "harlequin"]).ok();
+    }
+    host.sh(&format!("rm {module}")).ok();
+    let told = host.jailctl(["doctor", "harlequin"]).exits(1);
+    assert!(told.stdout().contains("-> put back `"), "{told:?}");
+}
+
+#[test]
 fn without_its_module_or_its_lines_there_is_no_session() {
     let Some((host, _)) = copy(&[], "") else {
         return;

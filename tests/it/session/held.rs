@@ -126,6 +126,17 @@ fn held(parent: &Parent, host: &DisposableHost) {
     let log = host.read(LOG);
     assert!(log.contains("the jail `arkham` is frozen"), "{log}");
     assert!(log.contains("jail arkham frozen"), "{log}");
+    let doctor = host.jailctl(["doctor", "harlequin"]).exits(1);
+    assert!(
+        doctor.stdout().contains("the jail is frozen")
+            && doctor.stdout().contains("jailctl thaw arkham"),
+        "{doctor:?}"
+    );
+    let entered = host.jailctl(["enter", "arkham", "--", "ls"]).exits(4);
+    assert!(
+        entered.stderr().contains("jailctl thaw arkham"),
+        "{entered:?}"
+    );
     host.jailctl(["thaw", "arkham"]).ok();
     assert!(grows());
     login.ssh("true").ok();

@@ -1,0 +1,69 @@
+//! Whether sessions of the jail may begin: what sshd's process of a connection looks at first.
+
+use std::path::Path;
+
+use jailctl_session::limits;
+use jailctl_session::policy::Policy;
+
+use super::{Case, Reason};
+use crate::error::{Error, Result};
+use crate::host::pam::{self, MODULE};
+
+/// Most bytes of a stack of PAM.
+const LIMIT: u64 = 1 << 20;
+
+pub(super) fn reasons(case: &Case<'_>) -> Result<Vec<Reason>> {
+    if !case.view.is_live() {
+        return Ok(Vec::new());
+    }
+    let name = &case.manifest.name;
+    let refused = |code, why: String| {
+        Reason::new(code, "no session begins in the jail", case.build()).why(why)
+    };
+    let policy = match Policy::load(name.as_str()) {
+        Ok(Some(policy)) => policy,
+        Ok(None) => return Ok(Vec::new()),
+        Err(error) => return Ok(vec![refused("policy", error.to_string())]),
+    };
+    let mut reasons = Vec::new();
+    if !policy.users.contains(&case.user) {
+        let why = format!("its policy does not name `{}`", case.user);
+        reasons.push(refused("policy", why));
+    }
+    if let Some((directory, false)) = pam::modules(case.view)? {
+        let at = directory.join(MODULE);
+        let mut reason = refused("module", format!("`{}` is gone", at.display()));
+        reason.finding.hints = vec![format!("put back `{}`", at.display())];
+        reasons.push(reason);
+    }
+    if !has_lines(case)? {
+        let why = format!("no stack of PAM leads to `{MODULE}`");
+        reasons.push(refused("stack", why));
+    }
+    let limits = policy.limits.as_ref();
+    let frozen = limits.map(|limits| limits::is_frozen(&policy, limits));
+    let frozen = frozen.transpose().map_err(|error| {
+        Error::failed(format!("could not look at the jail `{name}`")).why(error.to_string())
+    })?;
+    if frozen == Some(true) {
+        let mend = format!("run `jailctl thaw {name}`");
+        reasons.push(
+            Reason::new("frozen", "the jail is frozen", mend)
+                .why("what runs in it is stopped, and no session begins"),
+        );
+    }
+    Ok(reasons)
+}
+
+/// Whether one of the two stacks has our lines.
+fn has_lines(case: &Case<'_>) -> Result<bool> {
+    for stack in [pam::OWN, pam::STACK] {
+        let text = case.view.read(Path::new(stack), LIMIT)?.unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        let mut lines = text.lines().filter(|line| !line.starts_with('#'));
+        if lines.any(|line| line.contains(MODULE)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
