@@ -9,7 +9,7 @@ use jailctl_session::policy::{POLICY, Policy};
 
 use super::STATE;
 use crate::error::{Error, Finding, Result};
-use crate::host::{View, is_bound, nft, routes};
+use crate::host::{View, is_bound, nft, routes, sshd};
 use crate::names::{JailName, JailPath};
 use crate::spec::PrivateNetwork;
 
@@ -159,8 +159,21 @@ fn check_ports(
     findings: &mut Vec<Finding>,
     notices: &mut Vec<String>,
 ) -> Result<()> {
+    let config = view.stat(Path::new(sshd::MAIN))?;
+    let config = config.map(|_| sshd::Config::read(view)).transpose()?;
+    let of_sshd = config.map_or_else(Vec::new, |config| config.ports());
     for port in &spec.allow_in {
         let shown = shown(port.value);
+        // Whether it runs now or not: who looks after the host comes by it.
+        if matches!(port.value, Port::Tcp(number) if of_sshd.contains(&number)) {
+            findings.push(
+                Finding::new(format!("`{shown}` cannot lead into this jail"))
+                    .why("it is sshd's, and while somebody is in the jail nobody would reach the host by it")
+                    .at(&port.site, "asked for here")
+                    .hint("choose another port"),
+            );
+            continue;
+        }
         let had = before.is_some_and(|network| network.allow_in.contains(&port.value));
         let other = others
             .iter()

@@ -9,7 +9,8 @@ use crate::host::View;
 
 /// Where drop-ins lie, and so our snippets.
 pub const DROP_INS: &str = "/etc/ssh/sshd_config.d";
-const MAIN: &str = "/etc/ssh/sshd_config";
+/// Where the configuration begins.
+pub const MAIN: &str = "/etc/ssh/sshd_config";
 const FILE_LIMIT: u64 = 1 << 20;
 /// As deep as sshd itself follows Include.
 const DEPTH_LIMIT: usize = 16;
@@ -111,6 +112,27 @@ impl Config {
                     && line.arguments.first().is_some_and(|name| name == "sftp")
             })
             .and_then(|line| line.arguments.into_iter().nth(1))
+    }
+
+    /// The ports that sshd listens on, by what the files say.
+    pub fn ports(&self) -> Vec<u16> {
+        let lines = || self.files.iter().flat_map(|(_, text)| lines(text));
+        let of = |keyword: &'static str| {
+            let values = lines().filter(move |line| line.keyword == keyword);
+            values.filter_map(|line| line.arguments.into_iter().next())
+        };
+        let mut ports: Vec<u16> = of("port").filter_map(|port| port.parse().ok()).collect();
+        if ports.is_empty() {
+            ports.push(22);
+        }
+        // An address of IPv6 without a port has colons too, and brackets with one.
+        let of_address = |address: String| -> Option<u16> {
+            let (host, port) = address.rsplit_once(':')?;
+            let has_port = host.ends_with(']') || !host.contains(':');
+            port.parse().ok().filter(|_| has_port)
+        };
+        ports.extend(of("listenaddress").filter_map(of_address));
+        ports
     }
 
     /// A connection of no particular kind, and one for each Match line that singles out addresses, hosts or ports.
@@ -264,6 +286,22 @@ mod tests {
             ..Sample::default()
         }));
         assert_eq!(samples.len(), 3);
+    }
+
+    #[test]
+    fn ports_are_those_of_all_lines() {
+        let ports = |text: &str| {
+            let files = vec![(PathBuf::from(MAIN), text.to_owned())];
+            let drop_ins = Vec::new();
+            Config { files, drop_ins }.ports()
+        };
+        assert_eq!(ports("#Port 2\nListenAddress ::1\n"), [22]);
+        assert_eq!(
+            ports(
+                "port=2222\nPort 22\nListenAddress 10.0.0.1:80\nListenAddress [::1]:81\nListenAddress fe80::1\n"
+            ),
+            [2222, 22, 80, 81]
+        );
     }
 
     #[test]

@@ -4,5 +4,5 @@ mod config;
 mod daemon;
 mod glob;
 
-pub use config::{Config, DROP_INS, Sample};
+pub use config::{Config, DROP_INS, MAIN, Sample};
 pub use daemon::{Daemon, Expectation, Facts, Reload, Settings};

@@ -42,3 +42,23 @@ fn the_hosts_table_of_connections_is_not_filled_by_a_jail() {
     assert!(said.text().starts_with("80 of gotham"), "{said:?}");
     drop(running);
 }
+
+#[test]
+fn sshds_own_port_leads_into_no_jail_whether_it_runs_or_not() {
+    let Some((host, mut spec)) = network::copy("") else {
+        return;
+    };
+    spec.more += "[network]\nallow_in = [\"tcp/22\", \"udp/22\"]\n";
+    let refused = spec.build(&host).exits(2);
+    assert!(
+        refused
+            .stderr()
+            .contains("`tcp/22` cannot lead into this jail: it is sshd's"),
+        "{refused:?}"
+    );
+    assert_eq!(refused.stderr().matches("error:").count(), 1, "{refused:?}");
+    host.sh("sed -i '1i Port 2222' /etc/ssh/sshd_config").ok();
+    spec.build(&host).ok();
+    spec.more = spec.more.replace("22", "2222");
+    spec.build(&host).exits(2);
+}
