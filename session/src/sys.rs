@@ -38,6 +38,48 @@ pub(crate) fn own_keyring() -> Result<(), Errno> {
     }
 }
 
+/// Keeps the calling process, and whatever it starts, from abstract sockets of anybody else, where the kernel can: landlock(7), from Linux 6.12 on.
+///
+/// A network has one space of their names, so with the host's they are a way from session to session. Needs no_new_privs, or a process of root's.
+pub(crate) fn scope_abstract_sockets() -> Result<(), Errno> {
+    const VERSION: c_uint = 1;
+    const FIRST_WITH_SCOPES: c_long = 6;
+    const ABSTRACT_UNIX_SOCKET: u64 = 1;
+    let none = std::ptr::null::<u64>();
+    // SAFETY: asks for a version, with no structure.
+    let version =
+        answer(unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, none, 0_usize, VERSION) });
+    match version {
+        Ok(version) if version >= FIRST_WITH_SCOPES => {}
+        Ok(_) | Err(Errno::NOSYS | Errno::OPNOTSUPP) => return Ok(()),
+        Err(errno) => return Err(errno),
+    }
+    // Accesses to files and to the network that are handled, and what is scoped.
+    let attributes = [0, 0, ABSTRACT_UNIX_SOCKET];
+    let nothing: c_uint = 0;
+    // SAFETY: the kernel reads three words from `attributes`, which outlive the call.
+    let ruleset = answer(unsafe {
+        libc::syscall(
+            libc::SYS_landlock_create_ruleset,
+            attributes.as_ptr(),
+            size_of_val(&attributes),
+            nothing,
+        )
+    })?;
+    let ruleset = RawFd::try_from(ruleset).map_err(|_| Errno::BADF)?;
+    // SAFETY: the kernel has just given it to us, and to nobody else.
+    let ruleset = unsafe { OwnedFd::from_raw_fd(ruleset) };
+    // SAFETY: a descriptor that lives as long as the call, and no flags.
+    answer(unsafe {
+        libc::syscall(
+            libc::SYS_landlock_restrict_self,
+            ruleset.as_raw_fd(),
+            nothing,
+        )
+    })
+    .map(drop)
+}
+
 /// Whether the working directory can be reached from the root directory.
 ///
 /// The kernel writes "(unreachable)" before the path where it cannot (getcwd(2)). glibc's getcwd(3) hides that and walks; so

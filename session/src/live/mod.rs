@@ -180,6 +180,11 @@ fn furnish(
         ids::enter(mapped)?;
     }
     close_the_ways_back().map_err(Error::of("empty the capability bounding set"))?;
+    if !policy.offline && policy.network.is_none() {
+        sys::scope_abstract_sockets().map_err(Error::of(
+            "keep the session from abstract sockets of others",
+        ))?;
+    }
     Ok(inside)
 }
 

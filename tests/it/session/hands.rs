@@ -87,9 +87,9 @@ fn processes_of_the_same_user_cannot_be_traced_or_signalled_from_a_session() {
 #[test]
 fn a_handle_of_a_process_is_worth_nothing_in_another_session() {
     let Some(host) = host() else { return };
-    let two = two(&host, "[namespaces]\n");
+    let two = two(&host, "[network]\nmode = \"private\"\n");
     let _sshd = host.sshd();
-    // The same user, in two sessions of one jail, whose network is the host's: so it can be handed over.
+    // The same user, in two sessions of one jail, which share its network: so it can be handed over.
     for (login, fate) in [(&two.bob, "killed"), (&two.harlequin, "refused")] {
         let (_giver, _) = start(login, "grip send handle", "waits");
         assert_eq!(login.ssh("grip take handle").ok().text(), fate, "{fate}");
@@ -113,6 +113,39 @@ fn nothing_is_handed_to_another_jail_with_a_network_of_its_own() {
         "killed",
         "the control"
     );
+}
+
+/// Whether the kernel keeps abstract sockets of others from a session: landlock(7), from Linux 6.12 on.
+pub(super) fn scopes_abstract_sockets(host: &DisposableHost) -> bool {
+    let release = host.read("/proc/sys/kernel/osrelease");
+    let mut numbers = release.split(['.', '-']).map(str::parse::<u32>);
+    let mut number = || numbers.next().and_then(Result::ok).unwrap_or_default();
+    (number(), number()) >= (6, 12)
+}
+
+#[test]
+fn nothing_is_handed_to_another_jail_in_the_hosts_network() {
+    let Some(host) = host() else { return };
+    let two = two(&host, "[namespaces]\n");
+    let _sshd = host.sshd();
+    let (_giver, _) = start(&two.selina, "grip send selina", "waits");
+    // What came by a socket is worth nothing in any case: another jail's processes cannot be signalled.
+    let fate = if scopes_abstract_sockets(&host) {
+        "nobody"
+    } else {
+        "refused"
+    };
+    assert_eq!(two.harlequin.ssh("grip take selina").ok().text(), fate);
+    let (_giver, _) = start(&two.bob, "grip send bob", "waits");
+    assert_eq!(two.harlequin.ssh("grip take bob").ok().text(), fate);
+    assert_eq!(
+        two.bob.ssh("grip take bob").ok().text(),
+        "killed",
+        "the control"
+    );
+    // Within a session it is as on any host.
+    let both = "coproc { grip send own; }; read -ru ${COPROC[0]} line; grip take own";
+    assert_eq!(two.selina.ssh(both).ok().text(), "killed");
 }
 
 #[test]
