@@ -104,10 +104,13 @@ impl<'host> Login<'host> {
 
     /// A bash that takes one command after the other.
     pub fn session(&self) -> Session {
-        Session {
+        let mut session = Session {
             ssh: self.start([], "bash"),
             count: 0,
-        }
+        };
+        // Whoever goes on relies on its being there.
+        session.run(":");
+        session
     }
 
     /// `sftp -b`: the commands of `batch`, a line each; the first that fails ends it.

@@ -261,7 +261,7 @@ fn count(host: &DisposableHost) -> BTreeMap<String, String> {
     let counted = host
         .sh(r"
             echo mounts $(wc -l </proc/self/mountinfo)
-            echo processes $(ls -d /proc/[0-9]* | wc -l)
+            set -- /proc/[0-9]*; echo processes $#
             for kind in mnt pid uts ipc cgroup net; do
                 echo $kind $(for at in /proc/[0-9]*/ns/$kind; do readlink $at || :; done | sort -u | wc -l)
             done

@@ -201,8 +201,19 @@ fn a_busy_loop_gets_its_share_of_a_processor() {
         nanoseconds.parse::<f64>().expect("a number") / 1e9
     };
     sleep(Duration::from_millis(300));
-    let (began, before) = (Instant::now(), used());
-    // The control, meanwhile: an unlimited loop that others do not keep from its processor either.
+    let share = || {
+        let (began, before) = (Instant::now(), used());
+        sleep(Duration::from_secs(10));
+        (used() - before) / began.elapsed().as_secs_f64()
+    };
+    // What else the machine does may leave it less, and never more.
+    let mut shares = Vec::new();
+    while shares.len() < 5 && shares.iter().all(|share| *share < 0.19) {
+        shares.push(share());
+    }
+    assert!(shares.iter().all(|share| *share <= 0.21), "{shares:?}");
+    assert!(shares.iter().any(|share| *share >= 0.19), "{shares:?}");
+    // The control: an unlimited loop that others do not keep from its processor either.
     let control = host
         .sh("nice -n -20 timeout 2 bash -c 'while :; do :; done' || times")
         .ok();
@@ -211,9 +222,6 @@ fn a_busy_loop_gets_its_share_of_a_processor() {
         .nth(1)
         .and_then(|seconds| seconds.parse().ok())
         .expect("user time of the children");
-    sleep(Duration::from_secs(10).saturating_sub(began.elapsed()));
-    let share = (used() - before) / began.elapsed().as_secs_f64();
-    assert!((0.19..=0.21).contains(&share), "{share}");
     assert!(used_by_control / 2.0 > 0.4, "{control:?}");
 }
 

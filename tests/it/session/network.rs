@@ -43,7 +43,7 @@ pub(super) fn serve_in(login: &Login<'_>, line: &str) -> Running {
 
 /// What of networks is on the host.
 fn networks(host: &DisposableHost) -> String {
-    host.sh("ip -o link | cut -d' ' -f2; nft list ruleset; ls -A /run/jailctl/net 2>/dev/null | sed /lock/d || :; for at in /proc/sys/net/ipv4/conf/*/forwarding; do echo $at $(<$at); done; wc -l </proc/self/mountinfo").ok().stdout().to_owned()
+    host.sh("ip -o link | cut -d' ' -f2; nft list ruleset; ls -A /run/jailctl/net 2>/dev/null | sed /lock/d || :; for at in /proc/sys/net/ipv4/conf/*/forwarding; do ! read -r is <$at || echo $at $is; done 2>/dev/null; wc -l </proc/self/mountinfo").ok().stdout().to_owned()
 }
 
 /// The address of the one jail that has a network.
@@ -475,6 +475,8 @@ fn a_network_that_cannot_be_made_lets_nobody_in_and_leaves_nothing() {
     ] {
         harlequin.ssh("true").ok();
         settle(&host);
+        // A keeper has its name a moment after it is there.
+        host.until("[ -z \"$(ls -A /run/jailctl/net | sed /lock/d)\" ]");
         host.sh(&format!("{how}; : >{LOG}")).ok();
         harlequin.ssh("true").fails();
         bob.ssh("true").ok();
