@@ -5,6 +5,7 @@
 //! passed goes by its owner and mode. Where inodes do not tell it all, as where accounts come from a network, the whole is not kept. Neither is it
 //! where an inode changed so shortly before that a further change could leave the same time.
 
+use std::cmp::Reverse;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -201,6 +202,8 @@ impl View {
         if !rest.is_empty() {
             return None;
         }
+        // The large ones first, so that no thread is left alone with one at the end.
+        groups.sort_unstable_by_key(|(_, _, inner)| Reverse(inner.len()));
         let is_same =
             |(way, parent, inner): &(Way, &Path, &[u8])| self.is_same(*way, parent, inner);
         in_parallel(

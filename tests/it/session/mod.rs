@@ -15,6 +15,7 @@ mod life;
 mod limits;
 mod log;
 mod network;
+mod rare;
 mod walls;
 
 use disposable::{DisposableHost, Login};
