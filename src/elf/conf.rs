@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::host::View;
+use crate::host::{View, glob};
 
 /// Most bytes of one file.
 const SIZE: u64 = 1 << 20;
@@ -152,8 +152,7 @@ impl Reading<'_> {
                 }
                 for name in self.view.list(&path)?.unwrap_or_default() {
                     self.count_match(part)?;
-                    let hidden = name.as_bytes().starts_with(b".") && !part.starts_with(b".");
-                    if !hidden && self::matches(part, name.as_bytes()) {
+                    if glob::matches(part, name.as_bytes()) {
                         next.push(path.join(name));
                     }
                 }
@@ -167,90 +166,4 @@ impl Reading<'_> {
 fn keyword<'a>(line: &'a [u8], word: &[u8]) -> Option<&'a [u8]> {
     line.strip_prefix(word)
         .filter(|rest| rest.first().is_some_and(u8::is_ascii_whitespace))
-}
-
-/// Whether a name matches a pattern of `*`, `?`, `[…]` and backslashes.
-fn matches(pattern: &[u8], name: &[u8]) -> bool {
-    // Where the last star stood, and how much of the name it has taken: the only place to go back to.
-    let (mut at, mut seen) = (0, 0);
-    let mut star: Option<(usize, usize)> = None;
-    while seen < name.len() {
-        let step = match pattern.get(at) {
-            Some(b'*') => {
-                star = Some((at, seen));
-                at += 1;
-                continue;
-            }
-            Some(b'?') => Some(at + 1),
-            Some(b'[') => set(&pattern[at..], name[seen]).map(|length| at + length),
-            Some(b'\\') => (pattern.get(at + 1) == Some(&name[seen])).then_some(at + 2),
-            Some(byte) => (*byte == name[seen]).then_some(at + 1),
-            None => None,
-        };
-        match (step, star) {
-            (Some(next), _) => {
-                at = next;
-                seen += 1;
-            }
-            (None, Some((back, taken))) => {
-                star = Some((back, taken + 1));
-                at = back + 1;
-                seen = taken + 1;
-            }
-            (None, None) => return false,
-        }
-    }
-    pattern[at..].iter().all(|byte| *byte == b'*')
-}
-
-/// The length of the bracket expression at the start of `pattern` if it holds `byte`.
-fn set(pattern: &[u8], byte: u8) -> Option<usize> {
-    let negated = matches!(pattern.get(1), Some(b'!' | b'^'));
-    let start = if negated { 2 } else { 1 };
-    let end = start
-        + 1
-        + pattern
-            .get(start + 1..)?
-            .iter()
-            .position(|byte| *byte == b']')?;
-    let members = &pattern[start..end];
-    let mut inside = false;
-    let mut at = 0;
-    while at < members.len() {
-        if let [low, b'-', high, ..] = members[at..] {
-            inside |= (low..=high).contains(&byte);
-            at += 3;
-        } else {
-            inside |= members[at] == byte;
-            at += 1;
-        }
-    }
-    (inside != negated).then_some(end + 1)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn patterns_match_as_the_shell_does() {
-        for (pattern, name, expected) in [
-            ("*.conf", "a.conf", true),
-            ("*.conf", "a.conf~", false),
-            ("?b*c", "abxxc", true),
-            ("a*b*c", "axbxbc", true),
-            ("[a-c]x", "bx", true),
-            ("[!a-c]x", "bx", false),
-            ("[]]", "]", true),
-            ("[a", "a", false),
-            ("\\*", "*", true),
-            ("", "", true),
-        ] {
-            assert_eq!(
-                matches(pattern.as_bytes(), name.as_bytes()),
-                expected,
-                "{pattern} {name}"
-            );
-        }
-    }
 }

@@ -9,6 +9,7 @@ mod copy;
 mod dir;
 mod draft;
 mod entries;
+pub mod glob;
 mod inventory;
 mod listeners;
 mod lock;
