@@ -1,6 +1,6 @@
 //! Writing down what was built: the manifest and the spec, staged and exchanged as the tree is.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use super::moves::{Move, Moves};
@@ -9,10 +9,11 @@ use super::undo::Undo;
 use super::{store, tree};
 use crate::error::Result;
 use crate::host::sshd::{Config, Daemon};
-use crate::host::{Digest, Ownership};
+use crate::host::{Digest, Dir, FileKind, Host, Ownership, Stat};
 use crate::names::JailPath;
-use crate::plan::manifest::{AccountRecord, FORMAT, LockRecord, MANIFEST, SPEC};
-use crate::plan::{Manifest, Step};
+use crate::plan::Manifest;
+use crate::plan::manifest::{AccountRecord, FORMAT, LockRecord, MANIFEST, RecordKind, SPEC};
+use crate::resolve::{Marker, ResolvedJail};
 
 /// Where records are written, below the jail's state directory.
 pub(super) const STAGE: &str = ".new";
@@ -22,12 +23,6 @@ pub(super) const PREVIOUS: &str = crate::plan::manifest::PREVIOUS;
 impl Run<'_, '_> {
     /// Writes the manifest and the spec as built.
     pub(super) fn record(&mut self) -> Result<()> {
-        // Before the facts of the files are taken: removing another name of an inode moves its time of last change.
-        if self.plan.steps.contains(&Step::WriteTree) {
-            let root = self.need_root()?;
-            let previous = Path::new(tree::PREVIOUS);
-            store::remove(self.host, &self.plan.root, &root, &[previous])?;
-        }
         let manifest = self.manifest()?.to_json()?;
         let spec = &self.wanted()?.origin.text;
         let state = self.host.dir(&self.state(), Ownership::root(0o711))?;
@@ -124,4 +119,47 @@ impl Run<'_, '_> {
             entries,
         })
     }
+}
+
+/// Removes what is kept, at `previous` below the open directory `dir` at `path`, of the time before the time before.
+///
+/// The kept tree and the live one have names of the same inodes, and removing a name moves an inode's time of last change. What the store knows
+/// of is in its index. Of all else the manifest says what is live: where it was right until now, it is right afterwards too.
+pub(super) fn remove_previous(host: &Host, path: &Path, dir: &Dir, previous: &Path) -> Result<()> {
+    let mut seen: HashMap<u64, Stat> = HashMap::new();
+    store::remove_seen(host, path, dir, &[previous], &mut |stat| {
+        if stat.kind() == FileKind::File && stat.links > 1 {
+            // Only the first name finds the time as it was.
+            seen.entry(stat.ino).or_insert_with(|| stat.clone());
+        }
+    })?;
+    if seen.is_empty() {
+        return Ok(());
+    }
+    let Some(marker) = Marker::read(host, path)? else {
+        return Ok(());
+    };
+    let Some(mut manifest) = Manifest::load(host, &marker.jail)? else {
+        return Ok(());
+    };
+    let mut is_news = false;
+    for (at, record) in &mut manifest.entries {
+        if let RecordKind::File { stat, .. } = &mut record.kind
+            && seen.get(&stat.ino).is_some_and(|seen| seen.is_same(stat))
+            && let Some(now) = dir.lstat(at.relative())?
+            && now.ino == stat.ino
+        {
+            *stat = now;
+            is_news = true;
+        }
+    }
+    if is_news {
+        let state = host.dir(&ResolvedJail::state(&marker.jail), Ownership::root(0o711))?;
+        state.replace_file(
+            Path::new(MANIFEST),
+            &manifest.to_json()?,
+            Ownership::root(0o600),
+        )?;
+    }
+    Ok(())
 }

@@ -6,7 +6,7 @@ use rustix::fs::RenameFlags;
 use serde::{Deserialize, Serialize};
 
 use super::removal::{self, delete_account};
-use super::{OnStep, Options, collect, store};
+use super::{OnStep, Options, collect, record};
 use crate::error::Result;
 use crate::host::{Expiry, Host};
 use crate::names::JailName;
@@ -153,6 +153,6 @@ fn keep(host: &Host, dir: &Path, stage: &Path, previous: &Path) -> Result<()> {
     if open.lstat(stage)?.is_none() {
         return Ok(());
     }
-    store::remove(host, dir, &open, &[previous])?;
+    record::remove_previous(host, dir, &open, previous)?;
     open.rename(stage, &open, previous, RenameFlags::NOREPLACE)
 }

@@ -331,6 +331,17 @@ impl Work {
 /// Removes what is at `paths` below the open root `dir` of the jail at `root`. What other jails go on sharing is known to be as right afterwards as
 /// it was before.
 pub(super) fn remove(host: &Host, root: &Path, dir: &Dir, paths: &[&Path]) -> Result<()> {
+    remove_seen(host, root, dir, paths, &mut |_| {})
+}
+
+/// As [`remove`]; `unknown` is shown the facts of each file that the store knows nothing of, right before one of its names goes.
+pub(super) fn remove_seen(
+    host: &Host,
+    root: &Path,
+    dir: &Dir,
+    paths: &[&Path],
+    unknown: &mut dyn FnMut(&Stat),
+) -> Result<()> {
     let at = store_of(root);
     let mut is_there = false;
     for path in paths {
@@ -340,7 +351,9 @@ pub(super) fn remove(host: &Host, root: &Path, dir: &Dir, paths: &[&Path]) -> Re
         return Ok(());
     }
     let Some(store) = host.open_root(&at)? else {
-        return paths.iter().try_for_each(|path| dir.remove_all(path));
+        return paths
+            .iter()
+            .try_for_each(|path| dir.remove_all_seen(path, unknown));
     };
     let index = Index::load(host, &at)?;
     let mut known: HashMap<u64, Stored> = index
@@ -350,8 +363,10 @@ pub(super) fn remove(host: &Host, root: &Path, dir: &Dir, paths: &[&Path]) -> Re
     let mut touched = HashSet::new();
     let mut see = |stat: &Stat| {
         // Only the first name finds the time as it was.
-        if known.get(&stat.ino).is_some_and(|stored| stored.is(stat)) {
-            touched.insert(stat.ino);
+        match known.get(&stat.ino) {
+            Some(stored) if stored.is(stat) => drop(touched.insert(stat.ino)),
+            Some(_) if touched.contains(&stat.ino) => {}
+            _ => unknown(stat),
         }
     };
     let removed = paths

@@ -49,6 +49,12 @@ impl Stat {
         }
     }
 
+    /// Whether these are facts of the same inode, unchanged in between: no program can set the time of last change back.
+    pub fn is_same(&self, other: &Self) -> bool {
+        (self.ino, self.size, self.mtime, self.ctime)
+            == (other.ino, other.size, other.mtime, other.ctime)
+    }
+
     /// Owner, group and permission bits.
     pub fn ownership(&self) -> super::Ownership {
         super::Ownership {

@@ -235,7 +235,7 @@ fn difference(
             };
             let is_same = match read.get(path) {
                 Some(digest) => digest == sha256,
-                None if same_inode(stat, found) || store.holds(found, sha256) => true,
+                None if stat.is_same(found) || store.holds(found, sha256) => true,
                 None => stat.size == found.size && inventory.digest(path)? == *sha256,
             };
             if !is_same {
@@ -258,11 +258,6 @@ fn difference(
     }
 }
 
-/// Whether an inode can have changed: no program can set the time of last change of an inode back.
-fn same_inode(then: &Stat, now: &Stat) -> bool {
-    (then.ino, then.size, then.mtime, then.ctime) == (now.ino, now.size, now.mtime, now.ctime)
-}
-
 fn same_source(
     wanted: &Path,
     now: &Stat,
@@ -276,7 +271,7 @@ fn same_source(
     if path != wanted {
         return Ok(Some(format!("it came from `{}`", path.display())));
     }
-    if same_inode(then, now) {
+    if then.is_same(now) {
         return Ok(None);
     }
     // A new link, owner or backup moves the inode's own time; only the content matters.

@@ -69,6 +69,37 @@ fn files_that_the_host_no_longer_has_come_back() {
 }
 
 #[test]
+fn a_build_that_fails_takes_nothing_from_rollback() {
+    let Some(host) = host() else { return };
+    host.sshd();
+    let tool = |says: &str| {
+        let write = format!("printf '#!/bin/bash\\necho {says}\\n' >/usr/local/bin/tool");
+        host.sh(&format!("{write}; chmod 755 /usr/local/bin/tool"))
+            .ok();
+    };
+    // On a file system of its own: no store has the files too.
+    host.sh("mkdir -p /srv/jails/arkham; mount -t tmpfs -o mode=755 own /srv/jails/arkham")
+        .ok();
+    tool("one");
+    let (mut spec, harlequin) = arkham(&host, &["tool"]);
+    tool("two");
+    host.jailctl(["update", "arkham"]).ok();
+    tool("three");
+    // The second jail of this build fails when all of the first is done but what cannot be undone.
+    let mut elba = spec.clone();
+    elba.name = "elba";
+    elba.users = vec![("napoleon", vec![])];
+    elba.more += "\n[[test]]\nrun = [\"ls\", \"/nowhere\"]\n";
+    spec.binaries.push("id");
+    let failed = host.jailctl(["build", &spec.put(&host), &elba.put(&host)]);
+    let failed = failed.fails();
+    assert!(failed.stderr().contains("/nowhere"), "{failed:?}");
+    assert_eq!(harlequin.ssh("tool").ok().text(), "two");
+    host.jailctl(["rollback", "arkham"]).ok();
+    assert_eq!(harlequin.ssh("tool").ok().text(), "one");
+}
+
+#[test]
 fn a_rollback_killed_anywhere_leaves_the_old_or_the_new() {
     let Some(host) = host() else { return };
     host.sshd();
