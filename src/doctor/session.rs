@@ -3,11 +3,13 @@
 use std::path::Path;
 
 use jailctl_session::limits;
-use jailctl_session::policy::Policy;
+use jailctl_session::policy::{DOOR, Mount, Policy, Source};
 
-use super::{Case, Reason};
+use super::{Case, Reason, not_roots};
 use crate::error::{Error, Result};
+use crate::host::FileKind;
 use crate::host::pam::{self, MODULE};
+use crate::resolve::ResolvedJail;
 
 /// Most bytes of a stack of PAM.
 const LIMIT: u64 = 1 << 20;
@@ -29,6 +31,10 @@ pub(super) fn reasons(case: &Case<'_>) -> Result<Vec<Reason>> {
     if !policy.users.contains(&case.user) {
         let why = format!("its policy does not name `{}`", case.user);
         reasons.push(refused("policy", why));
+    }
+    reasons.extend(door(case)?);
+    for mount in &policy.mounts {
+        reasons.extend(source(case, mount)?);
     }
     if let Some((directory, false)) = pam::modules(case.view)? {
         let at = directory.join(MODULE);
@@ -53,6 +59,49 @@ pub(super) fn reasons(case: &Case<'_>) -> Result<Vec<Reason>> {
         );
     }
     Ok(reasons)
+}
+
+/// Whether the place is there that only sessions have something in.
+fn door(case: &Case<'_>) -> Result<Option<Reason>> {
+    let path = ResolvedJail::state(&case.manifest.name).join(DOOR);
+    let shown = path.display();
+    let reason = |what: String, mend: String| Some(Reason::new("door", what, mend));
+    let gone = |what: &str| reason(format!("`{shown}` {what}"), case.build());
+    Ok(match case.view.lstat(&path)? {
+        None => gone("is gone"),
+        Some(stat) if stat.kind() != FileKind::Directory => gone("is no directory"),
+        Some(stat) => not_roots(&path, &stat).and_then(|(what, mend)| reason(what, mend)),
+    })
+}
+
+/// Whether the directory is there that a mount shows.
+fn source(case: &Case<'_>, mount: &Mount) -> Result<Option<Reason>> {
+    let Source::Bind(path) = &mount.source else {
+        return Ok(None);
+    };
+    let why = match case.view.lstat(path)? {
+        None => "it is gone",
+        Some(stat) if stat.kind() != FileKind::Directory => "it is no directory",
+        Some(_) => return Ok(None),
+    };
+    let what = format!(
+        "`{}` cannot be mounted on `{}`",
+        path.display(),
+        mount.target.display()
+    );
+    let mend = "put the directory back, or take the mount out of the spec and build the jail";
+    Ok(Some(Reason::new("mount", what, mend).why(why)))
+}
+
+/// Whether sshd asks PAM, and so the module, at all.
+pub(super) fn without_pam(case: &Case<'_>, usepam: Option<&str>) -> Option<Reason> {
+    let policy = Policy::load(case.manifest.name.as_str());
+    if usepam != Some("no") || !case.view.is_live() || matches!(policy, Ok(None)) {
+        return None;
+    }
+    let mend = "set `UsePAM yes` in sshd's configuration, and have sshd read it";
+    let reason = Reason::new("pam-off", "no session begins in the jail", mend);
+    Some(reason.why(format!("`UsePAM` is `no`: sshd does not load `{MODULE}`")))
 }
 
 /// Whether one of the two stacks has our lines.

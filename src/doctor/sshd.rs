@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Case, Reason, keys, place};
+use super::{Case, Reason, keys, place, session};
 use crate::error::Result;
 use crate::host::sshd::{Config, DROP_INS, Daemon, Expectation, Settings};
 use crate::host::{Digest, View, listens};
@@ -67,6 +67,7 @@ pub(super) fn reasons(case: &Case<'_>, is_member: bool) -> Result<Vec<Reason>> {
         reasons.extend(listener(case, settings, &path)?);
         reasons.extend(methods(case, settings)?);
         reasons.extend(subsystem(case, settings)?);
+        reasons.extend(session::without_pam(case, value(settings, "usepam")));
     }
     Ok(reasons)
 }

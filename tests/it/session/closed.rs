@@ -95,7 +95,7 @@ fn without_a_sound_policy_there_is_no_session() {
 
 #[test]
 fn doctor_tells_why_no_session_begins() {
-    let Some((host, _)) = copy(&[], "") else {
+    let Some((host, _)) = copy(&[], "[[mount]]\nsource = \"/opt\"\ntarget = \"/opt\"\n") else {
         return;
     };
     let _sshd = host.sshd();
@@ -110,12 +110,40 @@ fn doctor_tells_why_no_session_begins() {
             "sed -i /pam_jailctl/d /etc/pam.d/sshd".to_owned(),
             "no stack of PAM leads to `pam_jailctl.so`",
         ),
+        (
+            "rmdir /var/lib/jailctl/arkham/session".to_owned(),
+            "`/var/lib/jailctl/arkham/session` is gone",
+        ),
     ] {
         host.sh(&breaks).ok();
         let told = host.jailctl(["doctor", "harlequin"]).exits(1);
         assert!(told.stdout().contains(why), "{breaks}: {told:?}");
         // What it says to do.
         host.jailctl(["build", "/root/arkham.toml"]).ok();
+        host.jailctl(["doctor", "harlequin"]).ok();
+    }
+    for (breaks, mend, why) in [
+        (
+            "chmod o+w /var/lib/jailctl/arkham/session",
+            "chmod go-w /var/lib/jailctl/arkham/session",
+            "others than root may write to `/var/lib/jailctl/arkham/session`",
+        ),
+        ("mv /opt /opt2", "mv /opt2 /opt", "it is gone"),
+        (
+            "mv /opt /opt2; ln -s opt2 /opt",
+            "rm /opt; mv /opt2 /opt",
+            "it is no directory",
+        ),
+        (
+            "echo 'UsePAM no' >/etc/ssh/sshd_config.d/00-no-pam.conf",
+            "rm /etc/ssh/sshd_config.d/00-no-pam.conf",
+            "`UsePAM` is `no`",
+        ),
+    ] {
+        host.sh(breaks).ok();
+        let told = host.jailctl(["doctor", "harlequin"]).exits(1);
+        assert!(told.stdout().contains(why), "{breaks}: {told:?}");
+        host.sh(mend).ok();
         host.jailctl(["doctor", "harlequin"]).ok();
     }
     host.sh(&format!("rm {module}")).ok();
