@@ -12,8 +12,8 @@ use super::file::{is_there, list, read, read_if_there, write};
 use super::group::Group;
 use super::hierarchy::{Hierarchies, Version};
 use super::{Limits, placed, systemd};
-use crate::Error;
 use crate::policy::Policy;
+use crate::{Error, network};
 
 /// How long processes get to stop, or to end. One in the middle of a write to a slow disk takes a while.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -29,10 +29,14 @@ pub fn freeze(policy: &Policy, limits: &Limits) -> Result<bool, Error> {
     let Some(freezer) = Freezer::of(policy, limits)? else {
         return Ok(false);
     };
+    // Under systemd the keepers are among those who stop, and one who stops while it takes a network away would keep all others' shut. Where the
+    // lock is not to be had, stopping counts for more.
+    let still = policy.network.as_ref().map(|_| network::still());
     freezer.stop().inspect_err(|_| {
         // The error that there is says more than a second one.
         let _ = freezer.go_on();
     })?;
+    drop(still);
     Ok(true)
 }
 

@@ -93,6 +93,15 @@ pub(crate) struct Member {
     host: OwnedFd,
 }
 
+/// As long as it lives no jail's network is made, joined or taken away.
+#[derive(Debug)]
+pub(crate) struct Still(#[expect(dead_code, reason = "held, and not used")] Doors);
+
+/// Waits for whoever is making, joining or taking away a network.
+pub(crate) fn still() -> Result<Still, Error> {
+    Doors::open().map(Still)
+}
+
 /// Moves the calling process, which has one thread, into the network of the jail, made if it is not there.
 ///
 /// After an error the process may be anywhere, and is fit for nothing but to end.

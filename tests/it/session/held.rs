@@ -269,6 +269,16 @@ fn whoever_is_frozen_at_the_door_keeps_no_other_jails_shut() {
     selina.ssh("true").ok();
     host.jailctl(["thaw", "arkham"]).ok();
     drop(first);
+    // Under systemd a keeper, too, can be stopped with that lock: nobody is, since whoever has it is waited for.
+    let mut second = login.start([], "echo in; read -r line");
+    second.hear("in");
+    let lock = "flock /run/jailctl/net/.lock";
+    host.sh(&format!(
+        "{lock} bash -c 'touch /run/held; sleep 1; rm /run/held' & until [ -e /run/held ]; do sleep 0.01; done; jailctl freeze arkham; [ ! -e /run/held ]"
+    ))
+    .ok();
+    host.jailctl(["thaw", "arkham"]).ok();
+    drop(second);
     host.until("! pgrep -x jailctl-keeper >/dev/null");
     parent.until_empty();
 }
