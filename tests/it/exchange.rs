@@ -17,6 +17,11 @@ fn canary(host: &DisposableHost) {
         .ok();
 }
 
+/// Whether a line is one of a canary's.
+fn is_gold(line: &str) -> bool {
+    line.starts_with("gold ") || line.starts_with("more ") || line == "secret"
+}
+
 fn look(host: &DisposableHost) -> Snapshot {
     host.snapshot(["/srv/canary", "/root/canary"])
 }
@@ -62,7 +67,13 @@ fn a_directory_exchanged_for_a_link_during_fifty_builds_updates_rollbacks_and_a_
         if round % 2 == 0 {
             spec.binaries.push("true");
         }
+        // Somebody who comes in meanwhile reads whatever he comes across.
+        let read = "cat bait/* bait/inner/* bait/inner/deep/* open/inner/*; echo over";
+        let mut inside = host.spawn(["jailctl", "enter", "arkham", "--", "bash", "-c", read]);
         spec.build(&host).ok();
+        let heard = inside.hear("over");
+        assert!(!heard.iter().any(|line| is_gold(line)), "{heard:?}");
+        assert_eq!(inside.finish(), 0);
         match round % 10 {
             4 => {
                 host.sh("printf x >>/usr/bin/cat").ok();
