@@ -122,6 +122,18 @@ pub fn link(list: &Path, from: &Path, target: &Path) {
     });
 }
 
+/// As [`link`], of files that are known to have their sources' content, and leaves facts by which a later run can tell: looks at each source, at what
+/// is linked, and at each link that was made.
+pub fn link_known(list: &Path, from: &Path, target: &Path) {
+    make(list, target, |line, to| {
+        fs::symlink_metadata(&line.from).unwrap();
+        let known = from.join(&line.path);
+        fs::symlink_metadata(&known).unwrap();
+        rustix::fs::linkat(CWD, known, CWD, to, AtFlags::empty()).unwrap();
+        fs::symlink_metadata(to).unwrap();
+    });
+}
+
 /// Makes all of a directory's file system durable.
 pub fn sync(target: &Path) {
     rustix::fs::syncfs(File::open(target).unwrap()).unwrap();

@@ -91,16 +91,17 @@ pub fn inside(name: &str, place: &str) -> bool {
     promises.at_most("times lstat to check", facts.ratio(lstat), 4.0);
     promises.at_most("times digests, --deep", bytes.ratio(digest), 1.5);
 
-    let second = rounds(["link", "link, synced", "second jail"], |round| {
+    let names = ["link", "link, synced", "link what is known", "second jail"];
+    let second = rounds(names, |round| {
         let fresh = |what: &str| {
             let path = jails.join(format!("{what}{round}"));
             fs::create_dir(&path).unwrap();
             crate::floor::sync(&path);
             path
         };
-        let link = |target: &Path, last: &str| {
+        let link = |how: &str, target: &Path, last: &str| {
             floor_command(&[
-                "link".as_ref(),
+                how.as_ref(),
                 list.as_ref(),
                 root.as_ref(),
                 target.as_os_str(),
@@ -108,14 +109,21 @@ pub fn inside(name: &str, place: &str) -> bool {
             ])
         };
         [
-            timed(&mut link(&fresh("link"), "")),
-            timed(&mut link(&fresh("synced"), "sync")),
+            timed(&mut link("link", &fresh("link"), "")),
+            timed(&mut link("link", &fresh("synced"), "sync")),
+            timed(&mut link("link-known", &fresh("known"), "")),
             timed(&mut build(&spec(&format!("second{round}")))),
         ]
     });
-    let [link, synced, second] = &second;
+    let [link, synced, known, second] = &second;
     let floor = if place == "disk" { synced } else { link };
     promises.at_most("times the link floor", second.ratio(floor), 3.0);
+    // What nobody who looks at each file once can be faster than.
+    println!(
+        "  {:<24} {:>9.2}",
+        "its floor, to the links",
+        known.ratio(link)
+    );
     let memory = peak(
         Command::new("/usr/bin/time")
             .args(["-f", "%M", "jailctl", "-q", "build"])
@@ -209,4 +217,26 @@ fn hundred(spec: &dyn Fn(&str) -> PathBuf, promises: &mut Promises) {
         seconds * 1e3 / 99.0
     );
     promises.at_most("times the disk of one", blocks("%i %b") / one, 1.1);
+
+    let read = |jails: &str, how: &str| {
+        let script = format!("find {jails} -type f -print0 | xargs -0 {how} >/dev/null");
+        timed(Command::new("bash").args(["-c", &script]));
+    };
+    let first = format!("{JAILS}/first");
+    // From dd(1): the cache of a whole file is dropped.
+    read(&first, "-I{} dd if={} iflag=nocache count=0 status=none");
+    let before = cached();
+    read(&first, "cat");
+    let one = cached() - before;
+    read(&format!("{JAILS}/h-*"), "cat");
+    promises.at_most("times the page cache", (cached() - before) / one, 1.1);
+}
+
+/// Kilobytes of files that the kernel holds in memory.
+fn cached() -> f64 {
+    let text = fs::read_to_string("/proc/meminfo").unwrap();
+    let line = text.lines().find(|line| line.starts_with("Cached:"));
+    line.and_then(|line| line.split_whitespace().nth(1))
+        .and_then(|number| number.parse().ok())
+        .unwrap()
 }

@@ -80,6 +80,7 @@ fn run_floor(words: &[OsString]) {
     match words[0].to_str().unwrap() {
         "copy" => floor::copy(path(1), path(2)),
         "link" => floor::link(path(1), path(2), path(3)),
+        "link-known" => floor::link_known(path(1), path(2), path(3)),
         "lstat" => floor::lstat(path(1), path(2)),
         "digest" => floor::digest(path(1), path(2)),
         other => panic!("no floor `{other}`"),
