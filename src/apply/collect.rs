@@ -79,7 +79,7 @@ pub(super) fn settle(host: &Host, holder: &Path) -> Result<()> {
     let Some(dir) = host.open_root(&at)? else {
         return discard(host, holder);
     };
-    let mut names = dir.entries()?.into_iter().map(|(name, _)| name);
+    let mut names = dir.names()?.into_iter();
     let has_files = names.any(|name| name.to_str().is_some_and(|name| Key::parse(name).is_some()));
     if !has_files || was_cut_short(host, &at)? {
         return collect(host, holder, None, false);

@@ -48,7 +48,8 @@ impl Run<'_, '_> {
         let wanted = self.wanted()?;
         let jail = &wanted.jail;
         let before = self.plan.manifest.as_ref();
-        let entries = tree::records(self.host, &jail.root, &jail.tree, &self.digests, before)?;
+        let root = self.need_root()?;
+        let entries = tree::records(&root, &jail.tree, &self.made, before)?;
         let mut places = before
             .map(|manifest| manifest.places.clone())
             .unwrap_or_default();
@@ -58,7 +59,6 @@ impl Run<'_, '_> {
                 .filter(|(_, entry)| entry.kept)
                 .map(|(path, _)| path.clone()),
         );
-        let root = self.need_root()?;
         let mut standing: BTreeSet<JailPath> = BTreeSet::new();
         for place in places {
             if root.lstat(place.relative())?.is_some() {

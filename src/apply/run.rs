@@ -1,16 +1,18 @@
 //! One plan being carried out, step by step. Everything here has its undo noted already, but for moves: those are noted when all is staged.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::journal::Journal;
 use super::removal::release;
+use super::store::Store;
+use super::tree::Made;
 use super::undo::Undo;
 use super::{Options, tree};
 use crate::error::{Error, Result};
 use crate::host::sshd::{DROP_INS, Daemon, Reload};
-use crate::host::{Digest, Dir, Expiry, Host, Ownership, Process};
-use crate::names::{JailName, JailPath};
+use crate::host::{Dir, Expiry, Host, Ownership, Process};
+use crate::names::JailName;
 use crate::plan::{Plan, Step, Wanted, refuse_change};
 use crate::resolve::{MARKER, Marker, ResolvedJail, is_adopted};
 use crate::spec::Password;
@@ -21,7 +23,7 @@ pub(super) struct Run<'r, 'h> {
     pub(super) plan: &'r Plan,
     options: &'r Options,
     journal: &'r mut Journal<'h>,
-    pub(super) digests: BTreeMap<JailPath, Digest>,
+    pub(super) made: Made,
     /// What an admin should know.
     pub(super) notices: Vec<String>,
 }
@@ -38,7 +40,7 @@ impl<'r, 'h> Run<'r, 'h> {
             plan,
             options,
             journal,
-            digests: BTreeMap::new(),
+            made: Made::default(),
             notices: Vec::new(),
         }
     }
@@ -165,15 +167,17 @@ impl<'r, 'h> Run<'r, 'h> {
     fn write_tree(&mut self) -> Result<()> {
         let root = self.need_root()?;
         tree::private(&root)?;
+        // It goes when all else is done, and then it is too late to say that it does not.
+        root.refuse_fixed(Path::new(tree::PREVIOUS))?;
         let staged = tree::stage(self.host, &root, self.plan, &self.wanted()?.jail.tree)?;
         super::proof::prove_staged(self.host, &self.wanted()?.jail)?;
         self.note(Undo::Moves(staged.moves.clone()))?;
         staged.moves.make(&root)?;
         root.sync()?;
-        if let Some(store) = staged.store {
-            store.close()?;
-        }
-        self.digests = staged.digests;
+        self.made = Made {
+            files: staged.files,
+            facts: staged.store.map_or(Ok(HashMap::new()), Store::close)?,
+        };
         Ok(())
     }
 

@@ -6,7 +6,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -31,21 +31,46 @@ pub(super) struct Store {
     fresh: Dir,
     label: Option<(Vec<u8>, Digest)>,
     /// What the index says, by content.
-    files: HashMap<Digest, Vec<Stored>>,
+    files: HashMap<Digest, Vec<Held>>,
     sources: Sources,
     next: AtomicU64,
     work: Mutex<Work>,
 }
 
+/// A file of the store.
+struct Held {
+    stored: Stored,
+    /// It is known to be right, and was given another name.
+    is_used: AtomicBool,
+}
+
+/// A file in [`FRESH`].
+struct Fresh {
+    key: Key,
+    /// What it is called there.
+    called: String,
+    /// Its inode number.
+    ino: u64,
+}
+
 /// What a run has done so far.
 #[derive(Default)]
 struct Work {
-    /// Files in [`FRESH`], by content, and what they are called there.
-    made: HashMap<Digest, Vec<(Key, String)>>,
-    /// Files of the store that are known to be right, and have been given another name.
-    used: HashSet<Key>,
+    /// Files that are not in the store yet, by content.
+    made: HashMap<Digest, Vec<Fresh>>,
+    /// Those that are by now.
+    admitted: HashSet<Key>,
     /// Files of the host that were read.
     seen: Vec<(PathBuf, Stat, Digest)>,
+}
+
+/// How a file came to its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Placed {
+    /// It is a further name of the store's inode of this number.
+    Shared(u64),
+    /// It is an inode of its own.
+    Alone,
 }
 
 /// A file that a tree is to have.
@@ -111,12 +136,12 @@ impl Store {
         write(&dir, BUSY, token().as_bytes())?;
         dir.remove_all(Path::new(FRESH))?;
         let fresh = dir.make_dir(Path::new(FRESH), Ownership::root(0o700))?;
-        let mut by_content: HashMap<Digest, Vec<Stored>> = HashMap::with_capacity(files.len());
+        let mut by_content: HashMap<Digest, Vec<Held>> = HashMap::with_capacity(files.len());
         for stored in files {
-            by_content
-                .entry(stored.key.sha256)
-                .or_default()
-                .push(stored);
+            by_content.entry(stored.key.sha256).or_default().push(Held {
+                stored,
+                is_used: AtomicBool::new(false),
+            });
         }
         Ok(Some(Self {
             label: root.label()?.map(|label| {
@@ -145,7 +170,7 @@ impl Store {
         }
     }
 
-    /// Puts a file that the store has at `name` in `parent`; `false` where it has none.
+    /// Puts a file that the store has at `name` in `parent`; `None` where it has none.
     pub(super) fn place(
         &self,
         copier: &mut Copier,
@@ -153,14 +178,14 @@ impl Store {
         sha256: Digest,
         parent: &Dir,
         name: &Path,
-    ) -> Result<bool> {
+    ) -> Result<Option<Placed>> {
         let label = self.label.as_ref().map(|(_, digest)| *digest);
         let is_it = |key: &Key| {
             key.owner == want.owner
                 && key.label == label
                 && want.mtime().is_none_or(|mtime| mtime == key.mtime)
         };
-        for stored in self.files.get(&sha256).into_iter().flatten() {
+        for Held { stored, is_used } in self.files.get(&sha256).into_iter().flatten() {
             if !is_it(&stored.key) {
                 continue;
             }
@@ -168,23 +193,26 @@ impl Store {
             if !self.is_right(copier, stored, &called)? {
                 continue;
             }
-            if !parent.share(name, &self.dir, &called)? {
+            is_used.store(true, Ordering::Relaxed);
+            return if parent.share(name, &self.dir, &called)? {
+                Ok(Some(Placed::Shared(stored.ino)))
+            } else {
                 self.copy(copier, &self.dir, &called, want, parent, name)?;
-            }
-            self.work().used.insert(stored.key.clone());
-            return Ok(true);
+                Ok(Some(Placed::Alone))
+            };
         }
         let made = self.work().made.get(&sha256).and_then(|made| {
-            let (_, called) = made.iter().find(|(key, _)| is_it(key))?;
-            Some(called.clone())
+            let fresh = made.iter().find(|fresh| is_it(&fresh.key))?;
+            Some((fresh.called.clone(), fresh.ino))
         });
-        let Some(called) = made else {
-            return Ok(false);
+        let Some((called, ino)) = made else {
+            return Ok(None);
         };
-        if !parent.share(name, &self.fresh, &called)? {
-            self.copy(copier, &self.fresh, &called, want, parent, name)?;
+        if parent.share(name, &self.fresh, &called)? {
+            return Ok(Some(Placed::Shared(ino)));
         }
-        Ok(true)
+        self.copy(copier, &self.fresh, &called, want, parent, name)?;
+        Ok(Some(Placed::Alone))
     }
 
     /// Whether a file of the store holds what its name says. One that does not goes.
@@ -220,7 +248,7 @@ impl Store {
         Ok(())
     }
 
-    /// Writes a file that the store does not have, into it and at `name` in `parent`. Gives its digest.
+    /// Writes a file that the store does not have, into it and at `name` in `parent`.
     pub(super) fn make(
         &self,
         copier: &mut Copier,
@@ -228,7 +256,7 @@ impl Store {
         want: &Want<'_>,
         parent: &Dir,
         name: &Path,
-    ) -> Result<Digest> {
+    ) -> Result<(Digest, Placed)> {
         let called = self.next.fetch_add(1, Ordering::Relaxed).to_string();
         let at = Path::new(&called);
         let mut file = self.fresh.make_file(at)?;
@@ -248,43 +276,51 @@ impl Store {
                 .push((source.clone(), stat.clone(), sha256));
         }
         // The same content can come from two places of the host, and even at once.
-        let is_kept = !self.place(copier, want, sha256, parent, name)? && {
+        let before = self.place(copier, want, sha256, parent, name)?;
+        let is_kept = before.is_none() && {
             let key = Key {
                 sha256,
                 owner: want.owner,
                 mtime: made.mtime,
                 label: self.label.as_ref().map(|(_, digest)| *digest),
             };
-            let is_first = self.work().add(key, &called);
-            self.place(copier, want, sha256, parent, name)?;
-            is_first
+            let ino = made.ino;
+            self.work().add(Fresh {
+                key,
+                called: called.clone(),
+                ino,
+            })
+        };
+        let placed = match before {
+            Some(placed) => Some(placed),
+            None => self.place(copier, want, sha256, parent, name)?,
         };
         if !is_kept {
             self.fresh.remove_file(at)?;
         }
-        Ok(sha256)
+        Ok((sha256, placed.unwrap_or(Placed::Alone)))
     }
 
     /// Gives the files made by this run their names in the store. Their content must have reached the disk.
     pub(super) fn admit(&self) -> Result<()> {
         let mut work = self.work();
         let made = std::mem::take(&mut work.made);
-        for (key, called) in made.into_values().flatten() {
-            let name = key.file_name();
+        for fresh in made.into_values().flatten() {
+            let name = fresh.key.file_name();
             // What has the name already is not what it says, or it would have been used.
             self.fresh.rename(
-                Path::new(&called),
+                Path::new(&fresh.called),
                 &self.dir,
                 Path::new(&name),
                 RenameFlags::empty(),
             )?;
-            work.used.insert(key);
+            work.admitted.insert(fresh.key);
         }
         Ok(())
     }
 
-    /// Writes the index, now that all names are where they belong.
-    pub(super) fn close(self) -> Result<()> {
+    /// Writes the index, now that all names are where they belong. Gives the facts of the files that were given another, by inode number.
+    pub(super) fn close(self) -> Result<HashMap<u64, Stat>> {
         let Self {
             dir,
             files,
@@ -294,16 +330,27 @@ impl Store {
         } = self;
         let work = work.into_inner().unwrap_or_else(PoisonError::into_inner);
         dir.remove_all(Path::new(FRESH))?;
-        let mut all: HashMap<Key, Stored> = files
-            .into_values()
-            .flatten()
-            .map(|stored| (stored.key.clone(), stored))
-            .collect();
-        for key in work.used {
-            match dir.stat_name(&key.file_name())? {
-                Some(stat) => drop(all.insert(key.clone(), stored(key, &stat))),
-                None => drop(all.remove(&key)),
+        let mut all = Vec::with_capacity(files.len() + work.admitted.len());
+        let mut touched = Vec::with_capacity(all.capacity());
+        for Held { stored, is_used } in files.into_values().flatten() {
+            if work.admitted.contains(&stored.key) {
+                // Another one has its name now.
+            } else if is_used.into_inner() {
+                touched.push(stored.key);
+            } else {
+                all.push(stored);
             }
+        }
+        touched.extend(work.admitted);
+        let found = in_parallel(&touched, Vec::new, |found, key| {
+            let stat = dir.stat_name(&key.file_name())?;
+            found.extend(stat.map(|stat| (key.clone(), stat)));
+            Ok(())
+        })?;
+        let mut facts = HashMap::with_capacity(touched.len());
+        for (key, stat) in found.into_iter().flatten() {
+            all.push(stored(key, &stat));
+            facts.insert(stat.ino, stat);
         }
         let mut is_news = false;
         for (path, stat, sha256) in work.seen {
@@ -312,17 +359,18 @@ impl Store {
         if is_news {
             write(&dir, SOURCES, &sources.to_bytes())?;
         }
-        write_index(&dir, all.into_values())
+        write_index(&dir, all)?;
+        Ok(facts)
     }
 }
 
 impl Work {
-    /// Notes a file of [`FRESH`]; `false` where there is one with that key.
-    fn add(&mut self, key: Key, called: &str) -> bool {
-        let known = self.made.entry(key.sha256).or_default();
-        let is_first = known.iter().all(|(other, _)| *other != key);
+    /// Notes a new file; `false` where there is one like it.
+    fn add(&mut self, fresh: Fresh) -> bool {
+        let known = self.made.entry(fresh.key.sha256).or_default();
+        let is_first = known.iter().all(|other| other.key != fresh.key);
         if is_first {
-            known.push((key, called.to_owned()));
+            known.push(fresh);
         }
         is_first
     }

@@ -3,14 +3,14 @@
 //! Staging lies in the root's own private directory, never beside the root: a shell whose working directory is in the live `/usr/bin` goes along
 //! when `/usr` is exchanged away, and from there `..` must still end at the jail's root.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use super::moves::{Move, Moves};
-use super::store::{self, Store};
-use super::writer::{Supply, Writer};
+use super::store::{self, Placed, Store};
+use super::writer::{Supply, Writer, Written};
 use crate::error::{Error, Result};
-use crate::host::{Digest, Dir, FileKind, Host, Ownership, View, copy_skeleton};
+use crate::host::{Dir, FileKind, Host, LastDir, Ownership, Stat, View, copy_skeleton};
 use crate::names::JailPath;
 use crate::plan::manifest::{Manifest, Record, RecordKind};
 use crate::plan::{Act, Change, Plan, SWAPPED, swapped};
@@ -23,8 +23,8 @@ pub(super) const PREVIOUS: &str = ".jailctl/previous";
 
 /// What is staged, and how it comes to be live.
 pub(super) struct Staged {
-    /// Digests of the files written.
-    pub(super) digests: BTreeMap<JailPath, Digest>,
+    /// The files written.
+    pub(super) files: BTreeMap<JailPath, Written>,
     /// What brings it to its place.
     pub(super) moves: Moves,
     /// The store that it shares files with; to be closed when everything is in its place.
@@ -74,7 +74,7 @@ pub(super) fn stage(host: &Host, root: &Dir, plan: &Plan, tree: &Tree) -> Result
             entries.push((path, entry));
         }
     }
-    let digests = writer.write(&entries)?;
+    let files = writer.write(&entries)?;
     let mut moves = Vec::new();
     for change in loose.iter().filter(|change| change.act != Act::Remove) {
         if let Some(entry) = tree.get(&change.path) {
@@ -96,7 +96,7 @@ pub(super) fn stage(host: &Host, root: &Dir, plan: &Plan, tree: &Tree) -> Result
         store.admit()?;
     }
     Ok(Staged {
-        digests,
+        files,
         store,
         moves: Moves {
             dir: plan.root.clone(),
@@ -194,25 +194,31 @@ fn remove_loose(root: &Dir, stage: &Dir, change: &Change) -> Result<Option<Move>
     Ok(Some(Move::Take(path.to_owned())))
 }
 
-/// The records of a tree as it now stands: what was written has its digest from `digests`, what was left has its old record.
+/// What a run has made of the files of a tree.
+#[derive(Debug, Default)]
+pub(super) struct Made {
+    /// Those that it wrote.
+    pub(super) files: BTreeMap<JailPath, Written>,
+    /// Facts of inodes of the store, when everything was in its place.
+    pub(super) facts: HashMap<u64, Stat>,
+}
+
+/// The records of a tree as it now stands below `root`: of what was written by what `made` says, of what was left by its old record.
 pub(super) fn records(
-    view: &View,
-    root: &Path,
+    root: &Dir,
     tree: &Tree,
-    digests: &BTreeMap<JailPath, Digest>,
+    made: &Made,
     before: Option<&Manifest>,
 ) -> Result<BTreeMap<JailPath, Record>> {
-    let shown = view.shown(root);
     let gone = || {
+        let shown = root.shown(Path::new(""));
         Error::failed(format!(
             "could not record the tree of `{}`",
             shown.display()
         ))
         .why("it is gone")
     };
-    let inventory = view
-        .inventory(root, &SWAPPED, tree.iter().map(|(path, _)| path))?
-        .ok_or_else(gone)?;
+    let mut last = LastDir::default();
     let mut records = BTreeMap::new();
     for (path, entry) in tree.iter() {
         let kind = match &entry.kind {
@@ -229,16 +235,25 @@ pub(super) fn records(
                     RecordKind::File { sha256, .. } => Some(*sha256),
                     _ => None,
                 });
-                let sha256 = digests.get(path).copied().or(old).ok_or_else(gone)?;
+                let written = made.files.get(path);
+                let sha256 = written.map(|written| written.sha256);
+                let known = written.and_then(|written| match written.placed {
+                    Placed::Shared(ino) => made.facts.get(&ino),
+                    Placed::Alone => None,
+                });
+                let stat = match known {
+                    Some(stat) => Some(stat.clone()),
+                    None => last.holding(root, path)?.lstat(Path::new(path.name()))?,
+                };
                 let source = match content {
                     Content::Host { source, stat } => Some((source.clone(), stat.clone())),
                     Content::Text(_) => None,
                     Content::Built { source, .. } => source.clone(),
                 };
                 RecordKind::File {
-                    sha256,
+                    sha256: sha256.or(old).ok_or_else(gone)?,
                     source,
-                    stat: inventory.get(path).ok_or_else(gone)?.clone(),
+                    stat: stat.ok_or_else(gone)?,
                 }
             }
         };

@@ -5,10 +5,10 @@ use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 
-use super::store::{Store, Want};
+use super::store::{Placed, Store, Want};
 use super::tree::PREVIOUS;
 use crate::error::{Error, Result};
-use crate::host::{Copier, Digest, Dir, FileKind, View, in_parallel};
+use crate::host::{Copier, Digest, Dir, FileKind, LastDir, View, in_parallel};
 use crate::names::JailPath;
 use crate::plan::manifest::{Record, RecordKind};
 use crate::resolve::{Content, Entry, EntryKind};
@@ -37,23 +37,33 @@ pub(super) struct Writer<'a> {
 #[derive(Default)]
 struct Hand {
     copier: Copier,
-    /// The directory written to last: entries come sorted, so that most have the same.
-    parent: Option<(JailPath, Dir)>,
-    digests: Vec<(JailPath, Digest)>,
+    /// The directory written to last.
+    last: LastDir,
+    written: Vec<(JailPath, Written)>,
+}
+
+/// A file that was written.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Written {
+    /// Of its content.
+    pub(super) sha256: Digest,
+    /// Whether it is the store's too.
+    pub(super) placed: Placed,
 }
 
 impl Writer<'_> {
-    /// Writes entries at their own paths below the target: parents before what they hold, and the parent of the first is there. Gives the digests of
+    /// Writes entries at their own paths below the target: parents before what they hold, and the parent of the first is there. Gives the
     /// files, unless only a tree is made.
     pub(super) fn write(
         &self,
         entries: &[(&JailPath, &Entry)],
-    ) -> Result<BTreeMap<JailPath, Digest>> {
+    ) -> Result<BTreeMap<JailPath, Written>> {
         let mut hand = Hand::default();
         let mut others = Vec::with_capacity(entries.len());
         for (path, entry) in entries {
             if entry.kind == EntryKind::Directory {
-                hand.parent(self.target, path)?
+                hand.last
+                    .holding(self.target, path)?
                     .make_dir(Path::new(path.name()), entry.owner)?;
             } else {
                 others.push((*path, *entry));
@@ -62,19 +72,16 @@ impl Writer<'_> {
         let hands = in_parallel(&others, Hand::default, |hand, (path, entry)| {
             self.leaf(hand, path, entry)
         })?;
-        Ok(hands.into_iter().flat_map(|hand| hand.digests).collect())
+        Ok(hands.into_iter().flat_map(|hand| hand.written).collect())
     }
 
     fn leaf(&self, hand: &mut Hand, path: &JailPath, entry: &Entry) -> Result<()> {
-        hand.parent(self.target, path)?;
         let Hand {
             copier,
-            parent: Some((_, parent)),
-            digests,
-        } = hand
-        else {
-            return Ok(());
-        };
+            last,
+            written,
+        } = hand;
+        let parent = last.holding(self.target, path)?;
         let name = Path::new(path.name());
         match &entry.kind {
             EntryKind::Directory => Ok(()),
@@ -88,8 +95,8 @@ impl Writer<'_> {
                     owner: entry.owner,
                 };
                 if let Some(supply) = &self.supply {
-                    let digest = supply.file(copier, self.view, path, &want, parent)?;
-                    digests.push((path.clone(), digest));
+                    let file = supply.file(copier, self.view, path, &want, parent)?;
+                    written.push((path.clone(), file));
                     return Ok(());
                 }
                 let mut file = parent.make_file(name)?;
@@ -98,28 +105,6 @@ impl Writer<'_> {
                 Ok(())
             }
         }
-    }
-}
-
-impl Hand {
-    /// The open directory that holds `path` below `target`.
-    fn parent(&mut self, target: &Dir, path: &JailPath) -> Result<&Dir> {
-        let (up, _) = path.as_str().rsplit_once('/').unwrap_or_default();
-        let up = if up.is_empty() { "/" } else { up };
-        if self
-            .parent
-            .as_ref()
-            .is_none_or(|(known, _)| known.as_str() != up)
-        {
-            let up = path.parent().unwrap_or_else(JailPath::root);
-            let dir = target.open_dir(up.relative())?;
-            self.parent = None;
-            return Ok(&self.parent.insert((up, dir)).1);
-        }
-        self.parent
-            .as_ref()
-            .map(|(_, dir)| dir)
-            .ok_or_else(|| Error::failed("could not open a directory"))
     }
 }
 
@@ -132,7 +117,7 @@ impl Supply<'_> {
         path: &JailPath,
         want: &Want<'_>,
         parent: &Dir,
-    ) -> Result<Digest> {
+    ) -> Result<Written> {
         let name = Path::new(path.name());
         let unchanged = self.unchanged(path);
         let store = self.store.filter(|_| want.is_shareable());
@@ -142,28 +127,35 @@ impl Supply<'_> {
             Content::Built { sha256, .. } => Some(*sha256),
         };
         if let Some(store) = store
-            && let Some(digest) = known
-            && store.place(copier, want, digest, parent, name)?
+            && let Some(sha256) = known
+            && let Some(placed) = store.place(copier, want, sha256, parent, name)?
         {
-            return Ok(digest);
+            return Ok(Written { sha256, placed });
         }
+        let alone = |sha256| Written {
+            sha256,
+            placed: Placed::Alone,
+        };
         if let Some(digest) = unchanged
             && parent
                 .make_hard_link(name, self.live, path.relative())
                 .is_ok()
         {
-            return Ok(digest);
+            return Ok(alone(digest));
         }
         if let Content::Built { sha256, .. } = want.content {
-            return self.bring_back(copier, path, want, *sha256, parent);
+            return self
+                .bring_back(copier, path, want, *sha256, parent)
+                .map(alone);
         }
         if let Some(store) = store {
-            return store.make(copier, view, want, parent, name);
+            let (sha256, placed) = store.make(copier, view, want, parent, name)?;
+            return Ok(Written { sha256, placed });
         }
         let mut file = parent.make_file(name)?;
         let digest = fill_and_digest(copier, view, want.content, &mut file, &parent.shown(name))?;
         parent.finish_file(name, &file, want.owner, want.mtime())?;
-        Ok(digest)
+        Ok(alone(digest))
     }
 
     /// Copies a file that was built before from the tree that was.

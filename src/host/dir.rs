@@ -92,7 +92,7 @@ impl Dir {
         }
     }
 
-    fn open2(
+    pub(super) fn open2(
         &self,
         path: &Path,
         flags: OFlags,
@@ -182,9 +182,8 @@ impl Dir {
 
     /// The facts of each name in this directory, sorted by name.
     pub fn entries(&self) -> Result<Vec<(OsString, Stat)>> {
-        let here = Path::new(".");
         let mut entries = Vec::new();
-        for name in names(&self.handle).map_err(|errno| self.error("list", here, errno))? {
+        for name in self.names()? {
             match statat(&self.handle, &name, AtFlags::SYMLINK_NOFOLLOW) {
                 Ok(raw) => entries.push((name, raw.into())),
                 Err(Errno::NOENT) => {}
@@ -192,6 +191,11 @@ impl Dir {
             }
         }
         Ok(entries)
+    }
+
+    /// The names in this directory.
+    pub fn names(&self) -> Result<Vec<OsString>> {
+        names(&self.handle).map_err(|errno| self.error("list", Path::new("."), errno))
     }
 
     /// The text of the symbolic link at `path`.
@@ -444,76 +448,6 @@ impl Dir {
             AtFlags::REMOVEDIR,
         )
         .map_err(|errno| self.error("remove the directory", path, errno))
-    }
-
-    /// Removes whatever is at `path`, with all below it; nothing there is no error.
-    ///
-    /// Goes down by descriptors only and never into a mount, of another file system or the same (`RESOLVE_NO_XDEV` sees bind mounts, which
-    /// comparing device numbers does not): a mount anywhere below is an error, and what lies beneath stays.
-    pub fn remove_all(&self, path: &Path) -> Result<()> {
-        self.remove_all_seen(path, &mut |_| {})
-    }
-
-    /// As [`Dir::remove_all`]; `see` is shown the facts of each file right before one of its names goes.
-    pub fn remove_all_seen(&self, path: &Path, see: &mut dyn FnMut(&Stat)) -> Result<()> {
-        let Some(stat) = self.lstat(path)? else {
-            return Ok(());
-        };
-        if stat.kind() != FileKind::Directory {
-            see(&stat);
-            return self.remove_file(path);
-        }
-        let handle = self
-            .open2(
-                path,
-                OFlags::RDONLY | OFlags::DIRECTORY,
-                ResolveFlags::NO_XDEV,
-            )
-            .map_err(|errno| self.error("remove", path, errno))?;
-        Self {
-            handle,
-            path: self.shown(path),
-        }
-        .empty(see)?;
-        self.remove_dir(path)
-    }
-
-    /// Removes all below this directory, with an explicit stack: no depth that a user can make exhausts ours.
-    fn empty(self, see: &mut dyn FnMut(&Stat)) -> Result<()> {
-        let mut stack: Vec<(Self, OsString)> = vec![(self, OsString::new())];
-        while let Some((directory, _)) = stack.last() {
-            let mut below = None;
-            for (name, stat) in directory.entries()? {
-                if stat.kind() == FileKind::Directory {
-                    let path = Path::new(&name);
-                    let handle = directory
-                        .open2(
-                            path,
-                            OFlags::RDONLY | OFlags::DIRECTORY,
-                            ResolveFlags::NO_XDEV,
-                        )
-                        .map_err(|errno| directory.error("remove", path, errno))?;
-                    below = Some((
-                        Self {
-                            handle,
-                            path: directory.shown(path),
-                        },
-                        name,
-                    ));
-                    break;
-                }
-                see(&stat);
-                directory.remove_file(Path::new(&name))?;
-            }
-            if let Some(next) = below {
-                stack.push(next);
-            } else if let Some((_, name)) = stack.pop()
-                && let Some((parent, _)) = stack.last()
-            {
-                parent.remove_dir(Path::new(&name))?;
-            }
-        }
-        Ok(())
     }
 
     /// Makes the names in this directory durable.

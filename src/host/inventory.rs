@@ -1,16 +1,14 @@
 //! What a jail's root holds, read without passing a link or a mount of another file system.
 
 use std::collections::BTreeMap;
-use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustix::fs::{OFlags, ResolveFlags};
 
 use super::copy::digest;
 use super::looks::{Looks, Way};
-use super::{Digest, Dir, FileKind, Stat, View};
+use super::{Copier, Digest, Dir, FileKind, LastDir, Stat, View, in_parallel};
 use crate::error::Result;
 use crate::names::JailPath;
 
@@ -132,34 +130,23 @@ impl Inventory {
         )
     }
 
-    /// The digests of these files, as far as they are regular files, read by as many threads as there are processors.
-    pub fn digests<'p>(
-        &self,
-        paths: impl Iterator<Item = &'p JailPath>,
-    ) -> Result<BTreeMap<JailPath, Digest>> {
-        let is_file = |path: &&JailPath| {
-            let found = self.found.get(*path);
-            found.is_some_and(|stat| stat.kind() == FileKind::File)
-        };
-        let paths: Vec<&JailPath> = paths.filter(is_file).collect();
-        let next = AtomicUsize::new(0);
-        let read = || -> Result<Vec<(JailPath, Digest)>> {
-            let mut digests = Vec::new();
-            while let Some(path) = paths.get(next.fetch_add(1, Ordering::Relaxed)) {
-                digests.push(((*path).clone(), self.digest(path)?));
-            }
-            Ok(digests)
-        };
-        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        std::thread::scope(|scope| {
-            let others: Vec<_> = (1..threads).map(|_| scope.spawn(read)).collect();
-            let mut digests: BTreeMap<_, _> = read()?.into_iter().collect();
-            for other in others {
-                let other = other.join().unwrap_or_else(|panic| resume_unwind(panic));
-                digests.extend(other?);
-            }
-            Ok(digests)
-        })
+    /// The digests of these paths, all of which must be regular files, read by as many threads as there are processors. In no order.
+    pub fn digests<'p>(&self, paths: &[&'p JailPath]) -> Result<Vec<(&'p JailPath, Digest)>> {
+        let hands = in_parallel(
+            paths,
+            || (Copier::default(), LastDir::default(), Vec::new()),
+            |(copier, last, digests), path| {
+                let parent = last.holding(&self.root, path)?;
+                let name = Path::new(path.name());
+                let digest = copier.digest(&mut parent.open_file(name)?, &parent.shown(name))?;
+                digests.push((*path, digest));
+                Ok(())
+            },
+        )?;
+        Ok(hands
+            .into_iter()
+            .flat_map(|(_, _, digests)| digests)
+            .collect())
     }
 
     /// The names in a directory that was found; none where there is none.

@@ -60,7 +60,14 @@ pub fn compare(
 ) -> Result<Vec<Change>> {
     let mut changes = Vec::new();
     let read = match (depth, manifest, inventory) {
-        (Depth::Bytes, Some(manifest), Some(inventory)) => inventory.digests(manifest.files())?,
+        (Depth::Bytes, Some(manifest), Some(inventory)) => {
+            let is_file = |path: &&JailPath| {
+                let found = inventory.get(path);
+                found.is_some_and(|stat| stat.kind() == FileKind::File)
+            };
+            let files: Vec<&JailPath> = manifest.files().filter(is_file).collect();
+            inventory.digests(&files)?.into_iter().collect()
+        }
         _ => BTreeMap::new(),
     };
     for (path, entry) in wanted.iter() {
@@ -184,7 +191,7 @@ fn difference(
     record: Option<&Record>,
     found: &Stat,
     inventory: &Inventory,
-    (store, read): (&Index, &BTreeMap<JailPath, Digest>),
+    (store, read): (&Index, &BTreeMap<&JailPath, Digest>),
     view: &View,
 ) -> Result<Option<String>> {
     let is = match found.kind() {

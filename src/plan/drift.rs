@@ -9,6 +9,7 @@ use super::{Act, Origin, Plan, Step, inventory_of, plan_at, spec_as_built};
 use crate::error::Result;
 use crate::host::View;
 use crate::host::sshd::DROP_INS;
+use crate::names::JailPath;
 use crate::spec::{self, Templates};
 
 /// What differs.
@@ -114,15 +115,15 @@ pub fn drift(
 
 /// Whether every file of a jail holds the bytes that were built. For one of which nothing else has changed.
 pub fn is_whole(manifest: &Manifest, view: &View) -> Result<bool> {
-    let Some(inventory) = view.inventory(&manifest.root, &[], manifest.files())? else {
+    let Some(inventory) = view.inventory(&manifest.root, &[], std::iter::empty())? else {
         return Ok(false);
     };
-    let digests = inventory.digests(manifest.files())?;
-    Ok(manifest
-        .entries
-        .iter()
-        .all(|(path, record)| match &record.kind {
-            RecordKind::File { sha256, .. } => digests.get(path) == Some(sha256),
+    let files: Vec<&JailPath> = manifest.files().collect();
+    let digests = inventory.digests(&files)?;
+    Ok(digests
+        .into_iter()
+        .all(|(path, digest)| match &manifest.entries[path].kind {
+            RecordKind::File { sha256, .. } => digest == *sha256,
             RecordKind::Directory | RecordKind::Symlink { .. } | RecordKind::Device { .. } => true,
         }))
 }

@@ -1,0 +1,26 @@
+//! The directory that was asked for last.
+
+use super::Dir;
+use crate::error::Result;
+use crate::names::JailPath;
+
+/// A directory below an open one, kept open: paths come sorted, so that most lie in the same as the one before.
+#[derive(Debug, Default)]
+pub struct LastDir(Option<(JailPath, Dir)>);
+
+impl LastDir {
+    /// The open directory that holds `path` below `root`, which is the same each time.
+    pub fn holding(&mut self, root: &Dir, path: &JailPath) -> Result<&Dir> {
+        let (up, _) = path.as_str().rsplit_once('/').unwrap_or_default();
+        let up = if up.is_empty() { "/" } else { up };
+        let held = match self.0.take() {
+            Some(held) if held.0.as_str() == up => held,
+            _ => {
+                let up = path.parent().unwrap_or_else(JailPath::root);
+                let dir = root.open_dir(up.relative())?;
+                (up, dir)
+            }
+        };
+        Ok(&self.0.insert(held).1)
+    }
+}
