@@ -1,5 +1,7 @@
 //! `check`: what is no longer as it was built.
 
+use std::panic::resume_unwind;
+
 use clap::Args;
 
 use super::remembered::Remembered;
@@ -9,7 +11,7 @@ use super::{Report, RootOption, Voice};
 use crate::error::Result;
 use crate::host::{Host, View};
 use crate::names::JailName;
-use crate::plan::{self, Depth, Manifest, drift};
+use crate::plan::{Contents, Depth, Manifest, drift};
 use crate::show::drift::{Checked, json, text};
 
 /// Arguments of `check`.
@@ -41,8 +43,9 @@ impl Check {
         for target in targets(&self.targets, &view)? {
             let jail = target.name();
             let known = Remembered::new("check", jail, &[], &view)?;
-            if let Some(before) = known.as_ref().and_then(|known| known.recall(&view))
-                && (!self.deep || is_whole(jail, &view)?)
+            if let Some(before) = known
+                .as_ref()
+                .and_then(|known| self.recall(known, jail, &view))
             {
                 notices.extend(before);
                 checked.push(Checked {
@@ -91,10 +94,27 @@ impl Check {
     }
 }
 
-/// Reads all bytes of a jail's files again, whatever is known of them.
-fn is_whole(jail: &JailName, view: &View) -> Result<bool> {
-    match Manifest::load(view, jail)? {
-        Some(manifest) => plan::is_whole(&manifest, view),
-        None => Ok(false),
+impl Check {
+    /// What was said of a jail the last time, if nothing has changed since. Where more than facts is asked for, all bytes of its files are read
+    /// again, whatever is known of them.
+    fn recall(&self, known: &Remembered, jail: &JailName, view: &View) -> Option<Vec<String>> {
+        if !self.deep {
+            return known.recall(view);
+        }
+        let (said, contents) = std::thread::scope(|scope| {
+            // Beside the looks, which come in pieces, this is one long one.
+            let load = move || Contents::load(view, jail).ok().flatten();
+            let loading = std::thread::Builder::new().spawn_scoped(scope, load);
+            let said = known.recall(view);
+            let contents = match loading {
+                Ok(loading) => loading.join().unwrap_or_else(|panic| resume_unwind(panic)),
+                Err(_) => load(),
+            };
+            (said, contents)
+        });
+        // Whoever finds less than all right, or cannot look, leaves it to the whole check to say what it is.
+        let said = said?;
+        let is_whole = contents?.are_as_built(view).unwrap_or(false);
+        is_whole.then_some(said)
     }
 }

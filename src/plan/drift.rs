@@ -3,13 +3,12 @@
 use serde::Serialize;
 
 use super::diff::{self, Depth};
-use super::manifest::{Manifest, RecordKind};
+use super::manifest::Manifest;
 use super::store::{Index, store_of};
 use super::{Act, Origin, Plan, Step, inventory_of, plan_at, spec_as_built};
 use crate::error::Result;
 use crate::host::View;
 use crate::host::sshd::DROP_INS;
-use crate::names::JailPath;
 use crate::spec::{self, Templates};
 
 /// What differs.
@@ -111,21 +110,6 @@ pub fn drift(
         }
     }
     Ok(drift)
-}
-
-/// Whether every file of a jail holds the bytes that were built. For one of which nothing else has changed.
-pub fn is_whole(manifest: &Manifest, view: &View) -> Result<bool> {
-    let Some(inventory) = view.inventory(&manifest.root, &[], std::iter::empty())? else {
-        return Ok(false);
-    };
-    let files: Vec<&JailPath> = manifest.files().collect();
-    let digests = inventory.digests(&files)?;
-    Ok(digests
-        .into_iter()
-        .all(|(path, digest)| match &manifest.entries[path].kind {
-            RecordKind::File { sha256, .. } => digest == *sha256,
-            RecordKind::Directory | RecordKind::Symlink { .. } | RecordKind::Device { .. } => true,
-        }))
 }
 
 fn of_changes(changes: &[diff::Change], drift: &mut Drift) {

@@ -15,7 +15,7 @@ use crate::resolve::{Content, Entry, EntryKind, ResolvedJail, STATE, Tree, Why};
 /// The number of the format written here. A manifest with a higher one is not read.
 pub const FORMAT: u32 = 1;
 /// A manifest above this size is not one of ours.
-const SIZE_LIMIT: u64 = 256 << 20;
+pub(super) const SIZE_LIMIT: u64 = 256 << 20;
 /// File name in the jail's state directory.
 pub const MANIFEST: &str = "manifest.json";
 /// File name of the spec as built, beside the manifest.
@@ -290,10 +290,15 @@ impl<'de, T: Deserialize<'de>> serde::de::Visitor<'de> for Field<'_, T> {
     }
 }
 
-/// What every format begins with.
-#[derive(Deserialize)]
-struct Header {
-    format: u32,
+/// One of those fields, where it is there and can be read.
+fn up_to<'de, T: Deserialize<'de>, R: serde_json::de::Read<'de>>(
+    field: &'static str,
+    mut reader: serde_json::Deserializer<R>,
+) -> Option<T> {
+    let mut value = None;
+    // That it was left in the middle is an error to the reader, and none to us.
+    let _ = serde::Deserializer::deserialize_map(&mut reader, Field(field, &mut value));
+    value
 }
 
 impl Manifest {
@@ -312,12 +317,10 @@ impl Manifest {
                 .why(why)
                 .hint("restore it from a backup; without it jailctl does not know what of the jail is its own")
         };
-        let header: Header =
-            serde_json::from_slice(&bytes).map_err(|error| refuse(error.to_string()))?;
-        if header.format > FORMAT {
+        let format: Option<u32> = up_to("format", serde_json::Deserializer::from_slice(&bytes));
+        if let Some(format) = format.filter(|format| *format > FORMAT) {
             return Err(refuse(format!(
-                "its format is {}, and this jailctl knows those up to {FORMAT}",
-                header.format
+                "its format is {format}, and this jailctl knows those up to {FORMAT}"
             )));
         }
         serde_json::from_slice(&bytes)
@@ -367,12 +370,8 @@ impl Manifest {
         let Some(file) = view.try_open(&path)? else {
             return Ok(None);
         };
-        let mut value = None;
-        let mut reader =
-            serde_json::Deserializer::from_reader(BufReader::with_capacity(1024, file));
-        // That it was left in the middle is an error to the reader, and none to us.
-        let _ = serde::Deserializer::deserialize_map(&mut reader, Field(field, &mut value));
-        Ok(value)
+        let reader = BufReader::with_capacity(1024, file);
+        Ok(up_to(field, serde_json::Deserializer::from_reader(reader)))
     }
 
     /// The names of all jails that were built on the host, sorted.

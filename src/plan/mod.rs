@@ -1,6 +1,7 @@
 //! What would be done: [`ResolvedJail`] and what is found, to a [`Plan`]. Reads only; `apply` carries a plan out and decides nothing.
 
 mod accounts;
+mod contents;
 mod diff;
 mod drift;
 mod ground;
@@ -17,8 +18,9 @@ pub mod why;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+pub use contents::Contents;
 pub use diff::{Act, Change, Depth, SWAPPED, compare, swapped};
-pub use drift::{Difference, Drift, Kind as DriftKind, drift, is_whole};
+pub use drift::{Difference, Drift, Kind as DriftKind, drift};
 pub use interrupted::{JOURNAL, interrupted};
 use lock::Turn;
 pub use lock::{facts as sshd_facts, verify};

@@ -203,6 +203,22 @@ fn a_run_that_remembers_the_last_one_says_the_same_and_reads_no_records() {
 }
 
 #[test]
+fn records_of_a_newer_jailctl_are_not_read() {
+    let Some(host) = host() else { return };
+    let (spec, _) = arkham(&host, &[]);
+    host.sh("sed -i '1s/\"format\":1,/\"format\":2,/' /var/lib/jailctl/arkham/manifest.json")
+        .ok();
+    let path = spec.put(&host);
+    for command in [&["check", "--deep"][..], &["check"], &["build", &path]] {
+        let mut whole = vec!["jailctl"];
+        whole.extend(command);
+        let refused = host.run(whole).exits(4);
+        let why = "its format is 2, and this jailctl knows those up to 1";
+        assert!(refused.stderr().contains(why), "{refused:?}");
+    }
+}
+
+#[test]
 fn what_others_could_have_written_is_no_memory() {
     let Some(host) = host() else { return };
     let (spec, _) = arkham(&host, &[]);
