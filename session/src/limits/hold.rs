@@ -17,6 +17,8 @@ use crate::{Error, network};
 
 /// How long processes get to stop, or to end. One in the middle of a write to a slow disk takes a while.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// The same while others wait for the lock of all networks: they wait longer.
+const SHORT: Duration = Duration::from_secs(3);
 /// How many processes are ended for each look at who is in a group, which takes the longer the more there are: as many as there may be open files.
 const AT_ONCE: usize = 512;
 /// How often who is in a group is asked while it changes.
@@ -26,18 +28,19 @@ const ROUND: Duration = Duration::from_millis(2);
 ///
 /// Where some do not stop, the others go on again, and it is an error.
 pub fn freeze(policy: &Policy, limits: &Limits) -> Result<bool, Error> {
+    // Under systemd the keepers are among those who stop, and one who stops while it takes a network away would keep all others' shut.
+    let still = network::still(&policy.jail);
     let Some(freezer) = Freezer::of(policy, limits)? else {
         return Ok(false);
     };
-    // Under systemd the keepers are among those who stop, and one who stops while it takes a network away would keep all others' shut. Where the
-    // lock is not to be had, stopping counts for more.
-    let still = policy.network.as_ref().map(|_| network::still());
-    freezer.stop().inspect_err(|_| {
+    let patience = if still.is_some() { SHORT } else { PATIENCE };
+    let stopped = freezer.stop(patience);
+    drop(still);
+    if stopped.is_err() {
         // The error that there is says more than a second one.
         let _ = freezer.go_on();
-    })?;
-    drop(still);
-    Ok(true)
+    }
+    stopped.map(|()| true)
 }
 
 /// Lets them go on; whether there was any.
@@ -123,13 +126,13 @@ impl Freezer {
         self.group.path()
     }
 
-    fn stop(&self) -> Result<(), Error> {
+    fn stop(&self, patience: Duration) -> Result<(), Error> {
+        let deadline = Instant::now() + patience;
         match self.version {
-            _ if self.is_of_systemd => systemd::hold(&self.jail, true)?,
+            _ if self.is_of_systemd => systemd::hold(&self.jail, true, patience)?,
             Version::V1 => write(&self.path().join("freezer.state"), "FROZEN")?,
             Version::V2 => write(&self.path().join("cgroup.freeze"), "1")?,
         }
-        let deadline = Instant::now() + PATIENCE;
         while !self.is_stopped()? {
             if Instant::now() > deadline {
                 return Err(Error::Refused(
@@ -156,7 +159,7 @@ impl Freezer {
 
     fn go_on(&self) -> Result<(), Error> {
         match self.version {
-            _ if self.is_of_systemd => systemd::hold(&self.jail, false),
+            _ if self.is_of_systemd => systemd::hold(&self.jail, false, PATIENCE),
             Version::V1 => write(&self.path().join("freezer.state"), "THAWED"),
             Version::V2 => write(&self.path().join("cgroup.freeze"), "0"),
         }
@@ -197,7 +200,7 @@ impl Freezer {
             return Ok(());
         }
         // Nobody forks while it is stopped. Should not all stop, there is another round.
-        let _ = self.stop();
+        let _ = self.stop(PATIENCE);
         let members = self.members()?;
         let killed = members
             .chunks(AT_ONCE)

@@ -135,11 +135,11 @@ pub(super) fn begin(
 }
 
 /// Stops the jail's slice, or lets it go on.
-pub(super) fn hold(jail: &str, stop: bool) -> Result<(), Error> {
+pub(super) fn hold(jail: &str, stop: bool, patience: Duration) -> Result<(), Error> {
     let member = if stop { "FreezeUnit" } else { "ThawUnit" };
     let mut body = Body::default();
     body.text(&slice(jail));
-    let mut bus = Bus::connect(PATIENCE).map_err(failed)?;
+    let mut bus = Bus::connect(patience).map_err(failed)?;
     bus.call(manager(member, "s"), &body).map_err(failed)
 }
 

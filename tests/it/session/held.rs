@@ -274,9 +274,21 @@ fn whoever_is_frozen_at_the_door_keeps_no_other_jails_shut() {
     second.hear("in");
     let lock = "flock /run/jailctl/net/.lock";
     host.sh(&format!(
-        "{lock} bash -c 'touch /run/held; sleep 1; rm /run/held' & until [ -e /run/held ]; do sleep 0.01; done; jailctl freeze arkham; [ ! -e /run/held ]"
+        "{lock} bash -c 'touch /run/held; sleep 1; rm /run/held' & until [ -e /run/held ]; do sleep 0.01; done; jailctl freeze arkham && [ ! -e /run/held ]"
     ))
     .ok();
+    assert_eq!(stats(&host)["frozen"], true);
+    host.jailctl(["thaw", "arkham"]).ok();
+    // Whoever never lets go of it does not keep a jail from being stopped.
+    let mut holder = host.spawn([
+        "bash",
+        "-c",
+        &format!("{lock} bash -c 'echo held; read -r line'"),
+    ]);
+    holder.hear("held");
+    host.jailctl(["freeze", "arkham"]).ok();
+    assert_eq!(stats(&host)["frozen"], true);
+    holder.finish();
     host.jailctl(["thaw", "arkham"]).ok();
     drop(second);
     host.until("! pgrep -x jailctl-keeper >/dev/null");
