@@ -6,12 +6,14 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, FileType, OFlags, ResolveFlags, StatxAttributes, StatxFlags, statx};
+use rustix::fs::{
+    AtFlags, FileType, Mode, OFlags, ResolveFlags, StatxAttributes, StatxFlags, openat2, statx,
+};
 use rustix::io::Errno;
 
 use super::Dir;
 use super::stat::{FileKind, Stat};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 impl Dir {
     /// Removes whatever is at `path`, with all below it; nothing there is no error.
@@ -32,44 +34,67 @@ impl Dir {
         self.remove_dir(path)
     }
 
-    /// Removes all below this directory, with an explicit stack: no depth that a user can make exhausts ours.
+    /// Removes all below this directory. No depth that a user can make exhausts the descriptors: two directories are open at a time, and on the
+    /// way back the one above is found by `..`, and taken for it if it is the same inode.
     fn empty(self, see: &mut dyn FnMut(&Stat)) -> Result<()> {
-        let mut stack: Vec<(Self, OsString)> = vec![(self, OsString::new())];
-        while let Some((directory, _)) = stack.last() {
+        let mut above: Vec<(OsString, (u64, u64))> = Vec::new();
+        let mut here = self;
+        loop {
             let mut below = None;
-            for (name, stat) in directory.entries()? {
-                let path = Path::new(&name);
+            for (name, stat) in here.entries()? {
                 if stat.kind() == FileKind::Directory {
-                    below = Some((directory.within(path)?, name));
+                    below = Some(name);
                     break;
                 }
                 see(&stat);
-                directory.remove_file(path)?;
+                here.remove_file(Path::new(&name))?;
             }
-            if let Some(next) = below {
-                stack.push(next);
-            } else if let Some((_, name)) = stack.pop()
-                && let Some((parent, _)) = stack.last()
-            {
-                parent.remove_dir(Path::new(&name))?;
+            if let Some(name) = below {
+                let next = here.within(Path::new(&name))?;
+                let stat = here.stat()?;
+                above.push((name, (stat.dev, stat.ino)));
+                here = next;
+            } else if let Some((name, inode)) = above.pop() {
+                here = here.leave(inode)?;
+                here.remove_dir(Path::new(&name))?;
+            } else {
+                return Ok(());
             }
         }
-        Ok(())
     }
 
-    /// Fails where [`Dir::remove_all`] of the directory at `path` would: over what is immutable or only grows (chattr(1)), and over a mount. For
+    /// The directory above, which is the one with this device and inode number.
+    fn leave(self, inode: (u64, u64)) -> Result<Self> {
+        let here = self.shown(Path::new(""));
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let resolve =
+            ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_XDEV;
+        let handle = openat2(self.as_fd(), "..", flags, Mode::empty(), resolve)
+            .map_err(|errno| self.error("leave", Path::new(""), errno))?;
+        let up = Self::from_handle(handle, here.parent().unwrap_or(&here).to_owned());
+        let stat = up.stat()?;
+        if (stat.dev, stat.ino) == inode {
+            return Ok(up);
+        }
+        Err(
+            Error::failed(format!("could not remove `{}`", here.display()))
+                .why("somebody moved it away meanwhile")
+                .hint("end who does that, and try again"),
+        )
+    }
+
+    /// Fails where [`Dir::remove_all`] of what is at `path` would: over what is immutable or only grows (chattr(1)), and over a mount. For
     /// trees that nobody but root changes; nothing there is no error.
     pub fn refuse_fixed(&self, path: &Path) -> Result<()> {
-        if self.lstat(path)?.is_none() {
+        if self.refuse_if_fixed(path)? != Some(FileType::Directory) {
             return Ok(());
         }
-        self.refuse_if_fixed(path)?;
         // Names, and not open directories: there may be more of them than descriptors.
         let mut ahead: Vec<PathBuf> = vec![path.to_owned()];
         while let Some(path) = ahead.pop() {
             let directory = self.within(&path)?;
             for name in directory.names()? {
-                if directory.refuse_if_fixed(Path::new(&name))? == FileType::Directory {
+                if directory.refuse_if_fixed(Path::new(&name))? == Some(FileType::Directory) {
                     ahead.push(path.join(name));
                 }
             }
@@ -77,10 +102,15 @@ impl Dir {
         Ok(())
     }
 
-    fn refuse_if_fixed(&self, path: &Path) -> Result<FileType> {
+    /// What is at `path`; `None` where nothing is.
+    fn refuse_if_fixed(&self, path: &Path) -> Result<Option<FileType>> {
         let refuse = |errno| self.error("remove", path, errno);
         let flags = AtFlags::SYMLINK_NOFOLLOW;
-        let found = statx(self.as_fd(), path, flags, StatxFlags::TYPE).map_err(refuse)?;
+        let found = match statx(self.as_fd(), path, flags, StatxFlags::TYPE) {
+            Ok(found) => found,
+            Err(Errno::NOENT) => return Ok(None),
+            Err(errno) => return Err(refuse(errno)),
+        };
         let fixed = StatxAttributes::IMMUTABLE | StatxAttributes::APPEND;
         if found.stx_attributes.intersects(fixed) {
             return Err(refuse(Errno::PERM));
@@ -88,7 +118,7 @@ impl Dir {
         if found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT) {
             return Err(refuse(Errno::XDEV));
         }
-        Ok(FileType::from_raw_mode(found.stx_mode.into()))
+        Ok(Some(FileType::from_raw_mode(found.stx_mode.into())))
     }
 
     /// The directory at `path`, on this directory's own mount.

@@ -100,6 +100,18 @@ fn remove_refuses_while_somebody_is_in() {
 }
 
 #[test]
+fn no_depth_of_a_home_exhausts_descriptors() {
+    let Some(host) = host() else { return };
+    let (spec, _) = arkham(&host, &[]);
+    let home = format!("{}/home/harlequin", spec.root());
+    host.sh(&format!(
+        "cd {home}; perl -e 'for (1..3000) {{ mkdir \"deep\" or die $!; chdir \"deep\" or die $! }}'; touch last; ulimit -n 64; jailctl remove arkham --purge"
+    ))
+    .ok();
+    assert!(!host.has(&spec.root()));
+}
+
+#[test]
 fn remove_does_not_go_through_a_mount() {
     let Some(host) = host() else { return };
     let (_, harlequin) = arkham(&host, &[]);
