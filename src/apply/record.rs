@@ -147,7 +147,8 @@ pub(super) fn remove_previous(host: &Host, path: &Path, dir: &Dir, previous: &Pa
         if let RecordKind::File { stat, .. } = &mut record.kind
             && seen.get(&stat.ino).is_some_and(|seen| seen.is_same(stat))
             && let Some(now) = dir.lstat(at.relative())?
-            && now.ino == stat.ino
+            && (now.ino, now.size, now.mtime) == (stat.ino, stat.size, stat.mtime)
+            && now.ownership() == stat.ownership()
         {
             *stat = now;
             is_news = true;

@@ -8,7 +8,7 @@ use super::removal::release;
 use super::store::Store;
 use super::tree::Made;
 use super::undo::Undo;
-use super::{Options, tree};
+use super::{Options, record, tree};
 use crate::error::{Error, Result};
 use crate::host::sshd::{DROP_INS, Daemon, Reload};
 use crate::host::{Dir, Expiry, Host, Ownership, Process};
@@ -167,8 +167,11 @@ impl<'r, 'h> Run<'r, 'h> {
     fn write_tree(&mut self) -> Result<()> {
         let root = self.need_root()?;
         tree::private(&root)?;
-        // It goes when all else is done, and then it is too late to say that it does not.
+        // They go when all else is done, and then it is too late to say that they do not.
         root.refuse_fixed(Path::new(tree::PREVIOUS))?;
+        if let Some(state) = self.host.open_root(&self.state())? {
+            state.refuse_fixed(Path::new(record::PREVIOUS))?;
+        }
         let staged = tree::stage(self.host, &root, self.plan, &self.wanted()?.jail.tree)?;
         super::proof::prove_staged(self.host, &self.wanted()?.jail)?;
         self.note(Undo::Moves(staged.moves.clone()))?;

@@ -190,12 +190,12 @@ impl Store {
                 continue;
             }
             let called = stored.key.file_name();
-            if !self.is_right(copier, stored, &called)? {
+            let Some(ino) = self.right(copier, stored, &called)? else {
                 continue;
-            }
+            };
             is_used.store(true, Ordering::Relaxed);
             return if parent.share(name, &self.dir, &called)? {
-                Ok(Some(Placed::Shared(stored.ino)))
+                Ok(Some(Placed::Shared(ino)))
             } else {
                 self.copy(copier, &self.dir, &called, want, parent, name)?;
                 Ok(Some(Placed::Alone))
@@ -215,16 +215,16 @@ impl Store {
         Ok(Some(Placed::Alone))
     }
 
-    /// Whether a file of the store holds what its name says. One that does not goes.
-    fn is_right(&self, copier: &mut Copier, stored: &Stored, called: &str) -> Result<bool> {
+    /// The inode number of a file of the store that holds what its name says. One that does not goes.
+    fn right(&self, copier: &mut Copier, stored: &Stored, called: &str) -> Result<Option<u64>> {
         let Some(stat) = self.dir.stat_name(called)? else {
-            return Ok(false);
+            return Ok(None);
         };
         if stored.is(&stat) || holds(&self.dir, copier, called, &stored.key, &stat)? {
-            return Ok(true);
+            return Ok(Some(stat.ino));
         }
         self.dir.remove_file_if_there(Path::new(called))?;
-        Ok(false)
+        Ok(None)
     }
 
     /// Copies a file of the store where it cannot have another name.

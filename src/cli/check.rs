@@ -98,7 +98,7 @@ impl Check {
     /// What was said of a jail the last time, if nothing has changed since. Where more than facts is asked for, all bytes of its files are read
     /// again, whatever is known of them.
     fn recall(&self, known: &Remembered, jail: &JailName, view: &View) -> Option<Vec<String>> {
-        if !self.deep {
+        if !self.deep || !known.is_kept(view) {
             return known.recall(view);
         }
         let (said, contents) = std::thread::scope(|scope| {

@@ -49,6 +49,11 @@ impl Remembered {
         }))
     }
 
+    /// Whether there is anything to recall.
+    pub(super) fn is_kept(&self, view: &View) -> bool {
+        matches!(view.stat(&self.file), Ok(Some(_)))
+    }
+
     /// What was said then, if a run is kept that would find the same now.
     pub(super) fn recall(&self, view: &View) -> Option<Vec<String>> {
         // Whoever else could have written it would say what is found.

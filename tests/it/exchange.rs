@@ -61,6 +61,7 @@ fn a_directory_exchanged_for_a_link_during_fifty_builds_updates_rollbacks_and_a_
     );
     let mut user = host.spawn(["bash", "-c", &start]);
     user.hear("exchanging");
+    let mut baits = 0;
     for round in 0..50 {
         // A program comes and goes, so that the tree is exchanged each time; and the user's place gets its owner anew.
         spec.binaries.truncate(3);
@@ -73,6 +74,7 @@ fn a_directory_exchanged_for_a_link_during_fifty_builds_updates_rollbacks_and_a_
         spec.build(&host).ok();
         let heard = inside.hear("over");
         assert!(!heard.iter().any(|line| is_gold(line)), "{heard:?}");
+        baits += heard.iter().filter(|line| *line == "bait").count();
         assert_eq!(inside.finish(), 0);
         match round % 10 {
             4 => {
@@ -83,6 +85,7 @@ fn a_directory_exchanged_for_a_link_during_fifty_builds_updates_rollbacks_and_a_
             _ => {}
         }
     }
+    assert_ne!(baits, 0, "what was laid out was read");
     assert_eq!(before.diff(&look(&host)), Vec::<String>::new());
     // Nor has anything of it come to where the user can read it.
     let gold = |place: &str| {
