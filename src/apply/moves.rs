@@ -82,7 +82,7 @@ impl Move {
                 stage.rename(path, root, path, RenameFlags::EXCHANGE)?;
             }
             Self::Furnish(path, staged, made)
-                if is_live(path, *staged)? && root.newest(path)? > *made =>
+                if is_live(path, *staged)? && root.has_newer(path, *made)? =>
             {
                 return Ok(Some(path.clone()));
             }

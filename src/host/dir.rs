@@ -386,21 +386,38 @@ impl Dir {
         self.remove_file_if_there(Path::new(&replacement(name.as_os_str())))
     }
 
-    /// The latest time at which anything in the directory at `path` was made or changed, the names in it included.
+    /// The latest time at which anything in the directory at `path` was made or changed, the names in it included. For what is root's own.
     pub fn newest(&self, path: &Path) -> Result<(i64, u32)> {
+        let mut newest = (i64::MIN, 0);
+        self.any_time(path, |time| {
+            newest = newest.max(time);
+            false
+        })?;
+        Ok(newest)
+    }
+
+    /// Whether anything in the directory at `path` was made or changed after `time`. Goes into nothing that was.
+    pub fn has_newer(&self, path: &Path, time: (i64, u32)) -> Result<bool> {
+        self.any_time(path, |found| found > time)
+    }
+
+    fn any_time(&self, path: &Path, mut is_it: impl FnMut((i64, u32)) -> bool) -> Result<bool> {
         let top = self.open_dir(path)?;
-        let stat = fstat(&top.handle).map_err(|errno| self.error("stat", path, errno))?;
-        let mut newest = Stat::from(stat).mtime;
+        if is_it(top.stat()?.mtime) {
+            return Ok(true);
+        }
         let mut ahead = vec![top];
         while let Some(directory) = ahead.pop() {
             for (name, stat) in directory.entries()? {
-                newest = newest.max(stat.ctime);
+                if is_it(stat.ctime) {
+                    return Ok(true);
+                }
                 if stat.kind() == FileKind::Directory {
                     ahead.extend(directory.try_open_dir(Path::new(&name))?);
                 }
             }
         }
-        Ok(newest)
+        Ok(false)
     }
 
     /// Renames `from` here to `to` below `target`, with renameat2(2)'s flags.

@@ -140,11 +140,13 @@ fn a_home_that_its_user_has_begun_to_fill_is_not_undone() {
         .push(("joker", vec![key.public.trim().to_owned()]));
     host.sh(r#"
         mv /usr/sbin/usermod /usr/sbin/usermod.real
-        printf '#!/bin/sh\ncase "$*" in *"--expiredate  joker"*) echo letter >/srv/jails/arkham/home/harlequin/letter; exit 10;; esac\nexec /usr/sbin/usermod.real "$@"\n' >/usr/sbin/usermod
+        printf '#!/bin/sh\ncase "$*" in *"--expiredate  joker"*) cd /srv/jails/arkham/home/harlequin; echo letter >letter; mkdir $(seq 200); exit 10;; esac\nexec /usr/sbin/usermod.real "$@"\n' >/usr/sbin/usermod
         chmod 755 /usr/sbin/usermod
     "#)
     .ok();
-    let refused = two.build(&host).exits(4);
+    // However many directories there are: to look into them is not needed.
+    let build = format!("ulimit -n 100; jailctl build {}", two.put(&host));
+    let refused = host.sh(&build).exits(4);
     assert!(
         refused
             .stderr()
