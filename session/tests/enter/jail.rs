@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
+use std::io::Write;
 use std::os::fd::AsFd;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
 use jailctl_session::enter::{Ending, Entry, run};
@@ -36,9 +37,17 @@ impl Jail {
         }
         chown(jail.0.join("home/user"), Some(UID), Some(GID)).expect("an owner");
         fs::set_permissions(jail.0.join("root"), Permissions::from_mode(0o700)).expect("a mode");
-        fs::write(jail.0.join("bin/probe"), probe()).expect("the probe");
-        fs::set_permissions(jail.0.join("bin/probe"), Permissions::from_mode(0o755))
-            .expect("a mode");
+        // By another process: what this one writes is open for a moment in what other tests start, too, and could not be run (execve(2), ETXTBSY).
+        let mut install = Command::new("install")
+            .args(["-m", "755", "/dev/stdin"])
+            .arg(jail.0.join("bin/probe"))
+            .stdin(Stdio::piped())
+            .spawn()
+            .expect("install");
+        let mut input = install.stdin.take().expect("its input");
+        input.write_all(probe()).expect("the probe");
+        drop(input);
+        assert!(install.wait().expect("its end").success());
         Some(jail)
     }
 
