@@ -92,9 +92,7 @@ impl Check {
         }
         .heeding(&view)
     }
-}
 
-impl Check {
     /// What was said of a jail the last time, if nothing has changed since. Where more than facts is asked for, all bytes of its files are read
     /// again, whatever is known of them.
     fn recall(&self, known: &Remembered, jail: &JailName, view: &View) -> Option<Vec<String>> {

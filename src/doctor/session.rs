@@ -65,13 +65,18 @@ pub(super) fn reasons(case: &Case<'_>) -> Result<Vec<Reason>> {
 fn door(case: &Case<'_>) -> Result<Option<Reason>> {
     let path = ResolvedJail::state(&case.manifest.name).join(DOOR);
     let shown = path.display();
-    let reason = |what: String, mend: String| Some(Reason::new("door", what, mend));
-    let gone = |what: &str| reason(format!("`{shown}` {what}"), case.build());
-    Ok(match case.view.lstat(&path)? {
-        None => gone("is gone"),
-        Some(stat) if stat.kind() != FileKind::Directory => gone("is no directory"),
-        Some(stat) => not_roots(&path, &stat).and_then(|(what, mend)| reason(what, mend)),
-    })
+    let (what, mend) = match case.view.lstat(&path)? {
+        None => (format!("`{shown}` is gone"), case.build()),
+        Some(stat) if stat.kind() != FileKind::Directory => (
+            format!("`{shown}` is no directory"),
+            format!("move it away, and {}", case.build()),
+        ),
+        Some(stat) => match not_roots(&path, &stat) {
+            Some(found) => found,
+            None => return Ok(None),
+        },
+    };
+    Ok(Some(Reason::new("door", what, mend)))
 }
 
 /// Whether the directory is there that a mount shows.

@@ -11,7 +11,7 @@ use crate::host::{Digest, View};
 use crate::names::{JailName, JailPath};
 use crate::resolve::ResolvedJail;
 
-/// The part of a manifest that says which bytes were built. Reading it takes a third of reading all.
+/// The part of a manifest that says which bytes were built. What else stands there is passed over.
 #[derive(Debug, Deserialize)]
 pub struct Contents {
     format: u32,

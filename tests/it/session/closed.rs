@@ -128,6 +128,11 @@ fn doctor_tells_why_no_session_begins() {
             "chmod go-w /var/lib/jailctl/arkham/session",
             "others than root may write to `/var/lib/jailctl/arkham/session`",
         ),
+        (
+            "cd /var/lib/jailctl/arkham; rmdir session; touch session",
+            "rm /var/lib/jailctl/arkham/session; jailctl build /root/arkham.toml",
+            "`/var/lib/jailctl/arkham/session` is no directory",
+        ),
         ("mv /opt /opt2", "mv /opt2 /opt", "it is gone"),
         (
             "mv /opt /opt2; ln -s opt2 /opt",
