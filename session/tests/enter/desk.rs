@@ -31,8 +31,10 @@ impl Desk {
         let inner = ioctl_tiocgptpeer(&outer, flags).expect("a terminal");
         tcsetwinsize(&outer, size(33, 101)).expect("a size");
 
-        // setsid takes its standard input as controlling terminal, and becomes the command.
-        let mut setsid = Command::new("setsid");
+        // setsid takes its standard input as controlling terminal, and becomes the command. What the tests are started by may ignore signals, as a
+        // shell does for `&`.
+        let mut setsid = Command::new("env");
+        setsid.args(["--default-signal", "setsid"]);
         let copy = || Stdio::from(inner.try_clone().expect("a descriptor"));
         setsid.stdin(copy()).stdout(copy()).stderr(copy());
         let terminal = File::from(inner.try_clone().expect("a descriptor"));

@@ -147,6 +147,7 @@ fn the_session_is_new_and_signals_and_umask_are_default() {
     };
     let careless = |program: &Command| {
         let mut env = Command::new("env");
+        env.arg("--default-signal");
         env.args(["--ignore-signal=HUP,USR1,PIPE", "--block-signal=USR2"]);
         env.args(["sh", "-c", "umask 0; exec \"$@\"", "sh"]);
         env.arg(program.get_program()).args(program.get_args());
