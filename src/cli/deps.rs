@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 
 use super::{Report, RootOption};
-use crate::elf::{self, Options, Priority, extras};
+use crate::elf::{Options, Priority, Resolver, extras};
 use crate::error::{Error, Finding, Kind, Result};
 use crate::host::View;
 use crate::show;
@@ -65,11 +65,14 @@ impl Deps {
     /// Finds and tells. Status 3 where something is missing, 1 where `--why` asks about what nobody needs.
     pub(crate) fn run(self) -> Result<Report> {
         let view = View::new(&self.root.path()?)?;
-        let roots = self
-            .files
-            .iter()
-            .map(|file| locate(&view, file))
-            .collect::<Result<Vec<_>>>()?;
+        let mut roots = Vec::new();
+        let mut lost: Option<Error> = None;
+        for file in &self.files {
+            match locate(&view, file) {
+                Ok(path) => roots.push(path),
+                Err(error) => join(&mut lost, error),
+            }
+        }
         let mut options = Options {
             dlopen: match self.dlopen {
                 Dlopen::Required => Some(Priority::Required),
@@ -86,7 +89,14 @@ impl Deps {
             options.libraries = extras::nss_modules(&text, &[]);
             options.libraries.extend(extras::well_known());
         }
-        let closure = elf::closure(&view, &roots, &options)?;
+        let mut resolver = Resolver::new(&view, &options);
+        if let Err(error) = resolver.add_all(&roots) {
+            join(&mut lost, error);
+        }
+        if let Some(lost) = lost {
+            return Err(lost);
+        }
+        let closure = resolver.finish()?;
         let mut report = Report {
             notices: show::deps::missing(&closure),
             ..Report::default()
@@ -113,6 +123,14 @@ impl Deps {
             show::deps::list(&closure)
         };
         Ok(report)
+    }
+}
+
+/// Adds what else is wrong.
+fn join(errors: &mut Option<Error>, next: Error) {
+    match errors {
+        Some(error) => error.findings.extend(next.findings),
+        None => *errors = Some(next),
     }
 }
 

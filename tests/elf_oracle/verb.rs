@@ -169,6 +169,16 @@ fn why_and_what_is_wrong() {
     assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0));
     let output = root.deps(&["--json", "--tree", "good"]);
     assert_eq!(output.status.code(), Some(2));
+    let words = told(&root.deps(&["nothing", "/usr/bin/gone", "good", "nobody", "/usr"]));
+    assert!(words.starts_with("status 2\n----\n"), "{words}");
+    for lost in [
+        "`nothing`",
+        "`nobody`",
+        "usr/bin/gone`: no such file",
+        "usr`: it is a directory",
+    ] {
+        assert!(words.contains(lost), "{lost}: {words}");
+    }
 }
 
 #[test]
