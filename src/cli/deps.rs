@@ -122,6 +122,8 @@ impl Deps {
         } else {
             show::deps::list(&closure)
         };
+        // The process is about to end, and the kernel takes all of it back at once.
+        std::mem::forget(closure);
         Ok(report)
     }
 }
@@ -137,6 +139,9 @@ fn join(errors: &mut Option<Error>, next: Error) {
 /// The path of the host that an argument means. Relative ones start where we are, or in the root where that is another host; a bare name that
 /// is no file there is looked for on the path.
 fn locate(view: &View, file: &Path) -> Result<PathBuf> {
+    if file.is_absolute() {
+        return Ok(file.to_owned());
+    }
     let path = if view.is_live() {
         std::path::absolute(file).map_err(|error| Error::io("find", file, &error))?
     } else {

@@ -171,50 +171,57 @@ impl Graph {
             nodes[by].edges = edges;
         }
         let wanted = (0..nodes.len()).filter(|file| nodes[*file].is_wanted);
-        let mut files: Vec<FileId> = wanted.map(|file| FileId(number(file))).collect();
-        // In the order of the map below, which compares paths by component and so at more cost.
-        files.sort_unstable_by(|one, other| {
-            by_component(&tree.file(*one).path, &tree.file(*other).path)
-        });
-        let mut objects: Vec<(PathBuf, Object)> =
-            Vec::with_capacity(files.len() + self.links.len());
-        objects.extend(files.into_iter().map(|file| {
-            let node = std::mem::take(&mut nodes[file.0 as usize]);
-            let regular = tree.file(file);
-            let (kind, interpreter) = match tree.content(file) {
-                Content::Elf(facts) => (ObjectKind::Elf, facts.interpreter.clone()),
-                Content::Script(script) => (ObjectKind::Script, Some(script.interpreter.clone())),
-                Content::Broken(..) | Content::Other { .. } => (ObjectKind::File, None),
-            };
-            let needed = node.edges.iter().map(|edge| Needed {
-                name: text(edge.name),
-                path: path(edge.file),
-                opened: edge.hit.as_ref().map(|hit| Arc::clone(&hit.opened)),
-                via: edge.hit.as_ref().map(|hit| hit.via),
-            });
-            let object = Object {
-                kind,
-                stat: regular.stat.clone(),
-                needed: needed.collect(),
-                interpreter,
-                reasons: node.reasons,
-            };
-            (regular.path.to_path_buf(), object)
-        }));
-        for (link, to) in &self.links {
-            let link = tree.link(*link);
-            let object = Object {
-                kind: ObjectKind::Link {
-                    target: link.target.clone(),
-                },
-                stat: link.stat.clone(),
-                needed: Vec::new(),
-                interpreter: None,
-                reasons: vec![Reason::Way { to: path(*to) }],
-            };
-            objects.push((link.path.clone(), object));
-        }
-        closure.objects = objects.into_iter().collect();
+        let mut places: Vec<(&Path, Place)> = wanted
+            .map(|file| FileId(number(file)))
+            .map(|file| (&*tree.file(file).path, Place::File(file)))
+            .collect();
+        let links = self.links.iter();
+        places.extend(links.map(|(link, to)| (&*tree.link(*link).path, Place::Link(*link, *to))));
+        // In the order of the map below, which moves and compares at more cost.
+        places.sort_unstable_by(|(one, _), (other, _)| by_component(one, other));
+        closure.objects = places
+            .into_iter()
+            .map(|(at, place)| {
+                let object = match place {
+                    Place::File(file) => {
+                        let node = std::mem::take(&mut nodes[file.0 as usize]);
+                        let (kind, interpreter) = match tree.content(file) {
+                            Content::Elf(facts) => (ObjectKind::Elf, facts.interpreter.clone()),
+                            Content::Script(script) => {
+                                (ObjectKind::Script, Some(script.interpreter.clone()))
+                            }
+                            Content::Broken(..) | Content::Other { .. } => (ObjectKind::File, None),
+                        };
+                        let needed = node.edges.iter().map(|edge| Needed {
+                            name: text(edge.name),
+                            path: path(edge.file),
+                            opened: edge.hit.as_ref().map(|hit| Arc::clone(&hit.opened)),
+                            via: edge.hit.as_ref().map(|hit| hit.via),
+                        });
+                        Object {
+                            kind,
+                            stat: tree.file(file).stat.clone(),
+                            needed: needed.collect(),
+                            interpreter,
+                            reasons: node.reasons,
+                        }
+                    }
+                    Place::Link(link, to) => {
+                        let link = tree.link(link);
+                        Object {
+                            kind: ObjectKind::Link {
+                                target: link.target.clone(),
+                            },
+                            stat: link.stat.clone(),
+                            needed: Vec::new(),
+                            interpreter: None,
+                            reasons: vec![Reason::Way { to: path(to) }],
+                        }
+                    }
+                };
+                (at.to_owned(), object)
+            })
+            .collect();
         closure.directories = self
             .detours
             .iter()
@@ -235,11 +242,25 @@ impl Graph {
     }
 }
 
+/// What is told of at a path.
+#[derive(Clone, Copy)]
+enum Place {
+    /// A file.
+    File(FileId),
+    /// A link, and the first file to which it led.
+    Link(LinkId, FileId),
+}
+
 /// The order of two paths that are free of empty components.
 fn by_component(one: &Path, other: &Path) -> Ordering {
-    let key = |byte: &u8| if *byte == b'/' { 0 } else { *byte };
+    const STEP: usize = 16;
     let (one, other) = (one.as_os_str().as_bytes(), other.as_os_str().as_bytes());
-    one.iter().map(key).cmp(other.iter().map(key))
+    // Neighbours share most of their directories.
+    let steps = one.chunks_exact(STEP).zip(other.chunks_exact(STEP));
+    let same = STEP * steps.take_while(|(one, other)| one == other).count();
+    let key = |byte: &u8| if *byte == b'/' { 0 } else { *byte };
+    let rest = one[same..].iter().map(key);
+    rest.cmp(other[same..].iter().map(key))
 }
 
 /// An index as the number that it was made of.
