@@ -85,6 +85,11 @@ impl Abi {
         }
     }
 
+    /// Whether `char` has a sign there, as the psABI of the machine says.
+    pub fn has_signed_char(self) -> bool {
+        matches!(self.machine, X86_64 | I386 | MIPS | SPARC64 | LOONGARCH)
+    }
+
     /// The names that the machine goes by. `None` for machines that have no Linux userland with shared libraries known here.
     pub fn custom(self) -> Option<Custom> {
         let custom = |loader, tuple, directory, cache_flags, musl| Custom {
@@ -209,6 +214,13 @@ impl Abi {
                 "lib",
                 &[0x3, 0x1],
                 "mipsel",
+            ),
+            (LOONGARCH, true, _) if self.variant == 1 => custom(
+                "/lib64/ld-linux-loongarch-lp64s.so.1",
+                "loongarch64-linux-gnusf",
+                "lib64/sf",
+                &[0x1103],
+                "loongarch64-sf",
             ),
             (LOONGARCH, true, _) => custom(
                 "/lib64/ld-linux-loongarch-lp64d.so.1",

@@ -9,6 +9,8 @@ use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use super::abi::Abi;
+
 const OLD_MAGIC: &[u8] = b"ld.so-1.7.0";
 const NEW_MAGIC: &[u8] = b"glibc-ld.so.cache1.1";
 const OLD_HEADER: usize = 16;
@@ -55,6 +57,8 @@ enum Format {
 pub struct Cache {
     bytes: Vec<u8>,
     word: Words,
+    /// Names are compared as numbers with a sign.
+    signed: bool,
     format: Format,
     /// Where the entries begin, how many there are, and where the offsets of their strings count from.
     table: usize,
@@ -76,11 +80,12 @@ pub struct Wanted<'a> {
 }
 
 impl Cache {
-    /// Reads a cache written for machines of the given byte order. Anything that is not one holds nothing.
-    pub fn parse(bytes: Vec<u8>, little: bool) -> Self {
+    /// Reads a cache as the loader of a machine does. Anything that is not one holds nothing.
+    pub fn parse(bytes: Vec<u8>, abi: Abi) -> Self {
         let mut cache = Self {
             bytes,
-            word: Words(little),
+            word: Words(abi.little),
+            signed: abi.has_signed_char(),
             format: Format::Old,
             table: OLD_HEADER,
             count: 0,
@@ -203,13 +208,13 @@ impl Cache {
         let (mut low, mut high) = (0, self.count);
         while low < high {
             let middle = low + (high - 1 - low) / 2;
-            match compare(name, self.key(middle)?) {
+            match compare(name, self.key(middle)?, self.signed) {
                 Ordering::Less => low = middle + 1,
                 Ordering::Greater => high = middle,
                 Ordering::Equal => {
                     let is_same = |index: usize| {
                         self.key(index)
-                            .is_some_and(|key| compare(name, key).is_eq())
+                            .is_some_and(|key| compare(name, key, self.signed).is_eq())
                     };
                     let before = (0..middle).rev().take(SAME);
                     let before = before.take_while(|index| is_same(*index)).count();
@@ -274,8 +279,8 @@ impl Cache {
     }
 }
 
-/// `_dl_cache_libcmp`: runs of digits compare by their value, and come after everything else.
-fn compare(mut left: &[u8], mut right: &[u8]) -> Ordering {
+/// `_dl_cache_libcmp`: runs of digits compare by their value, and come after everything else. Other bytes compare as `char`.
+fn compare(mut left: &[u8], mut right: &[u8], signed: bool) -> Ordering {
     loop {
         let (Some(first), other) = (left.first(), right.first()) else {
             return if right.is_empty() {
@@ -295,7 +300,12 @@ fn compare(mut left: &[u8], mut right: &[u8]) -> Ordering {
             (true, false) => return Ordering::Greater,
             (false, true) => return Ordering::Less,
             (false, false) => {
-                let order = first.cmp(other.unwrap_or(&0));
+                let other = other.unwrap_or(&0);
+                let order = if signed {
+                    first.cast_signed().cmp(&other.cast_signed())
+                } else {
+                    first.cmp(other)
+                };
                 if order.is_ne() {
                     return order;
                 }
@@ -349,7 +359,21 @@ mod tests {
         clippy::cast_possible_truncation,
         reason = "the caches built here are small"
     )]
+    use super::super::abi::{S390, X86_64};
     use super::*;
+
+    const LITTLE: Abi = Abi {
+        wide: true,
+        little: true,
+        machine: X86_64,
+        variant: 0,
+    };
+    const BIG: Abi = Abi {
+        wide: true,
+        little: false,
+        machine: S390,
+        variant: 0,
+    };
 
     /// A cache in the new format; a demand is a level's name or legacy bits.
     fn build(entries: &[(&str, u32, &str, std::result::Result<&str, u64>)]) -> Vec<u8> {
@@ -435,7 +459,7 @@ mod tests {
             ("liba.so.1", 0x303, "/liba.so.1", Err(0)),
             ("liba.so.1", 0x3, "/i386/liba.so.1", Err(0)),
         ]);
-        let cache = Cache::parse(bytes.clone(), true);
+        let cache = Cache::parse(bytes.clone(), LITTLE);
         let levels = ["x86-64-v3", "x86-64-v2"];
         assert_eq!(
             find(&cache, "liba.so.1", &levels, None),
@@ -453,7 +477,7 @@ mod tests {
         assert_eq!(find(&cache, "liba.so.01", &[], None), Some("/liba.so.1"));
         assert_eq!(find(&cache, "libb.so.1", &[], None), None);
         assert_eq!(
-            find(&Cache::parse(bytes, false), "liba.so.1", &[], None),
+            find(&Cache::parse(bytes, BIG), "liba.so.1", &[], None),
             None
         );
     }
@@ -467,12 +491,12 @@ mod tests {
         }
         let mut alone = old.clone();
         alone.extend(b"liba.so.1\0/old/liba.so.1\0");
-        let cache = Cache::parse(alone, true);
+        let cache = Cache::parse(alone, LITTLE);
         assert_eq!(find(&cache, "liba.so.1", &[], None), Some("/old/liba.so.1"));
 
         old.resize(old.len().next_multiple_of(8), 0);
         old.extend(build(&[("liba.so.1", 0x303, "/new/liba.so.1", Err(0))]));
-        let cache = Cache::parse(old, true);
+        let cache = Cache::parse(old, LITTLE);
         assert_eq!(find(&cache, "liba.so.1", &[], None), Some("/new/liba.so.1"));
     }
 
@@ -482,8 +506,8 @@ mod tests {
         for at in 0..good.len() {
             let mut bad = good.clone();
             bad[at] = 0xff;
-            Cache::parse(bad, true);
-            Cache::parse(good[..at].to_vec(), true);
+            Cache::parse(bad, LITTLE);
+            Cache::parse(good[..at].to_vec(), LITTLE);
         }
     }
 }

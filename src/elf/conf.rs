@@ -106,16 +106,14 @@ impl Reading<'_> {
                 }
                 continue;
             }
-            if keyword(line, b"hwcap").is_some() {
+            if keyword(&line.to_ascii_lowercase(), b"hwcap").is_some() {
                 continue;
             }
-            for word in line.split(|byte| matches!(byte, b' ' | b'\t' | b':' | b',')) {
-                // libc5's `directory=type`.
-                let name = word.split(|byte| *byte == b'=').next().unwrap_or(word);
-                let directory = PathBuf::from(OsStr::from_bytes(name));
-                if directory.is_absolute() && self.seen.insert(directory.clone()) {
-                    self.found.push(directory);
-                }
+            // libc5's `directory=type`.
+            let name = line.split(|byte| *byte == b'=').next().unwrap_or(line);
+            let directory = PathBuf::from(OsStr::from_bytes(name.trim_ascii_end()));
+            if directory.is_absolute() && self.seen.insert(directory.clone()) {
+                self.found.push(directory);
             }
             if self.found.len() > DIRECTORIES {
                 return too_much("names", DIRECTORIES, "directories");

@@ -45,6 +45,13 @@ pub enum Via {
     Default,
 }
 
+impl Via {
+    /// Whether the loader finds it only with ld.so.cache.
+    pub(super) fn needs_cache(self) -> bool {
+        matches!(self, Self::Cache | Self::Conf)
+    }
+}
+
 /// What a search comes to.
 #[derive(Clone, Debug)]
 pub(super) enum Outcome {
@@ -115,9 +122,15 @@ impl Glibc {
             }
             defaults.dedup();
         }
-        let lib = defaults.first().map(|first| {
-            let first = first.strip_prefix("/usr").unwrap_or(first);
-            first.to_string_lossy().trim_matches('/').to_owned()
+        // Upstream it is the last component of the first directory; Debian has its multiarch directory below `lib` for it.
+        let lib = defaults.first().and_then(|first| {
+            let name = first.file_name()?.to_string_lossy().into_owned();
+            let is_below_lib = first.parent().is_some_and(|parent| parent.ends_with("lib"));
+            Some(if is_below_lib && name.contains("-linux-") {
+                format!("lib/{name}")
+            } else {
+                name
+            })
         });
         let habits = Habits {
             named: built.version.is_none_or(|version| version >= (2, 33)),
@@ -215,6 +228,8 @@ impl Glibc {
                     })));
                 }
                 Probe::Skip => {}
+                // glibc looks at the error once for each directory, after its subdirectories and itself.
+                Probe::Leave if self.is_subdirectory(directory) => {}
                 Probe::Leave => return None,
                 Probe::Fail(why) => return Some(failure(&opened, &why)),
             }
@@ -235,10 +250,7 @@ impl Glibc {
         if no_default {
             return Outcome::Miss(None);
         }
-        let defaults = self.places(tree, &self.default_places, &self.defaults);
-        let defaults = defaults.iter().map(|(_, directory)| directory);
-        self.search(tree, defaults, name, Via::Default)
-            .unwrap_or(Outcome::Miss(None))
+        self.built_in(tree, name).unwrap_or(Outcome::Miss(None))
     }
 
     /// The path that ld.so.cache has for a name.
@@ -257,25 +269,37 @@ impl Glibc {
             return None;
         }
         match self.probe(tree, opened) {
-            Probe::Take(file, way) => Some(Outcome::Hit(Rc::new(Hit {
-                file,
-                opened: opened.into(),
-                way,
-                via: self.via(tree, opened),
-            }))),
+            Probe::Take(file, mut way) => {
+                // What leads to it in a copy of the tree that has no cache.
+                let via = match self.built_in(tree, name) {
+                    Some(Outcome::Hit(hit)) if hit.file == file && !no_default => {
+                        way.join(&hit.way);
+                        Via::Default
+                    }
+                    _ => Via::Cache,
+                };
+                Some(Outcome::Hit(Rc::new(Hit {
+                    file,
+                    opened: opened.into(),
+                    way,
+                    via,
+                })))
+            }
             Probe::Skip | Probe::Leave => None,
             Probe::Fail(why) => Some(failure(opened, &why)),
         }
     }
 
-    /// What leads to a path of the cache in a copy of the tree that has none.
-    fn via(&self, tree: &mut Tree<'_>, path: &Path) -> Via {
-        let home = path.parent().and_then(|home| tree.find_directory(home));
-        let built_in = self.places(tree, &self.default_places, &self.defaults);
-        match home {
-            Some((home, _)) if built_in.iter().any(|(id, _)| *id == home) => Via::Default,
-            _ => Via::Cache,
-        }
+    /// The search of the built-in directories.
+    fn built_in(&self, tree: &mut Tree<'_>, name: &[u8]) -> Option<Outcome> {
+        let defaults = self.places(tree, &self.default_places, &self.defaults);
+        let defaults = defaults.iter().map(|(_, directory)| directory);
+        self.search(tree, defaults, name, Via::Default)
+    }
+
+    fn is_subdirectory(&self, directory: &Path) -> bool {
+        let mut names = self.subdirectories.iter();
+        names.any(|name| directory.ends_with(name))
     }
 
     /// Whether a path begins with one of the built-in directories, as the loader compares: by its text.
@@ -318,7 +342,10 @@ impl Glibc {
             Content::Elf(facts) if !facts.dynamic => {
                 Probe::Fail("it has no dynamic section".to_owned())
             }
-            Content::Elf(_) => Probe::Take(file, way),
+            Content::Elf(facts) => match facts.flaw {
+                Some(why) => Probe::Fail(why.to_owned()),
+                None => Probe::Take(file, way),
+            },
             Content::Broken(_, why) => Probe::Fail(why.clone()),
             Content::Other { short: true } => Probe::Fail("it is too short".to_owned()),
             Content::Other { short: false } | Content::Script(_) => {

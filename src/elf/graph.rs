@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::closure::{Closure, Missing, Needed, Object, ObjectKind, Reason};
-use super::glibc::{Hit, Via};
+use super::glibc::Hit;
 use super::hash::{HashMap, HashSet};
 use super::names::{Name, Names};
 use super::note::Wish;
@@ -103,6 +103,12 @@ impl Graph {
         self.needs_cache
     }
 
+    /// Adds a library that a loader's search led to, wanted for a reason.
+    pub(super) fn want_hit(&mut self, hit: &Hit, reason: Reason) {
+        self.needs_cache |= hit.via.needs_cache();
+        self.want(hit.file, &hit.way, reason);
+    }
+
     /// Adds that something is missing.
     pub(super) fn lack(&mut self, by: FileId, name: &[u8], why: Option<Rc<str>>, fatal: bool) {
         let lack = self
@@ -126,10 +132,16 @@ impl Graph {
         let known = node.find(name, file);
         let edges = &mut node.edges;
         if let Some(edge) = known.and_then(|at| edges.get_mut(at)) {
-            if edge.hit.is_some() || hit.is_none() {
+            let Some(hit) = hit else { return };
+            // Another program may come to the same file by another way, and needs that too.
+            if edge
+                .hit
+                .as_ref()
+                .is_some_and(|known| Rc::ptr_eq(known, hit))
+            {
                 return;
             }
-            edge.hit = hit.cloned();
+            edge.hit.get_or_insert_with(|| Rc::clone(hit));
         } else {
             edges.push(Edge {
                 name,
@@ -138,7 +150,7 @@ impl Graph {
             });
         }
         if let Some(hit) = hit {
-            self.needs_cache |= matches!(hit.via, Via::Cache | Via::Conf);
+            self.needs_cache |= hit.via.needs_cache();
             self.pass(file, &hit.way);
         }
     }
@@ -298,15 +310,16 @@ impl<'a> Scribe<'a> {
             let by_path = Arc::clone(&tree.file(by).path);
             if let Some(hit) = hit {
                 if !self.graph.wishes.insert((by, hit.file)) {
+                    self.graph.needs_cache |= hit.via.needs_cache();
+                    self.graph.pass(hit.file, &hit.way);
                     continue;
                 }
-                self.graph.needs_cache |= matches!(hit.via, Via::Cache | Via::Conf);
                 let reason = Reason::Dlopen {
                     by: by_path,
                     feature: wish.feature.or(wish.description),
                     priority: wish.priority,
                 };
-                self.graph.want(hit.file, &hit.way, reason);
+                self.graph.want_hit(&hit, reason);
             } else {
                 let name = wish.sonames.first().map_or("", String::as_str);
                 let why = wish

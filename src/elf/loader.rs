@@ -57,8 +57,8 @@ pub(super) struct Loaders {
     last: Option<(Abi, PathBuf, LoaderId)>,
     /// What libraries of a machine get, those that ask for musl's libc and others.
     guesses: HashMap<(Abi, bool), PathBuf>,
-    /// ld.so.cache, if there is one, as little-endian machines and others read it.
-    caches: HashMap<bool, Option<Rc<Cache>>>,
+    /// ld.so.cache, if there is one, as machines read it: by whether they are little-endian, and whether their `char` has a sign.
+    caches: HashMap<(bool, bool), Option<Rc<Cache>>>,
     conf: Option<Vec<PathBuf>>,
 }
 
@@ -153,10 +153,10 @@ impl Loaders {
             (End::File(file), _) => Some(file),
             _ => None,
         };
-        let rules = if is_musl(&path) {
+        let rules = if is_musl(tree, &path, file) {
             Rules::Musl(Musl::new(tree, abi, &path)?)
         } else {
-            let cache = self.cache(tree, abi.little)?;
+            let cache = self.cache(tree, abi)?;
             if cache.is_none() && self.conf.is_none() {
                 self.conf = Some(conf::directories(tree.view())?);
             }
@@ -181,20 +181,25 @@ impl Loaders {
         Ok(id)
     }
 
-    fn cache(&mut self, tree: &Tree<'_>, little: bool) -> Result<Option<Rc<Cache>>> {
-        if let Some(known) = self.caches.get(&little) {
+    fn cache(&mut self, tree: &Tree<'_>, abi: Abi) -> Result<Option<Rc<Cache>>> {
+        let kind = (abi.little, abi.has_signed_char());
+        if let Some(known) = self.caches.get(&kind) {
             return Ok(known.clone());
         }
         let bytes = tree.view().read(Path::new("/etc/ld.so.cache"), CACHE)?;
-        let cache = bytes.map(|bytes| Rc::new(Cache::parse(bytes, little)));
-        self.caches.insert(little, cache.clone());
+        let cache = bytes.map(|bytes| Rc::new(Cache::parse(bytes, abi)));
+        self.caches.insert(kind, cache.clone());
         Ok(cache)
     }
 }
 
-fn is_musl(path: &Path) -> bool {
-    path.file_name()
-        .is_some_and(|name| name.as_bytes().starts_with(b"ld-musl-"))
+/// Whether the loader at a path is musl's, which is its libc too: by its usual name, or by that of the file itself.
+fn is_musl(tree: &Tree<'_>, path: &Path, file: Option<FileId>) -> bool {
+    let is_own = |path: &Path| {
+        let name = path.file_name().unwrap_or_default().as_bytes();
+        name == b"libc.so" || name.starts_with(b"ld-musl-") || name.starts_with(b"libc.musl-")
+    };
+    is_own(path) || file.is_some_and(|file| is_own(&tree.file(file).path))
 }
 
 /// Asks for a C library by a name that only musl's has.

@@ -14,6 +14,9 @@ use super::token;
 use super::tree::{End, Refusal, Tree};
 use crate::error::Result;
 
+/// Bytes that a searched path has room for, its end included: `buf` of `load_library`.
+const ROOM: usize = 512;
+
 /// Most bytes of ld-musl-ARCH.path.
 const SIZE: u64 = 1 << 20;
 
@@ -40,13 +43,15 @@ pub(super) struct Musl {
 impl Musl {
     /// The loader at `loader`, the path that programs name.
     pub(super) fn new(tree: &mut Tree<'_>, abi: Abi, loader: &Path) -> Result<Self> {
+        // Built into it; its usual name tells variants apart that headers do not.
+        let usual = abi.custom().map_or("", |custom| custom.musl);
         let arch = loader
             .file_name()
             .and_then(|name| name.as_bytes().strip_prefix(b"ld-musl-"))
             .and_then(|name| name.strip_suffix(b".so.1"))
             .map(|arch| String::from_utf8_lossy(arch).into_owned())
-            .or_else(|| abi.custom().map(|custom| custom.musl.to_owned()))
-            .unwrap_or_default();
+            .filter(|arch| arch.starts_with(usual))
+            .unwrap_or_else(|| usual.to_owned());
         // Two components up from the loader, as musl counts: `/lib/ld-musl-x86_64.so.1` gives `/`.
         let prefix = loader
             .parent()
@@ -76,6 +81,11 @@ impl Musl {
 
     /// The directories of an object's own search path.
     pub(super) fn expand(tree: &mut Tree<'_>, path: &[u8], origin: &Path) -> Vec<PathBuf> {
+        // What is before the last slash of the object's path.
+        let origin = match origin.as_os_str().as_bytes() {
+            b"/" => Path::new(""),
+            _ => origin,
+        };
         token::musl_path(path, origin)
             .map(|path| usable(tree, &path))
             .unwrap_or_default()
@@ -95,8 +105,10 @@ impl Musl {
         name: &[u8],
         via: Via,
     ) -> Option<Outcome> {
+        let has_room = |directory: &&PathBuf| directory.as_os_str().len() + 1 + name.len() < ROOM;
         directories
             .iter()
+            .filter(has_room)
             .find_map(|directory| self.open(tree, directory.join(OsStr::from_bytes(name)), via))
     }
 
@@ -115,6 +127,7 @@ impl Musl {
             {
                 failure(&opened, "it is for another machine")
             }
+            Content::Elf(facts) if !facts.dynamic => failure(&opened, "it has no dynamic section"),
             Content::Elf(_) => Outcome::Hit(Rc::new(Hit {
                 file,
                 opened: opened.into(),

@@ -17,7 +17,7 @@ use goblin::elf::dynamic;
 use goblin::elf::header::{self, Header};
 use goblin::elf::program_header::{self as segment, ProgramHeader};
 
-use super::abi::Abi;
+use super::abi::{self, Abi};
 use super::note::{self, Wish};
 use super::script::{self, Script};
 
@@ -85,6 +85,8 @@ pub struct Facts {
     pub runpath: Option<Box<[u8]>>,
     /// `DF_1_NODEFLIB` is set.
     pub no_default: bool,
+    /// What glibc's loader refuses in a library, and neither the kernel nor musl looks at.
+    pub flaw: Option<&'static str>,
     /// What its `.note.dlopen` says it may load later.
     pub wishes: Vec<Wish>,
 }
@@ -102,6 +104,7 @@ impl Facts {
             rpath: None,
             runpath: None,
             no_default: false,
+            flaw: None,
             wishes: Vec::new(),
         }
     }
@@ -217,13 +220,16 @@ fn parse<F: FileExt>(reader: &Reader<'_, F>, abi: &mut Option<Abi>) -> Result<Fa
         header.e_flags,
     );
     *abi = Some(here);
-    check_ident(&header)?;
+    if !matches!(header.e_type, header::ET_EXEC | header::ET_DYN) {
+        return fault("it is neither a program nor a shared object");
+    }
     let segments = segments(reader, &header, context)?;
     let mut facts = Facts {
         role: match header.e_type {
             header::ET_EXEC => Role::Fixed,
             _ => Role::Shared,
         },
+        flaw: flaw(&header, &segments),
         ..Facts::empty(here)
     };
     let mut notes = NOTES;
@@ -232,7 +238,8 @@ fn parse<F: FileExt>(reader: &Reader<'_, F>, abi: &mut Option<Abi>) -> Result<Fa
             segment::PT_INTERP if facts.interpreter.is_none() => {
                 facts.interpreter = Some(interpreter(reader, segment)?);
             }
-            segment::PT_DYNAMIC if !facts.dynamic => {
+            // Files of debug symbols have one that is empty.
+            segment::PT_DYNAMIC if !facts.dynamic && segment.p_filesz > 0 => {
                 facts.dynamic = true;
                 dynamic(reader, segment, &segments, context, &mut facts)?;
             }
@@ -254,25 +261,44 @@ fn parse<F: FileExt>(reader: &Reader<'_, F>, abi: &mut Option<Abi>) -> Result<Fa
     Ok(facts)
 }
 
-/// What glibc's `open_verify` and the kernel refuse.
-fn check_ident(header: &Header) -> Result<(), Trouble> {
+/// What glibc's `open_verify` and `_dl_map_object_from_fd` refuse.
+fn flaw(header: &Header, segments: &[ProgramHeader]) -> Option<&'static str> {
+    /// The smallest page of any machine.
+    const PAGE: u64 = 4096;
     let ident = &header.e_ident;
     if ident[header::EI_VERSION] != header::EV_CURRENT
         || header.e_version != u32::from(header::EV_CURRENT)
     {
-        return fault("its ELF version is not 1");
+        return Some("its ELF version is not 1");
     }
     if !matches!(
         ident[header::EI_OSABI],
         header::ELFOSABI_NONE | header::ELFOSABI_LINUX
     ) {
-        return fault("its OS ABI is not that of Linux");
+        return Some("its OS ABI is not that of Linux");
     }
-    if !matches!(header.e_type, header::ET_EXEC | header::ET_DYN) {
-        return fault("it is neither a program nor a shared object");
+    // VALID_ELF_ABIVERSION. MIPS has more of them.
+    let known = match ident[header::EI_OSABI] {
+        header::ELFOSABI_LINUX => 0..=3,
+        _ => 0..=0,
+    };
+    if !known.contains(&ident[header::EI_ABIVERSION]) && header.e_machine != abi::MIPS {
+        return Some("its ABI version is not known");
     }
-    Ok(())
+    if ident[EI_PAD..].iter().any(|byte| *byte != 0) {
+        return Some("its ELF header is not padded with zeros");
+    }
+    let mut loads = segments
+        .iter()
+        .filter(|segment| segment.p_type == segment::PT_LOAD);
+    if loads.any(|segment| segment.p_vaddr.wrapping_sub(segment.p_offset) % PAGE != 0) {
+        return Some("its segments are not aligned to pages");
+    }
+    None
 }
+
+/// Not in goblin: where the padding of `e_ident` begins, elf.h of glibc.
+const EI_PAD: usize = 9;
 
 fn segments<F: FileExt>(
     reader: &Reader<'_, F>,

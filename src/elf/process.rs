@@ -3,12 +3,14 @@
 //!
 //! glibc: `_dl_map_object_deps` of elf/dl-deps.c and the head of `_dl_map_object` of elf/dl-load.c. musl: `load_deps` of ldso/dynlink.c.
 
+mod wishes;
+
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::glibc::{Hit, Outcome};
+use super::glibc::{Hit, Outcome, Via};
 use super::loader::{Loader, LoaderId, Loaders};
 use super::musl::Musl;
 use super::names::{Name, Names};
@@ -16,6 +18,7 @@ use super::note::{Priority, Wish};
 use super::object::{Ask, Content, Facts};
 use super::settled::Settled;
 use super::tree::{BodyId, FileId, Tree};
+use wishes::Trail;
 
 /// Most objects of one process. Real ones have a few hundred; each search may go by the search paths of all before.
 const OBJECTS: usize = 4096;
@@ -47,6 +50,8 @@ struct Loaded {
     by: Option<usize>,
     /// It or one that asked for it has an `RPATH` that counts for what it asks.
     inherits: bool,
+    /// musl knows it by the last component of the path by which it was opened.
+    has_short_name: bool,
 }
 
 /// What comes of asking for a name.
@@ -57,7 +62,12 @@ enum Got {
     Alias(usize, Rc<Hit>),
     /// It is to be loaded, under the name with its tokens put in.
     New(Name, Rc<Hit>),
+    /// It is there, and no file is to be loaded for it: the program itself, or what the kernel brings.
+    There,
 }
+
+/// What the kernel maps into every process, by `DT_SONAME`: vdso(7).
+const VDSO: [&[u8]; 3] = [b"linux-vdso.so.1", b"linux-gate.so.1", b"linux-vdso64.so.1"];
 
 /// Room for processes, used for one after the other.
 #[derive(Debug, Default)]
@@ -73,6 +83,8 @@ pub(super) struct Process {
     /// Something about the process makes what it loads depend on more than its names.
     is_peculiar: bool,
     settled: Settled,
+    /// What was entered above since the process is running, where that is to be taken back.
+    trail: Option<Trail>,
 }
 
 /// What a process is made with.
@@ -149,9 +161,14 @@ impl Process {
             };
             let spoken = tools.names.of(tools.tree.file(file).body, facts);
             self.is_peculiar |= spoken.needs.iter().any(|(ask, _)| *ask != Ask::Needed);
+            let is_musl = tools.loaders.get(tools.loader).is_musl();
             // Where the current object stands, behind the auxiliary ones that are put before it.
             let mut place = run;
             for (ask, name) in &spoken.needs {
+                // musl knows no filters.
+                if is_musl && *ask != Ask::Needed {
+                    continue;
+                }
                 let Some(got) = self.need(current, *name, *ask, tools, witness) else {
                     continue;
                 };
@@ -178,46 +195,6 @@ impl Process {
         }
     }
 
-    /// Loads what the notes of loaded objects wish for, and what that needs.
-    fn fulfil(&mut self, tools: &mut Tools<'_, '_>, witness: &mut impl Witness) {
-        let Some(least) = tools.wishes else {
-            return;
-        };
-        let mut at = 0;
-        while at < self.loaded.len() {
-            let file = self.loaded[at].file;
-            let wishes: Vec<Wish> = match tools.tree.content(file) {
-                Content::Elf(facts) => facts.wishes.clone(),
-                _ => Vec::new(),
-            };
-            for wish in wishes.iter().filter(|wish| wish.priority <= least) {
-                let before = self.loaded.len();
-                let got = wish.sonames.iter().find_map(|soname| {
-                    let name = tools.names.number(soname.as_bytes());
-                    self.ask(at, name, tools).ok()
-                });
-                match got {
-                    Some(Got::New(..)) if self.loaded.len() >= OBJECTS => {
-                        witness.unfulfilled(file, wish);
-                    }
-                    Some(Got::New(name, hit)) => {
-                        witness.wished(file, wish, &hit);
-                        self.take(at, name, &hit, tools);
-                        let mut order: Vec<usize> = (0..self.loaded.len()).collect();
-                        self.load(&mut order, before, tools, witness);
-                    }
-                    Some(Got::Alias(_, hit)) => witness.wished(file, wish, &hit),
-                    Some(Got::Known(_)) => {}
-                    None if wish.priority == Priority::Required => {
-                        witness.unfulfilled(file, wish);
-                    }
-                    None => {}
-                }
-            }
-            at += 1;
-        }
-    }
-
     /// Finds what `by` asks for and loads it if it is new.
     fn need(
         &mut self,
@@ -237,6 +214,10 @@ impl Process {
                 self.is_peculiar = true;
                 witness.found(asker, name, &hit);
                 Some(at)
+            }
+            Ok(Got::There) => {
+                self.is_peculiar = true;
+                None
             }
             Ok(Got::New(..)) if self.loaded.len() >= OBJECTS => {
                 let why = format!("the program loads more than {OBJECTS} objects");
@@ -270,9 +251,14 @@ impl Process {
         }
         let text = tools.names.text(name);
         let loader = tools.loaders.get(tools.loader);
-        if loader.is_musl() && Musl::is_own(&text) {
+        let is_musl = loader.is_musl();
+        if is_musl && Musl::is_own(&text) {
             let own = loader.file.and_then(|file| self.of_file(file, tools));
             return own.map(Got::Known).ok_or(None);
+        }
+        if !is_musl && (text.is_empty() || VDSO.contains(&&*text)) {
+            // The program itself has no name to glibc, and so the empty one.
+            return Ok(Got::There);
         }
         let mut name = name;
         let mut text = text;
@@ -299,13 +285,32 @@ impl Process {
         };
         match outcome {
             Outcome::Hit(hit) => Ok(match self.of_file(hit.file, tools) {
-                Some(at) => {
-                    self.learn(name, at);
+                // musl does not look at the program itself.
+                Some(at) if at > 0 || !is_musl => {
+                    if !is_musl {
+                        self.learn(name, at);
+                    } else if hit.via != Via::Path {
+                        self.learn_short_name(at, tools);
+                    }
                     Got::Alias(at, hit)
                 }
-                None => Got::New(name, hit),
+                _ => Got::New(name, hit),
             }),
             Outcome::Miss(why) => Err(why),
+        }
+    }
+
+    /// musl knows a library that was searched for by the last component of the first path that led to it.
+    fn learn_short_name(&mut self, at: usize, tools: &mut Tools<'_, '_>) {
+        let loaded = &mut self.loaded[at];
+        if let Some(short) = loaded.opened.file_name()
+            && !std::mem::replace(&mut loaded.has_short_name, true)
+        {
+            if let Some(trail) = &mut self.trail {
+                trail.short_names.push(at);
+            }
+            let short = tools.names.number(short.as_bytes());
+            self.learn(short, at);
         }
     }
 
@@ -376,12 +381,8 @@ impl Process {
     fn take(&mut self, by: usize, name: Name, hit: &Rc<Hit>, tools: &mut Tools<'_, '_>) -> usize {
         let at = self.add(hit.file, Arc::clone(&hit.opened), Some(by), tools);
         if tools.loaders.get(tools.loader).is_musl() {
-            // musl knows a library by the last component of its path, if it was searched for.
-            if let Some(short) = hit.opened.file_name()
-                && hit.via != super::glibc::Via::Path
-            {
-                let short = tools.names.number(short.as_bytes());
-                self.learn(short, at);
+            if hit.via != Via::Path {
+                self.learn_short_name(at, tools);
             }
         } else {
             let facts = facts(tools.tree, hit.file);
@@ -411,6 +412,7 @@ impl Process {
             opened,
             by,
             inherits,
+            has_short_name: false,
         });
         if self.by_body.len() <= body.0 as usize {
             self.by_body.resize(body.0 as usize + 64, (0, 0));
@@ -418,6 +420,9 @@ impl Process {
         let slot = &mut self.by_body[body.0 as usize];
         if slot.0 != self.turn {
             *slot = (self.turn, at);
+            if let Some(trail) = &mut self.trail {
+                trail.bodies.push(body);
+            }
         }
         if !musl && let Some(facts) = facts {
             let spoken = tools.names.of(body, facts);
@@ -440,6 +445,9 @@ impl Process {
         let slot = &mut self.by_name[name.0 as usize];
         if slot.0 != self.turn {
             *slot = (self.turn, at);
+            if let Some(trail) = &mut self.trail {
+                trail.names.push(name);
+            }
         }
     }
 

@@ -161,7 +161,7 @@ impl<'v> Resolver<'v> {
                 let outcome = loader.system(&mut self.tree, name, extra.name.as_bytes(), false);
                 if let Outcome::Hit(hit) = outcome {
                     let why = extra.why.clone();
-                    self.graph.want(hit.file, &hit.way, Reason::Known { why });
+                    self.graph.want_hit(&hit, Reason::Known { why });
                     self.follow(hit.file)?;
                 }
             }

@@ -125,6 +125,22 @@ pub(super) struct Way {
     pub(super) detours: Vec<DirId>,
 }
 
+impl Way {
+    /// Adds what another way passes.
+    pub(super) fn join(&mut self, other: &Self) {
+        for link in &other.links {
+            if !self.links.contains(link) {
+                self.links.push(*link);
+            }
+        }
+        for directory in &other.detours {
+            if !self.detours.contains(directory) {
+                self.detours.push(*directory);
+            }
+        }
+    }
+}
+
 /// Where a path ends.
 #[derive(Clone, Debug)]
 pub(super) enum End {

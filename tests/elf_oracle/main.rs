@@ -31,6 +31,8 @@ mod musl;
 mod refusal;
 mod search;
 mod verb;
+mod ways;
+mod wishes;
 mod world;
 
 /// What one file needs: real paths, and names that were not found.

@@ -88,6 +88,123 @@ fn musl_takes_the_first_file_of_the_name() {
 }
 
 #[test]
+fn musl_knows_a_library_by_the_first_path_that_a_search_led_to() {
+    let Some(world) = World::musl() else { return };
+    plain(&world, "/opt/x/liba.so");
+    world.link("liba.so", "/opt/x/libb.so");
+    plain(&world, "/opt/y/libb.so");
+    for (name, rpath) in [("libone.so", "/opt/x"), ("libtwo.so", "/opt/y")] {
+        let make = Make {
+            soname: Some(name),
+            needed: &["libb.so"],
+            rpath: Some(rpath),
+            ..Make::default()
+        };
+        world.library(&format!("/lib/{name}"), make);
+    }
+    let make = |needed| Make {
+        needed,
+        rpath: Some("/opt/x"),
+        ..Make::default()
+    };
+    world.program("/bin/p", make(&["liba.so", "libone.so"]));
+    world.agree("/bin/p");
+    // Loaded as liba.so: whoever asks for libb.so searches.
+    let needed = &["liba.so", "libone.so", "libtwo.so"];
+    world.program("/bin/q", make(needed));
+    has(&world.agree("/bin/q"), "/opt/y/libb.so");
+    // Loaded by its path it has no name, until a search leads to it.
+    plain(&world, "/opt/real.so");
+    world.link("../real.so", "/opt/x/libfoo.so");
+    world.program("/bin/r", make(&["/opt/real.so", "libfoo.so", "real.so"]));
+    assert!(world.agree("/bin/r").1.is_empty());
+}
+
+#[test]
+fn musl_has_no_filters_and_no_file_without_a_dynamic_section() {
+    let Some(world) = World::musl() else { return };
+    let make = Make {
+        soname: Some("libf.so"),
+        extra: &["-F", "libmissing.so", "-f", "libaux.so"],
+        ..Make::default()
+    };
+    world.library("/lib/libf.so", make);
+    plain(&world, "/lib/libaux.so");
+    let program = |needed| Make {
+        needed,
+        ..Make::default()
+    };
+    world.program("/bin/p", program(&["libf.so"]));
+    let answer = world.agree("/bin/p");
+    assert!(answer.1.is_empty() && answer.0.len() == 1, "{answer:?}");
+    world.compile(
+        "/lib/libexe.so",
+        "int main(void) { return 0; }",
+        &["-static"],
+    );
+    world.program("/bin/q", program(&["libexe.so"]));
+    lacks(&world.agree("/bin/q"), "libexe.so");
+}
+
+#[test]
+fn musl_has_bounds_and_an_origin_of_its_own() {
+    let Some(world) = World::musl() else { return };
+    plain(&world, "/libx.so");
+    let long = format!("/{0}/{0}/{0}", "a".repeat(165));
+    let least = format!("/{0}/{0}/{1}", "a".repeat(165), "b".repeat(169));
+    plain(&world, &format!("{long}/libx.so"));
+    for directory in [&long, &least] {
+        let path = format!("{directory}/libl.so");
+        plain(&world, &path);
+        world.program(
+            "/bin/p",
+            Make {
+                needed: &["libl.so"],
+                rpath: Some(directory),
+                ..Make::default()
+            },
+        );
+        assert_eq!(
+            world.agree("/bin/p").1.is_empty(),
+            path.len() < 512,
+            "{}",
+            path.len()
+        );
+    }
+    // The origin of a program in `/` is what is before its slash. Asked as the kernel starts it, for a loader that is given a path takes that one.
+    world.program(
+        "/q",
+        Make {
+            needed: &["libx.so"],
+            rpath: Some("$ORIGIN"),
+            ..Make::default()
+        },
+    );
+    lacks(&world.found("/q"), "libx.so");
+}
+
+#[test]
+fn musl_is_known_by_its_file_and_reads_the_settings_that_it_is_built_with() {
+    let Some(world) = World::musl() else { return };
+    plain(&world, "/opt/far/libfar.so");
+    world.write("/etc/ld-musl-x86_64.path", b"/opt/far\n");
+    world.write("/etc/ld-musl-foo.path", b"/opt/none\n");
+    let loader = "/lib/ld-musl-x86_64.so.1";
+    for interpreter in ["/lib/ld-musl-foo.so.1", "/lib/libc.so", "/lib/ld.so"] {
+        world.link("ld-musl-x86_64.so.1", interpreter);
+        let make = Make {
+            needed: &["libfar.so"],
+            extra: &["--dynamic-linker", interpreter],
+            ..Make::default()
+        };
+        world.program("/bin/p", make);
+        let closure = world.closure("/bin/p");
+        assert_eq!(closure.missing, [], "{interpreter}");
+        assert!(closure.objects.contains_key(std::path::Path::new(loader)));
+    }
+}
+
+#[test]
 fn programs_of_musl_run_where_only_their_closure_is() {
     let Some(world) = World::musl() else { return };
     world.write("/src/answer.c", b"int answer(void) { return 42; }\n");

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use super::world::{LOADER, Make, World, has, lacks, plain};
 
@@ -182,6 +183,67 @@ fn what_is_found_first_and_is_no_library_is_fatal() {
             "{why}"
         );
     }
+}
+
+/// What the kernel loads as a program, and glibc's loader refuses as a library.
+#[test]
+fn flaws_of_the_header_are_fatal_to_the_loader() {
+    const OFFSET: usize = 64 + 8;
+    let patches: [(&[(usize, u8)], bool); 9] = [
+        (&[(8, 1)], false),
+        (&[(7, 3), (8, 3)], true),
+        (&[(7, 3), (8, 9)], false),
+        (&[(7, 9)], false),
+        (&[(6, 2)], false),
+        (&[(9, 1)], false),
+        (&[(20, 2)], false),
+        (&[(OFFSET, 1)], false),
+        (&[], true),
+    ];
+    let Some(world) = World::glibc() else { return };
+    plain(&world, "/opt/whole.so");
+    plain(&world, "/opt/b/libx.so");
+    let whole = fs::read(world.at("/opt/whole.so")).unwrap();
+    assert_eq!(whole[64], 1, "the first segment is one to load");
+    let make = Make {
+        needed: &["libx.so"],
+        runpath: Some("/opt/a:/opt/b"),
+        ..Make::default()
+    };
+    world.program("/bin/p", make);
+    for (patch, is_good) in patches {
+        let mut bytes = whole.clone();
+        for (at, byte) in patch {
+            bytes[*at] = *byte;
+        }
+        world.write("/opt/a/libx.so", &bytes);
+        if is_good {
+            has(&world.agree("/bin/p"), "/opt/a/libx.so");
+        } else {
+            let words = world.expected("/bin/p").expect_err(&format!("{patch:?}"));
+            assert!(words.contains("libx.so"), "{patch:?}: {words}");
+            lacks(&world.found("/bin/p"), "libx.so");
+        }
+    }
+}
+
+#[test]
+fn a_file_of_debug_symbols_is_no_library() {
+    let Some(world) = World::glibc() else { return };
+    plain(&world, "/opt/b/libx.so");
+    let (from, to) = (world.at("/opt/b/libx.so"), world.at("/opt/libx.so"));
+    let mut objcopy = Command::new("objcopy");
+    let status = objcopy.arg("--only-keep-debug").arg(from).arg(to).status();
+    assert!(status.unwrap().success());
+    let make = Make {
+        needed: &["libx.so"],
+        runpath: Some("/opt:/opt/b"),
+        ..Make::default()
+    };
+    world.program("/bin/p", make);
+    let words = world.expected("/bin/p").expect_err("the loader refuses it");
+    assert!(words.contains("no dynamic section"), "{words}");
+    lacks(&world.found("/bin/p"), "libx.so");
 }
 
 #[test]

@@ -244,16 +244,31 @@ fn without_a_cache_the_directories_that_ldconfig_would_read_are_searched() {
         b"include sub/*.conf\ninclude /etc/ld.so.conf\n",
     );
     world.write("/etc/sub/b.conf", b"/opt/more/ # ours\n");
-    world.write("/etc/sub/a.conf", b"hwcap 1 x\n/opt/conf\n/opt/none");
+    let conf = b"hwcap 1 x\n/opt/conf\n/opt/none\n/opt/my libs\n/opt/a:/opt/b\n/opt/c=libc6 ";
+    world.write("/etc/sub/a.conf", conf);
+    for path in [
+        "/opt/my libs/libspace.so",
+        "/opt/a/libcolon.so",
+        "/opt/c/libold.so",
+    ] {
+        plain(&world, path);
+    }
     world.program(
         "/bin/p",
         Make {
-            needed: &["libx.so", "liby.so"],
+            needed: &[
+                "libx.so",
+                "liby.so",
+                "libspace.so",
+                "libcolon.so",
+                "libold.so",
+            ],
             ..Make::default()
         },
     );
     let answer = world.found("/bin/p");
     assert!(world.closure("/bin/p").needs_cache);
+    lacks(&answer, "libcolon.so");
     world.ldconfig();
     assert_eq!(world.agree("/bin/p"), answer);
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use jailctl::elf::{self, Closure, Cpu, ObjectKind, Options};
+use jailctl::elf::{self, Closure, Cpu, ObjectKind, Options, Priority};
 use jailctl::host::View;
 
 pub(crate) const LOADER: &str = "/lib64/ld-linux-x86-64.so.2";
@@ -52,9 +52,9 @@ impl World {
         symlink("usr/lib64", world.at("/lib64")).unwrap();
         world.dir("/usr/lib64");
         world.dir(&format!("/usr{TUPLE}"));
-        world.copy(LOADER, &format!("{TUPLE}/ld-linux-x86-64.so.2"));
+        world.put(LOADER, &format!("{TUPLE}/ld-linux-x86-64.so.2"));
         world.link("/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2", LOADER);
-        world.copy(&format!("{TUPLE}/libc.so.6"), &format!("{TUPLE}/libc.so.6"));
+        world.put(&format!("{TUPLE}/libc.so.6"), &format!("{TUPLE}/libc.so.6"));
         Some(world)
     }
 
@@ -66,7 +66,7 @@ impl World {
             return None;
         }
         let world = Self::empty(MUSL)?;
-        world.copy(MUSL, MUSL);
+        world.put(MUSL, MUSL);
         Some(world)
     }
 
@@ -99,7 +99,7 @@ impl World {
         place
     }
 
-    pub(crate) fn copy(&self, from: &str, to: &str) {
+    pub(crate) fn put(&self, from: &str, to: &str) {
         fs::copy(from, self.place(to)).unwrap();
     }
 
@@ -175,8 +175,8 @@ impl World {
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
         if trace {
             // Inside, so that chroot itself is not traced.
-            self.copy("/usr/bin/env", "/.tools/env");
-            self.copy(&format!("{TUPLE}/libc.so.6"), "/.tools/libc.so.6");
+            self.put("/usr/bin/env", "/.tools/env");
+            self.put(&format!("{TUPLE}/libc.so.6"), "/.tools/libc.so.6");
             command.args(["--library-path", "/.tools", "/.tools/env", "-i"]);
             command.args(["LD_TRACE_LOADED_OBJECTS=1", self.loader]);
         } else {
@@ -236,13 +236,19 @@ impl World {
 
     /// The closure of a program.
     pub(crate) fn closure(&self, program: &str) -> Closure {
+        self.closure_of(&[program], None)
+    }
+
+    /// The closure of several, with what they may load while they run.
+    pub(crate) fn closure_of(&self, programs: &[&str], dlopen: Option<Priority>) -> Closure {
         let view = View::new(&self.root).unwrap();
         let options = Options {
-            dlopen: None,
+            dlopen,
             cpu: Cpu::running(),
             ..Options::default()
         };
-        elf::closure(&view, &[PathBuf::from(program)], &options).unwrap()
+        let programs: Vec<PathBuf> = programs.iter().map(PathBuf::from).collect();
+        elf::closure(&view, &programs, &options).unwrap()
     }
 
     /// The closure in the form of the loader's answer.
@@ -281,8 +287,12 @@ impl World {
 
     /// A tree of nothing but the closure of a program.
     pub(crate) fn copy_of(&self, program: &str) -> Self {
+        self.copy(&self.closure(program))
+    }
+
+    /// A tree of nothing but a closure.
+    pub(crate) fn copy(&self, closure: &Closure) -> Self {
         let copy = Self::empty(self.loader).unwrap();
-        let closure = self.closure(program);
         for directory in &closure.directories {
             copy.dir(directory.to_str().unwrap());
         }
@@ -291,15 +301,34 @@ impl World {
             let path = path.to_str().unwrap();
             match &object.kind {
                 ObjectKind::Link { target } => copy.link(target.to_str().unwrap(), path),
-                _ => copy.copy(self.at(path).to_str().unwrap(), path),
+                _ => copy.put(self.at(path).to_str().unwrap(), path),
             }
         }
         copy
     }
 
+    /// Compiles a program or library of C against the system's own libc, which this world has too, or musl's.
+    pub(crate) fn compile(&self, path: &str, source: &str, words: &[&str]) {
+        let place = self.place(path);
+        let file = place.with_extension("c");
+        fs::write(&file, source).unwrap();
+        let musl = self.loader.contains("musl");
+        let mut command = Command::new(if musl { "musl-gcc" } else { "gcc" });
+        command.args(["-Wl,--no-as-needed", "-o"]);
+        run(command.arg(&place).arg(&file).args(words));
+        fs::remove_file(file).unwrap();
+    }
+
     /// Runs a program with this world as its root directory, and gives what it printed.
     pub(crate) fn run(&self, program: &str) -> String {
-        let output = run(Command::new("chroot").arg(&self.root).arg(program));
+        self.run_with(program, &[])
+    }
+
+    /// The same, with arguments.
+    pub(crate) fn run_with(&self, program: &str, arguments: &[&str]) -> String {
+        let mut command = Command::new("chroot");
+        command.arg(&self.root).arg(program);
+        let output = run(command.args(arguments));
         String::from_utf8(output.stdout).unwrap()
     }
 }

@@ -1,12 +1,13 @@
 //! ld.so.cache: any bytes give a cache, and what is found in it is a part of them.
 #![no_main]
 
+use jailctl::elf::abi::{AARCH64, Abi, S390, X86_64};
 use jailctl::elf::cache::{Cache, Wanted};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
-    for little in [true, false] {
-        let cache = Cache::parse(bytes.to_vec(), little);
+    for (little, machine) in [(true, X86_64), (true, AARCH64), (false, S390)] {
+        let cache = Cache::parse(bytes.to_vec(), Abi::new(true, little, machine, 0));
         let wanted = Wanted {
             flags: &[0x303, 0x3],
             levels: &["x86-64-v3", "x86-64-v2"],

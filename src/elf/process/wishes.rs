@@ -1,0 +1,168 @@
+//! What objects of a running process say that they may load: each as if dlopen(3) were called for it.
+
+use std::rc::Rc;
+
+use super::super::glibc::Hit;
+use super::super::names::Name;
+use super::super::note::{Priority, Wish};
+use super::super::object::Content;
+use super::super::tree::{BodyId, FileId};
+use super::{Got, OBJECTS, Process, STEPS, Tools, Witness, facts};
+
+/// What a process has learnt since it runs.
+#[derive(Debug, Default)]
+pub(super) struct Trail {
+    /// Names.
+    pub(super) names: Vec<Name>,
+    /// Inodes.
+    pub(super) bodies: Vec<BodyId>,
+    /// Which objects got a short name.
+    pub(super) short_names: Vec<usize>,
+}
+
+/// Hears of what is found, not of what is not.
+struct Found<'w, W>(&'w mut W);
+
+impl<W: Witness> Witness for Found<'_, W> {
+    fn found(&mut self, by: FileId, name: Name, hit: &Rc<Hit>) {
+        self.0.found(by, name, hit);
+    }
+
+    fn reused(&mut self, by: FileId, name: Name, file: FileId) {
+        self.0.reused(by, name, file);
+    }
+
+    fn missed(&mut self, _: FileId, _: Name, _: Option<Rc<str>>) {}
+
+    fn wished(&mut self, by: FileId, wish: &Wish, hit: &Rc<Hit>) {
+        self.0.wished(by, wish, hit);
+    }
+
+    fn unfulfilled(&mut self, _: FileId, _: &Wish) {}
+}
+
+impl Process {
+    /// Loads what the notes of loaded objects wish for, and what that needs.
+    ///
+    /// First all in one process, one after the other. What one brings may answer what another asks for, which without it is another file; so
+    /// then each wish of what was there at the start alone, for what more is found.
+    pub(super) fn fulfil(&mut self, tools: &mut Tools<'_, '_>, witness: &mut impl Witness) {
+        let Some(least) = tools.wishes else {
+            return;
+        };
+        let start = self.loaded.len();
+        let first: Vec<(usize, Wish)> = (0..start)
+            .flat_map(|at| {
+                self.wishes(at, least, tools)
+                    .into_iter()
+                    .map(move |wish| (at, wish))
+            })
+            .collect();
+        if first.is_empty() {
+            return;
+        }
+        self.trail = Some(Trail::default());
+        self.grant_all(0, least, tools, witness);
+        if first.len() > 1 && self.loaded.len() > start {
+            for (at, wish) in first {
+                self.take_back(start);
+                if self.steps > STEPS {
+                    break;
+                }
+                self.grant(at, &wish, tools, &mut Found(witness));
+                self.grant_all(start, least, tools, &mut Found(witness));
+                let new = self.loaded[start..].iter();
+                let asked =
+                    new.filter_map(|loaded| Some(facts(tools.tree, loaded.file)?.needs.len()));
+                self.steps += asked.sum::<usize>() / 16;
+            }
+        }
+        self.trail = None;
+    }
+
+    /// The wishes of an object that count.
+    fn wishes(&self, at: usize, least: Priority, tools: &Tools<'_, '_>) -> Vec<Wish> {
+        match tools.tree.content(self.loaded[at].file) {
+            Content::Elf(facts) => {
+                let wishes = facts.wishes.iter();
+                wishes
+                    .filter(|wish| wish.priority <= least)
+                    .cloned()
+                    .collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Grants the wishes of all objects from one on, and of those that this brings.
+    fn grant_all(
+        &mut self,
+        from: usize,
+        least: Priority,
+        tools: &mut Tools<'_, '_>,
+        witness: &mut impl Witness,
+    ) {
+        let mut at = from;
+        while at < self.loaded.len() {
+            for wish in self.wishes(at, least, tools) {
+                self.grant(at, &wish, tools, witness);
+            }
+            at += 1;
+        }
+    }
+
+    fn grant(
+        &mut self,
+        by: usize,
+        wish: &Wish,
+        tools: &mut Tools<'_, '_>,
+        witness: &mut impl Witness,
+    ) {
+        let file = self.loaded[by].file;
+        self.steps += 1 + self.loaded.len() / 64;
+        // musl searches for the program, whoever calls dlopen(3).
+        let asker = if tools.loaders.get(tools.loader).is_musl() {
+            0
+        } else {
+            by
+        };
+        let before = self.loaded.len();
+        let got = wish.sonames.iter().find_map(|soname| {
+            let name = tools.names.number(soname.as_bytes());
+            self.ask(asker, name, tools).ok()
+        });
+        match got {
+            Some(Got::New(..)) if self.loaded.len() >= OBJECTS => {
+                witness.unfulfilled(file, wish);
+            }
+            Some(Got::New(name, hit)) => {
+                witness.wished(file, wish, &hit);
+                // Of others only the program's RPATH counts for what it asks for: glibc notes no caller, and musl the program.
+                self.take(0, name, &hit, tools);
+                let mut order: Vec<usize> = (0..self.loaded.len()).collect();
+                self.load(&mut order, before, tools, witness);
+            }
+            Some(Got::Alias(_, hit)) => witness.wished(file, wish, &hit),
+            Some(Got::Known(_) | Got::There) => {}
+            None if wish.priority == Priority::Required => witness.unfulfilled(file, wish),
+            None => {}
+        }
+    }
+
+    /// Makes the process what it was when it had so many objects.
+    fn take_back(&mut self, start: usize) {
+        self.loaded.truncate(start);
+        let Some(trail) = &mut self.trail else { return };
+        for name in trail.names.drain(..) {
+            self.by_name[name.0 as usize] = (0, 0);
+        }
+        for body in trail.bodies.drain(..) {
+            self.by_body[body.0 as usize] = (0, 0);
+        }
+        for at in trail.short_names.drain(..) {
+            if let Some(loaded) = self.loaded.get_mut(at) {
+                loaded.has_short_name = false;
+            }
+        }
+    }
+}
