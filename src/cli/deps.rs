@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use super::{Report, RootOption};
 use crate::elf::{Options, Priority, Resolver, extras};
 use crate::error::{Error, Finding, Kind, Result};
-use crate::host::View;
+use crate::host::{FileKind, View};
 use crate::show;
 
 /// Most bytes of nsswitch.conf.
@@ -29,7 +29,8 @@ pub(crate) struct Deps {
     /// Count what iconv(3) loads to convert from and to the character set NAME; may be given several times.
     #[arg(long, value_name = "NAME")]
     charset: Vec<String>,
-    /// Programs, libraries or scripts: paths, or names on the path.
+    /// Programs, libraries or scripts: paths, which with `--root` are inside DIR, or names of programs in /usr/local/sbin, /usr/local/bin, /usr/sbin,
+    /// /usr/bin, /sbin and /bin.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
 }
@@ -101,6 +102,7 @@ impl Deps {
             notices: show::deps::missing(&closure),
             ..Report::default()
         };
+        report.notices.extend(show::deps::conditions(&closure));
         if !closure.missing.is_empty() {
             report.code = Kind::Missing as u8;
         }
@@ -148,7 +150,8 @@ fn locate(view: &View, file: &Path) -> Result<PathBuf> {
         Path::new("/").join(file)
     };
     let bare = file.file_name() == Some(file.as_os_str());
-    if !bare || view.lstat(&path)?.is_some() {
+    let here = view.lstat(&path)?;
+    if !bare || here.is_some_and(|stat| stat.kind() != FileKind::Directory) {
         return Ok(path);
     }
     let found = match file.to_str() {
@@ -158,7 +161,9 @@ fn locate(view: &View, file: &Path) -> Result<PathBuf> {
     found.ok_or_else(|| {
         let name = file.display().to_string();
         Finding::new(format!("could not find `{}`", name.escape_debug()))
-            .why("there is no such file here, and no such program on the path")
+            .why(
+                "there is no such file here, and no such program where root's shell looks for them",
+            )
             .into()
     })
 }

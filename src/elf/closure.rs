@@ -21,6 +21,8 @@ pub struct Closure {
     pub directories: BTreeSet<PathBuf>,
     /// What was not found, by who needs it.
     pub missing: Vec<Missing>,
+    /// Programs that find a library by `$ORIGIN` of their own, which their loader learns from /proc/self/exe: without /proc they do not start.
+    pub needs_proc: Vec<PathBuf>,
     /// A library lies where only ld.so.cache leads, so a copy of the tree needs one too. Where the host has one, it is among the objects.
     pub needs_cache: bool,
 }

@@ -314,8 +314,14 @@ impl Glibc {
         let (file, way) = match tree.walk(path) {
             (End::Absent, _) => return Probe::Skip,
             (End::Directory(_), _) => return Probe::Fail("it is a directory".to_owned()),
-            (End::Unusable(Refusal::Denied), _) => return Probe::Skip,
-            (End::Unusable(Refusal::Unopened(_)), _) => return Probe::Leave,
+            (End::Unusable(why @ (Refusal::Denied | Refusal::Unopened(_))), _) => {
+                let probe = match why {
+                    Refusal::Denied => Probe::Skip,
+                    _ => Probe::Leave,
+                };
+                tree.refused = Some((path.to_owned(), why));
+                return probe;
+            }
             (End::Unusable(Refusal::Special), _) => {
                 return Probe::Fail(Refusal::Special.to_string());
             }

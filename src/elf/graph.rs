@@ -66,6 +66,7 @@ pub(super) struct Graph {
     wishes: HashSet<(FileId, FileId)>,
     missing: BTreeMap<(FileId, Vec<u8>), Lack>,
     needs_cache: bool,
+    needs_proc: BTreeSet<FileId>,
 }
 
 impl Graph {
@@ -250,6 +251,11 @@ impl Graph {
             })
             .collect();
         closure.needs_cache = self.needs_cache;
+        closure.needs_proc = self
+            .needs_proc
+            .iter()
+            .map(|file| path(*file).to_path_buf())
+            .collect();
         closure
     }
 }
@@ -347,6 +353,10 @@ impl Witness for Scribe<'_> {
 
     fn wished(&mut self, by: FileId, wish: &Wish, hit: &Rc<Hit>) {
         self.wishes.push((by, wish.clone(), Some(Rc::clone(hit))));
+    }
+
+    fn finds_by_itself(&mut self, program: FileId) {
+        self.graph.needs_proc.insert(program);
     }
 
     fn unfulfilled(&mut self, by: FileId, wish: &Wish) {

@@ -250,10 +250,16 @@ impl Loader {
         if let Some(known) = self.system[usize::from(no_default)].get(&name) {
             return known.clone();
         }
-        let outcome = match &self.rules {
+        let before = tree.refused.take();
+        let mut outcome = match &self.rules {
             Rules::Glibc(glibc) => glibc.system(tree, text, no_default),
             Rules::Musl(musl) => musl.system(tree, text),
         };
+        // Remembered, since the next who asks does not come by there.
+        if let Outcome::Miss(why @ None) = &mut outcome {
+            *why = tree.refusal();
+        }
+        tree.refused = before;
         self.system[usize::from(no_default)].insert(name, outcome.clone());
         outcome
     }

@@ -117,7 +117,10 @@ impl Musl {
         let (file, way) = match tree.walk(&opened) {
             (End::Absent, _) => return None,
             (End::Directory(_), _) => return Some(failure(&opened, "it is a directory")),
-            (End::Unusable(Refusal::Denied), _) => return None,
+            (End::Unusable(why @ Refusal::Denied), _) => {
+                tree.refused = Some((opened, why));
+                return None;
+            }
             (End::Unusable(why), _) => return Some(failure(&opened, &why.to_string())),
             (End::File(file), way) => (file, way),
         };

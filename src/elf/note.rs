@@ -74,10 +74,10 @@ pub fn parse(mut bytes: &[u8], little: bool, align: u64) -> Vec<Wish> {
         };
         if kind == NOTE_DLOPEN && name == b"FDO\0" {
             let text = content.split(|byte| *byte == 0).next().unwrap_or(content);
-            if let Ok(entries) = serde_json::from_slice::<Vec<Wish>>(text) {
-                wishes.extend(entries);
-                wishes.truncate(ENTRIES);
-            }
+            let entries = serde_json::from_slice::<Vec<serde_json::Value>>(text);
+            let entries = entries.into_iter().flatten().take(ENTRIES);
+            wishes.extend(entries.filter_map(|entry| serde_json::from_value::<Wish>(entry).ok()));
+            wishes.truncate(ENTRIES);
         }
         match skip(after, length, align) {
             Some(next) => bytes = next,

@@ -135,10 +135,13 @@ pub fn read(file: &impl FileExt, size: u64) -> io::Result<Content> {
     if head.starts_with(b"#!") {
         return Ok(Content::Script(script::parse(head)));
     }
-    if head.len() < 52 || !head.starts_with(header::ELFMAG) {
-        return Ok(Content::Other {
-            short: head.len() < 52,
-        });
+    let short = head.len() < 52;
+    if !head.starts_with(header::ELFMAG) {
+        return Ok(Content::Other { short });
+    }
+    if short {
+        let why = "it is shorter than its ELF header";
+        return Ok(Content::Broken(None, why.to_owned()));
     }
     let reader = Reader { file, size, head };
     let mut abi = None;

@@ -17,6 +17,7 @@ use super::names::{Name, Names};
 use super::note::{Priority, Wish};
 use super::object::{Ask, Content, Facts};
 use super::settled::Settled;
+use super::token;
 use super::tree::{BodyId, FileId, Tree};
 use wishes::Trail;
 
@@ -36,6 +37,8 @@ pub(super) trait Witness {
     fn missed(&mut self, by: FileId, name: Name, why: Option<Rc<str>>);
     /// `by` may load the first of the wish's names, which is `hit`.
     fn wished(&mut self, by: FileId, wish: &Wish, hit: &Rc<Hit>);
+    /// A program finds libraries by its own place.
+    fn finds_by_itself(&mut self, program: FileId);
     /// None of the names of a required wish is there.
     fn unfulfilled(&mut self, by: FileId, wish: &Wish);
 }
@@ -82,6 +85,8 @@ pub(super) struct Process {
     by_body: Vec<(u32, usize)>,
     /// Something about the process makes what it loads depend on more than its names.
     is_peculiar: bool,
+    /// The program found something by `$ORIGIN`.
+    by_itself: bool,
     settled: Settled,
     /// What was entered above since the process is running, where that is to be taken back.
     trail: Option<Trail>,
@@ -116,6 +121,7 @@ impl Process {
         self.turn += 1;
         self.loaded.clear();
         self.steps = 0;
+        self.by_itself = false;
         self.is_peculiar = tools.loaders.get(tools.loader).is_musl();
         let path = Arc::clone(&tools.tree.file(root).path);
         self.add(root, path, None, tools);
@@ -127,6 +133,9 @@ impl Process {
         let mut order = vec![0];
         self.load(&mut order, 0, tools, witness);
         self.fulfil(tools, witness);
+        if self.by_itself && facts(tools.tree, root).is_some_and(|own| own.interpreter.is_some()) {
+            witness.finds_by_itself(root);
+        }
         if !self.is_peculiar {
             let files = self.loaded.iter().map(|loaded| loaded.file);
             self.settled.learn(files, tools);
@@ -267,12 +276,14 @@ impl Process {
                 .expand_name(&text, self.origin(by))
                 .filter(|text| !text.is_empty())
                 .ok_or_else(|| Some("a token in it has no value".into()))?;
+            self.by_itself |= by == 0 && token::has_origin(&text);
             name = tools.names.number(&expanded);
             text = expanded.into();
             if let Some(at) = self.known(name) {
                 return Ok(Got::Known(at));
             }
         }
+        tools.tree.refused = None;
         let outcome = if text.contains(&b'/') {
             self.steps += 1 + self.loaded.len() / 64;
             let opened = |loaded: &Loaded| loaded.opened.as_os_str().as_bytes() == &*text;
@@ -296,7 +307,7 @@ impl Process {
                 }
                 _ => Got::New(name, hit),
             }),
-            Outcome::Miss(why) => Err(why),
+            Outcome::Miss(why) => Err(why.or_else(|| tools.tree.refusal())),
         }
     }
 
@@ -374,7 +385,14 @@ impl Process {
         }
         let (directories, cost) = loader.expand(tree, path, self.origin(at));
         self.steps += 1 + directories.len() + path.len() / 256 + cost;
-        loader.search(tree, &directories, text)
+        let outcome = loader.search(tree, &directories, text);
+        if at == 0
+            && let Some(Outcome::Hit(hit)) = &outcome
+            && token::has_origin(path)
+        {
+            self.by_itself |= hit.opened.starts_with(self.origin(0));
+        }
+        outcome
     }
 
     /// Loads an object.

@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 use std::sync::Arc;
 
 use super::Options;
@@ -35,8 +34,8 @@ pub struct Resolver<'v> {
     process: Process,
     graph: Graph,
     done: HashSet<FileId>,
-    /// Files of the closure whose needs are yet to be added, each with how many scripts led to it since a program was last started.
-    ahead: Vec<(FileId, usize)>,
+    /// Files of the closure whose needs are yet to be added.
+    ahead: Vec<FileId>,
     on_path: HashMap<OsString, Option<PathBuf>>,
     /// The interpreter that was found last, by its path as written: most programs name the same one.
     last: Option<(PathBuf, FileId)>,
@@ -224,9 +223,9 @@ impl<'v> Resolver<'v> {
 
     /// Adds what a file of the closure needs.
     fn follow(&mut self, file: FileId) -> Result<()> {
-        self.ahead.push((file, 0));
+        self.ahead.push(file);
         // Not recursive: a hostile chain of scripts may be as long as there is room for.
-        while let Some((file, depth)) = self.ahead.pop() {
+        while let Some(file) = self.ahead.pop() {
             if !self.done.insert(file) {
                 continue;
             }
@@ -236,7 +235,7 @@ impl<'v> Resolver<'v> {
                 }
                 Content::Script(script) => {
                     let script = script.clone();
-                    self.script(file, &script, depth)?;
+                    self.script(file, &script)?;
                 }
                 Content::Elf(_) | Content::Broken(..) | Content::Other { .. } => {}
             }
@@ -287,10 +286,9 @@ impl<'v> Resolver<'v> {
         if let Some((known, file)) = &self.last
             && known.as_os_str() == path.as_os_str()
         {
-            let of = self.tree.file(of).path.clone();
-            self.graph
-                .want(*file, &Way::default(), Reason::Interpreter { of });
-            return Some(*file);
+            let file = *file;
+            self.start_by(of, path, file, &Way::default());
+            return Some(file);
         }
         let mut lack = |why: Option<&str>| self.graph.lack(of, text, why.map(Into::into), true);
         if text.is_empty() {
@@ -305,19 +303,29 @@ impl<'v> Resolver<'v> {
         }
         match self.tree.walk(path) {
             (End::File(file), way) => {
-                let of = self.tree.file(of).path.clone();
-                self.graph.want(file, &way, Reason::Interpreter { of });
+                self.start_by(of, path, file, &way);
                 self.last = Some((path.to_owned(), file));
                 return Some(file);
             }
-            (End::Absent, _) => lack(hint),
+            (End::Absent, _) => lack(hint.or(Some("it is the interpreter"))),
             (End::Directory(_), _) => lack(Some("it is a directory")),
             (End::Unusable(why), _) => lack(Some(&why.to_string())),
         }
         None
     }
 
-    fn script(&mut self, file: FileId, script: &Script, depth: usize) -> Result<()> {
+    /// Adds the file that starts a program or script, found by a way at the path that it names.
+    fn start_by(&mut self, of: FileId, path: &Path, file: FileId, way: &Way) {
+        if !self.is_executable(file) {
+            let why = "it is the interpreter, and may not be executed";
+            let name = path.as_os_str().as_bytes();
+            self.graph.lack(of, name, Some(why.into()), true);
+        }
+        let of = self.tree.file(of).path.clone();
+        self.graph.want(file, way, Reason::Interpreter { of });
+    }
+
+    fn script(&mut self, file: FileId, script: &Script) -> Result<()> {
         let hint = if script.cut {
             Some("the first line is longer than the 255 bytes that the kernel reads")
         } else if script.has_carriage_return() {
@@ -325,33 +333,65 @@ impl<'v> Resolver<'v> {
         } else {
             None
         };
-        if depth == SCRIPTS {
-            let name = script.interpreter.as_os_str().as_bytes();
-            let why: Rc<str> = "scripts interpret scripts deeper than the kernel follows".into();
-            self.graph.lack(file, name, Some(why), true);
-            return Ok(());
-        }
         if let Some(interpreter) = self.interpreter(file, &script.interpreter, hint) {
-            self.ahead.push((interpreter, depth + 1));
+            if self.is_too_deep(interpreter) {
+                let name = script.interpreter.as_os_str().as_bytes();
+                let why = "scripts interpret scripts deeper than the kernel follows";
+                self.graph.lack(file, name, Some(why.into()), true);
+            }
+            self.ahead.push(interpreter);
         }
-        let Some(program) = script.env_program() else {
+        let Some(started) = script.env_program() else {
             return Ok(());
         };
-        let found = if script::has_slash(&program) {
-            Some(PathBuf::from(&program))
+        let found = if script::has_slash(&started.name) {
+            Some(PathBuf::from(&started.name))
+        } else if let Some(path) = &started.path {
+            self.which_of(path, &started.name)
         } else {
-            self.which(&program)?
+            self.which(&started.name)?
         };
         if let Some((End::File(target), way)) = found.map(|path| self.tree.walk(&path)) {
             let of = self.tree.file(file).path.clone();
             self.graph.want(target, &way, Reason::Env { of });
-            self.ahead.push((target, 0));
+            self.ahead.push(target);
         } else {
             let why = "env(1) finds no such program on the path";
-            let name = program.as_bytes();
+            let name = started.name.as_bytes();
             self.graph.lack(file, name, Some(why.into()), false);
         }
         Ok(())
+    }
+
+    /// Whether so many scripts follow one another from this interpreter of a script on that the kernel gives up, as in a circle.
+    fn is_too_deep(&mut self, mut interpreter: FileId) -> bool {
+        for _ in 1..SCRIPTS {
+            let Content::Script(script) = self.tree.content(interpreter) else {
+                return false;
+            };
+            let next = script.interpreter.clone();
+            match self.tree.walk(&next) {
+                (End::File(file), _) if next.is_absolute() => interpreter = file,
+                // Told of where it is named.
+                _ => return false,
+            }
+        }
+        matches!(self.tree.content(interpreter), Content::Script(_))
+    }
+
+    /// Where a program is on a path that env(1) is told.
+    fn which_of(&mut self, path: &OsStr, name: &OsStr) -> Option<PathBuf> {
+        let directories = path.as_bytes().split(|byte| *byte == b':');
+        let mut places =
+            directories.map(|directory| Path::new(OsStr::from_bytes(directory)).join(name));
+        places.find(|place| {
+            let end = place.is_absolute().then(|| self.tree.walk(place).0);
+            matches!(end, Some(End::File(file)) if self.is_executable(file))
+        })
+    }
+
+    fn is_executable(&self, file: FileId) -> bool {
+        self.tree.file(file).stat.mode & 0o111 != 0
     }
 
     /// Where a program is on the path, asked once for each name.

@@ -18,6 +18,15 @@ pub struct Script {
     pub cut: bool,
 }
 
+/// A program that env(1) starts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Started {
+    /// Its name or path.
+    pub name: OsString,
+    /// The path that env is told to search, if it is told.
+    pub path: Option<OsString>,
+}
+
 /// Reads the line. `head` starts with `#!`.
 pub fn parse(head: &[u8]) -> Script {
     let head = &head[2..head.len().min(LINE)];
@@ -45,7 +54,7 @@ impl Script {
     }
 
     /// The program that env(1) would start, where the interpreter is env: the first word that is neither an option nor an assignment.
-    pub fn env_program(&self) -> Option<OsString> {
+    pub fn env_program(&self) -> Option<Started> {
         if self.interpreter.file_name() != Some(OsStr::new("env")) {
             return None;
         }
@@ -85,8 +94,16 @@ impl Script {
                 }
             }
         }
-        let program = words.into_iter().rev().find(|word| !word.contains(&b'='));
-        program.map(OsString::from_vec)
+        let mut path = None;
+        while let Some(word) = words.pop() {
+            if let Some(value) = word.strip_prefix(b"PATH=") {
+                path = Some(OsString::from_vec(value.to_vec()));
+            } else if !word.contains(&b'=') {
+                let name = OsString::from_vec(word);
+                return Some(Started { name, path });
+            }
+        }
+        None
     }
 }
 
@@ -148,7 +165,7 @@ mod tests {
     fn env(line: &str) -> Option<String> {
         parse(line.as_bytes())
             .env_program()
-            .map(|name| name.to_string_lossy().into_owned())
+            .map(|started| started.name.to_string_lossy().into_owned())
     }
 
     #[test]

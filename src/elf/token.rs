@@ -46,6 +46,12 @@ pub fn expand(text: &[u8], tokens: &Tokens<'_>) -> Option<Vec<u8>> {
     Some(out)
 }
 
+/// Whether a text names the directory of the object that it stands in.
+pub fn has_origin(text: &[u8]) -> bool {
+    let mut tokens = text.split(|byte| *byte == b'$').skip(1);
+    tokens.any(|rest| token_length(rest, "ORIGIN").is_some())
+}
+
 /// The length of the token `name` at the start of `text`, its braces included.
 fn token_length(text: &[u8], name: &str) -> Option<usize> {
     let (braced, inner) = match text.strip_prefix(b"{") {

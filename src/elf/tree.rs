@@ -173,6 +173,8 @@ pub(super) struct Tree<'v> {
     absent: usize,
     /// Files whose reading is put off, while it is.
     put_off: Option<Vec<Request>>,
+    /// What a loader that searched could not open last, and why.
+    pub(super) refused: Option<(PathBuf, Refusal)>,
     /// How many processors there are.
     threads: OnceCell<usize>,
 }
@@ -197,8 +199,16 @@ impl<'v> Tree<'v> {
             inodes: HashMap::default(),
             absent: 0,
             put_off: None,
+            refused: None,
             threads: OnceCell::new(),
         }
+    }
+
+    /// What a loader that searched could not open last, in words.
+    pub(super) fn refusal(&self) -> Option<Rc<str>> {
+        let (path, why) = self.refused.as_ref()?;
+        let path = path.display().to_string();
+        Some(format!("`{}`: {why}", path.escape_debug()).into())
     }
 
     /// The host.
@@ -286,8 +296,11 @@ impl<'v> Tree<'v> {
         let wants_directory = ends_in_directory(path);
         let mut end = End::Directory(here);
         while let Some(part) = ahead.next() {
-            if !matches!(end, End::Directory(_)) {
-                return (End::Absent, way);
+            match end {
+                End::Directory(_) => {}
+                // What may not be looked at may be a directory.
+                End::Unusable(Refusal::Denied | Refusal::Unopened(_)) => return (end, way),
+                _ => return (End::Absent, way),
             }
             let part = OsStr::from_bytes(&part);
             if part == ".." {

@@ -149,6 +149,18 @@ impl Rules {
         }
     }
 
+    /// Takes note of programs that find libraries by `$ORIGIN` of their own, which their loader learns from /proc/self/exe.
+    pub(super) fn need_proc(&mut self, programs: Vec<JailPath>) {
+        if !programs.is_empty() {
+            let about = "each finds libraries by its own place (`$ORIGIN`), and does not start without it; sessions of their own (`[namespaces]`) have it";
+            self.wishes.push(Wish {
+                programs,
+                wants: vec!["/proc".to_owned()],
+                about: Some(about.to_owned()),
+            });
+        }
+    }
+
     /// What programs want and `tree`, now that it is complete, does not have.
     pub(super) fn denied(self, tree: &Tree) -> Vec<String> {
         let lacks =

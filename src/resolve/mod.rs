@@ -360,13 +360,13 @@ fn add_programs(
     findings: &mut Vec<Finding>,
     notices: &mut Vec<String>,
 ) -> Result<data::Rules> {
-    let mut add = |tree: &mut Tree, asked: &[Asked], notices: &mut Vec<String>| -> Result<()> {
+    let mut add = |tree: &mut Tree, asked: &[Asked], notices: &mut Vec<String>| -> Result<_> {
         let mut said = Vec::new();
-        objects::add(tree, view, asked, dlopen, findings, &mut said)?;
+        let needs_proc = objects::add(tree, view, asked, dlopen, findings, &mut said)?;
         // Each closure speaks of the libraries that it shares with the one before.
         said.retain(|notice| !notices.contains(notice));
         notices.extend(said);
-        Ok(())
+        Ok(needs_proc)
     };
     // To read the rules takes a small jail as long as its programs do.
     let (rules, added) = thread::scope(|scope| {
@@ -381,13 +381,13 @@ fn add_programs(
         (rules, added)
     });
     let mut rules = rules?;
-    added?;
+    rules.need_proc(added?);
     loop {
         asked = rules.apply(tree, view, notices)?;
         if asked.is_empty() {
             return Ok(rules);
         }
-        add(tree, &asked, notices)?;
+        rules.need_proc(add(tree, &asked, notices)?);
     }
 }
 

@@ -139,7 +139,8 @@ pub(super) fn locate_optional(
     Ok(found)
 }
 
-/// Adds what was asked for, with its closure. An object that is found nowhere is an error of its own kind, for all of them at once.
+/// Adds what was asked for, with its closure, and gives the programs that need /proc to find it. An object that is found nowhere is an error of its own
+/// kind, for all of them at once.
 pub(super) fn add(
     tree: &mut Tree,
     view: &View,
@@ -147,7 +148,7 @@ pub(super) fn add(
     dlopen: Dlopen,
     findings: &mut Vec<Finding>,
     notices: &mut Vec<String>,
-) -> Result<()> {
+) -> Result<Vec<JailPath>> {
     let mut by_path: BTreeMap<&Path, &Asked> = BTreeMap::new();
     for one in asked {
         by_path.entry(&one.path).or_insert(one);
@@ -178,7 +179,8 @@ pub(super) fn add(
             findings.push(finding);
         }
     }
-    Ok(())
+    let programs = closure.needs_proc.iter();
+    Ok(programs.filter_map(|path| merged(path).ok()).collect())
 }
 
 /// Where what was asked for ends, if links lead there, and why that is wanted: the first link is what was asked for, and the file follows from it.

@@ -9,14 +9,34 @@ use serde::Serialize;
 
 use crate::elf::{Closure, Missing, Object, ObjectKind, Reason};
 
-/// Every path, one a line.
+/// Every path, one a line; behind them, with a slash at their end, directories that must be there though nothing in them is needed.
 pub fn list(closure: &Closure) -> String {
     let mut text = String::with_capacity(closure.objects.len() * 64);
     for path in closure.objects.keys() {
         text.push_str(&plain(path));
         text.push('\n');
     }
+    for path in &closure.directories {
+        text.push_str(&plain(path));
+        text.push_str("/\n");
+    }
     text
+}
+
+/// What whoever copies these files has to see to.
+pub fn conditions(closure: &Closure) -> Vec<String> {
+    let mut notices: Vec<String> = closure
+        .needs_proc
+        .iter()
+        .map(|path| {
+            let path = plain(path);
+            format!("`{path}` finds libraries by its own place (`$ORIGIN`), and so does not start where /proc is not mounted")
+        })
+        .collect();
+    if closure.needs_cache && !closure.objects.contains_key(Path::new("/etc/ld.so.cache")) {
+        notices.push("libraries lie where only `/etc/ld.so.cache` leads, which is not there: ldconfig(8) makes it".to_owned());
+    }
+    notices
 }
 
 /// `deps --json`: documented in the manual, and kept. Here and below fields stand in the order of their names.
@@ -25,6 +45,7 @@ struct Whole<'c> {
     directories: Vec<Cow<'c, str>>,
     missing: Vec<Lack<'c>>,
     needs_cache: bool,
+    needs_proc: Vec<Cow<'c, str>>,
     objects: Vec<Entry<'c>>,
     schema: u8,
 }
@@ -67,6 +88,11 @@ pub fn json(closure: &Closure) -> String {
         directories: directories.map(|path| path.to_string_lossy()).collect(),
         missing: missing.collect(),
         needs_cache: closure.needs_cache,
+        needs_proc: closure
+            .needs_proc
+            .iter()
+            .map(|path| path.to_string_lossy())
+            .collect(),
         objects: closure.objects.iter().map(entry).collect(),
         schema: 1,
     };
@@ -165,25 +191,29 @@ fn lacks(closure: &Closure) -> BTreeMap<&Path, Vec<&Missing>> {
     lacks
 }
 
-fn roots(closure: &Closure) -> impl Iterator<Item = &Path> {
-    closure
-        .objects
-        .iter()
-        .filter(|(_, object)| {
-            object
-                .reasons
-                .iter()
-                .any(|reason| matches!(reason, Reason::Named | Reason::Known { .. }))
-        })
-        .map(|(path, _)| path.as_path())
+/// Files that are there by themselves, each with the words for why, where it was not named.
+fn roots(closure: &Closure) -> impl Iterator<Item = (&Path, String)> {
+    closure.objects.iter().filter_map(|(path, object)| {
+        let mut reasons = object
+            .reasons
+            .iter()
+            .filter(|reason| matches!(reason, Reason::Named | Reason::Known { .. }));
+        let is_named = reasons.clone().any(|reason| *reason == Reason::Named);
+        let about = if is_named {
+            String::new()
+        } else {
+            format!(" ({})", reasons.next()?)
+        };
+        Some((path.as_path(), about))
+    })
 }
 
 /// A tree for each file that was named. What a tree has shown already is not opened again.
 pub fn tree(closure: &Closure) -> String {
     let (edges, lacks) = (edges(closure), lacks(closure));
     let mut text = String::new();
-    for root in roots(closure) {
-        line(&mut text, &plain(root));
+    for (root, about) in roots(closure) {
+        line(&mut text, &format!("{}{about}", plain(root)));
         let mut seen = BTreeSet::from([root]);
         // Not recursive: a hostile chain of libraries may be as long as there is room for.
         let mut open = vec![branches(&edges, &lacks, root)];
@@ -230,7 +260,7 @@ fn branches<'c>(
 pub fn dot(closure: &Closure) -> String {
     let quote = |text: &str| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
     let mut text = String::from("digraph deps {\n\trankdir=LR;\n\tnode [shape=box];\n");
-    for root in roots(closure) {
+    for (root, _) in roots(closure) {
         line(
             &mut text,
             &format!("\t{} [style=bold];", quote(&plain(root))),
@@ -261,14 +291,19 @@ pub fn dot(closure: &Closure) -> String {
     text
 }
 
-/// The shortest way from each named file to the library `name`: a soname, a file name or a path. Empty where nothing leads there.
+/// The shortest way to the library `name`, a soname, a file name or a path, from each file that was named or is known to be loaded. Empty where nothing
+/// leads there.
 pub fn why(closure: &Closure, name: &str) -> String {
     let (edges, lacks) = (edges(closure), lacks(closure));
     let wanted = |label: &str, path: &Path| {
         label == name || path == Path::new(name) || path.file_name().is_some_and(|own| own == name)
     };
     let mut text = String::new();
-    for root in roots(closure) {
+    for (root, about) in roots(closure) {
+        if !about.is_empty() && wanted("", root) {
+            line(&mut text, &format!("{}{about}", plain(root)));
+            continue;
+        }
         let mut from: BTreeMap<&Path, (&Path, &str)> = BTreeMap::new();
         let mut queue = VecDeque::from([root]);
         let mut end = None;
@@ -301,7 +336,7 @@ pub fn why(closure: &Closure, name: &str) -> String {
             steps.push(format!("{label} => {}", plain(here)));
             here = by;
         }
-        line(&mut text, &plain(root));
+        line(&mut text, &format!("{}{about}", plain(root)));
         for (depth, step) in steps.iter().rev().enumerate() {
             line(&mut text, &format!("{}└─ {step}", "   ".repeat(depth)));
         }
@@ -415,6 +450,40 @@ mod tests {
         │     └─ c\n.so => not found
         └─ b.so => /l/b.so
         ");
+    }
+
+    #[test]
+    fn what_was_not_named_says_why_it_is_there() {
+        let mut closure = sample();
+        let why_known = "loaded for the service x".to_owned();
+        let known = object(
+            ObjectKind::Elf,
+            &[("b.so", "/l/b.so")],
+            Reason::Known { why: why_known },
+        );
+        closure.objects.insert("/l/nss.so".into(), known);
+        insta::assert_snapshot!(why(&closure, "nss.so"), @"/l/nss.so (loaded for the service x)");
+        insta::assert_snapshot!(why(&closure, "b.so"), @r"
+        /l/nss.so (loaded for the service x)
+        └─ b.so => /l/b.so
+        /p
+        └─ b.so => /l/b.so
+        ");
+        assert!(tree(&closure).starts_with("/l/nss.so (loaded for the service x)\n└─ b.so"));
+    }
+
+    #[test]
+    fn directories_end_in_a_slash_and_conditions_are_told() {
+        let mut closure = sample();
+        closure.directories.insert("/opt/d".into());
+        closure.needs_cache = true;
+        closure.needs_proc.push("/p".into());
+        assert!(list(&closure).ends_with("/p\n/opt/d/\n"));
+        let told = conditions(&closure).join("\n");
+        assert!(
+            told.contains("`/p` finds") && told.contains("`/etc/ld.so.cache`"),
+            "{told}"
+        );
     }
 
     #[test]

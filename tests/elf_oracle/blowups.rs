@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -42,6 +43,7 @@ impl Room {
 
     fn put(&self, path: &str, content: impl AsRef<[u8]>) {
         fs::write(self.at(path), content).unwrap();
+        fs::set_permissions(self.at(path), PermissionsExt::from_mode(0o755)).unwrap();
     }
 
     fn dirs(&self, names: impl Iterator<Item = String>) {

@@ -23,7 +23,13 @@ impl Root {
     fn put(&self, path: &str, content: &[u8]) {
         let place = self.0.join(path.trim_start_matches('/'));
         fs::create_dir_all(place.parent().unwrap()).unwrap();
-        fs::write(place, content).unwrap();
+        fs::write(&place, content).unwrap();
+        self.allow(path, 0o755);
+    }
+
+    fn allow(&self, path: &str, mode: u32) {
+        let place = self.0.join(path.trim_start_matches('/'));
+        fs::set_permissions(place, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
     }
 
     fn link(&self, target: &str, path: &str) {
@@ -297,6 +303,7 @@ fn notes_count_by_priority_and_the_first_name_that_is_there_wins() {
         {"soname":["libsug.so.1"],"priority":"suggested"},
         {"soname":["libreq.so.1"],"priority":"required"},
         {"soname":["libgone.so.1"],"priority":"required","feature":"rest"},
+        5, {"priority":"required"}, {"soname":["libodd.so"],"priority":"unheard"},
         {"soname":["libnone.so.1"],"priority":"recommended"}]"#;
     root.put(
         "/bin/p",
@@ -342,11 +349,6 @@ fn scripts_lead_to_their_interpreters() {
         }
         .write(),
     );
-    fs::set_permissions(
-        root.0.join("usr/bin/tool"),
-        std::os::unix::fs::PermissionsExt::from_mode(0o755),
-    )
-    .unwrap();
     root.put("/s/plain", b"#!/bin/sh -e\n");
     root.put("/s/env", b"#! /usr/bin/env -S A=1 tool --flag\n");
     root.put("/s/nested", b"#!/s/plain\n");
@@ -382,7 +384,81 @@ fn scripts_lead_to_their_interpreters() {
     let closure = root.closure("/s/nothing");
     assert!(!closure.missing[0].fatal && told(&closure).1.contains("nothing"));
     assert_eq!(root.closure("/s/empty").missing.len(), 1);
-    assert_eq!(root.closure("/s/self").objects.len(), 1);
+    let closure = root.closure("/s/self");
+    assert_eq!((closure.objects.len(), closure.missing.len()), (1, 1));
+}
+
+/// execve(2): `ELOOP` after five scripts, however each was come by.
+#[test]
+fn scripts_that_interpret_scripts_end_where_the_kernel_ends() {
+    let root = Root::new("chains");
+    root.put("/bin/sh", &Forge::default().write());
+    root.put("/s/0", b"#!/bin/sh\n");
+    for number in 1..=7 {
+        root.put(
+            &format!("/s/{number}"),
+            format!("#!/s/{}\n", number - 1).as_bytes(),
+        );
+    }
+    root.put("/s/ring", b"#!/s/gnir\n");
+    root.put("/s/gnir", b"#!/s/ring\n");
+    for first in ["/s/0", "/s/3"] {
+        let view = View::new(&root.0).unwrap();
+        let paths = [first, "/s/7", "/s/4", "/s/ring"].map(PathBuf::from);
+        let closure = elf::closure(&view, &paths, &Options::default()).unwrap();
+        let by: BTreeSet<_> = closure
+            .missing
+            .iter()
+            .map(|lack| lack.needed_by.to_str().unwrap())
+            .collect();
+        assert_eq!(
+            by,
+            BTreeSet::from(["/s/5", "/s/6", "/s/7", "/s/gnir", "/s/ring"])
+        );
+        assert!(closure.missing.iter().all(|lack| lack.fatal));
+    }
+}
+
+#[test]
+fn env_searches_the_path_that_it_is_given() {
+    let root = Root::new("path");
+    for path in [
+        "/usr/bin/env",
+        "/opt/bin/tool",
+        "/usr/bin/tool",
+        "/opt/no/tool",
+    ] {
+        root.put(path, &Forge::default().write());
+    }
+    root.allow("/opt/no/tool", 0o644);
+    root.put(
+        "/s/given",
+        b"#!/usr/bin/env -S PATH=/opt/none:/opt/no:/opt/bin tool\n",
+    );
+    let paths = root.closure("/s/given");
+    assert_eq!(
+        told(&paths).0,
+        BTreeSet::from(["/opt/bin/tool", "/s/given", "/usr/bin/env"])
+    );
+    root.put("/s/lost", b"#!/usr/bin/env -S PATH=/opt/none tool\n");
+    assert_eq!(told(&root.closure("/s/lost")).1, BTreeSet::from(["tool"]));
+}
+
+#[test]
+fn an_interpreter_must_be_executable() {
+    let root = Root::new("mode");
+    root.put("/bin/sh", &Forge::default().write());
+    root.allow("/bin/sh", 0o644);
+    root.put("/s/plain", b"#!/bin/sh\n");
+    let closure = root.closure("/s/plain");
+    assert!(
+        closure.missing[0].fatal
+            && closure.missing[0]
+                .why
+                .as_deref()
+                .unwrap()
+                .contains("executed")
+    );
 }
 
 #[test]

@@ -55,6 +55,46 @@ fn the_origin_of_a_library_is_where_it_was_opened() {
     );
 }
 
+/// `_dl_get_origin` reads /proc/self/exe for the program, and knows of a library how it was opened.
+#[test]
+fn who_finds_libraries_by_its_own_place_needs_proc() {
+    let Some(world) = World::glibc() else { return };
+    plain(&world, "/opt/lib/libx.so");
+    let middle = Make {
+        soname: Some("libmiddle.so"),
+        needed: &["libx.so"],
+        runpath: Some("$ORIGIN"),
+        ..Make::default()
+    };
+    world.library("/opt/lib/libmiddle.so", middle);
+    let make = |needed, runpath| Make {
+        needed,
+        runpath: Some(runpath),
+        ..Make::default()
+    };
+    world.program("/opt/bin/own", make(&["libx.so"], "/none:${ORIGIN}/../lib"));
+    world.program("/opt/bin/slash", make(&["$ORIGIN/../lib/libx.so"], "/none"));
+    world.program(
+        "/opt/bin/unused",
+        make(&["libx.so"], "/opt/lib:$ORIGIN/../gone"),
+    );
+    world.program("/opt/bin/library", make(&["libmiddle.so"], "/opt/lib"));
+    let programs = [
+        "/opt/bin/own",
+        "/opt/bin/slash",
+        "/opt/bin/unused",
+        "/opt/bin/library",
+    ];
+    let closure = world.closure_of(&programs, None);
+    assert_eq!(closure.missing, []);
+    let needs_proc: Vec<_> = closure
+        .needs_proc
+        .iter()
+        .map(|path| path.to_str().unwrap())
+        .collect();
+    assert_eq!(needs_proc, ["/opt/bin/own", "/opt/bin/slash"]);
+}
+
 #[test]
 fn the_origin_of_a_program_is_where_it_really_is() {
     let Some(world) = World::glibc() else { return };

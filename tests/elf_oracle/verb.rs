@@ -263,9 +263,39 @@ fn a_device_and_what_may_not_be_read_are_refused_by_name() {
     // ld.so passes over what it may not open.
     let words = ask("good");
     assert!(
-        words.contains("status 3") && words.contains("could not find `libx.so.1`"),
+        words.contains("status 3")
+            && words.contains("could not find `libx.so.1`")
+            && words.contains("libx.so.1`: permission denied"),
         "{words}"
     );
+    fs::create_dir_all(root.0.join("opt/shut/below")).unwrap();
+    fs::set_permissions(root.0.join("opt/shut"), PermissionsExt::from_mode(0o700)).unwrap();
+    let words = ask("/opt/shut/below/program");
+    assert!(
+        words.contains("status 4") && words.contains("program`: permission denied"),
+        "{words}"
+    );
+}
+
+#[test]
+fn a_library_that_leads_to_itself_and_a_program_cut_short_are_said() {
+    let root = Root::new("said");
+    fs::remove_file(root.0.join("usr/lib/libx.so.1")).unwrap();
+    std::os::unix::fs::symlink("libx.so.1", root.0.join("usr/lib/libx.so.1")).unwrap();
+    let words = told(&root.deps(&["good"]));
+    assert!(
+        words.contains("libx.so.1`: too many levels of symbolic links"),
+        "{words}"
+    );
+    fs::write(root.0.join("usr/bin/cut"), b"\x7fELF\x02\x01\x01\0\0\0").unwrap();
+    let words = told(&root.deps(&["usr/bin/cut"]));
+    assert!(
+        words.starts_with("status 4") && words.contains("shorter than its ELF header"),
+        "{words}"
+    );
+    // A bare name is a program, where a directory has the name.
+    fs::create_dir(root.0.join("good")).unwrap();
+    assert!(told(&root.deps(&["good"])).contains("/usr/bin/good\n"));
 }
 
 #[test]

@@ -38,6 +38,10 @@ impl<W: Witness> Witness for Found<'_, W> {
         self.0.wished(by, wish, hit);
     }
 
+    fn finds_by_itself(&mut self, program: FileId) {
+        self.0.finds_by_itself(program);
+    }
+
     fn unfulfilled(&mut self, _: FileId, _: &Wish) {}
 }
 

@@ -282,6 +282,43 @@ fn what_a_chroot_cannot_give_is_said_before_somebody_misses_it() {
 }
 
 #[test]
+fn who_finds_libraries_by_its_own_place_is_told_of_before_it_does_not_start() {
+    let Some(host) = host_with_module() else {
+        return;
+    };
+    let app = "/usr/local/app";
+    host.write("/root/lib.c", "int answer(void) { return 42; }\n");
+    host.write(
+        "/root/main.c",
+        "int answer(void); int main(void) { return answer() - 42; }\n",
+    );
+    host.sh(&format!(
+        "mkdir -p {app}/bin {app}/lib && gcc -shared -fPIC -Wl,-soname,libapp.so -o {app}/lib/libapp.so lib.c
+        gcc -o {app}/bin/app main.c -L{app}/lib -lapp -Wl,-rpath,'$ORIGIN/../lib'"
+    ))
+    .ok();
+    let wish = "`/usr/local/app/bin/app` wants `/proc`, which the jail does not have";
+    let key = host.key("harlequin");
+    let mut spec = Spec::arkham(&key, &["/usr/local/app/bin/app"]);
+    let built = spec.build(&host).ok();
+    assert!(built.stderr().contains(wish), "{built:?}");
+    let _sshd = host.sshd();
+    let harlequin = host.login("harlequin", &key);
+    let lost = harlequin.ssh("/usr/local/app/bin/app").exits(127);
+    assert!(lost.stderr().contains("libapp.so"), "{lost:?}");
+    spec.more = "[namespaces]\n".to_owned();
+    let built = spec.build(&host).ok();
+    assert!(!built.stderr().contains(wish), "{built:?}");
+    harlequin.ssh("/usr/local/app/bin/app").ok();
+    let deps = host.jailctl(["deps", &format!("{app}/bin/app")]).ok();
+    assert!(
+        deps.stderr()
+            .contains("does not start where /proc is not mounted"),
+        "{deps:?}"
+    );
+}
+
+#[test]
 fn a_host_adds_rules_of_its_own_takes_some_away_and_is_told_all_that_is_wrong_with_them() {
     let Some(host) = host() else { return };
     let site = "/etc/jailctl/rules.d/site.toml";
