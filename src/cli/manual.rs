@@ -1,9 +1,11 @@
 //! `man` and `completions`: the manual pages and the shells' help with typing, made from the command line itself.
 
+use std::fmt::Write;
+
 use clap::{Args, ValueEnum};
 
 use super::{Report, command};
-use crate::error::{Error, Finding, Result};
+use crate::error::{Error, Finding, Kind, Result};
 
 /// A shell that completions are made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -126,14 +128,65 @@ pub fn page(verb: Option<&str>) -> Result<Option<String>> {
             None => return Ok(None),
         },
     };
-    let mut text = Vec::new();
+    let usage = command.clone().render_usage().to_string();
     // clap keeps names for as long as the program runs; one page is made, or each once.
     let command = command.name(&*name.clone().leak()).display_name(name);
+    let mut text = Vec::new();
     clap_mangen::Man::new(command)
         .section("8")
         .date("")
         .manual("System administration")
         .render(&mut text)
         .map_err(|error| Error::failed("could not make the page").why(error.to_string()))?;
-    Ok(Some(String::from_utf8_lossy(&text).into_owned()))
+    let mut page = String::new();
+    // Each section is a line of its own, and what is below it.
+    for section in String::from_utf8_lossy(&text).split_inclusive("\n.SH ") {
+        match section.lines().next() {
+            Some("SYNOPSIS") => page.push_str(&synopsis(&usage)),
+            Some("VERSION") => page.push_str(&(statuses() + section)),
+            _ => page.push_str(section),
+        }
+    }
+    Ok(Some(page))
+}
+
+/// How it is called, as `--help` says it: clap_mangen leaves out the values of options.
+fn synopsis(usage: &str) -> String {
+    let usage = usage.strip_prefix("Usage: ").unwrap_or(usage);
+    format!("SYNOPSIS\n{}\n.SH ", usage.trim().replace('-', "\\-"))
+}
+
+/// What the exit status says.
+fn statuses() -> String {
+    let mut text = "\"EXIT STATUS\"\n.TP\n0\nDone, or nothing to do\n".to_owned();
+    for (kind, about) in [
+        (
+            Kind::No,
+            "The answer is no: drift, findings, changes with \\-\\-exit\\-code",
+        ),
+        (
+            Kind::Spec,
+            "Usage, a bad spec, or a program that the host lacks",
+        ),
+        (
+            Kind::Missing,
+            "A library that a program needs was not found",
+        ),
+        (
+            Kind::Failed,
+            "It could not be done, and the host is as it was",
+        ),
+        (
+            Kind::Busy,
+            "Another jailctl is at work, or somebody else took an id meanwhile",
+        ),
+        (
+            Kind::Unsaid,
+            "Done, and the word of it could not be delivered",
+        ),
+    ] {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, ".TP\n{}\n{about}", kind as u8);
+    }
+    text + ".SH "
 }

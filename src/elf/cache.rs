@@ -59,6 +59,7 @@ pub struct Cache {
     word: Words,
     /// Names are compared as numbers with a sign.
     signed: bool,
+    is_damaged: bool,
     format: Format,
     /// Where the entries begin, how many there are, and where the offsets of their strings count from.
     table: usize,
@@ -86,14 +87,20 @@ impl Cache {
             bytes,
             word: Words(abi.little),
             signed: abi.has_signed_char(),
+            is_damaged: false,
             format: Format::Old,
             table: OLD_HEADER,
             count: 0,
             strings: 0,
             levels: Vec::new(),
         };
-        cache.open().unwrap_or_default();
+        cache.is_damaged = cache.open().is_none();
         cache
+    }
+
+    /// Whether it is no cache, or ends before what it says that it holds.
+    pub fn is_damaged(&self) -> bool {
+        self.is_damaged
     }
 
     fn open(&mut self) -> Option<()> {
@@ -132,7 +139,10 @@ impl Cache {
         self.count = count;
         self.strings = base;
         self.levels = self.read_levels(base).unwrap_or_default();
-        Some(())
+        // The loader uses what there is of one that was cut short.
+        let strings = self.word.at(&self.bytes, base + 24)? as usize;
+        let end = (self.table + count * NEW_ENTRY).checked_add(strings)?;
+        (end <= self.bytes.len()).then_some(())
     }
 
     fn at(&self, index: usize) -> usize {

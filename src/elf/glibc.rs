@@ -174,11 +174,17 @@ impl Glibc {
         }
     }
 
-    /// The directories of a search path that exist, each with its subdirectories before it.
-    pub(super) fn expand(&self, tree: &mut Tree<'_>, path: &[u8], origin: &Path) -> Vec<PathBuf> {
-        let (directories, _) = token::glibc_directories(path, &self.tokens(origin));
+    /// The directories of a search path that exist, each with its subdirectories before it, and whether elements are relative.
+    pub(super) fn expand(
+        &self,
+        tree: &mut Tree<'_>,
+        path: &[u8],
+        origin: &Path,
+    ) -> (Vec<PathBuf>, bool) {
+        let (directories, is_relative) = token::glibc_directories(path, &self.tokens(origin));
         let places = self.with_subdirectories(tree, &directories);
-        places.into_iter().map(|(_, directory)| directory).collect()
+        let directories = places.into_iter().map(|(_, directory)| directory);
+        (directories.collect(), is_relative)
     }
 
     fn with_subdirectories(&self, tree: &mut Tree<'_>, directories: &[PathBuf]) -> Places {
@@ -250,7 +256,11 @@ impl Glibc {
         if no_default {
             return Outcome::Miss(None);
         }
-        self.built_in(tree, name).unwrap_or(Outcome::Miss(None))
+        self.built_in(tree, name).unwrap_or_else(|| {
+            let is_damaged = self.cache.as_ref().is_some_and(|cache| cache.is_damaged());
+            let why = "`/etc/ld.so.cache` is damaged, and ldconfig(8) makes it anew";
+            Outcome::Miss(is_damaged.then(|| why.into()))
+        })
     }
 
     /// The path that ld.so.cache has for a name.

@@ -33,6 +33,9 @@ enum Rules {
     Musl(Musl),
 }
 
+/// The directories of a search path, and whether it has others that are relative.
+type Places = (Rc<[PathBuf]>, bool);
+
 /// One loader of the host.
 #[derive(Debug)]
 pub(super) struct Loader {
@@ -44,7 +47,7 @@ pub(super) struct Loader {
     /// What searches without any search path of an object came to; and the same for objects with `DF_1_NODEFLIB`.
     system: [HashMap<Name, Outcome>; 2],
     /// Search paths as they stand in objects, by their text and the directory of the object.
-    paths: HashMap<(Vec<u8>, PathBuf), Rc<[PathBuf]>>,
+    paths: HashMap<(Vec<u8>, PathBuf), Places>,
 }
 
 /// All loaders that were needed so far.
@@ -283,26 +286,28 @@ impl Loader {
         }
     }
 
-    /// The directories of an object's search path, which stands in an object that lies in `origin`, and how many were looked for only now.
+    /// The directories of an object's search path, which stands in an object that lies in `origin`, whether it has elements that are relative and so left
+    /// out, and how many were looked for only now.
     pub(super) fn expand(
         &mut self,
         tree: &mut Tree<'_>,
         path: &[u8],
         origin: &Path,
-    ) -> (Rc<[PathBuf]>, usize) {
+    ) -> (Rc<[PathBuf]>, bool, usize) {
         let key = (path.to_vec(), origin.to_owned());
-        if let Some(known) = self.paths.get(&key) {
-            return (Rc::clone(known), 0);
+        if let Some((known, is_relative)) = self.paths.get(&key) {
+            return (Rc::clone(known), *is_relative, 0);
         }
         let elements = path.iter().filter(|byte| matches!(byte, b':' | b'\n'));
         let cost = elements.count() * (1 + origin.as_os_str().len() / 256);
-        let directories: Rc<[PathBuf]> = match &self.rules {
+        let (directories, is_relative) = match &self.rules {
             Rules::Glibc(glibc) => glibc.expand(tree, path, origin),
             Rules::Musl(_) => Musl::expand(tree, path, origin),
-        }
-        .into();
-        self.paths.insert(key, Rc::clone(&directories));
-        (directories, cost)
+        };
+        let directories: Rc<[PathBuf]> = directories.into();
+        self.paths
+            .insert(key, (Rc::clone(&directories), is_relative));
+        (directories, is_relative, cost)
     }
 
     /// Looks through directories that [`Loader::expand`] gave. `None` where the search goes on elsewhere.

@@ -63,7 +63,7 @@ impl Musl {
         let path = path.unwrap_or_else(|| b"/lib:/usr/local/lib:/usr/lib".to_vec());
         Ok(Self {
             abi,
-            directories: usable(tree, &path),
+            directories: usable(tree, &path).0,
             settings,
         })
     }
@@ -79,8 +79,8 @@ impl Musl {
         1 + self.directories.len()
     }
 
-    /// The directories of an object's own search path.
-    pub(super) fn expand(tree: &mut Tree<'_>, path: &[u8], origin: &Path) -> Vec<PathBuf> {
+    /// The directories of an object's own search path, and whether elements are relative.
+    pub(super) fn expand(tree: &mut Tree<'_>, path: &[u8], origin: &Path) -> (Vec<PathBuf>, bool) {
         // What is before the last slash of the object's path.
         let origin = match origin.as_os_str().as_bytes() {
             b"/" => Path::new(""),
@@ -144,8 +144,8 @@ impl Musl {
 }
 
 /// The directories of a search path, without those that are not there: nothing in them can be opened, and the search goes on.
-fn usable(tree: &mut Tree<'_>, path: &[u8]) -> Vec<PathBuf> {
-    let mut directories = token::musl_directories(path).0;
+fn usable(tree: &mut Tree<'_>, path: &[u8]) -> (Vec<PathBuf>, bool) {
+    let (mut directories, is_relative) = token::musl_directories(path);
     directories.retain(|directory| !matches!(tree.walk(directory).0, End::Absent | End::File(_)));
-    directories
+    (directories, is_relative)
 }

@@ -87,6 +87,8 @@ pub(super) struct Process {
     is_peculiar: bool,
     /// The program found something by `$ORIGIN`.
     by_itself: bool,
+    /// A search path that the last search went by has elements that are relative.
+    was_relative: bool,
     settled: Settled,
     /// What was entered above since the process is running, where that is to be taken back.
     trail: Option<Trail>,
@@ -284,6 +286,7 @@ impl Process {
             }
         }
         tools.tree.refused = None;
+        self.was_relative = false;
         let outcome = if text.contains(&b'/') {
             self.steps += 1 + self.loaded.len() / 64;
             let opened = |loaded: &Loaded| loaded.opened.as_os_str().as_bytes() == &*text;
@@ -307,7 +310,10 @@ impl Process {
                 }
                 _ => Got::New(name, hit),
             }),
-            Outcome::Miss(why) => Err(why.or_else(|| tools.tree.refusal())),
+            Outcome::Miss(why) => Err(why.or_else(|| tools.tree.refusal()).or_else(|| {
+                let why = "a search path has elements that are relative to the directory that the program is started in";
+                self.was_relative.then(|| why.into())
+            })),
         }
     }
 
@@ -383,7 +389,8 @@ impl Process {
         if self.steps > STEPS {
             return Some(Outcome::Miss(Some(too_many_steps())));
         }
-        let (directories, cost) = loader.expand(tree, path, self.origin(at));
+        let (directories, is_relative, cost) = loader.expand(tree, path, self.origin(at));
+        self.was_relative |= is_relative;
         self.steps += 1 + directories.len() + path.len() / 256 + cost;
         let outcome = loader.search(tree, &directories, text);
         if at == 0

@@ -293,6 +293,23 @@ fn a_library_that_leads_to_itself_and_a_program_cut_short_are_said() {
         words.starts_with("status 4") && words.contains("shorter than its ELF header"),
         "{words}"
     );
+    for cache in [&b"text"[..], b"glibc-ld.so.cache1.1\x01\0\0\0", b""] {
+        fs::create_dir_all(root.0.join("etc")).unwrap();
+        fs::write(root.0.join("etc/ld.so.cache"), cache).unwrap();
+        let words = told(&root.deps(&["poor"]));
+        assert!(words.contains("ld.so.cache` is damaged"), "{words}");
+    }
+    fs::remove_file(root.0.join("etc/ld.so.cache")).unwrap();
+    let lost = Forge {
+        machine: 183,
+        interpreter: Some("/lib/ld-linux-aarch64.so.1"),
+        needed: &["libgone.so"],
+        rpath: Some("lib:/lib"),
+        ..Forge::default()
+    };
+    fs::write(root.0.join("usr/bin/cut"), lost.write()).unwrap();
+    let words = told(&root.deps(&["usr/bin/cut"]));
+    assert!(words.contains("elements that are relative"), "{words}");
     // A bare name is a program, where a directory has the name.
     fs::create_dir(root.0.join("good")).unwrap();
     assert!(told(&root.deps(&["good"])).contains("/usr/bin/good\n"));
