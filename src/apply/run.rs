@@ -86,6 +86,7 @@ impl<'r, 'h> Run<'r, 'h> {
             Step::AlterAccount { name, to, .. } => self.host.alter_account(name, to),
             Step::WriteTree => self.write_tree(),
             Step::FindNobody { root, uids } => {
+                Process::end_unproven(self.host, uids)?;
                 refuse_change(self.name(), &Process::living(self.host, root, uids)?)
             }
             Step::WritePolicy { text, .. } => self.write_policy(text),
@@ -193,7 +194,13 @@ impl<'r, 'h> Run<'r, 'h> {
         let (dir, name) = self.host.parent_of(Path::new(DROP_INS))?;
         let dir = dir.open_dir(Path::new(name))?;
         dir.replace_file(Path::new(file), text.as_bytes(), Ownership::root(0o644))?;
-        self.reload()
+        self.reload()?;
+        // Of all that it is for, who may be of a family.
+        let gid = self.wanted()?.jail.lock.as_ref().map(|lock| lock.group.gid);
+        let accounts = self.host.accounts()?;
+        let users = accounts.users.iter().filter(|user| Some(user.gid) == gid);
+        let uids: Vec<u32> = users.map(|user| user.uid).collect();
+        Process::end_unproven(self.host, &uids)
     }
 
     pub(super) fn reload(&mut self) -> Result<()> {

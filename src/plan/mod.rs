@@ -417,6 +417,10 @@ fn plan_with(
         .as_ref()
         .is_none_or(|manifest| manifest.spec != origin.name)
         || spec_as_built(view, name)?.as_ref() != Some(&origin.text);
+    if is_closed {
+        // Whoever was let in just before it was closed is in by now.
+        steps.push(policy::find_nobody(&wanted, &staying));
+    }
     if !steps.is_empty() || !opened.is_empty() || spec_moved {
         steps.push(Step::Record);
     }

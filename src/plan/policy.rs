@@ -81,10 +81,7 @@ impl Sessions {
         steps.extend(users.iter().map(|user| Step::Close {
             user: user.name.clone(),
         }));
-        steps.push(Step::FindNobody {
-            root: jail.root.clone(),
-            uids,
-        });
+        steps.push(find_nobody(jail, users));
         Ok(true)
     }
 
@@ -137,6 +134,14 @@ impl Sessions {
             steps.extend(edits.into_iter().map(Step::WriteStack));
         }
         Ok(())
+    }
+}
+
+/// Sees to it that none of its users is in a jail.
+pub(super) fn find_nobody(jail: &ResolvedJail, users: &[&Passwd]) -> Step {
+    Step::FindNobody {
+        root: jail.root.clone(),
+        uids: users.iter().map(|user| user.uid).collect(),
     }
 }
 

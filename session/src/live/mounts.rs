@@ -61,7 +61,17 @@ pub(super) fn jail(policy: &Policy, door: &OwnedFd) -> Result<OwnedFd, Error> {
     for mount in policy.mounts.iter().filter(|mount| !is_proc(mount)) {
         put(&root, mount)?;
     }
+    cover(&source)?;
     Ok(root)
+}
+
+/// Lets nothing but the door lead to the jail. sshd goes by what it was told when the connection came, which may have been before the jail had sessions:
+/// to chroot(2) to the jail's own directory. Here it finds one that it refuses, since others could write to it, and nobody can.
+fn cover(root: &OwnedFd) -> Result<(), Error> {
+    let options = [("mode", "022"), ("size", "4k"), ("nr_inodes", "1")];
+    Tree::fresh("tmpfs", &options, QUIET)
+        .map_err(Error::of("make a tmpfs"))?
+        .attach(root.as_fd())
 }
 
 /// Mounts what shows the session its processes. The kernel takes those of the caller's own pid namespace.

@@ -16,6 +16,7 @@ mod limits;
 mod log;
 mod network;
 mod rare;
+mod turns;
 mod walls;
 
 use disposable::{DisposableHost, Login};

@@ -1,0 +1,110 @@
+//! Plain chroot and sessions take turns while somebody is on his way in: told apart neither by a user id nor by a root directory yet.
+
+use super::harlequin;
+use crate::support::{Reach, Spec, arkham, host_with_module, reach};
+
+/// The same jail with sessions of its own.
+fn own(plain: &Spec) -> Spec {
+    let mut own = plain.clone();
+    own.more.push_str("[namespaces]\n");
+    own
+}
+
+/// Between PAM's word on the account and chroot(2) sshd's process is root's, with the host's root directory.
+#[test]
+fn a_login_that_has_not_arrived_yet_counts_as_somebody_in_the_jail() {
+    let Some(host) = host_with_module() else {
+        return;
+    };
+    let (plain, harlequin) = arkham(&host, &["sleep"]);
+    let _sshd = host.sshd();
+    let stack = host.read("/etc/pam.d/sshd");
+    host.write(
+        "/run/slow",
+        "#!/bin/sh\ntouch /run/in-pam; while [ ! -e /run/go ]; do sleep 0.05; done\n",
+    );
+    let slow = stack.replacen(
+        "\nsession",
+        "\nsession optional pam_exec.so /run/slow\nsession",
+        1,
+    );
+    host.sh("chmod 755 /run/slow").ok();
+    host.write("/etc/pam.d/sshd", &slow);
+    let mut coming = harlequin.start([], "echo reached; sleep 100");
+    host.until("[ -e /run/in-pam ]");
+    let refused = own(&plain).build(&host).exits(4);
+    assert!(
+        refused
+            .stderr()
+            .contains("could not change the sessions of the jail `arkham`"),
+        "{refused:?}"
+    );
+    host.sh("touch /run/go").ok();
+    coming.hear("reached");
+    own(&plain).build(&host).exits(4);
+    host.sh("pkill -u harlequin").ok();
+    drop(coming);
+    host.until("! pgrep -u harlequin >/dev/null && ! pgrep -f 'harlequin [[]priv' >/dev/null");
+    host.write("/etc/pam.d/sshd", &stack);
+    own(&plain).build(&host).ok();
+    assert_eq!(reach(&host, &harlequin), Reach::Jail);
+}
+
+/// sshd goes by the configuration that it had when the connection came, for as long as somebody takes to show who he is.
+#[test]
+fn a_connection_of_before_leads_neither_into_the_plain_chroot_nor_out_of_a_session() {
+    let Some(host) = host_with_module() else {
+        return;
+    };
+    let (plain, _) = arkham(&host, &["sleep"]);
+    let sshd = host.sshd();
+    host.write(
+        "/run/ask",
+        "#!/bin/sh\nwhile [ ! -e /run/go ]; do sleep 0.05; done; echo secret\n",
+    );
+    let key = host.key("harlequin-slow").path.clone();
+    let mut spec = plain.clone();
+    spec.users[0]
+        .1
+        .push(host.read(&format!("{key}.pub")).trim().to_owned());
+    spec.build(&host).ok();
+    host.sh(&format!(
+        "chmod 755 /run/ask; ssh-keygen -q -p -N secret -f {key}"
+    ))
+    .ok();
+    for next in [own(&spec), spec.clone()] {
+        host.sh("rm -f /run/go; : >/run/sshd.log").ok();
+        let mut late = host.spawn([
+            "sh",
+            "-c",
+            &format!(
+                "SSH_ASKPASS=/run/ask SSH_ASKPASS_REQUIRE=force ssh -i {key} -o IdentitiesOnly=yes -o StrictHostKeyChecking=no \
+                 -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR harlequin@127.0.0.1 'echo reached' 2>&1; echo over"
+            ),
+        ]);
+        host.until("pgrep -f 'harlequin [[]net' >/dev/null");
+        next.build(&host).ok();
+        host.sh("touch /run/go").ok();
+        let heard = late.hear("over").join("\n");
+        assert!(!heard.contains("reached"), "{heard} {}", sshd.log());
+        host.until("! pgrep -u harlequin >/dev/null");
+        assert_eq!(reach(&host, &harlequin(&host)), Reach::Jail);
+    }
+}
+
+/// With `--no-reload` sshd goes on by its old configuration, and by the new stack of PAM.
+#[test]
+fn until_sshd_is_told_nobody_gets_into_the_jail_by_its_own_directory() {
+    let Some(host) = host_with_module() else {
+        return;
+    };
+    let (plain, _) = arkham(&host, &[]);
+    let sshd = host.sshd();
+    let spec = own(&plain).put(&host);
+    host.jailctl(["build", "--no-reload", &spec]).ok();
+    assert_eq!(reach(&host, &harlequin(&host)), Reach::Nothing);
+    let why = "bad ownership or modes for chroot directory";
+    assert!(sshd.log().contains(why), "{}", sshd.log());
+    sshd.restart();
+    assert_eq!(reach(&host, &harlequin(&host)), Reach::Jail);
+}
