@@ -12,8 +12,10 @@ use super::{Report, RootOption, Voice, Writing};
 use crate::apply::Transaction;
 use crate::error::{Error, Result};
 use crate::host::{Host, Package, View};
+use crate::names::JailName;
 use crate::plan::manifest::RecordKind;
-use crate::plan::{self, Manifest, Plan};
+use crate::plan::{self, Manifest, Origin, Plan};
+use crate::spec::Spec;
 
 /// Arguments of `update`.
 #[derive(Debug, Args)]
@@ -39,9 +41,14 @@ impl Update {
         if self.writing.dry_run {
             let view = self.root.view()?;
             let mut plans = Vec::new();
-            for manifest in self.touched(&view)? {
-                let (spec, origin) = load_built(&manifest, &view)?;
-                plans.push(plan::plan(&spec, origin, &view)?);
+            for part in parts(self.touched(&view)?, &view)? {
+                for (spec, origin) in jails(&part, &view)? {
+                    let plan = plan::plan(&spec, origin, &view)?;
+                    if part.len() == 1 {
+                        plan::refuse_alone(&plan, "update", "", &view)?;
+                    }
+                    plans.push(plan);
+                }
             }
             return super::build::report(&plans, &[], self.writing.json, voice, 0).heeding(&view);
         }
@@ -49,14 +56,17 @@ impl Update {
         let (_lock, mut notices) = self.writing.begin(&host)?;
         let mut plans = Vec::new();
         let mut failed: Option<Error> = None;
-        for manifest in self.touched(&host)? {
-            match self.update(&manifest, &host, voice, &mut notices) {
-                Ok(plan) => plans.push(plan),
+        for part in parts(self.touched(&host)?, &host)? {
+            match self.update(&part, &host, voice, &mut notices) {
+                Ok(updated) => plans.extend(updated),
                 // The others are none the worse for it.
                 Err(error) => {
+                    let name = match part.as_slice() {
+                        [alone] => alone.name.as_str(),
+                        several => several.first().map_or("", |first| first.name.shared()),
+                    };
                     let error = error.hint(format!(
-                        "the jail `{}` is as it was; `jailctl check {0}` shows what has changed on the host",
-                        manifest.name
+                        "the jail `{name}` is as it was; `jailctl check {name}` shows what has changed on the host"
                     ));
                     match &mut failed {
                         Some(failed) => failed.findings.extend(error.findings),
@@ -92,30 +102,44 @@ impl Update {
         }
     }
 
-    /// Builds one jail again, all of it or nothing.
+    /// Builds jails again, all of them or nothing.
     fn update(
         &self,
-        manifest: &Manifest,
+        part: &[Manifest],
         host: &Host,
         voice: Voice,
         notices: &mut Vec<String>,
-    ) -> Result<Plan> {
-        let (spec, origin) = load_built(manifest, host)?;
-        if has_moved(manifest, host)? {
-            notices.push(format!(
-                "`{}` is kept as it was built: `{}` has changed since, and `jailctl build` with it makes that so",
-                manifest.name, manifest.spec
-            ));
+    ) -> Result<Vec<Plan>> {
+        let jails = jails(part, host)?;
+        for manifest in part {
+            if has_moved(manifest, host)? {
+                notices.push(format!(
+                    "`{}` is kept as it was built: `{}` has changed since, and `jailctl build` with it makes that so",
+                    manifest.name, manifest.spec
+                ));
+            }
         }
-        let plan = plan::plan(&spec, origin, host)?;
         let options = self.writing.options();
-        let what = format!("update of {}", manifest.name);
+        let names: Vec<&str> = part.iter().map(|manifest| manifest.name.as_str()).collect();
+        let what = format!("update of {}", names.join(", "));
         let mut transaction = Transaction::new(host, &options, what);
-        match transaction.carry_out(&plan, &mut voice.watch()) {
+        let mut plans = Vec::new();
+        let build = || -> Result<()> {
+            for (spec, origin) in jails {
+                let plan = plan::plan(&spec, origin, host)?;
+                if part.len() == 1 {
+                    plan::refuse_alone(&plan, "update", "", host)?;
+                }
+                transaction.carry_out(&plan, &mut voice.watch())?;
+                plans.push(plan);
+            }
+            Ok(())
+        };
+        match build() {
             Ok(()) => notices.extend(transaction.finish(&mut voice.watch())?),
             Err(error) => return Err(transaction.roll_back(error)),
         }
-        Ok(plan)
+        Ok(plans)
     }
 
     /// The jails that are named, less those that have nothing of the packages.
@@ -150,6 +174,74 @@ impl Update {
         });
         Ok(jails)
     }
+}
+
+/// What is updated at once: each jail alone, but those of a family together where sshd would be told something else of all of them.
+fn parts(jails: Vec<Manifest>, view: &View) -> Result<Vec<Vec<Manifest>>> {
+    let mut families: Vec<Vec<Manifest>> = Vec::new();
+    for manifest in jails {
+        let is_sibling = |family: &&mut Vec<Manifest>| {
+            let first = family.first();
+            first.is_some_and(|first| first.name.is_sibling(&manifest.name))
+        };
+        match families.iter_mut().find(is_sibling) {
+            Some(family) => family.push(manifest),
+            None => families.push(vec![manifest]),
+        }
+    }
+    let mut parts = Vec::new();
+    for family in families {
+        if goes_together(&family, view)? {
+            parts.push(family);
+        } else {
+            parts.extend(family.into_iter().map(|manifest| vec![manifest]));
+        }
+    }
+    Ok(parts)
+}
+
+/// Whether these are all jails of a family, built from one spec, and what sshd is told of them is going to change.
+fn goes_together(family: &[Manifest], view: &View) -> Result<bool> {
+    let [first, others @ ..] = family else {
+        return Ok(false);
+    };
+    let there = Manifest::names(view)?;
+    let is_here = |name: &JailName| family.iter().any(|manifest| manifest.name == *name);
+    if others.is_empty()
+        || there
+            .iter()
+            .any(|name| name.is_sibling(&first.name) && !is_here(name))
+    {
+        return Ok(false);
+    }
+    // What is wrong with it is told where it is updated.
+    let Ok((spec, origin)) = load_built(first, view) else {
+        return Ok(false);
+    };
+    for other in others {
+        if plan::spec_as_built(view, &other.name)?.as_ref() != Some(&origin.text) {
+            return Ok(false);
+        }
+    }
+    let Ok(plan) = plan::plan(&spec, origin, view) else {
+        return Ok(false);
+    };
+    Ok(plan::told_along(&plan, view)?.is_some())
+}
+
+/// The specs of jails as they were built. The last of them is the one with which what they share changes.
+fn jails(part: &[Manifest], view: &View) -> Result<Vec<(Spec, Origin)>> {
+    let mut jails = part
+        .iter()
+        .map(|manifest| load_built(manifest, view))
+        .collect::<Result<Vec<_>>>()?;
+    let last = jails.len().saturating_sub(1);
+    for (spec, _) in &mut jails[..last] {
+        if let Some(family) = &mut spec.family {
+            family.is_last = false;
+        }
+    }
+    Ok(jails)
 }
 
 /// The path as it is without /usr: lists of packages say `/bin/ls` where the file is `/usr/bin/ls`.

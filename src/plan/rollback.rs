@@ -47,7 +47,7 @@ pub fn roll_back(name: &JailName, templates: &dyn Templates, view: &View) -> Res
     };
     let spec = kept.spec.member(name)?;
     let plan = roll_back_to(&spec, kept.origin, Some(kept.tree), view)?;
-    refuse_alone(&plan, view)?;
+    refuse_alone(&plan, "roll", "back", view)?;
     Ok(Some(plan))
 }
 
@@ -56,9 +56,30 @@ pub fn roll_back_to(spec: &Spec, origin: Origin, tree: Option<Tree>, view: &View
     plan_with(spec, origin, Depth::Facts, tree, view)
 }
 
-/// Refuses to change what sshd is told of all jails of a family for one of them: the others were built for what it is told now.
-fn refuse_alone(plan: &Plan, view: &View) -> Result<()> {
+/// Refuses to change what sshd is told of all jails of a family for one of them: the others were built for what it is told now. The verb is in words, as
+/// `roll` … `back`.
+pub fn refuse_alone(plan: &Plan, verb: &str, after: &str, view: &View) -> Result<()> {
+    let Some(other) = told_along(plan, view)? else {
+        return Ok(());
+    };
     let name = &plan.name;
+    let command = format!("{verb}{after}");
+    let after = if after.is_empty() {
+        String::new()
+    } else {
+        format!(" {after}")
+    };
+    Err(
+        Error::failed(format!("could not {verb} the jail `{name}`{after}"))
+            .why(format!(
+                "sshd would be told something else of `{other}` too, which it shares its snippet with"
+            ))
+            .hint(format!("{verb} all of them{after}: jailctl {command} {}", name.shared())),
+    )
+}
+
+/// Another jail of whose accounts sshd would be told something else too, if a plan for one of a family were carried out alone.
+pub fn told_along(plan: &Plan, view: &View) -> Result<Option<JailName>> {
     let lately = plan
         .manifest
         .as_ref()
@@ -67,15 +88,9 @@ fn refuse_alone(plan: &Plan, view: &View) -> Result<()> {
     let changes = lately
         .zip(to)
         .is_some_and(|(lately, to)| lately.snippet.1 != Digest::of(to.as_bytes()));
-    let others = Manifest::names(view)?;
-    let Some(other) = others
-        .iter()
-        .find(|other| other.is_sibling(name))
-        .filter(|_| changes)
-    else {
-        return Ok(());
-    };
-    Err(Error::failed(format!("could not roll the jail `{name}` back"))
-        .why(format!("sshd would be told something else of `{other}` too, which it shares its snippet with"))
-        .hint(format!("roll all of them back: jailctl rollback {}", name.shared())))
+    if !changes {
+        return Ok(None);
+    }
+    let mut others = Manifest::names(view)?.into_iter();
+    Ok(others.find(|other| other.is_sibling(&plan.name)))
 }

@@ -1,7 +1,7 @@
 //! Plain chroot and sessions take turns while somebody is on his way in: told apart neither by a user id nor by a root directory yet.
 
 use super::harlequin;
-use crate::support::{Reach, Spec, arkham, host_with_module, reach};
+use crate::support::{Reach, Spec, arkham, host_with_module, look, reach};
 
 /// The same jail with sessions of its own.
 fn own(plain: &Spec) -> Spec {
@@ -107,4 +107,60 @@ fn until_sshd_is_told_nobody_gets_into_the_jail_by_its_own_directory() {
     assert!(sshd.log().contains(why), "{}", sshd.log());
     sshd.restart();
     assert_eq!(reach(&host, &harlequin(&host)), Reach::Jail);
+}
+
+/// What a family is made of can change without its spec: by a template of the host's, or of a new jailctl's.
+#[test]
+fn an_update_tells_sshd_of_a_whole_family_or_of_none() {
+    let Some(host) = host_with_module() else {
+        return;
+    };
+    let (alice, bob) = (host.key("alice"), host.key("bob"));
+    let template = |more: &str| {
+        let text = format!("binaries = [\"bash\", \"ls\", \"cat\", \"sleep\"]\n{more}");
+        host.write("/etc/jailctl/templates/mine.toml", &text);
+    };
+    template("[namespaces]\n");
+    let users = [("alice", &alice), ("bob", &bob)].map(|(name, key)| {
+        let line = key.public.trim();
+        format!("[[user]]\nname = \"{name}\"\nauthorized_keys = [\"{line}\"]\n")
+    });
+    let spec = format!(
+        "name = \"acme\"\nroot = \"/srv/jails/%u\"\ntemplates = [\"mine\"]\n{}",
+        users.concat()
+    );
+    host.write("/root/acme.toml", &spec);
+    host.jailctl(["build", "/root/acme.toml"]).ok();
+    let _sshd = host.sshd();
+    let (alice, bob) = (host.login("alice", &alice), host.login("bob", &bob));
+    let session = bob.session();
+    template("");
+    // What the store knows of its own files is found out anew after a run that failed.
+    let look = || {
+        look(&host)
+            .without(|path| path.starts_with("/srv/jails/.jailctl/store/") && !path.contains('-'))
+    };
+    let before = look();
+    let alone = host.jailctl(["update", "acme.alice"]).exits(4);
+    assert!(alone.stderr().contains("jailctl update acme"), "{alone:?}");
+    let alone = host.jailctl(["update", "--dry-run", "acme.alice"]).exits(4);
+    assert!(alone.stderr().contains("`acme.bob` too"), "{alone:?}");
+    for targets in ["acme", "--all"] {
+        let refused = host.jailctl(["update", targets]).exits(4);
+        assert!(
+            refused.stderr().contains("could not change the sessions"),
+            "{refused:?}"
+        );
+    }
+    assert_eq!(before.diff(&look()), Vec::<String>::new());
+    drop(session);
+    host.until("! pgrep -u bob >/dev/null");
+    host.jailctl(["update", "acme"]).ok();
+    for login in [&alice, &bob] {
+        assert_eq!(reach(&host, login), Reach::Jail);
+        assert!(login.ssh("echo $$").ok().text() != "3", "a plain chroot");
+    }
+    host.jailctl(["check", "acme"]).ok();
+    let again = host.jailctl(["update", "--all"]).ok();
+    assert!(again.stdout().contains("nothing to do"), "{again:?}");
 }
