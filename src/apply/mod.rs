@@ -21,9 +21,9 @@ mod writer;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Finding, Result};
-use crate::host::{Host, Ownership, View};
+use crate::host::{Host, Ownership, Process, View};
 use crate::names::JailName;
-use crate::plan::{Plan, Step};
+use crate::plan::{Plan, Step, refuse_sessions};
 use crate::resolve::{ResolvedJail, Tree};
 use journal::Journal;
 pub use recover::recover;
@@ -41,6 +41,9 @@ pub struct Options {
 /// Hears of each step before it is taken.
 type OnStep<'f> = &'f mut dyn FnMut(&JailName, &Step);
 
+/// A jail that goes: its name, its root, the ids of its users, and whether who is in it is ended.
+type Leaving = (JailName, PathBuf, Vec<u32>, bool);
+
 /// One or more plans carried out as one: all of them, or none.
 ///
 /// Each plan is made after the one before it was carried out, since it has to see the accounts that this one made.
@@ -50,6 +53,7 @@ pub struct Transaction<'h> {
     options: &'h Options,
     journal: Journal<'h>,
     rest: Vec<Rest>,
+    leaving: Vec<Leaving>,
     notices: Vec<String>,
     /// What the system log is told, a line for each jail.
     told: Vec<String>,
@@ -63,6 +67,7 @@ impl<'h> Transaction<'h> {
             options,
             journal: Journal::new(host, what),
             rest: Vec::new(),
+            leaving: Vec::new(),
             notices: Vec::new(),
             told: Vec::new(),
         }
@@ -86,6 +91,7 @@ impl<'h> Transaction<'h> {
             });
         self.notices.append(&mut run.notices);
         self.rest.extend(rest_of(plan));
+        self.leaving.extend(leaving(plan));
         self.told.extend(told::line(plan));
         outcome
     }
@@ -95,7 +101,10 @@ impl<'h> Transaction<'h> {
         // Accounts open first: as long as nothing else was done, all can still be put back.
         self.rest
             .sort_by_key(|rest| !matches!(rest, Rest::Open { .. }));
-        if let Err(error) = self.journal.commit(&self.rest) {
+        if let Err(error) = self
+            .see_out()
+            .and_then(|()| self.journal.commit(&self.rest))
+        {
             return Err(self.roll_back(error));
         }
         let rest = std::mem::take(&mut self.rest);
@@ -134,6 +143,17 @@ impl<'h> Transaction<'h> {
         error.map_or(Ok(self.notices), Err)
     }
 
+    /// Nobody is to be in a jail that goes once there is no way back: others were built since it was looked at.
+    fn see_out(&self) -> Result<()> {
+        for (name, root, uids, kill) in &self.leaving {
+            if *kill {
+                hold::kill_seen(self.host, root, uids)?;
+            }
+            refuse_sessions(name, &Process::living(self.host, root, uids)?)?;
+        }
+        Ok(())
+    }
+
     /// Undoes every step that was taken, in reverse, and gives `error` back with what could not be undone.
     pub fn roll_back(mut self, mut error: Error) -> Error {
         let undo = match self.journal.roll_back() {
@@ -164,6 +184,16 @@ fn kept(place: &Path) -> String {
         "`{}` stays: somebody has put something there meanwhile",
         place.display()
     )
+}
+
+/// Whom a plan sees out of a jail.
+fn leaving(plan: &Plan) -> impl Iterator<Item = Leaving> {
+    plan.steps.iter().filter_map(|step| match step {
+        Step::EndSessions { root, uids, kill } => {
+            Some((plan.name.clone(), root.clone(), uids.clone(), *kill))
+        }
+        _ => None,
+    })
 }
 
 /// What is left of a plan when all that can be undone is done.

@@ -1,5 +1,7 @@
 //! Plain chroot and sessions take turns while somebody is on his way in: told apart neither by a user id nor by a root directory yet.
 
+use disposable::{DisposableHost, Key};
+
 use super::harlequin;
 use crate::support::{Reach, Spec, arkham, host_with_module, look, reach};
 
@@ -10,6 +12,29 @@ fn own(plain: &Spec) -> Spec {
     own
 }
 
+/// The spec of a family.
+fn acme(words: &str, users: &[(&str, &Key)]) -> String {
+    let each = users.iter().map(|(name, key)| {
+        let line = key.public.trim();
+        format!("[[user]]\nname = \"{name}\"\nauthorized_keys = [\"{line}\"]\n")
+    });
+    let users = each.collect::<String>();
+    format!("name = \"acme\"\nroot = \"/srv/jails/%u\"\n{words}\n{users}")
+}
+
+/// Holds every login up in PAM until there is `/run/go`, and says in `/run/in-pam` that one is there. Gives the stack that was.
+fn slow_down(host: &DisposableHost) -> String {
+    let stack = host.read("/etc/pam.d/sshd");
+    host.write(
+        "/run/slow",
+        "#!/bin/sh\ntouch /run/in-pam; while [ ! -e /run/go ]; do sleep 0.05; done\n",
+    );
+    host.sh("chmod 755 /run/slow").ok();
+    let line = "\nsession optional pam_exec.so /run/slow\nsession";
+    host.write("/etc/pam.d/sshd", &stack.replacen("\nsession", line, 1));
+    stack
+}
+
 /// Between PAM's word on the account and chroot(2) sshd's process is root's, with the host's root directory.
 #[test]
 fn a_login_that_has_not_arrived_yet_counts_as_somebody_in_the_jail() {
@@ -18,18 +43,7 @@ fn a_login_that_has_not_arrived_yet_counts_as_somebody_in_the_jail() {
     };
     let (plain, harlequin) = arkham(&host, &["sleep"]);
     let _sshd = host.sshd();
-    let stack = host.read("/etc/pam.d/sshd");
-    host.write(
-        "/run/slow",
-        "#!/bin/sh\ntouch /run/in-pam; while [ ! -e /run/go ]; do sleep 0.05; done\n",
-    );
-    let slow = stack.replacen(
-        "\nsession",
-        "\nsession optional pam_exec.so /run/slow\nsession",
-        1,
-    );
-    host.sh("chmod 755 /run/slow").ok();
-    host.write("/etc/pam.d/sshd", &slow);
+    let stack = slow_down(&host);
     let mut coming = harlequin.start([], "echo reached; sleep 100");
     host.until("[ -e /run/in-pam ]");
     let refused = own(&plain).build(&host).exits(4);
@@ -48,6 +62,32 @@ fn a_login_that_has_not_arrived_yet_counts_as_somebody_in_the_jail() {
     host.write("/etc/pam.d/sshd", &stack);
     own(&plain).build(&host).ok();
     assert_eq!(reach(&host, &harlequin), Reach::Jail);
+}
+
+#[test]
+fn who_is_dropped_while_he_is_on_his_way_in_keeps_the_host_from_nothing() {
+    let Some(host) = host_with_module() else {
+        return;
+    };
+    let (alice, bob) = (host.key("alice"), host.key("bob"));
+    let build = |users: &[(&str, &Key)]| {
+        let text = acme("binaries = [\"bash\", \"sleep\"]", users);
+        host.write("/root/acme.toml", &text);
+        host.jailctl(["build", "/root/acme.toml"])
+    };
+    build(&[("alice", &alice), ("bob", &bob)]).ok();
+    let _sshd = host.sshd();
+    slow_down(&host);
+    let mut coming = host.login("bob", &bob).start([], "echo reached; sleep 100");
+    host.until("[ -e /run/in-pam ]");
+    let refused = build(&[("alice", &alice)]).exits(4);
+    assert!(refused.stderr().contains("`acme.bob`"), "{refused:?}");
+    host.sh("touch /run/go").ok();
+    coming.hear("reached");
+    host.jailctl(["check", "acme"]).ok();
+    host.jailctl(["kill", "acme.bob"]).ok();
+    build(&[("alice", &alice)]).ok();
+    host.jailctl(["check", "acme"]).ok();
 }
 
 /// sshd goes by the configuration that it had when the connection came, for as long as somebody takes to show who he is.
@@ -121,15 +161,8 @@ fn an_update_tells_sshd_of_a_whole_family_or_of_none() {
         host.write("/etc/jailctl/templates/mine.toml", &text);
     };
     template("[namespaces]\n");
-    let users = [("alice", &alice), ("bob", &bob)].map(|(name, key)| {
-        let line = key.public.trim();
-        format!("[[user]]\nname = \"{name}\"\nauthorized_keys = [\"{line}\"]\n")
-    });
-    let spec = format!(
-        "name = \"acme\"\nroot = \"/srv/jails/%u\"\ntemplates = [\"mine\"]\n{}",
-        users.concat()
-    );
-    host.write("/root/acme.toml", &spec);
+    let users = [("alice", &alice), ("bob", &bob)];
+    host.write("/root/acme.toml", &acme("templates = [\"mine\"]", &users));
     host.jailctl(["build", "/root/acme.toml"]).ok();
     let _sshd = host.sshd();
     let (alice, bob) = (host.login("alice", &alice), host.login("bob", &bob));
