@@ -143,7 +143,7 @@ pub fn page(verb: Option<&str>) -> Result<Option<String>> {
     for section in String::from_utf8_lossy(&text).split_inclusive("\n.SH ") {
         match section.lines().next() {
             Some("SYNOPSIS") => page.push_str(&synopsis(&usage)),
-            Some("VERSION") => page.push_str(&(statuses() + section)),
+            Some("VERSION") => page.push_str(&(statuses(verb == Some("enter")) + section)),
             _ => page.push_str(section),
         }
     }
@@ -156,13 +156,13 @@ fn synopsis(usage: &str) -> String {
     format!("SYNOPSIS\n{}\n.SH ", usage.trim().replace('-', "\\-"))
 }
 
-/// What the exit status says.
-fn statuses() -> String {
+/// What the exit status says, of a verb that `runs` a program too.
+fn statuses(runs: bool) -> String {
     let mut text = "\"EXIT STATUS\"\n.TP\n0\nDone, or nothing to do\n".to_owned();
     for (kind, about) in [
         (
             Kind::No,
-            "The answer is no: drift, findings, changes with \\-\\-exit\\-code",
+            "The answer is no: drift, findings, changes with \\-\\-exit\\-code, nobody who needs what \\-\\-why asks about",
         ),
         (
             Kind::Spec,
@@ -187,6 +187,9 @@ fn statuses() -> String {
     ] {
         // Writing to a String cannot fail.
         let _ = writeln!(text, ".TP\n{}\n{about}", kind as u8);
+    }
+    if runs {
+        text.push_str(".PP\nOnce the program runs, the exit status is the program's own, or 128 and the number of the signal that ended it.\n");
     }
     text + ".SH "
 }

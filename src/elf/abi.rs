@@ -85,6 +85,16 @@ impl Abi {
         }
     }
 
+    /// What the kernel maps into every process, by its `DT_SONAME`: vdso(7).
+    pub fn vdso(self) -> &'static str {
+        match (self.machine, self.wide) {
+            (I386, _) => "linux-gate.so.1",
+            (S390 | POWER64, true) => "linux-vdso64.so.1",
+            (S390 | POWER, _) => "linux-vdso32.so.1",
+            _ => "linux-vdso.so.1",
+        }
+    }
+
     /// Whether `char` has a sign there, as the psABI of the machine says.
     pub fn has_signed_char(self) -> bool {
         matches!(self.machine, X86_64 | I386 | MIPS | SPARC64 | LOONGARCH)

@@ -127,13 +127,23 @@ impl Cache {
 
     /// Reads the new format, which starts at `base`. Its strings are counted from there too; its extensions are counted from the start of the file.
     fn open_new(&mut self, base: usize) -> Option<()> {
-        let count = self.word.at(&self.bytes, base + 20)? as usize;
+        let count = self.word.at(&self.bytes, base + 20)?;
         let room = self.bytes.len().checked_sub(base + NEW_HEADER)? / NEW_ENTRY;
         let order = *self.bytes.get(base + 28)?;
         let own = if self.word.0 { 2 } else { 3 };
-        if count > room || (order != 0 && order & 3 != own) {
+        // One for machines of the other byte order is whole, and not for this one.
+        let fits = |count: u32| count as usize <= room;
+        let is_other = match order {
+            0 => !fits(count) && fits(count.swap_bytes()),
+            _ => order & 3 != own,
+        };
+        if is_other {
+            return Some(());
+        }
+        if !fits(count) {
             return None;
         }
+        let count = count as usize;
         self.format = Format::New;
         self.table = base + NEW_HEADER;
         self.count = count;

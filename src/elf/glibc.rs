@@ -215,14 +215,18 @@ impl Glibc {
     }
 
     /// Looks through directories that [`Glibc::expand`] gave. `None` where the search goes on elsewhere.
-    pub(super) fn search<'p>(
+    pub(super) fn search<'p, D>(
         &self,
         tree: &mut Tree<'_>,
-        directories: impl IntoIterator<Item = &'p PathBuf>,
+        directories: D,
         name: &[u8],
         via: Via,
-    ) -> Option<Outcome> {
-        for directory in directories {
+    ) -> Option<Outcome>
+    where
+        D: IntoIterator<Item = &'p PathBuf, IntoIter: Clone>,
+    {
+        let mut directories = directories.into_iter();
+        while let Some(directory) = directories.next() {
             let opened = directory.join(OsStr::from_bytes(name));
             match self.probe(tree, &opened) {
                 Probe::Take(file, way) => {
@@ -235,7 +239,7 @@ impl Glibc {
                 }
                 Probe::Skip => {}
                 // glibc looks at the error once for each directory, after its subdirectories and itself.
-                Probe::Leave if self.is_subdirectory(directory) => {}
+                Probe::Leave if self.is_before_its_own(directory, directories.clone()) => {}
                 Probe::Leave => return None,
                 Probe::Fail(why) => return Some(failure(&opened, &why)),
             }
@@ -253,10 +257,8 @@ impl Glibc {
         if let Some(outcome) = self.search(tree, conf, name, Via::Conf) {
             return outcome;
         }
-        if no_default {
-            return Outcome::Miss(None);
-        }
-        self.built_in(tree, name).unwrap_or_else(|| {
+        let found = (!no_default).then(|| self.built_in(tree, name)).flatten();
+        found.unwrap_or_else(|| {
             let is_damaged = self.cache.as_ref().is_some_and(|cache| cache.is_damaged());
             let why = "`/etc/ld.so.cache` is damaged, and ldconfig(8) makes it anew";
             Outcome::Miss(is_damaged.then(|| why.into()))
@@ -281,8 +283,9 @@ impl Glibc {
         match self.probe(tree, opened) {
             Probe::Take(file, mut way) => {
                 // What leads to it in a copy of the tree that has no cache.
-                let via = match self.built_in(tree, name) {
-                    Some(Outcome::Hit(hit)) if hit.file == file && !no_default => {
+                let alone = (!no_default).then(|| self.built_in(tree, name)).flatten();
+                let via = match alone {
+                    Some(Outcome::Hit(hit)) if hit.file == file => {
                         way.join(&hit.way);
                         Via::Default
                     }
@@ -307,9 +310,20 @@ impl Glibc {
         self.search(tree, defaults, name, Via::Default)
     }
 
-    fn is_subdirectory(&self, directory: &Path) -> bool {
-        let mut names = self.subdirectories.iter();
-        names.any(|name| directory.ends_with(name))
+    /// Whether a directory is there as the subdirectory of one that comes later.
+    fn is_before_its_own<'p>(
+        &self,
+        directory: &Path,
+        mut later: impl Iterator<Item = &'p PathBuf>,
+    ) -> bool {
+        later.any(|later| {
+            let below = directory.strip_prefix(later);
+            below.is_ok_and(|below| {
+                self.subdirectories
+                    .iter()
+                    .any(|name| below == Path::new(name))
+            })
+        })
     }
 
     /// Whether a path begins with one of the built-in directories, as the loader compares: by its text.

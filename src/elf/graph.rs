@@ -293,8 +293,10 @@ pub(super) struct Scribe<'a> {
     pub(super) graph: &'a mut Graph,
     /// Names that were missed, by number, told with [`Scribe::finish`].
     pub(super) missed: Vec<(FileId, Name, Option<Rc<str>>)>,
-    /// Wishes that came true or did not: by whom, which, and what.
-    pub(super) wishes: Vec<(FileId, Wish, Option<Rc<Hit>>)>,
+    /// Wishes that came true: by whom, which, and what.
+    pub(super) wishes: Vec<(FileId, Arc<Wish>, Rc<Hit>)>,
+    /// Wishes that did not, and why, where there is more to say.
+    pub(super) unfulfilled: Vec<(FileId, Arc<Wish>, Option<Rc<str>>)>,
 }
 
 impl<'a> Scribe<'a> {
@@ -304,6 +306,7 @@ impl<'a> Scribe<'a> {
             graph,
             missed: Vec::new(),
             wishes: Vec::new(),
+            unfulfilled: Vec::new(),
         }
     }
 
@@ -313,27 +316,20 @@ impl<'a> Scribe<'a> {
             self.graph.lack(by, &names.text(name), why, true);
         }
         for (by, wish, hit) in self.wishes {
-            let by_path = Arc::clone(&tree.file(by).path);
-            if let Some(hit) = hit {
-                if !self.graph.wishes.insert((by, hit.file)) {
-                    self.graph.needs_cache |= hit.via.needs_cache();
-                    self.graph.pass(hit.file, &hit.way);
-                    continue;
-                }
-                let reason = Reason::Dlopen {
-                    by: by_path,
-                    feature: wish.feature.or(wish.description),
-                    priority: wish.priority,
-                };
-                self.graph.want_hit(&hit, reason);
-            } else {
-                let name = wish.sonames.first().map_or("", String::as_str);
-                let why = wish
-                    .feature
-                    .map(|feature| format!("it is loaded at run time, for {feature}"));
-                self.graph
-                    .lack(by, name.as_bytes(), why.map(Into::into), false);
-            }
+            let reason = Reason::Dlopen {
+                by: Arc::clone(&tree.file(by).path),
+                feature: wish.feature.clone().or_else(|| wish.description.clone()),
+                priority: wish.priority,
+            };
+            self.graph.want_hit(&hit, reason);
+        }
+        for (by, wish, why) in self.unfulfilled {
+            let name = wish.sonames.first().map_or("", String::as_str);
+            let feature = wish.feature.as_ref();
+            let why = why.or_else(|| {
+                feature.map(|feature| format!("it is loaded at run time, for {feature}").into())
+            });
+            self.graph.lack(by, name.as_bytes(), why, false);
         }
     }
 }
@@ -351,15 +347,20 @@ impl Witness for Scribe<'_> {
         self.missed.push((by, name, why));
     }
 
-    fn wished(&mut self, by: FileId, wish: &Wish, hit: &Rc<Hit>) {
-        self.wishes.push((by, wish.clone(), Some(Rc::clone(hit))));
+    fn wished(&mut self, by: FileId, wish: &Arc<Wish>, hit: &Rc<Hit>) {
+        if self.graph.wishes.insert((by, hit.file)) {
+            self.wishes.push((by, Arc::clone(wish), Rc::clone(hit)));
+        } else {
+            self.graph.needs_cache |= hit.via.needs_cache();
+            self.graph.pass(hit.file, &hit.way);
+        }
     }
 
     fn finds_by_itself(&mut self, program: FileId) {
         self.graph.needs_proc.insert(program);
     }
 
-    fn unfulfilled(&mut self, by: FileId, wish: &Wish) {
-        self.wishes.push((by, wish.clone(), None));
+    fn unfulfilled(&mut self, by: FileId, wish: &Arc<Wish>, why: Option<Rc<str>>) {
+        self.unfulfilled.push((by, Arc::clone(wish), why));
     }
 }

@@ -10,6 +10,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use goblin::container::{Container, Ctx, Endian};
 use goblin::elf::Elf;
@@ -88,7 +89,7 @@ pub struct Facts {
     /// What glibc's loader refuses in a library, and neither the kernel nor musl looks at.
     pub flaw: Option<&'static str>,
     /// What its `.note.dlopen` says it may load later.
-    pub wishes: Vec<Wish>,
+    pub wishes: Vec<Arc<Wish>>,
 }
 
 impl Facts {
@@ -250,11 +251,8 @@ fn parse<F: FileExt>(reader: &Reader<'_, F>, abi: &mut Option<Abi>) -> Result<Fa
                 // A note that cannot be read hinders no loader.
                 notes -= segment.p_filesz;
                 if let Ok(bytes) = reader.slice("notes", segment.p_offset, segment.p_filesz) {
-                    facts.wishes.extend(note::parse(
-                        &bytes,
-                        order == Endian::Little,
-                        segment.p_align,
-                    ));
+                    let wishes = note::parse(&bytes, order == Endian::Little, segment.p_align);
+                    facts.wishes.extend(wishes.into_iter().map(Arc::new));
                     facts.wishes.truncate(note::ENTRIES);
                 }
             }
@@ -264,7 +262,7 @@ fn parse<F: FileExt>(reader: &Reader<'_, F>, abi: &mut Option<Abi>) -> Result<Fa
     Ok(facts)
 }
 
-/// What glibc's `open_verify` and `_dl_map_object_from_fd` refuse.
+/// What of a header and its segments glibc's `open_verify` and `_dl_map_object_from_fd` refuse.
 fn flaw(header: &Header, segments: &[ProgramHeader]) -> Option<&'static str> {
     /// The smallest page of any machine.
     const PAGE: u64 = 4096;
@@ -291,9 +289,11 @@ fn flaw(header: &Header, segments: &[ProgramHeader]) -> Option<&'static str> {
     if ident[EI_PAD..].iter().any(|byte| *byte != 0) {
         return Some("its ELF header is not padded with zeros");
     }
-    let mut loads = segments
-        .iter()
-        .filter(|segment| segment.p_type == segment::PT_LOAD);
+    let is_load = |segment: &&ProgramHeader| segment.p_type == segment::PT_LOAD;
+    let mut loads = segments.iter().filter(is_load).peekable();
+    if loads.peek().is_none() {
+        return Some("it has no segments to load");
+    }
     if loads.any(|segment| segment.p_vaddr.wrapping_sub(segment.p_offset) % PAGE != 0) {
         return Some("its segments are not aligned to pages");
     }

@@ -36,11 +36,11 @@ pub(super) trait Witness {
     /// `by` asked for `name` and there is none, and why, where there is more to say.
     fn missed(&mut self, by: FileId, name: Name, why: Option<Rc<str>>);
     /// `by` may load the first of the wish's names, which is `hit`.
-    fn wished(&mut self, by: FileId, wish: &Wish, hit: &Rc<Hit>);
+    fn wished(&mut self, by: FileId, wish: &Arc<Wish>, hit: &Rc<Hit>);
     /// A program finds libraries by its own place.
     fn finds_by_itself(&mut self, program: FileId);
-    /// None of the names of a required wish is there.
-    fn unfulfilled(&mut self, by: FileId, wish: &Wish);
+    /// None of the names of a required wish is there, or it was not looked for, and why.
+    fn unfulfilled(&mut self, by: FileId, wish: &Arc<Wish>, why: Option<Rc<str>>);
 }
 
 /// An object of the process.
@@ -69,11 +69,12 @@ enum Got {
     There,
 }
 
-/// What the kernel maps into every process, by `DT_SONAME`: vdso(7).
-const VDSO: [&[u8]; 3] = [b"linux-vdso.so.1", b"linux-gate.so.1", b"linux-vdso64.so.1"];
-
 /// Room for processes, used for one after the other.
 #[derive(Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is about the process that runs, and none excludes another"
+)]
 pub(super) struct Process {
     turn: u32,
     loaded: Vec<Loaded>,
@@ -87,6 +88,10 @@ pub(super) struct Process {
     is_peculiar: bool,
     /// The program found something by `$ORIGIN`.
     by_itself: bool,
+    /// What is left of the program's search path without elements that name its own place, where that path led to the last hit.
+    without_origin: Option<Vec<u8>>,
+    /// There were more steps than there may be, and it was told for a wish.
+    gave_up: bool,
     /// A search path that the last search went by has elements that are relative.
     was_relative: bool,
     settled: Settled,
@@ -124,6 +129,7 @@ impl Process {
         self.loaded.clear();
         self.steps = 0;
         self.by_itself = false;
+        self.gave_up = false;
         self.is_peculiar = tools.loaders.get(tools.loader).is_musl();
         let path = Arc::clone(&tools.tree.file(root).path);
         self.add(root, path, None, tools);
@@ -134,8 +140,9 @@ impl Process {
         }
         let mut order = vec![0];
         self.load(&mut order, 0, tools, witness);
+        let by_itself = self.by_itself;
         self.fulfil(tools, witness);
-        if self.by_itself && facts(tools.tree, root).is_some_and(|own| own.interpreter.is_some()) {
+        if by_itself && facts(tools.tree, root).is_some_and(|own| own.interpreter.is_some()) {
             witness.finds_by_itself(root);
         }
         if !self.is_peculiar {
@@ -267,18 +274,20 @@ impl Process {
             let own = loader.file.and_then(|file| self.of_file(file, tools));
             return own.map(Got::Known).ok_or(None);
         }
-        if !is_musl && (text.is_empty() || VDSO.contains(&&*text)) {
+        let vdso = facts(tools.tree, self.loaded[0].file).map(|own| own.abi.vdso().as_bytes());
+        if !is_musl && (text.is_empty() || vdso == Some(&*text)) {
             // The program itself has no name to glibc, and so the empty one.
             return Ok(Got::There);
         }
         let mut name = name;
         let mut text = text;
+        let mut names_origin = false;
         if text.contains(&b'$') {
             let expanded = loader
                 .expand_name(&text, self.origin(by))
                 .filter(|text| !text.is_empty())
                 .ok_or_else(|| Some("a token in it has no value".into()))?;
-            self.by_itself |= by == 0 && token::has_origin(&text);
+            names_origin = !is_musl && by == 0 && token::has_origin(&text);
             name = tools.names.number(&expanded);
             text = expanded.into();
             if let Some(at) = self.known(name) {
@@ -297,6 +306,7 @@ impl Process {
         } else {
             self.search(by, name, &text, tools)
         };
+        self.by_itself |= names_origin && matches!(outcome, Outcome::Hit(_));
         match outcome {
             Outcome::Hit(hit) => Ok(match self.of_file(hit.file, tools) {
                 // musl does not look at the program itself.
@@ -332,6 +342,31 @@ impl Process {
     }
 
     fn search(&mut self, by: usize, name: Name, text: &[u8], tools: &mut Tools<'_, '_>) -> Outcome {
+        self.without_origin = None;
+        let outcome = self.search_for(by, name, text, tools);
+        let (Some(path), Outcome::Hit(hit)) = (self.without_origin.take(), &outcome) else {
+            return outcome;
+        };
+        // Where it is without the program's own place, as far as that is told without more ado.
+        let no_default = facts(tools.tree, self.loaded[by].file).is_some_and(|own| own.no_default);
+        let loader = tools.loaders.get_mut(tools.loader);
+        let (directories, _, cost) = loader.expand(tools.tree, &path, Path::new("/"));
+        self.steps += 1 + directories.len() + cost + loader.cost(name, no_default);
+        let other = match loader.search(tools.tree, &directories, text) {
+            None => loader.system(tools.tree, name, text, no_default),
+            Some(found) => found,
+        };
+        self.by_itself |= !matches!(other, Outcome::Hit(other) if other.file == hit.file);
+        outcome
+    }
+
+    fn search_for(
+        &mut self,
+        by: usize,
+        name: Name,
+        text: &[u8],
+        tools: &mut Tools<'_, '_>,
+    ) -> Outcome {
         let Tools {
             tree,
             loaders,
@@ -394,10 +429,13 @@ impl Process {
         self.steps += 1 + directories.len() + path.len() / 256 + cost;
         let outcome = loader.search(tree, &directories, text);
         if at == 0
-            && let Some(Outcome::Hit(hit)) = &outcome
+            && !self.by_itself
+            && matches!(outcome, Some(Outcome::Hit(_)))
             && token::has_origin(path)
         {
-            self.by_itself |= hit.opened.starts_with(self.origin(0));
+            let elements = path.split(|byte| *byte == b':');
+            let others: Vec<&[u8]> = elements.filter(|one| !token::has_origin(one)).collect();
+            self.without_origin = Some(others.join(&b':'));
         }
         outcome
     }

@@ -67,12 +67,12 @@ impl<'v> Resolver<'v> {
             self.expect_libraries(&ends);
         }
         for (path, (end, way)) in paths.iter().zip(ends) {
-            match self.admit(path, end) {
-                Ok(file) => self.add(file, &way)?,
-                Err(next) => match &mut error {
+            let added = self.admit(path, end).and_then(|file| self.add(file, &way));
+            if let Err(next) = added {
+                match &mut error {
                     Some(error) => error.findings.extend(next.findings),
                     None => error = Some(next),
-                },
+                }
             }
         }
         error.map_or(Ok(()), Err)

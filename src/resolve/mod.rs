@@ -14,6 +14,7 @@ mod session;
 mod sshd;
 mod tree;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::thread;
 
@@ -381,13 +382,14 @@ fn add_programs(
         (rules, added)
     });
     let mut rules = rules?;
-    rules.need_proc(added?);
+    let mut needs_proc: BTreeSet<JailPath> = added?.into_iter().collect();
     loop {
         asked = rules.apply(tree, view, notices)?;
         if asked.is_empty() {
+            rules.need_proc(needs_proc.into_iter().collect());
             return Ok(rules);
         }
-        rules.need_proc(add(tree, &asked, notices)?);
+        needs_proc.extend(add(tree, &asked, notices)?);
     }
 }
 

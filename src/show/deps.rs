@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Write as _;
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -16,7 +17,13 @@ pub fn list(closure: &Closure) -> String {
         text.push_str(&plain(path));
         text.push('\n');
     }
-    for path in &closure.directories {
+    let is_empty = |directory: &Path| {
+        let behind = (Bound::Excluded(directory), Bound::Unbounded);
+        let mut next = closure.objects.range::<Path, _>(behind);
+        next.next()
+            .is_none_or(|(path, _)| !path.starts_with(directory))
+    };
+    for path in closure.directories.iter().filter(|path| is_empty(path)) {
         text.push_str(&plain(path));
         text.push_str("/\n");
     }

@@ -248,6 +248,53 @@ fn a_long_chain_of_wishes() {
     assert!(text.lines().count() <= 4100, "{}", text.lines().count());
 }
 
+/// Each wish is granted alone too, with what that brings, which may wish for much itself.
+#[test]
+fn many_wishes_that_each_bring_wishes() {
+    let room = Room::new("granted");
+    let note = |words: &str, count: usize| {
+        let entries = numbered(count, |number| {
+            words.replace('%', &(number % 4).to_string())
+        });
+        format!("[{}]", entries.join(","))
+    };
+    let wanted = note(r#"{"soname":["l%"],"priority":"recommended"}"#, 1024);
+    let unwanted = note(r#"{"soname":["q"],"priority":"suggested"}"#, 1024);
+    let long = format!(
+        r#"[{{"soname":["deep"],"description":"{}"}}]"#,
+        "x".repeat(64_000)
+    );
+    let put = |name: &str, needed: &[&str], dlopen: Option<&str>| {
+        let forge = Forge {
+            soname: Some(name),
+            needed,
+            dlopen,
+            ..Forge::default()
+        };
+        room.put(&format!("/usr/lib/{name}"), forge.write());
+    };
+    let below = numbered(400, |number| format!("t{number}"));
+    for name in &below {
+        put(name, &[], Some(&unwanted));
+    }
+    put("wordy", &[], Some(&long));
+    put("deep", &[], None);
+    let needed = [strs(&below), vec!["wordy"]].concat();
+    for number in 0..4 {
+        put(&format!("l{number}"), &needed, None);
+    }
+    let first = numbered(60, |number| format!("s{number}"));
+    for name in &first {
+        put(name, &[], Some(&wanted));
+    }
+    put("p", &strs(&first), None);
+    let (status, text) = room.ask(&["/usr/lib/p"]);
+    assert!(
+        status == 3 && text.contains("more than 500000 steps"),
+        "{text}"
+    );
+}
+
 #[test]
 fn interpreters_of_interpreters() {
     let room = Room::new("interpreters");

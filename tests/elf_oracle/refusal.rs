@@ -55,44 +55,69 @@ fn the_origin_of_a_library_is_where_it_was_opened() {
     );
 }
 
-/// `_dl_get_origin` reads /proc/self/exe for the program, and knows of a library how it was opened.
+/// `_dl_get_origin` reads /proc/self/exe for the program, and knows of a library how it was opened. There is no /proc in these worlds.
 #[test]
 fn who_finds_libraries_by_its_own_place_needs_proc() {
     let Some(world) = World::glibc() else { return };
-    plain(&world, "/opt/lib/libx.so");
-    let middle = Make {
-        soname: Some("libmiddle.so"),
-        needed: &["libx.so"],
-        runpath: Some("$ORIGIN"),
-        ..Make::default()
-    };
-    world.library("/opt/lib/libmiddle.so", middle);
-    let make = |needed, runpath| Make {
-        needed,
-        runpath: Some(runpath),
-        ..Make::default()
-    };
-    world.program("/opt/bin/own", make(&["libx.so"], "/none:${ORIGIN}/../lib"));
-    world.program("/opt/bin/slash", make(&["$ORIGIN/../lib/libx.so"], "/none"));
-    world.program(
-        "/opt/bin/unused",
-        make(&["libx.so"], "/opt/lib:$ORIGIN/../gone"),
+    world.compile(
+        "/opt/lib/libx.so",
+        "int x;",
+        &["-shared", "-fPIC", "-Wl,-soname,libx.so"],
     );
-    world.program("/opt/bin/library", make(&["libmiddle.so"], "/opt/lib"));
-    let programs = [
-        "/opt/bin/own",
-        "/opt/bin/slash",
-        "/opt/bin/unused",
-        "/opt/bin/library",
+    world.compile(
+        "/opt/bin/lib/libx.so",
+        "int x;",
+        &["-shared", "-fPIC", "-Wl,-soname,libx.so"],
+    );
+    world.put(
+        world.at("/opt/lib/libx.so").to_str().unwrap(),
+        "/usr/lib/liby.so",
+    );
+    world.link("/usr/lib/liby.so", "/opt/up/liby.so");
+    let library = world.at("/opt/lib/libx.so");
+    let library = library.to_str().unwrap();
+    let middle = [
+        "-shared",
+        "-fPIC",
+        "-Wl,-soname,libmiddle.so",
+        library,
+        "-Wl,-rpath,$ORIGIN",
     ];
-    let closure = world.closure_of(&programs, None);
-    assert_eq!(closure.missing, []);
-    let needs_proc: Vec<_> = closure
-        .needs_proc
-        .iter()
-        .map(|path| path.to_str().unwrap())
-        .collect();
-    assert_eq!(needs_proc, ["/opt/bin/own", "/opt/bin/slash"]);
+    world.compile("/opt/lib/libmiddle.so", "int middle;", &middle);
+    let middle = world.at("/opt/lib/libmiddle.so");
+    let middle = middle.to_str().unwrap();
+    world.compile(
+        "/.stubs/liby.so",
+        "int y;",
+        &["-shared", "-fPIC", "-Wl,-soname,liby.so"],
+    );
+    let elsewhere = world.at("/.stubs/liby.so");
+    let elsewhere = elsewhere.to_str().unwrap();
+    for (name, linked, path, needs_proc) in [
+        ("own", library, "/none:${ORIGIN}/../lib", true),
+        ("first", library, "$ORIGIN/lib:/opt/lib", true),
+        ("plain", library, "/opt/lib:$ORIGIN/../gone", false),
+        ("below", library, "$ORIGIN/plugins:/opt/bin/lib", false),
+        ("same", library, "$ORIGIN/../lib:/opt/lib", false),
+        ("system", elsewhere, "$ORIGIN/../up", false),
+        ("library", middle, "/opt/lib", false),
+    ] {
+        let program = format!("/opt/bin/{name}");
+        let rpath = format!("-Wl,-rpath,{path}");
+        world.compile(
+            &program,
+            "int main(void) { return 0; }",
+            &[linked, &rpath, "-Wl,--allow-shlib-undefined"],
+        );
+        let closure = world.closure(&program);
+        assert_eq!(closure.missing, [], "{name}");
+        assert_eq!(!closure.needs_proc.is_empty(), needs_proc, "{name}");
+        let copy = world.copy(&closure);
+        let mut chroot = Command::new("chroot");
+        let status = chroot.arg(&copy.root).arg(&program).status().unwrap();
+        // `first` starts, and with another file than it has where there is /proc.
+        assert_eq!(status.success(), !needs_proc, "{name}");
+    }
 }
 
 #[test]

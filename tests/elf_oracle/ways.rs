@@ -7,6 +7,7 @@ use std::path::Path;
 use jailctl::elf::{Options, Resolver, extras};
 use jailctl::host::View;
 
+use super::forge::Forge;
 use super::world::{Make, TUPLE, World, has, plain};
 
 /// In a copy of what programs need the loader says of each what it says in the world.
@@ -162,6 +163,33 @@ fn a_loop_in_a_subdirectory_does_not_hide_the_directory() {
     };
     world.program("/p", make);
     has(&world.agree("/p"), "/opt/libl.so");
+    // Named itself, it is a directory as any other, and ends the search path.
+    let make = Make {
+        runpath: Some("/opt/glibc-hwcaps/x86-64-v2:/good"),
+        ..make
+    };
+    plain(&world, "/good/libl.so");
+    world.program("/r", make);
+    assert!(world.agree("/r").1.contains("libl.so"));
+}
+
+/// The loader of a machine of the other byte order passes over a cache that is not its own, and nothing is wrong with it.
+#[test]
+fn a_cache_of_the_other_byte_order_is_not_damaged() {
+    let Some(world) = World::glibc() else { return };
+    world.dir("/etc");
+    plain(&world, &format!("{TUPLE}/libx.so"));
+    world.ldconfig();
+    let strange = Forge {
+        little: false,
+        machine: 22,
+        needed: &["libgone.so"],
+        ..Forge::default()
+    };
+    world.write("/p", &strange.write());
+    let closure = world.closure("/p");
+    assert_eq!(closure.missing.len(), 1);
+    assert_eq!(closure.missing[0].why, None);
 }
 
 #[test]
@@ -169,6 +197,8 @@ fn what_is_there_without_a_file_is_not_missing() {
     let Some(world) = World::glibc() else { return };
     world.program("/p", program(&["linux-vdso.so.1", "libc.so.6"], "/none"));
     assert!(world.agree("/p").1.is_empty());
+    world.program("/gate", program(&["linux-gate.so.1", "libc.so.6"], "/none"));
+    assert!(world.agree("/gate").1.contains("linux-gate.so.1"));
     // The empty name, which no linker writes, is that of the program.
     world.program("/q", program(&["libempty.so", "libc.so.6"], "/none"));
     let mut bytes = fs::read(world.at("/q")).unwrap();

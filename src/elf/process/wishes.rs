@@ -1,13 +1,13 @@
 //! What objects of a running process say that they may load: each as if dlopen(3) were called for it.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::super::glibc::Hit;
 use super::super::names::Name;
 use super::super::note::{Priority, Wish};
-use super::super::object::Content;
 use super::super::tree::{BodyId, FileId};
-use super::{Got, OBJECTS, Process, STEPS, Tools, Witness, facts};
+use super::{Got, OBJECTS, Process, STEPS, Tools, Witness, facts, too_many_steps};
 
 /// What a process has learnt since it runs.
 #[derive(Debug, Default)]
@@ -20,7 +20,7 @@ pub(super) struct Trail {
     pub(super) short_names: Vec<usize>,
 }
 
-/// Hears of what is found, not of what is not.
+/// Hears of what is found and of what was not looked for, not of what is not there.
 struct Found<'w, W>(&'w mut W);
 
 impl<W: Witness> Witness for Found<'_, W> {
@@ -34,7 +34,7 @@ impl<W: Witness> Witness for Found<'_, W> {
 
     fn missed(&mut self, _: FileId, _: Name, _: Option<Rc<str>>) {}
 
-    fn wished(&mut self, by: FileId, wish: &Wish, hit: &Rc<Hit>) {
+    fn wished(&mut self, by: FileId, wish: &Arc<Wish>, hit: &Rc<Hit>) {
         self.0.wished(by, wish, hit);
     }
 
@@ -42,7 +42,11 @@ impl<W: Witness> Witness for Found<'_, W> {
         self.0.finds_by_itself(program);
     }
 
-    fn unfulfilled(&mut self, _: FileId, _: &Wish) {}
+    fn unfulfilled(&mut self, by: FileId, wish: &Arc<Wish>, why: Option<Rc<str>>) {
+        if why.is_some() {
+            self.0.unfulfilled(by, wish, why);
+        }
+    }
 }
 
 impl Process {
@@ -55,47 +59,35 @@ impl Process {
             return;
         };
         let start = self.loaded.len();
-        let first: Vec<(usize, Wish)> = (0..start)
-            .flat_map(|at| {
-                self.wishes(at, least, tools)
-                    .into_iter()
-                    .map(move |wish| (at, wish))
-            })
-            .collect();
-        if first.is_empty() {
+        let mut objects = (0..start).map(|at| self.wishes(at, tools));
+        if objects.all(<[_]>::is_empty) {
             return;
         }
         self.trail = Some(Trail::default());
         self.grant_all(0, least, tools, witness);
-        if first.len() > 1 && self.loaded.len() > start {
-            for (at, wish) in first {
-                self.take_back(start);
-                if self.steps > STEPS {
-                    break;
+        if self.loaded.len() > start {
+            for at in 0..start {
+                for number in 0.. {
+                    let Some(wish) = self.wishes(at, tools).get(number).map(Arc::clone) else {
+                        break;
+                    };
+                    if wish.priority > least {
+                        continue;
+                    }
+                    self.take_back(start);
+                    self.grant(at, &wish, least, tools, &mut Found(witness));
+                    self.grant_all(start, least, tools, &mut Found(witness));
+                    self.steps += 1 + (self.loaded.len() - start) / 4;
                 }
-                self.grant(at, &wish, tools, &mut Found(witness));
-                self.grant_all(start, least, tools, &mut Found(witness));
-                let new = self.loaded[start..].iter();
-                let asked =
-                    new.filter_map(|loaded| Some(facts(tools.tree, loaded.file)?.needs.len()));
-                self.steps += asked.sum::<usize>() / 16;
             }
+            self.take_back(start);
         }
         self.trail = None;
     }
 
-    /// The wishes of an object that count.
-    fn wishes(&self, at: usize, least: Priority, tools: &Tools<'_, '_>) -> Vec<Wish> {
-        match tools.tree.content(self.loaded[at].file) {
-            Content::Elf(facts) => {
-                let wishes = facts.wishes.iter();
-                wishes
-                    .filter(|wish| wish.priority <= least)
-                    .cloned()
-                    .collect()
-            }
-            _ => Vec::new(),
-        }
+    /// The wishes of an object.
+    fn wishes<'t>(&self, at: usize, tools: &'t Tools<'_, '_>) -> &'t [Arc<Wish>] {
+        facts(tools.tree, self.loaded[at].file).map_or(&[], |facts| &facts.wishes)
     }
 
     /// Grants the wishes of all objects from one on, and of those that this brings.
@@ -108,21 +100,41 @@ impl Process {
     ) {
         let mut at = from;
         while at < self.loaded.len() {
-            for wish in self.wishes(at, least, tools) {
-                self.grant(at, &wish, tools, witness);
+            // Looking at them takes time too, whether or not anything comes of it.
+            let seen = facts(tools.tree, self.loaded[at].file)
+                .map_or(0, |facts| facts.needs.len() + facts.wishes.len());
+            self.steps += 1 + seen / 16;
+            for number in 0.. {
+                let Some(wish) = self.wishes(at, tools).get(number).map(Arc::clone) else {
+                    break;
+                };
+                self.grant(at, &wish, least, tools, witness);
+                if self.gave_up {
+                    return;
+                }
             }
             at += 1;
         }
     }
 
+    /// Grants a wish, if it is one that counts.
     fn grant(
         &mut self,
         by: usize,
-        wish: &Wish,
+        wish: &Arc<Wish>,
+        least: Priority,
         tools: &mut Tools<'_, '_>,
         witness: &mut impl Witness,
     ) {
         let file = self.loaded[by].file;
+        if wish.priority > least || self.gave_up {
+            return;
+        }
+        if self.steps > STEPS {
+            self.gave_up = true;
+            witness.unfulfilled(file, wish, Some(too_many_steps()));
+            return;
+        }
         self.steps += 1 + self.loaded.len() / 64;
         // musl searches for the program, whoever calls dlopen(3).
         let asker = if tools.loaders.get(tools.loader).is_musl() {
@@ -137,7 +149,7 @@ impl Process {
         });
         match got {
             Some(Got::New(..)) if self.loaded.len() >= OBJECTS => {
-                witness.unfulfilled(file, wish);
+                witness.unfulfilled(file, wish, None);
             }
             Some(Got::New(name, hit)) => {
                 witness.wished(file, wish, &hit);
@@ -148,7 +160,7 @@ impl Process {
             }
             Some(Got::Alias(_, hit)) => witness.wished(file, wish, &hit),
             Some(Got::Known(_) | Got::There) => {}
-            None if wish.priority == Priority::Required => witness.unfulfilled(file, wish),
+            None if wish.priority == Priority::Required => witness.unfulfilled(file, wish, None),
             None => {}
         }
     }
