@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::marker::Left;
+use super::marker::{Homes, Left};
 use std::ops::RangeInclusive;
 
 use crate::error::{Finding, Result};
@@ -148,21 +148,18 @@ pub(super) fn accounts(
     spec: &Spec,
     group: &WantedGroup,
     accounts: &Accounts,
-    left: &[Left],
+    homes: &Homes,
     findings: &mut Vec<Finding>,
 ) -> Vec<WantedAccount> {
     let name = &spec.name.value;
     let gecos = token(name);
     let has_group = accounts.group(&group.name).map(|group| group.gid);
-    let mut taken: Vec<u32> = spec
-        .users
-        .iter()
-        .filter_map(|user| user.uid.as_ref().map(|uid| uid.value))
-        .chain(left.iter().map(|home| home.uid))
-        .collect();
+    let family = spec.family.as_ref();
+    let mut taken = family.map_or_else(|| spec.uids(), |family| family.uids.clone());
+    taken.extend(homes.iter().map(|home| home.uid));
     let mut wanted = Vec::new();
     for user in &spec.users {
-        let uid = uid(user, name, accounts, left, &taken, findings);
+        let uid = uid(user, name, accounts, homes, &taken, findings);
         taken.push(uid);
         let found = accounts.user(user.name.value.as_str());
         let adopted = found.is_some_and(|found| {
@@ -205,7 +202,7 @@ fn uid(
     user: &User,
     jail: &JailName,
     accounts: &Accounts,
-    left: &[Left],
+    homes: &Homes,
     taken: &[u32],
     findings: &mut Vec<Finding>,
 ) -> u32 {
@@ -259,7 +256,7 @@ fn uid(
                 .hint("choose another name"),
         );
     }
-    let home = left.iter().find(|one| one.home == user.home.value);
+    let home = (homes.own.iter()).find(|one| one.home == user.home.value);
     if let Some(home) = home {
         let other = accounts.users.iter().find(|other| other.uid == home.uid);
         let why = match (other, &user.uid) {
@@ -287,12 +284,17 @@ fn uid(
         return home.uid;
     }
     if let Some(uid) = &user.uid {
-        if accounts.uid_known(uid.value)
-            || taken.iter().filter(|other| **other == uid.value).count() > 1
-        {
+        let is_anothers = |home: &&Left| home.uid == uid.value && home.user != name;
+        let why = if accounts.uid_known(uid.value) {
+            Some("another account has it".to_owned())
+        } else {
+            let home = homes.iter().find(is_anothers);
+            home.map(|home| format!("it is that of the files that `{}` left", home.user))
+        };
+        if let Some(why) = why {
             findings.push(
                 Finding::new(format!("could not give `{name}` the user id {}", uid.value))
-                    .why("another account has it")
+                    .why(why)
                     .hint("leave `uid` out to get a free one")
                     .at(&uid.site, "this id"),
             );

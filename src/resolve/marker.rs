@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::host::View;
-use crate::names::{JailName, JailPath};
+use crate::host::{FileKind, View};
+use crate::names::{JailName, JailPath, UserName};
+use crate::spec::{Family, Spec};
 
 /// Our own directory in a jail's root, root's and closed to all others.
 pub const PRIVATE: &str = ".jailctl";
@@ -35,6 +36,67 @@ pub struct Left {
     pub uid: u32,
     /// Where it is, inside the jail.
     pub home: JailPath,
+}
+
+/// Homes without their users.
+#[derive(Debug, Default)]
+pub(super) struct Homes {
+    /// Those in the jail itself.
+    pub own: Vec<Left>,
+    /// Those in the other jails of its family.
+    pub siblings: Vec<Left>,
+}
+
+impl Homes {
+    /// All of them.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Left> {
+        self.own.iter().chain(&self.siblings)
+    }
+
+    /// What is noted in the root of `spec` and, where `ids` are to be chosen, in those of its family. A root says it also when nothing is recorded of
+    /// its jail any more.
+    pub(super) fn of(spec: &Spec, ids: bool, view: &View) -> Result<Self> {
+        let own = Marker::read(view, &spec.root.value)?;
+        let family = spec.family.as_ref().filter(|_| ids);
+        Ok(Self {
+            own: own.map(|marker| marker.left).unwrap_or_default(),
+            siblings: match family {
+                Some(family) => of_siblings(&spec.name.value, family, view)?,
+                None => Vec::new(),
+            },
+        })
+    }
+}
+
+/// The homes without their users in the jails of `family` beside `name`.
+fn of_siblings(name: &JailName, family: &Family, view: &View) -> Result<Vec<Left>> {
+    let above = family.above();
+    let mut left = Vec::new();
+    for entry in view.list(&above)?.unwrap_or_default() {
+        let Some(user) = entry.to_str().and_then(|text| UserName::new(text).ok()) else {
+            continue;
+        };
+        let (sibling, root) = (name.member(&user), family.root_of(&user));
+        if sibling == *name || !is_only_roots(view, &above, &root)? {
+            continue;
+        }
+        let marker = Marker::read(view, &root)?.filter(|marker| marker.jail == sibling);
+        left.extend(marker.into_iter().flat_map(|marker| marker.left));
+    }
+    Ok(left)
+}
+
+/// Whether nobody but root could have put something at `root`, where nobody else could at `above`.
+fn is_only_roots(view: &View, above: &Path, root: &Path) -> Result<bool> {
+    for directory in root.ancestors().take_while(|one| *one != above) {
+        let is_ours = view.lstat(directory)?.is_some_and(|stat| {
+            stat.kind() == FileKind::Directory && stat.uid == 0 && stat.mode & 0o022 == 0
+        });
+        if !is_ours {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 impl Marker {

@@ -33,8 +33,9 @@ use crate::host::{Accounts, View};
 use crate::names::{JailName, JailPath};
 use crate::site::Sited;
 use crate::spec::text::echo;
-use crate::spec::{Dlopen, Door, NetworkSpec, Spec};
+use crate::spec::{Dlopen, Door, NetworkSpec, Spec, User};
 use etc::Names;
+use marker::Homes;
 use objects::Asked;
 
 /// Where the records of all jails lie.
@@ -104,9 +105,9 @@ pub fn resolve(
     place::check(view, &known, &spec.root, &mut findings)?;
     place::check_file_system(view, &spec.root, &mut findings, &mut notices)?;
     accounts::shells_are_free(view)?;
-    let marker = Marker::read(view, &spec.root.value)?;
-    let left = marker.map(|marker| marker.left).unwrap_or_default();
-    let people = people(spec, facts.is_some(), &known, &left, &mut findings);
+    let is_new = |user: &User| known.user(user.name.value.as_str()).is_none();
+    let homes = Homes::of(spec, spec.users.iter().any(is_new), view)?;
+    let people = people(spec, facts.is_some(), &known, &homes, &mut findings);
     let wanted = people.accounts;
     let further_groups = people.further_groups;
     accounts::check_adoptions(spec, &known, &wanted, view, &mut findings)?;
@@ -192,7 +193,7 @@ fn people(
     spec: &Spec,
     has_group: bool,
     known: &Accounts,
-    left: &[Left],
+    homes: &Homes,
     findings: &mut Vec<Finding>,
 ) -> People {
     if !has_group && spec.users.is_empty() {
@@ -204,7 +205,7 @@ fn people(
     }
     let group = accounts::group(spec, known, findings);
     People {
-        accounts: accounts::accounts(spec, &group, known, left, findings),
+        accounts: accounts::accounts(spec, &group, known, homes, findings),
         further_groups: accounts::further_groups(spec, known, &group, findings),
         group: Some(group),
     }
@@ -217,7 +218,7 @@ pub fn resolve_tree(spec: &Spec, view: &View) -> Result<(Tree, Vec<String>)> {
     let mut findings = Vec::new();
     let mut notices = Vec::new();
     let known = view.accounts()?;
-    let people = people(spec, false, &known, &[], &mut findings);
+    let people = people(spec, false, &known, &Homes::default(), &mut findings);
     let tree = tree(
         spec,
         view,

@@ -16,8 +16,22 @@ pub struct Family {
     pub root: PathBuf,
     /// Whether any of the users has a password.
     pub passwords: bool,
+    /// The user ids that the spec gives to any of the users.
+    pub uids: Vec<u32>,
     /// Whether no other is built after it along with it.
     pub is_last: bool,
+}
+
+impl Family {
+    /// The root of the jail of `user`.
+    pub fn root_of(&self, user: &UserName) -> PathBuf {
+        expand(&self.root, user)
+    }
+
+    /// The directory that has an entry for each user.
+    pub fn above(&self) -> PathBuf {
+        self.root.iter().take_while(|part| *part != USER).collect()
+    }
 }
 
 impl Spec {
@@ -55,6 +69,12 @@ impl Spec {
         }
     }
 
+    /// The user ids that it gives.
+    pub fn uids(&self) -> Vec<u32> {
+        let uids = self.users.iter().filter_map(|user| user.uid.as_ref());
+        uids.map(|uid| uid.value).collect()
+    }
+
     /// What it means for one user: his account, the directories that are his or nobody's, and all else.
     fn of_user(&self, user: &UserName, is_last: bool) -> Self {
         let mut spec = self.clone();
@@ -67,6 +87,7 @@ impl Spec {
         spec.family = Some(Family {
             root: self.root.value.clone(),
             passwords: self.users.iter().any(passwords),
+            uids: self.uids(),
             is_last,
         });
         spec

@@ -4,10 +4,10 @@ use disposable::{DisposableHost, Key, Login, Sshd};
 
 use crate::support::{Reach, Spec, host, look, reach};
 
-const SNIPPET: &str = "/etc/ssh/sshd_config.d/05-jailctl-acme.conf";
+pub(crate) const SNIPPET: &str = "/etc/ssh/sshd_config.d/05-jailctl-acme.conf";
 
 /// The spec of a family, whose users have a shell.
-fn acme(users: &[(&'static str, &Key)]) -> Spec {
+pub(crate) fn acme(users: &[(&'static str, &Key)]) -> Spec {
     let of = |(name, key): &(&'static str, &Key)| (*name, vec![key.public.trim().to_owned()]);
     Spec {
         name: "acme",
@@ -18,14 +18,14 @@ fn acme(users: &[(&'static str, &Key)]) -> Spec {
 }
 
 /// Writes the spec into the copy.
-fn put(spec: &Spec, host: &DisposableHost) -> String {
+pub(crate) fn put(spec: &Spec, host: &DisposableHost) -> String {
     let path = spec.path();
     host.write(&path, &format!("root = \"/srv/jails/%u\"\n{}", spec.text()));
     path
 }
 
 #[track_caller]
-fn build(spec: &Spec, host: &DisposableHost) -> disposable::Output {
+pub(crate) fn build(spec: &Spec, host: &DisposableHost) -> disposable::Output {
     host.jailctl(["build", &put(spec, host)])
 }
 

@@ -10,6 +10,7 @@ mod enter;
 mod exchange;
 mod fail_closed;
 mod family;
+mod family_left;
 mod forwarding;
 mod hostile;
 mod journal;

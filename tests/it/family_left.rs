@@ -1,0 +1,139 @@
+//! Who was dropped from a family left files with his number: it is nobody else's, and his again.
+
+use disposable::{DisposableHost, Key};
+
+use crate::family::{acme, build, put};
+use crate::support::{Spec, host, look};
+
+/// The spec of the family with these users.
+fn of(users: &[&'static str], key: &Key) -> Spec {
+    let users: Vec<_> = users.iter().map(|user| (*user, key)).collect();
+    acme(&users)
+}
+
+#[track_caller]
+fn number(host: &DisposableHost, user: &str) -> String {
+    host.run(["id", "-u", user]).ok().text().to_owned()
+}
+
+/// Whether the home of `user` is that user's.
+#[track_caller]
+fn is_his(host: &DisposableHost, user: &str) {
+    let home = format!("/srv/jails/{user}/home/{user}");
+    let owner = host.run(["stat", "-c", "%u", &home]).ok();
+    assert_eq!(owner.text(), number(host, user));
+}
+
+#[test]
+fn the_number_of_who_was_dropped_is_nobody_elses_and_his_again() {
+    let Some(host) = host() else { return };
+    let key = host.key("key");
+    let both = of(&["alice", "bob"], &key);
+    build(&both, &host).ok();
+    let (alices, bobs) = (number(&host, "alice"), number(&host, "bob"));
+    build(&of(&["alice"], &key), &host).ok();
+    host.sh("id bob").fails();
+
+    // Whoever is planned first, and whether bob comes back along with them.
+    let with_carol = of(&["alice", "carol"], &key);
+    let planned = host.jailctl(["plan", &put(&with_carol, &host)]).ok();
+    build(&with_carol, &host).ok();
+    let carols = number(&host, "carol");
+    assert_ne!(carols, bobs);
+    let told = format!("carol (uid {carols})");
+    assert!(planned.stdout().contains(&told), "{told}: {planned:?}");
+    build(&of(&["alice", "dave", "bob", "eve"], &key), &host).ok();
+    assert_eq!(number(&host, "bob"), bobs);
+    let others = [number(&host, "dave"), number(&host, "eve")];
+    assert!(
+        !others.contains(&carols) && !others.contains(&bobs),
+        "{others:?}"
+    );
+
+    // Nor after all of them are gone: nothing is recorded of any then.
+    host.jailctl(["remove", "acme"]).ok();
+    assert_eq!(host.jailctl(["list"]).ok().stdout(), "");
+    build(&of(&["frank", "grace"], &key), &host).ok();
+    let mut all = vec![
+        alices.clone(),
+        bobs.clone(),
+        carols.clone(),
+        number(&host, "frank"),
+        number(&host, "grace"),
+    ];
+    all.extend(others);
+    all.sort();
+    all.dedup();
+    assert_eq!(all.len(), 7, "{all:?}");
+    build(&of(&["alice", "bob", "carol", "frank"], &key), &host).ok();
+    for (user, before) in [("alice", &alices), ("bob", &bobs), ("carol", &carols)] {
+        assert_eq!(number(&host, user), *before);
+        is_his(&host, user);
+    }
+
+    // What is purged is nobody's.
+    host.jailctl(["remove", "--purge", "acme"]).ok();
+    host.sh("rm -r /srv/jails").ok();
+    build(&of(&["henry"], &key), &host).ok();
+    assert_eq!(number(&host, "henry"), alices);
+}
+
+#[test]
+fn a_number_that_the_spec_gives_is_kept_for_its_user_and_is_not_one_that_was_left() {
+    let Some(host) = host() else { return };
+    let key = host.key("key");
+    build(&of(&["alice", "bob"], &key), &host).ok();
+    let (alices, bobs) = (number(&host, "alice"), number(&host, "bob"));
+    build(&of(&["alice"], &key), &host).ok();
+    let before = look(&host);
+    let given = |user: &str, uid: &str| format!("[[user]]\nname = \"{user}\"\nuid = {uid}\n");
+    let mut spec = of(&["alice"], &key);
+    spec.more = given("carol", &bobs);
+    let path = put(&spec, &host);
+    for verb in ["plan", "build"] {
+        let refused = host.jailctl([verb, &path]).exits(2);
+        for words in [
+            format!("could not give `carol` the user id {bobs}"),
+            "it is that of the files that `bob` left".to_owned(),
+        ] {
+            assert!(refused.stderr().contains(&words), "{words}: {refused:?}");
+        }
+    }
+    put(&of(&["alice"], &key), &host);
+    assert_eq!(before.diff(&look(&host)), Vec::<String>::new());
+    // His own he may be given by hand.
+    spec.more = given("bob", &bobs);
+    build(&spec, &host).ok();
+    is_his(&host, "bob");
+
+    // Who comes first in the spec does not take what it gives to another.
+    host.jailctl(["remove", "--purge", "acme"]).ok();
+    let mut spec = of(&["dave"], &key);
+    spec.more = given("eve", &alices);
+    build(&spec, &host).ok();
+    assert_eq!(number(&host, "eve"), alices);
+    assert_ne!(number(&host, "dave"), alices);
+}
+
+#[test]
+fn what_is_not_only_roots_says_nothing_of_numbers() {
+    let Some(host) = host() else { return };
+    let key = host.key("key");
+    build(&of(&["alice"], &key), &host).ok();
+    let alices: u32 = number(&host, "alice").parse().expect("a number");
+    // As a stranger would write it, who has a directory of his own there; a file, a link and a jail of another name are none of theirs either.
+    let high = alices + 50;
+    host.sh(&format!(
+        r#"
+        useradd --uid 4102 mallory
+        cd /srv/jails; mkdir -p mallory/.jailctl mallory/home/mallory other/.jailctl other/home/mallory
+        printf '{{"jail":"acme.mallory","made":[],"left":[{{"user":"mallory","uid":{high},"home":"/home/mallory"}}]}}' >mallory/.jailctl/jail
+        sed s/acme.mallory/beta.other/ mallory/.jailctl/jail >other/.jailctl/jail
+        chown -R mallory mallory; touch file; ln -s mallory link
+        userdel mallory
+        "#
+    ))
+    .ok();
+    build(&of(&["alice", "bob"], &key), &host).ok();
+    assert_eq!(number(&host, "bob"), (alices + 1).to_string());
+}
