@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Finding, Result};
 use crate::host::{Host, Ownership, Process, View};
 use crate::names::JailName;
-use crate::plan::{Plan, Step, refuse_sessions};
+use crate::plan::{Plan, Removal, Step, refuse_sessions};
 use crate::resolve::{ResolvedJail, Tree};
 use journal::Journal;
 pub use recover::recover;
@@ -41,8 +41,8 @@ pub struct Options {
 /// Hears of each step before it is taken.
 type OnStep<'f> = &'f mut dyn FnMut(&JailName, &Step);
 
-/// A jail that goes: its name, its root, the ids of its users, and whether who is in it is ended.
-type Leaving = (JailName, PathBuf, Vec<u32>, bool);
+/// A jail that goes: its name, how it goes, its root, and the ids of its users.
+type Leaving = (JailName, Removal, PathBuf, Vec<u32>);
 
 /// One or more plans carried out as one: all of them, or none.
 ///
@@ -145,11 +145,11 @@ impl<'h> Transaction<'h> {
 
     /// Nobody is to be in a jail that goes once there is no way back: others were built since it was looked at.
     fn see_out(&self) -> Result<()> {
-        for (name, root, uids, kill) in &self.leaving {
-            if *kill {
+        for (name, how, root, uids) in &self.leaving {
+            if how.kill {
                 hold::kill_seen(self.host, root, uids)?;
             }
-            refuse_sessions(name, &Process::living(self.host, root, uids)?)?;
+            refuse_sessions(name, *how, &Process::living(self.host, root, uids)?)?;
         }
         Ok(())
     }
@@ -188,9 +188,10 @@ fn kept(place: &Path) -> String {
 
 /// Whom a plan sees out of a jail.
 fn leaving(plan: &Plan) -> impl Iterator<Item = Leaving> {
-    plan.steps.iter().filter_map(|step| match step {
-        Step::EndSessions { root, uids, kill } => {
-            Some((plan.name.clone(), root.clone(), uids.clone(), *kill))
+    let how = plan.removal.unwrap_or_default();
+    plan.steps.iter().filter_map(move |step| match step {
+        Step::EndSessions { root, uids, .. } => {
+            Some((plan.name.clone(), how, root.clone(), uids.clone()))
         }
         _ => None,
     })

@@ -159,8 +159,9 @@ impl Run<'_, '_> {
 
     /// Ends what runs in the jail, until nothing does: its accounts are closed, so nobody can come back.
     pub(super) fn end_sessions(&mut self, root: &Path, uids: &[u32], kill: bool) -> Result<()> {
+        let how = self.plan.removal.unwrap_or_default();
         if !kill {
-            return refuse_sessions(self.name(), &Process::living(self.host, root, uids)?);
+            return refuse_sessions(self.name(), how, &Process::living(self.host, root, uids)?);
         }
         // Whoever is left is found by his root directory or his id.
         if let Err(error) = hold::kill_groups(self.name()) {
@@ -171,7 +172,7 @@ impl Run<'_, '_> {
                 return Ok(());
             }
         }
-        refuse_sessions(self.name(), &Process::living(self.host, root, uids)?)
+        refuse_sessions(self.name(), how, &Process::living(self.host, root, uids)?)
     }
 
     /// Removes what was built, and with `purge` everything else below the root.

@@ -302,10 +302,14 @@ pub(super) fn leaving(spec: &Spec, view: &View) -> Result<Vec<Plan>> {
     let staying: Vec<JailName> = (spec.members().into_iter())
         .map(|jail| jail.name.value)
         .collect();
+    let how = Removal {
+        dropped: true,
+        ..Removal::default()
+    };
     let mut plans = Vec::new();
     for name in members(&spec.name.value, view)? {
         if !staying.contains(&name) {
-            plans.extend(plan::removal(&name, &[], Removal::default(), view)?);
+            plans.extend(plan::removal(&name, &[], how, view)?);
         }
     }
     Ok(plans)

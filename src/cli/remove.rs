@@ -96,6 +96,7 @@ impl Remove {
         let how = Removal {
             purge: self.purge,
             kill: self.kill,
+            dropped: false,
         };
         let mut plans = Vec::new();
         let mut gone = Vec::new();

@@ -17,6 +17,9 @@ pub struct Removal {
     pub purge: bool,
     /// Live sessions are ended, not a reason to refuse.
     pub kill: bool,
+    /// Nobody asked for it: a spec no longer names the user whose jail it is.
+    #[serde(default)]
+    pub dropped: bool,
 }
 
 /// Plans to take the jail `name` away, with the jails `along` gone before it; `None` where there is no such jail. A mount below its root, and without
@@ -56,7 +59,7 @@ pub fn removal(
         .collect();
     let uids: Vec<u32> = ours.iter().map(|user| user.uid).collect();
     if !how.kill {
-        refuse_sessions(name, &Process::living(view, root, &uids)?)?;
+        refuse_sessions(name, how, &Process::living(view, root, &uids)?)?;
     }
     let mut steps: Vec<Step> = ours
         .iter()

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::Removal;
 use crate::error::{Error, Result};
 use crate::host::{Process, View};
 use crate::names::JailName;
@@ -10,12 +11,17 @@ use crate::names::JailName;
 const NAMED: usize = 16;
 
 /// Refuses to remove a jail in which these processes live, if there are any.
-pub fn refuse_sessions(name: &JailName, living: &[Process]) -> Result<()> {
+pub fn refuse_sessions(name: &JailName, how: Removal, living: &[Process]) -> Result<()> {
+    let hint = if how.dropped {
+        format!("end them: jailctl kill {name}")
+    } else {
+        "end them, or give `--kill`".to_owned()
+    };
     refuse(
         living,
         &format!("could not remove the jail `{name}`"),
         "processes run in it",
-        "end them, or give `--kill`",
+        &hint,
     )
 }
 

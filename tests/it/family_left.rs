@@ -137,3 +137,41 @@ fn what_is_not_only_roots_says_nothing_of_numbers() {
     build(&of(&["alice", "bob"], &key), &host).ok();
     assert_eq!(number(&host, "bob"), (alices + 1).to_string());
 }
+
+#[test]
+fn who_is_in_his_jail_is_not_dropped_and_the_hint_is_a_verb_that_ends_it() {
+    let Some(host) = host() else { return };
+    let key = host.key("key");
+    let both = of(&["alice", "bob"], &key);
+    build(&both, &host).ok();
+    let _sshd = host.sshd();
+    let bob = host.login("bob", &key);
+    let alone = of(&["alice"], &key);
+    let mut living = bob.start([], "echo in; cat");
+    living.hear("in");
+    let path = put(&alone, &host);
+    let before = look(&host);
+    for words in [
+        vec!["plan", &path],
+        vec!["build", "--dry-run", &path],
+        vec!["build", &path],
+    ] {
+        let refused = host.run(["jailctl"].into_iter().chain(words)).exits(4);
+        assert!(
+            refused
+                .stderr()
+                .contains("could not remove the jail `acme.bob`: processes run in it")
+                && refused
+                    .stderr()
+                    .contains("hint: end them: jailctl kill acme.bob\n")
+                && !refused.stderr().contains("--kill"),
+            "{refused:?}"
+        );
+    }
+    let refused = host.jailctl(["remove", "acme.bob"]).exits(4);
+    assert!(refused.stderr().contains("`--kill`"), "{refused:?}");
+    assert_eq!(before.diff(&look(&host)), Vec::<String>::new());
+    host.jailctl(["kill", "acme.bob"]).ok();
+    let told = host.jailctl(["build", &path]).ok();
+    assert!(told.stdout().contains("acme.bob: removed\n"), "{told:?}");
+}
