@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::progress::Progress;
 use super::remembered::Remembered;
-use super::specs::load_spec;
+use super::specs::{load_spec, load_specs};
 use super::target::members;
 use super::{Report, RootOption, Voice, Writing};
 use crate::apply::{self, Transaction};
@@ -86,11 +86,7 @@ impl Build {
         }
         let host = Host::new(&root)?;
         // What can be refused is refused before the lock: a bad spec leaves no trace at all.
-        let specs: Vec<_> = self
-            .specs
-            .iter()
-            .map(|path| load_spec(path, &host))
-            .collect::<Result<_>>()?;
+        let specs = load_specs(&self.specs, &host)?;
         let (_lock, notices) = self.writing.begin(&host)?;
         let attempt = |spacing| self.attempt(&specs, &host, spacing, &notices, voice);
         let mut outcome = attempt(0);
@@ -279,8 +275,8 @@ pub(super) fn summary(plan: &Plan) -> String {
 
 fn plans(paths: &[PathBuf], mut view: View, progress: &Progress) -> Result<Vec<Plan>> {
     let mut plans: Vec<Plan> = Vec::new();
-    for path in paths {
-        let (spec, source) = load_spec(path, &view)?;
+    let specs = load_specs(paths, &view)?;
+    for (path, (spec, source)) in paths.iter().zip(specs) {
         plans.extend(leaving(&spec, &view)?);
         for jail in spec.members() {
             progress.say(format!("{}: looking at what it needs", jail.name.value));

@@ -1,6 +1,6 @@
 //! Reading specs and templates of files: only what nobody but root, or whoever called, could have written.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::error::{Error, Finding, Kind, Result};
@@ -31,6 +31,33 @@ pub(crate) fn load_spec(path: &Path, host: &View) -> Result<(Spec, Arc<Source>)>
     })?;
     let spec = spec::load(&source, &OfHost(host))?;
     Ok((spec, source))
+}
+
+/// As [`load_spec`], of several that are for one run. No two may have one name: the later would undo what the earlier says, and drop its users.
+pub(crate) fn load_specs(paths: &[PathBuf], host: &View) -> Result<Vec<(Spec, Arc<Source>)>> {
+    let mut specs: Vec<(Spec, Arc<Source>)> = Vec::new();
+    for path in paths {
+        let (spec, source) = load_spec(path, host)?;
+        let name = &spec.name;
+        let other = specs.iter().zip(paths);
+        let mut other = other.filter(|((other, _), _)| other.name.value == name.value);
+        if let Some((_, first)) = other.next() {
+            return Err(Finding::new(format!(
+                "two of the specs are for the jail `{}`",
+                name.value
+            ))
+            .why(format!(
+                "`{}` and `{}` have one name, and the second would undo the first",
+                first.display().to_string().escape_debug(),
+                path.display().to_string().escape_debug()
+            ))
+            .hint("name one of them, or give each a `name` of its own")
+            .at(&name.site, "this name")
+            .into());
+        }
+        specs.push((spec, source));
+    }
+    Ok(specs)
 }
 
 /// The spec that a jail was built from, as text and as what it means with the templates of `host` as they are now.

@@ -175,3 +175,39 @@ fn who_is_in_his_jail_is_not_dropped_and_the_hint_is_a_verb_that_ends_it() {
     let told = host.jailctl(["build", &path]).ok();
     assert!(told.stdout().contains("acme.bob: removed\n"), "{told:?}");
 }
+
+#[test]
+fn two_specs_of_one_name_are_refused_in_one_call() {
+    let Some(host) = host() else { return };
+    let key = host.key("key");
+    build(&of(&["alice"], &key), &host).ok();
+    let mut plain = acme(&[("joker", &key)]);
+    plain.name = "arkham";
+    let plain = plain.put(&host);
+    let path = put(&of(&["alice"], &key), &host);
+    let text = host.read(&path);
+    host.write("/root/other.toml", &text.replace("alice", "bob"));
+    let text = host.read(&plain);
+    host.write("/root/second.toml", &text.replace("joker", "bane"));
+    let before = look(&host);
+    for (name, first, second) in [
+        ("acme", path.as_str(), "/root/other.toml"),
+        ("arkham", plain.as_str(), "/root/second.toml"),
+    ] {
+        for verb in [vec!["plan"], vec!["build"], vec!["build", "--dry-run"]] {
+            let words = verb.into_iter().chain([first, second]);
+            let refused = host.run(["jailctl"].into_iter().chain(words)).exits(2);
+            assert!(
+                refused
+                    .stderr()
+                    .contains(&format!("two of the specs are for the jail `{name}`"))
+                    && refused
+                        .stderr()
+                        .contains(&format!("`{first}` and `{second}` have one name")),
+                "{refused:?}"
+            );
+        }
+    }
+    assert_eq!(before.diff(&look(&host)), Vec::<String>::new());
+    host.jailctl(["build", &path, &plain]).ok();
+}
