@@ -11,6 +11,7 @@ mod exchange;
 mod fail_closed;
 mod family;
 mod family_left;
+mod family_root;
 mod forwarding;
 mod hostile;
 mod journal;
