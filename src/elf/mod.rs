@@ -4,7 +4,7 @@
 //! rules of glibc's and musl's loaders. The host may be any directory that holds one, for any machine. From outside in:
 //!
 //! - [`resolver`](Resolver): programs, scripts and interpreters; what is asked for and by whom goes into `graph`, which tells it as a [`Closure`]
-//! - `process`: one program, put together breadth first; `settled`: what need not be put together again · `loader`: its loader's searches, remembered
+//! - `process`: one program, put together breadth first, by its `search`es, and the `wishes` of what runs in it; `settled`: what need not be put together again · `loader`: its loader's searches, remembered
 //! - `glibc`, `musl`: how each searches · `cache`, `conf`, `cpu`, `built`, `token`, `abi`: what they search by
 //! - `tree`: the host's paths, each looked at once, with what is `ahead` on one · `reader`: its files, each read once · `object`, `note`, `script`: what one file says · [`extras`], [`gconv`]: what no file says
 

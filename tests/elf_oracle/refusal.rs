@@ -115,7 +115,7 @@ fn who_finds_libraries_by_its_own_place_needs_proc() {
         let copy = world.copy(&closure);
         let mut chroot = Command::new("chroot");
         let status = chroot.arg(&copy.root).arg(&program).status().unwrap();
-        // `first` starts, and with another file than it has where there is /proc.
+        // `first` looks for another file where there is no /proc, which its copy does not have.
         assert_eq!(status.success(), !needs_proc, "{name}");
     }
 }
