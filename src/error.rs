@@ -131,6 +131,14 @@ impl Error {
         )
     }
 
+    /// Adds what else is wrong. The first error decides the exit status.
+    pub fn gather(errors: &mut Option<Self>, next: Self) {
+        match errors {
+            Some(error) => error.findings.extend(next.findings),
+            None => *errors = Some(next),
+        }
+    }
+
     /// Adds the reason to the last finding.
     #[must_use]
     pub fn why(mut self, why: impl Into<String>) -> Self {

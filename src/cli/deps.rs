@@ -71,7 +71,7 @@ impl Deps {
         for file in &self.files {
             match locate(&view, file) {
                 Ok(path) => roots.push(path),
-                Err(error) => join(&mut lost, error),
+                Err(error) => Error::gather(&mut lost, error),
             }
         }
         let mut options = Options {
@@ -92,7 +92,7 @@ impl Deps {
         }
         let mut resolver = Resolver::new(&view, &options);
         if let Err(error) = resolver.add_all(&roots) {
-            join(&mut lost, error);
+            Error::gather(&mut lost, error);
         }
         if let Some(lost) = lost {
             return Err(lost);
@@ -127,14 +127,6 @@ impl Deps {
         // The process is about to end, and the kernel takes all of it back at once.
         std::mem::forget(closure);
         Ok(report)
-    }
-}
-
-/// Adds what else is wrong.
-fn join(errors: &mut Option<Error>, next: Error) {
-    match errors {
-        Some(error) => error.findings.extend(next.findings),
-        None => *errors = Some(next),
     }
 }
 

@@ -8,7 +8,7 @@ use clap::Args;
 use super::Report;
 use super::target::manifests;
 use crate::apply::hold;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::plan::Manifest;
 use crate::show::count;
@@ -53,10 +53,7 @@ impl Jail {
                     report.changed = true;
                     let _ = writeln!(report.text, "{}: {said}", manifest.name);
                 }
-                Err(error) => match &mut report.failed {
-                    Some(failed) => failed.findings.extend(error.findings),
-                    None => report.failed = Some(error),
-                },
+                Err(error) => Error::gather(&mut report.failed, error),
             }
         }
         match report.failed.take() {

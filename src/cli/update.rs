@@ -68,10 +68,7 @@ impl Update {
                     let error = error.hint(format!(
                         "the jail `{name}` is as it was; `jailctl check {name}` shows what has changed on the host"
                     ));
-                    match &mut failed {
-                        Some(failed) => failed.findings.extend(error.findings),
-                        None => failed = Some(error),
-                    }
+                    Error::gather(&mut failed, error);
                 }
             }
         }

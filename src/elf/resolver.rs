@@ -69,10 +69,7 @@ impl<'v> Resolver<'v> {
         for (path, (end, way)) in paths.iter().zip(ends) {
             let added = self.admit(path, end).and_then(|file| self.add(file, &way));
             if let Err(next) = added {
-                match &mut error {
-                    Some(error) => error.findings.extend(next.findings),
-                    None => error = Some(next),
-                }
+                Error::gather(&mut error, next);
             }
         }
         error.map_or(Ok(()), Err)
