@@ -1,6 +1,7 @@
 //! What jailctl promises, shown on throw-away copies of this machine with real accounts, the real sshd and real clients. One module a theme.
 
 mod accounts;
+mod adversary;
 mod builds;
 mod data;
 mod doctor;
