@@ -72,6 +72,7 @@ pub(crate) enum Priority {
 /// What the module needs to know of an account.
 pub(crate) struct Account {
     pub(crate) shell: String,
+    pub(crate) home: String,
     pub(crate) uid: u32,
     pub(crate) gid: u32,
 }
@@ -122,6 +123,8 @@ impl Pam {
         Some(Account {
             // SAFETY: a string in that answer.
             shell: unsafe { text(found.pw_shell) }?,
+            // SAFETY: likewise.
+            home: unsafe { text(found.pw_dir) }?,
             uid: found.pw_uid,
             gid: found.pw_gid,
         })
@@ -144,6 +147,14 @@ impl Pam {
                     pam_putenv(self.handle(), name.as_ptr());
                 }
             }
+        }
+    }
+
+    /// Sets a variable of the environment that the session will have: pam_putenv(3).
+    pub(crate) fn set(&self, name: &str, value: &str) {
+        if let Ok(line) = CString::new(format!("{name}={value}")) {
+            // SAFETY: a string that outlives the call, of which libpam keeps a copy.
+            unsafe { pam_putenv(self.handle(), line.as_ptr()) };
         }
     }
 

@@ -14,14 +14,18 @@
 mod ffi;
 
 use std::ffi::c_int;
+use std::fmt::Display;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use ffi::{Answer, Pam, Priority};
+use jailctl_session::limits::leave_sshd;
 use jailctl_session::live::{self, Logins, Session};
 use jailctl_session::policy::Policy;
 
 /// How the login shells of jailed accounts begin. Nothing of the host's lies there.
 const SHELLS: &str = "/jail/";
+/// How the homes of jailed accounts begin: what follows is the home as the jail has it.
+const JAIL_ROOT: &str = "/jail/root";
 /// How the groups of jails are called.
 const GROUPS: &str = "jail-";
 /// What pam_systemd(8) says of the host, and pam_mail(8).
@@ -38,8 +42,8 @@ const HOSTS: [&str; 6] = [
 struct Open {
     /// How the log calls it.
     whose: String,
-    /// As long as it is kept, the session is counted.
-    _session: Session,
+    /// As long as it is kept, the session is counted; `None` for a plain chroot.
+    _session: Option<Session>,
 }
 
 /// Begins a session; see pam_sm_open_session(3).
@@ -107,13 +111,33 @@ fn open(pam: &Pam) -> Result<Answer, String> {
     for name in HOSTS {
         pam.unset(name);
     }
-    // A jail without a policy is sshd's alone.
-    let Some(policy) = policy else {
-        return Ok(Answer::Success);
-    };
+    if let Some(home) = account.home.strip_prefix(JAIL_ROOT) {
+        pam.set("HOME", home);
+    }
     live::own_keyring(account.uid, account.gid).map_err(|error| format!("{error} ({whose})"))?;
+    let counted_with_sshd = |error: Option<&dyn Display>| {
+        if let Some(error) = error {
+            let line = format!("no control group of its own: {error} ({whose})");
+            pam.log(Priority::Error, &line);
+        }
+    };
+    let Some(policy) = policy else {
+        // A plain chroot, which is sshd's to make. What it uses is not to be taken from sshd.
+        let error = leave_sshd(jail, &user).err();
+        counted_with_sshd(error.as_ref().map(|error| error as _));
+        pam.log(
+            Priority::Info,
+            &format!("session opened: {whose}, plain chroot"),
+        );
+        let open = Open {
+            whose,
+            _session: None,
+        };
+        return kept(pam, open);
+    };
     let session = live::begin(&policy, &user, Logins::Mirrored)
         .map_err(|error| format!("{error} ({whose})"))?;
+    counted_with_sshd(session.in_sshds_group().map(|error| error as _));
     let mounts: Vec<String> = policy
         .mounts
         .iter()
@@ -129,8 +153,13 @@ fn open(pam: &Pam) -> Result<Answer, String> {
     );
     let open = Open {
         whose,
-        _session: session,
+        _session: Some(session),
     };
+    kept(pam, open)
+}
+
+/// Keeps the session until it ends.
+fn kept(pam: &Pam, open: Open) -> Result<Answer, String> {
     if !pam.keep(open) {
         return Err("libpam does not keep anything".to_owned());
     }

@@ -13,7 +13,7 @@ use crate::names::{JailName, JailPath};
 use crate::plan::manifest::RecordKind;
 use crate::plan::{Before, Manifest, Removal, SWAPPED, expiry, refuse_sessions, removal};
 use crate::resolve::{
-    CACHE, Left, MARKER, Marker, PRIVATE, ResolvedJail, SHELLS, is_adopted, token,
+    CACHE, Left, MARKER, Marker, PRIVATE, ResolvedJail, SHELLS, home_in_jail, is_adopted, token,
 };
 
 /// Where mail is delivered, were there any.
@@ -59,6 +59,7 @@ pub(super) fn delete_account(
     } else if accounts.half_users.iter().any(|half| half == user) {
         finish_deletion(host, name, gid, user, uid)?;
     }
+    host.unmask_user_manager(uid)?;
     if !purge || host.stat(Path::new(MAIL))?.is_none() {
         return Ok(());
     }
@@ -84,6 +85,7 @@ pub(super) fn release(host: &Host, root: &Path, user: &str, uid: u32, to: &Befor
     if let Some(before) = locked.and_then(|text| text.strip_prefix('*')) {
         host.set_password(user, before)?;
     }
+    host.unmask_user_manager(uid)?;
     host.alter_account(user, &to.belonging)
 }
 
@@ -114,7 +116,7 @@ fn leave_home(host: &Host, root: &Path, user: &str, uid: u32, home: &str) -> Res
     let (Some(dir), Some(mut marker), Ok(home)) = (
         host.open_root(root)?,
         Marker::read(host, root)?,
-        JailPath::new(home),
+        JailPath::new(home_in_jail(home)),
     ) else {
         return Ok(());
     };

@@ -83,6 +83,7 @@ impl<'r, 'h> Run<'r, 'h> {
             Step::MakeRoot => self.make_root(),
             Step::MakeGroup { name, gid } => self.host.make_group(name, *gid),
             Step::MakeAccount(account) => self.host.make_account(account),
+            Step::MaskUserManager { uid, .. } => self.host.mask_user_manager(*uid),
             Step::AlterAccount { name, to, .. } => self.host.alter_account(name, to),
             Step::WriteTree => self.write_tree(),
             Step::FindNobody { root, uids } => {

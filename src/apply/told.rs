@@ -17,6 +17,7 @@ pub(super) fn line(plan: &Plan) -> Option<String> {
 fn deed(step: &Step) -> Option<String> {
     Some(match step {
         Step::MakeAccount(account) => format!("account {} made", account.name),
+        Step::MaskUserManager { user, .. } => format!("user manager of {user} masked"),
         Step::AlterAccount { name, .. } => format!("account {name} altered"),
         Step::Close { user } => format!("account {user} closed"),
         Step::Open { user, .. } => format!("account {user} opened"),

@@ -12,10 +12,10 @@ use super::removal::finish_deletion;
 use super::{collect, record, store, tree};
 use crate::error::Result;
 use crate::host::sshd::{DROP_INS, Daemon};
-use crate::host::{Belonging, Expiry, Host, Ownership};
+use crate::host::{Belonging, Expiry, Host, Ownership, manager_unit};
 use crate::names::JailName;
 use crate::plan::{Plan, Step, expiry};
-use crate::resolve::{Marker, PRIVATE, ResolvedJail, is_ours};
+use crate::resolve::{Marker, PRIVATE, ResolvedJail, home_in_jail, is_ours};
 
 /// A file that is put back whole is one of ours, and small.
 const FILE_LIMIT: u64 = 1 << 20;
@@ -105,8 +105,17 @@ pub(super) fn of_plan(plan: &Plan, no_reload: bool, host: &Host) -> Result<Vec<U
                 gid: account.gid,
                 user: account.name.clone(),
                 uid: account.uid,
-                home: plan.root.join(account.home.trim_start_matches('/')),
+                home: plan
+                    .root
+                    .join(home_in_jail(&account.home).trim_start_matches('/')),
             }),
+            Step::MaskUserManager { uid, .. } => {
+                all.push(Undo::Restore(
+                    manager_unit(*uid),
+                    None,
+                    Ownership::root(0o644),
+                ));
+            }
             Step::AlterAccount { name, from, .. } => {
                 all.push(Undo::AlterAccount(name.clone(), from.clone()));
             }

@@ -1,18 +1,13 @@
 //! Whether sessions of the jail may begin: what sshd's process of a connection looks at first.
 
-use std::path::Path;
-
 use jailctl_session::limits;
 use jailctl_session::policy::{DOOR, Mount, Policy, Source};
 
 use super::{Case, Reason, not_roots};
 use crate::error::{Error, Result};
 use crate::host::FileKind;
-use crate::host::pam::{self, MODULE};
+use crate::host::pam::{MODULE, Modules, SSHD, Service};
 use crate::resolve::ResolvedJail;
-
-/// Most bytes of a stack of PAM.
-const LIMIT: u64 = 1 << 20;
 
 pub(super) fn reasons(case: &Case<'_>) -> Result<Vec<Reason>> {
     if !case.view.is_live() {
@@ -36,14 +31,14 @@ pub(super) fn reasons(case: &Case<'_>) -> Result<Vec<Reason>> {
     for mount in &policy.mounts {
         reasons.extend(source(case, mount)?);
     }
-    if let Some((directory, false)) = pam::modules(case.view)? {
-        let at = directory.join(MODULE);
+    if let Some(modules) = Modules::find(case.view)?.filter(|modules| !modules.has_ours) {
+        let at = modules.directory.join(MODULE);
         let mut reason = refused("module", format!("`{}` is gone", at.display()));
         reason.finding.hints = vec![format!("put back `{}`", at.display())];
         reasons.push(reason);
     }
-    if !has_lines(case)? {
-        let why = format!("no stack of PAM leads to `{MODULE}`");
+    if !calls_module(case)? {
+        let why = format!("the PAM service that sshd asks does not call `{MODULE}`");
         reasons.push(refused("stack", why));
     }
     let limits = policy.limits.as_ref();
@@ -109,15 +104,10 @@ pub(super) fn without_pam(case: &Case<'_>, usepam: Option<&str>) -> Option<Reaso
     Some(reason.why(format!("`UsePAM` is `no`: sshd does not load `{MODULE}`")))
 }
 
-/// Whether one of the two stacks has our lines.
-fn has_lines(case: &Case<'_>) -> Result<bool> {
-    for stack in [pam::OWN, pam::STACK] {
-        let text = case.view.read(Path::new(stack), LIMIT)?.unwrap_or_default();
-        let text = String::from_utf8_lossy(&text);
-        let mut lines = text.lines().filter(|line| !line.starts_with('#'));
-        if lines.any(|line| line.contains(MODULE)) {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+/// Whether the PAM service that sshd asked when the jail was built calls the module.
+fn calls_module(case: &Case<'_>) -> Result<bool> {
+    let lock = case.manifest.lock.as_ref();
+    let name = lock.and_then(|lock| lock.sshd.pam_service.as_deref());
+    let service = Service::read(case.view, name.unwrap_or(SSHD))?;
+    Ok(service.is_some_and(|service| service.calls_module()))
 }

@@ -30,6 +30,7 @@ mod skeleton;
 pub mod sshd;
 mod stat;
 mod trust;
+mod user_manager;
 mod view;
 mod walk;
 
@@ -55,6 +56,7 @@ pub use shadow::{Expiry, NewAccount};
 pub use skeleton::copy_skeleton;
 pub use stat::{FileKind, Stat};
 pub use trust::Stranger;
+pub use user_manager::manager_unit;
 pub use view::{MountFlags, Passage, View};
 
 use crate::error::{Error, Result};

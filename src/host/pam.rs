@@ -1,22 +1,21 @@
-//! The stacks of PAM by which sshd begins sessions of jailed accounts, as text. See pam.d(5).
+//! The PAM service by which sshd begins sessions, as text: see pam.conf(5).
 //!
-//! From OpenSSH 9.8 a snippet names a stack ([`SERVICE`]), and jailed accounts have one of their own, made of sshd's. Before that three lines of ours
-//! stand in sshd's.
+//! Jailed accounts leave the service's session stack before anything of the host's runs for them: pam_systemd(8) would start a manager of the user's
+//! outside of the jail, pam_mkhomedir(8) would make a home there. The lines that do this are the first session lines of the service, so that no
+//! jump of a line of the administrator's is made longer or shorter by them, and no such jump passes over them.
 
 use std::path::{Path, PathBuf};
 
 use super::View;
 use crate::error::Result;
 
-/// sshd's stack.
-pub const STACK: &str = "/etc/pam.d/sshd";
-/// What a snippet calls the stack of jailed accounts.
-pub const SERVICE: &str = "jailctl";
-/// That stack.
-pub const OWN: &str = "/etc/pam.d/jailctl";
+/// The service that sshd asks, unless its configuration names another (`PAMServiceName`, from OpenSSH 9.8).
+pub const SSHD: &str = "sshd";
 /// The module's file name.
 pub const MODULE: &str = "pam_jailctl.so";
 
+/// Where services are, in the order in which libpam looks for them: the administrator's directory, and the distribution's.
+const SERVICES: [&str; 2] = ["/etc/pam.d", "/usr/lib/pam.d"];
 /// Where distributions keep modules; libpam looks in one of them.
 const MODULES: [&str; 8] = [
     "/usr/lib/x86_64-linux-gnu/security",
@@ -28,31 +27,28 @@ const MODULES: [&str; 8] = [
     "/lib64/security",
     "/lib/security",
 ];
-/// A module that every installation of Linux-PAM has, and that our lines use.
+/// A module that every installation of Linux-PAM has, and that the block uses.
 const GUARD: &str = "pam_succeed_if.so";
+/// The module that sets the limits of limits.conf(5).
+const LIMITS: &str = "pam_limits.so";
 
 const BEGIN: &str =
     "# jailctl: begin. For accounts that live in a jail; everybody else skips these lines.";
 const END: &str = "# jailctl: end";
-/// Jailed accounts leave the stack with the last line: what would follow is the host's, its message of the day among them.
-const LINES: [&str; 3] = [
-    "session [success=ignore default=2] pam_succeed_if.so quiet shell =~ /jail/*",
-    "session required pam_limits.so",
-    "session [success=done default=die] pam_jailctl.so",
+/// The end of each line of the block, a comment to libpam.
+const MARK: &str = " # jailctl";
+/// Modules of the service that hold for jailed accounts too: the login user id of the audit trail, the session keyring, the SELinux context, the audit of
+/// terminals.
+const PASSED_ON: [&str; 4] = [
+    "pam_loginuid.so",
+    "pam_keyinit.so",
+    "pam_selinux.so",
+    "pam_tty_audit.so",
 ];
-/// How our own stack begins.
-const HEAD: &str = "# Written by jailctl: sshd's stack for accounts that live in a jail. What authenticates and admits them is as in /etc/pam.d/sshd.\n";
-/// What a session has before ours, where sshd's stack has it: the audit trail's login, a keyring, a label.
-const KEPT: [&str; 3] = ["pam_loginuid.so", "pam_keyinit.so", "pam_selinux.so"];
-/// What it has at the end.
-const LAST: [&str; 2] = [
-    "session required pam_limits.so",
-    "session required pam_jailctl.so",
-];
-/// What shows the host to whoever logs in: our lines come before the first of these.
-const SHOWS_THE_HOST: [&str; 3] = ["pam_motd.so", "pam_lastlog.so", "pam_mail.so"];
+/// A service is text; one above this size is not.
+const LIMIT: u64 = 1 << 20;
 
-/// A change of a stack.
+/// A change of a file of the host's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Edit {
     /// The file.
@@ -63,78 +59,192 @@ pub struct Edit {
     pub to: Option<String>,
 }
 
-/// The stack of jailed accounts, where sshd's is `text`: the same but for sessions, of which it has what is not the host's.
-pub fn own_stack(text: &str) -> String {
-    let bare = without_lines(text);
-    let is_kept = |line: &&str| {
-        let words = line.split_whitespace().collect::<Vec<_>>();
-        match words.first().map(|word| word.trim_start_matches('-')) {
-            Some("auth" | "account" | "password") => true,
-            Some("@include") => !line.contains("session"),
-            Some("session") => KEPT.iter().any(|module| line.contains(module)),
-            _ => false,
-        }
-    };
-    let kept = bare.lines().map(str::trim).filter(is_kept);
-    let lines = kept.chain(LAST).flat_map(|line| [line, "\n"]);
-    std::iter::once(HEAD).chain(lines).collect()
+/// The modules that a host has, as far as the block depends on them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Modules {
+    /// The directory of libpam's modules.
+    pub directory: PathBuf,
+    /// Whether [`MODULE`] is in it.
+    pub has_ours: bool,
+    /// Whether pam_limits(8) is.
+    has_limits: bool,
 }
 
-/// Whether the text is a stack of ours.
-pub fn is_own(text: &str) -> bool {
-    text.starts_with(HEAD)
-}
-
-/// The directory of libpam's modules, and whether ours is there; `None` where libpam is not.
-pub fn modules(view: &View) -> Result<Option<(PathBuf, bool)>> {
-    for directory in MODULES.map(Path::new) {
-        if view.stat(&directory.join(GUARD))?.is_some() {
-            let ours = view.stat(&directory.join(MODULE))?.is_some();
-            return Ok(Some((directory.to_owned(), ours)));
-        }
-    }
-    Ok(None)
-}
-
-/// The stack `text` with our lines in their place, whether they were there or not.
-pub fn with_lines(text: &str) -> String {
-    let bare = without_lines(text);
-    let lines: Vec<&str> = bare.lines().collect();
-    let is_session = |line: &&str| {
-        let line = line.trim_start();
-        line.trim_start_matches('-').starts_with("session")
-    };
-    let shows = |line: &&str| SHOWS_THE_HOST.iter().any(|module| line.contains(module));
-    let at = lines
-        .iter()
-        .position(|line| is_session(line) && shows(line))
-        .unwrap_or(lines.len());
-    let (before, after) = lines.split_at(at);
-    let mut with: Vec<&str> = before.to_vec();
-    with.push(BEGIN);
-    with.extend(LINES);
-    with.push(END);
-    with.extend(after);
-    with.iter().flat_map(|line| [line, "\n"]).collect()
-}
-
-/// The stack `text` without our lines, and otherwise as it is.
-pub fn without_lines(text: &str) -> String {
-    let mut kept = String::new();
-    let mut ours = false;
-    for line in text.split_inclusive('\n') {
-        match line.trim_end() {
-            BEGIN => ours = true,
-            END if ours => ours = false,
-            // Without its end, the block is what we know of it and no more: what an administrator wrote there stays.
-            other if ours && LINES.contains(&other) => {}
-            _ => {
-                ours = false;
-                kept.push_str(line);
+impl Modules {
+    /// Looks for them; `None` where libpam is not installed.
+    pub fn find(view: &View) -> Result<Option<Self>> {
+        for directory in MODULES.map(Path::new) {
+            if view.stat(&directory.join(GUARD))?.is_some() {
+                return Ok(Some(Self {
+                    directory: directory.to_owned(),
+                    has_ours: view.stat(&directory.join(MODULE))?.is_some(),
+                    has_limits: view.stat(&directory.join(LIMITS))?.is_some(),
+                }));
             }
         }
+        Ok(None)
     }
-    kept
+}
+
+/// The service that sshd asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// Its file in the administrator's directory.
+    pub path: PathBuf,
+    /// The text of that file; `None` where it is not there.
+    text: Option<String>,
+    /// The text of the distribution's, which libpam reads where the administrator has none.
+    vendor: Option<String>,
+}
+
+impl Service {
+    /// Reads the service `name`; `None` where the host has none of that name.
+    pub fn read(view: &View, name: &str) -> Result<Option<Self>> {
+        let text = |directory: &str| text(view, &Path::new(directory).join(name));
+        let service = Self {
+            path: Path::new(SERVICES[0]).join(name),
+            text: text(SERVICES[0])?,
+            vendor: text(SERVICES[1])?,
+        };
+        Ok(Some(service).filter(|service| service.text.is_some() || service.vendor.is_some()))
+    }
+
+    /// The change that gives the service the block in its place; `None` where it has it.
+    pub fn with_block(&self, modules: &Modules) -> Option<Edit> {
+        let text = self.text.as_ref().or(self.vendor.as_ref())?;
+        self.edit(Some(with_block(text, modules)))
+    }
+
+    /// The change that takes the block away, and with it a copy of the distribution's service that was made for it; `None` where there is none.
+    fn without_block(&self) -> Option<Edit> {
+        let text = self.text.as_ref()?;
+        let bare = without_block(text);
+        if bare == *text {
+            return None;
+        }
+        let is_copy = self.vendor.as_ref() == Some(&bare);
+        self.edit(Some(bare).filter(|_| !is_copy))
+    }
+
+    fn edit(&self, to: Option<String>) -> Option<Edit> {
+        (self.text != to).then(|| Edit {
+            path: self.path.clone(),
+            from: self.text.clone(),
+            to,
+        })
+    }
+
+    /// Whether the service's file has lines that call [`MODULE`].
+    pub fn calls_module(&self) -> bool {
+        let mut lines = self.text.iter().flat_map(|text| text.lines());
+        lines.any(|line| !line.starts_with('#') && line.contains(MODULE))
+    }
+}
+
+/// The changes that take the block away wherever it is.
+pub fn without_blocks(view: &View) -> Result<Vec<Edit>> {
+    let mut edits = Vec::new();
+    for name in view.list(Path::new(SERVICES[0]))?.unwrap_or_default() {
+        if let Some(name) = name.to_str()
+            && let Some(service) = Service::read(view, name)?
+        {
+            edits.extend(service.without_block());
+        }
+    }
+    Ok(edits)
+}
+
+fn text(view: &View, path: &Path) -> Result<Option<String>> {
+    let bytes = view.read(path, LIMIT)?;
+    Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+}
+
+/// The text of a service with the block as its first lines, whether it was there or not.
+///
+/// Each line of the block ends the stack of a jailed account at once if it fails, and the last one ends it where all went well: nothing of what follows is
+/// called for such an account. Everybody else passes over the whole block by its first line.
+fn with_block(text: &str, modules: &Modules) -> String {
+    let bare = without_block(text);
+    let mut lines: Vec<String> = logical_lines(&bare)
+        .iter()
+        .filter(|line| is_passed_on(line))
+        .map(|line| strict(line))
+        .collect();
+    if modules.has_limits {
+        lines.push(format!("session requisite {LIMITS}"));
+    }
+    lines.push(if modules.has_ours {
+        // To somebody without a jail it says PAM_IGNORE: should an administrator's line come to stand in the block, nobody ends here by mistake.
+        format!("session [success=done ignore=ignore default=die] {MODULE}")
+    } else {
+        "session [default=done] pam_permit.so".to_owned()
+    });
+    let guard = format!(
+        "session [success=ignore default={}] {GUARD} quiet shell =~ /jail/*",
+        lines.len()
+    );
+    let mut with = format!("{BEGIN}\n");
+    for line in std::iter::once(&guard).chain(&lines) {
+        with.push_str(line);
+        with.push_str(MARK);
+        with.push('\n');
+    }
+    with.push_str(END);
+    with.push('\n');
+    with.push_str(&bare);
+    with
+}
+
+/// The text of a service without the block, and otherwise as it is. What an administrator wrote into the block stays.
+fn without_block(text: &str) -> String {
+    let is_ours = |line: &&str| {
+        let line = line.trim_end();
+        line == BEGIN || line == END || line.ends_with(MARK)
+    };
+    text.split_inclusive('\n')
+        .filter(|line| !is_ours(line))
+        .collect()
+}
+
+/// The lines of a service, those that end in a backslash joined with the next, without comments.
+fn logical_lines(text: &str) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut open = String::new();
+    for line in text.lines() {
+        let line = line.split('#').next().unwrap_or_default().trim();
+        let (part, goes_on) = match line.strip_suffix('\\') {
+            Some(part) => (part, true),
+            None => (line, false),
+        };
+        open.push_str(part);
+        if goes_on {
+            open.push(' ');
+        } else {
+            lines.push(std::mem::take(&mut open));
+        }
+    }
+    lines.push(open);
+    lines
+}
+
+/// Whether a line of the service holds for jailed accounts too.
+fn is_passed_on(line: &str) -> bool {
+    let mut words = line.split_whitespace();
+    words.next().map(|word| word.trim_start_matches('-')) == Some("session")
+        && words.any(|word| {
+            let name = word.rsplit('/').next();
+            name.is_some_and(|name| PASSED_ON.contains(&name))
+        })
+}
+
+/// The line with a control by which a failure ends the stack at once.
+fn strict(line: &str) -> String {
+    let words = line.split_whitespace().map(|word| match word {
+        "required" => "requisite",
+        word => word,
+    });
+    let line = words.collect::<Vec<_>>().join(" ");
+    line.replace("default=bad", "default=die")
 }
 
 #[cfg(test)]
@@ -142,80 +252,98 @@ mod tests {
     use super::*;
 
     const DEBIAN: &str = "\
-auth include common-auth
-session required pam_loginuid.so
-# motd
-session    optional     pam_motd.so  motd=/run/motd.dynamic
+@include common-auth
+account  required     pam_nologin.so
+session [success=ok ignore=ignore module_unknown=ignore default=bad]        pam_selinux.so close
+session    required     pam_loginuid.so
+session    optional     pam_keyinit.so force revoke
+@include common-session
 session    optional     pam_motd.so noupdate
-session required pam_limits.so
+session    required     pam_limits.so
 ";
 
-    #[test]
-    fn the_lines_come_before_what_shows_the_host() {
-        let with = with_lines(DEBIAN);
-        let at = |text: &str| with.find(text).expect(text);
-        assert!(at("pam_loginuid") < at(BEGIN));
-        assert!(at(BEGIN) < at(LINES[0]) && at(LINES[2]) < at(END));
-        assert!(at(END) < at("motd=/run"));
-        assert_eq!(without_lines(&with), DEBIAN);
-        assert_eq!(with_lines(&with), with);
-    }
-
-    #[test]
-    fn the_lines_come_last_where_nothing_does() {
-        let with = with_lines("session required pam_unix.so");
-        assert!(with.starts_with("session required pam_unix.so\n# jailctl: begin"));
-        assert!(with.ends_with(&format!("{END}\n")));
-    }
-
-    #[test]
-    fn a_stack_of_our_own_is_sshds_without_the_hosts_sessions() {
-        let debian = "auth required pam_faillock.so\n@include common-auth\naccount  required     pam_nologin.so\n@include common-account\n\
-            session [success=ok ignore=ignore module_unknown=ignore default=bad]        pam_selinux.so close\nsession    required     pam_loginuid.so\n\
-            session    optional     pam_keyinit.so force revoke\n@include common-session\nsession    optional     pam_motd.so noupdate\n\
-            session    required     pam_env.so\n@include common-password\n";
-        let own = own_stack(&with_lines(debian));
-        assert_eq!(
-            own,
-            format!(
-                "{HEAD}auth required pam_faillock.so\n@include common-auth\naccount  required     pam_nologin.so\n@include common-account\n\
-                session [success=ok ignore=ignore module_unknown=ignore default=bad]        pam_selinux.so close\nsession    required     pam_loginuid.so\n\
-                session    optional     pam_keyinit.so force revoke\n@include common-password\nsession required pam_limits.so\nsession required pam_jailctl.so\n"
-            )
-        );
-        assert!(is_own(&own) && !is_own(debian));
-        // As Fedora has it.
-        let own = own_stack(
-            "auth       substack     password-auth\n-session   optional     pam_reauthorize.so prepare\nsession    include      password-auth\nsession    include      postlogin\n",
-        );
-        assert_eq!(
-            own,
-            format!(
-                "{HEAD}auth       substack     password-auth\n{}\n{}\n",
-                LAST[0], LAST[1]
-            )
-        );
-    }
-
-    #[test]
-    fn what_an_administrator_wrote_stays() {
-        let with = with_lines(DEBIAN);
-        for (from, to) in [
-            (END, ""),
-            (LINES[2], "session required pam_mine.so"),
-            (LINES[0], ""),
-            (
-                "\n# jailctl: end",
-                "\nsession required pam_mine.so\n# jailctl: end",
-            ),
-        ] {
-            let edited = with.replacen(from, to, 1);
-            assert_ne!(edited, with);
-            let bare = without_lines(&edited);
-            for line in DEBIAN.lines() {
-                assert!(bare.contains(line), "{bare}");
-            }
-            assert_eq!(bare.contains("pam_mine"), to.contains("pam_mine"), "{bare}");
+    fn modules(has_ours: bool) -> Modules {
+        Modules {
+            directory: MODULES[0].into(),
+            has_ours,
+            has_limits: true,
         }
+    }
+
+    #[test]
+    fn the_block_comes_before_all_session_lines_and_goes_without_a_trace() {
+        let with = with_block(DEBIAN, &modules(true));
+        let expected = format!(
+            "{BEGIN}\n\
+session [success=ignore default=5] pam_succeed_if.so quiet shell =~ /jail/* # jailctl\n\
+session [success=ok ignore=ignore module_unknown=ignore default=die] pam_selinux.so close # jailctl\n\
+session requisite pam_loginuid.so # jailctl\n\
+session optional pam_keyinit.so force revoke # jailctl\n\
+session requisite pam_limits.so # jailctl\n\
+session [success=done ignore=ignore default=die] pam_jailctl.so # jailctl\n\
+{END}\n{DEBIAN}"
+        );
+        assert_eq!(with, expected);
+        assert_eq!(without_block(&with), DEBIAN);
+        assert_eq!(with_block(&with, &modules(true)), with);
+    }
+
+    #[test]
+    fn without_the_module_a_jailed_account_leaves_the_stack_all_the_same() {
+        let with = with_block("session optional pam_systemd.so\n", &modules(false));
+        let lines: Vec<&str> = with.lines().collect();
+        assert_eq!(
+            lines,
+            [
+                BEGIN,
+                "session [success=ignore default=2] pam_succeed_if.so quiet shell =~ /jail/* # jailctl",
+                "session requisite pam_limits.so # jailctl",
+                "session [default=done] pam_permit.so # jailctl",
+                END,
+                "session optional pam_systemd.so",
+            ]
+        );
+    }
+
+    #[test]
+    fn lines_that_go_on_are_read_as_one() {
+        let text = "session \\\n  required pam_loginuid.so\n-session optional pam_tty_audit.so enable=* # all\n";
+        let with = with_block(text, &modules(true));
+        assert!(
+            with.contains("\nsession requisite pam_loginuid.so # jailctl\n"),
+            "{with}"
+        );
+        assert!(
+            with.contains("\n-session optional pam_tty_audit.so enable=* # jailctl\n"),
+            "{with}"
+        );
+        assert_eq!(without_block(&with), text);
+    }
+
+    #[test]
+    fn what_an_administrator_wrote_into_the_block_stays() {
+        let with = with_block(DEBIAN, &modules(true));
+        let edited = with.replacen(END, "session required pam_mine.so\n# jailctl: end", 1);
+        assert_eq!(
+            without_block(&edited),
+            format!("session required pam_mine.so\n{DEBIAN}")
+        );
+        let cut = with.replacen(&format!("{END}\n"), "", 1);
+        assert_eq!(without_block(&cut), DEBIAN);
+    }
+
+    #[test]
+    fn a_copy_of_the_distributions_service_goes_with_the_block() {
+        let service = |text: Option<String>| Service {
+            path: "/etc/pam.d/sshd".into(),
+            text,
+            vendor: Some(DEBIAN.to_owned()),
+        };
+        let edit = service(None).with_block(&modules(true)).expect("a change");
+        assert_eq!(edit.from, None);
+        let after = service(edit.to.clone());
+        assert_eq!(after.with_block(&modules(true)), None);
+        let back = after.without_block().expect("a change");
+        assert_eq!((back.from, back.to), (edit.to, None));
     }
 }

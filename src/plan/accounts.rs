@@ -37,7 +37,7 @@ pub(super) fn steps(
         let taking_over = account.adopted && found.is_some_and(|found| !is_adopted(found));
         let to = Belonging {
             gid: account.gid,
-            home: account.home.to_string(),
+            home: account.passwd_home(),
             shell: account.login_shell.clone(),
             gecos: account.gecos.clone(),
             groups: match &is {
@@ -49,6 +49,12 @@ pub(super) fn steps(
         };
         if let Some(found) = found.filter(|_| taking_over) {
             sessions::refuse_adoption(view, &found.name, found.uid)?;
+        }
+        if view.has_user_manager(account.uid)? {
+            steps.push(Step::MaskUserManager {
+                user: account.name.clone(),
+                uid: account.uid,
+            });
         }
         match is {
             None => steps.push(Step::MakeAccount(NewAccount {

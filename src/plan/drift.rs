@@ -7,8 +7,8 @@ use super::manifest::Manifest;
 use super::store::{Index, store_of};
 use super::{Act, Origin, Plan, Step, inventory_of, plan_at, spec_as_built};
 use crate::error::Result;
-use crate::host::View;
 use crate::host::sshd::DROP_INS;
+use crate::host::{View, manager_unit};
 use crate::spec::{self, Templates};
 
 /// What differs.
@@ -136,6 +136,14 @@ fn of_plan(plan: &Plan, view: &View, drift: &mut Drift) {
             ),
             Step::MakeGroup { name, .. } => drift.add(Kind::Group, name, "it is gone"),
             Step::MakeAccount(account) => drift.add(Kind::Account, &account.name, "it is gone"),
+            Step::MaskUserManager { user, uid } => drift.add(
+                Kind::Account,
+                user,
+                format!(
+                    "systemd may run a manager of this user's outside of the jail: `{}` is not masked",
+                    manager_unit(*uid).display()
+                ),
+            ),
             Step::AlterAccount { name, from, to } => {
                 let differs = [
                     (from.gid != to.gid, format!("its group is {}", from.gid)),
@@ -186,10 +194,10 @@ fn of_plan(plan: &Plan, view: &View, drift: &mut Drift) {
                     "its policy was changed, or is gone",
                 );
             }
-            Step::WriteStack(_) => drift.add(
+            Step::WriteStack(edit) => drift.add(
                 Kind::Session,
-                plan.name.as_str(),
-                "what its accounts have in PAM's stacks was changed, or is gone",
+                edit.path.display().to_string(),
+                "the block of jailctl in it, by which jailed accounts leave the host's session modules, was changed, or is gone",
             ),
             Step::WriteKeys { user, .. } => drift.add(Kind::Keys, user, "they were changed"),
             Step::SetPassword { user, .. } => {

@@ -59,6 +59,13 @@ pub enum Step {
     },
     /// Makes an account, closed.
     MakeAccount(NewAccount),
+    /// Masks systemd's manager of a user, which would run outside of the jail.
+    MaskUserManager {
+        /// Login name.
+        user: String,
+        /// User id.
+        uid: u32,
+    },
     /// Gives an account another primary group, home or login shell.
     AlterAccount {
         /// Login name.
@@ -401,6 +408,7 @@ fn plan_with(
         steps.push(Step::WriteTree);
     }
     let family = spec.family.as_ref();
+    sessions.leave_stack(&mut steps);
     let turn = lock::turn(&wanted, view)?;
     if turn == Turn::Last {
         sessions.install(&mut steps);
@@ -410,7 +418,7 @@ fn plan_with(
     if turn == Turn::First {
         sessions.install(&mut steps);
     }
-    sessions.uninstall(view, name, &mut steps)?;
+    sessions.uninstall(&mut steps);
     accounts::secrets(&wanted, &accounts, is_closed, view, &mut steps)?;
     let opened = accounts::openings(&wanted, &accounts, is_closed, manifest.as_ref());
     let spec_moved = manifest

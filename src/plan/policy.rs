@@ -1,4 +1,4 @@
-//! What sessions of a jail have of their own: the policy, and the lines in sshd's stack of PAM by which it is applied.
+//! What sessions of a jail have of their own: the policy, and the block in sshd's PAM service by which jailed accounts leave it.
 
 use std::path::Path;
 
@@ -7,8 +7,8 @@ use jailctl_session::policy::{DOOR, POLICY, Policy};
 use super::lock::snippet;
 use super::{SNIPPET_LIMIT, Step, sessions};
 use crate::error::Result;
-use crate::host::pam::Edit;
-use crate::host::{Passwd, Process, View, nft, pam};
+use crate::host::pam::{self, Edit, Modules, Service};
+use crate::host::{Passwd, Process, View, nft};
 use crate::names::JailName;
 use crate::resolve::{ResolvedJail, STATE, snippet_name, table};
 
@@ -20,11 +20,8 @@ pub(super) struct Sessions {
     wanted: Option<String>,
     /// The rules of its network as they are and as they are to be, where they change.
     rules: Option<(String, String)>,
-    /// sshd's stack of PAM, and the one of jailed accounts.
-    stack: Option<String>,
-    own: Option<String>,
-    /// Whether the snippet names the latter; `None` where there are to be no sessions.
-    names_stack: Option<bool>,
+    /// The change of the PAM service that sshd asks, by which jailed accounts leave it; `None` where there is nothing to change.
+    service: Option<Edit>,
 }
 
 impl Sessions {
@@ -49,13 +46,7 @@ impl Sessions {
                 .is_some(),
             wanted: to,
             rules,
-            stack: text(Path::new(pam::STACK))?,
-            own: text(Path::new(pam::OWN))?,
-            names_stack: wanted
-                .lock
-                .as_ref()
-                .filter(|_| wanted.session.is_some())
-                .map(|lock| lock.sshd.names_stack),
+            service: service(view, wanted)?,
         })
     }
 
@@ -94,47 +85,31 @@ impl Sessions {
                 rules: self.rules.clone(),
             });
         }
-        let stack = self.stack.clone().unwrap_or_default();
-        let (path, from, to) = if self.names_stack == Some(true) {
-            (pam::OWN, self.own.clone(), pam::own_stack(&stack))
-        } else {
-            (pam::STACK, self.stack.clone(), pam::with_lines(&stack))
-        };
-        if from.as_ref() != Some(&to) {
-            steps.push(Step::WriteStack(Edit {
-                path: path.into(),
-                from,
-                to: Some(to),
-            }));
-        }
+    }
+
+    /// The change of the PAM service, before any account of the jail is opened.
+    pub(super) fn leave_stack(&self, steps: &mut Vec<Step>) {
+        steps.extend(self.service.clone().map(Step::WriteStack));
     }
 
     /// What goes when sshd sends nobody into a session any more.
-    pub(super) fn uninstall(
-        &self,
-        view: &View,
-        name: &JailName,
-        steps: &mut Vec<Step>,
-    ) -> Result<()> {
-        let ends = self.is_there() && self.wanted.is_none();
-        if ends {
+    pub(super) fn uninstall(&self, steps: &mut Vec<Step>) {
+        if self.is_there() && self.wanted.is_none() {
             steps.push(Step::RemovePolicy);
         }
-        // sshd came to know the keyword, or was replaced by one that does not.
-        let idle = match self.names_stack {
-            Some(true) => self
-                .stack
-                .as_ref()
-                .is_some_and(|text| pam::without_lines(text) != *text),
-            Some(false) => self.own.is_some(),
-            None => false,
-        };
-        if ends || idle {
-            let edits = leave_stacks(view, name, &[], self.names_stack)?;
-            steps.extend(edits.into_iter().map(Step::WriteStack));
-        }
-        Ok(())
     }
+}
+
+/// How the PAM service that sshd asks has to change.
+fn service(view: &View, wanted: &ResolvedJail) -> Result<Option<Edit>> {
+    let lock = wanted.lock.as_ref();
+    let Some(name) = lock.and_then(|lock| lock.sshd.pam_service.as_deref()) else {
+        return Ok(None);
+    };
+    let (Some(modules), Some(service)) = (Modules::find(view)?, Service::read(view, name)?) else {
+        return Ok(None);
+    };
+    Ok(service.with_block(&modules))
 }
 
 /// Sees to it that none of its users is in a jail.
@@ -145,55 +120,19 @@ pub(super) fn find_nobody(jail: &ResolvedJail, users: &[&Passwd]) -> Step {
     }
 }
 
-/// Whether the jail's sessions have a policy.
-pub(super) fn has_policy(view: &View, name: &JailName) -> Result<bool> {
-    Ok(view
-        .lstat(&ResolvedJail::state(name).join(POLICY))?
-        .is_some())
-}
-
-/// What goes of our stack and our lines where no jail but `name` and those that go `along` needs them, and that one has what `names_stack` says.
-pub(super) fn leave_stacks(
+/// The changes that take the block out of PAM's services where no jail but `name` and those that go `along` has accounts.
+pub(super) fn leave_services(
     view: &View,
     name: &JailName,
     along: &[JailName],
-    names_stack: Option<bool>,
 ) -> Result<Vec<Edit>> {
-    let mut needed: Vec<bool> = names_stack.into_iter().collect();
     for other in view.list(Path::new(STATE))?.unwrap_or_default() {
-        let policy = Path::new(STATE).join(&other).join(POLICY);
         let other = other.to_str().and_then(|other| JailName::parse(other).ok());
         if let Some(other) = other.filter(|other| other != name && !along.contains(other))
-            && view.lstat(&policy)?.is_some()
+            && snippet(view, &snippet_name(&other))?.is_some()
         {
-            let snippet = snippet(view, &snippet_name(&other))?;
-            needed.push(snippet.is_some_and(|text| crate::resolve::names_stack(&text)));
+            return Ok(Vec::new());
         }
     }
-    let mut edits = Vec::new();
-    let text = |path: &str| -> Result<Option<String>> {
-        let bytes = view.read(Path::new(path), SNIPPET_LIMIT)?;
-        Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
-    };
-    let mut edit = |path: &str, from: String, to: Option<String>| {
-        if to.as_ref() != Some(&from) {
-            edits.push(Edit {
-                path: path.into(),
-                from: Some(from),
-                to,
-            });
-        }
-    };
-    if !needed.contains(&false)
-        && let Some(from) = text(pam::STACK)?
-    {
-        let to = pam::without_lines(&from);
-        edit(pam::STACK, from, Some(to));
-    }
-    if !needed.contains(&true)
-        && let Some(from) = text(pam::OWN)?.filter(|text| pam::is_own(text))
-    {
-        edit(pam::OWN, from, None);
-    }
-    Ok(edits)
+    pam::without_blocks(view)
 }

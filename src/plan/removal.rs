@@ -116,8 +116,8 @@ pub fn removal(
             steps.push(Step::RemoveSnippet { file: file.clone() });
         }
     }
-    if policy::has_policy(view, name)? {
-        let edits = policy::leave_stacks(view, name, along, None)?;
+    if lock.is_some() {
+        let edits = policy::leave_services(view, name, along)?;
         steps.extend(edits.into_iter().map(Step::LeaveStack));
     }
     steps.push(Step::Forget);

@@ -14,6 +14,9 @@ use crate::spec::{Password, Spec, User};
 
 /// Where every jail has its login shells, and no host has anything: what sshd, su(1) and login(1) find missing without the jail.
 pub const SHELLS: &str = "/jail";
+/// A link to the root in every jail, and nothing on any host. Homes in the host's passwd(5) begin with it, so that whatever the host itself runs or
+/// writes for a jailed account finds no home; in the jail the same path leads to the home.
+pub const JAIL_ROOT: &str = "/jail/root";
 /// Ids of people and their groups.
 const ADOPTABLE: RangeInclusive<u32> = 1000..=60000;
 
@@ -64,6 +67,21 @@ pub struct WantedAccount {
     pub adopted: bool,
     /// The day from which it is closed, in days since 1970-01-01.
     pub expires: Option<i64>,
+}
+
+impl WantedAccount {
+    /// Its home in the host's passwd(5): a path that leads somewhere in the jail only.
+    pub fn passwd_home(&self) -> String {
+        format!("{JAIL_ROOT}{}", self.home)
+    }
+}
+
+/// The home inside the jail that a home in the host's passwd(5) stands for.
+pub fn home_in_jail(passwd_home: &str) -> &str {
+    let inside = passwd_home.strip_prefix(JAIL_ROOT);
+    inside
+        .filter(|home| home.starts_with('/'))
+        .unwrap_or(passwd_home)
 }
 
 /// The mark in an account's comment field that says whose it is.

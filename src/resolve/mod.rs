@@ -18,11 +18,14 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::thread;
 
-pub use accounts::{FurtherGroup, SHELLS, WantedAccount, WantedGroup, is_adopted, is_ours, token};
+pub use accounts::{
+    FurtherGroup, JAIL_ROOT, SHELLS, WantedAccount, WantedGroup, home_in_jail, is_adopted, is_ours,
+    token,
+};
 pub use marker::{Left, MARKER, Marker, PRIVATE};
 pub(crate) use network::table;
 pub use objects::prove;
-pub use sshd::{Sftp, SshdPolicy, names_stack, snippet_name};
+pub use sshd::{Sftp, SshdPolicy, snippet_name};
 pub use tree::{Content, Entry, EntryKind, MERGED, Tree, Why};
 
 use jailctl_session::policy::Policy;
@@ -101,6 +104,7 @@ pub fn resolve(
 ) -> Result<ResolvedJail> {
     let mut findings = Vec::new();
     let mut notices = Vec::new();
+    let spec = &*session::or_default(spec, facts, built.as_ref(), view)?;
     let known = view.accounts()?;
     place::check(view, &known, &spec.root, &mut findings)?;
     place::check_file_system(view, &spec.root, &mut findings, &mut notices)?;
@@ -136,7 +140,7 @@ pub fn resolve(
     };
     let mut network = None;
     if let Some(session) = &spec.session {
-        session::check(session, view, &mut findings, &mut notices)?;
+        session::check(session, facts, view, &mut findings, &mut notices)?;
         limits::check(spec, session, view, &mut findings, &mut notices)?;
         if let NetworkSpec::Private(private) = &session.network {
             let name = &spec.name.value;
@@ -324,6 +328,9 @@ fn tree(
         session::add_places(&mut tree, session, programs, findings)?;
     }
     add_shells(&mut tree, spec, findings)?;
+    if !spec.users.is_empty() {
+        add_link_to_root(&mut tree)?;
+    }
     check_start_dir(&tree, spec, findings);
     notices.extend(dropped_bits(&tree));
     notices.extend(rules.into_iter().flat_map(|rules| rules.denied(&tree)));
@@ -428,6 +435,15 @@ fn check_start_dir(tree: &Tree, spec: &Spec, findings: &mut Vec<Finding>) {
                 .at(&start.site, ""),
         );
     }
+}
+
+/// Adds the path by which homes in the host's passwd(5) lead somewhere.
+fn add_link_to_root(tree: &mut Tree) -> Result<()> {
+    let at =
+        JailPath::new(JAIL_ROOT).map_err(|why| Finding::new(format!("`{JAIL_ROOT}` {why}")))?;
+    let why = Why::rule("homes, under the name that only a jail has");
+    tree.add(at, Entry::symlink("..", vec![why]))?;
+    Ok(())
 }
 
 /// Adds each login shell under its second name, the one in the host's passwd(5) that exists in jails only.

@@ -1,5 +1,6 @@
 //! What sessions of a jail have of their own: from the spec to the policy that is read when one begins.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use jailctl_session::network::Network;
@@ -8,10 +9,11 @@ use jailctl_session::policy::{DOOR, Flags, INSIDE, Mapped, Mount, Policy, Source
 use super::etc::Names;
 use super::tree::{Entry, Tree, Why};
 use crate::error::{Error, Finding, Result};
-use crate::host::pam::{self, MODULE, STACK};
+use crate::host::pam::{MODULE, Modules, SSHD, Service};
+use crate::host::sshd::Facts;
 use crate::host::{FileKind, Passage, View};
 use crate::names::JailPath;
-use crate::spec::{MountSource, MountSpec, NetworkSpec, SessionSpec, Spec};
+use crate::spec::{Door, MountSource, MountSpec, NetworkSpec, SessionSpec, Spec};
 
 /// The group of terminals where the host has none of that name: Debian's number, which is in devpts' documentation too.
 const TTY: u32 = 5;
@@ -24,6 +26,8 @@ const DESCRIPTORS: [(&str, &str); 4] = [
     ("/dev/stdout", "fd/1"),
     ("/dev/stderr", "fd/2"),
 ];
+/// Where a session has its terminals, pts(4).
+const TERMINALS: &str = "/dev/pts";
 /// Where syslog(3) looks for the log.
 const LOG: &str = "/dev/log";
 const QUIET: Flags = Flags {
@@ -38,6 +42,33 @@ pub(super) fn door(state: &Path) -> PathBuf {
     state.join(DOOR).join(INSIDE)
 }
 
+/// The spec with the sessions that it has by default: wherever they are possible, a shell is in one.
+///
+/// `built` is a tree from before, which has the places that sessions mount on or does not.
+pub(super) fn or_default<'s>(
+    spec: &'s Spec,
+    facts: Option<&Facts>,
+    built: Option<&Tree>,
+    view: &View,
+) -> Result<Cow<'s, Spec>> {
+    let has_shell = spec.doors.value.contains(&Door::Shell);
+    let has_pam = facts.is_some_and(|facts| facts.pam_service.is_some());
+    let terminals = JailPath::new(TERMINALS).ok();
+    let has_places = |tree: &Tree| terminals.is_some_and(|path| tree.get(&path).is_some());
+    if spec.session.is_some()
+        || spec.plain_chroot
+        || !has_shell
+        || !has_pam
+        || !built.is_none_or(has_places)
+        || !Modules::find(view)?.is_some_and(|modules| modules.has_ours)
+    {
+        return Ok(Cow::Borrowed(spec));
+    }
+    let mut spec = spec.clone();
+    spec.session = Some(SessionSpec::of_shell(&spec.doors.site));
+    Ok(Cow::Owned(spec))
+}
+
 /// Adds the places that sessions mount on.
 pub(super) fn add_places(
     tree: &mut Tree,
@@ -50,7 +81,7 @@ pub(super) fn add_places(
     };
     let directory = || Entry::directory(0o755, Why::rule("what a session has mounted"));
     if programs {
-        for place in ["/dev/pts", "/dev/shm"] {
+        for place in [TERMINALS, "/dev/shm"] {
             tree.add_default(path(place)?, directory())?;
         }
         if session.pid {
@@ -86,6 +117,7 @@ pub(super) fn add_places(
 /// Checks that sessions can begin on this host, and that what they show is there.
 pub(super) fn check(
     session: &SessionSpec,
+    facts: Option<&Facts>,
     view: &View,
     findings: &mut Vec<Finding>,
     notices: &mut Vec<String>,
@@ -98,14 +130,14 @@ pub(super) fn check(
                 .hint(hint),
         );
     };
-    match pam::modules(view)? {
+    match Modules::find(view)? {
         None => refuse(
             "PAM is not installed, and it is by PAM that sshd begins a session".to_owned(),
             "take the tables `[namespaces]`, `[network]`, `[limits]` and `[[mount]]`, and `log`, out for a plain chroot"
                 .to_owned(),
         ),
-        Some((directory, false)) => {
-            let at = directory.join(MODULE).display().to_string();
+        Some(modules) if !modules.has_ours => {
+            let at = modules.directory.join(MODULE).display().to_string();
             refuse(
                 format!("the module `{at}` is missing"),
                 format!(
@@ -113,11 +145,15 @@ pub(super) fn check(
                 ),
             );
         }
-        Some((_, true)) if view.stat(Path::new(STACK))?.is_none() => refuse(
-            format!("there is no `{STACK}`: sshd does not use PAM"),
-            "install an sshd with PAM".to_owned(),
-        ),
-        Some((_, true)) => {}
+        Some(_) => {
+            let name = facts.and_then(|facts| facts.pam_service.as_deref()).unwrap_or(SSHD);
+            if Service::read(view, name)?.is_none() {
+                refuse(
+                    format!("the host has no PAM service `{name}`, which sshd asks"),
+                    "install an sshd with PAM".to_owned(),
+                );
+            }
+        }
     }
     if session.log && view.is_live() && view.stat(Path::new(LOG))?.is_none() {
         notices.push(format!(
@@ -180,7 +216,7 @@ pub(super) fn policy(
         };
         mounts.push(own("/tmp", tmpfs(0o1777), exec));
         mounts.push(own("/dev/shm", tmpfs(0o1777), QUIET));
-        mounts.push(own("/dev/pts", Source::Terminals { group }, terminals));
+        mounts.push(own(TERMINALS, Source::Terminals { group }, terminals));
         if session.pid {
             mounts.push(own("/proc", Source::Proc, QUIET));
         }

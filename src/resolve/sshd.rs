@@ -4,13 +4,9 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::{ResolvedJail, SHELLS, STATE};
-use crate::host::pam::SERVICE;
 use crate::host::sshd::{Expectation, Facts};
 use crate::names::JailName;
 use crate::spec::{Door, Password, SftpSpec, Spec};
-
-/// The keyword that names a stack of PAM.
-const STACK: &str = "PAMServiceName";
 
 /// What sshd is to do with a jail's accounts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,8 +15,8 @@ pub struct SshdPolicy {
     pub file: String,
     /// The snippet.
     pub text: String,
-    /// Whether it names a stack of PAM for these accounts.
-    pub names_stack: bool,
+    /// The PAM service that sshd asks about these accounts; `None` where it asks none.
+    pub pam_service: Option<String>,
     /// What `sshd -T -C` must say of each account.
     pub expected: Vec<Expectation>,
 }
@@ -63,12 +59,6 @@ fn places(spec: &Spec) -> (PathBuf, PathBuf) {
         ),
         None => (spec.root.value.clone(), ResolvedJail::state(name)),
     }
-}
-
-/// Whether a snippet names a stack of PAM for its accounts.
-pub fn names_stack(snippet: &str) -> bool {
-    let line = format!("{STACK} {SERVICE}");
-    snippet.lines().any(|one| one.trim() == line)
 }
 
 /// sshd's own sftp with its options: see sftp-server(8). What it logs goes where sshd's own words on logins go on most hosts, with each file.
@@ -115,8 +105,6 @@ fn settings(spec: &Spec) -> Vec<(&'static str, String)> {
         format!("{SHELLS}/none")
     };
     let forward = doors.contains(&Door::Forward);
-    // Known from OpenSSH 9.8.
-    let stack = spec.session.iter().map(|_| (STACK, SERVICE.to_owned()));
     // Each forwarding by its own keyword: `DisableForwarding` alone left X11 and agents open before OpenSSH 10.0 (CVE-2025-32728).
     [
         ("ChrootDirectory", root.display().to_string()),
@@ -152,7 +140,6 @@ fn settings(spec: &Spec) -> Vec<(&'static str, String)> {
         ("PermitListen", "none".to_owned()),
     ]
     .into_iter()
-    .chain(stack)
     .collect()
 }
 
@@ -177,8 +164,16 @@ pub(super) fn policy(spec: &Spec, facts: &Facts) -> SshdPolicy {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "    {keyword} {value}");
     }
-    // Not ours to set, but without PAM there is no session.
-    let pam = spec.session.iter().map(|_| ("usepam", "yes"));
+    // Not set by the snippet: the session stack of another service would let the host's modules run for these accounts, and without PAM there is no session.
+    // `PAMServiceName` in a Match block keeps OpenSSH 10.4 from starting at all, and 10.5 ignores it there.
+    let service = facts.pam_service.clone();
+    let knows_service = facts.keywords.contains("pamservicename");
+    let pam = (spec.session.iter().map(|_| ("usepam", "yes".to_owned()))).chain(
+        service
+            .iter()
+            .filter(|_| knows_service)
+            .map(|name| ("pamservicename", name.clone())),
+    );
     let expected = spec
         .users
         .iter()
@@ -190,16 +185,13 @@ pub(super) fn policy(spec: &Spec, facts: &Facts) -> SshdPolicy {
             settings: settings
                 .iter()
                 .map(|(keyword, value)| (keyword.to_ascii_lowercase(), value.clone()))
-                .chain(
-                    pam.clone()
-                        .map(|(key, value)| (key.to_owned(), value.to_owned())),
-                )
+                .chain(pam.clone().map(|(key, value)| (key.to_owned(), value)))
                 .collect(),
         })
         .collect();
     SshdPolicy {
         file: snippet_name(name),
-        names_stack: names_stack(&text),
+        pam_service: service.clone(),
         text,
         expected,
     }
@@ -223,28 +215,30 @@ mod tests {
             keywords,
             sftp: None,
             pid_file: None,
+            pam_service: Some("corp".to_owned()),
             stamp: std::collections::BTreeMap::new(),
         };
         policy(&spec, &facts)
     }
 
     #[test]
-    fn sessions_have_a_stack_of_their_own_where_sshd_can_be_told() {
+    fn the_service_of_pam_is_the_hosts_and_is_verified_where_sshd_tells_it() {
         let old = ["chrootdirectory"];
         let new = ["chrootdirectory", "pamservicename"];
-        let line = "    PAMServiceName jailctl\n";
-        for (keywords, more, has) in [
-            (&old[..], "[namespaces]\n", false),
-            (&new[..], "[namespaces]\n", true),
-            (&new[..], "", false),
+        for (keywords, more) in [
+            (&old[..], "[namespaces]\n"),
+            (&new[..], "[namespaces]\n"),
+            (&new[..], ""),
         ] {
             let policy = policy_with(keywords, more);
-            assert_eq!(policy.text.contains(line), has, "{}", policy.text);
-            assert_eq!(policy.names_stack, has);
+            assert!(!policy.text.contains("PAMServiceName"), "{}", policy.text);
             let expected = &policy.expected[0].settings;
-            let named = ("pamservicename".to_owned(), "jailctl".to_owned());
-            assert_eq!(expected.contains(&named), has, "{expected:?}");
+            let verified = ("pamservicename".to_owned(), "corp".to_owned());
+            assert_eq!(
+                expected.contains(&verified),
+                keywords.len() > 1,
+                "{expected:?}"
+            );
         }
-        assert!(!names_stack("# PAMServiceName jailctl\n"));
     }
 }

@@ -23,6 +23,10 @@ const SHELLS: &[&str] = &[
 
 /// As much of a [`Spec`] as could be made, so that what there is can be checked.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "what was refused of several keys, each for itself"
+)]
 pub(crate) struct Parts {
     name: Option<Sited<JailName>>,
     pub(crate) root: Option<Sited<PathBuf>>,
@@ -43,6 +47,7 @@ pub(crate) struct Parts {
     pub(crate) files: Vec<FileSpec>,
     pub(crate) dirs: Vec<DirSpec>,
     pub(crate) session: Option<SessionSpec>,
+    plain_chroot: bool,
     pub(crate) tests: Vec<Sited<Vec<String>>>,
 }
 
@@ -76,6 +81,7 @@ impl Parts {
             files: self.files,
             dirs: self.dirs,
             session: self.session,
+            plain_chroot: self.plain_chroot,
             tests: self.tests,
         })
     }
@@ -101,13 +107,15 @@ pub(crate) fn build(spec: &Table, findings: &mut Findings) -> Parts {
         .iter()
         .filter_map(|table| user(table, &doors.value, &binaries))
         .collect();
+    let session = session::build(spec, &doors.value, findings);
     Parts {
         name,
         root,
         templates: without_doubles(spec.texts("templates")),
         lacks_users: spec.is_bad("user") || users.len() < spec.tables("user").len(),
         users,
-        session: session::build(spec, &doors.value, findings),
+        plain_chroot: session::is_plain(spec, session.as_ref(), findings),
+        session,
         doors,
         lacks_doors,
         sftp: sftp(spec),

@@ -139,6 +139,10 @@ pub static KEYS: &[Key] = &[
         .doc("which libraries that a program may load at run time come along")
         .default(r#""recommended""#)
         .example(r#"dlopen = "required""#),
+    Key::new("plain_chroot", Shape::Boolean)
+        .doc("whoever has a shell is in a chroot and nothing more, also where sessions of their own are possible")
+        .default("false; a jail with a shell has sessions of its own where `pam_jailctl.so` is installed, as with an empty `[namespaces]`")
+        .example("plain_chroot = true"),
     Key::new("user[]", Shape::Tables(&["name"]))
         .doc("an account that lives in the jail; jailctl makes it")
         .default("none")

@@ -146,8 +146,10 @@ pub struct Spec {
     pub files: Vec<FileSpec>,
     /// `[[dir]]`.
     pub dirs: Vec<DirSpec>,
-    /// `[namespaces]`, `[network]` and `[[mount]]`; `None` where sessions have nothing of their own.
+    /// `[namespaces]`, `[network]` and `[[mount]]`; `None` where the spec has none of them.
     pub session: Option<SessionSpec>,
+    /// `plain_chroot`, or `namespaces.mnt = false`: there are no sessions, wherever they would be the default.
+    pub plain_chroot: bool,
     /// `[[test]]`: each a command and its arguments, never empty. Where there is one, there is a user to run it.
     pub tests: Vec<Sited<Vec<String>>>,
 }

@@ -1,4 +1,5 @@
-//! `[namespaces]`, `[network]`, `[limits]`, `[[mount]]` and `sshd.log`: what each session of a jail has of its own. A spec with none of these has a plain chroot.
+//! `[namespaces]`, `[network]`, `[limits]`, `[[mount]]` and `sshd.log`: what each session of a jail has of its own. A spec with none of these leaves it to the host whether a shell
+//! is in a session ([`SessionSpec::of_shell`]) or in a plain chroot.
 
 use super::Door;
 use super::build::Parts;
@@ -37,6 +38,51 @@ pub struct SessionSpec {
     pub mounts: Vec<MountSpec>,
     /// `[limits]`.
     pub limits: Option<LimitsSpec>,
+}
+
+impl SessionSpec {
+    /// What `[namespaces]` without a key says, as if it stood at `site`: the sessions of a jail with a shell that says nothing of them.
+    pub fn of_shell(site: &Site) -> Self {
+        Self {
+            site: site.clone(),
+            pid: true,
+            uts: true,
+            ipc: true,
+            cgroup: true,
+            user: false,
+            network: NetworkSpec::Host,
+            log: false,
+            mounts: Vec::new(),
+            limits: None,
+        }
+    }
+}
+
+/// Whether the merged tree asks for a plain chroot. Beside what only `session` has, `plain_chroot` is a finding.
+pub(crate) fn is_plain(
+    spec: &Table,
+    session: Option<&SessionSpec>,
+    findings: &mut Findings,
+) -> bool {
+    let namespaces = match spec.entries.get("namespaces").map(|node| &node.value) {
+        Some(Value::Table(table)) => table.flag("mnt"),
+        _ => None,
+    };
+    let Some((true, site)) = spec.flag("plain_chroot") else {
+        return matches!(namespaces, Some((false, _)));
+    };
+    if let Some(session) = session {
+        findings.add(
+            Finding::new("`plain_chroot` cannot be true in this jail")
+                .why("it has what only sessions of their own have")
+                .at(site, "")
+                .hint(format!(
+                    "take the line out, or what begins in line {}",
+                    session.site.position().0
+                )),
+        );
+    }
+    true
 }
 
 /// The part of the merged tree; `None` if a session has nothing of its own.

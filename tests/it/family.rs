@@ -14,6 +14,7 @@ pub(crate) fn acme(users: &[(&'static str, &Key)]) -> Spec {
         binaries: vec!["bash", "ls", "cat"],
         users: users.iter().map(of).collect(),
         more: String::new(),
+        is_plain: false,
     }
 }
 

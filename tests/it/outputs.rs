@@ -5,7 +5,7 @@
 
 use disposable::{DisposableHost, Output};
 
-use crate::support::{Spec, arkham, host};
+use crate::support::{Spec, arkham, have_user_managers, host};
 
 /// What differs between machines and runs, and what stands for it.
 const VARIABLE: &[(&str, &str)] = &[
@@ -21,6 +21,7 @@ const VARIABLE: &[(&str, &str)] = &[
         "[n] $1",
     ),
     (r"\b(uid|gid) \d+", "$1 [id]"),
+    (r"user@\d+\.service", "user@[id].service"),
     (r"\d{4}-\d\d-\d\d \d\d:\d\d UTC", "[moment]"),
     (r"SHA256:[A-Za-z0-9+/]{43}", "SHA256:[fingerprint]"),
     (r"AAAA[A-Za-z0-9+/=]{40,}", "AAAA[key]"),
@@ -74,6 +75,7 @@ fn small(host: &DisposableHost) -> Spec {
 #[test]
 fn a_jail_comes_changes_and_goes() {
     let Some(host) = host() else { return };
+    have_user_managers(&host);
     let _sshd = host.sshd();
     let mut spec = small(&host);
     spec.put(&host);
@@ -143,6 +145,7 @@ fn a_jail_comes_changes_and_goes() {
 #[test]
 fn what_is_refused_says_what_to_do() {
     let Some(host) = host() else { return };
+    have_user_managers(&host);
     let spec = small(&host);
     let path = spec.put(&host);
     let text = spec.text();
@@ -238,6 +241,7 @@ fn there_are_thirty_of_them() {
 #[test]
 fn a_page_is_short_however_many_paths_there_are() {
     let Some(host) = host() else { return };
+    have_user_managers(&host);
     let (mut spec, _) = arkham(&host, &[]);
     spec.binaries
         .extend(["/usr/bin/git", "vim", "less", "date"]);

@@ -17,6 +17,14 @@ pub(crate) fn host() -> Option<DisposableHost> {
     Some(host)
 }
 
+/// Gives the copy systemd's template of user managers, whether this machine has systemd or not.
+pub(crate) fn have_user_managers(host: &DisposableHost) {
+    host.sh(
+        "mkdir -p /etc/systemd/system /usr/lib/systemd/system; touch /usr/lib/systemd/system/user@.service",
+    )
+    .ok();
+}
+
 /// A spec that tests change a little at a time.
 #[derive(Clone, Debug)]
 pub(crate) struct Spec {
@@ -26,6 +34,8 @@ pub(crate) struct Spec {
     pub(crate) users: Vec<(&'static str, Vec<String>)>,
     /// Further tables.
     pub(crate) more: String,
+    /// A chroot and nothing more, also where sessions are possible.
+    pub(crate) is_plain: bool,
 }
 
 impl Spec {
@@ -39,7 +49,14 @@ impl Spec {
             users: vec![("harlequin", vec![key.public.trim().to_owned()])],
             more: "[[file]]\ntarget = \"/welcome\"\ncontent = \"Welcome to Arkham.\\n\"\n"
                 .to_owned(),
+            is_plain: false,
         }
+    }
+
+    /// The same without sessions of its own.
+    pub(crate) fn plain(mut self) -> Self {
+        self.is_plain = true;
+        self
     }
 
     /// A jail for files alone: sftp for selina, who may write in `/upload`.
@@ -49,6 +66,7 @@ impl Spec {
             binaries: Vec::new(),
             users: vec![("selina", vec![key.public.trim().to_owned()])],
             more: "[sshd]\nallow = [\"sftp\"]\n\n[[dir]]\npath = \"/upload\"\nowner = \"selina\"\nmode = \"0750\"\n".to_owned(),
+            is_plain: false,
         }
     }
 
@@ -57,6 +75,9 @@ impl Spec {
         let mut lines = vec![format!("name = {:?}", self.name)];
         if !self.binaries.is_empty() {
             lines.push(format!("binaries = {:?}", self.binaries));
+        }
+        if self.is_plain {
+            lines.push("plain_chroot = true".to_owned());
         }
         for (name, keys) in &self.users {
             lines.push(format!(

@@ -41,6 +41,7 @@ use self::hierarchy::{Hierarchies, Hierarchy, Version};
 pub use self::hold::{freeze, is_frozen, kill, thaw};
 use self::register::Entry;
 use self::setting::{Facts, settings};
+use self::systemd::Owner;
 pub use self::usage::{Usage, usage};
 use crate::Error;
 use crate::policy::{Policy, Source};
@@ -189,8 +190,10 @@ pub fn begin(policy: &Policy, limits: &Limits, user: &str) -> Result<Place, Erro
         origins: Vec::new(),
     };
     let joined = if let Some(hierarchy) = systemd::hierarchy(&hierarchies)? {
-        refuse_frozen(policy, &Group::of_systemd(hierarchy, &policy.jail))
-            .and_then(|()| systemd::begin(policy, limits, hierarchy, &facts))
+        refuse_frozen(policy, &Group::of_systemd(hierarchy, &policy.jail)).and_then(|()| {
+            let jail = &policy.jail;
+            systemd::begin(Owner { jail, user }, limits, hierarchy, &facts)
+        })
     } else {
         place.join(policy, limits, &hierarchies, &facts)
     };
@@ -200,6 +203,24 @@ pub fn begin(policy: &Policy, limits: &Limits, user: &str) -> Result<Place, Erro
     }
     place.entry.settle();
     Ok(place)
+}
+
+/// Moves the calling process out of sshd's own control group where systemd runs the host: into a scope of its own, with a limit of tasks, in the jail's slice.
+///
+/// For connections without [`Limits`], which nothing else keeps from using up what sshd may have: systemd.resource-control(5). On a host without systemd the
+/// process stays where it is. After an error it does, too.
+pub fn leave_sshd(jail: &str, user: &str) -> Result<(), Error> {
+    if !systemd::is_here() {
+        return Ok(());
+    }
+    let hierarchies = Hierarchies::look()?;
+    match systemd::hierarchy(&hierarchies)? {
+        Some(hierarchy) => {
+            let owner = Owner { jail, user };
+            systemd::begin(owner, &Limits::default(), hierarchy, &Facts::default())
+        }
+        None => Ok(()),
+    }
 }
 
 /// Removes what is left of the jail's groups, and its register, if nobody is in them: sessions whose keeper was killed leave theirs.

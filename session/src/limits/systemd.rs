@@ -17,7 +17,6 @@ use super::file::{is_there, read, read_if_there};
 use super::hierarchy::{Hierarchies, Hierarchy};
 use super::setting::{self, Facts, Setting, settings};
 use crate::Error;
-use crate::policy::Policy;
 
 /// How long a session's beginning waits for systemd, all in all.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -30,11 +29,16 @@ const OOM: &str = "OOMPolicy";
 /// The slice of all jails' slices, by the rule of their names: systemd.slice(5).
 const SLICES: &str = "jailctl.slice";
 
+/// Tasks of one session, in per cent of the system's, whatever the jail's limits are: as for a unit of the system.
+const TASKS_OF_SESSION: u32 = 15;
+/// Tasks of all sessions of a jail that has no limit of tasks: as for a user of the system.
+const TASKS_OF_JAIL: u32 = 33;
+
 /// The limits that systemd has no property for.
 pub(super) const UNKNOWN: [&str; 4] = ["hugetlb", "net_class", "net_priority", "parent"];
 
 /// Whether systemd runs the host: sd_booted(3).
-fn is_here() -> bool {
+pub(super) fn is_here() -> bool {
     is_there(Path::new("/run/systemd/system"))
 }
 
@@ -61,28 +65,37 @@ pub(super) fn hierarchy(hierarchies: &Hierarchies) -> Result<Option<&Hierarchy>,
     })
 }
 
+/// Whose session a scope is for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Owner<'o> {
+    /// The jail.
+    pub(super) jail: &'o str,
+    /// The login name.
+    pub(super) user: &'o str,
+}
+
 /// Moves the calling process into a scope of its own in the jail's slice.
 pub(super) fn begin(
-    policy: &Policy,
+    owner: Owner<'_>,
     limits: &Limits,
     hierarchy: &Hierarchy,
     facts: &Facts,
 ) -> Result<(), Error> {
     let deadline = Instant::now() + PATIENCE;
     let mut bus = Bus::connect(PATIENCE).map_err(failed)?;
-    let slice = slice(&policy.jail);
-    let scope = scope(&policy.jail);
+    let slice = slice(owner.jail);
+    let scope = scope(owner.jail);
     // The slices above the scope are made in the same call, so that nobody is in them before their limits are: as many as there are not yet.
     let ask = |bus: &mut Bus, slices: usize, policy_of_oom: bool| {
         let mut body = Body::default();
         body.text(&scope);
         body.text("fail");
-        body.array(8, |all| of_scope(all, &policy.jail, &slice, policy_of_oom));
+        body.array(8, |all| of_scope(all, owner, &slice, policy_of_oom));
         body.array(8, |units| {
             if slices > 0 {
                 units.structure();
                 units.text(&slice);
-                units.array(8, |all| of_slice(all, &policy.jail, limits, facts));
+                units.array(8, |all| of_slice(all, owner.jail, limits, facts));
             }
             if slices > 1 {
                 units.structure();
@@ -104,7 +117,7 @@ pub(super) fn begin(
             asked => break asked.map_err(failed)?,
         }
     }
-    let directory = directory(hierarchy, &policy.jail);
+    let directory = directory(hierarchy, owner.jail);
     let wanted = directory.join(&scope);
     while hierarchy.origin(&read(Path::new("/proc/self/cgroup"))?)? != wanted {
         if Instant::now() > deadline {
@@ -192,11 +205,13 @@ fn scope(jail: &str) -> String {
     format!("jailctl-{jail}-{pid}-{now}.scope")
 }
 
-fn of_scope(all: &mut Body, jail: &str, slice: &str, policy_of_oom: bool) {
+fn of_scope(all: &mut Body, owner: Owner<'_>, slice: &str, policy_of_oom: bool) {
+    let Owner { jail, user } = owner;
     property(all, "Description", "s", |value| {
-        value.text(&format!("Session in the jail {jail}"));
+        value.text(&format!("Session of {user} in the jail {jail}"));
     });
     property(all, "Slice", "s", |value| value.text(slice));
+    share_of_tasks(all, TASKS_OF_SESSION);
     property(all, "CollectMode", "s", |value| {
         value.text("inactive-or-failed");
     });
@@ -208,6 +223,13 @@ fn of_scope(all: &mut Body, jail: &str, slice: &str, policy_of_oom: bool) {
         value.array(4, |pids| {
             pids.u32(getpid().as_raw_nonzero().get().unsigned_abs());
         });
+    });
+}
+
+/// A limit of tasks, in per cent of what the system has room for: `TasksMax=` of systemd.resource-control(5).
+fn share_of_tasks(all: &mut Body, percent: u32) {
+    property(all, "TasksMaxScale", "u", |value| {
+        value.u32(u32::MAX / 100 * percent);
     });
 }
 
@@ -223,6 +245,9 @@ fn of_slice(all: &mut Body, jail: &str, limits: &Limits, facts: &Facts) {
         value.text(&format!("Sessions in the jail {jail}"));
     });
     property(all, "StopWhenUnneeded", "b", |value| value.boolean(true));
+    if limits.tasks.is_none() {
+        share_of_tasks(all, TASKS_OF_JAIL);
+    }
     of_limits(all, limits, facts);
 }
 

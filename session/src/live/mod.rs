@@ -39,6 +39,7 @@ pub struct Session {
     inside: OwnedFd,
     /// By which the session is counted.
     _place: Option<Place>,
+    in_sshds_group: Option<Error>,
 }
 
 /// Moves the calling process into a session for `user`. There is no way back, and after an error the process is fit for nothing but to end.
@@ -63,6 +64,7 @@ pub fn begin(policy: &Policy, user: &str, logins: Logins) -> Result<Session, Err
         Ok(inside) => Ok(Session {
             inside,
             _place: shared.place,
+            in_sshds_group: shared.in_sshds_group,
         }),
         Err(error) => {
             shared.leave();
@@ -77,6 +79,8 @@ struct Shared {
     place: Option<Place>,
     /// Until the keeper has it.
     member: Option<Member>,
+    /// Why the session without limits is still in sshd's control group.
+    in_sshds_group: Option<Error>,
 }
 
 impl Shared {
@@ -89,6 +93,7 @@ impl Shared {
         let mut shared = Self {
             place: None,
             member,
+            in_sshds_group: None,
         };
         if let Some(limits) = &policy.limits {
             match limits::begin(policy, limits, user) {
@@ -98,6 +103,8 @@ impl Shared {
                     return Err(error);
                 }
             }
+        } else {
+            shared.in_sshds_group = limits::leave_sshd(&policy.jail, user).err();
         }
         Ok(shared)
     }
@@ -161,7 +168,7 @@ fn furnish(
     };
     let inside = mounts::jail(policy, door)?;
     // The first child is pid 1 of the new namespace, and only from in there can its proc(5) be mounted.
-    let Shared { place, member } = shared;
+    let Shared { place, member, .. } = shared;
     keeper::start(host, ledgers, place.as_ref(), member, || {
         mounts::processes(policy, &inside)
     })?;
@@ -199,6 +206,11 @@ fn namespaces(policy: &Policy) -> UnshareFlags {
 }
 
 impl Session {
+    /// Why the session is counted with sshd itself: nothing limits it but what limits sshd. `None` where it is not, and where no systemd runs the host.
+    pub fn in_sshds_group(&self) -> Option<&Error> {
+        self.in_sshds_group.as_ref()
+    }
+
     /// The jail's root directory as the session sees it.
     pub fn inside(&self) -> BorrowedFd<'_> {
         self.inside.as_fd()

@@ -9,6 +9,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::config::{Config, DROP_INS, Sample, matches};
 use crate::error::{Error, Finding, Result};
+use crate::host::pam::SSHD;
 use crate::host::{Invocation, Outcome, Stat, View};
 
 /// Where sshd may be, in this order.
@@ -25,6 +26,9 @@ pub struct Facts {
     pub sftp: Option<String>,
     /// Where it keeps its process id.
     pub pid_file: Option<PathBuf>,
+    /// The PAM service that it asks: `PAMServiceName` of sshd_config(5); `None` where it asks none, by `UsePAM no`.
+    #[serde(default)]
+    pub pam_service: Option<String>,
     /// The program and the configuration files that this was read from.
     pub stamp: BTreeMap<PathBuf, Option<Stat>>,
 }
@@ -123,6 +127,8 @@ impl<'h> Daemon<'h> {
             pid_file: first("pidfile")
                 .filter(|path| *path != "none")
                 .map(PathBuf::from),
+            pam_service: (first("usepam") == Some("yes"))
+                .then(|| first("pamservicename").unwrap_or(SSHD).to_owned()),
             stamp: self.stamp(config)?,
         })
     }

@@ -2,12 +2,12 @@
 
 use serde::Serialize;
 
-use crate::host::Expiry;
 use crate::host::sshd::DROP_INS;
+use crate::host::{Expiry, manager_unit};
 use crate::names::JailPath;
 use crate::plan::manifest::RecordKind;
 use crate::plan::{Act, Change, Plan, Step};
-use crate::resolve::{Content, EntryKind};
+use crate::resolve::{Content, EntryKind, home_in_jail};
 use crate::spec::{Day, Password};
 
 /// What one step does.
@@ -67,8 +67,17 @@ pub(super) fn of_step(step: &Step) -> Option<Deed> {
             "account",
             format!(
                 "{} (uid {}), home {}, shell {}",
-                account.name, account.uid, account.home, account.shell
+                account.name,
+                account.uid,
+                home_in_jail(&account.home),
+                account.shell
             ),
+        ),
+        Step::MaskUserManager { user, uid } => Deed::of(
+            user,
+            Add,
+            "account",
+            format!("{user}: `{}` masked", manager_unit(*uid).display()),
         ),
         Step::AlterAccount { name, to, from } => {
             let says = |is: &crate::host::Belonging| {

@@ -1,15 +1,24 @@
 //! Plain chroot and sessions take turns while somebody is on his way in: told apart neither by a user id nor by a root directory yet.
 
-use disposable::{DisposableHost, Key};
+use disposable::{DisposableHost, Key, Login};
 
 use super::harlequin;
-use crate::support::{Reach, Spec, arkham, host_with_module, look, reach};
+use crate::support::{Reach, Spec, host_with_module, look, reach};
 
 /// The same jail with sessions of its own.
 fn own(plain: &Spec) -> Spec {
     let mut own = plain.clone();
+    own.is_plain = false;
     own.more.push_str("[namespaces]\n");
     own
+}
+
+/// The jail arkham as a plain chroot, built.
+fn plain_arkham<'host>(host: &'host DisposableHost, also: &[&'static str]) -> (Spec, Login<'host>) {
+    let key = host.key("harlequin");
+    let spec = Spec::arkham(&key, also).plain();
+    spec.build(host).ok();
+    (spec, host.login("harlequin", &key))
 }
 
 /// The spec of a family.
@@ -41,7 +50,7 @@ fn a_login_that_has_not_arrived_yet_counts_as_somebody_in_the_jail() {
     let Some(host) = host_with_module() else {
         return;
     };
-    let (plain, harlequin) = arkham(&host, &["sleep"]);
+    let (plain, harlequin) = plain_arkham(&host, &["sleep"]);
     let _sshd = host.sshd();
     let stack = slow_down(&host);
     let mut coming = harlequin.start([], "echo reached; sleep 100");
@@ -77,13 +86,14 @@ fn who_is_dropped_while_he_is_on_his_way_in_keeps_the_host_from_nothing() {
     };
     build(&[("alice", &alice), ("bob", &bob)]).ok();
     let _sshd = host.sshd();
-    slow_down(&host);
+    let stack = slow_down(&host);
     let mut coming = host.login("bob", &bob).start([], "echo reached; sleep 100");
     host.until("[ -e /run/in-pam ]");
     let refused = build(&[("alice", &alice)]).exits(4);
     assert!(refused.stderr().contains("`acme.bob`"), "{refused:?}");
     host.sh("touch /run/go").ok();
     coming.hear("reached");
+    host.write("/etc/pam.d/sshd", &stack);
     host.jailctl(["check", "acme"]).ok();
     host.jailctl(["kill", "acme.bob"]).ok();
     build(&[("alice", &alice)]).ok();
@@ -96,7 +106,7 @@ fn a_connection_of_before_leads_neither_into_the_plain_chroot_nor_out_of_a_sessi
     let Some(host) = host_with_module() else {
         return;
     };
-    let (plain, _) = arkham(&host, &["sleep"]);
+    let (plain, _) = plain_arkham(&host, &["sleep"]);
     let sshd = host.sshd();
     host.write(
         "/run/ask",
@@ -138,7 +148,7 @@ fn until_sshd_is_told_nobody_gets_into_the_jail_by_its_own_directory() {
     let Some(host) = host_with_module() else {
         return;
     };
-    let (plain, _) = arkham(&host, &[]);
+    let (plain, _) = plain_arkham(&host, &[]);
     let sshd = host.sshd();
     let spec = own(&plain).put(&host);
     host.jailctl(["build", "--no-reload", &spec]).ok();
@@ -167,7 +177,7 @@ fn an_update_tells_sshd_of_a_whole_family_or_of_none() {
     let _sshd = host.sshd();
     let (alice, bob) = (host.login("alice", &alice), host.login("bob", &bob));
     let session = bob.session();
-    template("");
+    template("plain_chroot = true\n");
     // What the store knows of its own files is found out anew after a run that failed.
     let look = || {
         look(&host)
