@@ -49,7 +49,8 @@ mode = "0750"
         };
         let namespaces = if self.shell {
             r"
-# Sessions that see nothing of the host: its processes, network, shared memory. Without this table the jail is a plain chroot.
+# Sessions that see nothing of the host: its processes, shared memory, host name. They are the default where pam_jailctl.so is installed; with this table
+# they are asked for in any case, and with `plain_chroot = true` at the top there is a chroot and nothing more.
 # [namespaces]
 "
         } else {

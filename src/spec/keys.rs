@@ -258,7 +258,7 @@ pub static KEYS: &[Key] = &[
         .default(r#"["ro", "nodev", "nosuid", "noexec"]"#)
         .example(r#"options = ["rw", "nodev", "nosuid", "noexec"]"#),
     Key::new("namespaces", Shape::Table)
-        .doc("what each session has of its own; without this table, `[network]`, `[limits]`, `[[mount]]` and `log` the jail is a plain chroot")
+        .doc("what each session has of its own; without this table, `[network]`, `[limits]`, `[[mount]]` and `log` a jail with a shell has what an empty one says where `pam_jailctl.so` is installed, and any other jail is a plain chroot")
         .example("[namespaces]\npid = true"),
     Key::new("namespaces.pid", Shape::Boolean)
         .doc("its own process numbers")

@@ -1,6 +1,6 @@
 //! The demonstration: builds the jail of a spec in a throw-away copy of this host and shows its user's real ssh session. `tests/demo` runs it.
 //!
-//! `demo JAILCTL SPEC`, as root. Ends with status 1 as soon as anything is not as jailctl promises.
+//! `demo JAILCTL SPEC`, as root, with the PAM module beside JAILCTL. Ends with status 1 as soon as anything is not as jailctl promises.
 #![expect(
     clippy::disallowed_methods,
     reason = "the rule is the product's; the demonstration reads a spec and looks at the machine"
@@ -69,6 +69,14 @@ fn show(jailctl: &Path, spec: &Path) -> Outcome {
         .jailctl(jailctl)
         .packages(&PACKAGES)
         .make();
+    let module = jailctl.with_file_name("libpam_jailctl.so");
+    host.run([
+        "sh",
+        "-c",
+        "install -m 644 \"$0\" \"$(dirname \"$(find /usr/lib -name pam_succeed_if.so)\")\"/pam_jailctl.so",
+        &module.display().to_string(),
+    ])
+    .ok();
     let key = host.key(&user);
     host.write(
         &format!("/root/{spec}"),
