@@ -94,6 +94,9 @@ impl Group {
 
     /// Makes one setting.
     pub(super) fn set(&self, setting: &Setting) -> Result<(), Error> {
+        if setting.is_optional && !is_there(&self.path.join(&setting.file)) {
+            return Ok(());
+        }
         let (file, values) = match &setting.or {
             Some((other, values)) if !is_there(&self.path.join(&setting.file)) => (other, values),
             _ => (&setting.file, &setting.values),

@@ -45,6 +45,8 @@ pub(super) struct Setting {
     pub(super) values: Vec<String>,
     /// Where the kernel has another file for the same, the one that it has is taken.
     pub(super) or: Option<(String, Vec<String>)>,
+    /// Whether a kernel without the file is left without the setting.
+    pub(super) is_optional: bool,
 }
 
 impl Setting {
@@ -53,7 +55,13 @@ impl Setting {
             file: file.into(),
             values: vec![value.to_string()],
             or: None,
+            is_optional: false,
         }
+    }
+
+    fn if_there(mut self) -> Self {
+        self.is_optional = true;
+        self
     }
 
     fn or(mut self, file: &str, value: &impl ToString) -> Self {
@@ -126,6 +134,8 @@ fn v1(limits: &Limits, has: &dyn Fn(&str) -> bool, facts: &Facts, all: &mut Vec<
         && let Some(memory) = limits.memory
     {
         all.push(Setting::new("memory.limit_in_bytes", &memory));
+        // v1 counts the buffers of sockets apart from other memory.
+        all.push(Setting::new("memory.kmem.tcp.limit_in_bytes", &memory).if_there());
         if let Some(swap) = limits.swap {
             // v1 counts both together.
             let both = memory.saturating_add(swap);
@@ -169,6 +179,7 @@ fn v1(limits: &Limits, has: &dyn Fn(&str) -> bool, facts: &Facts, all: &mut Vec<
                 file,
                 values: values.collect(),
                 or: None,
+                is_optional: false,
             });
         }
     }
@@ -179,6 +190,7 @@ fn v1(limits: &Limits, has: &dyn Fn(&str) -> bool, facts: &Facts, all: &mut Vec<
             file: "devices.list".to_owned(),
             values,
             or: None,
+            is_optional: false,
         });
     }
     if has("hugetlb")
@@ -205,6 +217,7 @@ fn v1(limits: &Limits, has: &dyn Fn(&str) -> bool, facts: &Facts, all: &mut Vec<
             file: "net_prio.ifpriomap".to_owned(),
             values: values.collect(),
             or: None,
+            is_optional: false,
         });
     }
 }
@@ -255,6 +268,7 @@ fn v2(limits: &Limits, has: &dyn Fn(&str) -> bool, facts: &Facts, all: &mut Vec<
                 file: "io.max".to_owned(),
                 values: values.collect(),
                 or: None,
+                is_optional: false,
             });
         }
     }
@@ -355,6 +369,7 @@ mod tests {
             shown(Version::V1, &all),
             [
                 "memory.limit_in_bytes = 1048576",
+                "memory.kmem.tcp.limit_in_bytes = 1048576",
                 "memory.memsw.limit_in_bytes = 1048576",
                 "cpu.shares = 512",
                 "cpu.cfs_period_us = 100000",
