@@ -19,8 +19,11 @@ use crate::place::open_dir;
 
 /// Where the registers of all jails are.
 const REGISTERS: &str = "/run/jailctl/sessions";
-/// How long somebody who holds a register's lock is waited for. It is held for less than a millisecond.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long somebody who holds a register's lock is waited for. It is held for some milliseconds, but by one after the other where many come at once;
+/// sshd gives a login two minutes (`LoginGraceTime`).
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How often it is tried.
+const ROUND: Duration = Duration::from_millis(1);
 
 /// One session in its jail's register.
 #[derive(Debug)]
@@ -51,7 +54,7 @@ impl Entry {
                 Err(errno) => return Err(Error::on("make", path, errno)),
             }
         }
-        let failed = |errno| Error::on("write down the session in", &directory, errno);
+        let failed = |errno| failed("write down the session in", &directory, errno);
         let register = open(&directory).map_err(failed)?;
         let stat = fstat(&register).map_err(failed)?;
         if (stat.st_uid, stat.st_mode & 0o022) != (0, 0) {
@@ -70,9 +73,12 @@ impl Entry {
             )));
         }
         let name = getpid().as_raw_nonzero().to_string();
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-        let held = openat(&register, &name, flags, Mode::RUSR | Mode::WUSR).map_err(failed)?;
-        rustix::io::write(&held, format!("{user}\n").as_bytes()).map_err(failed)?;
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let written = openat(&register, &name, flags, Mode::RUSR | Mode::WUSR).map_err(failed)?;
+        rustix::io::write(&written, format!("{user}\n").as_bytes()).map_err(failed)?;
+        // Opened once more, since sshd's process that becomes the user has a copy of it.
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let held = openat(&register, &name, flags, Mode::empty()).map_err(failed)?;
         flock(&held, FlockOperation::NonBlockingLockExclusive).map_err(failed)?;
         Ok(Self {
             directory,
@@ -82,7 +88,7 @@ impl Entry {
         })
     }
 
-    /// The session has begun: others may come and go.
+    /// Others may come and go: the session has begun, or what is left of its beginning they need not wait for.
     pub(super) fn settle(&mut self) {
         self.beginning = None;
     }
@@ -116,7 +122,7 @@ impl Alone {
 /// Keeps sessions of the jail from beginning; `None` where some live.
 pub(super) fn close(jail: &str) -> Result<Option<Alone>, Error> {
     let directory = Path::new(REGISTERS).join(jail);
-    let failed = |errno| Error::on("count the sessions in", &directory, errno);
+    let failed = |errno| failed("count the sessions in", &directory, errno);
     let register = match open(&directory) {
         // None ever did.
         Err(Errno::NOENT) => None,
@@ -137,7 +143,7 @@ pub(super) fn close(jail: &str) -> Result<Option<Alone>, Error> {
 /// How many sessions of the jail there are.
 pub(super) fn count(jail: &str) -> Result<u64, Error> {
     let directory = Path::new(REGISTERS).join(jail);
-    let failed = |errno| Error::on("count the sessions in", &directory, errno);
+    let failed = |errno| failed("count the sessions in", &directory, errno);
     match open(&directory) {
         Err(Errno::NOENT) => Ok(0),
         Err(errno) => Err(failed(errno)),
@@ -157,11 +163,21 @@ fn lock(register: &OwnedFd) -> Result<(), Errno> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         match flock(register, FlockOperation::NonBlockingLockExclusive) {
-            Err(Errno::WOULDBLOCK) if Instant::now() < deadline => {
-                sleep(Duration::from_millis(1));
-            }
+            Err(Errno::WOULDBLOCK) if Instant::now() < deadline => sleep(ROUND),
             done => return done,
         }
+    }
+}
+
+/// The error of what was tried on the register in `directory`. EWOULDBLOCK is that of a lock that was not free for as long as it is waited for.
+fn failed(what: &'static str, directory: &Path, errno: Errno) -> Error {
+    match errno {
+        Errno::WOULDBLOCK => Error::Refused(format!(
+            "the machine is too busy: sessions that begin and end held the lock of `{}` for {} seconds",
+            directory.display(),
+            PATIENCE.as_secs()
+        )),
+        errno => Error::on(what, directory, errno),
     }
 }
 
