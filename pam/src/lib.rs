@@ -19,7 +19,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use ffi::{Answer, Pam, Priority};
 use jailctl_session::limits::leave_sshd;
-use jailctl_session::live::{self, Logins, Session};
+use jailctl_session::live::{self, Counted, Logins};
 use jailctl_session::policy::Policy;
 
 /// How the login shells of jailed accounts begin. Nothing of the host's lies there.
@@ -43,7 +43,7 @@ struct Open {
     /// How the log calls it.
     whose: String,
     /// As long as it is kept, the session is counted; `None` for a plain chroot.
-    _session: Option<Session>,
+    _session: Option<Counted>,
 }
 
 /// Begins a session; see pam_sm_open_session(3).
@@ -153,7 +153,8 @@ fn open(pam: &Pam) -> Result<Answer, String> {
     );
     let open = Open {
         whose,
-        _session: Some(session),
+        // sshd's process that becomes the user has a copy of whatever this one has open.
+        _session: Some(session.into_counted()),
     };
     kept(pam, open)
 }

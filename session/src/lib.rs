@@ -12,6 +12,7 @@
 //! - [`limits`]: what all sessions of a jail may use together: control groups.
 //! - [`network`]: a network of a jail's own, which its sessions share.
 //! - `terminal`, `signals`: the caller's side of a session while it runs.
+//! - `seccomp`: the system calls that a session is kept from.
 //! - `place`: opening what is on the way without following it; `privileges`: giving them up.
 //! - `sys`: the system calls that no library has; `error`: what went wrong.
 
@@ -25,6 +26,7 @@ pub mod network;
 mod place;
 pub mod policy;
 mod privileges;
+mod seccomp;
 mod signals;
 mod sys;
 mod terminal;

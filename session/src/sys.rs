@@ -80,6 +80,25 @@ pub(crate) fn scope_abstract_sockets() -> Result<(), Errno> {
     .map(drop)
 }
 
+/// Runs `program` before each system call of the calling thread, and of whatever it starts: seccomp(2). Needs no_new_privs, or CAP_SYS_ADMIN.
+pub(crate) fn filter_system_calls(program: &[libc::sock_filter]) -> Result<(), Errno> {
+    let nothing: c_uint = 0;
+    let program = libc::sock_fprog {
+        len: u16::try_from(program.len()).map_err(|_| Errno::TOOBIG)?,
+        filter: program.as_ptr().cast_mut(),
+    };
+    // SAFETY: the kernel copies `len` instructions from `filter`, which outlive the call, and writes nothing.
+    answer(unsafe {
+        libc::syscall(
+            libc::SYS_seccomp,
+            libc::SECCOMP_SET_MODE_FILTER,
+            nothing,
+            &raw const program,
+        )
+    })
+    .map(drop)
+}
+
 /// Whether the working directory can be reached from the root directory.
 ///
 /// The kernel writes "(unreachable)" before the path where it cannot (getcwd(2)). glibc's getcwd(3) hides that and walks; so

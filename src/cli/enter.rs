@@ -66,7 +66,11 @@ impl Enter {
         let session = Policy::load(name.as_str())
             .and_then(|policy| {
                 policy
-                    .map(|policy| live::begin(&policy, &account.name, Logins::None))
+                    .map(|policy| {
+                        // A session has no keyctl(2) to leave the administrator's keyring by.
+                        live::own_keyring(account.uid, gid)?;
+                        live::begin(&policy, &account.name, Logins::None)
+                    })
                     .transpose()
             })
             .map_err(|error| refused(&name, &error))?;

@@ -250,7 +250,7 @@ pub static KEYS: &[Key] = &[
         .example(r#"source = "/var/www/17""#)
         .required(),
     Key::new("mount[].target", Shape::Text(Rule::MountTarget))
-        .doc("where sessions see it")
+        .doc("where sessions see it: in no place that others than root could move, and not below `/tmp`, `/etc` or `/usr`")
         .example(r#"target = "/www""#)
         .required(),
     Key::new("mount[].options", Shape::Texts(Rule::MountOption))
@@ -364,8 +364,12 @@ pub static KEYS: &[Key] = &[
         .example("net_priority = 3"),
     Key::new("limits.open_files", Shape::Integer(64, 1_048_576))
         .doc("open files of each process, sshd's own for the connection among them")
-        .default("that of sshd")
+        .default("1024 with `memory`, otherwise that of sshd")
         .example("open_files = 1024"),
+    Key::new("limits.core_size", Shape::Text(Rule::Size))
+        .doc("bytes of a core dump; where the host has a program for cores, it is started for them, as root and outside of these limits")
+        .default("no cores")
+        .example(r#"core_size = "64M""#),
     Key::new("limits.sessions", Shape::Integer(1, 100_000))
         .doc("connections at one time")
         .default("none")

@@ -65,6 +65,7 @@ pub(crate) fn build(table: &Table) -> LimitsSpec {
         net_class: number("net_class"),
         net_priority: number("net_priority"),
         open_files: number("open_files"),
+        core_size: bytes("core_size"),
         sessions: number("sessions"),
         parent: table
             .text("parent")

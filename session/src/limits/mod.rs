@@ -52,6 +52,10 @@ pub const PARENT: &str = "jailctl";
 /// Controllers that a session is in wherever the host has them, limited or not: what they count can be asked for, and what is in the group can be stopped.
 const COUNTING: [&str; 6] = ["cpu", "cpuacct", "memory", "pids", "io", "freezer"];
 
+/// Open files of each process where memory is limited and they are not. The kernel's buffers of a netlink(7) socket count as nobody's memory, so that
+/// the number of sockets is a limit of memory too. It is what most distributions give a login as its soft limit.
+const OPEN_FILES: u32 = 1024;
+
 /// How often, and after how long each, it is looked whether the last have gone.
 const ROUNDS: usize = 200;
 const ROUND: Duration = Duration::from_millis(5);
@@ -108,6 +112,9 @@ pub struct Limits {
     /// Open files of each process.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub open_files: Option<u32>,
+    /// Bytes of a core dump; `None`: none is dumped, nor given to a program of the host's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub core_size: Option<u64>,
     /// Sessions at one time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sessions: Option<u32>,
@@ -159,6 +166,11 @@ impl Limits {
             .collect()
     }
 
+    /// Open files of each process: what is given, and [`OPEN_FILES`] where it is not but memory is limited.
+    fn open_files(&self) -> Option<u32> {
+        self.open_files.or_else(|| self.memory.map(|_| OPEN_FILES))
+    }
+
     fn has_rates(&self) -> bool {
         self.io_read.is_some()
             || self.io_write.is_some()
@@ -190,6 +202,8 @@ pub fn begin(policy: &Policy, limits: &Limits, user: &str) -> Result<Place, Erro
         origins: Vec::new(),
     };
     let joined = if let Some(hierarchy) = systemd::hierarchy(&hierarchies)? {
+        // Made by systemd, one after the other, and counted: nobody has to wait for it.
+        place.entry.settle();
         refuse_frozen(policy, &Group::of_systemd(hierarchy, &policy.jail)).and_then(|()| {
             let jail = &policy.jail;
             systemd::begin(Owner { jail, user }, limits, hierarchy, &facts)
@@ -293,17 +307,35 @@ fn refuse_frozen(policy: &Policy, group: &Group) -> Result<(), Error> {
     Ok(())
 }
 
-/// Keeps what holds for each process alone. The last thing before a session is handed over: what began it needs files itself.
-pub(crate) fn limit_processes(limits: &Limits) -> Result<(), Error> {
-    let Some(files) = limits.open_files else {
-        return Ok(());
-    };
-    let most = Some(u64::from(files));
+/// Keeps what holds for each process alone, getrlimit(2): open files and the size of a core. What began the session needs files itself, so this comes late.
+pub(crate) fn limit_processes(limits: Option<&Limits>) -> Result<(), Error> {
+    match limits.and_then(|limits| limits.core_size) {
+        Some(bytes) => limit(Resource::Core, bytes)
+            .map_err(Error::of("limit the size of the session's core dumps"))?,
+        None => no_core_dumps()?,
+    }
+    match limits.and_then(Limits::open_files) {
+        Some(files) => limit(Resource::Nofile, files.into())
+            .map_err(Error::of("limit the session's open files")),
+        None => Ok(()),
+    }
+}
+
+/// Keeps the calling process, and whatever it starts, from dumping a core: RLIMIT_CORE of one byte, soft and hard.
+///
+/// A core in a file has a page at least, so there is none. Where `kernel.core_pattern` names a program, the kernel starts it as root, outside of the process's
+/// control groups and root directory, even for a limit of 0; a limit of 1 is the one for which it starts none (core(5), `do_coredump` of
+/// `fs/coredump.c`).
+pub fn no_core_dumps() -> Result<(), Error> {
+    limit(Resource::Core, 1).map_err(Error::of("keep cores from being dumped"))
+}
+
+fn limit(resource: Resource, most: u64) -> Result<(), Errno> {
     let limit = Rlimit {
-        current: most,
-        maximum: most,
+        current: Some(most),
+        maximum: Some(most),
     };
-    setrlimit(Resource::Nofile, limit).map_err(Error::of("limit the session's open files"))
+    setrlimit(resource, limit)
 }
 
 /// Paths that say which disks are the jail's.
@@ -350,6 +382,12 @@ impl Place {
     pub(crate) fn step_out(&self) -> Result<(), Errno> {
         let mut origins = self.origins.iter();
         origins.try_for_each(|origin| rustix::io::write(origin, b"0").map(drop))
+    }
+
+    /// Closes the files that move a process back, which are root's and writable: after the keeper has moved, nobody does. The calling process may become the
+    /// session's user.
+    pub(crate) fn close_origins(&mut self) {
+        self.origins.clear();
     }
 
     /// After the end of the session: strikes it from the register, and with the last one removes the groups. Called by whoever keeps the session, from outside of them;

@@ -31,6 +31,7 @@ use crate::limits::{self, Place};
 use crate::network::{self, Member};
 use crate::policy::Policy;
 use crate::privileges::close_the_ways_back;
+use crate::seccomp::restrict_system_calls;
 use crate::{Error, sys};
 
 /// A session that has begun. It ends with the process that began it: this is only what that one has in hand, and keeps until then.
@@ -38,8 +39,14 @@ use crate::{Error, sys};
 pub struct Session {
     inside: OwnedFd,
     /// By which the session is counted.
-    _place: Option<Place>,
+    place: Option<Place>,
     in_sshds_group: Option<Error>,
+}
+
+/// What counts a session, for as long as it is kept. It holds no descriptor by which anything could be written or reached.
+#[derive(Debug)]
+pub struct Counted {
+    _place: Option<Place>,
 }
 
 /// Moves the calling process into a session for `user`. There is no way back, and after an error the process is fit for nothing but to end.
@@ -48,6 +55,8 @@ pub struct Session {
 /// - it sees the host's files, with these exceptions: the jail at its name in here, the session's terminals at `/dev/pts`, and with
 ///   [`Logins::Mirrored`] a utmp and a wtmp of its own;
 /// - it has no_new_privs set and an empty capability bounding set: it keeps what it can do, and nothing that it starts can get more;
+/// - a seccomp filter answers rare and dangerous system calls in the kernel's place, keyctl(2) among them: a keyring of its own it gets by
+///   [`own_keyring`], before; no core of it is dumped, unless the policy says so;
 /// - its next children are in the session's pid namespace. It is not, itself.
 ///
 /// Refused are users that the policy does not name, a root that others than root could have changed, and a mount whose place or source is missing
@@ -61,11 +70,14 @@ pub fn begin(policy: &Policy, user: &str, logins: Logins) -> Result<Session, Err
     }
     let mut shared = Shared::enter(policy, user)?;
     match apart(policy, &mut shared, logins) {
-        Ok(inside) => Ok(Session {
-            inside,
-            _place: shared.place,
-            in_sshds_group: shared.in_sshds_group,
-        }),
+        Ok(inside) => {
+            shared.place.as_mut().map(Place::close_origins);
+            Ok(Session {
+                inside,
+                place: shared.place,
+                in_sshds_group: shared.in_sshds_group,
+            })
+        }
         Err(error) => {
             shared.leave();
             Err(error)
@@ -179,9 +191,7 @@ fn furnish(
     if policy.offline {
         sys::loopback_up().map_err(Error::of("bring up the session's loopback"))?;
     }
-    if let Some(limits) = &policy.limits {
-        limits::limit_processes(limits)?;
-    }
+    limits::limit_processes(policy.limits.as_ref())?;
     // With it comes a bounding set that is full.
     if let Some(mapped) = &policy.ids {
         ids::enter(mapped)?;
@@ -192,6 +202,8 @@ fn furnish(
             "keep the session from abstract sockets of others",
         ))?;
     }
+    // The last: what comes before it needs some of the calls that it closes.
+    restrict_system_calls()?;
     Ok(inside)
 }
 
@@ -214,5 +226,10 @@ impl Session {
     /// The jail's root directory as the session sees it.
     pub fn inside(&self) -> BorrowedFd<'_> {
         self.inside.as_fd()
+    }
+
+    /// Closes the jail's root directory, for a caller that needs it no more: a descriptor of a directory leads out of a chroot(2).
+    pub fn into_counted(self) -> Counted {
+        Counted { _place: self.place }
     }
 }

@@ -2,3 +2,4 @@
 //! the promises. The payload of each is harmless: a token file outside of the jail is read, or is not.
 
 mod host_modules;
+mod kernel;

@@ -10,13 +10,13 @@ use std::thread::sleep;
 use std::time::Duration;
 
 /// A group in each hierarchy of the machine, for one test. Gone with the value.
-pub(super) struct Parent {
+pub(crate) struct Parent {
     name: String,
     groups: Vec<PathBuf>,
 }
 
 impl Parent {
-    pub(super) fn make() -> Self {
+    pub(crate) fn make() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("jailctl-test-{}-{count}", std::process::id());
@@ -42,25 +42,25 @@ impl Parent {
     }
 
     /// The line of a spec that puts the jail's groups here.
-    pub(super) fn line(&self) -> String {
+    pub(crate) fn line(&self) -> String {
         format!("parent = \"/{}\"\n", self.name)
     }
 
     /// The jail's group that has `file`, which the kernel's controllers do not share.
-    pub(super) fn group(&self, jail: &str, file: &str) -> PathBuf {
+    pub(crate) fn group(&self, jail: &str, file: &str) -> PathBuf {
         let mut groups = self.groups.iter().map(|group| group.join(jail));
         groups
             .find(|group| group.join(file).exists())
             .unwrap_or_else(|| panic!("no group of {jail} has {file}"))
     }
 
-    pub(super) fn read(&self, jail: &str, file: &str) -> String {
+    pub(crate) fn read(&self, jail: &str, file: &str) -> String {
         let text = std::fs::read_to_string(self.group(jail, file).join(file));
         text.expect("a file of a group").trim().to_owned()
     }
 
     /// Groups below, in any hierarchy.
-    pub(super) fn left(&self) -> Vec<PathBuf> {
+    pub(crate) fn left(&self) -> Vec<PathBuf> {
         let directories = self.groups.iter().flat_map(|group| {
             std::fs::read_dir(group)
                 .expect("the test's group")
@@ -70,7 +70,7 @@ impl Parent {
     }
 
     /// Waits until nothing is below.
-    pub(super) fn until_empty(&self) {
+    pub(crate) fn until_empty(&self) {
         for _ in 0..200 {
             if self.left().is_empty() {
                 return;

@@ -16,14 +16,14 @@ use super::{LOG, compile, harlequin};
 use crate::support::{Spec, host_with_module, log_and_module};
 
 /// A copy with sshd at work and the jail arkham, which has these limits.
-pub(super) fn limited(
+pub(crate) fn limited(
     also: &[&'static str],
     limits: &str,
 ) -> Option<(Parent, DisposableHost, Spec)> {
     host_with_module().map(|host| limit(host, also, limits))
 }
 
-pub(super) fn limit(
+pub(crate) fn limit(
     host: DisposableHost,
     also: &[&'static str],
     limits: &str,
