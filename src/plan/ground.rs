@@ -2,12 +2,17 @@
 
 use std::path::Path;
 
+use jailctl_session::policy::{POLICY, Policy, Source};
+
 use super::{Manifest, SWAPPED};
 use crate::error::{Error, Finding, Result};
 use crate::host::{Inventory, View};
 use crate::names::{JailName, JailPath};
 use crate::resolve::{Entry, EntryKind, Marker, PRIVATE, ResolvedJail};
-use crate::spec::Spec;
+use crate::spec::{MountSource, Spec};
+
+/// No policy is as long.
+const POLICY_LIMIT: u64 = 1 << 18;
 
 /// Two jails must not stand in one another, and one does not move, nor become a jail of each user or such jails one.
 pub(super) fn neighbours(spec: &Spec, manifest: Option<&Manifest>, view: &View) -> Result<()> {
@@ -32,6 +37,7 @@ pub(super) fn neighbours(spec: &Spec, manifest: Option<&Manifest>, view: &View) 
         let Some(other) = Manifest::root_of(view, &name)? else {
             continue;
         };
+        shown_by(spec, &name, &other, view)?;
         if root.starts_with(&other) || other.starts_with(root) {
             return Err(
                 Finding::new(format!("could not use the root `{}`", root.display()))
@@ -43,6 +49,78 @@ pub(super) fn neighbours(spec: &Spec, manifest: Option<&Manifest>, view: &View) 
         }
     }
     Ok(())
+}
+
+/// Sessions see no directory of a jail that is a plain chroot. Whoever is in there could hand a descriptor of it to somebody in the session, by a socket in that
+/// very directory: outside of the mount namespace that it is from nothing stops `..` on its way up from there to the host's root directory.
+fn shown_by(spec: &Spec, name: &JailName, root: &Path, view: &View) -> Result<()> {
+    let mounts = spec.session.iter().flat_map(|session| &session.mounts);
+    for mount in mounts {
+        let MountSource::Host(source) = &mount.source else {
+            continue;
+        };
+        if overlap(&source.value, root) && is_plain(view, name)? {
+            return Err(
+                cannot_be_shown(&source.value, &format!("the jail `{name}`"))
+                    .hint("give that jail sessions too: add `[namespaces]` to its spec, and build it first")
+                    .at(&source.site, "asked for here")
+                    .into(),
+            );
+        }
+    }
+    Ok(())
+}
+
+/// The other way round: a jail becomes a plain chroot, and sessions of others see directories of it.
+pub(super) fn shown_in_others(spec: &Spec, view: &View) -> Result<()> {
+    let name = &spec.name.value;
+    let was_plain = view.stat(&ResolvedJail::state(name))?.is_some() && is_plain(view, name)?;
+    if spec.session.is_some() || was_plain {
+        return Ok(());
+    }
+    for other in Manifest::names(view)? {
+        let policy = policy_of(view, &other)?.filter(|_| other != *name);
+        let mounts = policy.into_iter().flat_map(|policy| policy.mounts);
+        for mount in mounts {
+            if let Source::Bind(source) = &mount.source
+                && overlap(source, &spec.root.value)
+            {
+                return Err(cannot_be_shown(source, "this jail")
+                    .hint(format!(
+                        "give this one sessions too: add `[namespaces]`; or take the `[[mount]]` out of the spec of `{other}`, and build that first"
+                    ))
+                    .at(&spec.root.site, format!("sessions of `{other}` see it"))
+                    .into());
+            }
+        }
+    }
+    Ok(())
+}
+
+fn overlap(one: &Path, other: &Path) -> bool {
+    one.starts_with(other) || other.starts_with(one)
+}
+
+fn cannot_be_shown(source: &Path, jail: &str) -> Finding {
+    Finding::new(format!(
+        "`{}` cannot be shown in a session",
+        source.display().to_string().escape_debug()
+    ))
+    .why(format!(
+        "it holds the root of {jail}, or lies in it, and that is a plain chroot: whoever is in there could hand a directory over that leads out"
+    ))
+}
+
+/// Whether a jail that was built is a plain chroot.
+fn is_plain(view: &View, name: &JailName) -> Result<bool> {
+    let policy = view.stat(&ResolvedJail::state(name).join(POLICY))?;
+    Ok(policy.is_none())
+}
+
+/// The policy of a jail; `None` where it has none, or one that cannot be used and lets nobody in.
+fn policy_of(view: &View, name: &JailName) -> Result<Option<Policy>> {
+    let text = view.read(&ResolvedJail::state(name).join(POLICY), POLICY_LIMIT)?;
+    Ok(text.and_then(|text| Policy::parse(&String::from_utf8_lossy(&text)).ok()))
 }
 
 /// A jail for all users and jails of each cannot have one name: their group and snippet would be the same.

@@ -338,6 +338,7 @@ fn plan_with(
     let name = &spec.name.value;
     let manifest = Manifest::load(view, name)?;
     ground::neighbours(spec, manifest.as_ref(), view)?;
+    ground::shown_in_others(spec, view)?;
     let facts = lock::facts_for(spec, manifest.as_ref(), view)?;
     let wanted = crate::resolve::resolve(spec, view, facts.as_ref(), built)?;
     let inventory = inventory_of(&wanted.root, &wanted.tree, manifest.as_ref(), view)?;

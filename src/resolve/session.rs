@@ -160,8 +160,71 @@ pub(super) fn check(
             "the host has no log at `{LOG}` now: nobody can log in until it has"
         ));
     }
-    for mount in &session.mounts {
+    for (index, mount) in session.mounts.iter().enumerate() {
         check_source(mount, view, findings)?;
+        check_nested(mount, &session.mounts[..index], view, findings)?;
+    }
+    Ok(())
+}
+
+/// A mount in a directory of the host that is mounted before it: the directory that it is mounted on is there, and nobody but root can move it or a directory
+/// on the way. Otherwise whoever does so keeps everybody out of the jail (CVE-2018-6954).
+fn check_nested(
+    mount: &MountSpec,
+    before: &[MountSpec],
+    view: &View,
+    findings: &mut Vec<Finding>,
+) -> Result<()> {
+    let target = Path::new(mount.target.value.as_str());
+    let below = |outer: &MountSpec| {
+        let rest = target.strip_prefix(outer.target.value.as_str()).ok()?;
+        match &outer.source {
+            MountSource::Host(source) if rest != Path::new("") => {
+                Some((source.value.clone(), rest.to_owned()))
+            }
+            _ => None,
+        }
+    };
+    // The one that it lies in is the innermost of them.
+    let outer = before
+        .iter()
+        .filter_map(below)
+        .min_by_key(|(_, rest)| rest.components().count());
+    let Some((mut directory, rest)) = outer else {
+        return Ok(());
+    };
+    for name in rest.components() {
+        let stat = view.lstat(&directory)?;
+        let shown = directory.display().to_string();
+        directory.push(name);
+        let (why, hint) = match (stat, view.lstat(&directory)?) {
+            (Some(stat), Some(below)) if below.kind() == FileKind::Directory => {
+                if stat.uid == 0 && stat.mode & 0o022 == 0 {
+                    continue;
+                }
+                (
+                    format!(
+                        "it lies in `{}`, where others than root could move it",
+                        shown.escape_debug()
+                    ),
+                    "mount it beside the other one, not in it".to_owned(),
+                )
+            }
+            _ => {
+                let missing = directory.display().to_string();
+                (
+                    format!("`{}` is no directory of the host's", missing.escape_debug()),
+                    "make it, or mount it beside the other one, not in it".to_owned(),
+                )
+            }
+        };
+        findings.push(
+            Finding::new(format!("`{}` cannot be mounted on", mount.target.value))
+                .why(why)
+                .at(&mount.target.site, "asked for here")
+                .hint(hint),
+        );
+        break;
     }
     Ok(())
 }

@@ -54,6 +54,9 @@ const OPTIONS: [(&str, &str); 4] = [
     ("noexec", "exec"),
 ];
 
+/// Where a session has a tmpfs unless a `[[mount]]` says otherwise. Those below `/dev` and what the kernel shows are no targets in any case.
+const OF_SESSIONS: [&str; 1] = ["/tmp"];
+
 /// Options of tmpfs(5) with a value.
 const OF_TMPFS: [&str; 2] = ["size", "mode"];
 
@@ -143,7 +146,8 @@ pub(crate) fn check(mounts: &[MountSpec], has_pid: bool, parts: &Parts, findings
                 Finding::new(format!("`{path}` is mounted on twice")).at(&mount.target.site, ""),
             );
         }
-        homes(mount, parts, findings);
+        places_of_users(mount, parts, findings);
+        covered(index, mounts, findings);
         options(mount, findings);
         place(mount, has_pid, findings);
         if let MountSource::Host(source) = &mount.source
@@ -164,23 +168,84 @@ pub(crate) fn check(mounts: &[MountSpec], has_pid: bool, parts: &Parts, findings
     }
 }
 
-fn homes(mount: &MountSpec, parts: &Parts, findings: &mut Findings) {
+/// A directory in which others than root make names is no place to mount in, or over: they could move the directory that is mounted on, and from then on
+/// no session would begin (CVE-2018-6954, CVE-2021-30465).
+fn places_of_users(mount: &MountSpec, parts: &Parts, findings: &mut Findings) {
     let path = &mount.target.value;
+    let lies_in = |outer: &JailPath| places::within(path.as_str(), &[outer.as_str()]).is_some();
+    let holds = |inner: &JailPath| places::within(inner.as_str(), &[path.as_str()]).is_some();
+    let mut refuse = |why: String, hint: &str| {
+        findings.add(
+            Finding::new(format!("`{path}` cannot be mounted on"))
+                .why(why)
+                .at(&mount.target.site, "a place that is root's is wanted")
+                .hint(hint),
+        );
+    };
     for user in &parts.users {
         let home = &user.home.value;
-        if places::within(home.as_str(), &[path.as_str()]).is_some()
-            || places::within(path.as_str(), &[home.as_str()]).is_some()
-        {
-            findings.add(
-                Finding::new(format!("`{path}` cannot be mounted on"))
-                    .why(format!(
-                        "it is, holds or lies in the home of `{}`",
-                        user.name.value
-                    ))
-                    .at(&mount.target.site, "a place that is root's is wanted")
-                    .hint("mount it beside the home, and put a link into the home"),
+        if lies_in(home) || holds(home) {
+            refuse(
+                format!("it is, holds or lies in the home of `{}`", user.name.value),
+                "mount it beside the home, and put a link into the home",
             );
         }
+    }
+    for dir in &parts.dirs {
+        let place = &dir.path.value;
+        if let Some(owner) = &dir.owner {
+            if lies_in(place) || holds(place) {
+                refuse(
+                    format!(
+                        "it is, holds or lies in `{place}`, a directory of `{}`",
+                        owner.value
+                    ),
+                    "mount it beside that directory; what is mounted on is made without a `[[dir]]`",
+                );
+            }
+        }
+    }
+}
+
+/// A mount in another one: the outer one comes first, and has the directory that the inner one is mounted on, which a file system in memory has not.
+fn covered(index: usize, mounts: &[MountSpec], findings: &mut Findings) {
+    let mount = &mounts[index];
+    let path = &mount.target.value;
+    let lies_in =
+        |outer: &str| path.as_str() != outer && places::within(path.as_str(), &[outer]).is_some();
+    let refused =
+        || Finding::new(format!("`{path}` cannot be mounted on")).at(&mount.target.site, "");
+    if let Some(outer) = mounts[index..]
+        .iter()
+        .find(|outer| lies_in(outer.target.value.as_str()))
+    {
+        findings.add(
+            refused()
+                .why(format!(
+                    "what is mounted on `{}` after it would cover it",
+                    outer.target.value
+                ))
+                .hint("move this `[[mount]]` below that one"),
+        );
+        return;
+    }
+    let is_own = |outer: &str| {
+        mounts
+            .iter()
+            .all(|mount| mount.target.value.as_str() != outer)
+    };
+    let outer = mounts[..index]
+        .iter()
+        .filter(|outer| !matches!(outer.source, MountSource::Host(_)))
+        .map(|outer| outer.target.value.as_str())
+        .chain(OF_SESSIONS.into_iter().filter(|outer| is_own(outer)))
+        .find(|outer| lies_in(outer));
+    if let Some(outer) = outer {
+        findings.add(
+            refused()
+                .why(format!("each session has a file system of its own at `{outer}`, in which there is no such directory"))
+                .hint("choose a place of its own, as `/www`"),
+        );
     }
 }
 

@@ -59,6 +59,9 @@ const RECORDS: &str = "/var/lib/jailctl";
 /// Links of the merged tree.
 const SYSTEM_LINKS: &[&str] = &["/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"];
 
+/// Directories of a jail that a build makes anew and exchanges as a whole, beside those in which nothing can be mounted in any case.
+const EXCHANGED: &[&str] = &["/etc", "/usr"];
+
 /// What the kernel shows, in a jail as on the host.
 const KERNEL: &[&str] = &["/proc", "/dev", "/sys"];
 
@@ -234,8 +237,18 @@ pub fn mount_target(path: &JailPath) -> Result<(), Objection> {
     if text == "/" {
         return Err(Objection::new("is the whole jail"));
     }
-    let covered = ["/etc", "/usr"].contains(&text) || SYSTEM_LINKS.contains(&text);
+    let covered = EXCHANGED.contains(&text) || SYSTEM_LINKS.contains(&text);
     let kernel = within(text, KERNEL).is_some() && !super::mount::is_place(text);
+    if let Some(place) = [EXCHANGED, SYSTEM_LINKS]
+        .iter()
+        .find_map(|places| within(text, places))
+        .filter(|_| !covered)
+    {
+        return Err(Objection::new(format!(
+            "lies in `{place}`, which a build exchanges as a whole: sessions that live would lose what is mounted there"
+        ))
+        .hint("choose a place of its own, as `/www` or `/srv/data`"));
+    }
     if covered || within(text, OWN).is_some() || kernel {
         return Err(Objection::new("covers what jailctl made"));
     }

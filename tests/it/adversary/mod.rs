@@ -3,3 +3,4 @@
 
 mod host_modules;
 mod kernel;
+mod mounts;
