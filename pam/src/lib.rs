@@ -18,7 +18,7 @@ use std::fmt::Display;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use ffi::{Answer, Pam, Priority};
-use jailctl_session::limits::leave_sshd;
+use jailctl_session::limits::{leave_sshd, no_core_dumps};
 use jailctl_session::live::{self, Counted, Logins};
 use jailctl_session::policy::Policy;
 
@@ -122,7 +122,8 @@ fn open(pam: &Pam) -> Result<Answer, String> {
         }
     };
     let Some(policy) = policy else {
-        // A plain chroot, which is sshd's to make. What it uses is not to be taken from sshd.
+        // A plain chroot, which is sshd's to make. What it uses is not to be taken from sshd, and no core of it reaches a handler of the host's.
+        no_core_dumps().map_err(|error| format!("{error} ({whose})"))?;
         let error = leave_sshd(jail, &user).err();
         counted_with_sshd(error.as_ref().map(|error| error as _));
         pam.log(

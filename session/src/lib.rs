@@ -11,6 +11,7 @@
 //! - [`live`]: the calling process, and all that it starts, in namespaces of its own as the policy says. For sshd by way of PAM, and for `enter`.
 //! - [`limits`]: what all sessions of a jail may use together: control groups.
 //! - [`network`]: a network of a jail's own, which its sessions share.
+//! - `kill`: the end of every process of a user id.
 //! - `terminal`, `signals`: the caller's side of a session while it runs.
 //! - `seccomp`: the system calls that a session is kept from.
 //! - `place`: opening what is on the way without following it; `privileges`: giving them up.
@@ -18,6 +19,7 @@
 
 pub mod enter;
 mod error;
+mod kill;
 pub mod limits;
 pub mod live;
 pub mod mount;
@@ -32,4 +34,5 @@ mod sys;
 mod terminal;
 
 pub use error::Error;
+pub use kill::kill_user;
 pub use namespace::{private_mounts, private_processes};

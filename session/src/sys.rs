@@ -229,6 +229,14 @@ pub(crate) fn kill_the_session() {
     }
 }
 
+/// Sends SIGKILL to every process that the caller may signal, but itself and the first of its pid namespace: kill(2) with the pid -1.
+///
+/// The caller has given up every capability: with CAP_KILL this ends the host.
+pub(crate) fn kill_all_reached() -> Result<(), Errno> {
+    // SAFETY: two integers.
+    answer(c_long::from(unsafe { libc::kill(-1, libc::SIGKILL) })).map(drop)
+}
+
 /// Lets the kernel reap the children: SIGCHLD is ignored (wait(2)).
 pub(crate) fn ignore_children() -> Result<(), Errno> {
     // SAFETY: SIG_IGN installs no code.

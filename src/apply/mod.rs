@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Finding, Result};
 use crate::host::{Host, Ownership, Process, View};
 use crate::names::JailName;
-use crate::plan::{Plan, Removal, Step, refuse_sessions};
+use crate::plan::{Manifest, Plan, Removal, Step, refuse_account, refuse_sessions};
 use crate::resolve::{ResolvedJail, Tree};
 use journal::Journal;
 pub use recover::recover;
@@ -54,6 +54,8 @@ pub struct Transaction<'h> {
     journal: Journal<'h>,
     rest: Vec<Rest>,
     leaving: Vec<Leaving>,
+    /// Names and ids of accounts that go while their jail stays.
+    dropped: Vec<(String, u32)>,
     notices: Vec<String>,
     /// What the system log is told, a line for each jail.
     told: Vec<String>,
@@ -68,6 +70,7 @@ impl<'h> Transaction<'h> {
             journal: Journal::new(host, what),
             rest: Vec::new(),
             leaving: Vec::new(),
+            dropped: Vec::new(),
             notices: Vec::new(),
             told: Vec::new(),
         }
@@ -92,6 +95,7 @@ impl<'h> Transaction<'h> {
         self.notices.append(&mut run.notices);
         self.rest.extend(rest_of(plan));
         self.leaving.extend(leaving(plan));
+        self.dropped.extend(dropped(plan));
         self.told.extend(told::line(plan));
         outcome
     }
@@ -143,11 +147,22 @@ impl<'h> Transaction<'h> {
         error.map_or(Ok(self.notices), Err)
     }
 
-    /// Nobody is to be in a jail that goes once there is no way back: others were built since it was looked at.
+    /// Nobody is to be in a jail that goes once there is no way back: others were built since it was looked at. Nor are processes of an account to run
+    /// that goes: one that was on its way in when it was planned has arrived.
     fn see_out(&self) -> Result<()> {
+        let uids: Vec<u32> = self.dropped.iter().map(|(_, uid)| *uid).collect();
+        if !uids.is_empty() {
+            Process::end_unproven(self.host, &uids)?;
+        }
+        for (user, uid) in &self.dropped {
+            refuse_account(self.host, user, *uid)?;
+        }
         for (name, how, root, uids) in &self.leaving {
             if how.kill {
-                hold::kill_seen(self.host, root, uids)?;
+                let gid = Manifest::load(self.host, name)?.and_then(|manifest| manifest.gid());
+                let ended = hold::end_all(self.host, name, gid, root, uids)?;
+                refuse_sessions(name, *how, &ended.left)?;
+                continue;
             }
             refuse_sessions(name, *how, &Process::living(self.host, root, uids)?)?;
         }
@@ -192,6 +207,17 @@ fn leaving(plan: &Plan) -> impl Iterator<Item = Leaving> {
     plan.steps.iter().filter_map(move |step| match step {
         Step::EndSessions { root, uids, .. } => {
             Some((plan.name.clone(), how, root.clone(), uids.clone()))
+        }
+        _ => None,
+    })
+}
+
+/// Whose accounts go, by a plan of a jail that stays.
+fn dropped(plan: &Plan) -> impl Iterator<Item = (String, u32)> {
+    let steps = plan.steps.iter().filter(|_| plan.removal.is_none());
+    steps.filter_map(|step| match step {
+        Step::DeleteAccount { user, uid, .. } | Step::Release { user, uid, .. } => {
+            Some((user.clone(), *uid))
         }
         _ => None,
     })

@@ -159,9 +159,13 @@ impl Run<'_, '_> {
         self.host.delete_group(name)
     }
 
-    /// Ends what runs in the jail, until nothing does: its accounts are closed, so nobody can come back.
+    /// Ends what runs in the jail, until nothing does: its accounts are closed, so nobody can come back. Whoever has not shown who they are is sent away in
+    /// any case: sshd goes by what it knew of the account when it was named.
     pub(super) fn end_sessions(&mut self, root: &Path, uids: &[u32], kill: bool) -> Result<()> {
         let how = self.plan.removal.unwrap_or_default();
+        if !uids.is_empty() {
+            Process::end_unproven(self.host, uids)?;
+        }
         if !kill {
             return refuse_sessions(self.name(), how, &Process::living(self.host, root, uids)?);
         }
@@ -169,12 +173,9 @@ impl Run<'_, '_> {
         if let Err(error) = hold::kill_groups(self.name()) {
             self.notices.push(hold::notice(&error));
         }
-        for _ in 0..hold::ROUNDS {
-            if hold::kill_seen(self.host, root, uids)? == 0 {
-                return Ok(());
-            }
-        }
-        refuse_sessions(self.name(), how, &Process::living(self.host, root, uids)?)
+        let gid = self.plan.manifest.as_ref().and_then(Manifest::gid);
+        let ended = hold::end_all(self.host, self.name(), gid, root, uids)?;
+        refuse_sessions(self.name(), how, &ended.left)
     }
 
     /// Removes what was built, and with `purge` everything else below the root.

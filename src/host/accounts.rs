@@ -220,6 +220,17 @@ impl Accounts {
             || (self.live && users::get_user_by_uid(uid).is_some())
     }
 
+    /// Whether only accounts of which `is_meant` holds have the user id, by the files and by what any source says who has it.
+    pub fn has_alone(&self, uid: u32, is_meant: impl Fn(&Passwd) -> bool) -> bool {
+        let named = users::get_user_by_uid(uid).filter(|_| self.live);
+        let mut of_files = self.users.iter().filter(|user| user.uid == uid);
+        let is_named = named.is_none_or(|named| {
+            let mut users = self.users.iter();
+            users.any(|user| user.uid == uid && named.name().to_str() == Some(&user.name))
+        });
+        is_named && of_files.all(is_meant)
+    }
+
     /// Whether any source of groups knows the group id.
     pub fn gid_known(&self, gid: u32) -> bool {
         self.groups.iter().any(|group| group.gid == gid)

@@ -5,6 +5,7 @@
 
 mod accounts;
 mod command;
+mod connections;
 mod copy;
 mod dir;
 mod draft;
@@ -27,6 +28,7 @@ mod routes;
 mod shadow;
 mod shared;
 mod skeleton;
+mod spare;
 pub mod sshd;
 mod stat;
 mod trust;

@@ -1,16 +1,32 @@
 //! The processes of the running system, as far as jails concern them.
 
+use std::collections::BTreeSet;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::fs::{Mode, OFlags, RawDir, Uid, openat, readlinkat};
+use rustix::io::Errno;
+use rustix::process::{
+    Pid, PidfdFlags, Signal, getpid, getpriority_user, pidfd_open, pidfd_send_signal,
+};
 
 use super::View;
+use super::connections::{Connection, Stage};
 use crate::error::{Error, Result};
 
 /// How long processes that are ending get.
 const GRACE: Duration = Duration::from_secs(1);
+/// How long processes get to end after SIGKILL. One that waits for a disk ends when the disk answers.
+const DYING: Duration = Duration::from_secs(5);
+/// The time between two looks.
+const ROUND: Duration = Duration::from_millis(20);
+/// How many looks find none of the processes that a user has before they are taken for zombies.
+const LOOKS: usize = 10;
+/// Bytes that are read of one file of proc(5).
+const LIMIT: usize = 1 << 16;
 
 /// One process.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,94 +39,111 @@ pub struct Process {
     pub root: PathBuf,
 }
 
-/// A process, and what tells whom it is for.
+/// A process as proc(5) shows it.
 #[derive(Debug)]
-struct Seen {
-    process: Process,
-    parent: i32,
-    /// What sshd calls its own processes: `sshd: bob [priv]`.
-    title: Option<String>,
+pub(super) struct Seen {
+    pub(super) process: Process,
+    /// The pid of its parent; 0 where that is of another pid namespace.
+    pub(super) parent: i32,
+    /// The name that the kernel gives it (comm), of at most 15 bytes.
+    pub(super) name: String,
+    /// Whether that name is one of sshd's programs.
+    pub(super) is_sshd: bool,
+    /// Whether it is in the pid namespace of the caller itself, and not in one below.
+    pub(super) is_near: bool,
+    /// The arguments of one of sshd's, separated by NUL, or the title that it has put over them.
+    pub(super) title: Option<String>,
 }
 
-/// sshd's process for one connection, which is root's.
-#[derive(Debug)]
-struct Connection<'s> {
-    process: &'s Process,
-    /// The login name, once it is given.
-    user: Option<&'s str>,
-    /// The user has shown who he is. Until then a process without rights (`[net]`) talks to him.
-    is_proven: bool,
-}
-
-impl<'s> Connection<'s> {
-    /// All of them, by what sshd calls its processes.
-    fn all(seen: &'s [Seen]) -> Vec<Self> {
-        let title = |seen: &'s Seen| Some(seen.title.as_ref()?.split_once(": ")?.1);
-        let talks_for = |pid: i32| {
-            seen.iter().any(|child| {
-                child.parent == pid && title(child).is_some_and(|title| title.ends_with("[net]"))
-            })
-        };
-        seen.iter()
-            .filter(|seen| seen.process.uid == 0)
-            .filter_map(|seen| {
-                let process = &seen.process;
-                let (user, is_proven) = match title(seen)? {
-                    "[accepted]" | "[priv]" | "unknown [priv]" => (None, false),
-                    title => {
-                        let user = title.strip_suffix(" [priv]")?;
-                        (Some(user), !talks_for(process.pid))
-                    }
-                };
-                Some(Self {
-                    process,
-                    user,
-                    is_proven,
-                })
-            })
-            .collect()
+impl Seen {
+    /// Whether these are the arguments of an sshd that has just been started for one connection: by sshd itself (`-R`) or by a
+    /// service manager (`-i`).
+    pub(super) fn is_new_connection(&self) -> bool {
+        let mut arguments = self.title.iter().flat_map(|title| title.split('\0'));
+        arguments.any(|argument| matches!(argument, "-R" | "-i"))
     }
 }
 
 impl Process {
     /// The processes that run as one of `uids`, or whose root directory is `root` or lies below it, and those of sshd that are about to: root's still,
-    /// for somebody whose account and keys were found good. On a host that does not run there is none.
+    /// for somebody whose account and keys were found good, or for somebody of whom nothing more is known. On a host that does not run there is none.
     ///
-    /// A process that is just ending is waited for, for a moment: sshd's own for a session outlives it by some milliseconds.
+    /// A process that is just ending is waited for, for a moment: sshd's own for a session outlives it by some milliseconds. A zombie is none: it
+    /// runs nothing, and waits for a parent that may never come.
     pub fn living(view: &View, root: &Path, uids: &[u32]) -> Result<Vec<Self>> {
         if !view.is_live() {
             return Ok(Vec::new());
         }
         let deadline = Instant::now() + GRACE;
+        let mut without = 0;
         loop {
-            let all = Self::all()?;
-            let mut arriving = Connection::all(&all);
-            arriving.retain(|connection| connection.is_proven);
-            let accounts = if arriving.is_empty() {
-                None
-            } else {
-                Some(view.accounts()?)
-            };
-            let comes = |process: &Self| {
-                let connection = arriving.iter().find(|arriving| arriving.process == process);
-                let user =
-                    connection.and_then(|connection| accounts.as_ref()?.user(connection.user?));
-                user.is_some_and(|user| uids.contains(&user.uid))
-            };
-            let is_in = |process: &Self| {
-                process.root.starts_with(root) || uids.contains(&process.uid) || comes(process)
-            };
-            let found: Vec<Self> = all
-                .iter()
-                .map(|seen| &seen.process)
-                .filter(|process| is_in(process))
-                .cloned()
-                .collect();
-            if found.is_empty() || Instant::now() > deadline {
+            let found = Self::present(view, root, uids)?;
+            if found.is_empty() {
+                without += 1;
+                // A process that forks and ends again and again can slip through a look at proc(5), but not through the kernel's own.
+                if without == LOOKS || !uids.iter().any(|uid| Self::has_any(*uid)) {
+                    return Ok(found);
+                }
+            } else if Instant::now() > deadline {
                 return Ok(found);
+            } else {
+                without = 0;
             }
-            std::thread::sleep(Duration::from_millis(20));
+            sleep(ROUND);
         }
+    }
+
+    /// Those of [`Process::living`] that one look finds.
+    pub fn present(view: &View, root: &Path, uids: &[u32]) -> Result<Vec<Self>> {
+        if !view.is_live() {
+            return Ok(Vec::new());
+        }
+        let all = Self::all()?;
+        let accounts = view.accounts()?;
+        let is_root = |name: &str| accounts.user(name).is_some_and(|user| user.uid == 0);
+        let is_ours = |name: &str| {
+            accounts
+                .user(name)
+                .is_some_and(|user| uids.contains(&user.uid))
+        };
+        let above = Self::above_the_caller(&all);
+        let arriving: BTreeSet<i32> = Connection::all(&all, is_root)
+            .into_iter()
+            .filter(|connection| connection.stage == Stage::Authenticated)
+            .filter(|connection| match connection.user {
+                Some(user) => is_ours(user),
+                None if uids.is_empty() || above.contains(&connection.seen.process.pid) => false,
+                None => !connection.serves_others(&all, uids),
+            })
+            .map(|connection| connection.seen.process.pid)
+            .collect();
+        let is_in = |process: &Self| {
+            process.root.starts_with(root)
+                || uids.contains(&process.uid)
+                || arriving.contains(&process.pid)
+        };
+        Ok(all
+            .into_iter()
+            .map(|seen| seen.process)
+            .filter(is_in)
+            .collect())
+    }
+
+    /// Whether the kernel has a process, or a zombie, whose real user id is `uid`: getpriority(2), which misses none.
+    pub fn has_any(uid: u32) -> bool {
+        getpriority_user(Uid::from_raw(uid)) != Err(Errno::SRCH)
+    }
+
+    /// The user ids, real, effective, saved and of the file system, of every process.
+    pub fn user_ids() -> Result<BTreeSet<u32>> {
+        let mut ids = BTreeSet::new();
+        Self::each(|proc, pid| {
+            let status = read(proc, pid, "status").unwrap_or_default();
+            let line = status.lines().find_map(|line| line.strip_prefix("Uid:"));
+            let words = line.into_iter().flat_map(str::split_whitespace);
+            ids.extend(words.filter_map(|word| word.parse::<u32>().ok()));
+        })?;
+        Ok(ids)
     }
 
     /// Ends sshd's processes for connections of `uids`, and of nobody yet, who have not shown who they are. sshd goes by the configuration and the stack of
@@ -119,63 +152,32 @@ impl Process {
         if !view.is_live() {
             return Ok(());
         }
-        let all = Self::all()?;
         let accounts = view.accounts()?;
+        let is_root = |name: &str| accounts.user(name).is_some_and(|user| user.uid == 0);
         let is_ours = |name: &str| {
             accounts
                 .user(name)
                 .is_some_and(|user| uids.contains(&user.uid))
         };
-        for connection in Connection::all(&all) {
-            if !connection.is_proven && connection.user.is_none_or(is_ours) {
-                connection.process.kill()?;
+        let all = Self::all()?;
+        let mut ending: Vec<Self> = Connection::all(&all, is_root)
+            .into_iter()
+            .filter(|connection| connection.stage == Stage::Unauthenticated)
+            .filter(|connection| connection.user.is_none_or(is_ours))
+            .map(|connection| connection.seen.process.clone())
+            .collect();
+        let deadline = Instant::now() + DYING;
+        while !ending.is_empty() && Instant::now() < deadline {
+            for process in &ending {
+                process.kill()?;
             }
+            sleep(Duration::from_millis(1));
+            ending.retain(Self::is_there);
         }
         Ok(())
     }
 
-    /// Every process that this one may see. One that ends meanwhile is left out.
-    fn all() -> Result<Vec<Seen>> {
-        let proc = View::new(Path::new("/proc"))?;
-        let names = proc.list(Path::new("/"))?.unwrap_or_default();
-        Ok(names
-            .iter()
-            .filter_map(|name| name.to_str()?.parse().ok())
-            .filter_map(|pid| Self::look(&proc, pid))
-            .collect())
-    }
-
-    fn look(proc: &View, pid: i32) -> Option<Seen> {
-        let status = proc
-            .read(Path::new(&format!("/{pid}/status")), 1 << 16)
-            .ok()??;
-        let status = String::from_utf8_lossy(&status).into_owned();
-        let field = |name: &str| {
-            let mut lines = status.lines().filter_map(|line| line.split_once(':'));
-            let (_, value) = lines.find(|(key, _)| *key == name)?;
-            value.split_whitespace().next()
-        };
-        let uid = field("Uid")?.parse().ok()?;
-        let parent = field("PPid")?.parse().ok()?;
-        let title = || {
-            let line = proc
-                .read(Path::new(&format!("/{pid}/cmdline")), 1 << 16)
-                .ok()??;
-            let line = String::from_utf8_lossy(&line).into_owned();
-            Some(line.trim_end_matches(['\0', ' ']).to_owned())
-        };
-        let is_sshd = field("Name").is_some_and(|name| name.starts_with("sshd"));
-        let root = proc
-            .read_link(Path::new(&format!("/{pid}/root")))
-            .unwrap_or_default();
-        Some(Seen {
-            process: Self { pid, uid, root },
-            parent,
-            title: is_sshd.then(title).flatten(),
-        })
-    }
-
-    /// Ends the process, if it is still the one that was seen, and waits until it is gone.
+    /// Sends SIGKILL to the process, if it is still the one that was seen.
     pub fn kill(&self) -> Result<()> {
         let Some(pid) = Pid::from_raw(self.pid) else {
             return Ok(());
@@ -184,30 +186,160 @@ impl Process {
             return Ok(());
         };
         // Seen again after the handle was taken: the number cannot have come to mean another process in between.
-        let proc = View::new(Path::new("/proc"))?;
-        if Self::look(&proc, self.pid)
-            .map(|seen| seen.process)
-            .as_ref()
-            != Some(self)
-        {
+        if !self.is_there() {
             return Ok(());
         }
         match pidfd_send_signal(&handle, Signal::KILL) {
-            Ok(()) => {
-                let mut ended = [PollFd::new(&handle, PollFlags::IN)];
-                let limit = Timespec {
-                    tv_sec: 5,
-                    tv_nsec: 0,
-                };
-                // Whoever looks next sees whether it is gone.
-                let _ = poll(&mut ended, Some(&limit));
-                Ok(())
-            }
-            Err(rustix::io::Errno::SRCH) => Ok(()),
+            Ok(()) | Err(Errno::SRCH) => Ok(()),
             Err(errno) => Err(
                 Error::failed(format!("could not end the process {}", self.pid))
                     .why(crate::error::reason(&errno.into())),
             ),
         }
+    }
+
+    /// Whether there is such a process still.
+    fn is_there(&self) -> bool {
+        let seen = proc().ok().and_then(|proc| look(&proc, self.pid));
+        seen.is_some_and(|seen| seen.process == *self)
+    }
+
+    /// The process that calls, its parent, and so on.
+    fn above_the_caller(all: &[Seen]) -> BTreeSet<i32> {
+        let mut above = BTreeSet::new();
+        let mut next = Some(getpid().as_raw_nonzero().get());
+        while let Some(pid) = next.filter(|pid| above.insert(*pid)) {
+            let seen = all.iter().find(|seen| seen.process.pid == pid);
+            next = seen.map(|seen| seen.parent);
+        }
+        above
+    }
+
+    /// Every process that this one may see, and no zombie. One that ends meanwhile is left out.
+    fn all() -> Result<Vec<Seen>> {
+        let mut all = Vec::new();
+        Self::each(|proc, pid| all.extend(look(proc, pid)))?;
+        Ok(all)
+    }
+
+    /// Calls `look` with each pid of proc(5), which lists them in ascending order. Each is given as soon as it is listed, in pieces of a few, so
+    /// that a process which forks and ends is met when it is looked at, or else its child is, which has the higher pid.
+    fn each(mut look: impl FnMut(&OwnedFd, i32)) -> Result<()> {
+        let failed = |errno: Errno| Error::io("list", Path::new("/proc"), &errno.into());
+        let proc = proc().map_err(failed)?;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let listed = openat(&proc, ".", flags, Mode::empty()).map_err(failed)?;
+        let mut piece = [MaybeUninit::<u8>::uninit(); 96];
+        let mut entries = RawDir::new(listed, &mut piece);
+        while let Some(entry) = entries.next() {
+            let entry = entry.map_err(failed)?;
+            let name = entry.file_name().to_str().ok();
+            if let Some(pid) = name.and_then(|name| name.parse().ok()) {
+                look(&proc, pid);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn proc() -> std::result::Result<OwnedFd, Errno> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::open("/proc", flags, Mode::empty())
+}
+
+/// A file of proc(5) about a process, as text.
+fn read(proc: &OwnedFd, pid: i32, name: &str) -> Option<String> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    let file = openat(proc, format!("{pid}/{name}"), flags, Mode::empty()).ok()?;
+    let mut text = Vec::new();
+    loop {
+        let mut piece = [0; 4096];
+        match rustix::io::read(file.as_fd(), &mut piece) {
+            Ok(0) => break,
+            Ok(count) if text.len() < LIMIT => text.extend_from_slice(&piece[..count]),
+            Ok(_) => break,
+            Err(Errno::INTR) => {}
+            Err(_) => return None,
+        }
+    }
+    Some(String::from_utf8_lossy(&text).into_owned())
+}
+
+/// The process of this number; `None` where there is none, and for a zombie.
+fn look(proc: &OwnedFd, pid: i32) -> Option<Seen> {
+    let status = read(proc, pid, "status")?;
+    if is_zombie(&status) {
+        return None;
+    }
+    let uid = number(&status, "Uid")?;
+    let name = field(&status, "Name")?.to_owned();
+    let is_sshd = name.starts_with("sshd");
+    let title = || {
+        let line = read(proc, pid, "cmdline")?;
+        Some(line.trim_end_matches(['\0', ' ']).to_owned())
+    };
+    let root = readlinkat(proc, format!("{pid}/root"), Vec::new())
+        .ok()
+        .and_then(|link| link.into_string().ok())
+        .unwrap_or_default();
+    Some(Seen {
+        process: Process {
+            pid,
+            uid,
+            root: root.into(),
+        },
+        parent: number(&status, "PPid")?,
+        is_sshd,
+        // A number for each namespace in which it has one, from that of proc(5) inwards. A kernel without namespaces has no such line.
+        is_near: field(&status, "NSpid").is_none_or(|pids| pids.split_whitespace().count() == 1),
+        title: is_sshd.then(title).flatten(),
+        name,
+    })
+}
+
+/// The value of a field of `/proc/PID/status`, without the spaces around it.
+fn field<'s>(status: &'s str, name: &str) -> Option<&'s str> {
+    let mut lines = status.lines().filter_map(|line| line.split_once(':'));
+    let (_, value) = lines.find(|(key, _)| *key == name)?;
+    Some(value.trim())
+}
+
+/// The first number of a field.
+fn number<T: std::str::FromStr>(status: &str, name: &str) -> Option<T> {
+    field(status, name)?.split_whitespace().next()?.parse().ok()
+}
+
+/// Whether a process has ended and only waits to be reaped, by its `/proc/PID/status`. A process whose first thread has ended has that state too,
+/// and its other threads live on.
+fn is_zombie(status: &str) -> bool {
+    let state = field(status, "State").unwrap_or_default();
+    state.starts_with(['Z', 'X', 'x'])
+        && number::<u32>(status, "Threads").is_none_or(|count| count <= 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_zombie_whose_threads_live_is_none() {
+        let status = |state: &str, threads: u32| {
+            format!("Name:\tsshd\nState:\t{state}\nUid:\t1\t1\t1\t1\nThreads:\t{threads}\n")
+        };
+        assert!(is_zombie(&status("Z (zombie)", 1)));
+        assert!(is_zombie(&status("X (dead)", 0)));
+        assert!(!is_zombie(&status("Z (zombie)", 2)));
+        assert!(!is_zombie(&status("S (sleeping)", 1)));
+    }
+
+    #[test]
+    fn the_caller_is_among_the_processes() {
+        let all = Process::all().unwrap();
+        let own = getpid().as_raw_nonzero().get();
+        let found = all.iter().find(|seen| seen.process.pid == own).unwrap();
+        assert!(found.is_near);
+        assert!(Process::above_the_caller(&all).contains(&found.parent));
+        assert!(Process::has_any(found.process.uid));
+        assert!(Process::user_ids().unwrap().contains(&found.process.uid));
     }
 }

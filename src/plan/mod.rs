@@ -27,7 +27,7 @@ pub use lock::{facts as sshd_facts, verify};
 pub use manifest::{Before, Manifest};
 pub use removal::{Removal, removal};
 pub use rollback::{Kept, refuse_alone, roll_back, roll_back_to, told_along};
-pub use sessions::{refuse_change, refuse_sessions};
+pub use sessions::{refuse_account, refuse_change, refuse_sessions};
 
 use crate::error::Result;
 use crate::host::pam::Edit;

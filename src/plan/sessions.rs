@@ -36,7 +36,7 @@ pub fn refuse_change(name: &JailName, living: &[Process]) -> Result<()> {
 }
 
 /// Refuses to remove an account whose processes live.
-pub(super) fn refuse_account(view: &View, user: &str, uid: u32) -> Result<()> {
+pub fn refuse_account(view: &View, user: &str, uid: u32) -> Result<()> {
     // No process has this as its root directory: only the number counts.
     let living = Process::living(view, Path::new("/dev/null"), &[uid])?;
     refuse(

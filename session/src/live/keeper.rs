@@ -7,6 +7,10 @@
 //! Nobody asks it to end: sshd's process waits for its other children only after it has closed the PAM session, and the kernel does not let
 //! go of pid 1 before they are waited for. To wait for the keeper there would be to wait for ever.
 //!
+//! Where the host's first process reaps nobody (a container whose first program is no init) sshd's zombies stay, and with them the number of each in the
+//! session's pid namespace. The kernel does not let pid 1 go before all of these are reaped (zap_pid_ns_processes), so an entry of it stays beside
+//! them in the process table. By then it has ended in all else: it has no memory, no descriptors, no mounts and no place in a control group.
+//!
 //! It works in the host's mount namespace, so that it can write down logins there, and holds none of the session's.
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};

@@ -4,3 +4,4 @@
 mod host_modules;
 mod kernel;
 mod mounts;
+mod kill;
