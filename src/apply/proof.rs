@@ -3,8 +3,15 @@
 //!
 //! Nothing of it shows on the host, nothing runs as root, and places of users are empty in there: what they hold can neither help a test nor be
 //! harmed by one.
+//!
+//! Processes of the jail's users may live in the old tree meanwhile, and in a plain chroot they share the host's pids. So a test does not run under the
+//! first user's id, but under one that nobody has, chosen for this test alone ([`View::spare_uid`](crate::host::View::spare_uid)): by kill(2) and
+//! ptrace(2) nobody but root can then signal, stop or trace it, or take its descriptors (pidfd_getfd(2)). In the test's tree that id has the first user's
+//! name, by a copy of passwd(5) that is mounted there only, and what is the first user's is that id's. The tree hangs below a tmpfs that only root may
+//! pass, as that of a session does: a directory that is handed out all the same does not lead up to the host.
 
 use std::ffi::OsString;
+use std::io::Read;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -15,7 +22,7 @@ use jailctl_session::{mount, private_mounts, private_processes};
 use super::tree::STAGE;
 use crate::error::{Error, Finding, Result};
 use crate::host::{Dir, FileKind, Host, Ownership, View};
-use crate::resolve::{EntryKind, ResolvedJail, prove};
+use crate::resolve::{EntryKind, ResolvedJail, WantedAccount, prove};
 use crate::site::Sited;
 
 /// Where programs are looked for in a jail.
@@ -24,13 +31,30 @@ const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 const LIMIT: Duration = Duration::from_secs(60);
 /// Lines of a test's output that are told.
 const TOLD: usize = 8;
+/// The tree, below the tmpfs that only root may pass.
+const INSIDE: &str = "root";
+/// The copy of passwd(5), beside it.
+const NAMES: &str = "passwd";
+/// Where names of users are, below the tree.
+const PASSWD: &str = "etc/passwd";
+/// Bytes that are read of it.
+const NAMES_LIMIT: u64 = 16 << 20;
+
+/// Whom a test runs as.
+#[derive(Clone, Copy, Debug)]
+struct Tester<'a> {
+    /// The account whose name and groups it has.
+    account: &'a WantedAccount,
+    /// The id that nobody else has.
+    uid: u32,
+}
 
 /// Proves what is staged of `jail`.
 pub(super) fn prove_staged(host: &Host, jail: &ResolvedJail) -> Result<()> {
     let at = host.shown(&jail.root);
     apart(private_mounts(|| {
-        put_together(&at, jail)?;
-        prove(&jail.tree, &View::new(&at)?, host)
+        put_together(&at, jail, None)?;
+        prove(&jail.tree, &View::new(&at.join(INSIDE))?, host)
     }))?;
     // Programs of a host in a directory may be of another machine.
     if !host.is_live() {
@@ -38,10 +62,17 @@ pub(super) fn prove_staged(host: &Host, jail: &ResolvedJail) -> Result<()> {
     }
     let mut findings = Vec::new();
     for test in &jail.tests {
-        let outcome = apart(private_processes(|| {
-            let root = put_together(&at, jail)?;
-            Ok(run(&root, jail, &test.value))
-        }))?;
+        let outcome = match jail.accounts.first() {
+            Some(account) => {
+                let uid = host.spare_uid()?;
+                let tester = Tester { account, uid };
+                apart(private_processes(|| {
+                    let root = put_together(&at, jail, Some(tester))?;
+                    Ok(run(&root, tester, &test.value))
+                }))?
+            }
+            None => Err("there is nobody to run it".to_owned()),
+        };
         findings.extend(objection(jail, test, outcome));
     }
     if findings.is_empty() {
@@ -61,16 +92,25 @@ fn unable(error: &jailctl_session::Error) -> Error {
     Error::failed("could not put the new tree together to try it").why(error.to_string())
 }
 
-/// Mounts the tree, as it would be live, over the root of the jail at `at`. Only for a mount namespace of one's own.
-fn put_together(at: &Path, jail: &ResolvedJail) -> Result<Dir> {
+/// Mounts the tree, as it would be live, below a tmpfs over the root of the jail at `at`, with `tester` for the first user. Only for a mount namespace of
+/// one's own.
+fn put_together(at: &Path, jail: &ResolvedJail, tester: Option<Tester<'_>>) -> Result<Dir> {
     let here = Host::new(Path::new("/"))?;
     let gone = || Error::failed(format!("could not open `{}`", at.display())).why("it is gone");
     // Opened here, since a mount is taken from the namespace that its descriptor was opened in.
     let live = here.open_root(at)?.ok_or_else(gone)?;
     let stage = live.open_dir(Path::new(STAGE))?;
     let is_staged = |path: &Path| -> Result<bool> { Ok(stage.lstat(path)?.is_some()) };
-    mount::tmpfs(at, 0o755).map_err(|error| unable(&error))?;
-    let root = here.open_root(at)?.ok_or_else(gone)?;
+    mount::tmpfs(at, 0o700).map_err(|error| unable(&error))?;
+    let barrier = here.open_root(at)?.ok_or_else(gone)?;
+    let root = barrier.make_dir(Path::new(INSIDE), Ownership::root(0o755))?;
+    let owner = |of: Ownership| match tester {
+        Some(tester) if of.uid == tester.account.uid => Ownership {
+            uid: tester.uid,
+            ..of
+        },
+        _ => of,
+    };
     for (path, entry) in jail.tree.iter() {
         let relative = path.relative();
         let is_top = crate::plan::SWAPPED.contains(&path.top());
@@ -84,7 +124,7 @@ fn put_together(at: &Path, jail: &ResolvedJail) -> Result<Dir> {
                 let source = from.open_dir(relative)?;
                 mount::bind(source.as_fd(), target.as_fd()).map_err(|error| unable(&error))?;
             }
-            EntryKind::Directory => root.make_dir(relative, entry.owner).map(drop)?,
+            EntryKind::Directory => root.make_dir(relative, owner(entry.owner)).map(drop)?,
             EntryKind::Symlink(target) => root.make_link(relative, target)?,
             EntryKind::File(_) => {
                 root.make_file(relative)?;
@@ -95,15 +135,51 @@ fn put_together(at: &Path, jail: &ResolvedJail) -> Result<Dir> {
             EntryKind::Device { .. } => {}
         }
     }
+    if let Some(tester) = tester {
+        name(&barrier, &root, tester)?;
+    }
     // Opened anew: what is mounted below shows in it.
-    here.open_root(at)?.ok_or_else(gone)
+    here.open_root(&at.join(INSIDE))?.ok_or_else(gone)
 }
 
-/// Runs a test as the jail's first user; the inner error says why it could not even be started.
-fn run(root: &Dir, jail: &ResolvedJail, words: &[String]) -> std::result::Result<Captured, String> {
-    let (Some(account), Some((program, args))) = (jail.accounts.first(), words.split_first())
-    else {
-        return Err("there is nobody to run it, or nothing to run".to_owned());
+/// Gives the account's name to the id of `tester`, in the tree at `root` and nowhere else.
+fn name(barrier: &Dir, root: &Dir, tester: Tester<'_>) -> Result<()> {
+    let (copy, passwd) = (Path::new(NAMES), Path::new(PASSWD));
+    if root.lstat(passwd)?.is_none() {
+        return Ok(());
+    }
+    let mut text = Vec::new();
+    let failed = |error| Error::io("read", &root.shown(passwd), &error);
+    let file = root.open_file(passwd)?;
+    file.take(NAMES_LIMIT)
+        .read_to_end(&mut text)
+        .map_err(failed)?;
+    let text = renumbered(&String::from_utf8_lossy(&text), tester);
+    barrier.replace_file(copy, text.as_bytes(), Ownership::root(0o644))?;
+    let (source, target) = (barrier.open_file(copy)?, root.open_file(passwd)?);
+    mount::bind(source.as_fd(), target.as_fd()).map_err(|error| unable(&error))
+}
+
+/// passwd(5) with the id of `tester` in the line of the account.
+fn renumbered(text: &str, tester: Tester<'_>) -> String {
+    let line = |line: &str| {
+        let mut fields: Vec<&str> = line.split(':').collect();
+        let uid = tester.uid.to_string();
+        if fields.first() == Some(&tester.account.name.as_str())
+            && let Some(field) = fields.get_mut(2)
+        {
+            *field = &uid;
+        }
+        fields.join(":") + "\n"
+    };
+    text.lines().map(line).collect()
+}
+
+/// Runs a test; the inner error says why it could not even be started.
+fn run(root: &Dir, tester: Tester<'_>, words: &[String]) -> std::result::Result<Captured, String> {
+    let account = tester.account;
+    let Some((program, args)) = words.split_first() else {
+        return Err("there is nothing to run".to_owned());
     };
     let Some(program) = find(root, program) else {
         return Err(format!(
@@ -120,7 +196,7 @@ fn run(root: &Dir, jail: &ResolvedJail, words: &[String]) -> std::result::Result
     ];
     let start = Start {
         root: root.as_fd(),
-        uid: account.uid,
+        uid: tester.uid,
         gid: account.gid,
         groups: &[account.gid],
         cwd: Path::new(home),

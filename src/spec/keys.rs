@@ -379,7 +379,7 @@ pub static KEYS: &[Key] = &[
         .default("one that comes and goes with the sessions")
         .example(r#"parent = "/customers""#),
     Key::new("test[]", Shape::Tables(&[]))
-        .doc("a command that must succeed inside, as the first user, before a build goes live")
+        .doc("a command that must succeed inside before a build goes live; it has the name and the groups of the first user, and a user id that nobody else has")
         .default("none")
         .example("[[test]]\nrun = [\"bash\", \"-c\", \"ls /\"]"),
     Key::new("test[].run", Shape::Texts(Rule::Argument))

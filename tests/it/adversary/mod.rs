@@ -5,3 +5,4 @@ mod host_modules;
 mod kernel;
 mod mounts;
 mod kill;
+mod proof;
