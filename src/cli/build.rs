@@ -56,6 +56,7 @@ pub(crate) struct Build {
 impl Show {
     pub(crate) fn run(self, voice: Voice) -> Result<Report> {
         let view = self.root.view()?;
+        view.refuse_unsafe_accounts()?;
         let progress = voice.progress();
         let plans = plans(&self.specs, self.root.view()?, &progress)?;
         for plan in &plans {

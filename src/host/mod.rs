@@ -3,6 +3,7 @@
 //! A host is a value: the running system, or any directory that holds one (`--root DIR`). Every path given to a [`View`] is resolved with the
 //! host's root as `/`, so that no link of a directory tree leads out to the system that jailctl runs on.
 
+mod account_files;
 mod accounts;
 mod command;
 mod connections;
@@ -24,6 +25,7 @@ pub mod pam;
 mod parallel;
 mod processes;
 mod removing;
+mod rooted_accounts;
 mod routes;
 mod shadow;
 mod shared;
@@ -79,6 +81,9 @@ impl Deref for Host {
 
 impl Host {
     /// The host whose root directory is `root`: `/` for the running system. Only root may change a host.
+    ///
+    /// # Errors
+    /// Refuses others than root, and what [`View::refuse_unsafe_accounts`] refuses.
     pub fn new(root: &Path) -> Result<Self> {
         if !rustix::process::geteuid().is_root() {
             return Err(Error::failed("could not change the host")
@@ -87,9 +92,9 @@ impl Host {
         }
         // For the host's programs that are run: what is made here gets its mode by descriptor.
         rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
-        Ok(Self {
-            view: View::new(root)?,
-        })
+        let view = View::new(root)?;
+        view.refuse_unsafe_accounts()?;
+        Ok(Self { view })
     }
 
     /// As [`View::spaced`].

@@ -1,4 +1,5 @@
-//! Changing accounts, by shadow's tools: they take shadow's locks and know its files.
+//! Changing accounts: on the running system by shadow's tools, which take shadow's locks and know its
+//! files; in a directory by edits of its files (`rooted_accounts`).
 
 use std::path::Path;
 
@@ -30,51 +31,35 @@ pub struct NewAccount {
     pub groups: Vec<String>,
 }
 impl Host {
-    /// One of shadow's tools, told where the host is.
-    fn shadow_tool(&self, name: &str) -> Invocation {
-        let tool = Invocation::new(format!("/usr/sbin/{name}"));
-        if self.is_live() {
-            tool
-        } else {
-            tool.arg("--prefix")
-                .arg(self.root_path().display().to_string())
-        }
-    }
-
-    /// As [`Host::shadow_tool`], for what shadow 4.13 cannot do with `--prefix`: chpasswd(8) does not know it, and usermod(8) looks for the primary
-    /// group on the running system. With `--root` they change root and read the files themselves.
-    fn rooted_tool(&self, name: &str) -> Invocation {
-        let tool = Invocation::new(format!("/usr/sbin/{name}"));
-        if self.is_live() {
-            tool
-        } else {
-            tool.arg("--root")
-                .arg(self.root_path().display().to_string())
-        }
-    }
-
     /// Makes a group. As the only id of the range it is checked under groupadd(8)'s lock; one given by `--gid` is checked before.
     pub fn make_group(&self, name: &str, gid: u32) -> Result<()> {
-        let tool = self
-            .shadow_tool("groupadd")
+        let deed = format!("make the group `{name}`");
+        if !self.is_live() {
+            return self.edit_accounts(&deed, |files| files.add_group(name, gid));
+        }
+        let tool = tool("groupadd")
             .args(["--key", &format!("GID_MIN={gid}")])
             .args(["--key", &format!("GID_MAX={gid}")])
             .arg(name);
-        tool.check_id(&format!("make the group `{name}`"))
+        tool.check_id(&deed)
     }
 
     /// Removes a group.
     pub fn delete_group(&self, name: &str) -> Result<()> {
-        self.shadow_tool("groupdel")
-            .arg(name)
-            .check(&format!("remove the group `{name}`"))
-            .map(drop)
+        let deed = format!("remove the group `{name}`");
+        if !self.is_live() {
+            return self.edit_accounts(&deed, |files| files.remove_group(name));
+        }
+        tool("groupdel").arg(name).check(&deed).map(drop)
     }
 
     /// Makes an account, closed. No home, no mail spool, no rows of subordinate ids: a jailed user has no use for them, and they would outlive it.
     pub fn make_account(&self, account: &NewAccount) -> Result<()> {
-        let tool = self
-            .shadow_tool("useradd")
+        let deed = format!("make the account `{}`", account.name);
+        if !self.is_live() {
+            return self.edit_accounts(&deed, |files| files.add_user(account));
+        }
+        let tool = tool("useradd")
             .args([
                 "--no-create-home",
                 "--no-log-init",
@@ -98,7 +83,7 @@ impl Host {
             .arg("--groups")
             .arg(account.groups.join(","))
             .arg(&account.name);
-        tool.check_id(&format!("make the account `{}`", account.name))
+        tool.check_id(&deed)
     }
 
     /// Makes an account belong where `to` says. A further group that the host has no longer is passed over.
@@ -109,10 +94,13 @@ impl Host {
         };
         let from = accounts.belonging(found);
         let deed = format!("change the account `{name}`");
+        if !self.is_live() {
+            return self.edit_accounts(&deed, |files| files.alter_user(name, to));
+        }
         if from.gid != to.gid {
             // usermod(8) gives what the old group has in the home to the new one, and the host may have a directory where a jail has the home.
             let away = ["--home", NOWHERE, "--gid", &to.gid.to_string(), name];
-            self.rooted_tool("usermod").args(away).check(&deed)?;
+            tool("usermod").args(away).check(&deed)?;
         }
         let mut groups = to.groups.clone();
         groups.retain(|name| accounts.group(name).is_some());
@@ -133,8 +121,11 @@ impl Host {
         if options.is_empty() {
             return Ok(());
         }
-        let tool = self.shadow_tool("usermod").args(options).arg(name);
-        tool.check(&deed).map(drop)
+        tool("usermod")
+            .args(options)
+            .arg(name)
+            .check(&deed)
+            .map(drop)
     }
 
     /// Lets an account log in, or no longer.
@@ -144,48 +135,51 @@ impl Host {
             Expiry::Closed => CLOSED.to_owned(),
             Expiry::Day(day) => day.to_string(),
         };
-        let tool = self
-            .shadow_tool("usermod")
-            .arg("--expiredate")
-            .arg(date)
-            .arg(name);
         let deed = if expires == Expiry::Closed {
             "close"
         } else {
             "open"
         };
-        tool.check(&format!("{deed} the account `{name}`"))
-            .map(drop)
+        let deed = format!("{deed} the account `{name}`");
+        if !self.is_live() {
+            return self.edit_accounts(&deed, |files| files.set_expiry(name, expires));
+        }
+        let tool = tool("usermod").arg("--expiredate").arg(date).arg(name);
+        tool.check(&deed).map(drop)
     }
 
     /// Sets the encrypted password, a crypt(5) hash or `*`. It goes through standard input: arguments can be read by everybody.
     pub fn set_password(&self, name: &str, encrypted: &str) -> Result<()> {
-        let tool = self.rooted_tool("chpasswd").arg("--encrypted");
+        let deed = format!("set the password of `{name}`");
+        if !self.is_live() {
+            return self.edit_accounts(&deed, |files| files.set_password(name, encrypted));
+        }
+        let tool = tool("chpasswd").arg("--encrypted");
         tool.input(format!("{name}:{encrypted}\n"))
-            .check(&format!("set the password of `{name}`"))
+            .check(&deed)
             .map(drop)
     }
 
     /// Removes an account. Its home is left alone. Refuses while a process of the user runs.
     pub fn delete_account(&self, name: &str) -> Result<()> {
-        let tool = Invocation::new("/usr/sbin/userdel");
-        let tool = if self.is_live() {
-            tool
-        } else {
-            tool.arg("--prefix")
-                .arg(self.root_path().display().to_string())
-        };
-        let outcome = tool.arg(name).run()?;
+        let deed = format!("remove the account `{name}`");
+        if !self.is_live() {
+            return self.edit_accounts(&deed, |files| files.remove_user(name));
+        }
+        let outcome = tool("userdel").arg(name).run()?;
         match outcome.code {
             Some(0) => Ok(()),
             // userdel(8): "user currently logged in".
             Some(8) => Err(busy(name, &outcome)),
-            _ => Err(outcome.refusal(
-                &format!("remove the account `{name}`"),
-                Path::new("/usr/sbin/userdel"),
-            )),
+            _ => Err(outcome.refusal(&deed, Path::new("/usr/sbin/userdel"))),
         }
     }
+}
+
+/// One of shadow's tools, for the running system: in a directory they would load its libraries and
+/// follow its links.
+fn tool(name: &str) -> Invocation {
+    Invocation::new(format!("/usr/sbin/{name}"))
 }
 
 fn busy(name: &str, outcome: &Outcome) -> Error {

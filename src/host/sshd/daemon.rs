@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::config::{Config, DROP_INS, Sample, matches};
+use super::rooted::RootedFiles;
 use crate::error::{Error, Finding, Result};
 use crate::host::pam::SSHD;
 use crate::host::{Invocation, Outcome, Stat, View};
@@ -218,17 +219,18 @@ impl<'h> Daemon<'h> {
         questions: Vec<Vec<String>>,
     ) -> Result<Vec<Outcome>> {
         let view = self.view;
+        let rooted = if view.is_live() {
+            None
+        } else {
+            Some(RootedFiles::open(view)?)
+        };
         jailctl_session::private_mounts(|| -> Result<Vec<Outcome>> {
             let failed = |error: jailctl_session::Error| {
                 Error::failed("could not prepare the verification of sshd").why(error.to_string())
             };
             let mut program = Invocation::new(&self.program);
-            if !view.is_live() {
-                jailctl_session::mount::bind(
-                    view.root_path().join("etc").as_path(),
-                    Path::new("/etc"),
-                )
-                .map_err(failed)?;
+            if let Some(rooted) = rooted {
+                rooted.attach()?;
             }
             let live = View::new(Path::new("/"))?;
             // sshd(8) refuses to start without it; where no sshd runs yet, nobody has made it.
@@ -251,7 +253,6 @@ impl<'h> Daemon<'h> {
                 }
             }
             if !view.is_live() && !has_host_key(&live)? {
-                jailctl_session::mount::tmpfs(Path::new("/mnt"), 0o700).map_err(failed)?;
                 let key = "/mnt/key";
                 let keygen = Invocation::new("/usr/bin/ssh-keygen")
                     .args(["-q", "-t", "ed25519", "-N", "", "-f", key]);

@@ -3,6 +3,7 @@
 mod config;
 mod daemon;
 mod glob;
+mod rooted;
 
 pub use config::{Config, DROP_INS, MAIN, Sample};
 pub use daemon::{Daemon, Expectation, Facts, Reload, Settings};

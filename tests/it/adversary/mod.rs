@@ -6,3 +6,4 @@ mod kernel;
 mod mounts;
 mod kill;
 mod proof;
+mod root_dir;
