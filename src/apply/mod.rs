@@ -291,7 +291,7 @@ fn rest_of(plan: &Plan) -> Vec<Rest> {
 /// Makes only a tree, in the directory `target` of the running system, which must be new or empty.
 pub fn output(view: &View, tree: &Tree, target: &Path) -> Result<()> {
     let host = Host::new(Path::new("/"))?;
-    let dir = host.dir(target, Ownership::root(0o755))?;
+    let dir = host.given_dir(target, Ownership::root(0o755))?;
     if !dir.entries()?.is_empty() {
         return Err(
             Error::failed(format!("could not make a tree in `{}`", target.display()))

@@ -32,7 +32,7 @@ use progress::Progress;
 
 use crate::apply::{Options, recover};
 use crate::error::{Error, Finding, Kind, Result};
-use crate::host::{Host, Lock, View};
+use crate::host::{Host, Lock, Lookup, View};
 use crate::names::JailName;
 use crate::plan::{self, Step};
 use crate::show::paint::Paint;
@@ -345,18 +345,28 @@ impl RootOption {
         View::new(&self.path()?)
     }
 
-    /// The host's root directory, absolute and free of links.
+    /// The host's root directory, absolute and free of links. A link that others than root could have put
+    /// there is not followed: it would choose the host that is changed.
     pub(crate) fn path(&self) -> Result<PathBuf> {
         let Some(root) = &self.root else {
             return Ok(PathBuf::from("/"));
         };
         let absolute =
             std::path::absolute(root).map_err(|error| Error::io("find", root, &error))?;
-        let passage = View::new(Path::new("/"))?.trace(&absolute)?;
-        passage.map(|passage| passage.real).ok_or_else(|| {
-            Finding::new(format!("could not use `{}` as a host", root.display()))
-                .why("there is no such directory")
-                .into()
-        })
+        let refuse = |why: String| {
+            let shown = root.display().to_string();
+            Finding::new(format!(
+                "could not use `{}` as a host",
+                shown.escape_debug()
+            ))
+            .why(why)
+        };
+        match View::new(Path::new("/"))?.locate(&absolute)? {
+            Lookup::Found(located) => Ok(located.real),
+            Lookup::Missing => Err(refuse("there is no such directory".to_owned()).into()),
+            Lookup::Refused { at, stranger } => Err(refuse(Lookup::refusal(&at, &stranger))
+                .hint("name the directory itself")
+                .into()),
+        }
     }
 }

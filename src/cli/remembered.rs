@@ -57,8 +57,7 @@ impl Remembered {
     /// What was said then, if a run is kept that would find the same now.
     pub(super) fn recall(&self, view: &View) -> Option<Vec<String>> {
         // Whoever else could have written it would say what is found.
-        let stat = view.stat(&self.file).ok()??;
-        if view.stranger(&self.file, &stat).ok()?.is_some() {
+        if view.stranger(&self.file).ok()?.is_some() {
             return None;
         }
         view.recall(&self.file, &self.key)

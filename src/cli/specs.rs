@@ -126,26 +126,27 @@ impl Named<'_> {
 
     /// Its text, if nobody could have written it who may not; `None` where there is no such file.
     fn read(&self, view: &View, path: &Path) -> Result<Option<Arc<Source>>> {
-        let read = view.read_with_facts(path, LIMIT).map_err(|mut error| {
+        let read = view.read_trusted(path, LIMIT).map_err(|mut error| {
             error.kind = Kind::Spec;
             error
         })?;
-        let Some((bytes, stat)) = read else {
-            return Ok(None);
+        let bytes = match read {
+            None => return Ok(None),
+            Some(Ok(bytes)) => bytes,
+            Some(Err(stranger)) => {
+                let kind = self.kind;
+                let hint = match &stranger.on_the_way {
+                    None => format!(
+                        "who writes a {kind} decides what root does: run `{}`",
+                        stranger.mend(self.shown)
+                    ),
+                    Some(_) => format!(
+                        "who can replace a {kind} decides what root does: keep it in a directory of root's, as `/etc/jailctl`"
+                    ),
+                };
+                return Err(self.refuse(&stranger.to_string()).hint(hint).into());
+            }
         };
-        if let Some(stranger) = view.stranger(path, &stat)? {
-            let kind = self.kind;
-            let hint = match &stranger.directory {
-                None => format!(
-                    "who writes a {kind} decides what root does: run `{}`",
-                    stranger.mend(self.shown)
-                ),
-                Some(_) => format!(
-                    "who can replace a {kind} decides what root does: keep it in a directory of root's, as `/etc/jailctl`"
-                ),
-            };
-            return Err(self.refuse(&stranger.to_string()).hint(hint).into());
-        }
         spec::source(&self.shown.display().to_string(), bytes).map(Some)
     }
 }

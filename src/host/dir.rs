@@ -68,6 +68,15 @@ impl Dir {
         Self { handle, path }
     }
 
+    /// Opens for reading a directory that is held open by `O_PATH`; `path` is what messages call it.
+    pub(super) fn reopen(handle: impl AsFd, path: PathBuf) -> Result<Self> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        match openat(handle, ".", flags, Mode::empty()) {
+            Ok(handle) => Ok(Self { handle, path }),
+            Err(errno) => Err(Error::io("open", &path, &errno.into())),
+        }
+    }
+
     /// The descriptor.
     pub fn as_fd(&self) -> BorrowedFd<'_> {
         self.handle.as_fd()

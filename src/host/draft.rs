@@ -4,16 +4,36 @@ use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 
-use rustix::fs::{CWD, Mode, OFlags, fchmod, openat, unlinkat};
+use rustix::fs::{Mode, OFlags, fchmod, openat, unlinkat};
 use rustix::io::Errno;
 
+use super::{Lookup, View};
 use crate::error::{Error, Result};
 
 /// Makes the file `path` of the running system with mode 0644, relative to where the caller is. Never touches one that is there: `false` then.
+///
+/// # Errors
+/// Where its directory does not exist, or is reached by a link that is not followed (see [`View::locate`]).
 pub fn draft(path: &Path, text: &str) -> Result<bool> {
+    let absolute = std::path::absolute(path).map_err(|error| Error::io("find", path, &error))?;
+    let (Some(parent), Some(name)) = (absolute.parent(), absolute.file_name()) else {
+        return Ok(false);
+    };
+    let directory = match View::new(Path::new("/"))?.locate(parent)? {
+        Lookup::Found(located) => located.handle,
+        Lookup::Missing => return Err(Error::io("make", path, &Errno::NOENT.into())),
+        Lookup::Refused { at, stranger } => {
+            let shown = path.display().to_string();
+            return Err(
+                Error::failed(format!("could not make `{}`", shown.escape_debug()))
+                    .why(Lookup::refusal(&at, &stranger))
+                    .hint("name the directory itself"),
+            );
+        }
+    };
     let mode = Mode::from_raw_mode(0o644);
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-    let handle = match openat(CWD, path, flags, mode) {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let handle = match openat(&directory, name, flags, mode) {
         Ok(handle) => handle,
         Err(Errno::EXIST) => return Ok(false),
         Err(errno) => return Err(Error::io("make", path, &errno.into())),
@@ -25,7 +45,7 @@ pub fn draft(path: &Path, text: &str) -> Result<bool> {
         .and_then(|()| file.sync_all());
     written.map(|()| true).map_err(|error| {
         // Half of it would be taken for the whole.
-        let _ = unlinkat(CWD, path, rustix::fs::AtFlags::empty());
+        let _ = unlinkat(&directory, name, rustix::fs::AtFlags::empty());
         Error::io("write", path, &error)
     })
 }

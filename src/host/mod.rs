@@ -24,6 +24,7 @@ mod packages;
 pub mod pam;
 mod parallel;
 mod processes;
+mod provenance;
 mod removing;
 mod rooted_accounts;
 mod routes;
@@ -55,9 +56,10 @@ pub use lock::Lock;
 pub use packages::Package;
 pub use parallel::in_parallel;
 pub use processes::Process;
+pub use provenance::{Control, Located, Lookup, TreeEntry};
 pub use routes::{Route, routes};
 pub use shadow::{Expiry, NewAccount};
-pub use skeleton::copy_skeleton;
+pub use skeleton::{Skeleton, copy_skeleton, skeleton};
 pub use stat::{FileKind, Stat};
 pub use trust::Stranger;
 pub use user_manager::manager_unit;
@@ -128,6 +130,54 @@ impl Host {
         {
             if let Component::Normal(name) = component {
                 dir = dir.ensure_dir(Path::new(name), made)?.0;
+            }
+        }
+        Ok(dir)
+    }
+
+    /// Opens the directory at `path`, which somebody typed, and makes what is missing of it. Follows
+    /// links as [`View::locate`] does: none that others than root could have put there.
+    ///
+    /// # Errors
+    /// Where such a link is on the way, or something else than a directory.
+    pub fn given_dir(&self, path: &Path, made: Ownership) -> Result<Dir> {
+        let refuse = |why: String| {
+            let shown = self.shown(path).display().to_string();
+            Error::failed(format!("could not use `{}`", shown.escape_debug())).why(why)
+        };
+        let mut known = path;
+        let located = loop {
+            match self.locate(known)? {
+                Lookup::Found(located) => break located,
+                Lookup::Missing => known = known.parent().unwrap_or(Path::new("/")),
+                Lookup::Refused { at, stranger } => {
+                    return Err(
+                        refuse(Lookup::refusal(&at, &stranger)).hint("name the directory itself")
+                    );
+                }
+            }
+        };
+        if located.stat.kind() != FileKind::Directory {
+            let shown = located.real.display().to_string();
+            return Err(refuse(format!(
+                "`{}` is not a directory",
+                shown.escape_debug()
+            )));
+        }
+        let mut dir = Dir::reopen(&located.handle, self.shown(&located.real))?;
+        for component in path
+            .strip_prefix(known)
+            .unwrap_or(Path::new(""))
+            .components()
+        {
+            match component {
+                Component::Normal(name) => dir = dir.ensure_dir(Path::new(name), made)?.0,
+                Component::ParentDir => {
+                    return Err(refuse(
+                        "it leads back out of a directory that is not there".to_owned(),
+                    ));
+                }
+                _ => {}
             }
         }
         Ok(dir)

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use super::provenance::Lookup;
 use super::stat::Stat;
 use super::view::View;
 use crate::error::Result;
@@ -10,12 +11,13 @@ use crate::error::Result;
 /// Somebody else who could have written a file, or put it in the place of another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stranger {
-    /// The directory on the way to the file that gives the power; `None` where the file itself does.
-    pub directory: Option<PathBuf>,
+    /// The directory or link on the way to the file that gives the power; `None` where the file itself does.
+    pub on_the_way: Option<PathBuf>,
+    is_link: bool,
     how: How,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum How {
     /// Group or others may write; the mode.
     Writes(u32),
@@ -23,23 +25,89 @@ enum How {
     Owns(u32),
 }
 
+/// Whether a user id is root's, the one that jailctl runs as or, under root, the one that called it by sudo(8).
+pub(super) fn is_trusted(uid: u32) -> bool {
+    let caller = rustix::process::getuid().as_raw();
+    let by_sudo = || {
+        std::env::var_os("SUDO_UID")
+            .and_then(|uid| uid.to_str()?.parse::<u32>().ok())
+            .filter(|_| caller == 0)
+    };
+    uid == 0 || uid == caller || Some(uid) == by_sudo()
+}
+
+/// How somebody else may change an inode; `None` if nobody else may.
+fn how(stat: &Stat) -> Option<How> {
+    if stat.mode & 0o022 != 0 {
+        Some(How::Writes(stat.permissions()))
+    } else if is_trusted(stat.uid) {
+        None
+    } else {
+        Some(How::Owns(stat.uid))
+    }
+}
+
 impl Stranger {
+    /// Who may write to the file with these facts; `None` if nobody else may.
+    pub(super) fn file(stat: &Stat) -> Option<Self> {
+        how(stat).map(|how| Self {
+            on_the_way: None,
+            is_link: false,
+            how,
+        })
+    }
+
+    /// Who may write to a directory on the way that others than root may write to.
+    pub(super) fn directory(path: PathBuf, stat: &Stat) -> Self {
+        Self {
+            on_the_way: Some(path),
+            is_link: false,
+            how: how(stat).unwrap_or(How::Owns(stat.uid)),
+        }
+    }
+
+    /// The owner of a symbolic link on the way.
+    pub(super) fn link(path: PathBuf, stat: &Stat) -> Self {
+        Self {
+            on_the_way: Some(path),
+            is_link: true,
+            how: How::Owns(stat.uid),
+        }
+    }
+
+    /// Who may write to what, as a clause of a sentence.
+    pub(super) fn clause(&self) -> String {
+        let what = match &self.on_the_way {
+            None => "it".to_owned(),
+            Some(path) => {
+                let what = if self.is_link { "link" } else { "directory" };
+                format!("the {what} `{}`", path.display().to_string().escape_debug())
+            }
+        };
+        match self.how {
+            How::Writes(mode) => format!("others may write to {what} (mode {mode:04o})"),
+            How::Owns(uid) => format!("{what} belongs to the user id {uid}"),
+        }
+    }
+
     /// The command that takes the power away from the file at `path`.
     pub fn mend(&self, path: &Path) -> String {
         let verb = match self.how {
             How::Writes(_) => "chmod go-w",
+            How::Owns(_) if self.is_link => "chown -h root",
             How::Owns(_) => "chown root",
         };
-        let path = self.directory.as_deref().unwrap_or(path);
+        let path = self.on_the_way.as_deref().unwrap_or(path);
         format!("{verb} {}", path.display().to_string().escape_debug())
     }
 }
 
 impl fmt::Display for Stranger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(directory) = &self.directory {
-            let directory = directory.display().to_string();
-            write!(f, "of the directory `{}`, ", directory.escape_debug())?;
+        if let Some(path) = &self.on_the_way {
+            let path = path.display().to_string();
+            let what = if self.is_link { "link" } else { "directory" };
+            write!(f, "of the {what} `{}`, ", path.escape_debug())?;
         }
         match self.how {
             How::Writes(mode) => write!(f, "others may write to it (mode {mode:04o})"),
@@ -49,45 +117,16 @@ impl fmt::Display for Stranger {
 }
 
 impl View {
-    /// Who else than root and whoever runs this could have put the file at `path` there, whose facts are `stat`; `None` if nobody.
+    /// Who else than root and whoever runs this could have written the file at `path` or put it there;
+    /// `None` if nobody, or if there is no such file.
     ///
-    /// Looks at the very file and at each directory that leads to it. Whoever called sudo counts as running this.
-    pub fn stranger(&self, path: &Path, stat: &Stat) -> Result<Option<Stranger>> {
-        let caller = rustix::process::getuid().as_raw();
-        let by_sudo = std::env::var_os("SUDO_UID")
-            .and_then(|uid| uid.to_str()?.parse::<u32>().ok())
-            .filter(|_| caller == 0);
-        let is_trusted = |uid: u32| uid == 0 || uid == caller || Some(uid) == by_sudo;
-        let how = |stat: &Stat, is_open: bool| {
-            if is_open {
-                Some(How::Writes(stat.permissions()))
-            } else if is_trusted(stat.uid) {
-                None
-            } else {
-                Some(How::Owns(stat.uid))
-            }
-        };
-        if let Some(how) = how(stat, stat.mode & 0o022 != 0) {
-            return Ok(Some(Stranger {
-                directory: None,
-                how,
-            }));
-        }
-        let passage = self.trace(path)?;
-        let real = passage.map_or_else(|| path.to_owned(), |passage| passage.real);
-        for directory in real.ancestors().skip(1) {
-            let Some(stat) = self.stat(directory)? else {
-                continue;
-            };
-            // In a sticky directory, as /tmp, only its owner takes a file away.
-            let is_open = stat.mode & 0o022 != 0 && stat.mode & 0o1000 == 0;
-            if let Some(how) = how(&stat, is_open) {
-                return Ok(Some(Stranger {
-                    directory: Some(directory.to_owned()),
-                    how,
-                }));
-            }
-        }
-        Ok(None)
+    /// Looks at the very file and at each directory and link that leads to it, as the path is written.
+    /// Whoever called sudo counts as running this.
+    pub fn stranger(&self, path: &Path) -> Result<Option<Stranger>> {
+        Ok(match self.locate(path)? {
+            Lookup::Missing => None,
+            Lookup::Refused { stranger, .. } => Some(stranger),
+            Lookup::Found(located) => Stranger::file(&located.stat).or(located.stranger),
+        })
     }
 }

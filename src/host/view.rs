@@ -8,7 +8,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{Mode, OFlags, ResolveFlags, openat2, readlinkat};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2, readlinkat};
 use rustix::io::Errno;
 
 use super::NewAccount;
@@ -17,7 +17,7 @@ use super::stat::{FileKind, Stat};
 use crate::error::{Error, Finding, Kind, Result};
 
 /// Links followed before a path counts as a loop, as in path_resolution(7).
-const LINK_LIMIT: usize = 40;
+pub(super) const LINK_LIMIT: usize = 40;
 
 /// Mount options that decide what a jail's programs can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,12 +55,15 @@ pub struct View {
 }
 
 impl View {
-    /// The host whose root directory is `path`: `/` for the running system.
+    /// The host whose root directory is `path`: `/` for the running system. No part of `path` may be a
+    /// symbolic link, which somebody could point at `/` after it was looked at.
     pub fn new(path: &Path) -> Result<Self> {
-        let root = rustix::fs::open(
+        let root = openat2(
+            CWD,
             path,
             OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
             Mode::empty(),
+            ResolveFlags::NO_SYMLINKS,
         )
         .map_err(|errno| Error::io("open the host's root", path, &errno.into()))?;
         Ok(Self {
@@ -140,7 +143,7 @@ impl View {
         }
     }
 
-    fn error(&self, deed: &str, path: &Path, errno: Errno) -> Error {
+    pub(super) fn error(&self, deed: &str, path: &Path, errno: Errno) -> Error {
         self.spoil_looks();
         Error::io(deed, &self.shown(path), &errno.into())
     }
@@ -431,7 +434,7 @@ fn beside(link: &Path, target: &Path) -> Option<PathBuf> {
 }
 
 /// The components of a path, last first, so that the next one can be popped.
-fn components(path: &Path) -> Vec<OsString> {
+pub(super) fn components(path: &Path) -> Vec<OsString> {
     path.components()
         .rev()
         .filter_map(|component| match component {

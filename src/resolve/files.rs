@@ -6,7 +6,7 @@ use super::accounts::WantedAccount;
 use super::objects::Asked;
 use super::tree::{Entry, Tree, Why};
 use crate::error::{Error, Finding, Kind, Result};
-use crate::host::{FileKind, Ownership, Passage, Stat, View};
+use crate::host::{Control, FileKind, Lookup, Ownership, Stat, TreeEntry, View, skeleton};
 use crate::names::JailPath;
 use crate::site::Site;
 use crate::spec::{FileBody, FileSpec, Spec, places};
@@ -72,20 +72,47 @@ fn add_source(
             .at(site, "asked for here"),
         )
     };
-    let Some(passage) = view.trace(source)? else {
-        return Err(refuse(source, "there is no such file on the host"));
+    let located = match view.locate(source)? {
+        Lookup::Found(located) => located,
+        Lookup::Missing => return Err(refuse(source, "there is no such file on the host")),
+        Lookup::Refused { at, stranger } => {
+            let mut error = refuse(source, &Lookup::refusal(&at, &stranger));
+            for finding in &mut error.findings {
+                finding.hints.push(
+                    "name the file itself, in directories that nobody but root writes to"
+                        .to_owned(),
+                );
+            }
+            return Err(error);
+        }
     };
-    let stat = &passage.stat;
+    let stat = &located.stat;
     // The spec's own words were checked; where links lead, and what a tree holds, shows only here.
     let copyable = |path: &Path| {
         places::copyable(path).map_err(|objection| refuse(path, &format!("it {}", objection.why)))
     };
-    copyable(&passage.real)?;
+    copyable(&located.real)?;
     let mode = file.mode.as_ref().map(|mode| mode.value);
+    let allowed = |path: &Path, stat: &Stat, control: Control| {
+        if let Some(why) = control.objection(stat) {
+            return Err(refuse(path, &why));
+        }
+        match mode {
+            Some(mode) if stat.kind() == FileKind::File && control.opens(stat, mode) => {
+                let why = format!(
+                    "`mode` would let others read it, who may not on the host (mode {:04o}), and it is not root's, in directories that nobody but root writes to",
+                    stat.permissions()
+                );
+                Err(refuse(path, &why))
+            }
+            _ => Ok(()),
+        }
+    };
+    allowed(&located.real, stat, located.control)?;
     let target = &places::merged(&file.target.value);
     match stat.kind() {
         FileKind::File => {
-            add_file(tree, &passage.real, stat, target.clone(), mode, why, asked)?;
+            add_file(tree, &located.real, stat, target.clone(), mode, why, asked)?;
         }
         FileKind::Directory => {
             let owner = stat.uid;
@@ -93,8 +120,14 @@ fn add_source(
                 target.clone(),
                 Entry::directory(stat.mode & 0o755 | 0o500, why.clone()),
             )?;
-            for (path, stat) in view.walk(&passage.real)? {
-                let below = path.strip_prefix(&passage.real).unwrap_or(&path);
+            for entry in view.tree(&located)? {
+                let TreeEntry {
+                    path,
+                    stat,
+                    control,
+                    target: text,
+                } = entry;
+                let below = path.strip_prefix(&located.real).unwrap_or(&path);
                 let Some(below) = below.to_str() else {
                     return Err(refuse(&path, "its name is not UTF-8"));
                 };
@@ -107,20 +140,22 @@ fn add_source(
                 })?;
                 match stat.kind() {
                     FileKind::Directory => {
+                        allowed(&path, &stat, control)?;
                         tree.add(at, Entry::directory(stat.mode & 0o755 | 0o500, why.clone()))?;
                     }
-                    FileKind::Symlink => tree.add(
-                        at,
-                        Entry::symlink(view.read_link(&path)?, vec![why.clone()]),
-                    )?,
+                    FileKind::Symlink => {
+                        let text = text.unwrap_or_default();
+                        tree.add(at, Entry::symlink(text, vec![why.clone()]))?;
+                    }
                     FileKind::File => {
-                        // A hard link that a user planted in a tree of his own would otherwise take a secret of root's into the jail.
+                        // A file that somebody else put into the tree, which its owner may not read either.
                         if stat.uid != owner && stat.mode & 0o004 == 0 {
                             return Err(refuse(
                                 &path,
                                 "it is neither the tree's owner's nor readable by everybody",
                             ));
                         }
+                        allowed(&path, &stat, control)?;
                         add_file(tree, &path, &stat, at, mode, why, asked)?;
                     }
                     FileKind::Special => {
@@ -130,7 +165,7 @@ fn add_source(
             }
         }
         FileKind::Symlink | FileKind::Special => {
-            return Err(refuse(&passage.real, "it is a device, pipe or socket"));
+            return Err(refuse(&located.real, "it is a device, pipe or socket"));
         }
     }
     Ok(())
@@ -222,7 +257,7 @@ pub(super) fn add_tmp(tree: &mut Tree) -> Result<()> {
     )?)
 }
 
-/// Checks `skel` of each user: a directory with files and directories only, since a link in it would be copied as what it leads to.
+/// Checks `skel` of each user, before anything is made of it.
 pub(super) fn check_skeletons(view: &View, spec: &Spec, findings: &mut Vec<Finding>) -> Result<()> {
     for user in &spec.users {
         let Some(skel) = &user.skel else { continue };
@@ -236,22 +271,22 @@ pub(super) fn check_skeletons(view: &View, spec: &Spec, findings: &mut Vec<Findi
                 .at(&skel.site, "asked for here"),
             );
         };
-        let Some(Passage { real, stat, .. }) = view.trace(&skel.value)? else {
-            refuse(&skel.value, "there is no such directory on the host");
-            continue;
-        };
-        if stat.kind() != FileKind::Directory {
-            refuse(&real, "it is not a directory");
-            continue;
-        }
-        for (path, stat) in view.walk(&real)? {
-            if let Err(objection) = places::copyable(&path) {
-                refuse(&path, &format!("it {}", objection.why));
-            } else if !matches!(stat.kind(), FileKind::File | FileKind::Directory) {
-                refuse(&path, "it is a link, device, pipe or socket");
-            } else if stat.uid != 0 {
-                refuse(&path, "it is not root's");
+        let skeleton = match skeleton(view, &skel.value)? {
+            Ok(skeleton) => skeleton,
+            Err(why) => {
+                refuse(&skel.value, &why);
+                continue;
             }
+        };
+        for path in
+            std::iter::once(&skeleton.real).chain(skeleton.entries.iter().map(|entry| &entry.path))
+        {
+            if let Err(objection) = places::copyable(path) {
+                refuse(path, &format!("it {}", objection.why));
+            }
+        }
+        for (path, why) in &skeleton.objections {
+            refuse(path, why);
         }
     }
     Ok(())

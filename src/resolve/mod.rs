@@ -10,6 +10,7 @@ mod network;
 mod objects;
 mod packages;
 mod place;
+mod reachable;
 mod session;
 mod sshd;
 mod tree;

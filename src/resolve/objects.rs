@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::reachable;
 use super::tree::{Content, Entry, EntryKind, MERGED, Tree, Why, merged};
 use crate::elf::{self, ObjectKind};
 use crate::error::{Error, Finding, Kind, Result};
@@ -160,6 +161,21 @@ pub(super) fn add(
     for (path, object) in &closure.objects {
         let asked = by_path.get(path.as_path());
         if asked.is_some_and(|asked| asked.is_placed) || is_merged_link(path) {
+            continue;
+        }
+        // What lies below /usr is for everybody; to look at each file of it would take its time.
+        if asked.is_none()
+            && !path.starts_with("/usr")
+            && let Some(why) = reachable::objection(view, path, object)?
+        {
+            let shown = path.display().to_string();
+            findings.push(
+                Finding::new(format!(
+                    "could not take `{}` into the jail",
+                    shown.escape_debug()
+                ))
+                .why(why),
+            );
             continue;
         }
         let mut why: Vec<Why> = asked.map(|asked| asked.why.clone()).into_iter().collect();

@@ -15,6 +15,10 @@ the same for editors, as a JSON Schema.
 A spec is a TOML file. Everything that is wrong with one is said at once, each with its line; a key that is not in these tables is an error, and one
 that does not work yet is refused, so that nobody relies on it. Neither the file nor a directory on the way to it may be writable by others than
 root and whoever calls jailctl.
+
+On the way to a spec, a template, a `source`, a `skel`, `--output` or `--root`, a symbolic link is followed only where nobody but root and whoever
+calls jailctl could have put it. A `source` in a directory that another user may write to has to be that user's own or readable by everybody, with one
+hard link, and `mode` does not let anybody read it who could not. A `skel` takes only what everybody may read, wherever it lies.
 ";
 
 /// The page.

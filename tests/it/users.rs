@@ -142,7 +142,16 @@ fn a_skeleton_is_copied_once_and_belongs_to_the_user() {
     host.write(&spec.path(), &with(&spec, "/root/linked"));
     let refused = host.jailctl(["build", &spec.path()]).exits(2);
     assert!(refused.stderr().contains("/root/linked/key"), "{refused:?}");
+    // What is in it becomes the user's own, so that it may hold no secret.
     host.write(&spec.path(), &with(&spec, "/root/skel"));
+    let refused = host.jailctl(["build", &spec.path()]).exits(2);
+    assert!(
+        refused
+            .stderr()
+            .contains("not everybody may read it (mode 0600)"),
+        "{refused:?}"
+    );
+    host.sh("chmod 604 /root/skel/.config/greeting").ok();
     host.jailctl(["build", &spec.path()]).ok();
     let harlequin = host.login("harlequin", &key);
     assert_eq!(
@@ -150,7 +159,7 @@ fn a_skeleton_is_copied_once_and_belongs_to_the_user() {
             .ssh("cat ~/.config/greeting; stat -c '%U %a' ~/.config/greeting ~/.config")
             .ok()
             .stdout(),
-        "hello\nharlequin 600\nharlequin 755\n"
+        "hello\nharlequin 604\nharlequin 755\n"
     );
     harlequin.ssh("echo changed >~/.config/greeting").ok();
     spec.binaries.push("id");

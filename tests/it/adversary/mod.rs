@@ -7,3 +7,4 @@ mod mounts;
 mod kill;
 mod proof;
 mod root_dir;
+mod sources;
