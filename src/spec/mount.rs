@@ -193,16 +193,16 @@ fn places_of_users(mount: &MountSpec, parts: &Parts, findings: &mut Findings) {
     }
     for dir in &parts.dirs {
         let place = &dir.path.value;
-        if let Some(owner) = &dir.owner {
-            if lies_in(place) || holds(place) {
-                refuse(
-                    format!(
-                        "it is, holds or lies in `{place}`, a directory of `{}`",
-                        owner.value
-                    ),
-                    "mount it beside that directory; what is mounted on is made without a `[[dir]]`",
-                );
-            }
+        if let Some(owner) = &dir.owner
+            && (lies_in(place) || holds(place))
+        {
+            refuse(
+                format!(
+                    "it is, holds or lies in `{place}`, a directory of `{}`",
+                    owner.value
+                ),
+                "mount it beside that directory; what is mounted on is made without a `[[dir]]`",
+            );
         }
     }
 }
