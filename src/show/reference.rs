@@ -64,10 +64,19 @@ fn section(out: &mut String, path: &str, rules: &mut BTreeMap<&'static str, Stri
             "| `{}` | {} | {} | {} | `{}` |",
             key.name(),
             value(key.shape, rules),
-            key.doc,
+            meaning(key),
             without(key),
             key.example,
         );
+    }
+}
+
+/// What a key means, and for a list that templates may have too, how it meets theirs.
+fn meaning(key: &Key) -> String {
+    match (key.meets(), key.replaces) {
+        (false, _) => key.doc.to_owned(),
+        (true, true) => format!("{}; **replaces** the list of templates", key.doc),
+        (true, false) => format!("{}; joined with the lists of templates", key.doc),
     }
 }
 

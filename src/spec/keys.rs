@@ -13,6 +13,9 @@ pub struct Key {
     pub required: bool,
     /// Whether only a spec may have it, and no template.
     pub file_only: bool,
+    /// For a list that opens something: whether the list of the spec itself replaces those of the
+    /// templates below it. Other lists add content, and are joined.
+    pub replaces: bool,
     /// What holds where it is absent, as written or in words; empty where nothing does.
     pub default: &'static str,
     /// One line: what it is, lower case, no full stop.
@@ -28,6 +31,7 @@ impl Key {
             shape,
             required: false,
             file_only: false,
+            replaces: false,
             default: "",
             doc: "",
             example: "",
@@ -57,6 +61,17 @@ impl Key {
     const fn file_only(mut self) -> Self {
         self.file_only = true;
         self
+    }
+
+    const fn replaces(mut self) -> Self {
+        self.replaces = true;
+        self
+    }
+
+    /// Whether a template can have the key beside a spec that has it too, so that the two lists
+    /// meet in a merge. Elements of an array of tables are replaced as a whole.
+    pub fn meets(&self) -> bool {
+        matches!(self.shape, Shape::Texts(_)) && !self.file_only && !self.path.contains("[]")
     }
 
     /// The last component: `name` of `user[].name`, `user` of `user[]`.
@@ -119,7 +134,7 @@ pub static KEYS: &[Key] = &[
         .example(r#"root = "/srv/jails/arkham""#)
         .file_only(),
     Key::new("templates", Shape::Texts(Rule::Template))
-        .doc("partial specs, merged in order, with this file on top: later wins, lists are joined")
+        .doc("partial specs, merged in order, with this file on top: later wins; lists that add content are joined, and of a list that opens something (a way in, a port, a device) this file's own replaces those of the templates")
         .default("[]")
         .example(r#"templates = ["shell"]"#)
         .file_only(),
@@ -194,7 +209,8 @@ pub static KEYS: &[Key] = &[
     Key::new("sshd.allow", Shape::Texts(Rule::Word(DOORS)))
         .doc("the doors; `forward` is for `ssh -L`, `-D` and `-W` into the jail's own network, and needs one")
         .default(r#"["sftp"], and "shell" where `binaries` hold a shell"#)
-        .example(r#"allow = ["shell", "sftp"]"#),
+        .example(r#"allow = ["shell", "sftp"]"#)
+        .replaces(),
     Key::new("sshd.start_dir", Shape::Text(Rule::StartDir))
         .doc("where sftp begins; only where sftp is the only door")
         .default("the home")
@@ -254,9 +270,9 @@ pub static KEYS: &[Key] = &[
         .example(r#"target = "/www""#)
         .required(),
     Key::new("mount[].options", Shape::Texts(Rule::MountOption))
-        .doc("`ro` or `rw`, `nosuid` or `suid`, `nodev` or `dev`, `noexec` or `exec`; with tmpfs `size=` (bytes, or a share of memory as `10%`) and `mode=`")
-        .default(r#"["ro", "nodev", "nosuid", "noexec"]"#)
-        .example(r#"options = ["rw", "nodev", "nosuid", "noexec"]"#),
+        .doc("`ro` or `rw`, `nosuid` or `suid`, `nodev` or `dev`, `noexec` or `exec`; with tmpfs `size=` (bytes, or a share of memory as `10%`) and `mode=`; what is not named keeps its default, so that `suid`, `dev` and `exec` have to be written out")
+        .default("`ro` (`rw` with tmpfs and proc), `nosuid`, `nodev`, `noexec`")
+        .example(r#"options = ["rw"]"#),
     Key::new("namespaces", Shape::Table)
         .doc("what each session has of its own; without this table, `[network]`, `[limits]`, `[[mount]]` and `log` a jail with a shell has what an empty one says where `pam_jailctl.so` is installed, and any other jail is a plain chroot")
         .example("[namespaces]\npid = true"),
@@ -294,11 +310,13 @@ pub static KEYS: &[Key] = &[
     Key::new("network.allow_in", Shape::Texts(Rule::Port))
         .doc("ports of the jail's own network that others may reach, by the host's addresses")
         .default("[]")
-        .example(r#"allow_in = ["tcp/80"]"#),
+        .example(r#"allow_in = ["tcp/80"]"#)
+        .replaces(),
     Key::new("network.allow_out", Shape::Texts(Rule::Port))
         .doc("ports of others that the jail's own network may reach, by 4096 connections at one time; none of the host itself")
         .default("[]")
-        .example(r#"allow_out = ["tcp/443", "udp/53"]"#),
+        .example(r#"allow_out = ["tcp/443", "udp/53"]"#)
+        .replaces(),
     Key::new("limits", Shape::Table)
         .doc("what all sessions of the jail may use together; what the host cannot keep is refused")
         .example("[limits]\ntasks = 64"),
@@ -349,7 +367,8 @@ pub static KEYS: &[Key] = &[
     Key::new("limits.devices", Shape::Texts(Rule::Device))
         .doc("the host's devices that may be used beside those in the `/dev` of every jail, should a node of one be reached; with this line all others are refused")
         .default("all")
-        .example(r#"devices = ["/dev/fuse"]"#),
+        .example(r#"devices = ["/dev/fuse"]"#)
+        .replaces(),
     Key::new("limits.hugetlb", Shape::Text(Rule::Size))
         .doc("bytes in huge pages, of each size")
         .default("none")

@@ -47,6 +47,7 @@ pub use template::{BuiltIn, Templates};
 mod tests;
 
 use findings::Findings;
+use template::Layer;
 use tree::Table;
 
 /// A door: one way into a jail.
@@ -257,12 +258,12 @@ pub fn load(source: &Arc<Source>, templates: &dyn Templates) -> Result<Spec> {
         let (table, complete) = layer(&source, Some(name), &mut findings)?;
         whole &= complete;
         below = Some(match below {
-            Some(lower) => template::merge(lower, table),
+            Some(lower) => template::merge(lower, table, Layer::Template),
             None => table,
         });
     }
     let merged = match below {
-        Some(lower) => template::merge(lower, file),
+        Some(lower) => template::merge(lower, file, Layer::Spec),
         None => file,
     };
     // Of a text that is no TOML, or without one of its templates, parts are missing; what follows from their absence would only confuse.

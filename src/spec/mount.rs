@@ -22,7 +22,8 @@ pub struct MountSpec {
     pub source: MountSource,
     /// `target`.
     pub target: Sited<JailPath>,
-    /// `options`, each one that [`option`] accepts.
+    /// `options`, each one that [`option`] accepts, and the defaults of those not named: of each
+    /// pair of opposites there is one.
     pub options: Vec<String>,
 }
 
@@ -46,7 +47,8 @@ const KINDS: [(&str, MountSource, Option<&str>); 3] = [
     ("sysfs", MountSource::Sys, Some("/sys")),
 ];
 
-/// Options that hold or do not: the default first, then its opposite.
+/// Options that hold or do not: the default first, then its opposite, which a spec has to name, as
+/// with mount(8).
 const OPTIONS: [(&str, &str); 4] = [
     ("ro", "rw"),
     ("nosuid", "suid"),
@@ -91,7 +93,7 @@ pub(crate) fn is_place(text: &str) -> bool {
 }
 
 impl MountSpec {
-    /// Whether the option of this name holds. Without `options` the defaults do; a list stands for itself, as with mount(8).
+    /// Whether the option of this name holds: one that is given, or a default whose opposite is not given.
     pub fn is(&self, option: &str) -> bool {
         self.options.iter().any(|given| given == option)
     }
@@ -113,16 +115,17 @@ pub(crate) fn build(table: &Table) -> Option<MountSpec> {
     let (source, site) = table.text("source")?;
     let source = MountSource::new(source, site);
     let given = table.texts("options").iter().map(|(text, _)| text.clone());
-    let options = if table.entries.contains_key("options") {
-        given.collect()
-    } else {
-        let writable = matches!(source, MountSource::Tmpfs | MountSource::Proc);
-        let defaults = OPTIONS.map(|(default, other)| match default {
-            "ro" if writable => other,
-            _ => default,
-        });
-        defaults.map(str::to_owned).into()
-    };
+    let mut options: Vec<String> = given.collect();
+    let writable = matches!(source, MountSource::Tmpfs | MountSource::Proc);
+    for (default, other) in OPTIONS {
+        if options
+            .iter()
+            .all(|given| given != default && given != other)
+        {
+            let is_writable = default == "ro" && writable;
+            options.push(if is_writable { other } else { default }.to_owned());
+        }
+    }
     Some(MountSpec {
         site: table.site.clone(),
         source,

@@ -55,18 +55,28 @@ impl Templates for BuiltIn {
     }
 }
 
-/// `upper` on top of `lower`: its scalars win, its lists follow, and of two array elements for one thing (two `[[file]]` of one target) its one stays.
-pub(crate) fn merge(lower: Table, upper: Table) -> Table {
-    merge_tables("", lower, upper)
+/// What lies on top in a merge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Layer {
+    /// One more template: what any of them opens is open.
+    Template,
+    /// The spec itself: what it says of an opening is all that is open.
+    Spec,
 }
 
-fn merge_tables(path: &str, mut lower: Table, mut upper: Table) -> Table {
+/// `upper` on top of `lower`: its scalars win, its lists follow, and of two array elements for one thing (two `[[file]]` of one target) its one stays.
+/// A list that opens something ([`Key::replaces`]) replaces that of the templates where the spec itself has it.
+pub(crate) fn merge(lower: Table, upper: Table, layer: Layer) -> Table {
+    merge_tables("", lower, upper, layer)
+}
+
+fn merge_tables(path: &str, mut lower: Table, mut upper: Table, layer: Layer) -> Table {
     for key in keys_of(path) {
         let merged = match (
             lower.entries.remove(key.name()),
             upper.entries.remove(key.name()),
         ) {
-            (Some(below), Some(above)) => merge_nodes(key, below, above),
+            (Some(below), Some(above)) => merge_nodes(key, below, above, layer),
             (Some(node), None) | (None, Some(node)) => node,
             (None, None) => continue,
         };
@@ -75,10 +85,12 @@ fn merge_tables(path: &str, mut lower: Table, mut upper: Table) -> Table {
     upper
 }
 
-fn merge_nodes(key: &Key, below: Node, above: Node) -> Node {
+fn merge_nodes(key: &Key, below: Node, above: Node, layer: Layer) -> Node {
     let site = above.site;
     let value = match (key.shape, below.value, above.value) {
-        (_, Value::Texts(mut texts), Value::Texts(more)) => {
+        (_, Value::Texts(mut texts), Value::Texts(more))
+            if layer == Layer::Template || !key.replaces =>
+        {
             texts.list.extend(more.list);
             texts.lacks |= more.lacks;
             Value::Texts(texts)
@@ -96,7 +108,7 @@ fn merge_nodes(key: &Key, below: Node, above: Node) -> Node {
             Value::Tables(tables)
         }
         (Shape::Table, Value::Table(below), Value::Table(above)) => {
-            Value::Table(merge_tables(key.path, below, above))
+            Value::Table(merge_tables(key.path, below, above, layer))
         }
         (_, _, above) => above,
     };

@@ -52,13 +52,115 @@ fn lists_are_joined_without_doubles() {
 }
 
 #[test]
-fn doors_of_all_layers_are_open() {
-    let spec = load_with(
-        "name = 'a'\ntemplates = ['sftp']\nbinaries = ['bash']\n[sshd]\nallow = ['shell']",
-        &[],
-    )
-    .expect("good");
-    assert_eq!(spec.doors.value, [Door::Shell, Door::Sftp]);
+fn a_spec_that_says_what_is_open_replaces_what_templates_open() {
+    let doors = |text: &str| {
+        let spec = load_with(text, &[("web", "[sshd]\nallow = ['shell']")]).expect("good");
+        (spec.doors.value, spec.doors.site.to_string())
+    };
+    let user = "\n[[user]]\nname = 'ana'\nauthorized_keys = []\n[sshd]\n";
+    assert_eq!(
+        doors(&format!(
+            "name = 'a'\ntemplates = ['shell']\nbinaries = ['ls']{user}allow = ['sftp']"
+        )),
+        (vec![Door::Sftp], "test.toml:8".to_owned())
+    );
+    assert_eq!(
+        doors(&format!(
+            "name = 'a'\ntemplates = ['shell']{user}allow = ['shell']"
+        )),
+        (vec![Door::Shell], "test.toml:7".to_owned())
+    );
+    assert_eq!(
+        doors(&format!(
+            "name = 'a'\ntemplates = ['sftp']\nbinaries = ['bash']{user}allow = ['shell', 'sftp']"
+        ))
+        .0,
+        [Door::Shell, Door::Sftp]
+    );
+    // Templates among themselves: what any of them opens is open.
+    assert_eq!(
+        doors("name = 'a'\ntemplates = ['sftp', 'web']\nbinaries = ['bash']").0,
+        [Door::Shell, Door::Sftp]
+    );
+}
+
+#[test]
+fn ports_and_devices_of_the_spec_replace_those_of_templates() {
+    let templates = [(
+        "wide",
+        "binaries = ['bash']\n[network]\nallow_in = ['tcp/22', 'tcp/80']\nallow_out = ['tcp/443']\n\
+         [limits]\ndevices = ['/dev/fuse', '/dev/kvm']",
+    )];
+    let open = |more: &str| {
+        let text = format!("name = 'a'\ntemplates = ['wide']\n{more}");
+        let spec = load_with(&text, &templates).expect("good");
+        let session = spec.session.expect("a session");
+        let NetworkSpec::Private(network) = session.network else {
+            panic!("not a network of its own");
+        };
+        let ports = |ports: &[Sited<jailctl_session::network::Port>]| ports.len();
+        let devices = session.limits.expect("limits").values.devices;
+        (
+            ports(&network.allow_in),
+            ports(&network.allow_out),
+            devices.map(|devices| devices.len()),
+        )
+    };
+    assert_eq!(open(""), (2, 1, Some(2)));
+    assert_eq!(
+        open("[network]\nallow_in = ['tcp/80']\nallow_out = []\n[limits]\ndevices = ['/dev/fuse']"),
+        (1, 0, Some(1))
+    );
+    assert_eq!(open("[limits]\ndevices = []"), (2, 1, Some(0)));
+}
+
+#[test]
+fn mount_options_that_are_not_named_keep_their_safe_default() {
+    let options = |source: &str, target: &str, given: &str| {
+        let text = format!(
+            "name = 'a'\nbinaries = ['bash']\n[[mount]]\nsource = '{source}'\ntarget = '{target}'\n{given}"
+        );
+        let spec = load_text(&text).expect("good");
+        let mounts = spec.session.expect("a session").mounts;
+        ["ro", "nosuid", "nodev", "noexec"].map(|option| mounts[0].is(option))
+    };
+    let host = |given: &str| options("/opt/x", "/x", given);
+    assert_eq!(host(""), [true, true, true, true]);
+    assert_eq!(host("options = []"), [true, true, true, true]);
+    assert_eq!(host("options = ['rw']"), [false, true, true, true]);
+    assert_eq!(host("options = ['exec']"), [true, true, true, false]);
+    assert_eq!(
+        host("options = ['rw', 'suid', 'dev', 'exec']"),
+        [false, false, false, false]
+    );
+    assert_eq!(
+        options("tmpfs", "/x", "options = ['size=1M']"),
+        [false, true, true, true]
+    );
+    assert_eq!(
+        options("proc", "/proc", "options = ['ro']"),
+        [true, true, true, true]
+    );
+}
+
+#[test]
+fn every_list_that_a_template_can_have_says_how_it_meets_that_of_a_spec() {
+    let lists = |replaces: bool| -> Vec<&str> {
+        let keys = super::super::keys::KEYS.iter();
+        keys.filter(|key| key.meets() && key.replaces == replaces)
+            .map(|key| key.path)
+            .collect()
+    };
+    assert_eq!(
+        lists(true),
+        [
+            "sshd.allow",
+            "network.allow_in",
+            "network.allow_out",
+            "limits.devices"
+        ]
+    );
+    assert_eq!(lists(false), ["binaries", "optional", "packages"]);
 }
 
 #[test]
