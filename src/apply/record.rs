@@ -95,6 +95,7 @@ impl Run<'_, '_> {
             name: jail.name.clone(),
             root: jail.root.clone(),
             spec: wanted.origin.name.clone(),
+            doors: jail.doors.clone(),
             lock,
             accounts: jail
                 .accounts

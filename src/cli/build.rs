@@ -66,7 +66,8 @@ impl Show {
         drop(progress);
         let changes = plans.iter().any(Plan::is_change);
         let code = u8::from(self.exit_code && changes);
-        report(&plans, &[], self.json, voice, code).heeding(&view)
+        let exposures: Vec<String> = plans.iter().filter_map(Plan::exposure).collect();
+        report(&plans, &exposures, self.json, voice, code).heeding(&view)
     }
 }
 

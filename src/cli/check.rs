@@ -11,7 +11,7 @@ use super::{Report, RootOption, Voice};
 use crate::error::Result;
 use crate::host::{Host, View};
 use crate::names::JailName;
-use crate::plan::{Contents, Depth, Manifest, drift};
+use crate::plan::{Contents, Depth, Manifest, drift, processes_outside};
 use crate::show::drift::{Checked, json, text};
 
 /// Arguments of `check`.
@@ -38,6 +38,7 @@ impl Check {
         } else {
             Depth::Facts
         };
+        let outside = processes_outside(&view)?;
         let mut checked = Vec::new();
         let mut notices = Vec::new();
         for target in targets(&self.targets, &view)? {
@@ -77,6 +78,10 @@ impl Check {
                 jail: manifest.name,
                 differences: found.differences,
             });
+        }
+        for one in &mut checked {
+            let its = outside.iter().filter(|(jail, _)| *jail == one.jail);
+            one.differences.extend(its.map(|(_, found)| found.clone()));
         }
         let code = u8::from(checked.iter().any(|one| !one.differences.is_empty()));
         let text = if self.json {

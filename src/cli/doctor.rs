@@ -30,7 +30,7 @@ impl Doctor {
                 .hint("run it with sudo"));
         }
         let view = View::new(Path::new("/"))?;
-        let (about, fine, wrong, jail, reasons) = match &self.user {
+        let (about, fine, wrong, jail, reasons, outside) = match &self.user {
             None => {
                 let reasons = fitness(&view)?;
                 (
@@ -39,6 +39,7 @@ impl Doctor {
                     "not fit for jails",
                     None,
                     reasons,
+                    Vec::new(),
                 )
             }
             Some(user) => {
@@ -53,18 +54,24 @@ impl Doctor {
                     "kept out",
                     Some(diagnosis.jail),
                     diagnosis.reasons,
+                    diagnosis.outside,
                 )
             }
         };
         let text = if self.json {
             let jail = jail.as_ref().map(crate::names::JailName::as_str);
-            format!("{}\n", json(self.user.as_deref(), jail, &reasons))
+            let all = [reasons.as_slice(), &outside].concat();
+            format!("{}\n", json(self.user.as_deref(), jail, &all))
         } else {
-            text(&about, fine, wrong, &reasons, voice.paint)
+            let mut page = text(&about, fine, wrong, &reasons, voice.paint);
+            if !outside.is_empty() {
+                page.push_str(&text(&about, "", "not held in", &outside, voice.paint));
+            }
+            page
         };
         Ok(Report {
             text,
-            code: if reasons.is_empty() {
+            code: if reasons.is_empty() && outside.is_empty() {
                 0
             } else {
                 Kind::No as u8

@@ -114,7 +114,10 @@ fn origin(view: &View, manifest: &Manifest) -> Result<Origin> {
             let names = spec.templates.iter();
             names.map(|name| name.value.clone()).collect()
         }),
-        doors: spec.map(|spec| spec.doors.value),
+        // What was built, also where this jailctl would read the spec in another way.
+        doors: Some(manifest.doors.clone())
+            .filter(|doors| !doors.is_empty())
+            .or_else(|| spec.map(|spec| spec.doors.value)),
     })
 }
 

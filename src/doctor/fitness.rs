@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use super::{Reason, not_roots};
+use super::{Reason, not_roots, outside};
 use crate::error::Result;
 use crate::host::sshd::{Config, Daemon};
 use crate::host::{FileKind, View};
 use crate::plan::interrupted;
-use crate::resolve::{SHELLS, STATE};
+use crate::resolve::STATE;
 
 /// Where jails stand unless their specs say otherwise.
 const JAILS: &str = "/srv/jails";
@@ -37,12 +37,7 @@ pub fn fitness(view: &View) -> Result<Vec<Reason>> {
             );
         }
     }
-    if view.lstat(Path::new(SHELLS))?.is_some() {
-        reasons.push(
-            Reason::new("shells", format!("`{SHELLS}` exists on the host"), format!("rename or remove `{SHELLS}`"))
-                .why("jailed accounts have their shells below it, so that they cannot log in without their jail"),
-        );
-    }
+    reasons.extend(outside::shell_leaks(view)?);
     for place in [JAILS, STATE] {
         reasons.extend(way(view, Path::new(place))?);
     }

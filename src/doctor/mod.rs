@@ -5,6 +5,7 @@
 mod account;
 mod fitness;
 mod keys;
+mod outside;
 mod place;
 mod session;
 mod sshd;
@@ -89,9 +90,11 @@ pub struct Diagnosis {
     pub jail: JailName,
     /// Every reason; none where a login should work.
     pub reasons: Vec<Reason>,
+    /// What lets the user, or what runs as the user, out of the jail; none where nothing does.
+    pub outside: Vec<Reason>,
 }
 
-/// Every reason why `user` cannot log in; `None` where no jail has such an account.
+/// Every reason why `user` cannot log in, and everything that runs as `user` outside of the jail; `None` where no jail has such an account.
 pub fn diagnose(view: &View, user: &str) -> Result<Option<Diagnosis>> {
     let mut found = None;
     for name in Manifest::names(view)? {
@@ -122,8 +125,10 @@ pub fn diagnose(view: &View, user: &str) -> Result<Option<Diagnosis>> {
         .iter()
         .all(|reason| !["account-gone", "group"].contains(&reason.code));
     reasons.extend(sshd::reasons(&case, is_member)?);
+    let outside = outside::reasons(&case)?;
     Ok(Some(Diagnosis {
         jail: case.manifest.name,
         reasons,
+        outside,
     }))
 }

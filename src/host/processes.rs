@@ -146,6 +146,31 @@ impl Process {
         Ok(ids)
     }
 
+    /// The processes that run as one of `uids` with the root directory of this process, which is
+    /// that of the host: those outside of every jail. On a host that does not run there is none.
+    ///
+    /// Compared are device and inode of the root directory, since the path that proc(5) shows for
+    /// the root of another mount namespace is `/` too.
+    ///
+    /// # Errors
+    /// [`crate::error::Kind::Failed`] where `/proc` cannot be read.
+    pub fn outside(view: &View, uids: &[u32]) -> Result<Vec<Self>> {
+        if !view.is_live() || uids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let root = |pid: &str| {
+            let stat = rustix::fs::stat(format!("/proc/{pid}/root/")).ok()?;
+            Some((stat.st_dev, stat.st_ino))
+        };
+        let host = root("self");
+        let all = Self::all()?;
+        let is_outside = |process: &Self| {
+            uids.contains(&process.uid) && root(&process.pid.to_string()) == host && host.is_some()
+        };
+        let processes = all.into_iter().map(|seen| seen.process);
+        Ok(processes.filter(is_outside).collect())
+    }
+
     /// Ends sshd's processes for connections of `uids`, and of nobody yet, who have not shown who they are. sshd goes by the configuration and the stack of
     /// PAM that it read when such a connection came, however long somebody takes.
     pub fn end_unproven(view: &View, uids: &[u32]) -> Result<()> {

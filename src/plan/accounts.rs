@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::manifest::{AccountRecord, Before};
-use super::{Manifest, SNIPPET_LIMIT, Step, expiry, sessions};
+use super::{Manifest, SNIPPET_LIMIT, Step, expiry};
 use crate::error::{Error, Result};
 use crate::host::{Accounts, Belonging, Expiry, NewAccount, Passwd, View};
 use crate::resolve::{Lock, ResolvedJail, WantedAccount, is_adopted};
@@ -47,9 +47,6 @@ pub(super) fn steps(
                 _ => account.groups.clone(),
             },
         };
-        if let Some(found) = found.filter(|_| taking_over) {
-            sessions::refuse_adoption(view, &found.name, found.uid)?;
-        }
         if view.has_user_manager(account.uid)? {
             steps.push(Step::MaskUserManager {
                 user: account.name.clone(),

@@ -8,8 +8,14 @@ use super::store::{Index, store_of};
 use super::{Act, Origin, Plan, Step, inventory_of, plan_at, spec_as_built};
 use crate::error::Result;
 use crate::host::sshd::DROP_INS;
-use crate::host::{View, manager_unit};
+use crate::host::{Passwd, Process, View, manager_unit};
+use crate::names::JailName;
+use crate::resolve::host_jobs::{self, HostJob};
+use crate::resolve::jail_of;
 use crate::spec::{self, Templates};
+
+/// Most processes of one account that a difference names.
+const NAMED: usize = 16;
 
 /// What differs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -31,6 +37,8 @@ pub enum Kind {
     Session,
     /// What the host no longer has.
     Host,
+    /// What runs as an account outside of the jail.
+    Outside,
 }
 
 /// One difference between what was built and what is there.
@@ -76,6 +84,7 @@ pub fn drift(
         differences: Vec::new(),
         notices: Vec::new(),
     };
+    let outside = outside(manifest, view)?;
     let text = spec_as_built(view, &manifest.name)?.unwrap_or_default();
     let planned = spec::source(&manifest.spec, text.clone().into_bytes())
         .and_then(|source| spec::load(&source, templates))
@@ -109,7 +118,64 @@ pub fn drift(
             }
         }
     }
+    for (user, job) in outside {
+        // A build has no more than a notice for it.
+        let notice = job.notice(&user);
+        drift.notices.retain(|told| *told != notice);
+        let text = format!("{} runs outside of the jail: {}", job.what, job.clean);
+        drift.add(Kind::Outside, user, text);
+    }
     Ok(drift)
+}
+
+/// The jobs of the host that run as accounts of the jail which the host still has.
+fn outside(manifest: &Manifest, view: &View) -> Result<Vec<(String, HostJob)>> {
+    let known = view.accounts()?;
+    let mut outside = Vec::new();
+    for account in &manifest.accounts {
+        if known.user(&account.name).is_some() {
+            let jobs = host_jobs::of_account(view, &account.name, account.uid)?;
+            outside.extend(jobs.into_iter().map(|job| (account.name.clone(), job)));
+        }
+    }
+    Ok(outside)
+}
+
+/// The processes of jailed accounts that run outside of every jail, by the name of the jail.
+///
+/// One look at all processes for all jails: a run that remembers the last one takes it too, since
+/// no file says that a process has started.
+///
+/// # Errors
+/// [`crate::error::Kind::Failed`] where the account files or `/proc` cannot be read.
+pub fn processes_outside(view: &View) -> Result<Vec<(JailName, Difference)>> {
+    let known = view.accounts()?;
+    let jailed: Vec<(&Passwd, JailName)> = (known.users.iter())
+        .filter_map(|user| Some((user, jail_of(user)?)))
+        .collect();
+    let uids: Vec<u32> = jailed.iter().map(|(user, _)| user.uid).collect();
+    let processes = Process::outside(view, &uids)?;
+    let mut found = Vec::new();
+    for (user, jail) in jailed {
+        let mut numbers: Vec<String> = (processes.iter())
+            .filter(|process| process.uid == user.uid)
+            .map(|process| process.pid.to_string())
+            .collect();
+        if numbers.is_empty() {
+            continue;
+        }
+        numbers.truncate(NAMED);
+        let difference = Difference {
+            kind: Kind::Outside,
+            name: user.name.clone(),
+            text: format!(
+                "processes of it run outside of the jail: {}",
+                numbers.join(", ")
+            ),
+        };
+        found.push((jail, difference));
+    }
+    Ok(found)
 }
 
 fn of_changes(changes: &[diff::Change], drift: &mut Drift) {

@@ -1,12 +1,13 @@
 //! Whether a jail may stand, or go on standing, where its spec puts it, given what else there is: other jails, strangers in the root, mounts.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use jailctl_session::policy::{POLICY, Policy, Source};
 
-use super::{Manifest, SWAPPED};
-use crate::error::{Error, Finding, Result};
-use crate::host::{Inventory, View};
+use super::{Before, Manifest, SWAPPED};
+use crate::error::{Error, Finding, Kind, Result};
+use crate::host::{Inventory, Stat, View};
 use crate::names::{JailName, JailPath};
 use crate::resolve::{Entry, EntryKind, Marker, PRIVATE, ResolvedJail};
 use crate::spec::{MountSource, Spec};
@@ -164,6 +165,102 @@ pub(super) fn mounts(root: &Path, view: &View) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Refuses a writable mount of what the host takes for the home of an account of the jail: the host
+/// runs what lies there (units of the user's systemd, `~/.forward`, `~/.ssh/rc`), with its own root.
+///
+/// Such homes are those that accounts had before they were taken over, in `before`, and
+/// `/home/NAME` of each, which programs assume without asking. Compared are inodes, so that a
+/// home behind a link or a bind mount is found.
+pub(super) fn homes(spec: &Spec, before: &BTreeMap<String, Before>, view: &View) -> Result<()> {
+    let mounts = spec.session.iter().flat_map(|session| &session.mounts);
+    let mounts = mounts.filter(|mount| !mount.is("ro"));
+    let mut findings = Vec::new();
+    for mount in mounts {
+        let MountSource::Host(source) = &mount.source else {
+            continue;
+        };
+        for user in &spec.users {
+            let name = user.name.value.as_str();
+            let usual = PathBuf::from(format!("/home/{name}"));
+            let own = before
+                .get(name)
+                .map(|had| PathBuf::from(&had.belonging.home));
+            let own = own.filter(|own| *own != usual);
+            for home in own.into_iter().chain([usual]) {
+                let Some(how) = meeting(&source.value, &home, view)? else {
+                    continue;
+                };
+                findings.push(
+                    Finding::new(format!(
+                        "`{}` cannot be mounted `rw`",
+                        source.value.display()
+                    ))
+                    .why(format!(
+                        "it {how} `{}`, which the host takes for the home of `{name}`: what `{name}` writes there the host may run outside of the jail",
+                        home.display()
+                    ))
+                    .hint("mount it `ro`, or move what is to be shared to a directory beside the home")
+                    .at(&source.site, "this directory"),
+                );
+            }
+        }
+    }
+    if findings.is_empty() {
+        return Ok(());
+    }
+    Err(Error {
+        kind: Kind::Spec,
+        findings,
+    })
+}
+
+/// How a directory of the host meets a home: "is", "holds" or "lies in"; `None` where it does not.
+fn meeting(source: &Path, home: &Path, view: &View) -> Result<Option<&'static str>> {
+    if home == Path::new("/") {
+        return Ok(None);
+    }
+    if source == home {
+        return Ok(Some("is"));
+    }
+    if home.starts_with(source) {
+        return Ok(Some("holds"));
+    }
+    if source.starts_with(home) {
+        return Ok(Some("lies in"));
+    }
+    let Some(found) = view.trace(home)? else {
+        return Ok(None);
+    };
+    let is_at = |path: &Path, stat: &Stat| -> Result<bool> {
+        let there = view.stat(path)?;
+        Ok(there.is_some_and(|there| (there.dev, there.ino) == (stat.dev, stat.ino)))
+    };
+    if is_at(source, &found.stat)? {
+        return Ok(Some("is"));
+    }
+    let above = |path: &Path| -> Vec<PathBuf> {
+        let above = path.ancestors().skip(1);
+        above
+            .filter(|path| *path != Path::new("/"))
+            .map(Path::to_owned)
+            .collect()
+    };
+    for path in above(source) {
+        if is_at(&path, &found.stat)? {
+            return Ok(Some("lies in"));
+        }
+    }
+    let Some(stat) = view.stat(source)? else {
+        return Ok(None);
+    };
+    for path in above(&found.real) {
+        if is_at(&path, &stat)? {
+            return Ok(Some("holds"));
+        }
+    }
+    Ok(None)
 }
 
 /// What is in the directories of a jail's root beside what jailctl makes, and not below a user's place: left alone, since an admin put it there.

@@ -11,6 +11,7 @@ use crate::host::sshd::Facts;
 use crate::host::{Belonging, Digest, Ownership, Stat, View};
 use crate::names::{JailName, JailPath};
 use crate::resolve::{Content, Entry, EntryKind, ResolvedJail, STATE, Tree, Why};
+use crate::spec::Door;
 
 /// The number of the format written here. A manifest with a higher one is not read.
 pub const FORMAT: u32 = 1;
@@ -35,6 +36,9 @@ pub struct Manifest {
     pub root: PathBuf,
     /// Where the spec came from, as it was named.
     pub spec: String,
+    /// The ways in that its spec opened; empty in a manifest of an older jailctl.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub doors: Vec<Door>,
     /// How its accounts are locked in; `None` where it never had any.
     #[serde(flatten)]
     pub lock: Option<LockRecord>,
@@ -67,6 +71,8 @@ struct Whole {
     name: JailName,
     root: PathBuf,
     spec: String,
+    #[serde(default)]
+    doors: Vec<Door>,
     group: Option<(String, u32)>,
     accounts: Vec<AccountRecord>,
     snippet: Option<(String, Digest)>,
@@ -95,6 +101,7 @@ impl TryFrom<Whole> for Manifest {
             name: whole.name,
             root: whole.root,
             spec: whole.spec,
+            doors: whole.doors,
             lock,
             accounts: whole.accounts,
             groups: whole.groups,

@@ -13,6 +13,7 @@ mod removal;
 mod rollback;
 mod sessions;
 pub mod store;
+mod ways_in;
 pub mod why;
 
 use std::collections::BTreeMap;
@@ -20,7 +21,7 @@ use std::path::{Path, PathBuf};
 
 pub use contents::Contents;
 pub use diff::{Act, Change, Depth, SWAPPED, compare, swapped};
-pub use drift::{Difference, Drift, Kind as DriftKind, drift};
+pub use drift::{Difference, Drift, Kind as DriftKind, drift, processes_outside};
 pub use interrupted::{JOURNAL, interrupted};
 use lock::Turn;
 pub use lock::{facts as sshd_facts, verify};
@@ -28,6 +29,7 @@ pub use manifest::{Before, Manifest};
 pub use removal::{Removal, removal};
 pub use rollback::{Kept, refuse_alone, roll_back, roll_back_to, told_along};
 pub use sessions::{refuse_account, refuse_change, refuse_sessions};
+pub use ways_in::WaysIn;
 
 use crate::error::Result;
 use crate::host::pam::Edit;
@@ -404,6 +406,7 @@ fn plan_with(
         steps.push(Step::MakeRoot);
     }
     let taken_over = accounts::before(&wanted, &accounts, manifest.as_ref())?;
+    ground::homes(spec, &taken_over, view)?;
     accounts::steps(&wanted, &accounts, manifest.as_ref(), view, &mut steps)?;
     if !changes.is_empty() {
         steps.push(Step::WriteTree);

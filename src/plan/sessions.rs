@@ -47,17 +47,6 @@ pub fn refuse_account(view: &View, user: &str, uid: u32) -> Result<()> {
     )
 }
 
-/// Refuses to take over an account whose processes live: they would go on outside of the jail.
-pub(super) fn refuse_adoption(view: &View, user: &str, uid: u32) -> Result<()> {
-    let living = Process::living(view, Path::new("/dev/null"), &[uid])?;
-    refuse(
-        &living,
-        &format!("could not take over the account `{user}`"),
-        "processes of it run outside of the jail",
-        "end them first",
-    )
-}
-
 fn refuse(living: &[Process], what: &str, why: &str, hint: &str) -> Result<()> {
     if living.is_empty() {
         return Ok(());

@@ -4,11 +4,12 @@
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::host_jobs;
 use super::marker::{Homes, Left};
 use std::ops::RangeInclusive;
 
 use crate::error::{Finding, Result};
-use crate::host::{Accounts, Passwd, View};
+use crate::host::{Accounts, Passwd, Process, View};
 use crate::names::{JailName, JailPath, UserName};
 use crate::spec::{Password, Spec, User};
 
@@ -19,6 +20,9 @@ pub const SHELLS: &str = "/jail";
 pub const JAIL_ROOT: &str = "/jail/root";
 /// Ids of people and their groups.
 const ADOPTABLE: RangeInclusive<u32> = 1000..=60000;
+
+/// Most processes of one account that a finding names.
+const NAMED: usize = 16;
 
 /// A jail's group.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,6 +110,14 @@ pub fn is_adopted(account: &Passwd) -> bool {
 pub fn is_ours(account: &Passwd, name: &JailName, group: Option<u32>) -> bool {
     (account.gecos == token(name) || account.gecos == adopted_token(name))
         && (account.shell.starts_with("/jail/") || group == Some(account.gid))
+}
+
+/// The jail that the account is in, by the mark in its comment field and its login shell.
+pub fn jail_of(account: &Passwd) -> Option<JailName> {
+    let name = account.gecos.strip_prefix("jailctl jail ")?;
+    let name = name.strip_suffix(" adopted").unwrap_or(name);
+    let name = JailName::parse(name).ok()?;
+    is_ours(account, &name, None).then_some(name)
 }
 
 /// Whether the account is one of this jail, or of another of its family: these are in one group.
@@ -418,7 +430,9 @@ pub(super) fn further_groups(
     wanted
 }
 
-/// What runs for an account without a login would go on outside of the jail.
+/// Refuses to make or take over an account for which the host runs something without a login:
+/// that would go on outside of the jail. One finding for each account, with the command that
+/// removes each such job.
 pub(super) fn check_adoptions(
     spec: &Spec,
     accounts: &Accounts,
@@ -426,43 +440,63 @@ pub(super) fn check_adoptions(
     view: &View,
     findings: &mut Vec<Finding>,
 ) -> Result<()> {
-    for (user, account) in spec.users.iter().zip(wanted) {
-        let is_here = accounts
-            .user(&account.name)
-            .is_some_and(|found| !is_adopted(found));
-        if !account.adopted || !is_here {
+    let is_new = |account: &WantedAccount| match accounts.user(&account.name) {
+        Some(found) => account.adopted && !is_adopted(found),
+        None => true,
+    };
+    let pairs = spec.users.iter().zip(wanted);
+    let new: Vec<(&User, &WantedAccount)> = pairs.filter(|(_, one)| is_new(one)).collect();
+    let uids: Vec<u32> = new.iter().map(|(_, account)| account.uid).collect();
+    // No process has this as its root directory: only the number counts.
+    let mut living = Vec::new();
+    if !uids.is_empty() {
+        living = Process::living(view, Path::new("/dev/null"), &uids)?;
+    }
+    for (user, account) in new {
+        let name = &account.name;
+        let jobs = host_jobs::of_account(view, name, account.uid)?.into_iter();
+        let mut hints: Vec<String> = jobs
+            .map(|job| format!("remove {}: {}", job.what, job.clean))
+            .collect();
+        // sshd's own process for somebody who is about to come in is root's.
+        let is_its = |process: &&Process| process.uid == account.uid || process.uid == 0;
+        let numbers: Vec<String> = (living.iter().filter(is_its))
+            .take(NAMED)
+            .map(|process| process.pid.to_string())
+            .collect();
+        if !numbers.is_empty() {
+            hints.push(format!(
+                "end the processes {}: loginctl terminate-user {name}; pkill -KILL -U {}",
+                numbers.join(", "),
+                account.uid
+            ));
+        }
+        if hints.is_empty() {
             continue;
         }
-        for directory in ["/var/spool/cron/crontabs", "/var/spool/cron"] {
-            let table = Path::new(directory).join(&account.name);
-            if view.lstat(&table)?.is_some() {
-                findings.push(
-                    Finding::new(format!(
-                        "could not take over the account `{}`",
-                        account.name
-                    ))
-                    .why(format!(
-                        "its crontab `{}` would run outside of the jail",
-                        view.shown(&table).display()
-                    ))
-                    .hint(format!("remove it: crontab -r -u {}", account.name))
-                    .at(&user.name.site, "this user"),
-                );
-            }
-        }
+        let deed = if account.adopted { "take over" } else { "make" };
+        let mut finding = Finding::new(format!("could not {deed} the account `{name}`"))
+            .why("the host runs something for it without a login, which would run outside of the jail")
+            .at(&user.name.site, "this user");
+        finding.hints = hints;
+        findings.push(finding);
     }
     Ok(())
 }
 
-/// Whether the host has something where only jails may: then a jailed account could log in without its jail.
-pub(super) fn shells_are_free(view: &View) -> Result<()> {
-    if view.lstat(Path::new(SHELLS))?.is_none() {
-        return Ok(());
+/// Adds a notice for each job of the host that runs as an account which is in the jail already.
+pub(super) fn notice_jobs(
+    accounts: &Accounts,
+    wanted: &[WantedAccount],
+    view: &View,
+    notices: &mut Vec<String>,
+) -> Result<()> {
+    for account in wanted {
+        let found = accounts.user(&account.name);
+        if found.is_some_and(|found| !account.adopted || is_adopted(found)) {
+            let jobs = host_jobs::of_account(view, &account.name, account.uid)?;
+            notices.extend(jobs.iter().map(|job| job.notice(&account.name)));
+        }
     }
-    Err(crate::error::Error::failed(format!(
-        "could not use `{}`",
-        view.shown(Path::new(SHELLS)).display()
-    ))
-    .why("it exists on the host, and the login shells of jailed accounts must exist in jails only")
-    .hint(format!("rename or remove `{SHELLS}`")))
+    Ok(())
 }

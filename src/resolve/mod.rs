@@ -4,6 +4,7 @@ mod accounts;
 mod data;
 mod etc;
 mod files;
+pub mod host_jobs;
 mod limits;
 mod marker;
 mod network;
@@ -12,6 +13,7 @@ mod packages;
 mod place;
 mod reachable;
 mod session;
+pub mod shells;
 mod sshd;
 mod tree;
 
@@ -21,7 +23,7 @@ use std::thread;
 
 pub use accounts::{
     FurtherGroup, JAIL_ROOT, SHELLS, WantedAccount, WantedGroup, home_in_jail, is_adopted, is_ours,
-    token,
+    jail_of, token,
 };
 pub use marker::{Left, MARKER, Marker, PRIVATE};
 pub(crate) use network::table;
@@ -60,6 +62,8 @@ pub struct ResolvedJail {
     pub further_groups: Vec<FurtherGroup>,
     /// Its accounts.
     pub accounts: Vec<WantedAccount>,
+    /// Its ways in.
+    pub doors: Vec<Door>,
     /// The content of its root.
     pub tree: Tree,
     /// What its sessions have of their own; `None` for a plain chroot, and where it never had accounts.
@@ -109,13 +113,14 @@ pub fn resolve(
     let known = view.accounts()?;
     place::check(view, &known, &spec.root, &mut findings)?;
     place::check_file_system(view, &spec.root, &mut findings, &mut notices)?;
-    accounts::shells_are_free(view)?;
+    shells::refuse_leaks(view)?;
     let is_new = |user: &User| known.user(user.name.value.as_str()).is_none();
     let homes = Homes::of(spec, spec.users.iter().any(is_new), view)?;
     let people = people(spec, facts.is_some(), &known, &homes, &mut findings);
     let wanted = people.accounts;
     let further_groups = people.further_groups;
     accounts::check_adoptions(spec, &known, &wanted, view, &mut findings)?;
+    accounts::notice_jobs(&known, &wanted, view, &mut notices)?;
     accounts::notice_shut_out(spec, &known, &mut notices);
     notice_idle_programs(spec, &mut notices);
     let names = Names {
@@ -142,6 +147,7 @@ pub fn resolve(
     let mut network = None;
     if let Some(session) = &spec.session {
         session::check(session, facts, view, &mut findings, &mut notices)?;
+        session::notice_shared_processes(spec, session, &mut notices);
         limits::check(spec, session, view, &mut findings, &mut notices)?;
         if let NetworkSpec::Private(private) = &session.network {
             let name = &spec.name.value;
@@ -175,6 +181,7 @@ pub fn resolve(
         }),
         further_groups,
         accounts: wanted,
+        doors: spec.doors.value.clone(),
         tree,
         tests: spec.tests.clone(),
         notices,
@@ -288,6 +295,11 @@ fn tree(
         None if spec.doors.value.contains(&Door::Sftp) => {
             notices
                 .push("sshd on this host has no subsystem `sftp`: that door stays shut".to_owned());
+        }
+        None if spec.doors.value == [Door::Shell] && sftp == Some("internal-sftp") => {
+            notices.push(
+                "`sftp` is no door of the jail and is open nevertheless: sshd on this host serves it itself to everybody with a shell (`Subsystem sftp internal-sftp`)".to_owned(),
+            );
         }
         None => {}
     }

@@ -229,6 +229,20 @@ fn check_nested(
     Ok(())
 }
 
+/// Adds a notice where sessions with programs share the process numbers of the host.
+pub(super) fn notice_shared_processes(
+    spec: &Spec,
+    session: &SessionSpec,
+    notices: &mut Vec<String>,
+) {
+    if !session.pid && spec.doors.value.contains(&Door::Shell) {
+        notices.push(
+            "`namespaces.pid` is false: users of this jail see every process of the host, and can trace and end each one that runs under their user id outside of the jail; take the line out"
+                .to_owned(),
+        );
+    }
+}
+
 fn check_source(mount: &MountSpec, view: &View, findings: &mut Vec<Finding>) -> Result<()> {
     let MountSource::Host(source) = &mount.source else {
         return Ok(());

@@ -1,6 +1,6 @@
 //! A family on a host that is not the running one: `--root`.
 
-use crate::family::{SNIPPET, acme, put};
+use crate::family::{SNIPPET, acme, put, titles};
 use crate::support::{host, look};
 
 #[test]
@@ -69,7 +69,7 @@ fn a_family_on_a_host_in_a_directory_is_planned_built_checked_and_removed_there_
     let nothing = "acme.alice: nothing to do\nacme.bob: nothing to do\n";
     assert_eq!(there(&["build", &path]).ok().stdout(), nothing);
     assert_eq!(
-        there(&["plan", "--exit-code", &path]).ok().stdout(),
+        titles(there(&["plan", "--exit-code", &path]).ok().stdout()),
         nothing
     );
     let shown = there(&["show", "acme.bob"]).ok();

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::deed::{Deed, Sum, of_paths, of_step};
-use crate::plan::{Act, Plan, Step};
+use crate::plan::{Act, Plan, Step, WaysIn};
 
 /// What plans do, or did.
 pub fn json(plans: &[&Plan], warnings: &[String]) -> Value {
@@ -22,6 +22,12 @@ fn jail(plan: &Plan) -> Value {
     let sum = Sum::of(&paths);
     let mut steps = Vec::new();
     let (mut before, mut after) = (Vec::new(), Vec::new());
+    let ways_in = plan.ways_in();
+    if let Some(ways) = ways_in.filter(|ways| ways.before.is_none() || ways.is_change()) {
+        let line = |doors| format!("ways in: {}", WaysIn::list(doors));
+        before.extend(ways.before.map(line));
+        after.push(line(ways.after));
+    }
     for step in &plan.steps {
         if *step == Step::WriteTree {
             steps.push(json!({ "step": "tree", "changes": paths, "sum": sum }));
@@ -52,6 +58,7 @@ fn jail(plan: &Plan) -> Value {
         "name": plan.name,
         "root": plan.root,
         "changed": plan.is_change(),
+        "ways_in": ways_in.map(|ways| ways.after),
         "steps": steps,
         "diff": { "before": whole(before), "after": whole(after) },
     })

@@ -6,7 +6,7 @@ use similar::{ChangeTag, TextDiff};
 
 use super::deed::{PathDeed, Sum, of_paths, of_step};
 use super::listing::{Item, items};
-use crate::plan::{Act, Plan, Step};
+use crate::plan::{Act, Plan, Step, WaysIn};
 use crate::show::paint::{Hue, Paint};
 use crate::show::{bytes, count};
 use crate::spec::text::visible;
@@ -26,8 +26,9 @@ pub fn text(plan: &Plan, all: bool, paint: Paint) -> String {
         page.plan(plan, all);
     } else {
         page.line(&format!("{}: nothing to do", plan.name));
+        page.ways_in(plan);
     }
-    for notice in &plan.notices {
+    for notice in plan.notices.iter().chain(&plan.exposure()) {
         page.line(&format!("  {} {notice}", paint.with(Hue::Warning, "!")));
     }
     if plan.is_change() {
@@ -73,6 +74,7 @@ impl Page {
         let title = format!("{} at {}", plan.name, plan.root.display());
         let title = self.paint.with(Hue::Strong, &title);
         self.line(&title);
+        self.ways_in(plan);
         let made = |user: &Option<String>| {
             let is_it = |step: &Step| matches!(step, Step::MakeAccount(account) if Some(&account.name) == user.as_ref());
             plan.steps.iter().any(is_it)
@@ -125,6 +127,24 @@ impl Page {
                     }
                 }
             }
+        }
+    }
+
+    /// The ways into the jail, with those of before where they change.
+    fn ways_in(&mut self, plan: &Plan) {
+        let Some(ways) = plan.ways_in() else { return };
+        let after = WaysIn::list(ways.after);
+        match ways.before {
+            Some(before) if ways.is_change() => {
+                let before = WaysIn::list(before);
+                self.deed(
+                    Act::Change,
+                    "ways in",
+                    &format!("{after} (before: {before})"),
+                );
+            }
+            _ if plan.manifest.is_some() => self.line(&format!("    {:<8} {after}", "ways in")),
+            _ => self.deed(Act::Add, "ways in", &after),
         }
     }
 

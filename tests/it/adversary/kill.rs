@@ -272,7 +272,7 @@ fn on_the_way_in(deed: impl Fn(&DisposableHost, &Spec)) {
             return;
         };
         let key = host.key("harlequin");
-        let spec = Spec::arkham(&key, &["sleep"]);
+        let spec = Spec::arkham(&key, &["sleep"]).plain();
         spec.build(&host).ok();
         host.sh("mkdir -p /run/sshd /opt/s; sed 's/%s \\[priv\\]/%s [went]/' /usr/sbin/sshd >/opt/s/sshd; chmod 755 /opt/s/sshd; cmp -s /usr/sbin/sshd /opt/s/sshd && exit 1; ssh-keygen -A >/dev/null")
             .ok();
@@ -322,6 +322,7 @@ fn v_kill_ends_whoever_is_on_the_way_in() {
 fn v_a_change_to_sessions_waits_for_whoever_is_on_the_way_in() {
     on_the_way_in(|host, plain| {
         let mut own = plain.clone();
+        own.is_plain = false;
         own.more.push_str("[namespaces]\n");
         let refused = own.build(host).exits(4);
         assert!(

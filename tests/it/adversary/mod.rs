@@ -1,10 +1,12 @@
 //! The findings of an adversary's review, each as a test named after its number: jailed users, two of them together, and careless administrators against
 //! the promises. The payload of each is harmless: a token file outside of the jail is read, or is not.
 
+mod adoption;
 mod host_modules;
 mod kernel;
-mod mounts;
 mod kill;
+mod mounts;
 mod proof;
 mod root_dir;
 mod sources;
+mod ways_in;

@@ -133,7 +133,7 @@ fn c8_no_session_sees_a_directory_of_a_plain_chroot() {
     let Some((host, key)) = host() else { return };
     compile(&host, "passer", include_str!("../session/passer.c"));
     let selina = host.key("selina");
-    let mut plain = Spec::arkham(&selina, &["passer"]);
+    let mut plain = Spec::arkham(&selina, &["passer"]).plain();
     plain.name = "elba";
     plain.users[0].0 = "selina";
     plain.build(&host).ok();
@@ -149,6 +149,7 @@ fn c8_no_session_sees_a_directory_of_a_plain_chroot() {
     }
     // With sessions it may be shown, and a directory that is handed over leads nowhere.
     let mut sessions = plain.clone();
+    sessions.is_plain = false;
     sessions.more.push_str("[namespaces]\n");
     sessions.build(&host).ok();
     let spec = shows("/srv/jails/elba/home/selina");

@@ -1,0 +1,52 @@
+//! Whether anything runs as the user outside of the jail, or lets the user log in without it.
+
+use super::{Case, Reason};
+use crate::error::Result;
+use crate::host::{Process, View};
+use crate::resolve::{host_jobs, shells};
+
+/// Most processes that are named.
+const NAMED: usize = 16;
+
+/// Each job of the host that runs as the user, the user's processes outside of every jail, and
+/// what makes the login shells of jailed accounts usable there.
+pub(super) fn reasons(case: &Case<'_>) -> Result<Vec<Reason>> {
+    let (view, user) = (case.view, &case.user);
+    let mut reasons = shell_leaks(view)?;
+    let accounts = view.accounts()?;
+    let Some(uid) = accounts.user(user).map(|found| found.uid) else {
+        return Ok(reasons);
+    };
+    for job in host_jobs::of_account(view, user, uid)? {
+        let what = format!("{} runs as `{user}` outside of the jail", job.what);
+        reasons.push(
+            Reason::new("runs-outside", what, format!("run `{}`", job.clean))
+                .why("the host runs it without a login"),
+        );
+    }
+    let processes = Process::outside(view, &[uid])?;
+    if !processes.is_empty() {
+        let numbers = processes.iter().take(NAMED);
+        let numbers: Vec<String> = numbers.map(|process| process.pid.to_string()).collect();
+        let what = format!(
+            "processes of `{user}` run outside of the jail: {}",
+            numbers.join(", ")
+        );
+        let mend = format!("find out what started them, and run `pkill -KILL -U {uid}`");
+        reasons.push(
+            Reason::new("processes-outside", what, mend)
+                .why("their root directory is that of the host"),
+        );
+    }
+    Ok(reasons)
+}
+
+/// Each thing of the host that makes the login shells of jailed accounts usable without a jail.
+pub(super) fn shell_leaks(view: &View) -> Result<Vec<Reason>> {
+    let leaks = shells::leaks(view)?.into_iter();
+    let reason = |leak: shells::ShellLeak| {
+        let what = format!("`{}` lets jailed accounts out of their jails", leak.path);
+        Reason::new("shells", what, leak.clean).why(leak.text)
+    };
+    Ok(leaks.map(reason).collect())
+}

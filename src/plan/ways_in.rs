@@ -1,0 +1,60 @@
+//! The ways into a jail, and what its kind of session leaves shared with the host.
+
+use super::Plan;
+use crate::resolve::ResolvedJail;
+use crate::spec::Door;
+
+/// The ways into a jail before and after a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WaysIn<'p> {
+    /// Those that were built; `None` for a new jail, and for one built by a jailctl that did not
+    /// record them.
+    pub before: Option<&'p [Door]>,
+    /// Those of the spec.
+    pub after: &'p [Door],
+}
+
+impl WaysIn<'_> {
+    /// Whether the plan changes them.
+    pub fn is_change(&self) -> bool {
+        self.before.is_some_and(|before| before != self.after)
+    }
+
+    /// Such a list as it is printed: `shell, sftp`.
+    pub fn list(doors: &[Door]) -> String {
+        let words: Vec<&str> = doors.iter().map(|door| door.word()).collect();
+        words.join(", ")
+    }
+}
+
+impl Plan {
+    /// The ways into the jail; `None` where it goes away, and where it has no accounts.
+    pub fn ways_in(&self) -> Option<WaysIn<'_>> {
+        let jail = &self.wanted.as_ref()?.jail;
+        if jail.accounts.is_empty() {
+            return None;
+        }
+        let before = self.manifest.as_ref().map(|manifest| &manifest.doors[..]);
+        Some(WaysIn {
+            before: before.filter(|doors| !doors.is_empty()),
+            after: &jail.doors,
+        })
+    }
+
+    /// A notice on what the jail shares with the host; `None` where it goes away, or shares
+    /// nothing that a notice is needed for.
+    pub fn exposure(&self) -> Option<String> {
+        exposure(&self.wanted.as_ref()?.jail)
+    }
+}
+
+/// A notice on what the users of a jail share with the host because their programs run in a plain
+/// chroot.
+fn exposure(jail: &ResolvedJail) -> Option<String> {
+    let runs_programs = !jail.accounts.is_empty() && jail.doors.contains(&Door::Shell);
+    (runs_programs && jail.session.is_none()).then(|| {
+        "a plain chroot with a shell: programs of its users share process numbers, network, abstract sockets and shared memory with the host, \
+         and two users who work together get out; `[namespaces]` gives each session its own"
+            .to_owned()
+    })
+}

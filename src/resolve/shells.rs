@@ -1,0 +1,90 @@
+//! What would make the login shells of jailed accounts usable without a jail: the directory of
+//! these shells on the host, and an entry for one of them in shells(5).
+
+use std::path::Path;
+
+use super::SHELLS;
+use super::host_jobs::quoted;
+use crate::error::{Error, Finding, Kind, Result};
+use crate::host::{FileKind, View};
+
+/// Most bytes of such a file.
+const LIMIT: u64 = 1 << 20;
+/// The files of shells(5), as administrators and as vendors write them.
+const LISTS: [&str; 2] = ["/etc/shells", "/usr/etc/shells"];
+
+/// One thing of the host that has to go, with what, why and the command as hint.
+#[derive(Clone, Debug)]
+pub struct ShellLeak {
+    /// The path of the host.
+    pub path: String,
+    /// What it does, without the path: fits after "`path`: ".
+    pub text: String,
+    /// The command that removes it.
+    pub clean: String,
+}
+
+/// Refuses to build while there is any.
+///
+/// # Errors
+/// [`Kind::Failed`] with a finding for each.
+pub(super) fn refuse_leaks(view: &View) -> Result<()> {
+    let leaks = leaks(view)?.into_iter();
+    let finding = |leak: ShellLeak| {
+        Finding::new(format!("could not use `{}`", leak.path))
+            .why(leak.text)
+            .hint(leak.clean)
+    };
+    let findings: Vec<Finding> = leaks.map(finding).collect();
+    if findings.is_empty() {
+        return Ok(());
+    }
+    Err(Error {
+        kind: Kind::Failed,
+        findings,
+    })
+}
+
+/// All that there is of it on the host.
+///
+/// With a shell below [`SHELLS`] in shells(5), su(1) takes `--shell` from whoever knows the
+/// password of the account, and starts a shell of the host; services with pam_shells(8) let the
+/// account in.
+///
+/// # Errors
+/// [`Kind::Failed`] where a file cannot be read.
+pub fn leaks(view: &View) -> Result<Vec<ShellLeak>> {
+    let mut leaks = Vec::new();
+    if view.lstat(Path::new(SHELLS))?.is_some() {
+        leaks.push(ShellLeak {
+            path: view.shown(Path::new(SHELLS)).display().to_string(),
+            text: "it exists on the host, and the login shells of jailed accounts must exist in jails only".to_owned(),
+            clean: format!("rename or remove `{SHELLS}`"),
+        });
+    }
+    for list in LISTS.map(Path::new) {
+        let is_file = |stat: crate::host::Stat| stat.kind() == FileKind::File;
+        if !view.stat(list)?.is_some_and(is_file) {
+            continue;
+        }
+        let text = view.read(list, LIMIT)?.unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        let below = format!("{SHELLS}/");
+        let shell = text
+            .lines()
+            .map(str::trim)
+            .find(|line| line.starts_with(&below));
+        if let Some(shell) = shell {
+            let shown = view.shown(list);
+            leaks.push(ShellLeak {
+                path: shown.display().to_string(),
+                text: format!(
+                    "it lists `{}`, so that `su --shell` and services with pam_shells let jailed accounts in without their jail",
+                    shell.escape_debug()
+                ),
+                clean: format!("take it out: sed -i '\\|^[[:space:]]*{below}|d' {}", quoted(&shown)),
+            });
+        }
+    }
+    Ok(leaks)
+}
