@@ -9,4 +9,5 @@ mod mounts;
 mod proof;
 mod root_dir;
 mod sources;
+mod held;
 mod ways_in;
