@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::host::pam::{self, Edit, Modules, Service};
 use crate::host::{Passwd, Process, View, nft};
 use crate::names::JailName;
-use crate::resolve::{ResolvedJail, STATE, snippet_name, table};
+use crate::resolve::{ResolvedJail, STATE, snippet_name, tables};
 
 /// What is found of a jail's policy, and what is to be.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ impl Sessions {
         };
         let is = text(&ResolvedJail::state(&wanted.name).join(POLICY))?;
         let to = wanted.session.as_ref().map(Policy::to_text);
-        let rules = |policy: Option<&Policy>| policy.and_then(table).unwrap_or_default();
+        let rules = |policy: Option<&Policy>| policy.and_then(tables).unwrap_or_default();
         let before = is.as_deref().and_then(|text| Policy::parse(text).ok());
         let rules = (rules(before.as_ref()), rules(wanted.session.as_ref()));
         let rules = Some(rules).filter(|(was, to)| was != to && !to.is_empty());

@@ -26,7 +26,7 @@ pub use accounts::{
     jail_of, token,
 };
 pub use marker::{Left, MARKER, Marker, PRIVATE};
-pub(crate) use network::table;
+pub(crate) use network::tables;
 pub use objects::prove;
 pub use sshd::{Sftp, SshdPolicy, snippet_name};
 pub use tree::{Content, Entry, EntryKind, MERGED, Tree, Why};

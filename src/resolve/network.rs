@@ -266,10 +266,10 @@ fn lines(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// The table as it would be loaded for the first session.
-pub(crate) fn table(policy: &Policy) -> Option<String> {
+/// The tables as they would be loaded for the first session: the host's, and the one in the jail's own network.
+pub(crate) fn tables(policy: &Policy) -> Option<String> {
     let network = policy.network.as_ref()?;
-    Some(jailctl_session::network::table(&policy.jail, network, &[]))
+    Some(jailctl_session::network::tables(&policy.jail, network))
 }
 
 #[cfg(test)]

@@ -313,7 +313,7 @@ pub static KEYS: &[Key] = &[
         .example(r#"allow_in = ["tcp/80"]"#)
         .replaces(),
     Key::new("network.allow_out", Shape::Texts(Rule::Port))
-        .doc("ports of others that the jail's own network may reach, by 4096 connections at one time; none of the host itself")
+        .doc("ports of others that the jail's own network may reach, by 4096 connections at one time; none of the host itself, and of link-local addresses (169.254.0.0/16) port 53 alone")
         .default("[]")
         .example(r#"allow_out = ["tcp/443", "udp/53"]"#)
         .replaces(),

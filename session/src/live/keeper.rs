@@ -16,16 +16,17 @@
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::{Errno, fcntl_dupfd_cloexec, read, retry_on_intr, write};
 use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::process::{Pid, PidfdFlags, getpid, pidfd_open, setsid};
+use rustix::process::{Pid, PidfdFlags, WaitOptions, getpid, pidfd_open, setsid, wait};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space, set_name};
 
+use super::latest;
 use super::logins::{Book, Ledger};
 use crate::limits::Place;
-use crate::network::Member;
+use crate::network::{Member, Watch};
 use crate::{Error, sys};
 
 /// What the keeper needs to know of the process that begins the session; looked at before it does.
@@ -93,6 +94,23 @@ pub(super) fn start(
     }
 }
 
+/// Puts back what somebody took from the jail's network. What cannot be put back is tried again later: meanwhile the rules in that network hold.
+fn attend_to_network(member: &Member, watch: &mut Watch) -> Result<(), Errno> {
+    if !watch.is_due() {
+        return Ok(());
+    }
+    // So that it can wait for nft(8).
+    sys::default_signals()?;
+    match member.mend(latest(member.jail())) {
+        Ok(by_us) => watch.done(by_us),
+        Err(_) => watch.failed(),
+    }
+    sys::ignore_children()?;
+    // Those of the session's processes that ended meanwhile without a parent.
+    while let Ok(Some(_)) = wait(WaitOptions::NOHANG) {}
+    Ok(())
+}
+
 /// The keeper's life.
 fn keep(live: impl FnOnce() -> Result<(), Errno>) -> ! {
     // Unwinding would lead into the code of the process that this was forked from.
@@ -129,18 +147,28 @@ fn attend(
         let null = open("/dev/null", OFlags::RDWR, Mode::empty())?;
         std::mem::forget(null);
     }
+    let mut watch = member.as_ref().map(Member::watch).transpose()?;
     loop {
         let mut ready = vec![PollFd::new(&beginner, PollFlags::IN)];
+        let sockets = watch.iter().flat_map(Watch::sockets);
         ready.extend(
             book.events()
-                .map(|events| PollFd::new(events, PollFlags::IN)),
+                .map(AsFd::as_fd)
+                .into_iter()
+                .chain(sockets)
+                .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)),
         );
-        retry_on_intr(|| poll(&mut ready, None))?;
+        let patience = watch.as_ref().and_then(Watch::patience);
+        let patience = patience.and_then(|patience| Timespec::try_from(patience).ok());
+        retry_on_intr(|| poll(&mut ready, patience.as_ref()))?;
         let over = ready[0].revents().contains(PollFlags::IN);
         drop(ready);
         book.copy();
         if over {
             break;
+        }
+        if let (Some(member), Some(watch)) = (&member, &mut watch) {
+            attend_to_network(member, watch)?;
         }
     }
     sys::kill_the_session();

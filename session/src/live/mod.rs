@@ -28,7 +28,7 @@ use rustix::thread::{Gid, Uid, UnshareFlags, set_thread_res_gid, set_thread_res_
 use self::keeper::Host;
 pub use self::logins::Logins;
 use crate::limits::{self, Place};
-use crate::network::{self, Member};
+use crate::network::{self, Member, Network};
 use crate::policy::Policy;
 use crate::privileges::close_the_ways_back;
 use crate::seccomp::restrict_system_calls;
@@ -100,7 +100,7 @@ impl Shared {
         // Before the limits: the networks of all jails have one lock, and whoever holds it must not be one whom the jail's groups stop or slow down.
         let network = policy.network.as_ref();
         let member = network
-            .map(|network| network::enter(&policy.jail, network))
+            .map(|network| network::enter(&policy.jail, network, &|| latest(&policy.jail)))
             .transpose()?;
         let mut shared = Self {
             place: None,
@@ -131,6 +131,11 @@ impl Shared {
             let _ = member.leave();
         }
     }
+}
+
+/// The network of the jail as its policy has it now, if it has one and can be read.
+fn latest(jail: &str) -> Option<Network> {
+    Policy::load(jail).ok().flatten()?.network
 }
 
 /// The namespaces, and all that is in them. Gives the jail's root.

@@ -1,7 +1,7 @@
 //! That the host passes on what comes from jails and goes to them, and nothing else that it did not pass on before.
 //!
-//! A host whose `net.ipv4.ip_forward` is on does so anyway. On any other, each interface is told to as long as there is a network of a jail, and the
-//! rules of each jail drop what such an interface would now pass on for anybody else. The switch for all of them is left alone: it sets more than
+//! A host whose `net.ipv4.ip_forward` is on does so anyway. On any other, each interface is told to as long as there is a network of a jail, and
+//! routing rules ([`guard`]) throw away what such an interface would now pass on for anybody else; the rules of each jail drop the same. The switch for all of them is left alone: it sets more than
 //! it says (`ip_forward` in the kernel's ip-sysctl), and setting it back would not.
 
 use std::path::Path;
@@ -9,8 +9,8 @@ use std::path::Path;
 use rustix::fs::{CWD, Dir, Mode, OFlags, openat};
 use rustix::io::Errno;
 
-use super::members::Doors;
-use super::{LINKS, set};
+use super::members::{Doors, note};
+use super::{LINKS, guard, set};
 use crate::Error;
 
 /// Where each interface has its settings.
@@ -26,7 +26,7 @@ pub(super) struct Forwarding<'d> {
 impl<'d> Forwarding<'d> {
     /// As it was left.
     pub(super) fn look(doors: &'d Doors) -> Result<Self, Error> {
-        let ours = doors.note()?.lines().map(str::to_owned).collect();
+        let ours = guarded()?;
         Ok(Self { doors, ours })
     }
 
@@ -59,10 +59,11 @@ impl<'d> Forwarding<'d> {
         &self.ours
     }
 
-    /// Lets them pass on.
+    /// Lets them pass on, with their guard before.
     pub(super) fn begin(&self) -> Result<(), Error> {
         // Noted first: what is noted and was not done is put back as it is.
         self.doors.set_note(&self.ours.join("\n"))?;
+        guard::put_up(&self.ours)?;
         self.ours.iter().try_for_each(|name| pass_on(name, true))
     }
 
@@ -74,8 +75,25 @@ impl<'d> Forwarding<'d> {
                 pass_on(name, false)?;
             }
         }
+        guard::take_down(&self.ours)?;
         self.doors.set_note("")
     }
+}
+
+/// The interfaces that pass on for jails only, as noted. For whoever is in a network, or holds the lock of all.
+pub(super) fn guarded() -> Result<Vec<String>, Error> {
+    Ok(note()?.lines().map(str::to_owned).collect())
+}
+
+/// Those of `interfaces` that exist and do not pass on.
+pub(super) fn idle(interfaces: &[String]) -> Result<Vec<String>, Error> {
+    let mut idle = Vec::new();
+    for name in interfaces {
+        if value(name)?.as_deref() == Some("0") {
+            idle.push(name.clone());
+        }
+    }
+    Ok(idle)
 }
 
 /// Whether the interface passes on what comes in. One that has gone is as it was.

@@ -103,6 +103,7 @@ impl Doors {
                     let network = make(self).inspect_err(|_| {
                         if is_new {
                             // Nothing is there that anybody would have to know of.
+                            let _ = unlinkat(&self.directory, rules(jail), AtFlags::empty());
                             let _ = unlinkat(&self.directory, jail, AtFlags::empty());
                         }
                     })?;
@@ -151,14 +152,26 @@ impl Doors {
             return Ok(());
         }
         unmake()?;
+        match unlinkat(&self.directory, rules(jail), AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(errno) => return Err(Error::of("forget the rules of the jail's network")(errno)),
+        }
         unlinkat(&self.directory, jail, AtFlags::empty())
             .map_err(Error::of("forget the jail's network"))
     }
 
-    /// Whether somebody is in the jail's network.
-    pub(super) fn is_lived_in(&self, jail: &str) -> Result<bool, Error> {
-        let file = self.file(jail, OFlags::empty())?;
-        Ok(file.is_some_and(|file| file.try_lock().is_err()))
+    /// The jail's network, by a process that is in it; `None` where nobody is, or those who are have begun to end.
+    pub(super) fn network(&self, jail: &str) -> Result<Option<OwnedFd>, Error> {
+        let Some(mut file) = self.file(jail, OFlags::empty())? else {
+            return Ok(None);
+        };
+        if file.try_lock().is_ok() {
+            return Ok(None);
+        }
+        let text = read(&mut file)?;
+        let mut words = text.split_whitespace();
+        let number = words.next().unwrap_or_default();
+        Ok(words.find_map(|pid| network_of(pid, number)))
     }
 
     /// Whether there is a network of another jail.
@@ -174,12 +187,6 @@ impl Doors {
         Ok(false)
     }
 
-    /// What was noted; empty if nothing was.
-    pub(super) fn note(&self) -> Result<String, Error> {
-        let file = self.file(NOTE, OFlags::empty())?;
-        file.map_or_else(|| Ok(String::new()), |mut file| read(&mut file))
-    }
-
     /// Notes it; nothing if it is empty.
     pub(super) fn set_note(&self, text: &str) -> Result<(), Error> {
         if text.is_empty() {
@@ -191,6 +198,26 @@ impl Doors {
         let mut file = self.file(NOTE, OFlags::CREATE)?.ok_or_else(busy)?;
         write(&mut file, text)
     }
+}
+
+/// What was noted about the host; empty if nothing was. Whoever is in a network may read it without the lock of all: as long as it exists the note grows, by lines.
+pub(super) fn note() -> Result<String, Error> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    match open(format!("{DOORS}/{NOTE}"), flags, Mode::empty()) {
+        Ok(file) => read(&mut file.into()),
+        Err(Errno::NOENT) => Ok(String::new()),
+        Err(errno) => Err(Error::of("open what was noted of the host")(errno)),
+    }
+}
+
+/// The file about the tables of a jail's network, which is their lock as well: no jail has a name with a dot.
+fn rules(jail: &str) -> String {
+    format!(".{jail}.rules")
+}
+
+/// The same as a whole path.
+pub(super) fn note_path(jail: &str) -> String {
+    format!("{DOORS}/{}", rules(jail))
 }
 
 impl Share {
@@ -231,7 +258,8 @@ fn share(file: File) -> Result<Share, Error> {
     Ok(Share(file))
 }
 
-fn read(file: &mut File) -> Result<String, Error> {
+/// The whole text of one of our files.
+pub(super) fn read(file: &mut File) -> Result<String, Error> {
     let mut text = String::new();
     let mut all = || {
         file.rewind()?;
@@ -241,15 +269,17 @@ fn read(file: &mut File) -> Result<String, Error> {
     Ok(text)
 }
 
-fn write(file: &mut File, text: &str) -> Result<(), Error> {
+/// Replaces the text of one of our files. Who reads it meanwhile finds no less than what the old and the new text have in common.
+pub(super) fn write(file: &mut File, text: &str) -> Result<(), Error> {
     let mut all = || {
-        file.set_len(0)?;
         file.rewind()?;
-        file.write_all(text.as_bytes())
+        file.write_all(text.as_bytes())?;
+        file.set_len(u64::try_from(text.len()).unwrap_or(0))
     };
     all().map_err(Error::of_std("note who is in the jail's network"))
 }
 
-fn busy() -> Error {
+/// Somebody else does not come to an end.
+pub(super) fn busy() -> Error {
     Error::Refused("the networks of jails are being made or taken away, and it does not end".into())
 }

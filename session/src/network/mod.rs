@@ -5,14 +5,27 @@
 //! ends with its sessions anyway.
 //!
 //! - [`members`]: who is in it, by locks that end with their processes.
-//! - [`link`]: interfaces, addresses and routes, by rtnetlink(7).
-//! - [`rules`]: the table, as text for nft(8).
-//! - [`forwarding`]: that the host passes on what comes and goes, for jails alone.
+//! - [`link`]: interfaces, addresses and routes, by rtnetlink(7); [`netlink`]: its messages, and those of nftables.
+//! - [`filter`]: the rules in the jail's own network, as text for nft(8): the wall, which nothing on the host takes away.
+//! - [`rules`]: the host's table, which translates addresses and says the same again.
+//! - [`installed`]: whether both are loaded and unchanged, by what the kernel says of them ([`nftables`]).
+//! - [`addresses`]: which destinations are the host itself.
+//! - [`forwarding`]: that the host passes on what comes and goes, for jails alone; [`guard`]: by which routes.
+//! - [`watch`]: how a keeper learns that something of it was changed.
+//! - [`faults`](mod@faults): the comparison of all of it with what should be, for `check`, `doctor` and `build`.
 
+mod addresses;
+mod faults;
+mod filter;
 mod forwarding;
+mod guard;
+mod installed;
 mod link;
 mod members;
+mod netlink;
+mod nftables;
 mod rules;
+mod watch;
 
 use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -25,16 +38,22 @@ use rustix::io::{Errno, fcntl_dupfd_cloexec};
 use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space};
 use serde::{Deserialize, Serialize};
 
-use self::forwarding::{Forwarding, pass_on};
-use self::link::Netlink;
-use self::members::{Doors, PATIENCE, Share};
-pub use self::rules::{NFT, table};
+pub use self::faults::{Fault, faults};
+use self::forwarding::{Forwarding, guarded, pass_on};
+use self::installed::{Namespaces, Tables, Wanted};
+use self::members::{Doors, PATIENCE, Share, busy};
+use self::netlink::Netlink;
+pub use self::rules::NFT;
+use self::rules::Nft;
+pub(crate) use self::watch::Watch;
 use crate::{Error, sys};
 
 /// How the interfaces of jails begin on the host; a number follows.
 pub const LINKS: &str = "jailctl";
 /// What the interface is called in the jail.
 const INSIDE: &str = "eth0";
+/// The interface that every network has.
+const LOOPBACK: &str = "lo";
 /// Two addresses, and the two that no interface has.
 const PREFIX: u8 = 30;
 
@@ -95,44 +114,119 @@ pub(crate) struct Member {
 
 /// As long as it lives no jail's network is made, joined or taken away.
 #[derive(Debug)]
-pub(crate) struct Still(#[expect(dead_code, reason = "held, and not used")] Doors);
+pub(crate) struct Still {
+    #[expect(dead_code, reason = "held, and not used")]
+    doors: Doors,
+    #[expect(dead_code, reason = "held, and not used")]
+    tables: Tables,
+}
 
 /// Waits for whoever is making, joining or taking away a network. `None` where the jail has no network, or it takes too long.
 pub(crate) fn still(jail: &str) -> Option<Still> {
-    let doors = Doors::know(jail).then(Doors::open)?;
-    doors.ok().map(Still)
+    let deadline = Instant::now() + PATIENCE;
+    while Doors::know(jail) && Instant::now() < deadline {
+        let doors = Doors::open().ok()?;
+        if Doors::know(jail)
+            && let Some(tables) = Tables::try_lock(jail).ok()?
+        {
+            return Some(Still { doors, tables });
+        }
+        drop(doors);
+        sleep(Duration::from_millis(2));
+    }
+    None
 }
 
-/// Moves the calling process, which has one thread, into the network of the jail, made if it is not there.
+/// The rules of a jail's network as text for nft(8): the host's table, and the one in the jail's own network, without the host's addresses but the loopback's.
+pub fn tables(jail: &str, network: &Network) -> String {
+    let loopback = addresses::Prefix::new(Ipv4Addr::LOCALHOST, 8);
+    let inside = filter::table(network, &[loopback]);
+    format!("{}{inside}", rules::table(jail, network, &[]))
+}
+
+/// Moves the calling process, which has one thread, into the network of the jail, made if it is not there. One that is there is joined only with its
+/// rules in it: they are looked at, and loaded where they are gone.
+///
+/// `latest` gives the network as the policy has it now: a build may have written another since it was read.
 ///
 /// After an error the process may be anywhere, and is fit for nothing but to end.
-pub(crate) fn enter(jail: &str, network: &Network) -> Result<Member, Error> {
+pub(crate) fn enter(
+    jail: &str,
+    network: &Network,
+    latest: &dyn Fn() -> Option<Network>,
+) -> Result<Member, Error> {
     let host = namespace()?;
     let mut doors = Doors::open()?;
-    let (share, inside) = doors.join(jail, |doors| make(jail, network, doors, &host))?;
+    let mut is_new = false;
+    let (share, inside) = doors.join(jail, |doors| {
+        is_new = true;
+        make(jail, &network.or_later(latest()), doors, &host)
+    })?;
     drop(doors);
-    move_to(inside.as_fd(), "join the jail's network")?;
-    Ok(Member {
+    let member = Member {
         jail: jail.to_owned(),
         link: network.link.clone(),
         share,
         host,
-    })
+    };
+    let namespaces = Namespaces {
+        host: member.host.as_fd(),
+        jail: inside.as_fd(),
+    };
+    let is_whole = if is_new {
+        Ok(())
+    } else {
+        Tables::lock(jail)
+            .and_then(|mut tables| mend(&network.or_later(latest()), &mut tables, namespaces))
+    };
+    let moved = is_whole.and_then(|()| move_to(inside.as_fd(), "join the jail's network"));
+    if let Err(error) = moved {
+        // The one to tell is the first; what is left is found by whoever comes next.
+        let _ = member.leave();
+        return Err(error);
+    }
+    Ok(member)
+}
+
+/// Puts back what somebody took from a network that is lived in: the interface's address and its route, the guard of interfaces that forward, both
+/// tables. The calling thread is in the host's network.
+fn mend(network: &Network, tables: &mut Tables, namespaces: Namespaces<'_>) -> Result<(), Error> {
+    let host = addresses::of_host()?;
+    if !host
+        .iter()
+        .any(|prefix| prefix.single() == Some(network.gateway))
+    {
+        Netlink::open()?.address(&network.link, network.gateway, PREFIX)?;
+        guard::lead_to(link::index(&network.link)?, network.address, PREFIX)?;
+    }
+    let guarded = guarded()?;
+    guard::put_up(&guarded)?;
+    let wanted = Wanted::new(tables.jail(), network, &guarded, &host);
+    tables.mend(&wanted, namespaces)
 }
 
 /// Makes the network. The calling process is in the host's afterwards.
 fn make(jail: &str, network: &Network, doors: &Doors, host: &OwnedFd) -> Result<OwnedFd, Error> {
     // What a keeper that was killed left behind.
     Netlink::open()?.remove(&network.link)?;
+    let mut tables = Tables::lock(jail)?;
+    tables.forget()?;
+    let forwarding = Forwarding::needed(doors)?;
+    let wanted = Wanted::new(jail, network, forwarding.guarded(), &addresses::of_host()?);
     sys::unshare_all(UnshareFlags::NEWNET).map_err(Error::of("make the jail's network"))?;
     let inside = namespace()?;
     furnish()?;
+    // Two networks take two processes of nft(8): this one works while the other is started.
+    let nft = Nft::load(wanted.jail())?;
     move_to(host.as_fd(), "go back to the host's network")?;
-    let forwarding = Forwarding::needed(doors)?;
-    // Before there is anything that they are for; and where they cannot be loaded, nothing is undone.
-    rules::load(&table(jail, network, forwarding.guarded()))?;
-    forwarding
-        .begin()
+    let namespaces = Namespaces {
+        host: host.as_fd(),
+        jail: inside.as_fd(),
+    };
+    // Before there is anything that they are for.
+    tables
+        .load(&wanted, namespaces, Some(nft), true)
+        .and_then(|()| forwarding.begin())
         .and_then(|()| connect(network, host, &inside))
         .inspect_err(|_| {
             // As far as it can be; the next one who comes begins with what is left.
@@ -147,6 +241,7 @@ fn connect(network: &Network, host: &OwnedFd, inside: &OwnedFd) -> Result<(), Er
     netlink.pair(&network.link, INSIDE, inside.as_fd())?;
     no_ipv6(&network.link)?;
     netlink.address(&network.link, network.gateway, PREFIX)?;
+    guard::lead_to(link::index(&network.link)?, network.address, PREFIX)?;
     pass_on(&network.link, true)?;
     move_to(inside.as_fd(), "enter the jail's network")?;
     let mut netlink = Netlink::open()?;
@@ -201,20 +296,109 @@ pub fn sweep(jail: &str, network: &Network) -> Result<(), Error> {
     Ok(())
 }
 
-/// Loads the rules into the jail's network, if somebody is in it: they hold for all that begins from then on.
+/// Makes the jail's network what it should be, if somebody is in it: rules, guard and forwarding. Rules hold for all that begins from then on.
 pub fn refresh(jail: &str, network: &Network) -> Result<(), Error> {
     if !Doors::know(jail) {
         return Ok(());
     }
-    let doors = Doors::open()?;
-    if !doors.is_lived_in(jail)? {
-        return Ok(());
+    on_its_own(|| {
+        with_tables(jail, |doors, tables, namespaces| {
+            let forwarding = Forwarding::look(doors)?;
+            forwarding.begin()?;
+            pass_on(&network.link, true)?;
+            mend(network, tables, namespaces)
+        })
+        .map(drop)
+    })
+}
+
+/// Does something with the tables of a jail's network in which somebody is, with the lock of all networks; `None` where nobody is. The calling thread
+/// is in the host's.
+fn with_tables<T>(
+    jail: &str,
+    act: impl FnOnce(&Doors, &mut Tables, Namespaces<'_>) -> Result<T, Error>,
+) -> Result<Option<T>, Error> {
+    let host = namespace()?;
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let doors = Doors::open()?;
+        let Some(inside) = doors.network(jail)? else {
+            return Ok(None);
+        };
+        if let Some(mut tables) = Tables::try_lock(jail)? {
+            let namespaces = Namespaces {
+                host: host.as_fd(),
+                jail: inside.as_fd(),
+            };
+            return act(&doors, &mut tables, namespaces).map(Some);
+        }
+        // A keeper has them, whom nobody is to wait for with the lock of all.
+        drop(doors);
+        if Instant::now() >= deadline {
+            return Err(busy());
+        }
+        sleep(Duration::from_millis(5));
     }
-    let forwarding = Forwarding::look(&doors)?;
-    rules::load(&table(jail, network, forwarding.guarded()))
+}
+
+/// Does something on a thread of its own, which may be in another network while others of the process are not: setns(2).
+fn on_its_own<T: Send>(act: impl FnOnce() -> Result<T, Error> + Send) -> Result<T, Error> {
+    std::thread::scope(|scope| {
+        std::thread::Builder::new()
+            .spawn_scoped(scope, act)
+            .map_err(Error::of_std("start a thread"))?
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+impl Network {
+    /// This network with the ports of a later policy, if that is of the same network.
+    fn or_later(&self, later: Option<Self>) -> Self {
+        later
+            .filter(|later| later.link == self.link && later.address == self.address)
+            .unwrap_or_else(|| self.clone())
+    }
 }
 
 impl Member {
+    /// Begins to watch what may be taken from the network. The calling thread is in the jail's.
+    pub(crate) fn watch(&self) -> Result<Watch, Errno> {
+        let inside = current()?;
+        let there = |network: BorrowedFd<'_>| {
+            move_into_link_name_space(network, Some(LinkNameSpaceType::Network))
+        };
+        there(self.host.as_fd())?;
+        let watch = Watch::open(rules::name(&self.jail));
+        there(inside.as_fd())?;
+        watch
+    }
+
+    /// Puts back what somebody took from the network; `false` where somebody else is about to. Runs nft(8), whose end it waits for. The calling thread
+    /// is in the jail's network.
+    pub(crate) fn mend(&self, latest: Option<Network>) -> Result<bool, Error> {
+        let Some(network) = latest.filter(|network| network.link == self.link) else {
+            return Ok(true);
+        };
+        let Some(mut tables) = Tables::try_lock(&self.jail)? else {
+            return Ok(false);
+        };
+        let inside = namespace()?;
+        move_to(self.host.as_fd(), "go to the host's network")?;
+        let namespaces = Namespaces {
+            host: self.host.as_fd(),
+            jail: inside.as_fd(),
+        };
+        let mended = mend(&network, &mut tables, namespaces);
+        move_to(inside.as_fd(), "go back to the jail's network")?;
+        mended.map(|()| true)
+    }
+
+    /// The jail whose network it is.
+    pub(crate) fn jail(&self) -> &str {
+        &self.jail
+    }
+
     /// Leaves the network, and takes it away if nobody else is in it. The calling process is in the host's then.
     pub(crate) fn leave(self) -> Result<(), Error> {
         move_to(self.host.as_fd(), "leave the jail's network")?;
@@ -240,10 +424,14 @@ impl Member {
     }
 }
 
-/// The calling process's network.
+/// The calling thread's network.
 pub(crate) fn namespace() -> Result<OwnedFd, Error> {
+    current().map_err(Error::of("open the network"))
+}
+
+fn current() -> Result<OwnedFd, Errno> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-    open("/proc/self/ns/net", flags, Mode::empty()).map_err(Error::of("open the network"))
+    open("/proc/thread-self/ns/net", flags, Mode::empty())
 }
 
 fn move_to(network: BorrowedFd<'_>, what: &'static str) -> Result<(), Error> {

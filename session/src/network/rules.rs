@@ -1,12 +1,14 @@
-//! The table of a jail's rules, as text for nft(8): written and checked by a build, loaded with the network.
+//! The host's table for a jail, as text for nft(8): checked by a build, loaded with the network.
 //!
-//! One table for each jail, on the host, where nobody of the jail can reach it; nothing in any other table is touched. What the host's own rules
+//! It translates addresses and counts connections, and is the second wall: whoever flushes the host's rules takes it away until a keeper loads it again, and
+//! [`filter`](super::filter) holds meanwhile. One table for each jail; nothing in any other table is touched. What the host's own rules
 //! drop, stays dropped: a packet has to pass every table.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
+use super::filter::{PUBLIC, link_local};
 use super::{LINKS, Network, Port};
 use crate::Error;
 
@@ -23,7 +25,7 @@ pub(super) fn name(jail: &str) -> String {
 }
 
 /// The rules, which replace those that are there. `guarded` are interfaces that pass nothing on but for jails.
-pub fn table(jail: &str, network: &Network, guarded: &[String]) -> String {
+pub(super) fn table(jail: &str, network: &Network, guarded: &[String]) -> String {
     let name = name(jail);
     let Network {
         link,
@@ -45,12 +47,6 @@ pub fn table(jail: &str, network: &Network, guarded: &[String]) -> String {
         }
         let _ = writeln!(text, "    }}");
     };
-    let known = || "ct state established,related accept".to_owned();
-    let allowed = |ports: &[Port], deed: &str| -> Vec<String> {
-        by_protocol(ports)
-            .map(|ports| format!("{ports} {deed}"))
-            .collect()
-    };
     // Whoever is in the jail is told, and does not wait for what never comes.
     let refused = "reject with icmp type admin-prohibited";
     let mut to_jail = vec![known()];
@@ -63,7 +59,11 @@ pub fn table(jail: &str, network: &Network, guarded: &[String]) -> String {
         "accept".to_owned(),
     ];
     chain("begin", "", &lines);
-    let mut from_jail = vec![format!("ip saddr != {address} drop"), known()];
+    let mut from_jail = vec![
+        format!("ip saddr != {address} drop"),
+        known(),
+        link_local(allow_out, refused),
+    ];
     from_jail.extend(allowed(allow_out, "goto begin"));
     from_jail.push(refused.to_owned());
     chain("from_jail", "", &from_jail);
@@ -93,16 +93,34 @@ pub fn table(jail: &str, network: &Network, guarded: &[String]) -> String {
         "filter hook output priority 0",
         &[format!("oifname \"{link}\" jump to_jail")],
     );
+    // By the host's addresses; and from other jails, which know these by one that is not the host's.
     let others = format!("iifname != \"{link}\" fib daddr type local");
-    let inwards: Vec<String> = allowed(allow_in, &format!("dnat to {address}"))
-        .into_iter()
-        .map(|rule| format!("{others} {rule}"))
+    let jails = format!("iifname \"{LINKS}*\" iifname != \"{link}\" ip daddr {PUBLIC}");
+    let inwards: Vec<String> = [others, jails]
+        .iter()
+        .flat_map(|from| {
+            allowed(allow_in, &format!("dnat to {address}"))
+                .into_iter()
+                .map(move |rule| format!("{from} {rule}"))
+        })
         .collect();
     chain("inwards", "nat hook prerouting priority -100", &inwards);
     let outwards = format!("ip saddr {address} oifname != \"{link}\" masquerade");
     chain("outwards", "nat hook postrouting priority 100", &[outwards]);
     text.push_str("}\n");
     text
+}
+
+/// The rule for connections that were allowed when they began, and for what ICMP says of them.
+pub(super) fn known() -> String {
+    "ct state established,related accept".to_owned()
+}
+
+/// The rules for ports, one for each protocol that has any.
+pub(super) fn allowed(ports: &[Port], deed: &str) -> Vec<String> {
+    by_protocol(ports)
+        .map(|ports| format!("{ports} {deed}"))
+        .collect()
 }
 
 /// `tcp dport { 80, 443 }`, and the same for UDP, as far as there are any.
@@ -128,53 +146,68 @@ fn by_protocol(ports: &[Port]) -> impl Iterator<Item = String> {
         .map(|(protocol, numbers)| format!("{protocol} dport {{ {numbers} }}"))
 }
 
-/// Loads a table into the calling process's network.
-pub(super) fn load(table: &str) -> Result<(), Error> {
-    nft(table, "load the rules of the jail's network")
-}
-
 /// Takes the jail's table away, if it is there.
 pub(super) fn unload(jail: &str) -> Result<(), Error> {
     let name = name(jail);
     let text = format!("table ip {name}\ndelete table ip {name}\n");
-    nft(&text, "take away the rules of the jail's network")
+    Nft::start(&text, "take away the rules of the jail's network")?.finish()
 }
 
-fn nft(text: &str, what: &'static str) -> Result<(), Error> {
-    let mut failed = Error::of(what)(rustix::io::Errno::NOENT);
-    for program in NFT {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "the rules go through the one program that knows how"
-        )]
-        let mut command = Command::new(program);
-        let started = command
-            .args(["-f", "-"])
-            .env_clear()
-            .current_dir("/")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn();
-        match started {
-            Ok(mut child) => {
-                if let Some(mut stdin) = child.stdin.take() {
-                    // If it does not listen, its status says so.
-                    let _ = stdin.write_all(text.as_bytes());
-                }
-                let outcome = child.wait_with_output().map_err(Error::of_std(what))?;
-                if outcome.status.success() {
-                    return Ok(());
-                }
-                let words = String::from_utf8_lossy(&outcome.stderr);
-                let first = words.lines().next().unwrap_or("it said nothing");
-                let first: String = first.escape_debug().take(200).collect();
-                return Err(Error::Refused(format!("could not {what}: {first}")));
-            }
-            Err(error) => failed = Error::of_std(what)(error),
-        }
+/// A process of nft(8) in the network in which it was started.
+#[derive(Debug)]
+pub(super) struct Nft {
+    child: Child,
+    what: &'static str,
+}
+
+impl Nft {
+    /// Begins to load a table into the calling process's network.
+    pub(super) fn load(table: &str) -> Result<Self, Error> {
+        Self::start(table, "load the rules of the jail's network")
     }
-    Err(failed)
+
+    fn start(text: &str, what: &'static str) -> Result<Self, Error> {
+        let mut failed = Error::of(what)(rustix::io::Errno::NOENT);
+        for program in NFT {
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "the rules go through the one program that knows how"
+            )]
+            let mut command = Command::new(program);
+            let started = command
+                .args(["-f", "-"])
+                .env_clear()
+                .current_dir("/")
+                .stdin(Stdio::piped())
+                .stdout(Stdio::null())
+                .stderr(Stdio::piped())
+                .spawn();
+            match started {
+                Ok(mut child) => {
+                    if let Some(mut stdin) = child.stdin.take() {
+                        // If it does not listen, its status says so.
+                        let _ = stdin.write_all(text.as_bytes());
+                    }
+                    return Ok(Self { child, what });
+                }
+                Err(error) => failed = Error::of_std(what)(error),
+            }
+        }
+        Err(failed)
+    }
+
+    /// Waits for its end; what it refused is an error in its words.
+    pub(super) fn finish(self) -> Result<(), Error> {
+        let Self { child, what } = self;
+        let outcome = child.wait_with_output().map_err(Error::of_std(what))?;
+        if outcome.status.success() {
+            return Ok(());
+        }
+        let words = String::from_utf8_lossy(&outcome.stderr);
+        let first = words.lines().next().unwrap_or("it said nothing");
+        let first: String = first.escape_debug().take(200).collect();
+        Err(Error::Refused(format!("could not {what}: {first}")))
+    }
 }
 
 #[cfg(test)]
@@ -199,6 +232,7 @@ table ip jailctl-arkham {
     chain from_jail {
         ip saddr != 10.213.0.30 drop
         ct state established,related accept
+        ip daddr 169.254.0.0/16 th dport != 53 reject with icmp type admin-prohibited
         tcp dport { 443 } goto begin
         udp dport { 53 } goto begin
         reject with icmp type admin-prohibited
@@ -221,6 +255,7 @@ table ip jailctl-arkham {
     chain inwards {
         type nat hook prerouting priority -100; policy accept;
         iifname != "jailctl7" fib daddr type local tcp dport { 80 } dnat to 10.213.0.30
+        iifname "jailctl*" iifname != "jailctl7" ip daddr 192.0.0.8 tcp dport { 80 } dnat to 10.213.0.30
     }
     chain outwards {
         type nat hook postrouting priority 100; policy accept;

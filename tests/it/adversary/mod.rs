@@ -11,3 +11,4 @@ mod root_dir;
 mod sources;
 mod held;
 mod ways_in;
+mod network;

@@ -14,7 +14,7 @@ mod ids;
 mod life;
 pub(crate) mod limits;
 mod log;
-mod network;
+pub(crate) mod network;
 mod rare;
 mod turns;
 mod walls;

@@ -6,7 +6,7 @@ use super::{LOG, compile, harlequin};
 use crate::support::{Spec, host_with_module};
 
 /// A copy with a neighbour: a network namespace in which 192.0.2.2 is, and the host is 192.0.2.1 and its way to everything.
-pub(super) fn copy(more: &str) -> Option<(DisposableHost, Spec)> {
+pub(crate) fn copy(more: &str) -> Option<(DisposableHost, Spec)> {
     let host = host_with_module()?;
     compile(&host, "wire", include_str!("wire.c"));
     host.sh("unshare --net sleep infinity </dev/null >/dev/null 2>&1 & echo $! >/run/neighbour; until [ \"$(readlink /proc/$!/ns/net)\" != \"$(readlink /proc/self/ns/net)\" ]; do sleep 0.01; done
@@ -23,38 +23,38 @@ pub(super) fn copy(more: &str) -> Option<(DisposableHost, Spec)> {
 const TUTORIAL: &str = "[network]\nmode = \"private\"\nallow_in = [\"tcp/80\"]\nallow_out = [\"tcp/443\", \"udp/53\"]\n";
 
 /// A command line in the neighbour's network.
-pub(super) fn neighbour(command: &str) -> String {
+pub(crate) fn neighbour(command: &str) -> String {
     format!("nsenter -t $(</run/neighbour) -n {command}")
 }
 
 /// Listens, in the host's network or in the neighbour's.
-pub(super) fn serve(host: &DisposableHost, line: &str) -> Running {
+pub(crate) fn serve(host: &DisposableHost, line: &str) -> Running {
     let mut server = host.spawn(["bash", "-c", line]);
     server.hear("listens");
     server
 }
 
 /// Listens in a session.
-pub(super) fn serve_in(login: &Login<'_>, line: &str) -> Running {
+pub(crate) fn serve_in(login: &Login<'_>, line: &str) -> Running {
     let mut server = login.start([], line);
     server.hear("listens");
     server
 }
 
 /// What of networks is on the host.
-fn networks(host: &DisposableHost) -> String {
+pub(crate) fn networks(host: &DisposableHost) -> String {
     host.sh("ip -o link | cut -d' ' -f2; nft list ruleset; ls -A /run/jailctl/net 2>/dev/null | sed /lock/d || :; for at in /proc/sys/net/ipv4/conf/*/forwarding; do ! read -r is <$at || echo $at $is; done 2>/dev/null; wc -l </proc/self/mountinfo").ok().stdout().to_owned()
 }
 
 /// The address of the one jail that has a network.
-fn jail_address(host: &DisposableHost) -> String {
+pub(crate) fn jail_address(host: &DisposableHost) -> String {
     let policy = host.read("/var/lib/jailctl/arkham/policy");
     let line = policy.lines().find(|line| line.contains("\"address\""));
     let address = line.and_then(|line| line.split('"').nth(3));
     address.expect("an address").to_owned()
 }
 
-fn settle(host: &DisposableHost) {
+pub(crate) fn settle(host: &DisposableHost) {
     host.until("! pgrep -x jailctl-keeper >/dev/null && ! pgrep -u harlequin >/dev/null");
 }
 

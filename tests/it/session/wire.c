@@ -1,5 +1,5 @@
 /* Asks and answers at ports.
- *   wire serve tcp|udp PORT          says "listens", then tells everybody who asks: PORT of HOST to ADDRESS
+ *   wire serve tcp|udp PORT [FILE]   says "listens", then tells everybody who asks: PORT of HOST to ADDRESS; and adds that to FILE
  *   wire ask tcp|udp ADDRESS PORT    prints the answer; "refused", or "nothing" where none came in time */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -19,7 +19,7 @@ static struct sockaddr_in at(const char *address, const char *port)
     return to;
 }
 
-static int serve(int kind, const char *port)
+static int serve(int kind, const char *port, const char *file)
 {
     char host[64], text[256], word[16], from[64];
     struct sockaddr_in own = at("0.0.0.0", port), who;
@@ -42,6 +42,11 @@ static int serve(int kind, const char *port)
             recvfrom(s, word, sizeof word, 0, (void *)&who, &length);
         inet_ntop(AF_INET, &who.sin_addr, from, sizeof from);
         snprintf(text, sizeof text, "%s of %s to %s\n", port, host, from);
+        FILE *seen = file != NULL ? fopen(file, "a") : NULL;
+        if (seen != NULL) {
+            fputs(text, seen);
+            fclose(seen);
+        }
         if (kind == SOCK_STREAM) {
             send(c, text, strlen(text), MSG_NOSIGNAL);
             close(c);
@@ -73,8 +78,8 @@ static int ask(int kind, const char *address, const char *port)
 int main(int argc, char **argv)
 {
     int kind = argc > 2 && strcmp(argv[2], "udp") == 0 ? SOCK_DGRAM : SOCK_STREAM;
-    if (argc == 4 && strcmp(argv[1], "serve") == 0)
-        return serve(kind, argv[3]);
+    if ((argc == 4 || argc == 5) && strcmp(argv[1], "serve") == 0)
+        return serve(kind, argv[3], argv[4]);
     if (argc == 5 && strcmp(argv[1], "ask") == 0)
         return ask(kind, argv[3], argv[4]);
     return 2;
