@@ -32,6 +32,19 @@ impl Run<'_, '_> {
         }
     }
 
+    /// Makes the jail's network what its policy says, for whoever is in it.
+    pub(super) fn mend_network(&self) -> Result<()> {
+        let text = self.host.read(&self.state().join(POLICY), STACK_LIMIT)?;
+        let policy = text.and_then(|text| Policy::parse(&String::from_utf8_lossy(&text)).ok());
+        match policy.and_then(|policy| policy.network) {
+            Some(network) if self.host.is_live() => refresh(self.name().as_str(), &network)
+                .map_err(|error| {
+                    Error::failed("could not mend the jail's network").why(error.to_string())
+                }),
+            _ => Ok(()),
+        }
+    }
+
     /// Takes away what a session that was ended by force has left of the jail's network.
     pub(super) fn sweep_network(&self) -> Result<()> {
         let text = self.host.read(&self.state().join(POLICY), STACK_LIMIT)?;

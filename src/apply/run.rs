@@ -91,6 +91,7 @@ impl<'r, 'h> Run<'r, 'h> {
                 refuse_change(self.name(), &Process::living(self.host, root, uids)?)
             }
             Step::WritePolicy { text, .. } => self.write_policy(text),
+            Step::MendNetwork { .. } => self.mend_network(),
             Step::RemovePolicy => self.remove_policy(),
             Step::WriteStack(edit) | Step::LeaveStack(edit) => self.write_stack(edit),
             Step::InstallSnippet { file, text } => self.install_snippet(file, text),

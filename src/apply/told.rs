@@ -32,6 +32,7 @@ fn deed(step: &Step) -> Option<String> {
         Step::InstallSnippet { .. } => "sshd snippet written".to_owned(),
         Step::RemoveSnippet { .. } => "sshd snippet removed".to_owned(),
         Step::WritePolicy { .. } => "session policy written".to_owned(),
+        Step::MendNetwork { .. } => "network mended".to_owned(),
         Step::RemovePolicy => "session policy removed".to_owned(),
         Step::WriteStack(_) | Step::LeaveStack(_) => "PAM stack changed".to_owned(),
         Step::MakeRoot

@@ -178,6 +178,7 @@ pub(super) fn of_plan(plan: &Plan, no_reload: bool, host: &Host) -> Result<Vec<U
                 all.push(Undo::Moves(Moves::none(&plan.root, tree::STAGE)));
             }
             Step::VerifySnippet
+            | Step::MendNetwork { .. }
             | Step::EndSessions { .. }
             | Step::FindNobody { .. }
             | Step::LeaveStack(_)

@@ -1,7 +1,7 @@
 //! Whether sessions of the jail may begin: what sshd's process of a connection looks at first.
 
-use jailctl_session::limits;
 use jailctl_session::policy::{DOOR, Mount, Policy, Source};
+use jailctl_session::{limits, network};
 
 use super::{Case, Reason, not_roots};
 use crate::error::{Error, Result};
@@ -40,6 +40,18 @@ pub(super) fn reasons(case: &Case<'_>) -> Result<Vec<Reason>> {
     if !calls_module(case)? {
         let why = format!("the PAM service that sshd asks does not call `{MODULE}`");
         reasons.push(refused("stack", why));
+    }
+    if let Some(network) = &policy.network {
+        let faults = network::faults(name.as_str(), network).map_err(|error| {
+            Error::failed(format!(
+                "could not look at the network of the jail `{name}`"
+            ))
+            .why(error.to_string())
+        })?;
+        reasons.extend(faults.iter().map(|fault| {
+            let what = "the network of the jail is not what its policy says";
+            Reason::new("network", what, case.build()).why(fault.to_string())
+        }));
     }
     let limits = policy.limits.as_ref();
     let frozen = limits.map(|limits| limits::is_frozen(&policy, limits));

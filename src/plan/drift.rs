@@ -35,6 +35,8 @@ pub enum Kind {
     Sshd,
     /// The policy of its sessions.
     Session,
+    /// The jail's network while somebody is in it: its rules, who else is forwarded.
+    Network,
     /// What the host no longer has.
     Host,
     /// What runs as an account outside of the jail.
@@ -259,6 +261,11 @@ fn of_plan(plan: &Plan, view: &View, drift: &mut Drift) {
                     plan.name.as_str(),
                     "its policy was changed, or is gone",
                 );
+            }
+            Step::MendNetwork { faults } => {
+                for fault in faults {
+                    drift.add(Kind::Network, &fault.name, &fault.text);
+                }
             }
             Step::WriteStack(edit) => drift.add(
                 Kind::Session,

@@ -19,6 +19,8 @@ pub mod why;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use jailctl_session::network::Fault;
+
 pub use contents::Contents;
 pub use diff::{Act, Change, Depth, SWAPPED, compare, swapped};
 pub use drift::{Difference, Drift, Kind as DriftKind, drift, processes_outside};
@@ -92,6 +94,11 @@ pub enum Step {
         text: String,
         /// The rules of the jail's network for nft(8), as they are and as they are to be, where they change.
         rules: Option<(String, String)>,
+    },
+    /// Loads the rules of the jail's network again, and puts back what else was taken from it while somebody is in it.
+    MendNetwork {
+        /// What is wrong with it.
+        faults: Vec<Fault>,
     },
     /// Makes the jail a plain chroot.
     RemovePolicy,
@@ -439,7 +446,9 @@ fn plan_with(
     steps.extend(opened);
     // All of a family go back together, though only some may change.
     let is_part = spec.family.is_some() && spec_moved;
-    let keeps = is_part || steps.iter().any(Step::is_change);
+    // What is mended in a network is no other build than the one before.
+    let is_built = |step: &Step| step.is_change() && !matches!(step, Step::MendNetwork { .. });
+    let keeps = is_part || steps.iter().any(is_built);
     for user in dropped {
         steps.push(accounts::farewell(user, manifest.as_ref(), false)?);
         notices.push(format!(

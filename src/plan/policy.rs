@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
+use jailctl_session::network::{Fault, faults};
 use jailctl_session::policy::{DOOR, POLICY, Policy};
 
 use super::lock::snippet;
 use super::{SNIPPET_LIMIT, Step, sessions};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::host::pam::{self, Edit, Modules, Service};
 use crate::host::{Passwd, Process, View, nft};
 use crate::names::JailName;
@@ -20,6 +21,8 @@ pub(super) struct Sessions {
     wanted: Option<String>,
     /// The rules of its network as they are and as they are to be, where they change.
     rules: Option<(String, String)>,
+    /// What of its network is not as it should be while somebody is in it.
+    faults: Vec<Fault>,
     /// The change of the PAM service that sshd asks, by which jailed accounts leave it; `None` where there is nothing to change.
     service: Option<Edit>,
 }
@@ -39,6 +42,17 @@ impl Sessions {
         if let (Some((_, to)), true, Some(program)) = (&rules, view.is_live(), nft::find(view)?) {
             nft::check(program, to)?;
         }
+        let network = before.and_then(|policy| policy.network);
+        let faults = match network.filter(|_| view.is_live()) {
+            Some(network) => faults(wanted.name.as_str(), &network).map_err(|error| {
+                Error::failed(format!(
+                    "could not look at the network of the jail `{}`",
+                    wanted.name
+                ))
+                .why(error.to_string())
+            })?,
+            None => Vec::new(),
+        };
         Ok(Self {
             is,
             has_door: view
@@ -46,6 +60,7 @@ impl Sessions {
                 .is_some(),
             wanted: to,
             rules,
+            faults,
             service: service(view, wanted)?,
         })
     }
@@ -83,6 +98,11 @@ impl Sessions {
             steps.push(Step::WritePolicy {
                 text: text.clone(),
                 rules: self.rules.clone(),
+            });
+        }
+        if !self.faults.is_empty() {
+            steps.push(Step::MendNetwork {
+                faults: self.faults.clone(),
             });
         }
     }

@@ -145,6 +145,11 @@ pub(super) fn of_step(step: &Step) -> Option<Deed> {
             }
             deed
         }
+        Step::MendNetwork { faults } => {
+            let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+            let does = format!("put back what somebody took from it: {}", faults.join("; "));
+            Deed::new(Change, "network", does)
+        }
         Step::RemovePolicy => Deed::new(Remove, "sessions", "of their own"),
         Step::WriteStack(edit) | Step::LeaveStack(edit) => {
             let act = match (&edit.from, &edit.to) {

@@ -2,13 +2,13 @@
 //! the promises. The payload of each is harmless: a token file outside of the jail is read, or is not.
 
 mod adoption;
+mod held;
 mod host_modules;
 mod kernel;
 mod kill;
 mod mounts;
+mod network;
 mod proof;
 mod root_dir;
 mod sources;
-mod held;
 mod ways_in;
-mod network;

@@ -174,6 +174,97 @@ fn kept_still<'host>(host: &'host DisposableHost, login: &Login<'host>) -> Runni
 }
 
 #[test]
+fn a4_what_is_missing_is_said_and_mended() {
+    let Some((host, spec)) = copy(RULES) else {
+        return;
+    };
+    let _sshd = host.sshd();
+    let harlequin = harlequin(&host);
+    let session = kept_still(&host, &harlequin);
+    let link = host
+        .sh("ip -o link | grep -o 'jailctl[0-9]*' | head -1")
+        .ok()
+        .text()
+        .to_owned();
+    let in_jail = "nsenter -t $(pgrep -x jailctl-keeper) -n";
+    let address = format!("ip addr flush dev {link}");
+    let idle = format!("echo 0 >/proc/sys/net/ipv4/conf/{link}/forwarding");
+    let changed = "nft insert rule ip jailctl-arkham from_jail accept".to_owned();
+    let inner = format!("{in_jail} nft insert rule inet jailctl output accept");
+    let flush = format!("{in_jail} nft flush ruleset");
+    for (how, name, text) in [
+        (
+            "nft flush ruleset",
+            "ip jailctl-arkham",
+            "it is gone from the host: what is allowed does not pass",
+        ),
+        (
+            &changed,
+            "ip jailctl-arkham",
+            "it was changed since it was loaded",
+        ),
+        (&inner, "inet jailctl", "it was changed since it was loaded"),
+        (
+            &flush,
+            "inet jailctl",
+            "it is gone from the jail's own network",
+        ),
+        (
+            "ip addr add 203.0.113.7/24 dev wayne0",
+            "inet jailctl",
+            "it has not the rules of the policy and of the host's addresses",
+        ),
+        (
+            "ip rule del pref 2 iif wayne0",
+            "wayne0",
+            "its routing rules are gone: it forwards packets for everybody",
+        ),
+        (
+            "ip route del blackhole default table 1784768876",
+            "wayne0",
+            "its routing rules are gone",
+        ),
+        (
+            "echo 0 >/proc/sys/net/ipv4/conf/wayne0/forwarding",
+            "wayne0",
+            "`net.ipv4.conf.wayne0.forwarding` is 0",
+        ),
+        (&idle, &link, "what is allowed does not pass"),
+        (&address, &link, "is gone from it: nothing passes"),
+    ] {
+        host.jailctl(["check"]).ok();
+        host.sh(how).ok();
+        let checked = host.jailctl(["check", "--json"]).exits(1);
+        assert!(
+            checked.stdout().contains("\"kind\":\"network\""),
+            "{how}: {checked:?}"
+        );
+        let checked = host.jailctl(["check"]).exits(1);
+        let line = format!("  {name}: ");
+        assert!(
+            checked.stdout().contains(&line) && checked.stdout().contains(text),
+            "{how}: {checked:?}"
+        );
+        let diagnosis = host.jailctl(["doctor", "harlequin"]);
+        assert!(
+            format!("{diagnosis:?}").contains(text),
+            "{how}: {diagnosis:?}"
+        );
+        let planned = host.jailctl(["plan", &spec.path()]).ok();
+        assert!(planned.stdout().contains(text), "{how}: {planned:?}");
+        spec.build(&host).ok();
+        assert_eq!(
+            spec.build(&host).ok().text(),
+            "arkham: nothing to do",
+            "{how}"
+        );
+    }
+    host.sh("kill -CONT $(pgrep -x jailctl-keeper)").ok();
+    drop(session);
+    settle(&host);
+}
+
+#[test]
 fn a4_who_joins_finds_the_rules_or_does_not_come_in() {
     let Some((host, _)) = copy(RULES) else { return };
     let _sshd = host.sshd();
