@@ -30,6 +30,7 @@ impl Doctor {
                 .hint("run it with sudo"));
         }
         let view = View::new(Path::new("/"))?;
+        let mut notices = Vec::new();
         let (about, fine, wrong, jail, reasons, outside) = match &self.user {
             None => {
                 let reasons = fitness(&view)?;
@@ -48,6 +49,10 @@ impl Doctor {
                         .why("no jail of this host records such an account")
                         .hint("`jailctl list` shows the jails with their users")
                 })?;
+                notices.extend(
+                    (diagnosis.exposure.iter())
+                        .map(|exposure| format!("the jail `{}` is {exposure}", diagnosis.jail)),
+                );
                 (
                     format!("{user} of the jail {}", diagnosis.jail),
                     "nothing keeps this user out",
@@ -71,6 +76,7 @@ impl Doctor {
         };
         Ok(Report {
             text,
+            notices,
             code: if reasons.is_empty() && outside.is_empty() {
                 0
             } else {

@@ -15,8 +15,8 @@ use std::path::Path;
 use crate::error::{Finding, Result};
 use crate::host::{Stat, View};
 use crate::names::JailName;
-use crate::plan::Manifest;
 use crate::plan::manifest::LockRecord;
+use crate::plan::{Manifest, exposure_as_built};
 
 pub use fitness::fitness;
 
@@ -92,6 +92,8 @@ pub struct Diagnosis {
     pub reasons: Vec<Reason>,
     /// What lets the user, or what runs as the user, out of the jail; none where nothing does.
     pub outside: Vec<Reason>,
+    /// What the user shares with the host in a plain chroot; `None` in a session, and where no program of the user's runs.
+    pub exposure: Option<String>,
 }
 
 /// Every reason why `user` cannot log in, and everything that runs as `user` outside of the jail; `None` where no jail has such an account.
@@ -126,9 +128,11 @@ pub fn diagnose(view: &View, user: &str) -> Result<Option<Diagnosis>> {
         .all(|reason| !["account-gone", "group"].contains(&reason.code));
     reasons.extend(sshd::reasons(&case, is_member)?);
     let outside = outside::reasons(&case)?;
+    let exposure = exposure_as_built(&case.manifest, view)?;
     Ok(Some(Diagnosis {
         jail: case.manifest.name,
         reasons,
         outside,
+        exposure,
     }))
 }

@@ -31,7 +31,7 @@ pub use manifest::{Before, Manifest};
 pub use removal::{Removal, removal};
 pub use rollback::{Kept, refuse_alone, roll_back, roll_back_to, told_along};
 pub use sessions::{refuse_account, refuse_change, refuse_sessions};
-pub use ways_in::WaysIn;
+pub use ways_in::{WaysIn, exposure_as_built};
 
 use crate::error::Result;
 use crate::host::pam::Edit;

@@ -1,6 +1,10 @@
 //! The ways into a jail, and what its kind of session leaves shared with the host.
 
-use super::Plan;
+use jailctl_session::policy::POLICY;
+
+use super::{Manifest, Plan};
+use crate::error::Result;
+use crate::host::View;
 use crate::resolve::ResolvedJail;
 use crate::spec::Door;
 
@@ -52,9 +56,22 @@ impl Plan {
 /// chroot.
 fn exposure(jail: &ResolvedJail) -> Option<String> {
     let runs_programs = !jail.accounts.is_empty() && jail.doors.contains(&Door::Shell);
-    (runs_programs && jail.session.is_none()).then(|| {
-        "a plain chroot with a shell: programs of its users share process numbers, network, abstract sockets and shared memory with the host, \
+    (runs_programs && jail.session.is_none()).then(plain_chroot)
+}
+
+/// The notice of [`Plan::exposure`], for a jail as it was built.
+///
+/// # Errors
+/// [`crate::error::Kind::Failed`] where the records cannot be read.
+pub fn exposure_as_built(manifest: &Manifest, view: &View) -> Result<Option<String>> {
+    let policy = ResolvedJail::state(&manifest.name).join(POLICY);
+    let is_plain = manifest.doors.contains(&Door::Shell) && view.lstat(&policy)?.is_none();
+    Ok(is_plain.then(plain_chroot))
+}
+
+/// The words of the notice.
+fn plain_chroot() -> String {
+    "a plain chroot with a shell: programs of its users share process numbers, network, abstract sockets and shared memory with the host, \
          and two users who work together get out; `[namespaces]` gives each session its own"
-            .to_owned()
-    })
+        .to_owned()
 }
