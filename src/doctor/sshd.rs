@@ -74,7 +74,8 @@ pub(super) fn reasons(case: &Case<'_>, is_member: bool) -> Result<Vec<Reason>> {
 
 fn ask(case: &Case<'_>) -> Result<(Config, Vec<(String, Settings)>)> {
     let config = Config::read(case.view)?;
-    let answers = Daemon::find(case.view)?.effective(&case.user, &config.samples())?;
+    let samples = config.blocks()?.samples(&case.user)?;
+    let answers = Daemon::find(case.view)?.effective(&case.user, &samples)?;
     Ok((config, answers))
 }
 

@@ -35,7 +35,7 @@ pub fn verify(view: &View, jail: &ResolvedJail) -> Result<()> {
         .cloned()
         .collect();
     drop_ins.push((lock.sshd.file.clone(), lock.sshd.text.clone()));
-    Daemon::find(view)?.verify(&drop_ins, &config.samples(), &lock.sshd.expected)
+    Daemon::find(view)?.verify(&drop_ins, &config.blocks()?, &lock.sshd.expected)
 }
 
 /// What sshd says of itself, where the jail has accounts, or had some: what they left belongs to its group, which therefore stays.

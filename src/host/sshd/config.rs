@@ -1,9 +1,13 @@
-//! Reading sshd's configuration files: which there are, whether drop-ins count, and whom their Match blocks single out. What a setting means is
+//! Reading sshd's configuration files: which there are, whether drop-ins count, and for whom their Match blocks are. What a setting means is
 //! left to sshd itself.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::glob::glob;
+use super::match_line::{Criteria, Sample, readings};
+use super::sample::{Block, samples};
+use super::words::{Reading, lines, vector};
 use crate::error::{Error, Finding, Kind, Result};
 use crate::host::View;
 
@@ -15,6 +19,9 @@ const FILE_LIMIT: u64 = 1 << 20;
 /// As deep as sshd itself follows Include.
 const DEPTH_LIMIT: usize = 16;
 
+/// Most Match lines that are looked at, those of files that are included several times counted each time.
+const BLOCK_LIMIT: usize = 1 << 16;
+
 /// sshd's configuration as text.
 #[derive(Debug)]
 pub struct Config {
@@ -22,34 +29,35 @@ pub struct Config {
     pub files: Vec<(PathBuf, String)>,
     /// Those of the files that are drop-ins: name and text.
     pub drop_ins: Vec<(String, String)>,
+    /// The files that each pattern of an Include names.
+    includes: BTreeMap<String, Vec<PathBuf>>,
+    /// Ports by their names in services(5), where a Match line may name one.
+    services: BTreeMap<String, u16>,
 }
 
-/// One kind of connection, in the words of `sshd -T -C`. What is empty is left to its default.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Sample {
-    /// The client's address.
-    pub address: Option<String>,
-    /// The client's host name.
-    pub host: Option<String>,
-    /// The address connected to.
-    pub local_address: Option<String>,
-    /// The port connected to.
-    pub local_port: Option<String>,
-}
+/// The Match blocks of a configuration of which it depends on the connection whether they hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Blocks(Vec<Block>);
 
-/// A line of sshd_config(5): keyword in lower case, and its arguments.
-struct Line {
-    keyword: String,
-    arguments: Vec<String>,
+impl Blocks {
+    /// Kinds of connections to ask sshd about for `user`, a default one first, so that each block that can hold for the user does so for one of them
+    /// and does not for another.
+    ///
+    /// # Errors
+    /// It is not clear for which addresses a block holds: [`Kind::Failed`], with the file and line.
+    pub fn samples(&self, user: &str) -> Result<Vec<Sample>> {
+        samples(&self.0, user).map_err(|(place, pattern)| {
+            not_read(
+                &place,
+                &format!("no address was found that `{pattern}` matches"),
+            )
+        })
+    }
 }
 
 impl Config {
     /// Reads the main file and all that it includes. It is an error if there is no main file, or if drop-ins do not count for everybody.
     pub fn read(view: &View) -> Result<Self> {
-        let mut config = Self {
-            files: Vec::new(),
-            drop_ins: Vec::new(),
-        };
         let Some(text) = read(view, Path::new(MAIN))? else {
             return Err(Error::new(
                 Kind::Failed,
@@ -74,15 +82,36 @@ impl Config {
                     )),
             ));
         }
-        config.add(view, PathBuf::from(MAIN), text, 0)?;
+        Self::read_from(view, Path::new(MAIN), text)
+    }
+
+    /// Reads all that the main file, at `path`, with this text includes.
+    pub(super) fn read_from(view: &View, path: &Path, text: String) -> Result<Self> {
+        let mut config = Self {
+            files: Vec::new(),
+            drop_ins: Vec::new(),
+            includes: BTreeMap::new(),
+            services: BTreeMap::new(),
+        };
+        config.add(view, path.to_owned(), text, 0)?;
+        let is_named = config
+            .files
+            .iter()
+            .flat_map(|(_, text)| lines(text))
+            .any(|line| {
+                line.keyword == "match" && line.arguments.to_ascii_lowercase().contains("localport")
+            });
+        if is_named {
+            let text = read(view, Path::new("/etc/services"))?.unwrap_or_default();
+            config.services = services(&text);
+        }
         Ok(config)
     }
 
     fn add(&mut self, view: &View, path: PathBuf, text: String, depth: usize) -> Result<()> {
-        let included: Vec<PathBuf> = lines(&text)
+        let included: Vec<String> = lines(&text)
             .filter(|line| line.keyword == "include" && depth < DEPTH_LIMIT)
-            .flat_map(|line| line.arguments)
-            .map(|pattern| Path::new("/etc/ssh").join(pattern))
+            .flat_map(|line| selectors(line.arguments))
             .collect();
         if path.parent() == Some(Path::new(DROP_INS))
             && let Some(name) = path.file_name().and_then(|name| name.to_str())
@@ -91,7 +120,12 @@ impl Config {
         }
         self.files.push((path, text));
         for pattern in included {
-            for path in glob(view, &pattern)? {
+            if self.includes.contains_key(&pattern) {
+                continue;
+            }
+            let paths = glob(view, Path::new(&pattern))?;
+            self.includes.insert(pattern, paths.clone());
+            for path in paths {
                 if self.files.iter().all(|(known, _)| *known != path)
                     && let Some(text) = read(view, &path)?
                 {
@@ -109,9 +143,11 @@ impl Config {
             .flat_map(|(_, text)| lines(text))
             .find(|line| {
                 line.keyword == "subsystem"
-                    && line.arguments.first().is_some_and(|name| name == "sftp")
+                    && words(line.arguments)
+                        .first()
+                        .is_some_and(|name| name == "sftp")
             })
-            .and_then(|line| line.arguments.into_iter().nth(1))
+            .and_then(|line| words(line.arguments).into_iter().nth(1))
     }
 
     /// The ports that sshd listens on, by what the files say.
@@ -119,7 +155,7 @@ impl Config {
         let lines = || self.files.iter().flat_map(|(_, text)| lines(text));
         let of = |keyword: &'static str| {
             let values = lines().filter(move |line| line.keyword == keyword);
-            values.filter_map(|line| line.arguments.into_iter().next())
+            values.filter_map(|line| words(line.arguments).into_iter().next())
         };
         let mut ports: Vec<u16> = of("port").filter_map(|port| port.parse().ok()).collect();
         if ports.is_empty() {
@@ -135,43 +171,151 @@ impl Config {
         ports
     }
 
-    /// A connection of no particular kind, and one for each Match line that singles out addresses, hosts or ports.
-    pub fn samples(&self) -> Vec<Sample> {
-        let mut samples = vec![Sample::default()];
-        for (_, text) in &self.files {
-            for line in lines(text).filter(|line| line.keyword == "match") {
-                let mut sample = Sample::default();
-                for pair in line.arguments.chunks(2) {
-                    let [criterion, patterns] = pair else {
-                        continue;
-                    };
-                    let Some(pattern) = patterns
-                        .split(',')
-                        .find(|pattern| !pattern.starts_with('!'))
-                    else {
-                        continue;
-                    };
-                    // An address, name or port that the pattern fits.
-                    let fitting = pattern
-                        .split('/')
-                        .next()
-                        .unwrap_or_default()
-                        .replace(['*', '?'], "1");
-                    match criterion.to_ascii_lowercase().as_str() {
-                        "address" => sample.address = Some(fitting),
-                        "host" => sample.host = Some(fitting),
-                        "localaddress" => sample.local_address = Some(fitting),
-                        "localport" => sample.local_port = Some(fitting),
-                        _ => {}
+    /// The Match blocks, in the order in which sshd meets them.
+    ///
+    /// # Errors
+    /// A line is not read as sshd reads it, so that nothing could be verified: [`Kind::Failed`], with the file and line.
+    pub fn blocks(&self) -> Result<Blocks> {
+        self.blocks_of(&Reading::ALL).map(Blocks)
+    }
+
+    /// The Match blocks as some generations of sshd read them.
+    pub(super) fn blocks_of(&self, generations: &[Reading]) -> Result<Vec<Block>> {
+        let mut blocks = Vec::new();
+        if let Some((main, _)) = self.files.first() {
+            self.add_blocks(main, generations, &[Criteria::new()], 0, &mut blocks)?;
+        }
+        Ok(blocks)
+    }
+
+    /// Adds the blocks of a file. It is included where one of `within` holds.
+    fn add_blocks(
+        &self,
+        path: &Path,
+        generations: &[Reading],
+        within: &[Criteria],
+        depth: usize,
+        blocks: &mut Vec<Block>,
+    ) -> Result<()> {
+        let Some((_, text)) = self.files.iter().find(|(known, _)| known == path) else {
+            return Ok(());
+        };
+        if let Some(line) = text.split('\n').position(|line| line.contains('\0')) {
+            return Err(not_read(
+                &place(path, line + 1),
+                "it holds a zero byte, and sshd takes the line after it for a part of it",
+            ));
+        }
+        let mut current = within.to_vec();
+        for line in lines(text) {
+            let place = place(path, line.number);
+            let is_match = line.keyword == "match";
+            if (is_match || line.keyword == "include") && line.arguments.contains('\u{fffd}') {
+                return Err(not_read(&place, "it is not UTF-8"));
+            }
+            if is_match {
+                let services = |name: &str| self.services.get(name).copied();
+                let readings = readings(line.arguments, generations, &services)
+                    .map_err(|why| not_read(&place, &why))?;
+                current = within
+                    .iter()
+                    .flat_map(|outer| {
+                        readings
+                            .iter()
+                            .map(|inner| outer.iter().chain(inner).cloned().collect())
+                    })
+                    .collect();
+                blocks.extend(current.iter().map(|criteria| Block {
+                    place: place.clone(),
+                    criteria: criteria.clone(),
+                }));
+            } else if line.keyword == "include" {
+                if words(line.arguments)
+                    .iter()
+                    .any(|word| word.starts_with('~'))
+                {
+                    return Err(not_read(
+                        &place,
+                        "sshd takes `~` for a name in the directory that it was started in",
+                    ));
+                }
+                if depth >= DEPTH_LIMIT || blocks.len() > BLOCK_LIMIT {
+                    return Err(not_read(&place, "files include one another too often"));
+                }
+                let mut seen = Vec::new();
+                for pattern in selectors(line.arguments) {
+                    for path in self.includes.get(&pattern).into_iter().flatten() {
+                        if !seen.contains(&path) {
+                            seen.push(path);
+                            self.add_blocks(path, generations, &current, depth + 1, blocks)?;
+                        }
                     }
                 }
-                samples.push(sample);
             }
         }
-        samples.sort();
-        samples.dedup();
-        samples
+        Ok(())
     }
+}
+
+fn place(path: &Path, line: usize) -> String {
+    format!("line {line} of {}", path.display())
+}
+
+/// The error where a line is not read as sshd reads it.
+fn not_read(place: &str, why: &str) -> Error {
+    Error::new(
+        Kind::Failed,
+        Finding::new(format!(
+            "could not verify sshd's configuration: {place} is not understood"
+        ))
+        .why(format!(
+            "{why}; for which connections the block holds is not known"
+        ))
+        .hint("write it in another way, or take it out: see Match in sshd_config(5)"),
+    )
+}
+
+/// The patterns of an Include line, as paths: what each generation of sshd takes for one.
+fn selectors(arguments: &str) -> Vec<String> {
+    let split = |reading: Reading| reading.split(arguments).unwrap_or_default();
+    let mut found: Vec<String> = Vec::new();
+    for word in split(Reading::Vector)
+        .into_iter()
+        .chain(split(Reading::Trimmed))
+    {
+        let path = Path::new("/etc/ssh").join(&word).display().to_string();
+        if !word.is_empty() && !found.contains(&path) {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// The words of a line's arguments.
+fn words(arguments: &str) -> Vec<String> {
+    vector(arguments).unwrap_or_default()
+}
+
+/// The ports of services(5) for TCP.
+fn services(text: &str) -> BTreeMap<String, u16> {
+    let mut ports = BTreeMap::new();
+    for line in text.lines() {
+        let mut words = line
+            .split('#')
+            .next()
+            .unwrap_or_default()
+            .split_whitespace();
+        let (Some(name), Some(port)) = (words.next(), words.next()) else {
+            continue;
+        };
+        let Some(port) = port.strip_suffix("/tcp").and_then(|port| port.parse().ok()) else {
+            continue;
+        };
+        for name in std::iter::once(name).chain(words) {
+            ports.entry(name.to_owned()).or_insert(port);
+        }
+    }
+    ports
 }
 
 fn read(view: &View, path: &Path) -> Result<Option<String>> {
@@ -184,70 +328,8 @@ fn includes_drop_ins(text: &str) -> bool {
     lines(text)
         .take_while(|line| line.keyword != "match")
         .filter(|line| line.keyword == "include")
-        .flat_map(|line| line.arguments)
+        .flat_map(|line| words(line.arguments))
         .any(|pattern| Path::new("/etc/ssh").join(pattern) == Path::new(DROP_INS).join("*.conf"))
-}
-
-/// The lines that are not empty or comments, split as sshd does: `keyword value …` or `keyword=value`, with double quotes.
-fn lines(text: &str) -> impl Iterator<Item = Line> {
-    text.lines().filter_map(|line| {
-        let line = line.trim();
-        if line.is_empty() || line.starts_with('#') {
-            return None;
-        }
-        let end = line
-            .find(|c: char| c.is_whitespace() || c == '=')
-            .unwrap_or(line.len());
-        let (keyword, rest) = line.split_at(end);
-        let rest = rest.trim_start();
-        let rest = rest.strip_prefix('=').unwrap_or(rest);
-        let mut arguments = Vec::new();
-        let mut word = String::new();
-        let mut quoted = false;
-        for c in rest.chars() {
-            match c {
-                '"' => quoted = !quoted,
-                c if c.is_whitespace() && !quoted => {
-                    if !word.is_empty() {
-                        arguments.push(std::mem::take(&mut word));
-                    }
-                }
-                '#' if !quoted && word.is_empty() => break,
-                c => word.push(c),
-            }
-        }
-        if !word.is_empty() {
-            arguments.push(word);
-        }
-        Some(Line {
-            keyword: keyword.to_ascii_lowercase(),
-            arguments,
-        })
-    })
-}
-
-/// Whether `text` fits a pattern with `*` and `?`, as in PATTERNS of ssh_config(5).
-pub(super) fn matches(pattern: &str, text: &str) -> bool {
-    let (pattern, text): (Vec<char>, Vec<char>) =
-        (pattern.chars().collect(), text.chars().collect());
-    let (mut p, mut t) = (0, 0);
-    let mut star: Option<(usize, usize)> = None;
-    while t < text.len() {
-        if p < pattern.len() && pattern[p] == '*' {
-            star = Some((p, t));
-            p += 1;
-        } else if p < pattern.len() && (pattern[p] == '?' || pattern[p] == text[t]) {
-            p += 1;
-            t += 1;
-        } else if let Some((at, from)) = star {
-            star = Some((at, from + 1));
-            p = at + 1;
-            t = from + 1;
-        } else {
-            return false;
-        }
-    }
-    pattern[p..].iter().all(|c| *c == '*')
 }
 
 #[cfg(test)]
@@ -269,31 +351,11 @@ mod tests {
     }
 
     #[test]
-    fn each_kind_of_connection_has_a_sample() {
-        let text = "Match Address 10.0.0.0/8,!10.1.1.1 LocalPort 2222\nMatch host *.example\nMatch User bob\n".to_owned();
-        let config = Config {
-            files: vec![(PathBuf::from(MAIN), text)],
-            drop_ins: Vec::new(),
-        };
-        let samples = config.samples();
-        assert!(samples.contains(&Sample {
-            address: Some("10.0.0.0".to_owned()),
-            local_port: Some("2222".to_owned()),
-            ..Sample::default()
-        }));
-        assert!(samples.contains(&Sample {
-            host: Some("1.example".to_owned()),
-            ..Sample::default()
-        }));
-        assert_eq!(samples.len(), 3);
-    }
-
-    #[test]
     fn ports_are_those_of_all_lines() {
         let ports = |text: &str| {
-            let files = vec![(PathBuf::from(MAIN), text.to_owned())];
-            let drop_ins = Vec::new();
-            Config { files, drop_ins }.ports()
+            let view = View::new(Path::new("/")).expect("the running system");
+            let config = Config::read_from(&view, Path::new(MAIN), text.to_owned());
+            config.expect("a configuration").ports()
         };
         assert_eq!(ports("#Port 2\nListenAddress ::1\n"), [22]);
         assert_eq!(
@@ -302,21 +364,5 @@ mod tests {
             ),
             [2222, 22, 80, 81]
         );
-    }
-
-    #[test]
-    fn patterns_match_as_in_ssh_config() {
-        for (pattern, text, fits) in [
-            ("*.conf", "a.conf", true),
-            ("*.conf", "a.conf.bak", false),
-            ("a?c", "abc", true),
-            ("a*c*e", "abcde", true),
-            ("", "", true),
-            ("*", "", true),
-            ("jail-*", "jail-arkham", true),
-            ("?", "", false),
-        ] {
-            assert_eq!(matches(pattern, text), fits, "{pattern} {text}");
-        }
     }
 }

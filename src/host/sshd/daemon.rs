@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use super::config::{Config, DROP_INS, Sample, matches};
+use super::config::{Blocks, Config, DROP_INS};
+use super::match_line::Sample;
+use super::pattern::matches;
 use super::rooted::RootedFiles;
 use crate::error::{Error, Finding, Result};
 use crate::host::pam::SSHD;
@@ -134,16 +136,20 @@ impl<'h> Daemon<'h> {
         })
     }
 
-    /// Proves that sshd, with `drop_ins` in place of those it has, accepts its configuration and gives each user what is expected, for every
-    /// kind of connection that a Match block names; and that each of them may log in at all.
+    /// Proves that sshd, with `drop_ins` in place of those it has, accepts its configuration and gives each user what is expected, whichever of the
+    /// Match blocks `blocks` hold for a connection; and that each of them may log in at all.
     pub fn verify(
         &self,
         drop_ins: &[(String, String)],
-        samples: &[Sample],
+        blocks: &Blocks,
         expected: &[Expectation],
     ) -> Result<()> {
         let mut questions = vec![vec!["-t".to_owned()]];
+        let mut samples = Vec::new();
         for expectation in expected {
+            samples.push(blocks.samples(&expectation.user)?);
+        }
+        for (expectation, samples) in expected.iter().zip(&samples) {
             for sample in samples {
                 questions.push(vec![
                     "-T".to_owned(),
@@ -162,7 +168,7 @@ impl<'h> Daemon<'h> {
                 .hint("nothing of it was made live"));
         }
         let mut findings = Vec::new();
-        for expectation in expected {
+        for (expectation, samples) in expected.iter().zip(&samples) {
             for (sample, answer) in samples.iter().zip(answers.by_ref()) {
                 let shown = connection(&expectation.user, sample);
                 if answer.code != Some(0) {
@@ -351,16 +357,10 @@ fn has_host_key(live: &View) -> Result<bool> {
 }
 
 /// The argument of `sshd -T -C`.
-fn connection(user: &str, sample: &Sample) -> String {
-    let or = |value: &Option<String>, otherwise: &str| {
-        value.clone().unwrap_or_else(|| otherwise.to_owned())
-    };
+pub(super) fn connection(user: &str, sample: &Sample) -> String {
     format!(
-        "user={user},host={},addr={},laddr={},lport={}",
-        or(&sample.host, "localhost"),
-        or(&sample.address, "127.0.0.1"),
-        or(&sample.local_address, "127.0.0.1"),
-        or(&sample.local_port, "22"),
+        "user={user},host={},addr={},laddr={},lport={},rdomain={}",
+        sample.host, sample.address, sample.local_address, sample.local_port, sample.rdomain,
     )
 }
 

@@ -12,3 +12,4 @@ mod proof;
 mod root_dir;
 mod sources;
 mod ways_in;
+mod match_blocks;
