@@ -120,17 +120,17 @@ pub(super) fn read(
         }
         let lower = word.to_ascii_lowercase();
         if lower == "all" {
-            let next = words
-                .next()
-                .filter(|next| !next.is_empty() && !next.starts_with('#'));
-            if !criteria.is_empty() || next.is_some() {
-                return invalid("`all` stands beside other criteria".to_owned());
-            }
-            // argv_next() was asked for one word; any other is one too many, unless a comment began.
             criteria.push(Criterion::All);
-            return match words.next() {
-                Some(_) if is_vector => invalid("`all` stands beside other criteria".to_owned()),
-                _ => Ok(criteria),
+            // One word may follow that is empty, and nothing after it, or a comment.
+            let is_alone = match words.next() {
+                None => true,
+                Some(next) if next.is_empty() => words.next().is_none(),
+                Some(next) => next.starts_with('#'),
+            };
+            return if is_alone && criteria.len() == 1 {
+                Ok(criteria)
+            } else {
+                invalid("`all` stands beside other criteria".to_owned())
             };
         }
         if is_vector && lower == "invalid-user" {
@@ -265,6 +265,7 @@ mod tests {
             ("User", "the criterion `user` has no value"),
             ("User bob All", "`all` stands beside other criteria"),
             ("All User bob", "`all` stands beside other criteria"),
+            ("all \"\" x", "`all` stands beside other criteria"),
             ("LocalPort ssh", "`ssh` is not a port"),
             (
                 "Address 10.0.0.1/8",
