@@ -71,6 +71,11 @@ impl JailName {
         self.is_member() && other.is_member() && self != other && self.shared() == other.shared()
     }
 
+    /// The pattern of ssh_config(5) for the groups of all jails.
+    pub fn groups() -> &'static str {
+        "jail-*"
+    }
+
     /// The primary group of the jail's accounts, which its sshd snippet matches. The members of a family share it.
     pub fn group(&self) -> String {
         format!("jail-{}", self.shared())

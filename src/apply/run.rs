@@ -94,6 +94,15 @@ impl<'r, 'h> Run<'r, 'h> {
             Step::MendNetwork { .. } => self.mend_network(),
             Step::RemovePolicy => self.remove_policy(),
             Step::WriteStack(edit) | Step::LeaveStack(edit) => self.write_stack(edit),
+            Step::WriteCommon(edit) => {
+                self.verify()?;
+                self.write_stack(edit)?;
+                self.reload()
+            }
+            Step::RemoveCommon(edit) => {
+                self.write_stack(edit)?;
+                self.reload()
+            }
             Step::InstallSnippet { file, text } => self.install_snippet(file, text),
             Step::VerifySnippet => self.verify(),
             Step::WriteKeys { user, text } => {
@@ -187,8 +196,14 @@ impl<'r, 'h> Run<'r, 'h> {
         Ok(())
     }
 
-    fn verify(&self) -> Result<()> {
-        crate::plan::verify(self.host, &self.wanted()?.jail)
+    fn verify(&mut self) -> Result<()> {
+        let notices = crate::plan::verify(self.host, &self.wanted()?.jail)?;
+        for notice in notices {
+            if !self.notices.contains(&notice) {
+                self.notices.push(notice);
+            }
+        }
+        Ok(())
     }
 
     fn install_snippet(&mut self, file: &str, text: &str) -> Result<()> {

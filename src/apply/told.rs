@@ -30,6 +30,8 @@ fn deed(step: &Step) -> Option<String> {
         Step::WriteTree => "tree written".to_owned(),
         Step::RemoveTree { .. } => "tree removed".to_owned(),
         Step::InstallSnippet { .. } => "sshd snippet written".to_owned(),
+        Step::WriteCommon(_) => "sshd settings of all jails written".to_owned(),
+        Step::RemoveCommon(_) => "sshd settings of all jails removed".to_owned(),
         Step::RemoveSnippet { .. } => "sshd snippet removed".to_owned(),
         Step::WritePolicy { .. } => "session policy written".to_owned(),
         Step::MendNetwork { .. } => "network mended".to_owned(),

@@ -15,7 +15,7 @@ use crate::host::sshd::{DROP_INS, Daemon};
 use crate::host::{Belonging, Expiry, Host, Ownership, manager_unit};
 use crate::names::JailName;
 use crate::plan::{Plan, Step, expiry};
-use crate::resolve::{Marker, PRIVATE, ResolvedJail, home_in_jail, is_ours};
+use crate::resolve::{COMMON, Marker, PRIVATE, ResolvedJail, home_in_jail, is_ours};
 
 /// A file that is put back whole is one of ours, and small.
 const FILE_LIMIT: u64 = 1 << 20;
@@ -119,7 +119,11 @@ pub(super) fn of_plan(plan: &Plan, no_reload: bool, host: &Host) -> Result<Vec<U
             Step::AlterAccount { name, from, .. } => {
                 all.push(Undo::AlterAccount(name.clone(), from.clone()));
             }
-            Step::InstallSnippet { file, .. } => {
+            Step::InstallSnippet { .. } | Step::WriteCommon(_) => {
+                let file = match step {
+                    Step::InstallSnippet { file, .. } => file,
+                    _ => COMMON,
+                };
                 let path = Path::new(DROP_INS).join(file);
                 let before = host.read(&path, FILE_LIMIT)?;
                 all.push(Undo::Restore(path, before, Ownership::root(0o644)));
@@ -182,6 +186,7 @@ pub(super) fn of_plan(plan: &Plan, no_reload: bool, host: &Host) -> Result<Vec<U
             | Step::EndSessions { .. }
             | Step::FindNobody { .. }
             | Step::LeaveStack(_)
+            | Step::RemoveCommon(_)
             | Step::DeleteAccount { .. }
             | Step::Release { .. }
             | Step::RemoveTree { .. }

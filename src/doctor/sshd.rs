@@ -6,6 +6,7 @@ use super::{Case, Reason, keys, place, session};
 use crate::error::Result;
 use crate::host::sshd::{Config, DROP_INS, Daemon, Expectation, Settings};
 use crate::host::{Digest, View, listens};
+use crate::resolve::COMMON;
 use crate::spec::fingerprint;
 
 /// Most bytes of a snippet, a file of keys or a list.
@@ -47,10 +48,25 @@ pub(super) fn reasons(case: &Case<'_>, is_member: bool) -> Result<Vec<Reason>> {
             .why("it says how sshd locks the account in"),
         ),
         Some((_, text)) if is_member => {
+            let mut settings = said(text);
+            let common = crate::resolve::common(&case.lock.sshd);
+            let further = said(&common);
+            // A snippet of an older jailctl's says all of it itself.
+            let is_whole = further
+                .iter()
+                .all(|(keyword, _)| settings.iter().any(|(own, _)| own == keyword));
+            if !is_whole {
+                reasons.extend(common_reason(case, &config, &common));
+            }
+            for (keyword, value) in further {
+                if settings.iter().all(|(own, _)| *own != keyword) {
+                    settings.push((keyword, value));
+                }
+            }
             let expected = Expectation {
                 user: case.user.clone(),
                 groups: vec![case.lock.group.0.clone()],
-                settings: said(text),
+                settings,
             };
             for (shown, found) in &answers {
                 for finding in expected.hold_against(found, shown) {
@@ -70,6 +86,31 @@ pub(super) fn reasons(case: &Case<'_>, is_member: bool) -> Result<Vec<Reason>> {
         reasons.extend(session::without_pam(case, value(settings, "usepam")));
     }
     Ok(reasons)
+}
+
+/// Whether the settings that all jails share are as they were built.
+fn common_reason(case: &Case<'_>, config: &Config, expected: &str) -> Option<Reason> {
+    let path = Path::new(DROP_INS).join(COMMON);
+    let found = config.drop_ins.iter().find(|(name, _)| name == COMMON);
+    match found {
+        Some((_, text)) if text == expected => None,
+        Some(_) => Some(
+            Reason::new(
+                "snippet-changed",
+                format!("`{}` is not as it was built", path.display()),
+                case.build(),
+            )
+            .why("it says what is closed to the accounts of all jails"),
+        ),
+        None => Some(
+            Reason::new(
+                "snippet-gone",
+                format!("sshd does not read `{}`", path.display()),
+                case.build(),
+            )
+            .why("it is gone, and it says what is closed to the accounts of all jails"),
+        ),
+    }
 }
 
 fn ask(case: &Case<'_>) -> Result<(Config, Vec<(String, Settings)>)> {

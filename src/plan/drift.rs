@@ -248,6 +248,14 @@ fn of_plan(plan: &Plan, view: &View, drift: &mut Drift) {
                 };
                 drift.add(Kind::Sshd, format!("{DROP_INS}/{file}"), text);
             }
+            Step::WriteCommon(edit) => {
+                let text = if edit.from.is_some() {
+                    "it was changed"
+                } else {
+                    "it is gone"
+                };
+                drift.add(Kind::Sshd, edit.path.display().to_string(), text);
+            }
             Step::VerifySnippet => {
                 if let Err(error) = plan.foresee(view) {
                     for finding in error.findings {
@@ -291,6 +299,7 @@ fn of_plan(plan: &Plan, view: &View, drift: &mut Drift) {
             | Step::FindNobody { .. }
             | Step::RemovePolicy
             | Step::LeaveStack(_)
+            | Step::RemoveCommon(_)
             | Step::DeleteAccount { .. }
             | Step::Release { .. }
             | Step::EndSessions { .. }

@@ -3,10 +3,12 @@
 use std::path::Path;
 
 use super::{Manifest, SNIPPET_LIMIT, Step};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::host::View;
+use crate::host::pam::Edit;
 use crate::host::sshd::{Config, DROP_INS, Daemon, Facts};
-use crate::resolve::ResolvedJail;
+use crate::names::JailName;
+use crate::resolve::{COMMON, ResolvedJail, SHELLS, is_common, snippet_name};
 use crate::spec::{Family, Spec};
 
 /// A snippet as it is and as it is to be.
@@ -22,20 +24,103 @@ pub fn facts(view: &View, manifest: Option<&Manifest>) -> Result<Facts> {
     }
 }
 
-/// Asks sshd whether it would lock the jail's accounts in with the jail's snippet in its place, whatever stands there now.
-pub fn verify(view: &View, jail: &ResolvedJail) -> Result<()> {
+/// Asks sshd whether it would lock the jail's accounts in with the jail's snippet and the common settings in their places, whatever stands there now.
+/// Returns what an admin should know of how that was found out.
+pub fn verify(view: &View, jail: &ResolvedJail) -> Result<Vec<String>> {
     let config = Config::read(view)?;
     let Some(lock) = &jail.lock else {
-        return Ok(());
+        return Ok(Vec::new());
     };
-    let mut drop_ins: Vec<(String, String)> = config
-        .drop_ins
-        .iter()
-        .filter(|(name, _)| *name != lock.sshd.file)
-        .cloned()
-        .collect();
-    drop_ins.push((lock.sshd.file.clone(), lock.sshd.text.clone()));
+    let ours = [
+        (lock.sshd.file.clone(), lock.sshd.text.clone()),
+        (COMMON.to_owned(), lock.sshd.common.clone()),
+    ];
+    config.refuse_size(&ours, &jail_files(&config))?;
+    let is_ours = |name: &String| ours.iter().any(|(own, _)| own == name);
+    let others = config.drop_ins.iter().filter(|(name, _)| !is_ours(name));
+    let drop_ins: Vec<(String, String)> = others.chain(&ours).cloned().collect();
     Daemon::find(view)?.verify(&drop_ins, &config.blocks()?, &lock.sshd.expected)
+}
+
+/// The names of the drop-ins that are jailctl's.
+fn jail_files(config: &Config) -> Vec<String> {
+    let names = config.drop_ins.iter().map(|(name, _)| name);
+    names.filter(|name| is_jail_file(name)).cloned().collect()
+}
+
+/// Whether a drop-in has the name of a jail's snippet, or of the common one.
+fn is_jail_file(name: &str) -> bool {
+    let jail = name
+        .strip_prefix("05-jailctl-")
+        .and_then(|rest| rest.strip_suffix(".conf"));
+    name == COMMON || jail.is_some()
+}
+
+/// How the settings that all jails share change, where they do.
+///
+/// # Errors
+/// Something else has the file's name, or they would bind accounts that are no jail's.
+fn common(wanted: &str, jail: &JailName, view: &View) -> Result<Option<Edit>> {
+    let path = Path::new(DROP_INS).join(COMMON);
+    let from = snippet(view, COMMON)?;
+    if from.as_deref() == Some(wanted) {
+        return Ok(None);
+    }
+    let failed = || Error::failed(format!("could not write `{}`", path.display()));
+    if from.as_deref().is_some_and(|text| !is_common(text)) {
+        return Err(failed()
+            .why("it is not jailctl's")
+            .hint("give it another name: what all jails share is written there"));
+    }
+    let accounts = view.accounts()?;
+    let jails = Manifest::names(view)?;
+    for group in &accounts.groups {
+        let name = &group.name;
+        let is_jails = jails.iter().chain([jail]).any(|jail| jail.group() == *name);
+        if is_jails || !name.starts_with(JailName::groups().trim_end_matches('*')) {
+            continue;
+        }
+        let is_stranger = |user: &&crate::host::Passwd| {
+            (user.gid == group.gid || group.members.contains(&user.name))
+                && !user.shell.starts_with(SHELLS)
+        };
+        if let Some(user) = accounts.users.iter().find(is_stranger) {
+            return Err(failed()
+                .why(format!(
+                    "it is for all groups `{}`, and `{}`, who is no jail's user, is in `{name}`",
+                    JailName::groups(),
+                    user.name
+                ))
+                .hint(format!(
+                    "rename the group `{name}`: groupmod -n NAME {name}"
+                )));
+        }
+    }
+    Ok(Some(Edit {
+        path,
+        from,
+        to: Some(wanted.to_owned()),
+    }))
+}
+
+/// How the settings that all jails share go, where no jail has a snippet but `name` and those that go `along`.
+pub(super) fn leave_common(
+    view: &View,
+    name: &JailName,
+    along: &[JailName],
+) -> Result<Option<Edit>> {
+    let gone: Vec<String> = along.iter().chain([name]).map(snippet_name).collect();
+    let names = view.list(Path::new(DROP_INS))?.unwrap_or_default();
+    let is_needed = names
+        .iter()
+        .filter_map(|name| name.to_str())
+        .any(|name| name != COMMON && is_jail_file(name) && gone.iter().all(|gone| gone != name));
+    let from = snippet(view, COMMON)?.filter(|text| !is_needed && is_common(text));
+    Ok(from.map(|from| Edit {
+        path: Path::new(DROP_INS).join(COMMON),
+        from: Some(from),
+        to: None,
+    }))
 }
 
 /// What sshd says of itself, where the jail has accounts, or had some: what they left belongs to its group, which therefore stays.
@@ -92,6 +177,9 @@ pub(super) fn steps(
     let Some(lock) = &wanted.lock else {
         return Ok(None);
     };
+    let common = common(&lock.sshd.common, &wanted.name, view)?;
+    let is_common_new = common.is_some();
+    steps.extend(common.map(Step::WriteCommon));
     let before = snippet(view, &lock.sshd.file)?;
     let text = &lock.sshd.text;
     let differs = before.as_ref() != Some(text);
@@ -113,7 +201,7 @@ pub(super) fn steps(
         && steps
             .iter()
             .all(|step| !matches!(step, Step::MakeAccount(_)));
-    if !as_verified {
+    if !as_verified && !is_common_new {
         steps.push(Step::VerifySnippet);
     }
     Ok(None)

@@ -106,6 +106,10 @@ pub enum Step {
     WriteStack(Edit),
     /// The same at the end, with the last jail that needs them.
     LeaveStack(Edit),
+    /// Verifies the settings that all jails share, makes them live, and reloads sshd.
+    WriteCommon(Edit),
+    /// Takes them away with the last jail, and reloads sshd.
+    RemoveCommon(Edit),
     /// Verifies the snippet, makes it live, and reloads sshd.
     InstallSnippet {
         /// File name in `sshd_config.d`.
@@ -205,6 +209,7 @@ impl Step {
                 | Self::DeleteGroup { .. }
                 | Self::RemoveSnippet { .. }
                 | Self::LeaveStack(_)
+                | Self::RemoveCommon(_)
         )
     }
 }
@@ -270,9 +275,12 @@ impl Plan {
 
     /// Whether sshd is asked, when the plan is carried out, if it would lock the jail's accounts in.
     pub fn asks_sshd(&self) -> bool {
-        self.steps
-            .iter()
-            .any(|step| matches!(step, Step::InstallSnippet { .. } | Step::VerifySnippet))
+        self.steps.iter().any(|step| {
+            matches!(
+                step,
+                Step::InstallSnippet { .. } | Step::VerifySnippet | Step::WriteCommon(_)
+            )
+        })
     }
 
     /// Whether sshd can be asked before the plan is carried out: it knows the accounts already.
@@ -289,7 +297,7 @@ impl Plan {
     pub fn foresee(&self, view: &View) -> Result<()> {
         match &self.wanted {
             Some(wanted) if self.asks_sshd() && self.is_known_to_sshd() => {
-                lock::verify(view, &wanted.jail)
+                lock::verify(view, &wanted.jail).map(drop)
             }
             _ => Ok(()),
         }
@@ -298,7 +306,7 @@ impl Plan {
     /// Leaves out what plans that are carried out before it do for it: what all members of a family share, and PAM's stacks.
     pub fn follow(&mut self, earlier: &[Self]) {
         let is_done = |step: &Step| earlier.iter().any(|plan| plan.steps.contains(step));
-        let is_stack = |step: &Step| matches!(step, Step::WriteStack(_));
+        let is_stack = |step: &Step| matches!(step, Step::WriteStack(_) | Step::WriteCommon(_));
         self.steps.retain(|step| !is_stack(step) || !is_done(step));
         for step in &mut self.steps {
             if matches!(step, Step::InstallSnippet { .. }) && is_done(step) {

@@ -117,6 +117,8 @@ pub fn removal(
         }
     }
     if lock.is_some() {
+        let edit = super::lock::leave_common(view, name, along)?;
+        steps.extend(edit.map(Step::RemoveCommon));
         let edits = policy::leave_services(view, name, along)?;
         steps.extend(edits.into_iter().map(Step::LeaveStack));
     }

@@ -28,7 +28,7 @@ pub use accounts::{
 pub use marker::{Left, MARKER, Marker, PRIVATE};
 pub(crate) use network::tables;
 pub use objects::prove;
-pub use sshd::{Sftp, SshdPolicy, snippet_name};
+pub use sshd::{COMMON, Sftp, SshdPolicy, common, is_common, snippet_name};
 pub use tree::{Content, Entry, EntryKind, MERGED, Tree, Why};
 
 use jailctl_session::policy::Policy;

@@ -8,6 +8,11 @@ use crate::host::sshd::{Expectation, Facts};
 use crate::names::JailName;
 use crate::spec::{Door, Password, SftpSpec, Spec};
 
+/// The drop-in with the settings that all jails share. It sorts after the jails' own, whose values therefore win.
+pub const COMMON: &str = "05-jailctl.conf";
+/// How the text of [`COMMON`] begins.
+const COMMON_HEAD: &str = "# Written by jailctl for all jails; `jailctl build` writes it anew.\n";
+
 /// What sshd is to do with a jail's accounts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SshdPolicy {
@@ -15,6 +20,8 @@ pub struct SshdPolicy {
     pub file: String,
     /// The snippet.
     pub text: String,
+    /// The text of [`COMMON`].
+    pub common: String,
     /// The PAM service that sshd asks about these accounts; `None` where it asks none.
     pub pam_service: Option<String>,
     /// What `sshd -T -C` must say of each account.
@@ -143,24 +150,87 @@ fn settings(spec: &Spec) -> Vec<(&'static str, String)> {
     .collect()
 }
 
+/// The settings of the groups of all jails, the strictest that there are: with these alone nobody comes in.
+fn common_settings() -> Vec<(&'static str, String)> {
+    let mut settings = vec![
+        ("ForceCommand", format!("{SHELLS}/none")),
+        ("PubkeyAuthentication", "yes".to_owned()),
+    ];
+    let none = [
+        "AuthorizedKeysFile",
+        "AuthorizedKeysCommand",
+        "AuthorizedPrincipalsFile",
+        "AuthorizedPrincipalsCommand",
+        "TrustedUserCAKeys",
+        "PermitOpen",
+        "PermitListen",
+    ];
+    let no = [
+        "PasswordAuthentication",
+        "KbdInteractiveAuthentication",
+        "PermitEmptyPasswords",
+        "HostbasedAuthentication",
+        "GSSAPIAuthentication",
+        "KerberosAuthentication",
+        "PermitTTY",
+        "PermitUserRC",
+        "AllowTcpForwarding",
+        "AllowStreamLocalForwarding",
+        "AllowAgentForwarding",
+        "X11Forwarding",
+        "PermitTunnel",
+        "GatewayPorts",
+    ];
+    settings.extend(none.map(|keyword| (keyword, "none".to_owned())));
+    settings.extend(no.map(|keyword| (keyword, "no".to_owned())));
+    settings.push(("DisableForwarding", "yes".to_owned()));
+    settings
+}
+
+/// Of `settings`, those whose keywords sshd knows: any other would be reported at each of its starts.
+fn known(
+    settings: Vec<(&'static str, String)>,
+    facts: &Facts,
+) -> impl Iterator<Item = (&'static str, String)> {
+    settings
+        .into_iter()
+        .filter(|(keyword, _)| facts.keywords.contains(&keyword.to_ascii_lowercase()))
+}
+
+/// The text of [`COMMON`].
+///
+/// OpenSSH 10.0 lets nobody in once its whole configuration exceeds 256 KiB (monitor_wrap.c), so that what is the same for all jails is written once.
+pub fn common(facts: &Facts) -> String {
+    let mut text = format!(
+        "{COMMON_HEAD}# What a jail opens is in a file of its own, which comes before this one: the first value counts. Without it these accounts cannot log in.\n\
+         Match Group {}\n",
+        JailName::groups()
+    );
+    for (keyword, value) in known(common_settings(), facts) {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "    {keyword} {value}");
+    }
+    text
+}
+
+/// Whether a text in the place of [`COMMON`] was written by jailctl, at least its first line.
+pub fn is_common(text: &str) -> bool {
+    text.starts_with(COMMON_HEAD)
+}
+
 /// The snippet of a jail and what must come of it.
 pub(super) fn policy(spec: &Spec, facts: &Facts) -> SshdPolicy {
     let name = &spec.name.value;
     let group = name.group();
-    // A keyword that this sshd was built without would be reported at each of its starts.
-    let settings: Vec<(&str, String)> = settings(spec)
-        .into_iter()
-        .filter(|(keyword, _)| facts.keywords.contains(&keyword.to_ascii_lowercase()))
-        .collect();
-    let whose = match &spec.family {
-        Some(_) => format!("the jails of each user of `{}`", name.shared()),
-        None => format!("the jail `{name}`"),
-    };
-    let mut text = format!(
-        "# Written by jailctl for {whose}; `jailctl build` writes it anew.\n# Without it these accounts cannot log in at all: their shell exists \
-         only in the jail.\nMatch Group {group}\n"
-    );
-    for (keyword, value) in &settings {
+    let settings: Vec<(&str, String)> = known(settings(spec), facts).collect();
+    let common_settings = common_settings();
+    // sshd sends the whole configuration to a process for each connection: what does not differ is in the common file alone, comments included.
+    let mut text = format!("Match Group {group}\n");
+    for setting in settings
+        .iter()
+        .filter(|setting| !common_settings.contains(setting))
+    {
+        let (keyword, value) = setting;
         // Writing to a String cannot fail.
         let _ = writeln!(text, "    {keyword} {value}");
     }
@@ -193,6 +263,7 @@ pub(super) fn policy(spec: &Spec, facts: &Facts) -> SshdPolicy {
         file: snippet_name(name),
         pam_service: service.clone(),
         text,
+        common: common(facts),
         expected,
     }
 }

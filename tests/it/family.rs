@@ -77,7 +77,7 @@ fn each_user_has_a_root_and_nobody_sees_the_others() {
     assert_eq!(reach(&host, &as_bob), Reach::Nothing, "another's key");
 
     let snippets = host.sh("ls /etc/ssh/sshd_config.d | grep jailctl").ok();
-    assert_eq!(snippets.text(), "05-jailctl-acme.conf");
+    assert_eq!(snippets.text(), "05-jailctl-acme.conf\n05-jailctl.conf");
     let snippet = host.read(SNIPPET);
     for line in [
         "Match Group jail-acme",

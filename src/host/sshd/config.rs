@@ -19,6 +19,12 @@ const FILE_LIMIT: u64 = 1 << 20;
 /// As deep as sshd itself follows Include.
 const DEPTH_LIMIT: usize = 16;
 
+/// The largest message between processes of sshd in OpenSSH 10.0 (monitor_wrap.c, mm_request_receive): with a configuration that does not fit, every
+/// connection ends after KEXINIT. It is 4 MiB from 10.1 on, of which 64 KiB are for what is not configuration; other versions have none.
+const MESSAGE_LIMIT: usize = 256 << 10;
+/// Most bytes of configuration here, so that host keys, certificates and banners have room in the same message.
+const SIZE_LIMIT: usize = MESSAGE_LIMIT - (16 << 10);
+
 /// Most Match lines that are looked at, those of files that are included several times counted each time.
 const BLOCK_LIMIT: usize = 1 << 16;
 
@@ -171,6 +177,73 @@ impl Config {
         ports
     }
 
+    /// Refuses drop-ins `changed`, each with its name and text, with which sshd's whole configuration would come near the size at which OpenSSH 10.0 lets
+    /// nobody in any more. Where it is too large already, what makes it smaller is not refused. `ours` are the names of those that are jailctl's.
+    pub fn refuse_size(&self, changed: &[(String, String)], ours: &[String]) -> Result<()> {
+        let is_changed = |name: &String| changed.iter().any(|(known, _)| known == name);
+        let now = self.sizes(&[]);
+        let others = self.sizes(changed);
+        let new: usize = changed
+            .iter()
+            .map(|(name, text)| {
+                size_of_file(
+                    &format!("{DROP_INS}/*.conf"),
+                    &format!("{DROP_INS}/{name}"),
+                    text,
+                )
+            })
+            .sum();
+        let total = others + new;
+        if total <= SIZE_LIMIT || total < now {
+            return Ok(());
+        }
+        let kept: usize = self
+            .drop_ins
+            .iter()
+            .filter(|(name, _)| ours.contains(name) && !is_changed(name))
+            .map(|(name, text)| {
+                size_of_file(
+                    &format!("{DROP_INS}/*.conf"),
+                    &format!("{DROP_INS}/{name}"),
+                    text,
+                )
+            })
+            .sum();
+        Err(Error::new(
+            Kind::Failed,
+            Finding::new(format!("sshd's configuration would be too large: {total} bytes, {} of them jailctl's", kept + new))
+                .why(format!(
+                    "with more than {MESSAGE_LIMIT} bytes OpenSSH 10.0 lets nobody in, root included, and says nothing; {SIZE_LIMIT} are the limit here, on every version"
+                ))
+                .hint("make one spec of jails that are alike, with `%u` in its root: they have one file for all")
+                .hint(format!("see what else is large: wc -c {MAIN} {DROP_INS}/*")),
+        ))
+    }
+
+    /// How large sshd takes the configuration to be, in bytes, without the drop-ins `but`.
+    fn sizes(&self, but: &[(String, String)]) -> usize {
+        let text = |path: &Path| {
+            let mut files = self.files.iter();
+            files.find(|(known, _)| known == path).map(|(_, text)| text)
+        };
+        let is_left_out = |path: &Path| {
+            but.iter()
+                .any(|(name, _)| path == Path::new(DROP_INS).join(name))
+        };
+        let main = self.files.first().map_or(0, |(_, text)| size_of_text(text));
+        let included = self.includes.iter().flat_map(|(pattern, paths)| {
+            let paths = paths.iter().filter(|path| !is_left_out(path));
+            paths.filter_map(|path| {
+                Some(size_of_file(
+                    pattern,
+                    &path.display().to_string(),
+                    text(path)?,
+                ))
+            })
+        });
+        main + included.sum::<usize>()
+    }
+
     /// The Match blocks, in the order in which sshd meets them.
     ///
     /// # Errors
@@ -255,6 +328,20 @@ impl Config {
         }
         Ok(())
     }
+}
+
+/// How many bytes a configuration file has for sshd, which drops blanks at the start of each line (load_server_config()) and adds a zero byte.
+fn size_of_text(text: &str) -> usize {
+    let blanks: usize = text
+        .split('\n')
+        .map(|line| line.len() - line.trim_start_matches([' ', '\t', '\r']).len())
+        .sum();
+    text.len() - blanks + 1
+}
+
+/// How many bytes a file takes that `pattern` includes: the pattern, the path and the text, each with its length before it (pack_config()).
+fn size_of_file(pattern: &str, path: &str, text: &str) -> usize {
+    3 * 4 + pattern.len() + path.len() + size_of_text(text)
 }
 
 fn place(path: &Path, line: usize) -> String {

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::config::{Blocks, Config, DROP_INS};
+use super::connect;
 use super::match_line::Sample;
 use super::pattern::matches;
 use super::rooted::RootedFiles;
@@ -35,6 +36,9 @@ pub struct Facts {
     /// The program and the configuration files that this was read from.
     pub stamp: BTreeMap<PathBuf, Option<Stat>>,
 }
+
+/// What connects to an sshd with the configuration that is being verified.
+type Connect = fn(&View, &Path) -> Result<connect::Login>;
 
 /// What `sshd -T` says: keyword in lower case, and value.
 pub type Settings = Vec<(String, String)>;
@@ -92,17 +96,13 @@ impl<'h> Daemon<'h> {
 
     /// Asks sshd what it is. A configuration that it does not accept is an error: nothing can be verified then.
     pub fn facts(&self, config: &Config) -> Result<Facts> {
-        let outcome = self
-            .ask(
-                None,
-                vec![vec![
-                    "-T".to_owned(),
-                    "-C".to_owned(),
-                    // Without all of it, sshd refuses to answer where a Match block names what is missing.
-                    connection("root", &Sample::default()),
-                ]],
-            )?
-            .remove(0);
+        let question = vec![
+            "-T".to_owned(),
+            "-C".to_owned(),
+            // Without all of it, sshd refuses to answer where a Match block names what is missing.
+            connection("root", &Sample::default()),
+        ];
+        let outcome = self.ask(None, vec![question], None)?.0.remove(0);
         if outcome.code != Some(0) {
             return Err(outcome
                 .refusal("use sshd's configuration as it is now", &self.program)
@@ -137,13 +137,14 @@ impl<'h> Daemon<'h> {
     }
 
     /// Proves that sshd, with `drop_ins` in place of those it has, accepts its configuration and gives each user what is expected, whichever of the
-    /// Match blocks `blocks` hold for a connection; and that each of them may log in at all.
+    /// Match blocks `blocks` hold for a connection; that each of them may log in at all; and that a real connection comes as far as a refused login.
+    /// Returns what an admin should know: where nobody could connect, why.
     pub fn verify(
         &self,
         drop_ins: &[(String, String)],
         blocks: &Blocks,
         expected: &[Expectation],
-    ) -> Result<()> {
+    ) -> Result<Vec<String>> {
         let mut questions = vec![vec!["-t".to_owned()]];
         let mut samples = Vec::new();
         for expectation in expected {
@@ -158,7 +159,9 @@ impl<'h> Daemon<'h> {
                 ]);
             }
         }
-        let mut answers = self.ask(Some(drop_ins), questions)?.into_iter();
+        let connect = self.view.is_live().then_some(connect::login as Connect);
+        let (answers, login) = self.ask(Some(drop_ins), questions, connect)?;
+        let mut answers = answers.into_iter();
         let syntax = answers
             .next()
             .ok_or_else(|| Error::failed("could not ask sshd"))?;
@@ -186,7 +189,7 @@ impl<'h> Daemon<'h> {
             }
         }
         if findings.is_empty() {
-            Ok(())
+            login.map_or(Ok(Vec::new()), |login| login.notices(&self.program))
         } else {
             Err(Error {
                 kind: crate::error::Kind::Failed,
@@ -205,7 +208,7 @@ impl<'h> Daemon<'h> {
             .iter()
             .map(|shown| vec!["-T".to_owned(), "-C".to_owned(), shown.clone()]);
         let questions = std::iter::once(vec!["-t".to_owned()]).chain(asked);
-        let answers = self.ask(None, questions.collect())?;
+        let (answers, _) = self.ask(None, questions.collect(), None)?;
         if let Some(refusal) = answers.iter().find(|answer| answer.code != Some(0)) {
             return Err(refusal
                 .refusal("use sshd's configuration as it is now", &self.program)
@@ -218,19 +221,21 @@ impl<'h> Daemon<'h> {
             .collect())
     }
 
-    /// Runs sshd once for each question, where its configuration is the host's, with other drop-ins if given.
+    /// Runs sshd once for each question, where its configuration is the host's, with other drop-ins if given. Where sshd answers all of them without an
+    /// error, `connect` follows.
     fn ask(
         &self,
         drop_ins: Option<&[(String, String)]>,
         questions: Vec<Vec<String>>,
-    ) -> Result<Vec<Outcome>> {
+        connect: Option<Connect>,
+    ) -> Result<(Vec<Outcome>, Option<connect::Login>)> {
         let view = self.view;
         let rooted = if view.is_live() {
             None
         } else {
             Some(RootedFiles::open(view)?)
         };
-        jailctl_session::private_mounts(|| -> Result<Vec<Outcome>> {
+        jailctl_session::private_mounts(|| -> Result<(Vec<Outcome>, Option<connect::Login>)> {
             let failed = |error: jailctl_session::Error| {
                 Error::failed("could not prepare the verification of sshd").why(error.to_string())
             };
@@ -265,11 +270,16 @@ impl<'h> Daemon<'h> {
                 keygen.check("make a host key for the verification")?;
                 program = program.args(["-h", key]);
             }
-            let program = &program;
-            questions
+            let answers = questions
                 .into_iter()
                 .map(|question| program.clone().args(question).run())
-                .collect()
+                .collect::<Result<Vec<Outcome>>>()?;
+            let is_answered = answers.iter().all(|answer| answer.code == Some(0));
+            let login = match connect.filter(|_| is_answered) {
+                Some(connect) => Some(connect(&live, &self.program)?),
+                None => None,
+            };
+            Ok((answers, login))
         })
         .map_err(|error| {
             Error::failed("could not make a private mount namespace").why(error.to_string())

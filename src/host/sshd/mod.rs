@@ -2,6 +2,7 @@
 
 mod address;
 mod config;
+mod connect;
 mod daemon;
 mod glob;
 mod match_line;

@@ -151,7 +151,10 @@ pub(super) fn of_step(step: &Step) -> Option<Deed> {
             Deed::new(Change, "network", does)
         }
         Step::RemovePolicy => Deed::new(Remove, "sessions", "of their own"),
-        Step::WriteStack(edit) | Step::LeaveStack(edit) => {
+        Step::WriteStack(edit)
+        | Step::LeaveStack(edit)
+        | Step::WriteCommon(edit)
+        | Step::RemoveCommon(edit) => {
             let act = match (&edit.from, &edit.to) {
                 (None, _) => Add,
                 (_, None) => Remove,
@@ -159,10 +162,12 @@ pub(super) fn of_step(step: &Step) -> Option<Deed> {
             };
             let lines =
                 |text: &Option<String>| text.as_deref().map(|text| text.trim_end().to_owned());
+            let is_stack = matches!(step, Step::WriteStack(_) | Step::LeaveStack(_));
+            let what = if is_stack { "pam" } else { "sshd" };
             Deed {
                 before: lines(&edit.from),
                 after: lines(&edit.to),
-                ..Deed::new(act, "pam", edit.path.display().to_string())
+                ..Deed::new(act, what, edit.path.display().to_string())
             }
         }
         Step::DeleteAccount { user, uid, .. } => {

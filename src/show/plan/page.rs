@@ -92,7 +92,7 @@ impl Page {
                     );
                     self.snippet(plan);
                 }
-                Step::WriteStack(edit) | Step::LeaveStack(edit) => {
+                Step::WriteStack(edit) | Step::LeaveStack(edit) | Step::WriteCommon(edit) => {
                     if let Some(deed) = of_step(step) {
                         self.deed(deed.act, deed.step, &deed.does);
                     }
@@ -304,7 +304,8 @@ fn summary(plan: &Plan) -> String {
             parts.push(format!("{} {deed}", count(number, "account", "accounts")));
         }
     }
-    if plan.snippet.is_some() {
+    let is_common = |step: &Step| matches!(step, Step::WriteCommon(_) | Step::RemoveCommon(_));
+    if plan.snippet.is_some() || plan.steps.iter().any(is_common) {
         parts.push("sshd reads its configuration anew".to_owned());
     }
     let what = if parts.is_empty() {

@@ -13,3 +13,4 @@ mod root_dir;
 mod sources;
 mod ways_in;
 mod match_blocks;
+mod sshd_size;
