@@ -458,8 +458,9 @@ pub(super) fn check_adoptions(
         let mut hints: Vec<String> = jobs
             .map(|job| format!("remove {}: {}", job.what, job.clean))
             .collect();
-        // sshd's own process for somebody who is about to come in is root's.
-        let is_its = |process: &&Process| process.uid == account.uid || process.uid == 0;
+        // sshd's own process for somebody who is about to come in is root's. Nobody comes in by an account that is yet to be made.
+        let is_its =
+            |process: &&Process| process.uid == account.uid || account.adopted && process.uid == 0;
         let numbers: Vec<String> = (living.iter().filter(is_its))
             .take(NAMED)
             .map(|process| process.pid.to_string())
