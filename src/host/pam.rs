@@ -48,6 +48,20 @@ const PASSED_ON: [&str; 4] = [
 /// A service is text; one above this size is not.
 const LIMIT: u64 = 1 << 20;
 
+/// Services by which the host itself would run something as a jailed account: jobs, shells, and systemd's manager of a user.
+const REFUSING: [&str; 7] = [
+    "atd",
+    "cron",
+    "crond",
+    "login",
+    "su",
+    "su-l",
+    "systemd-user",
+];
+/// The one line of the block in these. Whatever keeps pam_succeed_if(8) from an answer refuses nobody.
+const REFUSAL: &str =
+    "account [success=ignore auth_err=die default=ignore] pam_succeed_if.so quiet shell !~ /jail/*";
+
 /// A change of a file of the host's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Edit {
@@ -57,6 +71,16 @@ pub struct Edit {
     pub from: Option<String>,
     /// As it is to be; `None` where it is to go.
     pub to: Option<String>,
+}
+
+impl Edit {
+    /// Whether it is about the block by which a service refuses jailed accounts.
+    pub fn is_refusal(&self) -> bool {
+        [&self.from, &self.to]
+            .into_iter()
+            .flatten()
+            .any(|text| text.contains(REFUSAL))
+    }
 }
 
 /// The modules that a host has, as far as the block depends on them.
@@ -115,6 +139,12 @@ impl Service {
         self.edit(Some(with_block(text, modules)))
     }
 
+    /// The change by which the service refuses jailed accounts; `None` where it does.
+    fn with_refusal(&self) -> Option<Edit> {
+        let text = self.text.as_ref().or(self.vendor.as_ref())?;
+        self.edit(Some(with_refusal(text)))
+    }
+
     /// The change that takes the block away, and with it a copy of the distribution's service that was made for it; `None` where there is none.
     fn without_block(&self) -> Option<Edit> {
         let text = self.text.as_ref()?;
@@ -139,6 +169,17 @@ impl Service {
         let mut lines = self.text.iter().flat_map(|text| text.lines());
         lines.any(|line| !line.starts_with('#') && line.contains(MODULE))
     }
+}
+
+/// The changes by which the host's other services refuse jailed accounts: whatever cron(8), atd(8), su(1) or login(1) ran as such an account would be outside of
+/// its jail. `sshd` is the service that sshd asks, which has a block of its own.
+pub fn refusals(view: &View, sshd: &str) -> Result<Vec<Edit>> {
+    let mut edits = Vec::new();
+    for name in REFUSING.iter().filter(|name| **name != sshd) {
+        let service = Service::read(view, name)?;
+        edits.extend(service.and_then(|service| service.with_refusal()));
+    }
+    Ok(edits)
 }
 
 /// The changes that take the block away wherever it is.
@@ -193,6 +234,12 @@ fn with_block(text: &str, modules: &Modules) -> String {
     with.push('\n');
     with.push_str(&bare);
     with
+}
+
+/// The text of a service with the block that refuses jailed accounts as its first lines, whether it was there or not.
+fn with_refusal(text: &str) -> String {
+    let bare = without_block(text);
+    format!("{BEGIN}\n{REFUSAL}{MARK}\n{END}\n{bare}")
 }
 
 /// The text of a service without the block, and otherwise as it is. What an administrator wrote into the block stays.
@@ -330,6 +377,15 @@ session [success=done ignore=ignore default=die] pam_jailctl.so # jailctl\n\
         );
         let cut = with.replacen(&format!("{END}\n"), "", 1);
         assert_eq!(without_block(&cut), DEBIAN);
+    }
+
+    #[test]
+    fn other_services_refuse_before_all_their_account_lines() {
+        let cron = "@include common-auth\naccount required pam_access.so\n";
+        let with = with_refusal(cron);
+        assert_eq!(with, format!("{BEGIN}\n{REFUSAL} # jailctl\n{END}\n{cron}"));
+        assert_eq!(with_refusal(&with), with);
+        assert_eq!(without_block(&with), cron);
     }
 
     #[test]

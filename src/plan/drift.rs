@@ -278,7 +278,11 @@ fn of_plan(plan: &Plan, view: &View, drift: &mut Drift) {
             Step::WriteStack(edit) => drift.add(
                 Kind::Session,
                 edit.path.display().to_string(),
-                "the block of jailctl in it, by which jailed accounts leave the host's session modules, was changed, or is gone",
+                if edit.is_refusal() {
+                    "the block of jailctl in it, by which it refuses jailed accounts, was changed, or is gone"
+                } else {
+                    "the block of jailctl in it, by which jailed accounts leave the host's session modules, was changed, or is gone"
+                },
             ),
             Step::WriteKeys { user, .. } => drift.add(Kind::Keys, user, "they were changed"),
             Step::SetPassword { user, .. } => {

@@ -427,7 +427,7 @@ fn plan_with(
         steps.push(Step::WriteTree);
     }
     let family = spec.family.as_ref();
-    sessions.leave_stack(&mut steps);
+    sessions.keep_services_off(&mut steps);
     let turn = lock::turn(&wanted, view)?;
     if turn == Turn::Last {
         sessions.install(&mut steps);

@@ -23,8 +23,8 @@ pub(super) struct Sessions {
     rules: Option<(String, String)>,
     /// What of its network is not as it should be while somebody is in it.
     faults: Vec<Fault>,
-    /// The change of the PAM service that sshd asks, by which jailed accounts leave it; `None` where there is nothing to change.
-    service: Option<Edit>,
+    /// The changes of PAM services: jailed accounts leave the one that sshd asks, and others refuse them.
+    services: Vec<Edit>,
 }
 
 impl Sessions {
@@ -61,7 +61,7 @@ impl Sessions {
             wanted: to,
             rules,
             faults,
-            service: service(view, wanted)?,
+            services: services(view, wanted)?,
         })
     }
 
@@ -107,9 +107,9 @@ impl Sessions {
         }
     }
 
-    /// The change of the PAM service, before any account of the jail is opened.
-    pub(super) fn leave_stack(&self, steps: &mut Vec<Step>) {
-        steps.extend(self.service.clone().map(Step::WriteStack));
+    /// The changes of PAM services, before any account of the jail is opened.
+    pub(super) fn keep_services_off(&self, steps: &mut Vec<Step>) {
+        steps.extend(self.services.iter().cloned().map(Step::WriteStack));
     }
 
     /// What goes when sshd sends nobody into a session any more.
@@ -120,16 +120,18 @@ impl Sessions {
     }
 }
 
-/// How the PAM service that sshd asks has to change.
-fn service(view: &View, wanted: &ResolvedJail) -> Result<Option<Edit>> {
-    let lock = wanted.lock.as_ref();
-    let Some(name) = lock.and_then(|lock| lock.sshd.pam_service.as_deref()) else {
-        return Ok(None);
+/// How PAM services have to change for a jail that has accounts, or had some.
+fn services(view: &View, wanted: &ResolvedJail) -> Result<Vec<Edit>> {
+    let (Some(lock), Some(modules)) = (&wanted.lock, Modules::find(view)?) else {
+        return Ok(Vec::new());
     };
-    let (Some(modules), Some(service)) = (Modules::find(view)?, Service::read(view, name)?) else {
-        return Ok(None);
-    };
-    Ok(service.with_block(&modules))
+    let sshd = lock.sshd.pam_service.as_deref();
+    let service = sshd.map(|name| Service::read(view, name)).transpose()?;
+    let left = service
+        .flatten()
+        .and_then(|service| service.with_block(&modules));
+    let refusing = pam::refusals(view, sshd.unwrap_or_default())?;
+    Ok(left.into_iter().chain(refusing).collect())
 }
 
 /// Sees to it that none of its users is in a jail.

@@ -5,7 +5,7 @@
 
 use disposable::{DisposableHost, Output};
 
-use crate::support::{Spec, arkham, have_user_managers, host};
+use crate::support::{Spec, arkham, have_essential_services, have_user_managers, host};
 
 /// What differs between machines and runs, and what stands for it.
 const VARIABLE: &[(&str, &str)] = &[
@@ -76,6 +76,7 @@ fn small(host: &DisposableHost) -> Spec {
 fn a_jail_comes_changes_and_goes() {
     let Some(host) = host() else { return };
     have_user_managers(&host);
+    have_essential_services(&host);
     let _sshd = host.sshd();
     let mut spec = small(&host);
     spec.put(&host);
@@ -146,6 +147,7 @@ fn a_jail_comes_changes_and_goes() {
 fn what_is_refused_says_what_to_do() {
     let Some(host) = host() else { return };
     have_user_managers(&host);
+    have_essential_services(&host);
     let spec = small(&host);
     let path = spec.put(&host);
     let text = spec.text();
@@ -242,6 +244,7 @@ fn there_are_thirty_of_them() {
 fn a_page_is_short_however_many_paths_there_are() {
     let Some(host) = host() else { return };
     have_user_managers(&host);
+    have_essential_services(&host);
     let (mut spec, _) = arkham(&host, &[]);
     spec.binaries
         .extend(["/usr/bin/git", "vim", "less", "date"]);

@@ -164,10 +164,14 @@ pub(super) fn of_step(step: &Step) -> Option<Deed> {
                 |text: &Option<String>| text.as_deref().map(|text| text.trim_end().to_owned());
             let is_stack = matches!(step, Step::WriteStack(_) | Step::LeaveStack(_));
             let what = if is_stack { "pam" } else { "sshd" };
+            let mut does = edit.path.display().to_string();
+            if edit.is_refusal() {
+                does.push_str(": refuses jailed accounts");
+            }
             Deed {
                 before: lines(&edit.from),
                 after: lines(&edit.to),
-                ..Deed::new(act, what, edit.path.display().to_string())
+                ..Deed::new(act, what, does)
             }
         }
         Step::DeleteAccount { user, uid, .. } => {

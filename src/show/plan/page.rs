@@ -96,8 +96,11 @@ impl Page {
                     if let Some(deed) = of_step(step) {
                         self.deed(deed.act, deed.step, &deed.does);
                     }
-                    let text = |text: &Option<String>| text.clone().unwrap_or_default();
-                    self.lines(&text(&edit.from), &text(&edit.to));
+                    // A refusal is one line, the same in each service.
+                    if !edit.is_refusal() {
+                        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+                        self.lines(&text(&edit.from), &text(&edit.to));
+                    }
                 }
                 Step::WritePolicy {
                     rules: Some((was, to)),

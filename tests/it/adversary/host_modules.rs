@@ -203,3 +203,56 @@ fn a1_no_home_is_made_on_the_host_at_a_login() {
     assert_eq!(reach(&host, &harlequin), Reach::Jail);
     assert!(!host.has("/home/harlequin") && !host.has("/jail"));
 }
+
+/// The host's other services refuse jailed accounts before any module of theirs runs, and nobody else.
+#[test]
+fn a2_no_service_of_the_host_runs_anything_as_a_jailed_account() {
+    let Some(host) = host() else { return };
+    host.write(
+        "/run/mark",
+        "#!/bin/sh\n[ \"$PAM_TYPE\" = open_session ] && echo \"$PAM_SERVICE $PAM_USER\" >>/run/ran\nexit 0\n",
+    );
+    host.sh("chmod 755 /run/mark").ok();
+    // As a stock Debian has them: jobs, shells, and systemd's manager of a user.
+    for name in ["cron", "atd", "systemd-user"] {
+        host.write(
+            &format!("/etc/pam.d/{name}"),
+            "@include common-auth\n@include common-account\n@include common-session-noninteractive\n",
+        );
+    }
+    for name in ["common-session", "common-session-noninteractive"] {
+        let path = format!("/etc/pam.d/{name}");
+        let text = host.read(&path) + "session optional pam_exec.so quiet /run/mark\n";
+        host.write(&path, &text);
+    }
+    let ordinary = ordinary(&host);
+    let before = look(&host);
+    let (_, harlequin) = arkham(&host, &[]);
+    host.write("/root/serve.c", include_str!("serve.c"));
+    host.sh("gcc -O1 -o /usr/local/bin/serve /root/serve.c -l:libpam.so.0")
+        .ok();
+    for service in ["su", "su-l", "login", "cron", "atd", "systemd-user"] {
+        for login in [&ordinary, &harlequin] {
+            host.write("/run/ran", "");
+            let is_let_in = host
+                .run(["/usr/local/bin/serve", service, &login.user])
+                .success();
+            let ran = host.read("/run/ran");
+            assert_eq!(is_let_in, login.user == "plain", "{service} {}", login.user);
+            assert_eq!(ran.contains(&login.user), is_let_in, "{service}: {ran}");
+        }
+        let text = host.read(&format!("/etc/pam.d/{service}"));
+        assert!(text.starts_with("# jailctl: begin"), "{service}: {text}");
+    }
+    host.run(["rm", "/etc/pam.d/cron"]).ok();
+    host.write("/etc/pam.d/cron", "@include common-account\n");
+    let check = host.jailctl(["check", "arkham"]).exits(1);
+    assert!(check.stdout().contains("/etc/pam.d/cron"), "{check:?}");
+    host.jailctl(["update", "arkham"]).ok();
+    host.write(
+        "/etc/pam.d/cron",
+        "@include common-auth\n@include common-account\n@include common-session-noninteractive\n",
+    );
+    host.jailctl(["remove", "arkham", "--purge"]).ok();
+    assert_eq!(before.diff(&look(&host)), Vec::<String>::new());
+}
