@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::progress::Progress;
 use super::remembered::Remembered;
-use super::specs::{load_spec, load_specs};
+use super::specs::{load_spec, load_specs, refuse_other_files};
 use super::target::members;
 use super::{Report, RootOption, Voice, Writing};
 use crate::apply::{self, Transaction};
@@ -22,6 +22,17 @@ use crate::spec::Spec;
 /// How many ids are left to others from one attempt to the next, while somebody else makes accounts.
 const SPACINGS: [u32; 3] = [16, 256, 4096];
 
+/// What is refused unless it is meant.
+#[derive(Clone, Copy, Debug, Args)]
+struct Consent {
+    /// Let SPEC take the place of another file that its jail was built from.
+    #[arg(long)]
+    from_here: bool,
+    /// Make a jail anew whose root is gone with the homes in it.
+    #[arg(long)]
+    recreate: bool,
+}
+
 /// What is planned for one or more specs.
 #[derive(Debug, Args)]
 pub(crate) struct Show {
@@ -36,6 +47,8 @@ pub(crate) struct Show {
     /// Say by the exit status whether there is anything to do: 0 no, 1 yes.
     #[arg(long)]
     exit_code: bool,
+    #[command(flatten)]
+    consent: Consent,
 }
 
 /// Arguments of `build`.
@@ -50,6 +63,8 @@ pub(crate) struct Build {
     #[arg(long, value_name = "DIR", conflicts_with_all = ["root", "dry_run", "no_reload", "wait"])]
     output: Option<PathBuf>,
     #[command(flatten)]
+    consent: Consent,
+    #[command(flatten)]
     writing: Writing,
 }
 
@@ -58,8 +73,15 @@ impl Show {
         let view = self.root.view()?;
         view.refuse_unsafe_accounts()?;
         let progress = voice.progress();
-        let plans = plans(&self.specs, self.root.view()?, &progress)?;
+        let specs = load_specs(&self.specs, &view)?;
+        if !self.consent.from_here {
+            refuse_other_files(&self.specs, &specs, &view)?;
+        }
+        let plans = plans(&self.specs, specs, self.root.view()?, &progress)?;
         for plan in &plans {
+            if !self.consent.recreate {
+                plan.refuse_vanished_root(&view)?;
+            }
             progress.say(format!("{}: asking sshd", plan.name));
             plan.foresee(&view)?;
         }
@@ -83,12 +105,16 @@ impl Build {
                 root: self.root,
                 json: self.writing.json,
                 exit_code: false,
+                consent: self.consent,
             };
             return show.run(voice);
         }
         let host = Host::new(&root)?;
         // What can be refused is refused before the lock: a bad spec leaves no trace at all.
         let specs = load_specs(&self.specs, &host)?;
+        if !self.consent.from_here {
+            refuse_other_files(&self.specs, &specs, &host)?;
+        }
         let (_lock, notices) = self.writing.begin(&host)?;
         let attempt = |spacing| self.attempt(&specs, &host, spacing, &notices, voice);
         let mut outcome = attempt(0);
@@ -157,6 +183,9 @@ impl Build {
                     };
                     let plan = plan::plan(&jail, self::origin(path, &now.text)?, &view)?;
                     drop(progress);
+                    if !self.consent.recreate {
+                        plan.refuse_vanished_root(host)?;
+                    }
                     transaction.carry_out(&plan, &mut voice.watch())?;
                     let is_same = plan.steps.is_empty() && now.text == source.text;
                     if let Some(known) = known.filter(|_| is_same) {
@@ -275,9 +304,13 @@ pub(super) fn summary(plan: &Plan) -> String {
     )
 }
 
-fn plans(paths: &[PathBuf], mut view: View, progress: &Progress) -> Result<Vec<Plan>> {
+fn plans(
+    paths: &[PathBuf],
+    specs: Vec<(Spec, Arc<Source>)>,
+    mut view: View,
+    progress: &Progress,
+) -> Result<Vec<Plan>> {
     let mut plans: Vec<Plan> = Vec::new();
-    let specs = load_specs(paths, &view)?;
     for (path, (spec, source)) in paths.iter().zip(specs) {
         plans.extend(leaving(&spec, &view)?);
         for jail in spec.members() {

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::target::members;
 use crate::error::{Error, Finding, Kind, Result};
 use crate::host::View;
 use crate::plan::{self, Manifest, Origin};
@@ -58,6 +59,59 @@ pub(crate) fn load_specs(paths: &[PathBuf], host: &View) -> Result<Vec<(Spec, Ar
         specs.push((spec, source));
     }
     Ok(specs)
+}
+
+/// Refuses specs that another spec file has built the jail of: a copy whose `name` was forgotten would take that jail, and delete the accounts that the copy
+/// does not name. A file that was moved, or a copy with the same text, is taken.
+///
+/// # Errors
+/// Every such spec, as findings of the kind [`crate::error::Kind::Spec`].
+pub(crate) fn refuse_other_files(
+    paths: &[PathBuf],
+    specs: &[(Spec, Arc<Source>)],
+    host: &View,
+) -> Result<()> {
+    let running = View::new(Path::new("/"))?;
+    let mut findings = Vec::new();
+    for (path, (spec, source)) in paths.iter().zip(specs) {
+        let here = std::path::absolute(path).map_err(|error| Error::io("find", path, &error))?;
+        let jails = if spec.is_family() {
+            members(&spec.name.value, host)?
+        } else {
+            vec![spec.name.value.clone()]
+        };
+        for name in jails {
+            let Some(built_from) = Manifest::spec_of(host, &name)?.filter(|from| *from != here)
+            else {
+                continue;
+            };
+            let inode = |path: &Path| -> Result<_> {
+                Ok(running.stat(path)?.map(|stat| (stat.dev, stat.ino)))
+            };
+            let is_there = inode(&built_from)?;
+            let has_moved = is_there.is_none() || is_there == inode(&here)?;
+            let is_same = plan::spec_as_built(host, &name)?.as_deref() == Some(&*source.text);
+            if has_moved || is_same {
+                continue;
+            }
+            let shown = built_from.display().to_string();
+            findings.push(
+                Finding::new(format!("could not build the jail `{}` from `{}`", spec.name.value, path.display()))
+                    .why(format!("it was built from `{}`, which is another file and is still there", shown.escape_debug()))
+                    .at(&spec.name.site, "this name")
+                    .hint("give a jail of its own another `name`")
+                    .hint("if this file is to take the other's place, say `--from-here`: users whom it does not name lose their accounts"),
+            );
+            break;
+        }
+    }
+    if findings.is_empty() {
+        return Ok(());
+    }
+    Err(Error {
+        kind: Kind::Spec,
+        findings,
+    })
 }
 
 /// The spec that a jail was built from, as text and as what it means with the templates of `host` as they are now.

@@ -44,6 +44,7 @@ impl Update {
             for part in parts(self.touched(&view)?, &view)? {
                 for (spec, origin) in jails(&part, &view)? {
                     let plan = plan::plan(&spec, origin, &view)?;
+                    plan.refuse_vanished_root(&view)?;
                     if part.len() == 1 {
                         plan::refuse_alone(&plan, "update", "", &view)?;
                     }
@@ -124,6 +125,7 @@ impl Update {
         let build = || -> Result<()> {
             for (spec, origin) in jails {
                 let plan = plan::plan(&spec, origin, host)?;
+                plan.refuse_vanished_root(host)?;
                 if part.len() == 1 {
                     plan::refuse_alone(&plan, "update", "", host)?;
                 }

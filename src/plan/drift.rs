@@ -127,6 +127,18 @@ pub fn drift(
         let text = format!("{} runs outside of the jail: {}", job.what, job.clean);
         drift.add(Kind::Outside, user, text);
     }
+    if view.lstat(&manifest.root)?.is_none() {
+        // Each file of it is gone too, and one line says so.
+        let is_of_root = |kind| matches!(kind, Kind::File | Kind::Root);
+        drift.differences.retain(|one| !is_of_root(one.kind));
+        let root = Difference {
+            kind: Kind::Root,
+            name: manifest.root.display().to_string(),
+            text: "it is gone, with all that was in it: is the disk that it is on mounted?"
+                .to_owned(),
+        };
+        drift.differences.insert(0, root);
+    }
     Ok(drift)
 }
 

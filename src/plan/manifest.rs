@@ -355,6 +355,11 @@ impl Manifest {
         Ok(root)
     }
 
+    /// The absolute path of the spec file that a jail was built from; `None` where no such jail was built.
+    pub fn spec_of(view: &View, name: &JailName) -> Result<Option<PathBuf>> {
+        Self::field(view, name, "spec")
+    }
+
     /// The further groups that were made for the other jails of its family, and their ids.
     pub fn groups_of_siblings(view: &View, name: &JailName) -> Result<BTreeMap<String, u32>> {
         let mut groups = BTreeMap::new();

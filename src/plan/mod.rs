@@ -33,7 +33,7 @@ pub use rollback::{Kept, refuse_alone, roll_back, roll_back_to, told_along};
 pub use sessions::{refuse_account, refuse_change, refuse_sessions};
 pub use ways_in::{WaysIn, exposure_as_built};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::host::pam::Edit;
 use crate::host::sshd::Facts;
 use crate::host::{Belonging, Expiry, Inventory, NewAccount, Passwd, Stat, View};
@@ -314,6 +314,35 @@ impl Plan {
                 self.snippet = None;
             }
         }
+    }
+
+    /// Refuses to make a root anew that is gone with what its users had in it: the disk may not be mounted.
+    ///
+    /// # Errors
+    /// [`crate::error::Kind::Failed`], with the way to say that it is meant.
+    pub fn refuse_vanished_root(&self, view: &View) -> Result<()> {
+        let Some(manifest) = &self.manifest else {
+            return Ok(());
+        };
+        let makes_root = self.steps.iter().any(|step| matches!(step, Step::MakeRoot));
+        if !makes_root || manifest.places.is_empty() || view.lstat(&manifest.root)?.is_some() {
+            return Ok(());
+        }
+        let places: Vec<String> = manifest
+            .places
+            .iter()
+            .map(|place| format!("`{place}`"))
+            .collect();
+        Err(
+            Error::failed(format!("could not build the jail `{}`", self.name))
+                .why(format!(
+                    "its root `{}` is gone, and with it {} of its users",
+                    manifest.root.display(),
+                    places.join(", ")
+                ))
+                .hint("mount the disk that it is on, and try again")
+                .hint("if it is gone for good, `--recreate` makes the jail anew, with empty homes"),
+        )
     }
 
     /// The accounts and groups that it makes.

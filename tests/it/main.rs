@@ -8,6 +8,7 @@ mod doctor;
 mod drift;
 mod durable;
 mod enter;
+mod everyday;
 mod exchange;
 mod fail_closed;
 mod family;

@@ -10,6 +10,8 @@ fn a_second_build_writes_nothing() {
     let (spec, _) = arkham(&host, &["id"]);
     let _sshd = host.sshd();
     let pid = host.read("/run/sshd.pid");
+    // What changed just now is not remembered: the next build would write that down.
+    host.sh("sleep 3").ok();
     spec.build(&host).ok();
     let before = look(&host);
     let (output, changes) = host.trace_writes(&["jailctl", "build", &spec.path()]);
