@@ -57,6 +57,8 @@ complete -c jailctl -n "__fish_jailctl_using_subcommand init" -s V -l version -d
 complete -c jailctl -n "__fish_jailctl_using_subcommand build" -l root -d 'Take the directory DIR for the host: its programs, accounts, sshd configuration and records' -r -F
 complete -c jailctl -n "__fish_jailctl_using_subcommand build" -l output -d 'Make only the tree, in DIR, which must be new or empty: no accounts, no sshd, no records' -r -F
 complete -c jailctl -n "__fish_jailctl_using_subcommand build" -l wait -d 'How long to wait for another jailctl to end' -r
+complete -c jailctl -n "__fish_jailctl_using_subcommand build" -l from-here -d 'Let SPEC take the place of another file that its jail was built from'
+complete -c jailctl -n "__fish_jailctl_using_subcommand build" -l recreate -d 'Make a jail anew whose root is gone with the homes in it'
 complete -c jailctl -n "__fish_jailctl_using_subcommand build" -s n -l dry-run -d 'Show what would be done, and do nothing'
 complete -c jailctl -n "__fish_jailctl_using_subcommand build" -l json -d 'Print one JSON object'
 complete -c jailctl -n "__fish_jailctl_using_subcommand build" -l no-reload -d 'Leave it to somebody else to make sshd read its configuration'
@@ -67,6 +69,8 @@ complete -c jailctl -n "__fish_jailctl_using_subcommand build" -s V -l version -
 complete -c jailctl -n "__fish_jailctl_using_subcommand plan" -l root -d 'Take the directory DIR for the host: its programs, accounts, sshd configuration and records' -r -F
 complete -c jailctl -n "__fish_jailctl_using_subcommand plan" -l json -d 'Print one JSON object'
 complete -c jailctl -n "__fish_jailctl_using_subcommand plan" -l exit-code -d 'Say by the exit status whether there is anything to do: 0 no, 1 yes'
+complete -c jailctl -n "__fish_jailctl_using_subcommand plan" -l from-here -d 'Let SPEC take the place of another file that its jail was built from'
+complete -c jailctl -n "__fish_jailctl_using_subcommand plan" -l recreate -d 'Make a jail anew whose root is gone with the homes in it'
 complete -c jailctl -n "__fish_jailctl_using_subcommand plan" -s q -l quiet -d 'Say less: no notices on standard error'
 complete -c jailctl -n "__fish_jailctl_using_subcommand plan" -s v -l verbose -d 'Say more: each step as it is taken, every path of a plan'
 complete -c jailctl -n "__fish_jailctl_using_subcommand plan" -s h -l help -d 'Print help'

@@ -23,6 +23,7 @@ pub(super) const PREVIOUS: &str = crate::plan::manifest::PREVIOUS;
 impl Run<'_, '_> {
     /// Writes the manifest and the spec as built.
     pub(super) fn record(&mut self) -> Result<()> {
+        self.unmask_left()?;
         let manifest = self.manifest()?.to_json()?;
         let spec = &self.wanted()?.origin.text;
         let state = self.host.dir(&self.state(), Ownership::root(0o711))?;

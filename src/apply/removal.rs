@@ -274,6 +274,24 @@ impl Run<'_, '_> {
         }
     }
 
+    /// Takes away the masks of managers of user ids that the jail's accounts were recorded with, and that no jailed account has any more: somebody else may have
+    /// removed such an account, or given it another id.
+    pub(super) fn unmask_left(&self) -> Result<()> {
+        let accounts = self.host.accounts()?;
+        let recorded = self
+            .plan
+            .manifest
+            .iter()
+            .flat_map(|manifest| &manifest.accounts);
+        for uid in recorded.map(|account| account.uid) {
+            let mut users = accounts.users.iter().filter(|user| user.uid == uid);
+            if !users.any(|user| user.shell.starts_with(SHELLS)) {
+                self.host.unmask_user_manager(uid)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Removes the jail's records.
     pub(super) fn forget(&mut self) -> Result<()> {
         for verb in ["build", "check"] {
@@ -290,6 +308,7 @@ impl Run<'_, '_> {
         }
         self.clear_groups();
         self.sweep_network()?;
+        self.unmask_left()?;
         let (dir, name) = self.host.parent_of(&state)?;
         dir.remove_all(Path::new(name))
     }

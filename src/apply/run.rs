@@ -228,10 +228,10 @@ impl<'r, 'h> Run<'r, 'h> {
         };
         let told = Daemon::find(self.host)?.reload(pid_file.as_deref())?;
         if told == Reload::NotRunning && self.plan.wanted.is_some() {
-            self.notices.push(
-                "sshd does not run here now: the jail's accounts can log in once it does"
-                    .to_owned(),
-            );
+            let notice = "sshd does not run here now: the jail's accounts can log in once it does";
+            if self.notices.iter().all(|other| other != notice) {
+                self.notices.push(notice.to_owned());
+            }
         }
         Ok(())
     }

@@ -6,8 +6,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::View;
-use crate::error::Result;
+use super::{FileKind, View};
+use crate::error::{Error, Result};
 
 /// The service that sshd asks, unless its configuration names another (`PAMServiceName`, from OpenSSH 9.8).
 pub const SSHD: &str = "sshd";
@@ -49,14 +49,23 @@ const PASSED_ON: [&str; 4] = [
 const LIMIT: u64 = 1 << 20;
 
 /// Services by which the host itself would run something as a jailed account: jobs, shells, and systemd's manager of a user.
-const REFUSING: [&str; 7] = [
+const REFUSING: [&str; 16] = [
     "atd",
+    "cockpit",
     "cron",
     "crond",
+    "gdm-password",
+    "lightdm",
     "login",
+    "proftpd",
+    "remote",
+    "sddm",
     "su",
     "su-l",
     "systemd-user",
+    "vsftpd",
+    "xdm",
+    "xrdp-sesman",
 ];
 /// The one line of the block in these. Whatever keeps pam_succeed_if(8) from an answer refuses nobody.
 const REFUSAL: &str =
@@ -125,8 +134,10 @@ impl Service {
     /// Reads the service `name`; `None` where the host has none of that name.
     pub fn read(view: &View, name: &str) -> Result<Option<Self>> {
         let text = |directory: &str| text(view, &Path::new(directory).join(name));
+        let path = Path::new(SERVICES[0]).join(name);
         let service = Self {
-            path: Path::new(SERVICES[0]).join(name),
+            // A link stays one: what it leads to is changed.
+            path: view.trace(&path)?.map_or(path, |passage| passage.real),
             text: text(SERVICES[0])?,
             vendor: text(SERVICES[1])?,
         };
@@ -177,7 +188,10 @@ pub fn refusals(view: &View, sshd: &str) -> Result<Vec<Edit>> {
     let mut edits = Vec::new();
     for name in REFUSING.iter().filter(|name| **name != sshd) {
         let service = Service::read(view, name)?;
-        edits.extend(service.and_then(|service| service.with_refusal()));
+        add(
+            service.and_then(|service| service.with_refusal()),
+            &mut edits,
+        );
     }
     Ok(edits)
 }
@@ -187,17 +201,40 @@ pub fn without_blocks(view: &View) -> Result<Vec<Edit>> {
     let mut edits = Vec::new();
     for name in view.list(Path::new(SERVICES[0]))?.unwrap_or_default() {
         if let Some(name) = name.to_str()
+            && is_service(view, &Path::new(SERVICES[0]).join(name))
             && let Some(service) = Service::read(view, name)?
         {
-            edits.extend(service.without_block());
+            add(service.without_block(), &mut edits);
         }
     }
     Ok(edits)
 }
 
+/// Adds the change of a file, once: two names may lead to one file.
+fn add(edit: Option<Edit>, edits: &mut Vec<Edit>) {
+    edits.extend(edit.filter(|edit| edits.iter().all(|other| other.path != edit.path)));
+}
+
+/// Whether something in a directory of services can be one: anything may lie there, and libpam opens only what is asked for.
+fn is_service(view: &View, path: &Path) -> bool {
+    let passage = view.trace(path).ok().flatten();
+    passage
+        .is_some_and(|passage| passage.stat.kind() == FileKind::File && passage.stat.size <= LIMIT)
+}
+
 fn text(view: &View, path: &Path) -> Result<Option<String>> {
-    let bytes = view.read(path, LIMIT)?;
-    Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+    let Some(bytes) = view.read(path, LIMIT)? else {
+        return Ok(None);
+    };
+    String::from_utf8(bytes).map(Some).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        Error::failed(format!(
+            "could not use the PAM service `{}`",
+            path.display()
+        ))
+        .why(format!("its text is not UTF-8, at byte {at}"))
+        .hint("write it again as UTF-8: `iconv -f latin1 -t utf-8`")
+    })
 }
 
 /// The text of a service with the block as its first lines, whether it was there or not.
@@ -218,7 +255,8 @@ fn with_block(text: &str, modules: &Modules) -> String {
         // To somebody without a jail it says PAM_IGNORE: should an administrator's line come to stand in the block, nobody ends here by mistake.
         format!("session [success=done ignore=ignore default=die] {MODULE}")
     } else {
-        "session [default=done] pam_permit.so".to_owned()
+        // For a jailed account alone, likewise.
+        format!("session [success=done default=ignore] {GUARD} quiet shell =~ /jail/*")
     });
     let guard = format!(
         "session [success=ignore default={}] {GUARD} quiet shell =~ /jail/*",
@@ -345,7 +383,7 @@ session [success=done ignore=ignore default=die] pam_jailctl.so # jailctl\n\
                 BEGIN,
                 "session [success=ignore default=2] pam_succeed_if.so quiet shell =~ /jail/* # jailctl",
                 "session requisite pam_limits.so # jailctl",
-                "session [default=done] pam_permit.so # jailctl",
+                "session [success=done default=ignore] pam_succeed_if.so quiet shell =~ /jail/* # jailctl",
                 END,
                 "session optional pam_systemd.so",
             ]

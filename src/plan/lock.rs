@@ -63,9 +63,6 @@ fn is_jail_file(name: &str) -> bool {
 fn common(wanted: &str, jail: &JailName, view: &View) -> Result<Option<Edit>> {
     let path = Path::new(DROP_INS).join(COMMON);
     let from = snippet(view, COMMON)?;
-    if from.as_deref() == Some(wanted) {
-        return Ok(None);
-    }
     let failed = || Error::failed(format!("could not write `{}`", path.display()));
     if from.as_deref().is_some_and(|text| !is_common(text)) {
         return Err(failed()
@@ -96,7 +93,7 @@ fn common(wanted: &str, jail: &JailName, view: &View) -> Result<Option<Edit>> {
                 )));
         }
     }
-    Ok(Some(Edit {
+    Ok((from.as_deref() != Some(wanted)).then(|| Edit {
         path,
         from,
         to: Some(wanted.to_owned()),
@@ -111,10 +108,10 @@ pub(super) fn leave_common(
 ) -> Result<Option<Edit>> {
     let gone: Vec<String> = along.iter().chain([name]).map(snippet_name).collect();
     let names = view.list(Path::new(DROP_INS))?.unwrap_or_default();
-    let is_needed = names
-        .iter()
-        .filter_map(|name| name.to_str())
-        .any(|name| name != COMMON && is_jail_file(name) && gone.iter().all(|gone| gone != name));
+    let is_needed = Manifest::others_have_accounts(view, name, along)?
+        || names.iter().filter_map(|name| name.to_str()).any(|name| {
+            name != COMMON && is_jail_file(name) && gone.iter().all(|gone| gone != name)
+        });
     let from = snippet(view, COMMON)?.filter(|text| !is_needed && is_common(text));
     Ok(from.map(|from| Edit {
         path: Path::new(DROP_INS).join(COMMON),

@@ -355,6 +355,20 @@ impl Manifest {
         Ok(root)
     }
 
+    /// Whether another jail than `name` and those that go `along` is recorded with accounts, or had some: it needs what all such jails share, whatever became
+    /// of its own files.
+    pub fn others_have_accounts(view: &View, name: &JailName, along: &[JailName]) -> Result<bool> {
+        for other in Self::names(view)? {
+            let is_other = other != *name && !along.contains(&other);
+            let snippet: Option<serde_json::Value> =
+                Self::field(view, &other, "snippet")?.filter(|_| is_other);
+            if snippet.is_some_and(|snippet| !snippet.is_null()) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// The absolute path of the spec file that a jail was built from; `None` where no such jail was built.
     pub fn spec_of(view: &View, name: &JailName) -> Result<Option<PathBuf>> {
         Self::field(view, name, "spec")

@@ -5,13 +5,12 @@ use std::path::Path;
 use jailctl_session::network::{Fault, faults};
 use jailctl_session::policy::{DOOR, POLICY, Policy};
 
-use super::lock::snippet;
-use super::{SNIPPET_LIMIT, Step, sessions};
+use super::{Manifest, SNIPPET_LIMIT, Step, sessions};
 use crate::error::{Error, Result};
 use crate::host::pam::{self, Edit, Modules, Service};
 use crate::host::{Passwd, Process, View, nft};
 use crate::names::JailName;
-use crate::resolve::{ResolvedJail, STATE, snippet_name, tables};
+use crate::resolve::{ResolvedJail, tables};
 
 /// What is found of a jail's policy, and what is to be.
 #[derive(Debug)]
@@ -148,13 +147,8 @@ pub(super) fn leave_services(
     name: &JailName,
     along: &[JailName],
 ) -> Result<Vec<Edit>> {
-    for other in view.list(Path::new(STATE))?.unwrap_or_default() {
-        let other = other.to_str().and_then(|other| JailName::parse(other).ok());
-        if let Some(other) = other.filter(|other| other != name && !along.contains(other))
-            && snippet(view, &snippet_name(&other))?.is_some()
-        {
-            return Ok(Vec::new());
-        }
+    if Manifest::others_have_accounts(view, name, along)? {
+        return Ok(Vec::new());
     }
     pam::without_blocks(view)
 }

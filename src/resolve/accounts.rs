@@ -472,6 +472,21 @@ pub(super) fn check_adoptions(
                 account.uid
             ));
         }
+        let twin = accounts
+            .users
+            .iter()
+            .find(|other| other.uid == account.uid && other.name != *name);
+        if let Some(twin) = twin {
+            findings.push(
+                Finding::new(format!("could not use the account `{name}`"))
+                    .why(format!(
+                        "`{}` has its user id {} too, and what runs as either can be traced by the other",
+                        twin.name, account.uid
+                    ))
+                    .hint(format!("give one of them another id: usermod --uid ID {name}"))
+                    .at(&user.name.site, "this user"),
+            );
+        }
         if hints.is_empty() {
             continue;
         }

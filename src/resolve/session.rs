@@ -4,8 +4,9 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use jailctl_session::network::Network;
-use jailctl_session::policy::{DOOR, Flags, INSIDE, Mapped, Mount, Policy, Source};
+use jailctl_session::policy::{DOOR, Flags, INSIDE, Mapped, Mount, POLICY, Policy, Source};
 
+use super::ResolvedJail;
 use super::etc::Names;
 use super::tree::{Entry, Tree, Why};
 use crate::error::{Error, Finding, Result};
@@ -53,14 +54,17 @@ pub(super) fn or_default<'s>(
 ) -> Result<Cow<'s, Spec>> {
     let has_shell = spec.doors.value.contains(&Door::Shell);
     let has_pam = facts.is_some_and(|facts| facts.pam_service.is_some());
+    let has_module = Modules::find(view)?.is_some_and(|modules| modules.has_ours);
+    // What was built with sessions has them until its spec asks for a plain chroot: a module that is gone is an error, and opens nothing.
+    let policy = ResolvedJail::state(&spec.name.value).join(POLICY);
+    let had_sessions = facts.is_some() && view.lstat(&policy)?.is_some();
     let terminals = JailPath::new(TERMINALS).ok();
     let has_places = |tree: &Tree| terminals.is_some_and(|path| tree.get(&path).is_some());
     if spec.session.is_some()
         || spec.plain_chroot
         || !has_shell
-        || !has_pam
         || !built.is_none_or(has_places)
-        || !Modules::find(view)?.is_some_and(|modules| modules.has_ours)
+        || !(has_pam && has_module || had_sessions)
     {
         return Ok(Cow::Borrowed(spec));
     }

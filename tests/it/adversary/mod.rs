@@ -11,6 +11,7 @@ mod mounts;
 mod network;
 mod proof;
 mod root_dir;
+mod second_look;
 mod sources;
 mod sshd_size;
 mod ways_in;

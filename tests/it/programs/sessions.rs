@@ -266,7 +266,7 @@ fn what_a_chroot_cannot_give_is_said_before_somebody_misses_it() {
     let Some(host) = host_with_module() else {
         return;
     };
-    let mut spec = Spec::arkham(&host.key("harlequin"), &["ps", "free", "script"]);
+    let mut spec = Spec::arkham(&host.key("harlequin"), &["ps", "free", "script"]).plain();
     let plan = host.jailctl(["plan", &spec.put(&host)]).ok();
     let said = format!("{}{}", plan.stdout(), plan.stderr());
     for wish in [
@@ -275,6 +275,7 @@ fn what_a_chroot_cannot_give_is_said_before_somebody_misses_it() {
     ] {
         assert!(said.contains(wish), "{wish}: {said}");
     }
+    spec.is_plain = false;
     spec.more = "[namespaces]\n".to_owned();
     let plan = host.jailctl(["plan", &spec.put(&host)]).ok();
     let said = format!("{}{}", plan.stdout(), plan.stderr());
@@ -299,13 +300,14 @@ fn who_finds_libraries_by_its_own_place_is_told_of_before_it_does_not_start() {
     .ok();
     let wish = "`/usr/local/app/bin/app` wants `/proc`, which the jail does not have";
     let key = host.key("harlequin");
-    let mut spec = Spec::arkham(&key, &["/usr/local/app/bin/app"]);
+    let mut spec = Spec::arkham(&key, &["/usr/local/app/bin/app"]).plain();
     let built = spec.build(&host).ok();
     assert!(built.stderr().contains(wish), "{built:?}");
     let _sshd = host.sshd();
     let harlequin = host.login("harlequin", &key);
     let lost = harlequin.ssh("/usr/local/app/bin/app").exits(127);
     assert!(lost.stderr().contains("libapp.so"), "{lost:?}");
+    spec.is_plain = false;
     spec.more = "[namespaces]\n".to_owned();
     let built = spec.build(&host).ok();
     assert!(!built.stderr().contains(wish), "{built:?}");
