@@ -112,9 +112,6 @@ impl Build {
         let host = Host::new(&root)?;
         // What can be refused is refused before the lock: a bad spec leaves no trace at all.
         let specs = load_specs(&self.specs, &host)?;
-        if !self.consent.from_here {
-            refuse_other_files(&self.specs, &specs, &host)?;
-        }
         let (_lock, notices) = self.writing.begin(&host)?;
         let attempt = |spacing| self.attempt(&specs, &host, spacing, &notices, voice);
         let mut outcome = attempt(0);
@@ -150,8 +147,19 @@ impl Build {
         let mut text = String::new();
         let mut plans = Vec::new();
         let mut said = Vec::new();
-        for (path, (spec, source)) in self.specs.iter().zip(specs) {
+        for (path, loaded) in self.specs.iter().zip(specs) {
+            let (spec, source) = loaded;
+            let refuse_other_file = || -> Result<()> {
+                if self.consent.from_here {
+                    return Ok(());
+                }
+                let (paths, specs) = (std::slice::from_ref(path), std::slice::from_ref(loaded));
+                refuse_other_files(paths, specs, host)
+            };
             let mut build = || -> Result<()> {
+                if spec.is_family() {
+                    refuse_other_file()?;
+                }
                 // Nobody who leaves is to be in his jail while what sshd is told changes.
                 for plan in leaving(spec, host)? {
                     transaction.carry_out(&plan, &mut voice.watch())?;
@@ -170,6 +178,10 @@ impl Build {
                         text.push_str(&nothing_to_do(name));
                         said.extend(before);
                         continue;
+                    }
+                    // A run that is remembered was one from this file.
+                    if !spec.is_family() {
+                        refuse_other_file()?;
                     }
                     let progress = voice.progress();
                     progress.say(format!("{name}: looking at what it needs"));

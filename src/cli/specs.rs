@@ -75,8 +75,12 @@ pub(crate) fn refuse_other_files(
     let mut findings = Vec::new();
     for (path, (spec, source)) in paths.iter().zip(specs) {
         let here = std::path::absolute(path).map_err(|error| Error::io("find", path, &error))?;
+        // All jails of a family are built from one file.
         let jails = if spec.is_family() {
             members(&spec.name.value, host)?
+                .into_iter()
+                .take(1)
+                .collect()
         } else {
             vec![spec.name.value.clone()]
         };
