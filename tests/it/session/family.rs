@@ -11,6 +11,9 @@ fn build(host: &DisposableHost, more: &str) -> disposable::Output {
     let mut text =
         "name = \"acme\"\nroot = \"/srv/jails/%u\"\nbinaries = [\"bash\", \"ls\", \"cat\"]\n"
             .to_owned();
+    if more.is_empty() {
+        text += "plain_chroot = true\n";
+    }
     for user in ["alice", "bob"] {
         let key = host.read(&format!("/run/keys/{user}.pub"));
         let table = "[[user]]\nname = \"USER\"\nauthorized_keys = [\"KEY\"]\n";

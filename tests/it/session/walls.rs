@@ -230,7 +230,7 @@ fn the_ways_that_a_handed_directory_would_lead_are_real() {
     let mut logins = Vec::new();
     for (name, user) in [("arkham", "harlequin"), ("elba", "selina")] {
         let key = host.key(user);
-        let mut spec = Spec::arkham(&key, &EYES);
+        let mut spec = Spec::arkham(&key, &EYES).plain();
         spec.name = name;
         spec.users = vec![(user, vec![key.public.trim().to_owned()])];
         spec.build(&host).ok();
