@@ -1,4 +1,4 @@
-/* Has as many children at once as it is told, if it may; says how many, and lets them go. */
+/* Has as many children at once as it is told, if it may; says how many, and lets them go, after as many seconds as it is told. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +17,7 @@ int main(int argc, char **argv) {
     }
     printf("%d\n", n);
     fflush(stdout);
+    if (argc > 2) sleep(atoi(argv[2]));
     signal(SIGTERM, SIG_IGN);
     kill(0, SIGTERM);
 }
