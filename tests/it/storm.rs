@@ -18,7 +18,7 @@ fn a_hundred_builds_and_updates_killed_at_any_moment_leave_a_whole_host() {
     // How long a whole run takes, in milliseconds: kills come at any time of it.
     let took = host
         .sh(&format!(
-            "start=$(date +%s%3N); jailctl build {second} >&2; echo $(($(date +%s%3N) - start))"
+            "start=$(date +%s%3N); jailctl build --from-here {second} >&2; echo $(($(date +%s%3N) - start))"
         ))
         .ok()
         .text()
@@ -32,8 +32,8 @@ fn a_hundred_builds_and_updates_killed_at_any_moment_leave_a_whole_host() {
             .wrapping_add(1);
         let after = (random >> 33) % took;
         let verb = match round % 4 {
-            0 => format!("build {first}"),
-            1 => format!("build {second}"),
+            0 => format!("build --from-here {first}"),
+            1 => format!("build --from-here {second}"),
             // Something for it to do: the host moves on.
             2 => format!("update arkham; touch /usr/bin/cat; printf '%{round}s' >>/usr/bin/cat"),
             _ => "rollback arkham".to_owned(),
@@ -54,7 +54,7 @@ fn a_hundred_builds_and_updates_killed_at_any_moment_leave_a_whole_host() {
         }
     }
     assert!(killed >= 10, "only {killed} were killed");
-    host.jailctl(["build", second]).ok();
+    host.jailctl(["build", "--from-here", second]).ok();
     assert_eq!(reach(&host, &harlequin), Reach::Jail);
     assert_eq!(harlequin.ssh("id -un").ok().text(), "harlequin");
     assert_eq!(
