@@ -364,7 +364,9 @@ fn an_account_is_what_its_lines_say() {
         other.name = name;
         other.users[0].0 = user;
         host.write("/root/other.toml", &with(&other, "", lines));
-        let refused = host.jailctl(["build", "/root/other.toml"]).exits(2);
+        let refused = host
+            .jailctl(["build", "--from-here", "/root/other.toml"])
+            .exits(2);
         assert!(refused.stderr().contains(why), "{refused:?}");
     }
     host.sh("rm /root/other.toml").ok();
