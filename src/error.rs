@@ -4,35 +4,35 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
-use crate::site::Site;
+use crate::span::Span;
 
 /// The exit statuses of the command other than 0, and what they mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ErrorKind {
     /// The answer is no: drift, findings, changes with `plan --exit-code`. Status 1.
-    No = 1,
+    Negative = 1,
     /// Usage, a bad spec, or a program that a spec names and the host lacks. Status 2.
     Spec = 2,
     /// An object that a program needs was not found. Status 3.
-    Missing = 3,
+    LibraryNotFound = 3,
     /// It could not be done; the host is as it was. Status 4.
     Failed = 4,
     /// Another jailctl holds the lock, or somebody else took an id meanwhile. Status 5.
     Busy = 5,
     /// It was done, and the word of it could not be delivered. Status 6.
-    Unsaid = 6,
+    OutputFailed = 6,
 }
 
-impl Kind {
+impl ErrorKind {
     /// Its name in JSON.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
-            Self::No => "no",
+            Self::Negative => "no",
             Self::Spec => "spec",
-            Self::Missing => "missing",
+            Self::LibraryNotFound => "missing",
             Self::Failed => "failed",
             Self::Busy => "busy",
-            Self::Unsaid => "unsaid",
+            Self::OutputFailed => "unsaid",
         }
     }
 }
@@ -47,7 +47,7 @@ pub struct Finding {
     /// What to do about it, each a sentence of its own.
     pub hints: Vec<String>,
     /// The place in a spec or template that led here, with the words that stand under its marker.
-    pub site: Option<(Site, String)>,
+    pub site: Option<(Span, String)>,
 }
 
 impl Finding {
@@ -77,7 +77,7 @@ impl Finding {
 
     /// Adds the place in the spec; `label` stands under the marker there and may be empty.
     #[must_use]
-    pub fn at(mut self, site: &Site, label: impl Into<String>) -> Self {
+    pub fn with_span(mut self, site: &Span, label: impl Into<String>) -> Self {
         self.site = Some((site.clone(), label.into()));
         self
     }
@@ -97,7 +97,7 @@ impl fmt::Display for Finding {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
     /// Decides the exit status.
-    pub kind: Kind,
+    pub kind: ErrorKind,
     /// At least one.
     pub findings: Vec<Finding>,
 }
@@ -107,7 +107,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
     /// An error of one finding.
-    pub fn new(kind: Kind, finding: Finding) -> Self {
+    pub fn new(kind: ErrorKind, finding: Finding) -> Self {
         Self {
             kind,
             findings: vec![finding],
@@ -116,23 +116,23 @@ impl Error {
 
     /// Status 4: `what` could not be done.
     pub fn failed(what: impl Into<String>) -> Self {
-        Self::new(Kind::Failed, Finding::new(what))
+        Self::new(ErrorKind::Failed, Finding::new(what))
     }
 
     /// Status 4: a system call on `path` failed. `deed` completes "could not …", as `read` or `exchange`.
     pub fn io(deed: &str, path: &Path, source: &io::Error) -> Self {
         Self::new(
-            Kind::Failed,
+            ErrorKind::Failed,
             Finding::new(format!(
                 "could not {deed} `{}`",
                 path.display().to_string().escape_debug()
             ))
-            .why(reason(source)),
+            .why(os_error_text(source)),
         )
     }
 
     /// Adds what else is wrong. The first error decides the exit status.
-    pub fn gather(errors: &mut Option<Self>, next: Self) {
+    pub fn merge(errors: &mut Option<Self>, next: Self) {
         match errors {
             Some(error) => error.findings.extend(next.findings),
             None => *errors = Some(next),
@@ -160,7 +160,7 @@ impl Error {
 
 impl From<Finding> for Error {
     fn from(finding: Finding) -> Self {
-        Self::new(Kind::Spec, finding)
+        Self::new(ErrorKind::Spec, finding)
     }
 }
 
@@ -179,7 +179,7 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {}
 
 /// An operating system error as a person says it: lower case, without the number.
-pub fn reason(error: &io::Error) -> String {
+pub fn os_error_text(error: &io::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or(&text);
     let mut chars = text.chars();

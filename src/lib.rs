@@ -35,5 +35,5 @@ pub mod names;
 pub mod plan;
 pub mod resolve;
 pub mod show;
-pub mod site;
+pub mod span;
 pub mod spec;

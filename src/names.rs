@@ -7,7 +7,7 @@ use std::path::{Component, Path};
 use serde::{Deserialize, Serialize};
 
 /// Why a string is not a name or a path of the kind asked for: a sentence fragment that fits after "`x` ".
-pub type Refusal = &'static str;
+pub type InvalidName = &'static str;
 
 /// A jail's name: `[a-z][a-z0-9_-]{0,26}`, so that the group `jail-<name>` fits the 32 characters of useradd(8).
 ///
@@ -21,7 +21,7 @@ impl JailName {
     pub const MAX: usize = 27;
 
     /// Checks `text` against the rule for names that people choose.
-    pub fn new(text: &str) -> Result<Self, Refusal> {
+    pub fn new(text: &str) -> Result<Self, InvalidName> {
         if text.is_empty() {
             return Err("is empty");
         }
@@ -38,17 +38,17 @@ impl JailName {
     }
 
     /// The name of a jail that is there: one that somebody chose, or `<family>.<user>`.
-    pub fn parse(text: &str) -> Result<Self, Refusal> {
+    pub fn parse(text: &str) -> Result<Self, InvalidName> {
         match text.split_once('.') {
-            Some((family, user)) => Ok(Self::new(family)?.member(&UserName::new(user)?)),
+            Some((family, user)) => Ok(Self::new(family)?.for_user(&UserName::new(user)?)),
             None => Self::new(text),
         }
     }
 
     /// The name of the jail that `user` has in this family, or in the family of this jail.
     #[must_use]
-    pub fn member(&self, user: &UserName) -> Self {
-        Self(format!("{}.{user}", self.shared()))
+    pub fn for_user(&self, user: &UserName) -> Self {
+        Self(format!("{}.{user}", self.family_name()))
     }
 
     /// The name as text.
@@ -57,7 +57,7 @@ impl JailName {
     }
 
     /// The family's part of a member's name, and any other name whole: what names that which members share.
-    pub fn shared(&self) -> &str {
+    pub fn family_name(&self) -> &str {
         self.0.split('.').next().unwrap_or(&self.0)
     }
 
@@ -68,7 +68,10 @@ impl JailName {
 
     /// Whether it is another member of the family that `other` is a member of.
     pub fn is_sibling(&self, other: &Self) -> bool {
-        self.is_member() && other.is_member() && self != other && self.shared() == other.shared()
+        self.is_member()
+            && other.is_member()
+            && self != other
+            && self.family_name() == other.family_name()
     }
 
     /// The pattern of ssh_config(5) for the groups of all jails.
@@ -78,7 +81,7 @@ impl JailName {
 
     /// The primary group of the jail's accounts, which its sshd snippet matches. The members of a family share it.
     pub fn group(&self) -> String {
-        format!("jail-{}", self.shared())
+        format!("jail-{}", self.family_name())
     }
 }
 
@@ -92,7 +95,7 @@ impl UserName {
     pub const MAX: usize = 32;
 
     /// Checks `text` against the rule.
-    pub fn new(text: &str) -> Result<Self, Refusal> {
+    pub fn new(text: &str) -> Result<Self, InvalidName> {
         if text.is_empty() {
             return Err("is empty");
         }
@@ -127,7 +130,7 @@ pub struct JailPath(String);
 
 impl JailPath {
     /// Checks `text` against the rule. Paths are taken as written: nothing is normalised.
-    pub fn new(text: &str) -> Result<Self, Refusal> {
+    pub fn new(text: &str) -> Result<Self, InvalidName> {
         if text == "/" {
             return Ok(Self(text.to_owned()));
         }
@@ -187,7 +190,7 @@ impl JailPath {
     }
 
     /// `name`, which must be one component that the rule allows, below this path.
-    pub fn join(&self, name: &str) -> Result<Self, Refusal> {
+    pub fn join(&self, name: &str) -> Result<Self, InvalidName> {
         if self.0 == "/" {
             Self::new(&format!("/{name}"))
         } else {
@@ -201,7 +204,7 @@ impl JailPath {
     }
 
     /// Where `target`, as a symbolic link at this path says it, leads inside the jail; `..` stops at the root, as in chroot(2).
-    pub fn link_target(&self, target: &Path) -> Result<Self, Refusal> {
+    pub fn link_target(&self, target: &Path) -> Result<Self, InvalidName> {
         let mut parts: Vec<&str> = Vec::new();
         if !target.is_absolute() {
             parts.extend(self.0[1..].split('/'));
@@ -284,14 +287,14 @@ mod tests {
     #[test]
     fn members_of_families_have_names_that_nobody_chooses() {
         let acme = JailName::new("acme").expect("a name");
-        let alice = acme.member(&UserName::new("alice").expect("a name"));
+        let alice = acme.for_user(&UserName::new("alice").expect("a name"));
         assert_eq!(alice.as_str(), "acme.alice");
         assert_eq!(JailName::parse("acme.alice"), Ok(alice.clone()));
         assert_eq!(JailName::parse("acme"), Ok(acme.clone()));
         assert!(JailName::new("acme.alice").is_err());
-        assert_eq!((alice.shared(), acme.shared()), ("acme", "acme"));
+        assert_eq!((alice.family_name(), acme.family_name()), ("acme", "acme"));
         assert_eq!(alice.group(), "jail-acme");
-        let bob = alice.member(&UserName::new("bob").expect("a name"));
+        let bob = alice.for_user(&UserName::new("bob").expect("a name"));
         assert_eq!(bob.as_str(), "acme.bob");
         assert!(bob.is_sibling(&alice) && !bob.is_sibling(&bob) && !bob.is_sibling(&acme));
         for bad in [

@@ -6,7 +6,7 @@ use std::fs;
 use std::sync::Arc;
 
 use jailctl::show::schema::{Of, schema};
-use jailctl::site::Source;
+use jailctl::span::SourceText;
 use jailctl::spec::keys::{KEYS, Key, keys_of};
 use jailctl::spec::rule::{Rule, Shape};
 use jailctl::spec::{self, BuiltIn};
@@ -206,7 +206,7 @@ fn what_jailctl_takes_the_schema_takes() {
             ) {
                 panic!("the schema can say this: {text}");
             }
-            let source = Arc::new(Source {
+            let source = Arc::new(SourceText {
                 name: "test.toml".to_owned(),
                 text: text.clone(),
             });

@@ -23,7 +23,7 @@ use super::tree::STAGE;
 use crate::error::{Error, Finding, Result};
 use crate::host::{Dir, FileKind, Host, Ownership, View};
 use crate::resolve::{EntryKind, ResolvedJail, WantedAccount, prove};
-use crate::site::Sited;
+use crate::span::Spanned;
 
 /// Where programs are looked for in a jail.
 const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
@@ -79,7 +79,7 @@ pub(super) fn prove_staged(host: &Host, jail: &ResolvedJail) -> Result<()> {
         return Ok(());
     }
     Err(Error {
-        kind: crate::error::Kind::Failed,
+        kind: crate::error::ErrorKind::Failed,
         findings,
     })
 }
@@ -229,7 +229,7 @@ fn find(root: &Dir, program: &str) -> Option<PathBuf> {
 /// What is wrong with a test's outcome, if anything.
 fn objection(
     jail: &ResolvedJail,
-    test: &Sited<Vec<String>>,
+    test: &Spanned<Vec<String>>,
     outcome: std::result::Result<Captured, String>,
 ) -> Option<Finding> {
     let (why, output) = match outcome {
@@ -252,7 +252,7 @@ fn objection(
         jail.name
     ))
     .why(why)
-    .at(&test.site, "this test");
+    .with_span(&test.site, "this test");
     let lines: Vec<&str> = output
         .lines()
         .filter(|line| !line.trim().is_empty())

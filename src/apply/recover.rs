@@ -3,7 +3,7 @@
 use super::journal::{self, Found};
 use super::undo::Undoing;
 use super::{Options, kept};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::host::Host;
 
 /// Finishes an interrupted run or undoes it, and says what was done. The lock must be held.
@@ -37,7 +37,7 @@ pub fn recover(host: &Host, options: &Options) -> Result<Vec<String>> {
             "the {what} was interrupted, and nothing else is done before it is put right: mend the cause and run any command that writes"
         ));
         return Err(Error {
-            kind: Kind::Failed,
+            kind: ErrorKind::Failed,
             findings,
         });
     }

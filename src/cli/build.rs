@@ -10,13 +10,13 @@ use super::specs::{load_spec, load_specs, refuse_other_files};
 use super::target::members;
 use super::{Report, RootOption, Voice, Writing};
 use crate::apply::{self, Transaction};
-use crate::error::{Error, Finding, Kind, Result};
+use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::{Host, View};
 use crate::names::JailName;
 use crate::plan::{self, Origin, Plan, Removal};
 use crate::resolve;
 use crate::show;
-use crate::site::Source;
+use crate::span::SourceText;
 use crate::spec::Spec;
 
 /// How many ids are left to others from one attempt to the next, while somebody else makes accounts.
@@ -118,7 +118,7 @@ impl Build {
         for spacing in SPACINGS {
             match &outcome {
                 // Somebody else makes accounts just now, and was quicker. With one finding, all is undone.
-                Err(error) if error.kind == Kind::Busy && error.findings.len() == 1 => {
+                Err(error) if error.kind == ErrorKind::Busy && error.findings.len() == 1 => {
                     outcome = attempt(spacing);
                 }
                 _ => break,
@@ -130,7 +130,7 @@ impl Build {
     /// Builds, leaving `spacing` ids to others where accounts are made.
     fn attempt(
         &self,
-        specs: &[(Spec, Arc<Source>)],
+        specs: &[(Spec, Arc<SourceText>)],
         host: &Host,
         spacing: u32,
         notices: &[String],
@@ -247,7 +247,7 @@ impl Build {
             return Err(Finding::new("`--output` makes the tree of one jail")
                 .why("with `%u` in its root the spec stands for a jail of each user")
                 .hint("give it a root without `%u`, or build it")
-                .at(&spec.root.site, "a jail of each user")
+                .with_span(&spec.root.site, "a jail of each user")
                 .into());
         }
         let progress = voice.progress();
@@ -318,7 +318,7 @@ pub(super) fn summary(plan: &Plan) -> String {
 
 fn plans(
     paths: &[PathBuf],
-    specs: Vec<(Spec, Arc<Source>)>,
+    specs: Vec<(Spec, Arc<SourceText>)>,
     mut view: View,
     progress: &Progress,
 ) -> Result<Vec<Plan>> {

@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 
 use super::{Report, RootOption};
 use crate::elf::{Options, Priority, Resolver, extras};
-use crate::error::{Error, Finding, Kind, Result};
+use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::{FileKind, View};
 use crate::show;
 
@@ -71,7 +71,7 @@ impl Deps {
         for file in &self.files {
             match locate(&view, file) {
                 Ok(path) => roots.push(path),
-                Err(error) => Error::gather(&mut lost, error),
+                Err(error) => Error::merge(&mut lost, error),
             }
         }
         let mut options = Options {
@@ -92,7 +92,7 @@ impl Deps {
         }
         let mut resolver = Resolver::new(&view, &options);
         if let Err(error) = resolver.add_all(&roots) {
-            Error::gather(&mut lost, error);
+            Error::merge(&mut lost, error);
         }
         if let Some(lost) = lost {
             return Err(lost);
@@ -104,7 +104,7 @@ impl Deps {
         };
         report.notices.extend(show::deps::conditions(&closure));
         if !closure.missing.is_empty() {
-            report.code = Kind::Missing as u8;
+            report.code = ErrorKind::LibraryNotFound as u8;
         }
         report.text = if self.form.json {
             show::deps::json(&closure)
@@ -118,7 +118,7 @@ impl Deps {
                 report
                     .notices
                     .push(format!("nothing needs `{}`", name.escape_debug()));
-                report.code = report.code.max(Kind::No as u8);
+                report.code = report.code.max(ErrorKind::Negative as u8);
             }
             text
         } else {

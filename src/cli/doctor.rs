@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::{Report, Voice};
 use crate::doctor::{diagnose, fitness};
-use crate::error::{Error, Finding, Kind, Result};
+use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::View;
 use crate::show::doctor::{json, text};
 
@@ -80,7 +80,7 @@ impl Doctor {
             code: if reasons.is_empty() && outside.is_empty() {
                 0
             } else {
-                Kind::No as u8
+                ErrorKind::Negative as u8
             },
             ..Report::default()
         })

@@ -10,7 +10,7 @@ use jailctl_session::policy::Policy;
 
 use super::Report;
 use super::target::Target;
-use crate::error::{Error, Finding, Kind, Result};
+use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::{FileKind, Host, Stat, View};
 use crate::names::{JailName, UserName};
 use crate::plan::Manifest;
@@ -101,7 +101,7 @@ impl Enter {
         if let Some(user) = &self.user
             && let Ok(user) = UserName::new(user)
             && !target.name().is_member()
-            && let Some(manifest) = Manifest::load(host, &target.name().member(&user))?
+            && let Some(manifest) = Manifest::load(host, &target.name().for_user(&user))?
         {
             return Ok(manifest);
         }
@@ -239,7 +239,7 @@ fn is_plain(text: &str) -> bool {
 
 fn refused(name: &JailName, error: &jailctl_session::Error) -> Error {
     Error::new(
-        Kind::Failed,
+        ErrorKind::Failed,
         Finding::new(format!("could not enter the jail `{name}`")).why(error.to_string()),
     )
 }

@@ -53,7 +53,7 @@ impl Jail {
                     report.changed = true;
                     let _ = writeln!(report.text, "{}: {said}", manifest.name);
                 }
-                Err(error) => Error::gather(&mut report.failed, error),
+                Err(error) => Error::merge(&mut report.failed, error),
             }
         }
         match report.failed.take() {

@@ -11,7 +11,7 @@ use crate::error::{Error, Finding, Result};
 use crate::host::{View, draft};
 use crate::names::JailName;
 use crate::show::draft::{Draft, PLACEHOLDER};
-use crate::site::Source;
+use crate::span::SourceText;
 use crate::spec::{self, Door, Templates};
 
 /// Arguments of `init`.
@@ -93,7 +93,7 @@ impl Init {
         };
         // Without its key, so that only what the templates say can be wrong.
         let probe = draft.text().replace(&format!("\"{PLACEHOLDER}\","), "");
-        let source = Arc::new(Source {
+        let source = Arc::new(SourceText {
             name: format!("{name}.toml"),
             text: probe,
         });

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use clap::{Args, ValueEnum};
 
 use super::{Report, command};
-use crate::error::{Error, Finding, Kind, Result};
+use crate::error::{Error, ErrorKind, Finding, Result};
 
 /// A shell that completions are made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -161,27 +161,27 @@ fn statuses(runs: bool) -> String {
     let mut text = "\"EXIT STATUS\"\n.TP\n0\nDone, or nothing to do\n".to_owned();
     for (kind, about) in [
         (
-            Kind::No,
+            ErrorKind::Negative,
             "The answer is no: drift, findings, changes with \\-\\-exit\\-code, nobody who needs what \\-\\-why asks about",
         ),
         (
-            Kind::Spec,
+            ErrorKind::Spec,
             "Usage, a bad spec, or a program that the host lacks",
         ),
         (
-            Kind::Missing,
+            ErrorKind::LibraryNotFound,
             "A library that a program needs was not found",
         ),
         (
-            Kind::Failed,
+            ErrorKind::Failed,
             "It could not be done, and the host is as it was",
         ),
         (
-            Kind::Busy,
+            ErrorKind::Busy,
             "Another jailctl is at work, or somebody else took an id meanwhile",
         ),
         (
-            Kind::Unsaid,
+            ErrorKind::OutputFailed,
             "Done, and the word of it could not be delivered",
         ),
     ] {

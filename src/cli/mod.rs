@@ -31,7 +31,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use progress::Progress;
 
 use crate::apply::{Options, recover};
-use crate::error::{Error, Finding, Kind, Result};
+use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::{Host, Lock, Lookup, View};
 use crate::names::JailName;
 use crate::plan::{self, Step};
@@ -122,7 +122,7 @@ impl Report {
                 "an earlier run of jailctl was interrupted: the next command that writes undoes or finishes it"
                     .to_owned(),
             );
-            self.code = self.code.max(Kind::No as u8);
+            self.code = self.code.max(ErrorKind::Negative as u8);
         }
         Ok(self)
     }
@@ -220,7 +220,7 @@ pub fn main() -> ExitCode {
 fn usage(error: &clap::Error) -> ExitCode {
     // A closed output is no reason to fail.
     let _ = error.print();
-    let code = u8::try_from(error.exit_code()).unwrap_or(Kind::Spec as u8);
+    let code = u8::try_from(error.exit_code()).unwrap_or(ErrorKind::Spec as u8);
     if code != 0 && wants_json() {
         let said = error.render().to_string();
         let what = said.lines().next().unwrap_or_default();
@@ -244,7 +244,7 @@ fn complain(mut error: Error) -> ExitCode {
         error = error.hint("only root may do this: run it with sudo");
     }
     say_error(&error);
-    if wants_json() && error.kind != Kind::Unsaid {
+    if wants_json() && error.kind != ErrorKind::OutputFailed {
         say_json(&error);
     }
     ExitCode::from(error.kind as u8)
@@ -284,7 +284,7 @@ fn deliver(report: &Report, voice: Voice) -> Result<u8> {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
             let mut error = Error::io("write", Path::new("standard output"), &error);
             if report.changed {
-                error.kind = Kind::Unsaid;
+                error.kind = ErrorKind::OutputFailed;
                 error =
                     error.hint("all that was asked for has been done; only the word of it is lost");
             }

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::target::members;
-use crate::error::{Error, Finding, Kind, Result};
+use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::View;
 use crate::plan::{self, Manifest, Origin};
-use crate::site::Source;
+use crate::span::SourceText;
 use crate::spec::{self, BuiltIn, Spec, Templates};
 
 /// What is read of a spec at most: one byte more than is accepted.
@@ -19,7 +19,7 @@ const SUFFIX: &str = ".toml";
 
 /// Reads and checks the spec at `path` of the running system, with the templates of `host`. One that others than root can write is refused: whoever
 /// writes it becomes root.
-pub(crate) fn load_spec(path: &Path, host: &View) -> Result<(Spec, Arc<Source>)> {
+pub(crate) fn load_spec(path: &Path, host: &View) -> Result<(Spec, Arc<SourceText>)> {
     let view = View::new(Path::new("/"))?;
     let absolute = std::path::absolute(path).map_err(|error| Error::io("find", path, &error))?;
     let file = Named {
@@ -35,8 +35,8 @@ pub(crate) fn load_spec(path: &Path, host: &View) -> Result<(Spec, Arc<Source>)>
 }
 
 /// As [`load_spec`], of several that are for one run. No two may have one name: the later would undo what the earlier says, and drop its users.
-pub(crate) fn load_specs(paths: &[PathBuf], host: &View) -> Result<Vec<(Spec, Arc<Source>)>> {
-    let mut specs: Vec<(Spec, Arc<Source>)> = Vec::new();
+pub(crate) fn load_specs(paths: &[PathBuf], host: &View) -> Result<Vec<(Spec, Arc<SourceText>)>> {
+    let mut specs: Vec<(Spec, Arc<SourceText>)> = Vec::new();
     for path in paths {
         let (spec, source) = load_spec(path, host)?;
         let name = &spec.name;
@@ -53,7 +53,7 @@ pub(crate) fn load_specs(paths: &[PathBuf], host: &View) -> Result<Vec<(Spec, Ar
                 path.display().to_string().escape_debug()
             ))
             .hint("name one of them, or give each a `name` of its own")
-            .at(&name.site, "this name")
+            .with_span(&name.site, "this name")
             .into());
         }
         specs.push((spec, source));
@@ -68,7 +68,7 @@ pub(crate) fn load_specs(paths: &[PathBuf], host: &View) -> Result<Vec<(Spec, Ar
 /// Every such spec, as findings of the kind [`crate::error::Kind::Spec`].
 pub(crate) fn refuse_other_files(
     paths: &[PathBuf],
-    specs: &[(Spec, Arc<Source>)],
+    specs: &[(Spec, Arc<SourceText>)],
     host: &View,
 ) -> Result<()> {
     let running = View::new(Path::new("/"))?;
@@ -102,7 +102,7 @@ pub(crate) fn refuse_other_files(
             findings.push(
                 Finding::new(format!("could not build the jail `{}` from `{}`", spec.name.value, path.display()))
                     .why(format!("it was built from `{}`, which is another file and is still there", shown.escape_debug()))
-                    .at(&spec.name.site, "this name")
+                    .with_span(&spec.name.site, "this name")
                     .hint("give a jail of its own another `name`")
                     .hint("if this file is to take the other's place, say `--from-here`: users whom it does not name lose their accounts"),
             );
@@ -113,7 +113,7 @@ pub(crate) fn refuse_other_files(
         return Ok(());
     }
     Err(Error {
-        kind: Kind::Spec,
+        kind: ErrorKind::Spec,
         findings,
     })
 }
@@ -142,7 +142,7 @@ pub(crate) fn load_built(manifest: &Manifest, host: &View) -> Result<(Spec, Orig
 pub(crate) struct OfHost<'v>(pub(crate) &'v View);
 
 impl Templates for OfHost<'_> {
-    fn get(&self, name: &str) -> Result<Option<Arc<Source>>> {
+    fn get(&self, name: &str) -> Result<Option<Arc<SourceText>>> {
         let path = Path::new(TEMPLATES).join(format!("{name}{SUFFIX}"));
         let file = Named {
             kind: "template",
@@ -183,9 +183,9 @@ impl Named<'_> {
     }
 
     /// Its text, if nobody could have written it who may not; `None` where there is no such file.
-    fn read(&self, view: &View, path: &Path) -> Result<Option<Arc<Source>>> {
+    fn read(&self, view: &View, path: &Path) -> Result<Option<Arc<SourceText>>> {
         let read = view.read_trusted(path, LIMIT).map_err(|mut error| {
-            error.kind = Kind::Spec;
+            error.kind = ErrorKind::Spec;
             error
         })?;
         let bytes = match read {

@@ -87,7 +87,7 @@ impl Target {
 /// The jails of the family `name` that were built.
 pub(crate) fn members(name: &JailName, view: &View) -> Result<Vec<JailName>> {
     let mut names = Manifest::names(view)?;
-    names.retain(|one| one.is_member() && one.shared() == name.as_str());
+    names.retain(|one| one.is_member() && one.family_name() == name.as_str());
     Ok(names)
 }
 

@@ -64,12 +64,12 @@ impl Update {
                 Err(error) => {
                     let name = match part.as_slice() {
                         [alone] => alone.name.as_str(),
-                        several => several.first().map_or("", |first| first.name.shared()),
+                        several => several.first().map_or("", |first| first.name.family_name()),
                     };
                     let error = error.hint(format!(
                         "the jail `{name}` is as it was; `jailctl check {name}` shows what has changed on the host"
                     ));
-                    Error::gather(&mut failed, error);
+                    Error::merge(&mut failed, error);
                 }
             }
         }

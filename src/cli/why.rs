@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::target::{Target, several};
 use super::{Report, RootOption, Voice};
-use crate::error::{Error, Finding, Kind, Result};
+use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::names::JailPath;
 use crate::plan::why::Reasons;
 use crate::resolve;
@@ -53,7 +53,7 @@ impl Why {
             let path = jail_path(word, &root)?;
             let answer = Answer::new(&path, &reasons, &places);
             if !answer.is_there {
-                report.code = Kind::No as u8;
+                report.code = ErrorKind::Negative as u8;
                 report.notices.push(format!(
                     "`{path}` is not in the jail `{}`: nothing asks for it",
                     target.name()

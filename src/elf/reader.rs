@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::built::{self, Built};
 use super::object::{self, Content};
 use super::tree::BodyId;
-use crate::error::reason;
+use crate::error::os_error_text;
 use crate::host::Entries;
 
 /// A file that was seen and is yet to be read.
@@ -40,7 +40,7 @@ impl Request {
     pub(super) fn answer(self) -> io::Result<Read> {
         let file = self.entries.open(&self.name)?;
         let content = object::read(&file, self.size)
-            .unwrap_or_else(|error| Content::Broken(None, reason(&error)));
+            .unwrap_or_else(|error| Content::Broken(None, os_error_text(&error)));
         let is_loader = built::is_likely(&self.name) && matches!(content, Content::Elf(_));
         Ok(Read {
             body: self.body,
@@ -62,7 +62,7 @@ pub(super) fn answer_all(batches: &Mutex<Receiver<Vec<Request>>>) -> Vec<Read> {
             let body = request.body;
             request.answer().unwrap_or_else(|error| Read {
                 body,
-                content: Content::Broken(None, reason(&error)),
+                content: Content::Broken(None, os_error_text(&error)),
                 built: None,
             })
         }));

@@ -19,7 +19,7 @@ use super::object::Content;
 use super::process::{Process, Tools, is_peculiar};
 use super::script::{self, Script};
 use super::tree::{AHEAD, End, FileId, Tree, Way};
-use crate::error::{Error, Finding, Kind, Result};
+use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::View;
 
 /// Scripts that interpret scripts: how many the kernel follows (`exec_binprm`).
@@ -69,7 +69,7 @@ impl<'v> Resolver<'v> {
         for (path, (end, way)) in paths.iter().zip(ends) {
             let added = self.admit(path, end).and_then(|file| self.add(file, &way));
             if let Err(next) = added {
-                Error::gather(&mut error, next);
+                Error::merge(&mut error, next);
             }
         }
         error.map_or(Ok(()), Err)
@@ -112,7 +112,7 @@ impl<'v> Resolver<'v> {
         let refuse = |view: &View, why: &str| {
             let shown = view.shown(path).display().to_string();
             let finding = Finding::new(format!("could not read `{}`", shown.escape_debug()));
-            Error::new(Kind::Failed, finding.why(why))
+            Error::new(ErrorKind::Failed, finding.why(why))
         };
         let view = self.tree.view();
         if !path.is_absolute() {
@@ -124,7 +124,7 @@ impl<'v> Resolver<'v> {
             End::Unusable(why) => return Err(refuse(view, &why.to_string())),
             End::Absent => {
                 let mut error = refuse(view, "no such file or directory");
-                error.kind = Kind::Spec;
+                error.kind = ErrorKind::Spec;
                 return Err(error);
             }
         };

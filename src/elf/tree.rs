@@ -19,7 +19,7 @@ use super::built::{self, Built};
 use super::hash::HashMap;
 use super::object::Content;
 use super::reader::{self, Read, Request};
-use crate::error::reason;
+use crate::error::os_error_text;
 use crate::host::{Entries, FileKind, Stat, View};
 
 /// Links followed before a path counts as a loop, as in path_resolution(7).
@@ -356,7 +356,7 @@ impl<'v> Tree<'v> {
         let step = self.look(directory, path, name).unwrap_or_else(|error| {
             Step::Unusable(match error.kind() {
                 io::ErrorKind::PermissionDenied => Refusal::Denied,
-                _ => Refusal::Unopened(reason(&error).into()),
+                _ => Refusal::Unopened(os_error_text(&error).into()),
             })
         });
         let is_absent = matches!(step, Step::Absent);

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::error::{Error, Finding, Kind, Result};
+use crate::error::{Error, ErrorKind, Finding, Result};
 
 /// A program of the host's to run.
 #[derive(Clone, Debug)]
@@ -113,7 +113,7 @@ impl Invocation {
             Some(0) => Ok(()),
             Some(TAKEN) => {
                 let mut error = outcome.refusal(deed, &self.program);
-                error.kind = Kind::Busy;
+                error.kind = ErrorKind::Busy;
                 Err(error
                     .hint("somebody else makes accounts at this moment: run the command again"))
             }
@@ -151,7 +151,7 @@ impl Outcome {
             words
         };
         Error::new(
-            Kind::Failed,
+            ErrorKind::Failed,
             Finding::new(format!("could not {deed}"))
                 .why(format!("`{}` {ending}: {words}", program.display())),
         )

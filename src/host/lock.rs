@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::{Mode, OFlags, openat};
 
 use super::{Dir, Host, Ownership, View};
-use crate::error::{Error, Finding, Kind, Result};
+use crate::error::{Error, ErrorKind, Finding, Result};
 
 /// Held until dropped.
 #[derive(Debug)]
@@ -65,7 +65,7 @@ fn busy(file: &mut File, run: &Dir) -> Error {
         format!("jailctl with process id {holder}")
     };
     Error::new(
-        Kind::Busy,
+        ErrorKind::Busy,
         Finding::new(format!(
             "could not take the lock `{}`",
             run.shown(Path::new("lock")).display()

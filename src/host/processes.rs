@@ -218,7 +218,7 @@ impl Process {
             Ok(()) | Err(Errno::SRCH) => Ok(()),
             Err(errno) => Err(
                 Error::failed(format!("could not end the process {}", self.pid))
-                    .why(crate::error::reason(&errno.into())),
+                    .why(crate::error::os_error_text(&errno.into())),
             ),
         }
     }

@@ -16,7 +16,7 @@ use rustix::io::Errno;
 
 use super::account_files::{AccountFiles, Database, Defaults, Refusal};
 use super::{Dir, FileKind, Host, Ownership, Stat, View};
-use crate::error::{Error, Finding, Kind, Result};
+use crate::error::{Error, ErrorKind, Finding, Result};
 
 /// Largest account file that is read, in bytes.
 const FILE_LIMIT: u64 = 64 << 20;
@@ -57,7 +57,7 @@ impl View {
             return Ok(());
         }
         Err(Error {
-            kind: Kind::Failed,
+            kind: ErrorKind::Failed,
             findings,
         })
     }
@@ -156,7 +156,7 @@ fn refusal(path: &Path, why: String) -> Finding {
 fn refuse(stat: &Stat, kind: FileKind, path: &Path) -> Result<()> {
     match objection(stat, kind) {
         None => Ok(()),
-        Some(why) => Err(Error::new(Kind::Failed, refusal(path, why))),
+        Some(why) => Err(Error::new(ErrorKind::Failed, refusal(path, why))),
     }
 }
 
@@ -184,7 +184,7 @@ fn lock(etc: &Dir) -> Result<OwnedFd> {
                 let finding = finding
                     .why("another program changes the accounts of this host")
                     .hint("wait for it to end");
-                return Err(Error::new(Kind::Busy, finding));
+                return Err(Error::new(ErrorKind::Busy, finding));
             }
             Err(errno) => return Err(Error::io("lock", &shown, &errno.into())),
         }
@@ -222,7 +222,7 @@ fn told(deed: &str, why: Refusal) -> Error {
             let finding = Finding::new(format!("could not {deed}"))
                 .why(format!("the id {id} is taken"))
                 .hint("somebody else makes accounts at this moment: run the command again");
-            Error::new(Kind::Busy, finding)
+            Error::new(ErrorKind::Busy, finding)
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use super::{Belonging, Host, Invocation, Outcome};
-use crate::error::{Error, Finding, Kind, Result};
+use crate::error::{Error, ErrorKind, Finding, Result};
 
 /// `useradd --expiredate` and `usermod --expiredate` of a closed account: the first day after the epoch, since 0 has two meanings in shadow(5).
 const CLOSED: &str = "1970-01-02";
@@ -184,7 +184,7 @@ fn tool(name: &str) -> Invocation {
 
 fn busy(name: &str, outcome: &Outcome) -> Error {
     Error::new(
-        Kind::Failed,
+        ErrorKind::Failed,
         Finding::new(format!("could not remove the account `{name}`"))
             .why(
                 outcome

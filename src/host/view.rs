@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use super::NewAccount;
 use super::looks::{Looks, Way};
 use super::stat::{FileKind, Stat};
-use crate::error::{Error, Finding, Kind, Result};
+use crate::error::{Error, ErrorKind, Finding, Result};
 
 /// Links followed before a path counts as a loop, as in path_resolution(7).
 pub(super) const LINK_LIMIT: usize = 40;
@@ -162,7 +162,7 @@ impl View {
         };
         let refuse = |why: &str| {
             let finding = Finding::new(format!("could not open `{}`", self.shown(path).display()));
-            Error::new(Kind::Failed, finding.why(why))
+            Error::new(ErrorKind::Failed, finding.why(why))
         };
         if stat.kind() != FileKind::File {
             return Err(refuse("it is not a regular file"));

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::manifest::{Manifest, Record, RecordKind};
 use super::store::Index;
-use crate::error::{Error, Finding, Kind, Result};
+use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::{Digest, FileKind, Inventory, Stat, View};
 use crate::names::JailPath;
 use crate::resolve::{Content, Entry, EntryKind, Tree};
@@ -85,7 +85,7 @@ pub fn compare(
         if entry.kept {
             if found.kind() != FileKind::Directory {
                 return Err(Error::new(
-                    Kind::Failed,
+                    ErrorKind::Failed,
                     Finding::new(format!("could not make the directory `{path}` in the jail"))
                         .why("something else stands there, and what is in a user's place is left alone")
                         .hint("move it away"),

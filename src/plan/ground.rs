@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use jailctl_session::policy::{POLICY, Policy, Source};
 
 use super::{Before, Manifest, SWAPPED};
-use crate::error::{Error, Finding, Kind, Result};
+use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::{Inventory, Stat, View};
 use crate::names::{JailName, JailPath};
 use crate::resolve::{Entry, EntryKind, Marker, PRIVATE, ResolvedJail};
@@ -28,7 +28,7 @@ pub(super) fn neighbours(spec: &Spec, manifest: Option<&Manifest>, view: &View) 
         ))
         .why(format!("it stands at `{}`", manifest.root.display()))
         .hint("remove the jail first, or leave its root as it is")
-        .at(&spec.root.site, "this root")
+        .with_span(&spec.root.site, "this root")
         .into());
     }
     for name in names {
@@ -44,7 +44,7 @@ pub(super) fn neighbours(spec: &Spec, manifest: Option<&Manifest>, view: &View) 
                 Finding::new(format!("could not use the root `{}`", root.display()))
                     .why(format!("the jail `{name}` stands at `{}`", other.display()))
                     .hint("jails stand beside one another: choose another root")
-                    .at(&spec.root.site, "this root")
+                    .with_span(&spec.root.site, "this root")
                     .into(),
             );
         }
@@ -64,7 +64,7 @@ fn shown_by(spec: &Spec, name: &JailName, root: &Path, view: &View) -> Result<()
             return Err(
                 cannot_be_shown(&source.value, &format!("the jail `{name}`"))
                     .hint("give that jail sessions too: add `[namespaces]` to its spec, and build it first")
-                    .at(&source.site, "asked for here")
+                    .with_span(&source.site, "asked for here")
                     .into(),
             );
         }
@@ -90,7 +90,7 @@ pub(super) fn shown_in_others(spec: &Spec, view: &View) -> Result<()> {
                     .hint(format!(
                         "give this one sessions too: add `[namespaces]`; or take the `[[mount]]` out of the spec of `{other}`, and build that first"
                     ))
-                    .at(&spec.root.site, format!("sessions of `{other}` see it"))
+                    .with_span(&spec.root.site, format!("sessions of `{other}` see it"))
                     .into());
             }
         }
@@ -127,10 +127,11 @@ fn policy_of(view: &View, name: &JailName) -> Result<Option<Policy>> {
 /// A jail for all users and jails of each cannot have one name: their group and snippet would be the same.
 fn one_or_each(spec: &Spec, names: &[JailName]) -> Result<()> {
     let name = &spec.name.value;
-    let other = (names.iter())
-        .find(|other| other.shared() == name.shared() && other.is_member() != name.is_member());
+    let other = (names.iter()).find(|other| {
+        other.family_name() == name.family_name() && other.is_member() != name.is_member()
+    });
     let Some(other) = other else { return Ok(()) };
-    let shared = name.shared();
+    let shared = name.family_name();
     let (what, why) = if name.is_member() {
         (
             "a jail of each user",
@@ -147,7 +148,7 @@ fn one_or_each(spec: &Spec, names: &[JailName]) -> Result<()> {
         .hint(format!(
             "choose another name, or remove what is there first: `jailctl remove {shared}` leaves what users put into it where it is"
         ))
-        .at(&spec.root.site, "this root")
+        .with_span(&spec.root.site, "this root")
         .into())
 }
 
@@ -202,7 +203,7 @@ pub(super) fn homes(spec: &Spec, before: &BTreeMap<String, Before>, view: &View)
                         home.display()
                     ))
                     .hint("mount it `ro`, or move what is to be shared to a directory beside the home")
-                    .at(&source.site, "this directory"),
+                    .with_span(&source.site, "this directory"),
                 );
             }
         }
@@ -211,7 +212,7 @@ pub(super) fn homes(spec: &Spec, before: &BTreeMap<String, Before>, view: &View)
         return Ok(());
     }
     Err(Error {
-        kind: Kind::Spec,
+        kind: ErrorKind::Spec,
         findings,
     })
 }
@@ -320,7 +321,7 @@ pub(super) fn root(
             return Err(Finding::new(format!("could not use the root `{root}`"))
                 .why(format!("it belongs to the jail `{other}`"))
                 .hint("choose another root")
-                .at(&spec.root.site, "this root")
+                .with_span(&spec.root.site, "this root")
                 .into());
         }
         None => {}
@@ -340,6 +341,6 @@ pub(super) fn root(
             strangers[0].escape_debug()
         ))
         .hint("choose another root, or move away what is there")
-        .at(&spec.root.site, "this root")
+        .with_span(&spec.root.site, "this root")
         .into())
 }

@@ -184,7 +184,7 @@ pub(super) fn steps(
         && turn(wanted, view)? == Turn::Last
         && Manifest::names(view)?
             .iter()
-            .any(|other| other.shared() == wanted.name.shared());
+            .any(|other| other.family_name() == wanted.name.family_name());
     if differs && !is_early {
         steps.push(Step::InstallSnippet {
             file: lock.sshd.file.clone(),

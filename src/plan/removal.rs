@@ -160,7 +160,7 @@ fn is_shared(
     let is_of_sibling = |user: &Passwd| {
         let sibling = UserName::new(&user.name)
             .ok()
-            .map(|user| name.member(&user));
+            .map(|user| name.for_user(&user));
         sibling.is_some_and(|other| stays(&other) && is_ours(user, &other, manifest.gid()))
     };
     Ok(Manifest::names(view)?.iter().any(stays) || users.iter().any(is_of_sibling))

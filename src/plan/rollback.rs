@@ -74,7 +74,7 @@ pub fn refuse_alone(plan: &Plan, verb: &str, after: &str, view: &View) -> Result
             .why(format!(
                 "sshd would be told something else of `{other}` too, which it shares its snippet with"
             ))
-            .hint(format!("{verb} all of them{after}: jailctl {command} {}", name.shared())),
+            .hint(format!("{verb} all of them{after}: jailctl {command} {}", name.family_name())),
     )
 }
 

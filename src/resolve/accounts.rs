@@ -125,7 +125,7 @@ fn is_of_group(account: &Passwd, name: &JailName, group: u32) -> bool {
     let sibling = UserName::new(&account.name)
         .ok()
         .filter(|_| name.is_member());
-    let sibling = sibling.map(|user| name.member(&user));
+    let sibling = sibling.map(|user| name.for_user(&user));
     is_ours(account, sibling.as_ref().unwrap_or(name), Some(group))
 }
 
@@ -147,14 +147,14 @@ pub(super) fn group(spec: &Spec, accounts: &Accounts, findings: &mut Vec<Finding
                 Finding::new(format!("could not use the group `{group_name}`"))
                     .why(format!("`{member}`, which is not of this jail, is a member"))
                     .hint(format!("take it out with `gpasswd --delete {member} {group_name}`, or give it another group"))
-                    .at(&spec.name.site, "its group"),
+                    .with_span(&spec.name.site, "its group"),
             );
         }
     } else if accounts.group_known(&group_name) {
         findings.push(
             Finding::new(format!("could not make the group `{group_name}`"))
                 .why("a directory service has a group of that name")
-                .at(&spec.name.site, "its group"),
+                .with_span(&spec.name.site, "its group"),
         );
     }
     let gid = group
@@ -240,7 +240,7 @@ fn uid(
     let refuse = |why: String| {
         Finding::new(format!("could not use the account `{name}`"))
             .why(why)
-            .at(&user.name.site, "this user")
+            .with_span(&user.name.site, "this user")
     };
     if let Some(found) = accounts.user(name) {
         if !is_ours(
@@ -275,7 +275,7 @@ fn uid(
                         found.uid
                     ))
                     .hint("leave `uid` out, or remove the user first")
-                    .at(&uid.site, "this id"),
+                    .with_span(&uid.site, "this id"),
             );
         }
         return found.uid;
@@ -308,7 +308,7 @@ fn uid(
                 ))
                 .why(why)
                 .hint("move that home away, or give the user another one")
-                .at(&user.home.site, "this home"),
+                .with_span(&user.home.site, "this home"),
             );
         }
         return home.uid;
@@ -326,7 +326,7 @@ fn uid(
                 Finding::new(format!("could not give `{name}` the user id {}", uid.value))
                     .why(why)
                     .hint("leave `uid` out to get a free one")
-                    .at(&uid.site, "this id"),
+                    .with_span(&uid.site, "this id"),
             );
         }
         return uid.value;
@@ -385,7 +385,7 @@ pub(super) fn further_groups(
             Finding::new(format!("could not use the group `{name}`"))
                 .why(why)
                 .hint("choose another name: a group that the host lacks is made")
-                .at(&asked.site, "this group")
+                .with_span(&asked.site, "this group")
         };
         let found = accounts.group(name);
         match found {
@@ -484,7 +484,7 @@ pub(super) fn check_adoptions(
                         twin.name, account.uid
                     ))
                     .hint(format!("give one of them another id: usermod --uid ID {name}"))
-                    .at(&user.name.site, "this user"),
+                    .with_span(&user.name.site, "this user"),
             );
         }
         if hints.is_empty() {
@@ -493,7 +493,7 @@ pub(super) fn check_adoptions(
         let deed = if account.adopted { "take over" } else { "make" };
         let mut finding = Finding::new(format!("could not {deed} the account `{name}`"))
             .why("the host runs something for it without a login, which would run outside of the jail")
-            .at(&user.name.site, "this user");
+            .with_span(&user.name.site, "this user");
         finding.hints = hints;
         findings.push(finding);
     }

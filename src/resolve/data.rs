@@ -16,10 +16,10 @@ use std::path::Path;
 
 use super::objects::Asked;
 use super::tree::{Content, Entry, EntryKind, Tree, Why};
-use crate::error::{Error, Finding, Kind, Result};
+use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::View;
 use crate::names::JailPath;
-use crate::site::Site;
+use crate::span::Span;
 use crate::spec::text::list;
 use addition::Addition;
 
@@ -29,7 +29,7 @@ const PROGRAMS: [&str; 4] = ["/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/lo
 /// One rule; `rules.toml` says what each key means.
 #[derive(Clone, Debug)]
 struct Rule {
-    site: Site,
+    site: Span,
     name: String,
     reason: String,
     programs: Vec<String>,
@@ -77,13 +77,13 @@ impl Rules {
                     Finding::new(format!("the rule `{}` adds nothing", rule.name))
                         .why("there is none of jailctl's of that name for it to take away")
                         .hint("say what it adds: `add`, `runs` or `names`")
-                        .at(&rule.site, ""),
+                        .with_span(&rule.site, ""),
                 );
             }
         }
         if !findings.is_empty() {
             return Err(Error {
-                kind: Kind::Spec,
+                kind: ErrorKind::Spec,
                 findings,
             });
         }
@@ -106,7 +106,7 @@ impl Rules {
             })
         } else {
             Err(Error {
-                kind: Kind::Failed,
+                kind: ErrorKind::Failed,
                 findings,
             })
         }
@@ -184,7 +184,7 @@ impl Rules {
 }
 
 impl Rule {
-    fn new(site: Site) -> Self {
+    fn new(site: Span) -> Self {
         Self {
             site,
             name: String::new(),

@@ -5,10 +5,10 @@ use std::path::Path;
 use super::accounts::WantedAccount;
 use super::objects::Asked;
 use super::tree::{Entry, Tree, Why};
-use crate::error::{Error, Finding, Kind, Result};
+use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::{Control, FileKind, Lookup, Ownership, Stat, TreeEntry, View, skeleton};
 use crate::names::JailPath;
-use crate::site::Site;
+use crate::span::Span;
 use crate::spec::{FileBody, FileSpec, Spec, places};
 
 /// Adds every `[[file]]`. Programs and objects among them are asked for, so that what they need comes along.
@@ -45,7 +45,7 @@ pub(super) fn add_files(
                 findings.push(if finding.site.is_some() {
                     finding
                 } else {
-                    finding.at(&file.site, "asked for here")
+                    finding.with_span(&file.site, "asked for here")
                 });
             }
         }
@@ -57,19 +57,19 @@ fn add_source(
     view: &View,
     file: &FileSpec,
     source: &Path,
-    site: &Site,
+    site: &Span,
     why: &Why,
     asked: &mut Vec<Asked>,
 ) -> Result<()> {
     let refuse = |path: &Path, reason: &str| {
         Error::new(
-            Kind::Spec,
+            ErrorKind::Spec,
             Finding::new(format!(
                 "could not take `{}` into the jail",
                 path.display().to_string().escape_debug()
             ))
             .why(reason.to_owned())
-            .at(site, "asked for here"),
+            .with_span(site, "asked for here"),
         )
     };
     let located = match view.locate(source)? {
@@ -226,7 +226,7 @@ pub(super) fn add_places(
             None => Entry::directory(dir.mode, why),
         };
         if let Err(finding) = tree.add(dir.path.value.clone(), entry) {
-            findings.push(finding.at(&dir.site, "asked for here"));
+            findings.push(finding.with_span(&dir.site, "asked for here"));
         }
     }
     for (account, user) in accounts.iter().zip(&spec.users) {
@@ -243,7 +243,7 @@ pub(super) fn add_places(
             why,
         );
         if let Err(finding) = tree.add(account.home.clone(), entry) {
-            findings.push(finding.at(&user.home.site, "the home of this user"));
+            findings.push(finding.with_span(&user.home.site, "the home of this user"));
         }
     }
 }
@@ -268,7 +268,7 @@ pub(super) fn check_skeletons(view: &View, spec: &Spec, findings: &mut Vec<Findi
                     path.display().to_string().escape_debug()
                 ))
                 .why(reason.to_owned())
-                .at(&skel.site, "asked for here"),
+                .with_span(&skel.site, "asked for here"),
             );
         };
         let skeleton = match skeleton(view, &skel.value)? {

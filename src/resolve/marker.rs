@@ -76,7 +76,7 @@ fn of_siblings(name: &JailName, family: &Family, view: &View) -> Result<Vec<Left
         let Some(user) = entry.to_str().and_then(|text| UserName::new(text).ok()) else {
             continue;
         };
-        let (sibling, root) = (name.member(&user), family.root_of(&user));
+        let (sibling, root) = (name.for_user(&user), family.root_of(&user));
         if sibling == *name || !is_only_roots(view, &above, &root)? {
             continue;
         }

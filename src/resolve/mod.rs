@@ -33,11 +33,11 @@ pub use tree::{Content, Entry, EntryKind, MERGED, Tree, Why};
 
 use jailctl_session::policy::Policy;
 
-use crate::error::{Error, Finding, Kind, Result};
+use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::sshd::{Config, Facts};
 use crate::host::{Accounts, View};
 use crate::names::{JailName, JailPath};
-use crate::site::Sited;
+use crate::span::Spanned;
 use crate::spec::text::echo;
 use crate::spec::{Dlopen, Door, NetworkSpec, Spec, User};
 use etc::Names;
@@ -71,7 +71,7 @@ pub struct ResolvedJail {
     /// Where new homes take their first content from, by user name.
     pub skeletons: Vec<(String, PathBuf)>,
     /// Commands that must succeed in it, run by the first of its accounts.
-    pub tests: Vec<Sited<Vec<String>>>,
+    pub tests: Vec<Spanned<Vec<String>>>,
     /// What an admin should know and need not act on.
     pub notices: Vec<String>,
 }
@@ -258,7 +258,7 @@ fn finish(findings: Vec<Finding>) -> Result<()> {
         Ok(())
     } else {
         Err(Error {
-            kind: Kind::Spec,
+            kind: ErrorKind::Spec,
             findings,
         })
     }
@@ -445,7 +445,7 @@ fn check_start_dir(tree: &Tree, spec: &Spec, findings: &mut Vec<Finding>) {
             Finding::new(format!("the jail has no directory `{}`", start.value))
                 .why("sftp is to begin there")
                 .hint("make it with a `[[dir]]`, or name one that is there")
-                .at(&start.site, ""),
+                .with_span(&start.site, ""),
         );
     }
 }
@@ -471,7 +471,7 @@ fn add_shells(tree: &mut Tree, spec: &Spec, findings: &mut Vec<Finding>) -> Resu
                 Finding::new(format!("the jail has no program `{}`", shell.value))
                     .why(format!("it is the shell of `{}`", user.name.value))
                     .hint("add it to `binaries`")
-                    .at(&shell.site, "this shell"),
+                    .with_span(&shell.site, "this shell"),
             );
             continue;
         }

@@ -56,7 +56,7 @@ pub(super) fn resolve(
             Finding::new("a network of its own is not possible on this host")
                 .why("its rules are loaded by nft(8), which is not there")
                 .hint("install nftables")
-                .at(&spec.site, "asked for here"),
+                .with_span(&spec.site, "asked for here"),
         );
     }
     check_ports(spec, view, before.as_ref(), &others, findings, notices)?;
@@ -73,7 +73,7 @@ pub(super) fn resolve(
         findings.push(
             Finding::new("there is no room for a network of its own")
                 .why("the host sends something to all addresses that jailctl takes them from, or other jails have them")
-                .at(&spec.site, "asked for here"),
+                .with_span(&spec.site, "asked for here"),
         );
         return Ok(None);
     };
@@ -169,7 +169,7 @@ fn check_ports(
             findings.push(
                 Finding::new(format!("`{shown}` cannot lead into this jail"))
                     .why("it is sshd's, and while somebody is in the jail nobody would reach the host by it")
-                    .at(&port.site, "asked for here")
+                    .with_span(&port.site, "asked for here")
                     .hint("choose another port"),
             );
             continue;
@@ -182,7 +182,7 @@ fn check_ports(
             findings.push(
                 Finding::new(format!("`{shown}` cannot lead into this jail"))
                     .why(format!("it leads into the jail `{jail}`"))
-                    .at(&port.site, "asked for here"),
+                    .with_span(&port.site, "asked for here"),
             );
         } else if view.is_live() && is_bound(port.value)? {
             if had {
@@ -193,7 +193,7 @@ fn check_ports(
                 findings.push(
                     Finding::new(format!("`{shown}` cannot lead into this jail"))
                         .why("a service of the host's is bound to it, and others would no longer reach that one")
-                        .at(&port.site, "asked for here")
+                        .with_span(&port.site, "asked for here")
                         .hint("choose another port, or stop the service"),
                 );
             }

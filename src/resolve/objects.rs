@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use super::reachable;
 use super::tree::{Content, Entry, EntryKind, MERGED, Tree, Why, merged};
 use crate::elf::{self, ObjectKind};
-use crate::error::{Error, Finding, Kind, Result};
+use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::{FileKind, View};
 use crate::names::JailPath;
-use crate::site::{Site, Sited};
+use crate::span::{Span, Spanned};
 use crate::spec::text::echo;
 use crate::spec::{Dlopen, Spec};
 
@@ -21,7 +21,7 @@ pub(super) struct Asked {
     /// Why.
     pub why: Why,
     /// Where it was asked for.
-    pub site: Option<Site>,
+    pub site: Option<Span>,
     /// Whether the file itself is in the tree already, and only what it needs is missing.
     pub is_placed: bool,
 }
@@ -30,7 +30,7 @@ pub(super) struct Asked {
 pub(super) fn locate(
     view: &View,
     key: &str,
-    binary: &Sited<String>,
+    binary: &Spanned<String>,
 ) -> Result<std::result::Result<Asked, Finding>> {
     let name = &binary.value;
     let by_path = name.starts_with('/');
@@ -50,7 +50,7 @@ pub(super) fn locate(
         ))
         .why(why.to_owned())
         .hint(hint.to_owned())
-        .at(&binary.site, "")
+        .with_span(&binary.site, "")
     };
     let (Some(path), Some(stat)) = (path, found) else {
         let why = if by_path {
@@ -251,7 +251,7 @@ fn report_missing(
         .hint("install the package that has it on the host");
         let asked = by_path.get(lack.needed_by.as_path());
         if let Some(site) = asked.and_then(|asked| asked.site.as_ref()) {
-            finding = finding.at(site, "needed by this");
+            finding = finding.with_span(site, "needed by this");
         }
         if lack.fatal && asked.is_none_or(|asked| !asked.is_placed) {
             missing.push(finding);
@@ -263,7 +263,7 @@ fn report_missing(
         Ok(())
     } else {
         Err(Error {
-            kind: Kind::Missing,
+            kind: ErrorKind::LibraryNotFound,
             findings: missing,
         })
     }
@@ -417,7 +417,7 @@ pub fn prove(tree: &Tree, inside: &View, host: &View) -> Result<()> {
         return Ok(());
     }
     Err(Error {
-        kind: Kind::Missing,
+        kind: ErrorKind::LibraryNotFound,
         findings,
     })
 }

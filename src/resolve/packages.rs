@@ -6,7 +6,7 @@ use super::objects::{self, Asked};
 use super::tree::{Entry, Tree, Why, merged};
 use crate::error::{Finding, Result};
 use crate::host::{FileKind, Package, View};
-use crate::site::Sited;
+use crate::span::Spanned;
 use crate::spec::text::{echo, list};
 use crate::spec::{Spec, places};
 
@@ -39,7 +39,7 @@ pub(super) fn add(
             ))
             .why(why)
             .hint(hint)
-            .at(&package.site, "")
+            .with_span(&package.site, "")
         };
         match view.package(&package.value)? {
             Package::Files(paths) => {
@@ -53,7 +53,7 @@ pub(super) fn add(
                 };
                 for path in &paths {
                     if let Err(finding) = addition.add(path)? {
-                        findings.push(finding.at(&package.site, "asked for here"));
+                        findings.push(finding.with_span(&package.site, "asked for here"));
                     }
                 }
                 notices.extend(addition.notices());
@@ -81,7 +81,7 @@ pub(super) fn add(
 struct Addition<'a> {
     tree: &'a mut Tree,
     view: &'a View,
-    package: &'a Sited<String>,
+    package: &'a Spanned<String>,
     asked: &'a mut Vec<Asked>,
     /// Files that come without a bit that they have on the host.
     lost_bits: Vec<String>,

@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Finding, Result};
 use crate::host::{Accounts, FileKind, View};
-use crate::site::Sited;
+use crate::span::Spanned;
 
 /// Checks each component of `root` as sshd does (session.c, `safely_chroot`): a directory of root's that nobody else may write to. Stricter in one
 /// point: a symbolic link is refused, since whoever owns its parent may point it elsewhere later.
 pub(super) fn check(
     view: &View,
     accounts: &Accounts,
-    root: &Sited<PathBuf>,
+    root: &Spanned<PathBuf>,
     findings: &mut Vec<Finding>,
 ) -> Result<()> {
     let mut component = PathBuf::new();
@@ -57,7 +57,7 @@ pub(super) fn check(
                 ))
                 .why(why)
                 .hint(hint)
-                .at(&root.site, "this root"),
+                .with_span(&root.site, "this root"),
             );
             return Ok(());
         }
@@ -77,7 +77,7 @@ fn is_in_home(directory: &Path, accounts: &Accounts) -> bool {
 /// Whether the file system that holds `root` would let its programs and devices work; what would not is a finding or a notice.
 pub(super) fn check_file_system(
     view: &View,
-    root: &Sited<PathBuf>,
+    root: &Spanned<PathBuf>,
     findings: &mut Vec<Finding>,
     notices: &mut Vec<String>,
 ) -> Result<()> {
@@ -91,7 +91,7 @@ pub(super) fn check_file_system(
             Finding::new(format!("could not use the root `{}`", root.value.display()))
                 .why("its file system is mounted noexec: no program would start there")
                 .hint("choose another root, or mount the file system with exec")
-                .at(&root.site, "this root"),
+                .with_span(&root.site, "this root"),
         );
     }
     if flags.nodev {

@@ -112,7 +112,7 @@ pub(super) fn add_places(
             continue;
         }
         if let Err(finding) = tree.add(target.value.clone(), Entry::directory(0o755, why)) {
-            findings.push(finding.at(&target.site, "mounted on here"));
+            findings.push(finding.with_span(&target.site, "mounted on here"));
         }
     }
     Ok(())
@@ -130,7 +130,7 @@ pub(super) fn check(
         findings.push(
             Finding::new("sessions of their own are not possible on this host")
                 .why(why)
-                .at(&session.site, "asked for here")
+                .with_span(&session.site, "asked for here")
                 .hint(hint),
         );
     };
@@ -225,7 +225,7 @@ fn check_nested(
         findings.push(
             Finding::new(format!("`{}` cannot be mounted on", mount.target.value))
                 .why(why)
-                .at(&mount.target.site, "asked for here")
+                .with_span(&mount.target.site, "asked for here")
                 .hint(hint),
         );
         break;
@@ -266,7 +266,7 @@ fn check_source(mount: &MountSpec, view: &View, findings: &mut Vec<Finding>) -> 
             _ => finding.why("it is not a directory"),
         },
     };
-    findings.push(finding.at(&source.site, "asked for here"));
+    findings.push(finding.with_span(&source.site, "asked for here"));
     Ok(())
 }
 
@@ -321,7 +321,7 @@ pub(super) fn policy(
             .map(|account| account.name.clone())
             .collect(),
         pid: session.pid,
-        hostname: session.uts.then(|| name.shared().to_owned()),
+        hostname: session.uts.then(|| name.family_name().to_owned()),
         ipc: session.ipc,
         cgroup: session.cgroup,
         offline: session.network == NetworkSpec::None,

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::SHELLS;
 use super::host_jobs::quoted;
-use crate::error::{Error, Finding, Kind, Result};
+use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::{FileKind, View};
 
 /// Most bytes of such a file.
@@ -40,7 +40,7 @@ pub(super) fn refuse_leaks(view: &View) -> Result<()> {
         return Ok(());
     }
     Err(Error {
-        kind: Kind::Failed,
+        kind: ErrorKind::Failed,
         findings,
     })
 }

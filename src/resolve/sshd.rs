@@ -69,7 +69,7 @@ pub(super) fn sftp(doors: &[Door], program: Option<&str>) -> Option<Sftp> {
 
 /// The name of a jail's snippet: it sorts early, since the first value wins. The members of a family share it.
 pub fn snippet_name(name: &JailName) -> String {
-    format!("05-jailctl-{}.conf", name.shared())
+    format!("05-jailctl-{}.conf", name.family_name())
 }
 
 /// Where a jail stands, and where its records lie, as sshd is told it: of a family with `%u`, which sshd replaces by the name of who logs in.
@@ -78,7 +78,7 @@ fn places(spec: &Spec) -> (PathBuf, PathBuf) {
     match &spec.family {
         Some(family) => (
             family.root.clone(),
-            Path::new(STATE).join(format!("{}.%u", name.shared())),
+            Path::new(STATE).join(format!("{}.%u", name.family_name())),
         ),
         None => (spec.root.value.clone(), ResolvedJail::state(name)),
     }
@@ -288,12 +288,12 @@ pub(super) fn policy(spec: &Spec, facts: &Facts) -> SshdPolicy {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::site::Source;
+    use crate::span::SourceText;
     use crate::spec::{BuiltIn, load};
 
     fn policy_with(keywords: &[&str], more: &str) -> SshdPolicy {
         let text = format!("name = \"arkham\"\n[[user]]\nname = \"harlequin\"\n{more}");
-        let source = std::sync::Arc::new(Source {
+        let source = std::sync::Arc::new(SourceText {
             name: "arkham.toml".to_owned(),
             text,
         });

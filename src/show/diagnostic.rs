@@ -8,7 +8,7 @@ use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
 use crate::error::{Error, Finding};
-use crate::site::Site;
+use crate::span::Span;
 use crate::spec::text::{floor, is_hidden, visible};
 
 /// Most findings shown, and most lines they may fill together: about one screen.
@@ -115,7 +115,7 @@ struct Line {
 }
 
 impl Line {
-    fn of(site: &Site) -> Self {
+    fn of(site: &Span) -> Self {
         let text = &site.source.text;
         let start = floor(text, site.span.start);
         let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
@@ -149,13 +149,13 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::error::Kind;
-    use crate::site::Source;
+    use crate::error::ErrorKind;
+    use crate::span::SourceText;
 
-    fn site(text: &str, marked: &str) -> Site {
+    fn site(text: &str, marked: &str) -> Span {
         let start = text.find(marked).expect("marked");
-        Site {
-            source: Arc::new(Source {
+        Span {
+            source: Arc::new(SourceText {
                 name: "a.toml".to_owned(),
                 text: text.to_owned(),
             }),
@@ -164,7 +164,7 @@ mod tests {
     }
 
     fn one(finding: Finding) -> String {
-        render(&Error::new(Kind::Spec, finding), false)
+        render(&Error::new(ErrorKind::Spec, finding), false)
     }
 
     #[test]
@@ -186,7 +186,7 @@ mod tests {
         let site = site("name = \"a\"\n\n\tbinaries = [\"ls\"]\r\n", "\"ls\"");
         let finding = Finding::new("no program `ls` on the host's PATH")
             .why("it lies nowhere in `/usr/bin`")
-            .at(&site, "asked for here")
+            .with_span(&site, "asked for here")
             .hint("install it")
             .hint("or take it out");
         insta::assert_snapshot!(one(finding), @r#"
@@ -205,10 +205,10 @@ mod tests {
     fn a_reason_that_the_label_gives_is_not_said_twice() {
         let site = site("name = 'A'", "'A'");
         let finding = Finding::new("`name` is no name").why("`A` is too loud");
-        let shown = one(finding.clone().at(&site, "is too loud"));
+        let shown = one(finding.clone().with_span(&site, "is too loud"));
         assert!(shown.starts_with("error: `name` is no name\n"), "{shown}");
         for label in ["", "here"] {
-            let shown = one(finding.clone().at(&site, label));
+            let shown = one(finding.clone().with_span(&site, label));
             assert!(
                 shown.starts_with("error: `name` is no name: `A` is too loud\n"),
                 "{shown}"
@@ -223,7 +223,7 @@ mod tests {
             "\"abc\", ".repeat(5000),
             ", \"def\"".repeat(5000)
         );
-        let shown = one(Finding::new("too much").at(&site(&text, "\"mark\""), "this"));
+        let shown = one(Finding::new("too much").with_span(&site(&text, "\"mark\""), "this"));
         assert!(shown.contains(" --> a.toml:1:35006\n"), "{shown}");
         assert!(
             shown.lines().all(|line| line.chars().count() < 130),
@@ -238,7 +238,7 @@ mod tests {
         let shown = one(Finding::new("a\u{1b}b\nc")
             .why("d\u{202e}")
             .hint("e\r\u{9b}")
-            .at(&site(text, "日"), "f\u{7}\ng"));
+            .with_span(&site(text, "日"), "f\u{7}\ng"));
         insta::assert_snapshot!(shown, @r#"
         error: a\u{1b}b\nc: d\u{202e}
          --> a.toml:1:15
@@ -249,11 +249,11 @@ mod tests {
           = hint: e\r\u{9b}
         "#);
         let mut hostile = site(text, "日");
-        hostile.source = Arc::new(Source {
+        hostile.source = Arc::new(SourceText {
             name: "b\u{1b}]0;x\u{7}\n.toml".to_owned(),
             text: text.to_owned(),
         });
-        let shown = one(Finding::new("a").at(&hostile, ""));
+        let shown = one(Finding::new("a").with_span(&hostile, ""));
         assert!(
             shown.chars().all(|c| c == '\n' || !is_hidden(c)),
             "{shown:?}"
@@ -265,7 +265,7 @@ mod tests {
         for span in [0..0, 3..900, 900..901, 1..1, 2..3] {
             let mut site = site("é = 'x'\n", "x");
             site.span = span.clone();
-            let shown = one(Finding::new("a").at(&site, "b"));
+            let shown = one(Finding::new("a").with_span(&site, "b"));
             assert!(shown.contains("a.toml:"), "{span:?}{shown}");
         }
     }
@@ -280,7 +280,7 @@ mod tests {
         let shown = |count| {
             render(
                 &Error {
-                    kind: Kind::Spec,
+                    kind: ErrorKind::Spec,
                     findings: findings(count),
                 },
                 false,
@@ -292,8 +292,10 @@ mod tests {
 
     #[test]
     fn colour_is_only_there_when_asked_for() {
-        let finding = Finding::new("a").hint("b").at(&site("x = 1", "1"), "c");
-        let error = Error::new(Kind::Spec, finding);
+        let finding = Finding::new("a")
+            .hint("b")
+            .with_span(&site("x = 1", "1"), "c");
+        let error = Error::new(ErrorKind::Spec, finding);
         let coloured = render(&error, true);
         assert!(coloured.contains('\u{1b}'));
         assert!(!render(&error, false).contains('\u{1b}'));

@@ -10,7 +10,7 @@ pub fn json(error: &Error) -> Value {
         "schema": 1,
         "error": {
             "status": error.kind as u8,
-            "kind": error.kind.word(),
+            "kind": error.kind.as_str(),
             "findings": error.findings.iter().map(finding).collect::<Vec<_>>(),
         },
     })

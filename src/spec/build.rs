@@ -14,7 +14,7 @@ use super::{
 };
 use crate::error::Finding;
 use crate::names::{JailName, JailPath, UserName};
-use crate::site::{Site, Sited};
+use crate::span::{Span, Spanned};
 
 /// Names of shells, the one that is preferred first.
 const SHELLS: &[&str] = &[
@@ -28,19 +28,19 @@ const SHELLS: &[&str] = &[
     reason = "what was refused of several keys, each for itself"
 )]
 pub(crate) struct Parts {
-    name: Option<Sited<JailName>>,
-    pub(crate) root: Option<Sited<PathBuf>>,
-    templates: Vec<Sited<String>>,
-    pub(crate) binaries: Vec<Sited<String>>,
-    optional: Vec<Sited<String>>,
-    packages: Vec<Sited<String>>,
+    name: Option<Spanned<JailName>>,
+    pub(crate) root: Option<Spanned<PathBuf>>,
+    templates: Vec<Spanned<String>>,
+    pub(crate) binaries: Vec<Spanned<String>>,
+    optional: Vec<Spanned<String>>,
+    packages: Vec<Spanned<String>>,
     dlopen: Dlopen,
     /// Whether some of `binaries` were refused.
     pub(crate) lacks_binaries: bool,
     pub(crate) users: Vec<User>,
     /// Whether a user is left out of `users` because of what was found before.
     pub(crate) lacks_users: bool,
-    pub(crate) doors: Sited<Vec<Door>>,
+    pub(crate) doors: Spanned<Vec<Door>>,
     /// Whether some of `doors` were refused.
     pub(crate) lacks_doors: bool,
     pub(crate) sftp: SftpSpec,
@@ -48,7 +48,7 @@ pub(crate) struct Parts {
     pub(crate) dirs: Vec<DirSpec>,
     pub(crate) session: Option<SessionSpec>,
     plain_chroot: bool,
-    pub(crate) tests: Vec<Sited<Vec<String>>>,
+    pub(crate) tests: Vec<Spanned<Vec<String>>>,
 }
 
 impl Parts {
@@ -142,8 +142,8 @@ pub(crate) fn build(spec: &Table, findings: &mut Findings) -> Parts {
     }
 }
 
-pub(crate) fn sited<T>(value: T, site: &Site) -> Sited<T> {
-    Sited {
+pub(crate) fn sited<T>(value: T, site: &Span) -> Spanned<T> {
+    Spanned {
         value,
         site: site.clone(),
     }
@@ -154,12 +154,12 @@ pub(crate) fn typed<T, E>(
     table: &Table,
     key: &str,
     make: impl Fn(&str) -> Result<T, E>,
-) -> Option<Sited<T>> {
+) -> Option<Spanned<T>> {
     let (text, site) = table.text(key)?;
     make(text).ok().map(|value| sited(value, site))
 }
 
-fn without_doubles(texts: &[(String, Site)]) -> Vec<Sited<String>> {
+fn without_doubles(texts: &[(String, Span)]) -> Vec<Spanned<String>> {
     let mut seen = BTreeSet::new();
     texts
         .iter()
@@ -174,7 +174,7 @@ pub(crate) fn program(binary: &str) -> &str {
 }
 
 /// The shell that `binaries` offer, and where they name it.
-fn offered_shell(binaries: &[Sited<String>]) -> Option<&Sited<String>> {
+fn offered_shell(binaries: &[Spanned<String>]) -> Option<&Spanned<String>> {
     SHELLS.iter().find_map(|shell| {
         binaries
             .iter()
@@ -183,7 +183,7 @@ fn offered_shell(binaries: &[Sited<String>]) -> Option<&Sited<String>> {
 }
 
 /// The doors, and whether some were refused.
-fn doors(spec: &Table, binaries: &[Sited<String>]) -> (Sited<Vec<Door>>, bool) {
+fn doors(spec: &Table, binaries: &[Spanned<String>]) -> (Spanned<Vec<Door>>, bool) {
     let sshd = spec.entries.get("sshd");
     if let Some(Value::Table(table)) = sshd.map(|node| &node.value)
         && let Some(allow) = table.entries.get("allow")
@@ -227,7 +227,7 @@ fn sftp(spec: &Table) -> SftpSpec {
     }
 }
 
-fn user(table: &Table, doors: &[Door], binaries: &[Sited<String>]) -> Option<User> {
+fn user(table: &Table, doors: &[Door], binaries: &[Spanned<String>]) -> Option<User> {
     let name = typed(table, "name", UserName::new)?;
     let home = match typed(table, "home", JailPath::new) {
         Some(home) => home,
@@ -281,7 +281,7 @@ fn user(table: &Table, doors: &[Door], binaries: &[Sited<String>]) -> Option<Use
 }
 
 /// The shell of a user who names none: where the first shell among the binaries will be found in the jail.
-fn default_shell(binaries: &[Sited<String>]) -> Option<Sited<JailPath>> {
+fn default_shell(binaries: &[Spanned<String>]) -> Option<Spanned<JailPath>> {
     let binary = offered_shell(binaries)?;
     let path = if binary.value.starts_with('/') {
         JailPath::new(&binary.value)
@@ -304,7 +304,7 @@ fn file(table: &Table, findings: &mut Findings) -> Option<FileSpec> {
     if let Some(complaint) = complaint {
         findings.add(
             Finding::new(format!("a `[[file]]` {complaint}"))
-                .at(&table.site, complaint)
+                .with_span(&table.site, complaint)
                 .hint("`source` is a path to copy from the host, `content` is the text itself, and `target` is where it goes"),
         );
         return None;
@@ -319,7 +319,7 @@ fn file(table: &Table, findings: &mut Findings) -> Option<FileSpec> {
                     echo(path.as_str())
                 ))
                 .why(format!("it {why}"))
-                .at(site, why)
+                .with_span(site, why)
                 .hint("without `target` a file goes to the path of its source; give it a `target`");
                 if let Hint::Own(hint) = hint {
                     finding.hints.push(hint.into_owned());
@@ -354,7 +354,7 @@ fn dir(table: &Table) -> Option<DirSpec> {
 }
 
 /// A command as it was given: the same argument twice is meant.
-fn test(table: &Table) -> Option<Sited<Vec<String>>> {
+fn test(table: &Table) -> Option<Spanned<Vec<String>>> {
     let run = table.entries.get("run")?;
     if table.is_bad("run") {
         return None;

@@ -10,7 +10,7 @@ use super::text::{list, nearest};
 use super::{DirSpec, Door, FileSpec, NetworkSpec, Password, User};
 use crate::error::Finding;
 use crate::names::JailPath;
-use crate::site::{Site, Sited};
+use crate::span::{Span, Spanned};
 
 /// Adds what is wrong among the parts to `findings`.
 pub(crate) fn check(parts: &Parts, findings: &mut Findings) {
@@ -18,7 +18,7 @@ pub(crate) fn check(parts: &Parts, findings: &mut Findings) {
         findings.add(
             Finding::new("`sshd.allow` names no door")
                 .why("nobody could enter the jail")
-                .at(&parts.doors.site, "at least one is wanted here")
+                .with_span(&parts.doors.site, "at least one is wanted here")
                 .hint("write `allow = [\"sftp\"]`, or `allow = [\"shell\", \"sftp\"]`"),
         );
     }
@@ -74,7 +74,7 @@ fn family(parts: &Parts, findings: &mut Findings) {
         findings.add(
             Finding::new("the spec stands for no jail")
                 .why("with `%u` in `root` it stands for a jail of each user, and it has no `[[user]]`")
-                .at(&root.site, "a jail of each user")
+                .with_span(&root.site, "a jail of each user")
                 .hint("add a `[[user]]`; to take all of these jails away, use `jailctl remove`"),
         );
     }
@@ -88,7 +88,7 @@ fn family(parts: &Parts, findings: &mut Findings) {
             findings.add(
                 Finding::new(format!("`{place}` is not a place for a jail"))
                     .why(format!("it {}", objection.why))
-                    .at(&root.site, format!("with `{}` for `%u`", user.name.value)),
+                    .with_span(&root.site, format!("with `{}` for `%u`", user.name.value)),
             );
         }
     }
@@ -112,7 +112,7 @@ fn only_sftp(parts: &Parts, findings: &mut Findings) {
         findings.add(
             Finding::new(format!("`sshd.{key}` has no effect in this jail"))
                 .why(why)
-                .at(site, "")
+                .with_span(site, "")
                 .hint("take the line out, or allow only sftp: `allow = [\"sftp\"]` below `[sshd]`"),
         );
     }
@@ -126,21 +126,21 @@ fn forward(parts: &Parts, findings: &mut Findings) {
         findings.add(
             Finding::new("`forward` would lead into the host's network")
                 .why("what is forwarded comes out in the network of the session, and this jail's is the host's")
-                .at(&parts.doors.site, "")
+                .with_span(&parts.doors.site, "")
                 .hint("write `mode = \"private\"` below `[network]`, or take `\"forward\"` out"),
         );
     }
 }
 
 /// `what` was said twice; the first time at `first`.
-fn twice(what: String, second: &Site, first: &Site) -> Finding {
+fn twice(what: String, second: &Span, first: &Span) -> Finding {
     Finding::new(what)
         .why(format!("the first is in {}", shown_line(first, second)))
-        .at(second, "given before")
+        .with_span(second, "given before")
 }
 
 /// "line 3", with the text's name where it is another than `from`'s.
-fn shown_line(site: &Site, from: &Site) -> String {
+fn shown_line(site: &Span, from: &Span) -> String {
     let line = site.position().0;
     if site.source.name == from.source.name {
         format!("line {line}")
@@ -150,8 +150,8 @@ fn shown_line(site: &Site, from: &Site) -> String {
 }
 
 fn users(parts: &Parts, findings: &mut Findings) {
-    let mut names: BTreeMap<&str, &Site> = BTreeMap::new();
-    let mut uids: BTreeMap<u32, &Site> = BTreeMap::new();
+    let mut names: BTreeMap<&str, &Span> = BTreeMap::new();
+    let mut uids: BTreeMap<u32, &Span> = BTreeMap::new();
     for user in &parts.users {
         if findings.is_full() {
             return;
@@ -173,7 +173,7 @@ fn users(parts: &Parts, findings: &mut Findings) {
                     name.value
                 ))
                 .why("it could not get the one it has back")
-                .at(&user.password.site, "with `adopt`, `keep` or `locked` is wanted here")
+                .with_span(&user.password.site, "with `adopt`, `keep` or `locked` is wanted here")
                 .hint("`keep` leaves it the password it has, `locked` lets none work as long as it is in the jail"),
             );
         }
@@ -199,12 +199,12 @@ fn users(parts: &Parts, findings: &mut Findings) {
         }
         let finding = Finding::new(format!("`{}` is no user of this jail", owner.value));
         findings.add(match nearest(owner.value.as_str(), names.keys().copied()) {
-            Some(meant) => finding.at(&owner.site, format!("did you mean `{meant}`?")),
+            Some(meant) => finding.with_span(&owner.site, format!("did you mean `{meant}`?")),
             None if names.is_empty() => finding
-                .at(&owner.site, "not the `name` of a `[[user]]`")
+                .with_span(&owner.site, "not the `name` of a `[[user]]`")
                 .hint("the spec has no `[[user]]` yet; without `owner` the directory is root's"),
             None => finding
-                .at(&owner.site, "not the `name` of a `[[user]]`")
+                .with_span(&owner.site, "not the `name` of a `[[user]]`")
                 .hint(format!(
                     "the spec has {}",
                     list(names.keys().copied().take(10), "and")
@@ -243,7 +243,7 @@ fn homes(users: &[User], findings: &mut Findings) {
                     "the home of `{}` lies in the home of `{}`",
                     user.name.value, outer.name.value
                 ))
-                .at(&user.home.site, format!("lies in `{}`", outer.home.value))
+                .with_span(&user.home.site, format!("lies in `{}`", outer.home.value))
                 .hint("give each user a home of its own, beside the others"),
             );
         }
@@ -267,11 +267,11 @@ fn shells(parts: &Parts, findings: &mut Findings) {
         if findings.is_full() {
             return;
         }
-        let Some(Sited { value: shell, site }) = &user.shell else {
+        let Some(Spanned { value: shell, site }) = &user.shell else {
             findings.add(
                 Finding::new(format!("`{}` has no shell", user.name.value))
                     .why("the shell is a door of this jail, and `binaries` hold no shell")
-                    .at(&user.site, "has no `shell`")
+                    .with_span(&user.site, "has no `shell`")
                     .hint("add \"bash\" to `binaries`, or allow only sftp: `allow = [\"sftp\"]` below `[sshd]`"),
             );
             continue;
@@ -290,7 +290,7 @@ fn shells(parts: &Parts, findings: &mut Findings) {
                     "the shell `{shell}` of `{}` is not in the jail",
                     user.name.value
                 ))
-                .at(site, label)
+                .with_span(site, label)
                 .hint(format!("add \"{name}\" to `binaries`")),
             );
         }
@@ -328,7 +328,7 @@ fn taken(users: &[&User], dirs: &[&DirSpec], files: &[FileSpec], findings: &mut 
         );
         above_homes.extend(ancestors(&user.home.value).map(|path| (path, user)));
     }
-    let mut given: BTreeMap<JailPath, &Site> = BTreeMap::new();
+    let mut given: BTreeMap<JailPath, &Span> = BTreeMap::new();
     for dir in dirs {
         if findings.is_full() {
             return;
@@ -339,7 +339,7 @@ fn taken(users: &[&User], dirs: &[&DirSpec], files: &[FileSpec], findings: &mut 
         } else if let Some(owned) = owned.get(path) {
             findings.add(
                 Finding::new(format!("`{path}` is {}", owned.words()))
-                    .at(site, "made anyway")
+                    .with_span(site, "made anyway")
                     .hint("take the `[[dir]]` out"),
             );
         } else if let Some(owner) = &dir.owner {
@@ -348,7 +348,7 @@ fn taken(users: &[&User], dirs: &[&DirSpec], files: &[FileSpec], findings: &mut 
                 findings.add(
                     Finding::new(format!("`{path}` cannot belong to `{owner}`"))
                         .why(format!("it holds the home of `{}`", user.name.value))
-                        .at(site, format!("holds `{}`", user.home.value)),
+                        .with_span(site, format!("holds `{}`", user.home.value)),
                 );
             }
             owned.insert(
@@ -383,16 +383,16 @@ fn taken(users: &[&User], dirs: &[&DirSpec], files: &[FileSpec], findings: &mut 
             findings.add(
                 Finding::new(format!("`{target}` is not a place for a `[[file]]`"))
                     .why(format!("it holds the home of `{}`", user.name.value))
-                    .at(site, format!("holds `{}`", user.home.value)),
+                    .with_span(site, format!("holds `{}`", user.home.value)),
             );
         }
     }
 }
 
-fn in_owned(table: &str, path: &JailPath, site: &Site, owned: &Owned<'_>) -> Finding {
+fn in_owned(table: &str, path: &JailPath, site: &Span, owned: &Owned<'_>) -> Finding {
     let finding = Finding::new(format!("`{path}` is not a place for a `[[{table}]]`"))
         .why(format!("it is or lies in {}", owned.words()))
-        .at(site, format!("in {}", owned.words()));
+        .with_span(site, format!("in {}", owned.words()));
     if owned.is_home {
         finding.hint("what a new home starts with is given by `skel` of its `[[user]]`")
     } else {
@@ -408,12 +408,12 @@ fn tests(parts: &Parts, findings: &mut Findings) {
         }
         let finding = if test.value.first().is_none_or(String::is_empty) {
             Finding::new("a `[[test]]` names no command")
-                .at(&test.site, "a program and its arguments are wanted here")
+                .with_span(&test.site, "a program and its arguments are wanted here")
                 .hint("write it as in `run = [\"bash\", \"-c\", \"ls /\"]`")
         } else if parts.users.is_empty() && !parts.lacks_users {
             Finding::new("nobody can run the `[[test]]`")
                 .why("the spec has no `[[user]]`, and a test runs as the first one")
-                .at(&test.site, "nobody can run it")
+                .with_span(&test.site, "nobody can run it")
                 .hint("add a `[[user]]`, or take the test out")
         } else {
             continue;

@@ -58,7 +58,7 @@ impl Spec {
             return Ok(self);
         }
         let mut users = self.users.iter().map(|user| &user.name.value);
-        match users.find(|user| self.is_family() && self.name.value.member(user) == *name) {
+        match users.find(|user| self.is_family() && self.name.value.for_user(user) == *name) {
             Some(user) => Ok(self.of_user(user, true)),
             None => Err(
                 Finding::new(format!("the spec does not stand for a jail `{name}`"))
@@ -78,7 +78,7 @@ impl Spec {
     /// What it means for one user: his account, the directories that are his or nobody's, and all else.
     fn of_user(&self, user: &UserName, is_last: bool) -> Self {
         let mut spec = self.clone();
-        spec.name.value = self.name.value.member(user);
+        spec.name.value = self.name.value.for_user(user);
         spec.root.value = expand(&self.root.value, user);
         spec.users.retain(|one| one.name.value == *user);
         spec.dirs

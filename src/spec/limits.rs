@@ -8,7 +8,7 @@ use super::findings::Findings;
 use super::rule::Objection;
 use super::tree::{Table, Value};
 use crate::error::Finding;
-use crate::site::Site;
+use crate::span::Span;
 
 /// Less memory than this, and sshd's own processes of a connection do not get it.
 const LEAST_MEMORY: u64 = 8 << 20;
@@ -21,16 +21,16 @@ const POWERS: [&str; 4] = ["/dev/mem", "/dev/kmem", "/dev/port", "/dev/kmsg"];
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LimitsSpec {
     /// The table's header.
-    pub site: Site,
+    pub site: Span,
     /// The values, as a session takes them.
     pub values: Limits,
     /// Where each was said, by its key.
-    pub sites: BTreeMap<&'static str, Site>,
+    pub sites: BTreeMap<&'static str, Span>,
 }
 
 impl LimitsSpec {
     /// Where `key` was said; the table, if it was not.
-    pub fn site_of(&self, key: &str) -> &Site {
+    pub fn site_of(&self, key: &str) -> &Span {
         self.sites.get(key).unwrap_or(&self.site)
     }
 }
@@ -86,7 +86,7 @@ pub(crate) fn check(limits: &LimitsSpec, findings: &mut Findings) {
         findings.add(
             Finding::new("`limits.swap` cannot be without `limits.memory`")
                 .why("swap space is what is used beyond memory that is limited")
-                .at(limits.site_of("swap"), "")
+                .with_span(limits.site_of("swap"), "")
                 .hint("add a line such as `memory = \"256M\"`"),
         );
     }
@@ -98,7 +98,7 @@ pub(crate) fn check(limits: &LimitsSpec, findings: &mut Findings) {
         findings.add(
             Finding::new("`limits.memory` is too little")
                 .why("sshd's own processes of a connection are in the jail's group, and would be killed")
-                .at(limits.site_of("memory"), "less than 8M")
+                .with_span(limits.site_of("memory"), "less than 8M")
                 .hint("give 8M at least; a shell and its programs want more"),
         );
     }

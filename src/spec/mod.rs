@@ -8,9 +8,9 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::error::{Error, Finding, Kind, Result};
+use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::names::{JailName, JailPath, UserName};
-use crate::site::{Site, Sited, Source};
+use crate::span::{SourceText, Span, Spanned};
 
 mod build;
 mod check;
@@ -111,36 +111,36 @@ pub struct Day(pub i64);
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SftpSpec {
     /// `start_dir`: a directory of the jail.
-    pub start_dir: Option<Sited<JailPath>>,
+    pub start_dir: Option<Spanned<JailPath>>,
     /// `umask`, as written.
-    pub umask: Option<Sited<String>>,
+    pub umask: Option<Spanned<String>>,
     /// `log`, where it is true: transfers are written to the host's log.
-    pub log: Option<Site>,
+    pub log: Option<Span>,
 }
 
 /// What a jail is to be, checked: the file's own lines with its templates below them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spec {
     /// `name`.
-    pub name: Sited<JailName>,
+    pub name: Spanned<JailName>,
     /// `root`, or `/srv/jails/<name>`; the site is that of `name` then. With `%u` as a component the spec stands for a jail of each user.
-    pub root: Sited<PathBuf>,
+    pub root: Spanned<PathBuf>,
     /// What it shares with others, where it is that of one of these jails.
     pub family: Option<Family>,
     /// `templates`, in order.
-    pub templates: Vec<Sited<String>>,
+    pub templates: Vec<Spanned<String>>,
     /// `binaries` of the templates and the file: names on the host's path or absolute paths.
-    pub binaries: Vec<Sited<String>>,
+    pub binaries: Vec<Spanned<String>>,
     /// `optional`, less what `binaries` have.
-    pub optional: Vec<Sited<String>>,
+    pub optional: Vec<Spanned<String>>,
     /// `packages`.
-    pub packages: Vec<Sited<String>>,
+    pub packages: Vec<Spanned<String>>,
     /// `dlopen`.
     pub dlopen: Dlopen,
     /// `[[user]]`.
     pub users: Vec<User>,
     /// `[sshd] allow`: sorted, without doubles, never empty. Without that line sftp, and shell where a user names one or `binaries` hold one; the site is then theirs, or that of `name`.
-    pub doors: Sited<Vec<Door>>,
+    pub doors: Spanned<Vec<Door>>,
     /// How sftp is served; empty where it is not the only door.
     pub sftp: SftpSpec,
     /// `[[file]]`.
@@ -152,32 +152,32 @@ pub struct Spec {
     /// `plain_chroot`, or `namespaces.mnt = false`: there are no sessions, wherever they would be the default.
     pub plain_chroot: bool,
     /// `[[test]]`: each a command and its arguments, never empty. Where there is one, there is a user to run it.
-    pub tests: Vec<Sited<Vec<String>>>,
+    pub tests: Vec<Spanned<Vec<String>>>,
 }
 
 /// `[[user]]`: one account that lives in the jail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
     /// The table's header.
-    pub site: Site,
+    pub site: Span,
     /// `name`.
-    pub name: Sited<UserName>,
+    pub name: Spanned<UserName>,
     /// `shell`, a path inside the jail; where not given that of the first shell among `binaries`; `None` where the shell is no door, even if given.
-    pub shell: Option<Sited<JailPath>>,
+    pub shell: Option<Spanned<JailPath>>,
     /// `home`, a path inside the jail, or `/home/<name>`.
-    pub home: Sited<JailPath>,
+    pub home: Spanned<JailPath>,
     /// `authorized_keys`, each one line of AUTHORIZED_KEYS FILE FORMAT in sshd(8).
-    pub authorized_keys: Vec<Sited<String>>,
+    pub authorized_keys: Vec<Spanned<String>>,
     /// `password`.
-    pub password: Sited<Password>,
+    pub password: Spanned<Password>,
     /// `uid`, where given.
-    pub uid: Option<Sited<u32>>,
+    pub uid: Option<Spanned<u32>>,
     /// `skel`: a host directory whose content a new home starts with.
-    pub skel: Option<Sited<PathBuf>>,
+    pub skel: Option<Spanned<PathBuf>>,
     /// `expires`: the day from whose beginning, in UTC, the account is closed.
-    pub expires: Option<Sited<Day>>,
+    pub expires: Option<Spanned<Day>>,
     /// `groups`: further groups, made where the host has none of the name.
-    pub groups: Vec<Sited<String>>,
+    pub groups: Vec<Spanned<String>>,
     /// `adopt`: an account of that name that jailctl did not make is taken over, and given back later.
     pub adopt: bool,
 }
@@ -207,33 +207,33 @@ impl std::fmt::Debug for Password {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileSpec {
     /// The table's header.
-    pub site: Site,
+    pub site: Span,
     /// `target`; where only `source` is given, the same path.
-    pub target: Sited<JailPath>,
+    pub target: Spanned<JailPath>,
     /// What it holds.
     pub body: FileBody,
     /// `mode`, where given; otherwise 0644 for text, and that of the source less what is never copied.
-    pub mode: Option<Sited<u32>>,
+    pub mode: Option<Spanned<u32>>,
 }
 
 /// What a `[[file]]` holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FileBody {
     /// `source`: a path on the host.
-    Source(Sited<PathBuf>),
+    Source(Spanned<PathBuf>),
     /// `content`: text given in the spec.
-    Content(Sited<String>),
+    Content(Spanned<String>),
 }
 
 /// `[[dir]]`: a directory made if it is missing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DirSpec {
     /// The table's header.
-    pub site: Site,
+    pub site: Span,
     /// `path`.
-    pub path: Sited<JailPath>,
+    pub path: Spanned<JailPath>,
     /// `owner`: a user of the jail; `None` is root.
-    pub owner: Option<Sited<UserName>>,
+    pub owner: Option<Spanned<UserName>>,
     /// `mode`, by default 0755.
     pub mode: u32,
 }
@@ -241,7 +241,7 @@ pub struct DirSpec {
 /// Reads `source` as a spec, with the templates it names below it; [`BuiltIn`] has those that every jailctl has.
 ///
 /// Fails with every finding at once, those of `source` in the order of its lines. Sites point into copies of the texts in which secrets are blotted out.
-pub fn load(source: &Arc<Source>, templates: &dyn Templates) -> Result<Spec> {
+pub fn load(source: &Arc<SourceText>, templates: &dyn Templates) -> Result<Spec> {
     let mut findings = Findings::default();
     let (file, mut whole) = layer(source, None, &mut findings)?;
     whole &= !file.is_bad("templates");
@@ -277,14 +277,14 @@ pub fn load(source: &Arc<Source>, templates: &dyn Templates) -> Result<Spec> {
         }
     }
     Err(Error {
-        kind: Kind::Spec,
+        kind: ErrorKind::Spec,
         findings: findings.into_sorted(&source.name),
     })
 }
 
 /// One text as a checked tree, and whether it was whole.
 fn layer(
-    source: &Arc<Source>,
+    source: &Arc<SourceText>,
     template: Option<&str>,
     findings: &mut Findings,
 ) -> Result<(Table, bool)> {
@@ -300,10 +300,10 @@ fn layer(
 /// The template that a spec names at `site`; `None`, and a finding, where it cannot be had.
 fn template(
     name: &str,
-    site: &Site,
+    site: &Span,
     templates: &dyn Templates,
     findings: &mut Findings,
-) -> Option<Arc<Source>> {
+) -> Option<Arc<SourceText>> {
     let error = match templates.get(name) {
         Ok(Some(source)) => return Some(source),
         Ok(None) => unknown_template(name, site, templates).into(),
@@ -311,22 +311,22 @@ fn template(
     };
     for finding in error.findings {
         findings.add(match finding.site {
-            None => finding.at(site, "asked for here"),
+            None => finding.with_span(site, "asked for here"),
             Some(_) => finding,
         });
     }
     None
 }
 
-fn unknown_template(name: &str, site: &Site, templates: &dyn Templates) -> Finding {
+fn unknown_template(name: &str, site: &Span, templates: &dyn Templates) -> Finding {
     let finding = Finding::new(format!("there is no template `{name}`"));
     // Whatever is wrong with the directory of templates, the one that was asked for is not there.
     let names = templates.names().unwrap_or_default();
     let names = || names.iter().map(String::as_str);
     match text::nearest(name, names()) {
-        Some(meant) => finding.at(site, format!("did you mean `{meant}`?")),
+        Some(meant) => finding.with_span(site, format!("did you mean `{meant}`?")),
         None => finding
-            .at(site, "")
+            .with_span(site, "")
             .hint(format!("there are {}", text::list(names(), "and"))),
     }
 }

@@ -11,17 +11,17 @@ use super::text::list;
 use super::tree::Table;
 use crate::error::Finding;
 use crate::names::JailPath;
-use crate::site::{Site, Sited};
+use crate::span::{Span, Spanned};
 
 /// `[[mount]]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MountSpec {
     /// The table's header.
-    pub site: Site,
+    pub site: Span,
     /// `source`.
     pub source: MountSource,
     /// `target`.
-    pub target: Sited<JailPath>,
+    pub target: Spanned<JailPath>,
     /// `options`, each one that [`option`] accepts, and the defaults of those not named: of each
     /// pair of opposites there is one.
     pub options: Vec<String>,
@@ -31,7 +31,7 @@ pub struct MountSpec {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MountSource {
     /// A directory of the host.
-    Host(Sited<PathBuf>),
+    Host(Spanned<PathBuf>),
     /// `tmpfs`: memory.
     Tmpfs,
     /// `proc`: the session's processes.
@@ -64,7 +64,7 @@ const OF_TMPFS: [&str; 2] = ["size", "mode"];
 
 impl MountSource {
     /// What `text` calls it; a path of the host if none of [`KINDS`].
-    fn new(text: &str, site: &Site) -> Self {
+    fn new(text: &str, site: &Span) -> Self {
         KINDS
             .into_iter()
             .find(|(name, _, _)| *name == text)
@@ -146,7 +146,8 @@ pub(crate) fn check(mounts: &[MountSpec], has_pid: bool, parts: &Parts, findings
             .any(|other| other.target.value == *path)
         {
             findings.add(
-                Finding::new(format!("`{path}` is mounted on twice")).at(&mount.target.site, ""),
+                Finding::new(format!("`{path}` is mounted on twice"))
+                    .with_span(&mount.target.site, ""),
             );
         }
         places_of_users(mount, parts, findings);
@@ -165,7 +166,7 @@ pub(crate) fn check(mounts: &[MountSpec], has_pid: bool, parts: &Parts, findings
                     source.value.display()
                 ))
                 .why("it holds the jail's root, or lies in it")
-                .at(&source.site, ""),
+                .with_span(&source.site, ""),
             );
         }
     }
@@ -181,7 +182,7 @@ fn places_of_users(mount: &MountSpec, parts: &Parts, findings: &mut Findings) {
         findings.add(
             Finding::new(format!("`{path}` cannot be mounted on"))
                 .why(why)
-                .at(&mount.target.site, "a place that is root's is wanted")
+                .with_span(&mount.target.site, "a place that is root's is wanted")
                 .hint(hint),
         );
     };
@@ -217,7 +218,7 @@ fn covered(index: usize, mounts: &[MountSpec], findings: &mut Findings) {
     let lies_in =
         |outer: &str| path.as_str() != outer && places::within(path.as_str(), &[outer]).is_some();
     let refused =
-        || Finding::new(format!("`{path}` cannot be mounted on")).at(&mount.target.site, "");
+        || Finding::new(format!("`{path}` cannot be mounted on")).with_span(&mount.target.site, "");
     if let Some(outer) = mounts[index..]
         .iter()
         .find(|outer| lies_in(outer.target.value.as_str()))
@@ -257,7 +258,7 @@ fn options(mount: &MountSpec, findings: &mut Findings) {
         if mount.is(one) && mount.is(other) {
             findings.add(
                 Finding::new(format!("`{one}` and `{other}` cannot both be"))
-                    .at(&mount.site, "in this `[[mount]]`"),
+                    .with_span(&mount.site, "in this `[[mount]]`"),
             );
         }
     }
@@ -266,13 +267,13 @@ fn options(mount: &MountSpec, findings: &mut Findings) {
         if given.filter(|(given, _)| *given == name).count() > 1 {
             findings.add(
                 Finding::new(format!("`{name}=` is given twice"))
-                    .at(&mount.site, "in this `[[mount]]`"),
+                    .with_span(&mount.site, "in this `[[mount]]`"),
             );
         }
         if mount.value(name).is_some() && mount.source != MountSource::Tmpfs {
             findings.add(
                 Finding::new(format!("`{name}=` is an option of tmpfs"))
-                    .at(&mount.site, "of another source"),
+                    .with_span(&mount.site, "of another source"),
             );
         }
     }
@@ -280,7 +281,7 @@ fn options(mount: &MountSpec, findings: &mut Findings) {
         findings.add(
             Finding::new("`sysfs` cannot be `rw`")
                 .why("what is written there changes the whole machine")
-                .at(&mount.site, "in this `[[mount]]`"),
+                .with_span(&mount.site, "in this `[[mount]]`"),
         );
     }
 }
@@ -292,12 +293,12 @@ fn place(mount: &MountSpec, has_pid: bool, findings: &mut Findings) {
         Some(place) if place != path => findings.add(
             Finding::new(format!("`{path}` is not the place for this"))
                 .why(format!("programs look for it at `{place}` only"))
-                .at(&mount.target.site, ""),
+                .with_span(&mount.target.site, ""),
         ),
         None if is_place(path) => findings.add(
             Finding::new(format!("`{path}` covers what jailctl made"))
                 .why("it is the kernel's place")
-                .at(&mount.target.site, ""),
+                .with_span(&mount.target.site, ""),
         ),
         _ => {}
     }
@@ -305,7 +306,7 @@ fn place(mount: &MountSpec, has_pid: bool, findings: &mut Findings) {
         findings.add(
             Finding::new("`proc` would show the host's processes")
                 .why("`namespaces.pid` is false, so sessions have none of their own")
-                .at(&mount.site, "in this `[[mount]]`"),
+                .with_span(&mount.site, "in this `[[mount]]`"),
         );
     }
 }

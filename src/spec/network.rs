@@ -7,7 +7,7 @@ use super::build::sited;
 use super::findings::Findings;
 use super::tree::Table;
 use crate::error::Finding;
-use crate::site::{Site, Sited};
+use crate::span::{Span, Spanned};
 
 /// `network.mode`, with what belongs to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,11 +24,11 @@ pub enum NetworkSpec {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PrivateNetwork {
     /// Where it is asked for.
-    pub site: Site,
+    pub site: Span,
     /// `allow_in`, without doubles.
-    pub allow_in: Vec<Sited<Port>>,
+    pub allow_in: Vec<Spanned<Port>>,
     /// `allow_out`, without doubles.
-    pub allow_out: Vec<Sited<Port>>,
+    pub allow_out: Vec<Spanned<Port>>,
 }
 
 /// The keys that say what may pass: they make a network of the jail's own.
@@ -48,7 +48,7 @@ pub(crate) fn build(table: Option<&Table>, doors: &[Door], findings: &mut Findin
                 findings.add(
                     Finding::new(format!("`network.{key}` has no effect in this jail"))
                         .why("only a network of its own has rules, and `mode` is another")
-                        .at(&rule.site, "")
+                        .with_span(&rule.site, "")
                         .hint("write `mode = \"private\"`, or take the line out"),
                 );
             }
@@ -67,9 +67,9 @@ fn plain(mode: Option<&str>, doors: &[Door]) -> NetworkSpec {
     }
 }
 
-fn private(table: Option<&Table>, site: &Site) -> NetworkSpec {
+fn private(table: Option<&Table>, site: &Span) -> NetworkSpec {
     let ports = |key: &str| {
-        let mut ports: Vec<Sited<Port>> = Vec::new();
+        let mut ports: Vec<Spanned<Port>> = Vec::new();
         for (text, site) in table.map(|table| table.texts(key)).unwrap_or_default() {
             if let Some(port) = port(text)
                 && ports.iter().all(|known| known.value != port)

@@ -7,12 +7,12 @@ use toml::de::{DeTable, DeValue};
 
 use super::keyline::is_private_key;
 use super::text::nearest;
-use crate::site::Source;
+use crate::span::SourceText;
 
 /// `source` with every secret replaced by as many `*` as it has bytes, so that offsets stay; `source` itself where there is none.
 ///
 /// `tree` is what could be read of it.
-pub(crate) fn redact(source: &Arc<Source>, tree: &DeTable<'_>) -> Arc<Source> {
+pub(crate) fn redact(source: &Arc<SourceText>, tree: &DeTable<'_>) -> Arc<SourceText> {
     let text = &source.text;
     let mut spans = Vec::new();
     in_table(tree, false, &mut spans);
@@ -40,7 +40,7 @@ pub(crate) fn redact(source: &Arc<Source>, tree: &DeTable<'_>) -> Arc<Source> {
         done = end;
     }
     blotted.push_str(text.get(done..).unwrap_or_default());
-    Arc::new(Source {
+    Arc::new(SourceText {
         name: source.name.clone(),
         text: blotted,
     })

@@ -9,7 +9,7 @@ use super::mount::{self, MountSpec};
 use super::network::{self, NetworkSpec};
 use super::tree::{Table, Value};
 use crate::error::Finding;
-use crate::site::Site;
+use crate::span::Span;
 
 /// What each session has of its own. A mount namespace is always one of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +19,7 @@ use crate::site::Site;
 )]
 pub struct SessionSpec {
     /// The first of the tables, or `sshd.log`.
-    pub site: Site,
+    pub site: Span,
     /// `namespaces.pid`.
     pub pid: bool,
     /// `namespaces.uts`.
@@ -42,7 +42,7 @@ pub struct SessionSpec {
 
 impl SessionSpec {
     /// What `[namespaces]` without a key says, as if it stood at `site`: the sessions of a jail with a shell that says nothing of them.
-    pub fn of_shell(site: &Site) -> Self {
+    pub fn of_shell(site: &Span) -> Self {
         Self {
             site: site.clone(),
             pid: true,
@@ -75,7 +75,7 @@ pub(crate) fn is_plain(
         findings.add(
             Finding::new("`plain_chroot` cannot be true in this jail")
                 .why("it has what only sessions of their own have")
-                .at(site, "")
+                .with_span(site, "")
                 .hint(format!(
                     "take the line out, or what begins in line {}",
                     session.site.position().0
@@ -131,7 +131,7 @@ pub(crate) fn build(spec: &Table, doors: &[Door], findings: &mut Findings) -> Op
             findings.add(
                 Finding::new("`namespaces.mnt` cannot be false in this jail")
                     .why("it is by its mounts that a session is held in all the rest")
-                    .at(site, "")
+                    .with_span(site, "")
                     .hint("take the line out; or, for a plain chroot, make `pid`, `uts`, `ipc` and `cgroup` false too, with the host's network, no `[limits]`, no `[[mount]]` and no `log`"),
             );
         }
@@ -141,7 +141,7 @@ pub(crate) fn build(spec: &Table, doors: &[Door], findings: &mut Findings) -> Op
         findings.add(
             Finding::new("`namespaces.pid` cannot be false in this jail")
                 .why("its network ends with its sessions, and what is left running would go on in it")
-                .at(site, "")
+                .with_span(site, "")
                 .hint(format!("take the line out; the network is asked for in line {}", network.site.position().0)),
         );
     }
@@ -151,7 +151,7 @@ pub(crate) fn build(spec: &Table, doors: &[Door], findings: &mut Findings) -> Op
         findings.add(
             Finding::new("`namespaces.ipc` cannot be false in this jail")
                 .why("the host's shared memory outlives a session, and no limit holds for what former ones left there")
-                .at(site, "")
+                .with_span(site, "")
                 .hint(format!("take the line out; memory is limited in line {}", limits.site_of("memory").position().0)),
         );
     }

@@ -8,7 +8,7 @@ use toml::de::DeTable;
 use super::secret::redact;
 use super::text::{echo, floor, is_hidden, visible};
 use crate::error::{Error, Finding, Result};
-use crate::site::{Site, Source};
+use crate::span::{SourceText, Span};
 
 /// Largest spec or template, in bytes.
 pub const MAX: usize = 1 << 20;
@@ -16,12 +16,12 @@ pub const MAX: usize = 1 << 20;
 /// Makes the text of a spec from what a file holds. `name` is the file as the user named it.
 ///
 /// Refuses what is larger than [`MAX`] or not UTF-8. Callers need not read more than `MAX + 1` bytes.
-pub fn source(name: &str, bytes: Vec<u8>) -> Result<Arc<Source>> {
+pub fn source(name: &str, bytes: Vec<u8>) -> Result<Arc<SourceText>> {
     if bytes.len() > MAX {
         return Err(too_large(name).into());
     }
     let named = |text| {
-        Arc::new(Source {
+        Arc::new(SourceText {
             name: name.to_owned(),
             text,
         })
@@ -31,7 +31,7 @@ pub fn source(name: &str, bytes: Vec<u8>) -> Result<Arc<Source>> {
         let bad = error.as_bytes()[at];
         let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
         let source = redact(&named(text), &DeTable::new());
-        let site = Site {
+        let site = Span {
             source,
             span: at..at + '\u{fffd}'.len_utf8(),
         };
@@ -39,7 +39,7 @@ pub fn source(name: &str, bytes: Vec<u8>) -> Result<Arc<Source>> {
             Finding::new(format!("`{}` is not UTF-8", echo(name)))
                 .why(format!("it has the byte 0x{bad:02x} at offset {at}"))
                 .hint("save the file as UTF-8 without a byte order mark")
-                .at(&site, "not UTF-8 from here on"),
+                .with_span(&site, "not UTF-8 from here on"),
         )
     })
 }
@@ -54,7 +54,7 @@ fn too_large(name: &str) -> Finding {
 #[derive(Debug)]
 pub(crate) struct Document<'text> {
     /// The text without its secrets: what every site points into.
-    pub(crate) source: Arc<Source>,
+    pub(crate) source: Arc<SourceText>,
     /// As much as could be parsed.
     pub(crate) tree: DeTable<'text>,
     /// What is wrong with the text as TOML: one finding a line, in order. If there is any, `tree` has gaps.
@@ -71,7 +71,7 @@ impl Document<'_> {
 }
 
 /// Parses `source` as TOML.
-pub(crate) fn parse(source: &Arc<Source>) -> Result<Document<'_>> {
+pub(crate) fn parse(source: &Arc<SourceText>) -> Result<Document<'_>> {
     let text = &source.text;
     if text.len() > MAX {
         return Err(too_large(&source.name).into());
@@ -100,11 +100,11 @@ pub(crate) fn parse(source: &Arc<Source>) -> Result<Document<'_>> {
         let line = line_at(text, start);
         line_end = line.end;
         let end = complaint.span.end.clamp(start, line.end);
-        let site = Site {
+        let site = Span {
             source: Arc::clone(&document.source),
             span: start..end,
         };
-        let mut finding = Finding::new(complaint.what).at(&site, complaint.label);
+        let mut finding = Finding::new(complaint.what).with_span(&site, complaint.label);
         finding.hints.extend(complaint.hint.map(str::to_owned));
         document.findings.push(finding);
         if complaint.derails {

@@ -6,7 +6,7 @@ use super::keys::{Key, keys_of};
 use super::rule::Shape;
 use super::tree::{Node, Table, Value};
 use crate::error::Result;
-use crate::site::Source;
+use crate::span::SourceText;
 
 /// The templates that are compiled in, by name.
 const BUILT_IN: &[(&str, &str)] = &[
@@ -26,7 +26,7 @@ const BUILT_IN: &[(&str, &str)] = &[
 /// Where the templates of a spec come from.
 pub trait Templates {
     /// The template called `name`, which obeys its rule; `None` where there is none.
-    fn get(&self, name: &str) -> Result<Option<Arc<Source>>>;
+    fn get(&self, name: &str) -> Result<Option<Arc<SourceText>>>;
 
     /// The names of all there are, sorted.
     fn names(&self) -> Result<Vec<String>>;
@@ -37,10 +37,10 @@ pub trait Templates {
 pub struct BuiltIn;
 
 impl Templates for BuiltIn {
-    fn get(&self, name: &str) -> Result<Option<Arc<Source>>> {
+    fn get(&self, name: &str) -> Result<Option<Arc<SourceText>>> {
         let found = BUILT_IN.iter().find(|(known, _)| *known == name);
         Ok(found.map(|(name, text)| {
-            Arc::new(Source {
+            Arc::new(SourceText {
                 name: format!("template {name}"),
                 text: (*text).to_owned(),
             })

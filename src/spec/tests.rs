@@ -14,8 +14,8 @@ const ARKHAM: &str = include_str!("../../jails/arkham.toml");
 const ELBA: &str = include_str!("../../jails/elba.toml");
 const DROPBOX: &str = include_str!("../../jails/dropbox.toml");
 
-fn text_of(text: &str) -> Arc<Source> {
-    Arc::new(Source {
+fn text_of(text: &str) -> Arc<SourceText> {
+    Arc::new(SourceText {
         name: "test.toml".to_owned(),
         text: text.to_owned(),
     })
@@ -25,7 +25,7 @@ fn load_text(spec: &str) -> Result<Spec> {
     load(&text_of(spec), &BuiltIn)
 }
 
-fn values<T: std::fmt::Display>(sited: &[Sited<T>]) -> Vec<String> {
+fn values<T: std::fmt::Display>(sited: &[Spanned<T>]) -> Vec<String> {
     sited.iter().map(|sited| sited.value.to_string()).collect()
 }
 

@@ -14,7 +14,7 @@ use super::rule::{Hint, Objection, Rule, Shape};
 use super::syntax::Document;
 use super::text::{echo, list, nearest};
 use crate::error::Finding;
-use crate::site::Site;
+use crate::span::Span;
 
 /// What to do about a word of a later version.
 const NOT_YET: &str =
@@ -24,7 +24,7 @@ const NOT_YET: &str =
 #[derive(Debug)]
 pub(crate) struct Table {
     /// Its header, or what stands for one.
-    pub(crate) site: Site,
+    pub(crate) site: Span,
     /// The values. A key that was given but refused is there as [`Value::Bad`].
     pub(crate) entries: BTreeMap<&'static str, Node>,
 }
@@ -33,7 +33,7 @@ pub(crate) struct Table {
 #[derive(Debug)]
 pub(crate) struct Node {
     /// The value's place.
-    pub(crate) site: Site,
+    pub(crate) site: Span,
     /// The value.
     pub(crate) value: Value,
 }
@@ -63,14 +63,14 @@ pub(crate) enum Value {
 #[derive(Debug)]
 pub(crate) struct Texts {
     /// Those that obey the rule.
-    pub(crate) list: Vec<(String, Site)>,
+    pub(crate) list: Vec<(String, Span)>,
     /// Whether others were refused.
     pub(crate) lacks: bool,
 }
 
 impl Table {
     /// The text of a key that holds one.
-    pub(crate) fn text(&self, key: &str) -> Option<(&str, &Site)> {
+    pub(crate) fn text(&self, key: &str) -> Option<(&str, &Span)> {
         match self.entries.get(key)? {
             Node {
                 value: Value::Text(text),
@@ -81,7 +81,7 @@ impl Table {
     }
 
     /// The boolean of a key that holds one.
-    pub(crate) fn flag(&self, key: &str) -> Option<(bool, &Site)> {
+    pub(crate) fn flag(&self, key: &str) -> Option<(bool, &Span)> {
         match self.entries.get(key)? {
             Node {
                 value: Value::Boolean(flag),
@@ -92,7 +92,7 @@ impl Table {
     }
 
     /// The texts of a key that holds an array of them; none if it is absent.
-    pub(crate) fn texts(&self, key: &str) -> &[(String, Site)] {
+    pub(crate) fn texts(&self, key: &str) -> &[(String, Span)] {
         match self.entries.get(key) {
             Some(Node {
                 value: Value::Texts(texts),
@@ -152,8 +152,8 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn site(&self, span: Range<usize>) -> Site {
-        Site {
+    fn site(&self, span: Range<usize>) -> Span {
+        Span {
             source: Arc::clone(&self.document.source),
             span,
         }
@@ -184,7 +184,7 @@ impl Reader<'_> {
                 format!("{shown}.{}", key.name())
             };
             let node = if let Some(finding) = self.forbidden(key, &shown) {
-                self.add(finding.at(&self.site(name.span()), ""));
+                self.add(finding.with_span(&self.site(name.span()), ""));
                 Node {
                     site: self.site(name.span()),
                     value: Value::Bad,
@@ -221,7 +221,7 @@ impl Reader<'_> {
         None
     }
 
-    fn missing(&mut self, key: &Key, shown: &str, site: &Site) {
+    fn missing(&mut self, key: &Key, shown: &str, site: &Span) {
         let name = key.name();
         let finding = if shown.is_empty() {
             Finding::new(format!(
@@ -230,7 +230,7 @@ impl Reader<'_> {
             ))
         } else {
             Finding::new(format!("`{shown}.{name}` is missing"))
-                .at(site, format!("has no `{name}`"))
+                .with_span(site, format!("has no `{name}`"))
         };
         self.add(finding.hint(format!("add a line such as `{}`", key.example)));
     }
@@ -267,7 +267,7 @@ impl Reader<'_> {
                 )),
             ),
         };
-        let mut finding = finding.at(&self.site(span), label);
+        let mut finding = finding.with_span(&self.site(span), label);
         finding.hints.extend(hint);
         self.add(finding);
     }
@@ -307,7 +307,7 @@ impl Reader<'_> {
                     self.add(
                         Finding::new(format!("`{shown}` is out of range"))
                             .why(format!("`{given}` is not from {from} to {to}"))
-                            .at(&self.site(span), format!("not from {from} to {to}"))
+                            .with_span(&self.site(span), format!("not from {from} to {to}"))
                             .hint(format!("without this line it is {}", key.default)),
                     );
                 }
@@ -321,7 +321,7 @@ impl Reader<'_> {
                     self.add(
                         Finding::new(format!("`{shown}` is not a day"))
                             .why(format!("`{given}` {why}"))
-                            .at(&self.site(span), why.clone())
+                            .with_span(&self.site(span), why.clone())
                             .hint(format!("write it as in `{}`", key.example)),
                     );
                 }
@@ -379,7 +379,7 @@ impl Reader<'_> {
                         .trim_end_matches(|c: char| c != '[')
                         .trim_end_matches('[')
                 ))
-                .at(&self.site(span), "")
+                .with_span(&self.site(span), "")
                 .hint(NOT_YET),
             );
             return false;
@@ -390,11 +390,13 @@ impl Reader<'_> {
         let site = self.site(span);
         let mut finding = Finding::new(format!("`{shown}` is not {}", rule.words()));
         if rule.is_secret() {
-            finding = finding.why(format!("the value {why}")).at(&site, why);
+            finding = finding
+                .why(format!("the value {why}"))
+                .with_span(&site, why);
         } else {
             finding = finding
                 .why(format!("`{}` {why}", echo(text)))
-                .at(&site, why);
+                .with_span(&site, why);
         }
         self.add(match hint {
             Hint::Rule => finding.hint(rule.sentence()),
@@ -441,7 +443,7 @@ impl Reader<'_> {
         };
         self.add(
             Finding::new(format!("`{shown}` is {given}, not {wanted}"))
-                .at(&self.site(value.span()), format!("{wanted} is wanted here"))
+                .with_span(&self.site(value.span()), format!("{wanted} is wanted here"))
                 .hint(hint),
         );
     }

@@ -8,7 +8,7 @@ use super::glob::glob;
 use super::match_line::{Criteria, Sample, readings};
 use super::sample::{Block, samples};
 use super::words::{Reading, lines, vector};
-use crate::error::{Error, Finding, Kind, Result};
+use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::View;
 
 /// Where drop-ins lie, and so our snippets.
@@ -66,7 +66,7 @@ impl Config {
     pub fn read(view: &View) -> Result<Self> {
         let Some(text) = read(view, Path::new(MAIN))? else {
             return Err(Error::new(
-                Kind::Failed,
+                ErrorKind::Failed,
                 Finding::new(format!(
                     "could not find `{}`",
                     view.shown(Path::new(MAIN)).display()
@@ -78,7 +78,7 @@ impl Config {
         if !includes_drop_ins(&text) {
             let main = view.shown(Path::new(MAIN)).display().to_string();
             return Err(Error::new(
-                Kind::Failed,
+                ErrorKind::Failed,
                 Finding::new(format!("could not use `{DROP_INS}`"))
                     .why(format!(
                         "`{main}` does not include it before its first Match"
@@ -210,7 +210,7 @@ impl Config {
             })
             .sum();
         Err(Error::new(
-            Kind::Failed,
+            ErrorKind::Failed,
             Finding::new(format!("sshd's configuration would be too large: {total} bytes, {} of them jailctl's", kept + new))
                 .why(format!(
                     "with more than {MESSAGE_LIMIT} bytes OpenSSH 10.0 lets nobody in, root included, and says nothing; {SIZE_LIMIT} are the limit here, on every version"
@@ -351,7 +351,7 @@ fn place(path: &Path, line: usize) -> String {
 /// The error where a line is not read as sshd reads it.
 fn not_read(place: &str, why: &str) -> Error {
     Error::new(
-        Kind::Failed,
+        ErrorKind::Failed,
         Finding::new(format!(
             "could not verify sshd's configuration: {place} is not understood"
         ))

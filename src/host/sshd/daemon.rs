@@ -192,7 +192,7 @@ impl<'h> Daemon<'h> {
             login.map_or(Ok(Vec::new()), |login| login.notices(&self.program))
         } else {
             Err(Error {
-                kind: crate::error::Kind::Failed,
+                kind: crate::error::ErrorKind::Failed,
                 findings,
             })
         }
@@ -304,7 +304,7 @@ impl<'h> Daemon<'h> {
         let before = self.view.stat(pid_file)?;
         pidfd_send_signal(&handle, Signal::HUP).map_err(|errno| {
             Error::failed(format!("could not reload sshd (process {pid})"))
-                .why(crate::error::reason(&errno.into()))
+                .why(crate::error::os_error_text(&errno.into()))
         })?;
         // sshd removes the file before it starts itself anew, and writes it when it listens.
         let deadline = Instant::now() + RELOAD_LIMIT;

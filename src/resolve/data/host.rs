@@ -5,9 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::{Rule, text};
-use crate::error::{Error, Finding, Kind, Result};
+use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::View;
-use crate::site::Source;
+use crate::span::SourceText;
 use crate::spec::{self, text::echo};
 
 /// Where they lie.
@@ -52,7 +52,7 @@ pub(super) fn rules(view: &View, findings: &mut Vec<Finding>) -> Result<Vec<Rule
                 Finding::new(format!("two rules are called `{}`", echo(&rule.name)))
                     .why(format!("the other one is at {}", first.site))
                     .hint("give one of them another name")
-                    .at(&rule.site, "the second"),
+                    .with_span(&rule.site, "the second"),
             );
         }
     }
@@ -60,9 +60,9 @@ pub(super) fn rules(view: &View, findings: &mut Vec<Finding>) -> Result<Vec<Rule
 }
 
 /// The rules of one text; what is wrong with it is added to `findings`.
-pub(super) fn read(source: &Arc<Source>, findings: &mut Vec<Finding>) -> Result<Vec<Rule>> {
+pub(super) fn read(source: &Arc<SourceText>, findings: &mut Vec<Finding>) -> Result<Vec<Rule>> {
     let document = spec::parse(source).map_err(|mut error: Error| {
-        error.kind = Kind::Spec;
+        error.kind = ErrorKind::Spec;
         error
     })?;
     let mut wrong = Vec::new();

@@ -1,11 +1,11 @@
 //! What rules as text may say, and what calls for them.
 
 use super::*;
-use crate::site::Source;
+use crate::span::SourceText;
 use std::sync::Arc;
 
 fn read(text: &str) -> (Vec<Rule>, Vec<Finding>) {
-    let source = Arc::new(Source {
+    let source = Arc::new(SourceText {
         name: "/etc/jailctl/rules.d/x.toml".to_owned(),
         text: text.to_owned(),
     });

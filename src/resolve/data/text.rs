@@ -8,7 +8,7 @@ use toml::de::{DeTable, DeValue};
 use super::{Rule, pattern};
 use crate::error::Finding;
 use crate::names::JailPath;
-use crate::site::{Site, Source};
+use crate::span::{SourceText, Span};
 use crate::spec::text::{echo, is_hidden, list, nearest};
 use crate::spec::{Document, places};
 
@@ -63,15 +63,15 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn site(&self, span: std::ops::Range<usize>) -> Site {
-        Site {
+    fn site(&self, span: std::ops::Range<usize>) -> Span {
+        Span {
             source: Arc::clone(&self.document.source),
             span,
         }
     }
 
     fn object(&mut self, what: String, span: std::ops::Range<usize>, label: &str, hint: &str) {
-        let mut finding = Finding::new(what).at(&self.site(span), label);
+        let mut finding = Finding::new(what).with_span(&self.site(span), label);
         if !hint.is_empty() {
             finding = finding.hint(hint);
         }
@@ -276,8 +276,8 @@ fn further_name(text: &str) -> Option<&'static str> {
 }
 
 /// A text that jailctl itself brings, as a source.
-pub(super) fn built_in(text: &str) -> Arc<Source> {
-    Arc::new(Source {
+pub(super) fn built_in(text: &str) -> Arc<SourceText> {
+    Arc::new(SourceText {
         name: "the rules of jailctl".to_owned(),
         text: text.to_owned(),
     })

@@ -10,9 +10,9 @@ fn load_with(spec: &str, site: &[(&str, &str)]) -> Result<Spec> {
 struct Site<'t>(&'t [(&'t str, &'t str)]);
 
 impl Templates for Site<'_> {
-    fn get(&self, name: &str) -> Result<Option<Arc<Source>>> {
+    fn get(&self, name: &str) -> Result<Option<Arc<SourceText>>> {
         match self.0.iter().find(|(known, _)| *known == name) {
-            Some((name, text)) => Ok(Some(Arc::new(Source {
+            Some((name, text)) => Ok(Some(Arc::new(SourceText {
                 name: format!("template {name}"),
                 text: (*text).to_owned(),
             }))),
@@ -98,7 +98,7 @@ fn ports_and_devices_of_the_spec_replace_those_of_templates() {
         let NetworkSpec::Private(network) = session.network else {
             panic!("not a network of its own");
         };
-        let ports = |ports: &[Sited<jailctl_session::network::Port>]| ports.len();
+        let ports = |ports: &[Spanned<jailctl_session::network::Port>]| ports.len();
         let devices = session.limits.expect("limits").values.devices;
         (
             ports(&network.allow_in),

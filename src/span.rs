@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 /// One text that was read as a spec or a template.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Source {
+pub struct SourceText {
     /// As the user named it: a path, or `template shell`.
     pub name: String,
     /// The whole text.
@@ -15,14 +15,14 @@ pub struct Source {
 
 /// A stretch of one source.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Site {
+pub struct Span {
     /// The text it lies in.
-    pub source: Arc<Source>,
+    pub source: Arc<SourceText>,
     /// Byte offsets into the text.
     pub span: Range<usize>,
 }
 
-impl Site {
+impl Span {
     /// Line and column, both from 1; the column counts characters.
     pub fn position(&self) -> (usize, usize) {
         let before = self
@@ -39,13 +39,13 @@ impl Site {
 }
 
 /// `file:line`, the form that a manifest keeps.
-impl fmt::Display for Site {
+impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.source.name, self.position().0)
     }
 }
 
-impl fmt::Debug for Site {
+impl fmt::Debug for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (line, column) = self.position();
         write!(f, "{}:{line}:{column}", self.source.name)
@@ -54,9 +54,9 @@ impl fmt::Debug for Site {
 
 /// A value and where it was said.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sited<T> {
+pub struct Spanned<T> {
     /// The value.
     pub value: T,
     /// Where it was said.
-    pub site: Site,
+    pub site: Span,
 }
