@@ -21,7 +21,7 @@ pub(super) fn collect(
     failed: bool,
 ) -> Result<()> {
     let at = holder.join(STORE);
-    let Some(dir) = host.open_root(&at)? else {
+    let Some(dir) = host.open_dir_nofollow(&at)? else {
         return discard(host, holder);
     };
     dir.remove_all(Path::new(FRESH))?;
@@ -36,7 +36,7 @@ pub(super) fn collect(
     for stored in files {
         let name = stored.key.file_name();
         // No other name: no tree has it. Other names prove nothing, since users may link what they see.
-        match dir.stat_name(&name)? {
+        match dir.stat_entry(&name)? {
             Some(stat) if stat.links == 1 || gone.is_some() || was_cut_short => {
                 doubtful.push(stored);
             }
@@ -55,7 +55,7 @@ pub(super) fn collect(
         if needed.as_ref().is_none_or(|needed| needed.contains(&id)) {
             kept.push(stored);
         } else {
-            dir.remove_file_if_there(Path::new(&stored.key.file_name()))?;
+            dir.remove_file_if_exists(Path::new(&stored.key.file_name()))?;
             is_less = true;
         }
     }
@@ -70,13 +70,13 @@ pub(super) fn collect(
         write(&dir, SOURCES, &sources.to_bytes())?;
         write_index(&dir, kept)?;
     }
-    dir.remove_file_if_there(Path::new(BUSY))
+    dir.remove_file_if_exists(Path::new(BUSY))
 }
 
 /// Ends a run that took nothing from the store.
 pub(super) fn settle(host: &Host, holder: &Path) -> Result<()> {
     let at = holder.join(STORE);
-    let Some(dir) = host.open_root(&at)? else {
+    let Some(dir) = host.open_dir_nofollow(&at)? else {
         return discard(host, holder);
     };
     let mut names = dir.names()?.into_iter();
@@ -85,12 +85,12 @@ pub(super) fn settle(host: &Host, holder: &Path) -> Result<()> {
         return collect(host, holder, None, false);
     }
     dir.remove_all(Path::new(FRESH))?;
-    dir.remove_file_if_there(Path::new(BUSY))
+    dir.remove_file_if_exists(Path::new(BUSY))
 }
 
 /// Removes a store in which nothing is left, and the directory that was made for it.
 fn discard(host: &Host, holder: &Path) -> Result<()> {
-    let Some(dir) = host.open_root(holder)? else {
+    let Some(dir) = host.open_dir_nofollow(holder)? else {
         return Ok(());
     };
     dir.remove_all(Path::new(STORE))?;

@@ -80,7 +80,7 @@ pub fn kill(host: &Host, manifest: &Manifest) -> Result<usize> {
         owners.clone().next().is_none() || owners.any(|user| is_ours(user, name, manifest.gid()))
     });
     let groups = kill_groups(name)?;
-    Process::end_unproven(host, &uids)?;
+    Process::kill_unauthenticated(host, &uids)?;
     let Ended { count, left } = end_all(host, name, manifest.gid(), &manifest.root, &uids)?;
     let ended = groups + count;
     if ended > 0 {
@@ -130,7 +130,7 @@ pub(super) fn end_all(
     let cover = if at_once.is_empty() {
         None
     } else {
-        host.spare_uid().ok()
+        host.unused_uid().ok()
     };
     let mut seen = BTreeSet::new();
     let mut without = 0;

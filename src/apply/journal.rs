@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::rest::Rest;
 use super::undo::{Undo, remove_dirs};
 use crate::error::{Error, Result};
-use crate::host::{Host, Ownership, View};
+use crate::host::{Host, HostView, Ownership};
 use crate::plan::JOURNAL;
 use crate::resolve::STATE;
 
@@ -116,7 +116,7 @@ impl<'h> Journal<'h> {
     }
 
     fn append(&mut self, mut lines: Vec<Line>) -> Result<()> {
-        let shown = self.host.shown(Path::new(JOURNAL));
+        let shown = self.host.display_path(Path::new(JOURNAL));
         let failed = |error: &std::io::Error| Error::io("write", &shown, error);
         let is_new = self.file.is_none();
         if is_new {
@@ -134,9 +134,11 @@ impl<'h> Journal<'h> {
             text.push(b'\n');
         }
         if is_new {
-            let state = self.host.dir(Path::new(STATE), Ownership::root(0o711))?;
+            let state = self
+                .host
+                .ensure_root_dir(Path::new(STATE), Ownership::root(0o711))?;
             let name = Path::new(JOURNAL).file_name().unwrap_or_default();
-            let made = state.make_file(Path::new(name));
+            let made = state.create_file(Path::new(name));
             if made.is_err() {
                 // Why it could not be made is the error to tell.
                 let _ = remove_dirs(self.host, &[Path::new(STATE).to_owned()]);
@@ -156,13 +158,13 @@ impl<'h> Journal<'h> {
 impl Found {
     /// The journal of a run that did not end; `None` where there is none. One without a whole first line is of a run that had not come to do
     /// anything.
-    pub(super) fn read(view: &View) -> Result<Option<Self>> {
+    pub(super) fn read(view: &HostView) -> Result<Option<Self>> {
         let path = Path::new(JOURNAL);
         let Some(bytes) = view.read(path, SIZE_LIMIT)? else {
             return Ok(None);
         };
         let refuse = |why: String| {
-            Error::failed(format!("could not read the journal `{}`", view.shown(path).display()))
+            Error::failed(format!("could not read the journal `{}`", view.display_path(path).display()))
                 .why(why)
                 .hint("it says how a run that did not end is put right: restore it, or read what it says, put it right by hand and remove it")
         };
@@ -220,7 +222,7 @@ struct Header {
 /// again what was done already, and a later run syncs the directory for its own.
 pub(super) fn remove(host: &Host) -> Result<()> {
     let (state, name) = host.parent_of(Path::new(JOURNAL))?;
-    state.remove_file_if_there(Path::new(name))?;
+    state.remove_file_if_exists(Path::new(name))?;
     remove_dirs(host, &[Path::new(STATE).to_owned()])
 }
 

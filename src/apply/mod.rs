@@ -21,7 +21,7 @@ mod writer;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Finding, Result};
-use crate::host::{Host, Ownership, Process, View};
+use crate::host::{Host, HostView, Ownership, Process};
 use crate::names::JailName;
 use crate::plan::{Manifest, Plan, Removal, Step, refuse_account, refuse_sessions};
 use crate::resolve::{ResolvedJail, Tree};
@@ -152,7 +152,7 @@ impl<'h> Transaction<'h> {
     fn see_out(&self) -> Result<()> {
         let uids: Vec<u32> = self.dropped.iter().map(|(_, uid)| *uid).collect();
         if !uids.is_empty() {
-            Process::end_unproven(self.host, &uids)?;
+            Process::kill_unauthenticated(self.host, &uids)?;
         }
         for (user, uid) in &self.dropped {
             refuse_account(self.host, user, *uid)?;
@@ -164,7 +164,7 @@ impl<'h> Transaction<'h> {
                 refuse_sessions(name, *how, &ended.left)?;
                 continue;
             }
-            refuse_sessions(name, *how, &Process::living(self.host, root, uids)?)?;
+            refuse_sessions(name, *how, &Process::find_in_jail(self.host, root, uids)?)?;
         }
         Ok(())
     }
@@ -289,7 +289,7 @@ fn rest_of(plan: &Plan) -> Vec<Rest> {
 }
 
 /// Makes only a tree, in the directory `target` of the running system, which must be new or empty.
-pub fn output(view: &View, tree: &Tree, target: &Path) -> Result<()> {
+pub fn output(view: &HostView, tree: &Tree, target: &Path) -> Result<()> {
     let host = Host::new(Path::new("/"))?;
     let dir = host.given_dir(target, Ownership::root(0o755))?;
     if !dir.entries()?.is_empty() {
@@ -299,7 +299,7 @@ pub fn output(view: &View, tree: &Tree, target: &Path) -> Result<()> {
                 .hint("name a directory that is new or empty"),
         );
     }
-    dir.own(Ownership::root(0o755))?;
+    dir.set_owner(Ownership::root(0o755))?;
     tree::output(view, &dir, tree).map_err(|mut error| {
         // Half a tree is of no use; why it is only half is what counts.
         for (name, _) in dir.entries().unwrap_or_default() {

@@ -64,11 +64,11 @@ impl Move {
                 stage.rename(path, root, path, RenameFlags::NOREPLACE)
             }
             Self::Take(path) => root.rename(path, stage, path, RenameFlags::NOREPLACE),
-            Self::MakeDir(path, owner) => root.make_dir(path, *owner).map(drop),
+            Self::MakeDir(path, owner) => root.create_dir(path, *owner).map(drop),
             // What a user or an admin put there stays, and the directory with it.
             Self::RemoveDir(path, _) if is_empty(root, path)? => root.remove_dir(path),
             Self::RemoveDir(..) => Ok(()),
-            Self::Own(path, to, _) => root.open_dir(path)?.own(*to),
+            Self::Own(path, to, _) => root.open_dir(path)?.set_owner(*to),
         }
     }
 
@@ -98,9 +98,9 @@ impl Move {
                 root.remove_dir(path)?;
             }
             Self::RemoveDir(path, owner) if root.lstat(path)?.is_none() => {
-                root.make_dir(path, *owner)?;
+                root.create_dir(path, *owner)?;
             }
-            Self::Own(path, _, before) => root.open_dir(path)?.own(*before)?,
+            Self::Own(path, _, before) => root.open_dir(path)?.set_owner(*before)?,
             _ => {}
         }
         Ok(None)

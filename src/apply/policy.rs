@@ -17,7 +17,9 @@ const STACK_LIMIT: u64 = 1 << 20;
 impl Run<'_, '_> {
     /// Writes the policy, and makes the place over which sessions have the jail mounted.
     pub(super) fn write_policy(&self, text: &str) -> Result<()> {
-        let state = self.host.dir(&self.state(), Ownership::root(0o711))?;
+        let state = self
+            .host
+            .ensure_root_dir(&self.state(), Ownership::root(0o711))?;
         let owner = Ownership::root(0o600);
         state.replace_file(Path::new(POLICY), text.as_bytes(), owner)?;
         state.ensure_dir(Path::new(DOOR), Ownership::root(0o700))?;
@@ -62,8 +64,10 @@ impl Run<'_, '_> {
     pub(super) fn remove_policy(&mut self) -> Result<()> {
         self.clear_groups();
         self.sweep_network()?;
-        let state = self.host.dir(&self.state(), Ownership::root(0o711))?;
-        state.remove_file_if_there(Path::new(POLICY))?;
+        let state = self
+            .host
+            .ensure_root_dir(&self.state(), Ownership::root(0o711))?;
+        state.remove_file_if_exists(Path::new(POLICY))?;
         remove_dirs(self.host, &[self.state().join(DOOR)])?;
         state.sync()
     }

@@ -21,7 +21,7 @@ use jailctl_session::{mount, private_mounts, private_processes};
 
 use super::tree::STAGE;
 use crate::error::{Error, Finding, Result};
-use crate::host::{Dir, FileKind, Host, Ownership, View};
+use crate::host::{Dir, FileKind, Host, HostView, Ownership};
 use crate::resolve::{EntryKind, ResolvedJail, WantedAccount, prove};
 use crate::span::Spanned;
 
@@ -51,10 +51,10 @@ struct Tester<'a> {
 
 /// Proves what is staged of `jail`.
 pub(super) fn prove_staged(host: &Host, jail: &ResolvedJail) -> Result<()> {
-    let at = host.shown(&jail.root);
+    let at = host.display_path(&jail.root);
     apart(private_mounts(|| {
         put_together(&at, jail, None)?;
-        prove(&jail.tree, &View::new(&at.join(INSIDE))?, host)
+        prove(&jail.tree, &HostView::new(&at.join(INSIDE))?, host)
     }))?;
     // Programs of a host in a directory may be of another machine.
     if !host.is_live() {
@@ -64,7 +64,7 @@ pub(super) fn prove_staged(host: &Host, jail: &ResolvedJail) -> Result<()> {
     for test in &jail.tests {
         let outcome = match jail.accounts.first() {
             Some(account) => {
-                let uid = host.spare_uid()?;
+                let uid = host.unused_uid()?;
                 let tester = Tester { account, uid };
                 apart(private_processes(|| {
                     let root = put_together(&at, jail, Some(tester))?;
@@ -98,12 +98,12 @@ fn put_together(at: &Path, jail: &ResolvedJail, tester: Option<Tester<'_>>) -> R
     let here = Host::new(Path::new("/"))?;
     let gone = || Error::failed(format!("could not open `{}`", at.display())).why("it is gone");
     // Opened here, since a mount is taken from the namespace that its descriptor was opened in.
-    let live = here.open_root(at)?.ok_or_else(gone)?;
+    let live = here.open_dir_nofollow(at)?.ok_or_else(gone)?;
     let stage = live.open_dir(Path::new(STAGE))?;
     let is_staged = |path: &Path| -> Result<bool> { Ok(stage.lstat(path)?.is_some()) };
     mount::tmpfs(at, 0o700).map_err(|error| unable(&error))?;
-    let barrier = here.open_root(at)?.ok_or_else(gone)?;
-    let root = barrier.make_dir(Path::new(INSIDE), Ownership::root(0o755))?;
+    let barrier = here.open_dir_nofollow(at)?.ok_or_else(gone)?;
+    let root = barrier.create_dir(Path::new(INSIDE), Ownership::root(0o755))?;
     let owner = |of: Ownership| match tester {
         Some(tester) if of.uid == tester.account.uid => Ownership {
             uid: tester.uid,
@@ -120,14 +120,14 @@ fn put_together(at: &Path, jail: &ResolvedJail, tester: Option<Tester<'_>>) -> R
         let from = if is_staged(relative)? { &stage } else { &live };
         match &entry.kind {
             EntryKind::Directory if is_top => {
-                let target = root.make_dir(relative, Ownership::root(0o755))?;
+                let target = root.create_dir(relative, Ownership::root(0o755))?;
                 let source = from.open_dir(relative)?;
                 mount::bind(source.as_fd(), target.as_fd()).map_err(|error| unable(&error))?;
             }
-            EntryKind::Directory => root.make_dir(relative, owner(entry.owner)).map(drop)?,
-            EntryKind::Symlink(target) => root.make_link(relative, target)?,
+            EntryKind::Directory => root.create_dir(relative, owner(entry.owner)).map(drop)?,
+            EntryKind::Symlink(target) => root.create_symlink(relative, target)?,
             EntryKind::File(_) => {
-                root.make_file(relative)?;
+                root.create_file(relative)?;
                 let source = from.open_file(relative)?;
                 let target = root.open_file(relative)?;
                 mount::bind(source.as_fd(), target.as_fd()).map_err(|error| unable(&error))?;
@@ -139,7 +139,7 @@ fn put_together(at: &Path, jail: &ResolvedJail, tester: Option<Tester<'_>>) -> R
         name(&barrier, &root, tester)?;
     }
     // Opened anew: what is mounted below shows in it.
-    here.open_root(&at.join(INSIDE))?.ok_or_else(gone)
+    here.open_dir_nofollow(&at.join(INSIDE))?.ok_or_else(gone)
 }
 
 /// Gives the account's name to the id of `tester`, in the tree at `root` and nowhere else.
@@ -149,7 +149,7 @@ fn name(barrier: &Dir, root: &Dir, tester: Tester<'_>) -> Result<()> {
         return Ok(());
     }
     let mut text = Vec::new();
-    let failed = |error| Error::io("read", &root.shown(passwd), &error);
+    let failed = |error| Error::io("read", &root.display_path(passwd), &error);
     let file = root.open_file(passwd)?;
     file.take(NAMES_LIMIT)
         .read_to_end(&mut text)

@@ -8,7 +8,7 @@ use super::run::Run;
 use super::undo::Undo;
 use super::{store, tree};
 use crate::error::Result;
-use crate::host::sshd::{Config, Daemon};
+use crate::host::sshd::{Config, Sshd};
 use crate::host::{Digest, Dir, FileKind, Host, Ownership, Stat};
 use crate::names::JailPath;
 use crate::plan::Manifest;
@@ -26,9 +26,11 @@ impl Run<'_, '_> {
         self.unmask_left()?;
         let manifest = self.manifest()?.to_json()?;
         let spec = &self.wanted()?.origin.text;
-        let state = self.host.dir(&self.state(), Ownership::root(0o711))?;
+        let state = self
+            .host
+            .ensure_root_dir(&self.state(), Ownership::root(0o711))?;
         state.remove_all(Path::new(STAGE))?;
-        let stage = state.make_dir(Path::new(STAGE), Ownership::root(0o700))?;
+        let stage = state.create_dir(Path::new(STAGE), Ownership::root(0o700))?;
         let mut moves = Vec::new();
         for (name, content) in [(SPEC, spec.as_bytes()), (MANIFEST, &manifest)] {
             stage.replace_file(Path::new(name), content, Ownership::root(0o600))?;
@@ -68,7 +70,7 @@ impl Run<'_, '_> {
         }
         let lock = match jail.lock.as_ref().zip(wanted.facts.clone()) {
             Some((lock, mut sshd)) => {
-                sshd.stamp = Daemon::find(self.host)?.stamp(&Config::read(self.host)?)?;
+                sshd.stamp = Sshd::find(self.host)?.inputs(&Config::read(self.host)?)?;
                 Some(LockRecord {
                     group: (lock.group.name.clone(), lock.group.gid),
                     snippet: (
@@ -157,7 +159,8 @@ pub(super) fn remove_previous(host: &Host, path: &Path, dir: &Dir, previous: &Pa
         }
     }
     if is_news {
-        let state = host.dir(&ResolvedJail::state(&marker.jail), Ownership::root(0o711))?;
+        let state =
+            host.ensure_root_dir(&ResolvedJail::state(&marker.jail), Ownership::root(0o711))?;
         state.replace_file(
             Path::new(MANIFEST),
             &manifest.to_json()?,

@@ -7,7 +7,7 @@ use super::run::{Run, write_marker};
 use super::undo::remove_dirs;
 use super::{OnStep, Options, collect, hold, store, tree};
 use crate::error::Result;
-use crate::host::sshd::DROP_INS;
+use crate::host::sshd::CONFIG_DIR;
 use crate::host::{FileKind, Host, NewAccount, Ownership, Process};
 use crate::names::{JailName, JailPath};
 use crate::plan::manifest::RecordKind;
@@ -64,7 +64,7 @@ pub(super) fn delete_account(
         return Ok(());
     }
     // Only the user's own file goes: the directory is writable by a group, and anything may stand under the name.
-    let mail = host.dir(Path::new(MAIL), Ownership::root(0o755))?;
+    let mail = host.ensure_root_dir(Path::new(MAIL), Ownership::root(0o755))?;
     match mail.lstat(Path::new(user))? {
         Some(stat) if stat.kind() == FileKind::File && stat.uid == uid && stat.links == 1 => {
             mail.remove_file(Path::new(user))
@@ -86,7 +86,7 @@ pub(super) fn release(host: &Host, root: &Path, user: &str, uid: u32, to: &Befor
         host.set_password(user, before)?;
     }
     host.unmask_user_manager(uid)?;
-    host.alter_account(user, &to.belonging)
+    host.modify_account(user, &to.belonging)
 }
 
 /// Removes what userdel(8) left of an account when it was cut short: made whole again, it can be removed.
@@ -98,7 +98,7 @@ pub(super) fn finish_deletion(
     uid: u32,
 ) -> Result<()> {
     let has_group = host.accounts()?.groups.iter().any(|group| group.gid == gid);
-    host.make_account(&NewAccount {
+    host.create_account(&NewAccount {
         name: user.to_owned(),
         uid,
         // Its own may be gone already; for the moment that a closed account lives, any will do.
@@ -114,7 +114,7 @@ pub(super) fn finish_deletion(
 /// Notes a home that stays without its user.
 fn leave_home(host: &Host, root: &Path, user: &str, uid: u32, home: &str) -> Result<()> {
     let (Some(dir), Some(mut marker), Ok(home)) = (
-        host.open_root(root)?,
+        host.open_dir_nofollow(root)?,
         Marker::read(host, root)?,
         JailPath::new(home_in_jail(home)),
     ) else {
@@ -154,7 +154,7 @@ impl Run<'_, '_> {
             && let Some(manifest) = &self.plan.manifest
             && let Some(gid) = manifest.groups.get(name).copied().or(manifest.gid())
         {
-            self.host.make_group(name, gid)?;
+            self.host.create_group(name, gid)?;
         }
         self.host.delete_group(name)
     }
@@ -164,10 +164,14 @@ impl Run<'_, '_> {
     pub(super) fn end_sessions(&mut self, root: &Path, uids: &[u32], kill: bool) -> Result<()> {
         let how = self.plan.removal.unwrap_or_default();
         if !uids.is_empty() {
-            Process::end_unproven(self.host, uids)?;
+            Process::kill_unauthenticated(self.host, uids)?;
         }
         if !kill {
-            return refuse_sessions(self.name(), how, &Process::living(self.host, root, uids)?);
+            return refuse_sessions(
+                self.name(),
+                how,
+                &Process::find_in_jail(self.host, root, uids)?,
+            );
         }
         // Whoever is left is found by his root directory or his id.
         if let Err(error) = hold::kill_groups(self.name()) {
@@ -224,10 +228,10 @@ impl Run<'_, '_> {
             .any(|(name, _)| name != PRIVATE && name != "lost+found");
         if left {
             // Its users' ids may come to mean somebody else: nobody but root reaches what they left.
-            return root.own(Ownership::root(0o700));
+            return root.set_owner(Ownership::root(0o700));
         }
         self.hand_on(&made)?;
-        root.remove_file_if_there(Path::new(MARKER))?;
+        root.remove_file_if_exists(Path::new(MARKER))?;
         root.remove_all(Path::new(PRIVATE))?;
         drop(root);
         let deepest_first: Vec<PathBuf> = made.into_iter().rev().collect();
@@ -245,7 +249,7 @@ impl Run<'_, '_> {
                 continue;
             };
             if let Some(mut marker) = Marker::read(self.host, &root)?
-                && let Some(dir) = self.host.open_root(&root)?
+                && let Some(dir) = self.host.open_dir_nofollow(&root)?
             {
                 let (mut mine, others) = left.into_iter().partition(|dir| root.starts_with(dir));
                 Vec::retain(&mut mine, |dir| !marker.made.contains(dir));
@@ -259,8 +263,8 @@ impl Run<'_, '_> {
 
     /// Removes the snippet and tells sshd.
     pub(super) fn remove_snippet(&mut self, file: &str) -> Result<()> {
-        let (dir, _) = self.host.parent_of(&Path::new(DROP_INS).join(file))?;
-        dir.remove_file_if_there(Path::new(file))?;
+        let (dir, _) = self.host.parent_of(&Path::new(CONFIG_DIR).join(file))?;
+        dir.remove_file_if_exists(Path::new(file))?;
         dir.sync()?;
         self.reload()
     }

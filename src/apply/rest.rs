@@ -135,7 +135,7 @@ impl Rest {
                 stage,
                 previous,
             } => keep(host, dir, stage, previous),
-            Self::Drop { dir, stage } => match host.open_root(dir)? {
+            Self::Drop { dir, stage } => match host.open_dir_nofollow(dir)? {
                 Some(dir) => dir.remove_all(stage),
                 None => Ok(()),
             },
@@ -147,7 +147,7 @@ impl Rest {
 }
 
 fn keep(host: &Host, dir: &Path, stage: &Path, previous: &Path) -> Result<()> {
-    let Some(open) = host.open_root(dir)? else {
+    let Some(open) = host.open_dir_nofollow(dir)? else {
         return Ok(());
     };
     if open.lstat(stage)?.is_none() {

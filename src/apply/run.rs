@@ -10,7 +10,7 @@ use super::tree::Made;
 use super::undo::Undo;
 use super::{Options, record, tree};
 use crate::error::{Error, Result};
-use crate::host::sshd::{DROP_INS, Daemon, Reload};
+use crate::host::sshd::{CONFIG_DIR, Reload, Sshd};
 use crate::host::{Dir, Expiry, Host, Ownership, Process};
 use crate::names::JailName;
 use crate::plan::{Plan, Step, Wanted, refuse_change};
@@ -55,7 +55,7 @@ impl<'r, 'h> Run<'r, 'h> {
 
     /// The jail's root; `None` before it is made.
     pub(super) fn root(&self) -> Result<Option<Dir>> {
-        self.host.open_root(&self.plan.root)
+        self.host.open_dir_nofollow(&self.plan.root)
     }
 
     pub(super) fn need_root(&self) -> Result<Dir> {
@@ -81,14 +81,14 @@ impl<'r, 'h> Run<'r, 'h> {
         match step {
             Step::Close { user } => self.close(user),
             Step::MakeRoot => self.make_root(),
-            Step::MakeGroup { name, gid } => self.host.make_group(name, *gid),
-            Step::MakeAccount(account) => self.host.make_account(account),
+            Step::MakeGroup { name, gid } => self.host.create_group(name, *gid),
+            Step::MakeAccount(account) => self.host.create_account(account),
             Step::MaskUserManager { uid, .. } => self.host.mask_user_manager(*uid),
-            Step::AlterAccount { name, to, .. } => self.host.alter_account(name, to),
+            Step::AlterAccount { name, to, .. } => self.host.modify_account(name, to),
             Step::WriteTree => self.write_tree(),
             Step::FindNobody { root, uids } => {
-                Process::end_unproven(self.host, uids)?;
-                refuse_change(self.name(), &Process::living(self.host, root, uids)?)
+                Process::kill_unauthenticated(self.host, uids)?;
+                refuse_change(self.name(), &Process::find_in_jail(self.host, root, uids)?)
             }
             Step::WritePolicy { text, .. } => self.write_policy(text),
             Step::MendNetwork { .. } => self.mend_network(),
@@ -108,7 +108,7 @@ impl<'r, 'h> Run<'r, 'h> {
             Step::WriteKeys { user, text } => {
                 let keys = self
                     .host
-                    .dir(&self.state().join("keys"), Ownership::root(0o711))?;
+                    .ensure_root_dir(&self.state().join("keys"), Ownership::root(0o711))?;
                 keys.replace_file(Path::new(user), text.as_bytes(), Ownership::root(0o644))
             }
             Step::SetPassword { user, password } => match password {
@@ -160,8 +160,10 @@ impl<'r, 'h> Run<'r, 'h> {
         }
         missing.reverse();
         let marker = self.marker()?;
-        let root = self.host.dir(&self.plan.root, Ownership::root(0o755))?;
-        root.own(Ownership::root(0o755))?;
+        let root = self
+            .host
+            .ensure_root_dir(&self.plan.root, Ownership::root(0o755))?;
+        root.set_owner(Ownership::root(0o755))?;
         tree::private(&root)?;
         let marker = marker.unwrap_or(Marker {
             jail: self.name().clone(),
@@ -180,9 +182,9 @@ impl<'r, 'h> Run<'r, 'h> {
         let root = self.need_root()?;
         tree::private(&root)?;
         // They go when all else is done, and then it is too late to say that they do not.
-        root.refuse_fixed(Path::new(tree::PREVIOUS))?;
-        if let Some(state) = self.host.open_root(&self.state())? {
-            state.refuse_fixed(Path::new(record::PREVIOUS))?;
+        root.check_removable(Path::new(tree::PREVIOUS))?;
+        if let Some(state) = self.host.open_dir_nofollow(&self.state())? {
+            state.check_removable(Path::new(record::PREVIOUS))?;
         }
         let staged = tree::stage(self.host, &root, self.plan, &self.wanted()?.jail.tree)?;
         super::proof::prove_staged(self.host, &self.wanted()?.jail)?;
@@ -208,7 +210,7 @@ impl<'r, 'h> Run<'r, 'h> {
 
     fn install_snippet(&mut self, file: &str, text: &str) -> Result<()> {
         self.verify()?;
-        let (dir, name) = self.host.parent_of(Path::new(DROP_INS))?;
+        let (dir, name) = self.host.parent_of(Path::new(CONFIG_DIR))?;
         let dir = dir.open_dir(Path::new(name))?;
         dir.replace_file(Path::new(file), text.as_bytes(), Ownership::root(0o644))?;
         self.reload()?;
@@ -217,7 +219,7 @@ impl<'r, 'h> Run<'r, 'h> {
         let accounts = self.host.accounts()?;
         let users = accounts.users.iter().filter(|user| Some(user.gid) == gid);
         let uids: Vec<u32> = users.map(|user| user.uid).collect();
-        Process::end_unproven(self.host, &uids)
+        Process::kill_unauthenticated(self.host, &uids)
     }
 
     pub(super) fn reload(&mut self) -> Result<()> {
@@ -226,7 +228,7 @@ impl<'r, 'h> Run<'r, 'h> {
         else {
             return Ok(());
         };
-        let told = Daemon::find(self.host)?.reload(pid_file.as_deref())?;
+        let told = Sshd::find(self.host)?.reload(pid_file.as_deref())?;
         if told == Reload::NotRunning && self.plan.wanted.is_some() {
             let notice = "sshd does not run here now: the jail's accounts can log in once it does";
             if self.notices.iter().all(|other| other != notice) {

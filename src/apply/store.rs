@@ -14,7 +14,9 @@ use rustix::fs::RenameFlags;
 
 use super::writer::fill_and_digest;
 use crate::error::Result;
-use crate::host::{Copier, Digest, Dir, FileKind, Host, Ownership, Stat, View, in_parallel};
+use crate::host::{
+    Copier, Digest, Dir, FileKind, Host, HostView, Ownership, Stat, parallel_for_each,
+};
 use crate::plan::store::{INDEX, Index, Key, SOURCES, Sources, Stored, store_of};
 use crate::resolve::Content;
 
@@ -122,7 +124,7 @@ impl Store {
             return Ok(None);
         }
         let at = store_of(path);
-        let dir = host.dir(&at, Ownership::root(0o700))?;
+        let dir = host.ensure_root_dir(&at, Ownership::root(0o700))?;
         let index = if was_cut_short(host, &at)? {
             None
         } else {
@@ -135,7 +137,7 @@ impl Store {
         };
         write(&dir, BUSY, token().as_bytes())?;
         dir.remove_all(Path::new(FRESH))?;
-        let fresh = dir.make_dir(Path::new(FRESH), Ownership::root(0o700))?;
+        let fresh = dir.create_dir(Path::new(FRESH), Ownership::root(0o700))?;
         let mut by_content: HashMap<Digest, Vec<Held>> = HashMap::with_capacity(files.len());
         for stored in files {
             by_content.entry(stored.key.sha256).or_default().push(Held {
@@ -144,7 +146,7 @@ impl Store {
             });
         }
         Ok(Some(Self {
-            label: root.label()?.map(|label| {
+            label: root.security_label()?.map(|label| {
                 let digest = Digest::of(&label);
                 (label, digest)
             }),
@@ -194,7 +196,7 @@ impl Store {
                 continue;
             };
             is_used.store(true, Ordering::Relaxed);
-            return if parent.share(name, &self.dir, &called)? {
+            return if parent.hard_link_if_supported(name, &self.dir, &called)? {
                 Ok(Some(Placed::Shared(ino)))
             } else {
                 self.copy(copier, &self.dir, &called, want, parent, name)?;
@@ -208,7 +210,7 @@ impl Store {
         let Some((called, ino)) = made else {
             return Ok(None);
         };
-        if parent.share(name, &self.fresh, &called)? {
+        if parent.hard_link_if_supported(name, &self.fresh, &called)? {
             return Ok(Some(Placed::Shared(ino)));
         }
         self.copy(copier, &self.fresh, &called, want, parent, name)?;
@@ -217,13 +219,13 @@ impl Store {
 
     /// The inode number of a file of the store that holds what its name says. One that does not goes.
     fn right(&self, copier: &mut Copier, stored: &Stored, called: &str) -> Result<Option<u64>> {
-        let Some(stat) = self.dir.stat_name(called)? else {
+        let Some(stat) = self.dir.stat_entry(called)? else {
             return Ok(None);
         };
         if stored.is(&stat) || holds(&self.dir, copier, called, &stored.key, &stat)? {
             return Ok(Some(stat.ino));
         }
-        self.dir.remove_file_if_there(Path::new(called))?;
+        self.dir.remove_file_if_exists(Path::new(called))?;
         Ok(None)
     }
 
@@ -238,11 +240,14 @@ impl Store {
         name: &Path,
     ) -> Result<()> {
         let mut source = from.open_file(Path::new(called))?;
-        let mut file = parent.make_file(name)?;
-        let (shown, to) = (from.shown(Path::new(called)), parent.shown(name));
+        let mut file = parent.create_file(name)?;
+        let (shown, to) = (
+            from.display_path(Path::new(called)),
+            parent.display_path(name),
+        );
         copier.copy(&mut source, &shown, &mut file, &to)?;
         if let Some((label, _)) = &self.label {
-            parent.set_label(name, &file, label)?;
+            parent.set_security_label(name, &file, label)?;
         }
         parent.finish_file(name, &file, want.owner, want.mtime())?;
         Ok(())
@@ -252,18 +257,24 @@ impl Store {
     pub(super) fn make(
         &self,
         copier: &mut Copier,
-        view: &View,
+        view: &HostView,
         want: &Want<'_>,
         parent: &Dir,
         name: &Path,
     ) -> Result<(Digest, Placed)> {
         let called = self.next.fetch_add(1, Ordering::Relaxed).to_string();
         let at = Path::new(&called);
-        let mut file = self.fresh.make_file(at)?;
+        let mut file = self.fresh.create_file(at)?;
         // Whoever reads of an error knows the jail, and not the store.
-        let sha256 = fill_and_digest(copier, view, want.content, &mut file, &parent.shown(name))?;
+        let sha256 = fill_and_digest(
+            copier,
+            view,
+            want.content,
+            &mut file,
+            &parent.display_path(name),
+        )?;
         if let Some((label, _)) = &self.label {
-            self.fresh.set_label(at, &file, label)?;
+            self.fresh.set_security_label(at, &file, label)?;
         }
         let made = self
             .fresh
@@ -342,8 +353,8 @@ impl Store {
             }
         }
         touched.extend(work.admitted);
-        let found = in_parallel(&touched, Vec::new, |found, key| {
-            let stat = dir.stat_name(&key.file_name())?;
+        let found = parallel_for_each(&touched, Vec::new, |found, key| {
+            let stat = dir.stat_entry(&key.file_name())?;
             found.extend(stat.map(|stat| (key.clone(), stat)));
             Ok(())
         })?;
@@ -398,10 +409,10 @@ pub(super) fn remove_seen(
     if !is_there {
         return Ok(());
     }
-    let Some(store) = host.open_root(&at)? else {
+    let Some(store) = host.open_dir_nofollow(&at)? else {
         return paths
             .iter()
-            .try_for_each(|path| dir.remove_all_seen(path, unknown));
+            .try_for_each(|path| dir.remove_all_with(path, unknown));
     };
     let index = Index::load(host, &at)?;
     let mut known: HashMap<u64, Stored> = index
@@ -419,13 +430,13 @@ pub(super) fn remove_seen(
     };
     let removed = paths
         .iter()
-        .try_for_each(|path| dir.remove_all_seen(path, &mut see));
+        .try_for_each(|path| dir.remove_all_with(path, &mut see));
     if !touched.is_empty() {
         for ino in touched {
             let Some(known) = known.get_mut(&ino) else {
                 continue;
             };
-            if let Some(stat) = store.stat_name(&known.key.file_name())? {
+            if let Some(stat) = store.stat_entry(&known.key.file_name())? {
                 *known = stored(known.key.clone(), &stat);
             }
         }
@@ -444,7 +455,7 @@ pub(super) fn verified(dir: &Dir) -> Result<Vec<Stored>> {
             named.push((name.to_owned(), key, stat));
         }
     }
-    let found = in_parallel(
+    let found = parallel_for_each(
         &named,
         || (Copier::default(), Vec::new()),
         |(copier, right), (name, key, stat)| {
@@ -465,7 +476,7 @@ fn holds(dir: &Dir, copier: &mut Copier, name: &str, key: &Key, stat: &Stat) -> 
         return Ok(false);
     }
     let path = Path::new(name);
-    Ok(copier.digest(&mut dir.open_file(path)?, &dir.shown(path))? == key.sha256)
+    Ok(copier.digest(&mut dir.open_file(path)?, &dir.display_path(path))? == key.sha256)
 }
 
 fn stored(key: Key, stat: &Stat) -> Stored {
@@ -483,7 +494,7 @@ pub(super) fn write_index(dir: &Dir, files: impl IntoIterator<Item = Stored>) ->
 }
 
 pub(super) fn write(dir: &Dir, name: &str, content: &[u8]) -> Result<()> {
-    dir.replace_lightly(name, content, Ownership::root(0o600))
+    dir.replace_file_unsynced(name, content, Ownership::root(0o600))
 }
 
 /// Whether a file was left alone for so long that its next change will show in its times.

@@ -10,7 +10,7 @@ use super::moves::{Move, Moves};
 use super::store::{self, Placed, Store};
 use super::writer::{Supply, Writer, Written};
 use crate::error::{Error, Result};
-use crate::host::{Dir, FileKind, Host, LastDir, Ownership, Stat, View, copy_skeleton};
+use crate::host::{Dir, FileKind, Host, HostView, Ownership, ParentDirCache, Stat, copy_skeleton};
 use crate::names::JailPath;
 use crate::plan::manifest::{Manifest, Record, RecordKind};
 use crate::plan::{Act, Change, Plan, SWAPPED, swapped};
@@ -34,7 +34,7 @@ pub(super) struct Staged {
 /// Stages what the plan changes, durably. Nothing live is touched.
 pub(super) fn stage(host: &Host, root: &Dir, plan: &Plan, tree: &Tree) -> Result<Staged> {
     store::remove(host, &plan.root, root, &[Path::new(STAGE)])?;
-    let stage = root.make_dir(Path::new(STAGE), Ownership::root(0o700))?;
+    let stage = root.create_dir(Path::new(STAGE), Ownership::root(0o700))?;
     let store = Store::open(host, &plan.root, root)?;
     let tops = swapped(&plan.changes);
     let none = BTreeMap::new();
@@ -128,7 +128,7 @@ fn make_above(stage: &Dir, path: &JailPath) -> Result<()> {
 
 /// Stages a place of a user's.
 fn furnish(host: &Host, plan: &Plan, stage: &Dir, path: &JailPath, entry: &Entry) -> Result<()> {
-    let place = stage.make_dir(path.relative(), Ownership::root(0o700))?;
+    let place = stage.create_dir(path.relative(), Ownership::root(0o700))?;
     let skeleton = plan.wanted.as_ref().and_then(|wanted| {
         let account = wanted
             .jail
@@ -144,7 +144,7 @@ fn furnish(host: &Host, plan: &Plan, stage: &Dir, path: &JailPath, entry: &Entry
     if let Some((_, skeleton)) = skeleton {
         copy_skeleton(host, skeleton, &place, entry.owner.uid, entry.owner.gid)?;
     }
-    place.own(entry.owner)
+    place.set_owner(entry.owner)
 }
 
 fn place_loose(root: &Dir, stage: &Dir, path: &JailPath, entry: &Entry) -> Result<Option<Move>> {
@@ -166,7 +166,7 @@ fn place_loose(root: &Dir, stage: &Dir, path: &JailPath, entry: &Entry) -> Resul
         ))),
         Some(_) => Err(Error::failed(format!(
             "could not make the directory `{}`",
-            root.shown(at).display()
+            root.display_path(at).display()
         ))
         .why("something else stands there")
         .hint("move it away")),
@@ -211,14 +211,14 @@ pub(super) fn records(
     before: Option<&Manifest>,
 ) -> Result<BTreeMap<JailPath, Record>> {
     let gone = || {
-        let shown = root.shown(Path::new(""));
+        let shown = root.display_path(Path::new(""));
         Error::failed(format!(
             "could not record the tree of `{}`",
             shown.display()
         ))
         .why("it is gone")
     };
-    let mut last = LastDir::default();
+    let mut last = ParentDirCache::default();
     let mut records = BTreeMap::new();
     for (path, entry) in tree.iter() {
         let kind = match &entry.kind {
@@ -243,7 +243,7 @@ pub(super) fn records(
                 });
                 let stat = match known {
                     Some(stat) => Some(stat.clone()),
-                    None => last.holding(root, path)?.lstat(Path::new(path.name()))?,
+                    None => last.parent_of(root, path)?.lstat(Path::new(path.name()))?,
                 };
                 let source = match content {
                     Content::Host { source, stat } => Some((source.clone(), stat.clone())),
@@ -271,7 +271,7 @@ pub(super) fn records(
 }
 
 /// Makes only a tree, in `target`, an empty directory.
-pub(super) fn output(view: &View, target: &Dir, tree: &Tree) -> Result<()> {
+pub(super) fn output(view: &HostView, target: &Dir, tree: &Tree) -> Result<()> {
     let writer = Writer {
         view,
         target,

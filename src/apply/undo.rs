@@ -11,8 +11,8 @@ use super::moves::Moves;
 use super::removal::finish_deletion;
 use super::{collect, record, store, tree};
 use crate::error::Result;
-use crate::host::sshd::{DROP_INS, Daemon};
-use crate::host::{Belonging, Expiry, Host, Ownership, manager_unit};
+use crate::host::sshd::{CONFIG_DIR, Sshd};
+use crate::host::{AccountFields, Expiry, Host, Ownership, manager_unit};
 use crate::names::JailName;
 use crate::plan::{Plan, Step, expiry};
 use crate::resolve::{COMMON, Marker, PRIVATE, ResolvedJail, home_in_jail, is_ours};
@@ -39,7 +39,7 @@ pub(super) enum Undo {
         home: PathBuf,
     },
     /// Gives an account its primary group, home and login shell back.
-    AlterAccount(String, Belonging),
+    AlterAccount(String, AccountFields),
     /// Gives an account its expiry back.
     Expire(String, Expiry),
     /// Gives an account its encrypted password back.
@@ -124,7 +124,7 @@ pub(super) fn of_plan(plan: &Plan, no_reload: bool, host: &Host) -> Result<Vec<U
                     Step::InstallSnippet { file, .. } => file,
                     _ => COMMON,
                 };
-                let path = Path::new(DROP_INS).join(file);
+                let path = Path::new(CONFIG_DIR).join(file);
                 let before = host.read(&path, FILE_LIMIT)?;
                 all.push(Undo::Restore(path, before, Ownership::root(0o644)));
                 let facts = plan.facts().filter(|_| !no_reload && host.is_live());
@@ -233,7 +233,7 @@ impl Undo {
                     return Ok(());
                 }
                 if is_half {
-                    host.make_group(name, *gid)?;
+                    host.create_group(name, *gid)?;
                 }
                 if is_made || is_half {
                     host.delete_group(name)?;
@@ -261,7 +261,7 @@ impl Undo {
                     _ => Ok(()),
                 }
             }
-            Self::AlterAccount(name, from) if known(name)? => host.alter_account(name, from),
+            Self::AlterAccount(name, from) if known(name)? => host.modify_account(name, from),
             Self::Expire(name, before) => {
                 let accounts = host.accounts()?;
                 match accounts.user(name) {
@@ -282,19 +282,19 @@ impl Undo {
             }
             Self::AlterAccount(..) => Ok(()),
             Self::Restore(path, content, owner) => {
-                series.reload |=
-                    restore(host, path, content.as_deref(), *owner)? && path.starts_with(DROP_INS);
+                series.reload |= restore(host, path, content.as_deref(), *owner)?
+                    && path.starts_with(CONFIG_DIR);
                 Ok(())
             }
             Self::Reload(_) => Ok(()),
             Self::RemoveDirs(directories) => remove_dirs(host, directories),
-            Self::MakeDir(path) => host.dir(path, Ownership::root(0o700)).map(drop),
+            Self::MakeDir(path) => host.ensure_root_dir(path, Ownership::root(0o700)).map(drop),
             Self::RemoveRoot(root, made) => remove_root(host, root, made),
-            Self::Own(path, owner) => match host.open_root(path)? {
-                Some(dir) => dir.own(*owner),
+            Self::Own(path, owner) => match host.open_dir_nofollow(path)? {
+                Some(dir) => dir.set_owner(*owner),
                 None => Ok(()),
             },
-            Self::Moves(moves) => match host.open_root(&moves.dir)? {
+            Self::Moves(moves) => match host.open_dir_nofollow(&moves.dir)? {
                 Some(root) => {
                     let left = moves.undo(host, &root)?;
                     series
@@ -328,7 +328,7 @@ impl Undoing {
             }
         }
         if let Some(pid_file) = reload.filter(|_| self.reload || was_cut_short) {
-            let told = Daemon::find(host).and_then(|daemon| daemon.reload(Some(pid_file)));
+            let told = Sshd::find(host).and_then(|daemon| daemon.reload(Some(pid_file)));
             findings.extend(told.err().into_iter().flat_map(|error| error.findings));
         }
         (findings, self.left)
@@ -349,7 +349,7 @@ fn restore(host: &Host, path: &Path, content: Option<&[u8]>, owner: Ownership) -
     if let Some(content) = content {
         dir.replace_file(Path::new(name), content, owner)?;
     } else {
-        dir.remove_file_if_there(Path::new(name))?;
+        dir.remove_file_if_exists(Path::new(name))?;
         dir.sync()?;
     }
     Ok(true)
@@ -357,7 +357,7 @@ fn restore(host: &Host, path: &Path, content: Option<&[u8]>, owner: Ownership) -
 
 /// Removes what was made of a root; where somebody else's things are in it, our note stays with them.
 fn remove_root(host: &Host, root: &Path, made: &[PathBuf]) -> Result<()> {
-    if let Some(dir) = host.open_root(root)? {
+    if let Some(dir) = host.open_dir_nofollow(root)? {
         let strangers = dir
             .entries()?
             .into_iter()

@@ -8,7 +8,7 @@ use std::path::Path;
 use super::store::{Placed, Store, Want};
 use super::tree::PREVIOUS;
 use crate::error::{Error, Result};
-use crate::host::{Copier, Digest, Dir, FileKind, LastDir, View, in_parallel};
+use crate::host::{Copier, Digest, Dir, FileKind, HostView, ParentDirCache, parallel_for_each};
 use crate::names::JailPath;
 use crate::plan::manifest::{Record, RecordKind};
 use crate::resolve::{Content, Entry, EntryKind};
@@ -27,7 +27,7 @@ pub(super) struct Supply<'a> {
 
 /// Writes below `target`.
 pub(super) struct Writer<'a> {
-    pub(super) view: &'a View,
+    pub(super) view: &'a HostView,
     pub(super) target: &'a Dir,
     /// `None` where only a tree is made: then no digests are taken, and the kernel copies.
     pub(super) supply: Option<Supply<'a>>,
@@ -38,7 +38,7 @@ pub(super) struct Writer<'a> {
 struct Hand {
     copier: Copier,
     /// The directory written to last.
-    last: LastDir,
+    last: ParentDirCache,
     written: Vec<(JailPath, Written)>,
 }
 
@@ -63,13 +63,13 @@ impl Writer<'_> {
         for (path, entry) in entries {
             if entry.kind == EntryKind::Directory {
                 hand.last
-                    .holding(self.target, path)?
-                    .make_dir(Path::new(path.name()), entry.owner)?;
+                    .parent_of(self.target, path)?
+                    .create_dir(Path::new(path.name()), entry.owner)?;
             } else {
                 others.push((*path, *entry));
             }
         }
-        let hands = in_parallel(&others, Hand::default, |hand, (path, entry)| {
+        let hands = parallel_for_each(&others, Hand::default, |hand, (path, entry)| {
             self.leaf(hand, path, entry)
         })?;
         Ok(hands.into_iter().flat_map(|hand| hand.written).collect())
@@ -81,13 +81,13 @@ impl Writer<'_> {
             last,
             written,
         } = hand;
-        let parent = last.holding(self.target, path)?;
+        let parent = last.parent_of(self.target, path)?;
         let name = Path::new(path.name());
         match &entry.kind {
             EntryKind::Directory => Ok(()),
-            EntryKind::Symlink(target) => parent.make_link(name, target),
+            EntryKind::Symlink(target) => parent.create_symlink(name, target),
             EntryKind::Device { major, minor } => {
-                parent.make_device(name, *major, *minor, entry.owner)
+                parent.create_device(name, *major, *minor, entry.owner)
             }
             EntryKind::File(content) => {
                 let want = Want {
@@ -99,8 +99,14 @@ impl Writer<'_> {
                     written.push((path.clone(), file));
                     return Ok(());
                 }
-                let mut file = parent.make_file(name)?;
-                fill(copier, self.view, content, &mut file, &parent.shown(name))?;
+                let mut file = parent.create_file(name)?;
+                fill(
+                    copier,
+                    self.view,
+                    content,
+                    &mut file,
+                    &parent.display_path(name),
+                )?;
                 parent.finish_file(name, &file, want.owner, want.mtime())?;
                 Ok(())
             }
@@ -113,7 +119,7 @@ impl Supply<'_> {
     fn file(
         &self,
         copier: &mut Copier,
-        view: &View,
+        view: &HostView,
         path: &JailPath,
         want: &Want<'_>,
         parent: &Dir,
@@ -138,7 +144,7 @@ impl Supply<'_> {
         };
         if let Some(digest) = unchanged
             && parent
-                .make_hard_link(name, self.live, path.relative())
+                .create_hard_link(name, self.live, path.relative())
                 .is_ok()
         {
             return Ok(alone(digest));
@@ -152,8 +158,14 @@ impl Supply<'_> {
             let (sha256, placed) = store.make(copier, view, want, parent, name)?;
             return Ok(Written { sha256, placed });
         }
-        let mut file = parent.make_file(name)?;
-        let digest = fill_and_digest(copier, view, want.content, &mut file, &parent.shown(name))?;
+        let mut file = parent.create_file(name)?;
+        let digest = fill_and_digest(
+            copier,
+            view,
+            want.content,
+            &mut file,
+            &parent.display_path(name),
+        )?;
         parent.finish_file(name, &file, want.owner, want.mtime())?;
         Ok(alone(digest))
     }
@@ -173,18 +185,18 @@ impl Supply<'_> {
             .lstat(&from)?
             .is_some_and(|stat| stat.kind() == FileKind::File);
         if !is_there {
-            return Err(lost(&parent.shown(Path::new(path.name()))));
+            return Err(lost(&parent.display_path(Path::new(path.name()))));
         }
         let name = Path::new(path.name());
-        let mut file = parent.make_file(name)?;
+        let mut file = parent.create_file(name)?;
         let digest = copier.copy_and_digest(
             &mut self.live.open_file(&from)?,
-            &self.live.shown(&from),
+            &self.live.display_path(&from),
             &mut file,
-            &parent.shown(name),
+            &parent.display_path(name),
         )?;
         if digest != sha256 {
-            return Err(lost(&parent.shown(name)));
+            return Err(lost(&parent.display_path(name)));
         }
         parent.finish_file(name, &file, want.owner, want.mtime())?;
         Ok(digest)
@@ -205,7 +217,7 @@ impl Supply<'_> {
 /// Writes a file's content.
 fn fill(
     copier: &mut Copier,
-    view: &View,
+    view: &HostView,
     content: &Content,
     file: &mut File,
     shown: &Path,
@@ -215,16 +227,19 @@ fn fill(
             .write_all(text.as_bytes())
             .map_err(|error| Error::io("write", shown, &error)),
         Content::Built { .. } => Err(lost(shown)),
-        Content::Host { source, stat } => {
-            copier.copy(&mut view.open_real(source, stat)?, source, file, shown)
-        }
+        Content::Host { source, stat } => copier.copy(
+            &mut view.open_no_symlinks(source, stat)?,
+            source,
+            file,
+            shown,
+        ),
     }
 }
 
 /// As [`fill`], and gives the digest of what was written.
 pub(super) fn fill_and_digest(
     copier: &mut Copier,
-    view: &View,
+    view: &HostView,
     content: &Content,
     file: &mut File,
     shown: &Path,
@@ -235,9 +250,12 @@ pub(super) fn fill_and_digest(
             Ok(Digest::of(text.as_bytes()))
         }
         Content::Built { .. } => Err(lost(shown)),
-        Content::Host { source, stat } => {
-            copier.copy_and_digest(&mut view.open_real(source, stat)?, source, file, shown)
-        }
+        Content::Host { source, stat } => copier.copy_and_digest(
+            &mut view.open_no_symlinks(source, stat)?,
+            source,
+            file,
+            shown,
+        ),
     }
 }
 

@@ -11,7 +11,7 @@ use super::target::members;
 use super::{Report, RootOption, Voice, Writing};
 use crate::apply::{self, Transaction};
 use crate::error::{Error, ErrorKind, Finding, Result};
-use crate::host::{Host, View};
+use crate::host::{Host, HostView};
 use crate::names::JailName;
 use crate::plan::{self, Origin, Plan, Removal};
 use crate::resolve;
@@ -185,7 +185,7 @@ impl Build {
                     }
                     let progress = voice.progress();
                     progress.say(format!("{name}: looking at what it needs"));
-                    let view = self.root.view()?.spaced(spacing).remembering();
+                    let view = self.root.view()?.with_id_gap(spacing).with_access_log();
                     // Once more, so that templates are among what is looked at.
                     let (spec, now) = load_spec(path, &view)?;
                     let mut jails = spec.members().into_iter();
@@ -241,7 +241,7 @@ impl Build {
                 .why("more than one was named")
                 .into());
         };
-        let view = View::new(Path::new("/"))?;
+        let view = HostView::new(Path::new("/"))?;
         let (spec, _) = load_spec(path, &view)?;
         if spec.is_family() {
             return Err(Finding::new("`--output` makes the tree of one jail")
@@ -319,7 +319,7 @@ pub(super) fn summary(plan: &Plan) -> String {
 fn plans(
     paths: &[PathBuf],
     specs: Vec<(Spec, Arc<SourceText>)>,
-    mut view: View,
+    mut view: HostView,
     progress: &Progress,
 ) -> Result<Vec<Plan>> {
     let mut plans: Vec<Plan> = Vec::new();
@@ -330,7 +330,7 @@ fn plans(
             let mut plan = plan::plan(&jail, origin(path, &source.text)?, &view)?;
             plan.follow(&plans);
             let (accounts, groups) = plan.makes();
-            view.promise(accounts, groups);
+            view.assume_accounts(accounts, groups);
             plans.push(plan);
         }
     }
@@ -338,7 +338,7 @@ fn plans(
 }
 
 /// What takes the jails away of users whom the spec of a family no longer names. What they put there stays, as with a user of any jail.
-pub(super) fn leaving(spec: &Spec, view: &View) -> Result<Vec<Plan>> {
+pub(super) fn leaving(spec: &Spec, view: &HostView) -> Result<Vec<Plan>> {
     if !spec.is_family() {
         return Ok(Vec::new());
     }

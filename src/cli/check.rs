@@ -9,7 +9,7 @@ use super::specs::OfHost;
 use super::target::{has_moved, targets};
 use super::{Report, RootOption, Voice};
 use crate::error::Result;
-use crate::host::{Host, View};
+use crate::host::{Host, HostView};
 use crate::names::JailName;
 use crate::plan::{Contents, Depth, Manifest, drift, processes_outside};
 use crate::show::drift::{Checked, json, text};
@@ -55,7 +55,7 @@ impl Check {
                 });
                 continue;
             }
-            let view = self.root.view()?.remembering();
+            let view = self.root.view()?.with_access_log();
             let manifest = match Manifest::load(&view, jail)? {
                 Some(manifest) => manifest,
                 // One that was named must be there; of all, another run may just have removed one.
@@ -100,7 +100,7 @@ impl Check {
 
     /// What was said of a jail the last time, if nothing has changed since. Where more than facts is asked for, all bytes of its files are read
     /// again, whatever is known of them.
-    fn recall(&self, known: &Remembered, jail: &JailName, view: &View) -> Option<Vec<String>> {
+    fn recall(&self, known: &Remembered, jail: &JailName, view: &HostView) -> Option<Vec<String>> {
         if !self.deep || !known.is_kept(view) {
             return known.recall(view);
         }

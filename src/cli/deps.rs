@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use super::{Report, RootOption};
 use crate::elf::{Options, Priority, Resolver, extras};
 use crate::error::{Error, ErrorKind, Finding, Result};
-use crate::host::{FileKind, View};
+use crate::host::{FileKind, HostView};
 use crate::show;
 
 /// Most bytes of nsswitch.conf.
@@ -65,7 +65,7 @@ enum Dlopen {
 impl Deps {
     /// Finds and tells. Status 3 where something is missing, 1 where `--why` asks about what nobody needs.
     pub(crate) fn run(self) -> Result<Report> {
-        let view = View::new(&self.root.path()?)?;
+        let view = HostView::new(&self.root.path()?)?;
         let mut roots = Vec::new();
         let mut lost: Option<Error> = None;
         for file in &self.files {
@@ -132,7 +132,7 @@ impl Deps {
 
 /// The path of the host that an argument means. Relative ones start where we are, or in the root where that is another host; a bare name that
 /// is no file there is looked for on the path.
-fn locate(view: &View, file: &Path) -> Result<PathBuf> {
+fn locate(view: &HostView, file: &Path) -> Result<PathBuf> {
     if file.is_absolute() {
         return Ok(file.to_owned());
     }

@@ -7,7 +7,7 @@ use clap::Args;
 use super::{Report, Voice};
 use crate::doctor::{diagnose, fitness};
 use crate::error::{Error, ErrorKind, Finding, Result};
-use crate::host::View;
+use crate::host::HostView;
 use crate::show::doctor::{json, text};
 
 /// Arguments of `doctor`.
@@ -29,7 +29,7 @@ impl Doctor {
                 .why("only root may")
                 .hint("run it with sudo"));
         }
-        let view = View::new(Path::new("/"))?;
+        let view = HostView::new(Path::new("/"))?;
         let mut notices = Vec::new();
         let (about, fine, wrong, jail, reasons, outside) = match &self.user {
             None => {

@@ -11,7 +11,7 @@ use jailctl_session::policy::Policy;
 use super::Report;
 use super::target::Target;
 use crate::error::{Error, ErrorKind, Finding, Result};
-use crate::host::{FileKind, Host, Stat, View};
+use crate::host::{FileKind, Host, HostView, Stat};
 use crate::names::{JailName, UserName};
 use crate::plan::Manifest;
 use crate::plan::manifest::AccountRecord;
@@ -40,10 +40,10 @@ impl Enter {
         let manifest = self.jail(&host)?;
         let name = manifest.name.clone();
         let (account, gid) = self.account(&manifest)?;
-        let root = host.open_root(&manifest.root)?.ok_or_else(|| {
+        let root = host.open_dir_nofollow(&manifest.root)?.ok_or_else(|| {
             Error::failed(format!("could not open `{}`", manifest.root.display())).why("it is gone")
         })?;
-        let inside = View::new(&manifest.root)?;
+        let inside = HostView::new(&manifest.root)?;
         let shell = shell(&host, account)?;
         let (program, argv0, args) = if let Some((program, args)) = self.command.split_first() {
             (
@@ -142,7 +142,7 @@ impl Enter {
 }
 
 /// The groups that a login of the account has, that of the jail first.
-fn groups(view: &View, account: &AccountRecord, gid: u32) -> Result<Vec<u32>> {
+fn groups(view: &HostView, account: &AccountRecord, gid: u32) -> Result<Vec<u32>> {
     let accounts = view.accounts()?;
     let further = accounts
         .groups
@@ -165,7 +165,7 @@ fn lets_in(stat: &Stat, uid: u32, groups: &[u32]) -> bool {
 }
 
 /// The account's login shell as the jail names it; `None` where the shell is no door.
-fn shell(view: &View, account: &AccountRecord) -> Result<Option<PathBuf>> {
+fn shell(view: &HostView, account: &AccountRecord) -> Result<Option<PathBuf>> {
     let accounts = view.accounts()?;
     let shell = accounts
         .user(&account.name)
@@ -181,7 +181,7 @@ fn no_shell(account: &AccountRecord) -> Error {
 }
 
 /// Where the program is in the jail: an absolute path as it is, a name on the jail's own path.
-fn find(inside: &View, program: &std::ffi::OsStr, name: &JailName) -> Result<PathBuf> {
+fn find(inside: &HostView, program: &std::ffi::OsStr, name: &JailName) -> Result<PathBuf> {
     let given = Path::new(program);
     let candidates: Vec<PathBuf> = if given.is_absolute() {
         vec![given.to_owned()]

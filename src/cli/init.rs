@@ -8,7 +8,7 @@ use clap::Args;
 use super::Report;
 use super::specs::OfHost;
 use crate::error::{Error, Finding, Result};
-use crate::host::{View, draft};
+use crate::host::{HostView, create_new_file};
 use crate::names::JailName;
 use crate::show::draft::{Draft, PLACEHOLDER};
 use crate::span::SourceText;
@@ -39,7 +39,7 @@ impl Init {
         if self.templates.is_empty() {
             self.templates.push("shell".to_owned());
         }
-        let view = View::new(Path::new("/"))?;
+        let view = HostView::new(Path::new("/"))?;
         let text = self.text(&name, &view)?;
         let path = self
             .output
@@ -50,7 +50,7 @@ impl Init {
                 ..Report::default()
             });
         }
-        if !draft(&path, &text)? {
+        if !create_new_file(&path, &text)? {
             return Err(Error::failed(format!(
                 "could not make `{}`",
                 path.display().to_string().escape_debug()
@@ -69,7 +69,7 @@ impl Init {
     }
 
     /// The spec, after a look at what its templates open: what they bring themselves need not be said again.
-    fn text(&self, name: &JailName, view: &View) -> Result<String> {
+    fn text(&self, name: &JailName, view: &HostView) -> Result<String> {
         let templates = OfHost(view);
         for wanted in &self.templates {
             if templates.get(wanted)?.is_none() {
@@ -92,13 +92,15 @@ impl Init {
             shell: false,
         };
         // Without its key, so that only what the templates say can be wrong.
-        let probe = draft.text().replace(&format!("\"{PLACEHOLDER}\","), "");
+        let probe = create_new_file
+            .text()
+            .replace(&format!("\"{PLACEHOLDER}\","), "");
         let source = Arc::new(SourceText {
             name: format!("{name}.toml"),
             text: probe,
         });
         let spec = spec::load(&source, &templates)?;
-        draft.shell = spec.doors.value.contains(&Door::Shell);
-        Ok(draft.text())
+        create_new_file.shell = spec.doors.value.contains(&Door::Shell);
+        Ok(create_new_file.text())
     }
 }

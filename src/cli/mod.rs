@@ -32,7 +32,7 @@ use progress::Progress;
 
 use crate::apply::{Options, recover};
 use crate::error::{Error, ErrorKind, Finding, Result};
-use crate::host::{Host, Lock, Lookup, View};
+use crate::host::{Host, HostView, Lock, Lookup};
 use crate::names::JailName;
 use crate::plan::{self, Step};
 use crate::show::paint::Paint;
@@ -116,7 +116,7 @@ pub(crate) struct Report {
 
 impl Report {
     /// Says so, also by the exit status, if an earlier run was interrupted: what was read is not what it should be.
-    pub(crate) fn heeding(mut self, view: &View) -> Result<Self> {
+    pub(crate) fn heeding(mut self, view: &HostView) -> Result<Self> {
         if plan::interrupted(view)? {
             self.notices.push(
                 "an earlier run of jailctl was interrupted: the next command that writes undoes or finishes it"
@@ -341,8 +341,8 @@ pub(crate) struct RootOption {
 
 impl RootOption {
     /// The host, to read from.
-    pub(crate) fn view(&self) -> Result<View> {
-        View::new(&self.path()?)
+    pub(crate) fn view(&self) -> Result<HostView> {
+        HostView::new(&self.path()?)
     }
 
     /// The host's root directory, absolute and free of links. A link that others than root could have put
@@ -361,7 +361,7 @@ impl RootOption {
             ))
             .why(why)
         };
-        match View::new(Path::new("/"))?.locate(&absolute)? {
+        match HostView::new(Path::new("/"))?.locate(&absolute)? {
             Lookup::Found(located) => Ok(located.real),
             Lookup::Missing => Err(refuse("there is no such directory".to_owned()).into()),
             Lookup::Refused { at, stranger } => Err(refuse(Lookup::refusal(&at, &stranger))

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::error::Result;
-use crate::host::{Digest, Host, Ownership, View};
+use crate::host::{Digest, Host, HostView, Ownership};
 use crate::names::JailName;
 use crate::resolve::{CACHE, ResolvedJail};
 
@@ -29,7 +29,7 @@ impl Remembered {
         verb: &str,
         jail: &JailName,
         inputs: &[&str],
-        view: &View,
+        view: &HostView,
     ) -> Result<Option<Self>> {
         if !view.is_live() || !rustix::process::geteuid().is_root() {
             return Ok(None);
@@ -50,24 +50,24 @@ impl Remembered {
     }
 
     /// Whether there is anything to recall.
-    pub(super) fn is_kept(&self, view: &View) -> bool {
+    pub(super) fn is_kept(&self, view: &HostView) -> bool {
         matches!(view.stat(&self.file), Ok(Some(_)))
     }
 
     /// What was said then, if a run is kept that would find the same now.
-    pub(super) fn recall(&self, view: &View) -> Option<Vec<String>> {
+    pub(super) fn recall(&self, view: &HostView) -> Option<Vec<String>> {
         // Whoever else could have written it would say what is found.
-        if view.stranger(&self.file).ok()?.is_some() {
+        if view.find_untrusted_writer(&self.file).ok()?.is_some() {
             return None;
         }
-        view.recall(&self.file, &self.key)
+        view.replay(&self.file, &self.key)
     }
 
     /// Keeps what a run that found nothing to do looked at through `view`.
-    pub(super) fn keep(&self, view: &View, said: &[String], host: &Host) {
-        if let Some(looks) = view.looks(&self.key, said)
+    pub(super) fn keep(&self, view: &HostView, said: &[String], host: &Host) {
+        if let Some(looks) = view.access_log(&self.key, said)
             && let Some(name) = self.file.file_name()
-            && let Ok(cache) = host.dir(Path::new(CACHE), Ownership::root(0o700))
+            && let Ok(cache) = host.ensure_root_dir(Path::new(CACHE), Ownership::root(0o700))
         {
             // Without it the next run takes longer, as after a full disk it may.
             let _ = cache.cache_file(Path::new(name), &looks);

@@ -7,7 +7,7 @@ use super::target::Target;
 use super::{Report, RootOption, Voice, Writing};
 use crate::apply::Transaction;
 use crate::error::Result;
-use crate::host::{Host, View};
+use crate::host::{Host, HostView};
 use crate::plan::{Plan, Removal, removal};
 use crate::show;
 
@@ -32,9 +32,9 @@ pub(crate) struct Remove {
 impl Remove {
     pub(crate) fn run(self, voice: Voice) -> Result<Report> {
         let root = self.root.path()?;
-        let target = Target::new(&self.target, &View::new(&root)?)?;
+        let target = Target::new(&self.target, &HostView::new(&root)?)?;
         if self.writing.dry_run {
-            let plans = self.plans(&target, &View::new(&root)?)?;
+            let plans = self.plans(&target, &HostView::new(&root)?)?;
             if plans.is_empty() {
                 return Err(target.unknown());
             }
@@ -92,7 +92,7 @@ impl Remove {
     }
 
     /// What takes each of the jails away that are meant, one after the other.
-    fn plans(&self, target: &Target, view: &View) -> Result<Vec<Plan>> {
+    fn plans(&self, target: &Target, view: &HostView) -> Result<Vec<Plan>> {
         let how = Removal {
             purge: self.purge,
             kill: self.kill,

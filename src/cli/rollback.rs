@@ -10,7 +10,7 @@ use super::target::{Target, members};
 use super::{Report, RootOption, Voice, Writing};
 use crate::apply::Transaction;
 use crate::error::{Error, Result};
-use crate::host::{Host, View};
+use crate::host::{Host, HostView};
 use crate::names::JailName;
 use crate::plan::{self, Kept, Origin, Plan};
 use crate::resolve::Tree;
@@ -32,7 +32,7 @@ impl Rollback {
     pub(crate) fn run(self, voice: Voice) -> Result<Report> {
         let root = self.root.path()?;
         if self.writing.dry_run {
-            let view = View::new(&root)?;
+            let view = HostView::new(&root)?;
             let mut plans = Vec::new();
             Before::of(&Target::new(&self.target, &view)?, &view)?.each(&view, |plan| {
                 plans.push(plan);
@@ -85,7 +85,7 @@ enum Before {
 
 impl Before {
     /// What the jails were that are meant.
-    fn of(target: &Target, view: &View) -> Result<Self> {
+    fn of(target: &Target, view: &HostView) -> Result<Self> {
         let name = target.name();
         let members = members(name, view)?;
         if members.is_empty() {
@@ -113,7 +113,7 @@ impl Before {
     }
 
     /// Plans each jail when the one before it was carried out.
-    fn each(self, view: &View, mut act: impl FnMut(Plan) -> Result<()>) -> Result<()> {
+    fn each(self, view: &HostView, mut act: impl FnMut(Plan) -> Result<()>) -> Result<()> {
         match self {
             Self::One(name) => {
                 let plan = plan::roll_back(&name, &OfHost(view), view)?;

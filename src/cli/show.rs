@@ -8,8 +8,8 @@ use super::specs::OfHost;
 use super::target::Target;
 use super::{Report, RootOption, Voice};
 use crate::error::{Error, Result};
-use crate::host::sshd::DROP_INS;
-use crate::host::{Accounts, Digest, Expiry, View};
+use crate::host::sshd::CONFIG_DIR;
+use crate::host::{Accounts, Digest, Expiry, HostView};
 use crate::plan::manifest::{AccountRecord, MANIFEST, RecordKind};
 use crate::plan::{Manifest, expiry, spec_as_built};
 use crate::resolve::{ResolvedJail, SHELLS};
@@ -52,13 +52,13 @@ impl Show {
     }
 }
 
-fn jail(view: &View, manifest: &Manifest) -> Result<Jail> {
+fn jail(view: &HostView, manifest: &Manifest) -> Result<Jail> {
     let state = ResolvedJail::state(&manifest.name);
     let written = view.stat(&state.join(MANIFEST))?;
     let snippet = match manifest.lock.as_ref().map(|lock| &lock.snippet) {
         None => None,
         Some((file, digest)) => {
-            let path = Path::new(DROP_INS).join(file);
+            let path = Path::new(CONFIG_DIR).join(file);
             let state = match view.read(&path, LIMIT)? {
                 None => Since::Gone,
                 Some(text) if Digest::of(&text) == *digest => Since::Unchanged,
@@ -91,9 +91,9 @@ fn jail(view: &View, manifest: &Manifest) -> Result<Jail> {
 }
 
 /// The spec's file is the running system's, also where the host is a directory.
-fn origin(view: &View, manifest: &Manifest) -> Result<Origin> {
+fn origin(view: &HostView, manifest: &Manifest) -> Result<Origin> {
     let built = spec_as_built(view, &manifest.name)?;
-    let now = View::new(Path::new("/"))?
+    let now = HostView::new(Path::new("/"))?
         .read(Path::new(&manifest.spec), LIMIT)
         .ok()
         .flatten();
@@ -122,7 +122,7 @@ fn origin(view: &View, manifest: &Manifest) -> Result<Origin> {
 }
 
 fn account(
-    view: &View,
+    view: &HostView,
     state: &Path,
     accounts: &Accounts,
     record: &AccountRecord,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::target::members;
 use crate::error::{Error, ErrorKind, Finding, Result};
-use crate::host::View;
+use crate::host::HostView;
 use crate::plan::{self, Manifest, Origin};
 use crate::span::SourceText;
 use crate::spec::{self, BuiltIn, Spec, Templates};
@@ -19,8 +19,8 @@ const SUFFIX: &str = ".toml";
 
 /// Reads and checks the spec at `path` of the running system, with the templates of `host`. One that others than root can write is refused: whoever
 /// writes it becomes root.
-pub(crate) fn load_spec(path: &Path, host: &View) -> Result<(Spec, Arc<SourceText>)> {
-    let view = View::new(Path::new("/"))?;
+pub(crate) fn load_spec(path: &Path, host: &HostView) -> Result<(Spec, Arc<SourceText>)> {
+    let view = HostView::new(Path::new("/"))?;
     let absolute = std::path::absolute(path).map_err(|error| Error::io("find", path, &error))?;
     let file = Named {
         kind: "spec",
@@ -35,7 +35,10 @@ pub(crate) fn load_spec(path: &Path, host: &View) -> Result<(Spec, Arc<SourceTex
 }
 
 /// As [`load_spec`], of several that are for one run. No two may have one name: the later would undo what the earlier says, and drop its users.
-pub(crate) fn load_specs(paths: &[PathBuf], host: &View) -> Result<Vec<(Spec, Arc<SourceText>)>> {
+pub(crate) fn load_specs(
+    paths: &[PathBuf],
+    host: &HostView,
+) -> Result<Vec<(Spec, Arc<SourceText>)>> {
     let mut specs: Vec<(Spec, Arc<SourceText>)> = Vec::new();
     for path in paths {
         let (spec, source) = load_spec(path, host)?;
@@ -69,9 +72,9 @@ pub(crate) fn load_specs(paths: &[PathBuf], host: &View) -> Result<Vec<(Spec, Ar
 pub(crate) fn refuse_other_files(
     paths: &[PathBuf],
     specs: &[(Spec, Arc<SourceText>)],
-    host: &View,
+    host: &HostView,
 ) -> Result<()> {
-    let running = View::new(Path::new("/"))?;
+    let running = HostView::new(Path::new("/"))?;
     let mut findings = Vec::new();
     for (path, (spec, source)) in paths.iter().zip(specs) {
         let here = std::path::absolute(path).map_err(|error| Error::io("find", path, &error))?;
@@ -119,7 +122,7 @@ pub(crate) fn refuse_other_files(
 }
 
 /// The spec that a jail was built from, as text and as what it means with the templates of `host` as they are now.
-pub(crate) fn load_built(manifest: &Manifest, host: &View) -> Result<(Spec, Origin)> {
+pub(crate) fn load_built(manifest: &Manifest, host: &HostView) -> Result<(Spec, Origin)> {
     let text = plan::spec_as_built(host, &manifest.name)?.ok_or_else(|| {
         Error::failed(format!(
             "could not read the spec of the jail `{}`",
@@ -139,14 +142,14 @@ pub(crate) fn load_built(manifest: &Manifest, host: &View) -> Result<(Spec, Orig
 
 /// The templates of a host: those of its administrator, and the built-in ones.
 #[derive(Debug)]
-pub(crate) struct OfHost<'v>(pub(crate) &'v View);
+pub(crate) struct OfHost<'v>(pub(crate) &'v HostView);
 
 impl Templates for OfHost<'_> {
     fn get(&self, name: &str) -> Result<Option<Arc<SourceText>>> {
         let path = Path::new(TEMPLATES).join(format!("{name}{SUFFIX}"));
         let file = Named {
             kind: "template",
-            shown: &self.0.shown(&path),
+            shown: &self.0.display_path(&path),
         };
         match file.read(self.0, &path)? {
             None => BuiltIn.get(name),
@@ -183,7 +186,7 @@ impl Named<'_> {
     }
 
     /// Its text, if nobody could have written it who may not; `None` where there is no such file.
-    fn read(&self, view: &View, path: &Path) -> Result<Option<Arc<SourceText>>> {
+    fn read(&self, view: &HostView, path: &Path) -> Result<Option<Arc<SourceText>>> {
         let read = view.read_trusted(path, LIMIT).map_err(|mut error| {
             error.kind = ErrorKind::Spec;
             error
@@ -196,7 +199,7 @@ impl Named<'_> {
                 let hint = match &stranger.on_the_way {
                     None => format!(
                         "who writes a {kind} decides what root does: run `{}`",
-                        stranger.mend(self.shown)
+                        stranger.fix_command(self.shown)
                     ),
                     Some(_) => format!(
                         "who can replace a {kind} decides what root does: keep it in a directory of root's, as `/etc/jailctl`"

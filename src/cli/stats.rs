@@ -12,7 +12,7 @@ use super::target::manifests;
 use super::{Report, Voice};
 use crate::apply::hold;
 use crate::error::{Error, Result};
-use crate::host::View;
+use crate::host::HostView;
 use crate::names::JailName;
 use crate::show::usage::{Sample, json, table};
 
@@ -32,7 +32,7 @@ pub(crate) struct Stats {
 
 impl Stats {
     pub(crate) fn run(self, voice: Voice) -> Result<Report> {
-        let view = View::new(Path::new("/"))?;
+        let view = HostView::new(Path::new("/"))?;
         let Some(seconds) = self.watch else {
             let (samples, notices) = self.look(&view, None)?;
             let text = if self.json {
@@ -83,7 +83,7 @@ impl Stats {
     /// What is used now, and, with `before`, how much processor time since.
     fn look(
         &self,
-        view: &View,
+        view: &HostView,
         before: Option<&(Instant, Vec<Sample>)>,
     ) -> Result<(Vec<Sample>, Vec<String>)> {
         let mut samples = Vec::new();

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::specs::{LIMIT, load_spec};
 use crate::error::{Error, Finding, Result};
-use crate::host::View;
+use crate::host::HostView;
 use crate::names::JailName;
 use crate::plan::{Manifest, spec_as_built};
 use crate::spec::Spec;
@@ -21,7 +21,7 @@ pub(crate) enum Target {
 
 impl Target {
     /// What `word` means. With a slash or `.toml` at its end it is a file of the running system.
-    pub(crate) fn new(word: &str, host: &View) -> Result<Self> {
+    pub(crate) fn new(word: &str, host: &HostView) -> Result<Self> {
         if word.contains('/')
             || Path::new(word)
                 .extension()
@@ -50,7 +50,7 @@ impl Target {
     }
 
     /// The jails that are meant: a family's name stands for all of its jails.
-    pub(crate) fn jails(&self, view: &View) -> Result<Vec<JailName>> {
+    pub(crate) fn jails(&self, view: &HostView) -> Result<Vec<JailName>> {
         let members = members(self.name(), view)?;
         Ok(if members.is_empty() {
             vec![self.name().clone()]
@@ -60,7 +60,7 @@ impl Target {
     }
 
     /// What was built of the one jail that is meant; an error where nothing was, or where there are several.
-    pub(crate) fn manifest(&self, view: &View) -> Result<Manifest> {
+    pub(crate) fn manifest(&self, view: &HostView) -> Result<Manifest> {
         match Manifest::load(view, self.name())? {
             Some(manifest) => Ok(manifest),
             None => match &members(self.name(), view)?[..] {
@@ -85,7 +85,7 @@ impl Target {
 }
 
 /// The jails of the family `name` that were built.
-pub(crate) fn members(name: &JailName, view: &View) -> Result<Vec<JailName>> {
+pub(crate) fn members(name: &JailName, view: &HostView) -> Result<Vec<JailName>> {
     let mut names = Manifest::names(view)?;
     names.retain(|one| one.is_member() && one.family_name() == name.as_str());
     Ok(names)
@@ -101,7 +101,7 @@ pub(crate) fn several(name: &JailName, members: &[JailName]) -> Error {
 }
 
 /// The manifests of the jails that are named, or of all jails where none is.
-pub(crate) fn manifests(words: &[String], view: &View) -> Result<Vec<Manifest>> {
+pub(crate) fn manifests(words: &[String], view: &HostView) -> Result<Vec<Manifest>> {
     let mut all = Vec::new();
     for target in targets(words, view)? {
         match Manifest::load(view, target.name())? {
@@ -115,7 +115,7 @@ pub(crate) fn manifests(words: &[String], view: &View) -> Result<Vec<Manifest>> 
 }
 
 /// The jails that are named, or all where none is.
-pub(crate) fn targets(words: &[String], view: &View) -> Result<Vec<Target>> {
+pub(crate) fn targets(words: &[String], view: &HostView) -> Result<Vec<Target>> {
     if words.is_empty() {
         let names = Manifest::names(view)?.into_iter();
         return Ok(names.map(Target::Name).collect());
@@ -132,9 +132,9 @@ pub(crate) fn targets(words: &[String], view: &View) -> Result<Vec<Target>> {
 }
 
 /// Whether the file that a jail was built from says something else by now. One that is gone says nothing.
-pub(crate) fn has_moved(manifest: &Manifest, view: &View) -> Result<bool> {
+pub(crate) fn has_moved(manifest: &Manifest, view: &HostView) -> Result<bool> {
     let now = view
-        .of_running(|live| live.read(Path::new(&manifest.spec), LIMIT))
+        .on_live_host(|live| live.read(Path::new(&manifest.spec), LIMIT))
         .ok()
         .flatten();
     let built = spec_as_built(view, &manifest.name)?;

@@ -11,7 +11,7 @@ use super::target::{has_moved, manifests};
 use super::{Report, RootOption, Voice, Writing};
 use crate::apply::Transaction;
 use crate::error::{Error, Result};
-use crate::host::{Host, Package, View};
+use crate::host::{Host, HostView, Package};
 use crate::names::JailName;
 use crate::plan::manifest::RecordKind;
 use crate::plan::{self, Manifest, Origin, Plan};
@@ -142,7 +142,7 @@ impl Update {
     }
 
     /// The jails that are named, less those that have nothing of the packages.
-    fn touched(&self, view: &View) -> Result<Vec<Manifest>> {
+    fn touched(&self, view: &HostView) -> Result<Vec<Manifest>> {
         let mut jails = manifests(&self.targets, view)?;
         if self.packages.is_empty() {
             return Ok(jails);
@@ -155,9 +155,9 @@ impl Update {
                     Package::Files(listed) => {
                         files.extend(listed.iter().map(|path| merged(path).to_owned()));
                     }
-                    Package::Several(each) => names.extend(each),
+                    Package::MultiArch(each) => names.extend(each),
                     // It can just have been removed, and every jail may have been meant.
-                    Package::Missing | Package::Unreadable(_) => return Ok(jails),
+                    Package::Missing | Package::UnsupportedDatabase(_) => return Ok(jails),
                 }
             }
         }
@@ -176,7 +176,7 @@ impl Update {
 }
 
 /// What is updated at once: each jail alone, but those of a family together where sshd would be told something else of all of them.
-fn parts(jails: Vec<Manifest>, view: &View) -> Result<Vec<Vec<Manifest>>> {
+fn parts(jails: Vec<Manifest>, view: &HostView) -> Result<Vec<Vec<Manifest>>> {
     let mut families: Vec<Vec<Manifest>> = Vec::new();
     for manifest in jails {
         let is_sibling = |family: &&mut Vec<Manifest>| {
@@ -200,7 +200,7 @@ fn parts(jails: Vec<Manifest>, view: &View) -> Result<Vec<Vec<Manifest>>> {
 }
 
 /// Whether these are all jails of a family, built from one spec, and what sshd is told of them is going to change.
-fn goes_together(family: &[Manifest], view: &View) -> Result<bool> {
+fn goes_together(family: &[Manifest], view: &HostView) -> Result<bool> {
     let [first, others @ ..] = family else {
         return Ok(false);
     };
@@ -229,7 +229,7 @@ fn goes_together(family: &[Manifest], view: &View) -> Result<bool> {
 }
 
 /// The specs of jails as they were built. The last of them is the one with which what they share changes.
-fn jails(part: &[Manifest], view: &View) -> Result<Vec<(Spec, Origin)>> {
+fn jails(part: &[Manifest], view: &HostView) -> Result<Vec<(Spec, Origin)>> {
     let mut jails = part
         .iter()
         .map(|manifest| load_built(manifest, view))

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use super::{Reason, not_roots, outside};
 use crate::error::Result;
-use crate::host::sshd::{Config, Daemon};
-use crate::host::{FileKind, View};
+use crate::host::sshd::{Config, Sshd};
+use crate::host::{FileKind, HostView};
 use crate::plan::interrupted;
 use crate::resolve::STATE;
 
@@ -19,7 +19,7 @@ const TOOLS: [&str; 6] = [
 const KERNEL: (u32, u32) = (5, 11);
 
 /// Everything that keeps the host from having jails, or from having them safely.
-pub fn fitness(view: &View) -> Result<Vec<Reason>> {
+pub fn fitness(view: &HostView) -> Result<Vec<Reason>> {
     let mut reasons = Vec::new();
     if view.is_live() {
         reasons.extend(kernel()?);
@@ -51,7 +51,7 @@ pub fn fitness(view: &View) -> Result<Vec<Reason>> {
             .why("what it had begun is neither done nor undone"),
         );
     }
-    let sshd = Config::read(view).and_then(|config| Daemon::find(view)?.facts(&config));
+    let sshd = Config::read(view).and_then(|config| Sshd::find(view)?.info(&config));
     match sshd {
         Ok(facts) if facts.sftp.is_none() => reasons.push(
             Reason::new(
@@ -71,7 +71,7 @@ pub fn fitness(view: &View) -> Result<Vec<Reason>> {
 }
 
 fn kernel() -> Result<Option<Reason>> {
-    let proc = View::new(Path::new("/proc"))?;
+    let proc = HostView::new(Path::new("/proc"))?;
     let release = proc
         .read(Path::new("/sys/kernel/osrelease"), 4096)?
         .unwrap_or_default();
@@ -91,7 +91,7 @@ fn kernel() -> Result<Option<Reason>> {
 }
 
 /// What nobody but root may control: as far as it exists.
-fn way(view: &View, path: &Path) -> Result<Option<Reason>> {
+fn way(view: &HostView, path: &Path) -> Result<Option<Reason>> {
     for directory in path.ancestors().collect::<Vec<_>>().into_iter().rev() {
         let shown = directory.display();
         let Some(stat) = view.lstat(directory)? else {

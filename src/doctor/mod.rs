@@ -13,7 +13,7 @@ mod sshd;
 use std::path::Path;
 
 use crate::error::{Finding, Result};
-use crate::host::{Stat, View};
+use crate::host::{HostView, Stat};
 use crate::names::JailName;
 use crate::plan::manifest::LockRecord;
 use crate::plan::{Manifest, exposure_as_built};
@@ -70,7 +70,7 @@ fn not_roots(path: &Path, stat: &Stat) -> Option<(String, String)> {
 /// What is looked at: one account of one jail.
 #[derive(Debug)]
 struct Case<'v> {
-    view: &'v View,
+    view: &'v HostView,
     manifest: Manifest,
     lock: LockRecord,
     user: String,
@@ -97,7 +97,7 @@ pub struct Diagnosis {
 }
 
 /// Every reason why `user` cannot log in, and everything that runs as `user` outside of the jail; `None` where no jail has such an account.
-pub fn diagnose(view: &View, user: &str) -> Result<Option<Diagnosis>> {
+pub fn diagnose(view: &HostView, user: &str) -> Result<Option<Diagnosis>> {
     let mut found = None;
     for name in Manifest::names(view)? {
         if let Some(manifest) = Manifest::load(view, &name)?

@@ -2,7 +2,7 @@
 
 use super::{Case, Reason};
 use crate::error::Result;
-use crate::host::{Process, View};
+use crate::host::{HostView, Process};
 use crate::resolve::{host_jobs, shells};
 
 /// Most processes that are named.
@@ -42,7 +42,7 @@ pub(super) fn reasons(case: &Case<'_>) -> Result<Vec<Reason>> {
 }
 
 /// Each thing of the host that makes the login shells of jailed accounts usable without a jail.
-pub(super) fn shell_leaks(view: &View) -> Result<Vec<Reason>> {
+pub(super) fn shell_leaks(view: &HostView) -> Result<Vec<Reason>> {
     let leaks = shells::leaks(view)?.into_iter();
     let reason = |leak: shells::ShellLeak| {
         let what = format!("`{}` lets jailed accounts out of their jails", leak.path);

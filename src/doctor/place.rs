@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{Case, Reason, not_roots};
 use crate::elf;
 use crate::error::Result;
-use crate::host::{FileKind, View};
+use crate::host::{FileKind, HostView};
 use crate::resolve::SHELLS;
 
 pub(super) fn reasons(case: &Case<'_>) -> Result<Vec<Reason>> {
@@ -24,7 +24,7 @@ pub(super) fn reasons(case: &Case<'_>) -> Result<Vec<Reason>> {
             .why("no program can be started there"),
         );
     }
-    let inside = View::new(&case.view.shown(root))?;
+    let inside = HostView::new(&case.view.display_path(root))?;
     if let Some(shell) = shell(case)? {
         reasons.extend(program(case, &inside, &shell, "the shell")?);
     }
@@ -85,7 +85,7 @@ fn shell(case: &Case<'_>) -> Result<Option<PathBuf>> {
 /// what it needs is there.
 pub(super) fn program(
     case: &Case<'_>,
-    inside: &View,
+    inside: &HostView,
     path: &Path,
     what: &str,
 ) -> Result<Vec<Reason>> {
@@ -98,7 +98,7 @@ pub(super) fn program(
         )
         .why(why)
     };
-    let Some(passage) = inside.trace(path)? else {
+    let Some(passage) = inside.resolve_links(path)? else {
         return Ok(vec![lacks("the jail does not have it".to_owned())]);
     };
     let mut here = PathBuf::from("/");

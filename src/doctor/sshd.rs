@@ -4,8 +4,8 @@ use std::path::Path;
 
 use super::{Case, Reason, keys, place, session};
 use crate::error::Result;
-use crate::host::sshd::{Config, DROP_INS, Daemon, Expectation, Settings};
-use crate::host::{Digest, View, listens};
+use crate::host::sshd::{CONFIG_DIR, Config, ExpectedSettings, Settings, Sshd};
+use crate::host::{Digest, HostView, listens};
 use crate::resolve::COMMON;
 use crate::spec::fingerprint;
 
@@ -28,7 +28,7 @@ pub(super) fn reasons(case: &Case<'_>, is_member: bool) -> Result<Vec<Reason>> {
     };
     let mut reasons = Vec::new();
     let file = &case.lock.snippet.0;
-    let path = Path::new(DROP_INS).join(file);
+    let path = Path::new(CONFIG_DIR).join(file);
     let snippet = config.drop_ins.iter().find(|(name, _)| name == file);
     match snippet {
         None => reasons.push(
@@ -63,13 +63,13 @@ pub(super) fn reasons(case: &Case<'_>, is_member: bool) -> Result<Vec<Reason>> {
                     settings.push((keyword, value));
                 }
             }
-            let expected = Expectation {
+            let expected = ExpectedSettings {
                 user: case.user.clone(),
                 groups: vec![case.lock.group.0.clone()],
                 settings,
             };
             for (shown, found) in &answers {
-                for finding in expected.hold_against(found, shown) {
+                for finding in expected.diff(found, shown) {
                     reasons.push(Reason {
                         code: "sshd-settings",
                         finding,
@@ -90,7 +90,7 @@ pub(super) fn reasons(case: &Case<'_>, is_member: bool) -> Result<Vec<Reason>> {
 
 /// Whether the settings that all jails share are as they were built.
 fn common_reason(case: &Case<'_>, config: &Config, expected: &str) -> Option<Reason> {
-    let path = Path::new(DROP_INS).join(COMMON);
+    let path = Path::new(CONFIG_DIR).join(COMMON);
     let found = config.drop_ins.iter().find(|(name, _)| name == COMMON);
     match found {
         Some((_, text)) if text == expected => None,
@@ -116,7 +116,7 @@ fn common_reason(case: &Case<'_>, config: &Config, expected: &str) -> Option<Rea
 fn ask(case: &Case<'_>) -> Result<(Config, Vec<(String, Settings)>)> {
     let config = Config::read(case.view)?;
     let samples = config.blocks()?.samples(&case.user)?;
-    let answers = Daemon::find(case.view)?.effective(&case.user, &samples)?;
+    let answers = Sshd::find(case.view)?.effective(&case.user, &samples)?;
     Ok((config, answers))
 }
 
@@ -255,6 +255,6 @@ fn subsystem(case: &Case<'_>, settings: &Settings) -> Result<Vec<Reason>> {
     if !wanted || case.view.lstat(&case.manifest.root)?.is_none() {
         return Ok(Vec::new());
     }
-    let inside = View::new(&case.view.shown(&case.manifest.root))?;
+    let inside = HostView::new(&case.view.display_path(&case.manifest.root))?;
     place::program(case, &inside, program, "the server of sftp")
 }

@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::host::{View, glob};
+use crate::host::{HostView, glob};
 
 /// Most bytes of one file.
 const SIZE: u64 = 1 << 20;
@@ -24,7 +24,7 @@ const MATCHES: usize = 16384;
 const DIRECTORIES: usize = 4096;
 
 /// The directories of `/etc/ld.so.conf` and all that it includes, in order, each once.
-pub(super) fn directories(view: &View) -> Result<Vec<PathBuf>> {
+pub(super) fn directories(view: &HostView) -> Result<Vec<PathBuf>> {
     const START: &str = "/etc/ld.so.conf";
     let mut reading = Reading {
         view,
@@ -39,7 +39,7 @@ pub(super) fn directories(view: &View) -> Result<Vec<PathBuf>> {
         Ok(()) => Ok(reading.found),
         Err(Stop::Error(error)) => Err(error),
         Err(Stop::TooMuch(why)) => {
-            let shown = view.shown(Path::new(START));
+            let shown = view.display_path(Path::new(START));
             let what = format!("could not follow `{}`", shown.display());
             Err(Error::failed(what).why(why))
         }
@@ -64,7 +64,7 @@ fn too_much<T>(what: &str, limit: usize, of: &str) -> std::result::Result<T, Sto
 
 /// What was read so far, and how much more may be.
 struct Reading<'v> {
-    view: &'v View,
+    view: &'v HostView,
     /// Files that include the one that is being read.
     open: Vec<PathBuf>,
     files: usize,

@@ -7,7 +7,7 @@ use std::io::Read;
 use std::path::Path;
 
 use super::abi::{AARCH64, ARM, Abi, I386, POWER64, S390, X86_64};
-use crate::host::View;
+use crate::host::HostView;
 
 /// As much of /proc/cpuinfo as holds the first processor. The kernel writes out each one anew for every reader.
 const CPUINFO: u64 = 8192;
@@ -34,7 +34,7 @@ impl Cpu {
     /// The processor of the running system; where /proc does not tell, the least of its kind.
     pub fn running() -> Self {
         let mut text = Vec::new();
-        if let Ok(view) = View::new(Path::new("/"))
+        if let Ok(view) = HostView::new(Path::new("/"))
             && let Ok(file) = view.open(Path::new("/proc/cpuinfo"))
         {
             // What cannot be read says nothing.

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::host::View;
+use crate::host::HostView;
 
 /// Most bytes of all tables. Debian's have a hundred thousand.
 const SIZE: u64 = 1 << 20;
@@ -53,7 +53,7 @@ impl Gconv {
 }
 
 /// Finds the modules for `charsets` that belong to the C library at `libc`, a path of the closure.
-pub fn gconv(view: &View, libc: &Path, charsets: &[String]) -> Result<Gconv> {
+pub fn gconv(view: &HostView, libc: &Path, charsets: &[String]) -> Result<Gconv> {
     let mut found = Gconv::default();
     let mut homes = Vec::new();
     if let Some(beside) = libc.parent() {
@@ -110,9 +110,9 @@ pub fn gconv(view: &View, libc: &Path, charsets: &[String]) -> Result<Gconv> {
 }
 
 /// A table, if it is there and no larger than what is left of [`SIZE`].
-fn read(view: &View, table: &Path, left: &mut u64) -> Result<Option<String>> {
+fn read(view: &HostView, table: &Path, left: &mut u64) -> Result<Option<String>> {
     if view.stat(table)?.is_some_and(|stat| stat.size > *left) {
-        let shown = view.shown(table).display().to_string();
+        let shown = view.display_path(table).display().to_string();
         return Err(
             Error::failed(format!("could not read `{}`", shown.escape_debug())).why(format!(
                 "it and the tables before it take more than {SIZE} bytes"
@@ -179,7 +179,7 @@ mod tests {
 
     #[test]
     fn what_libc_has_itself_needs_no_module() {
-        let view = View::new(Path::new("/")).unwrap();
+        let view = HostView::new(Path::new("/")).unwrap();
         let charsets = ["utf-8", "x-none"].map(str::to_owned);
         let found = gconv(&view, Path::new("/nowhere/libc.so.6"), &charsets).unwrap();
         assert_eq!(found.unknown, ["x-none"]);

@@ -40,7 +40,7 @@ pub use cpu::Cpu;
 pub use resolver::Resolver;
 
 use crate::error::Result;
-use crate::host::View;
+use crate::host::HostView;
 
 /// What to look for beyond what objects need to start.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,7 +70,7 @@ impl Default for Options {
 /// Everything that the files at `roots` need, each an absolute path of the host.
 ///
 /// What is not found is in [`Closure::missing`]. An error means that a root itself is not there or cannot be read; it names all such.
-pub fn closure(view: &View, roots: &[PathBuf], options: &Options) -> Result<Closure> {
+pub fn closure(view: &HostView, roots: &[PathBuf], options: &Options) -> Result<Closure> {
     let mut resolver = Resolver::new(view, options);
     resolver.add_all(roots)?;
     resolver.finish()
@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn a_shell_needs_its_loader_its_libc_and_the_links_to_them() {
-        let view = View::new(std::path::Path::new("/")).unwrap();
+        let view = HostView::new(std::path::Path::new("/")).unwrap();
         let roots = [PathBuf::from("/bin/sh")];
         let closure = closure(&view, &roots, &Options::default()).unwrap();
         assert_eq!(closure.missing, []);

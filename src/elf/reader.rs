@@ -9,7 +9,7 @@ use super::built::{self, Built};
 use super::object::{self, Content};
 use super::tree::BodyId;
 use crate::error::os_error_text;
-use crate::host::Entries;
+use crate::host::DirReader;
 
 /// A file that was seen and is yet to be read.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub(super) struct Request {
     /// The number that it has.
     pub(super) body: BodyId,
     /// Its directory.
-    pub(super) entries: Arc<Entries>,
+    pub(super) entries: Arc<DirReader>,
     /// Its name there.
     pub(super) name: OsString,
     /// Its size.

@@ -20,7 +20,7 @@ use super::process::{Process, Tools, is_peculiar};
 use super::script::{self, Script};
 use super::tree::{AHEAD, End, FileId, Tree, Way};
 use crate::error::{Error, ErrorKind, Finding, Result};
-use crate::host::View;
+use crate::host::HostView;
 
 /// Scripts that interpret scripts: how many the kernel follows (`exec_binprm`).
 const SCRIPTS: usize = 5;
@@ -44,7 +44,7 @@ pub struct Resolver<'v> {
 
 impl<'v> Resolver<'v> {
     /// Nothing asked yet.
-    pub fn new(view: &'v View, options: &Options) -> Self {
+    pub fn new(view: &'v HostView, options: &Options) -> Self {
         Self {
             tree: Tree::new(view),
             names: Names::default(),
@@ -109,8 +109,8 @@ impl<'v> Resolver<'v> {
 
     /// The file that a caller's path led to.
     fn admit(&self, path: &Path, end: End) -> Result<FileId> {
-        let refuse = |view: &View, why: &str| {
-            let shown = view.shown(path).display().to_string();
+        let refuse = |view: &HostView, why: &str| {
+            let shown = view.display_path(path).display().to_string();
             let finding = Finding::new(format!("could not read `{}`", shown.escape_debug()));
             Error::new(ErrorKind::Failed, finding.why(why))
         };

@@ -20,7 +20,7 @@ use super::hash::HashMap;
 use super::object::Content;
 use super::reader::{self, Read, Request};
 use crate::error::os_error_text;
-use crate::host::{Entries, FileKind, Stat, View};
+use crate::host::{DirReader, FileKind, HostView, Stat};
 
 /// Links followed before a path counts as a loop, as in path_resolution(7).
 const LINKS: usize = 40;
@@ -113,7 +113,7 @@ struct Directory {
     path: PathBuf,
     parent: DirId,
     steps: HashMap<OsString, Step>,
-    entries: Option<Arc<Entries>>,
+    entries: Option<Arc<DirReader>>,
 }
 
 /// What was passed on the way to a place.
@@ -157,7 +157,7 @@ pub(super) enum End {
 /// What of the host's tree was seen.
 #[derive(Debug)]
 pub(super) struct Tree<'v> {
-    view: &'v View,
+    view: &'v HostView,
     directories: Vec<Directory>,
     /// Where absolute paths of directories led, by their text: most paths that are asked for lie in the same few.
     homes: HashMap<Box<[u8]>, (DirId, Way)>,
@@ -181,7 +181,7 @@ pub(super) struct Tree<'v> {
 
 impl<'v> Tree<'v> {
     /// Nothing seen but the root.
-    pub(super) fn new(view: &'v View) -> Self {
+    pub(super) fn new(view: &'v HostView) -> Self {
         Self {
             view,
             directories: vec![Directory {
@@ -212,7 +212,7 @@ impl<'v> Tree<'v> {
     }
 
     /// The host.
-    pub(super) fn view(&self) -> &'v View {
+    pub(super) fn view(&self) -> &'v HostView {
         self.view
     }
 
@@ -402,7 +402,7 @@ impl<'v> Tree<'v> {
     }
 
     /// An open directory. Not more than some are kept open.
-    fn entries(&mut self, id: DirId) -> io::Result<Arc<Entries>> {
+    fn entries(&mut self, id: DirId) -> io::Result<Arc<DirReader>> {
         if let Some(open) = &self.directories[id.0 as usize].entries {
             return Ok(Arc::clone(open));
         }
@@ -414,7 +414,7 @@ impl<'v> Tree<'v> {
         let directory = &mut self.directories[id.0 as usize];
         let entries = self
             .view
-            .entries(&directory.path)
+            .open_dir_reader(&directory.path)
             .map(Arc::new)
             .map_err(io::Error::other)?;
         directory.entries = Some(Arc::clone(&entries));
@@ -422,7 +422,7 @@ impl<'v> Tree<'v> {
         Ok(entries)
     }
 
-    fn read(&mut self, entries: &Arc<Entries>, name: &OsStr, stat: &Stat) -> io::Result<BodyId> {
+    fn read(&mut self, entries: &Arc<DirReader>, name: &OsStr, stat: &Stat) -> io::Result<BodyId> {
         let id = BodyId(number(self.bodies.len() + 1));
         let request = Request {
             body: id,

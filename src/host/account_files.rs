@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 use table::{Table, field};
 
-use super::{Belonging, Expiry, NewAccount};
+use super::{AccountFields, Expiry, NewAccount};
 
 /// `sp_expire` of a closed account, in days since the epoch.
 const CLOSED: i64 = 1;
@@ -301,7 +301,7 @@ impl AccountFiles {
 
     /// `usermod --gid --home --shell --comment --groups`, for what differs. A supplementary group that
     /// does not exist is passed over.
-    pub(super) fn alter_user(&mut self, user: &str, to: &Belonging) -> Result<(), Refusal> {
+    pub(super) fn modify_user(&mut self, user: &str, to: &AccountFields) -> Result<(), Refusal> {
         let row = self.user_row(user)?;
         if self.table(Database::Passwd).number(row, 3) != Some(to.gid) {
             self.require_gid(to.gid)?;

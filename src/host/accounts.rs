@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use super::{NewAccount, View};
+use super::{HostView, NewAccount};
 use crate::error::Result;
 
 /// Account files above this size are not what they seem.
@@ -12,7 +12,7 @@ const FILE_LIMIT: u64 = 64 << 20;
 
 /// A line of passwd(5), with its line of shadow(5) where that could be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Passwd {
+pub struct UserEntry {
     /// Login name.
     pub name: String,
     /// User id.
@@ -48,7 +48,7 @@ pub struct Group {
 #[derive(Clone, Debug)]
 pub struct Accounts {
     /// passwd(5), in its order.
-    pub users: Vec<Passwd>,
+    pub users: Vec<UserEntry>,
     /// group(5), in its order.
     pub groups: Vec<Group>,
     /// Names that shadow(5) has and passwd(5) lacks: what is left where userdel(8) was cut short.
@@ -64,7 +64,7 @@ pub struct Accounts {
 
 /// Where an account belongs.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Belonging {
+pub struct AccountFields {
     /// Primary group id.
     pub gid: u32,
     /// Home directory.
@@ -80,9 +80,9 @@ pub struct Belonging {
 /// Services of nsswitch.conf(5) that only say what files of this host say: `systemd` has, beside them, users of services, whose ids no jail gets.
 const OF_FILES: [&str; 3] = ["files", "compat", "systemd"];
 
-impl View {
+impl HostView {
     /// Whether accounts come from anywhere but files, as from a directory service, by nsswitch.conf(5).
-    fn has_accounts_elsewhere(&self) -> Result<bool> {
+    fn uses_directory_service(&self) -> Result<bool> {
         let text = self.read(Path::new("/etc/nsswitch.conf"), FILE_LIMIT)?;
         let text = String::from_utf8_lossy(text.as_deref().unwrap_or_default()).into_owned();
         let services = text.lines().filter_map(|line| {
@@ -103,10 +103,10 @@ impl View {
             let bytes = self.read(Path::new(path), FILE_LIMIT)?;
             Ok(String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned())
         };
-        if self.looks.is_some() && self.has_accounts_elsewhere()? {
-            self.spoil_looks();
+        if self.looks.is_some() && self.uses_directory_service()? {
+            self.invalidate_access_log();
         }
-        let mut users: Vec<Passwd> = text("/etc/passwd")?
+        let mut users: Vec<UserEntry> = text("/etc/passwd")?
             .lines()
             .filter_map(passwd_line)
             .collect();
@@ -145,7 +145,7 @@ impl View {
             .filter(|name| groups.iter().all(|group: &Group| group.name != *name))
             .map(str::to_owned)
             .collect();
-        users.extend(self.promised.iter().map(promised));
+        users.extend(self.promised.iter().map(assumed));
         let mut groups = groups;
         groups.extend(self.promised_groups.iter().map(|(name, gid)| Group {
             name: name.clone(),
@@ -177,7 +177,7 @@ impl View {
 
 impl Accounts {
     /// The account of the files.
-    pub fn user(&self, name: &str) -> Option<&Passwd> {
+    pub fn user(&self, name: &str) -> Option<&UserEntry> {
         self.users.iter().find(|user| user.name == name)
     }
 
@@ -187,7 +187,7 @@ impl Accounts {
     }
 
     /// Where an account of the files belongs.
-    pub fn belonging(&self, account: &Passwd) -> Belonging {
+    pub fn belonging(&self, account: &UserEntry) -> AccountFields {
         let mut groups: Vec<String> = self
             .groups
             .iter()
@@ -195,7 +195,7 @@ impl Accounts {
             .map(|group| group.name.clone())
             .collect();
         groups.sort();
-        Belonging {
+        AccountFields {
             gid: account.gid,
             home: account.home.clone(),
             shell: account.shell.clone(),
@@ -221,7 +221,7 @@ impl Accounts {
     }
 
     /// Whether only accounts of which `is_meant` holds have the user id, by the files and by what any source says who has it.
-    pub fn has_alone(&self, uid: u32, is_meant: impl Fn(&Passwd) -> bool) -> bool {
+    pub fn has_alone(&self, uid: u32, is_meant: impl Fn(&UserEntry) -> bool) -> bool {
         let named = users::get_user_by_uid(uid).filter(|_| self.live);
         let mut of_files = self.users.iter().filter(|user| user.uid == uid);
         let is_named = named.is_none_or(|named| {
@@ -280,8 +280,8 @@ fn free_id(
 }
 
 /// An account as it is when it was made: closed, without a password.
-fn promised(account: &NewAccount) -> Passwd {
-    Passwd {
+fn assumed(account: &NewAccount) -> UserEntry {
+    UserEntry {
         name: account.name.clone(),
         uid: account.uid,
         gid: account.gid,
@@ -294,10 +294,10 @@ fn promised(account: &NewAccount) -> Passwd {
     }
 }
 
-fn passwd_line(line: &str) -> Option<Passwd> {
+fn passwd_line(line: &str) -> Option<UserEntry> {
     let [name, _, uid, gid, gecos, home, shell] =
         line.split(':').collect::<Vec<_>>().try_into().ok()?;
-    Some(Passwd {
+    Some(UserEntry {
         name: name.to_owned(),
         uid: uid.parse().ok()?,
         gid: gid.parse().ok()?,

@@ -16,7 +16,7 @@ pub struct Invocation {
 
 /// What a program did.
 #[derive(Debug)]
-pub struct Outcome {
+pub struct Output {
     /// The exit status; `None` where a signal ended it.
     pub code: Option<i32>,
     /// Standard output, bytes that are not UTF-8 replaced.
@@ -57,7 +57,7 @@ impl Invocation {
     }
 
     /// Runs it to its end.
-    pub fn run(&self) -> Result<Outcome> {
+    pub fn run(&self) -> Result<Output> {
         #[expect(
             clippy::disallowed_methods,
             reason = "the one place where host programs are started"
@@ -97,7 +97,7 @@ impl Invocation {
         }
         let status = child.wait().map_err(|error| failed(&error))?;
         let stderr = reader.join().unwrap_or_default();
-        Ok(Outcome {
+        Ok(Output {
             code: status.code(),
             stdout: String::from_utf8_lossy(&stdout).into_owned(),
             stderr: String::from_utf8_lossy(&stderr).into_owned(),
@@ -106,34 +106,34 @@ impl Invocation {
 
     /// As [`Invocation::check`], for a tool that gives an id which somebody else may have taken meanwhile: status 4 of groupadd(8) and useradd(8) is
     /// [`Kind::Busy`] then.
-    pub fn check_id(&self, deed: &str) -> Result<()> {
+    pub fn check_id_free(&self, deed: &str) -> Result<()> {
         const TAKEN: i32 = 4;
         let outcome = self.run()?;
         match outcome.code {
             Some(0) => Ok(()),
             Some(TAKEN) => {
-                let mut error = outcome.refusal(deed, &self.program);
+                let mut error = outcome.into_error(deed, &self.program);
                 error.kind = ErrorKind::Busy;
                 Err(error
                     .hint("somebody else makes accounts at this moment: run the command again"))
             }
-            _ => Err(outcome.refusal(deed, &self.program)),
+            _ => Err(outcome.into_error(deed, &self.program)),
         }
     }
 
     /// Runs it, and takes any exit status but 0 for a failure. `deed` completes "could not …".
-    pub fn check(&self, deed: &str) -> Result<Outcome> {
+    pub fn check(&self, deed: &str) -> Result<Output> {
         let outcome = self.run()?;
         if outcome.code == Some(0) {
             return Ok(outcome);
         }
-        Err(outcome.refusal(deed, &self.program))
+        Err(outcome.into_error(deed, &self.program))
     }
 }
 
-impl Outcome {
+impl Output {
     /// The error that says that `program` refused `deed`, with its own last words.
-    pub fn refusal(&self, deed: &str, program: &Path) -> Error {
+    pub fn into_error(&self, deed: &str, program: &Path) -> Error {
         let ending = self.code.map_or_else(
             || "was ended by a signal".to_owned(),
             |code| format!("exited with {code}"),

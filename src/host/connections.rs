@@ -15,12 +15,12 @@
 //! (its name, its ids, its parent, its children); a title is believed where it is whole, and where none is, the connection may be
 //! anybody's.
 
-use super::processes::Seen;
+use super::processes::ProcessInfo;
 
 /// sshd's process of one connection, which is root's.
 #[derive(Debug)]
 pub(super) struct Connection<'s> {
-    pub(super) seen: &'s Seen,
+    pub(super) seen: &'s ProcessInfo,
     /// The login name, where a whole title gives it.
     pub(super) user: Option<&'s str>,
     pub(super) stage: Stage,
@@ -93,8 +93,8 @@ impl<'s> Connection<'s> {
     /// Every connection among the processes of the running system.
     ///
     /// `is_root` says of a login name whether its user id is 0: the process of root's own session is root's for as long as it lives.
-    pub(super) fn all(seen: &'s [Seen], is_root: impl Fn(&str) -> bool) -> Vec<Self> {
-        let sshd: Vec<(&Seen, Title<'_>)> = seen
+    pub(super) fn all(seen: &'s [ProcessInfo], is_root: impl Fn(&str) -> bool) -> Vec<Self> {
+        let sshd: Vec<(&ProcessInfo, Title<'_>)> = seen
             .iter()
             .filter(|seen| seen.is_sshd)
             .map(|seen| {
@@ -154,7 +154,7 @@ impl<'s> Connection<'s> {
     }
 
     /// Whether a child runs as a user whose id is none of `uids`: the connection is that user's.
-    pub(super) fn serves_others(&self, seen: &[Seen], uids: &[u32]) -> bool {
+    pub(super) fn serves_others(&self, seen: &[ProcessInfo], uids: &[u32]) -> bool {
         let pid = self.seen.process.pid;
         let mut children = seen.iter().filter(|child| child.parent == pid);
         children.any(|child| child.process.uid != 0 && !uids.contains(&child.process.uid))
@@ -167,8 +167,8 @@ mod tests {
     use super::*;
 
     /// A process of `uid` with this name (comm) and title.
-    fn seen(pid: i32, parent: i32, uid: u32, name: &str, title: &str) -> Seen {
-        Seen {
+    fn seen(pid: i32, parent: i32, uid: u32, name: &str, title: &str) -> ProcessInfo {
+        ProcessInfo {
             process: Process {
                 pid,
                 uid,
@@ -182,7 +182,7 @@ mod tests {
         }
     }
 
-    fn found(all: &[Seen]) -> Vec<(i32, Option<&str>, Stage)> {
+    fn found(all: &[ProcessInfo]) -> Vec<(i32, Option<&str>, Stage)> {
         Connection::all(all, |name| name == "root")
             .into_iter()
             .map(|found| (found.seen.process.pid, found.user, found.stage))
@@ -196,7 +196,7 @@ mod tests {
     #[test]
     fn the_stages_of_a_connection_up_to_openssh_9_7() {
         let listener = || seen(1, 0, 0, "sshd", LISTENER);
-        let of = |titles: &[(i32, i32, u32, &str)]| -> Vec<Seen> {
+        let of = |titles: &[(i32, i32, u32, &str)]| -> Vec<ProcessInfo> {
             let one = |&(pid, parent, uid, title): &(i32, i32, u32, &str)| {
                 seen(pid, parent, uid, "sshd", title)
             };
@@ -327,7 +327,7 @@ mod tests {
 
     #[test]
     fn a_child_tells_whose_a_connection_without_a_title_has_become() {
-        let serves = |child: Seen| {
+        let serves = |child: ProcessInfo| {
             let all = [seen(2, 1, 0, "sshd", "sshd: ?"), child];
             let connections = Connection::all(&all, |_| false);
             let [connection] = connections.as_slice() else {

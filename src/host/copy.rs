@@ -109,7 +109,7 @@ impl Copier {
     ) -> Result<()> {
         let before = facts(source, from)?;
         self.copy_content(source, from, before.size, target, to)?;
-        unmoved(source, from, &before)
+        check_source_unchanged(source, from, &before)
     }
 
     /// As [`Copier::copy`], and gives the digest of what was copied.
@@ -122,27 +122,27 @@ impl Copier {
     ) -> Result<Digest> {
         let before = facts(source, from)?;
         let mut hash = Sha256::new();
-        self.pump(source, from, |chunk| {
+        self.copy_read_write(source, from, |chunk| {
             hash.update(chunk);
             target
                 .write_all(chunk)
                 .map_err(|error| Error::io("write", to, &error))
         })?;
-        unmoved(source, from, &before)?;
+        check_source_unchanged(source, from, &before)?;
         Ok(Digest::finish(hash))
     }
 
     /// The digest of all of `file`.
     pub fn digest(&mut self, file: &mut File, path: &Path) -> Result<Digest> {
         let mut hash = Sha256::new();
-        self.pump(file, path, |chunk| {
+        self.copy_read_write(file, path, |chunk| {
             hash.update(chunk);
             Ok(())
         })?;
         Ok(Digest::finish(hash))
     }
 
-    fn pump(
+    fn copy_read_write(
         &mut self,
         file: &mut File,
         path: &Path,
@@ -194,7 +194,7 @@ impl Copier {
         if copied > 0 || size == 0 {
             return Ok(());
         }
-        self.pump(source, from, |chunk| {
+        self.copy_read_write(source, from, |chunk| {
             target
                 .write_all(chunk)
                 .map_err(|error| Error::io("write", to, &error))
@@ -208,7 +208,7 @@ pub fn digest(file: &mut File, path: &Path) -> Result<Digest> {
 }
 
 /// Whether a source is as long and as old as it was before it was copied.
-fn unmoved(source: &File, from: &Path, before: &Stat) -> Result<()> {
+fn check_source_unchanged(source: &File, from: &Path, before: &Stat) -> Result<()> {
     let after = facts(source, from)?;
     if (before.size, before.mtime) == (after.size, after.mtime) {
         return Ok(());

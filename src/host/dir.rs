@@ -17,7 +17,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use super::stat::{FileKind, Stat};
-use super::view::{View, names};
+use super::view::{HostView, names};
 use crate::error::{Error, Result};
 
 /// Who owns a new inode, and its permission bits.
@@ -42,7 +42,7 @@ impl Ownership {
     }
 }
 
-impl View {
+impl HostView {
     /// Opens a directory for the writing side of a host.
     pub(super) fn open_dir(&self, path: &Path) -> Result<Dir> {
         let handle = self.open2(
@@ -50,7 +50,7 @@ impl View {
             OFlags::RDONLY | OFlags::DIRECTORY,
             ResolveFlags::empty(),
         )?;
-        Ok(Dir::from_handle(handle, self.shown(path)))
+        Ok(Dir::from_handle(handle, self.display_path(path)))
     }
 }
 
@@ -83,7 +83,7 @@ impl Dir {
     }
 
     /// What messages call `path` below this directory.
-    pub fn shown(&self, path: &Path) -> PathBuf {
+    pub fn display_path(&self, path: &Path) -> PathBuf {
         if path == Path::new(".") {
             self.path.clone()
         } else {
@@ -92,7 +92,7 @@ impl Dir {
     }
 
     pub(super) fn error(&self, deed: &str, path: &Path, errno: Errno) -> Error {
-        let error = Error::io(deed, &self.shown(path), &errno.into());
+        let error = Error::io(deed, &self.display_path(path), &errno.into());
         match errno {
             Errno::XDEV => error.hint("a mount lies there: unmount it first"),
             Errno::LOOP => error.hint("a symbolic link lies on the way where a directory should be"),
@@ -134,7 +134,7 @@ impl Dir {
             .map_err(|errno| self.error("open", path, errno))?;
         Ok(Self {
             handle,
-            path: self.shown(path),
+            path: self.display_path(path),
         })
     }
 
@@ -147,7 +147,7 @@ impl Dir {
         ) {
             Ok(handle) => Ok(Some(Self {
                 handle,
-                path: self.shown(path),
+                path: self.display_path(path),
             })),
             Err(Errno::NOENT) => Ok(None),
             Err(errno) => Err(self.error("open", path, errno)),
@@ -237,14 +237,14 @@ impl Dir {
     }
 
     /// Makes a directory that does not exist yet, and opens it.
-    pub fn make_dir(&self, path: &Path, owner: Ownership) -> Result<Self> {
+    pub fn create_dir(&self, path: &Path, owner: Ownership) -> Result<Self> {
         let (parent, name) = self.parent(path)?;
         let parent = parent.as_ref().unwrap_or(self);
         mkdirat(&parent.handle, name, Mode::from_raw_mode(0o700))
             .map_err(|errno| self.error("make the directory", path, errno))?;
         let made = parent
             .open_dir(Path::new(name))
-            .and_then(|made| made.own(owner).map(|()| made));
+            .and_then(|made| made.set_owner(owner).map(|()| made));
         if made.is_err() {
             // A directory of the wrong owner is worse than none; the first error is the one to tell.
             let _ = unlinkat(&parent.handle, name, AtFlags::REMOVEDIR);
@@ -257,7 +257,7 @@ impl Dir {
         if let Some(found) = self.try_open_dir(path)? {
             return Ok((found, false));
         }
-        match self.make_dir(path, owner) {
+        match self.create_dir(path, owner) {
             Ok(made) => Ok((made, true)),
             // Another process can have made it in between.
             Err(error) => self
@@ -268,13 +268,13 @@ impl Dir {
     }
 
     /// Sets owner, then mode: the other order would let the old owner in between act with the new mode.
-    pub fn own(&self, owner: Ownership) -> Result<()> {
+    pub fn set_owner(&self, owner: Ownership) -> Result<()> {
         set_ownership(&self.handle, owner)
             .map_err(|errno| self.error("set owner and mode of", Path::new("."), errno))
     }
 
     /// Makes a new regular file; fails where the name is taken. The file is root's and 0600 until [`Dir::finish_file`].
-    pub fn make_file(&self, path: &Path) -> Result<File> {
+    pub fn create_file(&self, path: &Path) -> Result<File> {
         let (parent, name) = self.parent(path)?;
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -318,14 +318,20 @@ impl Dir {
     }
 
     /// Makes a symbolic link; fails where the name is taken.
-    pub fn make_link(&self, path: &Path, target: &Path) -> Result<()> {
+    pub fn create_symlink(&self, path: &Path, target: &Path) -> Result<()> {
         let (parent, name) = self.parent(path)?;
         symlinkat(target, parent.as_ref().unwrap_or(self).as_fd(), name)
             .map_err(|errno| self.error("make the link", path, errno))
     }
 
     /// Makes a character device; fails where the name is taken.
-    pub fn make_device(&self, path: &Path, major: u32, minor: u32, owner: Ownership) -> Result<()> {
+    pub fn create_device(
+        &self,
+        path: &Path,
+        major: u32,
+        minor: u32,
+        owner: Ownership,
+    ) -> Result<()> {
         let (parent, name) = self.parent(path)?;
         let parent = parent.as_ref().unwrap_or(self);
         mknodat(
@@ -343,7 +349,7 @@ impl Dir {
     }
 
     /// Makes `path` here another name of the file `from` below `source`; fails where the name is taken.
-    pub fn make_hard_link(&self, path: &Path, source: &Self, from: &Path) -> Result<()> {
+    pub fn create_hard_link(&self, path: &Path, source: &Self, from: &Path) -> Result<()> {
         let (source_parent, source_name) = source.parent(from)?;
         let (parent, name) = self.parent(path)?;
         let source = source_parent.as_ref().unwrap_or(source);
@@ -363,10 +369,10 @@ impl Dir {
         let parent = parent.as_ref().unwrap_or(self);
         let temporary = replacement(name);
         let temporary = Path::new(&temporary);
-        parent.remove_file_if_there(temporary)?;
-        let written = parent.make_file(temporary).and_then(|mut file| {
+        parent.remove_file_if_exists(temporary)?;
+        let written = parent.create_file(temporary).and_then(|mut file| {
             file.write_all(content)
-                .map_err(|error| Error::io("write", &parent.shown(temporary), &error))?;
+                .map_err(|error| Error::io("write", &parent.display_path(temporary), &error))?;
             parent.finish_file(temporary, &file, owner, None)?;
             fsync(&file).map_err(|errno| parent.error("sync", temporary, errno))?;
             parent.rename(temporary, parent, Path::new(name), RenameFlags::empty())?;
@@ -374,7 +380,7 @@ impl Dir {
         });
         if written.is_err() {
             // The write's own error is the one to tell; a name that starts with a dot matches no Include.
-            let _ = parent.remove_file_if_there(temporary);
+            let _ = parent.remove_file_if_exists(temporary);
         }
         written
     }
@@ -383,16 +389,16 @@ impl Dir {
     pub fn cache_file(&self, name: &Path, content: &[u8]) -> Result<()> {
         let temporary = replacement(name.as_os_str());
         let temporary = Path::new(&temporary);
-        self.remove_file_if_there(temporary)?;
-        let mut file = self.make_file(temporary)?;
+        self.remove_file_if_exists(temporary)?;
+        let mut file = self.create_file(temporary)?;
         file.write_all(content)
-            .map_err(|error| Error::io("write", &self.shown(temporary), &error))?;
+            .map_err(|error| Error::io("write", &self.display_path(temporary), &error))?;
         self.rename(temporary, self, name, RenameFlags::empty())
     }
 
     /// Removes what a [`Dir::replace_file`] that was cut short left beside the file `name` of this directory.
     pub fn drop_replacement(&self, name: &Path) -> Result<()> {
-        self.remove_file_if_there(Path::new(&replacement(name.as_os_str())))
+        self.remove_file_if_exists(Path::new(&replacement(name.as_os_str())))
     }
 
     /// The latest time at which anything in the directory at `path` was made or changed, the names in it included. For what is root's own.
@@ -457,7 +463,7 @@ impl Dir {
     }
 
     /// As [`Dir::remove_file`]; nothing there is no error.
-    pub fn remove_file_if_there(&self, path: &Path) -> Result<()> {
+    pub fn remove_file_if_exists(&self, path: &Path) -> Result<()> {
         if self.lstat(path)?.is_some() {
             self.remove_file(path)
         } else {

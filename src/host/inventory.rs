@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use rustix::fs::{OFlags, ResolveFlags};
 
+use super::access_log::{AccessLog, FollowMode};
 use super::copy::digest;
-use super::looks::{Looks, Way};
-use super::{Copier, Digest, Dir, FileKind, LastDir, Stat, View, in_parallel};
+use super::{Copier, Digest, Dir, FileKind, HostView, ParentDirCache, Stat, parallel_for_each};
 use crate::error::Result;
 use crate::names::JailPath;
 
@@ -20,10 +20,10 @@ pub struct Inventory {
     /// Names that no spec could give, with the directory that holds them.
     strange: Vec<PathBuf>,
     /// Where looks are kept in mind, and the root as the host names it.
-    looks: Option<(Arc<Looks>, PathBuf)>,
+    looks: Option<(Arc<AccessLog>, PathBuf)>,
 }
 
-impl View {
+impl HostView {
     /// Looks at the directory `root`: all of it below the top-level names `whole`, and at each of `paths`. `None` where there is no such
     /// directory.
     pub fn inventory<'p>(
@@ -41,7 +41,7 @@ impl View {
             ResolveFlags::NO_SYMLINKS,
         )?;
         let mut inventory = Inventory {
-            root: Dir::from_handle(handle, self.shown(root)),
+            root: Dir::from_handle(handle, self.display_path(root)),
             found: BTreeMap::new(),
             strange: Vec::new(),
             looks: self.looks.clone().map(|looks| (looks, root.to_owned())),
@@ -73,7 +73,12 @@ impl Inventory {
 
     fn saw(&self, path: &JailPath, listed: bool, stat: Option<&Stat>) {
         if let Some((looks, root)) = &self.looks {
-            looks.saw(&root.join(path.relative()), Way::Real, listed, stat);
+            looks.record(
+                &root.join(path.relative()),
+                FollowMode::NoSymlinks,
+                listed,
+                stat,
+            );
         }
     }
 
@@ -113,7 +118,7 @@ impl Inventory {
     }
 
     /// Names that are not UTF-8 or hold control characters.
-    pub fn strange(&self) -> &[PathBuf] {
+    pub fn invalid_names(&self) -> &[PathBuf] {
         &self.strange
     }
 
@@ -126,19 +131,20 @@ impl Inventory {
     pub fn digest(&self, path: &JailPath) -> Result<Digest> {
         digest(
             &mut self.root.open_file(path.relative())?,
-            &self.root.shown(path.relative()),
+            &self.root.display_path(path.relative()),
         )
     }
 
     /// The digests of these paths, all of which must be regular files, read by as many threads as there are processors. In no order.
     pub fn digests<'p>(&self, paths: &[&'p JailPath]) -> Result<Vec<(&'p JailPath, Digest)>> {
-        let hands = in_parallel(
+        let hands = parallel_for_each(
             paths,
-            || (Copier::default(), LastDir::default(), Vec::new()),
+            || (Copier::default(), ParentDirCache::default(), Vec::new()),
             |(copier, last, digests), path| {
-                let parent = last.holding(&self.root, path)?;
+                let parent = last.parent_of(&self.root, path)?;
                 let name = Path::new(path.name());
-                let digest = copier.digest(&mut parent.open_file(name)?, &parent.shown(name))?;
+                let digest =
+                    copier.digest(&mut parent.open_file(name)?, &parent.display_path(name))?;
                 digests.push((*path, digest));
                 Ok(())
             },

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use jailctl_session::network::Port;
 
-use super::View;
+use super::HostView;
 use crate::error::Result;
 
 /// Most bytes of a list of sockets of the kernel's.
@@ -26,7 +26,7 @@ pub fn is_bound(port: Port) -> Result<bool> {
 }
 
 fn is_listed(protocol: &str, wanted: Option<&str>, ports: &[u16]) -> Result<bool> {
-    let proc = View::new(Path::new("/proc"))?;
+    let proc = HostView::new(Path::new("/proc"))?;
     for version in ["", "6"] {
         let list = format!("/self/net/{protocol}{version}");
         let text = proc.read(Path::new(&list), LIMIT)?.unwrap_or_default();

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, OFlags, openat};
 
-use super::{Dir, Host, Ownership, View};
+use super::{Dir, Host, HostView, Ownership};
 use crate::error::{Error, ErrorKind, Finding, Result};
 
 /// Held until dropped.
@@ -19,9 +19,9 @@ pub struct Lock {
 /// The file that is locked.
 const LOCK: &str = "/run/jailctl/lock";
 /// How long is waited at least: whoever only asks whether the lock is held holds it for a moment.
-const MOMENT: Duration = Duration::from_millis(100);
+const MIN_WAIT: Duration = Duration::from_millis(100);
 
-impl View {
+impl HostView {
     /// Whether another process holds the host's lock.
     pub fn is_locked(&self) -> Result<bool> {
         let file = self.try_open(Path::new(LOCK))?;
@@ -32,13 +32,13 @@ impl View {
 impl Host {
     /// Takes the host's lock; waits at most `patience` for another holder to let go.
     pub fn lock(&self, patience: Duration) -> Result<Lock> {
-        let run = self.dir(Path::new("/run/jailctl"), Ownership::root(0o755))?;
-        let shown = run.shown(Path::new("lock"));
+        let run = self.ensure_root_dir(Path::new("/run/jailctl"), Ownership::root(0o755))?;
+        let shown = run.display_path(Path::new("lock"));
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mut file = openat(run.as_fd(), "lock", flags, Mode::from_raw_mode(0o600))
             .map(File::from)
             .map_err(|errno| Error::io("open", &shown, &errno.into()))?;
-        let deadline = Instant::now() + patience.max(MOMENT);
+        let deadline = Instant::now() + patience.max(MIN_WAIT);
         while file.try_lock().is_err() {
             if Instant::now() >= deadline {
                 return Err(busy(&mut file, &run));
@@ -68,7 +68,7 @@ fn busy(file: &mut File, run: &Dir) -> Error {
         ErrorKind::Busy,
         Finding::new(format!(
             "could not take the lock `{}`",
-            run.shown(Path::new("lock")).display()
+            run.display_path(Path::new("lock")).display()
         ))
         .why(format!("{who} holds it"))
         .hint("wait for it to end, or give `--wait SECONDS`"),

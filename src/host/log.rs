@@ -3,7 +3,7 @@
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 
-use super::{Host, View};
+use super::{Host, HostView};
 
 /// Where syslog(3) writes.
 const LOG: &str = "/dev/log";
@@ -21,7 +21,7 @@ impl Host {
         let Ok(socket) = UnixDatagram::unbound() else {
             return;
         };
-        let who = View::new(Path::new("/proc"))
+        let who = HostView::new(Path::new("/proc"))
             .and_then(|proc| proc.read(Path::new("/self/loginuid"), 16))
             .ok()
             .flatten()

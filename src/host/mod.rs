@@ -3,38 +3,38 @@
 //! A host is a value: the running system, or any directory that holds one (`--root DIR`). Every path given to a [`View`] is resolved with the
 //! host's root as `/`, so that no link of a directory tree leads out to the system that jailctl runs on.
 
+mod access_log;
 mod account_files;
+mod account_tools;
 mod accounts;
 mod command;
 mod connections;
 mod copy;
 mod dir;
-mod draft;
-mod entries;
+mod dir_cache;
+mod dir_reader;
 pub mod glob;
+mod hard_link;
 mod inventory;
-mod last;
 mod listeners;
 mod lock;
 mod log;
-mod looks;
 mod mounts;
+mod new_file;
 pub mod nft;
 mod packages;
 pub mod pam;
 mod parallel;
 mod processes;
 mod provenance;
-mod removing;
+mod remove;
 mod rooted_accounts;
 mod routes;
-mod shadow;
-mod shared;
 mod skeleton;
-mod spare;
 pub mod sshd;
 mod stat;
 mod trust;
+mod unused_uid;
 mod user_manager;
 mod view;
 mod walk;
@@ -43,40 +43,40 @@ use std::ffi::OsStr;
 use std::ops::Deref;
 use std::path::{Component, Path};
 
-pub use accounts::{Accounts, Belonging, Group, Passwd};
-pub use command::{Invocation, Outcome};
+pub use account_tools::{Expiry, NewAccount};
+pub use accounts::{AccountFields, Accounts, Group, UserEntry};
+pub use command::{Invocation, Output};
 pub use copy::{Copier, Digest, digest};
 pub use dir::{Dir, Ownership};
-pub use draft::draft;
-pub use entries::Entries;
+pub use dir_cache::ParentDirCache;
+pub use dir_reader::DirReader;
 pub use inventory::Inventory;
-pub use last::LastDir;
 pub use listeners::{is_bound, listens};
 pub use lock::Lock;
+pub use new_file::create_new_file;
 pub use packages::Package;
-pub use parallel::in_parallel;
+pub use parallel::parallel_for_each;
 pub use processes::Process;
 pub use provenance::{Control, Located, Lookup, TreeEntry};
 pub use routes::{Route, routes};
-pub use shadow::{Expiry, NewAccount};
 pub use skeleton::{Skeleton, copy_skeleton, skeleton};
 pub use stat::{FileKind, Stat};
-pub use trust::Stranger;
+pub use trust::UntrustedWriter;
 pub use user_manager::manager_unit;
-pub use view::{MountFlags, Passage, View};
+pub use view::{HostView, MountFlags, ResolvedPath};
 
 use crate::error::{Error, Result};
 
 /// A host that may be changed. Reads as its [`View`] does.
 #[derive(Debug)]
 pub struct Host {
-    view: View,
+    view: HostView,
 }
 
 impl Deref for Host {
-    type Target = View;
+    type Target = HostView;
 
-    fn deref(&self) -> &View {
+    fn deref(&self) -> &HostView {
         &self.view
     }
 }
@@ -94,30 +94,30 @@ impl Host {
         }
         // For the host's programs that are run: what is made here gets its mode by descriptor.
         rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
-        let view = View::new(root)?;
+        let view = HostView::new(root)?;
         view.refuse_unsafe_accounts()?;
         Ok(Self { view })
     }
 
     /// As [`View::spaced`].
     #[must_use]
-    pub fn spaced(self, spacing: u32) -> Self {
+    pub fn with_id_gap(self, spacing: u32) -> Self {
         Self {
-            view: self.view.spaced(spacing),
+            view: self.view.with_id_gap(spacing),
         }
     }
 
     /// As [`View::remembering`].
     #[must_use]
-    pub fn remembering(self) -> Self {
+    pub fn with_access_log(self) -> Self {
         Self {
-            view: self.view.remembering(),
+            view: self.view.with_access_log(),
         }
     }
 
     /// Opens the directory at `path`, which root alone controls, and makes what is missing of it. `/run -> …` and the like are followed, inside
     /// the host.
-    pub fn dir(&self, path: &Path, made: Ownership) -> Result<Dir> {
+    pub fn ensure_root_dir(&self, path: &Path, made: Ownership) -> Result<Dir> {
         let mut known = path;
         while self.stat(known)?.is_none() {
             known = known.parent().unwrap_or(Path::new("/"));
@@ -142,7 +142,7 @@ impl Host {
     /// Where such a link is on the way, or something else than a directory.
     pub fn given_dir(&self, path: &Path, made: Ownership) -> Result<Dir> {
         let refuse = |why: String| {
-            let shown = self.shown(path).display().to_string();
+            let shown = self.display_path(path).display().to_string();
             Error::failed(format!("could not use `{}`", shown.escape_debug())).why(why)
         };
         let mut known = path;
@@ -164,7 +164,7 @@ impl Host {
                 shown.escape_debug()
             )));
         }
-        let mut dir = Dir::reopen(&located.handle, self.shown(&located.real))?;
+        let mut dir = Dir::reopen(&located.handle, self.display_path(&located.real))?;
         for component in path
             .strip_prefix(known)
             .unwrap_or(Path::new(""))
@@ -195,7 +195,7 @@ impl Host {
     }
 
     /// Opens the directory at `path`, no part of which may be a link; `None` where there is none.
-    pub fn open_root(&self, path: &Path) -> Result<Option<Dir>> {
+    pub fn open_dir_nofollow(&self, path: &Path) -> Result<Option<Dir>> {
         if self.lstat(path)?.is_none() {
             return Ok(None);
         }
@@ -204,7 +204,7 @@ impl Host {
     }
 
     /// The facts of the host that decide what may be read and written, without the right to write.
-    pub fn view(&self) -> &View {
+    pub fn view(&self) -> &HostView {
         &self.view
     }
 }

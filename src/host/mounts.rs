@@ -4,16 +4,16 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
-use super::View;
+use super::HostView;
 use crate::error::Result;
 
-impl View {
+impl HostView {
     /// Every mount point at or below `path`, of whatever file system. proc(5), `/proc/pid/mountinfo`.
     pub fn mounts_below(&self, path: &Path) -> Result<Vec<PathBuf>> {
         let table = Self::new(Path::new("/"))?
             .read(Path::new("/proc/thread-self/mountinfo"), 64 << 20)?
             .unwrap_or_default();
-        let path = self.shown(path);
+        let path = self.display_path(path);
         let fields = table
             .split(|byte| *byte == b'\n')
             .filter_map(|line| line.split(|byte| *byte == b' ').nth(4));

@@ -4,11 +4,11 @@ use std::path::Path;
 
 use jailctl_session::network::NFT;
 
-use super::{Invocation, View};
+use super::{HostView, Invocation};
 use crate::error::Result;
 
 /// Where it is on the host.
-pub fn find(view: &View) -> Result<Option<&'static str>> {
+pub fn find(view: &HostView) -> Result<Option<&'static str>> {
     for program in NFT {
         if view.stat(Path::new(program))?.is_some() {
             return Ok(Some(program));

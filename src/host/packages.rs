@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::View;
+use super::HostView;
 use crate::error::Result;
 
 /// A list of files, or a database of packages, above this size is not what it seems.
@@ -21,14 +21,14 @@ pub enum Package {
     /// Installed; its paths, directories among them.
     Files(Vec<PathBuf>),
     /// Installed for several architectures: their names.
-    Several(Vec<String>),
+    MultiArch(Vec<String>),
     /// Not installed.
     Missing,
     /// The database is of a kind that is not read: this manager's.
-    Unreadable(&'static str),
+    UnsupportedDatabase(&'static str),
 }
 
-impl View {
+impl HostView {
     /// The files of the package `name`, in the order of the database.
     pub fn package(&self, name: &str) -> Result<Package> {
         if self.stat(&Path::new(DPKG).join("info"))?.is_some() {
@@ -42,7 +42,7 @@ impl View {
         }
         for database in RPM {
             if self.stat(Path::new(database))?.is_some() {
-                return Ok(Package::Unreadable("rpm"));
+                return Ok(Package::UnsupportedDatabase("rpm"));
             }
         }
         Ok(Package::Missing)
@@ -79,7 +79,7 @@ impl View {
         if !found.is_empty() {
             found.push((package, architecture));
             let names = found.iter().map(|(name, of)| format!("{name}:{of}"));
-            return Ok(Package::Several(names.collect()));
+            return Ok(Package::MultiArch(names.collect()));
         }
         let info = Path::new(DPKG).join("info");
         let with_architecture = info.join(format!("{package}:{architecture}.list"));
@@ -182,7 +182,7 @@ mod tests {
         // As pacman 6 writes it, cut short.
         let text = "%FILES%\nusr/\nusr/bin/\nusr/bin/tree\n\n%BACKUP%\netc/tree.conf\t1f0e\n";
         std::fs::write(package.join("files"), text).expect("a file");
-        let view = View::new(&host).expect("a host");
+        let view = HostView::new(&host).expect("a host");
         assert_eq!(
             view.package("lib32-tree").expect("read"),
             files(&["/usr", "/usr/bin", "/usr/bin/tree"])

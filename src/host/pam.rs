@@ -6,7 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{FileKind, View};
+use super::{FileKind, HostView};
 use crate::error::{Error, Result};
 
 /// The service that sshd asks, unless its configuration names another (`PAMServiceName`, from OpenSSH 9.8).
@@ -105,7 +105,7 @@ pub struct Modules {
 
 impl Modules {
     /// Looks for them; `None` where libpam is not installed.
-    pub fn find(view: &View) -> Result<Option<Self>> {
+    pub fn find(view: &HostView) -> Result<Option<Self>> {
         for directory in MODULES.map(Path::new) {
             if view.stat(&directory.join(GUARD))?.is_some() {
                 return Ok(Some(Self {
@@ -132,12 +132,14 @@ pub struct Service {
 
 impl Service {
     /// Reads the service `name`; `None` where the host has none of that name.
-    pub fn read(view: &View, name: &str) -> Result<Option<Self>> {
+    pub fn read(view: &HostView, name: &str) -> Result<Option<Self>> {
         let text = |directory: &str| text(view, &Path::new(directory).join(name));
         let path = Path::new(SERVICES[0]).join(name);
         let service = Self {
             // A link stays one: what it leads to is changed.
-            path: view.trace(&path)?.map_or(path, |passage| passage.real),
+            path: view
+                .resolve_links(&path)?
+                .map_or(path, |passage| passage.real),
             text: text(SERVICES[0])?,
             vendor: text(SERVICES[1])?,
         };
@@ -184,7 +186,7 @@ impl Service {
 
 /// The changes by which the host's other services refuse jailed accounts: whatever cron(8), atd(8), su(1) or login(1) ran as such an account would be outside of
 /// its jail. `sshd` is the service that sshd asks, which has a block of its own.
-pub fn refusals(view: &View, sshd: &str) -> Result<Vec<Edit>> {
+pub fn refusals(view: &HostView, sshd: &str) -> Result<Vec<Edit>> {
     let mut edits = Vec::new();
     for name in REFUSING.iter().filter(|name| **name != sshd) {
         let service = Service::read(view, name)?;
@@ -197,7 +199,7 @@ pub fn refusals(view: &View, sshd: &str) -> Result<Vec<Edit>> {
 }
 
 /// The changes that take the block away wherever it is.
-pub fn without_blocks(view: &View) -> Result<Vec<Edit>> {
+pub fn without_blocks(view: &HostView) -> Result<Vec<Edit>> {
     let mut edits = Vec::new();
     for name in view.list(Path::new(SERVICES[0]))?.unwrap_or_default() {
         if let Some(name) = name.to_str()
@@ -216,13 +218,13 @@ fn add(edit: Option<Edit>, edits: &mut Vec<Edit>) {
 }
 
 /// Whether something in a directory of services can be one: anything may lie there, and libpam opens only what is asked for.
-fn is_service(view: &View, path: &Path) -> bool {
-    let passage = view.trace(path).ok().flatten();
+fn is_service(view: &HostView, path: &Path) -> bool {
+    let passage = view.resolve_links(path).ok().flatten();
     passage
         .is_some_and(|passage| passage.stat.kind() == FileKind::File && passage.stat.size <= LIMIT)
 }
 
-fn text(view: &View, path: &Path) -> Result<Option<String>> {
+fn text(view: &HostView, path: &Path) -> Result<Option<String>> {
     let Some(bytes) = view.read(path, LIMIT)? else {
         return Ok(None);
     };

@@ -14,7 +14,7 @@ const FEW: usize = 8;
 
 /// Does `work` on each item. Each thread has a state of its own, made by `begin`; all states are given back. After an error no new item is begun,
 /// and of several errors the one of the earliest item is given.
-pub fn in_parallel<T, S, B, W>(items: &[T], begin: B, work: W) -> Result<Vec<S>>
+pub fn parallel_for_each<T, S, B, W>(items: &[T], begin: B, work: W) -> Result<Vec<S>>
 where
     T: Sync,
     S: Send,
@@ -79,7 +79,7 @@ mod tests {
     #[test]
     fn every_item_is_done_once() {
         let items: Vec<u64> = (0..1000).collect();
-        let states = in_parallel(
+        let states = parallel_for_each(
             &items,
             || 0,
             |sum, item| {
@@ -95,7 +95,7 @@ mod tests {
     fn the_first_error_ends_it() {
         let items: Vec<usize> = (0..1_000_000).collect();
         let begun = AtomicUsize::new(0);
-        let outcome = in_parallel(
+        let outcome = parallel_for_each(
             &items,
             || (),
             |(), item| {

@@ -13,7 +13,7 @@ use rustix::process::{
     Pid, PidfdFlags, Signal, getpid, getpriority_user, pidfd_open, pidfd_send_signal,
 };
 
-use super::View;
+use super::HostView;
 use super::connections::{Connection, Stage};
 use crate::error::{Error, Result};
 
@@ -24,7 +24,7 @@ const DYING: Duration = Duration::from_secs(5);
 /// The time between two looks.
 const ROUND: Duration = Duration::from_millis(20);
 /// How many looks find none of the processes that a user has before they are taken for zombies.
-const LOOKS: usize = 10;
+const MAX_PASSES: usize = 10;
 /// Bytes that are read of one file of proc(5).
 const LIMIT: usize = 1 << 16;
 
@@ -41,7 +41,7 @@ pub struct Process {
 
 /// A process as proc(5) shows it.
 #[derive(Debug)]
-pub(super) struct Seen {
+pub(super) struct ProcessInfo {
     pub(super) process: Process,
     /// The pid of its parent; 0 where that is of another pid namespace.
     pub(super) parent: i32,
@@ -55,7 +55,7 @@ pub(super) struct Seen {
     pub(super) title: Option<String>,
 }
 
-impl Seen {
+impl ProcessInfo {
     /// Whether these are the arguments of an sshd that has just been started for one connection: by sshd itself (`-R`) or by a
     /// service manager (`-i`).
     pub(super) fn is_new_connection(&self) -> bool {
@@ -70,7 +70,7 @@ impl Process {
     ///
     /// A process that is just ending is waited for, for a moment: sshd's own for a session outlives it by some milliseconds. A zombie is none: it
     /// runs nothing, and waits for a parent that may never come.
-    pub fn living(view: &View, root: &Path, uids: &[u32]) -> Result<Vec<Self>> {
+    pub fn find_in_jail(view: &HostView, root: &Path, uids: &[u32]) -> Result<Vec<Self>> {
         if !view.is_live() {
             return Ok(Vec::new());
         }
@@ -81,7 +81,7 @@ impl Process {
             if found.is_empty() {
                 without += 1;
                 // A process that forks and ends again and again can slip through a look at proc(5), but not through the kernel's own.
-                if without == LOOKS || !uids.iter().any(|uid| Self::has_any(*uid)) {
+                if without == MAX_PASSES || !uids.iter().any(|uid| Self::has_any(*uid)) {
                     return Ok(found);
                 }
             } else if Instant::now() > deadline {
@@ -94,7 +94,7 @@ impl Process {
     }
 
     /// Those of [`Process::living`] that one look finds.
-    pub fn present(view: &View, root: &Path, uids: &[u32]) -> Result<Vec<Self>> {
+    pub fn present(view: &HostView, root: &Path, uids: &[u32]) -> Result<Vec<Self>> {
         if !view.is_live() {
             return Ok(Vec::new());
         }
@@ -154,7 +154,7 @@ impl Process {
     ///
     /// # Errors
     /// [`crate::error::Kind::Failed`] where `/proc` cannot be read.
-    pub fn outside(view: &View, uids: &[u32]) -> Result<Vec<Self>> {
+    pub fn outside(view: &HostView, uids: &[u32]) -> Result<Vec<Self>> {
         if !view.is_live() || uids.is_empty() {
             return Ok(Vec::new());
         }
@@ -173,7 +173,7 @@ impl Process {
 
     /// Ends sshd's processes for connections of `uids`, and of nobody yet, who have not shown who they are. sshd goes by the configuration and the stack of
     /// PAM that it read when such a connection came, however long somebody takes.
-    pub fn end_unproven(view: &View, uids: &[u32]) -> Result<()> {
+    pub fn kill_unauthenticated(view: &HostView, uids: &[u32]) -> Result<()> {
         if !view.is_live() {
             return Ok(());
         }
@@ -230,7 +230,7 @@ impl Process {
     }
 
     /// The process that calls, its parent, and so on.
-    fn above_the_caller(all: &[Seen]) -> BTreeSet<i32> {
+    fn above_the_caller(all: &[ProcessInfo]) -> BTreeSet<i32> {
         let mut above = BTreeSet::new();
         let mut next = Some(getpid().as_raw_nonzero().get());
         while let Some(pid) = next.filter(|pid| above.insert(*pid)) {
@@ -241,7 +241,7 @@ impl Process {
     }
 
     /// Every process that this one may see, and no zombie. One that ends meanwhile is left out.
-    fn all() -> Result<Vec<Seen>> {
+    fn all() -> Result<Vec<ProcessInfo>> {
         let mut all = Vec::new();
         Self::each(|proc, pid| all.extend(look(proc, pid)))?;
         Ok(all)
@@ -291,7 +291,7 @@ fn read(proc: &OwnedFd, pid: i32, name: &str) -> Option<String> {
 }
 
 /// The process of this number; `None` where there is none, and for a zombie.
-fn look(proc: &OwnedFd, pid: i32) -> Option<Seen> {
+fn look(proc: &OwnedFd, pid: i32) -> Option<ProcessInfo> {
     let status = read(proc, pid, "status")?;
     if is_zombie(&status) {
         return None;
@@ -307,7 +307,7 @@ fn look(proc: &OwnedFd, pid: i32) -> Option<Seen> {
         .ok()
         .and_then(|link| link.into_string().ok())
         .unwrap_or_default();
-    Some(Seen {
+    Some(ProcessInfo {
         process: Process {
             pid,
             uid,

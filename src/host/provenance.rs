@@ -14,10 +14,10 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Mode, OFlags, fstat, openat, readlinkat};
 use rustix::io::Errno;
 
-use super::looks::Way;
+use super::access_log::FollowMode;
 use super::stat::{FileKind, Stat};
-use super::trust::{Stranger, is_trusted};
-use super::view::{LINK_LIMIT, View, components, names};
+use super::trust::{UntrustedWriter, is_trusted};
+use super::view::{HostView, LINK_LIMIT, components, names};
 use crate::error::{Error, Result};
 
 /// Most entries of one tree.
@@ -103,7 +103,7 @@ pub struct Located {
     /// The first directory on the way by which somebody else could have; `None` under the control of
     /// root. A file of root's with one name in a sticky directory, as `/tmp`, is not exchanged by
     /// others, and has none.
-    pub stranger: Option<Stranger>,
+    pub stranger: Option<UntrustedWriter>,
     /// It, opened with `O_PATH`.
     pub(super) handle: OwnedFd,
 }
@@ -120,13 +120,13 @@ pub enum Lookup {
         /// A symbolic link, or a directory that not everybody may pass.
         at: PathBuf,
         /// Who could have put it there.
-        stranger: Stranger,
+        stranger: UntrustedWriter,
     },
 }
 
 impl Lookup {
     /// The sentence of an error about a path that is not followed.
-    pub fn refusal(at: &Path, stranger: &Stranger) -> String {
+    pub fn refusal(at: &Path, stranger: &UntrustedWriter) -> String {
         format!(
             "somebody else than root could have put `{}` there: {}",
             at.display().to_string().escape_debug(),
@@ -175,7 +175,7 @@ fn power(directory: &Stat, stat: &Stat) -> (Control, bool) {
     }
 }
 
-impl View {
+impl HostView {
     /// Follows `path` as it is written, `..` included, within the host.
     ///
     /// A symbolic link is followed if nobody but root could have put it there: from the first directory
@@ -193,12 +193,12 @@ impl View {
             rustix::fs::ResolveFlags::empty(),
         )?;
         let stat: Stat = fstat(&top).map_err(fail)?.into();
-        self.saw(Path::new("/"), Way::Real, false, Some(&stat));
+        self.record_access(Path::new("/"), FollowMode::NoSymlinks, false, Some(&stat));
         let mut real = PathBuf::from("/");
         // The directories of `real`, the host's root first; what lies at its end, last.
         let mut way: Vec<(OwnedFd, Stat)> = vec![(top, stat)];
         let mut control = Control::Trusted;
-        let mut stranger: Option<Stranger> = None;
+        let mut stranger: Option<UntrustedWriter> = None;
         let mut links = 0;
         let mut ahead = components(path);
         while let Some(part) = ahead.pop() {
@@ -216,16 +216,16 @@ impl View {
             let handle = match openat(directory, part.as_os_str(), flags, Mode::empty()) {
                 Ok(handle) => handle,
                 Err(Errno::NOENT | Errno::NOTDIR) => {
-                    self.saw(&here, Way::Real, false, None);
+                    self.record_access(&here, FollowMode::NoSymlinks, false, None);
                     return Ok(Lookup::Missing);
                 }
                 Err(errno) => return Err(self.error("open", &here, errno)),
             };
             let stat: Stat = fstat(&handle).map_err(fail)?.into();
-            self.saw(&here, Way::Real, false, Some(&stat));
+            self.record_access(&here, FollowMode::NoSymlinks, false, Some(&stat));
             let (power, is_strange) = power(facts, &stat);
             if is_strange && stranger.is_none() {
-                stranger = Some(Stranger::directory(real.clone(), facts));
+                stranger = Some(UntrustedWriter::directory(real.clone(), facts));
             }
             control = control.and(power);
             if stat.kind() == FileKind::Symlink {
@@ -233,9 +233,9 @@ impl View {
                     let stranger = stranger
                         .or_else(|| {
                             let in_sticky = control != Control::Trusted;
-                            in_sticky.then(|| Stranger::directory(real.clone(), facts))
+                            in_sticky.then(|| UntrustedWriter::directory(real.clone(), facts))
                         })
-                        .unwrap_or_else(|| Stranger::link(here.clone(), &stat));
+                        .unwrap_or_else(|| UntrustedWriter::link(here.clone(), &stat));
                     return Ok(Lookup::Refused { at: here, stranger });
                 }
                 if links == LINK_LIMIT {
@@ -287,7 +287,7 @@ impl View {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let handle = openat(&top.handle, ".", flags, Mode::empty())
             .map_err(|errno| self.error("open", &top.real, errno))?;
-        self.saw(&top.real, Way::Real, true, Some(&top.stat));
+        self.record_access(&top.real, FollowMode::NoSymlinks, true, Some(&top.stat));
         self.below(&handle, &top.real, &top.stat, top.control, 1, &mut found)?;
         Ok(found)
     }
@@ -302,10 +302,11 @@ impl View {
         found: &mut Vec<TreeEntry>,
     ) -> Result<()> {
         let too_much = |what: String| {
-            Err(
-                Error::failed(format!("could not read `{}`", self.shown(path).display()))
-                    .why(format!("it holds more than {what}")),
-            )
+            Err(Error::failed(format!(
+                "could not read `{}`",
+                self.display_path(path).display()
+            ))
+            .why(format!("it holds more than {what}")))
         };
         if depth > DEPTH_LIMIT {
             return too_much(format!("{DEPTH_LIMIT} directories within each other"));
@@ -322,7 +323,12 @@ impl View {
             };
             let stat: Stat = fstat(&handle).map_err(fail)?.into();
             let kind = stat.kind();
-            self.saw(&here, Way::Real, kind == FileKind::Directory, Some(&stat));
+            self.record_access(
+                &here,
+                FollowMode::NoSymlinks,
+                kind == FileKind::Directory,
+                Some(&stat),
+            );
             let control = control.and(power(facts, &stat).0);
             let target = if kind == FileKind::Symlink {
                 let text = readlinkat(&handle, "", Vec::new()).map_err(fail)?;
@@ -360,25 +366,25 @@ impl View {
         &self,
         path: &Path,
         limit: u64,
-    ) -> Result<Option<std::result::Result<Vec<u8>, Stranger>>> {
+    ) -> Result<Option<std::result::Result<Vec<u8>, UntrustedWriter>>> {
         use std::io::Read;
         let located = match self.locate(path)? {
             Lookup::Missing => return Ok(None),
             Lookup::Refused { stranger, .. } => return Ok(Some(Err(stranger))),
             Lookup::Found(located) => located,
         };
-        let shown = self.shown(path);
+        let shown = self.display_path(path);
         if located.stat.kind() != FileKind::File {
             return Err(
                 Error::failed(format!("could not open `{}`", shown.display()))
                     .why("it is not a regular file"),
             );
         }
-        if let Some(stranger) = Stranger::file(&located.stat).or(located.stranger) {
+        if let Some(stranger) = UntrustedWriter::file(&located.stat).or(located.stranger) {
             return Ok(Some(Err(stranger)));
         }
         let mut content = Vec::new();
-        self.open_real(&located.real, &located.stat)?
+        self.open_no_symlinks(&located.real, &located.stat)?
             .take(limit + 1)
             .read_to_end(&mut content)
             .map_err(|error| Error::io("read", &shown, &error))?;

@@ -15,7 +15,7 @@ use rustix::fs::{FlockOperation, Mode, OFlags, fcntl_lock, fstat, openat};
 use rustix::io::Errno;
 
 use super::account_files::{AccountFiles, Database, Defaults, Refusal};
-use super::{Dir, FileKind, Host, Ownership, Stat, View};
+use super::{Dir, FileKind, Host, HostView, Ownership, Stat};
 use crate::error::{Error, ErrorKind, Finding, Result};
 
 /// Largest account file that is read, in bytes.
@@ -27,7 +27,7 @@ const LOCK_LIMIT: Duration = Duration::from_secs(15);
 /// The file that lckpwdf(3) locks, in `/etc`.
 const LOCK: &str = ".pwd.lock";
 
-impl View {
+impl HostView {
     /// Refuses a host in a directory whose `/etc` or account files could lead an edit elsewhere: each
     /// has to be a directory or regular file, no symbolic link, owned by root and writable by root only.
     /// Files that do not exist are no reason. The running system is never refused.
@@ -44,7 +44,7 @@ impl View {
                 Some(stat) => objection(&stat, kind),
                 None => None,
             };
-            findings.extend(why.map(|why| refusal(&self.shown(path), why)));
+            findings.extend(why.map(|why| refusal(&self.display_path(path), why)));
             Ok(findings.is_empty())
         };
         if look(Path::new("/etc"), FileKind::Directory)? {
@@ -77,14 +77,14 @@ impl Host {
         edit: impl FnOnce(&mut AccountFiles) -> std::result::Result<(), Refusal>,
     ) -> Result<()> {
         self.refuse_unsafe_accounts()?;
-        let etc = self.open_root(Path::new("/etc"))?.ok_or_else(|| {
+        let etc = self.open_dir_nofollow(Path::new("/etc"))?.ok_or_else(|| {
             Error::failed(format!("could not {deed}")).why("the host has no `/etc`")
         })?;
         // The directory that is open may be another than the one that was looked at.
         refuse(
             &etc.stat()?,
             FileKind::Directory,
-            &etc.shown(Path::new(".")),
+            &etc.display_path(Path::new(".")),
         )?;
         let _lock = lock(&etc)?;
         let mut texts = BTreeMap::new();
@@ -162,7 +162,7 @@ fn refuse(stat: &Stat, kind: FileKind, path: &Path) -> Result<()> {
 
 /// Takes the write lock of lckpwdf(3). It is released when the descriptor is closed.
 fn lock(etc: &Dir) -> Result<OwnedFd> {
-    let shown = etc.shown(Path::new(LOCK));
+    let shown = etc.display_path(Path::new(LOCK));
     let flags = OFlags::WRONLY
         | OFlags::CREATE
         | OFlags::NOFOLLOW
@@ -194,7 +194,7 @@ fn lock(etc: &Dir) -> Result<OwnedFd> {
 /// The text of an account file, its owner and mode; `None` where it does not exist.
 fn read(etc: &Dir, database: Database) -> Result<Option<(Vec<u8>, Ownership)>> {
     let name = Path::new(database.file_name());
-    let shown = etc.shown(name);
+    let shown = etc.display_path(name);
     match etc.lstat(name)? {
         Some(stat) => refuse(&stat, FileKind::File, &shown)?,
         None => return Ok(None),

@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 use std::path::Path;
 
-use super::View;
+use super::HostView;
 use crate::error::Result;
 
 /// Most bytes of the kernel's list.
@@ -30,7 +30,7 @@ impl Route {
 
 /// The routes of the running system.
 pub fn routes() -> Result<Vec<Route>> {
-    let proc = View::new(Path::new("/proc"))?;
+    let proc = HostView::new(Path::new("/proc"))?;
     let text = proc.read(Path::new("/self/net/route"), LIMIT)?;
     Ok(parse(&String::from_utf8_lossy(&text.unwrap_or_default())))
 }

@@ -7,7 +7,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Copier, Dir, FileKind, Lookup, Ownership, Stat, TreeEntry, View};
+use super::{Copier, Dir, FileKind, HostView, Lookup, Ownership, Stat, TreeEntry};
 use crate::error::{Error, Result};
 
 /// A directory that a `skel` names.
@@ -25,7 +25,7 @@ pub struct Skeleton {
 ///
 /// # Errors
 /// Where it cannot be read.
-pub fn skeleton(view: &View, path: &Path) -> Result<std::result::Result<Skeleton, String>> {
+pub fn skeleton(view: &HostView, path: &Path) -> Result<std::result::Result<Skeleton, String>> {
     let located = match view.locate(path)? {
         Lookup::Found(located) => located,
         Lookup::Missing => return Ok(Err("there is no such directory on the host".to_owned())),
@@ -80,7 +80,7 @@ fn closed(stat: &Stat) -> Option<String> {
 ///
 /// # Errors
 /// Where anything in it may not be copied, or changes meanwhile.
-pub fn copy_skeleton(view: &View, path: &Path, home: &Dir, uid: u32, gid: u32) -> Result<()> {
+pub fn copy_skeleton(view: &HostView, path: &Path, home: &Dir, uid: u32, gid: u32) -> Result<()> {
     let failed = |path: &Path, why: String| {
         Error::failed(format!("could not copy the skeleton `{}`", path.display())).why(why)
     };
@@ -98,12 +98,12 @@ pub fn copy_skeleton(view: &View, path: &Path, home: &Dir, uid: u32, gid: u32) -
             mode: entry.stat.mode & 0o755 | 0o600,
         };
         if entry.stat.kind() == FileKind::Directory {
-            home.make_dir(at, owner)?;
+            home.create_dir(at, owner)?;
             continue;
         }
-        let mut source = view.open_real(&entry.path, &entry.stat)?;
-        let mut file = home.make_file(at)?;
-        copier.copy(&mut source, &entry.path, &mut file, &home.shown(at))?;
+        let mut source = view.open_no_symlinks(&entry.path, &entry.stat)?;
+        let mut file = home.create_file(at)?;
+        copier.copy(&mut source, &entry.path, &mut file, &home.display_path(at))?;
         home.finish_file(at, &file, owner, Some(entry.stat.mtime))?;
     }
     Ok(())

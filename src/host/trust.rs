@@ -5,20 +5,20 @@ use std::path::{Path, PathBuf};
 
 use super::provenance::Lookup;
 use super::stat::Stat;
-use super::view::View;
+use super::view::HostView;
 use crate::error::Result;
 
 /// Somebody else who could have written a file, or put it in the place of another.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stranger {
+pub struct UntrustedWriter {
     /// The directory or link on the way to the file that gives the power; `None` where the file itself does.
     pub on_the_way: Option<PathBuf>,
     is_link: bool,
-    how: How,
+    how: Access,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum How {
+enum Access {
     /// Group or others may write; the mode.
     Writes(u32),
     /// It is this user's.
@@ -37,17 +37,17 @@ pub(super) fn is_trusted(uid: u32) -> bool {
 }
 
 /// How somebody else may change an inode; `None` if nobody else may.
-fn how(stat: &Stat) -> Option<How> {
+fn how(stat: &Stat) -> Option<Access> {
     if stat.mode & 0o022 != 0 {
-        Some(How::Writes(stat.permissions()))
+        Some(Access::Writes(stat.permissions()))
     } else if is_trusted(stat.uid) {
         None
     } else {
-        Some(How::Owns(stat.uid))
+        Some(Access::Owns(stat.uid))
     }
 }
 
-impl Stranger {
+impl UntrustedWriter {
     /// Who may write to the file with these facts; `None` if nobody else may.
     pub(super) fn file(stat: &Stat) -> Option<Self> {
         how(stat).map(|how| Self {
@@ -62,7 +62,7 @@ impl Stranger {
         Self {
             on_the_way: Some(path),
             is_link: false,
-            how: how(stat).unwrap_or(How::Owns(stat.uid)),
+            how: how(stat).unwrap_or(Access::Owns(stat.uid)),
         }
     }
 
@@ -71,7 +71,7 @@ impl Stranger {
         Self {
             on_the_way: Some(path),
             is_link: true,
-            how: How::Owns(stat.uid),
+            how: Access::Owns(stat.uid),
         }
     }
 
@@ -85,24 +85,24 @@ impl Stranger {
             }
         };
         match self.how {
-            How::Writes(mode) => format!("others may write to {what} (mode {mode:04o})"),
-            How::Owns(uid) => format!("{what} belongs to the user id {uid}"),
+            Access::Writes(mode) => format!("others may write to {what} (mode {mode:04o})"),
+            Access::Owns(uid) => format!("{what} belongs to the user id {uid}"),
         }
     }
 
     /// The command that takes the power away from the file at `path`.
-    pub fn mend(&self, path: &Path) -> String {
+    pub fn fix_command(&self, path: &Path) -> String {
         let verb = match self.how {
-            How::Writes(_) => "chmod go-w",
-            How::Owns(_) if self.is_link => "chown -h root",
-            How::Owns(_) => "chown root",
+            Access::Writes(_) => "chmod go-w",
+            Access::Owns(_) if self.is_link => "chown -h root",
+            Access::Owns(_) => "chown root",
         };
         let path = self.on_the_way.as_deref().unwrap_or(path);
         format!("{verb} {}", path.display().to_string().escape_debug())
     }
 }
 
-impl fmt::Display for Stranger {
+impl fmt::Display for UntrustedWriter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(path) = &self.on_the_way {
             let path = path.display().to_string();
@@ -110,23 +110,23 @@ impl fmt::Display for Stranger {
             write!(f, "of the {what} `{}`, ", path.escape_debug())?;
         }
         match self.how {
-            How::Writes(mode) => write!(f, "others may write to it (mode {mode:04o})"),
-            How::Owns(uid) => write!(f, "it belongs to the user id {uid}"),
+            Access::Writes(mode) => write!(f, "others may write to it (mode {mode:04o})"),
+            Access::Owns(uid) => write!(f, "it belongs to the user id {uid}"),
         }
     }
 }
 
-impl View {
+impl HostView {
     /// Who else than root and whoever runs this could have written the file at `path` or put it there;
     /// `None` if nobody, or if there is no such file.
     ///
     /// Looks at the very file and at each directory and link that leads to it, as the path is written.
     /// Whoever called sudo counts as running this.
-    pub fn stranger(&self, path: &Path) -> Result<Option<Stranger>> {
+    pub fn find_untrusted_writer(&self, path: &Path) -> Result<Option<UntrustedWriter>> {
         Ok(match self.locate(path)? {
             Lookup::Missing => None,
             Lookup::Refused { stranger, .. } => Some(stranger),
-            Lookup::Found(located) => Stranger::file(&located.stat).or(located.stranger),
+            Lookup::Found(located) => UntrustedWriter::file(&located.stat).or(located.stranger),
         })
     }
 }

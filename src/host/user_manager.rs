@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{FileKind, Host, Ownership, View};
+use super::{FileKind, Host, HostView, Ownership};
 use crate::error::{Error, Result};
 
 /// Where administrators keep units.
@@ -21,7 +21,7 @@ pub fn manager_unit(uid: u32) -> PathBuf {
     Path::new(UNITS).join(format!("user@{uid}.service"))
 }
 
-impl View {
+impl HostView {
     /// Whether the manager of a user id may still start: the host has systemd's managers, and this one is not masked.
     ///
     /// A unit of that name with a content of its own is an error: an administrator wants this manager.

@@ -12,7 +12,7 @@ use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2, readlinkat};
 use rustix::io::Errno;
 
 use super::NewAccount;
-use super::looks::{Looks, Way};
+use super::access_log::{AccessLog, FollowMode};
 use super::stat::{FileKind, Stat};
 use crate::error::{Error, ErrorKind, Finding, Result};
 
@@ -30,7 +30,7 @@ pub struct MountFlags {
 
 /// What was passed on the way to a file: where it really is, and each symbolic link that led there.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Passage {
+pub struct ResolvedPath {
     /// The path without a symbolic link in it.
     pub real: PathBuf,
     /// The facts of what is there.
@@ -41,7 +41,7 @@ pub struct Passage {
 
 /// A host to read from. Has no method that writes.
 #[derive(Debug)]
-pub struct View {
+pub struct HostView {
     root: OwnedFd,
     path: PathBuf,
     /// How many ids are left free below the next one that an account gets.
@@ -51,10 +51,10 @@ pub struct View {
     /// Groups, likewise, with their ids.
     pub(super) promised_groups: Vec<(String, u32)>,
     /// What was looked at, where that is kept in mind.
-    pub(super) looks: Option<Arc<Looks>>,
+    pub(super) looks: Option<Arc<AccessLog>>,
 }
 
-impl View {
+impl HostView {
     /// The host whose root directory is `path`: `/` for the running system. No part of `path` may be a
     /// symbolic link, which somebody could point at `/` after it was looked at.
     pub fn new(path: &Path) -> Result<Self> {
@@ -78,13 +78,13 @@ impl View {
 
     /// Leaves `spacing` ids free below the next one that an account gets: for whoever makes accounts at the same time.
     #[must_use]
-    pub fn spaced(mut self, spacing: u32) -> Self {
+    pub fn with_id_gap(mut self, spacing: u32) -> Self {
         self.spacing = spacing;
         self
     }
 
     /// Takes accounts and groups for made that somebody is about to make: for whoever plans what comes after.
-    pub fn promise(&mut self, accounts: Vec<NewAccount>, groups: Vec<(String, u32)>) {
+    pub fn assume_accounts(&mut self, accounts: Vec<NewAccount>, groups: Vec<(String, u32)>) {
         self.promised.extend(accounts);
         self.promised_groups.extend(groups);
     }
@@ -95,7 +95,7 @@ impl View {
     }
 
     /// What `look` finds on the running system, which this host need not be.
-    pub fn of_running<T>(&self, look: impl FnOnce(&Self) -> Result<T>) -> Result<T> {
+    pub fn on_live_host<T>(&self, look: impl FnOnce(&Self) -> Result<T>) -> Result<T> {
         if self.is_live() {
             look(self)
         } else {
@@ -109,7 +109,7 @@ impl View {
     }
 
     /// `path` of this host as the running system would name it, for messages.
-    pub fn shown(&self, path: &Path) -> PathBuf {
+    pub fn display_path(&self, path: &Path) -> PathBuf {
         if self.is_live() {
             path.to_owned()
         } else {
@@ -144,8 +144,8 @@ impl View {
     }
 
     pub(super) fn error(&self, deed: &str, path: &Path, errno: Errno) -> Error {
-        self.spoil_looks();
-        Error::io(deed, &self.shown(path), &errno.into())
+        self.invalidate_access_log();
+        Error::io(deed, &self.display_path(path), &errno.into())
     }
 
     /// Opens a regular file for reading, following links. Never blocks: a FIFO or device is refused, not opened.
@@ -161,7 +161,10 @@ impl View {
             return Ok(None);
         };
         let refuse = |why: &str| {
-            let finding = Finding::new(format!("could not open `{}`", self.shown(path).display()));
+            let finding = Finding::new(format!(
+                "could not open `{}`",
+                self.display_path(path).display()
+            ));
             Error::new(ErrorKind::Failed, finding.why(why))
         };
         if stat.kind() != FileKind::File {
@@ -188,7 +191,7 @@ impl View {
     }
 
     /// Opens the regular file at `path`, a path free of links, if it is still the one that `stat` describes.
-    pub fn open_real(&self, path: &Path, stat: &Stat) -> Result<File> {
+    pub fn open_no_symlinks(&self, path: &Path, stat: &Stat) -> Result<File> {
         let handle = self.open2(
             path,
             OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY,
@@ -197,15 +200,16 @@ impl View {
         let now: Stat = rustix::fs::fstat(&handle)
             .map_err(|errno| self.error("stat", path, errno))?
             .into();
-        self.saw(path, Way::Real, false, Some(&now));
+        self.record_access(path, FollowMode::NoSymlinks, false, Some(&now));
         if (now.dev, now.ino, now.size, now.mtime, now.kind())
             != (stat.dev, stat.ino, stat.size, stat.mtime, FileKind::File)
         {
-            return Err(
-                Error::failed(format!("could not read `{}`", self.shown(path).display()))
-                    .why("it changed after it was looked at")
-                    .hint("run the command again once nothing writes to it"),
-            );
+            return Err(Error::failed(format!(
+                "could not read `{}`",
+                self.display_path(path).display()
+            ))
+            .why("it changed after it was looked at")
+            .hint("run the command again once nothing writes to it"));
         }
         Ok(File::from(handle))
     }
@@ -213,12 +217,12 @@ impl View {
     /// The whole of a small file, at most `limit` bytes; `None` where there is no such file.
     pub fn read(&self, path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
         Ok(self
-            .read_with_facts(path, limit)?
+            .read_with_stat(path, limit)?
             .map(|(content, _)| content))
     }
 
     /// As [`View::read`], with the facts of the very inode that was read.
-    pub fn read_with_facts(&self, path: &Path, limit: u64) -> Result<Option<(Vec<u8>, Stat)>> {
+    pub fn read_with_stat(&self, path: &Path, limit: u64) -> Result<Option<(Vec<u8>, Stat)>> {
         let Some(file) = self.try_open(path)? else {
             return Ok(None);
         };
@@ -228,30 +232,31 @@ impl View {
         let mut content = Vec::with_capacity(usize::try_from(size).unwrap_or(0) + 1);
         file.take(limit + 1)
             .read_to_end(&mut content)
-            .map_err(|error| Error::io("read", &self.shown(path), &error))?;
+            .map_err(|error| Error::io("read", &self.display_path(path), &error))?;
         if content.len() as u64 > limit {
-            return Err(
-                Error::failed(format!("could not read `{}`", self.shown(path).display()))
-                    .why(format!("it is larger than {limit} bytes")),
-            );
+            return Err(Error::failed(format!(
+                "could not read `{}`",
+                self.display_path(path).display()
+            ))
+            .why(format!("it is larger than {limit} bytes")));
         }
         Ok(Some((content, stat.into())))
     }
 
     /// The facts of what `path` leads to; `None` where it leads nowhere.
     pub fn stat(&self, path: &Path) -> Result<Option<Stat>> {
-        self.stat_with(path, Way::Through)
+        self.stat_with(path, FollowMode::Follow)
     }
 
     /// The facts of `path` itself, a link not followed; `None` where there is nothing.
     pub fn lstat(&self, path: &Path) -> Result<Option<Stat>> {
-        self.stat_with(path, Way::Itself)
+        self.stat_with(path, FollowMode::NoFollow)
     }
 
-    fn stat_with(&self, path: &Path, way: Way) -> Result<Option<Stat>> {
+    fn stat_with(&self, path: &Path, way: FollowMode) -> Result<Option<Stat>> {
         let flags = match way {
-            Way::Through => OFlags::PATH,
-            Way::Itself | Way::Real => OFlags::PATH | OFlags::NOFOLLOW,
+            FollowMode::Follow => OFlags::PATH,
+            FollowMode::NoFollow | FollowMode::NoSymlinks => OFlags::PATH | OFlags::NOFOLLOW,
         };
         let stat = match self.openat2(path, flags) {
             Ok(handle) => rustix::fs::fstat(&handle).map(|raw| Some(Stat::from(raw))),
@@ -259,14 +264,20 @@ impl View {
             Err(errno) => Err(errno),
         };
         let stat = stat.map_err(|errno| self.error("stat", path, errno))?;
-        self.saw(path, way, false, stat.as_ref());
+        self.record_access(path, way, false, stat.as_ref());
         Ok(stat)
     }
 
     /// Keeps in mind that `path` was looked at, if such things are.
-    pub(super) fn saw(&self, path: &Path, way: Way, listed: bool, stat: Option<&Stat>) {
+    pub(super) fn record_access(
+        &self,
+        path: &Path,
+        way: FollowMode,
+        listed: bool,
+        stat: Option<&Stat>,
+    ) {
         if let Some(looks) = &self.looks {
-            looks.saw(path, way, listed, stat);
+            looks.record(path, way, listed, stat);
         }
     }
 
@@ -294,7 +305,7 @@ impl View {
         if self.looks.is_some() {
             let stat =
                 rustix::fs::fstat(&handle).map_err(|errno| self.error("stat", path, errno))?;
-            self.saw(path, Way::Itself, false, Some(&stat.into()));
+            self.record_access(path, FollowMode::NoFollow, false, Some(&stat.into()));
         }
         Ok(PathBuf::from(OsString::from_vec(text.into_bytes())))
     }
@@ -304,7 +315,7 @@ impl View {
         let handle = match self.openat2(path, OFlags::RDONLY | OFlags::DIRECTORY) {
             Ok(handle) => handle,
             Err(Errno::NOENT | Errno::NOTDIR) => {
-                self.saw(path, Way::Through, false, None);
+                self.record_access(path, FollowMode::Follow, false, None);
                 return Ok(None);
             }
             Err(errno) => return Err(self.error("open", path, errno)),
@@ -312,7 +323,7 @@ impl View {
         if self.looks.is_some() {
             let stat =
                 rustix::fs::fstat(&handle).map_err(|errno| self.error("stat", path, errno))?;
-            self.saw(path, Way::Through, true, Some(&stat.into()));
+            self.record_access(path, FollowMode::Follow, true, Some(&stat.into()));
         }
         names(&handle)
             .map(Some)
@@ -320,7 +331,7 @@ impl View {
     }
 
     /// Follows `path` and says where it ends and which links it passed; `None` where it ends nowhere.
-    pub fn trace(&self, path: &Path) -> Result<Option<Passage>> {
+    pub fn resolve_links(&self, path: &Path) -> Result<Option<ResolvedPath>> {
         // Most paths pass no link, or one at their end, which one call each tells.
         let flags = OFlags::PATH | OFlags::NOFOLLOW;
         let mut links: Vec<(PathBuf, PathBuf)> = Vec::new();
@@ -329,7 +340,7 @@ impl View {
             let handle = match self.openat2_with(&real, flags, ResolveFlags::NO_SYMLINKS) {
                 Ok(handle) => handle,
                 Err(Errno::NOENT | Errno::NOTDIR) => {
-                    self.saw(&real, Way::Real, false, None);
+                    self.record_access(&real, FollowMode::NoSymlinks, false, None);
                     return Ok(None);
                 }
                 Err(_) => break,
@@ -337,9 +348,9 @@ impl View {
             let stat: Stat = rustix::fs::fstat(&handle)
                 .map_err(|errno| self.error("stat", path, errno))?
                 .into();
-            self.saw(&real, Way::Real, false, Some(&stat));
+            self.record_access(&real, FollowMode::NoSymlinks, false, Some(&stat));
             if stat.kind() != FileKind::Symlink {
-                return Ok(Some(Passage { real, stat, links }));
+                return Ok(Some(ResolvedPath { real, stat, links }));
             }
             if links.len() == LINK_LIMIT {
                 return Err(self.error("follow", path, Errno::LOOP));
@@ -354,7 +365,7 @@ impl View {
     }
 
     /// As [`View::trace`], one component at a time.
-    fn trace_links(&self, path: &Path) -> Result<Option<Passage>> {
+    fn trace_links(&self, path: &Path) -> Result<Option<ResolvedPath>> {
         let mut real = PathBuf::from("/");
         let mut last = None;
         let mut links = Vec::new();
@@ -366,7 +377,7 @@ impl View {
                 continue;
             }
             let here = real.join(&part);
-            let Some(stat) = self.stat_with(&here, Way::Real)? else {
+            let Some(stat) = self.stat_with(&here, FollowMode::NoSymlinks)? else {
                 return Ok(None);
             };
             if stat.kind() != FileKind::Symlink {
@@ -390,9 +401,9 @@ impl View {
         }
         let stat = match last {
             Some(stat) => Some(stat),
-            None => self.stat_with(&real, Way::Real)?,
+            None => self.stat_with(&real, FollowMode::NoSymlinks)?,
         };
-        Ok(stat.map(|stat| Passage { real, stat, links }))
+        Ok(stat.map(|stat| ResolvedPath { real, stat, links }))
     }
 
     /// Where the first executable file called `name` is, on the path that root's login shell has.

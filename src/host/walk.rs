@@ -7,15 +7,15 @@ use rustix::fs::{AtFlags, OFlags, ResolveFlags, fstat, statat};
 use rustix::io::Errno;
 use walkdir::WalkDir;
 
-use super::looks::Way;
+use super::access_log::FollowMode;
 use super::stat::{FileKind, Stat};
-use super::view::View;
+use super::view::HostView;
 use crate::error::{Error, Result};
 
 /// More entries than this in one source are taken for a mistake.
 const ENTRY_LIMIT: usize = 1_000_000;
 
-impl View {
+impl HostView {
     /// Everything below the directory `path`, which is free of links, parents first and names sorted; links are listed and not followed.
     ///
     /// The walk goes by path and may be led astray by whoever can write to the tree, so what it gives are names only: whoever reads the files
@@ -29,8 +29,8 @@ impl View {
         let base = PathBuf::from(format!("/proc/self/fd/{}/", handle.as_raw_fd()));
         if self.looks.is_some() {
             let stat = fstat(&handle)
-                .map_err(|errno| Error::io("stat", &self.shown(path), &errno.into()))?;
-            self.saw(path, Way::Real, true, Some(&stat.into()));
+                .map_err(|errno| Error::io("stat", &self.display_path(path), &errno.into()))?;
+            self.record_access(path, FollowMode::NoSymlinks, true, Some(&stat.into()));
         }
         let mut found: Vec<(PathBuf, Stat)> = Vec::new();
         // Entries come directory by directory, so that most have the same.
@@ -45,7 +45,7 @@ impl View {
                 let source = error
                     .into_io_error()
                     .unwrap_or_else(|| std::io::Error::from(std::io::ErrorKind::InvalidData));
-                Error::io("read", &self.shown(&path.join(below)), &source)
+                Error::io("read", &self.display_path(&path.join(below)), &source)
             })?;
             let below = entry
                 .path()
@@ -64,11 +64,13 @@ impl View {
                 Ok(raw) => {
                     let stat = Stat::from(raw);
                     let listed = stat.kind() == FileKind::Directory;
-                    self.saw(&here, Way::Real, listed, Some(&stat));
+                    self.record_access(&here, FollowMode::NoSymlinks, listed, Some(&stat));
                     found.push((here, stat));
                 }
                 Err(Errno::NOENT) => {}
-                Err(errno) => return Err(Error::io("stat", &self.shown(&here), &errno.into())),
+                Err(errno) => {
+                    return Err(Error::io("stat", &self.display_path(&here), &errno.into()));
+                }
             }
             if found.len() > ENTRY_LIMIT {
                 return Err(

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::manifest::{AccountRecord, Before};
 use super::{Manifest, SNIPPET_LIMIT, Step, expiry};
 use crate::error::{Error, Result};
-use crate::host::{Accounts, Belonging, Expiry, NewAccount, Passwd, View};
+use crate::host::{AccountFields, Accounts, Expiry, HostView, NewAccount, UserEntry};
 use crate::resolve::{Lock, ResolvedJail, WantedAccount, is_adopted};
 use crate::spec::Password;
 
@@ -14,7 +14,7 @@ pub(super) fn steps(
     wanted: &ResolvedJail,
     accounts: &Accounts,
     manifest: Option<&Manifest>,
-    view: &View,
+    view: &HostView,
     steps: &mut Vec<Step>,
 ) -> Result<()> {
     if let Some(Lock { group, .. }) = &wanted.lock
@@ -35,7 +35,7 @@ pub(super) fn steps(
         let found = accounts.user(&account.name);
         let is = found.map(|found| accounts.belonging(found));
         let taking_over = account.adopted && found.is_some_and(|found| !is_adopted(found));
-        let to = Belonging {
+        let to = AccountFields {
             gid: account.gid,
             home: account.passwd_home(),
             shell: account.login_shell.clone(),
@@ -128,7 +128,11 @@ pub(super) fn before(
 }
 
 /// The step by which an account leaves a jail: what was taken over is given back, what was made is deleted.
-pub(super) fn farewell(found: &Passwd, manifest: Option<&Manifest>, purge: bool) -> Result<Step> {
+pub(super) fn farewell(
+    found: &UserEntry,
+    manifest: Option<&Manifest>,
+    purge: bool,
+) -> Result<Step> {
     if !is_adopted(found) {
         return Ok(Step::DeleteAccount {
             user: found.name.clone(),
@@ -156,7 +160,7 @@ pub(super) fn secrets(
     wanted: &ResolvedJail,
     accounts: &Accounts,
     is_closed: bool,
-    view: &View,
+    view: &HostView,
     steps: &mut Vec<Step>,
 ) -> Result<()> {
     let keys = ResolvedJail::state(&wanted.name).join("keys");
@@ -217,7 +221,7 @@ pub(super) fn openings(
 /// Until when an account is to be opened; `None` where it is open as it should be. An expiry that an admin gave it stays as long as the spec says none.
 fn opening(
     account: &WantedAccount,
-    found: Option<&Passwd>,
+    found: Option<&UserEntry>,
     record: Option<&AccountRecord>,
 ) -> Option<Expiry> {
     let wanted = account.expires.map_or(Expiry::Never, Expiry::Day);

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::manifest::{FORMAT, MANIFEST, SIZE_LIMIT};
 use crate::error::Result;
-use crate::host::{Digest, View};
+use crate::host::{Digest, HostView};
 use crate::names::{JailName, JailPath};
 use crate::resolve::ResolvedJail;
 
@@ -27,14 +27,14 @@ struct Content {
 
 impl Contents {
     /// Those of a jail; `None` where there are none that this jailctl can read.
-    pub fn load(view: &View, name: &JailName) -> Result<Option<Self>> {
+    pub fn load(view: &HostView, name: &JailName) -> Result<Option<Self>> {
         let bytes = view.read(&ResolvedJail::state(name).join(MANIFEST), SIZE_LIMIT)?;
         let contents: Option<Self> = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
         Ok(contents.filter(|contents| contents.format <= FORMAT))
     }
 
     /// Whether every file holds the bytes that were built. For a jail of which nothing else has changed: what is no file any more is an error.
-    pub fn are_as_built(&self, view: &View) -> Result<bool> {
+    pub fn are_as_built(&self, view: &HostView) -> Result<bool> {
         let Some(inventory) = view.inventory(&self.root, &[], std::iter::empty())? else {
             return Ok(false);
         };
@@ -74,7 +74,7 @@ mod tests {
             );
             std::fs::write(state.join(MANIFEST), text).unwrap();
         };
-        let view = View::new(&host).unwrap();
+        let view = HostView::new(&host).unwrap();
         let name = JailName::parse("arkham").unwrap();
         manifest(FORMAT);
         let contents = Contents::load(&view, &name).unwrap().unwrap();

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::manifest::{Manifest, Record, RecordKind};
 use super::store::Index;
 use crate::error::{Error, ErrorKind, Finding, Result};
-use crate::host::{Digest, FileKind, Inventory, Stat, View};
+use crate::host::{Digest, FileKind, HostView, Inventory, Stat};
 use crate::names::JailPath;
 use crate::resolve::{Content, Entry, EntryKind, Tree};
 
@@ -56,7 +56,7 @@ pub fn compare(
     inventory: Option<&Inventory>,
     store: &Index,
     depth: Depth,
-    view: &View,
+    view: &HostView,
 ) -> Result<Vec<Change>> {
     let mut changes = Vec::new();
     let read = match (depth, manifest, inventory) {
@@ -132,7 +132,7 @@ pub fn compare(
     if let Some(inventory) = inventory {
         removals(wanted, manifest, inventory, &mut changes);
         // No path of a tree can name it; its directory made anew goes without it.
-        for path in inventory.strange() {
+        for path in inventory.invalid_names() {
             let directory = path.parent().and_then(Path::to_str);
             if let Some(directory) = directory.and_then(|path| JailPath::new(path).ok()) {
                 let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -192,7 +192,7 @@ fn difference(
     found: &Stat,
     inventory: &Inventory,
     (store, read): (&Index, &BTreeMap<&JailPath, Digest>),
-    view: &View,
+    view: &HostView,
 ) -> Result<Option<String>> {
     let is = match found.kind() {
         FileKind::File => "a file",
@@ -270,7 +270,7 @@ fn same_source(
     now: &Stat,
     then: Option<&(std::path::PathBuf, Stat)>,
     sha256: &Digest,
-    view: &View,
+    view: &HostView,
 ) -> Result<Option<String>> {
     let Some((path, then)) = then else {
         return Ok(Some(format!("it now comes from `{}`", wanted.display())));
@@ -283,7 +283,7 @@ fn same_source(
     }
     // A new link, owner or backup moves the inode's own time; only the content matters.
     if then.size == now.size && then.mtime == now.mtime {
-        let mut file = view.open_real(wanted, now)?;
+        let mut file = view.open_no_symlinks(wanted, now)?;
         if crate::host::digest(&mut file, wanted)? == *sha256 {
             return Ok(None);
         }

@@ -7,8 +7,8 @@ use super::manifest::Manifest;
 use super::store::{Index, store_of};
 use super::{Act, Origin, Plan, Step, inventory_of, plan_at, spec_as_built};
 use crate::error::Result;
-use crate::host::sshd::DROP_INS;
-use crate::host::{Passwd, Process, View, manager_unit};
+use crate::host::sshd::CONFIG_DIR;
+use crate::host::{HostView, Process, UserEntry, manager_unit};
 use crate::names::JailName;
 use crate::resolve::host_jobs::{self, HostJob};
 use crate::resolve::jail_of;
@@ -80,7 +80,7 @@ pub fn drift(
     manifest: &Manifest,
     templates: &dyn Templates,
     depth: Depth,
-    view: &View,
+    view: &HostView,
 ) -> Result<Drift> {
     let mut drift = Drift {
         differences: Vec::new(),
@@ -143,7 +143,7 @@ pub fn drift(
 }
 
 /// The jobs of the host that run as accounts of the jail which the host still has.
-fn outside(manifest: &Manifest, view: &View) -> Result<Vec<(String, HostJob)>> {
+fn outside(manifest: &Manifest, view: &HostView) -> Result<Vec<(String, HostJob)>> {
     let known = view.accounts()?;
     let mut outside = Vec::new();
     for account in &manifest.accounts {
@@ -162,9 +162,9 @@ fn outside(manifest: &Manifest, view: &View) -> Result<Vec<(String, HostJob)>> {
 ///
 /// # Errors
 /// [`crate::error::Kind::Failed`] where the account files or `/proc` cannot be read.
-pub fn processes_outside(view: &View) -> Result<Vec<(JailName, Difference)>> {
+pub fn processes_outside(view: &HostView) -> Result<Vec<(JailName, Difference)>> {
     let known = view.accounts()?;
-    let jailed: Vec<(&Passwd, JailName)> = (known.users.iter())
+    let jailed: Vec<(&UserEntry, JailName)> = (known.users.iter())
         .filter_map(|user| Some((user, jail_of(user)?)))
         .collect();
     let uids: Vec<u32> = jailed.iter().map(|(user, _)| user.uid).collect();
@@ -206,7 +206,7 @@ fn of_changes(changes: &[diff::Change], drift: &mut Drift) {
     }
 }
 
-fn of_plan(plan: &Plan, view: &View, drift: &mut Drift) {
+fn of_plan(plan: &Plan, view: &HostView, drift: &mut Drift) {
     for step in &plan.steps {
         match step {
             Step::MakeRoot => drift.add(
@@ -258,7 +258,7 @@ fn of_plan(plan: &Plan, view: &View, drift: &mut Drift) {
                 } else {
                     "it is gone"
                 };
-                drift.add(Kind::Sshd, format!("{DROP_INS}/{file}"), text);
+                drift.add(Kind::Sshd, format!("{CONFIG_DIR}/{file}"), text);
             }
             Step::WriteCommon(edit) => {
                 let text = if edit.from.is_some() {

@@ -7,7 +7,7 @@ use jailctl_session::policy::{POLICY, Policy, Source};
 
 use super::{Before, Manifest, SWAPPED};
 use crate::error::{Error, ErrorKind, Finding, Result};
-use crate::host::{Inventory, Stat, View};
+use crate::host::{HostView, Inventory, Stat};
 use crate::names::{JailName, JailPath};
 use crate::resolve::{Entry, EntryKind, Marker, PRIVATE, ResolvedJail};
 use crate::spec::{MountSource, Spec};
@@ -16,7 +16,7 @@ use crate::spec::{MountSource, Spec};
 const POLICY_LIMIT: u64 = 1 << 18;
 
 /// Two jails must not stand in one another, and one does not move, nor become a jail of each user or such jails one.
-pub(super) fn neighbours(spec: &Spec, manifest: Option<&Manifest>, view: &View) -> Result<()> {
+pub(super) fn neighbours(spec: &Spec, manifest: Option<&Manifest>, view: &HostView) -> Result<()> {
     let root = &spec.root.value;
     let names = Manifest::names(view)?;
     one_or_each(spec, &names)?;
@@ -54,7 +54,7 @@ pub(super) fn neighbours(spec: &Spec, manifest: Option<&Manifest>, view: &View) 
 
 /// Sessions see no directory of a jail that is a plain chroot. Whoever is in there could hand a descriptor of it to somebody in the session, by a socket in that
 /// very directory: outside of the mount namespace that it is from nothing stops `..` on its way up from there to the host's root directory.
-fn shown_by(spec: &Spec, name: &JailName, root: &Path, view: &View) -> Result<()> {
+fn shown_by(spec: &Spec, name: &JailName, root: &Path, view: &HostView) -> Result<()> {
     let mounts = spec.session.iter().flat_map(|session| &session.mounts);
     for mount in mounts {
         let MountSource::Host(source) = &mount.source else {
@@ -73,7 +73,7 @@ fn shown_by(spec: &Spec, name: &JailName, root: &Path, view: &View) -> Result<()
 }
 
 /// The other way round: a jail becomes a plain chroot, and sessions of others see directories of it.
-pub(super) fn shown_in_others(spec: &Spec, view: &View) -> Result<()> {
+pub(super) fn shown_in_others(spec: &Spec, view: &HostView) -> Result<()> {
     let name = &spec.name.value;
     let was_plain = view.stat(&ResolvedJail::state(name))?.is_some() && is_plain(view, name)?;
     if spec.session.is_some() || was_plain {
@@ -113,13 +113,13 @@ fn cannot_be_shown(source: &Path, jail: &str) -> Finding {
 }
 
 /// Whether a jail that was built is a plain chroot.
-fn is_plain(view: &View, name: &JailName) -> Result<bool> {
+fn is_plain(view: &HostView, name: &JailName) -> Result<bool> {
     let policy = view.stat(&ResolvedJail::state(name).join(POLICY))?;
     Ok(policy.is_none())
 }
 
 /// The policy of a jail; `None` where it has none, or one that cannot be used and lets nobody in.
-fn policy_of(view: &View, name: &JailName) -> Result<Option<Policy>> {
+fn policy_of(view: &HostView, name: &JailName) -> Result<Option<Policy>> {
     let text = view.read(&ResolvedJail::state(name).join(POLICY), POLICY_LIMIT)?;
     Ok(text.and_then(|text| Policy::parse(&String::from_utf8_lossy(&text)).ok()))
 }
@@ -153,9 +153,9 @@ fn one_or_each(spec: &Spec, names: &[JailName]) -> Result<()> {
 }
 
 /// What is mounted in a directory that is exchanged would go along, and be in the way of the next build.
-pub(super) fn mounts(root: &Path, view: &View) -> Result<()> {
+pub(super) fn mounts(root: &Path, view: &HostView) -> Result<()> {
     for mount in view.mounts_below(root)? {
-        let shown = view.shown(root);
+        let shown = view.display_path(root);
         let below = mount.strip_prefix(&shown).unwrap_or(&mount);
         if SWAPPED.iter().any(|top| below.starts_with(top)) {
             return Err(
@@ -174,7 +174,7 @@ pub(super) fn mounts(root: &Path, view: &View) -> Result<()> {
 /// Such homes are those that accounts had before they were taken over, in `before`, and
 /// `/home/NAME` of each, which programs assume without asking. Compared are inodes, so that a
 /// home behind a link or a bind mount is found.
-pub(super) fn homes(spec: &Spec, before: &BTreeMap<String, Before>, view: &View) -> Result<()> {
+pub(super) fn homes(spec: &Spec, before: &BTreeMap<String, Before>, view: &HostView) -> Result<()> {
     let mounts = spec.session.iter().flat_map(|session| &session.mounts);
     let mounts = mounts.filter(|mount| !mount.is("ro"));
     let mut findings = Vec::new();
@@ -218,7 +218,7 @@ pub(super) fn homes(spec: &Spec, before: &BTreeMap<String, Before>, view: &View)
 }
 
 /// How a directory of the host meets a home: "is", "holds" or "lies in"; `None` where it does not.
-fn meeting(source: &Path, home: &Path, view: &View) -> Result<Option<&'static str>> {
+fn meeting(source: &Path, home: &Path, view: &HostView) -> Result<Option<&'static str>> {
     if home == Path::new("/") {
         return Ok(None);
     }
@@ -231,7 +231,7 @@ fn meeting(source: &Path, home: &Path, view: &View) -> Result<Option<&'static st
     if source.starts_with(home) {
         return Ok(Some("lies in"));
     }
-    let Some(found) = view.trace(home)? else {
+    let Some(found) = view.resolve_links(home)? else {
         return Ok(None);
     };
     let is_at = |path: &Path, stat: &Stat| -> Result<bool> {

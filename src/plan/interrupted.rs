@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use crate::error::Result;
-use crate::host::View;
+use crate::host::HostView;
 
 /// The journal of the run under way. No jail's name starts with a dot.
 pub const JOURNAL: &str = "/var/lib/jailctl/.journal";
 
 /// Whether an earlier run was interrupted and is still to be put right: there is its journal, and nobody is writing it.
-pub fn interrupted(view: &View) -> Result<bool> {
+pub fn interrupted(view: &HostView) -> Result<bool> {
     // Whoever may not ask for the lock may not read what the run has left either, and is told that.
     Ok(view.lstat(Path::new(JOURNAL))?.is_some() && !view.is_locked().unwrap_or(true))
 }

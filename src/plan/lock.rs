@@ -4,9 +4,9 @@ use std::path::Path;
 
 use super::{Manifest, SNIPPET_LIMIT, Step};
 use crate::error::{Error, Result};
-use crate::host::View;
+use crate::host::HostView;
 use crate::host::pam::Edit;
-use crate::host::sshd::{Config, DROP_INS, Daemon, Facts};
+use crate::host::sshd::{CONFIG_DIR, Config, Sshd, SshdInfo};
 use crate::names::JailName;
 use crate::resolve::{COMMON, ResolvedJail, SHELLS, is_common, snippet_name};
 use crate::spec::{Family, Spec};
@@ -15,18 +15,18 @@ use crate::spec::{Family, Spec};
 pub(super) type Snippet = (Option<String>, Option<String>);
 
 /// What sshd says of itself: as remembered, if none of the files it stands on has changed since, or asked anew.
-pub fn facts(view: &View, manifest: Option<&Manifest>) -> Result<Facts> {
+pub fn facts(view: &HostView, manifest: Option<&Manifest>) -> Result<SshdInfo> {
     let config = Config::read(view)?;
-    let daemon = Daemon::find(view)?;
+    let daemon = Sshd::find(view)?;
     match manifest.and_then(|manifest| manifest.lock.as_ref()) {
-        Some(lock) if lock.sshd.stamp == daemon.stamp(&config)? => Ok(lock.sshd.clone()),
-        _ => daemon.facts(&config),
+        Some(lock) if lock.sshd.stamp == daemon.inputs(&config)? => Ok(lock.sshd.clone()),
+        _ => daemon.info(&config),
     }
 }
 
 /// Asks sshd whether it would lock the jail's accounts in with the jail's snippet and the common settings in their places, whatever stands there now.
 /// Returns what an admin should know of how that was found out.
-pub fn verify(view: &View, jail: &ResolvedJail) -> Result<Vec<String>> {
+pub fn verify(view: &HostView, jail: &ResolvedJail) -> Result<Vec<String>> {
     let config = Config::read(view)?;
     let Some(lock) = &jail.lock else {
         return Ok(Vec::new());
@@ -39,7 +39,7 @@ pub fn verify(view: &View, jail: &ResolvedJail) -> Result<Vec<String>> {
     let is_ours = |name: &String| ours.iter().any(|(own, _)| own == name);
     let others = config.drop_ins.iter().filter(|(name, _)| !is_ours(name));
     let drop_ins: Vec<(String, String)> = others.chain(&ours).cloned().collect();
-    Daemon::find(view)?.verify(&drop_ins, &config.blocks()?, &lock.sshd.expected)
+    Sshd::find(view)?.verify(&drop_ins, &config.blocks()?, &lock.sshd.expected)
 }
 
 /// The names of the drop-ins that are jailctl's.
@@ -60,8 +60,8 @@ fn is_jail_file(name: &str) -> bool {
 ///
 /// # Errors
 /// Something else has the file's name, or they would bind accounts that are no jail's.
-fn common(wanted: &str, jail: &JailName, view: &View) -> Result<Option<Edit>> {
-    let path = Path::new(DROP_INS).join(COMMON);
+fn common(wanted: &str, jail: &JailName, view: &HostView) -> Result<Option<Edit>> {
+    let path = Path::new(CONFIG_DIR).join(COMMON);
     let from = snippet(view, COMMON)?;
     let failed = || Error::failed(format!("could not write `{}`", path.display()));
     if from.as_deref().is_some_and(|text| !is_common(text)) {
@@ -77,7 +77,7 @@ fn common(wanted: &str, jail: &JailName, view: &View) -> Result<Option<Edit>> {
         if is_jails || !name.starts_with(JailName::groups().trim_end_matches('*')) {
             continue;
         }
-        let is_stranger = |user: &&crate::host::Passwd| {
+        let is_stranger = |user: &&crate::host::UserEntry| {
             (user.gid == group.gid || group.members.contains(&user.name))
                 && !user.shell.starts_with(SHELLS)
         };
@@ -102,19 +102,19 @@ fn common(wanted: &str, jail: &JailName, view: &View) -> Result<Option<Edit>> {
 
 /// How the settings that all jails share go, where no jail has a snippet but `name` and those that go `along`.
 pub(super) fn leave_common(
-    view: &View,
+    view: &HostView,
     name: &JailName,
     along: &[JailName],
 ) -> Result<Option<Edit>> {
     let gone: Vec<String> = along.iter().chain([name]).map(snippet_name).collect();
-    let names = view.list(Path::new(DROP_INS))?.unwrap_or_default();
+    let names = view.list(Path::new(CONFIG_DIR))?.unwrap_or_default();
     let is_needed = Manifest::others_have_accounts(view, name, along)?
         || names.iter().filter_map(|name| name.to_str()).any(|name| {
             name != COMMON && is_jail_file(name) && gone.iter().all(|gone| gone != name)
         });
     let from = snippet(view, COMMON)?.filter(|text| !is_needed && is_common(text));
     Ok(from.map(|from| Edit {
-        path: Path::new(DROP_INS).join(COMMON),
+        path: Path::new(CONFIG_DIR).join(COMMON),
         from: Some(from),
         to: None,
     }))
@@ -124,8 +124,8 @@ pub(super) fn leave_common(
 pub(super) fn facts_for(
     spec: &Spec,
     manifest: Option<&Manifest>,
-    view: &View,
-) -> Result<Option<Facts>> {
+    view: &HostView,
+) -> Result<Option<SshdInfo>> {
     let had_some = manifest.is_some_and(|manifest| manifest.lock.is_some());
     if spec.users.is_empty() && !had_some {
         return Ok(None);
@@ -143,7 +143,7 @@ pub(super) enum Turn {
 }
 
 /// When the jail's snippet is written.
-pub(super) fn turn(wanted: &ResolvedJail, view: &View) -> Result<Turn> {
+pub(super) fn turn(wanted: &ResolvedJail, view: &HostView) -> Result<Turn> {
     let Some(lock) = &wanted.lock else {
         return Ok(Turn::Last);
     };
@@ -166,9 +166,9 @@ pub(super) fn turn(wanted: &ResolvedJail, view: &View) -> Result<Turn> {
 pub(super) fn steps(
     wanted: &ResolvedJail,
     family: Option<&Family>,
-    facts: Option<&Facts>,
+    facts: Option<&SshdInfo>,
     manifest: Option<&Manifest>,
-    view: &View,
+    view: &HostView,
     steps: &mut Vec<Step>,
 ) -> Result<Option<Snippet>> {
     let Some(lock) = &wanted.lock else {
@@ -213,7 +213,7 @@ fn said<'t>(snippet: &'t str, keyword: &str) -> Option<&'t str> {
 }
 
 /// The text of a drop-in; `None` where it is not there.
-pub(super) fn snippet(view: &View, file: &str) -> Result<Option<String>> {
-    let bytes = view.read(&Path::new(DROP_INS).join(file), SNIPPET_LIMIT)?;
+pub(super) fn snippet(view: &HostView, file: &str) -> Result<Option<String>> {
+    let bytes = view.read(&Path::new(CONFIG_DIR).join(file), SNIPPET_LIMIT)?;
     Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
 }

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::host::sshd::Facts;
-use crate::host::{Belonging, Digest, Ownership, Stat, View};
+use crate::host::sshd::SshdInfo;
+use crate::host::{AccountFields, Digest, HostView, Ownership, Stat};
 use crate::names::{JailName, JailPath};
 use crate::resolve::{Content, Entry, EntryKind, ResolvedJail, STATE, Tree, Why};
 use crate::spec::Door;
@@ -61,7 +61,7 @@ pub struct LockRecord {
     /// File name and digest of the sshd snippet.
     pub snippet: (String, Digest),
     /// What sshd said of itself then, and the files that this stands on.
-    pub sshd: Facts,
+    pub sshd: SshdInfo,
 }
 
 /// A manifest as it is read: a lock is there as a whole or not at all.
@@ -78,7 +78,7 @@ struct Whole {
     snippet: Option<(String, Digest)>,
     #[serde(default)]
     groups: BTreeMap<String, u32>,
-    sshd: Option<Facts>,
+    sshd: Option<SshdInfo>,
     places: BTreeSet<JailPath>,
     entries: BTreeMap<JailPath, Record>,
 }
@@ -135,7 +135,7 @@ pub struct AccountRecord {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Before {
     /// Where it belonged.
-    pub belonging: Belonging,
+    pub belonging: AccountFields,
     /// The day of its expiry.
     pub expires: Option<i64>,
     /// Whether it had a password other than one that begins with `*`: locked in the jail, that is what its password begins with, and the rest stays.
@@ -310,17 +310,17 @@ fn up_to<'de, T: Deserialize<'de>, R: serde_json::de::Read<'de>>(
 
 impl Manifest {
     /// The manifest of a jail; `None` where no such jail was built.
-    pub fn load(view: &View, name: &JailName) -> Result<Option<Self>> {
+    pub fn load(view: &HostView, name: &JailName) -> Result<Option<Self>> {
         Self::load_at(view, &ResolvedJail::state(name).join(MANIFEST))
     }
 
     /// The manifest in the file `path`; `None` where there is none.
-    pub fn load_at(view: &View, path: &Path) -> Result<Option<Self>> {
+    pub fn load_at(view: &HostView, path: &Path) -> Result<Option<Self>> {
         let Some(bytes) = view.read(path, SIZE_LIMIT)? else {
             return Ok(None);
         };
         let refuse = |why: String| {
-            Error::failed(format!("could not read the manifest `{}`", view.shown(path).display()))
+            Error::failed(format!("could not read the manifest `{}`", view.display_path(path).display()))
                 .why(why)
                 .hint("restore it from a backup; without it jailctl does not know what of the jail is its own")
         };
@@ -346,7 +346,7 @@ impl Manifest {
     }
 
     /// Where a jail stands; `None` where no such jail was built.
-    pub fn root_of(view: &View, name: &JailName) -> Result<Option<PathBuf>> {
+    pub fn root_of(view: &HostView, name: &JailName) -> Result<Option<PathBuf>> {
         let root = Self::field(view, name, "root")?;
         if root.is_none() {
             // Says what is wrong with it.
@@ -357,7 +357,11 @@ impl Manifest {
 
     /// Whether another jail than `name` and those that go `along` is recorded with accounts, or had some: it needs what all such jails share, whatever became
     /// of its own files.
-    pub fn others_have_accounts(view: &View, name: &JailName, along: &[JailName]) -> Result<bool> {
+    pub fn others_have_accounts(
+        view: &HostView,
+        name: &JailName,
+        along: &[JailName],
+    ) -> Result<bool> {
         for other in Self::names(view)? {
             let is_other = other != *name && !along.contains(&other);
             let snippet: Option<serde_json::Value> =
@@ -370,12 +374,12 @@ impl Manifest {
     }
 
     /// The absolute path of the spec file that a jail was built from; `None` where no such jail was built.
-    pub fn spec_of(view: &View, name: &JailName) -> Result<Option<PathBuf>> {
+    pub fn spec_of(view: &HostView, name: &JailName) -> Result<Option<PathBuf>> {
         Self::field(view, name, "spec")
     }
 
     /// The further groups that were made for the other jails of its family, and their ids.
-    pub fn groups_of_siblings(view: &View, name: &JailName) -> Result<BTreeMap<String, u32>> {
+    pub fn groups_of_siblings(view: &HostView, name: &JailName) -> Result<BTreeMap<String, u32>> {
         let mut groups = BTreeMap::new();
         if name.is_member() {
             for sibling in Self::names(view)?.iter().filter(|one| one.is_sibling(name)) {
@@ -388,7 +392,7 @@ impl Manifest {
 
     /// One field of a jail's manifest, where it can be read and has it.
     fn field<T: serde::de::DeserializeOwned>(
-        view: &View,
+        view: &HostView,
         name: &JailName,
         field: &'static str,
     ) -> Result<Option<T>> {
@@ -401,7 +405,7 @@ impl Manifest {
     }
 
     /// The names of all jails that were built on the host, sorted.
-    pub fn names(view: &View) -> Result<Vec<JailName>> {
+    pub fn names(view: &HostView) -> Result<Vec<JailName>> {
         let mut names = Vec::new();
         for entry in view.list(Path::new(STATE))?.unwrap_or_default() {
             if let Some(name) = entry.to_str().and_then(|name| JailName::parse(name).ok())

@@ -35,8 +35,8 @@ pub use ways_in::{WaysIn, exposure_as_built};
 
 use crate::error::{Error, Result};
 use crate::host::pam::Edit;
-use crate::host::sshd::Facts;
-use crate::host::{Belonging, Expiry, Inventory, NewAccount, Passwd, Stat, View};
+use crate::host::sshd::SshdInfo;
+use crate::host::{AccountFields, Expiry, HostView, Inventory, NewAccount, Stat, UserEntry};
 use crate::names::{JailName, JailPath};
 use crate::resolve::{Marker, ResolvedJail, Tree, is_ours};
 use crate::spec::{Password, Spec};
@@ -75,9 +75,9 @@ pub enum Step {
         /// Login name.
         name: String,
         /// As it is to be.
-        to: Belonging,
+        to: AccountFields,
         /// As it is.
-        from: Belonging,
+        from: AccountFields,
     },
     /// Stages what changes of the tree and swaps it in.
     WriteTree,
@@ -258,14 +258,14 @@ pub struct Wanted {
     /// Where its spec came from.
     pub origin: Origin,
     /// What sshd says of itself, where it locks accounts in.
-    pub facts: Option<Facts>,
+    pub facts: Option<SshdInfo>,
     /// What its accounts that were taken over were before, by name.
     pub before: BTreeMap<String, Before>,
 }
 
 impl Plan {
     /// What sshd says of itself.
-    pub fn facts(&self) -> Option<&Facts> {
+    pub fn facts(&self) -> Option<&SshdInfo> {
         let wanted = self
             .wanted
             .as_ref()
@@ -294,7 +294,7 @@ impl Plan {
     }
 
     /// Refuses what carrying the plan out would refuse when it asks sshd, as far as sshd can be asked yet: accounts that do not exist it does not know.
-    pub fn foresee(&self, view: &View) -> Result<()> {
+    pub fn foresee(&self, view: &HostView) -> Result<()> {
         match &self.wanted {
             Some(wanted) if self.asks_sshd() && self.is_known_to_sshd() => {
                 lock::verify(view, &wanted.jail).map(drop)
@@ -320,7 +320,7 @@ impl Plan {
     ///
     /// # Errors
     /// [`crate::error::Kind::Failed`], with the way to say that it is meant.
-    pub fn refuse_vanished_root(&self, view: &View) -> Result<()> {
+    pub fn refuse_vanished_root(&self, view: &HostView) -> Result<()> {
         let Some(manifest) = &self.manifest else {
             return Ok(());
         };
@@ -365,12 +365,12 @@ impl Plan {
 }
 
 /// Plans to make the host match `spec`.
-pub fn plan(spec: &Spec, origin: Origin, view: &View) -> Result<Plan> {
+pub fn plan(spec: &Spec, origin: Origin, view: &HostView) -> Result<Plan> {
     plan_at(spec, origin, Depth::Facts, view)
 }
 
 /// As [`plan`], looking as closely at the jail's files as `depth` says.
-pub fn plan_at(spec: &Spec, origin: Origin, depth: Depth, view: &View) -> Result<Plan> {
+pub fn plan_at(spec: &Spec, origin: Origin, depth: Depth, view: &HostView) -> Result<Plan> {
     plan_with(spec, origin, depth, None, view)
 }
 
@@ -379,7 +379,7 @@ fn plan_with(
     origin: Origin,
     depth: Depth,
     built: Option<Tree>,
-    view: &View,
+    view: &HostView,
 ) -> Result<Plan> {
     let name = &spec.name.value;
     let manifest = Manifest::load(view, name)?;
@@ -437,7 +437,7 @@ fn plan_with(
         });
     }
     let sessions = policy::Sessions::look(view, &wanted)?;
-    let staying: Vec<&Passwd> = (wanted.accounts.iter())
+    let staying: Vec<&UserEntry> = (wanted.accounts.iter())
         .filter_map(|account| accounts.user(&account.name))
         .filter(|user| is_ours(user, name, gid))
         .collect();
@@ -517,7 +517,7 @@ fn inventory_of(
     root: &Path,
     tree: &Tree,
     manifest: Option<&Manifest>,
-    view: &View,
+    view: &HostView,
 ) -> Result<Option<Inventory>> {
     let top = JailPath::root();
     let recorded = manifest
@@ -532,7 +532,7 @@ fn inventory_of(
 }
 
 /// The text of the spec that a jail was built from.
-pub fn spec_as_built(view: &View, name: &JailName) -> Result<Option<String>> {
+pub fn spec_as_built(view: &HostView, name: &JailName) -> Result<Option<String>> {
     let bytes = view.read(
         &ResolvedJail::state(name).join(manifest::SPEC),
         SNIPPET_LIMIT,

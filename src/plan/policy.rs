@@ -8,7 +8,7 @@ use jailctl_session::policy::{DOOR, POLICY, Policy};
 use super::{Manifest, SNIPPET_LIMIT, Step, sessions};
 use crate::error::{Error, Result};
 use crate::host::pam::{self, Edit, Modules, Service};
-use crate::host::{Passwd, Process, View, nft};
+use crate::host::{HostView, Process, UserEntry, nft};
 use crate::names::JailName;
 use crate::resolve::{ResolvedJail, tables};
 
@@ -27,7 +27,7 @@ pub(super) struct Sessions {
 }
 
 impl Sessions {
-    pub(super) fn look(view: &View, wanted: &ResolvedJail) -> Result<Self> {
+    pub(super) fn look(view: &HostView, wanted: &ResolvedJail) -> Result<Self> {
         let text = |path: &Path| -> Result<Option<String>> {
             let bytes = view.read(path, SNIPPET_LIMIT)?;
             Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
@@ -73,16 +73,16 @@ impl Sessions {
     /// plain chroot an open directory could be handed over, and from there `..` would lead to the host.
     pub(super) fn close(
         &self,
-        view: &View,
+        view: &HostView,
         jail: &ResolvedJail,
-        users: &[&Passwd],
+        users: &[&UserEntry],
         steps: &mut Vec<Step>,
     ) -> Result<bool> {
         if self.is_there() == self.wanted.is_some() || users.is_empty() {
             return Ok(false);
         }
         let uids: Vec<u32> = users.iter().map(|user| user.uid).collect();
-        sessions::refuse_change(&jail.name, &Process::living(view, &jail.root, &uids)?)?;
+        sessions::refuse_change(&jail.name, &Process::find_in_jail(view, &jail.root, &uids)?)?;
         steps.extend(users.iter().map(|user| Step::Close {
             user: user.name.clone(),
         }));
@@ -120,7 +120,7 @@ impl Sessions {
 }
 
 /// How PAM services have to change for a jail that has accounts, or had some.
-fn services(view: &View, wanted: &ResolvedJail) -> Result<Vec<Edit>> {
+fn services(view: &HostView, wanted: &ResolvedJail) -> Result<Vec<Edit>> {
     let (Some(lock), Some(modules)) = (&wanted.lock, Modules::find(view)?) else {
         return Ok(Vec::new());
     };
@@ -134,7 +134,7 @@ fn services(view: &View, wanted: &ResolvedJail) -> Result<Vec<Edit>> {
 }
 
 /// Sees to it that none of its users is in a jail.
-pub(super) fn find_nobody(jail: &ResolvedJail, users: &[&Passwd]) -> Step {
+pub(super) fn find_nobody(jail: &ResolvedJail, users: &[&UserEntry]) -> Step {
     Step::FindNobody {
         root: jail.root.clone(),
         uids: users.iter().map(|user| user.uid).collect(),
@@ -143,7 +143,7 @@ pub(super) fn find_nobody(jail: &ResolvedJail, users: &[&Passwd]) -> Step {
 
 /// The changes that take the block out of PAM's services where no jail but `name` and those that go `along` has accounts.
 pub(super) fn leave_services(
-    view: &View,
+    view: &HostView,
     name: &JailName,
     along: &[JailName],
 ) -> Result<Vec<Edit>> {

@@ -6,7 +6,7 @@ use super::lock::snippet;
 use super::sessions::refuse_sessions;
 use super::{Manifest, Plan, Step, accounts, policy};
 use crate::error::{Error, Result};
-use crate::host::{Group, Passwd, Process, View};
+use crate::host::{Group, HostView, Process, UserEntry};
 use crate::names::{JailName, UserName};
 use crate::resolve::{ResolvedJail, is_ours};
 
@@ -31,7 +31,7 @@ pub fn removal(
     name: &JailName,
     along: &[JailName],
     how: Removal,
-    view: &View,
+    view: &HostView,
 ) -> Result<Option<Plan>> {
     let Some(manifest) = Manifest::load(view, name)? else {
         return leftovers(name, how, view);
@@ -59,7 +59,7 @@ pub fn removal(
         .collect();
     let uids: Vec<u32> = ours.iter().map(|user| user.uid).collect();
     if !how.kill {
-        refuse_sessions(name, how, &Process::living(view, root, &uids)?)?;
+        refuse_sessions(name, how, &Process::find_in_jail(view, root, &uids)?)?;
     }
     let mut steps: Vec<Step> = ours
         .iter()
@@ -152,12 +152,12 @@ pub fn removal(
 fn is_shared(
     name: &JailName,
     along: &[JailName],
-    users: &[Passwd],
+    users: &[UserEntry],
     manifest: &Manifest,
-    view: &View,
+    view: &HostView,
 ) -> Result<bool> {
     let stays = |other: &JailName| other.is_sibling(name) && !along.contains(other);
-    let is_of_sibling = |user: &Passwd| {
+    let is_of_sibling = |user: &UserEntry| {
         let sibling = UserName::new(&user.name)
             .ok()
             .map(|user| name.for_user(&user));
@@ -167,7 +167,7 @@ fn is_shared(
 }
 
 /// What is left to do where the records of the jail are gone but for the directory that held them.
-fn leftovers(name: &JailName, how: Removal, view: &View) -> Result<Option<Plan>> {
+fn leftovers(name: &JailName, how: Removal, view: &HostView) -> Result<Option<Plan>> {
     let state = ResolvedJail::state(name);
     if view.lstat(&state)?.is_none() {
         return Ok(None);

@@ -3,7 +3,7 @@
 use super::manifest::{MANIFEST, PREVIOUS, SPEC};
 use super::{Depth, Manifest, Origin, Plan, SNIPPET_LIMIT, plan_with};
 use crate::error::{Error, Result};
-use crate::host::{Digest, View};
+use crate::host::{Digest, HostView};
 use crate::names::JailName;
 use crate::resolve::{ResolvedJail, Tree};
 use crate::spec::{Spec, Templates};
@@ -21,7 +21,7 @@ pub struct Kept {
 
 impl Kept {
     /// What is kept of the jail `name`; `None` where nothing is.
-    pub fn of(name: &JailName, templates: &dyn Templates, view: &View) -> Result<Option<Self>> {
+    pub fn of(name: &JailName, templates: &dyn Templates, view: &HostView) -> Result<Option<Self>> {
         let kept = ResolvedJail::state(name).join(PREVIOUS);
         let Some(before) = Manifest::load_at(view, &kept.join(MANIFEST))? else {
             return Ok(None);
@@ -41,7 +41,11 @@ impl Kept {
 }
 
 /// Plans to make the jail `name` what it was; `None` where nothing is kept of the time before.
-pub fn roll_back(name: &JailName, templates: &dyn Templates, view: &View) -> Result<Option<Plan>> {
+pub fn roll_back(
+    name: &JailName,
+    templates: &dyn Templates,
+    view: &HostView,
+) -> Result<Option<Plan>> {
     let Some(kept) = Kept::of(name, templates, view)? else {
         return Ok(None);
     };
@@ -52,13 +56,18 @@ pub fn roll_back(name: &JailName, templates: &dyn Templates, view: &View) -> Res
 }
 
 /// Plans to make a jail what `spec` says, with this tree if it is kept.
-pub fn roll_back_to(spec: &Spec, origin: Origin, tree: Option<Tree>, view: &View) -> Result<Plan> {
+pub fn roll_back_to(
+    spec: &Spec,
+    origin: Origin,
+    tree: Option<Tree>,
+    view: &HostView,
+) -> Result<Plan> {
     plan_with(spec, origin, Depth::Facts, tree, view)
 }
 
 /// Refuses to change what sshd is told of all jails of a family for one of them: the others were built for what it is told now. The verb is in words, as
 /// `roll` … `back`.
-pub fn refuse_alone(plan: &Plan, verb: &str, after: &str, view: &View) -> Result<()> {
+pub fn refuse_alone(plan: &Plan, verb: &str, after: &str, view: &HostView) -> Result<()> {
     let Some(other) = told_along(plan, view)? else {
         return Ok(());
     };
@@ -79,7 +88,7 @@ pub fn refuse_alone(plan: &Plan, verb: &str, after: &str, view: &View) -> Result
 }
 
 /// Another jail of whose accounts sshd would be told something else too, if a plan for one of a family were carried out alone.
-pub fn told_along(plan: &Plan, view: &View) -> Result<Option<JailName>> {
+pub fn told_along(plan: &Plan, view: &HostView) -> Result<Option<JailName>> {
     let lately = plan
         .manifest
         .as_ref()

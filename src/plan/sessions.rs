@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::Removal;
 use crate::error::{Error, Result};
-use crate::host::{Process, View};
+use crate::host::{HostView, Process};
 use crate::names::JailName;
 
 /// Most processes that are named.
@@ -36,9 +36,9 @@ pub fn refuse_change(name: &JailName, living: &[Process]) -> Result<()> {
 }
 
 /// Refuses to remove an account whose processes live.
-pub fn refuse_account(view: &View, user: &str, uid: u32) -> Result<()> {
+pub fn refuse_account(view: &HostView, user: &str, uid: u32) -> Result<()> {
     // No process has this as its root directory: only the number counts.
-    let living = Process::living(view, Path::new("/dev/null"), &[uid])?;
+    let living = Process::find_in_jail(view, Path::new("/dev/null"), &[uid])?;
     refuse(
         &living,
         &format!("could not remove the account `{user}`"),

@@ -11,7 +11,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use crate::error::Result;
-use crate::host::{Digest, Ownership, Stat, View};
+use crate::host::{Digest, HostView, Ownership, Stat};
 
 /// Where a store lies, below the directory that holds the jails.
 pub const STORE: &str = ".jailctl/store";
@@ -152,13 +152,13 @@ impl Stored {
 
 impl Index {
     /// The index of the store in the directory `store`; an empty one where there is none, or none that can be read.
-    pub fn load(view: &View, store: &Path) -> Result<Self> {
+    pub fn load(view: &HostView, store: &Path) -> Result<Self> {
         Ok(Self::read(view, store)?.unwrap_or_default())
     }
 
     /// As [`Index::load`]; `None` where there is none, or none that can be read.
-    pub fn read(view: &View, store: &Path) -> Result<Option<Self>> {
-        let Some((text, stat)) = view.read_with_facts(&store.join(INDEX), SIZE_LIMIT)? else {
+    pub fn read(view: &HostView, store: &Path) -> Result<Option<Self>> {
+        let Some((text, stat)) = view.read_with_stat(&store.join(INDEX), SIZE_LIMIT)? else {
             return Ok(None);
         };
         Ok(Self::parse(&text).map(|index| Self {
@@ -237,7 +237,7 @@ impl FromIterator<Stored> for Index {
 
 impl Sources {
     /// What is known of the host's files; nothing where there is nothing that can be read.
-    pub fn load(view: &View, store: &Path) -> Result<Self> {
+    pub fn load(view: &HostView, store: &Path) -> Result<Self> {
         Ok(view
             .read(&store.join(SOURCES), SIZE_LIMIT)?
             .and_then(|text| Self::parse(&text))

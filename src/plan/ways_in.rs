@@ -4,7 +4,7 @@ use jailctl_session::policy::POLICY;
 
 use super::{Manifest, Plan};
 use crate::error::Result;
-use crate::host::View;
+use crate::host::HostView;
 use crate::resolve::ResolvedJail;
 use crate::spec::Door;
 
@@ -63,7 +63,7 @@ fn exposure(jail: &ResolvedJail) -> Option<String> {
 ///
 /// # Errors
 /// [`crate::error::Kind::Failed`] where the records cannot be read.
-pub fn exposure_as_built(manifest: &Manifest, view: &View) -> Result<Option<String>> {
+pub fn exposure_as_built(manifest: &Manifest, view: &HostView) -> Result<Option<String>> {
     let policy = ResolvedJail::state(&manifest.name).join(POLICY);
     let is_plain = manifest.doors.contains(&Door::Shell) && view.lstat(&policy)?.is_none();
     Ok(is_plain.then(plain_chroot))

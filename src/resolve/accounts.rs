@@ -9,7 +9,7 @@ use super::marker::{Homes, Left};
 use std::ops::RangeInclusive;
 
 use crate::error::{Finding, Result};
-use crate::host::{Accounts, Passwd, Process, View};
+use crate::host::{Accounts, HostView, Process, UserEntry};
 use crate::names::{JailName, JailPath, UserName};
 use crate::spec::{Password, Spec, User};
 
@@ -99,7 +99,7 @@ fn adopted_token(name: &JailName) -> String {
 }
 
 /// Whether the account's mark says that it was taken over, not made. It is never deleted.
-pub fn is_adopted(account: &Passwd) -> bool {
+pub fn is_adopted(account: &UserEntry) -> bool {
     account.gecos.starts_with("jailctl jail ") && account.gecos.ends_with(" adopted")
 }
 
@@ -107,13 +107,13 @@ pub fn is_adopted(account: &Passwd) -> bool {
 ///
 /// Its comment alone is no proof, since chfn(1) may let users set it; its login shell and its primary group only root can set. `group` is the
 /// jail's, where there is one.
-pub fn is_ours(account: &Passwd, name: &JailName, group: Option<u32>) -> bool {
+pub fn is_ours(account: &UserEntry, name: &JailName, group: Option<u32>) -> bool {
     (account.gecos == token(name) || account.gecos == adopted_token(name))
         && (account.shell.starts_with("/jail/") || group == Some(account.gid))
 }
 
 /// The jail that the account is in, by the mark in its comment field and its login shell.
-pub fn jail_of(account: &Passwd) -> Option<JailName> {
+pub fn jail_of(account: &UserEntry) -> Option<JailName> {
     let name = account.gecos.strip_prefix("jailctl jail ")?;
     let name = name.strip_suffix(" adopted").unwrap_or(name);
     let name = JailName::parse(name).ok()?;
@@ -121,7 +121,7 @@ pub fn jail_of(account: &Passwd) -> Option<JailName> {
 }
 
 /// Whether the account is one of this jail, or of another of its family: these are in one group.
-fn is_of_group(account: &Passwd, name: &JailName, group: u32) -> bool {
+fn is_of_group(account: &UserEntry, name: &JailName, group: u32) -> bool {
     let sibling = UserName::new(&account.name)
         .ok()
         .filter(|_| name.is_member());
@@ -375,7 +375,7 @@ pub(super) fn further_groups(
     findings: &mut Vec<Finding>,
 ) -> Vec<FurtherGroup> {
     let mut wanted: Vec<FurtherGroup> = Vec::new();
-    let is_member = |user: &Passwd| is_ours(user, &spec.name.value, Some(group.gid));
+    let is_member = |user: &UserEntry| is_ours(user, &spec.name.value, Some(group.gid));
     for asked in spec.users.iter().flat_map(|user| &user.groups) {
         let name = &asked.value;
         if wanted.iter().any(|one| one.name == *name) {
@@ -396,7 +396,7 @@ pub(super) fn further_groups(
                 )));
             }
             Some(found) => {
-                let primary = |user: &&Passwd| user.gid == found.gid && !is_member(user);
+                let primary = |user: &&UserEntry| user.gid == found.gid && !is_member(user);
                 if let Some(other) = accounts.users.iter().find(primary) {
                     findings.push(refuse(format!(
                         "it is the group of `{}`, whose files it would open",
@@ -437,7 +437,7 @@ pub(super) fn check_adoptions(
     spec: &Spec,
     accounts: &Accounts,
     wanted: &[WantedAccount],
-    view: &View,
+    view: &HostView,
     findings: &mut Vec<Finding>,
 ) -> Result<()> {
     let is_new = |account: &WantedAccount| match accounts.user(&account.name) {
@@ -450,7 +450,7 @@ pub(super) fn check_adoptions(
     // No process has this as its root directory: only the number counts.
     let mut living = Vec::new();
     if !uids.is_empty() {
-        living = Process::living(view, Path::new("/dev/null"), &uids)?;
+        living = Process::find_in_jail(view, Path::new("/dev/null"), &uids)?;
     }
     for (user, account) in new {
         let name = &account.name;
@@ -504,7 +504,7 @@ pub(super) fn check_adoptions(
 pub(super) fn notice_jobs(
     accounts: &Accounts,
     wanted: &[WantedAccount],
-    view: &View,
+    view: &HostView,
     notices: &mut Vec<String>,
 ) -> Result<()> {
     for account in wanted {

@@ -17,7 +17,7 @@ use std::path::Path;
 use super::objects::Asked;
 use super::tree::{Content, Entry, EntryKind, Tree, Why};
 use crate::error::{Error, ErrorKind, Finding, Result};
-use crate::host::View;
+use crate::host::HostView;
 use crate::names::JailPath;
 use crate::span::Span;
 use crate::spec::text::list;
@@ -63,7 +63,7 @@ struct Wish {
 
 impl Rules {
     /// The rules of jailctl, and those that the host has beside or in place of them.
-    pub(super) fn load(view: &View) -> Result<Self> {
+    pub(super) fn load(view: &HostView) -> Result<Self> {
         let mut findings = Vec::new();
         let mut rules = Self::built_in()?;
         let own = host::rules(view, &mut findings)?;
@@ -116,7 +116,7 @@ impl Rules {
     pub(super) fn apply(
         &mut self,
         tree: &mut Tree,
-        view: &View,
+        view: &HostView,
         notices: &mut Vec<String>,
     ) -> Result<Vec<Asked>> {
         let callers = Callers::of(tree);

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::accounts::{FurtherGroup, WantedAccount, WantedGroup};
 use super::tree::{Entry, EntryKind, Tree, Why};
 use crate::error::{Error, Finding, Result};
-use crate::host::{Ownership, View};
+use crate::host::{HostView, Ownership};
 use crate::names::JailPath;
 
 /// Sources of names inside a jail: its own files, and DNS for hosts.
@@ -37,7 +37,7 @@ pub(super) struct Names<'a> {
 /// Adds what makes names show: passwd, group, nsswitch.conf, hosts, localtime.
 pub(super) fn add_names(
     tree: &mut Tree,
-    view: &View,
+    view: &HostView,
     Names {
         group,
         further,
@@ -82,7 +82,7 @@ pub(super) fn add_names(
         "/etc/hosts",
         Entry::text(HOSTS, 0o644, Why::rule("the name localhost")),
     )?;
-    if let Some(passage) = view.trace(Path::new("/etc/localtime"))?
+    if let Some(passage) = view.resolve_links(Path::new("/etc/localtime"))?
         && passage.stat.kind() == crate::host::FileKind::File
     {
         add_default(

@@ -6,7 +6,7 @@ use super::accounts::WantedAccount;
 use super::objects::Asked;
 use super::tree::{Entry, Tree, Why};
 use crate::error::{Error, ErrorKind, Finding, Result};
-use crate::host::{Control, FileKind, Lookup, Ownership, Stat, TreeEntry, View, skeleton};
+use crate::host::{Control, FileKind, HostView, Lookup, Ownership, Stat, TreeEntry, skeleton};
 use crate::names::JailPath;
 use crate::span::Span;
 use crate::spec::{FileBody, FileSpec, Spec, places};
@@ -14,7 +14,7 @@ use crate::spec::{FileBody, FileSpec, Spec, places};
 /// Adds every `[[file]]`. Programs and objects among them are asked for, so that what they need comes along.
 pub(super) fn add_files(
     tree: &mut Tree,
-    view: &View,
+    view: &HostView,
     spec: &Spec,
     asked: &mut Vec<Asked>,
     findings: &mut Vec<Finding>,
@@ -54,7 +54,7 @@ pub(super) fn add_files(
 
 fn add_source(
     tree: &mut Tree,
-    view: &View,
+    view: &HostView,
     file: &FileSpec,
     source: &Path,
     site: &Span,
@@ -258,7 +258,11 @@ pub(super) fn add_tmp(tree: &mut Tree) -> Result<()> {
 }
 
 /// Checks `skel` of each user, before anything is made of it.
-pub(super) fn check_skeletons(view: &View, spec: &Spec, findings: &mut Vec<Finding>) -> Result<()> {
+pub(super) fn check_skeletons(
+    view: &HostView,
+    spec: &Spec,
+    findings: &mut Vec<Finding>,
+) -> Result<()> {
     for user in &spec.users {
         let Some(skel) = &user.skel else { continue };
         let mut refuse = |path: &Path, reason: &str| {

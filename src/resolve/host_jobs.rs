@@ -12,7 +12,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use crate::error::Result;
-use crate::host::{FileKind, View};
+use crate::host::{FileKind, HostView};
 
 /// Most bytes of a table of cron(8) or of a unit file.
 const LIMIT: u64 = 4 << 20;
@@ -68,7 +68,7 @@ struct Account<'a> {
 }
 
 /// One place where the host keeps jobs.
-type Check = fn(&View, Account<'_>) -> Result<Vec<HostJob>>;
+type Check = fn(&HostView, Account<'_>) -> Result<Vec<HostJob>>;
 
 /// Each kind of job.
 const CHECKS: [Check; 5] = [crontabs, at_jobs, linger, system_crontabs, units];
@@ -88,7 +88,7 @@ impl HostJob {
 ///
 /// # Errors
 /// [`crate::error::Kind::Failed`] where one of the places cannot be read.
-pub fn of_account(view: &View, name: &str, uid: u32) -> Result<Vec<HostJob>> {
+pub fn of_account(view: &HostView, name: &str, uid: u32) -> Result<Vec<HostJob>> {
     if !rustix::process::geteuid().is_root() {
         return Ok(Vec::new());
     }
@@ -100,7 +100,7 @@ pub fn of_account(view: &View, name: &str, uid: u32) -> Result<Vec<HostJob>> {
     Ok(jobs)
 }
 
-fn crontabs(view: &View, account: Account<'_>) -> Result<Vec<HostJob>> {
+fn crontabs(view: &HostView, account: Account<'_>) -> Result<Vec<HostJob>> {
     let mut jobs = Vec::new();
     for directory in CRONTABS {
         let table = Path::new(directory).join(account.name);
@@ -111,17 +111,17 @@ fn crontabs(view: &View, account: Account<'_>) -> Result<Vec<HostJob>> {
         let clean = if view.is_live() {
             format!("crontab -r -u {}", account.name)
         } else {
-            format!("rm {}", quoted(&view.shown(&table)))
+            format!("rm {}", quoted(&view.display_path(&table)))
         };
         jobs.push(HostJob {
-            what: format!("the crontab `{}`", view.shown(&table).display()),
+            what: format!("the crontab `{}`", view.display_path(&table).display()),
             clean,
         });
     }
     Ok(jobs)
 }
 
-fn at_jobs(view: &View, account: Account<'_>) -> Result<Vec<HostJob>> {
+fn at_jobs(view: &HostView, account: Account<'_>) -> Result<Vec<HostJob>> {
     let mut jobs = Vec::new();
     for queue in AT_QUEUES {
         let mut count = 0;
@@ -132,7 +132,7 @@ fn at_jobs(view: &View, account: Account<'_>) -> Result<Vec<HostJob>> {
             count += usize::from(is_job);
         }
         if count > 0 {
-            let shown = view.shown(Path::new(queue));
+            let shown = view.display_path(Path::new(queue));
             let jobs_of = if count == 1 { "job" } else { "jobs" };
             jobs.push(HostJob {
                 what: format!("{count} {jobs_of} of at(1) in `{}`", shown.display()),
@@ -147,12 +147,12 @@ fn at_jobs(view: &View, account: Account<'_>) -> Result<Vec<HostJob>> {
     Ok(jobs)
 }
 
-fn linger(view: &View, account: Account<'_>) -> Result<Vec<HostJob>> {
+fn linger(view: &HostView, account: Account<'_>) -> Result<Vec<HostJob>> {
     let file = Path::new(LINGER).join(account.name);
     if view.lstat(&file)?.is_none() {
         return Ok(Vec::new());
     }
-    let shown = view.shown(&file);
+    let shown = view.display_path(&file);
     Ok(vec![HostJob {
         what: format!(
             "the manager of systemd that starts at boot by `{}`",
@@ -162,7 +162,7 @@ fn linger(view: &View, account: Account<'_>) -> Result<Vec<HostJob>> {
     }])
 }
 
-fn system_crontabs(view: &View, account: Account<'_>) -> Result<Vec<HostJob>> {
+fn system_crontabs(view: &HostView, account: Account<'_>) -> Result<Vec<HostJob>> {
     let mut tables = vec![PathBuf::from(SYSTEM_CRONTAB)];
     for name in view.list(Path::new(SYSTEM_CRONTABS))?.unwrap_or_default() {
         if name.to_str().is_none_or(|name| !is_backup(name)) {
@@ -180,7 +180,7 @@ fn system_crontabs(view: &View, account: Account<'_>) -> Result<Vec<HostJob>> {
         if numbers.is_empty() {
             continue;
         }
-        let shown = view.shown(&table);
+        let shown = view.display_path(&table);
         let of = |end: &str, separator: &str| {
             let parts: Vec<String> = numbers.iter().map(|line| format!("{line}{end}")).collect();
             parts.join(separator)
@@ -215,7 +215,7 @@ fn cron_user(line: &str) -> Option<&str> {
     line.split_whitespace().nth(before)
 }
 
-fn units(view: &View, account: Account<'_>) -> Result<Vec<HostJob>> {
+fn units(view: &HostView, account: Account<'_>) -> Result<Vec<HostJob>> {
     let mut jobs = Vec::new();
     for directory in UNITS.map(Path::new) {
         for name in view.list(directory)?.unwrap_or_default() {
@@ -233,7 +233,7 @@ fn units(view: &View, account: Account<'_>) -> Result<Vec<HostJob>> {
                 for unit in view.list(&path)?.unwrap_or_default() {
                     let Some(unit) = unit.to_str() else { continue };
                     if is_instance_for(view, unit, account)? {
-                        let link = view.shown(&path.join(unit));
+                        let link = view.display_path(&path.join(unit));
                         jobs.push(HostJob {
                             what: format!("the unit `{unit}` by `{}`", link.display()),
                             clean: format!(
@@ -251,8 +251,8 @@ fn units(view: &View, account: Account<'_>) -> Result<Vec<HostJob>> {
     Ok(jobs)
 }
 
-fn of_unit(view: &View, unit: &str, file: &Path) -> HostJob {
-    let shown = view.shown(file);
+fn of_unit(view: &HostView, unit: &str, file: &Path) -> HostJob {
+    let shown = view.display_path(file);
     HostJob {
         what: format!("the unit `{unit}` by `{}`", shown.display()),
         clean: format!(
@@ -274,7 +274,7 @@ fn instance(unit: &str) -> Option<&str> {
 }
 
 /// Whether `unit` is an instance for the account of a template unit that runs as its instance.
-fn is_instance_for(view: &View, unit: &str, account: Account<'_>) -> Result<bool> {
+fn is_instance_for(view: &HostView, unit: &str, account: Account<'_>) -> Result<bool> {
     let (true, Some(instance)) = (is_unit(unit), instance(unit)) else {
         return Ok(false);
     };
@@ -289,7 +289,7 @@ fn is_instance_for(view: &View, unit: &str, account: Account<'_>) -> Result<bool
 }
 
 /// Whether the file makes the unit of this name run as the account.
-fn runs_as(view: &View, file: &Path, unit: &str, account: Account<'_>) -> Result<bool> {
+fn runs_as(view: &HostView, file: &Path, unit: &str, account: Account<'_>) -> Result<bool> {
     let Some(text) = text(view, file)? else {
         return Ok(false);
     };
@@ -330,7 +330,7 @@ fn unit_user(text: &str) -> Option<&str> {
 
 /// The text of a regular file; `None` where there is no such file, and for a masked unit, which is
 /// a link to `/dev/null`.
-fn text(view: &View, path: &Path) -> Result<Option<String>> {
+fn text(view: &HostView, path: &Path) -> Result<Option<String>> {
     let stat = view.stat(path)?;
     if stat.is_none_or(|stat| stat.kind() != FileKind::File) {
         return Ok(None);

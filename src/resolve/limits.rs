@@ -5,14 +5,14 @@ use std::path::Path;
 use jailctl_session::limits;
 
 use crate::error::{Error, Finding, Result};
-use crate::host::View;
+use crate::host::HostView;
 use crate::spec::{MountSource, SessionSpec, Spec};
 
 /// Checks that this host can keep each limit. Of a host that does not run nothing can be known: a session there fails if it cannot.
 pub(super) fn check(
     spec: &Spec,
     session: &SessionSpec,
-    view: &View,
+    view: &HostView,
     findings: &mut Vec<Finding>,
     notices: &mut Vec<String>,
 ) -> Result<()> {
@@ -27,7 +27,7 @@ pub(super) fn check(
         return Ok(());
     }
     // What control groups there are no inode tells: this run is not remembered.
-    view.spoil_looks();
+    view.invalidate_access_log();
     let mounts = session.mounts.iter();
     let sources = mounts.filter_map(|mount| match &mount.source {
         MountSource::Host(source) => Some(source.value.as_path()),

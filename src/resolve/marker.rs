@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::host::{FileKind, View};
+use crate::host::{FileKind, HostView};
 use crate::names::{JailName, JailPath, UserName};
 use crate::spec::{Family, Spec};
 
@@ -55,7 +55,7 @@ impl Homes {
 
     /// What is noted in the root of `spec` and, where `ids` are to be chosen, in those of its family. A root says it also when nothing is recorded of
     /// its jail any more.
-    pub(super) fn of(spec: &Spec, ids: bool, view: &View) -> Result<Self> {
+    pub(super) fn of(spec: &Spec, ids: bool, view: &HostView) -> Result<Self> {
         let own = Marker::read(view, &spec.root.value)?;
         let family = spec.family.as_ref().filter(|_| ids);
         Ok(Self {
@@ -69,7 +69,7 @@ impl Homes {
 }
 
 /// The homes without their users in the jails of `family` beside `name`.
-fn of_siblings(name: &JailName, family: &Family, view: &View) -> Result<Vec<Left>> {
+fn of_siblings(name: &JailName, family: &Family, view: &HostView) -> Result<Vec<Left>> {
     let above = family.above();
     let mut left = Vec::new();
     for entry in view.list(&above)?.unwrap_or_default() {
@@ -87,7 +87,7 @@ fn of_siblings(name: &JailName, family: &Family, view: &View) -> Result<Vec<Left
 }
 
 /// Whether nobody but root could have put something at `root`, where nobody else could at `above`.
-fn is_only_roots(view: &View, above: &Path, root: &Path) -> Result<bool> {
+fn is_only_roots(view: &HostView, above: &Path, root: &Path) -> Result<bool> {
     for directory in root.ancestors().take_while(|one| *one != above) {
         let is_ours = view.lstat(directory)?.is_some_and(|stat| {
             stat.kind() == FileKind::Directory && stat.uid == 0 && stat.mode & 0o022 == 0
@@ -101,14 +101,14 @@ fn is_only_roots(view: &View, above: &Path, root: &Path) -> Result<bool> {
 
 impl Marker {
     /// The note in the directory `root`; `None` where there is none. It says nothing of homes that are gone by now.
-    pub fn read(view: &View, root: &Path) -> Result<Option<Self>> {
+    pub fn read(view: &HostView, root: &Path) -> Result<Option<Self>> {
         // No link can lead elsewhere: `root` is checked to be root's, and the private directory is root's alone.
         let path = root.join(MARKER);
         let Some(bytes) = view.read(&path, SIZE_LIMIT)? else {
             return Ok(None);
         };
         let mut marker: Self = serde_json::from_slice(&bytes).map_err(|error| {
-            Error::failed(format!("could not read `{}`", view.shown(&path).display()))
+            Error::failed(format!("could not read `{}`", view.display_path(&path).display()))
                 .why(error.to_string())
                 .hint("without it jailctl does not know whose root this is: restore it, or move the root away")
         })?;

@@ -34,8 +34,8 @@ pub use tree::{Content, Entry, EntryKind, MERGED, Tree, Why};
 use jailctl_session::policy::Policy;
 
 use crate::error::{Error, ErrorKind, Finding, Result};
-use crate::host::sshd::{Config, Facts};
-use crate::host::{Accounts, View};
+use crate::host::sshd::{Config, SshdInfo};
+use crate::host::{Accounts, HostView};
 use crate::names::{JailName, JailPath};
 use crate::span::Spanned;
 use crate::spec::text::echo;
@@ -103,8 +103,8 @@ impl ResolvedJail {
 /// from the spec before, whatever the host has by now.
 pub fn resolve(
     spec: &Spec,
-    view: &View,
-    facts: Option<&Facts>,
+    view: &HostView,
+    facts: Option<&SshdInfo>,
     built: Option<Tree>,
 ) -> Result<ResolvedJail> {
     let mut findings = Vec::new();
@@ -189,7 +189,7 @@ pub fn resolve(
 }
 
 /// The host's program for sftp by its configuration alone, without an sshd to ask.
-fn configured_sftp(view: &View) -> Option<String> {
+fn configured_sftp(view: &HostView) -> Option<String> {
     Config::read(view).ok().and_then(|config| config.sftp())
 }
 
@@ -226,7 +226,7 @@ fn people(
 /// Resolves only the tree of `spec`, as it would be on this host: what `build --output` makes.
 ///
 /// Users that the host has no account of get the ids that they would get.
-pub fn resolve_tree(spec: &Spec, view: &View) -> Result<(Tree, Vec<String>)> {
+pub fn resolve_tree(spec: &Spec, view: &HostView) -> Result<(Tree, Vec<String>)> {
     let mut findings = Vec::new();
     let mut notices = Vec::new();
     let known = view.accounts()?;
@@ -266,7 +266,7 @@ fn finish(findings: Vec<Finding>) -> Result<()> {
 
 fn tree(
     spec: &Spec,
-    view: &View,
+    view: &HostView,
     sftp: Option<&str>,
     names: &Names<'_>,
     findings: &mut Vec<Finding>,
@@ -376,7 +376,7 @@ fn dropped_bits(tree: &Tree) -> Vec<String> {
 /// Adds what was asked for with all that it needs, and gives the rules that know of wishes left: its closure, the data that programs of the tree read, the closure of that, until nothing is new.
 fn add_programs(
     tree: &mut Tree,
-    view: &View,
+    view: &HostView,
     mut asked: Vec<Asked>,
     dlopen: Dlopen,
     findings: &mut Vec<Finding>,

@@ -9,7 +9,7 @@ use jailctl_session::policy::{POLICY, Policy};
 
 use super::STATE;
 use crate::error::{Error, Finding, Result};
-use crate::host::{View, is_bound, nft, routes, sshd};
+use crate::host::{HostView, is_bound, nft, routes, sshd};
 use crate::names::{JailName, JailPath};
 use crate::spec::PrivateNetwork;
 
@@ -43,12 +43,12 @@ const RESOLVERS: [&str; 2] = ["/etc/resolv.conf", "/run/systemd/resolve/resolv.c
 pub(super) fn resolve(
     name: &JailName,
     spec: &PrivateNetwork,
-    view: &View,
+    view: &HostView,
     findings: &mut Vec<Finding>,
     notices: &mut Vec<String>,
 ) -> Result<Option<Network>> {
     // What routes and listeners there are no inode tells: this run is not remembered.
-    view.spoil_looks();
+    view.invalidate_access_log();
     let others = others(view, name)?;
     let before = read(view, name.as_str())?;
     if nft::find(view)?.is_none() {
@@ -92,13 +92,13 @@ pub(super) fn resolve(
     }))
 }
 
-fn passes_on(view: &View) -> Result<bool> {
+fn passes_on(view: &HostView) -> Result<bool> {
     let value = view.read(Path::new("/proc/sys/net/ipv4/ip_forward"), 16)?;
     Ok(value.is_none_or(|value| value.trim_ascii() != b"0"))
 }
 
 /// The networks of other jails, by name.
-fn others(view: &View, name: &JailName) -> Result<Vec<(String, Network)>> {
+fn others(view: &HostView, name: &JailName) -> Result<Vec<(String, Network)>> {
     let mut networks = Vec::new();
     for other in view.list(Path::new(STATE))?.unwrap_or_default() {
         if let Some(other) = other.to_str().filter(|other| *other != name.as_str())
@@ -111,7 +111,7 @@ fn others(view: &View, name: &JailName) -> Result<Vec<(String, Network)>> {
 }
 
 /// The network that the jail's policy has; a policy that cannot be used lets nobody into it.
-fn read(view: &View, name: &str) -> Result<Option<Network>> {
+fn read(view: &HostView, name: &str) -> Result<Option<Network>> {
     let text = view.read(&Path::new(STATE).join(name).join(POLICY), LIMIT)?;
     let policy = text.and_then(|text| Policy::parse(&String::from_utf8_lossy(&text)).ok());
     Ok(policy.and_then(|policy| policy.network))
@@ -121,7 +121,7 @@ fn read(view: &View, name: &str) -> Result<Option<Network>> {
 fn choose(
     name: &JailName,
     taken: &BTreeSet<&str>,
-    view: &View,
+    view: &HostView,
 ) -> Result<Option<(String, Ipv4Addr, Ipv4Addr)>> {
     let routes = if view.is_live() {
         routes()?
@@ -153,13 +153,13 @@ fn choose(
 /// A port of the host's addresses leads to one place only.
 fn check_ports(
     spec: &PrivateNetwork,
-    view: &View,
+    view: &HostView,
     before: Option<&Network>,
     others: &[(String, Network)],
     findings: &mut Vec<Finding>,
     notices: &mut Vec<String>,
 ) -> Result<()> {
-    let config = view.stat(Path::new(sshd::MAIN))?;
+    let config = view.stat(Path::new(sshd::CONFIG_FILE))?;
     let config = config.map(|_| sshd::Config::read(view)).transpose()?;
     let of_sshd = config.map_or_else(Vec::new, |config| config.ports());
     for port in &spec.allow_in {
@@ -213,7 +213,7 @@ fn shown(port: Port) -> String {
 pub(super) fn add_resolver(
     tree: &mut Tree,
     spec: &PrivateNetwork,
-    view: &View,
+    view: &HostView,
     notices: &mut Vec<String>,
 ) -> Result<()> {
     let asks = spec

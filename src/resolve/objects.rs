@@ -7,7 +7,7 @@ use super::reachable;
 use super::tree::{Content, Entry, EntryKind, MERGED, Tree, Why, merged};
 use crate::elf::{self, ObjectKind};
 use crate::error::{Error, ErrorKind, Finding, Result};
-use crate::host::{FileKind, View};
+use crate::host::{FileKind, HostView};
 use crate::names::JailPath;
 use crate::span::{Span, Spanned};
 use crate::spec::text::echo;
@@ -28,7 +28,7 @@ pub(super) struct Asked {
 
 /// Finds a program that `key` (`binaries` or `optional`) names, by name or by path.
 pub(super) fn locate(
-    view: &View,
+    view: &HostView,
     key: &str,
     binary: &Spanned<String>,
 ) -> Result<std::result::Result<Asked, Finding>> {
@@ -108,7 +108,7 @@ fn options(dlopen: Dlopen) -> elf::Options {
 
 /// The programs of `optional` that can be had. Which cannot, and why, is a notice each.
 pub(super) fn locate_optional(
-    view: &View,
+    view: &HostView,
     spec: &Spec,
     notices: &mut Vec<String>,
 ) -> Result<Vec<Asked>> {
@@ -144,7 +144,7 @@ pub(super) fn locate_optional(
 /// kind, for all of them at once.
 pub(super) fn add(
     tree: &mut Tree,
-    view: &View,
+    view: &HostView,
     asked: &[Asked],
     dlopen: Dlopen,
     findings: &mut Vec<Finding>,
@@ -201,7 +201,7 @@ pub(super) fn add(
 
 /// Where what was asked for ends, if links lead there, and why that is wanted: the first link is what was asked for, and the file follows from it.
 fn ends(
-    view: &View,
+    view: &HostView,
     by_path: &BTreeMap<&Path, &Asked>,
     closure: &elf::Closure,
 ) -> Result<BTreeMap<PathBuf, Vec<Why>>> {
@@ -211,7 +211,7 @@ fn ends(
         if object.is_some_and(|object| !matches!(object.kind, ObjectKind::Link { .. })) {
             continue;
         }
-        let Some(passage) = view.trace(path)? else {
+        let Some(passage) = view.resolve_links(path)? else {
             continue;
         };
         let mut links = passage.links.into_iter().map(|(link, _)| link);
@@ -365,7 +365,7 @@ pub(super) fn is_merged_link(path: &Path) -> bool {
 
 /// Proves that a tree holds together: that every program of it that was asked for by itself finds all it needs to start in `inside`, the tree as it
 /// would be live. What starts no more on the host, where it comes from, is not held against the tree: that was said when it was resolved.
-pub fn prove(tree: &Tree, inside: &View, host: &View) -> Result<()> {
+pub fn prove(tree: &Tree, inside: &HostView, host: &HostView) -> Result<()> {
     let by_itself = |why: &Why| !matches!(why, Why::Needed { .. } | Why::Holds { .. });
     let roots: Vec<PathBuf> = tree
         .iter()

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::objects::{self, Asked};
 use super::tree::{Entry, Tree, Why, merged};
 use crate::error::{Finding, Result};
-use crate::host::{FileKind, Package, View};
+use crate::host::{FileKind, HostView, Package};
 use crate::span::Spanned;
 use crate::spec::text::{echo, list};
 use crate::spec::{Spec, places};
@@ -25,7 +25,7 @@ const DOCUMENTS: [&str; 8] = [
 /// Adds the files of every package of the spec. Programs and libraries among them are asked for, so that what they need comes along.
 pub(super) fn add(
     tree: &mut Tree,
-    view: &View,
+    view: &HostView,
     spec: &Spec,
     asked: &mut Vec<Asked>,
     findings: &mut Vec<Finding>,
@@ -62,14 +62,14 @@ pub(super) fn add(
                 "the host has no package of that name".to_owned(),
                 "install it on the host, or name its programs in `binaries`".to_owned(),
             )),
-            Package::Several(names) => findings.push(refuse(
+            Package::MultiArch(names) => findings.push(refuse(
                 "the host has it for several architectures".to_owned(),
                 format!(
                     "name one of {}",
                     list(names.iter().map(String::as_str), "and")
                 ),
             )),
-            Package::Unreadable(manager) => findings.push(refuse(
+            Package::UnsupportedDatabase(manager) => findings.push(refuse(
                 format!("jailctl does not read the database of {manager} yet"),
                 "name its programs in `binaries`, and other files with `[[file]]`".to_owned(),
             )),
@@ -80,7 +80,7 @@ pub(super) fn add(
 
 struct Addition<'a> {
     tree: &'a mut Tree,
-    view: &'a View,
+    view: &'a HostView,
     package: &'a Spanned<String>,
     asked: &'a mut Vec<Asked>,
     /// Files that come without a bit that they have on the host.
@@ -98,7 +98,7 @@ impl Addition<'_> {
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
             return Ok(Ok(()));
         };
-        let Some(passage) = self.view.trace(parent)? else {
+        let Some(passage) = self.view.resolve_links(parent)? else {
             return Ok(Ok(()));
         };
         let real = passage.real.join(name);

@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use crate::error::{Finding, Result};
-use crate::host::{Accounts, FileKind, View};
+use crate::host::{Accounts, FileKind, HostView};
 use crate::span::Spanned;
 
 /// Checks each component of `root` as sshd does (session.c, `safely_chroot`): a directory of root's that nobody else may write to. Stricter in one
 /// point: a symbolic link is refused, since whoever owns its parent may point it elsewhere later.
 pub(super) fn check(
-    view: &View,
+    view: &HostView,
     accounts: &Accounts,
     root: &Spanned<PathBuf>,
     findings: &mut Vec<Finding>,
@@ -20,7 +20,7 @@ pub(super) fn check(
         let Some(stat) = view.lstat(&component)? else {
             return Ok(());
         };
-        let shown = view.shown(&component).display().to_string();
+        let shown = view.display_path(&component).display().to_string();
         let problem = match stat.kind() {
             FileKind::Symlink => Some((
                 "it is a symbolic link".to_owned(),
@@ -76,7 +76,7 @@ fn is_in_home(directory: &Path, accounts: &Accounts) -> bool {
 
 /// Whether the file system that holds `root` would let its programs and devices work; what would not is a finding or a notice.
 pub(super) fn check_file_system(
-    view: &View,
+    view: &HostView,
     root: &Spanned<PathBuf>,
     findings: &mut Vec<Finding>,
     notices: &mut Vec<String>,

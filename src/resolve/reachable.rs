@@ -5,11 +5,11 @@ use std::path::Path;
 
 use crate::elf::{Object, ObjectKind, Reason};
 use crate::error::Result;
-use crate::host::{Control, Lookup, View};
+use crate::host::{Control, HostView, Lookup};
 
 /// Why the object at `path`, which is free of links and was not asked for by the spec, may not be taken:
 /// not everybody may read it, and no file under the control of root needs it. `None` if it may.
-pub(super) fn objection(view: &View, path: &Path, object: &Object) -> Result<Option<String>> {
+pub(super) fn objection(view: &HostView, path: &Path, object: &Object) -> Result<Option<String>> {
     let is_link = matches!(object.kind, ObjectKind::Link { .. });
     if is_link || is_public(view, path)? {
         return Ok(None);
@@ -32,7 +32,7 @@ pub(super) fn objection(view: &View, path: &Path, object: &Object) -> Result<Opt
 }
 
 /// Whether everybody may pass each directory that leads to the file at `path`, and read it.
-fn is_public(view: &View, path: &Path) -> Result<bool> {
+fn is_public(view: &HostView, path: &Path) -> Result<bool> {
     for (up, component) in path.ancestors().enumerate() {
         let needed = if up == 0 { 0o004 } else { 0o001 };
         let stat = view.lstat(component)?;

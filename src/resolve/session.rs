@@ -11,8 +11,8 @@ use super::etc::Names;
 use super::tree::{Entry, Tree, Why};
 use crate::error::{Error, Finding, Result};
 use crate::host::pam::{MODULE, Modules, SSHD, Service};
-use crate::host::sshd::Facts;
-use crate::host::{FileKind, Passage, View};
+use crate::host::sshd::SshdInfo;
+use crate::host::{FileKind, HostView, ResolvedPath};
 use crate::names::JailPath;
 use crate::spec::{Door, MountSource, MountSpec, NetworkSpec, SessionSpec, Spec};
 
@@ -48,9 +48,9 @@ pub(super) fn door(state: &Path) -> PathBuf {
 /// `built` is a tree from before, which has the places that sessions mount on or does not.
 pub(super) fn or_default<'s>(
     spec: &'s Spec,
-    facts: Option<&Facts>,
+    facts: Option<&SshdInfo>,
     built: Option<&Tree>,
-    view: &View,
+    view: &HostView,
 ) -> Result<Cow<'s, Spec>> {
     let has_shell = spec.doors.value.contains(&Door::Shell);
     let has_pam = facts.is_some_and(|facts| facts.pam_service.is_some());
@@ -121,8 +121,8 @@ pub(super) fn add_places(
 /// Checks that sessions can begin on this host, and that what they show is there.
 pub(super) fn check(
     session: &SessionSpec,
-    facts: Option<&Facts>,
-    view: &View,
+    facts: Option<&SshdInfo>,
+    view: &HostView,
     findings: &mut Vec<Finding>,
     notices: &mut Vec<String>,
 ) -> Result<()> {
@@ -176,7 +176,7 @@ pub(super) fn check(
 fn check_nested(
     mount: &MountSpec,
     before: &[MountSpec],
-    view: &View,
+    view: &HostView,
     findings: &mut Vec<Finding>,
 ) -> Result<()> {
     let target = Path::new(mount.target.value.as_str());
@@ -247,21 +247,21 @@ pub(super) fn notice_shared_processes(
     }
 }
 
-fn check_source(mount: &MountSpec, view: &View, findings: &mut Vec<Finding>) -> Result<()> {
+fn check_source(mount: &MountSpec, view: &HostView, findings: &mut Vec<Finding>) -> Result<()> {
     let MountSource::Host(source) = &mount.source else {
         return Ok(());
     };
     let shown = source.value.display().to_string();
     let finding = Finding::new(format!("`{}` cannot be mounted", shown.escape_debug()));
-    let finding = match view.trace(&source.value)? {
+    let finding = match view.resolve_links(&source.value)? {
         None => finding.why("there is no such directory on the host"),
-        Some(Passage { real, .. }) if real != source.value => finding
+        Some(ResolvedPath { real, .. }) if real != source.value => finding
             .why("there is a link on the way, which may come to lead elsewhere")
             .hint(format!(
                 "name the directory itself: `{}`",
                 real.display().to_string().escape_debug()
             )),
-        Some(Passage { stat, .. }) => match stat.kind() {
+        Some(ResolvedPath { stat, .. }) => match stat.kind() {
             FileKind::Directory => return Ok(()),
             _ => finding.why("it is not a directory"),
         },
@@ -277,7 +277,7 @@ pub(super) fn policy(
     names: &Names<'_>,
     network: Option<Network>,
     programs: bool,
-    view: &View,
+    view: &HostView,
 ) -> Result<Policy> {
     let known = view.accounts()?;
     let group = known.group("tty").map_or(TTY, |group| group.gid);

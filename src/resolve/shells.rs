@@ -6,7 +6,7 @@ use std::path::Path;
 use super::SHELLS;
 use super::host_jobs::quoted;
 use crate::error::{Error, ErrorKind, Finding, Result};
-use crate::host::{FileKind, View};
+use crate::host::{FileKind, HostView};
 
 /// Most bytes of such a file.
 const LIMIT: u64 = 1 << 20;
@@ -28,7 +28,7 @@ pub struct ShellLeak {
 ///
 /// # Errors
 /// [`Kind::Failed`] with a finding for each.
-pub(super) fn refuse_leaks(view: &View) -> Result<()> {
+pub(super) fn refuse_leaks(view: &HostView) -> Result<()> {
     let leaks = leaks(view)?.into_iter();
     let finding = |leak: ShellLeak| {
         Finding::new(format!("could not use `{}`", leak.path))
@@ -53,11 +53,11 @@ pub(super) fn refuse_leaks(view: &View) -> Result<()> {
 ///
 /// # Errors
 /// [`Kind::Failed`] where a file cannot be read.
-pub fn leaks(view: &View) -> Result<Vec<ShellLeak>> {
+pub fn leaks(view: &HostView) -> Result<Vec<ShellLeak>> {
     let mut leaks = Vec::new();
     if view.lstat(Path::new(SHELLS))?.is_some() {
         leaks.push(ShellLeak {
-            path: view.shown(Path::new(SHELLS)).display().to_string(),
+            path: view.display_path(Path::new(SHELLS)).display().to_string(),
             text: "it exists on the host, and the login shells of jailed accounts must exist in jails only".to_owned(),
             clean: format!("rename or remove `{SHELLS}`"),
         });
@@ -75,7 +75,7 @@ pub fn leaks(view: &View) -> Result<Vec<ShellLeak>> {
             .map(str::trim)
             .find(|line| line.starts_with(&below));
         if let Some(shell) = shell {
-            let shown = view.shown(list);
+            let shown = view.display_path(list);
             leaks.push(ShellLeak {
                 path: shown.display().to_string(),
                 text: format!(

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::{ResolvedJail, SHELLS, STATE};
-use crate::host::sshd::{Expectation, Facts};
+use crate::host::sshd::{ExpectedSettings, SshdInfo};
 use crate::names::JailName;
 use crate::spec::{Door, Password, SftpSpec, Spec};
 
@@ -41,7 +41,7 @@ pub struct SshdPolicy {
     /// The PAM service that sshd asks about these accounts; `None` where it asks none.
     pub pam_service: Option<String>,
     /// What `sshd -T -C` must say of each account.
-    pub expected: Vec<Expectation>,
+    pub expected: Vec<ExpectedSettings>,
 }
 
 /// How sftp is served in a jail.
@@ -206,7 +206,7 @@ fn common_settings() -> Vec<(&'static str, String)> {
 /// Of `settings`, those whose keywords sshd knows: any other would be reported at each of its starts.
 fn known(
     settings: Vec<(&'static str, String)>,
-    facts: &Facts,
+    facts: &SshdInfo,
 ) -> impl Iterator<Item = (&'static str, String)> {
     settings
         .into_iter()
@@ -216,7 +216,7 @@ fn known(
 /// The text of [`COMMON`].
 ///
 /// OpenSSH 10.0 lets nobody in once its whole configuration exceeds 256 KiB (monitor_wrap.c), so that what is the same for all jails is written once.
-pub fn common(facts: &Facts) -> String {
+pub fn common(facts: &SshdInfo) -> String {
     let mut text = format!(
         "{COMMON_HEAD}# What a jail opens is in a file of its own, which comes before this one: the first value counts. Without it these accounts cannot log in.\n\
          Match Group {}\n",
@@ -235,7 +235,7 @@ pub fn is_common(text: &str) -> bool {
 }
 
 /// The snippet of a jail and what must come of it.
-pub(super) fn policy(spec: &Spec, facts: &Facts) -> SshdPolicy {
+pub(super) fn policy(spec: &Spec, facts: &SshdInfo) -> SshdPolicy {
     let name = &spec.name.value;
     let group = name.group();
     let settings: Vec<(&str, String)> = known(settings(spec), facts).collect();
@@ -264,7 +264,7 @@ pub(super) fn policy(spec: &Spec, facts: &Facts) -> SshdPolicy {
     let expected = spec
         .users
         .iter()
-        .map(|user| Expectation {
+        .map(|user| ExpectedSettings {
             user: user.name.value.as_str().to_owned(),
             groups: std::iter::once(group.clone())
                 .chain(user.groups.iter().map(|one| one.value.clone()))
@@ -299,7 +299,7 @@ mod tests {
         });
         let spec = load(&source, &BuiltIn).expect("a good spec");
         let keywords = keywords.iter().map(|word| (*word).to_owned()).collect();
-        let facts = Facts {
+        let facts = SshdInfo {
             keywords,
             sftp: None,
             pid_file: None,

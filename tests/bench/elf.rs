@@ -20,7 +20,7 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;
 
 use jailctl::elf::{self, ObjectKind, Options};
-use jailctl::host::View;
+use jailctl::host::HostView;
 
 const PROGRAMS: usize = 1000;
 /// Turns of all, and how often what takes milliseconds is run in each.
@@ -177,7 +177,7 @@ fn main() -> ExitCode {
     }
 
     let programs = programs();
-    let view = View::new(Path::new("/")).unwrap();
+    let view = HostView::new(Path::new("/")).unwrap();
     let options = Options {
         dlopen: None,
         ..Options::default()

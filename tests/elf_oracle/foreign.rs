@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use jailctl::elf::{self, Closure, Options, Priority};
-use jailctl::host::View;
+use jailctl::host::HostView;
 
 use super::forge::Forge;
 
@@ -39,7 +39,7 @@ impl Root {
     }
 
     fn closure_with(&self, path: &str, dlopen: Option<Priority>) -> Closure {
-        let view = View::new(&self.0).unwrap();
+        let view = HostView::new(&self.0).unwrap();
         let options = Options {
             dlopen,
             ..Options::default()
@@ -250,7 +250,7 @@ fn two_machines_of_one_root_do_not_mix() {
         }
         .write(),
     );
-    let view = View::new(&root.0).unwrap();
+    let view = HostView::new(&root.0).unwrap();
     let roots = ["/bin/small", "/bin/wide"].map(PathBuf::from);
     let closure = elf::closure(&view, &roots, &Options::default()).unwrap();
     for (program, library) in [("small", "i386"), ("wide", "x86_64")] {
@@ -403,7 +403,7 @@ fn scripts_that_interpret_scripts_end_where_the_kernel_ends() {
     root.put("/s/ring", b"#!/s/gnir\n");
     root.put("/s/gnir", b"#!/s/ring\n");
     for first in ["/s/0", "/s/3"] {
-        let view = View::new(&root.0).unwrap();
+        let view = HostView::new(&root.0).unwrap();
         let paths = [first, "/s/7", "/s/4", "/s/ring"].map(PathBuf::from);
         let closure = elf::closure(&view, &paths, &Options::default()).unwrap();
         let by: BTreeSet<_> = closure
@@ -498,7 +498,7 @@ fn libraries_that_are_known_to_be_loaded_are_added_where_they_are() {
         libraries,
         ..Options::default()
     };
-    let view = View::new(&root.0).unwrap();
+    let view = HostView::new(&root.0).unwrap();
     let closure = elf::closure(&view, &[PathBuf::from("/bin/p")], &options).unwrap();
     let (paths, missing) = told(&closure);
     assert!(paths.contains("/usr/lib/libnss_x.so.2") && paths.contains("/usr/lib/libdeep.so"));

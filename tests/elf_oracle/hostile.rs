@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jailctl::elf::{self, Closure, Options};
 use jailctl::error::Result;
-use jailctl::host::View;
+use jailctl::host::HostView;
 use proptest::prelude::*;
 
 use super::forge::Forge;
@@ -30,7 +30,7 @@ impl Room {
     /// The closure of `/p`, in bounded time of the processor: seconds where no bound would mean hours.
     fn ask(&self) -> Result<Closure> {
         let start = worked();
-        let view = View::new(&self.0).unwrap();
+        let view = HostView::new(&self.0).unwrap();
         let answer = elf::closure(&view, &[PathBuf::from("/p")], &Options::default());
         let took = worked().saturating_sub(start);
         assert!(took < Duration::from_secs(10), "{took:?}");

@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use jailctl::elf::{self, Closure, ObjectKind, Options, Priority};
-use jailctl::host::View;
+use jailctl::host::HostView;
 
 mod blowups;
 mod foreign;
@@ -106,7 +106,7 @@ fn ask_loader(loader: &Path, path: &Path) -> Result<Answer, String> {
 
 /// What the resolver says.
 fn ask_resolver(
-    view: &View,
+    view: &HostView,
     options: &Options,
     loader: &Path,
     path: &Path,
@@ -159,7 +159,7 @@ fn elf_files() -> Vec<PathBuf> {
 fn every_closure_is_what_the_loader_says() {
     let files = elf_files();
     let next = AtomicUsize::new(0);
-    let view = View::new(Path::new("/")).unwrap();
+    let view = HostView::new(Path::new("/")).unwrap();
     let options = Options {
         dlopen: None,
         ..Options::default()
@@ -232,7 +232,7 @@ fn add(whole: &mut Whole, closure: &Closure) {
 
 #[test]
 fn all_at_once_give_what_each_gives_alone() {
-    let view = View::new(Path::new("/")).unwrap();
+    let view = HostView::new(Path::new("/")).unwrap();
     let options = Options {
         dlopen: Some(Priority::Suggested),
         ..Options::default()

@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use jailctl::elf::{Options, Resolver, extras};
-use jailctl::host::View;
+use jailctl::host::HostView;
 
 use super::forge::Forge;
 use super::world::{Make, TUPLE, World, has, plain};
@@ -121,7 +121,7 @@ fn a_module_that_only_the_cache_leads_to_needs_it() {
         libraries: extras::nss_modules("passwd: files foo\n", &[]),
         ..Options::default()
     };
-    let view = View::new(&world.root).unwrap();
+    let view = HostView::new(&world.root).unwrap();
     let mut resolver = Resolver::new(&view, &options);
     resolver.add_all(&["/p".into()]).unwrap();
     let closure = resolver.finish().unwrap();

@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use jailctl::elf::{self, Closure, Cpu, ObjectKind, Options, Priority};
-use jailctl::host::View;
+use jailctl::host::HostView;
 
 pub(crate) const LOADER: &str = "/lib64/ld-linux-x86-64.so.2";
 pub(crate) const TUPLE: &str = "/lib/x86_64-linux-gnu";
@@ -207,7 +207,7 @@ impl World {
             return Err(words);
         }
         let mut answer = Answer::default();
-        let view = View::new(&self.root).unwrap();
+        let view = HostView::new(&self.root).unwrap();
         let text = String::from_utf8_lossy(&output.stdout);
         for line in text.lines().map(str::trim) {
             let (name, place) = line.split_once(" => ").unwrap_or((line, line));
@@ -218,7 +218,7 @@ impl World {
             {
                 answer
                     .0
-                    .insert(view.trace(Path::new(place)).unwrap().unwrap().real);
+                    .insert(view.resolve_links(Path::new(place)).unwrap().unwrap().real);
             }
         }
         for line in words.lines() {
@@ -226,11 +226,19 @@ impl World {
                 answer.1.insert(rest.split(": ").next().unwrap().to_owned());
             }
         }
-        let loader = view.trace(Path::new(self.loader)).unwrap().unwrap().real;
+        let loader = view
+            .resolve_links(Path::new(self.loader))
+            .unwrap()
+            .unwrap()
+            .real;
         answer.0.remove(&loader);
-        answer
-            .0
-            .remove(&view.trace(Path::new(program)).unwrap().unwrap().real);
+        answer.0.remove(
+            &view
+                .resolve_links(Path::new(program))
+                .unwrap()
+                .unwrap()
+                .real,
+        );
         Ok(answer)
     }
 
@@ -241,7 +249,7 @@ impl World {
 
     /// The closure of several, with what they may load while they run.
     pub(crate) fn closure_of(&self, programs: &[&str], dlopen: Option<Priority>) -> Closure {
-        let view = View::new(&self.root).unwrap();
+        let view = HostView::new(&self.root).unwrap();
         let options = Options {
             dlopen,
             cpu: Cpu::running(),
@@ -254,7 +262,7 @@ impl World {
     /// The closure in the form of the loader's answer.
     pub(crate) fn found(&self, program: &str) -> Answer {
         let closure = self.closure(program);
-        let view = View::new(&self.root).unwrap();
+        let view = HostView::new(&self.root).unwrap();
         let mut files: BTreeSet<PathBuf> = closure
             .objects
             .iter()
@@ -262,7 +270,7 @@ impl World {
             .map(|(path, _)| path.clone())
             .collect();
         for path in [self.loader, program] {
-            files.remove(&view.trace(Path::new(path)).unwrap().unwrap().real);
+            files.remove(&view.resolve_links(Path::new(path)).unwrap().unwrap().real);
         }
         let missing = closure
             .missing

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use jailctl::elf::{self, ObjectKind, Options};
-use jailctl::host::View;
+use jailctl::host::HostView;
 
 use jail::{Folder, build, deps, paths, run, run_in};
 
@@ -49,12 +49,12 @@ fn elf_files(root: &Path, machine: u8, directories: &[&str]) -> Vec<String> {
 
 /// Compares with the loader of a root, which `loader` starts inside it. Gives how many files were compared.
 fn compare(root: &Path, loader: &[&str], files: &[String]) -> usize {
-    let view = View::new(root).unwrap();
+    let view = HostView::new(root).unwrap();
     let options = Options {
         dlopen: None,
         ..Options::default()
     };
-    let real = |path: &str| view.trace(Path::new(path)).unwrap().unwrap().real;
+    let real = |path: &str| view.resolve_links(Path::new(path)).unwrap().unwrap().real;
     let own = real(loader.last().unwrap());
     let mut compared = 0;
     for file in files {

@@ -178,14 +178,14 @@ fn a_group_comes_before_the_lines_of_nis_and_goes() {
 fn an_account_is_altered_closed_and_opened() {
     let before = files();
     let mut files = files();
-    let to = Belonging {
+    let to = AccountFields {
         gid: 100,
         home: "/h".to_owned(),
         shell: "/s".to_owned(),
         gecos: "g".to_owned(),
         groups: vec!["gone".to_owned(), "root".to_owned()],
     };
-    files.alter_user("bob", &to).expect("altered");
+    files.modify_user("bob", &to).expect("altered");
     files.set_expiry("bob", Expiry::Closed).expect("closed");
     files.set_password("bob", "*$y$hash").expect("locked");
     assert_eq!(
@@ -216,8 +216,8 @@ fn an_account_is_altered_closed_and_opened() {
     );
     let mut stray = to;
     stray.gid = 4;
-    assert!(files.alter_user("bob", &stray).is_err());
-    assert!(files.alter_user("nobody", &stray).is_err());
+    assert!(files.modify_user("bob", &stray).is_err());
+    assert!(files.modify_user("nobody", &stray).is_err());
 }
 
 #[test]

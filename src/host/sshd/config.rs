@@ -4,17 +4,17 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::glob::glob;
-use super::match_line::{Criteria, Sample, readings};
-use super::sample::{Block, samples};
-use super::words::{Reading, lines, vector};
+use super::conn_specs::{Block, conn_specs};
+use super::include::expand_include;
+use super::lexer::{Reading, lines, vector};
+use super::match_line::{ConnSpec, Criteria, readings};
 use crate::error::{Error, ErrorKind, Finding, Result};
-use crate::host::View;
+use crate::host::HostView;
 
 /// Where drop-ins lie, and so our snippets.
-pub const DROP_INS: &str = "/etc/ssh/sshd_config.d";
+pub const CONFIG_DIR: &str = "/etc/ssh/sshd_config.d";
 /// Where the configuration begins.
-pub const MAIN: &str = "/etc/ssh/sshd_config";
+pub const CONFIG_FILE: &str = "/etc/ssh/sshd_config";
 const FILE_LIMIT: u64 = 1 << 20;
 /// As deep as sshd itself follows Include.
 const DEPTH_LIMIT: usize = 16;
@@ -51,8 +51,8 @@ impl Blocks {
     ///
     /// # Errors
     /// It is not clear for which addresses a block holds: [`Kind::Failed`], with the file and line.
-    pub fn samples(&self, user: &str) -> Result<Vec<Sample>> {
-        samples(&self.0, user).map_err(|(place, pattern)| {
+    pub fn samples(&self, user: &str) -> Result<Vec<ConnSpec>> {
+        conn_specs(&self.0, user).map_err(|(place, pattern)| {
             not_read(
                 &place,
                 &format!("no address was found that `{pattern}` matches"),
@@ -63,36 +63,39 @@ impl Blocks {
 
 impl Config {
     /// Reads the main file and all that it includes. It is an error if there is no main file, or if drop-ins do not count for everybody.
-    pub fn read(view: &View) -> Result<Self> {
-        let Some(text) = read(view, Path::new(MAIN))? else {
+    pub fn read(view: &HostView) -> Result<Self> {
+        let Some(text) = read(view, Path::new(CONFIG_FILE))? else {
             return Err(Error::new(
                 ErrorKind::Failed,
                 Finding::new(format!(
                     "could not find `{}`",
-                    view.shown(Path::new(MAIN)).display()
+                    view.display_path(Path::new(CONFIG_FILE)).display()
                 ))
                 .why("the jail's accounts are locked in by sshd")
                 .hint("install openssh-server, or build only a tree with `--output DIR`"),
             ));
         };
         if !includes_drop_ins(&text) {
-            let main = view.shown(Path::new(MAIN)).display().to_string();
+            let main = view
+                .display_path(Path::new(CONFIG_FILE))
+                .display()
+                .to_string();
             return Err(Error::new(
                 ErrorKind::Failed,
-                Finding::new(format!("could not use `{DROP_INS}`"))
+                Finding::new(format!("could not use `{CONFIG_DIR}`"))
                     .why(format!(
                         "`{main}` does not include it before its first Match"
                     ))
                     .hint(format!(
-                        "add this as the first line of `{main}`: Include {DROP_INS}/*.conf"
+                        "add this as the first line of `{main}`: Include {CONFIG_DIR}/*.conf"
                     )),
             ));
         }
-        Self::read_from(view, Path::new(MAIN), text)
+        Self::read_from(view, Path::new(CONFIG_FILE), text)
     }
 
     /// Reads all that the main file, at `path`, with this text includes.
-    pub(super) fn read_from(view: &View, path: &Path, text: String) -> Result<Self> {
+    pub(super) fn read_from(view: &HostView, path: &Path, text: String) -> Result<Self> {
         let mut config = Self {
             files: Vec::new(),
             drop_ins: Vec::new(),
@@ -114,12 +117,12 @@ impl Config {
         Ok(config)
     }
 
-    fn add(&mut self, view: &View, path: PathBuf, text: String, depth: usize) -> Result<()> {
+    fn add(&mut self, view: &HostView, path: PathBuf, text: String, depth: usize) -> Result<()> {
         let included: Vec<String> = lines(&text)
             .filter(|line| line.keyword == "include" && depth < DEPTH_LIMIT)
             .flat_map(|line| selectors(line.arguments))
             .collect();
-        if path.parent() == Some(Path::new(DROP_INS))
+        if path.parent() == Some(Path::new(CONFIG_DIR))
             && let Some(name) = path.file_name().and_then(|name| name.to_str())
         {
             self.drop_ins.push((name.to_owned(), text.clone()));
@@ -129,7 +132,7 @@ impl Config {
             if self.includes.contains_key(&pattern) {
                 continue;
             }
-            let paths = glob(view, Path::new(&pattern))?;
+            let paths = expand_include(view, Path::new(&pattern))?;
             self.includes.insert(pattern, paths.clone());
             for path in paths {
                 if self.files.iter().all(|(known, _)| *known != path)
@@ -187,8 +190,8 @@ impl Config {
             .iter()
             .map(|(name, text)| {
                 size_of_file(
-                    &format!("{DROP_INS}/*.conf"),
-                    &format!("{DROP_INS}/{name}"),
+                    &format!("{CONFIG_DIR}/*.conf"),
+                    &format!("{CONFIG_DIR}/{name}"),
                     text,
                 )
             })
@@ -203,8 +206,8 @@ impl Config {
             .filter(|(name, _)| ours.contains(name) && !is_changed(name))
             .map(|(name, text)| {
                 size_of_file(
-                    &format!("{DROP_INS}/*.conf"),
-                    &format!("{DROP_INS}/{name}"),
+                    &format!("{CONFIG_DIR}/*.conf"),
+                    &format!("{CONFIG_DIR}/{name}"),
                     text,
                 )
             })
@@ -216,7 +219,7 @@ impl Config {
                     "with more than {MESSAGE_LIMIT} bytes OpenSSH 10.0 lets nobody in, root included, and says nothing; {SIZE_LIMIT} are the limit here, on every version"
                 ))
                 .hint("make one spec of jails that are alike, with `%u` in its root: they have one file for all")
-                .hint(format!("see what else is large: wc -c {MAIN} {DROP_INS}/*")),
+                .hint(format!("see what else is large: wc -c {CONFIG_FILE} {CONFIG_DIR}/*")),
         ))
     }
 
@@ -228,7 +231,7 @@ impl Config {
         };
         let is_left_out = |path: &Path| {
             but.iter()
-                .any(|(name, _)| path == Path::new(DROP_INS).join(name))
+                .any(|(name, _)| path == Path::new(CONFIG_DIR).join(name))
         };
         let main = self.files.first().map_or(0, |(_, text)| size_of_text(text));
         let included = self.includes.iter().flat_map(|(pattern, paths)| {
@@ -405,7 +408,7 @@ fn services(text: &str) -> BTreeMap<String, u16> {
     ports
 }
 
-fn read(view: &View, path: &Path) -> Result<Option<String>> {
+fn read(view: &HostView, path: &Path) -> Result<Option<String>> {
     Ok(view
         .read(path, FILE_LIMIT)?
         .map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
@@ -416,7 +419,7 @@ fn includes_drop_ins(text: &str) -> bool {
         .take_while(|line| line.keyword != "match")
         .filter(|line| line.keyword == "include")
         .flat_map(|line| words(line.arguments))
-        .any(|pattern| Path::new("/etc/ssh").join(pattern) == Path::new(DROP_INS).join("*.conf"))
+        .any(|pattern| Path::new("/etc/ssh").join(pattern) == Path::new(CONFIG_DIR).join("*.conf"))
 }
 
 #[cfg(test)]
@@ -440,8 +443,8 @@ mod tests {
     #[test]
     fn ports_are_those_of_all_lines() {
         let ports = |text: &str| {
-            let view = View::new(Path::new("/")).expect("the running system");
-            let config = Config::read_from(&view, Path::new(MAIN), text.to_owned());
+            let view = HostView::new(Path::new("/")).expect("the running system");
+            let config = Config::read_from(&view, Path::new(CONFIG_FILE), text.to_owned());
             config.expect("a configuration").ports()
         };
         assert_eq!(ports("#Port 2\nListenAddress ::1\n"), [22]);

@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use crate::error::{Error, Result};
-use crate::host::{Invocation, Outcome, View};
+use crate::host::{HostView, Invocation, Output};
 
 /// The client, from openssh-client.
 const CLIENT: &str = "/usr/bin/ssh";
@@ -27,11 +27,11 @@ pub(super) enum Login {
     /// Neither can be run here: which program is missing.
     NoClient(&'static str),
     /// It ended before.
-    Ended(Outcome),
+    Ended(Output),
 }
 
 /// Connects to `sshd`, an absolute path, as somebody who does not exist, with the configuration that it finds in this mount namespace.
-pub(super) fn login(view: &View, sshd: &Path) -> Result<Login> {
+pub(super) fn login(view: &HostView, sshd: &Path) -> Result<Login> {
     for program in [CLIENT, TIMEOUT] {
         if view.stat(Path::new(program))?.is_none() {
             return Ok(Login::NoClient(program));

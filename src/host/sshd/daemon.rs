@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use super::config::{Blocks, Config, DROP_INS};
+use super::config::{Blocks, CONFIG_DIR, Config};
 use super::connect;
-use super::match_line::Sample;
+use super::match_line::ConnSpec;
 use super::pattern::matches;
 use super::rooted::RootedFiles;
 use crate::error::{Error, Finding, Result};
 use crate::host::pam::SSHD;
-use crate::host::{Invocation, Outcome, Stat, View};
+use crate::host::{HostView, Invocation, Output, Stat};
 
 /// Where sshd may be, in this order.
 const PROGRAMS: [&str; 3] = ["/usr/sbin/sshd", "/usr/local/sbin/sshd", "/usr/bin/sshd"];
@@ -23,7 +23,7 @@ const RELOAD_LIMIT: Duration = Duration::from_secs(10);
 
 /// What a host's sshd says of itself. Remembered until one of the files it stands on changes.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Facts {
+pub struct SshdInfo {
     /// Every keyword that it knows, in lower case.
     pub keywords: BTreeSet<String>,
     /// The program of the subsystem `sftp`, without arguments: a path, or `internal-sftp`.
@@ -38,14 +38,14 @@ pub struct Facts {
 }
 
 /// What connects to an sshd with the configuration that is being verified.
-type Connect = fn(&View, &Path) -> Result<connect::Login>;
+type Connect = fn(&HostView, &Path) -> Result<connect::Login>;
 
 /// What `sshd -T` says: keyword in lower case, and value.
 pub type Settings = Vec<(String, String)>;
 
 /// What must hold for one user, whatever the connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Expectation {
+pub struct ExpectedSettings {
     /// The user.
     pub user: String,
     /// The user's groups, the primary one first.
@@ -56,17 +56,17 @@ pub struct Expectation {
 
 /// A host's sshd.
 #[derive(Debug)]
-pub struct Daemon<'h> {
-    view: &'h View,
+pub struct Sshd<'h> {
+    view: &'h HostView,
     program: PathBuf,
 }
 
-impl<'h> Daemon<'h> {
+impl<'h> Sshd<'h> {
     /// Finds sshd. It is always the running system's own, also for a host in a directory: that one's may be of another architecture.
-    pub fn find(view: &'h View) -> Result<Self> {
+    pub fn find(view: &'h HostView) -> Result<Self> {
         for program in PROGRAMS {
             if view
-                .of_running(|live| live.stat(Path::new(program)))?
+                .on_live_host(|live| live.stat(Path::new(program)))?
                 .is_some()
             {
                 return Ok(Self {
@@ -81,31 +81,31 @@ impl<'h> Daemon<'h> {
     }
 
     /// The facts of every file that sshd's answer depends on.
-    pub fn stamp(&self, config: &Config) -> Result<BTreeMap<PathBuf, Option<Stat>>> {
+    pub fn inputs(&self, config: &Config) -> Result<BTreeMap<PathBuf, Option<Stat>>> {
         let mut stamp = BTreeMap::new();
         stamp.insert(
             self.program.clone(),
-            self.view.of_running(|live| live.stat(&self.program))?,
+            self.view.on_live_host(|live| live.stat(&self.program))?,
         );
         let files = config.files.iter().map(|(path, _)| path.as_path());
-        for path in files.chain([Path::new(DROP_INS)]) {
+        for path in files.chain([Path::new(CONFIG_DIR)]) {
             stamp.insert(path.to_owned(), self.view.stat(path)?);
         }
         Ok(stamp)
     }
 
     /// Asks sshd what it is. A configuration that it does not accept is an error: nothing can be verified then.
-    pub fn facts(&self, config: &Config) -> Result<Facts> {
+    pub fn info(&self, config: &Config) -> Result<SshdInfo> {
         let question = vec![
             "-T".to_owned(),
             "-C".to_owned(),
             // Without all of it, sshd refuses to answer where a Match block names what is missing.
-            connection("root", &Sample::default()),
+            connection("root", &ConnSpec::default()),
         ];
-        let outcome = self.ask(None, vec![question], None)?.0.remove(0);
+        let outcome = self.run_queries(None, vec![question], None)?.0.remove(0);
         if outcome.code != Some(0) {
             return Err(outcome
-                .refusal("use sshd's configuration as it is now", &self.program)
+                .into_error("use sshd's configuration as it is now", &self.program)
                 .hint("mend it first: `sshd -t` names the line; nothing was changed"));
         }
         let settings = settings(&outcome.stdout);
@@ -124,7 +124,7 @@ impl<'h> Daemon<'h> {
                     .then(|| words.next().map(str::to_owned))
                     .flatten()
             });
-        Ok(Facts {
+        Ok(SshdInfo {
             keywords: settings.iter().map(|(key, _)| key.clone()).collect(),
             sftp,
             pid_file: first("pidfile")
@@ -132,7 +132,7 @@ impl<'h> Daemon<'h> {
                 .map(PathBuf::from),
             pam_service: (first("usepam") == Some("yes"))
                 .then(|| first("pamservicename").unwrap_or(SSHD).to_owned()),
-            stamp: self.stamp(config)?,
+            stamp: self.inputs(config)?,
         })
     }
 
@@ -143,7 +143,7 @@ impl<'h> Daemon<'h> {
         &self,
         drop_ins: &[(String, String)],
         blocks: &Blocks,
-        expected: &[Expectation],
+        expected: &[ExpectedSettings],
     ) -> Result<Vec<String>> {
         let mut questions = vec![vec!["-t".to_owned()]];
         let mut samples = Vec::new();
@@ -160,14 +160,14 @@ impl<'h> Daemon<'h> {
             }
         }
         let connect = self.view.is_live().then_some(connect::login as Connect);
-        let (answers, login) = self.ask(Some(drop_ins), questions, connect)?;
+        let (answers, login) = self.run_queries(Some(drop_ins), questions, connect)?;
         let mut answers = answers.into_iter();
         let syntax = answers
             .next()
             .ok_or_else(|| Error::failed("could not ask sshd"))?;
         if syntax.code != Some(0) {
             return Err(syntax
-                .refusal("verify the sshd snippet", &self.program)
+                .into_error("verify the sshd snippet", &self.program)
                 .hint("nothing of it was made live"));
         }
         let mut findings = Vec::new();
@@ -175,7 +175,7 @@ impl<'h> Daemon<'h> {
             for (sample, answer) in samples.iter().zip(answers.by_ref()) {
                 let shown = connection(&expectation.user, sample);
                 if answer.code != Some(0) {
-                    return Err(answer.refusal(
+                    return Err(answer.into_error(
                         &format!("verify the sshd snippet for `{shown}`"),
                         &self.program,
                     ));
@@ -199,7 +199,7 @@ impl<'h> Daemon<'h> {
     }
 
     /// What sshd says today, for each kind of connection, of one user: its `-t` first, whose refusal is an error.
-    pub fn effective(&self, user: &str, samples: &[Sample]) -> Result<Vec<(String, Settings)>> {
+    pub fn effective(&self, user: &str, samples: &[ConnSpec]) -> Result<Vec<(String, Settings)>> {
         let connections: Vec<String> = samples
             .iter()
             .map(|sample| connection(user, sample))
@@ -208,10 +208,10 @@ impl<'h> Daemon<'h> {
             .iter()
             .map(|shown| vec!["-T".to_owned(), "-C".to_owned(), shown.clone()]);
         let questions = std::iter::once(vec!["-t".to_owned()]).chain(asked);
-        let (answers, _) = self.ask(None, questions.collect(), None)?;
+        let (answers, _) = self.run_queries(None, questions.collect(), None)?;
         if let Some(refusal) = answers.iter().find(|answer| answer.code != Some(0)) {
             return Err(refusal
-                .refusal("use sshd's configuration as it is now", &self.program)
+                .into_error("use sshd's configuration as it is now", &self.program)
                 .hint("`sshd -t` names the line; sshd would not start with it"));
         }
         let answers = answers.iter().skip(1);
@@ -223,19 +223,19 @@ impl<'h> Daemon<'h> {
 
     /// Runs sshd once for each question, where its configuration is the host's, with other drop-ins if given. Where sshd answers all of them without an
     /// error, `connect` follows.
-    fn ask(
+    fn run_queries(
         &self,
         drop_ins: Option<&[(String, String)]>,
         questions: Vec<Vec<String>>,
         connect: Option<Connect>,
-    ) -> Result<(Vec<Outcome>, Option<connect::Login>)> {
+    ) -> Result<(Vec<Output>, Option<connect::Login>)> {
         let view = self.view;
         let rooted = if view.is_live() {
             None
         } else {
             Some(RootedFiles::open(view)?)
         };
-        jailctl_session::private_mounts(|| -> Result<(Vec<Outcome>, Option<connect::Login>)> {
+        jailctl_session::private_mounts(|| -> Result<(Vec<Output>, Option<connect::Login>)> {
             let failed = |error: jailctl_session::Error| {
                 Error::failed("could not prepare the verification of sshd").why(error.to_string())
             };
@@ -243,18 +243,19 @@ impl<'h> Daemon<'h> {
             if let Some(rooted) = rooted {
                 rooted.attach()?;
             }
-            let live = View::new(Path::new("/"))?;
+            let live = HostView::new(Path::new("/"))?;
             // sshd(8) refuses to start without it; where no sshd runs yet, nobody has made it.
             if live.stat(Path::new("/run/sshd"))?.is_none() {
                 jailctl_session::mount::tmpfs(Path::new("/run"), 0o755).map_err(failed)?;
                 let host = crate::host::Host::new(Path::new("/"))?;
-                host.dir(Path::new("/run/sshd"), crate::host::Ownership::root(0o755))?;
+                host.ensure_root_dir(Path::new("/run/sshd"), crate::host::Ownership::root(0o755))?;
             }
             if let Some(drop_ins) = drop_ins {
-                let target = Path::new(DROP_INS);
+                let target = Path::new(CONFIG_DIR);
                 jailctl_session::mount::tmpfs(target, 0o755).map_err(failed)?;
                 let host = crate::host::Host::new(Path::new("/"))?;
-                let candidate = host.dir(target, crate::host::Ownership::root(0o755))?;
+                let candidate =
+                    host.ensure_root_dir(target, crate::host::Ownership::root(0o755))?;
                 for (name, text) in drop_ins {
                     candidate.replace_file(
                         Path::new(name),
@@ -273,7 +274,7 @@ impl<'h> Daemon<'h> {
             let answers = questions
                 .into_iter()
                 .map(|question| program.clone().args(question).run())
-                .collect::<Result<Vec<Outcome>>>()?;
+                .collect::<Result<Vec<Output>>>()?;
             let is_answered = answers.iter().all(|answer| answer.code == Some(0));
             let login = match connect.filter(|_| is_answered) {
                 Some(connect) => Some(connect(&live, &self.program)?),
@@ -298,7 +299,7 @@ impl<'h> Daemon<'h> {
         let ready = Invocation::new(&self.program).arg("-t").run()?;
         if ready.code != Some(0) {
             return Err(ready
-                .refusal("let sshd read its configuration anew", &self.program)
+                .into_error("let sshd read its configuration anew", &self.program)
                 .hint("it would not have started again, and was left running as it is"));
         }
         let before = self.view.stat(pid_file)?;
@@ -358,7 +359,7 @@ pub enum Reload {
     NotRunning,
 }
 
-fn has_host_key(live: &View) -> Result<bool> {
+fn has_host_key(live: &HostView) -> Result<bool> {
     let names = live.list(Path::new("/etc/ssh"))?.unwrap_or_default();
     Ok(names
         .iter()
@@ -367,7 +368,7 @@ fn has_host_key(live: &View) -> Result<bool> {
 }
 
 /// The argument of `sshd -T -C`.
-pub(super) fn connection(user: &str, sample: &Sample) -> String {
+pub(super) fn connection(user: &str, sample: &ConnSpec) -> String {
     format!(
         "user={user},host={},addr={},laddr={},lport={},rdomain={}",
         sample.host, sample.address, sample.local_address, sample.local_port, sample.rdomain,
@@ -382,9 +383,9 @@ fn settings(text: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-impl Expectation {
+impl ExpectedSettings {
     /// What of `found`, the settings for the connection `shown`, is not as expected, or shuts the user out.
-    pub fn hold_against(&self, found: &[(String, String)], shown: &str) -> Vec<Finding> {
+    pub fn diff(&self, found: &[(String, String)], shown: &str) -> Vec<Finding> {
         let mut findings = Vec::new();
         compare(self, found, shown, &mut findings);
         findings
@@ -392,7 +393,7 @@ impl Expectation {
 }
 
 fn compare(
-    expected: &Expectation,
+    expected: &ExpectedSettings,
     found: &[(String, String)],
     shown: &str,
     findings: &mut Vec<Finding>,
@@ -412,7 +413,7 @@ fn compare(
             findings.push(
                 Finding::new(format!("sshd would not give `{}` what locks it in", expected.user))
                     .why(format!("for `{shown}` it says `{key}` is {have} and not `{value}`"))
-                    .hint(format!("another Match block comes first: look for `{key}` in /etc/ssh/sshd_config and {DROP_INS}")),
+                    .hint(format!("another Match block comes first: look for `{key}` in /etc/ssh/sshd_config and {CONFIG_DIR}")),
             );
         }
     }

@@ -1,8 +1,8 @@
 //! Match lines of sshd_config(5): their criteria, and whether they hold for a connection, as match_cfg_line() of OpenSSH's servconf.c decides.
 
 use super::address::{AddressList, Refusal, number};
+use super::lexer::Reading;
 use super::pattern::{PatternList, Verdict};
-use super::words::Reading;
 
 /// One criterion of a Match line.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,7 +31,7 @@ pub(super) enum Criterion {
 
 /// A connection about which sshd can be asked, in the words of `sshd -T -C`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Sample {
+pub struct ConnSpec {
     /// The client's address.
     pub address: String,
     /// The client's host name.
@@ -44,7 +44,7 @@ pub struct Sample {
     pub rdomain: String,
 }
 
-impl Default for Sample {
+impl Default for ConnSpec {
     fn default() -> Self {
         Self {
             address: "127.0.0.1".to_owned(),
@@ -198,7 +198,7 @@ fn criterion(
 
 impl Criterion {
     /// Whether the criterion holds for a connection of an account that exists. [`Criterion::Version`] is taken to hold: it is the same for all.
-    pub(super) fn holds(&self, client: Client<'_>, sample: &Sample) -> bool {
+    pub(super) fn holds(&self, client: Client<'_>, sample: &ConnSpec) -> bool {
         let is_match = |list: &PatternList, text: &str| list.verdict(text) == Verdict::Match;
         match self {
             Self::All | Self::Version(_) => true,

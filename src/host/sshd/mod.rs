@@ -2,17 +2,17 @@
 
 mod address;
 mod config;
+mod conn_specs;
 mod connect;
 mod daemon;
-mod glob;
+mod include;
+mod lexer;
 mod match_line;
 mod pattern;
 mod rooted;
-mod sample;
 #[cfg(test)]
 mod tests;
-mod words;
 
-pub use config::{Blocks, Config, DROP_INS, MAIN};
-pub use daemon::{Daemon, Expectation, Facts, Reload, Settings};
-pub use match_line::Sample;
+pub use config::{Blocks, CONFIG_DIR, CONFIG_FILE, Config};
+pub use daemon::{ExpectedSettings, Reload, Settings, Sshd, SshdInfo};
+pub use match_line::ConnSpec;

@@ -11,7 +11,7 @@ use rustix::fs::{OFlags, ResolveFlags};
 use std::os::fd::AsFd;
 
 use crate::error::{Error, Result};
-use crate::host::{Host, Ownership, View};
+use crate::host::{Host, HostView, Ownership};
 
 /// Where the copies lie, in the namespace of the question only.
 const COPIES: &str = "/mnt";
@@ -34,7 +34,7 @@ pub(super) struct RootedFiles {
 impl RootedFiles {
     /// Opens them, links followed inside the host. To be called outside of the private namespace: the
     /// kernel clones a tree for the namespace that it was opened in.
-    pub(super) fn open(view: &View) -> Result<Self> {
+    pub(super) fn open(view: &HostView) -> Result<Self> {
         let flags = OFlags::PATH | OFlags::DIRECTORY;
         let ssh = view.open2(Path::new("/etc/ssh"), flags, ResolveFlags::empty())?;
         let mut accounts = vec![("nsswitch.conf", NSSWITCH.as_bytes().to_vec())];
@@ -56,7 +56,7 @@ impl RootedFiles {
             .map_err(failed)?;
         tmpfs(Path::new(COPIES), 0o700).map_err(failed)?;
         let live = Host::new(Path::new("/"))?;
-        let copies = live.dir(Path::new(COPIES), Ownership::root(0o700))?;
+        let copies = live.ensure_root_dir(Path::new(COPIES), Ownership::root(0o700))?;
         for (name, text) in &self.accounts {
             let target = Path::new("/etc").join(name);
             if live.stat(&target)?.is_none() {

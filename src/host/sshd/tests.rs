@@ -10,10 +10,10 @@ use proptest::sample::select;
 use proptest::test_runner::{TestCaseError, TestCaseResult, TestRunner};
 
 use super::config::Config;
-use super::match_line::{Client, Sample};
-use super::sample::{Block, samples};
-use super::words::Reading;
-use crate::host::{Accounts, Dir, Host, Invocation, Outcome, Ownership, View};
+use super::conn_specs::{Block, conn_specs};
+use super::lexer::Reading;
+use super::match_line::{Client, ConnSpec};
+use crate::host::{Accounts, Dir, Host, HostView, Invocation, Output, Ownership};
 
 /// Where the configurations are.
 const PLACE: &str = "/run";
@@ -176,7 +176,7 @@ fn variable(file: &str, line: usize) -> String {
     format!("V_{file}_{line}")
 }
 
-fn sample() -> impl Strategy<Value = Sample> {
+fn sample() -> impl Strategy<Value = ConnSpec> {
     let addresses = [
         "127.0.0.1",
         "127.0.1.5",
@@ -199,7 +199,7 @@ fn sample() -> impl Strategy<Value = Sample> {
         select(vec!["", "vrf1", "vrf2"]),
     )
         .prop_map(
-            |(address, host, local_address, local_port, rdomain)| Sample {
+            |(address, host, local_address, local_port, rdomain)| ConnSpec {
                 address: address.to_owned(),
                 host: host.to_owned(),
                 local_address: local_address.to_owned(),
@@ -212,7 +212,7 @@ fn sample() -> impl Strategy<Value = Sample> {
 /// sshd with configurations in a place of its own.
 struct Asked {
     dir: Dir,
-    view: View,
+    view: HostView,
     accounts: Accounts,
     key: String,
     reading: Option<Reading>,
@@ -223,17 +223,17 @@ impl Asked {
     fn new() -> Self {
         jailctl_session::mount::tmpfs(Path::new(PLACE), 0o755).expect("a tmpfs");
         let host = Host::new(Path::new("/")).expect("the running system");
-        host.dir(Path::new("/run/sshd"), Ownership::root(0o755))
+        host.ensure_root_dir(Path::new("/run/sshd"), Ownership::root(0o755))
             .expect("sshd's own directory");
         let key = format!("{PLACE}/key");
         Invocation::new("/usr/bin/ssh-keygen")
             .args(["-q", "-t", "ed25519", "-N", "", "-f", &key])
             .check("make a host key")
             .expect("a host key");
-        let view = View::new(Path::new("/")).expect("the running system");
+        let view = HostView::new(Path::new("/")).expect("the running system");
         let mut asked = Self {
             dir: host
-                .open_root(Path::new(PLACE))
+                .open_dir_nofollow(Path::new(PLACE))
                 .expect("the tmpfs")
                 .expect("it is there"),
             accounts: view.accounts().expect("the accounts"),
@@ -244,7 +244,7 @@ impl Asked {
         let holds = |line: &str| {
             asked.write("main", &format!("Match User {line}\nAcceptEnv SEEN\n"));
             asked
-                .ask("root", &Sample::default())
+                .ask("root", &ConnSpec::default())
                 .stdout
                 .contains("SEEN")
         };
@@ -263,7 +263,7 @@ impl Asked {
             .expect("a file is written");
     }
 
-    fn ask(&self, user: &str, sample: &Sample) -> Outcome {
+    fn ask(&self, user: &str, sample: &ConnSpec) -> Output {
         let connection = super::daemon::connection(user, sample);
         Invocation::new("/usr/sbin/sshd")
             .args([
@@ -297,7 +297,7 @@ impl Asked {
         &self,
         files: &[Vec<Part>; 3],
         user: &str,
-        sample: &Sample,
+        sample: &ConnSpec,
         chosen: usize,
     ) -> TestCaseResult {
         for (index, parts) in files.iter().enumerate() {
@@ -312,7 +312,7 @@ impl Asked {
         let sample = match blocks
             .as_ref()
             .ok()
-            .and_then(|blocks| samples(blocks, user).ok())
+            .and_then(|blocks| conn_specs(blocks, user).ok())
         {
             Some(samples) if chosen.is_multiple_of(2) => samples[chosen % samples.len()].clone(),
             _ => sample.clone(),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::{Rule, pattern};
 use crate::elf::gconv::{self, Gconv};
 use crate::error::Result;
-use crate::host::{FileKind, Passage, Stat, View};
+use crate::host::{FileKind, HostView, ResolvedPath, Stat};
 use crate::names::JailPath;
 use crate::resolve::objects::{self, Asked};
 use crate::resolve::tree::{Content, Entry, EntryKind, Tree, Why, merged};
@@ -21,9 +21,9 @@ pub(super) struct Addition<'a> {
     /// Where files are that have several names on the host, by device and inode number; made when the first such file is met.
     twins: Option<BTreeMap<(u64, u64), JailPath>>,
     /// Where directories are, by the path by which they were asked for.
-    homes: BTreeMap<PathBuf, Option<Passage>>,
+    homes: BTreeMap<PathBuf, Option<ResolvedPath>>,
     tree: &'a mut Tree,
-    view: &'a View,
+    view: &'a HostView,
     asked: &'a mut Vec<Asked>,
     notices: &'a mut Vec<String>,
 }
@@ -34,7 +34,7 @@ impl<'a> Addition<'a> {
         rule: &'a Rule,
         by: JailPath,
         tree: &'a mut Tree,
-        view: &'a View,
+        view: &'a HostView,
         asked: &'a mut Vec<Asked>,
         notices: &'a mut Vec<String>,
     ) -> Self {
@@ -194,27 +194,27 @@ impl<'a> Addition<'a> {
     }
 
     /// As [`View::trace`]. Paths of a rule lie together, so that a link on the way to their directory is followed once for all.
-    fn trace(&mut self, path: &Path) -> Result<Option<Passage>> {
+    fn trace(&mut self, path: &Path) -> Result<Option<ResolvedPath>> {
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
-            return self.view.trace(path);
+            return self.view.resolve_links(path);
         };
         if !self.homes.contains_key(parent) {
-            let home = self.view.trace(parent)?;
+            let home = self.view.resolve_links(parent)?;
             self.homes.insert(parent.to_owned(), home);
         }
         match self.homes.get(parent) {
             Some(Some(home)) if !home.links.is_empty() => {
                 let real = home.real.join(name);
                 match self.view.lstat(&real)? {
-                    Some(stat) if stat.kind() == FileKind::Symlink => self.view.trace(path),
-                    stat => Ok(stat.map(|stat| Passage {
+                    Some(stat) if stat.kind() == FileKind::Symlink => self.view.resolve_links(path),
+                    stat => Ok(stat.map(|stat| ResolvedPath {
                         real,
                         stat,
                         links: home.links.clone(),
                     })),
                 }
             }
-            _ => self.view.trace(path),
+            _ => self.view.resolve_links(path),
         }
     }
 
@@ -240,7 +240,7 @@ impl<'a> Addition<'a> {
 
     /// Adds a link of a tree with the file where it leads, wherever that is; one to a directory only if that is of the same tree.
     fn link(&mut self, top: &Path, path: &Path) -> Result<()> {
-        let Some(passage) = self.view.trace(path)? else {
+        let Some(passage) = self.view.resolve_links(path)? else {
             return Ok(());
         };
         let below = passage.real.strip_prefix(top).ok();

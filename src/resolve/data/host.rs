@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{Rule, text};
 use crate::error::{Error, ErrorKind, Finding, Result};
-use crate::host::View;
+use crate::host::HostView;
 use crate::span::SourceText;
 use crate::spec::{self, text::echo};
 
@@ -14,14 +14,14 @@ use crate::spec::{self, text::echo};
 const DIRECTORY: &str = "/etc/jailctl/rules.d";
 
 /// The rules of the host's own, in the order of their files' names. What is wrong with them, or with who may write them, is added to `findings`.
-pub(super) fn rules(view: &View, findings: &mut Vec<Finding>) -> Result<Vec<Rule>> {
+pub(super) fn rules(view: &HostView, findings: &mut Vec<Finding>) -> Result<Vec<Rule>> {
     let mut rules: Vec<Rule> = Vec::new();
     for name in view.list(Path::new(DIRECTORY))?.unwrap_or_default() {
         let path = Path::new(DIRECTORY).join(&name);
         if path.extension().is_none_or(|extension| extension != "toml") {
             continue;
         }
-        let shown = view.shown(&path);
+        let shown = view.display_path(&path);
         let bytes = match view.read_trusted(&path, spec::MAX as u64 + 1)? {
             None => continue,
             Some(Ok(bytes)) => bytes,
@@ -34,7 +34,7 @@ pub(super) fn rules(view: &View, findings: &mut Vec<Finding>) -> Result<Vec<Rule
                     .why(stranger.to_string())
                     .hint(format!(
                         "who writes a rule decides what of the host gets into jails: run `{}`",
-                        stranger.mend(&path)
+                        stranger.fix_command(&path)
                     )),
                 );
                 continue;

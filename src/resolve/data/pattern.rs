@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::error::Result;
-use crate::host::View;
+use crate::host::HostView;
 
 /// More texts than this is one pattern not meant to stand for.
 const MOST: usize = 1000;
@@ -51,7 +51,7 @@ pub(super) fn matches(pattern: &str, name: &str) -> bool {
 /// The paths of the host that absolute patterns without braces stand for, sorted. What is certain not to be there is left out.
 ///
 /// A directory of which several names are wanted is read once, so that a long list of which a host has little costs little.
-pub(super) fn paths(view: &View, patterns: &[String]) -> Result<BTreeSet<PathBuf>> {
+pub(super) fn paths(view: &HostView, patterns: &[String]) -> Result<BTreeSet<PathBuf>> {
     let mut wanted = Wanted::default();
     for pattern in patterns {
         wanted.add(pattern.split('/').filter(|part| !part.is_empty()));
@@ -76,7 +76,7 @@ impl Wanted {
         }
     }
 
-    fn find(&self, view: &View, here: &Path, found: &mut BTreeSet<PathBuf>) -> Result<()> {
+    fn find(&self, view: &HostView, here: &Path, found: &mut BTreeSet<PathBuf>) -> Result<()> {
         if self.itself {
             found.insert(here.to_owned());
         }
@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn paths_are_looked_for_where_directories_are() {
-        let view = View::new(Path::new("/")).expect("the running system");
+        let view = HostView::new(Path::new("/")).expect("the running system");
         let of = |patterns: &[&str]| {
             let patterns: Vec<String> = patterns.iter().map(ToString::to_string).collect();
             let found = paths(&view, &patterns).expect("a look at the host");

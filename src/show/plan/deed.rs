@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::host::sshd::DROP_INS;
+use crate::host::sshd::CONFIG_DIR;
 use crate::host::{Expiry, manager_unit};
 use crate::names::JailPath;
 use crate::plan::manifest::RecordKind;
@@ -80,7 +80,7 @@ pub(super) fn of_step(step: &Step) -> Option<Deed> {
             format!("{user}: `{}` masked", manager_unit(*uid).display()),
         ),
         Step::AlterAccount { name, to, from } => {
-            let says = |is: &crate::host::Belonging| {
+            let says = |is: &crate::host::AccountFields| {
                 let groups = if from.groups == to.groups {
                     String::new()
                 } else if is.groups.is_empty() {
@@ -130,7 +130,7 @@ pub(super) fn of_step(step: &Step) -> Option<Deed> {
             // The snippet's own lines say what was and what is.
             before: None,
             after: None,
-            ..Deed::new(Change, "sshd", format!("{DROP_INS}/{file}"))
+            ..Deed::new(Change, "sshd", format!("{CONFIG_DIR}/{file}"))
         },
         Step::WritePolicy { rules, .. } => {
             let does = "have namespaces and mounts of their own";
@@ -193,7 +193,7 @@ pub(super) fn of_step(step: &Step) -> Option<Deed> {
             Deed::new(Remove, "tree", "what was built; homes stay")
         }
         Step::DeleteGroup { name } => Deed::new(Remove, "group", name.clone()),
-        Step::RemoveSnippet { file } => Deed::new(Remove, "sshd", format!("{DROP_INS}/{file}")),
+        Step::RemoveSnippet { file } => Deed::new(Remove, "sshd", format!("{CONFIG_DIR}/{file}")),
         Step::Forget => Deed::new(Remove, "records", "of the jail"),
         Step::EndSessions { kill: true, .. } => Deed::new(Remove, "sessions", "ended"),
         Step::EndSessions { .. }

@@ -88,7 +88,7 @@ impl Page {
                     self.deed(
                         act,
                         "sshd",
-                        &format!("{}/{file}", crate::host::sshd::DROP_INS),
+                        &format!("{}/{file}", crate::host::sshd::CONFIG_DIR),
                     );
                     self.snippet(plan);
                 }

@@ -26,7 +26,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use jailctl::host::View;
+use jailctl::host::HostView;
 use jailctl::resolve;
 use jailctl::spec;
 use rounds::{Contender, Times, contender};
@@ -178,7 +178,7 @@ fn peak(command: &mut Command) -> f64 {
 fn write_list(file: &Path, list: &Path, texts: &Path) -> usize {
     let source = spec::source("bench", fs::read(file).unwrap()).unwrap();
     let spec = spec::load(&source, &spec::BuiltIn).unwrap();
-    let view = View::new(Path::new("/")).unwrap();
+    let view = HostView::new(Path::new("/")).unwrap();
     let (tree, _) = resolve::resolve_tree(&spec, &view).unwrap();
     floor::write_list(&tree, list, texts);
     tree.len()
@@ -186,7 +186,7 @@ fn write_list(file: &Path, list: &Path, texts: &Path) -> usize {
 
 /// Where the programs are.
 fn programs(names: &[&str]) -> Vec<PathBuf> {
-    let view = View::new(Path::new("/")).unwrap();
+    let view = HostView::new(Path::new("/")).unwrap();
     names
         .iter()
         .map(|name| {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use jailctl::elf::{self, Closure, Cpu, ObjectKind, Options, Priority, Resolver, extras};
-use jailctl::host::View;
+use jailctl::host::HostView;
 use jailctl::show;
 use libfuzzer_sys::fuzz_target;
 

@@ -5,14 +5,14 @@ use std::hash::{BuildHasher, RandomState};
 use std::ops::RangeInclusive;
 use std::path::Path;
 
-use super::{Process, View};
+use super::{HostView, Process};
 use crate::error::{Error, Result};
 
 /// Ids that no convention gives away, the best first. By `UIDS-GIDS` of systemd they are unused: not the system's, useradd(8)'s,
 /// systemd-homed's, of dynamic users or of containers, and not `nobody`. The first are also above what directory services map by
 /// default (sssd, FreeIPA: up to 2000400000), and below 2^31, where some programs go wrong. The others are for a container with few
 /// ids, and below what useradd(8) gives away as subordinate ids (100000).
-const UNUSED: [RangeInclusive<u32>; 4] = [
+const RANGE: [RangeInclusive<u32>; 4] = [
     0x7800_0000..=0x7ffd_ffff,
     65_536..=99_999,
     65_520..=65_533,
@@ -23,13 +23,13 @@ const TRIES: u32 = 64;
 /// Bytes that are read of a file.
 const LIMIT: u64 = 16 << 20;
 
-impl View {
+impl HostView {
     /// A user id that no account has by any source, no process has, and nobody is given: it is chosen at random each time, within the ids that
     /// the caller's user namespace has, and outside those of login.defs(5), subuid(5) and the conventions of systemd.
     ///
     /// # Errors
     /// `Failed` where there is none.
-    pub fn spare_uid(&self) -> Result<u32> {
+    pub fn unused_uid(&self) -> Result<u32> {
         let text = |path: &str| -> Result<String> {
             let bytes = self.read(Path::new(path), LIMIT)?;
             Ok(String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned())
@@ -47,7 +47,7 @@ impl View {
                 && !Process::has_any(uid)
                 && !accounts.uid_known(uid)
         };
-        let found = UNUSED.into_iter().find_map(|range| {
+        let found = RANGE.into_iter().find_map(|range| {
             let size = range.end() - range.start() + 1;
             let first = random();
             let tries = 0..TRIES.min(size);
@@ -132,11 +132,11 @@ mod tests {
 
     #[test]
     fn a_spare_id_is_nobodys_and_another_each_time() {
-        let view = View::new(Path::new("/")).unwrap();
-        let (one, two) = (view.spare_uid().unwrap(), view.spare_uid().unwrap());
+        let view = HostView::new(Path::new("/")).unwrap();
+        let (one, two) = (view.unused_uid().unwrap(), view.unused_uid().unwrap());
         assert_ne!(one, two);
         for uid in [one, two] {
-            assert!(UNUSED.iter().any(|range| range.contains(&uid)), "{uid}");
+            assert!(RANGE.iter().any(|range| range.contains(&uid)), "{uid}");
             assert!(!view.accounts().unwrap().uid_known(uid));
             assert!(!Process::has_any(uid));
         }

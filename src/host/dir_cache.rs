@@ -6,11 +6,11 @@ use crate::names::JailPath;
 
 /// A directory below an open one, kept open: paths come sorted, so that most lie in the same as the one before.
 #[derive(Debug, Default)]
-pub struct LastDir(Option<(JailPath, Dir)>);
+pub struct ParentDirCache(Option<(JailPath, Dir)>);
 
-impl LastDir {
+impl ParentDirCache {
     /// The open directory that holds `path` below `root`, which is the same each time.
-    pub fn holding(&mut self, root: &Dir, path: &JailPath) -> Result<&Dir> {
+    pub fn parent_of(&mut self, root: &Dir, path: &JailPath) -> Result<&Dir> {
         let (up, _) = path.as_str().rsplit_once('/').unwrap_or_default();
         let up = if up.is_empty() { "/" } else { up };
         let held = match self.0.take() {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::address;
-use super::match_line::{Client, Criteria, Criterion, Sample};
+use super::match_line::{Client, ConnSpec, Criteria, Criterion};
 use super::pattern::{self, PatternList};
 
 /// Most combinations of what tells connections apart that are gone through one by one.
@@ -21,7 +21,7 @@ pub(super) struct Block {
 }
 
 impl Block {
-    pub(super) fn holds(&self, client: Client<'_>, sample: &Sample) -> bool {
+    pub(super) fn holds(&self, client: Client<'_>, sample: &ConnSpec) -> bool {
         self.criteria
             .iter()
             .all(|criterion| criterion.holds(client, sample))
@@ -43,10 +43,10 @@ struct Values {
 ///
 /// # Errors
 /// No address was found for a pattern that may match one: the place of the line, and the pattern.
-pub(super) fn samples(blocks: &[Block], user: &str) -> Result<Vec<Sample>, (String, String)> {
+pub(super) fn conn_specs(blocks: &[Block], user: &str) -> Result<Vec<ConnSpec>, (String, String)> {
     let client = Client { user, groups: None };
     let of_user = |criterion: &Criterion| {
-        criterion.property().is_some() || criterion.holds(client, &Sample::default())
+        criterion.property().is_some() || criterion.holds(client, &ConnSpec::default())
     };
     let mut blocks: Vec<&Block> = blocks
         .iter()
@@ -61,10 +61,10 @@ pub(super) fn samples(blocks: &[Block], user: &str) -> Result<Vec<Sample>, (Stri
     let mut seen = BTreeSet::new();
     blocks.retain(|block| seen.insert(&block.criteria));
     if blocks.is_empty() {
-        return Ok(vec![Sample::default()]);
+        return Ok(vec![ConnSpec::default()]);
     }
     let values = Values::of(&blocks)?;
-    let truth = |sample: &Sample| -> Vec<bool> {
+    let truth = |sample: &ConnSpec| -> Vec<bool> {
         blocks
             .iter()
             .map(|block| block.holds(client, sample))
@@ -72,7 +72,7 @@ pub(super) fn samples(blocks: &[Block], user: &str) -> Result<Vec<Sample>, (Stri
     };
     if let Some(all) = values.combinations() {
         let mut seen = BTreeSet::new();
-        let kinds: Vec<Sample> = all
+        let kinds: Vec<ConnSpec> = all
             .into_iter()
             .filter(|sample| seen.insert(truth(sample)))
             .collect();
@@ -81,7 +81,7 @@ pub(super) fn samples(blocks: &[Block], user: &str) -> Result<Vec<Sample>, (Stri
         }
         return Ok(cover(&kinds, &truth, blocks.len()));
     }
-    let mut kinds = vec![Sample::default()];
+    let mut kinds = vec![ConnSpec::default()];
     for block in &blocks {
         kinds.extend(values.fitting(block, client));
     }
@@ -91,7 +91,11 @@ pub(super) fn samples(blocks: &[Block], user: &str) -> Result<Vec<Sample>, (Stri
 }
 
 /// Of `kinds`, the first, and for each of `count` blocks one in which it holds, with as few others as can be, and one in which it does not.
-fn cover(kinds: &[Sample], truth: &dyn Fn(&Sample) -> Vec<bool>, count: usize) -> Vec<Sample> {
+fn cover(
+    kinds: &[ConnSpec],
+    truth: &dyn Fn(&ConnSpec) -> Vec<bool>,
+    count: usize,
+) -> Vec<ConnSpec> {
     let truths: Vec<Vec<bool>> = kinds.iter().map(truth).collect();
     let mut chosen = BTreeSet::from([0]);
     for block in 0..count {
@@ -112,7 +116,7 @@ fn cover(kinds: &[Sample], truth: &dyn Fn(&Sample) -> Vec<bool>, count: usize) -
 
 impl Values {
     fn of(blocks: &[&Block]) -> Result<Self, (String, String)> {
-        let default = Sample::default();
+        let default = ConnSpec::default();
         let criteria: BTreeSet<&Criterion> =
             blocks.iter().flat_map(|block| &block.criteria).collect();
         let lists = |of: fn(&Criterion) -> Option<&PatternList>| -> Vec<&PatternList> {
@@ -172,7 +176,7 @@ impl Values {
         fn first<T: Clone>(
             values: &mut Vec<T>,
             criteria: &BTreeSet<&Criterion>,
-            with: impl Fn(T) -> Sample,
+            with: impl Fn(T) -> ConnSpec,
         ) {
             let client = Client {
                 user: "",
@@ -188,33 +192,33 @@ impl Values {
                 seen.insert(holding)
             });
         }
-        let default = Sample::default;
-        first(&mut self.addresses, criteria, |address| Sample {
+        let default = ConnSpec::default;
+        first(&mut self.addresses, criteria, |address| ConnSpec {
             address,
             ..default()
         });
-        first(&mut self.hosts, criteria, |host| Sample {
+        first(&mut self.hosts, criteria, |host| ConnSpec {
             host,
             ..default()
         });
         first(&mut self.local_addresses, criteria, |local_address| {
-            Sample {
+            ConnSpec {
                 local_address,
                 ..default()
             }
         });
-        first(&mut self.local_ports, criteria, |local_port| Sample {
+        first(&mut self.local_ports, criteria, |local_port| ConnSpec {
             local_port,
             ..default()
         });
-        first(&mut self.rdomains, criteria, |rdomain| Sample {
+        first(&mut self.rdomains, criteria, |rdomain| ConnSpec {
             rdomain,
             ..default()
         });
     }
 
     /// Every combination, those with the most defaults first; `None` where there are too many.
-    fn combinations(&self) -> Option<Vec<Sample>> {
+    fn combinations(&self) -> Option<Vec<ConnSpec>> {
         let counts = [
             self.addresses.len(),
             self.hosts.len(),
@@ -228,7 +232,7 @@ impl Values {
         if count > COMBINATIONS {
             return None;
         }
-        let mut all: Vec<(usize, Sample)> = (0..count)
+        let mut all: Vec<(usize, ConnSpec)> = (0..count)
             .map(|number| {
                 let mut rest = number;
                 let mut others = 0;
@@ -238,15 +242,15 @@ impl Values {
                     others += usize::from(index > 0);
                     index
                 });
-                (others, self.sample(at))
+                (others, self.conn_spec(at))
             })
             .collect();
         all.sort_by_key(|(others, _)| *others);
         Some(all.into_iter().map(|(_, sample)| sample).collect())
     }
 
-    fn sample(&self, at: [usize; 5]) -> Sample {
-        Sample {
+    fn conn_spec(&self, at: [usize; 5]) -> ConnSpec {
+        ConnSpec {
             address: self.addresses[at[0]].clone(),
             host: self.hosts[at[1]].clone(),
             local_address: self.local_addresses[at[2]].clone(),
@@ -256,7 +260,7 @@ impl Values {
     }
 
     /// A connection for which a block holds, if there is one, and for each property one for which it does not because of that property.
-    fn fitting(&self, block: &Block, client: Client<'_>) -> Vec<Sample> {
+    fn fitting(&self, block: &Block, client: Client<'_>) -> Vec<ConnSpec> {
         let mut base = [0; 5];
         let mut failing = Vec::new();
         let counts = [
@@ -270,7 +274,7 @@ impl Values {
             let holds = |index: usize| {
                 let mut at = base;
                 at[property] = index;
-                let sample = self.sample(at);
+                let sample = self.conn_spec(at);
                 let mut criteria = block.criteria.iter();
                 criteria.all(|criterion| {
                     criterion.property() != Some(property) || criterion.holds(client, &sample)
@@ -291,7 +295,7 @@ impl Values {
         });
         std::iter::once(base)
             .chain(others)
-            .map(|at| self.sample(at))
+            .map(|at| self.conn_spec(at))
             .collect()
     }
 }
@@ -309,8 +313,8 @@ fn texts(lists: &[&PatternList]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::lexer::Reading;
     use super::super::match_line::readings;
-    use super::super::words::Reading;
     use super::*;
 
     fn block(line: &str) -> Block {
@@ -341,7 +345,7 @@ mod tests {
         ];
         for lines in [few.map(str::to_owned).to_vec(), many] {
             let blocks: Vec<Block> = lines.iter().map(|line| block(line)).collect();
-            let samples = samples(&blocks, "bob").expect("samples");
+            let samples = conn_specs(&blocks, "bob").expect("samples");
             let client = Client {
                 user: "bob",
                 groups: None,
@@ -359,13 +363,13 @@ mod tests {
     #[test]
     fn blocks_for_others_bring_no_questions() {
         let blocks = [block("User ann Address 10.0.0.0/8"), block("Group x")];
-        assert_eq!(samples(&blocks, "bob"), Ok(vec![Sample::default()]));
+        assert_eq!(conn_specs(&blocks, "bob"), Ok(vec![ConnSpec::default()]));
     }
 
     #[test]
     fn a_block_is_also_seen_without_those_before_it() {
         let blocks = [block("Address 10.0.0.0/8"), block("LocalPort 2222")];
-        let samples = samples(&blocks, "bob").expect("samples");
+        let samples = conn_specs(&blocks, "bob").expect("samples");
         assert!(
             samples
                 .iter()

@@ -18,11 +18,11 @@ use crate::error::{Error, Result};
 impl Dir {
     /// Removes whatever is at `path`, with all below it; nothing there is no error.
     pub fn remove_all(&self, path: &Path) -> Result<()> {
-        self.remove_all_seen(path, &mut |_| {})
+        self.remove_all_with(path, &mut |_| {})
     }
 
     /// As [`Dir::remove_all`]; `see` is shown the facts of each file right before one of its names goes.
-    pub fn remove_all_seen(&self, path: &Path, see: &mut dyn FnMut(&Stat)) -> Result<()> {
+    pub fn remove_all_with(&self, path: &Path, see: &mut dyn FnMut(&Stat)) -> Result<()> {
         let Some(stat) = self.lstat(path)? else {
             return Ok(());
         };
@@ -30,13 +30,13 @@ impl Dir {
             see(&stat);
             return self.remove_file(path);
         }
-        self.within(path)?.empty(see)?;
+        self.open_same_mount(path)?.remove_children(see)?;
         self.remove_dir(path)
     }
 
     /// Removes all below this directory. No depth that a user can make exhausts the descriptors: two directories are open at a time, and on the
     /// way back the one above is found by `..`, and taken for it if it is the same inode.
-    fn empty(self, see: &mut dyn FnMut(&Stat)) -> Result<()> {
+    fn remove_children(self, see: &mut dyn FnMut(&Stat)) -> Result<()> {
         let mut above: Vec<(OsString, (u64, u64))> = Vec::new();
         let mut here = self;
         loop {
@@ -50,12 +50,12 @@ impl Dir {
                 here.remove_file(Path::new(&name))?;
             }
             if let Some(name) = below {
-                let next = here.within(Path::new(&name))?;
+                let next = here.open_same_mount(Path::new(&name))?;
                 let stat = here.stat()?;
                 above.push((name, (stat.dev, stat.ino)));
                 here = next;
             } else if let Some((name, inode)) = above.pop() {
-                here = here.leave(inode)?;
+                here = here.open_parent(inode)?;
                 here.remove_dir(Path::new(&name))?;
             } else {
                 return Ok(());
@@ -64,8 +64,8 @@ impl Dir {
     }
 
     /// The directory above, which is the one with this device and inode number.
-    fn leave(self, inode: (u64, u64)) -> Result<Self> {
-        let here = self.shown(Path::new(""));
+    fn open_parent(self, inode: (u64, u64)) -> Result<Self> {
+        let here = self.display_path(Path::new(""));
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let resolve =
             ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_XDEV;
@@ -85,16 +85,16 @@ impl Dir {
 
     /// Fails where [`Dir::remove_all`] of what is at `path` would: over what is immutable or only grows (chattr(1)), and over a mount. For
     /// trees that nobody but root changes; nothing there is no error.
-    pub fn refuse_fixed(&self, path: &Path) -> Result<()> {
-        if self.refuse_if_fixed(path)? != Some(FileType::Directory) {
+    pub fn check_removable(&self, path: &Path) -> Result<()> {
+        if self.check_inode_removable(path)? != Some(FileType::Directory) {
             return Ok(());
         }
         // Names, and not open directories: there may be more of them than descriptors.
         let mut ahead: Vec<PathBuf> = vec![path.to_owned()];
         while let Some(path) = ahead.pop() {
-            let directory = self.within(&path)?;
+            let directory = self.open_same_mount(&path)?;
             for name in directory.names()? {
-                if directory.refuse_if_fixed(Path::new(&name))? == Some(FileType::Directory) {
+                if directory.check_inode_removable(Path::new(&name))? == Some(FileType::Directory) {
                     ahead.push(path.join(name));
                 }
             }
@@ -103,7 +103,7 @@ impl Dir {
     }
 
     /// What is at `path`; `None` where nothing is.
-    fn refuse_if_fixed(&self, path: &Path) -> Result<Option<FileType>> {
+    fn check_inode_removable(&self, path: &Path) -> Result<Option<FileType>> {
         let refuse = |errno| self.error("remove", path, errno);
         let flags = AtFlags::SYMLINK_NOFOLLOW;
         let found = match statx(self.as_fd(), path, flags, StatxFlags::TYPE) {
@@ -122,11 +122,11 @@ impl Dir {
     }
 
     /// The directory at `path`, on this directory's own mount.
-    fn within(&self, path: &Path) -> Result<Self> {
+    fn open_same_mount(&self, path: &Path) -> Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY;
         let handle = self
             .open2(path, flags, ResolveFlags::NO_XDEV)
             .map_err(|errno| self.error("remove", path, errno))?;
-        Ok(Self::from_handle(handle, self.shown(path)))
+        Ok(Self::from_handle(handle, self.display_path(path)))
     }
 }

@@ -16,12 +16,12 @@ use rustix::fs::{AtFlags, OFlags, ResolveFlags, statat};
 use rustix::io::Errno;
 
 use super::stat::{FileKind, Stat};
-use super::view::View;
-use super::{Digest, in_parallel};
+use super::view::HostView;
+use super::{Digest, parallel_for_each};
 use crate::error::Error;
 
 /// Seconds that lie between an inode's last change and the look at it, at least: no file system's clock is coarser.
-const SETTLED: i64 = 2;
+const TIMESTAMP_GRANULARITY: i64 = 2;
 /// What kept looks begin with; a new number for a new form.
 const MAGIC: &[u8] = b"jailctl looks 1\n";
 /// Most bytes of kept looks.
@@ -29,30 +29,30 @@ const LIMIT: u64 = 256 << 20;
 
 /// How a path was followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Way {
+pub(super) enum FollowMode {
     /// To the end, through links.
-    Through,
+    Follow,
     /// Links on the way were followed, and not the last component.
-    Itself,
+    NoFollow,
     /// There was no link on the way, and one would have been refused.
-    Real,
+    NoSymlinks,
 }
 
 /// What tells an inode from another, and from itself after a change.
-type Mark = [u64; 4];
+type Fingerprint = [u64; 4];
 
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Look {
-    way: Way,
+struct Access {
+    way: FollowMode,
     parent: PathBuf,
     name: Vec<u8>,
     listed: bool,
-    mark: Option<Mark>,
+    mark: Option<Fingerprint>,
 }
 
 /// The looks of a run.
 #[derive(Debug)]
-pub(super) struct Looks {
+pub(super) struct AccessLog {
     /// When the run began, in seconds since 1970.
     since: i64,
     state: Mutex<State>,
@@ -60,11 +60,11 @@ pub(super) struct Looks {
 
 #[derive(Debug, Default)]
 struct State {
-    looks: Vec<Look>,
+    looks: Vec<Access>,
     unfit: bool,
 }
 
-impl Looks {
+impl AccessLog {
     /// None yet.
     pub(super) fn new() -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
@@ -79,16 +79,17 @@ impl Looks {
     }
 
     /// Something was looked at that no inode tells about.
-    pub(super) fn spoil(&self) {
+    pub(super) fn invalidate(&self) {
         self.state().unfit = true;
     }
 
     /// A look at `path`, which is absolute; `listed` where it is a directory whose names were read.
-    pub(super) fn saw(&self, path: &Path, way: Way, listed: bool, stat: Option<&Stat>) {
+    pub(super) fn record(&self, path: &Path, way: FollowMode, listed: bool, stat: Option<&Stat>) {
         // The kernel makes these up as they are read.
         let is_made_up = path.starts_with("/proc") || path.starts_with("/sys");
-        let is_fresh = stat
-            .is_some_and(|stat| goes_by_time(stat, listed) && stat.ctime.0 > self.since - SETTLED);
+        let is_fresh = stat.is_some_and(|stat| {
+            depends_on_time(stat, listed) && stat.ctime.0 > self.since - TIMESTAMP_GRANULARITY
+        });
         let mut state = self.state();
         if is_made_up || is_fresh {
             state.unfit = true;
@@ -101,7 +102,7 @@ impl Looks {
             (Some(parent), Some(name)) => (parent, name.as_bytes()),
             _ => (Path::new("/"), &b"."[..]),
         };
-        state.looks.push(Look {
+        state.looks.push(Access {
             way,
             parent: parent.to_owned(),
             name: name.to_owned(),
@@ -112,12 +113,12 @@ impl Looks {
 }
 
 /// Whether the time of last change counts, and not only what the inode is and whose.
-fn goes_by_time(stat: &Stat, listed: bool) -> bool {
+fn depends_on_time(stat: &Stat, listed: bool) -> bool {
     listed || stat.kind() != FileKind::Directory
 }
 
-fn mark(stat: &Stat, listed: bool) -> Mark {
-    let (one, other) = if goes_by_time(stat, listed) {
+fn mark(stat: &Stat, listed: bool) -> Fingerprint {
+    let (one, other) = if depends_on_time(stat, listed) {
         (stat.ctime.0.cast_unsigned(), u64::from(stat.ctime.1))
     } else {
         let owner = u64::from(stat.uid) << 32 | u64::from(stat.gid);
@@ -126,23 +127,23 @@ fn mark(stat: &Stat, listed: bool) -> Mark {
     [stat.dev, stat.ino, one, other]
 }
 
-impl View {
+impl HostView {
     /// Keeps in mind what is looked at from here on, if this is the running system.
     #[must_use]
-    pub fn remembering(mut self) -> Self {
-        self.looks = self.is_live().then(|| Looks::new().into());
+    pub fn with_access_log(mut self) -> Self {
+        self.looks = self.is_live().then(|| AccessLog::new().into());
         self
     }
 
     /// What is looked at from here on cannot be told again by its inodes.
-    pub fn spoil_looks(&self) {
+    pub fn invalidate_access_log(&self) {
         if let Some(looks) = &self.looks {
-            looks.spoil();
+            looks.invalidate();
         }
     }
 
     /// What was looked at so far, for [`View::recall`], with `said`; `None` where that is not kept in mind or could not be told again.
-    pub fn looks(&self, key: &Digest, said: &[String]) -> Option<Vec<u8>> {
+    pub fn access_log(&self, key: &Digest, said: &[String]) -> Option<Vec<u8>> {
         let mut state = self.looks.as_ref()?.state();
         if state.unfit {
             return None;
@@ -150,7 +151,7 @@ impl View {
         let mut looks = std::mem::take(&mut state.looks);
         looks.sort_unstable();
         looks.dedup();
-        let is_same = |one: &Look, other: &Look| {
+        let is_same = |one: &Access, other: &Access| {
             (one.way, &one.parent, &one.name, one.listed)
                 == (other.way, &other.parent, &other.name, other.listed)
         };
@@ -182,7 +183,7 @@ impl View {
     }
 
     /// Looks again at what the looks kept at `path` are about. What was said then, if they were kept under this key and nothing has changed.
-    pub fn recall(&self, path: &Path, key: &Digest) -> Option<Vec<String>> {
+    pub fn replay(&self, path: &Path, key: &Digest) -> Option<Vec<String>> {
         let bytes = self.read(path, LIMIT).ok()??;
         let mut rest = bytes
             .strip_prefix(MAGIC)?
@@ -191,9 +192,9 @@ impl View {
         let mut groups = Vec::new();
         for _ in 0..take_number(&mut rest)? {
             let way = match take_byte(&mut rest)? {
-                0 => Way::Through,
-                1 => Way::Itself,
-                2 => Way::Real,
+                0 => FollowMode::Follow,
+                1 => FollowMode::NoFollow,
+                2 => FollowMode::NoSymlinks,
                 _ => return None,
             };
             let parent = Path::new(OsStr::from_bytes(take(&mut rest)?));
@@ -205,8 +206,8 @@ impl View {
         // The large ones first, so that no thread is left alone with one at the end.
         groups.sort_unstable_by_key(|(_, _, inner)| Reverse(inner.len()));
         let is_same =
-            |(way, parent, inner): &(Way, &Path, &[u8])| self.is_same(*way, parent, inner);
-        in_parallel(
+            |(way, parent, inner): &(FollowMode, &Path, &[u8])| self.is_same(*way, parent, inner);
+        parallel_for_each(
             &groups,
             || (),
             |(), group| match is_same(group) {
@@ -218,14 +219,14 @@ impl View {
         Some(said)
     }
 
-    fn is_same(&self, way: Way, parent: &Path, mut inner: &[u8]) -> Option<bool> {
+    fn is_same(&self, way: FollowMode, parent: &Path, mut inner: &[u8]) -> Option<bool> {
         let resolve = match way {
-            Way::Real => ResolveFlags::NO_SYMLINKS,
-            Way::Itself | Way::Through => ResolveFlags::empty(),
+            FollowMode::NoSymlinks => ResolveFlags::NO_SYMLINKS,
+            FollowMode::NoFollow | FollowMode::Follow => ResolveFlags::empty(),
         };
         let flags = match way {
-            Way::Through => AtFlags::empty(),
-            Way::Itself | Way::Real => AtFlags::SYMLINK_NOFOLLOW,
+            FollowMode::Follow => AtFlags::empty(),
+            FollowMode::NoFollow | FollowMode::NoSymlinks => AtFlags::SYMLINK_NOFOLLOW,
         };
         let directory = match self.openat2_with(parent, OFlags::PATH | OFlags::DIRECTORY, resolve) {
             Ok(directory) => Some(directory),
@@ -236,7 +237,7 @@ impl View {
             let name = OsStr::from_bytes(take(&mut inner)?);
             let listed = take_byte(&mut inner)? == 1;
             let is_there = take_byte(&mut inner)? == 1;
-            let mut before = Mark::default();
+            let mut before = Fingerprint::default();
             for word in &mut before {
                 let (bytes, rest) = inner.split_first_chunk()?;
                 *word = u64::from_le_bytes(*bytes);

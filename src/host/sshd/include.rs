@@ -5,11 +5,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use crate::error::Result;
-use crate::host::View;
+use crate::host::HostView;
 use crate::host::glob::matches;
 
 /// The paths that a pattern names, in order. One without wildcards need not be there.
-pub(super) fn glob(view: &View, pattern: &Path) -> Result<Vec<PathBuf>> {
+pub(super) fn expand_include(view: &HostView, pattern: &Path) -> Result<Vec<PathBuf>> {
     let mut found = vec![PathBuf::new()];
     for part in pattern.components() {
         let name = part.as_os_str().to_string_lossy();

@@ -7,19 +7,19 @@ use std::path::Path;
 use rustix::fs::{Mode, OFlags, fchmod, openat, unlinkat};
 use rustix::io::Errno;
 
-use super::{Lookup, View};
+use super::{HostView, Lookup};
 use crate::error::{Error, Result};
 
 /// Makes the file `path` of the running system with mode 0644, relative to where the caller is. Never touches one that is there: `false` then.
 ///
 /// # Errors
 /// Where its directory does not exist, or is reached by a link that is not followed (see [`View::locate`]).
-pub fn draft(path: &Path, text: &str) -> Result<bool> {
+pub fn create_new_file(path: &Path, text: &str) -> Result<bool> {
     let absolute = std::path::absolute(path).map_err(|error| Error::io("find", path, &error))?;
     let (Some(parent), Some(name)) = (absolute.parent(), absolute.file_name()) else {
         return Ok(false);
     };
-    let directory = match View::new(Path::new("/"))?.locate(parent)? {
+    let directory = match HostView::new(Path::new("/"))?.locate(parent)? {
         Lookup::Found(located) => located.handle,
         Lookup::Missing => return Err(Error::io("make", path, &Errno::NOENT.into())),
         Lookup::Refused { at, stranger } => {

@@ -24,7 +24,7 @@ impl Dir {
     }
 
     /// The facts of `name` in this directory itself; `None` where there is nothing.
-    pub fn stat_name(&self, name: &str) -> Result<Option<Stat>> {
+    pub fn stat_entry(&self, name: &str) -> Result<Option<Stat>> {
         match statat(self.as_fd(), name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(raw) => Ok(Some(raw.into())),
             Err(Errno::NOENT) => Ok(None),
@@ -33,7 +33,7 @@ impl Dir {
     }
 
     /// Makes `name` here another name of the file `from` in `source`, if the file system can: not past its limit of names, and not across mounts.
-    pub fn share(&self, name: &Path, source: &Self, from: &str) -> Result<bool> {
+    pub fn hard_link_if_supported(&self, name: &Path, source: &Self, from: &str) -> Result<bool> {
         match linkat(source.as_fd(), from, self.as_fd(), name, AtFlags::empty()) {
             Ok(()) => Ok(true),
             Err(Errno::MLINK | Errno::XDEV | Errno::PERM | Errno::OPNOTSUPP) => Ok(false),
@@ -42,7 +42,7 @@ impl Dir {
     }
 
     /// The security label of this directory, where it has one.
-    pub fn label(&self) -> Result<Option<Vec<u8>>> {
+    pub fn security_label(&self) -> Result<Option<Vec<u8>>> {
         let mut label = vec![0; LABEL_LIMIT];
         match fgetxattr(self.as_fd(), LABEL, label.as_mut_slice()) {
             Ok(length) => {
@@ -55,19 +55,24 @@ impl Dir {
     }
 
     /// Gives the open file `name` of this directory a security label.
-    pub fn set_label(&self, name: &Path, file: &File, label: &[u8]) -> Result<()> {
+    pub fn set_security_label(&self, name: &Path, file: &File, label: &[u8]) -> Result<()> {
         fsetxattr(file, LABEL, label, XattrFlags::empty())
             .map_err(|errno| self.error("set the label of", name, errno))
     }
 
     /// As [`Dir::replace_file`] of a file that can be made anew when a crash has taken it: nobody waits for the disk.
-    pub fn replace_lightly(&self, name: &str, content: &[u8], owner: Ownership) -> Result<()> {
+    pub fn replace_file_unsynced(
+        &self,
+        name: &str,
+        content: &[u8],
+        owner: Ownership,
+    ) -> Result<()> {
         let temporary = format!("{name}.new");
         let temporary = Path::new(&temporary);
-        self.remove_file_if_there(temporary)?;
-        let mut file = self.make_file(temporary)?;
+        self.remove_file_if_exists(temporary)?;
+        let mut file = self.create_file(temporary)?;
         file.write_all(content)
-            .map_err(|error| Error::io("write", &self.shown(temporary), &error))?;
+            .map_err(|error| Error::io("write", &self.display_path(temporary), &error))?;
         self.finish_file(temporary, &file, owner, None)?;
         self.rename(temporary, self, Path::new(name), RenameFlags::empty())
     }

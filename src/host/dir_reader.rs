@@ -14,33 +14,33 @@ use std::sync::Arc;
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, openat, readlinkat, statat};
 use rustix::io::Errno;
 
-use super::looks::{Looks, Way};
+use super::access_log::{AccessLog, FollowMode};
 use super::stat::Stat;
-use super::view::View;
+use super::view::HostView;
 use crate::error::Result;
 
 /// An open directory.
 #[derive(Debug)]
-pub struct Entries {
+pub struct DirReader {
     handle: OwnedFd,
     /// Where looks are kept in mind, and by which path.
-    looks: Option<(Arc<Looks>, PathBuf)>,
+    looks: Option<(Arc<AccessLog>, PathBuf)>,
 }
 
-impl View {
+impl HostView {
     /// Opens the directory at `path`, a path free of links.
-    pub fn entries(&self, path: &Path) -> Result<Entries> {
+    pub fn open_dir_reader(&self, path: &Path) -> Result<DirReader> {
         let flags = OFlags::PATH | OFlags::DIRECTORY;
         let handle = self.open2(path, flags, ResolveFlags::NO_SYMLINKS)?;
         let looks = self.looks.clone();
-        Ok(Entries {
+        Ok(DirReader {
             handle,
             looks: looks.map(|looks| (looks, path.to_owned())),
         })
     }
 }
 
-impl Entries {
+impl DirReader {
     /// The facts of an entry; `None` where there is none.
     pub fn lstat(&self, name: &OsStr) -> io::Result<Option<Stat>> {
         let stat: Option<Stat> =
@@ -49,13 +49,18 @@ impl Entries {
                 Err(Errno::NOENT | Errno::NOTDIR) => None,
                 Err(errno) => {
                     if let Some((looks, _)) = &self.looks {
-                        looks.spoil();
+                        looks.invalidate();
                     }
                     return Err(errno.into());
                 }
             };
         if let Some((looks, path)) = &self.looks {
-            looks.saw(&path.join(name), Way::Real, false, stat.as_ref());
+            looks.record(
+                &path.join(name),
+                FollowMode::NoSymlinks,
+                false,
+                stat.as_ref(),
+            );
         }
         Ok(stat)
     }
@@ -91,8 +96,8 @@ mod tests {
 
     #[test]
     fn only_entries_of_the_directory_itself_are_reached() {
-        let view = View::new(Path::new("/")).unwrap();
-        let entries = view.entries(Path::new("/usr")).unwrap();
+        let view = HostView::new(Path::new("/")).unwrap();
+        let entries = view.open_dir_reader(Path::new("/usr")).unwrap();
         assert!(entries.lstat(OsStr::new("bin")).unwrap().is_some());
         assert!(
             entries

@@ -3,14 +3,14 @@
 
 use std::path::Path;
 
-use super::{Belonging, Host, Invocation, Outcome};
+use super::{AccountFields, Host, Invocation, Output};
 use crate::error::{Error, ErrorKind, Finding, Result};
 
 /// `useradd --expiredate` and `usermod --expiredate` of a closed account: the first day after the epoch, since 0 has two meanings in shadow(5).
 const CLOSED: &str = "1970-01-02";
 
 /// A place that no host has: there is nothing in it that could be given away.
-const NOWHERE: &str = "/jail/none";
+const NONEXISTENT_HOME: &str = "/jail/none";
 
 /// What useradd(8) is to make. The account is made closed: no password works, and it has expired.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -32,7 +32,7 @@ pub struct NewAccount {
 }
 impl Host {
     /// Makes a group. As the only id of the range it is checked under groupadd(8)'s lock; one given by `--gid` is checked before.
-    pub fn make_group(&self, name: &str, gid: u32) -> Result<()> {
+    pub fn create_group(&self, name: &str, gid: u32) -> Result<()> {
         let deed = format!("make the group `{name}`");
         if !self.is_live() {
             return self.edit_accounts(&deed, |files| files.add_group(name, gid));
@@ -41,7 +41,7 @@ impl Host {
             .args(["--key", &format!("GID_MIN={gid}")])
             .args(["--key", &format!("GID_MAX={gid}")])
             .arg(name);
-        tool.check_id(&deed)
+        tool.check_id_free(&deed)
     }
 
     /// Removes a group.
@@ -54,7 +54,7 @@ impl Host {
     }
 
     /// Makes an account, closed. No home, no mail spool, no rows of subordinate ids: a jailed user has no use for them, and they would outlive it.
-    pub fn make_account(&self, account: &NewAccount) -> Result<()> {
+    pub fn create_account(&self, account: &NewAccount) -> Result<()> {
         let deed = format!("make the account `{}`", account.name);
         if !self.is_live() {
             return self.edit_accounts(&deed, |files| files.add_user(account));
@@ -83,11 +83,11 @@ impl Host {
             .arg("--groups")
             .arg(account.groups.join(","))
             .arg(&account.name);
-        tool.check_id(&deed)
+        tool.check_id_free(&deed)
     }
 
     /// Makes an account belong where `to` says. A further group that the host has no longer is passed over.
-    pub fn alter_account(&self, name: &str, to: &Belonging) -> Result<()> {
+    pub fn modify_account(&self, name: &str, to: &AccountFields) -> Result<()> {
         let accounts = self.accounts()?;
         let Some(found) = accounts.user(name) else {
             return Ok(());
@@ -95,11 +95,17 @@ impl Host {
         let from = accounts.belonging(found);
         let deed = format!("change the account `{name}`");
         if !self.is_live() {
-            return self.edit_accounts(&deed, |files| files.alter_user(name, to));
+            return self.edit_accounts(&deed, |files| files.modify_user(name, to));
         }
         if from.gid != to.gid {
             // usermod(8) gives what the old group has in the home to the new one, and the host may have a directory where a jail has the home.
-            let away = ["--home", NOWHERE, "--gid", &to.gid.to_string(), name];
+            let away = [
+                "--home",
+                NONEXISTENT_HOME,
+                "--gid",
+                &to.gid.to_string(),
+                name,
+            ];
             tool("usermod").args(away).check(&deed)?;
         }
         let mut groups = to.groups.clone();
@@ -171,7 +177,7 @@ impl Host {
             Some(0) => Ok(()),
             // userdel(8): "user currently logged in".
             Some(8) => Err(busy(name, &outcome)),
-            _ => Err(outcome.refusal(&deed, Path::new("/usr/sbin/userdel"))),
+            _ => Err(outcome.into_error(&deed, Path::new("/usr/sbin/userdel"))),
         }
     }
 }
@@ -182,7 +188,7 @@ fn tool(name: &str) -> Invocation {
     Invocation::new(format!("/usr/sbin/{name}"))
 }
 
-fn busy(name: &str, outcome: &Outcome) -> Error {
+fn busy(name: &str, outcome: &Output) -> Error {
     Error::new(
         ErrorKind::Failed,
         Finding::new(format!("could not remove the account `{name}`"))
