@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 
 use super::{Report, RootOption};
-use crate::elf::{Options, Priority, Resolver, extras};
+use crate::elf::{Options, Priority, Resolver, implicit};
 use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::{FileKind, HostView};
 use crate::show;
@@ -87,8 +87,8 @@ impl Deps {
         if self.known {
             let text = view.read(Path::new("/etc/nsswitch.conf"), NSSWITCH)?;
             let text = String::from_utf8_lossy(text.as_deref().unwrap_or_default()).into_owned();
-            options.libraries = extras::nss_modules(&text, &[]);
-            options.libraries.extend(extras::well_known());
+            options.libraries = implicit::nss_modules(&text, &[]);
+            options.libraries.extend(implicit::loaded_by_glibc());
         }
         let mut resolver = Resolver::new(&view, &options);
         if let Err(error) = resolver.add_all(&roots) {

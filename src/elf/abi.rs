@@ -43,7 +43,7 @@ pub struct Abi {
 
 /// What a loader of one kind of machine is built with.
 #[derive(Clone, Copy, Debug)]
-pub struct Custom {
+pub struct AbiPaths {
     /// The path of glibc's loader.
     pub loader: &'static str,
     /// Debian's name of the machine.
@@ -76,7 +76,7 @@ impl Abi {
     }
 
     /// Whether a loader for `self` takes an object made for `other` as one of its own. Where not, the search goes on.
-    pub fn takes(self, other: Self) -> bool {
+    pub fn accepts(self, other: Self) -> bool {
         let same = self.wide == other.wide && self.machine == other.machine;
         same && match self.machine {
             RISCV | LOONGARCH | MIPS => self.variant == other.variant,
@@ -101,8 +101,8 @@ impl Abi {
     }
 
     /// The names that the machine goes by. `None` for machines that have no Linux userland with shared libraries known here.
-    pub fn custom(self) -> Option<Custom> {
-        let custom = |loader, tuple, directory, cache_flags, musl| Custom {
+    pub fn paths(self) -> Option<AbiPaths> {
+        let custom = |loader, tuple, directory, cache_flags, musl| AbiPaths {
             loader,
             tuple,
             directory,
@@ -252,11 +252,11 @@ mod tests {
     fn objects_of_one_machine_go_together() {
         let x32 = Abi::new(false, true, X86_64, 0);
         let amd64 = Abi::new(true, true, X86_64, 0);
-        assert!(amd64.takes(amd64) && !amd64.takes(x32));
+        assert!(amd64.accepts(amd64) && !amd64.accepts(x32));
         let double = Abi::new(true, true, RISCV, 0x5);
-        assert!(!double.takes(Abi::new(true, true, RISCV, 0x1)));
+        assert!(!double.accepts(Abi::new(true, true, RISCV, 0x1)));
         let hard = Abi::new(false, true, ARM, 0x0500_0400);
-        assert!(hard.takes(Abi::new(false, true, ARM, 0x0500_0000)));
-        assert_eq!(hard.custom().map(|custom| custom.musl), Some("armhf"));
+        assert!(hard.accepts(Abi::new(false, true, ARM, 0x0500_0000)));
+        assert_eq!(hard.paths().map(|custom| custom.musl), Some("armhf"));
     }
 }

@@ -8,8 +8,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub use super::glibc::Via;
-pub use super::note::Priority;
+pub use super::dlopen_note::Priority;
+pub use super::glibc::FoundBy;
 use crate::host::Stat;
 
 /// All that some programs need. Paths are absolute on the host, and free of links but for the last component of a link itself.
@@ -68,7 +68,7 @@ pub struct Needed {
     /// The path by which the loader opens it; `None` where it is always there already, opened for another.
     pub opened: Option<Arc<Path>>,
     /// What leads the loader there.
-    pub via: Option<Via>,
+    pub via: Option<FoundBy>,
 }
 
 /// Something that was not found.
@@ -107,7 +107,7 @@ pub enum Reason {
         of: Arc<Path>,
     },
     /// It is a link on the way to a file.
-    Way {
+    SymlinkTo {
         /// The file.
         to: Arc<Path>,
     },
@@ -121,7 +121,7 @@ pub enum Reason {
         priority: Priority,
     },
     /// It is known to be loaded while programs run, and why.
-    Known {
+    Implicit {
         /// In a sentence without a subject, as `loaded for the service dns of nsswitch.conf`.
         why: String,
     },
@@ -136,7 +136,7 @@ impl fmt::Display for Reason {
             }
             Self::Interpreter { of } => write!(f, "interpreter of {}", of.display()),
             Self::Env { of } => write!(f, "started by env for {}", of.display()),
-            Self::Way { to } => write!(f, "link on the way to {}", to.display()),
+            Self::SymlinkTo { to } => write!(f, "link on the way to {}", to.display()),
             Self::Dlopen {
                 by,
                 feature,
@@ -153,7 +153,7 @@ impl fmt::Display for Reason {
                     None => f.write_str(")"),
                 }
             }
-            Self::Known { why } => f.write_str(why),
+            Self::Implicit { why } => f.write_str(why),
         }
     }
 }

@@ -23,7 +23,7 @@ pub struct Cpu {
 
 /// What a version of glibc does about subdirectories.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Habits {
+pub struct HwcapsRules {
     /// Searches `glibc-hwcaps/`: from 2.33.
     pub named: bool,
     /// Searches `tls/`, the platform's and others: before 2.37.
@@ -82,7 +82,7 @@ impl Cpu {
     }
 
     /// The subdirectories of `glibc-hwcaps` for objects of `abi`, best first.
-    pub fn levels(&self, abi: Abi) -> Vec<&'static str> {
+    pub fn hwcaps_levels(&self, abi: Abi) -> Vec<&'static str> {
         // Each level with what it needs beyond the one before, least first.
         let ladder: &[(&str, &str)] = match abi.machine {
             _ if abi.machine != self.machine || !abi.wide => &[],
@@ -154,17 +154,17 @@ impl Cpu {
     }
 
     /// The subdirectories that are searched before a directory itself, best first.
-    pub fn subdirectories(&self, abi: Abi, habits: Habits) -> Vec<String> {
+    pub fn hwcaps_subdirs(&self, abi: Abi, habits: HwcapsRules) -> Vec<String> {
         let mut all = Vec::new();
         if habits.named {
             all.extend(
-                self.levels(abi)
+                self.hwcaps_levels(abi)
                     .into_iter()
                     .map(|level| format!("glibc-hwcaps/{level}")),
             );
         }
         if habits.legacy {
-            all.extend(self.legacy(abi));
+            all.extend(self.legacy_subdirs(abi));
         }
         all
     }
@@ -172,7 +172,7 @@ impl Cpu {
     /// The bits of legacy entries in ld.so.cache that are usable: hwcaps, the platform's and that of `tls`.
     ///
     /// ldconfig adds the numbers of subdirectories up, so that `x86_64/x86_64` has the bit of `avx512_1`.
-    pub fn legacy_bits(&self, abi: Abi) -> u64 {
+    pub fn legacy_hwcap_bits(&self, abi: Abi) -> u64 {
         const TLS: u64 = 1 << 63;
         const FIRST_PLATFORM: u32 = 48;
         match (abi.machine, abi.wide) {
@@ -191,7 +191,7 @@ impl Cpu {
     }
 
     /// Each choice from `tls`, the platform and the hwcaps, in the order of a number that counts down with them as its bits.
-    fn legacy(&self, abi: Abi) -> Vec<String> {
+    fn legacy_subdirs(&self, abi: Abi) -> Vec<String> {
         let mut names = vec!["tls"];
         names.extend(self.platform(abi));
         match (abi.machine, abi.wide) {
@@ -234,10 +234,10 @@ mod tests {
             "x86_64",
             "vendor_id : AuthenticAMD\nflags : cx16 lahf_lm popcnt pni ssse3 sse4_1 sse4_2 avx512f avx512bw avx512cd avx512dq avx512vl\n",
         );
-        assert_eq!(cpu.levels(wide(X86_64)), ["x86-64-v2"]);
-        assert_eq!(Cpu::default().levels(wide(X86_64)), [""; 0]);
+        assert_eq!(cpu.hwcaps_levels(wide(X86_64)), ["x86-64-v2"]);
+        assert_eq!(Cpu::default().hwcaps_levels(wide(X86_64)), [""; 0]);
         let foreign = wide(AARCH64);
-        assert!(cpu.levels(foreign).is_empty());
+        assert!(cpu.hwcaps_levels(foreign).is_empty());
         assert_eq!(cpu.platform(foreign), Some("aarch64"));
     }
 
@@ -245,7 +245,7 @@ mod tests {
     fn legacy_bits_are_those_that_ld_so_gives_the_processor() {
         let bits = |vendor: &str, flags: &str| {
             let text = format!("vendor_id : {vendor}\nflags : {flags}\n");
-            Cpu::parse("x86_64", &text).legacy_bits(wide(X86_64))
+            Cpu::parse("x86_64", &text).legacy_hwcap_bits(wide(X86_64))
         };
         let least = 1 << 63 | 1 << 1;
         let haswell = "avx2 fma bmi1 bmi2 abm movbe popcnt";
@@ -260,12 +260,12 @@ mod tests {
 
     #[test]
     fn legacy_subdirectories_come_in_the_order_of_ld_so() {
-        let habits = Habits {
+        let habits = HwcapsRules {
             named: true,
             legacy: true,
         };
         assert_eq!(
-            Cpu::parse("x86_64", "flags : x").subdirectories(wide(X86_64), habits),
+            Cpu::parse("x86_64", "flags : x").hwcaps_subdirs(wide(X86_64), habits),
             [
                 "tls/x86_64/x86_64",
                 "tls/x86_64",

@@ -10,29 +10,29 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::abi::Abi;
-use super::cache::{Cache, Wanted};
-use super::cpu::{Cpu, Habits};
-use super::object::{Content, Role};
-use super::token::{self, Tokens};
-use super::tree::{DirId, End, FileId, Refusal, Tree, Way};
+use super::cpu::{Cpu, HwcapsRules};
+use super::dst::{self, Tokens};
+use super::fs_cache::{DirId, FileId, FsCache, PathTarget, PathTrace, Unusable};
+use super::ldso_cache::{Cache, CacheQuery};
+use super::object::{FileKind, ObjectType};
 
 /// A file that a loader takes.
 #[derive(Debug)]
-pub(super) struct Hit {
+pub(super) struct FoundLibrary {
     /// The file.
     pub(super) file: FileId,
     /// The path by which the loader opens it.
     pub(super) opened: Arc<Path>,
     /// What that path passes.
-    pub(super) way: Way,
+    pub(super) way: PathTrace,
     /// What led the loader there.
-    pub(super) via: Via,
+    pub(super) via: FoundBy,
 }
 
 /// What led a loader to a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Via {
+pub enum FoundBy {
     /// The name has a slash.
     Path,
     /// `DT_RPATH` or `DT_RUNPATH`.
@@ -45,7 +45,7 @@ pub enum Via {
     Default,
 }
 
-impl Via {
+impl FoundBy {
     /// Whether the loader finds it only with ld.so.cache.
     pub(super) fn needs_cache(self) -> bool {
         matches!(self, Self::Cache | Self::Conf)
@@ -54,9 +54,9 @@ impl Via {
 
 /// What a search comes to.
 #[derive(Clone, Debug)]
-pub(super) enum Outcome {
+pub(super) enum SearchResult {
     /// This file.
-    Hit(Rc<Hit>),
+    Hit(Rc<FoundLibrary>),
     /// None, and why, where there is more to say than that it is not there.
     Miss(Option<Rc<str>>),
 }
@@ -65,17 +65,17 @@ pub(super) enum Outcome {
 #[derive(Debug)]
 pub(super) enum Probe {
     /// It takes the file.
-    Take(FileId, Way),
+    Accept(FileId, PathTrace),
     /// It searches on.
     Skip,
     /// It leaves the rest of the search path that led there, and searches on behind it.
-    Leave,
+    AbandonPath,
     /// It gives up, and why.
-    Fail(String),
+    Fatal(String),
 }
 
 /// Directories that exist, each with its subdirectories before it.
-type Places = Vec<(DirId, PathBuf)>;
+type SearchDirs = Vec<(DirId, PathBuf)>;
 
 /// One loader, and all that its searches have in common.
 #[derive(Debug)]
@@ -90,8 +90,8 @@ pub(super) struct Glibc {
     /// Built-in directories, as the loader writes them.
     defaults: Vec<PathBuf>,
     /// Those of them that exist.
-    default_places: OnceCell<Places>,
-    conf_places: OnceCell<Places>,
+    default_places: OnceCell<SearchDirs>,
+    conf_places: OnceCell<SearchDirs>,
     subdirectories: Vec<String>,
     lib: Option<String>,
     platform: Option<&'static str>,
@@ -100,7 +100,7 @@ pub(super) struct Glibc {
 impl Glibc {
     /// The loader for `abi`, whose file is `loader` where it is known.
     pub(super) fn new(
-        tree: &mut Tree<'_>,
+        tree: &mut FsCache<'_>,
         abi: Abi,
         loader: Option<FileId>,
         cpu: &Cpu,
@@ -108,7 +108,7 @@ impl Glibc {
         conf: &[PathBuf],
     ) -> Self {
         let built = loader.and_then(|id| tree.built(id)).unwrap_or_default();
-        let custom = abi.custom();
+        let custom = abi.paths();
         let mut defaults = built.directories;
         if defaults.is_empty()
             && let Some(custom) = custom
@@ -132,15 +132,15 @@ impl Glibc {
                 name
             })
         });
-        let habits = Habits {
+        let habits = HwcapsRules {
             named: built.version.is_none_or(|version| version >= (2, 33)),
             legacy: built.version.is_some_and(|version| version < (2, 37)),
         };
         Self {
             abi,
             flags: custom.map_or(&[0x3], |custom| custom.cache_flags),
-            levels: cpu.levels(abi),
-            legacy: habits.legacy.then(|| cpu.legacy_bits(abi)),
+            levels: cpu.hwcaps_levels(abi),
+            legacy: habits.legacy.then(|| cpu.legacy_hwcap_bits(abi)),
             conf: if cache.is_none() {
                 conf.to_vec()
             } else {
@@ -150,14 +150,14 @@ impl Glibc {
             defaults,
             default_places: OnceCell::new(),
             conf_places: OnceCell::new(),
-            subdirectories: cpu.subdirectories(abi, habits),
+            subdirectories: cpu.hwcaps_subdirs(abi, habits),
             lib,
             platform: cpu.platform(abi),
         }
     }
 
     /// How many directories [`Glibc::system`] looks into, those that exist as far as that is known.
-    pub(super) fn breadth(&self) -> usize {
+    pub(super) fn dir_count(&self) -> usize {
         let known = [&self.conf_places, &self.default_places];
         1 + known
             .iter()
@@ -177,17 +177,17 @@ impl Glibc {
     /// The directories of a search path that exist, each with its subdirectories before it, and whether elements are relative.
     pub(super) fn expand(
         &self,
-        tree: &mut Tree<'_>,
+        tree: &mut FsCache<'_>,
         path: &[u8],
         origin: &Path,
     ) -> (Vec<PathBuf>, bool) {
-        let (directories, is_relative) = token::glibc_directories(path, &self.tokens(origin));
+        let (directories, is_relative) = dst::glibc_directories(path, &self.tokens(origin));
         let places = self.with_subdirectories(tree, &directories);
         let directories = places.into_iter().map(|(_, directory)| directory);
         (directories.collect(), is_relative)
     }
 
-    fn with_subdirectories(&self, tree: &mut Tree<'_>, directories: &[PathBuf]) -> Places {
+    fn with_subdirectories(&self, tree: &mut FsCache<'_>, directories: &[PathBuf]) -> SearchDirs {
         let mut all = Vec::new();
         for directory in directories {
             let Some((id, _)) = tree.find_directory(directory) else {
@@ -207,21 +207,21 @@ impl Glibc {
     /// Directories that stay the same for all searches, looked up once.
     fn places<'a>(
         &self,
-        tree: &mut Tree<'_>,
-        known: &'a OnceCell<Places>,
+        tree: &mut FsCache<'_>,
+        known: &'a OnceCell<SearchDirs>,
         directories: &[PathBuf],
-    ) -> &'a Places {
+    ) -> &'a SearchDirs {
         known.get_or_init(|| self.with_subdirectories(tree, directories))
     }
 
     /// Looks through directories that [`Glibc::expand`] gave. `None` where the search goes on elsewhere.
     pub(super) fn search<'p, D>(
         &self,
-        tree: &mut Tree<'_>,
+        tree: &mut FsCache<'_>,
         directories: D,
         name: &[u8],
-        via: Via,
-    ) -> Option<Outcome>
+        via: FoundBy,
+    ) -> Option<SearchResult>
     where
         D: IntoIterator<Item = &'p PathBuf, IntoIter: Clone>,
     {
@@ -229,8 +229,8 @@ impl Glibc {
         while let Some(directory) = directories.next() {
             let opened = directory.join(OsStr::from_bytes(name));
             match self.probe(tree, &opened) {
-                Probe::Take(file, way) => {
-                    return Some(Outcome::Hit(Rc::new(Hit {
+                Probe::Accept(file, way) => {
+                    return Some(SearchResult::Hit(Rc::new(FoundLibrary {
                         file,
                         opened: opened.into(),
                         way,
@@ -239,35 +239,42 @@ impl Glibc {
                 }
                 Probe::Skip => {}
                 // glibc looks at the error once for each directory, after its subdirectories and itself.
-                Probe::Leave if self.is_before_its_own(directory, directories.clone()) => {}
-                Probe::Leave => return None,
-                Probe::Fail(why) => return Some(failure(&opened, &why)),
+                Probe::AbandonPath if self.is_before_its_own(directory, directories.clone()) => {}
+                Probe::AbandonPath => return None,
+                Probe::Fatal(why) => return Some(fatal_error(&opened, &why)),
             }
         }
         None
     }
 
     /// The search behind all search paths of objects: cache and built-in directories. `no_default` is `DF_1_NODEFLIB` of the object that asks.
-    pub(super) fn system(&self, tree: &mut Tree<'_>, name: &[u8], no_default: bool) -> Outcome {
+    pub(super) fn system(
+        &self,
+        tree: &mut FsCache<'_>,
+        name: &[u8],
+        no_default: bool,
+    ) -> SearchResult {
         if let Some(outcome) = self.cached(tree, name, no_default) {
             return outcome;
         }
         let conf = self.places(tree, &self.conf_places, &self.conf);
         let conf = conf.iter().map(|(_, directory)| directory);
-        if let Some(outcome) = self.search(tree, conf, name, Via::Conf) {
+        if let Some(outcome) = self.search(tree, conf, name, FoundBy::Conf) {
             return outcome;
         }
-        let found = (!no_default).then(|| self.built_in(tree, name)).flatten();
+        let found = (!no_default)
+            .then(|| self.search_default_dirs(tree, name))
+            .flatten();
         found.unwrap_or_else(|| {
             let is_damaged = self.cache.as_ref().is_some_and(|cache| cache.is_damaged());
             let why = "`/etc/ld.so.cache` is damaged, and ldconfig(8) makes it anew";
-            Outcome::Miss(is_damaged.then(|| why.into()))
+            SearchResult::Miss(is_damaged.then(|| why.into()))
         })
     }
 
     /// The path that ld.so.cache has for a name.
     pub(super) fn cache_entry(&self, name: &[u8]) -> Option<&Path> {
-        let wanted = Wanted {
+        let wanted = CacheQuery {
             flags: self.flags,
             levels: &self.levels,
             legacy: self.legacy,
@@ -275,39 +282,46 @@ impl Glibc {
         self.cache.as_ref()?.find(name, wanted)
     }
 
-    fn cached(&self, tree: &mut Tree<'_>, name: &[u8], no_default: bool) -> Option<Outcome> {
+    fn cached(
+        &self,
+        tree: &mut FsCache<'_>,
+        name: &[u8],
+        no_default: bool,
+    ) -> Option<SearchResult> {
         let opened = self.cache_entry(name)?;
         if no_default && self.is_default(opened) {
             return None;
         }
         match self.probe(tree, opened) {
-            Probe::Take(file, mut way) => {
+            Probe::Accept(file, mut way) => {
                 // What leads to it in a copy of the tree that has no cache.
-                let alone = (!no_default).then(|| self.built_in(tree, name)).flatten();
+                let alone = (!no_default)
+                    .then(|| self.search_default_dirs(tree, name))
+                    .flatten();
                 let via = match alone {
-                    Some(Outcome::Hit(hit)) if hit.file == file => {
+                    Some(SearchResult::Hit(hit)) if hit.file == file => {
                         way.join(&hit.way);
-                        Via::Default
+                        FoundBy::Default
                     }
-                    _ => Via::Cache,
+                    _ => FoundBy::Cache,
                 };
-                Some(Outcome::Hit(Rc::new(Hit {
+                Some(SearchResult::Hit(Rc::new(FoundLibrary {
                     file,
                     opened: opened.into(),
                     way,
                     via,
                 })))
             }
-            Probe::Skip | Probe::Leave => None,
-            Probe::Fail(why) => Some(failure(opened, &why)),
+            Probe::Skip | Probe::AbandonPath => None,
+            Probe::Fatal(why) => Some(fatal_error(opened, &why)),
         }
     }
 
     /// The search of the built-in directories.
-    fn built_in(&self, tree: &mut Tree<'_>, name: &[u8]) -> Option<Outcome> {
+    fn search_default_dirs(&self, tree: &mut FsCache<'_>, name: &[u8]) -> Option<SearchResult> {
         let defaults = self.places(tree, &self.default_places, &self.defaults);
         let defaults = defaults.iter().map(|(_, directory)| directory);
-        self.search(tree, defaults, name, Via::Default)
+        self.search(tree, defaults, name, FoundBy::Default)
     }
 
     /// Whether a directory is there as the subdirectory of one that comes later.
@@ -334,61 +348,61 @@ impl Glibc {
     }
 
     /// What the loader does with a path, as `open_verify` and `_dl_map_object_from_fd` decide.
-    pub(super) fn probe(&self, tree: &mut Tree<'_>, path: &Path) -> Probe {
-        let (file, way) = match tree.walk(path) {
-            (End::Absent, _) => return Probe::Skip,
-            (End::Directory(_), _) => return Probe::Fail("it is a directory".to_owned()),
-            (End::Unusable(why @ (Refusal::Denied | Refusal::Unopened(_))), _) => {
+    pub(super) fn probe(&self, tree: &mut FsCache<'_>, path: &Path) -> Probe {
+        let (file, way) = match tree.resolve(path) {
+            (PathTarget::Absent, _) => return Probe::Skip,
+            (PathTarget::Directory(_), _) => return Probe::Fatal("it is a directory".to_owned()),
+            (PathTarget::Unusable(why @ (Unusable::Denied | Unusable::Unopened(_))), _) => {
                 let probe = match why {
-                    Refusal::Denied => Probe::Skip,
-                    _ => Probe::Leave,
+                    Unusable::Denied => Probe::Skip,
+                    _ => Probe::AbandonPath,
                 };
                 tree.refused = Some((path.to_owned(), why));
                 return probe;
             }
-            (End::Unusable(Refusal::Special), _) => {
-                return Probe::Fail(Refusal::Special.to_string());
+            (PathTarget::Unusable(Unusable::Special), _) => {
+                return Probe::Fatal(Unusable::Special.to_string());
             }
-            (End::File(file), way) => (file, way),
+            (PathTarget::File(file), way) => (file, way),
         };
         let content = tree.content(file);
         let abi = match content {
-            Content::Elf(facts) => Some(facts.abi),
-            Content::Broken(abi, _) => *abi,
-            Content::Script(_) | Content::Other { .. } => None,
+            FileKind::Elf(facts) => Some(facts.abi),
+            FileKind::Broken(abi, _) => *abi,
+            FileKind::Script(_) | FileKind::Other { .. } => None,
         };
         if let Some(abi) = abi {
             if abi.wide == self.abi.wide && abi.little != self.abi.little {
-                return Probe::Fail("it is of the other byte order".to_owned());
+                return Probe::Fatal("it is of the other byte order".to_owned());
             }
-            if !self.abi.takes(abi) {
+            if !self.abi.accepts(abi) {
                 return Probe::Skip;
             }
         }
         match content {
-            Content::Elf(facts) if facts.role != Role::Shared => {
-                Probe::Fail("it is a program, not a library".to_owned())
+            FileKind::Elf(facts) if facts.role != ObjectType::Shared => {
+                Probe::Fatal("it is a program, not a library".to_owned())
             }
-            Content::Elf(facts) if !facts.dynamic => {
-                Probe::Fail("it has no dynamic section".to_owned())
+            FileKind::Elf(facts) if !facts.dynamic => {
+                Probe::Fatal("it has no dynamic section".to_owned())
             }
-            Content::Elf(facts) => match facts.flaw {
-                Some(why) => Probe::Fail(why.to_owned()),
-                None => Probe::Take(file, way),
+            FileKind::Elf(facts) => match facts.flaw {
+                Some(why) => Probe::Fatal(why.to_owned()),
+                None => Probe::Accept(file, way),
             },
-            Content::Broken(_, why) => Probe::Fail(why.clone()),
-            Content::Other { short: true } => Probe::Fail("it is too short".to_owned()),
-            Content::Other { short: false } | Content::Script(_) => {
-                Probe::Fail("it is not an ELF file".to_owned())
+            FileKind::Broken(_, why) => Probe::Fatal(why.clone()),
+            FileKind::Other { short: true } => Probe::Fatal("it is too short".to_owned()),
+            FileKind::Other { short: false } | FileKind::Script(_) => {
+                Probe::Fatal("it is not an ELF file".to_owned())
             }
         }
     }
 }
 
 /// What a search comes to that ends at a file which cannot be loaded: no other is tried.
-pub(super) fn failure(path: &Path, why: &str) -> Outcome {
+pub(super) fn fatal_error(path: &Path, why: &str) -> SearchResult {
     let path = path.display().to_string();
-    Outcome::Miss(Some(
+    SearchResult::Miss(Some(
         format!("`{}` is found first, and {why}", path.escape_debug()).into(),
     ))
 }

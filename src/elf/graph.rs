@@ -9,21 +9,21 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::closure::{Closure, Missing, Needed, Object, ObjectKind, Reason};
-use super::glibc::Hit;
+use super::dlopen_note::DlopenEntry;
+use super::fs_cache::{DirId, FileId, FsCache, LinkId, PathTrace};
+use super::glibc::FoundLibrary;
 use super::hash::{HashMap, HashSet};
-use super::names::{Name, Names};
-use super::note::Wish;
-use super::object::Content;
-use super::process::Witness;
-use super::tree::{DirId, FileId, LinkId, Tree, Way};
+use super::interner::{Interner, Symbol};
+use super::link_map::LookupObserver;
+use super::object::FileKind;
 
 /// An object that another asks for by name.
 #[derive(Debug)]
 struct Edge {
-    name: Name,
+    name: Symbol,
     file: FileId,
     /// The path by which it is opened and what led there; none where it was loaded already.
-    hit: Option<Rc<Hit>>,
+    hit: Option<Rc<FoundLibrary>>,
 }
 
 #[derive(Debug, Default)]
@@ -31,7 +31,7 @@ struct Node {
     is_wanted: bool,
     edges: Vec<Edge>,
     /// Where the edges are, once there are many.
-    places: HashMap<(Name, FileId), usize>,
+    places: HashMap<(Symbol, FileId), usize>,
     reasons: Vec<Reason>,
 }
 
@@ -40,7 +40,7 @@ const MANY: usize = 64;
 
 impl Node {
     /// Where the edge to a file by a name is.
-    fn find(&mut self, name: Name, file: FileId) -> Option<usize> {
+    fn find(&mut self, name: Symbol, file: FileId) -> Option<usize> {
         if self.edges.len() < MANY {
             let mut edges = self.edges.iter();
             return edges.position(|edge| edge.name == name && edge.file == file);
@@ -53,7 +53,7 @@ impl Node {
 }
 
 /// Why a name is missing, and whether the program starts without it.
-type Lack = (Option<Rc<str>>, bool);
+type MissingInfo = (Option<Rc<str>>, bool);
 
 /// What was gathered.
 #[derive(Debug, Default)]
@@ -64,15 +64,15 @@ pub(super) struct Graph {
     detours: BTreeSet<DirId>,
     /// Who may load what while it runs, so that each is told once.
     wishes: HashSet<(FileId, FileId)>,
-    missing: BTreeMap<(FileId, Vec<u8>), Lack>,
+    missing: BTreeMap<(FileId, Vec<u8>), MissingInfo>,
     needs_cache: bool,
     needs_proc: BTreeSet<FileId>,
 }
 
 impl Graph {
     /// Adds a file that is wanted for a reason, by a way. The caller gives each reason once.
-    pub(super) fn want(&mut self, file: FileId, way: &Way, reason: Reason) {
-        self.pass(file, way);
+    pub(super) fn add_file(&mut self, file: FileId, way: &PathTrace, reason: Reason) {
+        self.add_path(file, way);
         let node = self.node(file);
         node.is_wanted = true;
         node.reasons.push(reason);
@@ -105,13 +105,19 @@ impl Graph {
     }
 
     /// Adds a library that a loader's search led to, wanted for a reason.
-    pub(super) fn want_hit(&mut self, hit: &Hit, reason: Reason) {
+    pub(super) fn add_library(&mut self, hit: &FoundLibrary, reason: Reason) {
         self.needs_cache |= hit.via.needs_cache();
-        self.want(hit.file, &hit.way, reason);
+        self.add_file(hit.file, &hit.way, reason);
     }
 
     /// Adds that something is missing.
-    pub(super) fn lack(&mut self, by: FileId, name: &[u8], why: Option<Rc<str>>, fatal: bool) {
+    pub(super) fn add_missing(
+        &mut self,
+        by: FileId,
+        name: &[u8],
+        why: Option<Rc<str>>,
+        fatal: bool,
+    ) {
         let lack = self
             .missing
             .entry((by, name.to_vec()))
@@ -120,14 +126,14 @@ impl Graph {
     }
 
     /// Adds what is passed on a way to a file.
-    pub(super) fn pass(&mut self, file: FileId, way: &Way) {
+    pub(super) fn add_path(&mut self, file: FileId, way: &PathTrace) {
         for link in &way.links {
             self.links.entry(*link).or_insert(file);
         }
-        self.detours.extend(&way.detours);
+        self.detours.extend(&way.dotdot_dirs);
     }
 
-    fn connect(&mut self, by: FileId, name: Name, file: FileId, hit: Option<&Rc<Hit>>) {
+    fn connect(&mut self, by: FileId, name: Symbol, file: FileId, hit: Option<&Rc<FoundLibrary>>) {
         self.node(file).is_wanted = true;
         let node = self.node(by);
         let known = node.find(name, file);
@@ -152,16 +158,16 @@ impl Graph {
         }
         if let Some(hit) = hit {
             self.needs_cache |= hit.via.needs_cache();
-            self.pass(file, &hit.way);
+            self.add_path(file, &hit.way);
         }
     }
 
     /// Tells it.
-    pub(super) fn tell(self, tree: &Tree<'_>, names: &Names) -> Closure {
+    pub(super) fn into_closure(self, tree: &FsCache<'_>, names: &Interner) -> Closure {
         let mut closure = Closure::default();
         let path = |file: FileId| Arc::clone(&tree.file(file).path);
         let mut texts: Vec<Option<Arc<OsStr>>> = Vec::new();
-        let mut text = |name: Name| {
+        let mut text = |name: Symbol| {
             let at = name.0 as usize;
             if texts.len() <= at {
                 texts.resize(at + 256, None);
@@ -184,26 +190,28 @@ impl Graph {
             nodes[by].edges = edges;
         }
         let wanted = (0..nodes.len()).filter(|file| nodes[*file].is_wanted);
-        let mut places: Vec<(&Path, Place)> = wanted
+        let mut places: Vec<(&Path, Located)> = wanted
             .map(|file| FileId(number(file)))
-            .map(|file| (&*tree.file(file).path, Place::File(file)))
+            .map(|file| (&*tree.file(file).path, Located::File(file)))
             .collect();
         let links = self.links.iter();
-        places.extend(links.map(|(link, to)| (&*tree.link(*link).path, Place::Link(*link, *to))));
+        places.extend(links.map(|(link, to)| (&*tree.link(*link).path, Located::Link(*link, *to))));
         // In the order of the map below, which moves and compares at more cost.
         places.sort_unstable_by(|(one, _), (other, _)| by_component(one, other));
         closure.objects = places
             .into_iter()
             .map(|(at, place)| {
                 let object = match place {
-                    Place::File(file) => {
+                    Located::File(file) => {
                         let node = std::mem::take(&mut nodes[file.0 as usize]);
                         let (kind, interpreter) = match tree.content(file) {
-                            Content::Elf(facts) => (ObjectKind::Elf, facts.interpreter.clone()),
-                            Content::Script(script) => {
+                            FileKind::Elf(facts) => (ObjectKind::Elf, facts.interpreter.clone()),
+                            FileKind::Script(script) => {
                                 (ObjectKind::Script, Some(script.interpreter.clone()))
                             }
-                            Content::Broken(..) | Content::Other { .. } => (ObjectKind::File, None),
+                            FileKind::Broken(..) | FileKind::Other { .. } => {
+                                (ObjectKind::File, None)
+                            }
                         };
                         let needed = node.edges.iter().map(|edge| Needed {
                             name: text(edge.name),
@@ -219,7 +227,7 @@ impl Graph {
                             reasons: node.reasons,
                         }
                     }
-                    Place::Link(link, to) => {
+                    Located::Link(link, to) => {
                         let link = tree.link(link);
                         Object {
                             kind: ObjectKind::Link {
@@ -228,7 +236,7 @@ impl Graph {
                             stat: link.stat.clone(),
                             needed: Vec::new(),
                             interpreter: None,
-                            reasons: vec![Reason::Way { to: path(to) }],
+                            reasons: vec![Reason::SymlinkTo { to: path(to) }],
                         }
                     }
                 };
@@ -262,7 +270,7 @@ impl Graph {
 
 /// What is told of at a path.
 #[derive(Clone, Copy)]
-enum Place {
+enum Located {
     /// A file.
     File(FileId),
     /// A link, and the first file to which it led.
@@ -288,18 +296,18 @@ fn number(index: usize) -> u32 {
 
 /// A graph that hears of names by number and must know their text where it keeps it.
 #[derive(Debug)]
-pub(super) struct Scribe<'a> {
+pub(super) struct GraphRecorder<'a> {
     /// Where it writes.
     pub(super) graph: &'a mut Graph,
     /// Names that were missed, by number, told with [`Scribe::finish`].
-    pub(super) missed: Vec<(FileId, Name, Option<Rc<str>>)>,
+    pub(super) missed: Vec<(FileId, Symbol, Option<Rc<str>>)>,
     /// Wishes that came true: by whom, which, and what.
-    pub(super) wishes: Vec<(FileId, Arc<Wish>, Rc<Hit>)>,
+    pub(super) wishes: Vec<(FileId, Arc<DlopenEntry>, Rc<FoundLibrary>)>,
     /// Wishes that did not, and why, where there is more to say.
-    pub(super) unfulfilled: Vec<(FileId, Arc<Wish>, Option<Rc<str>>)>,
+    pub(super) unfulfilled: Vec<(FileId, Arc<DlopenEntry>, Option<Rc<str>>)>,
 }
 
-impl<'a> Scribe<'a> {
+impl<'a> GraphRecorder<'a> {
     /// Writes into a graph.
     pub(super) fn new(graph: &'a mut Graph) -> Self {
         Self {
@@ -311,9 +319,9 @@ impl<'a> Scribe<'a> {
     }
 
     /// Writes what needs text.
-    pub(super) fn finish(self, tree: &Tree<'_>, names: &Names) {
+    pub(super) fn finish(self, tree: &FsCache<'_>, names: &Interner) {
         for (by, name, why) in self.missed {
-            self.graph.lack(by, &names.text(name), why, true);
+            self.graph.add_missing(by, &names.text(name), why, true);
         }
         for (by, wish, hit) in self.wishes {
             let reason = Reason::Dlopen {
@@ -321,7 +329,7 @@ impl<'a> Scribe<'a> {
                 feature: wish.feature.clone().or_else(|| wish.description.clone()),
                 priority: wish.priority,
             };
-            self.graph.want_hit(&hit, reason);
+            self.graph.add_library(&hit, reason);
         }
         for (by, wish, why) in self.unfulfilled {
             let name = wish.sonames.first().map_or("", String::as_str);
@@ -329,38 +337,38 @@ impl<'a> Scribe<'a> {
             let why = why.or_else(|| {
                 feature.map(|feature| format!("it is loaded at run time, for {feature}").into())
             });
-            self.graph.lack(by, name.as_bytes(), why, false);
+            self.graph.add_missing(by, name.as_bytes(), why, false);
         }
     }
 }
 
-impl Witness for Scribe<'_> {
-    fn found(&mut self, by: FileId, name: Name, hit: &Rc<Hit>) {
+impl LookupObserver for GraphRecorder<'_> {
+    fn found(&mut self, by: FileId, name: Symbol, hit: &Rc<FoundLibrary>) {
         self.graph.connect(by, name, hit.file, Some(hit));
     }
 
-    fn reused(&mut self, by: FileId, name: Name, file: FileId) {
+    fn reused(&mut self, by: FileId, name: Symbol, file: FileId) {
         self.graph.connect(by, name, file, None);
     }
 
-    fn missed(&mut self, by: FileId, name: Name, why: Option<Rc<str>>) {
+    fn missed(&mut self, by: FileId, name: Symbol, why: Option<Rc<str>>) {
         self.missed.push((by, name, why));
     }
 
-    fn wished(&mut self, by: FileId, wish: &Arc<Wish>, hit: &Rc<Hit>) {
+    fn dlopen_wanted(&mut self, by: FileId, wish: &Arc<DlopenEntry>, hit: &Rc<FoundLibrary>) {
         if self.graph.wishes.insert((by, hit.file)) {
             self.wishes.push((by, Arc::clone(wish), Rc::clone(hit)));
         } else {
             self.graph.needs_cache |= hit.via.needs_cache();
-            self.graph.pass(hit.file, &hit.way);
+            self.graph.add_path(hit.file, &hit.way);
         }
     }
 
-    fn finds_by_itself(&mut self, program: FileId) {
+    fn uses_origin(&mut self, program: FileId) {
         self.graph.needs_proc.insert(program);
     }
 
-    fn unfulfilled(&mut self, by: FileId, wish: &Arc<Wish>, why: Option<Rc<str>>) {
+    fn unfulfilled(&mut self, by: FileId, wish: &Arc<DlopenEntry>, why: Option<Rc<str>>) {
         self.unfulfilled.push((by, Arc::clone(wish), why));
     }
 }

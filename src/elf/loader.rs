@@ -7,16 +7,16 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::abi::Abi;
-use super::cache::Cache;
-use super::conf;
 use super::cpu::Cpu;
-use super::glibc::{Glibc, Hit, Outcome, Probe, Via, failure};
+use super::dst;
+use super::fs_cache::{FileId, FsCache, PathTarget};
+use super::glibc::{FoundBy, FoundLibrary, Glibc, Probe, SearchResult, fatal_error};
 use super::hash::HashMap;
+use super::interner::Symbol;
+use super::ldso_cache::Cache;
+use super::ldso_conf;
 use super::musl::Musl;
-use super::names::Name;
-use super::object::{Content, Facts};
-use super::token;
-use super::tree::{End, FileId, Tree};
+use super::object::{ElfInfo, FileKind};
 use crate::error::Result;
 
 /// Most bytes of ld.so.cache.
@@ -34,7 +34,7 @@ enum Rules {
 }
 
 /// The directories of a search path, and whether it has others that are relative.
-type Places = (Rc<[PathBuf]>, bool);
+type LibraryDirs = (Rc<[PathBuf]>, bool);
 
 /// One loader of the host.
 #[derive(Debug)]
@@ -45,9 +45,9 @@ pub(super) struct Loader {
     /// Its file.
     pub(super) file: Option<FileId>,
     /// What searches without any search path of an object came to; and the same for objects with `DF_1_NODEFLIB`.
-    system: [HashMap<Name, Outcome>; 2],
+    system: [HashMap<Symbol, SearchResult>; 2],
     /// Search paths as they stand in objects, by their text and the directory of the object.
-    paths: HashMap<(Vec<u8>, PathBuf), Places>,
+    paths: HashMap<(Vec<u8>, PathBuf), LibraryDirs>,
 }
 
 /// All loaders that were needed so far.
@@ -98,7 +98,7 @@ impl Loaders {
     }
 
     /// Files by which those that follow musl's rules search.
-    pub(super) fn musl_settings(&self) -> Vec<PathBuf> {
+    pub(super) fn musl_path_files(&self) -> Vec<PathBuf> {
         let settings = self.all.iter().filter_map(|loader| match &loader.rules {
             Rules::Musl(musl) => musl.settings.clone(),
             Rules::Glibc(_) => None,
@@ -109,10 +109,10 @@ impl Loaders {
     /// The loader of an object: the one that it names, or for a library the one that its libc has. `None` where `of` is no object.
     pub(super) fn for_object(
         &mut self,
-        tree: &mut Tree<'_>,
+        tree: &mut FsCache<'_>,
         of: FileId,
     ) -> Result<Option<LoaderId>> {
-        let Content::Elf(facts) = tree.content(of) else {
+        let FileKind::Elf(facts) = tree.content(of) else {
             return Ok(None);
         };
         let abi = facts.abi;
@@ -125,7 +125,7 @@ impl Loaders {
             let names_musl = names_musl(facts);
             let guess = match self.guesses.entry((abi, names_musl)) {
                 Entry::Occupied(known) => known.into_mut(),
-                Entry::Vacant(room) => room.insert(guess(tree, abi, names_musl)),
+                Entry::Vacant(room) => room.insert(default_loader(tree, abi, names_musl)),
             };
             let guess = guess.clone();
             if let Some(known) = self.known(abi, &guess) {
@@ -139,7 +139,7 @@ impl Loaders {
             .and_then(|of| of.get(path.as_os_str()))
         {
             Some(known) => *known,
-            None => self.meet(tree, abi, path.clone())?,
+            None => self.load(tree, abi, path.clone())?,
         };
         self.last = Some((abi, path, met));
         Ok(Some(met))
@@ -151,9 +151,9 @@ impl Loaders {
         (*last_abi == abi && last_path.as_os_str() == path.as_os_str()).then_some(*last)
     }
 
-    fn meet(&mut self, tree: &mut Tree<'_>, abi: Abi, path: PathBuf) -> Result<LoaderId> {
-        let file = match tree.walk(&path) {
-            (End::File(file), _) => Some(file),
+    fn load(&mut self, tree: &mut FsCache<'_>, abi: Abi, path: PathBuf) -> Result<LoaderId> {
+        let file = match tree.resolve(&path) {
+            (PathTarget::File(file), _) => Some(file),
             _ => None,
         };
         let rules = if is_musl(tree, &path, file) {
@@ -161,12 +161,12 @@ impl Loaders {
         } else {
             let cache = self.cache(tree, abi)?;
             if cache.is_none() && self.conf.is_none() {
-                self.conf = Some(conf::directories(tree.view())?);
+                self.conf = Some(ldso_conf::directories(tree.view())?);
             }
             let conf = self.conf.as_deref().unwrap_or_default();
             // A loader for another machine, as an emulator's would be, tells nothing about this one.
             let own = file.filter(|file| match tree.content(*file) {
-                Content::Elf(loader) => loader.abi.takes(abi),
+                FileKind::Elf(loader) => loader.abi.accepts(abi),
                 _ => false,
             });
             Rules::Glibc(Glibc::new(tree, abi, own, &self.cpu, cache, conf))
@@ -184,7 +184,7 @@ impl Loaders {
         Ok(id)
     }
 
-    fn cache(&mut self, tree: &Tree<'_>, abi: Abi) -> Result<Option<Rc<Cache>>> {
+    fn cache(&mut self, tree: &FsCache<'_>, abi: Abi) -> Result<Option<Rc<Cache>>> {
         let kind = (abi.little, abi.has_signed_char());
         if let Some(known) = self.caches.get(&kind) {
             return Ok(known.clone());
@@ -197,7 +197,7 @@ impl Loaders {
 }
 
 /// Whether the loader at a path is musl's, which is its libc too: by its usual name, or by that of the file itself.
-fn is_musl(tree: &Tree<'_>, path: &Path, file: Option<FileId>) -> bool {
+fn is_musl(tree: &FsCache<'_>, path: &Path, file: Option<FileId>) -> bool {
     let is_own = |path: &Path| {
         let name = path.file_name().unwrap_or_default().as_bytes();
         name == b"libc.so" || name.starts_with(b"ld-musl-") || name.starts_with(b"libc.musl-")
@@ -206,19 +206,19 @@ fn is_musl(tree: &Tree<'_>, path: &Path, file: Option<FileId>) -> bool {
 }
 
 /// Asks for a C library by a name that only musl's has.
-fn names_musl(facts: &Facts) -> bool {
+fn names_musl(facts: &ElfInfo) -> bool {
     let mut needs = facts.needs.iter();
     needs.any(|(_, name)| &**name == b"libc.so" || name.starts_with(b"libc.musl-"))
 }
 
 /// The loader that starts programs which use a library: by the libc that it names, or else by which loader there is.
-fn guess(tree: &mut Tree<'_>, abi: Abi, names_musl: bool) -> PathBuf {
-    let custom = abi.custom();
+fn default_loader(tree: &mut FsCache<'_>, abi: Abi, names_musl: bool) -> PathBuf {
+    let custom = abi.paths();
     let musl = custom.map(|custom| PathBuf::from(format!("/lib/ld-musl-{}.so.1", custom.musl)));
     let glibc = custom.map(|custom| PathBuf::from(custom.loader));
     let mut there = |path: &Option<PathBuf>| {
         path.as_ref()
-            .is_some_and(|path| matches!(tree.walk(path).0, End::File(_)))
+            .is_some_and(|path| matches!(tree.resolve(path).0, PathTarget::File(_)))
     };
     let chosen = if names_musl || (!there(&glibc) && there(&musl)) {
         musl
@@ -235,7 +235,7 @@ impl Loader {
     }
 
     /// Where ld.so.cache has a library of this name, if it has one.
-    pub(super) fn likely(&self, text: &[u8]) -> Option<PathBuf> {
+    pub(super) fn cached_path(&self, text: &[u8]) -> Option<PathBuf> {
         match &self.rules {
             Rules::Glibc(glibc) => glibc.cache_entry(text).map(Path::to_owned),
             Rules::Musl(_) => None,
@@ -243,13 +243,13 @@ impl Loader {
     }
 
     /// Where an object is searched for that no search path of another leads to.
-    pub(super) fn system(
+    pub(super) fn search_system(
         &mut self,
-        tree: &mut Tree<'_>,
-        name: Name,
+        tree: &mut FsCache<'_>,
+        name: Symbol,
         text: &[u8],
         no_default: bool,
-    ) -> Outcome {
+    ) -> SearchResult {
         if let Some(known) = self.system[usize::from(no_default)].get(&name) {
             return known.clone();
         }
@@ -259,7 +259,7 @@ impl Loader {
             Rules::Musl(musl) => musl.system(tree, text),
         };
         // Remembered, since the next who asks does not come by there.
-        if let Outcome::Miss(why @ None) = &mut outcome {
+        if let SearchResult::Miss(why @ None) = &mut outcome {
             *why = tree.refusal();
         }
         tree.refused = before;
@@ -268,21 +268,21 @@ impl Loader {
     }
 
     /// What [`Loader::system`] found before for a name, for objects without `DF_1_NODEFLIB`.
-    pub(super) fn found(&self, name: Name) -> Option<&Rc<Hit>> {
+    pub(super) fn known_hit(&self, name: Symbol) -> Option<&Rc<FoundLibrary>> {
         match self.system[0].get(&name) {
-            Some(Outcome::Hit(hit)) => Some(hit),
+            Some(SearchResult::Hit(hit)) => Some(hit),
             _ => None,
         }
     }
 
     /// How many directories [`Loader::system`] is going to look into for a name; none where it knows the answer.
-    pub(super) fn cost(&self, name: Name, no_default: bool) -> usize {
+    pub(super) fn search_cost(&self, name: Symbol, no_default: bool) -> usize {
         if self.system[usize::from(no_default)].contains_key(&name) {
             return 0;
         }
         match &self.rules {
-            Rules::Glibc(glibc) => glibc.breadth(),
-            Rules::Musl(musl) => musl.breadth(),
+            Rules::Glibc(glibc) => glibc.dir_count(),
+            Rules::Musl(musl) => musl.dir_count(),
         }
     }
 
@@ -290,7 +290,7 @@ impl Loader {
     /// out, and how many were looked for only now.
     pub(super) fn expand(
         &mut self,
-        tree: &mut Tree<'_>,
+        tree: &mut FsCache<'_>,
         path: &[u8],
         origin: &Path,
     ) -> (Rc<[PathBuf]>, bool, usize) {
@@ -313,45 +313,45 @@ impl Loader {
     /// Looks through directories that [`Loader::expand`] gave. `None` where the search goes on elsewhere.
     pub(super) fn search(
         &self,
-        tree: &mut Tree<'_>,
+        tree: &mut FsCache<'_>,
         directories: &[PathBuf],
         text: &[u8],
-    ) -> Option<Outcome> {
+    ) -> Option<SearchResult> {
         match &self.rules {
-            Rules::Glibc(glibc) => glibc.search(tree, directories, text, Via::Rpath),
-            Rules::Musl(musl) => musl.search(tree, directories, text, Via::Rpath),
+            Rules::Glibc(glibc) => glibc.search(tree, directories, text, FoundBy::Rpath),
+            Rules::Musl(musl) => musl.search(tree, directories, text, FoundBy::Rpath),
         }
     }
 
     /// A name with tokens put in; `None` where glibc would give it up. musl puts none in.
     pub(super) fn expand_name(&self, text: &[u8], origin: &Path) -> Option<Vec<u8>> {
         match &self.rules {
-            Rules::Glibc(glibc) => token::expand(text, &glibc.tokens(origin)),
+            Rules::Glibc(glibc) => dst::expand(text, &glibc.tokens(origin)),
             Rules::Musl(_) => Some(text.to_vec()),
         }
     }
 
     /// What comes of a name with a slash.
-    pub(super) fn open(&self, tree: &mut Tree<'_>, text: &[u8]) -> Outcome {
+    pub(super) fn open(&self, tree: &mut FsCache<'_>, text: &[u8]) -> SearchResult {
         let path = PathBuf::from(OsStr::from_bytes(text));
         if path.is_relative() {
             let why = "it is relative to the directory that the program is started in";
-            return Outcome::Miss(Some(why.into()));
+            return SearchResult::Miss(Some(why.into()));
         }
         match &self.rules {
             Rules::Glibc(glibc) => match glibc.probe(tree, &path) {
-                Probe::Take(file, way) => Outcome::Hit(Rc::new(Hit {
+                Probe::Accept(file, way) => SearchResult::Hit(Rc::new(FoundLibrary {
                     file,
                     opened: path.into(),
                     way,
-                    via: Via::Path,
+                    via: FoundBy::Path,
                 })),
-                Probe::Skip | Probe::Leave => Outcome::Miss(None),
-                Probe::Fail(why) => failure(&path, &why),
+                Probe::Skip | Probe::AbandonPath => SearchResult::Miss(None),
+                Probe::Fatal(why) => fatal_error(&path, &why),
             },
             Rules::Musl(musl) => musl
-                .open(tree, path, Via::Path)
-                .unwrap_or(Outcome::Miss(None)),
+                .open(tree, path, FoundBy::Path)
+                .unwrap_or(SearchResult::Miss(None)),
         }
     }
 }

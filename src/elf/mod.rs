@@ -9,33 +9,33 @@
 //! - `tree`: the host's paths, each looked at once, with what is `ahead` on one · `reader`: its files, each read once · `object`, `note`, `script`: what one file says · [`extras`], [`gconv`]: what no file says
 
 pub mod abi;
-mod ahead;
-mod built;
-pub mod cache;
 mod closure;
-mod conf;
 mod cpu;
-pub mod extras;
+pub mod dlopen_note;
+pub mod dst;
+mod file_reader;
+mod fs_cache;
 pub mod gconv;
 mod glibc;
 mod graph;
 mod hash;
+pub mod implicit;
+mod interner;
+pub mod ldso_cache;
+mod ldso_conf;
+mod ldso_info;
+mod link_map;
 mod loader;
 mod musl;
-mod names;
-pub mod note;
 pub mod object;
-mod process;
-mod reader;
+mod path_queue;
 mod resolver;
 pub mod script;
-mod settled;
-pub mod token;
-mod tree;
+mod stable;
 
 use std::path::PathBuf;
 
-pub use closure::{Closure, Missing, Needed, Object, ObjectKind, Priority, Reason, Via};
+pub use closure::{Closure, FoundBy, Missing, Needed, Object, ObjectKind, Priority, Reason};
 pub use cpu::Cpu;
 pub use resolver::Resolver;
 
@@ -48,7 +48,7 @@ pub struct Options {
     /// Which libraries that objects say they may load later are wanted too: those of this priority and above.
     pub dlopen: Option<Priority>,
     /// Libraries that every program of a glibc host may load, with the reason: see [`extras`]. Suggested ones count only where `dlopen` says so.
-    pub libraries: Vec<extras::Extra>,
+    pub libraries: Vec<implicit::ImplicitLibrary>,
     /// Character sets that every program of a glibc host may convert from and to with iconv(3): see [`gconv`].
     pub charsets: Vec<String>,
     /// The processor that the programs will run on.

@@ -8,20 +8,20 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::abi::Abi;
-use super::glibc::{Hit, Outcome, Via, failure};
-use super::object::Content;
-use super::token;
-use super::tree::{End, Refusal, Tree};
+use super::dst;
+use super::fs_cache::{FsCache, PathTarget, Unusable};
+use super::glibc::{FoundBy, FoundLibrary, SearchResult, fatal_error};
+use super::object::FileKind;
 use crate::error::Result;
 
 /// Bytes that a searched path has room for, its end included: `buf` of `load_library`.
-const ROOM: usize = 512;
+const MAX_PATH_LENGTH: usize = 512;
 
 /// Most bytes of ld-musl-ARCH.path.
 const SIZE: u64 = 1 << 20;
 
 /// Libraries that are the loader itself, by what follows `lib`.
-const OWN: [&[u8]; 7] = [
+const LIBC_ALIASES: [&[u8]; 7] = [
     b"c.",
     b"pthread.",
     b"rt.",
@@ -42,9 +42,9 @@ pub(super) struct Musl {
 
 impl Musl {
     /// The loader at `loader`, the path that programs name.
-    pub(super) fn new(tree: &mut Tree<'_>, abi: Abi, loader: &Path) -> Result<Self> {
+    pub(super) fn new(tree: &mut FsCache<'_>, abi: Abi, loader: &Path) -> Result<Self> {
         // Built into it; its usual name tells variants apart that headers do not.
-        let usual = abi.custom().map_or("", |custom| custom.musl);
+        let usual = abi.paths().map_or("", |custom| custom.musl);
         let arch = loader
             .file_name()
             .and_then(|name| name.as_bytes().strip_prefix(b"ld-musl-"))
@@ -69,43 +69,48 @@ impl Musl {
     }
 
     /// Whether a name means the loader itself.
-    pub(super) fn is_own(name: &[u8]) -> bool {
+    pub(super) fn is_libc_alias(name: &[u8]) -> bool {
         name.strip_prefix(b"lib")
-            .is_some_and(|rest| OWN.iter().any(|own| rest.starts_with(own)))
+            .is_some_and(|rest| LIBC_ALIASES.iter().any(|own| rest.starts_with(own)))
     }
 
     /// How many directories [`Musl::system`] looks into.
-    pub(super) fn breadth(&self) -> usize {
+    pub(super) fn dir_count(&self) -> usize {
         1 + self.directories.len()
     }
 
     /// The directories of an object's own search path, and whether elements are relative.
-    pub(super) fn expand(tree: &mut Tree<'_>, path: &[u8], origin: &Path) -> (Vec<PathBuf>, bool) {
+    pub(super) fn expand(
+        tree: &mut FsCache<'_>,
+        path: &[u8],
+        origin: &Path,
+    ) -> (Vec<PathBuf>, bool) {
         // What is before the last slash of the object's path.
         let origin = match origin.as_os_str().as_bytes() {
             b"/" => Path::new(""),
             _ => origin,
         };
-        token::musl_path(path, origin)
+        dst::musl_path(path, origin)
             .map(|path| usable(tree, &path))
             .unwrap_or_default()
     }
 
     /// The search behind all search paths of objects.
-    pub(super) fn system(&self, tree: &mut Tree<'_>, name: &[u8]) -> Outcome {
-        self.search(tree, &self.directories, name, Via::Default)
-            .unwrap_or(Outcome::Miss(None))
+    pub(super) fn system(&self, tree: &mut FsCache<'_>, name: &[u8]) -> SearchResult {
+        self.search(tree, &self.directories, name, FoundBy::Default)
+            .unwrap_or(SearchResult::Miss(None))
     }
 
     /// Looks through directories. `None` where the search goes on elsewhere.
     pub(super) fn search(
         &self,
-        tree: &mut Tree<'_>,
+        tree: &mut FsCache<'_>,
         directories: &[PathBuf],
         name: &[u8],
-        via: Via,
-    ) -> Option<Outcome> {
-        let has_room = |directory: &&PathBuf| directory.as_os_str().len() + 1 + name.len() < ROOM;
+        via: FoundBy,
+    ) -> Option<SearchResult> {
+        let has_room =
+            |directory: &&PathBuf| directory.as_os_str().len() + 1 + name.len() < MAX_PATH_LENGTH;
         directories
             .iter()
             .filter(has_room)
@@ -113,39 +118,55 @@ impl Musl {
     }
 
     /// What the loader does with a path. `None` where it cannot open it.
-    pub(super) fn open(&self, tree: &mut Tree<'_>, opened: PathBuf, via: Via) -> Option<Outcome> {
-        let (file, way) = match tree.walk(&opened) {
-            (End::Absent, _) => return None,
-            (End::Directory(_), _) => return Some(failure(&opened, "it is a directory")),
-            (End::Unusable(why @ Refusal::Denied), _) => {
+    pub(super) fn open(
+        &self,
+        tree: &mut FsCache<'_>,
+        opened: PathBuf,
+        via: FoundBy,
+    ) -> Option<SearchResult> {
+        let (file, way) = match tree.resolve(&opened) {
+            (PathTarget::Absent, _) => return None,
+            (PathTarget::Directory(_), _) => {
+                return Some(fatal_error(&opened, "it is a directory"));
+            }
+            (PathTarget::Unusable(why @ Unusable::Denied), _) => {
                 tree.refused = Some((opened, why));
                 return None;
             }
-            (End::Unusable(why), _) => return Some(failure(&opened, &why.to_string())),
-            (End::File(file), way) => (file, way),
+            (PathTarget::Unusable(why), _) => return Some(fatal_error(&opened, &why.to_string())),
+            (PathTarget::File(file), way) => (file, way),
         };
         Some(match tree.content(file) {
-            Content::Elf(facts)
-                if !self.abi.takes(facts.abi) || facts.abi.little != self.abi.little =>
+            FileKind::Elf(facts)
+                if !self.abi.accepts(facts.abi) || facts.abi.little != self.abi.little =>
             {
-                failure(&opened, "it is for another machine")
+                fatal_error(&opened, "it is for another machine")
             }
-            Content::Elf(facts) if !facts.dynamic => failure(&opened, "it has no dynamic section"),
-            Content::Elf(_) => Outcome::Hit(Rc::new(Hit {
+            FileKind::Elf(facts) if !facts.dynamic => {
+                fatal_error(&opened, "it has no dynamic section")
+            }
+            FileKind::Elf(_) => SearchResult::Hit(Rc::new(FoundLibrary {
                 file,
                 opened: opened.into(),
                 way,
                 via,
             })),
-            Content::Broken(_, why) => failure(&opened, why),
-            Content::Script(_) | Content::Other { .. } => failure(&opened, "it is not an ELF file"),
+            FileKind::Broken(_, why) => fatal_error(&opened, why),
+            FileKind::Script(_) | FileKind::Other { .. } => {
+                fatal_error(&opened, "it is not an ELF file")
+            }
         })
     }
 }
 
 /// The directories of a search path, without those that are not there: nothing in them can be opened, and the search goes on.
-fn usable(tree: &mut Tree<'_>, path: &[u8]) -> (Vec<PathBuf>, bool) {
-    let (mut directories, is_relative) = token::musl_directories(path);
-    directories.retain(|directory| !matches!(tree.walk(directory).0, End::Absent | End::File(_)));
+fn usable(tree: &mut FsCache<'_>, path: &[u8]) -> (Vec<PathBuf>, bool) {
+    let (mut directories, is_relative) = dst::musl_directories(path);
+    directories.retain(|directory| {
+        !matches!(
+            tree.resolve(directory).0,
+            PathTarget::Absent | PathTarget::File(_)
+        )
+    });
     (directories, is_relative)
 }

@@ -19,7 +19,7 @@ use goblin::elf::header::{self, Header};
 use goblin::elf::program_header::{self as segment, ProgramHeader};
 
 use super::abi::{self, Abi};
-use super::note::{self, Wish};
+use super::dlopen_note::{self, DlopenEntry};
 use super::script::{self, Script};
 
 /// Bytes of the first read. Holds the headers of nearly every object, its interpreter and its notes.
@@ -45,7 +45,7 @@ const STRIDE: u64 = 128;
 
 /// How a library is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ask {
+pub enum DepTag {
     /// `DT_NEEDED`.
     Needed,
     /// `DT_AUXILIARY`: used if it is there.
@@ -56,7 +56,7 @@ pub enum Ask {
 
 /// What an object is to a loader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
+pub enum ObjectType {
     /// `ET_EXEC`: a program at a fixed address.
     Fixed,
     /// `ET_DYN` with `DF_1_PIE`: a program at any address.
@@ -67,11 +67,11 @@ pub enum Role {
 
 /// What an ELF object says about itself.
 #[derive(Debug)]
-pub struct Facts {
+pub struct ElfInfo {
     /// The machine it is for.
     pub abi: Abi,
     /// What it is to a loader.
-    pub role: Role,
+    pub role: ObjectType,
     /// `PT_INTERP`, as written.
     pub interpreter: Option<PathBuf>,
     /// Has a dynamic section.
@@ -79,7 +79,7 @@ pub struct Facts {
     /// `DT_SONAME`.
     pub soname: Option<Box<[u8]>>,
     /// `DT_NEEDED`, `DT_AUXILIARY` and `DT_FILTER` in the order of the dynamic section.
-    pub needs: Vec<(Ask, Box<[u8]>)>,
+    pub needs: Vec<(DepTag, Box<[u8]>)>,
     /// `DT_RPATH`, as written.
     pub rpath: Option<Box<[u8]>>,
     /// `DT_RUNPATH`, as written.
@@ -89,15 +89,15 @@ pub struct Facts {
     /// What glibc's loader refuses in a library, and neither the kernel nor musl looks at.
     pub flaw: Option<&'static str>,
     /// What its `.note.dlopen` says it may load later.
-    pub wishes: Vec<Arc<Wish>>,
+    pub wishes: Vec<Arc<DlopenEntry>>,
 }
 
-impl Facts {
+impl ElfInfo {
     /// An object that says nothing.
     pub fn empty(abi: Abi) -> Self {
         Self {
             abi,
-            role: Role::Shared,
+            role: ObjectType::Shared,
             interpreter: None,
             dynamic: false,
             soname: None,
@@ -113,9 +113,9 @@ impl Facts {
 
 /// What a file is.
 #[derive(Debug)]
-pub enum Content {
+pub enum FileKind {
     /// An ELF object.
-    Elf(Box<Facts>),
+    Elf(Box<ElfInfo>),
     /// An ELF object for a machine (where it says so much) that cannot be loaded, and why.
     Broken(Option<Abi>, String),
     /// A file that starts with `#!`.
@@ -128,41 +128,41 @@ pub enum Content {
 }
 
 /// Reads what `file` says about itself. An error is one of reading; whatever the bytes say is in the [`Content`].
-pub fn read(file: &impl FileExt, size: u64) -> io::Result<Content> {
+pub fn read(file: &impl FileExt, size: u64) -> io::Result<FileKind> {
     let mut room = [0; HEAD];
     let wanted = place(size).min(HEAD);
     let filled = read_up_to(file, &mut room[..wanted], 0)?;
     let head = &room[..filled];
     if head.starts_with(b"#!") {
-        return Ok(Content::Script(script::parse(head)));
+        return Ok(FileKind::Script(script::parse(head)));
     }
     let short = head.len() < 52;
     if !head.starts_with(header::ELFMAG) {
-        return Ok(Content::Other { short });
+        return Ok(FileKind::Other { short });
     }
     if short {
         let why = "it is shorter than its ELF header";
-        return Ok(Content::Broken(None, why.to_owned()));
+        return Ok(FileKind::Broken(None, why.to_owned()));
     }
     let reader = Reader { file, size, head };
     let mut abi = None;
     match parse(&reader, &mut abi) {
-        Ok(facts) => Ok(Content::Elf(Box::new(facts))),
-        Err(Trouble::Io(error)) => Err(error),
-        Err(Trouble::Fault(why)) => Ok(Content::Broken(abi, why)),
+        Ok(facts) => Ok(FileKind::Elf(Box::new(facts))),
+        Err(ParseError::Io(error)) => Err(error),
+        Err(ParseError::Fault(why)) => Ok(FileKind::Broken(abi, why)),
     }
 }
 
 /// Why parsing stopped.
-enum Trouble {
+enum ParseError {
     /// The system could not read.
     Io(io::Error),
     /// The bytes make no sense.
     Fault(String),
 }
 
-fn fault<T>(why: impl Into<String>) -> Result<T, Trouble> {
-    Err(Trouble::Fault(why.into()))
+fn fault<T>(why: impl Into<String>) -> Result<T, ParseError> {
+    Err(ParseError::Fault(why.into()))
 }
 
 /// Reads until `buffer` is full or the file ends.
@@ -193,16 +193,16 @@ struct Reader<'a, F> {
 
 impl<F: FileExt> Reader<'_, F> {
     /// `length` bytes at `offset`, all of them inside the file.
-    fn slice(&self, what: &str, offset: u64, length: u64) -> Result<Cow<'_, [u8]>, Trouble> {
+    fn slice(&self, what: &str, offset: u64, length: u64) -> Result<Cow<'_, [u8]>, ParseError> {
         let end = offset
             .checked_add(length)
             .filter(|end| *end <= self.size)
-            .ok_or_else(|| Trouble::Fault(format!("its {what} lie outside the file")))?;
+            .ok_or_else(|| ParseError::Fault(format!("its {what} lie outside the file")))?;
         if end <= self.head.len() as u64 {
             return Ok(Cow::Borrowed(&self.head[place(offset)..place(end)]));
         }
         let mut bytes = vec![0; place(length)];
-        let filled = read_up_to(self.file, &mut bytes, offset).map_err(Trouble::Io)?;
+        let filled = read_up_to(self.file, &mut bytes, offset).map_err(ParseError::Io)?;
         if filled < bytes.len() {
             return fault(format!("it ended before its {what} did"));
         }
@@ -210,9 +210,9 @@ impl<F: FileExt> Reader<'_, F> {
     }
 }
 
-fn parse<F: FileExt>(reader: &Reader<'_, F>, abi: &mut Option<Abi>) -> Result<Facts, Trouble> {
+fn parse<F: FileExt>(reader: &Reader<'_, F>, abi: &mut Option<Abi>) -> Result<ElfInfo, ParseError> {
     let header = Elf::parse_header(reader.head)
-        .map_err(|_| Trouble::Fault("its ELF header is not valid".to_owned()))?;
+        .map_err(|_| ParseError::Fault("its ELF header is not valid".to_owned()))?;
     let (Ok(container), Ok(order)) = (header.container(), header.endianness()) else {
         return fault("its class or byte order is not valid");
     };
@@ -228,13 +228,13 @@ fn parse<F: FileExt>(reader: &Reader<'_, F>, abi: &mut Option<Abi>) -> Result<Fa
         return fault("it is neither a program nor a shared object");
     }
     let segments = segments(reader, &header, context)?;
-    let mut facts = Facts {
+    let mut facts = ElfInfo {
         role: match header.e_type {
-            header::ET_EXEC => Role::Fixed,
-            _ => Role::Shared,
+            header::ET_EXEC => ObjectType::Fixed,
+            _ => ObjectType::Shared,
         },
-        flaw: flaw(&header, &segments),
-        ..Facts::empty(here)
+        flaw: load_error(&header, &segments),
+        ..ElfInfo::empty(here)
     };
     let mut notes = NOTES;
     for segment in &segments {
@@ -251,9 +251,10 @@ fn parse<F: FileExt>(reader: &Reader<'_, F>, abi: &mut Option<Abi>) -> Result<Fa
                 // A note that cannot be read hinders no loader.
                 notes -= segment.p_filesz;
                 if let Ok(bytes) = reader.slice("notes", segment.p_offset, segment.p_filesz) {
-                    let wishes = note::parse(&bytes, order == Endian::Little, segment.p_align);
+                    let wishes =
+                        dlopen_note::parse(&bytes, order == Endian::Little, segment.p_align);
                     facts.wishes.extend(wishes.into_iter().map(Arc::new));
-                    facts.wishes.truncate(note::ENTRIES);
+                    facts.wishes.truncate(dlopen_note::ENTRIES);
                 }
             }
             _ => {}
@@ -263,7 +264,7 @@ fn parse<F: FileExt>(reader: &Reader<'_, F>, abi: &mut Option<Abi>) -> Result<Fa
 }
 
 /// What of a header and its segments glibc's `open_verify` and `_dl_map_object_from_fd` refuse.
-fn flaw(header: &Header, segments: &[ProgramHeader]) -> Option<&'static str> {
+fn load_error(header: &Header, segments: &[ProgramHeader]) -> Option<&'static str> {
     /// The smallest page of any machine.
     const PAGE: u64 = 4096;
     let ident = &header.e_ident;
@@ -307,7 +308,7 @@ fn segments<F: FileExt>(
     reader: &Reader<'_, F>,
     header: &Header,
     context: Ctx,
-) -> Result<Vec<ProgramHeader>, Trouble> {
+) -> Result<Vec<ProgramHeader>, ParseError> {
     let each = ProgramHeader::size(context) as u64;
     if u64::from(header.e_phentsize) != each {
         return fault("its program headers are not of the expected size");
@@ -321,13 +322,13 @@ fn segments<F: FileExt>(
     }
     let bytes = reader.slice("program headers", header.e_phoff, length)?;
     ProgramHeader::parse(&bytes, 0, usize::from(header.e_phnum), context)
-        .map_err(|_| Trouble::Fault("its program headers are not valid".to_owned()))
+        .map_err(|_| ParseError::Fault("its program headers are not valid".to_owned()))
 }
 
 fn interpreter<F: FileExt>(
     reader: &Reader<'_, F>,
     segment: &ProgramHeader,
-) -> Result<PathBuf, Trouble> {
+) -> Result<PathBuf, ParseError> {
     if segment.p_filesz < 2 || segment.p_filesz > NAME as u64 {
         return fault("the name of its interpreter has an impossible length");
     }
@@ -345,8 +346,8 @@ fn dynamic<F: FileExt>(
     section: &ProgramHeader,
     segments: &[ProgramHeader],
     context: Ctx,
-    facts: &mut Facts,
-) -> Result<(), Trouble> {
+    facts: &mut ElfInfo,
+) -> Result<(), ParseError> {
     if section.p_filesz > DYNAMIC {
         return fault("its dynamic section is larger than any real one");
     }
@@ -364,8 +365,8 @@ fn dynamic<F: FileExt>(
             | dynamic::DT_RUNPATH => wanted.push((tag, value)),
             dynamic::DT_FLAGS_1 => {
                 facts.no_default = value & dynamic::DF_1_NODEFLIB != 0;
-                if value & dynamic::DF_1_PIE != 0 && facts.role == Role::Shared {
-                    facts.role = Role::Movable;
+                if value & dynamic::DF_1_PIE != 0 && facts.role == ObjectType::Shared {
+                    facts.role = ObjectType::Movable;
                 }
             }
             _ => {}
@@ -394,9 +395,9 @@ fn dynamic<F: FileExt>(
         };
         room = left;
         match tag {
-            dynamic::DT_NEEDED => facts.needs.push((Ask::Needed, text)),
-            DT_AUXILIARY => facts.needs.push((Ask::Auxiliary, text)),
-            DT_FILTER => facts.needs.push((Ask::Filter, text)),
+            dynamic::DT_NEEDED => facts.needs.push((DepTag::Needed, text)),
+            DT_AUXILIARY => facts.needs.push((DepTag::Auxiliary, text)),
+            DT_FILTER => facts.needs.push((DepTag::Filter, text)),
             dynamic::DT_SONAME => facts.soname = Some(text),
             dynamic::DT_RPATH => facts.rpath = Some(text),
             _ => facts.runpath = Some(text),
@@ -443,7 +444,7 @@ impl<'a, F: FileExt> Strings<'a, F> {
         address: u64,
         segments: &[ProgramHeader],
         wanted: &[(u64, u64)],
-    ) -> Result<Self, Trouble> {
+    ) -> Result<Self, ParseError> {
         let home = segments.iter().find(|segment| {
             segment.p_type == segment::PT_LOAD
                 && address
@@ -486,7 +487,7 @@ impl<'a, F: FileExt> Strings<'a, F> {
     }
 
     /// The string at `offset`, which must end within `limit` bytes.
-    fn get(&self, offset: u64, limit: usize) -> Result<Box<[u8]>, Trouble> {
+    fn get(&self, offset: u64, limit: usize) -> Result<Box<[u8]>, ParseError> {
         let at = self.stretches.partition_point(|(from, _)| *from <= offset);
         let near = at
             .checked_sub(1)

@@ -8,17 +8,17 @@ use std::sync::Arc;
 
 use super::Options;
 use super::closure::{Closure, Reason};
+use super::dlopen_note::Priority;
+use super::fs_cache::{FileId, FsCache, MIN_PARALLEL, PathTarget, PathTrace};
 use super::gconv;
-use super::glibc::Outcome;
-use super::graph::{Graph, Scribe};
+use super::glibc::SearchResult;
+use super::graph::{Graph, GraphRecorder};
 use super::hash::{HashMap, HashSet};
+use super::interner::Interner;
+use super::link_map::{LinkMap, Tools, is_context_dependent};
 use super::loader::{LoaderId, Loaders};
-use super::names::Names;
-use super::note::Priority;
-use super::object::Content;
-use super::process::{Process, Tools, is_peculiar};
+use super::object::FileKind;
 use super::script::{self, Script};
-use super::tree::{AHEAD, End, FileId, Tree, Way};
 use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::HostView;
 
@@ -28,10 +28,10 @@ const SCRIPTS: usize = 5;
 /// A closure in the making. What was seen and found for one file is there for the next.
 #[derive(Debug)]
 pub struct Resolver<'v> {
-    tree: Tree<'v>,
-    names: Names,
+    tree: FsCache<'v>,
+    names: Interner,
     loaders: Loaders,
-    process: Process,
+    process: LinkMap,
     graph: Graph,
     done: HashSet<FileId>,
     /// Files of the closure whose needs are yet to be added.
@@ -46,10 +46,10 @@ impl<'v> Resolver<'v> {
     /// Nothing asked yet.
     pub fn new(view: &'v HostView, options: &Options) -> Self {
         Self {
-            tree: Tree::new(view),
-            names: Names::default(),
+            tree: FsCache::new(view),
+            names: Interner::default(),
             loaders: Loaders::new(options.cpu.clone()),
-            process: Process::default(),
+            process: LinkMap::default(),
             graph: Graph::default(),
             done: HashSet::default(),
             ahead: Vec::new(),
@@ -62,12 +62,14 @@ impl<'v> Resolver<'v> {
     /// Adds files and all that they need. An error names all of them that are not there or not readable; of those nothing is added.
     pub fn add_all(&mut self, paths: &[PathBuf]) -> Result<()> {
         let mut error: Option<Error> = None;
-        let ends = self.tree.walk_all(paths);
-        if paths.len() >= AHEAD {
-            self.expect_libraries(&ends);
+        let ends = self.tree.resolve_all(paths);
+        if paths.len() >= MIN_PARALLEL {
+            self.prefetch(&ends);
         }
         for (path, (end, way)) in paths.iter().zip(ends) {
-            let added = self.admit(path, end).and_then(|file| self.add(file, &way));
+            let added = self
+                .check_named_file(path, end)
+                .and_then(|file| self.add(file, &way));
             if let Err(next) = added {
                 Error::merge(&mut error, next);
             }
@@ -76,39 +78,44 @@ impl<'v> Resolver<'v> {
     }
 
     /// Has the libraries read that are going to be asked for, many at once, where ld.so.cache says which they are. Changes nothing else.
-    fn expect_libraries(&mut self, ends: &[(End, Way)]) {
+    fn prefetch(&mut self, ends: &[(PathTarget, PathTrace)]) {
         let mut asked = HashSet::default();
         let mut ends = Cow::Borrowed(ends);
         while !ends.is_empty() {
             let mut paths = Vec::new();
             for (end, _) in ends.iter() {
-                let End::File(file) = end else { continue };
+                let PathTarget::File(file) = end else {
+                    continue;
+                };
                 let loader = match self.loaders.for_object(&mut self.tree, *file) {
                     Ok(Some(loader)) => loader,
                     Ok(None) => continue,
                     // Told when the file is added.
                     Err(_) => return,
                 };
-                let Content::Elf(facts) = self.tree.content(*file) else {
+                let FileKind::Elf(facts) = self.tree.content(*file) else {
                     continue;
                 };
-                if is_peculiar(facts, None) {
+                if is_context_dependent(facts, None) {
                     continue;
                 }
                 for (_, name) in &self.names.of(self.tree.file(*file).body, facts).needs {
                     if asked.insert((loader, *name))
-                        && let Some(path) = self.loaders.get(loader).likely(&self.names.text(*name))
+                        && let Some(path) = self
+                            .loaders
+                            .get(loader)
+                            .cached_path(&self.names.text(*name))
                     {
                         paths.push(path);
                     }
                 }
             }
-            ends = Cow::Owned(self.tree.walk_all(&paths));
+            ends = Cow::Owned(self.tree.resolve_all(&paths));
         }
     }
 
     /// The file that a caller's path led to.
-    fn admit(&self, path: &Path, end: End) -> Result<FileId> {
+    fn check_named_file(&self, path: &Path, end: PathTarget) -> Result<FileId> {
         let refuse = |view: &HostView, why: &str| {
             let shown = view.display_path(path).display().to_string();
             let finding = Finding::new(format!("could not read `{}`", shown.escape_debug()));
@@ -119,29 +126,29 @@ impl<'v> Resolver<'v> {
             return Err(refuse(view, "the path is not absolute"));
         }
         let file = match end {
-            End::File(file) => file,
-            End::Directory(_) => return Err(refuse(view, "it is a directory")),
-            End::Unusable(why) => return Err(refuse(view, &why.to_string())),
-            End::Absent => {
+            PathTarget::File(file) => file,
+            PathTarget::Directory(_) => return Err(refuse(view, "it is a directory")),
+            PathTarget::Unusable(why) => return Err(refuse(view, &why.to_string())),
+            PathTarget::Absent => {
                 let mut error = refuse(view, "no such file or directory");
                 error.kind = ErrorKind::Spec;
                 return Err(error);
             }
         };
-        if let Content::Broken(_, why) = self.tree.content(file) {
+        if let FileKind::Broken(_, why) = self.tree.content(file) {
             return Err(refuse(view, why));
         }
         Ok(file)
     }
 
-    fn add(&mut self, file: FileId, way: &Way) -> Result<()> {
+    fn add(&mut self, file: FileId, way: &PathTrace) -> Result<()> {
         if self.graph.is_named(file) {
             // Perhaps by another way.
-            self.graph.pass(file, way);
+            self.graph.add_path(file, way);
             return Ok(());
         }
-        self.graph.want(file, way, Reason::Named);
-        self.follow(file)
+        self.graph.add_file(file, way, Reason::Named);
+        self.drain_queue(file)
     }
 
     /// Tells what was found.
@@ -151,14 +158,15 @@ impl<'v> Resolver<'v> {
             if extra.priority == Priority::Suggested && least != Priority::Suggested {
                 continue;
             }
-            let name = self.names.number(extra.name.as_bytes());
+            let name = self.names.intern(extra.name.as_bytes());
             for id in self.loaders.glibc() {
                 let loader = self.loaders.get_mut(id);
-                let outcome = loader.system(&mut self.tree, name, extra.name.as_bytes(), false);
-                if let Outcome::Hit(hit) = outcome {
+                let outcome =
+                    loader.search_system(&mut self.tree, name, extra.name.as_bytes(), false);
+                if let SearchResult::Hit(hit) = outcome {
                     let why = extra.why.clone();
-                    self.graph.want_hit(&hit, Reason::Known { why });
-                    self.follow(hit.file)?;
+                    self.graph.add_library(&hit, Reason::Implicit { why });
+                    self.drain_queue(hit.file)?;
                 }
             }
         }
@@ -168,19 +176,19 @@ impl<'v> Resolver<'v> {
             }
         }
         self.add_settings();
-        Ok(self.graph.tell(&self.tree, &self.names))
+        Ok(self.graph.into_closure(&self.tree, &self.names))
     }
 
     /// Adds what loaders read to find what they find here.
     fn add_settings(&mut self) {
-        let mut settings = self.loaders.musl_settings();
+        let mut settings = self.loaders.musl_path_files();
         if self.graph.needs_cache() {
             settings.push(PathBuf::from("/etc/ld.so.cache"));
         }
         for path in settings {
-            if let (End::File(file), way) = self.tree.walk(&path) {
+            if let (PathTarget::File(file), way) = self.tree.resolve(&path) {
                 let why = "tells the loader where libraries are".to_owned();
-                self.graph.want(file, &way, Reason::Known { why });
+                self.graph.add_file(file, &way, Reason::Implicit { why });
             }
         }
     }
@@ -188,21 +196,22 @@ impl<'v> Resolver<'v> {
     /// Adds what the C library of a loader's programs converts character sets with.
     fn add_charsets(&mut self, id: LoaderId) -> Result<()> {
         const LIBC: &[u8] = b"libc.so.6";
-        let name = self.names.number(LIBC);
+        let name = self.names.intern(LIBC);
         let loader = self.loaders.get_mut(id);
-        let Outcome::Hit(libc) = loader.system(&mut self.tree, name, LIBC, false) else {
+        let SearchResult::Hit(libc) = loader.search_system(&mut self.tree, name, LIBC, false)
+        else {
             return Ok(());
         };
         let path = Arc::clone(&self.tree.file(libc.file).path);
         let found = gconv::gconv(self.tree.view(), &path, &self.options.charsets)?;
         for (place, why) in found.files() {
-            match self.tree.walk(place) {
-                (End::File(file), way) => {
+            match self.tree.resolve(place) {
+                (PathTarget::File(file), way) => {
                     let why = why.to_owned();
-                    self.graph.want(file, &way, Reason::Known { why });
-                    self.follow(file)?;
+                    self.graph.add_file(file, &way, Reason::Implicit { why });
+                    self.drain_queue(file)?;
                 }
-                _ => self.graph.lack(
+                _ => self.graph.add_missing(
                     libc.file,
                     place.as_os_str().as_bytes(),
                     Some(why.into()),
@@ -213,13 +222,13 @@ impl<'v> Resolver<'v> {
         for charset in &found.unknown {
             let why = "iconv(3) has no module for this character set";
             self.graph
-                .lack(libc.file, charset.as_bytes(), Some(why.into()), false);
+                .add_missing(libc.file, charset.as_bytes(), Some(why.into()), false);
         }
         Ok(())
     }
 
     /// Adds what a file of the closure needs.
-    fn follow(&mut self, file: FileId) -> Result<()> {
+    fn drain_queue(&mut self, file: FileId) -> Result<()> {
         self.ahead.push(file);
         // Not recursive: a hostile chain of scripts may be as long as there is room for.
         while let Some(file) = self.ahead.pop() {
@@ -227,21 +236,21 @@ impl<'v> Resolver<'v> {
                 continue;
             }
             match self.tree.content(file) {
-                Content::Elf(facts) if facts.interpreter.is_some() || facts.dynamic => {
+                FileKind::Elf(facts) if facts.interpreter.is_some() || facts.dynamic => {
                     self.program(file)?;
                 }
-                Content::Script(script) => {
+                FileKind::Script(script) => {
                     let script = script.clone();
                     self.script(file, &script)?;
                 }
-                Content::Elf(_) | Content::Broken(..) | Content::Other { .. } => {}
+                FileKind::Elf(_) | FileKind::Broken(..) | FileKind::Other { .. } => {}
             }
         }
         Ok(())
     }
 
     fn program(&mut self, file: FileId) -> Result<()> {
-        let Content::Elf(facts) = self.tree.content(file) else {
+        let FileKind::Elf(facts) = self.tree.content(file) else {
             return Ok(());
         };
         let interpreter = facts.interpreter.clone();
@@ -255,7 +264,7 @@ impl<'v> Resolver<'v> {
         let Some(loader) = self.loaders.for_object(&mut self.tree, file)? else {
             return Ok(());
         };
-        let mut scribe = Scribe::new(&mut self.graph);
+        let mut scribe = GraphRecorder::new(&mut self.graph);
         let mut tools = Tools {
             tree: &mut self.tree,
             names: &mut self.names,
@@ -271,8 +280,8 @@ impl<'v> Resolver<'v> {
             .filter(|own| interpreter.is_none() && self.graph.is_wanted(*own))
         {
             // A library that asks for the loader by name, as libc does, names no path of it.
-            let (_, way) = self.tree.walk(&loader.path);
-            self.graph.pass(own, &way);
+            let (_, way) = self.tree.resolve(&loader.path);
+            self.graph.add_path(own, &way);
         }
         Ok(())
     }
@@ -284,10 +293,11 @@ impl<'v> Resolver<'v> {
             && known.as_os_str() == path.as_os_str()
         {
             let file = *file;
-            self.start_by(of, path, file, &Way::default());
+            self.add_interpreter(of, path, file, &PathTrace::default());
             return Some(file);
         }
-        let mut lack = |why: Option<&str>| self.graph.lack(of, text, why.map(Into::into), true);
+        let mut lack =
+            |why: Option<&str>| self.graph.add_missing(of, text, why.map(Into::into), true);
         if text.is_empty() {
             lack(Some("it names no interpreter"));
             return None;
@@ -298,28 +308,28 @@ impl<'v> Resolver<'v> {
             ));
             return None;
         }
-        match self.tree.walk(path) {
-            (End::File(file), way) => {
-                self.start_by(of, path, file, &way);
+        match self.tree.resolve(path) {
+            (PathTarget::File(file), way) => {
+                self.add_interpreter(of, path, file, &way);
                 self.last = Some((path.to_owned(), file));
                 return Some(file);
             }
-            (End::Absent, _) => lack(hint.or(Some("it is the interpreter"))),
-            (End::Directory(_), _) => lack(Some("it is a directory")),
-            (End::Unusable(why), _) => lack(Some(&why.to_string())),
+            (PathTarget::Absent, _) => lack(hint.or(Some("it is the interpreter"))),
+            (PathTarget::Directory(_), _) => lack(Some("it is a directory")),
+            (PathTarget::Unusable(why), _) => lack(Some(&why.to_string())),
         }
         None
     }
 
     /// Adds the file that starts a program or script, found by a way at the path that it names.
-    fn start_by(&mut self, of: FileId, path: &Path, file: FileId, way: &Way) {
+    fn add_interpreter(&mut self, of: FileId, path: &Path, file: FileId, way: &PathTrace) {
         if !self.is_executable(file) {
             let why = "it is the interpreter, and may not be executed";
             let name = path.as_os_str().as_bytes();
-            self.graph.lack(of, name, Some(why.into()), true);
+            self.graph.add_missing(of, name, Some(why.into()), true);
         }
         let of = self.tree.file(of).path.clone();
-        self.graph.want(file, way, Reason::Interpreter { of });
+        self.graph.add_file(file, way, Reason::Interpreter { of });
     }
 
     fn script(&mut self, file: FileId, script: &Script) -> Result<()> {
@@ -334,7 +344,7 @@ impl<'v> Resolver<'v> {
             if self.is_too_deep(interpreter) {
                 let name = script.interpreter.as_os_str().as_bytes();
                 let why = "scripts interpret scripts deeper than the kernel follows";
-                self.graph.lack(file, name, Some(why.into()), true);
+                self.graph.add_missing(file, name, Some(why.into()), true);
             }
             self.ahead.push(interpreter);
         }
@@ -348,14 +358,14 @@ impl<'v> Resolver<'v> {
         } else {
             self.which(&started.name)?
         };
-        if let Some((End::File(target), way)) = found.map(|path| self.tree.walk(&path)) {
+        if let Some((PathTarget::File(target), way)) = found.map(|path| self.tree.resolve(&path)) {
             let of = self.tree.file(file).path.clone();
-            self.graph.want(target, &way, Reason::Env { of });
+            self.graph.add_file(target, &way, Reason::Env { of });
             self.ahead.push(target);
         } else {
             let why = "env(1) finds no such program on the path";
             let name = started.name.as_bytes();
-            self.graph.lack(file, name, Some(why.into()), false);
+            self.graph.add_missing(file, name, Some(why.into()), false);
         }
         Ok(())
     }
@@ -363,17 +373,17 @@ impl<'v> Resolver<'v> {
     /// Whether so many scripts follow one another from this interpreter of a script on that the kernel gives up, as in a circle.
     fn is_too_deep(&mut self, mut interpreter: FileId) -> bool {
         for _ in 1..SCRIPTS {
-            let Content::Script(script) = self.tree.content(interpreter) else {
+            let FileKind::Script(script) = self.tree.content(interpreter) else {
                 return false;
             };
             let next = script.interpreter.clone();
-            match self.tree.walk(&next) {
-                (End::File(file), _) if next.is_absolute() => interpreter = file,
+            match self.tree.resolve(&next) {
+                (PathTarget::File(file), _) if next.is_absolute() => interpreter = file,
                 // Told of where it is named.
                 _ => return false,
             }
         }
-        matches!(self.tree.content(interpreter), Content::Script(_))
+        matches!(self.tree.content(interpreter), FileKind::Script(_))
     }
 
     /// Where a program is on a path that env(1) is told.
@@ -382,8 +392,8 @@ impl<'v> Resolver<'v> {
         let mut places =
             directories.map(|directory| Path::new(OsStr::from_bytes(directory)).join(name));
         places.find(|place| {
-            let end = place.is_absolute().then(|| self.tree.walk(place).0);
-            matches!(end, Some(End::File(file)) if self.is_executable(file))
+            let end = place.is_absolute().then(|| self.tree.resolve(place).0);
+            matches!(end, Some(PathTarget::File(file)) if self.is_executable(file))
         })
     }
 

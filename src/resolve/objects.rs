@@ -92,8 +92,8 @@ pub(super) fn locate(
 
 /// What a closure of a jail's programs takes along.
 fn options(dlopen: Dlopen) -> elf::Options {
-    let mut libraries = elf::extras::nss_modules(super::etc::NSSWITCH, &[]);
-    libraries.extend(elf::extras::well_known());
+    let mut libraries = elf::implicit::nss_modules(super::etc::NSSWITCH, &[]);
+    libraries.extend(elf::implicit::loaded_by_glibc());
     elf::Options {
         libraries,
         dlopen: match dlopen {
@@ -276,7 +276,7 @@ fn reason(reason: &elf::Reason) -> Option<Why> {
         elf::Reason::Needed { by, name } => needed(by, &name.to_string_lossy()),
         elf::Reason::Interpreter { of } => needed(of, "its interpreter"),
         elf::Reason::Env { of } => needed(of, "the program that env starts for it"),
-        elf::Reason::Way { to } => needed(to, "a link on the way to it"),
+        elf::Reason::SymlinkTo { to } => needed(to, "a link on the way to it"),
         elf::Reason::Dlopen { by, feature, .. } => needed(
             by,
             &format!(
@@ -284,7 +284,7 @@ fn reason(reason: &elf::Reason) -> Option<Why> {
                 feature.as_deref().unwrap_or("a feature of it")
             ),
         ),
-        elf::Reason::Known { why } => Why::rule(why),
+        elf::Reason::Implicit { why } => Why::rule(why),
     })
 }
 

@@ -18,7 +18,7 @@ pub(super) fn objection(view: &HostView, path: &Path, object: &Object) -> Result
         let by = match reason {
             Reason::Needed { by, .. } | Reason::Dlopen { by, .. } => by,
             Reason::Interpreter { of } | Reason::Env { of } => of,
-            Reason::Named | Reason::Way { .. } | Reason::Known { .. } => return Ok(None),
+            Reason::Named | Reason::SymlinkTo { .. } | Reason::Implicit { .. } => return Ok(None),
         };
         match view.locate(by)? {
             Lookup::Found(by) if by.control == Control::Trusted => return Ok(None),

@@ -204,7 +204,7 @@ fn roots(closure: &Closure) -> impl Iterator<Item = (&Path, String)> {
         let mut reasons = object
             .reasons
             .iter()
-            .filter(|reason| matches!(reason, Reason::Named | Reason::Known { .. }));
+            .filter(|reason| matches!(reason, Reason::Named | Reason::Implicit { .. }));
         let is_named = reasons.clone().any(|reason| *reason == Reason::Named);
         let about = if is_named {
             String::new()
@@ -408,7 +408,7 @@ mod tests {
     }
 
     fn sample() -> Closure {
-        let way = || Reason::Way {
+        let way = || Reason::SymlinkTo {
             to: Path::new("/l/a.so").into(),
         };
         let needed = |by: &str| Reason::Needed {
@@ -466,7 +466,7 @@ mod tests {
         let known = object(
             ObjectKind::Elf,
             &[("b.so", "/l/b.so")],
-            Reason::Known { why: why_known },
+            Reason::Implicit { why: why_known },
         );
         closure.objects.insert("/l/nss.so".into(), known);
         insta::assert_snapshot!(why(&closure, "nss.so"), @"/l/nss.so (loaded for the service x)");

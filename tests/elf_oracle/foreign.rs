@@ -493,7 +493,7 @@ fn libraries_that_are_known_to_be_loaded_are_added_where_they_are() {
         .write(),
     );
     root.put("/bin/static", &Forge::default().write());
-    let libraries = elf::extras::nss_modules("passwd: files x\n", &["passwd"]);
+    let libraries = elf::implicit::nss_modules("passwd: files x\n", &["passwd"]);
     let options = Options {
         libraries,
         ..Options::default()

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use jailctl::elf::{Options, Resolver, extras};
+use jailctl::elf::{Options, Resolver, implicit};
 use jailctl::host::HostView;
 
 use super::forge::Forge;
@@ -118,7 +118,7 @@ fn a_module_that_only_the_cache_leads_to_needs_it() {
     world.ldconfig();
     world.program("/p", program(&["libc.so.6"], "/none"));
     let options = Options {
-        libraries: extras::nss_modules("passwd: files foo\n", &[]),
+        libraries: implicit::nss_modules("passwd: files foo\n", &[]),
         ..Options::default()
     };
     let view = HostView::new(&world.root).unwrap();

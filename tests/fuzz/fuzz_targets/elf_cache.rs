@@ -2,7 +2,7 @@
 #![no_main]
 
 use jailctl::elf::abi::{AARCH64, Abi, S390, X86_64};
-use jailctl::elf::cache::{Cache, Wanted};
+use jailctl::elf::ldso_cache::{Cache, CacheQuery};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

@@ -8,7 +8,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use jailctl::elf::{self, Closure, Cpu, ObjectKind, Options, Priority, Resolver, extras};
+use jailctl::elf::{self, Closure, Cpu, ObjectKind, Options, Priority, Resolver, implicit};
 use jailctl::host::HostView;
 use jailctl::show;
 use libfuzzer_sys::fuzz_target;

@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
-use jailctl::elf::token::{self, Tokens};
-use jailctl::elf::{extras, note, script};
+use jailctl::elf::dst::{self, Tokens};
+use jailctl::elf::{dlopen_note, implicit, script};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

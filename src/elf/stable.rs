@@ -3,24 +3,28 @@
 //! Where no object of a process has a search path, flags or names that bend the search, and each library was found by its own soname, a name
 //! means the same file whoever asks and in whatever order. All that such a library needs was told when it was first loaded.
 
+use super::fs_cache::FileId;
+use super::interner::Symbol;
+use super::link_map::{LookupObserver, Tools, facts, is_context_dependent};
 use super::loader::LoaderId;
-use super::names::Name;
-use super::object::Ask;
-use super::process::{Tools, Witness, facts, is_peculiar};
-use super::tree::FileId;
+use super::object::DepTag;
 
 /// What is known.
 #[derive(Debug, Default)]
-pub(super) struct Settled {
+pub(super) struct StableLibraries {
     /// The loader under which a file is settled, by the number of the file.
     files: Vec<Option<LoaderId>>,
     /// Names that settled files ask for, by their numbers.
     asked: Vec<bool>,
 }
 
-impl Settled {
+impl StableLibraries {
     /// Learns from a process without peculiarities: its program first, then all that it loads.
-    pub(super) fn learn(&mut self, files: impl Iterator<Item = FileId>, tools: &mut Tools<'_, '_>) {
+    pub(super) fn record(
+        &mut self,
+        files: impl Iterator<Item = FileId>,
+        tools: &mut Tools<'_, '_>,
+    ) {
         for (at, file) in files.enumerate() {
             let Some(facts) = facts(tools.tree, file) else {
                 continue;
@@ -37,20 +41,21 @@ impl Settled {
             if slot.replace(tools.loader) == Some(tools.loader) {
                 continue;
             }
-            for (_, Name(name)) in &spoken.needs {
+            for (_, Symbol(name)) in &spoken.needs {
                 *self::slot(&mut self.asked, *name, false) = true;
             }
         }
     }
 
     /// Tells what a program asks for, if all of it is settled and so nothing else is to be told.
-    pub(super) fn run(
+    pub(super) fn replay(
         &self,
         root: FileId,
         tools: &mut Tools<'_, '_>,
-        witness: &mut impl Witness,
+        witness: &mut impl LookupObserver,
     ) -> bool {
-        let Some(own) = facts(tools.tree, root).filter(|own| !is_peculiar(own, tools.wishes))
+        let Some(own) =
+            facts(tools.tree, root).filter(|own| !is_context_dependent(own, tools.wishes))
         else {
             return false;
         };
@@ -65,16 +70,18 @@ impl Settled {
         });
         let is_settled =
             |file: FileId| self.files.get(file.0 as usize) == Some(&Some(tools.loader));
-        let is_own = |name: Name| Some(name) == spoken.soname;
+        let is_own = |name: Symbol| Some(name) == spoken.soname;
         let answers = spoken
             .soname
-            .is_some_and(|Name(name)| self.asked.get(name as usize) == Some(&true));
-        let is_plain = |(ask, name): &(Ask, Name)| {
+            .is_some_and(|Symbol(name)| self.asked.get(name as usize) == Some(&true));
+        let is_plain = |(ask, name): &(DepTag, Symbol)| {
             let known = match linker {
                 Some((file, soname)) if soname == *name => is_settled(file),
-                _ => loader.found(*name).is_some_and(|hit| is_settled(hit.file)),
+                _ => loader
+                    .known_hit(*name)
+                    .is_some_and(|hit| is_settled(hit.file)),
             };
-            *ask == Ask::Needed && !is_own(*name) && known
+            *ask == DepTag::Needed && !is_own(*name) && known
         };
         if answers || loader.is_musl() || !spoken.needs.iter().all(is_plain) {
             return false;
@@ -83,7 +90,7 @@ impl Settled {
             match linker {
                 Some((file, soname)) if soname == *name => witness.reused(root, *name, file),
                 _ => {
-                    if let Some(hit) = loader.found(*name) {
+                    if let Some(hit) = loader.known_hit(*name) {
                         witness.found(root, *name, hit);
                     }
                 }

@@ -14,11 +14,11 @@ use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use super::ahead::{Ahead, ends_in_directory};
-use super::built::{self, Built};
+use super::file_reader::{self, FileContent, Request};
 use super::hash::HashMap;
-use super::object::Content;
-use super::reader::{self, Read, Request};
+use super::ldso_info::{self, LdsoInfo};
+use super::object::FileKind;
+use super::path_queue::{PathQueue, ends_in_directory};
 use crate::error::os_error_text;
 use crate::host::{DirReader, FileKind, HostView, Stat};
 
@@ -31,9 +31,9 @@ const ABSENT: usize = 1 << 18;
 /// Longest name, as in path_resolution(7).
 const NAME_MAX: usize = 255;
 /// Most directories that one way may leave by `..`.
-const DETOURS: usize = 256;
+const MAX_DOTDOT_DIRS: usize = 256;
 /// Fewest files that are worth threads.
-pub(super) const AHEAD: usize = 64;
+pub(super) const MIN_PARALLEL: usize = 64;
 /// How many files a thread is given at once.
 const BATCH: usize = 16;
 /// Directories whose paths are remembered at most.
@@ -52,7 +52,7 @@ pub(super) struct LinkId(pub(super) u32);
 pub(super) struct FileId(pub(super) u32);
 /// An inode that was read; two names of one inode share it, as a loader takes them for one object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct BodyId(pub(super) u32);
+pub(super) struct InodeId(pub(super) u32);
 
 /// A symbolic link: its own path, free of links but for its last component.
 #[derive(Debug)]
@@ -67,29 +67,29 @@ pub(super) struct Link {
 
 /// A regular file.
 #[derive(Debug)]
-pub(super) struct Regular {
+pub(super) struct RegularFile {
     /// Its path, free of links.
     pub(super) path: Arc<Path>,
     /// Its inode.
     pub(super) stat: Stat,
     /// What it holds.
-    pub(super) body: BodyId,
+    pub(super) body: InodeId,
 }
 
 /// What one component of a path leads to.
 #[derive(Clone, Debug)]
-enum Step {
+enum Component {
     Absent,
     Directory(DirId),
     Link(LinkId),
     File(FileId),
     /// Something is there and cannot be used, and why.
-    Unusable(Refusal),
+    Unusable(Unusable),
 }
 
 /// Why something that is there cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Refusal {
+pub(super) enum Unusable {
     /// The system does not let us.
     Denied,
     /// It is a device, a pipe or a socket.
@@ -98,7 +98,7 @@ pub(super) enum Refusal {
     Unopened(Rc<str>),
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for Unusable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Denied => "permission denied",
@@ -112,20 +112,20 @@ impl fmt::Display for Refusal {
 struct Directory {
     path: PathBuf,
     parent: DirId,
-    steps: HashMap<OsString, Step>,
+    steps: HashMap<OsString, Component>,
     entries: Option<Arc<DirReader>>,
 }
 
 /// What was passed on the way to a place.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Way {
+pub(super) struct PathTrace {
     /// Links, in the order in which they were passed.
     pub(super) links: Vec<LinkId>,
     /// Directories that were entered and left again by `..`: they must be there, whether or not anything in them is used.
-    pub(super) detours: Vec<DirId>,
+    pub(super) dotdot_dirs: Vec<DirId>,
 }
 
-impl Way {
+impl PathTrace {
     /// Adds what another way passes.
     pub(super) fn join(&mut self, other: &Self) {
         for link in &other.links {
@@ -133,9 +133,9 @@ impl Way {
                 self.links.push(*link);
             }
         }
-        for directory in &other.detours {
-            if !self.detours.contains(directory) {
-                self.detours.push(*directory);
+        for directory in &other.dotdot_dirs {
+            if !self.dotdot_dirs.contains(directory) {
+                self.dotdot_dirs.push(*directory);
             }
         }
     }
@@ -143,7 +143,7 @@ impl Way {
 
 /// Where a path ends.
 #[derive(Clone, Debug)]
-pub(super) enum End {
+pub(super) enum PathTarget {
     /// Nowhere.
     Absent,
     /// At a directory.
@@ -151,35 +151,35 @@ pub(super) enum End {
     /// At a regular file.
     File(FileId),
     /// At something else, or in a loop, or where the system refuses, and why.
-    Unusable(Refusal),
+    Unusable(Unusable),
 }
 
 /// What of the host's tree was seen.
 #[derive(Debug)]
-pub(super) struct Tree<'v> {
+pub(super) struct FsCache<'v> {
     view: &'v HostView,
     directories: Vec<Directory>,
     /// Where absolute paths of directories led, by their text: most paths that are asked for lie in the same few.
-    homes: HashMap<Box<[u8]>, (DirId, Way)>,
+    homes: HashMap<Box<[u8]>, (DirId, PathTrace)>,
     /// Those that are open.
     open: Vec<DirId>,
     links: Vec<Link>,
-    files: Vec<Regular>,
-    bodies: Vec<Content>,
+    files: Vec<RegularFile>,
+    bodies: Vec<FileKind>,
     /// What loaders among them tell.
-    built: HashMap<BodyId, Option<Built>>,
-    inodes: HashMap<(u64, u64), BodyId>,
+    built: HashMap<InodeId, Option<LdsoInfo>>,
+    inodes: HashMap<(u64, u64), InodeId>,
     /// How many names are remembered that are not there.
     absent: usize,
     /// Files whose reading is put off, while it is.
     put_off: Option<Vec<Request>>,
     /// What a loader that searched could not open last, and why.
-    pub(super) refused: Option<(PathBuf, Refusal)>,
+    pub(super) refused: Option<(PathBuf, Unusable)>,
     /// How many processors there are.
     threads: OnceCell<usize>,
 }
 
-impl<'v> Tree<'v> {
+impl<'v> FsCache<'v> {
     /// Nothing seen but the root.
     pub(super) fn new(view: &'v HostView) -> Self {
         Self {
@@ -227,32 +227,35 @@ impl<'v> Tree<'v> {
     }
 
     /// A file.
-    pub(super) fn file(&self, id: FileId) -> &Regular {
+    pub(super) fn file(&self, id: FileId) -> &RegularFile {
         &self.files[id.0 as usize]
     }
 
     /// What a file holds.
-    pub(super) fn content(&self, id: FileId) -> &Content {
+    pub(super) fn content(&self, id: FileId) -> &FileKind {
         &self.bodies[self.file(id).body.0 as usize]
     }
 
     /// Follows an absolute path.
-    pub(super) fn walk(&mut self, path: &Path) -> (End, Way) {
+    pub(super) fn resolve(&mut self, path: &Path) -> (PathTarget, PathTrace) {
         let bytes = path.as_os_str().as_bytes();
         let slash = bytes.iter().rposition(|byte| *byte == b'/');
         let Some((home, name)) = slash.map(|slash| bytes.split_at(slash + 1)) else {
-            return self.walk_on(DirId(0), path, Way::default());
+            return self.walk_on(DirId(0), path, PathTrace::default());
         };
         if bytes.len() >= PATH_MAX {
-            return self.walk_on(DirId(0), path, Way::default());
+            return self.walk_on(DirId(0), path, PathTrace::default());
         }
         let (directory, way) = if let Some((directory, way)) = self.homes.get(home) {
             (*directory, way.clone())
         } else {
-            let (end, way) =
-                self.walk_on(DirId(0), Path::new(OsStr::from_bytes(home)), Way::default());
-            let End::Directory(directory) = end else {
-                return self.walk_on(DirId(0), path, Way::default());
+            let (end, way) = self.walk_on(
+                DirId(0),
+                Path::new(OsStr::from_bytes(home)),
+                PathTrace::default(),
+            );
+            let PathTarget::Directory(directory) = end else {
+                return self.walk_on(DirId(0), path, PathTrace::default());
             };
             if self.homes.len() < HOMES {
                 self.homes.insert(home.into(), (directory, way.clone()));
@@ -262,11 +265,11 @@ impl<'v> Tree<'v> {
         if !matches!(name, b"" | b"." | b"..") {
             // What nearly all paths come to: no more components, and no link.
             let end = match self.step(directory, OsStr::from_bytes(name)) {
-                Step::Absent => End::Absent,
-                Step::Unusable(why) => End::Unusable(why),
-                Step::File(id) => End::File(id),
-                Step::Directory(id) => End::Directory(id),
-                Step::Link(_) => {
+                Component::Absent => PathTarget::Absent,
+                Component::Unusable(why) => PathTarget::Unusable(why),
+                Component::File(id) => PathTarget::File(id),
+                Component::Directory(id) => PathTarget::Directory(id),
+                Component::Link(_) => {
                     return self.walk_on(directory, Path::new(OsStr::from_bytes(name)), way);
                 }
             };
@@ -276,57 +279,64 @@ impl<'v> Tree<'v> {
     }
 
     /// The directory that an absolute path leads to.
-    pub(super) fn find_directory(&mut self, path: &Path) -> Option<(DirId, Way)> {
-        match self.walk(path) {
-            (End::Directory(id), way) => Some((id, way)),
+    pub(super) fn find_directory(&mut self, path: &Path) -> Option<(DirId, PathTrace)> {
+        match self.resolve(path) {
+            (PathTarget::Directory(id), way) => Some((id, way)),
             _ => None,
         }
     }
 
     /// Follows a path from a directory to which `way` led.
-    fn walk_on(&mut self, start: DirId, path: &Path, mut way: Way) -> (End, Way) {
+    fn walk_on(
+        &mut self,
+        start: DirId,
+        path: &Path,
+        mut way: PathTrace,
+    ) -> (PathTarget, PathTrace) {
         if path.as_os_str().len() >= PATH_MAX {
             return (
-                End::Unusable(Refusal::Unopened("file name too long".into())),
+                PathTarget::Unusable(Unusable::Unopened("file name too long".into())),
                 way,
             );
         }
         let mut here = start;
-        let mut ahead = Ahead::new(path);
+        let mut ahead = PathQueue::new(path);
         let wants_directory = ends_in_directory(path);
-        let mut end = End::Directory(here);
+        let mut end = PathTarget::Directory(here);
         while let Some(part) = ahead.next() {
             match end {
-                End::Directory(_) => {}
+                PathTarget::Directory(_) => {}
                 // What may not be looked at may be a directory.
-                End::Unusable(Refusal::Denied | Refusal::Unopened(_)) => return (end, way),
-                _ => return (End::Absent, way),
+                PathTarget::Unusable(Unusable::Denied | Unusable::Unopened(_)) => {
+                    return (end, way);
+                }
+                _ => return (PathTarget::Absent, way),
             }
             let part = OsStr::from_bytes(&part);
             if part == ".." {
-                if here != DirId(0) && !way.detours.contains(&here) {
-                    if way.detours.len() == DETOURS {
+                if here != DirId(0) && !way.dotdot_dirs.contains(&here) {
+                    if way.dotdot_dirs.len() == MAX_DOTDOT_DIRS {
                         let why = "it leaves too many directories by `..`";
-                        return (End::Unusable(Refusal::Unopened(why.into())), way);
+                        return (PathTarget::Unusable(Unusable::Unopened(why.into())), way);
                     }
-                    way.detours.push(here);
+                    way.dotdot_dirs.push(here);
                 }
                 here = self.directories[here.0 as usize].parent;
-                end = End::Directory(here);
+                end = PathTarget::Directory(here);
                 continue;
             }
             end = match self.step(here, part) {
-                Step::Absent => return (End::Absent, way),
-                Step::Unusable(why) => End::Unusable(why),
-                Step::File(id) => End::File(id),
-                Step::Directory(id) => {
+                Component::Absent => return (PathTarget::Absent, way),
+                Component::Unusable(why) => PathTarget::Unusable(why),
+                Component::File(id) => PathTarget::File(id),
+                Component::Directory(id) => {
                     here = id;
-                    End::Directory(id)
+                    PathTarget::Directory(id)
                 }
-                Step::Link(id) => {
+                Component::Link(id) => {
                     if way.links.len() == LINKS {
                         let why = "too many levels of symbolic links";
-                        return (End::Unusable(Refusal::Unopened(why.into())), way);
+                        return (PathTarget::Unusable(Unusable::Unopened(why.into())), way);
                     }
                     way.links.push(id);
                     let target = &self.links[id.0 as usize].target;
@@ -334,19 +344,19 @@ impl<'v> Tree<'v> {
                         here = DirId(0);
                     }
                     ahead.push(target);
-                    End::Directory(here)
+                    PathTarget::Directory(here)
                 }
             };
         }
-        if wants_directory && matches!(end, End::File(_)) {
-            end = End::Absent;
+        if wants_directory && matches!(end, PathTarget::File(_)) {
+            end = PathTarget::Absent;
         }
         (end, way)
     }
 
-    fn step(&mut self, directory: DirId, name: &OsStr) -> Step {
+    fn step(&mut self, directory: DirId, name: &OsStr) -> Component {
         if name.len() > NAME_MAX {
-            return Step::Unusable(Refusal::Unopened("file name too long".into()));
+            return Component::Unusable(Unusable::Unopened("file name too long".into()));
         }
         let home = &self.directories[directory.0 as usize];
         if let Some(known) = home.steps.get(name) {
@@ -354,12 +364,12 @@ impl<'v> Tree<'v> {
         }
         let path = home.path.join(name);
         let step = self.look(directory, path, name).unwrap_or_else(|error| {
-            Step::Unusable(match error.kind() {
-                io::ErrorKind::PermissionDenied => Refusal::Denied,
-                _ => Refusal::Unopened(os_error_text(&error).into()),
+            Component::Unusable(match error.kind() {
+                io::ErrorKind::PermissionDenied => Unusable::Denied,
+                _ => Unusable::Unopened(os_error_text(&error).into()),
             })
         });
-        let is_absent = matches!(step, Step::Absent);
+        let is_absent = matches!(step, Component::Absent);
         if !is_absent || self.absent < ABSENT {
             self.absent += usize::from(is_absent);
             let steps = &mut self.directories[directory.0 as usize].steps;
@@ -368,10 +378,10 @@ impl<'v> Tree<'v> {
         step
     }
 
-    fn look(&mut self, parent: DirId, path: PathBuf, name: &OsStr) -> io::Result<Step> {
+    fn look(&mut self, parent: DirId, path: PathBuf, name: &OsStr) -> io::Result<Component> {
         let entries = self.entries(parent)?;
         let Some(stat) = entries.lstat(name)? else {
-            return Ok(Step::Absent);
+            return Ok(Component::Absent);
         };
         Ok(match stat.kind() {
             FileKind::Directory => {
@@ -381,12 +391,12 @@ impl<'v> Tree<'v> {
                     steps: HashMap::default(),
                     entries: None,
                 });
-                Step::Directory(DirId(number(self.directories.len())))
+                Component::Directory(DirId(number(self.directories.len())))
             }
             FileKind::Symlink => {
                 let target = entries.read_link(name)?;
                 self.links.push(Link { path, target, stat });
-                Step::Link(LinkId(number(self.links.len())))
+                Component::Link(LinkId(number(self.links.len())))
             }
             FileKind::File => {
                 let body = match self.inodes.get(&(stat.dev, stat.ino)) {
@@ -394,10 +404,10 @@ impl<'v> Tree<'v> {
                     None => self.read(&entries, name, &stat)?,
                 };
                 let path = path.into();
-                self.files.push(Regular { path, stat, body });
-                Step::File(FileId(number(self.files.len())))
+                self.files.push(RegularFile { path, stat, body });
+                Component::File(FileId(number(self.files.len())))
             }
-            FileKind::Special => Step::Unusable(Refusal::Special),
+            FileKind::Special => Component::Unusable(Unusable::Special),
         })
     }
 
@@ -422,8 +432,8 @@ impl<'v> Tree<'v> {
         Ok(entries)
     }
 
-    fn read(&mut self, entries: &Arc<DirReader>, name: &OsStr, stat: &Stat) -> io::Result<BodyId> {
-        let id = BodyId(number(self.bodies.len() + 1));
+    fn read(&mut self, entries: &Arc<DirReader>, name: &OsStr, stat: &Stat) -> io::Result<InodeId> {
+        let id = InodeId(number(self.bodies.len() + 1));
         let request = Request {
             body: id,
             entries: Arc::clone(entries),
@@ -434,38 +444,38 @@ impl<'v> Tree<'v> {
             put_off.push(request);
             None
         } else {
-            Some(request.answer()?)
+            Some(request.read()?)
         };
         // What is put off is filled in later.
-        self.bodies.push(Content::Other { short: true });
+        self.bodies.push(FileKind::Other { short: true });
         self.inodes.insert((stat.dev, stat.ino), id);
         self.fill(read);
         Ok(id)
     }
 
     /// What a loader tells about how it was built, read again only where its name did not say that it is one.
-    pub(super) fn built(&mut self, loader: FileId) -> Option<Built> {
+    pub(super) fn built(&mut self, loader: FileId) -> Option<LdsoInfo> {
         let regular = &self.files[loader.0 as usize];
         if let Some(known) = self.built.get(&regular.body) {
             return known.clone();
         }
         let file = self.view.open(&regular.path).ok()?;
-        let built = built::read(&file, regular.stat.size);
+        let built = ldso_info::read(&file, regular.stat.size);
         self.built.insert(regular.body, built.clone());
         built
     }
 
     /// Follows absolute paths. Where there are many, their files are read on as many threads as there are processors.
-    pub(super) fn walk_all(&mut self, paths: &[PathBuf]) -> Vec<(End, Way)> {
+    pub(super) fn resolve_all(&mut self, paths: &[PathBuf]) -> Vec<(PathTarget, PathTrace)> {
         // To count processors costs more than to read a few files.
         let threads = match paths.len() {
-            0..AHEAD => 1,
+            0..MIN_PARALLEL => 1,
             _ => *self
                 .threads
                 .get_or_init(|| thread::available_parallelism().map_or(1, usize::from)),
         };
         if threads == 1 {
-            return paths.iter().map(|path| self.walk(path)).collect();
+            return paths.iter().map(|path| self.resolve(path)).collect();
         }
         let mut ends = Vec::with_capacity(paths.len());
         let mut paths = paths.iter().peekable();
@@ -474,14 +484,14 @@ impl<'v> Tree<'v> {
             let take = Mutex::new(take);
             thread::scope(|scope| {
                 let others: Vec<_> = (1..threads)
-                    .map(|_| scope.spawn(|| reader::answer_all(&take)))
+                    .map(|_| scope.spawn(|| file_reader::read_all(&take)))
                     .collect();
                 self.put_off = Some(Vec::with_capacity(BATCH));
                 // No more directories than may be open: those of files that are put off must stay so.
                 while self.open.len() + 2 < OPEN
                     && let Some(path) = paths.next()
                 {
-                    ends.push(self.walk(path));
+                    ends.push(self.resolve(path));
                     if let Some(batch) = self.put_off.as_mut().filter(|files| files.len() >= BATCH)
                     {
                         // The other end is there until this scope ends.
@@ -490,7 +500,7 @@ impl<'v> Tree<'v> {
                 }
                 let _ = give.send(self.put_off.take().unwrap_or_default());
                 drop(give);
-                self.fill(reader::answer_all(&take));
+                self.fill(file_reader::read_all(&take));
                 for other in others {
                     match other.join() {
                         Ok(read) => self.fill(read),
@@ -505,7 +515,7 @@ impl<'v> Tree<'v> {
         ends
     }
 
-    fn fill(&mut self, all: impl IntoIterator<Item = Read>) {
+    fn fill(&mut self, all: impl IntoIterator<Item = FileContent>) {
         for read in all {
             self.bodies[read.body.0 as usize] = read.content;
             if read.built.is_some() {

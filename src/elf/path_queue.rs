@@ -6,9 +6,9 @@ use std::path::Path;
 
 /// Components that are yet to be passed.
 #[derive(Debug)]
-pub(super) struct Ahead<'p>(Vec<Cow<'p, [u8]>>);
+pub(super) struct PathQueue<'p>(Vec<Cow<'p, [u8]>>);
 
-impl<'p> Ahead<'p> {
+impl<'p> PathQueue<'p> {
     /// All of a path.
     pub(super) fn new(path: &'p Path) -> Self {
         Self(vec![Cow::Borrowed(path.as_os_str().as_bytes())])
@@ -21,7 +21,7 @@ impl<'p> Ahead<'p> {
     }
 }
 
-impl<'p> Iterator for Ahead<'p> {
+impl<'p> Iterator for PathQueue<'p> {
     type Item = Cow<'p, [u8]>;
 
     /// Takes the next component. `.` and empty ones are none.

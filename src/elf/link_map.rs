@@ -3,24 +3,24 @@
 //!
 //! glibc: `_dl_map_object_deps` of elf/dl-deps.c and the head of `_dl_map_object` of elf/dl-load.c. musl: `load_deps` of ldso/dynlink.c.
 
+mod dlopen;
 mod search;
-mod wishes;
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::glibc::{Hit, Outcome, Via};
+use super::dlopen_note::{DlopenEntry, Priority};
+use super::dst;
+use super::fs_cache::{FileId, FsCache, InodeId};
+use super::glibc::{FoundBy, FoundLibrary, SearchResult};
+use super::interner::{Interner, Symbol};
 use super::loader::{LoaderId, Loaders};
 use super::musl::Musl;
-use super::names::{Name, Names};
-use super::note::{Priority, Wish};
-use super::object::{Ask, Content, Facts};
-use super::settled::Settled;
-use super::token;
-use super::tree::{BodyId, FileId, Tree};
-use wishes::Trail;
+use super::object::{DepTag, ElfInfo, FileKind};
+use super::stable::StableLibraries;
+use dlopen::RollbackLog;
 
 /// Most objects of one process. Real ones have a few hundred; each search may go by the search paths of all before.
 const OBJECTS: usize = 4096;
@@ -29,24 +29,24 @@ const OBJECTS: usize = 4096;
 const STEPS: usize = 500_000;
 
 /// What is told of each request, in the order in which the loader meets them.
-pub(super) trait Witness {
+pub(super) trait LookupObserver {
     /// `by` asked for `name` and got `hit`.
-    fn found(&mut self, by: FileId, name: Name, hit: &Rc<Hit>);
+    fn found(&mut self, by: FileId, name: Symbol, hit: &Rc<FoundLibrary>);
     /// `by` asked for `name` and got an object that was there already.
-    fn reused(&mut self, by: FileId, name: Name, file: FileId);
+    fn reused(&mut self, by: FileId, name: Symbol, file: FileId);
     /// `by` asked for `name` and there is none, and why, where there is more to say.
-    fn missed(&mut self, by: FileId, name: Name, why: Option<Rc<str>>);
+    fn missed(&mut self, by: FileId, name: Symbol, why: Option<Rc<str>>);
     /// `by` may load the first of the wish's names, which is `hit`.
-    fn wished(&mut self, by: FileId, wish: &Arc<Wish>, hit: &Rc<Hit>);
+    fn dlopen_wanted(&mut self, by: FileId, wish: &Arc<DlopenEntry>, hit: &Rc<FoundLibrary>);
     /// A program finds libraries by its own place.
-    fn finds_by_itself(&mut self, program: FileId);
+    fn uses_origin(&mut self, program: FileId);
     /// None of the names of a required wish is there, or it was not looked for, and why.
-    fn unfulfilled(&mut self, by: FileId, wish: &Arc<Wish>, why: Option<Rc<str>>);
+    fn unfulfilled(&mut self, by: FileId, wish: &Arc<DlopenEntry>, why: Option<Rc<str>>);
 }
 
 /// An object of the process.
 #[derive(Debug)]
-struct Loaded {
+struct LoadedObject {
     file: FileId,
     /// The path by which it was opened: what `$ORIGIN` and names with a slash go by.
     opened: Arc<Path>,
@@ -59,13 +59,13 @@ struct Loaded {
 }
 
 /// What comes of asking for a name.
-enum Got {
+enum Lookup {
     /// It is loaded under that name.
     Known(usize),
     /// It is loaded under another name, and was found by this one.
-    Alias(usize, Rc<Hit>),
+    Alias(usize, Rc<FoundLibrary>),
     /// It is to be loaded, under the name with its tokens put in.
-    New(Name, Rc<Hit>),
+    New(Symbol, Rc<FoundLibrary>),
     /// It is there, and no file is to be loaded for it: the program itself, or what the kernel brings.
     There,
 }
@@ -76,9 +76,9 @@ enum Got {
     clippy::struct_excessive_bools,
     reason = "each is about the process that runs, and none excludes another"
 )]
-pub(super) struct Process {
+pub(super) struct LinkMap {
     turn: u32,
-    loaded: Vec<Loaded>,
+    loaded: Vec<LoadedObject>,
     /// Directories looked into so far.
     steps: usize,
     /// What is loaded under a name, by the name's number: the turn it is valid for, and which.
@@ -95,18 +95,18 @@ pub(super) struct Process {
     gave_up: bool,
     /// A search path that the last search went by has elements that are relative.
     was_relative: bool,
-    settled: Settled,
+    settled: StableLibraries,
     /// What was entered above since the process is running, where that is to be taken back.
-    trail: Option<Trail>,
+    trail: Option<RollbackLog>,
 }
 
 /// What a process is made with.
 #[derive(Debug)]
 pub(super) struct Tools<'a, 'v> {
     /// The host's tree.
-    pub(super) tree: &'a mut Tree<'v>,
+    pub(super) tree: &'a mut FsCache<'v>,
     /// The names.
-    pub(super) names: &'a mut Names,
+    pub(super) names: &'a mut Interner,
     /// The loaders.
     pub(super) loaders: &'a mut Loaders,
     /// The loader of this process.
@@ -115,15 +115,15 @@ pub(super) struct Tools<'a, 'v> {
     pub(super) wishes: Option<Priority>,
 }
 
-impl Process {
+impl LinkMap {
     /// Puts together the process of a program, or of a library as if it were one.
     pub(super) fn run(
         &mut self,
         root: FileId,
         tools: &mut Tools<'_, '_>,
-        witness: &mut impl Witness,
+        witness: &mut impl LookupObserver,
     ) {
-        if self.settled.run(root, tools, witness) {
+        if self.settled.replay(root, tools, witness) {
             return;
         }
         self.turn += 1;
@@ -142,13 +142,13 @@ impl Process {
         let mut order = vec![0];
         self.load(&mut order, 0, tools, witness);
         let by_itself = self.by_itself;
-        self.fulfil(tools, witness);
+        self.load_dlopen_entries(tools, witness);
         if by_itself && facts(tools.tree, root).is_some_and(|own| own.interpreter.is_some()) {
-            witness.finds_by_itself(root);
+            witness.uses_origin(root);
         }
         if !self.is_peculiar {
             let files = self.loaded.iter().map(|loaded| loaded.file);
-            self.settled.learn(files, tools);
+            self.settled.record(files, tools);
         }
     }
 
@@ -158,7 +158,7 @@ impl Process {
         order: &mut Vec<usize>,
         start: usize,
         tools: &mut Tools<'_, '_>,
-        witness: &mut impl Witness,
+        witness: &mut impl LookupObserver,
     ) {
         let mut done = vec![false; self.loaded.len()];
         let mut queued = vec![false; self.loaded.len()];
@@ -175,33 +175,33 @@ impl Process {
                 continue;
             }
             let file = self.loaded[current].file;
-            let Content::Elf(facts) = tools.tree.content(file) else {
+            let FileKind::Elf(facts) = tools.tree.content(file) else {
                 continue;
             };
             let spoken = tools.names.of(tools.tree.file(file).body, facts);
-            self.is_peculiar |= spoken.needs.iter().any(|(ask, _)| *ask != Ask::Needed);
+            self.is_peculiar |= spoken.needs.iter().any(|(ask, _)| *ask != DepTag::Needed);
             let is_musl = tools.loaders.get(tools.loader).is_musl();
             // Where the current object stands, behind the auxiliary ones that are put before it.
             let mut place = run;
             for (ask, name) in &spoken.needs {
                 // musl knows no filters.
-                if is_musl && *ask != Ask::Needed {
+                if is_musl && *ask != DepTag::Needed {
                     continue;
                 }
-                let Some(got) = self.need(current, *name, *ask, tools, witness) else {
+                let Some(got) = self.load_one(current, *name, *ask, tools, witness) else {
                     continue;
                 };
                 done.resize(self.loaded.len(), false);
                 queued.resize(self.loaded.len(), false);
                 let seen = std::mem::replace(&mut queued[got], true);
                 match (ask, seen) {
-                    (Ask::Needed, false) => order.push(got),
-                    (Ask::Needed, true) => {}
-                    (Ask::Auxiliary | Ask::Filter, false) => {
+                    (DepTag::Needed, false) => order.push(got),
+                    (DepTag::Needed, true) => {}
+                    (DepTag::Auxiliary | DepTag::Filter, false) => {
                         order.insert(place, got);
                         place += 1;
                     }
-                    (Ask::Auxiliary | Ask::Filter, true) => {
+                    (DepTag::Auxiliary | DepTag::Filter, true) => {
                         let later = order[place..].iter().position(|at| *at == got);
                         if let Some(later) = later.filter(|later| *later > 0) {
                             order.remove(place + later);
@@ -215,39 +215,39 @@ impl Process {
     }
 
     /// Finds what `by` asks for and loads it if it is new.
-    fn need(
+    fn load_one(
         &mut self,
         by: usize,
-        name: Name,
-        ask: Ask,
+        name: Symbol,
+        ask: DepTag,
         tools: &mut Tools<'_, '_>,
-        witness: &mut impl Witness,
+        witness: &mut impl LookupObserver,
     ) -> Option<usize> {
         let asker = self.loaded[by].file;
-        match self.ask(by, name, tools) {
-            Ok(Got::Known(at)) => {
+        match self.lookup(by, name, tools) {
+            Ok(Lookup::Known(at)) => {
                 witness.reused(asker, name, self.loaded[at].file);
                 Some(at)
             }
-            Ok(Got::Alias(at, hit)) => {
+            Ok(Lookup::Alias(at, hit)) => {
                 self.is_peculiar = true;
                 witness.found(asker, name, &hit);
                 Some(at)
             }
-            Ok(Got::There) => {
+            Ok(Lookup::There) => {
                 self.is_peculiar = true;
                 None
             }
-            Ok(Got::New(..)) if self.loaded.len() >= OBJECTS => {
+            Ok(Lookup::New(..)) if self.loaded.len() >= OBJECTS => {
                 let why = format!("the program loads more than {OBJECTS} objects");
                 witness.missed(asker, name, Some(why.into()));
                 None
             }
-            Ok(Got::New(as_name, hit)) => {
+            Ok(Lookup::New(as_name, hit)) => {
                 witness.found(asker, name, &hit);
-                Some(self.take(by, as_name, &hit, tools))
+                Some(self.load_object(by, as_name, &hit, tools))
             }
-            Err(_) if ask == Ask::Auxiliary => None,
+            Err(_) if ask == DepTag::Auxiliary => None,
             Err(why) => {
                 self.is_peculiar = true;
                 witness.missed(asker, name, why);
@@ -256,14 +256,14 @@ impl Process {
         }
     }
 
-    fn ask(
+    fn lookup(
         &mut self,
         by: usize,
-        name: Name,
+        name: Symbol,
         tools: &mut Tools<'_, '_>,
-    ) -> Result<Got, Option<Rc<str>>> {
+    ) -> Result<Lookup, Option<Rc<str>>> {
         if let Some(at) = self.known(name) {
-            return Ok(Got::Known(at));
+            return Ok(Lookup::Known(at));
         }
         if self.steps > STEPS {
             return Err(Some(too_many_steps()));
@@ -271,14 +271,14 @@ impl Process {
         let text = tools.names.text(name);
         let loader = tools.loaders.get(tools.loader);
         let is_musl = loader.is_musl();
-        if is_musl && Musl::is_own(&text) {
+        if is_musl && Musl::is_libc_alias(&text) {
             let own = loader.file.and_then(|file| self.of_file(file, tools));
-            return own.map(Got::Known).ok_or(None);
+            return own.map(Lookup::Known).ok_or(None);
         }
         let vdso = facts(tools.tree, self.loaded[0].file).map(|own| own.abi.vdso().as_bytes());
         if !is_musl && (text.is_empty() || vdso == Some(&*text)) {
             // The program itself has no name to glibc, and so the empty one.
-            return Ok(Got::There);
+            return Ok(Lookup::There);
         }
         let mut name = name;
         let mut text = text;
@@ -288,40 +288,40 @@ impl Process {
                 .expand_name(&text, self.origin(by))
                 .filter(|text| !text.is_empty())
                 .ok_or_else(|| Some("a token in it has no value".into()))?;
-            names_origin = !is_musl && by == 0 && token::has_origin(&text);
-            name = tools.names.number(&expanded);
+            names_origin = !is_musl && by == 0 && dst::has_origin(&text);
+            name = tools.names.intern(&expanded);
             text = expanded.into();
             if let Some(at) = self.known(name) {
-                return Ok(Got::Known(at));
+                return Ok(Lookup::Known(at));
             }
         }
         tools.tree.refused = None;
         self.was_relative = false;
         let outcome = if text.contains(&b'/') {
             self.steps += 1 + self.loaded.len() / 64;
-            let opened = |loaded: &Loaded| loaded.opened.as_os_str().as_bytes() == &*text;
+            let opened = |loaded: &LoadedObject| loaded.opened.as_os_str().as_bytes() == &*text;
             if let Some(at) = self.loaded.iter().position(opened).filter(|at| *at > 0) {
-                return Ok(Got::Known(at));
+                return Ok(Lookup::Known(at));
             }
             tools.loaders.get(tools.loader).open(tools.tree, &text)
         } else {
             self.search(by, name, &text, tools)
         };
-        self.by_itself |= names_origin && matches!(outcome, Outcome::Hit(_));
+        self.by_itself |= names_origin && matches!(outcome, SearchResult::Hit(_));
         match outcome {
-            Outcome::Hit(hit) => Ok(match self.of_file(hit.file, tools) {
+            SearchResult::Hit(hit) => Ok(match self.of_file(hit.file, tools) {
                 // musl does not look at the program itself.
                 Some(at) if at > 0 || !is_musl => {
                     if !is_musl {
-                        self.learn(name, at);
-                    } else if hit.via != Via::Path {
-                        self.learn_short_name(at, tools);
+                        self.bind_name(name, at);
+                    } else if hit.via != FoundBy::Path {
+                        self.bind_soname(at, tools);
                     }
-                    Got::Alias(at, hit)
+                    Lookup::Alias(at, hit)
                 }
-                _ => Got::New(name, hit),
+                _ => Lookup::New(name, hit),
             }),
-            Outcome::Miss(why) => Err(why.or_else(|| tools.tree.refusal()).or_else(|| {
+            SearchResult::Miss(why) => Err(why.or_else(|| tools.tree.refusal()).or_else(|| {
                 let why = "a search path has elements that are relative to the directory that the program is started in";
                 self.was_relative.then(|| why.into())
             })),
@@ -329,7 +329,7 @@ impl Process {
     }
 
     /// musl knows a library that was searched for by the last component of the first path that led to it.
-    fn learn_short_name(&mut self, at: usize, tools: &mut Tools<'_, '_>) {
+    fn bind_soname(&mut self, at: usize, tools: &mut Tools<'_, '_>) {
         let loaded = &mut self.loaded[at];
         if let Some(short) = loaded.opened.file_name()
             && !std::mem::replace(&mut loaded.has_short_name, true)
@@ -337,23 +337,29 @@ impl Process {
             if let Some(trail) = &mut self.trail {
                 trail.short_names.push(at);
             }
-            let short = tools.names.number(short.as_bytes());
-            self.learn(short, at);
+            let short = tools.names.intern(short.as_bytes());
+            self.bind_name(short, at);
         }
     }
 
     /// Loads an object.
-    fn take(&mut self, by: usize, name: Name, hit: &Rc<Hit>, tools: &mut Tools<'_, '_>) -> usize {
+    fn load_object(
+        &mut self,
+        by: usize,
+        name: Symbol,
+        hit: &Rc<FoundLibrary>,
+        tools: &mut Tools<'_, '_>,
+    ) -> usize {
         let at = self.add(hit.file, Arc::clone(&hit.opened), Some(by), tools);
         if tools.loaders.get(tools.loader).is_musl() {
-            if hit.via != Via::Path {
-                self.learn_short_name(at, tools);
+            if hit.via != FoundBy::Path {
+                self.bind_soname(at, tools);
             }
         } else {
             let facts = facts(tools.tree, hit.file);
             let text = tools.names.text(name);
             self.is_peculiar |= facts.is_none_or(|facts| facts.soname.as_deref() != Some(&*text));
-            self.learn(name, at);
+            self.bind_name(name, at);
         }
         at
     }
@@ -369,10 +375,10 @@ impl Process {
         let body = tools.tree.file(file).body;
         let musl = tools.loaders.get(tools.loader).is_musl();
         let facts = facts(tools.tree, file);
-        self.is_peculiar |= facts.is_none_or(|facts| is_peculiar(facts, tools.wishes));
-        let own = facts.is_some_and(|facts| inheritable(facts, musl).is_some());
+        self.is_peculiar |= facts.is_none_or(|facts| is_context_dependent(facts, tools.wishes));
+        let own = facts.is_some_and(|facts| inherited_rpath(facts, musl).is_some());
         let inherits = own || by.is_some_and(|by| self.loaded[by].inherits);
-        self.loaded.push(Loaded {
+        self.loaded.push(LoadedObject {
             file,
             opened,
             by,
@@ -392,7 +398,7 @@ impl Process {
         if !musl && let Some(facts) = facts {
             let spoken = tools.names.of(body, facts);
             if let Some(soname) = spoken.soname {
-                self.learn(soname, at);
+                self.bind_name(soname, at);
             }
         }
         at
@@ -403,7 +409,7 @@ impl Process {
         self.loaded[at].opened.parent().unwrap_or(Path::new("/"))
     }
 
-    fn learn(&mut self, name: Name, at: usize) {
+    fn bind_name(&mut self, name: Symbol, at: usize) {
         if self.by_name.len() <= name.0 as usize {
             self.by_name.resize(name.0 as usize + 256, (0, 0));
         }
@@ -416,13 +422,13 @@ impl Process {
         }
     }
 
-    fn known(&self, name: Name) -> Option<usize> {
+    fn known(&self, name: Symbol) -> Option<usize> {
         let (turn, at) = *self.by_name.get(name.0 as usize)?;
         (turn == self.turn).then_some(at)
     }
 
     fn of_file(&self, file: FileId, tools: &Tools<'_, '_>) -> Option<usize> {
-        let BodyId(body) = tools.tree.file(file).body;
+        let InodeId(body) = tools.tree.file(file).body;
         let (turn, at) = *self.by_body.get(body as usize)?;
         (turn == self.turn).then_some(at)
     }
@@ -433,22 +439,22 @@ fn too_many_steps() -> Rc<str> {
 }
 
 /// Whether what an object loads depends on more than the names that it asks for.
-pub(super) fn is_peculiar(facts: &Facts, wishes: Option<Priority>) -> bool {
+pub(super) fn is_context_dependent(facts: &ElfInfo, wishes: Option<Priority>) -> bool {
     facts.rpath.is_some()
         || facts.runpath.is_some()
         || facts.no_default
         || (wishes.is_some() && !facts.wishes.is_empty())
 }
 
-pub(super) fn facts<'t>(tree: &'t Tree<'_>, file: FileId) -> Option<&'t Facts> {
+pub(super) fn facts<'t>(tree: &'t FsCache<'_>, file: FileId) -> Option<&'t ElfInfo> {
     match tree.content(file) {
-        Content::Elf(facts) => Some(facts),
+        FileKind::Elf(facts) => Some(facts),
         _ => None,
     }
 }
 
 /// The search path that counts for what an object asks for and for all below it: `DT_RPATH`, and in musl `DT_RUNPATH` before it.
-fn inheritable(facts: &Facts, musl: bool) -> Option<&[u8]> {
+fn inherited_rpath(facts: &ElfInfo, musl: bool) -> Option<&[u8]> {
     let path = match (&facts.runpath, musl) {
         (Some(runpath), true) => Some(runpath),
         (Some(_), false) => None,

@@ -16,7 +16,7 @@ const DIRECTORIES: usize = 64;
 
 /// What a loader tells.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Built {
+pub(super) struct LdsoInfo {
     /// The version of glibc; 0.0 for one that is too old to tell.
     pub(super) version: Option<(u32, u32)>,
     /// The built-in directories, in order, without the slash at their end.
@@ -24,7 +24,7 @@ pub(super) struct Built {
 }
 
 /// Whether a file of this name is a loader of glibc's nearly always, so that what it tells is worth having when it is read.
-pub(super) fn is_likely(name: &OsStr) -> bool {
+pub(super) fn has_ldso_name(name: &OsStr) -> bool {
     let name = name.as_bytes();
     name.starts_with(b"ld")
         && !name.starts_with(b"ld-musl-")
@@ -32,7 +32,7 @@ pub(super) fn is_likely(name: &OsStr) -> bool {
 }
 
 /// Reads it out of a loader.
-pub(super) fn read(file: &File, size: u64) -> Option<Built> {
+pub(super) fn read(file: &File, size: u64) -> Option<LdsoInfo> {
     let mut bytes = vec![0; usize::try_from(size.min(LOADER)).ok()?];
     file.read_exact_at(&mut bytes, 0).ok()?;
     Some(inspect(&bytes))
@@ -40,8 +40,8 @@ pub(super) fn read(file: &File, size: u64) -> Option<Built> {
 
 /// The version out of the text of `--version` (from glibc 2.33, so without it the loader is older), and `system_dirs` of elf/dl-load.c, which
 /// is the one run of strings in a loader that begin and end with a slash.
-fn inspect(bytes: &[u8]) -> Built {
-    let mut built = Built {
+fn inspect(bytes: &[u8]) -> LdsoInfo {
+    let mut built = LdsoInfo {
         version: Some((0, 0)),
         directories: Vec::new(),
     };
@@ -67,13 +67,13 @@ fn inspect(bytes: &[u8]) -> Built {
         }
     }
     for at in memmem::find_iter(bytes, b"\0ld.so ") {
-        built.version = release(&bytes[at + 1..]).or(built.version);
+        built.version = parse_version(&bytes[at + 1..]).or(built.version);
     }
     built
 }
 
 /// The version in the text that `--version` begins with: `ld.so (Debian GLIBC 2.36-9) stable release version 2.36.`
-fn release(text: &[u8]) -> Option<(u32, u32)> {
+fn parse_version(text: &[u8]) -> Option<(u32, u32)> {
     const RELEASE: &[u8] = b" release version ";
     if !text.starts_with(b"ld.so ") {
         return None;

@@ -34,7 +34,7 @@ pub enum Priority {
 
 /// One entry of the metadata.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct Wish {
+pub struct DlopenEntry {
     /// Names to try, the first that is found wins.
     #[serde(rename = "soname")]
     pub sonames: Vec<String>,
@@ -50,7 +50,7 @@ pub struct Wish {
 }
 
 /// Takes the entries out of a note segment. What is malformed is passed over, for no loader reads it.
-pub fn parse(mut bytes: &[u8], little: bool, align: u64) -> Vec<Wish> {
+pub fn parse(mut bytes: &[u8], little: bool, align: u64) -> Vec<DlopenEntry> {
     let align = if align == 8 { 8 } else { 4 };
     let mut wishes = Vec::new();
     while let Some((header, rest)) = bytes.split_at_checked(12) {
@@ -76,7 +76,9 @@ pub fn parse(mut bytes: &[u8], little: bool, align: u64) -> Vec<Wish> {
             let text = content.split(|byte| *byte == 0).next().unwrap_or(content);
             let entries = serde_json::from_slice::<Vec<serde_json::Value>>(text);
             let entries = entries.into_iter().flatten().take(ENTRIES);
-            wishes.extend(entries.filter_map(|entry| serde_json::from_value::<Wish>(entry).ok()));
+            wishes.extend(
+                entries.filter_map(|entry| serde_json::from_value::<DlopenEntry>(entry).ok()),
+            );
             wishes.truncate(ENTRIES);
         }
         match skip(after, length, align) {

@@ -26,11 +26,11 @@ const NAMED: u32 = 1 << 30;
 /// `DL_CACHE_HWCAP_ISA_LEVEL_MASK`: levels that the entry needs, which its subdirectory implies.
 const LEVELS: u32 = (1 << 10) - 1;
 /// Most entries that are taken for one name on each side of the first that is seen. Real caches have a few.
-const SAME: usize = 256;
+const MAX_DUPLICATES: usize = 256;
 
 /// What an entry asks of the processor.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Demand<'c> {
+enum HwcapRequirement<'c> {
     Nothing,
     /// A `glibc-hwcaps` subdirectory, by its name.
     Level(&'c [u8]),
@@ -41,7 +41,7 @@ enum Demand<'c> {
 #[derive(Clone, Debug)]
 struct Entry<'c> {
     flags: u32,
-    demand: Demand<'c>,
+    demand: HwcapRequirement<'c>,
     path: &'c [u8],
 }
 
@@ -71,7 +71,7 @@ pub struct Cache {
 
 /// Which entries count.
 #[derive(Clone, Copy, Debug)]
-pub struct Wanted<'a> {
+pub struct CacheQuery<'a> {
     /// Flags of usable entries; the first ends the search.
     pub flags: &'a [u32],
     /// Subdirectories of `glibc-hwcaps` that the processor can use, best first.
@@ -173,14 +173,14 @@ impl Cache {
         let at = self.at(index);
         let offset = self.word.at(&self.bytes, at + 8)? as usize;
         let demand = match self.format {
-            Format::Old => Demand::Nothing,
+            Format::Old => HwcapRequirement::Nothing,
             Format::New => match self.word.pair(&self.bytes, at + 16)? {
                 (high, low) if high & !LEVELS == NAMED => {
                     let (from, to) = *self.levels.get(low as usize)?;
-                    Demand::Level(&self.bytes[from..to])
+                    HwcapRequirement::Level(&self.bytes[from..to])
                 }
-                (0, 0) => Demand::Nothing,
-                (high, low) => Demand::Legacy(u64::from(high) << 32 | u64::from(low)),
+                (0, 0) => HwcapRequirement::Nothing,
+                (high, low) => HwcapRequirement::Legacy(u64::from(high) << 32 | u64::from(low)),
             },
         };
         Some(Entry {
@@ -236,9 +236,9 @@ impl Cache {
                         self.key(index)
                             .is_some_and(|key| compare(name, key, self.signed).is_eq())
                     };
-                    let before = (0..middle).rev().take(SAME);
+                    let before = (0..middle).rev().take(MAX_DUPLICATES);
                     let before = before.take_while(|index| is_same(*index)).count();
-                    let after = (middle..self.count).take(SAME);
+                    let after = (middle..self.count).take(MAX_DUPLICATES);
                     let after = after.take_while(|index| is_same(*index)).count();
                     return Some(middle - before..middle + after);
                 }
@@ -248,7 +248,7 @@ impl Cache {
     }
 
     /// The path of the best entry for a library, as `search_cache` picks it.
-    pub fn find(&self, name: &[u8], wanted: Wanted<'_>) -> Option<&Path> {
+    pub fn find(&self, name: &[u8], wanted: CacheQuery<'_>) -> Option<&Path> {
         let mut best: Option<(Entry<'_>, usize)> = None;
         for index in self.run(name)? {
             let Some(entry) = self.entry(index) else {
@@ -258,7 +258,7 @@ impl Cache {
                 continue;
             }
             match entry.demand {
-                Demand::Level(level) => {
+                HwcapRequirement::Level(level) => {
                     let mut levels = wanted.levels.iter();
                     let rank = levels.position(|own| own.as_bytes() == level);
                     if let Some(rank) = rank
@@ -273,7 +273,7 @@ impl Cache {
                     best,
                     Some((
                         Entry {
-                            demand: Demand::Level(_),
+                            demand: HwcapRequirement::Level(_),
                             ..
                         },
                         _
@@ -282,7 +282,9 @@ impl Cache {
                 {
                     break;
                 }
-                Demand::Legacy(bits) if wanted.legacy.is_none_or(|own| bits & !own != 0) => {
+                HwcapRequirement::Legacy(bits)
+                    if wanted.legacy.is_none_or(|own| bits & !own != 0) =>
+                {
                     continue;
                 }
                 _ => {}
@@ -462,7 +464,7 @@ mod tests {
         levels: &[&'static str],
         legacy: Option<u64>,
     ) -> Option<&'a str> {
-        let wanted = Wanted {
+        let wanted = CacheQuery {
             flags: &[0x303],
             levels,
             legacy,

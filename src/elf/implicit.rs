@@ -1,13 +1,13 @@
 //! What programs load that no file of theirs says: the modules of nsswitch.conf, and well-known cases as data, each with its reason.
 
-use super::note::Priority;
+use super::dlopen_note::Priority;
 
 /// Most modules that are taken from one text.
 const MODULES: usize = 256;
 
 /// A library that programs may load while they run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Extra {
+pub struct ImplicitLibrary {
     /// The name that is searched for.
     pub name: String,
     /// Why, as [`Reason::Known`](super::Reason::Known) tells it.
@@ -19,8 +19,8 @@ pub struct Extra {
 /// The modules that nsswitch.conf(5) calls for. `databases` chooses its lines; none chooses all.
 ///
 /// A service `x` is `libnss_x.so.2`. From glibc 2.34 `files` and `dns` are part of libc, and there is no such file then: what is not found is not wanted.
-pub fn nss_modules(nsswitch: &str, databases: &[&str]) -> Vec<Extra> {
-    let mut modules: Vec<Extra> = Vec::new();
+pub fn nss_modules(nsswitch: &str, databases: &[&str]) -> Vec<ImplicitLibrary> {
+    let mut modules: Vec<ImplicitLibrary> = Vec::new();
     for line in nsswitch.lines() {
         let line = line.split('#').next().unwrap_or(line);
         let Some((database, services)) = line.split_once(':') else {
@@ -34,7 +34,7 @@ pub fn nss_modules(nsswitch: &str, databases: &[&str]) -> Vec<Extra> {
             let name = format!("libnss_{service}.so.2");
             if modules.len() < MODULES && modules.iter().all(|module| module.name != name) {
                 let why = format!("loaded for {database}: {service} of nsswitch.conf");
-                modules.push(Extra {
+                modules.push(ImplicitLibrary {
                     name,
                     why,
                     priority: Priority::Recommended,
@@ -62,7 +62,7 @@ fn services_of(line: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Libraries that glibc itself loads while a program runs.
-pub fn well_known() -> Vec<Extra> {
+pub fn loaded_by_glibc() -> Vec<ImplicitLibrary> {
     [
         (
             "libgcc_s.so.1",
@@ -76,7 +76,7 @@ pub fn well_known() -> Vec<Extra> {
         ),
     ]
     .into_iter()
-    .map(|(name, why, priority)| Extra {
+    .map(|(name, why, priority)| ImplicitLibrary {
         name: name.to_owned(),
         why: why.to_owned(),
         priority,

@@ -4,37 +4,37 @@
 
 use std::path::Path;
 
-use super::super::glibc::Outcome;
+use super::super::dst;
+use super::super::fs_cache::FsCache;
+use super::super::glibc::SearchResult;
+use super::super::interner::Symbol;
 use super::super::loader::Loader;
-use super::super::names::Name;
-use super::super::token;
-use super::super::tree::Tree;
-use super::{Process, STEPS, Tools, facts, inheritable, too_many_steps};
+use super::{LinkMap, STEPS, Tools, facts, inherited_rpath, too_many_steps};
 
-impl Process {
+impl LinkMap {
     /// Searches for a name without a slash on behalf of an object, and notes whether the program finds it by its own place alone.
     pub(super) fn search(
         &mut self,
         by: usize,
-        name: Name,
+        name: Symbol,
         text: &[u8],
         tools: &mut Tools<'_, '_>,
-    ) -> Outcome {
+    ) -> SearchResult {
         self.without_origin = None;
         let outcome = self.search_for(by, name, text, tools);
-        let (Some(path), Outcome::Hit(hit)) = (self.without_origin.take(), &outcome) else {
+        let (Some(path), SearchResult::Hit(hit)) = (self.without_origin.take(), &outcome) else {
             return outcome;
         };
         // Where it is without the program's own place, as far as that is told without more ado.
         let no_default = facts(tools.tree, self.loaded[by].file).is_some_and(|own| own.no_default);
         let loader = tools.loaders.get_mut(tools.loader);
         let (directories, _, cost) = loader.expand(tools.tree, &path, Path::new("/"));
-        self.steps += 1 + directories.len() + cost + loader.cost(name, no_default);
+        self.steps += 1 + directories.len() + cost + loader.search_cost(name, no_default);
         let other = match loader.search(tools.tree, &directories, text) {
-            None => loader.system(tools.tree, name, text, no_default),
+            None => loader.search_system(tools.tree, name, text, no_default),
             Some(found) => found,
         };
-        self.by_itself |= !matches!(other, Outcome::Hit(other) if other.file == hit.file);
+        self.by_itself |= !matches!(other, SearchResult::Hit(other) if other.file == hit.file);
         outcome
     }
 
@@ -42,10 +42,10 @@ impl Process {
     fn search_for(
         &mut self,
         by: usize,
-        name: Name,
+        name: Symbol,
         text: &[u8],
         tools: &mut Tools<'_, '_>,
-    ) -> Outcome {
+    ) -> SearchResult {
         let Tools {
             tree,
             loaders,
@@ -74,8 +74,8 @@ impl Process {
         {
             return outcome;
         }
-        self.steps += loader.cost(name, no_default);
-        loader.system(tree, name, text, no_default)
+        self.steps += loader.search_cost(name, no_default);
+        loader.search_system(tree, name, text, no_default)
     }
 
     /// Looks through the search path of one object that what it loads inherits.
@@ -84,10 +84,10 @@ impl Process {
         at: usize,
         text: &[u8],
         loader: &mut Loader,
-        tree: &mut Tree<'_>,
-    ) -> Option<Outcome> {
+        tree: &mut FsCache<'_>,
+    ) -> Option<SearchResult> {
         self.steps += 1;
-        let path = inheritable(facts(tree, self.loaded[at].file)?, loader.is_musl())?.to_vec();
+        let path = inherited_rpath(facts(tree, self.loaded[at].file)?, loader.is_musl())?.to_vec();
         self.look_through(at, &path, text, loader, tree)
     }
 
@@ -98,10 +98,10 @@ impl Process {
         path: &[u8],
         text: &[u8],
         loader: &mut Loader,
-        tree: &mut Tree<'_>,
-    ) -> Option<Outcome> {
+        tree: &mut FsCache<'_>,
+    ) -> Option<SearchResult> {
         if self.steps > STEPS {
-            return Some(Outcome::Miss(Some(too_many_steps())));
+            return Some(SearchResult::Miss(Some(too_many_steps())));
         }
         let (directories, is_relative, cost) = loader.expand(tree, path, self.origin(at));
         self.was_relative |= is_relative;
@@ -109,11 +109,11 @@ impl Process {
         let outcome = loader.search(tree, &directories, text);
         if at == 0
             && !self.by_itself
-            && matches!(outcome, Some(Outcome::Hit(_)))
-            && token::has_origin(path)
+            && matches!(outcome, Some(SearchResult::Hit(_)))
+            && dst::has_origin(path)
         {
             let elements = path.split(|byte| *byte == b':');
-            let others: Vec<&[u8]> = elements.filter(|one| !token::has_origin(one)).collect();
+            let others: Vec<&[u8]> = elements.filter(|one| !dst::has_origin(one)).collect();
             self.without_origin = Some(others.join(&b':'));
         }
         outcome

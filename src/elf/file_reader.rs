@@ -5,9 +5,9 @@ use std::io;
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::built::{self, Built};
-use super::object::{self, Content};
-use super::tree::BodyId;
+use super::fs_cache::InodeId;
+use super::ldso_info::{self, LdsoInfo};
+use super::object::{self, FileKind};
 use crate::error::os_error_text;
 use crate::host::DirReader;
 
@@ -15,7 +15,7 @@ use crate::host::DirReader;
 #[derive(Debug)]
 pub(super) struct Request {
     /// The number that it has.
-    pub(super) body: BodyId,
+    pub(super) body: InodeId,
     /// Its directory.
     pub(super) entries: Arc<DirReader>,
     /// Its name there.
@@ -26,32 +26,34 @@ pub(super) struct Request {
 
 /// What a file held.
 #[derive(Debug)]
-pub(super) struct Read {
+pub(super) struct FileContent {
     /// The number that it has.
-    pub(super) body: BodyId,
+    pub(super) body: InodeId,
     /// What it says.
-    pub(super) content: Content,
+    pub(super) content: FileKind,
     /// What it tells as a loader, if it has the name of one.
-    pub(super) built: Option<Built>,
+    pub(super) built: Option<LdsoInfo>,
 }
 
 impl Request {
     /// Opens the file and reads it. An error is one of opening.
-    pub(super) fn answer(self) -> io::Result<Read> {
+    pub(super) fn read(self) -> io::Result<FileContent> {
         let file = self.entries.open(&self.name)?;
         let content = object::read(&file, self.size)
-            .unwrap_or_else(|error| Content::Broken(None, os_error_text(&error)));
-        let is_loader = built::is_likely(&self.name) && matches!(content, Content::Elf(_));
-        Ok(Read {
+            .unwrap_or_else(|error| FileKind::Broken(None, os_error_text(&error)));
+        let is_loader = ldso_info::has_ldso_name(&self.name) && matches!(content, FileKind::Elf(_));
+        Ok(FileContent {
             body: self.body,
             content,
-            built: is_loader.then(|| built::read(&file, self.size)).flatten(),
+            built: is_loader
+                .then(|| ldso_info::read(&file, self.size))
+                .flatten(),
         })
     }
 }
 
 /// Answers batches of requests until there are no more.
-pub(super) fn answer_all(batches: &Mutex<Receiver<Vec<Request>>>) -> Vec<Read> {
+pub(super) fn read_all(batches: &Mutex<Receiver<Vec<Request>>>) -> Vec<FileContent> {
     let next = || {
         let batches = batches.lock().unwrap_or_else(PoisonError::into_inner);
         batches.recv().ok()
@@ -60,9 +62,9 @@ pub(super) fn answer_all(batches: &Mutex<Receiver<Vec<Request>>>) -> Vec<Read> {
     while let Some(batch) = next() {
         all.extend(batch.into_iter().map(|request| {
             let body = request.body;
-            request.answer().unwrap_or_else(|error| Read {
+            request.read().unwrap_or_else(|error| FileContent {
                 body,
-                content: Content::Broken(None, os_error_text(&error)),
+                content: FileKind::Broken(None, os_error_text(&error)),
                 built: None,
             })
         }));

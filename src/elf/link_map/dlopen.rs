@@ -3,19 +3,19 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::super::glibc::Hit;
-use super::super::names::Name;
-use super::super::note::{Priority, Wish};
-use super::super::tree::{BodyId, FileId};
-use super::{Got, OBJECTS, Process, STEPS, Tools, Witness, facts, too_many_steps};
+use super::super::dlopen_note::{DlopenEntry, Priority};
+use super::super::fs_cache::{FileId, InodeId};
+use super::super::glibc::FoundLibrary;
+use super::super::interner::Symbol;
+use super::{LinkMap, Lookup, LookupObserver, OBJECTS, STEPS, Tools, facts, too_many_steps};
 
 /// What a process has learnt since it runs.
 #[derive(Debug, Default)]
-pub(super) struct Trail {
+pub(super) struct RollbackLog {
     /// Names.
-    pub(super) names: Vec<Name>,
+    pub(super) names: Vec<Symbol>,
     /// Inodes.
-    pub(super) bodies: Vec<BodyId>,
+    pub(super) bodies: Vec<InodeId>,
     /// Which objects got a short name.
     pub(super) short_names: Vec<usize>,
 }
@@ -23,38 +23,42 @@ pub(super) struct Trail {
 /// Hears of what is found and of what was not looked for, not of what is not there.
 struct Found<'w, W>(&'w mut W);
 
-impl<W: Witness> Witness for Found<'_, W> {
-    fn found(&mut self, by: FileId, name: Name, hit: &Rc<Hit>) {
+impl<W: LookupObserver> LookupObserver for Found<'_, W> {
+    fn found(&mut self, by: FileId, name: Symbol, hit: &Rc<FoundLibrary>) {
         self.0.found(by, name, hit);
     }
 
-    fn reused(&mut self, by: FileId, name: Name, file: FileId) {
+    fn reused(&mut self, by: FileId, name: Symbol, file: FileId) {
         self.0.reused(by, name, file);
     }
 
-    fn missed(&mut self, _: FileId, _: Name, _: Option<Rc<str>>) {}
+    fn missed(&mut self, _: FileId, _: Symbol, _: Option<Rc<str>>) {}
 
-    fn wished(&mut self, by: FileId, wish: &Arc<Wish>, hit: &Rc<Hit>) {
-        self.0.wished(by, wish, hit);
+    fn dlopen_wanted(&mut self, by: FileId, wish: &Arc<DlopenEntry>, hit: &Rc<FoundLibrary>) {
+        self.0.dlopen_wanted(by, wish, hit);
     }
 
-    fn finds_by_itself(&mut self, program: FileId) {
-        self.0.finds_by_itself(program);
+    fn uses_origin(&mut self, program: FileId) {
+        self.0.uses_origin(program);
     }
 
-    fn unfulfilled(&mut self, by: FileId, wish: &Arc<Wish>, why: Option<Rc<str>>) {
+    fn unfulfilled(&mut self, by: FileId, wish: &Arc<DlopenEntry>, why: Option<Rc<str>>) {
         if why.is_some() {
             self.0.unfulfilled(by, wish, why);
         }
     }
 }
 
-impl Process {
+impl LinkMap {
     /// Loads what the notes of loaded objects wish for, and what that needs.
     ///
     /// First all in one process, one after the other. What one brings may answer what another asks for, which without it is another file; so
     /// then each wish of what was there at the start alone, for what more is found.
-    pub(super) fn fulfil(&mut self, tools: &mut Tools<'_, '_>, witness: &mut impl Witness) {
+    pub(super) fn load_dlopen_entries(
+        &mut self,
+        tools: &mut Tools<'_, '_>,
+        witness: &mut impl LookupObserver,
+    ) {
         let Some(least) = tools.wishes else {
             return;
         };
@@ -63,8 +67,8 @@ impl Process {
         if objects.all(<[_]>::is_empty) {
             return;
         }
-        self.trail = Some(Trail::default());
-        self.grant_all(0, least, tools, witness);
+        self.trail = Some(RollbackLog::default());
+        self.load_entries(0, least, tools, witness);
         if self.loaded.len() > start {
             for at in 0..start {
                 for number in 0.. {
@@ -74,29 +78,29 @@ impl Process {
                     if wish.priority > least {
                         continue;
                     }
-                    self.take_back(start);
-                    self.grant(at, &wish, least, tools, &mut Found(witness));
-                    self.grant_all(start, least, tools, &mut Found(witness));
+                    self.truncate(start);
+                    self.load_entry(at, &wish, least, tools, &mut Found(witness));
+                    self.load_entries(start, least, tools, &mut Found(witness));
                     self.steps += 1 + (self.loaded.len() - start) / 4;
                 }
             }
-            self.take_back(start);
+            self.truncate(start);
         }
         self.trail = None;
     }
 
     /// The wishes of an object.
-    fn wishes<'t>(&self, at: usize, tools: &'t Tools<'_, '_>) -> &'t [Arc<Wish>] {
+    fn wishes<'t>(&self, at: usize, tools: &'t Tools<'_, '_>) -> &'t [Arc<DlopenEntry>] {
         facts(tools.tree, self.loaded[at].file).map_or(&[], |facts| &facts.wishes)
     }
 
     /// Grants the wishes of all objects from one on, and of those that this brings.
-    fn grant_all(
+    fn load_entries(
         &mut self,
         from: usize,
         least: Priority,
         tools: &mut Tools<'_, '_>,
-        witness: &mut impl Witness,
+        witness: &mut impl LookupObserver,
     ) {
         let mut at = from;
         while at < self.loaded.len() {
@@ -108,7 +112,7 @@ impl Process {
                 let Some(wish) = self.wishes(at, tools).get(number).map(Arc::clone) else {
                     break;
                 };
-                self.grant(at, &wish, least, tools, witness);
+                self.load_entry(at, &wish, least, tools, witness);
                 if self.gave_up {
                     return;
                 }
@@ -118,13 +122,13 @@ impl Process {
     }
 
     /// Grants a wish, if it is one that counts.
-    fn grant(
+    fn load_entry(
         &mut self,
         by: usize,
-        wish: &Arc<Wish>,
+        wish: &Arc<DlopenEntry>,
         least: Priority,
         tools: &mut Tools<'_, '_>,
-        witness: &mut impl Witness,
+        witness: &mut impl LookupObserver,
     ) {
         let file = self.loaded[by].file;
         if wish.priority > least || self.gave_up {
@@ -144,29 +148,29 @@ impl Process {
         };
         let before = self.loaded.len();
         let got = wish.sonames.iter().find_map(|soname| {
-            let name = tools.names.number(soname.as_bytes());
-            self.ask(asker, name, tools).ok()
+            let name = tools.names.intern(soname.as_bytes());
+            self.lookup(asker, name, tools).ok()
         });
         match got {
-            Some(Got::New(..)) if self.loaded.len() >= OBJECTS => {
+            Some(Lookup::New(..)) if self.loaded.len() >= OBJECTS => {
                 witness.unfulfilled(file, wish, None);
             }
-            Some(Got::New(name, hit)) => {
-                witness.wished(file, wish, &hit);
+            Some(Lookup::New(name, hit)) => {
+                witness.dlopen_wanted(file, wish, &hit);
                 // Of others only the program's RPATH counts for what it asks for: glibc notes no caller, and musl the program.
-                self.take(0, name, &hit, tools);
+                self.load_object(0, name, &hit, tools);
                 let mut order: Vec<usize> = (0..self.loaded.len()).collect();
                 self.load(&mut order, before, tools, witness);
             }
-            Some(Got::Alias(_, hit)) => witness.wished(file, wish, &hit),
-            Some(Got::Known(_) | Got::There) => {}
+            Some(Lookup::Alias(_, hit)) => witness.dlopen_wanted(file, wish, &hit),
+            Some(Lookup::Known(_) | Lookup::There) => {}
             None if wish.priority == Priority::Required => witness.unfulfilled(file, wish, None),
             None => {}
         }
     }
 
     /// Makes the process what it was when it had so many objects.
-    fn take_back(&mut self, start: usize) {
+    fn truncate(&mut self, start: usize) {
         self.loaded.truncate(start);
         let Some(trail) = &mut self.trail else { return };
         for name in trail.names.drain(..) {
