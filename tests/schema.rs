@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use jailctl::show::schema::{Of, schema};
 use jailctl::span::SourceText;
-use jailctl::spec::keys::{KEYS, Key, keys_of};
-use jailctl::spec::rule::{Rule, Shape};
+use jailctl::spec::constraint::{Constraint, ValueType};
+use jailctl::spec::schema::{KEYS, KeySchema, keys_of};
 use jailctl::spec::{self, BuiltIn};
 use serde_json::Value;
 
@@ -56,7 +56,7 @@ fn the_specs_and_templates_that_come_along_obey() {
 }
 
 /// A spec in which `line` stands in the table that has `key`, with what that table needs beside it.
-fn spec_with(key: &Key, line: &str) -> String {
+fn spec_with(key: &KeySchema, line: &str) -> String {
     let needed: String = keys_of(key.table())
         .filter(|beside| beside.required && beside.path != key.path && beside.path != "name")
         .flat_map(|beside| [beside.example, "\n"])
@@ -107,16 +107,16 @@ fn every_example_obeys_and_every_other_type_does_not() {
             ("{ text = 1 }", "a table"),
         ] {
             let fits = match key.shape {
-                Shape::Text(_) | Shape::Date => shape == "a string",
-                Shape::Texts(_) => value == "['text']",
-                Shape::Integer(..) => shape == "an integer",
-                Shape::Boolean => shape == "a boolean",
-                Shape::Table | Shape::Tables(_) => false,
+                ValueType::Text(_) | ValueType::Date => shape == "a string",
+                ValueType::Texts(_) => value == "['text']",
+                ValueType::Integer(..) => shape == "an integer",
+                ValueType::Boolean => shape == "a boolean",
+                ValueType::Table | ValueType::Tables(_) => false,
             };
             let bad = spec_with(key, &format!("{} = {value}", key.name()));
             assert!(fits || !validator.is_valid(&json(&bad)), "{bad}");
         }
-        if let Shape::Integer(from, to) = key.shape {
+        if let ValueType::Integer(from, to) = key.shape {
             for bad in [from - 1, to + 1] {
                 let bad = spec_with(key, &format!("{} = {bad}", key.name()));
                 assert!(!validator.is_valid(&json(&bad)), "{bad}");
@@ -185,12 +185,12 @@ fn what_jailctl_takes_the_schema_takes() {
     let validator = validator(Of::Spec);
     let (mut taken, mut stopped) = (0, 0);
     for key in KEYS {
-        let (Shape::Text(rule) | Shape::Texts(rule)) = key.shape else {
+        let (ValueType::Text(rule) | ValueType::Texts(rule)) = key.shape else {
             continue;
         };
         for value in VALUES {
             let quoted = match key.shape {
-                Shape::Texts(_) => format!("['{value}']"),
+                ValueType::Texts(_) => format!("['{value}']"),
                 _ => format!("'{value}'"),
             };
             let text = spec_with(key, &format!("{} = {quoted}", key.name()));
@@ -202,7 +202,7 @@ fn what_jailctl_takes_the_schema_takes() {
                 stopped += 1;
             } else if matches!(
                 rule,
-                Rule::Word(_) | Rule::Mode | Rule::Umask | Rule::JailName
+                Constraint::Word(_) | Constraint::Mode | Constraint::Umask | Constraint::JailName
             ) {
                 panic!("the schema can say this: {text}");
             }

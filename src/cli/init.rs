@@ -12,7 +12,7 @@ use crate::host::{HostView, create_new_file};
 use crate::names::JailName;
 use crate::show::draft::{Draft, PLACEHOLDER};
 use crate::span::SourceText;
-use crate::spec::{self, Door, Templates};
+use crate::spec::{self, AccessMethod, Templates};
 
 /// Arguments of `init`.
 #[derive(Debug, Args)]
@@ -100,7 +100,7 @@ impl Init {
             text: probe,
         });
         let spec = spec::load(&source, &templates)?;
-        create_new_file.shell = spec.doors.value.contains(&Door::Shell);
+        create_new_file.shell = spec.doors.value.contains(&AccessMethod::Shell);
         Ok(create_new_file.text())
     }
 }

@@ -8,7 +8,7 @@ use crate::host::HostView;
 use crate::names::JailName;
 use crate::plan::{Manifest, spec_as_built};
 use crate::spec::Spec;
-use crate::spec::text::list;
+use crate::spec::display::list;
 
 /// A jail, as it was named.
 #[derive(Debug)]

@@ -11,7 +11,7 @@ use crate::host::sshd::SshdInfo;
 use crate::host::{AccountFields, Digest, HostView, Ownership, Stat};
 use crate::names::{JailName, JailPath};
 use crate::resolve::{Content, Entry, EntryKind, ResolvedJail, STATE, Tree, Why};
-use crate::spec::Door;
+use crate::spec::AccessMethod;
 
 /// The number of the format written here. A manifest with a higher one is not read.
 pub const FORMAT: u32 = 1;
@@ -38,7 +38,7 @@ pub struct Manifest {
     pub spec: String,
     /// The ways in that its spec opened; empty in a manifest of an older jailctl.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub doors: Vec<Door>,
+    pub doors: Vec<AccessMethod>,
     /// How its accounts are locked in; `None` where it never had any.
     #[serde(flatten)]
     pub lock: Option<LockRecord>,
@@ -72,7 +72,7 @@ struct Whole {
     root: PathBuf,
     spec: String,
     #[serde(default)]
-    doors: Vec<Door>,
+    doors: Vec<AccessMethod>,
     group: Option<(String, u32)>,
     accounts: Vec<AccountRecord>,
     snippet: Option<(String, Digest)>,

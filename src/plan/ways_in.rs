@@ -6,16 +6,16 @@ use super::{Manifest, Plan};
 use crate::error::Result;
 use crate::host::HostView;
 use crate::resolve::ResolvedJail;
-use crate::spec::Door;
+use crate::spec::AccessMethod;
 
 /// The ways into a jail before and after a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WaysIn<'p> {
     /// Those that were built; `None` for a new jail, and for one built by a jailctl that did not
     /// record them.
-    pub before: Option<&'p [Door]>,
+    pub before: Option<&'p [AccessMethod]>,
     /// Those of the spec.
-    pub after: &'p [Door],
+    pub after: &'p [AccessMethod],
 }
 
 impl WaysIn<'_> {
@@ -25,8 +25,8 @@ impl WaysIn<'_> {
     }
 
     /// Such a list as it is printed: `shell, sftp`.
-    pub fn list(doors: &[Door]) -> String {
-        let words: Vec<&str> = doors.iter().map(|door| door.word()).collect();
+    pub fn list(doors: &[AccessMethod]) -> String {
+        let words: Vec<&str> = doors.iter().map(|door| door.as_str()).collect();
         words.join(", ")
     }
 }
@@ -55,7 +55,7 @@ impl Plan {
 /// A notice on what the users of a jail share with the host because their programs run in a plain
 /// chroot.
 fn exposure(jail: &ResolvedJail) -> Option<String> {
-    let runs_programs = !jail.accounts.is_empty() && jail.doors.contains(&Door::Shell);
+    let runs_programs = !jail.accounts.is_empty() && jail.doors.contains(&AccessMethod::Shell);
     (runs_programs && jail.session.is_none()).then(plain_chroot)
 }
 
@@ -65,7 +65,7 @@ fn exposure(jail: &ResolvedJail) -> Option<String> {
 /// [`crate::error::Kind::Failed`] where the records cannot be read.
 pub fn exposure_as_built(manifest: &Manifest, view: &HostView) -> Result<Option<String>> {
     let policy = ResolvedJail::state(&manifest.name).join(POLICY);
-    let is_plain = manifest.doors.contains(&Door::Shell) && view.lstat(&policy)?.is_none();
+    let is_plain = manifest.doors.contains(&AccessMethod::Shell) && view.lstat(&policy)?.is_none();
     Ok(is_plain.then(plain_chroot))
 }
 

@@ -20,7 +20,7 @@ use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::HostView;
 use crate::names::JailPath;
 use crate::span::Span;
-use crate::spec::text::list;
+use crate::spec::display::list;
 use addition::Addition;
 
 /// Where a program lies that a rule gives by its name.

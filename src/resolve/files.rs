@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::{Control, FileKind, HostView, Lookup, Ownership, Stat, TreeEntry, skeleton};
 use crate::names::JailPath;
 use crate::span::Span;
-use crate::spec::{FileBody, FileSpec, Spec, places};
+use crate::spec::{FileBody, FileSpec, Spec, path_rules};
 
 /// Adds every `[[file]]`. Programs and objects among them are asked for, so that what they need comes along.
 pub(super) fn add_files(
@@ -89,7 +89,8 @@ fn add_source(
     let stat = &located.stat;
     // The spec's own words were checked; where links lead, and what a tree holds, shows only here.
     let copyable = |path: &Path| {
-        places::copyable(path).map_err(|objection| refuse(path, &format!("it {}", objection.why)))
+        path_rules::copyable(path)
+            .map_err(|objection| refuse(path, &format!("it {}", objection.why)))
     };
     copyable(&located.real)?;
     let mode = file.mode.as_ref().map(|mode| mode.value);
@@ -109,7 +110,7 @@ fn add_source(
         }
     };
     allowed(&located.real, stat, located.control)?;
-    let target = &places::merged(&file.target.value);
+    let target = &path_rules::merged(&file.target.value);
     match stat.kind() {
         FileKind::File => {
             add_file(tree, &located.real, stat, target.clone(), mode, why, asked)?;
@@ -134,8 +135,8 @@ fn add_source(
                 copyable(&path)?;
                 let at = JailPath::new(&format!("{}/{below}", target.as_str()))
                     .map_err(|why| refuse(&path, &format!("its path {why}")))?;
-                let at = places::merged(&at);
-                places::target(&at).map_err(|objection| {
+                let at = path_rules::merged(&at);
+                path_rules::target(&at).map_err(|objection| {
                     refuse(&path, &format!("its place `{at}` {}", objection.why))
                 })?;
                 match stat.kind() {
@@ -285,7 +286,7 @@ pub(super) fn check_skeletons(
         for path in
             std::iter::once(&skeleton.real).chain(skeleton.entries.iter().map(|entry| &entry.path))
         {
-            if let Err(objection) = places::copyable(path) {
+            if let Err(objection) = path_rules::copyable(path) {
                 refuse(path, &format!("it {}", objection.why));
             }
         }

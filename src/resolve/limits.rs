@@ -41,7 +41,7 @@ pub(super) fn check(
         findings.push(
             Finding::new(format!("`limits.{}` cannot be kept on this host", lack.key))
                 .why(lack.why)
-                .with_span(given.site_of(lack.key), "asked for here")
+                .with_span(given.span_of(lack.key), "asked for here")
                 .hint(lack.hint),
         );
     }

@@ -70,7 +70,7 @@ impl Homes {
 
 /// The homes without their users in the jails of `family` beside `name`.
 fn of_siblings(name: &JailName, family: &Family, view: &HostView) -> Result<Vec<Left>> {
-    let above = family.above();
+    let above = family.parent_dir();
     let mut left = Vec::new();
     for entry in view.list(&above)?.unwrap_or_default() {
         let Some(user) = entry.to_str().and_then(|text| UserName::new(text).ok()) else {

@@ -38,8 +38,8 @@ use crate::host::sshd::{Config, SshdInfo};
 use crate::host::{Accounts, HostView};
 use crate::names::{JailName, JailPath};
 use crate::span::Spanned;
-use crate::spec::text::echo;
-use crate::spec::{Dlopen, Door, NetworkSpec, Spec, User};
+use crate::spec::display::quote;
+use crate::spec::{AccessMethod, Dlopen, NetworkSpec, Spec, User};
 use etc::Names;
 use marker::Homes;
 use objects::Asked;
@@ -63,7 +63,7 @@ pub struct ResolvedJail {
     /// Its accounts.
     pub accounts: Vec<WantedAccount>,
     /// Its ways in.
-    pub doors: Vec<Door>,
+    pub doors: Vec<AccessMethod>,
     /// The content of its root.
     pub tree: Tree,
     /// What its sessions have of their own; `None` for a plain chroot, and where it never had accounts.
@@ -292,11 +292,11 @@ fn tree(
             is_placed: false,
         }),
         Some(Sftp::Internal) => {}
-        None if spec.doors.value.contains(&Door::Sftp) => {
+        None if spec.doors.value.contains(&AccessMethod::Sftp) => {
             notices
                 .push("sshd on this host has no subsystem `sftp`: that door stays shut".to_owned());
         }
-        None if spec.doors.value == [Door::Shell] && sftp == Some("internal-sftp") => {
+        None if spec.doors.value == [AccessMethod::Shell] && sftp == Some("internal-sftp") => {
             notices.push(
                 "`sftp` is no door of the jail and is open nevertheless: sshd on this host serves it itself to everybody with a shell (`Subsystem sftp internal-sftp`)".to_owned(),
             );
@@ -418,7 +418,7 @@ fn add_programs(
 fn notice_idle_programs(spec: &Spec, notices: &mut Vec<String>) {
     let programs = spec.binaries.iter().chain(&spec.optional);
     if let Some(first) = programs.clone().next()
-        && !spec.doors.value.contains(&Door::Shell)
+        && !spec.doors.value.contains(&AccessMethod::Shell)
     {
         let others = match programs.count() - 1 {
             0 => String::new(),
@@ -426,7 +426,7 @@ fn notice_idle_programs(spec: &Spec, notices: &mut Vec<String>) {
         };
         notices.push(format!(
             "`{}`{others} cannot be run by anybody: `shell` is no door of the jail",
-            echo(&first.value)
+            quote(&first.value)
         ));
     }
 }

@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::{FileKind, HostView};
 use crate::names::JailPath;
 use crate::span::{Span, Spanned};
-use crate::spec::text::echo;
+use crate::spec::display::quote;
 use crate::spec::{Dlopen, Spec};
 
 /// A program or object that the jail is to have.
@@ -115,7 +115,7 @@ pub(super) fn locate_optional(
     let mut found = Vec::new();
     for binary in &spec.optional {
         let mut left_out =
-            |why: &str| notices.push(format!("`{}` is left out: {why}", echo(&binary.value)));
+            |why: &str| notices.push(format!("`{}` is left out: {why}", quote(&binary.value)));
         let asked = match locate(view, "optional", binary)? {
             Ok(asked) => asked,
             Err(finding) => {
@@ -133,7 +133,7 @@ pub(super) fn locate_optional(
             None => found.push(asked),
             Some(lack) => left_out(&format!(
                 "it needs `{}`, which the host lacks",
-                echo(&lack.name.to_string_lossy())
+                quote(&lack.name.to_string_lossy())
             )),
         }
     }

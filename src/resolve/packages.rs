@@ -7,8 +7,8 @@ use super::tree::{Entry, Tree, Why, merged};
 use crate::error::{Finding, Result};
 use crate::host::{FileKind, HostView, Package};
 use crate::span::Spanned;
-use crate::spec::text::{echo, list};
-use crate::spec::{Spec, places};
+use crate::spec::display::{list, quote};
+use crate::spec::{Spec, path_rules};
 
 /// What no program reads.
 const DOCUMENTS: [&str; 8] = [
@@ -35,7 +35,7 @@ pub(super) fn add(
         let refuse = |why: String, hint: String| {
             Finding::new(format!(
                 "could not take the package `{}` into the jail",
-                echo(&package.value)
+                quote(&package.value)
             ))
             .why(why)
             .hint(hint)
@@ -106,14 +106,14 @@ impl Addition<'_> {
         let Some(stat) = self.view.lstat(&real)? else {
             return Ok(Ok(()));
         };
-        if places::copyable(&real).is_err() || objects::is_merged_link(&real) {
+        if path_rules::copyable(&real).is_err() || objects::is_merged_link(&real) {
             return Ok(Ok(()));
         }
         let at = match merged(&real) {
             Ok(at) => at,
             Err(finding) => return Ok(Err(finding)),
         };
-        if places::target(&at).is_err() {
+        if path_rules::target(&at).is_err() {
             return Ok(Ok(()));
         }
         let why = Why::Spec {
@@ -151,11 +151,11 @@ impl Addition<'_> {
     }
 
     fn notices(self) -> impl Iterator<Item = String> {
-        let package = echo(&self.package.value);
+        let package = quote(&self.package.value);
         let some = |paths: &[String]| match paths {
             [] => None,
-            [one] => Some(format!("`{}`", echo(one))),
-            [first, rest @ ..] => Some(format!("`{}` and {} more", echo(first), rest.len())),
+            [one] => Some(format!("`{}`", quote(one))),
+            [first, rest @ ..] => Some(format!("`{}` and {} more", quote(first), rest.len())),
         };
         let lost = some(&self.lost_bits).map(|paths| {
             format!(

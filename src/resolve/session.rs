@@ -14,7 +14,7 @@ use crate::host::pam::{MODULE, Modules, SSHD, Service};
 use crate::host::sshd::SshdInfo;
 use crate::host::{FileKind, HostView, ResolvedPath};
 use crate::names::JailPath;
-use crate::spec::{Door, MountSource, MountSpec, NetworkSpec, SessionSpec, Spec};
+use crate::spec::{AccessMethod, MountSource, MountSpec, NetworkSpec, SessionSpec, Spec};
 
 /// The group of terminals where the host has none of that name: Debian's number, which is in devpts' documentation too.
 const TTY: u32 = 5;
@@ -52,7 +52,7 @@ pub(super) fn or_default<'s>(
     built: Option<&Tree>,
     view: &HostView,
 ) -> Result<Cow<'s, Spec>> {
-    let has_shell = spec.doors.value.contains(&Door::Shell);
+    let has_shell = spec.doors.value.contains(&AccessMethod::Shell);
     let has_pam = facts.is_some_and(|facts| facts.pam_service.is_some());
     let has_module = Modules::find(view)?.is_some_and(|modules| modules.has_ours);
     // What was built with sessions has them until its spec asks for a plain chroot: a module that is gone is an error, and opens nothing.
@@ -239,7 +239,7 @@ pub(super) fn notice_shared_processes(
     session: &SessionSpec,
     notices: &mut Vec<String>,
 ) {
-    if !session.pid && spec.doors.value.contains(&Door::Shell) {
+    if !session.pid && spec.doors.value.contains(&AccessMethod::Shell) {
         notices.push(
             "`namespaces.pid` is false: users of this jail see every process of the host, and can trace and end each one that runs under their user id outside of the jail; take the line out"
                 .to_owned(),

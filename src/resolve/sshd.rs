@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::{ResolvedJail, SHELLS, STATE};
 use crate::host::sshd::{ExpectedSettings, SshdInfo};
 use crate::names::JailName;
-use crate::spec::{Door, Password, SftpSpec, Spec};
+use crate::spec::{AccessMethod, Password, SftpSpec, Spec};
 
 /// The drop-in with the settings that all jails share. It sorts after the jails' own, whose values therefore win.
 pub const COMMON: &str = "05-jailctl.conf";
@@ -54,11 +54,11 @@ pub enum Sftp {
 }
 
 /// How sftp is served, given the doors; `None` where it is no door, or the host has no such subsystem.
-pub(super) fn sftp(doors: &[Door], program: Option<&str>) -> Option<Sftp> {
-    if !doors.contains(&Door::Sftp) {
+pub(super) fn sftp(doors: &[AccessMethod], program: Option<&str>) -> Option<Sftp> {
+    if !doors.contains(&AccessMethod::Sftp) {
         return None;
     }
-    if Door::is_sftp_alone(doors) {
+    if AccessMethod::is_sftp_only(doors) {
         return Some(Sftp::Internal);
     }
     match program? {
@@ -119,15 +119,15 @@ fn settings(spec: &Spec) -> Vec<(&'static str, String)> {
             .any(|user| user.password.value != Password::Locked),
     };
     let yes_no = |yes: bool| if yes { "yes" } else { "no" };
-    let force = if doors.contains(&Door::Shell) {
+    let force = if doors.contains(&AccessMethod::Shell) {
         "none".to_owned()
-    } else if doors.contains(&Door::Sftp) {
+    } else if doors.contains(&AccessMethod::Sftp) {
         internal_sftp(&spec.sftp)
     } else {
         // A subsystem of the host's would be served without a shell.
         format!("{SHELLS}/none")
     };
-    let forward = doors.contains(&Door::Forward);
+    let forward = doors.contains(&AccessMethod::Forward);
     // Each forwarding by its own keyword: `DisableForwarding` alone left X11 and agents open before OpenSSH 10.0 (CVE-2025-32728).
     [
         ("ChrootDirectory", root.display().to_string()),
@@ -144,7 +144,10 @@ fn settings(spec: &Spec) -> Vec<(&'static str, String)> {
         ("HostbasedAuthentication", "no".to_owned()),
         ("GSSAPIAuthentication", "no".to_owned()),
         ("KerberosAuthentication", "no".to_owned()),
-        ("PermitTTY", yes_no(doors.contains(&Door::Shell)).to_owned()),
+        (
+            "PermitTTY",
+            yes_no(doors.contains(&AccessMethod::Shell)).to_owned(),
+        ),
         ("PermitUserRC", "no".to_owned()),
         ("DisableForwarding", yes_no(!forward).to_owned()),
         (
@@ -242,7 +245,7 @@ pub(super) fn policy(spec: &Spec, facts: &SshdInfo) -> SshdPolicy {
     let common_settings = common_settings();
     // sshd sends the whole configuration to a process for each connection: what does not differ is in the common file alone, comments included.
     let mut text = format!("Match Group {group}\n");
-    let forwards = spec.doors.value.contains(&Door::Forward);
+    let forwards = spec.doors.value.contains(&AccessMethod::Forward);
     let is_own = |setting: &&(&str, String)| {
         let closes = CLOSING.contains(&setting.0) || forwards && FORWARDING.contains(&setting.0);
         closes || !common_settings.contains(setting)

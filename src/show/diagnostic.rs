@@ -9,7 +9,7 @@ use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
 use crate::error::{Error, Finding};
 use crate::span::Span;
-use crate::spec::text::{floor, is_hidden, visible};
+use crate::spec::display::{char_boundary_before, is_hidden, visible};
 
 /// Most findings shown, and most lines they may fill together: about one screen.
 const MOST_FINDINGS: usize = 10;
@@ -117,10 +117,10 @@ struct Line {
 impl Line {
     fn of(site: &Span) -> Self {
         let text = &site.source.text;
-        let start = floor(text, site.span.start);
+        let start = char_boundary_before(text, site.span.start);
         let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
         let rest = text[start..].lines().next().unwrap_or_default();
-        let marked = floor(rest, site.span.end.saturating_sub(start));
+        let marked = char_boundary_before(rest, site.span.end.saturating_sub(start));
         let shown = |part: &str| part.chars().map(stand_in).collect::<String>();
         let (marked, after) = rest.split_at(marked);
         let (before, marked) = (shown(&text[line_start..start]), shown(marked));

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::paint::{Hue, Paint};
 use crate::doctor::Reason;
-use crate::spec::text::visible;
+use crate::spec::display::visible;
 
 /// Reasons as text, one after the other. `about` is who or what was looked at; `fine` is said where there is none, and `wrong` where there are some.
 pub fn text(about: &str, fine: &str, wrong: &str, reasons: &[Reason], paint: Paint) -> String {

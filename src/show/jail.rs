@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::paint::{Hue, Paint};
 use super::{bytes, count, time};
 use crate::names::{JailName, JailPath};
-use crate::spec::Door;
+use crate::spec::AccessMethod;
 
 /// Whether something is still what it was at the build.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -32,7 +32,7 @@ pub struct Origin {
     /// The templates it names; `None` where the spec as built cannot be read any more.
     pub templates: Option<Vec<String>>,
     /// The doors it opens.
-    pub doors: Option<Vec<Door>>,
+    pub doors: Option<Vec<AccessMethod>>,
 }
 
 /// An account of a jail.
@@ -176,7 +176,7 @@ pub fn text(jail: &Jail, paint: Paint) -> String {
     if let Some(doors) = &jail.spec.doors {
         line(
             "doors",
-            list(doors.iter().map(|door| door.word().to_owned())),
+            list(doors.iter().map(|door| door.as_str().to_owned())),
         );
     }
     if let Some(Snippet { path, state }) = &jail.snippet {

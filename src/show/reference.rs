@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use crate::spec::keys::{KEYS, Key, header, keys_of};
-use crate::spec::rule::{Rule, Shape};
+use crate::spec::constraint::{Constraint, ValueType};
+use crate::spec::schema::{KEYS, KeySchema, header, keys_of};
 
 const HEAD: &str = "\
 # The spec, key by key
@@ -38,8 +38,8 @@ pub fn page() -> String {
     page
 }
 
-fn is_table(key: &Key) -> bool {
-    matches!(key.shape, Shape::Table | Shape::Tables(_))
+fn is_table(key: &KeySchema) -> bool {
+    matches!(key.shape, ValueType::Table | ValueType::Tables(_))
 }
 
 /// One table's keys.
@@ -72,7 +72,7 @@ fn section(out: &mut String, path: &str, rules: &mut BTreeMap<&'static str, Stri
 }
 
 /// What a key means, and for a list that templates may have too, how it meets theirs.
-fn meaning(key: &Key) -> String {
+fn meaning(key: &KeySchema) -> String {
     match (key.meets(), key.replaces) {
         (false, _) => key.doc.to_owned(),
         (true, true) => format!("{}; **replaces** the list of templates", key.doc),
@@ -80,7 +80,7 @@ fn meaning(key: &Key) -> String {
     }
 }
 
-fn without(key: &Key) -> String {
+fn without(key: &KeySchema) -> String {
     match (key.required, key.default) {
         (true, _) => "an error".to_owned(),
         (false, "") => "–".to_owned(),
@@ -92,19 +92,19 @@ fn without(key: &Key) -> String {
 }
 
 /// What a value is, in words; the rule behind them is noted for the end of the page.
-fn value(shape: Shape, rules: &mut BTreeMap<&'static str, String>) -> String {
+fn value(shape: ValueType, rules: &mut BTreeMap<&'static str, String>) -> String {
     match shape {
-        Shape::Text(rule) => text(rule, rules),
-        Shape::Texts(rule) => format!("array, each {}", text(rule, rules)),
-        Shape::Integer(from, to) => format!("integer from {from} to {to}"),
-        Shape::Boolean => "`true` or `false`".to_owned(),
-        Shape::Date => "date, not quoted".to_owned(),
-        Shape::Table | Shape::Tables(_) => shape.words().to_owned(),
+        ValueType::Text(rule) => text(rule, rules),
+        ValueType::Texts(rule) => format!("array, each {}", text(rule, rules)),
+        ValueType::Integer(from, to) => format!("integer from {from} to {to}"),
+        ValueType::Boolean => "`true` or `false`".to_owned(),
+        ValueType::Date => "date, not quoted".to_owned(),
+        ValueType::Table | ValueType::Tables(_) => shape.description().to_owned(),
     }
 }
 
-fn text(rule: Rule, rules: &mut BTreeMap<&'static str, String>) -> String {
-    if let Rule::Word(words) = rule {
+fn text(rule: Constraint, rules: &mut BTreeMap<&'static str, String>) -> String {
+    if let Constraint::Word(words) = rule {
         let quoted = |words: &[&str]| -> String {
             let words: Vec<String> = words.iter().map(|word| format!("`\"{word}\"`")).collect();
             words.join(", ")
@@ -116,8 +116,8 @@ fn text(rule: Rule, rules: &mut BTreeMap<&'static str, String>) -> String {
             format!("one of {now} (not yet: {})", quoted(words.later))
         };
     }
-    rules.insert(rule.words(), rule.sentence().into_owned());
-    rule.words().to_owned()
+    rules.insert(rule.description(), rule.help().into_owned());
+    rule.description().to_owned()
 }
 
 /// With its first letter a capital, as a sentence begins.

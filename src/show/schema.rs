@@ -5,8 +5,8 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::spec::keys::{Key, keys_of};
-use crate::spec::rule::{Rule, Shape};
+use crate::spec::constraint::{Constraint, ValueType};
+use crate::spec::schema::{KeySchema, keys_of};
 
 /// What is described.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +43,7 @@ fn merge(into: &mut Value, from: Value) {
 
 /// The keys of the table at `path`.
 fn table(path: &str, of: Of) -> Value {
-    let here = |key: &&Key| of == Of::Spec || !key.file_only;
+    let here = |key: &&KeySchema| of == Of::Spec || !key.file_only;
     let properties: Map<String, Value> = keys_of(path)
         .filter(here)
         .map(|key| (key.name().to_owned(), property(key, of)))
@@ -51,7 +51,7 @@ fn table(path: &str, of: Of) -> Value {
     let required: Vec<&str> = keys_of(path)
         .filter(here)
         .filter(|key| key.required)
-        .map(Key::name)
+        .map(KeySchema::name)
         .collect();
     let mut schema = json!({
         "type": "object",
@@ -68,15 +68,17 @@ fn table(path: &str, of: Of) -> Value {
     schema
 }
 
-fn property(key: &Key, of: Of) -> Value {
+fn property(key: &KeySchema, of: Of) -> Value {
     let mut schema = match key.shape {
-        Shape::Table => table(key.path, of),
-        Shape::Tables(_) => json!({ "type": "array", "items": table(key.path, of) }),
-        Shape::Text(rule) => text(rule),
-        Shape::Texts(rule) => json!({ "type": "array", "items": text(rule) }),
-        Shape::Integer(from, to) => json!({ "type": "integer", "minimum": from, "maximum": to }),
-        Shape::Boolean => json!({ "type": "boolean" }),
-        Shape::Date => json!({ "type": "string", "format": "date" }),
+        ValueType::Table => table(key.path, of),
+        ValueType::Tables(_) => json!({ "type": "array", "items": table(key.path, of) }),
+        ValueType::Text(rule) => text(rule),
+        ValueType::Texts(rule) => json!({ "type": "array", "items": text(rule) }),
+        ValueType::Integer(from, to) => {
+            json!({ "type": "integer", "minimum": from, "maximum": to })
+        }
+        ValueType::Boolean => json!({ "type": "boolean" }),
+        ValueType::Date => json!({ "type": "string", "format": "date" }),
     };
     let mut description = key.doc.to_owned();
     if !key.default.is_empty() {
@@ -87,8 +89,8 @@ fn property(key: &Key, of: Of) -> Value {
     schema
 }
 
-fn text(rule: Rule) -> Value {
-    if let Rule::Word(words) = rule {
+fn text(rule: Constraint) -> Value {
+    if let Constraint::Word(words) = rule {
         return json!({ "type": "string", "enum": words.now });
     }
     match rule.pattern() {

@@ -5,13 +5,13 @@ use std::fmt;
 use toml::value::{Date, Datetime};
 
 use super::Day;
-use super::rule::Objection;
+use super::constraint::Violation;
 
 /// The first year whose days mean an end and no more: 0 and 1 mark an account as closed.
 const FIRST: u16 = 1971;
 
 /// The day that `given` says, in days since 1970-01-01: a date and nothing else.
-pub(crate) fn day(given: &Datetime) -> Result<i64, Objection> {
+pub(crate) fn day(given: &Datetime) -> Result<i64, Violation> {
     match given {
         Datetime {
             date: Some(date),
@@ -22,9 +22,9 @@ pub(crate) fn day(given: &Datetime) -> Result<i64, Objection> {
             date: Some(_),
             time: None,
             ..
-        } => Err(Objection::new("is before 1971")),
-        Datetime { date: Some(_), .. } => Err(Objection::new("has a time of day")),
-        Datetime { date: None, .. } => Err(Objection::new("is a time of day")),
+        } => Err(Violation::new("is before 1971")),
+        Datetime { date: Some(_), .. } => Err(Violation::new("has a time of day")),
+        Datetime { date: None, .. } => Err(Violation::new("is a time of day")),
     }
 }
 

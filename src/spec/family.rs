@@ -7,7 +7,7 @@ use crate::error::{Finding, Result};
 use crate::names::{JailName, UserName};
 
 /// What stands for a user's name in a root, as in sshd_config(5); always a whole component.
-pub(crate) const USER: &str = "%u";
+pub(crate) const USER_TOKEN: &str = "%u";
 
 /// What a jail shares with the others of its family, whose sshd snippet is one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,8 +29,11 @@ impl Family {
     }
 
     /// The directory that has an entry for each user.
-    pub fn above(&self) -> PathBuf {
-        self.root.iter().take_while(|part| *part != USER).collect()
+    pub fn parent_dir(&self) -> PathBuf {
+        self.root
+            .iter()
+            .take_while(|part| *part != USER_TOKEN)
+            .collect()
     }
 }
 
@@ -96,13 +99,13 @@ impl Spec {
 
 /// Whether a root stands for one of each user.
 pub(crate) fn is_pattern(root: &Path) -> bool {
-    root.iter().any(|part| part == USER)
+    root.iter().any(|part| part == USER_TOKEN)
 }
 
 /// The root of one user's jail.
 pub(crate) fn expand(root: &Path, user: &UserName) -> PathBuf {
     let part = |part| {
-        if part == USER {
+        if part == USER_TOKEN {
             user.as_str().as_ref()
         } else {
             part

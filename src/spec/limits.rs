@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use jailctl_session::limits::Limits;
 
+use super::constraint::Violation;
 use super::findings::Findings;
-use super::rule::Objection;
-use super::tree::{Table, Value};
+use super::typed_table::{Table, Value};
 use crate::error::Finding;
 use crate::span::Span;
 
@@ -30,7 +30,7 @@ pub struct LimitsSpec {
 
 impl LimitsSpec {
     /// Where `key` was said; the table, if it was not.
-    pub fn site_of(&self, key: &str) -> &Span {
+    pub fn span_of(&self, key: &str) -> &Span {
         self.sites.get(key).unwrap_or(&self.site)
     }
 }
@@ -86,7 +86,7 @@ pub(crate) fn check(limits: &LimitsSpec, findings: &mut Findings) {
         findings.add(
             Finding::new("`limits.swap` cannot be without `limits.memory`")
                 .why("swap space is what is used beyond memory that is limited")
-                .with_span(limits.site_of("swap"), "")
+                .with_span(limits.span_of("swap"), "")
                 .hint("add a line such as `memory = \"256M\"`"),
         );
     }
@@ -98,15 +98,15 @@ pub(crate) fn check(limits: &LimitsSpec, findings: &mut Findings) {
         findings.add(
             Finding::new("`limits.memory` is too little")
                 .why("sshd's own processes of a connection are in the jail's group, and would be killed")
-                .with_span(limits.site_of("memory"), "less than 8M")
+                .with_span(limits.span_of("memory"), "less than 8M")
                 .hint("give 8M at least; a shell and its programs want more"),
         );
     }
 }
 
 /// The bytes that `text` says: digits, and `K`, `M`, `G` or `T` for powers of 1024. Not none.
-pub(crate) fn size(text: &str) -> Result<u64, Objection> {
-    let form = || Objection::form("is not a number with `K`, `M`, `G` or `T`");
+pub(crate) fn size(text: &str) -> Result<u64, Violation> {
+    let form = || Violation::form("is not a number with `K`, `M`, `G` or `T`");
     let digits = text.trim_end_matches(['K', 'M', 'G', 'T']);
     let power = match &text[digits.len()..] {
         "" => 0,
@@ -122,9 +122,9 @@ pub(crate) fn size(text: &str) -> Result<u64, Objection> {
     // More than an exabyte is a slip.
     let most = 1_u64 << (60 - power);
     match digits.parse::<u64>() {
-        Ok(0) => Err(Objection::form("is nothing")),
+        Ok(0) => Err(Violation::form("is nothing")),
         Ok(number) if number <= most => Ok(number << power),
-        _ => Err(Objection::form("is more than there can be")),
+        _ => Err(Violation::form("is more than there can be")),
     }
 }
 
@@ -136,7 +136,7 @@ fn size_or_none(text: &str) -> Option<u64> {
 }
 
 /// The number of per cent.
-pub(crate) fn percent(text: &str) -> Result<u16, Objection> {
+pub(crate) fn percent(text: &str) -> Result<u16, Violation> {
     match text.strip_suffix('%').map(str::parse) {
         Some(Ok(percent @ 1..)) if !text.starts_with('+') => Ok(percent),
         _ => Err("is not a number from 1 to 65535 with `%`".into()),
@@ -144,7 +144,7 @@ pub(crate) fn percent(text: &str) -> Result<u16, Objection> {
 }
 
 /// Whether `text` is a list of processors.
-pub(crate) fn cpus(text: &str) -> Result<(), Objection> {
+pub(crate) fn cpus(text: &str) -> Result<(), Violation> {
     let number = |text: &str| {
         let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         text.parse::<u32>()
@@ -163,25 +163,25 @@ pub(crate) fn cpus(text: &str) -> Result<(), Objection> {
 }
 
 /// Whether `text` is a device that a jail may be given.
-pub(crate) fn device(text: &str) -> Result<(), Objection> {
+pub(crate) fn device(text: &str) -> Result<(), Violation> {
     let below = text
         .strip_prefix("/dev/")
         .ok_or("is no path below `/dev`")?;
     plain(below)?;
     if POWERS.contains(&text) {
-        return Err(Objection::new("gives the whole machine away"));
+        return Err(Violation::new("gives the whole machine away"));
     }
     Ok(())
 }
 
 /// The path of a control group, without the `/` that it begins with.
-pub(crate) fn control_group(text: &str) -> Result<&str, Objection> {
+pub(crate) fn control_group(text: &str) -> Result<&str, Violation> {
     let below = text.strip_prefix('/').ok_or("does not begin with `/`")?;
     plain(below)?;
     Ok(below)
 }
 
-fn plain(path: &str) -> Result<(), Objection> {
+fn plain(path: &str) -> Result<(), Violation> {
     let letter = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     if path.len() > 255 {
         return Err("is longer than 255 characters".into());

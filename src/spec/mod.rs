@@ -12,35 +12,35 @@ use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::names::{JailName, JailPath, UserName};
 use crate::span::{SourceText, Span, Spanned};
 
-mod build;
-mod check;
+mod authorized_keys;
+pub mod constraint;
 mod date;
+pub mod display;
 mod family;
 mod findings;
-mod keyline;
-pub mod keys;
 mod limits;
+mod lower;
 mod mount;
 mod network;
+mod parse;
 mod password;
-mod people;
-pub mod places;
-pub mod rule;
-mod secret;
+pub mod path_rules;
+mod redact;
+mod reserved_names;
+pub mod schema;
 mod session;
-mod syntax;
 mod template;
-pub mod text;
-mod tree;
+mod typed_table;
+mod validate;
 
+pub use authorized_keys::{Fingerprint, fingerprint};
 pub use family::Family;
-pub use keyline::{Fingerprint, fingerprint};
 pub use limits::LimitsSpec;
 pub use mount::{MountSource, MountSpec};
 pub use network::{NetworkSpec, PrivateNetwork};
+pub(crate) use parse::{Document, parse};
+pub use parse::{MAX, source};
 pub use session::SessionSpec;
-pub(crate) use syntax::{Document, parse};
-pub use syntax::{MAX, source};
 pub use template::{BuiltIn, Templates};
 
 #[cfg(test)]
@@ -48,14 +48,14 @@ mod tests;
 
 use findings::Findings;
 use template::Layer;
-use tree::Table;
+use typed_table::Table;
 
 /// A door: one way into a jail.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
 )]
 #[serde(rename_all = "lowercase")]
-pub enum Door {
+pub enum AccessMethod {
     /// A login shell, with or without a terminal, and commands.
     Shell,
     /// File transfer by sftp.
@@ -64,7 +64,7 @@ pub enum Door {
     Forward,
 }
 
-impl Door {
+impl AccessMethod {
     /// The door that `sshd.allow` calls `word`.
     pub fn new(word: &str) -> Option<Self> {
         match word {
@@ -76,7 +76,7 @@ impl Door {
     }
 
     /// What `sshd.allow` calls it.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Shell => "shell",
             Self::Sftp => "sftp",
@@ -85,7 +85,7 @@ impl Door {
     }
 
     /// Whether sftp is the only door through which files or commands come, so that sshd serves it and nothing of the jail's runs.
-    pub fn is_sftp_alone(doors: &[Self]) -> bool {
+    pub fn is_sftp_only(doors: &[Self]) -> bool {
         doors.contains(&Self::Sftp) && !doors.contains(&Self::Shell)
     }
 }
@@ -140,7 +140,7 @@ pub struct Spec {
     /// `[[user]]`.
     pub users: Vec<User>,
     /// `[sshd] allow`: sorted, without doubles, never empty. Without that line sftp, and shell where a user names one or `binaries` hold one; the site is then theirs, or that of `name`.
-    pub doors: Spanned<Vec<Door>>,
+    pub doors: Spanned<Vec<AccessMethod>>,
     /// How sftp is served; empty where it is not the only door.
     pub sftp: SftpSpec,
     /// `[[file]]`.
@@ -244,7 +244,7 @@ pub struct DirSpec {
 pub fn load(source: &Arc<SourceText>, templates: &dyn Templates) -> Result<Spec> {
     let mut findings = Findings::default();
     let (file, mut whole) = layer(source, None, &mut findings)?;
-    whole &= !file.is_bad("templates");
+    whole &= !file.has_errors("templates");
     let mut below: Option<Table> = None;
     let mut seen = BTreeSet::new();
     for (name, site) in file.texts("templates") {
@@ -268,8 +268,8 @@ pub fn load(source: &Arc<SourceText>, templates: &dyn Templates) -> Result<Spec>
     };
     // Of a text that is no TOML, or without one of its templates, parts are missing; what follows from their absence would only confuse.
     if whole {
-        let parts = build::build(&merged, &mut findings);
-        check::check(&parts, &mut findings);
+        let parts = lower::build(&merged, &mut findings);
+        validate::check(&parts, &mut findings);
         if findings.is_empty()
             && let Some(spec) = parts.into_spec()
         {
@@ -288,8 +288,8 @@ fn layer(
     template: Option<&str>,
     findings: &mut Findings,
 ) -> Result<(Table, bool)> {
-    let document = syntax::parse(source)?;
-    let table = tree::check(&document, template, findings);
+    let document = parse::parse(source)?;
+    let table = typed_table::check(&document, template, findings);
     let whole = document.findings.is_empty();
     for finding in document.findings {
         findings.add(finding);
@@ -323,10 +323,10 @@ fn unknown_template(name: &str, site: &Span, templates: &dyn Templates) -> Findi
     // Whatever is wrong with the directory of templates, the one that was asked for is not there.
     let names = templates.names().unwrap_or_default();
     let names = || names.iter().map(String::as_str);
-    match text::nearest(name, names()) {
+    match display::suggest(name, names()) {
         Some(meant) => finding.with_span(site, format!("did you mean `{meant}`?")),
         None => finding
             .with_span(site, "")
-            .hint(format!("there are {}", text::list(names(), "and"))),
+            .hint(format!("there are {}", display::list(names(), "and"))),
     }
 }

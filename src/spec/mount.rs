@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use super::build::{Parts, sited, typed};
+use super::constraint::Violation;
+use super::display::list;
 use super::findings::Findings;
 use super::limits::size;
-use super::places;
-use super::rule::Objection;
-use super::text::list;
-use super::tree::Table;
+use super::lower::{PartialSpec, sited, typed};
+use super::path_rules;
+use super::typed_table::Table;
 use crate::error::Finding;
 use crate::names::JailPath;
 use crate::span::{Span, Spanned};
@@ -57,10 +57,10 @@ const OPTIONS: [(&str, &str); 4] = [
 ];
 
 /// Where a session has a tmpfs unless a `[[mount]]` says otherwise. Those below `/dev` and what the kernel shows are no targets in any case.
-const OF_SESSIONS: [&str; 1] = ["/tmp"];
+const SESSION_ONLY: [&str; 1] = ["/tmp"];
 
 /// Options of tmpfs(5) with a value.
-const OF_TMPFS: [&str; 2] = ["size", "mode"];
+const TMPFS_ONLY: [&str; 2] = ["size", "mode"];
 
 impl MountSource {
     /// What `text` calls it; a path of the host if none of [`KINDS`].
@@ -109,7 +109,7 @@ impl MountSpec {
 
 /// A table of the merged tree.
 pub(crate) fn build(table: &Table) -> Option<MountSpec> {
-    if table.is_bad("options") {
+    if table.has_errors("options") {
         return None;
     }
     let (source, site) = table.text("source")?;
@@ -135,7 +135,12 @@ pub(crate) fn build(table: &Table) -> Option<MountSpec> {
 }
 
 /// Adds what is wrong among the mounts, and between them and the rest, to `findings`.
-pub(crate) fn check(mounts: &[MountSpec], has_pid: bool, parts: &Parts, findings: &mut Findings) {
+pub(crate) fn check(
+    mounts: &[MountSpec],
+    has_pid: bool,
+    parts: &PartialSpec,
+    findings: &mut Findings,
+) {
     for (index, mount) in mounts.iter().enumerate() {
         if findings.is_full() {
             return;
@@ -150,7 +155,7 @@ pub(crate) fn check(mounts: &[MountSpec], has_pid: bool, parts: &Parts, findings
                     .with_span(&mount.target.site, ""),
             );
         }
-        places_of_users(mount, parts, findings);
+        user_paths(mount, parts, findings);
         covered(index, mounts, findings);
         options(mount, findings);
         place(mount, has_pid, findings);
@@ -174,10 +179,10 @@ pub(crate) fn check(mounts: &[MountSpec], has_pid: bool, parts: &Parts, findings
 
 /// A directory in which others than root make names is no place to mount in, or over: they could move the directory that is mounted on, and from then on
 /// no session would begin (CVE-2018-6954, CVE-2021-30465).
-fn places_of_users(mount: &MountSpec, parts: &Parts, findings: &mut Findings) {
+fn user_paths(mount: &MountSpec, parts: &PartialSpec, findings: &mut Findings) {
     let path = &mount.target.value;
-    let lies_in = |outer: &JailPath| places::within(path.as_str(), &[outer.as_str()]).is_some();
-    let holds = |inner: &JailPath| places::within(inner.as_str(), &[path.as_str()]).is_some();
+    let lies_in = |outer: &JailPath| path_rules::within(path.as_str(), &[outer.as_str()]).is_some();
+    let holds = |inner: &JailPath| path_rules::within(inner.as_str(), &[path.as_str()]).is_some();
     let mut refuse = |why: String, hint: &str| {
         findings.add(
             Finding::new(format!("`{path}` cannot be mounted on"))
@@ -215,8 +220,9 @@ fn places_of_users(mount: &MountSpec, parts: &Parts, findings: &mut Findings) {
 fn covered(index: usize, mounts: &[MountSpec], findings: &mut Findings) {
     let mount = &mounts[index];
     let path = &mount.target.value;
-    let lies_in =
-        |outer: &str| path.as_str() != outer && places::within(path.as_str(), &[outer]).is_some();
+    let lies_in = |outer: &str| {
+        path.as_str() != outer && path_rules::within(path.as_str(), &[outer]).is_some()
+    };
     let refused =
         || Finding::new(format!("`{path}` cannot be mounted on")).with_span(&mount.target.site, "");
     if let Some(outer) = mounts[index..]
@@ -242,7 +248,7 @@ fn covered(index: usize, mounts: &[MountSpec], findings: &mut Findings) {
         .iter()
         .filter(|outer| !matches!(outer.source, MountSource::Host(_)))
         .map(|outer| outer.target.value.as_str())
-        .chain(OF_SESSIONS.into_iter().filter(|outer| is_own(outer)))
+        .chain(SESSION_ONLY.into_iter().filter(|outer| is_own(outer)))
         .find(|outer| lies_in(outer));
     if let Some(outer) = outer {
         findings.add(
@@ -262,7 +268,7 @@ fn options(mount: &MountSpec, findings: &mut Findings) {
             );
         }
     }
-    for name in OF_TMPFS {
+    for name in TMPFS_ONLY {
         let given = mount.options.iter().filter_map(|one| one.split_once('='));
         if given.filter(|(given, _)| *given == name).count() > 1 {
             findings.add(
@@ -312,7 +318,7 @@ fn place(mount: &MountSpec, has_pid: bool, findings: &mut Findings) {
 }
 
 /// Whether `text` is an option of a `[[mount]]`.
-pub(crate) fn option(text: &str) -> Result<(), Objection> {
+pub(crate) fn option(text: &str) -> Result<(), Violation> {
     let known = || OPTIONS.iter().flat_map(|(one, other)| [*one, *other]);
     if known().any(|option| option == text) {
         return Ok(());
@@ -321,8 +327,8 @@ pub(crate) fn option(text: &str) -> Result<(), Objection> {
         Some(("size", value)) if is_share(value) => Ok(()),
         Some(("size", value)) => size(value).map(drop),
         Some(("mode", value)) if is_mode(value) => Ok(()),
-        Some(("mode", _)) => Err(Objection::form("is not three or four octal digits")),
-        _ => Err(Objection::form(format!(
+        Some(("mode", _)) => Err(Violation::form("is not three or four octal digits")),
+        _ => Err(Violation::form(format!(
             "is none of {}",
             list(known().chain(["size=", "mode="]), "and")
         ))),

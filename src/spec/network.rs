@@ -2,10 +2,10 @@
 
 use jailctl_session::network::Port;
 
-use super::Door;
-use super::build::sited;
+use super::AccessMethod;
 use super::findings::Findings;
-use super::tree::Table;
+use super::lower::sited;
+use super::typed_table::Table;
 use crate::error::Finding;
 use crate::span::{Span, Spanned};
 
@@ -35,7 +35,11 @@ pub struct PrivateNetwork {
 const RULES: [&str; 2] = ["allow_in", "allow_out"];
 
 /// Of the merged tree; without the table, what is usual for these doors.
-pub(crate) fn build(table: Option<&Table>, doors: &[Door], findings: &mut Findings) -> NetworkSpec {
+pub(crate) fn build(
+    table: Option<&Table>,
+    doors: &[AccessMethod],
+    findings: &mut Findings,
+) -> NetworkSpec {
     let mode = table.and_then(|table| table.text("mode"));
     let rules = RULES.map(|key| table.and_then(|table| table.entries.get(key)));
     let first = rules.iter().flatten().next();
@@ -58,11 +62,11 @@ pub(crate) fn build(table: Option<&Table>, doors: &[Door], findings: &mut Findin
     }
 }
 
-fn plain(mode: Option<&str>, doors: &[Door]) -> NetworkSpec {
+fn plain(mode: Option<&str>, doors: &[AccessMethod]) -> NetworkSpec {
     match mode {
         Some("none") => NetworkSpec::None,
         Some(_) => NetworkSpec::Host,
-        None if Door::is_sftp_alone(doors) => NetworkSpec::None,
+        None if AccessMethod::is_sftp_only(doors) => NetworkSpec::None,
         None => NetworkSpec::Host,
     }
 }

@@ -1,34 +1,34 @@
 //! `password`: two words or a crypt(5) hash. A password in the clear is refused, and no message ever holds what was given.
 
 use super::Password;
-use super::rule::Objection;
-use super::text::nearest;
+use super::constraint::Violation;
+use super::display::suggest;
 
 /// Longest hash, as `CRYPT_OUTPUT_SIZE` of crypt(3).
 const MAX: usize = 384;
 
 /// Checks a value of `password`.
-pub(crate) fn check(text: &str) -> Result<(), Objection> {
+pub(crate) fn check(text: &str) -> Result<(), Violation> {
     parse(text).map(drop)
 }
 
 /// What a value of `password` says.
-pub(crate) fn parse(text: &str) -> Result<Password, Objection> {
+pub(crate) fn parse(text: &str) -> Result<Password, Violation> {
     match text {
         "locked" => return Ok(Password::Locked),
         "keep" => return Ok(Password::Keep),
         _ => {}
     }
-    if let Some(meant) = nearest(text, ["locked", "keep"]) {
-        return Err(Objection::new("is neither `locked` nor `keep` nor a hash")
+    if let Some(meant) = suggest(text, ["locked", "keep"]) {
+        return Err(Violation::new("is neither `locked` nor `keep` nor a hash")
             .hint(format!("did you mean `{meant}`?")));
     }
     if text.starts_with(['!', '*']) || text.is_empty() {
-        return Err(Objection::new("is neither `locked` nor `keep` nor a hash")
+        return Err(Violation::new("is neither `locked` nor `keep` nor a hash")
             .hint("write `locked`: no password works then, and keys do"));
     }
     if !text.starts_with(['$', '_']) {
-        return Err(Objection::form(
+        return Err(Violation::form(
             "looks like a password in the clear; a spec holds only its hash",
         ));
     }
@@ -47,7 +47,7 @@ pub(crate) fn parse(text: &str) -> Result<Password, Objection> {
         None => text.len() == 20 && text[1..].bytes().all(is_base64),
     };
     if !whole {
-        return Err(Objection::new("is not a whole hash").hint(
+        return Err(Violation::new("is not a whole hash").hint(
             "a shell eats `$6` between double quotes: paste the hash into the file, or use single quotes",
         ));
     }

@@ -1,13 +1,13 @@
 //! `[namespaces]`, `[network]`, `[limits]`, `[[mount]]` and `sshd.log`: what each session of a jail has of its own. A spec with none of these leaves it to the host whether a shell
 //! is in a session ([`SessionSpec::of_shell`]) or in a plain chroot.
 
-use super::Door;
-use super::build::Parts;
+use super::AccessMethod;
 use super::findings::Findings;
 use super::limits::{self, LimitsSpec};
+use super::lower::PartialSpec;
 use super::mount::{self, MountSpec};
 use super::network::{self, NetworkSpec};
-use super::tree::{Table, Value};
+use super::typed_table::{Table, Value};
 use crate::error::Finding;
 use crate::span::Span;
 
@@ -86,7 +86,11 @@ pub(crate) fn is_plain(
 }
 
 /// The part of the merged tree; `None` if a session has nothing of its own.
-pub(crate) fn build(spec: &Table, doors: &[Door], findings: &mut Findings) -> Option<SessionSpec> {
+pub(crate) fn build(
+    spec: &Table,
+    doors: &[AccessMethod],
+    findings: &mut Findings,
+) -> Option<SessionSpec> {
     let tables = ["namespaces", "network", "limits", "mount"];
     let table = |key| match spec.entries.get(key).map(|node| &node.value) {
         Some(Value::Table(table)) => Some(table),
@@ -152,14 +156,14 @@ pub(crate) fn build(spec: &Table, doors: &[Door], findings: &mut Findings) -> Op
             Finding::new("`namespaces.ipc` cannot be false in this jail")
                 .why("the host's shared memory outlives a session, and no limit holds for what former ones left there")
                 .with_span(site, "")
-                .hint(format!("take the line out; memory is limited in line {}", limits.site_of("memory").position().0)),
+                .hint(format!("take the line out; memory is limited in line {}", limits.span_of("memory").position().0)),
         );
     }
     Some(session)
 }
 
 /// Adds what is wrong between sessions and the rest to `findings`.
-pub(crate) fn check(parts: &Parts, findings: &mut Findings) {
+pub(crate) fn check(parts: &PartialSpec, findings: &mut Findings) {
     let Some(session) = &parts.session else {
         return;
     };

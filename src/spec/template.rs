@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::keys::{Key, keys_of};
-use super::rule::Shape;
-use super::tree::{Node, Table, Value};
+use super::constraint::ValueType;
+use super::schema::{KeySchema, keys_of};
+use super::typed_table::{Node, Table, Value};
 use crate::error::Result;
 use crate::span::SourceText;
 
@@ -85,7 +85,7 @@ fn merge_tables(path: &str, mut lower: Table, mut upper: Table, layer: Layer) ->
     upper
 }
 
-fn merge_nodes(key: &Key, below: Node, above: Node, layer: Layer) -> Node {
+fn merge_nodes(key: &KeySchema, below: Node, above: Node, layer: Layer) -> Node {
     let site = above.site;
     let value = match (key.shape, below.value, above.value) {
         (_, Value::Texts(mut texts), Value::Texts(more))
@@ -95,7 +95,7 @@ fn merge_nodes(key: &Key, below: Node, above: Node, layer: Layer) -> Node {
             texts.lacks |= more.lacks;
             Value::Texts(texts)
         }
-        (Shape::Tables(identity), Value::Tables(mut tables), Value::Tables(more)) => {
+        (ValueType::Tables(identity), Value::Tables(mut tables), Value::Tables(more)) => {
             let which = |table: &Table| {
                 identity
                     .iter()
@@ -107,7 +107,7 @@ fn merge_nodes(key: &Key, below: Node, above: Node, layer: Layer) -> Node {
             tables.extend(more);
             Value::Tables(tables)
         }
-        (Shape::Table, Value::Table(below), Value::Table(above)) => {
+        (ValueType::Table, Value::Table(below), Value::Table(above)) => {
             Value::Table(merge_tables(key.path, below, above, layer))
         }
         (_, _, above) => above,

@@ -17,7 +17,7 @@ const DROPBOX: &str = include_str!("../../jails/dropbox.toml");
 fn text_of(text: &str) -> Arc<SourceText> {
     Arc::new(SourceText {
         name: "test.toml".to_owned(),
-        text: text.to_owned(),
+        text: display.to_owned(),
     })
 }
 
@@ -35,7 +35,10 @@ fn the_specs_that_come_along_are_good() {
     assert_eq!(arkham.name.value.as_str(), "arkham");
     assert_eq!(arkham.root.value, PathBuf::from("/srv/jails/arkham"));
     assert_eq!(values(&arkham.binaries), ["bash", "sh", "ls", "cat"]);
-    assert_eq!(arkham.doors.value, [Door::Shell, Door::Sftp]);
+    assert_eq!(
+        arkham.doors.value,
+        [AccessMethod::Shell, AccessMethod::Sftp]
+    );
     assert_eq!(arkham.users.len(), 1);
     let harlequin = &arkham.users[0];
     assert_eq!(harlequin.name.value.as_str(), "harlequin");
@@ -56,7 +59,7 @@ fn the_specs_that_come_along_are_good() {
     );
 
     let dropbox = load_text(DROPBOX).expect("good");
-    assert_eq!(dropbox.doors.value, [Door::Sftp]);
+    assert_eq!(dropbox.doors.value, [AccessMethod::Sftp]);
     assert_eq!(dropbox.users[0].shell, None);
     assert_eq!(dropbox.dirs[0].mode, 0o750);
     assert!(dropbox.binaries.is_empty());
@@ -65,7 +68,7 @@ fn the_specs_that_come_along_are_good() {
 #[test]
 fn a_spec_may_be_one_line() {
     let spec = load_text("name = 'a'").expect("good");
-    assert_eq!(spec.doors.value, [Door::Sftp]);
+    assert_eq!(spec.doors.value, [AccessMethod::Sftp]);
     assert!(spec.users.is_empty());
 }
 

@@ -10,7 +10,7 @@ use crate::host::{FileKind, HostView, ResolvedPath, Stat};
 use crate::names::JailPath;
 use crate::resolve::objects::{self, Asked};
 use crate::resolve::tree::{Content, Entry, EntryKind, Tree, Why, merged};
-use crate::spec::places;
+use crate::spec::path_rules;
 
 /// A rule at work.
 pub(super) struct Addition<'a> {
@@ -274,13 +274,13 @@ impl<'a> Addition<'a> {
     fn file(&mut self, path: &Path, source: &Path, stat: &Stat) -> Result<bool> {
         // What only some may read on the host is not for all of a jail, and a program without its setuid bit would not work.
         let is_common = stat.mode & 0o004 != 0 && stat.mode & 0o6000 == 0;
-        if !is_common || places::copyable(source).is_err() {
+        if !is_common || path_rules::copyable(source).is_err() {
             return Ok(false);
         }
         let Ok(at) = merged(path) else {
             return Ok(false);
         };
-        if places::target(&at).is_err() {
+        if path_rules::target(&at).is_err() {
             return Ok(false);
         }
         let name = at.name().to_owned();

@@ -8,7 +8,7 @@ use super::{Rule, text};
 use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::HostView;
 use crate::span::SourceText;
-use crate::spec::{self, text::echo};
+use crate::spec::{self, display::quote};
 
 /// Where they lie.
 const DIRECTORY: &str = "/etc/jailctl/rules.d";
@@ -49,7 +49,7 @@ pub(super) fn rules(view: &HostView, findings: &mut Vec<Finding>) -> Result<Vec<
     for rule in &rules {
         if let Some(first) = seen.insert(&rule.name, rule) {
             findings.push(
-                Finding::new(format!("two rules are called `{}`", echo(&rule.name)))
+                Finding::new(format!("two rules are called `{}`", quote(&rule.name)))
                     .why(format!("the other one is at {}", first.site))
                     .hint("give one of them another name")
                     .with_span(&rule.site, "the second"),

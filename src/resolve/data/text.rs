@@ -9,8 +9,8 @@ use super::{Rule, pattern};
 use crate::error::Finding;
 use crate::names::JailPath;
 use crate::span::{SourceText, Span};
-use crate::spec::text::{echo, is_hidden, list, nearest};
-use crate::spec::{Document, places};
+use crate::spec::display::{is_hidden, list, quote, suggest};
+use crate::spec::{Document, path_rules};
 
 /// The keys of a rule.
 const KEYS: [&str; 11] = [
@@ -32,7 +32,7 @@ pub(super) fn rules(document: &Document<'_>, findings: &mut Vec<Finding>) -> Vec
     for (key, value) in &document.tree {
         if key.get_ref() != "rule" {
             reader.object(
-                format!("unknown key `{}`", echo(key.get_ref())),
+                format!("unknown key `{}`", quote(key.get_ref())),
                 key.span(),
                 "",
                 "a file of rules holds `[[rule]]` and nothing else",
@@ -102,8 +102,8 @@ impl Reader<'_> {
                 "at_most" => rule.at_most = self.size(value),
                 unknown => {
                     let known = || KEYS.into_iter().chain(NOTICES);
-                    let what = format!("unknown key `{}`", echo(unknown));
-                    match nearest(unknown, known()) {
+                    let what = format!("unknown key `{}`", quote(unknown));
+                    match suggest(unknown, known()) {
                         Some(meant) => {
                             self.object(what, key.span(), &format!("did you mean `{meant}`?"), "");
                         }
@@ -166,7 +166,7 @@ impl Reader<'_> {
 
     fn refuse(&mut self, key: &str, text: &str, why: &str, span: std::ops::Range<usize>) {
         self.object(
-            format!("`{key}` may not hold `{}`: it {why}", echo(text)),
+            format!("`{key}` may not hold `{}`: it {why}", quote(text)),
             span,
             why,
             "",
@@ -257,7 +257,7 @@ fn addition(text: &str) -> Option<&'static str> {
     if top.is_empty() || top.contains('*') {
         return Some("stands for the whole host");
     }
-    if places::copyable(std::path::Path::new(path.as_str())).is_err() {
+    if path_rules::copyable(std::path::Path::new(path.as_str())).is_err() {
         return Some("is made up by the kernel, or holds the host's secrets");
     }
     None
@@ -269,7 +269,7 @@ fn further_name(text: &str) -> Option<&'static str> {
     }
     match path(text) {
         Err(why) => Some(why),
-        Ok(path) => places::target(&path)
+        Ok(path) => path_rules::target(&path)
             .is_err()
             .then_some("is a place of jailctl's own, or of the system's"),
     }

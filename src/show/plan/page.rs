@@ -9,7 +9,7 @@ use super::listing::{Item, items};
 use crate::plan::{Act, Plan, Step, WaysIn};
 use crate::show::paint::{Hue, Paint};
 use crate::show::{bytes, count};
-use crate::spec::text::visible;
+use crate::spec::display::visible;
 
 /// About as many lines as the paths of a plan get, unless all are asked for.
 const LISTED: usize = 40;

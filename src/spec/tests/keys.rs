@@ -1,12 +1,12 @@
 //! The table of keys held against itself and against `load`: each key with its example, with values of wrong types, with hostile ones.
 
-use super::super::keys::{KEYS, Key, header};
-use super::super::rule::{Rule, Shape};
+use super::super::constraint::{Constraint, ValueType};
+use super::super::schema::{KEYS, KeySchema, header};
 use super::*;
 use crate::show::diagnostic::render;
 
 /// A spec in which `line` stands in the table that has `key`, with what that table needs beside it.
-fn spec_with(key: &Key, line: &str) -> String {
+fn spec_with(key: &KeySchema, line: &str) -> String {
     let name = key.name();
     let beside = |needed: &[(&str, &str)]| -> String {
         needed
@@ -18,7 +18,7 @@ fn spec_with(key: &Key, line: &str) -> String {
     let user = "[[user]]\nname = \"harlequin\"\n";
     let top = "binaries = [\"bash\"]\n";
     match key.table() {
-        "" if matches!(key.shape, Shape::Table | Shape::Tables(_)) && name != "user" => {
+        "" if matches!(key.shape, ValueType::Table | ValueType::Tables(_)) && name != "user" => {
             format!("name = \"a\"\n{line}\n{user}")
         }
         "" => format!("{}{line}\n", beside(&[("name", "name = \"a\"")])),
@@ -74,12 +74,13 @@ fn rows_are_documented_and_in_order() {
         assert!(key.example.contains(key.name()), "{}", key.path);
         let of_table = key.table().is_empty()
             || KEYS[..index].iter().any(|table| {
-                table.path == key.table() && matches!(table.shape, Shape::Table | Shape::Tables(_))
+                table.path == key.table()
+                    && matches!(table.shape, ValueType::Table | ValueType::Tables(_))
             });
         assert!(of_table, "{} stands before its table", key.path);
         let doubles = KEYS.iter().filter(|other| other.path == key.path).count();
         assert_eq!(doubles, 1, "{}", key.path);
-        let tables = matches!(key.shape, Shape::Tables(_));
+        let tables = matches!(key.shape, ValueType::Tables(_));
         assert_eq!(tables, key.path.ends_with("[]"), "{}", key.path);
     }
 }
@@ -109,7 +110,7 @@ fn strings(example: &str) -> Vec<String> {
 #[test]
 fn each_example_and_default_obeys_its_rule() {
     for key in KEYS {
-        let (Shape::Text(rule) | Shape::Texts(rule)) = key.shape else {
+        let (ValueType::Text(rule) | ValueType::Texts(rule)) = key.shape else {
             continue;
         };
         let examples = strings(key.example);
@@ -141,12 +142,12 @@ fn each_key_refuses_each_other_type() {
     for key in KEYS {
         for (value, kind) in values {
             let fits = match key.shape {
-                Shape::Text(_) => kind == "a string",
-                Shape::Texts(_) | Shape::Tables(_) => kind == "an array",
-                Shape::Integer(..) => kind == "an integer",
-                Shape::Boolean => kind == "a boolean",
-                Shape::Date => kind == "a date or time",
-                Shape::Table => kind == "a table",
+                ValueType::Text(_) => kind == "a string",
+                ValueType::Texts(_) | ValueType::Tables(_) => kind == "an array",
+                ValueType::Integer(..) => kind == "an integer",
+                ValueType::Boolean => kind == "a boolean",
+                ValueType::Date => kind == "a date or time",
+                ValueType::Table => kind == "a table",
             };
             if fits && value != "[[\"text\"]]" {
                 continue;
@@ -182,14 +183,15 @@ fn each_text_refuses_what_is_hostile() {
     ];
     for key in KEYS {
         let (rule, wrap) = match key.shape {
-            Shape::Text(rule) => (rule, false),
-            Shape::Texts(rule) => (rule, true),
+            ValueType::Text(rule) => (constraint, false),
+            ValueType::Texts(rule) => (constraint, true),
             _ => continue,
         };
         let long = "a".repeat(100_000);
         let cases = hostile.iter().chain(&unfit).copied().chain([long.as_str()]);
         for (index, text) in cases.enumerate() {
-            if matches!(rule, Rule::Content | Rule::Argument) && index >= hostile.len() {
+            if matches!(rule, Constraint::Content | Constraint::Argument) && index >= hostile.len()
+            {
                 continue;
             }
             let value = if wrap {
@@ -214,7 +216,7 @@ fn each_text_refuses_what_is_hostile() {
 #[test]
 fn numbers_stay_in_their_range() {
     for key in KEYS {
-        let Shape::Integer(from, to) = key.shape else {
+        let ValueType::Integer(from, to) = key.shape else {
             continue;
         };
         for good in [from, to] {

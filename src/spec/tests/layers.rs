@@ -14,7 +14,7 @@ impl Templates for Site<'_> {
         match self.0.iter().find(|(known, _)| *known == name) {
             Some((name, text)) => Ok(Some(Arc::new(SourceText {
                 name: format!("template {name}"),
-                text: (*text).to_owned(),
+                text: (*display).to_owned(),
             }))),
             None => BuiltIn.get(name),
         }
@@ -46,7 +46,7 @@ fn lists_are_joined_without_doubles() {
     assert_eq!(values(&spec.binaries), ["ls", "cat", "bash", "id"]);
     assert_eq!(spec.binaries[2].site.to_string(), "template two:1");
     assert_eq!(spec.binaries[3].site.to_string(), "test.toml:3");
-    assert_eq!(spec.doors.value, [Door::Sftp]);
+    assert_eq!(spec.doors.value, [AccessMethod::Sftp]);
     assert_eq!(spec.doors.site.to_string(), "template one:3");
     assert_eq!(values(&spec.templates), ["one", "two"]);
 }
@@ -54,7 +54,7 @@ fn lists_are_joined_without_doubles() {
 #[test]
 fn a_spec_that_says_what_is_open_replaces_what_templates_open() {
     let doors = |text: &str| {
-        let spec = load_with(text, &[("web", "[sshd]\nallow = ['shell']")]).expect("good");
+        let spec = load_with(display, &[("web", "[sshd]\nallow = ['shell']")]).expect("good");
         (spec.doors.value, spec.doors.site.to_string())
     };
     let user = "\n[[user]]\nname = 'ana'\nauthorized_keys = []\n[sshd]\n";
@@ -62,25 +62,25 @@ fn a_spec_that_says_what_is_open_replaces_what_templates_open() {
         doors(&format!(
             "name = 'a'\ntemplates = ['shell']\nbinaries = ['ls']{user}allow = ['sftp']"
         )),
-        (vec![Door::Sftp], "test.toml:8".to_owned())
+        (vec![AccessMethod::Sftp], "test.toml:8".to_owned())
     );
     assert_eq!(
         doors(&format!(
             "name = 'a'\ntemplates = ['shell']{user}allow = ['shell']"
         )),
-        (vec![Door::Shell], "test.toml:7".to_owned())
+        (vec![AccessMethod::Shell], "test.toml:7".to_owned())
     );
     assert_eq!(
         doors(&format!(
             "name = 'a'\ntemplates = ['sftp']\nbinaries = ['bash']{user}allow = ['shell', 'sftp']"
         ))
         .0,
-        [Door::Shell, Door::Sftp]
+        [AccessMethod::Shell, AccessMethod::Sftp]
     );
     // Templates among themselves: what any of them opens is open.
     assert_eq!(
         doors("name = 'a'\ntemplates = ['sftp', 'web']\nbinaries = ['bash']").0,
-        [Door::Shell, Door::Sftp]
+        [AccessMethod::Shell, AccessMethod::Sftp]
     );
 }
 
@@ -93,7 +93,7 @@ fn ports_and_devices_of_the_spec_replace_those_of_templates() {
     )];
     let open = |more: &str| {
         let text = format!("name = 'a'\ntemplates = ['wide']\n{more}");
-        let spec = load_with(&text, &templates).expect("good");
+        let spec = load_with(&display, &templates).expect("good");
         let session = spec.session.expect("a session");
         let NetworkSpec::Private(network) = session.network else {
             panic!("not a network of its own");
@@ -120,7 +120,7 @@ fn mount_options_that_are_not_named_keep_their_safe_default() {
         let text = format!(
             "name = 'a'\nbinaries = ['bash']\n[[mount]]\nsource = '{source}'\ntarget = '{target}'\n{given}"
         );
-        let spec = load_text(&text).expect("good");
+        let spec = load_text(&display).expect("good");
         let mounts = spec.session.expect("a session").mounts;
         ["ro", "nosuid", "nodev", "noexec"].map(|option| mounts[0].is(option))
     };
@@ -146,7 +146,7 @@ fn mount_options_that_are_not_named_keep_their_safe_default() {
 #[test]
 fn every_list_that_a_template_can_have_says_how_it_meets_that_of_a_spec() {
     let lists = |replaces: bool| -> Vec<&str> {
-        let keys = super::super::keys::KEYS.iter();
+        let keys = super::super::schema::KEYS.iter();
         keys.filter(|key| key.meets() && key.replaces == replaces)
             .map(|key| key.path)
             .collect()
@@ -232,7 +232,7 @@ fn the_built_in_templates_are_whole() {
     for name in BuiltIn.names().expect("names") {
         let spec = load_with(&format!("name='a'\ntemplates=['{name}']"), &[]).expect(&name);
         assert!(spec.users.is_empty());
-        assert!(spec.doors.value.contains(&Door::Sftp), "{name}");
+        assert!(spec.doors.value.contains(&AccessMethod::Sftp), "{name}");
     }
     assert_eq!(BuiltIn.get("../etc/passwd").expect("no error"), None);
 }
@@ -245,7 +245,7 @@ fn shells_and_doors_follow_from_each_other() {
         (spec.doors.value, shell.map(|shell| shell.value.to_string()))
     };
     let bash = Some("/bin/bash".to_owned());
-    let both = vec![Door::Shell, Door::Sftp];
+    let both = vec![AccessMethod::Shell, AccessMethod::Sftp];
     assert_eq!(
         doors_and_shell("binaries=['ls','sh','bash']\n[[user]]\nname='u'"),
         (both.clone(), bash.clone())
@@ -266,17 +266,17 @@ fn shells_and_doors_follow_from_each_other() {
     );
     assert_eq!(
         doors_and_shell("binaries=['ls']\n[[user]]\nname='u'"),
-        (vec![Door::Sftp], None)
+        (vec![AccessMethod::Sftp], None)
     );
     assert_eq!(
         doors_and_shell(
             "binaries=['bash']\n[[user]]\nname='u'\nshell='/bin/bash'\n[sshd]\nallow=['sftp']"
         ),
-        (vec![Door::Sftp], None)
+        (vec![AccessMethod::Sftp], None)
     );
     assert_eq!(
         doors_and_shell("binaries=['bash']\n[[user]]\nname='u'\n[sshd]\nallow=['shell','shell']"),
-        (vec![Door::Shell], bash)
+        (vec![AccessMethod::Shell], bash)
     );
 }
 

@@ -1,13 +1,13 @@
 //! Paths that a spec may name, and those that it may not.
 
-use super::super::places::{
+use super::super::constraint::Violation;
+use super::super::path_rules::{
     binary, dir, home, merged, mount_source, mount_target, root, source, target,
 };
-use super::super::rule::Objection;
 use crate::names::JailPath;
 
 /// Checks that each of `good` passes and each of `bad` does not.
-fn sort(check: impl Fn(&str) -> Result<(), Objection>, good: &[&str], bad: &[&str]) {
+fn sort(check: impl Fn(&str) -> Result<(), Violation>, good: &[&str], bad: &[&str]) {
     for text in good {
         assert_eq!(check(text), Ok(()), "{text}");
     }
@@ -17,7 +17,7 @@ fn sort(check: impl Fn(&str) -> Result<(), Objection>, good: &[&str], bad: &[&st
 }
 
 /// A check of a path inside a jail as one of text.
-fn inside(check: fn(&JailPath) -> Result<(), Objection>) -> impl Fn(&str) -> Result<(), Objection> {
+fn inside(check: fn(&JailPath) -> Result<(), Violation>) -> impl Fn(&str) -> Result<(), Violation> {
     move |text| check(&JailPath::new(text)?)
 }
 

@@ -1,7 +1,7 @@
 //! Whole outputs for bad specs, each with the spec that leads to it, to be read as somebody at night would read them: what is wrong, where, what to do.
 
-use super::super::rule::Shape;
-use super::super::text::visible;
+use super::super::constraint::ValueType;
+use super::super::display::visible;
 use super::*;
 use crate::show::diagnostic::render;
 
@@ -345,11 +345,11 @@ fn every_rule_has_a_spec_that_breaks_it() {
         .map(|file| std::fs::read_to_string(file.expect("a file").path()).expect("a snapshot"))
         .collect();
     let mut rules = 0;
-    for key in super::super::keys::KEYS {
-        let (Shape::Text(rule) | Shape::Texts(rule)) = key.shape else {
+    for key in super::super::schema::KEYS {
+        let (ValueType::Text(rule) | ValueType::Texts(rule)) = key.shape else {
             continue;
         };
-        let refusal = format!("is not {}", rule.words());
+        let refusal = format!("is not {}", rule.description());
         assert!(shown.contains(&refusal), "{}: {refusal}", key.path);
         rules += 1;
     }

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use super::family::USER;
-use super::rule::Objection;
+use super::constraint::Violation;
+use super::family::USER_TOKEN;
 use crate::names::JailPath;
 
 /// Directories of the host that neither are nor hold a jail.
@@ -32,7 +32,7 @@ const NOT_FOR_ROOTS: &[&str] = &[
 ];
 
 /// Directories of the host that may hold jails but are none.
-const HOLDERS: &[&str] = &[
+const SHARED_DIRS: &[&str] = &[
     "/home",
     "/media",
     "/mnt",
@@ -51,7 +51,7 @@ const HOLDERS: &[&str] = &[
 ];
 
 /// What jailctl keeps for itself in each jail: the mark of login shells, and the staging area.
-const OWN: &[&str] = &["/jail", "/.jailctl"];
+const RESERVED_NAMES: &[&str] = &["/jail", "/.jailctl"];
 
 /// Where jailctl keeps what it knows of all jails.
 const RECORDS: &str = "/var/lib/jailctl";
@@ -99,7 +99,7 @@ pub(crate) fn within<'a>(path: &str, places: &[&'a str]) -> Option<&'a str> {
         .find(|place| Path::new(path).starts_with(place))
 }
 
-fn lies(path: &str, place: &str) -> String {
+fn is_within(path: &str, place: &str) -> String {
     if path == place {
         "is".to_owned()
     } else {
@@ -111,16 +111,16 @@ const GOOD_ROOT: &str = "a good place is `/srv/jails/<name>`, which is also the 
 const GOOD_DIR: &str = "choose a place of its own, as `/upload` or `/var/www`";
 
 /// Whether `text` may be the root of a jail on the host.
-pub fn root(text: &str) -> Result<(), Objection> {
+pub fn root(text: &str) -> Result<(), Violation> {
     let path = JailPath::new(text)?;
     // Whether the place is a good one for each user is seen when the users are known.
     let standing = text
         .split('/')
-        .map(|part| if part == USER { "u" } else { part });
+        .map(|part| if part == USER_TOKEN { "u" } else { part });
     let standing = standing.collect::<Vec<_>>().join("/");
-    if standing.contains(USER) {
+    if standing.contains(USER_TOKEN) {
         return Err(
-            Objection::new("has `%u` in a component with more than that").hint(
+            Violation::new("has `%u` in a component with more than that").hint(
                 "`%u` stands for a user's name as a component of its own, as in `/srv/jails/%u`",
             ),
         );
@@ -131,26 +131,27 @@ pub fn root(text: &str) -> Result<(), Objection> {
         return Err("has a character other than a-z, A-Z, 0-9, `.`, `_`, `-` and `/`".into());
     }
     if text == "/" {
-        return Err(Objection::new("is the host's own root").hint(GOOD_ROOT));
+        return Err(Violation::new("is the host's own root").hint(GOOD_ROOT));
     }
     if let Some(place) = within(text, NOT_FOR_ROOTS) {
-        return Err(
-            Objection::new(format!("{} a directory of the system's", lies(text, place)))
-                .hint(GOOD_ROOT),
-        );
+        return Err(Violation::new(format!(
+            "{} a directory of the system's",
+            is_within(text, place)
+        ))
+        .hint(GOOD_ROOT));
     }
-    if path.parent() == Some(JailPath::root()) || HOLDERS.contains(&text) {
-        let shared = HOLDERS.contains(&text);
+    if path.parent() == Some(JailPath::root()) || SHARED_DIRS.contains(&text) {
+        let shared = SHARED_DIRS.contains(&text);
         let why = if shared {
             "is a directory that others share"
         } else {
             "lies directly below `/`"
         };
-        return Err(Objection::new(why).hint(GOOD_ROOT));
+        return Err(Violation::new(why).hint(GOOD_ROOT));
     }
     if text.split('/').any(|part| part == ".jailctl") {
         return Err(
-            Objection::new("lies in `.jailctl`, where jailctl keeps its own").hint(GOOD_ROOT),
+            Violation::new("lies in `.jailctl`, where jailctl keeps its own").hint(GOOD_ROOT),
         );
     }
     Ok(())
@@ -159,18 +160,18 @@ pub fn root(text: &str) -> Result<(), Objection> {
 /// Whether the host file `path` may be copied into a jail: by its name, it holds no secret and is not made up by the kernel.
 ///
 /// For each path of a tree that is copied, too.
-pub fn copyable(path: &Path) -> Result<(), Objection> {
+pub fn copyable(path: &Path) -> Result<(), Violation> {
     // Nearly all that is copied, and none of the places below.
     if path.as_os_str().as_encoded_bytes().starts_with(b"/usr/") {
         return Ok(());
     }
     if let Some(place) = KERNEL.iter().find(|place| path.starts_with(place)) {
-        return Err(Objection::new(format!(
+        return Err(Violation::new(format!(
             "lies in `{place}`, which the kernel makes up"
         )));
     }
     if SECRETS.iter().any(|secret| path.starts_with(secret)) {
-        return Err(Objection::new("holds the host's secrets")
+        return Err(Violation::new("holds the host's secrets")
             .hint("a jail has account files of its own, made from `[[user]]`"));
     }
     if path.parent() == Some(Path::new("/etc/ssh"))
@@ -179,25 +180,25 @@ pub fn copyable(path: &Path) -> Result<(), Objection> {
             .file_name()
             .is_some_and(|name| name.as_encoded_bytes().starts_with(b"ssh_host_"))
     {
-        return Err(Objection::new("is a private key of the host")
+        return Err(Violation::new("is a private key of the host")
             .hint("a jail needs none: sshd keeps them outside"));
     }
     Ok(())
 }
 
-fn host_path(text: &str) -> Result<(), Objection> {
+fn host_path(text: &str) -> Result<(), Violation> {
     Ok(JailPath::new(text).map(drop)?)
 }
 
 /// Whether `text` may be the `source` of a `[[file]]`, or a `skel`.
-pub fn source(text: &str) -> Result<(), Objection> {
+pub fn source(text: &str) -> Result<(), Violation> {
     host_path(text)?;
     let path = Path::new(text);
     copyable(path)?;
     let holds = |inner: &&str| Path::new(inner).starts_with(path);
     if SECRETS.iter().any(holds) || KERNEL.iter().any(holds) || text == "/etc/ssh" {
         return Err(
-            Objection::new("is a directory that holds the host's secrets")
+            Violation::new("is a directory that holds the host's secrets")
                 .hint("name the files or directories in it that the jail needs"),
         );
     }
@@ -205,7 +206,7 @@ pub fn source(text: &str) -> Result<(), Objection> {
 }
 
 /// Whether the absolute path `text` may be one of the `binaries`.
-pub fn binary(text: &str) -> Result<(), Objection> {
+pub fn binary(text: &str) -> Result<(), Violation> {
     host_path(text)?;
     copyable(Path::new(text))?;
     if text == "/" {
@@ -215,7 +216,7 @@ pub fn binary(text: &str) -> Result<(), Objection> {
 }
 
 /// Whether `text` may be the `source` of a `[[mount]]`.
-pub fn mount_source(text: &str) -> Result<(), Objection> {
+pub fn mount_source(text: &str) -> Result<(), Violation> {
     if super::mount::is_kind(text) {
         return Ok(());
     }
@@ -223,19 +224,19 @@ pub fn mount_source(text: &str) -> Result<(), Objection> {
     let path = Path::new(text);
     copyable(path)?;
     if ["/", "/etc", "/root"].contains(&text) {
-        return Err(Objection::new("is a directory of the system's"));
+        return Err(Violation::new("is a directory of the system's"));
     }
     if within(text, &[RECORDS]).is_some() || within(RECORDS, &[text]).is_some() {
-        return Err(Objection::new("is or holds the records of jails"));
+        return Err(Violation::new("is or holds the records of jails"));
     }
     Ok(())
 }
 
 /// Whether `path` may be the target of a `[[mount]]`.
-pub fn mount_target(path: &JailPath) -> Result<(), Objection> {
+pub fn mount_target(path: &JailPath) -> Result<(), Violation> {
     let text = path.as_str();
     if text == "/" {
-        return Err(Objection::new("is the whole jail"));
+        return Err(Violation::new("is the whole jail"));
     }
     let covered = EXCHANGED.contains(&text) || SYSTEM_LINKS.contains(&text);
     let kernel = within(text, KERNEL).is_some() && !super::mount::is_place(text);
@@ -244,19 +245,19 @@ pub fn mount_target(path: &JailPath) -> Result<(), Objection> {
         .find_map(|places| within(text, places))
         .filter(|_| !covered)
     {
-        return Err(Objection::new(format!(
+        return Err(Violation::new(format!(
             "lies in `{place}`, which a build exchanges as a whole: sessions that live would lose what is mounted there"
         ))
         .hint("choose a place of its own, as `/www` or `/srv/data`"));
     }
-    if covered || within(text, OWN).is_some() || kernel {
-        return Err(Objection::new("covers what jailctl made"));
+    if covered || within(text, RESERVED_NAMES).is_some() || kernel {
+        return Err(Violation::new("covers what jailctl made"));
     }
     Ok(())
 }
 
 /// Whether sftp may begin at `path`: sshd takes the words of its command line apart at spaces, and replaces what follows a `%`.
-pub fn start_dir(path: &JailPath) -> Result<(), Objection> {
+pub fn start_dir(path: &JailPath) -> Result<(), Violation> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "._-/".contains(c);
     if !path.as_str().chars().all(plain) {
         return Err("has a character that sshd would read as something else".into());
@@ -265,28 +266,30 @@ pub fn start_dir(path: &JailPath) -> Result<(), Objection> {
 }
 
 /// Whether `path` may be a user's home.
-pub fn home(path: &JailPath) -> Result<(), Objection> {
+pub fn home(path: &JailPath) -> Result<(), Violation> {
     let text = path.as_str();
     let hint = "a good place is `/home/<name>`, which is also the default";
     if text == "/" {
-        return Err(Objection::new("is the jail's root, which no user may own").hint(hint));
+        return Err(Violation::new("is the jail's root, which no user may own").hint(hint));
     }
     if let Some(place) = [
         SYSTEM_LINKS,
         KERNEL,
-        OWN,
+        RESERVED_NAMES,
         SHARED,
         &["/usr", "/etc", "/run", "/boot"],
     ]
     .iter()
     .find_map(|places| within(text, places))
     {
-        return Err(
-            Objection::new(format!("{} a directory of the system's", lies(text, place))).hint(hint),
-        );
+        return Err(Violation::new(format!(
+            "{} a directory of the system's",
+            is_within(text, place)
+        ))
+        .hint(hint));
     }
     if ["/home", "/var", "/srv", "/opt", "/mnt", "/media"].contains(&text) {
-        return Err(Objection::new("is a directory that others share").hint(hint));
+        return Err(Violation::new("is a directory that others share").hint(hint));
     }
     Ok(())
 }
@@ -294,43 +297,43 @@ pub fn home(path: &JailPath) -> Result<(), Objection> {
 /// Whether a file may be put at `path`, as far as its name says; homes and users' directories are looked at in `check`.
 ///
 /// For each path of a tree that is put there, too.
-pub fn target(path: &JailPath) -> Result<(), Objection> {
+pub fn target(path: &JailPath) -> Result<(), Violation> {
     let text = path.as_str();
     // Nearly all that a jail has, and none of the places below.
     if text.starts_with("/usr/") {
         return Ok(());
     }
     if text == "/" {
-        return Err(Objection::new("is the jail's root").hint("give each part a target of its own"));
+        return Err(Violation::new("is the jail's root").hint("give each part a target of its own"));
     }
     if SYSTEM_LINKS.contains(&text) {
-        return Err(Objection::new("is a link of the system's in each jail")
+        return Err(Violation::new("is a link of the system's in each jail")
             .hint(format!("write `/usr{text}`, where it leads")));
     }
     if let Some(place) = within(text, KERNEL) {
-        return Err(Objection::new(format!(
+        return Err(Violation::new(format!(
             "{} the kernel's own",
-            lies(text, place)
+            is_within(text, place)
         )));
     }
-    if let Some(place) = within(text, OWN) {
-        return Err(Objection::new(format!(
+    if let Some(place) = within(text, RESERVED_NAMES) {
+        return Err(Violation::new(format!(
             "{} jailctl's own",
-            lies(text, place)
+            is_within(text, place)
         )));
     }
     if let Some(place) = within(text, SHARED) {
-        return Err(Objection::new(format!(
+        return Err(Violation::new(format!(
             "{} a directory that every user can write to",
-            lies(text, place)
+            is_within(text, place)
         )));
     }
     if ACCOUNT_FILES.contains(&text) {
-        return Err(Objection::new("is made by jailctl")
+        return Err(Violation::new("is made by jailctl")
             .hint("take the lines out: the jail's accounts come from `[[user]]`"));
     }
     if text == "/etc/ld.so.preload" {
-        return Err(Objection::new(
+        return Err(Violation::new(
             "would load code into every program of the jail",
         ));
     }
@@ -338,17 +341,23 @@ pub fn target(path: &JailPath) -> Result<(), Objection> {
 }
 
 /// Whether a `[[dir]]` may be at `path`, as far as its name says.
-pub fn dir(path: &JailPath) -> Result<(), Objection> {
+pub fn dir(path: &JailPath) -> Result<(), Violation> {
     let text = path.as_str();
     if text == "/" {
-        return Err(Objection::new("is the jail's root, which stays root's").hint(GOOD_DIR));
+        return Err(Violation::new("is the jail's root, which stays root's").hint(GOOD_DIR));
     }
-    if let Some(place) = [SYSTEM_LINKS, KERNEL, OWN, SHARED, &["/usr", "/etc"]]
-        .iter()
-        .find_map(|places| within(text, places))
+    if let Some(place) = [
+        SYSTEM_LINKS,
+        KERNEL,
+        RESERVED_NAMES,
+        SHARED,
+        &["/usr", "/etc"],
+    ]
+    .iter()
+    .find_map(|places| within(text, places))
     {
         return Err(
-            Objection::new(format!("{} made by jailctl", lies(text, place))).hint(GOOD_DIR),
+            Violation::new(format!("{} made by jailctl", is_within(text, place))).hint(GOOD_DIR),
         );
     }
     Ok(())

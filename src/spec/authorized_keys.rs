@@ -2,8 +2,8 @@
 
 use sha2::{Digest as _, Sha256};
 
-use super::rule::Objection;
-use super::text::{is_hidden, list, nearest};
+use super::constraint::Violation;
+use super::display::{is_hidden, list, suggest};
 
 /// Key types that OpenSSH takes, with the number of fields after the type in the key.
 const TYPES: &[(&str, usize)] = &[
@@ -17,7 +17,7 @@ const TYPES: &[(&str, usize)] = &[
 ];
 
 /// Options that only take away. What a key may do beyond them is decided by the jail's doors.
-const FLAGS: &[&str] = &[
+const RESTRICTIVE_OPTIONS: &[&str] = &[
     "restrict",
     "pty",
     "no-pty",
@@ -32,18 +32,18 @@ const FLAGS: &[&str] = &[
 const MAX: usize = 8192;
 
 /// Checks one line.
-pub(crate) fn check(line: &str) -> Result<(), Objection> {
+pub(crate) fn check(line: &str) -> Result<(), Violation> {
     if is_private_key(line) {
-        return Err(Objection::new("is a private key").hint(
+        return Err(Violation::new("is a private key").hint(
             "it has stood in a file that others may have read: make a new pair with `ssh-keygen`, and give the line of its .pub file",
         ));
     }
     if line.contains("---- BEGIN SSH2 PUBLIC KEY") {
-        return Err(Objection::new("is a key in the form of RFC 4716")
+        return Err(Violation::new("is a key in the form of RFC 4716")
             .hint("turn it into one line with `ssh-keygen -i -f FILE`"));
     }
     if line.contains(['\n', '\r']) {
-        return Err(Objection::new("is more than one line")
+        return Err(Violation::new("is more than one line")
             .hint("each key is a string of its own: [\"ssh-ed25519 …\", \"ssh-ed25519 …\"]"));
     }
     if line.chars().any(is_hidden) {
@@ -60,7 +60,7 @@ pub(crate) fn check(line: &str) -> Result<(), Objection> {
     }
     if line.starts_with(['/', '~', '.']) {
         return Err(
-            Objection::new("is a path, not a key").hint("paste the line that the .pub file holds")
+            Violation::new("is a path, not a key").hint("paste the line that the .pub file holds")
         );
     }
     let (options, key) = split(line)?;
@@ -80,7 +80,7 @@ pub(crate) fn is_private_key(text: &str) -> bool {
 }
 
 /// Splits a line into its options, if it has any, and the rest. As in sshd, options end at the first space that is not quoted.
-fn split(line: &str) -> Result<(Option<&str>, &str), Objection> {
+fn split(line: &str) -> Result<(Option<&str>, &str), Violation> {
     let first = line.split(' ').next().unwrap_or_default();
     if is_type_like(first) {
         return Ok((None, line));
@@ -98,7 +98,7 @@ fn split(line: &str) -> Result<(Option<&str>, &str), Objection> {
     if quoted {
         return Err("has an option whose quote is never closed".into());
     }
-    Err(no_type(first))
+    Err(missing_type(first))
 }
 
 /// Whether a word is a key type, known or not, rather than options.
@@ -108,7 +108,7 @@ fn is_type_like(word: &str) -> bool {
         .any(|start| word.starts_with(start))
 }
 
-fn each_option(options: &str) -> Result<Vec<&str>, Objection> {
+fn each_option(options: &str) -> Result<Vec<&str>, Violation> {
     let mut found = Vec::new();
     let (mut start, mut quoted, mut before) = (0, false, ' ');
     for (at, c) in options.char_indices() {
@@ -129,7 +129,7 @@ fn each_option(options: &str) -> Result<Vec<&str>, Objection> {
     Ok(found)
 }
 
-fn check_option(option: &str) -> Result<(), Objection> {
+fn check_option(option: &str) -> Result<(), Violation> {
     let (name, value) = match option.split_once('=') {
         Some((name, value)) => (name, Some(value)),
         None => (option, None),
@@ -145,7 +145,7 @@ fn check_option(option: &str) -> Result<(), Objection> {
     };
     let is = |word: &str| name.eq_ignore_ascii_case(word);
     match value {
-        None if FLAGS.iter().any(|flag| is(flag)) => Ok(()),
+        None if RESTRICTIVE_OPTIONS.iter().any(|flag| is(flag)) => Ok(()),
         Some(value) if is("from") => check_from(value),
         Some(value) if is("expiry-time") => check_expiry(value),
         _ if ["command", "environment", "permitopen", "permitlisten", "tunnel", "principals"]
@@ -154,17 +154,17 @@ fn check_option(option: &str) -> Result<(), Objection> {
             .chain(&["cert-authority", "no-touch-required"])
             .any(|known| is(known)) =>
         {
-            Err(Objection::new("has an option that jails do not take").hint(format!(
+            Err(Violation::new("has an option that jails do not take").hint(format!(
                 "what a key may do follows from `[sshd] allow`; a line may only narrow it, by `from=\"…\"`, `expiry-time=\"…\"`, {}",
-                list(FLAGS.iter().copied(), "or")
+                list(RESTRICTIVE_OPTIONS.iter().copied(), "or")
             )))
         }
-        _ => Err(no_type(name)),
+        _ => Err(missing_type(name)),
     }
 }
 
 /// A list of addresses, networks and host names, as ssh_config(5) writes patterns.
-fn check_from(value: &str) -> Result<(), Objection> {
+fn check_from(value: &str) -> Result<(), Violation> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "._-:*?!/%".contains(c);
     if value
         .split(',')
@@ -176,7 +176,7 @@ fn check_from(value: &str) -> Result<(), Objection> {
 }
 
 /// `YYYYMMDD`, `YYYYMMDDHHMM` or `YYYYMMDDHHMMSS`, and `Z` for UTC.
-fn check_expiry(value: &str) -> Result<(), Objection> {
+fn check_expiry(value: &str) -> Result<(), Violation> {
     let digits = value.strip_suffix('Z').unwrap_or(value);
     let number = |from: usize| {
         digits
@@ -194,54 +194,54 @@ fn check_expiry(value: &str) -> Result<(), Objection> {
         _ => false,
     };
     if !day || !time || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(Objection::new("has an `expiry-time` that is no time")
+        return Err(Violation::new("has an `expiry-time` that is no time")
             .hint("write it as YYYYMMDD or YYYYMMDDHHMM, as `expiry-time=\"20271231\"`"));
     }
     Ok(())
 }
 
-fn no_type(word: &str) -> Objection {
+fn missing_type(word: &str) -> Violation {
     let types = || TYPES.iter().map(|(name, _)| *name);
-    let objection = Objection::form("does not start with a key type that OpenSSH takes");
-    match nearest(word, types()) {
+    let objection = Violation::form("does not start with a key type that OpenSSH takes");
+    match suggest(word, types()) {
         Some(meant) => objection.hint(format!("did you mean `{meant}`?")),
         None => objection.hint(format!("key types are {}", list(types(), "and"))),
     }
 }
 
 /// `type base64 [comment]`.
-fn check_key(text: &str) -> Result<(), Objection> {
+fn check_key(text: &str) -> Result<(), Violation> {
     let mut words = text.splitn(3, ' ');
     let name = words.next().unwrap_or_default();
     if name == "ssh-dss" {
         return Err(
-            Objection::new("is a DSA key, which OpenSSH no longer takes")
+            Violation::new("is a DSA key, which OpenSSH no longer takes")
                 .hint("make a new pair with `ssh-keygen -t ed25519`"),
         );
     }
     if name.contains("-cert-v01@") {
-        return Err(Objection::new("is a certificate, not a key")
+        return Err(Violation::new("is a certificate, not a key")
             .hint("give the line of the .pub file that the certificate was made for"));
     }
     let Some((_, fields)) = TYPES.iter().find(|(known, _)| *known == name) else {
-        return Err(no_type(name));
+        return Err(missing_type(name));
     };
     let blob = words
         .next()
         .filter(|blob| !blob.is_empty())
         .ok_or("has a key type but no key")?;
     let cut = || {
-        Objection::new("is not a whole key")
+        Violation::new("is not a whole key")
             .hint("it may have been cut while copying: paste the line of the .pub file again")
     };
     let bytes = base64(blob).ok_or_else(cut)?;
     let mut rest = bytes.as_slice();
-    let inner = field(&mut rest).ok_or_else(cut)?;
+    let inner = take_string(&mut rest).ok_or_else(cut)?;
     if inner != name.as_bytes() {
         return Err("says another key type than the key itself".into());
     }
     for _ in 0..*fields {
-        field(&mut rest).ok_or_else(cut)?;
+        take_string(&mut rest).ok_or_else(cut)?;
     }
     if !rest.is_empty() {
         return Err(cut());
@@ -250,7 +250,7 @@ fn check_key(text: &str) -> Result<(), Objection> {
 }
 
 /// Takes one field of RFC 4251 from `bytes`: four bytes of length and as many bytes.
-fn field<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
+fn take_string<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
     let (length, rest) = bytes.split_first_chunk::<4>()?;
     let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
     let (value, rest) = rest.split_at_checked(length)?;
@@ -303,7 +303,7 @@ pub fn fingerprint(line: &str) -> Option<Fingerprint> {
     let mut words = key.splitn(3, [' ', '\t']);
     let (kind, blob) = (words.next()?, words.next()?);
     let bytes = base64(blob)?;
-    if field(&mut bytes.as_slice())? != kind.as_bytes() {
+    if take_string(&mut bytes.as_slice())? != kind.as_bytes() {
         return None;
     }
     Some(Fingerprint {

@@ -1,6 +1,6 @@
 //! Names of users and groups that a spec may not have, whatever the host: they are the system's own, or give power.
 
-use super::rule::Objection;
+use super::constraint::Violation;
 use crate::names::UserName;
 
 /// Accounts that systems keep for themselves, whatever their uid.
@@ -50,10 +50,10 @@ const SYSTEM_ACCOUNTS: &[&str] = &[
 ];
 
 /// Whether `text` may be the name of a jail's user.
-pub(crate) fn user(text: &str) -> Result<(), Objection> {
+pub(crate) fn user(text: &str) -> Result<(), Violation> {
     UserName::new(text)?;
     if SYSTEM_ACCOUNTS.contains(&text) || text.starts_with("systemd-") {
-        return Err(Objection::new("is a system account")
+        return Err(Violation::new("is a system account")
             .hint("choose a name of its own for the jail's user; jailctl makes the account"));
     }
     Ok(())
@@ -102,14 +102,14 @@ const POWERFUL_GROUPS: &[&str] = &[
 ];
 
 /// Whether `text` may be the name of a further group. Which groups a host has is for `resolve` to see.
-pub(crate) fn group(text: &str) -> Result<(), Objection> {
+pub(crate) fn group(text: &str) -> Result<(), Violation> {
     UserName::new(text)?;
     if POWERFUL_GROUPS.contains(&text) || text.starts_with("systemd-") {
-        return Err(Objection::new("gives power over the host")
+        return Err(Violation::new("gives power over the host")
             .hint("choose a group of its own for the jail"));
     }
     if text.starts_with("jail-") {
-        return Err(Objection::new("looks like the group of a jail")
+        return Err(Violation::new("looks like the group of a jail")
             .hint("each user is in the jail's own group anyway"));
     }
     Ok(())

@@ -2,18 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::build::{Parts, program};
+use super::display::{list, suggest};
 use super::family::{expand, is_pattern};
 use super::findings::Findings;
-use super::places::{self, merged};
-use super::text::{list, nearest};
-use super::{DirSpec, Door, FileSpec, NetworkSpec, Password, User};
+use super::lower::{PartialSpec, program};
+use super::path_rules::{self, merged};
+use super::{AccessMethod, DirSpec, FileSpec, NetworkSpec, Password, User};
 use crate::error::Finding;
 use crate::names::JailPath;
 use crate::span::{Span, Spanned};
 
 /// Adds what is wrong among the parts to `findings`.
-pub(crate) fn check(parts: &Parts, findings: &mut Findings) {
+pub(crate) fn check(parts: &PartialSpec, findings: &mut Findings) {
     if parts.doors.value.is_empty() && !parts.lacks_doors {
         findings.add(
             Finding::new("`sshd.allow` names no door")
@@ -22,7 +22,7 @@ pub(crate) fn check(parts: &Parts, findings: &mut Findings) {
                 .hint("write `allow = [\"sftp\"]`, or `allow = [\"shell\", \"sftp\"]`"),
         );
     }
-    only_sftp(parts, findings);
+    check_sftp_options(parts, findings);
     forward(parts, findings);
     users(parts, findings);
     let is_family = parts
@@ -34,7 +34,7 @@ pub(crate) fn check(parts: &Parts, findings: &mut Findings) {
     } else {
         homes(&parts.users, findings);
     }
-    if parts.doors.value.contains(&Door::Shell) && !parts.lacks_binaries {
+    if parts.doors.value.contains(&AccessMethod::Shell) && !parts.lacks_binaries {
         shells(parts, findings);
     }
     if is_family {
@@ -45,7 +45,7 @@ pub(crate) fn check(parts: &Parts, findings: &mut Findings) {
                     .as_ref()
                     .is_none_or(|owner| owner.value == user.name.value)
             };
-            taken(
+            check_overlaps(
                 &[user],
                 &parts.dirs.iter().filter(is_here).collect::<Vec<_>>(),
                 &parts.files,
@@ -56,7 +56,7 @@ pub(crate) fn check(parts: &Parts, findings: &mut Findings) {
             }
         }
     } else {
-        taken(
+        check_overlaps(
             &parts.users.iter().collect::<Vec<_>>(),
             &parts.dirs.iter().collect::<Vec<_>>(),
             &parts.files,
@@ -68,7 +68,7 @@ pub(crate) fn check(parts: &Parts, findings: &mut Findings) {
 }
 
 /// A jail of each user needs users, and a place for each.
-fn family(parts: &Parts, findings: &mut Findings) {
+fn family(parts: &PartialSpec, findings: &mut Findings) {
     let Some(root) = &parts.root else { return };
     if parts.users.is_empty() && !parts.lacks_users {
         findings.add(
@@ -84,7 +84,7 @@ fn family(parts: &Parts, findings: &mut Findings) {
         }
         let place = expand(&root.value, &user.name.value);
         let place = place.display().to_string();
-        if let Err(objection) = places::root(&place) {
+        if let Err(objection) = path_rules::root(&place) {
             findings.add(
                 Finding::new(format!("`{place}` is not a place for a jail"))
                     .why(format!("it {}", objection.why))
@@ -95,11 +95,11 @@ fn family(parts: &Parts, findings: &mut Findings) {
 }
 
 /// What only sshd's own sftp can do means nothing where programs of the jail serve it.
-fn only_sftp(parts: &Parts, findings: &mut Findings) {
-    if parts.lacks_doors || Door::is_sftp_alone(&parts.doors.value) {
+fn check_sftp_options(parts: &PartialSpec, findings: &mut Findings) {
+    if parts.lacks_doors || AccessMethod::is_sftp_only(&parts.doors.value) {
         return;
     }
-    let why = if parts.doors.value.contains(&Door::Shell) {
+    let why = if parts.doors.value.contains(&AccessMethod::Shell) {
         "sshd itself serves sftp only where that is the only door, and this jail has the door `shell`"
     } else {
         "sftp is no door of this jail"
@@ -119,10 +119,10 @@ fn only_sftp(parts: &Parts, findings: &mut Findings) {
 }
 
 /// sshd opens what is forwarded in the network of the session.
-fn forward(parts: &Parts, findings: &mut Findings) {
+fn forward(parts: &PartialSpec, findings: &mut Findings) {
     let network = parts.session.as_ref().map(|session| &session.network);
     let has_own = matches!(network, Some(NetworkSpec::None | NetworkSpec::Private(_)));
-    if parts.doors.value.contains(&Door::Forward) && !has_own {
+    if parts.doors.value.contains(&AccessMethod::Forward) && !has_own {
         findings.add(
             Finding::new("`forward` would lead into the host's network")
                 .why("what is forwarded comes out in the network of the session, and this jail's is the host's")
@@ -133,7 +133,7 @@ fn forward(parts: &Parts, findings: &mut Findings) {
 }
 
 /// `what` was said twice; the first time at `first`.
-fn twice(what: String, second: &Span, first: &Span) -> Finding {
+fn duplicate(what: String, second: &Span, first: &Span) -> Finding {
     Finding::new(what)
         .why(format!("the first is in {}", shown_line(first, second)))
         .with_span(second, "given before")
@@ -145,11 +145,14 @@ fn shown_line(site: &Span, from: &Span) -> String {
     if site.source.name == from.source.name {
         format!("line {line}")
     } else {
-        format!("line {line} of {}", super::text::echo(&site.source.name))
+        format!(
+            "line {line} of {}",
+            super::display::quote(&site.source.name)
+        )
     }
 }
 
-fn users(parts: &Parts, findings: &mut Findings) {
+fn users(parts: &PartialSpec, findings: &mut Findings) {
     let mut names: BTreeMap<&str, &Span> = BTreeMap::new();
     let mut uids: BTreeMap<u32, &Span> = BTreeMap::new();
     for user in &parts.users {
@@ -158,7 +161,7 @@ fn users(parts: &Parts, findings: &mut Findings) {
         }
         let name = &user.name;
         if let Some(first) = names.insert(name.value.as_str(), &name.site) {
-            findings.add(twice(
+            findings.add(duplicate(
                 format!("two users are called `{}`", name.value),
                 &name.site,
                 first,
@@ -180,7 +183,7 @@ fn users(parts: &Parts, findings: &mut Findings) {
         if let Some(uid) = &user.uid
             && let Some(first) = uids.insert(uid.value, &uid.site)
         {
-            findings.add(twice(
+            findings.add(duplicate(
                 format!("two users have the uid {}", uid.value),
                 &uid.site,
                 first,
@@ -198,7 +201,7 @@ fn users(parts: &Parts, findings: &mut Findings) {
             continue;
         }
         let finding = Finding::new(format!("`{}` is no user of this jail", owner.value));
-        findings.add(match nearest(owner.value.as_str(), names.keys().copied()) {
+        findings.add(match suggest(owner.value.as_str(), names.keys().copied()) {
             Some(meant) => finding.with_span(&owner.site, format!("did you mean `{meant}`?")),
             None if names.is_empty() => finding
                 .with_span(&owner.site, "not the `name` of a `[[user]]`")
@@ -226,7 +229,7 @@ fn homes(users: &[User], findings: &mut Findings) {
             );
             if first.name.value != user.name.value {
                 findings.add(
-                    twice(what, &user.home.site, &first.home.site)
+                    duplicate(what, &user.home.site, &first.home.site)
                         .hint("give each user a home of its own"),
                 );
             }
@@ -255,7 +258,7 @@ fn ancestors(path: &JailPath) -> impl Iterator<Item = JailPath> {
     std::iter::successors(path.parent(), JailPath::parent).filter(|path| *path != JailPath::root())
 }
 
-fn shells(parts: &Parts, findings: &mut Findings) {
+fn shells(parts: &PartialSpec, findings: &mut Findings) {
     let mut targets: BTreeSet<JailPath> = BTreeSet::new();
     targets.extend(parts.files.iter().map(|file| merged(&file.target.value)));
     let programs: BTreeSet<&str> = parts
@@ -281,7 +284,7 @@ fn shells(parts: &Parts, findings: &mut Findings) {
             targets.contains(&path) || ancestors(&path).any(|path| targets.contains(&path));
         if !programs.contains(shell.name()) && !is_file {
             let name = shell.name();
-            let label = match nearest(name, programs.iter().copied()) {
+            let label = match suggest(name, programs.iter().copied()) {
                 Some(near) => format!("`binaries` have no `{name}`, but `{near}`"),
                 None => format!("`binaries` have no `{name}`"),
             };
@@ -298,12 +301,12 @@ fn shells(parts: &Parts, findings: &mut Findings) {
 }
 
 /// Whose a directory of the jail is.
-struct Owned<'a> {
+struct OwnedDir<'a> {
     owner: &'a str,
     is_home: bool,
 }
 
-impl Owned<'_> {
+impl OwnedDir<'_> {
     fn words(&self) -> String {
         if self.is_home {
             format!("the home of `{}`", self.owner)
@@ -314,14 +317,14 @@ impl Owned<'_> {
 }
 
 /// Files and directories against each other, and against what belongs to users: there jailctl makes nothing, because its owner could lead it elsewhere.
-fn taken(users: &[&User], dirs: &[&DirSpec], files: &[FileSpec], findings: &mut Findings) {
-    let mut owned: BTreeMap<JailPath, Owned<'_>> = BTreeMap::new();
+fn check_overlaps(users: &[&User], dirs: &[&DirSpec], files: &[FileSpec], findings: &mut Findings) {
+    let mut owned: BTreeMap<JailPath, OwnedDir<'_>> = BTreeMap::new();
     let mut above_homes: BTreeMap<JailPath, &User> = BTreeMap::new();
     for user in users.iter().copied() {
         let owner = user.name.value.as_str();
         owned.insert(
             user.home.value.clone(),
-            Owned {
+            OwnedDir {
                 owner,
                 is_home: true,
             },
@@ -335,7 +338,7 @@ fn taken(users: &[&User], dirs: &[&DirSpec], files: &[FileSpec], findings: &mut 
         }
         let (path, site) = (&dir.path.value, &dir.path.site);
         if let Some(first) = given.insert(path.clone(), site) {
-            findings.add(twice(format!("`{path}` is given twice"), site, first));
+            findings.add(duplicate(format!("`{path}` is given twice"), site, first));
         } else if let Some(owned) = owned.get(path) {
             findings.add(
                 Finding::new(format!("`{path}` is {}", owned.words()))
@@ -353,7 +356,7 @@ fn taken(users: &[&User], dirs: &[&DirSpec], files: &[FileSpec], findings: &mut 
             }
             owned.insert(
                 path.clone(),
-                Owned {
+                OwnedDir {
                     owner,
                     is_home: false,
                 },
@@ -376,7 +379,7 @@ fn taken(users: &[&User], dirs: &[&DirSpec], files: &[FileSpec], findings: &mut 
         }
         let (target, site) = (&file.target.value, &file.target.site);
         if let Some(first) = given.insert(merged(target), site) {
-            findings.add(twice(format!("`{target}` is given twice"), site, first));
+            findings.add(duplicate(format!("`{target}` is given twice"), site, first));
         } else if let Some(owned) = owned.get(target).or_else(|| owner_above(target)) {
             findings.add(in_owned("file", target, site, owned));
         } else if let Some(user) = above_homes.get(target) {
@@ -389,7 +392,7 @@ fn taken(users: &[&User], dirs: &[&DirSpec], files: &[FileSpec], findings: &mut 
     }
 }
 
-fn in_owned(table: &str, path: &JailPath, site: &Span, owned: &Owned<'_>) -> Finding {
+fn in_owned(table: &str, path: &JailPath, site: &Span, owned: &OwnedDir<'_>) -> Finding {
     let finding = Finding::new(format!("`{path}` is not a place for a `[[{table}]]`"))
         .why(format!("it is or lies in {}", owned.words()))
         .with_span(site, format!("in {}", owned.words()));
@@ -401,7 +404,7 @@ fn in_owned(table: &str, path: &JailPath, site: &Span, owned: &Owned<'_>) -> Fin
 }
 
 /// A `[[test]]` is a command, and somebody of the jail runs it.
-fn tests(parts: &Parts, findings: &mut Findings) {
+fn tests(parts: &PartialSpec, findings: &mut Findings) {
     for test in &parts.tests {
         if findings.is_full() {
             return;

@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use super::constraint::{Hint, Violation, mode};
+use super::display::quote;
 use super::family::{expand, is_pattern};
 use super::findings::Findings;
-use super::rule::{Hint, Objection, mode};
-use super::text::echo;
-use super::tree::{Table, Value};
+use super::typed_table::{Table, Value};
 use super::{
-    Day, DirSpec, Dlopen, Door, FileBody, FileSpec, Password, SessionSpec, SftpSpec, Spec, User,
-    password, session,
+    AccessMethod, Day, DirSpec, Dlopen, FileBody, FileSpec, Password, SessionSpec, SftpSpec, Spec,
+    User, password, session,
 };
 use crate::error::Finding;
 use crate::names::{JailName, JailPath, UserName};
@@ -27,7 +27,7 @@ const SHELLS: &[&str] = &[
     clippy::struct_excessive_bools,
     reason = "what was refused of several keys, each for itself"
 )]
-pub(crate) struct Parts {
+pub(crate) struct PartialSpec {
     name: Option<Spanned<JailName>>,
     pub(crate) root: Option<Spanned<PathBuf>>,
     templates: Vec<Spanned<String>>,
@@ -40,7 +40,7 @@ pub(crate) struct Parts {
     pub(crate) users: Vec<User>,
     /// Whether a user is left out of `users` because of what was found before.
     pub(crate) lacks_users: bool,
-    pub(crate) doors: Spanned<Vec<Door>>,
+    pub(crate) doors: Spanned<Vec<AccessMethod>>,
     /// Whether some of `doors` were refused.
     pub(crate) lacks_doors: bool,
     pub(crate) sftp: SftpSpec,
@@ -51,7 +51,7 @@ pub(crate) struct Parts {
     pub(crate) tests: Vec<Spanned<Vec<String>>>,
 }
 
-impl Parts {
+impl PartialSpec {
     /// The roots of the jails that it stands for, as far as they could be made.
     pub(crate) fn roots(&self) -> Vec<PathBuf> {
         match &self.root {
@@ -88,11 +88,11 @@ impl Parts {
 }
 
 /// Makes the parts of the merged tree `spec`.
-pub(crate) fn build(spec: &Table, findings: &mut Findings) -> Parts {
+pub(crate) fn build(spec: &Table, findings: &mut Findings) -> PartialSpec {
     let name = typed(spec, "name", JailName::new);
     let root = match spec.text("root") {
         Some((text, site)) => Some(sited(PathBuf::from(text), site)),
-        None if spec.is_bad("root") => None,
+        None if spec.has_errors("root") => None,
         None => name.as_ref().map(|name| {
             sited(
                 PathBuf::from(format!("/srv/jails/{}", name.value)),
@@ -100,31 +100,31 @@ pub(crate) fn build(spec: &Table, findings: &mut Findings) -> Parts {
             )
         }),
     };
-    let binaries = without_doubles(spec.texts("binaries"));
-    let (doors, lacks_doors) = doors(spec, &binaries);
+    let binaries = dedup(spec.texts("binaries"));
+    let (doors, lacks_doors) = access_methods(spec, &binaries);
     let users: Vec<User> = spec
         .tables("user")
         .iter()
         .filter_map(|table| user(table, &doors.value, &binaries))
         .collect();
     let session = session::build(spec, &doors.value, findings);
-    Parts {
+    PartialSpec {
         name,
         root,
-        templates: without_doubles(spec.texts("templates")),
-        lacks_users: spec.is_bad("user") || users.len() < spec.tables("user").len(),
+        templates: dedup(spec.texts("templates")),
+        lacks_users: spec.has_errors("user") || users.len() < spec.tables("user").len(),
         users,
         plain_chroot: session::is_plain(spec, session.as_ref(), findings),
         session,
         doors,
         lacks_doors,
         sftp: sftp(spec),
-        lacks_binaries: spec.is_bad("binaries"),
-        optional: without_doubles(spec.texts("optional"))
+        lacks_binaries: spec.has_errors("binaries"),
+        optional: dedup(spec.texts("optional"))
             .into_iter()
             .filter(|one| binaries.iter().all(|binary| binary.value != one.value))
             .collect(),
-        packages: without_doubles(spec.texts("packages")),
+        packages: dedup(spec.texts("packages")),
         dlopen: match spec.text("dlopen").map(|(word, _)| word) {
             Some("none") => Dlopen::None,
             Some("required") => Dlopen::Required,
@@ -159,7 +159,7 @@ pub(crate) fn typed<T, E>(
     make(text).ok().map(|value| sited(value, site))
 }
 
-fn without_doubles(texts: &[(String, Span)]) -> Vec<Spanned<String>> {
+fn dedup(texts: &[(String, Span)]) -> Vec<Spanned<String>> {
     let mut seen = BTreeSet::new();
     texts
         .iter()
@@ -174,7 +174,7 @@ pub(crate) fn program(binary: &str) -> &str {
 }
 
 /// The shell that `binaries` offer, and where they name it.
-fn offered_shell(binaries: &[Spanned<String>]) -> Option<&Spanned<String>> {
+fn first_shell(binaries: &[Spanned<String>]) -> Option<&Spanned<String>> {
     SHELLS.iter().find_map(|shell| {
         binaries
             .iter()
@@ -183,32 +183,35 @@ fn offered_shell(binaries: &[Spanned<String>]) -> Option<&Spanned<String>> {
 }
 
 /// The doors, and whether some were refused.
-fn doors(spec: &Table, binaries: &[Spanned<String>]) -> (Spanned<Vec<Door>>, bool) {
+fn access_methods(
+    spec: &Table,
+    binaries: &[Spanned<String>],
+) -> (Spanned<Vec<AccessMethod>>, bool) {
     let sshd = spec.entries.get("sshd");
     if let Some(Value::Table(table)) = sshd.map(|node| &node.value)
         && let Some(allow) = table.entries.get("allow")
     {
-        let words: BTreeSet<Door> = table
+        let words: BTreeSet<AccessMethod> = table
             .texts("allow")
             .iter()
-            .filter_map(|(word, _)| Door::new(word))
+            .filter_map(|(word, _)| AccessMethod::new(word))
             .collect();
         let doors = sited(words.into_iter().collect(), &allow.site);
-        return (doors, table.is_bad("allow"));
+        return (doors, table.has_errors("allow"));
     }
     let names_shell = |table: &Table| table.text("shell").map(|(_, site)| site.clone());
     let shell = spec
         .tables("user")
         .iter()
         .find_map(names_shell)
-        .or_else(|| offered_shell(binaries).map(|binary| binary.site.clone()));
+        .or_else(|| first_shell(binaries).map(|binary| binary.site.clone()));
     let doors = if let Some(site) = shell {
-        sited(vec![Door::Shell, Door::Sftp], &site)
+        sited(vec![AccessMethod::Shell, AccessMethod::Sftp], &site)
     } else {
         let name = spec.entries.get("name").map(|node| &node.site);
-        sited(vec![Door::Sftp], name.unwrap_or(&spec.site))
+        sited(vec![AccessMethod::Sftp], name.unwrap_or(&spec.site))
     };
-    (doors, spec.is_bad("sshd"))
+    (doors, spec.has_errors("sshd"))
 }
 
 fn sftp(spec: &Table) -> SftpSpec {
@@ -227,19 +230,19 @@ fn sftp(spec: &Table) -> SftpSpec {
     }
 }
 
-fn user(table: &Table, doors: &[Door], binaries: &[Spanned<String>]) -> Option<User> {
+fn user(table: &Table, doors: &[AccessMethod], binaries: &[Spanned<String>]) -> Option<User> {
     let name = typed(table, "name", UserName::new)?;
     let home = match typed(table, "home", JailPath::new) {
         Some(home) => home,
-        None if table.is_bad("home") => return None,
+        None if table.has_errors("home") => return None,
         None => sited(
             JailPath::new(&format!("/home/{}", name.value)).ok()?,
             &name.site,
         ),
     };
-    let shell = if doors.contains(&Door::Shell) {
+    let shell = if doors.contains(&AccessMethod::Shell) {
         match typed(table, "shell", JailPath::new) {
-            None if table.is_bad("shell") => return None,
+            None if table.has_errors("shell") => return None,
             None => default_shell(binaries),
             given => given,
         }
@@ -248,7 +251,7 @@ fn user(table: &Table, doors: &[Door], binaries: &[Spanned<String>]) -> Option<U
     };
     let password = match table.text("password") {
         Some((text, site)) => sited(password::parse(text).ok()?, site),
-        None if table.is_bad("password") => return None,
+        None if table.has_errors("password") => return None,
         None => sited(Password::Locked, &table.site),
     };
     let uid = match table.entries.get("uid") {
@@ -270,19 +273,19 @@ fn user(table: &Table, doors: &[Door], binaries: &[Spanned<String>]) -> Option<U
         name,
         shell,
         home,
-        authorized_keys: without_doubles(table.texts("authorized_keys")),
+        authorized_keys: dedup(table.texts("authorized_keys")),
         password,
         uid,
         skel: typed(table, "skel", |text| Ok::<_, ()>(PathBuf::from(text))),
         expires,
-        groups: without_doubles(table.texts("groups")),
+        groups: dedup(table.texts("groups")),
         adopt: table.boolean("adopt").unwrap_or(false),
     })
 }
 
 /// The shell of a user who names none: where the first shell among the binaries will be found in the jail.
 fn default_shell(binaries: &[Spanned<String>]) -> Option<Spanned<JailPath>> {
-    let binary = offered_shell(binaries)?;
+    let binary = first_shell(binaries)?;
     let path = if binary.value.starts_with('/') {
         JailPath::new(&binary.value)
     } else {
@@ -313,10 +316,10 @@ fn file(table: &Table, findings: &mut Findings) -> Option<FileSpec> {
         (Some(target), _) => target,
         (None, Some((path, site))) if !given("target") => {
             let path = JailPath::new(path).ok()?;
-            if let Err(Objection { why, hint }) = super::places::target(&path) {
+            if let Err(Violation { why, hint }) = super::path_rules::target(&path) {
                 let mut finding = Finding::new(format!(
                     "`{}` is not a place for a `[[file]]`",
-                    echo(path.as_str())
+                    quote(path.as_str())
                 ))
                 .why(format!("it {why}"))
                 .with_span(site, why)
@@ -356,7 +359,7 @@ fn dir(table: &Table) -> Option<DirSpec> {
 /// A command as it was given: the same argument twice is meant.
 fn test(table: &Table) -> Option<Spanned<Vec<String>>> {
     let run = table.entries.get("run")?;
-    if table.is_bad("run") {
+    if table.has_errors("run") {
         return None;
     }
     let arguments = table.texts("run").iter().map(|(text, _)| text.clone());

@@ -2,17 +2,17 @@
 
 use std::borrow::Cow;
 
-use super::keyline;
+use super::authorized_keys;
+use super::display::{is_hidden, list, quote, suggest};
 use super::limits;
 use super::password;
-use super::people;
-use super::places;
-use super::text::{echo, is_hidden, list, nearest};
+use super::path_rules;
+use super::reserved_names;
 use crate::names::{JailName, JailPath};
 
 /// Why a value breaks a rule, as a fragment that fits after "`x` ", and what to write instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Objection {
+pub struct Violation {
     /// "has a space", "lies in `/etc`".
     pub why: Cow<'static, str>,
     /// What to do about it.
@@ -30,7 +30,7 @@ pub enum Hint {
     None,
 }
 
-impl Objection {
+impl Violation {
     /// An objection to what the value means.
     pub fn new(why: impl Into<Cow<'static, str>>) -> Self {
         Self {
@@ -56,7 +56,7 @@ impl Objection {
 }
 
 /// An objection to how the value is written.
-impl From<&'static str> for Objection {
+impl From<&'static str> for Violation {
     fn from(why: &'static str) -> Self {
         Self::form(why)
     }
@@ -64,15 +64,15 @@ impl From<&'static str> for Objection {
 
 /// The type of a key's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shape {
+pub enum ValueType {
     /// `[key]`.
     Table,
     /// `[[key]]`. The first of these keys that an element has says which it is: of two layers' elements for one thing, the later wins.
     Tables(&'static [&'static str]),
     /// A string.
-    Text(Rule),
+    Text(Constraint),
     /// An array of strings.
-    Texts(Rule),
+    Texts(Constraint),
     /// An integer, from and to, both included.
     Integer(i64, i64),
     /// `true` or `false`.
@@ -81,9 +81,9 @@ pub enum Shape {
     Date,
 }
 
-impl Shape {
+impl ValueType {
     /// The type in words, with its article.
-    pub fn words(self) -> &'static str {
+    pub fn description(self) -> &'static str {
         match self {
             Self::Table => "a table",
             Self::Tables(_) => "an array of tables",
@@ -98,7 +98,7 @@ impl Shape {
 
 /// Words a value may be one of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Words {
+pub struct KeyWords {
     /// What kind of word, with its article: "a door".
     pub kind: &'static str,
     /// Those that work.
@@ -109,7 +109,7 @@ pub struct Words {
 
 /// What text must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rule {
+pub enum Constraint {
     /// A jail's name, see [`JailName`].
     JailName,
     /// An account's name, see [`UserName`], not one that systems have for themselves.
@@ -145,7 +145,7 @@ pub enum Rule {
     /// An octal umask.
     Umask,
     /// One of some words.
-    Word(Words),
+    Word(KeyWords),
     /// One line of an authorized_keys file.
     KeyLine,
     /// `locked`, `keep` or a crypt(5) hash.
@@ -172,9 +172,9 @@ pub enum Rule {
     Argument,
 }
 
-impl Rule {
+impl Constraint {
     /// What a value that obeys is, with its article: fits "is not …".
-    pub fn words(self) -> &'static str {
+    pub fn description(self) -> &'static str {
         match self {
             Self::JailName => "a jail's name",
             Self::UserName => "a user's name",
@@ -210,7 +210,7 @@ impl Rule {
     }
 
     /// The rule as a sentence, for hints and the reference.
-    pub fn sentence(self) -> Cow<'static, str> {
+    pub fn help(self) -> Cow<'static, str> {
         Cow::Borrowed(match self {
             Self::JailName => {
                 "a jail's name is 1 to 27 characters: a-z first, then a-z, 0-9, `_` and `-`"
@@ -311,30 +311,30 @@ impl Rule {
     }
 
     /// Checks `text` against the rule.
-    pub fn check(self, text: &str) -> Result<(), Objection> {
+    pub fn check(self, text: &str) -> Result<(), Violation> {
         if self != Self::KeyLine {
             self.check_characters(text)?;
         }
         match self {
             Self::JailName => Ok(JailName::new(text).map(drop)?),
-            Self::UserName => people::user(text),
-            Self::GroupName => people::group(text),
+            Self::UserName => reserved_names::user(text),
+            Self::GroupName => reserved_names::group(text),
             Self::Template => template_name(text),
             Self::Binary => binary(text),
             Self::Package => package(text),
-            Self::Root => places::root(text),
-            Self::Source => places::source(text),
-            Self::MountSource => places::mount_source(text),
+            Self::Root => path_rules::root(text),
+            Self::Source => path_rules::source(text),
+            Self::MountSource => path_rules::mount_source(text),
             Self::JailPath => Ok(JailPath::new(text).map(drop)?),
-            Self::Home => places::home(&JailPath::new(text)?),
-            Self::Target => places::target(&JailPath::new(text)?),
-            Self::Dir => places::dir(&JailPath::new(text)?),
-            Self::MountTarget => places::mount_target(&JailPath::new(text)?),
-            Self::StartDir => places::start_dir(&JailPath::new(text)?),
+            Self::Home => path_rules::home(&JailPath::new(text)?),
+            Self::Target => path_rules::target(&JailPath::new(text)?),
+            Self::Dir => path_rules::dir(&JailPath::new(text)?),
+            Self::MountTarget => path_rules::mount_target(&JailPath::new(text)?),
+            Self::StartDir => path_rules::start_dir(&JailPath::new(text)?),
             Self::Mode => mode(text).map(drop),
             Self::Umask => umask(text),
             Self::Word(words) => word(words, text),
-            Self::KeyLine => keyline::check(text),
+            Self::KeyLine => authorized_keys::check(text),
             Self::Password => password::check(text),
             Self::Content => Ok(()),
             Self::Size => limits::size(text).map(drop),
@@ -350,7 +350,7 @@ impl Rule {
         }
     }
 
-    fn check_characters(self, text: &str) -> Result<(), Objection> {
+    fn check_characters(self, text: &str) -> Result<(), Violation> {
         let lines = self == Self::Content;
         match text
             .chars()
@@ -358,20 +358,20 @@ impl Rule {
         {
             None => Ok(()),
             Some(_) if self.is_secret() => Err("has a control or invisible character".into()),
-            Some(c) => Err(Objection::form(format!(
+            Some(c) => Err(Violation::form(format!(
                 "has the {} character `{}`",
                 if c.is_control() {
                     "control"
                 } else {
                     "invisible"
                 },
-                super::text::visible(c)
+                super::display::visible(c)
             ))),
         }
     }
 }
 
-fn template_name(text: &str) -> Result<(), Objection> {
+fn template_name(text: &str) -> Result<(), Violation> {
     if text.len() > 32 {
         return Err("is longer than 32 characters".into());
     }
@@ -385,15 +385,15 @@ fn template_name(text: &str) -> Result<(), Objection> {
     Ok(())
 }
 
-fn binary(text: &str) -> Result<(), Objection> {
+fn binary(text: &str) -> Result<(), Violation> {
     if text.starts_with('/') {
-        return places::binary(text);
+        return path_rules::binary(text);
     }
     if text.is_empty() {
         return Err("is empty".into());
     }
     if text.contains(char::is_whitespace) {
-        return Err(Objection::new("has a space")
+        return Err(Violation::new("has a space")
             .hint("each program is a string of its own, without arguments: [\"ls\", \"cat\"]"));
     }
     if text.contains('/') {
@@ -412,7 +412,7 @@ fn binary(text: &str) -> Result<(), Objection> {
     Ok(())
 }
 
-fn package(text: &str) -> Result<(), Objection> {
+fn package(text: &str) -> Result<(), Violation> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "._+-:".contains(c);
     if !text.starts_with(|c: char| c.is_ascii_alphanumeric()) || !text.chars().all(plain) {
         return Err("has a character that names of packages do not have".into());
@@ -423,7 +423,7 @@ fn package(text: &str) -> Result<(), Objection> {
     Ok(())
 }
 
-fn octal(text: &str) -> Result<u32, Objection> {
+fn octal(text: &str) -> Result<u32, Violation> {
     if !(3..=4).contains(&text.len()) || !text.bytes().all(|byte| (b'0'..=b'7').contains(&byte)) {
         return Err("is not three or four octal digits".into());
     }
@@ -431,7 +431,7 @@ fn octal(text: &str) -> Result<u32, Objection> {
 }
 
 /// The permission bits that `text` says: three or four octal digits.
-pub fn mode(text: &str) -> Result<u32, Objection> {
+pub fn mode(text: &str) -> Result<u32, Violation> {
     let bits = octal(text)?;
     for (bit, why) in [
         (0o4000, "has the setuid bit"),
@@ -442,39 +442,39 @@ pub fn mode(text: &str) -> Result<u32, Objection> {
     ] {
         if bits & bit != 0 {
             let safe = bits & 0o755;
-            return Err(Objection::new(why).hint(format!("the same without: \"{safe:04o}\"")));
+            return Err(Violation::new(why).hint(format!("the same without: \"{safe:04o}\"")));
         }
     }
     Ok(bits)
 }
 
 /// Whether `text` is a umask under which users can still read what they bring.
-fn umask(text: &str) -> Result<(), Objection> {
+fn umask(text: &str) -> Result<(), Violation> {
     if octal(text)? & 0o7600 != 0 {
-        return Err(Objection::new("takes rights away from the owner, too")
+        return Err(Violation::new("takes rights away from the owner, too")
             .hint("a umask says what others may not do, as \"0027\" or \"0077\""));
     }
     Ok(())
 }
 
-fn word(words: Words, text: &str) -> Result<(), Objection> {
+fn word(words: KeyWords, text: &str) -> Result<(), Violation> {
     if words.now.contains(&text) {
         return Ok(());
     }
     if words.later.contains(&text) {
-        return Err(Objection::new("is not yet supported"));
+        return Err(Violation::new("is not yet supported"));
     }
-    let objection = Objection::form(format!(
+    let objection = Violation::form(format!(
         "is none of {}",
         list(words.now.iter().copied(), "and")
     ));
-    Err(match nearest(text, words.now.iter().copied()) {
-        Some(meant) => objection.hint(format!("did you mean `{}`?", echo(meant))),
+    Err(match suggest(text, words.now.iter().copied()) {
+        Some(meant) => objection.hint(format!("did you mean `{}`?", quote(meant))),
         None => objection,
     })
 }
 
-fn port(text: &str) -> Result<(), Objection> {
+fn port(text: &str) -> Result<(), Violation> {
     if !text.starts_with("tcp/") && !text.starts_with("udp/") {
         return Err("starts with neither `tcp/` nor `udp/`".into());
     }
@@ -483,6 +483,6 @@ fn port(text: &str) -> Result<(), Objection> {
         .ok_or_else(|| "has no port from 1 to 65535".into())
 }
 
-fn mount_option(text: &str) -> Result<(), Objection> {
+fn mount_option(text: &str) -> Result<(), Violation> {
     super::mount::option(text)
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use toml::de::{DeTable, DeValue};
 
-use super::keyline::is_private_key;
-use super::text::nearest;
+use super::authorized_keys::is_private_key;
+use super::display::suggest;
 use crate::span::SourceText;
 
 /// `source` with every secret replaced by as many `*` as it has bytes, so that offsets stay; `source` itself where there is none.
@@ -51,11 +51,11 @@ fn is_secret_key(key: &str) -> bool {
     let lower = key.to_ascii_lowercase();
     ["passwd", "pass", "pw", "passphrase", "secret", "hash"].contains(&lower.as_str())
         || lower.contains("password")
-        || nearest(&lower, ["password", "passwd"]).is_some()
+        || suggest(&lower, ["password", "passwd"]).is_some()
 }
 
 /// Words of `password` that tell nothing.
-fn is_open_word(value: &str) -> bool {
+fn is_public_word(value: &str) -> bool {
     value == "locked" || value == "keep"
 }
 
@@ -74,7 +74,7 @@ fn in_value(value: &DeValue<'_>, span: &Range<usize>, secret: bool, spans: &mut 
                 in_value(item.get_ref(), &item.span(), secret, spans);
             }
         }
-        DeValue::String(text) if is_open_word(text) => {}
+        DeValue::String(text) if is_public_word(text) => {}
         // A private key is found in the raw text as well, unless escapes hide its marks there.
         DeValue::String(text) if !secret && !is_private_key(text) => {}
         DeValue::String(_) | DeValue::Integer(_) | DeValue::Float(_) if secret => {
@@ -112,7 +112,7 @@ fn in_lines(text: &str, spans: &mut Vec<Range<usize>>) {
                 }
                 _ => value.len(),
             };
-            if !is_open_word(value[..end].trim_matches(['"', '\''])) {
+            if !is_public_word(value[..end].trim_matches(['"', '\''])) {
                 spans.push(start + begin..start + begin + end);
             }
             from = begin + end;

@@ -29,7 +29,7 @@ pub fn visible(c: char) -> String {
 }
 
 /// `text` as a message may show it: hidden characters escaped, at most 80 characters, the rest an ellipsis.
-pub fn echo(text: &str) -> String {
+pub fn quote(text: &str) -> String {
     let mut shown = String::new();
     let mut length = 0;
     for c in text.chars() {
@@ -45,7 +45,7 @@ pub fn echo(text: &str) -> String {
 }
 
 /// The last character boundary of `text` that is not after `at`.
-pub fn floor(text: &str, at: usize) -> usize {
+pub fn char_boundary_before(text: &str, at: usize) -> usize {
     (0..=at.min(text.len()))
         .rev()
         .find(|&at| text.is_char_boundary(at))
@@ -62,7 +62,7 @@ pub(crate) fn list<'a>(words: impl IntoIterator<Item = &'a str>, and: &str) -> S
 }
 
 /// The candidate that `word` was most likely meant to be: at most a third of its letters changed, left out, added or swapped.
-pub(crate) fn nearest<'a>(
+pub(crate) fn suggest<'a>(
     word: &str,
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
@@ -127,13 +127,13 @@ mod tests {
 
     #[test]
     fn echoes_are_short_and_plain() {
-        assert_eq!(echo("plain é 日"), "plain é 日");
-        assert_eq!(echo("a\u{1b}[2Jb"), "a\\u{1b}[2Jb");
-        assert_eq!(echo("x\u{202e}y\n"), "x\\u{202e}y\\n");
-        let long = echo(&"\u{7}".repeat(5000));
+        assert_eq!(quote("plain é 日"), "plain é 日");
+        assert_eq!(quote("a\u{1b}[2Jb"), "a\\u{1b}[2Jb");
+        assert_eq!(quote("x\u{202e}y\n"), "x\\u{202e}y\\n");
+        let long = quote(&"\u{7}".repeat(5000));
         assert!(long.chars().count() <= 80, "{long}");
         assert!(long.ends_with('…'));
-        assert_eq!(echo(&"a".repeat(79)), "a".repeat(79));
+        assert_eq!(quote(&"a".repeat(79)), "a".repeat(79));
     }
 
     #[test]
@@ -149,9 +149,9 @@ mod tests {
             ("zebra", None),
             ("", None),
         ] {
-            assert_eq!(nearest(slip, keys), meant, "{slip}");
+            assert_eq!(suggest(slip, keys), meant, "{slip}");
         }
-        assert_eq!(nearest(&"a".repeat(1 << 20), keys), None);
+        assert_eq!(suggest(&"a".repeat(1 << 20), keys), None);
     }
 
     #[test]

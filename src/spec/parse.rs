@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use toml::de::DeTable;
 
-use super::secret::redact;
-use super::text::{echo, floor, is_hidden, visible};
+use super::display::{char_boundary_before, is_hidden, quote, visible};
+use super::redact::redact;
 use crate::error::{Error, Finding, Result};
 use crate::span::{SourceText, Span};
 
@@ -36,7 +36,7 @@ pub fn source(name: &str, bytes: Vec<u8>) -> Result<Arc<SourceText>> {
             span: at..at + '\u{fffd}'.len_utf8(),
         };
         Error::from(
-            Finding::new(format!("`{}` is not UTF-8", echo(name)))
+            Finding::new(format!("`{}` is not UTF-8", quote(name)))
                 .why(format!("it has the byte 0x{bad:02x} at offset {at}"))
                 .hint("save the file as UTF-8 without a byte order mark")
                 .with_span(&site, "not UTF-8 from here on"),
@@ -45,7 +45,7 @@ pub fn source(name: &str, bytes: Vec<u8>) -> Result<Arc<SourceText>> {
 }
 
 fn too_large(name: &str) -> Finding {
-    Finding::new(format!("`{}` is too large", echo(name)))
+    Finding::new(format!("`{}` is too large", quote(name)))
         .why("a spec or template has at most 1 MiB")
         .hint("put long texts into files and name these as `source`")
 }
@@ -65,7 +65,7 @@ pub(crate) struct Document<'text> {
 
 impl Document<'_> {
     /// Whether what the tree has at `offset` was surely meant so.
-    pub(crate) fn is_sure(&self, offset: usize) -> bool {
+    pub(crate) fn is_reliable_at(&self, offset: usize) -> bool {
         !self.unsure.iter().any(|lines| lines.contains(&offset))
     }
 }
@@ -88,7 +88,7 @@ pub(crate) fn parse(source: &Arc<SourceText>) -> Result<Document<'_>> {
         errors
             .iter()
             .take(1000)
-            .map(|error| Complaint::of(error, text)),
+            .map(|error| TomlError::of(error, text)),
     );
     complaints.sort_by_key(|complaint| complaint.span.start);
     let mut line_end = 0;
@@ -118,7 +118,7 @@ pub(crate) fn parse(source: &Arc<SourceText>) -> Result<Document<'_>> {
 
 /// The line that holds `offset`, up to and with its newline.
 fn line_at(text: &str, offset: usize) -> Range<usize> {
-    let offset = floor(text, offset);
+    let offset = char_boundary_before(text, offset);
     let start = text[..offset].rfind('\n').map_or(0, |at| at + 1);
     let end = text[offset..]
         .find('\n')
@@ -127,7 +127,7 @@ fn line_at(text: &str, offset: usize) -> Range<usize> {
 }
 
 /// Hidden characters of the raw text, comments included: the first of each line. TOML itself forbids only some of them.
-fn hidden(text: &str) -> Vec<Complaint> {
+fn hidden(text: &str) -> Vec<TomlError> {
     let mut found = Vec::new();
     let mut start = 0;
     for line in text.split_inclusive('\n') {
@@ -143,7 +143,7 @@ fn hidden(text: &str) -> Vec<Complaint> {
             } else {
                 "an invisible"
             };
-            found.push(Complaint {
+            found.push(TomlError {
                 span: start + at..start + at + c.len_utf8(),
                 what: format!("{kind} character, `{}`", visible(c)),
                 label: "not allowed in a spec".to_owned(),
@@ -160,7 +160,7 @@ fn hidden(text: &str) -> Vec<Complaint> {
 }
 
 /// Something that is wrong with a text as TOML.
-struct Complaint {
+struct TomlError {
     span: Range<usize>,
     what: String,
     /// The words under the marker; may be empty.
@@ -170,12 +170,14 @@ struct Complaint {
     derails: bool,
 }
 
-impl Complaint {
+impl TomlError {
     /// The parser's error as an administrator would say it.
     fn of(error: &toml::de::Error, text: &str) -> Self {
         let message = error.message();
         let (what, expected) = message.split_once(", expected ").unwrap_or((message, ""));
-        let known = WORDS.iter().find(|(messages, ..)| messages.contains(&what));
+        let known = MESSAGES
+            .iter()
+            .find(|(messages, ..)| messages.contains(&what));
         let (what, label, hint) = known.map_or((what, "", ""), |(_, what, label, hint)| {
             (*what, *label, *hint)
         });
@@ -187,7 +189,7 @@ impl Complaint {
         let span = error.span().unwrap_or(0..0);
         let marked = text.get(span.clone()).unwrap_or_default();
         let (what, hint) = match message {
-            "duplicate key" => (format!("`{}` is given twice", echo(marked)), hint),
+            "duplicate key" => (format!("`{}` is given twice", quote(marked)), hint),
             _ if marked.starts_with(['“', '”', '„', '‘', '’', '«', '»']) => (
                 "these are typographic quotes".to_owned(),
                 "write plain ones: `\"` or `'`",
@@ -199,13 +201,13 @@ impl Complaint {
             what,
             label,
             hint: (!hint.is_empty()).then_some(hint),
-            derails: DERAILING.iter().any(|word| message.contains(word)),
+            derails: UNRELIABLE_AFTER.iter().any(|word| message.contains(word)),
         }
     }
 }
 
 /// Parts of the messages after which the parser reads what follows for something else.
-const DERAILING: &[&str] = &[
+const UNRELIABLE_AFTER: &[&str] = &[
     "unclosed",
     "multi-line",
     "missing comma between array",
@@ -215,7 +217,7 @@ const DERAILING: &[&str] = &[
 ];
 
 /// Messages of the parser; in place of them what is wrong, the words under the marker (empty: what the parser expected), a hint (empty: none).
-const WORDS: &[(&[&str], &str, &str, &str)] = &[
+const MESSAGES: &[(&[&str], &str, &str, &str)] = &[
     (
         &["string values must be quoted"],
         "a value is missing, or its quotes are",

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::constraint::{Constraint, Hint, ValueType, Violation};
 use super::date;
+use super::display::{list, quote, suggest};
 use super::findings::Findings;
-use super::keys::{KEYS, Key, header, keys_of};
-use super::rule::{Hint, Objection, Rule, Shape};
-use super::syntax::Document;
-use super::text::{echo, list, nearest};
+use super::parse::Document;
+use super::schema::{KEYS, KeySchema, header, keys_of};
 use crate::error::Finding;
 use crate::span::Span;
 
@@ -50,7 +50,7 @@ pub(crate) enum Value {
     /// A day that can be an end, in days since 1970-01-01.
     Day(i64),
     /// The texts of an array that obey their key's rule.
-    Texts(Texts),
+    Texts(StringArray),
     /// A table.
     Table(Table),
     /// An array of tables.
@@ -61,7 +61,7 @@ pub(crate) enum Value {
 
 /// The texts of an array.
 #[derive(Debug)]
-pub(crate) struct Texts {
+pub(crate) struct StringArray {
     /// Those that obey the rule.
     pub(crate) list: Vec<(String, Span)>,
     /// Whether others were refused.
@@ -122,7 +122,7 @@ impl Table {
     }
 
     /// Whether something was given for `key` that was refused, as a whole or in part.
-    pub(crate) fn is_bad(&self, key: &str) -> bool {
+    pub(crate) fn has_errors(&self, key: &str) -> bool {
         match self.entries.get(key).map(|node| &node.value) {
             Some(Value::Bad) => true,
             Some(Value::Texts(texts)) => texts.lacks,
@@ -162,7 +162,7 @@ impl Reader<'_> {
     /// Adds a finding, unless it may be no more than a misreading.
     fn add(&mut self, finding: Finding) {
         let at = finding.site.as_ref().map(|(site, _)| site.span.start);
-        if at.is_none_or(|at| self.document.is_sure(at)) {
+        if at.is_none_or(|at| self.document.is_reliable_at(at)) {
             self.findings.add(finding);
         }
     }
@@ -211,7 +211,7 @@ impl Reader<'_> {
     }
 
     /// Why a key that is known may not stand here at all.
-    fn forbidden(&self, key: &Key, shown: &str) -> Option<Finding> {
+    fn forbidden(&self, key: &KeySchema, shown: &str) -> Option<Finding> {
         if self.template.is_some() && key.file_only {
             return Some(
                 Finding::new(format!("a template may not have `{shown}`"))
@@ -221,12 +221,12 @@ impl Reader<'_> {
         None
     }
 
-    fn missing(&mut self, key: &Key, shown: &str, site: &Span) {
+    fn missing(&mut self, key: &KeySchema, shown: &str, site: &Span) {
         let name = key.name();
         let finding = if shown.is_empty() {
             Finding::new(format!(
                 "`{name}` is missing in `{}`",
-                echo(&site.source.name)
+                quote(&site.source.name)
             ))
         } else {
             Finding::new(format!("`{shown}.{name}` is missing"))
@@ -237,13 +237,13 @@ impl Reader<'_> {
 
     fn unknown(&mut self, path: &str, shown: &str, name: &str, span: Range<usize>) {
         let dotted = if shown.is_empty() {
-            echo(name)
+            quote(name)
         } else {
-            echo(&format!("{shown}.{name}"))
+            quote(&format!("{shown}.{name}"))
         };
         let finding = Finding::new(format!("unknown key `{dotted}`"));
-        let names = || keys_of(path).map(Key::name);
-        let meant = nearest(name, keys_of(path).map(Key::name));
+        let names = || keys_of(path).map(KeySchema::name);
+        let meant = suggest(name, keys_of(path).map(KeySchema::name));
         let elsewhere = KEYS
             .iter()
             .find(|key| key.name() == name && key.table() != path);
@@ -272,15 +272,15 @@ impl Reader<'_> {
         self.add(finding);
     }
 
-    fn value(&mut self, key: &Key, shown: &str, value: &Spanned<DeValue<'_>>) -> Value {
+    fn value(&mut self, key: &KeySchema, shown: &str, value: &Spanned<DeValue<'_>>) -> Value {
         let span = value.span();
         match (key.shape, value.get_ref()) {
-            (Shape::Text(rule), DeValue::String(text)) => {
+            (ValueType::Text(rule), DeValue::String(text)) => {
                 let text = self.unfold(text, &span);
-                self.obeys(rule, shown, &text, span)
+                self.satisfies(rule, shown, &text, span)
                     .then_some(Value::Text(text))
             }
-            (Shape::Texts(rule), DeValue::Array(items)) => {
+            (ValueType::Texts(rule), DeValue::Array(items)) => {
                 let mut list = Vec::new();
                 for (index, item) in items.iter().enumerate() {
                     if self.findings.is_full() {
@@ -289,7 +289,7 @@ impl Reader<'_> {
                     let shown = format!("{shown}[{index}]");
                     if let DeValue::String(text) = item.get_ref() {
                         let text = self.unfold(text, &item.span());
-                        if self.obeys(rule, &shown, &text, item.span()) {
+                        if self.satisfies(rule, &shown, &text, item.span()) {
                             list.push((text, self.site(item.span())));
                         }
                     } else {
@@ -297,13 +297,13 @@ impl Reader<'_> {
                     }
                 }
                 let lacks = list.len() < items.len();
-                Some(Value::Texts(Texts { list, lacks }))
+                Some(Value::Texts(StringArray { list, lacks }))
             }
-            (Shape::Integer(from, to), DeValue::Integer(number)) => {
+            (ValueType::Integer(from, to), DeValue::Integer(number)) => {
                 let given = i64::from_str_radix(number.as_str(), number.radix()).ok();
                 let good = given.filter(|number| (from..=to).contains(number));
                 if good.is_none() {
-                    let given = echo(&number.to_string());
+                    let given = quote(&number.to_string());
                     self.add(
                         Finding::new(format!("`{shown}` is out of range"))
                             .why(format!("`{given}` is not from {from} to {to}"))
@@ -313,11 +313,11 @@ impl Reader<'_> {
                 }
                 good.map(Value::Integer)
             }
-            (Shape::Boolean, DeValue::Boolean(is)) => Some(Value::Boolean(*is)),
-            (Shape::Date, DeValue::Datetime(given)) => {
+            (ValueType::Boolean, DeValue::Boolean(is)) => Some(Value::Boolean(*is)),
+            (ValueType::Date, DeValue::Datetime(given)) => {
                 let day = date::day(given);
-                if let Err(Objection { why, .. }) = &day {
-                    let given = echo(&given.to_string());
+                if let Err(Violation { why, .. }) = &day {
+                    let given = quote(&given.to_string());
                     self.add(
                         Finding::new(format!("`{shown}` is not a day"))
                             .why(format!("`{given}` {why}"))
@@ -327,10 +327,10 @@ impl Reader<'_> {
                 }
                 day.ok().map(Value::Day)
             }
-            (Shape::Table, DeValue::Table(table)) => {
+            (ValueType::Table, DeValue::Table(table)) => {
                 Some(Value::Table(self.table(key.path, shown, table, span)))
             }
-            (Shape::Tables(_), DeValue::Array(items)) => {
+            (ValueType::Tables(_), DeValue::Array(items)) => {
                 let mut tables = Vec::new();
                 for (index, item) in items.iter().enumerate() {
                     if self.findings.is_full() {
@@ -346,7 +346,7 @@ impl Reader<'_> {
                 Some(Value::Tables(tables))
             }
             _ => {
-                self.mistyped(key, key.shape.words(), shown, value);
+                self.mistyped(key, key.shape.description(), shown, value);
                 None
             }
         }
@@ -368,8 +368,8 @@ impl Reader<'_> {
         }
     }
 
-    fn obeys(&mut self, rule: Rule, shown: &str, text: &str, span: Range<usize>) -> bool {
-        if let Rule::Word(words) = rule
+    fn satisfies(&mut self, rule: Constraint, shown: &str, text: &str, span: Range<usize>) -> bool {
+        if let Constraint::Word(words) = rule
             && words.later.contains(&text)
         {
             self.add(
@@ -384,29 +384,35 @@ impl Reader<'_> {
             );
             return false;
         }
-        let Err(Objection { why, hint }) = rule.check(text) else {
+        let Err(Violation { why, hint }) = rule.check(text) else {
             return true;
         };
         let site = self.site(span);
-        let mut finding = Finding::new(format!("`{shown}` is not {}", rule.words()));
+        let mut finding = Finding::new(format!("`{shown}` is not {}", rule.description()));
         if rule.is_secret() {
             finding = finding
                 .why(format!("the value {why}"))
                 .with_span(&site, why);
         } else {
             finding = finding
-                .why(format!("`{}` {why}", echo(text)))
+                .why(format!("`{}` {why}", quote(text)))
                 .with_span(&site, why);
         }
         self.add(match hint {
-            Hint::Rule => finding.hint(rule.sentence()),
+            Hint::Rule => finding.hint(rule.help()),
             Hint::Own(hint) => finding.hint(hint),
             Hint::None => finding,
         });
         false
     }
 
-    fn mistyped(&mut self, key: &Key, wanted: &str, shown: &str, value: &Spanned<DeValue<'_>>) {
+    fn mistyped(
+        &mut self,
+        key: &KeySchema,
+        wanted: &str,
+        shown: &str,
+        value: &Spanned<DeValue<'_>>,
+    ) {
         let given = match value.get_ref() {
             DeValue::String(_) => "a string",
             DeValue::Integer(_) => "an integer",
@@ -417,29 +423,29 @@ impl Reader<'_> {
             DeValue::Table(_) => "a table",
         };
         let hint = match (key.shape, value.get_ref()) {
-            (Shape::Tables(_), DeValue::Table(_)) => {
+            (ValueType::Tables(_), DeValue::Table(_)) => {
                 format!(
                     "there can be several, so its header is written {}",
                     header(key.path)
                 )
             }
-            (Shape::Table, DeValue::Array(_)) => {
+            (ValueType::Table, DeValue::Array(_)) => {
                 format!(
                     "there is only one, so its header is written {}",
                     header(key.path)
                 )
             }
-            (Shape::Texts(rule), DeValue::String(text)) if !rule.is_secret() => {
+            (ValueType::Texts(rule), DeValue::String(text)) if !rule.is_secret() => {
                 format!(
                     "put it between brackets: `{} = [\"{}\"]`",
                     key.name(),
-                    echo(text)
+                    quote(text)
                 )
             }
-            (Shape::Table | Shape::Tables(_), _) => {
+            (ValueType::Table | ValueType::Tables(_), _) => {
                 format!("write it as a table, below a header {}", header(key.path))
             }
-            _ => format!("write it as in `{}`", echo(key.example)),
+            _ => format!("write it as in `{}`", quote(key.example)),
         };
         self.add(
             Finding::new(format!("`{shown}` is {given}, not {wanted}"))
