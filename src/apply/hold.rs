@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::host::{Host, Process};
 use crate::names::JailName;
 use crate::plan::Manifest;
-use crate::resolve::is_ours;
+use crate::resolve::is_managed;
 
 /// How long the processes of a jail are looked for and ended.
 const LIMIT: Duration = Duration::from_secs(4);
@@ -77,7 +77,7 @@ pub fn kill(host: &Host, manifest: &Manifest) -> Result<usize> {
     // An id that was given to somebody else since is not the jail's any more.
     uids.retain(|uid| {
         let mut owners = accounts.users.iter().filter(|user| user.uid == *uid);
-        owners.clone().next().is_none() || owners.any(|user| is_ours(user, name, manifest.gid()))
+        owners.clone().next().is_none() || owners.any(|user| is_managed(user, name, manifest.gid()))
     });
     let groups = kill_groups(name)?;
     Process::kill_unauthenticated(host, &uids)?;
@@ -126,7 +126,7 @@ pub(super) fn end_all(
     let until = Instant::now() + LIMIT;
     let accounts = host.accounts()?;
     let mut at_once: Vec<u32> = uids.to_vec();
-    at_once.retain(|uid| accounts.has_alone(*uid, |user| is_ours(user, name, gid)));
+    at_once.retain(|uid| accounts.has_alone(*uid, |user| is_managed(user, name, gid)));
     let cover = if at_once.is_empty() {
         None
     } else {

@@ -22,7 +22,7 @@ use jailctl_session::{mount, private_mounts, private_processes};
 use super::tree::STAGE;
 use crate::error::{Error, Finding, Result};
 use crate::host::{Dir, FileKind, Host, HostView, Ownership};
-use crate::resolve::{EntryKind, ResolvedJail, WantedAccount, prove};
+use crate::resolve::{EntryKind, ResolvedJail, WantedAccount, verify_closure};
 use crate::span::Spanned;
 
 /// Where programs are looked for in a jail.
@@ -54,7 +54,7 @@ pub(super) fn prove_staged(host: &Host, jail: &ResolvedJail) -> Result<()> {
     let at = host.display_path(&jail.root);
     apart(private_mounts(|| {
         put_together(&at, jail, None)?;
-        prove(&jail.tree, &HostView::new(&at.join(INSIDE))?, host)
+        verify_closure(&jail.tree, &HostView::new(&at.join(INSIDE))?, host)
     }))?;
     // Programs of a host in a directory may be of another machine.
     if !host.is_live() {

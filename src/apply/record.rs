@@ -59,7 +59,7 @@ impl Run<'_, '_> {
         places.extend(
             jail.tree
                 .iter()
-                .filter(|(_, entry)| entry.kept)
+                .filter(|(_, entry)| entry.user_owned)
                 .map(|(path, _)| path.clone()),
         );
         let mut standing: BTreeSet<JailPath> = BTreeSet::new();

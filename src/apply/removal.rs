@@ -13,7 +13,8 @@ use crate::names::{JailName, JailPath};
 use crate::plan::manifest::RecordKind;
 use crate::plan::{Before, Manifest, Removal, SWAPPED, expiry, refuse_sessions, removal};
 use crate::resolve::{
-    CACHE, Left, MARKER, Marker, PRIVATE, ResolvedJail, SHELLS, home_in_jail, is_adopted, token,
+    CACHE, MARKER, Marker, OrphanedHome, PRIVATE, ResolvedJail, SHELL_PREFIX, gecos_tag,
+    home_in_jail, is_adopted,
 };
 
 /// Where mail is delivered, were there any.
@@ -103,9 +104,9 @@ pub(super) fn finish_deletion(
         uid,
         // Its own may be gone already; for the moment that a closed account lives, any will do.
         gid: if has_group { gid } else { 0 },
-        gecos: token(name),
+        gecos: gecos_tag(name),
         home: "/".to_owned(),
-        shell: format!("{SHELLS}/none"),
+        shell: format!("{SHELL_PREFIX}/none"),
         groups: Vec::new(),
     })?;
     host.delete_account(user)
@@ -120,7 +121,7 @@ fn leave_home(host: &Host, root: &Path, user: &str, uid: u32, home: &str) -> Res
     ) else {
         return Ok(());
     };
-    let left = Left {
+    let left = OrphanedHome {
         user: user.to_owned(),
         uid,
         home,
@@ -289,7 +290,7 @@ impl Run<'_, '_> {
             .flat_map(|manifest| &manifest.accounts);
         for uid in recorded.map(|account| account.uid) {
             let mut users = accounts.users.iter().filter(|user| user.uid == uid);
-            if !users.any(|user| user.shell.starts_with(SHELLS)) {
+            if !users.any(|user| user.shell.starts_with(SHELL_PREFIX)) {
                 self.host.unmask_user_manager(uid)?;
             }
         }

@@ -93,7 +93,7 @@ impl Want<'_> {
     pub(super) fn mtime(&self) -> Option<(i64, u32)> {
         match self.content {
             Content::Host { stat, .. } => Some(stat.mtime),
-            Content::Built { source, .. } => source.as_ref().map(|(_, stat)| stat.mtime),
+            Content::Recorded { source, .. } => source.as_ref().map(|(_, stat)| stat.mtime),
             Content::Text(_) => None,
         }
     }
@@ -167,7 +167,7 @@ impl Store {
     pub(super) fn known(&self, content: &Content) -> Option<Digest> {
         match content {
             Content::Host { source, stat } => self.sources.digest(source, stat),
-            Content::Built { sha256, .. } => Some(*sha256),
+            Content::Recorded { sha256, .. } => Some(*sha256),
             Content::Text(_) => None,
         }
     }

@@ -60,7 +60,8 @@ pub(super) fn stage(host: &Host, root: &Dir, plan: &Plan, tree: &Tree) -> Result
         .filter(|change| !SWAPPED.contains(&change.path.top()))
         .collect();
     for change in &loose {
-        let in_place = |entry: &Entry| !staged(entry) || (entry.kept && change.act == Act::Change);
+        let in_place =
+            |entry: &Entry| !staged(entry) || (entry.user_owned && change.act == Act::Change);
         let Some((path, entry)) = tree
             .get_pair(&change.path)
             .filter(|(_, entry)| !in_place(entry))
@@ -68,7 +69,7 @@ pub(super) fn stage(host: &Host, root: &Dir, plan: &Plan, tree: &Tree) -> Result
             continue;
         };
         make_above(&stage, path)?;
-        if entry.kept {
+        if entry.user_owned {
             furnish(host, plan, &stage, path, entry)?;
         } else {
             entries.push((path, entry));
@@ -113,7 +114,7 @@ fn below<'t>(tree: &'t Tree, top: &'t str) -> impl Iterator<Item = (&'t JailPath
 
 /// Whether an entry outside the swapped directories is made in the stage first: all but plain directories, which are made where they are.
 fn staged(entry: &Entry) -> bool {
-    entry.kind != EntryKind::Directory || entry.kept
+    entry.kind != EntryKind::Directory || entry.user_owned
 }
 
 /// The directories that lead to a staged entry.
@@ -150,12 +151,12 @@ fn furnish(host: &Host, plan: &Plan, stage: &Dir, path: &JailPath, entry: &Entry
 fn place_loose(root: &Dir, stage: &Dir, path: &JailPath, entry: &Entry) -> Result<Option<Move>> {
     let at = path.relative();
     let found = root.lstat(at)?;
-    if entry.kept && found.is_none() {
+    if entry.user_owned && found.is_none() {
         let staged = stage.lstat(at)?.map_or(0, |stat| stat.ino);
         let made = stage.newest(at)?;
         return Ok(Some(Move::Furnish(at.to_owned(), staged, made)));
     }
-    if staged(entry) && !entry.kept {
+    if staged(entry) && !entry.user_owned {
         return Move::swap(root, stage, at);
     }
     match found {
@@ -248,7 +249,7 @@ pub(super) fn records(
                 let source = match content {
                     Content::Host { source, stat } => Some((source.clone(), stat.clone())),
                     Content::Text(_) => None,
-                    Content::Built { source, .. } => source.clone(),
+                    Content::Recorded { source, .. } => source.clone(),
                 };
                 RecordKind::File {
                     sha256: sha256.or(old).ok_or_else(gone)?,
@@ -262,7 +263,7 @@ pub(super) fn records(
             Record {
                 kind,
                 owner: entry.owner,
-                kept: entry.kept,
+                kept: entry.user_owned,
                 why: entry.why.clone(),
             },
         );

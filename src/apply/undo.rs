@@ -15,7 +15,7 @@ use crate::host::sshd::{CONFIG_DIR, Sshd};
 use crate::host::{AccountFields, Expiry, Host, Ownership, manager_unit};
 use crate::names::JailName;
 use crate::plan::{Plan, Step, expiry};
-use crate::resolve::{COMMON, Marker, PRIVATE, ResolvedJail, home_in_jail, is_ours};
+use crate::resolve::{COMMON, Marker, PRIVATE, ResolvedJail, home_in_jail, is_managed};
 
 /// A file that is put back whole is one of ours, and small.
 const FILE_LIMIT: u64 = 1 << 20;
@@ -252,7 +252,7 @@ impl Undo {
                 }
                 let accounts = host.accounts()?;
                 match accounts.user(user) {
-                    Some(found) if found.uid == *uid && is_ours(found, jail, Some(*gid)) => {
+                    Some(found) if found.uid == *uid && is_managed(found, jail, Some(*gid)) => {
                         host.delete_account(user)
                     }
                     None if accounts.half_users.contains(user) => {

@@ -130,7 +130,7 @@ impl Supply<'_> {
         let known = match want.content {
             Content::Text(text) => Some(Digest::of(text.as_bytes())),
             Content::Host { .. } => unchanged.or_else(|| store?.known(want.content)),
-            Content::Built { sha256, .. } => Some(*sha256),
+            Content::Recorded { sha256, .. } => Some(*sha256),
         };
         if let Some(store) = store
             && let Some(sha256) = known
@@ -149,7 +149,7 @@ impl Supply<'_> {
         {
             return Ok(alone(digest));
         }
-        if let Content::Built { sha256, .. } = want.content {
+        if let Content::Recorded { sha256, .. } = want.content {
             return self
                 .bring_back(copier, path, want, *sha256, parent)
                 .map(alone);
@@ -226,7 +226,7 @@ fn fill(
         Content::Text(text) => file
             .write_all(text.as_bytes())
             .map_err(|error| Error::io("write", shown, &error)),
-        Content::Built { .. } => Err(lost(shown)),
+        Content::Recorded { .. } => Err(lost(shown)),
         Content::Host { source, stat } => copier.copy(
             &mut view.open_no_symlinks(source, stat)?,
             source,
@@ -249,7 +249,7 @@ pub(super) fn fill_and_digest(
             fill(copier, view, content, file, shown)?;
             Ok(Digest::of(text.as_bytes()))
         }
-        Content::Built { .. } => Err(lost(shown)),
+        Content::Recorded { .. } => Err(lost(shown)),
         Content::Host { source, stat } => copier.copy_and_digest(
             &mut view.open_no_symlinks(source, stat)?,
             source,

@@ -12,7 +12,7 @@ use crate::host::sshd::CONFIG_DIR;
 use crate::host::{Accounts, Digest, Expiry, HostView};
 use crate::plan::manifest::{AccountRecord, MANIFEST, RecordKind};
 use crate::plan::{Manifest, expiry, spec_as_built};
-use crate::resolve::{ResolvedJail, SHELLS};
+use crate::resolve::{ResolvedJail, SHELL_PREFIX};
 use crate::show::jail::{Account, Contents, Jail, Key, Origin, Since, Snippet, json, text};
 use crate::spec::{self, Day};
 
@@ -143,7 +143,7 @@ fn account(
         uid: record.uid,
         home: record.home.clone(),
         shell: found
-            .and_then(|found| found.shell.strip_prefix(SHELLS))
+            .and_then(|found| found.shell.strip_prefix(SHELL_PREFIX))
             .filter(|shell| *shell != "/none")
             .map(str::to_owned),
         state: is,

@@ -6,7 +6,7 @@ use super::{Case, Reason, not_roots};
 use crate::elf;
 use crate::error::Result;
 use crate::host::{FileKind, HostView};
-use crate::resolve::SHELLS;
+use crate::resolve::SHELL_PREFIX;
 
 pub(super) fn reasons(case: &Case<'_>) -> Result<Vec<Reason>> {
     let root = &case.manifest.root;
@@ -77,7 +77,7 @@ fn shell(case: &Case<'_>) -> Result<Option<PathBuf>> {
     let accounts = case.view.accounts()?;
     let shell = accounts.user(&case.user).map(|found| found.shell.clone());
     Ok(shell
-        .filter(|shell| *shell != format!("{SHELLS}/none"))
+        .filter(|shell| *shell != format!("{SHELL_PREFIX}/none"))
         .map(PathBuf::from))
 }
 

@@ -6,7 +6,7 @@ use super::manifest::{AccountRecord, Before};
 use super::{Manifest, SNIPPET_LIMIT, Step, expiry};
 use crate::error::{Error, Result};
 use crate::host::{AccountFields, Accounts, Expiry, HostView, NewAccount, UserEntry};
-use crate::resolve::{Lock, ResolvedJail, WantedAccount, is_adopted};
+use crate::resolve::{Confinement, ResolvedJail, WantedAccount, is_adopted};
 use crate::spec::Password;
 
 /// Makes the group and the accounts, or puts them where they belong.
@@ -17,7 +17,7 @@ pub(super) fn steps(
     view: &HostView,
     steps: &mut Vec<Step>,
 ) -> Result<()> {
-    if let Some(Lock { group, .. }) = &wanted.lock
+    if let Some(Confinement { group, .. }) = &wanted.lock
         && accounts.group(&group.name).is_none()
     {
         steps.push(Step::MakeGroup {

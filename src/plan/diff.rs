@@ -82,7 +82,7 @@ pub fn compare(
             });
             continue;
         };
-        if entry.kept {
+        if entry.user_owned {
             if found.kind() != FileKind::Directory {
                 return Err(Error::new(
                     ErrorKind::Failed,
@@ -257,7 +257,7 @@ fn difference(
                     source: wanted,
                     stat,
                 } => same_source(wanted, stat, source.as_ref(), sha256, view),
-                Content::Built { sha256: wanted, .. } => {
+                Content::Recorded { sha256: wanted, .. } => {
                     Ok((wanted != sha256).then(|| "its content is another".to_owned()))
                 }
             }

@@ -272,7 +272,7 @@ pub(super) fn strangers(
 ) -> Result<Vec<String>> {
     let tree = &wanted.tree;
     let is_loose = |path: &JailPath, entry: &Entry| {
-        entry.kind == EntryKind::Directory && !entry.kept && !SWAPPED.contains(&path.top())
+        entry.kind == EntryKind::Directory && !entry.user_owned && !SWAPPED.contains(&path.top())
     };
     let known = |path: &JailPath| {
         let holds = |place: &JailPath| Path::new(place.as_str()).starts_with(path.as_str());

@@ -8,7 +8,7 @@ use crate::host::HostView;
 use crate::host::pam::Edit;
 use crate::host::sshd::{CONFIG_DIR, Config, Sshd, SshdInfo};
 use crate::names::JailName;
-use crate::resolve::{COMMON, ResolvedJail, SHELLS, is_common, snippet_name};
+use crate::resolve::{COMMON, ResolvedJail, SHELL_PREFIX, is_common, snippet_name};
 use crate::spec::{Family, Spec};
 
 /// A snippet as it is and as it is to be.
@@ -79,7 +79,7 @@ fn common(wanted: &str, jail: &JailName, view: &HostView) -> Result<Option<Edit>
         }
         let is_stranger = |user: &&crate::host::UserEntry| {
             (user.gid == group.gid || group.members.contains(&user.name))
-                && !user.shell.starts_with(SHELLS)
+                && !user.shell.starts_with(SHELL_PREFIX)
         };
         if let Some(user) = accounts.users.iter().find(is_stranger) {
             return Err(failed()

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::host::sshd::SshdInfo;
 use crate::host::{AccountFields, Digest, HostView, Ownership, Stat};
 use crate::names::{JailName, JailPath};
-use crate::resolve::{Content, Entry, EntryKind, ResolvedJail, STATE, Tree, Why};
+use crate::resolve::{Content, Entry, EntryKind, Reason, ResolvedJail, STATE, Tree};
 use crate::spec::AccessMethod;
 
 /// The number of the format written here. A manifest with a higher one is not read.
@@ -155,7 +155,7 @@ pub struct Record {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub kept: bool,
     /// Why it is there.
-    pub why: Vec<Why>,
+    pub why: Vec<Reason>,
 }
 
 /// What a recorded entry is.
@@ -198,7 +198,7 @@ impl Record {
                 sha256,
                 source,
                 stat,
-            } => EntryKind::File(Content::Built {
+            } => EntryKind::File(Content::Recorded {
                 sha256: *sha256,
                 size: stat.size,
                 source: source.clone(),
@@ -212,7 +212,7 @@ impl Record {
         Entry {
             kind,
             owner: self.owner,
-            kept: self.kept,
+            user_owned: self.kept,
             why: self.why.clone(),
         }
     }
@@ -231,7 +231,7 @@ struct Flat {
     owner: Ownership,
     #[serde(default)]
     kept: bool,
-    why: Vec<Why>,
+    why: Vec<Reason>,
 }
 
 /// The kinds of entries by name.
@@ -495,7 +495,7 @@ mod tests {
                 kind,
                 owner: Ownership::root(0o755),
                 kept,
-                why: vec![Why::rule("a test")],
+                why: vec![Reason::rule("a test")],
             };
             let text = serde_json::to_string(&record).expect("JSON");
             let again: Record = serde_json::from_str(&text).expect("a record");

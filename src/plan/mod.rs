@@ -38,7 +38,7 @@ use crate::host::pam::Edit;
 use crate::host::sshd::SshdInfo;
 use crate::host::{AccountFields, Expiry, HostView, Inventory, NewAccount, Stat, UserEntry};
 use crate::names::{JailName, JailPath};
-use crate::resolve::{Marker, ResolvedJail, Tree, is_ours};
+use crate::resolve::{Marker, ResolvedJail, Tree, is_managed};
 use crate::spec::{Password, Spec};
 
 /// Drop-ins are text; one above this size is not.
@@ -423,7 +423,7 @@ fn plan_with(
         .users
         .iter()
         .filter(|user| {
-            is_ours(user, name, gid)
+            is_managed(user, name, gid)
                 && wanted
                     .accounts
                     .iter()
@@ -439,7 +439,7 @@ fn plan_with(
     let sessions = policy::Sessions::look(view, &wanted)?;
     let staying: Vec<&UserEntry> = (wanted.accounts.iter())
         .filter_map(|account| accounts.user(&account.name))
-        .filter(|user| is_ours(user, name, gid))
+        .filter(|user| is_managed(user, name, gid))
         .collect();
     let is_closed = sessions.close(view, &wanted, &staying, &mut steps)?;
     let is_open = |stat: &Stat| (stat.uid, stat.gid, stat.permissions()) == (0, 0, 0o755);

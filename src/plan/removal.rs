@@ -8,7 +8,7 @@ use super::{Manifest, Plan, Step, accounts, policy};
 use crate::error::{Error, Result};
 use crate::host::{Group, HostView, Process, UserEntry};
 use crate::names::{JailName, UserName};
-use crate::resolve::{ResolvedJail, is_ours};
+use crate::resolve::{ResolvedJail, is_managed};
 
 /// How a jail is taken away.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,7 +50,7 @@ pub fn removal(
     let ours: Vec<_> = known
         .users
         .iter()
-        .filter(|user| is_ours(user, name, manifest.gid()))
+        .filter(|user| is_managed(user, name, manifest.gid()))
         .collect();
     let half: Vec<_> = manifest
         .accounts
@@ -161,7 +161,7 @@ fn is_shared(
         let sibling = UserName::new(&user.name)
             .ok()
             .map(|user| name.for_user(&user));
-        sibling.is_some_and(|other| stays(&other) && is_ours(user, &other, manifest.gid()))
+        sibling.is_some_and(|other| stays(&other) && is_managed(user, &other, manifest.gid()))
     };
     Ok(Manifest::names(view)?.iter().any(stays) || users.iter().any(is_of_sibling))
 }

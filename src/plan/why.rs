@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::manifest::{Manifest, RecordKind};
 use crate::names::JailPath;
-use crate::resolve::{Content, EntryKind, Tree, Why};
+use crate::resolve::{Content, EntryKind, Reason, Tree};
 
 /// The reasons of every entry of a jail, as recorded or as resolved.
 #[derive(Debug)]
@@ -14,17 +14,17 @@ pub struct Reasons<'j> {
     /// Entries by the host file that they are a copy of: what needs something is sometimes known by that name.
     copies: HashMap<&'j Path, &'j JailPath>,
     /// For each entry that a reason leads to in the end: how many steps that takes, and which reason comes first.
-    shortest: HashMap<&'j JailPath, (usize, &'j Why)>,
+    shortest: HashMap<&'j JailPath, (usize, &'j Reason)>,
 }
 
 #[derive(Debug)]
 struct Node<'j> {
     link: Option<&'j Path>,
-    why: &'j [Why],
+    why: &'j [Reason],
 }
 
 /// One step of a chain: an entry, and the reason why it is there, which names the step before.
-pub type Step<'j> = (&'j JailPath, &'j Why);
+pub type Step<'j> = (&'j JailPath, &'j Reason);
 
 impl<'j> Reasons<'j> {
     /// Those of a jail as it was built.
@@ -54,7 +54,14 @@ impl<'j> Reasons<'j> {
     }
 
     fn new(
-        entries: impl Iterator<Item = (&'j JailPath, Option<&'j Path>, Option<&'j Path>, &'j [Why])>,
+        entries: impl Iterator<
+            Item = (
+                &'j JailPath,
+                Option<&'j Path>,
+                Option<&'j Path>,
+                &'j [Reason],
+            ),
+        >,
     ) -> Self {
         let mut reasons = Self {
             entries: BTreeMap::new(),
@@ -99,11 +106,11 @@ impl<'j> Reasons<'j> {
     }
 
     /// The entry that a reason names, if it is in the jail.
-    fn before(&self, why: &Why) -> Option<&'j JailPath> {
+    fn before(&self, why: &Reason) -> Option<&'j JailPath> {
         let path = match why {
-            Why::Needed { by, .. } => by.as_str(),
-            Why::Holds { path } | Why::Data { by: path, .. } => path.as_str(),
-            Why::Spec { .. } | Why::Rule { .. } => return None,
+            Reason::Dependency { by, .. } => by.as_str(),
+            Reason::ParentDir { path } | Reason::Rule { by: path, .. } => path.as_str(),
+            Reason::Spec { .. } | Reason::Builtin { .. } => return None,
         };
         let by_path = JailPath::new(path)
             .ok()
@@ -148,13 +155,13 @@ impl<'j> Reasons<'j> {
         chains.sort_by_key(|chain| {
             let of_spec = chain
                 .first()
-                .is_some_and(|(_, why)| matches!(why, Why::Spec { .. }));
+                .is_some_and(|(_, why)| matches!(why, Reason::Spec { .. }));
             (!of_spec, chain.len())
         });
         chains
     }
 
-    fn chain(&self, path: &'j JailPath, why: &'j Why) -> Option<Vec<Step<'j>>> {
+    fn chain(&self, path: &'j JailPath, why: &'j Reason) -> Option<Vec<Step<'j>>> {
         let mut chain = vec![(path, why)];
         let mut why = why;
         while !is_first(why) {
@@ -173,8 +180,8 @@ impl<'j> Reasons<'j> {
 }
 
 /// Whether a reason needs no other.
-fn is_first(why: &Why) -> bool {
-    matches!(why, Why::Spec { .. } | Why::Rule { .. })
+fn is_first(why: &Reason) -> bool {
+    matches!(why, Reason::Spec { .. } | Reason::Builtin { .. })
 }
 
 #[cfg(test)]
@@ -186,15 +193,15 @@ mod tests {
         JailPath::new(text).expect("a path")
     }
 
-    fn spec(says: &str) -> Why {
-        Why::Spec {
+    fn spec(says: &str) -> Reason {
+        Reason::Spec {
             place: "a.toml:1".to_owned(),
             says: says.to_owned(),
         }
     }
 
-    fn needed(by: &str, name: &str) -> Why {
-        Why::Needed {
+    fn needed(by: &str, name: &str) -> Reason {
+        Reason::Dependency {
             by: by.to_owned(),
             name: name.to_owned(),
         }
@@ -202,8 +209,8 @@ mod tests {
 
     fn sample() -> Tree {
         let mut tree = Tree::default();
-        let mut add = |at: &str, why: Vec<Why>| {
-            let mut entry = Entry::text("", 0o644, Why::rule(""));
+        let mut add = |at: &str, why: Vec<Reason>| {
+            let mut entry = Entry::text("", 0o644, Reason::rule(""));
             entry.why = why;
             tree.add(path(at), entry).expect("added");
         };
@@ -214,7 +221,7 @@ mod tests {
             vec![
                 needed("/usr/lib/c.so", "b.so"),
                 needed("/usr/lib/a.so", "b.so"),
-                Why::rule("as ever"),
+                Reason::rule("as ever"),
             ],
         );
         // Two that need one another and nothing else: no reason at all.
@@ -222,7 +229,7 @@ mod tests {
         add("/usr/lib/d.so", vec![needed("/usr/lib/c.so", "d.so")]);
         tree.add(
             path("/bin"),
-            Entry::symlink("usr/bin", vec![Why::rule("merged /usr")]),
+            Entry::symlink("usr/bin", vec![Reason::rule("merged /usr")]),
         )
         .expect("added");
         tree

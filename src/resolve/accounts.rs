@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::host_jobs;
-use super::marker::{Homes, Left};
+use super::root_marker::{OrphanedHome, OrphanedHomes};
 use std::ops::RangeInclusive;
 
 use crate::error::{Finding, Result};
@@ -14,7 +14,7 @@ use crate::names::{JailName, JailPath, UserName};
 use crate::spec::{Password, Spec, User};
 
 /// Where every jail has its login shells, and no host has anything: what sshd, su(1) and login(1) find missing without the jail.
-pub const SHELLS: &str = "/jail";
+pub const SHELL_PREFIX: &str = "/jail";
 /// A link to the root in every jail, and nothing on any host. Homes in the host's passwd(5) begin with it, so that whatever the host itself runs or
 /// writes for a jailed account finds no home; in the jail the same path leads to the home.
 pub const JAIL_ROOT: &str = "/jail/root";
@@ -35,7 +35,7 @@ pub struct WantedGroup {
 
 /// A further group of a jail's accounts.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FurtherGroup {
+pub struct SupplementaryGroup {
     /// Its name.
     pub name: String,
     /// The id it has, or is to get.
@@ -89,13 +89,13 @@ pub fn home_in_jail(passwd_home: &str) -> &str {
 }
 
 /// The mark in an account's comment field that says whose it is.
-pub fn token(name: &JailName) -> String {
+pub fn gecos_tag(name: &JailName) -> String {
     format!("jailctl jail {name}")
 }
 
 /// The mark of an account that was taken over.
-fn adopted_token(name: &JailName) -> String {
-    format!("{} adopted", token(name))
+fn adopted_gecos_tag(name: &JailName) -> String {
+    format!("{} adopted", gecos_tag(name))
 }
 
 /// Whether the account's mark says that it was taken over, not made. It is never deleted.
@@ -107,8 +107,8 @@ pub fn is_adopted(account: &UserEntry) -> bool {
 ///
 /// Its comment alone is no proof, since chfn(1) may let users set it; its login shell and its primary group only root can set. `group` is the
 /// jail's, where there is one.
-pub fn is_ours(account: &UserEntry, name: &JailName, group: Option<u32>) -> bool {
-    (account.gecos == token(name) || account.gecos == adopted_token(name))
+pub fn is_managed(account: &UserEntry, name: &JailName, group: Option<u32>) -> bool {
+    (account.gecos == gecos_tag(name) || account.gecos == adopted_gecos_tag(name))
         && (account.shell.starts_with("/jail/") || group == Some(account.gid))
 }
 
@@ -117,7 +117,7 @@ pub fn jail_of(account: &UserEntry) -> Option<JailName> {
     let name = account.gecos.strip_prefix("jailctl jail ")?;
     let name = name.strip_suffix(" adopted").unwrap_or(name);
     let name = JailName::parse(name).ok()?;
-    is_ours(account, &name, None).then_some(name)
+    is_managed(account, &name, None).then_some(name)
 }
 
 /// Whether the account is one of this jail, or of another of its family: these are in one group.
@@ -126,7 +126,7 @@ fn is_of_group(account: &UserEntry, name: &JailName, group: u32) -> bool {
         .ok()
         .filter(|_| name.is_member());
     let sibling = sibling.map(|user| name.for_user(&user));
-    is_ours(account, sibling.as_ref().unwrap_or(name), Some(group))
+    is_managed(account, sibling.as_ref().unwrap_or(name), Some(group))
 }
 
 /// Chooses the jail's group; every reason why it cannot be had is a finding.
@@ -178,11 +178,11 @@ pub(super) fn accounts(
     spec: &Spec,
     group: &WantedGroup,
     accounts: &Accounts,
-    homes: &Homes,
+    homes: &OrphanedHomes,
     findings: &mut Vec<Finding>,
 ) -> Vec<WantedAccount> {
     let name = &spec.name.value;
-    let gecos = token(name);
+    let gecos = gecos_tag(name);
     let has_group = accounts.group(&group.name).map(|group| group.gid);
     let family = spec.family.as_ref();
     let mut taken = family.map_or_else(|| spec.uids(), |family| family.uids.clone());
@@ -193,7 +193,7 @@ pub(super) fn accounts(
         taken.push(uid);
         let found = accounts.user(user.name.value.as_str());
         let adopted = found.is_some_and(|found| {
-            is_adopted(found) || user.adopt && !is_ours(found, name, has_group)
+            is_adopted(found) || user.adopt && !is_managed(found, name, has_group)
         });
         let shell = user.shell.as_ref().map(|shell| shell.value.clone());
         let mut groups: Vec<String> = user.groups.iter().map(|one| one.value.clone()).collect();
@@ -208,7 +208,7 @@ pub(super) fn accounts(
             uid,
             gid: group.gid,
             gecos: if adopted {
-                adopted_token(name)
+                adopted_gecos_tag(name)
             } else {
                 gecos.clone()
             },
@@ -216,8 +216,8 @@ pub(super) fn accounts(
             adopted,
             home: user.home.value.clone(),
             login_shell: shell.as_ref().map_or_else(
-                || format!("{SHELLS}/none"),
-                |shell| format!("{SHELLS}{shell}"),
+                || format!("{SHELL_PREFIX}/none"),
+                |shell| format!("{SHELL_PREFIX}{shell}"),
             ),
             shell,
             keys,
@@ -232,7 +232,7 @@ fn uid(
     user: &User,
     jail: &JailName,
     accounts: &Accounts,
-    homes: &Homes,
+    homes: &OrphanedHomes,
     taken: &[u32],
     findings: &mut Vec<Finding>,
 ) -> u32 {
@@ -243,7 +243,7 @@ fn uid(
             .with_span(&user.name.site, "this user")
     };
     if let Some(found) = accounts.user(name) {
-        if !is_ours(
+        if !is_managed(
             found,
             jail,
             accounts.group(&jail.group()).map(|group| group.gid),
@@ -314,7 +314,7 @@ fn uid(
         return home.uid;
     }
     if let Some(uid) = &user.uid {
-        let is_anothers = |home: &&Left| home.uid == uid.value && home.user != name;
+        let is_anothers = |home: &&OrphanedHome| home.uid == uid.value && home.user != name;
         let why = if accounts.uid_known(uid.value) {
             Some("another account has it".to_owned())
         } else {
@@ -338,7 +338,7 @@ fn uid(
 }
 
 /// Says who cannot log in: without a key and a password, or because the day of `expires` has come.
-pub(super) fn notice_shut_out(spec: &Spec, accounts: &Accounts, notices: &mut Vec<String>) {
+pub(super) fn warn_cannot_log_in(spec: &Spec, accounts: &Accounts, notices: &mut Vec<String>) {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let today = now.map_or(0, |since| since.as_secs() / 86_400);
     for user in &spec.users {
@@ -368,14 +368,14 @@ pub(super) fn notice_shut_out(spec: &Spec, accounts: &Accounts, notices: &mut Ve
 }
 
 /// The further groups of all users: those that the host has, unless they give power, and those that are to be made.
-pub(super) fn further_groups(
+pub(super) fn supplementary_groups(
     spec: &Spec,
     accounts: &Accounts,
     group: &WantedGroup,
     findings: &mut Vec<Finding>,
-) -> Vec<FurtherGroup> {
-    let mut wanted: Vec<FurtherGroup> = Vec::new();
-    let is_member = |user: &UserEntry| is_ours(user, &spec.name.value, Some(group.gid));
+) -> Vec<SupplementaryGroup> {
+    let mut wanted: Vec<SupplementaryGroup> = Vec::new();
+    let is_member = |user: &UserEntry| is_managed(user, &spec.name.value, Some(group.gid));
     for asked in spec.users.iter().flat_map(|user| &user.groups) {
         let name = &asked.value;
         if wanted.iter().any(|one| one.name == *name) {
@@ -421,7 +421,7 @@ pub(super) fn further_groups(
             findings.push(refuse("no group id of the host's range is free".to_owned()));
             continue;
         };
-        wanted.push(FurtherGroup {
+        wanted.push(SupplementaryGroup {
             name: name.clone(),
             gid,
             is_new: found.is_none(),
@@ -501,7 +501,7 @@ pub(super) fn check_adoptions(
 }
 
 /// Adds a notice for each job of the host that runs as an account which is in the jail already.
-pub(super) fn notice_jobs(
+pub(super) fn warn_host_jobs(
     accounts: &Accounts,
     wanted: &[WantedAccount],
     view: &HostView,

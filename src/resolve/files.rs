@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::accounts::WantedAccount;
-use super::objects::Asked;
-use super::tree::{Entry, Tree, Why};
+use super::programs::RequestedObject;
+use super::tree::{Entry, Reason, Tree};
 use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::{Control, FileKind, HostView, Lookup, Ownership, Stat, TreeEntry, skeleton};
 use crate::names::JailPath;
@@ -16,11 +16,11 @@ pub(super) fn add_files(
     tree: &mut Tree,
     view: &HostView,
     spec: &Spec,
-    asked: &mut Vec<Asked>,
+    asked: &mut Vec<RequestedObject>,
     findings: &mut Vec<Finding>,
 ) {
     for file in &spec.files {
-        let place = |says: String| Why::Spec {
+        let place = |says: String| Reason::Spec {
             place: file.target.site.to_string(),
             says,
         };
@@ -58,8 +58,8 @@ fn add_source(
     file: &FileSpec,
     source: &Path,
     site: &Span,
-    why: &Why,
-    asked: &mut Vec<Asked>,
+    why: &Reason,
+    asked: &mut Vec<RequestedObject>,
 ) -> Result<()> {
     let refuse = |path: &Path, reason: &str| {
         Error::new(
@@ -178,8 +178,8 @@ fn add_file(
     stat: &Stat,
     target: JailPath,
     mode: Option<u32>,
-    why: &Why,
-    asked: &mut Vec<Asked>,
+    why: &Reason,
+    asked: &mut Vec<RequestedObject>,
 ) -> Result<()> {
     let mut entry = Entry::host_file(source.to_owned(), stat.clone(), vec![why.clone()]);
     if let Some(mode) = mode {
@@ -188,7 +188,7 @@ fn add_file(
     // Plug-ins and programs in a tree need their libraries as much as programs that are named.
     let name = target.name();
     if stat.mode & 0o111 != 0 || name.contains(".so") {
-        asked.push(Asked {
+        asked.push(RequestedObject {
             path: source.to_owned(),
             why: why.clone(),
             site: None,
@@ -199,14 +199,14 @@ fn add_file(
 }
 
 /// Adds `[[dir]]`, homes and, where there are programs to use it, `/tmp`.
-pub(super) fn add_places(
+pub(super) fn add_user_dirs(
     tree: &mut Tree,
     spec: &Spec,
     accounts: &[WantedAccount],
     findings: &mut Vec<Finding>,
 ) {
     for dir in &spec.dirs {
-        let why = Why::Spec {
+        let why = Reason::Spec {
             place: dir.site.to_string(),
             says: format!("dir: {}", dir.path.value),
         };
@@ -231,7 +231,7 @@ pub(super) fn add_places(
         }
     }
     for (account, user) in accounts.iter().zip(&spec.users) {
-        let why = Why::Spec {
+        let why = Reason::Spec {
             place: user.site.to_string(),
             says: format!("user: {}", account.name),
         };
@@ -254,7 +254,7 @@ pub(super) fn add_tmp(tree: &mut Tree) -> Result<()> {
     let tmp = JailPath::new("/tmp").map_err(|why| Error::failed(format!("`/tmp` {why}")))?;
     Ok(tree.add_default(
         tmp,
-        Entry::place(Ownership::root(0o1777), Why::rule("temporary files")),
+        Entry::place(Ownership::root(0o1777), Reason::rule("temporary files")),
     )?)
 }
 

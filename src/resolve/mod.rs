@@ -1,17 +1,17 @@
 //! Spec and host to [`ResolvedJail`]: everything the jail is to be, down to the last library and user id. Reads only.
 
 mod accounts;
-mod data;
-mod etc;
+mod base_files;
 mod files;
 pub mod host_jobs;
 mod limits;
-mod marker;
 mod network;
-mod objects;
 mod packages;
-mod place;
+mod programs;
 mod reachable;
+mod root_marker;
+mod root_path;
+mod rules;
 mod session;
 pub mod shells;
 mod sshd;
@@ -22,14 +22,14 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 pub use accounts::{
-    FurtherGroup, JAIL_ROOT, SHELLS, WantedAccount, WantedGroup, home_in_jail, is_adopted, is_ours,
-    jail_of, token,
+    JAIL_ROOT, SHELL_PREFIX, SupplementaryGroup, WantedAccount, WantedGroup, gecos_tag,
+    home_in_jail, is_adopted, is_managed, jail_of,
 };
-pub use marker::{Left, MARKER, Marker, PRIVATE};
 pub(crate) use network::tables;
-pub use objects::prove;
-pub use sshd::{COMMON, Sftp, SshdPolicy, common, is_common, snippet_name};
-pub use tree::{Content, Entry, EntryKind, MERGED, Tree, Why};
+pub use programs::verify_closure;
+pub use root_marker::{MARKER, Marker, OrphanedHome, PRIVATE};
+pub use sshd::{COMMON, Sftp, SshdSnippet, common, is_common, snippet_name};
+pub use tree::{Content, Entry, EntryKind, Reason, Tree, USR_MERGE_LINKS};
 
 use jailctl_session::policy::Policy;
 
@@ -40,9 +40,9 @@ use crate::names::{JailName, JailPath};
 use crate::span::Spanned;
 use crate::spec::display::quote;
 use crate::spec::{AccessMethod, Dlopen, NetworkSpec, Spec, User};
-use etc::Names;
-use marker::Homes;
-use objects::Asked;
+use base_files::AccountNames;
+use programs::RequestedObject;
+use root_marker::OrphanedHomes;
 
 /// Where the records of all jails lie.
 pub const STATE: &str = "/var/lib/jailctl";
@@ -57,9 +57,9 @@ pub struct ResolvedJail {
     /// Where it stands on the host.
     pub root: PathBuf,
     /// How its accounts are locked in; `None` where it never had any.
-    pub lock: Option<Lock>,
+    pub lock: Option<Confinement>,
     /// Further groups of its accounts.
-    pub further_groups: Vec<FurtherGroup>,
+    pub further_groups: Vec<SupplementaryGroup>,
     /// Its accounts.
     pub accounts: Vec<WantedAccount>,
     /// Its ways in.
@@ -78,11 +78,11 @@ pub struct ResolvedJail {
 
 /// How the accounts of a jail are locked in.
 #[derive(Clone, Debug)]
-pub struct Lock {
+pub struct Confinement {
     /// Their group, by which sshd knows them.
     pub group: WantedGroup,
     /// What sshd does with them.
-    pub sshd: SshdPolicy,
+    pub sshd: SshdSnippet,
 }
 
 impl ResolvedJail {
@@ -111,19 +111,19 @@ pub fn resolve(
     let mut notices = Vec::new();
     let spec = &*session::or_default(spec, facts, built.as_ref(), view)?;
     let known = view.accounts()?;
-    place::check(view, &known, &spec.root, &mut findings)?;
-    place::check_file_system(view, &spec.root, &mut findings, &mut notices)?;
+    root_path::check_root_path(view, &known, &spec.root, &mut findings)?;
+    root_path::check_file_system(view, &spec.root, &mut findings, &mut notices)?;
     shells::refuse_leaks(view)?;
     let is_new = |user: &User| known.user(user.name.value.as_str()).is_none();
-    let homes = Homes::of(spec, spec.users.iter().any(is_new), view)?;
-    let people = people(spec, facts.is_some(), &known, &homes, &mut findings);
+    let homes = OrphanedHomes::of(spec, spec.users.iter().any(is_new), view)?;
+    let people = resolve_accounts(spec, facts.is_some(), &known, &homes, &mut findings);
     let wanted = people.accounts;
     let further_groups = people.further_groups;
     accounts::check_adoptions(spec, &known, &wanted, view, &mut findings)?;
-    accounts::notice_jobs(&known, &wanted, view, &mut notices)?;
-    accounts::notice_shut_out(spec, &known, &mut notices);
+    accounts::warn_host_jobs(&known, &wanted, view, &mut notices)?;
+    accounts::warn_cannot_log_in(spec, &known, &mut notices);
     notice_idle_programs(spec, &mut notices);
-    let names = Names {
+    let names = AccountNames {
         group: people.group.as_ref().filter(|_| !wanted.is_empty()),
         further: &further_groups,
         accounts: &wanted,
@@ -154,13 +154,13 @@ pub fn resolve(
             network = network::resolve(name, private, view, &mut findings, &mut notices)?;
         }
     }
-    finish(findings)?;
-    let programs = has_programs(&tree);
+    into_result(findings)?;
+    let programs = runs_user_code(&tree);
     Ok(ResolvedJail {
         name: spec.name.value.clone(),
         root: spec.root.value.clone(),
         session: match spec.session.as_ref().filter(|_| facts.is_some()) {
-            Some(session) => Some(session::policy(
+            Some(session) => Some(session::build_policy(
                 spec, session, &names, network, programs, view,
             )?),
             None => None,
@@ -175,9 +175,9 @@ pub fn resolve(
                 ))
             })
             .collect(),
-        lock: people.group.zip(facts).map(|(group, facts)| Lock {
+        lock: people.group.zip(facts).map(|(group, facts)| Confinement {
             group,
-            sshd: sshd::policy(spec, facts),
+            sshd: sshd::render(spec, facts),
         }),
         further_groups,
         accounts: wanted,
@@ -194,31 +194,31 @@ fn configured_sftp(view: &HostView) -> Option<String> {
 }
 
 /// Who is to be known to the host for a jail.
-struct People {
+struct ResolvedAccounts {
     group: Option<WantedGroup>,
     accounts: Vec<WantedAccount>,
-    further_groups: Vec<FurtherGroup>,
+    further_groups: Vec<SupplementaryGroup>,
 }
 
 /// Chooses them, and a group for a jail without accounts where it is to have one.
-fn people(
+fn resolve_accounts(
     spec: &Spec,
     has_group: bool,
     known: &Accounts,
-    homes: &Homes,
+    homes: &OrphanedHomes,
     findings: &mut Vec<Finding>,
-) -> People {
+) -> ResolvedAccounts {
     if !has_group && spec.users.is_empty() {
-        return People {
+        return ResolvedAccounts {
             group: None,
             accounts: Vec::new(),
             further_groups: Vec::new(),
         };
     }
     let group = accounts::group(spec, known, findings);
-    People {
+    ResolvedAccounts {
         accounts: accounts::accounts(spec, &group, known, homes, findings),
-        further_groups: accounts::further_groups(spec, known, &group, findings),
+        further_groups: accounts::supplementary_groups(spec, known, &group, findings),
         group: Some(group),
     }
 }
@@ -230,12 +230,18 @@ pub fn resolve_tree(spec: &Spec, view: &HostView) -> Result<(Tree, Vec<String>)>
     let mut findings = Vec::new();
     let mut notices = Vec::new();
     let known = view.accounts()?;
-    let people = people(spec, false, &known, &Homes::default(), &mut findings);
+    let people = resolve_accounts(
+        spec,
+        false,
+        &known,
+        &OrphanedHomes::default(),
+        &mut findings,
+    );
     let tree = tree(
         spec,
         view,
         configured_sftp(view).as_deref(),
-        &Names {
+        &AccountNames {
             group: people.group.as_ref(),
             further: &people.further_groups,
             accounts: &people.accounts,
@@ -243,17 +249,17 @@ pub fn resolve_tree(spec: &Spec, view: &HostView) -> Result<(Tree, Vec<String>)>
         &mut findings,
         &mut notices,
     )?;
-    finish(findings)?;
+    into_result(findings)?;
     Ok((tree, notices))
 }
 
 /// Whether anything of a user's runs in the jail: devices are there for programs.
-fn has_programs(tree: &Tree) -> bool {
+fn runs_user_code(tree: &Tree) -> bool {
     tree.iter()
         .any(|(_, entry)| matches!(entry.kind, EntryKind::Device { .. }))
 }
 
-fn finish(findings: Vec<Finding>) -> Result<()> {
+fn into_result(findings: Vec<Finding>) -> Result<()> {
     if findings.is_empty() {
         Ok(())
     } else {
@@ -268,7 +274,7 @@ fn tree(
     spec: &Spec,
     view: &HostView,
     sftp: Option<&str>,
-    names: &Names<'_>,
+    names: &AccountNames<'_>,
     findings: &mut Vec<Finding>,
     notices: &mut Vec<String>,
 ) -> Result<Tree> {
@@ -278,16 +284,16 @@ fn tree(
     packages::add(&mut tree, view, spec, &mut asked, findings, notices)?;
     files::check_skeletons(view, spec, findings)?;
     for binary in &spec.binaries {
-        match objects::locate(view, "binaries", binary)? {
+        match programs::locate(view, "binaries", binary)? {
             Ok(found) => asked.push(found),
             Err(finding) => findings.push(finding),
         }
     }
-    asked.extend(objects::locate_optional(view, spec, notices)?);
+    asked.extend(programs::locate_optional(view, spec, notices)?);
     match sshd::sftp(&spec.doors.value, sftp) {
-        Some(Sftp::Program(program)) => asked.push(Asked {
+        Some(Sftp::Program(program)) => asked.push(RequestedObject {
             path: PathBuf::from(program),
-            why: Why::rule("the door sftp: the program that sshd starts for it"),
+            why: Reason::rule("the door sftp: the program that sshd starts for it"),
             site: Some(spec.doors.site.clone()),
             is_placed: false,
         }),
@@ -309,7 +315,7 @@ fn tree(
         network::add_resolver(&mut tree, private, view, notices)?;
     }
     // Whatever else is wrong is worth knowing in the same go, but objects of programs that are not there cannot be looked for.
-    finish(std::mem::take(findings))?;
+    into_result(std::mem::take(findings))?;
     let programs = !asked.is_empty();
     let rules = if programs {
         let dlopen = spec.dlopen;
@@ -319,7 +325,7 @@ fn tree(
     } else {
         None
     };
-    for name in MERGED {
+    for name in USR_MERGE_LINKS {
         let in_usr = JailPath::new(&format!("/usr/{name}"));
         let at_top = JailPath::new(&format!("/{name}"));
         if let (Ok(in_usr), Ok(at_top)) = (in_usr, at_top)
@@ -327,14 +333,14 @@ fn tree(
         {
             tree.add(
                 at_top,
-                Entry::symlink(format!("usr/{name}"), vec![Why::rule("merged /usr")]),
+                Entry::symlink(format!("usr/{name}"), vec![Reason::rule("merged /usr")]),
             )?;
         }
     }
-    etc::add_names(&mut tree, view, names)?;
-    files::add_places(&mut tree, spec, names.accounts, findings);
+    base_files::add_names(&mut tree, view, names)?;
+    files::add_user_dirs(&mut tree, spec, names.accounts, findings);
     if programs {
-        etc::add_devices(&mut tree)?;
+        base_files::add_devices(&mut tree)?;
         files::add_tmp(&mut tree)?;
     }
     if let Some(session) = &spec.session {
@@ -345,13 +351,17 @@ fn tree(
         add_link_to_root(&mut tree)?;
     }
     check_start_dir(&tree, spec, findings);
-    notices.extend(dropped_bits(&tree));
-    notices.extend(rules.into_iter().flat_map(|rules| rules.denied(&tree)));
+    notices.extend(stripped_bits(&tree));
+    notices.extend(
+        rules
+            .into_iter()
+            .flat_map(|rules| rules.unmet_requirements(&tree)),
+    );
     Ok(tree)
 }
 
 /// A notice for each file that has a bit on the host which no file of a jail has.
-fn dropped_bits(tree: &Tree) -> Vec<String> {
+fn stripped_bits(tree: &Tree) -> Vec<String> {
     let bits = |mode: u32| {
         [(0o4000, "setuid"), (0o2000, "setgid"), (0o1000, "sticky")]
             .into_iter()
@@ -377,28 +387,29 @@ fn dropped_bits(tree: &Tree) -> Vec<String> {
 fn add_programs(
     tree: &mut Tree,
     view: &HostView,
-    mut asked: Vec<Asked>,
+    mut asked: Vec<RequestedObject>,
     dlopen: Dlopen,
     findings: &mut Vec<Finding>,
     notices: &mut Vec<String>,
-) -> Result<data::Rules> {
-    let mut add = |tree: &mut Tree, asked: &[Asked], notices: &mut Vec<String>| -> Result<_> {
-        let mut said = Vec::new();
-        let needs_proc = objects::add(tree, view, asked, dlopen, findings, &mut said)?;
-        // Each closure speaks of the libraries that it shares with the one before.
-        said.retain(|notice| !notices.contains(notice));
-        notices.extend(said);
-        Ok(needs_proc)
-    };
+) -> Result<rules::Rules> {
+    let mut add =
+        |tree: &mut Tree, asked: &[RequestedObject], notices: &mut Vec<String>| -> Result<_> {
+            let mut said = Vec::new();
+            let needs_proc = programs::add(tree, view, asked, dlopen, findings, &mut said)?;
+            // Each closure speaks of the libraries that it shares with the one before.
+            said.retain(|notice| !notices.contains(notice));
+            notices.extend(said);
+            Ok(needs_proc)
+        };
     // To read the rules takes a small jail as long as its programs do.
     let (rules, added) = thread::scope(|scope| {
-        let reader = thread::Builder::new().spawn_scoped(scope, || data::Rules::load(view));
+        let reader = thread::Builder::new().spawn_scoped(scope, || rules::Rules::load(view));
         let added = add(tree, &asked, notices);
         let rules = match reader.map(thread::ScopedJoinHandle::join) {
             Ok(Ok(rules)) => rules,
             Ok(Err(panic)) => std::panic::resume_unwind(panic),
             // Where no thread is to be had, this one does it all.
-            Err(_) => data::Rules::load(view),
+            Err(_) => rules::Rules::load(view),
         };
         (rules, added)
     });
@@ -454,7 +465,7 @@ fn check_start_dir(tree: &Tree, spec: &Spec, findings: &mut Vec<Finding>) {
 fn add_link_to_root(tree: &mut Tree) -> Result<()> {
     let at =
         JailPath::new(JAIL_ROOT).map_err(|why| Finding::new(format!("`{JAIL_ROOT}` {why}")))?;
-    let why = Why::rule("homes, under the name that only a jail has");
+    let why = Reason::rule("homes, under the name that only a jail has");
     tree.add(at, Entry::symlink("..", vec![why]))?;
     Ok(())
 }
@@ -477,13 +488,13 @@ fn add_shells(tree: &mut Tree, spec: &Spec, findings: &mut Vec<Finding>) -> Resu
         }
         let depth = shell.value.as_str().matches('/').count();
         let target = format!("{}{}", "../".repeat(depth), &shell.value.as_str()[1..]);
-        let at = JailPath::new(&format!("{SHELLS}{}", shell.value))
-            .map_err(|why| Finding::new(format!("`{SHELLS}{}` {why}", shell.value)))?;
+        let at = JailPath::new(&format!("{SHELL_PREFIX}{}", shell.value))
+            .map_err(|why| Finding::new(format!("`{SHELL_PREFIX}{}` {why}", shell.value)))?;
         tree.add(
             at,
             Entry::symlink(
                 target,
-                vec![Why::rule(
+                vec![Reason::rule(
                     "the login shell, under the name that only a jail has",
                 )],
             ),

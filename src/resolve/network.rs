@@ -13,11 +13,11 @@ use crate::host::{HostView, is_bound, nft, routes, sshd};
 use crate::names::{JailName, JailPath};
 use crate::spec::PrivateNetwork;
 
-use super::tree::{Entry, Tree, Why};
+use super::tree::{Entry, Reason, Tree};
 
 /// Where networks of jails have their addresses: the first address of each place, how many networks it has room for, and which bits all have in
 /// common. The first place is taken unless the host sends something there; each network has four addresses.
-const PLACES: [(Ipv4Addr, u32, Ipv4Addr); 3] = [
+const ADDRESS_POOLS: [(Ipv4Addr, u32, Ipv4Addr); 3] = [
     (
         Ipv4Addr::new(10, 213, 0, 0),
         1 << 14,
@@ -49,8 +49,8 @@ pub(super) fn resolve(
 ) -> Result<Option<Network>> {
     // What routes and listeners there are no inode tells: this run is not remembered.
     view.invalidate_access_log();
-    let others = others(view, name)?;
-    let before = read(view, name.as_str())?;
+    let others = networks_in_use(view, name)?;
+    let before = recorded_network(view, name.as_str())?;
     if nft::find(view)?.is_none() {
         findings.push(
             Finding::new("a network of its own is not possible on this host")
@@ -67,7 +67,7 @@ pub(super) fn resolve(
         .map(|network| (network.link.clone(), network.gateway, network.address));
     let found = match kept {
         Some(kept) => Some(kept),
-        None => choose(name, &taken, view)?,
+        None => allocate(name, &taken, view)?,
     };
     let Some((link, gateway, address)) = found else {
         findings.push(
@@ -77,7 +77,7 @@ pub(super) fn resolve(
         );
         return Ok(None);
     };
-    if view.is_live() && !passes_on(view)? {
+    if view.is_live() && !forwards_packets(view)? {
         notices.push(
             "the host passes nothing on (`net.ipv4.ip_forward` is 0): while somebody is in the jail its interfaces do, for jails alone"
                 .to_owned(),
@@ -92,17 +92,17 @@ pub(super) fn resolve(
     }))
 }
 
-fn passes_on(view: &HostView) -> Result<bool> {
+fn forwards_packets(view: &HostView) -> Result<bool> {
     let value = view.read(Path::new("/proc/sys/net/ipv4/ip_forward"), 16)?;
     Ok(value.is_none_or(|value| value.trim_ascii() != b"0"))
 }
 
 /// The networks of other jails, by name.
-fn others(view: &HostView, name: &JailName) -> Result<Vec<(String, Network)>> {
+fn networks_in_use(view: &HostView, name: &JailName) -> Result<Vec<(String, Network)>> {
     let mut networks = Vec::new();
     for other in view.list(Path::new(STATE))?.unwrap_or_default() {
         if let Some(other) = other.to_str().filter(|other| *other != name.as_str())
-            && let Some(network) = read(view, other)?
+            && let Some(network) = recorded_network(view, other)?
         {
             networks.push((other.to_owned(), network));
         }
@@ -111,14 +111,14 @@ fn others(view: &HostView, name: &JailName) -> Result<Vec<(String, Network)>> {
 }
 
 /// The network that the jail's policy has; a policy that cannot be used lets nobody into it.
-fn read(view: &HostView, name: &str) -> Result<Option<Network>> {
+fn recorded_network(view: &HostView, name: &str) -> Result<Option<Network>> {
     let text = view.read(&Path::new(STATE).join(name).join(POLICY), LIMIT)?;
     let policy = text.and_then(|text| Policy::parse(&String::from_utf8_lossy(&text)).ok());
     Ok(policy.and_then(|policy| policy.network))
 }
 
 /// The first room from where the name's letters lead to, so that a jail that is built anew has the addresses it had.
-fn choose(
+fn allocate(
     name: &JailName,
     taken: &BTreeSet<&str>,
     view: &HostView,
@@ -133,7 +133,7 @@ fn choose(
         sum.wrapping_mul(31) + u32::from(letter)
     });
     let mut first = 0;
-    for (place, room, mask) in PLACES {
+    for (place, room, mask) in ADDRESS_POOLS {
         let is_free = routes
             .iter()
             .all(|route| route.interface.starts_with(LINKS) || !route.overlaps(place, mask));
@@ -240,7 +240,7 @@ pub(super) fn add_resolver(
         );
     }
     let text: String = kept.iter().flat_map(|line| [line.as_str(), "\n"]).collect();
-    let why = Why::rule("name servers that the jail's network reaches");
+    let why = Reason::rule("name servers that the jail's network reaches");
     Ok(tree.add(path, Entry::text(text, 0o644, why))?)
 }
 

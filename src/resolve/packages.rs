@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use super::objects::{self, Asked};
-use super::tree::{Entry, Tree, Why, merged};
+use super::programs::{self, RequestedObject};
+use super::tree::{Entry, Reason, Tree, merged};
 use crate::error::{Finding, Result};
 use crate::host::{FileKind, HostView, Package};
 use crate::span::Spanned;
@@ -11,7 +11,7 @@ use crate::spec::display::{list, quote};
 use crate::spec::{Spec, path_rules};
 
 /// What no program reads.
-const DOCUMENTS: [&str; 8] = [
+const DOC_DIRS: [&str; 8] = [
     "/usr/share/bug",
     "/usr/share/doc",
     "/usr/share/doc-base",
@@ -27,7 +27,7 @@ pub(super) fn add(
     tree: &mut Tree,
     view: &HostView,
     spec: &Spec,
-    asked: &mut Vec<Asked>,
+    asked: &mut Vec<RequestedObject>,
     findings: &mut Vec<Finding>,
     notices: &mut Vec<String>,
 ) -> Result<()> {
@@ -43,7 +43,7 @@ pub(super) fn add(
         };
         match view.package(&package.value)? {
             Package::Files(paths) => {
-                let mut addition = Addition {
+                let mut addition = PackageFiles {
                     tree,
                     view,
                     package,
@@ -78,20 +78,20 @@ pub(super) fn add(
     Ok(())
 }
 
-struct Addition<'a> {
+struct PackageFiles<'a> {
     tree: &'a mut Tree,
     view: &'a HostView,
     package: &'a Spanned<String>,
-    asked: &'a mut Vec<Asked>,
+    asked: &'a mut Vec<RequestedObject>,
     /// Files that come without a bit that they have on the host.
     lost_bits: Vec<String>,
     /// Files that not everybody on the host may read.
     closed: Vec<String>,
 }
 
-impl Addition<'_> {
+impl PackageFiles<'_> {
     fn add(&mut self, path: &Path) -> Result<std::result::Result<(), Finding>> {
-        if DOCUMENTS.iter().any(|place| path.starts_with(place)) {
+        if DOC_DIRS.iter().any(|place| path.starts_with(place)) {
             return Ok(Ok(()));
         }
         // The last component is the package's own, the way to it may lead through links of the host's.
@@ -106,7 +106,7 @@ impl Addition<'_> {
         let Some(stat) = self.view.lstat(&real)? else {
             return Ok(Ok(()));
         };
-        if path_rules::copyable(&real).is_err() || objects::is_merged_link(&real) {
+        if path_rules::copyable(&real).is_err() || programs::is_merged_link(&real) {
             return Ok(Ok(()));
         }
         let at = match merged(&real) {
@@ -116,7 +116,7 @@ impl Addition<'_> {
         if path_rules::target(&at).is_err() {
             return Ok(Ok(()));
         }
-        let why = Why::Spec {
+        let why = Reason::Spec {
             place: self.package.site.to_string(),
             says: format!("packages: {}", self.package.value),
         };
@@ -124,7 +124,7 @@ impl Addition<'_> {
             FileKind::Directory | FileKind::Special => Ok(()),
             FileKind::Symlink => {
                 let target = self.view.read_link(&real)?;
-                objects::link(&real, &target, vec![why])
+                programs::link(&real, &target, vec![why])
                     .and_then(|(at, entry)| self.tree.add_default(at, entry))
             }
             FileKind::File if stat.mode & 0o004 == 0 => {
@@ -136,7 +136,7 @@ impl Addition<'_> {
                     self.lost_bits.push(at.to_string());
                 }
                 if stat.mode & 0o111 != 0 || at.name().contains(".so") {
-                    self.asked.push(Asked {
+                    self.asked.push(RequestedObject {
                         path: real.clone(),
                         why: why.clone(),
                         site: None,

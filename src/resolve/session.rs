@@ -7,8 +7,8 @@ use jailctl_session::network::Network;
 use jailctl_session::policy::{DOOR, Flags, INSIDE, Mapped, Mount, POLICY, Policy, Source};
 
 use super::ResolvedJail;
-use super::etc::Names;
-use super::tree::{Entry, Tree, Why};
+use super::base_files::AccountNames;
+use super::tree::{Entry, Reason, Tree};
 use crate::error::{Error, Finding, Result};
 use crate::host::pam::{MODULE, Modules, SSHD, Service};
 use crate::host::sshd::SshdInfo;
@@ -31,7 +31,7 @@ const DESCRIPTORS: [(&str, &str); 4] = [
 const TERMINALS: &str = "/dev/pts";
 /// Where syslog(3) looks for the log.
 const LOG: &str = "/dev/log";
-const QUIET: Flags = Flags {
+const NOSUID_NODEV_NOEXEC: Flags = Flags {
     ro: false,
     nosuid: true,
     nodev: true,
@@ -39,7 +39,7 @@ const QUIET: Flags = Flags {
 };
 
 /// Where sshd finds the jail with these records in a session, and where there is nothing otherwise.
-pub(super) fn door(state: &Path) -> PathBuf {
+pub(super) fn session_root_path(state: &Path) -> PathBuf {
     state.join(DOOR).join(INSIDE)
 }
 
@@ -83,7 +83,7 @@ pub(super) fn add_places(
     let path = |text: &str| {
         JailPath::new(text).map_err(|why| Error::from(Finding::new(format!("`{text}` {why}"))))
     };
-    let directory = || Entry::directory(0o755, Why::rule("what a session has mounted"));
+    let directory = || Entry::directory(0o755, Reason::rule("what a session has mounted"));
     if programs {
         for place in [TERMINALS, "/dev/shm"] {
             tree.add_default(path(place)?, directory())?;
@@ -91,20 +91,22 @@ pub(super) fn add_places(
         if session.pid {
             tree.add_default(path("/proc")?, directory())?;
             for (place, target) in DESCRIPTORS {
-                let why = vec![Why::rule("a process's own open files, as shells name them")];
+                let why = vec![Reason::rule(
+                    "a process's own open files, as shells name them",
+                )];
                 tree.add_default(path(place)?, Entry::symlink(target, why))?;
             }
         }
-        let why = vec![Why::rule("terminals of a session")];
+        let why = vec![Reason::rule("terminals of a session")];
         tree.add_default(path("/dev/ptmx")?, Entry::symlink("pts/ptmx", why))?;
     }
     if session.log {
-        let why = Why::rule("what the host's log is shown over in a session");
+        let why = Reason::rule("what the host's log is shown over in a session");
         tree.add_default(path(LOG)?, Entry::text("", 0o644, why))?;
     }
     for mount in &session.mounts {
         let target = &mount.target;
-        let why = Why::Spec {
+        let why = Reason::Spec {
             place: mount.site.to_string(),
             says: format!("mount: {}", target.value),
         };
@@ -271,10 +273,10 @@ fn check_source(mount: &MountSpec, view: &HostView, findings: &mut Vec<Finding>)
 }
 
 /// The policy of the jail. `programs`: whether anything of the user's runs in it.
-pub(super) fn policy(
+pub(super) fn build_policy(
     spec: &Spec,
     session: &SessionSpec,
-    names: &Names<'_>,
+    names: &AccountNames<'_>,
     network: Option<Network>,
     programs: bool,
     view: &HostView,
@@ -289,28 +291,36 @@ pub(super) fn policy(
         };
         let exec = Flags {
             noexec: false,
-            ..QUIET
+            ..NOSUID_NODEV_NOEXEC
         };
         let terminals = Flags {
             nodev: false,
-            ..QUIET
+            ..NOSUID_NODEV_NOEXEC
         };
-        mounts.push(own("/tmp", tmpfs(0o1777), exec));
-        mounts.push(own("/dev/shm", tmpfs(0o1777), QUIET));
-        mounts.push(own(TERMINALS, Source::Terminals { group }, terminals));
+        mounts.push(default_mount("/tmp", tmpfs(0o1777), exec));
+        mounts.push(default_mount(
+            "/dev/shm",
+            tmpfs(0o1777),
+            NOSUID_NODEV_NOEXEC,
+        ));
+        mounts.push(default_mount(
+            TERMINALS,
+            Source::Terminals { group },
+            terminals,
+        ));
         if session.pid {
-            mounts.push(own("/proc", Source::Proc, QUIET));
+            mounts.push(default_mount("/proc", Source::Proc, NOSUID_NODEV_NOEXEC));
         }
     }
     if session.log {
-        mounts.push(own(LOG, Source::Log, QUIET));
+        mounts.push(default_mount(LOG, Source::Log, NOSUID_NODEV_NOEXEC));
     }
     // A place of jailctl's that the spec names is as the spec says.
     mounts.retain(|mount| {
         let target = |given: &MountSpec| mount.target == Path::new(given.target.value.as_str());
         !session.mounts.iter().any(target)
     });
-    mounts.extend(session.mounts.iter().map(given));
+    mounts.extend(session.mounts.iter().map(spec_mount));
     let name = &spec.name.value;
     Ok(Policy {
         jail: name.as_str().to_owned(),
@@ -326,14 +336,14 @@ pub(super) fn policy(
         cgroup: session.cgroup,
         offline: session.network == NetworkSpec::None,
         network,
-        ids: session.user.then(|| mapped(names, group)),
+        ids: session.user.then(|| id_map(names, group)),
         mounts,
         limits: session.limits.as_ref().map(|limits| limits.values.clone()),
     })
 }
 
 /// The ids of the jail, and the group that sshd gives terminals to.
-fn mapped(names: &Names<'_>, terminals: u32) -> Mapped {
+fn id_map(names: &AccountNames<'_>, terminals: u32) -> Mapped {
     let further = names.further.iter().map(|group| group.gid);
     Mapped {
         uids: names.accounts.iter().map(|account| account.uid).collect(),
@@ -347,7 +357,7 @@ fn mapped(names: &Names<'_>, terminals: u32) -> Mapped {
     }
 }
 
-fn own(target: &str, source: Source, flags: Flags) -> Mount {
+fn default_mount(target: &str, source: Source, flags: Flags) -> Mount {
     Mount {
         target: PathBuf::from(target),
         source,
@@ -355,7 +365,7 @@ fn own(target: &str, source: Source, flags: Flags) -> Mount {
     }
 }
 
-fn given(mount: &MountSpec) -> Mount {
+fn spec_mount(mount: &MountSpec) -> Mount {
     let mode = mount.value("mode");
     let mode = mode.and_then(|text| u32::from_str_radix(text, 8).ok());
     Mount {

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::SHELLS;
+use super::SHELL_PREFIX;
 use super::host_jobs::quoted;
 use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::{FileKind, HostView};
@@ -55,11 +55,11 @@ pub(super) fn refuse_leaks(view: &HostView) -> Result<()> {
 /// [`Kind::Failed`] where a file cannot be read.
 pub fn leaks(view: &HostView) -> Result<Vec<ShellLeak>> {
     let mut leaks = Vec::new();
-    if view.lstat(Path::new(SHELLS))?.is_some() {
+    if view.lstat(Path::new(SHELL_PREFIX))?.is_some() {
         leaks.push(ShellLeak {
-            path: view.display_path(Path::new(SHELLS)).display().to_string(),
+            path: view.display_path(Path::new(SHELL_PREFIX)).display().to_string(),
             text: "it exists on the host, and the login shells of jailed accounts must exist in jails only".to_owned(),
-            clean: format!("rename or remove `{SHELLS}`"),
+            clean: format!("rename or remove `{SHELL_PREFIX}`"),
         });
     }
     for list in LISTS.map(Path::new) {
@@ -69,7 +69,7 @@ pub fn leaks(view: &HostView) -> Result<Vec<ShellLeak>> {
         }
         let text = view.read(list, LIMIT)?.unwrap_or_default();
         let text = String::from_utf8_lossy(&text);
-        let below = format!("{SHELLS}/");
+        let below = format!("{SHELL_PREFIX}/");
         let shell = text
             .lines()
             .map(str::trim)

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use super::{ResolvedJail, SHELLS, STATE};
+use super::{ResolvedJail, SHELL_PREFIX, STATE};
 use crate::host::sshd::{ExpectedSettings, SshdInfo};
 use crate::names::JailName;
 use crate::spec::{AccessMethod, Password, SftpSpec, Spec};
@@ -31,7 +31,7 @@ const COMMON_HEAD: &str = "# Written by jailctl for all jails; `jailctl build` w
 
 /// What sshd is to do with a jail's accounts.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SshdPolicy {
+pub struct SshdSnippet {
     /// File name in `sshd_config.d`.
     pub file: String,
     /// The snippet.
@@ -73,7 +73,7 @@ pub fn snippet_name(name: &JailName) -> String {
 }
 
 /// Where a jail stands, and where its records lie, as sshd is told it: of a family with `%u`, which sshd replaces by the name of who logs in.
-fn places(spec: &Spec) -> (PathBuf, PathBuf) {
+fn snippet_paths(spec: &Spec) -> (PathBuf, PathBuf) {
     let name = &spec.name.value;
     match &spec.family {
         Some(family) => (
@@ -104,10 +104,10 @@ fn internal_sftp(sftp: &SftpSpec) -> String {
 /// Keyword as sshd_config(5) writes it, and value as `sshd -T` prints it.
 fn settings(spec: &Spec) -> Vec<(&'static str, String)> {
     let doors = &spec.doors.value;
-    let (root, state) = places(spec);
+    let (root, state) = snippet_paths(spec);
     // With a session, a name that exists in sessions only: whoever comes in without one finds nothing.
     let root = match &spec.session {
-        Some(_) => super::session::door(&state),
+        Some(_) => super::session::session_root_path(&state),
         None => root,
     };
     let keys = state.join("keys").join("%u");
@@ -125,7 +125,7 @@ fn settings(spec: &Spec) -> Vec<(&'static str, String)> {
         internal_sftp(&spec.sftp)
     } else {
         // A subsystem of the host's would be served without a shell.
-        format!("{SHELLS}/none")
+        format!("{SHELL_PREFIX}/none")
     };
     let forward = doors.contains(&AccessMethod::Forward);
     // Each forwarding by its own keyword: `DisableForwarding` alone left X11 and agents open before OpenSSH 10.0 (CVE-2025-32728).
@@ -172,7 +172,7 @@ fn settings(spec: &Spec) -> Vec<(&'static str, String)> {
 /// The settings of the groups of all jails, the strictest that there are: with these alone nobody comes in.
 fn common_settings() -> Vec<(&'static str, String)> {
     let mut settings = vec![
-        ("ForceCommand", format!("{SHELLS}/none")),
+        ("ForceCommand", format!("{SHELL_PREFIX}/none")),
         ("PubkeyAuthentication", "yes".to_owned()),
     ];
     let none = [
@@ -238,7 +238,7 @@ pub fn is_common(text: &str) -> bool {
 }
 
 /// The snippet of a jail and what must come of it.
-pub(super) fn policy(spec: &Spec, facts: &SshdInfo) -> SshdPolicy {
+pub(super) fn render(spec: &Spec, facts: &SshdInfo) -> SshdSnippet {
     let name = &spec.name.value;
     let group = name.group();
     let settings: Vec<(&str, String)> = known(settings(spec), facts).collect();
@@ -279,7 +279,7 @@ pub(super) fn policy(spec: &Spec, facts: &SshdInfo) -> SshdPolicy {
                 .collect(),
         })
         .collect();
-    SshdPolicy {
+    SshdSnippet {
         file: snippet_name(name),
         pam_service: service.clone(),
         text,
@@ -294,7 +294,7 @@ mod tests {
     use crate::span::SourceText;
     use crate::spec::{BuiltIn, load};
 
-    fn policy_with(keywords: &[&str], more: &str) -> SshdPolicy {
+    fn policy_with(keywords: &[&str], more: &str) -> SshdSnippet {
         let text = format!("name = \"arkham\"\n[[user]]\nname = \"harlequin\"\n{more}");
         let source = std::sync::Arc::new(SourceText {
             name: "arkham.toml".to_owned(),
@@ -309,7 +309,7 @@ mod tests {
             pam_service: Some("corp".to_owned()),
             stamp: std::collections::BTreeMap::new(),
         };
-        policy(&spec, &facts)
+        render(&spec, &facts)
     }
 
     #[test]

@@ -11,12 +11,12 @@ use crate::host::{Digest, Ownership, Stat};
 use crate::names::JailPath;
 
 /// Directories of the root that are links into /usr in every jail, whatever the host has: `bin -> usr/bin`.
-pub const MERGED: [&str; 6] = ["bin", "lib", "lib32", "lib64", "libx32", "sbin"];
+pub const USR_MERGE_LINKS: [&str; 6] = ["bin", "lib", "lib32", "lib64", "libx32", "sbin"];
 
 /// Why an entry is in a tree. Kept in the manifest; the last step of the chain that `why` follows.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
-pub enum Why {
+pub enum Reason {
     /// A line of the spec or of a template asks for it.
     Spec {
         /// `file:line`, or `template shell:3`.
@@ -25,19 +25,19 @@ pub enum Why {
         says: String,
     },
     /// Another entry needs it to run.
-    Needed {
+    Dependency {
         /// That entry.
         by: String,
         /// How it names what it needs: a soname, an interpreter, the text of a link.
         name: String,
     },
     /// It lies on the way to another entry.
-    Holds {
+    ParentDir {
         /// That entry.
         path: JailPath,
     },
     /// Another entry needs it, which no file of its says: a rule of `data/rules.toml` or of the host's own knows.
-    Data {
+    Rule {
         /// The rule's name.
         rule: String,
         /// What it is for, as `descriptions of common terminals`.
@@ -46,16 +46,16 @@ pub enum Why {
         by: JailPath,
     },
     /// Every jail of this kind has it.
-    Rule {
+    Builtin {
         /// What for, as `names of users and groups`.
         reason: String,
     },
 }
 
-impl Why {
+impl Reason {
     /// A rule's reason.
     pub fn rule(reason: &str) -> Self {
-        Self::Rule {
+        Self::Builtin {
             reason: reason.to_owned(),
         }
     }
@@ -74,7 +74,7 @@ pub enum Content {
     /// Text made here.
     Text(String),
     /// What was built before, known by its digest.
-    Built {
+    Recorded {
         /// Of its content.
         sha256: Digest,
         /// Bytes.
@@ -110,59 +110,59 @@ pub struct Entry {
     /// Its owner and mode; without meaning for links.
     pub owner: Ownership,
     /// Made if it is missing and then left alone, whatever becomes of it: a place that belongs to a user.
-    pub kept: bool,
+    pub user_owned: bool,
     /// At least one.
-    pub why: Vec<Why>,
+    pub why: Vec<Reason>,
 }
 
 impl Entry {
     /// A directory of root's.
-    pub fn directory(mode: u32, why: Why) -> Self {
+    pub fn directory(mode: u32, why: Reason) -> Self {
         Self {
             kind: EntryKind::Directory,
             owner: Ownership::root(mode),
-            kept: false,
+            user_owned: false,
             why: vec![why],
         }
     }
 
     /// A file of root's with this text.
-    pub fn text(text: impl Into<String>, mode: u32, why: Why) -> Self {
+    pub fn text(text: impl Into<String>, mode: u32, why: Reason) -> Self {
         Self {
             kind: EntryKind::File(Content::Text(text.into())),
             owner: Ownership::root(mode),
-            kept: false,
+            user_owned: false,
             why: vec![why],
         }
     }
 
     /// A file of root's with the content of a host file. Only permission bits that are safe to have are taken over.
-    pub fn host_file(source: PathBuf, stat: Stat, why: Vec<Why>) -> Self {
+    pub fn host_file(source: PathBuf, stat: Stat, why: Vec<Reason>) -> Self {
         let owner = Ownership::root(stat.mode & 0o755 | 0o400);
         Self {
             kind: EntryKind::File(Content::Host { source, stat }),
             owner,
-            kept: false,
+            user_owned: false,
             why,
         }
     }
 
     /// A symbolic link.
-    pub fn symlink(target: impl Into<PathBuf>, why: Vec<Why>) -> Self {
+    pub fn symlink(target: impl Into<PathBuf>, why: Vec<Reason>) -> Self {
         Self {
             kind: EntryKind::Symlink(target.into()),
             owner: Ownership::root(0o777),
-            kept: false,
+            user_owned: false,
             why,
         }
     }
 
     /// A directory that a user owns, or everybody writes to.
-    pub fn place(owner: Ownership, why: Why) -> Self {
+    pub fn place(owner: Ownership, why: Reason) -> Self {
         Self {
             kind: EntryKind::Directory,
             owner,
-            kept: true,
+            user_owned: true,
             why: vec![why],
         }
     }
@@ -170,7 +170,10 @@ impl Entry {
     /// Whether it is only there because something lies below it.
     fn is_implied(&self) -> bool {
         self.kind == EntryKind::Directory
-            && self.why.iter().all(|why| matches!(why, Why::Holds { .. }))
+            && self
+                .why
+                .iter()
+                .all(|why| matches!(why, Reason::ParentDir { .. }))
     }
 }
 
@@ -206,7 +209,7 @@ impl Tree {
                     && (entry.is_implied() || here.owner == entry.owner)
                 {
                     for why in entry.why {
-                        if !here.why.contains(&why) && !matches!(why, Why::Holds { .. }) {
+                        if !here.why.contains(&why) && !matches!(why, Reason::ParentDir { .. }) {
                             here.why.push(why);
                         }
                     }
@@ -227,7 +230,10 @@ impl Tree {
             }
             match self.entries.entry(parent.clone()) {
                 Slot::Vacant(slot) => {
-                    slot.insert(Entry::directory(0o755, Why::Holds { path: path.clone() }));
+                    slot.insert(Entry::directory(
+                        0o755,
+                        Reason::ParentDir { path: path.clone() },
+                    ));
                 }
                 Slot::Occupied(slot) if slot.get().kind == EntryKind::Directory => break,
                 Slot::Occupied(slot) => return Err(clash(&parent, slot.get(), path, entry)),
@@ -312,7 +318,7 @@ pub(super) fn merged(path: &Path) -> Result<JailPath, Finding> {
         .split('/')
         .next()
         .unwrap_or_default();
-    let text = if MERGED.contains(&top) {
+    let text = if USR_MERGE_LINKS.contains(&top) {
         format!("/usr{text}")
     } else {
         text.to_owned()
@@ -328,16 +334,16 @@ fn clash(path: &JailPath, here: &Entry, other_path: &JailPath, other: &Entry) ->
                 format!("a copy of `{}`", source.display())
             }
             EntryKind::File(Content::Text(_)) => "a file made from text".to_owned(),
-            EntryKind::File(Content::Built { .. }) => "a file built before".to_owned(),
+            EntryKind::File(Content::Recorded { .. }) => "a file built before".to_owned(),
             EntryKind::Symlink(target) => format!("a link to `{}`", target.display()),
             EntryKind::Device { major, minor } => format!("the device {major}:{minor}"),
         };
         let why = entry.why.first().map(|why| match why {
-            Why::Spec { place, says } => format!(" ({says}, {place})"),
-            Why::Needed { by, .. } => format!(" (needed by `{by}`)"),
-            Why::Holds { path } => format!(" (it holds `{path}`)"),
-            Why::Data { reason, by, .. } => format!(" ({reason}, for `{by}`)"),
-            Why::Rule { reason } => format!(" ({reason})"),
+            Reason::Spec { place, says } => format!(" ({says}, {place})"),
+            Reason::Dependency { by, .. } => format!(" (needed by `{by}`)"),
+            Reason::ParentDir { path } => format!(" (it holds `{path}`)"),
+            Reason::Rule { reason, by, .. } => format!(" ({reason}, for `{by}`)"),
+            Reason::Builtin { reason } => format!(" ({reason})"),
         });
         format!("{what}{}", why.unwrap_or_default())
     };
@@ -365,10 +371,13 @@ mod tests {
     #[test]
     fn parents_come_along_and_explicit_ones_win() {
         let mut tree = Tree::default();
-        tree.add(path("/a/b/c"), Entry::text("x", 0o644, Why::rule("test")))
-            .expect("added");
+        tree.add(
+            path("/a/b/c"),
+            Entry::text("x", 0o644, Reason::rule("test")),
+        )
+        .expect("added");
         assert_eq!(tree.len(), 3);
-        tree.add(path("/a"), Entry::directory(0o700, Why::rule("mine")))
+        tree.add(path("/a"), Entry::directory(0o700, Reason::rule("mine")))
             .expect("added");
         assert_eq!(tree.get(&path("/a")).expect("there").owner.mode, 0o700);
     }
@@ -376,17 +385,17 @@ mod tests {
     #[test]
     fn clashes_are_findings() {
         let mut tree = Tree::default();
-        tree.add(path("/a"), Entry::text("x", 0o644, Why::rule("test")))
+        tree.add(path("/a"), Entry::text("x", 0o644, Reason::rule("test")))
             .expect("added");
         assert!(
-            tree.add(path("/a/b"), Entry::text("x", 0o644, Why::rule("test")))
+            tree.add(path("/a/b"), Entry::text("x", 0o644, Reason::rule("test")))
                 .is_err()
         );
         assert!(
-            tree.add(path("/a"), Entry::text("y", 0o644, Why::rule("test")))
+            tree.add(path("/a"), Entry::text("y", 0o644, Reason::rule("test")))
                 .is_err()
         );
-        tree.add(path("/a"), Entry::text("x", 0o644, Why::rule("again")))
+        tree.add(path("/a"), Entry::text("x", 0o644, Reason::rule("again")))
             .expect("the same twice is one");
         assert_eq!(tree.get(&path("/a")).expect("there").why.len(), 2);
     }
@@ -396,21 +405,24 @@ mod tests {
         let mut tree = Tree::default();
         tree.add(
             path("/usr/bin/bash"),
-            Entry::text("x", 0o755, Why::rule("t")),
+            Entry::text("x", 0o755, Reason::rule("t")),
         )
         .expect("added");
         tree.add(
             path("/bin"),
-            Entry::symlink("usr/bin", vec![Why::rule("t")]),
+            Entry::symlink("usr/bin", vec![Reason::rule("t")]),
         )
         .expect("added");
         tree.add(
             path("/jail/bin/bash"),
-            Entry::symlink("../../bin/bash", vec![Why::rule("t")]),
+            Entry::symlink("../../bin/bash", vec![Reason::rule("t")]),
         )
         .expect("added");
-        tree.add(path("/loop"), Entry::symlink("loop", vec![Why::rule("t")]))
-            .expect("added");
+        tree.add(
+            path("/loop"),
+            Entry::symlink("loop", vec![Reason::rule("t")]),
+        )
+        .expect("added");
         assert_eq!(
             tree.follow(&path("/jail/bin/bash")).expect("found").0,
             path("/usr/bin/bash")

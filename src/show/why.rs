@@ -11,7 +11,7 @@ use crate::names::{JailName, JailPath};
 use crate::plan::Manifest;
 use crate::plan::manifest::RecordKind;
 use crate::plan::why::{Reasons, Step};
-use crate::resolve::{Content, Entry, EntryKind, PRIVATE, Tree, Why};
+use crate::resolve::{Content, Entry, EntryKind, PRIVATE, Reason, Tree};
 
 /// Reasons that are told of one file, unless all are asked for.
 const TOLD: usize = 3;
@@ -54,7 +54,7 @@ impl Place {
                 file(stat.size, Some(source.display().to_string()))
             }
             EntryKind::File(Content::Text(text)) => file(text.len() as u64, None),
-            EntryKind::File(Content::Built { size, source, .. }) => {
+            EntryKind::File(Content::Recorded { size, source, .. }) => {
                 let source = source.as_ref().map(|(path, _)| path.display().to_string());
                 file(*size, source)
             }
@@ -65,7 +65,7 @@ impl Place {
             .map(|(path, entry)| Self {
                 path: path.clone(),
                 what: what(entry),
-                kept: entry.kept,
+                kept: entry.user_owned,
             })
             .collect()
     }
@@ -173,30 +173,30 @@ pub fn text(answers: &[Answer<'_>], all: bool, paint: Paint) -> String {
 }
 
 /// The first reason of a chain.
-fn said(why: &Why) -> String {
+fn said(why: &Reason) -> String {
     match why {
-        Why::Spec { place, says } => format!("{place} says `{says}`"),
-        Why::Rule { reason } => format!("jails have it: {reason}"),
-        Why::Needed { .. } | Why::Holds { .. } | Why::Data { .. } => String::new(),
+        Reason::Spec { place, says } => format!("{place} says `{says}`"),
+        Reason::Builtin { reason } => format!("jails have it: {reason}"),
+        Reason::Dependency { .. } | Reason::ParentDir { .. } | Reason::Rule { .. } => String::new(),
     }
 }
 
 /// How an entry follows from the one before it; empty for the first one.
-fn how(why: &Why) -> String {
+fn how(why: &Reason) -> String {
     match why {
         // A soname, or how it is needed in words.
-        Why::Needed { name, .. } if name.contains(' ') => name.clone(),
-        Why::Needed { name, .. } => format!("needed as {name}"),
-        Why::Holds { .. } => "holds it".to_owned(),
-        Why::Data { rule, reason, .. } => format!("by the rule {rule}: {reason}"),
-        Why::Spec { .. } | Why::Rule { .. } => String::new(),
+        Reason::Dependency { name, .. } if name.contains(' ') => name.clone(),
+        Reason::Dependency { name, .. } => format!("needed as {name}"),
+        Reason::ParentDir { .. } => "holds it".to_owned(),
+        Reason::Rule { rule, reason, .. } => format!("by the rule {rule}: {reason}"),
+        Reason::Spec { .. } | Reason::Builtin { .. } => String::new(),
     }
 }
 
 #[derive(Serialize)]
 struct Link<'j> {
     path: &'j JailPath,
-    why: &'j Why,
+    why: &'j Reason,
 }
 
 /// `why --json`: every reason of every path.

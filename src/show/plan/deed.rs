@@ -262,7 +262,7 @@ fn of_path<'p>(plan: &'p Plan, change: &'p Change) -> PathDeed<'p> {
     match entry.map(|entry| &entry.kind) {
         Some(EntryKind::File(Content::Host { stat, .. })) => deed.size = Some(stat.size),
         Some(EntryKind::File(Content::Text(text))) => deed.size = Some(text.len() as u64),
-        Some(EntryKind::File(Content::Built { size, .. })) => deed.size = Some(*size),
+        Some(EntryKind::File(Content::Recorded { size, .. })) => deed.size = Some(*size),
         Some(EntryKind::Symlink(target)) => deed.link = Some(target.display().to_string()),
         Some(EntryKind::Directory) => deed.is_directory = true,
         Some(EntryKind::Device { .. }) | None => {}

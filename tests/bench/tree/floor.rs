@@ -32,7 +32,7 @@ pub fn write_list(tree: &Tree, list: &Path, texts: &Path) {
                 ('c', PathBuf::from(format!("{major}:{minor}")), (0, 0))
             }
             EntryKind::File(Content::Host { source, stat }) => ('f', source.clone(), stat.mtime),
-            EntryKind::File(Content::Built { .. }) => unreachable!("a tree of a spec"),
+            EntryKind::File(Content::Recorded { .. }) => unreachable!("a tree of a spec"),
             EntryKind::File(Content::Text(text)) => {
                 let from = texts.join(number.to_string());
                 fs::write(&from, text).unwrap();

@@ -6,22 +6,22 @@
 //!
 //! - `text`: rules as TOML · `host`: those of the host's own · `pattern`: what their words stand for · `addition`: a rule at work
 
-mod addition;
-mod host;
+mod application;
+mod host_rules;
+mod parse;
 mod pattern;
-mod text;
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::objects::Asked;
-use super::tree::{Content, Entry, EntryKind, Tree, Why};
+use super::programs::RequestedObject;
+use super::tree::{Content, Entry, EntryKind, Reason, Tree};
 use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::HostView;
 use crate::names::JailPath;
 use crate::span::Span;
 use crate::spec::display::list;
-use addition::Addition;
+use application::RuleApplication;
 
 /// Where a program lies that a rule gives by its name.
 const PROGRAMS: [&str; 4] = ["/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin"];
@@ -50,12 +50,12 @@ struct Rule {
 #[derive(Debug)]
 pub(super) struct Rules {
     unused: Vec<Rule>,
-    wishes: Vec<Wish>,
+    wishes: Vec<Requirement>,
 }
 
 /// Programs that want what only the kernel can give.
 #[derive(Debug)]
-struct Wish {
+struct Requirement {
     programs: Vec<JailPath>,
     wants: Vec<String>,
     about: Option<String>,
@@ -66,7 +66,7 @@ impl Rules {
     pub(super) fn load(view: &HostView) -> Result<Self> {
         let mut findings = Vec::new();
         let mut rules = Self::built_in()?;
-        let own = host::rules(view, &mut findings)?;
+        let own = host_rules::rules(view, &mut findings)?;
         let known: BTreeSet<&str> = rules.unused.iter().map(|rule| rule.name.as_str()).collect();
         for rule in &own {
             if !rule.adds_something()
@@ -97,8 +97,8 @@ impl Rules {
     /// The rules that every jailctl has.
     fn built_in() -> Result<Self> {
         let mut findings = Vec::new();
-        let source = text::built_in(include_str!("data/rules.toml"));
-        let unused = host::read(&source, &mut findings)?;
+        let source = parse::built_in(include_str!("data/rules.toml"));
+        let unused = host_rules::read(&source, &mut findings)?;
         if findings.is_empty() {
             Ok(Self {
                 unused,
@@ -118,16 +118,16 @@ impl Rules {
         tree: &mut Tree,
         view: &HostView,
         notices: &mut Vec<String>,
-    ) -> Result<Vec<Asked>> {
-        let callers = Callers::of(tree);
+    ) -> Result<Vec<RequestedObject>> {
+        let callers = TriggerIndex::of(tree);
         let mut asked = Vec::new();
         let mut unused = Vec::new();
         for rule in std::mem::take(&mut self.unused) {
             match callers.of_rule(&rule, tree) {
                 None => unused.push(rule),
                 Some(by) => {
-                    self.hear(&rule, &callers, notices);
-                    Addition::new(&rule, by, tree, view, &mut asked, notices).all()?;
+                    self.add_notice(&rule, &callers, notices);
+                    RuleApplication::new(&rule, by, tree, view, &mut asked, notices).all()?;
                 }
             }
         }
@@ -136,10 +136,10 @@ impl Rules {
     }
 
     /// Takes note of what an admin should know.
-    fn hear(&mut self, rule: &Rule, callers: &Callers, notices: &mut Vec<String>) {
+    fn add_notice(&mut self, rule: &Rule, callers: &TriggerIndex, notices: &mut Vec<String>) {
         let programs = || callers.programs_of(rule);
         if !rule.wants.is_empty() {
-            self.wishes.push(Wish {
+            self.wishes.push(Requirement {
                 programs: programs(),
                 wants: rule.wants.clone(),
                 about: rule.notice.clone(),
@@ -153,7 +153,7 @@ impl Rules {
     pub(super) fn need_proc(&mut self, programs: Vec<JailPath>) {
         if !programs.is_empty() {
             let about = "each finds libraries by its own place (`$ORIGIN`), and does not start without it; sessions of their own (`[namespaces]`) have it";
-            self.wishes.push(Wish {
+            self.wishes.push(Requirement {
                 programs,
                 wants: vec!["/proc".to_owned()],
                 about: Some(about.to_owned()),
@@ -162,10 +162,10 @@ impl Rules {
     }
 
     /// What programs want and `tree`, now that it is complete, does not have.
-    pub(super) fn denied(self, tree: &Tree) -> Vec<String> {
+    pub(super) fn unmet_requirements(self, tree: &Tree) -> Vec<String> {
         let lacks =
             |place: &&String| JailPath::new(place).is_ok_and(|place| tree.get(&place).is_none());
-        let told = |wish: &Wish| {
+        let told = |wish: &Requirement| {
             let place = wish.wants.iter().find(lacks)?;
             let programs = list(wish.programs.iter().map(JailPath::as_str), "and");
             let about = wish.about.as_ref();
@@ -214,7 +214,7 @@ impl Rule {
         ] {
             *list = list
                 .iter()
-                .flat_map(|pattern| pattern::alternatives(pattern))
+                .flat_map(|pattern| pattern::expand_braces(pattern))
                 .collect();
         }
         self
@@ -230,8 +230,8 @@ impl Rule {
         self.notice.is_some() || !self.wants.is_empty()
     }
 
-    fn why(&self, by: &JailPath) -> Why {
-        Why::Data {
+    fn why(&self, by: &JailPath) -> Reason {
+        Reason::Rule {
             rule: self.name.clone(),
             reason: self.reason.clone(),
             by: by.clone(),
@@ -254,14 +254,14 @@ impl Rule {
 
 /// What of a tree can call for a rule, found in one look at it.
 #[derive(Debug)]
-struct Callers {
+struct TriggerIndex {
     /// Programs that lie where programs do.
     programs: Vec<JailPath>,
     /// Files and links whose names are those of libraries.
     objects: Vec<JailPath>,
 }
 
-impl Callers {
+impl TriggerIndex {
     fn of(tree: &Tree) -> Self {
         let mut callers = Self {
             programs: Vec::new(),

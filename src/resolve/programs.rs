@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::reachable;
-use super::tree::{Content, Entry, EntryKind, MERGED, Tree, Why, merged};
+use super::tree::{Content, Entry, EntryKind, Reason, Tree, USR_MERGE_LINKS, merged};
 use crate::elf::{self, ObjectKind};
 use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::{FileKind, HostView};
@@ -15,11 +15,11 @@ use crate::spec::{Dlopen, Spec};
 
 /// A program or object that the jail is to have.
 #[derive(Clone, Debug)]
-pub(super) struct Asked {
+pub(super) struct RequestedObject {
     /// Its path on the host.
     pub path: PathBuf,
     /// Why.
-    pub why: Why,
+    pub why: Reason,
     /// Where it was asked for.
     pub site: Option<Span>,
     /// Whether the file itself is in the tree already, and only what it needs is missing.
@@ -31,7 +31,7 @@ pub(super) fn locate(
     view: &HostView,
     key: &str,
     binary: &Spanned<String>,
-) -> Result<std::result::Result<Asked, Finding>> {
+) -> Result<std::result::Result<RequestedObject, Finding>> {
     let name = &binary.value;
     let by_path = name.starts_with('/');
     let path = if by_path {
@@ -78,11 +78,11 @@ pub(super) fn locate(
             "leave it out; what it does as root has to be done outside the jail",
         )));
     }
-    let why = Why::Spec {
+    let why = Reason::Spec {
         place: binary.site.to_string(),
         says: format!("{key}: {name}"),
     };
-    Ok(Ok(Asked {
+    Ok(Ok(RequestedObject {
         path,
         why,
         site: Some(binary.site.clone()),
@@ -92,7 +92,7 @@ pub(super) fn locate(
 
 /// What a closure of a jail's programs takes along.
 fn options(dlopen: Dlopen) -> elf::Options {
-    let mut libraries = elf::implicit::nss_modules(super::etc::NSSWITCH, &[]);
+    let mut libraries = elf::implicit::nss_modules(super::base_files::NSSWITCH, &[]);
     libraries.extend(elf::implicit::loaded_by_glibc());
     elf::Options {
         libraries,
@@ -111,7 +111,7 @@ pub(super) fn locate_optional(
     view: &HostView,
     spec: &Spec,
     notices: &mut Vec<String>,
-) -> Result<Vec<Asked>> {
+) -> Result<Vec<RequestedObject>> {
     let mut found = Vec::new();
     for binary in &spec.optional {
         let mut left_out =
@@ -145,19 +145,19 @@ pub(super) fn locate_optional(
 pub(super) fn add(
     tree: &mut Tree,
     view: &HostView,
-    asked: &[Asked],
+    asked: &[RequestedObject],
     dlopen: Dlopen,
     findings: &mut Vec<Finding>,
     notices: &mut Vec<String>,
 ) -> Result<Vec<JailPath>> {
-    let mut by_path: BTreeMap<&Path, &Asked> = BTreeMap::new();
+    let mut by_path: BTreeMap<&Path, &RequestedObject> = BTreeMap::new();
     for one in asked {
         by_path.entry(&one.path).or_insert(one);
     }
     let paths: Vec<PathBuf> = by_path.keys().map(|path| path.to_path_buf()).collect();
     let closure = elf::closure(view, &paths, &options(dlopen))?;
     report_missing(&closure, &by_path, notices)?;
-    let ends = ends(view, &by_path, &closure)?;
+    let ends = link_targets(view, &by_path, &closure)?;
     for (path, object) in &closure.objects {
         let asked = by_path.get(path.as_path());
         if asked.is_some_and(|asked| asked.is_placed) || is_merged_link(path) {
@@ -178,7 +178,7 @@ pub(super) fn add(
             );
             continue;
         }
-        let mut why: Vec<Why> = asked.map(|asked| asked.why.clone()).into_iter().collect();
+        let mut why: Vec<Reason> = asked.map(|asked| asked.why.clone()).into_iter().collect();
         why.extend(ends.get(path).into_iter().flatten().cloned());
         why.extend(object.reasons.iter().filter_map(reason));
         if let Err(finding) = add_one(tree, path, object, why) {
@@ -189,7 +189,7 @@ pub(super) fn add(
         if let Err(finding) = merged(directory).and_then(|at| {
             tree.add_default(
                 at,
-                Entry::directory(0o755, Why::rule("a way to a library leads through it")),
+                Entry::directory(0o755, Reason::rule("a way to a library leads through it")),
             )
         }) {
             findings.push(finding);
@@ -200,12 +200,12 @@ pub(super) fn add(
 }
 
 /// Where what was asked for ends, if links lead there, and why that is wanted: the first link is what was asked for, and the file follows from it.
-fn ends(
+fn link_targets(
     view: &HostView,
-    by_path: &BTreeMap<&Path, &Asked>,
+    by_path: &BTreeMap<&Path, &RequestedObject>,
     closure: &elf::Closure,
-) -> Result<BTreeMap<PathBuf, Vec<Why>>> {
-    let mut ends: BTreeMap<PathBuf, Vec<Why>> = BTreeMap::new();
+) -> Result<BTreeMap<PathBuf, Vec<Reason>>> {
+    let mut ends: BTreeMap<PathBuf, Vec<Reason>> = BTreeMap::new();
     for (path, asked) in by_path {
         let object = closure.objects.get(*path);
         if object.is_some_and(|object| !matches!(object.kind, ObjectKind::Link { .. })) {
@@ -233,7 +233,7 @@ fn ends(
 /// What is missing is an error where a program would not start without it, and a notice otherwise.
 fn report_missing(
     closure: &elf::Closure,
-    by_path: &BTreeMap<&Path, &Asked>,
+    by_path: &BTreeMap<&Path, &RequestedObject>,
     notices: &mut Vec<String>,
 ) -> Result<()> {
     let mut missing = Vec::new();
@@ -270,7 +270,7 @@ fn report_missing(
 }
 
 /// A reason of the closure as the manifest keeps it; `None` where the caller's own reason says it already.
-fn reason(reason: &elf::Reason) -> Option<Why> {
+fn reason(reason: &elf::Reason) -> Option<Reason> {
     Some(match reason {
         elf::Reason::Named => return None,
         elf::Reason::Needed { by, name } => needed(by, &name.to_string_lossy()),
@@ -284,12 +284,12 @@ fn reason(reason: &elf::Reason) -> Option<Why> {
                 feature.as_deref().unwrap_or("a feature of it")
             ),
         ),
-        elf::Reason::Implicit { why } => Why::rule(why),
+        elf::Reason::Implicit { why } => Reason::rule(why),
     })
 }
 
-fn needed(by: &Path, name: &str) -> Why {
-    Why::Needed {
+fn needed(by: &Path, name: &str) -> Reason {
+    Reason::Dependency {
         by: merged(by).map_or_else(|_| by.display().to_string(), |path| path.to_string()),
         name: name.to_owned(),
     }
@@ -299,7 +299,7 @@ fn add_one(
     tree: &mut Tree,
     path: &Path,
     object: &elf::Object,
-    why: Vec<Why>,
+    why: Vec<Reason>,
 ) -> std::result::Result<(), Finding> {
     let (at, entry) = match &object.kind {
         ObjectKind::Link { target } => link(path, target, why)?,
@@ -316,7 +316,7 @@ fn add_one(
 pub(super) fn link(
     path: &Path,
     target: &Path,
-    why: Vec<Why>,
+    why: Vec<Reason>,
 ) -> std::result::Result<(JailPath, Entry), Finding> {
     let at = merged(path)?;
     // Where the host's /usr is not merged, a relative text can count its directories from another depth than ours.
@@ -360,13 +360,14 @@ pub(super) fn is_merged_link(path: &Path) -> bool {
         && path
             .file_name()
             .and_then(|name| name.to_str())
-            .is_some_and(|name| MERGED.contains(&name))
+            .is_some_and(|name| USR_MERGE_LINKS.contains(&name))
 }
 
 /// Proves that a tree holds together: that every program of it that was asked for by itself finds all it needs to start in `inside`, the tree as it
 /// would be live. What starts no more on the host, where it comes from, is not held against the tree: that was said when it was resolved.
-pub fn prove(tree: &Tree, inside: &HostView, host: &HostView) -> Result<()> {
-    let by_itself = |why: &Why| !matches!(why, Why::Needed { .. } | Why::Holds { .. });
+pub fn verify_closure(tree: &Tree, inside: &HostView, host: &HostView) -> Result<()> {
+    let by_itself =
+        |why: &Reason| !matches!(why, Reason::Dependency { .. } | Reason::ParentDir { .. });
     let roots: Vec<PathBuf> = tree
         .iter()
         .filter(|(_, entry)| {

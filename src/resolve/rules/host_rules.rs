@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Rule, text};
+use super::{Rule, parse};
 use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::HostView;
 use crate::span::SourceText;
@@ -66,7 +66,7 @@ pub(super) fn read(source: &Arc<SourceText>, findings: &mut Vec<Finding>) -> Res
         error
     })?;
     let mut wrong = Vec::new();
-    let rules = text::rules(&document, &mut wrong);
+    let rules = parse::rules(&document, &mut wrong);
     // Of a text that is no TOML only that is worth saying: what follows would be guesses.
     if document.findings.is_empty() {
         findings.extend(wrong);

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use super::accounts::{FurtherGroup, WantedAccount, WantedGroup};
-use super::tree::{Entry, EntryKind, Tree, Why};
+use super::accounts::{SupplementaryGroup, WantedAccount, WantedGroup};
+use super::tree::{Entry, EntryKind, Reason, Tree};
 use crate::error::{Error, Finding, Result};
 use crate::host::{HostView, Ownership};
 use crate::names::JailPath;
@@ -25,11 +25,11 @@ const DEVICES: [(&str, u32, u32); 6] = [
 
 /// Who is known by name in a jail.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Names<'a> {
+pub(super) struct AccountNames<'a> {
     /// The jail's group, where it has accounts.
     pub group: Option<&'a WantedGroup>,
     /// The others of its accounts.
-    pub further: &'a [FurtherGroup],
+    pub further: &'a [SupplementaryGroup],
     /// Its accounts.
     pub accounts: &'a [WantedAccount],
 }
@@ -38,11 +38,11 @@ pub(super) struct Names<'a> {
 pub(super) fn add_names(
     tree: &mut Tree,
     view: &HostView,
-    Names {
+    AccountNames {
         group,
         further,
         accounts,
-    }: &Names<'_>,
+    }: &AccountNames<'_>,
 ) -> Result<()> {
     let mut passwd = "root:x:0:0:root:/root:/usr/sbin/nologin\n".to_owned();
     for account in *accounts {
@@ -69,18 +69,18 @@ pub(super) fn add_names(
             .collect();
         let _ = writeln!(groups, "{}:x:{}:{}", one.name, one.gid, members.join(","));
     }
-    let names = || Why::rule("names of users and groups");
+    let names = || Reason::rule("names of users and groups");
     add(tree, "/etc/passwd", Entry::text(passwd, 0o644, names()))?;
     add(tree, "/etc/group", Entry::text(groups, 0o644, names()))?;
     add_default(
         tree,
         "/etc/nsswitch.conf",
-        Entry::text(NSSWITCH, 0o644, Why::rule("where names are looked up")),
+        Entry::text(NSSWITCH, 0o644, Reason::rule("where names are looked up")),
     )?;
     add_default(
         tree,
         "/etc/hosts",
-        Entry::text(HOSTS, 0o644, Why::rule("the name localhost")),
+        Entry::text(HOSTS, 0o644, Reason::rule("the name localhost")),
     )?;
     if let Some(passage) = view.resolve_links(Path::new("/etc/localtime"))?
         && passage.stat.kind() == crate::host::FileKind::File
@@ -91,7 +91,7 @@ pub(super) fn add_names(
             Entry::host_file(
                 passage.real,
                 passage.stat,
-                vec![Why::rule("the host's time zone")],
+                vec![Reason::rule("the host's time zone")],
             ),
         )?;
     }
@@ -104,8 +104,8 @@ pub(super) fn add_devices(tree: &mut Tree) -> Result<()> {
         let entry = Entry {
             kind: EntryKind::Device { major, minor },
             owner: Ownership::root(0o666),
-            kept: false,
-            why: vec![Why::rule("devices that programs take for granted")],
+            user_owned: false,
+            why: vec![Reason::rule("devices that programs take for granted")],
         };
         add(tree, &format!("/dev/{name}"), entry)?;
     }

@@ -8,7 +8,7 @@ use crate::span::Spanned;
 
 /// Checks each component of `root` as sshd does (session.c, `safely_chroot`): a directory of root's that nobody else may write to. Stricter in one
 /// point: a symbolic link is refused, since whoever owns its parent may point it elsewhere later.
-pub(super) fn check(
+pub(super) fn check_root_path(
     view: &HostView,
     accounts: &Accounts,
     root: &Spanned<PathBuf>,

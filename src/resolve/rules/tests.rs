@@ -10,7 +10,7 @@ fn read(text: &str) -> (Vec<Rule>, Vec<Finding>) {
         text: text.to_owned(),
     });
     let mut findings = Vec::new();
-    let rules = host::read(&source, &mut findings).expect("small enough");
+    let rules = host_rules::read(&source, &mut findings).expect("small enough");
     (rules, findings)
 }
 
@@ -133,13 +133,13 @@ fn exceptions_count_from_the_top_of_a_tree_and_hold_for_what_is_below() {
 fn programs_and_libraries_call_for_a_rule_and_other_files_do_not() {
     let rule =
         one("programs = [\"vim.*\", \"/opt/x/run\"]\nobjects = [\"libx.so.\"]\nadd = [\"/x\"]");
-    let link = || Entry::symlink("x", vec![Why::rule("test")]);
-    let text = || Entry::text("x", 0o755, Why::rule("test"));
+    let link = || Entry::symlink("x", vec![Reason::rule("test")]);
+    let text = || Entry::text("x", 0o755, Reason::rule("test"));
     let called_by = |path: &str, entry: Entry| {
         let mut tree = Tree::default();
         tree.add(JailPath::new(path).expect("a path"), entry)
             .expect("added");
-        Callers::of(&tree).of_rule(&rule, &tree).is_some()
+        TriggerIndex::of(&tree).of_rule(&rule, &tree).is_some()
     };
     assert!(called_by("/usr/bin/vim.tiny", link()));
     assert!(called_by("/opt/x/run", link()));

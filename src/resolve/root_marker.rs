@@ -24,12 +24,12 @@ pub struct Marker {
     /// Directories of the host that were made to hold it, itself included, outermost first.
     pub made: Vec<PathBuf>,
     /// Homes of users that are gone: their numbers must not come to mean somebody else.
-    pub left: Vec<Left>,
+    pub left: Vec<OrphanedHome>,
 }
 
 /// A home without its user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Left {
+pub struct OrphanedHome {
     /// The login name it had.
     pub user: String,
     /// The user id that its files have.
@@ -40,16 +40,16 @@ pub struct Left {
 
 /// Homes without their users.
 #[derive(Debug, Default)]
-pub(super) struct Homes {
+pub(super) struct OrphanedHomes {
     /// Those in the jail itself.
-    pub own: Vec<Left>,
+    pub own: Vec<OrphanedHome>,
     /// Those in the other jails of its family.
-    pub siblings: Vec<Left>,
+    pub siblings: Vec<OrphanedHome>,
 }
 
-impl Homes {
+impl OrphanedHomes {
     /// All of them.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Left> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &OrphanedHome> {
         self.own.iter().chain(&self.siblings)
     }
 
@@ -69,7 +69,7 @@ impl Homes {
 }
 
 /// The homes without their users in the jails of `family` beside `name`.
-fn of_siblings(name: &JailName, family: &Family, view: &HostView) -> Result<Vec<Left>> {
+fn of_siblings(name: &JailName, family: &Family, view: &HostView) -> Result<Vec<OrphanedHome>> {
     let above = family.parent_dir();
     let mut left = Vec::new();
     for entry in view.list(&above)?.unwrap_or_default() {

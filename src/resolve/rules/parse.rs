@@ -185,7 +185,7 @@ impl Reader<'_> {
                 continue;
             };
             // Each text that a pattern stands for has to be one that could have been written.
-            let why = pattern::alternatives(text)
+            let why = pattern::expand_braces(text)
                 .iter()
                 .find_map(|alternative| objection(alternative, check));
             match why {

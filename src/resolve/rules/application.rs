@@ -8,34 +8,34 @@ use crate::elf::gconv::{self, Gconv};
 use crate::error::Result;
 use crate::host::{FileKind, HostView, ResolvedPath, Stat};
 use crate::names::JailPath;
-use crate::resolve::objects::{self, Asked};
-use crate::resolve::tree::{Content, Entry, EntryKind, Tree, Why, merged};
+use crate::resolve::programs::{self, RequestedObject};
+use crate::resolve::tree::{Content, Entry, EntryKind, Reason, Tree, merged};
 use crate::spec::path_rules;
 
 /// A rule at work.
-pub(super) struct Addition<'a> {
+pub(super) struct RuleApplication<'a> {
     rule: &'a Rule,
     /// What called for it.
     by: JailPath,
-    why: Why,
+    why: Reason,
     /// Where files are that have several names on the host, by device and inode number; made when the first such file is met.
     twins: Option<BTreeMap<(u64, u64), JailPath>>,
     /// Where directories are, by the path by which they were asked for.
     homes: BTreeMap<PathBuf, Option<ResolvedPath>>,
     tree: &'a mut Tree,
     view: &'a HostView,
-    asked: &'a mut Vec<Asked>,
+    asked: &'a mut Vec<RequestedObject>,
     notices: &'a mut Vec<String>,
 }
 
-impl<'a> Addition<'a> {
+impl<'a> RuleApplication<'a> {
     /// `rule`, called for by `by`. What has needs of its own goes to `asked`.
     pub(super) fn new(
         rule: &'a Rule,
         by: JailPath,
         tree: &'a mut Tree,
         view: &'a HostView,
-        asked: &'a mut Vec<Asked>,
+        asked: &'a mut Vec<RequestedObject>,
         notices: &'a mut Vec<String>,
     ) -> Self {
         Self {
@@ -117,7 +117,7 @@ impl<'a> Addition<'a> {
             && stat.mode & 0o004 != 0
             && stat.mode & 0o6000 == 0;
         if works && merged(&path).is_ok_and(|at| self.is_free(&at)) {
-            self.asked.push(Asked {
+            self.asked.push(RequestedObject {
                 path,
                 why: self.why.clone(),
                 site: None,
@@ -260,10 +260,10 @@ impl<'a> Addition<'a> {
 
     fn links(&mut self, links: &[(PathBuf, PathBuf)]) -> Result<()> {
         for (path, target) in links {
-            if objects::is_merged_link(path) {
+            if programs::is_merged_link(path) {
                 continue;
             }
-            if let Ok((at, entry)) = objects::link(path, target, vec![self.why.clone()]) {
+            if let Ok((at, entry)) = programs::link(path, target, vec![self.why.clone()]) {
                 self.place(at, entry)?;
             }
         }
@@ -286,17 +286,17 @@ impl<'a> Addition<'a> {
         let name = at.name().to_owned();
         let is_there = self.tree.get(&at).is_some();
         let entry = Entry::host_file(source.to_owned(), stat.clone(), vec![self.why.clone()]);
-        if !is_there && let Some(link) = self.twin(&at, &entry, stat) {
+        if !is_there && let Some(link) = self.hard_link(&at, &entry, stat) {
             return self.place(at, link);
         }
         if !self.place(at.clone(), entry)? {
             return Ok(false);
         }
         if stat.links > 1 {
-            self.twins().entry((stat.dev, stat.ino)).or_insert(at);
+            self.hard_links().entry((stat.dev, stat.ino)).or_insert(at);
         }
         if !is_there && (stat.mode & 0o111 != 0 || name.contains(".so")) {
-            self.asked.push(Asked {
+            self.asked.push(RequestedObject {
                 path: source.to_owned(),
                 why: self.why.clone(),
                 site: None,
@@ -307,11 +307,11 @@ impl<'a> Addition<'a> {
     }
 
     /// A link to another name of the same file, if the jail has that with the same owner and mode: git can be one program with 140 hard links.
-    fn twin(&mut self, at: &JailPath, entry: &Entry, stat: &Stat) -> Option<Entry> {
+    fn hard_link(&mut self, at: &JailPath, entry: &Entry, stat: &Stat) -> Option<Entry> {
         if stat.links < 2 {
             return None;
         }
-        let first = self.twins().get(&(stat.dev, stat.ino))?.clone();
+        let first = self.hard_links().get(&(stat.dev, stat.ino))?.clone();
         if self.tree.get(&first)?.owner != entry.owner {
             return None;
         }
@@ -324,7 +324,7 @@ impl<'a> Addition<'a> {
     }
 
     /// The files of the tree that have several names on the host.
-    fn twins(&mut self) -> &mut BTreeMap<(u64, u64), JailPath> {
+    fn hard_links(&mut self) -> &mut BTreeMap<(u64, u64), JailPath> {
         let tree = &self.tree;
         self.twins.get_or_insert_with(|| {
             tree.iter()

@@ -7,10 +7,10 @@ use crate::error::Result;
 use crate::host::HostView;
 
 /// More texts than this is one pattern not meant to stand for.
-const MOST: usize = 1000;
+const MAX_ALTERNATIVES: usize = 1000;
 
 /// The texts that a pattern with braces stands for, in order, or the first thousand. Braces do not nest; one that is not closed is plain text.
-pub(super) fn alternatives(pattern: &str) -> Vec<String> {
+pub(super) fn expand_braces(pattern: &str) -> Vec<String> {
     let mut texts = vec![String::new()];
     let mut rest = pattern;
     while let Some((before, choices, after)) = rest.split_once('{').and_then(|(before, rest)| {
@@ -24,7 +24,7 @@ pub(super) fn alternatives(pattern: &str) -> Vec<String> {
                     .split(',')
                     .map(move |choice| format!("{text}{before}{choice}"))
             })
-            .take(MOST)
+            .take(MAX_ALTERNATIVES)
             .collect();
         rest = after;
     }
@@ -52,7 +52,7 @@ pub(super) fn matches(pattern: &str, name: &str) -> bool {
 ///
 /// A directory of which several names are wanted is read once, so that a long list of which a host has little costs little.
 pub(super) fn paths(view: &HostView, patterns: &[String]) -> Result<BTreeSet<PathBuf>> {
-    let mut wanted = Wanted::default();
+    let mut wanted = PatternTrie::default();
     for pattern in patterns {
         wanted.add(pattern.split('/').filter(|part| !part.is_empty()));
     }
@@ -63,12 +63,12 @@ pub(super) fn paths(view: &HostView, patterns: &[String]) -> Result<BTreeSet<Pat
 
 /// What is wanted at one path and below it, by the parts of the patterns.
 #[derive(Debug, Default)]
-struct Wanted {
+struct PatternTrie {
     itself: bool,
-    below: BTreeMap<String, Wanted>,
+    below: BTreeMap<String, PatternTrie>,
 }
 
-impl Wanted {
+impl PatternTrie {
     fn add<'a>(&mut self, mut parts: impl Iterator<Item = &'a str>) {
         match parts.next() {
             None => self.itself = true,
@@ -106,11 +106,11 @@ mod tests {
 
     #[test]
     fn braces_stand_for_each_of_their_texts() {
-        assert_eq!(alternatives("/a"), ["/a"]);
-        assert_eq!(alternatives("/{a,b/c}/d"), ["/a/d", "/b/c/d"]);
-        assert_eq!(alternatives("{a,b}{,c}"), ["a", "ac", "b", "bc"]);
-        assert_eq!(alternatives("a{b"), ["a{b"]);
-        assert_eq!(alternatives(&"{a,b}".repeat(40)).len(), MOST);
+        assert_eq!(expand_braces("/a"), ["/a"]);
+        assert_eq!(expand_braces("/{a,b/c}/d"), ["/a/d", "/b/c/d"]);
+        assert_eq!(expand_braces("{a,b}{,c}"), ["a", "ac", "b", "bc"]);
+        assert_eq!(expand_braces("a{b"), ["a{b"]);
+        assert_eq!(expand_braces(&"{a,b}".repeat(40)).len(), MAX_ALTERNATIVES);
     }
 
     #[test]
