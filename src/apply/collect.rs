@@ -9,7 +9,7 @@ use crate::host::{Digest, Host, Ownership};
 use crate::names::JailName;
 use crate::plan::Manifest;
 use crate::plan::manifest::{MANIFEST, PREVIOUS, RecordKind};
-use crate::plan::store::{Index, Key, SOURCES, STORE, Sources};
+use crate::plan::store_index::{ContentKey, Index, SOURCES, STORE, SourceDigests};
 use crate::resolve::{PRIVATE, ResolvedJail};
 
 /// Ends a run: what no jail beside one another needs any more goes, and the whole store with the last of it. `gone` is the jail that is just being
@@ -65,7 +65,7 @@ pub(super) fn collect(
     }
     if is_less || was_cut_short {
         let digests: HashSet<Digest> = kept.iter().map(|stored| stored.key.sha256).collect();
-        let mut sources = Sources::load(host, &at)?;
+        let mut sources = SourceDigests::load(host, &at)?;
         sources.retain(|digest| digests.contains(digest));
         write(&dir, SOURCES, &sources.to_bytes())?;
         write_index(&dir, kept)?;
@@ -80,7 +80,10 @@ pub(super) fn settle(host: &Host, holder: &Path) -> Result<()> {
         return discard(host, holder);
     };
     let mut names = dir.names()?.into_iter();
-    let has_files = names.any(|name| name.to_str().is_some_and(|name| Key::parse(name).is_some()));
+    let has_files = names.any(|name| {
+        name.to_str()
+            .is_some_and(|name| ContentKey::parse(name).is_some())
+    });
     if !has_files || was_cut_short(host, &at)? {
         return collect(host, holder, None, false);
     }

@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Finding, Result};
 use crate::host::{Host, HostView, Ownership, Process};
 use crate::names::JailName;
-use crate::plan::{Manifest, Plan, Removal, Step, refuse_account, refuse_sessions};
+use crate::plan::{Manifest, Plan, RemoveOptions, Step, ensure_account_idle, ensure_no_sessions};
 use crate::resolve::{ResolvedJail, Tree};
 use journal::Journal;
 pub use recover::recover;
@@ -42,7 +42,7 @@ pub struct Options {
 type OnStep<'f> = &'f mut dyn FnMut(&JailName, &Step);
 
 /// A jail that goes: its name, how it goes, its root, and the ids of its users.
-type Leaving = (JailName, Removal, PathBuf, Vec<u32>);
+type Leaving = (JailName, RemoveOptions, PathBuf, Vec<u32>);
 
 /// One or more plans carried out as one: all of them, or none.
 ///
@@ -155,16 +155,16 @@ impl<'h> Transaction<'h> {
             Process::kill_unauthenticated(self.host, &uids)?;
         }
         for (user, uid) in &self.dropped {
-            refuse_account(self.host, user, *uid)?;
+            ensure_account_idle(self.host, user, *uid)?;
         }
         for (name, how, root, uids) in &self.leaving {
             if how.kill {
                 let gid = Manifest::load(self.host, name)?.and_then(|manifest| manifest.gid());
                 let ended = hold::end_all(self.host, name, gid, root, uids)?;
-                refuse_sessions(name, *how, &ended.left)?;
+                ensure_no_sessions(name, *how, &ended.left)?;
                 continue;
             }
-            refuse_sessions(name, *how, &Process::find_in_jail(self.host, root, uids)?)?;
+            ensure_no_sessions(name, *how, &Process::find_in_jail(self.host, root, uids)?)?;
         }
         Ok(())
     }
@@ -216,7 +216,7 @@ fn leaving(plan: &Plan) -> impl Iterator<Item = Leaving> {
 fn dropped(plan: &Plan) -> impl Iterator<Item = (String, u32)> {
     let steps = plan.steps.iter().filter(|_| plan.removal.is_none());
     steps.filter_map(|step| match step {
-        Step::DeleteAccount { user, uid, .. } | Step::Release { user, uid, .. } => {
+        Step::DeleteAccount { user, uid, .. } | Step::RestoreAccount { user, uid, .. } => {
             Some((user.clone(), *uid))
         }
         _ => None,
@@ -233,7 +233,7 @@ fn rest_of(plan: &Plan) -> Vec<Rest> {
     let mut rest = Vec::new();
     for step in &plan.steps {
         match step {
-            Step::Open { user, until } => rest.push(Rest::Open {
+            Step::EnableAccount { user, until } => rest.push(Rest::Open {
                 jail: plan.name.clone(),
                 user: user.clone(),
                 until: *until,
@@ -243,7 +243,7 @@ fn rest_of(plan: &Plan) -> Vec<Rest> {
                     jail: plan.name.clone(),
                     root: plan.root.clone(),
                     gid: plan
-                        .wanted
+                        .target
                         .as_ref()
                         .and_then(|wanted| wanted.jail.lock.as_ref())
                         .map_or(0, |lock| lock.group.gid),
@@ -251,7 +251,7 @@ fn rest_of(plan: &Plan) -> Vec<Rest> {
                     uid: *uid,
                 });
             }
-            Step::Release { user, uid, to } if plan.removal.is_none() => {
+            Step::RestoreAccount { user, uid, to } if plan.removal.is_none() => {
                 rest.push(Rest::Release {
                     jail: plan.name.clone(),
                     root: plan.root.clone(),
@@ -261,12 +261,12 @@ fn rest_of(plan: &Plan) -> Vec<Rest> {
                 });
             }
             Step::WriteTree => rest.push(keep(plan.root.clone(), tree::STAGE, tree::PREVIOUS)),
-            Step::Record if plan.keeps => rest.push(keep(
+            Step::WriteManifest if plan.keep_previous => rest.push(keep(
                 ResolvedJail::state(&plan.name),
                 record::STAGE,
                 record::PREVIOUS,
             )),
-            Step::Record => rest.push(Rest::Drop {
+            Step::WriteManifest => rest.push(Rest::Drop {
                 dir: ResolvedJail::state(&plan.name),
                 stage: record::STAGE.into(),
             }),

@@ -113,7 +113,7 @@ fn put_together(at: &Path, jail: &ResolvedJail, tester: Option<Tester<'_>>) -> R
     };
     for (path, entry) in jail.tree.iter() {
         let relative = path.relative();
-        let is_top = crate::plan::SWAPPED.contains(&path.top());
+        let is_top = crate::plan::EXCHANGED_DIRS.contains(&path.top());
         if is_top && path.parent().is_none_or(|parent| parent.as_str() != "/") {
             continue;
         }

@@ -12,7 +12,7 @@ use crate::host::sshd::{Config, Sshd};
 use crate::host::{Digest, Dir, FileKind, Host, Ownership, Stat};
 use crate::names::JailPath;
 use crate::plan::Manifest;
-use crate::plan::manifest::{AccountRecord, FORMAT, LockRecord, MANIFEST, RecordKind, SPEC};
+use crate::plan::manifest::{AccountRecord, ConfinementRecord, FORMAT, MANIFEST, RecordKind, SPEC};
 use crate::resolve::{Marker, ResolvedJail};
 
 /// Where records are written, below the jail's state directory.
@@ -68,10 +68,10 @@ impl Run<'_, '_> {
                 standing.insert(place);
             }
         }
-        let lock = match jail.lock.as_ref().zip(wanted.facts.clone()) {
+        let lock = match jail.lock.as_ref().zip(wanted.sshd.clone()) {
             Some((lock, mut sshd)) => {
                 sshd.stamp = Sshd::find(self.host)?.inputs(&Config::read(self.host)?)?;
-                Some(LockRecord {
+                Some(ConfinementRecord {
                     group: (lock.group.name.clone(), lock.group.gid),
                     snippet: (
                         lock.sshd.file.clone(),
@@ -109,7 +109,7 @@ impl Run<'_, '_> {
                     home: account.home.clone(),
                     expires: account.expires,
                     groups: account.groups.clone(),
-                    before: wanted.before.get(&account.name).cloned(),
+                    before: wanted.original_accounts.get(&account.name).cloned(),
                 })
                 .collect(),
             groups: before

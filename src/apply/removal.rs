@@ -11,7 +11,9 @@ use crate::host::sshd::CONFIG_DIR;
 use crate::host::{FileKind, Host, NewAccount, Ownership, Process};
 use crate::names::{JailName, JailPath};
 use crate::plan::manifest::RecordKind;
-use crate::plan::{Before, Manifest, Removal, SWAPPED, expiry, refuse_sessions, removal};
+use crate::plan::{
+    EXCHANGED_DIRS, Manifest, OriginalAccount, RemoveOptions, ensure_no_sessions, expiry, removal,
+};
 use crate::resolve::{
     CACHE, MARKER, Marker, OrphanedHome, PRIVATE, ResolvedJail, SHELL_PREFIX, gecos_tag,
     home_in_jail, is_adopted,
@@ -24,7 +26,7 @@ const MAIL: &str = "/var/mail";
 pub(super) fn finish(
     host: &Host,
     name: &JailName,
-    how: Removal,
+    how: RemoveOptions,
     options: &Options,
     on_step: OnStep<'_>,
 ) -> Result<()> {
@@ -75,7 +77,13 @@ pub(super) fn delete_account(
 }
 
 /// Gives an account that the jail at `root` took over back what it had. What it is known by goes last, so that it can be done again.
-pub(super) fn release(host: &Host, root: &Path, user: &str, uid: u32, to: &Before) -> Result<()> {
+pub(super) fn release(
+    host: &Host,
+    root: &Path,
+    user: &str,
+    uid: u32,
+    to: &OriginalAccount,
+) -> Result<()> {
     let accounts = host.accounts()?;
     let Some(found) = accounts.user(user).filter(|found| is_adopted(found)) else {
         return Ok(());
@@ -168,7 +176,7 @@ impl Run<'_, '_> {
             Process::kill_unauthenticated(self.host, uids)?;
         }
         if !kill {
-            return refuse_sessions(
+            return ensure_no_sessions(
                 self.name(),
                 how,
                 &Process::find_in_jail(self.host, root, uids)?,
@@ -180,7 +188,7 @@ impl Run<'_, '_> {
         }
         let gid = self.plan.manifest.as_ref().and_then(Manifest::gid);
         let ended = hold::end_all(self.host, self.name(), gid, root, uids)?;
-        refuse_sessions(self.name(), how, &ended.left)
+        ensure_no_sessions(self.name(), how, &ended.left)
     }
 
     /// Removes what was built, and with `purge` everything else below the root.
@@ -192,7 +200,7 @@ impl Run<'_, '_> {
             .map(|marker| marker.made)
             .unwrap_or_default();
         let mut whole = vec![Path::new(tree::STAGE), Path::new(tree::PREVIOUS)];
-        whole.extend(SWAPPED.map(Path::new));
+        whole.extend(EXCHANGED_DIRS.map(Path::new));
         store::remove(self.host, &self.plan.root, &root, &whole)?;
         if purge {
             for (name, _) in root.entries()? {
@@ -202,7 +210,7 @@ impl Run<'_, '_> {
             }
         } else if let Some(manifest) = &self.plan.manifest {
             for (path, record) in manifest.entries.iter().rev() {
-                if record.kept || SWAPPED.contains(&path.top()) {
+                if record.kept || EXCHANGED_DIRS.contains(&path.top()) {
                     continue;
                 }
                 let at = path.relative();

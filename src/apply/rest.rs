@@ -10,7 +10,7 @@ use super::{OnStep, Options, collect, record};
 use crate::error::Result;
 use crate::host::{Expiry, Host};
 use crate::names::JailName;
-use crate::plan::{Before, Removal, Step};
+use crate::plan::{OriginalAccount, RemoveOptions, Step};
 
 /// One part of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,7 +48,7 @@ pub(super) enum Rest {
         /// User id.
         uid: u32,
         /// What it had.
-        to: Before,
+        to: OriginalAccount,
     },
     /// What was taken out of the live directory becomes what is kept of the time before.
     Keep {
@@ -75,7 +75,7 @@ pub(super) enum Rest {
         /// The jail.
         jail: JailName,
         /// How.
-        how: Removal,
+        how: RemoveOptions,
     },
 }
 
@@ -86,7 +86,7 @@ impl Rest {
             Self::Open { jail, user, until } => {
                 on_step(
                     jail,
-                    &Step::Open {
+                    &Step::EnableAccount {
                         user: user.clone(),
                         until: *until,
                     },
@@ -122,7 +122,7 @@ impl Rest {
             } => {
                 on_step(
                     jail,
-                    &Step::Release {
+                    &Step::RestoreAccount {
                         user: user.clone(),
                         uid: *uid,
                         to: to.clone(),

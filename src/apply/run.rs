@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::host::sshd::{CONFIG_DIR, Reload, Sshd};
 use crate::host::{Dir, Expiry, Host, Ownership, Process};
 use crate::names::JailName;
-use crate::plan::{Plan, Step, Wanted, refuse_change};
+use crate::plan::{Plan, Step, Target, ensure_empty};
 use crate::resolve::{MARKER, Marker, ResolvedJail, is_adopted};
 use crate::spec::Password;
 
@@ -65,9 +65,9 @@ impl<'r, 'h> Run<'r, 'h> {
         })
     }
 
-    pub(super) fn wanted(&self) -> Result<&'r Wanted> {
+    pub(super) fn wanted(&self) -> Result<&'r Target> {
         self.plan
-            .wanted
+            .target
             .as_ref()
             .ok_or_else(|| Error::failed("could not build from a plan that removes"))
     }
@@ -79,27 +79,27 @@ impl<'r, 'h> Run<'r, 'h> {
 
     pub(super) fn take(&mut self, step: &Step) -> Result<()> {
         match step {
-            Step::Close { user } => self.close(user),
-            Step::MakeRoot => self.make_root(),
-            Step::MakeGroup { name, gid } => self.host.create_group(name, *gid),
-            Step::MakeAccount(account) => self.host.create_account(account),
+            Step::DisableAccount { user } => self.close(user),
+            Step::CreateRoot => self.make_root(),
+            Step::CreateGroup { name, gid } => self.host.create_group(name, *gid),
+            Step::CreateAccount(account) => self.host.create_account(account),
             Step::MaskUserManager { uid, .. } => self.host.mask_user_manager(*uid),
-            Step::AlterAccount { name, to, .. } => self.host.modify_account(name, to),
+            Step::ModifyAccount { name, to, .. } => self.host.modify_account(name, to),
             Step::WriteTree => self.write_tree(),
-            Step::FindNobody { root, uids } => {
+            Step::RequireEmpty { root, uids } => {
                 Process::kill_unauthenticated(self.host, uids)?;
-                refuse_change(self.name(), &Process::find_in_jail(self.host, root, uids)?)
+                ensure_empty(self.name(), &Process::find_in_jail(self.host, root, uids)?)
             }
             Step::WritePolicy { text, .. } => self.write_policy(text),
-            Step::MendNetwork { .. } => self.mend_network(),
+            Step::RepairNetwork { .. } => self.mend_network(),
             Step::RemovePolicy => self.remove_policy(),
-            Step::WriteStack(edit) | Step::LeaveStack(edit) => self.write_stack(edit),
-            Step::WriteCommon(edit) => {
+            Step::WritePamService(edit) | Step::RemovePamService(edit) => self.write_stack(edit),
+            Step::WriteCommonSnippet(edit) => {
                 self.verify()?;
                 self.write_stack(edit)?;
                 self.reload()
             }
-            Step::RemoveCommon(edit) => {
+            Step::RemoveCommonSnippet(edit) => {
                 self.write_stack(edit)?;
                 self.reload()
             }
@@ -116,13 +116,15 @@ impl<'r, 'h> Run<'r, 'h> {
                 Password::Keep => Ok(()),
                 Password::Hash(hash) => self.host.set_password(user, hash),
             },
-            Step::Open { user, until } => self.host.set_expiry(user, *until),
-            Step::Record => self.record(),
+            Step::EnableAccount { user, until } => self.host.set_expiry(user, *until),
+            Step::WriteManifest => self.record(),
             Step::DeleteAccount { user, uid, purge } => self.delete_account(user, *uid, *purge),
-            Step::Release { user, uid, to } => release(self.host, &self.plan.root, user, *uid, to),
+            Step::RestoreAccount { user, uid, to } => {
+                release(self.host, &self.plan.root, user, *uid, to)
+            }
             Step::EndSessions { root, uids, kill } => self.end_sessions(root, uids, *kill),
             Step::RemoveTree { purge } => self.remove_tree(*purge),
-            Step::Forget => self.forget(),
+            Step::DeleteRecords => self.forget(),
             Step::DeleteGroup { name } => self.delete_group(name),
             Step::RemoveSnippet { file } => self.remove_snippet(file),
         }
@@ -199,7 +201,7 @@ impl<'r, 'h> Run<'r, 'h> {
     }
 
     fn verify(&mut self) -> Result<()> {
-        let notices = crate::plan::verify(self.host, &self.wanted()?.jail)?;
+        let notices = crate::plan::verify_snippet(self.host, &self.wanted()?.jail)?;
         for notice in notices {
             if !self.notices.contains(&notice) {
                 self.notices.push(notice);
@@ -229,7 +231,7 @@ impl<'r, 'h> Run<'r, 'h> {
             return Ok(());
         };
         let told = Sshd::find(self.host)?.reload(pid_file.as_deref())?;
-        if told == Reload::NotRunning && self.plan.wanted.is_some() {
+        if told == Reload::NotRunning && self.plan.target.is_some() {
             let notice = "sshd does not run here now: the jail's accounts can log in once it does";
             if self.notices.iter().all(|other| other != notice) {
                 self.notices.push(notice.to_owned());

@@ -17,7 +17,9 @@ use crate::error::Result;
 use crate::host::{
     Copier, Digest, Dir, FileKind, Host, HostView, Ownership, Stat, parallel_for_each,
 };
-use crate::plan::store::{INDEX, Index, Key, SOURCES, Sources, Stored, store_of};
+use crate::plan::store_index::{
+    ContentKey, INDEX, Index, SOURCES, SourceDigests, StoredFile, store_of,
+};
 use crate::resolve::Content;
 
 /// Where new files are written.
@@ -34,21 +36,21 @@ pub(super) struct Store {
     label: Option<(Vec<u8>, Digest)>,
     /// What the index says, by content.
     files: HashMap<Digest, Vec<Held>>,
-    sources: Sources,
+    sources: SourceDigests,
     next: AtomicU64,
     work: Mutex<Work>,
 }
 
 /// A file of the store.
 struct Held {
-    stored: Stored,
+    stored: StoredFile,
     /// It is known to be right, and was given another name.
     is_used: AtomicBool,
 }
 
 /// A file in [`FRESH`].
 struct Fresh {
-    key: Key,
+    key: ContentKey,
     /// What it is called there.
     called: String,
     /// Its inode number.
@@ -61,7 +63,7 @@ struct Work {
     /// Files that are not in the store yet, by content.
     made: HashMap<Digest, Vec<Fresh>>,
     /// Those that are by now.
-    admitted: HashSet<Key>,
+    admitted: HashSet<ContentKey>,
     /// Files of the host that were read.
     seen: Vec<(PathBuf, Stat, Digest)>,
 }
@@ -150,7 +152,7 @@ impl Store {
                 let digest = Digest::of(&label);
                 (label, digest)
             }),
-            sources: Sources::load(host, &at)?,
+            sources: SourceDigests::load(host, &at)?,
             dir,
             fresh,
             files: by_content,
@@ -182,7 +184,7 @@ impl Store {
         name: &Path,
     ) -> Result<Option<Placed>> {
         let label = self.label.as_ref().map(|(_, digest)| *digest);
-        let is_it = |key: &Key| {
+        let is_it = |key: &ContentKey| {
             key.owner == want.owner
                 && key.label == label
                 && want.mtime().is_none_or(|mtime| mtime == key.mtime)
@@ -218,7 +220,7 @@ impl Store {
     }
 
     /// The inode number of a file of the store that holds what its name says. One that does not goes.
-    fn right(&self, copier: &mut Copier, stored: &Stored, called: &str) -> Result<Option<u64>> {
+    fn right(&self, copier: &mut Copier, stored: &StoredFile, called: &str) -> Result<Option<u64>> {
         let Some(stat) = self.dir.stat_entry(called)? else {
             return Ok(None);
         };
@@ -289,7 +291,7 @@ impl Store {
         // The same content can come from two places of the host, and even at once.
         let before = self.place(copier, want, sha256, parent, name)?;
         let is_kept = before.is_none() && {
-            let key = Key {
+            let key = ContentKey {
                 sha256,
                 owner: want.owner,
                 mtime: made.mtime,
@@ -365,7 +367,7 @@ impl Store {
         }
         let mut is_news = false;
         for (path, stat, sha256) in work.seen {
-            is_news |= sources.learn(&path, &stat, sha256);
+            is_news |= sources.insert(&path, &stat, sha256);
         }
         if is_news {
             write(&dir, SOURCES, &sources.to_bytes())?;
@@ -415,7 +417,7 @@ pub(super) fn remove_seen(
             .try_for_each(|path| dir.remove_all_with(path, unknown));
     };
     let index = Index::load(host, &at)?;
-    let mut known: HashMap<u64, Stored> = index
+    let mut known: HashMap<u64, StoredFile> = index
         .into_files()
         .map(|stored| (stored.ino, stored))
         .collect();
@@ -446,11 +448,11 @@ pub(super) fn remove_seen(
 }
 
 /// The files in a store whose names say what they hold; the others go.
-pub(super) fn verified(dir: &Dir) -> Result<Vec<Stored>> {
+pub(super) fn verified(dir: &Dir) -> Result<Vec<StoredFile>> {
     let mut named = Vec::new();
     for (name, stat) in dir.entries()? {
         if let Some(name) = name.to_str()
-            && let Some(key) = Key::parse(name)
+            && let Some(key) = ContentKey::parse(name)
         {
             named.push((name.to_owned(), key, stat));
         }
@@ -471,7 +473,13 @@ pub(super) fn verified(dir: &Dir) -> Result<Vec<Stored>> {
 }
 
 /// Whether the file `name` of a store is what its key says, to the last byte.
-fn holds(dir: &Dir, copier: &mut Copier, name: &str, key: &Key, stat: &Stat) -> Result<bool> {
+fn holds(
+    dir: &Dir,
+    copier: &mut Copier,
+    name: &str,
+    key: &ContentKey,
+    stat: &Stat,
+) -> Result<bool> {
     if stat.kind() != FileKind::File || stat.ownership() != key.owner || stat.mtime != key.mtime {
         return Ok(false);
     }
@@ -479,8 +487,8 @@ fn holds(dir: &Dir, copier: &mut Copier, name: &str, key: &Key, stat: &Stat) -> 
     Ok(copier.digest(&mut dir.open_file(path)?, &dir.display_path(path))? == key.sha256)
 }
 
-fn stored(key: Key, stat: &Stat) -> Stored {
-    Stored {
+fn stored(key: ContentKey, stat: &Stat) -> StoredFile {
+    StoredFile {
         key,
         ino: stat.ino,
         size: stat.size,
@@ -488,7 +496,7 @@ fn stored(key: Key, stat: &Stat) -> Stored {
     }
 }
 
-pub(super) fn write_index(dir: &Dir, files: impl IntoIterator<Item = Stored>) -> Result<()> {
+pub(super) fn write_index(dir: &Dir, files: impl IntoIterator<Item = StoredFile>) -> Result<()> {
     let index: Index = files.into_iter().collect();
     write(dir, INDEX, index.to_text().as_bytes())
 }

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::host::{Dir, FileKind, Host, HostView, Ownership, ParentDirCache, Stat, copy_skeleton};
 use crate::names::JailPath;
 use crate::plan::manifest::{Manifest, Record, RecordKind};
-use crate::plan::{Act, Change, Plan, SWAPPED, swapped};
+use crate::plan::{Change, ChangeKind, EXCHANGED_DIRS, Plan, dirs_to_exchange};
 use crate::resolve::{Content, Entry, EntryKind, PRIVATE, Tree};
 
 /// Where a run builds what it will swap in, and afterwards what it swapped out.
@@ -36,7 +36,7 @@ pub(super) fn stage(host: &Host, root: &Dir, plan: &Plan, tree: &Tree) -> Result
     store::remove(host, &plan.root, root, &[Path::new(STAGE)])?;
     let stage = root.create_dir(Path::new(STAGE), Ownership::root(0o700))?;
     let store = Store::open(host, &plan.root, root)?;
-    let tops = swapped(&plan.changes);
+    let tops = dirs_to_exchange(&plan.changes);
     let none = BTreeMap::new();
     let records = plan
         .manifest
@@ -57,11 +57,12 @@ pub(super) fn stage(host: &Host, root: &Dir, plan: &Plan, tree: &Tree) -> Result
     let loose: Vec<&Change> = plan
         .changes
         .iter()
-        .filter(|change| !SWAPPED.contains(&change.path.top()))
+        .filter(|change| !EXCHANGED_DIRS.contains(&change.path.top()))
         .collect();
     for change in &loose {
-        let in_place =
-            |entry: &Entry| !staged(entry) || (entry.user_owned && change.act == Act::Change);
+        let in_place = |entry: &Entry| {
+            !staged(entry) || (entry.user_owned && change.act == ChangeKind::Change)
+        };
         let Some((path, entry)) = tree
             .get_pair(&change.path)
             .filter(|(_, entry)| !in_place(entry))
@@ -77,7 +78,10 @@ pub(super) fn stage(host: &Host, root: &Dir, plan: &Plan, tree: &Tree) -> Result
     }
     let files = writer.write(&entries)?;
     let mut moves = Vec::new();
-    for change in loose.iter().filter(|change| change.act != Act::Remove) {
+    for change in loose
+        .iter()
+        .filter(|change| change.act != ChangeKind::Remove)
+    {
         if let Some(entry) = tree.get(&change.path) {
             moves.extend(place_loose(root, &stage, &change.path, entry)?);
         }
@@ -88,7 +92,7 @@ pub(super) fn stage(host: &Host, root: &Dir, plan: &Plan, tree: &Tree) -> Result
     for change in loose
         .iter()
         .rev()
-        .filter(|change| change.act == Act::Remove)
+        .filter(|change| change.act == ChangeKind::Remove)
     {
         moves.extend(remove_loose(root, &stage, change)?);
     }
@@ -130,7 +134,7 @@ fn make_above(stage: &Dir, path: &JailPath) -> Result<()> {
 /// Stages a place of a user's.
 fn furnish(host: &Host, plan: &Plan, stage: &Dir, path: &JailPath, entry: &Entry) -> Result<()> {
     let place = stage.create_dir(path.relative(), Ownership::root(0o700))?;
-    let skeleton = plan.wanted.as_ref().and_then(|wanted| {
+    let skeleton = plan.target.as_ref().and_then(|wanted| {
         let account = wanted
             .jail
             .accounts

@@ -79,7 +79,7 @@ pub(super) fn of_plan(plan: &Plan, no_reload: bool, host: &Host) -> Result<Vec<U
     let accounts = host.accounts()?;
     for step in &plan.steps {
         match step {
-            Step::Close { user } => {
+            Step::DisableAccount { user } => {
                 let before = accounts
                     .user(user)
                     .map_or(Expiry::Closed, |found| expiry(found.expires));
@@ -89,7 +89,7 @@ pub(super) fn of_plan(plan: &Plan, no_reload: bool, host: &Host) -> Result<Vec<U
                     all.push(Undo::Restore(keys, Some(content), Ownership::root(0o644)));
                 }
             }
-            Step::MakeRoot => {
+            Step::CreateRoot => {
                 if let Some(before) = host.lstat(&plan.root)? {
                     all.push(Undo::Own(plan.root.clone(), before.ownership()));
                 }
@@ -99,8 +99,8 @@ pub(super) fn of_plan(plan: &Plan, no_reload: bool, host: &Host) -> Result<Vec<U
                     all.push(Undo::RemoveRoot(plan.root.clone(), made));
                 }
             }
-            Step::MakeGroup { name, gid } => all.push(Undo::DeleteGroup(name.clone(), *gid)),
-            Step::MakeAccount(account) => all.push(Undo::DeleteAccount {
+            Step::CreateGroup { name, gid } => all.push(Undo::DeleteGroup(name.clone(), *gid)),
+            Step::CreateAccount(account) => all.push(Undo::DeleteAccount {
                 jail: plan.name.clone(),
                 gid: account.gid,
                 user: account.name.clone(),
@@ -116,10 +116,10 @@ pub(super) fn of_plan(plan: &Plan, no_reload: bool, host: &Host) -> Result<Vec<U
                     Ownership::root(0o644),
                 ));
             }
-            Step::AlterAccount { name, from, .. } => {
+            Step::ModifyAccount { name, from, .. } => {
                 all.push(Undo::AlterAccount(name.clone(), from.clone()));
             }
-            Step::InstallSnippet { .. } | Step::WriteCommon(_) => {
+            Step::InstallSnippet { .. } | Step::WriteCommonSnippet(_) => {
                 let file = match step {
                     Step::InstallSnippet { file, .. } => file,
                     _ => COMMON,
@@ -145,7 +145,7 @@ pub(super) fn of_plan(plan: &Plan, no_reload: bool, host: &Host) -> Result<Vec<U
                 }
                 all.push(policy(host, &state)?);
             }
-            Step::WriteStack(edit) => {
+            Step::WritePamService(edit) => {
                 let owner = host.stat(&edit.path)?.map(|stat| stat.ownership());
                 let before = edit.from.clone().map(String::into_bytes);
                 let owner = owner.unwrap_or(Ownership::root(0o644));
@@ -167,13 +167,13 @@ pub(super) fn of_plan(plan: &Plan, no_reload: bool, host: &Host) -> Result<Vec<U
                     all.push(Undo::Password(user.clone(), before));
                 }
             }
-            Step::Open { user, .. } => {
+            Step::EnableAccount { user, .. } => {
                 let before = accounts
                     .user(user)
                     .map_or(Expiry::Closed, |found| expiry(found.expires));
                 all.push(Undo::Expire(user.clone(), before));
             }
-            Step::Record => {
+            Step::WriteManifest => {
                 directories.extend(missing(host, &state)?);
                 all.push(Undo::Moves(Moves::none(&state, record::STAGE)));
             }
@@ -182,15 +182,15 @@ pub(super) fn of_plan(plan: &Plan, no_reload: bool, host: &Host) -> Result<Vec<U
                 all.push(Undo::Moves(Moves::none(&plan.root, tree::STAGE)));
             }
             Step::VerifySnippet
-            | Step::MendNetwork { .. }
+            | Step::RepairNetwork { .. }
             | Step::EndSessions { .. }
-            | Step::FindNobody { .. }
-            | Step::LeaveStack(_)
-            | Step::RemoveCommon(_)
+            | Step::RequireEmpty { .. }
+            | Step::RemovePamService(_)
+            | Step::RemoveCommonSnippet(_)
             | Step::DeleteAccount { .. }
-            | Step::Release { .. }
+            | Step::RestoreAccount { .. }
             | Step::RemoveTree { .. }
-            | Step::Forget
+            | Step::DeleteRecords
             | Step::DeleteGroup { .. }
             | Step::RemoveSnippet { .. } => {}
         }

@@ -13,7 +13,7 @@ use crate::apply::{self, Transaction};
 use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::{Host, HostView};
 use crate::names::JailName;
-use crate::plan::{self, Origin, Plan, Removal};
+use crate::plan::{self, Origin, Plan, RemoveOptions};
 use crate::resolve;
 use crate::show;
 use crate::span::SourceText;
@@ -83,7 +83,7 @@ impl Show {
                 plan.refuse_vanished_root(&view)?;
             }
             progress.say(format!("{}: asking sshd", plan.name));
-            plan.foresee(&view)?;
+            plan.preflight(&view)?;
         }
         drop(progress);
         let changes = plans.iter().any(Plan::is_change);
@@ -293,11 +293,11 @@ pub(super) fn summary(plan: &Plan) -> String {
         return nothing_to_do(&plan.name);
     }
     let entries = plan
-        .wanted
+        .target
         .as_ref()
         .map_or(0, |wanted| wanted.jail.tree.len());
     let users: Vec<&str> = plan
-        .wanted
+        .target
         .iter()
         .flat_map(|wanted| &wanted.jail.accounts)
         .map(|account| account.name.as_str())
@@ -328,8 +328,8 @@ fn plans(
         for jail in spec.members() {
             progress.say(format!("{}: looking at what it needs", jail.name.value));
             let mut plan = plan::plan(&jail, origin(path, &source.text)?, &view)?;
-            plan.follow(&plans);
-            let (accounts, groups) = plan.makes();
+            plan.drop_steps_done_by(&plans);
+            let (accounts, groups) = plan.created_ids();
             view.assume_accounts(accounts, groups);
             plans.push(plan);
         }
@@ -345,9 +345,9 @@ pub(super) fn leaving(spec: &Spec, view: &HostView) -> Result<Vec<Plan>> {
     let staying: Vec<JailName> = (spec.members().into_iter())
         .map(|jail| jail.name.value)
         .collect();
-    let how = Removal {
+    let how = RemoveOptions {
         dropped: true,
-        ..Removal::default()
+        ..RemoveOptions::default()
     };
     let mut plans = Vec::new();
     for name in members(&spec.name.value, view)? {

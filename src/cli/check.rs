@@ -11,7 +11,7 @@ use super::{Report, RootOption, Voice};
 use crate::error::Result;
 use crate::host::{Host, HostView};
 use crate::names::JailName;
-use crate::plan::{Contents, Depth, Manifest, drift, processes_outside};
+use crate::plan::{Depth, Manifest, RecordedDigests, drift, processes_outside};
 use crate::show::drift::{Checked, json, text};
 
 /// Arguments of `check`.
@@ -34,9 +34,9 @@ impl Check {
     pub(crate) fn run(self, voice: Voice) -> Result<Report> {
         let view = self.root.view()?;
         let depth = if self.deep {
-            Depth::Bytes
+            Depth::Content
         } else {
-            Depth::Facts
+            Depth::Metadata
         };
         let outside = processes_outside(&view)?;
         let mut checked = Vec::new();
@@ -106,7 +106,7 @@ impl Check {
         }
         let (said, contents) = std::thread::scope(|scope| {
             // Beside the looks, which come in pieces, this is one long one.
-            let load = move || Contents::load(view, jail).ok().flatten();
+            let load = move || RecordedDigests::load(view, jail).ok().flatten();
             let loading = std::thread::Builder::new().spawn_scoped(scope, load);
             let said = known.recall(view);
             let contents = match loading {
@@ -117,7 +117,7 @@ impl Check {
         });
         // Whoever finds less than all right, or cannot look, leaves it to the whole check to say what it is.
         let said = said?;
-        let is_whole = contents?.are_as_built(view).unwrap_or(false);
+        let is_whole = contents?.verify(view).unwrap_or(false);
         is_whole.then_some(said)
     }
 }

@@ -8,7 +8,7 @@ use super::{Report, RootOption, Voice, Writing};
 use crate::apply::Transaction;
 use crate::error::Result;
 use crate::host::{Host, HostView};
-use crate::plan::{Plan, Removal, removal};
+use crate::plan::{Plan, RemoveOptions, removal};
 use crate::show;
 
 /// Arguments of `remove`.
@@ -93,7 +93,7 @@ impl Remove {
 
     /// What takes each of the jails away that are meant, one after the other.
     fn plans(&self, target: &Target, view: &HostView) -> Result<Vec<Plan>> {
-        let how = Removal {
+        let how = RemoveOptions {
             purge: self.purge,
             kill: self.kill,
             dropped: false,

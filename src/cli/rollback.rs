@@ -12,7 +12,7 @@ use crate::apply::Transaction;
 use crate::error::{Error, Result};
 use crate::host::{Host, HostView};
 use crate::names::JailName;
-use crate::plan::{self, Kept, Origin, Plan};
+use crate::plan::{self, Origin, Plan, PreviousBuild};
 use crate::resolve::Tree;
 use crate::spec::Spec;
 
@@ -94,7 +94,7 @@ impl Before {
         let mut before: Option<(Box<Spec>, Origin)> = None;
         let mut trees = BTreeMap::new();
         for member in members {
-            let Some(kept) = Kept::of(&member, &OfHost(view), view)? else {
+            let Some(kept) = PreviousBuild::of(&member, &OfHost(view), view)? else {
                 continue;
             };
             match &before {

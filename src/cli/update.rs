@@ -46,7 +46,7 @@ impl Update {
                     let plan = plan::plan(&spec, origin, &view)?;
                     plan.refuse_vanished_root(&view)?;
                     if part.len() == 1 {
-                        plan::refuse_alone(&plan, "update", "", &view)?;
+                        plan::ensure_whole_family(&plan, "update", "", &view)?;
                     }
                     plans.push(plan);
                 }
@@ -127,7 +127,7 @@ impl Update {
                 let plan = plan::plan(&spec, origin, host)?;
                 plan.refuse_vanished_root(host)?;
                 if part.len() == 1 {
-                    plan::refuse_alone(&plan, "update", "", host)?;
+                    plan::ensure_whole_family(&plan, "update", "", host)?;
                 }
                 transaction.carry_out(&plan, &mut voice.watch())?;
                 plans.push(plan);
@@ -225,7 +225,7 @@ fn goes_together(family: &[Manifest], view: &HostView) -> Result<bool> {
     let Ok(plan) = plan::plan(&spec, origin, view) else {
         return Ok(false);
     };
-    Ok(plan::told_along(&plan, view)?.is_some())
+    Ok(plan::other_member_affected(&plan, view)?.is_some())
 }
 
 /// The specs of jails as they were built. The last of them is the one with which what they share changes.

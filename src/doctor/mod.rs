@@ -15,7 +15,7 @@ use std::path::Path;
 use crate::error::{Finding, Result};
 use crate::host::{HostView, Stat};
 use crate::names::JailName;
-use crate::plan::manifest::LockRecord;
+use crate::plan::manifest::ConfinementRecord;
 use crate::plan::{Manifest, exposure_as_built};
 
 pub use fitness::fitness;
@@ -72,7 +72,7 @@ fn not_roots(path: &Path, stat: &Stat) -> Option<(String, String)> {
 struct Case<'v> {
     view: &'v HostView,
     manifest: Manifest,
-    lock: LockRecord,
+    lock: ConfinementRecord,
     user: String,
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::manifest::{AccountRecord, Before};
+use super::manifest::{AccountRecord, OriginalAccount};
 use super::{Manifest, SNIPPET_LIMIT, Step, expiry};
 use crate::error::{Error, Result};
 use crate::host::{AccountFields, Accounts, Expiry, HostView, NewAccount, UserEntry};
@@ -20,13 +20,13 @@ pub(super) fn steps(
     if let Some(Confinement { group, .. }) = &wanted.lock
         && accounts.group(&group.name).is_none()
     {
-        steps.push(Step::MakeGroup {
+        steps.push(Step::CreateGroup {
             name: group.name.clone(),
             gid: group.gid,
         });
     }
     for group in wanted.further_groups.iter().filter(|group| group.is_new) {
-        steps.push(Step::MakeGroup {
+        steps.push(Step::CreateGroup {
             name: group.name.clone(),
             gid: group.gid,
         });
@@ -54,7 +54,7 @@ pub(super) fn steps(
             });
         }
         match is {
-            None => steps.push(Step::MakeAccount(NewAccount {
+            None => steps.push(Step::CreateAccount(NewAccount {
                 name: account.name.clone(),
                 uid: account.uid,
                 gid: to.gid,
@@ -63,7 +63,7 @@ pub(super) fn steps(
                 shell: to.shell,
                 groups: to.groups,
             })),
-            Some(from) if from != to => steps.push(Step::AlterAccount {
+            Some(from) if from != to => steps.push(Step::ModifyAccount {
                 name: account.name.clone(),
                 from,
                 to,
@@ -90,11 +90,11 @@ fn groups(account: &WantedAccount, has: &[String], manifest: Option<&Manifest>) 
 }
 
 /// What each account that is taken over was before: as recorded, or as it is now.
-pub(super) fn before(
+pub(super) fn original_accounts(
     wanted: &ResolvedJail,
     accounts: &Accounts,
     manifest: Option<&Manifest>,
-) -> Result<BTreeMap<String, Before>> {
+) -> Result<BTreeMap<String, OriginalAccount>> {
     let mut all = BTreeMap::new();
     for account in wanted.accounts.iter().filter(|account| account.adopted) {
         let recorded = manifest
@@ -103,7 +103,7 @@ pub(super) fn before(
         let found = accounts.user(&account.name);
         let before = match (recorded, found) {
             (Some(before), _) => before,
-            (None, Some(found)) if !is_adopted(found) => Before {
+            (None, Some(found)) if !is_adopted(found) => OriginalAccount {
                 belonging: accounts.belonging(found),
                 expires: found.expires,
                 had_password: found
@@ -128,7 +128,7 @@ pub(super) fn before(
 }
 
 /// The step by which an account leaves a jail: what was taken over is given back, what was made is deleted.
-pub(super) fn farewell(
+pub(super) fn account_exit_step(
     found: &UserEntry,
     manifest: Option<&Manifest>,
     purge: bool,
@@ -148,7 +148,7 @@ pub(super) fn farewell(
             .why("what it was before the jail took it over is recorded nowhere")
             .hint("give it its group, shell, home and comment back with `usermod`, and try again")
     })?;
-    Ok(Step::Release {
+    Ok(Step::RestoreAccount {
         user: found.name.clone(),
         uid: found.uid,
         to: before,
@@ -156,7 +156,7 @@ pub(super) fn farewell(
 }
 
 /// Sets keys and passwords.
-pub(super) fn secrets(
+pub(super) fn credential_steps(
     wanted: &ResolvedJail,
     accounts: &Accounts,
     is_closed: bool,
@@ -193,7 +193,7 @@ pub(super) fn secrets(
 }
 
 /// Lets the accounts log in that cannot, or not as long as they should.
-pub(super) fn openings(
+pub(super) fn enable_steps(
     wanted: &ResolvedJail,
     accounts: &Accounts,
     is_closed: bool,
@@ -209,8 +209,8 @@ pub(super) fn openings(
                 .filter(|_| is_closed)
                 .map(|found| expiry(found.expires))
         };
-        let until = opening(account, found, recorded(&account.name)).or_else(again)?;
-        Some(Step::Open {
+        let until = enable_until(account, found, recorded(&account.name)).or_else(again)?;
+        Some(Step::EnableAccount {
             user: account.name.clone(),
             until,
         })
@@ -219,7 +219,7 @@ pub(super) fn openings(
 }
 
 /// Until when an account is to be opened; `None` where it is open as it should be. An expiry that an admin gave it stays as long as the spec says none.
-fn opening(
+fn enable_until(
     account: &WantedAccount,
     found: Option<&UserEntry>,
     record: Option<&AccountRecord>,

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::manifest::{Manifest, Record, RecordKind};
-use super::store::Index;
+use super::store_index::Index;
 use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::{Digest, FileKind, HostView, Inventory, Stat};
 use crate::names::JailPath;
@@ -14,15 +14,15 @@ use crate::resolve::{Content, Entry, EntryKind, Tree};
 
 /// Directories of the root that are jailctl's alone, so that they are made anew beside the live ones and exchanged whole. Nothing else is ever
 /// replaced or removed as a tree.
-pub const SWAPPED: [&str; 4] = ["dev", "etc", "jail", "usr"];
+pub const EXCHANGED_DIRS: [&str; 4] = ["dev", "etc", "jail", "usr"];
 
 /// How closely is looked at files whose facts say that nothing can have changed them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Depth {
     /// Not at all.
-    Facts,
+    Metadata,
     /// Every byte is read.
-    Bytes,
+    Content,
 }
 
 /// What becomes of one path.
@@ -31,7 +31,7 @@ pub struct Change {
     /// The path.
     pub path: JailPath,
     /// What is done.
-    pub act: Act,
+    pub act: ChangeKind,
     /// What differs, where the path stays.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub because: Option<String>,
@@ -40,7 +40,7 @@ pub struct Change {
 /// What is done with a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Act {
+pub enum ChangeKind {
     /// It is made.
     Add,
     /// It is made anew.
@@ -60,7 +60,7 @@ pub fn compare(
 ) -> Result<Vec<Change>> {
     let mut changes = Vec::new();
     let read = match (depth, manifest, inventory) {
-        (Depth::Bytes, Some(manifest), Some(inventory)) => {
+        (Depth::Content, Some(manifest), Some(inventory)) => {
             let is_file = |path: &&JailPath| {
                 let found = inventory.get(path);
                 found.is_some_and(|stat| stat.kind() == FileKind::File)
@@ -77,7 +77,7 @@ pub fn compare(
             let because = record.map(|_| "it is missing".to_owned());
             changes.push(Change {
                 path: path.clone(),
-                act: Act::Add,
+                act: ChangeKind::Add,
                 because,
             });
             continue;
@@ -99,14 +99,15 @@ pub fn compare(
                 );
                 changes.push(Change {
                     path: path.clone(),
-                    act: Act::Change,
+                    act: ChangeKind::Change,
                     because: Some(because),
                 });
             }
             continue;
         }
         let is_tree = found.kind() == FileKind::Directory;
-        if !SWAPPED.contains(&path.top()) && is_tree != (entry.kind == EntryKind::Directory) {
+        if !EXCHANGED_DIRS.contains(&path.top()) && is_tree != (entry.kind == EntryKind::Directory)
+        {
             // To exchange it would be to take away, at the next build, all that somebody may have put there.
             let stands = if is_tree {
                 "a directory"
@@ -124,7 +125,7 @@ pub fn compare(
         {
             changes.push(Change {
                 path: path.clone(),
-                act: Act::Change,
+                act: ChangeKind::Change,
                 because: Some(because),
             });
         }
@@ -139,7 +140,7 @@ pub fn compare(
                 changes.retain(|change| change.path != directory);
                 changes.push(Change {
                     path: directory,
-                    act: Act::Change,
+                    act: ChangeKind::Change,
                     because: Some(format!("`{}` was put into it", name.escape_debug())),
                 });
             }
@@ -158,26 +159,26 @@ fn removals(
     let gone = |path: &JailPath| wanted.get(path).is_none();
     for (path, _) in inventory
         .iter()
-        .filter(|(path, _)| SWAPPED.contains(&path.top()) && gone(path))
+        .filter(|(path, _)| EXCHANGED_DIRS.contains(&path.top()) && gone(path))
     {
         let known = manifest.is_some_and(|manifest| manifest.entries.contains_key(path));
         let because = (!known).then(|| "the spec does not name it".to_owned());
         changes.push(Change {
             path: path.clone(),
-            act: Act::Remove,
+            act: ChangeKind::Remove,
             because,
         });
     }
     // Elsewhere only what was recorded goes, and never what belongs to a user.
     for (path, record) in manifest.iter().flat_map(|manifest| &manifest.entries) {
-        if !SWAPPED.contains(&path.top())
+        if !EXCHANGED_DIRS.contains(&path.top())
             && gone(path)
             && !record.kept
             && inventory.get(path).is_some()
         {
             changes.push(Change {
                 path: path.clone(),
-                act: Act::Remove,
+                act: ChangeKind::Remove,
                 because: None,
             });
         }
@@ -242,7 +243,7 @@ fn difference(
             };
             let is_same = match read.get(path) {
                 Some(digest) => digest == sha256,
-                None if stat.is_same(found) || store.holds(found, sha256) => true,
+                None if stat.is_same(found) || store.contains(found, sha256) => true,
                 None => stat.size == found.size && inventory.digest(path)? == *sha256,
             };
             if !is_same {
@@ -295,8 +296,8 @@ fn same_source(
 }
 
 /// Which of [`SWAPPED`] have to be made anew.
-pub fn swapped(changes: &[Change]) -> BTreeSet<&'static str> {
-    SWAPPED
+pub fn dirs_to_exchange(changes: &[Change]) -> BTreeSet<&'static str> {
+    EXCHANGED_DIRS
         .into_iter()
         .filter(|top| changes.iter().any(|change| change.path.top() == *top))
         .collect()

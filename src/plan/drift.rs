@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use super::diff::{self, Depth};
 use super::manifest::Manifest;
-use super::store::{Index, store_of};
-use super::{Act, Origin, Plan, Step, inventory_of, plan_at, spec_as_built};
+use super::store_index::{Index, store_of};
+use super::{ChangeKind, Origin, Plan, Step, inventory_of, plan_at, spec_as_built};
 use crate::error::Result;
 use crate::host::sshd::CONFIG_DIR;
 use crate::host::{HostView, Process, UserEntry, manager_unit};
@@ -196,9 +196,9 @@ fn of_changes(changes: &[diff::Change], drift: &mut Drift) {
     for change in changes {
         let text = change.because.clone().unwrap_or_else(|| {
             match change.act {
-                Act::Add => "the host's programs need it now",
-                Act::Change => "it is another",
-                Act::Remove => "the host's programs need it no longer",
+                ChangeKind::Add => "the host's programs need it now",
+                ChangeKind::Change => "it is another",
+                ChangeKind::Remove => "the host's programs need it no longer",
             }
             .to_owned()
         });
@@ -209,13 +209,13 @@ fn of_changes(changes: &[diff::Change], drift: &mut Drift) {
 fn of_plan(plan: &Plan, view: &HostView, drift: &mut Drift) {
     for step in &plan.steps {
         match step {
-            Step::MakeRoot => drift.add(
+            Step::CreateRoot => drift.add(
                 Kind::Root,
                 plan.root.display().to_string(),
                 "it is not root's alone, or the note in it is gone",
             ),
-            Step::MakeGroup { name, .. } => drift.add(Kind::Group, name, "it is gone"),
-            Step::MakeAccount(account) => drift.add(Kind::Account, &account.name, "it is gone"),
+            Step::CreateGroup { name, .. } => drift.add(Kind::Group, name, "it is gone"),
+            Step::CreateAccount(account) => drift.add(Kind::Account, &account.name, "it is gone"),
             Step::MaskUserManager { user, uid } => drift.add(
                 Kind::Account,
                 user,
@@ -224,7 +224,7 @@ fn of_plan(plan: &Plan, view: &HostView, drift: &mut Drift) {
                     manager_unit(*uid).display()
                 ),
             ),
-            Step::AlterAccount { name, from, to } => {
+            Step::ModifyAccount { name, from, to } => {
                 let differs = [
                     (from.gid != to.gid, format!("its group is {}", from.gid)),
                     (from.home != to.home, format!("its home is `{}`", from.home)),
@@ -260,7 +260,7 @@ fn of_plan(plan: &Plan, view: &HostView, drift: &mut Drift) {
                 };
                 drift.add(Kind::Sshd, format!("{CONFIG_DIR}/{file}"), text);
             }
-            Step::WriteCommon(edit) => {
+            Step::WriteCommonSnippet(edit) => {
                 let text = if edit.from.is_some() {
                     "it was changed"
                 } else {
@@ -269,7 +269,7 @@ fn of_plan(plan: &Plan, view: &HostView, drift: &mut Drift) {
                 drift.add(Kind::Sshd, edit.path.display().to_string(), text);
             }
             Step::VerifySnippet => {
-                if let Err(error) = plan.foresee(view) {
+                if let Err(error) = plan.preflight(view) {
                     for finding in error.findings {
                         drift.add(Kind::Sshd, plan.name.as_str(), finding.to_string());
                     }
@@ -282,12 +282,12 @@ fn of_plan(plan: &Plan, view: &HostView, drift: &mut Drift) {
                     "its policy was changed, or is gone",
                 );
             }
-            Step::MendNetwork { faults } => {
+            Step::RepairNetwork { faults } => {
                 for fault in faults {
                     drift.add(Kind::Network, &fault.name, &fault.text);
                 }
             }
-            Step::WriteStack(edit) => drift.add(
+            Step::WritePamService(edit) => drift.add(
                 Kind::Session,
                 edit.path.display().to_string(),
                 if edit.is_refusal() {
@@ -300,32 +300,32 @@ fn of_plan(plan: &Plan, view: &HostView, drift: &mut Drift) {
             Step::SetPassword { user, .. } => {
                 drift.add(Kind::Account, user, "its password was changed");
             }
-            Step::Open { user, .. } => {
+            Step::EnableAccount { user, .. } => {
                 drift.add(
                     Kind::Account,
                     user,
                     "it is closed, or expires on another day",
                 );
             }
-            Step::Close { user } => {
+            Step::DisableAccount { user } => {
                 drift.add(Kind::Account, user, "the spec does not name it");
             }
             // A comparison with the spec as built leads to none of these.
-            Step::Record
-            | Step::FindNobody { .. }
+            Step::WriteManifest
+            | Step::RequireEmpty { .. }
             | Step::RemovePolicy
-            | Step::LeaveStack(_)
-            | Step::RemoveCommon(_)
+            | Step::RemovePamService(_)
+            | Step::RemoveCommonSnippet(_)
             | Step::DeleteAccount { .. }
-            | Step::Release { .. }
+            | Step::RestoreAccount { .. }
             | Step::EndSessions { .. }
             | Step::RemoveTree { .. }
-            | Step::Forget
+            | Step::DeleteRecords
             | Step::DeleteGroup { .. }
             | Step::RemoveSnippet { .. } => {}
         }
     }
-    for stranger in &plan.strangers {
+    for stranger in &plan.unmanaged {
         drift.add(
             Kind::File,
             stranger,

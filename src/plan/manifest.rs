@@ -41,7 +41,7 @@ pub struct Manifest {
     pub doors: Vec<AccessMethod>,
     /// How its accounts are locked in; `None` where it never had any.
     #[serde(flatten)]
-    pub lock: Option<LockRecord>,
+    pub lock: Option<ConfinementRecord>,
     /// Its accounts.
     pub accounts: Vec<AccountRecord>,
     /// Further groups that were made for it, and their ids.
@@ -55,7 +55,7 @@ pub struct Manifest {
 
 /// How the accounts of a jail are locked in, as it was made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct LockRecord {
+pub struct ConfinementRecord {
     /// Their group and its id.
     pub group: (String, u32),
     /// File name and digest of the sshd snippet.
@@ -66,7 +66,7 @@ pub struct LockRecord {
 
 /// A manifest as it is read: a lock is there as a whole or not at all.
 #[derive(Deserialize)]
-struct Whole {
+struct RawManifest {
     format: u32,
     name: JailName,
     root: PathBuf,
@@ -83,12 +83,12 @@ struct Whole {
     entries: BTreeMap<JailPath, Record>,
 }
 
-impl TryFrom<Whole> for Manifest {
+impl TryFrom<RawManifest> for Manifest {
     type Error = &'static str;
 
-    fn try_from(whole: Whole) -> std::result::Result<Self, &'static str> {
+    fn try_from(whole: RawManifest) -> std::result::Result<Self, &'static str> {
         let lock = match (whole.group, whole.snippet, whole.sshd) {
-            (Some(group), Some(snippet), Some(sshd)) => Some(LockRecord {
+            (Some(group), Some(snippet), Some(sshd)) => Some(ConfinementRecord {
                 group,
                 snippet,
                 sshd,
@@ -128,12 +128,12 @@ pub struct AccountRecord {
     pub groups: Vec<String>,
     /// What it was, where it was taken over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub before: Option<Before>,
+    pub before: Option<OriginalAccount>,
 }
 
 /// What an account was before a jail took it over.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Before {
+pub struct OriginalAccount {
     /// Where it belonged.
     pub belonging: AccountFields,
     /// The day of its expiry.
@@ -220,7 +220,7 @@ impl Record {
 
 /// A record as it is read: all that any kind of entry has. What serde makes of a flattened enum keeps every value twice on the way.
 #[derive(Deserialize)]
-struct Flat {
+struct RawRecord {
     r#type: Type,
     sha256: Option<Digest>,
     source: Option<(PathBuf, Stat)>,
@@ -244,10 +244,10 @@ enum Type {
     Device,
 }
 
-impl TryFrom<Flat> for Record {
+impl TryFrom<RawRecord> for Record {
     type Error = &'static str;
 
-    fn try_from(flat: Flat) -> std::result::Result<Self, &'static str> {
+    fn try_from(flat: RawRecord) -> std::result::Result<Self, &'static str> {
         let kind = match flat.r#type {
             Type::Directory => RecordKind::Directory,
             Type::File => RecordKind::File {

@@ -1,18 +1,18 @@
 //! What would be done: [`ResolvedJail`] and what is found, to a [`Plan`]. Reads only; `apply` carries a plan out and decides nothing.
 
 mod accounts;
-mod contents;
 mod diff;
+mod digests;
 mod drift;
-mod ground;
 mod interrupted;
-mod lock;
+mod live_sessions;
 pub mod manifest;
-mod policy;
+mod preconditions;
 mod removal;
 mod rollback;
-mod sessions;
-pub mod store;
+mod session_policy;
+mod sshd;
+pub mod store_index;
 mod ways_in;
 pub mod why;
 
@@ -21,16 +21,18 @@ use std::path::{Path, PathBuf};
 
 use jailctl_session::network::Fault;
 
-pub use contents::Contents;
-pub use diff::{Act, Change, Depth, SWAPPED, compare, swapped};
+pub use diff::{Change, ChangeKind, Depth, EXCHANGED_DIRS, compare, dirs_to_exchange};
+pub use digests::RecordedDigests;
 pub use drift::{Difference, Drift, Kind as DriftKind, drift, processes_outside};
 pub use interrupted::{JOURNAL, interrupted};
-use lock::Turn;
-pub use lock::{facts as sshd_facts, verify};
-pub use manifest::{Before, Manifest};
-pub use removal::{Removal, removal};
-pub use rollback::{Kept, refuse_alone, roll_back, roll_back_to, told_along};
-pub use sessions::{refuse_account, refuse_change, refuse_sessions};
+pub use live_sessions::{ensure_account_idle, ensure_empty, ensure_no_sessions};
+pub use manifest::{Manifest, OriginalAccount};
+pub use removal::{RemoveOptions, removal};
+pub use rollback::{
+    PreviousBuild, ensure_whole_family, other_member_affected, roll_back, roll_back_to,
+};
+use sshd::SnippetOrder;
+pub use sshd::{sshd_info as sshd_facts, verify_snippet};
 pub use ways_in::{WaysIn, exposure_as_built};
 
 use crate::error::{Error, Result};
@@ -48,21 +50,21 @@ const SNIPPET_LIMIT: u64 = 1 << 20;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Takes an account's keys away and lets it expire.
-    Close {
+    DisableAccount {
         /// Login name.
         user: String,
     },
     /// Makes the root, its parents and the marker in it.
-    MakeRoot,
+    CreateRoot,
     /// Makes the jail's group.
-    MakeGroup {
+    CreateGroup {
         /// Its name.
         name: String,
         /// Its id.
         gid: u32,
     },
     /// Makes an account, closed.
-    MakeAccount(NewAccount),
+    CreateAccount(NewAccount),
     /// Masks systemd's manager of a user, which would run outside of the jail.
     MaskUserManager {
         /// Login name.
@@ -71,7 +73,7 @@ pub enum Step {
         uid: u32,
     },
     /// Gives an account another primary group, home or login shell.
-    AlterAccount {
+    ModifyAccount {
         /// Login name.
         name: String,
         /// As it is to be.
@@ -82,7 +84,7 @@ pub enum Step {
     /// Stages what changes of the tree and swaps it in.
     WriteTree,
     /// Sees to it that nobody is in the jail, or stops.
-    FindNobody {
+    RequireEmpty {
         /// The jail's root.
         root: PathBuf,
         /// The ids of its users.
@@ -96,20 +98,20 @@ pub enum Step {
         rules: Option<(String, String)>,
     },
     /// Loads the rules of the jail's network again, and puts back what else was taken from it while somebody is in it.
-    MendNetwork {
+    RepairNetwork {
         /// What is wrong with it.
         faults: Vec<Fault>,
     },
     /// Makes the jail a plain chroot.
     RemovePolicy,
     /// Writes the stack of PAM for jailed accounts, or our lines in sshd's; or takes them away where the jail stays.
-    WriteStack(Edit),
+    WritePamService(Edit),
     /// The same at the end, with the last jail that needs them.
-    LeaveStack(Edit),
+    RemovePamService(Edit),
     /// Verifies the settings that all jails share, makes them live, and reloads sshd.
-    WriteCommon(Edit),
+    WriteCommonSnippet(Edit),
     /// Takes them away with the last jail, and reloads sshd.
-    RemoveCommon(Edit),
+    RemoveCommonSnippet(Edit),
     /// Verifies the snippet, makes it live, and reloads sshd.
     InstallSnippet {
         /// File name in `sshd_config.d`.
@@ -134,14 +136,14 @@ pub enum Step {
         password: Password,
     },
     /// Lets an account log in.
-    Open {
+    EnableAccount {
         /// Login name.
         user: String,
         /// Until when.
         until: Expiry,
     },
     /// Writes the manifest.
-    Record,
+    WriteManifest,
     /// Removes an account that jailctl made; its home stays.
     DeleteAccount {
         /// Login name.
@@ -152,13 +154,13 @@ pub enum Step {
         purge: bool,
     },
     /// Gives an account that was taken over back what it had; its home in the jail stays.
-    Release {
+    RestoreAccount {
         /// Login name.
         user: String,
         /// User id.
         uid: u32,
         /// What it had.
-        to: Before,
+        to: OriginalAccount,
     },
     /// Sees to it that nobody is in the jail.
     EndSessions {
@@ -175,7 +177,7 @@ pub enum Step {
         purge: bool,
     },
     /// Removes the records of the jail.
-    Forget,
+    DeleteRecords,
     /// Removes the jail's group.
     DeleteGroup {
         /// Its name.
@@ -193,7 +195,10 @@ impl Step {
     pub fn is_change(&self) -> bool {
         !matches!(
             self,
-            Self::Record | Self::VerifySnippet | Self::EndSessions { .. } | Self::FindNobody { .. }
+            Self::WriteManifest
+                | Self::VerifySnippet
+                | Self::EndSessions { .. }
+                | Self::RequireEmpty { .. }
         )
     }
 
@@ -201,15 +206,15 @@ impl Step {
     pub fn is_final(&self) -> bool {
         matches!(
             self,
-            Self::Open { .. }
+            Self::EnableAccount { .. }
                 | Self::DeleteAccount { .. }
-                | Self::Release { .. }
+                | Self::RestoreAccount { .. }
                 | Self::RemoveTree { .. }
-                | Self::Forget
+                | Self::DeleteRecords
                 | Self::DeleteGroup { .. }
                 | Self::RemoveSnippet { .. }
-                | Self::LeaveStack(_)
-                | Self::RemoveCommon(_)
+                | Self::RemovePamService(_)
+                | Self::RemoveCommonSnippet(_)
         )
     }
 }
@@ -237,48 +242,45 @@ pub struct Plan {
     /// The snippet as it is and as it is to be, where it changes.
     pub snippet: Option<(Option<String>, Option<String>)>,
     /// Whether what was built before is kept, for a rollback.
-    pub keeps: bool,
+    pub keep_previous: bool,
     /// What an admin should know.
     pub notices: Vec<String>,
     /// Paths in the jail that are neither jailctl's nor in a user's place.
-    pub strangers: Vec<String>,
+    pub unmanaged: Vec<String>,
     /// What the jail is to be; `None` where it is to go away.
-    pub wanted: Option<Wanted>,
+    pub target: Option<Target>,
     /// How the jail goes away, where it does.
-    pub removal: Option<Removal>,
+    pub removal: Option<RemoveOptions>,
     /// What was built last.
     pub manifest: Option<Manifest>,
 }
 
 /// What a jail is to be, with what is needed to record it.
 #[derive(Clone, Debug)]
-pub struct Wanted {
+pub struct Target {
     /// The jail itself.
     pub jail: ResolvedJail,
     /// Where its spec came from.
     pub origin: Origin,
     /// What sshd says of itself, where it locks accounts in.
-    pub facts: Option<SshdInfo>,
+    pub sshd: Option<SshdInfo>,
     /// What its accounts that were taken over were before, by name.
-    pub before: BTreeMap<String, Before>,
+    pub original_accounts: BTreeMap<String, OriginalAccount>,
 }
 
 impl Plan {
     /// What sshd says of itself.
     pub fn facts(&self) -> Option<&SshdInfo> {
-        let wanted = self
-            .wanted
-            .as_ref()
-            .and_then(|wanted| wanted.facts.as_ref());
+        let wanted = self.target.as_ref().and_then(|wanted| wanted.sshd.as_ref());
         wanted.or_else(|| Some(&self.manifest.as_ref()?.lock.as_ref()?.sshd))
     }
 
     /// Whether sshd is asked, when the plan is carried out, if it would lock the jail's accounts in.
-    pub fn asks_sshd(&self) -> bool {
+    pub fn needs_sshd(&self) -> bool {
         self.steps.iter().any(|step| {
             matches!(
                 step,
-                Step::InstallSnippet { .. } | Step::VerifySnippet | Step::WriteCommon(_)
+                Step::InstallSnippet { .. } | Step::VerifySnippet | Step::WriteCommonSnippet(_)
             )
         })
     }
@@ -288,25 +290,26 @@ impl Plan {
         self.steps.iter().all(|step| {
             !matches!(
                 step,
-                Step::MakeGroup { .. } | Step::MakeAccount(_) | Step::AlterAccount { .. }
+                Step::CreateGroup { .. } | Step::CreateAccount(_) | Step::ModifyAccount { .. }
             )
         })
     }
 
     /// Refuses what carrying the plan out would refuse when it asks sshd, as far as sshd can be asked yet: accounts that do not exist it does not know.
-    pub fn foresee(&self, view: &HostView) -> Result<()> {
-        match &self.wanted {
-            Some(wanted) if self.asks_sshd() && self.is_known_to_sshd() => {
-                lock::verify(view, &wanted.jail).map(drop)
+    pub fn preflight(&self, view: &HostView) -> Result<()> {
+        match &self.target {
+            Some(wanted) if self.needs_sshd() && self.is_known_to_sshd() => {
+                sshd::verify_snippet(view, &wanted.jail).map(drop)
             }
             _ => Ok(()),
         }
     }
 
     /// Leaves out what plans that are carried out before it do for it: what all members of a family share, and PAM's stacks.
-    pub fn follow(&mut self, earlier: &[Self]) {
+    pub fn drop_steps_done_by(&mut self, earlier: &[Self]) {
         let is_done = |step: &Step| earlier.iter().any(|plan| plan.steps.contains(step));
-        let is_stack = |step: &Step| matches!(step, Step::WriteStack(_) | Step::WriteCommon(_));
+        let is_stack =
+            |step: &Step| matches!(step, Step::WritePamService(_) | Step::WriteCommonSnippet(_));
         self.steps.retain(|step| !is_stack(step) || !is_done(step));
         for step in &mut self.steps {
             if matches!(step, Step::InstallSnippet { .. }) && is_done(step) {
@@ -324,7 +327,10 @@ impl Plan {
         let Some(manifest) = &self.manifest else {
             return Ok(());
         };
-        let makes_root = self.steps.iter().any(|step| matches!(step, Step::MakeRoot));
+        let makes_root = self
+            .steps
+            .iter()
+            .any(|step| matches!(step, Step::CreateRoot));
         if !makes_root || manifest.places.is_empty() || view.lstat(&manifest.root)?.is_some() {
             return Ok(());
         }
@@ -346,12 +352,12 @@ impl Plan {
     }
 
     /// The accounts and groups that it makes.
-    pub fn makes(&self) -> (Vec<NewAccount>, Vec<(String, u32)>) {
+    pub fn created_ids(&self) -> (Vec<NewAccount>, Vec<(String, u32)>) {
         let mut made = (Vec::new(), Vec::new());
         for step in &self.steps {
             match step {
-                Step::MakeAccount(account) => made.0.push(account.clone()),
-                Step::MakeGroup { name, gid } => made.1.push((name.clone(), *gid)),
+                Step::CreateAccount(account) => made.0.push(account.clone()),
+                Step::CreateGroup { name, gid } => made.1.push((name.clone(), *gid)),
                 _ => {}
             }
         }
@@ -366,7 +372,7 @@ impl Plan {
 
 /// Plans to make the host match `spec`.
 pub fn plan(spec: &Spec, origin: Origin, view: &HostView) -> Result<Plan> {
-    plan_at(spec, origin, Depth::Facts, view)
+    plan_at(spec, origin, Depth::Metadata, view)
 }
 
 /// As [`plan`], looking as closely at the jail's files as `depth` says.
@@ -383,30 +389,30 @@ fn plan_with(
 ) -> Result<Plan> {
     let name = &spec.name.value;
     let manifest = Manifest::load(view, name)?;
-    ground::neighbours(spec, manifest.as_ref(), view)?;
-    ground::shown_in_others(spec, view)?;
-    let facts = lock::facts_for(spec, manifest.as_ref(), view)?;
+    preconditions::check_root_conflicts(spec, manifest.as_ref(), view)?;
+    preconditions::shown_in_others(spec, view)?;
+    let facts = sshd::sshd_info_if_needed(spec, manifest.as_ref(), view)?;
     let wanted = crate::resolve::resolve(spec, view, facts.as_ref(), built)?;
     let inventory = inventory_of(&wanted.root, &wanted.tree, manifest.as_ref(), view)?;
     let marker = Marker::read(view, &wanted.root)?;
-    ground::root(spec, marker.as_ref(), inventory.as_ref())?;
-    ground::mounts(&wanted.root, view)?;
+    preconditions::check_root_is_ours(spec, marker.as_ref(), inventory.as_ref())?;
+    preconditions::check_no_mounts(&wanted.root, view)?;
     let store = match &inventory {
-        Some(_) => store::Index::load(view, &store::store_of(&wanted.root))?,
-        None => store::Index::default(),
+        Some(_) => store_index::Index::load(view, &store_index::store_of(&wanted.root))?,
+        None => store_index::Index::default(),
     };
     let changes = compare(
         &wanted.tree,
         manifest.as_ref(),
         inventory.as_ref(),
-        &store,
+        &store_index,
         depth,
         view,
     )?;
     let mut notices = wanted.notices.clone();
     let strangers = match &inventory {
         Some(inventory) if marker.is_some() => {
-            ground::strangers(&wanted, manifest.as_ref(), inventory)?
+            preconditions::unmanaged_paths(&wanted, manifest.as_ref(), inventory)?
         }
         _ => Vec::new(),
     };
@@ -431,63 +437,63 @@ fn plan_with(
         })
         .collect();
     for user in &dropped {
-        sessions::refuse_account(view, &user.name, user.uid)?;
-        steps.push(Step::Close {
+        live_sessions::ensure_account_idle(view, &user.name, user.uid)?;
+        steps.push(Step::DisableAccount {
             user: user.name.clone(),
         });
     }
-    let sessions = policy::Sessions::look(view, &wanted)?;
+    let sessions = session_policy::PolicyState::observe(view, &wanted)?;
     let staying: Vec<&UserEntry> = (wanted.accounts.iter())
         .filter_map(|account| accounts.user(&account.name))
         .filter(|user| is_managed(user, name, gid))
         .collect();
-    let is_closed = sessions.close(view, &wanted, &staying, &mut steps)?;
+    let is_closed = sessions.plan_switchover(view, &wanted, &staying, &mut steps)?;
     let is_open = |stat: &Stat| (stat.uid, stat.gid, stat.permissions()) == (0, 0, 0o755);
     let root = inventory
         .as_ref()
         .and_then(|inventory| inventory.get(&JailPath::root()));
     if marker.is_none() || !root.is_some_and(is_open) {
-        steps.push(Step::MakeRoot);
+        steps.push(Step::CreateRoot);
     }
-    let taken_over = accounts::before(&wanted, &accounts, manifest.as_ref())?;
-    ground::homes(spec, &taken_over, view)?;
+    let taken_over = accounts::original_accounts(&wanted, &accounts, manifest.as_ref())?;
+    preconditions::check_homes(spec, &taken_over, view)?;
     accounts::steps(&wanted, &accounts, manifest.as_ref(), view, &mut steps)?;
     if !changes.is_empty() {
         steps.push(Step::WriteTree);
     }
     let family = spec.family.as_ref();
     sessions.keep_services_off(&mut steps);
-    let turn = lock::turn(&wanted, view)?;
-    if turn == Turn::Last {
+    let turn = sshd::snippet_order(&wanted, view)?;
+    if turn == SnippetOrder::Last {
         sessions.install(&mut steps);
     }
     let (known, lately) = (facts.as_ref(), manifest.as_ref());
-    let snippet = lock::steps(&wanted, family, known, lately, view, &mut steps)?;
-    if turn == Turn::First {
+    let snippet = sshd::steps(&wanted, family, known, lately, view, &mut steps)?;
+    if turn == SnippetOrder::First {
         sessions.install(&mut steps);
     }
     sessions.uninstall(&mut steps);
-    accounts::secrets(&wanted, &accounts, is_closed, view, &mut steps)?;
-    let opened = accounts::openings(&wanted, &accounts, is_closed, manifest.as_ref());
+    accounts::credential_steps(&wanted, &accounts, is_closed, view, &mut steps)?;
+    let opened = accounts::enable_steps(&wanted, &accounts, is_closed, manifest.as_ref());
     let spec_moved = manifest
         .as_ref()
         .is_none_or(|manifest| manifest.spec != origin.name)
         || spec_as_built(view, name)?.as_ref() != Some(&origin.text);
     if is_closed {
         // Whoever was let in just before it was closed is in by now.
-        steps.push(policy::find_nobody(&wanted, &staying));
+        steps.push(session_policy::require_empty(&wanted, &staying));
     }
     if !steps.is_empty() || !opened.is_empty() || spec_moved {
-        steps.push(Step::Record);
+        steps.push(Step::WriteManifest);
     }
     steps.extend(opened);
     // All of a family go back together, though only some may change.
     let is_part = spec.family.is_some() && spec_moved;
     // What is mended in a network is no other build than the one before.
-    let is_built = |step: &Step| step.is_change() && !matches!(step, Step::MendNetwork { .. });
+    let is_built = |step: &Step| step.is_change() && !matches!(step, Step::RepairNetwork { .. });
     let keeps = is_part || steps.iter().any(is_built);
     for user in dropped {
-        steps.push(accounts::farewell(user, manifest.as_ref(), false)?);
+        steps.push(accounts::account_exit_step(user, manifest.as_ref(), false)?);
         notices.push(format!(
             "the files of `{}` stay in the jail, with the user id {}",
             user.name, user.uid
@@ -499,14 +505,14 @@ fn plan_with(
         changes,
         steps,
         snippet,
-        keeps,
+        keep_previous: keeps,
         notices,
-        strangers,
-        wanted: Some(Wanted {
+        unmanaged: strangers,
+        target: Some(Target {
             jail: wanted,
             origin,
-            facts,
-            before: taken_over,
+            sshd: facts,
+            original_accounts: taken_over,
         }),
         removal: None,
         manifest,
@@ -528,7 +534,7 @@ fn inventory_of(
         .map(|(path, _)| path)
         .chain(recorded)
         .chain([&top]);
-    view.inventory(root, &SWAPPED, paths)
+    view.inventory(root, &EXCHANGED_DIRS, paths)
 }
 
 /// The text of the spec that a jail was built from.

@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::lock::snippet;
-use super::sessions::refuse_sessions;
-use super::{Manifest, Plan, Step, accounts, policy};
+use super::live_sessions::ensure_no_sessions;
+use super::sshd::snippet;
+use super::{Manifest, Plan, Step, accounts, session_policy};
 use crate::error::{Error, Result};
 use crate::host::{Group, HostView, Process, UserEntry};
 use crate::names::{JailName, UserName};
@@ -12,7 +12,7 @@ use crate::resolve::{ResolvedJail, is_managed};
 
 /// How a jail is taken away.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Removal {
+pub struct RemoveOptions {
     /// Homes, mail and other places of users go too.
     pub purge: bool,
     /// Live sessions are ended, not a reason to refuse.
@@ -30,7 +30,7 @@ pub struct Removal {
 pub fn removal(
     name: &JailName,
     along: &[JailName],
-    how: Removal,
+    how: RemoveOptions,
     view: &HostView,
 ) -> Result<Option<Plan>> {
     let Some(manifest) = Manifest::load(view, name)? else {
@@ -59,11 +59,11 @@ pub fn removal(
         .collect();
     let uids: Vec<u32> = ours.iter().map(|user| user.uid).collect();
     if !how.kill {
-        refuse_sessions(name, how, &Process::find_in_jail(view, root, &uids)?)?;
+        ensure_no_sessions(name, how, &Process::find_in_jail(view, root, &uids)?)?;
     }
     let mut steps: Vec<Step> = ours
         .iter()
-        .map(|user| Step::Close {
+        .map(|user| Step::DisableAccount {
             user: user.name.clone(),
         })
         .collect();
@@ -74,7 +74,11 @@ pub fn removal(
     });
     steps.push(Step::RemoveTree { purge: how.purge });
     for user in &ours {
-        steps.push(accounts::farewell(user, Some(&manifest), how.purge)?);
+        steps.push(accounts::account_exit_step(
+            user,
+            Some(&manifest),
+            how.purge,
+        )?);
     }
     for account in half {
         steps.push(Step::DeleteAccount {
@@ -117,12 +121,12 @@ pub fn removal(
         }
     }
     if lock.is_some() {
-        let edit = super::lock::leave_common(view, name, along)?;
-        steps.extend(edit.map(Step::RemoveCommon));
-        let edits = policy::leave_services(view, name, along)?;
-        steps.extend(edits.into_iter().map(Step::LeaveStack));
+        let edit = super::sshd::remove_common(view, name, along)?;
+        steps.extend(edit.map(Step::RemoveCommonSnippet));
+        let edits = session_policy::release_services(view, name, along)?;
+        steps.extend(edits.into_iter().map(Step::RemovePamService));
     }
-    steps.push(Step::Forget);
+    steps.push(Step::DeleteRecords);
     let mut notices = Vec::new();
     if !how.purge {
         for place in &manifest.places {
@@ -138,10 +142,10 @@ pub fn removal(
         changes: Vec::new(),
         steps,
         snippet: before.map(|text| (Some(text), None)),
-        keeps: false,
+        keep_previous: false,
         notices,
-        strangers: Vec::new(),
-        wanted: None,
+        unmanaged: Vec::new(),
+        target: None,
         removal: Some(how),
         manifest: Some(manifest),
     };
@@ -167,7 +171,7 @@ fn is_shared(
 }
 
 /// What is left to do where the records of the jail are gone but for the directory that held them.
-fn leftovers(name: &JailName, how: Removal, view: &HostView) -> Result<Option<Plan>> {
+fn leftovers(name: &JailName, how: RemoveOptions, view: &HostView) -> Result<Option<Plan>> {
     let state = ResolvedJail::state(name);
     if view.lstat(&state)?.is_none() {
         return Ok(None);
@@ -176,12 +180,12 @@ fn leftovers(name: &JailName, how: Removal, view: &HostView) -> Result<Option<Pl
         name: name.clone(),
         root: state,
         changes: Vec::new(),
-        steps: vec![Step::Forget],
+        steps: vec![Step::DeleteRecords],
         snippet: None,
-        keeps: false,
+        keep_previous: false,
         notices: Vec::new(),
-        strangers: Vec::new(),
-        wanted: None,
+        unmanaged: Vec::new(),
+        target: None,
         removal: Some(how),
         manifest: None,
     }))

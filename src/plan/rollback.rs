@@ -10,7 +10,7 @@ use crate::spec::{Spec, Templates};
 
 /// What is kept of a jail.
 #[derive(Debug)]
-pub struct Kept {
+pub struct PreviousBuild {
     /// The spec it was built from, which may stand for others too.
     pub spec: Spec,
     /// Where that came from.
@@ -19,7 +19,7 @@ pub struct Kept {
     pub tree: Tree,
 }
 
-impl Kept {
+impl PreviousBuild {
     /// What is kept of the jail `name`; `None` where nothing is.
     pub fn of(name: &JailName, templates: &dyn Templates, view: &HostView) -> Result<Option<Self>> {
         let kept = ResolvedJail::state(name).join(PREVIOUS);
@@ -46,12 +46,12 @@ pub fn roll_back(
     templates: &dyn Templates,
     view: &HostView,
 ) -> Result<Option<Plan>> {
-    let Some(kept) = Kept::of(name, templates, view)? else {
+    let Some(kept) = PreviousBuild::of(name, templates, view)? else {
         return Ok(None);
     };
     let spec = kept.spec.member(name)?;
     let plan = roll_back_to(&spec, kept.origin, Some(kept.tree), view)?;
-    refuse_alone(&plan, "roll", "back", view)?;
+    ensure_whole_family(&plan, "roll", "back", view)?;
     Ok(Some(plan))
 }
 
@@ -62,13 +62,13 @@ pub fn roll_back_to(
     tree: Option<Tree>,
     view: &HostView,
 ) -> Result<Plan> {
-    plan_with(spec, origin, Depth::Facts, tree, view)
+    plan_with(spec, origin, Depth::Metadata, tree, view)
 }
 
 /// Refuses to change what sshd is told of all jails of a family for one of them: the others were built for what it is told now. The verb is in words, as
 /// `roll` … `back`.
-pub fn refuse_alone(plan: &Plan, verb: &str, after: &str, view: &HostView) -> Result<()> {
-    let Some(other) = told_along(plan, view)? else {
+pub fn ensure_whole_family(plan: &Plan, verb: &str, after: &str, view: &HostView) -> Result<()> {
+    let Some(other) = other_member_affected(plan, view)? else {
         return Ok(());
     };
     let name = &plan.name;
@@ -88,7 +88,7 @@ pub fn refuse_alone(plan: &Plan, verb: &str, after: &str, view: &HostView) -> Re
 }
 
 /// Another jail of whose accounts sshd would be told something else too, if a plan for one of a family were carried out alone.
-pub fn told_along(plan: &Plan, view: &HostView) -> Result<Option<JailName>> {
+pub fn other_member_affected(plan: &Plan, view: &HostView) -> Result<Option<JailName>> {
     let lately = plan
         .manifest
         .as_ref()

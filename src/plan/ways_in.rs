@@ -34,7 +34,7 @@ impl WaysIn<'_> {
 impl Plan {
     /// The ways into the jail; `None` where it goes away, and where it has no accounts.
     pub fn ways_in(&self) -> Option<WaysIn<'_>> {
-        let jail = &self.wanted.as_ref()?.jail;
+        let jail = &self.target.as_ref()?.jail;
         if jail.accounts.is_empty() {
             return None;
         }
@@ -48,7 +48,7 @@ impl Plan {
     /// A notice on what the jail shares with the host; `None` where it goes away, or shares
     /// nothing that a notice is needed for.
     pub fn exposure(&self) -> Option<String> {
-        exposure(&self.wanted.as_ref()?.jail)
+        exposure(&self.target.as_ref()?.jail)
     }
 }
 

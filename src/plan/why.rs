@@ -24,7 +24,7 @@ struct Node<'j> {
 }
 
 /// One step of a chain: an entry, and the reason why it is there, which names the step before.
-pub type Step<'j> = (&'j JailPath, &'j Reason);
+pub type ReasonLink<'j> = (&'j JailPath, &'j Reason);
 
 impl<'j> Reasons<'j> {
     /// Those of a jail as it was built.
@@ -74,17 +74,17 @@ impl<'j> Reasons<'j> {
                 reasons.copies.insert(source, path);
             }
         }
-        reasons.measure();
+        reasons.compute_distances();
         reasons
     }
 
     /// Finds the shortest way from each entry to a reason that needs no other: breadth first, from those reasons on.
-    fn measure(&mut self) {
-        let mut led: HashMap<&JailPath, Vec<Step<'j>>> = HashMap::new();
+    fn compute_distances(&mut self) {
+        let mut led: HashMap<&JailPath, Vec<ReasonLink<'j>>> = HashMap::new();
         let mut ahead: VecDeque<&'j JailPath> = VecDeque::new();
         for (path, node) in &self.entries {
             for why in node.why {
-                match self.before(why) {
+                match self.parent(why) {
                     Some(before) => led.entry(before).or_default().push((path, why)),
                     None if is_first(why) && !self.shortest.contains_key(*path) => {
                         self.shortest.insert(path, (1, why));
@@ -106,7 +106,7 @@ impl<'j> Reasons<'j> {
     }
 
     /// The entry that a reason names, if it is in the jail.
-    fn before(&self, why: &Reason) -> Option<&'j JailPath> {
+    fn parent(&self, why: &Reason) -> Option<&'j JailPath> {
         let path = match why {
             Reason::Dependency { by, .. } => by.as_str(),
             Reason::ParentDir { path } | Reason::Rule { by: path, .. } => path.as_str(),
@@ -143,11 +143,11 @@ impl<'j> Reasons<'j> {
 
     /// Why `path`, which is an entry, is there: for each of its reasons the shortest chain, from what somebody said or every jail has down to the
     /// entry itself. What the spec says comes first, and short chains before long ones.
-    pub fn chains(&self, path: &JailPath) -> Vec<Vec<Step<'j>>> {
+    pub fn chains(&self, path: &JailPath) -> Vec<Vec<ReasonLink<'j>>> {
         let Some((path, node)) = self.entries.get_key_value(path) else {
             return Vec::new();
         };
-        let mut chains: Vec<Vec<Step<'j>>> = node
+        let mut chains: Vec<Vec<ReasonLink<'j>>> = node
             .why
             .iter()
             .filter_map(|why| self.chain(path, why))
@@ -161,11 +161,11 @@ impl<'j> Reasons<'j> {
         chains
     }
 
-    fn chain(&self, path: &'j JailPath, why: &'j Reason) -> Option<Vec<Step<'j>>> {
+    fn chain(&self, path: &'j JailPath, why: &'j Reason) -> Option<Vec<ReasonLink<'j>>> {
         let mut chain = vec![(path, why)];
         let mut why = why;
         while !is_first(why) {
-            let before = self.before(why)?;
+            let before = self.parent(why)?;
             // A link is there for what it leads to, and that may be needed by the link's name: no reason for either.
             if before == path {
                 return None;

@@ -10,7 +10,7 @@ use super::paint::{Hue, Paint};
 use crate::names::{JailName, JailPath};
 use crate::plan::Manifest;
 use crate::plan::manifest::RecordKind;
-use crate::plan::why::{Reasons, Step};
+use crate::plan::why::{ReasonLink, Reasons};
 use crate::resolve::{Content, Entry, EntryKind, PRIVATE, Reason, Tree};
 
 /// Reasons that are told of one file, unless all are asked for.
@@ -88,7 +88,7 @@ pub struct Answer<'j> {
     /// The entry that this means, and what it is.
     what: String,
     /// From the first reason down to the path.
-    chains: Vec<Vec<Step<'j>>>,
+    chains: Vec<Vec<ReasonLink<'j>>>,
 }
 
 impl<'j> Answer<'j> {

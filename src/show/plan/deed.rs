@@ -6,7 +6,7 @@ use crate::host::sshd::CONFIG_DIR;
 use crate::host::{Expiry, manager_unit};
 use crate::names::JailPath;
 use crate::plan::manifest::RecordKind;
-use crate::plan::{Act, Change, Plan, Step};
+use crate::plan::{Change, ChangeKind, Plan, Step};
 use crate::resolve::{Content, EntryKind, home_in_jail};
 use crate::spec::{Day, Password};
 
@@ -14,7 +14,7 @@ use crate::spec::{Day, Password};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Deed {
     /// Whether something comes, changes or goes.
-    pub(super) act: Act,
+    pub(super) act: ChangeKind,
     /// What it is about: `account`, `group`, `keys`, `tree`, `sshd`, …
     pub(super) step: &'static str,
     /// The login name, where it is about an account.
@@ -28,20 +28,20 @@ pub(super) struct Deed {
 }
 
 impl Deed {
-    fn new(act: Act, step: &'static str, does: impl Into<String>) -> Self {
+    fn new(act: ChangeKind, step: &'static str, does: impl Into<String>) -> Self {
         let does = does.into();
         let line = format!("{step} {does}");
         Self {
             act,
             step,
             user: None,
-            before: (act == Act::Remove).then(|| line.clone()),
-            after: (act != Act::Remove).then_some(line),
+            before: (act == ChangeKind::Remove).then(|| line.clone()),
+            after: (act != ChangeKind::Remove).then_some(line),
             does,
         }
     }
 
-    fn of(user: &str, act: Act, step: &'static str, does: impl Into<String>) -> Self {
+    fn of(user: &str, act: ChangeKind, step: &'static str, does: impl Into<String>) -> Self {
         Self {
             user: Some(user.to_owned()),
             ..Self::new(act, step, does)
@@ -51,17 +51,17 @@ impl Deed {
 
 /// What a step does; `None` for what nobody needs to read, and for the tree, whose story the paths tell.
 pub(super) fn of_step(step: &Step) -> Option<Deed> {
-    use Act::{Add, Change, Remove};
+    use ChangeKind::{Add, Change, Remove};
     Some(match step {
-        Step::Close { user } => Deed::of(
+        Step::DisableAccount { user } => Deed::of(
             user,
             Change,
             "account",
             format!("{user}: closed, its keys taken away"),
         ),
-        Step::MakeRoot => Deed::new(Add, "root", "made, for root alone to write in"),
-        Step::MakeGroup { name, gid } => Deed::new(Add, "group", format!("{name} (gid {gid})")),
-        Step::MakeAccount(account) => Deed::of(
+        Step::CreateRoot => Deed::new(Add, "root", "made, for root alone to write in"),
+        Step::CreateGroup { name, gid } => Deed::new(Add, "group", format!("{name} (gid {gid})")),
+        Step::CreateAccount(account) => Deed::of(
             &account.name,
             Add,
             "account",
@@ -79,7 +79,7 @@ pub(super) fn of_step(step: &Step) -> Option<Deed> {
             "account",
             format!("{user}: `{}` masked", manager_unit(*uid).display()),
         ),
-        Step::AlterAccount { name, to, from } => {
+        Step::ModifyAccount { name, to, from } => {
             let says = |is: &crate::host::AccountFields| {
                 let groups = if from.groups == to.groups {
                     String::new()
@@ -114,7 +114,7 @@ pub(super) fn of_step(step: &Step) -> Option<Deed> {
             };
             Deed::of(user, Change, "password", format!("{user}: {what}"))
         }
-        Step::Open { user, until } => {
+        Step::EnableAccount { user, until } => {
             let until = match until {
                 Expiry::Day(day) => format!(" before {}", Day(*day)),
                 Expiry::Never | Expiry::Closed => String::new(),
@@ -145,16 +145,16 @@ pub(super) fn of_step(step: &Step) -> Option<Deed> {
             }
             deed
         }
-        Step::MendNetwork { faults } => {
+        Step::RepairNetwork { faults } => {
             let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
             let does = format!("put back what somebody took from it: {}", faults.join("; "));
             Deed::new(Change, "network", does)
         }
         Step::RemovePolicy => Deed::new(Remove, "sessions", "of their own"),
-        Step::WriteStack(edit)
-        | Step::LeaveStack(edit)
-        | Step::WriteCommon(edit)
-        | Step::RemoveCommon(edit) => {
+        Step::WritePamService(edit)
+        | Step::RemovePamService(edit)
+        | Step::WriteCommonSnippet(edit)
+        | Step::RemoveCommonSnippet(edit) => {
             let act = match (&edit.from, &edit.to) {
                 (None, _) => Add,
                 (_, None) => Remove,
@@ -162,7 +162,7 @@ pub(super) fn of_step(step: &Step) -> Option<Deed> {
             };
             let lines =
                 |text: &Option<String>| text.as_deref().map(|text| text.trim_end().to_owned());
-            let is_stack = matches!(step, Step::WriteStack(_) | Step::LeaveStack(_));
+            let is_stack = matches!(step, Step::WritePamService(_) | Step::RemovePamService(_));
             let what = if is_stack { "pam" } else { "sshd" };
             let mut does = edit.path.display().to_string();
             if edit.is_refusal() {
@@ -177,7 +177,7 @@ pub(super) fn of_step(step: &Step) -> Option<Deed> {
         Step::DeleteAccount { user, uid, .. } => {
             Deed::of(user, Remove, "account", format!("{user} (uid {uid})"))
         }
-        Step::Release { user, to, .. } => Deed::of(
+        Step::RestoreAccount { user, to, .. } => Deed::of(
             user,
             Change,
             "account",
@@ -194,13 +194,13 @@ pub(super) fn of_step(step: &Step) -> Option<Deed> {
         }
         Step::DeleteGroup { name } => Deed::new(Remove, "group", name.clone()),
         Step::RemoveSnippet { file } => Deed::new(Remove, "sshd", format!("{CONFIG_DIR}/{file}")),
-        Step::Forget => Deed::new(Remove, "records", "of the jail"),
+        Step::DeleteRecords => Deed::new(Remove, "records", "of the jail"),
         Step::EndSessions { kill: true, .. } => Deed::new(Remove, "sessions", "ended"),
         Step::EndSessions { .. }
-        | Step::FindNobody { .. }
+        | Step::RequireEmpty { .. }
         | Step::WriteTree
         | Step::VerifySnippet
-        | Step::Record => {
+        | Step::WriteManifest => {
             return None;
         }
     })
@@ -212,7 +212,7 @@ pub(super) struct PathDeed<'p> {
     /// The path.
     pub(super) path: &'p JailPath,
     /// What is done.
-    pub(super) act: Act,
+    pub(super) act: ChangeKind,
     /// What differs, where the path stays.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) because: Option<&'p str>,
@@ -243,7 +243,7 @@ fn of_path<'p>(plan: &'p Plan, change: &'p Change) -> PathDeed<'p> {
         link: None,
         is_directory: false,
     };
-    if change.act == Act::Remove {
+    if change.act == ChangeKind::Remove {
         let record = plan
             .manifest
             .as_ref()
@@ -256,7 +256,7 @@ fn of_path<'p>(plan: &'p Plan, change: &'p Change) -> PathDeed<'p> {
         return deed;
     }
     let entry = plan
-        .wanted
+        .target
         .as_ref()
         .and_then(|wanted| wanted.jail.tree.get(&change.path));
     match entry.map(|entry| &entry.kind) {
@@ -292,11 +292,11 @@ impl Sum {
         for deed in deeds {
             let size = deed.size.unwrap_or(0);
             match deed.act {
-                Act::Add => sum.added += 1,
-                Act::Change => sum.changed += 1,
-                Act::Remove => sum.removed += 1,
+                ChangeKind::Add => sum.added += 1,
+                ChangeKind::Change => sum.changed += 1,
+                ChangeKind::Remove => sum.removed += 1,
             }
-            if deed.act == Act::Remove {
+            if deed.act == ChangeKind::Remove {
                 sum.freed += size;
             } else {
                 sum.written += size;

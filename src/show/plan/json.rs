@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::deed::{Deed, Sum, of_paths, of_step};
-use crate::plan::{Act, Plan, Step, WaysIn};
+use crate::plan::{ChangeKind, Plan, Step, WaysIn};
 
 /// What plans do, or did.
 pub fn json(plans: &[&Plan], warnings: &[String]) -> Value {
@@ -40,11 +40,11 @@ fn jail(plan: &Plan) -> Value {
     }
     for deed in &paths {
         let path = deed.path.to_string();
-        if deed.act != Act::Add {
+        if deed.act != ChangeKind::Add {
             let because = deed.because.map(|because| format!(" ({because})"));
             before.push(format!("{path}{}", because.unwrap_or_default()));
         }
-        if deed.act != Act::Remove {
+        if deed.act != ChangeKind::Remove {
             after.push(path);
         }
     }

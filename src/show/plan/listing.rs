@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::deed::PathDeed;
 use crate::names::JailPath;
-use crate::plan::Act;
+use crate::plan::ChangeKind;
 
 /// A line of the listing.
 #[derive(Debug)]
@@ -46,7 +46,8 @@ pub(super) fn items<'d, 'p>(deeds: &'d [PathDeed<'p>], most: usize) -> Vec<Item<
     // A new directory whose content is told needs no line of its own.
     let told: Vec<JailPath> = groups.keys().cloned().collect();
     groups.retain(|path, below| {
-        let is_plain = matches!(below.as_slice(), [one] if one.is_directory && one.act == Act::Add);
+        let is_plain =
+            matches!(below.as_slice(), [one] if one.is_directory && one.act == ChangeKind::Add);
         !is_plain
             || !told
                 .iter()
@@ -94,7 +95,7 @@ mod tests {
             .iter()
             .map(|path| PathDeed {
                 path,
-                act: Act::Add,
+                act: ChangeKind::Add,
                 because: None,
                 size: None,
                 link: None,

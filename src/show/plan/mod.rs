@@ -16,7 +16,7 @@ pub fn progress(step: &Step) -> Option<String> {
         Step::WriteTree => Some("writing the tree".to_owned()),
         Step::InstallSnippet { file, .. } => Some(format!("verifying and installing {file}")),
         Step::VerifySnippet => Some("verifying the sshd snippet".to_owned()),
-        Step::Record => None,
+        Step::WriteManifest => None,
         other => deed::of_step(other).map(|deed| {
             let sign = page::sign(deed.act);
             format!("{sign} {} {}", deed.step, deed.does)

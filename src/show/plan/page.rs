@@ -6,7 +6,7 @@ use similar::{ChangeTag, TextDiff};
 
 use super::deed::{PathDeed, Sum, of_paths, of_step};
 use super::listing::{Item, items};
-use crate::plan::{Act, Plan, Step, WaysIn};
+use crate::plan::{ChangeKind, Plan, Step, WaysIn};
 use crate::show::paint::{Hue, Paint};
 use crate::show::{bytes, count};
 use crate::spec::display::visible;
@@ -38,19 +38,19 @@ pub fn text(plan: &Plan, all: bool, paint: Paint) -> String {
 }
 
 /// The sign of a deed.
-pub(super) fn sign(act: Act) -> char {
+pub(super) fn sign(act: ChangeKind) -> char {
     match act {
-        Act::Add => '+',
-        Act::Change => '~',
-        Act::Remove => '-',
+        ChangeKind::Add => '+',
+        ChangeKind::Change => '~',
+        ChangeKind::Remove => '-',
     }
 }
 
-fn hue(act: Act) -> Hue {
+fn hue(act: ChangeKind) -> Hue {
     match act {
-        Act::Add => Hue::Good,
-        Act::Change => Hue::Warning,
-        Act::Remove => Hue::Bad,
+        ChangeKind::Add => Hue::Good,
+        ChangeKind::Change => Hue::Warning,
+        ChangeKind::Remove => Hue::Bad,
     }
 }
 
@@ -65,7 +65,7 @@ impl Page {
         let _ = writeln!(self.text, "{line}");
     }
 
-    fn deed(&mut self, act: Act, step: &str, does: &str) {
+    fn deed(&mut self, act: ChangeKind, step: &str, does: &str) {
         let sign = self.paint.with(hue(act), &sign(act).to_string());
         self.line(&format!("  {sign} {step:<8} {does}"));
     }
@@ -76,7 +76,7 @@ impl Page {
         self.line(&title);
         self.ways_in(plan);
         let made = |user: &Option<String>| {
-            let is_it = |step: &Step| matches!(step, Step::MakeAccount(account) if Some(&account.name) == user.as_ref());
+            let is_it = |step: &Step| matches!(step, Step::CreateAccount(account) if Some(&account.name) == user.as_ref());
             plan.steps.iter().any(is_it)
         };
         for step in &plan.steps {
@@ -84,7 +84,11 @@ impl Page {
                 Step::WriteTree => self.tree(&of_paths(plan), all),
                 Step::InstallSnippet { file, .. } => {
                     let is_new = plan.snippet.as_ref().is_some_and(|(was, _)| was.is_none());
-                    let act = if is_new { Act::Add } else { Act::Change };
+                    let act = if is_new {
+                        ChangeKind::Add
+                    } else {
+                        ChangeKind::Change
+                    };
                     self.deed(
                         act,
                         "sshd",
@@ -92,7 +96,9 @@ impl Page {
                     );
                     self.snippet(plan);
                 }
-                Step::WriteStack(edit) | Step::LeaveStack(edit) | Step::WriteCommon(edit) => {
+                Step::WritePamService(edit)
+                | Step::RemovePamService(edit)
+                | Step::WriteCommonSnippet(edit) => {
                     if let Some(deed) = of_step(step) {
                         self.deed(deed.act, deed.step, &deed.does);
                     }
@@ -110,7 +116,7 @@ impl Page {
                         self.deed(deed.act, deed.step, &deed.does);
                     }
                     let name = format!("rules of the jail's network: jailctl-{}", plan.name);
-                    self.deed(Act::Change, "nft", &name);
+                    self.deed(ChangeKind::Change, "nft", &name);
                     self.lines(was, to);
                 }
                 other => {
@@ -122,7 +128,7 @@ impl Page {
                         let does = weighed(paths, crate::show::jails::size(manifest));
                         deed.does = format!("{}: {does}", deed.does);
                     }
-                    if let Step::MakeAccount(account) = other {
+                    if let Step::CreateAccount(account) = other {
                         let does = format!("{}{}", deed.does, equipment(plan, &account.name));
                         self.deed(deed.act, deed.step, &does);
                     } else if !made(&deed.user) {
@@ -141,22 +147,22 @@ impl Page {
             Some(before) if ways.is_change() => {
                 let before = WaysIn::list(before);
                 self.deed(
-                    Act::Change,
+                    ChangeKind::Change,
                     "ways in",
                     &format!("{after} (before: {before})"),
                 );
             }
             _ if plan.manifest.is_some() => self.line(&format!("    {:<8} {after}", "ways in")),
-            _ => self.deed(Act::Add, "ways in", &after),
+            _ => self.deed(ChangeKind::Add, "ways in", &after),
         }
     }
 
     fn tree(&mut self, paths: &[PathDeed<'_>], all: bool) {
         let sum = Sum::of(paths);
         let act = match (sum.changed, sum.added, sum.removed) {
-            (0, _, 0) => Act::Add,
-            (0, 0, _) => Act::Remove,
-            _ => Act::Change,
+            (0, _, 0) => ChangeKind::Add,
+            (0, 0, _) => ChangeKind::Remove,
+            _ => ChangeKind::Change,
         };
         self.deed(act, "tree", &told(sum));
         let most = if all { usize::MAX } else { LISTED };
@@ -171,7 +177,7 @@ impl Page {
                     let (act, said) = if below.iter().all(|deed| deed.act == act) {
                         (act, weighed(below.len(), sum.written + sum.freed))
                     } else {
-                        (Act::Change, told(sum))
+                        (ChangeKind::Change, told(sum))
                     };
                     let sign = self.paint.with(hue(act), &sign(act).to_string());
                     self.line(&format!("      {sign} {directory}/…  {said}"));
@@ -293,9 +299,9 @@ fn summary(plan: &Plan) -> String {
     }
     let steps = |wanted: fn(&Step) -> bool| plan.steps.iter().filter(|step| wanted(step)).count();
     for (number, deed) in [
-        (steps(|step| matches!(step, Step::MakeAccount(_))), "made"),
+        (steps(|step| matches!(step, Step::CreateAccount(_))), "made"),
         (
-            steps(|step| matches!(step, Step::AlterAccount { .. })),
+            steps(|step| matches!(step, Step::ModifyAccount { .. })),
             "changed",
         ),
         (
@@ -307,7 +313,12 @@ fn summary(plan: &Plan) -> String {
             parts.push(format!("{} {deed}", count(number, "account", "accounts")));
         }
     }
-    let is_common = |step: &Step| matches!(step, Step::WriteCommon(_) | Step::RemoveCommon(_));
+    let is_common = |step: &Step| {
+        matches!(
+            step,
+            Step::WriteCommonSnippet(_) | Step::RemoveCommonSnippet(_)
+        )
+    };
     if plan.snippet.is_some() || plan.steps.iter().any(is_common) {
         parts.push("sshd reads its configuration anew".to_owned());
     }

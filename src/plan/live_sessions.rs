@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::Removal;
+use super::RemoveOptions;
 use crate::error::{Error, Result};
 use crate::host::{HostView, Process};
 use crate::names::JailName;
@@ -11,7 +11,7 @@ use crate::names::JailName;
 const NAMED: usize = 16;
 
 /// Refuses to remove a jail in which these processes live, if there are any.
-pub fn refuse_sessions(name: &JailName, how: Removal, living: &[Process]) -> Result<()> {
+pub fn ensure_no_sessions(name: &JailName, how: RemoveOptions, living: &[Process]) -> Result<()> {
     let hint = if how.dropped {
         format!("end them: jailctl kill {name}")
     } else {
@@ -26,7 +26,7 @@ pub fn refuse_sessions(name: &JailName, how: Removal, living: &[Process]) -> Res
 }
 
 /// Refuses to change how a jail is entered while these processes live in it.
-pub fn refuse_change(name: &JailName, living: &[Process]) -> Result<()> {
+pub fn ensure_empty(name: &JailName, living: &[Process]) -> Result<()> {
     refuse(
         living,
         &format!("could not change the sessions of the jail `{name}`"),
@@ -36,7 +36,7 @@ pub fn refuse_change(name: &JailName, living: &[Process]) -> Result<()> {
 }
 
 /// Refuses to remove an account whose processes live.
-pub fn refuse_account(view: &HostView, user: &str, uid: u32) -> Result<()> {
+pub fn ensure_account_idle(view: &HostView, user: &str, uid: u32) -> Result<()> {
     // No process has this as its root directory: only the number counts.
     let living = Process::find_in_jail(view, Path::new("/dev/null"), &[uid])?;
     refuse(

@@ -26,7 +26,7 @@ const HEAD: &str = "jailctl store 1";
 
 /// What makes two files of a jail one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Key {
+pub struct ContentKey {
     /// Of the content.
     pub sha256: Digest,
     /// Owner, group and mode.
@@ -39,9 +39,9 @@ pub struct Key {
 
 /// One file of a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stored {
+pub struct StoredFile {
     /// What it is.
-    pub key: Key,
+    pub key: ContentKey,
     /// Its inode number.
     pub ino: u64,
     /// Bytes.
@@ -55,18 +55,18 @@ pub struct Stored {
 pub struct Index {
     /// The device of the file system that the store is on.
     device: u64,
-    files: HashMap<u64, Stored>,
+    files: HashMap<u64, StoredFile>,
 }
 
 /// Files of the host whose content is known.
 #[derive(Clone, Debug, Default)]
-pub struct Sources {
-    known: HashMap<PathBuf, (Facts, Digest)>,
+pub struct SourceDigests {
+    known: HashMap<PathBuf, (SourceStat, Digest)>,
 }
 
 /// The facts of a source that decide whether it can have changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Facts {
+struct SourceStat {
     dev: u64,
     ino: u64,
     size: u64,
@@ -74,7 +74,7 @@ struct Facts {
     ctime: (i64, u32),
 }
 
-impl From<&Stat> for Facts {
+impl From<&Stat> for SourceStat {
     fn from(stat: &Stat) -> Self {
         Self {
             dev: stat.dev,
@@ -91,7 +91,7 @@ pub fn store_of(root: &Path) -> PathBuf {
     root.parent().unwrap_or(root).join(STORE)
 }
 
-impl Key {
+impl ContentKey {
     /// The name of the file in the store.
     pub fn file_name(&self) -> String {
         let Self {
@@ -141,7 +141,7 @@ impl Key {
     }
 }
 
-impl Stored {
+impl StoredFile {
     /// Whether an inode is this one, and unchanged.
     pub fn is(&self, stat: &Stat) -> bool {
         (self.ino, self.size, self.ctime, self.key.mtime)
@@ -173,9 +173,9 @@ impl Index {
         let mut files = HashMap::with_capacity(body.len() / 128);
         for line in body.lines() {
             let mut words = line.split(' ');
-            let key = Key::parse(words.next()?)?;
+            let key = ContentKey::parse(words.next()?)?;
             let mut number = || words.next();
-            let stored = Stored {
+            let stored = StoredFile {
                 key,
                 ino: number()?.parse().ok()?,
                 size: number()?.parse().ok()?,
@@ -190,7 +190,7 @@ impl Index {
     pub fn to_text(&self) -> String {
         let mut text = format!("{HEAD}\n");
         for stored in self.files.values() {
-            let Stored {
+            let StoredFile {
                 key,
                 ino,
                 size,
@@ -209,7 +209,7 @@ impl Index {
     }
 
     /// Whether the inode is one of the store's, unchanged, and has this content.
-    pub fn holds(&self, stat: &Stat, sha256: &Digest) -> bool {
+    pub fn contains(&self, stat: &Stat, sha256: &Digest) -> bool {
         self.device == stat.dev
             && self
                 .files
@@ -218,13 +218,13 @@ impl Index {
     }
 
     /// All files.
-    pub fn into_files(self) -> impl Iterator<Item = Stored> {
+    pub fn into_files(self) -> impl Iterator<Item = StoredFile> {
         self.files.into_values()
     }
 }
 
-impl FromIterator<Stored> for Index {
-    fn from_iter<I: IntoIterator<Item = Stored>>(files: I) -> Self {
+impl FromIterator<StoredFile> for Index {
+    fn from_iter<I: IntoIterator<Item = StoredFile>>(files: I) -> Self {
         Self {
             device: 0,
             files: files
@@ -235,7 +235,7 @@ impl FromIterator<Stored> for Index {
     }
 }
 
-impl Sources {
+impl SourceDigests {
     /// What is known of the host's files; nothing where there is nothing that can be read.
     pub fn load(view: &HostView, store: &Path) -> Result<Self> {
         Ok(view
@@ -254,7 +254,7 @@ impl Sources {
         while let Some(end) = rest.iter().position(|byte| *byte == 0) {
             let mut words = rest[..end].splitn(9, |byte| *byte == b' ');
             let mut word = || std::str::from_utf8(words.next()?).ok();
-            let facts = Facts {
+            let facts = SourceStat {
                 dev: word()?.parse().ok()?,
                 ino: word()?.parse().ok()?,
                 size: word()?.parse().ok()?,
@@ -273,7 +273,7 @@ impl Sources {
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = format!("{HEAD}\n").into_bytes();
         for (path, (facts, digest)) in &self.known {
-            let Facts {
+            let SourceStat {
                 dev,
                 ino,
                 size,
@@ -301,12 +301,12 @@ impl Sources {
     /// The digest of a file of the host's, if it is as it was when that was taken.
     pub fn digest(&self, path: &Path, stat: &Stat) -> Option<Digest> {
         let (facts, digest) = self.known.get(path)?;
-        (*facts == Facts::from(stat)).then_some(*digest)
+        (*facts == SourceStat::from(stat)).then_some(*digest)
     }
 
     /// Notes the digest of a file of the host's. Says whether that was news.
-    pub fn learn(&mut self, path: &Path, stat: &Stat, digest: Digest) -> bool {
-        let news = (Facts::from(stat), digest);
+    pub fn insert(&mut self, path: &Path, stat: &Stat, digest: Digest) -> bool {
+        let news = (SourceStat::from(stat), digest);
         self.known.insert(path.to_owned(), news) != Some(news)
     }
 
@@ -327,8 +327,8 @@ fn body(text: &str) -> Option<&str> {
 mod tests {
     use super::*;
 
-    fn key(mtime: (i64, u32), label: Option<&str>) -> Key {
-        Key {
+    fn key(mtime: (i64, u32), label: Option<&str>) -> ContentKey {
+        ContentKey {
             sha256: Digest::of(b"abc"),
             owner: Ownership::root(0o755),
             mtime,
@@ -344,16 +344,16 @@ mod tests {
             key((-7, 999_999_999), None),
             key((-7, 999_999_999), Some("x")),
         ] {
-            assert_eq!(Key::parse(&key.file_name()), Some(key));
+            assert_eq!(ContentKey::parse(&key.file_name()), Some(key));
         }
         for bad in ["", "index", "new", "busy", "x-755-0-0-0.0"] {
-            assert_eq!(Key::parse(bad), None, "{bad}");
+            assert_eq!(ContentKey::parse(bad), None, "{bad}");
         }
     }
 
     #[test]
     fn an_index_is_read_as_it_was_written_and_not_if_it_is_cut() {
-        let files = (1..20).map(|ino| Stored {
+        let files = (1..20).map(|ino| StoredFile {
             key: key((i64::try_from(ino).expect("small"), 1), None),
             ino,
             size: 3,
@@ -383,10 +383,10 @@ mod tests {
             rdev: 0,
         };
         let path = Path::new("/a path\n/with all");
-        let mut sources = Sources::default();
-        assert!(sources.learn(path, &stat, Digest::of(b"abc")));
-        assert!(!sources.learn(path, &stat, Digest::of(b"abc")));
-        let sources = Sources::parse(&sources.to_bytes()).expect("whole");
+        let mut sources = SourceDigests::default();
+        assert!(sources.insert(path, &stat, Digest::of(b"abc")));
+        assert!(!sources.insert(path, &stat, Digest::of(b"abc")));
+        let sources = SourceDigests::parse(&sources.to_bytes()).expect("whole");
         assert_eq!(sources.digest(path, &stat), Some(Digest::of(b"abc")));
         let moved = Stat {
             ctime: (6, 8),

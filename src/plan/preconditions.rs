@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use jailctl_session::policy::{POLICY, Policy, Source};
 
-use super::{Before, Manifest, SWAPPED};
+use super::{EXCHANGED_DIRS, Manifest, OriginalAccount};
 use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::{HostView, Inventory, Stat};
 use crate::names::{JailName, JailPath};
@@ -16,10 +16,14 @@ use crate::spec::{MountSource, Spec};
 const POLICY_LIMIT: u64 = 1 << 18;
 
 /// Two jails must not stand in one another, and one does not move, nor become a jail of each user or such jails one.
-pub(super) fn neighbours(spec: &Spec, manifest: Option<&Manifest>, view: &HostView) -> Result<()> {
+pub(super) fn check_root_conflicts(
+    spec: &Spec,
+    manifest: Option<&Manifest>,
+    view: &HostView,
+) -> Result<()> {
     let root = &spec.root.value;
     let names = Manifest::names(view)?;
-    one_or_each(spec, &names)?;
+    check_family_name(spec, &names)?;
     if let Some(manifest) = manifest.filter(|manifest| manifest.root != *root) {
         return Err(Finding::new(format!(
             "could not move the jail `{}` to `{}`",
@@ -125,7 +129,7 @@ fn policy_of(view: &HostView, name: &JailName) -> Result<Option<Policy>> {
 }
 
 /// A jail for all users and jails of each cannot have one name: their group and snippet would be the same.
-fn one_or_each(spec: &Spec, names: &[JailName]) -> Result<()> {
+fn check_family_name(spec: &Spec, names: &[JailName]) -> Result<()> {
     let name = &spec.name.value;
     let other = (names.iter()).find(|other| {
         other.family_name() == name.family_name() && other.is_member() != name.is_member()
@@ -153,11 +157,11 @@ fn one_or_each(spec: &Spec, names: &[JailName]) -> Result<()> {
 }
 
 /// What is mounted in a directory that is exchanged would go along, and be in the way of the next build.
-pub(super) fn mounts(root: &Path, view: &HostView) -> Result<()> {
+pub(super) fn check_no_mounts(root: &Path, view: &HostView) -> Result<()> {
     for mount in view.mounts_below(root)? {
         let shown = view.display_path(root);
         let below = mount.strip_prefix(&shown).unwrap_or(&mount);
-        if SWAPPED.iter().any(|top| below.starts_with(top)) {
+        if EXCHANGED_DIRS.iter().any(|top| below.starts_with(top)) {
             return Err(
                 Error::failed(format!("could not build the jail at `{}`", root.display()))
                     .why(format!("something is mounted at `{}`", mount.display()))
@@ -174,7 +178,11 @@ pub(super) fn mounts(root: &Path, view: &HostView) -> Result<()> {
 /// Such homes are those that accounts had before they were taken over, in `before`, and
 /// `/home/NAME` of each, which programs assume without asking. Compared are inodes, so that a
 /// home behind a link or a bind mount is found.
-pub(super) fn homes(spec: &Spec, before: &BTreeMap<String, Before>, view: &HostView) -> Result<()> {
+pub(super) fn check_homes(
+    spec: &Spec,
+    before: &BTreeMap<String, OriginalAccount>,
+    view: &HostView,
+) -> Result<()> {
     let mounts = spec.session.iter().flat_map(|session| &session.mounts);
     let mounts = mounts.filter(|mount| !mount.is("ro"));
     let mut findings = Vec::new();
@@ -265,14 +273,16 @@ fn meeting(source: &Path, home: &Path, view: &HostView) -> Result<Option<&'stati
 }
 
 /// What is in the directories of a jail's root beside what jailctl makes, and not below a user's place: left alone, since an admin put it there.
-pub(super) fn strangers(
+pub(super) fn unmanaged_paths(
     wanted: &ResolvedJail,
     manifest: Option<&Manifest>,
     inventory: &Inventory,
 ) -> Result<Vec<String>> {
     let tree = &wanted.tree;
     let is_loose = |path: &JailPath, entry: &Entry| {
-        entry.kind == EntryKind::Directory && !entry.user_owned && !SWAPPED.contains(&path.top())
+        entry.kind == EntryKind::Directory
+            && !entry.user_owned
+            && !EXCHANGED_DIRS.contains(&path.top())
     };
     let known = |path: &JailPath| {
         let holds = |place: &JailPath| Path::new(place.as_str()).starts_with(path.as_str());
@@ -292,7 +302,9 @@ pub(super) fn strangers(
     for directory in directories {
         for name in inventory.names(directory)? {
             let is_ours = *directory == root
-                && (name == PRIVATE || name == "lost+found" || SWAPPED.contains(&name.as_str()));
+                && (name == PRIVATE
+                    || name == "lost+found"
+                    || EXCHANGED_DIRS.contains(&name.as_str()));
             let path = directory.join(&name).ok();
             if !is_ours && !path.as_ref().is_some_and(known) {
                 strangers.push(format!(
@@ -306,7 +318,7 @@ pub(super) fn strangers(
 }
 
 /// A root is new, empty or ours.
-pub(super) fn root(
+pub(super) fn check_root_is_ours(
     spec: &Spec,
     marker: Option<&Marker>,
     inventory: Option<&Inventory>,

@@ -15,7 +15,7 @@ use crate::spec::{Family, Spec};
 pub(super) type Snippet = (Option<String>, Option<String>);
 
 /// What sshd says of itself: as remembered, if none of the files it stands on has changed since, or asked anew.
-pub fn facts(view: &HostView, manifest: Option<&Manifest>) -> Result<SshdInfo> {
+pub fn sshd_info(view: &HostView, manifest: Option<&Manifest>) -> Result<SshdInfo> {
     let config = Config::read(view)?;
     let daemon = Sshd::find(view)?;
     match manifest.and_then(|manifest| manifest.lock.as_ref()) {
@@ -26,7 +26,7 @@ pub fn facts(view: &HostView, manifest: Option<&Manifest>) -> Result<SshdInfo> {
 
 /// Asks sshd whether it would lock the jail's accounts in with the jail's snippet and the common settings in their places, whatever stands there now.
 /// Returns what an admin should know of how that was found out.
-pub fn verify(view: &HostView, jail: &ResolvedJail) -> Result<Vec<String>> {
+pub fn verify_snippet(view: &HostView, jail: &ResolvedJail) -> Result<Vec<String>> {
     let config = Config::read(view)?;
     let Some(lock) = &jail.lock else {
         return Ok(Vec::new());
@@ -101,7 +101,7 @@ fn common(wanted: &str, jail: &JailName, view: &HostView) -> Result<Option<Edit>
 }
 
 /// How the settings that all jails share go, where no jail has a snippet but `name` and those that go `along`.
-pub(super) fn leave_common(
+pub(super) fn remove_common(
     view: &HostView,
     name: &JailName,
     along: &[JailName],
@@ -121,7 +121,7 @@ pub(super) fn leave_common(
 }
 
 /// What sshd says of itself, where the jail has accounts, or had some: what they left belongs to its group, which therefore stays.
-pub(super) fn facts_for(
+pub(super) fn sshd_info_if_needed(
     spec: &Spec,
     manifest: Option<&Manifest>,
     view: &HostView,
@@ -130,12 +130,12 @@ pub(super) fn facts_for(
     if spec.users.is_empty() && !had_some {
         return Ok(None);
     }
-    facts(view, manifest).map(Some)
+    sshd_info(view, manifest).map(Some)
 }
 
 /// How a snippet changes: what is open to accounts while some of what they have is as it was and some as it is to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Turn {
+pub(super) enum SnippetOrder {
     /// It comes before all else: it ends a forwarding, which the network of sessions that are to come may not be meant for.
     First,
     /// It comes when all else is done.
@@ -143,19 +143,21 @@ pub(super) enum Turn {
 }
 
 /// When the jail's snippet is written.
-pub(super) fn turn(wanted: &ResolvedJail, view: &HostView) -> Result<Turn> {
+pub(super) fn snippet_order(wanted: &ResolvedJail, view: &HostView) -> Result<SnippetOrder> {
     let Some(lock) = &wanted.lock else {
-        return Ok(Turn::Last);
+        return Ok(SnippetOrder::Last);
     };
     let before = snippet(view, &lock.sshd.file)?.unwrap_or_default();
-    let forwards = |text| said(text, "AllowTcpForwarding").is_some_and(|value| value != "no");
+    let forwards =
+        |text| setting_value(text, "AllowTcpForwarding").is_some_and(|value| value != "no");
     // Between plain chroots and sessions everybody is out until all is done.
-    let is_same_root = said(&before, "ChrootDirectory") == said(&lock.sshd.text, "ChrootDirectory");
+    let is_same_root = setting_value(&before, "ChrootDirectory")
+        == setting_value(&lock.sshd.text, "ChrootDirectory");
     Ok(
         if is_same_root && forwards(&before) && !forwards(&lock.sshd.text) {
-            Turn::First
+            SnippetOrder::First
         } else {
-            Turn::Last
+            SnippetOrder::Last
         },
     )
 }
@@ -176,12 +178,12 @@ pub(super) fn steps(
     };
     let common = common(&lock.sshd.common, &wanted.name, view)?;
     let is_common_new = common.is_some();
-    steps.extend(common.map(Step::WriteCommon));
+    steps.extend(common.map(Step::WriteCommonSnippet));
     let before = snippet(view, &lock.sshd.file)?;
     let text = &lock.sshd.text;
     let differs = before.as_ref() != Some(text);
     let is_early = family.is_some_and(|family| !family.is_last)
-        && turn(wanted, view)? == Turn::Last
+        && snippet_order(wanted, view)? == SnippetOrder::Last
         && Manifest::names(view)?
             .iter()
             .any(|other| other.family_name() == wanted.name.family_name());
@@ -194,10 +196,10 @@ pub(super) fn steps(
     }
     let recorded = manifest.and_then(|manifest| manifest.lock.as_ref());
     let as_verified = !differs
-        && recorded.map(|lock| &lock.sshd) == facts
+        && recorded.map(|lock| &lock.sshd) == sshd_info
         && steps
             .iter()
-            .all(|step| !matches!(step, Step::MakeAccount(_)));
+            .all(|step| !matches!(step, Step::CreateAccount(_)));
     if !as_verified && !is_common_new {
         steps.push(Step::VerifySnippet);
     }
@@ -205,7 +207,7 @@ pub(super) fn steps(
 }
 
 /// The value of a keyword in a snippet.
-fn said<'t>(snippet: &'t str, keyword: &str) -> Option<&'t str> {
+fn setting_value<'t>(snippet: &'t str, keyword: &str) -> Option<&'t str> {
     let mut lines = snippet
         .lines()
         .filter_map(|line| line.trim().split_once(' '));

@@ -13,7 +13,7 @@ use crate::resolve::ResolvedJail;
 
 /// The part of a manifest that says which bytes were built. What else stands there is passed over.
 #[derive(Debug, Deserialize)]
-pub struct Contents {
+pub struct RecordedDigests {
     format: u32,
     root: PathBuf,
     entries: BTreeMap<JailPath, Content>,
@@ -25,7 +25,7 @@ struct Content {
     sha256: Option<Digest>,
 }
 
-impl Contents {
+impl RecordedDigests {
     /// Those of a jail; `None` where there are none that this jailctl can read.
     pub fn load(view: &HostView, name: &JailName) -> Result<Option<Self>> {
         let bytes = view.read(&ResolvedJail::state(name).join(MANIFEST), SIZE_LIMIT)?;
@@ -34,7 +34,7 @@ impl Contents {
     }
 
     /// Whether every file holds the bytes that were built. For a jail of which nothing else has changed: what is no file any more is an error.
-    pub fn are_as_built(&self, view: &HostView) -> Result<bool> {
+    pub fn verify(&self, view: &HostView) -> Result<bool> {
         let Some(inventory) = view.inventory(&self.root, &[], std::iter::empty())? else {
             return Ok(false);
         };
@@ -77,14 +77,14 @@ mod tests {
         let view = HostView::new(&host).unwrap();
         let name = JailName::parse("arkham").unwrap();
         manifest(FORMAT);
-        let contents = Contents::load(&view, &name).unwrap().unwrap();
-        assert!(contents.are_as_built(&view).unwrap());
+        let contents = RecordedDigests::load(&view, &name).unwrap().unwrap();
+        assert!(contents.verify(&view).unwrap());
         std::fs::write(root.join("etc/passwd"), "etc/passwe").unwrap();
-        assert!(!contents.are_as_built(&view).unwrap());
+        assert!(!contents.verify(&view).unwrap());
         std::fs::remove_file(root.join("etc/passwd")).unwrap();
-        contents.are_as_built(&view).unwrap_err();
+        contents.verify(&view).unwrap_err();
         manifest(FORMAT + 1);
-        assert!(Contents::load(&view, &name).unwrap().is_none());
+        assert!(RecordedDigests::load(&view, &name).unwrap().is_none());
         std::fs::remove_dir_all(&host).unwrap();
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use jailctl_session::network::{Fault, faults};
 use jailctl_session::policy::{DOOR, POLICY, Policy};
 
-use super::{Manifest, SNIPPET_LIMIT, Step, sessions};
+use super::{Manifest, SNIPPET_LIMIT, Step, live_sessions};
 use crate::error::{Error, Result};
 use crate::host::pam::{self, Edit, Modules, Service};
 use crate::host::{HostView, Process, UserEntry, nft};
@@ -14,7 +14,7 @@ use crate::resolve::{ResolvedJail, tables};
 
 /// What is found of a jail's policy, and what is to be.
 #[derive(Debug)]
-pub(super) struct Sessions {
+pub(super) struct PolicyState {
     is: Option<String>,
     has_door: bool,
     wanted: Option<String>,
@@ -26,8 +26,8 @@ pub(super) struct Sessions {
     services: Vec<Edit>,
 }
 
-impl Sessions {
-    pub(super) fn look(view: &HostView, wanted: &ResolvedJail) -> Result<Self> {
+impl PolicyState {
+    pub(super) fn observe(view: &HostView, wanted: &ResolvedJail) -> Result<Self> {
         let text = |path: &Path| -> Result<Option<String>> {
             let bytes = view.read(path, SNIPPET_LIMIT)?;
             Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
@@ -71,7 +71,7 @@ impl Sessions {
 
     /// Closes the jail where plain chroot and sessions take turns, and gives whether it did. Nobody may be in it then: between a session and a
     /// plain chroot an open directory could be handed over, and from there `..` would lead to the host.
-    pub(super) fn close(
+    pub(super) fn plan_switchover(
         &self,
         view: &HostView,
         jail: &ResolvedJail,
@@ -82,11 +82,11 @@ impl Sessions {
             return Ok(false);
         }
         let uids: Vec<u32> = users.iter().map(|user| user.uid).collect();
-        sessions::refuse_change(&jail.name, &Process::find_in_jail(view, &jail.root, &uids)?)?;
-        steps.extend(users.iter().map(|user| Step::Close {
+        live_sessions::ensure_empty(&jail.name, &Process::find_in_jail(view, &jail.root, &uids)?)?;
+        steps.extend(users.iter().map(|user| Step::DisableAccount {
             user: user.name.clone(),
         }));
-        steps.push(find_nobody(jail, users));
+        steps.push(require_empty(jail, users));
         Ok(true)
     }
 
@@ -100,7 +100,7 @@ impl Sessions {
             });
         }
         if !self.faults.is_empty() {
-            steps.push(Step::MendNetwork {
+            steps.push(Step::RepairNetwork {
                 faults: self.faults.clone(),
             });
         }
@@ -108,7 +108,7 @@ impl Sessions {
 
     /// The changes of PAM services, before any account of the jail is opened.
     pub(super) fn keep_services_off(&self, steps: &mut Vec<Step>) {
-        steps.extend(self.services.iter().cloned().map(Step::WriteStack));
+        steps.extend(self.services.iter().cloned().map(Step::WritePamService));
     }
 
     /// What goes when sshd sends nobody into a session any more.
@@ -134,15 +134,15 @@ fn services(view: &HostView, wanted: &ResolvedJail) -> Result<Vec<Edit>> {
 }
 
 /// Sees to it that none of its users is in a jail.
-pub(super) fn find_nobody(jail: &ResolvedJail, users: &[&UserEntry]) -> Step {
-    Step::FindNobody {
+pub(super) fn require_empty(jail: &ResolvedJail, users: &[&UserEntry]) -> Step {
+    Step::RequireEmpty {
         root: jail.root.clone(),
         uids: users.iter().map(|user| user.uid).collect(),
     }
 }
 
 /// The changes that take the block out of PAM's services where no jail but `name` and those that go `along` has accounts.
-pub(super) fn leave_services(
+pub(super) fn release_services(
     view: &HostView,
     name: &JailName,
     along: &[JailName],
