@@ -14,7 +14,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::rest::Rest;
+use super::deferred::DeferredAction;
 use super::undo::{Undo, remove_dirs};
 use crate::error::{Error, Result};
 use crate::host::{Host, HostView, Ownership};
@@ -28,7 +28,7 @@ const SIZE_LIMIT: u64 = 256 << 20;
 
 /// One line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-enum Line {
+enum JournalEntry {
     /// The first one.
     Begin {
         /// [`FORMAT`] when it was written.
@@ -39,7 +39,7 @@ enum Line {
     /// What undoes a deed that may follow.
     Undo(Undo),
     /// All that can be undone is done, and this is what is left.
-    Commit(Vec<Rest>),
+    Commit(Vec<DeferredAction>),
     /// Everything is to be undone.
     RollBack,
 }
@@ -57,13 +57,13 @@ pub(super) struct Journal<'h> {
 
 /// A journal that was found.
 #[derive(Debug)]
-pub(super) struct Found {
+pub(super) struct UnfinishedRun {
     /// What was run.
     pub(super) what: String,
     /// How it is undone, in the order in which it was noted.
     pub(super) undo: Vec<Undo>,
     /// What is left to do, where all else was done.
-    pub(super) rest: Option<Vec<Rest>>,
+    pub(super) rest: Option<Vec<DeferredAction>>,
 }
 
 impl<'h> Journal<'h> {
@@ -79,22 +79,22 @@ impl<'h> Journal<'h> {
     }
 
     /// Notes how deeds are undone. They may be done once this has returned.
-    pub(super) fn note(&mut self, undo: Vec<Undo>) -> Result<()> {
+    pub(super) fn append_undo(&mut self, undo: Vec<Undo>) -> Result<()> {
         if undo.is_empty() {
             return Ok(());
         }
-        let lines: Vec<Line> = undo.iter().cloned().map(Line::Undo).collect();
+        let lines: Vec<JournalEntry> = undo.iter().cloned().map(JournalEntry::Undo).collect();
         self.undo.extend(undo);
         self.append(lines)
     }
 
     /// Notes that all that can be undone is done.
-    pub(super) fn commit(&mut self, rest: &[Rest]) -> Result<()> {
+    pub(super) fn commit(&mut self, rest: &[DeferredAction]) -> Result<()> {
         if self.file.is_none() && rest.is_empty() {
             return Ok(());
         }
         self.is_committed = true;
-        self.append(vec![Line::Commit(rest.to_vec())])
+        self.append(vec![JournalEntry::Commit(rest.to_vec())])
     }
 
     /// Takes the commit back, and gives all that is to be undone, last first.
@@ -102,7 +102,7 @@ impl<'h> Journal<'h> {
         let undo = std::mem::take(&mut self.undo).into_iter().rev().collect();
         // Where no commit stands, its lack says the same, also on a disk that takes no further line.
         if self.is_committed {
-            self.append(vec![Line::RollBack])?;
+            self.append(vec![JournalEntry::RollBack])?;
         }
         Ok(undo)
     }
@@ -115,14 +115,14 @@ impl<'h> Journal<'h> {
         Ok(())
     }
 
-    fn append(&mut self, mut lines: Vec<Line>) -> Result<()> {
+    fn append(&mut self, mut lines: Vec<JournalEntry>) -> Result<()> {
         let shown = self.host.display_path(Path::new(JOURNAL));
         let failed = |error: &std::io::Error| Error::io("write", &shown, error);
         let is_new = self.file.is_none();
         if is_new {
             lines.insert(
                 0,
-                Line::Begin {
+                JournalEntry::Begin {
                     format: FORMAT,
                     what: self.what.clone(),
                 },
@@ -155,7 +155,7 @@ impl<'h> Journal<'h> {
     }
 }
 
-impl Found {
+impl UnfinishedRun {
     /// The journal of a run that did not end; `None` where there is none. One without a whole first line is of a run that had not come to do
     /// anything.
     pub(super) fn read(view: &HostView) -> Result<Option<Self>> {
@@ -194,10 +194,10 @@ impl Found {
             }
             let line = serde_json::from_slice(line).map_err(|error| at(error.to_string()))?;
             match line {
-                Line::Undo(undo) => found.undo.push(undo),
-                Line::Commit(rest) => found.rest = Some(rest),
-                Line::RollBack => found.rest = None,
-                Line::Begin { .. } => return Err(at("it is out of place".to_owned())),
+                JournalEntry::Undo(undo) => found.undo.push(undo),
+                JournalEntry::Commit(rest) => found.rest = Some(rest),
+                JournalEntry::RollBack => found.rest = None,
+                JournalEntry::Begin { .. } => return Err(at("it is out of place".to_owned())),
             }
         }
         Ok(Some(found))
@@ -234,14 +234,18 @@ mod tests {
     #[test]
     fn a_journal_of_the_first_format_is_read() {
         let text = include_str!("../../tests/formats/journal-1");
-        let lines: Vec<Line> = text
+        let lines: Vec<JournalEntry> = text
             .lines()
             .map(|line| serde_json::from_str(line).expect("a line"))
             .collect();
-        let undos = lines.iter().filter(|line| matches!(line, Line::Undo(_)));
+        let undos = lines
+            .iter()
+            .filter(|line| matches!(line, JournalEntry::Undo(_)));
         assert_eq!(undos.count(), 12);
-        assert!(matches!(&lines[0], Line::Begin { format: 1, what } if what == "build of dropbox"));
-        assert!(matches!(&lines[13], Line::Commit(rest) if rest.len() == 2));
-        assert!(matches!(&lines[14], Line::RollBack));
+        assert!(
+            matches!(&lines[0], JournalEntry::Begin { format: 1, what } if what == "build of dropbox")
+        );
+        assert!(matches!(&lines[13], JournalEntry::Commit(rest) if rest.len() == 2));
+        assert!(matches!(&lines[14], JournalEntry::RollBack));
     }
 }

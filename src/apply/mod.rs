@@ -1,20 +1,20 @@
 //! Carrying a [`Plan`] out: the only code that writes. It decides nothing; how each step is undone is noted in the journal before it is taken, and
 //! an error, or the next run after one that was cut short, undoes all that went before.
 
-mod collect;
-pub mod hold;
+mod audit_line;
+mod context;
+mod deferred;
+mod exchange;
 mod journal;
-mod moves;
-mod policy;
-mod proof;
-mod record;
+mod manifest;
 mod recover;
 mod removal;
-mod rest;
-mod run;
+pub mod session_control;
+mod session_policy;
+mod stage;
+mod staged_test;
 mod store;
-mod told;
-mod tree;
+mod store_gc;
 mod undo;
 mod writer;
 
@@ -25,11 +25,11 @@ use crate::host::{Host, HostView, Ownership, Process};
 use crate::names::JailName;
 use crate::plan::{Manifest, Plan, RemoveOptions, Step, ensure_account_idle, ensure_no_sessions};
 use crate::resolve::{ResolvedJail, Tree};
+use context::StepContext;
+use deferred::DeferredAction;
 use journal::Journal;
 pub use recover::recover;
-use rest::Rest;
-use run::Run;
-use undo::Undoing;
+use undo::UndoState;
 
 /// What a run is told besides its plan.
 #[derive(Clone, Debug, Default)]
@@ -42,7 +42,7 @@ pub struct Options {
 type OnStep<'f> = &'f mut dyn FnMut(&JailName, &Step);
 
 /// A jail that goes: its name, how it goes, its root, and the ids of its users.
-type Leaving = (JailName, RemoveOptions, PathBuf, Vec<u32>);
+type RemovedJail = (JailName, RemoveOptions, PathBuf, Vec<u32>);
 
 /// One or more plans carried out as one: all of them, or none.
 ///
@@ -52,8 +52,8 @@ pub struct Transaction<'h> {
     host: &'h Host,
     options: &'h Options,
     journal: Journal<'h>,
-    rest: Vec<Rest>,
-    leaving: Vec<Leaving>,
+    rest: Vec<DeferredAction>,
+    leaving: Vec<RemovedJail>,
     /// Names and ids of accounts that go while their jail stays.
     dropped: Vec<(String, u32)>,
     notices: Vec<String>,
@@ -80,23 +80,26 @@ impl<'h> Transaction<'h> {
     /// step before it is taken.
     ///
     /// After an error nothing more may be carried out; [`Transaction::roll_back`] puts everything back.
-    pub fn carry_out(&mut self, plan: &Plan, on_step: OnStep<'_>) -> Result<()> {
-        self.journal
-            .note(undo::of_plan(plan, self.options.no_reload, self.host)?)?;
-        let mut run = Run::new(self.host, plan, self.options, &mut self.journal);
+    pub fn apply(&mut self, plan: &Plan, on_step: OnStep<'_>) -> Result<()> {
+        self.journal.append_undo(undo::undo_for_plan(
+            plan,
+            self.options.no_reload,
+            self.host,
+        )?)?;
+        let mut run = StepContext::new(self.host, plan, self.options, &mut self.journal);
         let outcome = plan
             .steps
             .iter()
             .filter(|step| !step.is_final())
             .try_for_each(|step| {
                 on_step(&plan.name, step);
-                run.take(step)
+                run.execute(step)
             });
         self.notices.append(&mut run.notices);
-        self.rest.extend(rest_of(plan));
+        self.rest.extend(deferred_actions(plan));
         self.leaving.extend(leaving(plan));
         self.dropped.extend(dropped(plan));
-        self.told.extend(told::line(plan));
+        self.told.extend(audit_line::audit_line(plan));
         outcome
     }
 
@@ -104,9 +107,9 @@ impl<'h> Transaction<'h> {
     pub fn finish(mut self, on_step: OnStep<'_>) -> Result<Vec<String>> {
         // Accounts open first: as long as nothing else was done, all can still be put back.
         self.rest
-            .sort_by_key(|rest| !matches!(rest, Rest::Open { .. }));
+            .sort_by_key(|rest| !matches!(rest, DeferredAction::Open { .. }));
         if let Err(error) = self
-            .see_out()
+            .ensure_sessions_ended()
             .and_then(|()| self.journal.commit(&self.rest))
         {
             return Err(self.roll_back(error));
@@ -114,22 +117,22 @@ impl<'h> Transaction<'h> {
         let rest = std::mem::take(&mut self.rest);
         let mut error: Option<Error> = None;
         for one in &rest {
-            let Err(failed) = one.run(self.host, self.options, on_step) else {
+            let Err(failed) = one.execute(self.host, self.options, on_step) else {
                 continue;
             };
             match one {
-                Rest::Open { .. } => return Err(self.roll_back(failed)),
-                Rest::Keep { .. } | Rest::Drop { .. } => self
+                DeferredAction::Open { .. } => return Err(self.roll_back(failed)),
+                DeferredAction::Keep { .. } | DeferredAction::Drop { .. } => self
                     .notices
                     .push(format!("what was before could not be kept: {failed}")),
-                Rest::Store(_) | Rest::Settle(_) => self.notices.push(format!(
+                DeferredAction::Store(_) | DeferredAction::Settle(_) => self.notices.push(format!(
                     "what no jail needs any more could not be removed: {failed}"
                 )),
-                Rest::DeleteAccount { .. } | Rest::Release { .. } => {
+                DeferredAction::DeleteAccount { .. } | DeferredAction::Release { .. } => {
                     error =
                         Some(failed.hint("all else is done, and the next build tries this again"));
                 }
-                Rest::Remove { .. } => {
+                DeferredAction::Remove { .. } => {
                     return Err(failed.hint(
                         "mend the cause and run any command that writes: it goes on where this one stopped",
                     ));
@@ -149,7 +152,7 @@ impl<'h> Transaction<'h> {
 
     /// Nobody is to be in a jail that goes once there is no way back: others were built since it was looked at. Nor are processes of an account to run
     /// that goes: one that was on its way in when it was planned has arrived.
-    fn see_out(&self) -> Result<()> {
+    fn ensure_sessions_ended(&self) -> Result<()> {
         let uids: Vec<u32> = self.dropped.iter().map(|(_, uid)| *uid).collect();
         if !uids.is_empty() {
             Process::kill_unauthenticated(self.host, &uids)?;
@@ -160,7 +163,7 @@ impl<'h> Transaction<'h> {
         for (name, how, root, uids) in &self.leaving {
             if how.kill {
                 let gid = Manifest::load(self.host, name)?.and_then(|manifest| manifest.gid());
-                let ended = hold::end_all(self.host, name, gid, root, uids)?;
+                let ended = session_control::end_all(self.host, name, gid, root, uids)?;
                 ensure_no_sessions(name, *how, &ended.left)?;
                 continue;
             }
@@ -178,7 +181,7 @@ impl<'h> Transaction<'h> {
                 return error.hint("the next command that writes puts everything back");
             }
         };
-        let (mut findings, left) = Undoing::default().run(&undo, false, self.host);
+        let (mut findings, left) = UndoState::default().run(&undo, false, self.host);
         if findings.is_empty() {
             let ended = self.journal.end();
             findings.extend(ended.err().into_iter().flat_map(|error| error.findings));
@@ -187,14 +190,16 @@ impl<'h> Transaction<'h> {
             finding.what = format!("while putting things back: {}", finding.what);
             error.findings.push(finding);
         }
-        let left = left.iter().map(|place| Finding::new(kept(place)));
+        let left = left
+            .iter()
+            .map(|place| Finding::new(kept_dir_message(place)));
         error.findings.extend(left);
         error
     }
 }
 
 /// What is said of a place that stays because its user was quicker.
-fn kept(place: &Path) -> String {
+fn kept_dir_message(place: &Path) -> String {
     format!(
         "`{}` stays: somebody has put something there meanwhile",
         place.display()
@@ -202,7 +207,7 @@ fn kept(place: &Path) -> String {
 }
 
 /// Whom a plan sees out of a jail.
-fn leaving(plan: &Plan) -> impl Iterator<Item = Leaving> {
+fn leaving(plan: &Plan) -> impl Iterator<Item = RemovedJail> {
     let how = plan.removal.unwrap_or_default();
     plan.steps.iter().filter_map(move |step| match step {
         Step::EndSessions { root, uids, .. } => {
@@ -224,8 +229,8 @@ fn dropped(plan: &Plan) -> impl Iterator<Item = (String, u32)> {
 }
 
 /// What is left of a plan when all that can be undone is done.
-fn rest_of(plan: &Plan) -> Vec<Rest> {
-    let keep = |dir: PathBuf, stage: &str, previous: &str| Rest::Keep {
+fn deferred_actions(plan: &Plan) -> Vec<DeferredAction> {
+    let keep = |dir: PathBuf, stage: &str, previous: &str| DeferredAction::Keep {
         dir,
         stage: stage.into(),
         previous: previous.into(),
@@ -233,13 +238,13 @@ fn rest_of(plan: &Plan) -> Vec<Rest> {
     let mut rest = Vec::new();
     for step in &plan.steps {
         match step {
-            Step::EnableAccount { user, until } => rest.push(Rest::Open {
+            Step::EnableAccount { user, until } => rest.push(DeferredAction::Open {
                 jail: plan.name.clone(),
                 user: user.clone(),
                 until: *until,
             }),
             Step::DeleteAccount { user, uid, .. } if plan.removal.is_none() => {
-                rest.push(Rest::DeleteAccount {
+                rest.push(DeferredAction::DeleteAccount {
                     jail: plan.name.clone(),
                     root: plan.root.clone(),
                     gid: plan
@@ -252,7 +257,7 @@ fn rest_of(plan: &Plan) -> Vec<Rest> {
                 });
             }
             Step::RestoreAccount { user, uid, to } if plan.removal.is_none() => {
-                rest.push(Rest::Release {
+                rest.push(DeferredAction::Release {
                     jail: plan.name.clone(),
                     root: plan.root.clone(),
                     user: user.clone(),
@@ -260,28 +265,28 @@ fn rest_of(plan: &Plan) -> Vec<Rest> {
                     to: to.clone(),
                 });
             }
-            Step::WriteTree => rest.push(keep(plan.root.clone(), tree::STAGE, tree::PREVIOUS)),
+            Step::WriteTree => rest.push(keep(plan.root.clone(), stage::STAGE, stage::PREVIOUS)),
             Step::WriteManifest if plan.keep_previous => rest.push(keep(
                 ResolvedJail::state(&plan.name),
-                record::STAGE,
-                record::PREVIOUS,
+                manifest::STAGE,
+                manifest::PREVIOUS,
             )),
-            Step::WriteManifest => rest.push(Rest::Drop {
+            Step::WriteManifest => rest.push(DeferredAction::Drop {
                 dir: ResolvedJail::state(&plan.name),
-                stage: record::STAGE.into(),
+                stage: manifest::STAGE.into(),
             }),
             _ => {}
         }
     }
     if plan.steps.contains(&Step::WriteTree) {
-        let holder = store::holder(&plan.root).to_owned();
+        let holder = store::jails_dir(&plan.root).to_owned();
         rest.push(match plan.manifest {
-            Some(_) => Rest::Store(holder),
+            Some(_) => DeferredAction::Store(holder),
             // A jail's first build takes nothing from any tree.
-            None => Rest::Settle(holder),
+            None => DeferredAction::Settle(holder),
         });
     }
-    rest.extend(plan.removal.map(|how| Rest::Remove {
+    rest.extend(plan.removal.map(|how| DeferredAction::Remove {
         jail: plan.name.clone(),
         how,
     }));
@@ -289,7 +294,7 @@ fn rest_of(plan: &Plan) -> Vec<Rest> {
 }
 
 /// Makes only a tree, in the directory `target` of the running system, which must be new or empty.
-pub fn output(view: &HostView, tree: &Tree, target: &Path) -> Result<()> {
+pub fn write_tree_only(view: &HostView, tree: &Tree, target: &Path) -> Result<()> {
     let host = Host::new(Path::new("/"))?;
     let dir = host.given_dir(target, Ownership::root(0o755))?;
     if !dir.entries()?.is_empty() {
@@ -300,7 +305,7 @@ pub fn output(view: &HostView, tree: &Tree, target: &Path) -> Result<()> {
         );
     }
     dir.set_owner(Ownership::root(0o755))?;
-    tree::output(view, &dir, tree).map_err(|mut error| {
+    stage::write_tree(view, &dir, tree).map_err(|mut error| {
         // Half a tree is of no use; why it is only half is what counts.
         for (name, _) in dir.entries().unwrap_or_default() {
             if let Err(cleanup) = dir.remove_all(Path::new(&name)) {

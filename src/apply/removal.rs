@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use super::context::{StepContext, write_marker};
 use super::journal::Journal;
-use super::run::{Run, write_marker};
 use super::undo::remove_dirs;
-use super::{OnStep, Options, collect, hold, store, tree};
+use super::{OnStep, Options, session_control, stage, store, store_gc};
 use crate::error::Result;
 use crate::host::sshd::CONFIG_DIR;
 use crate::host::{FileKind, Host, NewAccount, Ownership, Process};
@@ -23,7 +23,7 @@ use crate::resolve::{
 const MAIL: &str = "/var/mail";
 
 /// Takes away what is left of a jail whose accounts are closed and in which nobody is.
-pub(super) fn finish(
+pub(super) fn finish_removal(
     host: &Host,
     name: &JailName,
     how: RemoveOptions,
@@ -35,11 +35,11 @@ pub(super) fn finish(
         return Ok(());
     };
     let mut journal = Journal::new(host, String::new());
-    let mut run = Run::new(host, &plan, options, &mut journal);
+    let mut run = StepContext::new(host, &plan, options, &mut journal);
     let mut left = plan.steps.iter().filter(|step| step.is_final());
     left.try_for_each(|step| {
         on_step(name, step);
-        run.take(step)
+        run.execute(step)
     })
 }
 
@@ -56,11 +56,11 @@ pub(super) fn delete_account(
     let accounts = host.accounts()?;
     if let Some(found) = accounts.user(user) {
         if !purge {
-            leave_home(host, root, user, uid, &found.home)?;
+            record_orphaned_home(host, root, user, uid, &found.home)?;
         }
         host.delete_account(user)?;
     } else if accounts.half_users.iter().any(|half| half == user) {
-        finish_deletion(host, name, gid, user, uid)?;
+        complete_userdel(host, name, gid, user, uid)?;
     }
     host.unmask_user_manager(uid)?;
     if !purge || host.stat(Path::new(MAIL))?.is_none() {
@@ -77,7 +77,7 @@ pub(super) fn delete_account(
 }
 
 /// Gives an account that the jail at `root` took over back what it had. What it is known by goes last, so that it can be done again.
-pub(super) fn release(
+pub(super) fn restore_account(
     host: &Host,
     root: &Path,
     user: &str,
@@ -88,7 +88,7 @@ pub(super) fn release(
     let Some(found) = accounts.user(user).filter(|found| is_adopted(found)) else {
         return Ok(());
     };
-    leave_home(host, root, user, uid, &found.home)?;
+    record_orphaned_home(host, root, user, uid, &found.home)?;
     host.set_expiry(user, expiry(to.expires))?;
     let locked = found.password.as_deref().filter(|_| to.had_password);
     if let Some(before) = locked.and_then(|text| text.strip_prefix('*')) {
@@ -99,7 +99,7 @@ pub(super) fn release(
 }
 
 /// Removes what userdel(8) left of an account when it was cut short: made whole again, it can be removed.
-pub(super) fn finish_deletion(
+pub(super) fn complete_userdel(
     host: &Host,
     name: &JailName,
     gid: u32,
@@ -121,7 +121,7 @@ pub(super) fn finish_deletion(
 }
 
 /// Notes a home that stays without its user.
-fn leave_home(host: &Host, root: &Path, user: &str, uid: u32, home: &str) -> Result<()> {
+fn record_orphaned_home(host: &Host, root: &Path, user: &str, uid: u32, home: &str) -> Result<()> {
     let (Some(dir), Some(mut marker), Ok(home)) = (
         host.open_dir_nofollow(root)?,
         Marker::read(host, root)?,
@@ -141,7 +141,7 @@ fn leave_home(host: &Host, root: &Path, user: &str, uid: u32, home: &str) -> Res
     write_marker(&dir, &marker)
 }
 
-impl Run<'_, '_> {
+impl StepContext<'_, '_> {
     /// Removes an account, with `purge` its mail too.
     pub(super) fn delete_account(&self, user: &str, uid: u32, purge: bool) -> Result<()> {
         let manifest = self.plan.manifest.as_ref();
@@ -183,11 +183,11 @@ impl Run<'_, '_> {
             );
         }
         // Whoever is left is found by his root directory or his id.
-        if let Err(error) = hold::kill_groups(self.name()) {
-            self.notices.push(hold::notice(&error));
+        if let Err(error) = session_control::kill_groups(self.name()) {
+            self.notices.push(session_control::notice(&error));
         }
         let gid = self.plan.manifest.as_ref().and_then(Manifest::gid);
-        let ended = hold::end_all(self.host, self.name(), gid, root, uids)?;
+        let ended = session_control::end_all(self.host, self.name(), gid, root, uids)?;
         ensure_no_sessions(self.name(), how, &ended.left)
     }
 
@@ -199,7 +199,7 @@ impl Run<'_, '_> {
         let made = Marker::read(self.host, &self.plan.root)?
             .map(|marker| marker.made)
             .unwrap_or_default();
-        let mut whole = vec![Path::new(tree::STAGE), Path::new(tree::PREVIOUS)];
+        let mut whole = vec![Path::new(stage::STAGE), Path::new(stage::PREVIOUS)];
         whole.extend(EXCHANGED_DIRS.map(Path::new));
         store::remove(self.host, &self.plan.root, &root, &whole)?;
         if purge {
@@ -225,9 +225,9 @@ impl Run<'_, '_> {
                 }
             }
         }
-        collect::collect(
+        store_gc::gc(
             self.host,
-            store::holder(&self.plan.root),
+            store::jails_dir(&self.plan.root),
             Some(self.name()),
             false,
         )?;
@@ -239,7 +239,7 @@ impl Run<'_, '_> {
             // Its users' ids may come to mean somebody else: nobody but root reaches what they left.
             return root.set_owner(Ownership::root(0o700));
         }
-        self.hand_on(&made)?;
+        self.transfer_created_dirs(&made)?;
         root.remove_file_if_exists(Path::new(MARKER))?;
         root.remove_all(Path::new(PRIVATE))?;
         drop(root);
@@ -248,7 +248,7 @@ impl Run<'_, '_> {
     }
 
     /// Leaves each directory that was made for this jail, and in which another stands, to that one to remove.
-    fn hand_on(&self, made: &[PathBuf]) -> Result<()> {
+    fn transfer_created_dirs(&self, made: &[PathBuf]) -> Result<()> {
         let mut left = made.to_owned();
         left.retain(|dir| *dir != self.plan.root);
         for name in Manifest::names(self.host)? {
@@ -281,15 +281,15 @@ impl Run<'_, '_> {
     /// Removes the control groups of sessions that are over. What cannot be removed keeps nobody from anything.
     pub(super) fn clear_groups(&mut self) {
         if self.host.is_live()
-            && let Err(error) = hold::clear_groups(self.name())
+            && let Err(error) = session_control::clear_groups(self.name())
         {
-            self.notices.push(hold::notice(&error));
+            self.notices.push(session_control::notice(&error));
         }
     }
 
     /// Takes away the masks of managers of user ids that the jail's accounts were recorded with, and that no jailed account has any more: somebody else may have
     /// removed such an account, or given it another id.
-    pub(super) fn unmask_left(&self) -> Result<()> {
+    pub(super) fn unmask_remaining(&self) -> Result<()> {
         let accounts = self.host.accounts()?;
         let recorded = self
             .plan
@@ -306,7 +306,7 @@ impl Run<'_, '_> {
     }
 
     /// Removes the jail's records.
-    pub(super) fn forget(&mut self) -> Result<()> {
+    pub(super) fn delete_records(&mut self) -> Result<()> {
         for verb in ["build", "check"] {
             let kept = ResolvedJail::cache(self.name(), verb);
             if self.host.lstat(&kept)?.is_some() {
@@ -320,8 +320,8 @@ impl Run<'_, '_> {
             return Ok(());
         }
         self.clear_groups();
-        self.sweep_network()?;
-        self.unmask_left()?;
+        self.remove_stale_network()?;
+        self.unmask_remaining()?;
         let (dir, name) = self.host.parent_of(&state)?;
         dir.remove_all(Path::new(name))
     }

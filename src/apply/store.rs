@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::fs::RenameFlags;
 
-use super::writer::fill_and_digest;
+use super::writer::write_and_digest;
 use crate::error::Result;
 use crate::host::{
     Copier, Digest, Dir, FileKind, Host, HostView, Ownership, Stat, parallel_for_each,
@@ -23,11 +23,11 @@ use crate::plan::store_index::{
 use crate::resolve::Content;
 
 /// Where new files are written.
-pub(super) const FRESH: &str = "new";
+pub(super) const INCOMING_DIR: &str = "new";
 /// There as long as a run is under way, and after one that did not end.
-pub(super) const BUSY: &str = "busy";
+pub(super) const DIRTY_MARKER: &str = "busy";
 /// How long a file must have been left alone before its facts are trusted to show the next change: file systems count time in steps.
-const SETTLED: Duration = Duration::from_secs(2);
+const CTIME_GRANULARITY: Duration = Duration::from_secs(2);
 
 /// A store that a run takes files from and gives files to.
 pub(super) struct Store {
@@ -35,21 +35,21 @@ pub(super) struct Store {
     fresh: Dir,
     label: Option<(Vec<u8>, Digest)>,
     /// What the index says, by content.
-    files: HashMap<Digest, Vec<Held>>,
+    files: HashMap<Digest, Vec<IndexedFile>>,
     sources: SourceDigests,
     next: AtomicU64,
-    work: Mutex<Work>,
+    work: Mutex<RunState>,
 }
 
 /// A file of the store.
-struct Held {
+struct IndexedFile {
     stored: StoredFile,
     /// It is known to be right, and was given another name.
     is_used: AtomicBool,
 }
 
 /// A file in [`FRESH`].
-struct Fresh {
+struct IncomingFile {
     key: ContentKey,
     /// What it is called there.
     called: String,
@@ -59,9 +59,9 @@ struct Fresh {
 
 /// What a run has done so far.
 #[derive(Default)]
-struct Work {
+struct RunState {
     /// Files that are not in the store yet, by content.
-    made: HashMap<Digest, Vec<Fresh>>,
+    made: HashMap<Digest, Vec<IncomingFile>>,
     /// Those that are by now.
     admitted: HashSet<ContentKey>,
     /// Files of the host that were read.
@@ -72,20 +72,20 @@ struct Work {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Placed {
     /// It is a further name of the store's inode of this number.
-    Shared(u64),
+    Linked(u64),
     /// It is an inode of its own.
-    Alone,
+    Copied,
 }
 
 /// A file that a tree is to have.
-pub(super) struct Want<'w> {
+pub(super) struct FileRequest<'w> {
     /// Where its content comes from.
     pub(super) content: &'w Content,
     /// Its owner and mode.
     pub(super) owner: Ownership,
 }
 
-impl Want<'_> {
+impl FileRequest<'_> {
     /// Whether nobody but root can ever change the file: whoever could would change it for every jail.
     pub(super) fn is_shareable(&self) -> bool {
         self.owner.uid == 0 && self.owner.mode & 0o022 == 0
@@ -102,7 +102,7 @@ impl Want<'_> {
 }
 
 /// The directory that holds the jail at `root`, and so its store.
-pub(super) fn holder(root: &Path) -> &Path {
+pub(super) fn jails_dir(root: &Path) -> &Path {
     root.parent().unwrap_or(root)
 }
 
@@ -113,8 +113,8 @@ fn token() -> &'static str {
 }
 
 /// Whether a run before this one did not end.
-pub(super) fn was_cut_short(host: &Host, store: &Path) -> Result<bool> {
-    let found = host.read(&store.join(BUSY), 1024)?;
+pub(super) fn is_dirty(host: &Host, store: &Path) -> Result<bool> {
+    let found = host.read(&store.join(DIRTY_MARKER), 1024)?;
     Ok(found.is_some_and(|found| found != token().as_bytes()))
 }
 
@@ -122,12 +122,12 @@ impl Store {
     /// Opens the store of the jail at `path`, whose open root is `root`, and makes it where there is none. `None` where the jail has a file system of
     /// its own, which no other jail could share.
     pub(super) fn open(host: &Host, path: &Path, root: &Dir) -> Result<Option<Self>> {
-        if host.stat(holder(path))?.map(|stat| stat.dev) != Some(root.stat()?.dev) {
+        if host.stat(jails_dir(path))?.map(|stat| stat.dev) != Some(root.stat()?.dev) {
             return Ok(None);
         }
         let at = store_of(path);
         let dir = host.ensure_root_dir(&at, Ownership::root(0o700))?;
-        let index = if was_cut_short(host, &at)? {
+        let index = if is_dirty(host, &at)? {
             None
         } else {
             Index::read(host, &at)?
@@ -137,15 +137,18 @@ impl Store {
             Some(index) => index.into_files().collect(),
             None => verified(&dir)?,
         };
-        write(&dir, BUSY, token().as_bytes())?;
-        dir.remove_all(Path::new(FRESH))?;
-        let fresh = dir.create_dir(Path::new(FRESH), Ownership::root(0o700))?;
-        let mut by_content: HashMap<Digest, Vec<Held>> = HashMap::with_capacity(files.len());
+        write(&dir, DIRTY_MARKER, token().as_bytes())?;
+        dir.remove_all(Path::new(INCOMING_DIR))?;
+        let fresh = dir.create_dir(Path::new(INCOMING_DIR), Ownership::root(0o700))?;
+        let mut by_content: HashMap<Digest, Vec<IndexedFile>> = HashMap::with_capacity(files.len());
         for stored in files {
-            by_content.entry(stored.key.sha256).or_default().push(Held {
-                stored,
-                is_used: AtomicBool::new(false),
-            });
+            by_content
+                .entry(stored.key.sha256)
+                .or_default()
+                .push(IndexedFile {
+                    stored,
+                    is_used: AtomicBool::new(false),
+                });
         }
         Ok(Some(Self {
             label: root.security_label()?.map(|label| {
@@ -161,7 +164,7 @@ impl Store {
         }))
     }
 
-    fn work(&self) -> MutexGuard<'_, Work> {
+    fn work(&self) -> MutexGuard<'_, RunState> {
         self.work.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -175,10 +178,10 @@ impl Store {
     }
 
     /// Puts a file that the store has at `name` in `parent`; `None` where it has none.
-    pub(super) fn place(
+    pub(super) fn link_or_copy(
         &self,
         copier: &mut Copier,
-        want: &Want<'_>,
+        want: &FileRequest<'_>,
         sha256: Digest,
         parent: &Dir,
         name: &Path,
@@ -189,20 +192,20 @@ impl Store {
                 && key.label == label
                 && want.mtime().is_none_or(|mtime| mtime == key.mtime)
         };
-        for Held { stored, is_used } in self.files.get(&sha256).into_iter().flatten() {
+        for IndexedFile { stored, is_used } in self.files.get(&sha256).into_iter().flatten() {
             if !is_it(&stored.key) {
                 continue;
             }
             let called = stored.key.file_name();
-            let Some(ino) = self.right(copier, stored, &called)? else {
+            let Some(ino) = self.verified_inode(copier, stored, &called)? else {
                 continue;
             };
             is_used.store(true, Ordering::Relaxed);
             return if parent.hard_link_if_supported(name, &self.dir, &called)? {
-                Ok(Some(Placed::Shared(ino)))
+                Ok(Some(Placed::Linked(ino)))
             } else {
                 self.copy(copier, &self.dir, &called, want, parent, name)?;
-                Ok(Some(Placed::Alone))
+                Ok(Some(Placed::Copied))
             };
         }
         let made = self.work().made.get(&sha256).and_then(|made| {
@@ -213,14 +216,19 @@ impl Store {
             return Ok(None);
         };
         if parent.hard_link_if_supported(name, &self.fresh, &called)? {
-            return Ok(Some(Placed::Shared(ino)));
+            return Ok(Some(Placed::Linked(ino)));
         }
         self.copy(copier, &self.fresh, &called, want, parent, name)?;
-        Ok(Some(Placed::Alone))
+        Ok(Some(Placed::Copied))
     }
 
     /// The inode number of a file of the store that holds what its name says. One that does not goes.
-    fn right(&self, copier: &mut Copier, stored: &StoredFile, called: &str) -> Result<Option<u64>> {
+    fn verified_inode(
+        &self,
+        copier: &mut Copier,
+        stored: &StoredFile,
+        called: &str,
+    ) -> Result<Option<u64>> {
         let Some(stat) = self.dir.stat_entry(called)? else {
             return Ok(None);
         };
@@ -237,7 +245,7 @@ impl Store {
         copier: &mut Copier,
         from: &Dir,
         called: &str,
-        want: &Want<'_>,
+        want: &FileRequest<'_>,
         parent: &Dir,
         name: &Path,
     ) -> Result<()> {
@@ -260,7 +268,7 @@ impl Store {
         &self,
         copier: &mut Copier,
         view: &HostView,
-        want: &Want<'_>,
+        want: &FileRequest<'_>,
         parent: &Dir,
         name: &Path,
     ) -> Result<(Digest, Placed)> {
@@ -268,7 +276,7 @@ impl Store {
         let at = Path::new(&called);
         let mut file = self.fresh.create_file(at)?;
         // Whoever reads of an error knows the jail, and not the store.
-        let sha256 = fill_and_digest(
+        let sha256 = write_and_digest(
             copier,
             view,
             want.content,
@@ -289,7 +297,7 @@ impl Store {
                 .push((source.clone(), stat.clone(), sha256));
         }
         // The same content can come from two places of the host, and even at once.
-        let before = self.place(copier, want, sha256, parent, name)?;
+        let before = self.link_or_copy(copier, want, sha256, parent, name)?;
         let is_kept = before.is_none() && {
             let key = ContentKey {
                 sha256,
@@ -298,7 +306,7 @@ impl Store {
                 label: self.label.as_ref().map(|(_, digest)| *digest),
             };
             let ino = made.ino;
-            self.work().add(Fresh {
+            self.work().add(IncomingFile {
                 key,
                 called: called.clone(),
                 ino,
@@ -306,16 +314,16 @@ impl Store {
         };
         let placed = match before {
             Some(placed) => Some(placed),
-            None => self.place(copier, want, sha256, parent, name)?,
+            None => self.link_or_copy(copier, want, sha256, parent, name)?,
         };
         if !is_kept {
             self.fresh.remove_file(at)?;
         }
-        Ok((sha256, placed.unwrap_or(Placed::Alone)))
+        Ok((sha256, placed.unwrap_or(Placed::Copied)))
     }
 
     /// Gives the files made by this run their names in the store. Their content must have reached the disk.
-    pub(super) fn admit(&self) -> Result<()> {
+    pub(super) fn publish(&self) -> Result<()> {
         let mut work = self.work();
         let made = std::mem::take(&mut work.made);
         for fresh in made.into_values().flatten() {
@@ -342,10 +350,10 @@ impl Store {
             ..
         } = self;
         let work = work.into_inner().unwrap_or_else(PoisonError::into_inner);
-        dir.remove_all(Path::new(FRESH))?;
+        dir.remove_all(Path::new(INCOMING_DIR))?;
         let mut all = Vec::with_capacity(files.len() + work.admitted.len());
         let mut touched = Vec::with_capacity(all.capacity());
-        for Held { stored, is_used } in files.into_values().flatten() {
+        for IndexedFile { stored, is_used } in files.into_values().flatten() {
             if work.admitted.contains(&stored.key) {
                 // Another one has its name now.
             } else if is_used.into_inner() {
@@ -377,9 +385,9 @@ impl Store {
     }
 }
 
-impl Work {
+impl RunState {
     /// Notes a new file; `false` where there is one like it.
-    fn add(&mut self, fresh: Fresh) -> bool {
+    fn add(&mut self, fresh: IncomingFile) -> bool {
         let known = self.made.entry(fresh.key.sha256).or_default();
         let is_first = known.iter().all(|other| other.key != fresh.key);
         if is_first {
@@ -392,11 +400,11 @@ impl Work {
 /// Removes what is at `paths` below the open root `dir` of the jail at `root`. What other jails go on sharing is known to be as right afterwards as
 /// it was before.
 pub(super) fn remove(host: &Host, root: &Path, dir: &Dir, paths: &[&Path]) -> Result<()> {
-    remove_seen(host, root, dir, paths, &mut |_| {})
+    remove_with(host, root, dir, paths, &mut |_| {})
 }
 
 /// As [`remove`]; `unknown` is shown the facts of each file that the store knows nothing of, right before one of its names goes.
-pub(super) fn remove_seen(
+pub(super) fn remove_with(
     host: &Host,
     root: &Path,
     dir: &Dir,
@@ -511,5 +519,5 @@ fn is_settled(stat: &Stat) -> bool {
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
     let changed = Duration::new(u64::try_from(stat.ctime.0).unwrap_or(0), stat.ctime.1);
-    changed + SETTLED < now
+    changed + CTIME_GRANULARITY < now
 }

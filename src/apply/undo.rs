@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use jailctl_session::policy::{DOOR, POLICY};
 use serde::{Deserialize, Serialize};
 
-use super::moves::Moves;
-use super::removal::finish_deletion;
-use super::{collect, record, store, tree};
+use super::exchange::Moves;
+use super::removal::complete_userdel;
+use super::{manifest, stage, store, store_gc};
 use crate::error::Result;
 use crate::host::sshd::{CONFIG_DIR, Sshd};
 use crate::host::{AccountFields, Expiry, Host, Ownership, manager_unit};
@@ -64,7 +64,7 @@ pub(super) enum Undo {
 
 /// What a series of undos knows of those before.
 #[derive(Debug, Default)]
-pub(super) struct Undoing {
+pub(super) struct UndoState {
     /// Whether a file that sshd reads is another now.
     reload: bool,
     /// Places of users that stay, on the host.
@@ -72,7 +72,7 @@ pub(super) struct Undoing {
 }
 
 /// What takes the steps of `plan` back that can be, but for moves: those are known when everything is staged.
-pub(super) fn of_plan(plan: &Plan, no_reload: bool, host: &Host) -> Result<Vec<Undo>> {
+pub(super) fn undo_for_plan(plan: &Plan, no_reload: bool, host: &Host) -> Result<Vec<Undo>> {
     let mut all = Vec::new();
     let mut directories = BTreeSet::new();
     let state = ResolvedJail::state(&plan.name);
@@ -94,7 +94,7 @@ pub(super) fn of_plan(plan: &Plan, no_reload: bool, host: &Host) -> Result<Vec<U
                     all.push(Undo::Own(plan.root.clone(), before.ownership()));
                 }
                 if Marker::read(host, &plan.root)?.is_none() {
-                    let mut made = missing(host, &plan.root)?;
+                    let mut made = missing_ancestors(host, &plan.root)?;
                     made.reverse();
                     all.push(Undo::RemoveRoot(plan.root.clone(), made));
                 }
@@ -136,7 +136,7 @@ pub(super) fn of_plan(plan: &Plan, no_reload: bool, host: &Host) -> Result<Vec<U
                 );
             }
             Step::WritePolicy { .. } => {
-                directories.extend(missing(host, &state.join(DOOR))?);
+                directories.extend(missing_ancestors(host, &state.join(DOOR))?);
                 all.push(policy(host, &state)?);
             }
             Step::RemovePolicy => {
@@ -153,7 +153,7 @@ pub(super) fn of_plan(plan: &Plan, no_reload: bool, host: &Host) -> Result<Vec<U
             }
             Step::WriteKeys { user, .. } => {
                 let keys = state.join("keys");
-                directories.extend(missing(host, &keys)?);
+                directories.extend(missing_ancestors(host, &keys)?);
                 let before = host.read(&keys.join(user), FILE_LIMIT)?;
                 all.push(Undo::Restore(
                     keys.join(user),
@@ -174,12 +174,12 @@ pub(super) fn of_plan(plan: &Plan, no_reload: bool, host: &Host) -> Result<Vec<U
                 all.push(Undo::Expire(user.clone(), before));
             }
             Step::WriteManifest => {
-                directories.extend(missing(host, &state)?);
-                all.push(Undo::Moves(Moves::none(&state, record::STAGE)));
+                directories.extend(missing_ancestors(host, &state)?);
+                all.push(Undo::Moves(Moves::none(&state, manifest::STAGE)));
             }
             Step::WriteTree => {
-                all.push(Undo::Store(store::holder(&plan.root).to_owned()));
-                all.push(Undo::Moves(Moves::none(&plan.root, tree::STAGE)));
+                all.push(Undo::Store(store::jails_dir(&plan.root).to_owned()));
+                all.push(Undo::Moves(Moves::none(&plan.root, stage::STAGE)));
             }
             Step::VerifySnippet
             | Step::RepairNetwork { .. }
@@ -209,7 +209,7 @@ fn policy(host: &Host, state: &Path) -> Result<Undo> {
 }
 
 /// The directories that have to be made for `path` to be one, deepest first.
-fn missing(host: &Host, path: &Path) -> Result<Vec<PathBuf>> {
+fn missing_ancestors(host: &Host, path: &Path) -> Result<Vec<PathBuf>> {
     let mut missing = Vec::new();
     for directory in path.ancestors() {
         if host.lstat(directory)?.is_some() {
@@ -222,7 +222,7 @@ fn missing(host: &Host, path: &Path) -> Result<Vec<PathBuf>> {
 
 impl Undo {
     /// Takes the step back.
-    pub(super) fn run(&self, host: &Host, series: &mut Undoing) -> Result<()> {
+    pub(super) fn run(&self, host: &Host, series: &mut UndoState) -> Result<()> {
         let known = |name: &str| -> Result<bool> { Ok(host.accounts()?.user(name).is_some()) };
         match self {
             Self::DeleteGroup(name, gid) => {
@@ -256,7 +256,7 @@ impl Undo {
                         host.delete_account(user)
                     }
                     None if accounts.half_users.contains(user) => {
-                        finish_deletion(host, jail, *gid, user, *uid)
+                        complete_userdel(host, jail, *gid, user, *uid)
                     }
                     _ => Ok(()),
                 }
@@ -304,12 +304,12 @@ impl Undo {
                 }
                 None => Ok(()),
             },
-            Self::Store(holder) => collect::collect(host, holder, None, true),
+            Self::Store(holder) => store_gc::gc(host, holder, None, true),
         }
     }
 }
 
-impl Undoing {
+impl UndoState {
     /// Undoes, in the order given. `was_cut_short`: what sshd was last told to read is not known. Every error is given, and none stops it.
     pub(super) fn run(
         mut self,

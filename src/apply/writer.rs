@@ -5,8 +5,8 @@ use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 
-use super::store::{Placed, Store, Want};
-use super::tree::PREVIOUS;
+use super::stage::PREVIOUS;
+use super::store::{FileRequest, Placed, Store};
 use crate::error::{Error, Result};
 use crate::host::{Copier, Digest, Dir, FileKind, HostView, ParentDirCache, parallel_for_each};
 use crate::names::JailPath;
@@ -14,7 +14,7 @@ use crate::plan::manifest::{Record, RecordKind};
 use crate::resolve::{Content, Entry, EntryKind};
 
 /// Where the content of files is to be had besides their sources.
-pub(super) struct Supply<'a> {
+pub(super) struct ContentSources<'a> {
     /// What jails share; `None` where this one shares nothing.
     pub(super) store: Option<&'a Store>,
     /// The live tree.
@@ -30,12 +30,12 @@ pub(super) struct Writer<'a> {
     pub(super) view: &'a HostView,
     pub(super) target: &'a Dir,
     /// `None` where only a tree is made: then no digests are taken, and the kernel copies.
-    pub(super) supply: Option<Supply<'a>>,
+    pub(super) supply: Option<ContentSources<'a>>,
 }
 
 /// What one thread has at hand.
 #[derive(Default)]
-struct Hand {
+struct WorkerState {
     copier: Copier,
     /// The directory written to last.
     last: ParentDirCache,
@@ -58,7 +58,7 @@ impl Writer<'_> {
         &self,
         entries: &[(&JailPath, &Entry)],
     ) -> Result<BTreeMap<JailPath, Written>> {
-        let mut hand = Hand::default();
+        let mut hand = WorkerState::default();
         let mut others = Vec::with_capacity(entries.len());
         for (path, entry) in entries {
             if entry.kind == EntryKind::Directory {
@@ -69,14 +69,14 @@ impl Writer<'_> {
                 others.push((*path, *entry));
             }
         }
-        let hands = parallel_for_each(&others, Hand::default, |hand, (path, entry)| {
-            self.leaf(hand, path, entry)
+        let hands = parallel_for_each(&others, WorkerState::default, |hand, (path, entry)| {
+            self.write_entry(hand, path, entry)
         })?;
         Ok(hands.into_iter().flat_map(|hand| hand.written).collect())
     }
 
-    fn leaf(&self, hand: &mut Hand, path: &JailPath, entry: &Entry) -> Result<()> {
-        let Hand {
+    fn write_entry(&self, hand: &mut WorkerState, path: &JailPath, entry: &Entry) -> Result<()> {
+        let WorkerState {
             copier,
             last,
             written,
@@ -90,7 +90,7 @@ impl Writer<'_> {
                 parent.create_device(name, *major, *minor, entry.owner)
             }
             EntryKind::File(content) => {
-                let want = Want {
+                let want = FileRequest {
                     content,
                     owner: entry.owner,
                 };
@@ -100,7 +100,7 @@ impl Writer<'_> {
                     return Ok(());
                 }
                 let mut file = parent.create_file(name)?;
-                fill(
+                write_content(
                     copier,
                     self.view,
                     content,
@@ -114,14 +114,14 @@ impl Writer<'_> {
     }
 }
 
-impl Supply<'_> {
+impl ContentSources<'_> {
     /// Makes one file, from the cheapest place that has it.
     fn file(
         &self,
         copier: &mut Copier,
         view: &HostView,
         path: &JailPath,
-        want: &Want<'_>,
+        want: &FileRequest<'_>,
         parent: &Dir,
     ) -> Result<Written> {
         let name = Path::new(path.name());
@@ -134,13 +134,13 @@ impl Supply<'_> {
         };
         if let Some(store) = store
             && let Some(sha256) = known
-            && let Some(placed) = store.place(copier, want, sha256, parent, name)?
+            && let Some(placed) = store.link_or_copy(copier, want, sha256, parent, name)?
         {
             return Ok(Written { sha256, placed });
         }
         let alone = |sha256| Written {
             sha256,
-            placed: Placed::Alone,
+            placed: Placed::Copied,
         };
         if let Some(digest) = unchanged
             && parent
@@ -151,7 +151,7 @@ impl Supply<'_> {
         }
         if let Content::Recorded { sha256, .. } = want.content {
             return self
-                .bring_back(copier, path, want, *sha256, parent)
+                .restore_previous(copier, path, want, *sha256, parent)
                 .map(alone);
         }
         if let Some(store) = store {
@@ -159,7 +159,7 @@ impl Supply<'_> {
             return Ok(Written { sha256, placed });
         }
         let mut file = parent.create_file(name)?;
-        let digest = fill_and_digest(
+        let digest = write_and_digest(
             copier,
             view,
             want.content,
@@ -171,11 +171,11 @@ impl Supply<'_> {
     }
 
     /// Copies a file that was built before from the tree that was.
-    fn bring_back(
+    fn restore_previous(
         &self,
         copier: &mut Copier,
         path: &JailPath,
-        want: &Want<'_>,
+        want: &FileRequest<'_>,
         sha256: Digest,
         parent: &Dir,
     ) -> Result<Digest> {
@@ -185,7 +185,9 @@ impl Supply<'_> {
             .lstat(&from)?
             .is_some_and(|stat| stat.kind() == FileKind::File);
         if !is_there {
-            return Err(lost(&parent.display_path(Path::new(path.name()))));
+            return Err(content_unavailable(
+                &parent.display_path(Path::new(path.name())),
+            ));
         }
         let name = Path::new(path.name());
         let mut file = parent.create_file(name)?;
@@ -196,7 +198,7 @@ impl Supply<'_> {
             &parent.display_path(name),
         )?;
         if digest != sha256 {
-            return Err(lost(&parent.display_path(name)));
+            return Err(content_unavailable(&parent.display_path(name)));
         }
         parent.finish_file(name, &file, want.owner, want.mtime())?;
         Ok(digest)
@@ -215,7 +217,7 @@ impl Supply<'_> {
 }
 
 /// Writes a file's content.
-fn fill(
+fn write_content(
     copier: &mut Copier,
     view: &HostView,
     content: &Content,
@@ -226,7 +228,7 @@ fn fill(
         Content::Text(text) => file
             .write_all(text.as_bytes())
             .map_err(|error| Error::io("write", shown, &error)),
-        Content::Recorded { .. } => Err(lost(shown)),
+        Content::Recorded { .. } => Err(content_unavailable(shown)),
         Content::Host { source, stat } => copier.copy(
             &mut view.open_no_symlinks(source, stat)?,
             source,
@@ -237,7 +239,7 @@ fn fill(
 }
 
 /// As [`fill`], and gives the digest of what was written.
-pub(super) fn fill_and_digest(
+pub(super) fn write_and_digest(
     copier: &mut Copier,
     view: &HostView,
     content: &Content,
@@ -246,10 +248,10 @@ pub(super) fn fill_and_digest(
 ) -> Result<Digest> {
     match content {
         Content::Text(text) => {
-            fill(copier, view, content, file, shown)?;
+            write_content(copier, view, content, file, shown)?;
             Ok(Digest::of(text.as_bytes()))
         }
-        Content::Recorded { .. } => Err(lost(shown)),
+        Content::Recorded { .. } => Err(content_unavailable(shown)),
         Content::Host { source, stat } => copier.copy_and_digest(
             &mut view.open_no_symlinks(source, stat)?,
             source,
@@ -260,7 +262,7 @@ pub(super) fn fill_and_digest(
 }
 
 /// What was built before is only to be had where it is kept.
-fn lost(shown: &Path) -> Error {
+fn content_unavailable(shown: &Path) -> Error {
     Error::failed(format!("could not bring `{}` back", shown.display()))
         .why("what it held is neither in the store nor in the tree that was kept, or was changed there")
         .hint("build the jail from its spec")

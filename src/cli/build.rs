@@ -162,7 +162,7 @@ impl Build {
                 }
                 // Nobody who leaves is to be in his jail while what sshd is told changes.
                 for plan in leaving(spec, host)? {
-                    transaction.carry_out(&plan, &mut voice.watch())?;
+                    transaction.apply(&plan, &mut voice.watch())?;
                     text.push_str(&summary(&plan));
                     said.extend(plan.notices.iter().cloned());
                     plans.push(plan);
@@ -198,7 +198,7 @@ impl Build {
                     if !self.consent.recreate {
                         plan.refuse_vanished_root(host)?;
                     }
-                    transaction.carry_out(&plan, &mut voice.watch())?;
+                    transaction.apply(&plan, &mut voice.watch())?;
                     let is_same = plan.steps.is_empty() && now.text == source.text;
                     if let Some(known) = known.filter(|_| is_same) {
                         known.keep(&view, &plan.notices, host);
@@ -256,7 +256,7 @@ impl Build {
         let target =
             std::path::absolute(target).map_err(|error| Error::io("find", target, &error))?;
         progress.say(format!("{}: writing the tree", spec.name.value));
-        apply::output(&view, &tree, &target)?;
+        apply::write_tree_only(&view, &tree, &target)?;
         drop(progress);
         let text = if self.writing.json {
             format!(

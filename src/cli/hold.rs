@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::Report;
 use super::target::manifests;
-use crate::apply::hold;
+use crate::apply::session_control;
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::plan::Manifest;
@@ -71,7 +71,7 @@ impl Jail {
 impl Freeze {
     pub(crate) fn run(self) -> Result<Report> {
         self.jail.each(|host, manifest| {
-            hold::freeze(host, &manifest.name)?;
+            session_control::freeze(host, &manifest.name)?;
             Ok("frozen".to_owned())
         })
     }
@@ -80,7 +80,7 @@ impl Freeze {
 impl Thaw {
     pub(crate) fn run(self) -> Result<Report> {
         self.jail.each(|host, manifest| {
-            let went_on = hold::thaw(host, &manifest.name)?;
+            let went_on = session_control::thaw(host, &manifest.name)?;
             let said = if went_on { "thawed" } else { "nobody is in it" };
             Ok(said.to_owned())
         })
@@ -90,7 +90,7 @@ impl Thaw {
 impl Kill {
     pub(crate) fn run(self) -> Result<Report> {
         self.jail.each(|host, manifest| {
-            Ok(match hold::kill(host, manifest)? {
+            Ok(match session_control::kill(host, manifest)? {
                 0 => "nobody is in it".to_owned(),
                 ended => format!("{} ended", count(ended, "process", "processes")),
             })

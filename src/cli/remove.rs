@@ -67,7 +67,7 @@ impl Remove {
         let mut transaction = Transaction::new(&host, &options, what);
         let watch = &mut voice.watch();
         for plan in &plans {
-            if let Err(error) = transaction.carry_out(plan, watch) {
+            if let Err(error) = transaction.apply(plan, watch) {
                 return Err(transaction.roll_back(error));
             }
         }

@@ -50,9 +50,9 @@ impl Rollback {
         let mut plans = Vec::new();
         let outcome = before.each(&host, |plan| {
             plans.push(plan);
-            plans.last().map_or(Ok(()), |plan| {
-                transaction.carry_out(plan, &mut voice.watch())
-            })
+            plans
+                .last()
+                .map_or(Ok(()), |plan| transaction.apply(plan, &mut voice.watch()))
         });
         match outcome {
             Ok(()) => notices.extend(transaction.finish(&mut voice.watch())?),

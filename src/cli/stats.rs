@@ -10,7 +10,7 @@ use jailctl_session::limits;
 
 use super::target::manifests;
 use super::{Report, Voice};
-use crate::apply::hold;
+use crate::apply::session_control;
 use crate::error::{Error, Result};
 use crate::host::HostView;
 use crate::names::JailName;
@@ -89,7 +89,7 @@ impl Stats {
         let mut samples = Vec::new();
         let mut notices = Vec::new();
         for manifest in manifests(&self.targets, view)? {
-            let policy = hold::policy(&manifest.name, "look at")?;
+            let policy = session_control::policy(&manifest.name, "look at")?;
             let limited = policy.and_then(|policy| Some((policy.limits.clone()?, policy)));
             let Some((limits, policy)) = limited else {
                 if !self.targets.is_empty() {

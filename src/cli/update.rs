@@ -129,7 +129,7 @@ impl Update {
                 if part.len() == 1 {
                     plan::ensure_whole_family(&plan, "update", "", host)?;
                 }
-                transaction.carry_out(&plan, &mut voice.watch())?;
+                transaction.apply(&plan, &mut voice.watch())?;
                 plans.push(plan);
             }
             Ok(())

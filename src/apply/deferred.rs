@@ -6,7 +6,7 @@ use rustix::fs::RenameFlags;
 use serde::{Deserialize, Serialize};
 
 use super::removal::{self, delete_account};
-use super::{OnStep, Options, collect, record};
+use super::{OnStep, Options, manifest, store_gc};
 use crate::error::Result;
 use crate::host::{Expiry, Host};
 use crate::names::JailName;
@@ -14,7 +14,7 @@ use crate::plan::{OriginalAccount, RemoveOptions, Step};
 
 /// One part of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Rest {
+pub(super) enum DeferredAction {
     /// Lets an account log in.
     Open {
         /// The jail.
@@ -79,9 +79,14 @@ pub(super) enum Rest {
     },
 }
 
-impl Rest {
+impl DeferredAction {
     /// Does it.
-    pub(super) fn run(&self, host: &Host, options: &Options, on_step: OnStep<'_>) -> Result<()> {
+    pub(super) fn execute(
+        &self,
+        host: &Host,
+        options: &Options,
+        on_step: OnStep<'_>,
+    ) -> Result<()> {
         match self {
             Self::Open { jail, user, until } => {
                 on_step(
@@ -128,7 +133,7 @@ impl Rest {
                         to: to.clone(),
                     },
                 );
-                removal::release(host, root, user, *uid, to)
+                removal::restore_account(host, root, user, *uid, to)
             }
             Self::Keep {
                 dir,
@@ -139,9 +144,11 @@ impl Rest {
                 Some(dir) => dir.remove_all(stage),
                 None => Ok(()),
             },
-            Self::Store(holder) => collect::collect(host, holder, None, false),
-            Self::Settle(holder) => collect::settle(host, holder),
-            Self::Remove { jail, how } => removal::finish(host, jail, *how, options, on_step),
+            Self::Store(holder) => store_gc::gc(host, holder, None, false),
+            Self::Settle(holder) => store_gc::close_unused(host, holder),
+            Self::Remove { jail, how } => {
+                removal::finish_removal(host, jail, *how, options, on_step)
+            }
         }
     }
 }
@@ -153,6 +160,6 @@ fn keep(host: &Host, dir: &Path, stage: &Path, previous: &Path) -> Result<()> {
     if open.lstat(stage)?.is_none() {
         return Ok(());
     }
-    record::remove_previous(host, dir, &open, previous)?;
+    manifest::remove_previous(host, dir, &open, previous)?;
     open.rename(stage, &open, previous, RenameFlags::NOREPLACE)
 }

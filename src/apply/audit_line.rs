@@ -3,8 +3,8 @@
 use crate::plan::{Plan, Step};
 
 /// One line for a jail whose accounts, tree or snippet changed; `None` for one where nothing did.
-pub(super) fn line(plan: &Plan) -> Option<String> {
-    let mut deeds: Vec<String> = plan.steps.iter().filter_map(deed).collect();
+pub(super) fn audit_line(plan: &Plan) -> Option<String> {
+    let mut deeds: Vec<String> = plan.steps.iter().filter_map(step_text).collect();
     deeds.dedup();
     let what = if plan.removal.is_some() {
         "removed"
@@ -14,7 +14,7 @@ pub(super) fn line(plan: &Plan) -> Option<String> {
     (!deeds.is_empty()).then(|| format!("jail {} {what}: {}", plan.name, deeds.join(", ")))
 }
 
-fn deed(step: &Step) -> Option<String> {
+fn step_text(step: &Step) -> Option<String> {
     Some(match step {
         Step::CreateAccount(account) => format!("account {} made", account.name),
         Step::MaskUserManager { user, .. } => format!("user manager of {user} masked"),

@@ -6,9 +6,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
-use super::moves::{Move, Moves};
+use super::exchange::{Move, Moves};
 use super::store::{self, Placed, Store};
-use super::writer::{Supply, Writer, Written};
+use super::writer::{ContentSources, Writer, Written};
 use crate::error::{Error, Result};
 use crate::host::{Dir, FileKind, Host, HostView, Ownership, ParentDirCache, Stat, copy_skeleton};
 use crate::names::JailPath;
@@ -45,7 +45,7 @@ pub(super) fn stage(host: &Host, root: &Dir, plan: &Plan, tree: &Tree) -> Result
     let writer = Writer {
         view: host,
         target: &stage,
-        supply: Some(Supply {
+        supply: Some(ContentSources {
             store: store.as_ref(),
             live: root,
             records,
@@ -69,9 +69,9 @@ pub(super) fn stage(host: &Host, root: &Dir, plan: &Plan, tree: &Tree) -> Result
         else {
             continue;
         };
-        make_above(&stage, path)?;
+        create_parents(&stage, path)?;
         if entry.user_owned {
-            furnish(host, plan, &stage, path, entry)?;
+            stage_user_dir(host, plan, &stage, path, entry)?;
         } else {
             entries.push((path, entry));
         }
@@ -83,22 +83,22 @@ pub(super) fn stage(host: &Host, root: &Dir, plan: &Plan, tree: &Tree) -> Result
         .filter(|change| change.act != ChangeKind::Remove)
     {
         if let Some(entry) = tree.get(&change.path) {
-            moves.extend(place_loose(root, &stage, &change.path, entry)?);
+            moves.extend(single_path_move(root, &stage, &change.path, entry)?);
         }
     }
     for top in &tops {
-        moves.extend(Move::swap(root, &stage, Path::new(top))?);
+        moves.extend(Move::for_path(root, &stage, Path::new(top))?);
     }
     for change in loose
         .iter()
         .rev()
         .filter(|change| change.act == ChangeKind::Remove)
     {
-        moves.extend(remove_loose(root, &stage, change)?);
+        moves.extend(single_path_removal(root, &stage, change)?);
     }
     stage.sync_file_system()?;
     if let Some(store) = &store {
-        store.admit()?;
+        store.publish()?;
     }
     Ok(Staged {
         files,
@@ -122,7 +122,7 @@ fn staged(entry: &Entry) -> bool {
 }
 
 /// The directories that lead to a staged entry.
-fn make_above(stage: &Dir, path: &JailPath) -> Result<()> {
+fn create_parents(stage: &Dir, path: &JailPath) -> Result<()> {
     let mut above: Vec<JailPath> = std::iter::successors(path.parent(), JailPath::parent).collect();
     above.pop();
     for directory in above.iter().rev() {
@@ -132,7 +132,13 @@ fn make_above(stage: &Dir, path: &JailPath) -> Result<()> {
 }
 
 /// Stages a place of a user's.
-fn furnish(host: &Host, plan: &Plan, stage: &Dir, path: &JailPath, entry: &Entry) -> Result<()> {
+fn stage_user_dir(
+    host: &Host,
+    plan: &Plan,
+    stage: &Dir,
+    path: &JailPath,
+    entry: &Entry,
+) -> Result<()> {
     let place = stage.create_dir(path.relative(), Ownership::root(0o700))?;
     let skeleton = plan.target.as_ref().and_then(|wanted| {
         let account = wanted
@@ -152,7 +158,12 @@ fn furnish(host: &Host, plan: &Plan, stage: &Dir, path: &JailPath, entry: &Entry
     place.set_owner(entry.owner)
 }
 
-fn place_loose(root: &Dir, stage: &Dir, path: &JailPath, entry: &Entry) -> Result<Option<Move>> {
+fn single_path_move(
+    root: &Dir,
+    stage: &Dir,
+    path: &JailPath,
+    entry: &Entry,
+) -> Result<Option<Move>> {
     let at = path.relative();
     let found = root.lstat(at)?;
     if entry.user_owned && found.is_none() {
@@ -161,7 +172,7 @@ fn place_loose(root: &Dir, stage: &Dir, path: &JailPath, entry: &Entry) -> Resul
         return Ok(Some(Move::Furnish(at.to_owned(), staged, made)));
     }
     if staged(entry) && !entry.user_owned {
-        return Move::swap(root, stage, at);
+        return Move::for_path(root, stage, at);
     }
     match found {
         Some(stat) if stat.kind() == FileKind::Directory => Ok(Some(Move::Own(
@@ -179,7 +190,7 @@ fn place_loose(root: &Dir, stage: &Dir, path: &JailPath, entry: &Entry) -> Resul
     }
 }
 
-fn remove_loose(root: &Dir, stage: &Dir, change: &Change) -> Result<Option<Move>> {
+fn single_path_removal(root: &Dir, stage: &Dir, change: &Change) -> Result<Option<Move>> {
     let path = change.path.relative();
     let Some(stat) = root.lstat(path)? else {
         return Ok(None);
@@ -201,7 +212,7 @@ fn remove_loose(root: &Dir, stage: &Dir, change: &Change) -> Result<Option<Move>
 
 /// What a run has made of the files of a tree.
 #[derive(Debug, Default)]
-pub(super) struct Made {
+pub(super) struct WrittenFiles {
     /// Those that it wrote.
     pub(super) files: BTreeMap<JailPath, Written>,
     /// Facts of inodes of the store, when everything was in its place.
@@ -212,7 +223,7 @@ pub(super) struct Made {
 pub(super) fn records(
     root: &Dir,
     tree: &Tree,
-    made: &Made,
+    made: &WrittenFiles,
     before: Option<&Manifest>,
 ) -> Result<BTreeMap<JailPath, Record>> {
     let gone = || {
@@ -243,8 +254,8 @@ pub(super) fn records(
                 let written = made.files.get(path);
                 let sha256 = written.map(|written| written.sha256);
                 let known = written.and_then(|written| match written.placed {
-                    Placed::Shared(ino) => made.facts.get(&ino),
-                    Placed::Alone => None,
+                    Placed::Linked(ino) => made.facts.get(&ino),
+                    Placed::Copied => None,
                 });
                 let stat = match known {
                     Some(stat) => Some(stat.clone()),
@@ -276,7 +287,7 @@ pub(super) fn records(
 }
 
 /// Makes only a tree, in `target`, an empty directory.
-pub(super) fn output(view: &HostView, target: &Dir, tree: &Tree) -> Result<()> {
+pub(super) fn write_tree(view: &HostView, target: &Dir, tree: &Tree) -> Result<()> {
     let writer = Writer {
         view,
         target,
@@ -287,7 +298,7 @@ pub(super) fn output(view: &HostView, target: &Dir, tree: &Tree) -> Result<()> {
 }
 
 /// The private directory, made where it is missing.
-pub(super) fn private(root: &Dir) -> Result<Dir> {
+pub(super) fn private_dir(root: &Dir) -> Result<Dir> {
     root.ensure_dir(Path::new(PRIVATE), Ownership::root(0o700))
         .map(|(dir, _)| dir)
 }

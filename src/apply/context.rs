@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::journal::Journal;
-use super::removal::release;
+use super::removal::restore_account;
+use super::stage::WrittenFiles;
 use super::store::Store;
-use super::tree::Made;
 use super::undo::Undo;
-use super::{Options, record, tree};
+use super::{Options, manifest, stage};
 use crate::error::{Error, Result};
 use crate::host::sshd::{CONFIG_DIR, Reload, Sshd};
 use crate::host::{Dir, Expiry, Host, Ownership, Process};
@@ -18,17 +18,17 @@ use crate::resolve::{MARKER, Marker, ResolvedJail, is_adopted};
 use crate::spec::Password;
 
 /// A plan being carried out.
-pub(super) struct Run<'r, 'h> {
+pub(super) struct StepContext<'r, 'h> {
     pub(super) host: &'h Host,
     pub(super) plan: &'r Plan,
     options: &'r Options,
     journal: &'r mut Journal<'h>,
-    pub(super) made: Made,
+    pub(super) written: WrittenFiles,
     /// What an admin should know.
     pub(super) notices: Vec<String>,
 }
 
-impl<'r, 'h> Run<'r, 'h> {
+impl<'r, 'h> StepContext<'r, 'h> {
     pub(super) fn new(
         host: &'h Host,
         plan: &'r Plan,
@@ -40,7 +40,7 @@ impl<'r, 'h> Run<'r, 'h> {
             plan,
             options,
             journal,
-            made: Made::default(),
+            written: WrittenFiles::default(),
             notices: Vec::new(),
         }
     }
@@ -65,7 +65,7 @@ impl<'r, 'h> Run<'r, 'h> {
         })
     }
 
-    pub(super) fn wanted(&self) -> Result<&'r Target> {
+    pub(super) fn target(&self) -> Result<&'r Target> {
         self.plan
             .target
             .as_ref()
@@ -73,11 +73,11 @@ impl<'r, 'h> Run<'r, 'h> {
     }
 
     /// Notes how what follows is undone.
-    pub(super) fn note(&mut self, undo: Undo) -> Result<()> {
-        self.journal.note(vec![undo])
+    pub(super) fn journal_undo(&mut self, undo: Undo) -> Result<()> {
+        self.journal.append_undo(vec![undo])
     }
 
-    pub(super) fn take(&mut self, step: &Step) -> Result<()> {
+    pub(super) fn execute(&mut self, step: &Step) -> Result<()> {
         match step {
             Step::DisableAccount { user } => self.close(user),
             Step::CreateRoot => self.make_root(),
@@ -91,16 +91,18 @@ impl<'r, 'h> Run<'r, 'h> {
                 ensure_empty(self.name(), &Process::find_in_jail(self.host, root, uids)?)
             }
             Step::WritePolicy { text, .. } => self.write_policy(text),
-            Step::RepairNetwork { .. } => self.mend_network(),
+            Step::RepairNetwork { .. } => self.repair_network(),
             Step::RemovePolicy => self.remove_policy(),
-            Step::WritePamService(edit) | Step::RemovePamService(edit) => self.write_stack(edit),
+            Step::WritePamService(edit) | Step::RemovePamService(edit) => {
+                self.write_pam_service(edit)
+            }
             Step::WriteCommonSnippet(edit) => {
                 self.verify()?;
-                self.write_stack(edit)?;
+                self.write_pam_service(edit)?;
                 self.reload()
             }
             Step::RemoveCommonSnippet(edit) => {
-                self.write_stack(edit)?;
+                self.write_pam_service(edit)?;
                 self.reload()
             }
             Step::InstallSnippet { file, text } => self.install_snippet(file, text),
@@ -117,14 +119,14 @@ impl<'r, 'h> Run<'r, 'h> {
                 Password::Hash(hash) => self.host.set_password(user, hash),
             },
             Step::EnableAccount { user, until } => self.host.set_expiry(user, *until),
-            Step::WriteManifest => self.record(),
+            Step::WriteManifest => self.write_manifest(),
             Step::DeleteAccount { user, uid, purge } => self.delete_account(user, *uid, *purge),
             Step::RestoreAccount { user, uid, to } => {
-                release(self.host, &self.plan.root, user, *uid, to)
+                restore_account(self.host, &self.plan.root, user, *uid, to)
             }
             Step::EndSessions { root, uids, kill } => self.end_sessions(root, uids, *kill),
             Step::RemoveTree { purge } => self.remove_tree(*purge),
-            Step::DeleteRecords => self.forget(),
+            Step::DeleteRecords => self.delete_records(),
             Step::DeleteGroup { name } => self.delete_group(name),
             Step::RemoveSnippet { file } => self.remove_snippet(file),
         }
@@ -166,7 +168,7 @@ impl<'r, 'h> Run<'r, 'h> {
             .host
             .ensure_root_dir(&self.plan.root, Ownership::root(0o755))?;
         root.set_owner(Ownership::root(0o755))?;
-        tree::private(&root)?;
+        stage::private_dir(&root)?;
         let marker = marker.unwrap_or(Marker {
             jail: self.name().clone(),
             made: missing,
@@ -182,18 +184,18 @@ impl<'r, 'h> Run<'r, 'h> {
 
     fn write_tree(&mut self) -> Result<()> {
         let root = self.need_root()?;
-        tree::private(&root)?;
+        stage::private_dir(&root)?;
         // They go when all else is done, and then it is too late to say that they do not.
-        root.check_removable(Path::new(tree::PREVIOUS))?;
+        root.check_removable(Path::new(stage::PREVIOUS))?;
         if let Some(state) = self.host.open_dir_nofollow(&self.state())? {
-            state.check_removable(Path::new(record::PREVIOUS))?;
+            state.check_removable(Path::new(manifest::PREVIOUS))?;
         }
-        let staged = tree::stage(self.host, &root, self.plan, &self.wanted()?.jail.tree)?;
-        super::proof::prove_staged(self.host, &self.wanted()?.jail)?;
-        self.note(Undo::Moves(staged.moves.clone()))?;
+        let staged = stage::stage(self.host, &root, self.plan, &self.target()?.jail.tree)?;
+        super::staged_test::test_staged_tree(self.host, &self.target()?.jail)?;
+        self.journal_undo(Undo::Moves(staged.moves.clone()))?;
         staged.moves.make(&root)?;
         root.sync()?;
-        self.made = Made {
+        self.written = WrittenFiles {
             files: staged.files,
             facts: staged.store.map_or(Ok(HashMap::new()), Store::close)?,
         };
@@ -201,7 +203,7 @@ impl<'r, 'h> Run<'r, 'h> {
     }
 
     fn verify(&mut self) -> Result<()> {
-        let notices = crate::plan::verify_snippet(self.host, &self.wanted()?.jail)?;
+        let notices = crate::plan::verify_snippet(self.host, &self.target()?.jail)?;
         for notice in notices {
             if !self.notices.contains(&notice) {
                 self.notices.push(notice);
@@ -217,7 +219,7 @@ impl<'r, 'h> Run<'r, 'h> {
         dir.replace_file(Path::new(file), text.as_bytes(), Ownership::root(0o644))?;
         self.reload()?;
         // Of all that it is for, who may be of a family.
-        let gid = self.wanted()?.jail.lock.as_ref().map(|lock| lock.group.gid);
+        let gid = self.target()?.jail.lock.as_ref().map(|lock| lock.group.gid);
         let accounts = self.host.accounts()?;
         let users = accounts.users.iter().filter(|user| Some(user.gid) == gid);
         let uids: Vec<u32> = users.map(|user| user.uid).collect();

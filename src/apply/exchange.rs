@@ -47,7 +47,7 @@ pub(super) enum Move {
 
 impl Move {
     /// What brings the staged `path` to its place, or takes away what is there where nothing is staged; `None` where there is neither.
-    pub(super) fn swap(root: &Dir, stage: &Dir, path: &Path) -> Result<Option<Self>> {
+    pub(super) fn for_path(root: &Dir, stage: &Dir, path: &Path) -> Result<Option<Self>> {
         let at = || path.to_owned();
         Ok(match (stage.lstat(path)?, root.lstat(path)?) {
             (Some(staged), Some(_)) => Some(Self::Exchange(at(), staged.ino)),

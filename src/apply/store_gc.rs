@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use super::store::{BUSY, FRESH, verified, was_cut_short, write, write_index};
+use super::store::{DIRTY_MARKER, INCOMING_DIR, is_dirty, verified, write, write_index};
 use crate::error::Result;
 use crate::host::{Digest, Host, Ownership};
 use crate::names::JailName;
@@ -14,18 +14,13 @@ use crate::resolve::{PRIVATE, ResolvedJail};
 
 /// Ends a run: what no jail beside one another needs any more goes, and the whole store with the last of it. `gone` is the jail that is just being
 /// taken away. After a run that `failed`, its files are in the store and not in the index: the index is made anew.
-pub(super) fn collect(
-    host: &Host,
-    holder: &Path,
-    gone: Option<&JailName>,
-    failed: bool,
-) -> Result<()> {
+pub(super) fn gc(host: &Host, holder: &Path, gone: Option<&JailName>, failed: bool) -> Result<()> {
     let at = holder.join(STORE);
     let Some(dir) = host.open_dir_nofollow(&at)? else {
-        return discard(host, holder);
+        return delete_store(host, holder);
     };
-    dir.remove_all(Path::new(FRESH))?;
-    let was_cut_short = failed || was_cut_short(host, &at)?;
+    dir.remove_all(Path::new(INCOMING_DIR))?;
+    let was_cut_short = failed || is_dirty(host, &at)?;
     let files = if was_cut_short {
         verified(&dir)?
     } else {
@@ -61,7 +56,7 @@ pub(super) fn collect(
     }
     if kept.is_empty() {
         drop(dir);
-        return discard(host, holder);
+        return delete_store(host, holder);
     }
     if is_less || was_cut_short {
         let digests: HashSet<Digest> = kept.iter().map(|stored| stored.key.sha256).collect();
@@ -70,29 +65,29 @@ pub(super) fn collect(
         write(&dir, SOURCES, &sources.to_bytes())?;
         write_index(&dir, kept)?;
     }
-    dir.remove_file_if_exists(Path::new(BUSY))
+    dir.remove_file_if_exists(Path::new(DIRTY_MARKER))
 }
 
 /// Ends a run that took nothing from the store.
-pub(super) fn settle(host: &Host, holder: &Path) -> Result<()> {
+pub(super) fn close_unused(host: &Host, holder: &Path) -> Result<()> {
     let at = holder.join(STORE);
     let Some(dir) = host.open_dir_nofollow(&at)? else {
-        return discard(host, holder);
+        return delete_store(host, holder);
     };
     let mut names = dir.names()?.into_iter();
     let has_files = names.any(|name| {
         name.to_str()
             .is_some_and(|name| ContentKey::parse(name).is_some())
     });
-    if !has_files || was_cut_short(host, &at)? {
-        return collect(host, holder, None, false);
+    if !has_files || is_dirty(host, &at)? {
+        return gc(host, holder, None, false);
     }
-    dir.remove_all(Path::new(FRESH))?;
-    dir.remove_file_if_exists(Path::new(BUSY))
+    dir.remove_all(Path::new(INCOMING_DIR))?;
+    dir.remove_file_if_exists(Path::new(DIRTY_MARKER))
 }
 
 /// Removes a store in which nothing is left, and the directory that was made for it.
-fn discard(host: &Host, holder: &Path) -> Result<()> {
+fn delete_store(host: &Host, holder: &Path) -> Result<()> {
     let Some(dir) = host.open_dir_nofollow(holder)? else {
         return Ok(());
     };

@@ -3,10 +3,10 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
-use super::moves::{Move, Moves};
-use super::run::Run;
+use super::context::StepContext;
+use super::exchange::{Move, Moves};
 use super::undo::Undo;
-use super::{store, tree};
+use super::{stage, store};
 use crate::error::Result;
 use crate::host::sshd::{Config, Sshd};
 use crate::host::{Digest, Dir, FileKind, Host, Ownership, Stat};
@@ -20,12 +20,12 @@ pub(super) const STAGE: &str = ".new";
 /// The records of the time before, likewise.
 pub(super) const PREVIOUS: &str = crate::plan::manifest::PREVIOUS;
 
-impl Run<'_, '_> {
+impl StepContext<'_, '_> {
     /// Writes the manifest and the spec as built.
-    pub(super) fn record(&mut self) -> Result<()> {
-        self.unmask_left()?;
+    pub(super) fn write_manifest(&mut self) -> Result<()> {
+        self.unmask_remaining()?;
         let manifest = self.manifest()?.to_json()?;
-        let spec = &self.wanted()?.origin.text;
+        let spec = &self.target()?.origin.text;
         let state = self
             .host
             .ensure_root_dir(&self.state(), Ownership::root(0o711))?;
@@ -34,25 +34,25 @@ impl Run<'_, '_> {
         let mut moves = Vec::new();
         for (name, content) in [(SPEC, spec.as_bytes()), (MANIFEST, &manifest)] {
             stage.replace_file(Path::new(name), content, Ownership::root(0o600))?;
-            moves.extend(Move::swap(&state, &stage, Path::new(name))?);
+            moves.extend(Move::for_path(&state, &stage, Path::new(name))?);
         }
         let moves = Moves {
             dir: self.state(),
             stage: PathBuf::from(STAGE),
             list: moves,
         };
-        self.note(Undo::Moves(moves.clone()))?;
+        self.journal_undo(Undo::Moves(moves.clone()))?;
         moves.make(&state)?;
         state.sync()
     }
 
     /// The manifest of the tree as it now stands.
     fn manifest(&self) -> Result<Manifest> {
-        let wanted = self.wanted()?;
+        let wanted = self.target()?;
         let jail = &wanted.jail;
         let before = self.plan.manifest.as_ref();
         let root = self.need_root()?;
-        let entries = tree::records(&root, &jail.tree, &self.made, before)?;
+        let entries = stage::records(&root, &jail.tree, &self.written, before)?;
         let mut places = before
             .map(|manifest| manifest.places.clone())
             .unwrap_or_default();
@@ -131,7 +131,7 @@ impl Run<'_, '_> {
 /// of is in its index. Of all else the manifest says what is live: where it was right until now, it is right afterwards too.
 pub(super) fn remove_previous(host: &Host, path: &Path, dir: &Dir, previous: &Path) -> Result<()> {
     let mut seen: HashMap<u64, Stat> = HashMap::new();
-    store::remove_seen(host, path, dir, &[previous], &mut |stat| {
+    store::remove_with(host, path, dir, &[previous], &mut |stat| {
         if stat.kind() == FileKind::File && stat.links > 1 {
             // Only the first name finds the time as it was.
             seen.entry(stat.ino).or_insert_with(|| stat.clone());

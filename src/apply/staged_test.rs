@@ -19,7 +19,7 @@ use std::time::Duration;
 use jailctl_session::enter::{Captured, Ending, Entry as Start, capture};
 use jailctl_session::{mount, private_mounts, private_processes};
 
-use super::tree::STAGE;
+use super::stage::STAGE;
 use crate::error::{Error, Finding, Result};
 use crate::host::{Dir, FileKind, Host, HostView, Ownership};
 use crate::resolve::{EntryKind, ResolvedJail, WantedAccount, verify_closure};
@@ -50,10 +50,10 @@ struct Tester<'a> {
 }
 
 /// Proves what is staged of `jail`.
-pub(super) fn prove_staged(host: &Host, jail: &ResolvedJail) -> Result<()> {
+pub(super) fn test_staged_tree(host: &Host, jail: &ResolvedJail) -> Result<()> {
     let at = host.display_path(&jail.root);
-    apart(private_mounts(|| {
-        put_together(&at, jail, None)?;
+    in_namespace(private_mounts(|| {
+        assemble_root(&at, jail, None)?;
         verify_closure(&jail.tree, &HostView::new(&at.join(INSIDE))?, host)
     }))?;
     // Programs of a host in a directory may be of another machine.
@@ -66,14 +66,14 @@ pub(super) fn prove_staged(host: &Host, jail: &ResolvedJail) -> Result<()> {
             Some(account) => {
                 let uid = host.unused_uid()?;
                 let tester = Tester { account, uid };
-                apart(private_processes(|| {
-                    let root = put_together(&at, jail, Some(tester))?;
+                in_namespace(private_processes(|| {
+                    let root = assemble_root(&at, jail, Some(tester))?;
                     Ok(run(&root, tester, &test.value))
                 }))?
             }
             None => Err("there is nobody to run it".to_owned()),
         };
-        findings.extend(objection(jail, test, outcome));
+        findings.extend(test_failure(jail, test, outcome));
     }
     if findings.is_empty() {
         return Ok(());
@@ -84,7 +84,7 @@ pub(super) fn prove_staged(host: &Host, jail: &ResolvedJail) -> Result<()> {
     })
 }
 
-fn apart<T>(outcome: std::result::Result<Result<T>, jailctl_session::Error>) -> Result<T> {
+fn in_namespace<T>(outcome: std::result::Result<Result<T>, jailctl_session::Error>) -> Result<T> {
     outcome.map_err(|error| unable(&error))?
 }
 
@@ -94,7 +94,7 @@ fn unable(error: &jailctl_session::Error) -> Error {
 
 /// Mounts the tree, as it would be live, below a tmpfs over the root of the jail at `at`, with `tester` for the first user. Only for a mount namespace of
 /// one's own.
-fn put_together(at: &Path, jail: &ResolvedJail, tester: Option<Tester<'_>>) -> Result<Dir> {
+fn assemble_root(at: &Path, jail: &ResolvedJail, tester: Option<Tester<'_>>) -> Result<Dir> {
     let here = Host::new(Path::new("/"))?;
     let gone = || Error::failed(format!("could not open `{}`", at.display())).why("it is gone");
     // Opened here, since a mount is taken from the namespace that its descriptor was opened in.
@@ -227,7 +227,7 @@ fn find(root: &Dir, program: &str) -> Option<PathBuf> {
 }
 
 /// What is wrong with a test's outcome, if anything.
-fn objection(
+fn test_failure(
     jail: &ResolvedJail,
     test: &Spanned<Vec<String>>,
     outcome: std::result::Result<Captured, String>,

@@ -5,7 +5,7 @@ use std::path::Path;
 use jailctl_session::network::{refresh, sweep};
 use jailctl_session::policy::{DOOR, POLICY, Policy};
 
-use super::run::Run;
+use super::context::StepContext;
 use super::undo::remove_dirs;
 use crate::error::{Error, Result};
 use crate::host::Ownership;
@@ -14,7 +14,7 @@ use crate::host::pam::Edit;
 /// A stack is text; one above this size is not.
 const STACK_LIMIT: u64 = 1 << 20;
 
-impl Run<'_, '_> {
+impl StepContext<'_, '_> {
     /// Writes the policy, and makes the place over which sessions have the jail mounted.
     pub(super) fn write_policy(&self, text: &str) -> Result<()> {
         let state = self
@@ -35,7 +35,7 @@ impl Run<'_, '_> {
     }
 
     /// Makes the jail's network what its policy says, for whoever is in it.
-    pub(super) fn mend_network(&self) -> Result<()> {
+    pub(super) fn repair_network(&self) -> Result<()> {
         let text = self.host.read(&self.state().join(POLICY), STACK_LIMIT)?;
         let policy = text.and_then(|text| Policy::parse(&String::from_utf8_lossy(&text)).ok());
         match policy.and_then(|policy| policy.network) {
@@ -48,7 +48,7 @@ impl Run<'_, '_> {
     }
 
     /// Takes away what a session that was ended by force has left of the jail's network.
-    pub(super) fn sweep_network(&self) -> Result<()> {
+    pub(super) fn remove_stale_network(&self) -> Result<()> {
         let text = self.host.read(&self.state().join(POLICY), STACK_LIMIT)?;
         let policy = text.and_then(|text| Policy::parse(&String::from_utf8_lossy(&text)).ok());
         let network = policy.and_then(|policy| policy.network);
@@ -63,7 +63,7 @@ impl Run<'_, '_> {
     /// Removes both. The policy goes first: where there is but the place, nobody comes in.
     pub(super) fn remove_policy(&mut self) -> Result<()> {
         self.clear_groups();
-        self.sweep_network()?;
+        self.remove_stale_network()?;
         let state = self
             .host
             .ensure_root_dir(&self.state(), Ownership::root(0o711))?;
@@ -73,7 +73,7 @@ impl Run<'_, '_> {
     }
 
     /// Changes a stack of PAM, if it is still the one that was planned with.
-    pub(super) fn write_stack(&self, edit: &Edit) -> Result<()> {
+    pub(super) fn write_pam_service(&self, edit: &Edit) -> Result<()> {
         let path = edit.path.as_path();
         let found = self.host.read(path, STACK_LIMIT)?;
         let text = |text: &Option<String>| text.clone().map(String::into_bytes);
