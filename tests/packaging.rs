@@ -10,7 +10,7 @@ use std::env;
 use std::fs;
 use std::path::PathBuf;
 
-use jailctl::cli::manual::{Shell, completions, page, verbs};
+use jailctl::cli::generate::{Shell, completions, page, verbs};
 
 /// Compares one file, or writes it where that was asked for.
 fn is_fresh(path: &str, content: &[u8]) -> bool {
@@ -28,8 +28,8 @@ fn the_reference_and_the_schemas_are_those_of_the_table_of_keys() {
     let schema = |of| format!("{:#}\n", schema::schema(of));
     for (file, text) in [
         ("../docs/reference.md", reference::page()),
-        ("schema/spec.json", schema(schema::Of::Spec)),
-        ("schema/template.json", schema(schema::Of::Template)),
+        ("schema/spec.json", schema(schema::SchemaKind::Spec)),
+        ("schema/template.json", schema(schema::SchemaKind::Template)),
     ] {
         assert!(is_fresh(file, text.as_bytes()), "{file} is stale");
     }

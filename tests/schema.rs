@@ -5,7 +5,7 @@
 use std::fs;
 use std::sync::Arc;
 
-use jailctl::show::schema::{Of, schema};
+use jailctl::show::schema::{SchemaKind, schema};
 use jailctl::span::SourceText;
 use jailctl::spec::constraint::{Constraint, ValueType};
 use jailctl::spec::schema::{KEYS, KeySchema, keys_of};
@@ -29,7 +29,7 @@ fn json(text: &str) -> Value {
     value(toml::Value::Table(table))
 }
 
-fn validator(of: Of) -> jsonschema::Validator {
+fn validator(of: SchemaKind) -> jsonschema::Validator {
     jsonschema::options()
         .should_validate_formats(true)
         .build(&schema(of))
@@ -39,7 +39,10 @@ fn validator(of: Of) -> jsonschema::Validator {
 #[test]
 fn the_specs_and_templates_that_come_along_obey() {
     let mut files = 0;
-    for (directory, of) in [("jails", Of::Spec), ("templates", Of::Template)] {
+    for (directory, of) in [
+        ("jails", SchemaKind::Spec),
+        ("templates", SchemaKind::Template),
+    ] {
         let validator = validator(of);
         for file in fs::read_dir(directory).expect("a directory") {
             let path = file.expect("a file").path();
@@ -89,7 +92,7 @@ fn spec_with(key: &KeySchema, line: &str) -> String {
 
 #[test]
 fn every_example_obeys_and_every_other_type_does_not() {
-    let validator = validator(Of::Spec);
+    let validator = validator(SchemaKind::Spec);
     for key in KEYS {
         let good = spec_with(key, key.example);
         let errors: Vec<String> = validator
@@ -182,7 +185,7 @@ const VALUES: &[&str] = &[
 
 #[test]
 fn what_jailctl_takes_the_schema_takes() {
-    let validator = validator(Of::Spec);
+    let validator = validator(SchemaKind::Spec);
     let (mut taken, mut stopped) = (0, 0);
     for key in KEYS {
         let (ValueType::Text(rule) | ValueType::Texts(rule)) = key.shape else {

@@ -4,11 +4,11 @@ use clap::Args;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::noop_cache::NoopCache;
 use super::progress::Progress;
-use super::remembered::Remembered;
-use super::specs::{load_spec, load_specs, refuse_other_files};
+use super::spec_files::{load_spec, load_specs, refuse_other_files};
 use super::target::members;
-use super::{Report, RootOption, Voice, Writing};
+use super::{CommandOutput, OutputOptions, RootOption, WriteOptions};
 use crate::apply::{self, Transaction};
 use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::{Host, HostView};
@@ -20,7 +20,7 @@ use crate::span::SourceText;
 use crate::spec::Spec;
 
 /// How many ids are left to others from one attempt to the next, while somebody else makes accounts.
-const SPACINGS: [u32; 3] = [16, 256, 4096];
+const ID_GAPS: [u32; 3] = [16, 256, 4096];
 
 /// What is refused unless it is meant.
 #[derive(Clone, Copy, Debug, Args)]
@@ -65,11 +65,11 @@ pub(crate) struct Build {
     #[command(flatten)]
     consent: Consent,
     #[command(flatten)]
-    writing: Writing,
+    writing: WriteOptions,
 }
 
 impl Show {
-    pub(crate) fn run(self, voice: Voice) -> Result<Report> {
+    pub(crate) fn run(self, voice: OutputOptions) -> Result<CommandOutput> {
         let view = self.root.view()?;
         view.refuse_unsafe_accounts()?;
         let progress = voice.progress();
@@ -89,14 +89,14 @@ impl Show {
         let changes = plans.iter().any(Plan::is_change);
         let code = u8::from(self.exit_code && changes);
         let exposures: Vec<String> = plans.iter().filter_map(Plan::exposure).collect();
-        report(&plans, &exposures, self.json, voice, code).heeding(&view)
+        report(&plans, &exposures, self.json, voice, code).with_interruption_notice(&view)
     }
 }
 
 impl Build {
-    pub(crate) fn run(self, voice: Voice) -> Result<Report> {
+    pub(crate) fn run(self, voice: OutputOptions) -> Result<CommandOutput> {
         if let Some(target) = &self.output {
-            return self.tree(target, voice);
+            return self.write_tree_only(target, voice);
         }
         let root = self.root.path()?;
         if self.writing.dry_run {
@@ -112,10 +112,10 @@ impl Build {
         let host = Host::new(&root)?;
         // What can be refused is refused before the lock: a bad spec leaves no trace at all.
         let specs = load_specs(&self.specs, &host)?;
-        let (_lock, notices) = self.writing.begin(&host)?;
-        let attempt = |spacing| self.attempt(&specs, &host, spacing, &notices, voice);
+        let (_lock, notices) = self.writing.lock_and_recover(&host)?;
+        let attempt = |spacing| self.build_once(&specs, &host, spacing, &notices, voice);
         let mut outcome = attempt(0);
-        for spacing in SPACINGS {
+        for spacing in ID_GAPS {
             match &outcome {
                 // Somebody else makes accounts just now, and was quicker. With one finding, all is undone.
                 Err(error) if error.kind == ErrorKind::Busy && error.findings.len() == 1 => {
@@ -128,14 +128,14 @@ impl Build {
     }
 
     /// Builds, leaving `spacing` ids to others where accounts are made.
-    fn attempt(
+    fn build_once(
         &self,
         specs: &[(Spec, Arc<SourceText>)],
         host: &Host,
         spacing: u32,
         notices: &[String],
-        voice: Voice,
-    ) -> Result<Report> {
+        voice: OutputOptions,
+    ) -> Result<CommandOutput> {
         let mut notices = notices.to_vec();
         let options = self.writing.options();
         let names: Vec<&str> = specs
@@ -161,8 +161,8 @@ impl Build {
                     refuse_other_file()?;
                 }
                 // Nobody who leaves is to be in his jail while what sshd is told changes.
-                for plan in leaving(spec, host)? {
-                    transaction.apply(&plan, &mut voice.watch())?;
+                for plan in plan_dropped_users(spec, host)? {
+                    transaction.apply(&plan, &mut voice.step_logger())?;
                     text.push_str(&summary(&plan));
                     said.extend(plan.notices.iter().cloned());
                     plans.push(plan);
@@ -170,11 +170,10 @@ impl Build {
                 for jail in spec.members() {
                     let name = &jail.name.value;
                     let origin = origin(path, &source.text)?;
-                    let known =
-                        Remembered::new("build", name, &[&origin.name, &origin.text], host)?
-                            // A plan is what is asked for there.
-                            .filter(|_| !self.writing.json);
-                    if let Some(before) = known.as_ref().and_then(|known| known.recall(host)) {
+                    let known = NoopCache::new("build", name, &[&origin.name, &origin.text], host)?
+                        // A plan is what is asked for there.
+                        .filter(|_| !self.writing.json);
+                    if let Some(before) = known.as_ref().and_then(|known| known.lookup(host)) {
                         text.push_str(&nothing_to_do(name));
                         said.extend(before);
                         continue;
@@ -198,10 +197,10 @@ impl Build {
                     if !self.consent.recreate {
                         plan.refuse_vanished_root(host)?;
                     }
-                    transaction.apply(&plan, &mut voice.watch())?;
+                    transaction.apply(&plan, &mut voice.step_logger())?;
                     let is_same = plan.steps.is_empty() && now.text == source.text;
                     if let Some(known) = known.filter(|_| is_same) {
-                        known.keep(&view, &plan.notices, host);
+                        known.store(&view, &plan.notices, host);
                     }
                     text.push_str(&summary(&plan));
                     said.extend(plan.notices.iter().cloned());
@@ -213,10 +212,10 @@ impl Build {
                 return Err(transaction.roll_back(error));
             }
         }
-        notices.extend(transaction.finish(&mut voice.watch())?);
+        notices.extend(transaction.finish(&mut voice.step_logger())?);
         let changed = plans.iter().any(|plan| !plan.steps.is_empty());
         if self.writing.json {
-            return Ok(Report {
+            return Ok(CommandOutput {
                 changed,
                 ..report(&plans, &notices, true, voice, 0)
             });
@@ -227,15 +226,15 @@ impl Build {
                 notices.push(one);
             }
         }
-        Ok(Report {
+        Ok(CommandOutput {
             text,
             notices,
             changed,
-            ..Report::default()
+            ..CommandOutput::default()
         })
     }
 
-    fn tree(&self, target: &Path, voice: Voice) -> Result<Report> {
+    fn write_tree_only(&self, target: &Path, voice: OutputOptions) -> Result<CommandOutput> {
         let [path] = self.specs.as_slice() else {
             return Err(Finding::new("`--output` makes the tree of one spec")
                 .why("more than one was named")
@@ -271,11 +270,11 @@ impl Build {
                 target.display()
             )
         };
-        Ok(Report {
+        Ok(CommandOutput {
             text,
             notices,
             changed: true,
-            ..Report::default()
+            ..CommandOutput::default()
         })
     }
 }
@@ -324,7 +323,7 @@ fn plans(
 ) -> Result<Vec<Plan>> {
     let mut plans: Vec<Plan> = Vec::new();
     for (path, (spec, source)) in paths.iter().zip(specs) {
-        plans.extend(leaving(&spec, &view)?);
+        plans.extend(plan_dropped_users(&spec, &view)?);
         for jail in spec.members() {
             progress.say(format!("{}: looking at what it needs", jail.name.value));
             let mut plan = plan::plan(&jail, origin(path, &source.text)?, &view)?;
@@ -338,7 +337,7 @@ fn plans(
 }
 
 /// What takes the jails away of users whom the spec of a family no longer names. What they put there stays, as with a user of any jail.
-pub(super) fn leaving(spec: &Spec, view: &HostView) -> Result<Vec<Plan>> {
+pub(super) fn plan_dropped_users(spec: &Spec, view: &HostView) -> Result<Vec<Plan>> {
     if !spec.is_family() {
         return Ok(Vec::new());
     }
@@ -370,9 +369,9 @@ pub(super) fn report(
     plans: &[Plan],
     notices: &[String],
     json: bool,
-    voice: Voice,
+    voice: OutputOptions,
     code: u8,
-) -> Report {
+) -> CommandOutput {
     let plans: Vec<&Plan> = plans.iter().collect();
     let text = if json {
         format!("{}\n", show::plan::json(&plans, notices))
@@ -382,9 +381,9 @@ pub(super) fn report(
             .map(|plan| show::plan::text(plan, voice.verbose, voice.paint))
             .collect()
     };
-    Report {
+    CommandOutput {
         text,
         code,
-        ..Report::default()
+        ..CommandOutput::default()
     }
 }

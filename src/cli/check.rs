@@ -4,10 +4,10 @@ use std::panic::resume_unwind;
 
 use clap::Args;
 
-use super::remembered::Remembered;
-use super::specs::OfHost;
-use super::target::{has_moved, targets};
-use super::{Report, RootOption, Voice};
+use super::noop_cache::NoopCache;
+use super::spec_files::HostTemplates;
+use super::target::{spec_changed, targets};
+use super::{CommandOutput, OutputOptions, RootOption};
 use crate::error::Result;
 use crate::host::{Host, HostView};
 use crate::names::JailName;
@@ -31,7 +31,7 @@ pub(crate) struct Check {
 }
 
 impl Check {
-    pub(crate) fn run(self, voice: Voice) -> Result<Report> {
+    pub(crate) fn run(self, voice: OutputOptions) -> Result<CommandOutput> {
         let view = self.root.view()?;
         let depth = if self.deep {
             Depth::Content
@@ -43,7 +43,7 @@ impl Check {
         let mut notices = Vec::new();
         for target in targets(&self.targets, &view)? {
             let jail = target.name();
-            let known = Remembered::new("check", jail, &[], &view)?;
+            let known = NoopCache::new("check", jail, &[], &view)?;
             if let Some(before) = known
                 .as_ref()
                 .and_then(|known| self.recall(known, jail, &view))
@@ -60,18 +60,18 @@ impl Check {
                 Some(manifest) => manifest,
                 // One that was named must be there; of all, another run may just have removed one.
                 None if self.targets.is_empty() => continue,
-                None => return Err(target.unknown()),
+                None => return Err(target.not_found()),
             };
-            let found = drift(&manifest, &OfHost(&view), depth, &view)?;
+            let found = drift(&manifest, &HostTemplates(&view), depth, &view)?;
             let mut said = found.notices;
-            if has_moved(&manifest, &view)? {
+            if spec_changed(&manifest, &view)? {
                 said.push(format!(
                     "`{}` has changed since `{}` was built from it: `jailctl plan` with it shows what that means",
                     manifest.spec, manifest.name
                 ));
             }
             if let Some(known) = known.filter(|_| found.differences.is_empty()) {
-                known.keep(&view, &said, &Host::new(&self.root.path()?)?);
+                known.store(&view, &said, &Host::new(&self.root.path()?)?);
             }
             notices.extend(said);
             checked.push(Checked {
@@ -89,26 +89,26 @@ impl Check {
         } else {
             text(&checked, voice.paint)
         };
-        Report {
+        CommandOutput {
             text,
             notices: if self.json { Vec::new() } else { notices },
             code,
-            ..Report::default()
+            ..CommandOutput::default()
         }
-        .heeding(&view)
+        .with_interruption_notice(&view)
     }
 
     /// What was said of a jail the last time, if nothing has changed since. Where more than facts is asked for, all bytes of its files are read
     /// again, whatever is known of them.
-    fn recall(&self, known: &Remembered, jail: &JailName, view: &HostView) -> Option<Vec<String>> {
-        if !self.deep || !known.is_kept(view) {
-            return known.recall(view);
+    fn recall(&self, known: &NoopCache, jail: &JailName, view: &HostView) -> Option<Vec<String>> {
+        if !self.deep || !known.exists(view) {
+            return known.lookup(view);
         }
         let (said, contents) = std::thread::scope(|scope| {
             // Beside the looks, which come in pieces, this is one long one.
             let load = move || RecordedDigests::load(view, jail).ok().flatten();
             let loading = std::thread::Builder::new().spawn_scoped(scope, load);
-            let said = known.recall(view);
+            let said = known.lookup(view);
             let contents = match loading {
                 Ok(loading) => loading.join().unwrap_or_else(|panic| resume_unwind(panic)),
                 Err(_) => load(),

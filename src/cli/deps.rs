@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use super::{Report, RootOption};
+use super::{CommandOutput, RootOption};
 use crate::elf::{Options, Priority, Resolver, implicit};
 use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::{FileKind, HostView};
@@ -19,7 +19,7 @@ pub(crate) struct Deps {
     #[command(flatten)]
     root: RootOption,
     #[command(flatten)]
-    form: Form,
+    form: OutputFormat,
     /// Which libraries count that a program says it may load while it runs.
     #[arg(long, value_name = "PRIORITY", default_value = "recommended")]
     dlopen: Dlopen,
@@ -38,7 +38,7 @@ pub(crate) struct Deps {
 /// How to say it: one path a line where nothing is given.
 #[derive(Debug, Args)]
 #[group(multiple = false)]
-struct Form {
+struct OutputFormat {
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
@@ -64,7 +64,7 @@ enum Dlopen {
 
 impl Deps {
     /// Finds and tells. Status 3 where something is missing, 1 where `--why` asks about what nobody needs.
-    pub(crate) fn run(self) -> Result<Report> {
+    pub(crate) fn run(self) -> Result<CommandOutput> {
         let view = HostView::new(&self.root.path()?)?;
         let mut roots = Vec::new();
         let mut lost: Option<Error> = None;
@@ -98,11 +98,11 @@ impl Deps {
             return Err(lost);
         }
         let closure = resolver.finish()?;
-        let mut report = Report {
+        let mut report = CommandOutput {
             notices: show::deps::missing(&closure),
-            ..Report::default()
+            ..CommandOutput::default()
         };
-        report.notices.extend(show::deps::conditions(&closure));
+        report.notices.extend(show::deps::notices(&closure));
         if !closure.missing.is_empty() {
             report.code = ErrorKind::LibraryNotFound as u8;
         }

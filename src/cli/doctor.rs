@@ -4,8 +4,8 @@ use std::path::Path;
 
 use clap::Args;
 
-use super::{Report, Voice};
-use crate::doctor::{diagnose, fitness};
+use super::{CommandOutput, OutputOptions};
+use crate::doctor::{diagnose, problems};
 use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::HostView;
 use crate::show::doctor::{json, text};
@@ -22,7 +22,7 @@ pub(crate) struct Doctor {
 
 impl Doctor {
     /// Status 1 where there is a reason.
-    pub(crate) fn run(self, voice: Voice) -> Result<Report> {
+    pub(crate) fn run(self, voice: OutputOptions) -> Result<CommandOutput> {
         // Account secrets, records and sshd's answers are root's to see; half of them would be a wrong answer.
         if !rustix::process::geteuid().is_root() {
             return Err(Error::failed("could not look at accounts and sshd")
@@ -33,7 +33,7 @@ impl Doctor {
         let mut notices = Vec::new();
         let (about, fine, wrong, jail, reasons, outside) = match &self.user {
             None => {
-                let reasons = fitness(&view)?;
+                let reasons = problems(&view)?;
                 (
                     "this host".to_owned(),
                     "fit for jails",
@@ -74,7 +74,7 @@ impl Doctor {
             }
             page
         };
-        Ok(Report {
+        Ok(CommandOutput {
             text,
             notices,
             code: if reasons.is_empty() && outside.is_empty() {
@@ -82,7 +82,7 @@ impl Doctor {
             } else {
                 ErrorKind::Negative as u8
             },
-            ..Report::default()
+            ..CommandOutput::default()
         })
     }
 }

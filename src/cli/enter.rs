@@ -8,7 +8,7 @@ use jailctl_session::enter::{Ending, Entry, run};
 use jailctl_session::live::{self, Logins, Session};
 use jailctl_session::policy::Policy;
 
-use super::Report;
+use super::CommandOutput;
 use super::target::Target;
 use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::{FileKind, Host, HostView, Stat};
@@ -35,7 +35,7 @@ pub(crate) struct Enter {
 }
 
 impl Enter {
-    pub(crate) fn run(self) -> Result<Report> {
+    pub(crate) fn run(self) -> Result<CommandOutput> {
         let host = Host::new(Path::new("/"))?;
         let manifest = self.jail(&host)?;
         let name = manifest.name.clone();
@@ -61,7 +61,7 @@ impl Enter {
         let groups = groups(&host, account, gid)?;
         let has_home = inside
             .stat(home)?
-            .is_some_and(|stat| lets_in(&stat, account.uid, &groups));
+            .is_some_and(|stat| is_accessible(&stat, account.uid, &groups));
         // As sshd would: from here on this process is in the session too.
         let session = Policy::load(name.as_str())
             .and_then(|policy| {
@@ -89,9 +89,9 @@ impl Enter {
             Ending::Code(code) => u8::try_from(code).unwrap_or(255),
             Ending::Signal(signal) => u8::try_from(128 + signal).unwrap_or(255),
         };
-        Ok(Report {
+        Ok(CommandOutput {
             code,
-            ..Report::default()
+            ..CommandOutput::default()
         })
     }
 
@@ -155,7 +155,7 @@ fn groups(view: &HostView, account: &AccountRecord, gid: u32) -> Result<Vec<u32>
 }
 
 /// Whether it is a directory that the user may enter. He may have locked himself out of his home, and ssh then begins at the root.
-fn lets_in(stat: &Stat, uid: u32, groups: &[u32]) -> bool {
+fn is_accessible(stat: &Stat, uid: u32, groups: &[u32]) -> bool {
     let may = match stat {
         Stat { uid: owner, .. } if *owner == uid => 0o100,
         Stat { gid, .. } if groups.contains(gid) => 0o010,

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use super::Report;
-use super::specs::OfHost;
+use super::CommandOutput;
+use super::spec_files::HostTemplates;
 use crate::error::{Error, Finding, Result};
 use crate::host::{HostView, create_new_file};
 use crate::names::JailName;
-use crate::show::draft::{Draft, PLACEHOLDER};
+use crate::show::starter_spec::{PLACEHOLDER, StarterSpec};
 use crate::span::SourceText;
 use crate::spec::{self, AccessMethod, Templates};
 
@@ -28,7 +28,7 @@ pub(crate) struct Init {
 }
 
 impl Init {
-    pub(crate) fn run(mut self) -> Result<Report> {
+    pub(crate) fn run(mut self) -> Result<CommandOutput> {
         let name = JailName::new(&self.name).map_err(|why| {
             Finding::new(format!(
                 "`{}` is not the name of a jail",
@@ -45,9 +45,9 @@ impl Init {
             .output
             .unwrap_or_else(|| PathBuf::from(format!("{name}.toml")));
         if path == Path::new("-") {
-            return Ok(Report {
+            return Ok(CommandOutput {
                 text,
-                ..Report::default()
+                ..CommandOutput::default()
             });
         }
         if !create_new_file(&path, &text)? {
@@ -59,18 +59,18 @@ impl Init {
             .hint("give another place with `--output`"));
         }
         let path = path.display();
-        Ok(Report {
+        Ok(CommandOutput {
             text: format!(
                 "{path}: written. Put a key into it, then:\n  jailctl plan {path}\n  jailctl build {path}\n"
             ),
             changed: true,
-            ..Report::default()
+            ..CommandOutput::default()
         })
     }
 
     /// The spec, after a look at what its templates open: what they bring themselves need not be said again.
     fn text(&self, name: &JailName, view: &HostView) -> Result<String> {
-        let templates = OfHost(view);
+        let templates = HostTemplates(view);
         for wanted in &self.templates {
             if templates.get(wanted)?.is_none() {
                 let known: Vec<String> = templates
@@ -86,7 +86,7 @@ impl Init {
                 .into());
             }
         }
-        let mut draft = Draft {
+        let mut draft = StarterSpec {
             name: name.clone(),
             templates: self.templates.clone(),
             shell: false,

@@ -2,10 +2,10 @@
 
 use clap::Args;
 
-use super::{Report, RootOption};
+use super::{CommandOutput, RootOption};
 use crate::error::Result;
 use crate::plan::Manifest;
-use crate::show::jails::{Line, json, table};
+use crate::show::jail_list::{ListRow, json, table};
 
 /// Arguments of `list`.
 #[derive(Debug, Args)]
@@ -18,26 +18,26 @@ pub(crate) struct List {
 }
 
 impl List {
-    pub(crate) fn run(self) -> Result<Report> {
+    pub(crate) fn run(self) -> Result<CommandOutput> {
         let view = self.root.view()?;
         let mut lines = Vec::new();
         for name in Manifest::names(&view)? {
-            lines.extend(Manifest::load(&view, &name)?.as_ref().map(Line::new));
+            lines.extend(Manifest::load(&view, &name)?.as_ref().map(ListRow::new));
         }
         let text = if self.json {
             format!("{}\n", json(&lines))
         } else {
             table(&lines)
         };
-        let mut report = Report {
+        let mut report = CommandOutput {
             text,
-            ..Report::default()
+            ..CommandOutput::default()
         };
         if lines.is_empty() && !self.json {
             report
                 .notices
                 .push("no jail was built on this host: `jailctl init NAME` begins one".to_owned());
         }
-        report.heeding(&view)
+        report.with_interruption_notice(&view)
     }
 }

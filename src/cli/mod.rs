@@ -5,17 +5,17 @@ mod check;
 mod deps;
 mod doctor;
 mod enter;
-mod hold;
+pub mod generate;
 mod init;
 mod list;
-pub mod manual;
+mod noop_cache;
 mod progress;
-mod remembered;
 mod remove;
 mod rollback;
 mod schema;
+mod sessions;
 mod show;
-mod specs;
+mod spec_files;
 mod stats;
 mod target;
 mod update;
@@ -35,8 +35,8 @@ use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::{Host, HostView, Lock, Lookup};
 use crate::names::JailName;
 use crate::plan::{self, Step};
-use crate::show::paint::Paint;
 use crate::show::plan::progress as step_line;
+use crate::show::style::Styler;
 use crate::show::{diagnostic, error};
 
 /// Chroot jails for SSH and SFTP users, from one declarative file.
@@ -89,22 +89,22 @@ enum Verb {
     /// Show what the sessions of jails use.
     Stats(stats::Stats),
     /// Stop all that runs in the sessions of a jail.
-    Freeze(hold::Freeze),
+    Freeze(sessions::Freeze),
     /// Let a jail that was frozen go on.
-    Thaw(hold::Thaw),
+    Thaw(sessions::Thaw),
     /// End the sessions of a jail.
-    Kill(hold::Kill),
+    Kill(sessions::Kill),
     /// Print the JSON Schema of specs, for editors.
     Schema(schema::Schema),
     /// Print what a shell reads to complete command lines.
-    Completions(manual::Completions),
+    Completions(generate::Completions),
     /// Print a manual page.
-    Man(manual::Man),
+    Man(generate::Man),
 }
 
 /// What a verb gives back: text for standard output, notices for standard error, and the exit status.
 #[derive(Debug, Default)]
-pub(crate) struct Report {
+pub(crate) struct CommandOutput {
     pub(crate) text: String,
     pub(crate) notices: Vec<String>,
     pub(crate) code: u8,
@@ -114,9 +114,9 @@ pub(crate) struct Report {
     pub(crate) failed: Option<Error>,
 }
 
-impl Report {
+impl CommandOutput {
     /// Says so, also by the exit status, if an earlier run was interrupted: what was read is not what it should be.
-    pub(crate) fn heeding(mut self, view: &HostView) -> Result<Self> {
+    pub(crate) fn with_interruption_notice(mut self, view: &HostView) -> Result<Self> {
         if plan::interrupted(view)? {
             self.notices.push(
                 "an earlier run of jailctl was interrupted: the next command that writes undoes or finishes it"
@@ -130,18 +130,18 @@ impl Report {
 
 /// How much to say.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Voice {
+pub(crate) struct OutputOptions {
     pub(crate) quiet: bool,
     pub(crate) verbose: bool,
     /// Whether standard output is a terminal.
     pub(crate) is_terminal: bool,
     /// For standard output.
-    pub(crate) paint: Paint,
+    pub(crate) paint: Styler,
 }
 
-impl Voice {
+impl OutputOptions {
     /// Says a line to whoever watches.
-    pub(crate) fn say(self, line: &str) {
+    pub(crate) fn print_notice(self, line: &str) {
         if !self.quiet {
             // Nobody is helped by failing because standard error is closed.
             let _ = writeln!(std::io::stderr(), "{line}");
@@ -149,13 +149,13 @@ impl Voice {
     }
 
     /// Says each step, if that was asked for, or shows it at a terminal where it takes a while.
-    pub(crate) fn watch(self) -> impl FnMut(&JailName, &Step) {
+    pub(crate) fn step_logger(self) -> impl FnMut(&JailName, &Step) {
         let progress = self.progress();
         move |jail, step| {
             if let Some(line) = step_line(step) {
                 let line = format!("{jail}: {line}");
                 if self.verbose {
-                    self.say(&line);
+                    self.print_notice(&line);
                 } else {
                     progress.say(line);
                 }
@@ -178,13 +178,13 @@ pub fn command() -> clap::Command {
 pub fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(error) => return usage(&error),
+        Err(error) => return print_usage_error(&error),
     };
-    let voice = Voice {
+    let voice = OutputOptions {
         quiet: arguments.quiet,
         verbose: arguments.verbose,
         is_terminal: std::io::stdout().is_terminal(),
-        paint: Paint {
+        paint: Styler {
             on: wants_color(&std::io::stdout()),
         },
     };
@@ -210,14 +210,14 @@ pub fn main() -> ExitCode {
         Verb::Completions(verb) => Ok(verb.run()),
         Verb::Man(verb) => verb.run(),
     };
-    match outcome.and_then(|report| deliver(&report, voice)) {
+    match outcome.and_then(|report| print_output(&report, voice)) {
         Ok(code) => ExitCode::from(code),
-        Err(error) => complain(error),
+        Err(error) => print_error(error),
     }
 }
 
 /// What clap says: help and the version to standard output, everything else to standard error.
-fn usage(error: &clap::Error) -> ExitCode {
+fn print_usage_error(error: &clap::Error) -> ExitCode {
     // A closed output is no reason to fail.
     let _ = error.print();
     let code = u8::try_from(error.exit_code()).unwrap_or(ErrorKind::Spec as u8);
@@ -225,13 +225,13 @@ fn usage(error: &clap::Error) -> ExitCode {
         let said = error.render().to_string();
         let what = said.lines().next().unwrap_or_default();
         let what = what.strip_prefix("error: ").unwrap_or(what);
-        say_json(&Finding::new(what).into());
+        print_json_error(&Finding::new(what).into());
     }
     ExitCode::from(code)
 }
 
 /// Says what went wrong, to people on standard error, and where JSON was asked for also to programs on standard output.
-fn complain(mut error: Error) -> ExitCode {
+fn print_error(mut error: Error) -> ExitCode {
     let lacks_rights =
         |why: &String| why.contains("permission denied") || why.contains("not permitted");
     if !rustix::process::geteuid().is_root()
@@ -243,19 +243,19 @@ fn complain(mut error: Error) -> ExitCode {
     {
         error = error.hint("only root may do this: run it with sudo");
     }
-    say_error(&error);
+    print_text_error(&error);
     if wants_json() && error.kind != ErrorKind::OutputFailed {
-        say_json(&error);
+        print_json_error(&error);
     }
     ExitCode::from(error.kind as u8)
 }
 
-fn say_error(error: &Error) {
+fn print_text_error(error: &Error) {
     let color = wants_color(&std::io::stderr());
     let _ = write!(std::io::stderr(), "{}", diagnostic::render(error, color));
 }
 
-fn say_json(error: &Error) {
+fn print_json_error(error: &Error) {
     let _ = writeln!(std::io::stdout(), "{}", error::json(error));
 }
 
@@ -272,9 +272,9 @@ fn wants_color(stream: &impl IsTerminal) -> bool {
 }
 
 /// Writes a report. A reader that went away is no error; a full disk is.
-fn deliver(report: &Report, voice: Voice) -> Result<u8> {
+fn print_output(report: &CommandOutput, voice: OutputOptions) -> Result<u8> {
     for notice in &report.notices {
-        voice.say(&format!("notice: {notice}"));
+        voice.print_notice(&format!("notice: {notice}"));
     }
     let mut stdout = std::io::stdout().lock();
     match stdout
@@ -292,7 +292,7 @@ fn deliver(report: &Report, voice: Voice) -> Result<u8> {
         }
         _ => {
             if let Some(error) = &report.failed {
-                say_error(error);
+                print_text_error(error);
             }
             Ok(report.code)
         }
@@ -301,7 +301,7 @@ fn deliver(report: &Report, voice: Voice) -> Result<u8> {
 
 /// The options of verbs that write.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Writing {
+pub(crate) struct WriteOptions {
     /// Show what would be done, and do nothing.
     #[arg(short = 'n', long)]
     pub(crate) dry_run: bool,
@@ -316,9 +316,9 @@ pub(crate) struct Writing {
     wait: u64,
 }
 
-impl Writing {
+impl WriteOptions {
     /// Takes the host's lock, and puts right what an earlier run has left. Gives the lock, and what an admin should know of that.
-    pub(crate) fn begin(&self, host: &Host) -> Result<(Lock, Vec<String>)> {
+    pub(crate) fn lock_and_recover(&self, host: &Host) -> Result<(Lock, Vec<String>)> {
         let lock = host.lock(Duration::from_secs(self.wait))?;
         let said = recover(host, &self.options())?;
         Ok((lock, said))

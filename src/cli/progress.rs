@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{Voice, wants_color};
+use super::{OutputOptions, wants_color};
 
 /// How long somebody waits without a word.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -22,7 +22,7 @@ pub(crate) struct Progress {
 
 impl Progress {
     /// Starts to wait. Shows nothing where nobody looks, or where less was asked for, or each step is told anyway.
-    pub(crate) fn new(voice: Voice) -> Self {
+    pub(crate) fn new(voice: OutputOptions) -> Self {
         let stderr = std::io::stderr();
         let is_plain = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
         if voice.quiet || voice.verbose || is_plain || !stderr.is_terminal() {

@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::build::summary;
 use super::target::Target;
-use super::{Report, RootOption, Voice, Writing};
+use super::{CommandOutput, OutputOptions, RootOption, WriteOptions};
 use crate::apply::Transaction;
 use crate::error::Result;
 use crate::host::{Host, HostView};
@@ -26,17 +26,17 @@ pub(crate) struct Remove {
     #[arg(long)]
     kill: bool,
     #[command(flatten)]
-    writing: Writing,
+    writing: WriteOptions,
 }
 
 impl Remove {
-    pub(crate) fn run(self, voice: Voice) -> Result<Report> {
+    pub(crate) fn run(self, voice: OutputOptions) -> Result<CommandOutput> {
         let root = self.root.path()?;
         let target = Target::new(&self.target, &HostView::new(&root)?)?;
         if self.writing.dry_run {
             let plans = self.plans(&target, &HostView::new(&root)?)?;
             if plans.is_empty() {
-                return Err(target.unknown());
+                return Err(target.not_found());
             }
             let text = if self.writing.json {
                 let plans: Vec<&Plan> = plans.iter().collect();
@@ -45,27 +45,27 @@ impl Remove {
                 let text = |plan| show::plan::text(plan, voice.verbose, voice.paint);
                 plans.iter().map(text).collect()
             };
-            return Ok(Report {
+            return Ok(CommandOutput {
                 text,
-                ..Report::default()
+                ..CommandOutput::default()
             });
         }
         let host = Host::new(&root)?;
-        let (_lock, mut notices) = self.writing.begin(&host)?;
+        let (_lock, mut notices) = self.writing.lock_and_recover(&host)?;
         let plans = self.plans(&target, &host)?;
         if plans.is_empty() {
             if notices.is_empty() {
-                return Err(target.unknown());
+                return Err(target.not_found());
             }
-            return Ok(Report {
+            return Ok(CommandOutput {
                 notices,
-                ..Report::default()
+                ..CommandOutput::default()
             });
         }
         let options = self.writing.options();
         let what = format!("removal of {}", target.name());
         let mut transaction = Transaction::new(&host, &options, what);
-        let watch = &mut voice.watch();
+        let watch = &mut voice.step_logger();
         for plan in &plans {
             if let Err(error) = transaction.apply(plan, watch) {
                 return Err(transaction.roll_back(error));
@@ -79,7 +79,7 @@ impl Remove {
             notices.extend(plans.iter().flat_map(|plan| plan.notices.iter().cloned()));
             plans.iter().map(summary).collect()
         };
-        Ok(Report {
+        Ok(CommandOutput {
             text,
             notices: if self.writing.json {
                 Vec::new()
@@ -87,7 +87,7 @@ impl Remove {
                 notices
             },
             changed: true,
-            ..Report::default()
+            ..CommandOutput::default()
         })
     }
 

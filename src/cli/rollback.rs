@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use clap::Args;
 
-use super::build::{leaving, report, summary};
-use super::specs::OfHost;
+use super::build::{plan_dropped_users, report, summary};
+use super::spec_files::HostTemplates;
 use super::target::{Target, members};
-use super::{Report, RootOption, Voice, Writing};
+use super::{CommandOutput, OutputOptions, RootOption, WriteOptions};
 use crate::apply::Transaction;
 use crate::error::{Error, Result};
 use crate::host::{Host, HostView};
@@ -25,65 +25,66 @@ pub(crate) struct Rollback {
     #[command(flatten)]
     root: RootOption,
     #[command(flatten)]
-    writing: Writing,
+    writing: WriteOptions,
 }
 
 impl Rollback {
-    pub(crate) fn run(self, voice: Voice) -> Result<Report> {
+    pub(crate) fn run(self, voice: OutputOptions) -> Result<CommandOutput> {
         let root = self.root.path()?;
         if self.writing.dry_run {
             let view = HostView::new(&root)?;
             let mut plans = Vec::new();
-            Before::of(&Target::new(&self.target, &view)?, &view)?.each(&view, |plan| {
+            RollbackTarget::of(&Target::new(&self.target, &view)?, &view)?.each(&view, |plan| {
                 plans.push(plan);
                 Ok(())
             })?;
-            return report(&plans, &[], self.writing.json, voice, 0).heeding(&view);
+            return report(&plans, &[], self.writing.json, voice, 0)
+                .with_interruption_notice(&view);
         }
         let host = Host::new(&root)?;
-        let (_lock, mut notices) = self.writing.begin(&host)?;
+        let (_lock, mut notices) = self.writing.lock_and_recover(&host)?;
         let target = Target::new(&self.target, &host)?;
-        let before = Before::of(&target, &host)?;
+        let before = RollbackTarget::of(&target, &host)?;
         let options = self.writing.options();
         let what = format!("rollback of {}", target.name());
         let mut transaction = Transaction::new(&host, &options, what);
         let mut plans = Vec::new();
         let outcome = before.each(&host, |plan| {
             plans.push(plan);
-            plans
-                .last()
-                .map_or(Ok(()), |plan| transaction.apply(plan, &mut voice.watch()))
+            plans.last().map_or(Ok(()), |plan| {
+                transaction.apply(plan, &mut voice.step_logger())
+            })
         });
         match outcome {
-            Ok(()) => notices.extend(transaction.finish(&mut voice.watch())?),
+            Ok(()) => notices.extend(transaction.finish(&mut voice.step_logger())?),
             Err(error) => return Err(transaction.roll_back(error)),
         }
         let changed = plans.iter().any(|plan| !plan.steps.is_empty());
         if self.writing.json {
-            return Ok(Report {
+            return Ok(CommandOutput {
                 changed,
                 ..report(&plans, &notices, true, voice, 0)
             });
         }
         notices.extend(plans.iter().flat_map(|plan| plan.notices.iter().cloned()));
-        Ok(Report {
+        Ok(CommandOutput {
             text: plans.iter().map(summary).collect(),
             notices,
             changed,
-            ..Report::default()
+            ..CommandOutput::default()
         })
     }
 }
 
 /// What is to be again.
-enum Before {
+enum RollbackTarget {
     /// One jail.
     One(JailName),
     /// All jails of a family: their spec, and what is kept of each.
     Family(Box<Spec>, Origin, BTreeMap<JailName, Tree>),
 }
 
-impl Before {
+impl RollbackTarget {
     /// What the jails were that are meant.
     fn of(target: &Target, view: &HostView) -> Result<Self> {
         let name = target.name();
@@ -94,7 +95,7 @@ impl Before {
         let mut before: Option<(Box<Spec>, Origin)> = None;
         let mut trees = BTreeMap::new();
         for member in members {
-            let Some(kept) = PreviousBuild::of(&member, &OfHost(view), view)? else {
+            let Some(kept) = PreviousBuild::of(&member, &HostTemplates(view), view)? else {
                 continue;
             };
             match &before {
@@ -116,11 +117,11 @@ impl Before {
     fn each(self, view: &HostView, mut act: impl FnMut(Plan) -> Result<()>) -> Result<()> {
         match self {
             Self::One(name) => {
-                let plan = plan::roll_back(&name, &OfHost(view), view)?;
+                let plan = plan::roll_back(&name, &HostTemplates(view), view)?;
                 act(plan.ok_or_else(|| nothing_kept(&name))?)
             }
             Self::Family(spec, origin, mut trees) => {
-                for plan in leaving(&spec, view)? {
+                for plan in plan_dropped_users(&spec, view)? {
                     act(plan)?;
                 }
                 for jail in spec.members() {

@@ -2,8 +2,8 @@
 
 use clap::Args;
 
-use super::Report;
-use crate::show::schema::{Of, schema};
+use super::CommandOutput;
+use crate::show::schema::{SchemaKind, schema};
 
 /// Arguments of `schema`.
 #[derive(Debug, Args)]
@@ -14,15 +14,15 @@ pub(crate) struct Schema {
 }
 
 impl Schema {
-    pub(crate) fn run(self) -> Report {
+    pub(crate) fn run(self) -> CommandOutput {
         let of = if self.template {
-            Of::Template
+            SchemaKind::Template
         } else {
-            Of::Spec
+            SchemaKind::Spec
         };
-        Report {
+        CommandOutput {
             text: format!("{:#}\n", schema(of)),
-            ..Report::default()
+            ..CommandOutput::default()
         }
     }
 }

@@ -4,16 +4,18 @@ use std::path::Path;
 
 use clap::Args;
 
-use super::specs::OfHost;
+use super::spec_files::HostTemplates;
 use super::target::Target;
-use super::{Report, RootOption, Voice};
+use super::{CommandOutput, OutputOptions, RootOption};
 use crate::error::{Error, Result};
 use crate::host::sshd::CONFIG_DIR;
 use crate::host::{Accounts, Digest, Expiry, HostView};
 use crate::plan::manifest::{AccountRecord, MANIFEST, RecordKind};
 use crate::plan::{Manifest, expiry, spec_as_built};
 use crate::resolve::{ResolvedJail, SHELL_PREFIX};
-use crate::show::jail::{Account, Contents, Jail, Key, Origin, Since, Snippet, json, text};
+use crate::show::jail_details::{
+    Account, Contents, FileState, Jail, Key, Origin, Snippet, json, text,
+};
 use crate::spec::{self, Day};
 
 /// Most bytes of a spec, a snippet or a key file.
@@ -33,7 +35,7 @@ pub(crate) struct Show {
 }
 
 impl Show {
-    pub(crate) fn run(self, voice: Voice) -> Result<Report> {
+    pub(crate) fn run(self, voice: OutputOptions) -> Result<CommandOutput> {
         let view = self.root.view()?;
         let manifest = Target::new(&self.target, &view)?.manifest(&view)?;
         let jail = jail(&view, &manifest)?;
@@ -44,11 +46,11 @@ impl Show {
         } else {
             text(&jail, voice.paint)
         };
-        Report {
+        CommandOutput {
             text,
-            ..Report::default()
+            ..CommandOutput::default()
         }
-        .heeding(&view)
+        .with_interruption_notice(&view)
     }
 }
 
@@ -60,9 +62,9 @@ fn jail(view: &HostView, manifest: &Manifest) -> Result<Jail> {
         Some((file, digest)) => {
             let path = Path::new(CONFIG_DIR).join(file);
             let state = match view.read(&path, LIMIT)? {
-                None => Since::Gone,
-                Some(text) if Digest::of(&text) == *digest => Since::Unchanged,
-                Some(_) => Since::Changed,
+                None => FileState::Gone,
+                Some(text) if Digest::of(&text) == *digest => FileState::Unchanged,
+                Some(_) => FileState::Changed,
             };
             Some(Snippet {
                 path: path.display().to_string(),
@@ -98,14 +100,14 @@ fn origin(view: &HostView, manifest: &Manifest) -> Result<Origin> {
         .ok()
         .flatten();
     let state = match (&now, &built) {
-        (None, _) => Since::Gone,
-        (Some(now), Some(built)) if now == built.as_bytes() => Since::Unchanged,
-        (Some(_), _) => Since::Changed,
+        (None, _) => FileState::Gone,
+        (Some(now), Some(built)) if now == built.as_bytes() => FileState::Unchanged,
+        (Some(_), _) => FileState::Changed,
     };
     // One that an older jailctl took, and this one does not, says no more.
     let spec = built.and_then(|text| {
         let source = spec::source(&manifest.spec, text.into_bytes()).ok()?;
-        spec::load(&source, &OfHost(view)).ok()
+        spec::load(&source, &HostTemplates(view)).ok()
     });
     Ok(Origin {
         path: manifest.spec.clone(),

@@ -9,12 +9,12 @@ use clap::Args;
 use jailctl_session::limits;
 
 use super::target::manifests;
-use super::{Report, Voice};
+use super::{CommandOutput, OutputOptions};
 use crate::apply::session_control;
 use crate::error::{Error, Result};
 use crate::host::HostView;
 use crate::names::JailName;
-use crate::show::usage::{Sample, json, table};
+use crate::show::stats::{StatsRow, json, table};
 
 /// Arguments of `stats`.
 #[derive(Debug, Args)]
@@ -31,25 +31,25 @@ pub(crate) struct Stats {
 }
 
 impl Stats {
-    pub(crate) fn run(self, voice: Voice) -> Result<Report> {
+    pub(crate) fn run(self, voice: OutputOptions) -> Result<CommandOutput> {
         let view = HostView::new(Path::new("/"))?;
         let Some(seconds) = self.watch else {
-            let (samples, notices) = self.look(&view, None)?;
+            let (samples, notices) = self.sample(&view, None)?;
             let text = if self.json {
                 format!("{:#}\n", json(&samples))
             } else {
                 table(&samples)
             };
-            return Report {
+            return CommandOutput {
                 text,
                 notices: if self.json { Vec::new() } else { notices },
-                ..Report::default()
+                ..CommandOutput::default()
             }
-            .heeding(&view);
+            .with_interruption_notice(&view);
         };
-        let mut before: Option<(Instant, Vec<Sample>)> = None;
+        let mut before: Option<(Instant, Vec<StatsRow>)> = None;
         loop {
-            let (samples, notices) = self.look(&view, before.as_ref())?;
+            let (samples, notices) = self.sample(&view, before.as_ref())?;
             let text = if self.json {
                 format!("{}\n", json(&samples))
             } else if voice.is_terminal {
@@ -60,7 +60,7 @@ impl Stats {
             };
             if before.is_none() && !self.json {
                 for notice in &notices {
-                    voice.say(&format!("notice: {notice}"));
+                    voice.print_notice(&format!("notice: {notice}"));
                 }
             }
             let mut stdout = std::io::stdout().lock();
@@ -71,7 +71,7 @@ impl Stats {
                 Ok(()) => {}
                 // Whoever read it has seen enough.
                 Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {
-                    return Ok(Report::default());
+                    return Ok(CommandOutput::default());
                 }
                 Err(error) => return Err(Error::io("write", Path::new("standard output"), &error)),
             }
@@ -81,11 +81,11 @@ impl Stats {
     }
 
     /// What is used now, and, with `before`, how much processor time since.
-    fn look(
+    fn sample(
         &self,
         view: &HostView,
-        before: Option<&(Instant, Vec<Sample>)>,
-    ) -> Result<(Vec<Sample>, Vec<String>)> {
+        before: Option<&(Instant, Vec<StatsRow>)>,
+    ) -> Result<(Vec<StatsRow>, Vec<String>)> {
         let mut samples = Vec::new();
         let mut notices = Vec::new();
         for manifest in manifests(&self.targets, view)? {
@@ -109,7 +109,7 @@ impl Stats {
                 let used = Duration::from_micros(usage.cpu?.checked_sub(last)?);
                 Some(used.as_secs_f64() / when.elapsed().as_secs_f64() * 100.0)
             });
-            samples.push(Sample {
+            samples.push(StatsRow {
                 name: manifest.name,
                 limits,
                 usage,
@@ -123,6 +123,6 @@ impl Stats {
     }
 }
 
-fn of<'s>(samples: &'s [Sample], name: &JailName) -> Option<&'s Sample> {
+fn of<'s>(samples: &'s [StatsRow], name: &JailName) -> Option<&'s StatsRow> {
     samples.iter().find(|sample| sample.name == *name)
 }

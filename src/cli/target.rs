@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::specs::{LIMIT, load_spec};
+use super::spec_files::{LIMIT, load_spec};
 use crate::error::{Error, Finding, Result};
 use crate::host::HostView;
 use crate::names::JailName;
@@ -64,14 +64,14 @@ impl Target {
         match Manifest::load(view, self.name())? {
             Some(manifest) => Ok(manifest),
             None => match &members(self.name(), view)?[..] {
-                [] => Err(self.unknown()),
-                members => Err(several(self.name(), members)),
+                [] => Err(self.not_found()),
+                members => Err(ambiguous(self.name(), members)),
             },
         }
     }
 
     /// The error of a verb that was given no jail of this host.
-    pub(crate) fn unknown(&self) -> Error {
+    pub(crate) fn not_found(&self) -> Error {
         let finding = Finding::new(format!("there is no jail `{}`", self.name()))
             .why("nothing is recorded under that name");
         match self {
@@ -92,7 +92,7 @@ pub(crate) fn members(name: &JailName, view: &HostView) -> Result<Vec<JailName>>
 }
 
 /// The error of a verb about one jail that was given a family of them.
-pub(crate) fn several(name: &JailName, members: &[JailName]) -> Error {
+pub(crate) fn ambiguous(name: &JailName, members: &[JailName]) -> Error {
     let names = members.iter().map(JailName::as_str);
     Finding::new(format!("`{name}` is a jail of each of its users"))
         .why("only one jail can be meant here")
@@ -108,7 +108,7 @@ pub(crate) fn manifests(words: &[String], view: &HostView) -> Result<Vec<Manifes
             Some(manifest) => all.push(manifest),
             // One that was named must be there; of all, another run may just have removed one.
             None if words.is_empty() => {}
-            None => return Err(target.unknown()),
+            None => return Err(target.not_found()),
         }
     }
     Ok(all)
@@ -132,7 +132,7 @@ pub(crate) fn targets(words: &[String], view: &HostView) -> Result<Vec<Target>> 
 }
 
 /// Whether the file that a jail was built from says something else by now. One that is gone says nothing.
-pub(crate) fn has_moved(manifest: &Manifest, view: &HostView) -> Result<bool> {
+pub(crate) fn spec_changed(manifest: &Manifest, view: &HostView) -> Result<bool> {
     let now = view
         .on_live_host(|live| live.read(Path::new(&manifest.spec), LIMIT))
         .ok()

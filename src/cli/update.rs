@@ -6,9 +6,9 @@ use std::path::Path;
 use clap::Args;
 
 use super::build::summary;
-use super::specs::load_built;
-use super::target::{has_moved, manifests};
-use super::{Report, RootOption, Voice, Writing};
+use super::spec_files::load_built;
+use super::target::{manifests, spec_changed};
+use super::{CommandOutput, OutputOptions, RootOption, WriteOptions};
 use crate::apply::Transaction;
 use crate::error::{Error, Result};
 use crate::host::{Host, HostView, Package};
@@ -32,16 +32,16 @@ pub(crate) struct Update {
     #[command(flatten)]
     root: RootOption,
     #[command(flatten)]
-    writing: Writing,
+    writing: WriteOptions,
 }
 
 impl Update {
-    pub(crate) fn run(self, voice: Voice) -> Result<Report> {
+    pub(crate) fn run(self, voice: OutputOptions) -> Result<CommandOutput> {
         let root = self.root.path()?;
         if self.writing.dry_run {
             let view = self.root.view()?;
             let mut plans = Vec::new();
-            for part in parts(self.touched(&view)?, &view)? {
+            for part in transaction_groups(self.affected_jails(&view)?, &view)? {
                 for (spec, origin) in jails(&part, &view)? {
                     let plan = plan::plan(&spec, origin, &view)?;
                     plan.refuse_vanished_root(&view)?;
@@ -51,13 +51,14 @@ impl Update {
                     plans.push(plan);
                 }
             }
-            return super::build::report(&plans, &[], self.writing.json, voice, 0).heeding(&view);
+            return super::build::report(&plans, &[], self.writing.json, voice, 0)
+                .with_interruption_notice(&view);
         }
         let host = Host::new(&root)?;
-        let (_lock, mut notices) = self.writing.begin(&host)?;
+        let (_lock, mut notices) = self.writing.lock_and_recover(&host)?;
         let mut plans = Vec::new();
         let mut failed: Option<Error> = None;
-        for part in parts(self.touched(&host)?, &host)? {
+        for part in transaction_groups(self.affected_jails(&host)?, &host)? {
             match self.update(&part, &host, voice, &mut notices) {
                 Ok(updated) => plans.extend(updated),
                 // The others are none the worse for it.
@@ -82,10 +83,10 @@ impl Update {
             super::build::report(&plans, &notices, true, voice, 0)
         } else {
             notices.extend(plans.iter().flat_map(|plan| plan.notices.iter().cloned()));
-            Report {
+            CommandOutput {
                 text: plans.iter().map(summary).collect(),
                 notices,
-                ..Report::default()
+                ..CommandOutput::default()
             }
         };
         report.changed = changed;
@@ -105,12 +106,12 @@ impl Update {
         &self,
         part: &[Manifest],
         host: &Host,
-        voice: Voice,
+        voice: OutputOptions,
         notices: &mut Vec<String>,
     ) -> Result<Vec<Plan>> {
         let jails = jails(part, host)?;
         for manifest in part {
-            if has_moved(manifest, host)? {
+            if spec_changed(manifest, host)? {
                 notices.push(format!(
                     "`{}` is kept as it was built: `{}` has changed since, and `jailctl build` with it makes that so",
                     manifest.name, manifest.spec
@@ -129,20 +130,20 @@ impl Update {
                 if part.len() == 1 {
                     plan::ensure_whole_family(&plan, "update", "", host)?;
                 }
-                transaction.apply(&plan, &mut voice.watch())?;
+                transaction.apply(&plan, &mut voice.step_logger())?;
                 plans.push(plan);
             }
             Ok(())
         };
         match build() {
-            Ok(()) => notices.extend(transaction.finish(&mut voice.watch())?),
+            Ok(()) => notices.extend(transaction.finish(&mut voice.step_logger())?),
             Err(error) => return Err(transaction.roll_back(error)),
         }
         Ok(plans)
     }
 
     /// The jails that are named, less those that have nothing of the packages.
-    fn touched(&self, view: &HostView) -> Result<Vec<Manifest>> {
+    fn affected_jails(&self, view: &HostView) -> Result<Vec<Manifest>> {
         let mut jails = manifests(&self.targets, view)?;
         if self.packages.is_empty() {
             return Ok(jails);
@@ -176,7 +177,7 @@ impl Update {
 }
 
 /// What is updated at once: each jail alone, but those of a family together where sshd would be told something else of all of them.
-fn parts(jails: Vec<Manifest>, view: &HostView) -> Result<Vec<Vec<Manifest>>> {
+fn transaction_groups(jails: Vec<Manifest>, view: &HostView) -> Result<Vec<Vec<Manifest>>> {
     let mut families: Vec<Vec<Manifest>> = Vec::new();
     for manifest in jails {
         let is_sibling = |family: &&mut Vec<Manifest>| {
@@ -190,7 +191,7 @@ fn parts(jails: Vec<Manifest>, view: &HostView) -> Result<Vec<Vec<Manifest>>> {
     }
     let mut parts = Vec::new();
     for family in families {
-        if goes_together(&family, view)? {
+        if must_share_transaction(&family, view)? {
             parts.push(family);
         } else {
             parts.extend(family.into_iter().map(|manifest| vec![manifest]));
@@ -200,7 +201,7 @@ fn parts(jails: Vec<Manifest>, view: &HostView) -> Result<Vec<Vec<Manifest>>> {
 }
 
 /// Whether these are all jails of a family, built from one spec, and what sshd is told of them is going to change.
-fn goes_together(family: &[Manifest], view: &HostView) -> Result<bool> {
+fn must_share_transaction(family: &[Manifest], view: &HostView) -> Result<bool> {
     let [first, others @ ..] = family else {
         return Ok(false);
     };

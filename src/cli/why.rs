@@ -4,13 +4,13 @@ use std::path::Path;
 
 use clap::Args;
 
-use super::target::{Target, several};
-use super::{Report, RootOption, Voice};
+use super::target::{Target, ambiguous};
+use super::{CommandOutput, OutputOptions, RootOption};
 use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::names::JailPath;
 use crate::plan::why::Reasons;
 use crate::resolve;
-use crate::show::why::{Answer, Place, json, text};
+use crate::show::why::{Answer, PathInfo, json, text};
 
 /// Arguments of `why`.
 #[derive(Debug, Args)]
@@ -30,25 +30,28 @@ pub(crate) struct Why {
 
 impl Why {
     /// Status 1 where a path is not in the jail.
-    pub(crate) fn run(self, voice: Voice) -> Result<Report> {
+    pub(crate) fn run(self, voice: OutputOptions) -> Result<CommandOutput> {
         let view = self.root.view()?;
         let target = Target::new(&self.target, &view)?;
         let (root, manifest, tree);
         let (reasons, places) = if let Target::Spec(spec) = &target {
             if spec.is_family() {
                 let names = spec.members().into_iter().map(|spec| spec.name.value);
-                return Err(several(target.name(), &names.collect::<Vec<_>>()));
+                return Err(ambiguous(target.name(), &names.collect::<Vec<_>>()));
             }
             tree = resolve::resolve_tree(spec, &view)?.0;
             root = spec.root.value.clone();
-            (Reasons::resolved(&tree), Place::of_tree(&tree))
+            (Reasons::resolved(&tree), PathInfo::of_tree(&tree))
         } else {
             manifest = target.manifest(&view)?;
             root = manifest.root.clone();
-            (Reasons::recorded(&manifest), Place::of_manifest(&manifest))
+            (
+                Reasons::recorded(&manifest),
+                PathInfo::of_manifest(&manifest),
+            )
         };
         let mut answers = Vec::new();
-        let mut report = Report::default();
+        let mut report = CommandOutput::default();
         for word in &self.paths {
             let path = jail_path(word, &root)?;
             let answer = Answer::new(&path, &reasons, &places);

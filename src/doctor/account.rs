@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::{Case, Reason};
+use super::{Problem, Subject};
 use crate::error::Result;
 use crate::plan::is_closed;
 use crate::spec::Day;
@@ -11,13 +11,13 @@ use crate::spec::Day;
 /// Where an administrator shuts everybody but root out: nologin(5).
 const NOLOGIN: [&str; 2] = ["/etc/nologin", "/var/run/nologin"];
 
-pub(super) fn reasons(case: &Case<'_>) -> Result<Vec<Reason>> {
+pub(super) fn problems(case: &Subject<'_>) -> Result<Vec<Problem>> {
     let mut reasons = Vec::new();
     let user = &case.user;
     for path in NOLOGIN {
         if case.view.lstat(Path::new(path))?.is_some() {
             reasons.push(
-                Reason::new(
+                Problem::new(
                     "nologin",
                     format!("`{path}` exists"),
                     format!("run `rm {path}` when the host is open again"),
@@ -30,7 +30,7 @@ pub(super) fn reasons(case: &Case<'_>) -> Result<Vec<Reason>> {
     let accounts = case.view.accounts()?;
     let Some(found) = accounts.user(user) else {
         reasons.push(
-            Reason::new(
+            Problem::new(
                 "account-gone",
                 format!("there is no account `{user}`"),
                 case.build(),
@@ -42,7 +42,7 @@ pub(super) fn reasons(case: &Case<'_>) -> Result<Vec<Reason>> {
     let today = today();
     if let Some(day) = found.expires.filter(|day| *day <= today) {
         let reason = if is_closed(Some(day)) {
-            Reason::new(
+            Problem::new(
                 "account-closed",
                 format!("the account `{user}` is closed"),
                 format!(
@@ -51,7 +51,7 @@ pub(super) fn reasons(case: &Case<'_>) -> Result<Vec<Reason>> {
                 ),
             )
         } else {
-            Reason::new(
+            Problem::new(
                 "account-expired",
                 format!("the account `{user}` expired on {}", Day(day)),
                 format!("change `expires` in the spec, or run `usermod --expiredate '' {user}`"),
@@ -61,7 +61,7 @@ pub(super) fn reasons(case: &Case<'_>) -> Result<Vec<Reason>> {
     }
     if found.stale.is_some_and(|day| day <= today) {
         reasons.push(
-            Reason::new(
+            Problem::new(
                 "password-stale",
                 format!("the account `{user}` has to get a new password first"),
                 format!("run `chage --lastday -1 --maxdays -1 {user}`"),
@@ -73,11 +73,11 @@ pub(super) fn reasons(case: &Case<'_>) -> Result<Vec<Reason>> {
     match accounts.group(group) {
         Some(now) if now.gid == found.gid => {}
         Some(_) => reasons.push(
-            Reason::new("group", format!("the primary group of `{user}` is not `{group}`"), case.build())
+            Problem::new("group", format!("the primary group of `{user}` is not `{group}`"), case.build())
                 .why("sshd locks the members of that group in; without it the account's shell does not exist"),
         ),
         None => reasons.push(
-            Reason::new("group", format!("there is no group `{group}` (gid {gid})"), case.build())
+            Problem::new("group", format!("there is no group `{group}` (gid {gid})"), case.build())
                 .why("sshd locks its members in; without it the account's shell does not exist"),
         ),
     }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Case, Reason, not_roots};
+use super::{Problem, Subject, ownership_problem};
 use crate::error::Result;
 use crate::resolve::ResolvedJail;
 use crate::spec::fingerprint;
@@ -11,13 +11,13 @@ use crate::spec::fingerprint;
 const LIMIT: u64 = 2 << 20;
 
 /// The keys of a user, with the path of their file.
-pub(super) fn path(case: &Case<'_>) -> PathBuf {
+pub(super) fn path(case: &Subject<'_>) -> PathBuf {
     ResolvedJail::state(&case.manifest.name)
         .join("keys")
         .join(&case.user)
 }
 
-pub(super) fn reasons(case: &Case<'_>) -> Result<Vec<Reason>> {
+pub(super) fn problems(case: &Subject<'_>) -> Result<Vec<Problem>> {
     let accounts = case.view.accounts()?;
     let found = accounts.user(&case.user);
     // Where a password opens the account, keys need not.
@@ -27,7 +27,7 @@ pub(super) fn reasons(case: &Case<'_>) -> Result<Vec<Reason>> {
     let file = path(case);
     let shown = file.display();
     if case.view.lstat(&file)?.is_none() {
-        let reason = Reason::new(
+        let reason = Problem::new(
             "keys-gone",
             format!("there is no file `{shown}`"),
             case.build(),
@@ -49,7 +49,7 @@ pub(super) fn reasons(case: &Case<'_>) -> Result<Vec<Reason>> {
         .collect();
     if lines.is_empty() && !by_password {
         reasons.push(
-            Reason::new(
+            Problem::new(
                 "no-key",
                 format!("nothing opens the account `{}`", case.user),
                 format!(
@@ -66,7 +66,7 @@ pub(super) fn reasons(case: &Case<'_>) -> Result<Vec<Reason>> {
         .count();
     if broken > 0 {
         reasons.push(
-            Reason::new(
+            Problem::new(
                 "key-broken",
                 format!("`{shown}` holds what is no key"),
                 case.build(),
@@ -78,7 +78,7 @@ pub(super) fn reasons(case: &Case<'_>) -> Result<Vec<Reason>> {
 }
 
 /// sshd reads the file as the user, and with StrictModes only where nobody else can write.
-fn modes(case: &Case<'_>, file: &Path) -> Result<Vec<Reason>> {
+fn modes(case: &Subject<'_>, file: &Path) -> Result<Vec<Problem>> {
     let mut reasons = Vec::new();
     for path in file.ancestors().collect::<Vec<_>>().into_iter().rev() {
         let Some(stat) = case.view.lstat(path)? else {
@@ -90,7 +90,7 @@ fn modes(case: &Case<'_>, file: &Path) -> Result<Vec<Reason>> {
         } else {
             (0o001, "pass through")
         };
-        let (why, mend) = if let Some(flaw) = not_roots(path, &stat) {
+        let (why, mend) = if let Some(flaw) = ownership_problem(path, &stat) {
             flaw
         } else if stat.mode & needed == 0 {
             let bit = if path == file { "r" } else { "x" };
@@ -106,7 +106,7 @@ fn modes(case: &Case<'_>, file: &Path) -> Result<Vec<Reason>> {
             continue;
         };
         reasons.push(
-            Reason::new(
+            Problem::new(
                 "key-file",
                 format!("sshd does not take the keys of `{}`", case.user),
                 mend,

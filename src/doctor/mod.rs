@@ -3,10 +3,10 @@
 //! Each reason is one that was seen: in the tests every one of them keeps a real ssh client out, or is what the build would refuse.
 
 mod account;
-mod fitness;
+mod host;
 mod keys;
 mod outside;
-mod place;
+mod root;
 mod session;
 mod sshd;
 
@@ -18,18 +18,18 @@ use crate::names::JailName;
 use crate::plan::manifest::ConfinementRecord;
 use crate::plan::{Manifest, exposure_as_built};
 
-pub use fitness::fitness;
+pub use host::problems;
 
 /// One reason, with its mend among the finding's hints.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reason {
+pub struct Problem {
     /// Which kind of reason it is, for programs: `account-closed`.
     pub code: &'static str,
     /// What, why, and what to do about it.
     pub finding: Finding,
 }
 
-impl Reason {
+impl Problem {
     fn new(code: &'static str, what: impl Into<String>, mend: impl Into<String>) -> Self {
         Self {
             code,
@@ -44,7 +44,7 @@ impl Reason {
 }
 
 /// What is wrong with a directory or file that must be root's alone, and the mend; `None` where nothing is.
-fn not_roots(path: &Path, stat: &Stat) -> Option<(String, String)> {
+fn ownership_problem(path: &Path, stat: &Stat) -> Option<(String, String)> {
     let shown = path.display();
     if stat.uid != 0 {
         Some((
@@ -69,14 +69,14 @@ fn not_roots(path: &Path, stat: &Stat) -> Option<(String, String)> {
 
 /// What is looked at: one account of one jail.
 #[derive(Debug)]
-struct Case<'v> {
+struct Subject<'v> {
     view: &'v HostView,
     manifest: Manifest,
     lock: ConfinementRecord,
     user: String,
 }
 
-impl Case<'_> {
+impl Subject<'_> {
     /// The command that makes the jail again what its spec says.
     fn build(&self) -> String {
         format!("run `jailctl build {}`", self.manifest.spec)
@@ -89,9 +89,9 @@ pub struct Diagnosis {
     /// The user's jail.
     pub jail: JailName,
     /// Every reason; none where a login should work.
-    pub reasons: Vec<Reason>,
+    pub reasons: Vec<Problem>,
     /// What lets the user, or what runs as the user, out of the jail; none where nothing does.
-    pub outside: Vec<Reason>,
+    pub outside: Vec<Problem>,
     /// What the user shares with the host in a plain chroot; `None` in a session, and where no program of the user's runs.
     pub exposure: Option<String>,
 }
@@ -112,22 +112,22 @@ pub fn diagnose(view: &HostView, user: &str) -> Result<Option<Diagnosis>> {
     }) else {
         return Ok(None);
     };
-    let case = Case {
+    let case = Subject {
         view,
         manifest,
         lock,
         user: user.to_owned(),
     };
-    let mut reasons = account::reasons(&case)?;
-    reasons.extend(place::reasons(&case)?);
-    reasons.extend(keys::reasons(&case)?);
-    reasons.extend(session::reasons(&case)?);
+    let mut reasons = account::problems(&case)?;
+    reasons.extend(root::problems(&case)?);
+    reasons.extend(keys::problems(&case)?);
+    reasons.extend(session::problems(&case)?);
     // The snippet is for members of the jail's group; what sshd does with others follows from that.
     let is_member = reasons
         .iter()
         .all(|reason| !["account-gone", "group"].contains(&reason.code));
-    reasons.extend(sshd::reasons(&case, is_member)?);
-    let outside = outside::reasons(&case)?;
+    reasons.extend(sshd::problems(&case, is_member)?);
+    let outside = outside::problems(&case)?;
     let exposure = exposure_as_built(&case.manifest, view)?;
     Ok(Some(Diagnosis {
         jail: case.manifest.name,

@@ -1,6 +1,6 @@
 //! Whether anything runs as the user outside of the jail, or lets the user log in without it.
 
-use super::{Case, Reason};
+use super::{Problem, Subject};
 use crate::error::Result;
 use crate::host::{HostView, Process};
 use crate::resolve::{host_jobs, shells};
@@ -10,7 +10,7 @@ const NAMED: usize = 16;
 
 /// Each job of the host that runs as the user, the user's processes outside of every jail, and
 /// what makes the login shells of jailed accounts usable there.
-pub(super) fn reasons(case: &Case<'_>) -> Result<Vec<Reason>> {
+pub(super) fn problems(case: &Subject<'_>) -> Result<Vec<Problem>> {
     let (view, user) = (case.view, &case.user);
     let mut reasons = shell_leaks(view)?;
     let accounts = view.accounts()?;
@@ -20,7 +20,7 @@ pub(super) fn reasons(case: &Case<'_>) -> Result<Vec<Reason>> {
     for job in host_jobs::of_account(view, user, uid)? {
         let what = format!("{} runs as `{user}` outside of the jail", job.what);
         reasons.push(
-            Reason::new("runs-outside", what, format!("run `{}`", job.clean))
+            Problem::new("runs-outside", what, format!("run `{}`", job.clean))
                 .why("the host runs it without a login"),
         );
     }
@@ -34,7 +34,7 @@ pub(super) fn reasons(case: &Case<'_>) -> Result<Vec<Reason>> {
         );
         let mend = format!("find out what started them, and run `pkill -KILL -U {uid}`");
         reasons.push(
-            Reason::new("processes-outside", what, mend)
+            Problem::new("processes-outside", what, mend)
                 .why("their root directory is that of the host"),
         );
     }
@@ -42,11 +42,11 @@ pub(super) fn reasons(case: &Case<'_>) -> Result<Vec<Reason>> {
 }
 
 /// Each thing of the host that makes the login shells of jailed accounts usable without a jail.
-pub(super) fn shell_leaks(view: &HostView) -> Result<Vec<Reason>> {
+pub(super) fn shell_leaks(view: &HostView) -> Result<Vec<Problem>> {
     let leaks = shells::leaks(view)?.into_iter();
     let reason = |leak: shells::ShellLeak| {
         let what = format!("`{}` lets jailed accounts out of their jails", leak.path);
-        Reason::new("shells", what, leak.clean).why(leak.text)
+        Problem::new("shells", what, leak.clean).why(leak.text)
     };
     Ok(leaks.map(reason).collect())
 }

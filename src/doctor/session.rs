@@ -3,19 +3,19 @@
 use jailctl_session::policy::{DOOR, Mount, Policy, Source};
 use jailctl_session::{limits, network};
 
-use super::{Case, Reason, not_roots};
+use super::{Problem, Subject, ownership_problem};
 use crate::error::{Error, Result};
 use crate::host::FileKind;
 use crate::host::pam::{MODULE, Modules, SSHD, Service};
 use crate::resolve::ResolvedJail;
 
-pub(super) fn reasons(case: &Case<'_>) -> Result<Vec<Reason>> {
+pub(super) fn problems(case: &Subject<'_>) -> Result<Vec<Problem>> {
     if !case.view.is_live() {
         return Ok(Vec::new());
     }
     let name = &case.manifest.name;
     let refused = |code, why: String| {
-        Reason::new(code, "no session begins in the jail", case.build()).why(why)
+        Problem::new(code, "no session begins in the jail", case.build()).why(why)
     };
     let policy = match Policy::load(name.as_str()) {
         Ok(Some(policy)) => policy,
@@ -27,7 +27,7 @@ pub(super) fn reasons(case: &Case<'_>) -> Result<Vec<Reason>> {
         let why = format!("its policy does not name `{}`", case.user);
         reasons.push(refused("policy", why));
     }
-    reasons.extend(door(case)?);
+    reasons.extend(session_root(case)?);
     for mount in &policy.mounts {
         reasons.extend(source(case, mount)?);
     }
@@ -50,7 +50,7 @@ pub(super) fn reasons(case: &Case<'_>) -> Result<Vec<Reason>> {
         })?;
         reasons.extend(faults.iter().map(|fault| {
             let what = "the network of the jail is not what its policy says";
-            Reason::new("network", what, case.build()).why(fault.to_string())
+            Problem::new("network", what, case.build()).why(fault.to_string())
         }));
     }
     let limits = policy.limits.as_ref();
@@ -61,7 +61,7 @@ pub(super) fn reasons(case: &Case<'_>) -> Result<Vec<Reason>> {
     if frozen == Some(true) {
         let mend = format!("run `jailctl thaw {name}`");
         reasons.push(
-            Reason::new("frozen", "the jail is frozen", mend)
+            Problem::new("frozen", "the jail is frozen", mend)
                 .why("what runs in it is stopped, and no session begins"),
         );
     }
@@ -69,7 +69,7 @@ pub(super) fn reasons(case: &Case<'_>) -> Result<Vec<Reason>> {
 }
 
 /// Whether the place is there that only sessions have something in.
-fn door(case: &Case<'_>) -> Result<Option<Reason>> {
+fn session_root(case: &Subject<'_>) -> Result<Option<Problem>> {
     let path = ResolvedJail::state(&case.manifest.name).join(DOOR);
     let shown = path.display();
     let (what, mend) = match case.view.lstat(&path)? {
@@ -78,16 +78,16 @@ fn door(case: &Case<'_>) -> Result<Option<Reason>> {
             format!("`{shown}` is no directory"),
             format!("move it away, and {}", case.build()),
         ),
-        Some(stat) => match not_roots(&path, &stat) {
+        Some(stat) => match ownership_problem(&path, &stat) {
             Some(found) => found,
             None => return Ok(None),
         },
     };
-    Ok(Some(Reason::new("door", what, mend)))
+    Ok(Some(Problem::new("door", what, mend)))
 }
 
 /// Whether the directory is there that a mount shows.
-fn source(case: &Case<'_>, mount: &Mount) -> Result<Option<Reason>> {
+fn source(case: &Subject<'_>, mount: &Mount) -> Result<Option<Problem>> {
     let Source::Bind(path) = &mount.source else {
         return Ok(None);
     };
@@ -102,22 +102,22 @@ fn source(case: &Case<'_>, mount: &Mount) -> Result<Option<Reason>> {
         mount.target.display()
     );
     let mend = "put the directory back, or take the mount out of the spec and build the jail";
-    Ok(Some(Reason::new("mount", what, mend).why(why)))
+    Ok(Some(Problem::new("mount", what, mend).why(why)))
 }
 
 /// Whether sshd asks PAM, and so the module, at all.
-pub(super) fn without_pam(case: &Case<'_>, usepam: Option<&str>) -> Option<Reason> {
+pub(super) fn without_pam(case: &Subject<'_>, usepam: Option<&str>) -> Option<Problem> {
     let policy = Policy::load(case.manifest.name.as_str());
     if usepam != Some("no") || !case.view.is_live() || matches!(policy, Ok(None)) {
         return None;
     }
     let mend = "set `UsePAM yes` in sshd's configuration, and have sshd read it";
-    let reason = Reason::new("pam-off", "no session begins in the jail", mend);
+    let reason = Problem::new("pam-off", "no session begins in the jail", mend);
     Some(reason.why(format!("`UsePAM` is `no`: sshd does not load `{MODULE}`")))
 }
 
 /// Whether the PAM service that sshd asked when the jail was built calls the module.
-fn calls_module(case: &Case<'_>) -> Result<bool> {
+fn calls_module(case: &Subject<'_>) -> Result<bool> {
     let lock = case.manifest.lock.as_ref();
     let name = lock.and_then(|lock| lock.sshd.pam_service.as_deref());
     let service = Service::read(case.view, name.unwrap_or(SSHD))?;

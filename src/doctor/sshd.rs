@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Case, Reason, keys, place, session};
+use super::{Problem, Subject, keys, root, session};
 use crate::error::Result;
 use crate::host::sshd::{CONFIG_DIR, Config, ExpectedSettings, Settings, Sshd};
 use crate::host::{Digest, HostView, listens};
@@ -12,14 +12,14 @@ use crate::spec::fingerprint;
 /// Most bytes of a snippet, a file of keys or a list.
 const LIMIT: u64 = 2 << 20;
 
-pub(super) fn reasons(case: &Case<'_>, is_member: bool) -> Result<Vec<Reason>> {
+pub(super) fn problems(case: &Subject<'_>, is_member: bool) -> Result<Vec<Problem>> {
     let asked = ask(case);
     let (config, answers) = match asked {
         Ok(asked) => asked,
         Err(error) => {
             let findings = error.findings.into_iter();
             return Ok(findings
-                .map(|finding| Reason {
+                .map(|finding| Problem {
                     code: "sshd-config",
                     finding,
                 })
@@ -32,7 +32,7 @@ pub(super) fn reasons(case: &Case<'_>, is_member: bool) -> Result<Vec<Reason>> {
     let snippet = config.drop_ins.iter().find(|(name, _)| name == file);
     match snippet {
         None => reasons.push(
-            Reason::new(
+            Problem::new(
                 "snippet-gone",
                 format!("sshd does not read `{}`", path.display()),
                 case.build(),
@@ -40,7 +40,7 @@ pub(super) fn reasons(case: &Case<'_>, is_member: bool) -> Result<Vec<Reason>> {
             .why("it is gone, and without it the account's shell does not exist"),
         ),
         Some((_, text)) if Digest::of(text.as_bytes()) != case.lock.snippet.1 => reasons.push(
-            Reason::new(
+            Problem::new(
                 "snippet-changed",
                 format!("`{}` is not as it was built", path.display()),
                 case.build(),
@@ -48,15 +48,15 @@ pub(super) fn reasons(case: &Case<'_>, is_member: bool) -> Result<Vec<Reason>> {
             .why("it says how sshd locks the account in"),
         ),
         Some((_, text)) if is_member => {
-            let mut settings = said(text);
+            let mut settings = setting_value(text);
             let common = crate::resolve::common(&case.lock.sshd);
-            let further = said(&common);
+            let further = setting_value(&common);
             // A snippet of an older jailctl's says all of it itself.
             let is_whole = further
                 .iter()
                 .all(|(keyword, _)| settings.iter().any(|(own, _)| own == keyword));
             if !is_whole {
-                reasons.extend(common_reason(case, &config, &common));
+                reasons.extend(common_problem(case, &config, &common));
             }
             for (keyword, value) in further {
                 if settings.iter().all(|(own, _)| *own != keyword) {
@@ -70,7 +70,7 @@ pub(super) fn reasons(case: &Case<'_>, is_member: bool) -> Result<Vec<Reason>> {
             };
             for (shown, found) in &answers {
                 for finding in expected.diff(found, shown) {
-                    reasons.push(Reason {
+                    reasons.push(Problem {
                         code: "sshd-settings",
                         finding,
                     });
@@ -89,13 +89,13 @@ pub(super) fn reasons(case: &Case<'_>, is_member: bool) -> Result<Vec<Reason>> {
 }
 
 /// Whether the settings that all jails share are as they were built.
-fn common_reason(case: &Case<'_>, config: &Config, expected: &str) -> Option<Reason> {
+fn common_problem(case: &Subject<'_>, config: &Config, expected: &str) -> Option<Problem> {
     let path = Path::new(CONFIG_DIR).join(COMMON);
     let found = config.drop_ins.iter().find(|(name, _)| name == COMMON);
     match found {
         Some((_, text)) if text == expected => None,
         Some(_) => Some(
-            Reason::new(
+            Problem::new(
                 "snippet-changed",
                 format!("`{}` is not as it was built", path.display()),
                 case.build(),
@@ -103,7 +103,7 @@ fn common_reason(case: &Case<'_>, config: &Config, expected: &str) -> Option<Rea
             .why("it says what is closed to the accounts of all jails"),
         ),
         None => Some(
-            Reason::new(
+            Problem::new(
                 "snippet-gone",
                 format!("sshd does not read `{}`", path.display()),
                 case.build(),
@@ -113,7 +113,7 @@ fn common_reason(case: &Case<'_>, config: &Config, expected: &str) -> Option<Rea
     }
 }
 
-fn ask(case: &Case<'_>) -> Result<(Config, Vec<(String, Settings)>)> {
+fn ask(case: &Subject<'_>) -> Result<(Config, Vec<(String, Settings)>)> {
     let config = Config::read(case.view)?;
     let samples = config.blocks()?.samples(&case.user)?;
     let answers = Sshd::find(case.view)?.effective(&case.user, &samples)?;
@@ -121,7 +121,7 @@ fn ask(case: &Case<'_>) -> Result<(Config, Vec<(String, Settings)>)> {
 }
 
 /// Keyword in lower case and value of each line in the snippet's Match block.
-fn said(text: &str) -> Settings {
+fn setting_value(text: &str) -> Settings {
     text.lines()
         .filter(|line| line.starts_with(' '))
         .filter_map(|line| line.trim().split_once(' '))
@@ -137,7 +137,7 @@ fn value<'s>(settings: &'s Settings, keyword: &str) -> Option<&'s str> {
 }
 
 /// Whether sshd runs, and since when.
-fn listener(case: &Case<'_>, settings: &Settings, snippet: &Path) -> Result<Option<Reason>> {
+fn listener(case: &Subject<'_>, settings: &Settings, snippet: &Path) -> Result<Option<Problem>> {
     if !case.view.is_live() {
         return Ok(None);
     }
@@ -149,7 +149,7 @@ fn listener(case: &Case<'_>, settings: &Settings, snippet: &Path) -> Result<Opti
     if !listens(&ports)? {
         let ports: Vec<String> = ports.iter().map(ToString::to_string).collect();
         return Ok(Some(
-            Reason::new(
+            Problem::new(
                 "sshd-down",
                 "sshd does not run here",
                 "start it: `systemctl start ssh`, or `sshd` by hand",
@@ -165,7 +165,7 @@ fn listener(case: &Case<'_>, settings: &Settings, snippet: &Path) -> Result<Opti
     let written = case.view.stat(snippet)?;
     let is_behind = matches!((&started, &written), (Some(started), Some(written)) if started.mtime < written.ctime);
     Ok(is_behind.then(|| {
-        Reason::new(
+        Problem::new(
             "sshd-behind",
             "sshd does not know the jail as it is now",
             format!("run `systemctl reload ssh`, or `kill -HUP $(cat {pid_file})`"),
@@ -178,7 +178,7 @@ fn listener(case: &Case<'_>, settings: &Settings, snippet: &Path) -> Result<Opti
 }
 
 /// Whether the account's keys are of a kind, and enough, for sshd to let somebody in.
-fn methods(case: &Case<'_>, settings: &Settings) -> Result<Vec<Reason>> {
+fn methods(case: &Subject<'_>, settings: &Settings) -> Result<Vec<Problem>> {
     let mut reasons = Vec::new();
     if let Some(methods) = value(settings, "authenticationmethods")
         && methods != "any"
@@ -187,7 +187,7 @@ fn methods(case: &Case<'_>, settings: &Settings) -> Result<Vec<Reason>> {
             .any(|list| list == "publickey" || list == "password")
     {
         reasons.push(
-            Reason::new("methods", "sshd asks for more than a key", "take `AuthenticationMethods` out of sshd's configuration, or let a Match block before it leave the jail's group out")
+            Problem::new("methods", "sshd asks for more than a key", "take `AuthenticationMethods` out of sshd's configuration, or let a Match block before it leave the jail's group out")
                 .why(format!("`AuthenticationMethods` is `{methods}`")),
         );
     }
@@ -213,7 +213,7 @@ fn methods(case: &Case<'_>, settings: &Settings) -> Result<Vec<Reason>> {
     };
     if !kinds.is_empty() && !kinds.iter().any(is_taken) {
         reasons.push(
-            Reason::new("key-kind", format!("sshd takes no key of `{}`", case.user), "give the user a key of a kind that it takes, or add the kind to `PubkeyAcceptedAlgorithms`")
+            Problem::new("key-kind", format!("sshd takes no key of `{}`", case.user), "give the user a key of a kind that it takes, or add the kind to `PubkeyAcceptedAlgorithms`")
                 .why(format!("they are {}, which `PubkeyAcceptedAlgorithms` leaves out", kinds.join(", "))),
         );
     }
@@ -224,7 +224,7 @@ fn methods(case: &Case<'_>, settings: &Settings) -> Result<Vec<Reason>> {
             .and_then(|found| found.password.as_deref());
         if password.is_some_and(|password| password.starts_with('!')) {
             reasons.push(
-                Reason::new("locked", format!("the account `{}` is locked", case.user), case.build())
+                Problem::new("locked", format!("the account `{}` is locked", case.user), case.build())
                     .why("its password begins with `!`, and where UsePAM is no sshd then takes no key either"),
             );
         }
@@ -233,7 +233,7 @@ fn methods(case: &Case<'_>, settings: &Settings) -> Result<Vec<Reason>> {
 }
 
 /// Whether the program that serves sftp beside a shell is in the jail.
-fn subsystem(case: &Case<'_>, settings: &Settings) -> Result<Vec<Reason>> {
+fn subsystem(case: &Subject<'_>, settings: &Settings) -> Result<Vec<Problem>> {
     if value(settings, "forcecommand").is_some_and(|command| command != "none") {
         return Ok(Vec::new());
     }
@@ -256,5 +256,5 @@ fn subsystem(case: &Case<'_>, settings: &Settings) -> Result<Vec<Reason>> {
         return Ok(Vec::new());
     }
     let inside = HostView::new(&case.view.display_path(&case.manifest.root))?;
-    place::program(case, &inside, program, "the server of sftp")
+    root::program(case, &inside, program, "the server of sftp")
 }

@@ -31,7 +31,7 @@ pub fn list(closure: &Closure) -> String {
 }
 
 /// What whoever copies these files has to see to.
-pub fn conditions(closure: &Closure) -> Vec<String> {
+pub fn notices(closure: &Closure) -> Vec<String> {
     let mut notices: Vec<String> = closure
         .needs_proc
         .iter()
@@ -48,9 +48,9 @@ pub fn conditions(closure: &Closure) -> Vec<String> {
 
 /// `deps --json`: documented in the manual, and kept. Here and below fields stand in the order of their names.
 #[derive(Serialize)]
-struct Whole<'c> {
+struct DepsJson<'c> {
     directories: Vec<Cow<'c, str>>,
-    missing: Vec<Lack<'c>>,
+    missing: Vec<MissingJson<'c>>,
     needs_cache: bool,
     needs_proc: Vec<Cow<'c, str>>,
     objects: Vec<Entry<'c>>,
@@ -58,7 +58,7 @@ struct Whole<'c> {
 }
 
 #[derive(Serialize)]
-struct Lack<'c> {
+struct MissingJson<'c> {
     fatal: bool,
     name: Cow<'c, str>,
     needed_by: Cow<'c, str>,
@@ -84,14 +84,14 @@ struct Library<'c> {
 
 /// The closure as JSON.
 pub fn json(closure: &Closure) -> String {
-    let missing = closure.missing.iter().map(|missing| Lack {
+    let missing = closure.missing.iter().map(|missing| MissingJson {
         fatal: missing.fatal,
         name: missing.name.to_string_lossy(),
         needed_by: missing.needed_by.to_string_lossy(),
         why: missing.why.as_deref(),
     });
     let directories = closure.directories.iter();
-    let whole = Whole {
+    let whole = DepsJson {
         directories: directories.map(|path| path.to_string_lossy()).collect(),
         missing: missing.collect(),
         needs_cache: closure.needs_cache,
@@ -190,7 +190,7 @@ fn edges(closure: &Closure) -> Edges<'_> {
 }
 
 /// What is missing, by who needs it.
-fn lacks(closure: &Closure) -> BTreeMap<&Path, Vec<&Missing>> {
+fn missing_libraries(closure: &Closure) -> BTreeMap<&Path, Vec<&Missing>> {
     let mut lacks: BTreeMap<&Path, Vec<&Missing>> = BTreeMap::new();
     for missing in &closure.missing {
         lacks.entry(&missing.needed_by).or_default().push(missing);
@@ -217,7 +217,7 @@ fn roots(closure: &Closure) -> impl Iterator<Item = (&Path, String)> {
 
 /// A tree for each file that was named. What a tree has shown already is not opened again.
 pub fn tree(closure: &Closure) -> String {
-    let (edges, lacks) = (edges(closure), lacks(closure));
+    let (edges, lacks) = (edges(closure), missing_libraries(closure));
     let mut text = String::new();
     for (root, about) in roots(closure) {
         line(&mut text, &format!("{}{about}", plain(root)));
@@ -301,7 +301,7 @@ pub fn dot(closure: &Closure) -> String {
 /// The shortest way to the library `name`, a soname, a file name or a path, from each file that was named or is known to be loaded. Empty where nothing
 /// leads there.
 pub fn why(closure: &Closure, name: &str) -> String {
-    let (edges, lacks) = (edges(closure), lacks(closure));
+    let (edges, lacks) = (edges(closure), missing_libraries(closure));
     let wanted = |label: &str, path: &Path| {
         label == name || path == Path::new(name) || path.file_name().is_some_and(|own| own == name)
     };
@@ -486,7 +486,7 @@ mod tests {
         closure.needs_cache = true;
         closure.needs_proc.push("/p".into());
         assert!(list(&closure).ends_with("/p\n/opt/d/\n"));
-        let told = conditions(&closure).join("\n");
+        let told = notices(&closure).join("\n");
         assert!(
             told.contains("`/p` finds") && told.contains("`/etc/ld.so.cache`"),
             "{told}"

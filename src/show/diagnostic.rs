@@ -121,7 +121,7 @@ impl Line {
         let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
         let rest = text[start..].lines().next().unwrap_or_default();
         let marked = char_boundary_before(rest, site.span.end.saturating_sub(start));
-        let shown = |part: &str| part.chars().map(stand_in).collect::<String>();
+        let shown = |part: &str| part.chars().map(placeholder).collect::<String>();
         let (marked, after) = rest.split_at(marked);
         let (before, marked) = (shown(&text[line_start..start]), shown(marked));
         let span = before.len()..before.len() + marked.len();
@@ -134,7 +134,7 @@ impl Line {
 }
 
 /// One character to show for `c`, so that columns stay what they are in the file.
-fn stand_in(c: char) -> char {
+fn placeholder(c: char) -> char {
     match c {
         '\t' => '\t',
         '\u{7f}' => '\u{2421}',

@@ -4,14 +4,14 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::paint::{Hue, Paint};
-use crate::doctor::Reason;
+use super::style::{Style, Styler};
+use crate::doctor::Problem;
 use crate::spec::display::visible;
 
 /// Reasons as text, one after the other. `about` is who or what was looked at; `fine` is said where there is none, and `wrong` where there are some.
-pub fn text(about: &str, fine: &str, wrong: &str, reasons: &[Reason], paint: Paint) -> String {
+pub fn text(about: &str, fine: &str, wrong: &str, reasons: &[Problem], paint: Styler) -> String {
     if reasons.is_empty() {
-        return format!("{about}: {}\n", paint.with(Hue::Good, fine));
+        return format!("{about}: {}\n", paint.apply(Style::Good, fine));
     }
     let mut text = String::new();
     let out = &mut text;
@@ -20,11 +20,11 @@ pub fn text(about: &str, fine: &str, wrong: &str, reasons: &[Reason], paint: Pai
     let _ = writeln!(
         out,
         "{}",
-        paint.with(Hue::Strong, &format!("{about}: {wrong}, for {count}"))
+        paint.apply(Style::Strong, &format!("{about}: {wrong}, for {count}"))
     );
     for reason in reasons {
         let said: String = reason.finding.to_string().chars().map(visible).collect();
-        let _ = writeln!(out, "  {} {said}", paint.with(Hue::Bad, "-"));
+        let _ = writeln!(out, "  {} {said}", paint.apply(Style::Bad, "-"));
         for hint in &reason.finding.hints {
             let hint: String = hint.chars().map(visible).collect();
             let _ = writeln!(out, "    -> {hint}");
@@ -34,7 +34,7 @@ pub fn text(about: &str, fine: &str, wrong: &str, reasons: &[Reason], paint: Pai
 }
 
 /// `doctor --json`.
-pub fn json(user: Option<&str>, jail: Option<&str>, reasons: &[Reason]) -> Value {
+pub fn json(user: Option<&str>, jail: Option<&str>, reasons: &[Problem]) -> Value {
     let reasons: Vec<Value> = reasons
         .iter()
         .map(|reason| {

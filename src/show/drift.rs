@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json as object};
 
-use super::paint::{Hue, Paint};
+use super::style::{Style, Styler};
 use crate::names::JailName;
 use crate::plan::Difference;
 
@@ -18,7 +18,7 @@ pub struct Checked {
 }
 
 /// A line for each jail, and one for each difference below it.
-pub fn text(checked: &[Checked], paint: Paint) -> String {
+pub fn text(checked: &[Checked], paint: Styler) -> String {
     let mut text = String::new();
     for one in checked {
         let state = if one.differences.is_empty() {
@@ -27,13 +27,13 @@ pub fn text(checked: &[Checked], paint: Paint) -> String {
             super::count(one.differences.len(), "difference", "differences")
         };
         // Writing to a String cannot fail.
-        let name = paint.with(Hue::Strong, one.jail.as_str());
+        let name = paint.apply(Style::Strong, one.jail.as_str());
         let _ = writeln!(text, "{name}: {state}");
         for difference in &one.differences {
             let _ = writeln!(
                 text,
                 "  {}: {}",
-                paint.with(Hue::Warning, &difference.name.escape_debug().to_string()),
+                paint.apply(Style::Warning, &difference.name.escape_debug().to_string()),
                 difference.text
             );
         }

@@ -3,17 +3,17 @@
 pub mod deps;
 pub mod diagnostic;
 pub mod doctor;
-pub mod draft;
 pub mod drift;
 pub mod error;
-pub mod jail;
-pub mod jails;
-pub mod paint;
+pub mod jail_details;
+pub mod jail_list;
 pub mod plan;
 pub mod reference;
 pub mod schema;
+pub mod starter_spec;
+pub mod stats;
+pub mod style;
 pub mod time;
-pub mod usage;
 pub mod why;
 
 /// A number of bytes as a person says it: `4.4 MiB`.

@@ -10,7 +10,7 @@ use crate::spec::schema::{KeySchema, keys_of};
 
 /// What is described.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Of {
+pub enum SchemaKind {
     /// A whole spec.
     Spec,
     /// A partial one.
@@ -18,10 +18,10 @@ pub enum Of {
 }
 
 /// The schema. Keys that do not work yet are not in it.
-pub fn schema(of: Of) -> Value {
+pub fn schema(of: SchemaKind) -> Value {
     let (title, description) = match of {
-        Of::Spec => ("jailctl spec", "A chroot jail for SSH and SFTP users."),
-        Of::Template => (
+        SchemaKind::Spec => ("jailctl spec", "A chroot jail for SSH and SFTP users."),
+        SchemaKind::Template => (
             "jailctl template",
             "A partial spec, which specs name in `templates`.",
         ),
@@ -42,8 +42,8 @@ fn merge(into: &mut Value, from: Value) {
 }
 
 /// The keys of the table at `path`.
-fn table(path: &str, of: Of) -> Value {
-    let here = |key: &&KeySchema| of == Of::Spec || !key.file_only;
+fn table(path: &str, of: SchemaKind) -> Value {
+    let here = |key: &&KeySchema| of == SchemaKind::Spec || !key.file_only;
     let properties: Map<String, Value> = keys_of(path)
         .filter(here)
         .map(|key| (key.name().to_owned(), property(key, of)))
@@ -68,7 +68,7 @@ fn table(path: &str, of: Of) -> Value {
     schema
 }
 
-fn property(key: &KeySchema, of: Of) -> Value {
+fn property(key: &KeySchema, of: SchemaKind) -> Value {
     let mut schema = match key.shape {
         ValueType::Table => table(key.path, of),
         ValueType::Tables(_) => json!({ "type": "array", "items": table(key.path, of) }),

@@ -5,13 +5,13 @@ use crate::spec::Day;
 const DAY: i64 = 86_400;
 
 /// Seconds since the epoch as `2026-11-24 15:03 UTC`.
-pub fn people(seconds: i64) -> String {
+pub fn human(seconds: i64) -> String {
     let (day, hour, minute, _) = parts(seconds);
     format!("{day} {hour:02}:{minute:02} UTC")
 }
 
 /// Seconds since the epoch as RFC 3339 writes them: `2026-11-24T15:03:46Z`.
-pub fn programs(seconds: i64) -> String {
+pub fn rfc3339(seconds: i64) -> String {
     let (day, hour, minute, second) = parts(seconds);
     format!("{day}T{hour:02}:{minute:02}:{second:02}Z")
 }
@@ -32,8 +32,8 @@ mod tests {
 
     #[test]
     fn moments_are_utc() {
-        assert_eq!(people(0), "1970-01-01 00:00 UTC");
-        assert_eq!(programs(1_795_532_626), "2026-11-24T15:03:46Z");
-        assert_eq!(programs(-1), "1969-12-31T23:59:59Z");
+        assert_eq!(human(0), "1970-01-01 00:00 UTC");
+        assert_eq!(rfc3339(1_795_532_626), "2026-11-24T15:03:46Z");
+        assert_eq!(rfc3339(-1), "1969-12-31T23:59:59Z");
     }
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::bytes;
-use super::paint::{Hue, Paint};
+use super::style::{Style, Styler};
 use crate::names::{JailName, JailPath};
 use crate::plan::Manifest;
 use crate::plan::manifest::RecordKind;
@@ -18,13 +18,13 @@ const TOLD: usize = 3;
 
 /// What is at a path.
 #[derive(Debug)]
-pub struct Place {
+pub struct PathInfo {
     path: JailPath,
     what: String,
     kept: bool,
 }
 
-impl Place {
+impl PathInfo {
     /// Every path of a jail as it was built.
     pub fn of_manifest(manifest: &Manifest) -> Vec<Self> {
         let what = |kind: &RecordKind| match kind {
@@ -93,7 +93,7 @@ pub struct Answer<'j> {
 
 impl<'j> Answer<'j> {
     /// Looks for the reasons of `path`; below a place of a user's, for those of the place.
-    pub fn new(path: &JailPath, reasons: &Reasons<'j>, places: &[Place]) -> Self {
+    pub fn new(path: &JailPath, reasons: &Reasons<'j>, places: &[PathInfo]) -> Self {
         let describe = |entry: &JailPath| {
             let at = places.binary_search_by(|place| place.path.cmp(entry));
             at.ok().map(|at| &places[at])
@@ -141,7 +141,7 @@ impl<'j> Answer<'j> {
 }
 
 /// The answers as text. `all` tells every reason.
-pub fn text(answers: &[Answer<'_>], all: bool, paint: Paint) -> String {
+pub fn text(answers: &[Answer<'_>], all: bool, paint: Styler) -> String {
     let mut text = String::new();
     let out = &mut text;
     for (index, answer) in answers.iter().enumerate() {
@@ -149,31 +149,31 @@ pub fn text(answers: &[Answer<'_>], all: bool, paint: Paint) -> String {
             out.push('\n');
         }
         // Writing to a String cannot fail, here and below.
-        let path = paint.with(Hue::Strong, answer.path.as_str());
+        let path = paint.apply(Style::Strong, answer.path.as_str());
         let _ = writeln!(out, "{path}: {}", answer.what);
         let most = if all { usize::MAX } else { TOLD };
         for chain in answer.chains.iter().take(most) {
             for (index, (path, why)) in chain.iter().enumerate() {
                 if index == 0 {
-                    let _ = writeln!(out, "  because {}", said(why));
+                    let _ = writeln!(out, "  because {}", reason_text(why));
                 }
-                let how = how(why);
+                let how = link_text(why);
                 let gap = if how.is_empty() { "" } else { "  " };
-                let how = paint.with(Hue::Faint, &how);
+                let how = paint.apply(Style::Faint, &how);
                 let _ = writeln!(out, "    {}{path}{gap}{how}", "  ".repeat(index));
             }
         }
         if answer.chains.len() > most {
             let more = super::count(answer.chains.len() - most, "more reason", "more reasons");
             let hint = format!("and {more} (`--verbose` tells them all)");
-            let _ = writeln!(out, "  {}", paint.with(Hue::Faint, &hint));
+            let _ = writeln!(out, "  {}", paint.apply(Style::Faint, &hint));
         }
     }
     text
 }
 
 /// The first reason of a chain.
-fn said(why: &Reason) -> String {
+fn reason_text(why: &Reason) -> String {
     match why {
         Reason::Spec { place, says } => format!("{place} says `{says}`"),
         Reason::Builtin { reason } => format!("jails have it: {reason}"),
@@ -182,7 +182,7 @@ fn said(why: &Reason) -> String {
 }
 
 /// How an entry follows from the one before it; empty for the first one.
-fn how(why: &Reason) -> String {
+fn link_text(why: &Reason) -> String {
     match why {
         // A soname, or how it is needed in words.
         Reason::Dependency { name, .. } if name.contains(' ') => name.clone(),

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::deed::{Deed, Sum, of_paths, of_step};
+use super::summary::{StepSummary, Totals, of_paths, of_step};
 use crate::plan::{ChangeKind, Plan, Step, WaysIn};
 
 /// What plans do, or did.
@@ -19,7 +19,7 @@ pub fn json(plans: &[&Plan], warnings: &[String]) -> Value {
 
 fn jail(plan: &Plan) -> Value {
     let paths = of_paths(plan);
-    let sum = Sum::of(&paths);
+    let sum = Totals::of(&paths);
     let mut steps = Vec::new();
     let (mut before, mut after) = (Vec::new(), Vec::new());
     let ways_in = plan.ways_in();
@@ -32,7 +32,7 @@ fn jail(plan: &Plan) -> Value {
         if *step == Step::WriteTree {
             steps.push(json!({ "step": "tree", "changes": paths, "sum": sum }));
         } else if let Some(deed) = of_step(step) {
-            let Deed { step, does, .. } = &deed;
+            let StepSummary { step, does, .. } = &deed;
             steps.push(json!({ "step": step, "does": does }));
             before.extend(deed.before);
             after.extend(deed.after);

@@ -1,12 +1,12 @@
 //! A plan, told: as a page for people and as JSON for programs. Both are forms of the same [`Deed`]s, so that they tell the same story.
 
-mod deed;
+mod collapse;
 mod json;
-mod listing;
-mod page;
+mod summary;
+mod text;
 
 pub use json::json;
-pub use page::text;
+pub use text::text;
 
 use crate::plan::Step;
 
@@ -17,8 +17,8 @@ pub fn progress(step: &Step) -> Option<String> {
         Step::InstallSnippet { file, .. } => Some(format!("verifying and installing {file}")),
         Step::VerifySnippet => Some("verifying the sshd snippet".to_owned()),
         Step::WriteManifest => None,
-        other => deed::of_step(other).map(|deed| {
-            let sign = page::sign(deed.act);
+        other => summary::of_step(other).map(|deed| {
+            let sign = text::symbol(deed.act);
             format!("{sign} {} {}", deed.step, deed.does)
         }),
     }

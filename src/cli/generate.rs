@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use clap::{Args, ValueEnum};
 
-use super::{Report, command};
+use super::{CommandOutput, command};
 use crate::error::{Error, ErrorKind, Finding, Result};
 
 /// A shell that completions are made for.
@@ -33,25 +33,25 @@ pub(crate) struct Man {
 }
 
 impl Completions {
-    pub(crate) fn run(self) -> Report {
-        Report {
+    pub(crate) fn run(self) -> CommandOutput {
+        CommandOutput {
             text: completions(self.shell),
-            ..Report::default()
+            ..CommandOutput::default()
         }
     }
 }
 
 impl Man {
-    pub(crate) fn run(self) -> Result<Report> {
+    pub(crate) fn run(self) -> Result<CommandOutput> {
         let page = page(self.verb.as_deref())?.ok_or_else(|| {
             let verbs: Vec<String> = verbs().map(|verb| format!("`{verb}`")).collect();
             let verb = self.verb.unwrap_or_default();
             Finding::new(format!("there is no verb `{}`", verb.escape_debug()))
                 .hint(format!("the verbs are {}", verbs.join(", ")))
         })?;
-        Ok(Report {
+        Ok(CommandOutput {
             text: page,
-            ..Report::default()
+            ..CommandOutput::default()
         })
     }
 }
@@ -143,7 +143,9 @@ pub fn page(verb: Option<&str>) -> Result<Option<String>> {
     for section in String::from_utf8_lossy(&text).split_inclusive("\n.SH ") {
         match section.lines().next() {
             Some("SYNOPSIS") => page.push_str(&synopsis(&usage)),
-            Some("VERSION") => page.push_str(&(statuses(verb == Some("enter")) + section)),
+            Some("VERSION") => {
+                page.push_str(&(exit_status_section(verb == Some("enter")) + section))
+            }
             _ => page.push_str(section),
         }
     }
@@ -157,7 +159,7 @@ fn synopsis(usage: &str) -> String {
 }
 
 /// What the exit status says, of a verb that `runs` a program too.
-fn statuses(runs: bool) -> String {
+fn exit_status_section(runs: bool) -> String {
     let mut text = "\"EXIT STATUS\"\n.TP\n0\nDone, or nothing to do\n".to_owned();
     for (kind, about) in [
         (

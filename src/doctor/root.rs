@@ -2,21 +2,21 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Case, Reason, not_roots};
+use super::{Problem, Subject, ownership_problem};
 use crate::elf;
 use crate::error::Result;
 use crate::host::{FileKind, HostView};
 use crate::resolve::SHELL_PREFIX;
 
-pub(super) fn reasons(case: &Case<'_>) -> Result<Vec<Reason>> {
+pub(super) fn problems(case: &Subject<'_>) -> Result<Vec<Problem>> {
     let root = &case.manifest.root;
-    let mut reasons = way(case, root)?;
+    let mut reasons = check_path(case, root)?;
     if case.view.lstat(root)?.is_none() {
         return Ok(reasons);
     }
     if case.view.mount_flags(root)?.noexec && shell(case)?.is_some() {
         reasons.push(
-            Reason::new(
+            Problem::new(
                 "noexec",
                 format!("the file system of `{}` is mounted noexec", root.display()),
                 "mount it with exec, or give the jail another root".to_owned(),
@@ -32,13 +32,13 @@ pub(super) fn reasons(case: &Case<'_>) -> Result<Vec<Reason>> {
 }
 
 /// What sshd checks of each directory on the way to the root (session.c, `safely_chroot`).
-fn way(case: &Case<'_>, root: &Path) -> Result<Vec<Reason>> {
+fn check_path(case: &Subject<'_>, root: &Path) -> Result<Vec<Problem>> {
     let mut here = PathBuf::new();
     for part in root.components() {
         here.push(part);
         let shown = here.display();
         let refused = |why: String, mend: String| {
-            Reason::new(
+            Problem::new(
                 "root",
                 format!("sshd does not accept the root `{}`", root.display()),
                 mend,
@@ -54,14 +54,14 @@ fn way(case: &Case<'_>, root: &Path) -> Result<Vec<Reason>> {
                 format!("put back the directory `{shown}`"),
             )]);
         }
-        if let Some((why, mend)) = not_roots(&here, &stat) {
+        if let Some((why, mend)) = ownership_problem(&here, &stat) {
             return Ok(vec![refused(why, mend)]);
         }
     }
     let stat = case.view.lstat(root)?;
     if stat.is_some_and(|stat| stat.mode & 0o001 == 0) {
         return Ok(vec![
-            Reason::new(
+            Problem::new(
                 "root",
                 format!("nobody but root may enter `{}`", root.display()),
                 format!("run `chmod 0755 {}`", root.display()),
@@ -73,7 +73,7 @@ fn way(case: &Case<'_>, root: &Path) -> Result<Vec<Reason>> {
 }
 
 /// The login shell inside the jail; `None` where the account has none, or is gone.
-fn shell(case: &Case<'_>) -> Result<Option<PathBuf>> {
+fn shell(case: &Subject<'_>) -> Result<Option<PathBuf>> {
     let accounts = case.view.accounts()?;
     let shell = accounts.user(&case.user).map(|found| found.shell.clone());
     Ok(shell
@@ -84,14 +84,14 @@ fn shell(case: &Case<'_>) -> Result<Option<PathBuf>> {
 /// Whether a program of the jail can be started by anybody: each directory on the way lets people through, the file is one that may be executed, and
 /// what it needs is there.
 pub(super) fn program(
-    case: &Case<'_>,
+    case: &Subject<'_>,
     inside: &HostView,
     path: &Path,
     what: &str,
-) -> Result<Vec<Reason>> {
+) -> Result<Vec<Problem>> {
     let shown = path.display();
     let lacks = |why: String| {
-        Reason::new(
+        Problem::new(
             "program",
             format!("{what} `{shown}` does not start in the jail"),
             case.build(),

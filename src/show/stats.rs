@@ -9,7 +9,7 @@ use crate::names::JailName;
 
 /// One jail at one time.
 #[derive(Debug)]
-pub struct Sample {
+pub struct StatsRow {
     /// The jail.
     pub name: JailName,
     /// What it may use.
@@ -34,7 +34,7 @@ const HEADS: [&str; 9] = [
 ];
 
 /// A table with a header; nothing at all where there is no jail. What is limited shows both, as `12/64`.
-pub fn table(samples: &[Sample]) -> String {
+pub fn table(samples: &[StatsRow]) -> String {
     if samples.is_empty() {
         return String::new();
     }
@@ -56,8 +56,8 @@ pub fn table(samples: &[Sample]) -> String {
     text
 }
 
-fn row(sample: &Sample) -> [String; 9] {
-    let Sample { limits, usage, .. } = sample;
+fn row(sample: &StatsRow) -> [String; 9] {
+    let StatsRow { limits, usage, .. } = sample;
     let of = |used: Option<String>, most: Option<String>| match (used, most) {
         (None, _) => "-".to_owned(),
         (Some(used), None) => used,
@@ -100,9 +100,9 @@ fn seconds(microseconds: u64) -> String {
 }
 
 /// `stats --json`.
-pub fn json(samples: &[Sample]) -> serde_json::Value {
-    let jail = |sample: &Sample| {
-        let Sample { limits, usage, .. } = sample;
+pub fn json(samples: &[StatsRow]) -> serde_json::Value {
+    let jail = |sample: &StatsRow| {
+        let StatsRow { limits, usage, .. } = sample;
         serde_json::json!({
             "name": sample.name,
             "sessions": usage.sessions,
@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn what_is_limited_shows_both() {
-        let mut sample = Sample {
+        let mut sample = StatsRow {
             name: JailName::new("arkham").expect("a name"),
             limits: Limits {
                 tasks: Some(64),

@@ -7,7 +7,7 @@ pub const PLACEHOLDER: &str = "ssh-ed25519 PUT-THE-LINE-OF-A-.pub-FILE-HERE";
 
 /// What is known of the jail that is to be.
 #[derive(Debug)]
-pub struct Draft {
+pub struct StarterSpec {
     /// Its name.
     pub name: JailName,
     /// Its templates.
@@ -16,7 +16,7 @@ pub struct Draft {
     pub shell: bool,
 }
 
-impl Draft {
+impl StarterSpec {
     /// The spec.
     pub fn text(&self) -> String {
         let name = &self.name;

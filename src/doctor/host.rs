@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Reason, not_roots, outside};
+use super::{Problem, outside, ownership_problem};
 use crate::error::Result;
 use crate::host::sshd::{Config, Sshd};
 use crate::host::{FileKind, HostView};
@@ -19,7 +19,7 @@ const TOOLS: [&str; 6] = [
 const KERNEL: (u32, u32) = (5, 11);
 
 /// Everything that keeps the host from having jails, or from having them safely.
-pub fn fitness(view: &HostView) -> Result<Vec<Reason>> {
+pub fn problems(view: &HostView) -> Result<Vec<Problem>> {
     let mut reasons = Vec::new();
     if view.is_live() {
         reasons.extend(kernel()?);
@@ -28,7 +28,7 @@ pub fn fitness(view: &HostView) -> Result<Vec<Reason>> {
         let path = Path::new("/usr/sbin").join(tool);
         if view.stat(&path)?.is_none() {
             reasons.push(
-                Reason::new(
+                Problem::new(
                     "tool",
                     format!("there is no `{}`", path.display()),
                     "install the package that has it: passwd, shadow or shadow-utils",
@@ -39,11 +39,11 @@ pub fn fitness(view: &HostView) -> Result<Vec<Reason>> {
     }
     reasons.extend(outside::shell_leaks(view)?);
     for place in [JAILS, STATE] {
-        reasons.extend(way(view, Path::new(place))?);
+        reasons.extend(check_path(view, Path::new(place))?);
     }
     if interrupted(view)? {
         reasons.push(
-            Reason::new(
+            Problem::new(
                 "interrupted",
                 "an earlier run was interrupted",
                 "run any verb that writes, as `jailctl build`: it puts that right first",
@@ -54,7 +54,7 @@ pub fn fitness(view: &HostView) -> Result<Vec<Reason>> {
     let sshd = Config::read(view).and_then(|config| Sshd::find(view)?.info(&config));
     match sshd {
         Ok(facts) if facts.sftp.is_none() => reasons.push(
-            Reason::new(
+            Problem::new(
                 "sftp",
                 "sshd has no subsystem `sftp`",
                 "add `Subsystem sftp internal-sftp` to /etc/ssh/sshd_config",
@@ -62,7 +62,7 @@ pub fn fitness(view: &HostView) -> Result<Vec<Reason>> {
             .why("that door stays shut in jails with a shell"),
         ),
         Ok(_) => {}
-        Err(error) => reasons.extend(error.findings.into_iter().map(|finding| Reason {
+        Err(error) => reasons.extend(error.findings.into_iter().map(|finding| Problem {
             code: "sshd-config",
             finding,
         })),
@@ -70,7 +70,7 @@ pub fn fitness(view: &HostView) -> Result<Vec<Reason>> {
     Ok(reasons)
 }
 
-fn kernel() -> Result<Option<Reason>> {
+fn kernel() -> Result<Option<Problem>> {
     let proc = HostView::new(Path::new("/proc"))?;
     let release = proc
         .read(Path::new("/sys/kernel/osrelease"), 4096)?
@@ -81,7 +81,7 @@ fn kernel() -> Result<Option<Reason>> {
         .map_while(|part| part.parse::<u32>().ok());
     let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
     Ok((version < KERNEL).then(|| {
-        Reason::new(
+        Problem::new(
             "kernel",
             format!("the kernel is {release}"),
             "boot a newer one",
@@ -91,14 +91,14 @@ fn kernel() -> Result<Option<Reason>> {
 }
 
 /// What nobody but root may control: as far as it exists.
-fn way(view: &HostView, path: &Path) -> Result<Option<Reason>> {
+fn check_path(view: &HostView, path: &Path) -> Result<Option<Problem>> {
     for directory in path.ancestors().collect::<Vec<_>>().into_iter().rev() {
         let shown = directory.display();
         let Some(stat) = view.lstat(directory)? else {
             break;
         };
         let flaw = match stat.kind() {
-            FileKind::Directory => not_roots(directory, &stat),
+            FileKind::Directory => ownership_problem(directory, &stat),
             _ => Some((
                 format!("`{shown}` is not a directory"),
                 format!("make it one, or give jails another root than `{JAILS}`"),
@@ -106,7 +106,7 @@ fn way(view: &HostView, path: &Path) -> Result<Option<Reason>> {
         };
         if let Some((why, mend)) = flaw {
             let what = format!("jails cannot stand safely below `{shown}`");
-            return Ok(Some(Reason::new("way", what, mend).why(why)));
+            return Ok(Some(Problem::new("way", what, mend).why(why)));
         }
     }
     Ok(None)

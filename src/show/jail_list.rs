@@ -10,7 +10,7 @@ use crate::plan::manifest::RecordKind;
 
 /// One line of the list.
 #[derive(Debug, Serialize)]
-pub struct Line {
+pub struct ListRow {
     /// The jail.
     pub name: JailName,
     /// Where it stands.
@@ -25,7 +25,7 @@ pub struct Line {
     pub spec: String,
 }
 
-impl Line {
+impl ListRow {
     /// What a manifest says of its jail.
     pub fn new(manifest: &Manifest) -> Self {
         Self {
@@ -54,7 +54,7 @@ pub fn size(manifest: &Manifest) -> u64 {
 }
 
 /// A table with a header; nothing at all where there is no jail.
-pub fn table(lines: &[Line]) -> String {
+pub fn table(lines: &[ListRow]) -> String {
     if lines.is_empty() {
         return String::new();
     }
@@ -95,6 +95,6 @@ pub fn table(lines: &[Line]) -> String {
 }
 
 /// `list --json`.
-pub fn json(lines: &[Line]) -> serde_json::Value {
+pub fn json(lines: &[ListRow]) -> serde_json::Value {
     serde_json::json!({ "schema": 1, "jails": lines })
 }

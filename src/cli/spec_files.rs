@@ -22,7 +22,7 @@ const SUFFIX: &str = ".toml";
 pub(crate) fn load_spec(path: &Path, host: &HostView) -> Result<(Spec, Arc<SourceText>)> {
     let view = HostView::new(Path::new("/"))?;
     let absolute = std::path::absolute(path).map_err(|error| Error::io("find", path, &error))?;
-    let file = Named {
+    let file = TrustedFile {
         kind: "spec",
         shown: path,
     };
@@ -30,7 +30,7 @@ pub(crate) fn load_spec(path: &Path, host: &HostView) -> Result<(Spec, Arc<Sourc
         file.refuse("there is no such file")
             .hint("`jailctl init NAME` writes one to start from")
     })?;
-    let spec = spec::load(&source, &OfHost(host))?;
+    let spec = spec::load(&source, &HostTemplates(host))?;
     Ok((spec, source))
 }
 
@@ -132,7 +132,7 @@ pub(crate) fn load_built(manifest: &Manifest, host: &HostView) -> Result<(Spec, 
         .hint("build the jail from its spec file once")
     })?;
     let source = spec::source(&manifest.spec, text.clone().into_bytes())?;
-    let spec = spec::load(&source, &OfHost(host))?.member(&manifest.name)?;
+    let spec = spec::load(&source, &HostTemplates(host))?.member(&manifest.name)?;
     let origin = Origin {
         name: manifest.spec.clone(),
         text,
@@ -142,12 +142,12 @@ pub(crate) fn load_built(manifest: &Manifest, host: &HostView) -> Result<(Spec, 
 
 /// The templates of a host: those of its administrator, and the built-in ones.
 #[derive(Debug)]
-pub(crate) struct OfHost<'v>(pub(crate) &'v HostView);
+pub(crate) struct HostTemplates<'v>(pub(crate) &'v HostView);
 
-impl Templates for OfHost<'_> {
+impl Templates for HostTemplates<'_> {
     fn get(&self, name: &str) -> Result<Option<Arc<SourceText>>> {
         let path = Path::new(TEMPLATES).join(format!("{name}{SUFFIX}"));
-        let file = Named {
+        let file = TrustedFile {
             kind: "template",
             shown: &self.0.display_path(&path),
         };
@@ -170,12 +170,12 @@ impl Templates for OfHost<'_> {
 }
 
 /// A file to read, and what to call it.
-struct Named<'p> {
+struct TrustedFile<'p> {
     kind: &'static str,
     shown: &'p Path,
 }
 
-impl Named<'_> {
+impl TrustedFile<'_> {
     fn refuse(&self, why: &str) -> Finding {
         Finding::new(format!(
             "could not read the {} `{}`",

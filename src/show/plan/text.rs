@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 
 use similar::{ChangeTag, TextDiff};
 
-use super::deed::{PathDeed, Sum, of_paths, of_step};
-use super::listing::{Item, items};
+use super::collapse::{Item, items};
+use super::summary::{PathSummary, Totals, of_paths, of_step};
 use crate::plan::{ChangeKind, Plan, Step, WaysIn};
-use crate::show::paint::{Hue, Paint};
+use crate::show::style::{Style, Styler};
 use crate::show::{bytes, count};
 use crate::spec::display::visible;
 
@@ -17,7 +17,7 @@ const LISTED: usize = 40;
 const CONTEXT: usize = 2;
 
 /// The plan as text. `all` lists every path.
-pub fn text(plan: &Plan, all: bool, paint: Paint) -> String {
+pub fn text(plan: &Plan, all: bool, paint: Styler) -> String {
     let mut page = Page {
         text: String::new(),
         paint,
@@ -29,7 +29,7 @@ pub fn text(plan: &Plan, all: bool, paint: Paint) -> String {
         page.ways_in(plan);
     }
     for notice in plan.notices.iter().chain(&plan.exposure()) {
-        page.line(&format!("  {} {notice}", paint.with(Hue::Warning, "!")));
+        page.line(&format!("  {} {notice}", paint.apply(Style::Warning, "!")));
     }
     if plan.is_change() {
         page.line(&summary(plan));
@@ -38,7 +38,7 @@ pub fn text(plan: &Plan, all: bool, paint: Paint) -> String {
 }
 
 /// The sign of a deed.
-pub(super) fn sign(act: ChangeKind) -> char {
+pub(super) fn symbol(act: ChangeKind) -> char {
     match act {
         ChangeKind::Add => '+',
         ChangeKind::Change => '~',
@@ -46,17 +46,17 @@ pub(super) fn sign(act: ChangeKind) -> char {
     }
 }
 
-fn hue(act: ChangeKind) -> Hue {
+fn style(act: ChangeKind) -> Style {
     match act {
-        ChangeKind::Add => Hue::Good,
-        ChangeKind::Change => Hue::Warning,
-        ChangeKind::Remove => Hue::Bad,
+        ChangeKind::Add => Style::Good,
+        ChangeKind::Change => Style::Warning,
+        ChangeKind::Remove => Style::Bad,
     }
 }
 
 struct Page {
     text: String,
-    paint: Paint,
+    paint: Styler,
 }
 
 impl Page {
@@ -66,13 +66,13 @@ impl Page {
     }
 
     fn deed(&mut self, act: ChangeKind, step: &str, does: &str) {
-        let sign = self.paint.with(hue(act), &sign(act).to_string());
+        let sign = self.paint.apply(style(act), &symbol(act).to_string());
         self.line(&format!("  {sign} {step:<8} {does}"));
     }
 
     fn plan(&mut self, plan: &Plan, all: bool) {
         let title = format!("{} at {}", plan.name, plan.root.display());
-        let title = self.paint.with(Hue::Strong, &title);
+        let title = self.paint.apply(Style::Strong, &title);
         self.line(&title);
         self.ways_in(plan);
         let made = |user: &Option<String>| {
@@ -125,11 +125,11 @@ impl Page {
                     };
                     if let (Step::RemoveTree { .. }, Some(manifest)) = (other, &plan.manifest) {
                         let paths = manifest.entries.len();
-                        let does = weighed(paths, crate::show::jails::size(manifest));
+                        let does = count_and_size(paths, crate::show::jail_list::size(manifest));
                         deed.does = format!("{}: {does}", deed.does);
                     }
                     if let Step::CreateAccount(account) = other {
-                        let does = format!("{}{}", deed.does, equipment(plan, &account.name));
+                        let does = format!("{}{}", deed.does, account_extras(plan, &account.name));
                         self.deed(deed.act, deed.step, &does);
                     } else if !made(&deed.user) {
                         self.deed(deed.act, deed.step, &deed.does);
@@ -157,14 +157,14 @@ impl Page {
         }
     }
 
-    fn tree(&mut self, paths: &[PathDeed<'_>], all: bool) {
-        let sum = Sum::of(paths);
+    fn tree(&mut self, paths: &[PathSummary<'_>], all: bool) {
+        let sum = Totals::of(paths);
         let act = match (sum.changed, sum.added, sum.removed) {
             (0, _, 0) => ChangeKind::Add,
             (0, 0, _) => ChangeKind::Remove,
             _ => ChangeKind::Change,
         };
-        self.deed(act, "tree", &told(sum));
+        self.deed(act, "tree", &totals_text(sum));
         let most = if all { usize::MAX } else { LISTED };
         let mut hidden = false;
         for item in items(paths, most) {
@@ -172,14 +172,14 @@ impl Page {
                 Item::Path(deed) => self.path(deed),
                 Item::Below(directory, below) => {
                     hidden = true;
-                    let sum = Sum::of(below.iter().copied());
+                    let sum = Totals::of(below.iter().copied());
                     let act = below[0].act;
                     let (act, said) = if below.iter().all(|deed| deed.act == act) {
-                        (act, weighed(below.len(), sum.written + sum.freed))
+                        (act, count_and_size(below.len(), sum.written + sum.freed))
                     } else {
-                        (ChangeKind::Change, told(sum))
+                        (ChangeKind::Change, totals_text(sum))
                     };
-                    let sign = self.paint.with(hue(act), &sign(act).to_string());
+                    let sign = self.paint.apply(style(act), &symbol(act).to_string());
                     self.line(&format!("      {sign} {directory}/…  {said}"));
                 }
             }
@@ -187,13 +187,15 @@ impl Page {
         if hidden {
             let hint = self
                 .paint
-                .with(Hue::Faint, "(`--verbose` lists every path)");
+                .apply(Style::Faint, "(`--verbose` lists every path)");
             self.line(&format!("      {hint}"));
         }
     }
 
-    fn path(&mut self, deed: &PathDeed<'_>) {
-        let sign = self.paint.with(hue(deed.act), &sign(deed.act).to_string());
+    fn path(&mut self, deed: &PathSummary<'_>) {
+        let sign = self
+            .paint
+            .apply(style(deed.act), &symbol(deed.act).to_string());
         let slash = if deed.is_directory { "/" } else { "" };
         let mut line = format!("      {sign} {}{slash}", deed.path);
         if let Some(target) = &deed.link {
@@ -229,8 +231,8 @@ impl Page {
                 let line: String = change.value().trim_end().chars().map(visible).collect();
                 let shown = match change.tag() {
                     ChangeTag::Equal => format!(" {line}"),
-                    ChangeTag::Insert => self.paint.with(Hue::Good, &format!("+{line}")),
-                    ChangeTag::Delete => self.paint.with(Hue::Bad, &format!("-{line}")),
+                    ChangeTag::Insert => self.paint.apply(Style::Good, &format!("+{line}")),
+                    ChangeTag::Delete => self.paint.apply(Style::Bad, &format!("-{line}")),
                 };
                 self.line(&format!("      {shown}"));
             }
@@ -239,7 +241,7 @@ impl Page {
 }
 
 /// What a new account gets besides itself, as the end of its line.
-fn equipment(plan: &Plan, user: &str) -> String {
+fn account_extras(plan: &Plan, user: &str) -> String {
     let mut text = String::new();
     let steps = plan.steps.iter().filter_map(of_step);
     for deed in steps.filter(|deed| deed.user.as_deref() == Some(user)) {
@@ -260,7 +262,7 @@ fn equipment(plan: &Plan, user: &str) -> String {
 }
 
 /// `3 paths, 1.2 MiB`.
-fn weighed(paths: usize, size: u64) -> String {
+fn count_and_size(paths: usize, size: u64) -> String {
     let mut text = count(paths, "path", "paths");
     if size > 0 {
         let _ = write!(text, ", {}", bytes(size));
@@ -269,7 +271,7 @@ fn weighed(paths: usize, size: u64) -> String {
 }
 
 /// `3 added, 1 removed; 1.2 MiB to write; 4.0 KiB freed`.
-fn told(sum: Sum) -> String {
+fn totals_text(sum: Totals) -> String {
     let mut parts = Vec::new();
     if sum.added > 0 {
         parts.push(format!("{} added", sum.added));
@@ -293,9 +295,9 @@ fn told(sum: Sum) -> String {
 /// The last line of a page: what the lines above come to.
 fn summary(plan: &Plan) -> String {
     let mut parts = Vec::new();
-    let paths = Sum::of(&of_paths(plan));
-    if paths != Sum::default() {
-        parts.push(told(paths));
+    let paths = Totals::of(&of_paths(plan));
+    if paths != Totals::default() {
+        parts.push(totals_text(paths));
     }
     let steps = |wanted: fn(&Step) -> bool| plan.steps.iter().filter(|step| wanted(step)).count();
     for (number, deed) in [

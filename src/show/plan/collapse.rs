@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::deed::PathDeed;
+use super::summary::PathSummary;
 use crate::names::JailPath;
 use crate::plan::ChangeKind;
 
@@ -10,18 +10,18 @@ use crate::plan::ChangeKind;
 #[derive(Debug)]
 pub(super) enum Item<'d, 'p> {
     /// One path.
-    Path(&'d PathDeed<'p>),
+    Path(&'d PathSummary<'p>),
     /// All that becomes of a directory and of what lies below it.
-    Below(JailPath, Vec<&'d PathDeed<'p>>),
+    Below(JailPath, Vec<&'d PathSummary<'p>>),
 }
 
 /// At most about `most` lines for all of `deeds`, which are in the order of their paths. The directories with most bytes are opened first, for these
 /// are what programs and libraries lie in.
-pub(super) fn items<'d, 'p>(deeds: &'d [PathDeed<'p>], most: usize) -> Vec<Item<'d, 'p>> {
+pub(super) fn items<'d, 'p>(deeds: &'d [PathSummary<'p>], most: usize) -> Vec<Item<'d, 'p>> {
     if deeds.len() <= most {
         return deeds.iter().map(Item::Path).collect();
     }
-    let mut groups: BTreeMap<JailPath, Vec<&PathDeed<'_>>> =
+    let mut groups: BTreeMap<JailPath, Vec<&PathSummary<'_>>> =
         BTreeMap::from([(JailPath::root(), deeds.iter().collect())]);
     let mut closed: Vec<JailPath> = Vec::new();
     loop {
@@ -65,9 +65,9 @@ pub(super) fn items<'d, 'p>(deeds: &'d [PathDeed<'p>], most: usize) -> Vec<Item<
 /// What lies in a directory, each with all that lies below it; the directory itself, where it is among them, too.
 fn open<'d, 'p>(
     directory: &JailPath,
-    deeds: &[&'d PathDeed<'p>],
-) -> BTreeMap<JailPath, Vec<&'d PathDeed<'p>>> {
-    let mut groups: BTreeMap<JailPath, Vec<&PathDeed<'_>>> = BTreeMap::new();
+    deeds: &[&'d PathSummary<'p>],
+) -> BTreeMap<JailPath, Vec<&'d PathSummary<'p>>> {
+    let mut groups: BTreeMap<JailPath, Vec<&PathSummary<'_>>> = BTreeMap::new();
     for deed in deeds {
         let mut child = deed.path.clone();
         while let Some(parent) = child.parent() {
@@ -91,9 +91,9 @@ mod tests {
             .map(|path| JailPath::new(path).expect("a path"))
             .collect();
         paths.sort();
-        let deeds: Vec<PathDeed<'_>> = paths
+        let deeds: Vec<PathSummary<'_>> = paths
             .iter()
-            .map(|path| PathDeed {
+            .map(|path| PathSummary {
                 path,
                 act: ChangeKind::Add,
                 because: None,

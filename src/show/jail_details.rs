@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::paint::{Hue, Paint};
+use super::style::{Style, Styler};
 use super::{bytes, count, time};
 use crate::names::{JailName, JailPath};
 use crate::spec::AccessMethod;
@@ -13,7 +13,7 @@ use crate::spec::AccessMethod;
 /// Whether something is still what it was at the build.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Since {
+pub enum FileState {
     /// It is.
     Unchanged,
     /// It says something else.
@@ -28,7 +28,7 @@ pub struct Origin {
     /// Its file.
     pub path: String,
     /// How the file is now.
-    pub state: Since,
+    pub state: FileState,
     /// The templates it names; `None` where the spec as built cannot be read any more.
     pub templates: Option<Vec<String>>,
     /// The doors it opens.
@@ -71,7 +71,7 @@ pub struct Snippet {
     /// Its file.
     pub path: String,
     /// How the file is now.
-    pub state: Since,
+    pub state: FileState,
 }
 
 /// What a tree holds.
@@ -127,7 +127,7 @@ pub struct Jail {
     reason = "the shape that serde asks for"
 )]
 fn moment<S: serde::Serializer>(seconds: &i64, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&time::programs(*seconds))
+    serializer.serialize_str(&time::rfc3339(*seconds))
 }
 
 /// `show --json`.
@@ -140,12 +140,12 @@ pub fn json(jail: &Jail) -> serde_json::Result<Value> {
 }
 
 /// The jail as a page.
-pub fn text(jail: &Jail, paint: Paint) -> String {
+pub fn text(jail: &Jail, paint: Styler) -> String {
     let mut text = String::new();
     let out = &mut text;
-    let wrong = |text: &str| paint.with(Hue::Warning, text);
+    let wrong = |text: &str| paint.apply(Style::Warning, text);
     // Writing to a String cannot fail, here and below.
-    let title = paint.with(Hue::Strong, &format!("{} at {}", jail.name, jail.root));
+    let title = paint.apply(Style::Strong, &format!("{} at {}", jail.name, jail.root));
     let gone = if jail.root_is_there {
         String::new()
     } else {
@@ -155,19 +155,19 @@ pub fn text(jail: &Jail, paint: Paint) -> String {
     let mut line = |key: &str, value: String| {
         let _ = writeln!(out, "  {key:<10} {value}");
     };
-    line("built", time::people(jail.built));
+    line("built", time::human(jail.built));
     let path = &jail.spec.path;
     line(
         "spec",
         match jail.spec.state {
-            Since::Unchanged => path.clone(),
-            Since::Changed => format!(
+            FileState::Unchanged => path.clone(),
+            FileState::Changed => format!(
                 "{path}  {}",
                 wrong(&format!(
                     "(changed since: `jailctl plan {path}` shows what that means)"
                 ))
             ),
-            Since::Gone => format!("{path}  {}", wrong("(gone, or not readable here)")),
+            FileState::Gone => format!("{path}  {}", wrong("(gone, or not readable here)")),
         },
     );
     if let Some(templates) = &jail.spec.templates {
@@ -183,12 +183,12 @@ pub fn text(jail: &Jail, paint: Paint) -> String {
         line(
             "sshd",
             match state {
-                Since::Unchanged => path.clone(),
-                Since::Changed => format!(
+                FileState::Unchanged => path.clone(),
+                FileState::Changed => format!(
                     "{path}  {}",
                     wrong("(changed since: the next build writes it anew)")
                 ),
-                Since::Gone => format!(
+                FileState::Gone => format!(
                     "{path}  {}",
                     wrong("(gone: nobody of this jail can log in; the next build writes it anew)")
                 ),

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use clap::Args;
 
-use super::Report;
+use super::CommandOutput;
 use super::target::manifests;
 use crate::apply::session_control;
 use crate::error::{Error, Result};
@@ -44,9 +44,9 @@ struct Jail {
 
 impl Jail {
     /// Does `deed` to each jail that is meant, and says what came of it. Where there are several, the others are none the worse for one that cannot have it.
-    fn each(&self, deed: impl Fn(&Host, &Manifest) -> Result<String>) -> Result<Report> {
+    fn each(&self, deed: impl Fn(&Host, &Manifest) -> Result<String>) -> Result<CommandOutput> {
         let host = Host::new(Path::new("/"))?;
-        let mut report = Report::default();
+        let mut report = CommandOutput::default();
         for manifest in manifests(std::slice::from_ref(&self.target), &host)? {
             match deed(&host, &manifest) {
                 Ok(said) => {
@@ -69,7 +69,7 @@ impl Jail {
 }
 
 impl Freeze {
-    pub(crate) fn run(self) -> Result<Report> {
+    pub(crate) fn run(self) -> Result<CommandOutput> {
         self.jail.each(|host, manifest| {
             session_control::freeze(host, &manifest.name)?;
             Ok("frozen".to_owned())
@@ -78,7 +78,7 @@ impl Freeze {
 }
 
 impl Thaw {
-    pub(crate) fn run(self) -> Result<Report> {
+    pub(crate) fn run(self) -> Result<CommandOutput> {
         self.jail.each(|host, manifest| {
             let went_on = session_control::thaw(host, &manifest.name)?;
             let said = if went_on { "thawed" } else { "nobody is in it" };
@@ -88,7 +88,7 @@ impl Thaw {
 }
 
 impl Kill {
-    pub(crate) fn run(self) -> Result<Report> {
+    pub(crate) fn run(self) -> Result<CommandOutput> {
         self.jail.each(|host, manifest| {
             Ok(match session_control::kill(host, manifest)? {
                 0 => "nobody is in it".to_owned(),

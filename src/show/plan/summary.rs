@@ -12,7 +12,7 @@ use crate::spec::{Day, Password};
 
 /// What one step does.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Deed {
+pub(super) struct StepSummary {
     /// Whether something comes, changes or goes.
     pub(super) act: ChangeKind,
     /// What it is about: `account`, `group`, `keys`, `tree`, `sshd`, …
@@ -27,7 +27,7 @@ pub(super) struct Deed {
     pub(super) after: Option<String>,
 }
 
-impl Deed {
+impl StepSummary {
     fn new(act: ChangeKind, step: &'static str, does: impl Into<String>) -> Self {
         let does = does.into();
         let line = format!("{step} {does}");
@@ -50,18 +50,20 @@ impl Deed {
 }
 
 /// What a step does; `None` for what nobody needs to read, and for the tree, whose story the paths tell.
-pub(super) fn of_step(step: &Step) -> Option<Deed> {
+pub(super) fn of_step(step: &Step) -> Option<StepSummary> {
     use ChangeKind::{Add, Change, Remove};
     Some(match step {
-        Step::DisableAccount { user } => Deed::of(
+        Step::DisableAccount { user } => StepSummary::of(
             user,
             Change,
             "account",
             format!("{user}: closed, its keys taken away"),
         ),
-        Step::CreateRoot => Deed::new(Add, "root", "made, for root alone to write in"),
-        Step::CreateGroup { name, gid } => Deed::new(Add, "group", format!("{name} (gid {gid})")),
-        Step::CreateAccount(account) => Deed::of(
+        Step::CreateRoot => StepSummary::new(Add, "root", "made, for root alone to write in"),
+        Step::CreateGroup { name, gid } => {
+            StepSummary::new(Add, "group", format!("{name} (gid {gid})"))
+        }
+        Step::CreateAccount(account) => StepSummary::of(
             &account.name,
             Add,
             "account",
@@ -73,7 +75,7 @@ pub(super) fn of_step(step: &Step) -> Option<Deed> {
                 account.shell
             ),
         ),
-        Step::MaskUserManager { user, uid } => Deed::of(
+        Step::MaskUserManager { user, uid } => StepSummary::of(
             user,
             Add,
             "account",
@@ -93,14 +95,14 @@ pub(super) fn of_step(step: &Step) -> Option<Deed> {
                     is.gid, is.home, is.shell
                 )
             };
-            Deed {
+            StepSummary {
                 before: Some(format!("account {}", says(from))),
-                ..Deed::of(name, Change, "account", says(to))
+                ..StepSummary::of(name, Change, "account", says(to))
             }
         }
         Step::WriteKeys { user, text } => {
             let keys = text.lines().count();
-            Deed::of(
+            StepSummary::of(
                 user,
                 Change,
                 "keys",
@@ -112,29 +114,29 @@ pub(super) fn of_step(step: &Step) -> Option<Deed> {
                 Password::Locked => "none works",
                 Password::Keep | Password::Hash(_) => "set",
             };
-            Deed::of(user, Change, "password", format!("{user}: {what}"))
+            StepSummary::of(user, Change, "password", format!("{user}: {what}"))
         }
         Step::EnableAccount { user, until } => {
             let until = match until {
                 Expiry::Day(day) => format!(" before {}", Day(*day)),
                 Expiry::Never | Expiry::Closed => String::new(),
             };
-            Deed::of(
+            StepSummary::of(
                 user,
                 Change,
                 "account",
                 format!("{user}: may log in{until}"),
             )
         }
-        Step::InstallSnippet { file, .. } => Deed {
+        Step::InstallSnippet { file, .. } => StepSummary {
             // The snippet's own lines say what was and what is.
             before: None,
             after: None,
-            ..Deed::new(Change, "sshd", format!("{CONFIG_DIR}/{file}"))
+            ..StepSummary::new(Change, "sshd", format!("{CONFIG_DIR}/{file}"))
         },
         Step::WritePolicy { rules, .. } => {
             let does = "have namespaces and mounts of their own";
-            let mut deed = Deed::new(Change, "sessions", does);
+            let mut deed = StepSummary::new(Change, "sessions", does);
             if let Some((was, to)) = rules {
                 let lines = |line: Option<String>, rules: &str| {
                     let all = format!("{}\n{rules}", line.unwrap_or_default());
@@ -148,9 +150,9 @@ pub(super) fn of_step(step: &Step) -> Option<Deed> {
         Step::RepairNetwork { faults } => {
             let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
             let does = format!("put back what somebody took from it: {}", faults.join("; "));
-            Deed::new(Change, "network", does)
+            StepSummary::new(Change, "network", does)
         }
-        Step::RemovePolicy => Deed::new(Remove, "sessions", "of their own"),
+        Step::RemovePolicy => StepSummary::new(Remove, "sessions", "of their own"),
         Step::WritePamService(edit)
         | Step::RemovePamService(edit)
         | Step::WriteCommonSnippet(edit)
@@ -168,16 +170,16 @@ pub(super) fn of_step(step: &Step) -> Option<Deed> {
             if edit.is_refusal() {
                 does.push_str(": refuses jailed accounts");
             }
-            Deed {
+            StepSummary {
                 before: lines(&edit.from),
                 after: lines(&edit.to),
-                ..Deed::new(act, what, does)
+                ..StepSummary::new(act, what, does)
             }
         }
         Step::DeleteAccount { user, uid, .. } => {
-            Deed::of(user, Remove, "account", format!("{user} (uid {uid})"))
+            StepSummary::of(user, Remove, "account", format!("{user} (uid {uid})"))
         }
-        Step::RestoreAccount { user, to, .. } => Deed::of(
+        Step::RestoreAccount { user, to, .. } => StepSummary::of(
             user,
             Change,
             "account",
@@ -187,15 +189,17 @@ pub(super) fn of_step(step: &Step) -> Option<Deed> {
             ),
         ),
         Step::RemoveTree { purge: true } => {
-            Deed::new(Remove, "tree", "all of the root, homes included")
+            StepSummary::new(Remove, "tree", "all of the root, homes included")
         }
         Step::RemoveTree { purge: false } => {
-            Deed::new(Remove, "tree", "what was built; homes stay")
+            StepSummary::new(Remove, "tree", "what was built; homes stay")
         }
-        Step::DeleteGroup { name } => Deed::new(Remove, "group", name.clone()),
-        Step::RemoveSnippet { file } => Deed::new(Remove, "sshd", format!("{CONFIG_DIR}/{file}")),
-        Step::DeleteRecords => Deed::new(Remove, "records", "of the jail"),
-        Step::EndSessions { kill: true, .. } => Deed::new(Remove, "sessions", "ended"),
+        Step::DeleteGroup { name } => StepSummary::new(Remove, "group", name.clone()),
+        Step::RemoveSnippet { file } => {
+            StepSummary::new(Remove, "sshd", format!("{CONFIG_DIR}/{file}"))
+        }
+        Step::DeleteRecords => StepSummary::new(Remove, "records", "of the jail"),
+        Step::EndSessions { kill: true, .. } => StepSummary::new(Remove, "sessions", "ended"),
         Step::EndSessions { .. }
         | Step::RequireEmpty { .. }
         | Step::WriteTree
@@ -208,7 +212,7 @@ pub(super) fn of_step(step: &Step) -> Option<Deed> {
 
 /// What becomes of one path, with what both forms say of it.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct PathDeed<'p> {
+pub(super) struct PathSummary<'p> {
     /// The path.
     pub(super) path: &'p JailPath,
     /// What is done.
@@ -227,15 +231,15 @@ pub(super) struct PathDeed<'p> {
 }
 
 /// What becomes of each path, in the order of the paths.
-pub(super) fn of_paths(plan: &Plan) -> Vec<PathDeed<'_>> {
+pub(super) fn of_paths(plan: &Plan) -> Vec<PathSummary<'_>> {
     plan.changes
         .iter()
         .map(|change| of_path(plan, change))
         .collect()
 }
 
-fn of_path<'p>(plan: &'p Plan, change: &'p Change) -> PathDeed<'p> {
-    let mut deed = PathDeed {
+fn of_path<'p>(plan: &'p Plan, change: &'p Change) -> PathSummary<'p> {
+    let mut deed = PathSummary {
         path: &change.path,
         act: change.act,
         because: change.because.as_deref(),
@@ -272,7 +276,7 @@ fn of_path<'p>(plan: &'p Plan, change: &'p Change) -> PathDeed<'p> {
 
 /// How many paths come, change and go, and their bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub(super) struct Sum {
+pub(super) struct Totals {
     /// Paths that are made.
     pub(super) added: usize,
     /// Paths that are made anew.
@@ -285,9 +289,9 @@ pub(super) struct Sum {
     pub(super) freed: u64,
 }
 
-impl Sum {
+impl Totals {
     /// Of these paths.
-    pub(super) fn of<'p>(deeds: impl IntoIterator<Item = &'p PathDeed<'p>>) -> Self {
+    pub(super) fn of<'p>(deeds: impl IntoIterator<Item = &'p PathSummary<'p>>) -> Self {
         let mut sum = Self::default();
         for deed in deeds {
             let size = deed.size.unwrap_or(0);

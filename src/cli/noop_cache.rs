@@ -17,12 +17,12 @@ const MOUNTS: u64 = 64 << 20;
 
 /// A run that may be known.
 #[derive(Debug)]
-pub(super) struct Remembered {
+pub(super) struct NoopCache {
     file: PathBuf,
     key: Digest,
 }
 
-impl Remembered {
+impl NoopCache {
     /// The run of `verb` for a jail, which depends on what is looked at and on `inputs`. `None` where nothing is kept: on another host than the
     /// running one, and for others than root.
     pub(super) fn new(
@@ -50,12 +50,12 @@ impl Remembered {
     }
 
     /// Whether there is anything to recall.
-    pub(super) fn is_kept(&self, view: &HostView) -> bool {
+    pub(super) fn exists(&self, view: &HostView) -> bool {
         matches!(view.stat(&self.file), Ok(Some(_)))
     }
 
     /// What was said then, if a run is kept that would find the same now.
-    pub(super) fn recall(&self, view: &HostView) -> Option<Vec<String>> {
+    pub(super) fn lookup(&self, view: &HostView) -> Option<Vec<String>> {
         // Whoever else could have written it would say what is found.
         if view.find_untrusted_writer(&self.file).ok()?.is_some() {
             return None;
@@ -64,7 +64,7 @@ impl Remembered {
     }
 
     /// Keeps what a run that found nothing to do looked at through `view`.
-    pub(super) fn keep(&self, view: &HostView, said: &[String], host: &Host) {
+    pub(super) fn store(&self, view: &HostView, said: &[String], host: &Host) {
         if let Some(looks) = view.access_log(&self.key, said)
             && let Some(name) = self.file.file_name()
             && let Ok(cache) = host.ensure_root_dir(Path::new(CACHE), Ownership::root(0o700))
