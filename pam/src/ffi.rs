@@ -5,7 +5,7 @@ use std::ffi::{CStr, CString, c_int, c_void};
 use std::marker::{PhantomData, PhantomPinned};
 use std::ptr::{self, NonNull};
 
-use crate::Open;
+use crate::SessionData;
 
 /// libpam's, of which nobody else knows what is in it.
 #[repr(C)]
@@ -16,7 +16,7 @@ pub struct Handle {
 }
 
 /// Under which the session is kept between the two calls.
-const KEPT: &CStr = c"jailctl-session";
+const DATA_NAME: &CStr = c"jailctl-session";
 
 /// `_pam_types.h` of Linux-PAM.
 const PAM_SUCCESS: c_int = 0;
@@ -46,13 +46,13 @@ unsafe extern "C" {
 
 /// What a module answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Answer {
+pub(crate) enum PamReturn {
     Success,
     Refused,
     Ignore,
 }
 
-impl Answer {
+impl PamReturn {
     pub(crate) fn code(self) -> c_int {
         match self {
             Self::Success => PAM_SUCCESS,
@@ -171,10 +171,17 @@ impl Pam {
     }
 
     /// Leaves the session with libpam; whether it took it.
-    pub(crate) fn keep(&self, open: Open) -> bool {
+    pub(crate) fn set_data(&self, open: SessionData) -> bool {
         let data = Box::into_raw(Box::new(Some(open)));
         // SAFETY: libpam keeps the pointer, and gives it to `forget` once.
-        let code = unsafe { pam_set_data(self.handle(), KEPT.as_ptr(), data.cast(), Some(forget)) };
+        let code = unsafe {
+            pam_set_data(
+                self.handle(),
+                DATA_NAME.as_ptr(),
+                data.cast(),
+                Some(free_data),
+            )
+        };
         if code != PAM_SUCCESS {
             // SAFETY: libpam did not take it, so it is ours still.
             drop(unsafe { Box::from_raw(data) });
@@ -183,11 +190,11 @@ impl Pam {
     }
 
     /// The session that was left with libpam; `None` if there was none, or if it was taken before.
-    pub(crate) fn take(&self) -> Option<Open> {
+    pub(crate) fn take_data(&self) -> Option<SessionData> {
         let mut data = ptr::null();
         // SAFETY: libpam sets `data` to what was left under our name, or leaves it.
-        let code = unsafe { pam_get_data(self.handle(), KEPT.as_ptr(), &raw mut data) };
-        let data = data.cast_mut().cast::<Option<Open>>();
+        let code = unsafe { pam_get_data(self.handle(), DATA_NAME.as_ptr(), &raw mut data) };
+        let data = data.cast_mut().cast::<Option<SessionData>>();
         // SAFETY: nobody but `keep` leaves anything under that name, and nobody else has it now.
         (code == PAM_SUCCESS)
             .then(|| unsafe { data.as_mut() }?.take())
@@ -196,10 +203,10 @@ impl Pam {
 }
 
 /// Called by libpam when it is done, in whichever process that is: the session is left alone.
-extern "C" fn forget(_handle: *mut Handle, data: *mut c_void, _status: c_int) {
+extern "C" fn free_data(_handle: *mut Handle, data: *mut c_void, _status: c_int) {
     if !data.is_null() {
         // SAFETY: made by `keep`, and given to us once.
-        drop(unsafe { Box::from_raw(data.cast::<Option<Open>>()) });
+        drop(unsafe { Box::from_raw(data.cast::<Option<SessionData>>()) });
     }
 }
 

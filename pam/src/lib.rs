@@ -17,19 +17,19 @@ use std::ffi::c_int;
 use std::fmt::Display;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use ffi::{Answer, Pam, Priority};
-use jailctl_session::limits::{leave_sshd, no_core_dumps};
-use jailctl_session::live::{self, Counted, Logins};
+use ffi::{Pam, PamReturn, Priority};
+use jailctl_session::cgroup::{leave_sshd, no_core_dumps};
+use jailctl_session::open::{self, Counted, Utmp};
 use jailctl_session::policy::Policy;
 
 /// How the login shells of jailed accounts begin. Nothing of the host's lies there.
-const SHELLS: &str = "/jail/";
+const SHELL_PREFIX: &str = "/jail/";
 /// How the homes of jailed accounts begin: what follows is the home as the jail has it.
 const JAIL_ROOT: &str = "/jail/root";
 /// How the groups of jails are called.
-const GROUPS: &str = "jail-";
+const GROUP_PREFIX: &str = "jail-";
 /// What pam_systemd(8) says of the host, and pam_mail(8).
-const HOSTS: [&str; 6] = [
+const HOST_ENV: [&str; 6] = [
     "XDG_RUNTIME_DIR",
     "XDG_SESSION_ID",
     "XDG_SESSION_CLASS",
@@ -39,7 +39,7 @@ const HOSTS: [&str; 6] = [
 ];
 
 /// What is kept from the beginning of a session to its end.
-struct Open {
+struct SessionData {
     /// How the log calls it.
     whose: String,
     /// As long as it is kept, the session is counted; `None` for a plain chroot.
@@ -59,7 +59,7 @@ pub unsafe extern "C" fn pam_sm_open_session(
 ) -> c_int {
     // SAFETY: as promised to us.
     let pam = unsafe { Pam::new(handle) };
-    guarded(pam, open)
+    catch_panic(pam, open)
 }
 
 /// Ends a session; see pam_sm_close_session(3).
@@ -75,46 +75,48 @@ pub unsafe extern "C" fn pam_sm_close_session(
 ) -> c_int {
     // SAFETY: as promised to us.
     let pam = unsafe { Pam::new(handle) };
-    guarded(pam, |pam| Ok(close(pam)))
+    catch_panic(pam, |pam| Ok(close(pam)))
 }
 
 /// The boundary: errors are logged, and neither they nor a panic let anybody in.
-fn guarded(pam: Option<Pam>, act: impl FnOnce(&Pam) -> Result<Answer, String>) -> c_int {
+fn catch_panic(pam: Option<Pam>, act: impl FnOnce(&Pam) -> Result<PamReturn, String>) -> c_int {
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         let Some(pam) = pam else {
-            return Answer::Refused;
+            return PamReturn::Refused;
         };
         act(&pam).unwrap_or_else(|why| {
             pam.log(Priority::Error, &format!("no session: {why}"));
-            Answer::Refused
+            PamReturn::Refused
         })
     }));
-    outcome.unwrap_or(Answer::Refused).code()
+    outcome.unwrap_or(PamReturn::Refused).code()
 }
 
-fn open(pam: &Pam) -> Result<Answer, String> {
+fn open(pam: &Pam) -> Result<PamReturn, String> {
     let user = pam.user().ok_or("libpam does not say who logs in")?;
     let account = pam
         .account(&user)
         .ok_or_else(|| format!("there is no account `{}`", user.escape_debug()))?;
-    if !account.shell.starts_with(SHELLS) {
-        return Ok(Answer::Ignore);
+    if !account.shell.starts_with(SHELL_PREFIX) {
+        return Ok(PamReturn::Ignore);
     }
     let group = pam.group(account.gid);
     let jail = group
         .as_deref()
-        .and_then(|group| group.strip_prefix(GROUPS))
+        .and_then(|group| group.strip_prefix(GROUP_PREFIX))
         .ok_or_else(|| format!("the primary group of `{user}` is no jail's"))?;
     let from = pam.remote_host().unwrap_or_else(|| "unknown".to_owned());
     let whose = format!("jail {jail}, user {user}, from {}", from.escape_debug());
-    let policy = Policy::load_of(jail, &user).map_err(|error| format!("{error} ({whose})"))?;
-    for name in HOSTS {
+    let policy =
+        Policy::load_for_user(jail, &user).map_err(|error| format!("{error} ({whose})"))?;
+    for name in HOST_ENV {
         pam.unset(name);
     }
     if let Some(home) = account.home.strip_prefix(JAIL_ROOT) {
         pam.set("HOME", home);
     }
-    live::own_keyring(account.uid, account.gid).map_err(|error| format!("{error} ({whose})"))?;
+    open::new_session_keyring(account.uid, account.gid)
+        .map_err(|error| format!("{error} ({whose})"))?;
     let counted_with_sshd = |error: Option<&dyn Display>| {
         if let Some(error) = error {
             let line = format!("no control group of its own: {error} ({whose})");
@@ -130,14 +132,14 @@ fn open(pam: &Pam) -> Result<Answer, String> {
             Priority::Info,
             &format!("session opened: {whose}, plain chroot"),
         );
-        let open = Open {
+        let open = SessionData {
             whose,
             _session: None,
         };
         return kept(pam, open);
     };
-    let session = live::begin(&policy, &user, Logins::Mirrored)
-        .map_err(|error| format!("{error} ({whose})"))?;
+    let session =
+        open::open(&policy, &user, Utmp::Mirrored).map_err(|error| format!("{error} ({whose})"))?;
     counted_with_sshd(session.in_sshds_group().map(|error| error as _));
     let mounts: Vec<String> = policy
         .mounts
@@ -148,11 +150,11 @@ fn open(pam: &Pam) -> Result<Answer, String> {
         Priority::Info,
         &format!(
             "session opened: {whose}, own {}, mounted {}",
-            policy.applied(),
+            policy.summary(),
             mounts.join(" ")
         ),
     );
-    let open = Open {
+    let open = SessionData {
         whose,
         // sshd's process that becomes the user has a copy of whatever this one has open.
         _session: Some(session.into_counted()),
@@ -161,18 +163,18 @@ fn open(pam: &Pam) -> Result<Answer, String> {
 }
 
 /// Keeps the session until it ends.
-fn kept(pam: &Pam, open: Open) -> Result<Answer, String> {
-    if !pam.keep(open) {
+fn kept(pam: &Pam, open: SessionData) -> Result<PamReturn, String> {
+    if !pam.set_data(open) {
         return Err("libpam does not keep anything".to_owned());
     }
-    Ok(Answer::Success)
+    Ok(PamReturn::Success)
 }
 
 /// What is left of the session ends with sshd's process for the connection, which ends next.
-fn close(pam: &Pam) -> Answer {
-    let Some(Open { whose, _session }) = pam.take() else {
-        return Answer::Ignore;
+fn close(pam: &Pam) -> PamReturn {
+    let Some(SessionData { whose, _session }) = pam.take_data() else {
+        return PamReturn::Ignore;
     };
     pam.log(Priority::Info, &format!("session closed: {whose}"));
-    Answer::Success
+    PamReturn::Success
 }

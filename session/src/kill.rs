@@ -10,7 +10,7 @@ use rustix::process::{geteuid, getuid};
 use rustix::thread::{Uid, capabilities, set_thread_res_uid};
 
 use crate::privileges::drop_capabilities;
-use crate::{Error, sys};
+use crate::{Error, syscalls};
 
 /// Sends SIGKILL to every process whose real or saved user id is `uid`, in one kill(2) call.
 ///
@@ -42,7 +42,7 @@ pub fn kill_user(uid: u32, cover: u32) -> Result<(), Error> {
         // SAFETY: ends the process, and runs nothing of what it was forked from.
         unsafe { libc::_exit(code) };
     }
-    sys::answer(forked.into()).map_err(&failed)?;
+    syscalls::check(forked.into()).map_err(&failed)?;
     let ended = retry_on_intr(|| waitpid(Pid::from_raw(forked), WaitOptions::empty()));
     let status = ended
         .map_err(&failed)?
@@ -66,7 +66,7 @@ fn kill_as(uid: Uid, cover: Uid) -> Result<(), Errno> {
     if (getuid(), geteuid()) != (cover, uid) || !capabilities(None)?.effective.is_empty() {
         return Err(Errno::PERM);
     }
-    match sys::kill_all_reached() {
+    match syscalls::kill_all_reached() {
         Err(Errno::SRCH | Errno::PERM) | Ok(()) => Ok(()),
         Err(errno) => Err(errno),
     }

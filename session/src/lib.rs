@@ -17,21 +17,21 @@
 //! - `place`: opening what is on the way without following it; `privileges`: giving them up.
 //! - `sys`: the system calls that no library has; `error`: what went wrong.
 
-pub mod enter;
+pub mod cgroup;
 mod error;
+pub mod exec;
 mod kill;
-pub mod limits;
-pub mod live;
 pub mod mount;
 mod namespace;
 pub mod network;
-mod place;
+pub mod open;
+mod open_nofollow;
 pub mod policy;
 mod privileges;
+mod pty;
 mod seccomp;
 mod signals;
-mod sys;
-mod terminal;
+mod syscalls;
 
 pub use error::Error;
 pub use kill::kill_user;

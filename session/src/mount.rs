@@ -19,16 +19,16 @@ use rustix::mount::{
     open_tree,
 };
 
-use crate::{Error, sys};
+use crate::{Error, syscalls};
 
 /// The options of a file system that holds data and nothing else.
-pub(crate) const QUIET: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NOSUID
+pub(crate) const NOSUID_NODEV_NOEXEC: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NOSUID
     .union(MountAttrFlags::MOUNT_ATTR_NODEV)
     .union(MountAttrFlags::MOUNT_ATTR_NOEXEC);
 
 /// Where a mount comes from, or goes to.
 #[derive(Debug, Clone, Copy)]
-pub enum Place<'a> {
+pub enum MountPath<'a> {
     /// A name. Links in it are followed, as mount(8) follows them: only for names that nobody but root can change.
     Path(&'a Path),
     /// An open file or directory; for what others can change. A target must have been opened in the namespace that is
@@ -36,19 +36,19 @@ pub enum Place<'a> {
     Open(BorrowedFd<'a>),
 }
 
-impl<'a> From<&'a Path> for Place<'a> {
+impl<'a> From<&'a Path> for MountPath<'a> {
     fn from(path: &'a Path) -> Self {
         Self::Path(path)
     }
 }
 
-impl<'a> From<BorrowedFd<'a>> for Place<'a> {
+impl<'a> From<BorrowedFd<'a>> for MountPath<'a> {
     fn from(fd: BorrowedFd<'a>) -> Self {
         Self::Open(fd)
     }
 }
 
-impl<'a> Place<'a> {
+impl<'a> MountPath<'a> {
     /// As the `*at` calls take it: the empty name means the descriptor itself.
     fn parts(self) -> (BorrowedFd<'a>, &'a Path) {
         match self {
@@ -66,20 +66,20 @@ impl<'a> Place<'a> {
 }
 
 /// A mount that is nowhere yet. Dropped without being attached, it leaves no trace.
-pub struct Tree(OwnedFd);
+pub struct DetachedMount(OwnedFd);
 
-impl fmt::Debug for Tree {
+impl fmt::Debug for DetachedMount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Tree").field(&self.0).finish()
     }
 }
 
-impl Tree {
+impl DetachedMount {
     /// What is at `source`, with the mounts below it, to be shown a second time elsewhere.
     ///
     /// An open descriptor belongs to the namespace it was opened in, and the kernel takes trees from the caller's own namespace
     /// only: call this before `private_mounts` for a descriptor of the host's, and move the result into the closure.
-    pub fn of<'a>(source: impl Into<Place<'a>>) -> Result<Self, Error> {
+    pub fn clone_tree<'a>(source: impl Into<MountPath<'a>>) -> Result<Self, Error> {
         let source = source.into();
         let (fd, name) = source.parts();
         let flags = OpenTreeFlags::OPEN_TREE_CLONE
@@ -94,7 +94,8 @@ impl Tree {
     /// A new, empty tmpfs whose root has `mode`; nosuid, nodev, noexec.
     pub fn tmpfs(mode: u32) -> Result<Self, Error> {
         let mode = format!("{:o}", mode & 0o7777);
-        Self::fresh("tmpfs", &[("mode", &mode)], QUIET).map_err(Error::of("make a tmpfs"))
+        Self::fresh("tmpfs", &[("mode", &mode)], NOSUID_NODEV_NOEXEC)
+            .map_err(Error::of("make a tmpfs"))
     }
 
     /// A new file system of a kind that has no device, with its options.
@@ -114,15 +115,15 @@ impl Tree {
     }
 
     /// Takes rights from the tree and all that is mounted below it: what has them not, does not get them.
-    pub(crate) fn restrict(&self, attributes: MountAttrFlags) -> Result<(), Errno> {
+    pub(crate) fn set_attributes(&self, attributes: MountAttrFlags) -> Result<(), Errno> {
         if attributes.is_empty() {
             return Ok(());
         }
-        sys::restrict_mounts(self.0.as_fd(), attributes)
+        syscalls::restrict_mounts(self.0.as_fd(), attributes)
     }
 
     /// Puts the tree over `target`, which exists and is of the same kind: a directory over a directory, a file over a file.
-    pub fn attach<'a>(self, target: impl Into<Place<'a>>) -> Result<(), Error> {
+    pub fn attach<'a>(self, target: impl Into<MountPath<'a>>) -> Result<(), Error> {
         let target = target.into();
         let (fd, name) = target.parts();
         // A name is followed to its end, as open_tree follows it.
@@ -142,15 +143,15 @@ impl Tree {
 
 /// Shows `source`, with the mounts below it, at `target` as well: a recursive bind mount, private.
 pub fn bind<'s, 't>(
-    source: impl Into<Place<'s>>,
-    target: impl Into<Place<'t>>,
+    source: impl Into<MountPath<'s>>,
+    target: impl Into<MountPath<'t>>,
 ) -> Result<(), Error> {
-    Tree::of(source)?.attach(target)
+    DetachedMount::clone_tree(source)?.attach(target)
 }
 
 /// Puts a new, empty tmpfs over `target`: nosuid, nodev, noexec, its root with `mode`.
-pub fn tmpfs<'t>(target: impl Into<Place<'t>>, mode: u32) -> Result<(), Error> {
-    Tree::tmpfs(mode)?.attach(target)
+pub fn tmpfs<'t>(target: impl Into<MountPath<'t>>, mode: u32) -> Result<(), Error> {
+    DetachedMount::tmpfs(mode)?.attach(target)
 }
 
 /// The one name by which mount(2) takes a descriptor. The name is of the calling thread's own table, so nobody can change it.

@@ -13,19 +13,19 @@ use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
+use crate::cgroup::Limits;
 use crate::error::errno_of;
-use crate::limits::Limits;
 use crate::network::Network;
-use crate::place::open_dir;
+use crate::open_nofollow::open_dir;
 
 /// Where the records of all jails lie, each in a directory of its name.
 pub const STATE: &str = "/var/lib/jailctl";
 /// The policy's file name in the records of its jail.
 pub const POLICY: &str = "policy";
 /// The directory in the records of a jail over which its sessions, and nobody else, see something mounted.
-pub const DOOR: &str = "session";
+pub const SESSION_DIR: &str = "session";
 /// What sessions see in there: the jail. Outside of them the name does not exist.
-pub const INSIDE: &str = "root";
+pub const ROOT_NAME: &str = "root";
 
 /// The format that this version writes, and the only one that it reads.
 pub const FORMAT: u32 = 1;
@@ -61,7 +61,7 @@ pub struct Policy {
     pub network: Option<Network>,
     /// The only ids that there are in it, besides 0; `None`: all that the host has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ids: Option<Mapped>,
+    pub ids: Option<IdMap>,
     /// What it sees mounted in the jail, in this order.
     pub mounts: Vec<Mount>,
     /// What it may use, together with the others of the jail.
@@ -72,7 +72,7 @@ pub struct Policy {
 /// Ids of a user namespace, which are the same outside.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Mapped {
+pub struct IdMap {
     /// Of users.
     pub uids: Vec<u32>,
     /// Of groups.
@@ -138,7 +138,7 @@ pub struct Flags {
 /// The file. `policy` is looked at only if `format` is ours.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Written<T> {
+struct Versioned<T> {
     format: u32,
     policy: T,
 }
@@ -146,7 +146,7 @@ struct Written<T> {
 impl Policy {
     /// The file's content.
     pub fn to_text(&self) -> String {
-        let written = Written {
+        let written = Versioned {
             format: FORMAT,
             policy: self,
         };
@@ -157,7 +157,7 @@ impl Policy {
     }
 
     /// As [`Policy::load`], of the jail of `user` among those that `shared` names: where there are records of a jail of this user's own, it is that one.
-    pub fn load_of(shared: &str, user: &str) -> Result<Option<Self>, Error> {
+    pub fn load_for_user(shared: &str, user: &str) -> Result<Option<Self>, Error> {
         let own = format!("{shared}.{user}");
         if is_jail_name(&own) {
             let records = Path::new(STATE).join(&own);
@@ -191,7 +191,7 @@ impl Policy {
         let file = match read() {
             Ok(file) => file,
             // Without the door the account is let into the jail by sshd alone; with it, there is a session or nothing.
-            Err(Errno::NOENT) if is_missing(open_dir(Some(&state), Path::new(DOOR))) => {
+            Err(Errno::NOENT) if is_missing(open_dir(Some(&state), Path::new(SESSION_DIR))) => {
                 return Ok(None);
             }
             Err(errno) => return Err(Error::on("read the policy", &path, errno)),
@@ -227,8 +227,8 @@ impl Policy {
                 "it has format {format}, and this version knows {FORMAT}"
             ));
         }
-        let Written { policy, .. } =
-            serde_json::from_str::<Written<Self>>(text).map_err(damaged)?;
+        let Versioned { policy, .. } =
+            serde_json::from_str::<Versioned<Self>>(text).map_err(damaged)?;
         policy.is_sound()?;
         Ok(policy)
     }
@@ -268,7 +268,7 @@ impl Policy {
     }
 
     /// What a session has of its own, in the words of unshare(1): for a log.
-    pub fn applied(&self) -> String {
+    pub fn summary(&self) -> String {
         let mut words = vec!["mnt"];
         let more = [
             (self.pid, "pid"),
@@ -343,7 +343,7 @@ mod tests {
     #[test]
     fn what_is_written_is_read() {
         assert_eq!(Policy::parse(&policy().to_text()), Ok(policy()));
-        assert_eq!(policy().applied(), "mnt pid uts ipc cgroup");
+        assert_eq!(policy().summary(), "mnt pid uts ipc cgroup");
     }
 
     #[test]

@@ -47,7 +47,7 @@ impl Ids {
 
     /// Real, effective, saved and, by following the effective, file system ids (credentials(7)); the supplementary groups are the
     /// given ones and no others. Groups first, then the gid, then the uid: the last of them takes the right to change the others.
-    pub(crate) fn take(&self) -> Result<(), Errno> {
+    pub(crate) fn apply(&self) -> Result<(), Errno> {
         set_thread_groups(&self.groups)?;
         set_thread_res_gid(self.gid, self.gid, self.gid)?;
         set_thread_res_uid(self.uid, self.uid, self.uid)?;
@@ -58,7 +58,7 @@ impl Ids {
     }
 
     /// Whether root is really gone: the ids are the given ones, and there is no way back.
-    pub(crate) fn are_final(&self) -> bool {
+    pub(crate) fn verify_dropped(&self) -> bool {
         (getuid(), geteuid()) == (self.uid, self.uid)
             && (getgid(), getegid()) == (self.gid, self.gid)
             && set_thread_res_uid(Uid::ROOT, Uid::ROOT, Uid::ROOT).is_err()
@@ -68,7 +68,7 @@ impl Ids {
 
 /// While still root: the bounding set and no_new_privs, so that no setuid, setgid or capability file of the jail
 /// gives anything back (capabilities(7), PR_SET_NO_NEW_PRIVS(2const)).
-pub(crate) fn close_the_ways_back() -> Result<(), Errno> {
+pub(crate) fn drop_bounding_set() -> Result<(), Errno> {
     for number in 0..u64::BITS {
         let capability = CapabilitySet::from_bits_retain(1 << number);
         match capability_is_in_bounding_set(capability) {

@@ -13,7 +13,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::Signal;
 
 use crate::Error;
-use crate::sys::answer;
+use crate::syscalls::check;
 
 const WATCHED: [Signal; 5] = [
     Signal::WINCH,
@@ -31,7 +31,7 @@ static TURN: Mutex<()> = Mutex::new(());
 
 /// While it lives, the watched signals are collected instead of doing what they did. Dropped, everything is as it was.
 #[derive(Debug)]
-pub(crate) struct Watch {
+pub(crate) struct SignalPipe {
     before: Vec<Disposition>,
     pipe: BorrowedFd<'static>,
     _turn: MutexGuard<'static, ()>,
@@ -45,7 +45,7 @@ impl std::fmt::Debug for Disposition {
     }
 }
 
-impl Watch {
+impl SignalPipe {
     /// Waits for its turn, then begins. A signal that was ignored stays ignored: that is how nohup(1) asks.
     pub(crate) fn begin() -> Result<Self, Error> {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -76,7 +76,7 @@ impl Watch {
     }
 }
 
-impl Drop for Watch {
+impl Drop for SignalPipe {
     fn drop(&mut self) {
         for Disposition(signal, before) in &self.before {
             // What was once in force is accepted again; there is nobody to tell otherwise.
@@ -85,7 +85,7 @@ impl Drop for Watch {
     }
 }
 
-impl AsFd for Watch {
+impl AsFd for SignalPipe {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.pipe
     }
@@ -124,7 +124,7 @@ fn exchange(signal: c_int, new: Option<&libc::sigaction>) -> Result<Disposition,
     // SAFETY: `new` is null or points to a disposition: `note`, which is signal-safe and lives as long as the program, or one that was
     // in force before us. The kernel fills `before` if it answers zero, and it is read only then.
     let before = unsafe {
-        answer(c_long::from(libc::sigaction(
+        check(c_long::from(libc::sigaction(
             signal,
             new,
             before.as_mut_ptr(),
@@ -145,7 +145,7 @@ mod tests {
         let term = Signal::TERM.as_raw();
         let before = exchange(term, None).unwrap().1.sa_sigaction;
         for _ in 0..2 {
-            let watch = Watch::begin().unwrap();
+            let watch = SignalPipe::begin().unwrap();
             assert_eq!(watch.take(), []);
             kill_process(getpid(), Signal::TERM).unwrap();
             kill_process(getpid(), Signal::WINCH).unwrap();
@@ -163,7 +163,7 @@ mod tests {
         let mut ignore = noting();
         ignore.sa_sigaction = libc::SIG_IGN;
         let original = exchange(quit, Some(&ignore)).unwrap();
-        let watch = Watch::begin().unwrap();
+        let watch = SignalPipe::begin().unwrap();
         assert_eq!(exchange(quit, None).unwrap().1.sa_sigaction, libc::SIG_IGN);
         drop(watch);
         assert_eq!(exchange(quit, None).unwrap().1.sa_sigaction, libc::SIG_IGN);

@@ -12,7 +12,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use jailctl_session::mount::{Tree, bind, tmpfs};
+use jailctl_session::mount::{DetachedMount, bind, tmpfs};
 use jailctl_session::private_mounts;
 
 /// Two directories, `a` with a file in it and an empty `b`; removed at the end.
@@ -140,7 +140,7 @@ fn even_below_a_shared_mount_nothing_gets_out() {
         );
         // Taken out here, where it still belongs to the shared group.
         let host_x = fs::File::open(scratch.a().join("x")).unwrap();
-        let tree = Tree::of(host_x.as_fd()).unwrap();
+        let tree = DetachedMount::clone_tree(host_x.as_fd()).unwrap();
         private_mounts(|| {
             tmpfs(&*scratch.a().join("x/y"), 0o700).unwrap();
             tree.attach(&*scratch.a().join("z")).unwrap();
@@ -161,7 +161,7 @@ fn places_can_be_descriptors() {
     };
     // The source is opened outside, as a caller has it, the target inside.
     let source = fs::File::open(scratch.a()).unwrap();
-    let tree = Tree::of(source.as_fd()).unwrap();
+    let tree = DetachedMount::clone_tree(source.as_fd()).unwrap();
     let inside = private_mounts(|| {
         let target = fs::File::open(scratch.b()).unwrap();
         tree.attach(target.as_fd()).unwrap();

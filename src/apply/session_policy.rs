@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use jailctl_session::network::{refresh, sweep};
-use jailctl_session::policy::{DOOR, POLICY, Policy};
+use jailctl_session::network::{reload_rules, remove_stale};
+use jailctl_session::policy::{POLICY, Policy, SESSION_DIR};
 
 use super::context::StepContext;
 use super::undo::remove_dirs;
@@ -22,11 +22,11 @@ impl StepContext<'_, '_> {
             .ensure_root_dir(&self.state(), Ownership::root(0o711))?;
         let owner = Ownership::root(0o600);
         state.replace_file(Path::new(POLICY), text.as_bytes(), owner)?;
-        state.ensure_dir(Path::new(DOOR), Ownership::root(0o700))?;
+        state.ensure_dir(Path::new(SESSION_DIR), Ownership::root(0o700))?;
         // Whoever is in the jail's network has its new rules at once.
         let network = Policy::parse(text).ok().and_then(|policy| policy.network);
         match network.filter(|_| self.host.is_live()) {
-            Some(network) => refresh(self.name().as_str(), &network).map_err(|error| {
+            Some(network) => reload_rules(self.name().as_str(), &network).map_err(|error| {
                 Error::failed("could not change the rules of the jail's network")
                     .why(error.to_string())
             }),
@@ -39,7 +39,7 @@ impl StepContext<'_, '_> {
         let text = self.host.read(&self.state().join(POLICY), STACK_LIMIT)?;
         let policy = text.and_then(|text| Policy::parse(&String::from_utf8_lossy(&text)).ok());
         match policy.and_then(|policy| policy.network) {
-            Some(network) if self.host.is_live() => refresh(self.name().as_str(), &network)
+            Some(network) if self.host.is_live() => reload_rules(self.name().as_str(), &network)
                 .map_err(|error| {
                     Error::failed("could not mend the jail's network").why(error.to_string())
                 }),
@@ -53,7 +53,7 @@ impl StepContext<'_, '_> {
         let policy = text.and_then(|text| Policy::parse(&String::from_utf8_lossy(&text)).ok());
         let network = policy.and_then(|policy| policy.network);
         match network.filter(|_| self.host.is_live()) {
-            Some(network) => sweep(self.name().as_str(), &network).map_err(|error| {
+            Some(network) => remove_stale(self.name().as_str(), &network).map_err(|error| {
                 Error::failed("could not take the jail's network away").why(error.to_string())
             }),
             None => Ok(()),
@@ -68,7 +68,7 @@ impl StepContext<'_, '_> {
             .host
             .ensure_root_dir(&self.state(), Ownership::root(0o711))?;
         state.remove_file_if_exists(Path::new(POLICY))?;
-        remove_dirs(self.host, &[self.state().join(DOOR)])?;
+        remove_dirs(self.host, &[self.state().join(SESSION_DIR)])?;
         state.sync()
     }
 

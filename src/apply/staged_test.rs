@@ -16,7 +16,7 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use jailctl_session::enter::{Captured, Ending, Entry as Start, capture};
+use jailctl_session::exec::{Captured, ExecRequest as Start, ExitKind, capture};
 use jailctl_session::{mount, private_mounts, private_processes};
 
 use super::stage::STAGE;
@@ -234,13 +234,13 @@ fn test_failure(
 ) -> Option<Finding> {
     let (why, output) = match outcome {
         Ok(Captured {
-            ending: Some(Ending::Code(0)),
+            ending: Some(ExitKind::Code(0)),
             ..
         }) => return None,
         Ok(Captured { ending, output }) => (
             match ending {
-                Some(Ending::Code(code)) => format!("it exited with {code}"),
-                Some(Ending::Signal(signal)) => format!("signal {signal} ended it"),
+                Some(ExitKind::Code(code)) => format!("it exited with {code}"),
+                Some(ExitKind::Signal(signal)) => format!("signal {signal} ended it"),
                 None => format!("it did not end within {} seconds", LIMIT.as_secs()),
             },
             String::from_utf8_lossy(&output).into_owned(),

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use jailctl_session::policy::{DOOR, POLICY};
+use jailctl_session::policy::{POLICY, SESSION_DIR};
 use serde::{Deserialize, Serialize};
 
 use super::exchange::Moves;
@@ -136,12 +136,12 @@ pub(super) fn undo_for_plan(plan: &Plan, no_reload: bool, host: &Host) -> Result
                 );
             }
             Step::WritePolicy { .. } => {
-                directories.extend(missing_ancestors(host, &state.join(DOOR))?);
+                directories.extend(missing_ancestors(host, &state.join(SESSION_DIR))?);
                 all.push(policy(host, &state)?);
             }
             Step::RemovePolicy => {
-                if host.lstat(&state.join(DOOR))?.is_some() {
-                    all.push(Undo::MakeDir(state.join(DOOR)));
+                if host.lstat(&state.join(SESSION_DIR))?.is_some() {
+                    all.push(Undo::MakeDir(state.join(SESSION_DIR)));
                 }
                 all.push(policy(host, &state)?);
             }

@@ -4,8 +4,8 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use jailctl_session::enter::{Ending, Entry, run};
-use jailctl_session::live::{self, Logins, Session};
+use jailctl_session::exec::{ExecRequest, ExitKind, run};
+use jailctl_session::open::{self, Session, Utmp};
 use jailctl_session::policy::Policy;
 
 use super::CommandOutput;
@@ -68,13 +68,13 @@ impl Enter {
                 policy
                     .map(|policy| {
                         // A session has no keyctl(2) to leave the administrator's keyring by.
-                        live::own_keyring(account.uid, gid)?;
-                        live::begin(&policy, &account.name, Logins::None)
+                        open::new_session_keyring(account.uid, gid)?;
+                        open::open(&policy, &account.name, Utmp::None)
                     })
                     .transpose()
             })
             .map_err(|error| refused(&name, &error))?;
-        let entry = Entry {
+        let entry = ExecRequest {
             root: session.as_ref().map_or(root.as_fd(), Session::inside),
             uid: account.uid,
             gid,
@@ -86,8 +86,8 @@ impl Enter {
             env: environment(account, shell.as_deref()),
         };
         let code = match run(&entry).map_err(|error| refused(&name, &error))? {
-            Ending::Code(code) => u8::try_from(code).unwrap_or(255),
-            Ending::Signal(signal) => u8::try_from(128 + signal).unwrap_or(255),
+            ExitKind::Code(code) => u8::try_from(code).unwrap_or(255),
+            ExitKind::Signal(signal) => u8::try_from(128 + signal).unwrap_or(255),
         };
         Ok(CommandOutput {
             code,

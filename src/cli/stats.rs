@@ -6,7 +6,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use jailctl_session::limits;
+use jailctl_session::cgroup;
 
 use super::target::manifests;
 use super::{CommandOutput, OutputOptions};
@@ -100,7 +100,7 @@ impl Stats {
                 }
                 continue;
             };
-            let usage = limits::usage(&policy, &limits).map_err(|error| {
+            let usage = cgroup::usage(&policy, &cgroup).map_err(|error| {
                 Error::failed(format!("could not look at the jail `{}`", manifest.name))
                     .why(error.to_string())
             })?;
@@ -111,7 +111,7 @@ impl Stats {
             });
             samples.push(StatsRow {
                 name: manifest.name,
-                limits,
+                cgroup,
                 usage,
                 share,
             });

@@ -1,7 +1,7 @@
 //! Whether sessions of the jail may begin: what sshd's process of a connection looks at first.
 
-use jailctl_session::policy::{DOOR, Mount, Policy, Source};
-use jailctl_session::{limits, network};
+use jailctl_session::policy::{Mount, Policy, SESSION_DIR, Source};
+use jailctl_session::{cgroup, network};
 
 use super::{Problem, Subject, ownership_problem};
 use crate::error::{Error, Result};
@@ -54,7 +54,7 @@ pub(super) fn problems(case: &Subject<'_>) -> Result<Vec<Problem>> {
         }));
     }
     let limits = policy.limits.as_ref();
-    let frozen = limits.map(|limits| limits::is_frozen(&policy, limits));
+    let frozen = cgroup.map(|limits| cgroup::is_frozen(&policy, cgroup));
     let frozen = frozen.transpose().map_err(|error| {
         Error::failed(format!("could not look at the jail `{name}`")).why(error.to_string())
     })?;
@@ -70,7 +70,7 @@ pub(super) fn problems(case: &Subject<'_>) -> Result<Vec<Problem>> {
 
 /// Whether the place is there that only sessions have something in.
 fn session_root(case: &Subject<'_>) -> Result<Option<Problem>> {
-    let path = ResolvedJail::state(&case.manifest.name).join(DOOR);
+    let path = ResolvedJail::state(&case.manifest.name).join(SESSION_DIR);
     let shown = path.display();
     let (what, mend) = match case.view.lstat(&path)? {
         None => (format!("`{shown}` is gone"), case.build()),

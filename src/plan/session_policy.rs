@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use jailctl_session::network::{Fault, faults};
-use jailctl_session::policy::{DOOR, POLICY, Policy};
+use jailctl_session::policy::{POLICY, Policy, SESSION_DIR};
 
 use super::{Manifest, SNIPPET_LIMIT, Step, live_sessions};
 use crate::error::{Error, Result};
@@ -55,7 +55,7 @@ impl PolicyState {
         Ok(Self {
             is,
             has_door: view
-                .lstat(&ResolvedJail::state(&wanted.name).join(DOOR))?
+                .lstat(&ResolvedJail::state(&wanted.name).join(SESSION_DIR))?
                 .is_some(),
             wanted: to,
             rules,

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use jailctl_session::limits;
+use jailctl_session::cgroup;
 
 use crate::error::{Error, Finding, Result};
 use crate::host::HostView;
@@ -34,7 +34,7 @@ pub(super) fn check(
         _ => None,
     });
     let places: Vec<&Path> = sources.chain([spec.root.value.as_path()]).collect();
-    let lacks = limits::check(&given.values, &places).map_err(|error| {
+    let lacks = cgroup::check(&given.values, &places).map_err(|error| {
         Error::failed("could not look at the host's control groups").why(error.to_string())
     })?;
     for lack in lacks {

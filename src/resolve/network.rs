@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::path::Path;
 
-use jailctl_session::network::{LINKS, Network, Port};
+use jailctl_session::network::{IFNAME_PREFIX, Network, Port};
 use jailctl_session::policy::{POLICY, Policy};
 
 use super::STATE;
@@ -134,15 +134,17 @@ fn allocate(
     });
     let mut first = 0;
     for (place, room, mask) in ADDRESS_POOLS {
-        let is_free = routes
-            .iter()
-            .all(|route| route.interface.starts_with(LINKS) || !route.overlaps(place, mask));
+        let is_free = routes.iter().all(|route| {
+            route.interface.starts_with(IFNAME_PREFIX) || !route.overlaps(place, mask)
+        });
         let number = (0..room)
             .map(|step| (start.wrapping_add(step)) % room)
-            .find(|number| is_free && !taken.contains(&*format!("{LINKS}{}", first + number)));
+            .find(|number| {
+                is_free && !taken.contains(&*format!("{IFNAME_PREFIX}{}", first + number))
+            });
         if let Some(number) = number {
             let base = u32::from(place) + 4 * number;
-            let link = format!("{LINKS}{}", first + number);
+            let link = format!("{IFNAME_PREFIX}{}", first + number);
             return Ok(Some((link, (base + 1).into(), (base + 2).into())));
         }
         first += room;

@@ -4,7 +4,9 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use jailctl_session::network::Network;
-use jailctl_session::policy::{DOOR, Flags, INSIDE, Mapped, Mount, POLICY, Policy, Source};
+use jailctl_session::policy::{
+    Flags, IdMap, Mount, POLICY, Policy, ROOT_NAME, SESSION_DIR, Source,
+};
 
 use super::ResolvedJail;
 use super::base_files::AccountNames;
@@ -40,7 +42,7 @@ const NOSUID_NODEV_NOEXEC: Flags = Flags {
 
 /// Where sshd finds the jail with these records in a session, and where there is nothing otherwise.
 pub(super) fn session_root_path(state: &Path) -> PathBuf {
-    state.join(DOOR).join(INSIDE)
+    state.join(SESSION_DIR).join(ROOT_NAME)
 }
 
 /// The spec with the sessions that it has by default: wherever they are possible, a shell is in one.
@@ -343,9 +345,9 @@ pub(super) fn build_policy(
 }
 
 /// The ids of the jail, and the group that sshd gives terminals to.
-fn id_map(names: &AccountNames<'_>, terminals: u32) -> Mapped {
+fn id_map(names: &AccountNames<'_>, terminals: u32) -> IdMap {
     let further = names.further.iter().map(|group| group.gid);
-    Mapped {
+    IdMap {
         uids: names.accounts.iter().map(|account| account.uid).collect(),
         gids: names
             .group

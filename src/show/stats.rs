@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use jailctl_session::limits::{Limits, Usage};
+use jailctl_session::cgroup::{Limits, Usage};
 
 use super::bytes;
 use crate::names::JailName;

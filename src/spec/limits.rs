@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use jailctl_session::limits::Limits;
+use jailctl_session::cgroup::Limits;
 
 use super::constraint::Violation;
 use super::findings::Findings;

@@ -3,11 +3,11 @@
 use std::fmt;
 
 use super::addresses;
-use super::forwarding::{guarded, idle};
 use super::guard;
 use super::installed::{Condition, Conditions, Wanted};
-use super::members::Doors;
-use super::{Network, filter, on_its_own, rules, with_tables};
+use super::ip_forward::{guarded, idle};
+use super::registry::Registry;
+use super::{Network, filter, nft, on_its_own, with_tables};
 use crate::Error;
 
 /// One thing that is not as it should be. Displayed as a clause that follows the name of the jail or of what it is about.
@@ -27,7 +27,7 @@ impl fmt::Display for Fault {
 
 /// Everything that is not as it should be in the jail's network; nothing where nobody is in it, or where it cannot be known without being root. Changes nothing.
 pub fn faults(jail: &str, network: &Network) -> Result<Vec<Fault>, Error> {
-    if !Doors::know(jail) {
+    if !Registry::exists(jail) {
         return Ok(Vec::new());
     }
     on_its_own(|| {
@@ -41,7 +41,7 @@ pub fn faults(jail: &str, network: &Network) -> Result<Vec<Fault>, Error> {
             } = tables.examine(&wanted, namespaces)?;
             let mut faults = Vec::new();
             faults.extend(table(
-                &format!("ip {}", rules::name(jail)),
+                &format!("ip {}", nft::name(jail)),
                 "it is gone from the host: what is allowed does not pass",
                 of_host,
             ));

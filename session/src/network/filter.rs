@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use std::net::Ipv4Addr;
 
 use super::addresses::Prefix;
-use super::rules::{allowed, known};
+use super::nft::{allowed, known};
 use super::{LOOPBACK, Network, Port};
 
 /// The table, of the family `inet`.

@@ -14,10 +14,10 @@ use rustix::fs::{Mode, OFlags, open};
 
 use super::addresses::Prefix;
 use super::filter;
-use super::members::{PATIENCE, busy, note_path, read, write};
 use super::netlink::Netlink;
-use super::nftables::{Family, fingerprint};
-use super::rules::{self, Nft};
+use super::nft::{self, Nft};
+use super::nft_events::{Family, fingerprint};
+use super::registry::{PATIENCE, busy, note_path, read, write};
 use super::{Network, move_to};
 use crate::Error;
 
@@ -52,7 +52,7 @@ impl Wanted {
     /// `guarded`: interfaces that forward for jails alone. `host`: destinations that are the host itself.
     pub(super) fn new(jail: &str, network: &Network, guarded: &[String], host: &[Prefix]) -> Self {
         Self {
-            host: rules::table(jail, network, guarded),
+            host: nft::table(jail, network, guarded),
             jail: filter::table(network, host),
         }
     }
@@ -160,7 +160,7 @@ impl Tables {
     fn find(&self, namespaces: Namespaces<'_>) -> Result<[Option<u64>; 2], Error> {
         let mut here = Netlink::netfilter()?;
         let mut there = namespaces.in_jail(Netlink::netfilter)?;
-        let host = fingerprint(&mut here, Family::Ip, &rules::name(&self.jail))?;
+        let host = fingerprint(&mut here, Family::Ip, &nft::name(&self.jail))?;
         let jail = fingerprint(&mut there, Family::Inet, filter::TABLE)?;
         Ok([host, jail])
     }

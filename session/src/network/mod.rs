@@ -17,14 +17,14 @@
 mod addresses;
 mod faults;
 mod filter;
-mod forwarding;
 mod guard;
 mod installed;
-mod link;
-mod members;
+mod ip_forward;
 mod netlink;
-mod nftables;
-mod rules;
+mod nft;
+mod nft_events;
+mod registry;
+mod rtnetlink;
 mod watch;
 
 use std::net::Ipv4Addr;
@@ -39,17 +39,17 @@ use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space}
 use serde::{Deserialize, Serialize};
 
 pub use self::faults::{Fault, faults};
-use self::forwarding::{Forwarding, guarded, pass_on};
 use self::installed::{Namespaces, Tables, Wanted};
-use self::members::{Doors, PATIENCE, Share, busy};
+use self::ip_forward::{Forwarding, guarded, set_forwarding};
 use self::netlink::Netlink;
-pub use self::rules::NFT;
-use self::rules::Nft;
+pub use self::nft::NFT;
+use self::nft::Nft;
+use self::registry::{MemberLock, PATIENCE, Registry, busy};
 pub(crate) use self::watch::Watch;
-use crate::{Error, sys};
+use crate::{Error, syscalls};
 
 /// How the interfaces of jails begin on the host; a number follows.
-pub const LINKS: &str = "jailctl";
+pub const IFNAME_PREFIX: &str = "jailctl";
 /// What the interface is called in the jail.
 const INSIDE: &str = "eth0";
 /// The interface that every network has.
@@ -86,7 +86,7 @@ pub enum Port {
 impl Network {
     /// What the types do not say.
     pub(crate) fn is_sound(&self) -> Result<(), String> {
-        let number = self.link.strip_prefix(LINKS).unwrap_or_default();
+        let number = self.link.strip_prefix(IFNAME_PREFIX).unwrap_or_default();
         // 15 characters are the longest name of an interface.
         if !(1..=5).contains(&number.len()) || !number.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err("its network has an interface of another name".to_owned());
@@ -108,28 +108,28 @@ impl Network {
 pub(crate) struct Member {
     jail: String,
     link: String,
-    share: Share,
+    share: MemberLock,
     host: OwnedFd,
 }
 
 /// As long as it lives no jail's network is made, joined or taken away.
 #[derive(Debug)]
-pub(crate) struct Still {
+pub(crate) struct RegistryGuard {
     #[expect(dead_code, reason = "held, and not used")]
-    doors: Doors,
+    doors: Registry,
     #[expect(dead_code, reason = "held, and not used")]
     tables: Tables,
 }
 
 /// Waits for whoever is making, joining or taking away a network. `None` where the jail has no network, or it takes too long.
-pub(crate) fn still(jail: &str) -> Option<Still> {
+pub(crate) fn still(jail: &str) -> Option<RegistryGuard> {
     let deadline = Instant::now() + PATIENCE;
-    while Doors::know(jail) && Instant::now() < deadline {
-        let doors = Doors::open().ok()?;
-        if Doors::know(jail)
+    while Registry::exists(jail) && Instant::now() < deadline {
+        let doors = Registry::open().ok()?;
+        if Registry::exists(jail)
             && let Some(tables) = Tables::try_lock(jail).ok()?
         {
-            return Some(Still { doors, tables });
+            return Some(RegistryGuard { doors, tables });
         }
         drop(doors);
         sleep(Duration::from_millis(2));
@@ -141,7 +141,7 @@ pub(crate) fn still(jail: &str) -> Option<Still> {
 pub fn tables(jail: &str, network: &Network) -> String {
     let loopback = addresses::Prefix::new(Ipv4Addr::LOCALHOST, 8);
     let inside = filter::table(network, &[loopback]);
-    format!("{}{inside}", rules::table(jail, network, &[]))
+    format!("{}{inside}", nft::table(jail, network, &[]))
 }
 
 /// Moves the calling process, which has one thread, into the network of the jail, made if it is not there. One that is there is joined only with its
@@ -156,7 +156,7 @@ pub(crate) fn enter(
     latest: &dyn Fn() -> Option<Network>,
 ) -> Result<Member, Error> {
     let host = namespace()?;
-    let mut doors = Doors::open()?;
+    let mut doors = Registry::open()?;
     let mut is_new = false;
     let (share, inside) = doors.join(jail, |doors| {
         is_new = true;
@@ -197,7 +197,7 @@ fn mend(network: &Network, tables: &mut Tables, namespaces: Namespaces<'_>) -> R
         .any(|prefix| prefix.single() == Some(network.gateway))
     {
         Netlink::open()?.address(&network.link, network.gateway, PREFIX)?;
-        guard::lead_to(link::index(&network.link)?, network.address, PREFIX)?;
+        guard::lead_to(rtnetlink::index(&network.link)?, network.address, PREFIX)?;
     }
     let guarded = guarded()?;
     guard::put_up(&guarded)?;
@@ -206,14 +206,19 @@ fn mend(network: &Network, tables: &mut Tables, namespaces: Namespaces<'_>) -> R
 }
 
 /// Makes the network. The calling process is in the host's afterwards.
-fn make(jail: &str, network: &Network, doors: &Doors, host: &OwnedFd) -> Result<OwnedFd, Error> {
+fn make(jail: &str, network: &Network, doors: &Registry, host: &OwnedFd) -> Result<OwnedFd, Error> {
     // What a keeper that was killed left behind.
     Netlink::open()?.remove(&network.link)?;
     let mut tables = Tables::lock(jail)?;
     tables.forget()?;
     let forwarding = Forwarding::needed(doors)?;
-    let wanted = Wanted::new(jail, network, forwarding.guarded(), &addresses::of_host()?);
-    sys::unshare_all(UnshareFlags::NEWNET).map_err(Error::of("make the jail's network"))?;
+    let wanted = Wanted::new(
+        jail,
+        network,
+        forwarding.restricted_interfaces(),
+        &addresses::of_host()?,
+    );
+    syscalls::unshare_all(UnshareFlags::NEWNET).map_err(Error::of("make the jail's network"))?;
     let inside = namespace()?;
     furnish()?;
     // Two networks take two processes of nft(8): this one works while the other is started.
@@ -241,8 +246,8 @@ fn connect(network: &Network, host: &OwnedFd, inside: &OwnedFd) -> Result<(), Er
     netlink.pair(&network.link, INSIDE, inside.as_fd())?;
     no_ipv6(&network.link)?;
     netlink.address(&network.link, network.gateway, PREFIX)?;
-    guard::lead_to(link::index(&network.link)?, network.address, PREFIX)?;
-    pass_on(&network.link, true)?;
+    guard::lead_to(rtnetlink::index(&network.link)?, network.address, PREFIX)?;
+    set_forwarding(&network.link, true)?;
     move_to(inside.as_fd(), "enter the jail's network")?;
     let mut netlink = Netlink::open()?;
     netlink.address(INSIDE, network.address, PREFIX)?;
@@ -252,7 +257,7 @@ fn connect(network: &Network, host: &OwnedFd, inside: &OwnedFd) -> Result<(), Er
 
 /// What holds for the whole of a new network.
 fn furnish() -> Result<(), Error> {
-    sys::loopback_up().map_err(Error::of("bring up the loopback of the jail's network"))?;
+    syscalls::loopback_up().map_err(Error::of("bring up the loopback of the jail's network"))?;
     no_ipv6("all")?;
     no_ipv6("default")?;
     // Whoever is in there has no capability, and what is in there is the jail's.
@@ -269,9 +274,9 @@ fn no_ipv6(interface: &str) -> Result<(), Error> {
 }
 
 /// Takes the network away, from the host's.
-fn unmake(jail: &str, link: &str, doors: &Doors) -> Result<(), Error> {
+fn unmake(jail: &str, link: &str, doors: &Registry) -> Result<(), Error> {
     Netlink::open()?.remove(link)?;
-    rules::unload(jail)?;
+    nft::unload(jail)?;
     if doors.has_other(jail)? {
         return Ok(());
     }
@@ -280,13 +285,13 @@ fn unmake(jail: &str, link: &str, doors: &Doors) -> Result<(), Error> {
 
 /// Takes away what is left of a jail's network in which nobody is to be any more. The last keeper does so itself, and gets its time; only one that was
 /// killed leaves something. Somebody who stays in it is an error.
-pub fn sweep(jail: &str, network: &Network) -> Result<(), Error> {
+pub fn remove_stale(jail: &str, network: &Network) -> Result<(), Error> {
     let deadline = Instant::now() + PATIENCE;
-    while Doors::know(jail) {
-        let doors = Doors::open()?;
+    while Registry::exists(jail) {
+        let doors = Registry::open()?;
         doors.close(jail, || unmake(jail, &network.link, &doors))?;
         drop(doors);
-        if Doors::know(jail) {
+        if Registry::exists(jail) {
             if Instant::now() >= deadline {
                 return Err(Error::Refused("somebody is in it".to_owned()));
             }
@@ -297,15 +302,15 @@ pub fn sweep(jail: &str, network: &Network) -> Result<(), Error> {
 }
 
 /// Makes the jail's network what it should be, if somebody is in it: rules, guard and forwarding. Rules hold for all that begins from then on.
-pub fn refresh(jail: &str, network: &Network) -> Result<(), Error> {
-    if !Doors::know(jail) {
+pub fn reload_rules(jail: &str, network: &Network) -> Result<(), Error> {
+    if !Registry::exists(jail) {
         return Ok(());
     }
     on_its_own(|| {
         with_tables(jail, |doors, tables, namespaces| {
             let forwarding = Forwarding::look(doors)?;
             forwarding.begin()?;
-            pass_on(&network.link, true)?;
+            set_forwarding(&network.link, true)?;
             mend(network, tables, namespaces)
         })
         .map(drop)
@@ -316,12 +321,12 @@ pub fn refresh(jail: &str, network: &Network) -> Result<(), Error> {
 /// is in the host's.
 fn with_tables<T>(
     jail: &str,
-    act: impl FnOnce(&Doors, &mut Tables, Namespaces<'_>) -> Result<T, Error>,
+    act: impl FnOnce(&Registry, &mut Tables, Namespaces<'_>) -> Result<T, Error>,
 ) -> Result<Option<T>, Error> {
     let host = namespace()?;
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let doors = Doors::open()?;
+        let doors = Registry::open()?;
         let Some(inside) = doors.network(jail)? else {
             return Ok(None);
         };
@@ -369,7 +374,7 @@ impl Member {
             move_into_link_name_space(network, Some(LinkNameSpaceType::Network))
         };
         there(self.host.as_fd())?;
-        let watch = Watch::open(rules::name(&self.jail));
+        let watch = Watch::open(nft::name(&self.jail));
         there(inside.as_fd())?;
         watch
     }
@@ -403,7 +408,7 @@ impl Member {
     pub(crate) fn leave(self) -> Result<(), Error> {
         move_to(self.host.as_fd(), "leave the jail's network")?;
         self.share.end();
-        let doors = Doors::open()?;
+        let doors = Registry::open()?;
         doors.close(&self.jail, || unmake(&self.jail, &self.link, &doors))
     }
 

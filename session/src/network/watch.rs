@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 
 use super::netlink::Netlink;
-use super::nftables;
+use super::nft_events;
 
 /// `RTMGRP_IPV4_ROUTE` and `RTMGRP_IPV4_RULE` of rtnetlink(7): the host's addresses are routes as well.
 const GROUPS: u32 = 0x40 | 0x80;
@@ -31,7 +31,7 @@ impl Watch {
     /// Of the calling thread's network. What changed before is to be looked at.
     pub(super) fn open(table: String) -> Result<Self, Errno> {
         Ok(Self {
-            tables: nftables::watch()?,
+            tables: nft_events::watch()?,
             routes: Netlink::subscribed(None, GROUPS)?,
             table,
             due: Some(Instant::now()),
@@ -56,7 +56,7 @@ impl Watch {
         let table = &self.table;
         let whole = self
             .tables
-            .drain(|told| concerned |= nftables::concerns(told, table));
+            .drain(|told| concerned |= nft_events::concerns(told, table));
         if concerned || !whole {
             self.hasten(Duration::ZERO);
         }

@@ -13,7 +13,7 @@ use rustix::io::Errno;
 
 use self::calls::Column;
 use self::program::{Abi, program};
-use crate::{Error, sys};
+use crate::{Error, syscalls};
 
 /// The ABIs of the machines that this is compiled for; their numbers are those of `linux/audit.h`. None where the deny list has no column for it.
 const ABIS: &[Abi] = if cfg!(target_arch = "x86_64") {
@@ -58,7 +58,7 @@ pub(crate) fn restrict_system_calls() -> Result<(), Error> {
             "the system calls of this machine's processor are not known here, so that none can be kept from a session".to_owned(),
         ));
     };
-    match sys::filter_system_calls(&program) {
+    match syscalls::filter_system_calls(&program) {
         // The kernel has no such call, or no filters.
         Err(Errno::NOSYS | Errno::INVAL) => Err(Error::Refused(
             "the kernel cannot keep system calls from a session: it is built without `CONFIG_SECCOMP_FILTER`".to_owned(),
@@ -79,7 +79,7 @@ mod tests {
             restrict_system_calls().expect("a filter");
             let call = |number, argument: libc::c_long| {
                 // SAFETY: calls that the filter answers, so that the kernel does not look at the arguments.
-                sys::answer(unsafe { libc::syscall(number, argument, 0, 0, 0, 0) })
+                syscalls::check(unsafe { libc::syscall(number, argument, 0, 0, 0, 0) })
             };
             (
                 call(libc::SYS_keyctl, 0),

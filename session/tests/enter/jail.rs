@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
-use jailctl_session::enter::{Ending, Entry, run};
+use jailctl_session::exec::{ExecRequest, ExitKind, run};
 use jailctl_session::mount::bind;
 use jailctl_session::private_mounts;
 use rustix::fs::{Mode, OFlags};
@@ -152,8 +152,8 @@ fn stand_in() {
     });
     drop(opened);
     match result.expect("a namespace") {
-        Ok(Ending::Code(code)) => std::process::exit(code),
-        Ok(Ending::Signal(signal)) => std::process::exit(128 + signal),
+        Ok(ExitKind::Code(code)) => std::process::exit(code),
+        Ok(ExitKind::Signal(signal)) => std::process::exit(128 + signal),
         Err(error) => {
             eprintln!("{error}");
             std::process::exit(125);
@@ -161,12 +161,12 @@ fn stand_in() {
     }
 }
 
-fn enter_as_told(root: &Path) -> Result<Ending, jailctl_session::Error> {
+fn enter_as_told(root: &Path) -> Result<ExitKind, jailctl_session::Error> {
     let told = |name: &str, or: &str| std::env::var(name).unwrap_or_else(|_| or.to_owned());
     // No more than a handle is needed.
     let root = rustix::fs::open(root, OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
     let root = root.expect("a root");
-    run(&Entry {
+    run(&ExecRequest {
         root: root.as_fd(),
         uid: UID,
         gid: GID,

@@ -8,13 +8,13 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use jailctl_session::Error;
-use jailctl_session::enter::{Entry, run};
+use jailctl_session::exec::{ExecRequest, run};
 
 use crate::jail::{Jail, State};
 
 /// An entry into `root` that would be fine.
-fn entry(root: &File) -> Entry<'_> {
-    Entry {
+fn entry(root: &File) -> ExecRequest<'_> {
+    ExecRequest {
         root: root.as_fd(),
         uid: 64_001,
         gid: 64_001,
@@ -27,7 +27,7 @@ fn entry(root: &File) -> Entry<'_> {
     }
 }
 
-fn refused(entry: &Entry<'_>) -> String {
+fn refused(entry: &ExecRequest<'_>) -> String {
     match run(entry) {
         Err(Error::Refused(why)) => why,
         other => panic!("{entry:?}: {other:?}"),
@@ -61,19 +61,19 @@ fn wait_for_handler(pid: u32) {
 fn root_is_never_entered_as() {
     let root = File::open(std::env::temp_dir()).unwrap();
     let good = entry(&root);
-    refused(&Entry {
+    refused(&ExecRequest {
         uid: 0,
         ..good.clone()
     });
-    refused(&Entry {
+    refused(&ExecRequest {
         gid: 0,
         ..good.clone()
     });
-    refused(&Entry {
+    refused(&ExecRequest {
         groups: &[64_001, 0],
         ..good.clone()
     });
-    refused(&Entry {
+    refused(&ExecRequest {
         uid: u32::MAX,
         ..good
     });
@@ -84,20 +84,20 @@ fn bad_words_and_the_hosts_own_root_are_refused() {
     let root = File::open(std::env::temp_dir()).unwrap();
     let good = entry(&root);
     let relative = Path::new("bin/probe");
-    let why = refused(&Entry {
+    let why = refused(&ExecRequest {
         program: relative,
         ..good.clone()
     });
     assert!(why.contains("absolute"), "{why}");
-    refused(&Entry {
+    refused(&ExecRequest {
         cwd: relative,
         ..good.clone()
     });
-    refused(&Entry {
+    refused(&ExecRequest {
         cwd: Path::new("/a\0b"),
         ..good.clone()
     });
-    refused(&Entry {
+    refused(&ExecRequest {
         args: vec!["a\0b".into()],
         ..good.clone()
     });
@@ -108,7 +108,7 @@ fn bad_words_and_the_hosts_own_root_are_refused() {
         vec![("A", "1"), ("A", "2")],
     ] {
         let env = env.into_iter().map(|(n, v)| (n.into(), v.into())).collect();
-        refused(&Entry {
+        refused(&ExecRequest {
             env,
             ..good.clone()
         });

@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use jailctl_session::mount::{Tree, bind, tmpfs};
+use jailctl_session::mount::{DetachedMount, bind, tmpfs};
 use rustix::fs::{OFlags, ResolveFlags};
 use std::os::fd::AsFd;
 
@@ -26,7 +26,7 @@ const NSSWITCH: &str = "passwd: files\ngroup: files\ninitgroups: files\nshadow: 
 #[derive(Debug)]
 pub(super) struct RootedFiles {
     /// `/etc/ssh`.
-    configuration: Tree,
+    configuration: DetachedMount,
     /// Name in `/etc`, and text.
     accounts: Vec<(&'static str, Vec<u8>)>,
 }
@@ -43,7 +43,7 @@ impl RootedFiles {
             accounts.push((name, text.unwrap_or_default()));
         }
         Ok(Self {
-            configuration: Tree::of(ssh.as_fd()).map_err(failed)?,
+            configuration: DetachedMount::clone_tree(ssh.as_fd()).map_err(failed)?,
             accounts,
         })
     }

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use super::file::{is_there, list, read, read_if_there, write};
 use super::group::Group;
 use super::hierarchy::{Hierarchies, Version};
-use super::{Limits, placed, systemd};
+use super::kernel_file::{is_there, list, read, read_if_exists, write};
+use super::{Limits, locate, systemd};
 use crate::policy::Policy;
 use crate::{Error, network};
 
@@ -53,8 +53,8 @@ pub fn thaw(policy: &Policy, limits: &Limits) -> Result<bool, Error> {
 
 /// Whether they are stopped, and nobody comes in. Reads only.
 pub fn is_frozen(policy: &Policy, limits: &Limits) -> Result<bool, Error> {
-    for (group, _) in placed(policy, limits, &Hierarchies::look()?)? {
-        if group.is_there() && group.is_frozen()? {
+    for (group, _) in locate(policy, limits, &Hierarchies::look()?)? {
+        if group.exists() && group.is_frozen()? {
             return Ok(true);
         }
     }
@@ -105,13 +105,13 @@ impl Freezer {
     /// `None` where there is no group, that is, no session.
     fn of(policy: &Policy, limits: &Limits) -> Result<Option<Self>, Error> {
         let hierarchies = Hierarchies::look()?;
-        if hierarchies.with("freezer").is_none() {
+        if hierarchies.with_controller("freezer").is_none() {
             return Err(Error::Refused(
                 "the control group controller `freezer` is not there".to_owned(),
             ));
         }
         let is_of_systemd = systemd::hierarchy(&hierarchies)?.is_some();
-        let found = placed(policy, limits, &hierarchies)?
+        let found = locate(policy, limits, &hierarchies)?
             .into_iter()
             .find(|(group, _)| group.has_freezer());
         Ok(found.map(|(group, version)| Self {
@@ -129,7 +129,7 @@ impl Freezer {
     fn stop(&self, patience: Duration) -> Result<(), Error> {
         let deadline = Instant::now() + patience;
         match self.version {
-            _ if self.is_of_systemd => systemd::hold(&self.jail, true, patience)?,
+            _ if self.is_of_systemd => systemd::set_frozen(&self.jail, true, patience)?,
             Version::V1 => write(&self.path().join("freezer.state"), "FROZEN")?,
             Version::V2 => write(&self.path().join("cgroup.freeze"), "1")?,
         }
@@ -159,20 +159,20 @@ impl Freezer {
 
     fn go_on(&self) -> Result<(), Error> {
         match self.version {
-            _ if self.is_of_systemd => systemd::hold(&self.jail, false, PATIENCE),
+            _ if self.is_of_systemd => systemd::set_frozen(&self.jail, false, PATIENCE),
             Version::V1 => write(&self.path().join("freezer.state"), "THAWED"),
             Version::V2 => write(&self.path().join("cgroup.freeze"), "0"),
         }
     }
 
     fn is_frozen(&self) -> Result<bool, Error> {
-        Ok(self.group.is_there() && self.group.is_frozen()?)
+        Ok(self.group.exists() && self.group.is_frozen()?)
     }
 
     /// The processes in the group, and in the scopes that systemd has in it; none where it is gone.
     fn members(&self) -> Result<Vec<i32>, Error> {
         let mut groups = vec![self.path().to_owned()];
-        if self.is_of_systemd && self.group.is_there() {
+        if self.is_of_systemd && self.group.exists() {
             let names = list(self.path())?.into_iter();
             let scopes = names.filter(|name| {
                 Path::new(name)
@@ -183,7 +183,7 @@ impl Freezer {
         }
         let mut members = Vec::new();
         for group in groups {
-            let text = read_if_there(&group.join("cgroup.procs"))?.unwrap_or_default();
+            let text = read_if_exists(&group.join("cgroup.procs"))?.unwrap_or_default();
             members.extend(text.lines().filter_map(|line| line.parse::<i32>().ok()));
         }
         Ok(members)

@@ -2,15 +2,15 @@
 
 use std::path::Path;
 
-use super::disk::{Disk, disks};
+use super::block_device::{Disk, disks};
+use super::control_files::HostDevices;
 use super::hierarchy::{Hierarchies, Hierarchy, Version};
-use super::setting::Facts;
-use super::{Limits, file, systemd};
+use super::{Limits, kernel_file, systemd};
 use crate::Error;
 
 /// A limit that this host cannot keep.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lack {
+pub struct Unsupported {
     /// The key of the limit in a spec, `memory`.
     pub key: &'static str,
     /// Why it cannot be kept, with the path and the controller that it is about.
@@ -20,14 +20,14 @@ pub struct Lack {
 }
 
 /// Every one of `limits` that could not be kept by this host as it is. `places` are the jail's root and what else of the host its sessions see: they say which disks are the jail's.
-pub fn check(limits: &Limits, places: &[&Path]) -> Result<Vec<Lack>, Error> {
+pub fn check(limits: &Limits, places: &[&Path]) -> Result<Vec<Unsupported>, Error> {
     let hierarchies = Hierarchies::look()?;
     let systemd = systemd::hierarchy(&hierarchies);
     let is_systemds = !matches!(systemd, Ok(None));
     let mut lacks = Vec::new();
     for (key, controller) in limits.needs() {
-        if is_systemds && systemd::UNKNOWN.contains(&key) {
-            lacks.push(Lack {
+        if is_systemds && systemd::UNSUPPORTED.contains(&key) {
+            lacks.push(Unsupported {
                 key,
                 why: "the host's control groups are systemd's, which has no property for it"
                     .to_owned(),
@@ -35,7 +35,7 @@ pub fn check(limits: &Limits, places: &[&Path]) -> Result<Vec<Lack>, Error> {
             });
             continue;
         }
-        let lack = match hierarchies.with(controller) {
+        let lack = match hierarchies.with_controller(controller) {
             // systemd keeps that list without a controller.
             None if is_systemds && key == "devices" => devices(limits),
             None => Some(missing(&hierarchies, controller)),
@@ -51,7 +51,7 @@ pub fn check(limits: &Limits, places: &[&Path]) -> Result<Vec<Lack>, Error> {
                 _ => None,
             }),
         };
-        lacks.extend(lack.map(|(why, hint)| Lack { key, why, hint }));
+        lacks.extend(lack.map(|(why, hint)| Unsupported { key, why, hint }));
     }
     if is_systemds {
         lacks.extend(not_from_systemd(limits, systemd.err()));
@@ -62,9 +62,9 @@ pub fn check(limits: &Limits, places: &[&Path]) -> Result<Vec<Lack>, Error> {
 }
 
 /// Why systemd would give no place at all.
-fn not_from_systemd(limits: &Limits, error: Option<Error>) -> Option<Lack> {
+fn not_from_systemd(limits: &Limits, error: Option<Error>) -> Option<Unsupported> {
     if limits.parent.is_some() {
-        return Some(Lack {
+        return Some(Unsupported {
             key: "parent",
             why: "the host's control groups are systemd's, and the jail's is a slice of its own".to_owned(),
             hint: "take the line out; what all jails may use together is a matter of `jailctl.slice`: systemctl edit jailctl.slice".to_owned(),
@@ -72,7 +72,7 @@ fn not_from_systemd(limits: &Limits, error: Option<Error>) -> Option<Lack> {
     }
     let error = error?;
     let (key, _) = *limits.needs().first()?;
-    Some(Lack {
+    Some(Unsupported {
         key,
         why: error.to_string(),
         hint: "unmount them".to_owned(),
@@ -123,7 +123,7 @@ fn unusable(hierarchy: &Hierarchy, controller: &str) -> Option<Reason> {
 fn swap(hierarchy: &Hierarchy) -> Option<Reason> {
     // The top group of v2 has no such file in any case: there the session finds out.
     let file = hierarchy.mount.join("memory.memsw.limit_in_bytes");
-    (hierarchy.version == Version::V1 && !file::is_there(&file)).then(|| {
+    (hierarchy.version == Version::V1 && !kernel_file::is_there(&file)).then(|| {
         (
             format!(
                 "the controller `memory` does not count swap space: there is no `{}`",
@@ -139,8 +139,8 @@ fn cpus(hierarchy: &Hierarchy, wanted: &str) -> Result<Option<Reason>, Error> {
         Version::V1 => "cpuset.effective_cpus",
         Version::V2 => "cpuset.cpus.effective",
     });
-    let has = file::read(&file)?;
-    let (there, wanted) = (numbers(has.trim()), numbers(wanted));
+    let has = kernel_file::read(&file)?;
+    let (there, wanted) = (parse_cpu_list(has.trim()), parse_cpu_list(wanted));
     let lacking = wanted.iter().find(|number| !there.contains(number));
     Ok(lacking.map(|number| {
         (
@@ -155,7 +155,7 @@ fn cpus(hierarchy: &Hierarchy, wanted: &str) -> Result<Option<Reason>, Error> {
 }
 
 /// The numbers of a list as cpuset(7) has it.
-pub(super) fn numbers(list: &str) -> Vec<u32> {
+pub(super) fn parse_cpu_list(list: &str) -> Vec<u32> {
     let range = |part: &str| {
         let (from, to) = part.split_once('-').unwrap_or((part, part));
         Some(from.parse().ok()?..=to.parse::<u32>().ok()?)
@@ -178,7 +178,7 @@ fn weight(hierarchy: &Hierarchy, places: &[&Path]) -> Option<Reason> {
     };
     disks.into_iter().find_map(|disk| {
         let scheduler = disk.directory().join("queue/scheduler");
-        let text = file::read_if_there(&scheduler).ok().flatten();
+        let text = kernel_file::read_if_exists(&scheduler).ok().flatten();
         let text = text.unwrap_or_default();
         if text.contains("[bfq]") || has_costs(hierarchy, disk) {
             return None;
@@ -197,7 +197,7 @@ fn weight(hierarchy: &Hierarchy, places: &[&Path]) -> Option<Reason> {
 }
 
 fn has_costs(hierarchy: &Hierarchy, disk: Disk) -> bool {
-    let qos = file::read_if_there(&hierarchy.mount.join("io.cost.qos"));
+    let qos = kernel_file::read_if_exists(&hierarchy.mount.join("io.cost.qos"));
     let qos = qos.ok().flatten().unwrap_or_default();
     let start = format!("{disk} ");
     let mut lines = qos.lines().filter(|line| line.starts_with(&start));
@@ -209,7 +209,7 @@ fn devices(limits: &Limits) -> Option<Reason> {
         devices: limits.devices.clone(),
         ..Limits::default()
     };
-    let error = Facts::look(&only, &[]).err()?;
+    let error = HostDevices::look(&only, &[]).err()?;
     Some((
         error.to_string(),
         "name a character device of the host".to_owned(),
@@ -221,7 +221,7 @@ fn huge(limits: &Limits, places: &[&Path]) -> Option<Reason> {
         hugetlb: limits.hugetlb,
         ..Limits::default()
     };
-    let has = Facts::look(&only, places).is_ok_and(|facts| !facts.huge.is_empty());
+    let has = HostDevices::look(&only, places).is_ok_and(|facts| !facts.huge.is_empty());
     (!has).then(|| {
         (
             "the kernel has no huge pages: there is nothing in `/sys/kernel/mm/hugepages`"
@@ -231,13 +231,13 @@ fn huge(limits: &Limits, places: &[&Path]) -> Option<Reason> {
     })
 }
 
-fn missing_parent(limits: &Limits, hierarchies: &Hierarchies, parent: &str) -> Option<Lack> {
-    let wanted = super::wanted(limits, hierarchies).ok()?;
+fn missing_parent(limits: &Limits, hierarchies: &Hierarchies, parent: &str) -> Option<Unsupported> {
+    let wanted = super::required(limits, hierarchies).ok()?;
     let at = wanted
         .iter()
         .map(|hierarchy| hierarchy.mount.join(parent))
-        .find(|path| !file::is_there(path))?;
-    Some(Lack {
+        .find(|path| !kernel_file::is_there(path))?;
+    Some(Unsupported {
         key: "parent",
         why: format!("there is no control group `{}`", at.display()),
         hint: format!(
@@ -253,8 +253,8 @@ mod tests {
 
     #[test]
     fn lists_of_processors_are_read() {
-        assert_eq!(numbers("0-2,5"), [0, 1, 2, 5]);
-        assert_eq!(numbers("7"), [7]);
-        assert_eq!(numbers(""), [0_u32; 0]);
+        assert_eq!(parse_cpu_list("0-2,5"), [0, 1, 2, 5]);
+        assert_eq!(parse_cpu_list("7"), [7]);
+        assert_eq!(parse_cpu_list(""), [0_u32; 0]);
     }
 }

@@ -11,9 +11,9 @@ use rustix::io::Errno;
 use rustix::mount::{MountAttrFlags, UnmountFlags, unmount};
 
 use crate::Error;
-use crate::mount::{QUIET, Tree};
-use crate::place::{open, open_dir};
-use crate::policy::{DOOR, Flags, INSIDE, Mount, Policy, STATE, Source};
+use crate::mount::{DetachedMount, NOSUID_NODEV_NOEXEC};
+use crate::open_nofollow::{open, open_dir};
+use crate::policy::{Flags, Mount, Policy, ROOT_NAME, SESSION_DIR, STATE, Source};
 
 /// Where terminals are, for sshd.
 const TERMINALS: &str = "/dev/pts";
@@ -21,27 +21,31 @@ const TERMINALS: &str = "/dev/pts";
 const LOG: &str = "/dev/log";
 
 /// Mounts the tmpfs that only root may pass over the jail's door, and opens it.
-pub(super) fn door(policy: &Policy) -> Result<OwnedFd, Error> {
+pub(super) fn mount_barrier(policy: &Policy) -> Result<OwnedFd, Error> {
     let path = path(policy);
     let open = || open_dir(None, &path).map_err(|errno| Error::on("open", &path, errno));
-    Tree::fresh("tmpfs", &[("mode", "700"), ("size", "1m")], QUIET)
-        .map_err(Error::of("make a tmpfs"))?
-        .attach(open()?.as_fd())?;
+    DetachedMount::fresh(
+        "tmpfs",
+        &[("mode", "700"), ("size", "1m")],
+        NOSUID_NODEV_NOEXEC,
+    )
+    .map_err(Error::of("make a tmpfs"))?
+    .attach(open()?.as_fd())?;
     open()
 }
 
 /// Takes the door away, with all behind it.
-pub(super) fn close(policy: &Policy) {
+pub(super) fn unmount_barrier(policy: &Policy) {
     // Were it still there, sshd would have the error to go by, as it has now.
     let _ = unmount(path(policy), UnmountFlags::DETACH);
 }
 
 fn path(policy: &Policy) -> PathBuf {
-    Path::new(STATE).join(&policy.jail).join(DOOR)
+    Path::new(STATE).join(&policy.jail).join(SESSION_DIR)
 }
 
 /// Mounts the jail behind the door, and in it what the policy names. Gives the jail's root.
-pub(super) fn jail(policy: &Policy, door: &OwnedFd) -> Result<OwnedFd, Error> {
+pub(super) fn bind_root(policy: &Policy, door: &OwnedFd) -> Result<OwnedFd, Error> {
     let on_host = policy.root.as_path();
     let failed = |what| move |errno| Error::on(what, on_host, errno);
     let source = open_dir(None, on_host).map_err(failed("open the jail"))?;
@@ -52,32 +56,32 @@ pub(super) fn jail(policy: &Policy, door: &OwnedFd) -> Result<OwnedFd, Error> {
             on_host.display()
         )));
     }
-    let inside = || open_dir(Some(door), Path::new(INSIDE));
-    mkdirat(door, INSIDE, Mode::from_raw_mode(0o755))
+    let inside = || open_dir(Some(door), Path::new(ROOT_NAME));
+    mkdirat(door, ROOT_NAME, Mode::from_raw_mode(0o755))
         .and_then(|()| inside())
         .map_err(Error::of("make the place of the jail"))
-        .and_then(|place| Tree::of(source.as_fd())?.attach(place.as_fd()))?;
+        .and_then(|place| DetachedMount::clone_tree(source.as_fd())?.attach(place.as_fd()))?;
     let root = inside().map_err(Error::of("open the jail behind its door"))?;
     for mount in policy.mounts.iter().filter(|mount| !is_proc(mount)) {
-        put(&root, mount)?;
+        mount_one(&root, mount)?;
     }
-    cover(&source)?;
+    mask_host_root(&source)?;
     Ok(root)
 }
 
 /// Lets nothing but the door lead to the jail. sshd goes by what it was told when the connection came, which may have been before the jail had sessions:
 /// to chroot(2) to the jail's own directory. Here it finds one that it refuses, since others could write to it, and nobody can.
-fn cover(root: &OwnedFd) -> Result<(), Error> {
+fn mask_host_root(root: &OwnedFd) -> Result<(), Error> {
     let options = [("mode", "022"), ("size", "4k"), ("nr_inodes", "1")];
-    Tree::fresh("tmpfs", &options, QUIET)
+    DetachedMount::fresh("tmpfs", &options, NOSUID_NODEV_NOEXEC)
         .map_err(Error::of("make a tmpfs"))?
         .attach(root.as_fd())
 }
 
 /// Mounts what shows the session its processes. The kernel takes those of the caller's own pid namespace.
-pub(super) fn processes(policy: &Policy, root: &OwnedFd) -> Result<(), Errno> {
+pub(super) fn mount_proc(policy: &Policy, root: &OwnedFd) -> Result<(), Errno> {
     for mount in policy.mounts.iter().filter(|mount| is_proc(mount)) {
-        put(root, mount).map_err(|error| error.errno().unwrap_or(Errno::INVAL))?;
+        mount_one(root, mount).map_err(|error| error.errno().unwrap_or(Errno::INVAL))?;
     }
     Ok(())
 }
@@ -87,7 +91,7 @@ fn is_proc(mount: &Mount) -> bool {
 }
 
 /// Makes one mount.
-fn put(root: &OwnedFd, mount: &Mount) -> Result<(), Error> {
+fn mount_one(root: &OwnedFd, mount: &Mount) -> Result<(), Error> {
     let target = mount.target.as_path();
     let kind = match mount.source {
         Source::Log => OFlags::empty(),
@@ -99,26 +103,26 @@ fn put(root: &OwnedFd, mount: &Mount) -> Result<(), Error> {
     let tree = match &mount.source {
         Source::Bind(source) => {
             let from = open_dir(None, source).map_err(|errno| Error::on("mount", source, errno))?;
-            let tree = Tree::of(from.as_fd())?;
-            tree.restrict(attributes).map_err(failed)?;
+            let tree = DetachedMount::clone_tree(from.as_fd())?;
+            tree.set_attributes(attributes).map_err(failed)?;
             tree
         }
         Source::Tmpfs { mode, size } => {
             let mode = format!("{:o}", mode & 0o7777);
             let options = [("mode", mode.as_str()), ("size", size)];
-            Tree::fresh("tmpfs", &options, attributes).map_err(failed)?
+            DetachedMount::fresh("tmpfs", &options, attributes).map_err(failed)?
         }
         Source::Proc => {
             let options = [("hidepid", "invisible")];
-            Tree::fresh("proc", &options, attributes).map_err(failed)?
+            DetachedMount::fresh("proc", &options, attributes).map_err(failed)?
         }
         Source::Sys => {
             let attributes = attributes | MountAttrFlags::MOUNT_ATTR_RDONLY;
-            Tree::fresh("sysfs", &[], attributes).map_err(failed)?
+            DetachedMount::fresh("sysfs", &[], attributes).map_err(failed)?
         }
         Source::Log => {
             let tree = log()?;
-            tree.restrict(attributes).map_err(failed)?;
+            tree.set_attributes(attributes).map_err(failed)?;
             tree
         }
         Source::Terminals { group } => {
@@ -128,7 +132,7 @@ fn put(root: &OwnedFd, mount: &Mount) -> Result<(), Error> {
                 ("mode", "620"),
                 ("ptmxmode", "666"),
             ];
-            Tree::fresh("devpts", &options, attributes).map_err(failed)?
+            DetachedMount::fresh("devpts", &options, attributes).map_err(failed)?
         }
     };
     let named = |error: Error| match error {
@@ -143,7 +147,7 @@ fn put(root: &OwnedFd, mount: &Mount) -> Result<(), Error> {
         .map_err(named)?;
     if matches!(mount.source, Source::Terminals { .. }) {
         let mounted = place().map_err(failed)?;
-        Tree::of(mounted.as_fd())
+        DetachedMount::clone_tree(mounted.as_fd())
             .map_err(named)?
             .attach(Path::new(TERMINALS))?;
     }
@@ -151,7 +155,7 @@ fn put(root: &OwnedFd, mount: &Mount) -> Result<(), Error> {
 }
 
 /// The host's log. A link leads to it where systemd has it in `/run`, and nobody but root can change that.
-fn log() -> Result<Tree, Error> {
+fn log() -> Result<DetachedMount, Error> {
     let path = Path::new(LOG);
     let failed = |errno| Error::on("find the host's log at", path, errno);
     let socket =
@@ -160,7 +164,7 @@ fn log() -> Result<Tree, Error> {
     if FileType::from_raw_mode(stat.st_mode) != FileType::Socket {
         return Err(failed(Errno::NOTSOCK));
     }
-    Tree::of(socket.as_fd())
+    DetachedMount::clone_tree(socket.as_fd())
 }
 
 fn attributes(flags: Flags) -> MountAttrFlags {

@@ -13,9 +13,9 @@ use rustix::fs::{
 use rustix::io::Errno;
 use rustix::process::getpid;
 
-use super::file::names;
+use super::kernel_file::names;
 use crate::Error;
-use crate::place::open_dir;
+use crate::open_nofollow::open_dir;
 
 /// Where the registers of all jails are.
 const REGISTERS: &str = "/run/jailctl/sessions";
@@ -27,7 +27,7 @@ const ROUND: Duration = Duration::from_millis(1);
 
 /// One session in its jail's register.
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(super) struct Slot {
     directory: PathBuf,
     name: String,
     /// The lock of the session, for as long as it lives.
@@ -38,14 +38,14 @@ pub(super) struct Entry {
 
 /// What keeps sessions from beginning: the lock of their register.
 #[derive(Debug)]
-pub(super) struct Alone {
+pub(super) struct LastSession {
     directory: PathBuf,
     _register: Option<OwnedFd>,
 }
 
-impl Entry {
+impl Slot {
     /// Counts the calling process. Refuses it where `most` sessions live already. Until [`Entry::settle`] nobody else comes or goes.
-    pub(super) fn make(jail: &str, user: &str, most: Option<u32>) -> Result<Self, Error> {
+    pub(super) fn acquire(jail: &str, user: &str, most: Option<u32>) -> Result<Self, Error> {
         let directory = Path::new(REGISTERS).join(jail);
         for path in [Path::new("/run/jailctl"), Path::new(REGISTERS), &directory] {
             let mode = if path == directory { 0o700 } else { 0o755 };
@@ -89,12 +89,12 @@ impl Entry {
     }
 
     /// Others may come and go: the session has begun, or what is left of its beginning they need not wait for.
-    pub(super) fn settle(&mut self) {
+    pub(super) fn commit(&mut self) {
         self.beginning = None;
     }
 
     /// Strikes the session, and gives the register's lock if no other is left.
-    pub(super) fn strike(&self) -> Result<Option<Alone>, Errno> {
+    pub(super) fn release(&self) -> Result<Option<LastSession>, Errno> {
         let register = match &self.beginning {
             Some(register) => rustix::io::fcntl_dupfd_cloexec(register, 3)?,
             None => open(&self.directory)?,
@@ -102,16 +102,16 @@ impl Entry {
         lock(&register)?;
         strike(&register, &self.name)?;
         let others = living(&register)?;
-        Ok((others == 0).then(|| Alone {
+        Ok((others == 0).then(|| LastSession {
             directory: self.directory.clone(),
             _register: Some(register),
         }))
     }
 }
 
-impl Alone {
+impl LastSession {
     /// Removes the register, which is empty.
-    pub(super) fn forget(self) -> Result<(), Error> {
+    pub(super) fn remove(self) -> Result<(), Error> {
         match rmdir(&self.directory) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
             Err(errno) => Err(Error::on("remove", &self.directory, errno)),
@@ -120,7 +120,7 @@ impl Alone {
 }
 
 /// Keeps sessions of the jail from beginning; `None` where some live.
-pub(super) fn close(jail: &str) -> Result<Option<Alone>, Error> {
+pub(super) fn close(jail: &str) -> Result<Option<LastSession>, Error> {
     let directory = Path::new(REGISTERS).join(jail);
     let failed = |errno| failed("count the sessions in", &directory, errno);
     let register = match open(&directory) {
@@ -134,7 +134,7 @@ pub(super) fn close(jail: &str) -> Result<Option<Alone>, Error> {
             return Ok(None);
         }
     }
-    Ok(Some(Alone {
+    Ok(Some(LastSession {
         _register: register,
         directory,
     }))

@@ -8,23 +8,23 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process_group};
 use rustix::termios::{tcgetwinsize, tcsetwinsize};
 
-use super::{Pty, Standard};
+use super::{Pty, StdFds};
 use crate::Error;
-use crate::signals::Watch;
+use crate::signals::SignalPipe;
 
 /// How long a program may take to end after it was told to.
 const GRACE: Duration = Duration::from_secs(2);
 
 /// More than a terminal holds. What is still written when that much was carried after the program's end is not its own.
-const LAST_WORDS: usize = 1 << 20;
+const DRAIN_LIMIT: usize = 1 << 20;
 
 /// Bytes on their way: read only when empty, so that who does not take them is not sent more.
 #[derive(Debug, Default)]
-struct Way {
+struct Buffer {
     bytes: Vec<u8>,
 }
 
-impl Way {
+impl Buffer {
     fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
@@ -54,14 +54,14 @@ fn later<T: Default>(result: Result<T, Errno>) -> Result<T, Errno> {
 
 /// The two terminals.
 #[derive(Debug)]
-struct Link {
+struct PtyPair {
     pty: Pty,
     /// Whose size the jail's terminal follows.
     terminal: BorrowedFd<'static>,
     input: Option<BorrowedFd<'static>>,
     output: Option<BorrowedFd<'static>>,
-    inwards: Way,
-    outwards: Way,
+    inwards: Buffer,
+    outwards: Buffer,
 }
 
 /// What poll(2) can find ready.
@@ -79,8 +79,8 @@ enum End {
 pub(crate) struct Relay<'a> {
     program: Pid,
     pidfd: OwnedFd,
-    watch: &'a Watch,
-    link: Option<Link>,
+    watch: &'a SignalPipe,
+    link: Option<PtyPair>,
     kill_at: Option<Instant>,
     told: bool,
 }
@@ -89,17 +89,17 @@ impl<'a> Relay<'a> {
     pub(crate) fn new(
         program: Pid,
         pidfd: OwnedFd,
-        watch: &'a Watch,
-        standard: Standard,
+        watch: &'a SignalPipe,
+        standard: StdFds,
         pty: Option<Pty>,
     ) -> Self {
-        let link = pty.zip(standard.terminal()).map(|(pty, terminal)| Link {
+        let link = pty.zip(standard.terminal()).map(|(pty, terminal)| PtyPair {
             pty,
             terminal,
             input: standard.input(),
             output: standard.output(),
-            inwards: Way::default(),
-            outwards: Way::default(),
+            inwards: Buffer::default(),
+            outwards: Buffer::default(),
         });
         Self {
             program,
@@ -196,7 +196,7 @@ impl<'a> Relay<'a> {
             return Ok(());
         };
         let mut carried = 0;
-        while carried < LAST_WORDS {
+        while carried < DRAIN_LIMIT {
             if link.outwards.is_empty() {
                 match link.outwards.fill(link.pty.outer.as_fd()) {
                     Err(Errno::INTR) => continue,
@@ -222,7 +222,7 @@ impl<'a> Relay<'a> {
     }
 }
 
-impl Link {
+impl PtyPair {
     fn wish<'w>(&'w self, wishes: &mut Vec<(End, BorrowedFd<'w>, PollFlags)>) {
         let mut pty = PollFlags::empty();
         pty.set(PollFlags::IN, self.outwards.is_empty());

@@ -12,15 +12,15 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, WaitOptions, getpid, waitpid};
 use rustix::thread::UnshareFlags;
 
-use crate::policy::Mapped;
-use crate::{Error, sys};
+use crate::policy::IdMap;
+use crate::{Error, syscalls};
 
 /// Moves the calling process, which has one thread, into a user namespace in which only these ids exist, each as itself.
 ///
 /// The maps are written by a child that stays outside: the calling process may not, once it is inside (user_namespaces(7)).
-pub(super) fn enter(mapped: &Mapped) -> Result<(), Error> {
+pub(super) fn unshare_user(mapped: &IdMap) -> Result<(), Error> {
     let failed = Error::of("give the session user ids of its own");
-    let files = files(getpid(), mapped);
+    let files = map_files(getpid(), mapped);
     let (ready, tell) = pipe_with(PipeFlags::CLOEXEC).map_err(&failed)?;
     // SAFETY: the child has a copy of the one thread that there is, so no lock is held by another. It neither returns nor unwinds out of this.
     let forked = unsafe { libc::fork() };
@@ -37,9 +37,9 @@ pub(super) fn enter(mapped: &Mapped) -> Result<(), Error> {
         // SAFETY: ends the process, and runs nothing of what it was forked from.
         unsafe { libc::_exit(code) };
     }
-    sys::answer(forked.into()).map_err(&failed)?;
+    syscalls::check(forked.into()).map_err(&failed)?;
     drop(ready);
-    let moved = sys::unshare_all(UnshareFlags::NEWUSER);
+    let moved = syscalls::unshare_all(UnshareFlags::NEWUSER);
     if moved.is_ok() {
         write(&tell, b"!").map_err(&failed)?;
     }
@@ -59,7 +59,7 @@ pub(super) fn enter(mapped: &Mapped) -> Result<(), Error> {
 }
 
 /// The two files of proc(5), and what belongs into each: first id inside, first id outside, how many.
-fn files(pid: Pid, mapped: &Mapped) -> [(String, String); 2] {
+fn map_files(pid: Pid, mapped: &IdMap) -> [(String, String); 2] {
     let lines = |ids: &[u32]| {
         let mut ids = ids.to_vec();
         ids.push(0);
@@ -93,12 +93,12 @@ mod tests {
 
     #[test]
     fn root_and_the_given_ids_are_mapped_once() {
-        let mapped = Mapped {
+        let mapped = IdMap {
             uids: vec![4102, 4101, 4102],
             gids: vec![],
         };
         let pid = Pid::from_raw(7).expect("a number");
-        let [uids, gids] = files(pid, &mapped);
+        let [uids, gids] = map_files(pid, &mapped);
         assert_eq!(
             uids,
             (

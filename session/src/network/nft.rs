@@ -9,7 +9,7 @@ use std::io::Write as _;
 use std::process::{Child, Command, Stdio};
 
 use super::filter::{PUBLIC, link_local};
-use super::{LINKS, Network, Port};
+use super::{IFNAME_PREFIX, Network, Port};
 use crate::Error;
 
 /// Where nft(8) may be.
@@ -74,7 +74,7 @@ pub(super) fn table(jail: &str, network: &Network, guarded: &[String]) -> String
     if !guarded.is_empty() {
         let list: Vec<String> = guarded.iter().map(|name| format!("\"{name}\"")).collect();
         forward.push(format!(
-            "iifname {{ {} }} oifname != \"{LINKS}*\" drop",
+            "iifname {{ {} }} oifname != \"{IFNAME_PREFIX}*\" drop",
             list.join(", ")
         ));
     }
@@ -95,7 +95,7 @@ pub(super) fn table(jail: &str, network: &Network, guarded: &[String]) -> String
     );
     // By the host's addresses; and from other jails, which know these by one that is not the host's.
     let others = format!("iifname != \"{link}\" fib daddr type local");
-    let jails = format!("iifname \"{LINKS}*\" iifname != \"{link}\" ip daddr {PUBLIC}");
+    let jails = format!("iifname \"{IFNAME_PREFIX}*\" iifname != \"{link}\" ip daddr {PUBLIC}");
     let inwards: Vec<String> = [others, jails]
         .iter()
         .flat_map(|from| {

@@ -8,7 +8,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
-use super::{Ending, Entry, refuse_bad_words, refuse_own_root, start};
+use super::{ExecRequest, ExitKind, refuse_bad_words, refuse_own_root, start};
 use crate::Error;
 use crate::privileges::Ids;
 
@@ -19,7 +19,7 @@ const KEPT: usize = 16 << 10;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Captured {
     /// How it ended; `None` where it was ended because its time was over.
-    pub ending: Option<Ending>,
+    pub ending: Option<ExitKind>,
     /// The end of what it wrote to standard output and standard error, in that order of time.
     pub output: Vec<u8>,
 }
@@ -28,7 +28,7 @@ pub struct Captured {
 ///
 /// Its other processes are its own matter, unless it is the first in its pid namespace
 /// ([`private_processes`](crate::private_processes)): then they end with it.
-pub fn capture(entry: &Entry<'_>, limit: Duration) -> Result<Captured, Error> {
+pub fn capture(entry: &ExecRequest<'_>, limit: Duration) -> Result<Captured, Error> {
     let ids = Ids::new(entry.uid, entry.gid, entry.groups)?;
     refuse_bad_words(entry)?;
     refuse_own_root(entry.root)?;

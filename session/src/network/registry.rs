@@ -29,16 +29,16 @@ const LIMIT: u64 = 1 << 20;
 
 /// The networks of all jails, held by the calling process alone.
 #[derive(Debug)]
-pub(super) struct Doors {
+pub(super) struct Registry {
     directory: OwnedFd,
     lock: Option<File>,
 }
 
 /// A shared lock on the file of a jail's network.
 #[derive(Debug)]
-pub(super) struct Share(File);
+pub(super) struct MemberLock(File);
 
-impl Doors {
+impl Registry {
     /// Waits for whoever else holds them.
     pub(super) fn open() -> Result<Self, Error> {
         let failed = Error::of("open the place of the jails' networks");
@@ -58,7 +58,7 @@ impl Doors {
     }
 
     /// Whether there is a network of the jail, perhaps with nobody in it. Makes nothing.
-    pub(super) fn know(jail: &str) -> bool {
+    pub(super) fn exists(jail: &str) -> bool {
         statat(CWD, format!("{DOORS}/{jail}"), AtFlags::SYMLINK_NOFOLLOW).is_ok()
     }
 
@@ -92,7 +92,7 @@ impl Doors {
         &mut self,
         jail: &str,
         make: impl FnOnce(&Self) -> Result<OwnedFd, Error>,
-    ) -> Result<(Share, OwnedFd), Error> {
+    ) -> Result<(MemberLock, OwnedFd), Error> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             // Anew each time: the last one who was in takes the file away.
@@ -220,7 +220,7 @@ pub(super) fn note_path(jail: &str) -> String {
     format!("{DOORS}/{}", rules(jail))
 }
 
-impl Share {
+impl MemberLock {
     /// Gives it up, for every process that has it from this one.
     pub(super) fn end(self) {
         // Closed with the last descriptor otherwise.
@@ -232,7 +232,7 @@ impl Share {
     }
 }
 
-impl From<OwnedFd> for Share {
+impl From<OwnedFd> for MemberLock {
     fn from(fd: OwnedFd) -> Self {
         Self(fd.into())
     }
@@ -251,11 +251,11 @@ fn me() -> i32 {
     getpid().as_raw_nonzero().get()
 }
 
-fn share(file: File) -> Result<Share, Error> {
+fn share(file: File) -> Result<MemberLock, Error> {
     // Whoever holds the doors is alone: nobody comes between the two locks.
     file.lock_shared()
         .map_err(Error::of_std("share the jail's network"))?;
-    Ok(Share(file))
+    Ok(MemberLock(file))
 }
 
 /// The whole text of one of our files.

@@ -20,7 +20,7 @@ fn interface(index: u32, up: bool) -> [u8; 16] {
 }
 
 /// Makes a pair of interfaces, the second one in another network. `VETH_INFO_PEER` of the kernel's veth.h is 1.
-fn pair(outside: &str, inside: &str, network: BorrowedFd<'_>) -> Message {
+fn veth(outside: &str, inside: &str, network: BorrowedFd<'_>) -> Message {
     const PEER: u16 = 1;
     let how = libc::NLM_F_CREATE | libc::NLM_F_EXCL;
     let new = Message::new(libc::RTM_NEWLINK, how, &interface(0, false));
@@ -74,7 +74,7 @@ impl Netlink {
         inside: &str,
         network: BorrowedFd<'_>,
     ) -> Result<(), Error> {
-        self.ask(pair(outside, inside, network))
+        self.ask(veth(outside, inside, network))
             .map_err(Error::of("make the interfaces of the jail's network"))
     }
 
@@ -143,7 +143,7 @@ mod tests {
     #[test]
     fn the_attribute_of_a_pair_reaches_to_the_end() {
         assert_eq!(interface(3, true)[4..8], 3_u32.to_ne_bytes());
-        let nested = pair("a", "b", std::io::stdin().as_fd()).finish();
+        let nested = veth("a", "b", std::io::stdin().as_fd()).finish();
         assert_eq!(nested.len() % 4, 0);
         let all: Vec<_> = attributes(&nested[HEADER + 16..]).collect();
         assert_eq!(all.len(), 2);

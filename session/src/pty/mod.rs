@@ -16,11 +16,11 @@ pub(crate) use relay::Relay;
 
 /// The caller's standard descriptors.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Standard {
+pub(crate) struct StdFds {
     terminals: [bool; 3],
 }
 
-impl Standard {
+impl StdFds {
     /// Finds the terminals among them. What cannot be told, or is a directory, may not be passed on.
     pub(crate) fn look() -> Result<Self, Error> {
         let look = Error::of("look at the standard descriptors");

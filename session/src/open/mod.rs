@@ -14,10 +14,10 @@
 //! stops `..`, and it leads up to the host's `/` in the first one's namespace. Therefore the jail hangs in a tmpfs whose root has mode 0700 and is
 //! root's: `..` leads into it and, for want of permission, no further. The same holds for a directory from a session of another jail.
 
-mod ids;
-mod keeper;
-mod logins;
+mod init;
 mod mounts;
+mod user_namespace;
+mod utmp;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -25,28 +25,28 @@ use rustix::mount::{MountPropagationFlags, mount_change};
 use rustix::system::{setdomainname, sethostname};
 use rustix::thread::{Gid, Uid, UnshareFlags, set_thread_res_gid, set_thread_res_uid};
 
-use self::keeper::Host;
-pub use self::logins::Logins;
-use crate::limits::{self, Place};
+use self::init::ParentHandles;
+pub use self::utmp::Utmp;
+use crate::cgroup::{self, Membership};
 use crate::network::{self, Member, Network};
 use crate::policy::Policy;
-use crate::privileges::close_the_ways_back;
+use crate::privileges::drop_bounding_set;
 use crate::seccomp::restrict_system_calls;
-use crate::{Error, sys};
+use crate::{Error, syscalls};
 
 /// A session that has begun. It ends with the process that began it: this is only what that one has in hand, and keeps until then.
 #[derive(Debug)]
 pub struct Session {
     inside: OwnedFd,
     /// By which the session is counted.
-    place: Option<Place>,
+    place: Option<Membership>,
     in_sshds_group: Option<Error>,
 }
 
 /// What counts a session, for as long as it is kept. It holds no descriptor by which anything could be written or reached.
 #[derive(Debug)]
 pub struct Counted {
-    _place: Option<Place>,
+    _place: Option<Membership>,
 }
 
 /// Moves the calling process into a session for `user`. There is no way back, and after an error the process is fit for nothing but to end.
@@ -61,17 +61,17 @@ pub struct Counted {
 ///
 /// Refused are users that the policy does not name, a root that others than root could have changed, and a mount whose place or source is missing
 /// or is a link.
-pub fn begin(policy: &Policy, user: &str, logins: Logins) -> Result<Session, Error> {
+pub fn open(policy: &Policy, user: &str, logins: Utmp) -> Result<Session, Error> {
     if !policy.users.iter().any(|known| known == user) {
         return Err(Error::Refused(format!(
             "the policy of the jail `{}` does not name the user",
             policy.jail
         )));
     }
-    let mut shared = Shared::enter(policy, user)?;
-    match apart(policy, &mut shared, logins) {
+    let mut shared = JailResources::enter(policy, user)?;
+    match unshare_and_mount(policy, &mut shared, logins) {
         Ok(inside) => {
-            shared.place.as_mut().map(Place::close_origins);
+            shared.place.as_mut().map(Membership::close_origins);
             Ok(Session {
                 inside,
                 place: shared.place,
@@ -87,15 +87,15 @@ pub fn begin(policy: &Policy, user: &str, logins: Logins) -> Result<Session, Err
 
 /// What a session has together with the others of its jail.
 #[derive(Debug)]
-struct Shared {
-    place: Option<Place>,
+struct JailResources {
+    place: Option<Membership>,
     /// Until the keeper has it.
     member: Option<Member>,
     /// Why the session without limits is still in sshd's control group.
     in_sshds_group: Option<Error>,
 }
 
-impl Shared {
+impl JailResources {
     fn enter(policy: &Policy, user: &str) -> Result<Self, Error> {
         // Before the limits: the networks of all jails have one lock, and whoever holds it must not be one whom the jail's groups stop or slow down.
         let network = policy.network.as_ref();
@@ -108,7 +108,7 @@ impl Shared {
             in_sshds_group: None,
         };
         if let Some(limits) = &policy.limits {
-            match limits::begin(policy, limits, user) {
+            match cgroup::begin(policy, cgroup, user) {
                 Ok(place) => shared.place = Some(place),
                 Err(error) => {
                     shared.leave();
@@ -116,7 +116,7 @@ impl Shared {
                 }
             }
         } else {
-            shared.in_sshds_group = limits::leave_sshd(&policy.jail, user).err();
+            shared.in_sshds_group = cgroup::leave_sshd(&policy.jail, user).err();
         }
         Ok(shared)
     }
@@ -124,7 +124,7 @@ impl Shared {
     /// Before there is a session that would end.
     fn leave(self) {
         if let Some(place) = &self.place {
-            place.leave();
+            place.abort();
         }
         if let Some(member) = self.member {
             // What is left of it is found by whoever comes next; the error is the one to tell.
@@ -139,32 +139,37 @@ fn latest(jail: &str) -> Option<Network> {
 }
 
 /// The namespaces, and all that is in them. Gives the jail's root.
-fn apart(policy: &Policy, shared: &mut Shared, logins: Logins) -> Result<OwnedFd, Error> {
-    let host = Host::look()?;
-    sys::unshare_all(namespaces(policy)).map_err(Error::of("make the session's namespaces"))?;
+fn unshare_and_mount(
+    policy: &Policy,
+    shared: &mut JailResources,
+    logins: Utmp,
+) -> Result<OwnedFd, Error> {
+    let host = ParentHandles::look()?;
+    syscalls::unshare_all(namespaces(policy))
+        .map_err(Error::of("make the session's namespaces"))?;
     // What the host mounts and unmounts later is seen in here; never the other way round.
     mount_change(
         "/",
         MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC,
     )
     .map_err(Error::of("keep the session's mounts from the host"))?;
-    let door = mounts::door(policy)?;
+    let door = mounts::mount_barrier(policy)?;
     furnish(policy, &door, &host, shared, logins)
         // Whoever does not listen to the error finds nothing behind the door.
-        .inspect_err(|_| mounts::close(policy))
+        .inspect_err(|_| mounts::unmount_barrier(policy))
 }
 
 /// Leaves the session keyring that the calling process has for an empty one of the user's: keyrings(7).
 ///
 /// Whoever has a process in it possesses its keys, whatever their owner: without this, that of sshd's own, or of the administrator who started it.
-pub fn own_keyring(uid: u32, gid: u32) -> Result<(), Error> {
+pub fn new_session_keyring(uid: u32, gid: u32) -> Result<(), Error> {
     let (root, group) = (Uid::ROOT, Gid::ROOT);
     let owner = || {
         // The real ids make the owner, whose quota it counts against; the others are root's still.
         set_thread_res_gid(Gid::from_raw(gid), group, group)?;
         set_thread_res_uid(Uid::from_raw(uid), root, root)
     };
-    let joined = owner().and_then(|()| sys::own_keyring());
+    let joined = owner().and_then(|()| syscalls::own_keyring());
     set_thread_res_uid(root, root, root)
         .and_then(|()| set_thread_res_gid(group, group, group))
         .and(joined)
@@ -175,35 +180,35 @@ pub fn own_keyring(uid: u32, gid: u32) -> Result<(), Error> {
 fn furnish(
     policy: &Policy,
     door: &OwnedFd,
-    host: &Host,
-    shared: &mut Shared,
-    logins: Logins,
+    host: &ParentHandles,
+    shared: &mut JailResources,
+    logins: Utmp,
 ) -> Result<OwnedFd, Error> {
     let ledgers = match logins {
-        Logins::Mirrored => logins::cover(door)?,
-        Logins::None => Vec::new(),
+        Utmp::Mirrored => utmp::mask(door)?,
+        Utmp::None => Vec::new(),
     };
-    let inside = mounts::jail(policy, door)?;
+    let inside = mounts::bind_root(policy, door)?;
     // The first child is pid 1 of the new namespace, and only from in there can its proc(5) be mounted.
-    let Shared { place, member, .. } = shared;
-    keeper::start(host, ledgers, place.as_ref(), member, || {
-        mounts::processes(policy, &inside)
+    let JailResources { place, member, .. } = shared;
+    init::spawn(host, ledgers, place.as_ref(), member, || {
+        mounts::mount_proc(policy, &inside)
     })?;
     if let Some(name) = &policy.hostname {
         let named = sethostname(name.as_bytes()).and_then(|()| setdomainname(b"(none)"));
         named.map_err(Error::of("name the session's host"))?;
     }
     if policy.offline {
-        sys::loopback_up().map_err(Error::of("bring up the session's loopback"))?;
+        syscalls::loopback_up().map_err(Error::of("bring up the session's loopback"))?;
     }
-    limits::limit_processes(policy.limits.as_ref())?;
+    cgroup::set_rlimits(policy.limits.as_ref())?;
     // With it comes a bounding set that is full.
     if let Some(mapped) = &policy.ids {
-        ids::enter(mapped)?;
+        user_namespace::unshare_user(mapped)?;
     }
-    close_the_ways_back().map_err(Error::of("empty the capability bounding set"))?;
+    drop_bounding_set().map_err(Error::of("empty the capability bounding set"))?;
     if !policy.offline && policy.network.is_none() {
-        sys::scope_abstract_sockets().map_err(Error::of(
+        syscalls::landlock_scope().map_err(Error::of(
             "keep the session from abstract sockets of others",
         ))?;
     }

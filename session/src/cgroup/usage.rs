@@ -1,9 +1,9 @@
 //! What the sessions of a jail use, as the kernel counts it for the jail's groups.
 
-use super::file::read_if_there;
 use super::group::Group;
 use super::hierarchy::{Hierarchies, Version};
-use super::{Limits, placed, register};
+use super::kernel_file::read_if_exists;
+use super::{Limits, locate, session_count};
 use crate::Error;
 use crate::policy::Policy;
 
@@ -38,11 +38,11 @@ pub struct Usage {
 pub fn usage(policy: &Policy, limits: &Limits) -> Result<Usage, Error> {
     let hierarchies = Hierarchies::look()?;
     let mut usage = Usage {
-        sessions: register::count(&policy.jail)?,
+        sessions: session_count::count(&policy.jail)?,
         ..Usage::default()
     };
-    for (group, version) in placed(policy, limits, &hierarchies)? {
-        if group.is_there() {
+    for (group, version) in locate(policy, limits, &hierarchies)? {
+        if group.exists() {
             usage.frozen |= group.is_frozen()?;
             usage.add(&group, version)?;
         }
@@ -52,7 +52,7 @@ pub fn usage(policy: &Policy, limits: &Limits) -> Result<Usage, Error> {
 
 impl Usage {
     fn add(&mut self, group: &Group, version: Version) -> Result<(), Error> {
-        let text = |file: &str| read_if_there(&group.path().join(file));
+        let text = |file: &str| read_if_exists(&group.path().join(file));
         let number = |file: &str| Ok::<_, Error>(text(file)?.and_then(|text| plain(&text)));
         let set = |field: &mut Option<u64>, value: Option<u64>| *field = field.or(value);
         set(&mut self.tasks, number("pids.current")?);

@@ -9,8 +9,8 @@ use std::path::Path;
 use rustix::fs::{CWD, Dir, Mode, OFlags, openat};
 use rustix::io::Errno;
 
-use super::members::{Doors, note};
-use super::{LINKS, guard, set};
+use super::registry::{Registry, note};
+use super::{IFNAME_PREFIX, guard, set};
 use crate::Error;
 
 /// Where each interface has its settings.
@@ -19,26 +19,26 @@ const INTERFACES: &str = "/proc/sys/net/ipv4/conf";
 /// The interfaces that pass on because of us.
 #[derive(Debug)]
 pub(super) struct Forwarding<'d> {
-    doors: &'d Doors,
+    doors: &'d Registry,
     ours: Vec<String>,
 }
 
 impl<'d> Forwarding<'d> {
     /// As it was left.
-    pub(super) fn look(doors: &'d Doors) -> Result<Self, Error> {
+    pub(super) fn look(doors: &'d Registry) -> Result<Self, Error> {
         let ours = guarded()?;
         Ok(Self { doors, ours })
     }
 
     /// As it has to be.
-    pub(super) fn needed(doors: &'d Doors) -> Result<Self, Error> {
+    pub(super) fn needed(doors: &'d Registry) -> Result<Self, Error> {
         let mut forwarding = Self::look(doors)?;
         if value("all")?.as_deref() == Some("1") {
             return Ok(forwarding);
         }
         for name in interfaces()? {
             let is_none = ["all", "default", "lo"].contains(&name.as_str());
-            if is_none || name.starts_with(LINKS) || value(&name)?.as_deref() != Some("0") {
+            if is_none || name.starts_with(IFNAME_PREFIX) || value(&name)?.as_deref() != Some("0") {
                 continue;
             }
             if !is_plain(&name) {
@@ -55,7 +55,7 @@ impl<'d> Forwarding<'d> {
     }
 
     /// The interfaces that pass on for jails only.
-    pub(super) fn guarded(&self) -> &[String] {
+    pub(super) fn restricted_interfaces(&self) -> &[String] {
         &self.ours
     }
 
@@ -64,7 +64,9 @@ impl<'d> Forwarding<'d> {
         // Noted first: what is noted and was not done is put back as it is.
         self.doors.set_note(&self.ours.join("\n"))?;
         guard::put_up(&self.ours)?;
-        self.ours.iter().try_for_each(|name| pass_on(name, true))
+        self.ours
+            .iter()
+            .try_for_each(|name| set_forwarding(name, true))
     }
 
     /// Puts back what was.
@@ -72,7 +74,7 @@ impl<'d> Forwarding<'d> {
         // Whoever has switched on all of them meanwhile wants it so.
         if value("all")?.as_deref() != Some("1") {
             for name in &self.ours {
-                pass_on(name, false)?;
+                set_forwarding(name, false)?;
             }
         }
         guard::take_down(&self.ours)?;
@@ -97,7 +99,7 @@ pub(super) fn idle(interfaces: &[String]) -> Result<Vec<String>, Error> {
 }
 
 /// Whether the interface passes on what comes in. One that has gone is as it was.
-pub(super) fn pass_on(interface: &str, whether: bool) -> Result<(), Error> {
+pub(super) fn set_forwarding(interface: &str, whether: bool) -> Result<(), Error> {
     let name = format!("net/ipv4/conf/{interface}/forwarding");
     set(&name, if whether { "1" } else { "0" }, true)
 }

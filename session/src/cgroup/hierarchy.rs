@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::file;
+use super::kernel_file;
 use crate::Error;
 
 /// The controllers of v1 that concern a session.
@@ -19,7 +19,7 @@ pub(super) enum Version {
 
 impl Version {
     /// The file by which a process of one thread moves itself. See the module for why they differ.
-    pub(super) fn joins(self) -> &'static str {
+    pub(super) fn procs_file(self) -> &'static str {
         match self {
             Self::V1 => "tasks",
             Self::V2 => "cgroup.procs",
@@ -46,10 +46,10 @@ pub(super) struct Hierarchies(Vec<Hierarchy>);
 
 impl Hierarchies {
     pub(super) fn look() -> Result<Self, Error> {
-        let mut found = parse(&file::read(Path::new("/proc/self/mountinfo"))?);
+        let mut found = parse(&kernel_file::read(Path::new("/proc/self/mountinfo"))?);
         for hierarchy in &mut found {
             if hierarchy.version == Version::V2 {
-                let names = file::read(&hierarchy.mount.join("cgroup.controllers"))?;
+                let names = kernel_file::read(&hierarchy.mount.join("cgroup.controllers"))?;
                 hierarchy.controllers = names.split_whitespace().map(str::to_owned).collect();
                 // Every group of v2 can be frozen, without a controller.
                 hierarchy.controllers.push("freezer".to_owned());
@@ -59,7 +59,7 @@ impl Hierarchies {
     }
 
     /// The first one that has the controller, by its name in v2; v1 before v2.
-    pub(super) fn with(&self, controller: &str) -> Option<&Hierarchy> {
+    pub(super) fn with_controller(&self, controller: &str) -> Option<&Hierarchy> {
         let has = |version, controller: &str| {
             self.0
                 .iter()
@@ -74,7 +74,7 @@ impl Hierarchies {
     }
 
     /// The one that there is, if there are no others with controllers.
-    pub(super) fn only(&self) -> Option<&Hierarchy> {
+    pub(super) fn single(&self) -> Option<&Hierarchy> {
         match &self.0[..] {
             [one] => Some(one),
             _ => None,
@@ -82,7 +82,7 @@ impl Hierarchies {
     }
 
     /// Whether those of v2 are where systemd has them when it runs the host with nothing else: sd_booted(3) and its kin look there too.
-    pub(super) fn are_unified(&self) -> bool {
+    pub(super) fn is_unified(&self) -> bool {
         self.0
             .iter()
             .any(|one| one.version == Version::V2 && one.mount == Path::new("/sys/fs/cgroup"))
@@ -277,8 +277,8 @@ mod tests {
         let mut found = parse(HYBRID);
         found[2].controllers = vec!["pids".to_owned(), "io".to_owned()];
         let all = Hierarchies(found);
-        assert_eq!(all.with("pids").unwrap().version, Version::V1);
-        assert_eq!(all.with("io").unwrap().version, Version::V2);
-        assert_eq!(all.with("memory"), None);
+        assert_eq!(all.with_controller("pids").unwrap().version, Version::V1);
+        assert_eq!(all.with_controller("io").unwrap().version, Version::V2);
+        assert_eq!(all.with_controller("memory"), None);
     }
 }

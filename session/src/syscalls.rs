@@ -20,7 +20,7 @@ pub(crate) fn close_all_on_exec() -> Result<(), Errno> {
     let (first, last): (c_uint, c_uint) = (3, c_uint::MAX);
     let flags: c_uint = libc::CLOSE_RANGE_CLOEXEC;
     // SAFETY: three integers. Nothing is closed before execve(2), so no descriptor that Rust owns becomes invalid.
-    answer(unsafe { libc::syscall(libc::SYS_close_range, first, last, flags) }).map(drop)
+    check(unsafe { libc::syscall(libc::SYS_close_range, first, last, flags) }).map(drop)
 }
 
 /// Leaves the session keyring of whoever called us for a new, empty one: keyctl(2).
@@ -31,7 +31,7 @@ pub(crate) fn own_keyring() -> Result<(), Errno> {
     const JOIN_SESSION_KEYRING: c_int = 1;
     let nameless: c_ulong = 0;
     // SAFETY: the name is a null pointer, which asks for an anonymous keyring.
-    let joined = answer(unsafe { libc::syscall(libc::SYS_keyctl, JOIN_SESSION_KEYRING, nameless) });
+    let joined = check(unsafe { libc::syscall(libc::SYS_keyctl, JOIN_SESSION_KEYRING, nameless) });
     match joined {
         Ok(_) | Err(Errno::NOSYS | Errno::PERM) => Ok(()),
         Err(errno) => Err(errno),
@@ -41,14 +41,14 @@ pub(crate) fn own_keyring() -> Result<(), Errno> {
 /// Keeps the calling process, and whatever it starts, from abstract sockets of anybody else, where the kernel can: landlock(7), from Linux 6.12 on.
 ///
 /// A network has one space of their names, so with the host's they are a way from session to session. Needs no_new_privs, or a process of root's.
-pub(crate) fn scope_abstract_sockets() -> Result<(), Errno> {
+pub(crate) fn landlock_scope() -> Result<(), Errno> {
     const VERSION: c_uint = 1;
     const FIRST_WITH_SCOPES: c_long = 6;
     const ABSTRACT_UNIX_SOCKET: u64 = 1;
     let none = std::ptr::null::<u64>();
     // SAFETY: asks for a version, with no structure.
     let version =
-        answer(unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, none, 0_usize, VERSION) });
+        check(unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, none, 0_usize, VERSION) });
     match version {
         Ok(version) if version >= FIRST_WITH_SCOPES => {}
         Ok(_) | Err(Errno::NOSYS | Errno::OPNOTSUPP) => return Ok(()),
@@ -58,7 +58,7 @@ pub(crate) fn scope_abstract_sockets() -> Result<(), Errno> {
     let attributes = [0, 0, ABSTRACT_UNIX_SOCKET];
     let nothing: c_uint = 0;
     // SAFETY: the kernel reads three words from `attributes`, which outlive the call.
-    let ruleset = answer(unsafe {
+    let ruleset = check(unsafe {
         libc::syscall(
             libc::SYS_landlock_create_ruleset,
             attributes.as_ptr(),
@@ -70,7 +70,7 @@ pub(crate) fn scope_abstract_sockets() -> Result<(), Errno> {
     // SAFETY: the kernel has just given it to us, and to nobody else.
     let ruleset = unsafe { OwnedFd::from_raw_fd(ruleset) };
     // SAFETY: a descriptor that lives as long as the call, and no flags.
-    answer(unsafe {
+    check(unsafe {
         libc::syscall(
             libc::SYS_landlock_restrict_self,
             ruleset.as_raw_fd(),
@@ -88,7 +88,7 @@ pub(crate) fn filter_system_calls(program: &[libc::sock_filter]) -> Result<(), E
         filter: program.as_ptr().cast_mut(),
     };
     // SAFETY: the kernel copies `len` instructions from `filter`, which outlive the call, and writes nothing.
-    answer(unsafe {
+    check(unsafe {
         libc::syscall(
             libc::SYS_seccomp,
             libc::SECCOMP_SET_MODE_FILTER,
@@ -106,7 +106,7 @@ pub(crate) fn filter_system_calls(program: &[libc::sock_filter]) -> Result<(), E
 pub(crate) fn cwd_is_below_root() -> Result<bool, Errno> {
     let mut path = [0_u8; libc::PATH_MAX as usize];
     // SAFETY: the kernel writes at most `path.len()` bytes into `path`, which outlives the call.
-    answer(unsafe { libc::syscall(libc::SYS_getcwd, path.as_mut_ptr(), path.len()) })?;
+    check(unsafe { libc::syscall(libc::SYS_getcwd, path.as_mut_ptr(), path.len()) })?;
     Ok(path[0] == b'/')
 }
 
@@ -129,7 +129,7 @@ pub(crate) fn default_signals() -> Result<(), Errno> {
                 mask_size,
             )
         };
-        match answer(set) {
+        match check(set) {
             Ok(_) => {}
             Err(Errno::INVAL) if signal == libc::SIGKILL || signal == libc::SIGSTOP => {}
             Err(errno) => return Err(errno),
@@ -142,7 +142,7 @@ pub(crate) fn default_signals() -> Result<(), Errno> {
         libc::sigemptyset(none.as_mut_ptr());
         libc::sigprocmask(libc::SIG_SETMASK, none.as_ptr(), std::ptr::null_mut())
     };
-    answer(c_long::from(done)).map(drop)
+    check(c_long::from(done)).map(drop)
 }
 
 /// Adds `attributes` to a detached tree of mounts, and to all of its mounts: mount_setattr(2), Linux 5.12.
@@ -154,7 +154,7 @@ pub(crate) fn restrict_mounts(
     let attributes = [u64::from(attributes.bits()), 0, 0, 0];
     let flags = libc::AT_EMPTY_PATH | libc::AT_RECURSIVE;
     // SAFETY: the kernel reads an empty name and `attributes`, whose size it is told, and writes nothing.
-    answer(unsafe {
+    check(unsafe {
         libc::syscall(
             libc::SYS_mount_setattr,
             tree.as_raw_fd(),
@@ -171,7 +171,7 @@ pub(crate) fn restrict_mounts(
 pub(crate) fn loopback_up() -> Result<(), Errno> {
     // SAFETY: three integers.
     let socket = unsafe { libc::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0) };
-    answer(c_long::from(socket))?;
+    check(c_long::from(socket))?;
     // SAFETY: the descriptor is new and nobody else's.
     let socket = unsafe { OwnedFd::from_raw_fd(socket) };
     // SAFETY: all zero is a request: a name of no length, and a union of integers.
@@ -183,7 +183,7 @@ pub(crate) fn loopback_up() -> Result<(), Errno> {
     request.ifr_ifru.ifru_flags = i16::try_from(up).unwrap_or(0);
     // SAFETY: SIOCSIFFLAGS reads an ifreq, which outlives the call.
     let done = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) };
-    answer(c_long::from(done)).map(drop)
+    check(c_long::from(done)).map(drop)
 }
 
 /// Moves the caller into new namespaces, if it is the only thread of its process: unshare(2).
@@ -200,13 +200,13 @@ pub(crate) fn unshare_all(flags: UnshareFlags) -> Result<(), Errno> {
 ///
 /// # Safety
 /// The caller uses none of them any more, and drops nothing that owns one.
-pub(crate) unsafe fn close_all_but(kept: &[RawFd]) -> Result<(), Errno> {
+pub(crate) unsafe fn close_fds_except(kept: &[RawFd]) -> Result<(), Errno> {
     let close = |first: c_uint, last: c_uint| {
         if first > last {
             return Ok(());
         }
         // SAFETY: three integers; the caller answers for what they mean.
-        answer(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) }).map(drop)
+        check(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) }).map(drop)
     };
     let mut first: c_uint = 0;
     for fd in kept {
@@ -222,7 +222,7 @@ pub(crate) unsafe fn close_all_but(kept: &[RawFd]) -> Result<(), Errno> {
 /// Kills every other process of the caller's pid namespace, if it is that namespace's first.
 ///
 /// With the end of the first the kernel does so too; this is for who has to see them gone before.
-pub(crate) fn kill_the_session() {
+pub(crate) fn kill_pid_namespace() {
     if rustix::process::getpid() == rustix::process::Pid::INIT {
         // SAFETY: two integers. -1 is everybody whom the caller can see, but itself: kill(2). There may be nobody.
         unsafe { libc::kill(-1, libc::SIGKILL) };
@@ -234,7 +234,7 @@ pub(crate) fn kill_the_session() {
 /// The caller has given up every capability: with CAP_KILL this ends the host.
 pub(crate) fn kill_all_reached() -> Result<(), Errno> {
     // SAFETY: two integers.
-    answer(c_long::from(unsafe { libc::kill(-1, libc::SIGKILL) })).map(drop)
+    check(c_long::from(unsafe { libc::kill(-1, libc::SIGKILL) })).map(drop)
 }
 
 /// Lets the kernel reap the children: SIGCHLD is ignored (wait(2)).
@@ -248,7 +248,7 @@ pub(crate) fn ignore_children() -> Result<(), Errno> {
 }
 
 /// As the C library answers: minus one, and the reason in `errno`.
-pub(crate) fn answer(returned: c_long) -> Result<c_long, Errno> {
+pub(crate) fn check(returned: c_long) -> Result<c_long, Errno> {
     if returned == -1 {
         Err(errno_of(&io::Error::last_os_error()))
     } else {

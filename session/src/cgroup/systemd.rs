@@ -11,11 +11,11 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use rustix::process::getpid;
 
 use super::Limits;
-use super::bus::{Body, Bus, Failure, Method};
-use super::check::numbers;
-use super::file::{is_there, read, read_if_there};
+use super::control_files::{self, HostDevices, Setting, settings};
+use super::dbus::{Bus, Encoder, Failure, Method};
 use super::hierarchy::{Hierarchies, Hierarchy};
-use super::setting::{self, Facts, Setting, settings};
+use super::kernel_file::{is_there, read, read_if_exists};
+use super::preflight::parse_cpu_list;
 use crate::Error;
 
 /// How long a session's beginning waits for systemd, all in all.
@@ -35,7 +35,7 @@ const TASKS_OF_SESSION: u32 = 15;
 const TASKS_OF_JAIL: u32 = 33;
 
 /// The limits that systemd has no property for.
-pub(super) const UNKNOWN: [&str; 4] = ["hugetlb", "net_class", "net_priority", "parent"];
+pub(super) const UNSUPPORTED: [&str; 4] = ["hugetlb", "net_class", "net_priority", "parent"];
 
 /// Whether systemd runs the host: sd_booted(3).
 pub(super) fn is_here() -> bool {
@@ -55,10 +55,10 @@ pub(super) fn directory(hierarchy: &Hierarchy, jail: &str) -> PathBuf {
 /// The hierarchy of v2 that systemd keeps for itself, where it does. `None` where there is no systemd, and where it runs the host with v1: there it
 /// cares for the groups of its own units alone, and others make theirs beside them.
 pub(super) fn hierarchy(hierarchies: &Hierarchies) -> Result<Option<&Hierarchy>, Error> {
-    if !is_here() || !hierarchies.are_unified() {
+    if !is_here() || !hierarchies.is_unified() {
         return Ok(None);
     }
-    hierarchies.only().map(Some).ok_or_else(|| {
+    hierarchies.single().map(Some).ok_or_else(|| {
         Error::Refused(
             "control groups of v1 are mounted beside those of v2, which systemd keeps".to_owned(),
         )
@@ -79,7 +79,7 @@ pub(super) fn begin(
     owner: Owner<'_>,
     limits: &Limits,
     hierarchy: &Hierarchy,
-    facts: &Facts,
+    facts: &HostDevices,
 ) -> Result<(), Error> {
     let deadline = Instant::now() + PATIENCE;
     let mut bus = Bus::connect(PATIENCE).map_err(failed)?;
@@ -87,20 +87,20 @@ pub(super) fn begin(
     let scope = scope(owner.jail);
     // The slices above the scope are made in the same call, so that nobody is in them before their limits are: as many as there are not yet.
     let ask = |bus: &mut Bus, slices: usize, policy_of_oom: bool| {
-        let mut body = Body::default();
+        let mut body = Encoder::default();
         body.text(&scope);
         body.text("fail");
-        body.array(8, |all| of_scope(all, owner, &slice, policy_of_oom));
+        body.array(8, |all| scope_properties(all, owner, &slice, policy_of_oom));
         body.array(8, |units| {
             if slices > 0 {
                 units.structure();
                 units.text(&slice);
-                units.array(8, |all| of_slice(all, owner.jail, limits, facts));
+                units.array(8, |all| slice_properties(all, owner.jail, limits, facts));
             }
             if slices > 1 {
                 units.structure();
                 units.text(SLICES);
-                units.array(8, of_slices);
+                units.array(8, all_slice_properties);
             }
         });
         bus.call(manager("StartTransientUnit", "ssa(sv)a(sa(sv))"), &body)
@@ -109,9 +109,9 @@ pub(super) fn begin(
     loop {
         match ask(&mut bus, slices, policy_of_oom) {
             // Another jail, and then this one, has sessions.
-            Err(Failure::Said(name, _)) if name == EXISTS && slices > 0 => slices -= 1,
+            Err(Failure::ErrorReply(name, _)) if name == EXISTS && slices > 0 => slices -= 1,
             // Older ones do not look after scopes in this way.
-            Err(Failure::Said(_, text)) if text.contains(OOM) && policy_of_oom => {
+            Err(Failure::ErrorReply(_, text)) if text.contains(OOM) && policy_of_oom => {
                 policy_of_oom = false;
             }
             asked => break asked.map_err(failed)?,
@@ -128,17 +128,17 @@ pub(super) fn begin(
         sleep(ROUND);
     }
     let all = settings(limits, hierarchy, facts);
-    if first_unkept(&directory, &all)?.is_none() {
+    if first_mismatch(&directory, &all)?.is_none() {
         return Ok(());
     }
     // The slice is from before the limits were changed, or was made by somebody else.
-    let mut body = Body::default();
+    let mut body = Encoder::default();
     body.text(&slice);
     body.boolean(true);
-    body.array(8, |all| of_limits(all, limits, facts));
+    body.array(8, |all| limit_properties(all, limits, facts));
     bus.call(manager("SetUnitProperties", "sba(sv)"), &body)
         .map_err(failed)?;
-    match first_unkept(&directory, &all)? {
+    match first_mismatch(&directory, &all)? {
         None => Ok(()),
         Some(file) => Err(Error::Refused(format!(
             "systemd does not keep a limit: `{}` is not as it was asked for",
@@ -148,9 +148,9 @@ pub(super) fn begin(
 }
 
 /// Stops the jail's slice, or lets it go on.
-pub(super) fn hold(jail: &str, stop: bool, patience: Duration) -> Result<(), Error> {
+pub(super) fn set_frozen(jail: &str, stop: bool, patience: Duration) -> Result<(), Error> {
     let member = if stop { "FreezeUnit" } else { "ThawUnit" };
-    let mut body = Body::default();
+    let mut body = Encoder::default();
     body.text(&slice(jail));
     let mut bus = Bus::connect(patience).map_err(failed)?;
     bus.call(manager(member, "s"), &body).map_err(failed)
@@ -160,12 +160,12 @@ pub(super) fn hold(jail: &str, stop: bool, patience: Duration) -> Result<(), Err
 pub(super) fn clear(jail: &str) -> Result<(), Error> {
     let slice = slice(jail);
     let mut bus = Bus::connect(PATIENCE).map_err(failed)?;
-    let mut stop = Body::default();
+    let mut stop = Encoder::default();
     stop.text(&slice);
     stop.text("replace");
     match bus.call(manager("StopUnit", "ss"), &stop) {
         // There is no such unit.
-        Ok(()) | Err(Failure::Said(..)) => {}
+        Ok(()) | Err(Failure::ErrorReply(..)) => {}
         Err(failure) => return Err(failed(failure)),
     }
     // Where limits were changed while somebody was in, systemd has written that down.
@@ -173,7 +173,7 @@ pub(super) fn clear(jail: &str) -> Result<(), Error> {
     if !is_there(&drop_in) {
         return Ok(());
     }
-    let mut revert = Body::default();
+    let mut revert = Encoder::default();
     revert.array(4, |names| names.text(&slice));
     bus.call(manager("RevertUnitFiles", "as"), &revert)
         .map_err(failed)
@@ -205,7 +205,7 @@ fn scope(jail: &str) -> String {
     format!("jailctl-{jail}-{pid}-{now}.scope")
 }
 
-fn of_scope(all: &mut Body, owner: Owner<'_>, slice: &str, policy_of_oom: bool) {
+fn scope_properties(all: &mut Encoder, owner: Owner<'_>, slice: &str, policy_of_oom: bool) {
     let Owner { jail, user } = owner;
     property(all, "Description", "s", |value| {
         value.text(&format!("Session of {user} in the jail {jail}"));
@@ -227,20 +227,20 @@ fn of_scope(all: &mut Body, owner: Owner<'_>, slice: &str, policy_of_oom: bool) 
 }
 
 /// A limit of tasks, in per cent of what the system has room for: `TasksMax=` of systemd.resource-control(5).
-fn share_of_tasks(all: &mut Body, percent: u32) {
+fn share_of_tasks(all: &mut Encoder, percent: u32) {
     property(all, "TasksMaxScale", "u", |value| {
         value.u32(u32::MAX / 100 * percent);
     });
 }
 
-fn of_slices(all: &mut Body) {
+fn all_slice_properties(all: &mut Encoder) {
     property(all, "Description", "s", |value| {
         value.text("Sessions in jails");
     });
     property(all, "StopWhenUnneeded", "b", |value| value.boolean(true));
 }
 
-fn of_slice(all: &mut Body, jail: &str, limits: &Limits, facts: &Facts) {
+fn slice_properties(all: &mut Encoder, jail: &str, limits: &Limits, facts: &HostDevices) {
     property(all, "Description", "s", |value| {
         value.text(&format!("Sessions in the jail {jail}"));
     });
@@ -248,10 +248,10 @@ fn of_slice(all: &mut Body, jail: &str, limits: &Limits, facts: &Facts) {
     if limits.tasks.is_none() {
         share_of_tasks(all, TASKS_OF_JAIL);
     }
-    of_limits(all, limits, facts);
+    limit_properties(all, limits, facts);
 }
 
-fn of_limits(all: &mut Body, limits: &Limits, facts: &Facts) {
+fn limit_properties(all: &mut Encoder, limits: &Limits, facts: &HostDevices) {
     // What is counted can be asked for.
     for name in [
         "CPUAccounting",
@@ -291,7 +291,7 @@ fn of_limits(all: &mut Body, limits: &Limits, facts: &Facts) {
         "IOReadIOPSMax",
         "IOWriteIOPSMax",
     ];
-    for (name, rate) in names.into_iter().zip(setting::rates(limits)) {
+    for (name, rate) in names.into_iter().zip(control_files::rates(limits)) {
         let Some(rate) = rate else { continue };
         property(all, name, "a(st)", |value| {
             value.array(8, |disks| {
@@ -308,7 +308,11 @@ fn of_limits(all: &mut Body, limits: &Limits, facts: &Facts) {
         property(all, "DeviceAllow", "a(ss)", |value| {
             value.array(8, |list| {
                 let given = devices.iter().map(|path| path.display().to_string());
-                for device in setting::PATHS.iter().map(ToString::to_string).chain(given) {
+                for device in control_files::PATHS
+                    .iter()
+                    .map(ToString::to_string)
+                    .chain(given)
+                {
                     list.structure();
                     list.text(&device);
                     list.text("rw");
@@ -319,7 +323,7 @@ fn of_limits(all: &mut Body, limits: &Limits, facts: &Facts) {
 }
 
 /// One property: its name, and a variant.
-fn property(all: &mut Body, name: &str, kind: &str, value: impl FnOnce(&mut Body)) {
+fn property(all: &mut Encoder, name: &str, kind: &str, value: impl FnOnce(&mut Encoder)) {
     all.structure();
     all.text(name);
     all.signature(kind);
@@ -329,7 +333,7 @@ fn property(all: &mut Body, name: &str, kind: &str, value: impl FnOnce(&mut Body
 /// A set of processors, a bit for each, the first in the lowest bit of the first byte.
 fn mask(cpus: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
-    for number in numbers(cpus) {
+    for number in parse_cpu_list(cpus) {
         let at = (number / 8) as usize;
         if bytes.len() <= at {
             bytes.resize(at + 1, 0);
@@ -342,16 +346,16 @@ fn mask(cpus: &str) -> Vec<u8> {
 }
 
 /// The file of the first setting that the group does not have.
-fn first_unkept<'s>(group: &Path, all: &'s [Setting]) -> Result<Option<&'s str>, Error> {
+fn first_mismatch<'s>(group: &Path, all: &'s [Setting]) -> Result<Option<&'s str>, Error> {
     for setting in all {
         let mut file = &setting.file;
         let mut values = &setting.values;
-        let mut text = read_if_there(&group.join(file))?;
+        let mut text = read_if_exists(&group.join(file))?;
         if let (None, Some((other, others))) = (&text, &setting.or) {
             (file, values) = (other, others);
-            text = read_if_there(&group.join(file))?;
+            text = read_if_exists(&group.join(file))?;
         }
-        let is_kept = |text: &str| values.iter().all(|value| keeps(file, text, value));
+        let is_kept = |text: &str| values.iter().all(|value| value_matches(file, text, value));
         if !text.is_some_and(|text| is_kept(&text)) {
             return Ok(Some(file));
         }
@@ -360,10 +364,10 @@ fn first_unkept<'s>(group: &Path, all: &'s [Setting]) -> Result<Option<&'s str>,
 }
 
 /// Whether a file's `text` says `value`, in the kernel's own words.
-fn keeps(file: &str, text: &str, value: &str) -> bool {
+fn value_matches(file: &str, text: &str, value: &str) -> bool {
     let text = text.trim();
     match file {
-        "cpuset.cpus" => numbers(text) == numbers(value),
+        "cpuset.cpus" => parse_cpu_list(text) == parse_cpu_list(value),
         "memory.max" | "memory.swap.max" => {
             // Whole pages.
             let bytes = |text: &str| text.parse::<u64>().ok().map(|bytes| bytes >> 12);
@@ -430,7 +434,7 @@ mod tests {
             ),
             ("io.max", "", "254:0 rbps=9", false),
         ] {
-            assert_eq!(keeps(file, text, value), is, "{file}: {text}");
+            assert_eq!(value_matches(file, text, value), is, "{file}: {text}");
         }
     }
 }

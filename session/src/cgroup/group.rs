@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Mode, mkdir, rmdir};
 use rustix::io::Errno;
 
-use super::file::{is_there, read, read_if_there, write};
+use super::control_files::Setting;
 use super::hierarchy::{Hierarchy, Version};
-use super::setting::Setting;
+use super::kernel_file::{is_there, read, read_if_exists, write};
 use super::systemd;
-use super::{COUNTING, Limits, PARENT};
+use super::{ACCOUNTING, Limits, PARENT};
 use crate::Error;
 
 /// Another session's end may remove a directory between two steps of ours; it is made again, so often at most.
@@ -55,11 +55,13 @@ impl Group {
         for _ in 0..TRIES {
             if let Some(parent) = &group.parent {
                 make_dir(parent)?;
-                hand_down(hierarchy, limits, &hierarchy.mount, parent)?;
+                enable_controllers(hierarchy, limits, &hierarchy.mount, parent)?;
             }
             let above = group.path.parent().unwrap_or(&hierarchy.mount);
             let made = match mkdir(&group.path, Mode::from_raw_mode(0o755)) {
-                Ok(()) | Err(Errno::EXIST) => hand_down(hierarchy, limits, above, &group.path),
+                Ok(()) | Err(Errno::EXIST) => {
+                    enable_controllers(hierarchy, limits, above, &group.path)
+                }
                 Err(errno) => Err(Error::on("make the control group", &group.path, errno)),
             };
             match made {
@@ -79,7 +81,7 @@ impl Group {
         &self.path
     }
 
-    pub(super) fn is_there(&self) -> bool {
+    pub(super) fn exists(&self) -> bool {
         is_there(&self.path)
     }
 
@@ -135,12 +137,12 @@ impl Group {
 
     /// Moves the calling process, which has one thread, into the group.
     pub(super) fn join(&self) -> Result<(), Error> {
-        write(&self.path.join(self.version.joins()), "0")
+        write(&self.path.join(self.version.procs_file()), "0")
     }
 
     /// Whether what is in the group is stopped.
     pub(super) fn is_frozen(&self) -> Result<bool, Error> {
-        let reads = |file| Ok(read_if_there(&self.path.join(file))?.unwrap_or_default());
+        let reads = |file| Ok(read_if_exists(&self.path.join(file))?.unwrap_or_default());
         Ok(match self.version {
             Version::V1 => matches!(reads("freezer.state")?.trim(), "FROZEN" | "FREEZING"),
             Version::V2 => reads("cgroup.freeze")?.trim() == "1",
@@ -169,7 +171,7 @@ fn make_dir(path: &Path) -> Result<(), Error> {
 
 /// Lets the new group `below` of `above` have what its hierarchy's controllers are about: v2 hands a controller down only where it is told to, and
 /// v1 gives a new cpuset no processors and no memory.
-fn hand_down(
+fn enable_controllers(
     hierarchy: &Hierarchy,
     limits: &Limits,
     above: &Path,
@@ -181,7 +183,7 @@ fn hand_down(
             let (has, could) = (read(&file)?, read(&above.join("cgroup.controllers"))?);
             let is_in = |list: &str, name: &str| list.split_whitespace().any(|word| word == name);
             // What only counts is had where it can be had.
-            let counting = COUNTING.into_iter().filter(|name| is_in(&could, name));
+            let counting = ACCOUNTING.into_iter().filter(|name| is_in(&could, name));
             let needed = limits.needs().into_iter().map(|(_, name)| name);
             let mut missing: Vec<String> = needed
                 .chain(counting)
@@ -199,7 +201,7 @@ fn hand_down(
             for file in ["cpuset.cpus", "cpuset.mems"] {
                 let path = below.join(file);
                 // It is there in one hierarchy only.
-                if read_if_there(&path)?.is_some_and(|text| text.trim().is_empty()) {
+                if read_if_exists(&path)?.is_some_and(|text| text.trim().is_empty()) {
                     write(&path, read(&above.join(file))?.trim())?;
                 }
             }

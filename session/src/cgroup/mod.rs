@@ -14,15 +14,15 @@
 //! v1 has `tasks` too, by which a thread moves itself without that wait, and a process that begins a session has one thread.
 //! So v1 is preferred where a host has a controller there; v2 has no such way.
 
-mod bus;
-mod check;
-mod disk;
-mod file;
+mod block_device;
+mod control_files;
+mod dbus;
+mod freezer;
 mod group;
 mod hierarchy;
-mod hold;
-mod register;
-mod setting;
+mod kernel_file;
+mod preflight;
+mod session_count;
 mod systemd;
 mod usage;
 
@@ -35,12 +35,12 @@ use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, setrlimit};
 use serde::{Deserialize, Serialize};
 
-pub use self::check::{Lack, check};
+use self::control_files::{HostDevices, settings};
+pub use self::freezer::{freeze, is_frozen, kill, thaw};
 use self::group::Group;
 use self::hierarchy::{Hierarchies, Hierarchy, Version};
-pub use self::hold::{freeze, is_frozen, kill, thaw};
-use self::register::Entry;
-use self::setting::{Facts, settings};
+pub use self::preflight::{Unsupported, check};
+use self::session_count::Slot;
 use self::systemd::Owner;
 pub use self::usage::{Usage, usage};
 use crate::Error;
@@ -50,7 +50,7 @@ use crate::policy::{Policy, Source};
 pub const PARENT: &str = "jailctl";
 
 /// Controllers that a session is in wherever the host has them, limited or not: what they count can be asked for, and what is in the group can be stopped.
-const COUNTING: [&str; 6] = ["cpu", "cpuacct", "memory", "pids", "io", "freezer"];
+const ACCOUNTING: [&str; 6] = ["cpu", "cpuacct", "memory", "pids", "io", "freezer"];
 
 /// Open files of each process where memory is limited and they are not. The kernel's buffers of a netlink(7) socket count as nobody's memory, so that
 /// the number of sockets is a limit of memory too. It is what most distributions give a login as its soft limit.
@@ -181,8 +181,8 @@ impl Limits {
 
 /// The place of a session among the control groups.
 #[derive(Debug)]
-pub struct Place {
-    entry: Entry,
+pub struct Membership {
+    entry: Slot,
     groups: Vec<Group>,
     /// Where the process was before: the files that move it back. Opened then, since a session with a namespace of groups is not let out by a file that it opens itself.
     origins: Vec<OwnedFd>,
@@ -192,18 +192,18 @@ pub struct Place {
 /// anew. What it starts from then on is in there too.
 ///
 /// After an error it is where it was, or ends soon.
-pub fn begin(policy: &Policy, limits: &Limits, user: &str) -> Result<Place, Error> {
-    let entry = Entry::make(&policy.jail, user, limits.sessions)?;
+pub fn begin(policy: &Policy, limits: &Limits, user: &str) -> Result<Membership, Error> {
+    let entry = Slot::acquire(&policy.jail, user, limits.sessions)?;
     let hierarchies = Hierarchies::look()?;
-    let facts = Facts::look(limits, &places(policy))?;
-    let mut place = Place {
+    let facts = HostDevices::look(limits, &places(policy))?;
+    let mut place = Membership {
         entry,
         groups: Vec::new(),
         origins: Vec::new(),
     };
     let joined = if let Some(hierarchy) = systemd::hierarchy(&hierarchies)? {
         // Made by systemd, one after the other, and counted: nobody has to wait for it.
-        place.entry.settle();
+        place.entry.commit();
         refuse_frozen(policy, &Group::of_systemd(hierarchy, &policy.jail)).and_then(|()| {
             let jail = &policy.jail;
             systemd::begin(Owner { jail, user }, limits, hierarchy, &facts)
@@ -212,10 +212,10 @@ pub fn begin(policy: &Policy, limits: &Limits, user: &str) -> Result<Place, Erro
         place.join(policy, limits, &hierarchies, &facts)
     };
     if let Err(error) = joined {
-        place.leave();
+        place.abort();
         return Err(error);
     }
-    place.entry.settle();
+    place.entry.commit();
     Ok(place)
 }
 
@@ -231,7 +231,12 @@ pub fn leave_sshd(jail: &str, user: &str) -> Result<(), Error> {
     match systemd::hierarchy(&hierarchies)? {
         Some(hierarchy) => {
             let owner = Owner { jail, user };
-            systemd::begin(owner, &Limits::default(), hierarchy, &Facts::default())
+            systemd::begin(
+                owner,
+                &Limits::default(),
+                hierarchy,
+                &HostDevices::default(),
+            )
         }
         None => Ok(()),
     }
@@ -243,13 +248,13 @@ pub fn leave_sshd(jail: &str, user: &str) -> Result<(), Error> {
 pub fn clear(policy: &Policy, limits: &Limits) -> Result<(), Error> {
     let hierarchies = Hierarchies::look()?;
     for _ in 0..ROUNDS {
-        if let Some(last) = register::close(&policy.jail)? {
+        if let Some(last) = session_count::close(&policy.jail)? {
             if systemd::hierarchy(&hierarchies)?.is_some() {
                 systemd::clear(&policy.jail)?;
             } else {
                 remove(&groups(policy, limits, &hierarchies)?);
             }
-            return last.forget();
+            return last.remove();
         }
         sleep(ROUND);
     }
@@ -268,7 +273,7 @@ fn remove(groups: &[Group]) {
 }
 
 /// Where the jail's groups are, if they are; as far as the host has what they need.
-fn placed(
+fn locate(
     policy: &Policy,
     limits: &Limits,
     hierarchies: &Hierarchies,
@@ -283,7 +288,7 @@ fn placed(
             hierarchy.version,
         )
     };
-    let found = of_jails(limits, hierarchies).into_iter();
+    let found = relevant(limits, hierarchies).into_iter();
     Ok(found.map(group).collect())
 }
 
@@ -292,7 +297,7 @@ fn groups(
     limits: &Limits,
     hierarchies: &Hierarchies,
 ) -> Result<Vec<Group>, Error> {
-    let placed = placed(policy, limits, hierarchies)?;
+    let placed = locate(policy, limits, hierarchies)?;
     Ok(placed.into_iter().map(|(group, _)| group).collect())
 }
 
@@ -308,7 +313,7 @@ fn refuse_frozen(policy: &Policy, group: &Group) -> Result<(), Error> {
 }
 
 /// Keeps what holds for each process alone, getrlimit(2): open files and the size of a core. What began the session needs files itself, so this comes late.
-pub(crate) fn limit_processes(limits: Option<&Limits>) -> Result<(), Error> {
+pub(crate) fn set_rlimits(limits: Option<&Limits>) -> Result<(), Error> {
     match limits.and_then(|limits| limits.core_size) {
         Some(bytes) => limit(Resource::Core, bytes)
             .map_err(Error::of("limit the size of the session's core dumps"))?,
@@ -353,19 +358,19 @@ fn places(policy: &Policy) -> Vec<&Path> {
     places
 }
 
-impl Place {
+impl Membership {
     fn join(
         &mut self,
         policy: &Policy,
         limits: &Limits,
         hierarchies: &Hierarchies,
-        facts: &Facts,
+        facts: &HostDevices,
     ) -> Result<(), Error> {
-        let belongs = file::read(Path::new("/proc/self/cgroup"))?;
-        for hierarchy in wanted(limits, hierarchies)? {
+        let belongs = kernel_file::read(Path::new("/proc/self/cgroup"))?;
+        for hierarchy in required(limits, hierarchies)? {
             let version = hierarchy.version;
-            let origin = hierarchy.origin(&belongs)?.join(version.joins());
-            let origin = file::open_to_write(&origin)?;
+            let origin = hierarchy.origin(&belongs)?.join(version.procs_file());
+            let origin = kernel_file::open_to_write(&origin)?;
             let group = Group::make(hierarchy, &policy.jail, limits)?;
             self.groups.push(group.clone());
             for setting in settings(limits, hierarchy, facts) {
@@ -379,7 +384,7 @@ impl Place {
     }
 
     /// Moves the calling process, one that was forked from the session's first, back to where that was.
-    pub(crate) fn step_out(&self) -> Result<(), Errno> {
+    pub(crate) fn exit_cgroups(&self) -> Result<(), Errno> {
         let mut origins = self.origins.iter();
         origins.try_for_each(|origin| rustix::io::write(origin, b"0").map(drop))
     }
@@ -394,8 +399,8 @@ impl Place {
     /// uses no descriptor that was open before.
     ///
     /// Processes that are about to end are waited for, for a moment.
-    pub(crate) fn end(&self) {
-        let Ok(Some(last)) = self.entry.strike() else {
+    pub(crate) fn unregister(&self) {
+        let Ok(Some(last)) = self.entry.release() else {
             return;
         };
         remove(&self.groups);
@@ -403,31 +408,34 @@ impl Place {
     }
 
     /// After a beginning that failed: back, and away.
-    pub(crate) fn leave(&self) {
+    pub(crate) fn abort(&self) {
         // Whoever could not go back ends all the same; the groups are then removed after the next session.
-        let _ = self.step_out();
-        self.end();
+        let _ = self.exit_cgroups();
+        self.unregister();
     }
 }
 
 /// The hierarchies that a session has a group in: an error where a limit has none.
-fn wanted<'h>(limits: &Limits, hierarchies: &'h Hierarchies) -> Result<Vec<&'h Hierarchy>, Error> {
+fn required<'h>(
+    limits: &Limits,
+    hierarchies: &'h Hierarchies,
+) -> Result<Vec<&'h Hierarchy>, Error> {
     for (key, controller) in limits.needs() {
-        if hierarchies.with(controller).is_none() {
+        if hierarchies.with_controller(controller).is_none() {
             return Err(Error::Refused(format!(
                 "the limit `{key}` needs the control group controller `{controller}`, which is not there"
             )));
         }
     }
-    Ok(of_jails(limits, hierarchies))
+    Ok(relevant(limits, hierarchies))
 }
 
 /// The hierarchies that matter to a jail, each once.
-fn of_jails<'h>(limits: &Limits, hierarchies: &'h Hierarchies) -> Vec<&'h Hierarchy> {
+fn relevant<'h>(limits: &Limits, hierarchies: &'h Hierarchies) -> Vec<&'h Hierarchy> {
     let needed = limits.needs().into_iter().map(|(_, controller)| controller);
     let mut found: Vec<&Hierarchy> = Vec::new();
-    for controller in needed.chain(COUNTING) {
-        if let Some(hierarchy) = hierarchies.with(controller)
+    for controller in needed.chain(ACCOUNTING) {
+        if let Some(hierarchy) = hierarchies.with_controller(controller)
             && !found.iter().any(|known| known.mount == hierarchy.mount)
         {
             found.push(hierarchy);

@@ -36,16 +36,16 @@ const SIGNATURE: u8 = 8;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Failure {
     /// The bus, or whoever was called, did not speak in time, or not sense.
-    Silent(String),
+    NoReply(String),
     /// The name of an error of D-Bus, and what was said with it.
-    Said(String, String),
+    ErrorReply(String, String),
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Silent(why) => write!(f, "the bus `{SOCKET}` does not answer: {why}"),
-            Self::Said(name, text) => {
+            Self::NoReply(why) => write!(f, "the bus `{SOCKET}` does not answer: {why}"),
+            Self::ErrorReply(name, text) => {
                 write!(f, "{} ({})", text.escape_debug(), name.escape_debug())
             }
         }
@@ -54,9 +54,9 @@ impl fmt::Display for Failure {
 
 /// Arguments of a call, or part of them, put together in the order and alignment of the wire; little-endian.
 #[derive(Debug, Default)]
-pub(super) struct Body(Vec<u8>);
+pub(super) struct Encoder(Vec<u8>);
 
-impl Body {
+impl Encoder {
     fn align(&mut self, to: usize) {
         while !self.0.len().is_multiple_of(to) {
             self.0.push(0);
@@ -137,7 +137,7 @@ pub(super) struct Bus {
 impl Bus {
     /// Connects as root. Nothing on this connection waits past `patience` from now.
     pub(super) fn connect(patience: Duration) -> Result<Self, Failure> {
-        let failed = |errno: Errno| Failure::Silent(crate::error::words(errno));
+        let failed = |errno: Errno| Failure::NoReply(crate::error::words(errno));
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let socket =
             socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).map_err(failed)?;
@@ -155,7 +155,7 @@ impl Bus {
         let said = bus.line()?;
         if !said.starts_with("OK ") {
             let why = format!("it refuses root: {}", said.trim().escape_debug());
-            return Err(Failure::Silent(why));
+            return Err(Failure::NoReply(why));
         }
         bus.call(
             Method {
@@ -165,13 +165,13 @@ impl Bus {
                 member: "Hello",
                 signature: "",
             },
-            &Body::default(),
+            &Encoder::default(),
         )?;
         Ok(bus)
     }
 
     /// Calls, and waits for the answer. What the answer holds is not looked at.
-    pub(super) fn call(&mut self, method: Method, body: &Body) -> Result<(), Failure> {
+    pub(super) fn call(&mut self, method: Method, body: &Encoder) -> Result<(), Failure> {
         self.serial += 1;
         let serial = self.serial;
         self.send(&message(method, serial, body))?;
@@ -183,14 +183,14 @@ impl Bus {
             }
             match got.kind {
                 ANSWER => return Ok(()),
-                ERROR => return Err(Failure::Said(got.error, got.text)),
+                ERROR => return Err(Failure::ErrorReply(got.error, got.text)),
                 _ => {}
             }
         }
     }
 
     fn wait(&self, what: PollFlags) -> Result<(), Failure> {
-        let late = || Failure::Silent("its time is up".to_owned());
+        let late = || Failure::NoReply("its time is up".to_owned());
         let left = self.deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return Err(late());
@@ -203,7 +203,7 @@ impl Bus {
         match poll(&mut ready, Some(&limit)) {
             Ok(0) => Err(late()),
             Ok(_) | Err(Errno::INTR) => Ok(()),
-            Err(errno) => Err(Failure::Silent(crate::error::words(errno))),
+            Err(errno) => Err(Failure::NoReply(crate::error::words(errno))),
         }
     }
 
@@ -212,7 +212,7 @@ impl Bus {
             match send(&self.socket, bytes, SendFlags::NOSIGNAL) {
                 Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
                 Err(Errno::AGAIN | Errno::INTR) => self.wait(PollFlags::OUT)?,
-                Err(errno) => return Err(Failure::Silent(crate::error::words(errno))),
+                Err(errno) => return Err(Failure::NoReply(crate::error::words(errno))),
             }
         }
         Ok(())
@@ -221,17 +221,17 @@ impl Bus {
     /// Receives until there are `count` bytes ahead.
     fn receive(&mut self, count: usize) -> Result<(), Failure> {
         if count > LONGEST {
-            return Err(Failure::Silent("it says too much".to_owned()));
+            return Err(Failure::NoReply("it says too much".to_owned()));
         }
         while self.ahead.len() < count {
             let mut bytes = [0; 4096];
             match recv(&self.socket, &mut bytes, RecvFlags::empty()) {
                 Ok((0, _)) => {
-                    return Err(Failure::Silent("it closed the connection".to_owned()));
+                    return Err(Failure::NoReply("it closed the connection".to_owned()));
                 }
                 Ok((got, _)) => self.ahead.extend(bytes.iter().take(got)),
                 Err(Errno::AGAIN | Errno::INTR) => self.wait(PollFlags::IN)?,
-                Err(errno) => return Err(Failure::Silent(crate::error::words(errno))),
+                Err(errno) => return Err(Failure::NoReply(crate::error::words(errno))),
             }
         }
         Ok(())
@@ -248,8 +248,8 @@ impl Bus {
         }
     }
 
-    fn message(&mut self) -> Result<Got, Failure> {
-        let odd = || Failure::Silent("it says what is no message".to_owned());
+    fn message(&mut self) -> Result<Reply, Failure> {
+        let odd = || Failure::NoReply("it says what is no message".to_owned());
         self.receive(16)?;
         let size = size(&self.ahead).ok_or_else(odd)?;
         self.receive(size)?;
@@ -259,8 +259,8 @@ impl Bus {
 }
 
 /// A call on the wire.
-fn message(method: Method, serial: u32, body: &Body) -> Vec<u8> {
-    let mut head = Body::default();
+fn message(method: Method, serial: u32, body: &Encoder) -> Vec<u8> {
+    let mut head = Encoder::default();
     for byte in [b'l', CALL, 0, 1] {
         head.byte(byte);
     }
@@ -292,7 +292,7 @@ fn message(method: Method, serial: u32, body: &Body) -> Vec<u8> {
 
 /// As much of a message as is looked at.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Got {
+struct Reply {
     kind: u8,
     reply_to: Option<u32>,
     error: String,
@@ -325,11 +325,11 @@ fn text(bytes: &[u8], at: usize) -> Option<(String, usize)> {
 }
 
 /// Reads a whole message. `None` where it is none.
-fn read(bytes: &[u8]) -> Option<Got> {
+fn read(bytes: &[u8]) -> Option<Reply> {
     let fields = 16 + usize::try_from(number(bytes, 12)?).ok()?;
-    let mut got = Got {
+    let mut got = Reply {
         kind: *bytes.get(1)?,
-        ..Got::default()
+        ..Reply::default()
     };
     let mut at = 16;
     while at < fields {
@@ -381,7 +381,7 @@ mod tests {
 
     #[test]
     fn what_is_written_can_be_read() {
-        let mut body = Body::default();
+        let mut body = Encoder::default();
         body.text("jailctl-a.slice");
         let bytes = message(METHOD, 7, &body);
         assert_eq!(size(&bytes), Some(bytes.len()));
@@ -392,7 +392,7 @@ mod tests {
 
     #[test]
     fn arrays_and_structures_are_aligned() {
-        let mut body = Body::default();
+        let mut body = Encoder::default();
         body.text("x");
         body.array(8, |all| {
             all.structure();
@@ -414,7 +414,7 @@ mod tests {
 
     #[test]
     fn no_bytes_make_it_panic() {
-        let mut body = Body::default();
+        let mut body = Encoder::default();
         body.text("no such unit");
         let mut bytes = message(METHOD, 7, &body);
         bytes[1] = ERROR;

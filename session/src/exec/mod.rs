@@ -12,7 +12,7 @@
 
 mod capture;
 mod child;
-mod hint;
+mod enoent;
 
 use std::ffi::{CString, OsStr, OsString};
 use std::io;
@@ -32,12 +32,12 @@ use self::child::{Child, Step};
 use crate::Error;
 use crate::error::errno_of;
 use crate::privileges::Ids;
-use crate::signals::Watch;
-use crate::terminal::{Pty, RawMode, Relay, Standard};
+use crate::pty::{Pty, RawMode, Relay, StdFds};
+use crate::signals::SignalPipe;
 
 /// A program, where it shall run, and as whom.
 #[derive(Debug, Clone)]
-pub struct Entry<'a> {
+pub struct ExecRequest<'a> {
     /// The jail's root directory, open; O_PATH is enough. Not the caller's own root.
     pub root: BorrowedFd<'a>,
     /// Not 0.
@@ -60,7 +60,7 @@ pub struct Entry<'a> {
 
 /// How the program ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ending {
+pub enum ExitKind {
     /// It exited with this status.
     Code(i32),
     /// This signal killed it.
@@ -88,17 +88,19 @@ pub enum Ending {
 ///
 /// A program with neither `#!` nor an ELF header is given to the jail's /bin/sh, as execvp(3) does. Its later processes may outlive the
 /// program, as those of an ssh session may.
-pub fn run(entry: &Entry<'_>) -> Result<Ending, Error> {
+pub fn run(entry: &ExecRequest<'_>) -> Result<ExitKind, Error> {
     let ids = Ids::new(entry.uid, entry.gid, entry.groups)?;
     refuse_bad_words(entry)?;
     refuse_own_root(entry.root)?;
-    let standard = Standard::look()?;
+    let standard = StdFds::look()?;
     let pty = standard
         .terminal()
         .map(|terminal| Pty::like(terminal, ids.uid()))
         .transpose()?;
 
-    let mut process = start(entry, ids, |command| wire(command, standard, pty.as_ref()))?;
+    let mut process = start(entry, ids, |command| {
+        attach_pty(command, standard, pty.as_ref())
+    })?;
     let attended = attend(&process, standard, pty);
     if attended.is_err() {
         // Nobody would see to it any more.
@@ -111,12 +113,12 @@ pub fn run(entry: &Entry<'_>) -> Result<Ending, Error> {
 }
 
 /// Carries bytes and signals until the program has ended. It is not yet waited for: until then its number stays its own.
-fn attend(process: &Process, standard: Standard, pty: Option<Pty>) -> Result<(), Error> {
+fn attend(process: &Process, standard: StdFds, pty: Option<Pty>) -> Result<(), Error> {
     let pid = Pid::from_child(process);
     let pidfd =
         pidfd_open(pid, PidfdFlags::empty()).map_err(Error::of("watch for the program's end"))?;
     // Only now: until the child has called execve(2) the user could stop it, and the caller must be able to interrupt the wait for that.
-    let watch = Watch::begin()?;
+    let watch = SignalPipe::begin()?;
     // Dropped before the watch ends: a signal that ends the caller finds the terminal restored.
     let _raw = standard.input().map(RawMode::begin).transpose()?;
     Relay::new(pid, pidfd, &watch, standard, pty).run()
@@ -127,7 +129,7 @@ fn attend(process: &Process, standard: Standard, pty: Option<Pty>) -> Result<(),
     reason = "this is where the crate starts processes"
 )]
 fn start(
-    entry: &Entry<'_>,
+    entry: &ExecRequest<'_>,
     ids: Ids,
     wire: impl FnOnce(&mut Command) -> Result<Option<OwnedFd>, Error>,
 ) -> Result<Process, Error> {
@@ -166,9 +168,9 @@ fn copy(fd: BorrowedFd<'_>) -> Result<OwnedFd, Error> {
 }
 
 /// Puts the new terminal where the caller's is. Gives what becomes the controlling terminal.
-fn wire(
+fn attach_pty(
     command: &mut Command,
-    standard: Standard,
+    standard: StdFds,
     pty: Option<&Pty>,
 ) -> Result<Option<OwnedFd>, Error> {
     let Some(pty) = pty else { return Ok(None) };
@@ -184,13 +186,13 @@ fn wire(
     copy(pty.inner()?).map(Some)
 }
 
-fn explain(entry: &Entry<'_>, step: Option<(Step, &'static str)>, errno: Errno) -> Error {
+fn explain(entry: &ExecRequest<'_>, step: Option<(Step, &'static str)>, errno: Errno) -> Error {
     match step {
         None => Error::of("start a process")(errno),
         Some((Step::Exec, _)) => Error::Start {
             program: entry.program.to_owned(),
             errno,
-            hint: hint::hint(entry.root, entry.program, errno),
+            hint: enoent::hint(entry.root, entry.program, errno),
         },
         Some((Step::Directory | Step::Inside, what)) => Error::on(what, entry.cwd, errno),
         Some((_, what)) => Error::of(what)(errno),
@@ -198,7 +200,7 @@ fn explain(entry: &Entry<'_>, step: Option<(Step, &'static str)>, errno: Errno) 
 }
 
 /// What std would refuse with a bare EINVAL, sort out in silence, or look for on PATH.
-fn refuse_bad_words(entry: &Entry<'_>) -> Result<(), Error> {
+fn refuse_bad_words(entry: &ExecRequest<'_>) -> Result<(), Error> {
     let has_nul = |word: &OsStr| word.as_bytes().contains(&0);
     for (what, path) in [("program", entry.program), ("directory", entry.cwd)] {
         if has_nul(path.as_os_str()) {
@@ -246,7 +248,7 @@ fn refuse_own_root(root: BorrowedFd<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-impl From<ExitStatus> for Ending {
+impl From<ExitStatus> for ExitKind {
     fn from(status: ExitStatus) -> Self {
         // wait(2): a status that is not an exit's is a signal's, as stops are not asked for.
         status.code().map_or_else(

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use super::disk::{self, Disk, disks};
+use super::block_device::{self, Disk, disks};
 use super::hierarchy::{Hierarchy, Version};
-use super::{Limits, file};
+use super::{Limits, kernel_file};
 use crate::Error;
 
 /// How long one turn is in which a group may use its share of a CPU: the kernel's own default.
@@ -72,7 +72,7 @@ impl Setting {
 
 /// What of this host a limit means; looked at once for each session.
 #[derive(Debug, Default)]
-pub(super) struct Facts {
+pub(super) struct HostDevices {
     /// The jail's disks.
     pub(super) disks: Vec<Disk>,
     /// The sizes of huge pages, as files of groups name them: `2MB`.
@@ -83,7 +83,7 @@ pub(super) struct Facts {
     pub(super) interfaces: Vec<String>,
 }
 
-impl Facts {
+impl HostDevices {
     /// Looks for as much as `limits` need. `places` say which disks are the jail's.
     pub(super) fn look(limits: &Limits, places: &[&Path]) -> Result<Self, Error> {
         let mut facts = Self::default();
@@ -91,14 +91,14 @@ impl Facts {
             facts.disks = disks(places)?;
         }
         if limits.hugetlb.is_some() {
-            let names = file::list(Path::new(HUGE_PAGES))?;
+            let names = kernel_file::list(Path::new(HUGE_PAGES))?;
             facts.huge = names.iter().filter_map(|name| huge(name)).collect();
         }
         for device in limits.devices.iter().flatten() {
-            facts.devices.push(disk::character(device)?);
+            facts.devices.push(block_device::char_device(device)?);
         }
         if limits.net_priority.is_some() {
-            facts.interfaces = file::list(Path::new("/sys/class/net"))?;
+            facts.interfaces = kernel_file::list(Path::new("/sys/class/net"))?;
         }
         Ok(facts)
     }
@@ -119,7 +119,11 @@ fn huge(name: &str) -> Option<String> {
 }
 
 /// The settings of the jail's group in `hierarchy`, in the order in which they can be made.
-pub(super) fn settings(limits: &Limits, hierarchy: &Hierarchy, facts: &Facts) -> Vec<Setting> {
+pub(super) fn settings(
+    limits: &Limits,
+    hierarchy: &Hierarchy,
+    facts: &HostDevices,
+) -> Vec<Setting> {
     let has = |controller: &str| hierarchy.controllers.iter().any(|name| name == controller);
     let mut all = Vec::new();
     match hierarchy.version {
@@ -129,7 +133,7 @@ pub(super) fn settings(limits: &Limits, hierarchy: &Hierarchy, facts: &Facts) ->
     all
 }
 
-fn v1(limits: &Limits, has: &dyn Fn(&str) -> bool, facts: &Facts, all: &mut Vec<Setting>) {
+fn v1(limits: &Limits, has: &dyn Fn(&str) -> bool, facts: &HostDevices, all: &mut Vec<Setting>) {
     if has("memory")
         && let Some(memory) = limits.memory
     {
@@ -222,7 +226,7 @@ fn v1(limits: &Limits, has: &dyn Fn(&str) -> bool, facts: &Facts, all: &mut Vec<
     }
 }
 
-fn v2(limits: &Limits, has: &dyn Fn(&str) -> bool, facts: &Facts, all: &mut Vec<Setting>) {
+fn v2(limits: &Limits, has: &dyn Fn(&str) -> bool, facts: &HostDevices, all: &mut Vec<Setting>) {
     if has("memory") {
         if let Some(memory) = limits.memory {
             all.push(Setting::new("memory.max", &memory));
@@ -304,7 +308,7 @@ pub(super) fn rates(limits: &Limits) -> [Option<u64>; 4] {
 }
 
 /// Devices that may be opened, as `devices.list` of v1 shows them.
-fn devices(facts: &Facts) -> Vec<String> {
+fn devices(facts: &HostDevices) -> Vec<String> {
     let given = facts.devices.iter();
     let given = given.map(|(major, minor)| (*major, Some(*minor)));
     DEVICES
@@ -341,8 +345,8 @@ mod tests {
         }
     }
 
-    fn facts() -> Facts {
-        Facts {
+    fn facts() -> HostDevices {
+        HostDevices {
             disks: vec![Disk {
                 major: 254,
                 minor: 0,

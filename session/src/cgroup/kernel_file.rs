@@ -27,7 +27,7 @@ pub(super) fn read(path: &Path) -> Result<String, Error> {
 }
 
 /// The text of a file that may not be there.
-pub(super) fn read_if_there(path: &Path) -> Result<Option<String>, Error> {
+pub(super) fn read_if_exists(path: &Path) -> Result<Option<String>, Error> {
     match read(path) {
         Ok(text) => Ok(Some(text)),
         Err(error) if matches!(error.errno(), Some(Errno::NOENT | Errno::NODEV)) => Ok(None),

@@ -10,8 +10,8 @@ use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 use rustix::io::Errno;
 use rustix::process::{chroot, fchdir, ioctl_tiocsctty, setsid, umask};
 
-use crate::privileges::{Ids, close_the_ways_back, drop_capabilities};
-use crate::sys;
+use crate::privileges::{Ids, drop_bounding_set, drop_capabilities};
+use crate::syscalls;
 
 /// All that the child needs, made before the fork.
 #[derive(Debug)]
@@ -80,7 +80,7 @@ impl Child {
     }
 
     fn go_on(&self, step: &mut Step) -> Result<(), Errno> {
-        sys::default_signals()?;
+        syscalls::default_signals()?;
 
         // Away from the caller's terminal: whoever has it as controlling terminal can type into it (TIOCSTI, CVE-2017-5226).
         *step = Step::Session;
@@ -92,7 +92,7 @@ impl Child {
 
         // An open directory of the host is a way out of any chroot (CVE-2024-21626).
         *step = Step::Descriptors;
-        sys::close_all_on_exec()?;
+        syscalls::close_all_on_exec()?;
 
         *step = Step::Root;
         fchdir(&self.root)?;
@@ -100,19 +100,19 @@ impl Child {
         umask(Mode::WGRP | Mode::WOTH);
 
         *step = Step::WaysBack;
-        close_the_ways_back()?;
+        drop_bounding_set()?;
         *step = Step::Ids;
-        self.ids.take()?;
+        self.ids.apply()?;
         *step = Step::Capabilities;
         drop_capabilities()?;
         *step = Step::Final;
-        if !self.ids.are_final() {
+        if !self.ids.verify_dropped() {
             return Err(Errno::PERM);
         }
 
         // As the user, so that it counts as his.
         *step = Step::Keyring;
-        sys::own_keyring()?;
+        syscalls::own_keyring()?;
 
         // As the user, with his rights only; and not through /proc/self/fd, where what the parent had open can still be reached.
         // IN_ROOT excludes such links too, but openat2(2) warns that this may change.
@@ -126,7 +126,7 @@ impl Child {
         )?;
         fchdir(&directory)?;
         *step = Step::Inside;
-        if !sys::cwd_is_below_root()? {
+        if !syscalls::cwd_is_below_root()? {
             return Err(Errno::XDEV);
         }
 

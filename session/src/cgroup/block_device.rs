@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FileType, Stat, major, minor, stat};
 
-use super::file;
+use super::kernel_file;
 use crate::Error;
 
 /// A whole disk: the kernel limits no partition by itself.
@@ -58,11 +58,11 @@ fn disk_of(place: &Path) -> Result<Disk, Error> {
         return Err(none());
     }
     let directory = part.directory();
-    if !file::is_there(&directory.join("partition")) {
+    if !kernel_file::is_there(&directory.join("partition")) {
         return Ok(part);
     }
     // The name is a link into the disk's own directory.
-    let numbers = file::read(&directory.join("../dev"))?;
+    let numbers = kernel_file::read(&directory.join("../dev"))?;
     let (major, minor) = numbers.trim().split_once(':').ok_or_else(none)?;
     Ok(Disk {
         major: major.parse().map_err(|_| none())?,
@@ -71,7 +71,7 @@ fn disk_of(place: &Path) -> Result<Disk, Error> {
 }
 
 /// The number of the character device at `path`.
-pub(super) fn character(path: &Path) -> Result<(u32, u32), Error> {
+pub(super) fn char_device(path: &Path) -> Result<(u32, u32), Error> {
     let found: Stat = stat(path).map_err(|errno| Error::on("find the device", path, errno))?;
     if FileType::from_raw_mode(found.st_mode) != FileType::CharacterDevice {
         return Err(Error::Refused(format!(

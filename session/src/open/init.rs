@@ -24,20 +24,20 @@ use rustix::process::{Pid, PidfdFlags, WaitOptions, getpid, pidfd_open, setsid, 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space, set_name};
 
 use super::latest;
-use super::logins::{Book, Ledger};
-use crate::limits::Place;
+use super::utmp::{UtmpFile, UtmpWatcher};
+use crate::cgroup::Membership;
 use crate::network::{Member, Watch};
-use crate::{Error, sys};
+use crate::{Error, syscalls};
 
 /// What the keeper needs to know of the process that begins the session; looked at before it does.
 #[derive(Debug)]
-pub(super) struct Host {
+pub(super) struct ParentHandles {
     mounts: OwnedFd,
     beginner: OwnedFd,
     pid: Pid,
 }
 
-impl Host {
+impl ParentHandles {
     pub(super) fn look() -> Result<Self, Error> {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC;
         let pid = getpid();
@@ -53,29 +53,31 @@ impl Host {
 
 /// Forks. The child is the keeper, and does not come back; before it settles down it does `first`, as pid 1 of the session. Where all went well, it has
 /// `member`.
-pub(super) fn start(
-    host: &Host,
-    ledgers: Vec<Ledger>,
-    place: Option<&Place>,
+pub(super) fn spawn(
+    host: &ParentHandles,
+    ledgers: Vec<UtmpFile>,
+    place: Option<&Membership>,
     member: &mut Option<Member>,
     first: impl FnOnce() -> Result<(), Errno>,
 ) -> Result<(), Error> {
     let failed = Error::of("start the session's keeper");
     let (outcome, told) = pipe_with(PipeFlags::CLOEXEC).map_err(&failed)?;
-    let book = Book::open(ledgers, host.pid)?;
+    let book = UtmpWatcher::open(ledgers, host.pid)?;
     // SAFETY: the child has a copy of the one thread that there is (`unshare_all` has made sure), so no lock is held by another. It
     // neither returns nor unwinds out of `keep`.
     let forked = unsafe { libc::fork() };
     if forked == 0 {
-        keep(|| {
+        run_and_exit(|| {
             // It works for the host: what it needs is not the jail's, and it goes on where the jail is stopped.
-            let done = place.map_or(Ok(()), Place::step_out).and_then(|()| first());
+            let done = place
+                .map_or(Ok(()), Membership::exit_cgroups)
+                .and_then(|()| first());
             let errno = done.map_or_else(Errno::raw_os_error, |()| 0);
             write(&told, &errno.to_ne_bytes())?;
-            done.and_then(|()| attend(host, book, place, member.take()))
+            done.and_then(|()| wait_for_parent(host, book, place, member.take()))
         });
     }
-    sys::answer(forked.into()).map_err(&failed)?;
+    syscalls::check(forked.into()).map_err(&failed)?;
     drop(told);
     let mut errno = [0; 4];
     // Nothing to read means that the keeper is gone.
@@ -95,24 +97,24 @@ pub(super) fn start(
 }
 
 /// Puts back what somebody took from the jail's network. What cannot be put back is tried again later: meanwhile the rules in that network hold.
-fn attend_to_network(member: &Member, watch: &mut Watch) -> Result<(), Errno> {
+fn serve_network(member: &Member, watch: &mut Watch) -> Result<(), Errno> {
     if !watch.is_due() {
         return Ok(());
     }
     // So that it can wait for nft(8).
-    sys::default_signals()?;
+    syscalls::default_signals()?;
     match member.mend(latest(member.jail())) {
         Ok(by_us) => watch.done(by_us),
         Err(_) => watch.failed(),
     }
-    sys::ignore_children()?;
+    syscalls::ignore_children()?;
     // Those of the session's processes that ended meanwhile without a parent.
     while let Ok(Some(_)) = wait(WaitOptions::NOHANG) {}
     Ok(())
 }
 
 /// The keeper's life.
-fn keep(live: impl FnOnce() -> Result<(), Errno>) -> ! {
+fn run_and_exit(live: impl FnOnce() -> Result<(), Errno>) -> ! {
     // Unwinding would lead into the code of the process that this was forked from.
     let _ = catch_unwind(AssertUnwindSafe(live));
     // SAFETY: ends the process, and runs nothing of what it was forked from.
@@ -120,14 +122,14 @@ fn keep(live: impl FnOnce() -> Result<(), Errno>) -> ! {
 }
 
 /// Waits for the end of the process that began the session, and copies logins meanwhile.
-fn attend(
-    host: &Host,
-    book: Book,
-    place: Option<&Place>,
+fn wait_for_parent(
+    host: &ParentHandles,
+    book: UtmpWatcher,
+    place: Option<&Membership>,
     member: Option<Member>,
 ) -> Result<(), Errno> {
-    sys::default_signals()?;
-    sys::ignore_children()?;
+    syscalls::default_signals()?;
+    syscalls::ignore_children()?;
     setsid()?;
     set_name(c"jailctl-keeper")?;
     move_into_link_name_space(host.mounts.as_fd(), Some(LinkNameSpaceType::Mount))?;
@@ -142,7 +144,7 @@ fn attend(
     kept.sort_unstable();
     // SAFETY: what is closed belongs to values of `start` and of the code before the fork, and none of them is used or dropped again:
     // the process ends with `_exit`. `Place::end` uses none of the descriptors of a place.
-    unsafe { sys::close_all_but(&kept) }?;
+    unsafe { syscalls::close_fds_except(&kept) }?;
     for _ in 0..3 {
         let null = open("/dev/null", OFlags::RDWR, Mode::empty())?;
         std::mem::forget(null);
@@ -168,15 +170,15 @@ fn attend(
             break;
         }
         if let (Some(member), Some(watch)) = (&member, &mut watch) {
-            attend_to_network(member, watch)?;
+            serve_network(member, watch)?;
         }
     }
-    sys::kill_the_session();
+    syscalls::kill_pid_namespace();
     if let Some(place) = place {
-        place.end();
+        place.unregister();
     }
     if let Some(member) = member {
-        sys::default_signals()?;
+        syscalls::default_signals()?;
         // There is nobody to tell: whoever comes next, or removes the jail, finds what is left.
         let _ = member.leave();
     }

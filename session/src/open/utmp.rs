@@ -15,11 +15,11 @@ use rustix::io::{Errno, fcntl_dupfd_cloexec, pread, read};
 use rustix::process::Pid;
 
 use crate::Error;
-use crate::mount::Tree;
+use crate::mount::DetachedMount;
 
 /// What becomes of sshd's records of logins on terminals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Logins {
+pub enum Utmp {
     /// Copied into the host's files, if it has these.
     Mirrored,
     /// There are none.
@@ -42,7 +42,7 @@ enum Kind {
 
 /// A session's own file, over the host's.
 #[derive(Debug)]
-pub(super) struct Ledger {
+pub(super) struct UtmpFile {
     kind: Kind,
     path: &'static CStr,
     own: OwnedFd,
@@ -51,7 +51,7 @@ pub(super) struct Ledger {
 }
 
 /// Puts an empty file behind the door over each of the host's that exists.
-pub(super) fn cover(door: &OwnedFd) -> Result<Vec<Ledger>, Error> {
+pub(super) fn mask(door: &OwnedFd) -> Result<Vec<UtmpFile>, Error> {
     let failed = Error::of("keep the session's logins apart");
     let mut ledgers = Vec::new();
     for (kind, path, name) in FILES {
@@ -65,8 +65,8 @@ pub(super) fn cover(door: &OwnedFd) -> Result<Vec<Ledger>, Error> {
         }
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         let own = openat(door, name, flags, Mode::RUSR | Mode::WUSR).map_err(&failed)?;
-        Tree::of(own.as_fd())?.attach(target.as_fd())?;
-        ledgers.push(Ledger {
+        DetachedMount::clone_tree(own.as_fd())?.attach(target.as_fd())?;
+        ledgers.push(UtmpFile {
             kind,
             path,
             own,
@@ -78,15 +78,15 @@ pub(super) fn cover(door: &OwnedFd) -> Result<Vec<Ledger>, Error> {
 
 /// The session's files, watched.
 #[derive(Debug)]
-pub(super) struct Book {
-    ledgers: Vec<Ledger>,
+pub(super) struct UtmpWatcher {
+    ledgers: Vec<UtmpFile>,
     events: Option<OwnedFd>,
     sshd: Pid,
 }
 
-impl Book {
+impl UtmpWatcher {
     /// Begins to watch.
-    pub(super) fn open(ledgers: Vec<Ledger>, sshd: Pid) -> Result<Self, Error> {
+    pub(super) fn open(ledgers: Vec<UtmpFile>, sshd: Pid) -> Result<Self, Error> {
         let watch = || -> Result<OwnedFd, Errno> {
             let events = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
             for ledger in &ledgers {
@@ -108,7 +108,7 @@ impl Book {
     pub(super) fn above_standard(self) -> Result<Self, Errno> {
         let above = |fd: &OwnedFd| fcntl_dupfd_cloexec(fd, 3);
         let ledgers = self.ledgers.iter().map(|ledger| {
-            Ok(Ledger {
+            Ok(UtmpFile {
                 own: above(&ledger.own)?,
                 seen: Vec::new(),
                 ..*ledger
@@ -149,7 +149,7 @@ impl Book {
     }
 }
 
-impl Ledger {
+impl UtmpFile {
     fn copy(&mut self, sshd: Pid) {
         for at in 0.. {
             let mut record = Record::EMPTY;
