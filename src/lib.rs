@@ -13,11 +13,11 @@
 //!   order. It reads only, so `jailctl plan` is the first half of `jailctl build`.
 //! - [`apply`] takes the steps. It decides nothing. How each step is undone is in a journal before it is taken, so that an error, or the next run after
 //!   one that died, undoes all that went before; and a new tree proves itself before it is live.
-//! - [`host`] is the one door to the system. Its [`host::View`] has no method that writes and is all that `elf`, `resolve` and `plan` are given;
+//! - [`host`] is the one door to the system. Its [`host::HostView`] has no method that writes and is all that `elf`, `resolve` and `plan` are given;
 //!   its [`host::Host`] is what `apply` has. A host is a value: the running system, or a directory (`--root DIR`).
 //! - [`doctor`] looks for what keeps a user of a jail from logging in, or a host from having jails.
 //! - [`show`] turns values into text and JSON; [`cli`] is the only place that prints.
-//! - [`error`], [`site`] and [`names`] are the words that all of them share: findings with their places, names and paths that obey rules.
+//! - [`error`], [`span`] and [`names`] are the words that all of them share: findings with their places, names and paths that obey rules.
 //!
 //! Who may use whom, lowest first: `error`, `site`, `names` · `host`, `spec` · `elf` · `resolve` · `plan` · `apply`, `doctor` · `show` · `cli`. A test keeps it so,
 //! and clippy's `disallowed-methods` keep file system calls and processes inside `host`.

@@ -1,7 +1,7 @@
 //! `pam_jailctl.so`: sshd's session phase for accounts that live in a jail.
 //!
 //! `pam_sm_open_session` looks up whose jail the account is in, reads that jail's policy, and puts the calling process, sshd's for this one
-//! connection, into a session ([`jailctl_session::live`]), which ends with that process. `pam_sm_close_session` writes that down.
+//! connection, into a session ([`jailctl_session::open`]), which ends with that process. `pam_sm_close_session` writes that down.
 //!
 //! - It fails closed: whatever goes wrong, a jailed account gets `PAM_SESSION_ERR` and a line in the log that says why. And if this
 //!   module were not called at all, sshd would have nothing to chroot(2) to.

@@ -6,10 +6,10 @@
 //!
 //! - `namespace`: a thread with namespaces of its own, for what must not show on the host.
 //! - [`mount`]: bind mounts and tmpfs by descriptor, for use in there.
-//! - [`enter`]: a program in a jail, as one of its users, with nothing of the caller's.
+//! - [`exec`]: a program in a jail, as one of its users, with nothing of the caller's.
 //! - [`policy`]: what the sessions of a jail are given, as a file that a build writes.
-//! - [`live`]: the calling process, and all that it starts, in namespaces of its own as the policy says. For sshd by way of PAM, and for `enter`.
-//! - [`limits`]: what all sessions of a jail may use together: control groups.
+//! - [`open`]: the calling process, and all that it starts, in namespaces of its own as the policy says. For sshd by way of PAM, and for `enter`.
+//! - [`cgroup`]: what all sessions of a jail may use together: control groups.
 //! - [`network`]: a network of a jail's own, which its sessions share.
 //! - `kill`: the end of every process of a user id.
 //! - `terminal`, `signals`: the caller's side of a session while it runs.

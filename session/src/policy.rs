@@ -170,7 +170,7 @@ impl Policy {
         Self::load(shared)
     }
 
-    /// Reads the policy of the jail `name`; `None` if the jail is a plain one, that is, without a [`DOOR`].
+    /// Reads the policy of the jail `name`; `None` if the jail is a plain one, that is, without a [`SESSION_DIR`].
     ///
     /// Everything that could mean that somebody else wrote the file is an error: a link, an owner other than root, permissions for others.
     pub fn load(name: &str) -> Result<Option<Self>, Error> {

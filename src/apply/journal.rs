@@ -4,9 +4,9 @@
 //! acted upon. A run that ends takes its journal away; one that is found tells of a run that did not end, and whoever writes next
 //! puts that right first:
 //!
-//! - without [`Line::Commit`], everything is undone, last first;
+//! - without [`JournalEntry::Commit`], everything is undone, last first;
 //! - after it, what is left to do is done; nothing of it can be undone, and all of it can be done twice;
-//! - [`Line::RollBack`] takes a commit back: a run had begun to undo.
+//! - [`JournalEntry::RollBack`] takes a commit back: a run had begun to undo.
 
 use std::fs::File;
 use std::io::Write;

@@ -5,7 +5,7 @@
 //! harmed by one.
 //!
 //! Processes of the jail's users may live in the old tree meanwhile, and in a plain chroot they share the host's pids. So a test does not run under the
-//! first user's id, but under one that nobody has, chosen for this test alone ([`View::spare_uid`](crate::host::View::spare_uid)): by kill(2) and
+//! first user's id, but under one that nobody has, chosen for this test alone ([`View::spare_uid`](crate::host::HostView::unused_uid)): by kill(2) and
 //! ptrace(2) nobody but root can then signal, stop or trace it, or take its descriptors (pidfd_getfd(2)). In the test's tree that id has the first user's
 //! name, by a copy of passwd(5) that is mounted there only, and what is the first user's is that id's. The tree hangs below a tmpfs that only root may
 //! pass, as that of a session does: a directory that is handed out all the same does not lead up to the host.

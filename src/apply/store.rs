@@ -1,6 +1,6 @@
 //! The content store at work: files that jails beside one another share, each once on the disk and once in memory.
 //!
-//! A new file is written in [`FRESH`], where nothing is trusted, and gets its name in the store only when its content has reached the disk. So no
+//! A new file is written in [`INCOMING_DIR`], where nothing is trusted, and gets its name in the store only when its content has reached the disk. So no
 //! crash can leave a file whose name says what its content does not; and as a store may lie on a disk that does not keep its word, a run that finds
 //! that the one before it did not end digests every file before it uses any.
 
@@ -48,7 +48,7 @@ struct IndexedFile {
     is_used: AtomicBool,
 }
 
-/// A file in [`FRESH`].
+/// A file in [`INCOMING_DIR`].
 struct IncomingFile {
     key: ContentKey,
     /// What it is called there.
@@ -106,7 +106,7 @@ pub(super) fn jails_dir(root: &Path) -> &Path {
     root.parent().unwrap_or(root)
 }
 
-/// What [`BUSY`] holds while this very process is at work.
+/// What [`DIRTY_MARKER`] holds while this very process is at work.
 fn token() -> &'static str {
     static TOKEN: OnceLock<String> = OnceLock::new();
     TOKEN.get_or_init(|| format!("{} {:?}", std::process::id(), SystemTime::now()))

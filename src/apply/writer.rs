@@ -238,7 +238,7 @@ fn write_content(
     }
 }
 
-/// As [`fill`], and gives the digest of what was written.
+/// As [`write_content`], and gives the digest of what was written.
 pub(super) fn write_and_digest(
     copier: &mut Copier,
     view: &HostView,

@@ -92,15 +92,13 @@ impl Init {
             shell: false,
         };
         // Without its key, so that only what the templates say can be wrong.
-        let probe = create_new_file
-            .text()
-            .replace(&format!("\"{PLACEHOLDER}\","), "");
+        let probe = draft.text().replace(&format!("\"{PLACEHOLDER}\","), "");
         let source = Arc::new(SourceText {
             name: format!("{name}.toml"),
             text: probe,
         });
         let spec = spec::load(&source, &templates)?;
-        create_new_file.shell = spec.doors.value.contains(&AccessMethod::Shell);
-        Ok(create_new_file.text())
+        draft.shell = spec.doors.value.contains(&AccessMethod::Shell);
+        Ok(draft.text())
     }
 }

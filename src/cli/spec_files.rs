@@ -68,7 +68,7 @@ pub(crate) fn load_specs(
 /// does not name. A file that was moved, or a copy with the same text, is taken.
 ///
 /// # Errors
-/// Every such spec, as findings of the kind [`crate::error::Kind::Spec`].
+/// Every such spec, as findings of the kind [`crate::error::ErrorKind::Spec`].
 pub(crate) fn refuse_other_files(
     paths: &[PathBuf],
     specs: &[(Spec, Arc<SourceText>)],

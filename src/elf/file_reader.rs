@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::fs_cache::InodeId;
 use super::ldso_info::{self, LdsoInfo};
-use super::object::{self, FileKind};
+use super::object::{self, FileFormat};
 use crate::error::os_error_text;
 use crate::host::DirReader;
 
@@ -30,7 +30,7 @@ pub(super) struct FileContent {
     /// The number that it has.
     pub(super) body: InodeId,
     /// What it says.
-    pub(super) content: FileKind,
+    pub(super) content: FileFormat,
     /// What it tells as a loader, if it has the name of one.
     pub(super) built: Option<LdsoInfo>,
 }
@@ -40,8 +40,9 @@ impl Request {
     pub(super) fn read(self) -> io::Result<FileContent> {
         let file = self.entries.open(&self.name)?;
         let content = object::read(&file, self.size)
-            .unwrap_or_else(|error| FileKind::Broken(None, os_error_text(&error)));
-        let is_loader = ldso_info::has_ldso_name(&self.name) && matches!(content, FileKind::Elf(_));
+            .unwrap_or_else(|error| FileFormat::Broken(None, os_error_text(&error)));
+        let is_loader =
+            ldso_info::has_ldso_name(&self.name) && matches!(content, FileFormat::Elf(_));
         Ok(FileContent {
             body: self.body,
             content,
@@ -64,7 +65,7 @@ pub(super) fn read_all(batches: &Mutex<Receiver<Vec<Request>>>) -> Vec<FileConte
             let body = request.body;
             request.read().unwrap_or_else(|error| FileContent {
                 body,
-                content: FileKind::Broken(None, os_error_text(&error)),
+                content: FileFormat::Broken(None, os_error_text(&error)),
                 built: None,
             })
         }));

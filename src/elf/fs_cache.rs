@@ -17,7 +17,7 @@ use std::thread;
 use super::file_reader::{self, FileContent, Request};
 use super::hash::HashMap;
 use super::ldso_info::{self, LdsoInfo};
-use super::object::FileKind;
+use super::object::FileFormat;
 use super::path_queue::{PathQueue, ends_in_directory};
 use crate::error::os_error_text;
 use crate::host::{DirReader, FileKind, HostView, Stat};
@@ -165,7 +165,7 @@ pub(super) struct FsCache<'v> {
     open: Vec<DirId>,
     links: Vec<Link>,
     files: Vec<RegularFile>,
-    bodies: Vec<FileKind>,
+    bodies: Vec<FileFormat>,
     /// What loaders among them tell.
     built: HashMap<InodeId, Option<LdsoInfo>>,
     inodes: HashMap<(u64, u64), InodeId>,
@@ -232,7 +232,7 @@ impl<'v> FsCache<'v> {
     }
 
     /// What a file holds.
-    pub(super) fn content(&self, id: FileId) -> &FileKind {
+    pub(super) fn content(&self, id: FileId) -> &FileFormat {
         &self.bodies[self.file(id).body.0 as usize]
     }
 
@@ -447,7 +447,7 @@ impl<'v> FsCache<'v> {
             Some(request.read()?)
         };
         // What is put off is filled in later.
-        self.bodies.push(FileKind::Other { short: true });
+        self.bodies.push(FileFormat::Other { short: true });
         self.inodes.insert((stat.dev, stat.ino), id);
         self.fill(read);
         Ok(id)

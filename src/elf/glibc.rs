@@ -14,7 +14,7 @@ use super::cpu::{Cpu, HwcapsRules};
 use super::dst::{self, Tokens};
 use super::fs_cache::{DirId, FileId, FsCache, PathTarget, PathTrace, Unusable};
 use super::ldso_cache::{Cache, CacheQuery};
-use super::object::{FileKind, ObjectType};
+use super::object::{FileFormat, ObjectType};
 
 /// A file that a loader takes.
 #[derive(Debug)]
@@ -367,9 +367,9 @@ impl Glibc {
         };
         let content = tree.content(file);
         let abi = match content {
-            FileKind::Elf(facts) => Some(facts.abi),
-            FileKind::Broken(abi, _) => *abi,
-            FileKind::Script(_) | FileKind::Other { .. } => None,
+            FileFormat::Elf(facts) => Some(facts.abi),
+            FileFormat::Broken(abi, _) => *abi,
+            FileFormat::Script(_) | FileFormat::Other { .. } => None,
         };
         if let Some(abi) = abi {
             if abi.wide == self.abi.wide && abi.little != self.abi.little {
@@ -380,19 +380,19 @@ impl Glibc {
             }
         }
         match content {
-            FileKind::Elf(facts) if facts.role != ObjectType::Shared => {
+            FileFormat::Elf(facts) if facts.role != ObjectType::Shared => {
                 Probe::Fatal("it is a program, not a library".to_owned())
             }
-            FileKind::Elf(facts) if !facts.dynamic => {
+            FileFormat::Elf(facts) if !facts.dynamic => {
                 Probe::Fatal("it has no dynamic section".to_owned())
             }
-            FileKind::Elf(facts) => match facts.flaw {
+            FileFormat::Elf(facts) => match facts.flaw {
                 Some(why) => Probe::Fatal(why.to_owned()),
                 None => Probe::Accept(file, way),
             },
-            FileKind::Broken(_, why) => Probe::Fatal(why.clone()),
-            FileKind::Other { short: true } => Probe::Fatal("it is too short".to_owned()),
-            FileKind::Other { short: false } | FileKind::Script(_) => {
+            FileFormat::Broken(_, why) => Probe::Fatal(why.clone()),
+            FileFormat::Other { short: true } => Probe::Fatal("it is too short".to_owned()),
+            FileFormat::Other { short: false } | FileFormat::Script(_) => {
                 Probe::Fatal("it is not an ELF file".to_owned())
             }
         }

@@ -15,7 +15,7 @@ use super::glibc::FoundLibrary;
 use super::hash::{HashMap, HashSet};
 use super::interner::{Interner, Symbol};
 use super::link_map::LookupObserver;
-use super::object::FileKind;
+use super::object::FileFormat;
 
 /// An object that another asks for by name.
 #[derive(Debug)]
@@ -205,11 +205,11 @@ impl Graph {
                     Located::File(file) => {
                         let node = std::mem::take(&mut nodes[file.0 as usize]);
                         let (kind, interpreter) = match tree.content(file) {
-                            FileKind::Elf(facts) => (ObjectKind::Elf, facts.interpreter.clone()),
-                            FileKind::Script(script) => {
+                            FileFormat::Elf(facts) => (ObjectKind::Elf, facts.interpreter.clone()),
+                            FileFormat::Script(script) => {
                                 (ObjectKind::Script, Some(script.interpreter.clone()))
                             }
-                            FileKind::Broken(..) | FileKind::Other { .. } => {
+                            FileFormat::Broken(..) | FileFormat::Other { .. } => {
                                 (ObjectKind::File, None)
                             }
                         };
@@ -299,7 +299,7 @@ fn number(index: usize) -> u32 {
 pub(super) struct GraphRecorder<'a> {
     /// Where it writes.
     pub(super) graph: &'a mut Graph,
-    /// Names that were missed, by number, told with [`Scribe::finish`].
+    /// Names that were missed, by number, told with [`GraphRecorder::finish`].
     pub(super) missed: Vec<(FileId, Symbol, Option<Rc<str>>)>,
     /// Wishes that came true: by whom, which, and what.
     pub(super) wishes: Vec<(FileId, Arc<DlopenEntry>, Rc<FoundLibrary>)>,

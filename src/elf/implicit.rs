@@ -10,7 +10,7 @@ const MODULES: usize = 256;
 pub struct ImplicitLibrary {
     /// The name that is searched for.
     pub name: String,
-    /// Why, as [`Reason::Known`](super::Reason::Known) tells it.
+    /// Why, as [`Reason::Known`](super::Reason::Implicit) tells it.
     pub why: String,
     /// How much programs lose without it.
     pub priority: Priority,

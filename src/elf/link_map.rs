@@ -18,7 +18,7 @@ use super::glibc::{FoundBy, FoundLibrary, SearchResult};
 use super::interner::{Interner, Symbol};
 use super::loader::{LoaderId, Loaders};
 use super::musl::Musl;
-use super::object::{DepTag, ElfInfo, FileKind};
+use super::object::{DepTag, ElfInfo, FileFormat};
 use super::stable::StableLibraries;
 use dlopen::RollbackLog;
 
@@ -175,7 +175,7 @@ impl LinkMap {
                 continue;
             }
             let file = self.loaded[current].file;
-            let FileKind::Elf(facts) = tools.tree.content(file) else {
+            let FileFormat::Elf(facts) = tools.tree.content(file) else {
                 continue;
             };
             let spoken = tools.names.of(tools.tree.file(file).body, facts);
@@ -448,7 +448,7 @@ pub(super) fn is_context_dependent(facts: &ElfInfo, wishes: Option<Priority>) ->
 
 pub(super) fn facts<'t>(tree: &'t FsCache<'_>, file: FileId) -> Option<&'t ElfInfo> {
     match tree.content(file) {
-        FileKind::Elf(facts) => Some(facts),
+        FileFormat::Elf(facts) => Some(facts),
         _ => None,
     }
 }

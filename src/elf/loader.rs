@@ -16,7 +16,7 @@ use super::interner::Symbol;
 use super::ldso_cache::Cache;
 use super::ldso_conf;
 use super::musl::Musl;
-use super::object::{ElfInfo, FileKind};
+use super::object::{ElfInfo, FileFormat};
 use crate::error::Result;
 
 /// Most bytes of ld.so.cache.
@@ -112,7 +112,7 @@ impl Loaders {
         tree: &mut FsCache<'_>,
         of: FileId,
     ) -> Result<Option<LoaderId>> {
-        let FileKind::Elf(facts) = tree.content(of) else {
+        let FileFormat::Elf(facts) = tree.content(of) else {
             return Ok(None);
         };
         let abi = facts.abi;
@@ -166,7 +166,7 @@ impl Loaders {
             let conf = self.conf.as_deref().unwrap_or_default();
             // A loader for another machine, as an emulator's would be, tells nothing about this one.
             let own = file.filter(|file| match tree.content(*file) {
-                FileKind::Elf(loader) => loader.abi.accepts(abi),
+                FileFormat::Elf(loader) => loader.abi.accepts(abi),
                 _ => false,
             });
             Rules::Glibc(Glibc::new(tree, abi, own, &self.cpu, cache, conf))

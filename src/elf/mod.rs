@@ -6,7 +6,7 @@
 //! - [`resolver`](Resolver): programs, scripts and interpreters; what is asked for and by whom goes into `graph`, which tells it as a [`Closure`]
 //! - `process`: one program, put together breadth first, by its `search`es, and the `wishes` of what runs in it; `settled`: what need not be put together again · `loader`: its loader's searches, remembered
 //! - `glibc`, `musl`: how each searches · `cache`, `conf`, `cpu`, `built`, `token`, `abi`: what they search by
-//! - `tree`: the host's paths, each looked at once, with what is `ahead` on one · `reader`: its files, each read once · `object`, `note`, `script`: what one file says · [`extras`], [`gconv`]: what no file says
+//! - `tree`: the host's paths, each looked at once, with what is `ahead` on one · `reader`: its files, each read once · `object`, `note`, `script`: what one file says · [`implicit`], [`gconv`]: what no file says
 
 pub mod abi;
 mod closure;
@@ -47,7 +47,7 @@ use crate::host::HostView;
 pub struct Options {
     /// Which libraries that objects say they may load later are wanted too: those of this priority and above.
     pub dlopen: Option<Priority>,
-    /// Libraries that every program of a glibc host may load, with the reason: see [`extras`]. Suggested ones count only where `dlopen` says so.
+    /// Libraries that every program of a glibc host may load, with the reason: see [`implicit`]. Suggested ones count only where `dlopen` says so.
     pub libraries: Vec<implicit::ImplicitLibrary>,
     /// Character sets that every program of a glibc host may convert from and to with iconv(3): see [`gconv`].
     pub charsets: Vec<String>,

@@ -11,7 +11,7 @@ use super::abi::Abi;
 use super::dst;
 use super::fs_cache::{FsCache, PathTarget, Unusable};
 use super::glibc::{FoundBy, FoundLibrary, SearchResult, fatal_error};
-use super::object::FileKind;
+use super::object::FileFormat;
 use crate::error::Result;
 
 /// Bytes that a searched path has room for, its end included: `buf` of `load_library`.
@@ -137,22 +137,22 @@ impl Musl {
             (PathTarget::File(file), way) => (file, way),
         };
         Some(match tree.content(file) {
-            FileKind::Elf(facts)
+            FileFormat::Elf(facts)
                 if !self.abi.accepts(facts.abi) || facts.abi.little != self.abi.little =>
             {
                 fatal_error(&opened, "it is for another machine")
             }
-            FileKind::Elf(facts) if !facts.dynamic => {
+            FileFormat::Elf(facts) if !facts.dynamic => {
                 fatal_error(&opened, "it has no dynamic section")
             }
-            FileKind::Elf(_) => SearchResult::Hit(Rc::new(FoundLibrary {
+            FileFormat::Elf(_) => SearchResult::Hit(Rc::new(FoundLibrary {
                 file,
                 opened: opened.into(),
                 way,
                 via,
             })),
-            FileKind::Broken(_, why) => fatal_error(&opened, why),
-            FileKind::Script(_) | FileKind::Other { .. } => {
+            FileFormat::Broken(_, why) => fatal_error(&opened, why),
+            FileFormat::Script(_) | FileFormat::Other { .. } => {
                 fatal_error(&opened, "it is not an ELF file")
             }
         })

@@ -113,7 +113,7 @@ impl ElfInfo {
 
 /// What a file is.
 #[derive(Debug)]
-pub enum FileKind {
+pub enum FileFormat {
     /// An ELF object.
     Elf(Box<ElfInfo>),
     /// An ELF object for a machine (where it says so much) that cannot be loaded, and why.
@@ -127,29 +127,29 @@ pub enum FileKind {
     },
 }
 
-/// Reads what `file` says about itself. An error is one of reading; whatever the bytes say is in the [`Content`].
-pub fn read(file: &impl FileExt, size: u64) -> io::Result<FileKind> {
+/// Reads what `file` says about itself. An error is one of reading; whatever the bytes say is in the [`FileFormat`].
+pub fn read(file: &impl FileExt, size: u64) -> io::Result<FileFormat> {
     let mut room = [0; HEAD];
     let wanted = place(size).min(HEAD);
     let filled = read_up_to(file, &mut room[..wanted], 0)?;
     let head = &room[..filled];
     if head.starts_with(b"#!") {
-        return Ok(FileKind::Script(script::parse(head)));
+        return Ok(FileFormat::Script(script::parse(head)));
     }
     let short = head.len() < 52;
     if !head.starts_with(header::ELFMAG) {
-        return Ok(FileKind::Other { short });
+        return Ok(FileFormat::Other { short });
     }
     if short {
         let why = "it is shorter than its ELF header";
-        return Ok(FileKind::Broken(None, why.to_owned()));
+        return Ok(FileFormat::Broken(None, why.to_owned()));
     }
     let reader = Reader { file, size, head };
     let mut abi = None;
     match parse(&reader, &mut abi) {
-        Ok(facts) => Ok(FileKind::Elf(Box::new(facts))),
+        Ok(facts) => Ok(FileFormat::Elf(Box::new(facts))),
         Err(ParseError::Io(error)) => Err(error),
-        Err(ParseError::Fault(why)) => Ok(FileKind::Broken(abi, why)),
+        Err(ParseError::Fault(why)) => Ok(FileFormat::Broken(abi, why)),
     }
 }
 

@@ -17,7 +17,7 @@ use super::hash::{HashMap, HashSet};
 use super::interner::Interner;
 use super::link_map::{LinkMap, Tools, is_context_dependent};
 use super::loader::{LoaderId, Loaders};
-use super::object::FileKind;
+use super::object::FileFormat;
 use super::script::{self, Script};
 use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::HostView;
@@ -93,7 +93,7 @@ impl<'v> Resolver<'v> {
                     // Told when the file is added.
                     Err(_) => return,
                 };
-                let FileKind::Elf(facts) = self.tree.content(*file) else {
+                let FileFormat::Elf(facts) = self.tree.content(*file) else {
                     continue;
                 };
                 if is_context_dependent(facts, None) {
@@ -135,7 +135,7 @@ impl<'v> Resolver<'v> {
                 return Err(error);
             }
         };
-        if let FileKind::Broken(_, why) = self.tree.content(file) {
+        if let FileFormat::Broken(_, why) = self.tree.content(file) {
             return Err(refuse(view, why));
         }
         Ok(file)
@@ -236,21 +236,21 @@ impl<'v> Resolver<'v> {
                 continue;
             }
             match self.tree.content(file) {
-                FileKind::Elf(facts) if facts.interpreter.is_some() || facts.dynamic => {
+                FileFormat::Elf(facts) if facts.interpreter.is_some() || facts.dynamic => {
                     self.program(file)?;
                 }
-                FileKind::Script(script) => {
+                FileFormat::Script(script) => {
                     let script = script.clone();
                     self.script(file, &script)?;
                 }
-                FileKind::Elf(_) | FileKind::Broken(..) | FileKind::Other { .. } => {}
+                FileFormat::Elf(_) | FileFormat::Broken(..) | FileFormat::Other { .. } => {}
             }
         }
         Ok(())
     }
 
     fn program(&mut self, file: FileId) -> Result<()> {
-        let FileKind::Elf(facts) = self.tree.content(file) else {
+        let FileFormat::Elf(facts) = self.tree.content(file) else {
             return Ok(());
         };
         let interpreter = facts.interpreter.clone();
@@ -373,7 +373,7 @@ impl<'v> Resolver<'v> {
     /// Whether so many scripts follow one another from this interpreter of a script on that the kernel gives up, as in a circle.
     fn is_too_deep(&mut self, mut interpreter: FileId) -> bool {
         for _ in 1..SCRIPTS {
-            let FileKind::Script(script) = self.tree.content(interpreter) else {
+            let FileFormat::Script(script) = self.tree.content(interpreter) else {
                 return false;
             };
             let next = script.interpreter.clone();
@@ -383,7 +383,7 @@ impl<'v> Resolver<'v> {
                 _ => return false,
             }
         }
-        matches!(self.tree.content(interpreter), FileKind::Script(_))
+        matches!(self.tree.content(interpreter), FileFormat::Script(_))
     }
 
     /// Where a program is on a path that env(1) is told.

@@ -142,7 +142,7 @@ impl HostView {
         }
     }
 
-    /// What was looked at so far, for [`View::recall`], with `said`; `None` where that is not kept in mind or could not be told again.
+    /// What was looked at so far, for [`HostView::replay`], with `said`; `None` where that is not kept in mind or could not be told again.
     pub fn access_log(&self, key: &Digest, said: &[String]) -> Option<Vec<u8>> {
         let mut state = self.looks.as_ref()?.state();
         if state.unfit {

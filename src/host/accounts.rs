@@ -56,7 +56,7 @@ pub struct Accounts {
     /// Names that gshadow(5) has and group(5) lacks, likewise.
     pub half_groups: Vec<String>,
     live: bool,
-    /// As [`View::spaced`] says.
+    /// As [`HostView::with_id_gap`] says.
     spacing: u32,
     uid_range: (u32, u32),
     gid_range: (u32, u32),

@@ -105,7 +105,7 @@ impl Invocation {
     }
 
     /// As [`Invocation::check`], for a tool that gives an id which somebody else may have taken meanwhile: status 4 of groupadd(8) and useradd(8) is
-    /// [`Kind::Busy`] then.
+    /// [`ErrorKind::Busy`] then.
     pub fn check_id_free(&self, deed: &str) -> Result<()> {
         const TAKEN: i32 = 4;
         let outcome = self.run()?;

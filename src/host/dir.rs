@@ -288,7 +288,7 @@ impl Dir {
         .map_err(|errno| self.error("create", path, errno))
     }
 
-    /// Gives a file made by [`Dir::make_file`] its owner, mode and, where given, time of last change. Gives back its facts.
+    /// Gives a file made by [`Dir::create_file`] its owner, mode and, where given, time of last change. Gives back its facts.
     pub fn finish_file(
         &self,
         path: &Path,

@@ -71,7 +71,7 @@ impl DirReader {
         Ok(PathBuf::from(OsString::from_vec(text.into_bytes())))
     }
 
-    /// Opens what [`Entries::lstat`] has shown to be a regular file, for reading at offsets. If something else has taken its place, nothing is
+    /// Opens what [`DirReader::lstat`] has shown to be a regular file, for reading at offsets. If something else has taken its place, nothing is
     /// followed or waited for: a link and a socket are refused here, a directory and a pipe when they are read.
     pub fn open(&self, name: &OsStr) -> io::Result<File> {
         let flags =

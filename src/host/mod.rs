@@ -1,6 +1,6 @@
-//! The one door to the system. [`View`] reads; [`Host`] writes as well. Nothing here knows what a jail is.
+//! The one door to the system. [`HostView`] reads; [`Host`] writes as well. Nothing here knows what a jail is.
 //!
-//! A host is a value: the running system, or any directory that holds one (`--root DIR`). Every path given to a [`View`] is resolved with the
+//! A host is a value: the running system, or any directory that holds one (`--root DIR`). Every path given to a [`HostView`] is resolved with the
 //! host's root as `/`, so that no link of a directory tree leads out to the system that jailctl runs on.
 
 mod access_log;
@@ -67,7 +67,7 @@ pub use view::{HostView, MountFlags, ResolvedPath};
 
 use crate::error::{Error, Result};
 
-/// A host that may be changed. Reads as its [`View`] does.
+/// A host that may be changed. Reads as its [`HostView`] does.
 #[derive(Debug)]
 pub struct Host {
     view: HostView,
@@ -85,7 +85,7 @@ impl Host {
     /// The host whose root directory is `root`: `/` for the running system. Only root may change a host.
     ///
     /// # Errors
-    /// Refuses others than root, and what [`View::refuse_unsafe_accounts`] refuses.
+    /// Refuses others than root, and what [`HostView::refuse_unsafe_accounts`] refuses.
     pub fn new(root: &Path) -> Result<Self> {
         if !rustix::process::geteuid().is_root() {
             return Err(Error::failed("could not change the host")
@@ -99,7 +99,7 @@ impl Host {
         Ok(Self { view })
     }
 
-    /// As [`View::spaced`].
+    /// As [`HostView::with_id_gap`].
     #[must_use]
     pub fn with_id_gap(self, spacing: u32) -> Self {
         Self {
@@ -107,7 +107,7 @@ impl Host {
         }
     }
 
-    /// As [`View::remembering`].
+    /// As [`HostView::with_access_log`].
     #[must_use]
     pub fn with_access_log(self) -> Self {
         Self {
@@ -136,7 +136,7 @@ impl Host {
     }
 
     /// Opens the directory at `path`, which somebody typed, and makes what is missing of it. Follows
-    /// links as [`View::locate`] does: none that others than root could have put there.
+    /// links as [`HostView::locate`] does: none that others than root could have put there.
     ///
     /// # Errors
     /// Where such a link is on the way, or something else than a directory.

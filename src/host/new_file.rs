@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 /// Makes the file `path` of the running system with mode 0644, relative to where the caller is. Never touches one that is there: `false` then.
 ///
 /// # Errors
-/// Where its directory does not exist, or is reached by a link that is not followed (see [`View::locate`]).
+/// Where its directory does not exist, or is reached by a link that is not followed (see [`HostView::locate`]).
 pub fn create_new_file(path: &Path, text: &str) -> Result<bool> {
     let absolute = std::path::absolute(path).map_err(|error| Error::io("find", path, &error))?;
     let (Some(parent), Some(name)) = (absolute.parent(), absolute.file_name()) else {

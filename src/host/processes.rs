@@ -93,7 +93,7 @@ impl Process {
         }
     }
 
-    /// Those of [`Process::living`] that one look finds.
+    /// Those of [`Process::find_in_jail`] that one look finds.
     pub fn present(view: &HostView, root: &Path, uids: &[u32]) -> Result<Vec<Self>> {
         if !view.is_live() {
             return Ok(Vec::new());
@@ -153,7 +153,7 @@ impl Process {
     /// the root of another mount namespace is `/` too.
     ///
     /// # Errors
-    /// [`crate::error::Kind::Failed`] where `/proc` cannot be read.
+    /// [`crate::error::ErrorKind::Failed`] where `/proc` cannot be read.
     pub fn outside(view: &HostView, uids: &[u32]) -> Result<Vec<Self>> {
         if !view.is_live() || uids.is_empty() {
             return Ok(Vec::new());

@@ -3,7 +3,7 @@
 //! A path that root is given, as the `source` of a file, a spec or `--output`, may pass directories of
 //! users. Whoever may write to a directory decides what each name in it leads to: another file by
 //! rename(2), a file of root by a symbolic link (CVE-2018-15664) or, where `fs.protected_hardlinks` is
-//! 0, by a hard link. [`View::locate`] therefore looks at the path as it is written, holds each
+//! 0, by a hard link. [`HostView::locate`] therefore looks at the path as it is written, holds each
 //! directory open while it looks into it, and follows a link only where nobody but root could have put
 //! it. proc_sys_fs(5), path_resolution(7).
 
@@ -278,7 +278,7 @@ impl HostView {
     /// Everything below the directory that was located, parents first and names sorted. No link is
     /// followed, and each directory is held open while what it holds is looked at, so that the facts
     /// of an entry and of the directories above it belong together whatever is renamed meanwhile. To
-    /// read a file, open it with [`View::open_real`].
+    /// read a file, open it with [`HostView::open_no_symlinks`].
     ///
     /// # Errors
     /// Where a directory cannot be read, or the tree is too large or too deep.

@@ -33,7 +33,7 @@ impl HostView {
     /// Files that do not exist are no reason. The running system is never refused.
     ///
     /// # Errors
-    /// [`Kind::Failed`], with one finding for each such file.
+    /// [`ErrorKind::Failed`], with one finding for each such file.
     pub fn refuse_unsafe_accounts(&self) -> Result<()> {
         if self.is_live() {
             return Ok(());
@@ -69,7 +69,7 @@ impl Host {
     /// the old or the new text of each. `deed` completes "could not ...".
     ///
     /// # Errors
-    /// [`Kind::Busy`] where an id is taken or the lock is held for 15 seconds; [`Kind::Failed`]
+    /// [`ErrorKind::Busy`] where an id is taken or the lock is held for 15 seconds; [`ErrorKind::Failed`]
     /// otherwise, with nothing changed unless a file could not be replaced.
     pub(super) fn edit_accounts(
         &self,

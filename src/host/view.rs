@@ -154,7 +154,7 @@ impl HostView {
             .ok_or_else(|| self.error("open", path, Errno::NOENT))
     }
 
-    /// As [`View::open`], with `None` where there is no such file.
+    /// As [`HostView::open`], with `None` where there is no such file.
     pub fn try_open(&self, path: &Path) -> Result<Option<File>> {
         // To open a device can make it do something, so it is looked at first.
         let Some(stat) = self.stat(path)? else {
@@ -221,7 +221,7 @@ impl HostView {
             .map(|(content, _)| content))
     }
 
-    /// As [`View::read`], with the facts of the very inode that was read.
+    /// As [`HostView::read`], with the facts of the very inode that was read.
     pub fn read_with_stat(&self, path: &Path, limit: u64) -> Result<Option<(Vec<u8>, Stat)>> {
         let Some(file) = self.try_open(path)? else {
             return Ok(None);
@@ -364,7 +364,7 @@ impl HostView {
         self.trace_links(path)
     }
 
-    /// As [`View::trace`], one component at a time.
+    /// As [`HostView::resolve_links`], one component at a time.
     fn trace_links(&self, path: &Path) -> Result<Option<ResolvedPath>> {
         let mut real = PathBuf::from("/");
         let mut last = None;

@@ -19,7 +19,7 @@ impl HostView {
     /// Everything below the directory `path`, which is free of links, parents first and names sorted; links are listed and not followed.
     ///
     /// The walk goes by path and may be led astray by whoever can write to the tree, so what it gives are names only: whoever reads the files
-    /// opens them with [`View::open_real`], which passes no link.
+    /// opens them with [`HostView::open_no_symlinks`], which passes no link.
     pub fn walk(&self, path: &Path) -> Result<Vec<(PathBuf, Stat)>> {
         let handle = self.open2(
             path,

@@ -295,7 +295,7 @@ fn same_source(
     )))
 }
 
-/// Which of [`SWAPPED`] have to be made anew.
+/// Which of [`EXCHANGED_DIRS`] have to be made anew.
 pub fn dirs_to_exchange(changes: &[Change]) -> BTreeSet<&'static str> {
     EXCHANGED_DIRS
         .into_iter()

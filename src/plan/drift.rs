@@ -161,7 +161,7 @@ fn outside(manifest: &Manifest, view: &HostView) -> Result<Vec<(String, HostJob)
 /// no file says that a process has started.
 ///
 /// # Errors
-/// [`crate::error::Kind::Failed`] where the account files or `/proc` cannot be read.
+/// [`crate::error::ErrorKind::Failed`] where the account files or `/proc` cannot be read.
 pub fn processes_outside(view: &HostView) -> Result<Vec<(JailName, Difference)>> {
     let known = view.accounts()?;
     let jailed: Vec<(&UserEntry, JailName)> = (known.users.iter())

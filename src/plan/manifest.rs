@@ -26,7 +26,7 @@ pub const PREVIOUS: &str = "previous";
 
 /// One jail as it was built.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Whole")]
+#[serde(try_from = "RawManifest")]
 pub struct Manifest {
     /// [`FORMAT`] when it was written.
     pub format: u32,
@@ -144,7 +144,7 @@ pub struct OriginalAccount {
 
 /// One entry as it was made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Flat")]
+#[serde(try_from = "RawRecord")]
 pub struct Record {
     /// What it is.
     #[serde(flatten)]

@@ -322,7 +322,7 @@ impl Plan {
     /// Refuses to make a root anew that is gone with what its users had in it: the disk may not be mounted.
     ///
     /// # Errors
-    /// [`crate::error::Kind::Failed`], with the way to say that it is meant.
+    /// [`crate::error::ErrorKind::Failed`], with the way to say that it is meant.
     pub fn refuse_vanished_root(&self, view: &HostView) -> Result<()> {
         let Some(manifest) = &self.manifest else {
             return Ok(());
@@ -405,7 +405,7 @@ fn plan_with(
         &wanted.tree,
         manifest.as_ref(),
         inventory.as_ref(),
-        &store_index,
+        &store,
         depth,
         view,
     )?;

@@ -196,7 +196,7 @@ pub(super) fn steps(
     }
     let recorded = manifest.and_then(|manifest| manifest.lock.as_ref());
     let as_verified = !differs
-        && recorded.map(|lock| &lock.sshd) == sshd_info
+        && recorded.map(|lock| &lock.sshd) == facts
         && steps
             .iter()
             .all(|step| !matches!(step, Step::CreateAccount(_)));

@@ -62,7 +62,7 @@ fn exposure(jail: &ResolvedJail) -> Option<String> {
 /// The notice of [`Plan::exposure`], for a jail as it was built.
 ///
 /// # Errors
-/// [`crate::error::Kind::Failed`] where the records cannot be read.
+/// [`crate::error::ErrorKind::Failed`] where the records cannot be read.
 pub fn exposure_as_built(manifest: &Manifest, view: &HostView) -> Result<Option<String>> {
     let policy = ResolvedJail::state(&manifest.name).join(POLICY);
     let is_plain = manifest.doors.contains(&AccessMethod::Shell) && view.lstat(&policy)?.is_none();

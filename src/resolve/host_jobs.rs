@@ -87,7 +87,7 @@ impl HostJob {
 /// caller is not root, who alone can read the spools.
 ///
 /// # Errors
-/// [`crate::error::Kind::Failed`] where one of the places cannot be read.
+/// [`crate::error::ErrorKind::Failed`] where one of the places cannot be read.
 pub fn of_account(view: &HostView, name: &str, uid: u32) -> Result<Vec<HostJob>> {
     if !rustix::process::geteuid().is_root() {
         return Ok(Vec::new());

@@ -1,4 +1,4 @@
-//! What programs need beyond what their files say: terminals, certificates, time zones, helpers. The knowledge is data, in `data/rules.toml`, and
+//! What programs need beyond what their files say: terminals, certificates, time zones, helpers. The knowledge is data, in `rules/builtin.toml`, and
 //! a host can add to it: `docs/rules.md`.
 //!
 //! A rule is called for by a program or library that the tree holds, and adds files of the host. What they need in turn can call for more, so
@@ -97,7 +97,7 @@ impl Rules {
     /// The rules that every jailctl has.
     fn built_in() -> Result<Self> {
         let mut findings = Vec::new();
-        let source = parse::built_in(include_str!("data/rules.toml"));
+        let source = parse::built_in(include_str!("rules/builtin.toml"));
         let unused = host_rules::read(&source, &mut findings)?;
         if findings.is_empty() {
             Ok(Self {

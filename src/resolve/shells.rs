@@ -27,7 +27,7 @@ pub struct ShellLeak {
 /// Refuses to build while there is any.
 ///
 /// # Errors
-/// [`Kind::Failed`] with a finding for each.
+/// [`ErrorKind::Failed`] with a finding for each.
 pub(super) fn refuse_leaks(view: &HostView) -> Result<()> {
     let leaks = leaks(view)?.into_iter();
     let finding = |leak: ShellLeak| {
@@ -47,12 +47,12 @@ pub(super) fn refuse_leaks(view: &HostView) -> Result<()> {
 
 /// All that there is of it on the host.
 ///
-/// With a shell below [`SHELLS`] in shells(5), su(1) takes `--shell` from whoever knows the
+/// With a shell below [`SHELL_PREFIX`] in shells(5), su(1) takes `--shell` from whoever knows the
 /// password of the account, and starts a shell of the host; services with pam_shells(8) let the
 /// account in.
 ///
 /// # Errors
-/// [`Kind::Failed`] where a file cannot be read.
+/// [`ErrorKind::Failed`] where a file cannot be read.
 pub fn leaks(view: &HostView) -> Result<Vec<ShellLeak>> {
     let mut leaks = Vec::new();
     if view.lstat(Path::new(SHELL_PREFIX))?.is_some() {

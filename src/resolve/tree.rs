@@ -36,7 +36,7 @@ pub enum Reason {
         /// That entry.
         path: JailPath,
     },
-    /// Another entry needs it, which no file of its says: a rule of `data/rules.toml` or of the host's own knows.
+    /// Another entry needs it, which no file of its says: a rule of `rules/builtin.toml` or of the host's own knows.
     Rule {
         /// The rule's name.
         rule: String,

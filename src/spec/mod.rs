@@ -1,7 +1,7 @@
 //! TOML text to [`Spec`]: parsed with spans, templates merged, meaning checked, every finding at once. Reads no file but through the loader it is given.
 
 //!
-//! [`source`] makes text of bytes, [`load`] makes a [`Spec`] of text: `syntax` parses, `tree` holds the result against the table in [`keys`], `template` puts the
+//! [`source`] makes text of bytes, [`load`] makes a [`Spec`] of text: `syntax` parses, `tree` holds the result against the table in [`schema`], `template` puts the
 //! layers together, `build` makes the types below, `check` looks at what the values mean together.
 
 use std::collections::BTreeSet;

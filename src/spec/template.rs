@@ -65,7 +65,7 @@ pub(crate) enum Layer {
 }
 
 /// `upper` on top of `lower`: its scalars win, its lists follow, and of two array elements for one thing (two `[[file]]` of one target) its one stays.
-/// A list that opens something ([`Key::replaces`]) replaces that of the templates where the spec itself has it.
+/// A list that opens something ([`KeySchema::replaces`]) replaces that of the templates where the spec itself has it.
 pub(crate) fn merge(lower: Table, upper: Table, layer: Layer) -> Table {
     merge_tables("", lower, upper, layer)
 }

@@ -17,7 +17,7 @@ const DROPBOX: &str = include_str!("../../jails/dropbox.toml");
 fn text_of(text: &str) -> Arc<SourceText> {
     Arc::new(SourceText {
         name: "test.toml".to_owned(),
-        text: display.to_owned(),
+        text: text.to_owned(),
     })
 }
 

@@ -10,7 +10,7 @@ use jailctl::error::Result;
 use jailctl::host::HostView;
 use proptest::prelude::*;
 
-use super::forge::Forge;
+use super::elf_builder::Forge;
 
 struct Room(PathBuf);
 

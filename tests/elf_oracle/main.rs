@@ -23,17 +23,17 @@ use std::thread;
 use jailctl::elf::{self, Closure, ObjectKind, Options, Priority};
 use jailctl::host::HostView;
 
-mod blowups;
-mod foreign;
-mod forge;
+mod deps_command;
+mod dlopen_notes;
+mod elf_builder;
+mod foreign_roots;
 mod hostile;
+mod load_errors;
+mod multiple_paths;
 mod musl;
-mod refusal;
+mod resource_limits;
 mod search;
-mod verb;
-mod ways;
-mod wishes;
-mod world;
+mod test_root;
 
 /// What one file needs: real paths, and names that were not found.
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use super::world::{Make, World, has, lacks, plain};
+use super::test_root::{Make, World, has, lacks, plain};
 
 #[test]
 fn musl_has_one_path_for_all() {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::world::{Make, TUPLE, World, has, lacks, plain};
+use super::test_root::{Make, TUPLE, World, has, lacks, plain};
 
 #[test]
 fn rpath_is_inherited_and_runpath_is_not() {

@@ -44,7 +44,7 @@ pub(super) struct LastSession {
 }
 
 impl Slot {
-    /// Counts the calling process. Refuses it where `most` sessions live already. Until [`Entry::settle`] nobody else comes or goes.
+    /// Counts the calling process. Refuses it where `most` sessions live already. Until [`Slot::commit`] nobody else comes or goes.
     pub(super) fn acquire(jail: &str, user: &str, most: Option<u32>) -> Result<Self, Error> {
         let directory = Path::new(REGISTERS).join(jail);
         for path in [Path::new("/run/jailctl"), Path::new(REGISTERS), &directory] {

@@ -1,7 +1,7 @@
 //! The rules in a jail's own network, as text for nft(8): what leaves and what enters it.
 //!
 //! This is the wall. The table is in the network namespace of the jail, where nobody has CAP_NET_ADMIN: a `flush ruleset` on the host, as
-//! nftables.service begins with, does not reach it. The host's table ([`rules`](super::rules)) stands behind it, and translates addresses.
+//! nftables.service begins with, does not reach it. The host's table ([`rules`](super::nft)) stands behind it, and translates addresses.
 //!
 //! Destinations that are the host itself are a list here, for in this network they look like any others; the list is written anew when they change.
 

@@ -1,6 +1,6 @@
 //! The two tables of a jail's network as the kernel has them: whether they are there and unchanged, and loading them.
 //!
-//! Whoever loads them notes, in a file for each jail, what was loaded and by which number the kernel knows it ([`nftables::fingerprint`]). So everybody
+//! Whoever loads them notes, in a file for each jail, what was loaded and by which number the kernel knows it ([`nft_events::fingerprint`]). So everybody
 //! can tell by a few messages to the kernel whether the tables are what they should be. A lock on that file is held meanwhile; it is another one than that of all
 //! networks, since a keeper holds it whom its jail's limits may slow down.
 

@@ -4,13 +4,13 @@
 //! there after a boot without anybody's doing, nothing keeps it but processes, and the host's mount table never has it. What is listened on in it
 //! ends with its sessions anyway.
 //!
-//! - [`members`]: who is in it, by locks that end with their processes.
-//! - [`link`]: interfaces, addresses and routes, by rtnetlink(7); [`netlink`]: its messages, and those of nftables.
+//! - [`registry`]: who is in it, by locks that end with their processes.
+//! - [`rtnetlink`]: interfaces, addresses and routes, by rtnetlink(7); [`netlink`]: its messages, and those of nftables.
 //! - [`filter`]: the rules in the jail's own network, as text for nft(8): the wall, which nothing on the host takes away.
-//! - [`rules`]: the host's table, which translates addresses and says the same again.
-//! - [`installed`]: whether both are loaded and unchanged, by what the kernel says of them ([`nftables`]).
+//! - [`nft`]: the host's table, which translates addresses and says the same again.
+//! - [`installed`]: whether both are loaded and unchanged, by what the kernel says of them ([`nft_events`]).
 //! - [`addresses`]: which destinations are the host itself.
-//! - [`forwarding`]: that the host passes on what comes and goes, for jails alone; [`guard`]: by which routes.
+//! - [`ip_forward`]: that the host passes on what comes and goes, for jails alone; [`guard`]: by which routes.
 //! - [`watch`]: how a keeper learns that something of it was changed.
 //! - [`faults`](mod@faults): the comparison of all of it with what should be, for `check`, `doctor` and `build`.
 
@@ -61,7 +61,7 @@ const PREFIX: u8 = 30;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Network {
-    /// The host's interface: [`LINKS`] and a number.
+    /// The host's interface: [`IFNAME_PREFIX`] and a number.
     pub link: String,
     /// The host's address there, which the jail sends everything to.
     pub gateway: Ipv4Addr,

@@ -4,9 +4,9 @@
 //! the connection ends; `enter` takes the same part. What belongs to the session is tied to that process by the kernel, not by a promise:
 //!
 //! - Its mounts are in a mount namespace that ends with the last process in it. The host's mount table never changes.
-//! - Everything that it starts is in a new pid namespace. Pid 1 there is a small keeper ([`keeper`]) that watches the calling process
+//! - Everything that it starts is in a new pid namespace. Pid 1 there is a small keeper ([`init`]) that watches the calling process
 //!   and ends with it, however that ends; and with pid 1 the kernel ends all the others.
-//! - The jail is mounted at a name that exists only in here ([`DOOR`](crate::policy::DOOR), [`INSIDE`](crate::policy::INSIDE)), and sshd is
+//! - The jail is mounted at a name that exists only in here ([`DOOR`](crate::policy::SESSION_DIR), [`INSIDE`](crate::policy::ROOT_NAME)), and sshd is
 //!   told to chroot(2) to that name. So when the policy was not applied, for whatever reason, there is nothing to enter.
 //!
 //! **Why not just chroot(2) to the jail's directory, in a namespace of mounts?** Because `..` stops at the caller's own root only. Whoever has two
@@ -53,10 +53,10 @@ pub struct Counted {
 ///
 /// The process is root's, has one thread, and is not in a chroot of its own. Afterwards
 /// - it sees the host's files, with these exceptions: the jail at its name in here, the session's terminals at `/dev/pts`, and with
-///   [`Logins::Mirrored`] a utmp and a wtmp of its own;
+///   [`Utmp::Mirrored`] a utmp and a wtmp of its own;
 /// - it has no_new_privs set and an empty capability bounding set: it keeps what it can do, and nothing that it starts can get more;
 /// - a seccomp filter answers rare and dangerous system calls in the kernel's place, keyctl(2) among them: a keyring of its own it gets by
-///   [`own_keyring`], before; no core of it is dumped, unless the policy says so;
+///   [`new_session_keyring`], before; no core of it is dumped, unless the policy says so;
 /// - its next children are in the session's pid namespace. It is not, itself.
 ///
 /// Refused are users that the policy does not name, a root that others than root could have changed, and a mount whose place or source is missing
@@ -108,7 +108,7 @@ impl JailResources {
             in_sshds_group: None,
         };
         if let Some(limits) = &policy.limits {
-            match cgroup::begin(policy, cgroup, user) {
+            match cgroup::begin(policy, limits, user) {
                 Ok(place) => shared.place = Some(place),
                 Err(error) => {
                     shared.leave();

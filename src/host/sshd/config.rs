@@ -50,7 +50,7 @@ impl Blocks {
     /// and does not for another.
     ///
     /// # Errors
-    /// It is not clear for which addresses a block holds: [`Kind::Failed`], with the file and line.
+    /// It is not clear for which addresses a block holds: [`ErrorKind::Failed`], with the file and line.
     pub fn samples(&self, user: &str) -> Result<Vec<ConnSpec>> {
         conn_specs(&self.0, user).map_err(|(place, pattern)| {
             not_read(
@@ -250,7 +250,7 @@ impl Config {
     /// The Match blocks, in the order in which sshd meets them.
     ///
     /// # Errors
-    /// A line is not read as sshd reads it, so that nothing could be verified: [`Kind::Failed`], with the file and line.
+    /// A line is not read as sshd reads it, so that nothing could be verified: [`ErrorKind::Failed`], with the file and line.
     pub fn blocks(&self) -> Result<Blocks> {
         self.blocks_of(&Reading::ALL).map(Blocks)
     }

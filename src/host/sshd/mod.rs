@@ -1,4 +1,4 @@
-//! sshd as this host has it: what its configuration says ([`Config`]), what it would really do ([`Daemon`]), and telling it to read anew.
+//! sshd as this host has it: what its configuration says ([`Config`]), what it would really do ([`Sshd`]), and telling it to read anew.
 
 mod address;
 mod config;

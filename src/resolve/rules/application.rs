@@ -193,7 +193,7 @@ impl<'a> RuleApplication<'a> {
         .map(drop)
     }
 
-    /// As [`View::trace`]. Paths of a rule lie together, so that a link on the way to their directory is followed once for all.
+    /// As [`HostView::resolve_links`]. Paths of a rule lie together, so that a link on the way to their directory is followed once for all.
     fn trace(&mut self, path: &Path) -> Result<Option<ResolvedPath>> {
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
             return self.view.resolve_links(path);

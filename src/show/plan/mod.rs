@@ -1,4 +1,4 @@
-//! A plan, told: as a page for people and as JSON for programs. Both are forms of the same [`Deed`]s, so that they tell the same story.
+//! A plan, told: as a page for people and as JSON for programs. Both are forms of the same [`StepSummary`]s, so that they tell the same story.
 
 mod collapse;
 mod json;

@@ -30,7 +30,7 @@ fn refuse(spec: &str) -> String {
 fn on_processor() -> Duration {
     #[expect(clippy::disallowed_methods, reason = "the kernel's own count")]
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("the kernel's count");
-    let spent = display.split(' ').next().and_then(|word| word.parse().ok());
+    let spent = text.split(' ').next().and_then(|word| word.parse().ok());
     Duration::from_nanos(spent.expect("a number of nanoseconds"))
 }
 

@@ -183,8 +183,8 @@ fn each_text_refuses_what_is_hostile() {
     ];
     for key in KEYS {
         let (rule, wrap) = match key.shape {
-            ValueType::Text(rule) => (constraint, false),
-            ValueType::Texts(rule) => (constraint, true),
+            ValueType::Text(rule) => (rule, false),
+            ValueType::Texts(rule) => (rule, true),
             _ => continue,
         };
         let long = "a".repeat(100_000);

@@ -14,7 +14,7 @@ impl Templates for Site<'_> {
         match self.0.iter().find(|(known, _)| *known == name) {
             Some((name, text)) => Ok(Some(Arc::new(SourceText {
                 name: format!("template {name}"),
-                text: (*display).to_owned(),
+                text: (*text).to_owned(),
             }))),
             None => BuiltIn.get(name),
         }
@@ -54,7 +54,7 @@ fn lists_are_joined_without_doubles() {
 #[test]
 fn a_spec_that_says_what_is_open_replaces_what_templates_open() {
     let doors = |text: &str| {
-        let spec = load_with(display, &[("web", "[sshd]\nallow = ['shell']")]).expect("good");
+        let spec = load_with(text, &[("web", "[sshd]\nallow = ['shell']")]).expect("good");
         (spec.doors.value, spec.doors.site.to_string())
     };
     let user = "\n[[user]]\nname = 'ana'\nauthorized_keys = []\n[sshd]\n";
@@ -93,7 +93,7 @@ fn ports_and_devices_of_the_spec_replace_those_of_templates() {
     )];
     let open = |more: &str| {
         let text = format!("name = 'a'\ntemplates = ['wide']\n{more}");
-        let spec = load_with(&display, &templates).expect("good");
+        let spec = load_with(&text, &templates).expect("good");
         let session = spec.session.expect("a session");
         let NetworkSpec::Private(network) = session.network else {
             panic!("not a network of its own");
@@ -120,7 +120,7 @@ fn mount_options_that_are_not_named_keep_their_safe_default() {
         let text = format!(
             "name = 'a'\nbinaries = ['bash']\n[[mount]]\nsource = '{source}'\ntarget = '{target}'\n{given}"
         );
-        let spec = load_text(&display).expect("good");
+        let spec = load_text(&text).expect("good");
         let mounts = spec.session.expect("a session").mounts;
         ["ro", "nosuid", "nodev", "noexec"].map(|option| mounts[0].is(option))
     };

@@ -37,7 +37,7 @@
     reason = "a harness panics: that is how a test fails"
 )]
 
-mod keeper;
+mod init;
 pub mod login;
 pub mod run;
 pub mod snapshot;
@@ -47,7 +47,7 @@ pub mod trace;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use keeper::Keeper;
+use init::Keeper;
 pub use login::{Key, Login, Probe, Session};
 pub use run::{Output, Running};
 pub use snapshot::Snapshot;

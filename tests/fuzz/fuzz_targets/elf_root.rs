@@ -13,11 +13,11 @@ use jailctl::host::HostView;
 use jailctl::show;
 use libfuzzer_sys::fuzz_target;
 
-use forge::Forge;
+use elf_builder::Forge;
 
 #[allow(dead_code, reason = "shared with tests that use more of it")]
-#[path = "../../elf_oracle/forge.rs"]
-mod forge;
+#[path = "../../elf_oracle/elf_builder.rs"]
+mod elf_builder;
 
 const DIRECTORIES: [&str; 14] = [
     "/bin",

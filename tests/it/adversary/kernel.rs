@@ -8,7 +8,7 @@ use crate::session::limits::limit;
 use crate::session::{LOG, compile, copy, harlequin};
 use crate::support::{Spec, host_with_module, type_into};
 
-/// What the kernel answers to the calls of `calls.c`, by their names.
+/// What the kernel answers to the calls of `pam_bench.c`, by their names.
 #[track_caller]
 fn answers(said: &str) -> BTreeMap<String, String> {
     let pairs = said.lines().filter_map(|line| line.split_once(' '));
@@ -348,7 +348,7 @@ fn c2_no_key_of_the_same_user_id_is_reached_from_a_session() {
     let Some(host) = host_with_module() else {
         return;
     };
-    compile(&host, "grip", include_str!("../session/grip.c"));
+    compile(&host, "grip", include_str!("../session/reach_probe.c"));
     let key = host.key("harlequin");
     let mut spec = Spec::arkham(&key, &["grip"]);
     spec.more.push_str("[namespaces]\n");

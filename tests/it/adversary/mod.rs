@@ -2,7 +2,7 @@
 //! the promises. The payload of each is harmless: a token file outside of the jail is read, or is not.
 
 mod adoption;
-mod held;
+mod follow_up;
 mod host_modules;
 mod kernel;
 mod kill;
@@ -10,8 +10,8 @@ mod match_blocks;
 mod mounts;
 mod network;
 mod proof;
+mod regressions;
 mod root_dir;
-mod second_look;
 mod sources;
 mod sshd_size;
 mod ways_in;

@@ -131,7 +131,7 @@ fn c9_nothing_is_mounted_in_what_a_build_exchanges() {
 #[test]
 fn c8_no_session_sees_a_directory_of_a_plain_chroot() {
     let Some((host, key)) = host() else { return };
-    compile(&host, "passer", include_str!("../session/passer.c"));
+    compile(&host, "passer", include_str!("../session/fd_passing.c"));
     let selina = host.key("selina");
     let mut plain = Spec::arkham(&selina, &["passer"]).plain();
     plain.name = "elba";

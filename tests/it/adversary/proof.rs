@@ -6,7 +6,7 @@ use crate::session::compile;
 use crate::support::{Spec, arkham, host};
 
 const HUNTER: &str = include_str!("hunter.c");
-const PASSER: &str = include_str!("../session/passer.c");
+const PASSER: &str = include_str!("../session/fd_passing.c");
 
 /// A copy with sshd and the jail arkham as a plain chroot, in which harlequin has the hunter.
 struct Attack<'h> {

@@ -6,7 +6,7 @@ use disposable::DisposableHost;
 
 use crate::support::{Spec, host};
 
-const RULES: &str = include_str!("../../../src/resolve/data/rules.toml");
+const RULES: &str = include_str!("../../../src/resolve/rules/builtin.toml");
 const PAGE: &str = include_str!("../../../docs/rules.md");
 
 /// The texts of a rule's key, braces as they are.

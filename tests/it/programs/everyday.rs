@@ -109,7 +109,7 @@ fn failures(host: &DisposableHost, user: &Login<'_>) -> Vec<&'static str> {
 /// Takes every rule of jailctl's away.
 fn without_rules(host: &DisposableHost) {
     let mut none = String::new();
-    for line in include_str!("../../../src/resolve/data/rules.toml").lines() {
+    for line in include_str!("../../../src/resolve/rules/builtin.toml").lines() {
         if line.starts_with("name = ") {
             none.push_str("[[rule]]\n");
             none.push_str(line);

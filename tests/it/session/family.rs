@@ -3,7 +3,7 @@
 use disposable::{DisposableHost, Login};
 
 use super::LOG;
-use super::groups::Parent;
+use super::control_groups::Parent;
 use crate::support::{Reach, host_with_module, look, reach};
 
 /// Writes the spec of the jails of alice and bob, and builds them.

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use disposable::DisposableHost;
 
-use super::closed::closed;
-use super::groups::Parent;
+use super::control_groups::Parent;
+use super::fail_closed::closed;
 use super::{LOG, compile, harlequin};
 use crate::support::{Spec, host_with_module, log_and_module};
 

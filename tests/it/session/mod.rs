@@ -1,23 +1,23 @@
 //! Sessions with namespaces and mounts of their own, over real ssh: that nothing is missing in them, and that nothing of the host is there.
 
 mod build;
-mod cases;
-mod closed;
-mod cost;
+mod conntrack;
+pub(crate) mod control_groups;
+mod cross_session;
+mod cves;
+mod fail_closed;
 mod family;
-mod flood;
 mod forward;
-pub(crate) mod groups;
-mod hands;
-mod held;
-mod ids;
-mod life;
+mod freeze_and_stats;
+mod lifecycle;
 pub(crate) mod limits;
-mod log;
+mod login_cost;
 pub(crate) mod network;
-mod rare;
-mod turns;
-mod walls;
+mod refusal_log;
+mod switchover;
+mod user_namespace;
+mod v1_controllers;
+mod visibility;
 
 use disposable::{DisposableHost, Login};
 

@@ -8,7 +8,7 @@ use crate::support::{Spec, host_with_module};
 /// A copy with a neighbour: a network namespace in which 192.0.2.2 is, and the host is 192.0.2.1 and its way to everything.
 pub(crate) fn copy(more: &str) -> Option<(DisposableHost, Spec)> {
     let host = host_with_module()?;
-    compile(&host, "wire", include_str!("wire.c"));
+    compile(&host, "wire", include_str!("port_probe.c"));
     host.sh("unshare --net sleep infinity </dev/null >/dev/null 2>&1 & echo $! >/run/neighbour; until [ \"$(readlink /proc/$!/ns/net)\" != \"$(readlink /proc/self/ns/net)\" ]; do sleep 0.01; done
              ip link add wayne0 type veth peer name wayne1 netns $! && ip addr add 192.0.2.1/24 dev wayne0 && ip link set wayne0 up
              nsenter -t $! -n sh -c 'ip addr add 192.0.2.2/24 dev wayne1 && ip link set wayne1 up && ip link set lo up && ip route add default via 192.0.2.1'

@@ -14,7 +14,7 @@ struct Two<'host> {
 
 fn host() -> Option<DisposableHost> {
     let host = host_with_module()?;
-    compile(&host, "grip", include_str!("grip.c"));
+    compile(&host, "grip", include_str!("reach_probe.c"));
     Some(host)
 }
 

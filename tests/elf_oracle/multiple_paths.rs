@@ -7,8 +7,8 @@ use std::path::Path;
 use jailctl::elf::{Options, Resolver, implicit};
 use jailctl::host::HostView;
 
-use super::forge::Forge;
-use super::world::{Make, TUPLE, World, has, plain};
+use super::elf_builder::Forge;
+use super::test_root::{Make, TUPLE, World, has, plain};
 
 /// In a copy of what programs need the loader says of each what it says in the world.
 fn agree_together(world: &World, programs: &[&str]) {

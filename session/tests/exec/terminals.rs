@@ -9,8 +9,8 @@ use rustix::io::ioctl_fionread;
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::termios::{OptionalActions, Termios, tcsetattr, tcsetwinsize};
 
-use crate::desk::{Desk, is_cooked, size};
 use crate::jail::{Jail, State, UID};
+use crate::pty::{Desk, is_cooked, size};
 
 fn all_modes(modes: &Termios) -> String {
     format!("{modes:?}")

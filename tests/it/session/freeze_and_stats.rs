@@ -3,7 +3,7 @@
 use disposable::DisposableHost;
 use serde_json::Value;
 
-use super::groups::Parent;
+use super::control_groups::Parent;
 use super::limits::{limit, limited};
 use super::{LOG, compile, harlequin, network};
 use crate::support::{Spec, host_with_module};

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use jailctl::elf::{self, Closure, Options, Priority};
 use jailctl::host::HostView;
 
-use super::forge::Forge;
+use super::elf_builder::Forge;
 
 struct Root(PathBuf);
 

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
-use super::forge::Forge;
+use super::elf_builder::Forge;
 
 struct Root(PathBuf);
 

@@ -8,8 +8,8 @@
     reason = "tests look at the system directly, and say when they are skipped"
 )]
 
-mod desk;
 mod guarantees;
 mod jail;
+mod pty;
 mod refusals;
 mod terminals;

@@ -6,8 +6,8 @@ use crate::support::{Spec, arkham, host};
 
 /// Compiles the program that holds on to `/usr/bin` and climbs, and puts it where a spec can name it.
 fn compile(host: &DisposableHost) {
-    host.write("/root/holder.c", include_str!("holder.c"));
-    host.sh("gcc -static -O1 -o /usr/local/bin/holder /root/holder.c")
+    host.write("/root/cwd_escape.c", include_str!("cwd_escape.c"));
+    host.sh("gcc -static -O1 -o /usr/local/bin/holder /root/cwd_escape.c")
         .ok();
 }
 

@@ -1,6 +1,6 @@
 //! Cases that befell others when they put a process into namespaces: docs/security-cases.md.
 
-use super::closed::closed;
+use super::fail_closed::closed;
 use super::{copy, harlequin};
 
 #[test]

@@ -2,7 +2,7 @@
 
 use disposable::{DisposableHost, Login, Probe, Running};
 
-use super::hands::scopes_abstract_sockets;
+use super::cross_session::scopes_abstract_sockets;
 use super::{compile, harlequin};
 use crate::support::{Spec, host_with_module};
 
@@ -11,7 +11,7 @@ const EYES: [&str; 5] = ["ps", "ipcs", "hostname", "kill", "passer"];
 
 fn eyes(more: &str) -> Option<(DisposableHost, Spec)> {
     let host = host_with_module()?;
-    compile(&host, "passer", include_str!("passer.c"));
+    compile(&host, "passer", include_str!("fd_passing.c"));
     let key = host.key("harlequin");
     let mut spec = Spec::arkham(&key, &EYES);
     spec.more.push_str("[namespaces]\n");
@@ -226,7 +226,7 @@ fn the_ways_that_a_handed_directory_would_lead_are_real() {
     let Some(host) = host_with_module() else {
         return;
     };
-    compile(&host, "passer", include_str!("passer.c"));
+    compile(&host, "passer", include_str!("fd_passing.c"));
     let mut logins = Vec::new();
     for (name, user) in [("arkham", "harlequin"), ("elba", "selina")] {
         let key = host.key(user);

@@ -9,23 +9,23 @@ use std::path::{Path, PathBuf};
 
 /// Each part of the crate, and the parts that it may use.
 const MAY_USE: [(&str, &[&str]); 12] = [
-    ("error", &["site"]),
-    ("site", &[]),
+    ("error", &["span"]),
+    ("span", &[]),
     ("names", &[]),
     ("host", &["error", "names"]),
-    ("spec", &["error", "site", "names"]),
+    ("spec", &["error", "span", "names"]),
     ("elf", &["error", "host"]),
     (
         "resolve",
-        &["error", "site", "names", "host", "spec", "elf"],
+        &["error", "span", "names", "host", "spec", "elf"],
     ),
     (
         "plan",
-        &["error", "site", "names", "host", "spec", "resolve"],
+        &["error", "span", "names", "host", "spec", "resolve"],
     ),
     (
         "apply",
-        &["error", "site", "names", "host", "spec", "resolve", "plan"],
+        &["error", "span", "names", "host", "spec", "resolve", "plan"],
     ),
     (
         "doctor",
@@ -34,13 +34,13 @@ const MAY_USE: [(&str, &[&str]); 12] = [
     (
         "show",
         &[
-            "error", "site", "names", "host", "spec", "elf", "resolve", "plan", "doctor",
+            "error", "span", "names", "host", "spec", "elf", "resolve", "plan", "doctor",
         ],
     ),
     (
         "cli",
         &[
-            "error", "site", "names", "host", "spec", "elf", "resolve", "plan", "apply", "doctor",
+            "error", "span", "names", "host", "spec", "elf", "resolve", "plan", "apply", "doctor",
             "show",
         ],
     ),

@@ -53,8 +53,9 @@ fn a_directory_exchanged_for_a_link_during_fifty_builds_updates_rollbacks_and_a_
     let (mut spec, _) = arkham(&host, &[]);
     let home = format!("{}/home/harlequin", spec.root());
     trap(&host, &home);
-    host.write("/run/exchanger.c", include_str!("exchanger.c"));
-    host.sh("gcc -O2 -o /run/exchanger /run/exchanger.c").ok();
+    host.write("/run/symlink_swapper.c", include_str!("symlink_swapper.c"));
+    host.sh("gcc -O2 -o /run/exchanger /run/symlink_swapper.c")
+        .ok();
     let before = look(&host);
     let start = format!(
         "cd {home}; exec setpriv --reuid harlequin --regid jail-arkham --clear-groups /run/exchanger"

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use jailctl::elf::Priority;
 
-use super::world::World;
+use super::test_root::World;
 
 /// Of C: a library whose function `load` loads another, and which says so.
 fn loader_of(names: &[&str]) -> String {

@@ -7,7 +7,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::forge::Forge;
+use super::elf_builder::Forge;
 
 /// Seconds of the processor that any answer may take, with room for builds that are not optimised.
 const SECONDS: f64 = 10.0;

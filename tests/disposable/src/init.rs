@@ -1,4 +1,4 @@
-//! The process that holds a copy of the host: pid 1 of its namespaces. What it does inside is in `keeper.sh`.
+//! The process that holds a copy of the host: pid 1 of its namespaces. What it does inside is in `init.sh`.
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -33,7 +33,7 @@ impl Keeper {
                 "--fork",
                 "--kill-child",
             ])
-            .args(["bash", "-c", include_str!("keeper.sh"), "keeper", hostname])
+            .args(["bash", "-c", include_str!("init.sh"), "keeper", hostname])
             .arg(jailctl.unwrap_or(Path::new("")))
             .arg(directory)
             .arg(at)

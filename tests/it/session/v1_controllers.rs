@@ -1,6 +1,6 @@
 //! Limits by controllers that few hosts have mounted. Here the copy mounts them, for itself.
 
-use super::groups::Parent;
+use super::control_groups::Parent;
 use super::harlequin;
 use crate::support::{Spec, host_with_module};
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::world::{LOADER, Make, World, has, lacks, plain};
+use super::test_root::{LOADER, Make, World, has, lacks, plain};
 
 #[test]
 fn the_origin_of_a_library_is_where_it_was_opened() {

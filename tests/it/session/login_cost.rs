@@ -95,8 +95,8 @@ fn others_pay_less_than_fifty_microseconds() {
     host.plain_user("bob");
     host.sh("sed -n '/jailctl: begin/,/jailctl: end/p' /etc/pam.d/sshd >/etc/pam.d/ours; \
              echo 'session required pam_permit.so' >>/etc/pam.d/ours; echo 'session required pam_permit.so' >/etc/pam.d/none").ok();
-    host.write("/root/calls.c", include_str!("calls.c"));
-    host.sh("gcc -O1 -o /usr/local/bin/calls /root/calls.c -l:libpam.so.0")
+    host.write("/root/pam_bench.c", include_str!("pam_bench.c"));
+    host.sh("gcc -O1 -o /usr/local/bin/calls /root/pam_bench.c -l:libpam.so.0")
         .ok();
     let call = |service: &str| -> f64 {
         let told = host.run(["calls", service, "bob"]).ok();
