@@ -144,7 +144,7 @@ pub fn page(verb: Option<&str>) -> Result<Option<String>> {
         match section.lines().next() {
             Some("SYNOPSIS") => page.push_str(&synopsis(&usage)),
             Some("VERSION") => {
-                page.push_str(&(exit_status_section(verb == Some("enter")) + section))
+                page.push_str(&(exit_status_section(verb == Some("enter")) + section));
             }
             _ => page.push_str(section),
         }

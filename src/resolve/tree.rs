@@ -14,6 +14,7 @@ use crate::names::JailPath;
 pub const USR_MERGE_LINKS: [&str; 6] = ["bin", "lib", "lib32", "lib64", "libx32", "sbin"];
 
 /// Why an entry is in a tree. Kept in the manifest; the last step of the chain that `why` follows.
+/// The names of kinds are those of the first format.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Reason {
@@ -25,6 +26,7 @@ pub enum Reason {
         says: String,
     },
     /// Another entry needs it to run.
+    #[serde(rename = "needed")]
     Dependency {
         /// That entry.
         by: String,
@@ -32,11 +34,13 @@ pub enum Reason {
         name: String,
     },
     /// It lies on the way to another entry.
+    #[serde(rename = "holds")]
     ParentDir {
         /// That entry.
         path: JailPath,
     },
     /// Another entry needs it, which no file of its says: a rule of `rules/builtin.toml` or of the host's own knows.
+    #[serde(rename = "data")]
     Rule {
         /// The rule's name.
         rule: String,
@@ -46,6 +50,7 @@ pub enum Reason {
         by: JailPath,
     },
     /// Every jail of this kind has it.
+    #[serde(rename = "rule")]
     Builtin {
         /// What for, as `names of users and groups`.
         reason: String,

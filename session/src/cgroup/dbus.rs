@@ -177,7 +177,7 @@ impl Bus {
         self.send(&message(method, serial, body))?;
         loop {
             let got = self.message()?;
-            if got.reply_to != Some(serial) {
+            if got.in_reply_to != Some(serial) {
                 // Signals, such as that we have a name now.
                 continue;
             }
@@ -294,7 +294,7 @@ fn message(method: Method, serial: u32, body: &Encoder) -> Vec<u8> {
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Reply {
     kind: u8,
-    reply_to: Option<u32>,
+    in_reply_to: Option<u32>,
     error: String,
     /// The first argument of an error.
     text: String,
@@ -345,7 +345,7 @@ fn read(bytes: &[u8]) -> Option<Reply> {
             b'u' => {
                 let value = number(bytes, at)?;
                 if code == REPLY_SERIAL {
-                    got.reply_to = Some(value);
+                    got.in_reply_to = Some(value);
                 }
                 at += 4;
             }
@@ -386,7 +386,7 @@ mod tests {
         let bytes = message(METHOD, 7, &body);
         assert_eq!(size(&bytes), Some(bytes.len()));
         let got = read(&bytes).unwrap();
-        assert_eq!((got.kind, got.reply_to), (CALL, None));
+        assert_eq!((got.kind, got.in_reply_to), (CALL, None));
         assert!(bytes.ends_with(b"\x0f\0\0\0jailctl-a.slice\0"));
     }
 
