@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::journal::Journal;
+use super::journal::undo::Undo;
+use super::options::Options;
 use super::removal::restore_account;
 use super::stage::WrittenFiles;
 use super::store::Store;
-use super::undo::Undo;
-use super::{Options, manifest, stage};
+use super::{exchange, manifest, stage};
 use crate::error::{Error, Result};
 use crate::host::sshd::{CONFIG_DIR, Reload, Sshd};
 use crate::host::{Dir, Expiry, Host, Ownership, Process};
@@ -22,7 +23,8 @@ pub(super) struct StepContext<'r, 'h> {
     pub(super) host: &'h Host,
     pub(super) plan: &'r Plan,
     options: &'r Options,
-    journal: &'r mut Journal<'h>,
+    /// `None` for final steps, which are not undone.
+    journal: Option<&'r mut Journal<'h>>,
     pub(super) written: WrittenFiles,
     /// What an admin should know.
     pub(super) notices: Vec<String>,
@@ -39,7 +41,19 @@ impl<'r, 'h> StepContext<'r, 'h> {
             host,
             plan,
             options,
-            journal,
+            journal: Some(journal),
+            written: WrittenFiles::default(),
+            notices: Vec::new(),
+        }
+    }
+
+    /// The context of final steps, after the commit: they are finished, not undone.
+    pub(super) fn of_final_steps(host: &'h Host, plan: &'r Plan, options: &'r Options) -> Self {
+        Self {
+            host,
+            plan,
+            options,
+            journal: None,
             written: WrittenFiles::default(),
             notices: Vec::new(),
         }
@@ -74,7 +88,11 @@ impl<'r, 'h> StepContext<'r, 'h> {
 
     /// Notes how what follows is undone.
     pub(super) fn journal_undo(&mut self, undo: Undo) -> Result<()> {
-        self.journal.append_undo(vec![undo])
+        match &mut self.journal {
+            Some(journal) => journal.append_undo(vec![undo]),
+            None => Err(Error::failed("could not write the journal")
+                .why("the step is executed after the commit")),
+        }
     }
 
     pub(super) fn execute(&mut self, step: &Step) -> Result<()> {
@@ -193,7 +211,7 @@ impl<'r, 'h> StepContext<'r, 'h> {
         let staged = stage::stage(self.host, &root, self.plan, &self.target()?.jail.tree)?;
         super::staged_test::test_staged_tree(self.host, &self.target()?.jail)?;
         self.journal_undo(Undo::Moves(staged.moves.clone()))?;
-        staged.moves.make(&root)?;
+        exchange::make(&staged.moves, &root)?;
         root.sync()?;
         self.written = WrittenFiles {
             files: staged.files,

@@ -4,9 +4,9 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use super::context::StepContext;
-use super::exchange::{Move, Moves};
-use super::undo::Undo;
-use super::{stage, store};
+use super::journal::moves::Moves;
+use super::journal::undo::Undo;
+use super::{exchange, stage, store};
 use crate::error::Result;
 use crate::host::sshd::{Config, Sshd};
 use crate::host::{Digest, Dir, FileKind, Host, Ownership, Stat};
@@ -34,7 +34,7 @@ impl StepContext<'_, '_> {
         let mut moves = Vec::new();
         for (name, content) in [(SPEC, spec.as_bytes()), (MANIFEST, &manifest)] {
             stage.replace_file(Path::new(name), content, Ownership::root(0o600))?;
-            moves.extend(Move::for_path(&state, &stage, Path::new(name))?);
+            moves.extend(exchange::move_for_path(&state, &stage, Path::new(name))?);
         }
         let moves = Moves {
             dir: self.state(),
@@ -42,7 +42,7 @@ impl StepContext<'_, '_> {
             list: moves,
         };
         self.journal_undo(Undo::Moves(moves.clone()))?;
-        moves.make(&state)?;
+        exchange::make(&moves, &state)?;
         state.sync()
     }
 

@@ -3,17 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use super::context::{StepContext, write_marker};
-use super::journal::Journal;
-use super::undo::remove_dirs;
-use super::{OnStep, Options, session_control, stage, store, store_gc};
+use super::{session_control, stage, store, store_gc};
 use crate::error::Result;
 use crate::host::sshd::CONFIG_DIR;
 use crate::host::{FileKind, Host, NewAccount, Ownership, Process};
 use crate::names::{JailName, JailPath};
 use crate::plan::manifest::RecordKind;
-use crate::plan::{
-    EXCHANGED_DIRS, Manifest, OriginalAccount, RemoveOptions, ensure_no_sessions, expiry, removal,
-};
+use crate::plan::{EXCHANGED_DIRS, Manifest, OriginalAccount, ensure_no_sessions, expiry};
 use crate::resolve::{
     CACHE, MARKER, Marker, OrphanedHome, PRIVATE, ResolvedJail, SHELL_PREFIX, gecos_tag,
     home_in_jail, is_adopted,
@@ -21,27 +17,6 @@ use crate::resolve::{
 
 /// Where mail is delivered, were there any.
 const MAIL: &str = "/var/mail";
-
-/// Takes away what is left of a jail whose accounts are closed and in which nobody is.
-pub(super) fn finish_removal(
-    host: &Host,
-    name: &JailName,
-    how: RemoveOptions,
-    options: &Options,
-    on_step: OnStep<'_>,
-) -> Result<()> {
-    // Planned anew: what an earlier run has taken away is not there to be taken away again.
-    let Some(plan) = removal(name, &[], how, host)? else {
-        return Ok(());
-    };
-    let mut journal = Journal::new(host, String::new());
-    let mut run = StepContext::new(host, &plan, options, &mut journal);
-    let mut left = plan.steps.iter().filter(|step| step.is_final());
-    left.try_for_each(|step| {
-        on_step(name, step);
-        run.execute(step)
-    })
-}
 
 /// Removes an account of the jail `name` at `root`, with `purge` its mail too.
 pub(super) fn delete_account(
@@ -244,7 +219,7 @@ impl StepContext<'_, '_> {
         root.remove_all(Path::new(PRIVATE))?;
         drop(root);
         let deepest_first: Vec<PathBuf> = made.into_iter().rev().collect();
-        remove_dirs(self.host, &deepest_first)
+        self.host.remove_empty_dirs(&deepest_first)
     }
 
     /// Leaves each directory that was made for this jail, and in which another stands, to that one to remove.
@@ -314,7 +289,7 @@ impl StepContext<'_, '_> {
                 dir.remove_file(Path::new(name))?;
             }
         }
-        remove_dirs(self.host, &[PathBuf::from(CACHE)])?;
+        self.host.remove_empty_dirs(&[PathBuf::from(CACHE)])?;
         let state = self.state();
         if self.host.lstat(&state)?.is_none() {
             return Ok(());

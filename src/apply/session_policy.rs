@@ -6,7 +6,6 @@ use jailctl_session::network::{reload_rules, remove_stale};
 use jailctl_session::policy::{POLICY, Policy, SESSION_DIR};
 
 use super::context::StepContext;
-use super::undo::remove_dirs;
 use crate::error::{Error, Result};
 use crate::host::Ownership;
 use crate::host::pam::Edit;
@@ -68,7 +67,8 @@ impl StepContext<'_, '_> {
             .host
             .ensure_root_dir(&self.state(), Ownership::root(0o711))?;
         state.remove_file_if_exists(Path::new(POLICY))?;
-        remove_dirs(self.host, &[self.state().join(SESSION_DIR)])?;
+        self.host
+            .remove_empty_dirs(&[self.state().join(SESSION_DIR)])?;
         state.sync()
     }
 

@@ -6,7 +6,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
-use super::exchange::{Move, Moves};
+use super::exchange::move_for_path;
+use super::journal::moves::{Move, Moves};
 use super::store::{self, Placed, Store};
 use super::writer::{ContentSources, Writer, Written};
 use crate::error::{Error, Result};
@@ -87,7 +88,7 @@ pub(super) fn stage(host: &Host, root: &Dir, plan: &Plan, tree: &Tree) -> Result
         }
     }
     for top in &tops {
-        moves.extend(Move::for_path(root, &stage, Path::new(top))?);
+        moves.extend(move_for_path(root, &stage, Path::new(top))?);
     }
     for change in loose
         .iter()
@@ -172,7 +173,7 @@ fn single_path_move(
         return Ok(Some(Move::Furnish(at.to_owned(), staged, made)));
     }
     if staged(entry) && !entry.user_owned {
-        return Move::for_path(root, stage, at);
+        return move_for_path(root, stage, at);
     }
     match found {
         Some(stat) if stat.kind() == FileKind::Directory => Ok(Some(Move::Own(

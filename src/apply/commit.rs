@@ -1,0 +1,187 @@
+//! Execution of deferred actions, after the commit of a run. All are idempotent, since recovery
+//! executes them again.
+
+use std::path::{Path, PathBuf};
+
+use rustix::fs::RenameFlags;
+
+use super::context::StepContext;
+use super::journal::deferred::DeferredAction;
+use super::options::{OnStep, Options};
+use super::removal::{self, delete_account};
+use super::{manifest, stage, store, store_gc};
+use crate::error::Result;
+use crate::host::Host;
+use crate::names::JailName;
+use crate::plan::{self, Plan, RemoveOptions, Step};
+use crate::resolve::ResolvedJail;
+
+/// The deferred actions of a plan, in the order of their execution.
+pub(super) fn deferred_actions(plan: &Plan) -> Vec<DeferredAction> {
+    let keep = |dir: PathBuf, stage: &str, previous: &str| DeferredAction::Keep {
+        dir,
+        stage: stage.into(),
+        previous: previous.into(),
+    };
+    let mut actions = Vec::new();
+    for step in &plan.steps {
+        match step {
+            Step::EnableAccount { user, until } => actions.push(DeferredAction::Open {
+                jail: plan.name.clone(),
+                user: user.clone(),
+                until: *until,
+            }),
+            Step::DeleteAccount { user, uid, .. } if plan.removal.is_none() => {
+                actions.push(DeferredAction::DeleteAccount {
+                    jail: plan.name.clone(),
+                    root: plan.root.clone(),
+                    gid: plan
+                        .target
+                        .as_ref()
+                        .and_then(|target| target.jail.lock.as_ref())
+                        .map_or(0, |lock| lock.group.gid),
+                    user: user.clone(),
+                    uid: *uid,
+                });
+            }
+            Step::RestoreAccount { user, uid, to } if plan.removal.is_none() => {
+                actions.push(DeferredAction::Release {
+                    jail: plan.name.clone(),
+                    root: plan.root.clone(),
+                    user: user.clone(),
+                    uid: *uid,
+                    to: to.clone(),
+                });
+            }
+            Step::WriteTree => actions.push(keep(plan.root.clone(), stage::STAGE, stage::PREVIOUS)),
+            Step::WriteManifest if plan.keep_previous => actions.push(keep(
+                ResolvedJail::state(&plan.name),
+                manifest::STAGE,
+                manifest::PREVIOUS,
+            )),
+            Step::WriteManifest => actions.push(DeferredAction::Drop {
+                dir: ResolvedJail::state(&plan.name),
+                stage: manifest::STAGE.into(),
+            }),
+            _ => {}
+        }
+    }
+    if plan.steps.contains(&Step::WriteTree) {
+        let jails_dir = store::jails_dir(&plan.root).to_owned();
+        actions.push(match plan.manifest {
+            Some(_) => DeferredAction::Store(jails_dir),
+            // The first build of a jail replaces no tree.
+            None => DeferredAction::Settle(jails_dir),
+        });
+    }
+    actions.extend(plan.removal.map(|how| DeferredAction::Remove {
+        jail: plan.name.clone(),
+        how,
+    }));
+    actions
+}
+
+/// Executes a deferred action. `on_step` is called before each step of it.
+///
+/// # Errors
+/// [`ErrorKind::Failed`](crate::error::ErrorKind::Failed); the action can be executed again.
+pub(super) fn execute(
+    action: &DeferredAction,
+    host: &Host,
+    options: &Options,
+    on_step: OnStep<'_>,
+) -> Result<()> {
+    match action {
+        DeferredAction::Open { jail, user, until } => {
+            on_step(
+                jail,
+                &Step::EnableAccount {
+                    user: user.clone(),
+                    until: *until,
+                },
+            );
+            match host.accounts()?.user(user) {
+                Some(_) => host.set_expiry(user, *until),
+                None => Ok(()),
+            }
+        }
+        DeferredAction::DeleteAccount {
+            jail,
+            root,
+            gid,
+            user,
+            uid,
+        } => {
+            on_step(
+                jail,
+                &Step::DeleteAccount {
+                    user: user.clone(),
+                    uid: *uid,
+                    purge: false,
+                },
+            );
+            delete_account(host, jail, root, *gid, user, *uid, false)
+        }
+        DeferredAction::Release {
+            jail,
+            root,
+            user,
+            uid,
+            to,
+        } => {
+            on_step(
+                jail,
+                &Step::RestoreAccount {
+                    user: user.clone(),
+                    uid: *uid,
+                    to: to.clone(),
+                },
+            );
+            removal::restore_account(host, root, user, *uid, to)
+        }
+        DeferredAction::Keep {
+            dir,
+            stage,
+            previous,
+        } => rotate_previous(host, dir, stage, previous),
+        DeferredAction::Drop { dir, stage } => match host.open_dir_nofollow(dir)? {
+            Some(dir) => dir.remove_all(stage),
+            None => Ok(()),
+        },
+        DeferredAction::Store(holder) => store_gc::gc(host, holder, None, false),
+        DeferredAction::Settle(holder) => store_gc::close_unused(host, holder),
+        DeferredAction::Remove { jail, how } => remove_jail(host, jail, *how, options, on_step),
+    }
+}
+
+/// Removes what is left of a jail whose accounts are disabled and whose sessions have ended.
+fn remove_jail(
+    host: &Host,
+    jail: &JailName,
+    how: RemoveOptions,
+    options: &Options,
+    on_step: OnStep<'_>,
+) -> Result<()> {
+    // Planned again: what an interrupted run has removed is not in this plan.
+    let Some(plan) = plan::removal(jail, &[], how, host)? else {
+        return Ok(());
+    };
+    let mut context = StepContext::of_final_steps(host, &plan, options);
+    let mut steps = plan.steps.iter().filter(|step| step.is_final());
+    steps.try_for_each(|step| {
+        on_step(jail, step);
+        context.execute(step)
+    })
+}
+
+/// Replaces the previous generation of the directory `dir` with its stage.
+fn rotate_previous(host: &Host, dir: &Path, stage: &Path, previous: &Path) -> Result<()> {
+    let Some(open) = host.open_dir_nofollow(dir)? else {
+        return Ok(());
+    };
+    if open.lstat(stage)?.is_none() {
+        return Ok(());
+    }
+    manifest::remove_previous(host, dir, &open, previous)?;
+    open.rename(stage, &open, previous, RenameFlags::NOREPLACE)
+}
