@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::RenameFlags;
 
+use super::accounts::{self, DeletedAccount};
 use super::context::StepContext;
 use super::journal::deferred::DeferredAction;
 use super::options::{OnStep, Options};
-use super::removal::{self, delete_account};
-use super::{manifest, stage, store, store_gc};
+use super::{manifest, stage, steps, store, store_gc};
 use crate::error::Result;
 use crate::host::Host;
 use crate::names::JailName;
@@ -100,10 +100,7 @@ pub(super) fn execute(
                     until: *until,
                 },
             );
-            match host.accounts()?.user(user) {
-                Some(_) => host.set_expiry(user, *until),
-                None => Ok(()),
-            }
+            accounts::enable(host, user, *until)
         }
         DeferredAction::DeleteAccount {
             jail,
@@ -120,7 +117,15 @@ pub(super) fn execute(
                     purge: false,
                 },
             );
-            delete_account(host, jail, root, *gid, user, *uid, false)
+            let account = DeletedAccount {
+                jail,
+                root,
+                gid: *gid,
+                user,
+                uid: *uid,
+                purge: false,
+            };
+            accounts::delete(host, account)
         }
         DeferredAction::Release {
             jail,
@@ -137,7 +142,7 @@ pub(super) fn execute(
                     to: to.clone(),
                 },
             );
-            removal::restore_account(host, root, user, *uid, to)
+            accounts::restore(host, root, user, *uid, to)
         }
         DeferredAction::Keep {
             dir,
@@ -170,7 +175,7 @@ fn remove_jail(
     let mut steps = plan.steps.iter().filter(|step| step.is_final());
     steps.try_for_each(|step| {
         on_step(jail, step);
-        context.execute(step)
+        steps::execute(step, &plan, &mut context)
     })
 }
 

@@ -12,6 +12,7 @@
 //! - `stage`, `writer`, `store` and `exchange` write a tree beside the live one and exchange the
 //!   two; `staged_test` tests it in between.
 
+mod accounts;
 mod audit_line;
 mod commit;
 mod context;
@@ -22,10 +23,13 @@ mod options;
 mod recover;
 mod removal;
 mod rollback;
+mod root;
 pub mod session_control;
 mod session_policy;
+mod snippet;
 mod stage;
 mod staged_test;
+mod steps;
 mod store;
 mod store_gc;
 mod transaction;

@@ -3,169 +3,17 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use jailctl_session::policy::{POLICY, SESSION_DIR};
-
-use super::journal::moves::Moves;
+use super::accounts::complete_userdel;
 use super::journal::undo::Undo;
-use super::removal::complete_userdel;
-use super::{exchange, manifest, stage, store, store_gc};
+use super::{exchange, store_gc};
 use crate::error::{Finding, Result};
 use crate::host::sshd::{CONFIG_DIR, Sshd};
-use crate::host::{Expiry, Host, Ownership, manager_unit};
-use crate::plan::{Plan, Step, expiry};
-use crate::resolve::{COMMON, Marker, PRIVATE, ResolvedJail, home_in_jail, is_managed};
+use crate::host::{Host, Ownership};
+use crate::plan::expiry;
+use crate::resolve::{Marker, PRIVATE, is_managed};
 
 /// Largest size of a file that is restored, in bytes. All are jailctl's, and small.
 const FILE_LIMIT: u64 = 1 << 20;
-
-/// What takes the steps of `plan` back that can be, but for moves: those are known when everything is staged.
-pub(super) fn undo_for_plan(plan: &Plan, no_reload: bool, host: &Host) -> Result<Vec<Undo>> {
-    let mut all = Vec::new();
-    let mut directories = BTreeSet::new();
-    let state = ResolvedJail::state(&plan.name);
-    let accounts = host.accounts()?;
-    for step in &plan.steps {
-        match step {
-            Step::DisableAccount { user } => {
-                let before = accounts
-                    .user(user)
-                    .map_or(Expiry::Closed, |found| expiry(found.expires));
-                all.push(Undo::Expire(user.clone(), before));
-                let keys = state.join("keys").join(user);
-                if let Some(content) = host.read(&keys, FILE_LIMIT)? {
-                    all.push(Undo::Restore(keys, Some(content), Ownership::root(0o644)));
-                }
-            }
-            Step::CreateRoot => {
-                if let Some(before) = host.lstat(&plan.root)? {
-                    all.push(Undo::Own(plan.root.clone(), before.ownership()));
-                }
-                if Marker::read(host, &plan.root)?.is_none() {
-                    let mut made = missing_ancestors(host, &plan.root)?;
-                    made.reverse();
-                    all.push(Undo::RemoveRoot(plan.root.clone(), made));
-                }
-            }
-            Step::CreateGroup { name, gid } => all.push(Undo::DeleteGroup(name.clone(), *gid)),
-            Step::CreateAccount(account) => all.push(Undo::DeleteAccount {
-                jail: plan.name.clone(),
-                gid: account.gid,
-                user: account.name.clone(),
-                uid: account.uid,
-                home: plan
-                    .root
-                    .join(home_in_jail(&account.home).trim_start_matches('/')),
-            }),
-            Step::MaskUserManager { uid, .. } => {
-                all.push(Undo::Restore(
-                    manager_unit(*uid),
-                    None,
-                    Ownership::root(0o644),
-                ));
-            }
-            Step::ModifyAccount { name, from, .. } => {
-                all.push(Undo::AlterAccount(name.clone(), from.clone()));
-            }
-            Step::InstallSnippet { .. } | Step::WriteCommonSnippet(_) => {
-                let file = match step {
-                    Step::InstallSnippet { file, .. } => file,
-                    _ => COMMON,
-                };
-                let path = Path::new(CONFIG_DIR).join(file);
-                let before = host.read(&path, FILE_LIMIT)?;
-                all.push(Undo::Restore(path, before, Ownership::root(0o644)));
-                let facts = plan.facts().filter(|_| !no_reload && host.is_live());
-                // In reverse the mark comes first; whoever undoes acts on it when all files are back.
-                all.extend(
-                    facts
-                        .and_then(|facts| facts.pid_file.clone())
-                        .map(Undo::Reload),
-                );
-            }
-            Step::WritePolicy { .. } => {
-                directories.extend(missing_ancestors(host, &state.join(SESSION_DIR))?);
-                all.push(policy(host, &state)?);
-            }
-            Step::RemovePolicy => {
-                if host.lstat(&state.join(SESSION_DIR))?.is_some() {
-                    all.push(Undo::MakeDir(state.join(SESSION_DIR)));
-                }
-                all.push(policy(host, &state)?);
-            }
-            Step::WritePamService(edit) => {
-                let owner = host.stat(&edit.path)?.map(|stat| stat.ownership());
-                let before = edit.from.clone().map(String::into_bytes);
-                let owner = owner.unwrap_or(Ownership::root(0o644));
-                all.push(Undo::Restore(edit.path.clone(), before, owner));
-            }
-            Step::WriteKeys { user, .. } => {
-                let keys = state.join("keys");
-                directories.extend(missing_ancestors(host, &keys)?);
-                let before = host.read(&keys.join(user), FILE_LIMIT)?;
-                all.push(Undo::Restore(
-                    keys.join(user),
-                    before,
-                    Ownership::root(0o644),
-                ));
-            }
-            Step::SetPassword { user, .. } => {
-                let found = accounts.user(user);
-                if let Some(before) = found.and_then(|found| found.password.clone()) {
-                    all.push(Undo::Password(user.clone(), before));
-                }
-            }
-            Step::EnableAccount { user, .. } => {
-                let before = accounts
-                    .user(user)
-                    .map_or(Expiry::Closed, |found| expiry(found.expires));
-                all.push(Undo::Expire(user.clone(), before));
-            }
-            Step::WriteManifest => {
-                directories.extend(missing_ancestors(host, &state)?);
-                all.push(Undo::Moves(Moves::none(&state, manifest::STAGE)));
-            }
-            Step::WriteTree => {
-                all.push(Undo::Store(store::jails_dir(&plan.root).to_owned()));
-                all.push(Undo::Moves(Moves::none(&plan.root, stage::STAGE)));
-            }
-            Step::VerifySnippet
-            | Step::RepairNetwork { .. }
-            | Step::EndSessions { .. }
-            | Step::RequireEmpty { .. }
-            | Step::RemovePamService(_)
-            | Step::RemoveCommonSnippet(_)
-            | Step::DeleteAccount { .. }
-            | Step::RestoreAccount { .. }
-            | Step::RemoveTree { .. }
-            | Step::DeleteRecords
-            | Step::DeleteGroup { .. }
-            | Step::RemoveSnippet { .. } => {}
-        }
-    }
-    if !directories.is_empty() {
-        all.insert(0, Undo::RemoveDirs(directories.into_iter().rev().collect()));
-    }
-    Ok(all)
-}
-
-/// The policy of the jail with these records, as it is.
-fn policy(host: &Host, state: &Path) -> Result<Undo> {
-    let path = state.join(POLICY);
-    let before = host.read(&path, FILE_LIMIT)?;
-    Ok(Undo::Restore(path, before, Ownership::root(0o600)))
-}
-
-/// The directories that have to be made for `path` to be one, deepest first.
-fn missing_ancestors(host: &Host, path: &Path) -> Result<Vec<PathBuf>> {
-    let mut missing = Vec::new();
-    for directory in path.ancestors() {
-        if host.lstat(directory)?.is_some() {
-            break;
-        }
-        missing.push(directory.to_owned());
-    }
-    Ok(missing)
-}
 
 /// What is left after a series of undos.
 #[derive(Debug, Default)]

@@ -14,8 +14,8 @@ use crate::error::{Error, Result};
 use crate::host::{Dir, FileKind, Host, HostView, Ownership, ParentDirCache, Stat, copy_skeleton};
 use crate::names::JailPath;
 use crate::plan::manifest::{Manifest, Record, RecordKind};
-use crate::plan::{Change, ChangeKind, EXCHANGED_DIRS, Plan, dirs_to_exchange};
-use crate::resolve::{Content, Entry, EntryKind, PRIVATE, Tree};
+use crate::plan::{Change, ChangeKind, EXCHANGED_DIRS, dirs_to_exchange};
+use crate::resolve::{Content, Entry, EntryKind, PRIVATE, ResolvedJail, Tree};
 
 /// Where a run builds what it will swap in, and afterwards what it swapped out.
 pub(super) const STAGE: &str = ".jailctl/stage";
@@ -33,16 +33,20 @@ pub(super) struct Staged {
 }
 
 /// Stages what the plan changes, durably. Nothing live is touched.
-pub(super) fn stage(host: &Host, root: &Dir, plan: &Plan, tree: &Tree) -> Result<Staged> {
-    store::remove(host, &plan.root, root, &[Path::new(STAGE)])?;
+pub(super) fn stage(
+    host: &Host,
+    root: &Dir,
+    jail: &ResolvedJail,
+    changes: &[Change],
+    recorded: Option<&Manifest>,
+) -> Result<Staged> {
+    let tree = &jail.tree;
+    store::remove(host, &jail.root, root, &[Path::new(STAGE)])?;
     let stage = root.create_dir(Path::new(STAGE), Ownership::root(0o700))?;
-    let store = Store::open(host, &plan.root, root)?;
-    let tops = dirs_to_exchange(&plan.changes);
+    let store = Store::open(host, &jail.root, root)?;
+    let tops = dirs_to_exchange(changes);
     let none = BTreeMap::new();
-    let records = plan
-        .manifest
-        .as_ref()
-        .map_or(&none, |manifest| &manifest.entries);
+    let records = recorded.map_or(&none, |manifest| &manifest.entries);
     let writer = Writer {
         view: host,
         target: &stage,
@@ -50,13 +54,12 @@ pub(super) fn stage(host: &Host, root: &Dir, plan: &Plan, tree: &Tree) -> Result
             store: store.as_ref(),
             live: root,
             records,
-            changed: plan.changes.iter().map(|change| &change.path).collect(),
+            changed: changes.iter().map(|change| &change.path).collect(),
         }),
     };
     let mut entries: Vec<(&JailPath, &Entry)> =
         tops.iter().flat_map(|top| below(tree, top)).collect();
-    let loose: Vec<&Change> = plan
-        .changes
+    let loose: Vec<&Change> = changes
         .iter()
         .filter(|change| !EXCHANGED_DIRS.contains(&change.path.top()))
         .collect();
@@ -72,7 +75,7 @@ pub(super) fn stage(host: &Host, root: &Dir, plan: &Plan, tree: &Tree) -> Result
         };
         create_parents(&stage, path)?;
         if entry.user_owned {
-            stage_user_dir(host, plan, &stage, path, entry)?;
+            stage_user_dir(host, jail, &stage, path, entry)?;
         } else {
             entries.push((path, entry));
         }
@@ -105,7 +108,7 @@ pub(super) fn stage(host: &Host, root: &Dir, plan: &Plan, tree: &Tree) -> Result
         files,
         store,
         moves: Moves {
-            dir: plan.root.clone(),
+            dir: jail.root.clone(),
             stage: PathBuf::from(STAGE),
             list: moves,
         },
@@ -132,31 +135,24 @@ fn create_parents(stage: &Dir, path: &JailPath) -> Result<()> {
     Ok(())
 }
 
-/// Stages a place of a user's.
+/// Stages a user directory; a home with the content of its skeleton.
 fn stage_user_dir(
     host: &Host,
-    plan: &Plan,
+    jail: &ResolvedJail,
     stage: &Dir,
     path: &JailPath,
     entry: &Entry,
 ) -> Result<()> {
-    let place = stage.create_dir(path.relative(), Ownership::root(0o700))?;
-    let skeleton = plan.target.as_ref().and_then(|wanted| {
-        let account = wanted
-            .jail
-            .accounts
-            .iter()
-            .find(|account| account.home == *path)?;
-        wanted
-            .jail
-            .skeletons
-            .iter()
-            .find(|(user, _)| *user == account.name)
+    let dir = stage.create_dir(path.relative(), Ownership::root(0o700))?;
+    let account = jail.accounts.iter().find(|account| account.home == *path);
+    let skeleton = account.and_then(|account| {
+        let mut skeletons = jail.skeletons.iter();
+        skeletons.find(|(user, _)| *user == account.name)
     });
     if let Some((_, skeleton)) = skeleton {
-        copy_skeleton(host, skeleton, &place, entry.owner.uid, entry.owner.gid)?;
+        copy_skeleton(host, skeleton, &dir, entry.owner.uid, entry.owner.gid)?;
     }
-    place.set_owner(entry.owner)
+    dir.set_owner(entry.owner)
 }
 
 fn single_path_move(

@@ -6,7 +6,7 @@ use super::context::StepContext;
 use super::journal::Journal;
 use super::journal::deferred::DeferredAction;
 use super::options::{OnStep, Options};
-use super::{audit_line, commit, rollback, session_control};
+use super::{audit_line, commit, rollback, session_control, steps};
 use crate::error::{Error, Finding, Result};
 use crate::host::{Host, Process};
 use crate::names::JailName;
@@ -74,11 +74,8 @@ impl<'h> Transaction<'h> {
     /// with [`Transaction::roll_back`], which undoes them, and no other plan may be applied. A
     /// process that ends instead leaves the journal, and [`recover`](super::recover) undoes them.
     pub fn apply(&mut self, plan: &Plan, on_step: OnStep<'_>) -> Result<()> {
-        self.journal.append_undo(rollback::undo_for_plan(
-            plan,
-            self.options.no_reload,
-            self.host,
-        )?)?;
+        let undo = steps::undo_for_plan(plan, self.options, self.host)?;
+        self.journal.append_undo(undo)?;
         let mut context = StepContext::new(self.host, plan, self.options, &mut self.journal);
         let outcome = plan
             .steps
@@ -86,9 +83,9 @@ impl<'h> Transaction<'h> {
             .filter(|step| !step.is_final())
             .try_for_each(|step| {
                 on_step(&plan.name, step);
-                context.execute(step)
+                steps::execute(step, plan, &mut context)
             });
-        self.notices.append(&mut context.notices);
+        self.notices.extend(context.into_notices());
         self.deferred.extend(commit::deferred_actions(plan));
         self.removed_jails.extend(removed_jail(plan));
         self.dropped_accounts.extend(dropped_accounts(plan));
