@@ -15,6 +15,7 @@
 mod accounts;
 mod audit_line;
 mod commit;
+mod content;
 mod context;
 mod exchange;
 mod journal;

@@ -50,9 +50,10 @@ pub(super) fn stage(
     let writer = Writer {
         view: host,
         target: &stage,
-        supply: Some(ContentSources {
+        sources: Some(ContentSources {
             store: store.as_ref(),
             live: root,
+            previous: Path::new(PREVIOUS),
             records,
             changed: changes.iter().map(|change| &change.path).collect(),
         }),
@@ -288,7 +289,7 @@ pub(super) fn write_tree(view: &HostView, target: &Dir, tree: &Tree) -> Result<(
     let writer = Writer {
         view,
         target,
-        supply: None,
+        sources: None,
     };
     let entries: Vec<_> = tree.iter().collect();
     writer.write(&entries).map(drop)

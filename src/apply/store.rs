@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::fs::RenameFlags;
 
-use super::writer::write_and_digest;
+use super::content::write_and_digest;
 use crate::error::Result;
 use crate::host::{
     Copier, Digest, Dir, FileKind, Host, HostView, Ownership, Stat, parallel_for_each,
