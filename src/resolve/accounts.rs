@@ -1,84 +1,23 @@
 //! Which accounts the jail's users are: the ones it has already, or new ones with ids chosen now, so that the plan is complete before anything is
 //! made.
 
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::host_jobs;
 use super::root_marker::{OrphanedHome, OrphanedHomes};
-use std::ops::RangeInclusive;
-
+use super::types::{JAIL_ROOT, SHELL_PREFIX, SupplementaryGroup, WantedAccount, WantedGroup};
 use crate::error::{Finding, Result};
 use crate::host::{Accounts, HostView, Process, UserEntry};
-use crate::names::{JailName, JailPath, UserName};
+use crate::names::{JailName, UserName};
 use crate::spec::{Password, Spec, User};
 
-/// Where every jail has its login shells, and no host has anything: what sshd, su(1) and login(1) find missing without the jail.
-pub const SHELL_PREFIX: &str = "/jail";
-/// A link to the root in every jail, and nothing on any host. Homes in the host's passwd(5) begin with it, so that whatever the host itself runs or
-/// writes for a jailed account finds no home; in the jail the same path leads to the home.
-pub const JAIL_ROOT: &str = "/jail/root";
 /// Ids of people and their groups.
 const ADOPTABLE: RangeInclusive<u32> = 1000..=60000;
 
 /// Most processes of one account that a finding names.
 const NAMED: usize = 16;
-
-/// A jail's group.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WantedGroup {
-    /// `jail-<name>`.
-    pub name: String,
-    /// The id it has, or is to get.
-    pub gid: u32,
-}
-
-/// A further group of a jail's accounts.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SupplementaryGroup {
-    /// Its name.
-    pub name: String,
-    /// The id it has, or is to get.
-    pub gid: u32,
-    /// Whether it is still to be made.
-    pub is_new: bool,
-}
-
-/// A jail's account.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WantedAccount {
-    /// Login name.
-    pub name: String,
-    /// The id it has, or is to get.
-    pub uid: u32,
-    /// Primary group.
-    pub gid: u32,
-    /// Our mark in the comment field.
-    pub gecos: String,
-    /// Home, inside the jail.
-    pub home: JailPath,
-    /// Shell inside the jail; `None` where the shell is no door.
-    pub shell: Option<JailPath>,
-    /// Login shell in the host's passwd(5), a path that only the jail has.
-    pub login_shell: String,
-    /// The whole of its authorized_keys.
-    pub keys: String,
-    /// Its password.
-    pub password: Password,
-    /// Names of its further groups, sorted.
-    pub groups: Vec<String>,
-    /// Whether it was taken over, and is given back when it leaves the jail.
-    pub adopted: bool,
-    /// The day from which it is closed, in days since 1970-01-01.
-    pub expires: Option<i64>,
-}
-
-impl WantedAccount {
-    /// Its home in the host's passwd(5): a path that leads somewhere in the jail only.
-    pub fn passwd_home(&self) -> String {
-        format!("{JAIL_ROOT}{}", self.home)
-    }
-}
 
 /// The home inside the jail that a home in the host's passwd(5) stands for.
 pub fn home_in_jail(passwd_home: &str) -> &str {

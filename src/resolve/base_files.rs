@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use super::accounts::{SupplementaryGroup, WantedAccount, WantedGroup};
 use super::tree::{Entry, EntryKind, Reason, Tree};
+use super::types::{SupplementaryGroup, WantedAccount, WantedGroup};
 use crate::error::{Error, Finding, Result};
 use crate::host::{HostView, Ownership};
 use crate::names::JailPath;

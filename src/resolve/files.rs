@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use super::accounts::WantedAccount;
 use super::programs::RequestedObject;
 use super::tree::{Entry, Reason, Tree};
+use super::types::WantedAccount;
 use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::{Control, FileKind, HostView, Lookup, Ownership, Stat, TreeEntry, skeleton};
 use crate::names::JailPath;

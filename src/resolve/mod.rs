@@ -16,86 +16,32 @@ mod session;
 pub mod shells;
 mod sshd;
 mod tree;
+mod types;
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::thread;
 
-pub use accounts::{
-    JAIL_ROOT, SHELL_PREFIX, SupplementaryGroup, WantedAccount, WantedGroup, gecos_tag,
-    home_in_jail, is_adopted, is_managed, jail_of,
-};
+pub use accounts::{gecos_tag, home_in_jail, is_adopted, is_managed, jail_of};
 pub(crate) use network::tables;
 pub use programs::verify_closure;
 pub use root_marker::{MARKER, Marker, OrphanedHome, PRIVATE};
-pub use sshd::{COMMON, Sftp, SshdSnippet, common, is_common, snippet_name};
+pub use sshd::{COMMON, Sftp, common, is_common, snippet_name};
 pub use tree::{Content, Entry, EntryKind, Reason, Tree, USR_MERGE_LINKS};
-
-use jailctl_session::policy::Policy;
+pub use types::{
+    CACHE, Confinement, JAIL_ROOT, ResolvedJail, SHELL_PREFIX, STATE, SshdSnippet,
+    SupplementaryGroup, WantedAccount, WantedGroup,
+};
 
 use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::sshd::{Config, SshdInfo};
 use crate::host::{Accounts, HostView};
-use crate::names::{JailName, JailPath};
-use crate::span::Spanned;
+use crate::names::JailPath;
 use crate::spec::display::quote;
 use crate::spec::{AccessMethod, Dlopen, NetworkSpec, Spec, User};
 use base_files::AccountNames;
 use programs::RequestedObject;
 use root_marker::OrphanedHomes;
-
-/// Where the records of all jails lie.
-pub const STATE: &str = "/var/lib/jailctl";
-/// Where runs that found nothing to do are kept.
-pub const CACHE: &str = "/var/cache/jailctl";
-
-/// A jail as it is to be on one host.
-#[derive(Clone, Debug)]
-pub struct ResolvedJail {
-    /// Its name.
-    pub name: JailName,
-    /// Where it stands on the host.
-    pub root: PathBuf,
-    /// How its accounts are locked in; `None` where it never had any.
-    pub lock: Option<Confinement>,
-    /// Further groups of its accounts.
-    pub further_groups: Vec<SupplementaryGroup>,
-    /// Its accounts.
-    pub accounts: Vec<WantedAccount>,
-    /// Its ways in.
-    pub doors: Vec<AccessMethod>,
-    /// The content of its root.
-    pub tree: Tree,
-    /// What its sessions have of their own; `None` for a plain chroot, and where it never had accounts.
-    pub session: Option<Policy>,
-    /// Where new homes take their first content from, by user name.
-    pub skeletons: Vec<(String, PathBuf)>,
-    /// Commands that must succeed in it, run by the first of its accounts.
-    pub tests: Vec<Spanned<Vec<String>>>,
-    /// What an admin should know and need not act on.
-    pub notices: Vec<String>,
-}
-
-/// How the accounts of a jail are locked in.
-#[derive(Clone, Debug)]
-pub struct Confinement {
-    /// Their group, by which sshd knows them.
-    pub group: WantedGroup,
-    /// What sshd does with them.
-    pub sshd: SshdSnippet,
-}
-
-impl ResolvedJail {
-    /// Where the records of the jail lie on the host.
-    pub fn state(name: &JailName) -> PathBuf {
-        Path::new(STATE).join(name.as_str())
-    }
-
-    /// Where a run of `verb` that found nothing to do with the jail is kept on the host. Losing it costs time and nothing else.
-    pub fn cache(name: &JailName, verb: &str) -> PathBuf {
-        Path::new(CACHE).join(format!("{name}.{verb}"))
-    }
-}
 
 /// Resolves `spec` on the host. Every reason why it cannot be done is reported at once; nothing is written.
 ///

@@ -8,9 +8,9 @@ use jailctl_session::policy::{
     Flags, IdMap, Mount, POLICY, Policy, ROOT_NAME, SESSION_DIR, Source,
 };
 
-use super::ResolvedJail;
 use super::base_files::AccountNames;
 use super::tree::{Entry, Reason, Tree};
+use super::types::ResolvedJail;
 use crate::error::{Error, Finding, Result};
 use crate::host::pam::{MODULE, Modules, SSHD, Service};
 use crate::host::sshd::SshdInfo;

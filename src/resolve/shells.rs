@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
-use super::SHELL_PREFIX;
 use super::host_jobs::quoted;
+use super::types::SHELL_PREFIX;
 use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::{FileKind, HostView};
 

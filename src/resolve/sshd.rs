@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use super::{ResolvedJail, SHELL_PREFIX, STATE};
+use super::session;
+use super::types::{ResolvedJail, SHELL_PREFIX, STATE, SshdSnippet};
 use crate::host::sshd::{ExpectedSettings, SshdInfo};
 use crate::names::JailName;
 use crate::spec::{AccessMethod, Password, SftpSpec, Spec};
@@ -28,21 +29,6 @@ const FORWARDING: [&str; 5] = [
 ];
 /// How the text of [`COMMON`] begins.
 const COMMON_HEAD: &str = "# Written by jailctl for all jails; `jailctl build` writes it anew.\n";
-
-/// What sshd is to do with a jail's accounts.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SshdSnippet {
-    /// File name in `sshd_config.d`.
-    pub file: String,
-    /// The snippet.
-    pub text: String,
-    /// The text of [`COMMON`].
-    pub common: String,
-    /// The PAM service that sshd asks about these accounts; `None` where it asks none.
-    pub pam_service: Option<String>,
-    /// What `sshd -T -C` must say of each account.
-    pub expected: Vec<ExpectedSettings>,
-}
 
 /// How sftp is served in a jail.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,7 +93,7 @@ fn settings(spec: &Spec) -> Vec<(&'static str, String)> {
     let (root, state) = snippet_paths(spec);
     // With a session, a name that exists in sessions only: whoever comes in without one finds nothing.
     let root = match &spec.session {
-        Some(_) => super::session::session_root_path(&state),
+        Some(_) => session::session_root_path(&state),
         None => root,
     };
     let keys = state.join("keys").join("%u");
