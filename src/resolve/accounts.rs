@@ -7,7 +7,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::host_jobs;
 use super::root_marker::{OrphanedHome, OrphanedHomes};
-use super::types::{JAIL_ROOT, SHELL_PREFIX, SupplementaryGroup, WantedAccount, WantedGroup};
+use super::types::{
+    JAIL_ROOT, ResolvedAccounts, SHELL_PREFIX, SupplementaryGroup, WantedAccount, WantedGroup,
+};
 use crate::error::{Finding, Result};
 use crate::host::{Accounts, HostView, Process, UserEntry};
 use crate::names::{JailName, UserName};
@@ -68,8 +70,62 @@ fn is_of_group(account: &UserEntry, name: &JailName, group: u32) -> bool {
     is_managed(account, sibling.as_ref().unwrap_or(name), Some(group))
 }
 
+/// Chooses the accounts and groups of the jail, and checks that the host can have them.
+///
+/// `has_group`: whether a jail without users has a group nevertheless.
+///
+/// # Errors
+/// [`crate::error::ErrorKind::Failed`] if the account files or `/proc` cannot be read. Accounts and
+/// groups that the host cannot have are findings.
+pub(super) fn resolve(
+    spec: &Spec,
+    has_group: bool,
+    view: &HostView,
+    findings: &mut Vec<Finding>,
+    notices: &mut Vec<String>,
+) -> Result<ResolvedAccounts> {
+    let known = view.accounts()?;
+    let is_new = |user: &User| known.user(user.name.value.as_str()).is_none();
+    let homes = OrphanedHomes::of(spec, spec.users.iter().any(is_new), view)?;
+    let resolved = choose(spec, has_group, &known, &homes, findings);
+    check_adoptions(spec, &known, &resolved.accounts, view, findings)?;
+    warn_host_jobs(&known, &resolved.accounts, view, notices)?;
+    warn_cannot_log_in(spec, &known, notices);
+    Ok(resolved)
+}
+
+/// Chooses the accounts and groups of the jail as [`resolve`] does, without a check of what else
+/// the host runs or keeps for these accounts.
+pub(super) fn resolve_ids(
+    spec: &Spec,
+    view: &HostView,
+    findings: &mut Vec<Finding>,
+) -> Result<ResolvedAccounts> {
+    let known = view.accounts()?;
+    let homes = OrphanedHomes::default();
+    Ok(choose(spec, false, &known, &homes, findings))
+}
+
+fn choose(
+    spec: &Spec,
+    has_group: bool,
+    known: &Accounts,
+    homes: &OrphanedHomes,
+    findings: &mut Vec<Finding>,
+) -> ResolvedAccounts {
+    if !has_group && spec.users.is_empty() {
+        return ResolvedAccounts::default();
+    }
+    let group = group(spec, known, findings);
+    ResolvedAccounts {
+        accounts: accounts(spec, &group, known, homes, findings),
+        further_groups: supplementary_groups(spec, known, &group, findings),
+        group: Some(group),
+    }
+}
+
 /// Chooses the jail's group; every reason why it cannot be had is a finding.
-pub(super) fn group(spec: &Spec, accounts: &Accounts, findings: &mut Vec<Finding>) -> WantedGroup {
+fn group(spec: &Spec, accounts: &Accounts, findings: &mut Vec<Finding>) -> WantedGroup {
     let name = &spec.name.value;
     let group_name = name.group();
     let group = accounts.group(&group_name);
@@ -113,7 +169,7 @@ pub(super) fn group(spec: &Spec, accounts: &Accounts, findings: &mut Vec<Finding
 }
 
 /// Chooses the accounts of the jail, which are in `group`; every reason why one cannot be had is a finding.
-pub(super) fn accounts(
+fn accounts(
     spec: &Spec,
     group: &WantedGroup,
     accounts: &Accounts,
@@ -277,7 +333,7 @@ fn uid(
 }
 
 /// Says who cannot log in: without a key and a password, or because the day of `expires` has come.
-pub(super) fn warn_cannot_log_in(spec: &Spec, accounts: &Accounts, notices: &mut Vec<String>) {
+fn warn_cannot_log_in(spec: &Spec, accounts: &Accounts, notices: &mut Vec<String>) {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let today = now.map_or(0, |since| since.as_secs() / 86_400);
     for user in &spec.users {
@@ -307,7 +363,7 @@ pub(super) fn warn_cannot_log_in(spec: &Spec, accounts: &Accounts, notices: &mut
 }
 
 /// The further groups of all users: those that the host has, unless they give power, and those that are to be made.
-pub(super) fn supplementary_groups(
+fn supplementary_groups(
     spec: &Spec,
     accounts: &Accounts,
     group: &WantedGroup,
@@ -372,7 +428,7 @@ pub(super) fn supplementary_groups(
 /// Refuses to make or take over an account for which the host runs something without a login:
 /// that would go on outside of the jail. One finding for each account, with the command that
 /// removes each such job.
-pub(super) fn check_adoptions(
+fn check_adoptions(
     spec: &Spec,
     accounts: &Accounts,
     wanted: &[WantedAccount],
@@ -440,7 +496,7 @@ pub(super) fn check_adoptions(
 }
 
 /// Adds a notice for each job of the host that runs as an account which is in the jail already.
-pub(super) fn warn_host_jobs(
+fn warn_host_jobs(
     accounts: &Accounts,
     wanted: &[WantedAccount],
     view: &HostView,

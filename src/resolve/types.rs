@@ -141,3 +141,21 @@ impl WantedAccount {
         format!("{JAIL_ROOT}{}", self.home)
     }
 }
+
+/// Group, accounts and supplementary groups that a spec resolves to.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ResolvedAccounts {
+    /// Primary group of the accounts; `None` for a jail that never had accounts.
+    pub group: Option<WantedGroup>,
+    /// Accounts of the jail.
+    pub accounts: Vec<WantedAccount>,
+    /// Supplementary groups of the accounts.
+    pub further_groups: Vec<SupplementaryGroup>,
+}
+
+impl ResolvedAccounts {
+    /// Primary group, if the jail has an account that is a member of it.
+    pub(super) fn named_group(&self) -> Option<&WantedGroup> {
+        self.group.as_ref().filter(|_| !self.accounts.is_empty())
+    }
+}
