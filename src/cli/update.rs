@@ -14,7 +14,8 @@ use crate::error::{Error, Result};
 use crate::host::{Host, HostView, Package};
 use crate::names::JailName;
 use crate::plan::manifest::RecordKind;
-use crate::plan::{self, Manifest, Origin, Plan};
+use crate::plan::{self, Manifest, Plan};
+use crate::span::SourceText;
 use crate::spec::Spec;
 
 /// Arguments of `update`.
@@ -43,7 +44,7 @@ impl Update {
             let mut plans = Vec::new();
             for part in transaction_groups(self.affected_jails(&view)?, &view)? {
                 for (spec, origin) in jails(&part, &view)? {
-                    let plan = plan::plan(&spec, origin, &view)?;
+                    let plan = plan::build_plan(&spec, origin, &view)?;
                     plan.refuse_vanished_root(&view)?;
                     if part.len() == 1 {
                         plan::ensure_whole_family(&plan, "update", "", &view)?;
@@ -125,7 +126,7 @@ impl Update {
         let mut plans = Vec::new();
         let build = || -> Result<()> {
             for (spec, origin) in jails {
-                let plan = plan::plan(&spec, origin, host)?;
+                let plan = plan::build_plan(&spec, origin, host)?;
                 plan.refuse_vanished_root(host)?;
                 if part.len() == 1 {
                     plan::ensure_whole_family(&plan, "update", "", host)?;
@@ -223,14 +224,14 @@ fn must_share_transaction(family: &[Manifest], view: &HostView) -> Result<bool> 
             return Ok(false);
         }
     }
-    let Ok(plan) = plan::plan(&spec, origin, view) else {
+    let Ok(plan) = plan::build_plan(&spec, origin, view) else {
         return Ok(false);
     };
     Ok(plan::other_member_affected(&plan, view)?.is_some())
 }
 
 /// The specs of jails as they were built. The last of them is the one with which what they share changes.
-fn jails(part: &[Manifest], view: &HostView) -> Result<Vec<(Spec, Origin)>> {
+fn jails(part: &[Manifest], view: &HostView) -> Result<Vec<(Spec, SourceText)>> {
     let mut jails = part
         .iter()
         .map(|manifest| load_built(manifest, view))

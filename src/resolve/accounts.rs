@@ -80,17 +80,17 @@ fn is_of_group(account: &UserEntry, name: &JailName, group: u32) -> bool {
 pub(super) fn resolve(
     spec: &Spec,
     has_group: bool,
+    known: &Accounts,
     view: &HostView,
     findings: &mut Vec<Finding>,
     notices: &mut Vec<String>,
 ) -> Result<ResolvedAccounts> {
-    let known = view.accounts()?;
     let is_new = |user: &User| known.user(user.name.value.as_str()).is_none();
     let homes = OrphanedHomes::of(spec, spec.users.iter().any(is_new), view)?;
-    let resolved = choose(spec, has_group, &known, &homes, findings);
-    check_adoptions(spec, &known, &resolved.accounts, view, findings)?;
-    warn_host_jobs(&known, &resolved.accounts, view, notices)?;
-    warn_cannot_log_in(spec, &known, notices);
+    let resolved = choose(spec, has_group, known, &homes, findings);
+    check_adoptions(spec, known, &resolved.accounts, view, findings)?;
+    warn_host_jobs(known, &resolved.accounts, view, notices)?;
+    warn_cannot_log_in(spec, known, notices);
     Ok(resolved)
 }
 

@@ -34,14 +34,15 @@ pub use types::{
 #[cfg(doc)]
 use crate::error::ErrorKind;
 use crate::error::Result;
-use crate::host::HostView;
 use crate::host::sshd::SshdInfo;
+use crate::host::{Accounts, HostView};
 use crate::spec::Spec;
 
 /// Resolves `spec` on the host, and writes nothing.
 ///
-/// `facts` is what sshd prints about itself, for a jail that has accounts or had some. `built`
-/// replaces the tree: it was built from the spec before, whatever the host has by now.
+/// `known` are the accounts and groups of the host. `facts` is what sshd prints about itself, for a
+/// jail that has accounts or had some. `built` replaces the tree: it was built from the spec
+/// before, whatever the host has by now.
 ///
 /// # Errors
 /// [`ErrorKind::Spec`] with every reason why the spec cannot be built on this host;
@@ -49,16 +50,17 @@ use crate::spec::Spec;
 /// cannot be read, or has something in the place of the login shells.
 pub fn resolve(
     spec: &Spec,
-    view: &HostView,
+    known: &Accounts,
     facts: Option<&SshdInfo>,
     built: Option<Tree>,
+    view: &HostView,
 ) -> Result<ResolvedJail> {
     let (mut findings, mut notices) = (Vec::new(), Vec::new());
     let spec = &*session::or_default(spec, facts, built.as_ref(), view)?;
-    root_path::check(view, &spec.root, &mut findings, &mut notices)?;
+    root_path::check(view, known, &spec.root, &mut findings, &mut notices)?;
     shells::refuse_leaks(view)?;
     let has_group = facts.is_some();
-    let accounts = accounts::resolve(spec, has_group, view, &mut findings, &mut notices)?;
+    let accounts = accounts::resolve(spec, has_group, known, view, &mut findings, &mut notices)?;
     programs::notice_idle(spec, &mut notices);
     let tree = if let Some(built) = built {
         built

@@ -13,11 +13,12 @@ use crate::span::Spanned;
 /// used is a finding.
 pub(super) fn check(
     view: &HostView,
+    known: &Accounts,
     root: &Spanned<PathBuf>,
     findings: &mut Vec<Finding>,
     notices: &mut Vec<String>,
 ) -> Result<()> {
-    check_root_path(view, &view.accounts()?, root, findings)?;
+    check_root_path(view, known, root, findings)?;
     check_file_system(view, root, findings, notices)
 }
 
