@@ -14,7 +14,7 @@ use crate::apply;
 use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::{Host, HostView};
 use crate::names::JailName;
-use crate::plan::{self, Origin, Plan, RemoveOptions};
+use crate::plan::{self, Plan, RemoveOptions};
 use crate::resolve;
 use crate::show;
 use crate::span::SourceText;
@@ -205,7 +205,7 @@ impl Build {
                 Some(jail) => jail,
                 None => spec.member(name)?,
             };
-            let plan = plan::plan(&jail, self::origin(path, &now.text)?, &view)?;
+            let plan = plan::build_plan(&jail, self::origin(path, &now.text)?, &view)?;
             drop(progress);
             if !self.consent.recreate {
                 plan.refuse_vanished_root(host)?;
@@ -276,7 +276,7 @@ fn plans(
         plans.extend(plan_dropped_users(&spec, &view)?);
         for jail in spec.members() {
             progress.say(format!("{}: looking at what it needs", jail.name.value));
-            let mut plan = plan::plan(&jail, origin(path, &source.text)?, &view)?;
+            let mut plan = plan::build_plan(&jail, origin(path, &source.text)?, &view)?;
             plan.drop_steps_done_by(&plans);
             let (accounts, groups) = plan.created_ids();
             view.assume_accounts(accounts, groups);
@@ -308,9 +308,9 @@ pub(super) fn plan_dropped_users(spec: &Spec, view: &HostView) -> Result<Vec<Pla
     Ok(plans)
 }
 
-fn origin(path: &Path, text: &str) -> Result<Origin> {
+fn origin(path: &Path, text: &str) -> Result<SourceText> {
     let absolute = std::path::absolute(path).map_err(|error| Error::io("find", path, &error))?;
-    Ok(Origin {
+    Ok(SourceText {
         name: absolute.display().to_string(),
         text: text.to_owned(),
     })

@@ -12,8 +12,9 @@ use super::{CommandOutput, OutputOptions, RootOption, WriteOptions};
 use crate::error::{Error, Result};
 use crate::host::{Host, HostView};
 use crate::names::JailName;
-use crate::plan::{self, Origin, Plan, PreviousBuild};
+use crate::plan::{self, Plan, PreviousBuild};
 use crate::resolve::Tree;
+use crate::span::SourceText;
 use crate::spec::Spec;
 
 /// Arguments of `rollback`.
@@ -58,7 +59,7 @@ enum RollbackTarget {
     /// One jail.
     One(JailName),
     /// All jails of a family: their spec, its origin, and the previous tree of each.
-    Family(Box<Spec>, Origin, BTreeMap<JailName, Tree>),
+    Family(Box<Spec>, SourceText, BTreeMap<JailName, Tree>),
 }
 
 impl RollbackTarget {
@@ -73,7 +74,7 @@ impl RollbackTarget {
         if members.is_empty() {
             return Ok(Self::One(target.manifest(view)?.name));
         }
-        let mut before: Option<(Box<Spec>, Origin)> = None;
+        let mut before: Option<(Box<Spec>, SourceText)> = None;
         let mut trees = BTreeMap::new();
         for member in members {
             let Some(kept) = PreviousBuild::of(&member, &HostTemplates(view), view)? else {

@@ -13,7 +13,8 @@ use crate::error::{Error, Result};
 use crate::host::{Host, HostView, Package};
 use crate::names::JailName;
 use crate::plan::manifest::RecordKind;
-use crate::plan::{self, Manifest, Origin, Plan};
+use crate::plan::{self, Manifest, Plan};
+use crate::span::SourceText;
 use crate::spec::Spec;
 
 /// Arguments of `update`.
@@ -146,8 +147,8 @@ fn update_group(
 }
 
 /// Plans the update of a jail, `alone` or with all others of its family.
-fn plan_update(spec: &Spec, origin: Origin, alone: bool, view: &HostView) -> Result<Plan> {
-    let plan = plan::plan(spec, origin, view)?;
+fn plan_update(spec: &Spec, origin: SourceText, alone: bool, view: &HostView) -> Result<Plan> {
+    let plan = plan::build_plan(spec, origin, view)?;
     plan.refuse_vanished_root(view)?;
     if alone {
         plan::ensure_whole_family(&plan, "update", "", view)?;
@@ -203,14 +204,14 @@ fn must_share_transaction(family: &[Manifest], view: &HostView) -> Result<bool> 
             return Ok(false);
         }
     }
-    let Ok(plan) = plan::plan(&spec, origin, view) else {
+    let Ok(plan) = plan::build_plan(&spec, origin, view) else {
         return Ok(false);
     };
     Ok(plan::other_member_affected(&plan, view)?.is_some())
 }
 
 /// The specs of jails as they were built. The common snippet changes with the last of them.
-fn specs_as_built(group: &[Manifest], view: &HostView) -> Result<Vec<(Spec, Origin)>> {
+fn specs_as_built(group: &[Manifest], view: &HostView) -> Result<Vec<(Spec, SourceText)>> {
     let mut jails = group
         .iter()
         .map(|manifest| load_built(manifest, view))

@@ -2,16 +2,20 @@
 
 use serde::Serialize;
 
-use super::diff::{self, Depth};
-use super::manifest::Manifest;
+use super::build::build_plan_with;
+use super::compare::{Change, ChangeKind, Depth, compare};
+use super::manifest::{Manifest, spec_as_built};
+use super::observe::inventory_of;
+use super::step::Step;
 use super::store_index::{Index, store_of};
-use super::{ChangeKind, Origin, Plan, Step, inventory_of, plan_at, spec_as_built};
+use super::types::Plan;
 use crate::error::Result;
 use crate::host::sshd::CONFIG_DIR;
 use crate::host::{HostView, Process, UserEntry, manager_unit};
 use crate::names::JailName;
 use crate::resolve::host_jobs::{self, HostJob};
 use crate::resolve::jail_of;
+use crate::span::SourceText;
 use crate::spec::{self, Templates};
 
 /// Most processes of one account that a difference names.
@@ -92,11 +96,11 @@ pub fn drift(
         .and_then(|source| spec::load(&source, templates))
         .and_then(|spec| spec.member(&manifest.name))
         .and_then(|spec| {
-            let origin = Origin {
+            let source = SourceText {
                 name: manifest.spec.clone(),
                 text,
             };
-            plan_at(&spec, origin, depth, view)
+            build_plan_with(&spec, source, depth, None, view)
         });
     match planned {
         Ok(plan) => of_plan(&plan, view, &mut drift),
@@ -105,7 +109,7 @@ pub fn drift(
             let inventory = inventory_of(&manifest.root, &tree, Some(manifest), view)?;
             let changes = {
                 let store = Index::load(view, &store_of(&manifest.root))?;
-                diff::compare(
+                compare(
                     &tree,
                     Some(manifest),
                     inventory.as_ref(),
@@ -192,7 +196,7 @@ pub fn processes_outside(view: &HostView) -> Result<Vec<(JailName, Difference)>>
     Ok(found)
 }
 
-fn of_changes(changes: &[diff::Change], drift: &mut Drift) {
+fn of_changes(changes: &[Change], drift: &mut Drift) {
     for change in changes {
         let text = change.because.clone().unwrap_or_else(|| {
             match change.act {

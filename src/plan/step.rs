@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use jailctl_session::network::Fault;
 
-use super::OriginalAccount;
+use super::manifest::OriginalAccount;
 use crate::host::pam::Edit;
 use crate::host::{AccountFields, Expiry, NewAccount};
 use crate::spec::Password;

@@ -3,22 +3,16 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::sshd::verify_snippet;
-use super::{Change, Manifest, OriginalAccount, RemoveOptions, Step};
-use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+use super::compare::Change;
+use super::manifest::{Manifest, OriginalAccount};
+use super::step::Step;
+use crate::host::NewAccount;
 use crate::host::sshd::SshdInfo;
-use crate::host::{HostView, NewAccount};
 use crate::names::JailName;
 use crate::resolve::ResolvedJail;
-
-/// Where the spec of a plan came from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Origin {
-    /// As it was named.
-    pub name: String,
-    /// Its text.
-    pub text: String,
-}
+use crate::span::SourceText;
 
 /// What would be done to make one jail what its spec says, or to make it go away.
 #[derive(Debug)]
@@ -53,7 +47,7 @@ pub struct Target {
     /// The jail itself.
     pub jail: ResolvedJail,
     /// Where its spec came from.
-    pub origin: Origin,
+    pub origin: SourceText,
     /// What sshd says of itself, where it locks accounts in.
     pub sshd: Option<SshdInfo>,
     /// What its accounts that were taken over were before, by name.
@@ -65,36 +59,6 @@ impl Plan {
     pub fn facts(&self) -> Option<&SshdInfo> {
         let wanted = self.target.as_ref().and_then(|wanted| wanted.sshd.as_ref());
         wanted.or_else(|| Some(&self.manifest.as_ref()?.lock.as_ref()?.sshd))
-    }
-
-    /// Whether sshd is asked, when the plan is carried out, if it would lock the jail's accounts in.
-    pub fn needs_sshd(&self) -> bool {
-        self.steps.iter().any(|step| {
-            matches!(
-                step,
-                Step::InstallSnippet { .. } | Step::VerifySnippet | Step::WriteCommonSnippet(_)
-            )
-        })
-    }
-
-    /// Whether sshd can be asked before the plan is carried out: it knows the accounts already.
-    fn is_known_to_sshd(&self) -> bool {
-        self.steps.iter().all(|step| {
-            !matches!(
-                step,
-                Step::CreateGroup { .. } | Step::CreateAccount(_) | Step::ModifyAccount { .. }
-            )
-        })
-    }
-
-    /// Refuses what carrying the plan out would refuse when it asks sshd, as far as sshd can be asked yet: accounts that do not exist it does not know.
-    pub fn preflight(&self, view: &HostView) -> Result<()> {
-        match &self.target {
-            Some(wanted) if self.needs_sshd() && self.is_known_to_sshd() => {
-                verify_snippet(view, &wanted.jail).map(drop)
-            }
-            _ => Ok(()),
-        }
     }
 
     /// Leaves out what plans that are carried out before it do for it: what all members of a family share, and PAM's stacks.
@@ -109,38 +73,6 @@ impl Plan {
                 self.snippet = None;
             }
         }
-    }
-
-    /// Refuses to make a root anew that is gone with what its users had in it: the disk may not be mounted.
-    ///
-    /// # Errors
-    /// [`crate::error::ErrorKind::Failed`], with the way to say that it is meant.
-    pub fn refuse_vanished_root(&self, view: &HostView) -> Result<()> {
-        let Some(manifest) = &self.manifest else {
-            return Ok(());
-        };
-        let makes_root = self
-            .steps
-            .iter()
-            .any(|step| matches!(step, Step::CreateRoot));
-        if !makes_root || manifest.places.is_empty() || view.lstat(&manifest.root)?.is_some() {
-            return Ok(());
-        }
-        let places: Vec<String> = manifest
-            .places
-            .iter()
-            .map(|place| format!("`{place}`"))
-            .collect();
-        Err(
-            Error::failed(format!("could not build the jail `{}`", self.name))
-                .why(format!(
-                    "its root `{}` is gone, and with it {} of its users",
-                    manifest.root.display(),
-                    places.join(", ")
-                ))
-                .hint("mount the disk that it is on, and try again")
-                .hint("if it is gone for good, `--recreate` makes the jail anew, with empty homes"),
-        )
     }
 
     /// The accounts and groups that it makes.
@@ -160,4 +92,16 @@ impl Plan {
     pub fn is_change(&self) -> bool {
         self.steps.iter().any(Step::is_change)
     }
+}
+
+/// How a jail is taken away.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RemoveOptions {
+    /// Homes, mail and other places of users go too.
+    pub purge: bool,
+    /// Live sessions are ended, not a reason to refuse.
+    pub kill: bool,
+    /// Nobody asked for it: a spec no longer names the user whose jail it is.
+    #[serde(default)]
+    pub dropped: bool,
 }

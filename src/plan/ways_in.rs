@@ -2,7 +2,8 @@
 
 use jailctl_session::policy::POLICY;
 
-use super::{Manifest, Plan};
+use super::manifest::Manifest;
+use super::types::Plan;
 use crate::error::Result;
 use crate::host::HostView;
 use crate::resolve::ResolvedJail;
