@@ -18,62 +18,60 @@ use crate::resolve::ResolvedJail;
 
 /// The deferred actions of a plan, in the order of their execution.
 pub(super) fn deferred_actions(plan: &Plan) -> Vec<DeferredAction> {
-    let keep = |dir: PathBuf, stage: &str, previous: &str| DeferredAction::Keep {
+    let rotate = |dir: PathBuf, stage: &str, previous: &str| DeferredAction::Keep {
         dir,
         stage: stage.into(),
         previous: previous.into(),
     };
+    let (jail, root) = (&plan.name, &plan.root);
+    let state = ResolvedJail::state(jail);
     let mut actions = Vec::new();
+    let mut store = None;
     for step in &plan.steps {
         match step {
             Step::EnableAccount { user, until } => actions.push(DeferredAction::Open {
-                jail: plan.name.clone(),
+                jail: jail.clone(),
                 user: user.clone(),
                 until: *until,
             }),
-            Step::DeleteAccount { user, uid, .. } if plan.removal.is_none() => {
+            Step::DeleteAccount { user, uid, gid, .. } if plan.removal.is_none() => {
                 actions.push(DeferredAction::DeleteAccount {
-                    jail: plan.name.clone(),
-                    root: plan.root.clone(),
-                    gid: plan
-                        .target
-                        .as_ref()
-                        .and_then(|target| target.jail.lock.as_ref())
-                        .map_or(0, |lock| lock.group.gid),
+                    jail: jail.clone(),
+                    root: root.clone(),
+                    gid: *gid,
                     user: user.clone(),
                     uid: *uid,
                 });
             }
             Step::RestoreAccount { user, uid, to } if plan.removal.is_none() => {
                 actions.push(DeferredAction::Release {
-                    jail: plan.name.clone(),
-                    root: plan.root.clone(),
+                    jail: jail.clone(),
+                    root: root.clone(),
                     user: user.clone(),
                     uid: *uid,
                     to: to.clone(),
                 });
             }
-            Step::WriteTree => actions.push(keep(plan.root.clone(), stage::STAGE, stage::PREVIOUS)),
-            Step::WriteManifest if plan.keep_previous => actions.push(keep(
-                ResolvedJail::state(&plan.name),
-                manifest::STAGE,
-                manifest::PREVIOUS,
-            )),
-            Step::WriteManifest => actions.push(DeferredAction::Drop {
-                dir: ResolvedJail::state(&plan.name),
+            Step::WriteTree { recorded, .. } => {
+                actions.push(rotate(root.clone(), stage::STAGE, stage::PREVIOUS));
+                let jails_dir = store::jails_dir(root).to_owned();
+                store = Some(match recorded {
+                    Some(_) => DeferredAction::Store(jails_dir),
+                    // The first build of a jail replaces no tree.
+                    None => DeferredAction::Settle(jails_dir),
+                });
+            }
+            Step::WriteManifest { .. } if plan.keep_previous => {
+                actions.push(rotate(state.clone(), manifest::STAGE, manifest::PREVIOUS));
+            }
+            Step::WriteManifest { .. } => actions.push(DeferredAction::Drop {
+                dir: state.clone(),
                 stage: manifest::STAGE.into(),
             }),
             _ => {}
         }
     }
-    if plan.steps.contains(&Step::WriteTree) {
-        let jails_dir = store::jails_dir(&plan.root).to_owned();
-        actions.push(match plan.manifest {
-            Some(_) => DeferredAction::Store(jails_dir),
-            // The first build of a jail replaces no tree.
-            None => DeferredAction::Settle(jails_dir),
-        });
-    }
+    actions.extend(store);
     actions.extend(plan.removal.map(|how| DeferredAction::Remove {
         jail: plan.name.clone(),
         how,
@@ -93,13 +91,11 @@ pub(super) fn execute(
 ) -> Result<()> {
     match action {
         DeferredAction::Open { jail, user, until } => {
-            on_step(
-                jail,
-                &Step::EnableAccount {
-                    user: user.clone(),
-                    until: *until,
-                },
-            );
+            let step = Step::EnableAccount {
+                user: user.clone(),
+                until: *until,
+            };
+            on_step(jail, &step);
             accounts::enable(host, user, *until)
         }
         DeferredAction::DeleteAccount {
@@ -109,14 +105,13 @@ pub(super) fn execute(
             user,
             uid,
         } => {
-            on_step(
-                jail,
-                &Step::DeleteAccount {
-                    user: user.clone(),
-                    uid: *uid,
-                    purge: false,
-                },
-            );
+            let step = Step::DeleteAccount {
+                user: user.clone(),
+                uid: *uid,
+                gid: *gid,
+                purge: false,
+            };
+            on_step(jail, &step);
             let account = DeletedAccount {
                 jail,
                 root,
@@ -134,14 +129,12 @@ pub(super) fn execute(
             uid,
             to,
         } => {
-            on_step(
-                jail,
-                &Step::RestoreAccount {
-                    user: user.clone(),
-                    uid: *uid,
-                    to: to.clone(),
-                },
-            );
+            let step = Step::RestoreAccount {
+                user: user.clone(),
+                uid: *uid,
+                to: to.clone(),
+            };
+            on_step(jail, &step);
             accounts::restore(host, root, user, *uid, to)
         }
         DeferredAction::Keep {
@@ -153,8 +146,8 @@ pub(super) fn execute(
             Some(dir) => dir.remove_all(stage),
             None => Ok(()),
         },
-        DeferredAction::Store(holder) => store_gc::gc(host, holder, None, false),
-        DeferredAction::Settle(holder) => store_gc::close_unused(host, holder),
+        DeferredAction::Store(jails_dir) => store_gc::gc(host, jails_dir, None, false),
+        DeferredAction::Settle(jails_dir) => store_gc::close_unused(host, jails_dir),
         DeferredAction::Remove { jail, how } => remove_jail(host, jail, *how, options, on_step),
     }
 }
@@ -175,7 +168,7 @@ fn remove_jail(
     let mut steps = plan.steps.iter().filter(|step| step.is_final());
     steps.try_for_each(|step| {
         on_step(jail, step);
-        steps::execute(step, &plan, &mut context)
+        steps::execute(step, &mut context)
     })
 }
 

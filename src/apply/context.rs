@@ -23,9 +23,8 @@ pub(super) struct StepContext<'r, 'h> {
     pub(super) jail: &'r JailName,
     /// Root of the jail.
     pub(super) root: &'r Path,
-    /// The sshd of the host, as far as a plan needed to know it.
-    pub(super) sshd: Option<&'r SshdInfo>,
-    pub(super) options: &'r Options,
+    sshd: Option<&'r SshdInfo>,
+    options: &'r Options,
     /// `None` for final steps, which are not undone.
     journal: Option<&'r mut Journal<'h>>,
     /// The files that `WriteTree` wrote, for `WriteManifest`.
@@ -62,6 +61,13 @@ impl<'r, 'h> StepContext<'r, 'h> {
         }
     }
 
+    /// The sshd that is reloaded when its configuration has changed; `None` where that is another's
+    /// task, the host is not the running system, or no plan has looked for it.
+    pub(super) fn reloaded_sshd(&self) -> Option<&'r SshdInfo> {
+        self.sshd
+            .filter(|_| !self.options.no_reload && self.host.is_live())
+    }
+
     /// Directory of the jail's records.
     pub(super) fn state(&self) -> PathBuf {
         ResolvedJail::state(self.jail)
@@ -81,9 +87,9 @@ impl<'r, 'h> StepContext<'r, 'h> {
     ///
     /// # Errors
     /// As [`Journal::append_undo`]: what follows must not be executed then.
-    pub(super) fn journal_undo(&mut self, undo: Undo) -> Result<()> {
+    pub(super) fn journal_undo(&mut self, undo: Vec<Undo>) -> Result<()> {
         match &mut self.journal {
-            Some(journal) => journal.append_undo(vec![undo]),
+            Some(journal) => journal.append_undo(undo),
             None => Err(Error::failed("could not write the journal")
                 .why("the step is executed after the commit")),
         }

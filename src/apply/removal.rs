@@ -22,11 +22,12 @@ use crate::resolve::{CACHE, MARKER, Marker, PRIVATE, ResolvedJail};
 /// [`ErrorKind::Failed`](crate::error::ErrorKind::Failed) with the processes that are left.
 pub(super) fn end_sessions(
     context: &mut StepContext<'_, '_>,
+    root: &Path,
     uids: &[u32],
     gid: Option<u32>,
     options: RemoveOptions,
 ) -> Result<()> {
-    let (host, jail, root) = (context.host, context.jail, context.root);
+    let (host, jail) = (context.host, context.jail);
     if !uids.is_empty() {
         Process::kill_unauthenticated(host, uids)?;
     }
@@ -45,7 +46,7 @@ pub(super) fn end_sessions(
 pub(super) fn remove_tree(
     context: &StepContext<'_, '_>,
     purge: bool,
-    recorded: Option<&Manifest>,
+    recorded: &Manifest,
 ) -> Result<()> {
     let (host, path) = (context.host, context.root);
     let Some(root) = host.open_dir_nofollow(path)? else {
@@ -63,8 +64,8 @@ pub(super) fn remove_tree(
                 root.remove_all(Path::new(&name))?;
             }
         }
-    } else if let Some(manifest) = recorded {
-        remove_recorded(&root, manifest)?;
+    } else {
+        remove_recorded(&root, recorded)?;
     }
     store_gc::gc(host, store::jails_dir(path), Some(context.jail), false)?;
     let has_others = root

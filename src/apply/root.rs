@@ -9,15 +9,15 @@ use super::stage::{self, WrittenFiles};
 use super::store::Store;
 use super::{exchange, staged_test};
 use crate::error::Result;
-use crate::host::{Dir, Ownership};
+use crate::host::{Dir, Host, Ownership};
+use crate::names::JailName;
 use crate::plan::manifest::PREVIOUS as PREVIOUS_RECORDS;
 use crate::plan::{Change, Manifest};
 use crate::resolve::{MARKER, Marker, ResolvedJail};
 
 /// Creates the root with its parents and marker, or makes an existing one root-owned with mode
 /// 0755.
-pub(super) fn create(context: &StepContext<'_, '_>) -> Result<()> {
-    let StepContext { host, root, .. } = context;
+pub(super) fn create(host: &Host, jail: &JailName, root: &Path) -> Result<()> {
     let mut missing: Vec<PathBuf> = Vec::new();
     for directory in root.ancestors() {
         if host.lstat(directory)?.is_some() {
@@ -31,7 +31,7 @@ pub(super) fn create(context: &StepContext<'_, '_>) -> Result<()> {
     dir.set_owner(Ownership::root(0o755))?;
     stage::private_dir(&dir)?;
     let marker = marker.unwrap_or(Marker {
-        jail: context.jail.clone(),
+        jail: jail.clone(),
         made: missing,
         left: Vec::new(),
     });
@@ -54,7 +54,7 @@ pub(super) fn write_tree(
     }
     let staged = stage::stage(context.host, &root, jail, changes, recorded)?;
     staged_test::test_staged_tree(context.host, jail)?;
-    context.journal_undo(Undo::Moves(staged.moves.clone()))?;
+    context.journal_undo(vec![Undo::Moves(staged.moves.clone())])?;
     exchange::make(&staged.moves, &root)?;
     root.sync()?;
     context.written = WrittenFiles {

@@ -74,13 +74,11 @@ fn reload_for_build(context: &mut StepContext<'_, '_>) -> Result<()> {
     Ok(())
 }
 
-/// Reloads sshd; `None` where that is another's task, or the host is not the running system.
+/// Reloads sshd, unless [`StepContext::reloaded_sshd`] is `None`.
 fn reload(context: &StepContext<'_, '_>) -> Result<Option<Reload>> {
-    match context.sshd {
-        Some(sshd) if !context.options.no_reload && context.host.is_live() => {
-            let daemon = Sshd::find(context.host)?;
-            daemon.reload(sshd.pid_file.as_deref()).map(Some)
-        }
-        _ => Ok(None),
-    }
+    let Some(sshd) = context.reloaded_sshd() else {
+        return Ok(None);
+    };
+    let daemon = Sshd::find(context.host)?;
+    daemon.reload(sshd.pid_file.as_deref()).map(Some)
 }

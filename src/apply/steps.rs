@@ -1,5 +1,6 @@
 //! Execution and undo of each step: one match each, with the work in the modules by subject.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use jailctl_session::policy::{POLICY, SESSION_DIR};
@@ -8,13 +9,12 @@ use super::accounts::{self, DeletedAccount};
 use super::context::StepContext;
 use super::journal::moves::Moves;
 use super::journal::undo::Undo;
-use super::options::Options;
 use super::{manifest, removal, root, session_policy, snippet, stage, store};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::host::sshd::CONFIG_DIR;
 use crate::host::{Accounts, Expiry, Host, Ownership, Process, manager_unit};
-use crate::plan::{Manifest, Plan, Step, Target, ensure_empty, expiry};
-use crate::resolve::{COMMON, Marker, ResolvedJail, home_in_jail};
+use crate::plan::{Plan, Step, ensure_empty, expiry};
+use crate::resolve::{COMMON, Marker, home_in_jail};
 
 /// Largest size of a file that is restored, in bytes. All are jailctl's, and small.
 const FILE_LIMIT: u64 = 1 << 20;
@@ -25,17 +25,20 @@ const FILE_LIMIT: u64 = 1 << 20;
 /// Usually [`ErrorKind::Failed`](crate::error::ErrorKind::Failed);
 /// [`ErrorKind::Busy`](crate::error::ErrorKind::Busy) where another program has taken an id. The
 /// step may be executed in part then, which its undo takes into account.
-pub(super) fn execute(step: &Step, plan: &Plan, context: &mut StepContext<'_, '_>) -> Result<()> {
+pub(super) fn execute(step: &Step, context: &mut StepContext<'_, '_>) -> Result<()> {
     let (host, jail, root) = (context.host, context.jail, context.root);
-    let recorded = plan.manifest.as_ref();
     match step {
         Step::DisableAccount { user } => accounts::disable(host, jail, user),
-        Step::CreateRoot => root::create(context),
+        Step::CreateRoot { root } => root::create(host, jail, root),
         Step::CreateGroup { name, gid } => host.create_group(name, *gid),
         Step::CreateAccount(account) => host.create_account(account),
         Step::MaskUserManager { uid, .. } => host.mask_user_manager(*uid),
         Step::ModifyAccount { name, to, .. } => host.modify_account(name, to),
-        Step::WriteTree => root::write_tree(context, &target(plan)?.jail, &plan.changes, recorded),
+        Step::WriteTree {
+            jail,
+            changes,
+            recorded,
+        } => root::write_tree(context, jail, changes, recorded.as_deref()),
         Step::RequireEmpty { root, uids } => {
             Process::kill_unauthenticated(host, uids)?;
             ensure_empty(jail, &Process::find_in_jail(host, root, uids)?)
@@ -46,26 +49,29 @@ pub(super) fn execute(step: &Step, plan: &Plan, context: &mut StepContext<'_, '_
         Step::WritePamService(edit) | Step::RemovePamService(edit) => {
             session_policy::write_edit(host, edit)
         }
-        Step::WriteCommonSnippet(edit) => {
-            snippet::install_common(context, &target(plan)?.jail, edit)
-        }
+        Step::WriteCommonSnippet { edit, jail } => snippet::install_common(context, jail, edit),
         Step::RemoveCommonSnippet(edit) => snippet::remove_common(context, edit),
-        Step::InstallSnippet { file, text } => {
-            snippet::install(context, &target(plan)?.jail, file, text)
-        }
-        Step::VerifySnippet => snippet::verify(context, &target(plan)?.jail),
+        Step::InstallSnippet {
+            file, text, jail, ..
+        } => snippet::install(context, jail, file, text),
+        Step::VerifySnippet { jail } => snippet::verify(context, jail),
         Step::WriteKeys { user, text } => accounts::write_keys(host, jail, user, text),
         Step::SetPassword { user, password } => accounts::set_password(host, user, password),
         Step::EnableAccount { user, until } => accounts::enable(host, user, *until),
-        Step::WriteManifest => {
-            accounts::unmask_unused_managers(host, recorded)?;
-            manifest::write(context, target(plan)?, recorded)
+        Step::WriteManifest { target, recorded } => {
+            accounts::unmask_unused_managers(host, recorded.as_deref())?;
+            manifest::write(context, target, recorded.as_deref())
         }
-        Step::DeleteAccount { user, uid, purge } => {
+        Step::DeleteAccount {
+            user,
+            uid,
+            gid,
+            purge,
+        } => {
             let account = DeletedAccount {
                 jail,
                 root,
-                gid: recorded.and_then(Manifest::gid).unwrap_or(*uid),
+                gid: *gid,
                 user,
                 uid: *uid,
                 purge: *purge,
@@ -73,37 +79,33 @@ pub(super) fn execute(step: &Step, plan: &Plan, context: &mut StepContext<'_, '_
             accounts::delete(host, account)
         }
         Step::RestoreAccount { user, uid, to } => accounts::restore(host, root, user, *uid, to),
-        Step::EndSessions { uids, .. } => {
-            let gid = recorded.and_then(Manifest::gid);
-            removal::end_sessions(context, uids, gid, plan.removal.unwrap_or_default())
-        }
-        Step::RemoveTree { purge } => removal::remove_tree(context, *purge, recorded),
-        Step::DeleteRecords => removal::delete_records(context, recorded),
-        Step::DeleteGroup { name } => {
-            let gid =
-                recorded.and_then(|manifest| manifest.groups.get(name).copied().or(manifest.gid()));
-            accounts::delete_group(host, name, gid)
-        }
+        Step::EndSessions {
+            root,
+            uids,
+            gid,
+            options,
+        } => removal::end_sessions(context, root, uids, *gid, *options),
+        Step::RemoveTree { purge, recorded } => removal::remove_tree(context, *purge, recorded),
+        Step::DeleteRecords { recorded } => removal::delete_records(context, recorded.as_deref()),
+        Step::DeleteGroup { name, gid } => accounts::delete_group(host, name, *gid),
         Step::RemoveSnippet { file } => snippet::remove(context, file),
     }
-}
-
-fn target(plan: &Plan) -> Result<&Target> {
-    plan.target
-        .as_ref()
-        .ok_or_else(|| Error::failed("could not build from a plan that removes"))
 }
 
 /// The undo records of all steps of a plan that can be undone, in the order of the steps.
 ///
 /// Those of moves are missing, since moves are known when everything is staged. Created directories
 /// are one record, the first, so that they are removed last and each of them once.
-pub(super) fn undo_for_plan(plan: &Plan, options: &Options, host: &Host) -> Result<Vec<Undo>> {
-    let accounts = host.accounts()?;
+///
+/// # Errors
+/// [`ErrorKind::Failed`](crate::error::ErrorKind::Failed) where the state of the host cannot be
+/// read.
+pub(super) fn undo_for_plan(plan: &Plan, context: &StepContext<'_, '_>) -> Result<Vec<Undo>> {
+    let accounts = context.host.accounts()?;
     let mut records = Vec::new();
-    let mut created_dirs = std::collections::BTreeSet::new();
+    let mut created_dirs = BTreeSet::new();
     for step in &plan.steps {
-        for undo in undo_for(step, plan, options, host, &accounts)? {
+        for undo in undo_for(step, &accounts, context)? {
             match undo {
                 Undo::RemoveDirs(dirs) => created_dirs.extend(dirs),
                 other => records.push(other),
@@ -119,15 +121,8 @@ pub(super) fn undo_for_plan(plan: &Plan, options: &Options, host: &Host) -> Resu
 
 /// The undo of a step, from the state of the host before it; empty for final steps and for those
 /// that change nothing. Of several records the last is undone first.
-fn undo_for(
-    step: &Step,
-    plan: &Plan,
-    options: &Options,
-    host: &Host,
-    accounts: &Accounts,
-) -> Result<Vec<Undo>> {
-    let state = ResolvedJail::state(&plan.name);
-    let root = &plan.root;
+fn undo_for(step: &Step, accounts: &Accounts, context: &StepContext<'_, '_>) -> Result<Vec<Undo>> {
+    let (host, state) = (context.host, context.state());
     let expiry_of = |user: &str| {
         let found = accounts.user(user);
         Undo::Expire(
@@ -143,7 +138,7 @@ fn undo_for(
                 content.map(|content| Undo::Restore(keys, Some(content), Ownership::root(0o644)));
             std::iter::once(expiry_of(user)).chain(keys).collect()
         }
-        Step::CreateRoot => {
+        Step::CreateRoot { root } => {
             let mut records = Vec::new();
             if let Some(before) = host.lstat(root)? {
                 records.push(Undo::Own(root.clone(), before.ownership()));
@@ -156,13 +151,16 @@ fn undo_for(
             records
         }
         Step::CreateGroup { name, gid } => vec![Undo::DeleteGroup(name.clone(), *gid)],
-        Step::CreateAccount(account) => vec![Undo::DeleteAccount {
-            jail: plan.name.clone(),
-            gid: account.gid,
-            user: account.name.clone(),
-            uid: account.uid,
-            home: root.join(home_in_jail(&account.home).trim_start_matches('/')),
-        }],
+        Step::CreateAccount(account) => {
+            let home = home_in_jail(&account.home).trim_start_matches('/');
+            vec![Undo::DeleteAccount {
+                jail: context.jail.clone(),
+                gid: account.gid,
+                user: account.name.clone(),
+                uid: account.uid,
+                home: context.root.join(home),
+            }]
+        }
         Step::MaskUserManager { uid, .. } => vec![Undo::Restore(
             manager_unit(*uid),
             None,
@@ -171,8 +169,8 @@ fn undo_for(
         Step::ModifyAccount { name, from, .. } => {
             vec![Undo::AlterAccount(name.clone(), from.clone())]
         }
-        Step::InstallSnippet { file, .. } => undo_for_snippet(file, plan, options, host)?,
-        Step::WriteCommonSnippet(_) => undo_for_snippet(COMMON, plan, options, host)?,
+        Step::InstallSnippet { file, .. } => undo_for_snippet(file, context)?,
+        Step::WriteCommonSnippet { .. } => undo_for_snippet(COMMON, context)?,
         Step::WritePolicy { .. } => vec![
             Undo::RemoveDirs(missing_ancestors(host, &state.join(SESSION_DIR))?),
             restore_policy(host, &state)?,
@@ -206,15 +204,15 @@ fn undo_for(
             before.map(restore).into_iter().collect()
         }
         Step::EnableAccount { user, .. } => vec![expiry_of(user)],
-        Step::WriteManifest => vec![
+        Step::WriteManifest { .. } => vec![
             Undo::RemoveDirs(missing_ancestors(host, &state)?),
             Undo::Moves(Moves::none(&state, manifest::STAGE)),
         ],
-        Step::WriteTree => vec![
-            Undo::Store(store::jails_dir(root).to_owned()),
-            Undo::Moves(Moves::none(root, stage::STAGE)),
+        Step::WriteTree { jail, .. } => vec![
+            Undo::Store(store::jails_dir(&jail.root).to_owned()),
+            Undo::Moves(Moves::none(&jail.root, stage::STAGE)),
         ],
-        Step::VerifySnippet
+        Step::VerifySnippet { .. }
         | Step::RepairNetwork { .. }
         | Step::EndSessions { .. }
         | Step::RequireEmpty { .. }
@@ -223,21 +221,19 @@ fn undo_for(
         | Step::DeleteAccount { .. }
         | Step::RestoreAccount { .. }
         | Step::RemoveTree { .. }
-        | Step::DeleteRecords
+        | Step::DeleteRecords { .. }
         | Step::DeleteGroup { .. }
         | Step::RemoveSnippet { .. } => Vec::new(),
     })
 }
 
 /// The undo of a change of the snippet `file`.
-fn undo_for_snippet(file: &str, plan: &Plan, options: &Options, host: &Host) -> Result<Vec<Undo>> {
+fn undo_for_snippet(file: &str, context: &StepContext<'_, '_>) -> Result<Vec<Undo>> {
     let path = Path::new(CONFIG_DIR).join(file);
-    let before = host.read(&path, FILE_LIMIT)?;
+    let before = context.host.read(&path, FILE_LIMIT)?;
     let restore = Undo::Restore(path, before, Ownership::root(0o644));
-    let sshd = plan
-        .facts()
-        .filter(|_| !options.no_reload && host.is_live());
     // In reverse the reload is first. It is executed when all files are restored.
+    let sshd = context.reloaded_sshd();
     let reload = sshd
         .and_then(|sshd| sshd.pid_file.clone())
         .map(Undo::Reload);

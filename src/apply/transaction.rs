@@ -74,16 +74,15 @@ impl<'h> Transaction<'h> {
     /// with [`Transaction::roll_back`], which undoes them, and no other plan may be applied. A
     /// process that ends instead leaves the journal, and [`recover`](super::recover) undoes them.
     pub fn apply(&mut self, plan: &Plan, on_step: OnStep<'_>) -> Result<()> {
-        let undo = steps::undo_for_plan(plan, self.options, self.host)?;
-        self.journal.append_undo(undo)?;
         let mut context = StepContext::new(self.host, plan, self.options, &mut self.journal);
+        context.journal_undo(steps::undo_for_plan(plan, &context)?)?;
         let outcome = plan
             .steps
             .iter()
             .filter(|step| !step.is_final())
             .try_for_each(|step| {
                 on_step(&plan.name, step);
-                steps::execute(step, plan, &mut context)
+                steps::execute(step, &mut context)
             });
         self.notices.extend(context.into_notices());
         self.deferred.extend(commit::deferred_actions(plan));

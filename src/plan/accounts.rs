@@ -131,6 +131,7 @@ pub(super) fn original_accounts(
 /// The step by which an account leaves a jail: what was taken over is given back, what was made is deleted.
 pub(super) fn account_exit_step(
     found: &UserEntry,
+    gid: u32,
     manifest: Option<&Manifest>,
     purge: bool,
 ) -> Result<Step> {
@@ -138,6 +139,7 @@ pub(super) fn account_exit_step(
         return Ok(Step::DeleteAccount {
             user: found.name.clone(),
             uid: found.uid,
+            gid,
             purge,
         });
     }

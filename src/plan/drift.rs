@@ -213,7 +213,7 @@ fn of_changes(changes: &[Change], drift: &mut Drift) {
 fn of_plan(plan: &Plan, view: &HostView, drift: &mut Drift) {
     for step in &plan.steps {
         match step {
-            Step::CreateRoot => drift.add(
+            Step::CreateRoot { .. } => drift.add(
                 Kind::Root,
                 plan.root.display().to_string(),
                 "it is not root's alone, or the note in it is gone",
@@ -251,7 +251,7 @@ fn of_plan(plan: &Plan, view: &HostView, drift: &mut Drift) {
                     .collect();
                 drift.add(Kind::Account, name, texts.join(", "));
             }
-            Step::WriteTree => of_changes(&plan.changes, drift),
+            Step::WriteTree { .. } => of_changes(&plan.changes, drift),
             Step::InstallSnippet { file, .. } => {
                 let is_there = plan
                     .snippet
@@ -264,7 +264,7 @@ fn of_plan(plan: &Plan, view: &HostView, drift: &mut Drift) {
                 };
                 drift.add(Kind::Sshd, format!("{CONFIG_DIR}/{file}"), text);
             }
-            Step::WriteCommonSnippet(edit) => {
+            Step::WriteCommonSnippet { edit, .. } => {
                 let text = if edit.from.is_some() {
                     "it was changed"
                 } else {
@@ -272,7 +272,7 @@ fn of_plan(plan: &Plan, view: &HostView, drift: &mut Drift) {
                 };
                 drift.add(Kind::Sshd, edit.path.display().to_string(), text);
             }
-            Step::VerifySnippet => {
+            Step::VerifySnippet { .. } => {
                 if let Err(error) = plan.preflight(view) {
                     for finding in error.findings {
                         drift.add(Kind::Sshd, plan.name.as_str(), finding.to_string());
@@ -314,19 +314,8 @@ fn of_plan(plan: &Plan, view: &HostView, drift: &mut Drift) {
             Step::DisableAccount { user } => {
                 drift.add(Kind::Account, user, "the spec does not name it");
             }
-            // A comparison with the spec as built leads to none of these.
-            Step::WriteManifest
-            | Step::RequireEmpty { .. }
-            | Step::RemovePolicy
-            | Step::RemovePamService(_)
-            | Step::RemoveCommonSnippet(_)
-            | Step::DeleteAccount { .. }
-            | Step::RestoreAccount { .. }
-            | Step::EndSessions { .. }
-            | Step::RemoveTree { .. }
-            | Step::DeleteRecords
-            | Step::DeleteGroup { .. }
-            | Step::RemoveSnippet { .. } => {}
+            // A comparison with the spec as built leads to no other step.
+            _ => {}
         }
     }
     for stranger in &plan.unmanaged {

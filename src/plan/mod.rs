@@ -21,6 +21,7 @@ mod session_policy;
 mod sshd;
 mod step;
 pub mod store_index;
+mod target;
 mod text_file;
 mod types;
 mod ways_in;
@@ -39,6 +40,7 @@ pub use rollback::{
     PreviousBuild, ensure_whole_family, other_member_affected, roll_back, roll_back_to,
 };
 pub use sshd::{sshd_info as sshd_facts, verify_snippet};
-pub use step::Step;
-pub use types::{Plan, RemoveOptions, Target};
+pub use step::{AccountPart, Step, StepSummary, StepText};
+pub use target::{RemoveOptions, Target};
+pub use types::Plan;
 pub use ways_in::{WaysIn, exposure_as_built};

@@ -1,12 +1,15 @@
 //! The order of the steps of a build, which is its safety argument: after each step, and after an
 //! interruption at any step, an account of the jail is either confined or cannot log in.
 
+use std::sync::Arc;
+
 use super::compare::Change;
 use super::manifest::{Manifest, spec_as_built};
 use super::observe::{Found, FoundRoot};
 use super::sshd::SnippetOrder;
 use super::step::Step;
-use super::types::{Plan, Target};
+use super::target::Target;
+use super::types::Plan;
 use super::{accounts, live_sessions, preconditions, session_policy, sshd};
 use crate::error::Result;
 use crate::host::{HostView, UserEntry};
@@ -45,7 +48,10 @@ pub(super) fn order(
         root,
         changes,
     } = comparison;
-    let (name, known, manifest) = (&jail.name, &found.accounts, found.manifest.as_ref());
+    let jail = Arc::new(jail);
+    let changes: Arc<[Change]> = changes.into();
+    let recorded = found.manifest.map(Arc::new);
+    let (name, known, manifest) = (&jail.name, &found.accounts, recorded.as_deref());
     let unmanaged = match &root.inventory {
         Some(inventory) if root.marker.is_some() => {
             preconditions::unmanaged_paths(&jail, manifest, inventory)?
@@ -86,6 +92,13 @@ pub(super) fn order(
     if snippet_order == SnippetOrder::First {
         std::mem::swap(&mut early_policy, &mut late_policy);
     }
+    let group = jail.lock.as_ref().map_or(0, |lock| lock.group.gid);
+    let target = Arc::new(Target {
+        jail: jail.clone(),
+        origin: source,
+        sshd: found.sshd,
+        original_accounts,
+    });
     let disable = |users: &[&UserEntry]| -> Vec<Step> {
         let step = |user: &&UserEntry| Step::DisableAccount {
             user: user.name.clone(),
@@ -110,7 +123,9 @@ pub(super) fn order(
         if root.is_sound() {
             Vec::new()
         } else {
-            vec![Step::CreateRoot]
+            vec![Step::CreateRoot {
+                root: jail.root.clone(),
+            }]
         },
         // Accounts are created closed. They exist before the tree, whose user directories they own,
         // and before the snippet: `sshd -T -C` resolves `Match Group` for accounts it knows only.
@@ -120,7 +135,11 @@ pub(super) fn order(
         if changes.is_empty() {
             Vec::new()
         } else {
-            vec![Step::WriteTree]
+            vec![Step::WriteTree {
+                jail: jail.clone(),
+                changes: changes.clone(),
+                recorded: recorded.clone(),
+            }]
         },
         // No PAM service runs the host's session modules for a jailed account, or accepts it in
         // place of sshd, by the time that accounts are opened.
@@ -143,19 +162,22 @@ pub(super) fn order(
         // A connection that sshd accepted just before the accounts were closed is in the jail by now.
         if_switchover(require_empty()),
         // The manifest records what the steps before it did. The commit point follows.
-        vec![Step::WriteManifest],
+        vec![Step::WriteManifest {
+            target: target.clone(),
+            recorded: recorded.clone(),
+        }],
         // Accounts are opened when all else is as it should be. After that an undo could delete
         // what a user has put into a new home.
         accounts::enable_steps(&jail, known, is_switchover, manifest),
         // Nothing brings a deleted account back, so this is last.
         (dropped.iter())
-            .map(|user| accounts::account_exit_step(user, manifest, false))
+            .map(|user| accounts::account_exit_step(user, group, manifest, false))
             .collect::<Result<_>>()?,
     ]
     .concat();
 
-    let is_spec_changed = is_spec_changed(&source, manifest, view)?;
-    if !is_spec_changed && steps == [Step::WriteManifest] {
+    let is_spec_changed = is_spec_changed(&target.origin, manifest, view)?;
+    if !is_spec_changed && matches!(steps.as_slice(), [Step::WriteManifest { .. }]) {
         steps.clear();
     }
     // All members of a family are rolled back together, though only some of them may change.
@@ -184,14 +206,9 @@ pub(super) fn order(
         snippet: snippet_steps.change,
         notices,
         unmanaged,
-        target: Some(Target {
-            jail,
-            origin: source,
-            sshd: found.sshd,
-            original_accounts,
-        }),
+        target: Some(target),
         removal: None,
-        manifest: found.manifest,
+        manifest: recorded,
     })
 }
 

@@ -372,7 +372,7 @@ impl Plan {
         let makes_root = self
             .steps
             .iter()
-            .any(|step| matches!(step, Step::CreateRoot));
+            .any(|step| matches!(step, Step::CreateRoot { .. }));
         if !makes_root || manifest.places.is_empty() || view.lstat(&manifest.root)?.is_some() {
             return Ok(());
         }

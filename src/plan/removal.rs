@@ -1,12 +1,14 @@
 //! The plan towards the empty jail.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::live_sessions::ensure_no_sessions;
 use super::manifest::Manifest;
 use super::sshd::{remove_common, snippet};
 use super::step::Step;
-use super::types::{Plan, RemoveOptions};
+use super::target::RemoveOptions;
+use super::types::Plan;
 use super::{accounts, session_policy};
 use crate::error::{Error, Result};
 use crate::host::{Accounts, Group, HostView, Process, UserEntry};
@@ -29,6 +31,8 @@ pub fn removal(
     let Some(manifest) = Manifest::load(view, name)? else {
         return leftovers(name, how, view);
     };
+    let manifest = Arc::new(manifest);
+    let gid_for = |uid| manifest.gid().unwrap_or(uid);
     let root = &manifest.root;
     ensure_no_mounts(name, root, view)?;
     let known = view.accounts()?;
@@ -42,7 +46,10 @@ pub fn removal(
     let is_shared = is_shared(name, along, &known.users, &manifest, view)?;
     let lock = manifest.lock.as_ref().filter(|_| !is_shared);
     let exits: Vec<Step> = (managed.iter())
-        .map(|user| accounts::account_exit_step(user, Some(&manifest), how.purge))
+        .map(|user| {
+            let gid = gid_for(user.uid);
+            accounts::account_exit_step(user, gid, Some(&manifest), how.purge)
+        })
         .collect::<Result<_>>()?;
     let before = match lock {
         Some(lock) => snippet(view, &lock.snippet.0)?,
@@ -69,10 +76,14 @@ pub fn removal(
         vec![Step::EndSessions {
             root: root.clone(),
             uids,
-            kill: how.kill,
+            gid: manifest.gid(),
+            options: how,
         }],
         // The tree is removed while the accounts exist: ids of its files belong to no other user.
-        vec![Step::RemoveTree { purge: how.purge }],
+        vec![Step::RemoveTree {
+            purge: how.purge,
+            recorded: manifest.clone(),
+        }],
         exits,
         // What an interrupted userdel(8) has left in one of the account files.
         (manifest.accounts.iter())
@@ -80,6 +91,7 @@ pub fn removal(
             .map(|account| Step::DeleteAccount {
                 user: account.name.clone(),
                 uid: account.uid,
+                gid: gid_for(account.uid),
                 purge: how.purge,
             })
             .collect(),
@@ -89,6 +101,7 @@ pub fn removal(
             .filter(|group| known.group(group).is_some() || known.half_groups.contains(*group))
             .map(|group| Step::DeleteGroup {
                 name: group.clone(),
+                gid: recorded_gid(&manifest, group),
             })
             .collect(),
         supplementary_groups(&manifest, &known, &managed),
@@ -103,7 +116,9 @@ pub fn removal(
         common.into_iter().map(Step::RemoveCommonSnippet).collect(),
         services.into_iter().map(Step::RemovePamService).collect(),
         // An interrupted removal is continued by the records, so that they are deleted last.
-        vec![Step::DeleteRecords],
+        vec![Step::DeleteRecords {
+            recorded: Some(manifest.clone()),
+        }],
     ]
     .concat();
     let mut notices = Vec::new();
@@ -118,7 +133,7 @@ pub fn removal(
     let plan = Plan {
         name: name.clone(),
         root: root.clone(),
-        changes: Vec::new(),
+        changes: Arc::default(),
         steps,
         snippet: before.map(|text| (Some(text), None)),
         keep_previous: false,
@@ -162,8 +177,16 @@ fn supplementary_groups(
     };
     (manifest.groups.iter())
         .filter(|(name, gid)| is_unused(name, **gid))
-        .map(|(name, _)| Step::DeleteGroup { name: name.clone() })
+        .map(|(name, _)| Step::DeleteGroup {
+            name: name.clone(),
+            gid: recorded_gid(manifest, name),
+        })
         .collect()
+}
+
+/// The recorded id of a group of the jail.
+fn recorded_gid(manifest: &Manifest, group: &str) -> Option<u32> {
+    manifest.groups.get(group).copied().or(manifest.gid())
 }
 
 /// Whether another jail of the family is there, or an account of one, which needs what they share.
@@ -193,8 +216,8 @@ fn leftovers(name: &JailName, how: RemoveOptions, view: &HostView) -> Result<Opt
     Ok(Some(Plan {
         name: name.clone(),
         root: state,
-        changes: Vec::new(),
-        steps: vec![Step::DeleteRecords],
+        changes: Arc::default(),
+        steps: vec![Step::DeleteRecords { recorded: None }],
         snippet: None,
         keep_previous: false,
         notices: Vec::new(),

@@ -1,6 +1,7 @@
 //! The steps that have sshd lock a jail's accounts in, and what sshd is asked for them. A jail that never had accounts needs none of it.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::manifest::Manifest;
 use super::step::Step;
@@ -179,7 +180,7 @@ pub(super) struct SnippetSteps {
 /// The snippet of a family, once a member is built, is written with its last member, or with its
 /// first if it precedes all else.
 pub(super) fn steps(
-    wanted: &ResolvedJail,
+    wanted: &Arc<ResolvedJail>,
     family: Option<&Family>,
     facts: Option<&SshdInfo>,
     manifest: Option<&Manifest>,
@@ -191,7 +192,13 @@ pub(super) fn steps(
     };
     let common = common(&lock.sshd.common, &wanted.name, view)?;
     let is_common_new = common.is_some();
-    let mut steps: Vec<Step> = common.map(Step::WriteCommonSnippet).into_iter().collect();
+    let mut steps: Vec<Step> = common
+        .map(|edit| Step::WriteCommonSnippet {
+            edit,
+            jail: wanted.clone(),
+        })
+        .into_iter()
+        .collect();
     let before = snippet(view, &lock.sshd.file)?;
     let text = &lock.sshd.text;
     let differs = before.as_ref() != Some(text);
@@ -204,6 +211,8 @@ pub(super) fn steps(
         steps.push(Step::InstallSnippet {
             file: lock.sshd.file.clone(),
             text: text.clone(),
+            before: before.clone(),
+            jail: wanted.clone(),
         });
         let change = Some((before, Some(text.clone())));
         return Ok(SnippetSteps { steps, change });
@@ -211,7 +220,9 @@ pub(super) fn steps(
     let recorded = manifest.and_then(|manifest| manifest.lock.as_ref());
     let is_verified = !differs && recorded.map(|lock| &lock.sshd) == facts && !creates_accounts;
     if !is_verified && !is_common_new {
-        steps.push(Step::VerifySnippet);
+        steps.push(Step::VerifySnippet {
+            jail: wanted.clone(),
+        });
     }
     Ok(SnippetSteps {
         steps,
@@ -241,7 +252,9 @@ impl Plan {
         self.steps.iter().any(|step| {
             matches!(
                 step,
-                Step::InstallSnippet { .. } | Step::VerifySnippet | Step::WriteCommonSnippet(_)
+                Step::InstallSnippet { .. }
+                    | Step::VerifySnippet { .. }
+                    | Step::WriteCommonSnippet { .. }
             )
         })
     }

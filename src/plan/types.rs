@@ -1,18 +1,15 @@
 //! A plan, and the jail that it leads to.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
-
-use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 use super::compare::Change;
-use super::manifest::{Manifest, OriginalAccount};
+use super::manifest::Manifest;
 use super::step::Step;
+use super::target::{RemoveOptions, Target};
 use crate::host::NewAccount;
 use crate::host::sshd::SshdInfo;
 use crate::names::JailName;
-use crate::resolve::ResolvedJail;
-use crate::span::SourceText;
 
 /// What would be done to make one jail what its spec says, or to make it go away.
 #[derive(Debug)]
@@ -22,7 +19,7 @@ pub struct Plan {
     /// Where it stands.
     pub root: PathBuf,
     /// What becomes of each path of the tree.
-    pub changes: Vec<Change>,
+    pub changes: Arc<[Change]>,
     /// What is done, in this order. Empty where there is nothing to do.
     pub steps: Vec<Step>,
     /// The snippet as it is and as it is to be, where it changes.
@@ -34,24 +31,11 @@ pub struct Plan {
     /// Paths in the jail that are neither jailctl's nor in a user's place.
     pub unmanaged: Vec<String>,
     /// What the jail is to be; `None` where it is to go away.
-    pub target: Option<Target>,
+    pub target: Option<Arc<Target>>,
     /// How the jail goes away, where it does.
     pub removal: Option<RemoveOptions>,
     /// What was built last.
-    pub manifest: Option<Manifest>,
-}
-
-/// What a jail is to be, with what is needed to record it.
-#[derive(Clone, Debug)]
-pub struct Target {
-    /// The jail itself.
-    pub jail: ResolvedJail,
-    /// Where its spec came from.
-    pub origin: SourceText,
-    /// What sshd says of itself, where it locks accounts in.
-    pub sshd: Option<SshdInfo>,
-    /// What its accounts that were taken over were before, by name.
-    pub original_accounts: BTreeMap<String, OriginalAccount>,
+    pub manifest: Option<Arc<Manifest>>,
 }
 
 impl Plan {
@@ -63,13 +47,17 @@ impl Plan {
 
     /// Leaves out what plans that are carried out before it do for it: what all members of a family share, and PAM's stacks.
     pub fn drop_steps_done_by(&mut self, earlier: &[Self]) {
-        let is_done = |step: &Step| earlier.iter().any(|plan| plan.steps.contains(step));
-        let is_stack =
-            |step: &Step| matches!(step, Step::WritePamService(_) | Step::WriteCommonSnippet(_));
-        self.steps.retain(|step| !is_stack(step) || !is_done(step));
+        let is_done = |step: &Step| {
+            let mut done = earlier.iter().flat_map(|plan| &plan.steps);
+            done.any(|other| other.writes_same_as(step))
+        };
+        self.steps
+            .retain(|step| matches!(step, Step::InstallSnippet { .. }) || !is_done(step));
         for step in &mut self.steps {
-            if matches!(step, Step::InstallSnippet { .. }) && is_done(step) {
-                *step = Step::VerifySnippet;
+            if is_done(step)
+                && let Step::InstallSnippet { jail, .. } = step
+            {
+                *step = Step::VerifySnippet { jail: jail.clone() };
                 self.snippet = None;
             }
         }
@@ -92,16 +80,4 @@ impl Plan {
     pub fn is_change(&self) -> bool {
         self.steps.iter().any(Step::is_change)
     }
-}
-
-/// How a jail is taken away.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RemoveOptions {
-    /// Homes, mail and other places of users go too.
-    pub purge: bool,
-    /// Live sessions are ended, not a reason to refuse.
-    pub kill: bool,
-    /// Nobody asked for it: a spec no longer names the user whose jail it is.
-    #[serde(default)]
-    pub dropped: bool,
 }
