@@ -15,8 +15,8 @@ use crate::plan::{EXCHANGED_DIRS, Manifest, RemoveOptions, ensure_no_sessions};
 use crate::resolve::{CACHE, MARKER, Marker, PRIVATE, ResolvedJail};
 
 /// Ends the sessions of the jail until none is left, or with `options.kill` unset ensures that
-/// there is none. Its accounts are disabled, so no new one begins. Connections in authentication are
-/// ended in any case, since sshd goes by the account as it was when the connection named it.
+/// there is none. Its accounts are disabled, so no new one begins. Connections in authentication
+/// are ended in any case, since sshd goes by the account as it was when the connection named it.
 ///
 /// # Errors
 /// [`ErrorKind::Failed`](crate::error::ErrorKind::Failed) with the processes that are left.

@@ -59,7 +59,7 @@ pub(super) fn write_tree(
     root.sync()?;
     context.written = WrittenFiles {
         files: staged.files,
-        facts: staged.store.map_or(Ok(HashMap::new()), Store::close)?,
+        stats: staged.store.map_or(Ok(HashMap::new()), Store::close)?,
     };
     Ok(())
 }

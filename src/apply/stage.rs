@@ -1,7 +1,9 @@
-//! Writing a tree: staged beside what is live, below the same root, then exchanged with it.
+//! Staging of a tree: the changed paths are written beside the live ones, to be exchanged with
+//! them.
 //!
-//! Staging lies in the root's own private directory, never beside the root: a shell whose working directory is in the live `/usr/bin` goes along
-//! when `/usr` is exchanged away, and from there `..` must still end at the jail's root.
+//! The stage is in the private directory of the root, never beside the root: a shell whose working
+//! directory is in the live `/usr/bin` is moved with `/usr` when that is exchanged, and from there
+//! `..` must still end at the jail's root.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -17,22 +19,26 @@ use crate::plan::manifest::{Manifest, Record, RecordKind};
 use crate::plan::{Change, ChangeKind, EXCHANGED_DIRS, dirs_to_exchange};
 use crate::resolve::{Content, Entry, EntryKind, PRIVATE, ResolvedJail, Tree};
 
-/// Where a run builds what it will swap in, and afterwards what it swapped out.
+/// Directory of staged paths, and of the replaced ones after the exchange, below the root.
 pub(super) const STAGE: &str = ".jailctl/stage";
-/// What the last run swapped out.
+/// Directory of the previous tree, below the root.
 pub(super) const PREVIOUS: &str = ".jailctl/previous";
 
-/// What is staged, and how it comes to be live.
+/// A staged tree.
 pub(super) struct Staged {
-    /// The files written.
+    /// The files that were written.
     pub(super) files: BTreeMap<JailPath, Written>,
-    /// What brings it to its place.
+    /// The moves that exchange it with the live tree.
     pub(super) moves: Moves,
-    /// The store that it shares files with; to be closed when everything is in its place.
+    /// The store of its shared files, which is to be closed when the moves are made.
     pub(super) store: Option<Store>,
 }
 
-/// Stages what the plan changes, durably. Nothing live is touched.
+/// Stages the changed paths of a tree, and syncs them. The live tree is not changed.
+///
+/// # Errors
+/// [`ErrorKind::Failed`](crate::error::ErrorKind::Failed) where a file cannot be written. The stage is
+/// incomplete then; its undo, or the next run, deletes it.
 pub(super) fn stage(
     host: &Host,
     root: &Dir,
@@ -116,17 +122,18 @@ pub(super) fn stage(
     })
 }
 
-/// The entries at and below one name of the root.
+/// The entries at and below a top-level directory.
 fn below<'t>(tree: &'t Tree, top: &'t str) -> impl Iterator<Item = (&'t JailPath, &'t Entry)> {
     tree.iter().filter(move |(path, _)| path.top() == top)
 }
 
-/// Whether an entry outside the swapped directories is made in the stage first: all but plain directories, which are made where they are.
+/// Whether an entry outside of the exchanged directories is staged. Plain directories are not: they
+/// are created in the live tree.
 fn staged(entry: &Entry) -> bool {
     entry.kind != EntryKind::Directory || entry.user_owned
 }
 
-/// The directories that lead to a staged entry.
+/// Creates the parents of a staged entry, below the stage.
 fn create_parents(stage: &Dir, path: &JailPath) -> Result<()> {
     let mut above: Vec<JailPath> = std::iter::successors(path.parent(), JailPath::parent).collect();
     above.pop();
@@ -156,6 +163,7 @@ fn stage_user_dir(
     dir.set_owner(entry.owner)
 }
 
+/// The move that adds or changes one path outside of the exchanged directories.
 fn single_path_move(
     root: &Dir,
     stage: &Dir,
@@ -188,6 +196,7 @@ fn single_path_move(
     }
 }
 
+/// The move that removes one path outside of the exchanged directories.
 fn single_path_removal(root: &Dir, stage: &Dir, change: &Change) -> Result<Option<Move>> {
     let path = change.path.relative();
     let Some(stat) = root.lstat(path)? else {
@@ -208,20 +217,24 @@ fn single_path_removal(root: &Dir, stage: &Dir, change: &Change) -> Result<Optio
     Ok(Some(Move::Take(path.to_owned())))
 }
 
-/// What a run has made of the files of a tree.
+/// The files of a tree that this run has written.
 #[derive(Debug, Default)]
 pub(super) struct WrittenFiles {
-    /// Those that it wrote.
+    /// The files, by path.
     pub(super) files: BTreeMap<JailPath, Written>,
-    /// Facts of inodes of the store, when everything was in its place.
-    pub(super) facts: HashMap<u64, Stat>,
+    /// The stat of linked files of the store after the moves, by inode number.
+    pub(super) stats: HashMap<u64, Stat>,
 }
 
-/// The records of a tree as it now stands below `root`: of what was written by what `made` says, of what was left by its old record.
+/// The records of the tree that is live below `root`: from `written` for files that this run wrote,
+/// and from the manifest `before` for all others.
+///
+/// # Errors
+/// [`ErrorKind::Failed`](crate::error::ErrorKind::Failed) where a path of the tree does not exist.
 pub(super) fn records(
     root: &Dir,
     tree: &Tree,
-    made: &WrittenFiles,
+    written: &WrittenFiles,
     before: Option<&Manifest>,
 ) -> Result<BTreeMap<JailPath, Record>> {
     let gone = || {
@@ -232,7 +245,7 @@ pub(super) fn records(
         ))
         .why("it is gone")
     };
-    let mut last = ParentDirCache::default();
+    let mut parents = ParentDirCache::default();
     let mut records = BTreeMap::new();
     for (path, entry) in tree.iter() {
         let kind = match &entry.kind {
@@ -249,15 +262,17 @@ pub(super) fn records(
                     RecordKind::File { sha256, .. } => Some(*sha256),
                     _ => None,
                 });
-                let written = made.files.get(path);
-                let sha256 = written.map(|written| written.sha256);
-                let known = written.and_then(|written| match written.placed {
-                    Placed::Linked(ino) => made.facts.get(&ino),
+                let file = written.files.get(path);
+                let sha256 = file.map(|file| file.sha256);
+                let known = file.and_then(|file| match file.placed {
+                    Placed::Linked(ino) => written.stats.get(&ino),
                     Placed::Copied => None,
                 });
                 let stat = match known {
                     Some(stat) => Some(stat.clone()),
-                    None => last.parent_of(root, path)?.lstat(Path::new(path.name()))?,
+                    None => parents
+                        .parent_of(root, path)?
+                        .lstat(Path::new(path.name()))?,
                 };
                 let source = match content {
                     Content::Host { source, stat } => Some((source.clone(), stat.clone())),
@@ -284,7 +299,7 @@ pub(super) fn records(
     Ok(records)
 }
 
-/// Makes only a tree, in `target`, an empty directory.
+/// Writes a whole tree into the empty directory `target`, without records.
 pub(super) fn write_tree(view: &HostView, target: &Dir, tree: &Tree) -> Result<()> {
     let writer = Writer {
         view,
@@ -295,7 +310,7 @@ pub(super) fn write_tree(view: &HostView, target: &Dir, tree: &Tree) -> Result<(
     writer.write(&entries).map(drop)
 }
 
-/// The private directory, made where it is missing.
+/// Opens the private directory of a root, and creates it if it does not exist.
 pub(super) fn private_dir(root: &Dir) -> Result<Dir> {
     root.ensure_dir(Path::new(PRIVATE), Ownership::root(0o700))
         .map(|(dir, _)| dir)

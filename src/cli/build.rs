@@ -286,8 +286,8 @@ fn plans(
     Ok(plans)
 }
 
-/// The removal of the jails of users that the spec of a family no longer names. Their files stay, as
-/// those of a user of any jail do.
+/// The removal of the jails of users that the spec of a family no longer names. Their files stay,
+/// as those of a user of any jail do.
 pub(super) fn plan_dropped_users(spec: &Spec, view: &HostView) -> Result<Vec<Plan>> {
     if !spec.is_family() {
         return Ok(Vec::new());

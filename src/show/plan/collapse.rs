@@ -63,8 +63,8 @@ pub(super) fn items<'d, 'p>(summaries: &'d [PathSummary<'p>], most: usize) -> Ve
         .collect()
 }
 
-/// Groups paths by the child of the directory that they are at or below. The directory itself, if it
-/// is among them, is a group too.
+/// Groups paths by the child of the directory that they are at or below. The directory itself, if
+/// it is among them, is a group too.
 fn expand<'d, 'p>(
     directory: &JailPath,
     summaries: &[&'d PathSummary<'p>],
