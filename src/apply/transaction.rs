@@ -109,7 +109,7 @@ impl<'h> Transaction<'h> {
     pub fn finish(mut self, on_step: OnStep<'_>) -> Result<Vec<String>> {
         // Accounts are enabled first: until something else is done, everything can be undone.
         self.deferred
-            .sort_by_key(|action| !matches!(action, DeferredAction::Open { .. }));
+            .sort_by_key(|action| !matches!(action, DeferredAction::EnableAccount { .. }));
         if let Err(error) = self
             .ensure_sessions_ended()
             .and_then(|()| self.journal.commit(&self.deferred))
@@ -123,19 +123,19 @@ impl<'h> Transaction<'h> {
                 continue;
             };
             match action {
-                DeferredAction::Open { .. } => return Err(self.roll_back(failed)),
-                DeferredAction::Keep { .. } | DeferredAction::Drop { .. } => self
+                DeferredAction::EnableAccount { .. } => return Err(self.roll_back(failed)),
+                DeferredAction::RotatePrevious { .. } | DeferredAction::DeleteStage { .. } => self
                     .notices
                     .push(format!("could not keep the previous build: {failed}")),
-                DeferredAction::Store(_) | DeferredAction::Settle(_) => self.notices.push(format!(
-                    "could not delete unused files of the store: {failed}"
-                )),
-                DeferredAction::DeleteAccount { .. } | DeferredAction::Release { .. } => {
+                DeferredAction::CleanStore(_) | DeferredAction::CloseStore(_) => self.notices.push(
+                    format!("could not delete unused files of the store: {failed}"),
+                ),
+                DeferredAction::DeleteAccount { .. } | DeferredAction::RestoreAccount { .. } => {
                     error = Some(
                         failed.hint("all else is finished, and the next build tries this again"),
                     );
                 }
-                DeferredAction::Remove { .. } => {
+                DeferredAction::RemoveJail { .. } => {
                     return Err(failed.hint(
                         "fix the cause and run any command that writes: it continues the removal",
                     ));
