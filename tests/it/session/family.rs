@@ -177,7 +177,7 @@ fn forwarding_begins_after_the_networks_of_all_and_ends_before() {
         let installed = steps
             .find("installing 05-jailctl-acme.conf")
             .expect("it changes");
-        let policies: Vec<_> = steps.match_indices("sessions have").collect();
+        let policies: Vec<_> = steps.match_indices("sessions with").collect();
         assert_eq!(policies.len(), 2, "{steps}");
         for (at, _) in policies {
             assert_eq!(at < installed, is_own, "{steps}");
