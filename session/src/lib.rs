@@ -11,6 +11,7 @@
 //! - [`open`]: the calling process, and all that it starts, in namespaces of its own as the policy says. For sshd by way of PAM, and for `enter`.
 //! - [`cgroup`]: what all sessions of a jail may use together: control groups.
 //! - [`network`]: a network of a jail's own, which its sessions share.
+//! - [`layout`]: paths, file names and account conventions shared with `jailctl` and the PAM module.
 //! - `kill`: the end of every process of a user id.
 //! - `terminal`, `signals`: the caller's side of a session while it runs.
 //! - `seccomp`: the system calls that a session is kept from.
@@ -21,6 +22,7 @@ pub mod cgroup;
 mod error;
 pub mod exec;
 mod kill;
+pub mod layout;
 pub mod mount;
 mod namespace;
 pub mod network;

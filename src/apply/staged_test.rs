@@ -19,9 +19,9 @@ use std::time::Duration;
 use jailctl_session::exec::{Captured, ExecRequest as Start, ExitKind, capture};
 use jailctl_session::{mount, private_mounts, private_processes};
 
-use super::stage::STAGE;
 use crate::error::{Error, Finding, Result};
 use crate::host::{Dir, FileKind, Host, HostView, Ownership};
+use crate::layout::STAGE;
 use crate::resolve::{EntryKind, ResolvedJail, WantedAccount, verify_closure};
 use crate::span::Spanned;
 

@@ -12,10 +12,10 @@ use super::CommandOutput;
 use super::target::Target;
 use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::{FileKind, Host, HostView, Stat};
+use crate::layout::JAIL_DIR;
 use crate::names::{JailName, UserName};
 use crate::plan::Manifest;
 use crate::plan::manifest::AccountRecord;
-use crate::resolve::SHELL_PREFIX;
 
 /// Where programs are looked for in a jail, and `PATH` there.
 const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
@@ -169,7 +169,7 @@ fn shell(view: &HostView, account: &AccountRecord) -> Result<Option<PathBuf>> {
     let accounts = view.accounts()?;
     let shell = accounts
         .user(&account.name)
-        .and_then(|found| found.shell.strip_prefix(SHELL_PREFIX).map(PathBuf::from));
+        .and_then(|found| found.shell.strip_prefix(JAIL_DIR).map(PathBuf::from));
     Ok(shell.filter(|shell| shell != Path::new("/none")))
 }
 

@@ -9,8 +9,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::error::Result;
 use crate::host::{Digest, Host, HostView, Ownership};
+use crate::layout::CACHE;
 use crate::names::JailName;
-use crate::resolve::{CACHE, ResolvedJail};
+use crate::resolve::ResolvedJail;
 
 /// Most bytes of a mount table.
 const MOUNTS: u64 = 64 << 20;

@@ -6,11 +6,9 @@ use super::{Problem, outside, ownership_problem};
 use crate::error::Result;
 use crate::host::sshd::{Config, Sshd};
 use crate::host::{FileKind, HostView};
+use crate::layout::{JAILS_DIR, STATE};
 use crate::plan::interrupted;
-use crate::resolve::STATE;
 
-/// Where jails stand unless their specs say otherwise.
-const JAILS: &str = "/srv/jails";
 /// The tools of shadow that change accounts.
 const TOOLS: [&str; 6] = [
     "chpasswd", "groupadd", "groupdel", "useradd", "userdel", "usermod",
@@ -38,7 +36,7 @@ pub fn problems(view: &HostView) -> Result<Vec<Problem>> {
         }
     }
     reasons.extend(outside::shell_leaks(view)?);
-    for place in [JAILS, STATE] {
+    for place in [JAILS_DIR, STATE] {
         reasons.extend(check_path(view, Path::new(place))?);
     }
     if interrupted(view)? {
@@ -101,7 +99,7 @@ fn check_path(view: &HostView, path: &Path) -> Result<Option<Problem>> {
             FileKind::Directory => ownership_problem(directory, &stat),
             _ => Some((
                 format!("`{shown}` is not a directory"),
-                format!("make it one, or give jails another root than `{JAILS}`"),
+                format!("make it one, or give jails another root than `{JAILS_DIR}`"),
             )),
         };
         if let Some((why, mend)) = flaw {

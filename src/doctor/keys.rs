@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Problem, Subject, ownership_problem};
 use crate::error::Result;
+use crate::layout::KEYS_DIR;
 use crate::resolve::ResolvedJail;
 use crate::spec::fingerprint;
 
@@ -13,7 +14,7 @@ const LIMIT: u64 = 2 << 20;
 /// The keys of a user, with the path of their file.
 pub(super) fn path(case: &Subject<'_>) -> PathBuf {
     ResolvedJail::state(&case.manifest.name)
-        .join("keys")
+        .join(KEYS_DIR)
         .join(&case.user)
 }
 

@@ -6,7 +6,7 @@ use super::{Problem, Subject, ownership_problem};
 use crate::elf;
 use crate::error::Result;
 use crate::host::{FileKind, HostView};
-use crate::resolve::SHELL_PREFIX;
+use crate::layout::NONEXISTENT;
 
 pub(super) fn problems(case: &Subject<'_>) -> Result<Vec<Problem>> {
     let root = &case.manifest.root;
@@ -77,7 +77,7 @@ fn shell(case: &Subject<'_>) -> Result<Option<PathBuf>> {
     let accounts = case.view.accounts()?;
     let shell = accounts.user(&case.user).map(|found| found.shell.clone());
     Ok(shell
-        .filter(|shell| *shell != format!("{SHELL_PREFIX}/none"))
+        .filter(|shell| *shell != NONEXISTENT)
         .map(PathBuf::from))
 }
 

@@ -1,12 +1,13 @@
 //! Whether sessions of the jail may begin: what sshd's process of a connection looks at first.
 
-use jailctl_session::policy::{Mount, Policy, SESSION_DIR, Source};
+use jailctl_session::policy::{Mount, Policy, Source};
 use jailctl_session::{cgroup, network};
 
 use super::{Problem, Subject, ownership_problem};
 use crate::error::{Error, Result};
 use crate::host::FileKind;
-use crate::host::pam::{MODULE, Modules, SSHD, Service};
+use crate::host::pam::{Modules, SSHD, Service};
+use crate::layout::{PAM_MODULE, SESSION_DIR};
 use crate::resolve::ResolvedJail;
 
 pub(super) fn problems(case: &Subject<'_>) -> Result<Vec<Problem>> {
@@ -32,13 +33,13 @@ pub(super) fn problems(case: &Subject<'_>) -> Result<Vec<Problem>> {
         reasons.extend(source(case, mount)?);
     }
     if let Some(modules) = Modules::find(case.view)?.filter(|modules| !modules.has_ours) {
-        let at = modules.directory.join(MODULE);
+        let at = modules.directory.join(PAM_MODULE);
         let mut reason = refused("module", format!("`{}` is gone", at.display()));
         reason.finding.hints = vec![format!("put back `{}`", at.display())];
         reasons.push(reason);
     }
     if !calls_module(case)? {
-        let why = format!("the PAM service that sshd asks does not call `{MODULE}`");
+        let why = format!("the PAM service that sshd asks does not call `{PAM_MODULE}`");
         reasons.push(refused("stack", why));
     }
     if let Some(network) = &policy.network {
@@ -113,7 +114,9 @@ pub(super) fn without_pam(case: &Subject<'_>, usepam: Option<&str>) -> Option<Pr
     }
     let mend = "set `UsePAM yes` in sshd's configuration, and have sshd read it";
     let reason = Problem::new("pam-off", "no session begins in the jail", mend);
-    Some(reason.why(format!("`UsePAM` is `no`: sshd does not load `{MODULE}`")))
+    Some(reason.why(format!(
+        "`UsePAM` is `no`: sshd does not load `{PAM_MODULE}`"
+    )))
 }
 
 /// Whether the PAM service that sshd asked when the jail was built calls the module.

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use super::{Problem, Subject, keys, root, session};
 use crate::error::Result;
-use crate::host::sshd::{CONFIG_DIR, Config, ExpectedSettings, Settings, Sshd};
+use crate::host::sshd::{Config, ExpectedSettings, Settings, Sshd};
 use crate::host::{Digest, HostView, listens};
-use crate::resolve::COMMON;
+use crate::layout::{COMMON_SNIPPET, SSHD_CONFIG_DIR};
 use crate::spec::fingerprint;
 
 /// Most bytes of a snippet, a file of keys or a list.
@@ -28,7 +28,7 @@ pub(super) fn problems(case: &Subject<'_>, is_member: bool) -> Result<Vec<Proble
     };
     let mut reasons = Vec::new();
     let file = &case.lock.snippet.0;
-    let path = Path::new(CONFIG_DIR).join(file);
+    let path = Path::new(SSHD_CONFIG_DIR).join(file);
     let snippet = config.drop_ins.iter().find(|(name, _)| name == file);
     match snippet {
         None => reasons.push(
@@ -90,8 +90,11 @@ pub(super) fn problems(case: &Subject<'_>, is_member: bool) -> Result<Vec<Proble
 
 /// Whether the settings that all jails share are as they were built.
 fn common_problem(case: &Subject<'_>, config: &Config, expected: &str) -> Option<Problem> {
-    let path = Path::new(CONFIG_DIR).join(COMMON);
-    let found = config.drop_ins.iter().find(|(name, _)| name == COMMON);
+    let path = Path::new(SSHD_CONFIG_DIR).join(COMMON_SNIPPET);
+    let found = config
+        .drop_ins
+        .iter()
+        .find(|(name, _)| name == COMMON_SNIPPET);
     match found {
         Some((_, text)) if text == expected => None,
         Some(_) => Some(

@@ -5,12 +5,10 @@ use std::path::Path;
 
 use super::{AccountFields, Host, Invocation, Output};
 use crate::error::{Error, ErrorKind, Finding, Result};
+use crate::layout::NONEXISTENT;
 
 /// `useradd --expiredate` and `usermod --expiredate` of a closed account: the first day after the epoch, since 0 has two meanings in shadow(5).
 const CLOSED: &str = "1970-01-02";
-
-/// A place that no host has: there is nothing in it that could be given away.
-const NONEXISTENT_HOME: &str = "/jail/none";
 
 /// What useradd(8) is to make. The account is made closed: no password works, and it has expired.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -99,13 +97,7 @@ impl Host {
         }
         if from.gid != to.gid {
             // usermod(8) gives what the old group has in the home to the new one, and the host may have a directory where a jail has the home.
-            let away = [
-                "--home",
-                NONEXISTENT_HOME,
-                "--gid",
-                &to.gid.to_string(),
-                name,
-            ];
+            let away = ["--home", NONEXISTENT, "--gid", &to.gid.to_string(), name];
             tool("usermod").args(away).check(&deed)?;
         }
         let mut groups = to.groups.clone();

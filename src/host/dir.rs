@@ -19,6 +19,7 @@ use rustix::io::Errno;
 use super::stat::{FileKind, Stat};
 use super::view::{HostView, names};
 use crate::error::{Error, Result};
+use crate::layout::NEW_SUFFIX;
 
 /// Who owns a new inode, and its permission bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -497,7 +498,7 @@ impl Dir {
 fn replacement(name: &OsStr) -> OsString {
     let mut temporary = OsString::from(".");
     temporary.push(name);
-    temporary.push(".jailctl-new");
+    temporary.push(NEW_SUFFIX);
     temporary
 }
 

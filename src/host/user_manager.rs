@@ -7,9 +7,8 @@ use std::path::{Path, PathBuf};
 
 use super::{FileKind, Host, HostView, Ownership};
 use crate::error::{Error, Result};
+use crate::layout::{PUBLIC_MODE, UNITS_DIR};
 
-/// Where administrators keep units.
-const UNITS: &str = "/etc/systemd/system";
 /// The template of the managers, where distributions put it.
 const TEMPLATES: [&str; 2] = [
     "/usr/lib/systemd/system/user@.service",
@@ -18,7 +17,7 @@ const TEMPLATES: [&str; 2] = [
 
 /// The unit of the manager of a user id.
 pub fn manager_unit(uid: u32) -> PathBuf {
-    Path::new(UNITS).join(format!("user@{uid}.service"))
+    Path::new(UNITS_DIR).join(format!("user@{uid}.service"))
 }
 
 impl HostView {
@@ -30,7 +29,7 @@ impl HostView {
         for template in TEMPLATES {
             has_managers = has_managers || self.stat(Path::new(template))?.is_some();
         }
-        if !has_managers || self.stat(Path::new(UNITS))?.is_none() {
+        if !has_managers || self.stat(Path::new(UNITS_DIR))?.is_none() {
             return Ok(false);
         }
         let unit = manager_unit(uid);
@@ -57,7 +56,7 @@ impl Host {
     pub fn mask_user_manager(&self, uid: u32) -> Result<()> {
         let unit = manager_unit(uid);
         let (dir, name) = self.parent_of(&unit)?;
-        dir.replace_file(Path::new(name), b"", Ownership::root(0o644))
+        dir.replace_file(Path::new(name), b"", Ownership::root(PUBLIC_MODE))
     }
 
     /// Takes the mask away, if it is one of ours.

@@ -6,13 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::host::{FileKind, HostView};
+use crate::layout::MARKER;
 use crate::names::{JailName, JailPath, UserName};
 use crate::spec::{Family, Spec};
 
-/// Our own directory in a jail's root, root's and closed to all others.
-pub const PRIVATE: &str = ".jailctl";
-/// The note in [`PRIVATE`].
-pub const MARKER: &str = ".jailctl/jail";
 /// A note above this size is not ours.
 const SIZE_LIMIT: u64 = 1 << 20;
 
