@@ -15,9 +15,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use rustix::fs::{AtFlags, OFlags, ResolveFlags, statat};
 use rustix::io::Errno;
 
+use super::copy::Digest;
+use super::parallel::parallel_for_each;
 use super::stat::{FileKind, Stat};
 use super::view::HostView;
-use super::{Digest, parallel_for_each};
 use crate::error::Error;
 
 /// Seconds that lie between an inode's last change and the look at it, at least: no file system's clock is coarser.

@@ -3,7 +3,9 @@
 
 use std::path::Path;
 
-use super::{AccountFields, Host, Invocation, Output};
+use super::accounts::AccountFields;
+use super::command::{Invocation, Output};
+use super::writer::Host;
 use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::layout::NONEXISTENT;
 

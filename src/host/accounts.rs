@@ -4,7 +4,8 @@
 
 use std::path::Path;
 
-use super::{HostView, NewAccount};
+use super::account_tools::NewAccount;
+use super::view::HostView;
 use crate::error::Result;
 
 /// Account files above this size are not what they seem.

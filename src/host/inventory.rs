@@ -8,7 +8,12 @@ use rustix::fs::{OFlags, ResolveFlags};
 
 use super::access_log::{AccessLog, FollowMode};
 use super::copy::digest;
-use super::{Copier, Digest, Dir, FileKind, HostView, ParentDirCache, Stat, parallel_for_each};
+use super::copy::{Copier, Digest};
+use super::dir::Dir;
+use super::dir_cache::ParentDirCache;
+use super::parallel::parallel_for_each;
+use super::stat::{FileKind, Stat};
+use super::view::HostView;
 use crate::error::Result;
 use crate::names::JailPath;
 

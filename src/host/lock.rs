@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, OFlags, openat};
 
-use super::{Dir, Host, HostView, Ownership};
+use super::dir::{Dir, Ownership};
+use super::view::HostView;
+use super::writer::Host;
 use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::layout::{LOCK, LOCK_NAME, RUN, RUN_MODE};
 

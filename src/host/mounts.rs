@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
-use super::HostView;
+use super::view::HostView;
 use crate::error::Result;
 
 impl HostView {

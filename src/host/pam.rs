@@ -6,7 +6,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{FileKind, HostView};
+use super::stat::FileKind;
+use super::view::HostView;
 use crate::error::{Error, Result};
 use crate::layout::{PAM_MODULE, PAM_MODULE_DIRS, PAM_SERVICE_DIRS, SHELL_PATTERN};
 

@@ -13,8 +13,8 @@ use rustix::process::{
     Pid, PidfdFlags, Signal, getpid, getpriority_user, pidfd_open, pidfd_send_signal,
 };
 
-use super::HostView;
 use super::connections::{Connection, Stage};
+use super::view::HostView;
 use crate::error::{Error, Result};
 
 /// How long processes that are ending get.

@@ -15,8 +15,8 @@ use rustix::fs::{Mode, OFlags, fstat, openat, readlinkat};
 use rustix::io::Errno;
 
 use super::access_log::FollowMode;
+use super::ownership::{UntrustedWriter, is_trusted};
 use super::stat::{FileKind, Stat};
-use super::trust::{UntrustedWriter, is_trusted};
 use super::view::{HostView, LINK_LIMIT, components, names};
 use crate::error::{Error, Result};
 

@@ -15,7 +15,10 @@ use rustix::fs::{FlockOperation, Mode, OFlags, fcntl_lock, fstat, openat};
 use rustix::io::Errno;
 
 use super::account_files::{AccountFiles, Database, Defaults, Refusal};
-use super::{Dir, FileKind, Host, HostView, Ownership, Stat};
+use super::dir::{Dir, Ownership};
+use super::stat::{FileKind, Stat};
+use super::view::HostView;
+use super::writer::Host;
 use crate::error::{Error, ErrorKind, Finding, Result};
 
 /// Largest account file that is read, in bytes.

@@ -5,7 +5,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{FileKind, Host, HostView, Ownership};
+use super::dir::Ownership;
+use super::stat::FileKind;
+use super::view::HostView;
+use super::writer::Host;
 use crate::error::{Error, Result};
 use crate::layout::{PUBLIC_MODE, UNITS_DIR};
 

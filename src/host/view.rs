@@ -11,8 +11,8 @@ use std::sync::Arc;
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2, readlinkat};
 use rustix::io::Errno;
 
-use super::NewAccount;
 use super::access_log::{AccessLog, FollowMode};
+use super::account_tools::NewAccount;
 use super::stat::{FileKind, Stat};
 use crate::error::{Error, ErrorKind, Finding, Result};
 

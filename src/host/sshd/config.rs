@@ -9,7 +9,7 @@ use super::include::expand_include;
 use super::lexer::{Reading, lines, vector};
 use super::match_line::{ConnSpec, Criteria, readings};
 use crate::error::{Error, ErrorKind, Finding, Result};
-use crate::host::HostView;
+use crate::host::view::HostView;
 use crate::layout::{SSHD_CONFIG, SSHD_CONFIG_DIR};
 
 const FILE_LIMIT: u64 = 1 << 20;

@@ -13,8 +13,10 @@ use super::match_line::ConnSpec;
 use super::pattern::matches;
 use super::rooted::RootedFiles;
 use crate::error::{Error, Finding, Result};
+use crate::host::command::{Invocation, Output};
 use crate::host::pam::SSHD;
-use crate::host::{HostView, Invocation, Output, Stat};
+use crate::host::stat::Stat;
+use crate::host::view::HostView;
 use crate::layout::SSHD_CONFIG_DIR;
 
 /// Where sshd may be, in this order.
