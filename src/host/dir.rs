@@ -16,32 +16,10 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use super::stat::{FileKind, Stat};
+use super::stat::{FileKind, Ownership, Stat};
 use super::view::{HostView, names};
 use crate::error::{Error, Result};
 use crate::layout::NEW_SUFFIX;
-
-/// Who owns a new inode, and its permission bits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-pub struct Ownership {
-    /// Owner.
-    pub uid: u32,
-    /// Group.
-    pub gid: u32,
-    /// Permission bits.
-    pub mode: u32,
-}
-
-impl Ownership {
-    /// root's, with `mode`.
-    pub fn root(mode: u32) -> Self {
-        Self {
-            uid: 0,
-            gid: 0,
-            mode,
-        }
-    }
-}
 
 impl HostView {
     /// Opens a directory for the writing side of a host.

@@ -7,8 +7,8 @@ use std::path::Path;
 use rustix::fs::{AtFlags, RenameFlags, XattrFlags, fgetxattr, fsetxattr, fstat, linkat, statat};
 use rustix::io::Errno;
 
-use super::dir::{Dir, Ownership};
-use super::stat::Stat;
+use super::dir::Dir;
+use super::stat::{Ownership, Stat};
 use crate::error::{Error, Result};
 
 /// Where a security module keeps what it calls a file.

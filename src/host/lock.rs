@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, OFlags, openat};
 
-use super::dir::{Dir, Ownership};
+use super::dir::Dir;
+use super::stat::Ownership;
 use super::view::HostView;
 use super::writer::Host;
 use crate::error::{Error, ErrorKind, Finding, Result};

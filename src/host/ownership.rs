@@ -3,10 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::provenance::Lookup;
 use super::stat::Stat;
-use super::view::HostView;
-use crate::error::Result;
 
 /// Somebody else who could have written a file, or put it in the place of another.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,20 +110,5 @@ impl fmt::Display for UntrustedWriter {
             Access::Writes(mode) => write!(f, "others may write to it (mode {mode:04o})"),
             Access::Owns(uid) => write!(f, "it belongs to the user id {uid}"),
         }
-    }
-}
-
-impl HostView {
-    /// Who else than root and whoever runs this could have written the file at `path` or put it there;
-    /// `None` if nobody, or if there is no such file.
-    ///
-    /// Looks at the very file and at each directory and link that leads to it, as the path is written.
-    /// Whoever called sudo counts as running this.
-    pub fn find_untrusted_writer(&self, path: &Path) -> Result<Option<UntrustedWriter>> {
-        Ok(match self.locate(path)? {
-            Lookup::Missing => None,
-            Lookup::Refused { stranger, .. } => Some(stranger),
-            Lookup::Found(located) => UntrustedWriter::file(&located.stat).or(located.stranger),
-        })
     }
 }

@@ -15,8 +15,8 @@ use rustix::fs::{FlockOperation, Mode, OFlags, fcntl_lock, fstat, openat};
 use rustix::io::Errno;
 
 use super::account_files::{AccountFiles, Database, Defaults, Refusal};
-use super::dir::{Dir, Ownership};
-use super::stat::{FileKind, Stat};
+use super::dir::Dir;
+use super::stat::{FileKind, Ownership, Stat};
 use super::view::HostView;
 use super::writer::Host;
 use crate::error::{Error, ErrorKind, Finding, Result};

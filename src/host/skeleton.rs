@@ -8,9 +8,9 @@
 use std::path::{Path, PathBuf};
 
 use super::copy::Copier;
-use super::dir::{Dir, Ownership};
+use super::dir::Dir;
 use super::provenance::{Lookup, TreeEntry};
-use super::stat::{FileKind, Stat};
+use super::stat::{FileKind, Ownership, Stat};
 use super::view::HostView;
 use crate::error::{Error, Result};
 

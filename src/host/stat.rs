@@ -38,6 +38,28 @@ pub struct Stat {
     pub rdev: u64,
 }
 
+/// Owner, group and permission bits of an inode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+pub struct Ownership {
+    /// User id of the owner.
+    pub uid: u32,
+    /// Group id.
+    pub gid: u32,
+    /// Permission bits.
+    pub mode: u32,
+}
+
+impl Ownership {
+    /// User and group `root`, with permission bits `mode`.
+    pub fn root(mode: u32) -> Self {
+        Self {
+            uid: 0,
+            gid: 0,
+            mode,
+        }
+    }
+}
+
 impl Stat {
     /// What the inode is.
     pub fn kind(&self) -> FileKind {
@@ -56,8 +78,8 @@ impl Stat {
     }
 
     /// Owner, group and permission bits.
-    pub fn ownership(&self) -> super::Ownership {
-        super::Ownership {
+    pub fn ownership(&self) -> Ownership {
+        Ownership {
             uid: self.uid,
             gid: self.gid,
             mode: self.permissions(),

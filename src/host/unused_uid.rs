@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::ops::RangeInclusive;
 use std::path::Path;
 
-use super::processes::Process;
+use super::process_info::Process;
 use super::view::HostView;
 use crate::error::{Error, Result};
 

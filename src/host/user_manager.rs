@@ -5,8 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::dir::Ownership;
-use super::stat::FileKind;
+use super::stat::{FileKind, Ownership};
 use super::view::HostView;
 use super::writer::Host;
 use crate::error::{Error, Result};

@@ -4,9 +4,9 @@ use std::ffi::OsStr;
 use std::ops::Deref;
 use std::path::{Component, Path};
 
-use super::dir::{Dir, Ownership};
+use super::dir::Dir;
 use super::provenance::Lookup;
-use super::stat::FileKind;
+use super::stat::{FileKind, Ownership};
 use super::view::HostView;
 use crate::error::{Error, Result};
 
@@ -44,9 +44,9 @@ impl Host {
 
     /// As [`HostView::with_id_gap`].
     #[must_use]
-    pub fn with_id_gap(self, spacing: u32) -> Self {
+    pub fn with_id_gap(self, id_gap: u32) -> Self {
         Self {
-            view: self.view.with_id_gap(spacing),
+            view: self.view.with_id_gap(id_gap),
         }
     }
 

@@ -11,7 +11,7 @@ use rustix::fs::{OFlags, ResolveFlags};
 use std::os::fd::AsFd;
 
 use crate::error::{Error, Result};
-use crate::host::dir::Ownership;
+use crate::host::stat::Ownership;
 use crate::host::view::HostView;
 use crate::host::writer::Host;
 

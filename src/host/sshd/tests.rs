@@ -15,7 +15,8 @@ use super::lexer::Reading;
 use super::match_line::{Client, ConnSpec};
 use crate::host::accounts::Accounts;
 use crate::host::command::{Invocation, Output};
-use crate::host::dir::{Dir, Ownership};
+use crate::host::dir::Dir;
+use crate::host::stat::Ownership;
 use crate::host::view::HostView;
 use crate::host::writer::Host;
 
