@@ -139,6 +139,9 @@ pub const GECOS_PREFIX: &str = "jailctl jail ";
 /// Suffix of the comment of an account that existed before its jail.
 pub const GECOS_ADOPTED: &str = " adopted";
 
+/// `PATH` of sessions, and the directories in which jailctl searches programs of a jail.
+pub const SESSION_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,6 +6,7 @@
 //!
 //! - `namespace`: a thread with namespaces of its own, for what must not show on the host.
 //! - [`mount`]: bind mounts and tmpfs by descriptor, for use in there.
+//! - [`mountinfo`]: fields of the table of mounts.
 //! - [`exec`]: a program in a jail, as one of its users, with nothing of the caller's.
 //! - [`policy`]: what the sessions of a jail are given, as a file that a build writes.
 //! - [`open`]: the calling process, and all that it starts, in namespaces of its own as the policy says. For sshd by way of PAM, and for `enter`.
@@ -24,6 +25,7 @@ pub mod exec;
 mod kill;
 pub mod layout;
 pub mod mount;
+pub mod mountinfo;
 mod namespace;
 pub mod network;
 pub mod open;

@@ -83,7 +83,7 @@ pub(super) struct FileRequest<'w> {
 impl FileRequest<'_> {
     /// Whether nobody but root can ever change the file: whoever could would change it for every jail.
     pub(super) fn is_shareable(&self) -> bool {
-        self.owner.uid == 0 && self.owner.mode & 0o022 == 0
+        self.owner.is_root_only()
     }
 
     /// The time of last change that it is to have, where that is not left to chance.
@@ -505,7 +505,7 @@ pub(super) fn write_index(dir: &Dir, files: impl IntoIterator<Item = StoredFile>
 }
 
 pub(super) fn write(dir: &Dir, name: &str, content: &[u8]) -> Result<()> {
-    dir.replace_file_unsynced(name, content, Ownership::root(0o600))
+    dir.replace_file_unsynced(Path::new(name), content, Ownership::root(0o600))
 }
 
 /// Whether a file was left alone for so long that its next change will show in its times.

@@ -57,7 +57,7 @@ pub use inventory::Inventory;
 pub use listeners::{is_bound, listens};
 pub use lock::Lock;
 pub use new_file::create_new_file;
-pub use ownership::UntrustedWriter;
+pub use ownership::{OwnershipFlaw, UntrustedWriter};
 pub use packages::Package;
 pub use parallel::parallel_for_each;
 pub use process_info::Process;

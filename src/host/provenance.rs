@@ -150,7 +150,7 @@ pub struct TreeEntry {
 
 /// By which right somebody else could have put an inode with the facts `stat` under a name in `directory`.
 fn power(directory: &Stat, stat: &Stat) -> (Control, bool) {
-    let is_open = directory.mode & 0o022 != 0;
+    let is_open = directory.is_writable_by_others();
     let is_sticky = directory.mode & 0o1000 != 0;
     if !is_trusted(directory.uid) {
         let alone = !is_open || (is_sticky && stat.uid == directory.uid);

@@ -58,6 +58,16 @@ impl Ownership {
             mode,
         }
     }
+
+    /// Whether group or others may write.
+    pub fn is_writable_by_others(self) -> bool {
+        self.mode & 0o022 != 0
+    }
+
+    /// Whether only root can change the inode.
+    pub fn is_root_only(self) -> bool {
+        self.uid == 0 && !self.is_writable_by_others()
+    }
 }
 
 impl Stat {

@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::stat::{FileKind, Ownership};
+use super::stat::{FileKind, Ownership, Stat};
 use super::view::HostView;
 use super::writer::Host;
 use crate::error::{Error, Result};
@@ -64,7 +64,7 @@ impl Host {
     /// Takes the mask away, if it is one of ours.
     pub fn unmask_user_manager(&self, uid: u32) -> Result<()> {
         let unit = manager_unit(uid);
-        let is_ours = |stat: super::Stat| stat.kind() == FileKind::File && stat.size == 0;
+        let is_ours = |stat: Stat| stat.kind() == FileKind::File && stat.size == 0;
         if !self.lstat(&unit)?.is_some_and(is_ours) {
             return Ok(());
         }

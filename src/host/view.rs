@@ -20,6 +20,9 @@ use crate::error::{Error, ErrorKind, Finding, Result};
 /// Links followed before a path counts as a loop, as in path_resolution(7).
 pub(super) const LINK_LIMIT: usize = 40;
 
+/// Directories in which programs of the host are searched: `PATH` of root's login shell.
+const ROOT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 /// Mount options that decide what a jail's programs can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MountFlags {
@@ -405,21 +408,30 @@ impl HostView {
         Ok(stat.map(|stat| ResolvedPath { real, stat, links }))
     }
 
-    /// Where the first executable file called `name` is, on the path that root's login shell has.
+    /// The first executable file called `name` in the directories that root's login shell has in `PATH`.
+    ///
+    /// # Errors
+    /// As [`HostView::stat`].
     pub fn which(&self, name: &str) -> Result<Option<PathBuf>> {
-        for directory in [
-            "/usr/local/sbin",
-            "/usr/local/bin",
-            "/usr/sbin",
-            "/usr/bin",
-            "/sbin",
-            "/bin",
-        ] {
-            let path = Path::new(directory).join(name);
-            if let Some(stat) = self.stat(&path)?
-                && stat.kind() == FileKind::File
-                && stat.mode & 0o111 != 0
-            {
+        self.find_in_path(ROOT_PATH, Path::new(name), |stat| {
+            stat.kind() == FileKind::File && stat.mode & 0o111 != 0
+        })
+    }
+
+    /// The first path that `accept` accepts of `program` in the colon-separated `directories`, links
+    /// followed; an absolute `program` is the only candidate.
+    ///
+    /// # Errors
+    /// As [`HostView::stat`].
+    pub fn find_in_path(
+        &self,
+        directories: &str,
+        program: &Path,
+        accept: impl Fn(&Stat) -> bool,
+    ) -> Result<Option<PathBuf>> {
+        for directory in directories.split(':') {
+            let path = Path::new(directory).join(program);
+            if self.stat(&path)?.is_some_and(|stat| accept(&stat)) {
                 return Ok(Some(path));
             }
         }

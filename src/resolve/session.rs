@@ -206,7 +206,7 @@ fn check_nested(
         directory.push(name);
         let (why, hint) = match (stat, view.lstat(&directory)?) {
             (Some(stat), Some(below)) if below.kind() == FileKind::Directory => {
-                if stat.uid == 0 && stat.mode & 0o022 == 0 {
+                if stat.ownership().is_root_only() {
                     continue;
                 }
                 (
