@@ -15,17 +15,9 @@ use serde::{Deserialize, Serialize};
 use crate::Error;
 use crate::cgroup::Limits;
 use crate::error::errno_of;
+use crate::layout::{POLICY, POLICY_MODE, SESSION_DIR, STATE};
 use crate::network::Network;
 use crate::open_nofollow::open_dir;
-
-/// Where the records of all jails lie, each in a directory of its name.
-pub const STATE: &str = "/var/lib/jailctl";
-/// The policy's file name in the records of its jail.
-pub const POLICY: &str = "policy";
-/// The directory in the records of a jail over which its sessions, and nobody else, see something mounted.
-pub const SESSION_DIR: &str = "session";
-/// What sessions see in there: the jail. Outside of them the name does not exist.
-pub const ROOT_NAME: &str = "root";
 
 /// The format that this version writes, and the only one that it reads.
 pub const FORMAT: u32 = 1;
@@ -198,7 +190,7 @@ impl Policy {
         };
         let stat = fstat(&file).map_err(|errno| Error::on("look at the policy", &path, errno))?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile
-            || (stat.st_uid, stat.st_gid, stat.st_mode & 0o7777) != (0, 0, 0o600)
+            || (stat.st_uid, stat.st_gid, stat.st_mode & 0o7777) != (0, 0, POLICY_MODE)
         {
             return Err(unusable(&path, "it is not a file of root's alone"));
         }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::kernel_file;
 use crate::Error;
+use crate::mountinfo::unescape;
 
 /// The controllers of v1 that concern a session.
 const CONTROLLERS: [&str; 11] = [
@@ -204,18 +205,9 @@ fn parse(table: &str) -> Vec<Hierarchy> {
     each
 }
 
-/// `\040` and the like, as the kernel writes what would end a word.
-fn unescaped(text: &str) -> String {
-    let mut plain = text.to_owned();
-    for (code, character) in [
-        ("\\040", " "),
-        ("\\011", "\t"),
-        ("\\012", "\n"),
-        ("\\134", "\\"),
-    ] {
-        plain = plain.replace(code, character);
-    }
-    plain
+/// A field of mountinfo as text.
+fn unescaped(field: &str) -> String {
+    String::from_utf8_lossy(&unescape(field.as_bytes())).into_owned()
 }
 
 #[cfg(test)]

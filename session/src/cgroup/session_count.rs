@@ -15,10 +15,9 @@ use rustix::process::getpid;
 
 use super::kernel_file::names;
 use crate::Error;
+use crate::layout::{RUN, RUN_MODE, RUN_SESSIONS};
 use crate::open_nofollow::open_dir;
 
-/// Where the registers of all jails are.
-const REGISTERS: &str = "/run/jailctl/sessions";
 /// How long somebody who holds a register's lock is waited for. It is held for some milliseconds, but by one after the other where many come at once;
 /// sshd gives a login two minutes (`LoginGraceTime`).
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -46,9 +45,9 @@ pub(super) struct LastSession {
 impl Slot {
     /// Counts the calling process. Refuses it where `most` sessions live already. Until [`Slot::commit`] nobody else comes or goes.
     pub(super) fn acquire(jail: &str, user: &str, most: Option<u32>) -> Result<Self, Error> {
-        let directory = Path::new(REGISTERS).join(jail);
-        for path in [Path::new("/run/jailctl"), Path::new(REGISTERS), &directory] {
-            let mode = if path == directory { 0o700 } else { 0o755 };
+        let directory = Path::new(RUN_SESSIONS).join(jail);
+        for path in [Path::new(RUN), Path::new(RUN_SESSIONS), &directory] {
+            let mode = if path == directory { 0o700 } else { RUN_MODE };
             match mkdir(path, Mode::from_raw_mode(mode)) {
                 Ok(()) | Err(Errno::EXIST) => {}
                 Err(errno) => return Err(Error::on("make", path, errno)),
@@ -121,7 +120,7 @@ impl LastSession {
 
 /// Keeps sessions of the jail from beginning; `None` where some live.
 pub(super) fn close(jail: &str) -> Result<Option<LastSession>, Error> {
-    let directory = Path::new(REGISTERS).join(jail);
+    let directory = Path::new(RUN_SESSIONS).join(jail);
     let failed = |errno| failed("count the sessions in", &directory, errno);
     let register = match open(&directory) {
         // None ever did.
@@ -142,7 +141,7 @@ pub(super) fn close(jail: &str) -> Result<Option<LastSession>, Error> {
 
 /// How many sessions of the jail there are.
 pub(super) fn count(jail: &str) -> Result<u64, Error> {
-    let directory = Path::new(REGISTERS).join(jail);
+    let directory = Path::new(RUN_SESSIONS).join(jail);
     let failed = |errno| failed("count the sessions in", &directory, errno);
     match open(&directory) {
         Err(Errno::NOENT) => Ok(0),

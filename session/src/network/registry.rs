@@ -15,9 +15,8 @@ use rustix::io::Errno;
 use rustix::process::getpid;
 
 use crate::Error;
+use crate::layout::{RUN, RUN_MODE, RUN_NETWORKS};
 
-/// Where the networks that are there are known.
-const DOORS: &str = "/run/jailctl/net";
 /// The lock of all networks: no jail has a name with a dot.
 const LOCK: &str = ".lock";
 /// What is noted about the host.
@@ -42,7 +41,7 @@ impl Registry {
     /// Waits for whoever else holds them.
     pub(super) fn open() -> Result<Self, Error> {
         let failed = Error::of("open the place of the jails' networks");
-        for (path, mode) in [("/run/jailctl", 0o755), (DOORS, 0o700)] {
+        for (path, mode) in [(RUN, RUN_MODE), (RUN_NETWORKS, 0o700)] {
             match mkdirat(CWD, path, Mode::from_raw_mode(mode)) {
                 Ok(()) | Err(Errno::EXIST) => {}
                 Err(errno) => return Err(failed(errno)),
@@ -50,7 +49,7 @@ impl Registry {
         }
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mut doors = Self {
-            directory: open(DOORS, flags, Mode::empty()).map_err(failed)?,
+            directory: open(RUN_NETWORKS, flags, Mode::empty()).map_err(failed)?,
             lock: None,
         };
         doors.take()?;
@@ -59,7 +58,12 @@ impl Registry {
 
     /// Whether there is a network of the jail, perhaps with nobody in it. Makes nothing.
     pub(super) fn exists(jail: &str) -> bool {
-        statat(CWD, format!("{DOORS}/{jail}"), AtFlags::SYMLINK_NOFOLLOW).is_ok()
+        statat(
+            CWD,
+            format!("{RUN_NETWORKS}/{jail}"),
+            AtFlags::SYMLINK_NOFOLLOW,
+        )
+        .is_ok()
     }
 
     fn take(&mut self) -> Result<(), Error> {
@@ -203,7 +207,7 @@ impl Registry {
 /// What was noted about the host; empty if nothing was. Whoever is in a network may read it without the lock of all: as long as it exists the note grows, by lines.
 pub(super) fn note() -> Result<String, Error> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    match open(format!("{DOORS}/{NOTE}"), flags, Mode::empty()) {
+    match open(format!("{RUN_NETWORKS}/{NOTE}"), flags, Mode::empty()) {
         Ok(file) => read(&mut file.into()),
         Err(Errno::NOENT) => Ok(String::new()),
         Err(errno) => Err(Error::of("open what was noted of the host")(errno)),
@@ -217,7 +221,7 @@ fn rules(jail: &str) -> String {
 
 /// The same as a whole path.
 pub(super) fn note_path(jail: &str) -> String {
-    format!("{DOORS}/{}", rules(jail))
+    format!("{RUN_NETWORKS}/{}", rules(jail))
 }
 
 impl MemberLock {

@@ -6,7 +6,7 @@
 //! - Its mounts are in a mount namespace that ends with the last process in it. The host's mount table never changes.
 //! - Everything that it starts is in a new pid namespace. Pid 1 there is a small keeper ([`init`]) that watches the calling process
 //!   and ends with it, however that ends; and with pid 1 the kernel ends all the others.
-//! - The jail is mounted at a name that exists only in here ([`DOOR`](crate::policy::SESSION_DIR), [`INSIDE`](crate::policy::ROOT_NAME)), and sshd is
+//! - The jail is mounted at a name that exists only in here ([`DOOR`](crate::layout::SESSION_DIR), [`INSIDE`](crate::layout::ROOT_NAME)), and sshd is
 //!   told to chroot(2) to that name. So when the policy was not applied, for whatever reason, there is nothing to enter.
 //!
 //! **Why not just chroot(2) to the jail's directory, in a namespace of mounts?** Because `..` stops at the caller's own root only. Whoever has two

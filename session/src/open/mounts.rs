@@ -11,9 +11,10 @@ use rustix::io::Errno;
 use rustix::mount::{MountAttrFlags, UnmountFlags, unmount};
 
 use crate::Error;
+use crate::layout::{ROOT_NAME, SESSION_DIR, STATE};
 use crate::mount::{DetachedMount, NOSUID_NODEV_NOEXEC};
 use crate::open_nofollow::{open, open_dir};
-use crate::policy::{Flags, Mount, Policy, ROOT_NAME, SESSION_DIR, STATE, Source};
+use crate::policy::{Flags, Mount, Policy, Source};
 
 /// Where terminals are, for sshd.
 const TERMINALS: &str = "/dev/pts";
