@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use super::dlopen_note::Priority;
-pub use super::glibc::FoundBy;
+pub use super::search::FoundBy;
 use crate::host::Stat;
 
 /// All that some programs need. Paths are absolute on the host, and free of links but for the last component of a link itself.

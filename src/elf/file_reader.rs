@@ -5,7 +5,7 @@ use std::io;
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::fs_cache::InodeId;
+use super::ids::InodeId;
 use super::ldso_info::{self, LdsoInfo};
 use super::object::{self, FileFormat};
 use crate::error::os_error_text;

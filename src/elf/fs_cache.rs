@@ -16,8 +16,9 @@ use std::thread;
 
 use super::file_reader::{self, FileContent, Request};
 use super::hash::HashMap;
+use super::ids::{DirId, FileId, InodeId, LinkId};
 use super::ldso_info::{self, LdsoInfo};
-use super::object::FileFormat;
+use super::object::{ElfInfo, FileFormat};
 use super::path_queue::{PathQueue, ends_in_directory};
 use crate::error::os_error_text;
 use crate::host::{DirReader, FileKind, HostView, Stat};
@@ -40,19 +41,6 @@ const BATCH: usize = 16;
 const HOMES: usize = 4096;
 /// Longest path, as in path_resolution(7), with its zero byte.
 const PATH_MAX: usize = 4096;
-
-/// A directory that was seen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct DirId(u32);
-/// A symbolic link that was seen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct LinkId(pub(super) u32);
-/// A regular file that was seen, by its one path without links.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct FileId(pub(super) u32);
-/// An inode that was read; two names of one inode share it, as a loader takes them for one object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct InodeId(pub(super) u32);
 
 /// A symbolic link: its own path, free of links but for its last component.
 #[derive(Debug)]
@@ -234,6 +222,14 @@ impl<'v> FsCache<'v> {
     /// What a file holds.
     pub(super) fn content(&self, id: FileId) -> &FileFormat {
         &self.bodies[self.file(id).body.0 as usize]
+    }
+
+    /// Headers of a file that is a valid ELF object.
+    pub(super) fn elf(&self, id: FileId) -> Option<&ElfInfo> {
+        match self.content(id) {
+            FileFormat::Elf(info) => Some(info),
+            _ => None,
+        }
     }
 
     /// Follows an absolute path.

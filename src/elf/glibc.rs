@@ -7,59 +7,15 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::sync::Arc;
 
 use super::abi::Abi;
 use super::cpu::{Cpu, HwcapsRules};
 use super::dst::{self, Tokens};
-use super::fs_cache::{DirId, FileId, FsCache, PathTarget, PathTrace, Unusable};
+use super::fs_cache::{FsCache, PathTarget, PathTrace, Unusable};
+use super::ids::{DirId, FileId};
 use super::ldso_cache::{Cache, CacheQuery};
 use super::object::{FileFormat, ObjectType};
-
-/// A file that a loader takes.
-#[derive(Debug)]
-pub(super) struct FoundLibrary {
-    /// The file.
-    pub(super) file: FileId,
-    /// The path by which the loader opens it.
-    pub(super) opened: Arc<Path>,
-    /// What that path passes.
-    pub(super) way: PathTrace,
-    /// What led the loader there.
-    pub(super) via: FoundBy,
-}
-
-/// What led a loader to a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum FoundBy {
-    /// The name has a slash.
-    Path,
-    /// `DT_RPATH` or `DT_RUNPATH`.
-    Rpath,
-    /// ld.so.cache, where no built-in directory would.
-    Cache,
-    /// ld.so.conf, of a host that has no ld.so.cache yet.
-    Conf,
-    /// The loader's built-in directories, whether or not ld.so.cache names the file too.
-    Default,
-}
-
-impl FoundBy {
-    /// Whether the loader finds it only with ld.so.cache.
-    pub(super) fn needs_cache(self) -> bool {
-        matches!(self, Self::Cache | Self::Conf)
-    }
-}
-
-/// What a search comes to.
-#[derive(Clone, Debug)]
-pub(super) enum SearchResult {
-    /// This file.
-    Hit(Rc<FoundLibrary>),
-    /// None, and why, where there is more to say than that it is not there.
-    Miss(Option<Rc<str>>),
-}
+use super::search::{FoundBy, FoundLibrary, SearchResult, fatal_error};
 
 /// What a loader does with one path.
 #[derive(Debug)]
@@ -397,12 +353,4 @@ impl Glibc {
             }
         }
     }
-}
-
-/// What a search comes to that ends at a file which cannot be loaded: no other is tried.
-pub(super) fn fatal_error(path: &Path, why: &str) -> SearchResult {
-    let path = path.display().to_string();
-    SearchResult::Miss(Some(
-        format!("`{}` is found first, and {why}", path.escape_debug()).into(),
-    ))
 }

@@ -10,12 +10,13 @@ use std::sync::Arc;
 
 use super::closure::{Closure, Missing, Needed, Object, ObjectKind, Reason};
 use super::dlopen_note::DlopenEntry;
-use super::fs_cache::{DirId, FileId, FsCache, LinkId, PathTrace};
-use super::glibc::FoundLibrary;
+use super::fs_cache::{FsCache, PathTrace};
 use super::hash::{HashMap, HashSet};
+use super::ids::{DirId, FileId, LinkId};
 use super::interner::{Interner, Symbol};
-use super::link_map::LookupObserver;
 use super::object::FileFormat;
+use super::observer::LookupObserver;
+use super::search::FoundLibrary;
 
 /// An object that another asks for by name.
 #[derive(Debug)]

@@ -2,8 +2,8 @@
 
 use std::rc::Rc;
 
-use super::fs_cache::InodeId;
 use super::hash::HashMap;
+use super::ids::InodeId;
 use super::object::{DepTag, ElfInfo};
 
 /// A name that was seen.

@@ -9,14 +9,16 @@ use std::rc::Rc;
 use super::abi::Abi;
 use super::cpu::Cpu;
 use super::dst;
-use super::fs_cache::{FileId, FsCache, PathTarget};
-use super::glibc::{FoundBy, FoundLibrary, Glibc, Probe, SearchResult, fatal_error};
+use super::fs_cache::{FsCache, PathTarget};
+use super::glibc::{Glibc, Probe};
 use super::hash::HashMap;
+use super::ids::FileId;
 use super::interner::Symbol;
 use super::ldso_cache::Cache;
 use super::ldso_conf;
 use super::musl::Musl;
 use super::object::{ElfInfo, FileFormat};
+use super::search::{FoundBy, FoundLibrary, SearchResult, fatal_error};
 use crate::error::Result;
 
 /// Most bytes of ld.so.cache.

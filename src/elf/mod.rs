@@ -10,6 +10,7 @@
 
 pub mod abi;
 mod closure;
+mod context;
 mod cpu;
 pub mod dlopen_note;
 pub mod dst;
@@ -19,6 +20,7 @@ pub mod gconv;
 mod glibc;
 mod graph;
 mod hash;
+mod ids;
 pub mod implicit;
 mod interner;
 pub mod ldso_cache;
@@ -28,44 +30,23 @@ mod link_map;
 mod loader;
 mod musl;
 pub mod object;
+mod observer;
+mod options;
 mod path_queue;
 mod resolver;
 pub mod script;
+mod search;
 mod stable;
 
 use std::path::PathBuf;
 
 pub use closure::{Closure, FoundBy, Missing, Needed, Object, ObjectKind, Priority, Reason};
 pub use cpu::Cpu;
+pub use options::Options;
 pub use resolver::Resolver;
 
 use crate::error::Result;
 use crate::host::HostView;
-
-/// What to look for beyond what objects need to start.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Options {
-    /// Which libraries that objects say they may load later are wanted too: those of this priority and above.
-    pub dlopen: Option<Priority>,
-    /// Libraries that every program of a glibc host may load, with the reason: see [`implicit`]. Suggested ones count only where `dlopen` says so.
-    pub libraries: Vec<implicit::ImplicitLibrary>,
-    /// Character sets that every program of a glibc host may convert from and to with iconv(3): see [`gconv`].
-    pub charsets: Vec<String>,
-    /// The processor that the programs will run on.
-    pub cpu: Cpu,
-}
-
-impl Default for Options {
-    /// Libraries of recommended priority and above, no others, the processor of the running system.
-    fn default() -> Self {
-        Self {
-            dlopen: Some(Priority::Recommended),
-            libraries: Vec::new(),
-            charsets: Vec::new(),
-            cpu: Cpu::running(),
-        }
-    }
-}
 
 /// Everything that the files at `roots` need, each an absolute path of the host.
 ///

@@ -10,8 +10,8 @@ use std::rc::Rc;
 use super::abi::Abi;
 use super::dst;
 use super::fs_cache::{FsCache, PathTarget, Unusable};
-use super::glibc::{FoundBy, FoundLibrary, SearchResult, fatal_error};
 use super::object::FileFormat;
+use super::search::{FoundBy, FoundLibrary, SearchResult, fatal_error};
 use crate::error::Result;
 
 /// Bytes that a searched path has room for, its end included: `buf` of `load_library`.

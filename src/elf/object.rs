@@ -19,7 +19,7 @@ use goblin::elf::header::{self, Header};
 use goblin::elf::program_header::{self as segment, ProgramHeader};
 
 use super::abi::{self, Abi};
-use super::dlopen_note::{self, DlopenEntry};
+use super::dlopen_note::{self, DlopenEntry, Priority};
 use super::script::{self, Script};
 
 /// Bytes of the first read. Holds the headers of nearly every object, its interpreter and its notes.
@@ -108,6 +108,27 @@ impl ElfInfo {
             flaw: None,
             wishes: Vec::new(),
         }
+    }
+
+    /// Whether the libraries that the object loads depend on more than the names that it needs.
+    /// `least` is the least priority of the dlopen entries that count.
+    pub(super) fn is_context_dependent(&self, least: Option<Priority>) -> bool {
+        self.rpath.is_some()
+            || self.runpath.is_some()
+            || self.no_default
+            || (least.is_some() && !self.wishes.is_empty())
+    }
+
+    /// Search path that counts for what the object needs and for all below it: `DT_RPATH`, and in
+    /// musl `DT_RUNPATH` before it.
+    pub(super) fn inherited_rpath(&self, is_musl: bool) -> Option<&[u8]> {
+        let path = match (&self.runpath, is_musl) {
+            (Some(runpath), true) => Some(runpath),
+            (Some(_), false) => None,
+            (None, _) => self.rpath.as_ref(),
+        };
+        path.map(AsRef::as_ref)
+            .filter(|path: &&[u8]| !path.is_empty())
     }
 }
 

@@ -6,19 +6,21 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::Options;
 use super::closure::{Closure, Reason};
+use super::context::LoaderContext;
 use super::dlopen_note::Priority;
-use super::fs_cache::{FileId, FsCache, MIN_PARALLEL, PathTarget, PathTrace};
+use super::fs_cache::{FsCache, MIN_PARALLEL, PathTarget, PathTrace};
 use super::gconv;
-use super::glibc::SearchResult;
 use super::graph::{Graph, GraphRecorder};
 use super::hash::{HashMap, HashSet};
+use super::ids::FileId;
 use super::interner::Interner;
-use super::link_map::{LinkMap, Tools, is_context_dependent};
+use super::link_map::LinkMap;
 use super::loader::{LoaderId, Loaders};
 use super::object::FileFormat;
+use super::options::Options;
 use super::script::{self, Script};
+use super::search::SearchResult;
 use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::HostView;
 
@@ -96,7 +98,7 @@ impl<'v> Resolver<'v> {
                 let FileFormat::Elf(facts) = self.tree.content(*file) else {
                     continue;
                 };
-                if is_context_dependent(facts, None) {
+                if facts.is_context_dependent(None) {
                     continue;
                 }
                 for (_, name) in &self.names.of(self.tree.file(*file).body, facts).needs {
@@ -265,7 +267,7 @@ impl<'v> Resolver<'v> {
             return Ok(());
         };
         let mut scribe = GraphRecorder::new(&mut self.graph);
-        let mut tools = Tools {
+        let mut tools = LoaderContext {
             tree: &mut self.tree,
             names: &mut self.names,
             loaders: &mut self.loaders,

@@ -3,11 +3,12 @@
 //! Where no object of a process has a search path, flags or names that bend the search, and each library was found by its own soname, a name
 //! means the same file whoever asks and in whatever order. All that such a library needs was told when it was first loaded.
 
-use super::fs_cache::FileId;
+use super::context::LoaderContext;
+use super::ids::FileId;
 use super::interner::Symbol;
-use super::link_map::{LookupObserver, Tools, facts, is_context_dependent};
 use super::loader::LoaderId;
 use super::object::DepTag;
+use super::observer::LookupObserver;
 
 /// What is known.
 #[derive(Debug, Default)]
@@ -23,10 +24,10 @@ impl StableLibraries {
     pub(super) fn record(
         &mut self,
         files: impl Iterator<Item = FileId>,
-        tools: &mut Tools<'_, '_>,
+        tools: &mut LoaderContext<'_, '_>,
     ) {
         for (at, file) in files.enumerate() {
-            let Some(facts) = facts(tools.tree, file) else {
+            let Some(facts) = tools.tree.elf(file) else {
                 continue;
             };
             let spoken = tools.names.of(tools.tree.file(file).body, facts);
@@ -51,11 +52,13 @@ impl StableLibraries {
     pub(super) fn replay(
         &self,
         root: FileId,
-        tools: &mut Tools<'_, '_>,
+        tools: &mut LoaderContext<'_, '_>,
         witness: &mut impl LookupObserver,
     ) -> bool {
-        let Some(own) =
-            facts(tools.tree, root).filter(|own| !is_context_dependent(own, tools.wishes))
+        let Some(own) = tools
+            .tree
+            .elf(root)
+            .filter(|own| !own.is_context_dependent(tools.wishes))
         else {
             return false;
         };
@@ -63,7 +66,7 @@ impl StableLibraries {
         let loader = tools.loaders.get(tools.loader);
         let linker = loader
             .file
-            .and_then(|file| Some((file, facts(tools.tree, file)?)));
+            .and_then(|file| Some((file, tools.tree.elf(file)?)));
         let linker = linker.and_then(|(file, facts)| {
             let spoken = tools.names.of(tools.tree.file(file).body, facts);
             Some((file, spoken.soname?))

@@ -3,22 +3,13 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::super::context::LoaderContext;
 use super::super::dlopen_note::{DlopenEntry, Priority};
-use super::super::fs_cache::{FileId, InodeId};
-use super::super::glibc::FoundLibrary;
+use super::super::ids::FileId;
 use super::super::interner::Symbol;
-use super::{LinkMap, Lookup, LookupObserver, OBJECTS, STEPS, Tools, facts, too_many_steps};
-
-/// What a process has learnt since it runs.
-#[derive(Debug, Default)]
-pub(super) struct RollbackLog {
-    /// Names.
-    pub(super) names: Vec<Symbol>,
-    /// Inodes.
-    pub(super) bodies: Vec<InodeId>,
-    /// Which objects got a short name.
-    pub(super) short_names: Vec<usize>,
-}
+use super::super::observer::LookupObserver;
+use super::super::search::FoundLibrary;
+use super::state::{LinkMap, Lookup, OBJECTS, RollbackLog, STEPS, too_many_steps};
 
 /// Hears of what is found and of what was not looked for, not of what is not there.
 struct Found<'w, W>(&'w mut W);
@@ -56,7 +47,7 @@ impl LinkMap {
     /// then each wish of what was there at the start alone, for what more is found.
     pub(super) fn load_dlopen_entries(
         &mut self,
-        tools: &mut Tools<'_, '_>,
+        tools: &mut LoaderContext<'_, '_>,
         witness: &mut impl LookupObserver,
     ) {
         let Some(least) = tools.wishes else {
@@ -90,8 +81,11 @@ impl LinkMap {
     }
 
     /// The wishes of an object.
-    fn wishes<'t>(&self, at: usize, tools: &'t Tools<'_, '_>) -> &'t [Arc<DlopenEntry>] {
-        facts(tools.tree, self.loaded[at].file).map_or(&[], |facts| &facts.wishes)
+    fn wishes<'t>(&self, at: usize, tools: &'t LoaderContext<'_, '_>) -> &'t [Arc<DlopenEntry>] {
+        tools
+            .tree
+            .elf(self.loaded[at].file)
+            .map_or(&[], |facts| &facts.wishes)
     }
 
     /// Grants the wishes of all objects from one on, and of those that this brings.
@@ -99,13 +93,15 @@ impl LinkMap {
         &mut self,
         from: usize,
         least: Priority,
-        tools: &mut Tools<'_, '_>,
+        tools: &mut LoaderContext<'_, '_>,
         witness: &mut impl LookupObserver,
     ) {
         let mut at = from;
         while at < self.loaded.len() {
             // Looking at them takes time too, whether or not anything comes of it.
-            let seen = facts(tools.tree, self.loaded[at].file)
+            let seen = tools
+                .tree
+                .elf(self.loaded[at].file)
                 .map_or(0, |facts| facts.needs.len() + facts.wishes.len());
             self.steps += 1 + seen / 16;
             for number in 0.. {
@@ -127,7 +123,7 @@ impl LinkMap {
         by: usize,
         wish: &Arc<DlopenEntry>,
         least: Priority,
-        tools: &mut Tools<'_, '_>,
+        tools: &mut LoaderContext<'_, '_>,
         witness: &mut impl LookupObserver,
     ) {
         let file = self.loaded[by].file;
@@ -166,23 +162,6 @@ impl LinkMap {
             Some(Lookup::Known(_) | Lookup::There) => {}
             None if wish.priority == Priority::Required => witness.unfulfilled(file, wish, None),
             None => {}
-        }
-    }
-
-    /// Makes the process what it was when it had so many objects.
-    fn truncate(&mut self, start: usize) {
-        self.loaded.truncate(start);
-        let Some(trail) = &mut self.trail else { return };
-        for name in trail.names.drain(..) {
-            self.by_name[name.0 as usize] = (0, 0);
-        }
-        for body in trail.bodies.drain(..) {
-            self.by_body[body.0 as usize] = (0, 0);
-        }
-        for at in trail.short_names.drain(..) {
-            if let Some(loaded) = self.loaded.get_mut(at) {
-                loaded.has_short_name = false;
-            }
         }
     }
 }

@@ -4,12 +4,13 @@
 
 use std::path::Path;
 
+use super::super::context::LoaderContext;
 use super::super::dst;
 use super::super::fs_cache::FsCache;
-use super::super::glibc::SearchResult;
 use super::super::interner::Symbol;
 use super::super::loader::Loader;
-use super::{LinkMap, STEPS, Tools, facts, inherited_rpath, too_many_steps};
+use super::super::search::SearchResult;
+use super::state::{LinkMap, STEPS, too_many_steps};
 
 impl LinkMap {
     /// Searches for a name without a slash on behalf of an object, and notes whether the program finds it by its own place alone.
@@ -18,7 +19,7 @@ impl LinkMap {
         by: usize,
         name: Symbol,
         text: &[u8],
-        tools: &mut Tools<'_, '_>,
+        tools: &mut LoaderContext<'_, '_>,
     ) -> SearchResult {
         self.without_origin = None;
         let outcome = self.search_for(by, name, text, tools);
@@ -26,7 +27,10 @@ impl LinkMap {
             return outcome;
         };
         // Where it is without the program's own place, as far as that is told without more ado.
-        let no_default = facts(tools.tree, self.loaded[by].file).is_some_and(|own| own.no_default);
+        let no_default = tools
+            .tree
+            .elf(self.loaded[by].file)
+            .is_some_and(|own| own.no_default);
         let loader = tools.loaders.get_mut(tools.loader);
         let (directories, _, cost) = loader.expand(tools.tree, &path, Path::new("/"));
         self.steps += 1 + directories.len() + cost + loader.search_cost(name, no_default);
@@ -44,16 +48,16 @@ impl LinkMap {
         by: usize,
         name: Symbol,
         text: &[u8],
-        tools: &mut Tools<'_, '_>,
+        tools: &mut LoaderContext<'_, '_>,
     ) -> SearchResult {
-        let Tools {
+        let LoaderContext {
             tree,
             loaders,
             loader,
             ..
         } = tools;
         let loader = loaders.get_mut(*loader);
-        let asker = facts(tree, self.loaded[by].file);
+        let asker = tree.elf(self.loaded[by].file);
         let own = if loader.is_musl() {
             None
         } else {
@@ -87,7 +91,10 @@ impl LinkMap {
         tree: &mut FsCache<'_>,
     ) -> Option<SearchResult> {
         self.steps += 1;
-        let path = inherited_rpath(facts(tree, self.loaded[at].file)?, loader.is_musl())?.to_vec();
+        let path = tree
+            .elf(self.loaded[at].file)?
+            .inherited_rpath(loader.is_musl())?
+            .to_vec();
         self.look_through(at, &path, text, loader, tree)
     }
 
