@@ -3,12 +3,13 @@
 //! Paths and names that many objects share are there once.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use super::dlopen_note::Priority;
+pub use super::missing::{Missing, MissingReason};
 pub use super::search::FoundBy;
 use crate::host::Stat;
 
@@ -69,19 +70,6 @@ pub struct Needed {
     pub opened: Option<Arc<Path>>,
     /// What leads the loader there.
     pub via: Option<FoundBy>,
-}
-
-/// Something that was not found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Missing {
-    /// The name of the library, or the path of the interpreter.
-    pub name: OsString,
-    /// Who needs it.
-    pub needed_by: PathBuf,
-    /// Why it was not found, where there is more to say than that it is not there.
-    pub why: Option<String>,
-    /// The program does not start without it. Otherwise it starts, and fails when it comes to need it.
-    pub fatal: bool,
 }
 
 /// Why a path is in a closure.

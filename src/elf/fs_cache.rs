@@ -18,6 +18,7 @@ use super::file_reader::{self, FileContent, Request};
 use super::hash::HashMap;
 use super::ids::{DirId, FileId, InodeId, LinkId};
 use super::ldso_info::{self, LdsoInfo};
+use super::missing::MissingReason;
 use super::object::{ElfInfo, FileFormat};
 use super::path_queue::{PathQueue, ends_in_directory};
 use crate::error::os_error_text;
@@ -193,10 +194,10 @@ impl<'v> FsCache<'v> {
     }
 
     /// What a loader that searched could not open last, in words.
-    pub(super) fn refusal(&self) -> Option<Rc<str>> {
+    pub(super) fn refusal(&self) -> Option<Rc<MissingReason>> {
         let (path, why) = self.refused.as_ref()?;
-        let path = path.display().to_string();
-        Some(format!("`{}`: {why}", path.escape_debug()).into())
+        let (path, why) = (path.clone(), why.to_string());
+        Some(MissingReason::Unopened { path, why }.into())
     }
 
     /// The host.

@@ -14,6 +14,7 @@ use super::dst::{self, Tokens};
 use super::fs_cache::{FsCache, PathTarget, PathTrace, Unusable};
 use super::ids::{DirId, FileId};
 use super::ldso_cache::{Cache, CacheQuery};
+use super::missing::MissingReason;
 use super::object::{FileFormat, ObjectType};
 use super::search::{FoundBy, FoundLibrary, SearchResult, fatal_error};
 
@@ -223,8 +224,7 @@ impl Glibc {
             .flatten();
         found.unwrap_or_else(|| {
             let is_damaged = self.cache.as_ref().is_some_and(|cache| cache.is_damaged());
-            let why = "`/etc/ld.so.cache` is damaged, and ldconfig(8) makes it anew";
-            SearchResult::Miss(is_damaged.then(|| why.into()))
+            SearchResult::Miss(is_damaged.then(|| MissingReason::DamagedCache.into()))
         })
     }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::closure::{Closure, Missing, Needed, Object, ObjectKind, Reason};
+use super::closure::{Closure, Missing, MissingReason, Needed, Object, ObjectKind, Reason};
 use super::dlopen_note::DlopenEntry;
 use super::fs_cache::{FsCache, PathTrace};
 use super::hash::{HashMap, HashSet};
@@ -54,7 +54,7 @@ impl Node {
 }
 
 /// Why a name is missing, and whether the program starts without it.
-type MissingInfo = (Option<Rc<str>>, bool);
+type MissingInfo = (Option<Rc<MissingReason>>, bool);
 
 /// What was gathered.
 #[derive(Debug, Default)]
@@ -116,7 +116,7 @@ impl Graph {
         &mut self,
         by: FileId,
         name: &[u8],
-        why: Option<Rc<str>>,
+        why: Option<Rc<MissingReason>>,
         fatal: bool,
     ) {
         let lack = self
@@ -255,7 +255,7 @@ impl Graph {
             .map(|((by, name), (why, fatal))| Missing {
                 name: OsString::from_vec(name.clone()),
                 needed_by: path(*by).to_path_buf(),
-                why: why.as_ref().map(ToString::to_string),
+                why: why.as_deref().cloned(),
                 fatal: *fatal,
             })
             .collect();
@@ -301,11 +301,11 @@ pub(super) struct GraphRecorder<'a> {
     /// Where it writes.
     pub(super) graph: &'a mut Graph,
     /// Names that were missed, by number, told with [`GraphRecorder::finish`].
-    pub(super) missed: Vec<(FileId, Symbol, Option<Rc<str>>)>,
+    pub(super) missed: Vec<(FileId, Symbol, Option<Rc<MissingReason>>)>,
     /// Wishes that came true: by whom, which, and what.
     pub(super) wishes: Vec<(FileId, Arc<DlopenEntry>, Rc<FoundLibrary>)>,
     /// Wishes that did not, and why, where there is more to say.
-    pub(super) unfulfilled: Vec<(FileId, Arc<DlopenEntry>, Option<Rc<str>>)>,
+    pub(super) unfulfilled: Vec<(FileId, Arc<DlopenEntry>, Option<Rc<MissingReason>>)>,
 }
 
 impl<'a> GraphRecorder<'a> {
@@ -336,7 +336,7 @@ impl<'a> GraphRecorder<'a> {
             let name = wish.sonames.first().map_or("", String::as_str);
             let feature = wish.feature.as_ref();
             let why = why.or_else(|| {
-                feature.map(|feature| format!("it is loaded at run time, for {feature}").into())
+                feature.map(|feature| MissingReason::DlopenFeature(feature.clone()).into())
             });
             self.graph.add_missing(by, name.as_bytes(), why, false);
         }
@@ -352,7 +352,7 @@ impl LookupObserver for GraphRecorder<'_> {
         self.graph.connect(by, name, file, None);
     }
 
-    fn missed(&mut self, by: FileId, name: Symbol, why: Option<Rc<str>>) {
+    fn missed(&mut self, by: FileId, name: Symbol, why: Option<Rc<MissingReason>>) {
         self.missed.push((by, name, why));
     }
 
@@ -369,7 +369,7 @@ impl LookupObserver for GraphRecorder<'_> {
         self.graph.needs_proc.insert(program);
     }
 
-    fn unfulfilled(&mut self, by: FileId, wish: &Arc<DlopenEntry>, why: Option<Rc<str>>) {
+    fn unfulfilled(&mut self, by: FileId, wish: &Arc<DlopenEntry>, why: Option<Rc<MissingReason>>) {
         self.unfulfilled.push((by, Arc::clone(wish), why));
     }
 }

@@ -15,6 +15,7 @@ use super::context::LoaderContext;
 use super::dst;
 use super::ids::FileId;
 use super::interner::Symbol;
+use super::missing::MissingReason;
 use super::musl::Musl;
 use super::object::{DepTag, FileFormat};
 use super::observer::LookupObserver;
@@ -152,7 +153,7 @@ impl LinkMap {
                 None
             }
             Ok(Lookup::New(..)) if self.loaded.len() >= OBJECTS => {
-                let why = format!("the program loads more than {OBJECTS} objects");
+                let why = MissingReason::TooManyObjects(OBJECTS);
                 witness.missed(asker, name, Some(why.into()));
                 None
             }
@@ -174,7 +175,7 @@ impl LinkMap {
         by: usize,
         name: Symbol,
         tools: &mut LoaderContext<'_, '_>,
-    ) -> Result<Lookup, Option<Rc<str>>> {
+    ) -> Result<Lookup, Option<Rc<MissingReason>>> {
         if let Some(at) = self.known(name) {
             return Ok(Lookup::Known(at));
         }
@@ -203,7 +204,7 @@ impl LinkMap {
             let expanded = loader
                 .expand_name(&text, self.origin(by))
                 .filter(|text| !text.is_empty())
-                .ok_or_else(|| Some("a token in it has no value".into()))?;
+                .ok_or_else(|| Some(MissingReason::UnknownToken.into()))?;
             names_origin = !is_musl && by == 0 && dst::has_origin(&text);
             name = tools.names.intern(&expanded);
             text = expanded.into();
@@ -238,8 +239,8 @@ impl LinkMap {
                 _ => Lookup::New(name, hit),
             }),
             SearchResult::Miss(why) => Err(why.or_else(|| tools.tree.refusal()).or_else(|| {
-                let why = "a search path has elements that are relative to the directory that the program is started in";
-                self.was_relative.then(|| why.into())
+                self.was_relative
+                    .then(|| MissingReason::RelativeSearchPath.into())
             })),
         }
     }

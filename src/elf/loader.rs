@@ -16,6 +16,7 @@ use super::ids::FileId;
 use super::interner::Symbol;
 use super::ldso_cache::Cache;
 use super::ldso_conf;
+use super::missing::MissingReason;
 use super::musl::Musl;
 use super::object::{ElfInfo, FileFormat};
 use super::search::{FoundBy, FoundLibrary, SearchResult, fatal_error};
@@ -337,8 +338,7 @@ impl Loader {
     pub(super) fn open(&self, tree: &mut FsCache<'_>, text: &[u8]) -> SearchResult {
         let path = PathBuf::from(OsStr::from_bytes(text));
         if path.is_relative() {
-            let why = "it is relative to the directory that the program is started in";
-            return SearchResult::Miss(Some(why.into()));
+            return SearchResult::Miss(Some(MissingReason::RelativePath.into()));
         }
         match &self.rules {
             Rules::Glibc(glibc) => match glibc.probe(tree, &path) {

@@ -28,6 +28,7 @@ mod ldso_conf;
 mod ldso_info;
 mod link_map;
 mod loader;
+mod missing;
 mod musl;
 pub mod object;
 mod observer;
@@ -40,7 +41,9 @@ mod stable;
 
 use std::path::PathBuf;
 
-pub use closure::{Closure, FoundBy, Missing, Needed, Object, ObjectKind, Priority, Reason};
+pub use closure::{
+    Closure, FoundBy, Missing, MissingReason, Needed, Object, ObjectKind, Priority, Reason,
+};
 pub use cpu::Cpu;
 pub use options::Options;
 pub use resolver::Resolver;

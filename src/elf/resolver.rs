@@ -17,6 +17,7 @@ use super::ids::FileId;
 use super::interner::Interner;
 use super::link_map::LinkMap;
 use super::loader::{LoaderId, Loaders};
+use super::missing::MissingReason;
 use super::object::FileFormat;
 use super::options::Options;
 use super::script::{self, Script};
@@ -216,13 +217,13 @@ impl<'v> Resolver<'v> {
                 _ => self.graph.add_missing(
                     libc.file,
                     place.as_os_str().as_bytes(),
-                    Some(why.into()),
+                    Some(MissingReason::Gconv(why).into()),
                     false,
                 ),
             }
         }
         for charset in &found.unknown {
-            let why = "iconv(3) has no module for this character set";
+            let why = MissingReason::UnknownCharset;
             self.graph
                 .add_missing(libc.file, charset.as_bytes(), Some(why.into()), false);
         }
@@ -289,7 +290,12 @@ impl<'v> Resolver<'v> {
     }
 
     /// Adds the interpreter that a program or script names, and gives its file.
-    fn interpreter(&mut self, of: FileId, path: &Path, hint: Option<&str>) -> Option<FileId> {
+    fn interpreter(
+        &mut self,
+        of: FileId,
+        path: &Path,
+        hint: Option<MissingReason>,
+    ) -> Option<FileId> {
         let text = path.as_os_str().as_bytes();
         if let Some((known, file)) = &self.last
             && known.as_os_str() == path.as_os_str()
@@ -298,16 +304,15 @@ impl<'v> Resolver<'v> {
             self.add_interpreter(of, path, file, &PathTrace::default());
             return Some(file);
         }
-        let mut lack =
-            |why: Option<&str>| self.graph.add_missing(of, text, why.map(Into::into), true);
+        let mut add_missing = |why: MissingReason| {
+            self.graph.add_missing(of, text, Some(why.into()), true);
+        };
         if text.is_empty() {
-            lack(Some("it names no interpreter"));
+            add_missing(MissingReason::UnnamedInterpreter);
             return None;
         }
         if !path.is_absolute() {
-            lack(Some(
-                "it is relative to the directory that the program is started in",
-            ));
+            add_missing(MissingReason::RelativePath);
             return None;
         }
         match self.tree.resolve(path) {
@@ -316,9 +321,15 @@ impl<'v> Resolver<'v> {
                 self.last = Some((path.to_owned(), file));
                 return Some(file);
             }
-            (PathTarget::Absent, _) => lack(hint.or(Some("it is the interpreter"))),
-            (PathTarget::Directory(_), _) => lack(Some("it is a directory")),
-            (PathTarget::Unusable(why), _) => lack(Some(&why.to_string())),
+            (PathTarget::Absent, _) => add_missing(hint.unwrap_or(MissingReason::Interpreter)),
+            (PathTarget::Directory(_), _) => {
+                add_missing(MissingReason::UnusableInterpreter(
+                    "it is a directory".to_owned(),
+                ));
+            }
+            (PathTarget::Unusable(why), _) => {
+                add_missing(MissingReason::UnusableInterpreter(why.to_string()));
+            }
         }
         None
     }
@@ -326,7 +337,7 @@ impl<'v> Resolver<'v> {
     /// Adds the file that starts a program or script, found by a way at the path that it names.
     fn add_interpreter(&mut self, of: FileId, path: &Path, file: FileId, way: &PathTrace) {
         if !self.is_executable(file) {
-            let why = "it is the interpreter, and may not be executed";
+            let why = MissingReason::InterpreterNotExecutable;
             let name = path.as_os_str().as_bytes();
             self.graph.add_missing(of, name, Some(why.into()), true);
         }
@@ -336,16 +347,16 @@ impl<'v> Resolver<'v> {
 
     fn script(&mut self, file: FileId, script: &Script) -> Result<()> {
         let hint = if script.cut {
-            Some("the first line is longer than the 255 bytes that the kernel reads")
+            Some(MissingReason::LongFirstLine)
         } else if script.has_carriage_return() {
-            Some("the first line ends in a carriage return, as files from other systems have it")
+            Some(MissingReason::CarriageReturn)
         } else {
             None
         };
         if let Some(interpreter) = self.interpreter(file, &script.interpreter, hint) {
             if self.is_too_deep(interpreter) {
                 let name = script.interpreter.as_os_str().as_bytes();
-                let why = "scripts interpret scripts deeper than the kernel follows";
+                let why = MissingReason::NestedScripts;
                 self.graph.add_missing(file, name, Some(why.into()), true);
             }
             self.ahead.push(interpreter);
@@ -365,7 +376,7 @@ impl<'v> Resolver<'v> {
             self.graph.add_file(target, &way, Reason::Env { of });
             self.ahead.push(target);
         } else {
-            let why = "env(1) finds no such program on the path";
+            let why = MissingReason::NotOnPath;
             let name = started.name.as_bytes();
             self.graph.add_missing(file, name, Some(why.into()), false);
         }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::fs_cache::PathTrace;
 use super::ids::FileId;
+use super::missing::MissingReason;
 
 /// A file that a loader accepts.
 #[derive(Debug)]
@@ -49,13 +50,14 @@ pub(super) enum SearchResult {
     /// The search ended at this file.
     Hit(Rc<FoundLibrary>),
     /// No file, and the reason where it is more than the absence of the file.
-    Miss(Option<Rc<str>>),
+    Miss(Option<Rc<MissingReason>>),
 }
 
 /// Result of a search that ends at a file which cannot be loaded: the loader tries no other.
 pub(super) fn fatal_error(path: &Path, why: &str) -> SearchResult {
-    let path = path.display().to_string();
-    SearchResult::Miss(Some(
-        format!("`{}` is found first, and {why}", path.escape_debug()).into(),
-    ))
+    let reason = MissingReason::Unloadable {
+        path: path.to_owned(),
+        why: why.to_owned(),
+    };
+    SearchResult::Miss(Some(reason.into()))
 }

@@ -242,7 +242,7 @@ fn what_is_found_first_and_is_no_library_is_fatal() {
         let refusal = world.expected(&program).unwrap_err();
         let closure = world.closure(&program);
         assert_eq!(closure.missing.len(), 1, "{name}: {refusal} {closure:?}");
-        let why = closure.missing[0].why.as_deref().unwrap_or_default();
+        let why = closure.missing[0].why.as_ref().unwrap().to_string();
         assert!(
             why.contains(&format!("`/opt/{name}/libx.so` is found first")),
             "{why}"

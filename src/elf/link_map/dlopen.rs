@@ -7,6 +7,7 @@ use super::super::context::LoaderContext;
 use super::super::dlopen_note::{DlopenEntry, Priority};
 use super::super::ids::FileId;
 use super::super::interner::Symbol;
+use super::super::missing::MissingReason;
 use super::super::observer::LookupObserver;
 use super::super::search::FoundLibrary;
 use super::state::{LinkMap, Lookup, OBJECTS, RollbackLog, STEPS, too_many_steps};
@@ -23,7 +24,7 @@ impl<W: LookupObserver> LookupObserver for Found<'_, W> {
         self.0.reused(by, name, file);
     }
 
-    fn missed(&mut self, _: FileId, _: Symbol, _: Option<Rc<str>>) {}
+    fn missed(&mut self, _: FileId, _: Symbol, _: Option<Rc<MissingReason>>) {}
 
     fn dlopen_wanted(&mut self, by: FileId, wish: &Arc<DlopenEntry>, hit: &Rc<FoundLibrary>) {
         self.0.dlopen_wanted(by, wish, hit);
@@ -33,7 +34,7 @@ impl<W: LookupObserver> LookupObserver for Found<'_, W> {
         self.0.uses_origin(program);
     }
 
-    fn unfulfilled(&mut self, by: FileId, wish: &Arc<DlopenEntry>, why: Option<Rc<str>>) {
+    fn unfulfilled(&mut self, by: FileId, wish: &Arc<DlopenEntry>, why: Option<Rc<MissingReason>>) {
         if why.is_some() {
             self.0.unfulfilled(by, wish, why);
         }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::super::context::LoaderContext;
 use super::super::ids::{FileId, InodeId};
 use super::super::interner::Symbol;
+use super::super::missing::MissingReason;
 use super::super::search::FoundLibrary;
 use super::super::stable::StableLibraries;
 
@@ -187,6 +188,6 @@ impl LinkMap {
     }
 }
 
-pub(super) fn too_many_steps() -> Rc<str> {
-    format!("the search takes more than {STEPS} steps").into()
+pub(super) fn too_many_steps() -> Rc<MissingReason> {
+    MissingReason::TooManySteps(STEPS).into()
 }
