@@ -102,7 +102,7 @@ impl Abi {
 
     /// The names that the machine goes by. `None` for machines that have no Linux userland with shared libraries known here.
     pub fn paths(self) -> Option<AbiPaths> {
-        let custom = |loader, tuple, directory, cache_flags, musl| AbiPaths {
+        let paths = |loader, tuple, directory, cache_flags, musl| AbiPaths {
             loader,
             tuple,
             directory,
@@ -110,129 +110,127 @@ impl Abi {
             musl,
         };
         Some(match (self.machine, self.wide, self.little) {
-            (X86_64, true, _) => custom(
+            (X86_64, true, _) => paths(
                 "/lib64/ld-linux-x86-64.so.2",
                 "x86_64-linux-gnu",
                 "lib64",
                 &[0x303],
                 "x86_64",
             ),
-            (X86_64, false, _) => custom(
+            (X86_64, false, _) => paths(
                 "/libx32/ld-linux-x32.so.2",
                 "x86_64-linux-gnux32",
                 "libx32",
                 &[0x803],
                 "x32",
             ),
-            (I386, ..) => custom(
+            (I386, ..) => paths(
                 "/lib/ld-linux.so.2",
                 "i386-linux-gnu",
                 "lib",
                 &[0x3, 0x1],
                 "i386",
             ),
-            (AARCH64, _, true) => custom(
+            (AARCH64, _, true) => paths(
                 "/lib/ld-linux-aarch64.so.1",
                 "aarch64-linux-gnu",
                 "lib64",
                 &[0xa03],
                 "aarch64",
             ),
-            (AARCH64, _, false) => custom(
+            (AARCH64, _, false) => paths(
                 "/lib/ld-linux-aarch64_be.so.1",
                 "aarch64_be-linux-gnu",
                 "lib64",
                 &[0xa03],
                 "aarch64_be",
             ),
-            (ARM, ..) if self.variant & ARM_HARD_FLOAT != 0 => custom(
+            (ARM, ..) if self.variant & ARM_HARD_FLOAT != 0 => paths(
                 "/lib/ld-linux-armhf.so.3",
                 "arm-linux-gnueabihf",
                 "lib",
                 &[0x903, 0x3],
                 "armhf",
             ),
-            (ARM, ..) => custom(
+            (ARM, ..) => paths(
                 "/lib/ld-linux.so.3",
                 "arm-linux-gnueabi",
                 "lib",
                 &[0xb03, 0x3],
                 "arm",
             ),
-            (RISCV, true, _) if self.variant == 0 => custom(
+            (RISCV, true, _) if self.variant == 0 => paths(
                 "/lib/ld-linux-riscv64-lp64.so.1",
                 "riscv64-linux-gnu",
                 "lib64/lp64",
                 &[0xf03],
                 "riscv64-sf",
             ),
-            (RISCV, true, _) => custom(
+            (RISCV, true, _) => paths(
                 "/lib/ld-linux-riscv64-lp64d.so.1",
                 "riscv64-linux-gnu",
                 "lib64/lp64d",
                 &[0x1003],
                 "riscv64",
             ),
-            (S390, true, _) => custom(
+            (S390, true, _) => paths(
                 "/lib/ld64.so.1",
                 "s390x-linux-gnu",
                 "lib64",
                 &[0x403],
                 "s390x",
             ),
-            (S390, false, _) => {
-                custom("/lib/ld.so.1", "s390-linux-gnu", "lib", &[0x3, 0x1], "s390")
-            }
-            (POWER64, _, true) => custom(
+            (S390, false, _) => paths("/lib/ld.so.1", "s390-linux-gnu", "lib", &[0x3, 0x1], "s390"),
+            (POWER64, _, true) => paths(
                 "/lib64/ld64.so.2",
                 "powerpc64le-linux-gnu",
                 "lib64",
                 &[0x503],
                 "powerpc64le",
             ),
-            (POWER64, _, false) => custom(
+            (POWER64, _, false) => paths(
                 "/lib64/ld64.so.1",
                 "powerpc64-linux-gnu",
                 "lib64",
                 &[0x503],
                 "powerpc64",
             ),
-            (POWER, ..) => custom(
+            (POWER, ..) => paths(
                 "/lib/ld.so.1",
                 "powerpc-linux-gnu",
                 "lib",
                 &[0x3, 0x1],
                 "powerpc",
             ),
-            (SPARC64, ..) => custom(
+            (SPARC64, ..) => paths(
                 "/lib64/ld-linux.so.2",
                 "sparc64-linux-gnu",
                 "lib64",
                 &[0x103],
                 "sparc64",
             ),
-            (MIPS, true, true) => custom(
+            (MIPS, true, true) => paths(
                 "/lib64/ld.so.1",
                 "mips64el-linux-gnuabi64",
                 "lib64",
                 &[0x703],
                 "mips64el",
             ),
-            (MIPS, false, true) => custom(
+            (MIPS, false, true) => paths(
                 "/lib/ld.so.1",
                 "mipsel-linux-gnu",
                 "lib",
                 &[0x3, 0x1],
                 "mipsel",
             ),
-            (LOONGARCH, true, _) if self.variant == 1 => custom(
+            (LOONGARCH, true, _) if self.variant == 1 => paths(
                 "/lib64/ld-linux-loongarch-lp64s.so.1",
                 "loongarch64-linux-gnusf",
                 "lib64/sf",
                 &[0x1103],
                 "loongarch64-sf",
             ),
-            (LOONGARCH, true, _) => custom(
+            (LOONGARCH, true, _) => paths(
                 "/lib64/ld-linux-loongarch-lp64d.so.1",
                 "loongarch64-linux-gnu",
                 "lib64",
@@ -257,6 +255,6 @@ mod tests {
         assert!(!double.accepts(Abi::new(true, true, RISCV, 0x1)));
         let hard = Abi::new(false, true, ARM, 0x0500_0400);
         assert!(hard.accepts(Abi::new(false, true, ARM, 0x0500_0000)));
-        assert_eq!(hard.paths().map(|custom| custom.musl), Some("armhf"));
+        assert_eq!(hard.paths().map(|paths| paths.musl), Some("armhf"));
     }
 }

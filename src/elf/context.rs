@@ -9,7 +9,7 @@ use super::loader::{LoaderId, Loaders};
 #[derive(Debug)]
 pub(super) struct LoaderContext<'a, 'v> {
     /// Path cache of the host.
-    pub(super) tree: &'a mut FsCache<'v>,
+    pub(super) fs: &'a mut FsCache<'v>,
     /// Interned names of libraries.
     pub(super) names: &'a mut Interner,
     /// Loaders of the host.
@@ -17,5 +17,5 @@ pub(super) struct LoaderContext<'a, 'v> {
     /// Loader of this process.
     pub(super) loader: LoaderId,
     /// Least priority of the dlopen entries that count; `None` for no entries.
-    pub(super) wishes: Option<Priority>,
+    pub(super) dlopen: Option<Priority>,
 }

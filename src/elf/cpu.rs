@@ -154,16 +154,16 @@ impl Cpu {
     }
 
     /// The subdirectories that are searched before a directory itself, best first.
-    pub fn hwcaps_subdirs(&self, abi: Abi, habits: HwcapsRules) -> Vec<String> {
+    pub fn hwcaps_subdirs(&self, abi: Abi, rules: HwcapsRules) -> Vec<String> {
         let mut all = Vec::new();
-        if habits.named {
+        if rules.named {
             all.extend(
                 self.hwcaps_levels(abi)
                     .into_iter()
                     .map(|level| format!("glibc-hwcaps/{level}")),
             );
         }
-        if habits.legacy {
+        if rules.legacy {
             all.extend(self.legacy_subdirs(abi));
         }
         all
@@ -260,12 +260,12 @@ mod tests {
 
     #[test]
     fn legacy_subdirectories_come_in_the_order_of_ld_so() {
-        let habits = HwcapsRules {
+        let rules = HwcapsRules {
             named: true,
             legacy: true,
         };
         assert_eq!(
-            Cpu::parse("x86_64", "flags : x").hwcaps_subdirs(wide(X86_64), habits),
+            Cpu::parse("x86_64", "flags : x").hwcaps_subdirs(wide(X86_64), rules),
             [
                 "tls/x86_64/x86_64",
                 "tls/x86_64",

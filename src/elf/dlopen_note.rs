@@ -52,7 +52,7 @@ pub struct DlopenEntry {
 /// Takes the entries out of a note segment. What is malformed is passed over, for no loader reads it.
 pub fn parse(mut bytes: &[u8], little: bool, align: u64) -> Vec<DlopenEntry> {
     let align = if align == 8 { 8 } else { 4 };
-    let mut wishes = Vec::new();
+    let mut dlopen_entries = Vec::new();
     while let Some((header, rest)) = bytes.split_at_checked(12) {
         let word = |at: usize| {
             let raw = [header[at], header[at + 1], header[at + 2], header[at + 3]];
@@ -76,17 +76,17 @@ pub fn parse(mut bytes: &[u8], little: bool, align: u64) -> Vec<DlopenEntry> {
             let text = content.split(|byte| *byte == 0).next().unwrap_or(content);
             let entries = serde_json::from_slice::<Vec<serde_json::Value>>(text);
             let entries = entries.into_iter().flatten().take(ENTRIES);
-            wishes.extend(
+            dlopen_entries.extend(
                 entries.filter_map(|entry| serde_json::from_value::<DlopenEntry>(entry).ok()),
             );
-            wishes.truncate(ENTRIES);
+            dlopen_entries.truncate(ENTRIES);
         }
         match skip(after, length, align) {
             Some(next) => bytes = next,
             None => break,
         }
     }
-    wishes
+    dlopen_entries
 }
 
 /// What follows the padding after `length` bytes.
@@ -120,11 +120,11 @@ mod tests {
             b"FDO\0",
             &[json.as_slice(), b"\0"].concat(),
         ));
-        let wishes = parse(&bytes, true, 4);
-        assert_eq!(wishes.len(), 2);
-        assert_eq!(wishes[0].sonames, ["libx.so.1", "libx.so.0"]);
-        assert_eq!(wishes[0].priority, Priority::Suggested);
-        assert_eq!(wishes[1].priority, Priority::Recommended);
+        let dlopen_entries = parse(&bytes, true, 4);
+        assert_eq!(dlopen_entries.len(), 2);
+        assert_eq!(dlopen_entries[0].sonames, ["libx.so.1", "libx.so.0"]);
+        assert_eq!(dlopen_entries[0].priority, Priority::Suggested);
+        assert_eq!(dlopen_entries[1].priority, Priority::Recommended);
     }
 
     #[test]

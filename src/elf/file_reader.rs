@@ -15,7 +15,7 @@ use crate::host::DirReader;
 #[derive(Debug)]
 pub(super) struct Request {
     /// The number that it has.
-    pub(super) body: InodeId,
+    pub(super) inode: InodeId,
     /// Its directory.
     pub(super) entries: Arc<DirReader>,
     /// Its name there.
@@ -28,11 +28,11 @@ pub(super) struct Request {
 #[derive(Debug)]
 pub(super) struct FileContent {
     /// The number that it has.
-    pub(super) body: InodeId,
+    pub(super) inode: InodeId,
     /// What it says.
     pub(super) content: FileFormat,
     /// What it tells as a loader, if it has the name of one.
-    pub(super) built: Option<LdsoInfo>,
+    pub(super) ldso_info: Option<LdsoInfo>,
 }
 
 impl Request {
@@ -44,9 +44,9 @@ impl Request {
         let is_loader =
             ldso_info::has_ldso_name(&self.name) && matches!(content, FileFormat::Elf(_));
         Ok(FileContent {
-            body: self.body,
+            inode: self.inode,
             content,
-            built: is_loader
+            ldso_info: is_loader
                 .then(|| ldso_info::read(&file, self.size))
                 .flatten(),
         })
@@ -62,11 +62,11 @@ pub(super) fn read_all(batches: &Mutex<Receiver<Vec<Request>>>) -> Vec<FileConte
     let mut all = Vec::new();
     while let Some(batch) = next() {
         all.extend(batch.into_iter().map(|request| {
-            let body = request.body;
+            let inode = request.inode;
             request.read().unwrap_or_else(|error| FileContent {
-                body,
+                inode,
                 content: FileFormat::Broken(None, os_error_text(&error)),
-                built: None,
+                ldso_info: None,
             })
         }));
     }

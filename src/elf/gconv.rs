@@ -9,9 +9,9 @@ use crate::error::{Error, Result};
 use crate::host::HostView;
 
 /// Most bytes of all tables. Debian's have a hundred thousand.
-const SIZE: u64 = 1 << 20;
+const MAX_BYTES: u64 = 1 << 20;
 /// Aliases of aliases that are followed.
-const ALIASES: usize = 16;
+const MAX_ALIASES: usize = 16;
 
 /// Character sets that are part of libc itself: `gconv_builtin.h`.
 const BUILT_IN: [&str; 9] = [
@@ -55,30 +55,30 @@ impl Gconv {
 /// Finds the modules for `charsets` that belong to the C library at `libc`, a path of the closure.
 pub fn gconv(view: &HostView, libc: &Path, charsets: &[String]) -> Result<Gconv> {
     let mut found = Gconv::default();
-    let mut homes = Vec::new();
+    let mut candidates = Vec::new();
     if let Some(beside) = libc.parent() {
-        homes.push(beside.join("gconv"));
-        homes.push(
+        candidates.push(beside.join("gconv"));
+        candidates.push(
             Path::new("/usr")
                 .join(beside.strip_prefix("/").unwrap_or(beside))
                 .join("gconv"),
         );
     }
     let mut text = String::new();
-    let mut left = SIZE;
-    let mut home = PathBuf::new();
-    for candidate in homes {
+    let mut left = MAX_BYTES;
+    let mut directory = PathBuf::new();
+    for candidate in candidates {
         let table = candidate.join("gconv-modules");
         if let Some(content) = read(view, &table, &mut left)? {
             text.push_str(&content);
             found.tables.push(table);
-            home = candidate;
+            directory = candidate;
             break;
         }
     }
-    let more = home.join("gconv-modules.d");
-    for name in view.list(&more)?.unwrap_or_default() {
-        let table = more.join(name);
+    let fragments = directory.join("gconv-modules.d");
+    for name in view.list(&fragments)?.unwrap_or_default() {
+        let table = fragments.join(name);
         if table
             .extension()
             .is_some_and(|extension| extension == "conf")
@@ -89,7 +89,7 @@ pub fn gconv(view: &HostView, libc: &Path, charsets: &[String]) -> Result<Gconv>
             found.tables.push(table);
         }
     }
-    let cache = home.join("gconv-modules.cache");
+    let cache = directory.join("gconv-modules.cache");
     if !found.tables.is_empty() && view.stat(&cache)?.is_some() {
         found.tables.push(cache);
     }
@@ -101,8 +101,8 @@ pub fn gconv(view: &HostView, libc: &Path, charsets: &[String]) -> Result<Gconv>
         let files = names
             .into_iter()
             .map(|name| match name.strip_suffix(".so") {
-                Some(_) => home.join(name),
-                None => home.join(format!("{name}.so")),
+                Some(_) => directory.join(name),
+                None => directory.join(format!("{name}.so")),
             });
         found.modules.extend(files);
     }
@@ -115,11 +115,11 @@ fn read(view: &HostView, table: &Path, left: &mut u64) -> Result<Option<String>>
         let shown = view.display_path(table).display().to_string();
         return Err(
             Error::failed(format!("could not read `{}`", shown.escape_debug())).why(format!(
-                "it and the tables before it take more than {SIZE} bytes"
+                "it and the tables before it take more than {MAX_BYTES} bytes"
             )),
         );
     }
-    let bytes = view.read(table, SIZE)?;
+    let bytes = view.read(table, MAX_BYTES)?;
     let text = bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     *left = left.saturating_sub(text.as_ref().map_or(0, String::len) as u64);
     Ok(text)
@@ -133,9 +133,9 @@ fn modules<'t>(text: &'t str, charset: &str) -> BTreeSet<&'t str> {
         .map(|line| line.split_whitespace().collect())
         .collect();
     let mut wanted = charset.to_uppercase();
-    for _ in 0..ALIASES {
+    for _ in 0..MAX_ALIASES {
         let alias = lines.iter().find_map(|words| match words.as_slice() {
-            ["alias", from, to] if plain(from) == wanted => Some(plain(to)),
+            ["alias", from, to] if charset_name(from) == wanted => Some(charset_name(to)),
             _ => None,
         });
         match alias {
@@ -144,7 +144,9 @@ fn modules<'t>(text: &'t str, charset: &str) -> BTreeSet<&'t str> {
         }
     }
     let named = lines.iter().filter_map(|words| match words.as_slice() {
-        ["module", from, to, file, ..] if plain(from) == wanted || plain(to) == wanted => {
+        ["module", from, to, file, ..]
+            if charset_name(from) == wanted || charset_name(to) == wanted =>
+        {
             Some(*file)
         }
         _ => None,
@@ -153,7 +155,7 @@ fn modules<'t>(text: &'t str, charset: &str) -> BTreeSet<&'t str> {
 }
 
 /// A name as tables write it, `ISO-8859-1//`, without its empty parts.
-fn plain(name: &str) -> String {
+fn charset_name(name: &str) -> String {
     name.strip_suffix("//").unwrap_or(name).to_uppercase()
 }
 

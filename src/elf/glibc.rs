@@ -47,8 +47,8 @@ pub(super) struct Glibc {
     /// Built-in directories, as the loader writes them.
     defaults: Vec<PathBuf>,
     /// Those of them that exist.
-    default_places: OnceCell<SearchDirs>,
-    conf_places: OnceCell<SearchDirs>,
+    default_dirs: OnceCell<SearchDirs>,
+    conf_dirs: OnceCell<SearchDirs>,
     subdirectories: Vec<String>,
     lib: Option<String>,
     platform: Option<&'static str>,
@@ -57,21 +57,21 @@ pub(super) struct Glibc {
 impl Glibc {
     /// The loader for `abi`, whose file is `loader` where it is known.
     pub(super) fn new(
-        tree: &mut FsCache<'_>,
+        fs: &mut FsCache<'_>,
         abi: Abi,
         loader: Option<FileId>,
         cpu: &Cpu,
         cache: Option<Rc<Cache>>,
         conf: &[PathBuf],
     ) -> Self {
-        let built = loader.and_then(|id| tree.built(id)).unwrap_or_default();
-        let custom = abi.paths();
-        let mut defaults = built.directories;
+        let ldso_info = loader.and_then(|id| fs.ldso_info(id)).unwrap_or_default();
+        let paths = abi.paths();
+        let mut defaults = ldso_info.directories;
         if defaults.is_empty()
-            && let Some(custom) = custom
+            && let Some(paths) = paths
         {
-            let tuple = format!("/lib/{}", custom.tuple);
-            let own = format!("/{}", custom.directory);
+            let tuple = format!("/lib/{}", paths.tuple);
+            let own = format!("/{}", paths.directory);
             for directory in [tuple.as_str(), own.as_str(), "/lib"] {
                 for prefix in ["", "/usr"] {
                     defaults.push(PathBuf::from(format!("{prefix}{directory}")));
@@ -89,15 +89,15 @@ impl Glibc {
                 name
             })
         });
-        let habits = HwcapsRules {
-            named: built.version.is_none_or(|version| version >= (2, 33)),
-            legacy: built.version.is_some_and(|version| version < (2, 37)),
+        let rules = HwcapsRules {
+            named: ldso_info.version.is_none_or(|version| version >= (2, 33)),
+            legacy: ldso_info.version.is_some_and(|version| version < (2, 37)),
         };
         Self {
             abi,
-            flags: custom.map_or(&[0x3], |custom| custom.cache_flags),
+            flags: paths.map_or(&[0x3], |paths| paths.cache_flags),
             levels: cpu.hwcaps_levels(abi),
-            legacy: habits.legacy.then(|| cpu.legacy_hwcap_bits(abi)),
+            legacy: rules.legacy.then(|| cpu.legacy_hwcap_bits(abi)),
             conf: if cache.is_none() {
                 conf.to_vec()
             } else {
@@ -105,9 +105,9 @@ impl Glibc {
             },
             cache,
             defaults,
-            default_places: OnceCell::new(),
-            conf_places: OnceCell::new(),
-            subdirectories: cpu.hwcaps_subdirs(abi, habits),
+            default_dirs: OnceCell::new(),
+            conf_dirs: OnceCell::new(),
+            subdirectories: cpu.hwcaps_subdirs(abi, rules),
             lib,
             platform: cpu.platform(abi),
         }
@@ -115,10 +115,10 @@ impl Glibc {
 
     /// How many directories [`Glibc::system`] looks into, those that exist as far as that is known.
     pub(super) fn dir_count(&self) -> usize {
-        let known = [&self.conf_places, &self.default_places];
+        let known = [&self.conf_dirs, &self.default_dirs];
         1 + known
             .iter()
-            .filter_map(|places| Some(places.get()?.len()))
+            .filter_map(|dirs| Some(dirs.get()?.len()))
             .sum::<usize>()
     }
 
@@ -134,25 +134,25 @@ impl Glibc {
     /// The directories of a search path that exist, each with its subdirectories before it, and whether elements are relative.
     pub(super) fn expand(
         &self,
-        tree: &mut FsCache<'_>,
+        fs: &mut FsCache<'_>,
         path: &[u8],
         origin: &Path,
     ) -> (Vec<PathBuf>, bool) {
         let (directories, is_relative) = dst::glibc_directories(path, &self.tokens(origin));
-        let places = self.with_subdirectories(tree, &directories);
-        let directories = places.into_iter().map(|(_, directory)| directory);
+        let dirs = self.with_subdirectories(fs, &directories);
+        let directories = dirs.into_iter().map(|(_, directory)| directory);
         (directories.collect(), is_relative)
     }
 
-    fn with_subdirectories(&self, tree: &mut FsCache<'_>, directories: &[PathBuf]) -> SearchDirs {
+    fn with_subdirectories(&self, fs: &mut FsCache<'_>, directories: &[PathBuf]) -> SearchDirs {
         let mut all = Vec::new();
         for directory in directories {
-            let Some((id, _)) = tree.find_directory(directory) else {
+            let Some((id, _)) = fs.find_directory(directory) else {
                 continue;
             };
             for name in &self.subdirectories {
                 let below = directory.join(name);
-                if let Some((id, _)) = tree.find_directory(&below) {
+                if let Some((id, _)) = fs.find_directory(&below) {
                     all.push((id, below));
                 }
             }
@@ -162,19 +162,19 @@ impl Glibc {
     }
 
     /// Directories that stay the same for all searches, looked up once.
-    fn places<'a>(
+    fn dirs<'a>(
         &self,
-        tree: &mut FsCache<'_>,
+        fs: &mut FsCache<'_>,
         known: &'a OnceCell<SearchDirs>,
         directories: &[PathBuf],
     ) -> &'a SearchDirs {
-        known.get_or_init(|| self.with_subdirectories(tree, directories))
+        known.get_or_init(|| self.with_subdirectories(fs, directories))
     }
 
     /// Looks through directories that [`Glibc::expand`] gave. `None` where the search goes on elsewhere.
     pub(super) fn search<'p, D>(
         &self,
-        tree: &mut FsCache<'_>,
+        fs: &mut FsCache<'_>,
         directories: D,
         name: &[u8],
         via: FoundBy,
@@ -185,12 +185,12 @@ impl Glibc {
         let mut directories = directories.into_iter();
         while let Some(directory) = directories.next() {
             let opened = directory.join(OsStr::from_bytes(name));
-            match self.probe(tree, &opened) {
-                Probe::Accept(file, way) => {
+            match self.probe(fs, &opened) {
+                Probe::Accept(file, trace) => {
                     return Some(SearchResult::Hit(Rc::new(FoundLibrary {
                         file,
                         opened: opened.into(),
-                        way,
+                        trace,
                         via,
                     })));
                 }
@@ -207,20 +207,20 @@ impl Glibc {
     /// The search behind all search paths of objects: cache and built-in directories. `no_default` is `DF_1_NODEFLIB` of the object that asks.
     pub(super) fn system(
         &self,
-        tree: &mut FsCache<'_>,
+        fs: &mut FsCache<'_>,
         name: &[u8],
         no_default: bool,
     ) -> SearchResult {
-        if let Some(outcome) = self.cached(tree, name, no_default) {
+        if let Some(outcome) = self.cached(fs, name, no_default) {
             return outcome;
         }
-        let conf = self.places(tree, &self.conf_places, &self.conf);
+        let conf = self.dirs(fs, &self.conf_dirs, &self.conf);
         let conf = conf.iter().map(|(_, directory)| directory);
-        if let Some(outcome) = self.search(tree, conf, name, FoundBy::Conf) {
+        if let Some(outcome) = self.search(fs, conf, name, FoundBy::Conf) {
             return outcome;
         }
         let found = (!no_default)
-            .then(|| self.search_default_dirs(tree, name))
+            .then(|| self.search_default_dirs(fs, name))
             .flatten();
         found.unwrap_or_else(|| {
             let is_damaged = self.cache.as_ref().is_some_and(|cache| cache.is_damaged());
@@ -238,25 +238,20 @@ impl Glibc {
         self.cache.as_ref()?.find(name, wanted)
     }
 
-    fn cached(
-        &self,
-        tree: &mut FsCache<'_>,
-        name: &[u8],
-        no_default: bool,
-    ) -> Option<SearchResult> {
+    fn cached(&self, fs: &mut FsCache<'_>, name: &[u8], no_default: bool) -> Option<SearchResult> {
         let opened = self.cache_entry(name)?;
         if no_default && self.is_default(opened) {
             return None;
         }
-        match self.probe(tree, opened) {
-            Probe::Accept(file, mut way) => {
+        match self.probe(fs, opened) {
+            Probe::Accept(file, mut trace) => {
                 // What leads to it in a copy of the tree that has no cache.
-                let alone = (!no_default)
-                    .then(|| self.search_default_dirs(tree, name))
+                let without_cache = (!no_default)
+                    .then(|| self.search_default_dirs(fs, name))
                     .flatten();
-                let via = match alone {
+                let via = match without_cache {
                     Some(SearchResult::Hit(hit)) if hit.file == file => {
-                        way.join(&hit.way);
+                        trace.join(&hit.trace);
                         FoundBy::Default
                     }
                     _ => FoundBy::Cache,
@@ -264,7 +259,7 @@ impl Glibc {
                 Some(SearchResult::Hit(Rc::new(FoundLibrary {
                     file,
                     opened: opened.into(),
-                    way,
+                    trace,
                     via,
                 })))
             }
@@ -274,10 +269,10 @@ impl Glibc {
     }
 
     /// The search of the built-in directories.
-    fn search_default_dirs(&self, tree: &mut FsCache<'_>, name: &[u8]) -> Option<SearchResult> {
-        let defaults = self.places(tree, &self.default_places, &self.defaults);
+    fn search_default_dirs(&self, fs: &mut FsCache<'_>, name: &[u8]) -> Option<SearchResult> {
+        let defaults = self.dirs(fs, &self.default_dirs, &self.defaults);
         let defaults = defaults.iter().map(|(_, directory)| directory);
-        self.search(tree, defaults, name, FoundBy::Default)
+        self.search(fs, defaults, name, FoundBy::Default)
     }
 
     /// Whether a directory is there as the subdirectory of one that comes later.
@@ -304,8 +299,8 @@ impl Glibc {
     }
 
     /// What the loader does with a path, as `open_verify` and `_dl_map_object_from_fd` decide.
-    pub(super) fn probe(&self, tree: &mut FsCache<'_>, path: &Path) -> Probe {
-        let (file, way) = match tree.resolve(path) {
+    pub(super) fn probe(&self, fs: &mut FsCache<'_>, path: &Path) -> Probe {
+        let (file, trace) = match fs.resolve(path) {
             (PathTarget::Absent, _) => return Probe::Skip,
             (PathTarget::Directory(_), _) => return Probe::Fatal("it is a directory".to_owned()),
             (PathTarget::Unusable(why @ (Unusable::Denied | Unusable::Unopened(_))), _) => {
@@ -313,17 +308,17 @@ impl Glibc {
                     Unusable::Denied => Probe::Skip,
                     _ => Probe::AbandonPath,
                 };
-                tree.refused = Some((path.to_owned(), why));
+                fs.refused = Some((path.to_owned(), why));
                 return probe;
             }
             (PathTarget::Unusable(Unusable::Special), _) => {
                 return Probe::Fatal(Unusable::Special.to_string());
             }
-            (PathTarget::File(file), way) => (file, way),
+            (PathTarget::File(file), trace) => (file, trace),
         };
-        let content = tree.content(file);
+        let content = fs.content(file);
         let abi = match content {
-            FileFormat::Elf(facts) => Some(facts.abi),
+            FileFormat::Elf(info) => Some(info.abi),
             FileFormat::Broken(abi, _) => *abi,
             FileFormat::Script(_) | FileFormat::Other { .. } => None,
         };
@@ -336,15 +331,15 @@ impl Glibc {
             }
         }
         match content {
-            FileFormat::Elf(facts) if facts.role != ObjectType::Shared => {
+            FileFormat::Elf(info) if info.role != ObjectType::Shared => {
                 Probe::Fatal("it is a program, not a library".to_owned())
             }
-            FileFormat::Elf(facts) if !facts.dynamic => {
+            FileFormat::Elf(info) if !info.dynamic => {
                 Probe::Fatal("it has no dynamic section".to_owned())
             }
-            FileFormat::Elf(facts) => match facts.flaw {
+            FileFormat::Elf(info) => match info.load_error {
                 Some(why) => Probe::Fatal(why.to_owned()),
-                None => Probe::Accept(file, way),
+                None => Probe::Accept(file, trace),
             },
             FileFormat::Broken(_, why) => Probe::Fatal(why.clone()),
             FileFormat::Other { short: true } => Probe::Fatal("it is too short".to_owned()),

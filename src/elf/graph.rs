@@ -32,24 +32,24 @@ struct Node {
     is_wanted: bool,
     edges: Vec<Edge>,
     /// Where the edges are, once there are many.
-    places: HashMap<(Symbol, FileId), usize>,
+    edge_index: HashMap<(Symbol, FileId), usize>,
     reasons: Vec<Reason>,
 }
 
 /// Fewest edges that are worth a table.
-const MANY: usize = 64;
+const MIN_INDEXED: usize = 64;
 
 impl Node {
     /// Where the edge to a file by a name is.
     fn find(&mut self, name: Symbol, file: FileId) -> Option<usize> {
-        if self.edges.len() < MANY {
+        if self.edges.len() < MIN_INDEXED {
             let mut edges = self.edges.iter();
             return edges.position(|edge| edge.name == name && edge.file == file);
         }
-        for (at, edge) in self.edges.iter().enumerate().skip(self.places.len()) {
-            self.places.insert((edge.name, edge.file), at);
+        for (at, edge) in self.edges.iter().enumerate().skip(self.edge_index.len()) {
+            self.edge_index.insert((edge.name, edge.file), at);
         }
-        self.places.get(&(name, file)).copied()
+        self.edge_index.get(&(name, file)).copied()
     }
 }
 
@@ -62,9 +62,9 @@ pub(super) struct Graph {
     /// By the number of the file; what is not wanted has no reason and no edge that leads to it.
     nodes: Vec<Node>,
     links: BTreeMap<LinkId, FileId>,
-    detours: BTreeSet<DirId>,
+    dotdot_dirs: BTreeSet<DirId>,
     /// Who may load what while it runs, so that each is told once.
-    wishes: HashSet<(FileId, FileId)>,
+    dlopen_entries: HashSet<(FileId, FileId)>,
     missing: BTreeMap<(FileId, Vec<u8>), MissingInfo>,
     needs_cache: bool,
     needs_proc: BTreeSet<FileId>,
@@ -72,8 +72,8 @@ pub(super) struct Graph {
 
 impl Graph {
     /// Adds a file that is wanted for a reason, by a way. The caller gives each reason once.
-    pub(super) fn add_file(&mut self, file: FileId, way: &PathTrace, reason: Reason) {
-        self.add_path(file, way);
+    pub(super) fn add_file(&mut self, file: FileId, trace: &PathTrace, reason: Reason) {
+        self.add_path(file, trace);
         let node = self.node(file);
         node.is_wanted = true;
         node.reasons.push(reason);
@@ -108,7 +108,7 @@ impl Graph {
     /// Adds a library that a loader's search led to, wanted for a reason.
     pub(super) fn add_library(&mut self, hit: &FoundLibrary, reason: Reason) {
         self.needs_cache |= hit.via.needs_cache();
-        self.add_file(hit.file, &hit.way, reason);
+        self.add_file(hit.file, &hit.trace, reason);
     }
 
     /// Adds that something is missing.
@@ -119,19 +119,19 @@ impl Graph {
         why: Option<Rc<MissingReason>>,
         fatal: bool,
     ) {
-        let lack = self
+        let known = self
             .missing
             .entry((by, name.to_vec()))
             .or_insert((why, fatal));
-        lack.1 |= fatal;
+        known.1 |= fatal;
     }
 
     /// Adds what is passed on a way to a file.
-    pub(super) fn add_path(&mut self, file: FileId, way: &PathTrace) {
-        for link in &way.links {
+    pub(super) fn add_path(&mut self, file: FileId, trace: &PathTrace) {
+        for link in &trace.links {
             self.links.entry(*link).or_insert(file);
         }
-        self.detours.extend(&way.dotdot_dirs);
+        self.dotdot_dirs.extend(&trace.dotdot_dirs);
     }
 
     fn connect(&mut self, by: FileId, name: Symbol, file: FileId, hit: Option<&Rc<FoundLibrary>>) {
@@ -159,14 +159,14 @@ impl Graph {
         }
         if let Some(hit) = hit {
             self.needs_cache |= hit.via.needs_cache();
-            self.add_path(file, &hit.way);
+            self.add_path(file, &hit.trace);
         }
     }
 
     /// Tells it.
-    pub(super) fn into_closure(self, tree: &FsCache<'_>, names: &Interner) -> Closure {
+    pub(super) fn into_closure(self, fs: &FsCache<'_>, names: &Interner) -> Closure {
         let mut closure = Closure::default();
-        let path = |file: FileId| Arc::clone(&tree.file(file).path);
+        let path = |file: FileId| Arc::clone(&fs.file(file).path);
         let mut texts: Vec<Option<Arc<OsStr>>> = Vec::new();
         let mut text = |name: Symbol| {
             let at = name.0 as usize;
@@ -191,22 +191,22 @@ impl Graph {
             nodes[by].edges = edges;
         }
         let wanted = (0..nodes.len()).filter(|file| nodes[*file].is_wanted);
-        let mut places: Vec<(&Path, Located)> = wanted
+        let mut located: Vec<(&Path, Located)> = wanted
             .map(|file| FileId(number(file)))
-            .map(|file| (&*tree.file(file).path, Located::File(file)))
+            .map(|file| (&*fs.file(file).path, Located::File(file)))
             .collect();
         let links = self.links.iter();
-        places.extend(links.map(|(link, to)| (&*tree.link(*link).path, Located::Link(*link, *to))));
+        located.extend(links.map(|(link, to)| (&*fs.link(*link).path, Located::Link(*link, *to))));
         // In the order of the map below, which moves and compares at more cost.
-        places.sort_unstable_by(|(one, _), (other, _)| by_component(one, other));
-        closure.objects = places
+        located.sort_unstable_by(|(one, _), (other, _)| by_component(one, other));
+        closure.objects = located
             .into_iter()
             .map(|(at, place)| {
                 let object = match place {
                     Located::File(file) => {
                         let node = std::mem::take(&mut nodes[file.0 as usize]);
-                        let (kind, interpreter) = match tree.content(file) {
-                            FileFormat::Elf(facts) => (ObjectKind::Elf, facts.interpreter.clone()),
+                        let (kind, interpreter) = match fs.content(file) {
+                            FileFormat::Elf(info) => (ObjectKind::Elf, info.interpreter.clone()),
                             FileFormat::Script(script) => {
                                 (ObjectKind::Script, Some(script.interpreter.clone()))
                             }
@@ -222,14 +222,14 @@ impl Graph {
                         });
                         Object {
                             kind,
-                            stat: tree.file(file).stat.clone(),
+                            stat: fs.file(file).stat.clone(),
                             needed: needed.collect(),
                             interpreter,
                             reasons: node.reasons,
                         }
                     }
                     Located::Link(link, to) => {
-                        let link = tree.link(link);
+                        let link = fs.link(link);
                         Object {
                             kind: ObjectKind::Link {
                                 target: link.target.clone(),
@@ -245,9 +245,9 @@ impl Graph {
             })
             .collect();
         closure.directories = self
-            .detours
+            .dotdot_dirs
             .iter()
-            .map(|directory| tree.directory(*directory).to_owned())
+            .map(|directory| fs.directory(*directory).to_owned())
             .collect::<BTreeSet<PathBuf>>();
         closure.missing = self
             .missing
@@ -303,9 +303,9 @@ pub(super) struct GraphRecorder<'a> {
     /// Names that were missed, by number, told with [`GraphRecorder::finish`].
     pub(super) missed: Vec<(FileId, Symbol, Option<Rc<MissingReason>>)>,
     /// Wishes that came true: by whom, which, and what.
-    pub(super) wishes: Vec<(FileId, Arc<DlopenEntry>, Rc<FoundLibrary>)>,
+    pub(super) dlopen_entries: Vec<(FileId, Arc<DlopenEntry>, Rc<FoundLibrary>)>,
     /// Wishes that did not, and why, where there is more to say.
-    pub(super) unfulfilled: Vec<(FileId, Arc<DlopenEntry>, Option<Rc<MissingReason>>)>,
+    pub(super) dlopen_missing: Vec<(FileId, Arc<DlopenEntry>, Option<Rc<MissingReason>>)>,
 }
 
 impl<'a> GraphRecorder<'a> {
@@ -314,27 +314,27 @@ impl<'a> GraphRecorder<'a> {
         Self {
             graph,
             missed: Vec::new(),
-            wishes: Vec::new(),
-            unfulfilled: Vec::new(),
+            dlopen_entries: Vec::new(),
+            dlopen_missing: Vec::new(),
         }
     }
 
     /// Writes what needs text.
-    pub(super) fn finish(self, tree: &FsCache<'_>, names: &Interner) {
+    pub(super) fn finish(self, fs: &FsCache<'_>, names: &Interner) {
         for (by, name, why) in self.missed {
             self.graph.add_missing(by, &names.text(name), why, true);
         }
-        for (by, wish, hit) in self.wishes {
+        for (by, entry, hit) in self.dlopen_entries {
             let reason = Reason::Dlopen {
-                by: Arc::clone(&tree.file(by).path),
-                feature: wish.feature.clone().or_else(|| wish.description.clone()),
-                priority: wish.priority,
+                by: Arc::clone(&fs.file(by).path),
+                feature: entry.feature.clone().or_else(|| entry.description.clone()),
+                priority: entry.priority,
             };
             self.graph.add_library(&hit, reason);
         }
-        for (by, wish, why) in self.unfulfilled {
-            let name = wish.sonames.first().map_or("", String::as_str);
-            let feature = wish.feature.as_ref();
+        for (by, entry, why) in self.dlopen_missing {
+            let name = entry.sonames.first().map_or("", String::as_str);
+            let feature = entry.feature.as_ref();
             let why = why.or_else(|| {
                 feature.map(|feature| MissingReason::DlopenFeature(feature.clone()).into())
             });
@@ -356,12 +356,13 @@ impl LookupObserver for GraphRecorder<'_> {
         self.missed.push((by, name, why));
     }
 
-    fn dlopen_wanted(&mut self, by: FileId, wish: &Arc<DlopenEntry>, hit: &Rc<FoundLibrary>) {
-        if self.graph.wishes.insert((by, hit.file)) {
-            self.wishes.push((by, Arc::clone(wish), Rc::clone(hit)));
+    fn dlopen_wanted(&mut self, by: FileId, entry: &Arc<DlopenEntry>, hit: &Rc<FoundLibrary>) {
+        if self.graph.dlopen_entries.insert((by, hit.file)) {
+            self.dlopen_entries
+                .push((by, Arc::clone(entry), Rc::clone(hit)));
         } else {
             self.graph.needs_cache |= hit.via.needs_cache();
-            self.graph.add_path(hit.file, &hit.way);
+            self.graph.add_path(hit.file, &hit.trace);
         }
     }
 
@@ -369,7 +370,12 @@ impl LookupObserver for GraphRecorder<'_> {
         self.graph.needs_proc.insert(program);
     }
 
-    fn unfulfilled(&mut self, by: FileId, wish: &Arc<DlopenEntry>, why: Option<Rc<MissingReason>>) {
-        self.unfulfilled.push((by, Arc::clone(wish), why));
+    fn dlopen_missing(
+        &mut self,
+        by: FileId,
+        entry: &Arc<DlopenEntry>,
+        why: Option<Rc<MissingReason>>,
+    ) {
+        self.dlopen_missing.push((by, Arc::clone(entry), why));
     }
 }

@@ -25,7 +25,7 @@ pub(super) struct Interner {
     numbers: HashMap<Rc<[u8]>, Symbol>,
     texts: Vec<Rc<[u8]>>,
     /// By the number of the object.
-    spoken: Vec<Option<Rc<ObjectSymbols>>>,
+    objects: Vec<Option<Rc<ObjectSymbols>>>,
 }
 
 impl Interner {
@@ -47,23 +47,23 @@ impl Interner {
     }
 
     /// The names of an object.
-    pub(super) fn of(&mut self, body: InodeId, facts: &ElfInfo) -> Rc<ObjectSymbols> {
-        let at = body.0 as usize;
-        if let Some(Some(known)) = self.spoken.get(at) {
+    pub(super) fn of(&mut self, inode: InodeId, info: &ElfInfo) -> Rc<ObjectSymbols> {
+        let at = inode.0 as usize;
+        if let Some(Some(known)) = self.objects.get(at) {
             return Rc::clone(known);
         }
-        let spoken = Rc::new(ObjectSymbols {
-            soname: facts.soname.as_ref().map(|name| self.intern(name)),
-            needs: facts
+        let objects = Rc::new(ObjectSymbols {
+            soname: info.soname.as_ref().map(|name| self.intern(name)),
+            needs: info
                 .needs
                 .iter()
-                .map(|(ask, name)| (*ask, self.intern(name)))
+                .map(|(tag, name)| (*tag, self.intern(name)))
                 .collect(),
         });
-        if self.spoken.len() <= at {
-            self.spoken.resize(at + 64, None);
+        if self.objects.len() <= at {
+            self.objects.resize(at + 64, None);
         }
-        self.spoken[at] = Some(Rc::clone(&spoken));
-        spoken
+        self.objects[at] = Some(Rc::clone(&objects));
+        objects
     }
 }

@@ -22,9 +22,9 @@ const EXTENSION_MAGIC: u32 = 0xeaa4_2174;
 /// `cache_extension_tag_glibc_hwcaps`.
 const EXTENSION_HWCAPS: u32 = 1;
 /// `DL_CACHE_HWCAP_EXTENSION`, in the upper half of the field.
-const NAMED: u32 = 1 << 30;
+const HWCAP_EXTENSION: u32 = 1 << 30;
 /// `DL_CACHE_HWCAP_ISA_LEVEL_MASK`: levels that the entry needs, which its subdirectory implies.
-const LEVELS: u32 = (1 << 10) - 1;
+const ISA_LEVEL_MASK: u32 = (1 << 10) - 1;
 /// Most entries that are taken for one name on each side of the first that is seen. Real caches have a few.
 const MAX_DUPLICATES: usize = 256;
 
@@ -41,7 +41,7 @@ enum HwcapRequirement<'c> {
 #[derive(Clone, Debug)]
 struct Entry<'c> {
     flags: u32,
-    demand: HwcapRequirement<'c>,
+    requirement: HwcapRequirement<'c>,
     path: &'c [u8],
 }
 
@@ -94,7 +94,7 @@ impl Cache {
             strings: 0,
             levels: Vec::new(),
         };
-        cache.is_damaged = cache.open().is_none();
+        cache.is_damaged = cache.read_header().is_none();
         cache
     }
 
@@ -103,9 +103,9 @@ impl Cache {
         self.is_damaged
     }
 
-    fn open(&mut self) -> Option<()> {
+    fn read_header(&mut self) -> Option<()> {
         if self.bytes.starts_with(NEW_MAGIC) {
-            return self.open_new(0);
+            return self.read_new_header(0);
         }
         if !self.bytes.starts_with(OLD_MAGIC) {
             return None;
@@ -118,7 +118,7 @@ impl Cache {
         let new = end.checked_next_multiple_of(8)?;
         let after = self.bytes.get(new..);
         if after.is_some_and(|after| after.starts_with(NEW_MAGIC)) {
-            return self.open_new(new);
+            return self.read_new_header(new);
         }
         self.count = count;
         self.strings = end;
@@ -126,7 +126,7 @@ impl Cache {
     }
 
     /// Reads the new format, which starts at `base`. Its strings are counted from there too; its extensions are counted from the start of the file.
-    fn open_new(&mut self, base: usize) -> Option<()> {
+    fn read_new_header(&mut self, base: usize) -> Option<()> {
         let count = self.word.at(&self.bytes, base + 20)?;
         let room = self.bytes.len().checked_sub(base + NEW_HEADER)? / NEW_ENTRY;
         let order = *self.bytes.get(base + 28)?;
@@ -172,10 +172,10 @@ impl Cache {
     fn entry(&self, index: usize) -> Option<Entry<'_>> {
         let at = self.at(index);
         let offset = self.word.at(&self.bytes, at + 8)? as usize;
-        let demand = match self.format {
+        let requirement = match self.format {
             Format::Old => HwcapRequirement::Nothing,
             Format::New => match self.word.pair(&self.bytes, at + 16)? {
-                (high, low) if high & !LEVELS == NAMED => {
+                (high, low) if high & !ISA_LEVEL_MASK == HWCAP_EXTENSION => {
                     let (from, to) = *self.levels.get(low as usize)?;
                     HwcapRequirement::Level(&self.bytes[from..to])
                 }
@@ -185,7 +185,7 @@ impl Cache {
         };
         Some(Entry {
             flags: self.word.at(&self.bytes, at)?,
-            demand,
+            requirement,
             path: self.text(self.strings.checked_add(offset)?)?,
         })
     }
@@ -224,7 +224,7 @@ impl Cache {
     }
 
     /// The entries for a name: one run of a table that is sorted from the greatest name to the least, found as the loader finds it.
-    fn run(&self, name: &[u8]) -> Option<Range<usize>> {
+    fn entries_for(&self, name: &[u8]) -> Option<Range<usize>> {
         let (mut low, mut high) = (0, self.count);
         while low < high {
             let middle = low + (high - 1 - low) / 2;
@@ -248,18 +248,18 @@ impl Cache {
     }
 
     /// The path of the best entry for a library, as `search_cache` picks it.
-    pub fn find(&self, name: &[u8], wanted: CacheQuery<'_>) -> Option<&Path> {
+    pub fn find(&self, name: &[u8], query: CacheQuery<'_>) -> Option<&Path> {
         let mut best: Option<(Entry<'_>, usize)> = None;
-        for index in self.run(name)? {
+        for index in self.entries_for(name)? {
             let Some(entry) = self.entry(index) else {
                 continue;
             };
-            if !wanted.flags.contains(&entry.flags) {
+            if !query.flags.contains(&entry.flags) {
                 continue;
             }
-            match entry.demand {
+            match entry.requirement {
                 HwcapRequirement::Level(level) => {
-                    let mut levels = wanted.levels.iter();
+                    let mut levels = query.levels.iter();
                     let rank = levels.position(|own| own.as_bytes() == level);
                     if let Some(rank) = rank
                         && best.as_ref().is_none_or(|(_, best)| rank < *best)
@@ -273,7 +273,7 @@ impl Cache {
                     best,
                     Some((
                         Entry {
-                            demand: HwcapRequirement::Level(_),
+                            requirement: HwcapRequirement::Level(_),
                             ..
                         },
                         _
@@ -283,13 +283,13 @@ impl Cache {
                     break;
                 }
                 HwcapRequirement::Legacy(bits)
-                    if wanted.legacy.is_none_or(|own| bits & !own != 0) =>
+                    if query.legacy.is_none_or(|own| bits & !own != 0) =>
                 {
                     continue;
                 }
                 _ => {}
             }
-            let exact = entry.flags == wanted.flags[0];
+            let exact = entry.flags == query.flags[0];
             if exact || best.is_none() {
                 best = Some((entry, 0));
             }
@@ -411,11 +411,11 @@ mod tests {
             at
         };
         let mut table = Vec::new();
-        for (name, flags, path, demand) in entries {
+        for (name, flags, path, requirement) in entries {
             for word in [*flags, place(name), place(path), 0] {
                 table.extend(word.to_le_bytes());
             }
-            let bits = match demand {
+            let bits = match requirement {
                 Ok(level) => {
                     let index = levels.iter().position(|own| own == level).unwrap();
                     1 << 62 | index as u64
@@ -464,12 +464,12 @@ mod tests {
         levels: &[&'static str],
         legacy: Option<u64>,
     ) -> Option<&'a str> {
-        let wanted = CacheQuery {
+        let query = CacheQuery {
             flags: &[0x303],
             levels,
             legacy,
         };
-        cache.find(name.as_bytes(), wanted).and_then(Path::to_str)
+        cache.find(name.as_bytes(), query).and_then(Path::to_str)
     }
 
     #[test]

@@ -9,10 +9,10 @@ use std::path::PathBuf;
 use memchr::{memmem, memrchr};
 
 /// Most bytes of a loader that are looked at.
-const LOADER: u64 = 4 << 20;
+const MAX_BYTES: u64 = 4 << 20;
 
 /// Most directories that a run of strings may name. Real ones are at most eight.
-const DIRECTORIES: usize = 64;
+const MAX_DIRECTORIES: usize = 64;
 
 /// What a loader tells.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,7 +33,7 @@ pub(super) fn has_ldso_name(name: &OsStr) -> bool {
 
 /// Reads it out of a loader.
 pub(super) fn read(file: &File, size: u64) -> Option<LdsoInfo> {
-    let mut bytes = vec![0; usize::try_from(size.min(LOADER)).ok()?];
+    let mut bytes = vec![0; usize::try_from(size.min(MAX_BYTES)).ok()?];
     file.read_exact_at(&mut bytes, 0).ok()?;
     Some(inspect(&bytes))
 }
@@ -41,7 +41,7 @@ pub(super) fn read(file: &File, size: u64) -> Option<LdsoInfo> {
 /// The version out of the text of `--version` (from glibc 2.33, so without it the loader is older), and `system_dirs` of elf/dl-load.c, which
 /// is the one run of strings in a loader that begin and end with a slash.
 fn inspect(bytes: &[u8]) -> LdsoInfo {
-    let mut built = LdsoInfo {
+    let mut info = LdsoInfo {
         version: Some((0, 0)),
         directories: Vec::new(),
     };
@@ -58,18 +58,18 @@ fn inspect(bytes: &[u8]) -> LdsoInfo {
             run.clear();
         }
         next = at + 2;
-        if run.len() == DIRECTORIES {
+        if run.len() == MAX_DIRECTORIES {
             continue;
         }
         run.push(PathBuf::from(OsStr::from_bytes(text)));
-        if run.len() > built.directories.len() {
-            built.directories.clone_from(&run);
+        if run.len() > info.directories.len() {
+            info.directories.clone_from(&run);
         }
     }
     for at in memmem::find_iter(bytes, b"\0ld.so ") {
-        built.version = parse_version(&bytes[at + 1..]).or(built.version);
+        info.version = parse_version(&bytes[at + 1..]).or(info.version);
     }
-    built
+    info
 }
 
 /// The version in the text that `--version` begins with: `ld.so (Debian GLIBC 2.36-9) stable release version 2.36.`
@@ -93,10 +93,10 @@ mod tests {
     #[test]
     fn a_loader_tells_its_directories_and_version() {
         let bytes = b"\x7fELF\0/x\0/lib/x86_64-linux-gnu/\0/usr/lib/x86_64-linux-gnu/\0/lib/\0/usr/lib/\0\0/y/\0ld.so (Debian GLIBC 2.36-9) stable release version 2.36.\nCopyright\0";
-        let built = inspect(bytes);
-        assert_eq!(built.version, Some((2, 36)));
+        let info = inspect(bytes);
+        assert_eq!(info.version, Some((2, 36)));
         assert_eq!(
-            built.directories,
+            info.directories,
             [
                 "/lib/x86_64-linux-gnu",
                 "/usr/lib/x86_64-linux-gnu",

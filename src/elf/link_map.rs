@@ -20,7 +20,7 @@ use super::musl::Musl;
 use super::object::{DepTag, FileFormat};
 use super::observer::LookupObserver;
 use super::search::{FoundBy, FoundLibrary, SearchResult};
-use state::{LoadedObject, Lookup, OBJECTS, STEPS, too_many_steps};
+use state::{LoadedObject, Lookup, MAX_OBJECTS, MAX_STEPS, too_many_steps};
 
 pub(super) use state::LinkMap;
 
@@ -29,40 +29,40 @@ impl LinkMap {
     pub(super) fn run(
         &mut self,
         root: FileId,
-        tools: &mut LoaderContext<'_, '_>,
-        witness: &mut impl LookupObserver,
+        context: &mut LoaderContext<'_, '_>,
+        observer: &mut impl LookupObserver,
     ) {
-        if self.settled.replay(root, tools, witness) {
+        if self.stable.replay(root, context, observer) {
             return;
         }
-        self.turn += 1;
+        self.generation += 1;
         self.loaded.clear();
-        self.steps = 0;
-        self.by_itself = false;
+        self.search_steps = 0;
+        self.uses_origin = false;
         self.gave_up = false;
-        self.is_peculiar = tools.loaders.get(tools.loader).is_musl();
-        let path = Arc::clone(&tools.tree.file(root).path);
-        self.add(root, path, None, tools);
-        let loader = tools.loaders.get(tools.loader);
+        self.is_context_dependent = context.loaders.get(context.loader).is_musl();
+        let path = Arc::clone(&context.fs.file(root).path);
+        self.add(root, path, None, context);
+        let loader = context.loaders.get(context.loader);
         if let Some(file) = loader.file.filter(|file| *file != root) {
             let path = loader.path.as_path().into();
-            self.add(file, path, None, tools);
+            self.add(file, path, None, context);
         }
         let mut order = vec![0];
-        self.load(&mut order, 0, tools, witness);
-        let by_itself = self.by_itself;
-        self.load_dlopen_entries(tools, witness);
-        if by_itself
-            && tools
-                .tree
+        self.load(&mut order, 0, context, observer);
+        let uses_origin = self.uses_origin;
+        self.load_dlopen_entries(context, observer);
+        if uses_origin
+            && context
+                .fs
                 .elf(root)
                 .is_some_and(|own| own.interpreter.is_some())
         {
-            witness.uses_origin(root);
+            observer.uses_origin(root);
         }
-        if !self.is_peculiar {
+        if !self.is_context_dependent {
             let files = self.loaded.iter().map(|loaded| loaded.file);
-            self.settled.record(files, tools);
+            self.stable.record(files, context);
         }
     }
 
@@ -71,8 +71,8 @@ impl LinkMap {
         &mut self,
         order: &mut Vec<usize>,
         start: usize,
-        tools: &mut LoaderContext<'_, '_>,
-        witness: &mut impl LookupObserver,
+        context: &mut LoaderContext<'_, '_>,
+        observer: &mut impl LookupObserver,
     ) {
         let mut done = vec![false; self.loaded.len()];
         let mut queued = vec![false; self.loaded.len()];
@@ -82,45 +82,46 @@ impl LinkMap {
         for at in &order[..start] {
             done[*at] = true;
         }
-        let mut run = start;
-        while let Some(&current) = order.get(run) {
+        let mut next = start;
+        while let Some(&current) = order.get(next) {
             if std::mem::replace(&mut done[current], true) {
-                run += 1;
+                next += 1;
                 continue;
             }
             let file = self.loaded[current].file;
-            let FileFormat::Elf(facts) = tools.tree.content(file) else {
+            let FileFormat::Elf(info) = context.fs.content(file) else {
                 continue;
             };
-            let spoken = tools.names.of(tools.tree.file(file).body, facts);
-            self.is_peculiar |= spoken.needs.iter().any(|(ask, _)| *ask != DepTag::Needed);
-            let is_musl = tools.loaders.get(tools.loader).is_musl();
+            let symbols = context.names.of(context.fs.file(file).inode, info);
+            self.is_context_dependent |=
+                symbols.needs.iter().any(|(tag, _)| *tag != DepTag::Needed);
+            let is_musl = context.loaders.get(context.loader).is_musl();
             // Where the current object stands, behind the auxiliary ones that are put before it.
-            let mut place = run;
-            for (ask, name) in &spoken.needs {
+            let mut insert_at = next;
+            for (tag, name) in &symbols.needs {
                 // musl knows no filters.
-                if is_musl && *ask != DepTag::Needed {
+                if is_musl && *tag != DepTag::Needed {
                     continue;
                 }
-                let Some(got) = self.load_one(current, *name, *ask, tools, witness) else {
+                let Some(found) = self.load_one(current, *name, *tag, context, observer) else {
                     continue;
                 };
                 done.resize(self.loaded.len(), false);
                 queued.resize(self.loaded.len(), false);
-                let seen = std::mem::replace(&mut queued[got], true);
-                match (ask, seen) {
-                    (DepTag::Needed, false) => order.push(got),
+                let seen = std::mem::replace(&mut queued[found], true);
+                match (tag, seen) {
+                    (DepTag::Needed, false) => order.push(found),
                     (DepTag::Needed, true) => {}
                     (DepTag::Auxiliary | DepTag::Filter, false) => {
-                        order.insert(place, got);
-                        place += 1;
+                        order.insert(insert_at, found);
+                        insert_at += 1;
                     }
                     (DepTag::Auxiliary | DepTag::Filter, true) => {
-                        let later = order[place..].iter().position(|at| *at == got);
+                        let later = order[insert_at..].iter().position(|at| *at == found);
                         if let Some(later) = later.filter(|later| *later > 0) {
-                            order.remove(place + later);
-                            order.insert(place, got);
-                            place += 1;
+                            order.remove(insert_at + later);
+                            order.insert(insert_at, found);
+                            insert_at += 1;
                         }
                     }
                 }
@@ -133,38 +134,38 @@ impl LinkMap {
         &mut self,
         by: usize,
         name: Symbol,
-        ask: DepTag,
-        tools: &mut LoaderContext<'_, '_>,
-        witness: &mut impl LookupObserver,
+        tag: DepTag,
+        context: &mut LoaderContext<'_, '_>,
+        observer: &mut impl LookupObserver,
     ) -> Option<usize> {
-        let asker = self.loaded[by].file;
-        match self.lookup(by, name, tools) {
+        let requester = self.loaded[by].file;
+        match self.lookup(by, name, context) {
             Ok(Lookup::Known(at)) => {
-                witness.reused(asker, name, self.loaded[at].file);
+                observer.reused(requester, name, self.loaded[at].file);
                 Some(at)
             }
             Ok(Lookup::Alias(at, hit)) => {
-                self.is_peculiar = true;
-                witness.found(asker, name, &hit);
+                self.is_context_dependent = true;
+                observer.found(requester, name, &hit);
                 Some(at)
             }
             Ok(Lookup::There) => {
-                self.is_peculiar = true;
+                self.is_context_dependent = true;
                 None
             }
-            Ok(Lookup::New(..)) if self.loaded.len() >= OBJECTS => {
-                let why = MissingReason::TooManyObjects(OBJECTS);
-                witness.missed(asker, name, Some(why.into()));
+            Ok(Lookup::New(..)) if self.loaded.len() >= MAX_OBJECTS => {
+                let why = MissingReason::TooManyObjects(MAX_OBJECTS);
+                observer.missed(requester, name, Some(why.into()));
                 None
             }
             Ok(Lookup::New(as_name, hit)) => {
-                witness.found(asker, name, &hit);
-                Some(self.load_object(by, as_name, &hit, tools))
+                observer.found(requester, name, &hit);
+                Some(self.load_object(by, as_name, &hit, context))
             }
-            Err(_) if ask == DepTag::Auxiliary => None,
+            Err(_) if tag == DepTag::Auxiliary => None,
             Err(why) => {
-                self.is_peculiar = true;
-                witness.missed(asker, name, why);
+                self.is_context_dependent = true;
+                observer.missed(requester, name, why);
                 None
             }
         }
@@ -174,23 +175,23 @@ impl LinkMap {
         &mut self,
         by: usize,
         name: Symbol,
-        tools: &mut LoaderContext<'_, '_>,
+        context: &mut LoaderContext<'_, '_>,
     ) -> Result<Lookup, Option<Rc<MissingReason>>> {
-        if let Some(at) = self.known(name) {
+        if let Some(at) = self.loaded_as(name) {
             return Ok(Lookup::Known(at));
         }
-        if self.steps > STEPS {
+        if self.search_steps > MAX_STEPS {
             return Err(Some(too_many_steps()));
         }
-        let text = tools.names.text(name);
-        let loader = tools.loaders.get(tools.loader);
+        let text = context.names.text(name);
+        let loader = context.loaders.get(context.loader);
         let is_musl = loader.is_musl();
         if is_musl && Musl::is_libc_alias(&text) {
-            let own = loader.file.and_then(|file| self.of_file(file, tools));
+            let own = loader.file.and_then(|file| self.loaded_from(file, context));
             return own.map(Lookup::Known).ok_or(None);
         }
-        let vdso = tools
-            .tree
+        let vdso = context
+            .fs
             .elf(self.loaded[0].file)
             .map(|own| own.abi.vdso().as_bytes());
         if !is_musl && (text.is_empty() || vdso == Some(&*text)) {
@@ -206,39 +207,39 @@ impl LinkMap {
                 .filter(|text| !text.is_empty())
                 .ok_or_else(|| Some(MissingReason::UnknownToken.into()))?;
             names_origin = !is_musl && by == 0 && dst::has_origin(&text);
-            name = tools.names.intern(&expanded);
+            name = context.names.intern(&expanded);
             text = expanded.into();
-            if let Some(at) = self.known(name) {
+            if let Some(at) = self.loaded_as(name) {
                 return Ok(Lookup::Known(at));
             }
         }
-        tools.tree.refused = None;
+        context.fs.refused = None;
         self.was_relative = false;
         let outcome = if text.contains(&b'/') {
-            self.steps += 1 + self.loaded.len() / 64;
+            self.search_steps += 1 + self.loaded.len() / 64;
             let opened = |loaded: &LoadedObject| loaded.opened.as_os_str().as_bytes() == &*text;
             if let Some(at) = self.loaded.iter().position(opened).filter(|at| *at > 0) {
                 return Ok(Lookup::Known(at));
             }
-            tools.loaders.get(tools.loader).open(tools.tree, &text)
+            context.loaders.get(context.loader).open(context.fs, &text)
         } else {
-            self.search(by, name, &text, tools)
+            self.search(by, name, &text, context)
         };
-        self.by_itself |= names_origin && matches!(outcome, SearchResult::Hit(_));
+        self.uses_origin |= names_origin && matches!(outcome, SearchResult::Hit(_));
         match outcome {
-            SearchResult::Hit(hit) => Ok(match self.of_file(hit.file, tools) {
+            SearchResult::Hit(hit) => Ok(match self.loaded_from(hit.file, context) {
                 // musl does not look at the program itself.
                 Some(at) if at > 0 || !is_musl => {
                     if !is_musl {
                         self.bind_name(name, at);
                     } else if hit.via != FoundBy::Path {
-                        self.bind_soname(at, tools);
+                        self.bind_soname(at, context);
                     }
                     Lookup::Alias(at, hit)
                 }
                 _ => Lookup::New(name, hit),
             }),
-            SearchResult::Miss(why) => Err(why.or_else(|| tools.tree.refusal()).or_else(|| {
+            SearchResult::Miss(why) => Err(why.or_else(|| context.fs.refusal()).or_else(|| {
                 self.was_relative
                     .then(|| MissingReason::RelativeSearchPath.into())
             })),
@@ -251,17 +252,18 @@ impl LinkMap {
         by: usize,
         name: Symbol,
         hit: &Rc<FoundLibrary>,
-        tools: &mut LoaderContext<'_, '_>,
+        context: &mut LoaderContext<'_, '_>,
     ) -> usize {
-        let at = self.add(hit.file, Arc::clone(&hit.opened), Some(by), tools);
-        if tools.loaders.get(tools.loader).is_musl() {
+        let at = self.add(hit.file, Arc::clone(&hit.opened), Some(by), context);
+        if context.loaders.get(context.loader).is_musl() {
             if hit.via != FoundBy::Path {
-                self.bind_soname(at, tools);
+                self.bind_soname(at, context);
             }
         } else {
-            let facts = tools.tree.elf(hit.file);
-            let text = tools.names.text(name);
-            self.is_peculiar |= facts.is_none_or(|facts| facts.soname.as_deref() != Some(&*text));
+            let info = context.fs.elf(hit.file);
+            let text = context.names.text(name);
+            self.is_context_dependent |=
+                info.is_none_or(|info| info.soname.as_deref() != Some(&*text));
             self.bind_name(name, at);
         }
         at

@@ -62,7 +62,7 @@ pub(super) struct Loaders {
     /// The one that was asked for last: most objects have the same.
     last: Option<(Abi, PathBuf, LoaderId)>,
     /// What libraries of a machine get, those that ask for musl's libc and others.
-    guesses: HashMap<(Abi, bool), PathBuf>,
+    default_loaders: HashMap<(Abi, bool), PathBuf>,
     /// ld.so.cache, if there is one, as machines read it: by whether they are little-endian, and whether their `char` has a sign.
     caches: HashMap<(bool, bool), Option<Rc<Cache>>>,
     conf: Option<Vec<PathBuf>>,
@@ -76,7 +76,7 @@ impl Loaders {
             all: Vec::new(),
             by_path: HashMap::default(),
             last: None,
-            guesses: HashMap::default(),
+            default_loaders: HashMap::default(),
             caches: HashMap::default(),
             conf: None,
         }
@@ -112,40 +112,40 @@ impl Loaders {
     /// The loader of an object: the one that it names, or for a library the one that its libc has. `None` where `of` is no object.
     pub(super) fn for_object(
         &mut self,
-        tree: &mut FsCache<'_>,
+        fs: &mut FsCache<'_>,
         of: FileId,
     ) -> Result<Option<LoaderId>> {
-        let FileFormat::Elf(facts) = tree.content(of) else {
+        let FileFormat::Elf(info) = fs.content(of) else {
             return Ok(None);
         };
-        let abi = facts.abi;
-        let path = if let Some(path) = &facts.interpreter {
+        let abi = info.abi;
+        let path = if let Some(path) = &info.interpreter {
             if let Some(known) = self.known(abi, path) {
                 return Ok(Some(known));
             }
             path.clone()
         } else {
-            let names_musl = names_musl(facts);
-            let guess = match self.guesses.entry((abi, names_musl)) {
+            let names_musl = names_musl(info);
+            let default = match self.default_loaders.entry((abi, names_musl)) {
                 Entry::Occupied(known) => known.into_mut(),
-                Entry::Vacant(room) => room.insert(default_loader(tree, abi, names_musl)),
+                Entry::Vacant(room) => room.insert(default_loader(fs, abi, names_musl)),
             };
-            let guess = guess.clone();
-            if let Some(known) = self.known(abi, &guess) {
+            let default = default.clone();
+            if let Some(known) = self.known(abi, &default) {
                 return Ok(Some(known));
             }
-            guess
+            default
         };
-        let met = match self
+        let loader = match self
             .by_path
             .get(&abi)
             .and_then(|of| of.get(path.as_os_str()))
         {
             Some(known) => *known,
-            None => self.load(tree, abi, path.clone())?,
+            None => self.load(fs, abi, path.clone())?,
         };
-        self.last = Some((abi, path, met));
-        Ok(Some(met))
+        self.last = Some((abi, path, loader));
+        Ok(Some(loader))
     }
 
     /// The loader that was asked for last, if it is the one of that path.
@@ -154,25 +154,25 @@ impl Loaders {
         (*last_abi == abi && last_path.as_os_str() == path.as_os_str()).then_some(*last)
     }
 
-    fn load(&mut self, tree: &mut FsCache<'_>, abi: Abi, path: PathBuf) -> Result<LoaderId> {
-        let file = match tree.resolve(&path) {
+    fn load(&mut self, fs: &mut FsCache<'_>, abi: Abi, path: PathBuf) -> Result<LoaderId> {
+        let file = match fs.resolve(&path) {
             (PathTarget::File(file), _) => Some(file),
             _ => None,
         };
-        let rules = if is_musl(tree, &path, file) {
-            Rules::Musl(Musl::new(tree, abi, &path)?)
+        let rules = if is_musl(fs, &path, file) {
+            Rules::Musl(Musl::new(fs, abi, &path)?)
         } else {
-            let cache = self.cache(tree, abi)?;
+            let cache = self.cache(fs, abi)?;
             if cache.is_none() && self.conf.is_none() {
-                self.conf = Some(ldso_conf::directories(tree.view())?);
+                self.conf = Some(ldso_conf::directories(fs.view())?);
             }
             let conf = self.conf.as_deref().unwrap_or_default();
             // A loader for another machine, as an emulator's would be, tells nothing about this one.
-            let own = file.filter(|file| match tree.content(*file) {
+            let own = file.filter(|file| match fs.content(*file) {
                 FileFormat::Elf(loader) => loader.abi.accepts(abi),
                 _ => false,
             });
-            Rules::Glibc(Glibc::new(tree, abi, own, &self.cpu, cache, conf))
+            Rules::Glibc(Glibc::new(fs, abi, own, &self.cpu, cache, conf))
         };
         let id = LoaderId(self.all.len());
         let by_path = self.by_path.entry(abi).or_default();
@@ -187,12 +187,12 @@ impl Loaders {
         Ok(id)
     }
 
-    fn cache(&mut self, tree: &FsCache<'_>, abi: Abi) -> Result<Option<Rc<Cache>>> {
+    fn cache(&mut self, fs: &FsCache<'_>, abi: Abi) -> Result<Option<Rc<Cache>>> {
         let kind = (abi.little, abi.has_signed_char());
         if let Some(known) = self.caches.get(&kind) {
             return Ok(known.clone());
         }
-        let bytes = tree.view().read(Path::new("/etc/ld.so.cache"), CACHE)?;
+        let bytes = fs.view().read(Path::new("/etc/ld.so.cache"), CACHE)?;
         let cache = bytes.map(|bytes| Rc::new(Cache::parse(bytes, abi)));
         self.caches.insert(kind, cache.clone());
         Ok(cache)
@@ -200,30 +200,30 @@ impl Loaders {
 }
 
 /// Whether the loader at a path is musl's, which is its libc too: by its usual name, or by that of the file itself.
-fn is_musl(tree: &FsCache<'_>, path: &Path, file: Option<FileId>) -> bool {
+fn is_musl(fs: &FsCache<'_>, path: &Path, file: Option<FileId>) -> bool {
     let is_own = |path: &Path| {
         let name = path.file_name().unwrap_or_default().as_bytes();
         name == b"libc.so" || name.starts_with(b"ld-musl-") || name.starts_with(b"libc.musl-")
     };
-    is_own(path) || file.is_some_and(|file| is_own(&tree.file(file).path))
+    is_own(path) || file.is_some_and(|file| is_own(&fs.file(file).path))
 }
 
 /// Asks for a C library by a name that only musl's has.
-fn names_musl(facts: &ElfInfo) -> bool {
-    let mut needs = facts.needs.iter();
+fn names_musl(info: &ElfInfo) -> bool {
+    let mut needs = info.needs.iter();
     needs.any(|(_, name)| &**name == b"libc.so" || name.starts_with(b"libc.musl-"))
 }
 
 /// The loader that starts programs which use a library: by the libc that it names, or else by which loader there is.
-fn default_loader(tree: &mut FsCache<'_>, abi: Abi, names_musl: bool) -> PathBuf {
-    let custom = abi.paths();
-    let musl = custom.map(|custom| PathBuf::from(format!("/lib/ld-musl-{}.so.1", custom.musl)));
-    let glibc = custom.map(|custom| PathBuf::from(custom.loader));
-    let mut there = |path: &Option<PathBuf>| {
+fn default_loader(fs: &mut FsCache<'_>, abi: Abi, names_musl: bool) -> PathBuf {
+    let paths = abi.paths();
+    let musl = paths.map(|paths| PathBuf::from(format!("/lib/ld-musl-{}.so.1", paths.musl)));
+    let glibc = paths.map(|paths| PathBuf::from(paths.loader));
+    let mut exists = |path: &Option<PathBuf>| {
         path.as_ref()
-            .is_some_and(|path| matches!(tree.resolve(path).0, PathTarget::File(_)))
+            .is_some_and(|path| matches!(fs.resolve(path).0, PathTarget::File(_)))
     };
-    let chosen = if names_musl || (!there(&glibc) && there(&musl)) {
+    let chosen = if names_musl || (!exists(&glibc) && exists(&musl)) {
         musl
     } else {
         glibc
@@ -248,7 +248,7 @@ impl Loader {
     /// Where an object is searched for that no search path of another leads to.
     pub(super) fn search_system(
         &mut self,
-        tree: &mut FsCache<'_>,
+        fs: &mut FsCache<'_>,
         name: Symbol,
         text: &[u8],
         no_default: bool,
@@ -256,16 +256,16 @@ impl Loader {
         if let Some(known) = self.system[usize::from(no_default)].get(&name) {
             return known.clone();
         }
-        let before = tree.refused.take();
+        let before = fs.refused.take();
         let mut outcome = match &self.rules {
-            Rules::Glibc(glibc) => glibc.system(tree, text, no_default),
-            Rules::Musl(musl) => musl.system(tree, text),
+            Rules::Glibc(glibc) => glibc.system(fs, text, no_default),
+            Rules::Musl(musl) => musl.system(fs, text),
         };
         // Remembered, since the next who asks does not come by there.
         if let SearchResult::Miss(why @ None) = &mut outcome {
-            *why = tree.refusal();
+            *why = fs.refusal();
         }
-        tree.refused = before;
+        fs.refused = before;
         self.system[usize::from(no_default)].insert(name, outcome.clone());
         outcome
     }
@@ -293,7 +293,7 @@ impl Loader {
     /// out, and how many were looked for only now.
     pub(super) fn expand(
         &mut self,
-        tree: &mut FsCache<'_>,
+        fs: &mut FsCache<'_>,
         path: &[u8],
         origin: &Path,
     ) -> (Rc<[PathBuf]>, bool, usize) {
@@ -304,8 +304,8 @@ impl Loader {
         let elements = path.iter().filter(|byte| matches!(byte, b':' | b'\n'));
         let cost = elements.count() * (1 + origin.as_os_str().len() / 256);
         let (directories, is_relative) = match &self.rules {
-            Rules::Glibc(glibc) => glibc.expand(tree, path, origin),
-            Rules::Musl(_) => Musl::expand(tree, path, origin),
+            Rules::Glibc(glibc) => glibc.expand(fs, path, origin),
+            Rules::Musl(_) => Musl::expand(fs, path, origin),
         };
         let directories: Rc<[PathBuf]> = directories.into();
         self.paths
@@ -316,13 +316,13 @@ impl Loader {
     /// Looks through directories that [`Loader::expand`] gave. `None` where the search goes on elsewhere.
     pub(super) fn search(
         &self,
-        tree: &mut FsCache<'_>,
+        fs: &mut FsCache<'_>,
         directories: &[PathBuf],
         text: &[u8],
     ) -> Option<SearchResult> {
         match &self.rules {
-            Rules::Glibc(glibc) => glibc.search(tree, directories, text, FoundBy::Rpath),
-            Rules::Musl(musl) => musl.search(tree, directories, text, FoundBy::Rpath),
+            Rules::Glibc(glibc) => glibc.search(fs, directories, text, FoundBy::Rpath),
+            Rules::Musl(musl) => musl.search(fs, directories, text, FoundBy::Rpath),
         }
     }
 
@@ -335,24 +335,24 @@ impl Loader {
     }
 
     /// What comes of a name with a slash.
-    pub(super) fn open(&self, tree: &mut FsCache<'_>, text: &[u8]) -> SearchResult {
+    pub(super) fn open(&self, fs: &mut FsCache<'_>, text: &[u8]) -> SearchResult {
         let path = PathBuf::from(OsStr::from_bytes(text));
         if path.is_relative() {
             return SearchResult::Miss(Some(MissingReason::RelativePath.into()));
         }
         match &self.rules {
-            Rules::Glibc(glibc) => match glibc.probe(tree, &path) {
-                Probe::Accept(file, way) => SearchResult::Hit(Rc::new(FoundLibrary {
+            Rules::Glibc(glibc) => match glibc.probe(fs, &path) {
+                Probe::Accept(file, trace) => SearchResult::Hit(Rc::new(FoundLibrary {
                     file,
                     opened: path.into(),
-                    way,
+                    trace,
                     via: FoundBy::Path,
                 })),
                 Probe::Skip | Probe::AbandonPath => SearchResult::Miss(None),
                 Probe::Fatal(why) => fatal_error(&path, &why),
             },
             Rules::Musl(musl) => musl
-                .open(tree, path, FoundBy::Path)
+                .open(fs, path, FoundBy::Path)
                 .unwrap_or(SearchResult::Miss(None)),
         }
     }

@@ -18,7 +18,7 @@ use crate::error::Result;
 const MAX_PATH_LENGTH: usize = 512;
 
 /// Most bytes of ld-musl-ARCH.path.
-const SIZE: u64 = 1 << 20;
+const MAX_FILE_BYTES: u64 = 1 << 20;
 
 /// Libraries that are the loader itself, by what follows `lib`.
 const LIBC_ALIASES: [&[u8]; 7] = [
@@ -42,9 +42,9 @@ pub(super) struct Musl {
 
 impl Musl {
     /// The loader at `loader`, the path that programs name.
-    pub(super) fn new(tree: &mut FsCache<'_>, abi: Abi, loader: &Path) -> Result<Self> {
+    pub(super) fn new(fs: &mut FsCache<'_>, abi: Abi, loader: &Path) -> Result<Self> {
         // Built into it; its usual name tells variants apart that headers do not.
-        let usual = abi.paths().map_or("", |custom| custom.musl);
+        let usual = abi.paths().map_or("", |paths| paths.musl);
         let arch = loader
             .file_name()
             .and_then(|name| name.as_bytes().strip_prefix(b"ld-musl-"))
@@ -58,12 +58,12 @@ impl Musl {
             .and_then(Path::parent)
             .unwrap_or(Path::new("/"));
         let file = prefix.join(format!("etc/ld-musl-{arch}.path"));
-        let path = tree.view().read(&file, SIZE)?;
+        let path = fs.view().read(&file, MAX_FILE_BYTES)?;
         let settings = path.is_some().then_some(file);
         let path = path.unwrap_or_else(|| b"/lib:/usr/local/lib:/usr/lib".to_vec());
         Ok(Self {
             abi,
-            directories: usable(tree, &path).0,
+            directories: existing_dirs(fs, &path).0,
             settings,
         })
     }
@@ -80,31 +80,27 @@ impl Musl {
     }
 
     /// The directories of an object's own search path, and whether elements are relative.
-    pub(super) fn expand(
-        tree: &mut FsCache<'_>,
-        path: &[u8],
-        origin: &Path,
-    ) -> (Vec<PathBuf>, bool) {
+    pub(super) fn expand(fs: &mut FsCache<'_>, path: &[u8], origin: &Path) -> (Vec<PathBuf>, bool) {
         // What is before the last slash of the object's path.
         let origin = match origin.as_os_str().as_bytes() {
             b"/" => Path::new(""),
             _ => origin,
         };
         dst::musl_path(path, origin)
-            .map(|path| usable(tree, &path))
+            .map(|path| existing_dirs(fs, &path))
             .unwrap_or_default()
     }
 
     /// The search behind all search paths of objects.
-    pub(super) fn system(&self, tree: &mut FsCache<'_>, name: &[u8]) -> SearchResult {
-        self.search(tree, &self.directories, name, FoundBy::Default)
+    pub(super) fn system(&self, fs: &mut FsCache<'_>, name: &[u8]) -> SearchResult {
+        self.search(fs, &self.directories, name, FoundBy::Default)
             .unwrap_or(SearchResult::Miss(None))
     }
 
     /// Looks through directories. `None` where the search goes on elsewhere.
     pub(super) fn search(
         &self,
-        tree: &mut FsCache<'_>,
+        fs: &mut FsCache<'_>,
         directories: &[PathBuf],
         name: &[u8],
         via: FoundBy,
@@ -114,41 +110,41 @@ impl Musl {
         directories
             .iter()
             .filter(has_room)
-            .find_map(|directory| self.open(tree, directory.join(OsStr::from_bytes(name)), via))
+            .find_map(|directory| self.open(fs, directory.join(OsStr::from_bytes(name)), via))
     }
 
     /// What the loader does with a path. `None` where it cannot open it.
     pub(super) fn open(
         &self,
-        tree: &mut FsCache<'_>,
+        fs: &mut FsCache<'_>,
         opened: PathBuf,
         via: FoundBy,
     ) -> Option<SearchResult> {
-        let (file, way) = match tree.resolve(&opened) {
+        let (file, trace) = match fs.resolve(&opened) {
             (PathTarget::Absent, _) => return None,
             (PathTarget::Directory(_), _) => {
                 return Some(fatal_error(&opened, "it is a directory"));
             }
             (PathTarget::Unusable(why @ Unusable::Denied), _) => {
-                tree.refused = Some((opened, why));
+                fs.refused = Some((opened, why));
                 return None;
             }
             (PathTarget::Unusable(why), _) => return Some(fatal_error(&opened, &why.to_string())),
-            (PathTarget::File(file), way) => (file, way),
+            (PathTarget::File(file), trace) => (file, trace),
         };
-        Some(match tree.content(file) {
-            FileFormat::Elf(facts)
-                if !self.abi.accepts(facts.abi) || facts.abi.little != self.abi.little =>
+        Some(match fs.content(file) {
+            FileFormat::Elf(info)
+                if !self.abi.accepts(info.abi) || info.abi.little != self.abi.little =>
             {
                 fatal_error(&opened, "it is for another machine")
             }
-            FileFormat::Elf(facts) if !facts.dynamic => {
+            FileFormat::Elf(info) if !info.dynamic => {
                 fatal_error(&opened, "it has no dynamic section")
             }
             FileFormat::Elf(_) => SearchResult::Hit(Rc::new(FoundLibrary {
                 file,
                 opened: opened.into(),
-                way,
+                trace,
                 via,
             })),
             FileFormat::Broken(_, why) => fatal_error(&opened, why),
@@ -160,11 +156,11 @@ impl Musl {
 }
 
 /// The directories of a search path, without those that are not there: nothing in them can be opened, and the search goes on.
-fn usable(tree: &mut FsCache<'_>, path: &[u8]) -> (Vec<PathBuf>, bool) {
+fn existing_dirs(fs: &mut FsCache<'_>, path: &[u8]) -> (Vec<PathBuf>, bool) {
     let (mut directories, is_relative) = dst::musl_directories(path);
     directories.retain(|directory| {
         !matches!(
-            tree.resolve(directory).0,
+            fs.resolve(directory).0,
             PathTarget::Absent | PathTarget::File(_)
         )
     });

@@ -87,9 +87,9 @@ pub struct ElfInfo {
     /// `DF_1_NODEFLIB` is set.
     pub no_default: bool,
     /// What glibc's loader refuses in a library, and neither the kernel nor musl looks at.
-    pub flaw: Option<&'static str>,
+    pub load_error: Option<&'static str>,
     /// What its `.note.dlopen` says it may load later.
-    pub wishes: Vec<Arc<DlopenEntry>>,
+    pub dlopen_entries: Vec<Arc<DlopenEntry>>,
 }
 
 impl ElfInfo {
@@ -105,8 +105,8 @@ impl ElfInfo {
             rpath: None,
             runpath: None,
             no_default: false,
-            flaw: None,
-            wishes: Vec::new(),
+            load_error: None,
+            dlopen_entries: Vec::new(),
         }
     }
 
@@ -116,7 +116,7 @@ impl ElfInfo {
         self.rpath.is_some()
             || self.runpath.is_some()
             || self.no_default
-            || (least.is_some() && !self.wishes.is_empty())
+            || (least.is_some() && !self.dlopen_entries.is_empty())
     }
 
     /// Search path that counts for what the object needs and for all below it: `DT_RPATH`, and in
@@ -151,7 +151,7 @@ pub enum FileFormat {
 /// Reads what `file` says about itself. An error is one of reading; whatever the bytes say is in the [`FileFormat`].
 pub fn read(file: &impl FileExt, size: u64) -> io::Result<FileFormat> {
     let mut room = [0; HEAD];
-    let wanted = place(size).min(HEAD);
+    let wanted = to_index(size).min(HEAD);
     let filled = read_up_to(file, &mut room[..wanted], 0)?;
     let head = &room[..filled];
     if head.starts_with(b"#!") {
@@ -168,7 +168,7 @@ pub fn read(file: &impl FileExt, size: u64) -> io::Result<FileFormat> {
     let reader = Reader { file, size, head };
     let mut abi = None;
     match parse(&reader, &mut abi) {
-        Ok(facts) => Ok(FileFormat::Elf(Box::new(facts))),
+        Ok(info) => Ok(FileFormat::Elf(Box::new(info))),
         Err(ParseError::Io(error)) => Err(error),
         Err(ParseError::Fault(why)) => Ok(FileFormat::Broken(abi, why)),
     }
@@ -201,7 +201,7 @@ fn read_up_to(file: &impl FileExt, buffer: &mut [u8], offset: u64) -> io::Result
 }
 
 /// An offset that was checked against a size or a limit, as an index.
-fn place(offset: u64) -> usize {
+fn to_index(offset: u64) -> usize {
     usize::try_from(offset).unwrap_or(usize::MAX)
 }
 
@@ -220,9 +220,9 @@ impl<F: FileExt> Reader<'_, F> {
             .filter(|end| *end <= self.size)
             .ok_or_else(|| ParseError::Fault(format!("its {what} lie outside the file")))?;
         if end <= self.head.len() as u64 {
-            return Ok(Cow::Borrowed(&self.head[place(offset)..place(end)]));
+            return Ok(Cow::Borrowed(&self.head[to_index(offset)..to_index(end)]));
         }
-        let mut bytes = vec![0; place(length)];
+        let mut bytes = vec![0; to_index(length)];
         let filled = read_up_to(self.file, &mut bytes, offset).map_err(ParseError::Io)?;
         if filled < bytes.len() {
             return fault(format!("it ended before its {what} did"));
@@ -249,39 +249,40 @@ fn parse<F: FileExt>(reader: &Reader<'_, F>, abi: &mut Option<Abi>) -> Result<El
         return fault("it is neither a program nor a shared object");
     }
     let segments = segments(reader, &header, context)?;
-    let mut facts = ElfInfo {
+    let mut info = ElfInfo {
         role: match header.e_type {
             header::ET_EXEC => ObjectType::Fixed,
             _ => ObjectType::Shared,
         },
-        flaw: load_error(&header, &segments),
+        load_error: load_error(&header, &segments),
         ..ElfInfo::empty(here)
     };
     let mut notes = NOTES;
     for segment in &segments {
         match segment.p_type {
-            segment::PT_INTERP if facts.interpreter.is_none() => {
-                facts.interpreter = Some(interpreter(reader, segment)?);
+            segment::PT_INTERP if info.interpreter.is_none() => {
+                info.interpreter = Some(interpreter(reader, segment)?);
             }
             // Files of debug symbols have one that is empty.
-            segment::PT_DYNAMIC if !facts.dynamic && segment.p_filesz > 0 => {
-                facts.dynamic = true;
-                dynamic(reader, segment, &segments, context, &mut facts)?;
+            segment::PT_DYNAMIC if !info.dynamic && segment.p_filesz > 0 => {
+                info.dynamic = true;
+                dynamic(reader, segment, &segments, context, &mut info)?;
             }
             segment::PT_NOTE if segment.p_filesz <= notes => {
                 // A note that cannot be read hinders no loader.
                 notes -= segment.p_filesz;
                 if let Ok(bytes) = reader.slice("notes", segment.p_offset, segment.p_filesz) {
-                    let wishes =
+                    let dlopen_entries =
                         dlopen_note::parse(&bytes, order == Endian::Little, segment.p_align);
-                    facts.wishes.extend(wishes.into_iter().map(Arc::new));
-                    facts.wishes.truncate(dlopen_note::ENTRIES);
+                    info.dlopen_entries
+                        .extend(dlopen_entries.into_iter().map(Arc::new));
+                    info.dlopen_entries.truncate(dlopen_note::ENTRIES);
                 }
             }
             _ => {}
         }
     }
-    Ok(facts)
+    Ok(info)
 }
 
 /// What of a header and its segments glibc's `open_verify` and `_dl_map_object_from_fd` refuse.
@@ -367,7 +368,7 @@ fn dynamic<F: FileExt>(
     section: &ProgramHeader,
     segments: &[ProgramHeader],
     context: Ctx,
-    facts: &mut ElfInfo,
+    info: &mut ElfInfo,
 ) -> Result<(), ParseError> {
     if section.p_filesz > DYNAMIC {
         return fault("its dynamic section is larger than any real one");
@@ -385,9 +386,9 @@ fn dynamic<F: FileExt>(
             | dynamic::DT_RPATH
             | dynamic::DT_RUNPATH => wanted.push((tag, value)),
             dynamic::DT_FLAGS_1 => {
-                facts.no_default = value & dynamic::DF_1_NODEFLIB != 0;
-                if value & dynamic::DF_1_PIE != 0 && facts.role == ObjectType::Shared {
-                    facts.role = ObjectType::Movable;
+                info.no_default = value & dynamic::DF_1_NODEFLIB != 0;
+                if value & dynamic::DF_1_PIE != 0 && info.role == ObjectType::Shared {
+                    info.role = ObjectType::Movable;
                 }
             }
             _ => {}
@@ -403,7 +404,7 @@ fn dynamic<F: FileExt>(
         return fault("it names libraries and has no string table");
     };
     let strings = Strings::new(reader, table, segments, &wanted)?;
-    facts.needs.reserve_exact(wanted.len());
+    info.needs.reserve_exact(wanted.len());
     let mut room = NAMES;
     for (tag, offset) in wanted {
         let limit = match tag {
@@ -416,12 +417,12 @@ fn dynamic<F: FileExt>(
         };
         room = left;
         match tag {
-            dynamic::DT_NEEDED => facts.needs.push((DepTag::Needed, text)),
-            DT_AUXILIARY => facts.needs.push((DepTag::Auxiliary, text)),
-            DT_FILTER => facts.needs.push((DepTag::Filter, text)),
-            dynamic::DT_SONAME => facts.soname = Some(text),
-            dynamic::DT_RPATH => facts.rpath = Some(text),
-            _ => facts.runpath = Some(text),
+            dynamic::DT_NEEDED => info.needs.push((DepTag::Needed, text)),
+            DT_AUXILIARY => info.needs.push((DepTag::Auxiliary, text)),
+            DT_FILTER => info.needs.push((DepTag::Filter, text)),
+            dynamic::DT_SONAME => info.soname = Some(text),
+            dynamic::DT_RPATH => info.rpath = Some(text),
+            _ => info.runpath = Some(text),
         }
     }
     Ok(())
@@ -513,7 +514,7 @@ impl<'a, F: FileExt> Strings<'a, F> {
         let near = at
             .checked_sub(1)
             .and_then(|at| self.stretches.get(at))
-            .and_then(|(from, bytes)| bytes.get(place(offset - from)..));
+            .and_then(|(from, bytes)| bytes.get(to_index(offset - from)..));
         if let Some(text) = near.and_then(until_zero)
             && text.len() < limit
         {

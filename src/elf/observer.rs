@@ -18,10 +18,15 @@ pub(super) trait LookupObserver {
     /// `by` needs `name`, which is missing; `why` is the reason beyond its absence.
     fn missed(&mut self, by: FileId, name: Symbol, why: Option<Rc<MissingReason>>);
     /// `by` may load the first name of the dlopen entry, which is `hit`.
-    fn dlopen_wanted(&mut self, by: FileId, wish: &Arc<DlopenEntry>, hit: &Rc<FoundLibrary>);
+    fn dlopen_wanted(&mut self, by: FileId, entry: &Arc<DlopenEntry>, hit: &Rc<FoundLibrary>);
     /// A program finds libraries by `$ORIGIN`.
     fn uses_origin(&mut self, program: FileId);
     /// No name of a required dlopen entry was found, or the search was not made, for the reason
     /// `why`.
-    fn unfulfilled(&mut self, by: FileId, wish: &Arc<DlopenEntry>, why: Option<Rc<MissingReason>>);
+    fn dlopen_missing(
+        &mut self,
+        by: FileId,
+        entry: &Arc<DlopenEntry>,
+        why: Option<Rc<MissingReason>>,
+    );
 }

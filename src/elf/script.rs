@@ -5,7 +5,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 /// Bytes of a script that the kernel looks at: `BINPRM_BUF_SIZE`.
-const LINE: usize = 256;
+const MAX_LINE: usize = 256;
 
 /// The first line of a script.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub struct Script {
     /// The rest of the line, given to the interpreter as one argument.
     pub argument: Option<OsString>,
     /// The line is longer than the kernel reads, and so cut inside the interpreter's name.
-    pub cut: bool,
+    pub is_truncated: bool,
 }
 
 /// A program that env(1) starts.
@@ -29,7 +29,7 @@ pub struct Started {
 
 /// Reads the line. `head` starts with `#!`.
 pub fn parse(head: &[u8]) -> Script {
-    let head = &head[2..head.len().min(LINE)];
+    let head = &head[2..head.len().min(MAX_LINE)];
     let end = head.iter().position(|byte| *byte == b'\n');
     let line = match end {
         Some(end) => &head[..end],
@@ -43,7 +43,7 @@ pub fn parse(head: &[u8]) -> Script {
     Script {
         interpreter: PathBuf::from(OsStr::from_bytes(name)),
         argument: (!rest.is_empty()).then(|| OsString::from_vec(rest.to_vec())),
-        cut: end.is_none() && split.is_none() && head.len() == LINE - 2,
+        is_truncated: end.is_none() && split.is_none() && head.len() == MAX_LINE - 2,
     }
 }
 
@@ -176,8 +176,8 @@ mod tests {
         assert!(parse(b"#!/bin/sh\r\n").has_carriage_return());
         assert_eq!(parse(b"#!").interpreter, Path::new(""));
         assert_eq!(parse(b"#!   \n").interpreter, Path::new(""));
-        assert!(parse(&[b"#!/".as_slice(), &[b'a'; 400]].concat()).cut);
-        assert!(!parse(b"#!/bin/cat").cut);
+        assert!(parse(&[b"#!/".as_slice(), &[b'a'; 400]].concat()).is_truncated);
+        assert!(!parse(b"#!/bin/cat").is_truncated);
     }
 
     #[test]

@@ -16,7 +16,7 @@ pub(super) struct FoundLibrary {
     /// Path by which the loader opens the file.
     pub(super) opened: Arc<Path>,
     /// Links and directories that this path passes.
-    pub(super) way: PathTrace,
+    pub(super) trace: PathTrace,
     /// Rule by which the loader found the file.
     pub(super) via: FoundBy,
 }

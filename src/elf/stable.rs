@@ -16,7 +16,7 @@ pub(super) struct StableLibraries {
     /// The loader under which a file is settled, by the number of the file.
     files: Vec<Option<LoaderId>>,
     /// Names that settled files ask for, by their numbers.
-    asked: Vec<bool>,
+    needed: Vec<bool>,
 }
 
 impl StableLibraries {
@@ -24,26 +24,26 @@ impl StableLibraries {
     pub(super) fn record(
         &mut self,
         files: impl Iterator<Item = FileId>,
-        tools: &mut LoaderContext<'_, '_>,
+        context: &mut LoaderContext<'_, '_>,
     ) {
         for (at, file) in files.enumerate() {
-            let Some(facts) = tools.tree.elf(file) else {
+            let Some(info) = context.fs.elf(file) else {
                 continue;
             };
-            let spoken = tools.names.of(tools.tree.file(file).body, facts);
+            let symbols = context.names.of(context.fs.file(file).inode, info);
             if at == 0 {
                 // A root with a soname answers to it, where another file might elsewhere.
-                if spoken.soname.is_some() {
+                if symbols.soname.is_some() {
                     return;
                 }
                 continue;
             }
             let slot = slot(&mut self.files, file.0, None);
-            if slot.replace(tools.loader) == Some(tools.loader) {
+            if slot.replace(context.loader) == Some(context.loader) {
                 continue;
             }
-            for (_, Symbol(name)) in &spoken.needs {
-                *self::slot(&mut self.asked, *name, false) = true;
+            for (_, Symbol(name)) in &symbols.needs {
+                *self::slot(&mut self.needed, *name, false) = true;
             }
         }
     }
@@ -52,49 +52,49 @@ impl StableLibraries {
     pub(super) fn replay(
         &self,
         root: FileId,
-        tools: &mut LoaderContext<'_, '_>,
-        witness: &mut impl LookupObserver,
+        context: &mut LoaderContext<'_, '_>,
+        observer: &mut impl LookupObserver,
     ) -> bool {
-        let Some(own) = tools
-            .tree
+        let Some(own) = context
+            .fs
             .elf(root)
-            .filter(|own| !own.is_context_dependent(tools.wishes))
+            .filter(|own| !own.is_context_dependent(context.dlopen))
         else {
             return false;
         };
-        let spoken = tools.names.of(tools.tree.file(root).body, own);
-        let loader = tools.loaders.get(tools.loader);
-        let linker = loader
+        let symbols = context.names.of(context.fs.file(root).inode, own);
+        let loader = context.loaders.get(context.loader);
+        let ld_so = loader
             .file
-            .and_then(|file| Some((file, tools.tree.elf(file)?)));
-        let linker = linker.and_then(|(file, facts)| {
-            let spoken = tools.names.of(tools.tree.file(file).body, facts);
-            Some((file, spoken.soname?))
+            .and_then(|file| Some((file, context.fs.elf(file)?)));
+        let ld_so = ld_so.and_then(|(file, info)| {
+            let symbols = context.names.of(context.fs.file(file).inode, info);
+            Some((file, symbols.soname?))
         });
-        let is_settled =
-            |file: FileId| self.files.get(file.0 as usize) == Some(&Some(tools.loader));
-        let is_own = |name: Symbol| Some(name) == spoken.soname;
-        let answers = spoken
+        let is_stable =
+            |file: FileId| self.files.get(file.0 as usize) == Some(&Some(context.loader));
+        let is_own = |name: Symbol| Some(name) == symbols.soname;
+        let answers = symbols
             .soname
-            .is_some_and(|Symbol(name)| self.asked.get(name as usize) == Some(&true));
-        let is_plain = |(ask, name): &(DepTag, Symbol)| {
-            let known = match linker {
-                Some((file, soname)) if soname == *name => is_settled(file),
+            .is_some_and(|Symbol(name)| self.needed.get(name as usize) == Some(&true));
+        let is_plain = |(tag, name): &(DepTag, Symbol)| {
+            let known = match ld_so {
+                Some((file, soname)) if soname == *name => is_stable(file),
                 _ => loader
                     .known_hit(*name)
-                    .is_some_and(|hit| is_settled(hit.file)),
+                    .is_some_and(|hit| is_stable(hit.file)),
             };
-            *ask == DepTag::Needed && !is_own(*name) && known
+            *tag == DepTag::Needed && !is_own(*name) && known
         };
-        if answers || loader.is_musl() || !spoken.needs.iter().all(is_plain) {
+        if answers || loader.is_musl() || !symbols.needs.iter().all(is_plain) {
             return false;
         }
-        for (_, name) in &spoken.needs {
-            match linker {
-                Some((file, soname)) if soname == *name => witness.reused(root, *name, file),
+        for (_, name) in &symbols.needs {
+            match ld_so {
+                Some((file, soname)) if soname == *name => observer.reused(root, *name, file),
                 _ => {
                     if let Some(hit) = loader.known_hit(*name) {
-                        witness.found(root, *name, hit);
+                        observer.found(root, *name, hit);
                     }
                 }
             }

@@ -14,10 +14,10 @@ use super::super::search::FoundLibrary;
 use super::super::stable::StableLibraries;
 
 /// Most objects of one process. Real ones have a few hundred; each search may go by the search paths of all before.
-pub(super) const OBJECTS: usize = 4096;
+pub(super) const MAX_OBJECTS: usize = 4096;
 
 /// Most directories that are looked into for one process on behalf of search paths. Real ones need some thousands.
-pub(super) const STEPS: usize = 500_000;
+pub(super) const MAX_STEPS: usize = 500_000;
 
 /// An object of the process.
 #[derive(Debug)]
@@ -52,27 +52,27 @@ pub(super) enum Lookup {
     reason = "each is about the process that runs, and none excludes another"
 )]
 pub(in crate::elf) struct LinkMap {
-    pub(super) turn: u32,
+    pub(super) generation: u32,
     pub(super) loaded: Vec<LoadedObject>,
     /// Directories looked into so far.
-    pub(super) steps: usize,
+    pub(super) search_steps: usize,
     /// What is loaded under a name, by the name's number: the turn it is valid for, and which.
     pub(super) by_name: Vec<(u32, usize)>,
     /// The same by inode.
-    pub(super) by_body: Vec<(u32, usize)>,
+    pub(super) by_inode: Vec<(u32, usize)>,
     /// Something about the process makes what it loads depend on more than its names.
-    pub(super) is_peculiar: bool,
+    pub(super) is_context_dependent: bool,
     /// The program found something by `$ORIGIN`.
-    pub(super) by_itself: bool,
+    pub(super) uses_origin: bool,
     /// What is left of the program's search path without elements that name its own place, where that path led to the last hit.
     pub(super) without_origin: Option<Vec<u8>>,
     /// There were more steps than there may be, and it was told for a wish.
     pub(super) gave_up: bool,
     /// A search path that the last search went by has elements that are relative.
     pub(super) was_relative: bool,
-    pub(super) settled: StableLibraries,
+    pub(super) stable: StableLibraries,
     /// What was entered above since the process is running, where that is to be taken back.
-    pub(super) trail: Option<RollbackLog>,
+    pub(super) rollback: Option<RollbackLog>,
 }
 
 /// What a process has learnt since it runs.
@@ -81,22 +81,22 @@ pub(super) struct RollbackLog {
     /// Names.
     pub(super) names: Vec<Symbol>,
     /// Inodes.
-    pub(super) bodies: Vec<InodeId>,
+    pub(super) inodes: Vec<InodeId>,
     /// Which objects got a short name.
     pub(super) short_names: Vec<usize>,
 }
 
 impl LinkMap {
     /// musl knows a library that was searched for by the last component of the first path that led to it.
-    pub(super) fn bind_soname(&mut self, at: usize, tools: &mut LoaderContext<'_, '_>) {
+    pub(super) fn bind_soname(&mut self, at: usize, context: &mut LoaderContext<'_, '_>) {
         let loaded = &mut self.loaded[at];
         if let Some(short) = loaded.opened.file_name()
             && !std::mem::replace(&mut loaded.has_short_name, true)
         {
-            if let Some(trail) = &mut self.trail {
-                trail.short_names.push(at);
+            if let Some(rollback) = &mut self.rollback {
+                rollback.short_names.push(at);
             }
-            let short = tools.names.intern(short.as_bytes());
+            let short = context.names.intern(short.as_bytes());
             self.bind_name(short, at);
         }
     }
@@ -106,14 +106,15 @@ impl LinkMap {
         file: FileId,
         opened: Arc<Path>,
         by: Option<usize>,
-        tools: &mut LoaderContext<'_, '_>,
+        context: &mut LoaderContext<'_, '_>,
     ) -> usize {
         let at = self.loaded.len();
-        let body = tools.tree.file(file).body;
-        let musl = tools.loaders.get(tools.loader).is_musl();
-        let facts = tools.tree.elf(file);
-        self.is_peculiar |= facts.is_none_or(|facts| facts.is_context_dependent(tools.wishes));
-        let own = facts.is_some_and(|facts| facts.inherited_rpath(musl).is_some());
+        let inode = context.fs.file(file).inode;
+        let musl = context.loaders.get(context.loader).is_musl();
+        let info = context.fs.elf(file);
+        self.is_context_dependent |=
+            info.is_none_or(|info| info.is_context_dependent(context.dlopen));
+        let own = info.is_some_and(|info| info.inherited_rpath(musl).is_some());
         let inherits = own || by.is_some_and(|by| self.loaded[by].inherits);
         self.loaded.push(LoadedObject {
             file,
@@ -122,19 +123,19 @@ impl LinkMap {
             inherits,
             has_short_name: false,
         });
-        if self.by_body.len() <= body.0 as usize {
-            self.by_body.resize(body.0 as usize + 64, (0, 0));
+        if self.by_inode.len() <= inode.0 as usize {
+            self.by_inode.resize(inode.0 as usize + 64, (0, 0));
         }
-        let slot = &mut self.by_body[body.0 as usize];
-        if slot.0 != self.turn {
-            *slot = (self.turn, at);
-            if let Some(trail) = &mut self.trail {
-                trail.bodies.push(body);
+        let slot = &mut self.by_inode[inode.0 as usize];
+        if slot.0 != self.generation {
+            *slot = (self.generation, at);
+            if let Some(rollback) = &mut self.rollback {
+                rollback.inodes.push(inode);
             }
         }
-        if !musl && let Some(facts) = facts {
-            let spoken = tools.names.of(body, facts);
-            if let Some(soname) = spoken.soname {
+        if !musl && let Some(info) = info {
+            let symbols = context.names.of(inode, info);
+            if let Some(soname) = symbols.soname {
                 self.bind_name(soname, at);
             }
         }
@@ -151,36 +152,42 @@ impl LinkMap {
             self.by_name.resize(name.0 as usize + 256, (0, 0));
         }
         let slot = &mut self.by_name[name.0 as usize];
-        if slot.0 != self.turn {
-            *slot = (self.turn, at);
-            if let Some(trail) = &mut self.trail {
-                trail.names.push(name);
+        if slot.0 != self.generation {
+            *slot = (self.generation, at);
+            if let Some(rollback) = &mut self.rollback {
+                rollback.names.push(name);
             }
         }
     }
 
-    pub(super) fn known(&self, name: Symbol) -> Option<usize> {
-        let (turn, at) = *self.by_name.get(name.0 as usize)?;
-        (turn == self.turn).then_some(at)
+    pub(super) fn loaded_as(&self, name: Symbol) -> Option<usize> {
+        let (generation, at) = *self.by_name.get(name.0 as usize)?;
+        (generation == self.generation).then_some(at)
     }
 
-    pub(super) fn of_file(&self, file: FileId, tools: &LoaderContext<'_, '_>) -> Option<usize> {
-        let InodeId(body) = tools.tree.file(file).body;
-        let (turn, at) = *self.by_body.get(body as usize)?;
-        (turn == self.turn).then_some(at)
+    pub(super) fn loaded_from(
+        &self,
+        file: FileId,
+        context: &LoaderContext<'_, '_>,
+    ) -> Option<usize> {
+        let InodeId(inode) = context.fs.file(file).inode;
+        let (generation, at) = *self.by_inode.get(inode as usize)?;
+        (generation == self.generation).then_some(at)
     }
 
     /// Makes the process what it was when it had so many objects.
     pub(super) fn truncate(&mut self, start: usize) {
         self.loaded.truncate(start);
-        let Some(trail) = &mut self.trail else { return };
-        for name in trail.names.drain(..) {
+        let Some(rollback) = &mut self.rollback else {
+            return;
+        };
+        for name in rollback.names.drain(..) {
             self.by_name[name.0 as usize] = (0, 0);
         }
-        for body in trail.bodies.drain(..) {
-            self.by_body[body.0 as usize] = (0, 0);
+        for inode in rollback.inodes.drain(..) {
+            self.by_inode[inode.0 as usize] = (0, 0);
         }
-        for at in trail.short_names.drain(..) {
+        for at in rollback.short_names.drain(..) {
             if let Some(loaded) = self.loaded.get_mut(at) {
                 loaded.has_short_name = false;
             }
@@ -189,5 +196,5 @@ impl LinkMap {
 }
 
 pub(super) fn too_many_steps() -> Rc<MissingReason> {
-    MissingReason::TooManySteps(STEPS).into()
+    MissingReason::TooManySteps(MAX_STEPS).into()
 }
