@@ -1,6 +1,8 @@
-//! Machines and calling conventions: which objects go together in one process, and the names that each kind of machine has for its loader and directories.
+//! Machines and calling conventions: the objects that fit into one process, and the loader path and
+//! library directories of each machine.
 //!
-//! Sources: `elf_machine_matches_host` and dl-cache.h of glibc's sysdeps, the ABI list of the glibc wiki, Debian's multiarch tuples, musl's `LDSO_ARCH`.
+//! Sources: `elf_machine_matches_host` and dl-cache.h of glibc's sysdeps, the ABI list of the glibc
+//! wiki, Debian's multiarch tuples, musl's `LDSO_ARCH`.
 
 /// `EM_386`.
 pub const I386: u16 = 3;
@@ -28,36 +30,37 @@ pub const LOONGARCH: u16 = 258;
 /// `EF_ARM_ABI_FLOAT_HARD`.
 const ARM_HARD_FLOAT: u32 = 0x400;
 
-/// What kind of machine and calling convention an object is made for.
+/// Machine and calling convention of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Abi {
-    /// 64-bit, not 32-bit.
+    /// Class: 64-bit if true, 32-bit if false.
     pub wide: bool,
-    /// Little-endian.
+    /// Byte order: little-endian if true.
     pub little: bool,
-    /// `e_machine`.
+    /// Machine: `e_machine`.
     pub machine: u16,
-    /// The bits of `e_flags` by which loaders tell variants of the machine apart.
+    /// Bits of `e_flags` by which loaders distinguish variants of the machine.
     pub variant: u32,
 }
 
-/// What a loader of one kind of machine is built with.
+/// Constants that a loader of one machine is built with.
 #[derive(Clone, Copy, Debug)]
 pub struct AbiPaths {
-    /// The path of glibc's loader.
+    /// Path of glibc's loader.
     pub loader: &'static str,
-    /// Debian's name of the machine.
+    /// Debian's multiarch tuple of the machine.
     pub tuple: &'static str,
-    /// The directory of libraries below `/` and `/usr` elsewhere.
+    /// Directory of libraries below `/` and `/usr` on other distributions.
     pub directory: &'static str,
-    /// Flags of entries in ld.so.cache that are for this machine; the first is the one that ends a search.
+    /// Flags of the ld.so.cache entries that are for this machine; an entry with the first ends a
+    /// search.
     pub cache_flags: &'static [u32],
     /// musl's name of the machine.
     pub musl: &'static str,
 }
 
 impl Abi {
-    /// From the fields of an ELF header.
+    /// Creates the ABI from fields of an ELF header: class, byte order, `e_machine` and `e_flags`.
     pub fn new(wide: bool, little: bool, machine: u16, flags: u32) -> Self {
         let mask = match machine {
             ARM => ARM_HARD_FLOAT | 0x200,
@@ -75,7 +78,8 @@ impl Abi {
         }
     }
 
-    /// Whether a loader for `self` takes an object made for `other` as one of its own. Where not, the search goes on.
+    /// Whether a loader for `self` accepts an object for `other`. If not, the loader continues its
+    /// search.
     pub fn accepts(self, other: Self) -> bool {
         let same = self.wide == other.wide && self.machine == other.machine;
         same && match self.machine {
@@ -85,7 +89,7 @@ impl Abi {
         }
     }
 
-    /// What the kernel maps into every process, by its `DT_SONAME`: vdso(7).
+    /// `DT_SONAME` of the virtual object that the kernel maps into every process: vdso(7).
     pub fn vdso(self) -> &'static str {
         match (self.machine, self.wide) {
             (I386, _) => "linux-gate.so.1",
@@ -95,12 +99,13 @@ impl Abi {
         }
     }
 
-    /// Whether `char` has a sign there, as the psABI of the machine says.
+    /// Whether `char` is signed, as the psABI of the machine defines it.
     pub fn has_signed_char(self) -> bool {
         matches!(self.machine, X86_64 | I386 | MIPS | SPARC64 | LOONGARCH)
     }
 
-    /// The names that the machine goes by. `None` for machines that have no Linux userland with shared libraries known here.
+    /// Paths and names of the machine. `None` for machines that have no Linux userland with shared
+    /// libraries known here.
     pub fn paths(self) -> Option<AbiPaths> {
         let paths = |loader, tuple, directory, cache_flags, musl| AbiPaths {
             loader,

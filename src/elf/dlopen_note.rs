@@ -1,13 +1,14 @@
-//! `.note.dlopen`: which libraries an object may load while it runs, as the UAPI specification "ELF dlopen metadata" lays it down.
+//! `.note.dlopen`: libraries that an object may load at run time, by the UAPI specification "ELF
+//! dlopen metadata".
 
 use serde::Deserialize;
 
 /// Note type of the specification.
 const NOTE_DLOPEN: u32 = 0x407c_0c0a;
-/// Most entries taken from one object.
+/// Most entries read from one object.
 pub(super) const ENTRIES: usize = 1024;
 
-/// How much a program loses without a library that it loads while it runs.
+/// Importance of a library that a program loads at run time.
 #[derive(
     Clone,
     Copy,
@@ -23,33 +24,33 @@ pub(super) const ENTRIES: usize = 1024;
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Priority {
-    /// It does not work.
+    /// Without the library the program does not work.
     Required,
-    /// It loses something that most use. Also what an entry without a priority means.
+    /// Without the library a common feature is lost. Also the priority of an entry that has none.
     #[default]
     Recommended,
-    /// It loses something that few use.
+    /// Without the library a rarely used feature is lost.
     Suggested,
 }
 
 /// One entry of the metadata.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct DlopenEntry {
-    /// Names to try, the first that is found wins.
+    /// Names of the library; the first that is found is loaded.
     #[serde(rename = "soname")]
     pub sonames: Vec<String>,
-    /// What it is for, in one word.
+    /// Name of the feature that needs the library, one word.
     #[serde(default)]
     pub feature: Option<String>,
-    /// What it is for, in a sentence.
+    /// Description of the feature, a sentence.
     #[serde(default)]
     pub description: Option<String>,
-    /// How much it matters.
+    /// Importance of the library.
     #[serde(default)]
     pub priority: Priority,
 }
 
-/// Takes the entries out of a note segment. What is malformed is passed over, for no loader reads it.
+/// Parses the entries of a note segment. Malformed notes are skipped, since no loader reads them.
 pub fn parse(mut bytes: &[u8], little: bool, align: u64) -> Vec<DlopenEntry> {
     let align = if align == 8 { 8 } else { 4 };
     let mut dlopen_entries = Vec::new();
@@ -89,7 +90,7 @@ pub fn parse(mut bytes: &[u8], little: bool, align: u64) -> Vec<DlopenEntry> {
     dlopen_entries
 }
 
-/// What follows the padding after `length` bytes.
+/// Remainder of `bytes` after the padding of an item of `length` bytes.
 fn skip(bytes: &[u8], length: usize, align: usize) -> Option<&[u8]> {
     let padding = length.next_multiple_of(align) - length;
     bytes.get(padding..)

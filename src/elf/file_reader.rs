@@ -1,4 +1,4 @@
-//! Reading files for the tree: one where it is asked for, many on several threads.
+//! Reading of files for the path cache: one at a time, or many on several threads.
 
 use std::ffi::OsString;
 use std::io;
@@ -11,32 +11,36 @@ use super::object::{self, FileFormat};
 use crate::error::os_error_text;
 use crate::host::DirReader;
 
-/// A file that was seen and is yet to be read.
+/// A file that was found and is to be read.
 #[derive(Debug)]
 pub(super) struct Request {
-    /// The number that it has.
+    /// Number of the inode.
     pub(super) inode: InodeId,
-    /// Its directory.
+    /// Directory that holds the file.
     pub(super) entries: Arc<DirReader>,
-    /// Its name there.
+    /// Name of the file in that directory.
     pub(super) name: OsString,
-    /// Its size.
+    /// Size of the file in bytes.
     pub(super) size: u64,
 }
 
-/// What a file held.
+/// Parsed content of a file.
 #[derive(Debug)]
 pub(super) struct FileContent {
-    /// The number that it has.
+    /// Number of the inode.
     pub(super) inode: InodeId,
-    /// What it says.
+    /// Format of the file, with its headers.
     pub(super) content: FileFormat,
-    /// What it tells as a loader, if it has the name of one.
+    /// Build constants of glibc's loader, if the file has the name of one.
     pub(super) ldso_info: Option<LdsoInfo>,
 }
 
 impl Request {
-    /// Opens the file and reads it. An error is one of opening.
+    /// Opens and reads the file.
+    ///
+    /// # Errors
+    ///
+    /// The file could not be opened. Errors of reading are part of the [`FileContent`].
     pub(super) fn read(self) -> io::Result<FileContent> {
         let file = self.entries.open(&self.name)?;
         let content = object::read(&file, self.size)
@@ -53,7 +57,7 @@ impl Request {
     }
 }
 
-/// Answers batches of requests until there are no more.
+/// Reads batches of requests until the channel is closed.
 pub(super) fn read_all(batches: &Mutex<Receiver<Vec<Request>>>) -> Vec<FileContent> {
     let next = || {
         let batches = batches.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,7 +1,8 @@
-//! Where a path of the host leads, each place looked at once: directories, links and files that were seen, by number.
+//! Resolved paths of the host: directories, links and files by number, each queried once.
 //!
-//! Follows path_resolution(7) under the host's root and remembers every step, so that a thousand programs that use the same libraries cost
-//! no more system calls than one. Each file is opened and read once, however many names lead to it.
+//! Implements path_resolution(7) below the root of the host and caches every component, so that a
+//! thousand programs that use the same libraries cost no more system calls than one. Each file is
+//! opened and read once, however many names it has.
 
 use std::cell::OnceCell;
 use std::ffi::{OsStr, OsString};
@@ -24,66 +25,66 @@ use super::path_queue::{PathQueue, ends_in_directory};
 use crate::error::os_error_text;
 use crate::host::{DirReader, FileKind, HostView, Stat};
 
-/// Links followed before a path counts as a loop, as in path_resolution(7).
+/// Most links followed before a path counts as a loop, as in path_resolution(7).
 const MAX_LINKS: usize = 40;
-/// Directories kept open at most.
+/// Most directories kept open.
 const MAX_OPEN: usize = 128;
-/// Names beyond which what is not there is not remembered.
+/// Most absent names that are cached.
 const MAX_ABSENT: usize = 1 << 18;
-/// Longest name, as in path_resolution(7).
+/// Longest name in bytes, as in path_resolution(7).
 const NAME_MAX: usize = 255;
-/// Most directories that one way may leave by `..`.
+/// Most directories that one path may leave by `..`.
 const MAX_DOTDOT_DIRS: usize = 256;
-/// Fewest files that are worth threads.
+/// Fewest files for which threads are worth their cost.
 pub(super) const MIN_PARALLEL: usize = 64;
-/// How many files a thread is given at once.
+/// Files that a thread gets at once.
 const BATCH: usize = 16;
-/// Directories whose paths are remembered at most.
+/// Most directories whose textual paths are cached.
 const MAX_DIR_LOOKUPS: usize = 4096;
-/// Longest path, as in path_resolution(7), with its zero byte.
+/// Longest path in bytes, its zero byte included, as in path_resolution(7).
 const PATH_MAX: usize = 4096;
 
-/// A symbolic link: its own path, free of links but for its last component.
+/// A symbolic link.
 #[derive(Debug)]
 pub(super) struct Link {
-    /// Its path.
+    /// Path of the link, free of links except for its last component.
     pub(super) path: PathBuf,
-    /// Its text.
+    /// Text of the link.
     pub(super) target: PathBuf,
-    /// Its inode.
+    /// Stat of the link itself.
     pub(super) stat: Stat,
 }
 
 /// A regular file.
 #[derive(Debug)]
 pub(super) struct RegularFile {
-    /// Its path, free of links.
+    /// Path of the file, free of links.
     pub(super) path: Arc<Path>,
-    /// Its inode.
+    /// Stat of the file.
     pub(super) stat: Stat,
-    /// What it holds.
+    /// Number of the inode, which has the content.
     pub(super) inode: InodeId,
 }
 
-/// What one component of a path leads to.
+/// Result of one component of a path.
 #[derive(Clone, Debug)]
 enum Component {
     Absent,
     Directory(DirId),
     Link(LinkId),
     File(FileId),
-    /// Something is there and cannot be used, and why.
+    /// A file that exists and cannot be used.
     Unusable(Unusable),
 }
 
-/// Why something that is there cannot be used.
+/// Reason why an existing file cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Unusable {
-    /// The system does not let us.
+    /// The system denies access.
     Denied,
-    /// It is a device, a pipe or a socket.
+    /// The file is a device, a pipe or a socket.
     Special,
-    /// It cannot be opened for another reason, as in a loop of links.
+    /// The file cannot be opened for another reason, such as a loop of links.
     Unopened(Rc<str>),
 }
 
@@ -105,17 +106,18 @@ struct Directory {
     entries: Option<Arc<DirReader>>,
 }
 
-/// What was passed on the way to a place.
+/// Links and directories that resolving a path passes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct PathTrace {
-    /// Links, in the order in which they were passed.
+    /// Links, in the order in which they were followed.
     pub(super) links: Vec<LinkId>,
-    /// Directories that were entered and left again by `..`: they must be there, whether or not anything in them is used.
+    /// Directories that were entered and left again by `..`: they must exist, whether or not any of
+    /// their files is used.
     pub(super) dotdot_dirs: Vec<DirId>,
 }
 
 impl PathTrace {
-    /// Adds what another way passes.
+    /// Adds the links and directories of another trace.
     pub(super) fn join(&mut self, other: &Self) {
         for link in &other.links {
             if !self.links.contains(link) {
@@ -130,46 +132,47 @@ impl PathTrace {
     }
 }
 
-/// Where a path ends.
+/// Result of resolving a path.
 #[derive(Clone, Debug)]
 pub(super) enum PathTarget {
-    /// Nowhere.
+    /// The path does not exist.
     Absent,
-    /// At a directory.
+    /// A directory.
     Directory(DirId),
-    /// At a regular file.
+    /// A regular file.
     File(FileId),
-    /// At something else, or in a loop, or where the system refuses, and why.
+    /// Anything else: a special file, a loop of links, or a path to which access is denied.
     Unusable(Unusable),
 }
 
-/// What of the host's tree was seen.
+/// Cache of the host's paths and files.
 #[derive(Debug)]
 pub(super) struct FsCache<'v> {
     view: &'v HostView,
     directories: Vec<Directory>,
-    /// Where absolute paths of directories led, by their text: most paths that are asked for lie in the same few.
+    /// Resolved directories by their absolute textual path: most paths that are looked up are in
+    /// the same few.
     dir_lookups: HashMap<Box<[u8]>, (DirId, PathTrace)>,
-    /// Those that are open.
+    /// Directories that are open.
     open: Vec<DirId>,
     links: Vec<Link>,
     files: Vec<RegularFile>,
     contents: Vec<FileFormat>,
-    /// What loaders among them tell.
+    /// Build constants of the loaders among the files.
     ldso_info: HashMap<InodeId, Option<LdsoInfo>>,
     inodes: HashMap<(u64, u64), InodeId>,
-    /// How many names are remembered that are not there.
+    /// Number of absent names that are cached.
     absent_count: usize,
-    /// Files whose reading is put off, while it is.
+    /// Files whose reading is deferred, while [`FsCache::resolve_all`] defers it.
     deferred_reads: Option<Vec<Request>>,
-    /// What a loader that searched could not open last, and why.
+    /// File that the current search last failed to open, and the reason.
     pub(super) refused: Option<(PathBuf, Unusable)>,
-    /// How many processors there are.
+    /// Number of processors.
     thread_count: OnceCell<usize>,
 }
 
 impl<'v> FsCache<'v> {
-    /// Nothing seen but the root.
+    /// Creates a cache that holds the root directory alone.
     pub(super) fn new(view: &'v HostView) -> Self {
         Self {
             view,
@@ -193,34 +196,34 @@ impl<'v> FsCache<'v> {
         }
     }
 
-    /// What a loader that searched could not open last, in words.
+    /// Reason that the current search last failed to open a file.
     pub(super) fn refusal(&self) -> Option<Rc<MissingReason>> {
         let (path, why) = self.refused.as_ref()?;
         let (path, why) = (path.clone(), why.to_string());
         Some(MissingReason::Unopened { path, why }.into())
     }
 
-    /// The host.
+    /// Host of the cache.
     pub(super) fn view(&self) -> &'v HostView {
         self.view
     }
 
-    /// The path of a directory, free of links.
+    /// Path of a directory, free of links.
     pub(super) fn directory(&self, id: DirId) -> &Path {
         &self.directories[id.0 as usize].path
     }
 
-    /// A link.
+    /// Symbolic link of a number.
     pub(super) fn link(&self, id: LinkId) -> &Link {
         &self.links[id.0 as usize]
     }
 
-    /// A file.
+    /// Regular file of a number.
     pub(super) fn file(&self, id: FileId) -> &RegularFile {
         &self.files[id.0 as usize]
     }
 
-    /// What a file holds.
+    /// Content of a file.
     pub(super) fn content(&self, id: FileId) -> &FileFormat {
         &self.contents[self.file(id).inode.0 as usize]
     }
@@ -233,7 +236,7 @@ impl<'v> FsCache<'v> {
         }
     }
 
-    /// Follows an absolute path.
+    /// Resolves an absolute path.
     pub(super) fn resolve(&mut self, path: &Path) -> (PathTarget, PathTrace) {
         let bytes = path.as_os_str().as_bytes();
         let slash = bytes.iter().rposition(|byte| *byte == b'/');
@@ -261,7 +264,7 @@ impl<'v> FsCache<'v> {
             (directory, trace)
         };
         if !matches!(name, b"" | b"." | b"..") {
-            // What nearly all paths come to: no more components, and no link.
+            // Nearly all paths end here: no more components, and no link.
             let end = match self.component(directory, OsStr::from_bytes(name)) {
                 Component::Absent => PathTarget::Absent,
                 Component::Unusable(why) => PathTarget::Unusable(why),
@@ -276,7 +279,7 @@ impl<'v> FsCache<'v> {
         self.walk_from(directory, Path::new(OsStr::from_bytes(name)), trace)
     }
 
-    /// The directory that an absolute path leads to.
+    /// Directory at an absolute path.
     pub(super) fn find_directory(&mut self, path: &Path) -> Option<(DirId, PathTrace)> {
         match self.resolve(path) {
             (PathTarget::Directory(id), trace) => Some((id, trace)),
@@ -284,7 +287,7 @@ impl<'v> FsCache<'v> {
         }
     }
 
-    /// Follows a path from a directory to which `way` led.
+    /// Resolves a path relative to a directory that was reached by `trace`.
     fn walk_from(
         &mut self,
         start: DirId,
@@ -304,7 +307,7 @@ impl<'v> FsCache<'v> {
         while let Some(part) = queue.next() {
             match end {
                 PathTarget::Directory(_) => {}
-                // What may not be looked at may be a directory.
+                // A file that may not be queried may be a directory.
                 PathTarget::Unusable(Unusable::Denied | Unusable::Unopened(_)) => {
                     return (end, trace);
                 }
@@ -416,7 +419,7 @@ impl<'v> FsCache<'v> {
         })
     }
 
-    /// An open directory. Not more than some are kept open.
+    /// Open descriptor of a directory. At most [`MAX_OPEN`] are kept open.
     fn entries(&mut self, id: DirId) -> io::Result<Arc<DirReader>> {
         if let Some(open) = &self.directories[id.0 as usize].entries {
             return Ok(Arc::clone(open));
@@ -451,14 +454,15 @@ impl<'v> FsCache<'v> {
         } else {
             Some(request.read()?)
         };
-        // What is put off is filled in later.
+        // The content of a deferred file is filled in later.
         self.contents.push(FileFormat::Other { short: true });
         self.inodes.insert((stat.dev, stat.ino), id);
         self.fill(read);
         Ok(id)
     }
 
-    /// What a loader tells about how it was built, read again only where its name did not say that it is one.
+    /// Build constants of a loader. The file is read again only if it did not have the name of a
+    /// loader.
     pub(super) fn ldso_info(&mut self, loader: FileId) -> Option<LdsoInfo> {
         let regular = &self.files[loader.0 as usize];
         if let Some(known) = self.ldso_info.get(&regular.inode) {
@@ -470,9 +474,10 @@ impl<'v> FsCache<'v> {
         ldso_info
     }
 
-    /// Follows absolute paths. Where there are many, their files are read on as many threads as there are processors.
+    /// Resolves absolute paths. If there are many, their files are read on as many threads as there
+    /// are processors.
     pub(super) fn resolve_all(&mut self, paths: &[PathBuf]) -> Vec<(PathTarget, PathTrace)> {
-        // To count processors costs more than to read a few files.
+        // Counting processors costs more than reading a few files.
         let thread_count = match paths.len() {
             0..MIN_PARALLEL => 1,
             _ => *self
@@ -492,7 +497,7 @@ impl<'v> FsCache<'v> {
                     .map(|_| scope.spawn(|| file_reader::read_all(&receiver)))
                     .collect();
                 self.deferred_reads = Some(Vec::with_capacity(BATCH));
-                // No more directories than may be open: those of files that are put off must stay so.
+                // No more directories than may be open: those of deferred files must stay open.
                 while self.open.len() + 2 < MAX_OPEN
                     && let Some(path) = paths.next()
                 {
@@ -502,7 +507,7 @@ impl<'v> FsCache<'v> {
                         .as_mut()
                         .filter(|files| files.len() >= BATCH)
                     {
-                        // The other end is there until this scope ends.
+                        // Sending cannot fail: the receiver exists until this scope ends.
                         let _ = sender.send(std::mem::replace(batch, Vec::with_capacity(BATCH)));
                     }
                 }
@@ -533,7 +538,7 @@ impl<'v> FsCache<'v> {
     }
 }
 
-/// The number of the last of `length` things. Four thousand million of them would not fit into memory.
+/// Index of the last of `length` elements. More than 2^32 would not fit into memory.
 fn number(length: usize) -> u32 {
     u32::try_from(length - 1).unwrap_or(u32::MAX)
 }

@@ -1,6 +1,8 @@
-//! What iconv(3) loads to convert between character sets: modules that no object names, chosen by the tables beside them.
+//! Modules that iconv(3) loads to convert character sets: no object names them, and tables beside
+//! them select them.
 //!
-//! glibc: iconv/gconv_conf.c and the format of gconv-modules. `ld.so` rules hold for what a module itself needs, so modules are roots of a closure.
+//! glibc: iconv/gconv_conf.c and the format of gconv-modules. A module finds its own libraries by
+//! the rules of ld.so(8), so modules are roots of a closure.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -10,7 +12,7 @@ use crate::host::HostView;
 
 /// Most bytes of all tables. Debian's have a hundred thousand.
 const MAX_BYTES: u64 = 1 << 20;
-/// Aliases of aliases that are followed.
+/// Most aliases of aliases that are followed.
 const MAX_ALIASES: usize = 16;
 
 /// Character sets that are part of libc itself: `gconv_builtin.h`.
@@ -26,19 +28,19 @@ const BUILT_IN: [&str; 9] = [
     "INTERNAL",
 ];
 
-/// What some character sets need.
+/// Files that conversions of some character sets need.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Gconv {
-    /// The tables by which libc finds modules, which must be there as they are.
+    /// Tables by which libc finds modules; a copy must have them unchanged.
     pub tables: Vec<PathBuf>,
-    /// The modules: roots of a closure of their own.
+    /// Modules: roots of a closure of their own.
     pub modules: BTreeSet<PathBuf>,
     /// Character sets that no table names.
     pub unknown: Vec<String>,
 }
 
 impl Gconv {
-    /// All files, each with what it is for.
+    /// All files, each with its purpose.
     pub fn files(&self) -> impl Iterator<Item = (&Path, &'static str)> {
         let tables = self
             .tables
@@ -53,6 +55,11 @@ impl Gconv {
 }
 
 /// Finds the modules for `charsets` that belong to the C library at `libc`, a path of the closure.
+///
+/// # Errors
+///
+/// [`ErrorKind::Failed`](crate::error::ErrorKind::Failed): a table could not be read, or all tables
+/// together are larger than a megabyte.
 pub fn gconv(view: &HostView, libc: &Path, charsets: &[String]) -> Result<Gconv> {
     let mut found = Gconv::default();
     let mut candidates = Vec::new();
@@ -109,7 +116,8 @@ pub fn gconv(view: &HostView, libc: &Path, charsets: &[String]) -> Result<Gconv>
     Ok(found)
 }
 
-/// A table, if it is there and no larger than what is left of [`SIZE`].
+/// Reads a table, if it exists and is no larger than `left` bytes, and subtracts its size from
+/// `left`.
 fn read(view: &HostView, table: &Path, left: &mut u64) -> Result<Option<String>> {
     if view.stat(table)?.is_some_and(|stat| stat.size > *left) {
         let shown = view.display_path(table).display().to_string();
@@ -125,7 +133,7 @@ fn read(view: &HostView, table: &Path, left: &mut u64) -> Result<Option<String>>
     Ok(text)
 }
 
-/// The file names of the modules that convert from or to a character set.
+/// File names of the modules that convert from or to a character set.
 fn modules<'t>(text: &'t str, charset: &str) -> BTreeSet<&'t str> {
     let lines: Vec<Vec<&str>> = text
         .lines()
@@ -154,7 +162,8 @@ fn modules<'t>(text: &'t str, charset: &str) -> BTreeSet<&'t str> {
     named.collect()
 }
 
-/// A name as tables write it, `ISO-8859-1//`, without its empty parts.
+/// Name of a character set in upper case, without the empty parts that tables write, as in
+/// `ISO-8859-1//`.
 fn charset_name(name: &str) -> String {
     name.strip_suffix("//").unwrap_or(name).to_uppercase()
 }

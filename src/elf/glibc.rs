@@ -1,6 +1,8 @@
-//! How glibc's loader searches: the cache, its built-in directories with their subdirectories, and which files it takes, passes over or fails on.
+//! Search rules of glibc's loader: ld.so.cache, the built-in directories with their subdirectories,
+//! and the files that it accepts, skips or fails on.
 //!
-//! ld.so(8), and `_dl_map_object`, `open_path` and `open_verify` of elf/dl-load.c. `LD_LIBRARY_PATH` and its like are never used: they are the user's.
+//! ld.so(8), and `_dl_map_object`, `open_path` and `open_verify` of elf/dl-load.c.
+//! `LD_LIBRARY_PATH` and similar variables are ignored: the user sets them.
 
 use std::cell::OnceCell;
 use std::ffi::OsStr;
@@ -18,23 +20,23 @@ use super::missing::MissingReason;
 use super::object::{FileFormat, ObjectType};
 use super::search::{FoundBy, FoundLibrary, SearchResult, fatal_error};
 
-/// What a loader does with one path.
+/// Reaction of a loader to one path.
 #[derive(Debug)]
 pub(super) enum Probe {
-    /// It takes the file.
+    /// The loader accepts the file.
     Accept(FileId, PathTrace),
-    /// It searches on.
+    /// The loader continues its search.
     Skip,
-    /// It leaves the rest of the search path that led there, and searches on behind it.
+    /// The loader skips the rest of the current search path and continues with the next one.
     AbandonPath,
-    /// It gives up, and why.
+    /// The loader fails, with this reason.
     Fatal(String),
 }
 
-/// Directories that exist, each with its subdirectories before it.
+/// Directories that exist, each after its subdirectories.
 type SearchDirs = Vec<(DirId, PathBuf)>;
 
-/// One loader, and all that its searches have in common.
+/// One loader, with the settings that all its searches share.
 #[derive(Debug)]
 pub(super) struct Glibc {
     abi: Abi,
@@ -42,11 +44,11 @@ pub(super) struct Glibc {
     flags: &'static [u32],
     levels: Vec<&'static str>,
     legacy: Option<u64>,
-    /// Directories of ld.so.conf, where there is no cache.
+    /// Directories of ld.so.conf, if there is no cache.
     conf: Vec<PathBuf>,
-    /// Built-in directories, as the loader writes them.
+    /// Built-in directories, as the loader spells them.
     defaults: Vec<PathBuf>,
-    /// Those of them that exist.
+    /// Existing ones of the built-in directories.
     default_dirs: OnceCell<SearchDirs>,
     conf_dirs: OnceCell<SearchDirs>,
     subdirectories: Vec<String>,
@@ -55,7 +57,7 @@ pub(super) struct Glibc {
 }
 
 impl Glibc {
-    /// The loader for `abi`, whose file is `loader` where it is known.
+    /// Creates the loader for `abi`; `loader` is its file if that is known.
     pub(super) fn new(
         fs: &mut FsCache<'_>,
         abi: Abi,
@@ -79,7 +81,8 @@ impl Glibc {
             }
             defaults.dedup();
         }
-        // Upstream it is the last component of the first directory; Debian has its multiarch directory below `lib` for it.
+        // Upstream `$LIB` is the last component of the first directory; Debian sets it to its
+        // multiarch directory below `lib`.
         let lib = defaults.first().and_then(|first| {
             let name = first.file_name()?.to_string_lossy().into_owned();
             let is_below_lib = first.parent().is_some_and(|parent| parent.ends_with("lib"));
@@ -113,7 +116,8 @@ impl Glibc {
         }
     }
 
-    /// How many directories [`Glibc::system`] looks into, those that exist as far as that is known.
+    /// Number of directories that [`Glibc::system`] searches, counting those that are known to
+    /// exist.
     pub(super) fn dir_count(&self) -> usize {
         let known = [&self.conf_dirs, &self.default_dirs];
         1 + known
@@ -122,7 +126,7 @@ impl Glibc {
             .sum::<usize>()
     }
 
-    /// What stands for the tokens in an object that lies in `origin`.
+    /// Values of the tokens in an object in the directory `origin`.
     pub(super) fn tokens<'a>(&'a self, origin: &'a Path) -> Tokens<'a> {
         Tokens {
             origin,
@@ -131,7 +135,8 @@ impl Glibc {
         }
     }
 
-    /// The directories of a search path that exist, each with its subdirectories before it, and whether elements are relative.
+    /// Existing directories of a search path, each after its subdirectories, and whether the path
+    /// has relative elements.
     pub(super) fn expand(
         &self,
         fs: &mut FsCache<'_>,
@@ -161,7 +166,7 @@ impl Glibc {
         all
     }
 
-    /// Directories that stay the same for all searches, looked up once.
+    /// Existing directories that are the same for all searches, looked up once.
     fn dirs<'a>(
         &self,
         fs: &mut FsCache<'_>,
@@ -171,7 +176,8 @@ impl Glibc {
         known.get_or_init(|| self.with_subdirectories(fs, directories))
     }
 
-    /// Looks through directories that [`Glibc::expand`] gave. `None` where the search goes on elsewhere.
+    /// Searches directories that [`Glibc::expand`] returned. `None` if the search continues
+    /// elsewhere.
     pub(super) fn search<'p, D>(
         &self,
         fs: &mut FsCache<'_>,
@@ -195,7 +201,8 @@ impl Glibc {
                     })));
                 }
                 Probe::Skip => {}
-                // glibc looks at the error once for each directory, after its subdirectories and itself.
+                // glibc checks the error once for each directory, after its subdirectories and
+                // itself.
                 Probe::AbandonPath if self.is_before_its_own(directory, directories.clone()) => {}
                 Probe::AbandonPath => return None,
                 Probe::Fatal(why) => return Some(fatal_error(&opened, &why)),
@@ -204,7 +211,8 @@ impl Glibc {
         None
     }
 
-    /// The search behind all search paths of objects: cache and built-in directories. `no_default` is `DF_1_NODEFLIB` of the object that asks.
+    /// Searches the cache and the built-in directories, which come after all search paths of
+    /// objects. `no_default` is `DF_1_NODEFLIB` of the object that needs the library.
     pub(super) fn system(
         &self,
         fs: &mut FsCache<'_>,
@@ -228,7 +236,7 @@ impl Glibc {
         })
     }
 
-    /// The path that ld.so.cache has for a name.
+    /// Path that ld.so.cache has for a name.
     pub(super) fn cache_entry(&self, name: &[u8]) -> Option<&Path> {
         let wanted = CacheQuery {
             flags: self.flags,
@@ -245,7 +253,7 @@ impl Glibc {
         }
         match self.probe(fs, opened) {
             Probe::Accept(file, mut trace) => {
-                // What leads to it in a copy of the tree that has no cache.
+                // Rule that finds the file in a copy of the tree that has no cache.
                 let without_cache = (!no_default)
                     .then(|| self.search_default_dirs(fs, name))
                     .flatten();
@@ -268,14 +276,14 @@ impl Glibc {
         }
     }
 
-    /// The search of the built-in directories.
+    /// Searches the built-in directories.
     fn search_default_dirs(&self, fs: &mut FsCache<'_>, name: &[u8]) -> Option<SearchResult> {
         let defaults = self.dirs(fs, &self.default_dirs, &self.defaults);
         let defaults = defaults.iter().map(|(_, directory)| directory);
         self.search(fs, defaults, name, FoundBy::Default)
     }
 
-    /// Whether a directory is there as the subdirectory of one that comes later.
+    /// Whether a directory is a subdirectory of one that follows in the search.
     fn is_before_its_own<'p>(
         &self,
         directory: &Path,
@@ -291,14 +299,14 @@ impl Glibc {
         })
     }
 
-    /// Whether a path begins with one of the built-in directories, as the loader compares: by its text.
+    /// Whether a path begins with one of the built-in directories. The loader compares the text.
     fn is_default(&self, path: &Path) -> bool {
         self.defaults
             .iter()
             .any(|directory| path.starts_with(directory))
     }
 
-    /// What the loader does with a path, as `open_verify` and `_dl_map_object_from_fd` decide.
+    /// Checks a path as `open_verify` and `_dl_map_object_from_fd` do.
     pub(super) fn probe(&self, fs: &mut FsCache<'_>, path: &Path) -> Probe {
         let (file, trace) = match fs.resolve(path) {
             (PathTarget::Absent, _) => return Probe::Skip,

@@ -1,4 +1,5 @@
-//! What asks for what, gathered while programs are put together, and told at the end as a [`Closure`].
+//! Graph of the objects that need each other, collected from link maps and converted to a
+//! [`Closure`] at the end.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,12 +19,13 @@ use super::object::FileFormat;
 use super::observer::LookupObserver;
 use super::search::FoundLibrary;
 
-/// An object that another asks for by name.
+/// An object that another one needs by name.
 #[derive(Debug)]
 struct Edge {
     name: Symbol,
     file: FileId,
-    /// The path by which it is opened and what led there; none where it was loaded already.
+    /// Path by which the object is opened and the rule that found it; `None` if it was loaded
+    /// already.
     hit: Option<Rc<FoundLibrary>>,
 }
 
@@ -31,16 +33,16 @@ struct Edge {
 struct Node {
     is_wanted: bool,
     edges: Vec<Edge>,
-    /// Where the edges are, once there are many.
+    /// Index of the edges, once there are [`MIN_INDEXED`] of them.
     edge_index: HashMap<(Symbol, FileId), usize>,
     reasons: Vec<Reason>,
 }
 
-/// Fewest edges that are worth a table.
+/// Fewest edges for which an index is worth its cost.
 const MIN_INDEXED: usize = 64;
 
 impl Node {
-    /// Where the edge to a file by a name is.
+    /// Position of the edge to a file by a name.
     fn find(&mut self, name: Symbol, file: FileId) -> Option<usize> {
         if self.edges.len() < MIN_INDEXED {
             let mut edges = self.edges.iter();
@@ -53,17 +55,19 @@ impl Node {
     }
 }
 
-/// Why a name is missing, and whether the program starts without it.
+/// Reason why a name is missing, and whether the program fails to start without it.
 type MissingInfo = (Option<Rc<MissingReason>>, bool);
 
-/// What was gathered.
+/// Collected files, needs and missing names.
 #[derive(Debug, Default)]
 pub(super) struct Graph {
-    /// By the number of the file; what is not wanted has no reason and no edge that leads to it.
+    /// Nodes by the number of the file; a file that is not part of the closure has no reason and no
+    /// edge to it.
     nodes: Vec<Node>,
     links: BTreeMap<LinkId, FileId>,
     dotdot_dirs: BTreeSet<DirId>,
-    /// Who may load what while it runs, so that each is told once.
+    /// Pairs of an object and a library that it may load at run time, so that each is reported
+    /// once.
     dlopen_entries: HashSet<(FileId, FileId)>,
     missing: BTreeMap<(FileId, Vec<u8>), MissingInfo>,
     needs_cache: bool,
@@ -71,7 +75,7 @@ pub(super) struct Graph {
 }
 
 impl Graph {
-    /// Adds a file that is wanted for a reason, by a way. The caller gives each reason once.
+    /// Adds a file that is part of the closure, for a reason. The caller passes each reason once.
     pub(super) fn add_file(&mut self, file: FileId, trace: &PathTrace, reason: Reason) {
         self.add_path(file, trace);
         let node = self.node(file);
@@ -87,31 +91,31 @@ impl Graph {
         &mut self.nodes[at]
     }
 
-    /// Whether a file is wanted because the caller named it.
+    /// Whether a file is part of the closure because the caller named it.
     pub(super) fn is_named(&self, file: FileId) -> bool {
         let node = self.nodes.get(file.0 as usize);
         node.is_some_and(|node| node.reasons.contains(&Reason::Named))
     }
 
-    /// Whether a file is wanted.
+    /// Whether a file is part of the closure.
     pub(super) fn is_wanted(&self, file: FileId) -> bool {
         self.nodes
             .get(file.0 as usize)
             .is_some_and(|node| node.is_wanted)
     }
 
-    /// Whether something lies where only ld.so.cache leads.
+    /// Whether a library of the closure is found by ld.so.cache alone.
     pub(super) fn needs_cache(&self) -> bool {
         self.needs_cache
     }
 
-    /// Adds a library that a loader's search led to, wanted for a reason.
+    /// Adds a library that a loader's search found, for a reason.
     pub(super) fn add_library(&mut self, hit: &FoundLibrary, reason: Reason) {
         self.needs_cache |= hit.via.needs_cache();
         self.add_file(hit.file, &hit.trace, reason);
     }
 
-    /// Adds that something is missing.
+    /// Adds a missing name.
     pub(super) fn add_missing(
         &mut self,
         by: FileId,
@@ -126,7 +130,7 @@ impl Graph {
         known.1 |= fatal;
     }
 
-    /// Adds what is passed on a way to a file.
+    /// Adds the links and directories that a path to a file passes.
     pub(super) fn add_path(&mut self, file: FileId, trace: &PathTrace) {
         for link in &trace.links {
             self.links.entry(*link).or_insert(file);
@@ -141,7 +145,8 @@ impl Graph {
         let edges = &mut node.edges;
         if let Some(edge) = known.and_then(|at| edges.get_mut(at)) {
             let Some(hit) = hit else { return };
-            // Another program may come to the same file by another way, and needs that too.
+            // Another program may resolve a different path to the same file, and needs that path
+            // too.
             if edge
                 .hit
                 .as_ref()
@@ -163,7 +168,7 @@ impl Graph {
         }
     }
 
-    /// Tells it.
+    /// Converts the graph to a [`Closure`], replacing numbers by paths and names.
     pub(super) fn into_closure(self, fs: &FsCache<'_>, names: &Interner) -> Closure {
         let mut closure = Closure::default();
         let path = |file: FileId| Arc::clone(&fs.file(file).path);
@@ -197,7 +202,7 @@ impl Graph {
             .collect();
         let links = self.links.iter();
         located.extend(links.map(|(link, to)| (&*fs.link(*link).path, Located::Link(*link, *to))));
-        // In the order of the map below, which moves and compares at more cost.
+        // The same order as that of the map below, which moves and compares at a higher cost.
         located.sort_unstable_by(|(one, _), (other, _)| by_component(one, other));
         closure.objects = located
             .into_iter()
@@ -269,20 +274,20 @@ impl Graph {
     }
 }
 
-/// What is told of at a path.
+/// Entry of the closure at a path.
 #[derive(Clone, Copy)]
 enum Located {
     /// A file.
     File(FileId),
-    /// A link, and the first file to which it led.
+    /// A link, and the first file for which it was followed.
     Link(LinkId, FileId),
 }
 
-/// The order of two paths that are free of empty components.
+/// Order of two paths that have no empty components.
 fn by_component(one: &Path, other: &Path) -> Ordering {
     const STEP: usize = 16;
     let (one, other) = (one.as_os_str().as_bytes(), other.as_os_str().as_bytes());
-    // Neighbours share most of their directories.
+    // Adjacent paths share most of their directories.
     let steps = one.chunks_exact(STEP).zip(other.chunks_exact(STEP));
     let same = STEP * steps.take_while(|(one, other)| one == other).count();
     let key = |byte: &u8| if *byte == b'/' { 0 } else { *byte };
@@ -290,26 +295,27 @@ fn by_component(one: &Path, other: &Path) -> Ordering {
     rest.cmp(other[same..].iter().map(key))
 }
 
-/// An index as the number that it was made of.
+/// Index of a node as the number of its file.
 fn number(index: usize) -> u32 {
     u32::try_from(index).unwrap_or(u32::MAX)
 }
 
-/// A graph that hears of names by number and must know their text where it keeps it.
+/// Observer that writes into a graph, and keeps lookups whose names it must resolve to text until
+/// [`GraphRecorder::finish`].
 #[derive(Debug)]
 pub(super) struct GraphRecorder<'a> {
-    /// Where it writes.
+    /// Graph that it writes.
     pub(super) graph: &'a mut Graph,
-    /// Names that were missed, by number, told with [`GraphRecorder::finish`].
+    /// Missing names: the object, the name and the reason.
     pub(super) missed: Vec<(FileId, Symbol, Option<Rc<MissingReason>>)>,
-    /// Wishes that came true: by whom, which, and what.
+    /// Dlopen entries whose library was found: the object, the entry and the library.
     pub(super) dlopen_entries: Vec<(FileId, Arc<DlopenEntry>, Rc<FoundLibrary>)>,
-    /// Wishes that did not, and why, where there is more to say.
+    /// Dlopen entries whose library is missing: the object, the entry and the reason.
     pub(super) dlopen_missing: Vec<(FileId, Arc<DlopenEntry>, Option<Rc<MissingReason>>)>,
 }
 
 impl<'a> GraphRecorder<'a> {
-    /// Writes into a graph.
+    /// Creates a recorder that writes into a graph.
     pub(super) fn new(graph: &'a mut Graph) -> Self {
         Self {
             graph,
@@ -319,7 +325,7 @@ impl<'a> GraphRecorder<'a> {
         }
     }
 
-    /// Writes what needs text.
+    /// Writes the lookups that need names as text.
     pub(super) fn finish(self, fs: &FsCache<'_>, names: &Interner) {
         for (by, name, why) in self.missed {
             self.graph.add_missing(by, &names.text(name), why, true);

@@ -1,7 +1,8 @@
-//! One program as its loader puts it together: breadth first, what is already loaded used again, each library searched for on behalf of the
-//! object that asks for it.
+//! Link map of one program, built as its loader builds it: breadth first, objects that are already
+//! loaded are reused, and each library is searched for on behalf of the object that needs it.
 //!
-//! glibc: `_dl_map_object_deps` of elf/dl-deps.c and the head of `_dl_map_object` of elf/dl-load.c. musl: `load_deps` of ldso/dynlink.c.
+//! glibc: `_dl_map_object_deps` of elf/dl-deps.c and the beginning of `_dl_map_object` of
+//! elf/dl-load.c. musl: `load_deps` of ldso/dynlink.c.
 
 mod dlopen;
 mod search;
@@ -25,7 +26,8 @@ use state::{LoadedObject, Lookup, MAX_OBJECTS, MAX_STEPS, too_many_steps};
 pub(super) use state::LinkMap;
 
 impl LinkMap {
-    /// Puts together the process of a program, or of a library as if it were one.
+    /// Loads a program, or a library as if it were one, and all that it needs, and reports every
+    /// lookup to the observer.
     pub(super) fn run(
         &mut self,
         root: FileId,
@@ -66,7 +68,7 @@ impl LinkMap {
         }
     }
 
-    /// Loads what the objects of `order` from `start` on need, and adds it to the order.
+    /// Loads the needs of the objects of `order` from `start` on, and appends them to the order.
     fn load(
         &mut self,
         order: &mut Vec<usize>,
@@ -96,10 +98,10 @@ impl LinkMap {
             self.is_context_dependent |=
                 symbols.needs.iter().any(|(tag, _)| *tag != DepTag::Needed);
             let is_musl = context.loaders.get(context.loader).is_musl();
-            // Where the current object stands, behind the auxiliary ones that are put before it.
+            // Position of the current object, after the auxiliary ones that are inserted before it.
             let mut insert_at = next;
             for (tag, name) in &symbols.needs {
-                // musl knows no filters.
+                // musl ignores filters.
                 if is_musl && *tag != DepTag::Needed {
                     continue;
                 }
@@ -129,7 +131,7 @@ impl LinkMap {
         }
     }
 
-    /// Finds what `by` asks for and loads it if it is new.
+    /// Finds a library that `by` needs and loads it if it is new. Returns its number.
     fn load_one(
         &mut self,
         by: usize,
@@ -195,7 +197,7 @@ impl LinkMap {
             .elf(self.loaded[0].file)
             .map(|own| own.abi.vdso().as_bytes());
         if !is_musl && (text.is_empty() || vdso == Some(&*text)) {
-            // The program itself has no name to glibc, and so the empty one.
+            // The program itself has no name in glibc, and so it has the empty one.
             return Ok(Lookup::There);
         }
         let mut name = name;
@@ -228,7 +230,7 @@ impl LinkMap {
         self.uses_origin |= names_origin && matches!(outcome, SearchResult::Hit(_));
         match outcome {
             SearchResult::Hit(hit) => Ok(match self.loaded_from(hit.file, context) {
-                // musl does not look at the program itself.
+                // musl does not compare with the program itself.
                 Some(at) if at > 0 || !is_musl => {
                     if !is_musl {
                         self.bind_name(name, at);
@@ -246,7 +248,8 @@ impl LinkMap {
         }
     }
 
-    /// Loads an object.
+    /// Adds an object that a search found, and the names under which the loader knows it. Returns
+    /// its number.
     fn load_object(
         &mut self,
         by: usize,

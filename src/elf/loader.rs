@@ -1,4 +1,4 @@
-//! Which loader a program gets, and the searches that its process makes of it, remembered by what they depend on.
+//! Loaders of the host's programs, with their searches cached by everything that they depend on.
 
 use std::collections::hash_map::Entry;
 use std::ffi::{OsStr, OsString};
@@ -25,74 +25,76 @@ use crate::error::Result;
 /// Most bytes of ld.so.cache.
 const CACHE: u64 = 64 << 20;
 
-/// A loader by its number.
+/// Number of a loader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct LoaderId(usize);
 
-/// The rules that a loader follows.
+/// Search rules of a loader.
 #[derive(Debug)]
 enum Rules {
     Glibc(Glibc),
     Musl(Musl),
 }
 
-/// The directories of a search path, and whether it has others that are relative.
+/// Directories of a search path, and whether it has relative elements.
 type LibraryDirs = (Rc<[PathBuf]>, bool);
 
 /// One loader of the host.
 #[derive(Debug)]
 pub(super) struct Loader {
     rules: Rules,
-    /// The path by which programs name it, and its file where there is one.
+    /// Path by which programs name the loader.
     pub(super) path: PathBuf,
-    /// Its file.
+    /// File of the loader, if it exists.
     pub(super) file: Option<FileId>,
-    /// What searches without any search path of an object came to; and the same for objects with `DF_1_NODEFLIB`.
+    /// Results of searches that use no search path of an object; the second map is for objects with
+    /// `DF_1_NODEFLIB`.
     system: [HashMap<Symbol, SearchResult>; 2],
-    /// Search paths as they stand in objects, by their text and the directory of the object.
+    /// Expanded search paths of objects, by their text and the directory of the object.
     paths: HashMap<(Vec<u8>, PathBuf), LibraryDirs>,
 }
 
-/// All loaders that were needed so far.
+/// All loaders that occurred.
 #[derive(Debug)]
 pub(super) struct Loaders {
     cpu: Cpu,
     all: Vec<Loader>,
     by_path: HashMap<Abi, HashMap<OsString, LoaderId>>,
-    /// The one that was asked for last: most objects have the same.
+    /// Loader that was looked up last: most objects have the same one.
     last: Option<(Abi, PathBuf, LoaderId)>,
-    /// What libraries of a machine get, those that ask for musl's libc and others.
-    default_loaders: HashMap<(Abi, bool), PathBuf>,
-    /// ld.so.cache, if there is one, as machines read it: by whether they are little-endian, and whether their `char` has a sign.
+    /// Paths of the loaders of a machine's libraries, by whether those need musl's libc.
+    default_paths: HashMap<(Abi, bool), PathBuf>,
+    /// ld.so.cache, if it exists, as machines read it: by whether they are little-endian, and
+    /// whether their `char` is signed.
     caches: HashMap<(bool, bool), Option<Rc<Cache>>>,
     conf: Option<Vec<PathBuf>>,
 }
 
 impl Loaders {
-    /// None yet.
+    /// Creates an empty list.
     pub(super) fn new(cpu: Cpu) -> Self {
         Self {
             cpu,
             all: Vec::new(),
             by_path: HashMap::default(),
             last: None,
-            default_loaders: HashMap::default(),
+            default_paths: HashMap::default(),
             caches: HashMap::default(),
             conf: None,
         }
     }
 
-    /// A loader.
+    /// Loader of a number.
     pub(super) fn get(&self, id: LoaderId) -> &Loader {
         &self.all[id.0]
     }
 
-    /// A loader, to search with.
+    /// Loader of a number, with its caches writable.
     pub(super) fn get_mut(&mut self, id: LoaderId) -> &mut Loader {
         &mut self.all[id.0]
     }
 
-    /// The glibc loaders among them.
+    /// Numbers of the glibc loaders.
     pub(super) fn glibc(&self) -> Vec<LoaderId> {
         (0..self.all.len())
             .map(LoaderId)
@@ -100,7 +102,7 @@ impl Loaders {
             .collect()
     }
 
-    /// Files by which those that follow musl's rules search.
+    /// Files that list the directories of musl loaders.
     pub(super) fn musl_path_files(&self) -> Vec<PathBuf> {
         let settings = self.all.iter().filter_map(|loader| match &loader.rules {
             Rules::Musl(musl) => musl.settings.clone(),
@@ -109,7 +111,13 @@ impl Loaders {
         settings.collect()
     }
 
-    /// The loader of an object: the one that it names, or for a library the one that its libc has. `None` where `of` is no object.
+    /// Loader of an object: its interpreter, or for a library that of its libc. `None` if `of` is
+    /// no ELF object.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Failed`](crate::error::ErrorKind::Failed): ld.so.cache, ld.so.conf or musl's
+    /// path file could not be read.
     pub(super) fn for_object(
         &mut self,
         fs: &mut FsCache<'_>,
@@ -126,7 +134,7 @@ impl Loaders {
             path.clone()
         } else {
             let names_musl = names_musl(info);
-            let default = match self.default_loaders.entry((abi, names_musl)) {
+            let default = match self.default_paths.entry((abi, names_musl)) {
                 Entry::Occupied(known) => known.into_mut(),
                 Entry::Vacant(room) => room.insert(default_loader(fs, abi, names_musl)),
             };
@@ -148,7 +156,7 @@ impl Loaders {
         Ok(Some(loader))
     }
 
-    /// The loader that was asked for last, if it is the one of that path.
+    /// Loader that was looked up last, if it is the one at that path.
     fn known(&self, abi: Abi, path: &Path) -> Option<LoaderId> {
         let (last_abi, last_path, last) = self.last.as_ref()?;
         (*last_abi == abi && last_path.as_os_str() == path.as_os_str()).then_some(*last)
@@ -167,7 +175,8 @@ impl Loaders {
                 self.conf = Some(ldso_conf::directories(fs.view())?);
             }
             let conf = self.conf.as_deref().unwrap_or_default();
-            // A loader for another machine, as an emulator's would be, tells nothing about this one.
+            // A loader for another machine, such as one of an emulator, has constants of that
+            // machine.
             let own = file.filter(|file| match fs.content(*file) {
                 FileFormat::Elf(loader) => loader.abi.accepts(abi),
                 _ => false,
@@ -199,7 +208,8 @@ impl Loaders {
     }
 }
 
-/// Whether the loader at a path is musl's, which is its libc too: by its usual name, or by that of the file itself.
+/// Whether the loader at a path is musl's, which is its libc too: by its usual name, or by that of
+/// the file itself.
 fn is_musl(fs: &FsCache<'_>, path: &Path, file: Option<FileId>) -> bool {
     let is_own = |path: &Path| {
         let name = path.file_name().unwrap_or_default().as_bytes();
@@ -208,13 +218,14 @@ fn is_musl(fs: &FsCache<'_>, path: &Path, file: Option<FileId>) -> bool {
     is_own(path) || file.is_some_and(|file| is_own(&fs.file(file).path))
 }
 
-/// Asks for a C library by a name that only musl's has.
+/// Whether an object needs a C library by a name that only musl uses.
 fn names_musl(info: &ElfInfo) -> bool {
     let mut needs = info.needs.iter();
     needs.any(|(_, name)| &**name == b"libc.so" || name.starts_with(b"libc.musl-"))
 }
 
-/// The loader that starts programs which use a library: by the libc that it names, or else by which loader there is.
+/// Path of the loader that starts programs which use a library: by the libc that it needs, or else
+/// by which loader exists.
 fn default_loader(fs: &mut FsCache<'_>, abi: Abi, names_musl: bool) -> PathBuf {
     let paths = abi.paths();
     let musl = paths.map(|paths| PathBuf::from(format!("/lib/ld-musl-{}.so.1", paths.musl)));
@@ -232,12 +243,12 @@ fn default_loader(fs: &mut FsCache<'_>, abi: Abi, names_musl: bool) -> PathBuf {
 }
 
 impl Loader {
-    /// Follows musl's rules, not glibc's.
+    /// Whether the loader follows musl's rules, not glibc's.
     pub(super) fn is_musl(&self) -> bool {
         matches!(self.rules, Rules::Musl(_))
     }
 
-    /// Where ld.so.cache has a library of this name, if it has one.
+    /// Path that ld.so.cache has for a library of this name.
     pub(super) fn cached_path(&self, text: &[u8]) -> Option<PathBuf> {
         match &self.rules {
             Rules::Glibc(glibc) => glibc.cache_entry(text).map(Path::to_owned),
@@ -245,7 +256,7 @@ impl Loader {
         }
     }
 
-    /// Where an object is searched for that no search path of another leads to.
+    /// Searches ld.so.cache and the default directories.
     pub(super) fn search_system(
         &mut self,
         fs: &mut FsCache<'_>,
@@ -261,7 +272,7 @@ impl Loader {
             Rules::Glibc(glibc) => glibc.system(fs, text, no_default),
             Rules::Musl(musl) => musl.system(fs, text),
         };
-        // Remembered, since the next who asks does not come by there.
+        // The reason is cached, since the next search for the name does not meet the file again.
         if let SearchResult::Miss(why @ None) = &mut outcome {
             *why = fs.refusal();
         }
@@ -270,7 +281,7 @@ impl Loader {
         outcome
     }
 
-    /// What [`Loader::system`] found before for a name, for objects without `DF_1_NODEFLIB`.
+    /// Cached hit of [`Loader::search_system`] for a name, for objects without `DF_1_NODEFLIB`.
     pub(super) fn known_hit(&self, name: Symbol) -> Option<&Rc<FoundLibrary>> {
         match self.system[0].get(&name) {
             Some(SearchResult::Hit(hit)) => Some(hit),
@@ -278,7 +289,8 @@ impl Loader {
         }
     }
 
-    /// How many directories [`Loader::system`] is going to look into for a name; none where it knows the answer.
+    /// Number of directories that [`Loader::search_system`] will search for a name; 0 if the result
+    /// is cached.
     pub(super) fn search_cost(&self, name: Symbol, no_default: bool) -> usize {
         if self.system[usize::from(no_default)].contains_key(&name) {
             return 0;
@@ -289,8 +301,9 @@ impl Loader {
         }
     }
 
-    /// The directories of an object's search path, which stands in an object that lies in `origin`, whether it has elements that are relative and so left
-    /// out, and how many were looked for only now.
+    /// Directories of the search path of an object in the directory `origin`, whether relative
+    /// elements were left out, and the number of elements that were looked up now rather than found
+    /// in the cache.
     pub(super) fn expand(
         &mut self,
         fs: &mut FsCache<'_>,
@@ -313,7 +326,8 @@ impl Loader {
         (directories, is_relative, cost)
     }
 
-    /// Looks through directories that [`Loader::expand`] gave. `None` where the search goes on elsewhere.
+    /// Searches directories that [`Loader::expand`] returned. `None` if the search continues
+    /// elsewhere.
     pub(super) fn search(
         &self,
         fs: &mut FsCache<'_>,
@@ -326,7 +340,7 @@ impl Loader {
         }
     }
 
-    /// A name with tokens put in; `None` where glibc would give it up. musl puts none in.
+    /// Name with tokens expanded; `None` if glibc would reject it. musl expands none.
     pub(super) fn expand_name(&self, text: &[u8], origin: &Path) -> Option<Vec<u8>> {
         match &self.rules {
             Rules::Glibc(glibc) => dst::expand(text, &glibc.tokens(origin)),
@@ -334,7 +348,7 @@ impl Loader {
         }
     }
 
-    /// What comes of a name with a slash.
+    /// Opens a name that contains a slash.
     pub(super) fn open(&self, fs: &mut FsCache<'_>, text: &[u8]) -> SearchResult {
         let path = PathBuf::from(OsStr::from_bytes(text));
         if path.is_relative() {

@@ -1,4 +1,5 @@
-//! From the files that a caller names to the objects that they need: programs go to their loader, scripts to their interpreter, links to where they lead.
+//! Resolver of the files that a caller names: programs are passed to their loader, scripts to their
+//! interpreter, and links are followed.
 
 use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
@@ -25,10 +26,10 @@ use super::search::SearchResult;
 use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::HostView;
 
-/// Scripts that interpret scripts: how many the kernel follows (`exec_binprm`).
+/// Most scripts that interpret each other, as in the kernel (`exec_binprm`).
 const MAX_SCRIPTS: usize = 5;
 
-/// A closure in the making. What was seen and found for one file is there for the next.
+/// Builder of a closure. Results for one file are cached for the next.
 #[derive(Debug)]
 pub struct Resolver<'v> {
     fs: FsCache<'v>,
@@ -37,16 +38,16 @@ pub struct Resolver<'v> {
     link_map: LinkMap,
     graph: Graph,
     done: HashSet<FileId>,
-    /// Files of the closure whose needs are yet to be added.
+    /// Files of the closure whose needs are still to be added.
     queue: Vec<FileId>,
     path_lookups: HashMap<OsString, Option<PathBuf>>,
-    /// The interpreter that was found last, by its path as written: most programs name the same one.
+    /// Interpreter that was found last, by its path as written: most programs name the same one.
     last_interpreter: Option<(PathBuf, FileId)>,
     options: Options,
 }
 
 impl<'v> Resolver<'v> {
-    /// Nothing asked yet.
+    /// Creates a resolver without files.
     pub fn new(view: &'v HostView, options: &Options) -> Self {
         Self {
             fs: FsCache::new(view),
@@ -62,7 +63,13 @@ impl<'v> Resolver<'v> {
         }
     }
 
-    /// Adds files and all that they need. An error names all of them that are not there or not readable; of those nothing is added.
+    /// Adds files and all that they need.
+    ///
+    /// # Errors
+    ///
+    /// All files that do not exist ([`ErrorKind::Spec`]) or cannot be read ([`ErrorKind::Failed`]);
+    /// none of those is added. [`ErrorKind::Failed`] also for a search configuration that cannot be
+    /// read.
     pub fn add_all(&mut self, paths: &[PathBuf]) -> Result<()> {
         let mut error: Option<Error> = None;
         let ends = self.fs.resolve_all(paths);
@@ -80,7 +87,8 @@ impl<'v> Resolver<'v> {
         error.map_or(Ok(()), Err)
     }
 
-    /// Has the libraries read that are going to be asked for, many at once, where ld.so.cache says which they are. Changes nothing else.
+    /// Reads the libraries that will be needed, many at once, as far as ld.so.cache names them.
+    /// This fills caches and changes no result.
     fn prefetch(&mut self, ends: &[(PathTarget, PathTrace)]) {
         let mut requested = HashSet::default();
         let mut ends = Cow::Borrowed(ends);
@@ -93,7 +101,7 @@ impl<'v> Resolver<'v> {
                 let loader = match self.loaders.for_object(&mut self.fs, *file) {
                     Ok(Some(loader)) => loader,
                     Ok(None) => continue,
-                    // Told when the file is added.
+                    // The error is returned when the file is added.
                     Err(_) => return,
                 };
                 let FileFormat::Elf(info) = self.fs.content(*file) else {
@@ -117,7 +125,7 @@ impl<'v> Resolver<'v> {
         }
     }
 
-    /// The file that a caller's path led to.
+    /// Checks that a path of the caller resolved to a readable file.
     fn check_named_file(&self, path: &Path, end: PathTarget) -> Result<FileId> {
         let refuse = |view: &HostView, why: &str| {
             let shown = view.display_path(path).display().to_string();
@@ -146,7 +154,7 @@ impl<'v> Resolver<'v> {
 
     fn add(&mut self, file: FileId, trace: &PathTrace) -> Result<()> {
         if self.graph.is_named(file) {
-            // Perhaps by another way.
+            // The path may be a different one.
             self.graph.add_path(file, trace);
             return Ok(());
         }
@@ -154,7 +162,11 @@ impl<'v> Resolver<'v> {
         self.drain_queue(file)
     }
 
-    /// Tells what was found.
+    /// Returns the closure of all files that were added.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Failed`]: a search configuration or a table of gconv could not be read.
     pub fn finish(mut self) -> Result<Closure> {
         let least = self.options.dlopen.unwrap_or(Priority::Required);
         for extra in std::mem::take(&mut self.options.libraries) {
@@ -182,7 +194,7 @@ impl<'v> Resolver<'v> {
         Ok(self.graph.into_closure(&self.fs, &self.names))
     }
 
-    /// Adds what loaders read to find what they find here.
+    /// Adds the files that configure the searches of the loaders.
     fn add_search_settings(&mut self) {
         let mut settings = self.loaders.musl_path_files();
         if self.graph.needs_cache() {
@@ -190,13 +202,13 @@ impl<'v> Resolver<'v> {
         }
         for path in settings {
             if let (PathTarget::File(file), trace) = self.fs.resolve(&path) {
-                let why = "tells the loader where libraries are".to_owned();
+                let why = "lists directories that the loader searches".to_owned();
                 self.graph.add_file(file, &trace, Reason::Implicit { why });
             }
         }
     }
 
-    /// Adds what the C library of a loader's programs converts character sets with.
+    /// Adds the modules with which the C library of a loader's programs converts character sets.
     fn add_charsets(&mut self, id: LoaderId) -> Result<()> {
         const LIBC: &[u8] = b"libc.so.6";
         let name = self.names.intern(LIBC);
@@ -229,10 +241,10 @@ impl<'v> Resolver<'v> {
         Ok(())
     }
 
-    /// Adds what a file of the closure needs.
+    /// Adds the needs of a file of the closure.
     fn drain_queue(&mut self, file: FileId) -> Result<()> {
         self.queue.push(file);
-        // Not recursive: a hostile chain of scripts may be as long as there is room for.
+        // Not recursive: the length of a hostile chain of scripts is limited by the disk alone.
         while let Some(file) = self.queue.pop() {
             if !self.done.insert(file) {
                 continue;
@@ -260,7 +272,8 @@ impl<'v> Resolver<'v> {
             return Ok(());
         }
         if let Some(interpreter) = &interpreter {
-            // The kernel loads it as it is: what it names and needs itself counts only where it is a program in its own right.
+            // The kernel loads the interpreter alone: its own interpreter and needs count only if
+            // it is a program of its own.
             self.find_interpreter(file, interpreter, None);
         }
         let Some(loader) = self.loaders.for_object(&mut self.fs, file)? else {
@@ -281,14 +294,15 @@ impl<'v> Resolver<'v> {
             .file
             .filter(|own| interpreter.is_none() && self.graph.is_wanted(*own))
         {
-            // A library that asks for the loader by name, as libc does, names no path of it.
+            // A library that needs the loader by name, as libc does, contains no path of it.
             let (_, trace) = self.fs.resolve(&loader.path);
             self.graph.add_path(own, &trace);
         }
         Ok(())
     }
 
-    /// Adds the interpreter that a program or script names, and gives its file.
+    /// Adds the interpreter of a program or script, and returns its file. `hint` is the reason to
+    /// report if it does not exist.
     fn find_interpreter(
         &mut self,
         of: FileId,
@@ -333,7 +347,8 @@ impl<'v> Resolver<'v> {
         None
     }
 
-    /// Adds the file that starts a program or script, found by a way at the path that it names.
+    /// Adds the interpreter of a program or script, whose path resolved to `file` by way of
+    /// `trace`.
     fn add_interpreter(&mut self, of: FileId, path: &Path, file: FileId, trace: &PathTrace) {
         if !self.is_executable(file) {
             let why = MissingReason::InterpreterNotExecutable;
@@ -382,7 +397,8 @@ impl<'v> Resolver<'v> {
         Ok(())
     }
 
-    /// Whether so many scripts follow one another from this interpreter of a script on that the kernel gives up, as in a circle.
+    /// Whether as many scripts follow each other from this interpreter of a script on that the
+    /// kernel fails, as in a circle.
     fn is_too_deep(&mut self, mut interpreter: FileId) -> bool {
         for _ in 1..MAX_SCRIPTS {
             let FileFormat::Script(script) = self.fs.content(interpreter) else {
@@ -391,14 +407,14 @@ impl<'v> Resolver<'v> {
             let next = script.interpreter.clone();
             match self.fs.resolve(&next) {
                 (PathTarget::File(file), _) if next.is_absolute() => interpreter = file,
-                // Told of where it is named.
+                // Reported where it is named.
                 _ => return false,
             }
         }
         matches!(self.fs.content(interpreter), FileFormat::Script(_))
     }
 
-    /// Where a program is on a path that env(1) is told.
+    /// Path of a program in the value of PATH that env(1) sets.
     fn which_of(&mut self, path: &OsStr, name: &OsStr) -> Option<PathBuf> {
         let directories = path.as_bytes().split(|byte| *byte == b':');
         let mut places =
@@ -413,7 +429,7 @@ impl<'v> Resolver<'v> {
         self.fs.file(file).stat.mode & 0o111 != 0
     }
 
-    /// Where a program is on the path, asked once for each name.
+    /// Path of a program on the host's PATH, looked up once for each name.
     fn which(&mut self, program: &OsStr) -> Result<Option<PathBuf>> {
         if let Some(known) = self.path_lookups.get(program) {
             return Ok(known.clone());

@@ -1,7 +1,9 @@
-//! Which libraries load the same objects in every program, so that a program that needs only such ones need not be put together.
+//! Libraries that load the same objects in every program, so that the link map of a program that
+//! needs only such libraries need not be built.
 //!
-//! Where no object of a process has a search path, flags or names that bend the search, and each library was found by its own soname, a name
-//! means the same file whoever asks and in whatever order. All that such a library needs was told when it was first loaded.
+//! If no object of a process has a search path, flags or names that affect the search, and each
+//! library was found by its own soname, a name resolves to the same file for every object and in
+//! every order. All needs of such a library were reported when it was first loaded.
 
 use super::context::LoaderContext;
 use super::ids::FileId;
@@ -10,17 +12,18 @@ use super::loader::LoaderId;
 use super::object::DepTag;
 use super::observer::LookupObserver;
 
-/// What is known.
+/// Libraries and names that are known to be stable.
 #[derive(Debug, Default)]
 pub(super) struct StableLibraries {
-    /// The loader under which a file is settled, by the number of the file.
+    /// Loader under which a file is stable, by the number of the file.
     files: Vec<Option<LoaderId>>,
-    /// Names that settled files ask for, by their numbers.
+    /// Whether stable files need a name, by the number of the name.
     needed: Vec<bool>,
 }
 
 impl StableLibraries {
-    /// Learns from a process without peculiarities: its program first, then all that it loads.
+    /// Records the files of a process that is not context-dependent: its program first, then all
+    /// that it loads.
     pub(super) fn record(
         &mut self,
         files: impl Iterator<Item = FileId>,
@@ -32,7 +35,8 @@ impl StableLibraries {
             };
             let symbols = context.names.of(context.fs.file(file).inode, info);
             if at == 0 {
-                // A root with a soname answers to it, where another file might elsewhere.
+                // A program with a soname satisfies that name, for which other programs may find
+                // another file.
                 if symbols.soname.is_some() {
                     return;
                 }
@@ -48,7 +52,8 @@ impl StableLibraries {
         }
     }
 
-    /// Tells what a program asks for, if all of it is settled and so nothing else is to be told.
+    /// Reports the needs of a program, if all of them are stable and nothing else is to be
+    /// reported. Returns whether it did.
     pub(super) fn replay(
         &self,
         root: FileId,
@@ -103,7 +108,7 @@ impl StableLibraries {
     }
 }
 
-/// The place of a number in a list that grows to hold it.
+/// Element of a list that grows to hold it.
 fn slot<T: Clone>(list: &mut Vec<T>, number: u32, empty: T) -> &mut T {
     let at = number as usize;
     if list.len() <= at {

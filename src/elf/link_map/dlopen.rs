@@ -1,4 +1,5 @@
-//! What objects of a running process say that they may load: each as if dlopen(3) were called for it.
+//! Libraries that the dlopen notes of loaded objects name: each is loaded as if dlopen(3) were
+//! called for it.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use super::super::observer::LookupObserver;
 use super::super::search::FoundLibrary;
 use super::state::{LinkMap, Lookup, MAX_OBJECTS, MAX_STEPS, RollbackLog, too_many_steps};
 
-/// Hears of what is found and of what was not looked for, not of what is not there.
+/// Observer that passes on found libraries and searches that were not made, but no missing names.
 struct FoundOnly<'w, W>(&'w mut W);
 
 impl<W: LookupObserver> LookupObserver for FoundOnly<'_, W> {
@@ -47,10 +48,11 @@ impl<W: LookupObserver> LookupObserver for FoundOnly<'_, W> {
 }
 
 impl LinkMap {
-    /// Loads what the notes of loaded objects wish for, and what that needs.
+    /// Loads the libraries of the dlopen notes of loaded objects, and what those need.
     ///
-    /// First all in one process, one after the other. What one brings may answer what another asks for, which without it is another file; so
-    /// then each wish of what was there at the start alone, for what more is found.
+    /// First all in one process, one after the other. A library that one entry loads may satisfy
+    /// another entry, which alone would find a different file; so each entry of the objects that
+    /// were loaded at the start is then loaded alone, and further files that this finds are added.
     pub(super) fn load_dlopen_entries(
         &mut self,
         context: &mut LoaderContext<'_, '_>,
@@ -87,7 +89,7 @@ impl LinkMap {
         self.rollback = None;
     }
 
-    /// The wishes of an object.
+    /// Dlopen entries of an object.
     fn dlopen_entries<'t>(
         &self,
         at: usize,
@@ -99,7 +101,7 @@ impl LinkMap {
             .map_or(&[], |info| &info.dlopen_entries)
     }
 
-    /// Grants the wishes of all objects from one on, and of those that this brings.
+    /// Loads the entries of all objects from number `from` on, and of the objects that this loads.
     fn load_entries(
         &mut self,
         from: usize,
@@ -109,7 +111,7 @@ impl LinkMap {
     ) {
         let mut at = from;
         while at < self.loaded.len() {
-            // Looking at them takes time too, whether or not anything comes of it.
+            // Reading the entries takes time too, whether or not they load anything.
             let seen = context
                 .fs
                 .elf(self.loaded[at].file)
@@ -129,7 +131,7 @@ impl LinkMap {
         }
     }
 
-    /// Grants a wish, if it is one that counts.
+    /// Loads an entry if its priority is at least `least`.
     fn load_entry(
         &mut self,
         by: usize,
@@ -148,7 +150,7 @@ impl LinkMap {
             return;
         }
         self.search_steps += 1 + self.loaded.len() / 64;
-        // musl searches for the program, whoever calls dlopen(3).
+        // musl searches on behalf of the program, whichever object calls dlopen(3).
         let requester = if context.loaders.get(context.loader).is_musl() {
             0
         } else {
@@ -165,7 +167,8 @@ impl LinkMap {
             }
             Some(Lookup::New(name, hit)) => {
                 observer.dlopen_wanted(file, entry, &hit);
-                // Of others only the program's RPATH counts for what it asks for: glibc notes no caller, and musl the program.
+                // Of other objects' search paths only the program's RPATH counts for the needs of
+                // the new object: glibc records no caller, and musl the program.
                 self.load_object(0, name, &hit, context);
                 let mut order: Vec<usize> = (0..self.loaded.len()).collect();
                 self.load(&mut order, before, context, observer);
@@ -173,7 +176,7 @@ impl LinkMap {
             Some(Lookup::Alias(_, hit)) => observer.dlopen_wanted(file, entry, &hit),
             Some(Lookup::Known(_) | Lookup::There) => {}
             None if entry.priority == Priority::Required => {
-                observer.dlopen_missing(file, entry, None)
+                observer.dlopen_missing(file, entry, None);
             }
             None => {}
         }

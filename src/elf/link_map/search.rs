@@ -1,6 +1,8 @@
-//! One search for a library: by which search paths, on behalf of which objects, and in which order.
+//! Search for one library: the search paths of the requesting objects, in order, and then those of
+//! the loader.
 //!
-//! The middle of `_dl_map_object` of glibc's elf/dl-load.c, and of `load_library` of musl's ldso/dynlink.c.
+//! The middle part of `_dl_map_object` of glibc's elf/dl-load.c, and of `load_library` of musl's
+//! ldso/dynlink.c.
 
 use std::path::Path;
 
@@ -13,7 +15,8 @@ use super::super::search::SearchResult;
 use super::state::{LinkMap, MAX_STEPS, too_many_steps};
 
 impl LinkMap {
-    /// Searches for a name without a slash on behalf of an object, and notes whether the program finds it by its own place alone.
+    /// Searches for a name without a slash on behalf of an object, and records whether only
+    /// `$ORIGIN` of the program finds it.
     pub(super) fn search(
         &mut self,
         by: usize,
@@ -26,7 +29,8 @@ impl LinkMap {
         let (Some(path), SearchResult::Hit(hit)) = (self.without_origin.take(), &outcome) else {
             return outcome;
         };
-        // Where it is without the program's own place, as far as that is told without more ado.
+        // The same search without the elements that contain `$ORIGIN`, as far as one more search
+        // can show it.
         let no_default = context
             .fs
             .elf(self.loaded[by].file)
@@ -42,7 +46,7 @@ impl LinkMap {
         outcome
     }
 
-    /// The search paths of the object and of those that asked for it, and behind them what the loader has for all.
+    /// Searches the paths of the object and of those that loaded it, and then those of the loader.
     fn search_for(
         &mut self,
         by: usize,
@@ -82,7 +86,7 @@ impl LinkMap {
         loader.search_system(fs, name, text, no_default)
     }
 
-    /// Looks through the search path of one object that what it loads inherits.
+    /// Searches the path of one object that its needs inherit.
     fn search_inherited(
         &mut self,
         at: usize,
@@ -98,7 +102,7 @@ impl LinkMap {
         self.search_path(at, &path, text, loader, fs)
     }
 
-    /// Looks through the search path that stands in one object. `None` where the search goes on elsewhere.
+    /// Searches one search path of an object. `None` if the search continues elsewhere.
     fn search_path(
         &mut self,
         at: usize,

@@ -1,5 +1,4 @@
-//! State of one process: the objects that it has loaded, and the names and inodes under which it
-//! knows them.
+//! State of one process: its loaded objects, and the names and inodes under which it knows them.
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -13,39 +12,43 @@ use super::super::missing::MissingReason;
 use super::super::search::FoundLibrary;
 use super::super::stable::StableLibraries;
 
-/// Most objects of one process. Real ones have a few hundred; each search may go by the search paths of all before.
+/// Most objects of one process. Real ones have a few hundred; each search may use the search paths
+/// of all objects before.
 pub(super) const MAX_OBJECTS: usize = 4096;
 
-/// Most directories that are looked into for one process on behalf of search paths. Real ones need some thousands.
+/// Most directories that are searched for one process on behalf of search paths. Real ones need
+/// some thousands.
 pub(super) const MAX_STEPS: usize = 500_000;
 
-/// An object of the process.
+/// A loaded object.
 #[derive(Debug)]
 pub(super) struct LoadedObject {
     pub(super) file: FileId,
-    /// The path by which it was opened: what `$ORIGIN` and names with a slash go by.
+    /// Path by which the object was opened: the base of `$ORIGIN`, compared with names that contain
+    /// a slash.
     pub(super) opened: Arc<Path>,
-    /// Who asked for it first.
+    /// Number of the object that needed it first.
     pub(super) by: Option<usize>,
-    /// It or one that asked for it has an `RPATH` that counts for what it asks.
+    /// Whether the object or one that loaded it has an `RPATH` that counts for its needs.
     pub(super) inherits: bool,
-    /// musl knows it by the last component of the path by which it was opened.
+    /// Whether musl knows the object by the last component of the path by which it was opened.
     pub(super) has_short_name: bool,
 }
 
-/// What comes of asking for a name.
+/// Result of the lookup of a name.
 pub(super) enum Lookup {
-    /// It is loaded under that name.
+    /// An object is loaded under that name.
     Known(usize),
-    /// It is loaded under another name, and was found by this one.
+    /// An object is loaded under another name, and the search for this one found it.
     Alias(usize, Rc<FoundLibrary>),
-    /// It is to be loaded, under the name with its tokens put in.
+    /// The file is to be loaded, under the name with its tokens expanded.
     New(Symbol, Rc<FoundLibrary>),
-    /// It is there, and no file is to be loaded for it: the program itself, or what the kernel brings.
+    /// No file is to be loaded: the name is that of the program itself, or of the object that the
+    /// kernel maps.
     There,
 }
 
-/// Room for processes, used for one after the other.
+/// State of the current process, whose memory is reused for the next one.
 #[derive(Debug, Default)]
 #[expect(
     clippy::struct_excessive_bools,
@@ -54,40 +57,43 @@ pub(super) enum Lookup {
 pub(in crate::elf) struct LinkMap {
     pub(super) generation: u32,
     pub(super) loaded: Vec<LoadedObject>,
-    /// Directories looked into so far.
+    /// Number of directories that were searched.
     pub(super) search_steps: usize,
-    /// What is loaded under a name, by the name's number: the turn it is valid for, and which.
+    /// Generation and object of each name, by the number of the name. Entries of another generation
+    /// are void.
     pub(super) by_name: Vec<(u32, usize)>,
-    /// The same by inode.
+    /// Generation and object of each inode, likewise.
     pub(super) by_inode: Vec<(u32, usize)>,
-    /// Something about the process makes what it loads depend on more than its names.
+    /// Whether the objects that the process loads depend on more than their names.
     pub(super) is_context_dependent: bool,
-    /// The program found something by `$ORIGIN`.
+    /// Whether the program found a library by `$ORIGIN`.
     pub(super) uses_origin: bool,
-    /// What is left of the program's search path without elements that name its own place, where that path led to the last hit.
+    /// Program's search path without the elements that contain `$ORIGIN`, if that path had the last
+    /// hit.
     pub(super) without_origin: Option<Vec<u8>>,
-    /// There were more steps than there may be, and it was told for a wish.
+    /// Whether the process exceeded [`MAX_STEPS`], and this was reported for a dlopen entry.
     pub(super) gave_up: bool,
-    /// A search path that the last search went by has elements that are relative.
+    /// Whether a search path of the last search has relative elements.
     pub(super) was_relative: bool,
     pub(super) stable: StableLibraries,
-    /// What was entered above since the process is running, where that is to be taken back.
+    /// Changes to the tables above since dlopen entries are loaded, to be rolled back.
     pub(super) rollback: Option<RollbackLog>,
 }
 
-/// What a process has learnt since it runs.
+/// Changes to the tables of a process.
 #[derive(Debug, Default)]
 pub(super) struct RollbackLog {
-    /// Names.
+    /// Names that were bound.
     pub(super) names: Vec<Symbol>,
-    /// Inodes.
+    /// Inodes that were added.
     pub(super) inodes: Vec<InodeId>,
-    /// Which objects got a short name.
+    /// Objects that were bound to a short name.
     pub(super) short_names: Vec<usize>,
 }
 
 impl LinkMap {
-    /// musl knows a library that was searched for by the last component of the first path that led to it.
+    /// Binds a library that musl searched for to the last component of the first path by which it
+    /// was opened.
     pub(super) fn bind_soname(&mut self, at: usize, context: &mut LoaderContext<'_, '_>) {
         let loaded = &mut self.loaded[at];
         if let Some(short) = loaded.opened.file_name()
@@ -142,7 +148,7 @@ impl LinkMap {
         at
     }
 
-    /// The object's directory, as `$ORIGIN` has it.
+    /// Directory of an object, the value of `$ORIGIN`.
     pub(super) fn origin(&self, at: usize) -> &Path {
         self.loaded[at].opened.parent().unwrap_or(Path::new("/"))
     }
@@ -175,7 +181,7 @@ impl LinkMap {
         (generation == self.generation).then_some(at)
     }
 
-    /// Makes the process what it was when it had so many objects.
+    /// Removes all objects from number `start` on, with their names and inodes.
     pub(super) fn truncate(&mut self, start: usize) {
         self.loaded.truncate(start);
         let Some(rollback) = &mut self.rollback else {
