@@ -42,7 +42,6 @@ mod missing;
 mod musl;
 pub mod object;
 mod observer;
-mod options;
 mod path_queue;
 mod resolver;
 pub mod script;
@@ -52,10 +51,9 @@ mod stable;
 use std::path::PathBuf;
 
 pub use closure::{
-    Closure, FoundBy, Missing, MissingReason, Needed, Object, ObjectKind, Priority, Reason,
+    Closure, FoundBy, Missing, MissingReason, Needed, Object, ObjectKind, Options, Priority, Reason,
 };
 pub use cpu::Cpu;
-pub use options::Options;
 pub use resolver::Resolver;
 
 use crate::error::Result;

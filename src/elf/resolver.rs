@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::closure::{Closure, Reason};
+use super::closure::{Closure, Options, Reason};
 use super::context::LoaderContext;
 use super::dlopen_note::Priority;
 use super::fs_cache::{FsCache, MIN_PARALLEL, PathTarget, PathTrace};
@@ -20,7 +20,6 @@ use super::link_map::LinkMap;
 use super::loader::{LoaderId, Loaders};
 use super::missing::MissingReason;
 use super::object::FileFormat;
-use super::options::Options;
 use super::script::{self, Script};
 use super::search::SearchResult;
 use crate::error::{Error, ErrorKind, Finding, Result};
