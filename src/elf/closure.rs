@@ -9,8 +9,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub use super::dlopen_note::Priority;
 use super::cpu::Cpu;
+pub use super::dlopen_note::Priority;
 use super::implicit::ImplicitLibrary;
 pub use super::missing::{Missing, MissingReason};
 pub use super::search::FoundBy;

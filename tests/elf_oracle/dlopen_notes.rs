@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use jailctl::elf::Priority;
 
-use super::test_root::World;
+use super::test_root::TestRoot;
 
 /// Of C: a library whose function `load` loads another, and which says so.
 fn loader_of(names: &[&str]) -> String {
@@ -38,13 +38,13 @@ const MAIN: &str = r#"#include <stdio.h>
 const EMPTY: &str = "int nothing;";
 
 fn shared<'a>(soname: &'a str, more: &[&'a str]) -> Vec<&'a str> {
-    let mut words = vec!["-shared", "-fPIC", soname];
-    words.extend(more);
-    words
+    let mut arguments = vec!["-shared", "-fPIC", soname];
+    arguments.extend(more);
+    arguments
 }
 
 /// A world with `/prog`, which loads by a library in `/lib` that names `wishes`, and has an RPATH of `/opt/x`.
-fn world_with(world: &World, wishes: &[&str]) {
+fn add_program(world: &TestRoot, wishes: &[&str]) {
     let source = loader_of(wishes);
     let rpath = ["-Wl,--disable-new-dtags,-rpath,/opt/x"];
     world.compile(
@@ -61,7 +61,7 @@ fn world_with(world: &World, wishes: &[&str]) {
 }
 
 /// What `/prog` says of a name in the world; in the copy it says the same.
-fn loads(world: &World, name: &str) -> bool {
+fn loads(world: &TestRoot, name: &str) -> bool {
     let closure = world.closure_of(&["/prog"], Some(Priority::Recommended));
     let copy = world.copy(&closure);
     let word = world.run_with("/prog", &[name]);
@@ -71,9 +71,11 @@ fn loads(world: &World, name: &str) -> bool {
 
 /// `l_loader` of an object that dlopen(3) loads is not its caller: `__RTLD_CALLMAP` in `_dl_map_object` of glibc.
 #[test]
-fn what_is_loaded_does_not_inherit_the_rpath_of_its_caller() {
-    let Some(world) = World::glibc() else { return };
-    world_with(&world, &["libb.so"]);
+fn dlopen_does_not_inherit_rpath_of_its_caller() {
+    let Some(world) = TestRoot::glibc() else {
+        return;
+    };
+    add_program(&world, &["libb.so"]);
     world.compile(
         "/opt/x/libc1.so",
         EMPTY,
@@ -98,9 +100,11 @@ fn what_is_loaded_does_not_inherit_the_rpath_of_its_caller() {
 
 /// `needed_by` of what dlopen(3) loads is the program: `dlopen` of ldso/dynlink.c of musl.
 #[test]
-fn musl_searches_for_the_program_whoever_loads() {
-    let Some(world) = World::musl() else { return };
-    world_with(&world, &["libb.so"]);
+fn musl_dlopen_searches_for_the_program() {
+    let Some(world) = TestRoot::musl() else {
+        return;
+    };
+    add_program(&world, &["libb.so"]);
     world.compile("/opt/x/libb.so", EMPTY, &shared("-Wl,-soname,libb.so", &[]));
     assert!(!loads(&world, "libb.so"));
     let closure = world.closure_of(&["/prog"], Some(Priority::Recommended));
@@ -108,9 +112,11 @@ fn musl_searches_for_the_program_whoever_loads() {
 }
 
 #[test]
-fn each_wish_is_granted_as_if_it_were_the_only_one() {
-    let Some(world) = World::glibc() else { return };
-    world_with(&world, &["libx1.so", "libb.so"]);
+fn each_dlopen_entry_is_also_loaded_alone() {
+    let Some(world) = TestRoot::glibc() else {
+        return;
+    };
+    add_program(&world, &["libx1.so", "libb.so"]);
     for directory in ["/opt/x", "/lib"] {
         let path = format!("{directory}/libz9.so.1");
         world.compile(&path, EMPTY, &shared("-Wl,-soname,libz9.so.1", &[]));

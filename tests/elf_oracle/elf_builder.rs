@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 
 /// An object to be written.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Forge<'a> {
+pub(crate) struct ElfBuilder<'a> {
     pub(crate) wide: bool,
     pub(crate) little: bool,
     pub(crate) machine: u16,
@@ -24,7 +24,7 @@ pub(crate) struct Forge<'a> {
     pub(crate) dlopen: Option<&'a str>,
 }
 
-impl Default for Forge<'_> {
+impl Default for ElfBuilder<'_> {
     /// A library for x86-64.
     fn default() -> Self {
         Self {
@@ -47,7 +47,7 @@ impl Default for Forge<'_> {
 
 /// Where parts of an object lie in its file, for tests that break them.
 #[derive(Clone, Debug)]
-pub(crate) struct Forged {
+pub(crate) struct BuiltElf {
     pub(crate) bytes: Vec<u8>,
     pub(crate) dynamic: usize,
     pub(crate) strings: usize,
@@ -108,13 +108,13 @@ impl Writer {
     }
 }
 
-impl Forge<'_> {
+impl ElfBuilder<'_> {
     /// Writes it.
     pub(crate) fn write(&self) -> Vec<u8> {
-        self.forge().bytes
+        self.build().bytes
     }
 
-    pub(crate) fn forge(&self) -> Forged {
+    pub(crate) fn build(&self) -> BuiltElf {
         let (header, segment, entry) = if self.wide { (64, 56, 16) } else { (52, 32, 8) };
         let mut strings = vec![0];
         let mut place = |text: &str| {
@@ -185,7 +185,7 @@ impl Forge<'_> {
             out.address(value);
         }
         out.bytes.extend(strings);
-        Forged {
+        BuiltElf {
             bytes: out.bytes,
             dynamic,
             strings: strings_at,

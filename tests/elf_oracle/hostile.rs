@@ -10,11 +10,11 @@ use jailctl::error::Result;
 use jailctl::host::HostView;
 use proptest::prelude::*;
 
-use super::elf_builder::Forge;
+use super::elf_builder::ElfBuilder;
 
-struct Room(PathBuf);
+struct TestDir(PathBuf);
 
-impl Room {
+impl TestDir {
     fn new(name: &str) -> Self {
         let room =
             std::env::temp_dir().join(format!("jailctl-hostile-{}-{name}", std::process::id()));
@@ -28,11 +28,11 @@ impl Room {
     }
 
     /// The closure of `/p`, in bounded time of the processor: seconds where no bound would mean hours.
-    fn ask(&self) -> Result<Closure> {
-        let start = worked();
+    fn closure(&self) -> Result<Closure> {
+        let start = cpu_time();
         let view = HostView::new(&self.0).unwrap();
         let answer = elf::closure(&view, &[PathBuf::from("/p")], &Options::default());
-        let took = worked().saturating_sub(start);
+        let took = cpu_time().saturating_sub(start);
         assert!(took < Duration::from_secs(10), "{took:?}");
         if let Err(error) = &answer {
             let text = error.to_string();
@@ -42,12 +42,12 @@ impl Room {
     }
 
     fn refusal(&self) -> String {
-        self.ask().unwrap_err().to_string()
+        self.closure().unwrap_err().to_string()
     }
 }
 
 /// How long this thread has worked, waits not counted: other tests run beside it.
-fn worked() -> Duration {
+fn cpu_time() -> Duration {
     let text = fs::read_to_string("/proc/thread-self/stat").unwrap();
     let (_, fields) = text.rsplit_once(") ").unwrap();
     // Ticks of a hundredth of a second in user and in system mode: the 14th and 15th field.
@@ -56,37 +56,37 @@ fn worked() -> Duration {
     Duration::from_millis(10 * (next() + next()))
 }
 
-impl Drop for Room {
+impl Drop for TestDir {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
     }
 }
 
-fn program() -> Forge<'static> {
-    Forge {
+fn program() -> ElfBuilder<'static> {
+    ElfBuilder {
         interpreter: Some("/ld.so"),
         needed: &["liba.so", "libb.so"],
         soname: Some("p"),
         runpath: Some("/opt:$ORIGIN/lib"),
         dlopen: Some(r#"[{"soname":["libd.so"],"priority":"required"}]"#),
-        ..Forge::default()
+        ..ElfBuilder::default()
     }
 }
 
 #[test]
-fn no_truncation_and_no_flipped_byte_does_harm() {
-    let room = Room::new("flip");
+fn truncation_and_flipped_bytes_are_harmless() {
+    let room = TestDir::new("flip");
     let good = program().write();
     for length in 0..good.len() {
         room.put("p", &good[..length]);
-        let _ = room.ask();
+        let _ = room.closure();
     }
     for at in 0..good.len() {
         for byte in [0x00, 0x7f, 0xff] {
             let mut bad = good.clone();
             bad[at] = byte;
             room.put("p", &bad);
-            let _ = room.ask();
+            let _ = room.closure();
         }
     }
 }
@@ -94,36 +94,36 @@ fn no_truncation_and_no_flipped_byte_does_harm() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
     #[test]
-    fn no_damage_does_harm(
+    fn damaged_objects_are_harmless(
         wide in any::<bool>(),
         little in any::<bool>(),
         damage in proptest::collection::vec((any::<prop::sample::Index>(), any::<u64>(), 1_usize..9), 1..6),
     ) {
-        let room = Room::new("damage");
-        let mut bytes = Forge { wide, little, ..program() }.write();
+        let room = TestDir::new("damage");
+        let mut bytes = ElfBuilder { wide, little, ..program() }.write();
         for (at, value, width) in damage {
             let at = at.index(bytes.len());
             let end = (at + width).min(bytes.len());
             bytes[at..end].copy_from_slice(&value.to_le_bytes()[..end - at]);
         }
         room.put("p", &bytes);
-        let _ = room.ask();
+        let _ = room.closure();
     }
 
     #[test]
-    fn no_first_line_does_harm(line in proptest::collection::vec(any::<u8>(), 0..400)) {
-        let room = Room::new("line");
+    fn first_lines_are_harmless(line in proptest::collection::vec(any::<u8>(), 0..400)) {
+        let room = TestDir::new("line");
         room.put("p", &[b"#!".as_slice(), &line].concat());
-        let _ = room.ask();
+        let _ = room.closure();
     }
 }
 
 #[test]
-fn impossible_sizes_and_places_are_refused_by_name() {
-    let room = Room::new("sizes");
-    let forged = program().forge();
+fn impossible_sizes_and_offsets_are_refused() {
+    let room = TestDir::new("sizes");
+    let elf = program().build();
     let patch = |at: usize, value: u64, width: usize| {
-        let mut bad = forged.bytes.clone();
+        let mut bad = elf.bytes.clone();
         bad[at..at + width].copy_from_slice(&value.to_le_bytes()[..width]);
         room.put("p", &bad);
     };
@@ -148,17 +148,17 @@ fn impossible_sizes_and_places_are_refused_by_name() {
     );
     patch(second + 32, 1 << 40, 8);
     assert!(room.refusal().contains("larger than any real one"));
-    patch(forged.dynamic + 8, 1 << 33, 8);
+    patch(elf.dynamic + 8, 1 << 33, 8);
     assert!(room.refusal().contains("a name in its dynamic section"));
-    let mut endless = forged.bytes.clone();
-    endless[forged.strings..].fill(b'x');
+    let mut endless = elf.bytes.clone();
+    endless[elf.strings..].fill(b'x');
     room.put("p", &endless);
     assert!(room.refusal().contains("has no final zero byte"));
     let names: Vec<String> = (0..5000).map(|number| format!("lib{number}.so")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     room.put(
         "p",
-        &Forge {
+        &ElfBuilder {
             needed: &names,
             ..program()
         }
@@ -168,8 +168,8 @@ fn impossible_sizes_and_places_are_refused_by_name() {
 }
 
 #[test]
-fn a_sparse_giant_costs_no_more_than_a_small_file() {
-    let room = Room::new("giant");
+fn sparse_file_is_read_in_bounded_time() {
+    let room = TestDir::new("giant");
     let mut bytes = program().write();
     let second = 64 + 56;
     for base in [64, second] {
@@ -184,13 +184,13 @@ fn a_sparse_giant_costs_no_more_than_a_small_file() {
         .unwrap();
     file.set_len(1 << 40).unwrap();
     file.write_all_at(b"end", (1 << 40) - 3).unwrap();
-    let closure = room.ask().unwrap();
+    let closure = room.closure().unwrap();
     assert!(closure.objects[Path::new("/p")].needed.is_empty());
 }
 
 #[test]
-fn pipes_directories_and_loops_are_refused_and_nothing_is_waited_for() {
-    let room = Room::new("kinds");
+fn pipes_directories_and_loops_are_refused() {
+    let room = TestDir::new("kinds");
     let pipe = std::process::Command::new("mkfifo")
         .arg(room.0.join("p"))
         .status()
@@ -200,14 +200,14 @@ fn pipes_directories_and_loops_are_refused_and_nothing_is_waited_for() {
     fs::rename(room.0.join("p"), room.0.join("libpipe.so")).unwrap();
     room.put(
         "p",
-        &Forge {
+        &ElfBuilder {
             needed: &["libpipe.so"],
             runpath: Some("/"),
-            ..Forge::default()
+            ..ElfBuilder::default()
         }
         .write(),
     );
-    let closure = room.ask().unwrap();
+    let closure = room.closure().unwrap();
     assert!(
         closure.missing[0]
             .why
@@ -228,8 +228,8 @@ fn pipes_directories_and_loops_are_refused_and_nothing_is_waited_for() {
 }
 
 #[test]
-fn long_search_paths_and_many_names_take_no_long_time() {
-    let room = Room::new("long");
+fn long_search_paths_take_bounded_time() {
+    let room = TestDir::new("long");
     let long = (0..8000)
         .map(|number| format!("/d{}", number % 7))
         .collect::<Vec<_>>()
@@ -241,14 +241,14 @@ fn long_search_paths_and_many_names_take_no_long_time() {
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     room.put(
         "p",
-        &Forge {
+        &ElfBuilder {
             needed: &names,
             runpath: Some(&long),
-            ..Forge::default()
+            ..ElfBuilder::default()
         }
         .write(),
     );
-    assert_eq!(room.ask().unwrap().missing.len(), 4000);
+    assert_eq!(room.closure().unwrap().missing.len(), 4000);
     // Dots that lead back to the same place make no new one.
     let dots = (1..40)
         .map(|number| "/d1/..".repeat(number))
@@ -256,48 +256,48 @@ fn long_search_paths_and_many_names_take_no_long_time() {
         .join(":");
     room.put(
         "p",
-        &Forge {
+        &ElfBuilder {
             needed: &names[..100],
             runpath: Some(&dots),
-            ..Forge::default()
+            ..ElfBuilder::default()
         }
         .write(),
     );
-    assert_eq!(room.ask().unwrap().missing.len(), 100);
+    assert_eq!(room.closure().unwrap().missing.len(), 100);
 }
 
 #[test]
 fn chains_and_rings_of_libraries_end() {
-    let room = Room::new("chain");
+    let room = TestDir::new("chain");
     let name = |number: usize| format!("l{number}");
     for number in 0..2000 {
         let next = name((number + 1) % 2000);
         let own = name(number);
-        let forge = Forge {
+        let builder = ElfBuilder {
             soname: Some(&own),
             needed: &[&next],
             rpath: Some("/"),
-            ..Forge::default()
+            ..ElfBuilder::default()
         };
-        room.put(&own, &forge.write());
+        room.put(&own, &builder.write());
     }
     room.put(
         "p",
-        &Forge {
+        &ElfBuilder {
             needed: &["l0"],
             rpath: Some("/"),
-            ..Forge::default()
+            ..ElfBuilder::default()
         }
         .write(),
     );
-    let closure = room.ask().unwrap();
+    let closure = room.closure().unwrap();
     assert_eq!(closure.objects.len(), 2001);
     assert!(jailctl::show::deps::tree(&closure).lines().count() < 4000);
 }
 
 #[test]
 fn search_paths_that_multiply_end() {
-    let room = Room::new("multiply");
+    let room = TestDir::new("multiply");
     let gone: Vec<String> = (0..300).map(|number| format!("gone{number}")).collect();
     for number in 0..300 {
         let rpath = (0..60)
@@ -308,27 +308,27 @@ fn search_paths_that_multiply_end() {
         let mut needed: Vec<&str> = gone.iter().map(String::as_str).collect();
         needed.push(&next);
         let own = format!("l{number}");
-        let forge = Forge {
+        let builder = ElfBuilder {
             soname: Some(&own),
             needed: &needed,
             rpath: Some(&format!("{rpath}:/")),
-            ..Forge::default()
+            ..ElfBuilder::default()
         };
-        room.put(&own, &forge.write());
+        room.put(&own, &builder.write());
     }
     for number in 0..100 {
         fs::create_dir(room.0.join(format!("d{number}"))).unwrap();
     }
     room.put(
         "p",
-        &Forge {
+        &ElfBuilder {
             needed: &["l0"],
             rpath: Some("/"),
-            ..Forge::default()
+            ..ElfBuilder::default()
         }
         .write(),
     );
-    let closure = room.ask().unwrap();
+    let closure = room.closure().unwrap();
     let gave_up = |missing: &elf::Missing| {
         let why = missing.why.as_ref();
         why.is_some_and(|why| why.to_string().contains("steps"))

@@ -4,50 +4,52 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::test_root::{LOADER, Make, World, has, lacks, plain};
+use super::test_root::{LOADER, LinkOptions, TestRoot, has, lacks, plain_library};
 
 #[test]
-fn the_origin_of_a_library_is_where_it_was_opened() {
-    let Some(world) = World::glibc() else { return };
-    let make = Make {
+fn library_origin_is_the_opened_path() {
+    let Some(world) = TestRoot::glibc() else {
+        return;
+    };
+    let link = LinkOptions {
         soname: Some("liba.so"),
         needed: &["libb.so", "libc.so.6"],
         runpath: Some("$ORIGIN:$ORIGIN/../up"),
-        ..Make::default()
+        ..LinkOptions::default()
     };
-    world.library("/real/store/liba.so", make);
-    plain(&world, "/real/store/libb.so");
-    plain(&world, "/shown/libb.so");
-    plain(&world, "/real/up/libu.so");
+    world.library("/real/store/liba.so", link);
+    plain_library(&world, "/real/store/libb.so");
+    plain_library(&world, "/shown/libb.so");
+    plain_library(&world, "/real/up/libu.so");
     world.link("../real/store/liba.so", "/shown/liba.so");
     world.link("/real/store", "/alias");
     world.program(
         "/bin/p",
-        Make {
+        LinkOptions {
             needed: &["liba.so"],
             runpath: Some("/shown"),
-            ..Make::default()
+            ..LinkOptions::default()
         },
     );
     world.program(
         "/bin/q",
-        Make {
+        LinkOptions {
             needed: &["liba.so"],
             runpath: Some("/alias"),
-            ..Make::default()
+            ..LinkOptions::default()
         },
     );
     world.program(
         "/bin/r",
-        Make {
+        LinkOptions {
             needed: &["libu.so"],
             runpath: Some("/alias/../up"),
-            ..Make::default()
+            ..LinkOptions::default()
         },
     );
-    has(&world.agree("/bin/p"), "/shown/libb.so");
-    has(&world.agree("/bin/q"), "/real/store/libb.so");
-    has(&world.agree("/bin/r"), "/real/up/libu.so");
+    has(&world.compare("/bin/p"), "/shown/libb.so");
+    has(&world.compare("/bin/q"), "/real/store/libb.so");
+    has(&world.compare("/bin/r"), "/real/up/libu.so");
     let closure = world.closure("/bin/r");
     assert!(
         closure.directories.contains(Path::new("/real/store")),
@@ -57,8 +59,10 @@ fn the_origin_of_a_library_is_where_it_was_opened() {
 
 /// `_dl_get_origin` reads /proc/self/exe for the program, and knows of a library how it was opened. There is no /proc in these worlds.
 #[test]
-fn who_finds_libraries_by_its_own_place_needs_proc() {
-    let Some(world) = World::glibc() else { return };
+fn program_origin_needs_proc() {
+    let Some(world) = TestRoot::glibc() else {
+        return;
+    };
     world.compile(
         "/opt/lib/libx.so",
         "int x;",
@@ -121,16 +125,18 @@ fn who_finds_libraries_by_its_own_place_needs_proc() {
 }
 
 #[test]
-fn the_origin_of_a_program_is_where_it_really_is() {
-    let Some(world) = World::glibc() else { return };
-    plain(&world, "/opt/app/libx.so");
-    plain(&world, "/bin/libx.so");
-    let make = Make {
+fn program_origin_is_its_real_path() {
+    let Some(world) = TestRoot::glibc() else {
+        return;
+    };
+    plain_library(&world, "/opt/app/libx.so");
+    plain_library(&world, "/bin/libx.so");
+    let link = LinkOptions {
         needed: &["libx.so"],
         runpath: Some("$ORIGIN"),
-        ..Make::default()
+        ..LinkOptions::default()
     };
-    world.program("/opt/app/p", make);
+    world.program("/opt/app/p", link);
     world.link("/opt/app/p", "/bin/p");
     // ld.so cannot be asked for this: given as an argument, the program is not resolved as the kernel does.
     let answer = world.found("/bin/p");
@@ -144,28 +150,32 @@ fn the_origin_of_a_program_is_where_it_really_is() {
 }
 
 #[test]
-fn names_with_a_slash_are_opened_as_they_are() {
-    let Some(world) = World::glibc() else { return };
-    plain(&world, "/opt/libx.so");
-    plain(&world, "/opt/o/liby.so");
+fn names_with_a_slash_are_opened_directly() {
+    let Some(world) = TestRoot::glibc() else {
+        return;
+    };
+    plain_library(&world, "/opt/libx.so");
+    plain_library(&world, "/opt/o/liby.so");
     let needed = &["/opt/libx.so", "$ORIGIN/o/liby.so", "/opt/none.so"];
     world.program(
         "/opt/p",
-        Make {
+        LinkOptions {
             needed,
-            ..Make::default()
+            ..LinkOptions::default()
         },
     );
-    let answer = world.agree("/opt/p");
+    let answer = world.compare("/opt/p");
     has(&answer, "/opt/o/liby.so");
     assert_eq!(answer.1.len(), 1);
 }
 
 #[test]
-fn objects_for_other_machines_are_passed_over() {
-    let Some(world) = World::glibc() else { return };
+fn objects_for_other_machines_are_skipped() {
+    let Some(world) = TestRoot::glibc() else {
+        return;
+    };
     for directory in ["/opt/class", "/opt/machine", "/opt/good"] {
-        plain(&world, &format!("{directory}/libx.so"));
+        plain_library(&world, &format!("{directory}/libx.so"));
     }
     let patch = |path: &str, at: usize, byte: u8| {
         let mut bytes = fs::read(world.at(path)).unwrap();
@@ -177,21 +187,23 @@ fn objects_for_other_machines_are_passed_over() {
     let runpath = Some("/opt/class:/opt/machine:/opt/good");
     world.program(
         "/bin/p",
-        Make {
+        LinkOptions {
             needed: &["libx.so"],
             runpath,
-            ..Make::default()
+            ..LinkOptions::default()
         },
     );
-    has(&world.agree("/bin/p"), "/opt/good/libx.so");
+    has(&world.compare("/bin/p"), "/opt/good/libx.so");
 }
 
 #[test]
-fn what_is_found_first_and_is_no_library_is_fatal() {
-    let Some(world) = World::glibc() else { return };
-    plain(&world, "/opt/good/libx.so");
-    world.program("/opt/prog/libx.so", Make::default());
-    plain(&world, "/opt/whole");
+fn first_match_that_is_no_library_is_fatal() {
+    let Some(world) = TestRoot::glibc() else {
+        return;
+    };
+    plain_library(&world, "/opt/good/libx.so");
+    world.program("/opt/prog/libx.so", LinkOptions::default());
+    plain_library(&world, "/opt/whole");
     let whole = fs::read(world.at("/opt/whole")).unwrap();
     let mut order = whole.clone();
     order[5] = 2;
@@ -233,10 +245,10 @@ fn what_is_found_first_and_is_no_library_is_fatal() {
         let program = format!("/bin/{name}");
         world.program(
             &program,
-            Make {
+            LinkOptions {
                 needed: &["libx.so"],
                 runpath: Some(&runpath),
-                ..Make::default()
+                ..LinkOptions::default()
             },
         );
         let refusal = world.expected(&program).unwrap_err();
@@ -252,7 +264,7 @@ fn what_is_found_first_and_is_no_library_is_fatal() {
 
 /// What the kernel loads as a program, and glibc's loader refuses as a library.
 #[test]
-fn flaws_of_the_header_are_fatal_to_the_loader() {
+fn header_faults_are_fatal() {
     const OFFSET: usize = 64 + 8;
     let patches: [(&[(usize, u8)], bool); 9] = [
         (&[(8, 1)], false),
@@ -265,17 +277,19 @@ fn flaws_of_the_header_are_fatal_to_the_loader() {
         (&[(OFFSET, 1)], false),
         (&[], true),
     ];
-    let Some(world) = World::glibc() else { return };
-    plain(&world, "/opt/whole.so");
-    plain(&world, "/opt/b/libx.so");
+    let Some(world) = TestRoot::glibc() else {
+        return;
+    };
+    plain_library(&world, "/opt/whole.so");
+    plain_library(&world, "/opt/b/libx.so");
     let whole = fs::read(world.at("/opt/whole.so")).unwrap();
     assert_eq!(whole[64], 1, "the first segment is one to load");
-    let make = Make {
+    let link = LinkOptions {
         needed: &["libx.so"],
         runpath: Some("/opt/a:/opt/b"),
-        ..Make::default()
+        ..LinkOptions::default()
     };
-    world.program("/bin/p", make);
+    world.program("/bin/p", link);
     for (patch, is_good) in patches {
         let mut bytes = whole.clone();
         for (at, byte) in patch {
@@ -283,63 +297,69 @@ fn flaws_of_the_header_are_fatal_to_the_loader() {
         }
         world.write("/opt/a/libx.so", &bytes);
         if is_good {
-            has(&world.agree("/bin/p"), "/opt/a/libx.so");
+            has(&world.compare("/bin/p"), "/opt/a/libx.so");
         } else {
-            let words = world.expected("/bin/p").expect_err(&format!("{patch:?}"));
-            assert!(words.contains("libx.so"), "{patch:?}: {words}");
+            let arguments = world.expected("/bin/p").expect_err(&format!("{patch:?}"));
+            assert!(arguments.contains("libx.so"), "{patch:?}: {arguments}");
             lacks(&world.found("/bin/p"), "libx.so");
         }
     }
 }
 
 #[test]
-fn a_file_of_debug_symbols_is_no_library() {
-    let Some(world) = World::glibc() else { return };
-    plain(&world, "/opt/b/libx.so");
+fn debug_symbols_are_no_library() {
+    let Some(world) = TestRoot::glibc() else {
+        return;
+    };
+    plain_library(&world, "/opt/b/libx.so");
     let (from, to) = (world.at("/opt/b/libx.so"), world.at("/opt/libx.so"));
     let mut objcopy = Command::new("objcopy");
     let status = objcopy.arg("--only-keep-debug").arg(from).arg(to).status();
     assert!(status.unwrap().success());
-    let make = Make {
+    let link = LinkOptions {
         needed: &["libx.so"],
         runpath: Some("/opt:/opt/b"),
-        ..Make::default()
+        ..LinkOptions::default()
     };
-    world.program("/bin/p", make);
-    let words = world.expected("/bin/p").expect_err("the loader refuses it");
-    assert!(words.contains("no dynamic section"), "{words}");
+    world.program("/bin/p", link);
+    let arguments = world.expected("/bin/p").expect_err("the loader refuses it");
+    assert!(arguments.contains("no dynamic section"), "{arguments}");
     lacks(&world.found("/bin/p"), "libx.so");
 }
 
 #[test]
-fn a_loop_of_links_ends_one_search_path_and_not_the_search() {
-    let Some(world) = World::glibc() else { return };
-    plain(&world, "/opt/good/libx.so");
+fn link_loop_ends_one_search_path() {
+    let Some(world) = TestRoot::glibc() else {
+        return;
+    };
+    plain_library(&world, "/opt/good/libx.so");
     world.link("libx.so", "/opt/loop/libx.so");
-    let make = |runpath| Make {
+    let link = |runpath| LinkOptions {
         needed: &["libx.so"],
         runpath: Some(runpath),
-        ..Make::default()
+        ..LinkOptions::default()
     };
-    world.program("/bin/p", make("/opt/loop:/opt/good"));
-    lacks(&world.agree("/bin/p"), "libx.so");
-    plain(&world, "/usr/lib/libx.so");
-    has(&world.agree("/bin/p"), "/usr/lib/libx.so");
+    world.program("/bin/p", link("/opt/loop:/opt/good"));
+    lacks(&world.compare("/bin/p"), "libx.so");
+    plain_library(&world, "/usr/lib/libx.so");
+    has(&world.compare("/bin/p"), "/usr/lib/libx.so");
 }
 
 #[test]
-fn two_names_of_one_file_are_one_object() {
-    let Some(world) = World::glibc() else { return };
-    plain(&world, "/opt/libx.so");
+fn two_names_of_one_inode_are_one_object() {
+    let Some(world) = TestRoot::glibc() else {
+        return;
+    };
+    plain_library(&world, "/opt/libx.so");
     fs::hard_link(world.at("/opt/libx.so"), world.at("/opt/liby.so")).unwrap();
     world.link("libx.so", "/opt/libz.so");
     let needed = &["libx.so", "liby.so", "libz.so"];
     world.program(
         "/bin/p",
-        Make {
+        LinkOptions {
             needed,
             runpath: Some("/opt"),
-            ..Make::default()
+            ..LinkOptions::default()
         },
     );
     let expected = world.expected("/bin/p").unwrap();
@@ -349,9 +369,11 @@ fn two_names_of_one_file_are_one_object() {
 }
 
 #[test]
-fn odd_elements_of_a_path_do_no_harm() {
-    let Some(world) = World::glibc() else { return };
-    plain(&world, "/opt/a/libx.so");
+fn odd_search_path_elements() {
+    let Some(world) = TestRoot::glibc() else {
+        return;
+    };
+    plain_library(&world, "/opt/a/libx.so");
     let long = format!("/{}", "x".repeat(5000));
     for (number, runpath) in [
         "::/opt/a",
@@ -367,20 +389,22 @@ fn odd_elements_of_a_path_do_no_harm() {
         let program = format!("/bin/p{number}");
         world.program(
             &program,
-            Make {
+            LinkOptions {
                 needed: &["libx.so"],
                 runpath: Some(runpath),
-                ..Make::default()
+                ..LinkOptions::default()
             },
         );
-        world.agree(&program);
+        world.compare(&program);
     }
 }
 
 #[test]
 fn links_lead_inside_the_root_only() {
-    let Some(world) = World::glibc() else { return };
-    plain(&world, "/opt/real/libx.so.1.2");
+    let Some(world) = TestRoot::glibc() else {
+        return;
+    };
+    plain_library(&world, "/opt/real/libx.so.1.2");
     world.link("/opt/real", "/opt/absolute");
     world.link(
         "../../../../../../../../opt/absolute/libx.so.1.2",
@@ -389,13 +413,13 @@ fn links_lead_inside_the_root_only() {
     world.link("libx.so.1", "/opt/deep/libx.so");
     world.program(
         "/bin/p",
-        Make {
+        LinkOptions {
             needed: &["libx.so"],
             runpath: Some("/opt/deep"),
-            ..Make::default()
+            ..LinkOptions::default()
         },
     );
-    has(&world.agree("/bin/p"), "/opt/real/libx.so.1.2");
+    has(&world.compare("/bin/p"), "/opt/real/libx.so.1.2");
     let closure = world.closure("/bin/p");
     for link in [
         "/lib64",
@@ -409,7 +433,9 @@ fn links_lead_inside_the_root_only() {
 
 #[test]
 fn static_programs_need_nothing() {
-    let Some(world) = World::glibc() else { return };
+    let Some(world) = TestRoot::glibc() else {
+        return;
+    };
     for (name, flags) in [
         ("fixed", &["-static"][..]),
         ("movable", &["-static", "-pie", "--no-dynamic-linker"]),
@@ -417,9 +443,9 @@ fn static_programs_need_nothing() {
         let path = format!("/bin/{name}");
         world.program(
             &path,
-            Make {
+            LinkOptions {
                 extra: flags,
-                ..Make::default()
+                ..LinkOptions::default()
             },
         );
         if name == "fixed" {
@@ -431,17 +457,19 @@ fn static_programs_need_nothing() {
 }
 
 #[test]
-fn the_loader_itself_may_be_asked_for_by_name() {
-    let Some(world) = World::glibc() else { return };
+fn loader_may_be_needed_by_name() {
+    let Some(world) = TestRoot::glibc() else {
+        return;
+    };
     let loader = LOADER.rsplit('/').next().unwrap();
     world.program(
         "/bin/p",
-        Make {
+        LinkOptions {
             needed: &[loader, "libc.so.6"],
-            ..Make::default()
+            ..LinkOptions::default()
         },
     );
-    assert!(world.agree("/bin/p").1.is_empty());
+    assert!(world.compare("/bin/p").1.is_empty());
     let closure = world.closure("/bin/p");
     assert!(
         closure.objects[Path::new("/bin/p")]
@@ -455,13 +483,15 @@ fn the_loader_itself_may_be_asked_for_by_name() {
 }
 
 #[test]
-fn a_library_alone_brings_the_loader_that_it_asks_for() {
-    let Some(world) = World::glibc() else { return };
-    let make = Make {
-        needed: &[LOADER.rsplit('/').next().unwrap(), "libc.so.6"],
-        ..Make::default()
+fn library_includes_the_loader_that_it_needs() {
+    let Some(world) = TestRoot::glibc() else {
+        return;
     };
-    world.library("/opt/libx.so", make);
+    let link = LinkOptions {
+        needed: &[LOADER.rsplit('/').next().unwrap(), "libc.so.6"],
+        ..LinkOptions::default()
+    };
+    world.library("/opt/libx.so", link);
     let closure = world.closure("/opt/libx.so");
     let library = &closure.objects[Path::new("/opt/libx.so")];
     assert_eq!(library.needed.len(), 2);

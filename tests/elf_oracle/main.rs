@@ -68,7 +68,7 @@ fn loader(path: &Path) -> Option<&'static Path> {
 /// What the loader says; `Err` holds its words where it refuses the file.
 ///
 /// `--list` stops at the first library that is not found. The loader is then asked to trace, which lists them all, as ldd(1) does.
-fn ask_loader(loader: &Path, path: &Path) -> Result<Answer, String> {
+fn loader_answer(loader: &Path, path: &Path) -> Result<Answer, String> {
     let run = |trace: bool| {
         let mut command = Command::new(loader);
         command.env_clear().current_dir("/proc/self/fd");
@@ -80,8 +80,8 @@ fn ask_loader(loader: &Path, path: &Path) -> Result<Answer, String> {
         command.arg(path).output().unwrap()
     };
     let mut output = run(false);
-    let words = String::from_utf8_lossy(&output.stderr);
-    if words.contains(": cannot open shared object file") {
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    if stderr.contains(": cannot open shared object file") {
         output = run(true);
     }
     if !output.status.success() {
@@ -105,7 +105,7 @@ fn ask_loader(loader: &Path, path: &Path) -> Result<Answer, String> {
 }
 
 /// What the resolver says.
-fn ask_resolver(
+fn resolver_answer(
     view: &HostView,
     options: &Options,
     loader: &Path,
@@ -156,7 +156,7 @@ fn elf_files() -> Vec<PathBuf> {
 }
 
 #[test]
-fn every_closure_is_what_the_loader_says() {
+fn every_closure_equals_the_loader_list() {
     let files = elf_files();
     let next = AtomicUsize::new(0);
     let view = HostView::new(Path::new("/")).unwrap();
@@ -172,11 +172,11 @@ fn every_closure_is_what_the_loader_says() {
             let Some(loader) = loader(path) else {
                 continue;
             };
-            match ask_loader(loader, path) {
+            match loader_answer(loader, path) {
                 Err(_) => refused += 1,
                 Ok(expected) => {
                     compared += 1;
-                    let found = ask_resolver(&view, &options, loader, path);
+                    let found = resolver_answer(&view, &options, loader, path);
                     if found.as_ref() != Ok(&expected) {
                         differences
                             .push(format!("{}: {found:?}, not {expected:?}", path.display()));
@@ -208,13 +208,13 @@ fn every_closure_is_what_the_loader_says() {
 }
 
 /// Every path of a closure, and who needs what by which name.
-type Whole = (
+type Contents = (
     BTreeSet<PathBuf>,
     BTreeSet<(PathBuf, Arc<OsStr>, Arc<Path>)>,
     BTreeSet<(PathBuf, OsString)>,
 );
 
-fn add(whole: &mut Whole, closure: &Closure) {
+fn add(whole: &mut Contents, closure: &Closure) {
     for (path, object) in &closure.objects {
         whole.0.insert(path.clone());
         for needed in &object.needed {
@@ -231,13 +231,13 @@ fn add(whole: &mut Whole, closure: &Closure) {
 }
 
 #[test]
-fn all_at_once_give_what_each_gives_alone() {
+fn closure_of_all_is_the_union_of_each() {
     let view = HostView::new(Path::new("/")).unwrap();
     let options = Options {
         dlopen: Some(Priority::Suggested),
         ..Options::default()
     };
-    let mut alone = Whole::default();
+    let mut alone = Contents::default();
     let mut roots = Vec::new();
     for path in elf_files() {
         if let Ok(closure) = elf::closure(&view, std::slice::from_ref(&path), &options) {
@@ -245,7 +245,7 @@ fn all_at_once_give_what_each_gives_alone() {
             roots.push(path);
         }
     }
-    let mut together = Whole::default();
+    let mut together = Contents::default();
     add(
         &mut together,
         &elf::closure(&view, &roots, &options).unwrap(),

@@ -7,11 +7,11 @@ use std::path::Path;
 use jailctl::elf::{Options, Resolver, implicit};
 use jailctl::host::HostView;
 
-use super::elf_builder::Forge;
-use super::test_root::{Make, TUPLE, World, has, plain};
+use super::elf_builder::ElfBuilder;
+use super::test_root::{LinkOptions, TUPLE, TestRoot, has, plain_library};
 
 /// In a copy of what programs need the loader says of each what it says in the world.
-fn agree_together(world: &World, programs: &[&str]) {
+fn compare_all(world: &TestRoot, programs: &[&str]) {
     let closure = world.closure_of(programs, None);
     assert_eq!(closure.missing, []);
     let copy = world.copy(&closure);
@@ -22,30 +22,30 @@ fn agree_together(world: &World, programs: &[&str]) {
     }
 }
 
-fn program<'a>(needed: &'a [&'a str], rpath: &'a str) -> Make<'a> {
-    Make {
+fn program<'a>(needed: &'a [&'a str], rpath: &'a str) -> LinkOptions<'a> {
+    LinkOptions {
         needed,
         rpath: Some(rpath),
-        ..Make::default()
+        ..LinkOptions::default()
     }
 }
 
 /// `/lib/libp.so` of these worlds needs `libq.so`, wherever its program says that it is.
-fn asker(world: &World) {
-    let asker = Make {
+fn requester(world: &TestRoot) {
+    let requester = LinkOptions {
         soname: Some("libp.so"),
         needed: &["libq.so"],
-        ..Make::default()
+        ..LinkOptions::default()
     };
-    world.library("/lib/libp.so", asker);
+    world.library("/lib/libp.so", requester);
 }
 
 #[test]
-fn each_program_has_its_own_way_to_a_library_that_they_share() {
-    let worlds = [World::glibc(), World::musl()];
+fn shared_library_with_a_path_for_each_program() {
+    let worlds = [TestRoot::glibc(), TestRoot::musl()];
     for world in worlds.iter().flatten() {
-        asker(world);
-        plain(world, "/opt/b/libq.so");
+        requester(world);
+        plain_library(world, "/opt/b/libq.so");
         world.link("b", "/opt/link");
         world.dir("/opt/d");
         let ways = ["/opt/b", "/opt/link", "/opt/d/../b"];
@@ -54,66 +54,74 @@ fn each_program_has_its_own_way_to_a_library_that_they_share() {
             world.program(name, program(&["libp.so"], way));
         }
         for order in [[0, 1, 2], [2, 1, 0], [1, 0, 2]] {
-            agree_together(world, &order.map(|at| names[at]));
+            compare_all(world, &order.map(|at| names[at]));
         }
     }
 }
 
 #[test]
-fn the_cache_counts_where_one_program_needs_it() {
-    let Some(world) = World::glibc() else { return };
-    asker(&world);
-    plain(&world, "/opt/b/libq.so");
+fn cache_is_needed_if_one_program_needs_it() {
+    let Some(world) = TestRoot::glibc() else {
+        return;
+    };
+    requester(&world);
+    plain_library(&world, "/opt/b/libq.so");
     world.write("/etc/ld.so.conf", b"/opt/b\n");
     world.ldconfig();
     world.program("/found", program(&["libp.so"], "/opt/b"));
     world.program("/cached", program(&["libp.so"], "/none"));
-    agree_together(&world, &["/found", "/cached"]);
-    agree_together(&world, &["/cached", "/found"]);
+    compare_all(&world, &["/found", "/cached"]);
+    compare_all(&world, &["/cached", "/found"]);
     assert!(!world.closure("/found").needs_cache);
 }
 
 /// ldconfig(8) gives a file in a subdirectory of `glibc-hwcaps` no link, so its soname is in the cache alone.
 #[test]
-fn a_file_that_only_the_cache_knows_by_its_soname_needs_it() {
-    let Some(world) = World::glibc() else { return };
-    let make = Make {
+fn soname_without_link_needs_the_cache() {
+    let Some(world) = TestRoot::glibc() else {
+        return;
+    };
+    let link = LinkOptions {
         soname: Some("libfoo.so.1"),
-        ..Make::default()
+        ..LinkOptions::default()
     };
     world.dir("/etc");
     let better = format!("{TUPLE}/glibc-hwcaps/x86-64-v2/libfoo.so.1.2");
-    world.library(&better, make);
-    world.library(&format!("{TUPLE}/libfoo.so.1"), make);
+    world.library(&better, link);
+    world.library(&format!("{TUPLE}/libfoo.so.1"), link);
     // libfoo.so.01 is the same name to the cache, and to nothing else.
     for (name, needed) in [("/level", &["libfoo.so.1"]), ("/digits", &["libfoo.so.01"])] {
         world.program(name, program(needed, "/none"));
     }
     world.ldconfig();
-    has(&world.agree("/level"), &format!("/usr{better}"));
+    has(&world.compare("/level"), &format!("/usr{better}"));
     assert!(world.closure("/level").needs_cache);
-    world.agree("/digits");
+    world.compare("/digits");
     assert!(world.closure("/digits").needs_cache);
 }
 
 #[test]
-fn a_cached_file_that_the_loader_would_not_find_alone_needs_the_cache() {
-    let Some(world) = World::glibc() else { return };
-    plain(&world, "/usr/lib/libfoo.so.1");
-    plain(&world, &format!("{TUPLE}/libfoo.so.1"));
+fn cached_file_outside_the_search_needs_the_cache() {
+    let Some(world) = TestRoot::glibc() else {
+        return;
+    };
+    plain_library(&world, "/usr/lib/libfoo.so.1");
+    plain_library(&world, &format!("{TUPLE}/libfoo.so.1"));
     world.write("/etc/ld.so.conf", b"/usr/lib\n");
     world.ldconfig();
     let needed = &["libfoo.so.1"];
     world.program("/cached", program(needed, "/none"));
     world.program("/other", program(needed, TUPLE));
-    has(&world.agree("/cached"), "/usr/lib/libfoo.so.1");
-    agree_together(&world, &["/cached", "/other"]);
+    has(&world.compare("/cached"), "/usr/lib/libfoo.so.1");
+    compare_all(&world, &["/cached", "/other"]);
 }
 
 #[test]
-fn a_module_that_only_the_cache_leads_to_needs_it() {
-    let Some(world) = World::glibc() else { return };
-    plain(&world, "/opt/b/libnss_foo.so.2");
+fn module_outside_the_search_needs_the_cache() {
+    let Some(world) = TestRoot::glibc() else {
+        return;
+    };
+    plain_library(&world, "/opt/b/libnss_foo.so.2");
     world.write("/etc/ld.so.conf", b"/opt/b\n");
     world.ldconfig();
     world.program("/p", program(&["libc.so.6"], "/none"));
@@ -131,8 +139,10 @@ fn a_module_that_only_the_cache_leads_to_needs_it() {
 
 /// ldconfig(8) sorts the cache, and the loader searches it, by `char`, which has a sign on x86.
 #[test]
-fn a_name_beyond_ascii_hides_no_other_in_the_cache() {
-    let Some(world) = World::glibc() else { return };
+fn name_beyond_ascii_hides_no_other_in_the_cache() {
+    let Some(world) = TestRoot::glibc() else {
+        return;
+    };
     let names = [
         "liba.so.1",
         "lib\u{e9}.so.1",
@@ -141,50 +151,54 @@ fn a_name_beyond_ascii_hides_no_other_in_the_cache() {
         "libq.so.1",
     ];
     for name in names {
-        plain(&world, &format!("/opt/l/{name}"));
+        plain_library(&world, &format!("/opt/l/{name}"));
     }
     world.write("/etc/ld.so.conf", b"/opt/l\n");
     world.ldconfig();
     world.program("/p", program(&names, "/none"));
-    assert!(world.agree("/p").1.is_empty());
+    assert!(world.compare("/p").1.is_empty());
 }
 
 #[test]
-fn a_loop_in_a_subdirectory_does_not_hide_the_directory() {
-    let Some(world) = World::glibc() else { return };
+fn link_loop_in_a_subdirectory() {
+    let Some(world) = TestRoot::glibc() else {
+        return;
+    };
     let below = world.at("/opt/glibc-hwcaps/x86-64-v2");
     world.dir("/opt/glibc-hwcaps/x86-64-v2");
     symlink("libl.so", below.join("libl.so")).unwrap();
-    plain(&world, "/opt/libl.so");
-    let make = Make {
+    plain_library(&world, "/opt/libl.so");
+    let link = LinkOptions {
         needed: &["libl.so"],
         runpath: Some("/opt"),
-        ..Make::default()
+        ..LinkOptions::default()
     };
-    world.program("/p", make);
-    has(&world.agree("/p"), "/opt/libl.so");
+    world.program("/p", link);
+    has(&world.compare("/p"), "/opt/libl.so");
     // Named itself, it is a directory as any other, and ends the search path.
-    let make = Make {
+    let link = LinkOptions {
         runpath: Some("/opt/glibc-hwcaps/x86-64-v2:/good"),
-        ..make
+        ..link
     };
-    plain(&world, "/good/libl.so");
-    world.program("/r", make);
-    assert!(world.agree("/r").1.contains("libl.so"));
+    plain_library(&world, "/good/libl.so");
+    world.program("/r", link);
+    assert!(world.compare("/r").1.contains("libl.so"));
 }
 
 /// The loader of a machine of the other byte order passes over a cache that is not its own, and nothing is wrong with it.
 #[test]
-fn a_cache_of_the_other_byte_order_is_not_damaged() {
-    let Some(world) = World::glibc() else { return };
+fn cache_of_the_other_byte_order_is_not_damaged() {
+    let Some(world) = TestRoot::glibc() else {
+        return;
+    };
     world.dir("/etc");
-    plain(&world, &format!("{TUPLE}/libx.so"));
+    plain_library(&world, &format!("{TUPLE}/libx.so"));
     world.ldconfig();
-    let strange = Forge {
+    let strange = ElfBuilder {
         little: false,
         machine: 22,
         needed: &["libgone.so"],
-        ..Forge::default()
+        ..ElfBuilder::default()
     };
     world.write("/p", &strange.write());
     let closure = world.closure("/p");
@@ -193,12 +207,14 @@ fn a_cache_of_the_other_byte_order_is_not_damaged() {
 }
 
 #[test]
-fn what_is_there_without_a_file_is_not_missing() {
-    let Some(world) = World::glibc() else { return };
+fn objects_without_a_file_are_not_missing() {
+    let Some(world) = TestRoot::glibc() else {
+        return;
+    };
     world.program("/p", program(&["linux-vdso.so.1", "libc.so.6"], "/none"));
-    assert!(world.agree("/p").1.is_empty());
+    assert!(world.compare("/p").1.is_empty());
     world.program("/gate", program(&["linux-gate.so.1", "libc.so.6"], "/none"));
-    assert!(world.agree("/gate").1.contains("linux-gate.so.1"));
+    assert!(world.compare("/gate").1.contains("linux-gate.so.1"));
     // The empty name, which no linker writes, is that of the program.
     world.program("/q", program(&["libempty.so", "libc.so.6"], "/none"));
     let mut bytes = fs::read(world.at("/q")).unwrap();
@@ -208,5 +224,5 @@ fn what_is_there_without_a_file_is_not_missing() {
         .unwrap();
     bytes[at] = 0;
     fs::write(world.at("/q"), bytes).unwrap();
-    assert!(world.agree("/q").1.is_empty());
+    assert!(world.compare("/q").1.is_empty());
 }

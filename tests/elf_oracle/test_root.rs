@@ -15,14 +15,14 @@ pub(crate) const TUPLE: &str = "/lib/x86_64-linux-gnu";
 
 /// A root directory that goes away with it.
 #[derive(Debug)]
-pub(crate) struct World {
+pub(crate) struct TestRoot {
     pub(crate) root: PathBuf,
     loader: &'static str,
 }
 
 /// How an object is to be made.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Make<'a> {
+pub(crate) struct LinkOptions<'a> {
     pub(crate) soname: Option<&'a str>,
     pub(crate) needed: &'a [&'a str],
     pub(crate) rpath: Option<&'a str>,
@@ -44,7 +44,7 @@ fn run(command: &mut Command) -> Output {
 /// The files that some question is answered with, real paths inside the root, and what is missing.
 pub(crate) type Answer = (BTreeSet<PathBuf>, BTreeSet<String>);
 
-impl World {
+impl TestRoot {
     /// A root with glibc; `None`, with a word about it, where the tests do not run as root and so cannot chroot.
     pub(crate) fn glibc() -> Option<Self> {
         let world = Self::empty(LOADER)?;
@@ -112,16 +112,16 @@ impl World {
     }
 
     /// Makes a library.
-    pub(crate) fn library(&self, path: &str, make: Make<'_>) {
-        self.object(path, make, &["-shared"]);
+    pub(crate) fn library(&self, path: &str, link: LinkOptions<'_>) {
+        self.object(path, link, &["-shared"]);
     }
 
     /// Makes a program.
-    pub(crate) fn program(&self, path: &str, make: Make<'_>) {
-        self.object(path, make, &["-pie", "--dynamic-linker", self.loader]);
+    pub(crate) fn program(&self, path: &str, link: LinkOptions<'_>) {
+        self.object(path, link, &["-pie", "--dynamic-linker", self.loader]);
     }
 
-    fn object(&self, path: &str, make: Make<'_>, kind: &[&str]) {
+    fn object(&self, path: &str, link: LinkOptions<'_>, kind: &[&str]) {
         let stubs = self.at("/.stubs");
         fs::create_dir_all(&stubs).unwrap();
         let start = stubs.join("start.o");
@@ -140,16 +140,16 @@ impl World {
             .arg("-o")
             .arg(self.place(path))
             .arg(&start);
-        if let Some(soname) = make.soname {
+        if let Some(soname) = link.soname {
             command.args(["-soname", soname]);
         }
-        match (make.rpath, make.runpath) {
+        match (link.rpath, link.runpath) {
             (Some(path), _) => command.args(["--disable-new-dtags", "-rpath", path]),
             (None, Some(path)) => command.args(["--enable-new-dtags", "-rpath", path]),
             (None, None) => &mut command,
         };
-        command.args(make.extra).arg("--no-as-needed");
-        for name in make.needed {
+        command.args(link.extra).arg("--no-as-needed");
+        for name in link.needed {
             let stub = stubs.join(name.replace('/', "%"));
             if !stub.exists() {
                 run(Command::new("ld")
@@ -167,7 +167,7 @@ impl World {
         run(Command::new("ldconfig").arg("-r").arg(&self.root));
     }
 
-    fn ask(&self, trace: bool, program: &str) -> Output {
+    fn run_loader(&self, trace: bool, program: &str) -> Output {
         let mut command = Command::new("chroot");
         command.arg(&self.root).arg(self.loader);
         command
@@ -197,14 +197,14 @@ impl World {
     /// What the loader says about a program. `Err` holds why it refuses.
     pub(crate) fn expected(&self, program: &str) -> Result<Answer, String> {
         let musl = self.loader.contains("musl");
-        let mut output = self.ask(false, program);
-        let words = String::from_utf8_lossy(&output.stderr).into_owned();
-        if words.contains(": cannot open shared object file") {
-            output = self.ask(true, program);
+        let mut output = self.run_loader(false, program);
+        let arguments = String::from_utf8_lossy(&output.stderr).into_owned();
+        if arguments.contains(": cannot open shared object file") {
+            output = self.run_loader(true, program);
         }
-        let words = String::from_utf8_lossy(&output.stderr).into_owned();
+        let arguments = String::from_utf8_lossy(&output.stderr).into_owned();
         if !output.status.success() && !musl {
-            return Err(words);
+            return Err(arguments);
         }
         let mut answer = Answer::default();
         let view = HostView::new(&self.root).unwrap();
@@ -221,7 +221,7 @@ impl World {
                     .insert(view.resolve_links(Path::new(place)).unwrap().unwrap().real);
             }
         }
-        for line in words.lines() {
+        for line in arguments.lines() {
             if let Some(rest) = line.strip_prefix("Error loading shared library ") {
                 answer.1.insert(rest.split(": ").next().unwrap().to_owned());
             }
@@ -281,7 +281,7 @@ impl World {
     }
 
     /// Compares, and proves that the answer is enough: in a tree of nothing but the closure the loader says the same.
-    pub(crate) fn agree(&self, program: &str) -> Answer {
+    pub(crate) fn compare(&self, program: &str) -> Answer {
         let expected = self.expected(program).unwrap();
         assert_eq!(self.found(program), expected, "found, expected");
         let copy = self.copy_of(program);
@@ -316,14 +316,14 @@ impl World {
     }
 
     /// Compiles a program or library of C against the system's own libc, which this world has too, or musl's.
-    pub(crate) fn compile(&self, path: &str, source: &str, words: &[&str]) {
+    pub(crate) fn compile(&self, path: &str, source: &str, arguments: &[&str]) {
         let place = self.place(path);
         let file = place.with_extension("c");
         fs::write(&file, source).unwrap();
         let musl = self.loader.contains("musl");
         let mut command = Command::new(if musl { "musl-gcc" } else { "gcc" });
         command.args(["-Wl,--no-as-needed", "-o"]);
-        run(command.arg(&place).arg(&file).args(words));
+        run(command.arg(&place).arg(&file).args(arguments));
         fs::remove_file(file).unwrap();
     }
 
@@ -341,7 +341,7 @@ impl World {
     }
 }
 
-impl Drop for World {
+impl Drop for TestRoot {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.root);
     }
@@ -359,13 +359,13 @@ pub(crate) fn lacks(answer: &Answer, name: &str) {
 }
 
 /// A library of this name and nothing else.
-pub(crate) fn plain(world: &World, path: &str) {
+pub(crate) fn plain_library(world: &TestRoot, path: &str) {
     let soname = path.rsplit('/').next();
     world.library(
         path,
-        Make {
+        LinkOptions {
             soname,
-            ..Make::default()
+            ..LinkOptions::default()
         },
     );
 }

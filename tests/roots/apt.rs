@@ -19,11 +19,11 @@ pub(crate) fn mirror() -> String {
         .iter()
         .map(|path| fs::read_to_string(path).unwrap_or_default())
         .collect();
-    let mut words = text.lines().flat_map(|line| {
+    let mut arguments = text.lines().flat_map(|line| {
         let is_source = line.starts_with("deb ") || line.starts_with("URIs:");
         line.split_whitespace().filter(move |_| is_source)
     });
-    let mirror = words.find(|word| word.starts_with("http"));
+    let mirror = arguments.find(|word| word.starts_with("http"));
     mirror.unwrap_or("http://deb.debian.org/debian").to_owned()
 }
 
@@ -37,7 +37,7 @@ pub(crate) fn fetch(architecture: &str, names: &[&str]) -> (Folder, Vec<PathBuf>
     let source = format!("deb [signed-by={KEYRING}] {} bookworm main\n", mirror());
     fs::write(home.0.join("etc/sources.list"), source).unwrap();
     let at = |option: &str, place: &str| format!("{option}={}", home.0.join(place).display());
-    let apt = |words: &[&str]| {
+    let apt = |arguments: &[&str]| {
         let mut command = Command::new("apt-get");
         for option in [
             at("Dir::State", "state"),
@@ -53,7 +53,7 @@ pub(crate) fn fetch(architecture: &str, names: &[&str]) -> (Folder, Vec<PathBuf>
         ] {
             command.args(["-o", &option]);
         }
-        run(command.args(words));
+        run(command.args(arguments));
     };
     apt(&["-qq", "update"]);
     let install = [
@@ -91,9 +91,13 @@ pub(crate) fn unpack(architecture: &str, names: &[&str]) -> Folder {
 /// Unpacks what lies at `path` in the package `file`.
 fn extract(file: &Path, to: &Path, path: &str) {
     // Other than `dpkg-deb --extract`, leaves links to directories as they are.
-    let words = "dpkg-deb --fsys-tarfile \"$1\" | tar --extract --keep-directory-symlink --directory \"$2\" \"$3\"";
+    let arguments = "dpkg-deb --fsys-tarfile \"$1\" | tar --extract --keep-directory-symlink --directory \"$2\" \"$3\"";
     let mut shell = Command::new("sh");
-    run(shell.args(["-c", words, "sh"]).arg(file).arg(to).arg(path));
+    run(shell
+        .args(["-c", arguments, "sh"])
+        .arg(file)
+        .arg(to)
+        .arg(path));
 }
 
 /// Takes one file out of a package for the machine that the tests run on.

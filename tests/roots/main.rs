@@ -67,12 +67,12 @@ fn compare(root: &Path, loader: &[&str], files: &[String]) -> usize {
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
             .output()
             .unwrap();
-        let words = String::from_utf8_lossy(&output.stderr);
+        let stderr = String::from_utf8_lossy(&output.stderr);
         if !output.status.success() {
             // The loader refuses: what is static, and what is the loader itself.
             assert!(
-                !words.contains("cannot open shared object file"),
-                "{file}: {words}"
+                !stderr.contains("cannot open shared object file"),
+                "{file}: {stderr}"
             );
             continue;
         }
@@ -114,7 +114,7 @@ fn debian_13(name: &str) -> Folder {
 }
 
 #[test]
-fn debian_13_as_mmdebstrap_makes_it() {
+fn debian_13_programs() {
     let root = debian_13("debian-13");
     let files = elf_files(&root.0, 62, &["usr"]);
     let compared = compare(&root.0, &["/lib64/ld-linux-x86-64.so.2"], &files);
@@ -131,7 +131,7 @@ fn debian_13_as_mmdebstrap_makes_it() {
 
 /// numpy, whose objects find their own libraries by `$ORIGIN/../../numpy.libs`.
 #[test]
-fn a_wheel_of_pypi() {
+fn pypi_wheel() {
     let root = debian_13("wheel-root");
     let wheels = Folder::new("wheels");
     run(Command::new("python3")
@@ -186,9 +186,9 @@ fn a_wheel_of_pypi() {
         "sh",
     ]);
     run(copy.arg(&root.0).arg(&jail.0));
-    let words = "import numpy; print(int(numpy.linalg.inv(numpy.eye(7) / 6)[3, 3].round() * 7))";
+    let script = "import numpy; print(int(numpy.linalg.inv(numpy.eye(7) / 6)[3, 3].round() * 7))";
     assert_eq!(
-        run_in(&jail, &["/usr/bin/python3", "-B", "-c", words]),
+        run_in(&jail, &["/usr/bin/python3", "-B", "-c", script]),
         "42\n"
     );
 }
@@ -203,8 +203,8 @@ fn i386_packages() {
     let jail = build(&root.0, &deps(&root.0, &["bash", "ls", "git"]), "i386-jail");
     assert!(run_in(&jail, &["ls", "-l", "/usr/bin"]).contains("git"));
     assert!(run_in(&jail, &["git", "version"]).starts_with("git version 2"));
-    let words = "[[ $MACHTYPE == i?86* ]] && echo small";
-    assert_eq!(run_in(&jail, &["bash", "-c", words]), "small\n");
+    let script = "[[ $MACHTYPE == i?86* ]] && echo small";
+    assert_eq!(run_in(&jail, &["bash", "-c", script]), "small\n");
 }
 
 #[test]
@@ -222,9 +222,9 @@ fn arm64_packages() {
     assert!(compared > 100, "{compared}");
     let jail = build(&root.0, &deps(&root.0, &["bash", "curl"]), "arm64-jail");
     fs::copy(&emulator, jail.0.join("qemu")).unwrap();
-    let words = "[[ $MACHTYPE == aarch64* ]] && echo $((6 * 7))";
+    let script = "[[ $MACHTYPE == aarch64* ]] && echo $((6 * 7))";
     assert_eq!(
-        run_in(&jail, &["/qemu", "/usr/bin/bash", "-c", words]),
+        run_in(&jail, &["/qemu", "/usr/bin/bash", "-c", script]),
         "42\n"
     );
     assert!(run_in(&jail, &["/qemu", "/usr/bin/curl", "--version"]).starts_with("curl 7"));
