@@ -1,4 +1,4 @@
-//! `jailctl deps` as it is typed: output, notices and exit status.
+//! Output, notices and exit status of `jailctl deps`.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -169,15 +169,15 @@ fn why_and_its_errors() {
     assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0));
     let output = root.deps(&["--json", "--tree", "good"]);
     assert_eq!(output.status.code(), Some(2));
-    let arguments = transcript(&root.deps(&["nothing", "/usr/bin/gone", "good", "nobody", "/usr"]));
-    assert!(arguments.starts_with("status 2\n----\n"), "{arguments}");
+    let output = transcript(&root.deps(&["nothing", "/usr/bin/gone", "good", "nobody", "/usr"]));
+    assert!(output.starts_with("status 2\n----\n"), "{output}");
     for lost in [
         "`nothing`",
         "`nobody`",
         "usr/bin/gone`: no such file",
         "usr`: it is a directory",
     ] {
-        assert!(arguments.contains(lost), "{lost}: {arguments}");
+        assert!(output.contains(lost), "{lost}: {output}");
     }
 }
 
@@ -206,14 +206,14 @@ fn loader_variables_of_the_user_are_ignored() {
         root.0.join("mine/libgone.so"),
     )
     .unwrap();
-    let plain_library = root.deps(&["--json", "poor"]);
+    let without = root.deps(&["--json", "poor"]);
     let mut command = root.command(&["--json", "poor"]);
     for name in ["LD_LIBRARY_PATH", "LD_PRELOAD", "LD_AUDIT", "LD_HWCAP_MASK"] {
         command.env(name, "/mine:/mine/libgone.so");
     }
     assert_eq!(
         transcript(&command.output().unwrap()).split("----").next(),
-        transcript(&plain_library).split("----").next()
+        transcript(&without).split("----").next()
     );
 }
 
@@ -223,10 +223,10 @@ fn devices_and_unreadable_files_are_refused() {
         .args(["deps", "/dev/zero"])
         .output()
         .unwrap();
-    let arguments = transcript(&device);
+    let output = transcript(&device);
     assert!(
-        arguments.starts_with("status 4\n----\nerror: could not read `/dev/zero`: it is a device"),
-        "{arguments}"
+        output.starts_with("status 4\n----\nerror: could not read `/dev/zero`: it is a device"),
+        "{output}"
     );
     if !rustix::process::geteuid().is_root() {
         println!("skipped: only root may become somebody else");
@@ -243,7 +243,7 @@ fn devices_and_unreadable_files_are_refused() {
         PermissionsExt::from_mode(0o700),
     )
     .unwrap();
-    // The command itself may lie where others may not look.
+    // The command itself may be in a directory that other users cannot read.
     fs::copy(env!("CARGO_BIN_EXE_jailctl"), root.0.join("jailctl")).unwrap();
     let ask = |program: &str| {
         let mut command = Command::new("setpriv");
@@ -255,25 +255,25 @@ fn devices_and_unreadable_files_are_refused() {
             .arg(program);
         transcript(&command.output().unwrap())
     };
-    let arguments = ask("poor");
+    let output = ask("poor");
     assert!(
-        arguments.contains("status 4") && arguments.contains("/usr/bin/poor`: permission denied"),
-        "{arguments}"
+        output.contains("status 4") && output.contains("/usr/bin/poor`: permission denied"),
+        "{output}"
     );
-    // ld.so passes over what it may not open.
-    let arguments = ask("good");
+    // ld.so skips files that it cannot open.
+    let output = ask("good");
     assert!(
-        arguments.contains("status 3")
-            && arguments.contains("could not find `libx.so.1`")
-            && arguments.contains("libx.so.1`: permission denied"),
-        "{arguments}"
+        output.contains("status 3")
+            && output.contains("could not find `libx.so.1`")
+            && output.contains("libx.so.1`: permission denied"),
+        "{output}"
     );
     fs::create_dir_all(root.0.join("opt/shut/below")).unwrap();
     fs::set_permissions(root.0.join("opt/shut"), PermissionsExt::from_mode(0o700)).unwrap();
-    let arguments = ask("/opt/shut/below/program");
+    let output = ask("/opt/shut/below/program");
     assert!(
-        arguments.contains("status 4") && arguments.contains("program`: permission denied"),
-        "{arguments}"
+        output.contains("status 4") && output.contains("program`: permission denied"),
+        "{output}"
     );
 }
 
@@ -282,22 +282,22 @@ fn looping_library_and_truncated_program_are_reported() {
     let root = Root::new("said");
     fs::remove_file(root.0.join("usr/lib/libx.so.1")).unwrap();
     std::os::unix::fs::symlink("libx.so.1", root.0.join("usr/lib/libx.so.1")).unwrap();
-    let arguments = transcript(&root.deps(&["good"]));
+    let output = transcript(&root.deps(&["good"]));
     assert!(
-        arguments.contains("libx.so.1`: too many levels of symbolic links"),
-        "{arguments}"
+        output.contains("libx.so.1`: too many levels of symbolic links"),
+        "{output}"
     );
     fs::write(root.0.join("usr/bin/cut"), b"\x7fELF\x02\x01\x01\0\0\0").unwrap();
-    let arguments = transcript(&root.deps(&["usr/bin/cut"]));
+    let output = transcript(&root.deps(&["usr/bin/cut"]));
     assert!(
-        arguments.starts_with("status 4") && arguments.contains("shorter than its ELF header"),
-        "{arguments}"
+        output.starts_with("status 4") && output.contains("shorter than its ELF header"),
+        "{output}"
     );
     for cache in [&b"text"[..], b"glibc-ld.so.cache1.1\x01\0\0\0", b""] {
         fs::create_dir_all(root.0.join("etc")).unwrap();
         fs::write(root.0.join("etc/ld.so.cache"), cache).unwrap();
-        let arguments = transcript(&root.deps(&["poor"]));
-        assert!(arguments.contains("ld.so.cache` is damaged"), "{arguments}");
+        let output = transcript(&root.deps(&["poor"]));
+        assert!(output.contains("ld.so.cache` is damaged"), "{output}");
     }
     fs::remove_file(root.0.join("etc/ld.so.cache")).unwrap();
     let lost = ElfBuilder {
@@ -308,12 +308,9 @@ fn looping_library_and_truncated_program_are_reported() {
         ..ElfBuilder::default()
     };
     fs::write(root.0.join("usr/bin/cut"), lost.write()).unwrap();
-    let arguments = transcript(&root.deps(&["usr/bin/cut"]));
-    assert!(
-        arguments.contains("elements that are relative"),
-        "{arguments}"
-    );
-    // A bare name is a program, where a directory has the name.
+    let output = transcript(&root.deps(&["usr/bin/cut"]));
+    assert!(output.contains("elements that are relative"), "{output}");
+    // A bare name is a program, even if a directory has the same name.
     fs::create_dir(root.0.join("good")).unwrap();
     assert!(transcript(&root.deps(&["good"])).contains("/usr/bin/good\n"));
 }
@@ -349,16 +346,13 @@ fn implicit_libraries_are_added_on_request() {
     put("usr/lib/gconv/gconv-modules", table);
     put("etc/nsswitch.conf", b"passwd: files x\n");
     let list = |arguments: &[&str]| transcript(&root.deps(arguments));
-    let plain_library = list(&["good"]);
+    let without = list(&["good"]);
     let known = list(&["--known", "good"]);
     for (name, why) in [
         ("libgcc_s.so.1", "pthread_cancel"),
         ("libnss_x.so.2", "passwd: x"),
     ] {
-        assert!(
-            !plain_library.contains(name) && known.contains(name),
-            "{known}"
-        );
+        assert!(!without.contains(name) && known.contains(name), "{known}");
         assert!(list(&["--known", "--json", "good"]).contains(why));
     }
     assert!(!known.contains("libidn2"), "{known}");
@@ -402,11 +396,10 @@ fn search_configuration_is_part_of_the_closure() {
         ..ElfBuilder::default()
     };
     put("usr/bin/far", &program.write());
-    let arguments = transcript(&root.deps(&["/usr/bin/far"]));
+    let output = transcript(&root.deps(&["/usr/bin/far"]));
     assert!(
-        arguments.contains("/etc/ld-musl-x86_64.path\n")
-            && arguments.contains("/opt/far/libfar.so\n"),
-        "{arguments}"
+        output.contains("/etc/ld-musl-x86_64.path\n") && output.contains("/opt/far/libfar.so\n"),
+        "{output}"
     );
     assert!(!transcript(&root.deps(&["good"])).contains("/etc/"));
 }

@@ -1,8 +1,9 @@
-//! ELF objects for any machine, written byte by byte: what no compiler of the test machine makes.
+//! ELF objects for any machine, written byte by byte: the compiler of the test machine cannot
+//! create them.
 
 use std::ffi::OsStr;
 
-/// An object to be written.
+/// Settings of an object.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ElfBuilder<'a> {
     pub(crate) wide: bool,
@@ -20,12 +21,12 @@ pub(crate) struct ElfBuilder<'a> {
     pub(crate) filter: Option<&'a str>,
     /// `DT_FLAGS_1`.
     pub(crate) flags_1: usize,
-    /// The text of a `.note.dlopen`.
+    /// Text of a `.note.dlopen`.
     pub(crate) dlopen: Option<&'a str>,
 }
 
 impl Default for ElfBuilder<'_> {
-    /// A library for x86-64.
+    /// Settings of a library for x86-64.
     fn default() -> Self {
         Self {
             wide: true,
@@ -45,7 +46,7 @@ impl Default for ElfBuilder<'_> {
     }
 }
 
-/// Where parts of an object lie in its file, for tests that break them.
+/// Bytes of an object and the offsets of its parts, for tests that damage them.
 #[derive(Clone, Debug)]
 pub(crate) struct BuiltElf {
     pub(crate) bytes: Vec<u8>,
@@ -78,7 +79,7 @@ impl Writer {
         self.bytes.extend(raw);
     }
 
-    /// A value of the width of an address.
+    /// Writes a value of the width of an address.
     fn address(&mut self, value: usize) {
         if self.wide {
             let value = value as u64;
@@ -109,7 +110,7 @@ impl Writer {
 }
 
 impl ElfBuilder<'_> {
-    /// Writes it.
+    /// Returns the bytes of the object.
     pub(crate) fn write(&self) -> Vec<u8> {
         self.build().bytes
     }

@@ -1,4 +1,5 @@
-//! Roots of other machines: their own loaders, directories and libraries, and nothing of the system that the tests run on.
+//! Roots of other machines: with loaders, directories and libraries of their own, and none of the
+//! system that runs the tests.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -58,7 +59,7 @@ impl Drop for Root {
     }
 }
 
-/// Paths of a closure, and names that are missing.
+/// Paths of a closure, and its missing names.
 fn paths_and_missing(closure: &Closure) -> (BTreeSet<&str>, BTreeSet<&str>) {
     let paths = closure.objects.keys().map(|path| path.to_str().unwrap());
     let names = closure
@@ -180,7 +181,7 @@ fn each_machine_has_its_loader_and_directories() {
             .write(),
         );
         root.link("libown.so.1.0", &at("libown.so.1"));
-        // Only the system that the tests run on has a libc.
+        // Only the system that runs the tests has a libc.
         let needed = &["libown.so.1"];
         root.put(
             "/usr/bin/p",
@@ -202,7 +203,8 @@ fn each_machine_has_its_loader_and_directories() {
             "{name}: {paths:?}"
         );
         assert_eq!(missing, BTreeSet::from(["libc.so.6"]), "{name}");
-        // A library of the machine that the tests run on, where the search would find it first, is passed over or fatal, never taken.
+        // A library of the machine that runs the tests, placed where the search finds it first, is
+        // skipped or fatal, never accepted.
         root.put(
             &format!("/usr/lib/{tuple}/libown.so.1"),
             &ElfBuilder::default().write(),
@@ -382,7 +384,7 @@ fn scripts_lead_to_their_interpreters() {
     assert_eq!((closure.objects.len(), closure.missing.len()), (1, 1));
 }
 
-/// execve(2): `ELOOP` after five scripts, however each was come by.
+/// execve(2): `ELOOP` after five scripts, whatever the path to each of them.
 #[test]
 fn nested_scripts_end_as_in_the_kernel() {
     let root = Root::new("chains");
@@ -503,7 +505,7 @@ fn known_libraries_are_added_if_they_exist() {
         reasons[0].to_string(),
         "loaded for passwd: x of nsswitch.conf"
     );
-    // A program without a loader loads nothing.
+    // A program without a loader loads no libraries.
     let closure = elf::closure(&view, &[PathBuf::from("/bin/static")], &options).unwrap();
     assert_eq!(closure.objects.len(), 1);
 }

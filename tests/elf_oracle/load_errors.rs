@@ -1,4 +1,5 @@
-//! What the loader takes, passes over and fails on, and by which path it opens what it takes: each compared with what it says inside its root.
+//! Files that the loader accepts, skips and fails on, and the path by which it opens those that it
+//! accepts: each compared with the loader, started inside the root.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +9,7 @@ use super::test_root::{LOADER, LinkOptions, TestRoot, has, lacks, plain_library}
 
 #[test]
 fn library_origin_is_the_opened_path() {
-    let Some(world) = TestRoot::glibc() else {
+    let Some(root) = TestRoot::glibc() else {
         return;
     };
     let link = LinkOptions {
@@ -17,13 +18,13 @@ fn library_origin_is_the_opened_path() {
         runpath: Some("$ORIGIN:$ORIGIN/../up"),
         ..LinkOptions::default()
     };
-    world.library("/real/store/liba.so", link);
-    plain_library(&world, "/real/store/libb.so");
-    plain_library(&world, "/shown/libb.so");
-    plain_library(&world, "/real/up/libu.so");
-    world.link("../real/store/liba.so", "/shown/liba.so");
-    world.link("/real/store", "/alias");
-    world.program(
+    root.library("/real/store/liba.so", link);
+    plain_library(&root, "/real/store/libb.so");
+    plain_library(&root, "/shown/libb.so");
+    plain_library(&root, "/real/up/libu.so");
+    root.link("../real/store/liba.so", "/shown/liba.so");
+    root.link("/real/store", "/alias");
+    root.program(
         "/bin/p",
         LinkOptions {
             needed: &["liba.so"],
@@ -31,7 +32,7 @@ fn library_origin_is_the_opened_path() {
             ..LinkOptions::default()
         },
     );
-    world.program(
+    root.program(
         "/bin/q",
         LinkOptions {
             needed: &["liba.so"],
@@ -39,7 +40,7 @@ fn library_origin_is_the_opened_path() {
             ..LinkOptions::default()
         },
     );
-    world.program(
+    root.program(
         "/bin/r",
         LinkOptions {
             needed: &["libu.so"],
@@ -47,38 +48,39 @@ fn library_origin_is_the_opened_path() {
             ..LinkOptions::default()
         },
     );
-    has(&world.compare("/bin/p"), "/shown/libb.so");
-    has(&world.compare("/bin/q"), "/real/store/libb.so");
-    has(&world.compare("/bin/r"), "/real/up/libu.so");
-    let closure = world.closure("/bin/r");
+    has(&root.compare("/bin/p"), "/shown/libb.so");
+    has(&root.compare("/bin/q"), "/real/store/libb.so");
+    has(&root.compare("/bin/r"), "/real/up/libu.so");
+    let closure = root.closure("/bin/r");
     assert!(
         closure.directories.contains(Path::new("/real/store")),
         "{closure:?}"
     );
 }
 
-/// `_dl_get_origin` reads /proc/self/exe for the program, and knows of a library how it was opened. There is no /proc in these worlds.
+/// `_dl_get_origin` reads /proc/self/exe for the program, and uses the opened path of a library.
+/// There is no /proc in these roots.
 #[test]
 fn program_origin_needs_proc() {
-    let Some(world) = TestRoot::glibc() else {
+    let Some(root) = TestRoot::glibc() else {
         return;
     };
-    world.compile(
+    root.compile(
         "/opt/lib/libx.so",
         "int x;",
         &["-shared", "-fPIC", "-Wl,-soname,libx.so"],
     );
-    world.compile(
+    root.compile(
         "/opt/bin/lib/libx.so",
         "int x;",
         &["-shared", "-fPIC", "-Wl,-soname,libx.so"],
     );
-    world.put(
-        world.at("/opt/lib/libx.so").to_str().unwrap(),
+    root.put(
+        root.at("/opt/lib/libx.so").to_str().unwrap(),
         "/usr/lib/liby.so",
     );
-    world.link("/usr/lib/liby.so", "/opt/up/liby.so");
-    let library = world.at("/opt/lib/libx.so");
+    root.link("/usr/lib/liby.so", "/opt/up/liby.so");
+    let library = root.at("/opt/lib/libx.so");
     let library = library.to_str().unwrap();
     let middle = [
         "-shared",
@@ -87,15 +89,15 @@ fn program_origin_needs_proc() {
         library,
         "-Wl,-rpath,$ORIGIN",
     ];
-    world.compile("/opt/lib/libmiddle.so", "int middle;", &middle);
-    let middle = world.at("/opt/lib/libmiddle.so");
+    root.compile("/opt/lib/libmiddle.so", "int middle;", &middle);
+    let middle = root.at("/opt/lib/libmiddle.so");
     let middle = middle.to_str().unwrap();
-    world.compile(
+    root.compile(
         "/.stubs/liby.so",
         "int y;",
         &["-shared", "-fPIC", "-Wl,-soname,liby.so"],
     );
-    let elsewhere = world.at("/.stubs/liby.so");
+    let elsewhere = root.at("/.stubs/liby.so");
     let elsewhere = elsewhere.to_str().unwrap();
     for (name, linked, path, needs_proc) in [
         ("own", library, "/none:${ORIGIN}/../lib", true),
@@ -108,42 +110,42 @@ fn program_origin_needs_proc() {
     ] {
         let program = format!("/opt/bin/{name}");
         let rpath = format!("-Wl,-rpath,{path}");
-        world.compile(
+        root.compile(
             &program,
             "int main(void) { return 0; }",
             &[linked, &rpath, "-Wl,--allow-shlib-undefined"],
         );
-        let closure = world.closure(&program);
+        let closure = root.closure(&program);
         assert_eq!(closure.missing, [], "{name}");
         assert_eq!(!closure.needs_proc.is_empty(), needs_proc, "{name}");
-        let copy = world.copy(&closure);
+        let copy = root.copy(&closure);
         let mut chroot = Command::new("chroot");
-        let status = chroot.arg(&copy.root).arg(&program).status().unwrap();
-        // `first` looks for another file where there is no /proc, which its copy does not have.
+        let status = chroot.arg(&copy.path).arg(&program).status().unwrap();
+        // `first` finds another file if there is no /proc, and its copy does not have that file.
         assert_eq!(status.success(), !needs_proc, "{name}");
     }
 }
 
 #[test]
 fn program_origin_is_its_real_path() {
-    let Some(world) = TestRoot::glibc() else {
+    let Some(root) = TestRoot::glibc() else {
         return;
     };
-    plain_library(&world, "/opt/app/libx.so");
-    plain_library(&world, "/bin/libx.so");
+    plain_library(&root, "/opt/app/libx.so");
+    plain_library(&root, "/bin/libx.so");
     let link = LinkOptions {
         needed: &["libx.so"],
         runpath: Some("$ORIGIN"),
         ..LinkOptions::default()
     };
-    world.program("/opt/app/p", link);
-    world.link("/opt/app/p", "/bin/p");
-    // ld.so cannot be asked for this: given as an argument, the program is not resolved as the kernel does.
-    let answer = world.found("/bin/p");
+    root.program("/opt/app/p", link);
+    root.link("/opt/app/p", "/bin/p");
+    // ld.so cannot check this: it does not resolve a program that is an argument as the kernel
+    // does.
+    let answer = root.found("/bin/p");
     has(&answer, "/opt/app/libx.so");
     assert!(
-        world
-            .closure("/bin/p")
+        root.closure("/bin/p")
             .objects
             .contains_key(Path::new("/bin/p"))
     );
@@ -151,41 +153,41 @@ fn program_origin_is_its_real_path() {
 
 #[test]
 fn names_with_a_slash_are_opened_directly() {
-    let Some(world) = TestRoot::glibc() else {
+    let Some(root) = TestRoot::glibc() else {
         return;
     };
-    plain_library(&world, "/opt/libx.so");
-    plain_library(&world, "/opt/o/liby.so");
+    plain_library(&root, "/opt/libx.so");
+    plain_library(&root, "/opt/o/liby.so");
     let needed = &["/opt/libx.so", "$ORIGIN/o/liby.so", "/opt/none.so"];
-    world.program(
+    root.program(
         "/opt/p",
         LinkOptions {
             needed,
             ..LinkOptions::default()
         },
     );
-    let answer = world.compare("/opt/p");
+    let answer = root.compare("/opt/p");
     has(&answer, "/opt/o/liby.so");
     assert_eq!(answer.1.len(), 1);
 }
 
 #[test]
 fn objects_for_other_machines_are_skipped() {
-    let Some(world) = TestRoot::glibc() else {
+    let Some(root) = TestRoot::glibc() else {
         return;
     };
     for directory in ["/opt/class", "/opt/machine", "/opt/good"] {
-        plain_library(&world, &format!("{directory}/libx.so"));
+        plain_library(&root, &format!("{directory}/libx.so"));
     }
     let patch = |path: &str, at: usize, byte: u8| {
-        let mut bytes = fs::read(world.at(path)).unwrap();
+        let mut bytes = fs::read(root.at(path)).unwrap();
         bytes[at] = byte;
-        fs::write(world.at(path), bytes).unwrap();
+        fs::write(root.at(path), bytes).unwrap();
     };
     patch("/opt/class/libx.so", 4, 1);
     patch("/opt/machine/libx.so", 18, 183);
     let runpath = Some("/opt/class:/opt/machine:/opt/good");
-    world.program(
+    root.program(
         "/bin/p",
         LinkOptions {
             needed: &["libx.so"],
@@ -193,18 +195,18 @@ fn objects_for_other_machines_are_skipped() {
             ..LinkOptions::default()
         },
     );
-    has(&world.compare("/bin/p"), "/opt/good/libx.so");
+    has(&root.compare("/bin/p"), "/opt/good/libx.so");
 }
 
 #[test]
 fn first_match_that_is_no_library_is_fatal() {
-    let Some(world) = TestRoot::glibc() else {
+    let Some(root) = TestRoot::glibc() else {
         return;
     };
-    plain_library(&world, "/opt/good/libx.so");
-    world.program("/opt/prog/libx.so", LinkOptions::default());
-    plain_library(&world, "/opt/whole");
-    let whole = fs::read(world.at("/opt/whole")).unwrap();
+    plain_library(&root, "/opt/good/libx.so");
+    root.program("/opt/prog/libx.so", LinkOptions::default());
+    plain_library(&root, "/opt/whole");
+    let whole = fs::read(root.at("/opt/whole")).unwrap();
     let mut order = whole.clone();
     order[5] = 2;
     let mut system = whole.clone();
@@ -226,9 +228,9 @@ fn first_match_that_is_no_library_is_fatal() {
         ("size", &size),
         ("segments", &whole[..80]),
     ] {
-        world.write(&format!("/opt/{name}/libx.so"), content);
+        root.write(&format!("/opt/{name}/libx.so"), content);
     }
-    world.dir("/opt/directory/libx.so");
+    root.dir("/opt/directory/libx.so");
     for name in [
         "prog",
         "empty",
@@ -243,7 +245,7 @@ fn first_match_that_is_no_library_is_fatal() {
     ] {
         let runpath = format!("/opt/{name}:/opt/good");
         let program = format!("/bin/{name}");
-        world.program(
+        root.program(
             &program,
             LinkOptions {
                 needed: &["libx.so"],
@@ -251,8 +253,8 @@ fn first_match_that_is_no_library_is_fatal() {
                 ..LinkOptions::default()
             },
         );
-        let refusal = world.expected(&program).unwrap_err();
-        let closure = world.closure(&program);
+        let refusal = root.expected(&program).unwrap_err();
+        let closure = root.closure(&program);
         assert_eq!(closure.missing.len(), 1, "{name}: {refusal} {closure:?}");
         let why = closure.missing[0].why.as_ref().unwrap().to_string();
         assert!(
@@ -262,7 +264,7 @@ fn first_match_that_is_no_library_is_fatal() {
     }
 }
 
-/// What the kernel loads as a program, and glibc's loader refuses as a library.
+/// A program that the kernel loads, and that glibc's loader refuses as a library.
 #[test]
 fn header_faults_are_fatal() {
     const OFFSET: usize = 64 + 8;
@@ -277,42 +279,42 @@ fn header_faults_are_fatal() {
         (&[(OFFSET, 1)], false),
         (&[], true),
     ];
-    let Some(world) = TestRoot::glibc() else {
+    let Some(root) = TestRoot::glibc() else {
         return;
     };
-    plain_library(&world, "/opt/whole.so");
-    plain_library(&world, "/opt/b/libx.so");
-    let whole = fs::read(world.at("/opt/whole.so")).unwrap();
+    plain_library(&root, "/opt/whole.so");
+    plain_library(&root, "/opt/b/libx.so");
+    let whole = fs::read(root.at("/opt/whole.so")).unwrap();
     assert_eq!(whole[64], 1, "the first segment is one to load");
     let link = LinkOptions {
         needed: &["libx.so"],
         runpath: Some("/opt/a:/opt/b"),
         ..LinkOptions::default()
     };
-    world.program("/bin/p", link);
+    root.program("/bin/p", link);
     for (patch, is_good) in patches {
         let mut bytes = whole.clone();
         for (at, byte) in patch {
             bytes[*at] = *byte;
         }
-        world.write("/opt/a/libx.so", &bytes);
+        root.write("/opt/a/libx.so", &bytes);
         if is_good {
-            has(&world.compare("/bin/p"), "/opt/a/libx.so");
+            has(&root.compare("/bin/p"), "/opt/a/libx.so");
         } else {
-            let arguments = world.expected("/bin/p").expect_err(&format!("{patch:?}"));
-            assert!(arguments.contains("libx.so"), "{patch:?}: {arguments}");
-            lacks(&world.found("/bin/p"), "libx.so");
+            let refusal = root.expected("/bin/p").expect_err(&format!("{patch:?}"));
+            assert!(refusal.contains("libx.so"), "{patch:?}: {refusal}");
+            lacks(&root.found("/bin/p"), "libx.so");
         }
     }
 }
 
 #[test]
 fn debug_symbols_are_no_library() {
-    let Some(world) = TestRoot::glibc() else {
+    let Some(root) = TestRoot::glibc() else {
         return;
     };
-    plain_library(&world, "/opt/b/libx.so");
-    let (from, to) = (world.at("/opt/b/libx.so"), world.at("/opt/libx.so"));
+    plain_library(&root, "/opt/b/libx.so");
+    let (from, to) = (root.at("/opt/b/libx.so"), root.at("/opt/libx.so"));
     let mut objcopy = Command::new("objcopy");
     let status = objcopy.arg("--only-keep-debug").arg(from).arg(to).status();
     assert!(status.unwrap().success());
@@ -321,40 +323,40 @@ fn debug_symbols_are_no_library() {
         runpath: Some("/opt:/opt/b"),
         ..LinkOptions::default()
     };
-    world.program("/bin/p", link);
-    let arguments = world.expected("/bin/p").expect_err("the loader refuses it");
-    assert!(arguments.contains("no dynamic section"), "{arguments}");
-    lacks(&world.found("/bin/p"), "libx.so");
+    root.program("/bin/p", link);
+    let refusal = root.expected("/bin/p").expect_err("the loader refuses it");
+    assert!(refusal.contains("no dynamic section"), "{refusal}");
+    lacks(&root.found("/bin/p"), "libx.so");
 }
 
 #[test]
 fn link_loop_ends_one_search_path() {
-    let Some(world) = TestRoot::glibc() else {
+    let Some(root) = TestRoot::glibc() else {
         return;
     };
-    plain_library(&world, "/opt/good/libx.so");
-    world.link("libx.so", "/opt/loop/libx.so");
+    plain_library(&root, "/opt/good/libx.so");
+    root.link("libx.so", "/opt/loop/libx.so");
     let link = |runpath| LinkOptions {
         needed: &["libx.so"],
         runpath: Some(runpath),
         ..LinkOptions::default()
     };
-    world.program("/bin/p", link("/opt/loop:/opt/good"));
-    lacks(&world.compare("/bin/p"), "libx.so");
-    plain_library(&world, "/usr/lib/libx.so");
-    has(&world.compare("/bin/p"), "/usr/lib/libx.so");
+    root.program("/bin/p", link("/opt/loop:/opt/good"));
+    lacks(&root.compare("/bin/p"), "libx.so");
+    plain_library(&root, "/usr/lib/libx.so");
+    has(&root.compare("/bin/p"), "/usr/lib/libx.so");
 }
 
 #[test]
 fn two_names_of_one_inode_are_one_object() {
-    let Some(world) = TestRoot::glibc() else {
+    let Some(root) = TestRoot::glibc() else {
         return;
     };
-    plain_library(&world, "/opt/libx.so");
-    fs::hard_link(world.at("/opt/libx.so"), world.at("/opt/liby.so")).unwrap();
-    world.link("libx.so", "/opt/libz.so");
+    plain_library(&root, "/opt/libx.so");
+    fs::hard_link(root.at("/opt/libx.so"), root.at("/opt/liby.so")).unwrap();
+    root.link("libx.so", "/opt/libz.so");
     let needed = &["libx.so", "liby.so", "libz.so"];
-    world.program(
+    root.program(
         "/bin/p",
         LinkOptions {
             needed,
@@ -362,18 +364,19 @@ fn two_names_of_one_inode_are_one_object() {
             ..LinkOptions::default()
         },
     );
-    let expected = world.expected("/bin/p").unwrap();
-    // The second name must be there too, for the loader to find that it is the same: more than --list tells.
-    let found = world.found("/bin/p");
+    let expected = root.expected("/bin/p").unwrap();
+    // The second name must exist too, so that the loader can find that it is the same file: --list
+    // does not show this.
+    let found = root.found("/bin/p");
     assert!(expected.0.is_subset(&found.0) && found.0.contains(Path::new("/opt/liby.so")));
 }
 
 #[test]
 fn odd_search_path_elements() {
-    let Some(world) = TestRoot::glibc() else {
+    let Some(root) = TestRoot::glibc() else {
         return;
     };
-    plain_library(&world, "/opt/a/libx.so");
+    plain_library(&root, "/opt/a/libx.so");
     let long = format!("/{}", "x".repeat(5000));
     for (number, runpath) in [
         "::/opt/a",
@@ -387,7 +390,7 @@ fn odd_search_path_elements() {
     .enumerate()
     {
         let program = format!("/bin/p{number}");
-        world.program(
+        root.program(
             &program,
             LinkOptions {
                 needed: &["libx.so"],
@@ -395,23 +398,23 @@ fn odd_search_path_elements() {
                 ..LinkOptions::default()
             },
         );
-        world.compare(&program);
+        root.compare(&program);
     }
 }
 
 #[test]
 fn links_lead_inside_the_root_only() {
-    let Some(world) = TestRoot::glibc() else {
+    let Some(root) = TestRoot::glibc() else {
         return;
     };
-    plain_library(&world, "/opt/real/libx.so.1.2");
-    world.link("/opt/real", "/opt/absolute");
-    world.link(
+    plain_library(&root, "/opt/real/libx.so.1.2");
+    root.link("/opt/real", "/opt/absolute");
+    root.link(
         "../../../../../../../../opt/absolute/libx.so.1.2",
         "/opt/deep/libx.so.1",
     );
-    world.link("libx.so.1", "/opt/deep/libx.so");
-    world.program(
+    root.link("libx.so.1", "/opt/deep/libx.so");
+    root.program(
         "/bin/p",
         LinkOptions {
             needed: &["libx.so"],
@@ -419,8 +422,8 @@ fn links_lead_inside_the_root_only() {
             ..LinkOptions::default()
         },
     );
-    has(&world.compare("/bin/p"), "/opt/real/libx.so.1.2");
-    let closure = world.closure("/bin/p");
+    has(&root.compare("/bin/p"), "/opt/real/libx.so.1.2");
+    let closure = root.closure("/bin/p");
     for link in [
         "/lib64",
         "/opt/absolute",
@@ -433,7 +436,7 @@ fn links_lead_inside_the_root_only() {
 
 #[test]
 fn static_programs_need_nothing() {
-    let Some(world) = TestRoot::glibc() else {
+    let Some(root) = TestRoot::glibc() else {
         return;
     };
     for (name, flags) in [
@@ -441,7 +444,7 @@ fn static_programs_need_nothing() {
         ("movable", &["-static", "-pie", "--no-dynamic-linker"]),
     ] {
         let path = format!("/bin/{name}");
-        world.program(
+        root.program(
             &path,
             LinkOptions {
                 extra: flags,
@@ -451,26 +454,26 @@ fn static_programs_need_nothing() {
         if name == "fixed" {
             continue;
         }
-        assert_eq!(world.closure(&path).objects.len(), 1, "{name}");
+        assert_eq!(root.closure(&path).objects.len(), 1, "{name}");
     }
-    assert!(world.closure("/bin/fixed").missing.is_empty());
+    assert!(root.closure("/bin/fixed").missing.is_empty());
 }
 
 #[test]
 fn loader_may_be_needed_by_name() {
-    let Some(world) = TestRoot::glibc() else {
+    let Some(root) = TestRoot::glibc() else {
         return;
     };
     let loader = LOADER.rsplit('/').next().unwrap();
-    world.program(
+    root.program(
         "/bin/p",
         LinkOptions {
             needed: &[loader, "libc.so.6"],
             ..LinkOptions::default()
         },
     );
-    assert!(world.compare("/bin/p").1.is_empty());
-    let closure = world.closure("/bin/p");
+    assert!(root.compare("/bin/p").1.is_empty());
+    let closure = root.closure("/bin/p");
     assert!(
         closure.objects[Path::new("/bin/p")]
             .needed
@@ -484,15 +487,15 @@ fn loader_may_be_needed_by_name() {
 
 #[test]
 fn library_includes_the_loader_that_it_needs() {
-    let Some(world) = TestRoot::glibc() else {
+    let Some(root) = TestRoot::glibc() else {
         return;
     };
     let link = LinkOptions {
         needed: &[LOADER.rsplit('/').next().unwrap(), "libc.so.6"],
         ..LinkOptions::default()
     };
-    world.library("/opt/libx.so", link);
-    let closure = world.closure("/opt/libx.so");
+    root.library("/opt/libx.so", link);
+    let closure = root.closure("/opt/libx.so");
     let library = &closure.objects[Path::new("/opt/libx.so")];
     assert_eq!(library.needed.len(), 2);
     for needed in &library.needed {

@@ -1,7 +1,8 @@
-//! The closure of every ELF file of the system's program and library directories is what its own loader says: the same files, and the same missing.
+//! Closures of all ELF files in the program and library directories of the system, compared with
+//! their own loaders: the same files, and the same missing names.
 //!
-//! The oracle is `ld.so --list`, which maps objects and runs nothing of them. Files that the loader refuses are no part of the comparison, and
-//! no others are left out.
+//! The oracle is `ld.so --list`, which maps objects and runs no code of them. Files that the loader
+//! refuses are not compared; all others are.
 #![allow(
     clippy::disallowed_methods,
     clippy::unwrap_used,
@@ -35,14 +36,14 @@ mod resource_limits;
 mod search;
 mod test_root;
 
-/// What one file needs: real paths, and names that were not found.
+/// Needs of one file: real paths, and names that were not found.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Answer {
     files: BTreeSet<PathBuf>,
     missing: BTreeSet<String>,
 }
 
-/// The loader of a file, by class and machine; `None` where it is no program or library of this system.
+/// Loader of a file, by class and machine; `None` if it is no program or library of this system.
 fn loader(path: &Path) -> Option<&'static Path> {
     let mut head = [0; 20];
     fs::File::open(path).ok()?.read_exact(&mut head).ok()?;
@@ -65,9 +66,10 @@ fn loader(path: &Path) -> Option<&'static Path> {
         .then_some(loader)
 }
 
-/// What the loader says; `Err` holds its words where it refuses the file.
+/// Needs of a file by its loader; `Err` contains its error output if it refuses the file.
 ///
-/// `--list` stops at the first library that is not found. The loader is then asked to trace, which lists them all, as ldd(1) does.
+/// `--list` stops at the first library that is not found. The loader is then started in trace mode,
+/// which lists them all, as ldd(1) does.
 fn loader_answer(loader: &Path, path: &Path) -> Result<Answer, String> {
     let run = |trace: bool| {
         let mut command = Command::new(loader);
@@ -104,7 +106,7 @@ fn loader_answer(loader: &Path, path: &Path) -> Result<Answer, String> {
     Ok(answer)
 }
 
-/// What the resolver says.
+/// Needs of a file by the resolver.
 fn resolver_answer(
     view: &HostView,
     options: &Options,
@@ -207,7 +209,8 @@ fn every_closure_equals_the_loader_list() {
     assert!(compared > 100);
 }
 
-/// Every path of a closure, and who needs what by which name.
+/// Every path of a closure; object, name and library of every need; object and name of every
+/// missing library.
 type Contents = (
     BTreeSet<PathBuf>,
     BTreeSet<(PathBuf, Arc<OsStr>, Arc<Path>)>,

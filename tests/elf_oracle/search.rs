@@ -1,4 +1,5 @@
-//! Hard cases of the order of the search, each made anew and compared with what the loader says inside its root.
+//! Order of the search in hard cases, each built by the test and compared with the loader, started
+//! inside the root.
 
 use std::fs;
 use std::path::Path;
@@ -7,18 +8,18 @@ use super::test_root::{LinkOptions, TUPLE, TestRoot, has, lacks, plain_library};
 
 #[test]
 fn rpath_is_inherited_and_runpath_is_not() {
-    let Some(world) = TestRoot::glibc() else {
+    let Some(root) = TestRoot::glibc() else {
         return;
     };
-    plain_library(&world, "/opt/a/libleaf.so");
+    plain_library(&root, "/opt/a/libleaf.so");
     let middle = LinkOptions {
         soname: Some("libmiddle.so"),
         needed: &["libleaf.so"],
         ..LinkOptions::default()
     };
-    world.library("/opt/a/libmiddle.so", middle);
+    root.library("/opt/a/libmiddle.so", middle);
     let needed = &["libmiddle.so", "libc.so.6"];
-    world.program(
+    root.program(
         "/bin/old",
         LinkOptions {
             needed,
@@ -26,7 +27,7 @@ fn rpath_is_inherited_and_runpath_is_not() {
             ..LinkOptions::default()
         },
     );
-    world.program(
+    root.program(
         "/bin/new",
         LinkOptions {
             needed,
@@ -34,17 +35,17 @@ fn rpath_is_inherited_and_runpath_is_not() {
             ..LinkOptions::default()
         },
     );
-    has(&world.compare("/bin/old"), "/opt/a/libleaf.so");
-    lacks(&world.compare("/bin/new"), "libleaf.so");
+    has(&root.compare("/bin/old"), "/opt/a/libleaf.so");
+    lacks(&root.compare("/bin/new"), "libleaf.so");
 }
 
 #[test]
 fn runpath_excludes_every_rpath() {
-    let Some(world) = TestRoot::glibc() else {
+    let Some(root) = TestRoot::glibc() else {
         return;
     };
-    plain_library(&world, "/opt/rpath/libleaf.so");
-    plain_library(&world, "/opt/runpath/libleaf.so");
+    plain_library(&root, "/opt/rpath/libleaf.so");
+    plain_library(&root, "/opt/runpath/libleaf.so");
     for (name, runpath) in [("libshut.so", Some("/opt/nowhere")), ("libopen.so", None)] {
         let link = LinkOptions {
             soname: Some(name),
@@ -52,39 +53,39 @@ fn runpath_excludes_every_rpath() {
             runpath,
             ..LinkOptions::default()
         };
-        world.library(&format!("/opt/rpath/{name}"), link);
+        root.library(&format!("/opt/rpath/{name}"), link);
     }
     let link = |name| LinkOptions {
         needed: name,
         rpath: Some("/opt/rpath"),
         ..LinkOptions::default()
     };
-    world.program("/bin/shut", link(&["libshut.so"]));
-    world.program("/bin/open", link(&["libopen.so"]));
-    lacks(&world.compare("/bin/shut"), "libleaf.so");
-    has(&world.compare("/bin/open"), "/opt/rpath/libleaf.so");
+    root.program("/bin/shut", link(&["libshut.so"]));
+    root.program("/bin/open", link(&["libopen.so"]));
+    lacks(&root.compare("/bin/shut"), "libleaf.so");
+    has(&root.compare("/bin/open"), "/opt/rpath/libleaf.so");
 }
 
 #[test]
 fn runpath_cache_and_default_directories_in_order() {
-    let Some(world) = TestRoot::glibc() else {
+    let Some(root) = TestRoot::glibc() else {
         return;
     };
     for directory in ["/opt/conf", "/opt/runpath", TUPLE, "/usr/lib"] {
-        plain_library(&world, &format!("{directory}/libx.so.1"));
+        plain_library(&root, &format!("{directory}/libx.so.1"));
     }
-    world.write("/etc/ld.so.conf", b"include /etc/ld.so.conf.d/*.conf\n");
-    world.write("/etc/ld.so.conf.d/a.conf", b"# ours\n/opt/conf\n");
-    world.ldconfig();
+    root.write("/etc/ld.so.conf", b"include /etc/ld.so.conf.d/*.conf\n");
+    root.write("/etc/ld.so.conf.d/a.conf", b"# ours\n/opt/conf\n");
+    root.ldconfig();
     let needed = &["libx.so.1", "libc.so.6"];
-    world.program(
+    root.program(
         "/bin/plain",
         LinkOptions {
             needed,
             ..LinkOptions::default()
         },
     );
-    world.program(
+    root.program(
         "/bin/runpath",
         LinkOptions {
             needed,
@@ -92,31 +93,31 @@ fn runpath_cache_and_default_directories_in_order() {
             ..LinkOptions::default()
         },
     );
-    let answer = world.compare("/bin/plain");
+    let answer = root.compare("/bin/plain");
     has(&answer, "/opt/conf/libx.so.1");
-    let closure = world.closure("/bin/plain");
+    let closure = root.closure("/bin/plain");
     assert!(closure.needs_cache && closure.objects.contains_key(Path::new("/etc/ld.so.cache")));
-    has(&world.compare("/bin/runpath"), "/opt/runpath/libx.so.1");
-    // A stale entry is passed over.
-    fs::remove_file(world.at("/opt/conf/libx.so.1")).unwrap();
+    has(&root.compare("/bin/runpath"), "/opt/runpath/libx.so.1");
+    // A stale entry is skipped.
+    fs::remove_file(root.at("/opt/conf/libx.so.1")).unwrap();
     has(
-        &world.compare("/bin/plain"),
+        &root.compare("/bin/plain"),
         &format!("/usr{TUPLE}/libx.so.1"),
     );
-    fs::remove_file(world.at("/etc/ld.so.cache")).unwrap();
+    fs::remove_file(root.at("/etc/ld.so.cache")).unwrap();
     has(
-        &world.compare("/bin/plain"),
+        &root.compare("/bin/plain"),
         &format!("/usr{TUPLE}/libx.so.1"),
     );
 }
 
 #[test]
 fn first_loaded_soname_wins_breadth_first() {
-    let Some(world) = TestRoot::glibc() else {
+    let Some(root) = TestRoot::glibc() else {
         return;
     };
     for directory in ["/opt/deep", "/opt/main"] {
-        plain_library(&world, &format!("{directory}/libx.so"));
+        plain_library(&root, &format!("{directory}/libx.so"));
     }
     let deep = LinkOptions {
         soname: Some("libdeep.so"),
@@ -124,16 +125,16 @@ fn first_loaded_soname_wins_breadth_first() {
         runpath: Some("/opt/deep"),
         ..LinkOptions::default()
     };
-    world.library("/opt/main/libdeep.so", deep);
+    root.library("/opt/main/libdeep.so", deep);
     let first = LinkOptions {
         soname: Some("libfirst.so"),
         needed: &["libdeep.so"],
         runpath: Some("/opt/main"),
         ..LinkOptions::default()
     };
-    world.library("/opt/main/libfirst.so", first);
+    root.library("/opt/main/libfirst.so", first);
     let needed = &["libfirst.so", "libx.so"];
-    world.program(
+    root.program(
         "/bin/p",
         LinkOptions {
             needed,
@@ -141,17 +142,17 @@ fn first_loaded_soname_wins_breadth_first() {
             ..LinkOptions::default()
         },
     );
-    let answer = world.compare("/bin/p");
+    let answer = root.compare("/bin/p");
     has(&answer, "/opt/main/libx.so");
     assert!(!answer.0.contains(Path::new("/opt/deep/libx.so")));
 }
 
 #[test]
 fn soname_other_than_the_file_name() {
-    let Some(world) = TestRoot::glibc() else {
+    let Some(root) = TestRoot::glibc() else {
         return;
     };
-    world.library(
+    root.library(
         "/opt/libfile.so",
         LinkOptions {
             soname: Some("libtrue.so.9"),
@@ -163,9 +164,9 @@ fn soname_other_than_the_file_name() {
         needed: &["libtrue.so.9"],
         ..LinkOptions::default()
     };
-    world.library("/opt/libuser.so", user);
+    root.library("/opt/libuser.so", user);
     let both = &["libfile.so", "libuser.so"];
-    world.program(
+    root.program(
         "/bin/p",
         LinkOptions {
             needed: both,
@@ -173,9 +174,9 @@ fn soname_other_than_the_file_name() {
             ..LinkOptions::default()
         },
     );
-    assert!(world.compare("/bin/p").1.is_empty());
+    assert!(root.compare("/bin/p").1.is_empty());
     let turned = &["libuser.so", "libfile.so"];
-    world.program(
+    root.program(
         "/bin/q",
         LinkOptions {
             needed: turned,
@@ -183,8 +184,8 @@ fn soname_other_than_the_file_name() {
             ..LinkOptions::default()
         },
     );
-    assert!(world.compare("/bin/q").1.is_empty());
-    world.program(
+    assert!(root.compare("/bin/q").1.is_empty());
+    root.program(
         "/bin/r",
         LinkOptions {
             needed: &["libuser.so"],
@@ -192,20 +193,20 @@ fn soname_other_than_the_file_name() {
             ..LinkOptions::default()
         },
     );
-    lacks(&world.compare("/bin/r"), "libtrue.so.9");
+    lacks(&root.compare("/bin/r"), "libtrue.so.9");
 }
 
 #[test]
 fn tokens_are_expanded() {
-    let Some(world) = TestRoot::glibc() else {
+    let Some(root) = TestRoot::glibc() else {
         return;
     };
-    plain_library(&world, "/opt/app/lib/liborigin.so");
-    plain_library(&world, "/opt/app/bin/libcurly.so");
-    plain_library(&world, "/opt/lib/x86_64-linux-gnu/liblib.so");
-    plain_library(&world, "/opt/x86_64/libplatform.so");
-    plain_library(&world, "/opt/$ORIGINAL/libodd.so");
-    plain_library(&world, "/opt/${NO}/libno.so");
+    plain_library(&root, "/opt/app/lib/liborigin.so");
+    plain_library(&root, "/opt/app/bin/libcurly.so");
+    plain_library(&root, "/opt/lib/x86_64-linux-gnu/liblib.so");
+    plain_library(&root, "/opt/x86_64/libplatform.so");
+    plain_library(&root, "/opt/$ORIGINAL/libodd.so");
+    plain_library(&root, "/opt/${NO}/libno.so");
     let runpath =
         "$ORIGIN/../lib:${ORIGIN}:/opt/$LIB:/opt/${PLATFORM}:/opt/$ORIGINAL:/opt/${NO}:${ORIGIN";
     let needed = &[
@@ -216,7 +217,7 @@ fn tokens_are_expanded() {
         "libodd.so",
         "libno.so",
     ];
-    world.program(
+    root.program(
         "/opt/app/bin/p",
         LinkOptions {
             needed,
@@ -224,52 +225,52 @@ fn tokens_are_expanded() {
             ..LinkOptions::default()
         },
     );
-    let answer = world.compare("/opt/app/bin/p");
+    let answer = root.compare("/opt/app/bin/p");
     assert!(answer.0.len() >= 5, "{answer:?}");
 }
 
 #[test]
 fn nodeflib_excludes_default_directories() {
-    let Some(world) = TestRoot::glibc() else {
+    let Some(root) = TestRoot::glibc() else {
         return;
     };
-    plain_library(&world, "/usr/lib/libx.so");
-    plain_library(&world, "/opt/conf/liby.so");
-    world.write("/etc/ld.so.conf", b"/opt/conf\n");
+    plain_library(&root, "/usr/lib/libx.so");
+    plain_library(&root, "/opt/conf/liby.so");
+    root.write("/etc/ld.so.conf", b"/opt/conf\n");
     let link = LinkOptions {
         needed: &["libx.so", "liby.so"],
         extra: &["-z", "nodefaultlib"],
         ..LinkOptions::default()
     };
-    world.program("/bin/p", link);
-    world.ldconfig();
-    let answer = world.compare("/bin/p");
+    root.program("/bin/p", link);
+    root.ldconfig();
+    let answer = root.compare("/bin/p");
     lacks(&answer, "libx.so");
     has(&answer, "/opt/conf/liby.so");
 }
 
 #[test]
 fn ldso_conf_is_searched_without_a_cache() {
-    let Some(world) = TestRoot::glibc() else {
+    let Some(root) = TestRoot::glibc() else {
         return;
     };
-    plain_library(&world, "/opt/conf/libx.so");
-    plain_library(&world, "/opt/more/liby.so");
-    world.write(
+    plain_library(&root, "/opt/conf/libx.so");
+    plain_library(&root, "/opt/more/liby.so");
+    root.write(
         "/etc/ld.so.conf",
         b"include sub/*.conf\ninclude /etc/ld.so.conf\n",
     );
-    world.write("/etc/sub/b.conf", b"/opt/more/ # ours\n");
+    root.write("/etc/sub/b.conf", b"/opt/more/ # ours\n");
     let conf = b"hwcap 1 x\n/opt/conf\n/opt/none\n/opt/my libs\n/opt/a:/opt/b\n/opt/c=libc6 ";
-    world.write("/etc/sub/a.conf", conf);
+    root.write("/etc/sub/a.conf", conf);
     for path in [
         "/opt/my libs/libspace.so",
         "/opt/a/libcolon.so",
         "/opt/c/libold.so",
     ] {
-        plain_library(&world, path);
+        plain_library(&root, path);
     }
-    world.program(
+    root.program(
         "/bin/p",
         LinkOptions {
             needed: &[
@@ -282,16 +283,16 @@ fn ldso_conf_is_searched_without_a_cache() {
             ..LinkOptions::default()
         },
     );
-    let answer = world.found("/bin/p");
-    assert!(world.closure("/bin/p").needs_cache);
+    let answer = root.found("/bin/p");
+    assert!(root.closure("/bin/p").needs_cache);
     lacks(&answer, "libcolon.so");
-    world.ldconfig();
-    assert_eq!(world.compare("/bin/p"), answer);
+    root.ldconfig();
+    assert_eq!(root.compare("/bin/p"), answer);
 }
 
 #[test]
 fn subdirectories_for_the_processor_come_first() {
-    let Some(world) = TestRoot::glibc() else {
+    let Some(root) = TestRoot::glibc() else {
         return;
     };
     let below = [
@@ -314,18 +315,18 @@ fn subdirectories_for_the_processor_come_first() {
     ];
     for directory in ["/opt", "/opt/conf", "/usr/lib"] {
         for (at, name) in names.iter().enumerate() {
-            plain_library(&world, &format!("{directory}/{name}"));
-            plain_library(&world, &format!("{directory}{}/{name}", below[at]));
+            plain_library(&root, &format!("{directory}/{name}"));
+            plain_library(&root, &format!("{directory}{}/{name}", below[at]));
         }
     }
-    world.program(
+    root.program(
         "/bin/default",
         LinkOptions {
             needed: &names,
             ..LinkOptions::default()
         },
     );
-    world.program(
+    root.program(
         "/bin/runpath",
         LinkOptions {
             needed: &names,
@@ -333,20 +334,20 @@ fn subdirectories_for_the_processor_come_first() {
             ..LinkOptions::default()
         },
     );
-    world.compare("/bin/default");
-    world.compare("/bin/runpath");
-    world.write("/etc/ld.so.conf", b"/opt/conf\n");
-    world.ldconfig();
-    world.compare("/bin/default");
+    root.compare("/bin/default");
+    root.compare("/bin/runpath");
+    root.write("/etc/ld.so.conf", b"/opt/conf\n");
+    root.ldconfig();
+    root.compare("/bin/default");
 }
 
 #[test]
 fn filters_are_loaded_before_the_object() {
-    let Some(world) = TestRoot::glibc() else {
+    let Some(root) = TestRoot::glibc() else {
         return;
     };
     for directory in ["/opt/aux", "/opt/main"] {
-        plain_library(&world, &format!("{directory}/libx.so"));
+        plain_library(&root, &format!("{directory}/libx.so"));
     }
     let aux = LinkOptions {
         soname: Some("libaux.so"),
@@ -354,23 +355,23 @@ fn filters_are_loaded_before_the_object() {
         runpath: Some("/opt/aux"),
         ..LinkOptions::default()
     };
-    world.library("/opt/main/libaux.so", aux);
+    root.library("/opt/main/libaux.so", aux);
     let filter = LinkOptions {
         soname: Some("libf.so"),
         runpath: Some("/opt/main"),
         extra: &["-f", "libnone.so", "-f", "libaux.so"],
         ..LinkOptions::default()
     };
-    world.library("/opt/main/libf.so", filter);
+    root.library("/opt/main/libf.so", filter);
     let last = LinkOptions {
         soname: Some("liblast.so"),
         needed: &["libx.so"],
         runpath: Some("/opt/main"),
         ..LinkOptions::default()
     };
-    world.library("/opt/main/liblast.so", last);
+    root.library("/opt/main/liblast.so", last);
     let needed = &["libf.so", "liblast.so"];
-    world.program(
+    root.program(
         "/bin/p",
         LinkOptions {
             needed,
@@ -378,22 +379,23 @@ fn filters_are_loaded_before_the_object() {
             ..LinkOptions::default()
         },
     );
-    has(&world.found("/bin/p"), "/opt/main/libaux.so");
-    // Tracing tells of a missing auxiliary object as of any other, and --list shows what the program would get.
+    has(&root.found("/bin/p"), "/opt/main/libaux.so");
+    // Trace mode reports a missing auxiliary object as any other; --list shows the objects that the
+    // program would load.
     let filter = LinkOptions {
         soname: Some("libf.so"),
         runpath: Some("/opt/main"),
         extra: &["-f", "libaux.so"],
         ..LinkOptions::default()
     };
-    world.library("/opt/main/libf.so", filter);
-    world.compare("/bin/p");
+    root.library("/opt/main/libf.so", filter);
+    root.compare("/bin/p");
     let filter = LinkOptions {
         soname: Some("libf.so"),
         runpath: Some("/opt/main"),
         extra: &["-F", "libaux.so"],
         ..LinkOptions::default()
     };
-    world.library("/opt/main/libf.so", filter);
-    world.compare("/bin/p");
+    root.library("/opt/main/libf.so", filter);
+    root.compare("/bin/p");
 }

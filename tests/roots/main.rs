@@ -1,9 +1,12 @@
-//! Systems that are not the one that the tests run on: Debian 13, package sets for arm64 and i386, a wheel of PyPI.
+//! Foreign systems: Debian 13, package sets for arm64 and i386, a wheel of PyPI.
 //!
-//! For each, what `jailctl deps --root` says is what the loader of that system says, started inside it, and a tree of nothing else is enough for
-//! programs to run. arm64 runs by qemu-user. Packages come from the mirror that apt knows, into folders of the tests; this system stays as it is.
+//! For each, the output of `jailctl deps --root` is compared with the loader of that system,
+//! started inside it, and programs run in a tree of nothing else. arm64 runs by qemu-user. Packages
+//! are downloaded from the mirror in apt's configuration into temporary directories; the system
+//! itself is not changed.
 //!
-//! These tests need a network and the packages mmdebstrap and python3-pip. They are run by `cargo test --test roots` as root, not by `tests/run`.
+//! These tests need a network and the packages mmdebstrap and python3-pip. They are run by `cargo
+//! test --test roots` as root, not by `tests/run`.
 #![allow(
     clippy::disallowed_methods,
     clippy::unwrap_used,
@@ -25,7 +28,7 @@ use jail::{Folder, build, deps, paths, run, run_in};
 mod apt;
 mod jail;
 
-/// The ELF files of one machine below some directories of a root, by their paths in it.
+/// ELF files of one machine below some directories of a root, by their paths in it.
 fn elf_files(root: &Path, machine: u8, directories: &[&str]) -> Vec<String> {
     let mut found = Vec::new();
     for directory in directories {
@@ -47,7 +50,8 @@ fn elf_files(root: &Path, machine: u8, directories: &[&str]) -> Vec<String> {
     found
 }
 
-/// Compares with the loader of a root, which `loader` starts inside it. Gives how many files were compared.
+/// Compares files with the loader of a root, which `loader` starts inside it. Returns the number of
+/// files that were compared.
 fn compare(root: &Path, loader: &[&str], files: &[String]) -> usize {
     let view = HostView::new(root).unwrap();
     let options = Options {
@@ -69,7 +73,7 @@ fn compare(root: &Path, loader: &[&str], files: &[String]) -> usize {
             .unwrap();
         let stderr = String::from_utf8_lossy(&output.stderr);
         if !output.status.success() {
-            // The loader refuses: what is static, and what is the loader itself.
+            // The loader refuses static programs, and itself.
             assert!(
                 !stderr.contains("cannot open shared object file"),
                 "{file}: {stderr}"
@@ -100,10 +104,10 @@ fn compare(root: &Path, loader: &[&str], files: &[String]) -> usize {
     compared
 }
 
-/// Debian 13, with some programs more than the essential ones.
+/// Creates a root with Debian 13, with some programs more than the essential ones.
 fn debian_13(name: &str) -> Folder {
     let root = Folder::new(name);
-    // In a mount namespace of its own, for /proc is mounted in the root meanwhile.
+    // In a mount namespace of its own, since /proc is mounted in the root for a time.
     run(Command::new("unshare")
         .args(["--mount", "mmdebstrap", "--quiet", "--mode=root"])
         .args(["--variant=essential", "--include=curl,libstdc++6,python3"])
@@ -167,7 +171,7 @@ fn pypi_wheel() {
     objects.push("/usr/bin/python3".to_owned());
     let compared = compare(&root.0, &["/lib64/ld-linux-x86-64.so.2"], &objects);
     println!("{compared} objects of python and numpy compared");
-    // Not the libraries beside the modules: the answer has to name those.
+    // Without the libraries beside the modules: the closure has to find those.
     objects.retain(|path| !path.contains("/numpy.libs/"));
     let objects: Vec<&str> = objects.iter().map(String::as_str).collect();
     let deps = deps(&root.0, &objects);
@@ -178,7 +182,7 @@ fn pypi_wheel() {
     );
 
     let jail = build(&root.0, &deps, "wheel-jail");
-    // The text of the modules is nothing that an object asks for.
+    // No object needs the text of the modules.
     let mut copy = Command::new("sh");
     copy.args([
         "-c",
