@@ -4,8 +4,9 @@ use std::path::Path;
 
 use super::block_device::{self, Disk, disks};
 use super::hierarchy::{Hierarchy, Version};
-use super::{Limits, kernel_file};
+use super::kernel_file;
 use crate::Error;
+use crate::policy::Limits;
 
 /// How long one turn is in which a group may use its share of a CPU: the kernel's own default.
 const PERIOD: u32 = 100_000;
@@ -85,7 +86,7 @@ pub(super) struct HostDevices {
 
 impl HostDevices {
     /// Looks for as much as `limits` need. `places` say which disks are the jail's.
-    pub(super) fn look(limits: &Limits, places: &[&Path]) -> Result<Self, Error> {
+    pub(super) fn read(limits: &Limits, places: &[&Path]) -> Result<Self, Error> {
         let mut facts = Self::default();
         if limits.has_rates() || limits.io_weight.is_some() {
             facts.disks = disks(places)?;

@@ -11,8 +11,8 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use super::group::Group;
 use super::hierarchy::{Hierarchies, Version};
 use super::kernel_file::{is_there, list, read, read_if_exists, write};
-use super::{Limits, locate, systemd};
-use crate::policy::Policy;
+use super::systemd;
+use crate::policy::Limits;
 use crate::{Error, network};
 
 /// How long processes get to stop, or to end. One in the middle of a write to a slow disk takes a while.
@@ -27,10 +27,10 @@ const ROUND: Duration = Duration::from_millis(2);
 /// Stops every process of the jail's sessions; whether there was any. sshd's own for the connections are among them. New sessions do not begin until [`thaw`].
 ///
 /// Where some do not stop, the others go on again, and it is an error.
-pub fn freeze(policy: &Policy, limits: &Limits) -> Result<bool, Error> {
+pub fn freeze(jail: &str, limits: &Limits) -> Result<bool, Error> {
     // Under systemd the keepers are among those who stop, and one who stops while it takes a network away would keep all others' shut.
-    let still = network::still(&policy.jail);
-    let Some(freezer) = Freezer::of(policy, limits)? else {
+    let still = network::still(jail);
+    let Some(freezer) = Freezer::of(jail, limits)? else {
         return Ok(false);
     };
     let patience = if still.is_some() { SHORT } else { PATIENCE };
@@ -44,16 +44,16 @@ pub fn freeze(policy: &Policy, limits: &Limits) -> Result<bool, Error> {
 }
 
 /// Lets them go on; whether there was any.
-pub fn thaw(policy: &Policy, limits: &Limits) -> Result<bool, Error> {
-    match Freezer::of(policy, limits)? {
+pub fn thaw(jail: &str, limits: &Limits) -> Result<bool, Error> {
+    match Freezer::of(jail, limits)? {
         Some(freezer) => freezer.go_on().map(|()| true),
         None => Ok(false),
     }
 }
 
 /// Whether they are stopped, and nobody comes in. Reads only.
-pub fn is_frozen(policy: &Policy, limits: &Limits) -> Result<bool, Error> {
-    for (group, _) in locate(policy, limits, &Hierarchies::look()?)? {
+pub fn is_frozen(jail: &str, limits: &Limits) -> Result<bool, Error> {
+    for group in Group::locate(jail, limits, &Hierarchies::read()?)? {
         if group.exists() && group.is_frozen()? {
             return Ok(true);
         }
@@ -63,8 +63,8 @@ pub fn is_frozen(policy: &Policy, limits: &Limits) -> Result<bool, Error> {
 
 /// Ends every process of the jail's sessions, stopped or not, and gives how many there were. Nobody gets away by forking: with v2 the kernel kills the group as one,
 /// with v1 it is stopped before.
-pub fn kill(policy: &Policy, limits: &Limits) -> Result<usize, Error> {
-    let Some(freezer) = Freezer::of(policy, limits)? else {
+pub fn kill(jail: &str, limits: &Limits) -> Result<usize, Error> {
+    let Some(freezer) = Freezer::of(jail, limits)? else {
         return Ok(0);
     };
     let mut killed = BTreeSet::new();
@@ -80,9 +80,8 @@ pub fn kill(policy: &Policy, limits: &Limits) -> Result<usize, Error> {
         if Instant::now() > deadline {
             return Err(failed.unwrap_or_else(|| {
                 Error::Refused(format!(
-                    "{} processes of the jail `{}` do not end",
-                    members.len(),
-                    policy.jail
+                    "{} processes of the jail `{jail}` do not end",
+                    members.len()
                 ))
             }));
         }
@@ -103,21 +102,21 @@ struct Freezer {
 
 impl Freezer {
     /// `None` where there is no group, that is, no session.
-    fn of(policy: &Policy, limits: &Limits) -> Result<Option<Self>, Error> {
-        let hierarchies = Hierarchies::look()?;
+    fn of(jail: &str, limits: &Limits) -> Result<Option<Self>, Error> {
+        let hierarchies = Hierarchies::read()?;
         if hierarchies.with_controller("freezer").is_none() {
             return Err(Error::Refused(
                 "the control group controller `freezer` is not there".to_owned(),
             ));
         }
         let is_of_systemd = systemd::hierarchy(&hierarchies)?.is_some();
-        let found = locate(policy, limits, &hierarchies)?
+        let found = Group::locate(jail, limits, &hierarchies)?
             .into_iter()
-            .find(|(group, _)| group.has_freezer());
-        Ok(found.map(|(group, version)| Self {
+            .find(Group::has_freezer);
+        Ok(found.map(|group| Self {
+            version: group.version(),
             group,
-            version,
-            jail: policy.jail.clone(),
+            jail: jail.to_owned(),
             is_of_systemd,
         }))
     }

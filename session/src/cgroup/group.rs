@@ -8,11 +8,11 @@ use rustix::fs::{Mode, mkdir, rmdir};
 use rustix::io::Errno;
 
 use super::control_files::Setting;
-use super::hierarchy::{Hierarchy, Version};
+use super::hierarchy::{ACCOUNTING, Hierarchies, Hierarchy, PARENT, Version};
 use super::kernel_file::{is_there, read, read_if_exists, write};
 use super::systemd;
-use super::{ACCOUNTING, Limits, PARENT};
 use crate::Error;
+use crate::policy::Limits;
 
 /// Another session's end may remove a directory between two steps of ours; it is made again, so often at most.
 const TRIES: usize = 16;
@@ -49,8 +49,28 @@ impl Group {
         }
     }
 
+    /// The groups of the jail, existing or not: the one of its slice under systemd, otherwise one in
+    /// each relevant hierarchy of the host.
+    pub(super) fn locate(
+        jail: &str,
+        limits: &Limits,
+        hierarchies: &Hierarchies,
+    ) -> Result<Vec<Self>, Error> {
+        if let Some(hierarchy) = systemd::hierarchy(hierarchies)? {
+            return Ok(vec![Self::of_systemd(hierarchy, jail)]);
+        }
+        let relevant = hierarchies.relevant(limits).into_iter();
+        Ok(relevant
+            .map(|hierarchy| Self::at(hierarchy, jail, limits))
+            .collect())
+    }
+
     /// Makes the group, if it is not there, and what it needs above it.
-    pub(super) fn make(hierarchy: &Hierarchy, jail: &str, limits: &Limits) -> Result<Self, Error> {
+    pub(super) fn create(
+        hierarchy: &Hierarchy,
+        jail: &str,
+        limits: &Limits,
+    ) -> Result<Self, Error> {
         let group = Self::at(hierarchy, jail, limits);
         for _ in 0..TRIES {
             if let Some(parent) = &group.parent {
@@ -75,6 +95,10 @@ impl Group {
             &group.path,
             Errno::NOENT,
         ))
+    }
+
+    pub(super) fn version(&self) -> Version {
+        self.version
     }
 
     pub(super) fn path(&self) -> &Path {

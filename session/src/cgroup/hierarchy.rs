@@ -4,6 +4,15 @@ use std::path::{Path, PathBuf};
 
 use super::kernel_file;
 use crate::Error;
+use crate::policy::Limits;
+
+/// Group above the groups of all jails in each hierarchy, unless a policy names another one.
+/// Created with the first of them and removed with the last.
+pub(super) const PARENT: &str = "jailctl";
+
+/// Controllers whose groups a session joins wherever the host has them, limited or not: for the
+/// counts of [`usage`](super::usage), and for freezing.
+pub(super) const ACCOUNTING: [&str; 6] = ["cpu", "cpuacct", "memory", "pids", "io", "freezer"];
 
 /// The controllers of v1 that concern a session.
 const CONTROLLERS: [&str; 11] = [
@@ -45,7 +54,7 @@ pub(super) struct Hierarchy {
 pub(super) struct Hierarchies(Vec<Hierarchy>);
 
 impl Hierarchies {
-    pub(super) fn look() -> Result<Self, Error> {
+    pub(super) fn read() -> Result<Self, Error> {
         let mut found = parse(&kernel_file::read(Path::new("/proc/self/mountinfo"))?);
         for hierarchy in &mut found {
             if hierarchy.version == Version::V2 {
@@ -93,6 +102,36 @@ impl Hierarchies {
         self.0.is_empty()
     }
 
+    /// The hierarchies in which a session has a group.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if the controller of a limit is in no hierarchy.
+    pub(super) fn required(&self, limits: &Limits) -> Result<Vec<&Hierarchy>, Error> {
+        for (key, controller) in limits.needs() {
+            if self.with_controller(controller).is_none() {
+                return Err(Error::Refused(format!(
+                    "the limit `{key}` needs the control group controller `{controller}`, which this \
+                     host does not have"
+                )));
+            }
+        }
+        Ok(self.relevant(limits))
+    }
+
+    /// The hierarchies with a controller of a limit or of [`ACCOUNTING`], each once.
+    pub(super) fn relevant(&self, limits: &Limits) -> Vec<&Hierarchy> {
+        let needed = limits.needs().into_iter().map(|(_, controller)| controller);
+        let mut found: Vec<&Hierarchy> = Vec::new();
+        for controller in needed.chain(ACCOUNTING) {
+            if let Some(hierarchy) = self.with_controller(controller)
+                && !found.iter().any(|known| known.mount == hierarchy.mount)
+            {
+                found.push(hierarchy);
+            }
+        }
+        found
+    }
+
     /// Where they are mounted, for a message.
     pub(super) fn shown(&self) -> String {
         let mounts = self.0.iter();
@@ -119,7 +158,7 @@ impl Hierarchy {
     }
 
     /// The group of a process, by the lines of its `/proc/PID/cgroup`.
-    pub(super) fn origin(&self, belongs: &str) -> Result<PathBuf, Error> {
+    pub(super) fn cgroup_of(&self, belongs: &str) -> Result<PathBuf, Error> {
         let unknown = || {
             Error::Refused(format!(
                 "the process's own control group is not below `{}`",
@@ -263,12 +302,12 @@ mod tests {
     fn a_process_is_found_in_each() {
         let found = parse(HYBRID);
         let belongs = "3:cpu,cpuacct:/a\n2:pids:/\n1:name=systemd:/x\n0::/box/b\n";
-        let origin = |at: usize| found[at].origin(belongs).unwrap();
+        let origin = |at: usize| found[at].cgroup_of(belongs).unwrap();
         assert_eq!(origin(0), Path::new("/sys/fs/cgroup/cpu,cpuacct/a"));
         assert_eq!(origin(1), Path::new("/sys/fs/cgroup/pids"));
         assert_eq!(origin(2), Path::new("/sys/fs/cgroup/my two/b"));
         for outside in ["0::/elsewhere\n", "0::/box/../..\n", ""] {
-            assert!(found[2].origin(outside).is_err(), "{outside}");
+            assert!(found[2].cgroup_of(outside).is_err(), "{outside}");
         }
     }
 

@@ -4,9 +4,11 @@ use std::path::Path;
 
 use super::block_device::{Disk, disks};
 use super::control_files::HostDevices;
+use super::cpu_list::parse_cpu_list;
 use super::hierarchy::{Hierarchies, Hierarchy, Version};
-use super::{Limits, kernel_file, systemd};
+use super::{kernel_file, systemd};
 use crate::Error;
+use crate::policy::Limits;
 
 /// A limit that this host cannot keep.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +23,7 @@ pub struct Unsupported {
 
 /// Every one of `limits` that could not be kept by this host as it is. `places` are the jail's root and what else of the host its sessions see: they say which disks are the jail's.
 pub fn check(limits: &Limits, places: &[&Path]) -> Result<Vec<Unsupported>, Error> {
-    let hierarchies = Hierarchies::look()?;
+    let hierarchies = Hierarchies::read()?;
     let systemd = systemd::hierarchy(&hierarchies);
     let is_systemds = !matches!(systemd, Ok(None));
     let mut lacks = Vec::new();
@@ -154,15 +156,6 @@ fn cpus(hierarchy: &Hierarchy, wanted: &str) -> Result<Option<Reason>, Error> {
     }))
 }
 
-/// The numbers of a list as cpuset(7) has it.
-pub(super) fn parse_cpu_list(list: &str) -> Vec<u32> {
-    let range = |part: &str| {
-        let (from, to) = part.split_once('-').unwrap_or((part, part));
-        Some(from.parse().ok()?..=to.parse::<u32>().ok()?)
-    };
-    list.split(',').filter_map(range).flatten().collect()
-}
-
 fn no_disk(error: &Error) -> Reason {
     (
         error.to_string(),
@@ -209,7 +202,7 @@ fn devices(limits: &Limits) -> Option<Reason> {
         devices: limits.devices.clone(),
         ..Limits::default()
     };
-    let error = HostDevices::look(&only, &[]).err()?;
+    let error = HostDevices::read(&only, &[]).err()?;
     Some((
         error.to_string(),
         "name a character device of the host".to_owned(),
@@ -221,7 +214,7 @@ fn huge(limits: &Limits, places: &[&Path]) -> Option<Reason> {
         hugetlb: limits.hugetlb,
         ..Limits::default()
     };
-    let has = HostDevices::look(&only, places).is_ok_and(|facts| !facts.huge.is_empty());
+    let has = HostDevices::read(&only, places).is_ok_and(|facts| !facts.huge.is_empty());
     (!has).then(|| {
         (
             "the kernel has no huge pages: there is nothing in `/sys/kernel/mm/hugepages`"
@@ -232,7 +225,7 @@ fn huge(limits: &Limits, places: &[&Path]) -> Option<Reason> {
 }
 
 fn missing_parent(limits: &Limits, hierarchies: &Hierarchies, parent: &str) -> Option<Unsupported> {
-    let wanted = super::required(limits, hierarchies).ok()?;
+    let wanted = hierarchies.required(limits).ok()?;
     let at = wanted
         .iter()
         .map(|hierarchy| hierarchy.mount.join(parent))
@@ -245,16 +238,4 @@ fn missing_parent(limits: &Limits, hierarchies: &Hierarchies, parent: &str) -> O
             at.display()
         ),
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lists_of_processors_are_read() {
-        assert_eq!(parse_cpu_list("0-2,5"), [0, 1, 2, 5]);
-        assert_eq!(parse_cpu_list("7"), [7]);
-        assert_eq!(parse_cpu_list(""), [0_u32; 0]);
-    }
 }

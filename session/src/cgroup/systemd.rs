@@ -10,13 +10,13 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rustix::process::getpid;
 
-use super::Limits;
 use super::control_files::{self, HostDevices, Setting, settings};
+use super::cpu_list::parse_cpu_list;
 use super::dbus::{Bus, Encoder, Failure, Method};
 use super::hierarchy::{Hierarchies, Hierarchy};
 use super::kernel_file::{is_there, read, read_if_exists};
-use super::preflight::parse_cpu_list;
 use crate::Error;
+use crate::policy::Limits;
 
 /// How long a session's beginning waits for systemd, all in all.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -38,7 +38,7 @@ const TASKS_OF_JAIL: u32 = 33;
 pub(super) const UNSUPPORTED: [&str; 4] = ["hugetlb", "net_class", "net_priority", "parent"];
 
 /// Whether systemd runs the host: sd_booted(3).
-pub(super) fn is_here() -> bool {
+pub(super) fn is_running() -> bool {
     is_there(Path::new("/run/systemd/system"))
 }
 
@@ -55,7 +55,7 @@ pub(super) fn directory(hierarchy: &Hierarchy, jail: &str) -> PathBuf {
 /// The hierarchy of v2 that systemd keeps for itself, where it does. `None` where there is no systemd, and where it runs the host with v1: there it
 /// cares for the groups of its own units alone, and others make theirs beside them.
 pub(super) fn hierarchy(hierarchies: &Hierarchies) -> Result<Option<&Hierarchy>, Error> {
-    if !is_here() || !hierarchies.is_unified() {
+    if !is_running() || !hierarchies.is_unified() {
         return Ok(None);
     }
     hierarchies.single().map(Some).ok_or_else(|| {
@@ -75,7 +75,7 @@ pub(super) struct Owner<'o> {
 }
 
 /// Moves the calling process into a scope of its own in the jail's slice.
-pub(super) fn begin(
+pub(super) fn join(
     owner: Owner<'_>,
     limits: &Limits,
     hierarchy: &Hierarchy,
@@ -119,7 +119,7 @@ pub(super) fn begin(
     }
     let directory = directory(hierarchy, owner.jail);
     let wanted = directory.join(&scope);
-    while hierarchy.origin(&read(Path::new("/proc/self/cgroup"))?)? != wanted {
+    while hierarchy.cgroup_of(&read(Path::new("/proc/self/cgroup"))?)? != wanted {
         if Instant::now() > deadline {
             return Err(Error::Refused(format!(
                 "systemd does not move the session into `{scope}`"

@@ -3,9 +3,9 @@
 use super::group::Group;
 use super::hierarchy::{Hierarchies, Version};
 use super::kernel_file::read_if_exists;
-use super::{Limits, locate, session_count};
+use super::session_count;
 use crate::Error;
-use crate::policy::Policy;
+use crate::policy::Limits;
 
 /// What is used; `None` where no controller of this host counts it. Counts begin with the first session and end with the last.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -35,28 +35,28 @@ pub struct Usage {
 }
 
 /// What the sessions of the jail use now.
-pub fn usage(policy: &Policy, limits: &Limits) -> Result<Usage, Error> {
-    let hierarchies = Hierarchies::look()?;
+pub fn usage(jail: &str, limits: &Limits) -> Result<Usage, Error> {
+    let hierarchies = Hierarchies::read()?;
     let mut usage = Usage {
-        sessions: session_count::count(&policy.jail)?,
+        sessions: session_count::count(jail)?,
         ..Usage::default()
     };
-    for (group, version) in locate(policy, limits, &hierarchies)? {
+    for group in Group::locate(jail, limits, &hierarchies)? {
         if group.exists() {
             usage.frozen |= group.is_frozen()?;
-            usage.add(&group, version)?;
+            usage.add(&group)?;
         }
     }
     Ok(usage)
 }
 
 impl Usage {
-    fn add(&mut self, group: &Group, version: Version) -> Result<(), Error> {
+    fn add(&mut self, group: &Group) -> Result<(), Error> {
         let text = |file: &str| read_if_exists(&group.path().join(file));
         let number = |file: &str| Ok::<_, Error>(text(file)?.and_then(|text| plain(&text)));
         let set = |field: &mut Option<u64>, value: Option<u64>| *field = field.or(value);
         set(&mut self.tasks, number("pids.current")?);
-        match version {
+        match group.version() {
             Version::V1 => {
                 set(&mut self.memory, number("memory.usage_in_bytes")?);
                 set(&mut self.memory_peak, number("memory.max_usage_in_bytes")?);

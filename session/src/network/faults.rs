@@ -4,11 +4,13 @@ use std::fmt;
 
 use super::addresses;
 use super::guard;
-use super::installed::{Condition, Conditions, Wanted};
+use super::installed::{Condition, Conditions, Wanted, with_tables};
 use super::ip_forward::{guarded, idle};
+use super::namespace::on_own_thread;
 use super::registry::Registry;
-use super::{Network, filter, nft, on_its_own, with_tables};
+use super::{filter, nft};
 use crate::Error;
+use crate::policy::Network;
 
 /// One thing that is not as it should be. Displayed as a clause that follows the name of the jail or of what it is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +32,7 @@ pub fn faults(jail: &str, network: &Network) -> Result<Vec<Fault>, Error> {
     if !Registry::exists(jail) {
         return Ok(Vec::new());
     }
-    on_its_own(|| {
+    on_own_thread(|| {
         let found = with_tables(jail, |_, tables, namespaces| {
             let host = addresses::of_host()?;
             let guarded = guarded()?;

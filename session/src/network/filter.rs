@@ -9,16 +9,11 @@ use std::fmt::Write as _;
 use std::net::Ipv4Addr;
 
 use super::addresses::Prefix;
-use super::nft::{allowed, known};
-use super::{LOOPBACK, Network, Port};
+use super::rule_text::{LOOPBACK, PUBLIC, accept_known, link_local, port_rules};
+use crate::policy::Network;
 
 /// The table, of the family `inet`.
 pub(super) const TABLE: &str = "jailctl";
-/// RFC 3927: no router passes these on. Clouds answer there with metadata of the machine, and some with names.
-pub(super) const LINK_LOCAL: &str = "169.254.0.0/16";
-/// What the host's addresses are called on the way to another jail that has a port there: IPv4's dummy address (RFC 7600), which nobody has. Without the
-/// host's table, which sends it on, it leads nowhere, and never to the host's own services.
-pub(super) const PUBLIC: Ipv4Addr = Ipv4Addr::new(192, 0, 0, 8);
 /// What is answered to whoever asks for more than is allowed: he is told at once.
 const REFUSED: &str = "reject with icmp type admin-prohibited";
 
@@ -52,9 +47,9 @@ pub(super) fn table(network: &Network, host: &[Prefix]) -> String {
     let mut input = vec![
         format!("iifname \"{LOOPBACK}\" accept"),
         only_ipv4.clone(),
-        known(),
+        accept_known(),
     ];
-    input.extend(allowed(allow_in, "accept"));
+    input.extend(port_rules(allow_in, "accept"));
     chain("input", "filter hook input priority 0; policy drop", &input);
     chain(
         "forward",
@@ -64,7 +59,7 @@ pub(super) fn table(network: &Network, host: &[Prefix]) -> String {
     let mut output = vec![
         format!("oifname \"{LOOPBACK}\" accept"),
         only_ipv4,
-        known(),
+        accept_known(),
         format!("ip saddr != {address} drop"),
     ];
     let place = place(*address);
@@ -83,14 +78,14 @@ pub(super) fn table(network: &Network, host: &[Prefix]) -> String {
     // "This network" (RFC 1122), and multicast, what is reserved, and broadcast.
     output.push(format!("ip daddr {{ 0.0.0.0/8, 224.0.0.0/3 }} {REFUSED}"));
     output.push(link_local(allow_out, REFUSED));
-    output.extend(allowed(allow_out, "accept"));
+    output.extend(port_rules(allow_out, "accept"));
     output.push(REFUSED.to_owned());
     let public: Vec<Prefix> = host
         .into_iter()
         .filter(|prefix| !prefix.contains_loopback())
         .collect();
     if !public.is_empty() {
-        let to_jails = allowed(allow_out, &format!("dnat ip to {PUBLIC}"));
+        let to_jails = port_rules(allow_out, &format!("dnat ip to {PUBLIC}"));
         let lines: Vec<String> = to_jails
             .into_iter()
             .map(|rule| format!("ip daddr {{ {} }} {rule}", list(&public)))
@@ -105,17 +100,6 @@ pub(super) fn table(network: &Network, host: &[Prefix]) -> String {
     );
     text.push_str("}\n");
     text
-}
-
-/// The rule that keeps link-local addresses from a jail, but for name servers where names may be asked for: some clouds have theirs there.
-pub(super) fn link_local(allow_out: &[Port], refused: &str) -> String {
-    let asks = |port: &Port| matches!(port, Port::Tcp(53) | Port::Udp(53));
-    let but = if allow_out.iter().any(asks) {
-        " th dport != 53"
-    } else {
-        ""
-    };
-    format!("ip daddr {LINK_LOCAL}{but} {refused}")
 }
 
 fn list(prefixes: &[Prefix]) -> String {
@@ -136,7 +120,6 @@ fn is_said(place: Prefix, prefix: Prefix) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::network;
     use super::*;
 
     #[test]
@@ -192,6 +175,6 @@ table inet jailctl {
             ([10, 213, 0, 10], 32),
         ];
         let host = host.map(|(address, length)| Prefix::new(address.into(), length));
-        assert_eq!(table(&network(), &host), expected);
+        assert_eq!(table(&Network::example(), &host), expected);
     }
 }

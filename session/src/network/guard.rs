@@ -12,8 +12,8 @@ use std::net::Ipv4Addr;
 
 use rustix::io::Errno;
 
-use super::filter::PUBLIC;
 use super::netlink::{Message, Netlink, attributes, name, number};
+use super::rule_text::PUBLIC;
 use crate::Error;
 
 /// The routing table of jails' networks: the letters "jail" as a number, far from those that people choose.

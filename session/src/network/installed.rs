@@ -6,7 +6,7 @@
 
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -14,12 +14,13 @@ use rustix::fs::{Mode, OFlags, open};
 
 use super::addresses::Prefix;
 use super::filter;
+use super::namespace::{move_to, namespace};
 use super::netlink::Netlink;
 use super::nft::{self, Nft};
 use super::nft_events::{Family, fingerprint};
-use super::registry::{PATIENCE, busy, note_path, read, write};
-use super::{Network, move_to};
+use super::registry::{PATIENCE, Registry, busy, note_path, read, write};
 use crate::Error;
+use crate::policy::Network;
 
 /// How often tables are loaded, when somebody removes them while they are looked at.
 const ATTEMPTS: u32 = 3;
@@ -220,6 +221,35 @@ impl Tables {
     /// Forgets what was noted: of a network that is made anew.
     pub(super) fn forget(&mut self) -> Result<(), Error> {
         self.note([None, None])
+    }
+}
+
+/// Does something with the tables of a jail's network in which somebody is, with the lock of all networks; `None` where nobody is. The calling thread
+/// is in the host's.
+pub(super) fn with_tables<T>(
+    jail: &str,
+    act: impl FnOnce(&Registry, &mut Tables, Namespaces<'_>) -> Result<T, Error>,
+) -> Result<Option<T>, Error> {
+    let host = namespace()?;
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let doors = Registry::open()?;
+        let Some(inside) = doors.network(jail)? else {
+            return Ok(None);
+        };
+        if let Some(mut tables) = Tables::try_lock(jail)? {
+            let namespaces = Namespaces {
+                host: host.as_fd(),
+                jail: inside.as_fd(),
+            };
+            return act(&doors, &mut tables, namespaces).map(Some);
+        }
+        // A keeper has them, whom nobody is to wait for with the lock of all.
+        drop(doors);
+        if Instant::now() >= deadline {
+            return Err(busy());
+        }
+        sleep(Duration::from_millis(5));
     }
 }
 

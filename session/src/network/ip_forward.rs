@@ -9,9 +9,11 @@ use std::path::Path;
 use rustix::fs::{CWD, Dir, Mode, OFlags, openat};
 use rustix::io::Errno;
 
+use super::guard;
 use super::registry::{Registry, note};
-use super::{IFNAME_PREFIX, guard, set};
+use super::sysctl::set;
 use crate::Error;
+use crate::policy::IFNAME_PREFIX;
 
 /// Where each interface has its settings.
 const INTERFACES: &str = "/proc/sys/net/ipv4/conf";

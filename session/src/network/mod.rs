@@ -20,88 +20,41 @@ mod filter;
 mod guard;
 mod installed;
 mod ip_forward;
+mod namespace;
 mod netlink;
 mod nft;
 mod nft_events;
 mod registry;
 mod rtnetlink;
+mod rule_text;
+mod sysctl;
 mod watch;
 
 use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
-use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use rustix::fs::{Mode, OFlags, open};
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
 use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space};
-use serde::{Deserialize, Serialize};
 
 pub use self::faults::{Fault, faults};
-use self::installed::{Namespaces, Tables, Wanted};
+use self::installed::{Namespaces, Tables, Wanted, with_tables};
 use self::ip_forward::{Forwarding, guarded, set_forwarding};
+use self::namespace::{current, move_to, namespace, on_own_thread};
 use self::netlink::Netlink;
 pub use self::nft::NFT;
 use self::nft::Nft;
-use self::registry::{MemberLock, PATIENCE, Registry, busy};
+use self::registry::{MemberLock, PATIENCE, Registry};
+use self::sysctl::set;
 pub(crate) use self::watch::Watch;
+pub use crate::policy::{IFNAME_PREFIX, Network, Port};
 use crate::{Error, syscalls};
 
-/// How the interfaces of jails begin on the host; a number follows.
-pub const IFNAME_PREFIX: &str = "jailctl";
 /// What the interface is called in the jail.
 const INSIDE: &str = "eth0";
-/// The interface that every network has.
-const LOOPBACK: &str = "lo";
 /// Two addresses, and the two that no interface has.
 const PREFIX: u8 = 30;
-
-/// The network of a jail.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Network {
-    /// The host's interface: [`IFNAME_PREFIX`] and a number.
-    pub link: String,
-    /// The host's address there, which the jail sends everything to.
-    pub gateway: Ipv4Addr,
-    /// The jail's.
-    pub address: Ipv4Addr,
-    /// Ports of the jail that others reach, by the host's addresses too.
-    pub allow_in: Vec<Port>,
-    /// Ports of others that the jail reaches.
-    pub allow_out: Vec<Port>,
-}
-
-/// A port of a protocol.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Port {
-    /// Of TCP.
-    Tcp(u16),
-    /// Of UDP.
-    Udp(u16),
-}
-
-impl Network {
-    /// What the types do not say.
-    pub(crate) fn is_sound(&self) -> Result<(), String> {
-        let number = self.link.strip_prefix(IFNAME_PREFIX).unwrap_or_default();
-        // 15 characters are the longest name of an interface.
-        if !(1..=5).contains(&number.len()) || !number.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err("its network has an interface of another name".to_owned());
-        }
-        let (gateway, address) = (u32::from(self.gateway), u32::from(self.address));
-        if gateway % 4 != 1 || address != gateway + 1 || !self.address.is_private() {
-            return Err("its network has other addresses".to_owned());
-        }
-        let is_port = |port: &Port| matches!(port, Port::Tcp(1..) | Port::Udp(1..));
-        if !self.allow_in.iter().chain(&self.allow_out).all(is_port) {
-            return Err("its network has a port 0".to_owned());
-        }
-        Ok(())
-    }
-}
 
 /// One who is in the network of a jail, as long as it lives.
 #[derive(Debug)]
@@ -306,7 +259,7 @@ pub fn reload_rules(jail: &str, network: &Network) -> Result<(), Error> {
     if !Registry::exists(jail) {
         return Ok(());
     }
-    on_its_own(|| {
+    on_own_thread(|| {
         with_tables(jail, |doors, tables, namespaces| {
             let forwarding = Forwarding::look(doors)?;
             forwarding.begin()?;
@@ -315,55 +268,6 @@ pub fn reload_rules(jail: &str, network: &Network) -> Result<(), Error> {
         })
         .map(drop)
     })
-}
-
-/// Does something with the tables of a jail's network in which somebody is, with the lock of all networks; `None` where nobody is. The calling thread
-/// is in the host's.
-fn with_tables<T>(
-    jail: &str,
-    act: impl FnOnce(&Registry, &mut Tables, Namespaces<'_>) -> Result<T, Error>,
-) -> Result<Option<T>, Error> {
-    let host = namespace()?;
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let doors = Registry::open()?;
-        let Some(inside) = doors.network(jail)? else {
-            return Ok(None);
-        };
-        if let Some(mut tables) = Tables::try_lock(jail)? {
-            let namespaces = Namespaces {
-                host: host.as_fd(),
-                jail: inside.as_fd(),
-            };
-            return act(&doors, &mut tables, namespaces).map(Some);
-        }
-        // A keeper has them, whom nobody is to wait for with the lock of all.
-        drop(doors);
-        if Instant::now() >= deadline {
-            return Err(busy());
-        }
-        sleep(Duration::from_millis(5));
-    }
-}
-
-/// Does something on a thread of its own, which may be in another network while others of the process are not: setns(2).
-fn on_its_own<T: Send>(act: impl FnOnce() -> Result<T, Error> + Send) -> Result<T, Error> {
-    std::thread::scope(|scope| {
-        std::thread::Builder::new()
-            .spawn_scoped(scope, act)
-            .map_err(Error::of_std("start a thread"))?
-            .join()
-            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-    })
-}
-
-impl Network {
-    /// This network with the ports of a later policy, if that is of the same network.
-    fn or_later(&self, later: Option<Self>) -> Self {
-        later
-            .filter(|later| later.link == self.link && later.address == self.address)
-            .unwrap_or_else(|| self.clone())
-    }
 }
 
 impl Member {
@@ -426,66 +330,5 @@ impl Member {
         };
         std::mem::forget(self);
         Ok(moved)
-    }
-}
-
-/// The calling thread's network.
-pub(crate) fn namespace() -> Result<OwnedFd, Error> {
-    current().map_err(Error::of("open the network"))
-}
-
-fn current() -> Result<OwnedFd, Errno> {
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-    open("/proc/thread-self/ns/net", flags, Mode::empty())
-}
-
-fn move_to(network: BorrowedFd<'_>, what: &'static str) -> Result<(), Error> {
-    move_into_link_name_space(network, Some(LinkNameSpaceType::Network)).map_err(Error::of(what))
-}
-
-/// Writes a setting of the calling process's network, sysctl(8). `optional`: it may not exist, as IPv6 may not.
-fn set(name: &str, value: &str, optional: bool) -> Result<(), Error> {
-    let path = Path::new("/proc/sys").join(name);
-    let written = open(&path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())
-        .and_then(|file| rustix::io::write(file, value.as_bytes()));
-    match written {
-        Err(Errno::NOENT) if optional => Ok(()),
-        written => written
-            .map(drop)
-            .map_err(|errno| Error::on("write", &path, errno)),
-    }
-}
-
-#[cfg(test)]
-pub(crate) mod tests {
-    use super::*;
-
-    pub(crate) fn network() -> Network {
-        Network {
-            link: "jailctl7".to_owned(),
-            gateway: Ipv4Addr::new(10, 213, 0, 29),
-            address: Ipv4Addr::new(10, 213, 0, 30),
-            allow_in: vec![Port::Tcp(80)],
-            allow_out: vec![Port::Tcp(443), Port::Udp(53)],
-        }
-    }
-
-    #[test]
-    fn only_what_a_build_writes_is_a_network() {
-        assert_eq!(network().is_sound(), Ok(()));
-        let wrong: [fn(&mut Network); 7] = [
-            |network| network.link = "eth0".to_owned(),
-            |network| network.link = "jailctl".to_owned(),
-            |network| network.link = "jailctl1;x".to_owned(),
-            |network| network.gateway = Ipv4Addr::new(8, 8, 8, 9),
-            |network| network.address = network.gateway,
-            |network| network.address = Ipv4Addr::new(10, 213, 0, 31),
-            |network| network.allow_in.push(Port::Udp(0)),
-        ];
-        for spoil in wrong {
-            let mut network = network();
-            spoil(&mut network);
-            assert!(network.is_sound().is_err(), "{network:?}");
-        }
     }
 }

@@ -8,9 +8,9 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::{Child, Command, Stdio};
 
-use super::filter::{PUBLIC, link_local};
-use super::{IFNAME_PREFIX, Network, Port};
+use super::rule_text::{PUBLIC, accept_known, link_local, port_rules};
 use crate::Error;
+use crate::policy::{IFNAME_PREFIX, Network};
 
 /// Where nft(8) may be.
 pub const NFT: [&str; 3] = ["/usr/sbin/nft", "/sbin/nft", "/usr/bin/nft"];
@@ -49,8 +49,8 @@ pub(super) fn table(jail: &str, network: &Network, guarded: &[String]) -> String
     };
     // Whoever is in the jail is told, and does not wait for what never comes.
     let refused = "reject with icmp type admin-prohibited";
-    let mut to_jail = vec![known()];
-    to_jail.extend(allowed(allow_in, "accept"));
+    let mut to_jail = vec![accept_known()];
+    to_jail.extend(port_rules(allow_in, "accept"));
     to_jail.push("drop".to_owned());
     chain("to_jail", "", &to_jail);
     // The host knows all connections by one table, and whom there is no room for is dropped.
@@ -61,10 +61,10 @@ pub(super) fn table(jail: &str, network: &Network, guarded: &[String]) -> String
     chain("begin", "", &lines);
     let mut from_jail = vec![
         format!("ip saddr != {address} drop"),
-        known(),
+        accept_known(),
         link_local(allow_out, refused),
     ];
-    from_jail.extend(allowed(allow_out, "goto begin"));
+    from_jail.extend(port_rules(allow_out, "goto begin"));
     from_jail.push(refused.to_owned());
     chain("from_jail", "", &from_jail);
     let mut forward = vec![
@@ -84,7 +84,7 @@ pub(super) fn table(jail: &str, network: &Network, guarded: &[String]) -> String
         "input",
         "filter hook input priority 0",
         &[
-            format!("iifname \"{link}\" {}", known()),
+            format!("iifname \"{link}\" {}", accept_known()),
             format!("iifname \"{link}\" {refused}"),
         ],
     );
@@ -99,7 +99,7 @@ pub(super) fn table(jail: &str, network: &Network, guarded: &[String]) -> String
     let inwards: Vec<String> = [others, jails]
         .iter()
         .flat_map(|from| {
-            allowed(allow_in, &format!("dnat to {address}"))
+            port_rules(allow_in, &format!("dnat to {address}"))
                 .into_iter()
                 .map(move |rule| format!("{from} {rule}"))
         })
@@ -109,41 +109,6 @@ pub(super) fn table(jail: &str, network: &Network, guarded: &[String]) -> String
     chain("outwards", "nat hook postrouting priority 100", &[outwards]);
     text.push_str("}\n");
     text
-}
-
-/// The rule for connections that were allowed when they began, and for what ICMP says of them.
-pub(super) fn known() -> String {
-    "ct state established,related accept".to_owned()
-}
-
-/// The rules for ports, one for each protocol that has any.
-pub(super) fn allowed(ports: &[Port], deed: &str) -> Vec<String> {
-    by_protocol(ports)
-        .map(|ports| format!("{ports} {deed}"))
-        .collect()
-}
-
-/// `tcp dport { 80, 443 }`, and the same for UDP, as far as there are any.
-fn by_protocol(ports: &[Port]) -> impl Iterator<Item = String> {
-    let numbers = |wanted: fn(&Port) -> Option<u16>| -> String {
-        let mut numbers: Vec<u16> = ports.iter().filter_map(wanted).collect();
-        numbers.sort_unstable();
-        numbers.dedup();
-        let numbers: Vec<String> = numbers.iter().map(u16::to_string).collect();
-        numbers.join(", ")
-    };
-    let tcp = numbers(|port| match port {
-        Port::Tcp(number) => Some(*number),
-        Port::Udp(_) => None,
-    });
-    let udp = numbers(|port| match port {
-        Port::Udp(number) => Some(*number),
-        Port::Tcp(_) => None,
-    });
-    [("tcp", tcp), ("udp", udp)]
-        .into_iter()
-        .filter(|(_, numbers)| !numbers.is_empty())
-        .map(|(protocol, numbers)| format!("{protocol} dport {{ {numbers} }}"))
 }
 
 /// Takes the jail's table away, if it is there.
@@ -212,7 +177,6 @@ impl Nft {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::network;
     use super::*;
 
     #[test]
@@ -264,12 +228,12 @@ table ip jailctl-arkham {
 }
 "#;
         let guarded = ["eth0".to_owned(), "wlan0".to_owned()];
-        assert_eq!(table("arkham", &network(), &guarded), expected);
+        assert_eq!(table("arkham", &Network::example(), &guarded), expected);
     }
 
     #[test]
     fn without_ports_nothing_passes() {
-        let mut network = network();
+        let mut network = Network::example();
         network.allow_in.clear();
         network.allow_out.clear();
         let table = table("arkham", &network, &[]);

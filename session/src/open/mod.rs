@@ -28,8 +28,8 @@ use rustix::thread::{Gid, Uid, UnshareFlags, set_thread_res_gid, set_thread_res_
 use self::init::ParentHandles;
 pub use self::utmp::Utmp;
 use crate::cgroup::{self, Membership};
-use crate::network::{self, Member, Network};
-use crate::policy::Policy;
+use crate::network::{self, Member};
+use crate::policy::{Network, Policy};
 use crate::privileges::drop_bounding_set;
 use crate::seccomp::restrict_system_calls;
 use crate::{Error, syscalls};
@@ -108,7 +108,7 @@ impl JailResources {
             in_sshds_group: None,
         };
         if let Some(limits) = &policy.limits {
-            match cgroup::begin(policy, limits, user) {
+            match cgroup::join(&policy.jail, user, limits, &policy.disk_paths()) {
                 Ok(place) => shared.place = Some(place),
                 Err(error) => {
                     shared.leave();

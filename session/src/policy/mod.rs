@@ -3,6 +3,10 @@
 //! The file lies where only root can write and read it. It is read with suspicion all the same: whatever is not exactly as a build writes it
 //! is no policy, and without a policy there is no session.
 
+mod limits;
+mod mounts;
+mod network;
+
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::OwnedFd;
@@ -12,10 +16,11 @@ use rustix::fs::{FileType, Mode, OFlags, fstat, openat};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
+pub use self::limits::Limits;
+pub use self::mounts::{Flags, Mount, Source};
+pub use self::network::{IFNAME_PREFIX, Network, Port};
 use crate::Error;
-use crate::cgroup::Limits;
 use crate::error::errno_of;
-use crate::network::Network;
 use crate::open_nofollow::open_dir;
 
 /// Where the records of all jails lie, each in a directory of its name.
@@ -77,62 +82,6 @@ pub struct IdMap {
     pub uids: Vec<u32>,
     /// Of groups.
     pub gids: Vec<u32>,
-}
-
-/// One mount, over a directory of the jail that exists, or for the log over a file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Mount {
-    /// Where: an absolute path inside the jail.
-    pub target: PathBuf,
-    /// What.
-    pub source: Source,
-    /// How.
-    pub flags: Flags,
-}
-
-/// What is mounted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "lowercase")]
-pub enum Source {
-    /// A directory of the host, with what is mounted below it.
-    Bind(PathBuf),
-    /// An empty file system in memory that ends with the session.
-    Tmpfs {
-        /// Permissions of its root.
-        mode: u32,
-        /// As the option `size` of tmpfs(5).
-        size: String,
-    },
-    /// The session's own processes, proc(5). Needs `pid`.
-    Proc,
-    /// The kernel's devices, sysfs(5); of its interfaces those of the session's network. Read-only, whatever the flags say.
-    Sys,
-    /// The socket of the host's log, by which syslog(3) finds it, over a file of the jail.
-    Log,
-    /// The session's own terminals, pts(4). sshd takes its terminals from there as well.
-    Terminals {
-        /// The group of terminals.
-        group: u32,
-    },
-}
-
-/// Options of mount(8).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "four options of mount(8), independent of each other"
-)]
-pub struct Flags {
-    /// Nothing can be written.
-    pub ro: bool,
-    /// No set-user-ID.
-    pub nosuid: bool,
-    /// No devices.
-    pub nodev: bool,
-    /// No programs.
-    pub noexec: bool,
 }
 
 /// The file. `policy` is looked at only if `format` is ours.
@@ -229,21 +178,21 @@ impl Policy {
         }
         let Versioned { policy, .. } =
             serde_json::from_str::<Versioned<Self>>(text).map_err(damaged)?;
-        policy.is_sound()?;
+        policy.validate()?;
         Ok(policy)
     }
 
     /// What the types do not say.
-    fn is_sound(&self) -> Result<(), String> {
+    fn validate(&self) -> Result<(), String> {
         let absolute = |path: &Path| path.is_absolute() && path != Path::new("/");
         if !absolute(&self.root) {
             return Err("its root is not a path below `/`".to_owned());
         }
         if let Some(limits) = &self.limits {
-            limits.is_sound()?;
+            limits.validate()?;
         }
         if let Some(network) = &self.network {
-            network.is_sound()?;
+            network.validate()?;
             // It ends with its last keeper, and only pid 1 takes everybody along.
             if self.offline || !self.pid {
                 return Err("it has a network, and sessions that cannot have one".to_owned());
@@ -265,6 +214,17 @@ impl Policy {
             }
         }
         Ok(())
+    }
+
+    /// Paths on the disks of the jail: its root, and the sources of its bind mounts.
+    pub fn disk_paths(&self) -> Vec<&Path> {
+        let sources = self.mounts.iter().filter_map(|mount| match &mount.source {
+            Source::Bind(source) => Some(source.as_path()),
+            _ => None,
+        });
+        std::iter::once(self.root.as_path())
+            .chain(sources)
+            .collect()
     }
 
     /// What a session has of its own, in the words of unshare(1): for a log.

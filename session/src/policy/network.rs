@@ -1,0 +1,99 @@
+//! The network that the sessions of a jail share, as data.
+
+use std::net::Ipv4Addr;
+
+use serde::{Deserialize, Serialize};
+
+/// How the interfaces of jails begin on the host; a number follows.
+pub const IFNAME_PREFIX: &str = "jailctl";
+
+/// The network of a jail.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Network {
+    /// The host's interface: [`IFNAME_PREFIX`] and a number.
+    pub link: String,
+    /// The host's address there, which the jail sends everything to.
+    pub gateway: Ipv4Addr,
+    /// The jail's.
+    pub address: Ipv4Addr,
+    /// Ports of the jail that others reach, by the host's addresses too.
+    pub allow_in: Vec<Port>,
+    /// Ports of others that the jail reaches.
+    pub allow_out: Vec<Port>,
+}
+
+/// A port of a protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Port {
+    /// Of TCP.
+    Tcp(u16),
+    /// Of UDP.
+    Udp(u16),
+}
+
+impl Network {
+    /// What the types do not say.
+    pub(crate) fn validate(&self) -> Result<(), String> {
+        let number = self.link.strip_prefix(IFNAME_PREFIX).unwrap_or_default();
+        // 15 characters are the longest name of an interface.
+        if !(1..=5).contains(&number.len()) || !number.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err("its network has an interface of another name".to_owned());
+        }
+        let (gateway, address) = (u32::from(self.gateway), u32::from(self.address));
+        if gateway % 4 != 1 || address != gateway + 1 || !self.address.is_private() {
+            return Err("its network has other addresses".to_owned());
+        }
+        let is_port = |port: &Port| matches!(port, Port::Tcp(1..) | Port::Udp(1..));
+        if !self.allow_in.iter().chain(&self.allow_out).all(is_port) {
+            return Err("its network has a port 0".to_owned());
+        }
+        Ok(())
+    }
+
+    /// This network with the ports of a later policy, if that is of the same network.
+    pub(crate) fn or_later(&self, later: Option<Self>) -> Self {
+        later
+            .filter(|later| later.link == self.link && later.address == self.address)
+            .unwrap_or_else(|| self.clone())
+    }
+}
+
+#[cfg(test)]
+impl Network {
+    /// An example for tests.
+    pub(crate) fn example() -> Self {
+        Self {
+            link: "jailctl7".to_owned(),
+            gateway: Ipv4Addr::new(10, 213, 0, 29),
+            address: Ipv4Addr::new(10, 213, 0, 30),
+            allow_in: vec![Port::Tcp(80)],
+            allow_out: vec![Port::Tcp(443), Port::Udp(53)],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_a_build_writes_is_a_network() {
+        assert_eq!(Network::example().validate(), Ok(()));
+        let wrong: [fn(&mut Network); 7] = [
+            |network| network.link = "eth0".to_owned(),
+            |network| network.link = "jailctl".to_owned(),
+            |network| network.link = "jailctl1;x".to_owned(),
+            |network| network.gateway = Ipv4Addr::new(8, 8, 8, 9),
+            |network| network.address = network.gateway,
+            |network| network.address = Ipv4Addr::new(10, 213, 0, 31),
+            |network| network.allow_in.push(Port::Udp(0)),
+        ];
+        for spoil in wrong {
+            let mut network = Network::example();
+            spoil(&mut network);
+            assert!(network.validate().is_err(), "{network:?}");
+        }
+    }
+}
