@@ -23,10 +23,10 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, PidfdFlags, WaitOptions, getpid, pidfd_open, setsid, wait};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space, set_name};
 
-use super::latest;
 use super::utmp::{UtmpFile, UtmpWatcher};
 use crate::cgroup::Membership;
 use crate::network::{Member, Watch};
+use crate::policy::Policy;
 use crate::{Error, syscalls};
 
 /// What the keeper needs to know of the process that begins the session; looked at before it does.
@@ -38,7 +38,7 @@ pub(super) struct ParentHandles {
 }
 
 impl ParentHandles {
-    pub(super) fn look() -> Result<Self, Error> {
+    pub(super) fn open() -> Result<Self, Error> {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC;
         let pid = getpid();
         Ok(Self {
@@ -103,7 +103,7 @@ fn serve_network(member: &Member, watch: &mut Watch) -> Result<(), Errno> {
     }
     // So that it can wait for nft(8).
     syscalls::default_signals()?;
-    match member.mend(latest(member.jail())) {
+    match member.mend(Policy::latest_network(member.jail())) {
         Ok(by_us) => watch.done(by_us),
         Err(_) => watch.failed(),
     }

@@ -45,7 +45,7 @@ fn path(policy: &Policy) -> PathBuf {
 }
 
 /// Mounts the jail behind the door, and in it what the policy names. Gives the jail's root.
-pub(super) fn bind_root(policy: &Policy, door: &OwnedFd) -> Result<OwnedFd, Error> {
+pub(super) fn bind_root(policy: &Policy, barrier: &OwnedFd) -> Result<(OwnedFd, OwnedFd), Error> {
     let on_host = policy.root.as_path();
     let failed = |what| move |errno| Error::on(what, on_host, errno);
     let source = open_dir(None, on_host).map_err(failed("open the jail"))?;
@@ -56,26 +56,31 @@ pub(super) fn bind_root(policy: &Policy, door: &OwnedFd) -> Result<OwnedFd, Erro
             on_host.display()
         )));
     }
-    let inside = || open_dir(Some(door), Path::new(ROOT_NAME));
-    mkdirat(door, ROOT_NAME, Mode::from_raw_mode(0o755))
+    let inside = || open_dir(Some(barrier), Path::new(ROOT_NAME));
+    mkdirat(barrier, ROOT_NAME, Mode::from_raw_mode(0o755))
         .and_then(|()| inside())
         .map_err(Error::of("make the place of the jail"))
         .and_then(|place| DetachedMount::clone_tree(source.as_fd())?.attach(place.as_fd()))?;
     let root = inside().map_err(Error::of("open the jail behind its door"))?;
-    for mount in policy.mounts.iter().filter(|mount| !is_proc(mount)) {
-        mount_one(&root, mount)?;
-    }
-    mask_host_root(&source)?;
-    Ok(root)
+    Ok((root, source))
+}
+
+/// Mounts what the policy names in the root of the jail, in its order, but proc(5).
+pub(super) fn mount_policy(policy: &Policy, root: &OwnedFd) -> Result<(), Error> {
+    let mut mounts = policy.mounts.iter().filter(|mount| !is_proc(mount));
+    mounts.try_for_each(|mount| mount_one(root, mount))
 }
 
 /// Lets nothing but the door lead to the jail. sshd goes by what it was told when the connection came, which may have been before the jail had sessions:
 /// to chroot(2) to the jail's own directory. Here it finds one that it refuses, since others could write to it, and nobody can.
-fn mask_host_root(root: &OwnedFd) -> Result<(), Error> {
+pub(super) fn mask_host_root(root: OwnedFd) -> Result<(), Error> {
     let options = [("mode", "022"), ("size", "4k"), ("nr_inodes", "1")];
     DetachedMount::fresh("tmpfs", &options, NOSUID_NODEV_NOEXEC)
         .map_err(Error::of("make a tmpfs"))?
-        .attach(root.as_fd())
+        .attach(root.as_fd())?;
+    // Closed before the fork of pid 1.
+    drop(root);
+    Ok(())
 }
 
 /// Mounts what shows the session its processes. The kernel takes those of the caller's own pid namespace.

@@ -18,9 +18,12 @@ use crate::{Error, syscalls};
 /// Moves the calling process, which has one thread, into a user namespace in which only these ids exist, each as itself.
 ///
 /// The maps are written by a child that stays outside: the calling process may not, once it is inside (user_namespaces(7)).
-pub(super) fn unshare_user(mapped: &IdMap) -> Result<(), Error> {
+pub(super) fn unshare_user(ids: Option<&IdMap>) -> Result<(), Error> {
+    let Some(ids) = ids else {
+        return Ok(());
+    };
     let failed = Error::of("give the session user ids of its own");
-    let files = map_files(getpid(), mapped);
+    let files = map_files(getpid(), ids);
     let (ready, tell) = pipe_with(PipeFlags::CLOEXEC).map_err(&failed)?;
     // SAFETY: the child has a copy of the one thread that there is, so no lock is held by another. It neither returns nor unwinds out of this.
     let forked = unsafe { libc::fork() };

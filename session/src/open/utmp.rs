@@ -50,8 +50,12 @@ pub(super) struct UtmpFile {
     seen: Vec<Record>,
 }
 
-/// Puts an empty file behind the door over each of the host's that exists.
-pub(super) fn mask(door: &OwnedFd) -> Result<Vec<UtmpFile>, Error> {
+/// Creates an empty file of the session behind the barrier for each utmp and wtmp that the host has,
+/// and mounts it over that one.
+pub(super) fn mask(utmp: Utmp, barrier: &OwnedFd) -> Result<Vec<UtmpFile>, Error> {
+    if utmp == Utmp::None {
+        return Ok(Vec::new());
+    }
     let failed = Error::of("keep the session's logins apart");
     let mut ledgers = Vec::new();
     for (kind, path, name) in FILES {
@@ -64,7 +68,7 @@ pub(super) fn mask(door: &OwnedFd) -> Result<Vec<UtmpFile>, Error> {
             continue;
         }
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-        let own = openat(door, name, flags, Mode::RUSR | Mode::WUSR).map_err(&failed)?;
+        let own = openat(barrier, name, flags, Mode::RUSR | Mode::WUSR).map_err(&failed)?;
         DetachedMount::clone_tree(own.as_fd())?.attach(target.as_fd())?;
         ledgers.push(UtmpFile {
             kind,

@@ -216,6 +216,12 @@ impl Policy {
         Ok(())
     }
 
+    /// The network of the jail as its policy on disk has it now; `None` if there is none, or if the
+    /// policy cannot be read.
+    pub(crate) fn latest_network(jail: &str) -> Option<Network> {
+        Self::load(jail).ok().flatten()?.network
+    }
+
     /// Paths on the disks of the jail: its root, and the sources of its bind mounts.
     pub fn disk_paths(&self) -> Vec<&Path> {
         let sources = self.mounts.iter().filter_map(|mount| match &mount.source {
