@@ -1,6 +1,6 @@
-//! Lists of processors as cpuset(7) writes them: `0-2,5`.
+//! Lists of processors in the format of cpuset(7): `0-2,5`.
 
-/// The numbers of a list as cpuset(7) has it.
+/// Processor numbers of a list. Parts that are no number or range are left out.
 pub(super) fn parse_cpu_list(list: &str) -> Vec<u32> {
     let range = |part: &str| {
         let (from, to) = part.split_once('-').unwrap_or((part, part));

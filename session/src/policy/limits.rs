@@ -1,78 +1,80 @@
-//! The limits that the sessions of a jail share, as data.
+//! Limits of the sessions of a jail, as data.
 
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-/// Open files of each process where memory is limited and they are not. The kernel's buffers of a netlink(7) socket count as nobody's memory, so that
-/// the number of sockets is a limit of memory too. It is what most distributions give a login as its soft limit.
+/// Open files of each process where memory is limited and open files are not. The kernel charges
+/// the buffers of a netlink(7) socket to no control group, so the number of sockets is a limit of
+/// memory too. Most distributions set it as the soft limit of a login.
 const OPEN_FILES: u32 = 1024;
 
-/// What the sessions of a jail may use together, and each of their processes for itself.
+/// Limits of all sessions of a jail together, and of each of their processes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
     /// Bytes of memory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory: Option<u64>,
-    /// Bytes of swap space, beside `memory`.
+    /// Bytes of swap space, in addition to `memory`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub swap: Option<u64>,
     /// Processor time, in per cent of one CPU.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpu: Option<u32>,
-    /// Share of the processors where they are short, against others' 100.
+    /// CPU weight where the processors are short, relative to the default of 100.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpu_weight: Option<u32>,
-    /// The processors, as in cpuset(7): `0-1,4`.
+    /// List of processors in the format of cpuset(7): `0-1,4`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpus: Option<String>,
-    /// Processes and threads.
+    /// Number of processes and threads.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tasks: Option<u32>,
-    /// Share of the jail's disks where they are short, against others' 100.
+    /// I/O weight where the disks of the jail are short, relative to the default of 100.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub io_weight: Option<u32>,
-    /// Bytes a second read from each of the jail's disks.
+    /// Bytes per second read from each disk of the jail.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub io_read: Option<u64>,
-    /// Bytes a second written to each of the jail's disks.
+    /// Bytes per second written to each disk of the jail.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub io_write: Option<u64>,
-    /// Reads a second from each of the jail's disks.
+    /// Read operations per second from each disk of the jail.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub io_read_ops: Option<u32>,
-    /// Writes a second to each of the jail's disks.
+    /// Write operations per second to each disk of the jail.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub io_write_ops: Option<u32>,
-    /// Devices beside those that every session may use, by their paths on the host; `None` for all.
+    /// Paths on the host of the devices that sessions may open, in addition to those of every jail;
+    /// `None` allows all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub devices: Option<Vec<PathBuf>>,
     /// Bytes in huge pages, of each size.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hugetlb: Option<u64>,
-    /// The class of packets, for tc(8) and netfilter.
+    /// Class of packets (`net_cls.classid`), for tc(8) and netfilter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub net_class: Option<u32>,
-    /// The priority of packets, on each interface.
+    /// Priority of packets (`net_prio.ifpriomap`), on each interface.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub net_priority: Option<u32>,
     /// Open files of each process.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub open_files: Option<u32>,
-    /// Bytes of a core dump; `None`: none is dumped, nor given to a program of the host's.
+    /// Bytes of a core dump; with `None` no core is dumped or passed to a program of the host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub core_size: Option<u64>,
-    /// Sessions at one time.
+    /// Number of sessions at one time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sessions: Option<u32>,
-    /// In which group of each hierarchy the jail's own lies; it exists.
+    /// Existing group in each hierarchy below which the group of the jail is created.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<String>,
 }
 
 impl Limits {
-    /// What the types do not say, for a policy that is read.
+    /// Checks what the types do not express. The error is a clause about the policy.
     pub(crate) fn validate(&self) -> Result<(), String> {
         let plain = |part: &str| {
             let letter = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
@@ -89,7 +91,7 @@ impl Limits {
         Ok(())
     }
 
-    /// Each limit that a group keeps: its key in a spec, and the controller that it needs.
+    /// The limits that control groups enforce: the key in a spec, and the controller that it needs.
     pub(crate) fn needs(&self) -> Vec<(&'static str, &'static str)> {
         let all = [
             (self.memory.is_some(), "memory", "memory"),
@@ -114,7 +116,7 @@ impl Limits {
             .collect()
     }
 
-    /// Open files of each process: what is given, and [`OPEN_FILES`] where it is not but memory is limited.
+    /// Open files of each process: the given number, or [`OPEN_FILES`] where memory is limited.
     pub(crate) fn open_files(&self) -> Option<u32> {
         self.open_files.or_else(|| self.memory.map(|_| OPEN_FILES))
     }

@@ -1,43 +1,43 @@
-//! The mounts of a session, as data.
+//! Mounts of a session, as data.
 
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-/// One mount, over a directory of the jail that exists, or for the log over a file.
+/// One mount, over an existing directory of the jail, or for [`Source::Log`] over a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Mount {
-    /// Where: an absolute path inside the jail.
+    /// Mount point, an absolute path inside the jail.
     pub target: PathBuf,
-    /// What.
+    /// What is mounted.
     pub source: Source,
-    /// How.
+    /// Mount options.
     pub flags: Flags,
 }
 
-/// What is mounted.
+/// File system or directory that is mounted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "lowercase")]
 pub enum Source {
-    /// A directory of the host, with what is mounted below it.
+    /// Directory of the host, with the mounts below it.
     Bind(PathBuf),
-    /// An empty file system in memory that ends with the session.
+    /// Empty tmpfs, which ends with the session.
     Tmpfs {
-        /// Permissions of its root.
+        /// Permissions of its root directory.
         mode: u32,
-        /// As the option `size` of tmpfs(5).
+        /// Option `size` of tmpfs(5).
         size: String,
     },
-    /// The session's own processes, proc(5). Needs `pid`.
+    /// Processes of the session, proc(5). Needs `pid`.
     Proc,
-    /// The kernel's devices, sysfs(5); of its interfaces those of the session's network. Read-only, whatever the flags say.
+    /// sysfs(5), with the network interfaces of the session. Always read-only.
     Sys,
-    /// The socket of the host's log, by which syslog(3) finds it, over a file of the jail.
+    /// Socket of the host's log, which syslog(3) opens, over a file of the jail.
     Log,
-    /// The session's own terminals, pts(4). sshd takes its terminals from there as well.
+    /// Terminals of the session, pts(4). sshd opens its terminals there as well.
     Terminals {
-        /// The group of terminals.
+        /// Group id that owns the terminals.
         group: u32,
     },
 }
@@ -50,12 +50,12 @@ pub enum Source {
     reason = "four options of mount(8), independent of each other"
 )]
 pub struct Flags {
-    /// Nothing can be written.
+    /// Read-only.
     pub ro: bool,
-    /// No set-user-ID.
+    /// Set-user-ID and set-group-ID bits have no effect.
     pub nosuid: bool,
-    /// No devices.
+    /// Device files have no effect.
     pub nodev: bool,
-    /// No programs.
+    /// Files cannot be executed.
     pub noexec: bool,
 }

@@ -1,43 +1,43 @@
-//! The network that the sessions of a jail share, as data.
+//! Networks of jails, as data.
 
 use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
-/// How the interfaces of jails begin on the host; a number follows.
+/// Prefix of the interfaces of jails on the host; a number follows.
 pub const IFNAME_PREFIX: &str = "jailctl";
 
-/// The network of a jail.
+/// Network of a jail.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Network {
-    /// The host's interface: [`IFNAME_PREFIX`] and a number.
+    /// Interface on the host: [`IFNAME_PREFIX`] and a number.
     pub link: String,
-    /// The host's address there, which the jail sends everything to.
+    /// Address of the host on that interface, and the default gateway of the jail.
     pub gateway: Ipv4Addr,
-    /// The jail's.
+    /// Address of the jail.
     pub address: Ipv4Addr,
-    /// Ports of the jail that others reach, by the host's addresses too.
+    /// Ports of the jail that are reachable from outside, also at the addresses of the host.
     pub allow_in: Vec<Port>,
-    /// Ports of others that the jail reaches.
+    /// Ports of other hosts and jails that the jail may reach.
     pub allow_out: Vec<Port>,
 }
 
-/// A port of a protocol.
+/// Port of a protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Port {
-    /// Of TCP.
+    /// TCP port.
     Tcp(u16),
-    /// Of UDP.
+    /// UDP port.
     Udp(u16),
 }
 
 impl Network {
-    /// What the types do not say.
+    /// Checks what the types do not express. The error is a clause about the policy.
     pub(crate) fn validate(&self) -> Result<(), String> {
         let number = self.link.strip_prefix(IFNAME_PREFIX).unwrap_or_default();
-        // 15 characters are the longest name of an interface.
+        // The kernel limits names of interfaces to 15 characters.
         if !(1..=5).contains(&number.len()) || !number.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err("its network has an interface of another name".to_owned());
         }
@@ -52,7 +52,8 @@ impl Network {
         Ok(())
     }
 
-    /// This network with the ports of a later policy, if that is of the same network.
+    /// The network of a later policy if that is the same network, with other ports perhaps; this
+    /// one otherwise.
     pub(crate) fn or_later(&self, later: Option<Self>) -> Self {
         later
             .filter(|later| later.link == self.link && later.address == self.address)

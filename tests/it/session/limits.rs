@@ -409,7 +409,7 @@ fn a_host_that_cannot_keep_a_limit_is_told_so_when_the_jail_is_built() {
             [
                 "`limits.io_read`",
                 "/srv/jails/arkham",
-                "no disk of its own",
+                "is not on a disk",
             ],
         ),
         (
