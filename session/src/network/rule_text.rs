@@ -1,30 +1,32 @@
-//! Fragments of rules that both tables of a jail have ([`filter`](super::filter), [`nft`](super::nft)).
+//! Rules that both tables of a jail contain ([`filter`](super::filter), [`nft`](super::nft)).
 
 use std::net::Ipv4Addr;
 
 use crate::policy::Port;
 
-/// The loopback interface, which every network namespace has.
+/// Loopback interface, which every network namespace has.
 pub(super) const LOOPBACK: &str = "lo";
-/// RFC 3927: no router passes these on. Clouds answer there with metadata of the machine, and some with names.
+/// Link-local addresses (RFC 3927), which no router forwards. Clouds have metadata services there,
+/// some also name servers.
 pub(super) const LINK_LOCAL: &str = "169.254.0.0/16";
-/// What the host's addresses are called on the way to another jail that has a port there: IPv4's dummy address (RFC 7600), which nobody has. Without the
-/// host's table, which sends it on, it leads nowhere, and never to the host's own services.
+/// Address that stands for the host on the way to another jail with a port there: the IPv4 dummy
+/// address (RFC 7600), which no host has. Without the table of the host, which translates it,
+/// packets to it are refused and never reach services of the host.
 pub(super) const PUBLIC: Ipv4Addr = Ipv4Addr::new(192, 0, 0, 8);
 
-/// The rule for connections that were allowed when they began, and for what ICMP says of them.
+/// Rule for established connections, and for ICMP errors about them.
 pub(super) fn accept_known() -> String {
     "ct state established,related accept".to_owned()
 }
 
-/// The rules for ports, one for each protocol that has any.
-pub(super) fn port_rules(ports: &[Port], deed: &str) -> Vec<String> {
+/// Rules for ports with a `verdict`, one for each protocol with ports.
+pub(super) fn port_rules(ports: &[Port], verdict: &str) -> Vec<String> {
     by_protocol(ports)
-        .map(|ports| format!("{ports} {deed}"))
+        .map(|ports| format!("{ports} {verdict}"))
         .collect()
 }
 
-/// `tcp dport { 80, 443 }`, and the same for UDP, as far as there are any.
+/// `tcp dport { 80, 443 }` and the same for UDP, for the protocols with ports.
 fn by_protocol(ports: &[Port]) -> impl Iterator<Item = String> {
     let numbers = |wanted: fn(&Port) -> Option<u16>| -> String {
         let mut numbers: Vec<u16> = ports.iter().filter_map(wanted).collect();
@@ -47,13 +49,14 @@ fn by_protocol(ports: &[Port]) -> impl Iterator<Item = String> {
         .map(|(protocol, numbers)| format!("{protocol} dport {{ {numbers} }}"))
 }
 
-/// The rule that keeps link-local addresses from a jail, but for name servers where names may be asked for: some clouds have theirs there.
+/// Rule that refuses link-local addresses, except name servers where port 53 is allowed: some
+/// clouds have theirs there.
 pub(super) fn link_local(allow_out: &[Port], refused: &str) -> String {
-    let asks = |port: &Port| matches!(port, Port::Tcp(53) | Port::Udp(53));
-    let but = if allow_out.iter().any(asks) {
+    let is_dns = |port: &Port| matches!(port, Port::Tcp(53) | Port::Udp(53));
+    let except = if allow_out.iter().any(is_dns) {
         " th dport != 53"
     } else {
         ""
     };
-    format!("ip daddr {LINK_LOCAL}{but} {refused}")
+    format!("ip daddr {LINK_LOCAL}{except} {refused}")
 }
