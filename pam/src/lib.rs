@@ -167,7 +167,9 @@ fn kept(pam: &Pam, open: SessionData) -> Result<PamReturn, String> {
 
 /// What is left of the session ends with sshd's process for the connection, which ends next.
 fn close(pam: &Pam) -> PamReturn {
-    let Some(SessionData { whose, _session }) = pam.take_data() else {
+    // SAFETY: the module stores no other type.
+    let found = unsafe { pam.take_data::<SessionData>() };
+    let Some(SessionData { whose, _session }) = found else {
         return PamReturn::Ignore;
     };
     pam.log(Priority::Info, &format!("session closed: {whose}"));

@@ -72,7 +72,7 @@ impl Enter {
             })
             .map_err(|error| refused(&name, &error))?;
         let entry = ExecRequest {
-            root: session.as_ref().map_or(root.as_fd(), Session::inside),
+            root: session.as_ref().map_or(root.as_fd(), Session::root),
             uid: account.uid,
             gid,
             groups: &groups,

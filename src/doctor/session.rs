@@ -55,7 +55,7 @@ pub(super) fn problems(case: &Subject<'_>) -> Result<Vec<Problem>> {
         }));
     }
     let limits = policy.limits.as_ref();
-    let frozen = limits.map(|limits| cgroup::is_frozen(&policy, limits));
+    let frozen = limits.map(|limits| cgroup::is_frozen(&policy.jail, limits));
     let frozen = frozen.transpose().map_err(|error| {
         Error::failed(format!("could not look at the jail `{name}`")).why(error.to_string())
     })?;

@@ -406,11 +406,7 @@ fn a_host_that_cannot_keep_a_limit_is_told_so_when_the_jail_is_built() {
             "io_read = \"1M\"",
             "true",
             "true",
-            [
-                "`limits.io_read`",
-                "/srv/jails/arkham",
-                "no disk of its own",
-            ],
+            ["`limits.io_read`", "/srv/jails/arkham", "is not on a disk"],
         ),
         (
             "tasks = 64\nparent = \"/nowhere\"",
