@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 /// One text that was read as a spec or a template.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceText {
     /// As the user named it: a path, or `template shell`.
     pub name: String,

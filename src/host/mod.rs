@@ -14,6 +14,7 @@ mod copy;
 mod dir;
 mod dir_cache;
 mod dir_reader;
+mod empty_dirs;
 pub mod glob;
 mod hard_link;
 mod inventory;

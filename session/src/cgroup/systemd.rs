@@ -101,7 +101,7 @@ pub(super) fn join(
         body.text(&scope);
         body.text("fail");
         body.array(8, |all| {
-            scope_properties(all, owner, &slice, has_oom_policy)
+            scope_properties(all, owner, &slice, has_oom_policy);
         });
         body.array(8, |units| {
             if slices > 0 {
