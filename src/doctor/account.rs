@@ -1,4 +1,5 @@
-//! What the account files say: whether the account is there, open, and of the jail's group.
+//! Checks of the account files: whether the account exists, is open, and is in the group of the
+//! jail.
 
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -8,7 +9,7 @@ use crate::error::Result;
 use crate::plan::is_closed;
 use crate::spec::Day;
 
-/// Where an administrator shuts everybody but root out: nologin(5).
+/// Files by which an administrator closes the host to all users but root: nologin(5).
 const NOLOGIN: [&str; 2] = ["/etc/nologin", "/var/run/nologin"];
 
 pub(super) fn problems(case: &Subject<'_>) -> Result<Vec<Problem>> {
@@ -84,7 +85,7 @@ pub(super) fn problems(case: &Subject<'_>) -> Result<Vec<Problem>> {
     Ok(reasons)
 }
 
-/// Days since the epoch.
+/// Days since 1970-01-01.
 fn today() -> i64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     now.map_or(0, |since| {

@@ -1,4 +1,4 @@
-//! Whether a host can have jails at all.
+//! Checks of a host: whether it can have jails.
 
 use std::path::Path;
 
@@ -10,14 +10,18 @@ use crate::host::{FileKind, HostView};
 use crate::layout::{JAILS_DIR, STATE};
 use crate::plan::interrupted;
 
-/// The tools of shadow that change accounts.
+/// Tools of shadow that change accounts.
 const TOOLS: [&str; 6] = [
     "chpasswd", "groupadd", "groupdel", "useradd", "userdel", "usermod",
 ];
-/// The first kernel with all that is used: openat2 and renameat2 are older, private mounts of sshd's files are not.
+/// First kernel with every call that is used: openat2(2) and renameat2(2) are older, private mounts
+/// of the files of sshd are not.
 const KERNEL: (u32, u32) = (5, 11);
 
-/// Everything that keeps the host from having jails, or from having them safely.
+/// Every problem that keeps the host from having jails, or from having them safely.
+///
+/// # Errors
+/// `Failed` if the host cannot be read.
 pub fn problems(view: &HostView) -> Result<Vec<Problem>> {
     let mut reasons = Vec::new();
     if view.is_live() {

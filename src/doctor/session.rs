@@ -1,4 +1,4 @@
-//! Whether sessions of the jail may begin: what sshd's process of a connection looks at first.
+//! Checks of sessions of the jail: what the process of sshd for a connection reads first.
 
 use jailctl_session::policy::{Mount, Policy, Source};
 use jailctl_session::{cgroup, network};
@@ -69,7 +69,7 @@ pub(super) fn problems(case: &Subject<'_>) -> Result<Vec<Problem>> {
     Ok(reasons)
 }
 
-/// Whether the place is there that only sessions have something in.
+/// Checks the mount point of sessions.
 fn session_root(case: &Subject<'_>) -> Result<Option<Problem>> {
     let path = ResolvedJail::state(&case.manifest.name).join(SESSION_DIR);
     let shown = path.display();
@@ -87,7 +87,7 @@ fn session_root(case: &Subject<'_>) -> Result<Option<Problem>> {
     Ok(Some(Problem::new(ProblemCode::Door, what, fix)))
 }
 
-/// Whether the directory is there that a mount shows.
+/// Checks the source directory of a mount.
 fn source(case: &Subject<'_>, mount: &Mount) -> Result<Option<Problem>> {
     let Source::Bind(path) = &mount.source else {
         return Ok(None);
@@ -106,7 +106,7 @@ fn source(case: &Subject<'_>, mount: &Mount) -> Result<Option<Problem>> {
     Ok(Some(Problem::new(ProblemCode::Mount, what, fix).why(why)))
 }
 
-/// Whether sshd asks PAM, and so the module, at all.
+/// The problem of an sshd that does not use PAM, and so not the module.
 pub(super) fn without_pam(case: &Subject<'_>, usepam: Option<&str>) -> Option<Problem> {
     let policy = Policy::load(case.manifest.name.as_str());
     if usepam != Some("no") || !case.view.is_live() || matches!(policy, Ok(None)) {
@@ -119,7 +119,7 @@ pub(super) fn without_pam(case: &Subject<'_>, usepam: Option<&str>) -> Option<Pr
     )))
 }
 
-/// Whether the PAM service that sshd asked when the jail was built calls the module.
+/// Whether the PAM service that sshd used at the last build calls the module.
 fn calls_module(case: &Subject<'_>) -> Result<bool> {
     let lock = case.manifest.lock.as_ref();
     let name = lock.and_then(|lock| lock.sshd.pam_service.as_deref());

@@ -1,4 +1,5 @@
-//! What sshd would do with the user today, by its own answer for each kind of connection that a Match block names.
+//! Checks of sshd: its settings for the user, by its own answer for each kind of connection that a
+//! Match block names.
 
 use std::path::Path;
 
@@ -10,7 +11,7 @@ use crate::host::{Digest, HostView, listens};
 use crate::layout::{COMMON_SNIPPET, SSHD_CONFIG_DIR};
 use crate::spec::fingerprint;
 
-/// Most bytes of a snippet, a file of keys or a list.
+/// Largest snippet, file of keys or list that is read, in bytes.
 const LIMIT: u64 = 2 << 20;
 
 pub(super) fn problems(case: &Subject<'_>, is_member: bool) -> Result<Vec<Problem>> {
@@ -52,7 +53,7 @@ pub(super) fn problems(case: &Subject<'_>, is_member: bool) -> Result<Vec<Proble
             let mut settings = setting_value(text);
             let common = crate::resolve::common(&case.lock.sshd);
             let further = setting_value(&common);
-            // A snippet of an older jailctl's says all of it itself.
+            // A snippet of an older jailctl contains all settings itself.
             let is_whole = further
                 .iter()
                 .all(|(keyword, _)| settings.iter().any(|(own, _)| own == keyword));
@@ -89,7 +90,7 @@ pub(super) fn problems(case: &Subject<'_>, is_member: bool) -> Result<Vec<Proble
     Ok(reasons)
 }
 
-/// Whether the settings that all jails share are as they were built.
+/// The problem of the settings that all jails share, if they differ from what was built.
 fn common_problem(case: &Subject<'_>, config: &Config, expected: &str) -> Option<Problem> {
     let path = Path::new(SSHD_CONFIG_DIR).join(COMMON_SNIPPET);
     let found = config
@@ -124,7 +125,7 @@ fn ask(case: &Subject<'_>) -> Result<(Config, Vec<(String, Settings)>)> {
     Ok((config, answers))
 }
 
-/// Keyword in lower case and value of each line in the snippet's Match block.
+/// Keyword in lower case and value of each line in the Match block of the snippet.
 fn setting_value(text: &str) -> Settings {
     text.lines()
         .filter(|line| line.starts_with(' '))
@@ -140,7 +141,7 @@ fn value<'s>(settings: &'s Settings, keyword: &str) -> Option<&'s str> {
         .map(|(_, value)| value.as_str())
 }
 
-/// Whether sshd runs, and since when.
+/// Checks that sshd listens, and has read its configuration since the last build.
 fn listener(case: &Subject<'_>, settings: &Settings, snippet: &Path) -> Result<Option<Problem>> {
     if !case.view.is_live() {
         return Ok(None);
@@ -164,7 +165,7 @@ fn listener(case: &Subject<'_>, settings: &Settings, snippet: &Path) -> Result<O
     let Some(pid_file) = value(settings, "pidfile").filter(|path| *path != "none") else {
         return Ok(None);
     };
-    // sshd writes it anew whenever it has read its configuration.
+    // sshd writes it again each time it has read its configuration.
     let started = case.view.stat(Path::new(pid_file))?;
     let written = case.view.stat(snippet)?;
     let is_behind = matches!((&started, &written), (Some(started), Some(written)) if started.mtime < written.ctime);
@@ -181,7 +182,7 @@ fn listener(case: &Subject<'_>, settings: &Settings, snippet: &Path) -> Result<O
     }))
 }
 
-/// Whether the account's keys are of a kind, and enough, for sshd to let somebody in.
+/// Checks that sshd accepts the keys of the account, and that they suffice.
 fn methods(case: &Subject<'_>, settings: &Settings) -> Result<Vec<Problem>> {
     let mut reasons = Vec::new();
     if let Some(methods) = value(settings, "authenticationmethods")
@@ -236,7 +237,7 @@ fn methods(case: &Subject<'_>, settings: &Settings) -> Result<Vec<Problem>> {
     Ok(reasons)
 }
 
-/// Whether the program that serves sftp beside a shell is in the jail.
+/// Checks that the program that serves sftp in a jail with a shell is in the jail.
 fn subsystem(case: &Subject<'_>, settings: &Settings) -> Result<Vec<Problem>> {
     if value(settings, "forcecommand").is_some_and(|command| command != "none") {
         return Ok(Vec::new());
@@ -250,7 +251,7 @@ fn subsystem(case: &Subject<'_>, settings: &Settings) -> Result<Vec<Problem>> {
     let Some(program) = program.map(Path::new) else {
         return Ok(Vec::new());
     };
-    // A jail whose doors are others was built without it.
+    // A jail without sftp was built without it.
     let wanted = case
         .manifest
         .entries
