@@ -34,9 +34,9 @@ pub fn problems(view: &HostView) -> Result<Vec<Problem>> {
                 Problem::new(
                     ProblemCode::Tool,
                     format!("there is no `{}`", path.display()),
-                    "install the package that has it: passwd, shadow or shadow-utils",
+                    "install the package that contains it: passwd, shadow or shadow-utils",
                 )
-                .why("accounts are made and removed with it"),
+                .why("it creates, changes or deletes accounts"),
             );
         }
     }
@@ -49,9 +49,9 @@ pub fn problems(view: &HostView) -> Result<Vec<Problem>> {
             Problem::new(
                 ProblemCode::Interrupted,
                 "an earlier run was interrupted",
-                "run any verb that writes, as `jailctl build`: it puts that right first",
+                "run any verb that writes, for example `jailctl build`: it undoes the earlier run first",
             )
-            .why("what it had begun is neither done nor undone"),
+            .why("its changes are incomplete"),
         );
     }
     let sshd = Config::read(view).and_then(|config| Sshd::find(view)?.info(&config));
@@ -62,7 +62,7 @@ pub fn problems(view: &HostView) -> Result<Vec<Problem>> {
                 "sshd has no subsystem `sftp`",
                 "add `Subsystem sftp internal-sftp` to /etc/ssh/sshd_config",
             )
-            .why("that door stays shut in jails with a shell"),
+            .why("jails with a shell have no sftp then"),
         ),
         Ok(_) => {}
         Err(error) => reasons.extend(error.findings.into_iter().map(|finding| Problem {
@@ -87,7 +87,7 @@ fn kernel() -> Result<Option<Problem>> {
         Problem::new(
             ProblemCode::Kernel,
             format!("the kernel is {release}"),
-            "boot a newer one",
+            "boot a newer kernel",
         )
         .why(format!("jailctl needs {}.{} or later", KERNEL.0, KERNEL.1))
     }))
@@ -104,7 +104,7 @@ fn check_path(view: &HostView, path: &Path) -> Result<Option<Problem>> {
                 fix: format!("make it one, or give jails another root than `{JAILS_DIR}`"),
             },
         };
-        let what = format!("jails cannot stand safely below `{shown}`");
+        let what = format!("jails are not safe below `{shown}`");
         Some(Problem::new(ProblemCode::Way, what, fix).why(why))
     })
 }

@@ -34,7 +34,7 @@ pub(super) fn problems(case: &Subject<'_>) -> Result<Vec<Problem>> {
             format!("there is no file `{shown}`"),
             case.build(),
         )
-        .why("it holds the keys that open the account");
+        .why("it contains the authorized keys of the account");
         return Ok(if by_password {
             Vec::new()
         } else {
@@ -53,9 +53,9 @@ pub(super) fn problems(case: &Subject<'_>) -> Result<Vec<Problem>> {
         reasons.push(
             Problem::new(
                 ProblemCode::NoKey,
-                format!("nothing opens the account `{}`", case.user),
+                format!("no login to the account `{}` is possible", case.user),
                 format!(
-                    "put a key into `authorized_keys` of `{}`, and build",
+                    "add a key to `authorized_keys` of `{}`, and build",
                     case.manifest.spec
                 ),
             )
@@ -70,10 +70,10 @@ pub(super) fn problems(case: &Subject<'_>) -> Result<Vec<Problem>> {
         reasons.push(
             Problem::new(
                 ProblemCode::KeyBroken,
-                format!("`{shown}` holds what is no key"),
+                format!("`{shown}` has lines that are no keys"),
                 case.build(),
             )
-            .why(format!("{broken} of its lines sshd passes over")),
+            .why(format!("sshd ignores {broken} of its lines")),
         );
     }
     Ok(reasons)
@@ -111,7 +111,7 @@ fn modes(case: &Subject<'_>, file: &Path) -> Result<Vec<Problem>> {
         reasons.push(
             Problem::new(
                 ProblemCode::KeyFile,
-                format!("sshd does not take the keys of `{}`", case.user),
+                format!("sshd refuses the file of the keys of `{}`", case.user),
                 fix,
             )
             .why(why),

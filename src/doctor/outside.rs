@@ -39,7 +39,7 @@ pub(super) fn problems(case: &Subject<'_>) -> Result<Vec<Problem>> {
         let fix = format!("find out what started them, and run `pkill -KILL -U {uid}`");
         reasons.push(
             Problem::new(ProblemCode::ProcessesOutside, what, fix)
-                .why("their root directory is that of the host"),
+                .why("their root directory is the root of the host"),
         );
     }
     Ok(reasons)

@@ -21,7 +21,7 @@ pub(super) fn problems(case: &Subject<'_>) -> Result<Vec<Problem>> {
                 format!("the file system of `{}` is mounted noexec", root.display()),
                 "mount it with exec, or give the jail another root".to_owned(),
             )
-            .why("no program can be started there"),
+            .why("no program starts there"),
         );
     }
     let inside = HostView::new(&case.view.display_path(root))?;
@@ -51,7 +51,7 @@ fn check_path(case: &Subject<'_>, root: &Path) -> Result<Vec<Problem>> {
         if stat.kind() != FileKind::Directory {
             return Ok(vec![refused(
                 format!("`{shown}` is not a directory"),
-                format!("put back the directory `{shown}`"),
+                format!("restore the directory `{shown}`"),
             )]);
         }
         if let Some(OwnershipProblem { why, fix }) = OwnershipProblem::of(&here, &stat) {
@@ -63,10 +63,10 @@ fn check_path(case: &Subject<'_>, root: &Path) -> Result<Vec<Problem>> {
         return Ok(vec![
             Problem::new(
                 ProblemCode::Root,
-                format!("nobody but root may enter `{}`", root.display()),
+                format!("only root may enter `{}`", root.display()),
                 format!("run `chmod 0755 {}`", root.display()),
             )
-            .why("a session starts its program there as the user"),
+            .why("a session enters it as the user"),
         ]);
     }
     Ok(Vec::new())
@@ -108,7 +108,7 @@ pub(super) fn program(
         let closed = inside.lstat(&here)?.filter(|stat| stat.mode & 0o001 == 0);
         if let Some(stat) = closed {
             return Ok(vec![lacks(format!(
-                "nobody but root may enter `{}` (mode {:04o})",
+                "only root may enter `{}` (mode {:04o})",
                 here.display(),
                 stat.permissions()
             ))]);
@@ -119,7 +119,7 @@ pub(super) fn program(
     };
     if stat.kind() != FileKind::File || stat.mode & 0o001 == 0 {
         return Ok(vec![lacks(format!(
-            "it is no file that everybody may execute (mode {:04o})",
+            "it is not a file that all users may execute (mode {:04o})",
             stat.permissions()
         ))]);
     }
@@ -145,7 +145,7 @@ pub(super) fn program(
             && object.stat.mode & 0o004 == 0;
         if is_closed {
             reasons.push(lacks(format!(
-                "nobody but root may read `{}` (mode {:04o})",
+                "only root may read `{}` (mode {:04o})",
                 path.display(),
                 object.stat.permissions()
             )));

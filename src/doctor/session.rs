@@ -35,35 +35,34 @@ pub(super) fn problems(case: &Subject<'_>) -> Result<Vec<Problem>> {
     if let Some(modules) = Modules::find(case.view)?.filter(|modules| !modules.has_ours) {
         let at = modules.directory.join(PAM_MODULE);
         let mut reason = refused(ProblemCode::Module, format!("`{}` is gone", at.display()));
-        reason.finding.hints = vec![format!("put back `{}`", at.display())];
+        reason.finding.hints = vec![format!("restore `{}`", at.display())];
         reasons.push(reason);
     }
     if !calls_module(case)? {
-        let why = format!("the PAM service that sshd asks does not call `{PAM_MODULE}`");
+        let why = format!("the PAM service of sshd does not call `{PAM_MODULE}`");
         reasons.push(refused(ProblemCode::Stack, why));
     }
     if let Some(network) = &policy.network {
         let faults = network::faults(name.as_str(), network).map_err(|error| {
-            Error::failed(format!(
-                "could not look at the network of the jail `{name}`"
-            ))
-            .why(error.to_string())
+            Error::failed(format!("could not read the network of the jail `{name}`"))
+                .why(error.to_string())
         })?;
         reasons.extend(faults.iter().map(|fault| {
-            let what = "the network of the jail is not what its policy says";
+            let what = "the network of the jail differs from its policy";
             Problem::new(ProblemCode::Network, what, case.build()).why(fault.to_string())
         }));
     }
     let limits = policy.limits.as_ref();
     let frozen = limits.map(|limits| cgroup::is_frozen(&policy, limits));
     let frozen = frozen.transpose().map_err(|error| {
-        Error::failed(format!("could not look at the jail `{name}`")).why(error.to_string())
+        Error::failed(format!("could not read the state of the jail `{name}`"))
+            .why(error.to_string())
     })?;
     if frozen == Some(true) {
         let fix = format!("run `jailctl thaw {name}`");
         reasons.push(
             Problem::new(ProblemCode::Frozen, "the jail is frozen", fix)
-                .why("what runs in it is stopped, and no session begins"),
+                .why("its processes are stopped, and no session begins"),
         );
     }
     Ok(reasons)
@@ -102,7 +101,7 @@ fn source(case: &Subject<'_>, mount: &Mount) -> Result<Option<Problem>> {
         path.display(),
         mount.target.display()
     );
-    let fix = "put the directory back, or take the mount out of the spec and build the jail";
+    let fix = "restore the directory, or remove the mount from the spec and build the jail";
     Ok(Some(Problem::new(ProblemCode::Mount, what, fix).why(why)))
 }
 
@@ -112,7 +111,7 @@ pub(super) fn without_pam(case: &Subject<'_>, usepam: Option<&str>) -> Option<Pr
     if usepam != Some("no") || !case.view.is_live() || matches!(policy, Ok(None)) {
         return None;
     }
-    let fix = "set `UsePAM yes` in sshd's configuration, and have sshd read it";
+    let fix = "set `UsePAM yes` in sshd's configuration, and reload sshd";
     let reason = Problem::new(ProblemCode::PamOff, "no session begins in the jail", fix);
     Some(reason.why(format!(
         "`UsePAM` is `no`: sshd does not load `{PAM_MODULE}`"

@@ -39,15 +39,15 @@ pub(super) fn problems(case: &Subject<'_>, is_member: bool) -> Result<Vec<Proble
                 format!("sshd does not read `{}`", path.display()),
                 case.build(),
             )
-            .why("it is gone, and without it the account's shell does not exist"),
+            .why("it does not exist, and sshd does not confine the account without it"),
         ),
         Some((_, text)) if Digest::of(text.as_bytes()) != case.lock.snippet.1 => reasons.push(
             Problem::new(
                 ProblemCode::SnippetChanged,
-                format!("`{}` is not as it was built", path.display()),
+                format!("`{}` differs from what was built", path.display()),
                 case.build(),
             )
-            .why("it says how sshd locks the account in"),
+            .why("it confines the account"),
         ),
         Some((_, text)) if is_member => {
             let mut settings = setting_value(text);
@@ -102,10 +102,10 @@ fn common_problem(case: &Subject<'_>, config: &Config, expected: &str) -> Option
         Some(_) => Some(
             Problem::new(
                 ProblemCode::SnippetChanged,
-                format!("`{}` is not as it was built", path.display()),
+                format!("`{}` differs from what was built", path.display()),
                 case.build(),
             )
-            .why("it says what is closed to the accounts of all jails"),
+            .why("it restricts the accounts of all jails"),
         ),
         None => Some(
             Problem::new(
@@ -113,7 +113,7 @@ fn common_problem(case: &Subject<'_>, config: &Config, expected: &str) -> Option
                 format!("sshd does not read `{}`", path.display()),
                 case.build(),
             )
-            .why("it is gone, and it says what is closed to the accounts of all jails"),
+            .why("it does not exist, and it restricts the accounts of all jails"),
         ),
     }
 }
@@ -156,10 +156,10 @@ fn listener(case: &Subject<'_>, settings: &Settings, snippet: &Path) -> Result<O
         return Ok(Some(
             Problem::new(
                 ProblemCode::SshdDown,
-                "sshd does not run here",
+                "sshd does not run",
                 "start it: `systemctl start ssh`, or `sshd` by hand",
             )
-            .why(format!("nobody listens on port {}", ports.join(", "))),
+            .why(format!("no process listens on port {}", ports.join(", "))),
         ));
     }
     let Some(pid_file) = value(settings, "pidfile").filter(|path| *path != "none") else {
@@ -172,7 +172,7 @@ fn listener(case: &Subject<'_>, settings: &Settings, snippet: &Path) -> Result<O
     Ok(is_behind.then(|| {
         Problem::new(
             ProblemCode::SshdBehind,
-            "sshd does not know the jail as it is now",
+            "sshd does not use the current configuration of the jail",
             format!("run `systemctl reload ssh`, or `kill -HUP $(cat {pid_file})`"),
         )
         .why(format!(
@@ -192,7 +192,7 @@ fn methods(case: &Subject<'_>, settings: &Settings) -> Result<Vec<Problem>> {
             .any(|list| list == "publickey" || list == "password")
     {
         reasons.push(
-            Problem::new(ProblemCode::Methods, "sshd asks for more than a key", "take `AuthenticationMethods` out of sshd's configuration, or let a Match block before it leave the jail's group out")
+            Problem::new(ProblemCode::Methods, "sshd requires more than a key", "remove `AuthenticationMethods` from sshd's configuration, or exclude the jail's group by a Match block before it")
                 .why(format!("`AuthenticationMethods` is `{methods}`")),
         );
     }
@@ -218,8 +218,8 @@ fn methods(case: &Subject<'_>, settings: &Settings) -> Result<Vec<Problem>> {
     };
     if !kinds.is_empty() && !kinds.iter().any(is_taken) {
         reasons.push(
-            Problem::new(ProblemCode::KeyKind, format!("sshd takes no key of `{}`", case.user), "give the user a key of a kind that it takes, or add the kind to `PubkeyAcceptedAlgorithms`")
-                .why(format!("they are {}, which `PubkeyAcceptedAlgorithms` leaves out", kinds.join(", "))),
+            Problem::new(ProblemCode::KeyKind, format!("sshd accepts no key of `{}`", case.user), "give the user a key of an accepted type, or add the type to `PubkeyAcceptedAlgorithms`")
+                .why(format!("they are {}, and `PubkeyAcceptedAlgorithms` does not have these types", kinds.join(", "))),
         );
     }
     if value(settings, "usepam") == Some("no") {
@@ -230,7 +230,7 @@ fn methods(case: &Subject<'_>, settings: &Settings) -> Result<Vec<Problem>> {
         if password.is_some_and(|password| password.starts_with('!')) {
             reasons.push(
                 Problem::new(ProblemCode::Locked, format!("the account `{}` is locked", case.user), case.build())
-                    .why("its password begins with `!`, and where UsePAM is no sshd then takes no key either"),
+                    .why("its password begins with `!`, and with `UsePAM no` sshd then accepts no key either"),
             );
         }
     }
@@ -261,5 +261,5 @@ fn subsystem(case: &Subject<'_>, settings: &Settings) -> Result<Vec<Problem>> {
         return Ok(Vec::new());
     }
     let inside = HostView::new(&case.view.display_path(&case.manifest.root))?;
-    root::program(case, &inside, program, "the server of sftp")
+    root::program(case, &inside, program, "the sftp server")
 }

@@ -20,7 +20,7 @@ impl Host {
     /// # Errors
     /// `Busy` if the id is taken; `Failed` otherwise. There is no new group then.
     pub fn create_group(&self, name: &str, gid: u32) -> Result<()> {
-        let action = format!("make the group `{name}`");
+        let action = format!("create the group `{name}`");
         if !self.is_live() {
             return self.edit_accounts(&action, |files| files.add_group(name, gid));
         }
@@ -49,7 +49,7 @@ impl Host {
     /// # Errors
     /// `Busy` if the id is taken; `Failed` otherwise. There is no new account then.
     pub fn create_account(&self, account: &NewAccount) -> Result<()> {
-        let action = format!("make the account `{}`", account.name);
+        let action = format!("create the account `{}`", account.name);
         if !self.is_live() {
             return self.edit_accounts(&action, |files| files.add_user(account));
         }
@@ -202,7 +202,7 @@ fn busy(name: &str, outcome: &Output) -> Error {
                     .trim_start_matches("userdel: ")
                     .to_owned(),
             )
-            .hint("its sessions go on until they end or are ended"),
+            .hint("its sessions run until they end or are killed"),
     )
 }
 /// Expiry date of an account.

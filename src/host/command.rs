@@ -123,7 +123,7 @@ impl Invocation {
                 let mut error = outcome.into_error(action, &self.program);
                 error.kind = ErrorKind::Busy;
                 Err(error
-                    .hint("somebody else makes accounts at this moment: run the command again"))
+                    .hint("another program creates accounts at the moment: run the command again"))
             }
             _ => Err(outcome.into_error(action, &self.program)),
         }
@@ -146,7 +146,7 @@ impl Output {
     /// The error of a `program` that failed at `action`, with the last line of its output.
     pub fn into_error(&self, action: &str, program: &Path) -> Error {
         let ending = self.code.map_or_else(
-            || "was ended by a signal".to_owned(),
+            || "was killed by a signal".to_owned(),
             |code| format!("exited with {code}"),
         );
         let words: Vec<&str> = self
@@ -157,7 +157,7 @@ impl Output {
             .collect();
         let words = words[words.len().saturating_sub(4)..].join("; ");
         let words = if words.is_empty() {
-            "it said nothing".to_owned()
+            "it printed nothing".to_owned()
         } else {
             words
         };

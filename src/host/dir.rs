@@ -87,8 +87,8 @@ impl Dir {
     pub(super) fn error(&self, action: &str, path: &Path, errno: Errno) -> Error {
         let error = Error::io(action, &self.display_path(path), &errno.into());
         match errno {
-            Errno::XDEV => error.hint("a mount lies there: unmount it first"),
-            Errno::LOOP => error.hint("a symbolic link lies on the way where a directory should be"),
+            Errno::XDEV => error.hint("it is a mount point: unmount it first"),
+            Errno::LOOP => error.hint("a component is a symbolic link and not a directory"),
             Errno::PERM => error.hint("an immutable flag (lsattr), a read-only mount or a missing capability can be the cause"),
             _ => error,
         }
@@ -261,7 +261,7 @@ impl Dir {
         let (parent, name) = self.parent(path)?;
         let parent = parent.as_ref().unwrap_or(self);
         mkdirat(&parent.handle, name, Mode::from_raw_mode(0o700))
-            .map_err(|errno| self.error("make the directory", path, errno))?;
+            .map_err(|errno| self.error("create the directory", path, errno))?;
         let made = parent
             .open_dir(Path::new(name))
             .and_then(|made| made.set_owner(owner).map(|()| made));
@@ -358,7 +358,7 @@ impl Dir {
     pub fn create_symlink(&self, path: &Path, target: &Path) -> Result<()> {
         let (parent, name) = self.parent(path)?;
         symlinkat(target, parent.as_ref().unwrap_or(self).as_fd(), name)
-            .map_err(|errno| self.error("make the link", path, errno))
+            .map_err(|errno| self.error("create the link", path, errno))
     }
 
     /// Creates a character device.
@@ -381,7 +381,7 @@ impl Dir {
             Mode::from_raw_mode(0o600),
             rustix::fs::makedev(major, minor),
         )
-        .map_err(|errno| self.error("make the device", path, errno))?;
+        .map_err(|errno| self.error("create the device", path, errno))?;
         // The directory is private to root until the exchange: no other user can have put anything
         // under this name.
         let mode = Mode::from_raw_mode(owner.mode);

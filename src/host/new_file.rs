@@ -28,7 +28,7 @@ pub fn create_new_file(path: &Path, text: &str) -> Result<bool> {
         Lookup::Refused { at, stranger } => {
             let shown = path.display().to_string();
             return Err(
-                Error::failed(format!("could not make `{}`", shown.escape_debug()))
+                Error::failed(format!("could not create `{}`", shown.escape_debug()))
                     .why(Lookup::refusal(&at, &stranger))
                     .hint("name the directory itself"),
             );

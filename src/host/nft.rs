@@ -29,6 +29,6 @@ pub fn check(program: &str, table: &str) -> Result<()> {
     Invocation::new(program)
         .args(["-c", "-f", "-"])
         .input(table)
-        .check("have the rules of the jail's network accepted")
+        .check("verify the nft rules of the jail's network")
         .map(drop)
 }

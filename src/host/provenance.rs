@@ -76,9 +76,9 @@ impl Control {
         }
         Some(match owner {
             Some(uid) => format!(
-                "the user id {uid} could have put it there, and it is neither that user's nor readable by everybody"
+                "the user id {uid} could have put it there, and it is neither that user's nor readable by all users"
             ),
-            None => "others than root could have put it there, and it is not readable by everybody"
+            None => "others than root could have put it there, and it is not readable by all users"
                 .to_owned(),
         })
     }
@@ -128,7 +128,7 @@ impl Lookup {
     /// Reason in errors about a path that is not followed.
     pub fn refusal(at: &Path, stranger: &UntrustedWriter) -> String {
         format!(
-            "somebody else than root could have put `{}` there: {}",
+            "a user other than root could have put `{}` there: {}",
             at.display().to_string().escape_debug(),
             stranger.clause()
         )
@@ -323,10 +323,10 @@ impl HostView {
                 "could not read `{}`",
                 self.display_path(path).display()
             ))
-            .why(format!("it holds more than {what}")))
+            .why(format!("it contains more than {what}")))
         };
         if depth > DEPTH_LIMIT {
-            return too_much(format!("{DEPTH_LIMIT} directories within each other"));
+            return too_much(format!("{DEPTH_LIMIT} nested directories"));
         }
         let list = names(directory).map_err(|errno| self.record_failure("list", path, errno))?;
         for name in list {

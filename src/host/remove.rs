@@ -87,8 +87,8 @@ impl Dir {
         }
         Err(
             Error::failed(format!("could not remove `{}`", here.display()))
-                .why("somebody moved it away meanwhile")
-                .hint("end who does that, and try again"),
+                .why("another process moved it")
+                .hint("end that process, and try again"),
         )
     }
 

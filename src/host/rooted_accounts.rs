@@ -128,7 +128,7 @@ impl Host {
 /// Reason why an inode is not trusted as an account file or as their directory; `None` if it is.
 fn objection(stat: &Stat, kind: FileKind) -> Option<String> {
     if stat.kind() == FileKind::Symlink {
-        Some("it is a symbolic link, which may lead elsewhere".to_owned())
+        Some("it is a symbolic link".to_owned())
     } else if stat.kind() != kind {
         Some(match kind {
             FileKind::Directory => "it is not a directory".to_owned(),
@@ -152,7 +152,7 @@ fn refusal(path: &Path, why: String) -> Finding {
     ))
     .why(why)
     .hint(
-        "in a host for `--root`, `/etc` and its account files have to be root's own, and no links",
+        "in a host for `--root`, `/etc` and its account files must be owned by root, and no links",
     )
 }
 
@@ -224,7 +224,7 @@ fn into_error(action: &str, why: Refusal) -> Error {
         Refusal::IdTaken(id) => {
             let finding = Finding::new(format!("could not {action}"))
                 .why(format!("the id {id} is taken"))
-                .hint("somebody else makes accounts at this moment: run the command again");
+                .hint("another program creates accounts at the moment: run the command again");
             Error::new(ErrorKind::Busy, finding)
         }
     }

@@ -48,7 +48,7 @@ pub fn skeleton(view: &HostView, path: &Path) -> Result<std::result::Result<Skel
         let why = if !matches!(entry.stat.kind(), FileKind::File | FileKind::Directory) {
             Some("it is a link, device, pipe or socket".to_owned())
         } else if entry.stat.uid != 0 {
-            Some("it is not root's".to_owned())
+            Some("it is not owned by root".to_owned())
         } else {
             entry
                 .control
@@ -73,7 +73,7 @@ fn closed(stat: &Stat) -> Option<String> {
     };
     (stat.mode & needed != needed).then(|| {
         format!(
-            "not everybody may read it (mode {:04o}), and a jailed user would",
+            "not all users may read it (mode {:04o}), and a jailed user would",
             stat.permissions()
         )
     })

@@ -59,8 +59,8 @@ impl HostView {
                 .find(|uid| is_spare(*uid))
         });
         found.ok_or_else(|| {
-            Error::failed("could not find a user id that nobody has")
-                .why("login.defs(5), subuid(5), accounts or the ids of this container take all")
+            Error::failed("could not find an unused user id")
+                .why("login.defs(5), subuid(5), accounts or the ids of this container leave none")
                 .hint("leave some of 2013265920 to 2147352575 unused, or of 65536 to 99999")
         })
     }

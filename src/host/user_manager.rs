@@ -50,7 +50,7 @@ impl HostView {
             }
             Some(_) => Err(
                 Error::failed(format!("could not mask `{}`", unit.display()))
-                    .why("it exists, and would run for a jailed account outside of its jail")
+                    .why("it exists, and would run outside of the jail for a jailed account")
                     .hint(format!("remove it: rm {}", unit.display())),
             ),
         }

@@ -193,7 +193,7 @@ impl HostView {
             .map(Stat::from)
             .map_err(|errno| self.record_failure("stat", path, errno))?;
         if now.kind() != FileKind::File {
-            return Err(refuse("something else took its place as it was opened"));
+            return Err(refuse("it was replaced as it was opened"));
         }
         Ok(Some(File::from(handle)))
     }
@@ -225,7 +225,7 @@ impl HostView {
                 "could not read `{}`",
                 self.display_path(path).display()
             ))
-            .why("it changed after it was looked at")
+            .why("it changed after it was read")
             .hint("run the command again once nothing writes to it"));
         }
         Ok(File::from(handle))

@@ -80,7 +80,7 @@ impl HostView {
             if found.len() > ENTRY_LIMIT {
                 return Err(
                     Error::failed(format!("could not read `{}`", path.display()))
-                        .why(format!("it holds more than {ENTRY_LIMIT} entries")),
+                        .why(format!("it contains more than {ENTRY_LIMIT} entries")),
                 );
             }
         }

@@ -32,7 +32,7 @@ impl Host {
     pub fn new(root: &Path) -> Result<Self> {
         if !rustix::process::geteuid().is_root() {
             return Err(Error::failed("could not change the host")
-                .why("only root may")
+                .why("only root may do that")
                 .hint("run it with sudo"));
         }
         // For programs of the host that are run: files that jailctl creates get their mode by
@@ -123,7 +123,7 @@ impl Host {
                 Component::Normal(name) => dir = dir.ensure_dir(Path::new(name), owner)?.0,
                 Component::ParentDir => {
                     return Err(refuse(
-                        "it leads back out of a directory that is not there".to_owned(),
+                        "it has `..` after a directory that does not exist".to_owned(),
                     ));
                 }
                 _ => {}

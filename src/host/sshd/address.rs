@@ -112,7 +112,7 @@ impl AddressList {
             }
             if entry.contains('%') {
                 return Err(Refusal::Unknown(format!(
-                    "`{entry}` depends on the network interfaces that are there"
+                    "`{entry}` depends on the network interfaces of the host"
                 )));
             }
             entries.push((negated, network(entry)?));

@@ -75,7 +75,7 @@ impl Config {
                     "could not find `{}`",
                     view.display_path(Path::new(SSHD_CONFIG)).display()
                 ))
-                .why("the jail's accounts are locked in by sshd")
+                .why("sshd confines the accounts of jails")
                 .hint("install openssh-server, or build only a tree with `--output DIR`"),
             ));
         };
@@ -227,9 +227,9 @@ impl Config {
             ErrorKind::Failed,
             Finding::new(format!("sshd's configuration would be too large: {total} bytes, {} of them jailctl's", kept + new))
                 .why(format!(
-                    "with more than {MESSAGE_LIMIT} bytes OpenSSH 10.0 lets nobody in, root included, and says nothing; {SIZE_LIMIT} are the limit here, on every version"
+                    "with more than {MESSAGE_LIMIT} bytes OpenSSH 10.0 refuses every login, root's too, without a message; jailctl's limit is {SIZE_LIMIT} for every version"
                 ))
-                .hint("make one spec of jails that are alike, with `%u` in its root: they have one file for all")
+                .hint("write one spec with `%u` in its root for similar jails: they share one file")
                 .hint(format!("see what else is large: wc -c {SSHD_CONFIG} {SSHD_CONFIG_DIR}/*")),
         ))
     }
@@ -291,7 +291,7 @@ impl Config {
         if let Some(line) = text.split('\n').position(|line| line.contains('\0')) {
             return Err(not_read(
                 &place(path, line + 1),
-                "it holds a zero byte, and sshd takes the line after it for a part of it",
+                "it contains a zero byte, and sshd reads the next line as a part of it",
             ));
         }
         let mut current = within.to_vec();
@@ -324,11 +324,11 @@ impl Config {
                 {
                     return Err(not_read(
                         &place,
-                        "sshd takes `~` for a name in the directory that it was started in",
+                        "sshd reads `~` as a name in its working directory",
                     ));
                 }
                 if depth >= DEPTH_LIMIT || blocks.len() > BLOCK_LIMIT {
-                    return Err(not_read(&place, "files include one another too often"));
+                    return Err(not_read(&place, "files include one another too deeply"));
                 }
                 let mut seen = Vec::new();
                 for pattern in selectors(line.arguments) {
@@ -370,12 +370,12 @@ fn not_read(place: &str, why: &str) -> Error {
     Error::new(
         ErrorKind::Failed,
         Finding::new(format!(
-            "could not verify sshd's configuration: {place} is not understood"
+            "could not verify sshd's configuration: {place} cannot be evaluated"
         ))
         .why(format!(
-            "{why}; for which connections the block holds is not known"
+            "{why}; it is unknown to which connections the block applies"
         ))
-        .hint("write it in another way, or take it out: see Match in sshd_config(5)"),
+        .hint("rewrite or remove it: see Match in sshd_config(5)"),
     )
 }
 

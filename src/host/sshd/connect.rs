@@ -83,7 +83,7 @@ impl Login {
     /// `Failed` if the connection ended before a refused login: no user could log in with this
     /// configuration.
     pub(super) fn notices(self, sshd: &Path) -> Result<Vec<String>> {
-        let unproven = "that sshd lets anybody in with its new configuration was not tried";
+        let unproven = "no login with the new configuration of sshd was tried";
         match self {
             Self::Refused => Ok(Vec::new()),
             Self::NoAlgorithm(why) => Ok(vec![format!("{unproven}: {why}")]),
@@ -92,15 +92,15 @@ impl Login {
                 let output = outcome.stderr.trim().replace(['\n', '\r'], "; ");
                 let ended = match outcome.code {
                     Some(124 | 137) => format!("it did not end within {SECONDS} seconds"),
-                    _ if output.is_empty() => "it ended without a word".to_owned(),
+                    _ if output.is_empty() => "it ended without a message".to_owned(),
                     _ => output,
                 };
-                Err(Error::failed("sshd would let nobody in")
+                Err(Error::failed("sshd would refuse every login")
                     .why(format!(
-                        "a connection to `{} -i` with the new configuration did not come as far as a login: {ended}",
+                        "a connection to `{} -i` with the new configuration did not get as far as a login: {ended}",
                         sshd.display()
                     ))
-                    .hint("nothing of it was made live; see whether the configuration as it is now lets you in before you close this session"))
+                    .hint("nothing was changed; check that you can log in with the current configuration before you close this session"))
             }
         }
     }

@@ -84,7 +84,7 @@ impl<'h> Sshd<'h> {
             }
         }
         Err(Error::failed("could not find sshd")
-            .why("what a jailed user may do is verified by asking it")
+            .why("the confinement of jailed users is verified with it")
             .hint("install openssh-server, or build only a tree with `--output DIR`"))
     }
 
@@ -120,8 +120,8 @@ impl<'h> Sshd<'h> {
         let outcome = self.run_queries(None, vec![question], None)?.0.remove(0);
         if outcome.code != Some(0) {
             return Err(outcome
-                .into_error("use sshd's configuration as it is now", &self.program)
-                .hint("mend it first: `sshd -t` names the line; nothing was changed"));
+                .into_error("use the current configuration of sshd", &self.program)
+                .hint("fix it first: `sshd -t` prints the line; nothing was changed"));
         }
         let settings = settings(&outcome.stdout);
         let first = |key: &str| {
@@ -183,11 +183,11 @@ impl<'h> Sshd<'h> {
         let mut answers = answers.into_iter();
         let syntax = answers
             .next()
-            .ok_or_else(|| Error::failed("could not ask sshd"))?;
+            .ok_or_else(|| Error::failed("could not query sshd"))?;
         if syntax.code != Some(0) {
             return Err(syntax
                 .into_error("verify the sshd snippet", &self.program)
-                .hint("nothing of it was made live"));
+                .hint("nothing was changed"));
         }
         let mut findings = Vec::new();
         for (expectation, samples) in expected.iter().zip(&samples) {
@@ -233,8 +233,8 @@ impl<'h> Sshd<'h> {
         let (answers, _) = self.run_queries(None, questions.collect(), None)?;
         if let Some(refusal) = answers.iter().find(|answer| answer.code != Some(0)) {
             return Err(refusal
-                .into_error("use sshd's configuration as it is now", &self.program)
-                .hint("`sshd -t` names the line; sshd would not start with it"));
+                .into_error("use the current configuration of sshd", &self.program)
+                .hint("`sshd -t` prints the line; sshd would not start with it"));
         }
         let answers = answers.iter().skip(1);
         Ok(connections
@@ -290,7 +290,7 @@ impl<'h> Sshd<'h> {
                 let key = "/mnt/key";
                 let keygen = Invocation::new("/usr/bin/ssh-keygen")
                     .args(["-q", "-t", "ed25519", "-N", "", "-f", key]);
-                keygen.check("make a host key for the verification")?;
+                keygen.check("create a host key for the verification")?;
                 program = program.args(["-h", key]);
             }
             let answers = questions
@@ -305,7 +305,7 @@ impl<'h> Sshd<'h> {
             Ok((answers, login))
         })
         .map_err(|error| {
-            Error::failed("could not make a private mount namespace").why(error.to_string())
+            Error::failed("could not create a private mount namespace").why(error.to_string())
         })?
     }
 
@@ -324,8 +324,8 @@ impl<'h> Sshd<'h> {
         let ready = Invocation::new(&self.program).arg("-t").run()?;
         if ready.code != Some(0) {
             return Err(ready
-                .into_error("let sshd read its configuration anew", &self.program)
-                .hint("it would not have started again, and was left running as it is"));
+                .into_error("reload sshd", &self.program)
+                .hint("it would not have started again, and still runs as before"));
         }
         let before = self.view.stat(pid_file)?;
         pidfd_send_signal(&handle, Signal::HUP).map_err(|errno| {
@@ -342,7 +342,7 @@ impl<'h> Sshd<'h> {
             if Instant::now() > deadline {
                 return Err(
                     Error::failed(format!("could not reload sshd (process {pid})"))
-                        .why("it was told to read its configuration and did not listen again")
+                        .why("it does not listen again after the reload")
                         .hint("see its log, and start it"),
                 );
             }
@@ -438,9 +438,9 @@ fn compare(
                 format!("`{}`", have.join(" "))
             };
             findings.push(
-                Finding::new(format!("sshd would not give `{}` what locks it in", expected.user))
-                    .why(format!("for `{shown}` it says `{key}` is {have} and not `{value}`"))
-                    .hint(format!("another Match block comes first: look for `{key}` in /etc/ssh/sshd_config and {SSHD_CONFIG_DIR}")),
+                Finding::new(format!("sshd would not confine `{}`", expected.user))
+                    .why(format!("for `{shown}` its `{key}` is {have} and not `{value}`"))
+                    .hint(format!("an earlier Match block sets it: look for `{key}` in /etc/ssh/sshd_config and {SSHD_CONFIG_DIR}")),
             );
         }
     }
@@ -473,18 +473,21 @@ fn compare(
     ];
     for (keyword, _) in shut_out.iter().filter(|(_, is_out)| *is_out) {
         findings.push(
-            Finding::new(format!("sshd would not let `{}` in", expected.user))
-                .why(format!(
-                    "`{keyword}` of its configuration shuts the account out for `{shown}`"
-                ))
-                .hint(match *keyword {
-                    "AllowUsers" => format!("add `{}` to it", expected.user),
-                    "AllowGroups" => format!(
-                        "add `{}` to it",
-                        expected.groups.first().map_or("", String::as_str)
-                    ),
-                    _ => "take the pattern that fits out of it".to_owned(),
-                }),
+            Finding::new(format!(
+                "sshd would refuse the login of `{}`",
+                expected.user
+            ))
+            .why(format!(
+                "`{keyword}` of its configuration excludes the account for `{shown}`"
+            ))
+            .hint(match *keyword {
+                "AllowUsers" => format!("add `{}` to it", expected.user),
+                "AllowGroups" => format!(
+                    "add `{}` to it",
+                    expected.groups.first().map_or("", String::as_str)
+                ),
+                _ => "remove the pattern that matches from it".to_owned(),
+            }),
         );
     }
 }

@@ -135,7 +135,7 @@ pub(super) fn read(
             return if is_alone && criteria.len() == 1 {
                 Ok(criteria)
             } else {
-                invalid("`all` stands beside other criteria".to_owned())
+                invalid("`all` has other criteria beside it".to_owned())
             };
         }
         if is_vector && lower == "invalid-user" {
@@ -270,9 +270,9 @@ mod tests {
             ("Tagged x", "the criterion `tagged` is not known"),
             ("!User bob", "the criterion `!user` is not known"),
             ("User", "the criterion `user` has no value"),
-            ("User bob All", "`all` stands beside other criteria"),
-            ("All User bob", "`all` stands beside other criteria"),
-            ("all \"\" x", "`all` stands beside other criteria"),
+            ("User bob All", "`all` has other criteria beside it"),
+            ("All User bob", "`all` has other criteria beside it"),
+            ("all \"\" x", "`all` has other criteria beside it"),
             ("LocalPort ssh", "`ssh` is not a port"),
             (
                 "Address 10.0.0.1/8",
@@ -280,7 +280,7 @@ mod tests {
             ),
             (
                 "Address fe80::1%eth0",
-                "`fe80::1%eth0` depends on the network interfaces that are there",
+                "`fe80::1%eth0` depends on the network interfaces of the host",
             ),
             ("User \"bob", "a quote is not closed"),
         ] {
