@@ -13,7 +13,7 @@ use crate::layout::{KEYS_DIR, NONEXISTENT, SNIPPET_PREFIX, SNIPPET_SUFFIX, STATE
 use crate::names::JailName;
 use crate::spec::{AccessMethod, Password, SftpSpec, Spec};
 
-/// Settings that stand in each jail's own file too: if [`COMMON_SNIPPET`] is lost, nothing is forwarded out of a jail. What `DisableForwarding` leaves open before
+/// Settings that stand in each jail's own file too: if [`COMMON_SNIPPET`](crate::layout::COMMON_SNIPPET) is lost, nothing is forwarded out of a jail. What `DisableForwarding` leaves open before
 /// OpenSSH 10.0 (CVE-2025-32728) is among them.
 const CLOSING: [&str; 4] = [
     "DisableForwarding",
@@ -29,7 +29,7 @@ const FORWARDING: [&str; 5] = [
     "PermitOpen",
     "PermitListen",
 ];
-/// How the text of [`COMMON_SNIPPET`] begins.
+/// How the text of [`COMMON_SNIPPET`](crate::layout::COMMON_SNIPPET) begins.
 const COMMON_HEAD: &str = "# Written by jailctl for all jails; `jailctl build` writes it anew.\n";
 
 /// How sftp is served in a jail.
@@ -242,7 +242,7 @@ fn known(
         .filter(|(keyword, _)| facts.keywords.contains(&keyword.to_ascii_lowercase()))
 }
 
-/// The text of [`COMMON_SNIPPET`].
+/// The text of [`COMMON_SNIPPET`](crate::layout::COMMON_SNIPPET).
 ///
 /// OpenSSH 10.0 lets nobody in once its whole configuration exceeds 256 KiB (monitor_wrap.c), so that what is the same for all jails is written once.
 pub fn common(facts: &SshdInfo) -> String {
@@ -258,7 +258,7 @@ pub fn common(facts: &SshdInfo) -> String {
     text
 }
 
-/// Whether a text in the place of [`COMMON_SNIPPET`] was written by jailctl, at least its first line.
+/// Whether a text in the place of [`COMMON_SNIPPET`](crate::layout::COMMON_SNIPPET) was written by jailctl, at least its first line.
 pub fn is_common(text: &str) -> bool {
     text.starts_with(COMMON_HEAD)
 }

@@ -108,7 +108,7 @@ fn doctor_tells_why_no_session_begins() {
         ),
         (
             "sed -i /pam_jailctl/d /etc/pam.d/sshd".to_owned(),
-            "the PAM service that sshd asks does not call `pam_jailctl.so`",
+            "the PAM service of sshd does not call `pam_jailctl.so`",
         ),
         (
             "rmdir /var/lib/jailctl/arkham/session".to_owned(),
