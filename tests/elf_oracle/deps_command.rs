@@ -229,7 +229,7 @@ fn devices_and_unreadable_files_are_refused() {
         "{output}"
     );
     if !rustix::process::geteuid().is_root() {
-        println!("skipped: only root may become somebody else");
+        println!("skipped: only root may become another user");
         return;
     }
     let root = Root::new("unreadable");

@@ -1,5 +1,6 @@
-//! What the sessions of a jail may use together, over real ssh, with the machine's own control groups: each test has a group of its own in each hierarchy, which is
-//! the parent of its jails', and takes it away.
+//! Limits of the sessions of a jail together, over real ssh, with the machine's own control groups:
+//! each test has a group of its own in each hierarchy, the parent of those of its jails, and
+//! deletes it.
 #![expect(
     clippy::disallowed_methods,
     reason = "a directory on a real disk, beside the copy"
@@ -15,7 +16,7 @@ use super::fail_closed::closed;
 use super::{LOG, compile, harlequin};
 use crate::support::{Spec, host_with_module, log_and_module};
 
-/// A copy with sshd at work and the jail arkham, which has these limits.
+/// Disposable host with sshd running and the jail arkham, which has these limits.
 pub(crate) fn limited(
     also: &[&'static str],
     limits: &str,
@@ -60,7 +61,7 @@ fn every_session_is_in_its_jails_groups_and_they_go_with_the_last() {
             .read("arkham", "devices.list")
             .starts_with("c 1:3 rw")
     );
-    // sshd's two, and a shell, of each.
+    // Two processes of sshd and a shell, for each session.
     assert_eq!(parent.read("arkham", "pids.current"), "6");
     assert_eq!(first.finish(), 3);
     second.say("");
@@ -69,7 +70,8 @@ fn every_session_is_in_its_jails_groups_and_they_go_with_the_last() {
     assert_eq!(host.sh("ls /run/jailctl/sessions/arkham").ok().text(), "");
 }
 
-/// systemd says that it runs a host by a directory, and this machine's groups are those of v1, as they are where it was told so at boot.
+/// systemd marks a host that it runs by a directory; the groups of this machine are those of v1, as
+/// if systemd had been configured so at boot.
 #[test]
 fn where_systemd_keeps_groups_of_v1_those_of_jails_are_made_beside_its_own() {
     let Some(host) = host_with_module() else {
@@ -90,7 +92,7 @@ fn where_systemd_keeps_groups_of_v1_those_of_jails_are_made_beside_its_own() {
     parent.until_empty();
 }
 
-/// A program that has `n` children at once, says how many it could have, and lets them go.
+/// Program that has `n` children at once, prints how many it could start, and ends them.
 const FORKS: &str = r#"
     #include <stdio.h>
     #include <stdlib.h>
@@ -108,10 +110,10 @@ const FORKS: &str = r#"
         kill(0, SIGTERM);
     }"#;
 
-/// The classic.
+/// Fork bomb.
 const BOMB: &str = "#include <unistd.h>\nint main(void) { for (;;) fork(); }";
 
-/// A program that uses as many MiB as it is told, and says so.
+/// Program that uses as many MiB as its argument, and prints this.
 const HOG: &str = r#"
     #include <stdio.h>
     #include <stdlib.h>
@@ -206,14 +208,14 @@ fn a_busy_loop_gets_its_share_of_a_processor() {
         sleep(Duration::from_secs(10));
         (used() - before) / began.elapsed().as_secs_f64()
     };
-    // What else the machine does may leave it less, and never more.
+    // Other load of the machine may leave less to the jail, and never more.
     let mut shares = Vec::new();
     while shares.len() < 5 && shares.iter().all(|share| *share < 0.19) {
         shares.push(share());
     }
     assert!(shares.iter().all(|share| *share <= 0.21), "{shares:?}");
     assert!(shares.iter().any(|share| *share >= 0.19), "{shares:?}");
-    // The control: an unlimited loop that others do not keep from its processor either.
+    // Control: an unlimited loop is not kept from its processor by other load either.
     let control = host
         .sh("nice -n -20 timeout 2 bash -c 'while :; do :; done' || times")
         .ok();
@@ -254,7 +256,8 @@ fn no_more_sessions_than_may_be() {
     host.until("[ $(ls /run/jailctl/sessions/arkham | wc -l) = 1 ]");
     let third = start();
     login.ssh("true").fails();
-    // Whoever is killed is not counted any more, and what he leaves goes: here sshd's processes, and then also what keeps a session.
+    // A killed session is not counted any more, and its remains end: here sshd's processes, and
+    // then also pid 1 of a session.
     host.sh("kill -KILL $(ls /run/jailctl/sessions/arkham)")
         .ok();
     parent.until_empty();
@@ -286,7 +289,7 @@ fn enter_counts_and_is_limited_as_ssh_is() {
         "ulimit -n; echo up; read -r line",
     ]);
     assert_eq!(inside.hear("up")[0], "100");
-    // jailctl and bash; the keeper is outside.
+    // jailctl and bash; pid 1 of the session is outside.
     assert_eq!(parent.read("arkham", "pids.current"), "2");
     assert_eq!(parent.read("arkham", "memory.limit_in_bytes"), "67108864");
     assert_eq!(inside.finish(), 1);
@@ -298,7 +301,7 @@ fn disks_are_read_and_written_as_fast_as_was_said() {
     if disposable::skipped() {
         return;
     }
-    // A real disk: the copy's own files are in memory.
+    // A real disk: files of the disposable host are in memory.
     let jails = std::env::current_exe()
         .expect("this program")
         .with_extension(format!("{}.jails", std::process::id()));
@@ -324,7 +327,8 @@ fn disks_are_read_and_written_as_fast_as_was_said() {
     host.jailctl(["remove", "arkham", "--purge", "--kill"]).ok();
     drop(host);
     let _ = std::fs::remove_dir_all(&jails);
-    // 4 MiB at 2 MiB a second, and on some disks no faster without a limit; so the limit is looked at too.
+    // 4 MiB at 2 MiB a second. Some disks are no faster without a limit, so the limit itself is
+    // checked too.
     assert!(written > 1.5, "written in {written} s");
     assert!(write.ends_with(" 2097152"), "{write}");
     assert_eq!(read, "", "reading is not limited");
@@ -373,7 +377,7 @@ fn a_host_that_cannot_keep_a_limit_is_told_so_when_the_jail_is_built() {
     };
     let before = host.snapshot(["/etc", "/srv", "/var/lib/jailctl"]);
     let tasks = spec.more.clone();
-    for (limits, breaks, mends, said) in [
+    for (limits, breaks, fixes, said) in [
         (
             "tasks = 64",
             "umount /sys/fs/cgroup/pids",
@@ -422,7 +426,7 @@ fn a_host_that_cannot_keep_a_limit_is_told_so_when_the_jail_is_built() {
         host.sh(breaks).ok();
         let path = spec.put(&host);
         let refused = host.jailctl(["build", &path]).exits(2);
-        host.sh(mends).ok();
+        host.sh(fixes).ok();
         for word in said {
             assert!(refused.stderr().contains(word), "{word}: {refused:?}");
         }
@@ -439,8 +443,8 @@ fn without_its_limits_there_is_no_session() {
     let bob = host.plain_user("bob");
     let policy = "/var/lib/jailctl/arkham/policy";
     let keep = format!("cp -a {policy} /root/policy; ");
-    let mend = format!("rm -rf {policy}; cp -a /root/policy {policy}");
-    for (how, mend, why) in [
+    let fix = format!("rm -rf {policy}; cp -a /root/policy {policy}");
+    for (how, fix, why) in [
         (
             "umount /sys/fs/cgroup/pids".to_owned(),
             "mount -t cgroup -o pids pids /sys/fs/cgroup/pids".to_owned(),
@@ -453,17 +457,17 @@ fn without_its_limits_there_is_no_session() {
         ),
         (
             format!("{keep}sed -i 's/\"tasks\": 64/\"tasks\": 99999999/' {policy}"),
-            mend.clone(),
+            fix.clone(),
             "could not write to",
         ),
         (
             format!("{keep}sed -i 's/\"parent\": .*/\"parent\": \"nowhere\"/' {policy}"),
-            mend.clone(),
+            fix.clone(),
             "could not make the control group",
         ),
         (
             format!("{keep}sed -i 's/\"parent\": .*/\"parent\": \"..\\/..\\/etc\"/' {policy}"),
-            mend,
+            fix,
             "no plain path",
         ),
         (
@@ -472,7 +476,7 @@ fn without_its_limits_there_is_no_session() {
             "too many levels",
         ),
     ] {
-        closed(&host, &sshd, &bob, &how, &mend, why);
+        closed(&host, &sshd, &bob, &how, &fix, why);
     }
     parent.until_empty();
 }
