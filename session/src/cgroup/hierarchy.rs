@@ -11,7 +11,7 @@ use crate::policy::Limits;
 pub(super) const PARENT: &str = "jailctl";
 
 /// Controllers whose groups a session joins wherever the host has them, limited or not: for the
-/// counts of [`usage`](super::usage), and for freezing.
+/// counts of [`usage`](fn@super::usage), and for freezing.
 pub(super) const ACCOUNTING: [&str; 6] = ["cpu", "cpuacct", "memory", "pids", "io", "freezer"];
 
 /// Controllers of v1 that concern sessions.

@@ -101,7 +101,7 @@ pub(super) fn join(
         body.text(&scope);
         body.text("fail");
         body.array(8, |all| {
-            scope_properties(all, owner, &slice, has_oom_policy)
+            scope_properties(all, owner, &slice, has_oom_policy);
         });
         body.array(8, |units| {
             if slices > 0 {
@@ -269,7 +269,7 @@ fn slice_properties(all: &mut Encoder, jail: &str, limits: &Limits, host: &HostD
 }
 
 fn limit_properties(all: &mut Encoder, limits: &Limits, host: &HostDevices) {
-    // Accounting for [`usage`](super::usage).
+    // Accounting for [`usage`](fn@super::usage).
     for name in [
         "CPUAccounting",
         "MemoryAccounting",

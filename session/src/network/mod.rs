@@ -4,18 +4,18 @@
 //! of the last one removes it. So nothing has to be started at boot, only processes keep it, and it
 //! is never in the mount table of the host. Sockets in it end with its sessions anyway.
 //!
-//! - [`registry`]: the members, by locks that end with their processes.
-//! - [`rtnetlink`]: interfaces, addresses and routes, by rtnetlink(7); [`netlink`]: messages and
+//! - `registry`: the members, by locks that end with their processes.
+//! - `rtnetlink`: interfaces, addresses and routes, by rtnetlink(7); `netlink`: messages and
 //!   sockets.
-//! - [`filter`]: the rules in the network namespace of the jail, which enforce the policy; [`nft`]:
-//!   the table of the host, which translates addresses and repeats the rules; [`rule_text`]: what
+//! - `filter`: the rules in the network namespace of the jail, which enforce the policy; `nft`:
+//!   the table of the host, which translates addresses and repeats the rules; `rule_text`: what
 //!   both have in common.
-//! - [`installed`]: whether both are loaded and unchanged, by netlink messages ([`nft_events`]).
-//! - [`addresses`]: the addresses of the host itself.
-//! - [`ip_forward`]: forwarding for jails only; [`guard`]: its routing rules. [`sysctl`]: settings.
-//! - [`watch`]: notifications of changes, for pid 1 of a session. [`namespace`]: network
+//! - `installed`: whether both are loaded and unchanged, by netlink messages (`nft_events`).
+//! - `addresses`: the addresses of the host itself.
+//! - `ip_forward`: forwarding for jails only; `guard`: its routing rules. `sysctl`: settings.
+//! - `watch`: notifications of changes, for pid 1 of a session. `namespace`: network
 //!   namespaces.
-//! - [`faults`](mod@faults): comparison with the policy for `check`, `doctor` and `build`.
+//! - `faults`: comparison with the policy for `check`, `doctor` and `build`.
 
 mod addresses;
 mod faults;

@@ -92,8 +92,8 @@ impl Registry {
         }
     }
 
-    /// Joins the network of the jail: an existing one, or the one that `create` creates. Returns the
-    /// lock of the member, and the network namespace.
+    /// Joins the network of the jail: an existing one, or the one that `create` creates. Returns
+    /// the lock of the member, and the network namespace.
     pub(super) fn join(
         &mut self,
         jail: &str,

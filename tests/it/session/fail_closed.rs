@@ -208,7 +208,7 @@ fn without_what_it_shows_there_is_no_session() {
         (
             format!("chmod o+w {root}"),
             format!("chmod o-w {root}"),
-            "can be changed by others",
+            "can be changed by users other than root",
         ),
         (
             "rmdir /var/lib/jailctl/arkham/session".to_owned(),
