@@ -13,8 +13,14 @@ use rustix::io::Errno;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Error {
-    /// The request is refused, before or without a failed call. The text is a whole clause.
+    /// The request is refused: by this crate before any effect, by systemd, or by nft(8).
     Refused(String),
+    /// The kernel or the configuration of the host does not support the request.
+    Unsupported(String),
+    /// Other processes did not end or release a lock in time. The request may be repeated.
+    Busy(String),
+    /// A file of jailctl is not as jailctl writes it.
+    Damaged(String),
     /// A system call failed.
     System {
         /// What could not be done: completes "could not …".
@@ -61,7 +67,7 @@ impl Error {
     /// Error number of the kernel, if a call failed.
     pub fn errno(&self) -> Option<Errno> {
         match self {
-            Self::Refused(_) => None,
+            Self::Refused(_) | Self::Unsupported(_) | Self::Busy(_) | Self::Damaged(_) => None,
             Self::System { errno, .. } | Self::Start { errno, .. } => Some(*errno),
         }
     }
@@ -70,7 +76,9 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Refused(why) => f.write_str(why),
+            Self::Refused(why) | Self::Unsupported(why) | Self::Busy(why) | Self::Damaged(why) => {
+                f.write_str(why)
+            }
             Self::System { what, path, errno } => {
                 write!(f, "could not {what}")?;
                 if let Some(path) = path {

@@ -107,11 +107,11 @@ impl Hierarchies {
     /// The hierarchies in which a session has a group.
     ///
     /// # Errors
-    /// [`Error::Refused`] if the controller of a limit is in no hierarchy.
+    /// [`Error::Unsupported`] if the controller of a limit is in no hierarchy.
     pub(super) fn required(&self, limits: &Limits) -> Result<Vec<&Hierarchy>, Error> {
         for (key, controller) in limits.needs() {
             if self.with_controller(controller).is_none() {
-                return Err(Error::Refused(format!(
+                return Err(Error::Unsupported(format!(
                     "the limit `{key}` needs the control group controller `{controller}`, which this \
                      host does not have"
                 )));
@@ -162,7 +162,7 @@ impl Hierarchy {
     /// Path of the group of a process, from the content of its `/proc/PID/cgroup`.
     pub(super) fn cgroup_of(&self, text: &str) -> Result<PathBuf, Error> {
         let unknown = || {
-            Error::Refused(format!(
+            Error::Unsupported(format!(
                 "the control group of the process is not below `{}`",
                 self.mount.display()
             ))

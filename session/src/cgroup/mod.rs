@@ -70,9 +70,11 @@ pub struct Membership {
 /// `disk_paths` are paths on the disks of the jail, for the limits of disk I/O.
 ///
 /// # Errors
-/// [`Error::Refused`] for a frozen jail, for more sessions than [`Limits::sessions`], and for a
-/// limit that this host does not enforce; [`Error::System`]. After an error the session is not
-/// counted, and the process is in its former groups, or fit for nothing but to end.
+/// [`Error::Refused`] for a frozen jail, for more sessions than [`Limits::sessions`], and where
+/// systemd refuses; [`Error::Unsupported`] for a limit that this host does not enforce;
+/// [`Error::Busy`] for a lock or a call to systemd that takes too long; [`Error::System`]. After an
+/// error the session is not counted, and the process is in its former groups, or fit for nothing
+/// but to end.
 pub fn join(
     jail: &str,
     user: &str,
@@ -113,8 +115,8 @@ pub fn join(
 /// On a host without systemd the process stays where it is.
 ///
 /// # Errors
-/// [`Error::Refused`] if systemd does not create the scope; [`Error::System`]. After an error the
-/// process is still in sshd's group.
+/// [`Error::Refused`] and [`Error::Busy`] if systemd does not create the scope; [`Error::System`].
+/// After an error the process is still in sshd's group.
 pub fn leave_sshd(jail: &str, user: &str) -> Result<(), Error> {
     if !systemd::is_running() {
         return Ok(());
@@ -140,7 +142,8 @@ pub fn leave_sshd(jail: &str, user: &str) -> Result<(), Error> {
 /// Waits up to one second for sessions that are ending.
 ///
 /// # Errors
-/// [`Error::System`], and [`Error::Refused`] if systemd does not answer. Can be called again.
+/// [`Error::System`], [`Error::Busy`] for a locked count of sessions, and [`Error::Refused`] if
+/// systemd does not reply. Can be called again.
 pub fn clear(jail: &str, limits: &Limits) -> Result<(), Error> {
     let hierarchies = Hierarchies::read()?;
     for _ in 0..ROUNDS {

@@ -299,7 +299,7 @@ pub(super) fn write(file: &mut File, text: &str) -> Result<(), Error> {
 
 /// Error for a lock that was not released in time.
 pub(super) fn busy() -> Error {
-    Error::Refused(
+    Error::Busy(
         "another process has been creating or removing a network of a jail for too long".into(),
     )
 }

@@ -1,5 +1,5 @@
-//! Sessions: the calling process, and all that it starts from then on, in namespaces as a
-//! [`Policy`] says.
+//! Opening sessions: the calling process, and all that it starts from then on, in the namespaces of a
+//! [`Policy`].
 //!
 //! For sshd's process of one connection, which calls PAM as root, before it becomes the user and
 //! before chroot(2), and exists until the connection ends; `jailctl enter` calls [`open()`] as
@@ -74,10 +74,11 @@ pub struct Counted {
 ///
 /// # Errors
 /// [`Error::Refused`] for a user whom the policy does not name, a root that users other than root
-/// could have changed, and limits that are reached or not enforced; [`Error::System`] for a mount
-/// whose target or source is missing or a symbolic link, and other failed calls. After an error the
-/// session is not counted, the path of the root does not exist, and the process, which may be in
-/// new namespaces, is fit for nothing but to end.
+/// could have changed, a frozen jail, and a reached number of sessions; [`Error::Unsupported`] for
+/// limits and filters that the host does not support; [`Error::Busy`] for locks that are held for
+/// too long; [`Error::System`] for a mount whose target or source is missing or a symbolic link,
+/// and other failed calls. After an error the session is not counted, the path of the root does not
+/// exist, and the process, which may be in new namespaces, is fit for nothing but to end.
 pub fn open(policy: &Policy, user: &str, utmp: Utmp) -> Result<Session, Error> {
     refuse_unnamed(policy, user)?;
     // From here on an error undoes what is noted in it: the barrier, the groups, the network.

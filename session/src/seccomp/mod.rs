@@ -56,18 +56,18 @@ const ABIS: &[Abi] = if cfg!(target_arch = "x86_64") {
 /// The calling process has one thread, and no_new_privs or the capabilities of root.
 ///
 /// # Errors
-/// [`Error::Refused`] on a kernel without `CONFIG_SECCOMP_FILTER`, and on an architecture that is
-/// not in the deny list; [`Error::System`].
+/// [`Error::Unsupported`] on a kernel without `CONFIG_SECCOMP_FILTER`, and on an architecture that
+/// is not in the deny list; [`Error::System`].
 pub(crate) fn restrict_system_calls() -> Result<(), Error> {
     let program = program(ABIS).filter(|_| !ABIS.is_empty());
     let Some(program) = program else {
-        return Err(Error::Refused(
+        return Err(Error::Unsupported(
             "sessions cannot be restricted to safe system calls: jailctl does not know those of this processor".to_owned(),
         ));
     };
     match syscalls::filter_system_calls(&program) {
         // The kernel does not have the call, or no filters.
-        Err(Errno::NOSYS | Errno::INVAL) => Err(Error::Refused(
+        Err(Errno::NOSYS | Errno::INVAL) => Err(Error::Unsupported(
             "sessions cannot be restricted to safe system calls: the kernel is built without `CONFIG_SECCOMP_FILTER`".to_owned(),
         )),
         done => done.map_err(Error::of("install the seccomp filter of the session")),
