@@ -1,8 +1,9 @@
-//! What is mounted inside `private_mounts` is seen there and by what is started there, and nowhere else.
+//! Mounts in `private_mounts` are visible there and in the programs started there, and nowhere
+//! else.
 #![expect(
     clippy::disallowed_methods,
     clippy::print_stderr,
-    reason = "tests look at the system directly, and say when they are skipped"
+    reason = "tests use the system directly, and print when they are skipped"
 )]
 
 use std::fs;
@@ -15,11 +16,11 @@ use std::process::Command;
 use jailctl_session::mount::{DetachedMount, bind, tmpfs};
 use jailctl_session::private_mounts;
 
-/// Two directories, `a` with a file in it and an empty `b`; removed at the end.
+/// Two directories, `a` with a file in it and an empty `b`; removed on drop.
 struct Scratch(PathBuf);
 
 impl Scratch {
-    /// None without root, after saying so.
+    /// Returns `None` without root, after printing so.
     fn new(name: &str) -> Option<Self> {
         if !rustix::process::geteuid().is_root() {
             eprintln!("skipped: needs root");
@@ -92,7 +93,8 @@ fn what_is_started_inside_lives_inside() {
     let (spawned, forked) = private_mounts(|| {
         bind(&*scratch.a(), &*scratch.b()).unwrap();
         let file = scratch.b().join("file");
-        // std takes posix_spawn(3) where it can, and fork(2) and exec(2) where it must, as for a uid.
+        // std uses posix_spawn(3) where it can, and fork(2) and exec(2) where it must, as for a
+        // uid.
         let spawned = Command::new("cat").arg(&file).output().unwrap().stdout;
         let forked = Command::new("cat").arg(&file).uid(0).output().unwrap();
         (spawned, forked.stdout)
@@ -125,7 +127,7 @@ fn even_below_a_shared_mount_nothing_gets_out() {
     let Some(scratch) = Scratch::new("shared") else {
         return;
     };
-    // The outer closure plays a host whose mounts are shared, as systemd makes them.
+    // The outer closure stands for a host whose mounts are shared, as systemd configures them.
     private_mounts(|| {
         use rustix::mount::{MountPropagationFlags, mount_change};
         tmpfs(&*scratch.a(), 0o755).unwrap();
@@ -138,7 +140,7 @@ fn even_below_a_shared_mount_nothing_gets_out() {
             before.contains(" shared:"),
             "the control: it is shared here"
         );
-        // Taken out here, where it still belongs to the shared group.
+        // Copied here, where the mount still belongs to the shared group.
         let host_x = fs::File::open(scratch.a().join("x")).unwrap();
         let tree = DetachedMount::clone_tree(host_x.as_fd()).unwrap();
         private_mounts(|| {
@@ -159,7 +161,7 @@ fn places_can_be_descriptors() {
     let Some(scratch) = Scratch::new("fd") else {
         return;
     };
-    // The source is opened outside, as a caller has it, the target inside.
+    // The source is opened outside, as by a caller, the target inside.
     let source = fs::File::open(scratch.a()).unwrap();
     let tree = DetachedMount::clone_tree(source.as_fd()).unwrap();
     let inside = private_mounts(|| {
@@ -229,7 +231,7 @@ fn without_the_right_to_unshare_the_closure_does_not_run() {
         );
         return;
     }
-    // As root: a thread that has dropped its capabilities has lost the right.
+    // As root: a thread without capabilities is not permitted.
     std::thread::spawn(|| {
         use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
         let none = CapabilitySets {

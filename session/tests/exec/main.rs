@@ -1,11 +1,13 @@
-//! What a program that `enter::run` starts really finds: a static probe tells, from inside a root directory made for it.
+//! State and guarantees of programs that `exec::run` starts: a static probe prints them, from a
+//! root directory created for it.
 //!
-//! `run` works on the caller's own standard descriptors and signals, so the tests call it in a process of its own: this test program, started
-//! again with the name of one test, `jail::stand_in`, and the entry in its environment.
+//! `run` uses the standard descriptors and signals of the caller, so the tests call it in a process
+//! of its own: this test program, started again with the name of one test, `jail::stand_in`, and
+//! the request in its environment.
 #![expect(
     clippy::disallowed_methods,
     clippy::print_stderr,
-    reason = "tests look at the system directly, and say when they are skipped"
+    reason = "tests use the system directly, and print when they are skipped"
 )]
 
 mod guarantees;

@@ -60,7 +60,7 @@ fn without_a_sound_policy_there_is_no_session() {
         ),
         (
             format!("sed -i 's/\"format\": 1/\"format\": 2/' {POLICY}"),
-            "it has format 2, and this version knows 1",
+            "it has format 2, this version reads 1",
         ),
         (
             format!("sed -i 's/\"ipc\"/\"seccomp\"/' {POLICY}"),
@@ -72,15 +72,15 @@ fn without_a_sound_policy_there_is_no_session() {
         ),
         (
             format!("sed -i 's/\"jail\": \"arkham\"/\"jail\": \"elba\"/' {POLICY}"),
-            "it is another jail's",
+            "it belongs to another jail",
         ),
         (
             format!("chmod 640 {POLICY}"),
-            "it is not a file of root's alone",
+            "it is not a regular file of root with mode 0600",
         ),
         (
             format!("chown bob {POLICY}"),
-            "it is not a file of root's alone",
+            "it is not a regular file of root with mode 0600",
         ),
         (
             format!("mv {POLICY} /root/elsewhere; ln -s /root/elsewhere {POLICY}"),
@@ -88,7 +88,7 @@ fn without_a_sound_policy_there_is_no_session() {
         ),
         (
             format!("rm {POLICY}; mkfifo -m 600 {POLICY}"),
-            "it is not a file of root's alone",
+            "it is not a regular file of root with mode 0600",
         ),
     ] {
         closed(&host, &sshd, &bob, &format!("{keep}{how}"), &fix, why);
@@ -210,7 +210,7 @@ fn without_what_it_shows_there_is_no_session() {
         (
             format!("chmod o+w {root}"),
             format!("chmod o-w {root}"),
-            "can be changed by others",
+            "can be changed by users other than root",
         ),
         (
             "rmdir /var/lib/jailctl/arkham/session".to_owned(),

@@ -468,7 +468,7 @@ fn without_its_limits_there_is_no_session() {
         (
             format!("{keep}sed -i 's/\"parent\": .*/\"parent\": \"..\\/..\\/etc\"/' {policy}"),
             fix,
-            "no plain path",
+            "not a plain path",
         ),
         (
             "mv /run/jailctl /run/jailctl2; ln -s /tmp /run/jailctl".to_owned(),
