@@ -59,7 +59,7 @@ pub(super) fn write_and_digest(
 
 /// The error for recorded content that is neither in the store nor in the previous tree.
 pub(super) fn content_unavailable(shown: &Path) -> Error {
-    Error::failed(format!("could not bring `{}` back", shown.display()))
-        .why("what it held is neither in the store nor in the tree that was kept, or was changed there")
+    Error::failed(format!("could not restore `{}`", shown.display()))
+        .why("its content is neither in the store nor in the previous tree, or has changed there")
         .hint("build the jail from its spec")
 }

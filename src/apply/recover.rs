@@ -32,15 +32,13 @@ pub fn recover(host: &Host, options: &Options) -> Result<Vec<String>> {
         let outcome = rollback::undo_all(&undo, true, host);
         findings = outcome.findings;
         if !undo.is_empty() {
-            notices.push(format!(
-                "the {what} was interrupted; all that it had done is undone"
-            ));
+            notices.push(format!("the {what} was interrupted; it is undone now"));
         }
         notices.extend(outcome.kept_user_dirs);
     }
     if let Some(last) = findings.last_mut() {
         last.hints.push(format!(
-            "the {what} was interrupted, and nothing else is done before it is put right: mend the cause and run any command that writes"
+            "the {what} was interrupted, and must be finished or undone first: fix the cause, and run any command that writes"
         ));
         return Err(Error {
             kind: ErrorKind::Failed,

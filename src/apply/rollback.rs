@@ -48,7 +48,7 @@ pub(super) fn undo_all(undo: &[Undo], was_interrupted: bool, host: &Host) -> Und
     let kept = state.kept_user_dirs.iter();
     let kept = kept.map(|path| {
         format!(
-            "`{}` stays: somebody has put something there meanwhile",
+            "`{}` stays: its user has changed it since it was created",
             path.display()
         )
     });

@@ -53,7 +53,7 @@ pub fn freeze(host: &Host, name: &JailName) -> Result<()> {
         cgroup::freeze(&policy.jail, limits).map_err(|error| failed("freeze", name, &error))?;
     if !stopped {
         return Err(
-            Error::failed(format!("could not freeze the jail `{name}`")).why("nobody is in it")
+            Error::failed(format!("could not freeze the jail `{name}`")).why("it has no session")
         );
     }
     host.log(&format!("jail {name} frozen"));
@@ -112,11 +112,11 @@ pub fn kill(host: &Host, manifest: &Manifest) -> Result<usize> {
     Err(
         Error::failed(format!("could not end the sessions of `{name}`"))
             .why(format!(
-                "{ended} processes were ended, and these are left after {} seconds: {}{more}",
+                "{ended} processes were killed, and these are left after {} seconds: {}{more}",
                 LIMIT.as_secs(),
                 named.collect::<Vec<_>>().join(", ")
             ))
-            .hint("users who log in again: close it first, by `jailctl remove`, or `usermod --expiredate 1` for its users")
+            .hint("users who log in again: disable it first, by `jailctl remove`, or `usermod --expiredate 1` for its users")
             .hint("processes that wait for a disk or a network end when that answers"),
     )
 }

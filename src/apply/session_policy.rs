@@ -37,7 +37,7 @@ pub(super) fn write(host: &Host, jail: &JailName, text: &str) -> Result<()> {
 pub(super) fn repair_network(host: &Host, jail: &JailName) -> Result<()> {
     match live_network(host, jail)? {
         Some(network) => reload_rules(jail.as_str(), &network).map_err(|error| {
-            Error::failed("could not mend the jail's network").why(error.to_string())
+            Error::failed("could not repair the jail's network").why(error.to_string())
         }),
         None => Ok(()),
     }
@@ -47,7 +47,7 @@ pub(super) fn repair_network(host: &Host, jail: &JailName) -> Result<()> {
 pub(super) fn remove_stale_network(host: &Host, jail: &JailName) -> Result<()> {
     match live_network(host, jail)? {
         Some(network) => remove_stale(jail.as_str(), &network).map_err(|error| {
-            Error::failed("could not take the jail's network away").why(error.to_string())
+            Error::failed("could not remove the jail's network").why(error.to_string())
         }),
         None => Ok(()),
     }
@@ -101,8 +101,8 @@ pub(super) fn write_edit(host: &Host, edit: &Edit) -> Result<()> {
     if found != bytes(&edit.from) {
         return Err(
             Error::failed(format!("could not change `{}`", path.display()))
-                .why("somebody else has changed it meanwhile")
-                .hint("do it again"),
+                .why("another program has changed it since the plan was made")
+                .hint("run the command again"),
         );
     }
     let (dir, name) = host.parent_of(path)?;

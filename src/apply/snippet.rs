@@ -71,7 +71,7 @@ pub(super) fn remove_common(context: &StepContext<'_, '_>, edit: &Edit) -> Resul
 /// Reloads sshd, with a notice where none runs.
 fn reload_for_build(context: &mut StepContext<'_, '_>) -> Result<()> {
     if reload(context)? == Some(Reload::NotRunning) {
-        let notice = "sshd does not run here now: the jail's accounts can log in once it does";
+        let notice = "sshd is not running: the jail's accounts can log in when it is";
         context.notice(notice.to_owned());
     }
     Ok(())

@@ -33,8 +33,8 @@ pub(super) struct Staged {
 /// Stages the changed paths of a tree, and syncs them. The live tree is not changed.
 ///
 /// # Errors
-/// [`ErrorKind::Failed`](crate::error::ErrorKind::Failed) where a file cannot be written. The stage is
-/// incomplete then; its undo, or the next run, deletes it.
+/// [`ErrorKind::Failed`](crate::error::ErrorKind::Failed) where a file cannot be written. The stage
+/// is incomplete then; its undo, or the next run, deletes it.
 pub(super) fn stage(
     host: &Host,
     root: &Dir,
@@ -183,10 +183,10 @@ fn single_path_move(
             stat.ownership(),
         ))),
         Some(_) => Err(Error::failed(format!(
-            "could not make the directory `{}`",
+            "could not create the directory `{}`",
             root.display_path(at).display()
         ))
-        .why("something else stands there")
+        .why("something else exists there")
         .hint("move it away")),
         None => Ok(Some(Move::MakeDir(at.to_owned(), entry.owner))),
     }

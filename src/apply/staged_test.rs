@@ -78,7 +78,7 @@ pub(super) fn test_staged_tree(host: &Host, jail: &ResolvedJail) -> Result<()> {
                     Ok(run(&root, tester, &test.value))
                 }))?
             }
-            None => Err("there is nobody to run it".to_owned()),
+            None => Err("the jail has no account to run it".to_owned()),
         };
         findings.extend(test_failure(jail, test, outcome));
     }
@@ -96,7 +96,7 @@ fn in_namespace<T>(outcome: std::result::Result<Result<T>, jailctl_session::Erro
 }
 
 fn unable(error: &jailctl_session::Error) -> Error {
-    Error::failed("could not put the new tree together to try it").why(error.to_string())
+    Error::failed("could not assemble the new tree for its test").why(error.to_string())
 }
 
 /// Mounts the tree, as it would be live, below a tmpfs over the root of the jail at `at`. `tester`
@@ -191,7 +191,7 @@ fn run(
 ) -> std::result::Result<Captured, String> {
     let account = tester.account;
     let Some((program, args)) = command.split_first() else {
-        return Err("there is nothing to run".to_owned());
+        return Err("the command is empty".to_owned());
     };
     let Some(program) = find(root, program) else {
         return Err(format!(
@@ -270,7 +270,7 @@ fn test_failure(
         .filter(|line| !line.trim().is_empty())
         .collect();
     for line in &lines[lines.len().saturating_sub(OUTPUT_LINES)..] {
-        finding = finding.hint(format!("it said: {}", line.escape_debug()));
+        finding = finding.hint(format!("its output: {}", line.escape_debug()));
     }
-    Some(finding.hint("nothing of the new tree was made live"))
+    Some(finding.hint("nothing of the new tree is live"))
 }

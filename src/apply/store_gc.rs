@@ -22,8 +22,8 @@ use crate::resolve::ResolvedJail;
 /// store and not in the index, so the index is written again from the verified files.
 ///
 /// # Errors
-/// [`ErrorKind::Failed`](crate::error::ErrorKind::Failed) where the store cannot be read or written.
-/// It stays dirty then, and the next run verifies it.
+/// [`ErrorKind::Failed`](crate::error::ErrorKind::Failed) where the store cannot be read or
+/// written. It stays dirty then, and the next run verifies it.
 pub(super) fn gc(
     host: &Host,
     jails_dir: &Path,

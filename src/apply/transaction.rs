@@ -126,17 +126,18 @@ impl<'h> Transaction<'h> {
                 DeferredAction::Open { .. } => return Err(self.roll_back(failed)),
                 DeferredAction::Keep { .. } | DeferredAction::Drop { .. } => self
                     .notices
-                    .push(format!("what was before could not be kept: {failed}")),
+                    .push(format!("could not keep the previous build: {failed}")),
                 DeferredAction::Store(_) | DeferredAction::Settle(_) => self.notices.push(format!(
-                    "what no jail needs any more could not be removed: {failed}"
+                    "could not delete unused files of the store: {failed}"
                 )),
                 DeferredAction::DeleteAccount { .. } | DeferredAction::Release { .. } => {
-                    error =
-                        Some(failed.hint("all else is done, and the next build tries this again"));
+                    error = Some(
+                        failed.hint("all else is finished, and the next build tries this again"),
+                    );
                 }
                 DeferredAction::Remove { .. } => {
                     return Err(failed.hint(
-                        "mend the cause and run any command that writes: it goes on where this one stopped",
+                        "fix the cause and run any command that writes: it continues the removal",
                     ));
                 }
             }
@@ -146,7 +147,7 @@ impl<'h> Transaction<'h> {
         }
         if let Err(failed) = self.journal.end() {
             self.notices.push(format!(
-                "all is done, and the next command that writes sees to what stayed: {failed}"
+                "everything is finished, but the journal stays until the next command that writes: {failed}"
             ));
         }
         error.map_or(Ok(self.notices), Err)
@@ -193,7 +194,7 @@ impl<'h> Transaction<'h> {
             Ok(undo) => undo,
             Err(failed) => {
                 error.findings.extend(failed.findings);
-                return error.hint("the next command that writes puts everything back");
+                return error.hint("the next command that writes undoes everything");
             }
         };
         let outcome = rollback::undo_all(&undo, false, self.host);
@@ -203,7 +204,7 @@ impl<'h> Transaction<'h> {
             findings.extend(ended.err().into_iter().flat_map(|error| error.findings));
         }
         for mut finding in findings {
-            finding.what = format!("while putting things back: {}", finding.what);
+            finding.what = format!("while rolling back: {}", finding.what);
             error.findings.push(finding);
         }
         let kept = outcome.kept_user_dirs.into_iter();

@@ -17,7 +17,7 @@ pub fn write_tree_only(view: &HostView, tree: &Tree, target: &Path) -> Result<()
     let dir = host.given_dir(target, Ownership::root(0o755))?;
     if !dir.entries()?.is_empty() {
         return Err(
-            Error::failed(format!("could not make a tree in `{}`", target.display()))
+            Error::failed(format!("could not write a tree to `{}`", target.display()))
                 .why("it is not empty")
                 .hint("name a directory that is new or empty"),
         );

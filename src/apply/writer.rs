@@ -180,8 +180,8 @@ impl ContentSources<'_> {
     /// Copies a recorded file from the previous tree.
     ///
     /// # Errors
-    /// [`ErrorKind::Failed`](crate::error::ErrorKind::Failed) where it is missing or its content has
-    /// changed.
+    /// [`ErrorKind::Failed`](crate::error::ErrorKind::Failed) where it is missing or its content
+    /// has changed.
     fn restore_previous(
         &self,
         copier: &mut Copier,

@@ -26,10 +26,10 @@ const ID_GAPS: [u32; 3] = [16, 256, 4096];
 /// Options that allow what is refused otherwise.
 #[derive(Clone, Copy, Debug, Args)]
 struct Consent {
-    /// Let SPEC take the place of another file that its jail was built from.
+    /// Accept SPEC in place of another file that its jail was built from.
     #[arg(long)]
     from_here: bool,
-    /// Make a jail anew whose root is gone with the homes in it.
+    /// Create a jail again whose root is gone, with empty homes.
     #[arg(long)]
     recreate: bool,
 }
@@ -45,7 +45,7 @@ pub(crate) struct PlanSpecs {
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
-    /// Say by the exit status whether there is anything to do: 0 no, 1 yes.
+    /// Exit with 1 if there are changes, and with 0 if there are none.
     #[arg(long)]
     exit_code: bool,
     #[command(flatten)]
@@ -60,7 +60,7 @@ pub(crate) struct Build {
     specs: Vec<PathBuf>,
     #[command(flatten)]
     root: RootOption,
-    /// Make only the tree, in DIR, which must be new or empty: no accounts, no sshd, no records.
+    /// Write only the tree, to DIR, which must be new or empty: no accounts, no sshd, no records.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["root", "dry_run", "no_reload", "wait"])]
     output: Option<PathBuf>,
     #[command(flatten)]
@@ -222,14 +222,14 @@ impl Build {
 
     fn write_tree_only(&self, target: &Path, output: OutputOptions) -> Result<CommandOutput> {
         let [path] = self.specs.as_slice() else {
-            return Err(Finding::new("`--output` makes the tree of one spec")
+            return Err(Finding::new("`--output` writes the tree of one spec")
                 .why("more than one was named")
                 .into());
         };
         let view = HostView::new(Path::new("/"))?;
         let (spec, _) = load_spec(path, &view)?;
         if spec.is_family() {
-            return Err(Finding::new("`--output` makes the tree of one jail")
+            return Err(Finding::new("`--output` writes the tree of one jail")
                 .why("with `%u` in its root the spec stands for a jail of each user")
                 .hint("give it a root without `%u`, or build it")
                 .with_span(&spec.root.site, "a jail of each user")

@@ -17,7 +17,7 @@ pub(crate) struct Remove {
     target: String,
     #[command(flatten)]
     root: RootOption,
-    /// Remove homes and all else that users put there, and their mail.
+    /// Delete homes, other user directories and mail too.
     #[arg(long)]
     purge: bool,
     /// End the jail's sessions first.

@@ -118,5 +118,5 @@ impl RollbackTarget {
 
 fn nothing_kept(name: &JailName) -> Error {
     Error::failed(format!("could not roll the jail `{name}` back"))
-        .why("nothing is kept of a time before: it was built once, and not changed since")
+        .why("there is no previous build: it was built once, and has not changed since")
 }

@@ -84,7 +84,7 @@ impl Thaw {
             let result = if was_thawed {
                 "thawed"
             } else {
-                "nobody is in it"
+                "it has no session"
             };
             Ok(result.to_owned())
         })
@@ -95,7 +95,7 @@ impl Kill {
     pub(crate) fn run(self) -> Result<CommandOutput> {
         self.jail.each(|host, manifest| {
             Ok(match session_control::kill(host, manifest)? {
-                0 => "nobody is in it".to_owned(),
+                0 => "it has no session".to_owned(),
                 ended => format!("{} ended", count(ended, "process", "processes")),
             })
         })

@@ -128,7 +128,7 @@ fn update_group(
     for manifest in group {
         if spec_changed(manifest, host)? {
             transactions.notice(format!(
-                "`{}` is kept as it was built: `{}` has changed since, and `jailctl build` with it makes that so",
+                "`{}` is updated from its recorded spec: `{}` has changed since, and `jailctl build` applies it",
                 manifest.name, manifest.spec
             ));
         }

@@ -353,16 +353,16 @@ impl Step {
         };
         match self {
             Self::DisableAccount { user } => {
-                let detail = format!("{user}: closed, its keys taken away");
+                let detail = format!("{user}: disabled, its keys deleted");
                 StepSummary::of_user(user, Change, "account", detail)
-                    .logged(format!("account {user} closed"))
+                    .logged(format!("account {user} disabled"))
             }
             Self::CreateRoot { .. } => {
-                StepSummary::new(Add, "root", "made, for root alone to write in").unlogged()
+                StepSummary::new(Add, "root", "created, root:root 0755").unlogged()
             }
             Self::CreateGroup { name, gid } => {
                 StepSummary::new(Add, "group", format!("{name} (gid {gid})"))
-                    .logged(format!("group {name} made"))
+                    .logged(format!("group {name} created"))
             }
             Self::CreateAccount(account) => {
                 let detail = format!(
@@ -373,7 +373,7 @@ impl Step {
                     account.shell
                 );
                 StepSummary::of_user(&account.name, Add, "account", detail)
-                    .logged(format!("account {} made", account.name))
+                    .logged(format!("account {} created", account.name))
             }
             Self::MaskUserManager { user, uid } => {
                 let unit = manager_unit(*uid);
@@ -392,7 +392,7 @@ impl Step {
                     before: Some(format!("account {before}")),
                     ..StepSummary::of_user(name, Change, "account", after)
                 }
-                .logged(format!("account {name} altered"))
+                .logged(format!("account {name} modified"))
             }
             Self::WriteKeys { user, text } => {
                 let keys = text.lines().count();
@@ -407,14 +407,14 @@ impl Step {
                     StepSummary::of_user(user, Change, "password", format!("{user}: {what}"))
                 };
                 match password {
-                    Password::Locked => summary("none works").logged(audit),
+                    Password::Locked => summary("locked").logged(audit),
                     Password::Keep | Password::Hash(_) => summary("set")
                         .with_part(AccountPart::Password)
                         .logged(audit),
                 }
             }
             Self::EnableAccount { user, until } => {
-                let audit = format!("account {user} opened");
+                let audit = format!("account {user} enabled");
                 let summary = |until: &str| {
                     let detail = format!("{user}: may log in{until}");
                     StepSummary::of_user(user, Change, "account", detail)
@@ -445,7 +445,7 @@ impl Step {
                 ..StepText::default()
             },
             Self::WritePolicy { rules, .. } => {
-                let detail = "have namespaces and mounts of their own";
+                let detail = "with namespaces and mounts of their own";
                 let mut summary = StepSummary::new(Change, "sessions", detail);
                 if let Some((from, to)) = rules {
                     let with_rules = |line: Option<String>, rules: &str| {
@@ -459,13 +459,17 @@ impl Step {
             }
             Self::RepairNetwork { faults } => {
                 let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
-                let detail = format!("put back what somebody took from it: {}", faults.join("; "));
-                StepSummary::new(Change, "network", detail).logged("network mended")
+                let detail = format!("repaired: {}", faults.join("; "));
+                StepSummary::new(Change, "network", detail).logged("network repaired")
             }
-            Self::RemovePolicy => StepSummary::new(Remove, "sessions", "of their own")
-                .logged("session policy removed"),
+            Self::RemovePolicy => StepSummary::new(
+                Remove,
+                "sessions",
+                "with namespaces and mounts of their own",
+            )
+            .logged("session policy removed"),
             Self::WritePamService(edit) | Self::RemovePamService(edit) => {
-                of_edit(edit, "pam").logged("PAM stack changed")
+                of_edit(edit, "pam").logged("PAM service changed")
             }
             Self::WriteCommonSnippet { edit, .. } => {
                 of_edit(edit, "sshd").logged("sshd settings of all jails written")
@@ -476,27 +480,27 @@ impl Step {
             Self::DeleteAccount { user, uid, .. } => {
                 let detail = format!("{user} (uid {uid})");
                 StepSummary::of_user(user, Remove, "account", detail)
-                    .logged(format!("account {user} removed"))
+                    .logged(format!("account {user} deleted"))
             }
             Self::RestoreAccount { user, to, .. } => {
                 let fields = &to.belonging;
                 let detail = format!(
-                    "{user}: given back its gid {}, home {}, shell {}",
+                    "{user}: restored to gid {}, home {}, shell {}",
                     fields.gid, fields.home, fields.shell
                 );
                 StepSummary::of_user(user, Change, "account", detail)
-                    .logged(format!("account {user} given back"))
+                    .logged(format!("account {user} restored"))
             }
             Self::RemoveTree { purge, .. } => {
                 let detail = if *purge {
-                    "all of the root, homes included"
+                    "the whole root, with homes"
                 } else {
-                    "what was built; homes stay"
+                    "recorded files; homes stay"
                 };
                 StepSummary::new(Remove, "tree", detail).logged("tree removed")
             }
             Self::DeleteGroup { name, .. } => StepSummary::new(Remove, "group", name.clone())
-                .logged(format!("group {name} removed")),
+                .logged(format!("group {name} deleted")),
             Self::RemoveSnippet { file } => {
                 StepSummary::new(Remove, "sshd", format!("{SSHD_CONFIG_DIR}/{file}"))
                     .logged("sshd snippet removed")
@@ -519,7 +523,7 @@ fn fields_text(name: &str, fields: &AccountFields, with_groups: bool) -> String 
     let groups = if !with_groups {
         String::new()
     } else if fields.groups.is_empty() {
-        ", no further groups".to_owned()
+        ", no supplementary groups".to_owned()
     } else {
         format!(", also in {}", fields.groups.join(", "))
     };

@@ -353,7 +353,7 @@ fn verbs_about_one_jail_say_which_there_are_and_others_take_them_all() {
     assert!(
         refused
             .stderr()
-            .contains("`--output` makes the tree of one jail"),
+            .contains("`--output` writes the tree of one jail"),
         "{refused:?}"
     );
     assert!(!host.has("/run/tree"));

@@ -117,10 +117,10 @@ fn a_change_is_one_line_in_the_system_log_and_no_change_is_none() {
     for part in [
         "<85>jailctl[",
         "jail arkham changed",
-        "account harlequin made",
+        "account harlequin created",
         "tree written",
         "sshd snippet written",
-        "account harlequin opened",
+        "account harlequin enabled",
     ] {
         assert!(first[0].contains(part), "{part} in {first:?}");
     }

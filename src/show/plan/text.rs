@@ -285,7 +285,10 @@ fn summary(plan: &Plan) -> String {
         steps.filter(|step| is_counted(step)).count()
     };
     for (number, verb) in [
-        (steps(|step| matches!(step, Step::CreateAccount(_))), "made"),
+        (
+            steps(|step| matches!(step, Step::CreateAccount(_))),
+            "created",
+        ),
         (
             steps(|step| matches!(step, Step::ModifyAccount { .. })),
             "changed",
@@ -306,7 +309,7 @@ fn summary(plan: &Plan) -> String {
         )
     };
     if plan.snippet.is_some() || plan.steps.iter().any(is_common) {
-        parts.push("sshd reads its configuration anew".to_owned());
+        parts.push("sshd is reloaded".to_owned());
     }
     let totals = if parts.is_empty() {
         "as above".to_owned()

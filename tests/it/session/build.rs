@@ -41,7 +41,7 @@ fn plan_shows_the_lines_and_a_removal_takes_them_out_with_the_last_jail() {
     for line in [
         "pam      /etc/pam.d/sshd",
         "+session [success=done ignore=ignore default=die] pam_jailctl.so",
-        "sessions have namespaces and mounts of their own",
+        "sessions with namespaces and mounts of their own",
     ] {
         assert!(planned.stdout().contains(line), "{line}: {planned:?}");
     }

@@ -146,7 +146,7 @@ fn all_members_are_closed_before_plain_chroot_and_sessions_take_turns() {
                 .find(words)
                 .unwrap_or_else(|| panic!("{words}: {steps}"))
         };
-        assert!(at("bob: closed") < at("05-jailctl-acme.conf"), "{steps}");
+        assert!(at("bob: disabled") < at("05-jailctl-acme.conf"), "{steps}");
         for user in [&alice, &bob] {
             assert_eq!(reach(&host, user), Reach::Jail);
             assert_eq!(user.ssh("echo $$").ok().text() == "3", words);

@@ -88,11 +88,11 @@ fn held(parent: &Parent, host: &DisposableHost) {
     host.jailctl(["freeze", "arkham"]).exits(4);
     assert_eq!(
         host.jailctl(["thaw", "arkham"]).ok().text(),
-        "arkham: nobody is in it"
+        "arkham: it has no session"
     );
     assert_eq!(
         host.jailctl(["kill", "arkham"]).ok().text(),
-        "arkham: nobody is in it"
+        "arkham: it has no session"
     );
 
     let ticking = "echo up; while :; do echo tick >>ticks; sleep 0.02; done";
