@@ -1,5 +1,5 @@
-//! Which accounts the jail's users are: the ones it has already, or new ones with ids chosen now, so that the plan is complete before anything is
-//! made.
+//! The accounts and groups of a jail: those that exist already, and new ones with ids that are
+//! chosen here, so that the plan is complete before anything is created.
 
 use std::ops::RangeInclusive;
 use std::path::Path;
@@ -15,13 +15,14 @@ use crate::host::{Accounts, HostView, Process, UserEntry};
 use crate::names::{JailName, UserName};
 use crate::spec::{Password, Spec, User};
 
-/// Ids of people and their groups.
+/// User and group ids of ordinary accounts, by `UID_MIN` and `UID_MAX` of login.defs(5) on most
+/// hosts.
 const ADOPTABLE: RangeInclusive<u32> = 1000..=60000;
 
 /// Most processes of one account that a finding names.
 const NAMED: usize = 16;
 
-/// The home inside the jail that a home in the host's passwd(5) stands for.
+/// The home directory inside the jail, for a home directory in the host's passwd(5).
 pub fn home_in_jail(passwd_home: &str) -> &str {
     let inside = passwd_home.strip_prefix(JAIL_ROOT);
     inside
@@ -29,31 +30,31 @@ pub fn home_in_jail(passwd_home: &str) -> &str {
         .unwrap_or(passwd_home)
 }
 
-/// The mark in an account's comment field that says whose it is.
+/// The comment field (GECOS) of an account of the jail `name`.
 pub fn gecos_tag(name: &JailName) -> String {
     format!("jailctl jail {name}")
 }
 
-/// The mark of an account that was taken over.
+/// The comment field of an adopted account of the jail `name`.
 fn adopted_gecos_tag(name: &JailName) -> String {
     format!("{} adopted", gecos_tag(name))
 }
 
-/// Whether the account's mark says that it was taken over, not made. It is never deleted.
+/// Whether an account is adopted, by its comment field. An adopted account is never deleted.
 pub fn is_adopted(account: &UserEntry) -> bool {
     account.gecos.starts_with("jailctl jail ") && account.gecos.ends_with(" adopted")
 }
 
-/// Whether the account is one that jailctl made, or took over, for this jail.
+/// Whether jailctl created or adopted an account for the jail `name`.
 ///
-/// Its comment alone is no proof, since chfn(1) may let users set it; its login shell and its primary group only root can set. `group` is the
-/// jail's, where there is one.
+/// The comment field alone proves nothing, since chfn(1) may let users set it; only root can set
+/// the login shell and the primary group. `group` is the group id of the jail, if it has a group.
 pub fn is_managed(account: &UserEntry, name: &JailName, group: Option<u32>) -> bool {
     (account.gecos == gecos_tag(name) || account.gecos == adopted_gecos_tag(name))
         && (account.shell.starts_with("/jail/") || group == Some(account.gid))
 }
 
-/// The jail that the account is in, by the mark in its comment field and its login shell.
+/// The jail of an account, by its comment field and login shell; `None` for other accounts.
 pub fn jail_of(account: &UserEntry) -> Option<JailName> {
     let name = account.gecos.strip_prefix("jailctl jail ")?;
     let name = name.strip_suffix(" adopted").unwrap_or(name);
@@ -61,7 +62,8 @@ pub fn jail_of(account: &UserEntry) -> Option<JailName> {
     is_managed(account, &name, None).then_some(name)
 }
 
-/// Whether the account is one of this jail, or of another of its family: these are in one group.
+/// Whether an account is one of the jail `name` or of another member of its family: they have one
+/// group.
 fn is_of_group(account: &UserEntry, name: &JailName, group: u32) -> bool {
     let sibling = UserName::new(&account.name)
         .ok()
@@ -124,7 +126,7 @@ fn choose(
     }
 }
 
-/// Chooses the jail's group; every reason why it cannot be had is a finding.
+/// Chooses the primary group of the jail's accounts. Reasons against it are findings.
 fn group(spec: &Spec, accounts: &Accounts, findings: &mut Vec<Finding>) -> WantedGroup {
     let name = &spec.name.value;
     let group_name = name.group();
@@ -168,7 +170,8 @@ fn group(spec: &Spec, accounts: &Accounts, findings: &mut Vec<Finding>) -> Wante
     }
 }
 
-/// Chooses the accounts of the jail, which are in `group`; every reason why one cannot be had is a finding.
+/// Chooses the accounts of the jail, which are members of `group`. Reasons against them are
+/// findings.
 fn accounts(
     spec: &Spec,
     group: &WantedGroup,
@@ -223,6 +226,8 @@ fn accounts(
     wanted
 }
 
+/// Chooses the user id of one user: of the account, of a home that a user with this name left, of
+/// the spec, or an unused one. Reasons against it are findings.
 fn uid(
     user: &User,
     jail: &JailName,
@@ -332,7 +337,8 @@ fn uid(
     })
 }
 
-/// Says who cannot log in: without a key and a password, or because the day of `expires` has come.
+/// Adds a notice for each user who cannot log in: without a key and a password, or after the day of
+/// `expires`.
 fn warn_cannot_log_in(spec: &Spec, accounts: &Accounts, notices: &mut Vec<String>) {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let today = now.map_or(0, |since| since.as_secs() / 86_400);
@@ -362,7 +368,8 @@ fn warn_cannot_log_in(spec: &Spec, accounts: &Accounts, notices: &mut Vec<String
     }
 }
 
-/// The further groups of all users: those that the host has, unless they give power, and those that are to be made.
+/// Chooses the supplementary groups of all users: groups of the host without privileges, and groups
+/// to create.
 fn supplementary_groups(
     spec: &Spec,
     accounts: &Accounts,
@@ -425,9 +432,9 @@ fn supplementary_groups(
     wanted
 }
 
-/// Refuses to make or take over an account for which the host runs something without a login:
-/// that would go on outside of the jail. One finding for each account, with the command that
-/// removes each such job.
+/// Refuses to create or adopt an account for which the host runs something without a login: that
+/// would continue outside of the jail. One finding for each account, with the command that removes
+/// each such job.
 fn check_adoptions(
     spec: &Spec,
     accounts: &Accounts,
@@ -442,7 +449,7 @@ fn check_adoptions(
     let pairs = spec.users.iter().zip(wanted);
     let new: Vec<(&User, &WantedAccount)> = pairs.filter(|(_, one)| is_new(one)).collect();
     let uids: Vec<u32> = new.iter().map(|(_, account)| account.uid).collect();
-    // No process has this as its root directory: only the number counts.
+    // No process has this path as its root directory: processes are found by user id only.
     let mut living = Vec::new();
     if !uids.is_empty() {
         living = Process::find_in_jail(view, Path::new("/dev/null"), &uids)?;
@@ -453,7 +460,8 @@ fn check_adoptions(
         let mut hints: Vec<String> = jobs
             .map(|job| format!("remove {}: {}", job.what, job.clean))
             .collect();
-        // sshd's own process for somebody who is about to come in is root's. Nobody comes in by an account that is yet to be made.
+        // sshd's process for a connection that is being authenticated belongs to root. A connection
+        // cannot be for an account that does not exist yet.
         let is_its =
             |process: &&Process| process.uid == account.uid || account.adopted && process.uid == 0;
         let numbers: Vec<String> = (living.iter().filter(is_its))
@@ -485,8 +493,8 @@ fn check_adoptions(
         if hints.is_empty() {
             continue;
         }
-        let deed = if account.adopted { "take over" } else { "make" };
-        let mut finding = Finding::new(format!("could not {deed} the account `{name}`"))
+        let action = if account.adopted { "take over" } else { "make" };
+        let mut finding = Finding::new(format!("could not {action} the account `{name}`"))
             .why("the host runs something for it without a login, which would run outside of the jail")
             .with_span(&user.name.site, "this user");
         finding.hints = hints;
@@ -495,7 +503,7 @@ fn check_adoptions(
     Ok(())
 }
 
-/// Adds a notice for each job of the host that runs as an account which is in the jail already.
+/// Adds a notice for each job of the host that runs as an account of the jail.
 fn warn_host_jobs(
     accounts: &Accounts,
     wanted: &[WantedAccount],

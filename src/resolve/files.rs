@@ -1,4 +1,4 @@
-//! What the spec itself puts into a jail: `[[file]]`, `[[dir]]` and homes.
+//! Files and directories that the spec names: `[[file]]`, `[[dir]]`, homes and their skeletons.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,8 @@ use crate::names::JailPath;
 use crate::span::Span;
 use crate::spec::{FileBody, FileSpec, Spec, path_rules};
 
-/// Adds every `[[file]]`. Programs and objects among them are asked for, so that what they need comes along.
+/// Adds every `[[file]]`. Programs and shared objects among them are added to `asked`, for their
+/// closure.
 pub(super) fn add_files(
     tree: &mut Tree,
     view: &HostView,
@@ -52,6 +53,7 @@ pub(super) fn add_files(
     }
 }
 
+/// Adds the file or tree of the host at `source`, with its reason `why`.
 fn add_source(
     tree: &mut Tree,
     view: &HostView,
@@ -87,7 +89,7 @@ fn add_source(
         }
     };
     let stat = &located.stat;
-    // The spec's own words were checked; where links lead, and what a tree holds, shows only here.
+    // The path of the spec was checked; targets of links and entries of trees are known only here.
     let copyable = |path: &Path| {
         path_rules::copyable(path)
             .map_err(|objection| refuse(path, &format!("it {}", objection.why)))
@@ -149,7 +151,8 @@ fn add_source(
                         tree.add(at, Entry::symlink(text, vec![why.clone()]))?;
                     }
                     FileKind::File => {
-                        // A file that somebody else put into the tree, which its owner may not read either.
+                        // Another user put the file into the tree, and its owner may not read it
+                        // either.
                         if stat.uid != owner && stat.mode & 0o004 == 0 {
                             return Err(refuse(
                                 &path,
@@ -172,6 +175,7 @@ fn add_source(
     Ok(())
 }
 
+/// Adds one file of the host, and requests its closure if it may be a program or shared object.
 fn add_file(
     tree: &mut Tree,
     source: &Path,
@@ -185,7 +189,7 @@ fn add_file(
     if let Some(mode) = mode {
         entry.owner.mode = mode;
     }
-    // Plug-ins and programs in a tree need their libraries as much as programs that are named.
+    // Plug-ins and programs in a tree need their libraries as `binaries` do.
     let name = target.name();
     if stat.mode & 0o111 != 0 || name.contains(".so") {
         asked.push(RequestedObject {
@@ -198,7 +202,7 @@ fn add_file(
     Ok(tree.add(target, entry)?)
 }
 
-/// Adds `[[dir]]`, homes and, where there are programs to use it, `/tmp`.
+/// Adds `[[dir]]` and homes.
 pub(super) fn add_user_dirs(
     tree: &mut Tree,
     spec: &Spec,
@@ -249,7 +253,7 @@ pub(super) fn add_user_dirs(
     }
 }
 
-/// Adds `/tmp`, for everybody as on any system.
+/// Adds `/tmp` with mode 1777.
 pub(super) fn add_tmp(tree: &mut Tree) -> Result<()> {
     let tmp = JailPath::new("/tmp").map_err(|why| Error::failed(format!("`/tmp` {why}")))?;
     Ok(tree.add_default(
@@ -258,7 +262,7 @@ pub(super) fn add_tmp(tree: &mut Tree) -> Result<()> {
     )?)
 }
 
-/// Checks `skel` of each user, before anything is made of it.
+/// Checks `skel` of each user, before a home is created from it.
 pub(super) fn check_skeletons(
     view: &HostView,
     spec: &Spec,

@@ -1,4 +1,4 @@
-//! `[limits]` against the host: what it could not keep is an error, and never silently less.
+//! Check of `[limits]` against the host: a limit that it cannot enforce is an error, never ignored.
 
 use std::path::Path;
 
@@ -8,7 +8,11 @@ use crate::error::{Error, Finding, Result};
 use crate::host::HostView;
 use crate::spec::{MountSource, SessionSpec, Spec};
 
-/// Checks that this host can keep each limit. Of a host that does not run nothing can be known: a session there fails if it cannot.
+/// Checks that this host can enforce each limit. Nothing is known about a host that is not running:
+/// a session there is refused if it cannot.
+///
+/// # Errors
+/// [`crate::error::ErrorKind::Failed`] if the control groups cannot be read.
 pub(super) fn check(
     spec: &Spec,
     session: &SessionSpec,
@@ -26,7 +30,7 @@ pub(super) fn check(
         );
         return Ok(());
     }
-    // What control groups there are no inode tells: this run is not remembered.
+    // Control groups are not known by inodes: this run is not cached.
     view.invalidate_access_log();
     let mounts = session.mounts.iter();
     let sources = mounts.filter_map(|mount| match &mount.source {

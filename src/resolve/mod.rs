@@ -1,4 +1,5 @@
-//! Spec and host to [`ResolvedJail`]: everything the jail is to be, down to the last library and user id. Reads only.
+//! From a spec and a host to a [`ResolvedJail`]: every path of the root with its reasons, accounts
+//! with their ids, settings of sshd, policy of sessions. Reads only.
 
 mod accounts;
 mod base_files;

@@ -1,4 +1,4 @@
-//! The programs that were asked for, and all that they need: `elf` finds it, this file gives it a place in the tree.
+//! Requested programs with their closure: `elf` computes it, and this file adds it to the tree.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,17 +16,18 @@ use crate::spec::{AccessMethod, Dlopen, Spec};
 /// A program or object that the jail is to have.
 #[derive(Clone, Debug)]
 pub(super) struct RequestedObject {
-    /// Its path on the host.
+    /// Path of the object on the host.
     pub path: PathBuf,
-    /// Why.
+    /// Reason why the jail needs it.
     pub why: Reason,
-    /// Where it was asked for.
+    /// Span of the value in the spec that names it, if one does.
     pub site: Option<Span>,
-    /// Whether the file itself is in the tree already, and only what it needs is missing.
+    /// Whether the file itself is in the tree already, and only its closure is missing.
     pub is_placed: bool,
 }
 
-/// Finds a program that `key` (`binaries` or `optional`) names, by name or by path.
+/// Finds a program that `key` (`binaries` or `optional`) names, by name in the directories of
+/// `$PATH` or by path. The inner error is a finding about it.
 pub(super) fn locate(
     view: &HostView,
     key: &str,
@@ -90,7 +91,7 @@ pub(super) fn locate(
     }))
 }
 
-/// What a closure of a jail's programs takes along.
+/// Options of the closure of a jail's programs.
 fn options(dlopen: Dlopen) -> elf::Options {
     let mut libraries = elf::implicit::nss_modules(super::base_files::NSSWITCH, &[]);
     libraries.extend(elf::implicit::loaded_by_glibc());
@@ -106,7 +107,7 @@ fn options(dlopen: Dlopen) -> elf::Options {
     }
 }
 
-/// The programs of `optional` that can be had. Which cannot, and why, is a notice each.
+/// Finds the programs of `optional` that would start. Adds a notice for each that would not.
 pub(super) fn locate_optional(
     view: &HostView,
     spec: &Spec,
@@ -123,7 +124,8 @@ pub(super) fn locate_optional(
                 continue;
             }
         };
-        // By itself, since what is missing in a closure of many cannot always be laid to one of them.
+        // One by one, since a missing object in a closure of many programs cannot always be
+        // attributed to one of them.
         let closure = elf::closure(
             view,
             std::slice::from_ref(&asked.path),
@@ -158,8 +160,12 @@ pub(super) fn notice_idle(spec: &Spec, notices: &mut Vec<String>) {
     }
 }
 
-/// Adds what was asked for, with its closure, and gives the programs that need /proc to find it. An object that is found nowhere is an error of its own
-/// kind, for all of them at once.
+/// Adds the objects of `asked` with their closure. Returns the programs that need `/proc` to find
+/// their libraries.
+///
+/// # Errors
+/// [`ErrorKind::LibraryNotFound`] with all objects that are missing, if a program would not start
+/// without them; [`ErrorKind::Failed`] if the host cannot be read.
 pub(super) fn add(
     tree: &mut Tree,
     view: &HostView,
@@ -181,7 +187,7 @@ pub(super) fn add(
         if asked.is_some_and(|asked| asked.is_placed) || is_merged_link(path) {
             continue;
         }
-        // What lies below /usr is for everybody; to look at each file of it would take its time.
+        // Files below /usr are for all users; a check of each would take time.
         if asked.is_none()
             && !path.starts_with("/usr")
             && let Some(why) = reachable::objection(view, path, object)?
@@ -217,7 +223,8 @@ pub(super) fn add(
     Ok(programs.filter_map(|path| merged(path).ok()).collect())
 }
 
-/// Where what was asked for ends, if links lead there, and why that is wanted: the first link is what was asked for, and the file follows from it.
+/// The targets of requested links, with their reasons: the spec requests the first link, and the
+/// target is a dependency of the link.
 fn link_targets(
     view: &HostView,
     by_path: &BTreeMap<&Path, &RequestedObject>,
@@ -248,7 +255,7 @@ fn link_targets(
     Ok(ends)
 }
 
-/// What is missing is an error where a program would not start without it, and a notice otherwise.
+/// Reports missing objects: an error if a program would not start without one, a notice otherwise.
 fn report_missing(
     closure: &elf::Closure,
     by_path: &BTreeMap<&Path, &RequestedObject>,
@@ -287,7 +294,8 @@ fn report_missing(
     }
 }
 
-/// A reason of the closure as the manifest keeps it; `None` where the caller's own reason says it already.
+/// A reason of the closure as the manifest records it; `None` for an object that was requested,
+/// which has the caller's reason.
 fn reason(reason: &elf::Reason) -> Option<Reason> {
     Some(match reason {
         elf::Reason::Named => return None,
@@ -306,6 +314,7 @@ fn reason(reason: &elf::Reason) -> Option<Reason> {
     })
 }
 
+/// The reason of an object that `by` needs under `name`.
 fn needed(by: &Path, name: &str) -> Reason {
     Reason::Dependency {
         by: merged(by).map_or_else(|_| by.display().to_string(), |path| path.to_string()),
@@ -313,6 +322,7 @@ fn needed(by: &Path, name: &str) -> Reason {
     }
 }
 
+/// Adds one object of a closure.
 fn add_one(
     tree: &mut Tree,
     path: &Path,
@@ -330,14 +340,15 @@ fn add_one(
     tree.add(at, entry)
 }
 
-/// The host's link at `path` as it is in a jail, and its place there.
+/// The host's link at `path` as an entry of a jail, with its path there.
 pub(super) fn link(
     path: &Path,
     target: &Path,
     why: Vec<Reason>,
 ) -> std::result::Result<(JailPath, Entry), Finding> {
     let at = merged(path)?;
-    // Where the host's /usr is not merged, a relative text can count its directories from another depth than ours.
+    // On a host without merged /usr, a relative target can be relative to a directory at another
+    // depth than in the jail.
     let leads = merged(&absolute(path, target))?;
     let as_it_is = at.link_target(target).ok();
     let text = if as_it_is
@@ -353,7 +364,8 @@ pub(super) fn link(
     Ok((at, Entry::symlink(text, why)))
 }
 
-/// Where a link at `path` with this text leads on the host, links on the way not followed.
+/// The path on the host that a link at `path` with this target names. Links above it are not
+/// followed.
 fn absolute(path: &Path, target: &Path) -> PathBuf {
     let mut whole = if target.is_absolute() {
         PathBuf::from("/")
@@ -372,7 +384,8 @@ fn absolute(path: &Path, target: &Path) -> PathBuf {
     whole
 }
 
-/// Whether the path is one of those links into /usr that every tree gets anyway.
+/// Whether the path is one of the links of a merged /usr, [`USR_MERGE_LINKS`], which every tree
+/// has.
 pub(super) fn is_merged_link(path: &Path) -> bool {
     path.parent() == Some(Path::new("/"))
         && path
@@ -381,8 +394,13 @@ pub(super) fn is_merged_link(path: &Path) -> bool {
             .is_some_and(|name| USR_MERGE_LINKS.contains(&name))
 }
 
-/// Proves that a tree holds together: that every program of it that was asked for by itself finds all it needs to start in `inside`, the tree as it
-/// would be live. What starts no more on the host, where it comes from, is not held against the tree: that was said when it was resolved.
+/// Verifies that every requested program of a tree finds all that it needs to start in `inside`,
+/// the tree as it would be live. An object that is missing on the host too is ignored: it was
+/// reported when the tree was resolved.
+///
+/// # Errors
+/// [`ErrorKind::LibraryNotFound`] with all missing objects; [`ErrorKind::Failed`] if the tree or
+/// the host cannot be read.
 pub fn verify_closure(tree: &Tree, inside: &HostView, host: &HostView) -> Result<()> {
     let by_itself =
         |why: &Reason| !matches!(why, Reason::Dependency { .. } | Reason::ParentDir { .. });

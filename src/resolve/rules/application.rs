@@ -1,4 +1,4 @@
-//! A rule at work: what it adds to a tree.
+//! Application of a rule: the entries that it adds to a tree.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -12,15 +12,16 @@ use crate::resolve::programs::{self, RequestedObject};
 use crate::resolve::tree::{Content, Entry, EntryKind, Reason, Tree, merged};
 use crate::spec::path_rules;
 
-/// A rule at work.
+/// Application of one rule to a tree.
 pub(super) struct RuleApplication<'a> {
     rule: &'a Rule,
-    /// What called for it.
+    /// Entry that triggered the rule.
     by: JailPath,
     why: Reason,
-    /// Where files are that have several names on the host, by device and inode number; made when the first such file is met.
+    /// Paths of files with several hard links on the host, by device and inode number; filled at
+    /// the first such file.
     twins: Option<BTreeMap<(u64, u64), JailPath>>,
-    /// Where directories are, by the path by which they were asked for.
+    /// Resolved directories, by the path before resolution.
     homes: BTreeMap<PathBuf, Option<ResolvedPath>>,
     tree: &'a mut Tree,
     view: &'a HostView,
@@ -29,7 +30,8 @@ pub(super) struct RuleApplication<'a> {
 }
 
 impl<'a> RuleApplication<'a> {
-    /// `rule`, called for by `by`. What has needs of its own goes to `asked`.
+    /// Prepares `rule`, which `by` triggered. Programs and libraries that it adds are added to
+    /// `asked`, for their closure.
     pub(super) fn new(
         rule: &'a Rule,
         by: JailPath,
@@ -51,7 +53,7 @@ impl<'a> RuleApplication<'a> {
         }
     }
 
-    /// Does all that the rule says.
+    /// Adds all entries of the rule.
     pub(super) fn all(mut self) -> Result<()> {
         let paths = pattern::paths(self.view, &self.rule.add)?;
         if !self.is_too_much(&paths)? {
@@ -68,7 +70,7 @@ impl<'a> RuleApplication<'a> {
         self.charsets()
     }
 
-    /// Whether what the host has of it is more than the rule may add; then nothing is added, and that is said.
+    /// Whether the files on the host exceed `at_most`; then nothing is added, with a notice.
     fn is_too_much(&mut self, paths: &BTreeSet<PathBuf>) -> Result<bool> {
         let Some(most) = self.rule.at_most else {
             return Ok(false);
@@ -101,7 +103,8 @@ impl<'a> RuleApplication<'a> {
         Ok(size > most)
     }
 
-    /// Asks for a program that others run, if the host has it and nothing of the spec's has its place.
+    /// Requests a program that another program runs, unless the host lacks it or the spec has an
+    /// entry at its path.
     fn run(&mut self, name: &str) -> Result<()> {
         let path = if name.starts_with('/') {
             Some(PathBuf::from(name))
@@ -127,7 +130,7 @@ impl<'a> RuleApplication<'a> {
         Ok(())
     }
 
-    /// Gives the program that called for the rule a further name.
+    /// Adds a link to the program that triggered the rule.
     fn name(&mut self, name: &str) -> Result<()> {
         let Ok(at) = JailPath::new(name) else {
             return Ok(());
@@ -144,7 +147,8 @@ impl<'a> RuleApplication<'a> {
         self.place(at, link).map(drop)
     }
 
-    /// Adds what iconv(3) loads for the rule's character sets, for each C library of the jail.
+    /// Adds the gconv modules that iconv(3) loads for the character sets of the rule, for each C
+    /// library of the jail.
     fn charsets(&mut self) -> Result<()> {
         if self.rule.charsets.is_empty() {
             return Ok(());
@@ -193,7 +197,8 @@ impl<'a> RuleApplication<'a> {
         .map(drop)
     }
 
-    /// As [`HostView::resolve_links`]. Paths of a rule lie together, so that a link on the way to their directory is followed once for all.
+    /// Resolves links as [`HostView::resolve_links`] does. Paths of a rule are in few directories,
+    /// so that links above each directory are resolved once.
     fn trace(&mut self, path: &Path) -> Result<Option<ResolvedPath>> {
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
             return self.view.resolve_links(path);
@@ -218,7 +223,8 @@ impl<'a> RuleApplication<'a> {
         }
     }
 
-    /// Adds what a tree holds. A directory comes with the first file in it, so that one that the spec asks for has the mode that it asks for.
+    /// Adds the content of a directory. A directory is added with its first file, so that one that
+    /// the spec names keeps the mode of the spec.
     fn below(&mut self, top: &Path) -> Result<()> {
         let is_out = |path: &Path| {
             path.strip_prefix(top)
@@ -238,7 +244,7 @@ impl<'a> RuleApplication<'a> {
         Ok(())
     }
 
-    /// Adds a link of a tree with the file where it leads, wherever that is; one to a directory only if that is of the same tree.
+    /// Adds a link of a tree with its target, if that is a file or a directory of the same tree.
     fn link(&mut self, top: &Path, path: &Path) -> Result<()> {
         let Some(passage) = self.view.resolve_links(path)? else {
             return Ok(());
@@ -258,6 +264,7 @@ impl<'a> RuleApplication<'a> {
         Ok(())
     }
 
+    /// Adds links of the host, except those of a merged /usr.
     fn links(&mut self, links: &[(PathBuf, PathBuf)]) -> Result<()> {
         for (path, target) in links {
             if programs::is_merged_link(path) {
@@ -270,9 +277,11 @@ impl<'a> RuleApplication<'a> {
         Ok(())
     }
 
-    /// Adds the host file `source` in the place of the host's `path`; whether the jail has a file there now.
+    /// Adds the host file `source` at the path of the host's `path`. Returns whether the jail has a
+    /// file there now.
     fn file(&mut self, path: &Path, source: &Path, stat: &Stat) -> Result<bool> {
-        // What only some may read on the host is not for all of a jail, and a program without its setuid bit would not work.
+        // A file that is not world-readable on the host is not for all users of a jail, and a
+        // program without its setuid bit would not work.
         let is_common = stat.mode & 0o004 != 0 && stat.mode & 0o6000 == 0;
         if !is_common || path_rules::copyable(source).is_err() {
             return Ok(false);
@@ -306,7 +315,8 @@ impl<'a> RuleApplication<'a> {
         Ok(true)
     }
 
-    /// A link to another name of the same file, if the jail has that with the same owner and mode: git can be one program with 140 hard links.
+    /// A symbolic link to another hard link of the same file, if the jail has that with the same
+    /// owner and mode: git can be one program with 140 hard links.
     fn hard_link(&mut self, at: &JailPath, entry: &Entry, stat: &Stat) -> Option<Entry> {
         if stat.links < 2 {
             return None;
@@ -323,7 +333,7 @@ impl<'a> RuleApplication<'a> {
         Some(Entry::symlink(target, vec![self.why.clone()]))
     }
 
-    /// The files of the tree that have several names on the host.
+    /// The files of the tree that have several hard links on the host.
     fn hard_links(&mut self) -> &mut BTreeMap<(u64, u64), JailPath> {
         let tree = &self.tree;
         self.twins.get_or_insert_with(|| {
@@ -338,7 +348,8 @@ impl<'a> RuleApplication<'a> {
         })
     }
 
-    /// Whether all that leads to `at` is directories, and nothing is there that is not the host's.
+    /// Whether all entries above `at` are directories, and the tree has no entry of the spec at
+    /// `at`.
     fn is_free(&self, at: &JailPath) -> bool {
         let mut above = at.parent();
         while let Some(path) = above {
@@ -359,7 +370,8 @@ impl<'a> RuleApplication<'a> {
         })
     }
 
-    /// Adds an entry unless something has its place: what the spec or a program brings wins. Whether there is one now.
+    /// Adds an entry unless the tree has one: entries of the spec or of a closure win. Returns
+    /// whether there is one now.
     fn place(&mut self, at: JailPath, entry: Entry) -> Result<bool> {
         let mut above = at.parent();
         while let Some(path) = above {
@@ -371,7 +383,7 @@ impl<'a> RuleApplication<'a> {
             above = path.parent();
         }
         match self.tree.get(&at) {
-            // The same file for another reason.
+            // The same file with another reason.
             Some(here) if here.kind == entry.kind && here.owner == entry.owner => {
                 self.tree.add(at, entry)?;
             }

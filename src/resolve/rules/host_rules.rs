@@ -1,4 +1,4 @@
-//! The host's own rules: `/etc/jailctl/rules.d/*.toml`, each held to what a spec is held to.
+//! Rules of the host: `/etc/jailctl/rules.d/*.toml`, each with the ownership checks of a spec.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,10 +10,11 @@ use crate::host::HostView;
 use crate::span::SourceText;
 use crate::spec::{self, display::quote};
 
-/// Where they lie.
+/// Directory of the rules of the host.
 const DIRECTORY: &str = "/etc/jailctl/rules.d";
 
-/// The rules of the host's own, in the order of their files' names. What is wrong with them, or with who may write them, is added to `findings`.
+/// Reads the rules of the host, in the order of their file names. Errors in them, or in their
+/// ownership, are added to `findings`.
 pub(super) fn rules(view: &HostView, findings: &mut Vec<Finding>) -> Result<Vec<Rule>> {
     let mut rules: Vec<Rule> = Vec::new();
     for name in view.list(Path::new(DIRECTORY))?.unwrap_or_default() {
@@ -59,7 +60,7 @@ pub(super) fn rules(view: &HostView, findings: &mut Vec<Finding>) -> Result<Vec<
     Ok(rules)
 }
 
-/// The rules of one text; what is wrong with it is added to `findings`.
+/// Parses the rules of one text. Errors in it are added to `findings`.
 pub(super) fn read(source: &Arc<SourceText>, findings: &mut Vec<Finding>) -> Result<Vec<Rule>> {
     let document = spec::parse(source).map_err(|mut error: Error| {
         error.kind = ErrorKind::Spec;
@@ -67,7 +68,7 @@ pub(super) fn read(source: &Arc<SourceText>, findings: &mut Vec<Finding>) -> Res
     })?;
     let mut wrong = Vec::new();
     let rules = parse::rules(&document, &mut wrong);
-    // Of a text that is no TOML only that is worth saying: what follows would be guesses.
+    // A text that is not TOML has syntax errors only: findings about its values would be guesses.
     if document.findings.is_empty() {
         findings.extend(wrong);
         Ok(rules)

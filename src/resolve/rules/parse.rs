@@ -1,4 +1,5 @@
-//! Rules as text: TOML in, rules out, or every finding at once with its line. The built-in ones are held to the same as a host's own.
+//! Parser of rules: from TOML to rules, or to all findings at once with their spans. Built-in rules
+//! and rules of a host are checked alike.
 
 use std::sync::Arc;
 
@@ -17,15 +18,15 @@ const KEYS: [&str; 11] = [
     "name", "reason", "programs", "objects", "add", "runs", "names", "charsets", "except",
     "as_file", "at_most",
 ];
-/// Later keys, which only notices come of.
+/// Keys that result in notices only.
 const NOTICES: [&str; 2] = ["wants", "notice"];
-/// Most megabytes that `at_most` may say.
+/// Largest value of `at_most`, in megabytes.
 const SIZE: i64 = 1_000_000;
 
-/// What a list of texts may hold: why not, for a text that it may not.
+/// Check of one string: the reason against it, or `None`.
 type Check = fn(&str) -> Option<&'static str>;
 
-/// The rules in `document`.
+/// Reads the rules in `document`.
 pub(super) fn rules(document: &Document<'_>, findings: &mut Vec<Finding>) -> Vec<Rule> {
     let mut reader = Reader { document, findings };
     let mut rules = Vec::new();
@@ -78,7 +79,7 @@ impl Reader<'_> {
         self.findings.push(finding);
     }
 
-    /// One rule; `None` where something is wrong with it.
+    /// Reads one rule; `None` if it has findings.
     fn rule(&mut self, keys: &DeTable<'_>, header: std::ops::Range<usize>) -> Option<Rule> {
         let before = self.findings.len();
         let mut rule = Rule::new(self.site(header.clone()));
@@ -120,7 +121,7 @@ impl Reader<'_> {
         let mut lacks = |what: &str, hint: &str| {
             self.object(what.to_owned(), header.clone(), "", hint);
         };
-        // Of a key that is there and wrong enough was said.
+        // A key that exists with a wrong value has a finding already.
         if !keys.contains_key("name") {
             lacks(
                 "a rule has no `name`",
@@ -184,7 +185,7 @@ impl Reader<'_> {
                 self.mistyped(key, "a string", item);
                 continue;
             };
-            // Each text that a pattern stands for has to be one that could have been written.
+            // Each text that a pattern expands to is checked like one without braces.
             let why = pattern::expand_braces(text)
                 .iter()
                 .find_map(|alternative| objection(alternative, check));
@@ -275,7 +276,7 @@ fn further_name(text: &str) -> Option<&'static str> {
     }
 }
 
-/// A text that jailctl itself brings, as a source.
+/// The source text of built-in rules.
 pub(super) fn built_in(text: &str) -> Arc<SourceText> {
     Arc::new(SourceText {
         name: "the rules of jailctl".to_owned(),
