@@ -1,4 +1,4 @@
-//! The plan towards the empty jail.
+//! The plan that removes a jail.
 
 use std::path::Path;
 
@@ -18,8 +18,8 @@ use crate::resolve::{ResolvedJail, is_managed};
 /// The drop-ins of a family stay as long as one of its jails does.
 ///
 /// # Errors
-/// [`crate::error::ErrorKind::Failed`] if something is mounted below the root, a session is live and
-/// `how` does not end it, or the host cannot be read. Nothing is begun then.
+/// [`crate::error::ErrorKind::Failed`] if something is mounted below the root, a session is live
+/// and `how` does not end it, or the host cannot be read. Nothing is begun then.
 pub fn removal(
     name: &JailName,
     along: &[JailName],
@@ -166,7 +166,8 @@ fn supplementary_groups(
         .collect()
 }
 
-/// Whether another jail of the family is there, or an account of one, which needs what they share.
+/// Whether another jail of the family exists, or an account of one, which needs the group and the
+/// drop-ins that they share.
 fn is_shared(
     name: &JailName,
     along: &[JailName],
@@ -184,7 +185,7 @@ fn is_shared(
     Ok(Manifest::names(view)?.iter().any(stays) || users.iter().any(is_of_sibling))
 }
 
-/// What is left to do where the records of the jail are gone but for the directory that held them.
+/// The plan for a jail whose records are gone except for their directory.
 fn leftovers(name: &JailName, how: RemoveOptions, view: &HostView) -> Result<Option<Plan>> {
     let state = ResolvedJail::state(name);
     if view.lstat(&state)?.is_none() {

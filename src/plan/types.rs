@@ -1,4 +1,4 @@
-//! A plan, and the jail that it leads to.
+//! A plan, and the jail that it results in.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -14,59 +14,60 @@ use crate::names::JailName;
 use crate::resolve::ResolvedJail;
 use crate::span::SourceText;
 
-/// What would be done to make one jail what its spec says, or to make it go away.
+/// The steps that make one jail match its spec, or remove it.
 #[derive(Debug)]
 pub struct Plan {
-    /// The jail.
+    /// Name of the jail.
     pub name: JailName,
-    /// Where it stands.
+    /// Root of the jail on the host.
     pub root: PathBuf,
-    /// What becomes of each path of the tree.
+    /// Changes of paths in the root.
     pub changes: Vec<Change>,
-    /// What is done, in this order. Empty where there is nothing to do.
+    /// Steps in their order; empty if there is nothing to do.
     pub steps: Vec<Step>,
-    /// The snippet as it is and as it is to be, where it changes.
+    /// Text of the snippet before and after, if it changes.
     pub snippet: Option<(Option<String>, Option<String>)>,
-    /// Whether what was built before is kept, for a rollback.
+    /// Whether the present build is kept for a rollback.
     pub keep_previous: bool,
-    /// What an admin should know.
+    /// Notices for the administrator.
     pub notices: Vec<String>,
-    /// Paths in the jail that are neither jailctl's nor in a user's place.
+    /// Paths in the root that jailctl did not create, outside of user directories.
     pub unmanaged: Vec<String>,
-    /// What the jail is to be; `None` where it is to go away.
+    /// The jail as it is to be; `None` for a removal.
     pub target: Option<Target>,
-    /// How the jail goes away, where it does.
+    /// Options of a removal.
     pub removal: Option<RemoveOptions>,
-    /// What was built last.
+    /// Manifest of the last build.
     pub manifest: Option<Manifest>,
 }
 
-/// What a jail is to be, with what is needed to record it.
+/// A jail as it is to be, with what its record needs.
 #[derive(Clone, Debug)]
 pub struct Target {
-    /// The jail itself.
+    /// The resolved jail.
     pub jail: ResolvedJail,
-    /// Where its spec came from.
+    /// Source text of its spec.
     pub origin: SourceText,
-    /// What sshd says of itself, where it locks accounts in.
+    /// Settings of sshd, for a jail that has accounts or had some.
     pub sshd: Option<SshdInfo>,
-    /// What its accounts that were taken over were before, by name.
+    /// Original state of its adopted accounts, by login name.
     pub original_accounts: BTreeMap<String, OriginalAccount>,
 }
 
 impl Plan {
-    /// What sshd says of itself.
+    /// The settings of sshd: as found, or as recorded.
     pub fn facts(&self) -> Option<&SshdInfo> {
-        let wanted = self.target.as_ref().and_then(|wanted| wanted.sshd.as_ref());
-        wanted.or_else(|| Some(&self.manifest.as_ref()?.lock.as_ref()?.sshd))
+        let target = self.target.as_ref().and_then(|target| target.sshd.as_ref());
+        target.or_else(|| Some(&self.manifest.as_ref()?.lock.as_ref()?.sshd))
     }
 
-    /// Leaves out what plans that are carried out before it do for it: what all members of a family share, and PAM's stacks.
+    /// Drops steps that a plan which is executed before has too: the snippet of a family, the
+    /// common drop-in and PAM services.
     pub fn drop_steps_done_by(&mut self, earlier: &[Self]) {
         let is_done = |step: &Step| earlier.iter().any(|plan| plan.steps.contains(step));
-        let is_stack =
+        let is_shared =
             |step: &Step| matches!(step, Step::WritePamService(_) | Step::WriteCommonSnippet(_));
-        self.steps.retain(|step| !is_stack(step) || !is_done(step));
+        self.steps.retain(|step| !is_shared(step) || !is_done(step));
         for step in &mut self.steps {
             if matches!(step, Step::InstallSnippet { .. }) && is_done(step) {
                 *step = Step::VerifySnippet;
@@ -75,33 +76,33 @@ impl Plan {
         }
     }
 
-    /// The accounts and groups that it makes.
+    /// The accounts that the plan creates, and the groups: name and group id.
     pub fn created_ids(&self) -> (Vec<NewAccount>, Vec<(String, u32)>) {
-        let mut made = (Vec::new(), Vec::new());
+        let (mut accounts, mut groups) = (Vec::new(), Vec::new());
         for step in &self.steps {
             match step {
-                Step::CreateAccount(account) => made.0.push(account.clone()),
-                Step::CreateGroup { name, gid } => made.1.push((name.clone(), *gid)),
+                Step::CreateAccount(account) => accounts.push(account.clone()),
+                Step::CreateGroup { name, gid } => groups.push((name.clone(), *gid)),
                 _ => {}
             }
         }
-        made
+        (accounts, groups)
     }
 
-    /// Whether there is anything that an admin or a user could see the effect of.
+    /// Whether the plan has a step with an effect that an administrator or a user can see.
     pub fn is_change(&self) -> bool {
         self.steps.iter().any(Step::is_change)
     }
 }
 
-/// How a jail is taken away.
+/// Options of a removal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RemoveOptions {
-    /// Homes, mail and other places of users go too.
+    /// Whether homes, mail and other user directories are deleted too.
     pub purge: bool,
-    /// Live sessions are ended, not a reason to refuse.
+    /// Whether live sessions are ended; otherwise they prevent the removal.
     pub kill: bool,
-    /// Nobody asked for it: a spec no longer names the user whose jail it is.
+    /// Whether the removal follows from a spec that no longer names the user of a member.
     #[serde(default)]
     pub dropped: bool,
 }
