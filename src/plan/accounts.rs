@@ -120,9 +120,9 @@ pub(super) fn original_accounts(
             (None, _) => {
                 return Err(
                     Error::failed(format!("could not use the account `{}`", account.name))
-                        .why("it was taken over, and what it was before is recorded nowhere")
+                        .why("it is adopted, and its original state is not recorded")
                         .hint(format!(
-                            "give it its group, shell, home and comment back with `usermod`, then build again: usermod -c '' {}",
+                            "restore its group, shell, home and comment with `usermod`, then build again: usermod -c '' {}",
                             account.name
                         )),
                 );
@@ -154,9 +154,9 @@ pub(super) fn account_exit_step(
         .and_then(|manifest| manifest.account(&found.name))
         .and_then(|record| record.before.clone());
     let before = before.ok_or_else(|| {
-        Error::failed(format!("could not give the account `{}` back", found.name))
-            .why("what it was before the jail took it over is recorded nowhere")
-            .hint("give it its group, shell, home and comment back with `usermod`, and try again")
+        Error::failed(format!("could not restore the account `{}`", found.name))
+            .why("its original state is not recorded")
+            .hint("restore its group, shell, home and comment with `usermod`, and try again")
     })?;
     Ok(Step::RestoreAccount {
         user: found.name.clone(),

@@ -92,16 +92,18 @@ pub fn compare(
             if found.kind() != FileKind::Directory {
                 return Err(Error::new(
                     ErrorKind::Failed,
-                    Finding::new(format!("could not make the directory `{path}` in the jail"))
-                        .why("something else stands there, and what is in a user's place is left alone")
-                        .hint("move it away"),
+                    Finding::new(format!(
+                        "could not create the directory `{path}` in the jail"
+                    ))
+                    .why("something else exists there, and user directories are left alone")
+                    .hint("move it away"),
                 ));
             }
             // Its user may have changed the mode: only a change of the spec is a reason to change
             // it.
             if let Some(before) = record.filter(|record| record.owner != entry.owner) {
                 let because = format!(
-                    "the spec gave it to {}:{} with mode {:04o} before",
+                    "the spec set the owner {}:{} and the mode {:04o} before",
                     before.owner.uid, before.owner.gid, before.owner.mode
                 );
                 changes.push(Change {
@@ -116,15 +118,15 @@ pub fn compare(
         if !EXCHANGED_DIRS.contains(&path.top()) && is_tree != (entry.kind == EntryKind::Directory)
         {
             // If it were exchanged, the next build would delete all that a user has put there.
-            let stands = if is_tree {
+            let found = if is_tree {
                 "a directory"
             } else {
-                "something that is no directory"
+                "a file that is not a directory"
             };
             return Err(
                 Error::failed(format!("could not put `{path}` into the jail"))
-                    .why(format!("{stands} stands there"))
-                    .hint("look at what it is, and move it away"),
+                    .why(format!("{found} exists there"))
+                    .hint("check what it is, and move it away"),
             );
         }
         if let Some(because) =

@@ -62,7 +62,7 @@ mod tests {
 
     #[test]
     #[expect(clippy::disallowed_methods, reason = "a host is made in a directory")]
-    fn a_byte_that_no_fact_tells_of_is_found() {
+    fn a_byte_that_no_metadata_shows_is_found() {
         let host = std::env::temp_dir().join(format!("jailctl-contents-{}", std::process::id()));
         let state = host.join("var/lib/jailctl/arkham");
         let root = host.join("srv/jails/arkham");

@@ -221,7 +221,7 @@ fn of_plan(plan: &Plan, view: &HostView, drift: &mut Drift) {
             Step::CreateRoot => drift.add(
                 Kind::Root,
                 plan.root.display().to_string(),
-                "it is not root's alone, or the note in it is gone",
+                "it is not root-owned with mode 0755, or its marker is missing",
             ),
             Step::CreateGroup { name, .. } => drift.add(Kind::Group, name, "it is gone"),
             Step::CreateAccount(account) => drift.add(Kind::Account, &account.name, "it is gone"),
@@ -229,7 +229,7 @@ fn of_plan(plan: &Plan, view: &HostView, drift: &mut Drift) {
                 Kind::Account,
                 user,
                 format!(
-                    "systemd may run a manager of this user's outside of the jail: `{}` is not masked",
+                    "systemd may run a user manager for it outside of the jail: `{}` is not masked",
                     manager_unit(*uid).display()
                 ),
             ),
@@ -243,7 +243,7 @@ fn of_plan(plan: &Plan, view: &HostView, drift: &mut Drift) {
                     ),
                     (
                         from.groups != to.groups,
-                        format!("its further groups are `{}`", from.groups.join(", ")),
+                        format!("its supplementary groups are `{}`", from.groups.join(", ")),
                     ),
                     (
                         from.gecos != to.gecos,
@@ -288,7 +288,7 @@ fn of_plan(plan: &Plan, view: &HostView, drift: &mut Drift) {
                 drift.add(
                     Kind::Session,
                     plan.name.as_str(),
-                    "its policy was changed, or is gone",
+                    "its policy was changed or is missing",
                 );
             }
             Step::RepairNetwork { faults } => {
@@ -300,9 +300,9 @@ fn of_plan(plan: &Plan, view: &HostView, drift: &mut Drift) {
                 Kind::Session,
                 edit.path.display().to_string(),
                 if edit.is_refusal() {
-                    "the block of jailctl in it, by which it refuses jailed accounts, was changed, or is gone"
+                    "jailctl's block in it, which refuses jailed accounts, was changed or is missing"
                 } else {
-                    "the block of jailctl in it, by which jailed accounts leave the host's session modules, was changed, or is gone"
+                    "jailctl's block in it, which keeps the host's session modules from jailed accounts, was changed or is missing"
                 },
             ),
             Step::WriteKeys { user, .. } => drift.add(Kind::Keys, user, "they were changed"),
@@ -338,7 +338,7 @@ fn of_plan(plan: &Plan, view: &HostView, drift: &mut Drift) {
         drift.add(
             Kind::File,
             stranger,
-            "the spec does not name it; no build takes it away, since jailctl did not make it",
+            "the spec does not name it; no build deletes it, since jailctl did not create it",
         );
     }
     drift.notices.extend(plan.notices.iter().cloned());

@@ -36,8 +36,8 @@ pub fn ensure_empty(name: &JailName, living: &[Process]) -> Result<()> {
     refuse(
         living,
         &format!("could not change the sessions of the jail `{name}`"),
-        "processes run in it as it is",
-        "end them first: nobody may be in a plain chroot and in a session of one jail at once",
+        "processes run in it",
+        "end them first: a jail must not have a plain chroot and a session at once",
     )
 }
 

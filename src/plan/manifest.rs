@@ -333,7 +333,7 @@ impl Manifest {
         let refuse = |why: String| {
             Error::failed(format!("could not read the manifest `{}`", view.display_path(path).display()))
                 .why(why)
-                .hint("restore it from a backup; without it jailctl does not know what of the jail is its own")
+                .hint("restore it from a backup; without it jailctl does not know which files of the jail it has created")
         };
         let format: Option<u32> = up_to("format", serde_json::Deserializer::from_slice(&bytes));
         if let Some(format) = format.filter(|format| *format > FORMAT) {

@@ -38,7 +38,7 @@ pub(super) fn check_root_conflicts(
             manifest.name,
             root.display()
         ))
-        .why(format!("it stands at `{}`", manifest.root.display()))
+        .why(format!("its root is `{}`", manifest.root.display()))
         .hint("remove the jail first, or leave its root as it is")
         .with_span(&spec.root.site, "this root")
         .into());
@@ -54,8 +54,11 @@ pub(super) fn check_root_conflicts(
         if root.starts_with(&other) || other.starts_with(root) {
             return Err(
                 Finding::new(format!("could not use the root `{}`", root.display()))
-                    .why(format!("the jail `{name}` stands at `{}`", other.display()))
-                    .hint("jails stand beside one another: choose another root")
+                    .why(format!(
+                        "the jail `{name}` has the root `{}`",
+                        other.display()
+                    ))
+                    .hint("choose another root, neither inside of that one nor around it")
                     .with_span(&spec.root.site, "this root")
                     .into(),
             );
@@ -105,7 +108,7 @@ pub(super) fn check_not_mounted_elsewhere(spec: &Spec, view: &HostView) -> Resul
             {
                 return Err(cannot_be_shown(source, "this jail")
                     .hint(format!(
-                        "give this one sessions too: add `[namespaces]`; or take the `[[mount]]` out of the spec of `{other}`, and build that first"
+                        "add `[namespaces]` to this spec; or remove the `[[mount]]` from the spec of `{other}`, and build that first"
                     ))
                     .with_span(&spec.root.site, format!("sessions of `{other}` see it"))
                     .into());
@@ -123,11 +126,11 @@ fn overlap(one: &Path, other: &Path) -> bool {
 /// The finding for a mount that overlaps with a plain chroot.
 fn cannot_be_shown(source: &Path, jail: &str) -> Finding {
     Finding::new(format!(
-        "`{}` cannot be shown in a session",
+        "could not mount `{}` in sessions",
         source.display().to_string().escape_debug()
     ))
     .why(format!(
-        "it holds the root of {jail}, or lies in it, and that is a plain chroot: whoever is in there could hand a directory over that leads out"
+        "it holds the root of {jail}, or lies in it, and that is a plain chroot: a user there could pass a directory from which `..` leads to the host"
     ))
 }
 
@@ -233,10 +236,10 @@ pub(super) fn check_homes(
                         source.value.display()
                     ))
                     .why(format!(
-                        "it {how} `{}`, which the host takes for the home of `{name}`: what `{name}` writes there the host may run outside of the jail",
+                        "it {how} `{}`, which the host uses as the home of `{name}`: it may run files of `{name}` there outside of the jail",
                         home.display()
                     ))
-                    .hint("mount it `ro`, or move what is to be shared to a directory beside the home")
+                    .hint("mount it `ro`, or move the shared files to a directory outside of the home")
                     .with_span(&source.site, "this directory"),
                 );
             }
@@ -419,7 +422,9 @@ impl Plan {
                     places.join(", ")
                 ))
                 .hint("mount the disk that it is on, and try again")
-                .hint("if it is gone for good, `--recreate` makes the jail anew, with empty homes"),
+                .hint(
+                    "if it is gone for good, `--recreate` creates the jail again, with empty homes",
+                ),
         )
     }
 }

@@ -110,7 +110,7 @@ pub fn removal(
     if !how.purge {
         for place in &manifest.places {
             notices.push(format!(
-                "`{}{place}` stays, with what its users put there",
+                "`{}{place}` is kept, with the files of its users",
                 root.display()
             ));
         }

@@ -50,7 +50,7 @@ impl PolicyState {
         let faults = match network.filter(|_| view.is_live()) {
             Some(network) => faults(wanted.name.as_str(), &network).map_err(|error| {
                 Error::failed(format!(
-                    "could not look at the network of the jail `{}`",
+                    "could not read the network of the jail `{}`",
                     wanted.name
                 ))
                 .why(error.to_string())

@@ -80,8 +80,8 @@ fn common(wanted: &str, jail: &JailName, view: &HostView) -> Result<Option<Edit>
     let failed = || Error::failed(format!("could not write `{}`", path.display()));
     if from.as_deref().is_some_and(|text| !is_common(text)) {
         return Err(failed()
-            .why("it is not jailctl's")
-            .hint("give it another name: what all jails share is written there"));
+            .why("jailctl did not write it")
+            .hint("rename it: jailctl writes the settings of all jails to this file"));
     }
     let accounts = view.accounts()?;
     let jails = Manifest::names(view)?;
@@ -98,7 +98,7 @@ fn common(wanted: &str, jail: &JailName, view: &HostView) -> Result<Option<Edit>
         if let Some(user) = accounts.users.iter().find(is_stranger) {
             return Err(failed()
                 .why(format!(
-                    "it is for all groups `{}`, and `{}`, who is no jail's user, is in `{name}`",
+                    "it matches all groups `{}`, and `{}`, which is no account of a jail, is a member of `{name}`",
                     JailName::groups(),
                     user.name
                 ))

@@ -328,7 +328,7 @@ impl SourceDigests {
     }
 }
 
-/// What stands between the first line and the last; a text without either is not whole.
+/// The text between first and last line; `None` if one is missing, and the file incomplete.
 fn body(text: &str) -> Option<&str> {
     text.strip_prefix(HEAD)?
         .strip_prefix('\n')?
@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn names_say_keys() {
+    fn file_names_are_parsed_to_their_keys() {
         for key in [
             key((1_700_000_000, 5), None),
             key((0, 0), Some("a label")),

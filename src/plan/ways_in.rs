@@ -72,7 +72,7 @@ pub fn exposure_as_built(manifest: &Manifest, view: &HostView) -> Result<Option<
 
 /// Text of the notice.
 fn plain_chroot() -> String {
-    "a plain chroot with a shell: programs of its users share process numbers, network, abstract sockets and shared memory with the host, \
-         and two users who work together get out; `[namespaces]` gives each session its own"
+    "a plain chroot with a shell: programs of its users share process ids, network, abstract sockets and shared memory with the host, \
+         and two users together can get out; `[namespaces]` isolates each session"
         .to_owned()
 }

@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn chains_go_back_to_what_needs_no_reason() {
+    fn chains_begin_with_a_reason_that_needs_no_other() {
         let tree = sample();
         let reasons = Reasons::resolved(&tree);
         let chains = |at: &str| -> Vec<Vec<String>> {
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_lead_through_the_links_of_the_jail() {
+    fn paths_resolve_through_the_links_of_the_jail() {
         let tree = sample();
         let reasons = Reasons::resolved(&tree);
         let found = |at: &str| reasons.find(&path(at)).map(ToString::to_string);

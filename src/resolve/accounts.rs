@@ -142,14 +142,14 @@ fn group(spec: &Spec, accounts: &Accounts, findings: &mut Vec<Finding>) -> Wante
         {
             findings.push(
                 Finding::new(format!("could not use the group `{group_name}`"))
-                    .why(format!("`{member}`, which is not of this jail, is a member"))
-                    .hint(format!("take it out with `gpasswd --delete {member} {group_name}`, or give it another group"))
+                    .why(format!("`{member}`, which is no account of this jail, is a member"))
+                    .hint(format!("remove it with `gpasswd --delete {member} {group_name}`, or change its primary group"))
                     .with_span(&spec.name.site, "its group"),
             );
         }
     } else if accounts.group_known(&group_name) {
         findings.push(
-            Finding::new(format!("could not make the group `{group_name}`"))
+            Finding::new(format!("could not create the group `{group_name}`"))
                 .why("a directory service has a group of that name")
                 .with_span(&spec.name.site, "its group"),
         );
@@ -159,7 +159,7 @@ fn group(spec: &Spec, accounts: &Accounts, findings: &mut Vec<Finding>) -> Wante
         .or_else(|| accounts.free_gid(&[]))
         .unwrap_or_else(|| {
             findings.push(
-                Finding::new(format!("could not make the group `{group_name}`"))
+                Finding::new(format!("could not create the group `{group_name}`"))
                     .why("no group id of the host's range is free"),
             );
             0
@@ -253,27 +253,27 @@ fn uid(
             if let Some(other) = other {
                 findings.push(
                     refuse(format!("it belongs to the jail `{}`", other.escape_debug()))
-                        .hint("nobody is in two jails: choose another name"),
+                        .hint("an account is in one jail only: choose another name"),
                 );
             } else if !user.adopt {
                 findings.push(
-                    refuse("it exists, and jailctl did not make it".to_owned()).hint(
-                        "choose another name, or write `adopt = true` to lock this account in for as long as the jail stands",
+                    refuse("it exists, and jailctl did not create it".to_owned()).hint(
+                        "choose another name, or set `adopt = true` to confine this account as long as the jail exists",
                     ),
                 );
             } else if !ADOPTABLE.contains(&found.uid) {
                 findings.push(
-                    refuse(format!("its user id {} is one of the system's", found.uid))
-                        .hint("only accounts of people can be taken over, from 1000 to 60000"),
+                    refuse(format!(
+                        "its user id {} is one of a system account",
+                        found.uid
+                    ))
+                    .hint("only accounts with user ids from 1000 to 60000 can be adopted"),
                 );
             }
         } else if let Some(uid) = user.uid.as_ref().filter(|uid| uid.value != found.uid) {
             findings.push(
                 Finding::new(format!("could not give `{name}` the user id {}", uid.value))
-                    .why(format!(
-                        "it has {} already, and its files with it",
-                        found.uid
-                    ))
+                    .why(format!("it has {} already, as its files do", found.uid))
                     .hint("leave `uid` out, or remove the user first")
                     .with_span(&uid.site, "this id"),
             );
@@ -291,13 +291,13 @@ fn uid(
         let other = accounts.users.iter().find(|other| other.uid == home.uid);
         let why = match (other, &user.uid) {
             (Some(other), _) => Some(format!(
-                "the user id {} of its files is `{}` now",
+                "the user id {} of its files belongs to `{}` now",
                 home.uid, other.name
             )),
             (None, Some(uid)) if uid.value != home.uid => {
                 Some(format!("its files have the user id {}", home.uid))
             }
-            (None, _) if home.user != name => Some(format!("it was left there by `{}`", home.user)),
+            (None, _) if home.user != name => Some(format!("it is one that `{}` left", home.user)),
             (None, _) => None,
         };
         if let Some(why) = why {
@@ -319,7 +319,7 @@ fn uid(
             Some("another account has it".to_owned())
         } else {
             let home = homes.iter().find(is_anothers);
-            home.map(|home| format!("it is that of the files that `{}` left", home.user))
+            home.map(|home| format!("files that `{}` left have it", home.user))
         };
         if let Some(why) = why {
             findings.push(
@@ -386,14 +386,14 @@ fn supplementary_groups(
         let refuse = |why: String| {
             Finding::new(format!("could not use the group `{name}`"))
                 .why(why)
-                .hint("choose another name: a group that the host lacks is made")
+                .hint("choose another name: a group that the host lacks is created")
                 .with_span(&asked.site, "this group")
         };
         let found = accounts.group(name);
         match found {
             Some(found) if found.gid < *ADOPTABLE.start() => {
                 findings.push(refuse(format!(
-                    "it is one of the system's (gid {}), and whoever is in it may have power over the host",
+                    "it is a system group (gid {}), whose members may have privileges on the host",
                     found.gid
                 )));
             }
@@ -401,7 +401,7 @@ fn supplementary_groups(
                 let primary = |user: &&UserEntry| user.gid == found.gid && !is_member(user);
                 if let Some(other) = accounts.users.iter().find(primary) {
                     findings.push(refuse(format!(
-                        "it is the group of `{}`, whose files it would open",
+                        "it is the primary group of `{}`, whose files it would give access to",
                         other.name
                     )));
                 }
@@ -483,19 +483,21 @@ fn check_adoptions(
             findings.push(
                 Finding::new(format!("could not use the account `{name}`"))
                     .why(format!(
-                        "`{}` has its user id {} too, and what runs as either can be traced by the other",
+                        "`{}` has its user id {} too, and could trace its processes",
                         twin.name, account.uid
                     ))
-                    .hint(format!("give one of them another id: usermod --uid ID {name}"))
+                    .hint(format!(
+                        "give one of them another id: usermod --uid ID {name}"
+                    ))
                     .with_span(&user.name.site, "this user"),
             );
         }
         if hints.is_empty() {
             continue;
         }
-        let action = if account.adopted { "take over" } else { "make" };
+        let action = if account.adopted { "adopt" } else { "create" };
         let mut finding = Finding::new(format!("could not {action} the account `{name}`"))
-            .why("the host runs something for it without a login, which would run outside of the jail")
+            .why("the host runs jobs for it without a login, which would run outside of the jail")
             .with_span(&user.name.site, "this user");
         finding.hints = hints;
         findings.push(finding);

@@ -48,7 +48,8 @@ pub(super) fn build_tree(
     {
         network::add_resolver(&mut tree, private, view, notices)?;
     }
-    // Whatever else is wrong is worth knowing in the same go, but objects of programs that are not there cannot be looked for.
+    // All findings so far are reported together. Without its programs the closure cannot be
+    // computed.
     into_result(std::mem::take(findings))?;
     let programs = !asked.is_empty();
     let rules = if programs {
@@ -83,7 +84,9 @@ pub(super) fn build_tree(
     Ok(tree)
 }
 
-/// Adds what was asked for with all that it needs, and gives the rules that know of wishes left: its closure, the data that programs of the tree read, the closure of that, until nothing is new.
+/// Adds the requested objects: their closure, the files of rules that the tree triggers, the
+/// closure of these, until nothing is new. Returns the rules, with the requirements of those that
+/// were applied.
 fn add_programs(
     tree: &mut Tree,
     view: &HostView,
@@ -94,21 +97,21 @@ fn add_programs(
 ) -> Result<Rules> {
     let mut add =
         |tree: &mut Tree, asked: &[RequestedObject], notices: &mut Vec<String>| -> Result<_> {
-            let mut said = Vec::new();
-            let needs_proc = programs::add(tree, view, asked, dlopen, findings, &mut said)?;
-            // Each closure speaks of the libraries that it shares with the one before.
-            said.retain(|notice| !notices.contains(notice));
-            notices.extend(said);
+            let mut added = Vec::new();
+            let needs_proc = programs::add(tree, view, asked, dlopen, findings, &mut added)?;
+            // Closures that share a library have the same notice.
+            added.retain(|notice| !notices.contains(notice));
+            notices.extend(added);
             Ok(needs_proc)
         };
-    // To read the rules takes a small jail as long as its programs do.
+    // Reading the rules takes as long as the closure of a small jail.
     let (rules, added) = thread::scope(|scope| {
         let reader = thread::Builder::new().spawn_scoped(scope, || Rules::load(view));
         let added = add(tree, &asked, notices);
         let rules = match reader.map(thread::ScopedJoinHandle::join) {
             Ok(Ok(rules)) => rules,
             Ok(Err(panic)) => std::panic::resume_unwind(panic),
-            // Where no thread is to be had, this one does it all.
+            // Without a second thread, this one does both.
             Err(_) => Rules::load(view),
         };
         (rules, added)

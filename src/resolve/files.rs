@@ -81,8 +81,7 @@ fn add_source(
             let mut error = refuse(source, &Lookup::refusal(&at, &stranger));
             for finding in &mut error.findings {
                 finding.hints.push(
-                    "name the file itself, in directories that nobody but root writes to"
-                        .to_owned(),
+                    "name the file itself, in directories that only root can write to".to_owned(),
                 );
             }
             return Err(error);
@@ -103,7 +102,7 @@ fn add_source(
         match mode {
             Some(mode) if stat.kind() == FileKind::File && control.opens(stat, mode) => {
                 let why = format!(
-                    "`mode` would let others read it, who may not on the host (mode {:04o}), and it is not root's, in directories that nobody but root writes to",
+                    "`mode` would let users read it who may not on the host (mode {:04o}), and it is not root-owned in directories that only root can write to",
                     stat.permissions()
                 );
                 Err(refuse(path, &why))
@@ -139,7 +138,7 @@ fn add_source(
                     .map_err(|why| refuse(&path, &format!("its path {why}")))?;
                 let at = path_rules::merged(&at);
                 path_rules::target(&at).map_err(|objection| {
-                    refuse(&path, &format!("its place `{at}` {}", objection.why))
+                    refuse(&path, &format!("its path `{at}` {}", objection.why))
                 })?;
                 match stat.kind() {
                     FileKind::Directory => {
@@ -156,7 +155,7 @@ fn add_source(
                         if stat.uid != owner && stat.mode & 0o004 == 0 {
                             return Err(refuse(
                                 &path,
-                                "it is neither the tree's owner's nor readable by everybody",
+                                "it is neither owned by the owner of the tree nor world-readable",
                             ));
                         }
                         allowed(&path, &stat, control)?;
@@ -324,8 +323,8 @@ pub(super) fn check_start_dir(tree: &Tree, spec: &Spec, findings: &mut Vec<Findi
     if !is_there {
         findings.push(
             Finding::new(format!("the jail has no directory `{}`", start.value))
-                .why("sftp is to begin there")
-                .hint("make it with a `[[dir]]`, or name one that is there")
+                .why("sftp starts there")
+                .hint("create it with a `[[dir]]`, or name an existing one")
                 .with_span(&start.site, ""),
         );
     }
@@ -346,7 +345,7 @@ pub(super) fn stripped_bits(tree: &Tree) -> Vec<String> {
         .filter_map(|(path, entry)| match &entry.kind {
             EntryKind::File(Content::Host { stat, .. }) if stat.mode & 0o7000 != 0 => {
                 Some(format!(
-                    "`{path}` loses its {} bit in the jail: nothing there gets rights from a file",
+                    "`{path}` loses its {} bit in the jail: no file of a jail has it",
                     bits(stat.mode)
                 ))
             }

@@ -25,7 +25,7 @@ pub(super) fn check(
     };
     if !view.is_live() {
         notices.push(
-            "whether that host can keep `[limits]` is not known before it runs: no session begins there if it cannot"
+            "whether that host can enforce `[limits]` is not known until it runs: it refuses sessions if it cannot"
                 .to_owned(),
         );
         return Ok(());
@@ -39,14 +39,17 @@ pub(super) fn check(
     });
     let places: Vec<&Path> = sources.chain([spec.root.value.as_path()]).collect();
     let lacks = cgroup::check(&given.values, &places).map_err(|error| {
-        Error::failed("could not look at the host's control groups").why(error.to_string())
+        Error::failed("could not read the host's control groups").why(error.to_string())
     })?;
     for lack in lacks {
         findings.push(
-            Finding::new(format!("`limits.{}` cannot be kept on this host", lack.key))
-                .why(lack.why)
-                .with_span(given.span_of(lack.key), "asked for here")
-                .hint(lack.hint),
+            Finding::new(format!(
+                "could not enforce `limits.{}` on this host",
+                lack.key
+            ))
+            .why(lack.why)
+            .with_span(given.span_of(lack.key), "asked for here")
+            .hint(lack.hint),
         );
     }
     Ok(())

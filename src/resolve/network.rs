@@ -54,8 +54,8 @@ pub(super) fn resolve(
     let before = recorded_network(view, name.as_str())?;
     if nft::find(view)?.is_none() {
         findings.push(
-            Finding::new("a network of its own is not possible on this host")
-                .why("its rules are loaded by nft(8), which is not there")
+            Finding::new("a private network is not possible on this host")
+                .why("nft(8), which loads its rules, is not installed")
                 .hint("install nftables")
                 .with_span(&spec.site, "asked for here"),
         );
@@ -72,15 +72,15 @@ pub(super) fn resolve(
     };
     let Some((link, gateway, address)) = found else {
         findings.push(
-            Finding::new("there is no room for a network of its own")
-                .why("the host sends something to all addresses that jailctl takes them from, or other jails have them")
+            Finding::new("no address is free for a private network")
+                .why("the host has routes to the address pools of jailctl, or other jails use them")
                 .with_span(&spec.site, "asked for here"),
         );
         return Ok(None);
     };
     if view.is_live() && !forwards_packets(view)? {
         notices.push(
-            "the host passes nothing on (`net.ipv4.ip_forward` is 0): while somebody is in the jail its interfaces do, for jails alone"
+            "the host does not forward packets (`net.ipv4.ip_forward` is 0): while the jail is in use its interfaces do, for jails only"
                 .to_owned(),
         );
     }
@@ -173,8 +173,8 @@ fn check_ports(
         // Whether sshd runs now or not: administrators reach the host by it.
         if matches!(port.value, Port::Tcp(number) if of_sshd.contains(&number)) {
             findings.push(
-                Finding::new(format!("`{shown}` cannot lead into this jail"))
-                    .why("it is sshd's, and while somebody is in the jail nobody would reach the host by it")
+                Finding::new(format!("could not forward `{shown}` into this jail"))
+                    .why("sshd listens on it, and could not be reached while the jail is in use")
                     .with_span(&port.site, "asked for here")
                     .hint("choose another port"),
             );
@@ -186,19 +186,19 @@ fn check_ports(
             .find(|(_, network)| network.allow_in.contains(&port.value));
         if let Some((jail, _)) = other {
             findings.push(
-                Finding::new(format!("`{shown}` cannot lead into this jail"))
-                    .why(format!("it leads into the jail `{jail}`"))
+                Finding::new(format!("could not forward `{shown}` into this jail"))
+                    .why(format!("it is forwarded into the jail `{jail}`"))
                     .with_span(&port.site, "asked for here"),
             );
         } else if view.is_live() && is_bound(port.value)? {
             if had {
                 notices.push(format!(
-                    "`{shown}` leads into the jail, while a service of the host's is bound to it as well"
+                    "`{shown}` is forwarded into the jail, while a service of the host is bound to it too"
                 ));
             } else {
                 findings.push(
-                    Finding::new(format!("`{shown}` cannot lead into this jail"))
-                        .why("a service of the host's is bound to it, and others would no longer reach that one")
+                    Finding::new(format!("could not forward `{shown}` into this jail"))
+                        .why("a service of the host is bound to it, and could no longer be reached")
                         .with_span(&port.site, "asked for here")
                         .hint("choose another port, or stop the service"),
                 );
@@ -244,7 +244,8 @@ pub(super) fn add_resolver(
     }
     if !kept.iter().any(|line| line.starts_with("nameserver")) {
         notices.push(
-            "names are not found in the jail: the host names no name server but itself".to_owned(),
+            "names cannot be resolved in the jail: the host has no name server except itself"
+                .to_owned(),
         );
     }
     let text: String = kept.iter().flat_map(|line| [line.as_str(), "\n"]).collect();

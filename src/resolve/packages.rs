@@ -164,12 +164,12 @@ impl PackageFiles<'_> {
         };
         let lost = some(&self.lost_bits).map(|paths| {
             format!(
-                "{paths} of the package `{package}` comes without the setuid or setgid bit that it has on the host"
+                "{paths} of the package `{package}` loses the setuid or setgid bit that it has on the host"
             )
         });
         let closed = some(&self.closed).map(|paths| {
             format!(
-                "{paths} of the package `{package}` is left out: not everybody on the host may read it"
+                "{paths} of the package `{package}` is left out: it is not world-readable on the host"
             )
         });
         lost.into_iter().chain(closed)

@@ -70,13 +70,13 @@ pub(super) fn locate(
     if stat.mode & 0o111 == 0 {
         return Ok(Err(refuse(
             "it is not executable",
-            "name a program; other files come with `[[file]]`",
+            "name a program; use `[[file]]` for other files",
         )));
     }
     if stat.mode & 0o4000 != 0 {
         return Ok(Err(refuse(
-            "it is setuid: a jail never holds one, and without that bit it would not work",
-            "leave it out; what it does as root has to be done outside the jail",
+            "it is setuid: a jail has no setuid programs, and without that bit it would not work",
+            "leave it out, and run it outside of the jail",
         )));
     }
     let why = Reason::Spec {
@@ -154,7 +154,7 @@ pub(super) fn notice_idle(spec: &Spec, notices: &mut Vec<String>) {
             others => format!(" and {others} more"),
         };
         notices.push(format!(
-            "`{}`{others} cannot be run by anybody: `shell` is no door of the jail",
+            "no user can run `{}`{others}: the jail does not allow `shell`",
             quote(&first.value)
         ));
     }

@@ -27,8 +27,7 @@ pub(super) fn objection(view: &HostView, path: &Path, object: &Object) -> Result
         }
     }
     Ok(Some(
-        "not everybody may read it on the host, and only files of another user's choice need it"
-            .to_owned(),
+        "it is not world-readable on the host, and only files of other users need it".to_owned(),
     ))
 }
 

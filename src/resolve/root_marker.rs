@@ -116,7 +116,7 @@ impl Marker {
         let mut marker: Self = serde_json::from_slice(&bytes).map_err(|error| {
             Error::failed(format!("could not read `{}`", view.display_path(&path).display()))
                 .why(error.to_string())
-                .hint("without it jailctl does not know whose root this is: restore it, or move the root away")
+                .hint("without it jailctl does not know the jail of this root: restore it, or move the root away")
         })?;
         let mut left = Vec::new();
         for one in marker.left {
@@ -134,7 +134,7 @@ impl Marker {
     /// [`crate::error::ErrorKind::Failed`] if it cannot be serialised.
     pub fn to_json(&self) -> Result<Vec<u8>> {
         let failed = |error: serde_json::Error| {
-            Error::failed("could not note whose root it is").why(error.to_string())
+            Error::failed("could not write the marker of the root").why(error.to_string())
         };
         let mut bytes = serde_json::to_vec(self).map_err(failed)?;
         bytes.push(b'\n');

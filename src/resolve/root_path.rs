@@ -51,10 +51,11 @@ fn check_root_path(
             FileKind::Directory if stat.uid != 0 => Some((
                 format!("it belongs to the user id {} and not to root", stat.uid),
                 if is_in_home(&component, accounts) {
-                    "choose a root outside of people's homes, as `/srv/jails/<name>`".to_owned()
+                    "choose a root outside of home directories, such as `/srv/jails/<name>`"
+                        .to_owned()
                 } else {
                     format!(
-                        "choose another root, or, if nobody else needs it, run `chown root {shown}`"
+                        "choose another root, or, if no other user needs it, run `chown root {shown}`"
                     )
                 },
             )),

@@ -85,7 +85,7 @@ impl Rules {
             {
                 findings.push(
                     Finding::new(format!("the rule `{}` adds nothing", rule.name))
-                        .why("there is none of jailctl's of that name for it to take away")
+                        .why("there is no built-in rule of that name that it could disable")
                         .hint("say what it adds: `add`, `runs` or `names`")
                         .with_span(&rule.site, ""),
                 );
@@ -164,7 +164,7 @@ impl Rules {
     /// `/proc/self/exe`.
     pub(super) fn need_proc(&mut self, programs: Vec<JailPath>) {
         if !programs.is_empty() {
-            let about = "each finds libraries by its own place (`$ORIGIN`), and does not start without it; sessions of their own (`[namespaces]`) have it";
+            let about = "each finds libraries by its own path (`$ORIGIN`), and does not start without it; sessions (`[namespaces]`) have it";
             self.wishes.push(Requirement {
                 programs,
                 wants: vec!["/proc".to_owned()],
@@ -183,9 +183,9 @@ impl Rules {
             let about = wish.about.as_ref();
             let about = about.map(|about| format!(": {about}")).unwrap_or_default();
             let verb = if wish.programs.len() == 1 {
-                "wants"
+                "needs"
             } else {
-                "want"
+                "need"
             };
             Some(format!(
                 "{programs} {verb} `{place}`, which the jail does not have{about}"

@@ -176,7 +176,7 @@ fn check(
 ) -> Result<()> {
     let mut refuse = |why: String, hint: String| {
         findings.push(
-            Finding::new("sessions of their own are not possible on this host")
+            Finding::new("sessions are not possible on this host")
                 .why(why)
                 .with_span(&session.site, "asked for here")
                 .hint(hint),
@@ -184,7 +184,7 @@ fn check(
     };
     match Modules::find(view)? {
         None => refuse(
-            "PAM is not installed, and it is by PAM that sshd begins a session".to_owned(),
+            "PAM is not installed, and sshd begins sessions by PAM".to_owned(),
             "take the tables `[namespaces]`, `[network]`, `[limits]` and `[[mount]]`, and `log`, out for a plain chroot"
                 .to_owned(),
         ),
@@ -201,7 +201,7 @@ fn check(
             let name = facts.and_then(|facts| facts.pam_service.as_deref()).unwrap_or(SSHD);
             if Service::read(view, name)?.is_none() {
                 refuse(
-                    format!("the host has no PAM service `{name}`, which sshd asks"),
+                    format!("the host has no PAM service `{name}`, which sshd uses"),
                     "install an sshd with PAM".to_owned(),
                 );
             }
@@ -209,7 +209,7 @@ fn check(
     }
     if session.log && view.is_live() && view.stat(Path::new(LOG))?.is_none() {
         notices.push(format!(
-            "the host has no log at `{LOG}` now: nobody can log in until it has"
+            "the host has no log at `{LOG}` now: no user can log in until it has"
         ));
     }
     for (index, mount) in session.mounts.iter().enumerate() {
@@ -266,8 +266,11 @@ fn check_nested(
             _ => {
                 let missing = directory.display().to_string();
                 (
-                    format!("`{}` is no directory of the host's", missing.escape_debug()),
-                    "make it, or mount it beside the other one, not in it".to_owned(),
+                    format!(
+                        "`{}` is not a directory on the host",
+                        missing.escape_debug()
+                    ),
+                    "create it, or mount beside the other one, not in it".to_owned(),
                 )
             }
         };
@@ -302,7 +305,7 @@ fn check_source(mount: &MountSpec, view: &HostView, findings: &mut Vec<Finding>)
     let finding = match view.resolve_links(&source.value)? {
         None => finding.why("there is no such directory on the host"),
         Some(ResolvedPath { real, .. }) if real != source.value => finding
-            .why("there is a link on the way, which may come to lead elsewhere")
+            .why("there is a link in the path, whose target may change")
             .hint(format!(
                 "name the directory itself: `{}`",
                 real.display().to_string().escape_debug()

@@ -82,10 +82,10 @@ pub fn leaks(view: &HostView) -> Result<Vec<ShellLeak>> {
             leaks.push(ShellLeak {
                 path: shown.display().to_string(),
                 text: format!(
-                    "it lists `{}`, so that `su --shell` and services with pam_shells let jailed accounts in without their jail",
+                    "it lists `{}`, so that `su --shell` and services with pam_shells accept jailed accounts outside of their jail",
                     shell.escape_debug()
                 ),
-                clean: format!("take it out: sed -i '\\|^[[:space:]]*{below}|d' {}", quoted(&shown)),
+                clean: format!("remove the line: sed -i '\\|^[[:space:]]*{below}|d' {}", quoted(&shown)),
             });
         }
     }

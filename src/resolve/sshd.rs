@@ -33,8 +33,10 @@ const FORWARDING: [&str; 5] = [
     "PermitOpen",
     "PermitListen",
 ];
+/// Beginning of [`COMMON`], by which the file is recognised, whichever version wrote it.
+const COMMON_MARK: &str = "# Written by jailctl for all jails; ";
 /// First line of [`COMMON`].
-const COMMON_HEAD: &str = "# Written by jailctl for all jails; `jailctl build` writes it anew.\n";
+const COMMON_HEAD: &str = "# Written by jailctl for all jails; `jailctl build` writes it again.\n";
 
 /// Server of sftp in a jail.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,7 +74,7 @@ pub(super) fn sftp_program(
         Some(Sftp::Program(program)) => {
             return Some(RequestedObject {
                 path: PathBuf::from(program),
-                why: Reason::rule("the door sftp: the program that sshd starts for it"),
+                why: Reason::rule("the program that sshd starts for sftp"),
                 site: Some(spec.doors.site.clone()),
                 is_placed: false,
             });
@@ -80,11 +82,11 @@ pub(super) fn sftp_program(
         Some(Sftp::Internal) => {}
         None if doors.contains(&AccessMethod::Sftp) => {
             notices
-                .push("sshd on this host has no subsystem `sftp`: that door stays shut".to_owned());
+                .push("sshd on this host has no subsystem `sftp`: the jail has no sftp".to_owned());
         }
         None if *doors == [AccessMethod::Shell] && host_sftp == Some("internal-sftp") => {
             notices.push(
-                "`sftp` is no door of the jail and is open nevertheless: sshd on this host serves it itself to everybody with a shell (`Subsystem sftp internal-sftp`)".to_owned(),
+                "the jail does not allow `sftp`, which is open nevertheless: sshd on this host serves it itself to all users with a shell (`Subsystem sftp internal-sftp`)".to_owned(),
             );
         }
         None => {}
@@ -257,7 +259,7 @@ fn known(
 /// so that settings which all jails have are written once.
 pub fn common(facts: &SshdInfo) -> String {
     let mut text = format!(
-        "{COMMON_HEAD}# What a jail opens is in a file of its own, which comes before this one: the first value counts. Without it these accounts cannot log in.\n\
+        "{COMMON_HEAD}# Settings of a jail are in its own file, which sshd reads before this one: the first value counts. Without it these accounts cannot log in.\n\
          Match Group {}\n",
         JailName::groups()
     );
@@ -270,7 +272,7 @@ pub fn common(facts: &SshdInfo) -> String {
 
 /// Whether jailctl wrote a text at the path of [`COMMON`], by its first line.
 pub fn is_common(text: &str) -> bool {
-    text.starts_with(COMMON_HEAD)
+    text.starts_with(COMMON_MARK)
 }
 
 /// The snippet of a jail, and the settings that must result from it.
@@ -351,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn the_service_of_pam_is_the_hosts_and_is_verified_where_sshd_tells_it() {
+    fn the_pam_service_is_the_hosts_and_is_verified_if_sshd_prints_it() {
         let old = ["chrootdirectory"];
         let new = ["chrootdirectory", "pamservicename"];
         for (keywords, more) in [

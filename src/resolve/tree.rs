@@ -370,7 +370,7 @@ fn clash(path: &JailPath, here: &Entry, other_path: &JailPath, other: &Entry) ->
     } else {
         format!("`{other_path}` below it: {}", describe(other))
     };
-    Finding::new(format!("two things want to be `{path}` in the jail"))
+    Finding::new(format!("two entries have the path `{path}` in the jail"))
         .why(format!(
             "one is {}, the other is {other_says}",
             describe(here)
@@ -387,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn parents_come_along_and_explicit_ones_win() {
+    fn parents_are_added_and_explicit_ones_win() {
         let mut tree = Tree::default();
         tree.add(
             path("/a/b/c"),

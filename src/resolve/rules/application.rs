@@ -96,7 +96,7 @@ impl<'a> RuleApplication<'a> {
         let size = size.div_ceil(1_000_000);
         if size > most {
             self.notices.push(format!(
-                "the jail does not get {}: they are {size} MB on this host, and jails get {most} at most; a `[[file]]` adds some of them",
+                "{} are left out: they have {size} MB on this host, and the limit is {most} MB; a `[[file]]` adds some of them",
                 self.rule.reason
             ));
         }

@@ -34,7 +34,7 @@ pub(super) fn rules(view: &HostView, findings: &mut Vec<Finding>) -> Result<Vec<
                     ))
                     .why(stranger.to_string())
                     .hint(format!(
-                        "who writes a rule decides what of the host gets into jails: run `{}`",
+                        "a rule decides which files of the host are copied into jails: run `{}`",
                         stranger.fix_command(&path)
                     )),
                 );

@@ -34,7 +34,7 @@ fn the_built_in_rules_are_well_formed() {
 }
 
 #[test]
-fn everything_that_is_wrong_is_said_at_once_with_its_line() {
+fn all_findings_are_reported_at_once_with_their_lines() {
     let (rules, findings) = read(
         r#"
         [rules]
@@ -66,7 +66,7 @@ fn everything_that_is_wrong_is_said_at_once_with_its_line() {
         rules.iter().map(|rule| &*rule.name).collect::<Vec<_>>(),
         ["good"]
     );
-    let told: Vec<String> = findings
+    let lines: Vec<String> = findings
         .iter()
         .map(|finding| {
             let (site, label) = finding.site.as_ref().expect("a line");
@@ -100,15 +100,15 @@ fn everything_that_is_wrong_is_said_at_once_with_its_line() {
     ];
     for line in wanted {
         assert!(
-            told.iter().any(|told| told.starts_with(line)),
-            "{line}\nis not in {told:#?}"
+            lines.iter().any(|found| found.starts_with(line)),
+            "{line}\nis not in {lines:#?}"
         );
     }
-    assert_eq!(told.len(), wanted.len(), "{told:#?}");
+    assert_eq!(lines.len(), wanted.len(), "{lines:#?}");
 }
 
 #[test]
-fn what_is_no_toml_is_told_by_its_line_alone() {
+fn syntax_errors_have_spans() {
     let (rules, findings) = read("[[rule]]\nname = \"x\"\nadd = [\"/x\"\nprograms = [\"x\"]\n");
     assert!(rules.is_empty());
     assert!(!findings.is_empty());
