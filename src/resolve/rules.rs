@@ -76,7 +76,7 @@ impl Rules {
                 findings.push(
                     Finding::new(format!("the rule `{}` adds nothing", rule.name))
                         .why("there is none of jailctl's of that name for it to take away")
-                        .hint("say what it adds: `add`, `runs` or `names`")
+                        .hint("say what it adds: `add`, `helpers` or `aliases`")
                         .with_span(&rule.site, ""),
                 );
             }
