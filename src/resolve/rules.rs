@@ -86,7 +86,7 @@ impl Rules {
                 findings.push(
                     Finding::new(format!("the rule `{}` adds nothing", rule.name))
                         .why("there is no built-in rule of that name that it could disable")
-                        .hint("say what it adds: `add`, `runs` or `names`")
+                        .hint("say what it adds: `add`, `helpers` or `aliases`")
                         .with_span(&rule.site, ""),
                 );
             }

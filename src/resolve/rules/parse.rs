@@ -15,12 +15,31 @@ use crate::spec::{Document, path_rules};
 
 /// The keys of a rule.
 const KEYS: [&str; 11] = [
-    "name", "reason", "programs", "objects", "add", "runs", "names", "charsets", "except",
-    "as_file", "at_most",
+    "name",
+    "reason",
+    "programs",
+    "libraries",
+    "add",
+    "helpers",
+    "aliases",
+    "charsets",
+    "exclude",
+    "dereference",
+    "max_megabytes",
 ];
-/// Keys that result in notices only.
-const NOTICES: [&str; 2] = ["wants", "notice"];
-/// Largest value of `at_most`, in megabytes.
+/// Keys that only cause notices.
+const NOTICES: [&str; 2] = ["requires", "notice"];
+/// Keys by the names that they had in earlier builds, with their present names.
+const RENAMED: [(&str, &str); 7] = [
+    ("objects", "libraries"),
+    ("runs", "helpers"),
+    ("names", "aliases"),
+    ("except", "exclude"),
+    ("as_file", "dereference"),
+    ("at_most", "max_megabytes"),
+    ("wants", "requires"),
+];
+/// Largest value of `max_megabytes`.
 const SIZE: i64 = 1_000_000;
 
 /// Check of one string: the reason against it, or `None`.
@@ -89,22 +108,24 @@ impl Reader<'_> {
                 "reason" => rule.reason = self.text("reason", value, words),
                 "notice" => rule.notice = Some(self.text("notice", value, words)),
                 "programs" => rule.programs = self.texts("programs", value, program),
-                "objects" => rule.objects = self.texts("objects", value, object),
+                "libraries" => rule.objects = self.texts("libraries", value, object),
                 "add" => rule.add = self.texts("add", value, addition),
-                "runs" => rule.runs = self.texts("runs", value, program),
-                "names" => rule.names = self.texts("names", value, further_name),
+                "helpers" => rule.runs = self.texts("helpers", value, program),
+                "aliases" => rule.names = self.texts("aliases", value, further_name),
                 "charsets" => rule.charsets = self.texts("charsets", value, words),
-                "wants" => rule.wants = self.texts("wants", value, words),
-                "except" => rule.except = self.texts("except", value, words),
-                "as_file" => match value.get_ref() {
+                "requires" => rule.wants = self.texts("requires", value, words),
+                "exclude" => rule.except = self.texts("exclude", value, words),
+                "dereference" => match value.get_ref() {
                     DeValue::Boolean(yes) => rule.as_file = *yes,
-                    _ => self.mistyped("as_file", "`true` or `false`", value),
+                    _ => self.mistyped("dereference", "`true` or `false`", value),
                 },
-                "at_most" => rule.at_most = self.size(value),
+                "max_megabytes" => rule.at_most = self.size(value),
                 unknown => {
                     let known = || KEYS.into_iter().chain(NOTICES);
                     let what = format!("unknown key `{}`", quote(unknown));
-                    match suggest(unknown, known()) {
+                    let renamed = RENAMED.iter().find(|(before, _)| *before == unknown);
+                    let meant = renamed.map(|(_, now)| *now);
+                    match meant.or_else(|| suggest(unknown, known())) {
                         Some(meant) => {
                             self.object(what, key.span(), &format!("did you mean `{meant}`?"), "");
                         }
@@ -135,10 +156,10 @@ impl Reader<'_> {
                     "say what it is that it adds: `jailctl why` will tell it",
                 );
             }
-            if !keys.contains_key("programs") && !keys.contains_key("objects") {
+            if !keys.contains_key("programs") && !keys.contains_key("libraries") {
                 lacks(
                     "nothing calls for a rule",
-                    "add `programs`, `objects` or both",
+                    "add `programs`, `libraries` or both",
                 );
             }
         }
@@ -205,7 +226,7 @@ impl Reader<'_> {
         if let Some(number) = number.filter(|number| (1..=SIZE).contains(number)) {
             return u64::try_from(number).ok();
         }
-        self.mistyped("at_most", "a number of megabytes from 1", value);
+        self.mistyped("max_megabytes", "a number of megabytes from 1", value);
         None
     }
 }

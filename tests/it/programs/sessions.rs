@@ -330,7 +330,7 @@ fn a_host_adds_rules_of_its_own_takes_some_away_and_is_told_all_that_is_wrong_wi
     );
     host.write(
         site,
-        "[[rule]]\nname = \"riddles\"\nreason = \"what cat recites\"\nprograms = [\"cat\"]\nadd = [\"/usr/local/share/riddles\"]\nruns = [\"wc\"]\n\
+        "[[rule]]\nname = \"riddles\"\nreason = \"what cat recites\"\nprograms = [\"cat\"]\nadd = [\"/usr/local/share/riddles\"]\nhelpers = [\"wc\"]\n\
          \n[[rule]]\nname = \"time-zone\"\n",
     );
     let (spec, harlequin) = arkham(&host, &[]);
