@@ -334,10 +334,10 @@ fn of_plan(plan: &Plan, view: &HostView, drift: &mut Drift) {
             | Step::RemoveSnippet { .. } => {}
         }
     }
-    for stranger in &plan.unmanaged {
+    for path in &plan.unmanaged {
         drift.add(
             Kind::File,
-            stranger,
+            path,
             "the spec does not name it; no build deletes it, since jailctl did not create it",
         );
     }

@@ -38,7 +38,7 @@ pub use removal::removal;
 pub use rollback::{
     PreviousBuild, ensure_whole_family, other_member_affected, roll_back, roll_back_to,
 };
-pub use sshd::{sshd_info as sshd_facts, verify_snippet};
+pub use sshd::verify_snippet;
 pub use step::Step;
 pub use types::{Plan, RemoveOptions, Target};
 pub use ways_in::{WaysIn, exposure_as_built};

@@ -329,7 +329,7 @@ pub(super) fn unmanaged_paths(
         .filter(|(path, entry)| is_loose(path, entry))
         .map(|(path, _)| path)
         .chain([&root]);
-    let mut strangers = Vec::new();
+    let mut unmanaged = Vec::new();
     for directory in directories {
         for name in inventory.names(directory)? {
             let is_ours = *directory == root
@@ -338,14 +338,14 @@ pub(super) fn unmanaged_paths(
                     || EXCHANGED_DIRS.contains(&name.as_str()));
             let path = directory.join(&name).ok();
             if !is_ours && !path.as_ref().is_some_and(known) {
-                strangers.push(format!(
+                unmanaged.push(format!(
                     "{}/{name}",
                     directory.as_str().trim_end_matches('/')
                 ));
             }
         }
     }
-    Ok(strangers)
+    Ok(unmanaged)
 }
 
 /// Checks that the root is new, empty or has the marker of the jail.
@@ -372,20 +372,20 @@ pub(super) fn check_root_is_managed(
         }
         None => {}
     }
-    let strangers: Vec<String> = inventory
+    let unmanaged: Vec<String> = inventory
         .top()?
         .into_iter()
         // Only root can have created the private directory; without the marker in it, a run was
         // interrupted before any other step.
         .filter(|name| name != "lost+found" && name != PRIVATE)
         .collect();
-    if strangers.is_empty() {
+    if unmanaged.is_empty() {
         return Ok(());
     }
     Err(Finding::new(format!("could not use the root `{root}`"))
         .why(format!(
             "it exists, jailctl did not make it, and `{}` is in it",
-            strangers[0].escape_debug()
+            unmanaged[0].escape_debug()
         ))
         .hint("choose another root, or move away what is there")
         .with_span(&spec.root.site, "this root")

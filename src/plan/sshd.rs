@@ -24,7 +24,7 @@ pub(super) type Snippet = (Option<String>, Option<String>);
 /// # Errors
 /// [`crate::error::ErrorKind::Failed`] if the configuration cannot be read, or sshd cannot be found
 /// or run.
-pub fn sshd_info(view: &HostView, manifest: Option<&Manifest>) -> Result<SshdInfo> {
+fn sshd_info(view: &HostView, manifest: Option<&Manifest>) -> Result<SshdInfo> {
     let config = Config::read(view)?;
     let daemon = Sshd::find(view)?;
     match manifest.and_then(|manifest| manifest.lock.as_ref()) {
@@ -195,7 +195,7 @@ pub(super) struct SnippetSteps {
 pub(super) fn steps(
     wanted: &ResolvedJail,
     family: Option<&Family>,
-    facts: Option<&SshdInfo>,
+    sshd_info: Option<&SshdInfo>,
     manifest: Option<&Manifest>,
     creates_accounts: bool,
     view: &HostView,
@@ -223,7 +223,7 @@ pub(super) fn steps(
         return Ok(SnippetSteps { steps, change });
     }
     let recorded = manifest.and_then(|manifest| manifest.lock.as_ref());
-    let is_verified = !differs && recorded.map(|lock| &lock.sshd) == facts && !creates_accounts;
+    let is_verified = !differs && recorded.map(|lock| &lock.sshd) == sshd_info && !creates_accounts;
     if !is_verified && !is_common_new {
         steps.push(Step::VerifySnippet);
     }

@@ -266,7 +266,7 @@ impl SourceDigests {
         while let Some(end) = rest.iter().position(|byte| *byte == 0) {
             let mut words = rest[..end].splitn(9, |byte| *byte == b' ');
             let mut word = || std::str::from_utf8(words.next()?).ok();
-            let facts = SourceStat {
+            let recorded = SourceStat {
                 dev: word()?.parse().ok()?,
                 ino: word()?.parse().ok()?,
                 size: word()?.parse().ok()?,
@@ -275,7 +275,7 @@ impl SourceDigests {
             };
             let digest = Digest::parse(word()?)?;
             let path = std::ffi::OsString::from_vec(words.next()?.to_vec());
-            known.insert(PathBuf::from(path), (facts, digest));
+            known.insert(PathBuf::from(path), (recorded, digest));
             rest = rest.get(end + 2..)?;
         }
         Some(Self { known })
@@ -284,14 +284,14 @@ impl SourceDigests {
     /// The digests as text, the content of their file. Paths need not be UTF-8.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = format!("{HEAD}\n").into_bytes();
-        for (path, (facts, digest)) in &self.known {
+        for (path, (recorded, digest)) in &self.known {
             let SourceStat {
                 dev,
                 ino,
                 size,
                 mtime,
                 ctime,
-            } = facts;
+            } = recorded;
             bytes.extend_from_slice(
                 format!(
                     "{dev} {ino} {size} {} {} {} {} {} ",
@@ -312,8 +312,8 @@ impl SourceDigests {
 
     /// The digest of a file of the host's, if it is as it was when that was taken.
     pub fn digest(&self, path: &Path, stat: &Stat) -> Option<Digest> {
-        let (facts, digest) = self.known.get(path)?;
-        (*facts == SourceStat::from(stat)).then_some(*digest)
+        let (recorded, digest) = self.known.get(path)?;
+        (*recorded == SourceStat::from(stat)).then_some(*digest)
     }
 
     /// Notes the digest of a file of the host's. Says whether that was news.

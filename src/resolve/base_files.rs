@@ -70,15 +70,15 @@ pub(super) fn add_names(
         "/etc/hosts",
         Entry::text(HOSTS, 0o644, Reason::rule("the name localhost")),
     )?;
-    if let Some(passage) = view.resolve_links(Path::new("/etc/localtime"))?
-        && passage.stat.kind() == crate::host::FileKind::File
+    if let Some(target) = view.resolve_links(Path::new("/etc/localtime"))?
+        && target.stat.kind() == crate::host::FileKind::File
     {
         add_default(
             tree,
             "/etc/localtime",
             Entry::host_file(
-                passage.real,
-                passage.stat,
+                target.real,
+                target.stat,
                 vec![Reason::rule("the host's time zone")],
             ),
         )?;

@@ -11,13 +11,13 @@ use crate::names::JailPath;
 use crate::span::Span;
 use crate::spec::{FileBody, FileSpec, Spec, path_rules};
 
-/// Adds every `[[file]]`. Programs and shared objects among them are added to `asked`, for their
-/// closure.
+/// Adds every `[[file]]`. Programs and shared objects among them are added to `requested`, for
+/// their closure.
 pub(super) fn add_files(
     tree: &mut Tree,
     view: &HostView,
     spec: &Spec,
-    asked: &mut Vec<RequestedObject>,
+    requested: &mut Vec<RequestedObject>,
     findings: &mut Vec<Finding>,
 ) {
     for file in &spec.files {
@@ -38,7 +38,15 @@ pub(super) fn add_files(
             }
             FileBody::Source(source) => {
                 let why = place(format!("file: {}", source.value.display()));
-                add_source(tree, view, file, &source.value, &source.site, &why, asked)
+                add_source(
+                    tree,
+                    view,
+                    file,
+                    &source.value,
+                    &source.site,
+                    &why,
+                    requested,
+                )
             }
         };
         if let Err(error) = added {
@@ -61,7 +69,7 @@ fn add_source(
     source: &Path,
     site: &Span,
     why: &Reason,
-    asked: &mut Vec<RequestedObject>,
+    requested: &mut Vec<RequestedObject>,
 ) -> Result<()> {
     let refuse = |path: &Path, reason: &str| {
         Error::new(
@@ -114,7 +122,15 @@ fn add_source(
     let target = &path_rules::merged(&file.target.value);
     match stat.kind() {
         FileKind::File => {
-            add_file(tree, &located.real, stat, target.clone(), mode, why, asked)?;
+            add_file(
+                tree,
+                &located.real,
+                stat,
+                target.clone(),
+                mode,
+                why,
+                requested,
+            )?;
         }
         FileKind::Directory => {
             let owner = stat.uid;
@@ -159,7 +175,7 @@ fn add_source(
                             ));
                         }
                         allowed(&path, &stat, control)?;
-                        add_file(tree, &path, &stat, at, mode, why, asked)?;
+                        add_file(tree, &path, &stat, at, mode, why, requested)?;
                     }
                     FileKind::Special => {
                         return Err(refuse(&path, "it is a device, pipe or socket"));
@@ -182,7 +198,7 @@ fn add_file(
     target: JailPath,
     mode: Option<u32>,
     why: &Reason,
-    asked: &mut Vec<RequestedObject>,
+    requested: &mut Vec<RequestedObject>,
 ) -> Result<()> {
     let mut entry = Entry::host_file(source.to_owned(), stat.clone(), vec![why.clone()]);
     if let Some(mode) = mode {
@@ -191,7 +207,7 @@ fn add_file(
     // Plug-ins and programs in a tree need their libraries as `binaries` do.
     let name = target.name();
     if stat.mode & 0o111 != 0 || name.contains(".so") {
-        asked.push(RequestedObject {
+        requested.push(RequestedObject {
             path: source.to_owned(),
             why: why.clone(),
             site: None,

@@ -23,12 +23,12 @@ const DOC_DIRS: [&str; 8] = [
 ];
 
 /// Adds the files of every package of the spec. Programs and shared objects among them are added to
-/// `asked`, for their closure.
+/// `requested`, for their closure.
 pub(super) fn add(
     tree: &mut Tree,
     view: &HostView,
     spec: &Spec,
-    asked: &mut Vec<RequestedObject>,
+    requested: &mut Vec<RequestedObject>,
     findings: &mut Vec<Finding>,
     notices: &mut Vec<String>,
 ) -> Result<()> {
@@ -48,7 +48,7 @@ pub(super) fn add(
                     tree,
                     view,
                     package,
-                    asked,
+                    requested,
                     lost_bits: Vec::new(),
                     closed: Vec::new(),
                 };
@@ -84,7 +84,7 @@ struct PackageFiles<'a> {
     tree: &'a mut Tree,
     view: &'a HostView,
     package: &'a Spanned<String>,
-    asked: &'a mut Vec<RequestedObject>,
+    requested: &'a mut Vec<RequestedObject>,
     /// Files that are setuid or setgid on the host, and not in the jail.
     lost_bits: Vec<String>,
     /// Files that are not world-readable on the host.
@@ -101,10 +101,10 @@ impl PackageFiles<'_> {
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
             return Ok(Ok(()));
         };
-        let Some(passage) = self.view.resolve_links(parent)? else {
+        let Some(resolved) = self.view.resolve_links(parent)? else {
             return Ok(Ok(()));
         };
-        let real = passage.real.join(name);
+        let real = resolved.real.join(name);
         // A file that an administrator has deleted is left out; directories are added with their
         // first file.
         let Some(stat) = self.view.lstat(&real)? else {
@@ -140,7 +140,7 @@ impl PackageFiles<'_> {
                     self.lost_bits.push(at.to_string());
                 }
                 if stat.mode & 0o111 != 0 || at.name().contains(".so") {
-                    self.asked.push(RequestedObject {
+                    self.requested.push(RequestedObject {
                         path: real.clone(),
                         why: why.clone(),
                         site: None,

@@ -117,8 +117,8 @@ pub(super) fn locate_optional(
     for binary in &spec.optional {
         let mut left_out =
             |why: &str| notices.push(format!("`{}` is left out: {why}", quote(&binary.value)));
-        let asked = match locate(view, "optional", binary)? {
-            Ok(asked) => asked,
+        let requested = match locate(view, "optional", binary)? {
+            Ok(requested) => requested,
             Err(finding) => {
                 left_out(finding.why.as_deref().unwrap_or(&finding.what));
                 continue;
@@ -128,14 +128,14 @@ pub(super) fn locate_optional(
         // attributed to one of them.
         let closure = elf::closure(
             view,
-            std::slice::from_ref(&asked.path),
+            std::slice::from_ref(&requested.path),
             &options(spec.dlopen),
         )?;
-        match closure.missing.iter().find(|lack| lack.fatal) {
-            None => found.push(asked),
-            Some(lack) => left_out(&format!(
+        match closure.missing.iter().find(|absent| absent.fatal) {
+            None => found.push(requested),
+            Some(absent) => left_out(&format!(
                 "it needs `{}`, which the host lacks",
-                quote(&lack.name.to_string_lossy())
+                quote(&absent.name.to_string_lossy())
             )),
         }
     }
@@ -160,8 +160,8 @@ pub(super) fn notice_idle(spec: &Spec, notices: &mut Vec<String>) {
     }
 }
 
-/// Adds the objects of `asked` with their closure. Returns the programs that need `/proc` to find
-/// their libraries.
+/// Adds the objects of `requested` with their closure. Returns the programs that need `/proc` to
+/// find their libraries.
 ///
 /// # Errors
 /// [`ErrorKind::LibraryNotFound`] with all objects that are missing, if a program would not start
@@ -169,13 +169,13 @@ pub(super) fn notice_idle(spec: &Spec, notices: &mut Vec<String>) {
 pub(super) fn add(
     tree: &mut Tree,
     view: &HostView,
-    asked: &[RequestedObject],
+    requested: &[RequestedObject],
     dlopen: Dlopen,
     findings: &mut Vec<Finding>,
     notices: &mut Vec<String>,
 ) -> Result<Vec<JailPath>> {
     let mut by_path: BTreeMap<&Path, &RequestedObject> = BTreeMap::new();
-    for one in asked {
+    for one in requested {
         by_path.entry(&one.path).or_insert(one);
     }
     let paths: Vec<PathBuf> = by_path.keys().map(|path| path.to_path_buf()).collect();
@@ -183,12 +183,12 @@ pub(super) fn add(
     report_missing(&closure, &by_path, notices)?;
     let ends = link_targets(view, &by_path, &closure)?;
     for (path, object) in &closure.objects {
-        let asked = by_path.get(path.as_path());
-        if asked.is_some_and(|asked| asked.is_placed) || is_merged_link(path) {
+        let requested = by_path.get(path.as_path());
+        if requested.is_some_and(|requested| requested.is_placed) || is_merged_link(path) {
             continue;
         }
         // Files below /usr are for all users; a check of each would take time.
-        if asked.is_none()
+        if requested.is_none()
             && !path.starts_with("/usr")
             && let Some(why) = reachable::objection(view, path, object)?
         {
@@ -202,7 +202,10 @@ pub(super) fn add(
             );
             continue;
         }
-        let mut why: Vec<Reason> = asked.map(|asked| asked.why.clone()).into_iter().collect();
+        let mut why: Vec<Reason> = requested
+            .map(|requested| requested.why.clone())
+            .into_iter()
+            .collect();
         why.extend(ends.get(path).into_iter().flatten().cloned());
         why.extend(object.reasons.iter().filter_map(reason));
         if let Err(finding) = add_one(tree, path, object, why) {
@@ -231,26 +234,26 @@ fn link_targets(
     closure: &elf::Closure,
 ) -> Result<BTreeMap<PathBuf, Vec<Reason>>> {
     let mut ends: BTreeMap<PathBuf, Vec<Reason>> = BTreeMap::new();
-    for (path, asked) in by_path {
+    for (path, requested) in by_path {
         let object = closure.objects.get(*path);
         if object.is_some_and(|object| !matches!(object.kind, ObjectKind::Link { .. })) {
             continue;
         }
-        let Some(passage) = view.resolve_links(path)? else {
+        let Some(resolved) = view.resolve_links(path)? else {
             continue;
         };
-        let mut links = passage.links.into_iter().map(|(link, _)| link);
+        let mut links = resolved.links.into_iter().map(|(link, _)| link);
         let why = match links.find(|link| !is_merged_link(link)) {
-            None => asked.why.clone(),
+            None => requested.why.clone(),
             Some(link) => {
                 let why = needed(&link, "where that link leads");
                 if link != **path {
-                    ends.entry(link).or_default().push(asked.why.clone());
+                    ends.entry(link).or_default().push(requested.why.clone());
                 }
                 why
             }
         };
-        ends.entry(passage.real).or_default().push(why);
+        ends.entry(resolved.real).or_default().push(why);
     }
     Ok(ends)
 }
@@ -262,23 +265,23 @@ fn report_missing(
     notices: &mut Vec<String>,
 ) -> Result<()> {
     let mut missing = Vec::new();
-    for lack in &closure.missing {
-        let why = lack
+    for absent in &closure.missing {
+        let why = absent
             .why
             .as_ref()
             .map(|why| format!(" ({why})"))
             .unwrap_or_default();
         let mut finding = Finding::new(format!(
             "could not find `{}`",
-            lack.name.display().to_string().escape_debug()
+            absent.name.display().to_string().escape_debug()
         ))
-        .why(format!("`{}` needs it{why}", lack.needed_by.display()))
+        .why(format!("`{}` needs it{why}", absent.needed_by.display()))
         .hint("install the package that has it on the host");
-        let asked = by_path.get(lack.needed_by.as_path());
-        if let Some(site) = asked.and_then(|asked| asked.site.as_ref()) {
+        let requested = by_path.get(absent.needed_by.as_path());
+        if let Some(site) = requested.and_then(|requested| requested.site.as_ref()) {
             finding = finding.with_span(site, "needed by this");
         }
-        if lack.fatal && asked.is_none_or(|asked| !asked.is_placed) {
+        if absent.fatal && requested.is_none_or(|requested| !requested.is_placed) {
             missing.push(finding);
         } else {
             notices.push(finding.to_string());
@@ -418,9 +421,9 @@ pub fn verify_closure(tree: &Tree, inside: &HostView, host: &HostView) -> Result
         ..elf::Options::default()
     };
     let closure = elf::closure(inside, &roots, &options)?;
-    let mut lacks = Vec::new();
-    for lack in closure.missing.iter().filter(|lack| lack.fatal) {
-        let place = lack
+    let mut missing = Vec::new();
+    for absent in closure.missing.iter().filter(|absent| absent.fatal) {
+        let place = absent
             .needed_by
             .to_str()
             .and_then(|path| JailPath::new(path).ok());
@@ -432,20 +435,20 @@ pub fn verify_closure(tree: &Tree, inside: &HostView, host: &HostView) -> Result
             Some(source) => elf::closure(host, &[source], &options)?.missing,
             None => Vec::new(),
         };
-        if there.iter().all(|other| other.name != lack.name) {
-            lacks.push(lack);
+        if there.iter().all(|other| other.name != absent.name) {
+            missing.push(absent);
         }
     }
-    let findings: Vec<Finding> = lacks
+    let findings: Vec<Finding> = missing
         .into_iter()
-        .map(|lack| {
+        .map(|absent| {
             Finding::new(format!(
                 "`{}` would not start in the new tree",
-                lack.needed_by.display().to_string().escape_debug()
+                absent.needed_by.display().to_string().escape_debug()
             ))
             .why(format!(
                 "it would not find `{}` there",
-                lack.name.to_string_lossy().escape_debug()
+                absent.name.to_string_lossy().escape_debug()
             ))
             .hint("nothing of the new tree was made live")
         })

@@ -131,19 +131,19 @@ impl Rules {
         notices: &mut Vec<String>,
     ) -> Result<Vec<RequestedObject>> {
         let triggers = TriggerIndex::of(tree);
-        let mut asked = Vec::new();
+        let mut requested = Vec::new();
         let mut unused = Vec::new();
         for rule in std::mem::take(&mut self.unused) {
             match triggers.of_rule(&rule, tree) {
                 None => unused.push(rule),
                 Some(by) => {
                     self.add_notice(&rule, &triggers, notices);
-                    RuleApplication::new(&rule, by, tree, view, &mut asked, notices).all()?;
+                    RuleApplication::new(&rule, by, tree, view, &mut requested, notices).all()?;
                 }
             }
         }
         self.unused = unused;
-        Ok(asked)
+        Ok(requested)
     }
 
     /// Adds the notice of a rule, or keeps it until the tree is complete.

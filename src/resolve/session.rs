@@ -54,17 +54,17 @@ pub(super) fn session_root_path(state: &Path) -> PathBuf {
 /// `built` is a tree of an earlier build, which may lack the mount points of sessions.
 pub(super) fn or_default<'s>(
     spec: &'s Spec,
-    facts: Option<&SshdInfo>,
+    sshd_info: Option<&SshdInfo>,
     built: Option<&Tree>,
     view: &HostView,
 ) -> Result<Cow<'s, Spec>> {
     let has_shell = spec.doors.value.contains(&AccessMethod::Shell);
-    let has_pam = facts.is_some_and(|facts| facts.pam_service.is_some());
+    let has_pam = sshd_info.is_some_and(|sshd_info| sshd_info.pam_service.is_some());
     let has_module = Modules::find(view)?.is_some_and(|modules| modules.has_ours);
     // A jail that was built with sessions keeps them until its spec sets a plain chroot: a missing
     // module is an error, and does not open the jail.
     let policy = ResolvedJail::state(&spec.name.value).join(POLICY);
-    let had_sessions = facts.is_some() && view.lstat(&policy)?.is_some();
+    let had_sessions = sshd_info.is_some() && view.lstat(&policy)?.is_some();
     let terminals = JailPath::new(TERMINALS).ok();
     let has_places = |tree: &Tree| terminals.is_some_and(|path| tree.get(&path).is_some());
     if spec.session.is_some()
@@ -136,7 +136,7 @@ pub(super) fn resolve(
     spec: &Spec,
     accounts: &ResolvedAccounts,
     tree: &Tree,
-    facts: Option<&SshdInfo>,
+    sshd_info: Option<&SshdInfo>,
     view: &HostView,
     findings: &mut Vec<Finding>,
     notices: &mut Vec<String>,
@@ -144,7 +144,7 @@ pub(super) fn resolve(
     let Some(session) = &spec.session else {
         return Ok(None);
     };
-    check(session, facts, view, findings, notices)?;
+    check(session, sshd_info, view, findings, notices)?;
     notice_shared_processes(spec, session, notices);
     limits::check(spec, session, view, findings, notices)?;
     let network = match &session.network {
@@ -153,7 +153,7 @@ pub(super) fn resolve(
         }
         _ => None,
     };
-    if facts.is_none() {
+    if sshd_info.is_none() {
         return Ok(None);
     }
     let programs = runs_user_code(tree);
@@ -169,7 +169,7 @@ fn runs_user_code(tree: &Tree) -> bool {
 /// Checks that this host can have sessions, and that the sources of their mounts exist.
 fn check(
     session: &SessionSpec,
-    facts: Option<&SshdInfo>,
+    sshd_info: Option<&SshdInfo>,
     view: &HostView,
     findings: &mut Vec<Finding>,
     notices: &mut Vec<String>,
@@ -198,7 +198,7 @@ fn check(
             );
         }
         Some(_) => {
-            let name = facts.and_then(|facts| facts.pam_service.as_deref()).unwrap_or(SSHD);
+            let name = sshd_info.and_then(|sshd_info| sshd_info.pam_service.as_deref()).unwrap_or(SSHD);
             if Service::read(view, name)?.is_none() {
                 refuse(
                     format!("the host has no PAM service `{name}`, which sshd uses"),

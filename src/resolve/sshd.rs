@@ -246,24 +246,24 @@ fn common_settings() -> Vec<(&'static str, String)> {
 /// The settings whose keywords sshd knows: it would report any other at each start.
 fn known(
     settings: Vec<(&'static str, String)>,
-    facts: &SshdInfo,
+    sshd_info: &SshdInfo,
 ) -> impl Iterator<Item = (&'static str, String)> {
     settings
         .into_iter()
-        .filter(|(keyword, _)| facts.keywords.contains(&keyword.to_ascii_lowercase()))
+        .filter(|(keyword, _)| sshd_info.keywords.contains(&keyword.to_ascii_lowercase()))
 }
 
 /// The text of [`COMMON`].
 ///
 /// OpenSSH 10.0 refuses all logins once its whole configuration exceeds 256 KiB (monitor_wrap.c),
 /// so that settings which all jails have are written once.
-pub fn common(facts: &SshdInfo) -> String {
+pub fn common(sshd_info: &SshdInfo) -> String {
     let mut text = format!(
         "{COMMON_HEAD}# Settings of a jail are in its own file, which sshd reads before this one: the first value counts. Without it these accounts cannot log in.\n\
          Match Group {}\n",
         JailName::groups()
     );
-    for (keyword, value) in known(common_settings(), facts) {
+    for (keyword, value) in known(common_settings(), sshd_info) {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "    {keyword} {value}");
     }
@@ -276,10 +276,10 @@ pub fn is_common(text: &str) -> bool {
 }
 
 /// The snippet of a jail, and the settings that must result from it.
-pub(super) fn render(spec: &Spec, facts: &SshdInfo) -> SshdSnippet {
+pub(super) fn render(spec: &Spec, sshd_info: &SshdInfo) -> SshdSnippet {
     let name = &spec.name.value;
     let group = name.group();
-    let settings: Vec<(&str, String)> = known(settings(spec), facts).collect();
+    let settings: Vec<(&str, String)> = known(settings(spec), sshd_info).collect();
     let common_settings = common_settings();
     // sshd sends the whole configuration, comments included, to a process for each connection:
     // settings that do not differ are in the common drop-in only.
@@ -296,8 +296,8 @@ pub(super) fn render(spec: &Spec, facts: &SshdInfo) -> SshdSnippet {
     // Not set by the snippet: the session stack of another service would run the host's modules for
     // these accounts, and without PAM there is no session. `PAMServiceName` in a Match block keeps
     // OpenSSH 10.4 from starting at all, and 10.5 ignores it there.
-    let service = facts.pam_service.clone();
-    let knows_service = facts.keywords.contains("pamservicename");
+    let service = sshd_info.pam_service.clone();
+    let knows_service = sshd_info.keywords.contains("pamservicename");
     let pam = (spec.session.iter().map(|_| ("usepam", "yes".to_owned()))).chain(
         service
             .iter()
@@ -323,7 +323,7 @@ pub(super) fn render(spec: &Spec, facts: &SshdInfo) -> SshdSnippet {
         file: snippet_name(name),
         pam_service: service.clone(),
         text,
-        common: common(facts),
+        common: common(sshd_info),
         expected,
     }
 }
@@ -342,14 +342,14 @@ mod tests {
         });
         let spec = load(&source, &BuiltIn).expect("a good spec");
         let keywords = keywords.iter().map(|word| (*word).to_owned()).collect();
-        let facts = SshdInfo {
+        let sshd_info = SshdInfo {
             keywords,
             sftp: None,
             pid_file: None,
             pam_service: Some("corp".to_owned()),
             stamp: std::collections::BTreeMap::new(),
         };
-        render(&spec, &facts)
+        render(&spec, &sshd_info)
     }
 
     #[test]

@@ -20,35 +20,35 @@ pub(super) struct RuleApplication<'a> {
     why: Reason,
     /// Paths of files with several hard links on the host, by device and inode number; filled at
     /// the first such file.
-    twins: Option<BTreeMap<(u64, u64), JailPath>>,
+    hard_links: Option<BTreeMap<(u64, u64), JailPath>>,
     /// Resolved directories, by the path before resolution.
     homes: BTreeMap<PathBuf, Option<ResolvedPath>>,
     tree: &'a mut Tree,
     view: &'a HostView,
-    asked: &'a mut Vec<RequestedObject>,
+    requested: &'a mut Vec<RequestedObject>,
     notices: &'a mut Vec<String>,
 }
 
 impl<'a> RuleApplication<'a> {
     /// Prepares `rule`, which `by` triggered. Programs and libraries that it adds are added to
-    /// `asked`, for their closure.
+    /// `requested`, for their closure.
     pub(super) fn new(
         rule: &'a Rule,
         by: JailPath,
         tree: &'a mut Tree,
         view: &'a HostView,
-        asked: &'a mut Vec<RequestedObject>,
+        requested: &'a mut Vec<RequestedObject>,
         notices: &'a mut Vec<String>,
     ) -> Self {
         Self {
             rule,
             why: rule.why(&by),
             by,
-            twins: None,
+            hard_links: None,
             homes: BTreeMap::new(),
             tree,
             view,
-            asked,
+            requested,
             notices,
         }
     }
@@ -77,19 +77,19 @@ impl<'a> RuleApplication<'a> {
         };
         let mut size = 0;
         for path in paths {
-            let Some(passage) = self.trace(path)? else {
+            let Some(resolved) = self.trace(path)? else {
                 continue;
             };
-            match passage.stat.kind() {
+            match resolved.stat.kind() {
                 FileKind::Directory => {
-                    for (path, stat) in self.view.walk(&passage.real)? {
-                        let below = path.strip_prefix(&passage.real).unwrap_or(&path);
+                    for (path, stat) in self.view.walk(&resolved.real)? {
+                        let below = path.strip_prefix(&resolved.real).unwrap_or(&path);
                         if stat.kind() == FileKind::File && !self.rule.excepts(below) {
                             size += stat.size;
                         }
                     }
                 }
-                FileKind::File => size += passage.stat.size,
+                FileKind::File => size += resolved.stat.size,
                 FileKind::Symlink | FileKind::Special => {}
             }
         }
@@ -120,7 +120,7 @@ impl<'a> RuleApplication<'a> {
             && stat.mode & 0o004 != 0
             && stat.mode & 0o6000 == 0;
         if works && merged(&path).is_ok_and(|at| self.is_free(&at)) {
-            self.asked.push(RequestedObject {
+            self.requested.push(RequestedObject {
                 path,
                 why: self.why.clone(),
                 site: None,
@@ -175,21 +175,21 @@ impl<'a> RuleApplication<'a> {
 
     /// Adds a file or tree, if the host has it.
     fn add(&mut self, path: &Path) -> Result<()> {
-        let Some(passage) = self.trace(path)? else {
+        let Some(resolved) = self.trace(path)? else {
             return Ok(());
         };
-        let stat = &passage.stat;
+        let stat = &resolved.stat;
         match stat.kind() {
-            FileKind::File if self.rule.as_file => self.file(path, &passage.real, stat),
+            FileKind::File if self.rule.as_file => self.file(path, &resolved.real, stat),
             FileKind::File => {
-                if self.file(&passage.real, &passage.real, stat)? {
-                    self.links(&passage.links)?;
+                if self.file(&resolved.real, &resolved.real, stat)? {
+                    self.links(&resolved.links)?;
                 }
                 Ok(true)
             }
             FileKind::Directory => {
-                self.links(&passage.links)?;
-                self.below(&passage.real)?;
+                self.links(&resolved.links)?;
+                self.below(&resolved.real)?;
                 Ok(true)
             }
             FileKind::Symlink | FileKind::Special => Ok(false),
@@ -246,20 +246,20 @@ impl<'a> RuleApplication<'a> {
 
     /// Adds a link of a tree with its target, if that is a file or a directory of the same tree.
     fn link(&mut self, top: &Path, path: &Path) -> Result<()> {
-        let Some(passage) = self.view.resolve_links(path)? else {
+        let Some(resolved) = self.view.resolve_links(path)? else {
             return Ok(());
         };
-        let below = passage.real.strip_prefix(top).ok();
+        let below = resolved.real.strip_prefix(top).ok();
         if below.is_some_and(|below| self.rule.excepts(below)) {
             return Ok(());
         }
-        let leads = match passage.stat.kind() {
-            FileKind::File => self.file(&passage.real, &passage.real, &passage.stat)?,
+        let leads = match resolved.stat.kind() {
+            FileKind::File => self.file(&resolved.real, &resolved.real, &resolved.stat)?,
             FileKind::Directory => below.is_some(),
             FileKind::Symlink | FileKind::Special => false,
         };
         if leads {
-            self.links(&passage.links)?;
+            self.links(&resolved.links)?;
         }
         Ok(())
     }
@@ -305,7 +305,7 @@ impl<'a> RuleApplication<'a> {
             self.hard_links().entry((stat.dev, stat.ino)).or_insert(at);
         }
         if !is_there && (stat.mode & 0o111 != 0 || name.contains(".so")) {
-            self.asked.push(RequestedObject {
+            self.requested.push(RequestedObject {
                 path: source.to_owned(),
                 why: self.why.clone(),
                 site: None,
@@ -336,7 +336,7 @@ impl<'a> RuleApplication<'a> {
     /// The files of the tree that have several hard links on the host.
     fn hard_links(&mut self) -> &mut BTreeMap<(u64, u64), JailPath> {
         let tree = &self.tree;
-        self.twins.get_or_insert_with(|| {
+        self.hard_links.get_or_insert_with(|| {
             tree.iter()
                 .filter_map(|(path, entry)| match &entry.kind {
                     EntryKind::File(Content::Host { stat, .. }) if stat.links > 1 => {
