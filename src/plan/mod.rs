@@ -39,7 +39,7 @@ pub use removal::removal;
 pub use rollback::{
     PreviousBuild, ensure_whole_family, other_member_affected, roll_back, roll_back_to,
 };
-pub use sshd::{sshd_info as sshd_facts, verify_snippet};
+pub use sshd::verify_snippet;
 pub use step::{AccountPart, Step, StepSummary, StepText};
 pub use target::{RemoveOptions, Target};
 pub use types::Plan;

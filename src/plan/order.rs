@@ -34,8 +34,8 @@ pub(super) struct Comparison {
 ///
 /// # Errors
 /// [`crate::error::ErrorKind::Failed`] if a process keeps an account or the jail in use that has to
-/// be unused for a step, or if the host cannot be read; [`crate::error::ErrorKind::Spec`] if a mount
-/// is refused for the home of an adopted account.
+/// be unused for a step, or if the host cannot be read; [`crate::error::ErrorKind::Spec`] if a
+/// mount is refused for the home of an adopted account.
 pub(super) fn order(
     spec: &Spec,
     source: SourceText,
@@ -147,8 +147,8 @@ pub(super) fn order(
         // A session without its policy is refused, so the policy precedes the snippet that sends
         // users into sessions.
         early_policy,
-        // sshd confines the accounts from here on. The common drop-in, which lets nobody in, precedes
-        // the snippet.
+        // sshd confines the accounts from here on. The common drop-in, which lets nobody in,
+        // precedes the snippet.
         snippet_steps.steps,
         // A snippet that ends a forwarding precedes the policy instead: the network of the new
         // policy may not be meant for that forwarding.
@@ -159,7 +159,8 @@ pub(super) fn order(
         // A password is valid for every service of the host: it is set when sshd confines the
         // account.
         credentials,
-        // A connection that sshd accepted just before the accounts were closed is in the jail by now.
+        // A connection that sshd accepted just before the accounts were closed is in the jail by
+        // now.
         if_switchover(require_empty()),
         // The manifest records what the steps before it did. The commit point follows.
         vec![Step::WriteManifest {
@@ -187,7 +188,7 @@ pub(super) fn order(
     let mut notices = jail.notices.clone();
     notices.extend(unmanaged.iter().map(|path| {
         format!(
-            "`{}` in the jail is none of the spec's, and is left alone",
+            "`{}` in the jail is not part of the spec, and is left alone",
             path.escape_debug()
         )
     }));

@@ -1,4 +1,4 @@
-//! The plan towards the empty jail.
+//! The plan that removes a jail.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -20,8 +20,8 @@ use crate::resolve::{ResolvedJail, is_managed};
 /// The drop-ins of a family stay as long as one of its jails does.
 ///
 /// # Errors
-/// [`crate::error::ErrorKind::Failed`] if something is mounted below the root, a session is live and
-/// `how` does not end it, or the host cannot be read. Nothing is begun then.
+/// [`crate::error::ErrorKind::Failed`] if something is mounted below the root, a session is live
+/// and `how` does not end it, or the host cannot be read. Nothing is begun then.
 pub fn removal(
     name: &JailName,
     along: &[JailName],
@@ -125,7 +125,7 @@ pub fn removal(
     if !how.purge {
         for place in &manifest.places {
             notices.push(format!(
-                "`{}{place}` stays, with what its users put there",
+                "`{}{place}` is kept, with the files of its users",
                 root.display()
             ));
         }
@@ -184,12 +184,13 @@ fn supplementary_groups(
         .collect()
 }
 
-/// The recorded id of a group of the jail.
+/// Recorded id of a group of the jail.
 fn recorded_gid(manifest: &Manifest, group: &str) -> Option<u32> {
     manifest.groups.get(group).copied().or(manifest.gid())
 }
 
-/// Whether another jail of the family is there, or an account of one, which needs what they share.
+/// Whether another jail of the family exists, or an account of one, which needs the group and the
+/// drop-ins that they share.
 fn is_shared(
     name: &JailName,
     along: &[JailName],
@@ -207,7 +208,7 @@ fn is_shared(
     Ok(Manifest::names(view)?.iter().any(stays) || users.iter().any(is_of_sibling))
 }
 
-/// What is left to do where the records of the jail are gone but for the directory that held them.
+/// The plan for a jail whose records are gone except for their directory.
 fn leftovers(name: &JailName, how: RemoveOptions, view: &HostView) -> Result<Option<Plan>> {
     let state = ResolvedJail::state(name);
     if view.lstat(&state)?.is_none() {

@@ -1,4 +1,5 @@
-//! Whether a jail may stand where the spec says: the rule that sshd applies to ChrootDirectory, checked before there is anything to log in to.
+//! Check of the path of a root: the rules that sshd applies to `ChrootDirectory`, before a user can
+//! log in.
 
 use std::path::{Path, PathBuf};
 
@@ -22,8 +23,9 @@ pub(super) fn check(
     check_file_system(view, root, findings, notices)
 }
 
-/// Checks each component of `root` as sshd does (session.c, `safely_chroot`): a directory of root's that nobody else may write to. Stricter in one
-/// point: a symbolic link is refused, since whoever owns its parent may point it elsewhere later.
+/// Checks each component of `root` as sshd does (session.c, `safely_chroot`): a root-owned
+/// directory that no other user may write to. Stricter in one point: a symbolic link is refused,
+/// since the owner of its parent directory can replace it.
 fn check_root_path(
     view: &HostView,
     accounts: &Accounts,
@@ -45,10 +47,10 @@ fn check_root_path(
                 OwnershipFlaw::Owner(uid) => (
                     format!("it belongs to the user id {uid} and not to root"),
                     if is_in_home(component, accounts) {
-                        "choose a root outside of people's homes, as `/srv/jails/<name>`".to_owned()
+                        "choose a root outside of home directories, such as `/srv/jails/<name>`".to_owned()
                     } else {
                         format!(
-                            "choose another root, or, if nobody else needs it, run `chown root {shown}`"
+                            "choose another root, or, if no other user needs it, run `chown root {shown}`"
                         )
                     },
                 ),
@@ -74,7 +76,7 @@ fn check_root_path(
     Ok(())
 }
 
-/// Whether the directory is somebody's home or lies in one: to take it from them would be bad advice.
+/// Whether the directory is a home or lies in one. `chown` would then be wrong advice.
 fn is_in_home(directory: &Path, accounts: &Accounts) -> bool {
     accounts
         .users
@@ -83,7 +85,8 @@ fn is_in_home(directory: &Path, accounts: &Accounts) -> bool {
         .any(|home| home != Path::new("/") && directory.starts_with(home))
 }
 
-/// Whether the file system that holds `root` would let its programs and devices work; what would not is a finding or a notice.
+/// Checks the mount options of the file system that holds `root`: noexec is a finding, nodev a
+/// notice.
 fn check_file_system(
     view: &HostView,
     root: &Spanned<PathBuf>,

@@ -68,7 +68,7 @@ fn kinds() -> Vec<(String, Vec<&'static str>)> {
             "usermod -g users -G games harlequin".to_owned(),
             vec![
                 "harlequin: its group is 100",
-                "its further groups are `games`",
+                "its supplementary groups are `games`",
             ],
         ),
         (

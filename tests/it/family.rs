@@ -203,7 +203,7 @@ fn one_member_that_cannot_be_built_leaves_all_as_they_were() {
         ),
         (
             "jailctl build /root/beside.toml",
-            "the jail `beside` stands at `/srv/jails/carol/x`",
+            "the jail `beside` has the root `/srv/jails/carol/x`",
         ),
     ] {
         let beside = own

@@ -199,7 +199,7 @@ fn who_cannot_log_in_and_what_cannot_be_run_is_said() {
     let built = spec.build(&host).ok();
     for notice in [
         "notice: `isis` cannot log in yet: the account has no `authorized_keys` and no password",
-        "notice: `ls` and 1 more cannot be run by anybody: `shell` is no door of the jail",
+        "notice: no user can run `ls` and 1 more: the jail does not allow `shell`",
     ] {
         assert!(built.stderr().contains(notice), "{built:?}");
     }
@@ -298,7 +298,7 @@ fn a_package_comes_with_its_files_and_without_its_documents() {
     assert!(
         built
             .stderr()
-            .contains("of the package `passwd` comes without the setuid or setgid bit"),
+            .contains("of the package `passwd` loses the setuid or setgid bit"),
         "{built:?}"
     );
     harlequin

@@ -1,4 +1,4 @@
-//! The host's own rules: `/etc/jailctl/rules.d/*.toml`, each held to what a spec is held to.
+//! Rules of the host: `/etc/jailctl/rules.d/*.toml`, each with the ownership checks of a spec.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,7 +11,8 @@ use crate::layout::RULES_DIR;
 use crate::span::SourceText;
 use crate::spec::{self, display::quote};
 
-/// The rules of the host's own, in the order of their files' names. What is wrong with them, or with who may write them, is added to `findings`.
+/// Reads the rules of the host, in the order of their file names. Errors in them, or in their
+/// ownership, are added to `findings`.
 pub(super) fn rules(view: &HostView, findings: &mut Vec<Finding>) -> Result<Vec<Rule>> {
     let mut rules: Vec<Rule> = Vec::new();
     for name in view.list(Path::new(RULES_DIR))?.unwrap_or_default() {
@@ -31,7 +32,7 @@ pub(super) fn rules(view: &HostView, findings: &mut Vec<Finding>) -> Result<Vec<
                     ))
                     .why(stranger.to_string())
                     .hint(format!(
-                        "who writes a rule decides what of the host gets into jails: run `{}`",
+                        "a rule decides which files of the host are copied into jails: run `{}`",
                         stranger.fix_command(&path)
                     )),
                 );
@@ -57,7 +58,7 @@ pub(super) fn rules(view: &HostView, findings: &mut Vec<Finding>) -> Result<Vec<
     Ok(rules)
 }
 
-/// The rules of one text; what is wrong with it is added to `findings`.
+/// Parses the rules of one text. Errors in it are added to `findings`.
 pub(super) fn read(source: &Arc<SourceText>, findings: &mut Vec<Finding>) -> Result<Vec<Rule>> {
     let document = spec::parse(source).map_err(|mut error: Error| {
         error.kind = ErrorKind::Spec;
@@ -65,7 +66,7 @@ pub(super) fn read(source: &Arc<SourceText>, findings: &mut Vec<Finding>) -> Res
     })?;
     let mut wrong = Vec::new();
     let rules = parse::rules(&document, &mut wrong);
-    // Of a text that is no TOML only that is worth saying: what follows would be guesses.
+    // A text that is not TOML has syntax errors only: findings about its values would be guesses.
     if document.findings.is_empty() {
         findings.extend(wrong);
         Ok(rules)

@@ -95,14 +95,14 @@ fn what_all_jails_share_binds_nobody_else() {
     assert!(
         refused
             .stderr()
-            .contains("`joe`, who is no jail's user, is in `jail-keepers`"),
+            .contains("`joe`, which is no account of a jail, is a member of `jail-keepers`"),
         "{refused:?}"
     );
     host.sh("groupmod -n keepers jail-keepers").ok();
     host.write(COMMON, "PermitTTY yes\n");
     let refused = spec.build(&host).exits(4);
     assert!(
-        refused.stderr().contains("it is not jailctl's"),
+        refused.stderr().contains("jailctl did not write it"),
         "{refused:?}"
     );
     assert_eq!(host.read(COMMON), "PermitTTY yes\n");

@@ -129,7 +129,7 @@ fn k0_an_internal_sftp_that_no_line_can_close_is_said() {
     let spec = with_template(&host, &key, "[sshd]\nallow = [\"shell\"]\n");
     let built = host.jailctl(["build", &spec.path()]).ok();
     let is_open = login.sftp("pwd\n").stdout().contains("Remote working");
-    let is_said = built.stderr().contains("`sftp` is no door of the jail");
+    let is_said = built.stderr().contains("the jail does not allow `sftp`");
     assert_eq!(is_open, is_said, "{built:?}");
     assert_eq!(reach(&host, &login), Reach::Jail);
 }

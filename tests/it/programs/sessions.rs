@@ -107,7 +107,7 @@ fn a_session_speaks_the_language_that_its_client_asks_for() {
     let built = spec.build(&host).ok();
     assert!(
         built.stderr().contains(
-            "the locales of the host: they are 21 MB on this host, and jails get 16 at most"
+            "the locales of the host are left out: they have 21 MB on this host, and the limit is 16 MB"
         ),
         "{built:?}"
     );
@@ -270,8 +270,8 @@ fn what_a_chroot_cannot_give_is_said_before_somebody_misses_it() {
     let plan = host.jailctl(["plan", &spec.put(&host)]).ok();
     let said = format!("{}{}", plan.stdout(), plan.stderr());
     for notice in [
-        "`/usr/bin/free` and `/usr/bin/ps` want `/proc`, which the jail does not have",
-        "`/usr/bin/script` wants `/dev/ptmx`",
+        "`/usr/bin/free` and `/usr/bin/ps` need `/proc`, which the jail does not have",
+        "`/usr/bin/script` needs `/dev/ptmx`",
     ] {
         assert!(said.contains(notice), "{notice}: {said}");
     }
@@ -279,7 +279,10 @@ fn what_a_chroot_cannot_give_is_said_before_somebody_misses_it() {
     spec.more = "[namespaces]\n".to_owned();
     let plan = host.jailctl(["plan", &spec.put(&host)]).ok();
     let said = format!("{}{}", plan.stdout(), plan.stderr());
-    assert!(!said.contains(" want"), "sessions have both: {said}");
+    assert!(
+        !said.contains("which the jail does not have"),
+        "sessions have both: {said}"
+    );
 }
 
 #[test]
@@ -298,7 +301,7 @@ fn who_finds_libraries_by_its_own_place_is_told_of_before_it_does_not_start() {
         gcc -o {app}/bin/app main.c -L{app}/lib -lapp -Wl,-rpath,'$ORIGIN/../lib'"
     ))
     .ok();
-    let notice = "`/usr/local/app/bin/app` wants `/proc`, which the jail does not have";
+    let notice = "`/usr/local/app/bin/app` needs `/proc`, which the jail does not have";
     let key = host.key("harlequin");
     let mut spec = Spec::arkham(&key, &["/usr/local/app/bin/app"]).plain();
     let built = spec.build(&host).ok();
@@ -330,7 +333,7 @@ fn a_host_adds_rules_of_its_own_takes_some_away_and_is_told_all_that_is_wrong_wi
     );
     host.write(
         site,
-        "[[rule]]\nname = \"riddles\"\nreason = \"what cat recites\"\nprograms = [\"cat\"]\nadd = [\"/usr/local/share/riddles\"]\nruns = [\"wc\"]\n\
+        "[[rule]]\nname = \"riddles\"\nreason = \"what cat recites\"\nprograms = [\"cat\"]\nadd = [\"/usr/local/share/riddles\"]\nhelpers = [\"wc\"]\n\
          \n[[rule]]\nname = \"time-zone\"\n",
     );
     let (spec, harlequin) = arkham(&host, &[]);

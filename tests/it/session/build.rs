@@ -234,7 +234,7 @@ fn what_cannot_be_mounted_is_refused_before_anything_is_touched() {
     let before = look(&host);
     for (source, target, why) in [
         ("/opt/gone", "/www", "there is no such directory"),
-        ("/opt/link", "/www", "there is a link on the way"),
+        ("/opt/link", "/www", "there is a link in the path"),
         ("/opt/file", "/www", "it is not a directory"),
         ("/etc", "/www", "is a directory of the system's"),
         ("/var/lib", "/www", "is or holds the records of jails"),

@@ -53,7 +53,7 @@ fn sshds_own_port_leads_into_no_jail_whether_it_runs_or_not() {
     assert!(
         refused
             .stderr()
-            .contains("`tcp/22` cannot lead into this jail: it is sshd's"),
+            .contains("could not forward `tcp/22` into this jail: sshd listens on it"),
         "{refused:?}"
     );
     assert_eq!(refused.stderr().matches("error:").count(), 1, "{refused:?}");

@@ -104,7 +104,7 @@ fn each_session_is_in_the_jail_of_its_user() {
     assert!(
         checked
             .stdout()
-            .contains("its policy was changed, or is gone"),
+            .contains("its policy was changed or is missing"),
         "{checked:?}"
     );
     host.jailctl(["build", "/root/acme.toml"]).ok();

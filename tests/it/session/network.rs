@@ -323,7 +323,7 @@ fn a_host_that_passes_nothing_on_does_so_for_jails_alone() {
     assert_eq!(host.read("/proc/sys/net/ipv4/ip_forward"), "0\n");
     let said = host.jailctl(["plan", &spec.path()]).ok();
     assert!(
-        format!("{said:?}").contains("the host passes nothing on"),
+        format!("{said:?}").contains("the host does not forward packets"),
         "{said:?}"
     );
     let _sshd = host.sshd();
@@ -356,7 +356,8 @@ fn a_host_that_passes_nothing_on_does_so_for_jails_alone() {
     // A host that forwards already keeps forwarding.
     host.sh("echo 1 >/proc/sys/net/ipv4/ip_forward").ok();
     assert!(
-        !format!("{:?}", host.jailctl(["plan", &spec.path()]).ok()).contains("passes nothing on")
+        !format!("{:?}", host.jailctl(["plan", &spec.path()]).ok())
+            .contains("does not forward packets")
     );
     let reached = "443 of gotham to 192.0.2.2";
     assert_eq!(through(), reached);
@@ -380,8 +381,8 @@ fn what_would_take_something_from_others_is_refused() {
     let before = networks(&host);
     let refused = spec.build(&host).exits(2);
     for words in [
-        "`tcp/80` cannot lead into this jail: a service of the host's",
-        "`udp/53` cannot lead into this jail",
+        "could not forward `tcp/80` into this jail: a service of the host",
+        "could not forward `udp/53` into this jail",
     ] {
         assert!(refused.stderr().contains(words), "{words}: {refused:?}");
     }
@@ -403,9 +404,9 @@ fn what_would_take_something_from_others_is_refused() {
     elba.users[0].0 = "selina";
     let refused = elba.build(&host).exits(2);
     assert!(
-        refused
-            .stderr()
-            .contains("`tcp/81` cannot lead into this jail: it leads into the jail `arkham`"),
+        refused.stderr().contains(
+            "could not forward `tcp/81` into this jail: it is forwarded into the jail `arkham`"
+        ),
         "{refused:?}"
     );
     // Another port, and addresses of its own.
@@ -442,7 +443,7 @@ fn names_are_asked_of_servers_that_the_jail_reaches() {
     host.write("/etc/resolv.conf", "nameserver 127.0.0.53\n");
     let said = spec.build(&host).ok();
     assert!(
-        format!("{said:?}").contains("names are not found in the jail"),
+        format!("{said:?}").contains("names cannot be resolved in the jail"),
         "{said:?}"
     );
     spec.more.push_str(
