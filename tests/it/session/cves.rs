@@ -17,7 +17,7 @@ fn cve_2021_30465_cve_2025_31133_and_cve_2025_6020_nothing_is_mounted_where_a_li
     let before = host.read("/proc/self/mountinfo");
     for target in ["opt", "tmp", "proc", "dev/shm", "dev/pts"] {
         let why = match target {
-            "proc" => "could not show the session its processes".to_owned(),
+            "proc" => "could not mount the session's `/proc`".to_owned(),
             _ => format!("could not mount on `/{target}`"),
         };
         for link in ["/etc", "../../../../etc", "home/harlequin"] {

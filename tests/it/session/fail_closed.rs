@@ -259,9 +259,9 @@ fn without_a_namespace_there_is_no_session() {
         bob.ssh("true").ok();
         let log = host.read(LOG);
         let why = if kind == "user" {
-            "could not give the session user ids of its own: no space left"
+            "could not create the session's user namespace: no space left"
         } else {
-            "could not make the session's namespaces: no space left"
+            "could not create the session's namespaces: no space left"
         };
         assert!(log.contains(why), "{kind}: {log}");
         limit(kind, "1000");

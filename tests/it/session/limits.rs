@@ -397,7 +397,7 @@ fn a_host_that_cannot_keep_a_limit_is_told_so_when_the_jail_is_built() {
             [
                 "`limits.net_class`",
                 "controller `net_cls`",
-                "hint: it is one of v1",
+                "hint: it exists in v1 only",
             ],
         ),
         (
@@ -463,7 +463,7 @@ fn without_its_limits_there_is_no_session() {
         (
             format!("{keep}sed -i 's/\"parent\": .*/\"parent\": \"nowhere\"/' {policy}"),
             fix.clone(),
-            "could not make the control group",
+            "could not create the control group",
         ),
         (
             format!("{keep}sed -i 's/\"parent\": .*/\"parent\": \"..\\/..\\/etc\"/' {policy}"),

@@ -474,7 +474,7 @@ fn a_network_that_cannot_be_made_lets_nobody_in_and_leaves_nothing() {
         ("mv /usr/sbin/nft /root/".to_owned(), "mv /root/nft /usr/sbin/".to_owned(), "could not load the rules of the jail's network"),
         ("mv /usr/sbin/nft /root/; printf '#!/bin/sh\\necho no rules today >&2; exit 1\\n' >/usr/sbin/nft; chmod 755 /usr/sbin/nft".to_owned(), "mv /root/nft /usr/sbin/".to_owned(), "could not load the rules of the jail's network: no rules today"),
         ("sed -i s/jailctl[0-9]/eth/ /var/lib/jailctl/arkham/policy".to_owned(), format!("sed -i 's/\"eth[0-9]*\"/\"{link}\"/' /var/lib/jailctl/arkham/policy"), "the interface of its network has an invalid name"),
-        ("rm -rf /run/jailctl/net; echo >/run/jailctl/net".to_owned(), "rm /run/jailctl/net".to_owned(), "could not open the place of the jails' networks"),
+        ("rm -rf /run/jailctl/net; echo >/run/jailctl/net".to_owned(), "rm /run/jailctl/net".to_owned(), "could not open the registry of the jails' networks"),
     ] {
         harlequin.ssh("true").ok();
         settle(&host);
