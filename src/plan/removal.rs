@@ -106,7 +106,7 @@ pub fn removal(
             .collect(),
         supplementary_groups(&manifest, &known, &managed),
         // sshd confines the accounts until there are none: the snippet first, the common drop-in,
-        // which lets nobody in, after it, and PAM services last.
+        // with which no account can log in, after it, and PAM services last.
         (lock.iter())
             .filter(|_| before.is_some())
             .map(|lock| Step::RemoveSnippet {

@@ -1,7 +1,7 @@
 //! Jobs of the host that run under the user id of an account without any login: cron(8), at(1),
 //! systemd.
 //!
-//! Such a job has the root directory of the host, whatever jail the account is in. [`CHECKS`] has
+//! Such a job has the root directory of the host, whatever jail the account is in. `CHECKS` has
 //! one function for each kind of job. There are three callers: `build` before it creates or adopts
 //! an account, `check` for the accounts of a jail, `doctor` for one account.
 //!
