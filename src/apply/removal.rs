@@ -58,7 +58,7 @@ pub(super) fn delete_account(
             record_orphaned_home(host, root, user, uid, &found.home)?;
         }
         host.delete_account(user)?;
-    } else if accounts.half_users.iter().any(|half| half == user) {
+    } else if accounts.orphan_shadow_users.iter().any(|half| half == user) {
         complete_userdel(host, name, gid, user, uid)?;
     }
     host.unmask_user_manager(uid)?;

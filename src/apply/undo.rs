@@ -230,7 +230,7 @@ impl Undo {
             Self::DeleteGroup(name, gid) => {
                 let accounts = host.accounts()?;
                 let is_made = accounts.group(name).is_some_and(|group| group.gid == *gid);
-                let is_half = accounts.half_groups.contains(name);
+                let is_half = accounts.orphan_shadow_groups.contains(name);
                 if accounts.users.iter().any(|user| user.gid == *gid) {
                     return Ok(());
                 }
@@ -257,7 +257,7 @@ impl Undo {
                     Some(found) if found.uid == *uid && is_managed(found, jail, Some(*gid)) => {
                         host.delete_account(user)
                     }
-                    None if accounts.half_users.contains(user) => {
+                    None if accounts.orphan_shadow_users.contains(user) => {
                         complete_userdel(host, jail, *gid, user, *uid)
                     }
                     _ => Ok(()),

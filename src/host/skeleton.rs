@@ -33,7 +33,7 @@ pub fn skeleton(view: &HostView, path: &Path) -> Result<std::result::Result<Skel
     let located = match view.locate(path)? {
         Lookup::Found(located) => located,
         Lookup::Missing => return Ok(Err("there is no such directory on the host".to_owned())),
-        Lookup::Refused { at, stranger } => return Ok(Err(Lookup::refusal(&at, &stranger))),
+        Lookup::Refused { at, writer } => return Ok(Err(Lookup::refusal(&at, &writer))),
     };
     if located.stat.kind() != FileKind::Directory {
         return Ok(Err("it is not a directory".to_owned()));

@@ -55,7 +55,7 @@ pub fn removal(
     let half: Vec<_> = manifest
         .accounts
         .iter()
-        .filter(|account| known.half_users.contains(&account.name))
+        .filter(|account| known.orphan_shadow_users.contains(&account.name))
         .collect();
     let uids: Vec<u32> = ours.iter().map(|user| user.uid).collect();
     if !how.kill {
@@ -90,7 +90,7 @@ pub fn removal(
     let is_shared = is_shared(name, along, &known.users, &manifest, view)?;
     let lock = manifest.lock.as_ref().filter(|_| !is_shared);
     if let Some((group, _)) = lock.map(|lock| &lock.group)
-        && (known.group(group).is_some() || known.half_groups.contains(group))
+        && (known.group(group).is_some() || known.orphan_shadow_groups.contains(group))
     {
         steps.push(Step::DeleteGroup {
             name: group.clone(),
@@ -107,7 +107,7 @@ pub fn removal(
                     name: group.clone(),
                 });
             }
-            None if known.half_groups.contains(group) => steps.push(Step::DeleteGroup {
+            None if known.orphan_shadow_groups.contains(group) => steps.push(Step::DeleteGroup {
                 name: group.clone(),
             }),
             _ => {}
