@@ -1,8 +1,9 @@
 //! Processes of sshd for connections: the user of each, and how far its login is.
 //!
-//! Between authentication and chroot(2) the process that will run as the user still runs as root with
-//! the root directory of the host, so neither user id nor root directory shows the user. The process
-//! title does (setproctitle in the sources of OpenSSH), in forms that differ between versions:
+//! Between authentication and chroot(2) the process that will run as the user still runs as root
+//! with the root directory of the host, so neither user id nor root directory shows the user. The
+//! process title does (setproctitle in the sources of OpenSSH), in forms that differ between
+//! versions:
 //!
 //! | process | to 9.7 | 9.8 to 10.4 | 10.5 and later |
 //! |---|---|---|---|
@@ -11,12 +12,12 @@
 //! | monitor | `sshd: bob [priv]` | `sshd-session: bob [priv]` | see below |
 //! | PAM | `sshd: bob [pam]` | `sshd-session: bob [pam]` | as 9.8 |
 //!
-//! From 10.5 on, the network process is `sshd-auth: bob [net]`, and `[session-auth]` before it has a
-//! name; the monitor is as in 9.8, and `bob [postauth]` after authentication.
+//! From 10.5 on, the network process is `sshd-auth: bob [net]`, and `[session-auth]` before it has
+//! a name; the monitor is as in 9.8, and `bob [postauth]` after authentication.
 //!
-//! A title is truncated to the room that the arguments and the environment had when sshd was started.
-//! So a process is identified by name, ids, parent and children; a title is used if it is complete,
-//! and without one the connection can be of any user.
+//! A title is truncated to the room that the arguments and the environment had when sshd was
+//! started. So a process is identified by name, ids, parent and children; a title is used if it is
+//! complete, and without one the connection can be of any user.
 
 use super::process_info::ProcessInfo;
 

@@ -177,8 +177,8 @@ fn power(directory: &Stat, stat: &Stat) -> (Control, bool) {
 }
 
 impl HostView {
-    /// The users other than root and the caller (also by sudo(8)) who could have written the file at
-    /// `path`, or put it there; `None` if there are none, or no such file.
+    /// The users other than root and the caller (also by sudo(8)) who could have written the file
+    /// at `path`, or put it there; `None` if there are none, or no such file.
     ///
     /// Checks the file and each directory and link of the path as it is written.
     ///

@@ -1,7 +1,7 @@
 //! Skeletons of homes: check of the directory of a `skel` key, and its copy into a new home.
 //!
 //! Everything in a skeleton becomes a file of a jailed user, so that only files that all users may
-//! read on the host are copied, wherever they are and whoever put them there. The directory is read
+//! read on the host are copied, whatever their directory and owner. The directory is read
 //! twice, for the plan and for the creation of the home; what the second pass finds is copied, file
 //! by file, by descriptor and without following a link.
 
