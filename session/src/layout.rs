@@ -19,16 +19,18 @@ pub const RUN: &str = "/run/jailctl";
 pub const RUN_MODE: u32 = 0o755;
 /// Directory of the network namespaces of all jails.
 pub const RUN_NETWORKS: &str = "/run/jailctl/net";
-/// Directory of the session counts of all jails: a directory for each jail, a file for each session.
+/// Directory of the session counts of all jails: a directory for each jail, a file for each
+/// session.
 pub const RUN_SESSIONS: &str = "/run/jailctl/sessions";
 
-/// Directory that exists in every jail and on no host. It holds the login shells of the jail, so that
-/// sshd(8), su(1) and login(1) find no shell outside of the jail.
+/// Directory that exists in every jail and on no host. It holds the login shells of the jail, so
+/// that sshd(8), su(1) and login(1) find no shell outside of the jail.
 pub const JAIL_DIR: &str = "/jail";
 /// Prefix of the login shells of jailed accounts in the passwd(5) of the host.
 pub const SHELL_PREFIX: &str = "/jail/";
-/// Link to `/` in every jail. Homes in the passwd(5) of the host begin with it: what the host itself
-/// runs or writes for a jailed account finds no home; in the jail the same path resolves to the home.
+/// Link to `/` in every jail. Homes in the passwd(5) of the host begin with it: what the host
+/// itself runs or writes for a jailed account finds no home; in the jail the same path resolves to
+/// the home.
 pub const JAIL_ROOT: &str = "/jail/root";
 /// Prefix of the primary groups of jailed accounts; the name of the jail or of its family follows.
 pub const GROUP_PREFIX: &str = "jail-";

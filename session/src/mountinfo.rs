@@ -1,7 +1,7 @@
 //! Fields of `/proc/PID/mountinfo`, proc_pid_mountinfo(5).
 
-/// Decodes the escapes of a field: the kernel writes space, tab, newline and backslash as a backslash
-/// and three octal digits.
+/// Decodes the escapes of a field: the kernel writes space, tab, newline and backslash as a
+/// backslash and three octal digits.
 pub fn unescape(field: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(field.len());
     let mut at = 0;

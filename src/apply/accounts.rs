@@ -93,7 +93,7 @@ pub(super) fn delete(host: &Host, account: DeletedAccount<'_>) -> Result<()> {
             record_orphaned_home(host, root, user, uid, &found.home)?;
         }
         host.delete_account(user)?;
-    } else if accounts.half_users.iter().any(|half| half == user) {
+    } else if accounts.orphan_shadow_users.iter().any(|half| half == user) {
         complete_userdel(host, jail, gid, user, uid)?;
     }
     host.unmask_user_manager(uid)?;

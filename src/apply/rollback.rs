@@ -83,7 +83,7 @@ fn undo_one(undo: &Undo, host: &Host, state: &mut UndoState) -> Result<()> {
                 Some(found) if found.uid == *uid && is_managed(found, jail, Some(*gid)) => {
                     host.delete_account(user)
                 }
-                None if accounts.half_users.contains(user) => {
+                None if accounts.orphan_shadow_users.contains(user) => {
                     complete_userdel(host, jail, *gid, user, *uid)
                 }
                 _ => Ok(()),
@@ -134,7 +134,10 @@ fn undo_one(undo: &Undo, host: &Host, state: &mut UndoState) -> Result<()> {
 fn delete_group(host: &Host, name: &str, gid: u32) -> Result<()> {
     let accounts = host.accounts()?;
     let exists = accounts.group(name).is_some_and(|group| group.gid == gid);
-    let is_partial = accounts.half_groups.iter().any(|half| half == name);
+    let is_partial = accounts
+        .orphan_shadow_groups
+        .iter()
+        .any(|half| half == name);
     if accounts.users.iter().any(|user| user.gid == gid) {
         return Ok(());
     }

@@ -365,7 +365,7 @@ impl RootOption {
         match HostView::new(Path::new("/"))?.locate(&absolute)? {
             Lookup::Found(located) => Ok(located.real),
             Lookup::Missing => Err(refuse("there is no such directory".to_owned()).into()),
-            Lookup::Refused { at, stranger } => Err(refuse(Lookup::refusal(&at, &stranger))
+            Lookup::Refused { at, writer } => Err(refuse(Lookup::refusal(&at, &writer))
                 .hint("name the directory itself")
                 .into()),
         }

@@ -193,18 +193,18 @@ impl TrustedFile<'_> {
         let bytes = match read {
             None => return Ok(None),
             Some(Ok(bytes)) => bytes,
-            Some(Err(stranger)) => {
+            Some(Err(writer)) => {
                 let kind = self.kind;
-                let hint = match &stranger.on_the_way {
+                let hint = match &writer.path {
                     None => format!(
                         "who writes a {kind} decides what root does: run `{}`",
-                        stranger.fix_command(self.shown)
+                        writer.fix_command(self.shown)
                     ),
                     Some(_) => format!(
                         "who can replace a {kind} decides what root does: keep it in a directory of root's, as `/etc/jailctl`"
                     ),
                 };
-                return Err(self.refuse(&stranger.to_string()).hint(hint).into());
+                return Err(self.refuse(&writer.to_string()).hint(hint).into());
             }
         };
         spec::source(&self.shown.display().to_string(), bytes).map(Some)

@@ -57,7 +57,7 @@ pub(super) fn problems(case: &Subject<'_>) -> Result<Vec<Problem>> {
         };
         reasons.push(reason);
     }
-    if found.stale.is_some_and(|day| day <= today) {
+    if found.password_expires.is_some_and(|day| day <= today) {
         reasons.push(
             Problem::new(
                 ProblemCode::PasswordStale,

@@ -21,7 +21,7 @@ pub struct UserEntry {
     pub expires: Option<i64>,
     /// Day from which shadow(5) requires a new password at login, in days since 1970-01-01; 0 for
     /// the next login.
-    pub stale: Option<i64>,
+    pub password_expires: Option<i64>,
 }
 
 /// Entry of group(5).

@@ -42,7 +42,8 @@ pub(super) enum Database {
 
 impl Database {
     /// Every account file, in the order in which changes are written: an interrupted edit leaves a
-    /// line of a shadow file without its account or group, which `Accounts::half_users` finds.
+    /// line of a shadow file without its account or group, which `Accounts::orphan_shadow_users`
+    /// finds.
     pub(super) const ALL: [Self; 6] = [
         Self::Passwd,
         Self::Shadow,

@@ -21,9 +21,9 @@ pub struct Accounts {
     /// Entries of group(5), in the order of the file.
     pub groups: Vec<Group>,
     /// Names in shadow(5) that passwd(5) does not have, as an interrupted userdel(8) leaves them.
-    pub half_users: Vec<String>,
+    pub orphan_shadow_users: Vec<String>,
     /// Names in gshadow(5) that group(5) does not have.
-    pub half_groups: Vec<String>,
+    pub orphan_shadow_groups: Vec<String>,
     live: bool,
     /// As in [`HostView::with_id_gap`].
     id_gap: u32,
@@ -76,29 +76,32 @@ impl HostView {
             .filter_map(|line| {
                 let fields: Vec<&str> = line.split(':').collect();
                 let number = |at: usize| fields.get(at)?.parse::<i64>().ok();
-                let stale = match number(2) {
+                let password_expires = match number(2) {
                     Some(0) => Some(0),
                     Some(last) => number(4).map(|most| last + most),
                     None => None,
                 };
-                Some((*fields.first()?, (*fields.get(1)?, *fields.get(7)?, stale)))
+                Some((
+                    *fields.first()?,
+                    (*fields.get(1)?, *fields.get(7)?, password_expires),
+                ))
             })
             .collect();
         for user in &mut users {
-            if let Some((password, expires, stale)) = secrets.get(user.name.as_str()) {
+            if let Some((password, expires, password_expires)) = secrets.get(user.name.as_str()) {
                 user.password = Some((*password).to_owned());
                 user.expires = expires.parse().ok();
-                user.stale = *stale;
+                user.password_expires = *password_expires;
             }
         }
-        let half_users = secrets
+        let orphan_shadow_users = secrets
             .keys()
             .filter(|name| users.iter().all(|user| user.name != **name))
             .map(|name| (*name).to_owned())
             .collect();
         let groups: Vec<Group> = text("/etc/group")?.lines().filter_map(group_line).collect();
         let group_secrets = text("/etc/gshadow").unwrap_or_default();
-        let half_groups = group_secrets
+        let orphan_shadow_groups = group_secrets
             .lines()
             .filter_map(|line| line.split(':').next())
             .filter(|name| groups.iter().all(|group: &Group| group.name != *name))
@@ -120,8 +123,8 @@ impl HostView {
         Ok(Accounts {
             users,
             groups,
-            half_users,
-            half_groups,
+            orphan_shadow_users,
+            orphan_shadow_groups,
             live: self.is_live(),
             id_gap: self.assumed.id_gap,
             uid_range: (number("UID_MIN", 1000), number("UID_MAX", 60000).min(60000)),
@@ -248,7 +251,7 @@ fn passwd_line(line: &str) -> Option<UserEntry> {
         shell: shell.to_owned(),
         password: None,
         expires: None,
-        stale: None,
+        password_expires: None,
     })
 }
 

@@ -1,19 +1,23 @@
-//! sshd's own processes for connections: which of them is for whom, and how far the user has come.
+//! Processes of sshd for connections: the user of each, and how far its login is.
 //!
-//! Between authentication and chroot(2) the process that is going to be the user's is root's and has the host's root directory, so neither
-//! a user id nor a root directory says whose it is. sshd says it in the process title (setproctitle in the sources of OpenSSH), in words
-//! that differ between versions:
+//! Between authentication and chroot(2) the process that will run as the user still runs as root
+//! with the root directory of the host, so neither user id nor root directory shows the user. The
+//! process title does (setproctitle in the sources of OpenSSH), in forms that differ between
+//! versions:
 //!
 //! | process | to 9.7 | 9.8 to 10.4 | 10.5 and later |
 //! |---|---|---|---|
-//! | accepted | `sshd: [accepted]` | `sshd-session: [accepted]`, `[rexeced]` | the same |
-//! | network process | `sshd: bob [net]` | `sshd-session: bob [net]`, `sshd-auth: bob [net]` | `sshd-auth: bob [net]`, `[session-auth]` before |
-//! | monitor | `sshd: bob [priv]` | `sshd-session: bob [priv]` | the same, after authentication `bob [postauth]` |
-//! | PAM's conversation | `sshd: bob [pam]` | `sshd-session: bob [pam]` | the same |
+//! | accepted | `sshd: [accepted]` | `sshd-session: [accepted]`, `[rexeced]` | as 9.8 |
+//! | network | `sshd: bob [net]` | `sshd-session: bob [net]`, `sshd-auth: bob [net]` | see below |
+//! | monitor | `sshd: bob [priv]` | `sshd-session: bob [priv]` | see below |
+//! | PAM | `sshd: bob [pam]` | `sshd-session: bob [pam]` | as 9.8 |
 //!
-//! A title is cut to the room that the arguments and the environment had when sshd was started. So what can be relied on is what a process is
-//! (its name, its ids, its parent, its children); a title is believed where it is whole, and where none is, the connection may be
-//! anybody's.
+//! From 10.5 on, the network process is `sshd-auth: bob [net]`, and `[session-auth]` before it has
+//! a name; the monitor is as in 9.8, and `bob [postauth]` after authentication.
+//!
+//! A title is truncated to the room that the arguments and the environment had when sshd was
+//! started. So a process is identified by name, ids, parent and children; a title is used if it is
+//! complete, and without one the connection can be of any user.
 
 use super::process_info::ProcessInfo;
 

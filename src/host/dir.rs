@@ -43,7 +43,9 @@ impl HostView {
 /// Whether a replaced file is on disk when the call returns.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Durability {
+    /// Content and name are synced.
     Synced,
+    /// Nothing is synced.
     Unsynced,
 }
 

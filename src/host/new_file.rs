@@ -25,11 +25,11 @@ pub fn create_new_file(path: &Path, text: &str) -> Result<bool> {
     let directory = match HostView::new(Path::new("/"))?.locate(parent)? {
         Lookup::Found(located) => located.handle,
         Lookup::Missing => return Err(Error::io("make", path, &Errno::NOENT.into())),
-        Lookup::Refused { at, stranger } => {
+        Lookup::Refused { at, writer } => {
             let shown = path.display().to_string();
             return Err(
                 Error::failed(format!("could not create `{}`", shown.escape_debug()))
-                    .why(Lookup::refusal(&at, &stranger))
+                    .why(Lookup::refusal(&at, &writer))
                     .hint("name the directory itself"),
             );
         }

@@ -46,6 +46,6 @@ fn user_entry(account: &NewAccount) -> UserEntry {
         shell: account.shell.clone(),
         password: Some("*".to_owned()),
         expires: Some(1),
-        stale: None,
+        password_expires: None,
     }
 }

@@ -12,7 +12,7 @@ use crate::error::Result;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UntrustedWriter {
     /// Directory or link of the path that the user can write; `None` if it is the file itself.
-    pub on_the_way: Option<PathBuf>,
+    pub path: Option<PathBuf>,
     is_link: bool,
     access: Access,
 }
@@ -53,7 +53,7 @@ impl UntrustedWriter {
     /// The untrusted writer of the file with this `stat`; `None` if there is none.
     pub(super) fn file(stat: &Stat) -> Option<Self> {
         access(stat).map(|access| Self {
-            on_the_way: None,
+            path: None,
             is_link: false,
             access,
         })
@@ -62,7 +62,7 @@ impl UntrustedWriter {
     /// The untrusted writer of a directory of the path.
     pub(super) fn directory(path: PathBuf, stat: &Stat) -> Self {
         Self {
-            on_the_way: Some(path),
+            path: Some(path),
             is_link: false,
             access: access(stat).unwrap_or(Access::Owns(stat.uid)),
         }
@@ -71,7 +71,7 @@ impl UntrustedWriter {
     /// The owner of a symbolic link of the path.
     pub(super) fn link(path: PathBuf, stat: &Stat) -> Self {
         Self {
-            on_the_way: Some(path),
+            path: Some(path),
             is_link: true,
             access: Access::Owns(stat.uid),
         }
@@ -79,7 +79,7 @@ impl UntrustedWriter {
 
     /// The writer and what is writable, as a clause of a sentence.
     pub(super) fn clause(&self) -> String {
-        let what = match &self.on_the_way {
+        let what = match &self.path {
             None => "it".to_owned(),
             Some(path) => {
                 let what = if self.is_link { "link" } else { "directory" };
@@ -99,14 +99,14 @@ impl UntrustedWriter {
             Access::Owns(_) if self.is_link => "chown -h root",
             Access::Owns(_) => "chown root",
         };
-        let path = self.on_the_way.as_deref().unwrap_or(path);
+        let path = self.path.as_deref().unwrap_or(path);
         format!("{verb} {}", path.display().to_string().escape_debug())
     }
 }
 
 impl fmt::Display for UntrustedWriter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(path) = &self.on_the_way {
+        if let Some(path) = &self.path {
             let path = path.display().to_string();
             let what = if self.is_link { "link" } else { "directory" };
             write!(f, "of the {what} `{}`, ", path.escape_debug())?;
@@ -118,10 +118,10 @@ impl fmt::Display for UntrustedWriter {
     }
 }
 
-/// What keeps an inode from being safe from all users but root.
+/// Reason why users other than root can change an inode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OwnershipFlaw {
-    /// It is owned by this user id, not by root.
+    /// Owned by this user id, not by root.
     Owner(u32),
     /// Group or others may write; with the permission bits.
     Writable(u32),
@@ -154,8 +154,8 @@ impl Stat {
 }
 
 impl HostView {
-    /// Checks each existing component of `path` itself (links are not followed), `/` first, and returns
-    /// the first result of `check`; `None` at the end of the path or of what exists of it.
+    /// Calls `check` for each component of `path`, `/` first, until it returns a result or the path
+    /// does not exist. Links are not followed: a component is checked itself.
     ///
     /// # Errors
     /// [`Failed`](crate::error::ErrorKind::Failed) if a component cannot be read.

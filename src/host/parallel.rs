@@ -1,4 +1,4 @@
-//! The same work on many items, on every processor.
+//! Parallel work on many items, with a thread for each processor.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -103,7 +103,7 @@ pub struct Located {
     /// The first directory of the path by which another user could have put it there; `None` under
     /// the control of root. A file of root with one name in a sticky directory, for example `/tmp`,
     /// cannot be exchanged by others, and has none.
-    pub stranger: Option<UntrustedWriter>,
+    pub writer: Option<UntrustedWriter>,
     /// Descriptor, opened with `O_PATH`.
     pub(super) handle: OwnedFd,
 }
@@ -120,17 +120,17 @@ pub enum Lookup {
         /// A symbolic link, or a directory that not all users may pass.
         at: PathBuf,
         /// The user who could have put it there.
-        stranger: UntrustedWriter,
+        writer: UntrustedWriter,
     },
 }
 
 impl Lookup {
     /// Reason in errors about a path that is not followed.
-    pub fn refusal(at: &Path, stranger: &UntrustedWriter) -> String {
+    pub fn refusal(at: &Path, writer: &UntrustedWriter) -> String {
         format!(
             "a user other than root could have put `{}` there: {}",
             at.display().to_string().escape_debug(),
-            stranger.clause()
+            writer.clause()
         )
     }
 }
@@ -177,8 +177,8 @@ fn power(directory: &Stat, stat: &Stat) -> (Control, bool) {
 }
 
 impl HostView {
-    /// The user or users that could have written the file at `path`, or put it there, and are neither
-    /// root nor the caller (the caller of sudo(8) included); `None` if there are none, or no such file.
+    /// The users other than root and the caller (also by sudo(8)) who could have written the file
+    /// at `path`, or put it there; `None` if there are none, or no such file.
     ///
     /// Checks the file and each directory and link of the path as it is written.
     ///
@@ -187,8 +187,8 @@ impl HostView {
     pub fn find_untrusted_writer(&self, path: &Path) -> Result<Option<UntrustedWriter>> {
         Ok(match self.locate(path)? {
             Lookup::Missing => None,
-            Lookup::Refused { stranger, .. } => Some(stranger),
-            Lookup::Found(located) => UntrustedWriter::file(&located.stat).or(located.stranger),
+            Lookup::Refused { writer, .. } => Some(writer),
+            Lookup::Found(located) => UntrustedWriter::file(&located.stat).or(located.writer),
         })
     }
 
@@ -215,7 +215,7 @@ impl HostView {
         // last.
         let mut way: Vec<(OwnedFd, Stat)> = vec![(top, stat)];
         let mut control = Control::Trusted;
-        let mut stranger: Option<UntrustedWriter> = None;
+        let mut writer: Option<UntrustedWriter> = None;
         let mut links = 0;
         let mut ahead = components(path);
         while let Some(part) = ahead.pop() {
@@ -241,19 +241,19 @@ impl HostView {
             let stat: Stat = fstat(&handle).map_err(fail)?.into();
             self.record_access(&here, FollowMode::NoSymlinks, false, Some(&stat));
             let (power, is_strange) = power(facts, &stat);
-            if is_strange && stranger.is_none() {
-                stranger = Some(UntrustedWriter::directory(real.clone(), facts));
+            if is_strange && writer.is_none() {
+                writer = Some(UntrustedWriter::directory(real.clone(), facts));
             }
             control = control.and(power);
             if stat.kind() == FileKind::Symlink {
                 if control != Control::Trusted || !is_trusted(stat.uid) {
-                    let stranger = stranger
+                    let writer = writer
                         .or_else(|| {
                             let in_sticky = control != Control::Trusted;
                             in_sticky.then(|| UntrustedWriter::directory(real.clone(), facts))
                         })
                         .unwrap_or_else(|| UntrustedWriter::link(here.clone(), &stat));
-                    return Ok(Lookup::Refused { at: here, stranger });
+                    return Ok(Lookup::Refused { at: here, writer });
                 }
                 if links == LINK_LIMIT {
                     return Err(fail(Errno::LOOP));
@@ -273,8 +273,8 @@ impl HostView {
             }
             if stat.kind() == FileKind::Directory && !ahead.is_empty() {
                 let may_pass = stat.mode & 0o001 != 0 || control == Control::User(stat.uid);
-                if let Some(stranger) = stranger.clone().filter(|_| !may_pass) {
-                    return Ok(Lookup::Refused { at: here, stranger });
+                if let Some(writer) = writer.clone().filter(|_| !may_pass) {
+                    return Ok(Lookup::Refused { at: here, writer });
                 }
             }
             real = here;
@@ -285,7 +285,7 @@ impl HostView {
                 real,
                 stat,
                 control,
-                stranger,
+                writer,
                 handle,
             }),
             None => Lookup::Missing,
@@ -387,7 +387,7 @@ impl HostView {
         use std::io::Read;
         let located = match self.locate(path)? {
             Lookup::Missing => return Ok(None),
-            Lookup::Refused { stranger, .. } => return Ok(Some(Err(stranger))),
+            Lookup::Refused { writer, .. } => return Ok(Some(Err(writer))),
             Lookup::Found(located) => located,
         };
         let shown = self.display_path(path);
@@ -397,8 +397,8 @@ impl HostView {
                     .why("it is not a regular file"),
             );
         }
-        if let Some(stranger) = UntrustedWriter::file(&located.stat).or(located.stranger) {
-            return Ok(Some(Err(stranger)));
+        if let Some(writer) = UntrustedWriter::file(&located.stat).or(located.writer) {
+            return Ok(Some(Err(writer)));
         }
         let mut content = Vec::new();
         self.open_no_symlinks(&located.real, &located.stat)?

@@ -1,7 +1,7 @@
 //! Skeletons of homes: check of the directory of a `skel` key, and its copy into a new home.
 //!
 //! Everything in a skeleton becomes a file of a jailed user, so that only files that all users may
-//! read on the host are copied, wherever they are and whoever put them there. The directory is read
+//! read on the host are copied, whatever their directory and owner. The directory is read
 //! twice, for the plan and for the creation of the home; what the second pass finds is copied, file
 //! by file, by descriptor and without following a link.
 
@@ -33,7 +33,7 @@ pub fn skeleton(view: &HostView, path: &Path) -> Result<std::result::Result<Skel
     let located = match view.locate(path)? {
         Lookup::Found(located) => located,
         Lookup::Missing => return Ok(Err("there is no such directory on the host".to_owned())),
-        Lookup::Refused { at, stranger } => return Ok(Err(Lookup::refusal(&at, &stranger))),
+        Lookup::Refused { at, writer } => return Ok(Err(Lookup::refusal(&at, &writer))),
     };
     if located.stat.kind() != FileKind::Directory {
         return Ok(Err("it is not a directory".to_owned()));

@@ -449,7 +449,8 @@ impl HostView {
         Ok(stat.map(|stat| ResolvedPath { real, stat, links }))
     }
 
-    /// The first executable file called `name` in the directories that root's login shell has in `PATH`.
+    /// The first executable file called `name` in the directories of `PATH` of
+    /// root's login shell.
     ///
     /// # Errors
     /// As [`HostView::stat`].
@@ -459,8 +460,8 @@ impl HostView {
         })
     }
 
-    /// The first path that `accept` accepts of `program` in the colon-separated `directories`, links
-    /// followed; an absolute `program` is the only candidate.
+    /// The first path that `accept` accepts of `program` in the colon-separated `directories`,
+    /// links followed; an absolute `program` is the only candidate.
     ///
     /// # Errors
     /// As [`HostView::stat`].

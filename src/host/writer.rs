@@ -99,9 +99,9 @@ impl Host {
             match self.locate(known)? {
                 Lookup::Found(located) => break located,
                 Lookup::Missing => known = known.parent().unwrap_or(Path::new("/")),
-                Lookup::Refused { at, stranger } => {
+                Lookup::Refused { at, writer } => {
                     return Err(
-                        refuse(Lookup::refusal(&at, &stranger)).hint("name the directory itself")
+                        refuse(Lookup::refusal(&at, &writer)).hint("name the directory itself")
                     );
                 }
             }

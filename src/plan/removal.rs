@@ -87,7 +87,7 @@ pub fn removal(
         exits,
         // What an interrupted userdel(8) has left in one of the account files.
         (manifest.accounts.iter())
-            .filter(|account| known.half_users.contains(&account.name))
+            .filter(|account| known.orphan_shadow_users.contains(&account.name))
             .map(|account| Step::DeleteAccount {
                 user: account.name.clone(),
                 uid: account.uid,
@@ -98,7 +98,9 @@ pub fn removal(
         // Groups are deleted when no account has them as primary group.
         (lock.iter())
             .map(|lock| &lock.group.0)
-            .filter(|group| known.group(group).is_some() || known.half_groups.contains(*group))
+            .filter(|group| {
+                known.group(group).is_some() || known.orphan_shadow_groups.contains(*group)
+            })
             .map(|group| Step::DeleteGroup {
                 name: group.clone(),
                 gid: recorded_gid(&manifest, group),
@@ -173,7 +175,7 @@ fn supplementary_groups(
     };
     let is_unused = |name: &String, gid: u32| match known.group(name) {
         Some(found) => found.gid == gid && !is_used(found),
-        None => known.half_groups.contains(name),
+        None => known.orphan_shadow_groups.contains(name),
     };
     (manifest.groups.iter())
         .filter(|(name, gid)| is_unused(name, **gid))

@@ -85,8 +85,8 @@ fn add_source(
     let located = match view.locate(source)? {
         Lookup::Found(located) => located,
         Lookup::Missing => return Err(refuse(source, "there is no such file on the host")),
-        Lookup::Refused { at, stranger } => {
-            let mut error = refuse(source, &Lookup::refusal(&at, &stranger));
+        Lookup::Refused { at, writer } => {
+            let mut error = refuse(source, &Lookup::refusal(&at, &writer));
             for finding in &mut error.findings {
                 finding.hints.push(
                     "name the file itself, in directories that only root can write to".to_owned(),

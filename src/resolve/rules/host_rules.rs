@@ -24,16 +24,16 @@ pub(super) fn rules(view: &HostView, findings: &mut Vec<Finding>) -> Result<Vec<
         let bytes = match view.read_trusted(&path, spec::MAX as u64 + 1)? {
             None => continue,
             Some(Ok(bytes)) => bytes,
-            Some(Err(stranger)) => {
+            Some(Err(writer)) => {
                 findings.push(
                     Finding::new(format!(
                         "could not use the rules in `{}`",
                         shown.display().to_string().escape_debug()
                     ))
-                    .why(stranger.to_string())
+                    .why(writer.to_string())
                     .hint(format!(
                         "a rule decides which files of the host are copied into jails: run `{}`",
-                        stranger.fix_command(&path)
+                        writer.fix_command(&path)
                     )),
                 );
                 continue;
