@@ -56,7 +56,7 @@ complete -c jailctl -n "__fish_jailctl_using_subcommand init" -s h -l help -d 'P
 complete -c jailctl -n "__fish_jailctl_using_subcommand init" -s V -l version -d 'Print version'
 complete -c jailctl -n "__fish_jailctl_using_subcommand build" -l root -d 'Take the directory DIR for the host: its programs, accounts, sshd configuration and records' -r -F
 complete -c jailctl -n "__fish_jailctl_using_subcommand build" -l output -d 'Make only the tree, in DIR, which must be new or empty: no accounts, no sshd, no records' -r -F
-complete -c jailctl -n "__fish_jailctl_using_subcommand build" -l wait -d 'How long to wait for another jailctl to end' -r
+complete -c jailctl -n "__fish_jailctl_using_subcommand build" -l lock-timeout -d 'Wait up to SECONDS for another jailctl to finish' -r
 complete -c jailctl -n "__fish_jailctl_using_subcommand build" -l from-here -d 'Let SPEC take the place of another file that its jail was built from'
 complete -c jailctl -n "__fish_jailctl_using_subcommand build" -l recreate -d 'Make a jail anew whose root is gone with the homes in it'
 complete -c jailctl -n "__fish_jailctl_using_subcommand build" -s n -l dry-run -d 'Show what would be done, and do nothing'
@@ -84,7 +84,7 @@ complete -c jailctl -n "__fish_jailctl_using_subcommand check" -s h -l help -d '
 complete -c jailctl -n "__fish_jailctl_using_subcommand check" -s V -l version -d 'Print version'
 complete -c jailctl -n "__fish_jailctl_using_subcommand update" -l packages -d 'Only jails that have a file of one of these packages, separated by commas' -r
 complete -c jailctl -n "__fish_jailctl_using_subcommand update" -l root -d 'Take the directory DIR for the host: its programs, accounts, sshd configuration and records' -r -F
-complete -c jailctl -n "__fish_jailctl_using_subcommand update" -l wait -d 'How long to wait for another jailctl to end' -r
+complete -c jailctl -n "__fish_jailctl_using_subcommand update" -l lock-timeout -d 'Wait up to SECONDS for another jailctl to finish' -r
 complete -c jailctl -n "__fish_jailctl_using_subcommand update" -l all -d 'All jails of the host'
 complete -c jailctl -n "__fish_jailctl_using_subcommand update" -s n -l dry-run -d 'Show what would be done, and do nothing'
 complete -c jailctl -n "__fish_jailctl_using_subcommand update" -l json -d 'Print one JSON object'
@@ -94,7 +94,7 @@ complete -c jailctl -n "__fish_jailctl_using_subcommand update" -s v -l verbose 
 complete -c jailctl -n "__fish_jailctl_using_subcommand update" -s h -l help -d 'Print help'
 complete -c jailctl -n "__fish_jailctl_using_subcommand update" -s V -l version -d 'Print version'
 complete -c jailctl -n "__fish_jailctl_using_subcommand rollback" -l root -d 'Take the directory DIR for the host: its programs, accounts, sshd configuration and records' -r -F
-complete -c jailctl -n "__fish_jailctl_using_subcommand rollback" -l wait -d 'How long to wait for another jailctl to end' -r
+complete -c jailctl -n "__fish_jailctl_using_subcommand rollback" -l lock-timeout -d 'Wait up to SECONDS for another jailctl to finish' -r
 complete -c jailctl -n "__fish_jailctl_using_subcommand rollback" -s n -l dry-run -d 'Show what would be done, and do nothing'
 complete -c jailctl -n "__fish_jailctl_using_subcommand rollback" -l json -d 'Print one JSON object'
 complete -c jailctl -n "__fish_jailctl_using_subcommand rollback" -l no-reload -d 'Leave it to somebody else to make sshd read its configuration'
@@ -126,7 +126,7 @@ complete -c jailctl -n "__fish_jailctl_using_subcommand doctor" -s v -l verbose 
 complete -c jailctl -n "__fish_jailctl_using_subcommand doctor" -s h -l help -d 'Print help'
 complete -c jailctl -n "__fish_jailctl_using_subcommand doctor" -s V -l version -d 'Print version'
 complete -c jailctl -n "__fish_jailctl_using_subcommand remove" -l root -d 'Take the directory DIR for the host: its programs, accounts, sshd configuration and records' -r -F
-complete -c jailctl -n "__fish_jailctl_using_subcommand remove" -l wait -d 'How long to wait for another jailctl to end' -r
+complete -c jailctl -n "__fish_jailctl_using_subcommand remove" -l lock-timeout -d 'Wait up to SECONDS for another jailctl to finish' -r
 complete -c jailctl -n "__fish_jailctl_using_subcommand remove" -l purge -d 'Remove homes and all else that users put there, and their mail'
 complete -c jailctl -n "__fish_jailctl_using_subcommand remove" -l kill -d 'End the jail\'s sessions first'
 complete -c jailctl -n "__fish_jailctl_using_subcommand remove" -s n -l dry-run -d 'Show what would be done, and do nothing'
@@ -146,7 +146,7 @@ complete -c jailctl -n "__fish_jailctl_using_subcommand deps" -l charset -d 'Cou
 complete -c jailctl -n "__fish_jailctl_using_subcommand deps" -l json -d 'Print one JSON object'
 complete -c jailctl -n "__fish_jailctl_using_subcommand deps" -l tree -d 'Print a tree for each file'
 complete -c jailctl -n "__fish_jailctl_using_subcommand deps" -l dot -d 'Print a graph for dot(1)'
-complete -c jailctl -n "__fish_jailctl_using_subcommand deps" -l known -d 'Count what is known to be loaded while programs run: modules of nsswitch.conf, libraries that libc loads'
+complete -c jailctl -n "__fish_jailctl_using_subcommand deps" -l implicit -d 'Count what is known to be loaded while programs run: modules of nsswitch.conf, libraries that libc loads'
 complete -c jailctl -n "__fish_jailctl_using_subcommand deps" -s q -l quiet -d 'Say less: no notices on standard error'
 complete -c jailctl -n "__fish_jailctl_using_subcommand deps" -s v -l verbose -d 'Say more: each step as it is taken, every path of a plan'
 complete -c jailctl -n "__fish_jailctl_using_subcommand deps" -s h -l help -d 'Print help'

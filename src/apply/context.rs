@@ -115,7 +115,7 @@ impl<'r, 'h> StepContext<'r, 'h> {
             }
             Step::SetPassword { user, password } => match password {
                 Password::Locked => self.lock(user),
-                Password::Keep => Ok(()),
+                Password::Unchanged => Ok(()),
                 Password::Hash(hash) => self.host.set_password(user, hash),
             },
             Step::EnableAccount { user, until } => self.host.set_expiry(user, *until),

@@ -60,7 +60,7 @@ pub(crate) struct Build {
     #[command(flatten)]
     root: RootOption,
     /// Make only the tree, in DIR, which must be new or empty: no accounts, no sshd, no records.
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["root", "dry_run", "no_reload", "wait"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["root", "dry_run", "no_reload", "lock_timeout"])]
     output: Option<PathBuf>,
     #[command(flatten)]
     consent: Consent,

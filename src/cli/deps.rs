@@ -25,7 +25,7 @@ pub(crate) struct Deps {
     dlopen: Dlopen,
     /// Count what is known to be loaded while programs run: modules of nsswitch.conf, libraries that libc loads.
     #[arg(long)]
-    known: bool,
+    implicit: bool,
     /// Count what iconv(3) loads to convert from and to the character set NAME; may be given several times.
     #[arg(long, value_name = "NAME")]
     charset: Vec<String>,
@@ -84,7 +84,7 @@ impl Deps {
             charsets: self.charset,
             ..Options::default()
         };
-        if self.known {
+        if self.implicit {
             let text = view.read(Path::new("/etc/nsswitch.conf"), NSSWITCH)?;
             let text = String::from_utf8_lossy(text.as_deref().unwrap_or_default()).into_owned();
             options.libraries = implicit::nss_modules(&text, &[]);

@@ -311,15 +311,15 @@ pub(crate) struct WriteOptions {
     /// Leave it to somebody else to make sshd read its configuration.
     #[arg(long)]
     no_reload: bool,
-    /// How long to wait for another jailctl to end.
+    /// Wait up to SECONDS for another jailctl to finish.
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
-    wait: u64,
+    lock_timeout: u64,
 }
 
 impl WriteOptions {
     /// Takes the host's lock, and puts right what an earlier run has left. Gives the lock, and what an admin should know of that.
     pub(crate) fn lock_and_recover(&self, host: &Host) -> Result<(Lock, Vec<String>)> {
-        let lock = host.lock(Duration::from_secs(self.wait))?;
+        let lock = host.lock(Duration::from_secs(self.lock_timeout))?;
         let said = recover(host, &self.options())?;
         Ok((lock, said))
     }

@@ -76,7 +76,7 @@ fn jail(view: &HostView, manifest: &Manifest) -> Result<Jail> {
     Ok(Jail {
         name: manifest.name.clone(),
         root: manifest.root.display().to_string(),
-        root_is_there: view.lstat(&manifest.root)?.is_some(),
+        root_exists: view.lstat(&manifest.root)?.is_some(),
         built: written.map_or(0, |stat| stat.mtime.0),
         spec: origin(view, manifest)?,
         group: manifest.lock.as_ref().map(|lock| lock.group.0.clone()),
@@ -88,7 +88,7 @@ fn jail(view: &HostView, manifest: &Manifest) -> Result<Jail> {
             .collect::<Result<_>>()?,
         snippet,
         tree: contents(manifest),
-        places: manifest.places.iter().cloned().collect(),
+        user_dirs: manifest.places.iter().cloned().collect(),
     })
 }
 
@@ -107,7 +107,7 @@ fn origin(view: &HostView, manifest: &Manifest) -> Result<Origin> {
     // One that an older jailctl took, and this one does not, says no more.
     let spec = built.and_then(|text| {
         let source = spec::source(&manifest.spec, text.into_bytes()).ok()?;
-        spec::load(&source, &HostTemplates(view)).ok()
+        spec::load_recorded(&source, &HostTemplates(view)).ok()
     });
     Ok(Origin {
         path: manifest.spec.clone(),
@@ -117,7 +117,7 @@ fn origin(view: &HostView, manifest: &Manifest) -> Result<Origin> {
             names.map(|name| name.value.clone()).collect()
         }),
         // What was built, also where this jailctl would read the spec in another way.
-        doors: Some(manifest.doors.clone())
+        access: Some(manifest.doors.clone())
             .filter(|doors| !doors.is_empty())
             .or_else(|| spec.map(|spec| spec.doors.value)),
     })

@@ -132,7 +132,7 @@ pub(crate) fn load_built(manifest: &Manifest, host: &HostView) -> Result<(Spec, 
         .hint("build the jail from its spec file once")
     })?;
     let source = spec::source(&manifest.spec, text.clone().into_bytes())?;
-    let spec = spec::load(&source, &HostTemplates(host))?.member(&manifest.name)?;
+    let spec = spec::load_recorded(&source, &HostTemplates(host))?.member(&manifest.name)?;
     let origin = Origin {
         name: manifest.spec.clone(),
         text,

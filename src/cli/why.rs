@@ -55,7 +55,7 @@ impl Why {
         for word in &self.paths {
             let path = jail_path(word, &root)?;
             let answer = Answer::new(&path, &reasons, &places);
-            if !answer.is_there {
+            if !answer.exists {
                 report.code = ErrorKind::Negative as u8;
                 report.notices.push(format!(
                     "`{path}` is not in the jail `{}`: nothing asks for it",

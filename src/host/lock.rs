@@ -71,6 +71,6 @@ fn busy(file: &mut File, run: &Dir) -> Error {
             run.display_path(Path::new("lock")).display()
         ))
         .why(format!("{who} holds it"))
-        .hint("wait for it to end, or give `--wait SECONDS`"),
+        .hint("wait for it to end, or give `--lock-timeout SECONDS`"),
     )
 }

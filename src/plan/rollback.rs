@@ -30,7 +30,7 @@ impl PreviousBuild {
         let text = String::from_utf8_lossy(&text.unwrap_or_default()).into_owned();
         let source = crate::spec::source(&before.spec, text.clone().into_bytes())?;
         Ok(Some(Self {
-            spec: crate::spec::load(&source, templates)?,
+            spec: crate::spec::load_recorded(&source, templates)?,
             origin: Origin {
                 name: before.spec.clone(),
                 text,

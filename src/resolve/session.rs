@@ -141,7 +141,7 @@ pub(super) fn check(
     match Modules::find(view)? {
         None => refuse(
             "PAM is not installed, and it is by PAM that sshd begins a session".to_owned(),
-            "take the tables `[namespaces]`, `[network]`, `[limits]` and `[[mount]]`, and `log`, out for a plain chroot"
+            "take the tables `[namespaces]`, `[network]`, `[limits]` and `[[mount]]`, and `sftp_log`, out for a plain chroot"
                 .to_owned(),
         ),
         Some(modules) if !modules.has_ours => {

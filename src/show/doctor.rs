@@ -34,17 +34,17 @@ pub fn text(about: &str, fine: &str, wrong: &str, reasons: &[Problem], paint: St
 }
 
 /// `doctor --json`.
-pub fn json(user: Option<&str>, jail: Option<&str>, reasons: &[Problem]) -> Value {
-    let reasons: Vec<Value> = reasons
+pub fn json(user: Option<&str>, jail: Option<&str>, problems: &[Problem]) -> Value {
+    let problems: Vec<Value> = problems
         .iter()
         .map(|reason| {
             json!({
                 "code": reason.code,
                 "what": reason.finding.what,
                 "why": reason.finding.why,
-                "mend": reason.finding.hints,
+                "fix": reason.finding.hints,
             })
         })
         .collect();
-    json!({ "schema": 1, "user": user, "jail": jail, "fine": reasons.is_empty(), "reasons": reasons })
+    json!({ "schema": 1, "user": user, "jail": jail, "ok": problems.is_empty(), "problems": problems })
 }

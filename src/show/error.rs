@@ -17,7 +17,7 @@ pub fn json(error: &Error) -> Value {
 }
 
 fn finding(finding: &Finding) -> Value {
-    let place = finding.site.as_ref().map(|(site, _)| {
+    let location = finding.site.as_ref().map(|(site, _)| {
         let (line, column) = site.position();
         json!({ "source": site.source.name, "line": line, "column": column })
     });
@@ -25,6 +25,6 @@ fn finding(finding: &Finding) -> Value {
         "what": finding.what,
         "why": finding.why,
         "hints": finding.hints,
-        "place": place,
+        "location": location,
     })
 }

@@ -31,8 +31,8 @@ pub struct Origin {
     pub state: FileState,
     /// The templates it names; `None` where the spec as built cannot be read any more.
     pub templates: Option<Vec<String>>,
-    /// The doors it opens.
-    pub doors: Option<Vec<AccessMethod>>,
+    /// Ways in, as `sshd.allow` names them.
+    pub access: Option<Vec<AccessMethod>>,
 }
 
 /// An account of a jail.
@@ -99,7 +99,7 @@ pub struct Jail {
     /// Where it stands.
     pub root: String,
     /// Whether that is there.
-    pub root_is_there: bool,
+    pub root_exists: bool,
     /// When it was built last, in seconds since the epoch.
     #[serde(serialize_with = "moment")]
     pub built: i64,
@@ -119,7 +119,7 @@ pub struct Jail {
     /// Its tree.
     pub tree: Contents,
     /// Directories that belong to users.
-    pub places: Vec<JailPath>,
+    pub user_dirs: Vec<JailPath>,
 }
 
 #[expect(
@@ -146,7 +146,7 @@ pub fn text(jail: &Jail, paint: Styler) -> String {
     let wrong = |text: &str| paint.apply(Style::Warning, text);
     // Writing to a String cannot fail, here and below.
     let title = paint.apply(Style::Strong, &format!("{} at {}", jail.name, jail.root));
-    let gone = if jail.root_is_there {
+    let gone = if jail.root_exists {
         String::new()
     } else {
         wrong("  (gone: `jailctl build` makes it again)")
@@ -173,10 +173,10 @@ pub fn text(jail: &Jail, paint: Styler) -> String {
     if let Some(templates) = &jail.spec.templates {
         line("templates", list(templates.iter().cloned()));
     }
-    if let Some(doors) = &jail.spec.doors {
+    if let Some(access) = &jail.spec.access {
         line(
-            "doors",
-            list(doors.iter().map(|door| door.as_str().to_owned())),
+            "access",
+            list(access.iter().map(|method| method.as_str().to_owned())),
         );
     }
     if let Some(Snippet { path, state }) = &jail.snippet {
@@ -208,7 +208,10 @@ pub fn text(jail: &Jail, paint: Styler) -> String {
             count(tree.devices, "device", "devices"),
         ),
     );
-    line("places", list(jail.places.iter().map(ToString::to_string)));
+    line(
+        "user dirs",
+        list(jail.user_dirs.iter().map(ToString::to_string)),
+    );
     let group = jail.group.as_ref().zip(jail.gid);
     let group = group.map(|(name, gid)| format!("{name} (gid {gid})"));
     line(

@@ -6,6 +6,7 @@ use jailctl_session::cgroup::{Limits, Usage};
 
 use super::bytes;
 use crate::names::JailName;
+use crate::spec::rename_limits;
 
 /// One jail at one time.
 #[derive(Debug)]
@@ -99,6 +100,15 @@ fn seconds(microseconds: u64) -> String {
     format!("{}.{} s", tenths / 10, tenths % 10)
 }
 
+/// Limits under the keys of a spec.
+fn limits_json(limits: &Limits) -> serde_json::Value {
+    let mut value = serde_json::json!(limits);
+    if let Some(object) = value.as_object_mut() {
+        rename_limits(object);
+    }
+    value
+}
+
 /// `stats --json`.
 pub fn json(samples: &[StatsRow]) -> serde_json::Value {
     let jail = |sample: &StatsRow| {
@@ -116,7 +126,7 @@ pub fn json(samples: &[StatsRow]) -> serde_json::Value {
             "throttled_us": usage.throttled_time,
             "read": usage.read,
             "written": usage.written,
-            "limits": limits,
+            "limits": limits_json(limits),
         })
     };
     let jails: Vec<_> = samples.iter().map(jail).collect();

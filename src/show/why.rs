@@ -84,7 +84,7 @@ pub struct Answer<'j> {
     /// As it was asked for.
     pub path: JailPath,
     /// Whether the jail has it, by the records or because it is jailctl's or a user's own.
-    pub is_there: bool,
+    pub exists: bool,
     /// The entry that this means, and what it is.
     what: String,
     /// From the first reason down to the path.
@@ -100,7 +100,7 @@ impl<'j> Answer<'j> {
         };
         let answer = |what: String, chains| Self {
             path: path.clone(),
-            is_there: true,
+            exists: true,
             what,
             chains,
         };
@@ -134,7 +134,7 @@ impl<'j> Answer<'j> {
             above = directory.parent();
         }
         Self {
-            is_there: false,
+            exists: false,
             ..answer("not in the jail".to_owned(), Vec::new())
         }
     }
@@ -194,9 +194,49 @@ fn link_text(why: &Reason) -> String {
 }
 
 #[derive(Serialize)]
-struct Link<'j> {
+struct LinkJson<'j> {
     path: &'j JailPath,
-    why: &'j Reason,
+    why: ReasonJson<'j>,
+}
+
+/// A [`Reason`] in the output. Manifests keep the names of the first format.
+#[derive(Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+enum ReasonJson<'j> {
+    Spec {
+        location: &'j str,
+        value: &'j str,
+    },
+    Dependency {
+        by: &'j str,
+        name: &'j str,
+    },
+    ParentDir {
+        path: &'j JailPath,
+    },
+    Rule {
+        rule: &'j str,
+        reason: &'j str,
+        by: &'j JailPath,
+    },
+    Builtin {
+        reason: &'j str,
+    },
+}
+
+impl<'j> From<&'j Reason> for ReasonJson<'j> {
+    fn from(reason: &'j Reason) -> Self {
+        match reason {
+            Reason::Spec { place, says } => Self::Spec {
+                location: place,
+                value: says,
+            },
+            Reason::Dependency { by, name } => Self::Dependency { by, name },
+            Reason::ParentDir { path } => Self::ParentDir { path },
+            Reason::Rule { rule, reason, by } => Self::Rule { rule, reason, by },
+            Reason::Builtin { reason } => Self::Builtin { reason },
+        }
+    }
 }
 
 /// `why --json`: every reason of every path.
@@ -204,14 +244,20 @@ pub fn json(jail: &JailName, answers: &[Answer<'_>]) -> Value {
     let answers: Vec<Value> = answers
         .iter()
         .map(|answer| {
-            let reasons: Vec<Vec<Link<'_>>> = answer
+            let link = |(path, why): &ReasonLink<'_>| {
+                json!(LinkJson {
+                    path,
+                    why: (*why).into()
+                })
+            };
+            let reasons: Vec<Vec<Value>> = answer
                 .chains
                 .iter()
-                .map(|chain| chain.iter().map(|(path, why)| Link { path, why }).collect())
+                .map(|chain| chain.iter().map(link).collect())
                 .collect();
             json!({
                 "path": answer.path,
-                "is_there": answer.is_there,
+                "exists": answer.exists,
                 "what": answer.what,
                 "reasons": reasons,
             })

@@ -148,7 +148,7 @@ pub enum Constraint {
     Word(KeyWords),
     /// One line of an authorized_keys file.
     KeyLine,
-    /// `locked`, `keep` or a crypt(5) hash.
+    /// `locked`, `unchanged` or a crypt(5) hash.
     Password,
     /// Text of several lines.
     Content,
@@ -195,7 +195,7 @@ impl Constraint {
             Self::Umask => "a umask",
             Self::Word(words) => words.kind,
             Self::KeyLine => "a line of authorized_keys",
-            Self::Password => "`locked`, `keep` or a crypt(5) hash",
+            Self::Password => "`locked`, `unchanged` or a crypt(5) hash",
             Self::Content => "plain text",
             Self::Size => "a size",
             Self::SizeOrNone => "a size or 0",
@@ -292,7 +292,7 @@ impl Constraint {
             Self::Mode => "^0?[0-7][0145][0145]$",
             Self::Umask => "^0?[01][0-7][0-7]$",
             Self::KeyLine => "^[a-z].* AAAA",
-            Self::Password => "^(locked|keep|\\$.+|_.{19})$",
+            Self::Password => "^(locked|unchanged|\\$.+|_.{19})$",
             Self::Size => "^[0-9]+[KMGT]?$",
             Self::SizeOrNone => "^[0-9]+[KMGT]?$",
             Self::Percent => "^[0-9]+%$",

@@ -62,13 +62,13 @@ pub(crate) fn build(table: &Table) -> LimitsSpec {
             devices.map(|(text, _)| text.into()).collect()
         }),
         hugetlb: bytes("hugetlb"),
-        net_class: number("net_class"),
-        net_priority: number("net_priority"),
+        net_class: number("net_cls_classid"),
+        net_priority: number("net_prio"),
         open_files: number("open_files"),
         core_size: bytes("core_size"),
-        sessions: number("sessions"),
+        sessions: number("max_sessions"),
         parent: table
-            .text("parent")
+            .text("cgroup_parent")
             .and_then(|(text, _)| control_group(text).ok())
             .map(str::to_owned),
     };

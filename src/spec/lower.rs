@@ -224,7 +224,7 @@ fn sftp(spec: &Table) -> SftpSpec {
             .text("umask")
             .map(|(text, site)| sited(text.to_owned(), site)),
         log: sshd
-            .flag("log")
+            .flag("sftp_log")
             .filter(|(log, _)| *log)
             .map(|(_, site)| site.clone()),
     }

@@ -26,6 +26,7 @@ mod parse;
 mod password;
 pub mod path_rules;
 mod redact;
+mod renamed;
 mod reserved_names;
 pub mod schema;
 mod session;
@@ -40,6 +41,7 @@ pub use mount::{MountSource, MountSpec};
 pub use network::{NetworkSpec, PrivateNetwork};
 pub(crate) use parse::{Document, parse};
 pub use parse::{MAX, source};
+pub use renamed::rename_limits;
 pub use session::SessionSpec;
 pub use template::{BuiltIn, Templates};
 
@@ -48,7 +50,7 @@ mod tests;
 
 use findings::Findings;
 use template::Layer;
-use typed_table::Table;
+use typed_table::{LayerKind, Table};
 
 /// A door: one way into a jail.
 #[derive(
@@ -107,14 +109,14 @@ pub enum Dlopen {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Day(pub i64);
 
-/// `[sshd] start_dir`, `umask` and `log`: how sshd itself serves sftp, where that is the only door.
+/// `[sshd] start_dir`, `umask` and `sftp_log`: how sshd itself serves sftp, where that is the only door.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SftpSpec {
     /// `start_dir`: a directory of the jail.
     pub start_dir: Option<Spanned<JailPath>>,
     /// `umask`, as written.
     pub umask: Option<Spanned<String>>,
-    /// `log`, where it is true: transfers are written to the host's log.
+    /// `sftp_log`, where it is true: transfers are written to the host's log.
     pub log: Option<Span>,
 }
 
@@ -187,8 +189,8 @@ pub struct User {
 pub enum Password {
     /// `"locked"`: none works; keys do.
     Locked,
-    /// `"keep"`: whatever the account has, set by others; a new account has none.
-    Keep,
+    /// `"unchanged"`: the password that the account has, set by others; a new account has none.
+    Unchanged,
     /// A crypt(5) hash.
     Hash(String),
 }
@@ -197,7 +199,7 @@ impl std::fmt::Debug for Password {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Locked => "Locked",
-            Self::Keep => "Keep",
+            Self::Unchanged => "Unchanged",
             Self::Hash(_) => "Hash(…)",
         })
     }
@@ -242,8 +244,24 @@ pub struct DirSpec {
 ///
 /// Fails with every finding at once, those of `source` in the order of its lines. Sites point into copies of the texts in which secrets are blotted out.
 pub fn load(source: &Arc<SourceText>, templates: &dyn Templates) -> Result<Spec> {
+    load_as(LayerKind::Spec, source, templates)
+}
+
+/// Reads a spec from the records of a jail: as [`load`], and with the names that keys and values had in earlier builds.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_recorded(source: &Arc<SourceText>, templates: &dyn Templates) -> Result<Spec> {
+    load_as(LayerKind::RecordedSpec, source, templates)
+}
+
+fn load_as(
+    kind: LayerKind<'_>,
+    source: &Arc<SourceText>,
+    templates: &dyn Templates,
+) -> Result<Spec> {
     let mut findings = Findings::default();
-    let (file, mut whole) = layer(source, None, &mut findings)?;
+    let (file, mut whole) = layer(source, kind, &mut findings)?;
     whole &= !file.has_errors("templates");
     let mut below: Option<Table> = None;
     let mut seen = BTreeSet::new();
@@ -255,7 +273,7 @@ pub fn load(source: &Arc<SourceText>, templates: &dyn Templates) -> Result<Spec>
             whole = false;
             continue;
         };
-        let (table, complete) = layer(&source, Some(name), &mut findings)?;
+        let (table, complete) = layer(&source, LayerKind::Template(name), &mut findings)?;
         whole &= complete;
         below = Some(match below {
             Some(lower) => template::merge(lower, table, Layer::Template),
@@ -285,11 +303,11 @@ pub fn load(source: &Arc<SourceText>, templates: &dyn Templates) -> Result<Spec>
 /// One text as a checked tree, and whether it was whole.
 fn layer(
     source: &Arc<SourceText>,
-    template: Option<&str>,
+    kind: LayerKind<'_>,
     findings: &mut Findings,
 ) -> Result<(Table, bool)> {
     let document = parse::parse(source)?;
-    let table = typed_table::check(&document, template, findings);
+    let table = typed_table::check(&document, kind, findings);
     let whole = document.findings.is_empty();
     for finding in document.findings {
         findings.add(finding);

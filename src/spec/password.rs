@@ -3,6 +3,7 @@
 use super::Password;
 use super::constraint::Violation;
 use super::display::suggest;
+use super::renamed::{FORMER_UNCHANGED, UNCHANGED};
 
 /// Longest hash, as `CRYPT_OUTPUT_SIZE` of crypt(3).
 const MAX: usize = 384;
@@ -16,16 +17,26 @@ pub(crate) fn check(text: &str) -> Result<(), Violation> {
 pub(crate) fn parse(text: &str) -> Result<Password, Violation> {
     match text {
         "locked" => return Ok(Password::Locked),
-        "keep" => return Ok(Password::Keep),
+        UNCHANGED => return Ok(Password::Unchanged),
+        FORMER_UNCHANGED => {
+            return Err(
+                Violation::new("is neither `locked` nor `unchanged` nor a hash")
+                    .hint("write `unchanged`, as `keep` is called now"),
+            );
+        }
         _ => {}
     }
-    if let Some(meant) = suggest(text, ["locked", "keep"]) {
-        return Err(Violation::new("is neither `locked` nor `keep` nor a hash")
-            .hint(format!("did you mean `{meant}`?")));
+    if let Some(meant) = suggest(text, ["locked", UNCHANGED]) {
+        return Err(
+            Violation::new("is neither `locked` nor `unchanged` nor a hash")
+                .hint(format!("did you mean `{meant}`?")),
+        );
     }
     if text.starts_with(['!', '*']) || text.is_empty() {
-        return Err(Violation::new("is neither `locked` nor `keep` nor a hash")
-            .hint("write `locked`: no password works then, and keys do"));
+        return Err(
+            Violation::new("is neither `locked` nor `unchanged` nor a hash")
+                .hint("write `locked`: no password works then, and keys do"),
+        );
     }
     if !text.starts_with(['$', '_']) {
         return Err(Violation::form(
@@ -75,7 +86,7 @@ mod tests {
     fn hashes_and_words_pass() {
         for good in [
             "locked",
-            "keep",
+            "unchanged",
             "$6$rounds=5000$saltsalt$abcdefghijklmnopqrstuvwxyz./",
             "$y$j9T$F5Jx5fExrKuPp53xLKQ..1$X3DX6M94c7o.9agCG9G317fhZg9SqC.5i5rd.RhAtQ7",
             "$2b$05$c92SVSfjeiCD6F2nAD6y0uBpJDjdRkt0EgeC4/31Rf2LUZbDRDE.O",

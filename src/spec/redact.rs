@@ -7,6 +7,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::authorized_keys::is_private_key;
 use super::display::suggest;
+use super::renamed::{FORMER_UNCHANGED, UNCHANGED};
 use crate::span::SourceText;
 
 /// `source` with every secret replaced by as many `*` as it has bytes, so that offsets stay; `source` itself where there is none.
@@ -56,7 +57,7 @@ fn is_secret_key(key: &str) -> bool {
 
 /// Words of `password` that tell nothing.
 fn is_public_word(value: &str) -> bool {
-    value == "locked" || value == "keep"
+    ["locked", UNCHANGED, FORMER_UNCHANGED].contains(&value)
 }
 
 fn in_table(table: &DeTable<'_>, secret: bool, spans: &mut Vec<Range<usize>>) {

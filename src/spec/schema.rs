@@ -184,7 +184,7 @@ pub static KEYS: &[KeySchema] = &[
         .default("[]")
         .example(r#"authorized_keys = ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKLW/9v1NuUyultBVkZJNjz2vNi4eV8Vq20GZ01ZeKPs harley@gotham"]"#),
     KeySchema::new("user[].password", ValueType::Text(Constraint::Password))
-        .doc("`locked`, `keep` (leave alone what others set) or a crypt(5) hash")
+        .doc("`locked`, `unchanged` (leave alone what others set) or a crypt(5) hash")
         .default(r#""locked""#)
         .example(r#"password = "locked""#),
     KeySchema::new("user[].groups", ValueType::Texts(Constraint::GroupName))
@@ -219,10 +219,10 @@ pub static KEYS: &[KeySchema] = &[
         .doc("the umask of sftp; only where sftp is the only door")
         .default("that of sshd, which is 0022 on most hosts")
         .example(r#"umask = "0027""#),
-    KeySchema::new("sshd.log", ValueType::Boolean)
+    KeySchema::new("sshd.sftp_log", ValueType::Boolean)
         .doc("sftp transfers are written to the host's log; only where sftp is the only door, and with sessions of their own")
         .default("false")
-        .example("log = true"),
+        .example("sftp_log = true"),
     KeySchema::new("file[]", ValueType::Tables(&["target", "source"]))
         .doc("a file or tree of the host's, or text given here")
         .default("none")
@@ -274,7 +274,7 @@ pub static KEYS: &[KeySchema] = &[
         .default("`ro` (`rw` with tmpfs and proc), `nosuid`, `nodev`, `noexec`")
         .example(r#"options = ["rw"]"#),
     KeySchema::new("namespaces", ValueType::Table)
-        .doc("what each session has of its own; without this table, `[network]`, `[limits]`, `[[mount]]` and `log` a jail with a shell has what an empty one says where `pam_jailctl.so` is installed, and any other jail is a plain chroot")
+        .doc("what each session has of its own; without this table, `[network]`, `[limits]`, `[[mount]]` and `sftp_log` a jail with a shell has what an empty one says where `pam_jailctl.so` is installed, and any other jail is a plain chroot")
         .example("[namespaces]\npid = true"),
     KeySchema::new("namespaces.pid", ValueType::Boolean)
         .doc("its own process numbers")
@@ -373,14 +373,14 @@ pub static KEYS: &[KeySchema] = &[
         .doc("bytes in huge pages, of each size")
         .default("none")
         .example(r#"hugetlb = "64M""#),
-    KeySchema::new("limits.net_class", ValueType::Integer(1, 4_294_967_295))
+    KeySchema::new("limits.net_cls_classid", ValueType::Integer(1, 4_294_967_295))
         .doc("the class of packets, for tc(8) and netfilter; cgroup v1 only")
         .default("none")
-        .example("net_class = 0x100001"),
-    KeySchema::new("limits.net_priority", ValueType::Integer(1, 4_294_967_295))
+        .example("net_cls_classid = 0x100001"),
+    KeySchema::new("limits.net_prio", ValueType::Integer(1, 4_294_967_295))
         .doc("the priority of packets, on each interface of the host; cgroup v1 only")
         .default("none")
-        .example("net_priority = 3"),
+        .example("net_prio = 3"),
     KeySchema::new("limits.open_files", ValueType::Integer(64, 1_048_576))
         .doc("open files of each process, sshd's own for the connection among them")
         .default("1024 with `memory`, otherwise that of sshd")
@@ -389,14 +389,14 @@ pub static KEYS: &[KeySchema] = &[
         .doc("bytes of a core dump; where the host has a program for cores, it is started for them, as root and outside of these limits")
         .default("no cores")
         .example(r#"core_size = "64M""#),
-    KeySchema::new("limits.sessions", ValueType::Integer(1, 100_000))
+    KeySchema::new("limits.max_sessions", ValueType::Integer(1, 100_000))
         .doc("connections at one time")
         .default("none")
-        .example("sessions = 4"),
-    KeySchema::new("limits.parent", ValueType::Text(Constraint::ControlGroup))
+        .example("max_sessions = 4"),
+    KeySchema::new("limits.cgroup_parent", ValueType::Text(Constraint::ControlGroup))
         .doc("the control group that the jail's own is made in, in each hierarchy; it has to be there when a session begins, and is left alone")
         .default("one that comes and goes with the sessions")
-        .example(r#"parent = "/customers""#),
+        .example(r#"cgroup_parent = "/customers""#),
     KeySchema::new("test[]", ValueType::Tables(&[]))
         .doc("a command that must succeed inside before a build goes live; it has the name and the groups of the first user, and a user id that nobody else has")
         .default("none")

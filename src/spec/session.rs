@@ -1,4 +1,4 @@
-//! `[namespaces]`, `[network]`, `[limits]`, `[[mount]]` and `sshd.log`: what each session of a jail has of its own. A spec with none of these leaves it to the host whether a shell
+//! `[namespaces]`, `[network]`, `[limits]`, `[[mount]]` and `sshd.sftp_log`: what each session of a jail has of its own. A spec with none of these leaves it to the host whether a shell
 //! is in a session ([`SessionSpec::of_shell`]) or in a plain chroot.
 
 use super::AccessMethod;
@@ -18,7 +18,7 @@ use crate::span::Span;
     reason = "the keys of a table, independent of each other"
 )]
 pub struct SessionSpec {
-    /// The first of the tables, or `sshd.log`.
+    /// The first of the tables, or `sshd.sftp_log`.
     pub site: Span,
     /// `namespaces.pid`.
     pub pid: bool,
@@ -32,7 +32,7 @@ pub struct SessionSpec {
     pub user: bool,
     /// `[network]`.
     pub network: NetworkSpec,
-    /// `sshd.log`: whether the host's log can be written to.
+    /// `sshd.sftp_log`: whether the host's log can be written to.
     pub log: bool,
     /// `[[mount]]`.
     pub mounts: Vec<MountSpec>,
@@ -96,7 +96,7 @@ pub(crate) fn build(
         Some(Value::Table(table)) => Some(table),
         _ => None,
     };
-    let log = table("sshd").and_then(|sshd| sshd.flag("log"));
+    let log = table("sshd").and_then(|sshd| sshd.flag("sftp_log"));
     let log = log.filter(|(log, _)| *log).map(|(_, site)| site);
     let site = tables
         .iter()
@@ -136,7 +136,7 @@ pub(crate) fn build(
                 Finding::new("`namespaces.mnt` cannot be false in this jail")
                     .why("it is by its mounts that a session is held in all the rest")
                     .with_span(site, "")
-                    .hint("take the line out; or, for a plain chroot, make `pid`, `uts`, `ipc` and `cgroup` false too, with the host's network, no `[limits]`, no `[[mount]]` and no `log`"),
+                    .hint("take the line out; or, for a plain chroot, make `pid`, `uts`, `ipc` and `cgroup` false too, with the host's network, no `[limits]`, no `[[mount]]` and no `sftp_log`"),
             );
         }
         return None;

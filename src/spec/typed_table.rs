@@ -12,6 +12,7 @@ use super::date;
 use super::display::{list, quote, suggest};
 use super::findings::Findings;
 use super::parse::Document;
+use super::renamed;
 use super::schema::{KEYS, KeySchema, header, keys_of};
 use crate::error::Finding;
 use crate::span::Span;
@@ -131,15 +132,32 @@ impl Table {
     }
 }
 
-/// Holds `document` against the table of keys. `template` is its name if it is one.
+/// Kind of text that is checked: it decides which keys may occur, and under which names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LayerKind<'a> {
+    /// A spec.
+    Spec,
+    /// A spec from the records of a jail, which may have the names of earlier builds.
+    RecordedSpec,
+    /// The template of this name.
+    Template(&'a str),
+}
+
+impl LayerKind<'_> {
+    fn is_template(self) -> bool {
+        matches!(self, Self::Template(_))
+    }
+}
+
+/// Checks `document` against the table of keys.
 pub(crate) fn check(
     document: &Document<'_>,
-    template: Option<&str>,
+    kind: LayerKind<'_>,
     findings: &mut Findings,
 ) -> Table {
     let mut reader = Reader {
         document,
-        template,
+        kind,
         findings,
     };
     reader.table("", "", &document.tree, 0..0)
@@ -147,7 +165,7 @@ pub(crate) fn check(
 
 struct Reader<'a> {
     document: &'a Document<'a>,
-    template: Option<&'a str>,
+    kind: LayerKind<'a>,
     findings: &'a mut Findings,
 }
 
@@ -174,7 +192,7 @@ impl Reader<'_> {
             if self.findings.is_full() {
                 break;
             }
-            let Some(key) = keys_of(path).find(|key| key.name() == name.get_ref()) else {
+            let Some(key) = self.key(path, name.get_ref()) else {
                 self.unknown(path, shown, name.get_ref(), name.span());
                 continue;
             };
@@ -202,7 +220,7 @@ impl Reader<'_> {
         if self.document.findings.is_empty() {
             for key in keys_of(path).filter(|key| key.required && !entries.contains_key(key.name()))
             {
-                if self.template.is_none() || !key.file_only {
+                if !self.kind.is_template() || !key.file_only {
                     self.missing(key, shown, &site);
                 }
             }
@@ -210,9 +228,18 @@ impl Reader<'_> {
         Table { site, entries }
     }
 
+    /// The key called `name` in the table at `path`.
+    fn key(&self, path: &str, name: &str) -> Option<&'static KeySchema> {
+        let former = || match self.kind {
+            LayerKind::RecordedSpec => renamed::key(path, name),
+            LayerKind::Spec | LayerKind::Template(_) => None,
+        };
+        keys_of(path).find(|key| key.name() == name).or_else(former)
+    }
+
     /// Why a key that is known may not stand here at all.
     fn forbidden(&self, key: &KeySchema, shown: &str) -> Option<Finding> {
-        if self.template.is_some() && key.file_only {
+        if self.kind.is_template() && key.file_only {
             return Some(
                 Finding::new(format!("a template may not have `{shown}`"))
                     .hint("put it into the spec that names the template"),
@@ -242,6 +269,13 @@ impl Reader<'_> {
             quote(&format!("{shown}.{name}"))
         };
         let finding = Finding::new(format!("unknown key `{dotted}`"));
+        if let Some(key) = renamed::key(path, name) {
+            let finding = finding
+                .why(format!("it is called `{}` now", key.path))
+                .with_span(&self.site(span), format!("write `{}`", key.name()));
+            self.add(finding);
+            return;
+        }
         let names = || keys_of(path).map(KeySchema::name);
         let meant = suggest(name, keys_of(path).map(KeySchema::name));
         let elsewhere = KEYS
@@ -276,7 +310,12 @@ impl Reader<'_> {
         let span = value.span();
         match (key.shape, value.get_ref()) {
             (ValueType::Text(rule), DeValue::String(text)) => {
-                let text = self.unfold(text, &span);
+                let mut text = self.unfold(text, &span);
+                if self.kind == LayerKind::RecordedSpec
+                    && let Some(present) = renamed::value(key.path, &text)
+                {
+                    present.clone_into(&mut text);
+                }
                 self.satisfies(rule, shown, &text, span)
                     .then_some(Value::Text(text))
             }

@@ -107,7 +107,7 @@ fn check_sftp_options(parts: &PartialSpec, findings: &mut Findings) {
     let sftp = &parts.sftp;
     let start_dir = sftp.start_dir.as_ref().map(|one| ("start_dir", &one.site));
     let umask = sftp.umask.as_ref().map(|one| ("umask", &one.site));
-    let log = sftp.log.as_ref().map(|site| ("log", site));
+    let log = sftp.log.as_ref().map(|site| ("sftp_log", site));
     for (key, site) in [start_dir, umask, log].into_iter().flatten() {
         findings.add(
             Finding::new(format!("`sshd.{key}` has no effect in this jail"))
@@ -176,8 +176,8 @@ fn users(parts: &PartialSpec, findings: &mut Findings) {
                     name.value
                 ))
                 .why("it could not get the one it has back")
-                .with_span(&user.password.site, "with `adopt`, `keep` or `locked` is wanted here")
-                .hint("`keep` leaves it the password it has, `locked` lets none work as long as it is in the jail"),
+                .with_span(&user.password.site, "with `adopt`, `unchanged` or `locked` is wanted here")
+                .hint("`unchanged` leaves it the password it has, `locked` lets none work as long as it is in the jail"),
             );
         }
         if let Some(uid) = &user.uid

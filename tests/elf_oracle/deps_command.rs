@@ -347,16 +347,16 @@ fn what_no_file_says_is_told_where_it_is_asked_for() {
     put("etc/nsswitch.conf", b"passwd: files x\n");
     let list = |arguments: &[&str]| told(&root.deps(arguments));
     let plain = list(&["good"]);
-    let known = list(&["--known", "good"]);
+    let known = list(&["--implicit", "good"]);
     for (name, why) in [
         ("libgcc_s.so.1", "pthread_cancel"),
         ("libnss_x.so.2", "passwd: x"),
     ] {
         assert!(!plain.contains(name) && known.contains(name), "{known}");
-        assert!(list(&["--known", "--json", "good"]).contains(why));
+        assert!(list(&["--implicit", "--json", "good"]).contains(why));
     }
     assert!(!known.contains("libidn2"), "{known}");
-    assert!(list(&["--known", "--dlopen=suggested", "good"]).contains("libidn2.so.0"));
+    assert!(list(&["--implicit", "--dlopen=suggested", "good"]).contains("libidn2.so.0"));
     let charset = list(&["--charset", "latin", "good"]);
     for path in [
         "gconv/gconv-modules\n",

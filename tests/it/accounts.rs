@@ -77,7 +77,7 @@ fn an_account_that_leaves_the_spec_is_given_back() {
     let Some(host) = host() else { return };
     bob(&host);
     let before = standing(&host, "bob");
-    let (mut spec, _) = spec(&host, "adopt = true\npassword = 'keep'");
+    let (mut spec, _) = spec(&host, "adopt = true\npassword = 'unchanged'");
     host.jailctl(["build", &spec.path()]).ok();
     let shadow = host.sh("getent shadow bob").ok();
     assert!(shadow.text().starts_with("bob:$"), "{shadow:?}");

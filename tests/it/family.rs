@@ -465,7 +465,7 @@ fn members_go_back_together_and_one_alone_only_if_sshd_is_told_the_same() {
     // With a password the snippet is another, and it is everybody's.
     build(&spec, &host).ok();
     let mut open = spec.clone();
-    open.more = "[[user]]\nname = \"joker\"\npassword = \"keep\"\n".to_owned();
+    open.more = "[[user]]\nname = \"joker\"\npassword = \"unchanged\"\n".to_owned();
     build(&open, &host).ok();
     assert!(host.read(SNIPPET).contains("PasswordAuthentication yes"));
     let before = look(&host);

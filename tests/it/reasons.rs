@@ -44,12 +44,12 @@ fn ask(host: &DisposableHost, jail: &str, paths: &[&str]) -> Vec<Value> {
 /// Whether an answer follows each of its reasons back to what needs no other.
 fn is_answered(answer: &Value) -> bool {
     let chains = answer["reasons"].as_array().expect("reasons");
-    answer["is_there"] == true
+    answer["exists"] == true
         && !chains.is_empty()
         && chains.iter().all(|chain| {
             let chain = chain.as_array().expect("a chain");
             let kind = chain[0]["why"]["kind"].as_str().expect("a kind");
-            ["spec", "rule"].contains(&kind)
+            ["spec", "builtin"].contains(&kind)
         })
 }
 
@@ -190,7 +190,7 @@ fn show_tells_what_is_and_what_is_no_longer_so() {
     assert_eq!(told, show(&spec.path()), "by its spec, the same");
     assert_eq!(told["root"], "/srv/jails/arkham");
     assert_eq!(told["spec"]["state"], "unchanged");
-    assert_eq!(told["spec"]["doors"], serde_json::json!(["shell", "sftp"]));
+    assert_eq!(told["spec"]["access"], serde_json::json!(["shell", "sftp"]));
     assert_eq!(told["snippet"]["state"], "unchanged");
     let account = &told["accounts"][0];
     let passwd = host.sh("getent passwd harlequin | cut -d: -f3").ok();

@@ -65,7 +65,7 @@ pub fn check(limits: &Limits, places: &[&Path]) -> Result<Vec<Unsupported>, Erro
 fn not_from_systemd(limits: &Limits, error: Option<Error>) -> Option<Unsupported> {
     if limits.parent.is_some() {
         return Some(Unsupported {
-            key: "parent",
+            key: "cgroup_parent",
             why: "the host's control groups are systemd's, and the jail's is a slice of its own".to_owned(),
             hint: "take the line out; what all jails may use together is a matter of `jailctl.slice`: systemctl edit jailctl.slice".to_owned(),
         });
@@ -238,7 +238,7 @@ fn missing_parent(limits: &Limits, hierarchies: &Hierarchies, parent: &str) -> O
         .map(|hierarchy| hierarchy.mount.join(parent))
         .find(|path| !kernel_file::is_there(path))?;
     Some(Unsupported {
-        key: "parent",
+        key: "cgroup_parent",
         why: format!("there is no control group `{}`", at.display()),
         hint: format!(
             "make it, at each start before sshd: mkdir -p {}",

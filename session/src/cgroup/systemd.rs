@@ -35,7 +35,8 @@ const TASKS_OF_SESSION: u32 = 15;
 const TASKS_OF_JAIL: u32 = 33;
 
 /// The limits that systemd has no property for.
-pub(super) const UNSUPPORTED: [&str; 4] = ["hugetlb", "net_class", "net_priority", "parent"];
+pub(super) const UNSUPPORTED: [&str; 4] =
+    ["hugetlb", "net_cls_classid", "net_prio", "cgroup_parent"];
 
 /// Whether systemd runs the host: sd_booted(3).
 pub(super) fn is_here() -> bool {

@@ -30,10 +30,10 @@ fn jail(plan: &Plan) -> Value {
     }
     for step in &plan.steps {
         if *step == Step::WriteTree {
-            steps.push(json!({ "step": "tree", "changes": paths, "sum": sum }));
+            steps.push(json!({ "step": "tree", "changes": paths, "totals": sum }));
         } else if let Some(deed) = of_step(step) {
             let StepSummary { step, does, .. } = &deed;
-            steps.push(json!({ "step": step, "does": does }));
+            steps.push(json!({ "step": step, "detail": does }));
             before.extend(deed.before);
             after.extend(deed.after);
         }

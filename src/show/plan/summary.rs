@@ -112,7 +112,7 @@ pub(super) fn of_step(step: &Step) -> Option<StepSummary> {
         Step::SetPassword { user, password } => {
             let what = match password {
                 Password::Locked => "none works",
-                Password::Keep | Password::Hash(_) => "set",
+                Password::Unchanged | Password::Hash(_) => "set",
             };
             StepSummary::of(user, Change, "password", format!("{user}: {what}"))
         }
@@ -216,9 +216,10 @@ pub(super) struct PathSummary<'p> {
     /// The path.
     pub(super) path: &'p JailPath,
     /// What is done.
+    #[serde(rename = "action")]
     pub(super) act: ChangeKind,
     /// What differs, where the path stays.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "reason", skip_serializing_if = "Option::is_none")]
     pub(super) because: Option<&'p str>,
     /// Bytes of the file that is made, or that goes.
     #[serde(skip_serializing_if = "Option::is_none")]

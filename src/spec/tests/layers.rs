@@ -294,7 +294,7 @@ fn windows_line_ends_are_no_part_of_the_text() {
 #[test]
 fn a_root_of_users_is_a_spec_of_each() {
     let spec = load_text(
-        "name = 'acme'\nroot = '/srv/%u/jail'\n[[user]]\nname = 'alice'\n[[user]]\nname = 'bob'\npassword = 'keep'\n[[dir]]\npath = '/all'\n[[dir]]\npath = '/up'\nowner = 'alice'\n[[dir]]\npath = '/up'\nowner = 'bob'\nmode = '0700'\n",
+        "name = 'acme'\nroot = '/srv/%u/jail'\n[[user]]\nname = 'alice'\n[[user]]\nname = 'bob'\npassword = 'unchanged'\n[[dir]]\npath = '/all'\n[[dir]]\npath = '/up'\nowner = 'alice'\n[[dir]]\npath = '/up'\nowner = 'bob'\nmode = '0700'\n",
     )
     .expect("good");
     assert!(spec.is_family());
@@ -337,4 +337,27 @@ fn no_users_name_leads_a_root_elsewhere() {
         let text = format!("name = 'acme'\nroot = '/srv/jails/%u'\n[[user]]\nname = \"{name}\"\n");
         assert!(load_text(&text).is_err(), "{name}");
     }
+}
+
+#[test]
+fn former_names_are_read_from_records_and_refused_with_the_present_ones() {
+    let text = "name = 'a'\nbinaries = ['bash']\n[limits]\nparent = '/customers'\nnet_class = 7\n\
+                net_priority = 3\nsessions = 4\n[[user]]\nname = 'u'\npassword = 'keep'\n";
+    let recorded = load_recorded(&text_of(text), &BuiltIn).expect("good");
+    let limits = recorded.session.expect("sessions").limits.expect("limits");
+    assert_eq!(limits.values.parent.as_deref(), Some("customers"));
+    assert_eq!(limits.values.net_class, Some(7));
+    assert_eq!(limits.values.net_priority, Some(3));
+    assert_eq!(limits.values.sessions, Some(4));
+    assert_eq!(recorded.users[0].password.value, Password::Unchanged);
+    assert!(limits.sites.contains_key("cgroup_parent"));
+    let log = "name = 'a'\n[sshd]\nlog = true\n[[user]]\nname = 'u'\n";
+    let recorded = load_recorded(&text_of(log), &BuiltIn).expect("good");
+    assert!(recorded.sftp.log.is_some());
+    let refused = |text| {
+        let error = load(&text_of(text), &BuiltIn).expect_err("former names");
+        crate::show::diagnostic::render(&error, false)
+    };
+    insta::assert_snapshot!("former-names", refused(text));
+    insta::assert_snapshot!("former-name-log", refused(log));
 }

@@ -43,7 +43,7 @@ impl Parent {
 
     /// The line of a spec that puts the jail's groups here.
     pub(crate) fn line(&self) -> String {
-        format!("parent = \"/{}\"\n", self.name)
+        format!("cgroup_parent = \"/{}\"\n", self.name)
     }
 
     /// The jail's group that has `file`, which the kernel's controllers do not share.
