@@ -1,5 +1,6 @@
 //! `authorized_keys`: one line of an authorized_keys file each, checked so far that sshd will take it and that it opens no more than the jail's doors.
 
+use base64ct::{Base64, Base64Unpadded, Encoding as _};
 use sha2::{Digest as _, Sha256};
 
 use super::constraint::Violation;
@@ -234,7 +235,7 @@ fn check_key(text: &str) -> Result<(), Violation> {
         Violation::new("is not a whole key")
             .hint("it may have been cut while copying: paste the line of the .pub file again")
     };
-    let bytes = base64(blob).ok_or_else(cut)?;
+    let bytes = Base64::decode_vec(blob).map_err(|_| cut())?;
     let mut rest = bytes.as_slice();
     let inner = take_string(&mut rest).ok_or_else(cut)?;
     if inner != name.as_bytes() {
@@ -258,34 +259,6 @@ fn take_string<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
     Some(value)
 }
 
-/// Decodes base64 of RFC 4648 with its padding, as sshd does.
-fn base64(text: &str) -> Option<Vec<u8>> {
-    let body = text.trim_end_matches('=');
-    if !text.len().is_multiple_of(4) || text.len() - body.len() > 2 || body.is_empty() {
-        return None;
-    }
-    let mut bytes = Vec::with_capacity(body.len() * 3 / 4);
-    let (mut buffer, mut bits) = (0_u32, 0);
-    for byte in body.bytes() {
-        let value = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => return None,
-        };
-        buffer = buffer << 6 | u32::from(value);
-        bits += 6;
-        if bits >= 8 {
-            bits -= 8;
-            bytes.push(u8::try_from(buffer >> bits).ok()?);
-            buffer &= (1 << bits) - 1;
-        }
-    }
-    (buffer == 0).then_some(bytes)
-}
-
 /// One key of an authorized_keys file, as `ssh-keygen -l` names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fingerprint {
@@ -302,31 +275,18 @@ pub fn fingerprint(line: &str) -> Option<Fingerprint> {
     let (_, key) = split(line.trim()).ok()?;
     let mut words = key.splitn(3, [' ', '\t']);
     let (kind, blob) = (words.next()?, words.next()?);
-    let bytes = base64(blob)?;
+    let bytes = Base64::decode_vec(blob).ok()?;
     if take_string(&mut bytes.as_slice())? != kind.as_bytes() {
         return None;
     }
     Some(Fingerprint {
         kind: kind.to_owned(),
-        digest: format!("SHA256:{}", to_base64(&Sha256::digest(&bytes))),
+        digest: format!(
+            "SHA256:{}",
+            Base64Unpadded::encode_string(&Sha256::digest(&bytes))
+        ),
         comment: words.next().unwrap_or_default().trim().to_owned(),
     })
-}
-
-/// base64 of RFC 4648 without padding.
-fn to_base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::new();
-    for chunk in bytes.chunks(3) {
-        let part = |at: usize| u32::from(chunk.get(at).copied().unwrap_or(0));
-        let group = part(0) << 16 | part(1) << 8 | part(2);
-        for digit in 0..=chunk.len() {
-            text.push(char::from(
-                DIGITS[(group >> (18 - 6 * digit) & 63) as usize],
-            ));
-        }
-    }
-    text
 }
 
 #[cfg(test)]
@@ -345,32 +305,7 @@ mod tests {
             blob.extend(u32::try_from(field.len()).expect("short").to_be_bytes());
             blob.extend(field);
         }
-        let letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-        let mut text = String::new();
-        for three in blob.chunks(3) {
-            let bits = three
-                .iter()
-                .fold(0_usize, |bits, byte| bits << 8 | usize::from(*byte))
-                << (8 * (3 - three.len()));
-            for place in 0..4 {
-                let letter = char::from(letters[bits >> (18 - 6 * place) & 63]);
-                text.push(if place > three.len() { '=' } else { letter });
-            }
-        }
-        format!("{name} {text}")
-    }
-
-    #[test]
-    fn base64_is_that_of_rfc_4648() {
-        for (bytes, text) in [
-            ("", ""),
-            ("f", "Zg"),
-            ("fo", "Zm8"),
-            ("foo", "Zm9v"),
-            ("foob", "Zm9vYg"),
-        ] {
-            assert_eq!(to_base64(bytes.as_bytes()), text);
-        }
+        format!("{name} {}", Base64::encode_string(&blob))
     }
 
     #[test]
