@@ -82,7 +82,7 @@ impl Show {
             if !self.consent.recreate {
                 plan.refuse_vanished_root(&view)?;
             }
-            progress.say(format!("{}: asking sshd", plan.name));
+            progress.set(format!("{}: asking sshd", plan.name));
             plan.preflight(&view)?;
         }
         drop(progress);
@@ -183,7 +183,7 @@ impl Build {
                         refuse_other_file()?;
                     }
                     let progress = voice.progress();
-                    progress.say(format!("{name}: looking at what it needs"));
+                    progress.set(format!("{name}: looking at what it needs"));
                     let view = self.root.view()?.with_id_gap(spacing).with_access_log();
                     // Once more, so that templates are among what is looked at.
                     let (spec, now) = load_spec(path, &view)?;
@@ -250,11 +250,11 @@ impl Build {
                 .into());
         }
         let progress = voice.progress();
-        progress.say(format!("{}: looking at what it needs", spec.name.value));
+        progress.set(format!("{}: looking at what it needs", spec.name.value));
         let (tree, notices) = resolve::resolve_tree(&spec, &view)?;
         let target =
             std::path::absolute(target).map_err(|error| Error::io("find", target, &error))?;
-        progress.say(format!("{}: writing the tree", spec.name.value));
+        progress.set(format!("{}: writing the tree", spec.name.value));
         apply::write_tree_only(&view, &tree, &target)?;
         drop(progress);
         let text = if self.writing.json {
@@ -325,7 +325,7 @@ fn plans(
     for (path, (spec, source)) in paths.iter().zip(specs) {
         plans.extend(plan_dropped_users(&spec, &view)?);
         for jail in spec.members() {
-            progress.say(format!("{}: looking at what it needs", jail.name.value));
+            progress.set(format!("{}: looking at what it needs", jail.name.value));
             let mut plan = plan::plan(&jail, origin(path, &source.text)?, &view)?;
             plan.drop_steps_done_by(&plans);
             let (accounts, groups) = plan.created_ids();

@@ -5,9 +5,10 @@ use std::panic::resume_unwind;
 use clap::Args;
 
 use super::noop_cache::NoopCache;
+use super::options::RootOption;
+use super::output::{CommandOutput, OutputOptions};
 use super::spec_files::HostTemplates;
 use super::target::{spec_changed, targets};
-use super::{CommandOutput, OutputOptions, RootOption};
 use crate::error::Result;
 use crate::host::{Host, HostView};
 use crate::names::JailName;

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use super::{CommandOutput, RootOption};
+use super::options::RootOption;
+use super::output::CommandOutput;
 use crate::elf::{Options, Priority, Resolver, implicit};
 use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::{FileKind, HostView};

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use clap::Args;
 
-use super::{CommandOutput, OutputOptions};
+use super::output::{CommandOutput, OutputOptions};
 use crate::doctor::{diagnose, problems};
 use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::HostView;

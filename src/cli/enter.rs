@@ -8,7 +8,7 @@ use jailctl_session::exec::{ExecRequest, ExitKind, run};
 use jailctl_session::open::{self, Session, Utmp};
 use jailctl_session::policy::Policy;
 
-use super::CommandOutput;
+use super::output::CommandOutput;
 use super::target::Target;
 use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::{FileKind, Host, HostView, Stat};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use super::CommandOutput;
+use super::output::CommandOutput;
 use super::spec_files::HostTemplates;
 use crate::error::{Error, Finding, Result};
 use crate::host::{HostView, create_new_file};

@@ -2,7 +2,8 @@
 
 use clap::Args;
 
-use super::{CommandOutput, RootOption};
+use super::options::RootOption;
+use super::output::CommandOutput;
 use crate::error::Result;
 use crate::plan::Manifest;
 use crate::show::jail_list::{ListRow, json, table};

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::CommandOutput;
+use super::output::CommandOutput;
 use crate::show::schema::{SchemaKind, schema};
 
 /// Arguments of `schema`.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use clap::Args;
 
-use super::CommandOutput;
+use super::output::CommandOutput;
 use super::target::manifests;
 use crate::apply::session_control;
 use crate::error::{Error, Result};

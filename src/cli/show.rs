@@ -4,9 +4,10 @@ use std::path::Path;
 
 use clap::Args;
 
+use super::options::RootOption;
+use super::output::{CommandOutput, OutputOptions};
 use super::spec_files::HostTemplates;
 use super::target::Target;
-use super::{CommandOutput, OutputOptions, RootOption};
 use crate::error::{Error, Result};
 use crate::host::sshd::CONFIG_DIR;
 use crate::host::{Accounts, Digest, Expiry, HostView};

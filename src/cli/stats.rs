@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use jailctl_session::cgroup;
 
+use super::output::{CommandOutput, OutputOptions};
 use super::target::manifests;
-use super::{CommandOutput, OutputOptions};
 use crate::apply::session_control;
 use crate::error::{Error, Result};
 use crate::host::HostView;

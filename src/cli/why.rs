@@ -4,8 +4,9 @@ use std::path::Path;
 
 use clap::Args;
 
+use super::options::RootOption;
+use super::output::{CommandOutput, OutputOptions};
 use super::target::{Target, ambiguous};
-use super::{CommandOutput, OutputOptions, RootOption};
 use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::names::JailPath;
 use crate::plan::why::Reasons;
