@@ -1,4 +1,4 @@
-//! The merged tree becomes the parts of a [`Spec`]. What a part lacks is filled with the defaults of the table of keys.
+//! Converts the merged table to the types of a [`Spec`], with the defaults of the schema.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -16,16 +16,16 @@ use crate::error::Finding;
 use crate::names::{JailName, JailPath, UserName};
 use crate::span::{Span, Spanned};
 
-/// Names of shells, the one that is preferred first.
+/// Names of shells in the order of preference for the default shell.
 const SHELLS: &[&str] = &[
     "bash", "sh", "zsh", "dash", "ksh", "mksh", "fish", "ash", "rbash", "tcsh", "csh",
 ];
 
-/// As much of a [`Spec`] as could be made, so that what there is can be checked.
+/// [`Spec`] as far as its values are valid, so that these can be checked against each other.
 #[derive(Debug)]
 #[expect(
     clippy::struct_excessive_bools,
-    reason = "what was refused of several keys, each for itself"
+    reason = "independent facts about several keys"
 )]
 pub(crate) struct PartialSpec {
     name: Option<Spanned<JailName>>,
@@ -35,13 +35,13 @@ pub(crate) struct PartialSpec {
     optional: Vec<Spanned<String>>,
     packages: Vec<Spanned<String>>,
     dlopen: Dlopen,
-    /// Whether some of `binaries` were refused.
+    /// Whether elements of `binaries` were refused.
     pub(crate) lacks_binaries: bool,
     pub(crate) users: Vec<User>,
-    /// Whether a user is left out of `users` because of what was found before.
+    /// Whether `users` lacks a user who has refused values.
     pub(crate) lacks_users: bool,
     pub(crate) doors: Spanned<Vec<AccessMethod>>,
-    /// Whether some of `doors` were refused.
+    /// Whether elements of `sshd.allow` were refused.
     pub(crate) lacks_doors: bool,
     pub(crate) sftp: SftpSpec,
     pub(crate) files: Vec<FileSpec>,
@@ -52,7 +52,7 @@ pub(crate) struct PartialSpec {
 }
 
 impl PartialSpec {
-    /// The roots of the jails that it stands for, as far as they could be made.
+    /// Roots of all jails of the spec, as far as they are known.
     pub(crate) fn roots(&self) -> Vec<PathBuf> {
         match &self.root {
             Some(root) if is_pattern(&root.value) => {
@@ -64,7 +64,7 @@ impl PartialSpec {
         }
     }
 
-    /// The spec; `None` if the name or root was refused.
+    /// The spec; `None` if the name or the root was refused.
     pub(crate) fn into_spec(self) -> Option<Spec> {
         Some(Spec {
             name: self.name?,
@@ -87,7 +87,7 @@ impl PartialSpec {
     }
 }
 
-/// Makes the parts of the merged tree `spec`.
+/// Converts the merged table `spec`.
 pub(crate) fn build(spec: &Table, findings: &mut Findings) -> PartialSpec {
     let name = typed(spec, "name", JailName::new);
     let root = match spec.text("root") {
@@ -149,7 +149,7 @@ pub(crate) fn sited<T>(value: T, site: &Span) -> Spanned<T> {
     }
 }
 
-/// The text of `key` as the type that its rule stands for.
+/// The string `key`, converted by `make`.
 pub(crate) fn typed<T, E>(
     table: &Table,
     key: &str,
@@ -168,12 +168,12 @@ fn dedup(texts: &[(String, Span)]) -> Vec<Spanned<String>> {
         .collect()
 }
 
-/// The last component of a program's name or path.
+/// Last component of the name or path of a program.
 pub(crate) fn program(binary: &str) -> &str {
     binary.rsplit('/').next().unwrap_or(binary)
 }
 
-/// The shell that `binaries` offer, and where they name it.
+/// Preferred shell in `binaries`.
 fn first_shell(binaries: &[Spanned<String>]) -> Option<&Spanned<String>> {
     SHELLS.iter().find_map(|shell| {
         binaries
@@ -182,7 +182,7 @@ fn first_shell(binaries: &[Spanned<String>]) -> Option<&Spanned<String>> {
     })
 }
 
-/// The doors, and whether some were refused.
+/// Ways in, and whether some were refused.
 fn access_methods(
     spec: &Table,
     binaries: &[Spanned<String>],
@@ -283,7 +283,7 @@ fn user(table: &Table, doors: &[AccessMethod], binaries: &[Spanned<String>]) -> 
     })
 }
 
-/// The shell of a user who names none: where the first shell among the binaries will be found in the jail.
+/// Default shell: the path in the jail of the preferred shell in `binaries`.
 fn default_shell(binaries: &[Spanned<String>]) -> Option<Spanned<JailPath>> {
     let binary = first_shell(binaries)?;
     let path = if binary.value.starts_with('/') {
@@ -298,17 +298,17 @@ fn file(table: &Table, findings: &mut Findings) -> Option<FileSpec> {
     let source = table.text("source");
     let content = table.text("content");
     let given = |key: &str| table.entries.contains_key(key);
-    let complaint = match (given("source"), given("content")) {
+    let problem = match (given("source"), given("content")) {
         (true, true) => Some("has both `source` and `content`"),
         (false, false) => Some("has neither `source` nor `content`"),
         (false, true) if !given("target") => Some("has `content` but no `target`"),
         _ => None,
     };
-    if let Some(complaint) = complaint {
+    if let Some(problem) = problem {
         findings.add(
-            Finding::new(format!("a `[[file]]` {complaint}"))
-                .with_span(&table.site, complaint)
-                .hint("`source` is a path to copy from the host, `content` is the text itself, and `target` is where it goes"),
+            Finding::new(format!("a `[[file]]` {problem}"))
+                .with_span(&table.site, problem)
+                .hint("`source` is a host path to copy, `content` is text, `target` is the path in the jail"),
         );
         return None;
     }
@@ -318,12 +318,12 @@ fn file(table: &Table, findings: &mut Findings) -> Option<FileSpec> {
             let path = JailPath::new(path).ok()?;
             if let Err(Violation { why, hint }) = super::path_rules::target(&path) {
                 let mut finding = Finding::new(format!(
-                    "`{}` is not a place for a `[[file]]`",
+                    "`{}` is not a valid target of a `[[file]]`",
                     quote(path.as_str())
                 ))
                 .why(format!("it {why}"))
                 .with_span(site, why)
-                .hint("without `target` a file goes to the path of its source; give it a `target`");
+                .hint("the default `target` is the path of `source`: add a `target`");
                 if let Hint::Own(hint) = hint {
                     finding.hints.push(hint.into_owned());
                 }
@@ -356,7 +356,7 @@ fn dir(table: &Table) -> Option<DirSpec> {
     })
 }
 
-/// A command as it was given: the same argument twice is meant.
+/// Command of a `[[test]]`. Repeated arguments are kept.
 fn test(table: &Table) -> Option<Spanned<Vec<String>>> {
     let run = table.entries.get("run")?;
     if table.has_errors("run") {

@@ -1,8 +1,8 @@
-//! TOML text to [`Spec`]: parsed with spans, templates merged, meaning checked, every finding at once. Reads no file but through the loader it is given.
-
+//! TOML text to [`Spec`]. Reports every finding at once, with its span. Files are read only through
+//! [`Templates`].
 //!
-//! [`source`] makes text of bytes, [`load`] makes a [`Spec`] of text: `syntax` parses, `tree` holds the result against the table in [`schema`], `template` puts the
-//! layers together, `build` makes the types below, `check` looks at what the values mean together.
+//! [`source()`] decodes bytes, [`load`] runs five stages: `parse` (TOML with spans), `typed_table` (against
+//! [`schema`]), `template` (merge), `lower` (to the types below) and `validate` (values against each other).
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -52,7 +52,7 @@ use findings::Findings;
 use template::Layer;
 use typed_table::{LayerKind, Table};
 
-/// A door: one way into a jail.
+/// Way into a jail: a kind of connection that sshd accepts.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
 )]
@@ -62,12 +62,12 @@ pub enum AccessMethod {
     Shell,
     /// File transfer by sftp.
     Sftp,
-    /// Connections by way of sshd into the jail's own network: `ssh -L`, `-D` and `-W`.
+    /// Connections that sshd forwards into the network of the session: `ssh -L`, `-D` and `-W`.
     Forward,
 }
 
 impl AccessMethod {
-    /// The door that `sshd.allow` calls `word`.
+    /// Parses a value of `sshd.allow`.
     pub fn new(word: &str) -> Option<Self> {
         match word {
             "shell" => Some(Self::Shell),
@@ -77,7 +77,7 @@ impl AccessMethod {
         }
     }
 
-    /// What `sshd.allow` calls it.
+    /// Name in `sshd.allow`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Shell => "shell",
@@ -86,54 +86,56 @@ impl AccessMethod {
         }
     }
 
-    /// Whether sftp is the only door through which files or commands come, so that sshd serves it and nothing of the jail's runs.
-    pub fn is_sftp_only(doors: &[Self]) -> bool {
-        doors.contains(&Self::Sftp) && !doors.contains(&Self::Shell)
+    /// Whether sftp is allowed and shell is not: sshd then serves sftp itself, and no program of the jail
+    /// runs.
+    pub fn is_sftp_only(access: &[Self]) -> bool {
+        access.contains(&Self::Sftp) && !access.contains(&Self::Shell)
     }
 }
 
-/// Which of the libraries that programs say they may load at run time come along: those of this word and of the words before it.
+/// Lowest priority of dlopen notes whose libraries are included. Later variants include earlier ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dlopen {
-    /// None of them.
+    /// No libraries of dlopen notes.
     None,
-    /// Those without which they do not work.
+    /// Libraries of the priority `required`.
     Required,
-    /// Those that most use, too.
+    /// Libraries of the priority `recommended` or higher.
     Recommended,
-    /// All of them.
+    /// Libraries of all priorities.
     Suggested,
 }
 
-/// A day, in days since 1970-01-01 as shadow(5) counts them.
+/// Day, in days since 1970-01-01 as in shadow(5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Day(pub i64);
 
-/// `[sshd] start_dir`, `umask` and `sftp_log`: how sshd itself serves sftp, where that is the only door.
+/// `[sshd] start_dir`, `umask` and `sftp_log`: settings of the sftp server in sshd.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SftpSpec {
-    /// `start_dir`: a directory of the jail.
+    /// `start_dir`: directory of the jail.
     pub start_dir: Option<Spanned<JailPath>>,
     /// `umask`, as written.
     pub umask: Option<Spanned<String>>,
-    /// `sftp_log`, where it is true: transfers are written to the host's log.
+    /// Span of `sftp_log`, if it is true: transfers are logged on the host.
     pub log: Option<Span>,
 }
 
-/// What a jail is to be, checked: the file's own lines with its templates below them.
+/// Validated spec of a jail, with its templates merged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spec {
     /// `name`.
     pub name: Spanned<JailName>,
-    /// `root`, or `/srv/jails/<name>`; the site is that of `name` then. With `%u` as a component the spec stands for a jail of each user.
+    /// `root`, or `/srv/jails/<name>` with the span of `name`. With the component `%u` the spec describes
+    /// one jail per user.
     pub root: Spanned<PathBuf>,
-    /// What it shares with others, where it is that of one of these jails.
+    /// Family of the jail, if its spec described one jail per user.
     pub family: Option<Family>,
     /// `templates`, in order.
     pub templates: Vec<Spanned<String>>,
-    /// `binaries` of the templates and the file: names on the host's path or absolute paths.
+    /// `binaries` of the templates and the file: names on the host's PATH or absolute paths.
     pub binaries: Vec<Spanned<String>>,
-    /// `optional`, less what `binaries` have.
+    /// `optional`, without programs that are in `binaries`.
     pub optional: Vec<Spanned<String>>,
     /// `packages`.
     pub packages: Vec<Spanned<String>>,
@@ -141,55 +143,58 @@ pub struct Spec {
     pub dlopen: Dlopen,
     /// `[[user]]`.
     pub users: Vec<User>,
-    /// `[sshd] allow`: sorted, without doubles, never empty. Without that line sftp, and shell where a user names one or `binaries` hold one; the site is then theirs, or that of `name`.
+    /// `[sshd] allow`: sorted, without duplicates, never empty. The default is sftp, and shell if a user has
+    /// a `shell` or `binaries` contain one; the span is then that of the shell, or of `name`.
     pub doors: Spanned<Vec<AccessMethod>>,
-    /// How sftp is served; empty where it is not the only door.
+    /// Settings of sftp; empty unless the jail allows sftp and not shell.
     pub sftp: SftpSpec,
     /// `[[file]]`.
     pub files: Vec<FileSpec>,
     /// `[[dir]]`.
     pub dirs: Vec<DirSpec>,
-    /// `[namespaces]`, `[network]` and `[[mount]]`; `None` where the spec has none of them.
+    /// `[namespaces]`, `[network]`, `[limits]`, `[[mount]]` and `sftp_log`; `None` if the spec has none of
+    /// them.
     pub session: Option<SessionSpec>,
-    /// `plain_chroot`, or `namespaces.mnt = false`: there are no sessions, wherever they would be the default.
+    /// `plain_chroot`, or `namespaces.mnt = false`: sessions are not isolated even if that is the default.
     pub plain_chroot: bool,
-    /// `[[test]]`: each a command and its arguments, never empty. Where there is one, there is a user to run it.
+    /// `[[test]]`: commands with their arguments, never empty. A spec with a test has a user to run it.
     pub tests: Vec<Spanned<Vec<String>>>,
 }
 
-/// `[[user]]`: one account that lives in the jail.
+/// `[[user]]`: one account of the jail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
-    /// The table's header.
+    /// Span of the table's header.
     pub site: Span,
     /// `name`.
     pub name: Spanned<UserName>,
-    /// `shell`, a path inside the jail; where not given that of the first shell among `binaries`; `None` where the shell is no door, even if given.
+    /// `shell`, a path inside the jail; by default the first shell in `binaries`. `None` if the jail does
+    /// not allow shell.
     pub shell: Option<Spanned<JailPath>>,
     /// `home`, a path inside the jail, or `/home/<name>`.
     pub home: Spanned<JailPath>,
-    /// `authorized_keys`, each one line of AUTHORIZED_KEYS FILE FORMAT in sshd(8).
+    /// `authorized_keys`: lines in the AUTHORIZED_KEYS FILE FORMAT of sshd(8).
     pub authorized_keys: Vec<Spanned<String>>,
     /// `password`.
     pub password: Spanned<Password>,
-    /// `uid`, where given.
+    /// `uid`, if given.
     pub uid: Option<Spanned<u32>>,
-    /// `skel`: a host directory whose content a new home starts with.
+    /// `skel`: host directory that is copied into a new home.
     pub skel: Option<Spanned<PathBuf>>,
-    /// `expires`: the day from whose beginning, in UTC, the account is closed.
+    /// `expires`: the account is expired from the start of this day, in UTC.
     pub expires: Option<Spanned<Day>>,
-    /// `groups`: further groups, made where the host has none of the name.
+    /// `groups`: supplementary groups, created if the host lacks them.
     pub groups: Vec<Spanned<String>>,
-    /// `adopt`: an account of that name that jailctl did not make is taken over, and given back later.
+    /// `adopt`: an account that jailctl did not create is taken over, and restored later.
     pub adopt: bool,
 }
 
 /// `password` of a user.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Password {
-    /// `"locked"`: none works; keys do.
+    /// `"locked"`: no password works; keys do.
     Locked,
-    /// `"unchanged"`: the password that the account has, set by others; a new account has none.
+    /// `"unchanged"`: jailctl does not change the password; a new account has none.
     Unchanged,
     /// A crypt(5) hash.
     Hash(String),
@@ -205,32 +210,33 @@ impl std::fmt::Debug for Password {
     }
 }
 
-/// `[[file]]`: a file or tree of the host's, or text given in the spec.
+/// `[[file]]`: a file or tree of the host, or text from the spec.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileSpec {
-    /// The table's header.
+    /// Span of the table's header.
     pub site: Span,
-    /// `target`; where only `source` is given, the same path.
+    /// `target`; by default the path of `source`.
     pub target: Spanned<JailPath>,
-    /// What it holds.
+    /// Content of the file or tree.
     pub body: FileBody,
-    /// `mode`, where given; otherwise 0644 for text, and that of the source less what is never copied.
+    /// `mode`, if given. The default is 0644 for text, and the mode of the source without the bits that are
+    /// never copied.
     pub mode: Option<Spanned<u32>>,
 }
 
-/// What a `[[file]]` holds.
+/// Content of a `[[file]]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FileBody {
     /// `source`: a path on the host.
     Source(Spanned<PathBuf>),
-    /// `content`: text given in the spec.
+    /// `content`: text from the spec.
     Content(Spanned<String>),
 }
 
-/// `[[dir]]`: a directory made if it is missing.
+/// `[[dir]]`: a directory that is created if it does not exist.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DirSpec {
-    /// The table's header.
+    /// Span of the table's header.
     pub site: Span,
     /// `path`.
     pub path: Spanned<JailPath>,
@@ -240,14 +246,17 @@ pub struct DirSpec {
     pub mode: u32,
 }
 
-/// Reads `source` as a spec, with the templates it names below it; [`BuiltIn`] has those that every jailctl has.
+/// Parses and validates the spec `source`, with its templates merged below it. [`BuiltIn`] has the built-in
+/// templates. Spans refer to copies of the texts in which secrets are redacted.
 ///
-/// Fails with every finding at once, those of `source` in the order of its lines. Sites point into copies of the texts in which secrets are blotted out.
+/// # Errors
+/// [`ErrorKind::Spec`] with every finding, those of `source` in the order of its lines; errors of `templates`.
 pub fn load(source: &Arc<SourceText>, templates: &dyn Templates) -> Result<Spec> {
     load_as(LayerKind::Spec, source, templates)
 }
 
-/// Reads a spec from the records of a jail: as [`load`], and with the names that keys and values had in earlier builds.
+/// Parses a spec from the records of a jail: as [`load`], but also accepts the names that keys and values had
+/// in earlier builds.
 ///
 /// # Errors
 /// As [`load`].
@@ -284,7 +293,8 @@ fn load_as(
         Some(lower) => template::merge(lower, file, Layer::Spec),
         None => file,
     };
-    // Of a text that is no TOML, or without one of its templates, parts are missing; what follows from their absence would only confuse.
+    // A text that is not TOML, or lacks a template, is incomplete: findings about missing parts would be
+    // misleading.
     if whole {
         let parts = lower::build(&merged, &mut findings);
         validate::check(&parts, &mut findings);
@@ -300,7 +310,7 @@ fn load_as(
     })
 }
 
-/// One text as a checked tree, and whether it was whole.
+/// Parses one text. Returns the checked table, and whether all of the text could be parsed.
 fn layer(
     source: &Arc<SourceText>,
     kind: LayerKind<'_>,
@@ -315,7 +325,7 @@ fn layer(
     Ok((table, whole))
 }
 
-/// The template that a spec names at `site`; `None`, and a finding, where it cannot be had.
+/// The template `name`, which a spec names at `site`; `None`, and a finding, if it cannot be read.
 fn template(
     name: &str,
     site: &Span,
@@ -329,7 +339,7 @@ fn template(
     };
     for finding in error.findings {
         findings.add(match finding.site {
-            None => finding.with_span(site, "asked for here"),
+            None => finding.with_span(site, "named here"),
             Some(_) => finding,
         });
     }
@@ -337,14 +347,15 @@ fn template(
 }
 
 fn unknown_template(name: &str, site: &Span, templates: &dyn Templates) -> Finding {
-    let finding = Finding::new(format!("there is no template `{name}`"));
-    // Whatever is wrong with the directory of templates, the one that was asked for is not there.
+    let finding = Finding::new(format!("could not find the template `{name}`"));
+    // Errors of the template directory are of no interest here: the template does not exist.
     let names = templates.names().unwrap_or_default();
     let names = || names.iter().map(String::as_str);
     match display::suggest(name, names()) {
         Some(meant) => finding.with_span(site, format!("did you mean `{meant}`?")),
-        None => finding
-            .with_span(site, "")
-            .hint(format!("there are {}", display::list(names(), "and"))),
+        None => finding.with_span(site, "").hint(format!(
+            "available templates: {}",
+            display::list(names(), "and")
+        )),
     }
 }

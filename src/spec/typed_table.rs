@@ -1,4 +1,5 @@
-//! A TOML tree held against the table of keys: what comes out has only known keys, with values of the right type that obey their rules.
+//! Checks a TOML table against the [`super::schema`]. The result has only known keys, with values of the
+//! right type that satisfy their constraints.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -17,60 +18,59 @@ use super::schema::{KEYS, KeySchema, header, keys_of};
 use crate::error::Finding;
 use crate::span::Span;
 
-/// What to do about a word of a later version.
-const NOT_YET: &str =
-    "take it out: jailctl refuses what it would not do, so that nobody relies on it";
+/// Hint for a value that a later version will support.
+const NOT_YET: &str = "delete it: jailctl refuses settings that it does not implement";
 
-/// A table: its keys' names to their values.
+/// Table of checked values by key name.
 #[derive(Debug)]
 pub(crate) struct Table {
-    /// Its header, or what stands for one.
+    /// Span of the header; empty for the top level.
     pub(crate) site: Span,
-    /// The values. A key that was given but refused is there as [`Value::Bad`].
+    /// Values by key. A refused value is [`Value::Bad`].
     pub(crate) entries: BTreeMap<&'static str, Node>,
 }
 
-/// A value and where it was said.
+/// Value with its span.
 #[derive(Debug)]
 pub(crate) struct Node {
-    /// The value's place.
+    /// Span of the value.
     pub(crate) site: Span,
     /// The value.
     pub(crate) value: Value,
 }
 
-/// A checked value.
+/// Checked value.
 #[derive(Debug)]
 pub(crate) enum Value {
-    /// Text that obeys its key's rule.
+    /// String that satisfies the constraint of its key.
     Text(String),
-    /// An integer within its key's bounds.
+    /// Integer within the bounds of its key.
     Integer(i64),
     /// `true` or `false`.
     Boolean(bool),
-    /// A day that can be an end, in days since 1970-01-01.
+    /// Day, in days since 1970-01-01.
     Day(i64),
-    /// The texts of an array that obey their key's rule.
+    /// Array of strings.
     Texts(StringArray),
-    /// A table.
+    /// Table.
     Table(Table),
-    /// An array of tables.
+    /// Array of tables.
     Tables(Vec<Table>),
-    /// Something was given and refused.
+    /// Refused value.
     Bad,
 }
 
-/// The texts of an array.
+/// Array of strings.
 #[derive(Debug)]
 pub(crate) struct StringArray {
-    /// Those that obey the rule.
+    /// Strings that satisfy the constraint, with their spans.
     pub(crate) list: Vec<(String, Span)>,
-    /// Whether others were refused.
+    /// Whether other elements were refused.
     pub(crate) lacks: bool,
 }
 
 impl Table {
-    /// The text of a key that holds one.
+    /// String value of `key`.
     pub(crate) fn text(&self, key: &str) -> Option<(&str, &Span)> {
         match self.entries.get(key)? {
             Node {
@@ -81,7 +81,7 @@ impl Table {
         }
     }
 
-    /// The boolean of a key that holds one.
+    /// Boolean value of `key`, with its span.
     pub(crate) fn flag(&self, key: &str) -> Option<(bool, &Span)> {
         match self.entries.get(key)? {
             Node {
@@ -92,7 +92,7 @@ impl Table {
         }
     }
 
-    /// The texts of a key that holds an array of them; none if it is absent.
+    /// Strings of the array `key`; empty if it is absent.
     pub(crate) fn texts(&self, key: &str) -> &[(String, Span)] {
         match self.entries.get(key) {
             Some(Node {
@@ -103,7 +103,7 @@ impl Table {
         }
     }
 
-    /// What a key that is true or false says; `None` if it is absent.
+    /// Boolean value of `key`; `None` if it is absent.
     pub(crate) fn boolean(&self, key: &str) -> Option<bool> {
         match self.entries.get(key)?.value {
             Value::Boolean(is) => Some(is),
@@ -111,7 +111,7 @@ impl Table {
         }
     }
 
-    /// The tables of a key that holds an array of them; none if it is absent.
+    /// Tables of the array `key`; empty if it is absent.
     pub(crate) fn tables(&self, key: &str) -> &[Table] {
         match self.entries.get(key) {
             Some(Node {
@@ -122,7 +122,7 @@ impl Table {
         }
     }
 
-    /// Whether something was given for `key` that was refused, as a whole or in part.
+    /// Whether the value of `key`, or an element of it, was refused.
     pub(crate) fn has_errors(&self, key: &str) -> bool {
         match self.entries.get(key).map(|node| &node.value) {
             Some(Value::Bad) => true,
@@ -177,7 +177,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Adds a finding, unless it may be no more than a misreading.
+    /// Adds a finding, unless its line may have been misread.
     fn add(&mut self, finding: Finding) {
         let at = finding.site.as_ref().map(|(site, _)| site.span.start);
         if at.is_none_or(|at| self.document.is_reliable_at(at)) {
@@ -185,7 +185,7 @@ impl Reader<'_> {
         }
     }
 
-    /// `path` is that of the table of keys, `shown` that with indices in place of `[]`.
+    /// Checks `table`. `path` is its path in the schema, `shown` the path with indices instead of `[]`.
     fn table(&mut self, path: &str, shown: &str, table: &DeTable<'_>, span: Range<usize>) -> Table {
         let mut entries = BTreeMap::new();
         for (name, value) in table {
@@ -216,7 +216,7 @@ impl Reader<'_> {
             entries.insert(key.name(), node);
         }
         let site = self.site(span);
-        // What seems to be missing may stand where the parser could not read.
+        // A missing key may be in a line that the parser could not read.
         if self.document.findings.is_empty() {
             for key in keys_of(path).filter(|key| key.required && !entries.contains_key(key.name()))
             {
@@ -237,12 +237,12 @@ impl Reader<'_> {
         keys_of(path).find(|key| key.name() == name).or_else(former)
     }
 
-    /// Why a key that is known may not stand here at all.
+    /// Why a known key is not permitted here.
     fn forbidden(&self, key: &KeySchema, shown: &str) -> Option<Finding> {
         if self.kind.is_template() && key.file_only {
             return Some(
-                Finding::new(format!("a template may not have `{shown}`"))
-                    .hint("put it into the spec that names the template"),
+                Finding::new(format!("`{shown}` is not allowed in a template"))
+                    .hint("set it in the spec that uses the template"),
             );
         }
         None
@@ -252,12 +252,12 @@ impl Reader<'_> {
         let name = key.name();
         let finding = if shown.is_empty() {
             Finding::new(format!(
-                "`{name}` is missing in `{}`",
+                "missing key `{name}` in `{}`",
                 quote(&site.source.name)
             ))
         } else {
-            Finding::new(format!("`{shown}.{name}` is missing"))
-                .with_span(site, format!("has no `{name}`"))
+            Finding::new(format!("missing key `{shown}.{name}`"))
+                .with_span(site, format!("no `{name}` in this table"))
         };
         self.add(finding.hint(format!("add a line such as `{}`", key.example)));
     }
@@ -287,15 +287,15 @@ impl Reader<'_> {
                 String::new(),
                 Some(match key.table() {
                     "" => {
-                        format!("`{name}` belongs to the top of the spec, before the first table")
+                        format!("`{name}` is a top-level key: move it before the first table")
                     }
-                    table => format!("`{name}` belongs in {}", header(table)),
+                    table => format!("`{name}` is a key of {}", header(table)),
                 }),
             ),
             (None, None) => (
                 String::new(),
                 Some(format!(
-                    "the keys of {} are {}",
+                    "keys of {}: {}",
                     header(path),
                     list(names(), "and")
                 )),
@@ -345,9 +345,9 @@ impl Reader<'_> {
                     let given = quote(&number.to_string());
                     self.add(
                         Finding::new(format!("`{shown}` is out of range"))
-                            .why(format!("`{given}` is not from {from} to {to}"))
-                            .with_span(&self.site(span), format!("not from {from} to {to}"))
-                            .hint(format!("without this line it is {}", key.default)),
+                            .why(format!("`{given}` is not between {from} and {to}"))
+                            .with_span(&self.site(span), format!("expected {from} to {to}"))
+                            .hint(format!("the default is {}", key.default)),
                     );
                 }
                 good.map(Value::Integer)
@@ -358,10 +358,10 @@ impl Reader<'_> {
                 if let Err(Violation { why, .. }) = &day {
                     let given = quote(&given.to_string());
                     self.add(
-                        Finding::new(format!("`{shown}` is not a day"))
+                        Finding::new(format!("`{shown}` is not a date"))
                             .why(format!("`{given}` {why}"))
                             .with_span(&self.site(span), why.clone())
-                            .hint(format!("write it as in `{}`", key.example)),
+                            .hint(format!("example: `{}`", key.example)),
                     );
                 }
                 day.ok().map(Value::Day)
@@ -392,7 +392,7 @@ impl Reader<'_> {
         .unwrap_or(Value::Bad)
     }
 
-    /// `text` with the line ends of the spec file made plain newlines; those written as escapes stay.
+    /// `text` with CRLF line ends of the file converted to newlines. Escape sequences are kept.
     fn unfold(&self, text: &str, span: &Range<usize>) -> String {
         let raw = self
             .document
@@ -413,7 +413,7 @@ impl Reader<'_> {
         {
             self.add(
                 Finding::new(format!(
-                    "`{text}` in `{}` is not yet supported",
+                    "`{text}` in `{}` is not supported yet",
                     shown
                         .trim_end_matches(|c: char| c != '[')
                         .trim_end_matches('[')
@@ -464,31 +464,24 @@ impl Reader<'_> {
         let hint = match (key.shape, value.get_ref()) {
             (ValueType::Tables(_), DeValue::Table(_)) => {
                 format!(
-                    "there can be several, so its header is written {}",
+                    "write the header of an array of tables: {}",
                     header(key.path)
                 )
             }
             (ValueType::Table, DeValue::Array(_)) => {
-                format!(
-                    "there is only one, so its header is written {}",
-                    header(key.path)
-                )
+                format!("write the header of a single table: {}", header(key.path))
             }
             (ValueType::Texts(rule), DeValue::String(text)) if !rule.is_secret() => {
-                format!(
-                    "put it between brackets: `{} = [\"{}\"]`",
-                    key.name(),
-                    quote(text)
-                )
+                format!("write an array: `{} = [\"{}\"]`", key.name(), quote(text))
             }
             (ValueType::Table | ValueType::Tables(_), _) => {
-                format!("write it as a table, below a header {}", header(key.path))
+                format!("write a table with the header {}", header(key.path))
             }
-            _ => format!("write it as in `{}`", quote(key.example)),
+            _ => format!("example: `{}`", quote(key.example)),
         };
         self.add(
             Finding::new(format!("`{shown}` is {given}, not {wanted}"))
-                .with_span(&self.site(value.span()), format!("{wanted} is wanted here"))
+                .with_span(&self.site(value.span()), format!("expected {wanted}"))
                 .hint(hint),
         );
     }
