@@ -48,17 +48,17 @@ complete -c jailctl -n "__fish_jailctl_needs_command" -f -a "kill" -d 'Terminate
 complete -c jailctl -n "__fish_jailctl_needs_command" -f -a "schema" -d 'Print the JSON Schema of specs, for editors'
 complete -c jailctl -n "__fish_jailctl_needs_command" -f -a "completions" -d 'Print a completion script for a shell'
 complete -c jailctl -n "__fish_jailctl_needs_command" -f -a "man" -d 'Print a manual page'
-complete -c jailctl -n "__fish_jailctl_using_subcommand init" -s t -l template -d 'A template to start from; can be given several times. `shell` if none is' -r
-complete -c jailctl -n "__fish_jailctl_using_subcommand init" -s o -l output -d 'Where to write it, and not to NAME.toml; `-` is standard output. A file that exists is never touched' -r -F
+complete -c jailctl -n "__fish_jailctl_using_subcommand init" -s t -l template -d 'Template to use; can be repeated [default: shell]' -r
+complete -c jailctl -n "__fish_jailctl_using_subcommand init" -s o -l output -d 'File to write; `-` is standard output. Existing files are never overwritten [default: NAME.toml]' -r -F
 complete -c jailctl -n "__fish_jailctl_using_subcommand init" -s q -l quiet -d 'Do not print notices'
 complete -c jailctl -n "__fish_jailctl_using_subcommand init" -s v -l verbose -d 'Print each step as it is executed, and every path of a plan'
 complete -c jailctl -n "__fish_jailctl_using_subcommand init" -s h -l help -d 'Print help'
 complete -c jailctl -n "__fish_jailctl_using_subcommand init" -s V -l version -d 'Print version'
 complete -c jailctl -n "__fish_jailctl_using_subcommand build" -l root -d 'Use the directory DIR as the host: its programs, accounts, sshd configuration and records' -r -F
-complete -c jailctl -n "__fish_jailctl_using_subcommand build" -l output -d 'Make only the tree, in DIR, which must be new or empty: no accounts, no sshd, no records' -r -F
+complete -c jailctl -n "__fish_jailctl_using_subcommand build" -l output -d 'Write only the tree to DIR, which must not exist or be empty: no accounts, no sshd, no records' -r -F
 complete -c jailctl -n "__fish_jailctl_using_subcommand build" -l lock-timeout -d 'Wait up to SECONDS for another jailctl to finish' -r
-complete -c jailctl -n "__fish_jailctl_using_subcommand build" -l from-here -d 'Let SPEC take the place of another file that its jail was built from'
-complete -c jailctl -n "__fish_jailctl_using_subcommand build" -l recreate -d 'Make a jail anew whose root is gone with the homes in it'
+complete -c jailctl -n "__fish_jailctl_using_subcommand build" -l from-here -d 'Accept SPEC although its jail was built from another file'
+complete -c jailctl -n "__fish_jailctl_using_subcommand build" -l recreate -d 'Create a jail again whose root is missing, homes included'
 complete -c jailctl -n "__fish_jailctl_using_subcommand build" -s n -l dry-run -d 'Show what would be changed, and change nothing'
 complete -c jailctl -n "__fish_jailctl_using_subcommand build" -l json -d 'Print one JSON object'
 complete -c jailctl -n "__fish_jailctl_using_subcommand build" -l no-reload -d 'Do not reload sshd'
@@ -68,21 +68,21 @@ complete -c jailctl -n "__fish_jailctl_using_subcommand build" -s h -l help -d '
 complete -c jailctl -n "__fish_jailctl_using_subcommand build" -s V -l version -d 'Print version'
 complete -c jailctl -n "__fish_jailctl_using_subcommand plan" -l root -d 'Use the directory DIR as the host: its programs, accounts, sshd configuration and records' -r -F
 complete -c jailctl -n "__fish_jailctl_using_subcommand plan" -l json -d 'Print one JSON object'
-complete -c jailctl -n "__fish_jailctl_using_subcommand plan" -l exit-code -d 'Say by the exit status whether there is anything to do: 0 no, 1 yes'
-complete -c jailctl -n "__fish_jailctl_using_subcommand plan" -l from-here -d 'Let SPEC take the place of another file that its jail was built from'
-complete -c jailctl -n "__fish_jailctl_using_subcommand plan" -l recreate -d 'Make a jail anew whose root is gone with the homes in it'
+complete -c jailctl -n "__fish_jailctl_using_subcommand plan" -l exit-code -d 'Exit with status 1 if there are changes'
+complete -c jailctl -n "__fish_jailctl_using_subcommand plan" -l from-here -d 'Accept SPEC although its jail was built from another file'
+complete -c jailctl -n "__fish_jailctl_using_subcommand plan" -l recreate -d 'Create a jail again whose root is missing, homes included'
 complete -c jailctl -n "__fish_jailctl_using_subcommand plan" -s q -l quiet -d 'Do not print notices'
 complete -c jailctl -n "__fish_jailctl_using_subcommand plan" -s v -l verbose -d 'Print each step as it is executed, and every path of a plan'
 complete -c jailctl -n "__fish_jailctl_using_subcommand plan" -s h -l help -d 'Print help'
 complete -c jailctl -n "__fish_jailctl_using_subcommand plan" -s V -l version -d 'Print version'
 complete -c jailctl -n "__fish_jailctl_using_subcommand check" -l root -d 'Use the directory DIR as the host: its programs, accounts, sshd configuration and records' -r -F
-complete -c jailctl -n "__fish_jailctl_using_subcommand check" -l deep -d 'Read every byte of every file, also of those whose facts say that nothing has changed them'
+complete -c jailctl -n "__fish_jailctl_using_subcommand check" -l deep -d 'Compare the content of all files, not only their metadata'
 complete -c jailctl -n "__fish_jailctl_using_subcommand check" -l json -d 'Print one JSON object'
 complete -c jailctl -n "__fish_jailctl_using_subcommand check" -s q -l quiet -d 'Do not print notices'
 complete -c jailctl -n "__fish_jailctl_using_subcommand check" -s v -l verbose -d 'Print each step as it is executed, and every path of a plan'
 complete -c jailctl -n "__fish_jailctl_using_subcommand check" -s h -l help -d 'Print help'
 complete -c jailctl -n "__fish_jailctl_using_subcommand check" -s V -l version -d 'Print version'
-complete -c jailctl -n "__fish_jailctl_using_subcommand update" -l packages -d 'Only jails that have a file of one of these packages, separated by commas' -r
+complete -c jailctl -n "__fish_jailctl_using_subcommand update" -l packages -d 'Only jails that contain a file of one of these packages, separated by commas' -r
 complete -c jailctl -n "__fish_jailctl_using_subcommand update" -l root -d 'Use the directory DIR as the host: its programs, accounts, sshd configuration and records' -r -F
 complete -c jailctl -n "__fish_jailctl_using_subcommand update" -l lock-timeout -d 'Wait up to SECONDS for another jailctl to finish' -r
 complete -c jailctl -n "__fish_jailctl_using_subcommand update" -l all -d 'All jails of the host'
@@ -127,8 +127,8 @@ complete -c jailctl -n "__fish_jailctl_using_subcommand doctor" -s h -l help -d 
 complete -c jailctl -n "__fish_jailctl_using_subcommand doctor" -s V -l version -d 'Print version'
 complete -c jailctl -n "__fish_jailctl_using_subcommand remove" -l root -d 'Use the directory DIR as the host: its programs, accounts, sshd configuration and records' -r -F
 complete -c jailctl -n "__fish_jailctl_using_subcommand remove" -l lock-timeout -d 'Wait up to SECONDS for another jailctl to finish' -r
-complete -c jailctl -n "__fish_jailctl_using_subcommand remove" -l purge -d 'Remove homes and all else that users put there, and their mail'
-complete -c jailctl -n "__fish_jailctl_using_subcommand remove" -l kill -d 'End the jail\'s sessions first'
+complete -c jailctl -n "__fish_jailctl_using_subcommand remove" -l purge -d 'Also delete homes, other files of users, and their mail'
+complete -c jailctl -n "__fish_jailctl_using_subcommand remove" -l kill -d 'Terminate the sessions of the jail first'
 complete -c jailctl -n "__fish_jailctl_using_subcommand remove" -s n -l dry-run -d 'Show what would be changed, and change nothing'
 complete -c jailctl -n "__fish_jailctl_using_subcommand remove" -l json -d 'Print one JSON object'
 complete -c jailctl -n "__fish_jailctl_using_subcommand remove" -l no-reload -d 'Do not reload sshd'
@@ -137,27 +137,27 @@ complete -c jailctl -n "__fish_jailctl_using_subcommand remove" -s v -l verbose 
 complete -c jailctl -n "__fish_jailctl_using_subcommand remove" -s h -l help -d 'Print help'
 complete -c jailctl -n "__fish_jailctl_using_subcommand remove" -s V -l version -d 'Print version'
 complete -c jailctl -n "__fish_jailctl_using_subcommand deps" -l root -d 'Use the directory DIR as the host: its programs, accounts, sshd configuration and records' -r -F
-complete -c jailctl -n "__fish_jailctl_using_subcommand deps" -l why -d 'Print who needs the library NAME, from each file down to it' -r
-complete -c jailctl -n "__fish_jailctl_using_subcommand deps" -l dlopen -d 'Which libraries count that a program says it may load while it runs' -r -f -a "required\t''
+complete -c jailctl -n "__fish_jailctl_using_subcommand deps" -l why -d 'Print why the library NAME is needed, from each file down to it' -r
+complete -c jailctl -n "__fish_jailctl_using_subcommand deps" -l dlopen -d 'Include libraries of dlopen notes with this priority or a higher one' -r -f -a "required\t''
 recommended\t''
 suggested\t''
 none\t''"
-complete -c jailctl -n "__fish_jailctl_using_subcommand deps" -l charset -d 'Count what iconv(3) loads to convert from and to the character set NAME; may be given several times' -r
+complete -c jailctl -n "__fish_jailctl_using_subcommand deps" -l charset -d 'Include modules that iconv(3) loads for the character set NAME; can be repeated' -r
 complete -c jailctl -n "__fish_jailctl_using_subcommand deps" -l json -d 'Print one JSON object'
 complete -c jailctl -n "__fish_jailctl_using_subcommand deps" -l tree -d 'Print a tree for each file'
 complete -c jailctl -n "__fish_jailctl_using_subcommand deps" -l dot -d 'Print a graph for dot(1)'
-complete -c jailctl -n "__fish_jailctl_using_subcommand deps" -l implicit -d 'Count what is known to be loaded while programs run: modules of nsswitch.conf, libraries that libc loads'
+complete -c jailctl -n "__fish_jailctl_using_subcommand deps" -l implicit -d 'Include libraries that programs load implicitly: modules of nsswitch.conf, libraries that libc loads'
 complete -c jailctl -n "__fish_jailctl_using_subcommand deps" -s q -l quiet -d 'Do not print notices'
 complete -c jailctl -n "__fish_jailctl_using_subcommand deps" -s v -l verbose -d 'Print each step as it is executed, and every path of a plan'
 complete -c jailctl -n "__fish_jailctl_using_subcommand deps" -s h -l help -d 'Print help'
 complete -c jailctl -n "__fish_jailctl_using_subcommand deps" -s V -l version -d 'Print version'
-complete -c jailctl -n "__fish_jailctl_using_subcommand enter" -l user -d 'Which of the jail\'s users to be; the first one otherwise' -r
+complete -c jailctl -n "__fish_jailctl_using_subcommand enter" -l user -d 'User of the jail [default: the first one]' -r
 complete -c jailctl -n "__fish_jailctl_using_subcommand enter" -s q -l quiet -d 'Do not print notices'
 complete -c jailctl -n "__fish_jailctl_using_subcommand enter" -s v -l verbose -d 'Print each step as it is executed, and every path of a plan'
 complete -c jailctl -n "__fish_jailctl_using_subcommand enter" -s h -l help -d 'Print help'
 complete -c jailctl -n "__fish_jailctl_using_subcommand enter" -s V -l version -d 'Print version'
-complete -c jailctl -n "__fish_jailctl_using_subcommand stats" -l watch -d 'Show it anew every so many seconds, with the share of a processor used since the last time, until interrupted' -r
-complete -c jailctl -n "__fish_jailctl_using_subcommand stats" -l json -d 'Print one JSON object; with --watch, one a line'
+complete -c jailctl -n "__fish_jailctl_using_subcommand stats" -l watch -d 'Repeat every SECONDS until interrupted, with the CPU usage since the last sample' -r
+complete -c jailctl -n "__fish_jailctl_using_subcommand stats" -l json -d 'Print one JSON object; with --watch, one per line'
 complete -c jailctl -n "__fish_jailctl_using_subcommand stats" -s q -l quiet -d 'Do not print notices'
 complete -c jailctl -n "__fish_jailctl_using_subcommand stats" -s v -l verbose -d 'Print each step as it is executed, and every path of a plan'
 complete -c jailctl -n "__fish_jailctl_using_subcommand stats" -s h -l help -d 'Print help'
@@ -174,7 +174,7 @@ complete -c jailctl -n "__fish_jailctl_using_subcommand kill" -s q -l quiet -d '
 complete -c jailctl -n "__fish_jailctl_using_subcommand kill" -s v -l verbose -d 'Print each step as it is executed, and every path of a plan'
 complete -c jailctl -n "__fish_jailctl_using_subcommand kill" -s h -l help -d 'Print help'
 complete -c jailctl -n "__fish_jailctl_using_subcommand kill" -s V -l version -d 'Print version'
-complete -c jailctl -n "__fish_jailctl_using_subcommand schema" -l template -d 'That of templates, which are partial specs'
+complete -c jailctl -n "__fish_jailctl_using_subcommand schema" -l template -d 'Print the schema of templates, which are partial specs'
 complete -c jailctl -n "__fish_jailctl_using_subcommand schema" -s q -l quiet -d 'Do not print notices'
 complete -c jailctl -n "__fish_jailctl_using_subcommand schema" -s v -l verbose -d 'Print each step as it is executed, and every path of a plan'
 complete -c jailctl -n "__fish_jailctl_using_subcommand schema" -s h -l help -d 'Print help'

@@ -19,16 +19,17 @@ use crate::show;
 use crate::span::SourceText;
 use crate::spec::Spec;
 
-/// How many ids are left to others from one attempt to the next, while somebody else makes accounts.
+/// How many ids are left to others from one attempt to the next, while somebody else makes
+/// accounts.
 const ID_GAPS: [u32; 3] = [16, 256, 4096];
 
 /// What is refused unless it is meant.
 #[derive(Clone, Copy, Debug, Args)]
 struct Consent {
-    /// Let SPEC take the place of another file that its jail was built from.
+    /// Accept SPEC although its jail was built from another file.
     #[arg(long)]
     from_here: bool,
-    /// Make a jail anew whose root is gone with the homes in it.
+    /// Create a jail again whose root is missing, homes included.
     #[arg(long)]
     recreate: bool,
 }
@@ -44,7 +45,7 @@ pub(crate) struct Show {
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
-    /// Say by the exit status whether there is anything to do: 0 no, 1 yes.
+    /// Exit with status 1 if there are changes.
     #[arg(long)]
     exit_code: bool,
     #[command(flatten)]
@@ -59,7 +60,8 @@ pub(crate) struct Build {
     specs: Vec<PathBuf>,
     #[command(flatten)]
     root: RootOption,
-    /// Make only the tree, in DIR, which must be new or empty: no accounts, no sshd, no records.
+    /// Write only the tree to DIR, which must not exist or be empty: no accounts, no sshd, no
+    /// records.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["root", "dry_run", "no_reload", "lock_timeout"])]
     output: Option<PathBuf>,
     #[command(flatten)]
@@ -117,7 +119,8 @@ impl Build {
         let mut outcome = attempt(0);
         for spacing in ID_GAPS {
             match &outcome {
-                // Somebody else makes accounts just now, and was quicker. With one finding, all is undone.
+                // Somebody else makes accounts just now, and was quicker. With one finding, all is
+                // undone.
                 Err(error) if error.kind == ErrorKind::Busy && error.findings.len() == 1 => {
                     outcome = attempt(spacing);
                 }
@@ -336,7 +339,8 @@ fn plans(
     Ok(plans)
 }
 
-/// What takes the jails away of users whom the spec of a family no longer names. What they put there stays, as with a user of any jail.
+/// What takes the jails away of users whom the spec of a family no longer names. What they put
+/// there stays, as with a user of any jail.
 pub(super) fn plan_dropped_users(spec: &Spec, view: &HostView) -> Result<Vec<Plan>> {
     if !spec.is_family() {
         return Ok(Vec::new());

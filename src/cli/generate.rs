@@ -1,4 +1,5 @@
-//! `man` and `completions`: manual pages and shell completions, generated from the command line definition.
+//! `man` and `completions`: manual pages and shell completions, generated from the command line
+//! definition.
 
 use std::fmt::Write;
 use std::io;

@@ -1,4 +1,4 @@
-//! `list`: the jails of a host.
+//! `list`: lists the jails of a host.
 
 use clap::Args;
 
@@ -35,9 +35,9 @@ impl List {
             ..CommandOutput::default()
         };
         if lines.is_empty() && !self.json {
-            report
-                .notices
-                .push("no jail was built on this host: `jailctl init NAME` begins one".to_owned());
+            report.notices.push(
+                "this host has no jails; `jailctl init NAME` writes a starter spec".to_owned(),
+            );
         }
         report.with_interruption_notice(&view)
     }

@@ -25,8 +25,8 @@ pub(crate) struct WriteOptions {
 }
 
 impl WriteOptions {
-    /// Takes the lock of the host, and undoes or completes an interrupted run. Returns the lock and notices about
-    /// the recovery.
+    /// Takes the lock of the host, and undoes or completes an interrupted run. Returns the lock and
+    /// notices about the recovery.
     ///
     /// # Errors
     /// [`crate::error::ErrorKind::Busy`] if another jailctl holds the lock; errors of the recovery.
@@ -58,8 +58,9 @@ impl RootOption {
         HostView::new(&self.path()?)
     }
 
-    /// Root directory of the host, absolute and without symbolic links. A symbolic link that a user other than
-    /// root could have created is not followed: it would choose the host that is changed.
+    /// Root directory of the host, absolute and without symbolic links. A symbolic link that a user
+    /// other than root could have created is not followed: it would choose the host that is
+    /// changed.
     pub(crate) fn path(&self) -> Result<PathBuf> {
         let Some(root) = &self.root else {
             return Ok(PathBuf::from("/"));

@@ -29,8 +29,8 @@ pub(crate) struct CommandOutput {
 }
 
 impl CommandOutput {
-    /// Adds a notice, and sets exit status 1, if an earlier run was interrupted: the output may then show an
-    /// intermediate state.
+    /// Adds a notice, and sets exit status 1, if an earlier run was interrupted: the output may
+    /// then show an intermediate state.
     pub(crate) fn with_interruption_notice(mut self, view: &HostView) -> Result<Self> {
         if plan::interrupted(view)? {
             self.notices.push(
@@ -65,7 +65,8 @@ impl OutputOptions {
         }
     }
 
-    /// Callback that prints each step if `verbose`, and otherwise shows it as progress on a terminal.
+    /// Callback that prints each step if `verbose`, and otherwise shows it as progress on a
+    /// terminal.
     pub(crate) fn step_logger(self) -> impl FnMut(&JailName, &Step) {
         let progress = self.progress();
         move |jail, step| {
@@ -144,8 +145,8 @@ pub(super) fn wants_color(stream: &impl IsTerminal) -> bool {
 /// Prints `report` and returns the exit status. A closed pipe is not an error.
 ///
 /// # Errors
-/// [`ErrorKind::Failed`], or [`ErrorKind::OutputFailed`] if the host was changed, if standard output cannot be
-/// written, for example on a full disk.
+/// [`ErrorKind::Failed`], or [`ErrorKind::OutputFailed`] if the host was changed, if standard
+/// output cannot be written, for example on a full disk.
 pub(super) fn print_output(report: &CommandOutput, options: OutputOptions) -> Result<u8> {
     for notice in &report.notices {
         options.print_notice(&format!("notice: {notice}"));

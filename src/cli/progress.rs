@@ -21,7 +21,8 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// Starts the display. Shows nothing with `quiet` or `verbose`, or if standard error is not a terminal.
+    /// Starts the display. Shows nothing with `quiet` or `verbose`, or if standard error is not a
+    /// terminal.
     pub(crate) fn new(options: OutputOptions) -> Self {
         let stderr = std::io::stderr();
         let is_plain = std::env::var_os("TERM").is_none_or(|term| term == "dumb");

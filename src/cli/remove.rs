@@ -14,15 +14,15 @@ use crate::show;
 /// Arguments of `remove`.
 #[derive(Debug, Args)]
 pub(crate) struct Remove {
-    /// The jail's name, or its spec file.
+    /// Jail, by name or spec file.
     #[arg(value_name = "JAIL")]
     target: String,
     #[command(flatten)]
     root: RootOption,
-    /// Remove homes and all else that users put there, and their mail.
+    /// Also delete homes, other files of users, and their mail.
     #[arg(long)]
     purge: bool,
-    /// End the jail's sessions first.
+    /// Terminate the sessions of the jail first.
     #[arg(long)]
     kill: bool,
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! `freeze`, `thaw` and `kill`: the sessions of a jail stopped, let go on, or ended.
+//! `freeze`, `thaw` and `kill`: suspend, resume and terminate the sessions of a jail.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -34,16 +34,17 @@ pub(crate) struct Kill {
     jail: Jail,
 }
 
-/// The jail, or all of a family.
+/// Jail, or all jails of a family.
 #[derive(Debug, Args)]
 struct Jail {
-    /// The jail's name, or its spec file.
+    /// Jail, by name or spec file.
     #[arg(value_name = "JAIL")]
     target: String,
 }
 
 impl Jail {
-    /// Does `deed` to each jail that is meant, and says what came of it. Where there are several, the others are none the worse for one that cannot have it.
+    /// Does `deed` to each jail that is meant, and says what came of it. Where there are several,
+    /// the others are none the worse for one that cannot have it.
     fn each(&self, deed: impl Fn(&Host, &Manifest) -> Result<String>) -> Result<CommandOutput> {
         let host = Host::new(Path::new("/"))?;
         let mut report = CommandOutput::default();

@@ -1,4 +1,4 @@
-//! `show`: all about one jail.
+//! `show`: details of one jail.
 
 use std::path::Path;
 
@@ -19,13 +19,13 @@ use crate::show::jail_details::{
 };
 use crate::spec::{self, Day};
 
-/// Most bytes of a spec, a snippet or a key file.
+/// Maximum size of a spec, a snippet or a key file, in bytes.
 const LIMIT: u64 = 2 << 20;
 
 /// Arguments of `show`.
 #[derive(Debug, Args)]
 pub(crate) struct Show {
-    /// The jail's name, or its spec file.
+    /// Jail, by name or spec file.
     #[arg(value_name = "JAIL")]
     target: String,
     #[command(flatten)]
@@ -36,16 +36,17 @@ pub(crate) struct Show {
 }
 
 impl Show {
-    pub(crate) fn run(self, voice: OutputOptions) -> Result<CommandOutput> {
+    pub(crate) fn run(self, options: OutputOptions) -> Result<CommandOutput> {
         let view = self.root.view()?;
         let manifest = Target::new(&self.target, &view)?.manifest(&view)?;
         let jail = jail(&view, &manifest)?;
         let text = if self.json {
-            let value = json(&jail)
-                .map_err(|error| Error::failed("could not write JSON").why(error.to_string()))?;
+            let value = json(&jail).map_err(|error| {
+                Error::failed("could not serialize the output").why(error.to_string())
+            })?;
             format!("{value}\n")
         } else {
-            text(&jail, voice.paint)
+            text(&jail, options.paint)
         };
         CommandOutput {
             text,
@@ -105,7 +106,7 @@ fn origin(view: &HostView, manifest: &Manifest) -> Result<Origin> {
         (Some(now), Some(built)) if now == built.as_bytes() => FileState::Unchanged,
         (Some(_), _) => FileState::Changed,
     };
-    // One that an older jailctl took, and this one does not, says no more.
+    // This version may refuse a spec that an earlier one accepted.
     let spec = built.and_then(|text| {
         let source = spec::source(&manifest.spec, text.into_bytes()).ok()?;
         spec::load_recorded(&source, &HostTemplates(view)).ok()
@@ -117,7 +118,7 @@ fn origin(view: &HostView, manifest: &Manifest) -> Result<Origin> {
             let names = spec.templates.iter();
             names.map(|name| name.value.clone()).collect()
         }),
-        // What was built, also where this jailctl would read the spec in another way.
+        // The ways in as built, even if this version reads the spec differently.
         access: Some(manifest.doors.clone())
             .filter(|doors| !doors.is_empty())
             .or_else(|| spec.map(|spec| spec.doors.value)),

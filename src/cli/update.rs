@@ -20,13 +20,13 @@ use crate::spec::Spec;
 /// Arguments of `update`.
 #[derive(Debug, Args)]
 pub(crate) struct Update {
-    /// Names of jails, or their spec files.
+    /// Jails, by name or spec file.
     #[arg(value_name = "JAIL", required_unless_present = "all")]
     targets: Vec<String>,
     /// All jails of the host.
     #[arg(long, conflicts_with = "targets")]
     all: bool,
-    /// Only jails that have a file of one of these packages, separated by commas.
+    /// Only jails that contain a file of one of these packages, separated by commas.
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     packages: Vec<String>,
     #[command(flatten)]
@@ -176,7 +176,8 @@ impl Update {
     }
 }
 
-/// What is updated at once: each jail alone, but those of a family together where sshd would be told something else of all of them.
+/// What is updated at once: each jail alone, but those of a family together where sshd would be
+/// told something else of all of them.
 fn transaction_groups(jails: Vec<Manifest>, view: &HostView) -> Result<Vec<Vec<Manifest>>> {
     let mut families: Vec<Vec<Manifest>> = Vec::new();
     for manifest in jails {
@@ -200,7 +201,8 @@ fn transaction_groups(jails: Vec<Manifest>, view: &HostView) -> Result<Vec<Vec<M
     Ok(parts)
 }
 
-/// Whether these are all jails of a family, built from one spec, and what sshd is told of them is going to change.
+/// Whether these are all jails of a family, built from one spec, and what sshd is told of them is
+/// going to change.
 fn must_share_transaction(family: &[Manifest], view: &HostView) -> Result<bool> {
     let [first, others @ ..] = family else {
         return Ok(false);
@@ -229,7 +231,8 @@ fn must_share_transaction(family: &[Manifest], view: &HostView) -> Result<bool> 
     Ok(plan::other_member_affected(&plan, view)?.is_some())
 }
 
-/// The specs of jails as they were built. The last of them is the one with which what they share changes.
+/// The specs of jails as they were built. The last of them is the one with which what they share
+/// changes.
 fn jails(part: &[Manifest], view: &HostView) -> Result<Vec<(Spec, Origin)>> {
     let mut jails = part
         .iter()

@@ -1,10 +1,10 @@
-//! Errors as JSON: what a verb prints on standard output where `--json` was given and it did not do its work.
+//! Errors as JSON: printed on standard output with `--json` if a verb fails.
 
 use serde_json::{Value, json};
 
 use crate::error::{Error, Finding};
 
-/// Every finding, none left out.
+/// All findings of `error`.
 pub fn json(error: &Error) -> Value {
     json!({
         "schema": 1,

@@ -20,7 +20,8 @@ pub struct StatsRow {
     pub share: Option<f64>,
 }
 
-/// Table of the jails; an empty string if there are none. Limited values are shown with their limits: `12/64`.
+/// Table of the jails; an empty string if there are none. Limited values are shown with their
+/// limits: `12/64`.
 pub fn table(samples: &[StatsRow]) -> String {
     let columns = [
         ("NAME", Align::Left),

@@ -1,4 +1,5 @@
-//! `authorized_keys`: one line of an authorized_keys file each, checked so far that sshd will take it and that it opens no more than the jail's doors.
+//! `authorized_keys`: lines of an authorized_keys file. Checks that sshd accepts them, and that
+//! their options only restrict.
 
 use base64ct::{Base64, Base64Unpadded, Encoding as _};
 use sha2::{Digest as _, Sha256};
@@ -6,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 use super::constraint::Violation;
 use super::display::{is_hidden, list, suggest};
 
-/// Key types that OpenSSH takes, with the number of fields after the type in the key.
+/// Key types that OpenSSH accepts, with the number of fields after the type in the key.
 const TYPES: &[(&str, usize)] = &[
     ("ssh-ed25519", 1),
     ("ssh-rsa", 2),
@@ -17,7 +18,7 @@ const TYPES: &[(&str, usize)] = &[
     ("sk-ecdsa-sha2-nistp256@openssh.com", 3),
 ];
 
-/// Options that only take away. What a key may do beyond them is decided by the jail's doors.
+/// Options that only restrict. Other permissions follow from `sshd.allow`.
 const RESTRICTIVE_OPTIONS: &[&str] = &[
     "restrict",
     "pty",
@@ -29,23 +30,26 @@ const RESTRICTIVE_OPTIONS: &[&str] = &[
     "verify-required",
 ];
 
-/// Longest line: an RSA key of 16384 bits has 2.8 KiB.
+/// Longest line, in bytes: an RSA key of 16384 bits has 2.8 KiB.
 const MAX: usize = 8192;
 
 /// Checks one line.
+///
+/// # Errors
+/// The violation; it does not quote the line.
 pub(crate) fn check(line: &str) -> Result<(), Violation> {
     if is_private_key(line) {
         return Err(Violation::new("is a private key").hint(
-            "it has stood in a file that others may have read: make a new pair with `ssh-keygen`, and give the line of its .pub file",
+            "others may have read it in this file: create a new key with `ssh-keygen`, and use the line of its .pub file",
         ));
     }
     if line.contains("---- BEGIN SSH2 PUBLIC KEY") {
-        return Err(Violation::new("is a key in the form of RFC 4716")
-            .hint("turn it into one line with `ssh-keygen -i -f FILE`"));
+        return Err(Violation::new("is a key in the format of RFC 4716")
+            .hint("convert it with `ssh-keygen -i -f FILE`"));
     }
     if line.contains(['\n', '\r']) {
         return Err(Violation::new("is more than one line")
-            .hint("each key is a string of its own: [\"ssh-ed25519 …\", \"ssh-ed25519 …\"]"));
+            .hint("write each key as a separate string: [\"ssh-ed25519 …\", \"ssh-ed25519 …\"]"));
     }
     if line.chars().any(is_hidden) {
         return Err("has a control or invisible character".into());
@@ -54,14 +58,14 @@ pub(crate) fn check(line: &str) -> Result<(), Violation> {
         return Err("is longer than 8192 characters".into());
     }
     if line.is_empty() || line != line.trim() {
-        return Err("is empty, or has a space at its begin or end".into());
+        return Err("is empty, or has a space at the start or end".into());
     }
     if line.starts_with('#') {
         return Err("is a comment, not a key".into());
     }
     if line.starts_with(['/', '~', '.']) {
         return Err(
-            Violation::new("is a path, not a key").hint("paste the line that the .pub file holds")
+            Violation::new("is a path, not a key").hint("paste the content of the .pub file")
         );
     }
     let (options, key) = split(line)?;
@@ -73,14 +77,15 @@ pub(crate) fn check(line: &str) -> Result<(), Violation> {
     check_key(key)
 }
 
-/// Whether `text` is or holds a private key in one of the usual forms.
+/// Whether `text` contains a private key in one of the usual formats.
 pub(crate) fn is_private_key(text: &str) -> bool {
     ["PRIVATE KEY-----", "PuTTY-User-Key-File", "SSH PRIVATE KEY"]
         .iter()
         .any(|mark| text.contains(mark))
 }
 
-/// Splits a line into its options, if it has any, and the rest. As in sshd, options end at the first space that is not quoted.
+/// Splits a line into options, if it has any, and the key. As in sshd, options end at the first
+/// unquoted space.
 fn split(line: &str) -> Result<(Option<&str>, &str), Violation> {
     let first = line.split(' ').next().unwrap_or_default();
     if is_type_like(first) {
@@ -97,12 +102,12 @@ fn split(line: &str) -> Result<(Option<&str>, &str), Violation> {
         before = c;
     }
     if quoted {
-        return Err("has an option whose quote is never closed".into());
+        return Err("has an option with an unclosed quote".into());
     }
     Err(missing_type(first))
 }
 
-/// Whether a word is a key type, known or not, rather than options.
+/// Whether a word looks like a key type rather than options.
 fn is_type_like(word: &str) -> bool {
     ["ssh-", "ecdsa-", "sk-", "rsa-sha2-"]
         .iter()
@@ -141,7 +146,7 @@ fn check_option(option: &str) -> Result<(), Violation> {
             value
                 .strip_prefix('"')
                 .and_then(|value| value.strip_suffix('"'))
-                .ok_or("has an option whose value is not between quotes")?,
+                .ok_or("has an option with an unquoted value")?,
         ),
     };
     let is = |word: &str| name.eq_ignore_ascii_case(word);
@@ -155,8 +160,8 @@ fn check_option(option: &str) -> Result<(), Violation> {
             .chain(&["cert-authority", "no-touch-required"])
             .any(|known| is(known)) =>
         {
-            Err(Violation::new("has an option that jails do not take").hint(format!(
-                "what a key may do follows from `[sshd] allow`; a line may only narrow it, by `from=\"…\"`, `expiry-time=\"…\"`, {}",
+            Err(Violation::new("has an option that is not supported").hint(format!(
+                "permissions follow from `[sshd] allow`; options of a line may only restrict: `from=\"…\"`, `expiry-time=\"…\"`, {}",
                 list(RESTRICTIVE_OPTIONS.iter().copied(), "or")
             )))
         }
@@ -164,7 +169,7 @@ fn check_option(option: &str) -> Result<(), Violation> {
     }
 }
 
-/// A list of addresses, networks and host names, as ssh_config(5) writes patterns.
+/// Checks a list of addresses, networks and host names, see PATTERNS in ssh_config(5).
 fn check_from(value: &str) -> Result<(), Violation> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "._-:*?!/%".contains(c);
     if value
@@ -176,7 +181,7 @@ fn check_from(value: &str) -> Result<(), Violation> {
     Ok(())
 }
 
-/// `YYYYMMDD`, `YYYYMMDDHHMM` or `YYYYMMDDHHMMSS`, and `Z` for UTC.
+/// Checks a time: `YYYYMMDD`, `YYYYMMDDHHMM` or `YYYYMMDDHHMMSS`, optionally with `Z` for UTC.
 fn check_expiry(value: &str) -> Result<(), Violation> {
     let digits = value.strip_suffix('Z').unwrap_or(value);
     let number = |from: usize| {
@@ -195,34 +200,34 @@ fn check_expiry(value: &str) -> Result<(), Violation> {
         _ => false,
     };
     if !day || !time || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(Violation::new("has an `expiry-time` that is no time")
-            .hint("write it as YYYYMMDD or YYYYMMDDHHMM, as `expiry-time=\"20271231\"`"));
+        return Err(Violation::new("has an invalid `expiry-time`")
+            .hint("write YYYYMMDD or YYYYMMDDHHMM, such as `expiry-time=\"20271231\"`"));
     }
     Ok(())
 }
 
 fn missing_type(word: &str) -> Violation {
     let types = || TYPES.iter().map(|(name, _)| *name);
-    let objection = Violation::form("does not start with a key type that OpenSSH takes");
+    let violation = Violation::form("does not start with a key type of OpenSSH");
     match suggest(word, types()) {
-        Some(meant) => objection.hint(format!("did you mean `{meant}`?")),
-        None => objection.hint(format!("key types are {}", list(types(), "and"))),
+        Some(meant) => violation.hint(format!("did you mean `{meant}`?")),
+        None => violation.hint(format!("key types: {}", list(types(), "and"))),
     }
 }
 
-/// `type base64 [comment]`.
+/// Checks `type base64 [comment]`.
 fn check_key(text: &str) -> Result<(), Violation> {
     let mut words = text.splitn(3, ' ');
     let name = words.next().unwrap_or_default();
     if name == "ssh-dss" {
         return Err(
-            Violation::new("is a DSA key, which OpenSSH no longer takes")
-                .hint("make a new pair with `ssh-keygen -t ed25519`"),
+            Violation::new("is a DSA key, which OpenSSH does not support any more")
+                .hint("create a new key with `ssh-keygen -t ed25519`"),
         );
     }
     if name.contains("-cert-v01@") {
         return Err(Violation::new("is a certificate, not a key")
-            .hint("give the line of the .pub file that the certificate was made for"));
+            .hint("use the line of the .pub file that was certified"));
     }
     let Some((_, fields)) = TYPES.iter().find(|(known, _)| *known == name) else {
         return Err(missing_type(name));
@@ -231,15 +236,13 @@ fn check_key(text: &str) -> Result<(), Violation> {
         .next()
         .filter(|blob| !blob.is_empty())
         .ok_or("has a key type but no key")?;
-    let cut = || {
-        Violation::new("is not a whole key")
-            .hint("it may have been cut while copying: paste the line of the .pub file again")
-    };
+    let cut =
+        || Violation::new("is an incomplete key").hint("copy the line of the .pub file again");
     let bytes = Base64::decode_vec(blob).map_err(|_| cut())?;
     let mut rest = bytes.as_slice();
     let inner = take_string(&mut rest).ok_or_else(cut)?;
     if inner != name.as_bytes() {
-        return Err("says another key type than the key itself".into());
+        return Err("names another key type than the key itself".into());
     }
     for _ in 0..*fields {
         take_string(&mut rest).ok_or_else(cut)?;
@@ -250,7 +253,7 @@ fn check_key(text: &str) -> Result<(), Violation> {
     Ok(())
 }
 
-/// Takes one field of RFC 4251 from `bytes`: four bytes of length and as many bytes.
+/// Removes a string of RFC 4251 from the start of `bytes`: four bytes of length, and the content.
 fn take_string<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
     let (length, rest) = bytes.split_first_chunk::<4>()?;
     let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
@@ -259,18 +262,19 @@ fn take_string<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
     Some(value)
 }
 
-/// One key of an authorized_keys file, as `ssh-keygen -l` names it.
+/// Fingerprint of a key, as printed by `ssh-keygen -l`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fingerprint {
-    /// The key type, as `ssh-ed25519`.
+    /// Key type, such as `ssh-ed25519`.
     pub kind: String,
     /// `SHA256:` and the digest in base64 without padding.
     pub digest: String,
-    /// What follows the key in its line.
+    /// Comment after the key.
     pub comment: String,
 }
 
-/// The fingerprint of the key in a line of AUTHORIZED_KEYS FILE FORMAT; `None` where sshd would see no key there.
+/// Fingerprint of the key in a line of the AUTHORIZED_KEYS FILE FORMAT; `None` if the line has no
+/// valid key.
 pub fn fingerprint(line: &str) -> Option<Fingerprint> {
     let (_, key) = split(line.trim()).ok()?;
     let mut words = key.splitn(3, [' ', '\t']);
@@ -410,14 +414,14 @@ mod tests {
                 format!("ssh-ed25519-cert-v01@openssh.com {ed25519}"),
                 "a certificate",
             ),
-            (format!("ssh-ed25519 {}", &ed25519[..40]), "not a whole key"),
-            (format!("ssh-ed25519 {}", &ed25519[..39]), "not a whole key"),
-            (format!("ssh-ed25519 {ed25519}AAAA"), "not a whole key"),
-            (format!("ssh-ed25519 {ed25519}===="), "not a whole key"),
-            ("ssh-ed25519 AAAA…".into(), "not a whole key"),
+            (format!("ssh-ed25519 {}", &ed25519[..40]), "incomplete key"),
+            (format!("ssh-ed25519 {}", &ed25519[..39]), "incomplete key"),
+            (format!("ssh-ed25519 {ed25519}AAAA"), "incomplete key"),
+            (format!("ssh-ed25519 {ed25519}===="), "incomplete key"),
+            ("ssh-ed25519 AAAA…".into(), "incomplete key"),
             (
                 line_of("ssh-ed25519", &[&[7; 32], &[7; 32]]),
-                "not a whole key",
+                "incomplete key",
             ),
             ("x".repeat(9000), "longer"),
             ("-----BEGIN RSA PRIVATE KEY-----".into(), "is a private key"),

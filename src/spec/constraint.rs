@@ -1,4 +1,5 @@
-//! Types of values, and constraints on single strings. Checks of values against each other are in `validate`.
+//! Types of values, and constraints on single strings. Checks of values against each other are in
+//! `validate`.
 
 use std::borrow::Cow;
 
@@ -67,8 +68,8 @@ impl From<&'static str> for Violation {
 pub enum ValueType {
     /// `[key]`.
     Table,
-    /// `[[key]]`. The first of these keys that an element has identifies it: in a merge, an element replaces
-    /// the one of a lower layer with the same identity.
+    /// `[[key]]`. The first of these keys that an element has identifies it: in a merge, an element
+    /// replaces the one of a lower layer with the same identity.
     Tables(&'static [&'static str]),
     /// String.
     Text(Constraint),
@@ -141,7 +142,8 @@ pub enum Constraint {
     MountTarget,
     /// Start directory of sftp.
     StartDir,
-    /// Octal permission bits without setuid, setgid, sticky, and write permission for group and others.
+    /// Octal permission bits without setuid, setgid, sticky, and write permission for group and
+    /// others.
     Mode,
     /// Octal umask.
     Umask,
@@ -274,8 +276,8 @@ impl Constraint {
         })
     }
 
-    /// Regular expression for editors. It accepts all valid values, and refuses the most common mistakes. Empty
-    /// for keywords, and if there is no such expression.
+    /// Regular expression for editors. It accepts all valid values, and refuses the most common
+    /// mistakes. Empty for keywords, and if there is no such expression.
     pub fn pattern(self) -> &'static str {
         match self {
             Self::JailName => "^[a-z][a-z0-9_-]{0,26}$",

@@ -8,8 +8,8 @@ use toml::value::Datetime;
 use super::Day;
 use super::constraint::Violation;
 
-/// First year that `expires` accepts: shadow(5) gives 0 a meaning of its own, and jailctl closes accounts
-/// with day 1.
+/// First year that `expires` accepts: shadow(5) gives 0 a meaning of its own, and jailctl closes
+/// accounts with day 1.
 const FIRST: u16 = 1971;
 
 /// 1970-01-01, from which shadow(5) counts.

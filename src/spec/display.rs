@@ -1,13 +1,13 @@
-//! Words of a spec as text: shown so that they cannot deceive a terminal, and compared so that a slip of the hand gets a suggestion.
+//! Values of a spec in messages: escaped so that they cannot control a terminal, and suggestions
+//! for misspelled words.
 
 /// Longest quotation of a value, in characters.
 const ECHO: usize = 80;
 /// Longest word that gets a suggestion, in bytes.
 const MAX_SLIP: usize = 120;
 
-/// Whether `c` can hide or reorder what stands beside it, or steer a terminal: control characters, bidirectional and other invisible formatting, tags.
-///
-/// Newline, tab and carriage return are among them; who allows these asks before.
+/// Whether `c` can hide or reorder adjacent text, or control a terminal: control characters,
+/// bidirectional and other invisible formatting, tags. Includes newline, tab and carriage return.
 pub fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(c,
@@ -19,7 +19,7 @@ pub fn is_hidden(c: char) -> bool {
             | '\u{e0000}'..='\u{e007f}')
 }
 
-/// `c` as a message may show it: itself, or `\u{…}` where it is hidden.
+/// `c`, or its escape sequence `\u{…}` if it is hidden.
 pub fn visible(c: char) -> String {
     match c {
         '\n' => "\\n".to_owned(),
@@ -30,7 +30,7 @@ pub fn visible(c: char) -> String {
     }
 }
 
-/// `text` as a message may show it: hidden characters escaped, at most 80 characters, the rest an ellipsis.
+/// `text` with hidden characters escaped, cut to 80 characters with an ellipsis.
 pub fn quote(text: &str) -> String {
     let mut shown = String::new();
     let mut length = 0;
@@ -46,7 +46,7 @@ pub fn quote(text: &str) -> String {
     shown
 }
 
-/// The last character boundary of `text` that is not after `at`.
+/// Last character boundary of `text` at or before `at`.
 pub fn char_boundary_before(text: &str, at: usize) -> usize {
     (0..=at.min(text.len()))
         .rev()
@@ -54,7 +54,7 @@ pub fn char_boundary_before(text: &str, at: usize) -> usize {
         .unwrap_or(0)
 }
 
-/// `words` as a sentence holds them: "`a`, `b` and `c`".
+/// `words` as an enumeration: "`a`, `b` and `c`".
 pub(crate) fn list<'a>(words: impl IntoIterator<Item = &'a str>, and: &str) -> String {
     let words: Vec<String> = words.into_iter().map(|word| format!("`{word}`")).collect();
     match words.as_slice() {

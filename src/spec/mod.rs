@@ -1,8 +1,9 @@
 //! TOML text to [`Spec`]. Reports every finding at once, with its span. Files are read only through
 //! [`Templates`].
 //!
-//! [`source()`] decodes bytes, [`load`] runs five stages: `parse` (TOML with spans), `typed_table` (against
-//! [`schema`]), `template` (merge), `lower` (to the types below) and `validate` (values against each other).
+//! [`source()`] decodes bytes, [`load`] runs five stages: `parse` (TOML with spans), `typed_table`
+//! (against [`schema`]), `template` (merge), `lower` (to the types below) and `validate` (values
+//! against each other).
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -86,14 +87,15 @@ impl AccessMethod {
         }
     }
 
-    /// Whether sftp is allowed and shell is not: sshd then serves sftp itself, and no program of the jail
-    /// runs.
+    /// Whether sftp is allowed and shell is not: sshd then serves sftp itself, and no program of
+    /// the jail runs.
     pub fn is_sftp_only(access: &[Self]) -> bool {
         access.contains(&Self::Sftp) && !access.contains(&Self::Shell)
     }
 }
 
-/// Lowest priority of dlopen notes whose libraries are included. Later variants include earlier ones.
+/// Lowest priority of dlopen notes whose libraries are included. Later variants include earlier
+/// ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dlopen {
     /// No libraries of dlopen notes.
@@ -126,8 +128,8 @@ pub struct SftpSpec {
 pub struct Spec {
     /// `name`.
     pub name: Spanned<JailName>,
-    /// `root`, or `/srv/jails/<name>` with the span of `name`. With the component `%u` the spec describes
-    /// one jail per user.
+    /// `root`, or `/srv/jails/<name>` with the span of `name`. With the component `%u` the spec
+    /// describes one jail per user.
     pub root: Spanned<PathBuf>,
     /// Family of the jail, if its spec described one jail per user.
     pub family: Option<Family>,
@@ -143,8 +145,9 @@ pub struct Spec {
     pub dlopen: Dlopen,
     /// `[[user]]`.
     pub users: Vec<User>,
-    /// `[sshd] allow`: sorted, without duplicates, never empty. The default is sftp, and shell if a user has
-    /// a `shell` or `binaries` contain one; the span is then that of the shell, or of `name`.
+    /// `[sshd] allow`: sorted, without duplicates, never empty. The default is sftp, and shell if a
+    /// user has a `shell` or `binaries` contain one; the span is then that of the shell, or of
+    /// `name`.
     pub doors: Spanned<Vec<AccessMethod>>,
     /// Settings of sftp; empty unless the jail allows sftp and not shell.
     pub sftp: SftpSpec,
@@ -152,12 +155,14 @@ pub struct Spec {
     pub files: Vec<FileSpec>,
     /// `[[dir]]`.
     pub dirs: Vec<DirSpec>,
-    /// `[namespaces]`, `[network]`, `[limits]`, `[[mount]]` and `sftp_log`; `None` if the spec has none of
-    /// them.
+    /// `[namespaces]`, `[network]`, `[limits]`, `[[mount]]` and `sftp_log`; `None` if the spec has
+    /// none of them.
     pub session: Option<SessionSpec>,
-    /// `plain_chroot`, or `namespaces.mnt = false`: sessions are not isolated even if that is the default.
+    /// `plain_chroot`, or `namespaces.mnt = false`: sessions are not isolated even if that is the
+    /// default.
     pub plain_chroot: bool,
-    /// `[[test]]`: commands with their arguments, never empty. A spec with a test has a user to run it.
+    /// `[[test]]`: commands with their arguments, never empty. A spec with a test has a user to run
+    /// it.
     pub tests: Vec<Spanned<Vec<String>>>,
 }
 
@@ -168,8 +173,8 @@ pub struct User {
     pub site: Span,
     /// `name`.
     pub name: Spanned<UserName>,
-    /// `shell`, a path inside the jail; by default the first shell in `binaries`. `None` if the jail does
-    /// not allow shell.
+    /// `shell`, a path inside the jail; by default the first shell in `binaries`. `None` if the
+    /// jail does not allow shell.
     pub shell: Option<Spanned<JailPath>>,
     /// `home`, a path inside the jail, or `/home/<name>`.
     pub home: Spanned<JailPath>,
@@ -219,8 +224,8 @@ pub struct FileSpec {
     pub target: Spanned<JailPath>,
     /// Content of the file or tree.
     pub body: FileBody,
-    /// `mode`, if given. The default is 0644 for text, and the mode of the source without the bits that are
-    /// never copied.
+    /// `mode`, if given. The default is 0644 for text, and the mode of the source without the bits
+    /// that are never copied.
     pub mode: Option<Spanned<u32>>,
 }
 
@@ -246,17 +251,18 @@ pub struct DirSpec {
     pub mode: u32,
 }
 
-/// Parses and validates the spec `source`, with its templates merged below it. [`BuiltIn`] has the built-in
-/// templates. Spans refer to copies of the texts in which secrets are redacted.
+/// Parses and validates the spec `source`, with its templates merged below it. [`BuiltIn`] has the
+/// built-in templates. Spans refer to copies of the texts in which secrets are redacted.
 ///
 /// # Errors
-/// [`ErrorKind::Spec`] with every finding, those of `source` in the order of its lines; errors of `templates`.
+/// [`ErrorKind::Spec`] with every finding, those of `source` in the order of its lines; errors of
+/// `templates`.
 pub fn load(source: &Arc<SourceText>, templates: &dyn Templates) -> Result<Spec> {
     load_as(LayerKind::Spec, source, templates)
 }
 
-/// Parses a spec from the records of a jail: as [`load`], but also accepts the names that keys and values had
-/// in earlier builds.
+/// Parses a spec from the records of a jail: as [`load`], but also accepts the names that keys and
+/// values had in earlier builds.
 ///
 /// # Errors
 /// As [`load`].
@@ -293,8 +299,8 @@ fn load_as(
         Some(lower) => template::merge(lower, file, Layer::Spec),
         None => file,
     };
-    // A text that is not TOML, or lacks a template, is incomplete: findings about missing parts would be
-    // misleading.
+    // A text that is not TOML, or lacks a template, is incomplete: findings about missing parts
+    // would be misleading.
     if whole {
         let parts = lower::build(&merged, &mut findings);
         validate::check(&parts, &mut findings);

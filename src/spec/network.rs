@@ -1,4 +1,4 @@
-//! `[network]`: what sessions of a jail reach, and what reaches them.
+//! `[network]`: network of the sessions of a jail.
 
 use jailctl_session::network::Port;
 
@@ -9,32 +9,32 @@ use super::typed_table::Table;
 use crate::error::Finding;
 use crate::span::{Span, Spanned};
 
-/// `network.mode`, with what belongs to it.
+/// `network.mode` with its ports.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NetworkSpec {
-    /// The host's.
+    /// Network of the host.
     Host,
-    /// A loopback of each session's own, with nothing on it.
+    /// Network namespace per session, with only a loopback interface.
     None,
-    /// One of the jail's own, which its sessions share.
+    /// Network namespace per jail, which its sessions share.
     Private(PrivateNetwork),
 }
 
-/// A network of the jail's own.
+/// Private network of a jail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PrivateNetwork {
-    /// Where it is asked for.
+    /// Span of the key that selects it.
     pub site: Span,
-    /// `allow_in`, without doubles.
+    /// `allow_in`, without duplicates.
     pub allow_in: Vec<Spanned<Port>>,
-    /// `allow_out`, without doubles.
+    /// `allow_out`, without duplicates.
     pub allow_out: Vec<Spanned<Port>>,
 }
 
-/// The keys that say what may pass: they make a network of the jail's own.
+/// Keys that imply a private network.
 const RULES: [&str; 2] = ["allow_in", "allow_out"];
 
-/// Of the merged tree; without the table, what is usual for these doors.
+/// Converts the merged table; without it, the default for the ways in.
 pub(crate) fn build(
     table: Option<&Table>,
     doors: &[AccessMethod],
@@ -51,9 +51,9 @@ pub(crate) fn build(
                 let Some(rule) = rule else { continue };
                 findings.add(
                     Finding::new(format!("`network.{key}` has no effect in this jail"))
-                        .why("only a network of its own has rules, and `mode` is another")
+                        .why("only private networks have port rules, and `mode` is another")
                         .with_span(&rule.site, "")
-                        .hint("write `mode = \"private\"`, or take the line out"),
+                        .hint("write `mode = \"private\"`, or delete the line"),
                 );
             }
             plain(mode.map(|(word, _)| word), doors)
@@ -90,7 +90,7 @@ fn private(table: Option<&Table>, site: &Span) -> NetworkSpec {
     })
 }
 
-/// The port that `tcp/80` or `udp/53` names.
+/// Parses `tcp/80` or `udp/53`.
 pub(crate) fn port(text: &str) -> Option<Port> {
     let (protocol, number) = text.split_once('/')?;
     let is_plain = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());

@@ -13,8 +13,8 @@ use crate::span::{SourceText, Span};
 /// Largest spec or template, in bytes.
 pub const MAX: usize = 1 << 20;
 
-/// Decodes the content of a spec file. `name` is the path as the user gave it. Callers need not read more than
-/// `MAX + 1` bytes.
+/// Decodes the content of a spec file. `name` is the path as the user gave it. Callers need not
+/// read more than `MAX + 1` bytes.
 ///
 /// # Errors
 /// [`crate::error::ErrorKind::Spec`] if the content is larger than [`MAX`] or not UTF-8.
@@ -132,7 +132,8 @@ fn line_at(text: &str, offset: usize) -> Range<usize> {
     start..end + 1
 }
 
-/// First hidden character of each line of the raw text, comments included. TOML forbids only some of them.
+/// First hidden character of each line of the raw text, comments included. TOML forbids only some
+/// of them.
 fn hidden(text: &str) -> Vec<TomlError> {
     let mut found = Vec::new();
     let mut start = 0;
@@ -222,8 +223,8 @@ const UNRELIABLE_AFTER: &[&str] = &[
     "recurse",
 ];
 
-/// Messages of the parser, and their replacements: message, text under the marker (empty: what the parser
-/// expected), hint (empty: none).
+/// Messages of the parser, and their replacements: message, text under the marker (empty: what the
+/// parser expected), hint (empty: none).
 const MESSAGES: &[(&[&str], &str, &str, &str)] = &[
     (
         &["string values must be quoted"],

@@ -1,11 +1,12 @@
-//! `password`: two words or a crypt(5) hash. A password in the clear is refused, and no message ever holds what was given.
+//! `password`: two keywords or a crypt(5) hash. Plain-text passwords are refused, and no message
+//! contains the value.
 
 use super::Password;
 use super::constraint::Violation;
 use super::display::suggest;
 use super::renamed::{FORMER_UNCHANGED, UNCHANGED};
 
-/// Longest hash, as `CRYPT_OUTPUT_SIZE` of crypt(3).
+/// Longest hash: `CRYPT_OUTPUT_SIZE` of crypt(3).
 const MAX: usize = 384;
 
 /// Checks a value of `password`.
@@ -13,7 +14,7 @@ pub(crate) fn check(text: &str) -> Result<(), Violation> {
     parse(text).map(drop)
 }
 
-/// What a value of `password` says.
+/// Parses a value of `password`.
 pub(crate) fn parse(text: &str) -> Result<Password, Violation> {
     match text {
         "locked" => return Ok(Password::Locked),
@@ -21,7 +22,7 @@ pub(crate) fn parse(text: &str) -> Result<Password, Violation> {
         FORMER_UNCHANGED => {
             return Err(
                 Violation::new("is neither `locked` nor `unchanged` nor a hash")
-                    .hint("write `unchanged`, as `keep` is called now"),
+                    .hint("write `unchanged`: `keep` is its former name"),
             );
         }
         _ => {}
@@ -35,12 +36,12 @@ pub(crate) fn parse(text: &str) -> Result<Password, Violation> {
     if text.starts_with(['!', '*']) || text.is_empty() {
         return Err(
             Violation::new("is neither `locked` nor `unchanged` nor a hash")
-                .hint("write `locked`: no password works then, and keys do"),
+                .hint("write `locked` to disable the password; keys still work"),
         );
     }
     if !text.starts_with(['$', '_']) {
         return Err(Violation::form(
-            "looks like a password in the clear; a spec holds only its hash",
+            "looks like a plain-text password; specs contain only hashes",
         ));
     }
     if text.len() > MAX {
@@ -50,7 +51,7 @@ pub(crate) fn parse(text: &str) -> Result<Password, Violation> {
         .bytes()
         .any(|byte| !byte.is_ascii_graphic() || b":;*!\\".contains(&byte))
     {
-        return Err("has a character that hashes do not have, see crypt(5)".into());
+        return Err("has a character that crypt(5) hashes do not have".into());
     }
     let whole = match text.strip_prefix('$') {
         Some(rest) => is_modular(rest),
@@ -58,14 +59,14 @@ pub(crate) fn parse(text: &str) -> Result<Password, Violation> {
         None => text.len() == 20 && text[1..].bytes().all(is_base64),
     };
     if !whole {
-        return Err(Violation::new("is not a whole hash").hint(
-            "a shell eats `$6` between double quotes: paste the hash into the file, or use single quotes",
+        return Err(Violation::new("is an incomplete hash").hint(
+            "a shell expands `$6` between double quotes: paste the hash into the file, or use single quotes",
         ));
     }
     Ok(Password::Hash(text.to_owned()))
 }
 
-/// `id$salt$hash`, with parameters between where the method has them.
+/// Whether `rest` is `id$salt$hash`, optionally with parameters after the id.
 fn is_modular(rest: &str) -> bool {
     let mut fields = rest.split('$');
     let id = fields.next().unwrap_or_default();

@@ -1,8 +1,8 @@
 //! Names that keys and values had in specs of earlier builds.
 //!
-//! A spec or template that is passed to jailctl is refused with the present name in the hint. The copy of
-//! a spec among the records of a jail is read with both names ([`super::load_recorded`]), so that
-//! `update`, `check`, `rollback` and `show` work for jails that an earlier build wrote.
+//! A spec or template that is passed to jailctl is refused with the present name in the hint. The
+//! copy of a spec among the records of a jail is read with both names ([`super::load_recorded`]),
+//! so that `update`, `check`, `rollback` and `show` work for jails that an earlier build wrote.
 
 use serde_json::{Map, Value};
 

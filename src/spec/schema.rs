@@ -1,5 +1,5 @@
-//! Schema of specs: name, type, default and meaning of every key. The parser, the hints, the reference
-//! and the tests read this table.
+//! Schema of specs: name, type, default and meaning of every key. The parser, the hints, the
+//! reference and the tests read this table.
 
 use super::constraint::{Constraint, KeyWords, ValueType};
 
@@ -14,8 +14,8 @@ pub struct KeySchema {
     pub required: bool,
     /// Whether templates may not have the key.
     pub file_only: bool,
-    /// Whether the list of the spec replaces those of the templates, because it grants access (ways in,
-    /// ports, devices). Other lists add content and are concatenated.
+    /// Whether the list of the spec replaces those of the templates, because it grants access (ways
+    /// in, ports, devices). Other lists add content and are concatenated.
     pub replaces: bool,
     /// Default, as TOML or in words; empty if there is none.
     pub default: &'static str,
@@ -69,8 +69,8 @@ impl KeySchema {
         self
     }
 
-    /// Whether a merge has to combine two lists for the key. Elements of an array of tables are replaced
-    /// as a whole.
+    /// Whether a merge has to combine two lists for the key. Elements of an array of tables are
+    /// replaced as a whole.
     pub fn meets(&self) -> bool {
         matches!(self.shape, ValueType::Texts(_)) && !self.file_only && !self.path.contains("[]")
     }
@@ -338,7 +338,7 @@ pub static KEYS: &[KeySchema] = &[
         .default("100")
         .example("cpu_weight = 50"),
     KeySchema::new("limits.cpus", ValueType::Text(Constraint::Cpus))
-        .doc("CPUs that may be used")
+        .doc("processors that may be used")
         .default("all")
         .example(r#"cpus = "0-1""#),
     KeySchema::new("limits.tasks", ValueType::Integer(8, 4_194_304))

@@ -1,5 +1,5 @@
-//! Checks a TOML table against the [`super::schema`]. The result has only known keys, with values of the
-//! right type that satisfy their constraints.
+//! Checks a TOML table against the [`super::schema`]. The result has only known keys, with values
+//! of the right type that satisfy their constraints.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -185,7 +185,8 @@ impl Reader<'_> {
         }
     }
 
-    /// Checks `table`. `path` is its path in the schema, `shown` the path with indices instead of `[]`.
+    /// Checks `table`. `path` is its path in the schema, `shown` the path with indices instead of
+    /// `[]`.
     fn table(&mut self, path: &str, shown: &str, table: &DeTable<'_>, span: Range<usize>) -> Table {
         let mut entries = BTreeMap::new();
         for (name, value) in table {

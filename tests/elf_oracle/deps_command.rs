@@ -115,7 +115,7 @@ fn a_list_and_a_tree() {
     │  └─ liby.so => /usr/lib/liby.so
     └─ libgone.so => not found
     ----
-    notice: could not find `libgone.so`: `/usr/bin/poor` needs it
+    notice: could not find `libgone.so`: it is needed by `/usr/bin/poor`
     ");
 }
 

@@ -192,8 +192,8 @@ fn further_groups_are_made_joined_and_taken_away() {
     assert_eq!(host.sh("id -Gn bob").ok().text(), "jail-arkham crew");
 
     for (group, why) in [
-        ("sudo", "gives power over the host"),
-        ("jail-arkham", "looks like the group of a jail"),
+        ("sudo", "is a privileged group of the host"),
+        ("jail-arkham", "has the prefix of jail groups"),
         ("lpadmin", "one of the system's"),
         ("alice", "the group of `alice`"),
     ] {

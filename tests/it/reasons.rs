@@ -151,7 +151,7 @@ fn the_chain_leads_from_the_line_of_the_spec_to_the_file() {
         .jailctl(["why", "arkham", "/usr/lib/git-core/git-remote-http"])
         .ok();
     assert!(
-        told.stdout().contains("says `binaries: /usr/bin/git`"),
+        told.stdout().contains(": `binaries: /usr/bin/git`"),
         "{told:?}"
     );
     assert!(told.stdout().contains("\n    /usr/bin/git\n"), "{told:?}");
@@ -173,7 +173,7 @@ fn the_chain_leads_from_the_line_of_the_spec_to_the_file() {
     assert!(diary.stdout().contains("a place of users"), "{diary:?}");
     assert!(diary.stdout().contains("user: harlequin"), "{diary:?}");
     let none = host.jailctl(["why", "arkham", "/usr/bin/vi"]).exits(1);
-    assert!(none.stderr().contains("nothing asks for it"), "{none:?}");
+    assert!(none.stderr().contains("nothing requires it"), "{none:?}");
     host.jailctl(["why", "arkham", "/usr/../etc"]).exits(2);
     host.jailctl(["why", "nosuchjail", "/bin/ls"]).exits(2);
 }

@@ -1,4 +1,5 @@
-//! The table of keys held against itself and against `load`: each key with its example, with values of wrong types, with hostile ones.
+//! The table of keys held against itself and against `load`: each key with its example, with values
+//! of wrong types, with hostile ones.
 
 use super::super::constraint::{Constraint, ValueType};
 use super::super::schema::{KEYS, KeySchema, header};
@@ -232,7 +233,7 @@ fn numbers_stay_in_their_range() {
         ] {
             let said = said(&spec_with(key, &format!("{} = {bad}", key.name())));
             assert!(
-                said[0].contains(&format!("`{bad}` is not from {from} to {to}")),
+                said[0].contains(&format!("`{bad}` is not between {from} and {to}")),
                 "{said:?}"
             );
         }
@@ -263,7 +264,7 @@ fn required_keys_are_missed() {
     for key in KEYS.iter().filter(|key| key.required) {
         let line = "";
         let said = said(&spec_with(key, line));
-        let expected = format!("`{}` is missing", key.path.replace("[]", "[0]"));
+        let expected = format!("missing key `{}`", key.path.replace("[]", "[0]"));
         assert!(
             said.iter().any(|said| said.starts_with(&expected)),
             "{said:?}"

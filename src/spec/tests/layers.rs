@@ -219,10 +219,10 @@ fn a_template_is_refused_with_its_own_lines() {
     assert_eq!(
         said,
         [
-            "template bad:1: a template may not have `name`",
-            "template bad:2: a template may not have `templates`",
+            "template bad:1: `name` is not allowed in a template",
+            "template bad:2: `templates` is not allowed in a template",
             "template bad:3: unknown key `binarys`",
-            "template bad:4: a template may not have `user`",
+            "template bad:4: `user` is not allowed in a template",
         ]
     );
 }

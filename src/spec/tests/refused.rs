@@ -1,4 +1,5 @@
-//! Whole outputs for bad specs, each with the spec that leads to it, to be read as somebody at night would read them: what is wrong, where, what to do.
+//! Whole outputs for bad specs, each with the spec that leads to it, to be read as somebody at
+//! night would read them: what is wrong, where, what to do.
 
 use super::super::constraint::ValueType;
 use super::super::display::visible;
