@@ -4,8 +4,8 @@
 use base64ct::{Base64, Base64Unpadded, Encoding as _};
 use sha2::{Digest as _, Sha256};
 
-use super::constraint::Violation;
 use super::display::{is_hidden, list, suggest};
+use super::violation::Violation;
 
 /// Key types that OpenSSH accepts, with the number of fields after the type in the key.
 const TYPES: &[(&str, usize)] = &[

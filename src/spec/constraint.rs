@@ -5,63 +5,12 @@ use std::borrow::Cow;
 
 use super::authorized_keys;
 use super::display::{is_hidden, list, quote, suggest};
-use super::limits;
 use super::password;
 use super::path_rules;
 use super::reserved_names;
+use super::values;
+use super::violation::Violation;
 use crate::names::{JailName, JailPath};
-
-/// Violation of a constraint: the reason, and a hint.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Violation {
-    /// Reason, as a predicate after the quoted value: "has a space", "is in `/etc`".
-    pub why: Cow<'static, str>,
-    /// Hint of the finding.
-    pub hint: Hint,
-}
-
-/// Hint for a violation.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Hint {
-    /// Text of [`Constraint::help`]: the form is wrong.
-    Rule,
-    /// Specific text.
-    Own(Cow<'static, str>),
-    /// No hint.
-    None,
-}
-
-impl Violation {
-    /// Violation by the meaning of a value, without a hint.
-    pub fn new(why: impl Into<Cow<'static, str>>) -> Self {
-        Self {
-            why: why.into(),
-            hint: Hint::None,
-        }
-    }
-
-    /// Violation by the form of a value, with [`Hint::Rule`].
-    pub fn form(why: impl Into<Cow<'static, str>>) -> Self {
-        Self {
-            why: why.into(),
-            hint: Hint::Rule,
-        }
-    }
-
-    /// Replaces the hint.
-    #[must_use]
-    pub fn hint(mut self, hint: impl Into<Cow<'static, str>>) -> Self {
-        self.hint = Hint::Own(hint.into());
-        self
-    }
-}
-
-/// Violation by the form of a value.
-impl From<&'static str> for Violation {
-    fn from(why: &'static str) -> Self {
-        Self::form(why)
-    }
-}
 
 /// Type of the value of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -345,13 +294,13 @@ impl Constraint {
             Self::KeyLine => authorized_keys::check(text),
             Self::Password => password::check(text),
             Self::Content => Ok(()),
-            Self::Size => limits::size(text).map(drop),
+            Self::Size => values::size(text).map(drop),
             Self::SizeOrNone if text == "0" => Ok(()),
-            Self::SizeOrNone => limits::size(text).map(drop),
-            Self::Percent => limits::percent(text).map(drop),
-            Self::Cpus => limits::cpus(text),
-            Self::Device => limits::device(text),
-            Self::ControlGroup => limits::control_group(text).map(drop),
+            Self::SizeOrNone => values::size(text).map(drop),
+            Self::Percent => values::percent(text).map(drop),
+            Self::Cpus => values::cpus(text),
+            Self::Device => values::device(text),
+            Self::ControlGroup => values::control_group(text).map(drop),
             Self::Port => port(text),
             Self::MountOption => mount_option(text),
             Self::Argument => Ok(()),
@@ -487,11 +436,11 @@ fn port(text: &str) -> Result<(), Violation> {
     if !text.starts_with("tcp/") && !text.starts_with("udp/") {
         return Err("starts with neither `tcp/` nor `udp/`".into());
     }
-    super::network::port(text)
+    values::port(text)
         .map(drop)
         .ok_or_else(|| "has no port from 1 to 65535".into())
 }
 
 fn mount_option(text: &str) -> Result<(), Violation> {
-    super::mount::option(text)
+    values::option(text)
 }

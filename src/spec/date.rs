@@ -5,8 +5,8 @@ use std::fmt;
 use jiff::{Span, Unit, civil};
 use toml::value::Datetime;
 
-use super::Day;
-use super::constraint::Violation;
+use super::types::Day;
+use super::violation::Violation;
 
 /// First year that `expires` accepts: shadow(5) gives 0 a meaning of its own, and jailctl closes
 /// accounts with day 1.

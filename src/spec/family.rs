@@ -2,25 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Password, Spec};
+use super::types::{Family, Password, Spec, User};
 use crate::error::{Finding, Result};
 use crate::names::{JailName, UserName};
 
 /// Token for the user name in a root, as in sshd_config(5); always a whole component.
 pub(crate) const USER_TOKEN: &str = "%u";
-
-/// Properties that the jails of a family share. They have one sshd snippet.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Family {
-    /// `root` with `%u`.
-    pub root: PathBuf,
-    /// Whether any user has a password.
-    pub passwords: bool,
-    /// User ids that the spec sets.
-    pub uids: Vec<u32>,
-    /// Whether this jail is the last of the family in the same run.
-    pub is_last: bool,
-}
 
 impl Family {
     /// Root of the jail of `user`.
@@ -89,7 +76,7 @@ impl Spec {
         spec.users.retain(|one| one.name.value == *user);
         spec.dirs
             .retain(|dir| dir.owner.as_ref().is_none_or(|owner| owner.value == *user));
-        let passwords = |user: &super::User| user.password.value != Password::Locked;
+        let passwords = |user: &User| user.password.value != Password::Locked;
         spec.family = Some(Family {
             root: self.root.value.clone(),
             passwords: self.users.iter().any(passwords),

@@ -3,15 +3,16 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use super::constraint::{Hint, Violation, mode};
+use super::constraint::mode;
 use super::display::quote;
-use super::family::{expand, is_pattern};
 use super::findings::Findings;
-use super::typed_table::{Table, Value};
-use super::{
-    AccessMethod, Day, DirSpec, Dlopen, FileBody, FileSpec, Password, SessionSpec, SftpSpec, Spec,
-    User, password, session,
+use super::partial::{PartialSpec, program};
+use super::typed_table::{Table, Value, spanned};
+use super::types::{
+    AccessMethod, Day, DirSpec, Dlopen, FileBody, FileSpec, Password, SftpSpec, User,
 };
+use super::violation::{Hint, Violation};
+use super::{password, session};
 use crate::error::Finding;
 use crate::names::{JailName, JailPath, UserName};
 use crate::span::{Span, Spanned};
@@ -21,105 +22,39 @@ const SHELLS: &[&str] = &[
     "bash", "sh", "zsh", "dash", "ksh", "mksh", "fish", "ash", "rbash", "tcsh", "csh",
 ];
 
-/// [`Spec`] as far as its values are valid, so that these can be checked against each other.
-#[derive(Debug)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "independent facts about several keys"
-)]
-pub(crate) struct PartialSpec {
-    name: Option<Spanned<JailName>>,
-    pub(crate) root: Option<Spanned<PathBuf>>,
-    templates: Vec<Spanned<String>>,
-    pub(crate) binaries: Vec<Spanned<String>>,
-    optional: Vec<Spanned<String>>,
-    packages: Vec<Spanned<String>>,
-    dlopen: Dlopen,
-    /// Whether elements of `binaries` were refused.
-    pub(crate) lacks_binaries: bool,
-    pub(crate) users: Vec<User>,
-    /// Whether `users` lacks a user who has refused values.
-    pub(crate) lacks_users: bool,
-    pub(crate) doors: Spanned<Vec<AccessMethod>>,
-    /// Whether elements of `sshd.allow` were refused.
-    pub(crate) lacks_doors: bool,
-    pub(crate) sftp: SftpSpec,
-    pub(crate) files: Vec<FileSpec>,
-    pub(crate) dirs: Vec<DirSpec>,
-    pub(crate) session: Option<SessionSpec>,
-    plain_chroot: bool,
-    pub(crate) tests: Vec<Spanned<Vec<String>>>,
-}
-
-impl PartialSpec {
-    /// Roots of all jails of the spec, as far as they are known.
-    pub(crate) fn roots(&self) -> Vec<PathBuf> {
-        match &self.root {
-            Some(root) if is_pattern(&root.value) => {
-                let users = self.users.iter();
-                let roots = users.map(|user| expand(&root.value, &user.name.value));
-                roots.collect()
-            }
-            root => root.iter().map(|root| root.value.clone()).collect(),
-        }
-    }
-
-    /// The spec; `None` if the name or the root was refused.
-    pub(crate) fn into_spec(self) -> Option<Spec> {
-        Some(Spec {
-            name: self.name?,
-            root: self.root?,
-            family: None,
-            templates: self.templates,
-            binaries: self.binaries,
-            optional: self.optional,
-            packages: self.packages,
-            dlopen: self.dlopen,
-            users: self.users,
-            doors: self.doors,
-            sftp: self.sftp,
-            files: self.files,
-            dirs: self.dirs,
-            session: self.session,
-            plain_chroot: self.plain_chroot,
-            tests: self.tests,
-        })
-    }
-}
-
 /// Converts the merged table `spec`.
 pub(crate) fn build(spec: &Table, findings: &mut Findings) -> PartialSpec {
-    let name = typed(spec, "name", JailName::new);
+    let name = spec.parsed("name", JailName::new);
     let root = match spec.text("root") {
-        Some((text, site)) => Some(sited(PathBuf::from(text), site)),
+        Some((text, site)) => Some(spanned(PathBuf::from(text), site)),
         None if spec.has_errors("root") => None,
         None => name.as_ref().map(|name| {
-            sited(
+            spanned(
                 PathBuf::from(format!("/srv/jails/{}", name.value)),
                 &name.site,
             )
         }),
     };
     let binaries = dedup(spec.texts("binaries"));
-    let (doors, lacks_doors) = access_methods(spec, &binaries);
+    let (access, has_invalid_access) = access_methods(spec, &binaries);
     let users: Vec<User> = spec
         .tables("user")
         .iter()
-        .filter_map(|table| user(table, &doors.value, &binaries))
+        .filter_map(|table| user(table, &access.value, &binaries))
         .collect();
-    let session = session::build(spec, &doors.value, findings);
+    let session = session::build(spec, &access.value, findings);
     PartialSpec {
         name,
         root,
         templates: dedup(spec.texts("templates")),
-        lacks_users: spec.has_errors("user") || users.len() < spec.tables("user").len(),
+        has_invalid_users: spec.has_errors("user") || users.len() < spec.tables("user").len(),
         users,
         plain_chroot: session::is_plain(spec, session.as_ref(), findings),
         session,
-        doors,
-        lacks_doors,
+        access,
+        has_invalid_access,
         sftp: sftp(spec),
-        lacks_binaries: spec.has_errors("binaries"),
+        has_invalid_binaries: spec.has_errors("binaries"),
         optional: dedup(spec.texts("optional"))
             .into_iter()
             .filter(|one| binaries.iter().all(|binary| binary.value != one.value))
@@ -142,35 +77,13 @@ pub(crate) fn build(spec: &Table, findings: &mut Findings) -> PartialSpec {
     }
 }
 
-pub(crate) fn sited<T>(value: T, site: &Span) -> Spanned<T> {
-    Spanned {
-        value,
-        site: site.clone(),
-    }
-}
-
-/// The string `key`, converted by `make`.
-pub(crate) fn typed<T, E>(
-    table: &Table,
-    key: &str,
-    make: impl Fn(&str) -> Result<T, E>,
-) -> Option<Spanned<T>> {
-    let (text, site) = table.text(key)?;
-    make(text).ok().map(|value| sited(value, site))
-}
-
 fn dedup(texts: &[(String, Span)]) -> Vec<Spanned<String>> {
     let mut seen = BTreeSet::new();
     texts
         .iter()
         .filter(|(text, _)| seen.insert(text))
-        .map(|(text, site)| sited(text.clone(), site))
+        .map(|(text, site)| spanned(text.clone(), site))
         .collect()
-}
-
-/// Last component of the name or path of a program.
-pub(crate) fn program(binary: &str) -> &str {
-    binary.rsplit('/').next().unwrap_or(binary)
 }
 
 /// Preferred shell in `binaries`.
@@ -196,8 +109,8 @@ fn access_methods(
             .iter()
             .filter_map(|(word, _)| AccessMethod::new(word))
             .collect();
-        let doors = sited(words.into_iter().collect(), &allow.site);
-        return (doors, table.has_errors("allow"));
+        let access = spanned(words.into_iter().collect(), &allow.site);
+        return (access, table.has_errors("allow"));
     }
     let names_shell = |table: &Table| table.text("shell").map(|(_, site)| site.clone());
     let shell = spec
@@ -205,13 +118,13 @@ fn access_methods(
         .iter()
         .find_map(names_shell)
         .or_else(|| first_shell(binaries).map(|binary| binary.site.clone()));
-    let doors = if let Some(site) = shell {
-        sited(vec![AccessMethod::Shell, AccessMethod::Sftp], &site)
+    let access = if let Some(site) = shell {
+        spanned(vec![AccessMethod::Shell, AccessMethod::Sftp], &site)
     } else {
         let name = spec.entries.get("name").map(|node| &node.site);
-        sited(vec![AccessMethod::Sftp], name.unwrap_or(&spec.site))
+        spanned(vec![AccessMethod::Sftp], name.unwrap_or(&spec.site))
     };
-    (doors, spec.has_errors("sshd"))
+    (access, spec.has_errors("sshd"))
 }
 
 fn sftp(spec: &Table) -> SftpSpec {
@@ -219,10 +132,10 @@ fn sftp(spec: &Table) -> SftpSpec {
         return SftpSpec::default();
     };
     SftpSpec {
-        start_dir: typed(sshd, "start_dir", JailPath::new),
+        start_dir: sshd.parsed("start_dir", JailPath::new),
         umask: sshd
             .text("umask")
-            .map(|(text, site)| sited(text.to_owned(), site)),
+            .map(|(text, site)| spanned(text.to_owned(), site)),
         log: sshd
             .flag("sftp_log")
             .filter(|(log, _)| *log)
@@ -230,18 +143,18 @@ fn sftp(spec: &Table) -> SftpSpec {
     }
 }
 
-fn user(table: &Table, doors: &[AccessMethod], binaries: &[Spanned<String>]) -> Option<User> {
-    let name = typed(table, "name", UserName::new)?;
-    let home = match typed(table, "home", JailPath::new) {
+fn user(table: &Table, access: &[AccessMethod], binaries: &[Spanned<String>]) -> Option<User> {
+    let name = table.parsed("name", UserName::new)?;
+    let home = match table.parsed("home", JailPath::new) {
         Some(home) => home,
         None if table.has_errors("home") => return None,
-        None => sited(
+        None => spanned(
             JailPath::new(&format!("/home/{}", name.value)).ok()?,
             &name.site,
         ),
     };
-    let shell = if doors.contains(&AccessMethod::Shell) {
-        match typed(table, "shell", JailPath::new) {
+    let shell = if access.contains(&AccessMethod::Shell) {
+        match table.parsed("shell", JailPath::new) {
             None if table.has_errors("shell") => return None,
             None => default_shell(binaries),
             given => given,
@@ -250,21 +163,21 @@ fn user(table: &Table, doors: &[AccessMethod], binaries: &[Spanned<String>]) -> 
         None
     };
     let password = match table.text("password") {
-        Some((text, site)) => sited(password::parse(text).ok()?, site),
+        Some((text, site)) => spanned(password::parse(text).ok()?, site),
         None if table.has_errors("password") => return None,
-        None => sited(Password::Locked, &table.site),
+        None => spanned(Password::Locked, &table.site),
     };
     let uid = match table.entries.get("uid") {
         None => None,
         Some(node) => match node.value {
-            Value::Integer(uid) => Some(sited(u32::try_from(uid).ok()?, &node.site)),
+            Value::Integer(uid) => Some(spanned(u32::try_from(uid).ok()?, &node.site)),
             _ => return None,
         },
     };
     let expires = match table.entries.get("expires") {
         None => None,
         Some(node) => match node.value {
-            Value::Day(day) => Some(sited(Day(day), &node.site)),
+            Value::Day(day) => Some(spanned(Day(day), &node.site)),
             _ => return None,
         },
     };
@@ -276,7 +189,7 @@ fn user(table: &Table, doors: &[AccessMethod], binaries: &[Spanned<String>]) -> 
         authorized_keys: dedup(table.texts("authorized_keys")),
         password,
         uid,
-        skel: typed(table, "skel", |text| Ok::<_, ()>(PathBuf::from(text))),
+        skel: table.parsed("skel", |text| Ok::<_, ()>(PathBuf::from(text))),
         expires,
         groups: dedup(table.texts("groups")),
         adopt: table.boolean("adopt").unwrap_or(false),
@@ -291,7 +204,7 @@ fn default_shell(binaries: &[Spanned<String>]) -> Option<Spanned<JailPath>> {
     } else {
         JailPath::new(&format!("/bin/{}", binary.value))
     };
-    path.ok().map(|path| sited(path, &binary.site))
+    path.ok().map(|path| spanned(path, &binary.site))
 }
 
 fn file(table: &Table, findings: &mut Findings) -> Option<FileSpec> {
@@ -312,7 +225,7 @@ fn file(table: &Table, findings: &mut Findings) -> Option<FileSpec> {
         );
         return None;
     }
-    let target = match (typed(table, "target", JailPath::new), source) {
+    let target = match (table.parsed("target", JailPath::new), source) {
         (Some(target), _) => target,
         (None, Some((path, site))) if !given("target") => {
             let path = JailPath::new(path).ok()?;
@@ -330,29 +243,29 @@ fn file(table: &Table, findings: &mut Findings) -> Option<FileSpec> {
                 findings.add(finding);
                 return None;
             }
-            sited(path, site)
+            spanned(path, site)
         }
         _ => return None,
     };
     let body = match (source, content) {
-        (Some((path, site)), _) => FileBody::Source(sited(PathBuf::from(path), site)),
-        (None, Some((text, site))) => FileBody::Content(sited(text.to_owned(), site)),
+        (Some((path, site)), _) => FileBody::Source(spanned(PathBuf::from(path), site)),
+        (None, Some((text, site))) => FileBody::Content(spanned(text.to_owned(), site)),
         (None, None) => return None,
     };
     Some(FileSpec {
         site: table.site.clone(),
         target,
         body,
-        mode: typed(table, "mode", mode),
+        mode: table.parsed("mode", mode),
     })
 }
 
 fn dir(table: &Table) -> Option<DirSpec> {
     Some(DirSpec {
         site: table.site.clone(),
-        path: typed(table, "path", JailPath::new)?,
-        owner: typed(table, "owner", UserName::new),
-        mode: typed(table, "mode", mode).map_or(0o755, |mode| mode.value),
+        path: table.parsed("path", JailPath::new)?,
+        owner: table.parsed("owner", UserName::new),
+        mode: table.parsed("mode", mode).map_or(0o755, |mode| mode.value),
     })
 }
 
@@ -363,5 +276,5 @@ fn test(table: &Table) -> Option<Spanned<Vec<String>>> {
         return None;
     }
     let arguments = table.texts("run").iter().map(|(text, _)| text.clone());
-    Some(sited(arguments.collect(), &run.site))
+    Some(spanned(arguments.collect(), &run.site))
 }

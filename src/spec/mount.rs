@@ -1,60 +1,13 @@
 //! `[[mount]]`: file systems that are mounted in sessions of a jail.
 
-use std::path::PathBuf;
-
-use super::constraint::Violation;
-use super::display::list;
 use super::findings::Findings;
-use super::limits::size;
-use super::lower::{PartialSpec, sited, typed};
+use super::partial::PartialSpec;
 use super::path_rules;
 use super::typed_table::Table;
+use super::types::{MountSource, MountSpec};
+use super::values::{OPTIONS, is_mount_point};
 use crate::error::Finding;
 use crate::names::JailPath;
-use crate::span::{Span, Spanned};
-
-/// `[[mount]]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MountSpec {
-    /// The table's header.
-    pub site: Span,
-    /// `source`.
-    pub source: MountSource,
-    /// `target`.
-    pub target: Spanned<JailPath>,
-    /// `options`, with defaults: exactly one of each pair of opposites.
-    pub options: Vec<String>,
-}
-
-/// Source of a mount.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum MountSource {
-    /// Directory of the host.
-    Host(Spanned<PathBuf>),
-    /// `tmpfs`: memory.
-    Tmpfs,
-    /// `proc`: processes of the session.
-    Proc,
-    /// `sysfs`: devices of the kernel.
-    Sys,
-}
-
-/// Sources other than host directories: names of fstab(5), with the only mount point of those that
-/// have one.
-const KINDS: [(&str, MountSource, Option<&str>); 3] = [
-    ("tmpfs", MountSource::Tmpfs, None),
-    ("proc", MountSource::Proc, Some("/proc")),
-    ("sysfs", MountSource::Sys, Some("/sys")),
-];
-
-/// Pairs of options, see mount(8): the default, and its opposite, which a spec has to give
-/// explicitly.
-const OPTIONS: [(&str, &str); 4] = [
-    ("ro", "rw"),
-    ("nosuid", "suid"),
-    ("nodev", "dev"),
-    ("noexec", "exec"),
-];
 
 /// Mount points of the tmpfs that each session has by default. `/dev` and kernel file systems are
 /// never targets.
@@ -62,36 +15,6 @@ const SESSION_ONLY: [&str; 1] = ["/tmp"];
 
 /// Options of tmpfs(5) with a value.
 const TMPFS_ONLY: [&str; 2] = ["size", "mode"];
-
-impl MountSource {
-    /// Parses `source`: one of [`KINDS`], or a host path.
-    fn new(text: &str, site: &Span) -> Self {
-        KINDS
-            .into_iter()
-            .find(|(name, _, _)| *name == text)
-            .map_or_else(
-                || Self::Host(sited(PathBuf::from(text), site)),
-                |(_, kind, _)| kind,
-            )
-    }
-
-    /// The only mount point of this source, if it has one.
-    fn mount_point(&self) -> Option<&'static str> {
-        KINDS
-            .into_iter()
-            .find_map(|(_, kind, path)| path.filter(|_| kind == *self))
-    }
-}
-
-/// Whether `text` is one of [`KINDS`].
-pub(crate) fn is_kind(text: &str) -> bool {
-    KINDS.iter().any(|(name, _, _)| *name == text)
-}
-
-/// Whether `text` is the only mount point of one of [`KINDS`].
-pub(crate) fn is_mount_point(text: &str) -> bool {
-    KINDS.iter().any(|(_, _, path)| *path == Some(text))
-}
 
 impl MountSpec {
     /// Whether the option is set, explicitly or by default.
@@ -130,7 +53,7 @@ pub(crate) fn build(table: &Table) -> Option<MountSpec> {
     Some(MountSpec {
         site: table.site.clone(),
         source,
-        target: typed(table, "target", JailPath::new)?,
+        target: table.parsed("target", JailPath::new)?,
         options,
     })
 }
@@ -317,34 +240,4 @@ fn kernel_mounts(mount: &MountSpec, has_pid: bool, findings: &mut Findings) {
                 .with_span(&mount.site, "in this `[[mount]]`"),
         );
     }
-}
-
-/// Checks an option of a `[[mount]]`.
-pub(crate) fn option(text: &str) -> Result<(), Violation> {
-    let known = || OPTIONS.iter().flat_map(|(one, other)| [*one, *other]);
-    if known().any(|option| option == text) {
-        return Ok(());
-    }
-    match text.split_once('=') {
-        Some(("size", value)) if is_share(value) => Ok(()),
-        Some(("size", value)) => size(value).map(drop),
-        Some(("mode", value)) if is_mode(value) => Ok(()),
-        Some(("mode", _)) => Err(Violation::form("is not three or four octal digits")),
-        _ => Err(Violation::form(format!(
-            "is none of {}",
-            list(known().chain(["size=", "mode="]), "and")
-        ))),
-    }
-}
-
-/// Whether `text` is a percentage of memory: `1%` to `100%`.
-fn is_share(text: &str) -> bool {
-    let number = text.strip_suffix('%').map(str::parse::<u8>);
-    matches!(number, Some(Ok(1..=100))) && !text.starts_with('+')
-}
-
-fn is_mode(text: &str) -> bool {
-    (3..=4).contains(&text.len())
-        && text.bytes().all(|byte| (b'0'..=b'7').contains(&byte))
-        && (text.len() == 3 || text.starts_with(['0', '1']))
 }

@@ -2,34 +2,12 @@
 
 use jailctl_session::network::Port;
 
-use super::AccessMethod;
 use super::findings::Findings;
-use super::lower::sited;
-use super::typed_table::Table;
+use super::typed_table::{Table, spanned};
+use super::types::{AccessMethod, NetworkSpec, PrivateNetwork};
+use super::values::port;
 use crate::error::Finding;
 use crate::span::{Span, Spanned};
-
-/// `network.mode` with its ports.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NetworkSpec {
-    /// Network of the host.
-    Host,
-    /// Network namespace per session, with only a loopback interface.
-    None,
-    /// Network namespace per jail, which its sessions share.
-    Private(PrivateNetwork),
-}
-
-/// Private network of a jail.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PrivateNetwork {
-    /// Span of the key that selects it.
-    pub site: Span,
-    /// `allow_in`, without duplicates.
-    pub allow_in: Vec<Spanned<Port>>,
-    /// `allow_out`, without duplicates.
-    pub allow_out: Vec<Spanned<Port>>,
-}
 
 /// Keys that imply a private network.
 const RULES: [&str; 2] = ["allow_in", "allow_out"];
@@ -37,7 +15,7 @@ const RULES: [&str; 2] = ["allow_in", "allow_out"];
 /// Converts the merged table; without it, the default for the ways in.
 pub(crate) fn build(
     table: Option<&Table>,
-    doors: &[AccessMethod],
+    access: &[AccessMethod],
     findings: &mut Findings,
 ) -> NetworkSpec {
     let mode = table.and_then(|table| table.text("mode"));
@@ -56,17 +34,17 @@ pub(crate) fn build(
                         .hint("write `mode = \"private\"`, or delete the line"),
                 );
             }
-            plain(mode.map(|(word, _)| word), doors)
+            plain(mode.map(|(word, _)| word), access)
         }
-        (mode, None) => plain(mode.map(|(word, _)| word), doors),
+        (mode, None) => plain(mode.map(|(word, _)| word), access),
     }
 }
 
-fn plain(mode: Option<&str>, doors: &[AccessMethod]) -> NetworkSpec {
+fn plain(mode: Option<&str>, access: &[AccessMethod]) -> NetworkSpec {
     match mode {
         Some("none") => NetworkSpec::None,
         Some(_) => NetworkSpec::Host,
-        None if AccessMethod::is_sftp_only(doors) => NetworkSpec::None,
+        None if AccessMethod::is_sftp_only(access) => NetworkSpec::None,
         None => NetworkSpec::Host,
     }
 }
@@ -78,7 +56,7 @@ fn private(table: Option<&Table>, site: &Span) -> NetworkSpec {
             if let Some(port) = port(text)
                 && ports.iter().all(|known| known.value != port)
             {
-                ports.push(sited(port, site));
+                ports.push(spanned(port, site));
             }
         }
         ports
@@ -88,19 +66,4 @@ fn private(table: Option<&Table>, site: &Span) -> NetworkSpec {
         allow_in: ports("allow_in"),
         allow_out: ports("allow_out"),
     })
-}
-
-/// Parses `tcp/80` or `udp/53`.
-pub(crate) fn port(text: &str) -> Option<Port> {
-    let (protocol, number) = text.split_once('/')?;
-    let is_plain = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
-    let number = number
-        .parse()
-        .ok()
-        .filter(|number| *number > 0 && is_plain)?;
-    match protocol {
-        "tcp" => Some(Port::Tcp(number)),
-        "udp" => Some(Port::Udp(number)),
-        _ => None,
-    }
 }

@@ -1,10 +1,10 @@
 //! `password`: two keywords or a crypt(5) hash. Plain-text passwords are refused, and no message
 //! contains the value.
 
-use super::Password;
-use super::constraint::Violation;
 use super::display::suggest;
 use super::renamed::{FORMER_UNCHANGED, UNCHANGED};
+use super::types::Password;
+use super::violation::Violation;
 
 /// Longest hash: `CRYPT_OUTPUT_SIZE` of crypt(3).
 const MAX: usize = 384;

@@ -3,8 +3,9 @@
 
 use std::path::Path;
 
-use super::constraint::Violation;
 use super::family::USER_TOKEN;
+use super::values;
+use super::violation::Violation;
 use crate::names::JailPath;
 
 /// Host directories that neither are nor contain a root.
@@ -214,7 +215,7 @@ pub fn binary(text: &str) -> Result<(), Violation> {
 
 /// Checks the `source` of a `[[mount]]`.
 pub fn mount_source(text: &str) -> Result<(), Violation> {
-    if super::mount::is_kind(text) {
+    if values::is_kind(text) {
         return Ok(());
     }
     host_path(text)?;
@@ -236,7 +237,7 @@ pub fn mount_target(path: &JailPath) -> Result<(), Violation> {
         return Err(Violation::new("is the root of the jail"));
     }
     let covered = EXCHANGED.contains(&text) || SYSTEM_LINKS.contains(&text);
-    let kernel = within(text, KERNEL).is_some() && !super::mount::is_mount_point(text);
+    let kernel = within(text, KERNEL).is_some() && !values::is_mount_point(text);
     if let Some(place) = [EXCHANGED, SYSTEM_LINKS]
         .iter()
         .find_map(|places| within(text, places))

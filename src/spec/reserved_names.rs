@@ -1,7 +1,7 @@
 //! Names of users and groups that are refused on every host: system accounts, and groups with
 //! privileges.
 
-use super::constraint::Violation;
+use super::violation::Violation;
 use crate::names::UserName;
 
 /// System accounts, whatever their user id.

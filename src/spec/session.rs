@@ -2,44 +2,15 @@
 //! Without all of these it depends on the host whether a shell runs in an isolated session
 //! ([`SessionSpec::of_shell`]) or in a plain chroot.
 
-use super::AccessMethod;
 use super::findings::Findings;
-use super::limits::{self, LimitsSpec};
-use super::lower::PartialSpec;
-use super::mount::{self, MountSpec};
-use super::network::{self, NetworkSpec};
+use super::limits;
+use super::mount;
+use super::network;
+use super::partial::PartialSpec;
 use super::typed_table::{Table, Value};
+use super::types::{AccessMethod, NetworkSpec, SessionSpec};
 use crate::error::Finding;
 use crate::span::Span;
-
-/// Isolation of sessions. A mount namespace is always part of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "the keys of a table, independent of each other"
-)]
-pub struct SessionSpec {
-    /// Span of the first of the tables, or of `sshd.sftp_log`.
-    pub site: Span,
-    /// `namespaces.pid`.
-    pub pid: bool,
-    /// `namespaces.uts`.
-    pub uts: bool,
-    /// `namespaces.ipc`.
-    pub ipc: bool,
-    /// `namespaces.cgroup`.
-    pub cgroup: bool,
-    /// `namespaces.user`.
-    pub user: bool,
-    /// `[network]`.
-    pub network: NetworkSpec,
-    /// `sshd.sftp_log`: whether sessions can write to the log of the host.
-    pub log: bool,
-    /// `[[mount]]`.
-    pub mounts: Vec<MountSpec>,
-    /// `[limits]`.
-    pub limits: Option<LimitsSpec>,
-}
 
 impl SessionSpec {
     /// Defaults of `[namespaces]`, with the span `site`: sessions of a jail with a shell whose spec
@@ -91,7 +62,7 @@ pub(crate) fn is_plain(
 /// Converts the merged table; `None` without settings of isolated sessions.
 pub(crate) fn build(
     spec: &Table,
-    doors: &[AccessMethod],
+    access: &[AccessMethod],
     findings: &mut Findings,
 ) -> Option<SessionSpec> {
     let tables = ["namespaces", "network", "limits", "mount"];
@@ -117,7 +88,7 @@ pub(crate) fn build(
         cgroup: is_own("cgroup"),
         user: own("user").is_some_and(|(yes, _)| yes),
         log: log.is_some(),
-        network: network::build(table("network"), doors, findings),
+        network: network::build(table("network"), access, findings),
         mounts: spec
             .tables("mount")
             .iter()

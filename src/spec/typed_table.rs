@@ -8,13 +8,14 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::constraint::{Constraint, Hint, ValueType, Violation};
+use super::constraint::{Constraint, ValueType};
 use super::date;
 use super::display::{list, quote, suggest};
 use super::findings::Findings;
 use super::parse::Document;
 use super::renamed;
 use super::schema::{KEYS, KeySchema, header, keys_of};
+use super::violation::{Hint, Violation};
 use crate::error::Finding;
 use crate::span::Span;
 
@@ -69,7 +70,25 @@ pub(crate) struct StringArray {
     pub(crate) lacks: bool,
 }
 
+/// `value` with the span `site`.
+pub(crate) fn spanned<T>(value: T, site: &Span) -> crate::span::Spanned<T> {
+    crate::span::Spanned {
+        value,
+        site: site.clone(),
+    }
+}
+
 impl Table {
+    /// The string `key`, converted by `make`; `None` if it is absent or `make` refuses it.
+    pub(crate) fn parsed<T, E>(
+        &self,
+        key: &str,
+        make: impl Fn(&str) -> Result<T, E>,
+    ) -> Option<crate::span::Spanned<T>> {
+        let (text, site) = self.text(key)?;
+        make(text).ok().map(|value| spanned(value, site))
+    }
+
     /// String value of `key`.
     pub(crate) fn text(&self, key: &str) -> Option<(&str, &Span)> {
         match self.entries.get(key)? {

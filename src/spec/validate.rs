@@ -5,20 +5,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::display::{list, suggest};
 use super::family::{expand, is_pattern};
 use super::findings::Findings;
-use super::lower::{PartialSpec, program};
+use super::partial::{PartialSpec, program};
 use super::path_rules::{self, merged};
-use super::{AccessMethod, DirSpec, FileSpec, NetworkSpec, Password, User};
+use super::types::{AccessMethod, DirSpec, FileSpec, NetworkSpec, Password, User};
 use crate::error::Finding;
 use crate::names::JailPath;
 use crate::span::{Span, Spanned};
 
 /// Adds a finding for each conflict between values.
 pub(crate) fn check(parts: &PartialSpec, findings: &mut Findings) {
-    if parts.doors.value.is_empty() && !parts.lacks_doors {
+    if parts.access.value.is_empty() && !parts.has_invalid_access {
         findings.add(
             Finding::new("`sshd.allow` is empty")
                 .why("no user could log in")
-                .with_span(&parts.doors.site, "expected at least one way in")
+                .with_span(&parts.access.site, "expected at least one way in")
                 .hint("write `allow = [\"sftp\"]`, or `allow = [\"shell\", \"sftp\"]`"),
         );
     }
@@ -34,7 +34,7 @@ pub(crate) fn check(parts: &PartialSpec, findings: &mut Findings) {
     } else {
         homes(&parts.users, findings);
     }
-    if parts.doors.value.contains(&AccessMethod::Shell) && !parts.lacks_binaries {
+    if parts.access.value.contains(&AccessMethod::Shell) && !parts.has_invalid_binaries {
         shells(parts, findings);
     }
     if is_family {
@@ -70,7 +70,7 @@ pub(crate) fn check(parts: &PartialSpec, findings: &mut Findings) {
 /// Checks a spec for one jail per user: it needs users, and a valid root for each.
 fn family(parts: &PartialSpec, findings: &mut Findings) {
     let Some(root) = &parts.root else { return };
-    if parts.users.is_empty() && !parts.lacks_users {
+    if parts.users.is_empty() && !parts.has_invalid_users {
         findings.add(
             Finding::new("the spec describes no jail")
                 .why("`root` contains `%u`, which makes one jail per user, but the spec has no `[[user]]`")
@@ -100,10 +100,10 @@ fn family(parts: &PartialSpec, findings: &mut Findings) {
 /// Refuses settings of the sftp server in sshd if sftp is served by a program of the jail, or not
 /// at all.
 fn check_sftp_options(parts: &PartialSpec, findings: &mut Findings) {
-    if parts.lacks_doors || AccessMethod::is_sftp_only(&parts.doors.value) {
+    if parts.has_invalid_access || AccessMethod::is_sftp_only(&parts.access.value) {
         return;
     }
-    let why = if parts.doors.value.contains(&AccessMethod::Shell) {
+    let why = if parts.access.value.contains(&AccessMethod::Shell) {
         "sshd serves sftp itself only if `shell` is not allowed"
     } else {
         "`sshd.allow` does not include `sftp`"
@@ -127,11 +127,11 @@ fn check_sftp_options(parts: &PartialSpec, findings: &mut Findings) {
 fn forward(parts: &PartialSpec, findings: &mut Findings) {
     let network = parts.session.as_ref().map(|session| &session.network);
     let has_own = matches!(network, Some(NetworkSpec::None | NetworkSpec::Private(_)));
-    if parts.doors.value.contains(&AccessMethod::Forward) && !has_own {
+    if parts.access.value.contains(&AccessMethod::Forward) && !has_own {
         findings.add(
             Finding::new("`forward` would give access to the host's network")
                 .why("sshd opens forwarded connections in the network of the session, which is that of the host")
-                .with_span(&parts.doors.site, "")
+                .with_span(&parts.access.site, "")
                 .hint("write `mode = \"private\"` below `[network]`, or delete `\"forward\"`"),
         );
     }
@@ -195,7 +195,7 @@ fn users(parts: &PartialSpec, findings: &mut Findings) {
             ));
         }
     }
-    if parts.lacks_users {
+    if parts.has_invalid_users {
         return;
     }
     for owner in parts.dirs.iter().filter_map(|dir| dir.owner.as_ref()) {
@@ -420,7 +420,7 @@ fn tests(parts: &PartialSpec, findings: &mut Findings) {
             Finding::new("a `[[test]]` has no command")
                 .with_span(&test.site, "expected a program and its arguments")
                 .hint("example: `run = [\"bash\", \"-c\", \"ls /\"]`")
-        } else if parts.users.is_empty() && !parts.lacks_users {
+        } else if parts.users.is_empty() && !parts.has_invalid_users {
             Finding::new("could not run the `[[test]]`")
                 .why("tests run as the first user, and the spec has no `[[user]]`")
                 .with_span(&test.site, "no user to run it")

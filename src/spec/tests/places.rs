@@ -1,9 +1,9 @@
 //! Paths that a spec may name, and those that it may not.
 
-use super::super::constraint::Violation;
 use super::super::path_rules::{
     binary, dir, home, merged, mount_source, mount_target, root, source, target,
 };
+use super::super::violation::Violation;
 use crate::names::JailPath;
 
 /// Checks that each of `good` passes and each of `bad` does not.
