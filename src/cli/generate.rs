@@ -121,11 +121,11 @@ complete -F _jailctl_targets -o nosort -o bashdefault -o default jailctl
 ///
 /// # Errors
 /// [`ErrorKind::Failed`] if the page cannot be rendered.
-pub fn page(mut whole: Command, verb: Option<&str>) -> Result<Option<String>> {
-    whole.build();
+pub fn page(mut command: Command, verb: Option<&str>) -> Result<Option<String>> {
+    command.build();
     let (name, command) = match verb {
-        None => ("jailctl".to_owned(), whole),
-        Some(verb) => match whole.find_subcommand(verb) {
+        None => ("jailctl".to_owned(), command),
+        Some(verb) => match command.find_subcommand(verb) {
             Some(command) => (format!("jailctl-{verb}"), command.clone()),
             None => return Ok(None),
         },

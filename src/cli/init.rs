@@ -75,8 +75,8 @@ impl Init {
     /// [`crate::error::ErrorKind::Spec`] if a template does not exist or is invalid.
     fn text(&self, name: &JailName, view: &HostView) -> Result<String> {
         let templates = HostTemplates(view);
-        for wanted in &self.templates {
-            if templates.get(wanted)?.is_none() {
+        for template in &self.templates {
+            if templates.get(template)?.is_none() {
                 let known: Vec<String> = templates
                     .names()?
                     .iter()
@@ -84,25 +84,25 @@ impl Init {
                     .collect();
                 return Err(Finding::new(format!(
                     "could not find the template `{}`",
-                    wanted.escape_debug()
+                    template.escape_debug()
                 ))
                 .hint(format!("templates: {}", known.join(", ")))
                 .into());
             }
         }
-        let mut draft = StarterSpec {
+        let mut starter = StarterSpec {
             name: name.clone(),
             templates: self.templates.clone(),
             shell: false,
         };
         // Without the placeholder key, so that only the templates can be invalid.
-        let probe = draft.text().replace(&format!("\"{PLACEHOLDER}\","), "");
+        let probe = starter.text().replace(&format!("\"{PLACEHOLDER}\","), "");
         let source = Arc::new(SourceText {
             name: format!("{name}.toml"),
             text: probe,
         });
         let spec = spec::load(&source, &templates)?;
-        draft.shell = spec.doors.value.contains(&AccessMethod::Shell);
-        Ok(draft.text())
+        starter.shell = spec.doors.value.contains(&AccessMethod::Shell);
+        Ok(starter.text())
     }
 }

@@ -5,6 +5,7 @@ mod check;
 mod deps;
 mod doctor;
 mod enter;
+mod family;
 pub mod generate;
 mod init;
 mod list;
@@ -20,6 +21,7 @@ mod show;
 mod spec_files;
 mod stats;
 mod target;
+mod terminal;
 mod update;
 mod why;
 
@@ -29,7 +31,8 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::show::style::Styler;
-use output::{print_error, print_output, print_usage_error, wants_color};
+use output::{print_error, print_output, print_usage_error};
+use terminal::wants_color;
 
 pub(crate) use options::{RootOption, WriteOptions};
 pub(crate) use output::{CommandOutput, OutputOptions};

@@ -1,10 +1,11 @@
 //! Output of verbs: text and JSON on standard output, notices and errors on standard error.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
 use super::progress::Progress;
+use super::terminal::wants_color;
 use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::HostView;
 use crate::names::JailName;
@@ -83,7 +84,7 @@ impl OutputOptions {
 
     /// Progress display for an operation that may take long.
     pub(crate) fn progress(self) -> Progress {
-        Progress::new(self)
+        Progress::new(self.quiet || self.verbose)
     }
 }
 
@@ -135,11 +136,6 @@ fn wants_json() -> bool {
     std::env::args_os()
         .take_while(|argument| argument != "--")
         .any(|argument| argument == "--json")
-}
-
-/// Whether a stream is a terminal, and NO_COLOR is unset or empty.
-pub(super) fn wants_color(stream: &impl IsTerminal) -> bool {
-    stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// Prints `report` and returns the exit status. A closed pipe is not an error.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::output::{OutputOptions, wants_color};
+use super::terminal::wants_color;
 
 /// Time before the display appears.
 const DELAY: Duration = Duration::from_millis(500);
@@ -21,12 +21,12 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// Starts the display. Shows nothing with `quiet` or `verbose`, or if standard error is not a
+    /// Starts the display. Shows nothing if `is_hidden`, or if standard error is not a
     /// terminal.
-    pub(crate) fn new(options: OutputOptions) -> Self {
+    pub(crate) fn new(is_hidden: bool) -> Self {
         let stderr = std::io::stderr();
         let is_plain = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
-        if options.quiet || options.verbose || is_plain || !stderr.is_terminal() {
+        if is_hidden || is_plain || !stderr.is_terminal() {
             return Self { shown: None };
         }
         let template = if wants_color(&stderr) {

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::target::members;
+use super::family::members;
 use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::HostView;
 use crate::plan::{self, Manifest, Origin};

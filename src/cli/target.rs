@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+pub(crate) use super::family::members;
 use super::spec_files::{LIMIT, load_spec};
 use crate::error::{Error, Finding, Result};
 use crate::host::HostView;
@@ -85,13 +86,6 @@ impl Target {
         }
         .into()
     }
-}
-
-/// Built jails of the family `name`.
-pub(crate) fn members(name: &JailName, view: &HostView) -> Result<Vec<JailName>> {
-    let mut names = Manifest::names(view)?;
-    names.retain(|one| one.is_member() && one.family_name() == name.as_str());
-    Ok(names)
 }
 
 /// Error about the name of a family where a jail is expected.

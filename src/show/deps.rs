@@ -92,7 +92,7 @@ pub fn json(closure: &Closure) -> String {
         why: missing.why.as_deref(),
     });
     let directories = closure.directories.iter();
-    let whole = DepsJson {
+    let output = DepsJson {
         directories: directories.map(|path| path.to_string_lossy()).collect(),
         missing: missing.collect(),
         needs_cache: closure.needs_cache,
@@ -105,7 +105,7 @@ pub fn json(closure: &Closure) -> String {
         schema: 1,
     };
     // Strings and numbers always serialize.
-    let mut text = serde_json::to_string(&whole).unwrap_or_default();
+    let mut text = serde_json::to_string(&output).unwrap_or_default();
     text.push('\n');
     text
 }
@@ -303,12 +303,12 @@ pub fn dot(closure: &Closure) -> String {
 /// each implicit library. Empty if nothing needs it.
 pub fn why(closure: &Closure, name: &str) -> String {
     let (edges, lacks) = (edges(closure), missing_libraries(closure));
-    let wanted = |label: &str, path: &Path| {
+    let is_match = |label: &str, path: &Path| {
         label == name || path == Path::new(name) || path.file_name().is_some_and(|own| own == name)
     };
     let mut text = String::new();
     for (root, about) in roots(closure) {
-        if !about.is_empty() && wanted("", root) {
+        if !about.is_empty() && is_match("", root) {
             line(&mut text, &format!("{}{about}", plain(root)));
             continue;
         }
@@ -326,7 +326,7 @@ pub fn why(closure: &Closure, name: &str) -> String {
                     from.insert(to, (here, label));
                     queue.push_back(to);
                 }
-                if wanted(label, to) && from.get(to).is_some_and(|(by, _)| *by == here) {
+                if is_match(label, to) && from.get(to).is_some_and(|(by, _)| *by == here) {
                     end = Some((to, false));
                     break 'search;
                 }
@@ -487,10 +487,10 @@ mod tests {
         closure.needs_cache = true;
         closure.needs_proc.push("/p".into());
         assert!(list(&closure).ends_with("/p\n/opt/d/\n"));
-        let told = notices(&closure).join("\n");
+        let notices_text = notices(&closure).join("\n");
         assert!(
-            told.contains("`/p` finds") && told.contains("`/etc/ld.so.cache`"),
-            "{told}"
+            notices_text.contains("`/p` finds") && notices_text.contains("`/etc/ld.so.cache`"),
+            "{notices_text}"
         );
     }
 

@@ -314,18 +314,18 @@ mod tests {
 
     #[test]
     fn fingerprints_are_those_of_ssh_keygen() {
-        let told = fingerprint(ED25519).expect("a key");
+        let found = fingerprint(ED25519).expect("a key");
         // As `ssh-keygen -lf` prints it.
         assert_eq!(
-            told.digest,
+            found.digest,
             "SHA256:U5QW1zW4yAi7TKrRdoPWSJKJhCUlGROJuEv7WYN8OsA"
         );
         assert_eq!(
-            (told.kind.as_str(), told.comment.as_str()),
+            (found.kind.as_str(), found.comment.as_str()),
             ("ssh-ed25519", "harley@gotham")
         );
         let with_options = fingerprint(&format!("restrict,command=\"a b\" {ED25519}"));
-        assert_eq!(with_options.as_ref(), Some(&told));
+        assert_eq!(with_options.as_ref(), Some(&found));
         for line in [
             "",
             "# x",
@@ -431,8 +431,8 @@ mod tests {
             ),
             ("---- BEGIN SSH2 PUBLIC KEY ----".into(), "RFC 4716"),
         ] {
-            let objection = check(&line).expect_err(&line);
-            assert!(objection.why.contains(why), "{line}: {}", objection.why);
+            let violation = check(&line).expect_err(&line);
+            assert!(violation.why.contains(why), "{line}: {}", violation.why);
         }
     }
 }

@@ -388,29 +388,32 @@ fn octal(text: &str) -> Result<u32, Violation> {
     u32::from_str_radix(text, 8).map_err(|_| "is not a number".into())
 }
 
-/// The permission bits that `text` says: three or four octal digits.
+/// Parses permission bits: three or four octal digits.
+///
+/// # Errors
+/// The violation.
 pub fn mode(text: &str) -> Result<u32, Violation> {
     let bits = octal(text)?;
     for (bit, why) in [
         (0o4000, "has the setuid bit"),
         (0o2000, "has the setgid bit"),
         (0o1000, "has the sticky bit"),
-        (0o020, "lets the group write"),
-        (0o002, "lets everybody write"),
+        (0o020, "grants write permission to the group"),
+        (0o002, "grants write permission to others"),
     ] {
         if bits & bit != 0 {
             let safe = bits & 0o755;
-            return Err(Violation::new(why).hint(format!("the same without: \"{safe:04o}\"")));
+            return Err(Violation::new(why).hint(format!("the mode without it is \"{safe:04o}\"")));
         }
     }
     Ok(bits)
 }
 
-/// Whether `text` is a umask under which users can still read what they bring.
+/// Checks an octal umask that leaves the owner all permissions.
 fn umask(text: &str) -> Result<(), Violation> {
     if octal(text)? & 0o7600 != 0 {
-        return Err(Violation::new("takes rights away from the owner, too")
-            .hint("a umask says what others may not do, as \"0027\" or \"0077\""));
+        return Err(Violation::new("removes permissions of the owner")
+            .hint("use a umask such as \"0027\" or \"0077\""));
     }
     Ok(())
 }
@@ -422,13 +425,13 @@ fn word(words: KeyWords, text: &str) -> Result<(), Violation> {
     if words.later.contains(&text) {
         return Err(Violation::new("is not yet supported"));
     }
-    let objection = Violation::form(format!(
+    let violation = Violation::form(format!(
         "is none of {}",
         list(words.now.iter().copied(), "and")
     ));
     Err(match suggest(text, words.now.iter().copied()) {
-        Some(meant) => objection.hint(format!("did you mean `{}`?", quote(meant))),
-        None => objection,
+        Some(meant) => violation.hint(format!("did you mean `{}`?", quote(meant))),
+        None => violation,
     })
 }
 

@@ -79,8 +79,8 @@ fn load_as(
     templates: &dyn Templates,
 ) -> Result<Spec> {
     let mut findings = Findings::default();
-    let (file, mut whole) = layer(source, kind, &mut findings)?;
-    whole &= !file.has_errors("templates");
+    let (file, mut is_complete) = layer(source, kind, &mut findings)?;
+    is_complete &= !file.has_errors("templates");
     let mut below: Option<Table> = None;
     let mut seen = BTreeSet::new();
     for (name, site) in file.texts("templates") {
@@ -88,11 +88,11 @@ fn load_as(
             continue;
         }
         let Some(source) = template(name, site, templates, &mut findings) else {
-            whole = false;
+            is_complete = false;
             continue;
         };
         let (table, complete) = layer(&source, LayerKind::Template(name), &mut findings)?;
-        whole &= complete;
+        is_complete &= complete;
         below = Some(match below {
             Some(lower) => template::merge(lower, table, Layer::Template),
             None => table,
@@ -104,7 +104,7 @@ fn load_as(
     };
     // A text that is not TOML, or lacks a template, is incomplete: findings about missing parts
     // would be misleading.
-    if whole {
+    if is_complete {
         let parts = lower::build(&merged, &mut findings);
         validate::check(&parts, &mut findings);
         if findings.is_empty()
@@ -127,11 +127,11 @@ fn layer(
 ) -> Result<(Table, bool)> {
     let document = parse::parse(source)?;
     let table = typed_table::check(&document, kind, findings);
-    let whole = document.findings.is_empty();
+    let is_complete = document.findings.is_empty();
     for finding in document.findings {
         findings.add(finding);
     }
-    Ok((table, whole))
+    Ok((table, is_complete))
 }
 
 /// The template `name`, which a spec names at `site`; `None`, and a finding, if it cannot be read.

@@ -89,31 +89,31 @@ pub(crate) fn parse(source: &Arc<SourceText>) -> Result<Document<'_>> {
         findings: Vec::new(),
         unsure: Vec::new(),
     };
-    let mut complaints = hidden(text);
-    complaints.extend(
+    let mut toml_errors = hidden(text);
+    toml_errors.extend(
         errors
             .iter()
             .take(1000)
             .map(|error| TomlError::of(error, text)),
     );
-    complaints.sort_by_key(|complaint| complaint.span.start);
+    toml_errors.sort_by_key(|toml_error| toml_error.span.start);
     let mut line_end = 0;
-    for complaint in complaints {
-        let start = complaint.span.start;
+    for toml_error in toml_errors {
+        let start = toml_error.span.start;
         if start < line_end || document.findings.len() == super::findings::MAX {
             continue;
         }
         let line = line_at(text, start);
         line_end = line.end;
-        let end = complaint.span.end.clamp(start, line.end);
+        let end = toml_error.span.end.clamp(start, line.end);
         let site = Span {
             source: Arc::clone(&document.source),
             span: start..end,
         };
-        let mut finding = Finding::new(complaint.what).with_span(&site, complaint.label);
-        finding.hints.extend(complaint.hint.map(str::to_owned));
+        let mut finding = Finding::new(toml_error.what).with_span(&site, toml_error.label);
+        finding.hints.extend(toml_error.hint.map(str::to_owned));
         document.findings.push(finding);
-        if complaint.derails {
+        if toml_error.is_misread_after {
             document.unsure.push(line.start..usize::MAX);
             break;
         }
@@ -155,7 +155,7 @@ fn hidden(text: &str) -> Vec<TomlError> {
                 what: format!("{kind} character `{}`", visible(c)),
                 label: "not allowed in a spec".to_owned(),
                 hint: Some("delete it; many editors show such characters only with an option"),
-                derails: false,
+                is_misread_after: false,
             });
             if found.len() > super::findings::MAX {
                 break;
@@ -174,7 +174,7 @@ struct TomlError {
     label: String,
     hint: Option<&'static str>,
     /// Whether the parser misreads the text after the error.
-    derails: bool,
+    is_misread_after: bool,
 }
 
 impl TomlError {
@@ -208,7 +208,7 @@ impl TomlError {
             what,
             label,
             hint: (!hint.is_empty()).then_some(hint),
-            derails: UNRELIABLE_AFTER.iter().any(|word| message.contains(word)),
+            is_misread_after: UNRELIABLE_AFTER.iter().any(|word| message.contains(word)),
         }
     }
 }

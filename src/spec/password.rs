@@ -2,9 +2,13 @@
 //! contains the value.
 
 use super::display::suggest;
-use super::renamed::{FORMER_UNCHANGED, UNCHANGED};
 use super::types::Password;
 use super::violation::Violation;
+
+/// The value that leaves the password alone.
+pub(super) const UNCHANGED: &str = "unchanged";
+/// Former name of [`UNCHANGED`].
+pub(super) const FORMER_UNCHANGED: &str = "keep";
 
 /// Longest hash: `CRYPT_OUTPUT_SIZE` of crypt(3).
 const MAX: usize = 384;
@@ -53,12 +57,12 @@ pub(crate) fn parse(text: &str) -> Result<Password, Violation> {
     {
         return Err("has a character that crypt(5) hashes do not have".into());
     }
-    let whole = match text.strip_prefix('$') {
+    let is_complete = match text.strip_prefix('$') {
         Some(rest) => is_modular(rest),
         // `_`, 4 characters of count, 4 of salt, 11 of hash.
         None => text.len() == 20 && text[1..].bytes().all(is_base64),
     };
-    if !whole {
+    if !is_complete {
         return Err(Violation::new("is an incomplete hash").hint(
             "a shell expands `$6` between double quotes: paste the hash into the file, or use single quotes",
         ));
@@ -116,9 +120,9 @@ mod tests {
             "_short",
             "abJnggxhB/yWI",
         ] {
-            let objection = check(bad).expect_err(bad);
+            let violation = check(bad).expect_err(bad);
             if bad.len() > 3 {
-                let said = format!("{objection:?}");
+                let said = format!("{violation:?}");
                 assert!(!said.contains(bad), "{said}");
             }
         }

@@ -119,15 +119,15 @@ const GOOD_DIR: &str = "choose another path, such as `/upload` or `/var/www`";
 pub fn root(text: &str) -> Result<(), Violation> {
     let path = JailPath::new(text)?;
     // `validate` checks the root of each user.
-    let standing = text
+    let example = text
         .split('/')
         .map(|part| if part == USER_TOKEN { "u" } else { part });
-    let standing = standing.collect::<Vec<_>>().join("/");
-    if standing.contains(USER_TOKEN) {
+    let example = example.collect::<Vec<_>>().join("/");
+    if example.contains(USER_TOKEN) {
         return Err(Violation::new("has `%u` as a part of a component")
             .hint("`%u` must be a whole component, as in `/srv/jails/%u`"));
     }
-    let text = standing.as_str();
+    let text = example.as_str();
     let plain = |c: char| c.is_ascii_alphanumeric() || "._/-".contains(c);
     if !text.chars().all(plain) {
         return Err("has a character other than a-z, A-Z, 0-9, `.`, `_`, `-` and `/`".into());

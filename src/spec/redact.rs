@@ -8,7 +8,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::authorized_keys::is_private_key;
 use super::display::suggest;
-use super::renamed::{FORMER_UNCHANGED, UNCHANGED};
+use super::password::{FORMER_UNCHANGED, UNCHANGED};
 use crate::span::SourceText;
 
 /// `source` with each secret replaced by as many `*` as it has bytes, so that offsets are

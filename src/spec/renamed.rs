@@ -6,6 +6,7 @@
 
 use serde_json::{Map, Value};
 
+use super::password::{FORMER_UNCHANGED, UNCHANGED};
 use super::schema::{KEYS, KeySchema};
 
 /// Paths of keys, each with its former name in the same table.
@@ -16,11 +17,6 @@ const FORMER_KEYS: [(&str, &str); 5] = [
     ("limits.max_sessions", "sessions"),
     ("sshd.sftp_log", "log"),
 ];
-
-/// Former value of `password`.
-pub(super) const FORMER_UNCHANGED: &str = "keep";
-/// Present name of [`FORMER_UNCHANGED`].
-pub(super) const UNCHANGED: &str = "unchanged";
 
 /// The key that was called `name` in the table at the path `table`.
 pub(super) fn key(table: &str, name: &str) -> Option<&'static KeySchema> {

@@ -1,4 +1,4 @@
-//! `load` as a whole: the specs that come along, templates below a spec, and what is refused.
+//! Tests of `load`: example specs, templates, and refused specs.
 
 use std::path::PathBuf;
 use std::sync::Arc;

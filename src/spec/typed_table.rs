@@ -468,7 +468,7 @@ impl Reader<'_> {
     fn mistyped(
         &mut self,
         key: &KeySchema,
-        wanted: &str,
+        expected: &str,
         shown: &str,
         value: &Spanned<DeValue<'_>>,
     ) {
@@ -500,8 +500,8 @@ impl Reader<'_> {
             _ => format!("example: `{}`", quote(key.example)),
         };
         self.add(
-            Finding::new(format!("`{shown}` is {given}, not {wanted}"))
-                .with_span(&self.site(value.span()), format!("expected {wanted}"))
+            Finding::new(format!("`{shown}` is {given}, not {expected}"))
+                .with_span(&self.site(value.span()), format!("expected {expected}"))
                 .hint(hint),
         );
     }

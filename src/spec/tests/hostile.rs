@@ -1,5 +1,5 @@
-//! Texts that mean harm: too large, too deep, not text at all, secrets in wrong places. Nothing
-//! panics, nothing takes long, nothing leaks.
+//! Hostile specs: too large, too deep, not UTF-8, secrets in wrong places. No panic, no long run time,
+//! no leak of secrets.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::super::display::is_hidden;
 use super::*;
 use crate::show::diagnostic::render;
 
-/// Loads and renders; checks that what is shown is short and plain.
+/// Loads and renders a spec; checks that the output is short and has no hidden characters.
 fn refuse(spec: &str) -> String {
     match load_text(spec) {
         Ok(_) => String::new(),
@@ -27,7 +27,7 @@ fn refuse(spec: &str) -> String {
     }
 }
 
-/// How long this thread has run: on a busy machine the clock on the wall tells of the others' work.
+/// CPU time of this thread: wall clock time depends on other processes.
 fn on_processor() -> Duration {
     #[expect(clippy::disallowed_methods, reason = "the kernel's own count")]
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("the kernel's count");
@@ -204,7 +204,7 @@ fn a_hash_is_kept_but_not_in_any_text() {
     assert_eq!(spec.users[0].password.site.to_string(), "test.toml:4");
 }
 
-/// Pieces that specs are made of, whole and broken.
+/// Fragments of specs, valid and invalid.
 const PIECES: &[&str] = &[
     "name",
     "root",

@@ -1,8 +1,8 @@
-//! Templates below a spec: what wins, what is joined, what stays where it was said.
+//! Merge of templates and spec: which values replace, which lists are concatenated, and spans.
 
 use super::*;
 
-/// Loads `spec` with the templates of `site`, and the built-in ones where it has none of the name.
+/// Loads `spec` with the templates of `site`, and the built-in templates.
 fn load_with(spec: &str, site: &[(&str, &str)]) -> Result<Spec> {
     load(&text_of(spec), &Site(site))
 }

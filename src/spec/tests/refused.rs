@@ -1,12 +1,11 @@
-//! Whole outputs for bad specs, each with the spec that leads to it, to be read as somebody at
-//! night would read them: what is wrong, where, what to do.
+//! Complete outputs for invalid specs: each snapshot contains the spec and its findings.
 
 use super::super::constraint::ValueType;
 use super::super::display::visible;
 use super::*;
 use crate::show::diagnostic::render;
 
-/// Compares what is shown for `spec` with the snapshot `name`.
+/// Compares the output for `spec` with the snapshot `name`.
 fn refused(name: &str, spec: &str) {
     let error = load_text(spec).expect_err(name);
     let shown = render(&error, false);
