@@ -1,4 +1,4 @@
-//! Converts the merged table to the types of a [`Spec`], with the defaults of the schema.
+//! Converts the merged table to the types of a [`super::Spec`], with the defaults of the schema.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

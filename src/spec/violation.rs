@@ -14,7 +14,7 @@ pub struct Violation {
 /// Hint for a violation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Hint {
-    /// Text of [`Constraint::help`]: the form is wrong.
+    /// Text of [`super::constraint::Constraint::help`]: the form is wrong.
     Rule,
     /// Specific text.
     Own(Cow<'static, str>),
