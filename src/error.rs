@@ -29,12 +29,12 @@ impl ErrorKind {
     /// Name of the kind in JSON.
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Negative => "no",
+            Self::Negative => "negative",
             Self::Spec => "spec",
-            Self::LibraryNotFound => "missing",
+            Self::LibraryNotFound => "library_not_found",
             Self::Failed => "failed",
             Self::Busy => "busy",
-            Self::OutputFailed => "unsaid",
+            Self::OutputFailed => "output_failed",
         }
     }
 }

@@ -207,7 +207,7 @@ const VALUES: &[&str] = &[
     "0022",
     "0700",
     "locked",
-    "keep",
+    "unchanged",
     "lockd",
     "sftp",
     "none",

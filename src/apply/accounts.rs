@@ -45,7 +45,7 @@ pub(super) fn write_keys(host: &Host, jail: &JailName, user: &str, text: &str) -
 pub(super) fn set_password(host: &Host, user: &str, password: &Password) -> Result<()> {
     match password {
         Password::Locked => lock_password(host, user),
-        Password::Keep => Ok(()),
+        Password::Unchanged => Ok(()),
         Password::Hash(hash) => host.set_password(user, hash),
     }
 }

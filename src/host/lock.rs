@@ -80,6 +80,6 @@ fn busy(file: &mut File, run: &Dir) -> Error {
             run.display_path(Path::new(LOCK_NAME)).display()
         ))
         .why(format!("{who} holds it"))
-        .hint("wait for it to end, or use `--wait SECONDS`"),
+        .hint("wait for it to end, or give `--lock-timeout SECONDS`"),
     )
 }

@@ -192,7 +192,7 @@ pub(super) fn credential_steps(
                 encrypted.is_some_and(|text| text.starts_with('*'))
             }
             Password::Locked => encrypted == Some("*") || found.is_none(),
-            Password::Keep => true,
+            Password::Unchanged => true,
             Password::Hash(hash) => encrypted == Some(hash),
         };
         if !is_set {

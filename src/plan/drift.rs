@@ -98,7 +98,7 @@ pub fn drift(
     let outside = outside(manifest, view)?;
     let text = spec_as_built(view, &manifest.name)?.unwrap_or_default();
     let planned = spec::source(&manifest.spec, text.clone().into_bytes())
-        .and_then(|source| spec::load(&source, templates))
+        .and_then(|source| spec::load_recorded(&source, templates))
         .and_then(|spec| spec.member(&manifest.name))
         .and_then(|spec| {
             let source = SourceText {

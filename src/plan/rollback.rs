@@ -38,7 +38,7 @@ impl PreviousBuild {
         let text = read_text(view, &kept.join(SPEC))?.unwrap_or_default();
         let source = crate::spec::source(&before.spec, text.clone().into_bytes())?;
         Ok(Some(Self {
-            spec: crate::spec::load(&source, templates)?,
+            spec: crate::spec::load_recorded(&source, templates)?,
             origin: SourceText {
                 name: before.spec.clone(),
                 text,

@@ -408,7 +408,7 @@ impl Step {
                 };
                 match password {
                     Password::Locked => summary("locked").logged(audit),
-                    Password::Keep | Password::Hash(_) => summary("set")
+                    Password::Unchanged | Password::Hash(_) => summary("set")
                         .with_part(AccountPart::Password)
                         .logged(audit),
                 }

@@ -346,7 +346,7 @@ fn warn_cannot_log_in(spec: &Spec, accounts: &Accounts, notices: &mut Vec<String
         let has_password = match &user.password.value {
             Password::Locked => false,
             Password::Hash(_) => true,
-            Password::Keep => accounts.user(name).is_some_and(|found| {
+            Password::Unchanged => accounts.user(name).is_some_and(|found| {
                 let encrypted = found.password.as_deref();
                 encrypted.is_none_or(|text| !text.starts_with(['*', '!']))
             }),

@@ -184,7 +184,7 @@ fn check(
     match Modules::find(view)? {
         None => refuse(
             "PAM is not installed, and sshd begins sessions by PAM".to_owned(),
-            "take the tables `[namespaces]`, `[network]`, `[limits]` and `[[mount]]`, and `log`, out for a plain chroot"
+            "take the tables `[namespaces]`, `[network]`, `[limits]` and `[[mount]]`, and `sftp_log`, out for a plain chroot"
                 .to_owned(),
         ),
         Some(modules) if !modules.has_ours => {

@@ -115,7 +115,7 @@ fn a_list_and_a_tree() {
     │  └─ liby.so => /usr/lib/liby.so
     └─ libgone.so => not found
     ----
-    notice: could not find `libgone.so`: `/usr/bin/poor` needs it
+    notice: could not find `libgone.so`: it is needed by `/usr/bin/poor`
     ");
 }
 
@@ -347,16 +347,16 @@ fn implicit_libraries_are_added_on_request() {
     put("etc/nsswitch.conf", b"passwd: files x\n");
     let list = |arguments: &[&str]| transcript(&root.deps(arguments));
     let without = list(&["good"]);
-    let known = list(&["--known", "good"]);
+    let known = list(&["--implicit", "good"]);
     for (name, why) in [
         ("libgcc_s.so.1", "pthread_cancel"),
         ("libnss_x.so.2", "passwd: x"),
     ] {
         assert!(!without.contains(name) && known.contains(name), "{known}");
-        assert!(list(&["--known", "--json", "good"]).contains(why));
+        assert!(list(&["--implicit", "--json", "good"]).contains(why));
     }
     assert!(!known.contains("libidn2"), "{known}");
-    assert!(list(&["--known", "--dlopen=suggested", "good"]).contains("libidn2.so.0"));
+    assert!(list(&["--implicit", "--dlopen=suggested", "good"]).contains("libidn2.so.0"));
     let charset = list(&["--charset", "latin", "good"]);
     for path in [
         "gconv/gconv-modules\n",

@@ -77,7 +77,7 @@ fn an_account_that_leaves_the_spec_is_given_back() {
     let Some(host) = host() else { return };
     bob(&host);
     let before = standing(&host, "bob");
-    let (mut spec, _) = spec(&host, "adopt = true\npassword = 'keep'");
+    let (mut spec, _) = spec(&host, "adopt = true\npassword = 'unchanged'");
     host.jailctl(["build", &spec.path()]).ok();
     let shadow = host.sh("getent shadow bob").ok();
     assert!(shadow.text().starts_with("bob:$"), "{shadow:?}");
@@ -192,8 +192,8 @@ fn further_groups_are_made_joined_and_taken_away() {
     assert_eq!(host.sh("id -Gn bob").ok().text(), "jail-arkham crew");
 
     for (group, why) in [
-        ("sudo", "gives power over the host"),
-        ("jail-arkham", "looks like the group of a jail"),
+        ("sudo", "is a privileged group of the host"),
+        ("jail-arkham", "has the prefix of jail groups"),
         ("lpadmin", "one of the system's"),
         ("alice", "the group of `alice`"),
     ] {

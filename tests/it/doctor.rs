@@ -52,12 +52,12 @@ const fn config(
 fn codes(host: &DisposableHost, user: &str) -> (Vec<String>, String) {
     let told = host.jailctl(["doctor", "--json", user]);
     let told: Value = serde_json::from_str(told.stdout()).unwrap_or_else(|_| panic!("{told:?}"));
-    let reasons = told["reasons"].as_array().expect("reasons");
+    let reasons = told["problems"].as_array().expect("problems");
     let mut codes: Vec<String> = reasons
         .iter()
         .map(|reason| {
             assert!(
-                !reason["mend"].as_array().expect("mends").is_empty(),
+                !reason["fix"].as_array().expect("fixes").is_empty(),
                 "{told:#}"
             );
             reason["code"].as_str().expect("a code").to_owned()
@@ -75,7 +75,7 @@ fn walk(host: &DisposableHost, sshd: &Sshd<'_>, login: &Login<'_>, cases: &[Case
         login.ssh("true").ok();
         let told = host.jailctl(["doctor", user]).ok();
         assert!(
-            told.stdout().contains("nothing keeps this user out"),
+            told.stdout().contains("no problems found"),
             "{case}: {told:?}"
         );
     };
@@ -452,7 +452,7 @@ fn a_host_that_is_unfit_is_named_as_the_build_would_find_it() {
     let doctor = || {
         let told = host.jailctl(["doctor", "--json"]);
         let told: Value = serde_json::from_str(told.stdout()).expect("JSON");
-        let reasons = told["reasons"].as_array().expect("reasons").clone();
+        let reasons = told["problems"].as_array().expect("problems").clone();
         reasons
             .iter()
             .map(|reason| reason["code"].as_str().expect("a code").to_owned())

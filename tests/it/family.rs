@@ -88,7 +88,7 @@ fn each_user_has_a_root_and_nobody_sees_the_others() {
     }
     assert_eq!(
         host.jailctl(["check"]).ok().stdout(),
-        "acme.alice: as it was built\nacme.bob: as it was built\n"
+        "acme.alice: unchanged\nacme.bob: unchanged\n"
     );
     let listed = host.jailctl(["list"]).ok();
     assert!(
@@ -134,7 +134,7 @@ fn who_is_dropped_is_out_and_what_is_his_stays() {
     assert_eq!(reach(&host, &alice), Reach::Jail);
     assert_eq!(
         host.jailctl(["check"]).ok().stdout(),
-        "acme.alice: as it was built\n"
+        "acme.alice: unchanged\n"
     );
 
     spec.users.push(bobs);
@@ -155,7 +155,7 @@ fn the_last_one_takes_the_snippet_along_and_the_host_is_as_before() {
     assert_eq!(reach(&host, &bob), Reach::Jail);
     assert_eq!(
         host.jailctl(["check"]).ok().stdout(),
-        "acme.bob: as it was built\n"
+        "acme.bob: unchanged\n"
     );
     build(&spec, &host).ok();
     assert_eq!(reach(&host, &alice), Reach::Jail);
@@ -271,7 +271,7 @@ fn a_build_that_dies_among_the_members_is_put_right_by_the_next() {
     host.login("carol", &carol).ssh("id").ok();
     assert_eq!(
         host.jailctl(["check"]).ok().stdout(),
-        "acme.alice: as it was built\nacme.carol: as it was built\n"
+        "acme.alice: unchanged\nacme.carol: unchanged\n"
     );
 }
 
@@ -333,7 +333,7 @@ fn verbs_about_one_jail_say_which_there_are_and_others_take_them_all() {
         assert!(
             refused
                 .stderr()
-                .contains("name one: `acme.alice` or `acme.bob`"),
+                .contains("choose one: `acme.alice` or `acme.bob`"),
             "{refused:?}"
         );
     }
@@ -371,7 +371,7 @@ fn verbs_about_one_jail_say_which_there_are_and_others_take_them_all() {
     host.sh("printf x >>/srv/jails/bob/etc/passwd").ok();
     let checked = host.jailctl(["check", "acme"]).exits(1);
     assert!(
-        checked.stdout().contains("acme.alice: as it was built"),
+        checked.stdout().contains("acme.alice: unchanged"),
         "{checked:?}"
     );
     assert!(checked.stdout().contains("/etc/passwd"), "{checked:?}");
@@ -465,7 +465,7 @@ fn members_go_back_together_and_one_alone_only_if_sshd_is_told_the_same() {
     // With a password the snippet is another, and it is everybody's.
     build(&spec, &host).ok();
     let mut open = spec.clone();
-    open.more = "[[user]]\nname = \"joker\"\npassword = \"keep\"\n".to_owned();
+    open.more = "[[user]]\nname = \"joker\"\npassword = \"unchanged\"\n".to_owned();
     build(&open, &host).ok();
     assert!(host.read(SNIPPET).contains("PasswordAuthentication yes"));
     let before = look(&host);

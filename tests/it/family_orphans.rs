@@ -200,7 +200,7 @@ fn two_specs_of_one_name_are_refused_in_one_call() {
             assert!(
                 refused
                     .stderr()
-                    .contains(&format!("two of the specs are for the jail `{name}`"))
+                    .contains(&format!("two specs for the jail `{name}`"))
                     && refused
                         .stderr()
                         .contains(&format!("`{first}` and `{second}` have one name")),

@@ -63,7 +63,7 @@ fn a_family_on_a_host_in_a_directory_is_planned_built_checked_and_removed_there_
         assert!(snippet.lines().any(|one| one == line), "{line}: {snippet}");
     }
     assert!(!snippet.contains(OTHER), "{snippet}");
-    let intact = "acme.alice: as it was built\nacme.bob: as it was built\n";
+    let intact = "acme.alice: unchanged\nacme.bob: unchanged\n";
     assert_eq!(there(&["check"]).ok().stdout(), intact);
     assert_eq!(there(&["check", "acme"]).ok().stdout(), intact);
     let nothing = "acme.alice: nothing to do\nacme.bob: nothing to do\n";
@@ -82,7 +82,7 @@ fn a_family_on_a_host_in_a_directory_is_planned_built_checked_and_removed_there_
     assert!(
         checked
             .stdout()
-            .starts_with("acme.alice: as it was built\nacme.bob: 1 difference"),
+            .starts_with("acme.alice: unchanged\nacme.bob: 1 difference"),
         "{checked:?}"
     );
     let updated = there(&["update", "acme"]).ok();
@@ -105,10 +105,7 @@ fn a_family_on_a_host_in_a_directory_is_planned_built_checked_and_removed_there_
         "{told:?}"
     );
     host.sh(&format!("grep '^bob:' {OTHER}/etc/passwd")).fails();
-    assert_eq!(
-        there(&["check"]).ok().stdout(),
-        "acme.alice: as it was built\n"
-    );
+    assert_eq!(there(&["check"]).ok().stdout(), "acme.alice: unchanged\n");
     there(&["rollback", "acme"]).ok();
     assert_eq!(number("bob"), bobs);
     let note = host.read(&format!("{OTHER}/srv/jails/bob/home/bob/note"));

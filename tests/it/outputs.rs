@@ -1,18 +1,16 @@
-//! Whole outputs, as somebody sees them at night: status, standard output and standard error of real runs, each read over by a person when it changes.
+//! Complete outputs of real runs: exit status, standard output and standard error. Changes are
+//! reviewed by a person.
 //!
-//! `INSTA_UPDATE=always cargo test --test it outputs` writes them anew. What differs between machines (sizes, counts, versions, numbers of accounts) is
-//! not in them.
+//! `INSTA_UPDATE=always cargo test --test it outputs` writes them again. Values that differ between
+//! machines (sizes, counts, versions, ids of accounts) are replaced.
 
 use disposable::{DisposableHost, Output};
 
 use crate::support::{Spec, arkham, have_essential_services, have_user_managers, host};
 
-/// What differs between machines and runs, and what stands for it.
+/// Patterns of values that differ between machines and runs, with their replacements.
 const VARIABLE: &[(&str, &str)] = &[
-    (
-        r"hint: the (verbs|templates) are .*",
-        "hint: the $1 are [list]",
-    ),
+    (r"hint: (verbs|templates): .*", "hint: $1: [list]"),
     (r"\b(user|process) id \d+", "$1 id [number]"),
     (r"\b\d+ (paths?)\b", "[n] $1"),
     (r"\d+(\.\d+)? (B|KiB|MiB|GiB)\b", "[size]"),
@@ -57,14 +55,14 @@ fn check(name: &str, line: &str, output: &Output) {
     settings.bind(|| insta::assert_snapshot!(name, text));
 }
 
-/// Runs a line of bash and holds all that it says against the snapshot `name`.
+/// Runs a line of bash and compares its output with the snapshot `name`.
 #[track_caller]
 fn run(host: &DisposableHost, name: &str, line: &str) {
     let output = host.run(["bash", "-c", line]);
     check(name, line, &output);
 }
 
-/// A jail whose outputs are short.
+/// Spec of a jail with short outputs.
 fn small(host: &DisposableHost) -> Spec {
     let key = host.key("harlequin");
     let mut spec = Spec::arkham(&key, &[]);

@@ -64,7 +64,7 @@ fn the_page_the_json_and_the_build_tell_the_same_story() {
     let named: BTreeSet<String> = changes
         .iter()
         .map(|change| {
-            let sign = match change["act"].as_str().expect("an act") {
+            let sign = match change["action"].as_str().expect("an act") {
                 "add" => '+',
                 "change" => '~',
                 "remove" => '-',
@@ -237,6 +237,6 @@ fn with_json_an_error_is_json_too() {
     let told: Value = serde_json::from_str(refused.stdout()).expect("JSON");
     let findings = told["error"]["findings"].as_array().expect("findings");
     assert_eq!(findings.len(), 2, "{told:#}");
-    assert_eq!(findings[0]["place"]["source"], "/root/bad.toml");
-    assert_eq!(findings[0]["place"]["line"], 2);
+    assert_eq!(findings[0]["location"]["source"], "/root/bad.toml");
+    assert_eq!(findings[0]["location"]["line"], 2);
 }

@@ -44,12 +44,12 @@ fn ask(host: &DisposableHost, jail: &str, paths: &[&str]) -> Vec<Value> {
 /// Whether an answer follows each of its reasons back to what needs no other.
 fn is_answered(answer: &Value) -> bool {
     let chains = answer["reasons"].as_array().expect("reasons");
-    answer["is_there"] == true
+    answer["exists"] == true
         && !chains.is_empty()
         && chains.iter().all(|chain| {
             let chain = chain.as_array().expect("a chain");
             let kind = chain[0]["why"]["kind"].as_str().expect("a kind");
-            ["spec", "rule"].contains(&kind)
+            ["spec", "builtin"].contains(&kind)
         })
 }
 
@@ -151,7 +151,7 @@ fn the_chain_leads_from_the_line_of_the_spec_to_the_file() {
         .jailctl(["why", "arkham", "/usr/lib/git-core/git-remote-http"])
         .ok();
     assert!(
-        told.stdout().contains("says `binaries: /usr/bin/git`"),
+        told.stdout().contains(": `binaries: /usr/bin/git`"),
         "{told:?}"
     );
     assert!(told.stdout().contains("\n    /usr/bin/git\n"), "{told:?}");
@@ -173,7 +173,7 @@ fn the_chain_leads_from_the_line_of_the_spec_to_the_file() {
     assert!(diary.stdout().contains("a place of users"), "{diary:?}");
     assert!(diary.stdout().contains("user: harlequin"), "{diary:?}");
     let none = host.jailctl(["why", "arkham", "/usr/bin/vi"]).exits(1);
-    assert!(none.stderr().contains("nothing asks for it"), "{none:?}");
+    assert!(none.stderr().contains("nothing requires it"), "{none:?}");
     host.jailctl(["why", "arkham", "/usr/../etc"]).exits(2);
     host.jailctl(["why", "nosuchjail", "/bin/ls"]).exits(2);
 }
@@ -190,7 +190,7 @@ fn show_tells_what_is_and_what_is_no_longer_so() {
     assert_eq!(told, show(&spec.path()), "by its spec, the same");
     assert_eq!(told["root"], "/srv/jails/arkham");
     assert_eq!(told["spec"]["state"], "unchanged");
-    assert_eq!(told["spec"]["doors"], serde_json::json!(["shell", "sftp"]));
+    assert_eq!(told["spec"]["access"], serde_json::json!(["shell", "sftp"]));
     assert_eq!(told["snippet"]["state"], "unchanged");
     let account = &told["accounts"][0];
     let passwd = host.sh("getent passwd harlequin | cut -d: -f3").ok();

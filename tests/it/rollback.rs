@@ -35,7 +35,7 @@ fn a_build_is_taken_back_and_that_too() {
     );
     assert_eq!(
         host.jailctl(["check", "arkham"]).ok().stdout(),
-        "arkham: as it was built\n"
+        "arkham: unchanged\n"
     );
     assert_eq!(host.read("/srv/jails/arkham/home/joker/letter"), "mine\n");
 

@@ -326,7 +326,7 @@ fn an_account_is_what_its_lines_say() {
     host.sshd();
     let key = host.key("harlequin");
     let spec = Spec::arkham(&key, &["id", "sh"]);
-    let lines = "uid = 4101\nhome = '/srv/people/h'\nshell = '/bin/sh'\npassword = 'keep'";
+    let lines = "uid = 4101\nhome = '/srv/people/h'\nshell = '/bin/sh'\npassword = 'unchanged'";
     host.write(&spec.path(), &with(&spec, "", lines));
     host.jailctl(["build", &spec.path()]).ok();
     let harlequin = host.login("harlequin", &key);

@@ -91,7 +91,9 @@ fn the_templates_of_a_host_in_a_directory_are_its_own() {
     );
     let refused = build().exits(2);
     assert!(
-        refused.stderr().contains("there is no template `house`"),
+        refused
+            .stderr()
+            .contains("could not find the template `house`"),
         "{refused:?}"
     );
     host.write(

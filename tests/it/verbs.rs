@@ -210,7 +210,7 @@ fn two_builds_at_once_are_one_after_the_other() {
     let key = host.key("harlequin");
     let path = Spec::arkham(&key, &[]).put(&host);
     host.sh(&format!(
-        "pids=(); for i in 1 2 3 4; do jailctl build --wait 30 {path} & pids+=($!); done; for pid in ${{pids[@]}}; do wait $pid; done"
+        "pids=(); for i in 1 2 3 4; do jailctl build --lock-timeout 30 {path} & pids+=($!); done; for pid in ${{pids[@]}}; do wait $pid; done"
     ))
     .ok();
     let _sshd = host.sshd();

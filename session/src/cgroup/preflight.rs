@@ -71,7 +71,7 @@ pub fn check(limits: &Limits, disk_paths: &[&Path]) -> Result<Vec<Unsupported>, 
 fn unsupported_by_systemd(limits: &Limits, error: Option<Error>) -> Option<Unsupported> {
     if limits.parent.is_some() {
         return Some(Unsupported {
-            key: "parent",
+            key: "cgroup_parent",
             why: "systemd manages the host's control groups, and creates a slice for the jail"
                 .to_owned(),
             hint: "remove the line; limits of all jails together: systemctl edit jailctl.slice"
@@ -234,7 +234,7 @@ fn missing_parent(limits: &Limits, hierarchies: &Hierarchies, parent: &str) -> O
         .map(|hierarchy| hierarchy.mount.join(parent))
         .find(|path| !kernel_file::exists(path))?;
     Some(Unsupported {
-        key: "parent",
+        key: "cgroup_parent",
         why: format!("there is no control group `{}`", at.display()),
         hint: format!(
             "create it at each boot, before sshd starts: mkdir -p {}",

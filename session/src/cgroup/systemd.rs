@@ -43,7 +43,8 @@ const TASKS_OF_JAIL: u32 = 33;
 const CPU_WEIGHT_OF_ALL: u64 = 20;
 
 /// Limits for which systemd has no property.
-pub(super) const UNSUPPORTED: [&str; 4] = ["hugetlb", "net_class", "net_priority", "parent"];
+pub(super) const UNSUPPORTED: [&str; 4] =
+    ["hugetlb", "net_cls_classid", "net_prio", "cgroup_parent"];
 
 /// Whether systemd runs the host: sd_booted(3).
 pub(super) fn is_running() -> bool {

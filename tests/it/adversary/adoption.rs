@@ -188,7 +188,7 @@ fn a2_check_and_doctor_look_again_at_what_runs_outside() {
         assert!(found.iter().any(|text| text.contains(job)), "{job}");
     }
     let doctor = host.jailctl(["doctor", "ann"]).exits(1);
-    assert!(doctor.stdout().contains("not held in"), "{doctor:?}");
+    assert!(doctor.stdout().contains("not confined"), "{doctor:?}");
     let rebuilt = spec.build(&host).ok();
     for job in JOBS {
         assert!(doctor.stdout().contains(job), "{job}: {doctor:?}");

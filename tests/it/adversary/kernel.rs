@@ -314,7 +314,7 @@ fn c5_sshds_process_that_is_the_users_holds_nothing_of_roots_to_write_or_to_leav
     let Some(host) = host_with_module() else {
         return;
     };
-    let (parent, host, _) = limit(host, &[], "memory = \"64M\"\nsessions = 4\n");
+    let (parent, host, _) = limit(host, &[], "memory = \"64M\"\nmax_sessions = 4\n");
     let _sshd = host.sshd();
     let user = harlequin(&host);
     let mut session = user.session();
@@ -377,7 +377,7 @@ fn logins_wait_for_a_register_that_is_busy() {
     let Some(host) = host_with_module() else {
         return;
     };
-    let (parent, host, _) = limit(host, &[], "sessions = 9\n");
+    let (parent, host, _) = limit(host, &[], "max_sessions = 9\n");
     let _sshd = host.sshd();
     let user = harlequin(&host);
     // The register is there while somebody is in.

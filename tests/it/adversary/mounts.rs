@@ -87,18 +87,18 @@ fn c4_nothing_is_mounted_in_a_file_system_that_is_empty_in_each_session() {
     refused(
         (&host, &key),
         &mount("/opt/real", "/tmp/x"),
-        "each session has a file system of its own at `/tmp`",
+        "`/tmp` is a separate file system in each session",
     );
     refused(
         (&host, &key),
         &mount("/opt/real", "/dev/shm/x"),
-        "covers what jailctl made",
+        "would hide files of the jail",
     );
     let memory = "[[mount]]\nsource = \"tmpfs\"\ntarget = \"/scratch\"\n\n".to_owned();
     refused(
         (&host, &key),
         &(memory.clone() + &mount("/opt/real", "/scratch/a/x")),
-        "each session has a file system of its own at `/scratch`",
+        "`/scratch` is a separate file system in each session",
     );
     // The places themselves may be.
     let mut spec = Spec::arkham(&key, &[]);
@@ -118,13 +118,13 @@ fn c9_nothing_is_mounted_in_what_a_build_exchanges() {
         ("/bin/x", "/bin"),
         ("/lib/modules", "/lib"),
     ] {
-        let why = format!("lies in `{place}`, which a build exchanges as a whole");
+        let why = format!("is below `{place}`, which a build exchanges as a whole");
         refused((&host, &key), &mount("/opt/real", target), &why);
     }
     refused(
         (&host, &key),
         &mount("/opt/real", "/dev/x"),
-        "covers what jailctl made",
+        "would hide files of the jail",
     );
 }
 

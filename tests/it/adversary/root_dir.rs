@@ -60,7 +60,10 @@ fn b4_accounts_of_a_directory_become_what_shadow_makes_of_them() {
         // Other groups, no end, another password.
         user("harlequin", "groups = ['crew']")
             + &user("joker", "groups = ['guests']")
-            + &user("bob", "adopt = true\npassword = 'keep'\ngroups = ['crew']"),
+            + &user(
+                "bob",
+                "adopt = true\npassword = 'unchanged'\ngroups = ['crew']",
+            ),
         // One fewer, bob given back.
         user("harlequin", "expires = 2999-12-31"),
     ];

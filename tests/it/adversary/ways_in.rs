@@ -25,7 +25,7 @@ fn k0_allow_in_a_spec_takes_away_what_a_template_opens() {
     let doors = || {
         let shown = host.jailctl(["show", "arkham", "--json"]).ok();
         let shown: serde_json::Value = serde_json::from_str(shown.stdout()).expect("JSON");
-        shown["spec"]["doors"].clone()
+        shown["spec"]["access"].clone()
     };
 
     let spec = with_template(&host, &key, "");

@@ -59,7 +59,7 @@ fn measure(host: &DisposableHost, rules: &[toml::Value]) -> BTreeMap<String, u64
                 sizes=$((sizes + $(stat -c %s "$real")))
             done
             echo $sizes"#;
-        let runs = names(host, &texts(rule, "runs")).join(" ");
+        let runs = names(host, &texts(rule, "helpers")).join(" ");
         let size = host.run(["bash", "-fc", script, &runs, &callers_of_it.join(" ")]);
         let size: u64 = size.ok().text().parse().expect("a size");
         costs.insert(name, size);

@@ -236,15 +236,15 @@ fn what_cannot_be_mounted_is_refused_before_anything_is_touched() {
         ("/opt/gone", "/www", "there is no such directory"),
         ("/opt/link", "/www", "there is a link in the path"),
         ("/opt/file", "/www", "it is not a directory"),
-        ("/etc", "/www", "is a directory of the system's"),
-        ("/var/lib", "/www", "is or holds the records of jails"),
-        ("/srv/jails", "/www", "it holds the jail's root"),
+        ("/etc", "/www", "is a system directory"),
+        ("/var/lib", "/www", "is or contains the records of jails"),
+        ("/srv/jails", "/www", "it contains the root of the jail"),
         ("/proc", "/www", "`/proc`"),
-        ("/opt/real", "/proc", "covers what jailctl made"),
-        ("/opt/real", "/dev/shm", "covers what jailctl made"),
+        ("/opt/real", "/proc", "could not mount on `/proc`"),
+        ("/opt/real", "/dev/shm", "would hide files of the jail"),
         ("/opt/real", "/home/harlequin/www", "home of `harlequin`"),
         ("/opt/real", "/home", "home of `harlequin`"),
-        ("/opt/real", "/usr", "covers what jailctl made"),
+        ("/opt/real", "/usr", "would hide files of the jail"),
     ] {
         let mut spec = Spec::arkham(&key, &[]);
         spec.more = format!(

@@ -44,7 +44,7 @@ impl Parent {
 
     /// Line of a spec that sets the group as the parent of the jail's groups.
     pub(crate) fn line(&self) -> String {
-        format!("parent = \"/{}\"\n", self.name)
+        format!("cgroup_parent = \"/{}\"\n", self.name)
     }
 
     /// Group of the jail that has `file`; each controller is in one hierarchy.

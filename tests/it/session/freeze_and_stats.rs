@@ -24,7 +24,7 @@ const V2_ALONE: &str = "for at in $(awk '$9 == \"cgroup\" || $8 == \"cgroup\" {p
 fn what_is_used_is_shown() {
     let Some((_parent, host, _)) = limited(
         &["sleep", "dd"],
-        "memory = \"64M\"\ntasks = 40\ncpu = \"20%\"\nsessions = 3\n",
+        "memory = \"64M\"\ntasks = 40\ncpu = \"20%\"\nmax_sessions = 3\n",
     ) else {
         return;
     };
@@ -190,7 +190,7 @@ fn a_jail_is_frozen_thawed_and_ended_where_there_is_nothing_but_v2() {
         refused.stderr().contains("controller `pids`"),
         "{refused:?}"
     );
-    spec.more = spec.more.replace("tasks = 100", "sessions = 10");
+    spec.more = spec.more.replace("tasks = 100", "max_sessions = 10");
     spec.build(&host).ok();
     held(&parent, &host);
 }
@@ -232,7 +232,7 @@ fn a_crowd_is_ended_as_one_is() {
         return;
     };
     compile(&host, "many", MANY);
-    let (parent, host, _) = limit(host, &["many"], "sessions = 2\n");
+    let (parent, host, _) = limit(host, &["many"], "max_sessions = 2\n");
     let _sshd = host.sshd();
     let mut running = harlequin(&host).start([], "many 4000");
     running.hear("up");

@@ -281,7 +281,7 @@ fn count(host: &DisposableHost) -> BTreeMap<String, String> {
 
 #[test]
 fn many_logins_leave_nothing() {
-    let Some((groups, host, _)) = limited(&[], "tasks = 1000\nsessions = 100\n") else {
+    let Some((groups, host, _)) = limited(&[], "tasks = 1000\nmax_sessions = 100\n") else {
         return;
     };
     host.write(

@@ -229,7 +229,7 @@ fn a_busy_loop_gets_its_share_of_a_processor() {
 
 #[test]
 fn no_more_sessions_than_may_be() {
-    let Some((parent, host, _)) = limited(&[], "sessions = 2\n") else {
+    let Some((parent, host, _)) = limited(&[], "max_sessions = 2\n") else {
         return;
     };
     let _sshd = host.sshd();
@@ -391,11 +391,11 @@ fn a_host_that_cannot_keep_a_limit_is_told_so_when_the_jail_is_built() {
             ["`limits.tasks`", "`/sys/fs/cgroup/pids`", "read-only"],
         ),
         (
-            "net_class = 7",
+            "net_cls_classid = 7",
             "true",
             "true",
             [
-                "`limits.net_class`",
+                "`limits.net_cls_classid`",
                 "controller `net_cls`",
                 "hint: it exists in v1 only",
             ],
@@ -413,10 +413,10 @@ fn a_host_that_cannot_keep_a_limit_is_told_so_when_the_jail_is_built() {
             ["`limits.io_read`", "/srv/jails/arkham", "is not on a disk"],
         ),
         (
-            "tasks = 64\nparent = \"/nowhere\"",
+            "tasks = 64\ncgroup_parent = \"/nowhere\"",
             "true",
             "true",
-            ["`limits.parent`", "/nowhere`", "mkdir -p"],
+            ["`limits.cgroup_parent`", "/nowhere`", "mkdir -p"],
         ),
     ] {
         spec.more = tasks.replace("tasks = 64", limits);

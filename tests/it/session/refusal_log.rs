@@ -1,4 +1,4 @@
-//! Key `log`: records of sftp transfers in the host's log, from a jail that has no log of its own.
+//! Key `sftp_log`: records of sftp transfers in the host's log, from a jail that has no log of its own.
 
 use disposable::{DisposableHost, Login};
 
@@ -31,7 +31,7 @@ fn transfers_are_in_the_hosts_log() {
     let Some(host) = host_with_module() else {
         return;
     };
-    let (spec, selina) = dropbox(&host, "log = true\n");
+    let (spec, selina) = dropbox(&host, "sftp_log = true\n");
     assert_eq!(spec.build(&host).ok().text(), "dropbox: nothing to do");
     let _sshd = host.sshd();
     host.write("/root/letter", "Meow.\n");
@@ -82,7 +82,7 @@ fn the_log_is_found_where_a_link_says_and_without_it_there_is_no_session() {
     };
     host.sh("mkdir /dev/journal; mv /dev/log /dev/journal/dev-log; ln -s journal/dev-log /dev/log")
         .ok();
-    let (spec, selina) = dropbox(&host, "log = true\n");
+    let (spec, selina) = dropbox(&host, "sftp_log = true\n");
     let sshd = host.sshd();
     selina.sftp("ls /upload").ok();
     host.until(&format!("grep -q 'internal-sftp.*session closed' {LOG}"));
@@ -120,7 +120,7 @@ fn a_log_makes_a_session_of_a_plain_chroot_and_back() {
     let plain = Spec::dropbox(&key);
     plain.build(&host).ok();
     let stack = host.read("/etc/pam.d/sshd");
-    with(plain.clone(), "log = true\n").build(&host).ok();
+    with(plain.clone(), "sftp_log = true\n").build(&host).ok();
     let selina = host.login("selina", &key);
     let _sshd = host.sshd();
     selina.sftp("ls /upload").ok();

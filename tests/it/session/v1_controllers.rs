@@ -19,7 +19,7 @@ fn packets_and_huge_pages_are_limited_where_v1_has_the_controllers() {
     .ok();
     let key = host.key("harlequin");
     let mut spec = Spec::arkham(&key, &[]);
-    let limits = "net_class = 0x100001\nnet_priority = 3\nhugetlb = \"4M\"\n";
+    let limits = "net_cls_classid = 0x100001\nnet_prio = 3\nhugetlb = \"4M\"\n";
     spec.more += &["[limits]\n", &line, limits].concat();
     spec.build(&host).ok();
     let _sshd = host.sshd();
