@@ -55,7 +55,7 @@ fn kinds() -> Vec<(String, Vec<&'static str>)> {
             format!("echo evil::0:0::/:/bin/bash >>{jail}/etc/passwd"),
             vec!["/etc/passwd: its content was changed in the jail"],
         ),
-        (format!("chmod 0700 {jail}"), vec!["root's alone"]),
+        (format!("chmod 0700 {jail}"), vec!["it is not root-owned"]),
         (
             "usermod -s /bin/sh harlequin".to_owned(),
             vec!["harlequin: its shell is `/bin/sh`"],

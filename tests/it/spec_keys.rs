@@ -250,7 +250,7 @@ fn nobody_is_told_to_take_a_home_from_its_owner() {
     let key = host.key("harlequin");
     host.plain_user("bob");
     for (root, advice) in [
-        ("/home/bob/jails/arkham", "outside of people's homes"),
+        ("/home/bob/jails/arkham", "outside of home directories"),
         ("/srv/www/arkham", "chown root /srv/www"),
     ] {
         host.sh("install -d -o www-data /srv/www").ok();

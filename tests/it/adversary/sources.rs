@@ -148,7 +148,7 @@ fn a5_a_mode_does_not_open_what_was_closed() {
         ("/root/joes", "0644"),
     ] {
         let spec = taking(&host, source, &format!("mode = {mode:?}"));
-        is_refused(&host, &spec, &["`mode` would let others read it"]);
+        is_refused(&host, &spec, &["`mode` would let users read it"]);
     }
     for (source, mode) in [
         ("/home/joe/mine", "0700"),
