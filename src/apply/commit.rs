@@ -19,7 +19,7 @@ use crate::resolve::ResolvedJail;
 
 /// The deferred actions of a plan, in the order of their execution.
 pub(super) fn deferred_actions(plan: &Plan) -> Vec<DeferredAction> {
-    let rotate = |dir: PathBuf, stage: &str, previous: &str| DeferredAction::Keep {
+    let rotate = |dir: PathBuf, stage: &str, previous: &str| DeferredAction::RotatePrevious {
         dir,
         stage: stage.into(),
         previous: previous.into(),
@@ -30,7 +30,7 @@ pub(super) fn deferred_actions(plan: &Plan) -> Vec<DeferredAction> {
     let mut store = None;
     for step in &plan.steps {
         match step {
-            Step::EnableAccount { user, until } => actions.push(DeferredAction::Open {
+            Step::EnableAccount { user, until } => actions.push(DeferredAction::EnableAccount {
                 jail: jail.clone(),
                 user: user.clone(),
                 until: *until,
@@ -45,7 +45,7 @@ pub(super) fn deferred_actions(plan: &Plan) -> Vec<DeferredAction> {
                 });
             }
             Step::RestoreAccount { user, uid, to } if plan.removal.is_none() => {
-                actions.push(DeferredAction::Release {
+                actions.push(DeferredAction::RestoreAccount {
                     jail: jail.clone(),
                     root: root.clone(),
                     user: user.clone(),
@@ -57,15 +57,15 @@ pub(super) fn deferred_actions(plan: &Plan) -> Vec<DeferredAction> {
                 actions.push(rotate(root.clone(), STAGE, PREVIOUS_TREE));
                 let jails_dir = store::jails_dir(root).to_owned();
                 store = Some(match recorded {
-                    Some(_) => DeferredAction::Store(jails_dir),
+                    Some(_) => DeferredAction::CleanStore(jails_dir),
                     // The first build of a jail replaces no tree.
-                    None => DeferredAction::Settle(jails_dir),
+                    None => DeferredAction::CloseStore(jails_dir),
                 });
             }
             Step::WriteManifest { .. } if plan.keep_previous => {
                 actions.push(rotate(state.clone(), NEW_RECORDS, PREVIOUS_RECORDS));
             }
-            Step::WriteManifest { .. } => actions.push(DeferredAction::Drop {
+            Step::WriteManifest { .. } => actions.push(DeferredAction::DeleteStage {
                 dir: state.clone(),
                 stage: NEW_RECORDS.into(),
             }),
@@ -73,7 +73,7 @@ pub(super) fn deferred_actions(plan: &Plan) -> Vec<DeferredAction> {
         }
     }
     actions.extend(store);
-    actions.extend(plan.removal.map(|how| DeferredAction::Remove {
+    actions.extend(plan.removal.map(|how| DeferredAction::RemoveJail {
         jail: plan.name.clone(),
         how,
     }));
@@ -91,7 +91,7 @@ pub(super) fn execute(
     on_step: OnStep<'_>,
 ) -> Result<()> {
     match action {
-        DeferredAction::Open { jail, user, until } => {
+        DeferredAction::EnableAccount { jail, user, until } => {
             let step = Step::EnableAccount {
                 user: user.clone(),
                 until: *until,
@@ -123,7 +123,7 @@ pub(super) fn execute(
             };
             accounts::delete(host, account)
         }
-        DeferredAction::Release {
+        DeferredAction::RestoreAccount {
             jail,
             root,
             user,
@@ -138,18 +138,18 @@ pub(super) fn execute(
             on_step(jail, &step);
             accounts::restore(host, root, user, *uid, to)
         }
-        DeferredAction::Keep {
+        DeferredAction::RotatePrevious {
             dir,
             stage,
             previous,
         } => rotate_previous(host, dir, stage, previous),
-        DeferredAction::Drop { dir, stage } => match host.open_dir_nofollow(dir)? {
+        DeferredAction::DeleteStage { dir, stage } => match host.open_dir_nofollow(dir)? {
             Some(dir) => dir.remove_all(stage),
             None => Ok(()),
         },
-        DeferredAction::Store(jails_dir) => store_gc::gc(host, jails_dir, None, false),
-        DeferredAction::Settle(jails_dir) => store_gc::close_unused(host, jails_dir),
-        DeferredAction::Remove { jail, how } => remove_jail(host, jail, *how, options, on_step),
+        DeferredAction::CleanStore(jails_dir) => store_gc::gc(host, jails_dir, None, false),
+        DeferredAction::CloseStore(jails_dir) => store_gc::close_unused(host, jails_dir),
+        DeferredAction::RemoveJail { jail, how } => remove_jail(host, jail, *how, options, on_step),
     }
 }
 

@@ -19,8 +19,8 @@ pub(super) fn move_for_path(root: &Dir, stage: &Dir, path: &Path) -> Result<Opti
     let at = || path.to_owned();
     Ok(match (stage.lstat(path)?, root.lstat(path)?) {
         (Some(staged), Some(_)) => Some(Move::Exchange(at(), staged.ino)),
-        (Some(staged), None) => Some(Move::Place(at(), staged.ino)),
-        (None, Some(_)) => Some(Move::Take(at())),
+        (Some(staged), None) => Some(Move::Install(at(), staged.ino)),
+        (None, Some(_)) => Some(Move::MoveOut(at())),
         (None, None) => None,
     })
 }
@@ -54,15 +54,15 @@ pub(super) fn reverse(moves: &Moves, host: &Host, root: &Dir) -> Result<Vec<Path
 fn make_one(one: &Move, root: &Dir, stage: &Dir) -> Result<()> {
     match one {
         Move::Exchange(path, _) => stage.rename(path, root, path, RenameFlags::EXCHANGE),
-        Move::Place(path, _) | Move::Furnish(path, ..) => {
+        Move::Install(path, _) | Move::InstallUserDir(path, ..) => {
             stage.rename(path, root, path, RenameFlags::NOREPLACE)
         }
-        Move::Take(path) => root.rename(path, stage, path, RenameFlags::NOREPLACE),
-        Move::MakeDir(path, owner) => root.create_dir(path, *owner).map(drop),
+        Move::MoveOut(path) => root.rename(path, stage, path, RenameFlags::NOREPLACE),
+        Move::CreateDir(path, owner) => root.create_dir(path, *owner).map(drop),
         // What a user or an admin put there stays, and the directory with it.
         Move::RemoveDir(path, _) if is_empty(root, path)? => root.remove_dir(path),
         Move::RemoveDir(..) => Ok(()),
-        Move::Own(path, to, _) => root.open_dir(path)?.set_owner(*to),
+        Move::SetOwner(path, to, _) => root.open_dir(path)?.set_owner(*to),
     }
 }
 
@@ -76,24 +76,26 @@ fn reverse_one(one: &Move, root: &Dir, stage: &Dir) -> Result<Option<PathBuf>> {
         Move::Exchange(path, staged) if is_live(path, *staged)? => {
             stage.rename(path, root, path, RenameFlags::EXCHANGE)?;
         }
-        Move::Furnish(path, staged, created)
+        Move::InstallUserDir(path, staged, created)
             if is_live(path, *staged)? && root.has_newer(path, *created)? =>
         {
             return Ok(Some(path.clone()));
         }
-        Move::Place(path, staged) | Move::Furnish(path, staged, _) if is_live(path, *staged)? => {
+        Move::Install(path, staged) | Move::InstallUserDir(path, staged, _)
+            if is_live(path, *staged)? =>
+        {
             root.rename(path, stage, path, RenameFlags::NOREPLACE)?;
         }
-        Move::Take(path) if root.lstat(path)?.is_none() && stage.lstat(path)?.is_some() => {
+        Move::MoveOut(path) if root.lstat(path)?.is_none() && stage.lstat(path)?.is_some() => {
             stage.rename(path, root, path, RenameFlags::NOREPLACE)?;
         }
-        Move::MakeDir(path, _) if root.lstat(path)?.is_some() && is_empty(root, path)? => {
+        Move::CreateDir(path, _) if root.lstat(path)?.is_some() && is_empty(root, path)? => {
             root.remove_dir(path)?;
         }
         Move::RemoveDir(path, owner) if root.lstat(path)?.is_none() => {
             root.create_dir(path, *owner)?;
         }
-        Move::Own(path, _, before) => root.open_dir(path)?.set_owner(*before)?,
+        Move::SetOwner(path, _, before) => root.open_dir(path)?.set_owner(*before)?,
         _ => {}
     }
     Ok(None)

@@ -40,7 +40,7 @@ pub(super) fn write(
         stage: PathBuf::from(NEW_RECORDS),
         list: moves,
     };
-    context.journal_undo(vec![Undo::Moves(moves.clone())])?;
+    context.journal_undo(vec![Undo::ReverseMoves(moves.clone())])?;
     exchange::make(&moves, &state)?;
     state.sync()
 }

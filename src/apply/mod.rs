@@ -4,7 +4,7 @@
 //! command after an interrupted one, undoes everything. What cannot be undone is deferred until
 //! all else has succeeded, and then finished.
 //!
-//! - [`Transaction`] executes the steps of plans, and finishes or rolls back; [`recover`] does
+//! - [`Transaction`] executes the steps of plans, and finishes or rolls back; [`recover()`] does
 //!   either for an interrupted run.
 //! - `journal` is the file format and its data; `rollback` and `commit` execute it.
 //! - `steps` has the execution and the undo of each step; `accounts`, `root`, `snippet`,

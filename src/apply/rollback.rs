@@ -37,7 +37,7 @@ pub(super) fn undo_all(undo: &[Undo], was_interrupted: bool, host: &Host) -> Und
         if let Err(error) = undo_one(one, host, &mut state) {
             findings.extend(error.findings);
         }
-        if let Undo::Reload(pid_file) = one {
+        if let Undo::ReloadSshd(pid_file) = one {
             reload = Some(pid_file);
         }
     }
@@ -89,35 +89,35 @@ fn undo_one(undo: &Undo, host: &Host, state: &mut UndoState) -> Result<()> {
                 _ => Ok(()),
             }
         }
-        Undo::AlterAccount(name, from) => match host.accounts()?.user(name) {
+        Undo::ModifyAccount(name, from) => match host.accounts()?.user(name) {
             Some(_) => host.modify_account(name, from),
             None => Ok(()),
         },
-        Undo::Expire(name, before) => match host.accounts()?.user(name) {
+        Undo::RestoreExpiry(name, before) => match host.accounts()?.user(name) {
             Some(found) if expiry(found.expires) != *before => host.set_expiry(name, *before),
             _ => Ok(()),
         },
-        Undo::Password(name, encrypted) => match host.accounts()?.user(name) {
+        Undo::RestorePassword(name, encrypted) => match host.accounts()?.user(name) {
             Some(found) if found.password.as_ref() != Some(encrypted) => {
                 host.set_password(name, encrypted)
             }
             _ => Ok(()),
         },
-        Undo::Restore(path, content, owner) => {
+        Undo::RestoreFile(path, content, owner) => {
             state.config_restored |= restore_file(host, path, content.as_deref(), *owner)?
                 && path.starts_with(SSHD_CONFIG_DIR);
             Ok(())
         }
         // Once, when all files are restored: `undo_all` does it.
-        Undo::Reload(_) => Ok(()),
+        Undo::ReloadSshd(_) => Ok(()),
         Undo::RemoveDirs(directories) => host.remove_empty_dirs(directories),
-        Undo::MakeDir(path) => host.ensure_root_dir(path, Ownership::root(0o700)).map(drop),
+        Undo::CreateDir(path) => host.ensure_root_dir(path, Ownership::root(0o700)).map(drop),
         Undo::RemoveRoot(root, created) => remove_root(host, root, created),
-        Undo::Own(path, owner) => match host.open_dir_nofollow(path)? {
+        Undo::RestoreOwner(path, owner) => match host.open_dir_nofollow(path)? {
             Some(dir) => dir.set_owner(*owner),
             None => Ok(()),
         },
-        Undo::Moves(moves) => {
+        Undo::ReverseMoves(moves) => {
             if let Some(root) = host.open_dir_nofollow(&moves.dir)? {
                 let kept = exchange::reverse(moves, host, &root)?;
                 let kept = kept.iter().map(|path| moves.dir.join(path));
@@ -125,7 +125,7 @@ fn undo_one(undo: &Undo, host: &Host, state: &mut UndoState) -> Result<()> {
             }
             Ok(())
         }
-        Undo::Store(jails_dir) => store_gc::gc(host, jails_dir, None, true),
+        Undo::CleanStore(jails_dir) => store_gc::gc(host, jails_dir, None, true),
     }
 }
 

@@ -54,7 +54,7 @@ pub(super) fn write_tree(
     }
     let staged = stage::stage(context.host, &root, jail, changes, recorded)?;
     staged_test::test_staged_tree(context.host, jail)?;
-    context.journal_undo(vec![Undo::Moves(staged.moves.clone())])?;
+    context.journal_undo(vec![Undo::ReverseMoves(staged.moves.clone())])?;
     exchange::make(&staged.moves, &root)?;
     root.sync()?;
     context.written = WrittenFiles {

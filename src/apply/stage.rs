@@ -171,13 +171,13 @@ fn single_path_move(
     if entry.user_owned && found.is_none() {
         let staged = stage.lstat(at)?.map_or(0, |stat| stat.ino);
         let made = stage.newest(at)?;
-        return Ok(Some(Move::Furnish(at.to_owned(), staged, made)));
+        return Ok(Some(Move::InstallUserDir(at.to_owned(), staged, made)));
     }
     if staged(entry) && !entry.user_owned {
         return move_for_path(root, stage, at);
     }
     match found {
-        Some(stat) if stat.kind() == FileKind::Directory => Ok(Some(Move::Own(
+        Some(stat) if stat.kind() == FileKind::Directory => Ok(Some(Move::SetOwner(
             at.to_owned(),
             entry.owner,
             stat.ownership(),
@@ -188,7 +188,7 @@ fn single_path_move(
         ))
         .why("something else exists there")
         .hint("move it away")),
-        None => Ok(Some(Move::MakeDir(at.to_owned(), entry.owner))),
+        None => Ok(Some(Move::CreateDir(at.to_owned(), entry.owner))),
     }
 }
 
@@ -210,7 +210,7 @@ fn single_path_removal(root: &Dir, stage: &Dir, change: &Change) -> Result<Optio
     for directory in above {
         stage.ensure_dir(directory, Ownership::root(0o700))?;
     }
-    Ok(Some(Move::Take(path.to_owned())))
+    Ok(Some(Move::MoveOut(path.to_owned())))
 }
 
 /// The files of a tree that this run has written.

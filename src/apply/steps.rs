@@ -123,7 +123,7 @@ fn undo_for(step: &Step, accounts: &Accounts, context: &StepContext<'_, '_>) -> 
     let (host, state) = (context.host, context.state());
     let expiry_of = |user: &str| {
         let found = accounts.user(user);
-        Undo::Expire(
+        Undo::RestoreExpiry(
             user.to_owned(),
             found.map_or(Expiry::Closed, |found| expiry(found.expires)),
         )
@@ -132,14 +132,14 @@ fn undo_for(step: &Step, accounts: &Accounts, context: &StepContext<'_, '_>) -> 
         Step::DisableAccount { user } => {
             let keys = state.join("keys").join(user);
             let content = host.read(&keys, FILE_LIMIT)?;
-            let keys =
-                content.map(|content| Undo::Restore(keys, Some(content), Ownership::root(0o644)));
+            let keys = content
+                .map(|content| Undo::RestoreFile(keys, Some(content), Ownership::root(0o644)));
             std::iter::once(expiry_of(user)).chain(keys).collect()
         }
         Step::CreateRoot { root } => {
             let mut records = Vec::new();
             if let Some(before) = host.lstat(root)? {
-                records.push(Undo::Own(root.clone(), before.ownership()));
+                records.push(Undo::RestoreOwner(root.clone(), before.ownership()));
             }
             if Marker::read(host, root)?.is_none() {
                 let mut created = missing_ancestors(host, root)?;
@@ -159,13 +159,13 @@ fn undo_for(step: &Step, accounts: &Accounts, context: &StepContext<'_, '_>) -> 
                 home: context.root.join(home),
             }]
         }
-        Step::MaskUserManager { uid, .. } => vec![Undo::Restore(
+        Step::MaskUserManager { uid, .. } => vec![Undo::RestoreFile(
             manager_unit(*uid),
             None,
             Ownership::root(0o644),
         )],
         Step::ModifyAccount { name, from, .. } => {
-            vec![Undo::AlterAccount(name.clone(), from.clone())]
+            vec![Undo::ModifyAccount(name.clone(), from.clone())]
         }
         Step::InstallSnippet { file, .. } => undo_for_snippet(file, context)?,
         Step::WriteCommonSnippet { .. } => undo_for_snippet(COMMON_SNIPPET, context)?,
@@ -176,7 +176,7 @@ fn undo_for(step: &Step, accounts: &Accounts, context: &StepContext<'_, '_>) -> 
         Step::RemovePolicy => {
             let session_dir = state.join(SESSION_DIR);
             let exists = host.lstat(&session_dir)?.is_some();
-            let dir = exists.then_some(Undo::MakeDir(session_dir));
+            let dir = exists.then_some(Undo::CreateDir(session_dir));
             dir.into_iter()
                 .chain([restore_policy(host, &state)?])
                 .collect()
@@ -185,30 +185,30 @@ fn undo_for(step: &Step, accounts: &Accounts, context: &StepContext<'_, '_>) -> 
             let owner = host.stat(&edit.path)?.map(|stat| stat.ownership());
             let before = edit.from.clone().map(String::into_bytes);
             let owner = owner.unwrap_or(Ownership::root(0o644));
-            vec![Undo::Restore(edit.path.clone(), before, owner)]
+            vec![Undo::RestoreFile(edit.path.clone(), before, owner)]
         }
         Step::WriteKeys { user, .. } => {
             let keys = state.join("keys");
             let before = host.read(&keys.join(user), FILE_LIMIT)?;
             vec![
                 Undo::RemoveDirs(missing_ancestors(host, &keys)?),
-                Undo::Restore(keys.join(user), before, Ownership::root(0o644)),
+                Undo::RestoreFile(keys.join(user), before, Ownership::root(0o644)),
             ]
         }
         Step::SetPassword { user, .. } => {
             let found = accounts.user(user);
             let before = found.and_then(|found| found.password.clone());
-            let restore = |before| Undo::Password(user.clone(), before);
+            let restore = |before| Undo::RestorePassword(user.clone(), before);
             before.map(restore).into_iter().collect()
         }
         Step::EnableAccount { user, .. } => vec![expiry_of(user)],
         Step::WriteManifest { .. } => vec![
             Undo::RemoveDirs(missing_ancestors(host, &state)?),
-            Undo::Moves(Moves::none(&state, NEW_RECORDS)),
+            Undo::ReverseMoves(Moves::none(&state, NEW_RECORDS)),
         ],
         Step::WriteTree { jail, .. } => vec![
-            Undo::Store(store::jails_dir(&jail.root).to_owned()),
-            Undo::Moves(Moves::none(&jail.root, STAGE)),
+            Undo::CleanStore(store::jails_dir(&jail.root).to_owned()),
+            Undo::ReverseMoves(Moves::none(&jail.root, STAGE)),
         ],
         Step::VerifySnippet { .. }
         | Step::RepairNetwork { .. }
@@ -229,12 +229,12 @@ fn undo_for(step: &Step, accounts: &Accounts, context: &StepContext<'_, '_>) -> 
 fn undo_for_snippet(file: &str, context: &StepContext<'_, '_>) -> Result<Vec<Undo>> {
     let path = Path::new(SSHD_CONFIG_DIR).join(file);
     let before = context.host.read(&path, FILE_LIMIT)?;
-    let restore = Undo::Restore(path, before, Ownership::root(0o644));
+    let restore = Undo::RestoreFile(path, before, Ownership::root(0o644));
     // In reverse the reload is first. It is executed when all files are restored.
     let sshd = context.reloaded_sshd();
     let reload = sshd
         .and_then(|sshd| sshd.pid_file.clone())
-        .map(Undo::Reload);
+        .map(Undo::ReloadSshd);
     Ok(std::iter::once(restore).chain(reload).collect())
 }
 
@@ -242,7 +242,7 @@ fn undo_for_snippet(file: &str, context: &StepContext<'_, '_>) -> Result<Vec<Und
 fn restore_policy(host: &Host, state: &Path) -> Result<Undo> {
     let path = state.join(POLICY);
     let before = host.read(&path, FILE_LIMIT)?;
-    Ok(Undo::Restore(path, before, Ownership::root(0o600)))
+    Ok(Undo::RestoreFile(path, before, Ownership::root(0o600)))
 }
 
 /// The directories to create for `path` to exist as one, deepest first.

@@ -72,7 +72,7 @@ impl<'h> Transaction<'h> {
     /// [`ErrorKind::Busy`](crate::error::ErrorKind::Busy) where another program has taken an id of
     /// the plan. Steps before the one that failed are executed then. The transaction must be ended
     /// with [`Transaction::roll_back`], which undoes them, and no other plan may be applied. A
-    /// process that ends instead leaves the journal, and [`recover`](super::recover) undoes them.
+    /// process that ends instead leaves the journal, and [`recover`](super::recover()) undoes them.
     pub fn apply(&mut self, plan: &Plan, on_step: OnStep<'_>) -> Result<()> {
         let mut context = StepContext::new(self.host, plan, self.options, &mut self.journal);
         context.journal_undo(steps::undo_for_plan(plan, &context)?)?;
@@ -100,7 +100,7 @@ impl<'h> Transaction<'h> {
     /// the step that failed:
     /// - until all accounts are enabled, everything is rolled back: the host is as it was before
     ///   the transaction, except for what the error lists as not undone;
-    /// - where a jail could not be removed, the journal stays, and [`recover`](super::recover)
+    /// - where a jail could not be removed, the journal stays, and [`recover`](super::recover())
     ///   continues with it;
     /// - where an account could not be deleted or restored, all else is finished, and the next
     ///   build tries it again.
@@ -109,7 +109,7 @@ impl<'h> Transaction<'h> {
     pub fn finish(mut self, on_step: OnStep<'_>) -> Result<Vec<String>> {
         // Accounts are enabled first: until something else is done, everything can be undone.
         self.deferred
-            .sort_by_key(|action| !matches!(action, DeferredAction::Open { .. }));
+            .sort_by_key(|action| !matches!(action, DeferredAction::EnableAccount { .. }));
         if let Err(error) = self
             .ensure_sessions_ended()
             .and_then(|()| self.journal.commit(&self.deferred))
@@ -123,19 +123,19 @@ impl<'h> Transaction<'h> {
                 continue;
             };
             match action {
-                DeferredAction::Open { .. } => return Err(self.roll_back(failed)),
-                DeferredAction::Keep { .. } | DeferredAction::Drop { .. } => self
+                DeferredAction::EnableAccount { .. } => return Err(self.roll_back(failed)),
+                DeferredAction::RotatePrevious { .. } | DeferredAction::DeleteStage { .. } => self
                     .notices
                     .push(format!("could not keep the previous build: {failed}")),
-                DeferredAction::Store(_) | DeferredAction::Settle(_) => self.notices.push(format!(
-                    "could not delete unused files of the store: {failed}"
-                )),
-                DeferredAction::DeleteAccount { .. } | DeferredAction::Release { .. } => {
+                DeferredAction::CleanStore(_) | DeferredAction::CloseStore(_) => self.notices.push(
+                    format!("could not delete unused files of the store: {failed}"),
+                ),
+                DeferredAction::DeleteAccount { .. } | DeferredAction::RestoreAccount { .. } => {
                     error = Some(
                         failed.hint("all else is finished, and the next build tries this again"),
                     );
                 }
-                DeferredAction::Remove { .. } => {
+                DeferredAction::RemoveJail { .. } => {
                     return Err(failed.hint(
                         "fix the cause and run any command that writes: it continues the removal",
                     ));
@@ -188,7 +188,7 @@ impl<'h> Transaction<'h> {
     ///
     /// If everything was undone, the host is as it was before the transaction, except for user
     /// directories that their users have changed, which the error lists. Otherwise the journal
-    /// stays, and [`recover`](super::recover) tries again.
+    /// stays, and [`recover`](super::recover()) tries again.
     pub fn roll_back(mut self, mut error: Error) -> Error {
         let undo = match self.journal.roll_back() {
             Ok(undo) => undo,

@@ -1,4 +1,4 @@
-//! The deferred actions of a journal: what is left to do after the commit. Data only; `commit.rs`
+//! The deferred actions of a journal: what is left to do after the commit. Data only, with pinned names on disk; `commit.rs`
 //! and `transaction.rs` execute it.
 
 use std::path::PathBuf;
@@ -13,7 +13,8 @@ use crate::plan::{OriginalAccount, RemoveOptions};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::apply) enum DeferredAction {
     /// Lets an account log in.
-    Open {
+    #[serde(rename = "Open")]
+    EnableAccount {
         /// The jail.
         jail: JailName,
         /// Login name.
@@ -35,7 +36,8 @@ pub(in crate::apply) enum DeferredAction {
         uid: u32,
     },
     /// Restores an adopted account that the jail no longer has to its original fields.
-    Release {
+    #[serde(rename = "Release")]
+    RestoreAccount {
         /// The jail.
         jail: JailName,
         /// Root of the jail.
@@ -48,7 +50,8 @@ pub(in crate::apply) enum DeferredAction {
         to: OriginalAccount,
     },
     /// Replaces the previous generation of a directory with what was exchanged out of it.
-    Keep {
+    #[serde(rename = "Keep")]
+    RotatePrevious {
         /// The directory, as a path of the host.
         dir: PathBuf,
         /// Path of the stage below it, with what was exchanged out.
@@ -57,18 +60,22 @@ pub(in crate::apply) enum DeferredAction {
         previous: PathBuf,
     },
     /// Deletes what was exchanged out of a directory.
-    Drop {
+    #[serde(rename = "Drop")]
+    DeleteStage {
         /// The directory, as a path of the host.
         dir: PathBuf,
         /// Path of the stage below it, with what was exchanged out.
         stage: PathBuf,
     },
     /// Deletes files from the content store in a jails directory that no jail needs.
-    Store(PathBuf),
+    #[serde(rename = "Store")]
+    CleanStore(PathBuf),
     /// Closes the content store in a jails directory after a run that replaced no tree.
-    Settle(PathBuf),
+    #[serde(rename = "Settle")]
+    CloseStore(PathBuf),
     /// Removes a jail whose accounts are disabled and whose sessions have ended.
-    Remove {
+    #[serde(rename = "Remove")]
+    RemoveJail {
         /// The jail.
         jail: JailName,
         /// The options of its removal.

@@ -256,7 +256,13 @@ pub(super) fn remove(host: &Host) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
+    use super::moves::{Move, Moves};
     use super::*;
+    use crate::host::{AccountFields, Expiry};
+    use crate::names::JailName;
+    use crate::plan::{OriginalAccount, RemoveOptions};
 
     /// Every later jailctl reads journals of this format, under these names.
     #[test]
@@ -277,6 +283,111 @@ mod tests {
         assert!(matches!(&lines[14], JournalEntry::RollBack));
         for (line, read) in text.lines().zip(&lines) {
             assert_eq!(serde_json::to_string(read).expect("a line"), line);
+        }
+    }
+
+    /// Journals of every jailctl have these names.
+    #[test]
+    fn the_names_on_disk_are_pinned() {
+        let path = PathBuf::new;
+        let owner = Ownership::root(0o755);
+        let user = || "bob".to_owned();
+        let jail = || JailName::new("arkham").expect("a name");
+        let fields = || AccountFields {
+            gid: 0,
+            home: String::new(),
+            shell: String::new(),
+            gecos: String::new(),
+            groups: Vec::new(),
+        };
+        let moves = [
+            (Move::Exchange(path(), 1), "Exchange"),
+            (Move::Install(path(), 1), "Place"),
+            (Move::InstallUserDir(path(), 1, (0, 0)), "Furnish"),
+            (Move::MoveOut(path()), "Take"),
+            (Move::CreateDir(path(), owner), "MakeDir"),
+            (Move::RemoveDir(path(), owner), "RemoveDir"),
+            (Move::SetOwner(path(), owner, owner), "Own"),
+        ];
+        let undos = [
+            (Undo::DeleteGroup(user(), 1), "DeleteGroup"),
+            (Undo::ModifyAccount(user(), fields()), "AlterAccount"),
+            (Undo::RestoreExpiry(user(), Expiry::Never), "Expire"),
+            (Undo::RestorePassword(user(), user()), "Password"),
+            (Undo::RestoreFile(path(), None, owner), "Restore"),
+            (Undo::ReloadSshd(path()), "Reload"),
+            (Undo::RemoveDirs(Vec::new()), "RemoveDirs"),
+            (Undo::CreateDir(path()), "MakeDir"),
+            (Undo::RemoveRoot(path(), Vec::new()), "RemoveRoot"),
+            (Undo::RestoreOwner(path(), owner), "Own"),
+            (Undo::ReverseMoves(Moves::none(&path(), "")), "Moves"),
+            (Undo::CleanStore(path()), "Store"),
+        ];
+        let actions = [
+            (
+                DeferredAction::EnableAccount {
+                    jail: jail(),
+                    user: user(),
+                    until: Expiry::Never,
+                },
+                "Open",
+            ),
+            (
+                DeferredAction::DeleteAccount {
+                    jail: jail(),
+                    root: path(),
+                    gid: 1,
+                    user: user(),
+                    uid: 1,
+                },
+                "DeleteAccount",
+            ),
+            (
+                DeferredAction::RestoreAccount {
+                    jail: jail(),
+                    root: path(),
+                    user: user(),
+                    uid: 1,
+                    to: OriginalAccount {
+                        belonging: fields(),
+                        expires: None,
+                        had_password: false,
+                    },
+                },
+                "Release",
+            ),
+            (
+                DeferredAction::RotatePrevious {
+                    dir: path(),
+                    stage: path(),
+                    previous: path(),
+                },
+                "Keep",
+            ),
+            (
+                DeferredAction::DeleteStage {
+                    dir: path(),
+                    stage: path(),
+                },
+                "Drop",
+            ),
+            (DeferredAction::CleanStore(path()), "Store"),
+            (DeferredAction::CloseStore(path()), "Settle"),
+            (
+                DeferredAction::RemoveJail {
+                    jail: jail(),
+                    how: RemoveOptions::default(),
+                },
+                "Remove",
+            ),
+        ];
+        let mut written: Vec<(String, &str)> = Vec::new();
+        let text = |value: serde_json::Result<String>| value.expect("JSON");
+        written.extend(moves.map(|(one, name)| (text(serde_json::to_string(&one)), name)));
+        written.extend(undos.map(|(one, name)| (text(serde_json::to_string(&one)), name)));
+        written.extend(actions.map(|(one, name)| (text(serde_json::to_string(&one)), name)));
+        for (json, name) in written {
+            assert!(json.starts_with(&format!("{{\"{name}\":")), "{json}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The moves of a journal: how a staged tree is exchanged with the live one. Data only;
+//! The moves of a journal: how a staged tree is exchanged with the live one. Data only, with pinned names on disk;
 //! `exchange.rs` executes it.
 
 use std::path::{Path, PathBuf};
@@ -27,18 +27,23 @@ pub(in crate::apply) enum Move {
     /// Exchanges a path with the staged one, which has this inode number.
     Exchange(PathBuf, u64),
     /// Moves a path, of this inode number, out of the stage to where nothing exists.
-    Place(PathBuf, u64),
-    /// As `Place`, for a user directory, with the latest time of change in it. Whatever is newer
+    #[serde(rename = "Place")]
+    Install(PathBuf, u64),
+    /// As `Install`, for a user directory, with the latest time of change in it. Whatever is newer
     /// was added by the user, and stays.
-    Furnish(PathBuf, u64, Time),
+    #[serde(rename = "Furnish")]
+    InstallUserDir(PathBuf, u64, Time),
     /// Moves a path into the stage.
-    Take(PathBuf),
+    #[serde(rename = "Take")]
+    MoveOut(PathBuf),
     /// Creates an empty directory.
-    MakeDir(PathBuf, Ownership),
+    #[serde(rename = "MakeDir")]
+    CreateDir(PathBuf, Ownership),
     /// Removes a directory of this owner and mode, if it is empty.
     RemoveDir(PathBuf, Ownership),
     /// Sets the owner and mode of a directory: the new ones, and the ones before.
-    Own(PathBuf, Ownership, Ownership),
+    #[serde(rename = "Own")]
+    SetOwner(PathBuf, Ownership, Ownership),
 }
 
 impl Moves {

@@ -1,4 +1,4 @@
-//! The undo records of a journal: how each step is reversed. Data only; `rollback.rs` executes it.
+//! The undo records of a journal: how each step is reversed. Data only, with pinned names on disk; `rollback.rs` executes it.
 
 use std::path::PathBuf;
 
@@ -30,26 +30,35 @@ pub(in crate::apply) enum Undo {
         home: PathBuf,
     },
     /// Restores an account's primary group, home, login shell, comment and supplementary groups.
-    AlterAccount(String, AccountFields),
+    #[serde(rename = "AlterAccount")]
+    ModifyAccount(String, AccountFields),
     /// Restores the expiry of an account.
-    Expire(String, Expiry),
+    #[serde(rename = "Expire")]
+    RestoreExpiry(String, Expiry),
     /// Restores the encrypted password of an account.
-    Password(String, String),
+    #[serde(rename = "Password")]
+    RestorePassword(String, String),
     /// Restores a file's content, owner and mode, or deletes the file where it did not exist.
-    Restore(PathBuf, Option<Vec<u8>>, Ownership),
+    #[serde(rename = "Restore")]
+    RestoreFile(PathBuf, Option<Vec<u8>>, Ownership),
     /// Reloads the sshd whose process id is in this file.
-    Reload(PathBuf),
+    #[serde(rename = "Reload")]
+    ReloadSshd(PathBuf),
     /// Removes created directories, deepest first, as far as they are empty.
     RemoveDirs(Vec<PathBuf>),
     /// Creates a directory with mode 0700, if it does not exist.
-    MakeDir(PathBuf),
+    #[serde(rename = "MakeDir")]
+    CreateDir(PathBuf),
     /// Removes the private directory of a jail's root, then the directories created for the root,
     /// which are listed outermost first.
     RemoveRoot(PathBuf, Vec<PathBuf>),
     /// Restores the owner and mode of a directory.
-    Own(PathBuf, Ownership),
+    #[serde(rename = "Own")]
+    RestoreOwner(PathBuf, Ownership),
     /// Reverses moves between a directory and its stage.
-    Moves(Moves),
+    #[serde(rename = "Moves")]
+    ReverseMoves(Moves),
     /// Deletes files from the content store in a jails directory that no jail needs.
-    Store(PathBuf),
+    #[serde(rename = "Store")]
+    CleanStore(PathBuf),
 }
