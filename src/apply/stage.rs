@@ -210,7 +210,7 @@ fn single_path_removal(root: &Dir, stage: &Dir, change: &Change) -> Result<Optio
     for directory in above {
         stage.ensure_dir(directory, Ownership::root(0o700))?;
     }
-    Ok(Some(Move::MoveOut(path.to_owned())))
+    Ok(Some(Move::Displace(path.to_owned())))
 }
 
 /// The files of a tree that this run has written.

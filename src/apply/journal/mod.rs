@@ -304,7 +304,7 @@ mod tests {
             (Move::Exchange(path(), 1), "Exchange"),
             (Move::Install(path(), 1), "Place"),
             (Move::InstallUserDir(path(), 1, (0, 0)), "Furnish"),
-            (Move::MoveOut(path()), "Take"),
+            (Move::Displace(path()), "Take"),
             (Move::CreateDir(path(), owner), "MakeDir"),
             (Move::RemoveDir(path(), owner), "RemoveDir"),
             (Move::SetOwner(path(), owner, owner), "Own"),
