@@ -5,6 +5,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
+use disposable::harness::need_root;
+
 use super::elf_builder::Forge;
 
 struct Root(PathBuf);
@@ -94,7 +96,7 @@ fn told(output: &Output) -> String {
     )
 }
 
-#[test]
+#[disposable::test]
 fn a_list_and_a_tree() {
     let root = Root::new("list");
     insta::assert_snapshot!(told(&root.deps(&["good"])), @r"
@@ -119,7 +121,7 @@ fn a_list_and_a_tree() {
     ");
 }
 
-#[test]
+#[disposable::test]
 fn json_is_whole_even_where_something_is_missing() {
     let root = Root::new("json");
     let output = root.deps(&["--json", "usr/bin/poor"]);
@@ -153,7 +155,7 @@ fn json_is_whole_even_where_something_is_missing() {
     assert_eq!(value["missing"][0]["needed_by"], "/usr/bin/poor");
 }
 
-#[test]
+#[disposable::test]
 fn why_and_what_is_wrong() {
     let root = Root::new("why");
     insta::assert_snapshot!(told(&root.deps(&["--why", "liby.so", "good"])), @r"
@@ -181,7 +183,7 @@ fn why_and_what_is_wrong() {
     }
 }
 
-#[test]
+#[disposable::test]
 fn a_graph_names_what_is_missing() {
     let root = Root::new("dot");
     let output = root.deps(&["-q", "--dot", "poor"]);
@@ -197,7 +199,7 @@ fn a_graph_names_what_is_missing() {
     );
 }
 
-#[test]
+#[disposable::test]
 fn what_a_user_sets_for_the_loader_changes_nothing() {
     let root = Root::new("environment");
     fs::create_dir_all(root.0.join("mine")).unwrap();
@@ -217,8 +219,8 @@ fn what_a_user_sets_for_the_loader_changes_nothing() {
     );
 }
 
-#[test]
-fn a_device_and_what_may_not_be_read_are_refused_by_name() {
+#[disposable::test]
+fn a_device_is_refused_by_name() {
     let device = Command::new(env!("CARGO_BIN_EXE_jailctl"))
         .args(["deps", "/dev/zero"])
         .output()
@@ -228,10 +230,12 @@ fn a_device_and_what_may_not_be_read_are_refused_by_name() {
         words.starts_with("status 4\n----\nerror: could not read `/dev/zero`: it is a device"),
         "{words}"
     );
-    if !rustix::process::geteuid().is_root() {
-        println!("skipped: only root may become somebody else");
-        return;
-    }
+}
+
+#[disposable::test]
+fn an_unreadable_file_is_refused_by_name() {
+    // Only root may change its user id.
+    need_root();
     let root = Root::new("unreadable");
     fs::set_permissions(
         root.0.join("usr/bin/poor"),
@@ -277,7 +281,7 @@ fn a_device_and_what_may_not_be_read_are_refused_by_name() {
     );
 }
 
-#[test]
+#[disposable::test]
 fn a_library_that_leads_to_itself_and_a_program_cut_short_are_said() {
     let root = Root::new("said");
     fs::remove_file(root.0.join("usr/lib/libx.so.1")).unwrap();
@@ -315,7 +319,7 @@ fn a_library_that_leads_to_itself_and_a_program_cut_short_are_said() {
     assert!(told(&root.deps(&["good"])).contains("/usr/bin/good\n"));
 }
 
-#[test]
+#[disposable::test]
 fn what_no_file_says_is_told_where_it_is_asked_for() {
     let root = Root::new("known");
     let put = |path: &str, bytes: &[u8]| {
@@ -372,7 +376,7 @@ fn what_no_file_says_is_told_where_it_is_asked_for() {
     );
 }
 
-#[test]
+#[disposable::test]
 fn settings_by_which_libraries_are_found_are_in_the_answer() {
     let root = Root::new("settings");
     let far = Forge {

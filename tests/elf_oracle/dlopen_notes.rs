@@ -70,9 +70,9 @@ fn loads(world: &World, name: &str) -> bool {
 }
 
 /// `l_loader` of an object that dlopen(3) loads is not its caller: `__RTLD_CALLMAP` in `_dl_map_object` of glibc.
-#[test]
+#[disposable::test]
 fn what_is_loaded_does_not_inherit_the_rpath_of_its_caller() {
-    let Some(world) = World::glibc() else { return };
+    let world = World::glibc();
     world_with(&world, &["libb.so"]);
     world.compile(
         "/opt/x/libc1.so",
@@ -97,9 +97,9 @@ fn what_is_loaded_does_not_inherit_the_rpath_of_its_caller() {
 }
 
 /// `needed_by` of what dlopen(3) loads is the program: `dlopen` of ldso/dynlink.c of musl.
-#[test]
+#[disposable::test]
 fn musl_searches_for_the_program_whoever_loads() {
-    let Some(world) = World::musl() else { return };
+    let world = World::musl();
     world_with(&world, &["libb.so"]);
     world.compile("/opt/x/libb.so", EMPTY, &shared("-Wl,-soname,libb.so", &[]));
     assert!(!loads(&world, "libb.so"));
@@ -107,9 +107,9 @@ fn musl_searches_for_the_program_whoever_loads() {
     assert!(!closure.objects.keys().any(|path| path.ends_with("libb.so")));
 }
 
-#[test]
+#[disposable::test]
 fn each_wish_is_granted_as_if_it_were_the_only_one() {
-    let Some(world) = World::glibc() else { return };
+    let world = World::glibc();
     world_with(&world, &["libx1.so", "libb.so"]);
     for directory in ["/opt/x", "/lib"] {
         let path = format!("{directory}/libz9.so.1");

@@ -68,7 +68,7 @@ fn told(closure: &Closure) -> (BTreeSet<&str>, BTreeSet<&str>) {
     (paths.collect(), names.collect())
 }
 
-#[test]
+#[disposable::test]
 fn each_machine_has_its_own_loader_and_directories() {
     for (name, forge, loader, tuple) in [
         (
@@ -215,7 +215,7 @@ fn each_machine_has_its_own_loader_and_directories() {
     }
 }
 
-#[test]
+#[disposable::test]
 fn two_machines_of_one_root_do_not_mix() {
     let root = Root::new("mixed");
     root.link("usr/lib", "/lib");
@@ -262,7 +262,7 @@ fn two_machines_of_one_root_do_not_mix() {
     }
 }
 
-#[test]
+#[disposable::test]
 fn a_missing_interpreter_is_said() {
     let root = Root::new("interpreter");
     root.put(
@@ -279,7 +279,7 @@ fn a_missing_interpreter_is_said() {
     );
 }
 
-#[test]
+#[disposable::test]
 fn notes_count_by_priority_and_the_first_name_that_is_there_wins() {
     let root = Root::new("notes");
     for name in ["librec.so.1", "libsug.so.1", "libreq.so.1", "libdeep.so"] {
@@ -336,7 +336,7 @@ fn notes_count_by_priority_and_the_first_name_that_is_there_wins() {
     assert_eq!(root.closure("/bin/p").objects.len(), 1);
 }
 
-#[test]
+#[disposable::test]
 fn scripts_lead_to_their_interpreters() {
     let root = Root::new("scripts");
     root.put("/bin/sh", &Forge::default().write());
@@ -389,7 +389,7 @@ fn scripts_lead_to_their_interpreters() {
 }
 
 /// execve(2): `ELOOP` after five scripts, however each was come by.
-#[test]
+#[disposable::test]
 fn scripts_that_interpret_scripts_end_where_the_kernel_ends() {
     let root = Root::new("chains");
     root.put("/bin/sh", &Forge::default().write());
@@ -419,7 +419,7 @@ fn scripts_that_interpret_scripts_end_where_the_kernel_ends() {
     }
 }
 
-#[test]
+#[disposable::test]
 fn env_searches_the_path_that_it_is_given() {
     let root = Root::new("path");
     for path in [
@@ -444,7 +444,7 @@ fn env_searches_the_path_that_it_is_given() {
     assert_eq!(told(&root.closure("/s/lost")).1, BTreeSet::from(["tool"]));
 }
 
-#[test]
+#[disposable::test]
 fn an_interpreter_must_be_executable() {
     let root = Root::new("mode");
     root.put("/bin/sh", &Forge::default().write());
@@ -461,7 +461,7 @@ fn an_interpreter_must_be_executable() {
     );
 }
 
-#[test]
+#[disposable::test]
 fn libraries_that_are_known_to_be_loaded_are_added_where_they_are() {
     let root = Root::new("known");
     root.link("usr/lib", "/lib");
@@ -513,7 +513,7 @@ fn libraries_that_are_known_to_be_loaded_are_added_where_they_are() {
     assert_eq!(closure.objects.len(), 1);
 }
 
-#[test]
+#[disposable::test]
 fn what_is_relative_to_some_working_directory_is_said_and_not_followed() {
     let root = Root::new("relative");
     for path in ["/w/libx.so", "/libx.so", "/bin/libx.so"] {

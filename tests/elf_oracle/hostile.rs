@@ -73,7 +73,7 @@ fn program() -> Forge<'static> {
     }
 }
 
-#[test]
+#[disposable::test]
 fn no_truncation_and_no_flipped_byte_does_harm() {
     let room = Room::new("flip");
     let good = program().write();
@@ -93,7 +93,7 @@ fn no_truncation_and_no_flipped_byte_does_harm() {
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
-    #[test]
+    #[disposable::test]
     fn no_damage_does_harm(
         wide in any::<bool>(),
         little in any::<bool>(),
@@ -110,7 +110,7 @@ proptest! {
         let _ = room.ask();
     }
 
-    #[test]
+    #[disposable::test]
     fn no_first_line_does_harm(line in proptest::collection::vec(any::<u8>(), 0..400)) {
         let room = Room::new("line");
         room.put("p", &[b"#!".as_slice(), &line].concat());
@@ -118,7 +118,7 @@ proptest! {
     }
 }
 
-#[test]
+#[disposable::test]
 fn impossible_sizes_and_places_are_refused_by_name() {
     let room = Room::new("sizes");
     let forged = program().forge();
@@ -167,7 +167,7 @@ fn impossible_sizes_and_places_are_refused_by_name() {
     assert!(room.refusal().contains("more than 4096"));
 }
 
-#[test]
+#[disposable::test]
 fn a_sparse_giant_costs_no_more_than_a_small_file() {
     let room = Room::new("giant");
     let mut bytes = program().write();
@@ -188,7 +188,7 @@ fn a_sparse_giant_costs_no_more_than_a_small_file() {
     assert!(closure.objects[Path::new("/p")].needed.is_empty());
 }
 
-#[test]
+#[disposable::test]
 fn pipes_directories_and_loops_are_refused_and_nothing_is_waited_for() {
     let room = Room::new("kinds");
     let pipe = std::process::Command::new("mkfifo")
@@ -226,7 +226,7 @@ fn pipes_directories_and_loops_are_refused_and_nothing_is_waited_for() {
     assert!(room.refusal().contains("it is a directory"));
 }
 
-#[test]
+#[disposable::test]
 fn long_search_paths_and_many_names_take_no_long_time() {
     let room = Room::new("long");
     let long = (0..8000)
@@ -265,7 +265,7 @@ fn long_search_paths_and_many_names_take_no_long_time() {
     assert_eq!(room.ask().unwrap().missing.len(), 100);
 }
 
-#[test]
+#[disposable::test]
 fn chains_and_rings_of_libraries_end() {
     let room = Room::new("chain");
     let name = |number: usize| format!("l{number}");
@@ -294,7 +294,7 @@ fn chains_and_rings_of_libraries_end() {
     assert!(jailctl::show::deps::tree(&closure).lines().count() < 4000);
 }
 
-#[test]
+#[disposable::test]
 fn search_paths_that_multiply_end() {
     let room = Room::new("multiply");
     let gone: Vec<String> = (0..300).map(|number| format!("gone{number}")).collect();

@@ -6,9 +6,9 @@ use std::process::Command;
 
 use super::test_root::{LOADER, Make, World, has, lacks, plain};
 
-#[test]
+#[disposable::test]
 fn the_origin_of_a_library_is_where_it_was_opened() {
-    let Some(world) = World::glibc() else { return };
+    let world = World::glibc();
     let make = Make {
         soname: Some("liba.so"),
         needed: &["libb.so", "libc.so.6"],
@@ -56,9 +56,9 @@ fn the_origin_of_a_library_is_where_it_was_opened() {
 }
 
 /// `_dl_get_origin` reads /proc/self/exe for the program, and knows of a library how it was opened. There is no /proc in these worlds.
-#[test]
+#[disposable::test]
 fn who_finds_libraries_by_its_own_place_needs_proc() {
-    let Some(world) = World::glibc() else { return };
+    let world = World::glibc();
     world.compile(
         "/opt/lib/libx.so",
         "int x;",
@@ -120,9 +120,9 @@ fn who_finds_libraries_by_its_own_place_needs_proc() {
     }
 }
 
-#[test]
+#[disposable::test]
 fn the_origin_of_a_program_is_where_it_really_is() {
-    let Some(world) = World::glibc() else { return };
+    let world = World::glibc();
     plain(&world, "/opt/app/libx.so");
     plain(&world, "/bin/libx.so");
     let make = Make {
@@ -143,9 +143,9 @@ fn the_origin_of_a_program_is_where_it_really_is() {
     );
 }
 
-#[test]
+#[disposable::test]
 fn names_with_a_slash_are_opened_as_they_are() {
-    let Some(world) = World::glibc() else { return };
+    let world = World::glibc();
     plain(&world, "/opt/libx.so");
     plain(&world, "/opt/o/liby.so");
     let needed = &["/opt/libx.so", "$ORIGIN/o/liby.so", "/opt/none.so"];
@@ -161,9 +161,9 @@ fn names_with_a_slash_are_opened_as_they_are() {
     assert_eq!(answer.1.len(), 1);
 }
 
-#[test]
+#[disposable::test]
 fn objects_for_other_machines_are_passed_over() {
-    let Some(world) = World::glibc() else { return };
+    let world = World::glibc();
     for directory in ["/opt/class", "/opt/machine", "/opt/good"] {
         plain(&world, &format!("{directory}/libx.so"));
     }
@@ -186,9 +186,9 @@ fn objects_for_other_machines_are_passed_over() {
     has(&world.agree("/bin/p"), "/opt/good/libx.so");
 }
 
-#[test]
+#[disposable::test]
 fn what_is_found_first_and_is_no_library_is_fatal() {
-    let Some(world) = World::glibc() else { return };
+    let world = World::glibc();
     plain(&world, "/opt/good/libx.so");
     world.program("/opt/prog/libx.so", Make::default());
     plain(&world, "/opt/whole");
@@ -251,7 +251,7 @@ fn what_is_found_first_and_is_no_library_is_fatal() {
 }
 
 /// What the kernel loads as a program, and glibc's loader refuses as a library.
-#[test]
+#[disposable::test]
 fn flaws_of_the_header_are_fatal_to_the_loader() {
     const OFFSET: usize = 64 + 8;
     let patches: [(&[(usize, u8)], bool); 9] = [
@@ -265,7 +265,7 @@ fn flaws_of_the_header_are_fatal_to_the_loader() {
         (&[(OFFSET, 1)], false),
         (&[], true),
     ];
-    let Some(world) = World::glibc() else { return };
+    let world = World::glibc();
     plain(&world, "/opt/whole.so");
     plain(&world, "/opt/b/libx.so");
     let whole = fs::read(world.at("/opt/whole.so")).unwrap();
@@ -292,9 +292,9 @@ fn flaws_of_the_header_are_fatal_to_the_loader() {
     }
 }
 
-#[test]
+#[disposable::test]
 fn a_file_of_debug_symbols_is_no_library() {
-    let Some(world) = World::glibc() else { return };
+    let world = World::glibc();
     plain(&world, "/opt/b/libx.so");
     let (from, to) = (world.at("/opt/b/libx.so"), world.at("/opt/libx.so"));
     let mut objcopy = Command::new("objcopy");
@@ -311,9 +311,9 @@ fn a_file_of_debug_symbols_is_no_library() {
     lacks(&world.found("/bin/p"), "libx.so");
 }
 
-#[test]
+#[disposable::test]
 fn a_loop_of_links_ends_one_search_path_and_not_the_search() {
-    let Some(world) = World::glibc() else { return };
+    let world = World::glibc();
     plain(&world, "/opt/good/libx.so");
     world.link("libx.so", "/opt/loop/libx.so");
     let make = |runpath| Make {
@@ -327,9 +327,9 @@ fn a_loop_of_links_ends_one_search_path_and_not_the_search() {
     has(&world.agree("/bin/p"), "/usr/lib/libx.so");
 }
 
-#[test]
+#[disposable::test]
 fn two_names_of_one_file_are_one_object() {
-    let Some(world) = World::glibc() else { return };
+    let world = World::glibc();
     plain(&world, "/opt/libx.so");
     fs::hard_link(world.at("/opt/libx.so"), world.at("/opt/liby.so")).unwrap();
     world.link("libx.so", "/opt/libz.so");
@@ -348,9 +348,9 @@ fn two_names_of_one_file_are_one_object() {
     assert!(expected.0.is_subset(&found.0) && found.0.contains(Path::new("/opt/liby.so")));
 }
 
-#[test]
+#[disposable::test]
 fn odd_elements_of_a_path_do_no_harm() {
-    let Some(world) = World::glibc() else { return };
+    let world = World::glibc();
     plain(&world, "/opt/a/libx.so");
     let long = format!("/{}", "x".repeat(5000));
     for (number, runpath) in [
@@ -377,9 +377,9 @@ fn odd_elements_of_a_path_do_no_harm() {
     }
 }
 
-#[test]
+#[disposable::test]
 fn links_lead_inside_the_root_only() {
-    let Some(world) = World::glibc() else { return };
+    let world = World::glibc();
     plain(&world, "/opt/real/libx.so.1.2");
     world.link("/opt/real", "/opt/absolute");
     world.link(
@@ -407,9 +407,9 @@ fn links_lead_inside_the_root_only() {
     }
 }
 
-#[test]
+#[disposable::test]
 fn static_programs_need_nothing() {
-    let Some(world) = World::glibc() else { return };
+    let world = World::glibc();
     for (name, flags) in [
         ("fixed", &["-static"][..]),
         ("movable", &["-static", "-pie", "--no-dynamic-linker"]),
@@ -430,9 +430,9 @@ fn static_programs_need_nothing() {
     assert!(world.closure("/bin/fixed").missing.is_empty());
 }
 
-#[test]
+#[disposable::test]
 fn the_loader_itself_may_be_asked_for_by_name() {
-    let Some(world) = World::glibc() else { return };
+    let world = World::glibc();
     let loader = LOADER.rsplit('/').next().unwrap();
     world.program(
         "/bin/p",
@@ -454,9 +454,9 @@ fn the_loader_itself_may_be_asked_for_by_name() {
     );
 }
 
-#[test]
+#[disposable::test]
 fn a_library_alone_brings_the_loader_that_it_asks_for() {
-    let Some(world) = World::glibc() else { return };
+    let world = World::glibc();
     let make = Make {
         needed: &[LOADER.rsplit('/').next().unwrap(), "libc.so.6"],
         ..Make::default()

@@ -15,7 +15,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitCode};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -34,6 +34,10 @@ mod musl;
 mod resource_limits;
 mod search;
 mod test_root;
+
+fn main() -> ExitCode {
+    disposable::harness::run()
+}
 
 /// What one file needs: real paths, and names that were not found.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -155,7 +159,7 @@ fn elf_files() -> Vec<PathBuf> {
     files
 }
 
-#[test]
+#[disposable::test]
 fn every_closure_is_what_the_loader_says() {
     let files = elf_files();
     let next = AtomicUsize::new(0);
@@ -230,7 +234,7 @@ fn add(whole: &mut Whole, closure: &Closure) {
     }
 }
 
-#[test]
+#[disposable::test]
 fn all_at_once_give_what_each_gives_alone() {
     let view = HostView::new(Path::new("/")).unwrap();
     let options = Options {

@@ -40,12 +40,12 @@ fn asker(world: &World) {
     world.library("/lib/libp.so", asker);
 }
 
-#[test]
+#[disposable::test]
 fn each_program_has_its_own_way_to_a_library_that_they_share() {
-    let worlds = [World::glibc(), World::musl()];
-    for world in worlds.iter().flatten() {
-        asker(world);
-        plain(world, "/opt/b/libq.so");
+    for new_world in [World::glibc, World::musl] {
+        let world = new_world();
+        asker(&world);
+        plain(&world, "/opt/b/libq.so");
         world.link("b", "/opt/link");
         world.dir("/opt/d");
         let ways = ["/opt/b", "/opt/link", "/opt/d/../b"];
@@ -54,14 +54,14 @@ fn each_program_has_its_own_way_to_a_library_that_they_share() {
             world.program(name, program(&["libp.so"], way));
         }
         for order in [[0, 1, 2], [2, 1, 0], [1, 0, 2]] {
-            agree_together(world, &order.map(|at| names[at]));
+            agree_together(&world, &order.map(|at| names[at]));
         }
     }
 }
 
-#[test]
+#[disposable::test]
 fn the_cache_counts_where_one_program_needs_it() {
-    let Some(world) = World::glibc() else { return };
+    let world = World::glibc();
     asker(&world);
     plain(&world, "/opt/b/libq.so");
     world.write("/etc/ld.so.conf", b"/opt/b\n");
@@ -74,9 +74,9 @@ fn the_cache_counts_where_one_program_needs_it() {
 }
 
 /// ldconfig(8) gives a file in a subdirectory of `glibc-hwcaps` no link, so its soname is in the cache alone.
-#[test]
+#[disposable::test]
 fn a_file_that_only_the_cache_knows_by_its_soname_needs_it() {
-    let Some(world) = World::glibc() else { return };
+    let world = World::glibc();
     let make = Make {
         soname: Some("libfoo.so.1"),
         ..Make::default()
@@ -96,9 +96,9 @@ fn a_file_that_only_the_cache_knows_by_its_soname_needs_it() {
     assert!(world.closure("/digits").needs_cache);
 }
 
-#[test]
+#[disposable::test]
 fn a_cached_file_that_the_loader_would_not_find_alone_needs_the_cache() {
-    let Some(world) = World::glibc() else { return };
+    let world = World::glibc();
     plain(&world, "/usr/lib/libfoo.so.1");
     plain(&world, &format!("{TUPLE}/libfoo.so.1"));
     world.write("/etc/ld.so.conf", b"/usr/lib\n");
@@ -110,9 +110,9 @@ fn a_cached_file_that_the_loader_would_not_find_alone_needs_the_cache() {
     agree_together(&world, &["/cached", "/other"]);
 }
 
-#[test]
+#[disposable::test]
 fn a_module_that_only_the_cache_leads_to_needs_it() {
-    let Some(world) = World::glibc() else { return };
+    let world = World::glibc();
     plain(&world, "/opt/b/libnss_foo.so.2");
     world.write("/etc/ld.so.conf", b"/opt/b\n");
     world.ldconfig();
@@ -130,9 +130,9 @@ fn a_module_that_only_the_cache_leads_to_needs_it() {
 }
 
 /// ldconfig(8) sorts the cache, and the loader searches it, by `char`, which has a sign on x86.
-#[test]
+#[disposable::test]
 fn a_name_beyond_ascii_hides_no_other_in_the_cache() {
-    let Some(world) = World::glibc() else { return };
+    let world = World::glibc();
     let names = [
         "liba.so.1",
         "lib\u{e9}.so.1",
@@ -149,9 +149,9 @@ fn a_name_beyond_ascii_hides_no_other_in_the_cache() {
     assert!(world.agree("/p").1.is_empty());
 }
 
-#[test]
+#[disposable::test]
 fn a_loop_in_a_subdirectory_does_not_hide_the_directory() {
-    let Some(world) = World::glibc() else { return };
+    let world = World::glibc();
     let below = world.at("/opt/glibc-hwcaps/x86-64-v2");
     world.dir("/opt/glibc-hwcaps/x86-64-v2");
     symlink("libl.so", below.join("libl.so")).unwrap();
@@ -174,9 +174,9 @@ fn a_loop_in_a_subdirectory_does_not_hide_the_directory() {
 }
 
 /// The loader of a machine of the other byte order passes over a cache that is not its own, and nothing is wrong with it.
-#[test]
+#[disposable::test]
 fn a_cache_of_the_other_byte_order_is_not_damaged() {
-    let Some(world) = World::glibc() else { return };
+    let world = World::glibc();
     world.dir("/etc");
     plain(&world, &format!("{TUPLE}/libx.so"));
     world.ldconfig();
@@ -192,9 +192,9 @@ fn a_cache_of_the_other_byte_order_is_not_damaged() {
     assert_eq!(closure.missing[0].why, None);
 }
 
-#[test]
+#[disposable::test]
 fn what_is_there_without_a_file_is_not_missing() {
-    let Some(world) = World::glibc() else { return };
+    let world = World::glibc();
     world.program("/p", program(&["linux-vdso.so.1", "libc.so.6"], "/none"));
     assert!(world.agree("/p").1.is_empty());
     world.program("/gate", program(&["linux-gate.so.1", "libc.so.6"], "/none"));

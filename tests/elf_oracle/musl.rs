@@ -4,9 +4,9 @@ use std::process::Command;
 
 use super::test_root::{Make, World, has, lacks, plain};
 
-#[test]
+#[disposable::test]
 fn musl_has_one_path_for_all() {
-    let Some(world) = World::musl() else { return };
+    let world = World::musl();
     plain(&world, "/lib/libx.so");
     plain(&world, "/usr/lib/libx.so");
     plain(&world, "/usr/local/lib/liby.so");
@@ -54,9 +54,9 @@ fn musl_has_one_path_for_all() {
     lacks(&answer, "liby.so");
 }
 
-#[test]
+#[disposable::test]
 fn musl_takes_the_first_file_of_the_name() {
-    let Some(world) = World::musl() else { return };
+    let world = World::musl();
     world.write("/opt/a/libx.so", b"text");
     plain(&world, "/opt/b/libx.so");
     world.program(
@@ -87,9 +87,9 @@ fn musl_takes_the_first_file_of_the_name() {
     lacks(&world.agree("/bin/q"), "libtrue.so");
 }
 
-#[test]
+#[disposable::test]
 fn musl_knows_a_library_by_the_first_path_that_a_search_led_to() {
-    let Some(world) = World::musl() else { return };
+    let world = World::musl();
     plain(&world, "/opt/x/liba.so");
     world.link("liba.so", "/opt/x/libb.so");
     plain(&world, "/opt/y/libb.so");
@@ -120,9 +120,9 @@ fn musl_knows_a_library_by_the_first_path_that_a_search_led_to() {
     assert!(world.agree("/bin/r").1.is_empty());
 }
 
-#[test]
+#[disposable::test]
 fn musl_has_no_filters_and_no_file_without_a_dynamic_section() {
-    let Some(world) = World::musl() else { return };
+    let world = World::musl();
     let make = Make {
         soname: Some("libf.so"),
         extra: &["-F", "libmissing.so", "-f", "libaux.so"],
@@ -146,9 +146,9 @@ fn musl_has_no_filters_and_no_file_without_a_dynamic_section() {
     lacks(&world.agree("/bin/q"), "libexe.so");
 }
 
-#[test]
+#[disposable::test]
 fn musl_has_bounds_and_an_origin_of_its_own() {
-    let Some(world) = World::musl() else { return };
+    let world = World::musl();
     plain(&world, "/libx.so");
     let long = format!("/{0}/{0}/{0}", "a".repeat(165));
     let least = format!("/{0}/{0}/{1}", "a".repeat(165), "b".repeat(169));
@@ -183,9 +183,9 @@ fn musl_has_bounds_and_an_origin_of_its_own() {
     lacks(&world.found("/q"), "libx.so");
 }
 
-#[test]
+#[disposable::test]
 fn musl_is_known_by_its_file_and_reads_the_settings_that_it_is_built_with() {
-    let Some(world) = World::musl() else { return };
+    let world = World::musl();
     plain(&world, "/opt/far/libfar.so");
     world.write("/etc/ld-musl-x86_64.path", b"/opt/far\n");
     world.write("/etc/ld-musl-foo.path", b"/opt/none\n");
@@ -204,9 +204,9 @@ fn musl_is_known_by_its_file_and_reads_the_settings_that_it_is_built_with() {
     }
 }
 
-#[test]
+#[disposable::test]
 fn programs_of_musl_run_where_only_their_closure_is() {
-    let Some(world) = World::musl() else { return };
+    let world = World::musl();
     world.write("/src/answer.c", b"int answer(void) { return 42; }\n");
     let main = b"#include <stdio.h>\nint answer(void);\nint main(void) { printf(\"%d\\n\", answer()); return 0; }\n";
     world.write("/src/main.c", main);

@@ -92,7 +92,7 @@ fn strs(texts: &[String]) -> Vec<&str> {
     texts.iter().map(String::as_str).collect()
 }
 
-#[test]
+#[disposable::test]
 fn long_search_paths_of_many_objects() {
     let room = Room::new("paths");
     let path = numbered(10_000, |number| format!("/{number:x}")).join(":");
@@ -115,7 +115,7 @@ fn long_search_paths_of_many_objects() {
     assert!(status == 3 && text.contains("`gone`"), "{text}");
 }
 
-#[test]
+#[disposable::test]
 fn includes_that_multiply() {
     let room = Room::new("include");
     room.dirs((0..60).map(|number| format!("d{number}")));
@@ -142,7 +142,7 @@ fn includes_that_multiply() {
     assert!(status == 4 && text.contains("etc/ld.so.conf`"), "{text}");
 }
 
-#[test]
+#[disposable::test]
 fn settings_of_many_directories() {
     let room = Room::new("settings");
     let many = numbered(150_000, |number| format!("/{number:x}")).join("\n");
@@ -173,7 +173,7 @@ fn settings_of_many_directories() {
     assert_eq!(room.ask(&["/p"]).0, 3);
 }
 
-#[test]
+#[disposable::test]
 fn a_cache_of_one_name() {
     let room = Room::new("cache");
     let count = 1_000_000_u32;
@@ -202,7 +202,7 @@ fn a_cache_of_one_name() {
     assert_eq!(room.ask(&["/p"]).0, 3);
 }
 
-#[test]
+#[disposable::test]
 fn one_note_in_every_header() {
     let room = Room::new("notes");
     let wishes = numbered(1000, |number| {
@@ -230,7 +230,7 @@ fn one_note_in_every_header() {
     assert_eq!(room.ask(&["--dlopen=suggested", "/p"]).0, 0);
 }
 
-#[test]
+#[disposable::test]
 fn a_long_chain_of_wishes() {
     let room = Room::new("wishes");
     for number in 0..5000 {
@@ -249,7 +249,7 @@ fn a_long_chain_of_wishes() {
 }
 
 /// Each wish is granted alone too, with what that brings, which may wish for much itself.
-#[test]
+#[disposable::test]
 fn many_wishes_that_each_bring_wishes() {
     let room = Room::new("granted");
     let note = |words: &str, count: usize| {
@@ -295,7 +295,7 @@ fn many_wishes_that_each_bring_wishes() {
     );
 }
 
-#[test]
+#[disposable::test]
 fn interpreters_of_interpreters() {
     let room = Room::new("interpreters");
     for number in 0..3000 {
@@ -320,7 +320,7 @@ fn interpreters_of_interpreters() {
     assert!(status == 3 && text.contains("/usr/bin/s1999`"), "{text}");
 }
 
-#[test]
+#[disposable::test]
 fn long_names_in_many_directories() {
     let room = Room::new("names");
     room.dirs((0..250).map(|number| format!("{number:x}")));
@@ -370,7 +370,7 @@ fn long_names_in_many_directories() {
     assert_eq!(room.ask(&["/p"]).0, 3);
 }
 
-#[test]
+#[disposable::test]
 fn a_loader_of_directories() {
     let room = Room::new("loader");
     let mut loader = Forge::default().write();
@@ -387,7 +387,7 @@ fn a_loader_of_directories() {
     assert_eq!(room.ask(&["/p"]).0, 3);
 }
 
-#[test]
+#[disposable::test]
 fn tables_of_character_sets_without_end() {
     let room = Room::new("gconv");
     room.put(
@@ -421,7 +421,7 @@ fn tables_of_character_sets_without_end() {
     assert!(status == 4 && text.contains("gconv-modules.d"), "{text}");
 }
 
-#[test]
+#[disposable::test]
 fn ways_that_turn_back_without_end() {
     let room = Room::new("detours");
     for link in 0..20 {
@@ -453,7 +453,7 @@ fn ways_that_turn_back_without_end() {
     assert_eq!(room.ask(&["/p"]).0, 3);
 }
 
-#[test]
+#[disposable::test]
 fn a_loader_for_each_program() {
     let room = Room::new("loaders");
     let mut programs = Vec::new();
@@ -473,7 +473,7 @@ fn a_loader_for_each_program() {
 }
 
 /// Pipes and devices where a file is looked for: nothing is waited for, and nothing of a device is read.
-#[test]
+#[disposable::test]
 fn what_is_no_file_is_not_waited_for() {
     let room = Room::new("special");
     let make = |path: &str, words: &[&str]| {

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use super::test_root::{Make, TUPLE, World, has, lacks, plain};
 
-#[test]
+#[disposable::test]
 fn rpath_is_inherited_and_runpath_is_not() {
-    let Some(world) = World::glibc() else { return };
+    let world = World::glibc();
     plain(&world, "/opt/a/libleaf.so");
     let middle = Make {
         soname: Some("libmiddle.so"),
@@ -36,9 +36,9 @@ fn rpath_is_inherited_and_runpath_is_not() {
     lacks(&world.agree("/bin/new"), "libleaf.so");
 }
 
-#[test]
+#[disposable::test]
 fn runpath_of_the_asker_shuts_out_every_rpath() {
-    let Some(world) = World::glibc() else { return };
+    let world = World::glibc();
     plain(&world, "/opt/rpath/libleaf.so");
     plain(&world, "/opt/runpath/libleaf.so");
     for (name, runpath) in [("libshut.so", Some("/opt/nowhere")), ("libopen.so", None)] {
@@ -61,9 +61,9 @@ fn runpath_of_the_asker_shuts_out_every_rpath() {
     has(&world.agree("/bin/open"), "/opt/rpath/libleaf.so");
 }
 
-#[test]
+#[disposable::test]
 fn runpath_comes_before_the_cache_and_the_cache_before_built_in_directories() {
-    let Some(world) = World::glibc() else { return };
+    let world = World::glibc();
     for directory in ["/opt/conf", "/opt/runpath", TUPLE, "/usr/lib"] {
         plain(&world, &format!("{directory}/libx.so.1"));
     }
@@ -104,9 +104,9 @@ fn runpath_comes_before_the_cache_and_the_cache_before_built_in_directories() {
     );
 }
 
-#[test]
+#[disposable::test]
 fn the_first_to_load_a_soname_wins_breadth_first() {
-    let Some(world) = World::glibc() else { return };
+    let world = World::glibc();
     for directory in ["/opt/deep", "/opt/main"] {
         plain(&world, &format!("{directory}/libx.so"));
     }
@@ -138,9 +138,9 @@ fn the_first_to_load_a_soname_wins_breadth_first() {
     assert!(!answer.0.contains(Path::new("/opt/deep/libx.so")));
 }
 
-#[test]
+#[disposable::test]
 fn a_soname_other_than_the_file_name_counts_once_it_is_loaded() {
-    let Some(world) = World::glibc() else { return };
+    let world = World::glibc();
     world.library(
         "/opt/libfile.so",
         Make {
@@ -185,9 +185,9 @@ fn a_soname_other_than_the_file_name_counts_once_it_is_loaded() {
     lacks(&world.agree("/bin/r"), "libtrue.so.9");
 }
 
-#[test]
+#[disposable::test]
 fn tokens_are_put_in() {
-    let Some(world) = World::glibc() else { return };
+    let world = World::glibc();
     plain(&world, "/opt/app/lib/liborigin.so");
     plain(&world, "/opt/app/bin/libcurly.so");
     plain(&world, "/opt/lib/x86_64-linux-gnu/liblib.so");
@@ -216,9 +216,9 @@ fn tokens_are_put_in() {
     assert!(answer.0.len() >= 5, "{answer:?}");
 }
 
-#[test]
+#[disposable::test]
 fn nodeflib_shuts_out_the_built_in_directories_and_their_cache_entries() {
-    let Some(world) = World::glibc() else { return };
+    let world = World::glibc();
     plain(&world, "/usr/lib/libx.so");
     plain(&world, "/opt/conf/liby.so");
     world.write("/etc/ld.so.conf", b"/opt/conf\n");
@@ -234,9 +234,9 @@ fn nodeflib_shuts_out_the_built_in_directories_and_their_cache_entries() {
     has(&answer, "/opt/conf/liby.so");
 }
 
-#[test]
+#[disposable::test]
 fn without_a_cache_the_directories_that_ldconfig_would_read_are_searched() {
-    let Some(world) = World::glibc() else { return };
+    let world = World::glibc();
     plain(&world, "/opt/conf/libx.so");
     plain(&world, "/opt/more/liby.so");
     world.write(
@@ -273,9 +273,9 @@ fn without_a_cache_the_directories_that_ldconfig_would_read_are_searched() {
     assert_eq!(world.agree("/bin/p"), answer);
 }
 
-#[test]
+#[disposable::test]
 fn subdirectories_for_the_processor_come_first() {
-    let Some(world) = World::glibc() else { return };
+    let world = World::glibc();
     let below = [
         "",
         "/glibc-hwcaps/x86-64-v2",
@@ -322,9 +322,9 @@ fn subdirectories_for_the_processor_come_first() {
     world.agree("/bin/default");
 }
 
-#[test]
+#[disposable::test]
 fn filters_are_loaded_before_the_object_and_auxiliary_ones_may_be_missing() {
-    let Some(world) = World::glibc() else { return };
+    let world = World::glibc();
     for directory in ["/opt/aux", "/opt/main"] {
         plain(&world, &format!("{directory}/libx.so"));
     }

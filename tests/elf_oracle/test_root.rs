@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use disposable::harness::{ignore, need_root};
 use jailctl::elf::{self, Closure, Cpu, ObjectKind, Options, Priority};
 use jailctl::host::HostView;
 
@@ -45,9 +46,9 @@ fn run(command: &mut Command) -> Output {
 pub(crate) type Answer = (BTreeSet<PathBuf>, BTreeSet<String>);
 
 impl World {
-    /// A root with glibc; `None`, with a word about it, where the tests do not run as root and so cannot chroot.
-    pub(crate) fn glibc() -> Option<Self> {
-        let world = Self::empty(LOADER)?;
+    /// A root with glibc. Without root, which chroot(2) needs, the calling test ends as ignored.
+    pub(crate) fn glibc() -> Self {
+        let world = Self::empty(LOADER);
         symlink("usr/lib", world.at("/lib")).unwrap();
         symlink("usr/lib64", world.at("/lib64")).unwrap();
         world.dir("/usr/lib64");
@@ -55,33 +56,29 @@ impl World {
         world.put(LOADER, &format!("{TUPLE}/ld-linux-x86-64.so.2"));
         world.link("/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2", LOADER);
         world.put(&format!("{TUPLE}/libc.so.6"), &format!("{TUPLE}/libc.so.6"));
-        Some(world)
+        world
     }
 
-    /// A root with musl, where the system has it.
-    pub(crate) fn musl() -> Option<Self> {
+    /// A root with musl. Without root or the package the calling test ends as ignored.
+    pub(crate) fn musl() -> Self {
         const MUSL: &str = "/lib/ld-musl-x86_64.so.1";
         if !Path::new(MUSL).exists() {
-            println!("skipped: the package musl is not installed");
-            return None;
+            ignore("needs the package musl");
         }
-        let world = Self::empty(MUSL)?;
+        let world = Self::empty(MUSL);
         world.put(MUSL, MUSL);
-        Some(world)
+        world
     }
 
-    fn empty(loader: &'static str) -> Option<Self> {
+    fn empty(loader: &'static str) -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
-        if !rustix::process::geteuid().is_root() {
-            println!("skipped: only root may chroot");
-            return None;
-        }
+        need_root();
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("jailctl-elf-{}-{number}", std::process::id());
         let root = std::env::temp_dir().join(name);
         let _ = fs::remove_dir_all(&root);
         fs::create_dir_all(root.join("usr/lib")).unwrap();
-        Some(Self { root, loader })
+        Self { root, loader }
     }
 
     /// A path of the world on the system.
@@ -300,7 +297,7 @@ impl World {
 
     /// A tree of nothing but a closure.
     pub(crate) fn copy(&self, closure: &Closure) -> Self {
-        let copy = Self::empty(self.loader).unwrap();
+        let copy = Self::empty(self.loader);
         for directory in &closure.directories {
             copy.dir(directory.to_str().unwrap());
         }

@@ -4,9 +4,9 @@ use disposable::DisposableHost;
 
 use crate::support::{Reach, Spec, arkham, host, look, reach};
 
-#[test]
+#[disposable::test]
 fn several_specs_are_built_as_one() {
-    let Some(host) = host() else { return };
+    let host = host();
     let key = host.key("key");
     let (arkham, dropbox) = (Spec::arkham(&key, &[]), Spec::dropbox(&key));
     host.sshd();
@@ -22,9 +22,9 @@ fn several_specs_are_built_as_one() {
     }
 }
 
-#[test]
+#[disposable::test]
 fn when_the_last_of_several_specs_fails_the_first_is_undone() {
-    let Some(host) = host() else { return };
+    let host = host();
     let key = host.key("key");
     host.plain_user("selina");
     host.sshd();
@@ -39,9 +39,9 @@ fn when_the_last_of_several_specs_fails_the_first_is_undone() {
     assert_eq!(reach(&host, &host.login("harlequin", &key)), Reach::Nothing);
 }
 
-#[test]
+#[disposable::test]
 fn a_tree_alone_needs_no_account_and_runs() {
-    let Some(host) = host() else { return };
+    let host = host();
     let key = host.key("key");
     let path = Spec::arkham(&key, &[]).put(&host);
     let before = look(&host);
@@ -86,9 +86,9 @@ pub(crate) fn second_host(host: &DisposableHost) {
     .ok();
 }
 
-#[test]
+#[disposable::test]
 fn a_host_in_a_directory_is_changed_and_the_running_one_is_not() {
-    let Some(host) = host() else { return };
+    let host = host();
     second_host(&host);
     let key = host.key("key");
     let path = Spec::arkham(&key, &[]).put(&host);
@@ -126,9 +126,9 @@ fn a_host_in_a_directory_is_changed_and_the_running_one_is_not() {
     assert_eq!(left, Vec::<&String>::new());
 }
 
-#[test]
+#[disposable::test]
 fn a_full_disk_leaves_the_host_as_it_was() {
-    let Some(host) = host() else { return };
+    let host = host();
     let key = host.key("key");
     let path = Spec::arkham(&key, &[]).put(&host);
     host.sh("mkdir /srv/jails; mount -t tmpfs -o size=2m,mode=755 small /srv/jails")
@@ -189,7 +189,7 @@ fn failing_in_turn(
     panic!("{call}: no run completed");
 }
 
-#[test]
+#[disposable::test]
 fn a_first_build_that_fails_at_any_call_leaves_the_host_as_it_was() {
     let calls = [
         ("mkdirat", "ENOSPC"),
@@ -205,7 +205,7 @@ fn a_first_build_that_fails_at_any_call_leaves_the_host_as_it_was() {
     ];
     let mut failures = 0;
     for (call, error) in calls {
-        let Some(host) = host() else { return };
+        let host = host();
         host.sshd();
         let key = host.key("key");
         let path = Spec::arkham(&key, &[]).put(&host);
@@ -222,7 +222,7 @@ fn a_first_build_that_fails_at_any_call_leaves_the_host_as_it_was() {
     assert!(failures > 50, "only {failures} failures were tried");
 }
 
-#[test]
+#[disposable::test]
 fn a_rebuild_that_fails_at_any_call_leaves_the_jail_at_work() {
     for (call, error) in [
         ("renameat2", "EIO"),
@@ -230,7 +230,7 @@ fn a_rebuild_that_fails_at_any_call_leaves_the_jail_at_work() {
         ("fsync", "EIO"),
         ("unlinkat", "EPERM"),
     ] {
-        let Some(host) = host() else { return };
+        let host = host();
         host.sshd();
         let (mut spec, harlequin) = arkham(&host, &[]);
         spec.binaries.push("id");
@@ -252,9 +252,9 @@ fn a_rebuild_that_fails_at_any_call_leaves_the_jail_at_work() {
     }
 }
 
-#[test]
+#[disposable::test]
 fn what_somebody_put_in_the_way_of_a_file_is_not_taken_away() {
-    let Some(host) = host() else { return };
+    let host = host();
     let (mut spec, _) = arkham(&host, &[]);
     host.sh("mkdir /srv/jails/arkham/data; echo years of work >/srv/jails/arkham/data/thesis")
         .ok();
@@ -270,9 +270,9 @@ fn what_somebody_put_in_the_way_of_a_file_is_not_taken_away() {
     assert_eq!(before.diff(&look(&host)), Vec::<String>::new());
 }
 
-#[test]
+#[disposable::test]
 fn a_match_on_the_port_is_no_obstacle_and_a_mount_in_the_tree_is_one() {
-    let Some(host) = host() else { return };
+    let host = host();
     host.write(
         "/etc/ssh/sshd_config.d/90-port.conf",
         "Match LocalPort 2222\nX11Forwarding no\n",

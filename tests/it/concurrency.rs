@@ -2,9 +2,9 @@
 
 use crate::support::{Reach, Spec, arkham, host, look, reach};
 
-#[test]
+#[disposable::test]
 fn a_hundred_builds_and_updates_killed_at_any_moment_leave_a_whole_host() {
-    let Some(host) = host() else { return };
+    let host = host();
     let bob = host.plain_user("bob");
     host.sshd();
     let (mut spec, harlequin) = arkham(&host, &[]);
@@ -68,9 +68,9 @@ fn a_hundred_builds_and_updates_killed_at_any_moment_leave_a_whole_host() {
     assert_eq!(left.stdout(), "", "{left:?}");
 }
 
-#[test]
+#[disposable::test]
 fn twenty_builds_at_once_beside_useradd_lose_nothing() {
-    let Some(host) = host() else { return };
+    let host = host();
     let key = host.key("key");
     for number in 0..20 {
         let mut spec = Spec::dropbox(&key);
@@ -117,7 +117,7 @@ fn twenty_builds_at_once_beside_useradd_lose_nothing() {
     assert_eq!(host.jailctl(["list"]).ok().lines().len(), 22);
 }
 
-#[test]
+#[disposable::test]
 fn a_disk_that_refuses_leaves_the_host_as_it_was_and_says_which() {
     for (makes, mends, says) in [
         (
@@ -136,7 +136,7 @@ fn a_disk_that_refuses_leaves_the_host_as_it_was_and_says_which() {
             "no space left on device",
         ),
     ] {
-        let Some(host) = host() else { return };
+        let host = host();
         host.sshd();
         let key = host.key("key");
         let path = Spec::arkham(&key, &[]).put(&host);
@@ -157,9 +157,9 @@ fn a_disk_that_refuses_leaves_the_host_as_it_was_and_says_which() {
     }
 }
 
-#[test]
+#[disposable::test]
 fn an_immutable_file_in_the_tree_before_last_is_named_and_the_jail_works_on() {
-    let Some(host) = host() else { return };
+    let host = host();
     host.sshd();
     let (mut spec, harlequin) = arkham(&host, &[]);
     let cat = "/srv/jails/arkham/usr/bin/cat";

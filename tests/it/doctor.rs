@@ -100,9 +100,9 @@ fn walk(host: &DisposableHost, sshd: &Sshd<'_>, login: &Login<'_>, cases: &[Case
     }
 }
 
-#[test]
+#[disposable::test]
 fn what_the_accounts_keep_out_the_doctor_names() {
-    let Some(host) = host() else { return };
+    let host = host();
     let sshd = host.sshd();
     let (_, harlequin) = arkham(&host, &[]);
     walk(
@@ -167,9 +167,9 @@ fn what_the_accounts_keep_out_the_doctor_names() {
     );
 }
 
-#[test]
+#[disposable::test]
 fn what_the_jail_lacks_the_doctor_names() {
-    let Some(host) = host() else { return };
+    let host = host();
     let sshd = host.sshd();
     let (_, harlequin) = arkham(&host, &[]);
     walk(
@@ -255,9 +255,9 @@ fn what_the_jail_lacks_the_doctor_names() {
     assert!(told.contains("the server of sftp"), "{told}");
 }
 
-#[test]
+#[disposable::test]
 fn what_is_wrong_with_keys_the_doctor_names() {
-    let Some(host) = host() else { return };
+    let host = host();
     let sshd = host.sshd();
     let (_, harlequin) = arkham(&host, &[]);
     walk(
@@ -335,9 +335,9 @@ fn what_is_wrong_with_keys_the_doctor_names() {
     );
 }
 
-#[test]
+#[disposable::test]
 fn what_sshd_makes_of_it_the_doctor_names() {
-    let Some(host) = host() else { return };
+    let host = host();
     let sshd = host.sshd();
     let (_, harlequin) = arkham(&host, &[]);
     walk(
@@ -421,9 +421,9 @@ fn what_sshd_makes_of_it_the_doctor_names() {
     assert!(told.contains("Nonsense"), "{told}");
 }
 
-#[test]
+#[disposable::test]
 fn a_user_of_files_alone_gets_the_same_care() {
-    let Some(host) = host() else { return };
+    let host = host();
     let _sshd = host.sshd();
     let key = host.key("selina");
     Spec::dropbox(&key).build(&host).ok();
@@ -444,9 +444,9 @@ fn a_user_of_files_alone_gets_the_same_care() {
     }
 }
 
-#[test]
+#[disposable::test]
 fn a_host_that_is_unfit_is_named_as_the_build_would_find_it() {
-    let Some(host) = host() else { return };
+    let host = host();
     let key = host.key("harlequin");
     let path = Spec::arkham(&key, &[]).put(&host);
     let doctor = || {

@@ -24,9 +24,9 @@ fn is_his(host: &DisposableHost, user: &str) {
     assert_eq!(owner.text(), number(host, user));
 }
 
-#[test]
+#[disposable::test]
 fn the_number_of_who_was_dropped_is_nobody_elses_and_his_again() {
-    let Some(host) = host() else { return };
+    let host = host();
     let key = host.key("key");
     let both = of(&["alice", "bob"], &key);
     build(&both, &host).ok();
@@ -78,9 +78,9 @@ fn the_number_of_who_was_dropped_is_nobody_elses_and_his_again() {
     assert_eq!(number(&host, "henry"), alices);
 }
 
-#[test]
+#[disposable::test]
 fn a_number_that_the_spec_gives_is_kept_for_its_user_and_is_not_one_that_was_left() {
-    let Some(host) = host() else { return };
+    let host = host();
     let key = host.key("key");
     build(&of(&["alice", "bob"], &key), &host).ok();
     let (alices, bobs) = (number(&host, "alice"), number(&host, "bob"));
@@ -115,9 +115,9 @@ fn a_number_that_the_spec_gives_is_kept_for_its_user_and_is_not_one_that_was_lef
     assert_ne!(number(&host, "dave"), alices);
 }
 
-#[test]
+#[disposable::test]
 fn what_is_not_only_roots_says_nothing_of_numbers() {
-    let Some(host) = host() else { return };
+    let host = host();
     let key = host.key("key");
     build(&of(&["alice"], &key), &host).ok();
     let alices: u32 = number(&host, "alice").parse().expect("a number");
@@ -138,9 +138,9 @@ fn what_is_not_only_roots_says_nothing_of_numbers() {
     assert_eq!(number(&host, "bob"), (alices + 1).to_string());
 }
 
-#[test]
+#[disposable::test]
 fn who_is_in_his_jail_is_not_dropped_and_the_hint_is_a_verb_that_ends_it() {
-    let Some(host) = host() else { return };
+    let host = host();
     let key = host.key("key");
     let both = of(&["alice", "bob"], &key);
     build(&both, &host).ok();
@@ -176,9 +176,9 @@ fn who_is_in_his_jail_is_not_dropped_and_the_hint_is_a_verb_that_ends_it() {
     assert!(told.stdout().contains("acme.bob: removed\n"), "{told:?}");
 }
 
-#[test]
+#[disposable::test]
 fn two_specs_of_one_name_are_refused_in_one_call() {
-    let Some(host) = host() else { return };
+    let host = host();
     let key = host.key("key");
     build(&of(&["alice"], &key), &host).ok();
     let mut plain = acme(&[("joker", &key)]);

@@ -68,9 +68,9 @@ const REFUSED: Both<bool> = Both {
     plain: true,
 };
 
-#[test]
+#[disposable::test]
 fn local_ports_are_not_forwarded() {
-    let Some(host) = host() else { return };
+    let host = host();
     let probe = careless(&host);
     let _listener = answering(&host, "9000");
     let through = probe.both(|login| {
@@ -85,9 +85,9 @@ fn local_ports_are_not_forwarded() {
     assert_eq!(through, REFUSED);
 }
 
-#[test]
+#[disposable::test]
 fn remote_ports_are_not_forwarded() {
-    let Some(host) = host() else { return };
+    let host = host();
     let probe = careless(&host);
     let _listener = answering(&host, "9000");
     let through = probe.both(|login| {
@@ -97,9 +97,9 @@ fn remote_ports_are_not_forwarded() {
     assert_eq!(through, REFUSED);
 }
 
-#[test]
+#[disposable::test]
 fn there_is_no_proxy() {
-    let Some(host) = host() else { return };
+    let host = host();
     let probe = careless(&host);
     let _listener = answering(&host, "9000");
     let through = probe.both(|login| {
@@ -114,9 +114,9 @@ fn there_is_no_proxy() {
     assert_eq!(through, REFUSED, "the reverse proxy");
 }
 
-#[test]
+#[disposable::test]
 fn local_sockets_are_not_forwarded() {
-    let Some(host) = host() else { return };
+    let host = host();
     let probe = careless(&host);
     // Each at the same path of its own view, so that the jail's walls alone refuse nothing.
     let _listeners = [
@@ -131,9 +131,9 @@ fn local_sockets_are_not_forwarded() {
     assert_eq!(through, REFUSED);
 }
 
-#[test]
+#[disposable::test]
 fn remote_sockets_are_not_forwarded() {
-    let Some(host) = host() else { return };
+    let host = host();
     let probe = careless(&host);
     let _listener = answering(&host, "/run/answer");
     let through = probe.both(|login| {
@@ -145,9 +145,9 @@ fn remote_sockets_are_not_forwarded() {
     assert_eq!(through, REFUSED);
 }
 
-#[test]
+#[disposable::test]
 fn agents_are_not_forwarded() {
-    let Some(host) = host() else { return };
+    let host = host();
     let probe = careless(&host);
     let agent = "/run/agent";
     host.sh(&format!("ssh-agent -a {agent} >/dev/null")).ok();
@@ -162,9 +162,9 @@ fn agents_are_not_forwarded() {
     probe.plain.ssh_with(options, "ssh-add -l").exits(1);
 }
 
-#[test]
+#[disposable::test]
 fn cve_2016_3115_x11_is_not_forwarded() {
-    let Some(host) = host() else { return };
+    let host = host();
     let probe = careless(&host);
     let _display = answering(&host, "6000");
     let display = probe.both(|login| {
@@ -181,13 +181,13 @@ fn cve_2016_3115_x11_is_not_forwarded() {
     assert_eq!(display.plain, (true, true));
 }
 
-#[test]
+#[disposable::test]
 #[expect(
     clippy::print_stderr,
     reason = "the one who runs the tests is to see that half is missing"
 )]
 fn cve_2026_73283_tunnels_are_not_opened() {
-    let Some(host) = host() else { return };
+    let host = host();
     let probe = careless(&host);
     for user in ["harlequin", "bob"] {
         let expected = if user == "bob" { "yes" } else { "no" };
@@ -216,9 +216,9 @@ fn cve_2026_73283_tunnels_are_not_opened() {
     assert_eq!(attached, REFUSED);
 }
 
-#[test]
+#[disposable::test]
 fn cve_2025_32728_forwarding_is_written_out() {
-    let Some(host) = host() else { return };
+    let host = host();
     careless(&host);
     let key = host.key("selina");
     Spec::dropbox(&key).build(&host).ok();
@@ -242,9 +242,9 @@ fn cve_2025_32728_forwarding_is_written_out() {
     assert!(effective(&host, "bob").contains(&"allowtcpforwarding yes".to_owned()));
 }
 
-#[test]
+#[disposable::test]
 fn cve_2008_1657_user_rc_is_off() {
-    let Some(host) = host() else { return };
+    let host = host();
     let probe = careless(&host);
     let ran = probe.both(|login| {
         host.write("/root/rc", "echo >~/rc-ran\n");

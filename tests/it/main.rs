@@ -1,5 +1,12 @@
 //! What jailctl promises, shown on throw-away copies of this machine with real accounts, the real sshd and real clients. One module a theme.
 
+#![expect(
+    clippy::assigning_clones,
+    reason = "a test's text is short, and clarity counts"
+)]
+
+use std::process::ExitCode;
+
 mod accounts;
 mod adversary;
 mod builds;
@@ -39,3 +46,7 @@ mod symlink_races;
 mod templates;
 mod users;
 mod verbs;
+
+fn main() -> ExitCode {
+    disposable::harness::run()
+}

@@ -1,20 +1,19 @@
 //! What the themes share: a copy with jailctl in it, the specs of two jails, and the one question: does this account get out of its jail?
 
-use disposable::{DisposableHost, Key, Login, Output, Running, skipped};
+use disposable::harness::need_root;
+use disposable::{DisposableHost, Key, Login, Output, Running};
 
 /// What lies in `/canary`, on the host's root and in no jail.
 pub(crate) const CANARY: &str = "the canary of the host";
 
-/// A copy with jailctl and a canary; `None`, and a word on stderr, where there can be none.
-pub(crate) fn host() -> Option<DisposableHost> {
-    if skipped() {
-        return None;
-    }
+/// A copy with jailctl and a canary. Without root the calling test ends as ignored.
+pub(crate) fn host() -> DisposableHost {
+    need_root();
     let host = DisposableHost::builder()
         .jailctl(env!("CARGO_BIN_EXE_jailctl"))
         .make();
     host.write("/canary", CANARY);
-    Some(host)
+    host
 }
 
 /// Gives the copy systemd's template of user managers, whether this machine has systemd or not.
@@ -202,10 +201,10 @@ pub(crate) fn look(host: &DisposableHost) -> disposable::Snapshot {
 }
 
 /// A copy as [`host`] gives it, with the PAM module where libpam looks for it and a listener that keeps what is said to the host's log.
-pub(crate) fn host_with_module() -> Option<DisposableHost> {
-    let host = host()?;
+pub(crate) fn host_with_module() -> DisposableHost {
+    let host = host();
     log_and_module(&host);
-    Some(host)
+    host
 }
 
 /// What [`host_with_module`] has beside [`host`].

@@ -4,9 +4,9 @@ use disposable::login::Scp;
 
 use crate::support::{Spec, host, look};
 
-#[test]
+#[disposable::test]
 fn a_template_of_the_host_wins_and_is_named_as_the_reason() {
-    let Some(host) = host() else { return };
+    let host = host();
     host.sshd();
     let key = host.key("harlequin");
     let spec = Spec::arkham(&key, &[]);
@@ -74,9 +74,9 @@ fn a_template_of_the_host_wins_and_is_named_as_the_reason() {
     assert_eq!(before.diff(&look(&host)), Vec::<String>::new());
 }
 
-#[test]
+#[disposable::test]
 fn the_templates_of_a_host_in_a_directory_are_its_own() {
-    let Some(host) = host() else { return };
+    let host = host();
     crate::builds::second_host(&host);
     let key = host.key("harlequin");
     let spec = Spec::arkham(&key, &[]);
@@ -122,9 +122,9 @@ fn jail<'host>(
     host.login("harlequin", &key)
 }
 
-#[test]
+#[disposable::test]
 fn the_templates_for_files_move_files() {
-    let Some(host) = host() else { return };
+    let host = host();
     let user = jail(&host, "'sftp'");
     host.write("/root/letter", "Dear Mistah J.\n");
     user.sftp("put /root/letter one\nget one /root/one").ok();
@@ -159,9 +159,9 @@ fn jail_again<'host>(
     user.as_user("harlequin")
 }
 
-#[test]
+#[disposable::test]
 fn the_template_for_git_keeps_repositories() {
-    let Some(host) = host() else { return };
+    let host = host();
     let user = jail(&host, "'git'");
     user.ssh("git init -q --bare work.git").ok();
     let ssh = user.line([], "");
@@ -182,7 +182,7 @@ fn the_template_for_git_keeps_repositories() {
 /// Builds a jail of these templates and sees what each command says there.
 #[track_caller]
 fn works(templates: &str, commands: &[(&str, &str)]) {
-    let Some(host) = host() else { return };
+    let host = host();
     let user = jail(&host, templates);
     for (command, says) in commands {
         let output = user.ssh(command).ok();
@@ -190,7 +190,7 @@ fn works(templates: &str, commands: &[(&str, &str)]) {
     }
 }
 
-#[test]
+#[disposable::test]
 fn the_templates_for_work_bring_their_programs() {
     works(
         "'shell', 'editors', 'network'",
@@ -205,7 +205,7 @@ fn the_templates_for_work_bring_their_programs() {
     );
 }
 
-#[test]
+#[disposable::test]
 fn the_templates_for_languages_bring_their_libraries() {
     works(
         "'shell', 'python', 'perl', 'php'",
@@ -223,7 +223,7 @@ fn the_templates_for_languages_bring_their_libraries() {
     );
 }
 
-#[test]
+#[disposable::test]
 fn the_template_for_node_brings_node() {
     works(
         "'shell', 'node'",

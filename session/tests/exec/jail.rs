@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
+use disposable::harness::need_root;
 use jailctl_session::exec::{ExecRequest, ExitKind, run};
 use jailctl_session::mount::bind;
 use jailctl_session::private_mounts;
@@ -23,12 +24,9 @@ pub(crate) const GROUPS: [u32; 2] = [64_003, 64_004];
 pub(crate) struct Jail(pub(crate) PathBuf);
 
 impl Jail {
-    /// None without root, after saying so.
-    pub(crate) fn new(name: &str) -> Option<Self> {
-        if !rustix::process::geteuid().is_root() {
-            eprintln!("skipped: needs root");
-            return None;
-        }
+    /// Creates the directory. Without root the calling test ends as ignored.
+    pub(crate) fn new(name: &str) -> Self {
+        need_root();
         let pid = std::process::id();
         let root = std::env::temp_dir().join(format!("jailctl-enter-{name}-{pid}"));
         let jail = Self(root);
@@ -48,7 +46,7 @@ impl Jail {
         input.write_all(probe()).expect("the probe");
         drop(input);
         assert!(install.wait().expect("its end").success());
-        Some(jail)
+        jail
     }
 
     /// The command that enters with the probe's `words`.
@@ -71,19 +69,16 @@ impl Drop for Jail {
     }
 }
 
-/// This test program, as the stand-in. Quiet and with two threads, libtest prints next to nothing before the test.
+/// This test program, as the stand-in: see `main`.
 pub(crate) fn again() -> Command {
-    let mut command = Command::new(std::env::current_exe().expect("this program"));
-    command.args(["--exact", "jail::stand_in", "--quiet", "--nocapture"]);
-    command.arg("--test-threads=2");
-    command
+    Command::new(std::env::current_exe().expect("this program"))
 }
 
 /// Compiled once a run.
 fn probe() -> &'static [u8] {
     static PROBE: OnceLock<Vec<u8>> = OnceLock::new();
     PROBE.get_or_init(|| {
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/enter/probe.c");
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/exec/probe.c");
         let pid = std::process::id();
         let binary = std::env::temp_dir().join(format!("jailctl-probe-{pid}"));
         let mut gcc = Command::new("gcc");
@@ -130,13 +125,10 @@ impl State {
     }
 }
 
-/// Not a test of its own: what the others start. Exits as the entered program did, a signal as 128 and its number, an error as 125.
-#[test]
+/// The process that the tests start, with the entry in its environment; `root` is `ENTRY_ROOT`.
+/// Exits as the entered program did, a signal as 128 and its number, an error as 125.
 #[expect(clippy::exit, reason = "it stands in for a program")]
-fn stand_in() {
-    let Ok(root) = std::env::var("ENTRY_ROOT") else {
-        return;
-    };
+pub(crate) fn stand_in(root: &str) {
     let leaks = std::env::var("ENTRY_LEAKS").is_ok_and(|wanted| wanted == "yes");
     let opened = ["/", "/etc", "/etc/passwd"].map(|name| {
         let flags = OFlags::RDONLY;
@@ -145,10 +137,10 @@ fn stand_in() {
     let proc = std::env::var("ENTRY_PROC").is_ok();
     let result = private_mounts(|| {
         if proc {
-            bind(Path::new("/proc"), &*Path::new(&root).join("proc")).expect("a mount");
-            bind(Path::new("/dev"), &*Path::new(&root).join("dev")).expect("a mount");
+            bind(Path::new("/proc"), &*Path::new(root).join("proc")).expect("a mount");
+            bind(Path::new("/dev"), &*Path::new(root).join("dev")).expect("a mount");
         }
-        enter_as_told(Path::new(&root))
+        enter_as_told(Path::new(root))
     });
     drop(opened);
     match result.expect("a namespace") {

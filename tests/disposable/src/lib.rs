@@ -4,14 +4,14 @@
 //! loopback. Real `useradd`, real sshd on 127.0.0.1 and real clients run in it, several copies at once, and nothing done in one reaches the machine or
 //! outlives the value: the copy ends when it is dropped, or when the test is killed. Cgroups are the exception: there is one hierarchy per kernel.
 //!
-//! It needs root. Without it [`skipped`] says so, and a test returns; as root nothing is skipped, and a tool that is missing is a failure.
+//! It needs root. Without root a test that calls [`harness::need_root`] is ignored; as root no test
+//! is, and a missing tool is a failure.
 //!
-//! ```
+//! ```no_run
 //! use disposable::DisposableHost;
+//! use disposable::harness::need_root;
 //!
-//! if disposable::skipped() {
-//!     return;
-//! }
+//! need_root();
 //! let host = DisposableHost::new();
 //! let bob = host.plain_user("bob");
 //! let sshd = host.sshd();
@@ -20,6 +20,7 @@
 //! assert!(sshd.log().contains("Accepted publickey for bob"));
 //! ```
 //!
+//! - [`harness`]: the test harness, which reports a test that cannot run as ignored.
 //! - [`run`]: commands inside, their [`Output`], and [`Running`] ones.
 //! - [`sshd`]: the real daemon on the copy's own port 22.
 //! - [`login`]: keys, and the real clients: [`Login`], [`Session`], [`Probe`].
@@ -37,6 +38,7 @@
     reason = "a harness panics: that is how a test fails"
 )]
 
+pub mod harness;
 mod init;
 pub mod login;
 pub mod run;
@@ -47,6 +49,7 @@ pub mod trace;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use disposable_attribute::test;
 use init::Keeper;
 pub use login::{Key, Login, Probe, Session};
 pub use run::{Output, Running};
@@ -61,17 +64,6 @@ pub fn available() -> Result<(), &'static str> {
     } else {
         Err("needs root, for namespaces and accounts")
     }
-}
-
-/// Whether the calling test has to be skipped; says why on stderr.
-#[expect(
-    clippy::print_stderr,
-    reason = "the one who runs the tests is to see it"
-)]
-pub fn skipped() -> bool {
-    available()
-        .inspect_err(|why| eprintln!("skipped: {why}"))
-        .is_err()
 }
 
 /// How a copy is made, where the plain one is not enough.

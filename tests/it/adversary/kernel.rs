@@ -20,15 +20,15 @@ fn answers(said: &str) -> BTreeMap<String, String> {
 }
 
 /// A copy with the probe in the jail arkham, whose sessions have what `more` says.
-fn probed(more: &str) -> Option<DisposableHost> {
-    let host = host_with_module()?;
+fn probed(more: &str) -> DisposableHost {
+    let host = host_with_module();
     compile(&host, "calls", include_str!("calls.c"));
     let key = host.key("harlequin");
     let mut spec = Spec::arkham(&key, &["calls"]);
     spec.more.push_str("[namespaces]\n");
     spec.more.push_str(more);
     spec.build(&host).ok();
-    Some(host)
+    host
 }
 
 /// The calls that a session is kept from, with the errno; outside each is carried out.
@@ -100,9 +100,9 @@ fn is_here(name: &str) -> bool {
     cfg!(target_arch = "x86_64") || !(name.starts_with("i386") || name.starts_with("x32"))
 }
 
-#[test]
+#[disposable::test]
 fn c2_rare_system_calls_are_answered_in_the_kernels_place() {
-    let Some(host) = probed("") else { return };
+    let host = probed("");
     let _sshd = host.sshd();
     let outside = answers(host.plain_user("bob").ssh("calls").ok().stdout());
     let inside = answers(harlequin(&host).ssh("calls").ok().stdout());
@@ -127,14 +127,14 @@ fn c2_rare_system_calls_are_answered_in_the_kernels_place() {
     assert_eq!(entered, inside, "enter gives the same");
 }
 
-#[test]
+#[disposable::test]
 fn c1_no_socket_leads_to_the_machine_below_in_any_kind_of_session() {
     for more in [
         "[network]\nmode = \"none\"\n",
         "user = true\n",
         "pid = false\nipc = false\n",
     ] {
-        let Some(host) = probed(more) else { return };
+        let host = probed(more);
         let _sshd = host.sshd();
         let outside = answers(host.plain_user("bob").ssh("calls").ok().stdout());
         let inside = answers(harlequin(&host).ssh("calls").ok().stdout());
@@ -156,11 +156,9 @@ const THIRTY_TWO: &str = r#"
     }
     void _start(void) { call(4, 1, (long)"thirty-two\n", 11); call(1, 7, 0, 0); }"#;
 
-#[test]
+#[disposable::test]
 fn c2_ordinary_programs_work_under_the_filter() {
-    let Some(host) = host_with_module() else {
-        return;
-    };
+    let host = host_with_module();
     let mut tools = vec![
         "vim", "tmux", "gdb", "strace", "sleep", "python3", "node", "tty", "stty",
     ];
@@ -243,11 +241,9 @@ fn core_limit(text: &str) -> String {
     words[4..6].join(" ")
 }
 
-#[test]
+#[disposable::test]
 fn b3_no_core_of_a_session_is_dumped_or_given_to_a_program_of_the_hosts() {
-    let Some((host, mut spec)) = copy(&[], "") else {
-        return;
-    };
+    let (host, mut spec) = copy(&[], "");
     let _sshd = host.sshd();
     let user = harlequin(&host);
     let limit = |login: &Login<'_>| core_limit(login.ssh("cat /proc/self/limits").ok().stdout());
@@ -282,11 +278,9 @@ fn held(login: &Login<'_>, what: &str) -> (u32, u32) {
     (number(0).unwrap_or(0), number(3).unwrap_or(0))
 }
 
-#[test]
+#[disposable::test]
 fn b2_buffers_of_sockets_count_as_memory() {
-    let Some(host) = host_with_module() else {
-        return;
-    };
+    let host = host_with_module();
     compile(&host, "hold", include_str!("hold.c"));
     let limits = "memory = \"32M\"\n[network]\nmode = \"none\"\n";
     let (parent, host, _) = limit(host, &["hold"], limits);
@@ -309,11 +303,9 @@ fn b2_buffers_of_sockets_count_as_memory() {
     parent.until_empty();
 }
 
-#[test]
+#[disposable::test]
 fn c5_sshds_process_that_is_the_users_holds_nothing_of_roots_to_write_or_to_leave_by() {
-    let Some(host) = host_with_module() else {
-        return;
-    };
+    let host = host_with_module();
     let (parent, host, _) = limit(host, &[], "memory = \"64M\"\nsessions = 4\n");
     let _sshd = host.sshd();
     let user = harlequin(&host);
@@ -343,11 +335,9 @@ fn c5_sshds_process_that_is_the_users_holds_nothing_of_roots_to_write_or_to_leav
     parent.until_empty();
 }
 
-#[test]
+#[disposable::test]
 fn c2_no_key_of_the_same_user_id_is_reached_from_a_session() {
-    let Some(host) = host_with_module() else {
-        return;
-    };
+    let host = host_with_module();
     compile(&host, "grip", include_str!("../session/reach_probe.c"));
     let key = host.key("harlequin");
     let mut spec = Spec::arkham(&key, &["grip"]);
@@ -372,11 +362,9 @@ fn c2_no_key_of_the_same_user_id_is_reached_from_a_session() {
     assert_eq!(entered.ok().text(), "refused");
 }
 
-#[test]
+#[disposable::test]
 fn logins_wait_for_a_register_that_is_busy() {
-    let Some(host) = host_with_module() else {
-        return;
-    };
+    let host = host_with_module();
     let (parent, host, _) = limit(host, &[], "sessions = 9\n");
     let _sshd = host.sshd();
     let user = harlequin(&host);

@@ -54,26 +54,24 @@ fn remove_under_hoppers(host: &DisposableHost) {
     assert!(!host.has("/srv/jails/arkham"));
 }
 
-#[test]
+#[disposable::test]
 fn b6_remove_ends_whoever_forks_in_a_plain_chroot() {
-    let Some(host) = host() else { return };
+    let host = host();
     built(&host, "");
     remove_under_hoppers(&host);
 }
 
-#[test]
+#[disposable::test]
 fn b6_remove_ends_whoever_forks_in_a_session() {
-    let Some(host) = host_with_module() else {
-        return;
-    };
+    let host = host_with_module();
     built(&host, "[namespaces]\npid = false\n");
     remove_under_hoppers(&host);
 }
 
 /// Who forks and ends is in one place at one look, and in another at the next, and still somebody.
-#[test]
+#[disposable::test]
 fn b6_remove_without_kill_finds_whoever_forks() {
-    let Some(host) = host() else { return };
+    let host = host();
     built(&host, "");
     harlequin(&host).ssh("hopper 1 60").ok();
     host.until("! pgrep -f 'harlequin [[]priv' >/dev/null");
@@ -83,9 +81,9 @@ fn b6_remove_without_kill_finds_whoever_forks() {
     host.jailctl(["remove", "arkham", "--kill"]).ok();
 }
 
-#[test]
+#[disposable::test]
 fn b6_kill_ends_whoever_forks_and_leaves_the_account_open() {
-    let Some(host) = host() else { return };
+    let host = host();
     built(&host, "");
     let _other = host.plain_user("alice").session();
     for _ in 0..3 {
@@ -100,9 +98,9 @@ fn b6_kill_ends_whoever_forks_and_leaves_the_account_open() {
 }
 
 /// Users who log in again meanwhile do not keep it for ever, and it says who is left.
-#[test]
+#[disposable::test]
 fn b6_kill_is_over_in_time_where_users_come_back() {
-    let Some(host) = host() else { return };
+    let host = host();
     built(&host, "");
     let line = harlequin(&host).line([], "sleep 60");
     let mut clients = Vec::new();
@@ -123,9 +121,9 @@ fn b6_kill_is_over_in_time_where_users_come_back() {
 }
 
 /// The one who ends them can be neither stopped nor ended by them: they try.
-#[test]
+#[disposable::test]
 fn b6_whoever_kills_everybody_is_ended_all_the_same() {
-    let Some(host) = host() else { return };
+    let host = host();
     let mut spec = built(&host, "");
     let source = "#include <signal.h>\n#include <stdlib.h>\n#include <stdio.h>\n#include <time.h>\n#include <unistd.h>\n\
         int main(int c, char **v) { time_t end = time(0) + 60; puts(\"up\"); fflush(stdout); sleep(1); signal(SIGCHLD, SIG_IGN); \
@@ -145,9 +143,9 @@ fn b6_whoever_kills_everybody_is_ended_all_the_same() {
 }
 
 /// The user id of a jailed user is taken for one signal to all of its processes only if no account of the host has it as well.
-#[test]
+#[disposable::test]
 fn b6_an_id_that_two_accounts_have_is_ended_process_by_process() {
-    let Some(host) = host() else { return };
+    let host = host();
     built(&host, "");
     let kill = || {
         let mut shell = harlequin(&host).session();
@@ -168,11 +166,9 @@ fn b6_an_id_that_two_accounts_have_is_ended_process_by_process() {
 }
 
 /// Freezing is over in time too, and what is frozen can be ended.
-#[test]
+#[disposable::test]
 fn b6_freeze_stops_whoever_forks() {
-    let Some(host) = host_with_module() else {
-        return;
-    };
+    let host = host_with_module();
     built(&host, "[limits]\ntasks = 100\n");
     let _hopping = hop(&harlequin(&host));
     let (frozen, took) = timed(&host, &["jailctl", "freeze", "arkham"]);
@@ -209,7 +205,7 @@ fn inside(host: &DisposableHost, script: &str) -> Output {
 }
 
 fn zombies(more: &str) {
-    let Some(host) = host() else { return };
+    let host = host();
     log_and_module(&host);
     let key = host.key("harlequin");
     let mut spec = Spec::arkham(&key, &["sleep"]);
@@ -247,12 +243,12 @@ fn zombies(more: &str) {
     .ok();
 }
 
-#[test]
+#[disposable::test]
 fn p_a_zombie_is_nobody_in_a_plain_chroot() {
     zombies("");
 }
 
-#[test]
+#[disposable::test]
 fn p_a_zombie_is_nobody_in_a_session() {
     zombies("[namespaces]\n");
 }
@@ -268,9 +264,7 @@ const TITLES: [(&str, &str); 3] = [
 /// Somebody who has authenticated is held up in PAM, with each of the titles; `deed` is done to the jail meanwhile.
 fn on_the_way_in(deed: impl Fn(&DisposableHost, &Spec)) {
     for (title, start) in TITLES {
-        let Some(host) = host_with_module() else {
-            return;
-        };
+        let host = host_with_module();
         let key = host.key("harlequin");
         let spec = Spec::arkham(&key, &["sleep"]).plain();
         spec.build(&host).ok();
@@ -294,7 +288,7 @@ fn on_the_way_in(deed: impl Fn(&DisposableHost, &Spec)) {
     }
 }
 
-#[test]
+#[disposable::test]
 fn v_remove_is_refused_while_somebody_is_on_the_way_in() {
     on_the_way_in(|host, _| {
         let refused = host.jailctl(["remove", "arkham"]).exits(4);
@@ -308,7 +302,7 @@ fn v_remove_is_refused_while_somebody_is_on_the_way_in() {
     });
 }
 
-#[test]
+#[disposable::test]
 fn v_kill_ends_whoever_is_on_the_way_in() {
     on_the_way_in(|host, _| {
         let killed = host.jailctl(["kill", "arkham"]).ok();
@@ -318,7 +312,7 @@ fn v_kill_ends_whoever_is_on_the_way_in() {
     });
 }
 
-#[test]
+#[disposable::test]
 fn v_a_change_to_sessions_waits_for_whoever_is_on_the_way_in() {
     on_the_way_in(|host, plain| {
         let mut own = plain.clone();
@@ -332,7 +326,7 @@ fn v_a_change_to_sessions_waits_for_whoever_is_on_the_way_in() {
     });
 }
 
-#[test]
+#[disposable::test]
 fn v_whoever_is_dropped_on_the_way_in_keeps_the_account() {
     on_the_way_in(|host, spec| {
         let mut without = spec.clone();

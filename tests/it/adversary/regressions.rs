@@ -76,9 +76,9 @@ fn with_key(key: &str) -> String {
     format!("-oIdentitiesOnly=yes -oPreferredAuthentications=publickey -i {key}")
 }
 
-#[test]
+#[disposable::test]
 fn held_a_certificate_of_an_authority_that_the_host_trusts() {
-    let Some(host) = host() else { return };
+    let host = host();
     host.sh("mkdir -p /run/keys; ssh-keygen -q -t ed25519 -N '' -f /run/keys/ca")
         .ok();
     let config = format!("{CARELESS}TrustedUserCAKeys /run/keys/ca.pub\n");
@@ -93,9 +93,9 @@ fn held_a_certificate_of_an_authority_that_the_host_trusts() {
     });
 }
 
-#[test]
+#[disposable::test]
 fn held_keys_that_a_command_of_root_prints() {
-    let Some(host) = host() else { return };
+    let host = host();
     let config = format!(
         "{CARELESS}AuthorizedKeysCommand /usr/local/sbin/keys\nAuthorizedKeysCommandUser root\n\
          AuthorizedPrincipalsCommand /usr/local/sbin/keys\nAuthorizedPrincipalsCommandUser root\n"
@@ -108,9 +108,9 @@ fn held_keys_that_a_command_of_root_prints() {
     only_bob(&accounts, |user| ssh(&host, user, &with_key(&key.path)));
 }
 
-#[test]
+#[disposable::test]
 fn held_keys_in_the_home_of_the_host_without_strict_modes() {
-    let Some(host) = host() else { return };
+    let host = host();
     let key = host.key("held");
     let config = format!("{CARELESS}StrictModes no\n");
     let accounts = accounts(&host, &config);
@@ -123,9 +123,9 @@ fn held_keys_in_the_home_of_the_host_without_strict_modes() {
     only_bob(&accounts, |user| ssh(&host, user, &with_key(&key.path)));
 }
 
-#[test]
+#[disposable::test]
 fn held_a_password_by_either_method() {
-    let Some(host) = host() else { return };
+    let host = host();
     let config = CARELESS.replace(
         "KbdInteractiveAuthentication no",
         "KbdInteractiveAuthentication yes\nPasswordAuthentication yes",
@@ -147,9 +147,9 @@ fn held_a_password_by_either_method() {
     }
 }
 
-#[test]
+#[disposable::test]
 fn held_a_host_that_vouches_for_its_users() {
-    let Some(host) = host() else { return };
+    let host = host();
     let config = format!(
         "{CARELESS}HostbasedAuthentication yes\nHostbasedUsesNameFromPacketOnly yes\nIgnoreRhosts yes\n"
     );
@@ -172,9 +172,9 @@ fn held_a_host_that_vouches_for_its_users() {
     });
 }
 
-#[test]
+#[disposable::test]
 fn held_programs_of_the_host_that_start_a_shell_for_a_password() {
-    let Some(host) = host() else { return };
+    let host = host();
     let accounts = accounts(&host, CARELESS);
     host.run(["useradd", "--create-home", "--shell", "/bin/bash", "carl"])
         .ok();
@@ -234,9 +234,9 @@ fn second_sshd(host: &DisposableHost, config: &str, key: impl Fn(&str) -> String
     reached.to_vec()
 }
 
-#[test]
+#[disposable::test]
 fn c7_a_second_sshd_with_another_configuration_lets_no_jailed_account_in() {
-    let Some(host) = host() else { return };
+    let host = host();
     let accounts = accounts(&host, CARELESS);
     // Where each configuration looks for keys, everybody has one.
     host.sh("mkdir -p /run/all; cp /run/keys/*.pub /run/all; chmod -R a+rX /run/all")
@@ -285,9 +285,9 @@ fn c7_a_second_sshd_with_another_configuration_lets_no_jailed_account_in() {
     assert_eq!(reach(&host, &accounts.bob), Reach::Host);
 }
 
-#[test]
+#[disposable::test]
 fn c6_a_shell_of_jails_in_the_hosts_list_is_named_and_refused() {
-    let Some(host) = host() else { return };
+    let host = host();
     host.sshd();
     let key = host.key("harlequin");
     let spec = Spec::arkham(&key, &[]);
@@ -324,9 +324,9 @@ fn c6_a_shell_of_jails_in_the_hosts_list_is_named_and_refused() {
     host.jailctl(["doctor"]).exits(1);
 }
 
-#[test]
+#[disposable::test]
 fn held_names_of_users_as_parts_of_roots() {
-    let Some(host) = host() else { return };
+    let host = host();
     let key = host.key("any");
     host.sh("mkdir -p /srv/jails /var/lib/jailctl").ok();
     let before = look(&host);

@@ -8,15 +8,15 @@ use crate::support::{Spec, host, look};
 const SECRET: &str = "the token of root";
 
 /// A copy with joe, who has an account of his own, and with a secret of root's.
-fn host_of_joe() -> Option<DisposableHost> {
-    let host = host()?;
+fn host_of_joe() -> DisposableHost {
+    let host = host();
     host.plain_user("joe");
     host.sh(&format!(
         "mkdir -m 700 /root/secret; echo '{SECRET}' >/root/secret/key; chmod 600 /root/secret/key
         chmod 755 /home/joe"
     ))
     .ok();
-    Some(host)
+    host
 }
 
 /// A spec that takes `source`, with further lines.
@@ -48,9 +48,9 @@ fn is_refused(host: &DisposableHost, spec: &Spec, words: &[&str]) {
     assert_eq!(found.ok().text(), "");
 }
 
-#[test]
+#[disposable::test]
 fn a5_a_source_that_somebody_else_can_exchange_brings_no_secret_along() {
-    let Some(host) = host_of_joe() else { return };
+    let host = host_of_joe();
     host.sh(
         "cd /home/joe; mkdir site private; echo page >site/page; chown -R joe site
         # Links of joe's, also one where the directory is root's, and root's own in a place of joe's.
@@ -95,9 +95,9 @@ fn a5_a_source_that_somebody_else_can_exchange_brings_no_secret_along() {
     }
 }
 
-#[test]
+#[disposable::test]
 fn a5_sources_that_are_what_they_seem_are_taken() {
-    let Some(host) = host_of_joe() else { return };
+    let host = host_of_joe();
     host.sh(
         "cd /home/joe; mkdir -p site/sub; echo page >site/sub/page; ln -s sub/page site/link
         echo mine >site/mine; chmod 600 site/mine; chown -R -h joe site
@@ -133,9 +133,9 @@ fn a5_sources_that_are_what_they_seem_are_taken() {
     assert_eq!(tree.ok().text(), "page\nmine\nsub/page\n600");
 }
 
-#[test]
+#[disposable::test]
 fn a5_a_mode_does_not_open_what_was_closed() {
-    let Some(host) = host_of_joe() else { return };
+    let host = host_of_joe();
     host.sh(
         "cd /home/joe; echo mine >mine; mkdir site; cp mine site/; chmod 600 mine site/mine; chown -R joe mine site
         cp mine /root/joes; chown joe /root/joes; chmod 640 /root/joes",
@@ -166,9 +166,9 @@ fn a5_a_mode_does_not_open_what_was_closed() {
     assert_eq!(taken.trim(), "mine");
 }
 
-#[test]
+#[disposable::test]
 fn a5_a_users_program_brings_nothing_along_that_is_closed_to_him() {
-    let Some(host) = host_of_joe() else { return };
+    let host = host_of_joe();
     host.sh(&format!(
         "printf '#!/bin/sh\\n# {SECRET}\\n' >/root/secret/run; chmod 755 /root/secret/run
         mkdir -p /home/joe/site /root/site; cd /home/joe; ln -s /root/secret/run i
@@ -187,9 +187,9 @@ fn a5_a_users_program_brings_nothing_along_that_is_closed_to_him() {
     assert!(host.has("/srv/jails/arkham/root/secret/run"));
 }
 
-#[test]
+#[disposable::test]
 fn a5_a_skeleton_holds_only_what_everybody_may_read() {
-    let Some(host) = host_of_joe() else { return };
+    let host = host_of_joe();
     let key = host.key("harlequin");
     let spec = |skel: &str| {
         let mut spec = Spec::arkham(&key, &[]);
@@ -227,9 +227,9 @@ fn a5_a_skeleton_holds_only_what_everybody_may_read() {
     );
 }
 
-#[test]
+#[disposable::test]
 fn c3_nobody_chooses_by_a_link_which_of_roots_files_is_obeyed() {
-    let Some(host) = host_of_joe() else { return };
+    let host = host_of_joe();
     host.sh("rm -f /run/keys/harlequin*").ok();
     let key = host.key("harlequin");
     let plain = Spec::arkham(&key, &[]);
@@ -302,9 +302,9 @@ fn c3_nobody_chooses_by_a_link_which_of_roots_files_is_obeyed() {
     }
 }
 
-#[test]
+#[disposable::test]
 fn c3_output_and_root_follow_no_link_of_somebody_elses() {
-    let Some(host) = host_of_joe() else { return };
+    let host = host_of_joe();
     crate::builds::second_host(&host);
     let key = host.key("harlequin");
     let path = Spec::arkham(&key, &[]).put(&host);

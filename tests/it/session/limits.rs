@@ -9,6 +9,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use disposable::DisposableHost;
+use disposable::harness::need_root;
 
 use super::control_groups::Parent;
 use super::fail_closed::closed;
@@ -16,11 +17,8 @@ use super::{LOG, compile, harlequin};
 use crate::support::{Spec, host_with_module, log_and_module};
 
 /// A copy with sshd at work and the jail arkham, which has these limits.
-pub(crate) fn limited(
-    also: &[&'static str],
-    limits: &str,
-) -> Option<(Parent, DisposableHost, Spec)> {
-    host_with_module().map(|host| limit(host, also, limits))
+pub(crate) fn limited(also: &[&'static str], limits: &str) -> (Parent, DisposableHost, Spec) {
+    limit(host_with_module(), also, limits)
 }
 
 pub(crate) fn limit(
@@ -36,14 +34,12 @@ pub(crate) fn limit(
     (parent, host, spec)
 }
 
-#[test]
+#[disposable::test]
 fn every_session_is_in_its_jails_groups_and_they_go_with_the_last() {
-    let Some((parent, host, _)) = limited(
+    let (parent, host, _) = limited(
         &["sleep"],
         "memory = \"256M\"\ncpu = \"50%\"\ncpu_weight = 50\ncpus = \"0\"\ntasks = 64\ndevices = []\nopen_files = 512\n",
-    ) else {
-        return;
-    };
+    );
     let _sshd = host.sshd();
     let login = harlequin(&host);
     let mut first = login.start([], "echo up; read -r line; exit 3");
@@ -70,11 +66,9 @@ fn every_session_is_in_its_jails_groups_and_they_go_with_the_last() {
 }
 
 /// systemd says that it runs a host by a directory, and this machine's groups are those of v1, as they are where it was told so at boot.
-#[test]
+#[disposable::test]
 fn where_systemd_keeps_groups_of_v1_those_of_jails_are_made_beside_its_own() {
-    let Some(host) = host_with_module() else {
-        return;
-    };
+    let host = host_with_module();
     host.sh("mkdir -p /run/systemd/system").ok();
     let (parent, host, _) = limit(host, &[], "memory = \"256M\"\ntasks = 64\ndevices = []\n");
     let _sshd = host.sshd();
@@ -125,11 +119,9 @@ const HOG: &str = r#"
         puts("had it all");
     }"#;
 
-#[test]
+#[disposable::test]
 fn a_fork_bomb_stops_at_tasks() {
-    let Some(host) = host_with_module() else {
-        return;
-    };
+    let host = host_with_module();
     compile(&host, "forks", FORKS);
     compile(&host, "bomb", BOMB);
     let (parent, host, _) = limit(host, &["forks", "bomb"], "tasks = 32\n");
@@ -165,11 +157,9 @@ fn a_fork_bomb_stops_at_tasks() {
     parent.until_empty();
 }
 
-#[test]
+#[disposable::test]
 fn who_takes_too_much_memory_is_killed_in_his_jail_alone() {
-    let Some(host) = host_with_module() else {
-        return;
-    };
+    let host = host_with_module();
     compile(&host, "hog", HOG);
     let (parent, host, _) = limit(host, &["hog"], "memory = \"64M\"\n");
     let _sshd = host.sshd();
@@ -187,11 +177,9 @@ fn who_takes_too_much_memory_is_killed_in_his_jail_alone() {
     parent.until_empty();
 }
 
-#[test]
+#[disposable::test]
 fn a_busy_loop_gets_its_share_of_a_processor() {
-    let Some((parent, host, _)) = limited(&[], "cpu = \"20%\"\ncpu_weight = 10000\n") else {
-        return;
-    };
+    let (parent, host, _) = limited(&[], "cpu = \"20%\"\ncpu_weight = 10000\n");
     let _sshd = host.sshd();
     let login = harlequin(&host);
     let mut running = login.start([], "echo up; while :; do :; done & while :; do :; done");
@@ -225,11 +213,9 @@ fn a_busy_loop_gets_its_share_of_a_processor() {
     assert!(used_by_control / 2.0 > 0.4, "{control:?}");
 }
 
-#[test]
+#[disposable::test]
 fn no_more_sessions_than_may_be() {
-    let Some((parent, host, _)) = limited(&[], "sessions = 2\n") else {
-        return;
-    };
+    let (parent, host, _) = limited(&[], "sessions = 2\n");
     let _sshd = host.sshd();
     let bob = host.plain_user("bob");
     let login = harlequin(&host);
@@ -268,14 +254,12 @@ fn no_more_sessions_than_may_be() {
     parent.until_empty();
 }
 
-#[test]
+#[disposable::test]
 fn enter_counts_and_is_limited_as_ssh_is() {
-    let Some((parent, host, _)) = limited(
+    let (parent, host, _) = limited(
         &["sleep"],
         "tasks = 20\nmemory = \"64M\"\nopen_files = 100\n",
-    ) else {
-        return;
-    };
+    );
     let mut inside = host.spawn([
         "jailctl",
         "enter",
@@ -293,11 +277,9 @@ fn enter_counts_and_is_limited_as_ssh_is() {
     parent.until_empty();
 }
 
-#[test]
+#[disposable::test]
 fn disks_are_read_and_written_as_fast_as_was_said() {
-    if disposable::skipped() {
-        return;
-    }
+    need_root();
     // A real disk: the copy's own files are in memory.
     let jails = std::env::current_exe()
         .expect("this program")
@@ -330,11 +312,9 @@ fn disks_are_read_and_written_as_fast_as_was_said() {
     assert_eq!(read, "", "reading is not limited");
 }
 
-#[test]
+#[disposable::test]
 fn a_device_that_is_not_named_cannot_be_opened() {
-    let Some(host) = host_with_module() else {
-        return;
-    };
+    let host = host_with_module();
     host.sh("mkdir /opt/nodes; mknod -m 666 /opt/nodes/zero c 1 5; mknod -m 666 /opt/nodes/tun c 10 200").ok();
     let mount = "[[mount]]\nsource = \"/opt/nodes\"\ntarget = \"/nodes\"\noptions = [\"rw\", \"dev\", \"nosuid\", \"noexec\"]\n";
     let (_parent, host, mut spec) = limit(host, &[], &format!("tasks = 64\n{mount}"));
@@ -366,11 +346,9 @@ fn a_device_that_is_not_named_cannot_be_opened() {
     }
 }
 
-#[test]
+#[disposable::test]
 fn a_host_that_cannot_keep_a_limit_is_told_so_when_the_jail_is_built() {
-    let Some((_parent, host, mut spec)) = limited(&[], "tasks = 64\n") else {
-        return;
-    };
+    let (_parent, host, mut spec) = limited(&[], "tasks = 64\n");
     let before = host.snapshot(["/etc", "/srv", "/var/lib/jailctl"]);
     let tasks = spec.more.clone();
     for (limits, breaks, mends, said) in [
@@ -434,11 +412,9 @@ fn a_host_that_cannot_keep_a_limit_is_told_so_when_the_jail_is_built() {
     assert_eq!(host.snapshot(["/etc", "/srv", "/var/lib/jailctl"]), before);
 }
 
-#[test]
+#[disposable::test]
 fn without_its_limits_there_is_no_session() {
-    let Some((parent, host, _)) = limited(&[], "tasks = 64\n") else {
-        return;
-    };
+    let (parent, host, _) = limited(&[], "tasks = 64\n");
     let sshd = host.sshd();
     let bob = host.plain_user("bob");
     let policy = "/var/lib/jailctl/arkham/policy";

@@ -45,11 +45,9 @@ fn slow_down(host: &DisposableHost) -> String {
 }
 
 /// Between PAM's word on the account and chroot(2) sshd's process is root's, with the host's root directory.
-#[test]
+#[disposable::test]
 fn a_login_that_has_not_arrived_yet_counts_as_somebody_in_the_jail() {
-    let Some(host) = host_with_module() else {
-        return;
-    };
+    let host = host_with_module();
     let (plain, harlequin) = plain_arkham(&host, &["sleep"]);
     let _sshd = host.sshd();
     let stack = slow_down(&host);
@@ -73,11 +71,9 @@ fn a_login_that_has_not_arrived_yet_counts_as_somebody_in_the_jail() {
     assert_eq!(reach(&host, &harlequin), Reach::Jail);
 }
 
-#[test]
+#[disposable::test]
 fn who_is_dropped_while_he_is_on_his_way_in_keeps_the_host_from_nothing() {
-    let Some(host) = host_with_module() else {
-        return;
-    };
+    let host = host_with_module();
     let (alice, bob) = (host.key("alice"), host.key("bob"));
     let build = |users: &[(&str, &Key)]| {
         let text = acme("binaries = [\"bash\", \"sleep\"]", users);
@@ -101,11 +97,9 @@ fn who_is_dropped_while_he_is_on_his_way_in_keeps_the_host_from_nothing() {
 }
 
 /// sshd goes by the configuration that it had when the connection came, for as long as somebody takes to show who he is.
-#[test]
+#[disposable::test]
 fn a_connection_of_before_leads_neither_into_the_plain_chroot_nor_out_of_a_session() {
-    let Some(host) = host_with_module() else {
-        return;
-    };
+    let host = host_with_module();
     let (plain, _) = plain_arkham(&host, &["sleep"]);
     let sshd = host.sshd();
     host.write(
@@ -143,11 +137,9 @@ fn a_connection_of_before_leads_neither_into_the_plain_chroot_nor_out_of_a_sessi
 }
 
 /// With `--no-reload` sshd goes on by its old configuration, and by the new stack of PAM.
-#[test]
+#[disposable::test]
 fn until_sshd_is_told_nobody_gets_into_the_jail_by_its_own_directory() {
-    let Some(host) = host_with_module() else {
-        return;
-    };
+    let host = host_with_module();
     let (plain, _) = plain_arkham(&host, &[]);
     let sshd = host.sshd();
     let spec = own(&plain).put(&host);
@@ -160,11 +152,9 @@ fn until_sshd_is_told_nobody_gets_into_the_jail_by_its_own_directory() {
 }
 
 /// What a family is made of can change without its spec: by a template of the host's, or of a new jailctl's.
-#[test]
+#[disposable::test]
 fn an_update_tells_sshd_of_a_whole_family_or_of_none() {
-    let Some(host) = host_with_module() else {
-        return;
-    };
+    let host = host_with_module();
     let (alice, bob) = (host.key("alice"), host.key("bob"));
     let template = |more: &str| {
         let text = format!("binaries = [\"bash\", \"ls\", \"cat\", \"sleep\"]\n{more}");
