@@ -211,7 +211,7 @@ fn further_groups_are_made_joined_and_taken_away() {
 }
 
 #[disposable::test]
-fn accounts_of_a_host_in_a_directory_are_taken_over_and_given_back() {
+fn accounts_below_root_option_are_adopted_and_restored() {
     let host = host();
     crate::builds::second_host(&host);
     host.sh("groupadd --prefix /root/other devs; useradd --prefix /root/other -U -G devs bob")

@@ -87,7 +87,7 @@ pub(crate) fn second_host(host: &DisposableHost) {
 }
 
 #[disposable::test]
-fn a_host_in_a_directory_is_changed_and_the_running_one_is_not() {
+fn root_option_changes_only_the_other_host() {
     let host = host();
     second_host(&host);
     let key = host.key("key");
@@ -190,7 +190,7 @@ fn failing_in_turn(
 }
 
 #[disposable::test]
-fn a_first_build_that_fails_at_any_call_leaves_the_host_as_it_was() {
+fn a_first_build_failing_at_any_call_is_undone() {
     let calls = [
         ("mkdirat", "ENOSPC"),
         ("fchown", "EPERM"),
@@ -223,7 +223,7 @@ fn a_first_build_that_fails_at_any_call_leaves_the_host_as_it_was() {
 }
 
 #[disposable::test]
-fn a_rebuild_that_fails_at_any_call_leaves_the_jail_at_work() {
+fn a_rebuild_failing_at_any_call_keeps_the_jail() {
     for (call, error) in [
         ("renameat2", "EIO"),
         ("linkat", "EIO"),
@@ -253,7 +253,7 @@ fn a_rebuild_that_fails_at_any_call_leaves_the_jail_at_work() {
 }
 
 #[disposable::test]
-fn what_somebody_put_in_the_way_of_a_file_is_not_taken_away() {
+fn an_unmanaged_path_in_the_way_is_kept() {
     let host = host();
     let (mut spec, _) = arkham(&host, &[]);
     host.sh("mkdir /srv/jails/arkham/data; echo years of work >/srv/jails/arkham/data/thesis")
@@ -271,7 +271,7 @@ fn what_somebody_put_in_the_way_of_a_file_is_not_taken_away() {
 }
 
 #[disposable::test]
-fn a_match_on_the_port_is_no_obstacle_and_a_mount_in_the_tree_is_one() {
+fn a_mount_in_the_tree_is_refused() {
     let host = host();
     host.write(
         "/etc/ssh/sshd_config.d/90-port.conf",

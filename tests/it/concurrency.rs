@@ -3,7 +3,7 @@
 use crate::support::{Reach, Spec, arkham, host, look, reach};
 
 #[disposable::test]
-fn a_hundred_builds_and_updates_killed_at_any_moment_leave_a_whole_host() {
+fn a_hundred_killed_runs_leave_a_whole_host() {
     let host = host();
     let bob = host.plain_user("bob");
     host.sshd();
@@ -118,7 +118,7 @@ fn twenty_builds_at_once_beside_useradd_lose_nothing() {
 }
 
 #[disposable::test]
-fn a_disk_that_refuses_leaves_the_host_as_it_was_and_says_which() {
+fn a_failing_disk_is_named_and_undone() {
     for (makes, mends, says) in [
         (
             "mount -t tmpfs -o nr_inodes=40,mode=755 few /srv/jails",
@@ -158,7 +158,7 @@ fn a_disk_that_refuses_leaves_the_host_as_it_was_and_says_which() {
 }
 
 #[disposable::test]
-fn an_immutable_file_in_the_tree_before_last_is_named_and_the_jail_works_on() {
+fn an_immutable_file_in_an_old_tree_is_reported() {
     let host = host();
     host.sshd();
     let (mut spec, harlequin) = arkham(&host, &[]);

@@ -445,7 +445,7 @@ fn a_user_of_files_alone_gets_the_same_care() {
 }
 
 #[disposable::test]
-fn a_host_that_is_unfit_is_named_as_the_build_would_find_it() {
+fn an_unfit_host_is_reported_as_by_build() {
     let host = host();
     let key = host.key("harlequin");
     let path = Spec::arkham(&key, &[]).put(&host);

@@ -119,7 +119,7 @@ fn remembered(host: &DisposableHost, spec: &Spec) {
 }
 
 #[disposable::test]
-fn each_kind_of_drift_is_found_by_runs_that_remember_the_last_one() {
+fn each_kind_of_drift_invalidates_the_noop_cache() {
     let host = host();
     let (spec, _) = arkham(&host, &[]);
     for (breaks, names) in kinds() {
@@ -129,7 +129,7 @@ fn each_kind_of_drift_is_found_by_runs_that_remember_the_last_one() {
 }
 
 #[disposable::test]
-fn what_a_build_would_take_from_the_host_is_looked_at_by_runs_that_remember_the_last_one() {
+fn source_changes_invalidate_the_noop_cache() {
     let host = host();
     host.sh("mkdir -p /etc/jailctl/templates; echo 'binaries = [\"id\"]' >/etc/jailctl/templates/own.toml")
         .ok();
@@ -180,7 +180,7 @@ fn what_a_build_would_take_from_the_host_is_looked_at_by_runs_that_remember_the_
 }
 
 #[disposable::test]
-fn a_run_that_remembers_the_last_one_says_the_same_and_reads_no_records() {
+fn a_cached_noop_prints_the_same_without_records() {
     let host = host();
     let (spec, _) = arkham(&host, &[]);
     let path = spec.put(&host);
@@ -286,7 +286,7 @@ fn what_sshd_includes_by_any_pattern_is_part_of_the_check() {
 }
 
 #[disposable::test]
-fn what_an_admin_put_into_the_root_is_named_and_never_taken_away() {
+fn unmanaged_files_in_the_root_are_reported_and_kept() {
     let host = host();
     let (spec, _) = arkham(&host, &["id"]);
     host.sh("mkdir /srv/jails/arkham/data; echo years of work >/srv/jails/arkham/data/thesis")
@@ -350,7 +350,7 @@ fn look_at(host: &DisposableHost) -> disposable::Snapshot {
 }
 
 #[disposable::test]
-fn a_library_that_moves_on_is_followed_and_its_program_never_stops() {
+fn a_replaced_library_is_followed_while_its_program_runs() {
     let host = host();
     host.sshd();
     // A program with a library of its own, as a package would install them.
@@ -417,7 +417,7 @@ fn a_library_that_moves_on_is_followed_and_its_program_never_stops() {
 }
 
 #[disposable::test]
-fn an_upgrade_that_cannot_be_followed_leaves_the_jail_as_it_was() {
+fn a_failed_update_leaves_the_jail_unchanged() {
     let host = host();
     host.sshd();
     let (_, harlequin) = arkham(&host, &["tac"]);

@@ -144,7 +144,7 @@ fn who_is_dropped_is_out_and_what_is_his_stays() {
 }
 
 #[disposable::test]
-fn the_last_one_takes_the_snippet_along_and_the_host_is_as_before() {
+fn removing_the_last_jail_removes_the_snippet() {
     let host = host();
     let before = look(&host);
     let Acme {
@@ -237,7 +237,7 @@ fn one_member_that_cannot_be_built_leaves_all_as_they_were() {
 }
 
 #[disposable::test]
-fn a_build_that_dies_among_the_members_is_put_right_by_the_next() {
+fn a_family_build_that_dies_is_recovered() {
     let host = host();
     let Acme {
         mut spec,
@@ -276,7 +276,7 @@ fn a_build_that_dies_among_the_members_is_put_right_by_the_next() {
 }
 
 #[disposable::test]
-fn one_jail_for_all_and_a_jail_of_each_do_not_become_one_another() {
+fn one_jail_does_not_become_a_family() {
     let host = host();
     let key = host.key("alice");
     let spec = acme(&[("alice", &key)]);
@@ -317,7 +317,7 @@ fn one_jail_for_all_and_a_jail_of_each_do_not_become_one_another() {
 }
 
 #[disposable::test]
-fn verbs_about_one_jail_say_which_there_are_and_others_take_them_all() {
+fn verbs_without_a_name_list_or_take_all_jails() {
     let host = host();
     let Acme {
         spec, alice, bob, ..
@@ -415,7 +415,7 @@ fn a_plan_says_of_several_jails_what_the_build_then_does() {
 }
 
 #[disposable::test]
-fn members_go_back_together_and_one_alone_only_if_sshd_is_told_the_same() {
+fn members_roll_back_together_or_with_equal_snippets() {
     let host = host();
     let Acme {
         spec, alice, bob, ..

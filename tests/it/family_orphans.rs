@@ -25,7 +25,7 @@ fn is_his(host: &DisposableHost, user: &str) {
 }
 
 #[disposable::test]
-fn the_number_of_who_was_dropped_is_nobody_elses_and_his_again() {
+fn a_dropped_users_id_is_reserved_and_reused() {
     let host = host();
     let key = host.key("key");
     let both = of(&["alice", "bob"], &key);
@@ -79,7 +79,7 @@ fn the_number_of_who_was_dropped_is_nobody_elses_and_his_again() {
 }
 
 #[disposable::test]
-fn a_number_that_the_spec_gives_is_kept_for_its_user_and_is_not_one_that_was_left() {
+fn a_uid_of_the_spec_is_kept() {
     let host = host();
     let key = host.key("key");
     build(&of(&["alice", "bob"], &key), &host).ok();
@@ -139,7 +139,7 @@ fn what_is_not_only_roots_says_nothing_of_numbers() {
 }
 
 #[disposable::test]
-fn who_is_in_his_jail_is_not_dropped_and_the_hint_is_a_verb_that_ends_it() {
+fn a_user_in_a_session_is_not_dropped() {
     let host = host();
     let key = host.key("key");
     let both = of(&["alice", "bob"], &key);

@@ -4,7 +4,7 @@ use crate::family::{SNIPPET, acme, put, titles};
 use crate::support::{host, look};
 
 #[disposable::test]
-fn a_family_on_a_host_in_a_directory_is_planned_built_checked_and_removed_there_alone() {
+fn a_family_below_root_option() {
     const OTHER: &str = "/root/other";
     let host = host();
     crate::builds::second_host(&host);

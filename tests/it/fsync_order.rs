@@ -99,7 +99,7 @@ fn each_thing_is_on_the_disk_before_what_relies_on_it() {
 }
 
 #[disposable::test]
-fn a_change_is_one_line_in_the_system_log_and_no_change_is_none() {
+fn each_change_is_one_line_in_syslog() {
     let host = host_with_module();
     let (mut spec, _) = arkham(&host, &[]);
     let lines = || {

@@ -8,7 +8,7 @@ use crate::support::{host, look};
 const PLACEHOLDER: &str = "ssh-ed25519 PUT-THE-LINE-OF-A-.pub-FILE-HERE";
 
 #[disposable::test]
-fn a_spec_from_each_template_is_good_once_it_has_a_key() {
+fn each_template_with_a_key_is_a_valid_spec() {
     let host = host();
     let key = host.key("key");
     let _sshd = host.sshd();

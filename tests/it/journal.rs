@@ -19,7 +19,7 @@ fn leave_a_journal(host: &DisposableHost, call: &str, says: &str, command: &[&st
 }
 
 #[disposable::test]
-fn verbs_that_read_tell_of_a_run_that_died_and_change_nothing() {
+fn reading_verbs_report_an_interrupted_run() {
     let host = host();
     let (mut spec, harlequin) = arkham(&host, &[]);
     host.sshd();
@@ -91,7 +91,7 @@ fn a_removal_that_died_is_finished_by_whoever_writes_next() {
 }
 
 #[disposable::test]
-fn a_journal_of_a_newer_jailctl_or_a_damaged_one_stops_whoever_writes() {
+fn a_newer_or_damaged_journal_stops_writing_verbs() {
     let host = host();
     let (spec, harlequin) = arkham(&host, &[]);
     host.sshd();
@@ -129,7 +129,7 @@ fn a_journal_of_a_newer_jailctl_or_a_damaged_one_stops_whoever_writes() {
 }
 
 #[disposable::test]
-fn a_home_that_its_user_has_begun_to_fill_is_not_undone() {
+fn undo_keeps_a_home_with_files() {
     let host = host();
     host.sshd();
     let key = host.key("harlequin");

@@ -176,7 +176,7 @@ fn a_bit_that_a_jail_does_not_have_is_told() {
 }
 
 #[disposable::test]
-fn a_build_that_cannot_say_so_does_not_say_that_nothing_was_done() {
+fn a_build_without_output_is_no_failed_build() {
     let host = host();
     let key = host.key("harlequin");
     let path = Spec::arkham(&key, &[]).put(&host);

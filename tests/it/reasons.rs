@@ -95,7 +95,7 @@ fn every_file_of_every_shipped_jail_has_a_reason() {
 }
 
 #[disposable::test]
-fn the_chain_leads_from_the_line_of_the_spec_to_the_file() {
+fn why_prints_the_chain_from_spec_to_file() {
     let host = host();
     let key = host.key("harlequin");
     let mut spec = Spec::arkham(&key, &["/usr/bin/git"]);

@@ -108,7 +108,7 @@ fn beside_a_broken_configuration_nothing_goes_live() {
 }
 
 #[disposable::test]
-fn a_neighbour_that_undoes_the_jail_is_found_before_it_is_live() {
+fn a_conflicting_snippet_is_found_before_the_jail_is_live() {
     let host = host();
     let _sshd = host.sshd();
     let key = host.key("harlequin");

@@ -52,7 +52,7 @@ fn optional_programs_come_along_where_the_host_has_them() {
 }
 
 #[disposable::test]
-fn notes_of_libraries_loaded_later_are_followed_as_far_as_the_spec_says() {
+fn dlopen_notes_are_followed_by_the_specs_priority() {
     let host = host();
     let key = host.key("harlequin");
     let spec = arkham(&key);
@@ -148,7 +148,7 @@ fn an_account_is_closed_from_the_day_that_the_spec_says() {
 }
 
 #[disposable::test]
-fn sftp_begins_where_the_spec_says_and_keeps_others_out_of_what_it_brings() {
+fn sftp_starts_in_the_specs_directory_with_its_umask() {
     let host = host();
     host.sshd();
     let key = host.key("selina");

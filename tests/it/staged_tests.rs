@@ -9,7 +9,7 @@ fn with_test(spec: &Spec, run: &str) -> Spec {
 }
 
 #[disposable::test]
-fn a_test_runs_as_the_user_with_the_new_tree_and_nothing_else() {
+fn a_test_runs_as_the_user_in_the_new_tree() {
     let host = host();
     host.sshd();
     let (spec, harlequin) = arkham(&host, &[]);
@@ -81,7 +81,7 @@ fn nothing_of_a_test_outlives_it() {
 }
 
 #[disposable::test]
-fn a_library_to_which_only_the_cache_leads_is_found_in_the_jail() {
+fn a_library_known_to_ldso_cache_alone_is_found() {
     let host = host();
     // Found on the host by a line of ld.so.conf, and in no directory that the loader knows by itself.
     host.sh(r"
@@ -101,7 +101,7 @@ fn a_library_to_which_only_the_cache_leads_is_found_in_the_jail() {
 }
 
 #[disposable::test]
-fn a_script_of_a_tree_that_does_not_start_on_the_host_either_stops_no_build() {
+fn a_script_without_interpreter_stops_no_build() {
     let host = host();
     let (mut spec, harlequin) = arkham(&host, &[]);
     host.sshd();

@@ -105,7 +105,7 @@ fn the_second_jail_reads_no_file_that_the_first_has_read() {
 }
 
 #[disposable::test]
-fn what_nobody_needs_goes_and_the_whole_store_with_the_last_jail() {
+fn unused_store_files_are_deleted() {
     let host = host();
     host.sh("mkdir /srv/jails").ok();
     let before = look(&host);
@@ -226,7 +226,7 @@ fn after_a_crash_no_file_is_used_before_it_is_verified() {
 }
 
 #[disposable::test]
-fn what_a_run_that_died_has_written_is_not_trusted_and_goes() {
+fn store_files_of_an_interrupted_run_are_deleted() {
     let host = host();
     let arkham = Spec::arkham(&host.key("harlequin"), &[]);
     crash(&host, &arkham);

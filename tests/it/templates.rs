@@ -5,7 +5,7 @@ use disposable::login::Scp;
 use crate::support::{Spec, host, look};
 
 #[disposable::test]
-fn a_template_of_the_host_wins_and_is_named_as_the_reason() {
+fn a_host_template_wins_and_is_the_reason() {
     let host = host();
     host.sshd();
     let key = host.key("harlequin");

@@ -32,7 +32,7 @@ fn users_of_one_jail_do_not_read_one_another() {
 }
 
 #[disposable::test]
-fn who_is_dropped_is_out_at_once_and_the_number_is_not_given_away() {
+fn a_dropped_user_is_out_and_the_id_reserved() {
     let host = host();
     host.sshd();
     let key = host.key("key");
@@ -196,7 +196,7 @@ fn a_shell_that_was_changed_is_mended() {
 }
 
 #[disposable::test]
-fn without_a_user_there_is_no_group_and_sshd_is_not_asked() {
+fn without_users_no_group_and_no_sshd_query() {
     let host = host();
     let key = host.key("key");
     let mut spec = Spec::arkham(&key, &[]);

@@ -144,7 +144,7 @@ fn b6_whoever_kills_everybody_is_ended_all_the_same() {
 
 /// The user id of a jailed user is taken for one signal to all of its processes only if no account of the host has it as well.
 #[disposable::test]
-fn b6_an_id_that_two_accounts_have_is_ended_process_by_process() {
+fn b6_a_shared_user_id_is_killed_process_by_process() {
     let host = host();
     built(&host, "");
     let kill = || {
@@ -313,7 +313,7 @@ fn v_kill_ends_whoever_is_on_the_way_in() {
 }
 
 #[disposable::test]
-fn v_a_change_to_sessions_waits_for_whoever_is_on_the_way_in() {
+fn v_a_change_to_sessions_waits_for_logins() {
     on_the_way_in(|host, plain| {
         let mut own = plain.clone();
         own.is_plain = false;

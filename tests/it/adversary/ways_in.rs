@@ -56,7 +56,7 @@ fn k0_allow_in_a_spec_takes_away_what_a_template_opens() {
 }
 
 #[disposable::test]
-fn k0_what_only_sftp_has_works_beside_a_template_with_a_shell() {
+fn k0_an_sftp_jail_works_beside_a_shell_template() {
     let host = host();
     let key = host.key("harlequin");
     let spec = with_template(&host, &key, "[sshd]\numask = \"0027\"\n");

@@ -121,7 +121,7 @@ fn without_rules(host: &DisposableHost) {
 
 #[disposable::test]
 #[expect(clippy::print_stderr, reason = "the score is to be seen")]
-fn programs_that_are_named_and_nothing_else_pass_24_of_24_everyday_checks() {
+fn named_programs_pass_24_of_24_everyday_checks() {
     let host = host();
     certify(&host);
     let _server = serve_tls(&host, "friend", "8443");

@@ -21,7 +21,7 @@ fn all_tasks(user: &Login<'_>) -> String {
 }
 
 #[disposable::test]
-fn everything_that_can_be_named_is_named_and_does_over_ssh_what_it_does_for_others() {
+fn every_nameable_program_works_over_ssh() {
     let host = host();
     host.sh(include_str!("data.sh")).ok();
     host.write("/data/tasks", include_str!("tasks.txt"));
@@ -281,7 +281,7 @@ fn what_a_chroot_cannot_give_is_said_before_somebody_misses_it() {
 }
 
 #[disposable::test]
-fn who_finds_libraries_by_its_own_place_is_told_of_before_it_does_not_start() {
+fn programs_with_origin_paths_are_reported_before_a_build() {
     let host = host_with_module();
     let app = "/usr/local/app";
     host.write("/root/lib.c", "int answer(void) { return 42; }\n");
@@ -317,7 +317,7 @@ fn who_finds_libraries_by_its_own_place_is_told_of_before_it_does_not_start() {
 }
 
 #[disposable::test]
-fn a_host_adds_rules_of_its_own_takes_some_away_and_is_told_all_that_is_wrong_with_them() {
+fn host_rules_add_replace_and_are_checked() {
     let host = host();
     let site = "/etc/jailctl/rules.d/site.toml";
     host.write(

@@ -28,7 +28,7 @@ fn without_the_module_a_build_refuses() {
 }
 
 #[disposable::test]
-fn plan_shows_the_lines_and_a_removal_takes_them_out_with_the_last_jail() {
+fn plan_prints_pam_lines_and_removal_deletes_them() {
     let host = host_with_module();
     let key = host.key("harlequin");
     let mut spec = Spec::arkham(&key, &[]);

@@ -42,7 +42,7 @@ fn the_hosts_table_of_connections_is_not_filled_by_a_jail() {
 }
 
 #[disposable::test]
-fn sshds_own_port_leads_into_no_jail_whether_it_runs_or_not() {
+fn the_port_of_sshd_is_never_forwarded() {
     let (host, mut spec) = network::copy("");
     spec.more += "[network]\nallow_in = [\"tcp/22\", \"udp/22\"]\n";
     let refused = spec.build(&host).exits(2);

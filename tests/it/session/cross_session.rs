@@ -48,7 +48,7 @@ fn start(login: &Login<'_>, command: &str, mark: &str) -> (Running, String) {
 }
 
 #[disposable::test]
-fn processes_of_the_same_user_cannot_be_traced_or_signalled_from_a_session() {
+fn processes_outside_cannot_be_traced_or_signalled() {
     let host = host();
     let two = two(&host, "[namespaces]\n");
     let _sshd = host.sshd();
@@ -97,7 +97,7 @@ fn a_handle_of_a_process_is_worth_nothing_in_another_session() {
 }
 
 #[disposable::test]
-fn nothing_is_handed_to_another_jail_with_a_network_of_its_own() {
+fn networks_of_jails_pass_nothing_to_each_other() {
     let host = host();
     let two = two(&host, "[network]\nmode = \"private\"\n");
     let _sshd = host.sshd();

@@ -171,7 +171,7 @@ fn a_jail_is_frozen_thawed_and_ended() {
 }
 
 #[disposable::test]
-fn a_jail_is_frozen_thawed_and_ended_where_there_is_nothing_but_v2() {
+fn freeze_thaw_and_kill_with_cgroup_v2_alone() {
     let (parent, host, mut spec) = limited(&["sleep"], "tasks = 100\n");
     let _sshd = host.sshd();
     host.sh(V2_ALONE).ok();

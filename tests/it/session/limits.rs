@@ -35,7 +35,7 @@ pub(crate) fn limit(
 }
 
 #[disposable::test]
-fn every_session_is_in_its_jails_groups_and_they_go_with_the_last() {
+fn sessions_are_in_the_cgroups_of_their_jail() {
     let (parent, host, _) = limited(
         &["sleep"],
         "memory = \"256M\"\ncpu = \"50%\"\ncpu_weight = 50\ncpus = \"0\"\ntasks = 64\ndevices = []\nopen_files = 512\n",
@@ -67,7 +67,7 @@ fn every_session_is_in_its_jails_groups_and_they_go_with_the_last() {
 
 /// systemd says that it runs a host by a directory, and this machine's groups are those of v1, as they are where it was told so at boot.
 #[disposable::test]
-fn where_systemd_keeps_groups_of_v1_those_of_jails_are_made_beside_its_own() {
+fn v1_cgroups_are_created_beside_those_of_systemd() {
     let host = host_with_module();
     host.sh("mkdir -p /run/systemd/system").ok();
     let (parent, host, _) = limit(host, &[], "memory = \"256M\"\ntasks = 64\ndevices = []\n");
@@ -347,7 +347,7 @@ fn a_device_that_is_not_named_cannot_be_opened() {
 }
 
 #[disposable::test]
-fn a_host_that_cannot_keep_a_limit_is_told_so_when_the_jail_is_built() {
+fn an_unsupported_limit_is_refused_by_build() {
     let (_parent, host, mut spec) = limited(&[], "tasks = 64\n");
     let before = host.snapshot(["/etc", "/srv", "/var/lib/jailctl"]);
     let tasks = spec.more.clone();

@@ -67,7 +67,7 @@ fn a_session_adds_less_than_ten_milliseconds_to_a_login() {
 /// Each login makes the network anew, since the one before has ended it.
 #[disposable::test]
 #[expect(clippy::print_stderr, reason = "the figures are what one wants to see")]
-fn the_first_session_in_a_network_of_the_jails_own_waits_less_than_twenty_milliseconds_more() {
+fn a_new_network_adds_under_twenty_milliseconds() {
     let (host, spec) = copy(&[], "[network]\nmode = \"none\"\n");
     let key = host.key("selina");
     let mut private = spec.clone();

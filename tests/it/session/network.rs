@@ -158,7 +158,7 @@ fn the_network_of_the_tutorial() {
 }
 
 #[disposable::test]
-fn sessions_of_a_jail_share_its_network_and_the_last_one_ends_it() {
+fn sessions_share_the_network_of_their_jail() {
     let (host, _) = copy(TUTORIAL);
     let before = networks(&host);
     let _sshd = host.sshd();
@@ -207,7 +207,7 @@ fn sessions_of_a_jail_share_its_network_and_the_last_one_ends_it() {
 }
 
 #[disposable::test]
-fn what_a_killed_keeper_leaves_goes_with_the_next_one_or_with_the_jail() {
+fn leftovers_of_a_killed_init_are_cleaned_up() {
     let (host, _) = copy(TUTORIAL);
     let before = networks(&host);
     let _sshd = host.sshd();
@@ -438,7 +438,7 @@ fn names_are_asked_of_servers_that_the_jail_reaches() {
 }
 
 #[disposable::test]
-fn a_network_that_cannot_be_made_lets_nobody_in_and_leaves_nothing() {
+fn a_failed_network_refuses_the_session_and_leaves_nothing() {
     let (host, _) = copy(TUTORIAL);
     let before = networks(&host);
     let _sshd = host.sshd();

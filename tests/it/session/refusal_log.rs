@@ -72,7 +72,7 @@ fn without_log_nothing_is_said() {
 }
 
 #[disposable::test]
-fn the_log_is_found_where_a_link_says_and_without_it_there_is_no_session() {
+fn the_log_socket_is_found_through_a_link() {
     let host = host_with_module();
     host.sh("mkdir /dev/journal; mv /dev/log /dev/journal/dev-log; ln -s journal/dev-log /dev/log")
         .ok();

@@ -46,7 +46,7 @@ fn slow_down(host: &DisposableHost) -> String {
 
 /// Between PAM's word on the account and chroot(2) sshd's process is root's, with the host's root directory.
 #[disposable::test]
-fn a_login_that_has_not_arrived_yet_counts_as_somebody_in_the_jail() {
+fn a_login_in_progress_counts_as_a_session() {
     let host = host_with_module();
     let (plain, harlequin) = plain_arkham(&host, &["sleep"]);
     let _sshd = host.sshd();
@@ -72,7 +72,7 @@ fn a_login_that_has_not_arrived_yet_counts_as_somebody_in_the_jail() {
 }
 
 #[disposable::test]
-fn who_is_dropped_while_he_is_on_his_way_in_keeps_the_host_from_nothing() {
+fn dropping_a_user_during_login_does_not_block() {
     let host = host_with_module();
     let (alice, bob) = (host.key("alice"), host.key("bob"));
     let build = |users: &[(&str, &Key)]| {
@@ -98,7 +98,7 @@ fn who_is_dropped_while_he_is_on_his_way_in_keeps_the_host_from_nothing() {
 
 /// sshd goes by the configuration that it had when the connection came, for as long as somebody takes to show who he is.
 #[disposable::test]
-fn a_connection_of_before_leads_neither_into_the_plain_chroot_nor_out_of_a_session() {
+fn earlier_connections_stay_in_their_kind_of_session() {
     let host = host_with_module();
     let (plain, _) = plain_arkham(&host, &["sleep"]);
     let sshd = host.sshd();
@@ -138,7 +138,7 @@ fn a_connection_of_before_leads_neither_into_the_plain_chroot_nor_out_of_a_sessi
 
 /// With `--no-reload` sshd goes on by its old configuration, and by the new stack of PAM.
 #[disposable::test]
-fn until_sshd_is_told_nobody_gets_into_the_jail_by_its_own_directory() {
+fn before_the_reload_the_root_cannot_be_entered() {
     let host = host_with_module();
     let (plain, _) = plain_arkham(&host, &[]);
     let sshd = host.sshd();

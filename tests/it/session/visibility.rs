@@ -123,7 +123,7 @@ fn without_a_network_there_is_a_loopback_and_nothing_on_it() {
 }
 
 #[disposable::test]
-fn mounts_of_the_host_are_not_there_and_the_host_sees_none_of_ours() {
+fn mounts_of_host_and_session_are_separate() {
     let (host, _) = eyes("");
     let _sshd = host.sshd();
     let before = host.read("/proc/self/mountinfo").lines().count();
