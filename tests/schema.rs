@@ -1,5 +1,6 @@
-//! What `jailctl schema` prints, held against specs by a validator that knows nothing of jailctl: good ones pass, and so do the examples of every key;
-//! what jailctl itself refuses for its type, range or form does not.
+//! What `jailctl schema` prints, held against specs by a validator that knows nothing of jailctl:
+//! good ones pass, and so do the examples of every key; what jailctl itself refuses for its type,
+//! range or form does not.
 #![expect(clippy::disallowed_methods, reason = "the files are read as they are")]
 
 use std::fs;

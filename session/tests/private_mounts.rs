@@ -1,4 +1,5 @@
-//! What is mounted inside `private_mounts` is seen there and by what is started there, and nowhere else.
+//! What is mounted inside `private_mounts` is seen there and by what is started there, and nowhere
+//! else.
 #![expect(
     clippy::disallowed_methods,
     clippy::unwrap_used,
@@ -86,7 +87,8 @@ fn what_is_started_inside_lives_inside() {
     let (spawned, forked) = private_mounts(|| {
         bind(&*scratch.a(), &*scratch.b()).unwrap();
         let file = scratch.b().join("file");
-        // std takes posix_spawn(3) where it can, and fork(2) and exec(2) where it must, as for a uid.
+        // std takes posix_spawn(3) where it can, and fork(2) and exec(2) where it must, as for a
+        // uid.
         let spawned = Command::new("cat").arg(&file).output().unwrap().stdout;
         let forked = Command::new("cat").arg(&file).uid(0).output().unwrap();
         (spawned, forked.stdout)

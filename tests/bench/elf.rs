@@ -1,9 +1,12 @@
-//! How fast `jailctl deps` is: a thousand programs at once, against `ld.so --list` on each, lddtree on all, and the floor, in one run and turn by turn.
+//! How fast `jailctl deps` is: a thousand programs at once, against `ld.so --list` on each, lddtree
+//! on all, and the floor, in one run and turn by turn.
 //!
-//! `cargo bench --bench elf`. All are whole processes, from their start to their end. The floor is this program itself, called to open each
-//! object of the closure once and to read its headers, dynamic section and names. Promised: at least 50 times as fast as ld.so, 20 times as fast
-//! as lddtree, at most 3 times the floor, each object opened and read once, and a few percent of the bytes. The exit status says whether
-//! this run kept it. `--turns N` changes how many turns there are.
+//! `cargo bench --bench elf`. All are whole processes, from their start to their end. The floor is
+//! this program itself, called to open each object of the closure once and to read its headers,
+//! dynamic section and names. Promised: at least 50 times as fast as ld.so, 20 times as fast as
+//! lddtree, at most 3 times the floor, each object opened and read once, and a few percent of the
+//! bytes. The exit status says whether this run kept it. `--turns N` changes how many turns there
+//! are.
 #![allow(
     clippy::disallowed_methods,
     clippy::unwrap_used,
@@ -62,7 +65,8 @@ fn is_dynamic(path: &Path) -> bool {
     File::open(path).is_ok_and(|file| read_object(&file, &mut room).is_some())
 }
 
-/// Reads of an open object what a loader must read: headers, dynamic section, and the names that it asks for, which lie together nearly always.
+/// Reads of an open object what a loader must read: headers, dynamic section, and the names that it
+/// asks for, which lie together nearly always.
 fn read_object(file: &File, room: &mut [u8]) -> Option<()> {
     let word =
         |bytes: &[u8], at: usize| Some(u64::from_le_bytes(bytes.get(at..at + 8)?.try_into().ok()?));
@@ -148,7 +152,8 @@ fn opened_most(programs: &[PathBuf], objects: &[PathBuf]) -> Option<usize> {
     status.ok().filter(std::process::ExitStatus::success)?;
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for line in text.lines() {
-        // The process itself is started by the loader, which opens its libraries before: by path, not below a directory.
+        // The process itself is started by the loader, which opens its libraries before: by path,
+        // not below a directory.
         if let Some((_, opened)) = line.rsplit_once("> = ").or(line.rsplit_once(" = "))
             && !line.contains("AT_FDCWD")
             && let Some(path) = opened.split(['<', '>']).nth(1)

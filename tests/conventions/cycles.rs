@@ -1,13 +1,13 @@
 //! Circles of imports between files.
 //!
-//! What counts as an import: each path in code that leads into another file of the same crate,
-//! in `use` or in full, by `crate::`, `super::`, `self::`, the name of a child module, or a name
-//! that a `use` of the file binds. A path counts as an import of the file that defines the name:
-//! re-exports are followed, so a child that names the re-export of a sibling's type in its
-//! `mod.rs` imports the sibling. An import of what a module above defines itself counts in
-//! [`no_circle_of_a_module_and_its_children`] alone. What does not count: `mod child;`, a re-export (`pub use`) of a
-//! name of a descendant, a `use` of a module alone, tests at the end of a file and in files of
-//! their own, and what has no path: methods, fields and macros.
+//! What counts as an import: each path in code that leads into another file of the same crate, in
+//! `use` or in full, by `crate::`, `super::`, `self::`, the name of a child module, or a name that
+//! a `use` of the file binds. A path counts as an import of the file that defines the name:
+//! re-exports are followed, so a child that names the re-export of a sibling's type in its `mod.rs`
+//! imports the sibling. An import of what a module above defines itself counts in
+//! [`no_circle_of_a_module_and_its_children`] alone. What does not count: `mod child;`, a re-export
+//! (`pub use`) of a name of a descendant, a `use` of a module alone, tests at the end of a file and
+//! in files of their own, and what has no path: methods, fields and macros.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -1,4 +1,5 @@
-//! What objects say that they may load: each program here does it with dlopen(3), in its world and in a copy of what it needs.
+//! What objects say that they may load: each program here does it with dlopen(3), in its world and
+//! in a copy of what it needs.
 
 use std::fmt::Write;
 
@@ -43,7 +44,8 @@ fn shared<'a>(soname: &'a str, more: &[&'a str]) -> Vec<&'a str> {
     words
 }
 
-/// A world with `/prog`, which loads by a library in `/lib` that names `wishes`, and has an RPATH of `/opt/x`.
+/// A world with `/prog`, which loads by a library in `/lib` that names `wishes`, and has an RPATH
+/// of `/opt/x`.
 fn world_with(world: &World, wishes: &[&str]) {
     let source = loader_of(wishes);
     let rpath = ["-Wl,--disable-new-dtags,-rpath,/opt/x"];
@@ -69,7 +71,8 @@ fn loads(world: &World, name: &str) -> bool {
     word == format!("{name} 1\n")
 }
 
-/// `l_loader` of an object that dlopen(3) loads is not its caller: `__RTLD_CALLMAP` in `_dl_map_object` of glibc.
+/// `l_loader` of an object that dlopen(3) loads is not its caller: `__RTLD_CALLMAP` in
+/// `_dl_map_object` of glibc.
 #[disposable::test]
 fn what_is_loaded_does_not_inherit_the_rpath_of_its_caller() {
     let world = World::glibc();

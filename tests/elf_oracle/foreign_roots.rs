@@ -1,4 +1,5 @@
-//! Roots of other machines: their own loaders, directories and libraries, and nothing of the system that the tests run on.
+//! Roots of other machines: their own loaders, directories and libraries, and nothing of the system
+//! that the tests run on.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -202,7 +203,8 @@ fn each_machine_has_its_own_loader_and_directories() {
             "{name}: {paths:?}"
         );
         assert_eq!(missing, BTreeSet::from(["libc.so.6"]), "{name}");
-        // A library of the machine that the tests run on, where the search would find it first, is passed over or fatal, never taken.
+        // A library of the machine that the tests run on, where the search would find it first, is
+        // passed over or fatal, never taken.
         root.put(
             &format!("/usr/lib/{tuple}/libown.so.1"),
             &Forge::default().write(),

@@ -1,4 +1,5 @@
-//! Files that were made to do harm: whatever they hold, the answer is an error that names them or a closure, in bounded time.
+//! Files that were made to do harm: whatever they hold, the answer is an error that names them or a
+//! closure, in bounded time.
 
 use std::fs;
 use std::os::unix::fs::FileExt;
@@ -27,7 +28,8 @@ impl Room {
         fs::write(self.0.join(name), content).unwrap();
     }
 
-    /// The closure of `/p`, in bounded time of the processor: seconds where no bound would mean hours.
+    /// The closure of `/p`, in bounded time of the processor: seconds where no bound would mean
+    /// hours.
     fn ask(&self) -> Result<Closure> {
         let start = worked();
         let view = HostView::new(&self.0).unwrap();

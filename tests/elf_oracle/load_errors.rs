@@ -1,4 +1,5 @@
-//! What the loader takes, passes over and fails on, and by which path it opens what it takes: each compared with what it says inside its root.
+//! What the loader takes, passes over and fails on, and by which path it opens what it takes: each
+//! compared with what it says inside its root.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -55,7 +56,8 @@ fn the_origin_of_a_library_is_where_it_was_opened() {
     );
 }
 
-/// `_dl_get_origin` reads /proc/self/exe for the program, and knows of a library how it was opened. There is no /proc in these worlds.
+/// `_dl_get_origin` reads /proc/self/exe for the program, and knows of a library how it was opened.
+/// There is no /proc in these worlds.
 #[disposable::test]
 fn who_finds_libraries_by_its_own_place_needs_proc() {
     let world = World::glibc();
@@ -132,7 +134,8 @@ fn the_origin_of_a_program_is_where_it_really_is() {
     };
     world.program("/opt/app/p", make);
     world.link("/opt/app/p", "/bin/p");
-    // ld.so cannot be asked for this: given as an argument, the program is not resolved as the kernel does.
+    // ld.so cannot be asked for this: given as an argument, the program is not resolved as the
+    // kernel does.
     let answer = world.found("/bin/p");
     has(&answer, "/opt/app/libx.so");
     assert!(
@@ -343,7 +346,8 @@ fn two_names_of_one_file_are_one_object() {
         },
     );
     let expected = world.expected("/bin/p").unwrap();
-    // The second name must be there too, for the loader to find that it is the same: more than --list tells.
+    // The second name must be there too, for the loader to find that it is the same: more than
+    // --list tells.
     let found = world.found("/bin/p");
     assert!(expected.0.is_subset(&found.0) && found.0.contains(Path::new("/opt/liby.so")));
 }

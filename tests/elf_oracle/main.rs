@@ -1,7 +1,8 @@
-//! The closure of every ELF file of the system's program and library directories is what its own loader says: the same files, and the same missing.
+//! The closure of every ELF file of the system's program and library directories is what its own
+//! loader says: the same files, and the same missing.
 //!
-//! The oracle is `ld.so --list`, which maps objects and runs nothing of them. Files that the loader refuses are no part of the comparison, and
-//! no others are left out.
+//! The oracle is `ld.so --list`, which maps objects and runs nothing of them. Files that the loader
+//! refuses are no part of the comparison, and no others are left out.
 #![allow(
     clippy::disallowed_methods,
     clippy::unwrap_used,
@@ -46,7 +47,8 @@ struct Answer {
     missing: BTreeSet<String>,
 }
 
-/// The loader of a file, by class and machine; `None` where it is no program or library of this system.
+/// The loader of a file, by class and machine; `None` where it is no program or library of this
+/// system.
 fn loader(path: &Path) -> Option<&'static Path> {
     let mut head = [0; 20];
     fs::File::open(path).ok()?.read_exact(&mut head).ok()?;
@@ -71,7 +73,8 @@ fn loader(path: &Path) -> Option<&'static Path> {
 
 /// What the loader says; `Err` holds its words where it refuses the file.
 ///
-/// `--list` stops at the first library that is not found. The loader is then asked to trace, which lists them all, as ldd(1) does.
+/// `--list` stops at the first library that is not found. The loader is then asked to trace, which
+/// lists them all, as ldd(1) does.
 fn ask_loader(loader: &Path, path: &Path) -> Result<Answer, String> {
     let run = |trace: bool| {
         let mut command = Command::new(loader);

@@ -1,4 +1,5 @@
-//! One file by several ways: a copy of what several programs need must hold the way of each, and the cache where one of them has no other.
+//! One file by several ways: a copy of what several programs need must hold the way of each, and
+//! the cache where one of them has no other.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -73,7 +74,8 @@ fn the_cache_counts_where_one_program_needs_it() {
     assert!(!world.closure("/found").needs_cache);
 }
 
-/// ldconfig(8) gives a file in a subdirectory of `glibc-hwcaps` no link, so its soname is in the cache alone.
+/// ldconfig(8) gives a file in a subdirectory of `glibc-hwcaps` no link, so its soname is in the
+/// cache alone.
 #[disposable::test]
 fn a_file_that_only_the_cache_knows_by_its_soname_needs_it() {
     let world = World::glibc();
@@ -173,7 +175,8 @@ fn a_loop_in_a_subdirectory_does_not_hide_the_directory() {
     assert!(world.agree("/r").1.contains("libl.so"));
 }
 
-/// The loader of a machine of the other byte order passes over a cache that is not its own, and nothing is wrong with it.
+/// The loader of a machine of the other byte order passes over a cache that is not its own, and
+/// nothing is wrong with it.
 #[disposable::test]
 fn a_cache_of_the_other_byte_order_is_not_damaged() {
     let world = World::glibc();

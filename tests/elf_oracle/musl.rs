@@ -171,7 +171,8 @@ fn musl_has_bounds_and_an_origin_of_its_own() {
             path.len()
         );
     }
-    // The origin of a program in `/` is what is before its slash. Asked as the kernel starts it, for a loader that is given a path takes that one.
+    // The origin of a program in `/` is what is before its slash. Asked as the kernel starts it,
+    // for a loader that is given a path takes that one.
     world.program(
         "/q",
         Make {

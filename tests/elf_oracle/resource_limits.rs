@@ -1,4 +1,5 @@
-//! Small files that ask for much work or much room: the command answers each in bounded time and memory, and says what it did not do.
+//! Small files that ask for much work or much room: the command answers each in bounded time and
+//! memory, and says what it did not do.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -14,7 +15,8 @@ const SECONDS: f64 = 10.0;
 /// KiB of memory that any answer may take.
 const MEMORY: f64 = 512.0 * 1024.0;
 
-/// Starts what it is given, and tells what that used. The limits only keep a failure from taking the machine with it.
+/// Starts what it is given, and tells what that used. The limits only keep a failure from taking
+/// the machine with it.
 const METER: &str = r#"
 import os, resource, sys
 resource.setrlimit(resource.RLIMIT_CPU, (60, 60))
@@ -472,7 +474,8 @@ fn a_loader_for_each_program() {
     assert_eq!(room.ask(&strs(&programs)).0, 3);
 }
 
-/// Pipes and devices where a file is looked for: nothing is waited for, and nothing of a device is read.
+/// Pipes and devices where a file is looked for: nothing is waited for, and nothing of a device is
+/// read.
 #[disposable::test]
 fn what_is_no_file_is_not_waited_for() {
     let room = Room::new("special");

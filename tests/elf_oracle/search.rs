@@ -1,4 +1,5 @@
-//! Hard cases of the order of the search, each made anew and compared with what the loader says inside its root.
+//! Hard cases of the order of the search, each made anew and compared with what the loader says
+//! inside its root.
 
 use std::fs;
 use std::path::Path;
@@ -359,7 +360,8 @@ fn filters_are_loaded_before_the_object_and_auxiliary_ones_may_be_missing() {
         },
     );
     has(&world.found("/bin/p"), "/opt/main/libaux.so");
-    // Tracing tells of a missing auxiliary object as of any other, and --list shows what the program would get.
+    // Tracing tells of a missing auxiliary object as of any other, and --list shows what the
+    // program would get.
     let filter = Make {
         soname: Some("libf.so"),
         runpath: Some("/opt/main"),

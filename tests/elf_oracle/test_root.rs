@@ -1,4 +1,5 @@
-//! A small root directory with a loader, a C library and whatever objects a test puts into it, and the words of the loader itself, asked inside.
+//! A small root directory with a loader, a C library and whatever objects a test puts into it, and
+//! the words of the loader itself, asked inside.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -180,7 +181,8 @@ impl World {
             command.arg("--list");
         }
         command.arg(program);
-        // A loader that was just copied is still open for writing in whatever another test forks at that moment, until that calls execve(2).
+        // A loader that was just copied is still open for writing in whatever another test forks at
+        // that moment, until that calls execve(2).
         for _ in 0..500 {
             let output = command.output().unwrap();
             if !String::from_utf8_lossy(&output.stderr).contains("Text file busy") {
@@ -277,7 +279,8 @@ impl World {
         (files, missing)
     }
 
-    /// Compares, and proves that the answer is enough: in a tree of nothing but the closure the loader says the same.
+    /// Compares, and proves that the answer is enough: in a tree of nothing but the closure the
+    /// loader says the same.
     pub(crate) fn agree(&self, program: &str) -> Answer {
         let expected = self.expected(program).unwrap();
         assert_eq!(self.found(program), expected, "found, expected");
@@ -312,7 +315,8 @@ impl World {
         copy
     }
 
-    /// Compiles a program or library of C against the system's own libc, which this world has too, or musl's.
+    /// Compiles a program or library of C against the system's own libc, which this world has too,
+    /// or musl's.
     pub(crate) fn compile(&self, path: &str, source: &str, words: &[&str]) {
         let place = self.place(path);
         let file = place.with_extension("c");

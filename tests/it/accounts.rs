@@ -184,7 +184,8 @@ fn further_groups_are_made_joined_and_taken_away() {
     let again = host.jailctl(["build", &spec.path()]).ok();
     assert!(again.stdout().contains("nothing to do"), "{again:?}");
 
-    // What somebody adds by hand, and what the spec no longer says, goes: an account of ours is what its spec says.
+    // What somebody adds by hand, and what the spec no longer says, goes: an account of ours is
+    // what its spec says.
     host.sh("groupadd guests; gpasswd -a bob guests; until ! pgrep -u bob; do sleep 0.01; done")
         .ok();
     let (spec, _) = self::spec(&host, "groups = ['crew']");

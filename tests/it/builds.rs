@@ -148,7 +148,8 @@ fn a_full_disk_leaves_the_host_as_it_was() {
 
 /// Makes each of jailctl's own calls of `call` fail in turn with `error`, until a run completes.
 ///
-/// Without following children: a tool of shadow's whose disk fails is shadow's matter, and its own undoing needs the calls too.
+/// Without following children: a tool of shadow's whose disk fails is shadow's matter, and its own
+/// undoing needs the calls too.
 fn failing_in_turn(
     host: &DisposableHost,
     call: &str,

@@ -1,4 +1,5 @@
-//! Many at once, and ends at any moment: builds beside builds and beside the host's own tools, runs that are killed, disks that refuse.
+//! Many at once, and ends at any moment: builds beside builds and beside the host's own tools, runs
+//! that are killed, disks that refuse.
 
 use crate::support::{Reach, Spec, arkham, host, look, reach};
 
@@ -43,7 +44,8 @@ fn a_hundred_killed_runs_leave_a_whole_host() {
             "code=0; timeout --signal KILL {seconds} jailctl {verb} || code=$?
             pwck --read-only --quiet; grpck --read-only; mkdir -p /run/sshd; sshd -t; echo $code"
         ));
-        // pwck(8) speaks of homes that are not there, with status 2; of lines that are not whole too, but with words of theirs.
+        // pwck(8) speaks of homes that are not there, with status 2; of lines that are not whole
+        // too, but with words of theirs.
         let said = format!("{}{}", run.stdout(), run.stderr());
         assert!(!said.contains("invalid"), "{round}: {said}");
         killed += usize::from(said.contains("137"));

@@ -1,4 +1,5 @@
-//! `doctor`: each way to break a login that works keeps a real client out, and the doctor names it and nothing else; mended, both agree again.
+//! `doctor`: each way to break a login that works keeps a real client out, and the doctor names it
+//! and nothing else; mended, both agree again.
 
 use disposable::{DisposableHost, Login, Sshd};
 use serde_json::Value;

@@ -1,4 +1,5 @@
-//! What is no longer as it was built is found, named, and mended by the next build; what the host has moved on from is brought up to date.
+//! What is no longer as it was built is found, named, and mended by the next build; what the host
+//! has moved on from is brought up to date.
 
 use disposable::{DisposableHost, Output};
 
@@ -106,7 +107,8 @@ fn each_kind_of_drift_is_found_and_mended() {
     assert_eq!(harlequin.ssh("ls /welcome").ok().text(), "/welcome");
 }
 
-/// Lets two seconds pass, so that what a run that finds nothing to do has looked at is kept, and sees that it was.
+/// Lets two seconds pass, so that what a run that finds nothing to do has looked at is kept, and
+/// sees that it was.
 #[track_caller]
 fn remembered(host: &DisposableHost, spec: &Spec) {
     let path = spec.put(host);

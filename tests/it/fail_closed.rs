@@ -1,4 +1,5 @@
-//! A jailed account gets its chroot or nothing, whatever becomes of the configuration around it, and whenever jailctl dies.
+//! A jailed account gets its chroot or nothing, whatever becomes of the configuration around it,
+//! and whenever jailctl dies.
 
 use std::collections::HashSet;
 
@@ -7,7 +8,8 @@ use disposable::{DisposableHost, Login, Sshd};
 
 use crate::support::{Reach, Spec, arkham, host, look, reach, said};
 
-/// The careless configuration with the sftp server that needs no program: the one that would run without the jail's shell.
+/// The careless configuration with the sftp server that needs no program: the one that would run
+/// without the jail's shell.
 fn careless_internal() -> String {
     CARELESS.replace("/usr/lib/openssh/sftp-server", "internal-sftp")
 }
@@ -125,8 +127,9 @@ fn a_jail_that_is_gone_lets_nobody_in() {
     }
 }
 
-/// Runs a verb again and again, killed at the first, second, ... of `calls`, until a run completes, and so finds all that a run before it left.
-/// In each state nobody gets out, and sshd could start. Gives the status of the run that completed.
+/// Runs a verb again and again, killed at the first, second, ... of `calls`, until a run completes,
+/// and so finds all that a run before it left. In each state nobody gets out, and sshd could start.
+/// Gives the status of the run that completed.
 fn killed_at_each(host: &DisposableHost, calls: &str, verb: &[&str], login: &Login<'_>) -> i32 {
     let mut command = vec!["jailctl"];
     command.extend(verb);
@@ -171,8 +174,8 @@ fn build_killed_at(calls: &[&str]) {
     }
 }
 
-/// As [`look`]. A tool of shadow's that is killed leaves its locks, which name a process that is gone, and a file that it had not renamed yet; its
-/// next run takes them away.
+/// As [`look`]. A tool of shadow's that is killed leaves its locks, which name a process that is
+/// gone, and a file that it had not renamed yet; its next run takes them away.
 fn look_after_kill(host: &DisposableHost) -> disposable::Snapshot {
     look(host).without(|path| {
         let below = path.strip_prefix("/etc/").unwrap_or_default();

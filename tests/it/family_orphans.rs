@@ -121,7 +121,8 @@ fn what_is_not_only_roots_says_nothing_of_numbers() {
     let key = host.key("key");
     build(&of(&["alice"], &key), &host).ok();
     let alices: u32 = number(&host, "alice").parse().expect("a number");
-    // As a stranger would write it, who has a directory of his own there; a file, a link and a jail of another name are none of theirs either.
+    // As a stranger would write it, who has a directory of his own there; a file, a link and a jail
+    // of another name are none of theirs either.
     let high = alices + 50;
     host.sh(&format!(
         r#"

@@ -1,4 +1,5 @@
-//! What is taken from the host: never a secret and never power, whoever prepared the place that it is taken from.
+//! What is taken from the host: never a secret and never power, whoever prepared the place that it
+//! is taken from.
 
 use crate::support::{Spec, arkham, host, look};
 
@@ -28,7 +29,8 @@ fn cve_2018_15664_a_source_that_its_owner_swaps_brings_no_secret_along() {
     ]);
     racing.hear("ready");
     for round in 0..20 {
-        // It may find nothing, or find that something changed; what it may not do is read what bob cannot.
+        // It may find nothing, or find that something changed; what it may not do is read what bob
+        // cannot.
         let output = spec.build(&host);
         assert!([0, 2, 4].contains(&output.code()), "{round}: {output:?}");
         let found = host.sh("grep -rl 'canary of root' /srv/jails || true").ok();

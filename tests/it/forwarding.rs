@@ -1,5 +1,5 @@
-//! Forwarding: refused of every kind under an sshd that allows all of it. Each time something listens that would have answered, and an
-//! unjailed user reaches it by the same means.
+//! Forwarding: refused of every kind under an sshd that allows all of it. Each time something
+//! listens that would have answered, and an unjailed user reaches it by the same means.
 
 use disposable::login::Both;
 use disposable::sshd::CARELESS;
@@ -7,7 +7,8 @@ use disposable::{DisposableHost, Login, Probe, Running};
 
 use crate::support::{Spec, arkham, effective, host};
 
-/// Both users on a host with a careless sshd; harlequin's jail has what the server's side of forwarding wants to find.
+/// Both users on a host with a careless sshd; harlequin's jail has what the server's side of
+/// forwarding wants to find.
 fn careless(host: &DisposableHost) -> Probe<'_> {
     host.sshd_with(CARELESS);
     let (_, jailed) = arkham(host, &["sh", "xauth"]);
@@ -15,7 +16,8 @@ fn careless(host: &DisposableHost) -> Probe<'_> {
     Probe { jailed, plain }
 }
 
-/// Something that says `answer` to whoever connects, on a port of 127.0.0.1 or on a socket at a path.
+/// Something that says `answer` to whoever connects, on a port of 127.0.0.1 or on a socket at a
+/// path.
 fn answering(host: &DisposableHost, address: &str) -> Running {
     let script = r#"
         use IO::Socket::INET; use IO::Socket::UNIX;
@@ -32,7 +34,8 @@ fn answering(host: &DisposableHost, address: &str) -> Running {
     running
 }
 
-/// Whether something answers there; with `through`, at that port behind the SOCKS proxy at `address`.
+/// Whether something answers there; with `through`, at that port behind the SOCKS proxy at
+/// `address`.
 fn answers(host: &DisposableHost, address: &str, through: Option<u16>) -> bool {
     let script = r#"
         use IO::Socket::INET; use IO::Socket::UNIX;
@@ -56,7 +59,8 @@ fn answers(host: &DisposableHost, address: &str, through: Option<u16>) -> bool {
         == "answer"
 }
 
-/// An ssh client with `options` that stays until dropped; when this returns, sshd has said yes or no to all of them.
+/// An ssh client with `options` that stays until dropped; when this returns, sshd has said yes or
+/// no to all of them.
 fn client<const N: usize>(login: &Login<'_>, options: [&str; N]) -> Running {
     let mut client = login.start(options, "echo up; read -r line");
     client.hear("up");
@@ -194,7 +198,8 @@ fn cve_2026_73283_tunnels_are_not_opened() {
         let setting = format!("permittunnel {expected}");
         assert!(effective(&host, user).contains(&setting), "{user}");
     }
-    // Devices that the users may attach to, and one in the jail to do it with: then only sshd's word is left to refuse it.
+    // Devices that the users may attach to, and one in the jail to do it with: then only sshd's
+    // word is left to refuse it.
     let devices = host.sh(r"
         ip tuntap add dev tun1 mode tun user harlequin
         ip tuntap add dev tun2 mode tun user bob

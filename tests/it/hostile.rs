@@ -1,4 +1,5 @@
-//! Users who prepare the ground: whatever lies in what is theirs, root's next run touches nothing outside for it.
+//! Users who prepare the ground: whatever lies in what is theirs, root's next run touches nothing
+//! outside for it.
 
 use crate::support::{Spec, arkham, host, look};
 
@@ -28,7 +29,8 @@ fn cve_2017_18078_a_hard_link_does_not_get_an_owner() {
     let host = host();
     let (spec, _) = arkham(&host, &[]);
     let root = spec.root();
-    // One that a user can make where links are not protected: a file of the jail's tree under a name of his own.
+    // One that a user can make where links are not protected: a file of the jail's tree under a
+    // name of his own.
     host.sh(&format!("ln {root}/usr/bin/ls {root}/home/harlequin/ls; ln {root}/etc/passwd {root}/home/harlequin/passwd"))
         .ok();
     let mut more = spec.clone();

@@ -1,4 +1,5 @@
-//! A run that dies is undone or finished by the next command that writes, which says so; those that only read say it and do nothing.
+//! A run that dies is undone or finished by the next command that writes, which says so; those that
+//! only read say it and do nothing.
 
 use disposable::DisposableHost;
 
@@ -6,7 +7,8 @@ use crate::support::{Reach, Spec, arkham, host, look, reach};
 
 const JOURNAL: &str = "/var/lib/jailctl/.journal";
 
-/// Kills a command at its first call of this kind after which the journal says this. What it says before is put right by the next try.
+/// Kills a command at its first call of this kind after which the journal says this. What it says
+/// before is put right by the next try.
 fn leave_a_journal(host: &DisposableHost, call: &str, says: &str, command: &[&str]) {
     for n in 1..100 {
         let output = host.kill_at(call, n, command);
@@ -134,7 +136,8 @@ fn undo_keeps_a_home_with_files() {
     host.sshd();
     let key = host.key("harlequin");
     let spec = Spec::arkham(&key, &[]);
-    // The last thing that a build does for an account is to open it; here that fails for the second of two, when the first is open.
+    // The last thing that a build does for an account is to open it; here that fails for the second
+    // of two, when the first is open.
     let mut two = spec.clone();
     two.users
         .push(("joker", vec![key.public.trim().to_owned()]));

@@ -1,4 +1,5 @@
-//! `--json`: what each verb really prints obeys the schema that `packaging/schema/output` has for it.
+//! `--json`: what each verb really prints obeys the schema that `packaging/schema/output` has for
+//! it.
 
 use std::collections::BTreeSet;
 

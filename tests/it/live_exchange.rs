@@ -1,10 +1,12 @@
-//! The exchange of a live tree: a session that sits in what is exchanged cannot get out by it, and goes on working.
+//! The exchange of a live tree: a session that sits in what is exchanged cannot get out by it, and
+//! goes on working.
 
 use disposable::{DisposableHost, Login, Running};
 
 use crate::support::{Spec, arkham, host};
 
-/// Compiles the program that holds on to `/usr/bin` and climbs, and puts it where a spec can name it.
+/// Compiles the program that holds on to `/usr/bin` and climbs, and puts it where a spec can name
+/// it.
 fn compile(host: &DisposableHost) {
     host.write("/root/cwd_escape.c", include_str!("cwd_escape.c"));
     host.sh("gcc -static -O1 -o /usr/local/bin/holder /root/cwd_escape.c")

@@ -1,4 +1,5 @@
-//! Sessions of jailed users: every door that the spec opens works as on any host, and nothing of the host is there.
+//! Sessions of jailed users: every door that the spec opens works as on any host, and nothing of
+//! the host is there.
 
 use disposable::login::Scp;
 

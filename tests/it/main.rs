@@ -1,4 +1,5 @@
-//! What jailctl promises, shown on throw-away copies of this machine with real accounts, the real sshd and real clients. One module a theme.
+//! What jailctl promises, shown on throw-away copies of this machine with real accounts, the real
+//! sshd and real clients. One module a theme.
 
 #![expect(
     clippy::assigning_clones,

@@ -1,4 +1,5 @@
-//! The plan: a page and a JSON object that tell the same story as the build that follows, and a build that refuses what its plan refuses.
+//! The plan: a page and a JSON object that tell the same story as the build that follows, and a
+//! build that refuses what its plan refuses.
 
 use std::collections::BTreeSet;
 

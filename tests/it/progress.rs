@@ -1,4 +1,5 @@
-//! A sign of life at a real terminal: there when work takes long, gone when it is done, and never where nobody looks.
+//! A sign of life at a real terminal: there when work takes long, gone when it is done, and never
+//! where nobody looks.
 
 use crate::support::{Spec, host};
 

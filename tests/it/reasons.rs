@@ -1,4 +1,5 @@
-//! `why` and `show`: every file of every shipped jail has a reason that somebody can follow, and what is said of a jail is so.
+//! `why` and `show`: every file of every shipped jail has a reason that somebody can follow, and
+//! what is said of a jail is so.
 
 use std::path::Path;
 
@@ -105,7 +106,8 @@ fn why_prints_the_chain_from_spec_to_file() {
     host.write("/root/arkham.toml", &text);
     host.jailctl(["build", "/root/arkham.toml"]).ok();
 
-    // By hand: bash is of the template, its library is one that readelf names, and the terminals are for that library.
+    // By hand: bash is of the template, its library is one that readelf names, and the terminals
+    // are for that library.
     let library = host
         .sh("readelf -d /usr/bin/bash | grep -o 'libtinfo[^]]*'")
         .ok();

@@ -1,4 +1,5 @@
-//! What programs need beyond their libraries comes along: each is named alone and does one real piece of work.
+//! What programs need beyond their libraries comes along: each is named alone and does one real
+//! piece of work.
 
 use crate::support::{Spec, arkham, certify, host, serve_tls, type_into};
 

@@ -1,4 +1,5 @@
-//! What single keys of a spec do, seen from where their effect is: the client, the account, the tree.
+//! What single keys of a spec do, seen from where their effect is: the client, the account, the
+//! tree.
 
 use disposable::Key;
 

@@ -1,4 +1,5 @@
-//! A tree goes live when it has proved itself: its programs find what they need, and its tests succeed, as the user and in a place of their own.
+//! A tree goes live when it has proved itself: its programs find what they need, and its tests
+//! succeed, as the user and in a place of their own.
 
 use crate::support::{Spec, arkham, host, look};
 
@@ -83,7 +84,8 @@ fn nothing_of_a_test_outlives_it() {
 #[disposable::test]
 fn a_library_known_to_ldso_cache_alone_is_found() {
     let host = host();
-    // Found on the host by a line of ld.so.conf, and in no directory that the loader knows by itself.
+    // Found on the host by a line of ld.so.conf, and in no directory that the loader knows by
+    // itself.
     host.sh(r"
         mkdir -p /opt/odd /root/src && cd /root/src
         echo 'int odd(void) { return 0; }' >odd.c; echo 'int odd(void); int main(void) { return odd(); }' >tool.c

@@ -1,4 +1,5 @@
-//! The content store: jails beside one another share their files, and nobody but root ever has a say in what they hold.
+//! The content store: jails beside one another share their files, and nobody but root ever has a
+//! say in what they hold.
 
 use disposable::{DisposableHost, Key};
 
@@ -305,7 +306,8 @@ fn a_jail_on_a_file_system_of_its_own_shares_nothing() {
         elba.binaries.push(program);
         elba.build(&host).ok();
     }
-    // Names went with the tree of the time before the last; what has others is still known to be right, and not read.
+    // Names went with the tree of the time before the last; what has others is still known to be
+    // right, and not read.
     let opens = host
         .sh("rm -rf /var/cache/jailctl; strace -f -qq -y -e trace=openat,openat2 jailctl check elba 2>&1")
         .ok();
@@ -315,7 +317,8 @@ fn a_jail_on_a_file_system_of_its_own_shares_nothing() {
         "{opens:?}"
     );
     nothing_to_do(&host, &elba);
-    // A bind mount is another mount of the same file system: the numbers are the same, and links cannot cross.
+    // A bind mount is another mount of the same file system: the numbers are the same, and links
+    // cannot cross.
     host.jailctl(["remove", "elba", "--purge"]).fails();
     host.sh("umount /srv/jails/elba; mkdir -p /srv/jails/elba /srv/other; chmod 755 /srv/other; mount --bind /srv/other /srv/jails/elba").ok();
     let again = host.jailctl(["build", &elba.path()]);
@@ -328,7 +331,8 @@ fn a_jail_on_a_file_system_of_its_own_shares_nothing() {
 fn what_somebody_else_could_write_to_is_not_shared() {
     let host = host();
     let (arkham, _) = two(&host);
-    // Whatever a spec can ask for: no shared inode is another's than root's, or for others to write to.
+    // Whatever a spec can ask for: no shared inode is another's than root's, or for others to write
+    // to.
     let open = host
         .sh(&format!(
             "find {STORE} -type f \\( ! -user root -o -perm /022 -o -perm /7000 \\)"

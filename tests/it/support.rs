@@ -1,4 +1,5 @@
-//! What the themes share: a copy with jailctl in it, the specs of two jails, and the one question: does this account get out of its jail?
+//! What the themes share: a copy with jailctl in it, the specs of two jails, and the one question:
+//! does this account get out of its jail?
 
 use disposable::harness::need_root;
 use disposable::{DisposableHost, Key, Login, Output, Running};
@@ -24,7 +25,8 @@ pub(crate) fn have_user_managers(host: &DisposableHost) {
     .ok();
 }
 
-/// Leaves the copy those PAM services that every Debian has, of the ones that refuse jailed accounts.
+/// Leaves the copy those PAM services that every Debian has, of the ones that refuse jailed
+/// accounts.
 pub(crate) fn have_essential_services(host: &DisposableHost) {
     host.sh("cd /etc/pam.d && rm -f atd cron crond systemd-user; rm -f /usr/lib/pam.d/*")
         .ok();
@@ -180,7 +182,8 @@ pub(crate) fn effective(host: &DisposableHost, user: &str) -> Vec<String> {
         .collect()
 }
 
-/// `/etc`, the place of jails and the state, without what shadow's own tools keep as backups and touch in passing.
+/// `/etc`, the place of jails and the state, without what shadow's own tools keep as backups and
+/// touch in passing.
 #[track_caller]
 pub(crate) fn look(host: &DisposableHost) -> disposable::Snapshot {
     host.snapshot(["/etc", "/srv", "/var/lib/jailctl", "/var/mail", "/home"])
@@ -200,7 +203,8 @@ pub(crate) fn look(host: &DisposableHost) -> disposable::Snapshot {
         })
 }
 
-/// A copy as [`host`] gives it, with the PAM module where libpam looks for it and a listener that keeps what is said to the host's log.
+/// A copy as [`host`] gives it, with the PAM module where libpam looks for it and a listener that
+/// keeps what is said to the host's log.
 pub(crate) fn host_with_module() -> DisposableHost {
     let host = host();
     log_and_module(&host);
@@ -221,7 +225,8 @@ pub(crate) fn log_and_module(host: &DisposableHost) {
     .ok();
 }
 
-/// Puts the module in its place. Cargo makes it along with these tests, which name it among their dependencies.
+/// Puts the module in its place. Cargo makes it along with these tests, which name it among their
+/// dependencies.
 pub(crate) fn install_module(host: &DisposableHost) {
     let programs = std::path::Path::new(env!("CARGO_BIN_EXE_jailctl")).parent();
     let module = programs.map(|programs| programs.join("deps/libpam_jailctl.so"));
@@ -232,7 +237,8 @@ pub(crate) fn install_module(host: &DisposableHost) {
     .ok();
 }
 
-/// Runs `command` on a terminal as people have one, and types `keys` (in the words of printf) once it had time to start.
+/// Runs `command` on a terminal as people have one, and types `keys` (in the words of printf) once
+/// it had time to start.
 #[track_caller]
 pub(crate) fn type_into(
     host: &DisposableHost,
@@ -247,7 +253,8 @@ pub(crate) fn type_into(
     host.run(all)
 }
 
-/// Makes certificates for localhost: that of `friend` is trusted by the host, that of `stranger` is not.
+/// Makes certificates for localhost: that of `friend` is trusted by the host, that of `stranger` is
+/// not.
 #[track_caller]
 pub(crate) fn certify(host: &DisposableHost) {
     host.sh("for name in friend stranger; do
@@ -258,7 +265,8 @@ pub(crate) fn certify(host: &DisposableHost) {
         .ok();
 }
 
-/// A server with such a certificate, which serves the files below `/run/www` or, where there is no such directory, a page about the connection.
+/// A server with such a certificate, which serves the files below `/run/www` or, where there is no
+/// such directory, a page about the connection.
 #[track_caller]
 pub(crate) fn serve_tls(host: &DisposableHost, name: &str, port: &str) -> Running {
     let script = "if cd /run/www 2>/dev/null; then how=-WWW; else how=-www; fi

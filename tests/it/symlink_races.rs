@@ -1,10 +1,12 @@
-//! A user who exchanges directories with links, from a held descriptor and a working directory, while root builds and removes: nothing outside changes hands.
+//! A user who exchanges directories with links, from a held descriptor and a working directory,
+//! while root builds and removes: nothing outside changes hands.
 
 use disposable::{DisposableHost, Snapshot};
 
 use crate::support::{arkham, host};
 
-/// What nothing may touch: files and directories of several owners and modes, next to the jails and on root's own ground.
+/// What nothing may touch: files and directories of several owners and modes, next to the jails and
+/// on root's own ground.
 fn canary(host: &DisposableHost) {
     host.sh(r"
         for place in /srv/canary /root/canary; do
@@ -63,7 +65,8 @@ fn a_directory_exchanged_for_a_link_leads_nowhere() {
     user.hear("exchanging");
     let mut baits = 0;
     for round in 0..50 {
-        // A program comes and goes, so that the tree is exchanged each time; and the user's place gets its owner anew.
+        // A program comes and goes, so that the tree is exchanged each time; and the user's place
+        // gets its owner anew.
         spec.binaries.truncate(3);
         if round % 2 == 0 {
             spec.binaries.push("true");

@@ -1,4 +1,5 @@
-//! The command: what each verb answers by its exit status, and that those that only look do not write.
+//! The command: what each verb answers by its exit status, and that those that only look do not
+//! write.
 
 use crate::support::{Spec, arkham, host, look};
 

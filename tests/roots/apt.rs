@@ -27,7 +27,8 @@ pub(crate) fn mirror() -> String {
     mirror.unwrap_or("http://deb.debian.org/debian").to_owned()
 }
 
-/// The packages `names` for `architecture` out of Debian 12, with all that they depend on, as files.
+/// The packages `names` for `architecture` out of Debian 12, with all that they depend on, as
+/// files.
 pub(crate) fn fetch(architecture: &str, names: &[&str]) -> (Folder, Vec<PathBuf>) {
     let home = Folder::new(&format!("apt-{architecture}"));
     for directory in ["state/lists/partial", "cache/archives/partial", "etc"] {

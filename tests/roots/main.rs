@@ -1,9 +1,12 @@
-//! Systems that are not the one that the tests run on: Debian 13, package sets for arm64 and i386, a wheel of PyPI.
+//! Systems that are not the one that the tests run on: Debian 13, package sets for arm64 and i386,
+//! a wheel of PyPI.
 //!
-//! For each, what `jailctl deps --root` says is what the loader of that system says, started inside it, and a tree of nothing else is enough for
-//! programs to run. arm64 runs by qemu-user. Packages come from the mirror that apt knows, into folders of the tests; this system stays as it is.
+//! For each, what `jailctl deps --root` says is what the loader of that system says, started inside
+//! it, and a tree of nothing else is enough for programs to run. arm64 runs by qemu-user. Packages
+//! come from the mirror that apt knows, into folders of the tests; this system stays as it is.
 //!
-//! These tests need a network and the packages mmdebstrap and python3-pip. They are run by `cargo test --test roots` as root, not by `tests/run`.
+//! These tests need a network and the packages mmdebstrap and python3-pip. They are run by `cargo
+//! test --test roots` as root, not by `tests/run`.
 #![allow(
     clippy::disallowed_methods,
     clippy::unwrap_used,
@@ -47,7 +50,8 @@ fn elf_files(root: &Path, machine: u8, directories: &[&str]) -> Vec<String> {
     found
 }
 
-/// Compares with the loader of a root, which `loader` starts inside it. Gives how many files were compared.
+/// Compares with the loader of a root, which `loader` starts inside it. Gives how many files were
+/// compared.
 fn compare(root: &Path, loader: &[&str], files: &[String]) -> usize {
     let view = HostView::new(root).unwrap();
     let options = Options {

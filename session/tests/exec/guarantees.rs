@@ -1,4 +1,5 @@
-//! What the program is, has and sees. Each with a control: the same probe started without `run` finds the opposite.
+//! What the program is, has and sees. Each with a control: the same probe started without `run`
+//! finds the opposite.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -119,7 +120,8 @@ fn cve_2024_21626_no_descriptor_leaks() {
 #[disposable::test]
 fn cve_2024_21626_no_way_out_through_proc() {
     let jail = Jail::new("proc");
-    // The attack itself: a working directory that is a descriptor of the caller's, by way of the jail's /proc.
+    // The attack itself: a working directory that is a descriptor of the caller's, by way of the
+    // jail's /proc.
     for descriptor in 3..12 {
         let mut enter = jail.enter(&["state"]);
         enter.env("ENTRY_LEAKS", "yes").env("ENTRY_PROC", "yes");
@@ -186,7 +188,8 @@ fn the_session_keyring_is_not_the_callers() {
     assert_ne!(inside.one("keyring"), inside.one("joined"));
 }
 
-/// Between chroot and execve the child opens no file but the working directory, and runs nothing: seen by strace.
+/// Between chroot and execve the child opens no file but the working directory, and runs nothing:
+/// seen by strace.
 #[disposable::test]
 fn cve_2019_14271_nothing_of_the_jail_is_loaded_as_root() {
     let jail = Jail::new("strace");

@@ -35,7 +35,8 @@ impl Jail {
         }
         chown(jail.0.join("home/user"), Some(UID), Some(GID)).expect("an owner");
         fs::set_permissions(jail.0.join("root"), Permissions::from_mode(0o700)).expect("a mode");
-        // By another process: what this one writes is open for a moment in what other tests start, too, and could not be run (execve(2), ETXTBSY).
+        // By another process: what this one writes is open for a moment in what other tests start,
+        // too, and could not be run (execve(2), ETXTBSY).
         let mut install = Command::new("install")
             .args(["-m", "755", "/dev/stdin"])
             .arg(jail.0.join("bin/probe"))

@@ -1,4 +1,5 @@
-//! A terminal made for the test, and a process that sits at it; the test has the keyboard and the screen.
+//! A terminal made for the test, and a process that sits at it; the test has the keyboard and the
+//! screen.
 
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
@@ -22,7 +23,8 @@ pub(crate) struct Desk {
 }
 
 impl Desk {
-    /// `command` in a session of its own, at a terminal of 33 rows and 101 columns; `redirect` takes descriptors away from it.
+    /// `command` in a session of its own, at a terminal of 33 rows and 101 columns; `redirect`
+    /// takes descriptors away from it.
     pub(crate) fn new(command: &Command, redirect: impl FnOnce(&mut Command)) -> Self {
         let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
         let outer = openpt(flags).expect("a terminal");
@@ -31,8 +33,8 @@ impl Desk {
         let inner = ioctl_tiocgptpeer(&outer, flags).expect("a terminal");
         tcsetwinsize(&outer, size(33, 101)).expect("a size");
 
-        // setsid takes its standard input as controlling terminal, and becomes the command. What the tests are started by may ignore signals, as a
-        // shell does for `&`.
+        // setsid takes its standard input as controlling terminal, and becomes the command. What
+        // the tests are started by may ignore signals, as a shell does for `&`.
         let mut setsid = Command::new("env");
         setsid.args(["--default-signal", "setsid"]);
         let copy = || Stdio::from(inner.try_clone().expect("a descriptor"));

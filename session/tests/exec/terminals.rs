@@ -1,4 +1,5 @@
-//! The caller sits at a terminal: what the program gets instead of it, and what is left of the session afterwards.
+//! The caller sits at a terminal: what the program gets instead of it, and what is left of the
+//! session afterwards.
 
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;

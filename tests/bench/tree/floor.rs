@@ -1,4 +1,5 @@
-//! The least that there is to do: programs that are given a finished list and do nothing else. Each runs as a process of its own, as jailctl does.
+//! The least that there is to do: programs that are given a finished list and do nothing else. Each
+//! runs as a process of its own, as jailctl does.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -20,7 +21,8 @@ struct Line {
     from: PathBuf,
 }
 
-/// Writes a tree down as a list. Files made from text are written below `texts`, so that the floor copies them too.
+/// Writes a tree down as a list. Files made from text are written below `texts`, so that the floor
+/// copies them too.
 pub fn write_list(tree: &Tree, list: &Path, texts: &Path) {
     fs::create_dir_all(texts).unwrap();
     let mut out = Vec::new();
@@ -122,8 +124,8 @@ pub fn link(list: &Path, from: &Path, target: &Path) {
     });
 }
 
-/// As [`link`], of files that are known to have their sources' content, and leaves facts by which a later run can tell: looks at each source, at what
-/// is linked, and at each link that was made.
+/// As [`link`], of files that are known to have their sources' content, and leaves facts by which a
+/// later run can tell: looks at each source, at what is linked, and at each link that was made.
 pub fn link_known(list: &Path, from: &Path, target: &Path) {
     make(list, target, |line, to| {
         fs::symlink_metadata(&line.from).unwrap();

@@ -1,6 +1,8 @@
-//! Whole builds, in a throw-away copy of the machine: the second jail with the same content, builds that change nothing, a hundred jails.
+//! Whole builds, in a throw-away copy of the machine: the second jail with the same content, builds
+//! that change nothing, a hundred jails.
 //!
-//! The jails are on the disk that the caller names, and so are the floors; once more in memory, where waiting for the disk counts nothing.
+//! The jails are on the disk that the caller names, and so are the floors; once more in memory,
+//! where waiting for the disk counts nothing.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -69,7 +71,8 @@ pub fn inside(name: &str, place: &str) -> bool {
         command.args(["-q", "check", "first"]).args(deep);
         command
     };
-    // Before any other jail comes, which changes the files that they share; and what was changed a moment ago is not remembered.
+    // Before any other jail comes, which changes the files that they share; and what was changed a
+    // moment ago is not remembered.
     std::thread::sleep(std::time::Duration::from_millis(3100));
     timed(&mut build(&first));
     timed(&mut check(&[]));

@@ -1,7 +1,9 @@
-//! How fast trees are made, as ratios in one run: against programs that are given the finished list and do nothing else, and against jailkit.
+//! How fast trees are made, as ratios in one run: against programs that are given the finished list
+//! and do nothing else, and against jailkit.
 //!
-//! `cargo bench --bench tree`, as root; `-- DIR` names the directory to write in, on the disk that counts (about 10 GiB; `target/bench` unless said).
-//! The packages that it needs are installed where they are missing. The exit status says whether this run kept what is promised.
+//! `cargo bench --bench tree`, as root; `-- DIR` names the directory to write in, on the disk that
+//! counts (about 10 GiB; `target/bench` unless said). The packages that it needs are installed
+//! where they are missing. The exit status says whether this run kept what is promised.
 #![allow(
     clippy::disallowed_methods,
     clippy::unwrap_used,

@@ -1,7 +1,9 @@
-//! Interleaved rounds: each contender once a round, in turn, in a fresh directory, as a whole process.
+//! Interleaved rounds: each contender once a round, in turn, in a fresh directory, as a whole
+//! process.
 //!
-//! Trees are kept until the end, each round's in a block group of its own: ext4 does not use an inode again for minutes after it was freed, and whoever
-//! deletes between rounds measures its search for others.
+//! Trees are kept until the end, each round's in a block group of its own: ext4 does not use an
+//! inode again for minutes after it was freed, and whoever deletes between rounds measures its
+//! search for others.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -60,7 +62,8 @@ pub fn contender<'c>(name: &'c str, command: impl Fn(&Path) -> Command + 'c) -> 
     }
 }
 
-/// Runs the rounds below `base`, and one more first that does not count: memory that the machine touches for the first time is slow.
+/// Runs the rounds below `base`, and one more first that does not count: memory that the machine
+/// touches for the first time is slow.
 pub fn run(base: &Path, rounds: usize, contenders: &[Contender<'_>]) -> Vec<Times> {
     let mut times: Vec<Times> = contenders
         .iter()
@@ -113,7 +116,8 @@ pub fn timed(command: &mut Command) -> f64 {
     seconds
 }
 
-/// Gives a directory's children block groups of their own, where the file system knows such a thing.
+/// Gives a directory's children block groups of their own, where the file system knows such a
+/// thing.
 fn spread(place: &Path) {
     let _ = Command::new("chattr")
         .arg("+T")

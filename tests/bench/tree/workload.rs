@@ -1,4 +1,5 @@
-//! What is built: W1, the tutorial's three programs; W2, what people with a shell are given; W3, what web developers are.
+//! What is built: W1, the tutorial's three programs; W2, what people with a shell are given; W3,
+//! what web developers are.
 
 /// The programs of W1.
 pub const W1: [&str; 3] = ["bash", "ls", "cat"];

@@ -1,8 +1,10 @@
 //! A throw-away copy of the host, for tests and for the demonstration.
 //!
-//! A [`DisposableHost`] has the files of this machine under an overlay, an empty `/srv` and `/run`, its own processes, terminals, host name and
-//! loopback. Real `useradd`, real sshd on 127.0.0.1 and real clients run in it, several copies at once, and nothing done in one reaches the machine or
-//! outlives the value: the copy ends when it is dropped, or when the test is killed. Cgroups are the exception: there is one hierarchy per kernel.
+//! A [`DisposableHost`] has the files of this machine under an overlay, an empty `/srv` and `/run`,
+//! its own processes, terminals, host name and loopback. Real `useradd`, real sshd on 127.0.0.1 and
+//! real clients run in it, several copies at once, and nothing done in one reaches the machine or
+//! outlives the value: the copy ends when it is dropped, or when the test is killed. Cgroups are
+//! the exception: there is one hierarchy per kernel.
 //!
 //! It needs root. Without root a test that calls [`harness::need_root`] is ignored; as root no test
 //! is, and a missing tool is a failure.
@@ -84,14 +86,16 @@ impl Builder {
         self
     }
 
-    /// The program that is `jailctl` in the copy, as `/usr/local/sbin/jailctl`: a test gives `env!("CARGO_BIN_EXE_jailctl")`.
+    /// The program that is `jailctl` in the copy, as `/usr/local/sbin/jailctl`: a test gives
+    /// `env!("CARGO_BIN_EXE_jailctl")`.
     #[must_use]
     pub fn jailctl(mut self, program: impl AsRef<Path>) -> Self {
         self.jailctl = Some(std::path::absolute(program).expect("a path"));
         self
     }
 
-    /// A directory of the machine's that the copy has at `at`, and writes to: for what has to be on a real disk. It is not taken away with the copy.
+    /// A directory of the machine's that the copy has at `at`, and writes to: for what has to be on
+    /// a real disk. It is not taken away with the copy.
     #[must_use]
     pub fn directory(mut self, directory: impl AsRef<Path>, at: &str) -> Self {
         let directory = std::path::absolute(directory).expect("a path");
@@ -99,14 +103,16 @@ impl Builder {
         self
     }
 
-    /// Debian packages that the copy shall have. Those the machine lacks are installed in the copy alone, over the machine's network, and start nothing.
+    /// Debian packages that the copy shall have. Those the machine lacks are installed in the copy
+    /// alone, over the machine's network, and start nothing.
     #[must_use]
     pub fn packages(mut self, names: &[&str]) -> Self {
         self.packages = names.iter().map(ToString::to_string).collect();
         self
     }
 
-    /// How long one command may take before the copy is ended and the test fails; a minute unless said.
+    /// How long one command may take before the copy is ended and the test fails; a minute unless
+    /// said.
     #[must_use]
     pub fn limit(mut self, limit: Duration) -> Self {
         self.limit = limit;
@@ -168,7 +174,8 @@ impl DisposableHost {
         self.run(command)
     }
 
-    /// An account as `useradd` makes it, with a home, bash and a key: what the jailed ones are compared with.
+    /// An account as `useradd` makes it, with a home, bash and a key: what the jailed ones are
+    /// compared with.
     pub fn plain_user(&self, name: &str) -> Login<'_> {
         self.run(["useradd", "--create-home", "--shell", "/bin/bash", name])
             .ok();

@@ -1,6 +1,8 @@
-//! Whole roots: whatever their files, links and settings say of each other, there is a closure in bounded time, and it holds together.
+//! Whole roots: whatever their files, links and settings say of each other, there is a closure in
+//! bounded time, and it holds together.
 //!
-//! The input is read as instructions that put objects, links, scripts and settings into a small root below the directory for temporary files.
+//! The input is read as instructions that put objects, links, scripts and settings into a small
+//! root below the directory for temporary files.
 #![no_main]
 
 use std::fs;

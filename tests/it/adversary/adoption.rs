@@ -275,7 +275,8 @@ fn a2_a_writable_mount_of_a_home_of_the_host_is_refused() {
     plan(&spec("/opt/shared", "\"rw\"", "")).ok();
     plan(&spec("/data/people/ann", "\"rw\"", "")).ok();
 
-    // The home that an account had before it was taken over, and stays that as long as it is in the jail.
+    // The home that an account had before it was taken over, and stays that as long as it is in the
+    // jail.
     let ann = "[[user]]\nname = \"ann\"\nadopt = true\nauthorized_keys = []\n";
     for source in ["/data/people/ann", "/data/people"] {
         let refused = plan(&spec(source, "\"rw\"", ann)).exits(2);

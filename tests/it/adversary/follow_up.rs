@@ -1,4 +1,5 @@
-//! What a second reader found in the answers to the review: files that were lost or edited, modules that came and went, ids that others have.
+//! What a second reader found in the answers to the review: files that were lost or edited, modules
+//! that came and went, ids that others have.
 
 use crate::support::{
     Reach, Spec, arkham, have_user_managers, host, host_with_module, install_module, look, reach,

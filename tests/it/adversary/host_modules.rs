@@ -1,4 +1,5 @@
-//! Nothing of the host's runs or writes for a jailed account: not by sshd's PAM service, not by systemd, not by the name of the home in passwd(5).
+//! Nothing of the host's runs or writes for a jailed account: not by sshd's PAM service, not by
+//! systemd, not by the name of the home in passwd(5).
 
 use disposable::{DisposableHost, Login};
 
@@ -20,7 +21,8 @@ fn marked(number: u32) -> String {
     format!("session optional pam_exec.so quiet /run/mark {number}\n")
 }
 
-/// Puts numbered lines between those of sshd's session stack, and `between` before the numbered line 3. Gives the file's text.
+/// Puts numbered lines between those of sshd's session stack, and `between` before the numbered
+/// line 3. Gives the file's text.
 fn mark_stack(host: &DisposableHost, between: &str) -> String {
     host.write(
         "/run/mark",
@@ -72,7 +74,8 @@ fn a1_no_session_module_of_the_host_runs_for_a_jailed_account() {
     assert_eq!(ran(&host, &ordinary), "1234");
 }
 
-/// Jumps in the stack of an administrator's, as `hosts.md` has them: each counts lines after it, and none of ours is among those.
+/// Jumps in the stack of an administrator's, as `hosts.md` has them: each counts lines after it,
+/// and none of ours is among those.
 #[disposable::test]
 fn a1_lines_of_ours_shift_nobodys_jumps() {
     let host = host();
@@ -204,7 +207,8 @@ fn a1_no_home_is_made_on_the_host_at_a_login() {
     assert!(!host.has("/home/harlequin") && !host.has("/jail"));
 }
 
-/// The host's other services refuse jailed accounts before any module of theirs runs, and nobody else.
+/// The host's other services refuse jailed accounts before any module of theirs runs, and nobody
+/// else.
 #[disposable::test]
 fn a2_no_service_of_the_host_runs_anything_as_a_jailed_account() {
     let host = host();

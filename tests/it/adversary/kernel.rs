@@ -1,4 +1,5 @@
-//! What a session may ask of the kernel, and what of the kernel's it may use up: system calls, cores, socket buffers, descriptors, keyrings.
+//! What a session may ask of the kernel, and what of the kernel's it may use up: system calls,
+//! cores, socket buffers, descriptors, keyrings.
 
 use std::collections::BTreeMap;
 
@@ -66,7 +67,8 @@ const CLOSED: [(&str, &str); 31] = [
     ("i386_unshare", "EPERM"),
 ];
 
-/// Those that the host, too, has not or gives to nobody but root: what they are answered in a session.
+/// Those that the host, too, has not or gives to nobody but root: what they are answered in a
+/// session.
 const CLOSED_ANYWAY: [(&str, &str); 9] = [
     ("open_by_handle_at", "EPERM"),
     ("bpf", "EPERM"),
@@ -296,7 +298,8 @@ fn b2_buffers_of_sockets_count_as_memory() {
         let inside = held(&user, what);
         assert!(inside.0 <= 32, "{what}: {inside:?}");
     }
-    // Those that nobody counts are as many as there are open files, unless the spec says another number.
+    // Those that nobody counts are as many as there are open files, unless the spec says another
+    // number.
     assert_eq!(user.ssh("ulimit -n; ulimit -Hn").ok().lines(), ["1024"; 2]);
     let (_, sockets) = held(&user, "netlink 2000 1");
     assert!((900..1024).contains(&sockets), "{sockets}");
@@ -345,7 +348,8 @@ fn c2_no_key_of_the_same_user_id_is_reached_from_a_session() {
     spec.build(&host).ok();
     let _sshd = host.sshd();
     let user = harlequin(&host);
-    // A process of hers outside of the jail, with a key in the keyring of her user id, which is one for all her processes.
+    // A process of hers outside of the jail, with a key in the keyring of her user id, which is one
+    // for all her processes.
     let outside = "setpriv --reuid harlequin --regid $(id -g harlequin) --clear-groups";
     let mut keeper = host.spawn(["bash", "-c", &format!("{outside} grip make of-hers")]);
     let made = keeper.hear("made").concat();

@@ -1,4 +1,5 @@
-//! Findings B6, P and V: whoever forks all the time, zombies, and whoever is on the way in are found, and ended where that was asked for.
+//! Findings B6, P and V: whoever forks all the time, zombies, and whoever is on the way in are
+//! found, and ended where that was asked for.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +9,8 @@ use crate::session::{compile, harlequin};
 use crate::support::{Reach, Spec, host, host_with_module, log_and_module, reach};
 
 const HOPPER: &str = include_str!("hopper.c");
-/// Within this time a command that ends a jail's processes has to end, at the number of processes that the tests have.
+/// Within this time a command that ends a jail's processes has to end, at the number of processes
+/// that the tests have.
 const LIMIT: Duration = Duration::from_secs(5);
 
 /// How many processes hop.
@@ -142,7 +144,8 @@ fn b6_whoever_kills_everybody_is_ended_all_the_same() {
     }
 }
 
-/// The user id of a jailed user is taken for one signal to all of its processes only if no account of the host has it as well.
+/// The user id of a jailed user is taken for one signal to all of its processes only if no account
+/// of the host has it as well.
 #[disposable::test]
 fn b6_a_shared_user_id_is_killed_process_by_process() {
     let host = host();
@@ -181,7 +184,8 @@ fn b6_freeze_stops_whoever_forks() {
     assert!(took < LIMIT, "{took:?}");
 }
 
-/// Runs everything below in pid namespaces whose first process reaps nobody, as in a container whose first program is no init.
+/// Runs everything below in pid namespaces whose first process reaps nobody, as in a container
+/// whose first program is no init.
 const NEVER_REAPS: &str = r#"
     perl -e 'use POSIX (); if (fork == 0) { exec "unshare", "--pid", "--fork", "--mount-proc", "--kill-child",
         "perl", "-e", q(open(F, ">", "/run/first"); print F "here\n"; close F; sleep 1000) }' </dev/null >/dev/null 2>&1 &
@@ -235,7 +239,8 @@ fn zombies(more: &str) {
     assert!(killed.stdout().contains("nobody is in it"), "{killed:?}");
     inside(&host, "jailctl remove arkham --purge").ok();
     host.sh(&zombie).ok();
-    // A keeper has ended, as far as the kernel lets the first process of a pid namespace end while a zombie has a pid there.
+    // A keeper has ended, as far as the kernel lets the first process of a pid namespace end while
+    // a zombie has a pid there.
     inside(
         &host,
         "for pid in $(pgrep jailctl-keeper); do [ -z \"$(ls /proc/$pid/fd)\" ]; ! readlink /proc/$pid/root; done",
@@ -253,15 +258,17 @@ fn p_a_zombie_is_nobody_in_a_session() {
     zombies("[namespaces]\n");
 }
 
-/// How sshd calls the process of a connection once it knows who is there, and how it is started so that it does: the words differ between versions,
-/// and a title is cut to the room that the arguments and the environment leave.
+/// How sshd calls the process of a connection once it knows who is there, and how it is started so
+/// that it does: the words differ between versions, and a title is cut to the room that the
+/// arguments and the environment leave.
 const TITLES: [(&str, &str); 3] = [
     ("[priv]", "/usr/sbin/sshd -E /run/sshd.log"),
     ("[went]", "/opt/s/sshd -E /run/sshd.log"),
     ("(cut)", "env -i /opt/s/sshd"),
 ];
 
-/// Somebody who has authenticated is held up in PAM, with each of the titles; `deed` is done to the jail meanwhile.
+/// Somebody who has authenticated is held up in PAM, with each of the titles; `deed` is done to the
+/// jail meanwhile.
 fn on_the_way_in(deed: impl Fn(&DisposableHost, &Spec)) {
     for (title, start) in TITLES {
         let host = host_with_module();

@@ -1,11 +1,13 @@
-//! Match blocks of others that come first: whatever their criteria are and however they are written, what sshd would do is seen before and after.
+//! Match blocks of others that come first: whatever their criteria are and however they are
+//! written, what sshd would do is seen before and after.
 
 use super::super::support::{arkham, host};
 
 /// Where the blocks of others are.
 const THEIRS: &str = "/etc/ssh/sshd_config.d/01-theirs.conf";
 
-/// Lines that hold for some connections only, each hidden from a reader who splits at blanks or asks about the first address of a list.
+/// Lines that hold for some connections only, each hidden from a reader who splits at blanks or
+/// asks about the first address of a list.
 const LINES: [&str; 10] = [
     // Those of the finding.
     "Match Address=127.0.1.0/24",

@@ -1,4 +1,5 @@
-//! A4 and C10: a private network whose rules are taken from the host while somebody is in it, and link-local addresses.
+//! A4 and C10: a private network whose rules are taken from the host while somebody is in it, and
+//! link-local addresses.
 
 use disposable::{DisposableHost, Login, Running};
 
@@ -30,7 +31,8 @@ fn routing(host: &DisposableHost) -> String {
     text.ok().stdout().to_owned()
 }
 
-/// A second jail, `elba`, with selina in it: it may reach the first one's port, and would like to reach another.
+/// A second jail, `elba`, with selina in it: it may reach the first one's port, and would like to
+/// reach another.
 fn elba(host: &DisposableHost) -> Login<'_> {
     let key = host.key("selina");
     let mut elba = Spec::arkham(&key, &["wire"]);
@@ -91,7 +93,8 @@ fn a4_a_flush_of_nftables_opens_nothing() {
         ),
         serve(&host, &neighbour("wire serve tcp 443")),
     ];
-    // Everybody asks all the while: the jails for what is forbidden to them, the neighbour for a jail and for the second machine.
+    // Everybody asks all the while: the jails for what is forbidden to them, the neighbour for a
+    // jail and for the second machine.
     let mut inside = harlequin.start([], "echo begun; while :; do
         for at in 192.0.2.1 203.0.113.7 192.0.2.255 127.0.0.1; do wire ask tcp $at 443; wire ask udp $at 53; done
         wire ask tcp 192.0.2.2 25; wire ask udp 192.0.2.2 123; done >/dev/null 2>&1");

@@ -107,7 +107,8 @@ fn a3_a_directory_that_a_test_hands_out_leads_nowhere() {
     }
 }
 
-/// Everything that looks at who it is finds the jail's user, under an id that nobody has on the host.
+/// Everything that looks at who it is finds the jail's user, under an id that nobody has on the
+/// host.
 #[disposable::test]
 fn a3_a_test_is_the_user_by_name_and_nobody_by_number() {
     let host = host();

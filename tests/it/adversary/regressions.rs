@@ -1,6 +1,6 @@
 //! What held in the review, and what is near it: sshd's other ways to prove who one is, programs of
-//! the host that start a shell, a second sshd, names of users as parts of roots. Each has a control:
-//! an ordinary account that the same attempt lets in.
+//! the host that start a shell, a second sshd, names of users as parts of roots. Each has a
+//! control: an ordinary account that the same attempt lets in.
 
 use disposable::sshd::CARELESS;
 use disposable::{DisposableHost, Login};

@@ -10,7 +10,8 @@ const OTHER: &str = "/root/other";
 /// A password that anybody may know.
 const HASH: &str = "$6$saltsalt$qFmFH.bQmmtXzyBY0s9v7Oicd2z4XSIecDzlB5KiA2/jctKu9YterLp8wwnSq.qc.eoxqOmSuNp2xS0ktL3nh/";
 
-/// A copy with a host in a directory, where bob has an account, a password and groups, as he has on the running one.
+/// A copy with a host in a directory, where bob has an account, a password and groups, as he has on
+/// the running one.
 fn two_hosts() -> DisposableHost {
     let host = host();
     host.plain_user("bob");
@@ -30,7 +31,8 @@ fn text(users: &str) -> String {
     format!("name = \"arkham\"\nbinaries = [\"bash\", \"ls\", \"cat\"]\n{users}")
 }
 
-/// Of a host at `root`: each account file, with its owner and mode. The backups of shadow's tools are not looked at.
+/// Of a host at `root`: each account file, with its owner and mode. The backups of shadow's tools
+/// are not looked at.
 fn accounts(host: &DisposableHost, root: &str) -> String {
     let script = format!(
         "cd {root}/etc; for file in passwd group shadow gshadow subuid subgid; do

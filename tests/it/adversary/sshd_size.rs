@@ -1,4 +1,5 @@
-//! sshd's configuration with many jails: what they share is written once, its size is bounded, and a real connection shows that sshd lets anybody in.
+//! sshd's configuration with many jails: what they share is written once, its size is bounded, and
+//! a real connection shows that sshd lets anybody in.
 
 use super::super::support::{Reach, Spec, arkham, host, look, reach};
 

@@ -41,7 +41,8 @@ fn bytes(text: &str) -> Option<u64> {
     }
 }
 
-/// Bytes of what each rule adds to a jail that holds all that calls for rules and that the host has.
+/// Bytes of what each rule adds to a jail that holds all that calls for rules and that the host
+/// has.
 fn measure(host: &DisposableHost, rules: &[toml::Value]) -> BTreeMap<String, u64> {
     let mut callers: Vec<String> = Vec::new();
     let mut costs = BTreeMap::new();

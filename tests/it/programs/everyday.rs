@@ -1,4 +1,5 @@
-//! The everyday checks of a jail that names programs and nothing else. Jailkit, lddtree, dracut and copying what ldd says pass 11 to 14 of these 24.
+//! The everyday checks of a jail that names programs and nothing else. Jailkit, lddtree, dracut and
+//! copying what ldd says pass 11 to 14 of these 24.
 
 use disposable::{DisposableHost, Login};
 
@@ -9,7 +10,8 @@ const PROGRAMS: &str = "bash sh ls cat cp mv rm mkdir rmdir ln chmod touch head 
     test du df stat basename dirname readlink realpath seq md5sum sha256sum grep egrep sed awk find xargs diff clear tput more less nano vim vi tar gzip gunzip \
     zcat bzip2 xz zip unzip rsync scp sftp ssh git git-upload-pack git-receive-pack curl file";
 
-/// Name, command, and a part of what it says when it works. All that is written to standard error is in what it says.
+/// Name, command, and a part of what it says when it works. All that is written to standard error
+/// is in what it says.
 const COMMANDS: [(&str, &str, &str); 20] = [
     ("a shell and ls", "cd / && ls", "usr"),
     ("the accounts", "cat /etc/passwd", "harlequin:x:"),

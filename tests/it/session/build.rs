@@ -1,4 +1,5 @@
-//! From the spec to sessions and back: what a build refuses, what a plan shows, and that nothing stays.
+//! From the spec to sessions and back: what a build refuses, what a plan shows, and that nothing
+//! stays.
 
 use super::{copy, harlequin};
 use crate::support::{CANARY, Reach, Spec, host, host_with_module, install_module, look, reach};

@@ -1,4 +1,5 @@
-//! A place for a test's jails among the machine's own control groups, of which there is one set for each kernel: a group of the test's in each hierarchy.
+//! A place for a test's jails among the machine's own control groups, of which there is one set for
+//! each kernel: a group of the test's in each hierarchy.
 #![expect(
     clippy::disallowed_methods,
     reason = "the machine's own groups, beside the copy"

@@ -1,11 +1,13 @@
-//! What a session cannot lay hands on: processes, keys and handles of others. Each probe is made by somebody without a jail as well, and succeeds.
+//! What a session cannot lay hands on: processes, keys and handles of others. Each probe is made by
+//! somebody without a jail as well, and succeeds.
 
 use disposable::{DisposableHost, Login, Running};
 
 use super::{compile, harlequin};
 use crate::support::{Spec, host_with_module};
 
-/// Two jails, arkham of harlequin and elba of selina, with sessions and `more`, and bob, who is in none.
+/// Two jails, arkham of harlequin and elba of selina, with sessions and `more`, and bob, who is in
+/// none.
 struct Two<'host> {
     harlequin: Login<'host>,
     selina: Login<'host>,
@@ -89,7 +91,8 @@ fn a_handle_of_a_process_is_worth_nothing_in_another_session() {
     let host = host();
     let two = two(&host, "[network]\nmode = \"private\"\n");
     let _sshd = host.sshd();
-    // The same user, in two sessions of one jail, which share its network: so it can be handed over.
+    // The same user, in two sessions of one jail, which share its network: so it can be handed
+    // over.
     for (login, fate) in [(&two.bob, "killed"), (&two.harlequin, "refused")] {
         let (_giver, _) = start(login, "grip send handle", "waits");
         assert_eq!(login.ssh("grip take handle").ok().text(), fate, "{fate}");
@@ -115,7 +118,8 @@ fn networks_of_jails_pass_nothing_to_each_other() {
     );
 }
 
-/// Whether the kernel keeps abstract sockets of others from a session: landlock(7), from Linux 6.12 on.
+/// Whether the kernel keeps abstract sockets of others from a session: landlock(7), from Linux 6.12
+/// on.
 pub(super) fn scopes_abstract_sockets(host: &DisposableHost) -> bool {
     let release = host.read("/proc/sys/kernel/osrelease");
     let mut numbers = release.split(['.', '-']).map(str::parse::<u32>);
@@ -129,7 +133,8 @@ fn nothing_is_handed_to_another_jail_in_the_hosts_network() {
     let two = two(&host, "[namespaces]\n");
     let _sshd = host.sshd();
     let (_giver, _) = start(&two.selina, "grip send selina", "waits");
-    // What came by a socket is worth nothing in any case: another jail's processes cannot be signalled.
+    // What came by a socket is worth nothing in any case: another jail's processes cannot be
+    // signalled.
     let fate = if scopes_abstract_sockets(&host) {
         "nobody"
     } else {

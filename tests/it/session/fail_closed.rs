@@ -1,4 +1,5 @@
-//! When a session cannot begin, the jailed user has none, the log says why, and nobody else notices.
+//! When a session cannot begin, the jailed user has none, the log says why, and nobody else
+//! notices.
 
 use disposable::{DisposableHost, Login, Sshd};
 
@@ -7,7 +8,8 @@ use crate::support::{Reach, reach};
 
 const POLICY: &str = "/var/lib/jailctl/arkham/policy";
 
-/// The jailed user comes in; after `break_it` she does not, and bob does; after `mend` she does again. The log, or else sshd's own, says `why`.
+/// The jailed user comes in; after `break_it` she does not, and bob does; after `mend` she does
+/// again. The log, or else sshd's own, says `why`.
 #[track_caller]
 pub(super) fn closed(
     host: &DisposableHost,
@@ -219,7 +221,8 @@ fn without_a_namespace_there_is_no_session() {
     let bob = host.plain_user("bob");
     let harlequin = harlequin(&host);
     sshd.stop();
-    // The limits of namespaces(7) are those of a user namespace, and so sshd gets one in which they can be set.
+    // The limits of namespaces(7) are those of a user namespace, and so sshd gets one in which they
+    // can be set.
     host.write(
         "/root/apart.sh",
         "echo 0 >/proc/sys/net/ipv4/ip_unprivileged_port_start; rm -f /run/sshd.pid\nunshare --user --mount bash -c 'until read -r _ </proc/self/gid_map; do sleep 0.01; done; exec /usr/sbin/sshd -E /run/sshd.log' &\n\

@@ -1,4 +1,5 @@
-//! Jails of each user whose sessions have namespaces: each session is in the jail of who logs in, with what is that jail's.
+//! Jails of each user whose sessions have namespaces: each session is in the jail of who logs in,
+//! with what is that jail's.
 
 use disposable::{DisposableHost, Login};
 

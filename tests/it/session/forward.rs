@@ -1,4 +1,5 @@
-//! The door `forward`: what sshd opens for a jailed user comes out in the jail's network, and nowhere else.
+//! The door `forward`: what sshd opens for a jailed user comes out in the jail's network, and
+//! nowhere else.
 
 use disposable::sshd::CARELESS;
 use disposable::{DisposableHost, Login};
@@ -9,7 +10,8 @@ use crate::support::Spec;
 
 const PRIVATE: &str = "[network]\nmode = \"private\"\nallow_out = [\"tcp/443\"]\n";
 
-/// The jail of the network's tests with these doors, under an sshd that allows everything, with a listener of the host's at 9000 that bob reaches.
+/// The jail of the network's tests with these doors, under an sshd that allows everything, with a
+/// listener of the host's at 9000 that bob reaches.
 fn open(doors: &str) -> (DisposableHost, Spec) {
     let more = format!("[sshd]\nallow = {doors}\n{PRIVATE}");
     let (host, spec) = copy(&more);

@@ -1,4 +1,5 @@
-//! `stats`, `freeze`, `thaw` and `kill` over real sessions, with the freezer of v1 and with the groups of v2.
+//! `stats`, `freeze`, `thaw` and `kill` over real sessions, with the freezer of v1 and with the
+//! groups of v2.
 
 use disposable::DisposableHost;
 use serde_json::Value;
@@ -257,7 +258,8 @@ fn whoever_is_frozen_at_the_door_keeps_no_other_jails_shut() {
     selina.ssh("true").ok();
     host.jailctl(["thaw", "arkham"]).ok();
     drop(first);
-    // Under systemd a keeper, too, can be stopped with that lock: nobody is, since whoever has it is waited for.
+    // Under systemd a keeper, too, can be stopped with that lock: nobody is, since whoever has it
+    // is waited for.
     let mut second = login.start([], "echo in; read -r line");
     second.hear("in");
     let lock = "flock /run/jailctl/net/.lock";

@@ -1,4 +1,5 @@
-//! Everything that sshd can do works in a session, the host's own books stay right, and with the connection all of it ends.
+//! Everything that sshd can do works in a session, the host's own books stay right, and with the
+//! connection all of it ends.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,6 @@
-//! What the sessions of a jail may use together, over real ssh, with the machine's own control groups: each test has a group of its own in each hierarchy, which is
-//! the parent of its jails', and takes it away.
+//! What the sessions of a jail may use together, over real ssh, with the machine's own control
+//! groups: each test has a group of its own in each hierarchy, which is the parent of its jails',
+//! and takes it away.
 #![expect(
     clippy::disallowed_methods,
     reason = "a directory on a real disk, beside the copy"
@@ -65,7 +66,8 @@ fn sessions_are_in_the_cgroups_of_their_jail() {
     assert_eq!(host.sh("ls /run/jailctl/sessions/arkham").ok().text(), "");
 }
 
-/// systemd says that it runs a host by a directory, and this machine's groups are those of v1, as they are where it was told so at boot.
+/// systemd says that it runs a host by a directory, and this machine's groups are those of v1, as
+/// they are where it was told so at boot.
 #[disposable::test]
 fn v1_cgroups_are_created_beside_those_of_systemd() {
     let host = host_with_module();
@@ -240,7 +242,8 @@ fn no_more_sessions_than_may_be() {
     host.until("[ $(ls /run/jailctl/sessions/arkham | wc -l) = 1 ]");
     let third = start();
     login.ssh("true").fails();
-    // Whoever is killed is not counted any more, and what he leaves goes: here sshd's processes, and then also what keeps a session.
+    // Whoever is killed is not counted any more, and what he leaves goes: here sshd's processes,
+    // and then also what keeps a session.
     host.sh("kill -KILL $(ls /run/jailctl/sessions/arkham)")
         .ok();
     parent.until_empty();
@@ -306,7 +309,8 @@ fn disks_are_read_and_written_as_fast_as_was_said() {
     host.jailctl(["remove", "arkham", "--purge", "--kill"]).ok();
     drop(host);
     let _ = std::fs::remove_dir_all(&jails);
-    // 4 MiB at 2 MiB a second, and on some disks no faster without a limit; so the limit is looked at too.
+    // 4 MiB at 2 MiB a second, and on some disks no faster without a limit; so the limit is looked
+    // at too.
     assert!(written > 1.5, "written in {written} s");
     assert!(write.ends_with(" 2097152"), "{write}");
     assert_eq!(read, "", "reading is not limited");

@@ -6,10 +6,12 @@ use super::limits::limited;
 use super::{copy, harlequin};
 use crate::support::Spec;
 
-/// Pairs of logins. Their differences are sorted, so that what else the machine does moves the ends and not the middle.
+/// Pairs of logins. Their differences are sorted, so that what else the machine does moves the ends
+/// and not the middle.
 const PAIRS: usize = 31;
 
-/// How often a figure is taken again while it is too high: what else the machine does, such as the other tests, only ever adds to it.
+/// How often a figure is taken again while it is too high: what else the machine does, such as the
+/// other tests, only ever adds to it.
 const TURNS: usize = 5;
 
 /// The least of some figures, taken until one is below `most`.
@@ -24,7 +26,8 @@ fn least(most: f64, mut figure: impl FnMut() -> f64) -> f64 {
     least
 }
 
-/// Milliseconds that a login of the first kind takes longer than one of the second, at the median: one of each in turn, timed inside.
+/// Milliseconds that a login of the first kind takes longer than one of the second, at the median:
+/// one of each in turn, timed inside.
 #[track_caller]
 fn longer(host: &DisposableHost, first: &Login<'_>, second: &Login<'_>) -> f64 {
     let quoted = |login: &Login<'_>| {

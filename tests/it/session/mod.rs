@@ -1,4 +1,5 @@
-//! Sessions with namespaces and mounts of their own, over real ssh: that nothing is missing in them, and that nothing of the host is there.
+//! Sessions with namespaces and mounts of their own, over real ssh: that nothing is missing in
+//! them, and that nothing of the host is there.
 
 mod build;
 mod conntrack;
@@ -26,7 +27,8 @@ use crate::support::{Spec, host_with_module};
 /// What the log says of sessions.
 pub(crate) const LOG: &str = "/run/syslog";
 
-/// A copy with the module in it, sshd at work, and the jail arkham, whose sessions have all of their own and what `more` says.
+/// A copy with the module in it, sshd at work, and the jail arkham, whose sessions have all of
+/// their own and what `more` says.
 pub(crate) fn copy(also: &[&'static str], more: &str) -> (DisposableHost, Spec) {
     let host = host_with_module();
     let key = host.key("harlequin");

@@ -1,11 +1,13 @@
-//! A network of a jail's own: what leaves it, what reaches it, that the host's rules stay as they are, and that it ends with its sessions.
+//! A network of a jail's own: what leaves it, what reaches it, that the host's rules stay as they
+//! are, and that it ends with its sessions.
 
 use disposable::{DisposableHost, Login, Running};
 
 use super::{LOG, compile, harlequin};
 use crate::support::{Spec, host_with_module};
 
-/// A copy with a neighbour: a network namespace in which 192.0.2.2 is, and the host is 192.0.2.1 and its way to everything.
+/// A copy with a neighbour: a network namespace in which 192.0.2.2 is, and the host is 192.0.2.1
+/// and its way to everything.
 pub(crate) fn copy(more: &str) -> (DisposableHost, Spec) {
     let host = host_with_module();
     compile(&host, "wire", include_str!("port_probe.c"));

@@ -1,4 +1,5 @@
-//! Plain chroot and sessions take turns while somebody is on his way in: told apart neither by a user id nor by a root directory yet.
+//! Plain chroot and sessions take turns while somebody is on his way in: told apart neither by a
+//! user id nor by a root directory yet.
 
 use disposable::{DisposableHost, Key, Login};
 
@@ -31,7 +32,8 @@ fn acme(words: &str, users: &[(&str, &Key)]) -> String {
     format!("name = \"acme\"\nroot = \"/srv/jails/%u\"\n{words}\n{users}")
 }
 
-/// Holds every login up in PAM until there is `/run/go`, and says in `/run/in-pam` that one is there. Gives the stack that was.
+/// Holds every login up in PAM until there is `/run/go`, and says in `/run/in-pam` that one is
+/// there. Gives the stack that was.
 fn slow_down(host: &DisposableHost) -> String {
     let stack = host.read("/etc/pam.d/sshd");
     host.write(
@@ -44,7 +46,8 @@ fn slow_down(host: &DisposableHost) -> String {
     stack
 }
 
-/// Between PAM's word on the account and chroot(2) sshd's process is root's, with the host's root directory.
+/// Between PAM's word on the account and chroot(2) sshd's process is root's, with the host's root
+/// directory.
 #[disposable::test]
 fn a_login_in_progress_counts_as_a_session() {
     let host = host_with_module();
@@ -96,7 +99,8 @@ fn dropping_a_user_during_login_does_not_block() {
     host.jailctl(["check", "acme"]).ok();
 }
 
-/// sshd goes by the configuration that it had when the connection came, for as long as somebody takes to show who he is.
+/// sshd goes by the configuration that it had when the connection came, for as long as somebody
+/// takes to show who he is.
 #[disposable::test]
 fn earlier_connections_stay_in_their_kind_of_session() {
     let host = host_with_module();
@@ -151,7 +155,8 @@ fn before_the_reload_the_root_cannot_be_entered() {
     assert_eq!(reach(&host, &harlequin(&host)), Reach::Jail);
 }
 
-/// What a family is made of can change without its spec: by a template of the host's, or of a new jailctl's.
+/// What a family is made of can change without its spec: by a template of the host's, or of a new
+/// jailctl's.
 #[disposable::test]
 fn an_update_tells_sshd_of_a_whole_family_or_of_none() {
     let host = host_with_module();

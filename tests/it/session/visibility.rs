@@ -1,4 +1,5 @@
-//! What a session does not see. Each probe is made by an unjailed user as well, and sees the host then.
+//! What a session does not see. Each probe is made by an unjailed user as well, and sees the host
+//! then.
 
 use disposable::{DisposableHost, Login, Probe, Running};
 
@@ -156,7 +157,8 @@ fn mounts_of_host_and_session_are_separate() {
 fn the_hosts_control_groups_have_no_names() {
     let (host, _) = eyes("");
     let sshd = host.sshd();
-    // The one thing that a copy shares with the machine, so it is of this test alone, and goes at the end.
+    // The one thing that a copy shares with the machine, so it is of this test alone, and goes at
+    // the end.
     let group = format!("jailctl-test-{}", std::process::id());
     let made = host.sh(&format!(
         "for at in /sys/fs/cgroup/pids /sys/fs/cgroup; do [ -w $at/cgroup.procs ] && break; done; mkdir $at/{group} && echo {} >$at/{group}/cgroup.procs && echo $at/{group}",
@@ -237,7 +239,8 @@ fn the_ways_that_a_handed_directory_would_lead_are_real() {
     let _giver = giver(&logins[1], "@elba");
     assert_eq!(logins[0].ssh("passer take @elba").ok().text(), "out");
 
-    // From one mount namespace into another, where nothing but chroot(2) is between the jail and the host.
+    // From one mount namespace into another, where nothing but chroot(2) is between the jail and
+    // the host.
     let naive = |words: &[&'static str]| {
         let mut line = vec![
             "unshare",
