@@ -1,4 +1,4 @@
-//! Accounts that were there before a jail, and groups beside the jail's own.
+//! Adoption of existing accounts, and supplementary groups.
 
 use disposable::DisposableHost;
 
@@ -14,7 +14,7 @@ fn standing(host: &DisposableHost, user: &str) -> String {
     .to_owned()
 }
 
-/// The spec of arkham with bob in it, and a key of his.
+/// The spec of arkham with bob in it, and a key of bob.
 fn spec(host: &DisposableHost, more: &str) -> (Spec, disposable::Key) {
     host.sh("rm -f /run/keys/jailed*").ok();
     let key = host.key("jailed");
@@ -27,7 +27,7 @@ fn spec(host: &DisposableHost, more: &str) -> (Spec, disposable::Key) {
     (spec, key)
 }
 
-/// bob, who has a password, an expiry, a group beside his own, and a file.
+/// bob, who has a password, an expiry, a supplementary group, and a file.
 fn bob(host: &DisposableHost) -> disposable::Login<'_> {
     let bob = host.plain_user("bob");
     host.sh(
@@ -184,7 +184,7 @@ fn further_groups_are_made_joined_and_taken_away() {
     let again = host.jailctl(["build", &spec.path()]).ok();
     assert!(again.stdout().contains("nothing to do"), "{again:?}");
 
-    // What somebody adds by hand, and what the spec no longer says, goes: an account of ours is
+    // Groups added by hand, and groups no longer in the spec, are removed: a managed account is
     // what its spec says.
     host.sh("groupadd guests; gpasswd -a bob guests; until ! pgrep -u bob; do sleep 0.01; done")
         .ok();

@@ -1,4 +1,4 @@
-//! Builds that are more than one, for another host, for none at all, or that cannot be finished.
+//! Several builds in a row, builds for another host, dry runs, and builds that fail.
 
 use disposable::DisposableHost;
 

@@ -1,5 +1,4 @@
-//! Many at once, and ends at any moment: builds beside builds and beside the host's own tools, runs
-//! that are killed, disks that refuse.
+//! Concurrent builds, account tools of the host at the same time, killed runs, and failing disks.
 
 use crate::support::{Reach, Spec, arkham, host, look, reach};
 

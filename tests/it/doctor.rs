@@ -1,5 +1,5 @@
-//! `doctor`: each way to break a login that works keeps a real client out, and the doctor names it
-//! and nothing else; mended, both agree again.
+//! `doctor`: each fault that breaks a working login is found by `doctor`, and no other is; once it
+//! is fixed, the login works and `doctor` finds nothing.
 
 use disposable::{DisposableHost, Login, Sshd};
 use serde_json::Value;

@@ -1,5 +1,5 @@
-//! What is no longer as it was built is found, named, and mended by the next build; what the host
-//! has moved on from is brought up to date.
+//! Drift: differences from the last build are found by `check`, named, and fixed by the next build;
+//! changes of the host are followed by `update`.
 
 use disposable::{DisposableHost, Output};
 

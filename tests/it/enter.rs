@@ -1,4 +1,4 @@
-//! `enter`: the jail from the terminal, as its user and never as root.
+//! `enter`: a shell in the jail from the terminal, as its user and never as root.
 
 use crate::support::{CANARY, Spec, arkham, host};
 
@@ -92,7 +92,7 @@ fn enter_has_the_groups_and_the_beginning_of_a_login() {
     };
     assert_eq!(both("id -G").split(' ').count(), 2);
     assert_eq!(both("pwd"), "/home/harlequin");
-    // Whoever locks himself out of his home locks nobody out of the jail.
+    // A user who locks the own home locks no other user out of the jail.
     host.sh("chmod 0 /srv/jails/arkham/home/harlequin").ok();
     assert_eq!(both("pwd"), "/");
 }

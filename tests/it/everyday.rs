@@ -1,4 +1,4 @@
-//! Mistakes of ordinary days: what an administrator does by habit costs nobody a jail.
+//! Common administration mistakes, none of which breaks a jail.
 
 use crate::support::{Reach, Spec, arkham, host, look, reach};
 

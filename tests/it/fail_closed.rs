@@ -1,4 +1,4 @@
-//! A jailed account gets its chroot or nothing, whatever becomes of the configuration around it,
+//! A jailed account gets its chroot or no session, whatever the sshd configuration around it is,
 //! and whenever jailctl dies.
 
 use std::collections::HashSet;
@@ -128,8 +128,8 @@ fn a_jail_that_is_gone_lets_nobody_in() {
 }
 
 /// Runs a verb again and again, killed at the first, second, ... of `calls`, until a run completes,
-/// and so finds all that a run before it left. In each state nobody gets out, and sshd could start.
-/// Gives the status of the run that completed.
+/// and so finds all that a run before it left. In each state no login leaves its jail, and sshd
+/// could start. Gives the status of the run that completed.
 fn killed_at_each(host: &DisposableHost, calls: &str, verb: &[&str], login: &Login<'_>) -> i32 {
     let mut command = vec!["jailctl"];
     command.extend(verb);

@@ -1,4 +1,4 @@
-//! A root with `%u`: one spec, a jail of each user, one snippet for all of them.
+//! A root with `%u`: one spec, one jail for each user, one snippet for all.
 
 use disposable::{DisposableHost, Key, Login, Sshd};
 

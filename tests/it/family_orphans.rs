@@ -1,4 +1,5 @@
-//! Who was dropped from a family left files with his number: it is nobody else's, and his again.
+//! Users that left a family with files behind: their user id is reserved, and reused for the same
+//! user only.
 
 use disposable::{DisposableHost, Key};
 
@@ -34,7 +35,7 @@ fn a_dropped_users_id_is_reserved_and_reused() {
     build(&of(&["alice"], &key), &host).ok();
     host.sh("id bob").fails();
 
-    // Whoever is planned first, and whether bob comes back along with them.
+    // In each order of planning, and with or without bob in the spec again.
     let with_carol = of(&["alice", "carol"], &key);
     let planned = host.jailctl(["plan", &put(&with_carol, &host)]).ok();
     build(&with_carol, &host).ok();
@@ -71,7 +72,7 @@ fn a_dropped_users_id_is_reserved_and_reused() {
         is_his(&host, user);
     }
 
-    // What is purged is nobody's.
+    // Purged files reserve no user id.
     host.jailctl(["remove", "--purge", "acme"]).ok();
     host.sh("rm -r /srv/jails").ok();
     build(&of(&["henry"], &key), &host).ok();
@@ -101,7 +102,7 @@ fn a_uid_of_the_spec_is_kept() {
     }
     put(&of(&["alice"], &key), &host);
     assert_eq!(before.diff(&look(&host)), Vec::<String>::new());
-    // His own he may be given by hand.
+    // The old user id may be set by hand.
     spec.more = given("bob", &bobs);
     build(&spec, &host).ok();
     is_his(&host, "bob");
@@ -121,7 +122,7 @@ fn what_is_not_only_roots_says_nothing_of_numbers() {
     let key = host.key("key");
     build(&of(&["alice"], &key), &host).ok();
     let alices: u32 = number(&host, "alice").parse().expect("a number");
-    // As a stranger would write it, who has a directory of his own there; a file, a link and a jail
+    // As an attacker with an own directory there would write it; a file, a link and a jail
     // of another name are none of theirs either.
     let high = alices + 50;
     host.sh(&format!(

@@ -54,7 +54,7 @@ fn a_family_below_root_option() {
         assert_eq!(owner.ok().text(), uid);
         assert!(host.has(&format!("{OTHER}/var/lib/jailctl/acme.{user}/keys/{user}")));
     }
-    // What sshd is told is for when that host runs: no path has the directory in it.
+    // The snippet is for the time when that host runs: its paths do not contain the directory.
     let snippet = host.read(&format!("{OTHER}{SNIPPET}"));
     for line in [
         "    ChrootDirectory /srv/jails/%u",
@@ -75,7 +75,7 @@ fn a_family_below_root_option() {
     let shown = there(&["show", "acme.bob"]).ok();
     assert!(shown.stdout().contains("/srv/jails/bob"), "{shown:?}");
 
-    // Drift of one is said of that one, and mended there.
+    // Drift of one member is reported for that member, and fixed there.
     host.sh(&format!("printf x >>{OTHER}/srv/jails/bob/etc/passwd"))
         .ok();
     let checked = there(&["check", "acme"]).exits(1);

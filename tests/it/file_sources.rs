@@ -1,5 +1,5 @@
-//! What is taken from the host: never a secret and never power, whoever prepared the place that it
-//! is taken from.
+//! Sources of files on the host: no secret and no set-id bit is copied, whichever user controls the
+//! source directory.
 
 use crate::support::{Spec, arkham, host, look};
 

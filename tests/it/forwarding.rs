@@ -1,5 +1,5 @@
-//! Forwarding: refused of every kind under an sshd that allows all of it. Each time something
-//! listens that would have answered, and an unjailed user reaches it by the same means.
+//! Forwarding: every kind is refused under an sshd that allows all of it. Each time a listener
+//! would have answered, and an unjailed user reaches it by the same client.
 
 use disposable::login::Both;
 use disposable::sshd::CARELESS;
@@ -16,7 +16,7 @@ fn careless(host: &DisposableHost) -> Probe<'_> {
     Probe { jailed, plain }
 }
 
-/// Something that says `answer` to whoever connects, on a port of 127.0.0.1 or on a socket at a
+/// A listener that sends `answer` to each connection, on a port of 127.0.0.1 or on a socket at a
 /// path.
 fn answering(host: &DisposableHost, address: &str) -> Running {
     let script = r#"

@@ -1,5 +1,5 @@
-//! What a crash must not lose has reached the disk before anything is built on it: read from the
-//! system calls, in their order.
+//! Durability: data that later steps rely on is synced before them, read from the order of system
+//! calls.
 
 use crate::support::{arkham, host, host_with_module};
 

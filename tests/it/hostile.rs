@@ -1,5 +1,4 @@
-//! Users who prepare the ground: whatever lies in what is theirs, root's next run touches nothing
-//! outside for it.
+//! Files prepared by jailed users: the next run of root changes nothing outside of the jail.
 
 use crate::support::{Spec, arkham, host, look};
 

@@ -1,4 +1,4 @@
-//! Beginnings: a spec from `init`, completions in a real bash, manual pages.
+//! A spec from `init`, completions in bash, manual pages.
 
 use jailctl::spec::{BuiltIn, Templates};
 

@@ -1,5 +1,5 @@
-//! A run that dies is undone or finished by the next command that writes, which says so; those that
-//! only read say it and do nothing.
+//! Interrupted runs: the next command that writes undoes or finishes them and reports it; commands
+//! that only read report it and change nothing.
 
 use disposable::DisposableHost;
 

@@ -1,5 +1,4 @@
-//! `--json`: what each verb really prints obeys the schema that `packaging/schema/output` has for
-//! it.
+//! `--json`: the output of each verb is valid under its schema in `packaging/schema/output`.
 
 use std::collections::BTreeSet;
 

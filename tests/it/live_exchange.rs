@@ -1,5 +1,4 @@
-//! The exchange of a live tree: a session that sits in what is exchanged cannot get out by it, and
-//! goes on working.
+//! Exchange of a live tree: a session inside the old tree cannot leave it, and keeps working.
 
 use disposable::{DisposableHost, Login, Running};
 
@@ -81,7 +80,7 @@ fn a_session_goes_on_working_through_a_hundred_builds() {
     for round in 0..50 {
         less.build(&host).ok();
         spec.build(&host).ok();
-        // It starts programs, from where it has been all the time and anew.
+        // It starts programs, from its old working directory and from the new tree.
         let welcome = (0, "Welcome to Arkham.".to_owned());
         assert_eq!(shell.run("cat /welcome"), welcome, "{round}");
     }

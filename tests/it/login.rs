@@ -1,5 +1,5 @@
-//! Sessions of jailed users: every door that the spec opens works as on any host, and nothing of
-//! the host is there.
+//! Logins of jailed users: every way in that the spec allows works as on any host, and no file of
+//! the host is visible.
 
 use disposable::login::Scp;
 

@@ -1,5 +1,5 @@
-//! What jailctl promises, shown on throw-away copies of this machine with real accounts, the real
-//! sshd and real clients. One module a theme.
+//! Tests of effects, in disposable copies of this machine with real accounts, the real sshd and
+//! real clients. One module a subject.
 
 #![expect(
     clippy::assigning_clones,

@@ -1,8 +1,8 @@
-//! Whole outputs, as somebody sees them at night: status, standard output and standard error of
-//! real runs, each read over by a person when it changes.
+//! Whole outputs: status, standard output and standard error of real runs, reviewed when they
+//! change.
 //!
-//! `INSTA_UPDATE=always cargo test --test it outputs` writes them anew. What differs between
-//! machines (sizes, counts, versions, numbers of accounts) is not in them.
+//! `INSTA_UPDATE=always cargo test --test it outputs` writes them again. Values that differ between
+//! machines (sizes, counts, versions, numbers of accounts) are filtered out.
 
 use disposable::{DisposableHost, Output};
 

@@ -1,5 +1,5 @@
-//! The plan: a page and a JSON object that tell the same story as the build that follows, and a
-//! build that refuses what its plan refuses.
+//! Plans: the page and the JSON object describe the build that follows, and build refuses exactly
+//! the specs that plan refuses.
 
 use std::collections::BTreeSet;
 

@@ -1,5 +1,5 @@
-//! A sign of life at a real terminal: there when work takes long, gone when it is done, and never
-//! where nobody looks.
+//! The progress line: shown on a terminal when work takes long, removed at the end, and never
+//! written to a file or pipe.
 
 use crate::support::{Spec, host};
 

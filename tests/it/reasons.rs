@@ -1,5 +1,5 @@
-//! `why` and `show`: every file of every shipped jail has a reason that somebody can follow, and
-//! what is said of a jail is so.
+//! `why` and `show`: every file of every shipped jail has a reason that leads to a line of a spec
+//! or rule, and the details of a jail are correct.
 
 use std::path::Path;
 

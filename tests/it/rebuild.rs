@@ -1,4 +1,5 @@
-//! Building again: nothing where nothing changed, and exactly what the spec changed otherwise.
+//! Rebuilding: no change without a change of the spec, and otherwise exactly the changes of the
+//! spec.
 
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! Taking a jail away: all of it with `--purge`, all but what belongs to its users without.
+//! Removal of a jail: complete with `--purge`, without the files of its users otherwise.
 
 use disposable::DisposableHost;
 

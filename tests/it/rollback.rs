@@ -1,4 +1,4 @@
-//! `rollback`: what a jail was before the last build that changed it, whatever the host has by now.
+//! `rollback`: the jail as before its last changing build, whatever the host has by now.
 
 use crate::support::{Spec, arkham, host};
 

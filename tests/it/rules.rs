@@ -1,5 +1,4 @@
-//! What programs need beyond their libraries comes along: each is named alone and does one real
-//! piece of work.
+//! Rules for data of programs: each program is named alone in a spec and does one real task.
 
 use crate::support::{Spec, arkham, certify, host, serve_tls, type_into};
 

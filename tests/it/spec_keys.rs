@@ -1,5 +1,4 @@
-//! What single keys of a spec do, seen from where their effect is: the client, the account, the
-//! tree.
+//! Effects of single keys of a spec, observed from the client, the account and the tree.
 
 use disposable::Key;
 

@@ -1,5 +1,5 @@
-//! A tree goes live when it has proved itself: its programs find what they need, and its tests
-//! succeed, as the user and in a place of their own.
+//! Tests of a staged tree: it becomes live only if its programs find their libraries and its tests
+//! succeed, as the user and in a root directory of their own.
 
 use crate::support::{Spec, arkham, host, look};
 
@@ -38,7 +38,7 @@ fn a_test_that_fails_leaves_the_old_tree_live() {
     host.sshd();
     let (spec, harlequin) = arkham(&host, &[]);
     spec.put(&host);
-    // What the store knows of its own files is found out anew after a run that failed.
+    // The store verifies its files again after a failed run.
     let look = |host| {
         look(host)
             .without(|path| path.starts_with("/srv/jails/.jailctl/store/") && !path.contains('-'))

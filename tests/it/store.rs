@@ -1,5 +1,4 @@
-//! The content store: jails beside one another share their files, and nobody but root ever has a
-//! say in what they hold.
+//! The content store: jails share files, and only root can change them.
 
 use disposable::{DisposableHost, Key};
 
@@ -95,7 +94,7 @@ fn the_second_jail_reads_no_file_that_the_first_has_read() {
             "strace -f -qq -e trace=read,copy_file_range,sendfile -P /usr/bin/bash -P /usr/bin/cat jailctl build {path} 2>&1"
         ))
         .ok();
-    // The resolver reads what it must of a program; nobody reads all of it.
+    // The resolver reads what it must of a program; nothing reads all of it.
     let read: u64 = trace
         .lines()
         .iter()
@@ -208,7 +207,7 @@ fn after_a_crash_no_file_is_used_before_it_is_verified() {
     ] {
         crash(&host, &elba);
         let file = stored(&host, &format!("/srv/jails/arkham/{path}"));
-        // As a disk that has lost what it said it had: nothing else tells of it.
+        // As after a lost write of the disk: no other record shows it.
         host.sh(&format!(
             "touch -r {file} /run/time; {damage} {file}; [ ! -e {file} ] || touch -r /run/time {file}"
         ))

@@ -1,5 +1,5 @@
-//! A user who exchanges directories with links, from a held descriptor and a working directory,
-//! while root builds and removes: nothing outside changes hands.
+//! Races: a user exchanges directories for links, from a held descriptor and a working directory,
+//! while root builds and removes. No file outside changes its owner.
 
 use disposable::{DisposableHost, Snapshot};
 
@@ -66,12 +66,12 @@ fn a_directory_exchanged_for_a_link_leads_nowhere() {
     let mut baits = 0;
     for round in 0..50 {
         // A program comes and goes, so that the tree is exchanged each time; and the user's place
-        // gets its owner anew.
+        // gets its owner again.
         spec.binaries.truncate(3);
         if round % 2 == 0 {
             spec.binaries.push("true");
         }
-        // Somebody who comes in meanwhile reads whatever he comes across.
+        // A session that begins at this moment reads every file that it reaches.
         let read = "cat bait/* bait/inner/* bait/inner/deep/* open/inner/*; echo over";
         let mut inside = host.spawn(["jailctl", "enter", "arkham", "--", "bash", "-c", read]);
         spec.build(&host).ok();

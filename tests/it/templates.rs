@@ -1,4 +1,4 @@
-//! Templates: those of the host, and each of the built-in ones at work.
+//! Templates of the host, and each built-in template.
 
 use disposable::login::Scp;
 
@@ -35,7 +35,7 @@ fn a_host_template_wins_and_is_the_reason() {
         assert!(manifest.contains(place), "{place}");
     }
 
-    // A template is worth as much as a spec: whoever writes it becomes root.
+    // A template is as powerful as a spec: a user who can write it becomes root.
     let before = look(&host);
     host.write(&spec.path(), &text("'shell', 'tols'"));
     let refused = host.jailctl(["build", &spec.path()]).exits(2);

@@ -1,4 +1,4 @@
-//! The people of a jail: what is theirs, and what becomes of it when they go.
+//! Users of a jail: their files, and the state after they leave it.
 
 use crate::support::{Reach, Spec, arkham, host, reach};
 
@@ -219,7 +219,7 @@ fn without_users_no_group_and_no_sshd_query() {
     assert_eq!(before.diff(&host.snapshot(looked)), Vec::<String>::new());
 
     host.sshd();
-    // The first user brings both, and they stay for what he leaves behind.
+    // The first user brings both, and they stay for the files left behind.
     spec.users = people;
     spec.build(&host).ok();
     let harlequin = host.login("harlequin", &key);

@@ -1,5 +1,4 @@
-//! The command: what each verb answers by its exit status, and that those that only look do not
-//! write.
+//! The command line: exit statuses of the verbs; verbs that read do not write.
 
 use crate::support::{Spec, arkham, host, look};
 

@@ -1,4 +1,4 @@
-//! A throw-away copy of the host, for tests and for the demonstration.
+//! A disposable copy of the host, for tests and for the demonstration.
 //!
 //! A [`DisposableHost`] has the files of this machine under an overlay, an empty `/srv` and `/run`,
 //! its own processes, terminals, host name and loopback. Real `useradd`, real sshd on 127.0.0.1 and
@@ -59,7 +59,7 @@ pub use snapshot::Snapshot;
 pub use sshd::Sshd;
 pub use trace::Change;
 
-/// Why no copy can be made here, if so.
+/// The reason why this process cannot create a copy, as an error.
 pub fn available() -> Result<(), &'static str> {
     if rustix::process::geteuid().is_root() {
         Ok(())
@@ -68,7 +68,7 @@ pub fn available() -> Result<(), &'static str> {
     }
 }
 
-/// How a copy is made, where the plain one is not enough.
+/// Options of a copy.
 #[derive(Clone, Debug)]
 pub struct Builder {
     hostname: String,
@@ -79,7 +79,7 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// The copy's host name; `gotham` unless said.
+    /// Host name of the copy; `gotham` by default.
     #[must_use]
     pub fn hostname(mut self, name: &str) -> Self {
         name.clone_into(&mut self.hostname);
@@ -119,7 +119,7 @@ impl Builder {
         self
     }
 
-    /// Makes the copy.
+    /// Creates the copy.
     pub fn make(self) -> DisposableHost {
         let keeper = Keeper::start(
             &self.hostname,
@@ -151,12 +151,12 @@ impl Default for DisposableHost {
 }
 
 impl DisposableHost {
-    /// A plain copy.
+    /// A copy with the default options.
     pub fn new() -> Self {
         Self::builder().make()
     }
 
-    /// A copy with something more.
+    /// Options for a copy.
     pub fn builder() -> Builder {
         Builder {
             hostname: "gotham".to_owned(),

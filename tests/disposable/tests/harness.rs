@@ -107,7 +107,7 @@ fn nothing_is_left() {
     let mut running = host.spawn(["sh", "-c", "echo up; exec sleep 2345.6"]);
     running.hear("up");
     let names = host.sh("readlink /proc/self/ns/mnt").ok();
-    // The number of a namespace is given to the next one at once, so processes are told apart by
+    // The number of a namespace is given to the next one at once, so processes are identified by
     // their own number and start.
     let inside: Vec<String> = fs::read_dir("/proc")
         .expect("proc")

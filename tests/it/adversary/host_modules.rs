@@ -207,8 +207,8 @@ fn a1_no_home_is_made_on_the_host_at_a_login() {
     assert!(!host.has("/home/harlequin") && !host.has("/jail"));
 }
 
-/// The host's other services refuse jailed accounts before any module of theirs runs, and nobody
-/// else.
+/// The host's other services refuse jailed accounts before any module of theirs runs, and no other
+/// accounts.
 #[disposable::test]
 fn a2_no_service_of_the_host_runs_anything_as_a_jailed_account() {
     let host = host();

@@ -67,7 +67,7 @@ const CLOSED: [(&str, &str); 31] = [
     ("i386_unshare", "EPERM"),
 ];
 
-/// Those that the host, too, has not or gives to nobody but root: what they are answered in a
+/// Those that the host, too, has not or gives to root only: what they are answered in a
 /// session.
 const CLOSED_ANYWAY: [(&str, &str); 9] = [
     ("open_by_handle_at", "EPERM"),
@@ -276,7 +276,7 @@ fn held(login: &Login<'_>, what: &str) -> (u32, u32) {
     let said = login.ssh(&format!("hold {what}"));
     let words: Vec<&str> = said.text().split(' ').collect();
     let number = |at: usize| words.get(at).and_then(|word| word.parse().ok());
-    // Whoever was killed for what he held says nothing.
+    // A process that was killed for its memory prints nothing.
     (number(0).unwrap_or(0), number(3).unwrap_or(0))
 }
 
@@ -298,7 +298,7 @@ fn b2_buffers_of_sockets_count_as_memory() {
         let inside = held(&user, what);
         assert!(inside.0 <= 32, "{what}: {inside:?}");
     }
-    // Those that nobody counts are as many as there are open files, unless the spec says another
+    // Descriptors without a limit are as many as there are open files, unless the spec says another
     // number.
     assert_eq!(user.ssh("ulimit -n; ulimit -Hn").ok().lines(), ["1024"; 2]);
     let (_, sockets) = held(&user, "netlink 2000 1");
@@ -372,7 +372,7 @@ fn logins_wait_for_a_register_that_is_busy() {
     let (parent, host, _) = limit(host, &[], "sessions = 9\n");
     let _sshd = host.sshd();
     let user = harlequin(&host);
-    // The register is there while somebody is in.
+    // The register exists during a session.
     let mut first = user.start([], "echo up; read -r line");
     first.hear("up");
     let mut busy = host.spawn([

@@ -1,5 +1,5 @@
-//! Findings B6, P and V: whoever forks all the time, zombies, and whoever is on the way in are
-//! found, and ended where that was asked for.
+//! Findings B6, P and V: processes that fork all the time, zombies, and connections that are still
+//! authenticating are ended, too.
 
 use std::time::{Duration, Instant};
 
@@ -42,7 +42,7 @@ fn built(host: &DisposableHost, more: &str) -> Spec {
     spec
 }
 
-/// Removes the jail under hopping processes, and then nobody is left.
+/// Removes the jail under forking processes; none of them is left.
 fn remove_under_hoppers(host: &DisposableHost) {
     let uid = host.sh("id -u harlequin").ok().text().to_owned();
     let _hopping = hop(&harlequin(host));
@@ -70,7 +70,7 @@ fn b6_remove_ends_whoever_forks_in_a_session() {
     remove_under_hoppers(&host);
 }
 
-/// Who forks and ends is in one place at one look, and in another at the next, and still somebody.
+/// A process that forks and exits has another id at each reading, and still counts.
 #[disposable::test]
 fn b6_remove_without_kill_finds_whoever_forks() {
     let host = host();
@@ -99,7 +99,8 @@ fn b6_kill_ends_whoever_forks_and_leaves_the_account_open() {
     assert_eq!(reach(&host, &harlequin(&host)), Reach::Jail);
 }
 
-/// Users who log in again meanwhile do not keep it for ever, and it says who is left.
+/// Users who log in again during the kill do not delay it without bound, and the processes left are
+/// reported.
 #[disposable::test]
 fn b6_kill_is_over_in_time_where_users_come_back() {
     let host = host();
@@ -184,7 +185,7 @@ fn b6_freeze_stops_whoever_forks() {
     assert!(took < LIMIT, "{took:?}");
 }
 
-/// Runs everything below in pid namespaces whose first process reaps nobody, as in a container
+/// Runs everything below in pid namespaces whose first process reaps no child, as in a container
 /// whose first program is no init.
 const NEVER_REAPS: &str = r#"
     perl -e 'use POSIX (); if (fork == 0) { exec "unshare", "--pid", "--fork", "--mount-proc", "--kill-child",
@@ -258,7 +259,7 @@ fn p_a_zombie_is_nobody_in_a_session() {
     zombies("[namespaces]\n");
 }
 
-/// How sshd calls the process of a connection once it knows who is there, and how it is started so
+/// Titles of sshd's process for a connection after authentication, and how it is started so
 /// that it does: the words differ between versions, and a title is cut to the room that the
 /// arguments and the environment leave.
 const TITLES: [(&str, &str); 3] = [
@@ -267,9 +268,9 @@ const TITLES: [(&str, &str); 3] = [
     ("(cut)", "env -i /opt/s/sshd"),
 ];
 
-/// Somebody who has authenticated is held up in PAM, with each of the titles; `deed` is done to the
-/// jail meanwhile.
-fn on_the_way_in(deed: impl Fn(&DisposableHost, &Spec)) {
+/// Holds an authenticated connection in PAM, with each of the titles, and runs `action` on the jail
+/// in that state.
+fn on_the_way_in(action: impl Fn(&DisposableHost, &Spec)) {
     for (title, start) in TITLES {
         let host = host_with_module();
         let key = host.key("harlequin");
@@ -290,7 +291,7 @@ fn on_the_way_in(deed: impl Fn(&DisposableHost, &Spec)) {
         let shows = titles.stdout().contains("harlequin [");
         assert_eq!(shows, title != "(cut)", "{titles:?}");
         assert!(titles.stdout().contains(title) || !shows, "{titles:?}");
-        deed(&host, &spec);
+        action(&host, &spec);
         drop(coming);
     }
 }

@@ -48,7 +48,7 @@ fn b5_match_lines_are_read_as_sshd_reads_them() {
             "{line}: {refused:?}"
         );
     }
-    // One that is for somebody else concerns nobody here.
+    // A block for another user affects no jailed account.
     host.write(
         THEIRS,
         &format!("Match User ann Address=127.0.1.0/24\n{settings}"),
@@ -72,6 +72,6 @@ fn b5_a_match_line_that_cannot_be_read_is_refused() {
     assert!(refused.stderr().contains(&named), "{refused:?}");
     let found = host.jailctl(["check", "arkham"]).exits(1);
     assert!(found.stdout().contains(&named), "{found:?}");
-    // It keeps nobody from taking the jail away.
+    // It does not prevent the removal of the jail.
     host.jailctl(["remove", "arkham"]).ok();
 }

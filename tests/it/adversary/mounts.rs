@@ -1,6 +1,6 @@
-//! Where a `[[mount]]` cannot be: where somebody but root could move the directory that is mounted
-//! on, where there is none in a session, where a build exchanges what is around it, and in a jail
-//! from which a directory leads out.
+//! Refused targets of a `[[mount]]`: a user other than root could move the directory that is
+//! mounted on, where there is none in a session, where a build exchanges what is around it, and in
+//! a jail from which a directory leads out.
 
 use disposable::{DisposableHost, Key};
 

@@ -1,4 +1,4 @@
-//! A4 and C10: a private network whose rules are taken from the host while somebody is in it, and
+//! A4 and C10: a private network whose rules are deleted from the host during a session, and
 //! link-local addresses.
 
 use disposable::{DisposableHost, Login, Running};
@@ -77,7 +77,7 @@ fn a4_a_flush_of_nftables_opens_nothing() {
         serve_in(&harlequin, "wire serve tcp 8080 /home/harlequin/count"),
         serve_in(&selina, "wire serve tcp 81"),
     ];
-    // An address of the host's that comes while somebody is in.
+    // An address that the host gets during a session.
     host.sh("ip addr add 203.0.113.7/24 dev kane0").ok();
 
     // Those who are not to be reached note who comes.
@@ -109,7 +109,7 @@ fn a4_a_flush_of_nftables_opens_nothing() {
     outside.hear("begun");
 
     host.sh("for round in {1..200}; do nft flush ruleset; done; for round in {1..20}; do nft -f /run/nftables.conf; sleep 0.05; done").ok();
-    // Somebody comes in, again and again, in between.
+    // Sessions begin repeatedly in between.
     for _ in 0..4 {
         let mut flushes = host.spawn([
             "bash",
@@ -166,7 +166,7 @@ fn host_address(address: &str) -> String {
     format!("{head}.{}", last - 1)
 }
 
-/// A session whose keeper is stopped, so that nobody mends anything but whoever is asked to.
+/// A session whose pid 1 is stopped, so that only the command under test repairs the network.
 fn kept_still<'host>(host: &'host DisposableHost, login: &Login<'host>) -> Running {
     let session = serve_in(login, "wire serve tcp 80");
     // It has loaded nothing any more when it waits.
@@ -288,7 +288,7 @@ fn a4_who_joins_finds_the_rules_or_does_not_come_in() {
     ] {
         assert!(rules.stdout().contains(line), "{line}: {rules:?}");
     }
-    // Where they cannot be loaded, nobody joins.
+    // Where they cannot be loaded, no session joins.
     host.sh(&format!(
         "mv /usr/sbin/nft /root/nft; nsenter -t {keeper} -n /root/nft flush ruleset"
     ))

@@ -16,7 +16,7 @@ struct Attack<'h> {
 }
 
 impl Attack<'_> {
-    /// Builds anew with the test `script`; `round` makes the build another one each time.
+    /// Builds again with the test `script`; `round` makes the build another one each time.
     fn build(&self, script: &str, round: usize) -> disposable::Output {
         let mut spec = self.spec.clone();
         spec.more = format!(
@@ -107,8 +107,8 @@ fn a3_a_directory_that_a_test_hands_out_leads_nowhere() {
     }
 }
 
-/// Everything that looks at who it is finds the jail's user, under an id that nobody has on the
-/// host.
+/// Each query for the own identity returns the jail's user, under a user id without an account on
+/// the host.
 #[disposable::test]
 fn a3_a_test_is_the_user_by_name_and_nobody_by_number() {
     let host = host();

@@ -43,7 +43,7 @@ fn only_bob(accounts: &Accounts<'_>, attempt: impl Fn(&str) -> Reach) {
         assert_eq!(attempt(&login.user), Reach::Nothing, "{}", login.user);
     }
     assert_eq!(attempt("bob"), Reach::Host, "the control");
-    // The jails themselves work meanwhile.
+    // The jails themselves work at this time.
     for login in &accounts.jailed {
         assert_eq!(login.sftp("pwd\n").code(), 0, "{}", login.user);
     }
@@ -161,7 +161,8 @@ fn held_a_host_that_vouches_for_its_users() {
          printf 'EnableSSHKeysign yes\\nHostbasedAuthentication yes\\n' >/etc/ssh/ssh_config",
     )
     .ok();
-    // Each is vouched for under his own name: the account has to be there on the client's side too.
+    // The host key vouches for each user under the same name: the account has to be there on the
+    // client's side too.
     only_bob(&accounts, |user| {
         let line = format!(
             "cd /; setpriv --reuid $(id -u {user}) --regid $(id -g {user}) --clear-groups env HOME=/nonexistent \

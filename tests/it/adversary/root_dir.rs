@@ -1,4 +1,4 @@
-//! Finding B4: whoever made the directory that root gives to `--root`.
+//! Finding B4: the owner of the directory that root passes to `--root`.
 
 use disposable::DisposableHost;
 
@@ -10,7 +10,7 @@ const OTHER: &str = "/root/other";
 /// A password that anybody may know.
 const HASH: &str = "$6$saltsalt$qFmFH.bQmmtXzyBY0s9v7Oicd2z4XSIecDzlB5KiA2/jctKu9YterLp8wwnSq.qc.eoxqOmSuNp2xS0ktL3nh/";
 
-/// A copy with a host in a directory, where bob has an account, a password and groups, as he has on
+/// A copy with a host in a directory, where bob has an account, a password and groups, as on
 /// the running one.
 fn two_hosts() -> DisposableHost {
     let host = host();

@@ -1,4 +1,5 @@
-//! Findings A5 and C3: what root is told to take or to obey lies where a host user can exchange it.
+//! Findings A5 and C3: sources and configuration in directories where a host user can exchange
+//! them.
 
 use disposable::DisposableHost;
 
@@ -7,7 +8,7 @@ use crate::support::{Spec, host, look};
 /// The content of a file that only root may read.
 const SECRET: &str = "the token of root";
 
-/// A copy with joe, who has an account of his own, and with a secret of root's.
+/// A copy with the account joe, and with a secret file of root.
 fn host_of_joe() -> DisposableHost {
     let host = host();
     host.plain_user("joe");
@@ -158,7 +159,7 @@ fn a5_a_mode_does_not_open_what_was_closed() {
         let spec = taking(&host, source, &format!("mode = {mode:?}"));
         spec.build(&host).ok();
     }
-    // Whoever called by sudo may open what is his own.
+    // The caller of sudo(8) may open its own files.
     let path = taking(&host, "/home/joe/mine", "mode = \"0644\"").put(&host);
     host.sh(&format!("SUDO_UID=$(id -u joe) jailctl build {path}"))
         .ok();
@@ -264,7 +265,7 @@ fn c3_nobody_chooses_by_a_link_which_of_roots_files_is_obeyed() {
     for spec in [&path, "/srv/roots.toml", "/tmp/ok.toml"] {
         host.jailctl(["build", spec]).ok();
     }
-    // Whoever called by sudo has specs of his own, and links to them.
+    // The caller of sudo(8) has specs of its own, and links to them.
     host.sh(&format!(
         "cp {path} /home/joe/mine.toml; ln -s mine.toml /home/joe/link.toml; chown -h joe /home/joe/*.toml
         SUDO_UID=$(id -u joe) jailctl build /home/joe/link.toml"

@@ -53,7 +53,7 @@ fn what_all_jails_share_is_written_once() {
         host.jailctl(["build", &arkham.path()]).ok();
         host.jailctl(["check"]).ok();
     }
-    // Without what is a jail's own nobody of it comes in.
+    // Without the jail's own records none of its users can log in.
     host.sh(&format!(
         "mv {OWN} /root/; kill -HUP $(cat /run/sshd.pid); sleep 0.5"
     ))

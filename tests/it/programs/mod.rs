@@ -1,4 +1,4 @@
-//! Every program of the packages that people expect in a jail can be named alone, and then works.
+//! Every program of the usual packages can be named alone in a spec, and then works.
 
 mod costs;
 mod everyday;

@@ -2,7 +2,7 @@
 
 use super::{compile, harlequin, network};
 
-/// A program that sends a word from as many ports as it is told.
+/// A program that sends a word from as many ports as its argument says.
 const FLOOD: &str = r#"
     #include <arpa/inet.h>
     #include <stdio.h>

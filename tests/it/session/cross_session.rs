@@ -1,5 +1,5 @@
 //! What a session cannot lay hands on: processes, keys and handles of others. Each probe is made by
-//! somebody without a jail as well, and succeeds.
+//! a user without a jail as well, and succeeds.
 
 use disposable::{DisposableHost, Login, Running};
 

@@ -31,7 +31,7 @@ fn cve_2021_30465_cve_2025_31133_and_cve_2025_6020_nothing_is_mounted_where_a_li
         }
     }
     assert_eq!(host.read("/proc/self/mountinfo"), before);
-    // Nor can a user bring a link there, or a spec name a place where he could.
+    // Nor can a user bring a link there, or a spec name a directory where the user could.
     let harlequin = harlequin(&host);
     for place in ["/opt", "/tmp", "/proc", "/dev/shm"] {
         harlequin

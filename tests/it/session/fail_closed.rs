@@ -1,4 +1,4 @@
-//! When a session cannot begin, the jailed user has none, the log says why, and nobody else
+//! When a session cannot begin, the jailed user gets none, the log gives the reason, and no other
 //! notices.
 
 use disposable::{DisposableHost, Login, Sshd};
@@ -8,7 +8,7 @@ use crate::support::{Reach, reach};
 
 const POLICY: &str = "/var/lib/jailctl/arkham/policy";
 
-/// The jailed user comes in; after `break_it` she does not, and bob does; after `mend` she does
+/// The jailed user comes in; after `break_it` not, and bob does; after `repair` both do
 /// again. The log, or else sshd's own, says `why`.
 #[track_caller]
 pub(super) fn closed(
@@ -16,7 +16,7 @@ pub(super) fn closed(
     sshd: &Sshd<'_>,
     bob: &Login<'_>,
     break_it: &str,
-    mend: &str,
+    repair: &str,
     why: &str,
 ) {
     let harlequin = harlequin(host);
@@ -37,8 +37,8 @@ pub(super) fn closed(
     let said = format!("{}{}", host.read(LOG), sshd.log());
     assert!(said.contains(why), "`{why}` after `{break_it}`: {said}");
     host.until("! pgrep -u harlequin >/dev/null");
-    host.sh(mend).ok();
-    assert_eq!(reach(host, &harlequin), Reach::Jail, "after `{mend}`");
+    host.sh(repair).ok();
+    assert_eq!(reach(host, &harlequin), Reach::Jail, "after `{repair}`");
 }
 
 #[disposable::test]
@@ -47,7 +47,7 @@ fn without_a_sound_policy_there_is_no_session() {
     let sshd = host.sshd();
     let bob = host.plain_user("bob");
     let keep = format!("cp -a {POLICY} /root/policy; ");
-    let mend = format!("rm -rf {POLICY}; cp -a /root/policy {POLICY}");
+    let repair = format!("rm -rf {POLICY}; cp -a /root/policy {POLICY}");
     for (how, why) in [
         (format!("rm {POLICY}"), "no such file"),
         (format!("truncate -s 300 {POLICY}"), "it is damaged"),
@@ -89,7 +89,7 @@ fn without_a_sound_policy_there_is_no_session() {
             "it is not a file of root's alone",
         ),
     ] {
-        closed(&host, &sshd, &bob, &format!("{keep}{how}"), &mend, why);
+        closed(&host, &sshd, &bob, &format!("{keep}{how}"), &repair, why);
     }
 }
 
@@ -120,7 +120,7 @@ fn doctor_tells_why_no_session_begins() {
         host.jailctl(["build", "/root/arkham.toml"]).ok();
         host.jailctl(["doctor", "harlequin"]).ok();
     }
-    for (breaks, mend, why) in [
+    for (breaks, repair, why) in [
         (
             "chmod o+w /var/lib/jailctl/arkham/session",
             "chmod go-w /var/lib/jailctl/arkham/session",
@@ -146,7 +146,7 @@ fn doctor_tells_why_no_session_begins() {
         host.sh(breaks).ok();
         let told = host.jailctl(["doctor", "harlequin"]).exits(1);
         assert!(told.stdout().contains(why), "{breaks}: {told:?}");
-        host.sh(mend).ok();
+        host.sh(repair).ok();
         host.jailctl(["doctor", "harlequin"]).ok();
     }
     host.sh(&format!("rm {module}")).ok();
@@ -167,13 +167,13 @@ fn without_its_module_or_its_lines_there_is_no_session() {
         .text()
         .to_owned();
     let nothing_there = "/var/lib/jailctl/arkham/session/root";
-    for (how, mend, why) in [
+    for (how, repair, why) in [
         (format!("mv {module} /root/"), format!("mv /root/pam_jailctl.so {module}"), "pam_jailctl.so"),
         (format!("cp {module} /root/; echo damaged >{module}"), format!("mv /root/pam_jailctl.so {module}"), "pam_jailctl.so"),
         ("cp /etc/pam.d/sshd /root/; sed -i /pam_jailctl/d /etc/pam.d/sshd".to_owned(), "cp /root/sshd /etc/pam.d/".to_owned(), nothing_there),
         ("echo 'UsePAM no' >/etc/ssh/sshd_config.d/00-no-pam.conf; kill -HUP $(</run/sshd.pid); sleep 0.5".to_owned(), "rm /etc/ssh/sshd_config.d/00-no-pam.conf; kill -HUP $(</run/sshd.pid); sleep 0.5".to_owned(), nothing_there),
     ] {
-        closed(&host, &sshd, &bob, &how, &mend, why);
+        closed(&host, &sshd, &bob, &how, &repair, why);
     }
 }
 
@@ -183,7 +183,7 @@ fn without_what_it_shows_there_is_no_session() {
     let sshd = host.sshd();
     let bob = host.plain_user("bob");
     let root = "/srv/jails/arkham";
-    for (how, mend, why) in [
+    for (how, repair, why) in [
         (
             "mv /opt /opt2".to_owned(),
             "mv /opt2 /opt".to_owned(),
@@ -210,7 +210,7 @@ fn without_what_it_shows_there_is_no_session() {
             "could not open",
         ),
     ] {
-        closed(&host, &sshd, &bob, &how, &mend, why);
+        closed(&host, &sshd, &bob, &how, &repair, why);
     }
 }
 

@@ -26,7 +26,7 @@ fn open(doors: &str) -> (DisposableHost, Spec) {
     (host, spec)
 }
 
-/// What is said by whoever listens at a place that sshd is asked to connect to.
+/// The answer of the listener at an address that sshd is requested to connect to.
 fn through(login: &Login<'_>, to: &str) -> String {
     let option = format!("-W{to}");
     login.ssh_with([option.as_str()], "").text().to_owned()

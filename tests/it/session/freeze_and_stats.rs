@@ -119,7 +119,7 @@ fn held(parent: &Parent, host: &DisposableHost) {
             .stdout()
             .contains("arkham (frozen)")
     );
-    // Nobody comes in meanwhile; others do.
+    // No session of this jail begins at this time; those of others do.
     login.ssh("true").fails();
     bob.ssh("true").ok();
     let log = host.read(LOG);
@@ -207,7 +207,7 @@ fn a_jail_without_groups_is_told_so_and_can_be_ended() {
     host.until("! pgrep -u harlequin >/dev/null");
 }
 
-/// A program that has as many children as it is told, and lives on with them.
+/// A program that has as many children as its argument says, and keeps them.
 const MANY: &str = r#"
     #include <stdio.h>
     #include <stdlib.h>
@@ -253,12 +253,12 @@ fn whoever_is_frozen_at_the_door_keeps_no_other_jails_shut() {
     host.sh("touch /run/slow").ok();
     let first = login.start([], "read -r line");
     host.until("[ -e /run/waits ]");
-    // Nobody is in it yet, or somebody is: both are well.
+    // Without a session and during one: both are well.
     host.jailctl(["freeze", "arkham"]);
     selina.ssh("true").ok();
     host.jailctl(["thaw", "arkham"]).ok();
     drop(first);
-    // Under systemd a keeper, too, can be stopped with that lock: nobody is, since whoever has it
+    // Under systemd a keeper, too, can be stopped with that lock: none is, since the holder
     // is waited for.
     let mut second = login.start([], "echo in; read -r line");
     second.hear("in");
@@ -269,7 +269,7 @@ fn whoever_is_frozen_at_the_door_keeps_no_other_jails_shut() {
     .ok();
     assert_eq!(stats(&host)["frozen"], true);
     host.jailctl(["thaw", "arkham"]).ok();
-    // Whoever never lets go of it does not keep a jail from being stopped.
+    // A process that never releases it does not prevent a jail from being stopped.
     let mut holder = host.spawn([
         "bash",
         "-c",

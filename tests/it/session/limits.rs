@@ -67,7 +67,7 @@ fn sessions_are_in_the_cgroups_of_their_jail() {
 }
 
 /// systemd says that it runs a host by a directory, and this machine's groups are those of v1, as
-/// they are where it was told so at boot.
+/// they are there if a boot parameter enabled them.
 #[disposable::test]
 fn v1_cgroups_are_created_beside_those_of_systemd() {
     let host = host_with_module();
@@ -104,10 +104,10 @@ const FORKS: &str = r#"
         kill(0, SIGTERM);
     }"#;
 
-/// The classic.
+/// A fork bomb.
 const BOMB: &str = "#include <unistd.h>\nint main(void) { for (;;) fork(); }";
 
-/// A program that uses as many MiB as it is told, and says so.
+/// A program that uses as many MiB as its argument says, and reports it.
 const HOG: &str = r#"
     #include <stdio.h>
     #include <stdlib.h>
@@ -242,8 +242,8 @@ fn no_more_sessions_than_may_be() {
     host.until("[ $(ls /run/jailctl/sessions/arkham | wc -l) = 1 ]");
     let third = start();
     login.ssh("true").fails();
-    // Whoever is killed is not counted any more, and what he leaves goes: here sshd's processes,
-    // and then also what keeps a session.
+    // Killed processes are not counted any more, and their files are deleted: here sshd's
+    // processes, and then also what keeps a session.
     host.sh("kill -KILL $(ls /run/jailctl/sessions/arkham)")
         .ok();
     parent.until_empty();

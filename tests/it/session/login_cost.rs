@@ -67,7 +67,7 @@ fn a_session_adds_less_than_ten_milliseconds_to_a_login() {
     assert!(added < 10.0, "{added} ms");
 }
 
-/// Each login makes the network anew, since the one before has ended it.
+/// Each login creates the network again, since the one before has ended it.
 #[disposable::test]
 #[expect(clippy::print_stderr, reason = "the figures are what one wants to see")]
 fn a_new_network_adds_under_twenty_milliseconds() {

@@ -1,5 +1,5 @@
-//! Sessions with namespaces and mounts of their own, over real ssh: that nothing is missing in
-//! them, and that nothing of the host is there.
+//! Sessions with namespaces and mounts, over real ssh: programs work in them, and nothing of the
+//! host is visible.
 
 mod build;
 mod conntrack;

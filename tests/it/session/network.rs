@@ -69,7 +69,7 @@ fn the_network_of_the_tutorial() {
     let bob = host.plain_user("bob");
     let rules = host.sh("nft list ruleset").ok().stdout().to_owned();
 
-    // In: port 80, and no other, though somebody listens there.
+    // In: port 80, and no other, though a listener exists there.
     let web = serve_in(&harlequin, "wire serve tcp 80");
     let other = serve_in(&harlequin, "wire serve tcp 8080");
     let ask = |line: &str| host.sh(&neighbour(line)).text().to_owned();

@@ -173,7 +173,7 @@ fn an_update_tells_sshd_of_a_whole_family_or_of_none() {
     let (alice, bob) = (host.login("alice", &alice), host.login("bob", &bob));
     let session = bob.session();
     template("plain_chroot = true\n");
-    // What the store knows of its own files is found out anew after a run that failed.
+    // The store verifies its files again after a failed run.
     let look = || {
         look(&host)
             .without(|path| path.starts_with("/srv/jails/.jailctl/store/") && !path.contains('-'))

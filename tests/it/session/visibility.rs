@@ -41,7 +41,7 @@ fn processes_of_the_host_are_not_there() {
             .contains("[listener]")
     });
     assert_eq!((seen.jailed, seen.plain), (false, true));
-    // By number, as whoever may not see it would try.
+    // By number, as an attacker without a name would try.
     let known = probe.both(|login| {
         let pid = sshd.pid();
         !(login.ssh(&format!("kill -0 {pid}")).fails().stderr()).contains("No such process")
@@ -193,7 +193,7 @@ fn a_directory_handed_from_session_to_session_leads_nowhere() {
     let (host, _) = eyes("");
     let _sshd = host.sshd();
     let probe = probe(&host);
-    // Two sessions of one user, by a socket in his home.
+    // Two sessions of one user, by a socket in the home.
     let _giver = giver(&probe.jailed, "/home/harlequin/socket");
     assert_eq!(
         probe
