@@ -31,6 +31,7 @@ pub mod doctor;
 pub mod elf;
 pub mod error;
 pub mod host;
+pub mod layout;
 pub mod names;
 pub mod plan;
 pub mod resolve;

@@ -6,6 +6,8 @@ use std::path::{Component, Path};
 
 use serde::{Deserialize, Serialize};
 
+use crate::layout::{GROUP_PATTERN, GROUP_PREFIX};
+
 /// Why a string is not a name or a path of the kind asked for: a sentence fragment that fits after "`x` ".
 pub type InvalidName = &'static str;
 
@@ -76,12 +78,12 @@ impl JailName {
 
     /// The pattern of ssh_config(5) for the groups of all jails.
     pub fn groups() -> &'static str {
-        "jail-*"
+        GROUP_PATTERN
     }
 
     /// The primary group of the jail's accounts, which its sshd snippet matches. The members of a family share it.
     pub fn group(&self) -> String {
-        format!("jail-{}", self.family_name())
+        format!("{GROUP_PREFIX}{}", self.family_name())
     }
 }
 

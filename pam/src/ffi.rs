@@ -5,8 +5,6 @@ use std::ffi::{CStr, CString, c_int, c_void};
 use std::marker::{PhantomData, PhantomPinned};
 use std::ptr::{self, NonNull};
 
-use crate::SessionData;
-
 /// libpam's, of which nobody else knows what is in it.
 #[repr(C)]
 #[derive(Debug)]
@@ -171,15 +169,15 @@ impl Pam {
     }
 
     /// Leaves the session with libpam; whether it took it.
-    pub(crate) fn set_data(&self, open: SessionData) -> bool {
-        let data = Box::into_raw(Box::new(Some(open)));
-        // SAFETY: libpam keeps the pointer, and gives it to `forget` once.
+    pub(crate) fn set_data<T>(&self, value: T) -> bool {
+        let data = Box::into_raw(Box::new(Some(value)));
+        // SAFETY: libpam keeps the pointer, and passes it to `free_data` of the same type once.
         let code = unsafe {
             pam_set_data(
                 self.handle(),
                 DATA_NAME.as_ptr(),
                 data.cast(),
-                Some(free_data),
+                Some(free_data::<T>),
             )
         };
         if code != PAM_SUCCESS {
@@ -190,12 +188,16 @@ impl Pam {
     }
 
     /// The session that was left with libpam; `None` if there was none, or if it was taken before.
-    pub(crate) fn take_data(&self) -> Option<SessionData> {
+    ///
+    /// # Safety
+    /// `T` is the type of every value that the module passes to [`set_data`](Self::set_data).
+    pub(crate) unsafe fn take_data<T>(&self) -> Option<T> {
         let mut data = ptr::null();
         // SAFETY: libpam sets `data` to what was left under our name, or leaves it.
         let code = unsafe { pam_get_data(self.handle(), DATA_NAME.as_ptr(), &raw mut data) };
-        let data = data.cast_mut().cast::<Option<SessionData>>();
-        // SAFETY: nobody but `keep` leaves anything under that name, and nobody else has it now.
+        let data = data.cast_mut().cast::<Option<T>>();
+        // SAFETY: only `set_data` stores anything under that name, with a value of this type as the
+        // caller guarantees, and no other reference to it exists.
         (code == PAM_SUCCESS)
             .then(|| unsafe { data.as_mut() }?.take())
             .flatten()
@@ -203,10 +205,10 @@ impl Pam {
 }
 
 /// Called by libpam when it is done, in whichever process that is: the session is left alone.
-extern "C" fn free_data(_handle: *mut Handle, data: *mut c_void, _status: c_int) {
+extern "C" fn free_data<T>(_handle: *mut Handle, data: *mut c_void, _status: c_int) {
     if !data.is_null() {
-        // SAFETY: made by `keep`, and given to us once.
-        drop(unsafe { Box::from_raw(data.cast::<Option<SessionData>>()) });
+        // SAFETY: created by `set_data` with the same type, and passed to this function once.
+        drop(unsafe { Box::from_raw(data.cast::<Option<T>>()) });
     }
 }
 

@@ -19,15 +19,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use ffi::{Pam, PamReturn, Priority};
 use jailctl_session::cgroup::{leave_sshd, no_core_dumps};
+use jailctl_session::layout::{GROUP_PREFIX, JAIL_ROOT, SHELL_PREFIX};
 use jailctl_session::open::{self, Counted, Utmp};
 use jailctl_session::policy::Policy;
 
-/// How the login shells of jailed accounts begin. Nothing of the host's lies there.
-const SHELL_PREFIX: &str = "/jail/";
-/// How the homes of jailed accounts begin: what follows is the home as the jail has it.
-const JAIL_ROOT: &str = "/jail/root";
-/// How the groups of jails are called.
-const GROUP_PREFIX: &str = "jail-";
 /// What pam_systemd(8) says of the host, and pam_mail(8).
 const HOST_ENV: [&str; 6] = [
     "XDG_RUNTIME_DIR",
@@ -172,7 +167,9 @@ fn kept(pam: &Pam, open: SessionData) -> Result<PamReturn, String> {
 
 /// What is left of the session ends with sshd's process for the connection, which ends next.
 fn close(pam: &Pam) -> PamReturn {
-    let Some(SessionData { whose, _session }) = pam.take_data() else {
+    // SAFETY: the module stores no other type.
+    let found = unsafe { pam.take_data::<SessionData>() };
+    let Some(SessionData { whose, _session }) = found else {
         return PamReturn::Ignore;
     };
     pam.log(Priority::Info, &format!("session closed: {whose}"));

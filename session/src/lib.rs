@@ -6,11 +6,13 @@
 //!
 //! - `namespace`: a thread with namespaces of its own, for what must not show on the host.
 //! - [`mount`]: bind mounts and tmpfs by descriptor, for use in there.
+//! - [`mountinfo`]: fields of the table of mounts.
 //! - [`exec`]: a program in a jail, as one of its users, with nothing of the caller's.
 //! - [`policy`]: what the sessions of a jail are given, as a file that a build writes.
 //! - [`open`]: the calling process, and all that it starts, in namespaces of its own as the policy says. For sshd by way of PAM, and for `enter`.
 //! - [`cgroup`]: what all sessions of a jail may use together: control groups.
 //! - [`network`]: a network of a jail's own, which its sessions share.
+//! - [`layout`]: paths, file names and account conventions shared with `jailctl` and the PAM module.
 //! - `kill`: the end of every process of a user id.
 //! - `terminal`, `signals`: the caller's side of a session while it runs.
 //! - `seccomp`: the system calls that a session is kept from.
@@ -21,7 +23,9 @@ pub mod cgroup;
 mod error;
 pub mod exec;
 mod kill;
+pub mod layout;
 pub mod mount;
+pub mod mountinfo;
 mod namespace;
 pub mod network;
 pub mod open;

@@ -8,13 +8,16 @@ use super::removal::restore_account;
 use super::stage::WrittenFiles;
 use super::store::Store;
 use super::undo::Undo;
-use super::{Options, manifest, stage};
+use super::{Options, stage};
 use crate::error::{Error, Result};
-use crate::host::sshd::{CONFIG_DIR, Reload, Sshd};
+use crate::host::sshd::{Reload, Sshd};
 use crate::host::{Dir, Expiry, Host, Ownership, Process};
+use crate::layout::{
+    KEYS_DIR, MARKER, PREVIOUS_RECORDS, PREVIOUS_TREE, PUBLIC_MODE, SSHD_CONFIG_DIR, STATE_MODE,
+};
 use crate::names::JailName;
 use crate::plan::{Plan, Step, Target, ensure_empty};
-use crate::resolve::{MARKER, Marker, ResolvedJail, is_adopted};
+use crate::resolve::{Marker, ResolvedJail, is_adopted};
 use crate::spec::Password;
 
 /// A plan being carried out.
@@ -110,8 +113,12 @@ impl<'r, 'h> StepContext<'r, 'h> {
             Step::WriteKeys { user, text } => {
                 let keys = self
                     .host
-                    .ensure_root_dir(&self.state().join("keys"), Ownership::root(0o711))?;
-                keys.replace_file(Path::new(user), text.as_bytes(), Ownership::root(0o644))
+                    .ensure_root_dir(&self.state().join(KEYS_DIR), Ownership::root(STATE_MODE))?;
+                keys.replace_file(
+                    Path::new(user),
+                    text.as_bytes(),
+                    Ownership::root(PUBLIC_MODE),
+                )
             }
             Step::SetPassword { user, password } => match password {
                 Password::Locked => self.lock(user),
@@ -145,7 +152,7 @@ impl<'r, 'h> StepContext<'r, 'h> {
 
     fn close(&self, user: &str) -> Result<()> {
         self.host.set_expiry(user, Expiry::Closed)?;
-        let path = self.state().join("keys").join(user);
+        let path = self.state().join(KEYS_DIR).join(user);
         if self.host.lstat(&path)?.is_some() {
             let (dir, name) = self.host.parent_of(&path)?;
             dir.remove_file(Path::new(name))?;
@@ -186,9 +193,9 @@ impl<'r, 'h> StepContext<'r, 'h> {
         let root = self.need_root()?;
         stage::private_dir(&root)?;
         // They go when all else is done, and then it is too late to say that they do not.
-        root.check_removable(Path::new(stage::PREVIOUS))?;
+        root.check_removable(Path::new(PREVIOUS_TREE))?;
         if let Some(state) = self.host.open_dir_nofollow(&self.state())? {
-            state.check_removable(Path::new(manifest::PREVIOUS))?;
+            state.check_removable(Path::new(PREVIOUS_RECORDS))?;
         }
         let staged = stage::stage(self.host, &root, self.plan, &self.target()?.jail.tree)?;
         super::staged_test::test_staged_tree(self.host, &self.target()?.jail)?;
@@ -214,9 +221,13 @@ impl<'r, 'h> StepContext<'r, 'h> {
 
     fn install_snippet(&mut self, file: &str, text: &str) -> Result<()> {
         self.verify()?;
-        let (dir, name) = self.host.parent_of(Path::new(CONFIG_DIR))?;
+        let (dir, name) = self.host.parent_of(Path::new(SSHD_CONFIG_DIR))?;
         let dir = dir.open_dir(Path::new(name))?;
-        dir.replace_file(Path::new(file), text.as_bytes(), Ownership::root(0o644))?;
+        dir.replace_file(
+            Path::new(file),
+            text.as_bytes(),
+            Ownership::root(PUBLIC_MODE),
+        )?;
         self.reload()?;
         // Of all that it is for, who may be of a family.
         let gid = self.target()?.jail.lock.as_ref().map(|lock| lock.group.gid);

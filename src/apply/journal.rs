@@ -18,8 +18,7 @@ use super::deferred::DeferredAction;
 use super::undo::{Undo, remove_dirs};
 use crate::error::{Error, Result};
 use crate::host::{Host, HostView, Ownership};
-use crate::plan::JOURNAL;
-use crate::resolve::STATE;
+use crate::layout::{JOURNAL, STATE, STATE_MODE};
 
 /// The number of the format written here. A journal with a higher one is not read.
 const FORMAT: u32 = 1;
@@ -136,7 +135,7 @@ impl<'h> Journal<'h> {
         if is_new {
             let state = self
                 .host
-                .ensure_root_dir(Path::new(STATE), Ownership::root(0o711))?;
+                .ensure_root_dir(Path::new(STATE), Ownership::root(STATE_MODE))?;
             let name = Path::new(JOURNAL).file_name().unwrap_or_default();
             let made = state.create_file(Path::new(name));
             if made.is_err() {

@@ -10,15 +10,11 @@ use super::{stage, store};
 use crate::error::Result;
 use crate::host::sshd::{Config, Sshd};
 use crate::host::{Digest, Dir, FileKind, Host, Ownership, Stat};
+use crate::layout::{MANIFEST, NEW_RECORDS, SPEC, STATE_MODE};
 use crate::names::JailPath;
 use crate::plan::Manifest;
-use crate::plan::manifest::{AccountRecord, ConfinementRecord, FORMAT, MANIFEST, RecordKind, SPEC};
+use crate::plan::manifest::{AccountRecord, ConfinementRecord, FORMAT, RecordKind};
 use crate::resolve::{Marker, ResolvedJail};
-
-/// Where records are written, below the jail's state directory.
-pub(super) const STAGE: &str = ".new";
-/// The records of the time before, likewise.
-pub(super) const PREVIOUS: &str = crate::plan::manifest::PREVIOUS;
 
 impl StepContext<'_, '_> {
     /// Writes the manifest and the spec as built.
@@ -28,9 +24,9 @@ impl StepContext<'_, '_> {
         let spec = &self.target()?.origin.text;
         let state = self
             .host
-            .ensure_root_dir(&self.state(), Ownership::root(0o711))?;
-        state.remove_all(Path::new(STAGE))?;
-        let stage = state.create_dir(Path::new(STAGE), Ownership::root(0o700))?;
+            .ensure_root_dir(&self.state(), Ownership::root(STATE_MODE))?;
+        state.remove_all(Path::new(NEW_RECORDS))?;
+        let stage = state.create_dir(Path::new(NEW_RECORDS), Ownership::root(0o700))?;
         let mut moves = Vec::new();
         for (name, content) in [(SPEC, spec.as_bytes()), (MANIFEST, &manifest)] {
             stage.replace_file(Path::new(name), content, Ownership::root(0o600))?;
@@ -38,7 +34,7 @@ impl StepContext<'_, '_> {
         }
         let moves = Moves {
             dir: self.state(),
-            stage: PathBuf::from(STAGE),
+            stage: PathBuf::from(NEW_RECORDS),
             list: moves,
         };
         self.journal_undo(Undo::Moves(moves.clone()))?;
@@ -159,8 +155,10 @@ pub(super) fn remove_previous(host: &Host, path: &Path, dir: &Dir, previous: &Pa
         }
     }
     if is_news {
-        let state =
-            host.ensure_root_dir(&ResolvedJail::state(&marker.jail), Ownership::root(0o711))?;
+        let state = host.ensure_root_dir(
+            &ResolvedJail::state(&marker.jail),
+            Ownership::root(STATE_MODE),
+        )?;
         state.replace_file(
             Path::new(MANIFEST),
             &manifest.to_json()?,

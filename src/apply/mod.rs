@@ -22,6 +22,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Finding, Result};
 use crate::host::{Host, HostView, Ownership, Process};
+use crate::layout::{NEW_RECORDS, PREVIOUS_RECORDS, PREVIOUS_TREE, STAGE};
 use crate::names::JailName;
 use crate::plan::{Manifest, Plan, RemoveOptions, Step, ensure_account_idle, ensure_no_sessions};
 use crate::resolve::{ResolvedJail, Tree};
@@ -265,15 +266,15 @@ fn deferred_actions(plan: &Plan) -> Vec<DeferredAction> {
                     to: to.clone(),
                 });
             }
-            Step::WriteTree => rest.push(keep(plan.root.clone(), stage::STAGE, stage::PREVIOUS)),
+            Step::WriteTree => rest.push(keep(plan.root.clone(), STAGE, PREVIOUS_TREE)),
             Step::WriteManifest if plan.keep_previous => rest.push(keep(
                 ResolvedJail::state(&plan.name),
-                manifest::STAGE,
-                manifest::PREVIOUS,
+                NEW_RECORDS,
+                PREVIOUS_RECORDS,
             )),
             Step::WriteManifest => rest.push(DeferredAction::Drop {
                 dir: ResolvedJail::state(&plan.name),
-                stage: manifest::STAGE.into(),
+                stage: NEW_RECORDS.into(),
             }),
             _ => {}
         }

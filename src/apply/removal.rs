@@ -5,19 +5,18 @@ use std::path::{Path, PathBuf};
 use super::context::{StepContext, write_marker};
 use super::journal::Journal;
 use super::undo::remove_dirs;
-use super::{OnStep, Options, session_control, stage, store, store_gc};
+use super::{OnStep, Options, session_control, store, store_gc};
 use crate::error::Result;
-use crate::host::sshd::CONFIG_DIR;
 use crate::host::{FileKind, Host, NewAccount, Ownership, Process};
+use crate::layout::{
+    CACHE, JAIL_DIR, MARKER, NONEXISTENT, PREVIOUS_TREE, PRIVATE_DIR, SSHD_CONFIG_DIR, STAGE,
+};
 use crate::names::{JailName, JailPath};
 use crate::plan::manifest::RecordKind;
 use crate::plan::{
     EXCHANGED_DIRS, Manifest, OriginalAccount, RemoveOptions, ensure_no_sessions, expiry, removal,
 };
-use crate::resolve::{
-    CACHE, MARKER, Marker, OrphanedHome, PRIVATE, ResolvedJail, SHELL_PREFIX, gecos_tag,
-    home_in_jail, is_adopted,
-};
+use crate::resolve::{Marker, OrphanedHome, ResolvedJail, gecos_tag, home_in_jail, is_adopted};
 
 /// Where mail is delivered, were there any.
 const MAIL: &str = "/var/mail";
@@ -114,7 +113,7 @@ pub(super) fn complete_userdel(
         gid: if has_group { gid } else { 0 },
         gecos: gecos_tag(name),
         home: "/".to_owned(),
-        shell: format!("{SHELL_PREFIX}/none"),
+        shell: NONEXISTENT.to_owned(),
         groups: Vec::new(),
     })?;
     host.delete_account(user)
@@ -199,12 +198,12 @@ impl StepContext<'_, '_> {
         let made = Marker::read(self.host, &self.plan.root)?
             .map(|marker| marker.made)
             .unwrap_or_default();
-        let mut whole = vec![Path::new(stage::STAGE), Path::new(stage::PREVIOUS)];
+        let mut whole = vec![Path::new(STAGE), Path::new(PREVIOUS_TREE)];
         whole.extend(EXCHANGED_DIRS.map(Path::new));
         store::remove(self.host, &self.plan.root, &root, &whole)?;
         if purge {
             for (name, _) in root.entries()? {
-                if name != PRIVATE {
+                if name != PRIVATE_DIR {
                     root.remove_all(Path::new(&name))?;
                 }
             }
@@ -234,14 +233,14 @@ impl StepContext<'_, '_> {
         let left = root
             .entries()?
             .into_iter()
-            .any(|(name, _)| name != PRIVATE && name != "lost+found");
+            .any(|(name, _)| name != PRIVATE_DIR && name != "lost+found");
         if left {
             // Its users' ids may come to mean somebody else: nobody but root reaches what they left.
             return root.set_owner(Ownership::root(0o700));
         }
         self.transfer_created_dirs(&made)?;
         root.remove_file_if_exists(Path::new(MARKER))?;
-        root.remove_all(Path::new(PRIVATE))?;
+        root.remove_all(Path::new(PRIVATE_DIR))?;
         drop(root);
         let deepest_first: Vec<PathBuf> = made.into_iter().rev().collect();
         remove_dirs(self.host, &deepest_first)
@@ -272,7 +271,9 @@ impl StepContext<'_, '_> {
 
     /// Removes the snippet and tells sshd.
     pub(super) fn remove_snippet(&mut self, file: &str) -> Result<()> {
-        let (dir, _) = self.host.parent_of(&Path::new(CONFIG_DIR).join(file))?;
+        let (dir, _) = self
+            .host
+            .parent_of(&Path::new(SSHD_CONFIG_DIR).join(file))?;
         dir.remove_file_if_exists(Path::new(file))?;
         dir.sync()?;
         self.reload()
@@ -298,7 +299,7 @@ impl StepContext<'_, '_> {
             .flat_map(|manifest| &manifest.accounts);
         for uid in recorded.map(|account| account.uid) {
             let mut users = accounts.users.iter().filter(|user| user.uid == uid);
-            if !users.any(|user| user.shell.starts_with(SHELL_PREFIX)) {
+            if !users.any(|user| user.shell.starts_with(JAIL_DIR)) {
                 self.host.unmask_user_manager(uid)?;
             }
         }

@@ -41,7 +41,8 @@ pub fn policy(name: &JailName, deed: &str) -> Result<Option<Policy>> {
 pub fn freeze(host: &Host, name: &JailName) -> Result<()> {
     let found = policy(name, "freeze")?;
     let (policy, limits) = with_groups(found.as_ref(), name, "freeze")?;
-    let stopped = cgroup::freeze(policy, limits).map_err(|error| failed("freeze", name, &error))?;
+    let stopped =
+        cgroup::freeze(&policy.jail, limits).map_err(|error| failed("freeze", name, &error))?;
     if !stopped {
         return Err(
             Error::failed(format!("could not freeze the jail `{name}`")).why("nobody is in it")
@@ -55,7 +56,8 @@ pub fn freeze(host: &Host, name: &JailName) -> Result<()> {
 pub fn thaw(host: &Host, name: &JailName) -> Result<bool> {
     let found = policy(name, "thaw")?;
     let (policy, limits) = with_groups(found.as_ref(), name, "thaw")?;
-    let went_on = cgroup::thaw(policy, limits).map_err(|error| failed("thaw", name, &error))?;
+    let went_on =
+        cgroup::thaw(&policy.jail, limits).map_err(|error| failed("thaw", name, &error))?;
     if went_on {
         host.log(&format!("jail {name} thawed"));
     }
@@ -173,7 +175,7 @@ pub(super) fn kill_groups(name: &JailName) -> Result<usize> {
     let Some((policy, limits)) = groups(found.as_ref()) else {
         return Ok(0);
     };
-    cgroup::kill(policy, limits).map_err(|error| failed(deed, name, &error))
+    cgroup::kill(&policy.jail, limits).map_err(|error| failed(deed, name, &error))
 }
 
 /// Removes what is left of a jail's groups.
@@ -183,7 +185,7 @@ pub(super) fn clear_groups(name: &JailName) -> Result<()> {
     let Some((policy, limits)) = groups(found.as_ref()) else {
         return Ok(());
     };
-    cgroup::clear(policy, limits).map_err(|error| failed(deed, name, &error))
+    cgroup::clear(&policy.jail, limits).map_err(|error| failed(deed, name, &error))
 }
 
 /// What went wrong, for an admin: a removal goes on.

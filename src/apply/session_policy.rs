@@ -3,13 +3,14 @@
 use std::path::Path;
 
 use jailctl_session::network::{reload_rules, remove_stale};
-use jailctl_session::policy::{POLICY, Policy, SESSION_DIR};
+use jailctl_session::policy::Policy;
 
 use super::context::StepContext;
 use super::undo::remove_dirs;
 use crate::error::{Error, Result};
 use crate::host::Ownership;
 use crate::host::pam::Edit;
+use crate::layout::{POLICY, POLICY_MODE, SESSION_DIR, STATE_MODE};
 
 /// A stack is text; one above this size is not.
 const STACK_LIMIT: u64 = 1 << 20;
@@ -19,8 +20,8 @@ impl StepContext<'_, '_> {
     pub(super) fn write_policy(&self, text: &str) -> Result<()> {
         let state = self
             .host
-            .ensure_root_dir(&self.state(), Ownership::root(0o711))?;
-        let owner = Ownership::root(0o600);
+            .ensure_root_dir(&self.state(), Ownership::root(STATE_MODE))?;
+        let owner = Ownership::root(POLICY_MODE);
         state.replace_file(Path::new(POLICY), text.as_bytes(), owner)?;
         state.ensure_dir(Path::new(SESSION_DIR), Ownership::root(0o700))?;
         // Whoever is in the jail's network has its new rules at once.
@@ -66,7 +67,7 @@ impl StepContext<'_, '_> {
         self.remove_stale_network()?;
         let state = self
             .host
-            .ensure_root_dir(&self.state(), Ownership::root(0o711))?;
+            .ensure_root_dir(&self.state(), Ownership::root(STATE_MODE))?;
         state.remove_file_if_exists(Path::new(POLICY))?;
         remove_dirs(self.host, &[self.state().join(SESSION_DIR)])?;
         state.sync()

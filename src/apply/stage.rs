@@ -11,15 +11,11 @@ use super::store::{self, Placed, Store};
 use super::writer::{ContentSources, Writer, Written};
 use crate::error::{Error, Result};
 use crate::host::{Dir, FileKind, Host, HostView, Ownership, ParentDirCache, Stat, copy_skeleton};
+use crate::layout::{PRIVATE_DIR, PRIVATE_MODE, STAGE};
 use crate::names::JailPath;
 use crate::plan::manifest::{Manifest, Record, RecordKind};
 use crate::plan::{Change, ChangeKind, EXCHANGED_DIRS, Plan, dirs_to_exchange};
-use crate::resolve::{Content, Entry, EntryKind, PRIVATE, Tree};
-
-/// Where a run builds what it will swap in, and afterwards what it swapped out.
-pub(super) const STAGE: &str = ".jailctl/stage";
-/// What the last run swapped out.
-pub(super) const PREVIOUS: &str = ".jailctl/previous";
+use crate::resolve::{Content, Entry, EntryKind, Tree};
 
 /// What is staged, and how it comes to be live.
 pub(super) struct Staged {
@@ -34,7 +30,7 @@ pub(super) struct Staged {
 /// Stages what the plan changes, durably. Nothing live is touched.
 pub(super) fn stage(host: &Host, root: &Dir, plan: &Plan, tree: &Tree) -> Result<Staged> {
     store::remove(host, &plan.root, root, &[Path::new(STAGE)])?;
-    let stage = root.create_dir(Path::new(STAGE), Ownership::root(0o700))?;
+    let stage = root.create_dir(Path::new(STAGE), Ownership::root(PRIVATE_MODE))?;
     let store = Store::open(host, &plan.root, root)?;
     let tops = dirs_to_exchange(&plan.changes);
     let none = BTreeMap::new();
@@ -299,6 +295,6 @@ pub(super) fn write_tree(view: &HostView, target: &Dir, tree: &Tree) -> Result<(
 
 /// The private directory, made where it is missing.
 pub(super) fn private_dir(root: &Dir) -> Result<Dir> {
-    root.ensure_dir(Path::new(PRIVATE), Ownership::root(0o700))
+    root.ensure_dir(Path::new(PRIVATE_DIR), Ownership::root(PRIVATE_MODE))
         .map(|(dir, _)| dir)
 }

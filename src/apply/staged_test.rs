@@ -19,14 +19,12 @@ use std::time::Duration;
 use jailctl_session::exec::{Captured, ExecRequest as Start, ExitKind, capture};
 use jailctl_session::{mount, private_mounts, private_processes};
 
-use super::stage::STAGE;
 use crate::error::{Error, Finding, Result};
 use crate::host::{Dir, FileKind, Host, HostView, Ownership};
+use crate::layout::{SESSION_PATH, STAGE};
 use crate::resolve::{EntryKind, ResolvedJail, WantedAccount, verify_closure};
 use crate::span::Spanned;
 
-/// Where programs are looked for in a jail.
-const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 /// How long a test may take.
 const LIMIT: Duration = Duration::from_secs(60);
 /// Lines of a test's output that are told.
@@ -192,7 +190,7 @@ fn run(root: &Dir, tester: Tester<'_>, words: &[String]) -> std::result::Result<
         ("HOME", home),
         ("LOGNAME", &account.name),
         ("USER", &account.name),
-        ("PATH", PATH),
+        ("PATH", SESSION_PATH),
     ];
     let start = Start {
         root: root.as_fd(),
@@ -213,7 +211,7 @@ fn find(root: &Dir, program: &str) -> Option<PathBuf> {
     if program.starts_with('/') {
         return Some(PathBuf::from(program));
     }
-    for directory in PATH.split(':') {
+    for directory in SESSION_PATH.split(':') {
         let path = Path::new(directory).join(program);
         let found = root.lstat(path.strip_prefix("/").unwrap_or(&path));
         // `/bin` is a link; the directory that it leads to comes before it.

@@ -1,6 +1,6 @@
 //! The content store at work: files that jails beside one another share, each once on the disk and once in memory.
 //!
-//! A new file is written in [`INCOMING_DIR`], where nothing is trusted, and gets its name in the store only when its content has reached the disk. So no
+//! A new file is written in [`STORE_NEW`], where nothing is trusted, and gets its name in the store only when its content has reached the disk. So no
 //! crash can leave a file whose name says what its content does not; and as a store may lie on a disk that does not keep its word, a run that finds
 //! that the one before it did not end digests every file before it uses any.
 
@@ -17,15 +17,10 @@ use crate::error::Result;
 use crate::host::{
     Copier, Digest, Dir, FileKind, Host, HostView, Ownership, Stat, parallel_for_each,
 };
-use crate::plan::store_index::{
-    ContentKey, INDEX, Index, SOURCES, SourceDigests, StoredFile, store_of,
-};
+use crate::layout::{STORE_BUSY, STORE_INDEX, STORE_NEW, STORE_SOURCES};
+use crate::plan::store_index::{ContentKey, Index, SourceDigests, StoredFile, store_of};
 use crate::resolve::Content;
 
-/// Where new files are written.
-pub(super) const INCOMING_DIR: &str = "new";
-/// There as long as a run is under way, and after one that did not end.
-pub(super) const DIRTY_MARKER: &str = "busy";
 /// How long a file must have been left alone before its facts are trusted to show the next change: file systems count time in steps.
 const CTIME_GRANULARITY: Duration = Duration::from_secs(2);
 
@@ -48,7 +43,7 @@ struct IndexedFile {
     is_used: AtomicBool,
 }
 
-/// A file in [`INCOMING_DIR`].
+/// A file in [`STORE_NEW`].
 struct IncomingFile {
     key: ContentKey,
     /// What it is called there.
@@ -88,7 +83,7 @@ pub(super) struct FileRequest<'w> {
 impl FileRequest<'_> {
     /// Whether nobody but root can ever change the file: whoever could would change it for every jail.
     pub(super) fn is_shareable(&self) -> bool {
-        self.owner.uid == 0 && self.owner.mode & 0o022 == 0
+        self.owner.is_root_only()
     }
 
     /// The time of last change that it is to have, where that is not left to chance.
@@ -106,7 +101,7 @@ pub(super) fn jails_dir(root: &Path) -> &Path {
     root.parent().unwrap_or(root)
 }
 
-/// What [`DIRTY_MARKER`] holds while this very process is at work.
+/// What [`STORE_BUSY`] holds while this very process is at work.
 fn token() -> &'static str {
     static TOKEN: OnceLock<String> = OnceLock::new();
     TOKEN.get_or_init(|| format!("{} {:?}", std::process::id(), SystemTime::now()))
@@ -114,7 +109,7 @@ fn token() -> &'static str {
 
 /// Whether a run before this one did not end.
 pub(super) fn is_dirty(host: &Host, store: &Path) -> Result<bool> {
-    let found = host.read(&store.join(DIRTY_MARKER), 1024)?;
+    let found = host.read(&store.join(STORE_BUSY), 1024)?;
     Ok(found.is_some_and(|found| found != token().as_bytes()))
 }
 
@@ -137,9 +132,9 @@ impl Store {
             Some(index) => index.into_files().collect(),
             None => verified(&dir)?,
         };
-        write(&dir, DIRTY_MARKER, token().as_bytes())?;
-        dir.remove_all(Path::new(INCOMING_DIR))?;
-        let fresh = dir.create_dir(Path::new(INCOMING_DIR), Ownership::root(0o700))?;
+        write(&dir, STORE_BUSY, token().as_bytes())?;
+        dir.remove_all(Path::new(STORE_NEW))?;
+        let fresh = dir.create_dir(Path::new(STORE_NEW), Ownership::root(0o700))?;
         let mut by_content: HashMap<Digest, Vec<IndexedFile>> = HashMap::with_capacity(files.len());
         for stored in files {
             by_content
@@ -350,7 +345,7 @@ impl Store {
             ..
         } = self;
         let work = work.into_inner().unwrap_or_else(PoisonError::into_inner);
-        dir.remove_all(Path::new(INCOMING_DIR))?;
+        dir.remove_all(Path::new(STORE_NEW))?;
         let mut all = Vec::with_capacity(files.len() + work.admitted.len());
         let mut touched = Vec::with_capacity(all.capacity());
         for IndexedFile { stored, is_used } in files.into_values().flatten() {
@@ -378,7 +373,7 @@ impl Store {
             is_news |= sources.insert(&path, &stat, sha256);
         }
         if is_news {
-            write(&dir, SOURCES, &sources.to_bytes())?;
+            write(&dir, STORE_SOURCES, &sources.to_bytes())?;
         }
         write_index(&dir, all)?;
         Ok(facts)
@@ -506,11 +501,11 @@ fn stored(key: ContentKey, stat: &Stat) -> StoredFile {
 
 pub(super) fn write_index(dir: &Dir, files: impl IntoIterator<Item = StoredFile>) -> Result<()> {
     let index: Index = files.into_iter().collect();
-    write(dir, INDEX, index.to_text().as_bytes())
+    write(dir, STORE_INDEX, index.to_text().as_bytes())
 }
 
 pub(super) fn write(dir: &Dir, name: &str, content: &[u8]) -> Result<()> {
-    dir.replace_file_unsynced(name, content, Ownership::root(0o600))
+    dir.replace_file_unsynced(Path::new(name), content, Ownership::root(0o600))
 }
 
 /// Whether a file was left alone for so long that its next change will show in its times.

@@ -3,14 +3,17 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use super::store::{DIRTY_MARKER, INCOMING_DIR, is_dirty, verified, write, write_index};
+use super::store::{is_dirty, verified, write, write_index};
 use crate::error::Result;
 use crate::host::{Digest, Host, Ownership};
+use crate::layout::{
+    MANIFEST, PREVIOUS_RECORDS, PRIVATE_DIR, STORE, STORE_BUSY, STORE_NEW, STORE_SOURCES,
+};
 use crate::names::JailName;
 use crate::plan::Manifest;
-use crate::plan::manifest::{MANIFEST, PREVIOUS, RecordKind};
-use crate::plan::store_index::{ContentKey, Index, SOURCES, STORE, SourceDigests};
-use crate::resolve::{PRIVATE, ResolvedJail};
+use crate::plan::manifest::RecordKind;
+use crate::plan::store_index::{ContentKey, Index, SourceDigests};
+use crate::resolve::ResolvedJail;
 
 /// Ends a run: what no jail beside one another needs any more goes, and the whole store with the last of it. `gone` is the jail that is just being
 /// taken away. After a run that `failed`, its files are in the store and not in the index: the index is made anew.
@@ -19,7 +22,7 @@ pub(super) fn gc(host: &Host, holder: &Path, gone: Option<&JailName>, failed: bo
     let Some(dir) = host.open_dir_nofollow(&at)? else {
         return delete_store(host, holder);
     };
-    dir.remove_all(Path::new(INCOMING_DIR))?;
+    dir.remove_all(Path::new(STORE_NEW))?;
     let was_cut_short = failed || is_dirty(host, &at)?;
     let files = if was_cut_short {
         verified(&dir)?
@@ -62,10 +65,10 @@ pub(super) fn gc(host: &Host, holder: &Path, gone: Option<&JailName>, failed: bo
         let digests: HashSet<Digest> = kept.iter().map(|stored| stored.key.sha256).collect();
         let mut sources = SourceDigests::load(host, &at)?;
         sources.retain(|digest| digests.contains(digest));
-        write(&dir, SOURCES, &sources.to_bytes())?;
+        write(&dir, STORE_SOURCES, &sources.to_bytes())?;
         write_index(&dir, kept)?;
     }
-    dir.remove_file_if_exists(Path::new(DIRTY_MARKER))
+    dir.remove_file_if_exists(Path::new(STORE_BUSY))
 }
 
 /// Ends a run that took nothing from the store.
@@ -82,8 +85,8 @@ pub(super) fn close_unused(host: &Host, holder: &Path) -> Result<()> {
     if !has_files || is_dirty(host, &at)? {
         return gc(host, holder, None, false);
     }
-    dir.remove_all(Path::new(INCOMING_DIR))?;
-    dir.remove_file_if_exists(Path::new(DIRTY_MARKER))
+    dir.remove_all(Path::new(STORE_NEW))?;
+    dir.remove_file_if_exists(Path::new(STORE_BUSY))
 }
 
 /// Removes a store in which nothing is left, and the directory that was made for it.
@@ -92,7 +95,7 @@ fn delete_store(host: &Host, holder: &Path) -> Result<()> {
         return Ok(());
     };
     dir.remove_all(Path::new(STORE))?;
-    let private = Path::new(PRIVATE);
+    let private = Path::new(PRIVATE_DIR);
     match dir.try_open_dir(private)? {
         Some(empty) if empty.entries()?.is_empty() => dir.remove_dir(private),
         _ => Ok(()),
@@ -110,7 +113,10 @@ fn needed(host: &Host, holder: &Path, gone: Option<&JailName>) -> Option<Needed>
             continue;
         }
         let state = ResolvedJail::state(&name);
-        for path in [state.join(MANIFEST), state.join(PREVIOUS).join(MANIFEST)] {
+        for path in [
+            state.join(MANIFEST),
+            state.join(PREVIOUS_RECORDS).join(MANIFEST),
+        ] {
             let Some(manifest) = Manifest::load_at(host, &path).ok()? else {
                 continue;
             };

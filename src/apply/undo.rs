@@ -4,18 +4,20 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use jailctl_session::policy::{POLICY, SESSION_DIR};
 use serde::{Deserialize, Serialize};
 
 use super::exchange::Moves;
 use super::removal::complete_userdel;
-use super::{manifest, stage, store, store_gc};
+use super::{store, store_gc};
 use crate::error::Result;
-use crate::host::sshd::{CONFIG_DIR, Sshd};
+use crate::host::sshd::Sshd;
 use crate::host::{AccountFields, Expiry, Host, Ownership, manager_unit};
+use crate::layout::{
+    COMMON_SNIPPET, KEYS_DIR, NEW_RECORDS, POLICY, PRIVATE_DIR, SESSION_DIR, SSHD_CONFIG_DIR, STAGE,
+};
 use crate::names::JailName;
 use crate::plan::{Plan, Step, expiry};
-use crate::resolve::{COMMON, Marker, PRIVATE, ResolvedJail, home_in_jail, is_managed};
+use crate::resolve::{Marker, ResolvedJail, home_in_jail, is_managed};
 
 /// A file that is put back whole is one of ours, and small.
 const FILE_LIMIT: u64 = 1 << 20;
@@ -84,7 +86,7 @@ pub(super) fn undo_for_plan(plan: &Plan, no_reload: bool, host: &Host) -> Result
                     .user(user)
                     .map_or(Expiry::Closed, |found| expiry(found.expires));
                 all.push(Undo::Expire(user.clone(), before));
-                let keys = state.join("keys").join(user);
+                let keys = state.join(KEYS_DIR).join(user);
                 if let Some(content) = host.read(&keys, FILE_LIMIT)? {
                     all.push(Undo::Restore(keys, Some(content), Ownership::root(0o644)));
                 }
@@ -122,9 +124,9 @@ pub(super) fn undo_for_plan(plan: &Plan, no_reload: bool, host: &Host) -> Result
             Step::InstallSnippet { .. } | Step::WriteCommonSnippet(_) => {
                 let file = match step {
                     Step::InstallSnippet { file, .. } => file,
-                    _ => COMMON,
+                    _ => COMMON_SNIPPET,
                 };
-                let path = Path::new(CONFIG_DIR).join(file);
+                let path = Path::new(SSHD_CONFIG_DIR).join(file);
                 let before = host.read(&path, FILE_LIMIT)?;
                 all.push(Undo::Restore(path, before, Ownership::root(0o644)));
                 let facts = plan.facts().filter(|_| !no_reload && host.is_live());
@@ -152,7 +154,7 @@ pub(super) fn undo_for_plan(plan: &Plan, no_reload: bool, host: &Host) -> Result
                 all.push(Undo::Restore(edit.path.clone(), before, owner));
             }
             Step::WriteKeys { user, .. } => {
-                let keys = state.join("keys");
+                let keys = state.join(KEYS_DIR);
                 directories.extend(missing_ancestors(host, &keys)?);
                 let before = host.read(&keys.join(user), FILE_LIMIT)?;
                 all.push(Undo::Restore(
@@ -175,11 +177,11 @@ pub(super) fn undo_for_plan(plan: &Plan, no_reload: bool, host: &Host) -> Result
             }
             Step::WriteManifest => {
                 directories.extend(missing_ancestors(host, &state)?);
-                all.push(Undo::Moves(Moves::none(&state, manifest::STAGE)));
+                all.push(Undo::Moves(Moves::none(&state, NEW_RECORDS)));
             }
             Step::WriteTree => {
                 all.push(Undo::Store(store::jails_dir(&plan.root).to_owned()));
-                all.push(Undo::Moves(Moves::none(&plan.root, stage::STAGE)));
+                all.push(Undo::Moves(Moves::none(&plan.root, STAGE)));
             }
             Step::VerifySnippet
             | Step::RepairNetwork { .. }
@@ -283,7 +285,7 @@ impl Undo {
             Self::AlterAccount(..) => Ok(()),
             Self::Restore(path, content, owner) => {
                 series.reload |= restore(host, path, content.as_deref(), *owner)?
-                    && path.starts_with(CONFIG_DIR);
+                    && path.starts_with(SSHD_CONFIG_DIR);
                 Ok(())
             }
             Self::Reload(_) => Ok(()),
@@ -361,11 +363,11 @@ fn remove_root(host: &Host, root: &Path, made: &[PathBuf]) -> Result<()> {
         let strangers = dir
             .entries()?
             .into_iter()
-            .any(|(name, _)| name != PRIVATE && name != "lost+found");
+            .any(|(name, _)| name != PRIVATE_DIR && name != "lost+found");
         if strangers && Marker::read(host, root)?.is_some() {
             return Ok(());
         }
-        dir.remove_all(Path::new(PRIVATE))?;
+        dir.remove_all(Path::new(PRIVATE_DIR))?;
     }
     let deepest_first: Vec<PathBuf> = made.iter().rev().cloned().collect();
     remove_dirs(host, &deepest_first)

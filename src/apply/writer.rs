@@ -5,10 +5,10 @@ use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 
-use super::stage::PREVIOUS;
 use super::store::{FileRequest, Placed, Store};
 use crate::error::{Error, Result};
 use crate::host::{Copier, Digest, Dir, FileKind, HostView, ParentDirCache, parallel_for_each};
+use crate::layout::PREVIOUS_TREE;
 use crate::names::JailPath;
 use crate::plan::manifest::{Record, RecordKind};
 use crate::resolve::{Content, Entry, EntryKind};
@@ -179,7 +179,7 @@ impl ContentSources<'_> {
         sha256: Digest,
         parent: &Dir,
     ) -> Result<Digest> {
-        let from = Path::new(PREVIOUS).join(path.relative());
+        let from = Path::new(PREVIOUS_TREE).join(path.relative());
         let is_there = self
             .live
             .lstat(&from)?

@@ -5,7 +5,7 @@ use std::path::Path;
 use clap::Args;
 
 use super::{CommandOutput, OutputOptions};
-use crate::doctor::{diagnose, problems};
+use crate::doctor::{diagnose, host_problems};
 use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::HostView;
 use crate::show::doctor::{json, text};
@@ -33,7 +33,7 @@ impl Doctor {
         let mut notices = Vec::new();
         let (about, fine, wrong, jail, reasons, outside) = match &self.user {
             None => {
-                let reasons = problems(&view)?;
+                let reasons = host_problems(&view)?;
                 (
                     "this host".to_owned(),
                     "fit for jails",

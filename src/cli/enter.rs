@@ -12,13 +12,10 @@ use super::CommandOutput;
 use super::target::Target;
 use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::{FileKind, Host, HostView, Stat};
+use crate::layout::{JAIL_DIR, SESSION_PATH};
 use crate::names::{JailName, UserName};
 use crate::plan::Manifest;
 use crate::plan::manifest::AccountRecord;
-use crate::resolve::SHELL_PREFIX;
-
-/// Where programs are looked for in a jail, and `PATH` there.
-const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
 /// Arguments of `enter`.
 #[derive(Debug, Args)]
@@ -75,7 +72,7 @@ impl Enter {
             })
             .map_err(|error| refused(&name, &error))?;
         let entry = ExecRequest {
-            root: session.as_ref().map_or(root.as_fd(), Session::inside),
+            root: session.as_ref().map_or(root.as_fd(), Session::root),
             uid: account.uid,
             gid,
             groups: &groups,
@@ -169,7 +166,7 @@ fn shell(view: &HostView, account: &AccountRecord) -> Result<Option<PathBuf>> {
     let accounts = view.accounts()?;
     let shell = accounts
         .user(&account.name)
-        .and_then(|found| found.shell.strip_prefix(SHELL_PREFIX).map(PathBuf::from));
+        .and_then(|found| found.shell.strip_prefix(JAIL_DIR).map(PathBuf::from));
     Ok(shell.filter(|shell| shell != Path::new("/none")))
 }
 
@@ -182,21 +179,9 @@ fn no_shell(account: &AccountRecord) -> Error {
 
 /// Where the program is in the jail: an absolute path as it is, a name on the jail's own path.
 fn find(inside: &HostView, program: &std::ffi::OsStr, name: &JailName) -> Result<PathBuf> {
-    let given = Path::new(program);
-    let candidates: Vec<PathBuf> = if given.is_absolute() {
-        vec![given.to_owned()]
-    } else {
-        PATH.split(':')
-            .map(|directory| Path::new(directory).join(given))
-            .collect()
-    };
-    for path in candidates {
-        if inside
-            .stat(&path)?
-            .is_some_and(|stat| stat.kind() == FileKind::File)
-        {
-            return Ok(path);
-        }
+    let is_file = |stat: &Stat| stat.kind() == FileKind::File;
+    if let Some(path) = inside.find_in_path(SESSION_PATH, program.as_ref(), is_file)? {
+        return Ok(path);
     }
     Err(Finding::new(format!(
         "the jail `{name}` has no program `{}`",
@@ -212,7 +197,7 @@ fn environment(account: &AccountRecord, shell: Option<&Path>) -> Vec<(OsString, 
         ("HOME", account.home.as_str()),
         ("LOGNAME", &account.name),
         ("USER", &account.name),
-        ("PATH", PATH),
+        ("PATH", SESSION_PATH),
     ]
     .map(|(key, value)| (key.into(), value.into()))
     .into();

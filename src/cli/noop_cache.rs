@@ -9,8 +9,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::error::Result;
 use crate::host::{Digest, Host, HostView, Ownership};
+use crate::layout::CACHE;
 use crate::names::JailName;
-use crate::resolve::{CACHE, ResolvedJail};
+use crate::resolve::ResolvedJail;
 
 /// Most bytes of a mount table.
 const MOUNTS: u64 = 64 << 20;
@@ -70,7 +71,7 @@ impl NoopCache {
             && let Ok(cache) = host.ensure_root_dir(Path::new(CACHE), Ownership::root(0o700))
         {
             // Without it the next run takes longer, as after a full disk it may.
-            let _ = cache.cache_file(Path::new(name), &looks);
+            let _ = cache.replace_file_unsynced(Path::new(name), &looks, Ownership::root(0o600));
         }
     }
 }

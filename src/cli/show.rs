@@ -8,11 +8,11 @@ use super::spec_files::HostTemplates;
 use super::target::Target;
 use super::{CommandOutput, OutputOptions, RootOption};
 use crate::error::{Error, Result};
-use crate::host::sshd::CONFIG_DIR;
 use crate::host::{Accounts, Digest, Expiry, HostView};
-use crate::plan::manifest::{AccountRecord, MANIFEST, RecordKind};
+use crate::layout::{JAIL_DIR, KEYS_DIR, MANIFEST, SSHD_CONFIG_DIR};
+use crate::plan::manifest::{AccountRecord, RecordKind};
 use crate::plan::{Manifest, expiry, spec_as_built};
-use crate::resolve::{ResolvedJail, SHELL_PREFIX};
+use crate::resolve::ResolvedJail;
 use crate::show::jail_details::{
     Account, Contents, FileState, Jail, Key, Origin, Snippet, json, text,
 };
@@ -60,7 +60,7 @@ fn jail(view: &HostView, manifest: &Manifest) -> Result<Jail> {
     let snippet = match manifest.lock.as_ref().map(|lock| &lock.snippet) {
         None => None,
         Some((file, digest)) => {
-            let path = Path::new(CONFIG_DIR).join(file);
+            let path = Path::new(SSHD_CONFIG_DIR).join(file);
             let state = match view.read(&path, LIMIT)? {
                 None => FileState::Gone,
                 Some(text) if Digest::of(&text) == *digest => FileState::Unchanged,
@@ -131,7 +131,7 @@ fn account(
 ) -> Result<Account> {
     let found = accounts.user(&record.name);
     let keys = view
-        .read(&state.join("keys").join(&record.name), LIMIT)?
+        .read(&state.join(KEYS_DIR).join(&record.name), LIMIT)?
         .unwrap_or_default();
     let keys = String::from_utf8_lossy(&keys);
     let is = match found.map(|found| expiry(found.expires)) {
@@ -145,7 +145,7 @@ fn account(
         uid: record.uid,
         home: record.home.clone(),
         shell: found
-            .and_then(|found| found.shell.strip_prefix(SHELL_PREFIX))
+            .and_then(|found| found.shell.strip_prefix(JAIL_DIR))
             .filter(|shell| *shell != "/none")
             .map(str::to_owned),
         state: is,

@@ -6,14 +6,13 @@ use std::sync::Arc;
 use super::target::members;
 use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::HostView;
+use crate::layout::TEMPLATES_DIR;
 use crate::plan::{self, Manifest, Origin};
 use crate::span::SourceText;
 use crate::spec::{self, BuiltIn, Spec, Templates};
 
 /// What is read of a spec at most: one byte more than is accepted.
 pub(crate) const LIMIT: u64 = spec::MAX as u64 + 1;
-/// Where a host has templates of its own; they win over the built-in ones.
-const TEMPLATES: &str = "/etc/jailctl/templates";
 /// What follows a template's name there.
 const SUFFIX: &str = ".toml";
 
@@ -146,7 +145,7 @@ pub(crate) struct HostTemplates<'v>(pub(crate) &'v HostView);
 
 impl Templates for HostTemplates<'_> {
     fn get(&self, name: &str) -> Result<Option<Arc<SourceText>>> {
-        let path = Path::new(TEMPLATES).join(format!("{name}{SUFFIX}"));
+        let path = Path::new(TEMPLATES_DIR).join(format!("{name}{SUFFIX}"));
         let file = TrustedFile {
             kind: "template",
             shown: &self.0.display_path(&path),
@@ -159,7 +158,7 @@ impl Templates for HostTemplates<'_> {
 
     fn names(&self) -> Result<Vec<String>> {
         let mut names = BuiltIn.names()?;
-        for file in self.0.list(Path::new(TEMPLATES))?.unwrap_or_default() {
+        for file in self.0.list(Path::new(TEMPLATES_DIR))?.unwrap_or_default() {
             let name = file.to_str().and_then(|file| file.strip_suffix(SUFFIX));
             names.extend(name.map(str::to_owned));
         }

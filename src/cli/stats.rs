@@ -100,7 +100,7 @@ impl Stats {
                 }
                 continue;
             };
-            let usage = cgroup::usage(&policy, &limits).map_err(|error| {
+            let usage = cgroup::usage(&policy.jail, &limits).map_err(|error| {
                 Error::failed(format!("could not look at the jail `{}`", manifest.name))
                     .why(error.to_string())
             })?;

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::{Problem, Subject};
+use super::problems::{Problem, ProblemCode, Subject};
 use crate::error::Result;
 use crate::plan::is_closed;
 use crate::spec::Day;
@@ -18,7 +18,7 @@ pub(super) fn problems(case: &Subject<'_>) -> Result<Vec<Problem>> {
         if case.view.lstat(Path::new(path))?.is_some() {
             reasons.push(
                 Problem::new(
-                    "nologin",
+                    ProblemCode::Nologin,
                     format!("`{path}` exists"),
                     format!("run `rm {path}` when the host is open again"),
                 )
@@ -31,7 +31,7 @@ pub(super) fn problems(case: &Subject<'_>) -> Result<Vec<Problem>> {
     let Some(found) = accounts.user(user) else {
         reasons.push(
             Problem::new(
-                "account-gone",
+                ProblemCode::AccountGone,
                 format!("there is no account `{user}`"),
                 case.build(),
             )
@@ -43,7 +43,7 @@ pub(super) fn problems(case: &Subject<'_>) -> Result<Vec<Problem>> {
     if let Some(day) = found.expires.filter(|day| *day <= today) {
         let reason = if is_closed(Some(day)) {
             Problem::new(
-                "account-closed",
+                ProblemCode::AccountClosed,
                 format!("the account `{user}` is closed"),
                 format!(
                     "{}: it opens it again, if the spec still has it",
@@ -52,7 +52,7 @@ pub(super) fn problems(case: &Subject<'_>) -> Result<Vec<Problem>> {
             )
         } else {
             Problem::new(
-                "account-expired",
+                ProblemCode::AccountExpired,
                 format!("the account `{user}` expired on {}", Day(day)),
                 format!("change `expires` in the spec, or run `usermod --expiredate '' {user}`"),
             )
@@ -62,7 +62,7 @@ pub(super) fn problems(case: &Subject<'_>) -> Result<Vec<Problem>> {
     if found.stale.is_some_and(|day| day <= today) {
         reasons.push(
             Problem::new(
-                "password-stale",
+                ProblemCode::PasswordStale,
                 format!("the account `{user}` has to get a new password first"),
                 format!("run `chage --lastday -1 --maxdays -1 {user}`"),
             )
@@ -73,11 +73,11 @@ pub(super) fn problems(case: &Subject<'_>) -> Result<Vec<Problem>> {
     match accounts.group(group) {
         Some(now) if now.gid == found.gid => {}
         Some(_) => reasons.push(
-            Problem::new("group", format!("the primary group of `{user}` is not `{group}`"), case.build())
+            Problem::new(ProblemCode::Group, format!("the primary group of `{user}` is not `{group}`"), case.build())
                 .why("sshd locks the members of that group in; without it the account's shell does not exist"),
         ),
         None => reasons.push(
-            Problem::new("group", format!("there is no group `{group}` (gid {gid})"), case.build())
+            Problem::new(ProblemCode::Group, format!("there is no group `{group}` (gid {gid})"), case.build())
                 .why("sshd locks its members in; without it the account's shell does not exist"),
         ),
     }

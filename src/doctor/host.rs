@@ -2,15 +2,14 @@
 
 use std::path::Path;
 
-use super::{Problem, outside, ownership_problem};
+use super::outside;
+use super::problems::{OwnershipProblem, Problem, ProblemCode};
 use crate::error::Result;
 use crate::host::sshd::{Config, Sshd};
 use crate::host::{FileKind, HostView};
+use crate::layout::{JAILS_DIR, STATE};
 use crate::plan::interrupted;
-use crate::resolve::STATE;
 
-/// Where jails stand unless their specs say otherwise.
-const JAILS: &str = "/srv/jails";
 /// The tools of shadow that change accounts.
 const TOOLS: [&str; 6] = [
     "chpasswd", "groupadd", "groupdel", "useradd", "userdel", "usermod",
@@ -29,7 +28,7 @@ pub fn problems(view: &HostView) -> Result<Vec<Problem>> {
         if view.stat(&path)?.is_none() {
             reasons.push(
                 Problem::new(
-                    "tool",
+                    ProblemCode::Tool,
                     format!("there is no `{}`", path.display()),
                     "install the package that has it: passwd, shadow or shadow-utils",
                 )
@@ -38,13 +37,13 @@ pub fn problems(view: &HostView) -> Result<Vec<Problem>> {
         }
     }
     reasons.extend(outside::shell_leaks(view)?);
-    for place in [JAILS, STATE] {
+    for place in [JAILS_DIR, STATE] {
         reasons.extend(check_path(view, Path::new(place))?);
     }
     if interrupted(view)? {
         reasons.push(
             Problem::new(
-                "interrupted",
+                ProblemCode::Interrupted,
                 "an earlier run was interrupted",
                 "run any verb that writes, as `jailctl build`: it puts that right first",
             )
@@ -55,7 +54,7 @@ pub fn problems(view: &HostView) -> Result<Vec<Problem>> {
     match sshd {
         Ok(facts) if facts.sftp.is_none() => reasons.push(
             Problem::new(
-                "sftp",
+                ProblemCode::Sftp,
                 "sshd has no subsystem `sftp`",
                 "add `Subsystem sftp internal-sftp` to /etc/ssh/sshd_config",
             )
@@ -63,7 +62,7 @@ pub fn problems(view: &HostView) -> Result<Vec<Problem>> {
         ),
         Ok(_) => {}
         Err(error) => reasons.extend(error.findings.into_iter().map(|finding| Problem {
-            code: "sshd-config",
+            code: ProblemCode::SshdConfig,
             finding,
         })),
     }
@@ -82,7 +81,7 @@ fn kernel() -> Result<Option<Problem>> {
     let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
     Ok((version < KERNEL).then(|| {
         Problem::new(
-            "kernel",
+            ProblemCode::Kernel,
             format!("the kernel is {release}"),
             "boot a newer one",
         )
@@ -90,24 +89,18 @@ fn kernel() -> Result<Option<Problem>> {
     }))
 }
 
-/// What nobody but root may control: as far as it exists.
+/// The first directory of `path` that a user other than root can change, as far as the path exists.
 fn check_path(view: &HostView, path: &Path) -> Result<Option<Problem>> {
-    for directory in path.ancestors().collect::<Vec<_>>().into_iter().rev() {
+    view.find_component(path, |directory, stat| {
         let shown = directory.display();
-        let Some(stat) = view.lstat(directory)? else {
-            break;
+        let OwnershipProblem { why, fix } = match stat.kind() {
+            FileKind::Directory => OwnershipProblem::of(directory, stat)?,
+            _ => OwnershipProblem {
+                why: format!("`{shown}` is not a directory"),
+                fix: format!("make it one, or give jails another root than `{JAILS_DIR}`"),
+            },
         };
-        let flaw = match stat.kind() {
-            FileKind::Directory => ownership_problem(directory, &stat),
-            _ => Some((
-                format!("`{shown}` is not a directory"),
-                format!("make it one, or give jails another root than `{JAILS}`"),
-            )),
-        };
-        if let Some((why, mend)) = flaw {
-            let what = format!("jails cannot stand safely below `{shown}`");
-            return Ok(Some(Problem::new("way", what, mend).why(why)));
-        }
-    }
-    Ok(None)
+        let what = format!("jails cannot stand safely below `{shown}`");
+        Some(Problem::new(ProblemCode::Way, what, fix).why(why))
+    })
 }

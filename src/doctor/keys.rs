@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Problem, Subject, ownership_problem};
+use super::problems::{OwnershipProblem, Problem, ProblemCode, Subject};
 use crate::error::Result;
+use crate::layout::KEYS_DIR;
 use crate::resolve::ResolvedJail;
 use crate::spec::fingerprint;
 
@@ -13,7 +14,7 @@ const LIMIT: u64 = 2 << 20;
 /// The keys of a user, with the path of their file.
 pub(super) fn path(case: &Subject<'_>) -> PathBuf {
     ResolvedJail::state(&case.manifest.name)
-        .join("keys")
+        .join(KEYS_DIR)
         .join(&case.user)
 }
 
@@ -28,7 +29,7 @@ pub(super) fn problems(case: &Subject<'_>) -> Result<Vec<Problem>> {
     let shown = file.display();
     if case.view.lstat(&file)?.is_none() {
         let reason = Problem::new(
-            "keys-gone",
+            ProblemCode::KeysGone,
             format!("there is no file `{shown}`"),
             case.build(),
         )
@@ -50,7 +51,7 @@ pub(super) fn problems(case: &Subject<'_>) -> Result<Vec<Problem>> {
     if lines.is_empty() && !by_password {
         reasons.push(
             Problem::new(
-                "no-key",
+                ProblemCode::NoKey,
                 format!("nothing opens the account `{}`", case.user),
                 format!(
                     "put a key into `authorized_keys` of `{}`, and build",
@@ -67,7 +68,7 @@ pub(super) fn problems(case: &Subject<'_>) -> Result<Vec<Problem>> {
     if broken > 0 {
         reasons.push(
             Problem::new(
-                "key-broken",
+                ProblemCode::KeyBroken,
                 format!("`{shown}` holds what is no key"),
                 case.build(),
             )
@@ -90,8 +91,8 @@ fn modes(case: &Subject<'_>, file: &Path) -> Result<Vec<Problem>> {
         } else {
             (0o001, "pass through")
         };
-        let (why, mend) = if let Some(flaw) = ownership_problem(path, &stat) {
-            flaw
+        let (why, fix) = if let Some(found) = OwnershipProblem::of(path, &stat) {
+            (found.why, found.fix)
         } else if stat.mode & needed == 0 {
             let bit = if path == file { "r" } else { "x" };
             (
@@ -107,9 +108,9 @@ fn modes(case: &Subject<'_>, file: &Path) -> Result<Vec<Problem>> {
         };
         reasons.push(
             Problem::new(
-                "key-file",
+                ProblemCode::KeyFile,
                 format!("sshd does not take the keys of `{}`", case.user),
-                mend,
+                fix,
             )
             .why(why),
         );

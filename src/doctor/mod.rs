@@ -6,82 +6,20 @@ mod account;
 mod host;
 mod keys;
 mod outside;
+mod problems;
 mod root;
 mod session;
 mod sshd;
 
-use std::path::Path;
-
-use crate::error::{Finding, Result};
-use crate::host::{HostView, Stat};
+use crate::error::Result;
+use crate::host::HostView;
 use crate::names::JailName;
-use crate::plan::manifest::ConfinementRecord;
 use crate::plan::{Manifest, exposure_as_built};
 
-pub use host::problems;
+pub use host::problems as host_problems;
+pub use problems::{Problem, ProblemCode};
 
-/// One reason, with its mend among the finding's hints.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// Which kind of reason it is, for programs: `account-closed`.
-    pub code: &'static str,
-    /// What, why, and what to do about it.
-    pub finding: Finding,
-}
-
-impl Problem {
-    fn new(code: &'static str, what: impl Into<String>, mend: impl Into<String>) -> Self {
-        Self {
-            code,
-            finding: Finding::new(what).hint(mend),
-        }
-    }
-
-    fn why(mut self, why: impl Into<String>) -> Self {
-        self.finding.why = Some(why.into());
-        self
-    }
-}
-
-/// What is wrong with a directory or file that must be root's alone, and the mend; `None` where nothing is.
-fn ownership_problem(path: &Path, stat: &Stat) -> Option<(String, String)> {
-    let shown = path.display();
-    if stat.uid != 0 {
-        Some((
-            format!(
-                "`{shown}` belongs to the user id {}, and not to root",
-                stat.uid
-            ),
-            format!("run `chown root {shown}`"),
-        ))
-    } else if stat.mode & 0o022 != 0 {
-        Some((
-            format!(
-                "others than root may write to `{shown}` (mode {:04o})",
-                stat.permissions()
-            ),
-            format!("run `chmod go-w {shown}`"),
-        ))
-    } else {
-        None
-    }
-}
-
-/// What is looked at: one account of one jail.
-#[derive(Debug)]
-struct Subject<'v> {
-    view: &'v HostView,
-    manifest: Manifest,
-    lock: ConfinementRecord,
-    user: String,
-}
-
-impl Subject<'_> {
-    /// The command that makes the jail again what its spec says.
-    fn build(&self) -> String {
-        format!("run `jailctl build {}`", self.manifest.spec)
-    }
-}
+use problems::Subject;
 
 /// What was found for one user.
 #[derive(Debug)]
@@ -125,7 +63,7 @@ pub fn diagnose(view: &HostView, user: &str) -> Result<Option<Diagnosis>> {
     // The snippet is for members of the jail's group; what sshd does with others follows from that.
     let is_member = reasons
         .iter()
-        .all(|reason| !["account-gone", "group"].contains(&reason.code));
+        .all(|reason| ![ProblemCode::AccountGone, ProblemCode::Group].contains(&reason.code));
     reasons.extend(sshd::problems(&case, is_member)?);
     let outside = outside::problems(&case)?;
     let exposure = exposure_as_built(&case.manifest, view)?;

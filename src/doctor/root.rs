@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Problem, Subject, ownership_problem};
+use super::problems::{OwnershipProblem, Problem, ProblemCode, Subject};
 use crate::elf;
 use crate::error::Result;
 use crate::host::{FileKind, HostView};
-use crate::resolve::SHELL_PREFIX;
+use crate::layout::NONEXISTENT;
 
 pub(super) fn problems(case: &Subject<'_>) -> Result<Vec<Problem>> {
     let root = &case.manifest.root;
@@ -17,7 +17,7 @@ pub(super) fn problems(case: &Subject<'_>) -> Result<Vec<Problem>> {
     if case.view.mount_flags(root)?.noexec && shell(case)?.is_some() {
         reasons.push(
             Problem::new(
-                "noexec",
+                ProblemCode::Noexec,
                 format!("the file system of `{}` is mounted noexec", root.display()),
                 "mount it with exec, or give the jail another root".to_owned(),
             )
@@ -37,11 +37,11 @@ fn check_path(case: &Subject<'_>, root: &Path) -> Result<Vec<Problem>> {
     for part in root.components() {
         here.push(part);
         let shown = here.display();
-        let refused = |why: String, mend: String| {
+        let refused = |why: String, fix: String| {
             Problem::new(
-                "root",
+                ProblemCode::Root,
                 format!("sshd does not accept the root `{}`", root.display()),
-                mend,
+                fix,
             )
             .why(why)
         };
@@ -54,15 +54,15 @@ fn check_path(case: &Subject<'_>, root: &Path) -> Result<Vec<Problem>> {
                 format!("put back the directory `{shown}`"),
             )]);
         }
-        if let Some((why, mend)) = ownership_problem(&here, &stat) {
-            return Ok(vec![refused(why, mend)]);
+        if let Some(OwnershipProblem { why, fix }) = OwnershipProblem::of(&here, &stat) {
+            return Ok(vec![refused(why, fix)]);
         }
     }
     let stat = case.view.lstat(root)?;
     if stat.is_some_and(|stat| stat.mode & 0o001 == 0) {
         return Ok(vec![
             Problem::new(
-                "root",
+                ProblemCode::Root,
                 format!("nobody but root may enter `{}`", root.display()),
                 format!("run `chmod 0755 {}`", root.display()),
             )
@@ -77,7 +77,7 @@ fn shell(case: &Subject<'_>) -> Result<Option<PathBuf>> {
     let accounts = case.view.accounts()?;
     let shell = accounts.user(&case.user).map(|found| found.shell.clone());
     Ok(shell
-        .filter(|shell| *shell != format!("{SHELL_PREFIX}/none"))
+        .filter(|shell| *shell != NONEXISTENT)
         .map(PathBuf::from))
 }
 
@@ -92,7 +92,7 @@ pub(super) fn program(
     let shown = path.display();
     let lacks = |why: String| {
         Problem::new(
-            "program",
+            ProblemCode::Program,
             format!("{what} `{shown}` does not start in the jail"),
             case.build(),
         )

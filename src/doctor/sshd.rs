@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use super::{Problem, Subject, keys, root, session};
+use super::problems::{Problem, ProblemCode, Subject};
+use super::{keys, root, session};
 use crate::error::Result;
-use crate::host::sshd::{CONFIG_DIR, Config, ExpectedSettings, Settings, Sshd};
+use crate::host::sshd::{Config, ExpectedSettings, Settings, Sshd};
 use crate::host::{Digest, HostView, listens};
-use crate::resolve::COMMON;
+use crate::layout::{COMMON_SNIPPET, SSHD_CONFIG_DIR};
 use crate::spec::fingerprint;
 
 /// Most bytes of a snippet, a file of keys or a list.
@@ -20,7 +21,7 @@ pub(super) fn problems(case: &Subject<'_>, is_member: bool) -> Result<Vec<Proble
             let findings = error.findings.into_iter();
             return Ok(findings
                 .map(|finding| Problem {
-                    code: "sshd-config",
+                    code: ProblemCode::SshdConfig,
                     finding,
                 })
                 .collect());
@@ -28,12 +29,12 @@ pub(super) fn problems(case: &Subject<'_>, is_member: bool) -> Result<Vec<Proble
     };
     let mut reasons = Vec::new();
     let file = &case.lock.snippet.0;
-    let path = Path::new(CONFIG_DIR).join(file);
+    let path = Path::new(SSHD_CONFIG_DIR).join(file);
     let snippet = config.drop_ins.iter().find(|(name, _)| name == file);
     match snippet {
         None => reasons.push(
             Problem::new(
-                "snippet-gone",
+                ProblemCode::SnippetGone,
                 format!("sshd does not read `{}`", path.display()),
                 case.build(),
             )
@@ -41,7 +42,7 @@ pub(super) fn problems(case: &Subject<'_>, is_member: bool) -> Result<Vec<Proble
         ),
         Some((_, text)) if Digest::of(text.as_bytes()) != case.lock.snippet.1 => reasons.push(
             Problem::new(
-                "snippet-changed",
+                ProblemCode::SnippetChanged,
                 format!("`{}` is not as it was built", path.display()),
                 case.build(),
             )
@@ -71,7 +72,7 @@ pub(super) fn problems(case: &Subject<'_>, is_member: bool) -> Result<Vec<Proble
             for (shown, found) in &answers {
                 for finding in expected.diff(found, shown) {
                     reasons.push(Problem {
-                        code: "sshd-settings",
+                        code: ProblemCode::SshdSettings,
                         finding,
                     });
                 }
@@ -90,13 +91,16 @@ pub(super) fn problems(case: &Subject<'_>, is_member: bool) -> Result<Vec<Proble
 
 /// Whether the settings that all jails share are as they were built.
 fn common_problem(case: &Subject<'_>, config: &Config, expected: &str) -> Option<Problem> {
-    let path = Path::new(CONFIG_DIR).join(COMMON);
-    let found = config.drop_ins.iter().find(|(name, _)| name == COMMON);
+    let path = Path::new(SSHD_CONFIG_DIR).join(COMMON_SNIPPET);
+    let found = config
+        .drop_ins
+        .iter()
+        .find(|(name, _)| name == COMMON_SNIPPET);
     match found {
         Some((_, text)) if text == expected => None,
         Some(_) => Some(
             Problem::new(
-                "snippet-changed",
+                ProblemCode::SnippetChanged,
                 format!("`{}` is not as it was built", path.display()),
                 case.build(),
             )
@@ -104,7 +108,7 @@ fn common_problem(case: &Subject<'_>, config: &Config, expected: &str) -> Option
         ),
         None => Some(
             Problem::new(
-                "snippet-gone",
+                ProblemCode::SnippetGone,
                 format!("sshd does not read `{}`", path.display()),
                 case.build(),
             )
@@ -150,7 +154,7 @@ fn listener(case: &Subject<'_>, settings: &Settings, snippet: &Path) -> Result<O
         let ports: Vec<String> = ports.iter().map(ToString::to_string).collect();
         return Ok(Some(
             Problem::new(
-                "sshd-down",
+                ProblemCode::SshdDown,
                 "sshd does not run here",
                 "start it: `systemctl start ssh`, or `sshd` by hand",
             )
@@ -166,7 +170,7 @@ fn listener(case: &Subject<'_>, settings: &Settings, snippet: &Path) -> Result<O
     let is_behind = matches!((&started, &written), (Some(started), Some(written)) if started.mtime < written.ctime);
     Ok(is_behind.then(|| {
         Problem::new(
-            "sshd-behind",
+            ProblemCode::SshdBehind,
             "sshd does not know the jail as it is now",
             format!("run `systemctl reload ssh`, or `kill -HUP $(cat {pid_file})`"),
         )
@@ -187,7 +191,7 @@ fn methods(case: &Subject<'_>, settings: &Settings) -> Result<Vec<Problem>> {
             .any(|list| list == "publickey" || list == "password")
     {
         reasons.push(
-            Problem::new("methods", "sshd asks for more than a key", "take `AuthenticationMethods` out of sshd's configuration, or let a Match block before it leave the jail's group out")
+            Problem::new(ProblemCode::Methods, "sshd asks for more than a key", "take `AuthenticationMethods` out of sshd's configuration, or let a Match block before it leave the jail's group out")
                 .why(format!("`AuthenticationMethods` is `{methods}`")),
         );
     }
@@ -213,7 +217,7 @@ fn methods(case: &Subject<'_>, settings: &Settings) -> Result<Vec<Problem>> {
     };
     if !kinds.is_empty() && !kinds.iter().any(is_taken) {
         reasons.push(
-            Problem::new("key-kind", format!("sshd takes no key of `{}`", case.user), "give the user a key of a kind that it takes, or add the kind to `PubkeyAcceptedAlgorithms`")
+            Problem::new(ProblemCode::KeyKind, format!("sshd takes no key of `{}`", case.user), "give the user a key of a kind that it takes, or add the kind to `PubkeyAcceptedAlgorithms`")
                 .why(format!("they are {}, which `PubkeyAcceptedAlgorithms` leaves out", kinds.join(", "))),
         );
     }
@@ -224,7 +228,7 @@ fn methods(case: &Subject<'_>, settings: &Settings) -> Result<Vec<Problem>> {
             .and_then(|found| found.password.as_deref());
         if password.is_some_and(|password| password.starts_with('!')) {
             reasons.push(
-                Problem::new("locked", format!("the account `{}` is locked", case.user), case.build())
+                Problem::new(ProblemCode::Locked, format!("the account `{}` is locked", case.user), case.build())
                     .why("its password begins with `!`, and where UsePAM is no sshd then takes no key either"),
             );
         }

@@ -14,7 +14,8 @@ use std::collections::BTreeMap;
 
 use table::{Table, field};
 
-use super::{AccountFields, Expiry, NewAccount};
+use super::account_entry::{AccountFields, NewAccount};
+use super::account_tools::Expiry;
 
 /// `sp_expire` of a closed account, in days since the epoch.
 const CLOSED: i64 = 1;

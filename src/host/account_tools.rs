@@ -3,33 +3,15 @@
 
 use std::path::Path;
 
-use super::{AccountFields, Host, Invocation, Output};
+use super::account_entry::{AccountFields, NewAccount};
+use super::command::{Invocation, Output};
+use super::writer::Host;
 use crate::error::{Error, ErrorKind, Finding, Result};
+use crate::layout::NONEXISTENT;
 
 /// `useradd --expiredate` and `usermod --expiredate` of a closed account: the first day after the epoch, since 0 has two meanings in shadow(5).
 const CLOSED: &str = "1970-01-02";
 
-/// A place that no host has: there is nothing in it that could be given away.
-const NONEXISTENT_HOME: &str = "/jail/none";
-
-/// What useradd(8) is to make. The account is made closed: no password works, and it has expired.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct NewAccount {
-    /// Login name.
-    pub name: String,
-    /// User id.
-    pub uid: u32,
-    /// Primary group id.
-    pub gid: u32,
-    /// The comment field.
-    pub gecos: String,
-    /// Home directory, not made.
-    pub home: String,
-    /// Login shell.
-    pub shell: String,
-    /// Further groups.
-    pub groups: Vec<String>,
-}
 impl Host {
     /// Makes a group. As the only id of the range it is checked under groupadd(8)'s lock; one given by `--gid` is checked before.
     pub fn create_group(&self, name: &str, gid: u32) -> Result<()> {
@@ -99,13 +81,7 @@ impl Host {
         }
         if from.gid != to.gid {
             // usermod(8) gives what the old group has in the home to the new one, and the host may have a directory where a jail has the home.
-            let away = [
-                "--home",
-                NONEXISTENT_HOME,
-                "--gid",
-                &to.gid.to_string(),
-                name,
-            ];
+            let away = ["--home", NONEXISTENT, "--gid", &to.gid.to_string(), name];
             tool("usermod").args(away).check(&deed)?;
         }
         let mut groups = to.groups.clone();

@@ -4,45 +4,12 @@
 
 use std::path::Path;
 
-use super::{HostView, NewAccount};
+use super::account_entry::{AccountFields, Group, UserEntry};
+use super::view::HostView;
 use crate::error::Result;
 
 /// Account files above this size are not what they seem.
 const FILE_LIMIT: u64 = 64 << 20;
-
-/// A line of passwd(5), with its line of shadow(5) where that could be read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UserEntry {
-    /// Login name.
-    pub name: String,
-    /// User id.
-    pub uid: u32,
-    /// Primary group id.
-    pub gid: u32,
-    /// The comment field.
-    pub gecos: String,
-    /// Home directory.
-    pub home: String,
-    /// Login shell.
-    pub shell: String,
-    /// The encrypted password of shadow(5).
-    pub password: Option<String>,
-    /// The day the account expires of shadow(5), in days since the epoch.
-    pub expires: Option<i64>,
-    /// The day from which shadow(5) asks for a new password before anything else; 0 for at once.
-    pub stale: Option<i64>,
-}
-
-/// A line of group(5).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Group {
-    /// Group name.
-    pub name: String,
-    /// Group id.
-    pub gid: u32,
-    /// Names of the supplementary members.
-    pub members: Vec<String>,
-}
 
 /// A host's accounts as they were read.
 #[derive(Clone, Debug)]
@@ -57,27 +24,13 @@ pub struct Accounts {
     pub half_groups: Vec<String>,
     live: bool,
     /// As [`HostView::with_id_gap`] says.
-    spacing: u32,
+    id_gap: u32,
     uid_range: (u32, u32),
     gid_range: (u32, u32),
 }
 
-/// Where an account belongs.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct AccountFields {
-    /// Primary group id.
-    pub gid: u32,
-    /// Home directory.
-    pub home: String,
-    /// Login shell.
-    pub shell: String,
-    /// The comment field.
-    pub gecos: String,
-    /// Further groups, sorted.
-    pub groups: Vec<String>,
-}
-
-/// Services of nsswitch.conf(5) that only say what files of this host say: `systemd` has, beside them, users of services, whose ids no jail gets.
+/// Services of nsswitch.conf(5) whose entries are all in files of the host. `systemd` has dynamic
+/// users of services too, whose ids no jail gets.
 const OF_FILES: [&str; 3] = ["files", "compat", "systemd"];
 
 impl HostView {
@@ -103,7 +56,7 @@ impl HostView {
             let bytes = self.read(Path::new(path), FILE_LIMIT)?;
             Ok(String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned())
         };
-        if self.looks.is_some() && self.uses_directory_service()? {
+        if self.access_log.is_some() && self.uses_directory_service()? {
             self.invalidate_access_log();
         }
         let mut users: Vec<UserEntry> = text("/etc/passwd")?
@@ -145,13 +98,9 @@ impl HostView {
             .filter(|name| groups.iter().all(|group: &Group| group.name != *name))
             .map(str::to_owned)
             .collect();
-        users.extend(self.promised.iter().map(assumed));
+        users.extend(self.assumed.users());
         let mut groups = groups;
-        groups.extend(self.promised_groups.iter().map(|(name, gid)| Group {
-            name: name.clone(),
-            gid: *gid,
-            members: Vec::new(),
-        }));
+        groups.extend(self.assumed.groups());
         let defaults = text("/etc/login.defs")?;
         let number = |key: &str, otherwise: u32| {
             let of_line = |line: &str| {
@@ -168,7 +117,7 @@ impl HostView {
             half_users,
             half_groups,
             live: self.is_live(),
-            spacing: self.spacing,
+            id_gap: self.assumed.id_gap,
             uid_range: (number("UID_MIN", 1000), number("UID_MAX", 60000).min(60000)),
             gid_range: (number("GID_MIN", 1000), number("GID_MAX", 60000).min(60000)),
         })
@@ -246,7 +195,7 @@ impl Accounts {
             .map(|user| user.uid)
             .chain(taken.iter().copied())
             .collect();
-        free_id(self.uid_range, self.spacing, &used, |id| self.uid_known(id))
+        free_id(self.uid_range, self.id_gap, &used, |id| self.uid_known(id))
     }
 
     /// The group id that a new group gets; chosen as user ids are.
@@ -257,13 +206,13 @@ impl Accounts {
             .map(|group| group.gid)
             .chain(taken.iter().copied())
             .collect();
-        free_id(self.gid_range, self.spacing, &used, |id| self.gid_known(id))
+        free_id(self.gid_range, self.id_gap, &used, |id| self.gid_known(id))
     }
 }
 
 fn free_id(
     (low, high): (u32, u32),
-    spacing: u32,
+    id_gap: u32,
     used: &[u32],
     known: impl Fn(u32) -> bool,
 ) -> Option<u32> {
@@ -273,25 +222,10 @@ fn free_id(
         .filter(|id| (low..=high).contains(id))
         .max()
         .map_or(low, |top| top + 1);
-    (above.saturating_add(spacing)..=high)
+    (above.saturating_add(id_gap)..=high)
         .chain(above..=high)
         .chain(low..above)
         .find(|id| !used.contains(id) && !known(*id))
-}
-
-/// An account as it is when it was made: closed, without a password.
-fn assumed(account: &NewAccount) -> UserEntry {
-    UserEntry {
-        name: account.name.clone(),
-        uid: account.uid,
-        gid: account.gid,
-        gecos: account.gecos.clone(),
-        home: account.home.clone(),
-        shell: account.shell.clone(),
-        password: Some("*".to_owned()),
-        expires: Some(1),
-        stale: None,
-    }
 }
 
 fn passwd_line(line: &str) -> Option<UserEntry> {

@@ -15,7 +15,7 @@
 //! (its name, its ids, its parent, its children); a title is believed where it is whole, and where none is, the connection may be
 //! anybody's.
 
-use super::processes::ProcessInfo;
+use super::process_info::ProcessInfo;
 
 /// sshd's process of one connection, which is root's.
 #[derive(Debug)]

@@ -16,31 +16,10 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use super::stat::{FileKind, Stat};
+use super::stat::{FileKind, Ownership, Stat};
 use super::view::{HostView, names};
 use crate::error::{Error, Result};
-
-/// Who owns a new inode, and its permission bits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-pub struct Ownership {
-    /// Owner.
-    pub uid: u32,
-    /// Group.
-    pub gid: u32,
-    /// Permission bits.
-    pub mode: u32,
-}
-
-impl Ownership {
-    /// root's, with `mode`.
-    pub fn root(mode: u32) -> Self {
-        Self {
-            uid: 0,
-            gid: 0,
-            mode,
-        }
-    }
-}
+use crate::layout::NEW_SUFFIX;
 
 impl HostView {
     /// Opens a directory for the writing side of a host.
@@ -52,6 +31,13 @@ impl HostView {
         )?;
         Ok(Dir::from_handle(handle, self.display_path(path)))
     }
+}
+
+/// Whether a replaced file is on disk when the call returns.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Durability {
+    Synced,
+    Unsynced,
 }
 
 /// A directory held open, below which things are written.
@@ -363,8 +349,36 @@ impl Dir {
         .map_err(|errno| self.error("link", path, errno))
     }
 
-    /// Replaces the file at `path` by one with this content, or makes it: nobody ever sees half of it, and a crash leaves the old or the new.
+    /// Replaces the file at `path` by one with this content, or creates it. A reader sees the old or the
+    /// new file, never a part, and so does the next boot after a crash.
+    ///
+    /// # Errors
+    /// [`Failed`](crate::error::ErrorKind::Failed); the old file is as it was.
     pub fn replace_file(&self, path: &Path, content: &[u8], owner: Ownership) -> Result<()> {
+        self.replace(path, content, owner, Durability::Synced)
+    }
+
+    /// As [`Dir::replace_file`], for a file that can be generated again: nothing waits for the disk, and
+    /// after a crash the file can have any content.
+    ///
+    /// # Errors
+    /// As [`Dir::replace_file`].
+    pub fn replace_file_unsynced(
+        &self,
+        path: &Path,
+        content: &[u8],
+        owner: Ownership,
+    ) -> Result<()> {
+        self.replace(path, content, owner, Durability::Unsynced)
+    }
+
+    fn replace(
+        &self,
+        path: &Path,
+        content: &[u8],
+        owner: Ownership,
+        durability: Durability,
+    ) -> Result<()> {
         let (parent, name) = self.parent(path)?;
         let parent = parent.as_ref().unwrap_or(self);
         let temporary = replacement(name);
@@ -374,26 +388,20 @@ impl Dir {
             file.write_all(content)
                 .map_err(|error| Error::io("write", &parent.display_path(temporary), &error))?;
             parent.finish_file(temporary, &file, owner, None)?;
-            fsync(&file).map_err(|errno| parent.error("sync", temporary, errno))?;
+            if durability == Durability::Synced {
+                fsync(&file).map_err(|errno| parent.error("sync", temporary, errno))?;
+            }
             parent.rename(temporary, parent, Path::new(name), RenameFlags::empty())?;
-            parent.sync()
+            match durability {
+                Durability::Synced => parent.sync(),
+                Durability::Unsynced => Ok(()),
+            }
         });
         if written.is_err() {
-            // The write's own error is the one to tell; a name that starts with a dot matches no Include.
+            // The first error is returned; a name that starts with a dot matches no Include.
             let _ = parent.remove_file_if_exists(temporary);
         }
         written
-    }
-
-    /// As [`Dir::replace_file`], for what may be lost: nobody ever sees half of it, and a crash leaves anything.
-    pub fn cache_file(&self, name: &Path, content: &[u8]) -> Result<()> {
-        let temporary = replacement(name.as_os_str());
-        let temporary = Path::new(&temporary);
-        self.remove_file_if_exists(temporary)?;
-        let mut file = self.create_file(temporary)?;
-        file.write_all(content)
-            .map_err(|error| Error::io("write", &self.display_path(temporary), &error))?;
-        self.rename(temporary, self, name, RenameFlags::empty())
     }
 
     /// Removes what a [`Dir::replace_file`] that was cut short left beside the file `name` of this directory.
@@ -497,7 +505,7 @@ impl Dir {
 fn replacement(name: &OsStr) -> OsString {
     let mut temporary = OsString::from(".");
     temporary.push(name);
-    temporary.push(".jailctl-new");
+    temporary.push(NEW_SUFFIX);
     temporary
 }
 

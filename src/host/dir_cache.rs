@@ -1,6 +1,6 @@
 //! The directory that was asked for last.
 
-use super::Dir;
+use super::dir::Dir;
 use crate::error::Result;
 use crate::names::JailPath;
 

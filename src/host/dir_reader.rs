@@ -23,8 +23,8 @@ use crate::error::Result;
 #[derive(Debug)]
 pub struct DirReader {
     handle: OwnedFd,
-    /// Where looks are kept in mind, and by which path.
-    looks: Option<(Arc<AccessLog>, PathBuf)>,
+    /// Log of accesses, if they are recorded, and the path of this directory.
+    access_log: Option<(Arc<AccessLog>, PathBuf)>,
 }
 
 impl HostView {
@@ -32,10 +32,10 @@ impl HostView {
     pub fn open_dir_reader(&self, path: &Path) -> Result<DirReader> {
         let flags = OFlags::PATH | OFlags::DIRECTORY;
         let handle = self.open2(path, flags, ResolveFlags::NO_SYMLINKS)?;
-        let looks = self.looks.clone();
+        let log = self.access_log.clone();
         Ok(DirReader {
             handle,
-            looks: looks.map(|looks| (looks, path.to_owned())),
+            access_log: log.map(|log| (log, path.to_owned())),
         })
     }
 }
@@ -48,14 +48,14 @@ impl DirReader {
                 Ok(stat) => Some(stat.into()),
                 Err(Errno::NOENT | Errno::NOTDIR) => None,
                 Err(errno) => {
-                    if let Some((looks, _)) = &self.looks {
-                        looks.invalidate();
+                    if let Some((log, _)) = &self.access_log {
+                        log.invalidate();
                     }
                     return Err(errno.into());
                 }
             };
-        if let Some((looks, path)) = &self.looks {
-            looks.record(
+        if let Some((log, path)) = &self.access_log {
+            log.record(
                 &path.join(name),
                 FollowMode::NoSymlinks,
                 false,

@@ -1,14 +1,14 @@
 //! What is done with files that have names in several trees: one system call each, in a directory that is open.
 
 use std::fs::File;
-use std::io::Write;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, RenameFlags, XattrFlags, fgetxattr, fsetxattr, fstat, linkat, statat};
+use rustix::fs::{AtFlags, XattrFlags, fgetxattr, fsetxattr, fstat, linkat, statat};
 use rustix::io::Errno;
 
-use super::{Dir, Ownership, Stat};
-use crate::error::{Error, Result};
+use super::dir::Dir;
+use super::stat::Stat;
+use crate::error::Result;
 
 /// Where a security module keeps what it calls a file.
 const LABEL: &str = "security.selinux";
@@ -58,22 +58,5 @@ impl Dir {
     pub fn set_security_label(&self, name: &Path, file: &File, label: &[u8]) -> Result<()> {
         fsetxattr(file, LABEL, label, XattrFlags::empty())
             .map_err(|errno| self.error("set the label of", name, errno))
-    }
-
-    /// As [`Dir::replace_file`] of a file that can be made anew when a crash has taken it: nobody waits for the disk.
-    pub fn replace_file_unsynced(
-        &self,
-        name: &str,
-        content: &[u8],
-        owner: Ownership,
-    ) -> Result<()> {
-        let temporary = format!("{name}.new");
-        let temporary = Path::new(&temporary);
-        self.remove_file_if_exists(temporary)?;
-        let mut file = self.create_file(temporary)?;
-        file.write_all(content)
-            .map_err(|error| Error::io("write", &self.display_path(temporary), &error))?;
-        self.finish_file(temporary, &file, owner, None)?;
-        self.rename(temporary, self, Path::new(name), RenameFlags::empty())
     }
 }

@@ -8,7 +8,12 @@ use rustix::fs::{OFlags, ResolveFlags};
 
 use super::access_log::{AccessLog, FollowMode};
 use super::copy::digest;
-use super::{Copier, Digest, Dir, FileKind, HostView, ParentDirCache, Stat, parallel_for_each};
+use super::copy::{Copier, Digest};
+use super::dir::Dir;
+use super::dir_cache::ParentDirCache;
+use super::parallel::parallel_for_each;
+use super::stat::{FileKind, Stat};
+use super::view::HostView;
 use crate::error::Result;
 use crate::names::JailPath;
 
@@ -19,8 +24,8 @@ pub struct Inventory {
     found: BTreeMap<JailPath, Stat>,
     /// Names that no spec could give, with the directory that holds them.
     strange: Vec<PathBuf>,
-    /// Where looks are kept in mind, and the root as the host names it.
-    looks: Option<(Arc<AccessLog>, PathBuf)>,
+    /// Log of accesses, if they are recorded, and the root as a path of the host.
+    access_log: Option<(Arc<AccessLog>, PathBuf)>,
 }
 
 impl HostView {
@@ -44,7 +49,7 @@ impl HostView {
             root: Dir::from_handle(handle, self.display_path(root)),
             found: BTreeMap::new(),
             strange: Vec::new(),
-            looks: self.looks.clone().map(|looks| (looks, root.to_owned())),
+            access_log: self.access_log.clone().map(|log| (log, root.to_owned())),
         };
         for top in whole {
             if let Ok(path) = JailPath::root().join(top) {
@@ -72,8 +77,8 @@ impl Inventory {
     }
 
     fn saw(&self, path: &JailPath, listed: bool, stat: Option<&Stat>) {
-        if let Some((looks, root)) = &self.looks {
-            looks.record(
+        if let Some((log, root)) = &self.access_log {
+            log.record(
                 &root.join(path.relative()),
                 FollowMode::NoSymlinks,
                 listed,
@@ -160,7 +165,7 @@ impl Inventory {
         let Some(directory) = self.root.try_open_dir(path.relative())? else {
             return Ok(Vec::new());
         };
-        if self.looks.is_some() {
+        if self.access_log.is_some() {
             self.saw(path, true, directory.lstat(Path::new("."))?.as_ref());
         }
         let entries = directory.entries()?.into_iter();
@@ -171,7 +176,7 @@ impl Inventory {
 
     /// The names in the root itself.
     pub fn top(&self) -> Result<Vec<String>> {
-        if self.looks.is_some() {
+        if self.access_log.is_some() {
             let stat = self.root.lstat(Path::new("."))?;
             self.saw(&JailPath::root(), true, stat.as_ref());
         }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use jailctl_session::network::Port;
 
-use super::HostView;
+use super::view::HostView;
 use crate::error::Result;
 
 /// Most bytes of a list of sockets of the kernel's.

@@ -7,8 +7,12 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, OFlags, openat};
 
-use super::{Dir, Host, HostView, Ownership};
+use super::dir::Dir;
+use super::stat::Ownership;
+use super::view::HostView;
+use super::writer::Host;
 use crate::error::{Error, ErrorKind, Finding, Result};
+use crate::layout::{LOCK, LOCK_NAME, RUN, RUN_MODE};
 
 /// Held until dropped.
 #[derive(Debug)]
@@ -16,8 +20,6 @@ pub struct Lock {
     _file: File,
 }
 
-/// The file that is locked.
-const LOCK: &str = "/run/jailctl/lock";
 /// How long is waited at least: whoever only asks whether the lock is held holds it for a moment.
 const MIN_WAIT: Duration = Duration::from_millis(100);
 
@@ -32,10 +34,10 @@ impl HostView {
 impl Host {
     /// Takes the host's lock; waits at most `patience` for another holder to let go.
     pub fn lock(&self, patience: Duration) -> Result<Lock> {
-        let run = self.ensure_root_dir(Path::new("/run/jailctl"), Ownership::root(0o755))?;
-        let shown = run.display_path(Path::new("lock"));
+        let run = self.ensure_root_dir(Path::new(RUN), Ownership::root(RUN_MODE))?;
+        let shown = run.display_path(Path::new(LOCK_NAME));
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let mut file = openat(run.as_fd(), "lock", flags, Mode::from_raw_mode(0o600))
+        let mut file = openat(run.as_fd(), LOCK_NAME, flags, Mode::from_raw_mode(0o600))
             .map(File::from)
             .map_err(|errno| Error::io("open", &shown, &errno.into()))?;
         let deadline = Instant::now() + patience.max(MIN_WAIT);
@@ -68,7 +70,7 @@ fn busy(file: &mut File, run: &Dir) -> Error {
         ErrorKind::Busy,
         Finding::new(format!(
             "could not take the lock `{}`",
-            run.display_path(Path::new("lock")).display()
+            run.display_path(Path::new(LOCK_NAME)).display()
         ))
         .why(format!("{who} holds it"))
         .hint("wait for it to end, or give `--wait SECONDS`"),

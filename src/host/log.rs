@@ -3,7 +3,8 @@
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 
-use super::{Host, HostView};
+use super::view::HostView;
+use super::writer::Host;
 
 /// Where syslog(3) writes.
 const LOG: &str = "/dev/log";

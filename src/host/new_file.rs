@@ -7,7 +7,8 @@ use std::path::Path;
 use rustix::fs::{Mode, OFlags, fchmod, openat, unlinkat};
 use rustix::io::Errno;
 
-use super::{HostView, Lookup};
+use super::provenance::Lookup;
+use super::view::HostView;
 use crate::error::{Error, Result};
 
 /// Makes the file `path` of the running system with mode 0644, relative to where the caller is. Never touches one that is there: `false` then.

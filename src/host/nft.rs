@@ -4,7 +4,8 @@ use std::path::Path;
 
 use jailctl_session::network::NFT;
 
-use super::{HostView, Invocation};
+use super::command::Invocation;
+use super::view::HostView;
 use crate::error::Result;
 
 /// Where it is on the host.

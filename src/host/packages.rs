@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::HostView;
+use super::view::HostView;
 use crate::error::Result;
 
 /// A list of files, or a database of packages, above this size is not what it seems.

@@ -6,27 +6,14 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{FileKind, HostView};
+use super::stat::FileKind;
+use super::view::HostView;
 use crate::error::{Error, Result};
+use crate::layout::{PAM_MODULE, PAM_MODULE_DIRS, PAM_SERVICE_DIRS, SHELL_PATTERN};
 
 /// The service that sshd asks, unless its configuration names another (`PAMServiceName`, from OpenSSH 9.8).
 pub const SSHD: &str = "sshd";
-/// The module's file name.
-pub const MODULE: &str = "pam_jailctl.so";
 
-/// Where services are, in the order in which libpam looks for them: the administrator's directory, and the distribution's.
-const SERVICES: [&str; 2] = ["/etc/pam.d", "/usr/lib/pam.d"];
-/// Where distributions keep modules; libpam looks in one of them.
-const MODULES: [&str; 8] = [
-    "/usr/lib/x86_64-linux-gnu/security",
-    "/usr/lib/aarch64-linux-gnu/security",
-    "/usr/lib64/security",
-    "/usr/lib/security",
-    "/lib/x86_64-linux-gnu/security",
-    "/lib/aarch64-linux-gnu/security",
-    "/lib64/security",
-    "/lib/security",
-];
 /// A module that every installation of Linux-PAM has, and that the block uses.
 const GUARD: &str = "pam_succeed_if.so";
 /// The module that sets the limits of limits.conf(5).
@@ -67,9 +54,12 @@ const REFUSING: [&str; 16] = [
     "xdm",
     "xrdp-sesman",
 ];
-/// The one line of the block in these. Whatever keeps pam_succeed_if(8) from an answer refuses nobody.
-const REFUSAL: &str =
-    "account [success=ignore auth_err=die default=ignore] pam_succeed_if.so quiet shell !~ /jail/*";
+/// The line of the block in these services. An error of pam_succeed_if(8) itself refuses no account.
+fn refusal_line() -> String {
+    format!(
+        "account [success=ignore auth_err=die default=ignore] {GUARD} quiet shell !~ {SHELL_PATTERN}"
+    )
+}
 
 /// A change of a file of the host's.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,7 +78,7 @@ impl Edit {
         [&self.from, &self.to]
             .into_iter()
             .flatten()
-            .any(|text| text.contains(REFUSAL))
+            .any(|text| text.contains(&refusal_line()))
     }
 }
 
@@ -97,7 +87,7 @@ impl Edit {
 pub struct Modules {
     /// The directory of libpam's modules.
     pub directory: PathBuf,
-    /// Whether [`MODULE`] is in it.
+    /// Whether [`PAM_MODULE`] is in it.
     pub has_ours: bool,
     /// Whether pam_limits(8) is.
     has_limits: bool,
@@ -106,11 +96,11 @@ pub struct Modules {
 impl Modules {
     /// Looks for them; `None` where libpam is not installed.
     pub fn find(view: &HostView) -> Result<Option<Self>> {
-        for directory in MODULES.map(Path::new) {
+        for directory in PAM_MODULE_DIRS.map(Path::new) {
             if view.stat(&directory.join(GUARD))?.is_some() {
                 return Ok(Some(Self {
                     directory: directory.to_owned(),
-                    has_ours: view.stat(&directory.join(MODULE))?.is_some(),
+                    has_ours: view.stat(&directory.join(PAM_MODULE))?.is_some(),
                     has_limits: view.stat(&directory.join(LIMITS))?.is_some(),
                 }));
             }
@@ -134,14 +124,14 @@ impl Service {
     /// Reads the service `name`; `None` where the host has none of that name.
     pub fn read(view: &HostView, name: &str) -> Result<Option<Self>> {
         let text = |directory: &str| text(view, &Path::new(directory).join(name));
-        let path = Path::new(SERVICES[0]).join(name);
+        let path = Path::new(PAM_SERVICE_DIRS[0]).join(name);
         let service = Self {
             // A link stays one: what it leads to is changed.
             path: view
                 .resolve_links(&path)?
                 .map_or(path, |passage| passage.real),
-            text: text(SERVICES[0])?,
-            vendor: text(SERVICES[1])?,
+            text: text(PAM_SERVICE_DIRS[0])?,
+            vendor: text(PAM_SERVICE_DIRS[1])?,
         };
         Ok(Some(service).filter(|service| service.text.is_some() || service.vendor.is_some()))
     }
@@ -177,10 +167,10 @@ impl Service {
         })
     }
 
-    /// Whether the service's file has lines that call [`MODULE`].
+    /// Whether the service's file has lines that call [`PAM_MODULE`].
     pub fn calls_module(&self) -> bool {
         let mut lines = self.text.iter().flat_map(|text| text.lines());
-        lines.any(|line| !line.starts_with('#') && line.contains(MODULE))
+        lines.any(|line| !line.starts_with('#') && line.contains(PAM_MODULE))
     }
 }
 
@@ -201,9 +191,12 @@ pub fn refusals(view: &HostView, sshd: &str) -> Result<Vec<Edit>> {
 /// The changes that take the block away wherever it is.
 pub fn without_blocks(view: &HostView) -> Result<Vec<Edit>> {
     let mut edits = Vec::new();
-    for name in view.list(Path::new(SERVICES[0]))?.unwrap_or_default() {
+    for name in view
+        .list(Path::new(PAM_SERVICE_DIRS[0]))?
+        .unwrap_or_default()
+    {
         if let Some(name) = name.to_str()
-            && is_service(view, &Path::new(SERVICES[0]).join(name))
+            && is_service(view, &Path::new(PAM_SERVICE_DIRS[0]).join(name))
             && let Some(service) = Service::read(view, name)?
         {
             add(service.without_block(), &mut edits);
@@ -255,13 +248,13 @@ fn with_block(text: &str, modules: &Modules) -> String {
     }
     lines.push(if modules.has_ours {
         // To somebody without a jail it says PAM_IGNORE: should an administrator's line come to stand in the block, nobody ends here by mistake.
-        format!("session [success=done ignore=ignore default=die] {MODULE}")
+        format!("session [success=done ignore=ignore default=die] {PAM_MODULE}")
     } else {
         // For a jailed account alone, likewise.
-        format!("session [success=done default=ignore] {GUARD} quiet shell =~ /jail/*")
+        format!("session [success=done default=ignore] {GUARD} quiet shell =~ {SHELL_PATTERN}")
     });
     let guard = format!(
-        "session [success=ignore default={}] {GUARD} quiet shell =~ /jail/*",
+        "session [success=ignore default={}] {GUARD} quiet shell =~ {SHELL_PATTERN}",
         lines.len()
     );
     let mut with = format!("{BEGIN}\n");
@@ -279,7 +272,7 @@ fn with_block(text: &str, modules: &Modules) -> String {
 /// The text of a service with the block that refuses jailed accounts as its first lines, whether it was there or not.
 fn with_refusal(text: &str) -> String {
     let bare = without_block(text);
-    format!("{BEGIN}\n{REFUSAL}{MARK}\n{END}\n{bare}")
+    format!("{BEGIN}\n{}{MARK}\n{END}\n{bare}", refusal_line())
 }
 
 /// The text of a service without the block, and otherwise as it is. What an administrator wrote into the block stays.
@@ -351,7 +344,7 @@ session    required     pam_limits.so
 
     fn modules(has_ours: bool) -> Modules {
         Modules {
-            directory: MODULES[0].into(),
+            directory: PAM_MODULE_DIRS[0].into(),
             has_ours,
             has_limits: true,
         }
@@ -423,7 +416,9 @@ session [success=done ignore=ignore default=die] pam_jailctl.so # jailctl\n\
     fn other_services_refuse_before_all_their_account_lines() {
         let cron = "@include common-auth\naccount required pam_access.so\n";
         let with = with_refusal(cron);
-        assert_eq!(with, format!("{BEGIN}\n{REFUSAL} # jailctl\n{END}\n{cron}"));
+        let line = "account [success=ignore auth_err=die default=ignore] pam_succeed_if.so quiet \
+                    shell !~ /jail/* # jailctl";
+        assert_eq!(with, format!("{BEGIN}\n{line}\n{END}\n{cron}"));
         assert_eq!(with_refusal(&with), with);
         assert_eq!(without_block(&with), cron);
     }

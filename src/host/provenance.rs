@@ -15,8 +15,8 @@ use rustix::fs::{Mode, OFlags, fstat, openat, readlinkat};
 use rustix::io::Errno;
 
 use super::access_log::FollowMode;
+use super::ownership::{UntrustedWriter, is_trusted};
 use super::stat::{FileKind, Stat};
-use super::trust::{UntrustedWriter, is_trusted};
 use super::view::{HostView, LINK_LIMIT, components, names};
 use crate::error::{Error, Result};
 
@@ -150,7 +150,7 @@ pub struct TreeEntry {
 
 /// By which right somebody else could have put an inode with the facts `stat` under a name in `directory`.
 fn power(directory: &Stat, stat: &Stat) -> (Control, bool) {
-    let is_open = directory.mode & 0o022 != 0;
+    let is_open = directory.is_writable_by_others();
     let is_sticky = directory.mode & 0o1000 != 0;
     if !is_trusted(directory.uid) {
         let alone = !is_open || (is_sticky && stat.uid == directory.uid);
@@ -176,6 +176,21 @@ fn power(directory: &Stat, stat: &Stat) -> (Control, bool) {
 }
 
 impl HostView {
+    /// The user or users that could have written the file at `path`, or put it there, and are neither
+    /// root nor the caller (the caller of sudo(8) included); `None` if there are none, or no such file.
+    ///
+    /// Checks the file and each directory and link of the path as it is written.
+    ///
+    /// # Errors
+    /// As [`HostView::locate`].
+    pub fn find_untrusted_writer(&self, path: &Path) -> Result<Option<UntrustedWriter>> {
+        Ok(match self.locate(path)? {
+            Lookup::Missing => None,
+            Lookup::Refused { stranger, .. } => Some(stranger),
+            Lookup::Found(located) => UntrustedWriter::file(&located.stat).or(located.stranger),
+        })
+    }
+
     /// Follows `path` as it is written, `..` included, within the host.
     ///
     /// A symbolic link is followed if nobody but root could have put it there: from the first directory
@@ -185,7 +200,7 @@ impl HostView {
     /// # Errors
     /// Where the path has too many links or a component cannot be looked at.
     pub fn locate(&self, path: &Path) -> Result<Lookup> {
-        let fail = |errno: Errno| self.error("follow", path, errno);
+        let fail = |errno: Errno| self.record_failure("follow", path, errno);
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let top = self.open2(
             Path::new("/"),
@@ -219,7 +234,7 @@ impl HostView {
                     self.record_access(&here, FollowMode::NoSymlinks, false, None);
                     return Ok(Lookup::Missing);
                 }
-                Err(errno) => return Err(self.error("open", &here, errno)),
+                Err(errno) => return Err(self.record_failure("open", &here, errno)),
             };
             let stat: Stat = fstat(&handle).map_err(fail)?.into();
             self.record_access(&here, FollowMode::NoSymlinks, false, Some(&stat));
@@ -286,7 +301,7 @@ impl HostView {
         let mut found = Vec::new();
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let handle = openat(&top.handle, ".", flags, Mode::empty())
-            .map_err(|errno| self.error("open", &top.real, errno))?;
+            .map_err(|errno| self.record_failure("open", &top.real, errno))?;
         self.record_access(&top.real, FollowMode::NoSymlinks, true, Some(&top.stat));
         self.below(&handle, &top.real, &top.stat, top.control, 1, &mut found)?;
         Ok(found)
@@ -311,10 +326,10 @@ impl HostView {
         if depth > DEPTH_LIMIT {
             return too_much(format!("{DEPTH_LIMIT} directories within each other"));
         }
-        let list = names(directory).map_err(|errno| self.error("list", path, errno))?;
+        let list = names(directory).map_err(|errno| self.record_failure("list", path, errno))?;
         for name in list {
             let here = path.join(&name);
-            let fail = |errno| self.error("open", &here, errno);
+            let fail = |errno| self.record_failure("open", &here, errno);
             let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             let handle = match openat(directory, name.as_os_str(), flags, Mode::empty()) {
                 Ok(handle) => handle,

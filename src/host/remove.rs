@@ -11,7 +11,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use super::Dir;
+use super::dir::Dir;
 use super::stat::{FileKind, Stat};
 use crate::error::{Error, Result};
 

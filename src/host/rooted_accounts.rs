@@ -15,7 +15,11 @@ use rustix::fs::{FlockOperation, Mode, OFlags, fcntl_lock, fstat, openat};
 use rustix::io::Errno;
 
 use super::account_files::{AccountFiles, Database, Defaults, Refusal};
-use super::{Dir, FileKind, Host, HostView, Ownership, Stat};
+use super::dir::Dir;
+use super::ownership::OwnershipFlaw;
+use super::stat::{FileKind, Ownership, Stat};
+use super::view::HostView;
+use super::writer::Host;
 use crate::error::{Error, ErrorKind, Finding, Result};
 
 /// Largest account file that is read, in bytes.
@@ -129,15 +133,13 @@ fn objection(stat: &Stat, kind: FileKind) -> Option<String> {
             FileKind::Directory => "it is not a directory".to_owned(),
             _ => "it is not a regular file".to_owned(),
         })
-    } else if stat.uid != 0 {
-        Some(format!("it belongs to the user id {}", stat.uid))
-    } else if stat.mode & 0o022 != 0 {
-        let mode = stat.permissions();
-        Some(format!(
-            "others than root may write to it (mode {mode:04o})"
-        ))
     } else {
-        None
+        OwnershipFlaw::of(stat).map(|flaw| match flaw {
+            OwnershipFlaw::Owner(uid) => format!("it belongs to the user id {uid}"),
+            OwnershipFlaw::Writable(mode) => {
+                format!("others than root may write to it (mode {mode:04o})")
+            }
+        })
     }
 }
 

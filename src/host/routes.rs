@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 use std::path::Path;
 
-use super::HostView;
+use super::view::HostView;
 use crate::error::Result;
 
 /// Most bytes of the kernel's list.

@@ -7,7 +7,11 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Copier, Dir, FileKind, HostView, Lookup, Ownership, Stat, TreeEntry};
+use super::copy::Copier;
+use super::dir::Dir;
+use super::provenance::{Lookup, TreeEntry};
+use super::stat::{FileKind, Ownership, Stat};
+use super::view::HostView;
 use crate::error::{Error, Result};
 
 /// A directory that a `skel` names.

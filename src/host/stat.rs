@@ -38,6 +38,38 @@ pub struct Stat {
     pub rdev: u64,
 }
 
+/// Owner, group and permission bits of an inode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+pub struct Ownership {
+    /// User id of the owner.
+    pub uid: u32,
+    /// Group id.
+    pub gid: u32,
+    /// Permission bits.
+    pub mode: u32,
+}
+
+impl Ownership {
+    /// User and group `root`, with permission bits `mode`.
+    pub fn root(mode: u32) -> Self {
+        Self {
+            uid: 0,
+            gid: 0,
+            mode,
+        }
+    }
+
+    /// Whether group or others may write.
+    pub fn is_writable_by_others(self) -> bool {
+        self.mode & 0o022 != 0
+    }
+
+    /// Whether only root can change the inode.
+    pub fn is_root_only(self) -> bool {
+        self.uid == 0 && !self.is_writable_by_others()
+    }
+}
+
 impl Stat {
     /// What the inode is.
     pub fn kind(&self) -> FileKind {
@@ -56,8 +88,8 @@ impl Stat {
     }
 
     /// Owner, group and permission bits.
-    pub fn ownership(&self) -> super::Ownership {
-        super::Ownership {
+    pub fn ownership(&self) -> Ownership {
+        Ownership {
             uid: self.uid,
             gid: self.gid,
             mode: self.permissions(),

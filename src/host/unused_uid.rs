@@ -5,7 +5,8 @@ use std::hash::{BuildHasher, RandomState};
 use std::ops::RangeInclusive;
 use std::path::Path;
 
-use super::{HostView, Process};
+use super::process_info::Process;
+use super::view::HostView;
 use crate::error::{Error, Result};
 
 /// Ids that no convention gives away, the best first. By `UIDS-GIDS` of systemd they are unused: not the system's, useradd(8)'s,

@@ -5,11 +5,12 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{FileKind, Host, HostView, Ownership};
+use super::stat::{FileKind, Ownership, Stat};
+use super::view::HostView;
+use super::writer::Host;
 use crate::error::{Error, Result};
+use crate::layout::{PUBLIC_MODE, UNITS_DIR};
 
-/// Where administrators keep units.
-const UNITS: &str = "/etc/systemd/system";
 /// The template of the managers, where distributions put it.
 const TEMPLATES: [&str; 2] = [
     "/usr/lib/systemd/system/user@.service",
@@ -18,7 +19,7 @@ const TEMPLATES: [&str; 2] = [
 
 /// The unit of the manager of a user id.
 pub fn manager_unit(uid: u32) -> PathBuf {
-    Path::new(UNITS).join(format!("user@{uid}.service"))
+    Path::new(UNITS_DIR).join(format!("user@{uid}.service"))
 }
 
 impl HostView {
@@ -30,7 +31,7 @@ impl HostView {
         for template in TEMPLATES {
             has_managers = has_managers || self.stat(Path::new(template))?.is_some();
         }
-        if !has_managers || self.stat(Path::new(UNITS))?.is_none() {
+        if !has_managers || self.stat(Path::new(UNITS_DIR))?.is_none() {
             return Ok(false);
         }
         let unit = manager_unit(uid);
@@ -57,13 +58,13 @@ impl Host {
     pub fn mask_user_manager(&self, uid: u32) -> Result<()> {
         let unit = manager_unit(uid);
         let (dir, name) = self.parent_of(&unit)?;
-        dir.replace_file(Path::new(name), b"", Ownership::root(0o644))
+        dir.replace_file(Path::new(name), b"", Ownership::root(PUBLIC_MODE))
     }
 
     /// Takes the mask away, if it is one of ours.
     pub fn unmask_user_manager(&self, uid: u32) -> Result<()> {
         let unit = manager_unit(uid);
-        let is_ours = |stat: super::Stat| stat.kind() == FileKind::File && stat.size == 0;
+        let is_ours = |stat: Stat| stat.kind() == FileKind::File && stat.size == 0;
         if !self.lstat(&unit)?.is_some_and(is_ours) {
             return Ok(());
         }

@@ -11,13 +11,17 @@ use std::sync::Arc;
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2, readlinkat};
 use rustix::io::Errno;
 
-use super::NewAccount;
 use super::access_log::{AccessLog, FollowMode};
+use super::account_entry::NewAccount;
+use super::overlay::AssumedAccounts;
 use super::stat::{FileKind, Stat};
 use crate::error::{Error, ErrorKind, Finding, Result};
 
 /// Links followed before a path counts as a loop, as in path_resolution(7).
 pub(super) const LINK_LIMIT: usize = 40;
+
+/// Directories in which programs of the host are searched: `PATH` of root's login shell.
+const ROOT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Mount options that decide what a jail's programs can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,14 +48,10 @@ pub struct ResolvedPath {
 pub struct HostView {
     root: OwnedFd,
     path: PathBuf,
-    /// How many ids are left free below the next one that an account gets.
-    pub(super) spacing: u32,
-    /// Accounts that are taken for made.
-    pub(super) promised: Vec<NewAccount>,
-    /// Groups, likewise, with their ids.
-    pub(super) promised_groups: Vec<(String, u32)>,
-    /// What was looked at, where that is kept in mind.
-    pub(super) looks: Option<Arc<AccessLog>>,
+    /// Accounts that do not exist yet and are read all the same.
+    pub(super) assumed: AssumedAccounts,
+    /// Log of accesses, if they are recorded.
+    pub(super) access_log: Option<Arc<AccessLog>>,
 }
 
 impl HostView {
@@ -69,24 +69,23 @@ impl HostView {
         Ok(Self {
             root,
             path: path.to_owned(),
-            spacing: 0,
-            promised: Vec::new(),
-            promised_groups: Vec::new(),
-            looks: None,
+            assumed: AssumedAccounts::default(),
+            access_log: None,
         })
     }
 
-    /// Leaves `spacing` ids free below the next one that an account gets: for whoever makes accounts at the same time.
+    /// Leaves `id_gap` ids free below the id of the next new account: another program may create
+    /// accounts at the same time.
     #[must_use]
-    pub fn with_id_gap(mut self, spacing: u32) -> Self {
-        self.spacing = spacing;
+    pub fn with_id_gap(mut self, id_gap: u32) -> Self {
+        self.assumed.id_gap = id_gap;
         self
     }
 
-    /// Takes accounts and groups for made that somebody is about to make: for whoever plans what comes after.
+    /// Reads `accounts` and `groups` (names with group ids) as if they existed: a plan that runs after
+    /// their creation is made before it.
     pub fn assume_accounts(&mut self, accounts: Vec<NewAccount>, groups: Vec<(String, u32)>) {
-        self.promised.extend(accounts);
-        self.promised_groups.extend(groups);
+        self.assumed.add(accounts, groups);
     }
 
     /// Whether this is the running system and not a directory that holds one.
@@ -143,15 +142,17 @@ impl HostView {
         }
     }
 
-    pub(super) fn error(&self, deed: &str, path: &Path, errno: Errno) -> Error {
+    /// Invalidates the access log, since no inode shows a failed access, and returns the error.
+    /// `action` completes "could not ...".
+    pub(super) fn record_failure(&self, action: &str, path: &Path, errno: Errno) -> Error {
         self.invalidate_access_log();
-        Error::io(deed, &self.display_path(path), &errno.into())
+        Error::io(action, &self.display_path(path), &errno.into())
     }
 
     /// Opens a regular file for reading, following links. Never blocks: a FIFO or device is refused, not opened.
     pub fn open(&self, path: &Path) -> Result<File> {
         self.try_open(path)?
-            .ok_or_else(|| self.error("open", path, Errno::NOENT))
+            .ok_or_else(|| self.record_failure("open", path, Errno::NOENT))
     }
 
     /// As [`HostView::open`], with `None` where there is no such file.
@@ -173,11 +174,11 @@ impl HostView {
         let handle = match self.openat2(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY) {
             Ok(handle) => handle,
             Err(Errno::NOENT) => return Ok(None),
-            Err(errno) => return Err(self.error("open", path, errno)),
+            Err(errno) => return Err(self.record_failure("open", path, errno)),
         };
         let now = rustix::fs::fstat(&handle)
             .map(Stat::from)
-            .map_err(|errno| self.error("stat", path, errno))?;
+            .map_err(|errno| self.record_failure("stat", path, errno))?;
         if now.kind() != FileKind::File {
             return Err(refuse("something else took its place as it was opened"));
         }
@@ -187,7 +188,7 @@ impl HostView {
     /// As openat2(2), inside the host's root, with further flags on the way.
     pub(super) fn open2(&self, path: &Path, flags: OFlags, extra: ResolveFlags) -> Result<OwnedFd> {
         self.openat2_with(path, flags, extra)
-            .map_err(|errno| self.error("open", path, errno))
+            .map_err(|errno| self.record_failure("open", path, errno))
     }
 
     /// Opens the regular file at `path`, a path free of links, if it is still the one that `stat` describes.
@@ -198,7 +199,7 @@ impl HostView {
             ResolveFlags::NO_SYMLINKS,
         )?;
         let now: Stat = rustix::fs::fstat(&handle)
-            .map_err(|errno| self.error("stat", path, errno))?
+            .map_err(|errno| self.record_failure("stat", path, errno))?
             .into();
         self.record_access(path, FollowMode::NoSymlinks, false, Some(&now));
         if (now.dev, now.ino, now.size, now.mtime, now.kind())
@@ -226,7 +227,8 @@ impl HostView {
         let Some(file) = self.try_open(path)? else {
             return Ok(None);
         };
-        let stat = rustix::fs::fstat(&file).map_err(|errno| self.error("stat", path, errno))?;
+        let stat =
+            rustix::fs::fstat(&file).map_err(|errno| self.record_failure("stat", path, errno))?;
         // Room for all of it and the byte that says that it is all.
         let size = u64::try_from(stat.st_size).unwrap_or(0).min(limit);
         let mut content = Vec::with_capacity(usize::try_from(size).unwrap_or(0) + 1);
@@ -253,8 +255,8 @@ impl HostView {
         self.stat_with(path, FollowMode::NoFollow)
     }
 
-    fn stat_with(&self, path: &Path, way: FollowMode) -> Result<Option<Stat>> {
-        let flags = match way {
+    fn stat_with(&self, path: &Path, mode: FollowMode) -> Result<Option<Stat>> {
+        let flags = match mode {
             FollowMode::Follow => OFlags::PATH,
             FollowMode::NoFollow | FollowMode::NoSymlinks => OFlags::PATH | OFlags::NOFOLLOW,
         };
@@ -263,21 +265,21 @@ impl HostView {
             Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
             Err(errno) => Err(errno),
         };
-        let stat = stat.map_err(|errno| self.error("stat", path, errno))?;
-        self.record_access(path, way, false, stat.as_ref());
+        let stat = stat.map_err(|errno| self.record_failure("stat", path, errno))?;
+        self.record_access(path, mode, false, stat.as_ref());
         Ok(stat)
     }
 
-    /// Keeps in mind that `path` was looked at, if such things are.
+    /// Adds an access to the log, if accesses are recorded.
     pub(super) fn record_access(
         &self,
         path: &Path,
-        way: FollowMode,
-        listed: bool,
+        mode: FollowMode,
+        is_listed: bool,
         stat: Option<&Stat>,
     ) {
-        if let Some(looks) = &self.looks {
-            looks.record(path, way, listed, stat);
+        if let Some(log) = &self.access_log {
+            log.record(path, mode, is_listed, stat);
         }
     }
 
@@ -285,9 +287,9 @@ impl HostView {
     pub fn mount_flags(&self, path: &Path) -> Result<MountFlags> {
         let handle = self
             .openat2(path, OFlags::PATH)
-            .map_err(|errno| self.error("open", path, errno))?;
+            .map_err(|errno| self.record_failure("open", path, errno))?;
         let flags = rustix::fs::fstatvfs(&handle)
-            .map_err(|errno| self.error("stat the file system of", path, errno))?
+            .map_err(|errno| self.record_failure("stat the file system of", path, errno))?
             .f_flag;
         Ok(MountFlags {
             noexec: flags.contains(rustix::fs::StatVfsMountFlags::NOEXEC),
@@ -299,12 +301,12 @@ impl HostView {
     pub fn read_link(&self, path: &Path) -> Result<PathBuf> {
         let handle = self
             .openat2(path, OFlags::PATH | OFlags::NOFOLLOW)
-            .map_err(|errno| self.error("open", path, errno))?;
+            .map_err(|errno| self.record_failure("open", path, errno))?;
         let text = readlinkat(&handle, "", Vec::new())
-            .map_err(|errno| self.error("read the link", path, errno))?;
-        if self.looks.is_some() {
-            let stat =
-                rustix::fs::fstat(&handle).map_err(|errno| self.error("stat", path, errno))?;
+            .map_err(|errno| self.record_failure("read the link", path, errno))?;
+        if self.access_log.is_some() {
+            let stat = rustix::fs::fstat(&handle)
+                .map_err(|errno| self.record_failure("stat", path, errno))?;
             self.record_access(path, FollowMode::NoFollow, false, Some(&stat.into()));
         }
         Ok(PathBuf::from(OsString::from_vec(text.into_bytes())))
@@ -318,16 +320,16 @@ impl HostView {
                 self.record_access(path, FollowMode::Follow, false, None);
                 return Ok(None);
             }
-            Err(errno) => return Err(self.error("open", path, errno)),
+            Err(errno) => return Err(self.record_failure("open", path, errno)),
         };
-        if self.looks.is_some() {
-            let stat =
-                rustix::fs::fstat(&handle).map_err(|errno| self.error("stat", path, errno))?;
+        if self.access_log.is_some() {
+            let stat = rustix::fs::fstat(&handle)
+                .map_err(|errno| self.record_failure("stat", path, errno))?;
             self.record_access(path, FollowMode::Follow, true, Some(&stat.into()));
         }
         names(&handle)
             .map(Some)
-            .map_err(|errno| self.error("list", path, errno))
+            .map_err(|errno| self.record_failure("list", path, errno))
     }
 
     /// Follows `path` and says where it ends and which links it passed; `None` where it ends nowhere.
@@ -346,17 +348,17 @@ impl HostView {
                 Err(_) => break,
             };
             let stat: Stat = rustix::fs::fstat(&handle)
-                .map_err(|errno| self.error("stat", path, errno))?
+                .map_err(|errno| self.record_failure("stat", path, errno))?
                 .into();
             self.record_access(&real, FollowMode::NoSymlinks, false, Some(&stat));
             if stat.kind() != FileKind::Symlink {
                 return Ok(Some(ResolvedPath { real, stat, links }));
             }
             if links.len() == LINK_LIMIT {
-                return Err(self.error("follow", path, Errno::LOOP));
+                return Err(self.record_failure("follow", path, Errno::LOOP));
             }
             let text = readlinkat(&handle, "", Vec::new())
-                .map_err(|errno| self.error("read the link", &real, errno))?;
+                .map_err(|errno| self.record_failure("read the link", &real, errno))?;
             let target = PathBuf::from(OsString::from_vec(text.into_bytes()));
             next = beside(&real, &target);
             links.push((real, target));
@@ -390,7 +392,7 @@ impl HostView {
             }
             let target = self.read_link(&here)?;
             if links.len() == LINK_LIMIT {
-                return Err(self.error("follow", path, Errno::LOOP));
+                return Err(self.record_failure("follow", path, Errno::LOOP));
             }
             if target.is_absolute() {
                 real = PathBuf::from("/");
@@ -406,21 +408,30 @@ impl HostView {
         Ok(stat.map(|stat| ResolvedPath { real, stat, links }))
     }
 
-    /// Where the first executable file called `name` is, on the path that root's login shell has.
+    /// The first executable file called `name` in the directories that root's login shell has in `PATH`.
+    ///
+    /// # Errors
+    /// As [`HostView::stat`].
     pub fn which(&self, name: &str) -> Result<Option<PathBuf>> {
-        for directory in [
-            "/usr/local/sbin",
-            "/usr/local/bin",
-            "/usr/sbin",
-            "/usr/bin",
-            "/sbin",
-            "/bin",
-        ] {
-            let path = Path::new(directory).join(name);
-            if let Some(stat) = self.stat(&path)?
-                && stat.kind() == FileKind::File
-                && stat.mode & 0o111 != 0
-            {
+        self.find_in_path(ROOT_PATH, Path::new(name), |stat| {
+            stat.kind() == FileKind::File && stat.mode & 0o111 != 0
+        })
+    }
+
+    /// The first path that `accept` accepts of `program` in the colon-separated `directories`, links
+    /// followed; an absolute `program` is the only candidate.
+    ///
+    /// # Errors
+    /// As [`HostView::stat`].
+    pub fn find_in_path(
+        &self,
+        directories: &str,
+        program: &Path,
+        accept: impl Fn(&Stat) -> bool,
+    ) -> Result<Option<PathBuf>> {
+        for directory in directories.split(':') {
+            let path = Path::new(directory).join(program);
+            if self.stat(&path)?.is_some_and(|stat| accept(&stat)) {
                 return Ok(Some(path));
             }
         }

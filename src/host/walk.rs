@@ -27,7 +27,7 @@ impl HostView {
             ResolveFlags::NO_SYMLINKS,
         )?;
         let base = PathBuf::from(format!("/proc/self/fd/{}/", handle.as_raw_fd()));
-        if self.looks.is_some() {
+        if self.access_log.is_some() {
             let stat = fstat(&handle)
                 .map_err(|errno| Error::io("stat", &self.display_path(path), &errno.into()))?;
             self.record_access(path, FollowMode::NoSymlinks, true, Some(&stat.into()));

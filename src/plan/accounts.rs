@@ -6,6 +6,7 @@ use super::manifest::{AccountRecord, OriginalAccount};
 use super::{Manifest, SNIPPET_LIMIT, Step, expiry};
 use crate::error::{Error, Result};
 use crate::host::{AccountFields, Accounts, Expiry, HostView, NewAccount, UserEntry};
+use crate::layout::KEYS_DIR;
 use crate::resolve::{Confinement, ResolvedJail, WantedAccount, is_adopted};
 use crate::spec::Password;
 
@@ -163,7 +164,7 @@ pub(super) fn credential_steps(
     view: &HostView,
     steps: &mut Vec<Step>,
 ) -> Result<()> {
-    let keys = ResolvedJail::state(&wanted.name).join("keys");
+    let keys = ResolvedJail::state(&wanted.name).join(KEYS_DIR);
     for account in &wanted.accounts {
         let have = view.read(&keys.join(&account.name), SNIPPET_LIMIT)?;
         if is_closed || have.as_deref() != Some(account.keys.as_bytes()) {

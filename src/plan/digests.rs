@@ -5,9 +5,10 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::manifest::{FORMAT, MANIFEST, SIZE_LIMIT};
+use super::manifest::{FORMAT, SIZE_LIMIT};
 use crate::error::Result;
 use crate::host::{Digest, HostView};
+use crate::layout::MANIFEST;
 use crate::names::{JailName, JailPath};
 use crate::resolve::ResolvedJail;
 

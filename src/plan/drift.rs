@@ -7,8 +7,8 @@ use super::manifest::Manifest;
 use super::store_index::{Index, store_of};
 use super::{ChangeKind, Origin, Plan, Step, inventory_of, plan_at, spec_as_built};
 use crate::error::Result;
-use crate::host::sshd::CONFIG_DIR;
 use crate::host::{HostView, Process, UserEntry, manager_unit};
+use crate::layout::SSHD_CONFIG_DIR;
 use crate::names::JailName;
 use crate::resolve::host_jobs::{self, HostJob};
 use crate::resolve::jail_of;
@@ -258,7 +258,7 @@ fn of_plan(plan: &Plan, view: &HostView, drift: &mut Drift) {
                 } else {
                     "it is gone"
                 };
-                drift.add(Kind::Sshd, format!("{CONFIG_DIR}/{file}"), text);
+                drift.add(Kind::Sshd, format!("{SSHD_CONFIG_DIR}/{file}"), text);
             }
             Step::WriteCommonSnippet(edit) => {
                 let text = if edit.from.is_some() {

@@ -4,9 +4,7 @@ use std::path::Path;
 
 use crate::error::Result;
 use crate::host::HostView;
-
-/// The journal of the run under way. No jail's name starts with a dot.
-pub const JOURNAL: &str = "/var/lib/jailctl/.journal";
+use crate::layout::JOURNAL;
 
 /// Whether an earlier run was interrupted and is still to be put right: there is its journal, and nobody is writing it.
 pub fn interrupted(view: &HostView) -> Result<bool> {

@@ -9,20 +9,15 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::host::sshd::SshdInfo;
 use crate::host::{AccountFields, Digest, HostView, Ownership, Stat};
+use crate::layout::{MANIFEST, STATE};
 use crate::names::{JailName, JailPath};
-use crate::resolve::{Content, Entry, EntryKind, Reason, ResolvedJail, STATE, Tree};
+use crate::resolve::{Content, Entry, EntryKind, Reason, ResolvedJail, Tree};
 use crate::spec::AccessMethod;
 
 /// The number of the format written here. A manifest with a higher one is not read.
 pub const FORMAT: u32 = 1;
 /// A manifest above this size is not one of ours.
 pub(super) const SIZE_LIMIT: u64 = 256 << 20;
-/// File name in the jail's state directory.
-pub const MANIFEST: &str = "manifest.json";
-/// File name of the spec as built, beside the manifest.
-pub const SPEC: &str = "spec.toml";
-/// Directory of the manifest and spec of the time before the last build, beside them.
-pub const PREVIOUS: &str = "previous";
 
 /// One jail as it was built.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -23,7 +23,7 @@ use std::path::Path;
 pub use diff::{Change, ChangeKind, Depth, EXCHANGED_DIRS, compare, dirs_to_exchange};
 pub use digests::RecordedDigests;
 pub use drift::{Difference, Drift, Kind as DriftKind, drift, processes_outside};
-pub use interrupted::{JOURNAL, interrupted};
+pub use interrupted::interrupted;
 pub use live_sessions::{ensure_account_idle, ensure_empty, ensure_no_sessions};
 pub use manifest::{Manifest, OriginalAccount};
 pub use removal::{RemoveOptions, removal};
@@ -38,6 +38,7 @@ pub use ways_in::{WaysIn, exposure_as_built};
 
 use crate::error::Result;
 use crate::host::{Expiry, HostView, Inventory, Stat, UserEntry};
+use crate::layout::SPEC;
 use crate::names::{JailName, JailPath};
 use crate::resolve::{Marker, ResolvedJail, Tree, is_managed};
 use crate::spec::Spec;
@@ -214,10 +215,7 @@ fn inventory_of(
 
 /// The text of the spec that a jail was built from.
 pub fn spec_as_built(view: &HostView, name: &JailName) -> Result<Option<String>> {
-    let bytes = view.read(
-        &ResolvedJail::state(name).join(manifest::SPEC),
-        SNIPPET_LIMIT,
-    )?;
+    let bytes = view.read(&ResolvedJail::state(name).join(SPEC), SNIPPET_LIMIT)?;
     Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
 }
 

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use jailctl_session::policy::{POLICY, Policy, Source};
+use jailctl_session::policy::{Policy, Source};
 
 use super::{EXCHANGED_DIRS, Manifest, OriginalAccount};
 use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::{HostView, Inventory, Stat};
+use crate::layout::{POLICY, PRIVATE_DIR};
 use crate::names::{JailName, JailPath};
-use crate::resolve::{Entry, EntryKind, Marker, PRIVATE, ResolvedJail};
+use crate::resolve::{Entry, EntryKind, Marker, ResolvedJail};
 use crate::spec::{MountSource, Spec};
 
 /// No policy is as long.
@@ -302,7 +303,7 @@ pub(super) fn unmanaged_paths(
     for directory in directories {
         for name in inventory.names(directory)? {
             let is_ours = *directory == root
-                && (name == PRIVATE
+                && (name == PRIVATE_DIR
                     || name == "lost+found"
                     || EXCHANGED_DIRS.contains(&name.as_str()));
             let path = directory.join(&name).ok();
@@ -342,7 +343,7 @@ pub(super) fn check_root_is_ours(
         .top()?
         .into_iter()
         // Only root can have made our private directory; without the note in it a run was cut short before anything else.
-        .filter(|name| name != "lost+found" && name != PRIVATE)
+        .filter(|name| name != "lost+found" && name != PRIVATE_DIR)
         .collect();
     if strangers.is_empty() {
         return Ok(());

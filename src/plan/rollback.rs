@@ -1,9 +1,9 @@
 //! What a jail was before the last build that changed it: its spec, and its tree with the files of that time.
 
-use super::manifest::{MANIFEST, PREVIOUS, SPEC};
 use super::{Depth, Manifest, Origin, Plan, SNIPPET_LIMIT, plan_with};
 use crate::error::{Error, Result};
 use crate::host::{Digest, HostView};
+use crate::layout::{MANIFEST, PREVIOUS_RECORDS, SPEC};
 use crate::names::JailName;
 use crate::resolve::{ResolvedJail, Tree};
 use crate::spec::{Spec, Templates};
@@ -22,7 +22,7 @@ pub struct PreviousBuild {
 impl PreviousBuild {
     /// What is kept of the jail `name`; `None` where nothing is.
     pub fn of(name: &JailName, templates: &dyn Templates, view: &HostView) -> Result<Option<Self>> {
-        let kept = ResolvedJail::state(name).join(PREVIOUS);
+        let kept = ResolvedJail::state(name).join(PREVIOUS_RECORDS);
         let Some(before) = Manifest::load_at(view, &kept.join(MANIFEST))? else {
             return Ok(None);
         };

@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use jailctl_session::network::{Fault, faults};
-use jailctl_session::policy::{POLICY, Policy, SESSION_DIR};
+use jailctl_session::policy::Policy;
 
 use super::{Manifest, SNIPPET_LIMIT, Step, live_sessions};
 use crate::error::{Error, Result};
 use crate::host::pam::{self, Edit, Modules, Service};
 use crate::host::{HostView, Process, UserEntry, nft};
+use crate::layout::{POLICY, SESSION_DIR};
 use crate::names::JailName;
 use crate::resolve::{ResolvedJail, tables};
 

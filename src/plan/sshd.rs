@@ -6,9 +6,10 @@ use super::{Manifest, SNIPPET_LIMIT, Step};
 use crate::error::{Error, Result};
 use crate::host::HostView;
 use crate::host::pam::Edit;
-use crate::host::sshd::{CONFIG_DIR, Config, Sshd, SshdInfo};
+use crate::host::sshd::{Config, Sshd, SshdInfo};
+use crate::layout::{COMMON_SNIPPET, JAIL_DIR, SNIPPET_PREFIX, SNIPPET_SUFFIX, SSHD_CONFIG_DIR};
 use crate::names::JailName;
-use crate::resolve::{COMMON, ResolvedJail, SHELL_PREFIX, is_common, snippet_name};
+use crate::resolve::{ResolvedJail, is_common, snippet_name};
 use crate::spec::{Family, Spec};
 
 /// A snippet as it is and as it is to be.
@@ -33,7 +34,7 @@ pub fn verify_snippet(view: &HostView, jail: &ResolvedJail) -> Result<Vec<String
     };
     let ours = [
         (lock.sshd.file.clone(), lock.sshd.text.clone()),
-        (COMMON.to_owned(), lock.sshd.common.clone()),
+        (COMMON_SNIPPET.to_owned(), lock.sshd.common.clone()),
     ];
     config.refuse_size(&ours, &jail_files(&config))?;
     let is_ours = |name: &String| ours.iter().any(|(own, _)| own == name);
@@ -51,9 +52,9 @@ fn jail_files(config: &Config) -> Vec<String> {
 /// Whether a drop-in has the name of a jail's snippet, or of the common one.
 fn is_jail_file(name: &str) -> bool {
     let jail = name
-        .strip_prefix("05-jailctl-")
-        .and_then(|rest| rest.strip_suffix(".conf"));
-    name == COMMON || jail.is_some()
+        .strip_prefix(SNIPPET_PREFIX)
+        .and_then(|rest| rest.strip_suffix(SNIPPET_SUFFIX));
+    name == COMMON_SNIPPET || jail.is_some()
 }
 
 /// How the settings that all jails share change, where they do.
@@ -61,8 +62,8 @@ fn is_jail_file(name: &str) -> bool {
 /// # Errors
 /// Something else has the file's name, or they would bind accounts that are no jail's.
 fn common(wanted: &str, jail: &JailName, view: &HostView) -> Result<Option<Edit>> {
-    let path = Path::new(CONFIG_DIR).join(COMMON);
-    let from = snippet(view, COMMON)?;
+    let path = Path::new(SSHD_CONFIG_DIR).join(COMMON_SNIPPET);
+    let from = snippet(view, COMMON_SNIPPET)?;
     let failed = || Error::failed(format!("could not write `{}`", path.display()));
     if from.as_deref().is_some_and(|text| !is_common(text)) {
         return Err(failed()
@@ -79,7 +80,7 @@ fn common(wanted: &str, jail: &JailName, view: &HostView) -> Result<Option<Edit>
         }
         let is_stranger = |user: &&crate::host::UserEntry| {
             (user.gid == group.gid || group.members.contains(&user.name))
-                && !user.shell.starts_with(SHELL_PREFIX)
+                && !user.shell.starts_with(JAIL_DIR)
         };
         if let Some(user) = accounts.users.iter().find(is_stranger) {
             return Err(failed()
@@ -107,14 +108,14 @@ pub(super) fn remove_common(
     along: &[JailName],
 ) -> Result<Option<Edit>> {
     let gone: Vec<String> = along.iter().chain([name]).map(snippet_name).collect();
-    let names = view.list(Path::new(CONFIG_DIR))?.unwrap_or_default();
+    let names = view.list(Path::new(SSHD_CONFIG_DIR))?.unwrap_or_default();
     let is_needed = Manifest::others_have_accounts(view, name, along)?
         || names.iter().filter_map(|name| name.to_str()).any(|name| {
-            name != COMMON && is_jail_file(name) && gone.iter().all(|gone| gone != name)
+            name != COMMON_SNIPPET && is_jail_file(name) && gone.iter().all(|gone| gone != name)
         });
-    let from = snippet(view, COMMON)?.filter(|text| !is_needed && is_common(text));
+    let from = snippet(view, COMMON_SNIPPET)?.filter(|text| !is_needed && is_common(text));
     Ok(from.map(|from| Edit {
-        path: Path::new(CONFIG_DIR).join(COMMON),
+        path: Path::new(SSHD_CONFIG_DIR).join(COMMON_SNIPPET),
         from: Some(from),
         to: None,
     }))
@@ -216,6 +217,6 @@ fn setting_value<'t>(snippet: &'t str, keyword: &str) -> Option<&'t str> {
 
 /// The text of a drop-in; `None` where it is not there.
 pub(super) fn snippet(view: &HostView, file: &str) -> Result<Option<String>> {
-    let bytes = view.read(&Path::new(CONFIG_DIR).join(file), SNIPPET_LIMIT)?;
+    let bytes = view.read(&Path::new(SSHD_CONFIG_DIR).join(file), SNIPPET_LIMIT)?;
     Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
 }

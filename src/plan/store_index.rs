@@ -12,13 +12,8 @@ use std::path::{Path, PathBuf};
 
 use crate::error::Result;
 use crate::host::{Digest, HostView, Ownership, Stat};
+use crate::layout::{STORE, STORE_INDEX, STORE_SOURCES};
 
-/// Where a store lies, below the directory that holds the jails.
-pub const STORE: &str = ".jailctl/store";
-/// File name of the index in the store.
-pub const INDEX: &str = "index";
-/// File name of what is known of the host's files, beside the index.
-pub const SOURCES: &str = "sources";
 /// An index above this size is not one of ours.
 const SIZE_LIMIT: u64 = 1 << 30;
 /// The first line of both; another format is not read, and all it would have said is found out anew.
@@ -158,7 +153,7 @@ impl Index {
 
     /// As [`Index::load`]; `None` where there is none, or none that can be read.
     pub fn read(view: &HostView, store: &Path) -> Result<Option<Self>> {
-        let Some((text, stat)) = view.read_with_stat(&store.join(INDEX), SIZE_LIMIT)? else {
+        let Some((text, stat)) = view.read_with_stat(&store.join(STORE_INDEX), SIZE_LIMIT)? else {
             return Ok(None);
         };
         Ok(Self::parse(&text).map(|index| Self {
@@ -239,7 +234,7 @@ impl SourceDigests {
     /// What is known of the host's files; nothing where there is nothing that can be read.
     pub fn load(view: &HostView, store: &Path) -> Result<Self> {
         Ok(view
-            .read(&store.join(SOURCES), SIZE_LIMIT)?
+            .read(&store.join(STORE_SOURCES), SIZE_LIMIT)?
             .and_then(|text| Self::parse(&text))
             .unwrap_or_default())
     }

@@ -1,10 +1,9 @@
 //! The ways into a jail, and what its kind of session leaves shared with the host.
 
-use jailctl_session::policy::POLICY;
-
 use super::{Manifest, Plan};
 use crate::error::Result;
 use crate::host::HostView;
+use crate::layout::POLICY;
 use crate::resolve::ResolvedJail;
 use crate::spec::AccessMethod;
 

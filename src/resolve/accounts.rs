@@ -10,14 +10,10 @@ use std::ops::RangeInclusive;
 
 use crate::error::{Finding, Result};
 use crate::host::{Accounts, HostView, Process, UserEntry};
+use crate::layout::{GECOS_ADOPTED, GECOS_PREFIX, JAIL_DIR, JAIL_ROOT, NONEXISTENT, SHELL_PREFIX};
 use crate::names::{JailName, JailPath, UserName};
 use crate::spec::{Password, Spec, User};
 
-/// Where every jail has its login shells, and no host has anything: what sshd, su(1) and login(1) find missing without the jail.
-pub const SHELL_PREFIX: &str = "/jail";
-/// A link to the root in every jail, and nothing on any host. Homes in the host's passwd(5) begin with it, so that whatever the host itself runs or
-/// writes for a jailed account finds no home; in the jail the same path leads to the home.
-pub const JAIL_ROOT: &str = "/jail/root";
 /// Ids of people and their groups.
 const ADOPTABLE: RangeInclusive<u32> = 1000..=60000;
 
@@ -90,17 +86,17 @@ pub fn home_in_jail(passwd_home: &str) -> &str {
 
 /// The mark in an account's comment field that says whose it is.
 pub fn gecos_tag(name: &JailName) -> String {
-    format!("jailctl jail {name}")
+    format!("{GECOS_PREFIX}{name}")
 }
 
 /// The mark of an account that was taken over.
 fn adopted_gecos_tag(name: &JailName) -> String {
-    format!("{} adopted", gecos_tag(name))
+    format!("{}{GECOS_ADOPTED}", gecos_tag(name))
 }
 
 /// Whether the account's mark says that it was taken over, not made. It is never deleted.
 pub fn is_adopted(account: &UserEntry) -> bool {
-    account.gecos.starts_with("jailctl jail ") && account.gecos.ends_with(" adopted")
+    account.gecos.starts_with(GECOS_PREFIX) && account.gecos.ends_with(GECOS_ADOPTED)
 }
 
 /// Whether the account is one that jailctl made, or took over, for this jail.
@@ -109,13 +105,13 @@ pub fn is_adopted(account: &UserEntry) -> bool {
 /// jail's, where there is one.
 pub fn is_managed(account: &UserEntry, name: &JailName, group: Option<u32>) -> bool {
     (account.gecos == gecos_tag(name) || account.gecos == adopted_gecos_tag(name))
-        && (account.shell.starts_with("/jail/") || group == Some(account.gid))
+        && (account.shell.starts_with(SHELL_PREFIX) || group == Some(account.gid))
 }
 
 /// The jail that the account is in, by the mark in its comment field and its login shell.
 pub fn jail_of(account: &UserEntry) -> Option<JailName> {
-    let name = account.gecos.strip_prefix("jailctl jail ")?;
-    let name = name.strip_suffix(" adopted").unwrap_or(name);
+    let name = account.gecos.strip_prefix(GECOS_PREFIX)?;
+    let name = name.strip_suffix(GECOS_ADOPTED).unwrap_or(name);
     let name = JailName::parse(name).ok()?;
     is_managed(account, &name, None).then_some(name)
 }
@@ -216,8 +212,8 @@ pub(super) fn accounts(
             adopted,
             home: user.home.value.clone(),
             login_shell: shell.as_ref().map_or_else(
-                || format!("{SHELL_PREFIX}/none"),
-                |shell| format!("{SHELL_PREFIX}{shell}"),
+                || NONEXISTENT.to_owned(),
+                |shell| format!("{JAIL_DIR}{shell}"),
             ),
             shell,
             keys,
@@ -248,7 +244,7 @@ fn uid(
             jail,
             accounts.group(&jail.group()).map(|group| group.gid),
         ) {
-            let other = found.gecos.strip_prefix("jailctl jail ");
+            let other = found.gecos.strip_prefix(GECOS_PREFIX);
             let other = other.map(|other| other.trim_end_matches(" adopted"));
             if let Some(other) = other {
                 findings.push(

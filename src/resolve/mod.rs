@@ -22,13 +22,13 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 pub use accounts::{
-    JAIL_ROOT, SHELL_PREFIX, SupplementaryGroup, WantedAccount, WantedGroup, gecos_tag,
-    home_in_jail, is_adopted, is_managed, jail_of,
+    SupplementaryGroup, WantedAccount, WantedGroup, gecos_tag, home_in_jail, is_adopted,
+    is_managed, jail_of,
 };
 pub(crate) use network::tables;
 pub use programs::verify_closure;
-pub use root_marker::{MARKER, Marker, OrphanedHome, PRIVATE};
-pub use sshd::{COMMON, Sftp, SshdSnippet, common, is_common, snippet_name};
+pub use root_marker::{Marker, OrphanedHome};
+pub use sshd::{Sftp, SshdSnippet, common, is_common, snippet_name};
 pub use tree::{Content, Entry, EntryKind, Reason, Tree, USR_MERGE_LINKS};
 
 use jailctl_session::policy::Policy;
@@ -36,6 +36,7 @@ use jailctl_session::policy::Policy;
 use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::sshd::{Config, SshdInfo};
 use crate::host::{Accounts, HostView};
+use crate::layout::{CACHE, JAIL_DIR, JAIL_ROOT, STATE};
 use crate::names::{JailName, JailPath};
 use crate::span::Spanned;
 use crate::spec::display::quote;
@@ -43,11 +44,6 @@ use crate::spec::{AccessMethod, Dlopen, NetworkSpec, Spec, User};
 use base_files::AccountNames;
 use programs::RequestedObject;
 use root_marker::OrphanedHomes;
-
-/// Where the records of all jails lie.
-pub const STATE: &str = "/var/lib/jailctl";
-/// Where runs that found nothing to do are kept.
-pub const CACHE: &str = "/var/cache/jailctl";
 
 /// A jail as it is to be on one host.
 #[derive(Clone, Debug)]
@@ -488,8 +484,8 @@ fn add_shells(tree: &mut Tree, spec: &Spec, findings: &mut Vec<Finding>) -> Resu
         }
         let depth = shell.value.as_str().matches('/').count();
         let target = format!("{}{}", "../".repeat(depth), &shell.value.as_str()[1..]);
-        let at = JailPath::new(&format!("{SHELL_PREFIX}{}", shell.value))
-            .map_err(|why| Finding::new(format!("`{SHELL_PREFIX}{}` {why}", shell.value)))?;
+        let at = JailPath::new(&format!("{JAIL_DIR}{}", shell.value))
+            .map_err(|why| Finding::new(format!("`{JAIL_DIR}{}` {why}", shell.value)))?;
         tree.add(
             at,
             Entry::symlink(

@@ -5,11 +5,11 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 
 use jailctl_session::network::{IFNAME_PREFIX, Network, Port};
-use jailctl_session::policy::{POLICY, Policy};
+use jailctl_session::policy::Policy;
 
-use super::STATE;
 use crate::error::{Error, Finding, Result};
 use crate::host::{HostView, is_bound, nft, routes, sshd};
+use crate::layout::{POLICY, SSHD_CONFIG, STATE};
 use crate::names::{JailName, JailPath};
 use crate::spec::PrivateNetwork;
 
@@ -161,7 +161,7 @@ fn check_ports(
     findings: &mut Vec<Finding>,
     notices: &mut Vec<String>,
 ) -> Result<()> {
-    let config = view.stat(Path::new(sshd::CONFIG_FILE))?;
+    let config = view.stat(Path::new(SSHD_CONFIG))?;
     let config = config.map(|_| sshd::Config::read(view)).transpose()?;
     let of_sshd = config.map_or_else(Vec::new, |config| config.ports());
     for port in &spec.allow_in {

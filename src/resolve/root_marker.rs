@@ -5,14 +5,11 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::host::{FileKind, HostView};
+use crate::host::HostView;
+use crate::layout::MARKER;
 use crate::names::{JailName, JailPath, UserName};
 use crate::spec::{Family, Spec};
 
-/// Our own directory in a jail's root, root's and closed to all others.
-pub const PRIVATE: &str = ".jailctl";
-/// The note in [`PRIVATE`].
-pub const MARKER: &str = ".jailctl/jail";
 /// A note above this size is not ours.
 const SIZE_LIMIT: u64 = 1 << 20;
 
@@ -89,9 +86,9 @@ fn of_siblings(name: &JailName, family: &Family, view: &HostView) -> Result<Vec<
 /// Whether nobody but root could have put something at `root`, where nobody else could at `above`.
 fn is_only_roots(view: &HostView, above: &Path, root: &Path) -> Result<bool> {
     for directory in root.ancestors().take_while(|one| *one != above) {
-        let is_ours = view.lstat(directory)?.is_some_and(|stat| {
-            stat.kind() == FileKind::Directory && stat.uid == 0 && stat.mode & 0o022 == 0
-        });
+        let is_ours = view
+            .lstat(directory)?
+            .is_some_and(|stat| stat.is_root_only_dir());
         if !is_ours {
             return Ok(false);
         }

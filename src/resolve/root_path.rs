@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::error::{Finding, Result};
-use crate::host::{Accounts, FileKind, HostView};
+use crate::host::{Accounts, FileKind, HostView, OwnershipFlaw};
 use crate::span::Spanned;
 
 /// Checks each component of `root` as sshd does (session.c, `safely_chroot`): a directory of root's that nobody else may write to. Stricter in one
@@ -14,13 +14,8 @@ pub(super) fn check_root_path(
     root: &Spanned<PathBuf>,
     findings: &mut Vec<Finding>,
 ) -> Result<()> {
-    let mut component = PathBuf::new();
-    for part in root.value.components() {
-        component.push(part);
-        let Some(stat) = view.lstat(&component)? else {
-            return Ok(());
-        };
-        let shown = view.display_path(&component).display().to_string();
+    let found = view.find_component(&root.value, |component, stat| {
+        let shown = view.display_path(component).display().to_string();
         let problem = match stat.kind() {
             FileKind::Symlink => Some((
                 "it is a symbolic link".to_owned(),
@@ -30,37 +25,35 @@ pub(super) fn check_root_path(
                 "it is not a directory".to_owned(),
                 "choose another root".to_owned(),
             )),
-            FileKind::Directory if stat.uid != 0 => Some((
-                format!("it belongs to the user id {} and not to root", stat.uid),
-                if is_in_home(&component, accounts) {
-                    "choose a root outside of people's homes, as `/srv/jails/<name>`".to_owned()
-                } else {
-                    format!(
-                        "choose another root, or, if nobody else needs it, run `chown root {shown}`"
-                    )
-                },
-            )),
-            FileKind::Directory if stat.mode & 0o022 != 0 => Some((
-                format!(
-                    "others than root may write to it (mode {:04o})",
-                    stat.permissions()
+            FileKind::Directory => OwnershipFlaw::of(stat).map(|flaw| match flaw {
+                OwnershipFlaw::Owner(uid) => (
+                    format!("it belongs to the user id {uid} and not to root"),
+                    if is_in_home(component, accounts) {
+                        "choose a root outside of people's homes, as `/srv/jails/<name>`".to_owned()
+                    } else {
+                        format!(
+                            "choose another root, or, if nobody else needs it, run `chown root {shown}`"
+                        )
+                    },
                 ),
-                format!("run `chmod go-w {shown}`"),
-            )),
-            FileKind::Directory => None,
+                OwnershipFlaw::Writable(mode) => (
+                    format!("others than root may write to it (mode {mode:04o})"),
+                    format!("run `chmod go-w {shown}`"),
+                ),
+            }),
         };
-        if let Some((why, hint)) = problem {
-            findings.push(
-                Finding::new(format!(
-                    "could not use the root `{}`: sshd would refuse `{shown}`",
-                    root.value.display()
-                ))
-                .why(why)
-                .hint(hint)
-                .with_span(&root.site, "this root"),
-            );
-            return Ok(());
-        }
+        problem.map(|(why, hint)| (shown, why, hint))
+    })?;
+    if let Some((shown, why, hint)) = found {
+        findings.push(
+            Finding::new(format!(
+                "could not use the root `{}`: sshd would refuse `{shown}`",
+                root.value.display()
+            ))
+            .why(why)
+            .hint(hint)
+            .with_span(&root.site, "this root"),
+        );
     }
     Ok(())
 }

@@ -4,17 +4,16 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use jailctl_session::network::Network;
-use jailctl_session::policy::{
-    Flags, IdMap, Mount, POLICY, Policy, ROOT_NAME, SESSION_DIR, Source,
-};
+use jailctl_session::policy::{Flags, IdMap, Mount, Policy, Source};
 
 use super::ResolvedJail;
 use super::base_files::AccountNames;
 use super::tree::{Entry, Reason, Tree};
 use crate::error::{Error, Finding, Result};
-use crate::host::pam::{MODULE, Modules, SSHD, Service};
+use crate::host::pam::{Modules, SSHD, Service};
 use crate::host::sshd::SshdInfo;
 use crate::host::{FileKind, HostView, ResolvedPath};
+use crate::layout::{PAM_MODULE, POLICY, ROOT_NAME, SESSION_DIR};
 use crate::names::JailPath;
 use crate::spec::{AccessMethod, MountSource, MountSpec, NetworkSpec, SessionSpec, Spec};
 
@@ -145,7 +144,7 @@ pub(super) fn check(
                 .to_owned(),
         ),
         Some(modules) if !modules.has_ours => {
-            let at = modules.directory.join(MODULE).display().to_string();
+            let at = modules.directory.join(PAM_MODULE).display().to_string();
             refuse(
                 format!("the module `{at}` is missing"),
                 format!(
@@ -207,7 +206,7 @@ fn check_nested(
         directory.push(name);
         let (why, hint) = match (stat, view.lstat(&directory)?) {
             (Some(stat), Some(below)) if below.kind() == FileKind::Directory => {
-                if stat.uid == 0 && stat.mode & 0o022 == 0 {
+                if stat.ownership().is_root_only() {
                     continue;
                 }
                 (

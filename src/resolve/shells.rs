@@ -3,10 +3,10 @@
 
 use std::path::Path;
 
-use super::SHELL_PREFIX;
 use super::host_jobs::quoted;
 use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::{FileKind, HostView};
+use crate::layout::JAIL_DIR;
 
 /// Most bytes of such a file.
 const LIMIT: u64 = 1 << 20;
@@ -47,7 +47,7 @@ pub(super) fn refuse_leaks(view: &HostView) -> Result<()> {
 
 /// All that there is of it on the host.
 ///
-/// With a shell below [`SHELL_PREFIX`] in shells(5), su(1) takes `--shell` from whoever knows the
+/// With a shell below [`JAIL_DIR`] in shells(5), su(1) takes `--shell` from whoever knows the
 /// password of the account, and starts a shell of the host; services with pam_shells(8) let the
 /// account in.
 ///
@@ -55,11 +55,11 @@ pub(super) fn refuse_leaks(view: &HostView) -> Result<()> {
 /// [`ErrorKind::Failed`] where a file cannot be read.
 pub fn leaks(view: &HostView) -> Result<Vec<ShellLeak>> {
     let mut leaks = Vec::new();
-    if view.lstat(Path::new(SHELL_PREFIX))?.is_some() {
+    if view.lstat(Path::new(JAIL_DIR))?.is_some() {
         leaks.push(ShellLeak {
-            path: view.display_path(Path::new(SHELL_PREFIX)).display().to_string(),
+            path: view.display_path(Path::new(JAIL_DIR)).display().to_string(),
             text: "it exists on the host, and the login shells of jailed accounts must exist in jails only".to_owned(),
-            clean: format!("rename or remove `{SHELL_PREFIX}`"),
+            clean: format!("rename or remove `{JAIL_DIR}`"),
         });
     }
     for list in LISTS.map(Path::new) {
@@ -69,7 +69,7 @@ pub fn leaks(view: &HostView) -> Result<Vec<ShellLeak>> {
         }
         let text = view.read(list, LIMIT)?.unwrap_or_default();
         let text = String::from_utf8_lossy(&text);
-        let below = format!("{SHELL_PREFIX}/");
+        let below = format!("{JAIL_DIR}/");
         let shell = text
             .lines()
             .map(str::trim)

@@ -3,14 +3,13 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use super::{ResolvedJail, SHELL_PREFIX, STATE};
+use super::ResolvedJail;
 use crate::host::sshd::{ExpectedSettings, SshdInfo};
+use crate::layout::{KEYS_DIR, NONEXISTENT, SNIPPET_PREFIX, SNIPPET_SUFFIX, STATE};
 use crate::names::JailName;
 use crate::spec::{AccessMethod, Password, SftpSpec, Spec};
 
-/// The drop-in with the settings that all jails share. It sorts after the jails' own, whose values therefore win.
-pub const COMMON: &str = "05-jailctl.conf";
-/// Settings that stand in each jail's own file too: if [`COMMON`] is lost, nothing is forwarded out of a jail. What `DisableForwarding` leaves open before
+/// Settings that stand in each jail's own file too: if [`COMMON_SNIPPET`] is lost, nothing is forwarded out of a jail. What `DisableForwarding` leaves open before
 /// OpenSSH 10.0 (CVE-2025-32728) is among them.
 const CLOSING: [&str; 4] = [
     "DisableForwarding",
@@ -26,7 +25,7 @@ const FORWARDING: [&str; 5] = [
     "PermitOpen",
     "PermitListen",
 ];
-/// How the text of [`COMMON`] begins.
+/// How the text of [`COMMON_SNIPPET`] begins.
 const COMMON_HEAD: &str = "# Written by jailctl for all jails; `jailctl build` writes it anew.\n";
 
 /// What sshd is to do with a jail's accounts.
@@ -36,7 +35,7 @@ pub struct SshdSnippet {
     pub file: String,
     /// The snippet.
     pub text: String,
-    /// The text of [`COMMON`].
+    /// The text of [`COMMON_SNIPPET`].
     pub common: String,
     /// The PAM service that sshd asks about these accounts; `None` where it asks none.
     pub pam_service: Option<String>,
@@ -69,7 +68,7 @@ pub(super) fn sftp(doors: &[AccessMethod], program: Option<&str>) -> Option<Sftp
 
 /// The name of a jail's snippet: it sorts early, since the first value wins. The members of a family share it.
 pub fn snippet_name(name: &JailName) -> String {
-    format!("05-jailctl-{}.conf", name.family_name())
+    format!("{SNIPPET_PREFIX}{}{SNIPPET_SUFFIX}", name.family_name())
 }
 
 /// Where a jail stands, and where its records lie, as sshd is told it: of a family with `%u`, which sshd replaces by the name of who logs in.
@@ -110,7 +109,7 @@ fn settings(spec: &Spec) -> Vec<(&'static str, String)> {
         Some(_) => super::session::session_root_path(&state),
         None => root,
     };
-    let keys = state.join("keys").join("%u");
+    let keys = state.join(KEYS_DIR).join("%u");
     let passwords = match &spec.family {
         Some(family) => family.passwords,
         None => spec
@@ -125,7 +124,7 @@ fn settings(spec: &Spec) -> Vec<(&'static str, String)> {
         internal_sftp(&spec.sftp)
     } else {
         // A subsystem of the host's would be served without a shell.
-        format!("{SHELL_PREFIX}/none")
+        NONEXISTENT.to_owned()
     };
     let forward = doors.contains(&AccessMethod::Forward);
     // Each forwarding by its own keyword: `DisableForwarding` alone left X11 and agents open before OpenSSH 10.0 (CVE-2025-32728).
@@ -172,7 +171,7 @@ fn settings(spec: &Spec) -> Vec<(&'static str, String)> {
 /// The settings of the groups of all jails, the strictest that there are: with these alone nobody comes in.
 fn common_settings() -> Vec<(&'static str, String)> {
     let mut settings = vec![
-        ("ForceCommand", format!("{SHELL_PREFIX}/none")),
+        ("ForceCommand", NONEXISTENT.to_owned()),
         ("PubkeyAuthentication", "yes".to_owned()),
     ];
     let none = [
@@ -216,7 +215,7 @@ fn known(
         .filter(|(keyword, _)| facts.keywords.contains(&keyword.to_ascii_lowercase()))
 }
 
-/// The text of [`COMMON`].
+/// The text of [`COMMON_SNIPPET`].
 ///
 /// OpenSSH 10.0 lets nobody in once its whole configuration exceeds 256 KiB (monitor_wrap.c), so that what is the same for all jails is written once.
 pub fn common(facts: &SshdInfo) -> String {
@@ -232,7 +231,7 @@ pub fn common(facts: &SshdInfo) -> String {
     text
 }
 
-/// Whether a text in the place of [`COMMON`] was written by jailctl, at least its first line.
+/// Whether a text in the place of [`COMMON_SNIPPET`] was written by jailctl, at least its first line.
 pub fn is_common(text: &str) -> bool {
     text.starts_with(COMMON_HEAD)
 }

@@ -62,7 +62,7 @@ struct MissingJson<'c> {
     fatal: bool,
     name: Cow<'c, str>,
     needed_by: Cow<'c, str>,
-    why: Option<&'c str>,
+    why: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -88,7 +88,7 @@ pub fn json(closure: &Closure) -> String {
         fatal: missing.fatal,
         name: missing.name.to_string_lossy(),
         needed_by: missing.needed_by.to_string_lossy(),
-        why: missing.why.as_deref(),
+        why: missing.why.as_ref().map(ToString::to_string),
     });
     let directories = closure.directories.iter();
     let whole = DepsJson {

@@ -7,11 +7,12 @@ use serde_json::{Value, json};
 
 use super::bytes;
 use super::style::{Style, Styler};
+use crate::layout::PRIVATE_DIR;
 use crate::names::{JailName, JailPath};
 use crate::plan::Manifest;
 use crate::plan::manifest::RecordKind;
 use crate::plan::why::{ReasonLink, Reasons};
-use crate::resolve::{Content, Entry, EntryKind, PRIVATE, Reason, Tree};
+use crate::resolve::{Content, Entry, EntryKind, Reason, Tree};
 
 /// Reasons that are told of one file, unless all are asked for.
 const TOLD: usize = 3;
@@ -113,7 +114,7 @@ impl<'j> Answer<'j> {
             };
             return answer(what, reasons.chains(entry));
         }
-        if *path == JailPath::root() || path.top() == PRIVATE {
+        if *path == JailPath::root() || path.top() == PRIVATE_DIR {
             let what = if *path == JailPath::root() {
                 "the root of the jail"
             } else {

@@ -1,7 +1,7 @@
 //! The merged tree becomes the parts of a [`Spec`]. What a part lacks is filled with the defaults of the table of keys.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::constraint::{Hint, Violation, mode};
 use super::display::quote;
@@ -13,6 +13,7 @@ use super::{
     User, password, session,
 };
 use crate::error::Finding;
+use crate::layout::JAILS_DIR;
 use crate::names::{JailName, JailPath, UserName};
 use crate::span::{Span, Spanned};
 
@@ -93,12 +94,9 @@ pub(crate) fn build(spec: &Table, findings: &mut Findings) -> PartialSpec {
     let root = match spec.text("root") {
         Some((text, site)) => Some(sited(PathBuf::from(text), site)),
         None if spec.has_errors("root") => None,
-        None => name.as_ref().map(|name| {
-            sited(
-                PathBuf::from(format!("/srv/jails/{}", name.value)),
-                &name.site,
-            )
-        }),
+        None => name
+            .as_ref()
+            .map(|name| sited(Path::new(JAILS_DIR).join(name.value.as_str()), &name.site)),
     };
     let binaries = dedup(spec.texts("binaries"));
     let (doors, lacks_doors) = access_methods(spec, &binaries);

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::constraint::Violation;
 use super::family::USER_TOKEN;
+use crate::layout::{JAIL_DIR, JAILS_DIR, PRIVATE_DIR, STATE};
 use crate::names::JailPath;
 
 /// Directories of the host that neither are nor hold a jail.
@@ -25,10 +26,10 @@ const NOT_FOR_ROOTS: &[&str] = &[
     "/sys",
     "/tmp",
     "/usr",
-    "/var/lib/jailctl",
+    STATE,
     "/var/run",
     "/var/tmp",
-    "/jail",
+    JAIL_DIR,
 ];
 
 /// Directories of the host that may hold jails but are none.
@@ -39,7 +40,7 @@ const SHARED_DIRS: &[&str] = &[
     "/opt",
     "/srv",
     "/var",
-    "/srv/jails",
+    JAILS_DIR,
     "/var/cache",
     "/var/lib",
     "/var/local",
@@ -51,10 +52,7 @@ const SHARED_DIRS: &[&str] = &[
 ];
 
 /// What jailctl keeps for itself in each jail: the mark of login shells, and the staging area.
-const RESERVED_NAMES: &[&str] = &["/jail", "/.jailctl"];
-
-/// Where jailctl keeps what it knows of all jails.
-const RECORDS: &str = "/var/lib/jailctl";
+const RESERVED_NAMES: &[&str] = &[JAIL_DIR, "/.jailctl"];
 
 /// Links of the merged tree.
 const SYSTEM_LINKS: &[&str] = &["/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"];
@@ -88,7 +86,7 @@ const SECRETS: &[&str] = &[
     "/etc/gshadow-",
     "/etc/security/opasswd",
     "/etc/.pwd.lock",
-    "/var/lib/jailctl",
+    STATE,
 ];
 
 /// The first of `places` that `path` is or lies below.
@@ -149,7 +147,7 @@ pub fn root(text: &str) -> Result<(), Violation> {
         };
         return Err(Violation::new(why).hint(GOOD_ROOT));
     }
-    if text.split('/').any(|part| part == ".jailctl") {
+    if text.split('/').any(|part| part == PRIVATE_DIR) {
         return Err(
             Violation::new("lies in `.jailctl`, where jailctl keeps its own").hint(GOOD_ROOT),
         );
@@ -226,7 +224,7 @@ pub fn mount_source(text: &str) -> Result<(), Violation> {
     if ["/", "/etc", "/root"].contains(&text) {
         return Err(Violation::new("is a directory of the system's"));
     }
-    if within(text, &[RECORDS]).is_some() || within(RECORDS, &[text]).is_some() {
+    if within(text, &[STATE]).is_some() || within(STATE, &[text]).is_some() {
         return Err(Violation::new("is or holds the records of jails"));
     }
     Ok(())

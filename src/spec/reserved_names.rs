@@ -1,6 +1,7 @@
 //! Names of users and groups that a spec may not have, whatever the host: they are the system's own, or give power.
 
 use super::constraint::Violation;
+use crate::layout::GROUP_PREFIX;
 use crate::names::UserName;
 
 /// Accounts that systems keep for themselves, whatever their uid.
@@ -108,7 +109,7 @@ pub(crate) fn group(text: &str) -> Result<(), Violation> {
         return Err(Violation::new("gives power over the host")
             .hint("choose a group of its own for the jail"));
     }
-    if text.starts_with("jail-") {
+    if text.starts_with(GROUP_PREFIX) {
         return Err(Violation::new("looks like the group of a jail")
             .hint("each user is in the jail's own group anyway"));
     }

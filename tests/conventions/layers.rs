@@ -7,40 +7,47 @@ use crate::cycles::crate_paths;
 use crate::source::{Source, files_below, is_test, read};
 
 /// Each part of the crate, and the parts that it may use.
-const MAY_USE: [(&str, &[&str]); 12] = [
+const MAY_USE: [(&str, &[&str]); 13] = [
+    ("layout", &[]),
     ("error", &["span"]),
     ("span", &[]),
-    ("names", &[]),
-    ("host", &["error", "names"]),
-    ("spec", &["error", "span", "names"]),
+    ("names", &["layout"]),
+    ("host", &["layout", "error", "names"]),
+    ("spec", &["layout", "error", "span", "names"]),
     ("elf", &["error", "host"]),
     (
         "resolve",
-        &["error", "span", "names", "host", "spec", "elf"],
+        &["layout", "error", "span", "names", "host", "spec", "elf"],
     ),
     (
         "plan",
-        &["error", "span", "names", "host", "spec", "resolve"],
+        &[
+            "layout", "error", "span", "names", "host", "spec", "resolve",
+        ],
     ),
     (
         "apply",
-        &["error", "span", "names", "host", "spec", "resolve", "plan"],
+        &[
+            "layout", "error", "span", "names", "host", "spec", "resolve", "plan",
+        ],
     ),
     (
         "doctor",
-        &["error", "names", "host", "spec", "elf", "resolve", "plan"],
+        &[
+            "layout", "error", "names", "host", "spec", "elf", "resolve", "plan",
+        ],
     ),
     (
         "show",
         &[
-            "error", "span", "names", "host", "spec", "elf", "resolve", "plan", "doctor",
+            "layout", "error", "span", "names", "host", "spec", "elf", "resolve", "plan", "doctor",
         ],
     ),
     (
         "cli",
         &[
-            "error", "span", "names", "host", "spec", "elf", "resolve", "plan", "apply", "doctor",
-            "show",
+            "layout", "error", "span", "names", "host", "spec", "elf", "resolve", "plan", "apply",
+            "doctor", "show",
         ],
     ),
 ];

@@ -9,12 +9,9 @@ use super::include::expand_include;
 use super::lexer::{Reading, lines, vector};
 use super::match_line::{ConnSpec, Criteria, readings};
 use crate::error::{Error, ErrorKind, Finding, Result};
-use crate::host::HostView;
+use crate::host::view::HostView;
+use crate::layout::{SSHD_CONFIG, SSHD_CONFIG_DIR};
 
-/// Where drop-ins lie, and so our snippets.
-pub const CONFIG_DIR: &str = "/etc/ssh/sshd_config.d";
-/// Where the configuration begins.
-pub const CONFIG_FILE: &str = "/etc/ssh/sshd_config";
 const FILE_LIMIT: u64 = 1 << 20;
 /// As deep as sshd itself follows Include.
 const DEPTH_LIMIT: usize = 16;
@@ -64,12 +61,12 @@ impl Blocks {
 impl Config {
     /// Reads the main file and all that it includes. It is an error if there is no main file, or if drop-ins do not count for everybody.
     pub fn read(view: &HostView) -> Result<Self> {
-        let Some(text) = read(view, Path::new(CONFIG_FILE))? else {
+        let Some(text) = read(view, Path::new(SSHD_CONFIG))? else {
             return Err(Error::new(
                 ErrorKind::Failed,
                 Finding::new(format!(
                     "could not find `{}`",
-                    view.display_path(Path::new(CONFIG_FILE)).display()
+                    view.display_path(Path::new(SSHD_CONFIG)).display()
                 ))
                 .why("the jail's accounts are locked in by sshd")
                 .hint("install openssh-server, or build only a tree with `--output DIR`"),
@@ -77,21 +74,21 @@ impl Config {
         };
         if !includes_drop_ins(&text) {
             let main = view
-                .display_path(Path::new(CONFIG_FILE))
+                .display_path(Path::new(SSHD_CONFIG))
                 .display()
                 .to_string();
             return Err(Error::new(
                 ErrorKind::Failed,
-                Finding::new(format!("could not use `{CONFIG_DIR}`"))
+                Finding::new(format!("could not use `{SSHD_CONFIG_DIR}`"))
                     .why(format!(
                         "`{main}` does not include it before its first Match"
                     ))
                     .hint(format!(
-                        "add this as the first line of `{main}`: Include {CONFIG_DIR}/*.conf"
+                        "add this as the first line of `{main}`: Include {SSHD_CONFIG_DIR}/*.conf"
                     )),
             ));
         }
-        Self::read_from(view, Path::new(CONFIG_FILE), text)
+        Self::read_from(view, Path::new(SSHD_CONFIG), text)
     }
 
     /// Reads all that the main file, at `path`, with this text includes.
@@ -122,7 +119,7 @@ impl Config {
             .filter(|line| line.keyword == "include" && depth < DEPTH_LIMIT)
             .flat_map(|line| selectors(line.arguments))
             .collect();
-        if path.parent() == Some(Path::new(CONFIG_DIR))
+        if path.parent() == Some(Path::new(SSHD_CONFIG_DIR))
             && let Some(name) = path.file_name().and_then(|name| name.to_str())
         {
             self.drop_ins.push((name.to_owned(), text.clone()));
@@ -190,8 +187,8 @@ impl Config {
             .iter()
             .map(|(name, text)| {
                 size_of_file(
-                    &format!("{CONFIG_DIR}/*.conf"),
-                    &format!("{CONFIG_DIR}/{name}"),
+                    &format!("{SSHD_CONFIG_DIR}/*.conf"),
+                    &format!("{SSHD_CONFIG_DIR}/{name}"),
                     text,
                 )
             })
@@ -206,8 +203,8 @@ impl Config {
             .filter(|(name, _)| ours.contains(name) && !is_changed(name))
             .map(|(name, text)| {
                 size_of_file(
-                    &format!("{CONFIG_DIR}/*.conf"),
-                    &format!("{CONFIG_DIR}/{name}"),
+                    &format!("{SSHD_CONFIG_DIR}/*.conf"),
+                    &format!("{SSHD_CONFIG_DIR}/{name}"),
                     text,
                 )
             })
@@ -219,7 +216,7 @@ impl Config {
                     "with more than {MESSAGE_LIMIT} bytes OpenSSH 10.0 lets nobody in, root included, and says nothing; {SIZE_LIMIT} are the limit here, on every version"
                 ))
                 .hint("make one spec of jails that are alike, with `%u` in its root: they have one file for all")
-                .hint(format!("see what else is large: wc -c {CONFIG_FILE} {CONFIG_DIR}/*")),
+                .hint(format!("see what else is large: wc -c {SSHD_CONFIG} {SSHD_CONFIG_DIR}/*")),
         ))
     }
 
@@ -231,7 +228,7 @@ impl Config {
         };
         let is_left_out = |path: &Path| {
             but.iter()
-                .any(|(name, _)| path == Path::new(CONFIG_DIR).join(name))
+                .any(|(name, _)| path == Path::new(SSHD_CONFIG_DIR).join(name))
         };
         let main = self.files.first().map_or(0, |(_, text)| size_of_text(text));
         let included = self.includes.iter().flat_map(|(pattern, paths)| {
@@ -419,7 +416,9 @@ fn includes_drop_ins(text: &str) -> bool {
         .take_while(|line| line.keyword != "match")
         .filter(|line| line.keyword == "include")
         .flat_map(|line| words(line.arguments))
-        .any(|pattern| Path::new("/etc/ssh").join(pattern) == Path::new(CONFIG_DIR).join("*.conf"))
+        .any(|pattern| {
+            Path::new("/etc/ssh").join(pattern) == Path::new(SSHD_CONFIG_DIR).join("*.conf")
+        })
 }
 
 #[cfg(test)]
@@ -444,7 +443,7 @@ mod tests {
     fn ports_are_those_of_all_lines() {
         let ports = |text: &str| {
             let view = HostView::new(Path::new("/")).expect("the running system");
-            let config = Config::read_from(&view, Path::new(CONFIG_FILE), text.to_owned());
+            let config = Config::read_from(&view, Path::new(SSHD_CONFIG), text.to_owned());
             config.expect("a configuration").ports()
         };
         assert_eq!(ports("#Port 2\nListenAddress ::1\n"), [22]);

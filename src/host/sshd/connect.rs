@@ -6,7 +6,8 @@
 use std::path::Path;
 
 use crate::error::{Error, Result};
-use crate::host::{HostView, Invocation, Output};
+use crate::host::command::{Invocation, Output};
+use crate::host::view::HostView;
 
 /// The client, from openssh-client.
 const CLIENT: &str = "/usr/bin/ssh";

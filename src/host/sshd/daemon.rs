@@ -7,14 +7,17 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use super::config::{Blocks, CONFIG_DIR, Config};
+use super::config::{Blocks, Config};
 use super::connect;
 use super::match_line::ConnSpec;
 use super::pattern::matches;
 use super::rooted::RootedFiles;
 use crate::error::{Error, Finding, Result};
+use crate::host::command::{Invocation, Output};
 use crate::host::pam::SSHD;
-use crate::host::{HostView, Invocation, Output, Stat};
+use crate::host::stat::Stat;
+use crate::host::view::HostView;
+use crate::layout::SSHD_CONFIG_DIR;
 
 /// Where sshd may be, in this order.
 const PROGRAMS: [&str; 3] = ["/usr/sbin/sshd", "/usr/local/sbin/sshd", "/usr/bin/sshd"];
@@ -88,7 +91,7 @@ impl<'h> Sshd<'h> {
             self.view.on_live_host(|live| live.stat(&self.program))?,
         );
         let files = config.files.iter().map(|(path, _)| path.as_path());
-        for path in files.chain([Path::new(CONFIG_DIR)]) {
+        for path in files.chain([Path::new(SSHD_CONFIG_DIR)]) {
             stamp.insert(path.to_owned(), self.view.stat(path)?);
         }
         Ok(stamp)
@@ -251,7 +254,7 @@ impl<'h> Sshd<'h> {
                 host.ensure_root_dir(Path::new("/run/sshd"), crate::host::Ownership::root(0o755))?;
             }
             if let Some(drop_ins) = drop_ins {
-                let target = Path::new(CONFIG_DIR);
+                let target = Path::new(SSHD_CONFIG_DIR);
                 jailctl_session::mount::tmpfs(target, 0o755).map_err(failed)?;
                 let host = crate::host::Host::new(Path::new("/"))?;
                 let candidate =
@@ -413,7 +416,7 @@ fn compare(
             findings.push(
                 Finding::new(format!("sshd would not give `{}` what locks it in", expected.user))
                     .why(format!("for `{shown}` it says `{key}` is {have} and not `{value}`"))
-                    .hint(format!("another Match block comes first: look for `{key}` in /etc/ssh/sshd_config and {CONFIG_DIR}")),
+                    .hint(format!("another Match block comes first: look for `{key}` in /etc/ssh/sshd_config and {SSHD_CONFIG_DIR}")),
             );
         }
     }

@@ -5,8 +5,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use crate::error::Result;
-use crate::host::HostView;
 use crate::host::glob::matches;
+use crate::host::view::HostView;
 
 /// The paths that a pattern names, in order. One without wildcards need not be there.
 pub(super) fn expand_include(view: &HostView, pattern: &Path) -> Result<Vec<PathBuf>> {

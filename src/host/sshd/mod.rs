@@ -13,6 +13,6 @@ mod rooted;
 #[cfg(test)]
 mod tests;
 
-pub use config::{Blocks, CONFIG_DIR, CONFIG_FILE, Config};
+pub use config::{Blocks, Config};
 pub use daemon::{ExpectedSettings, Reload, Settings, Sshd, SshdInfo};
 pub use match_line::ConnSpec;

@@ -11,7 +11,9 @@ use rustix::fs::{OFlags, ResolveFlags};
 use std::os::fd::AsFd;
 
 use crate::error::{Error, Result};
-use crate::host::{Host, HostView, Ownership};
+use crate::host::stat::Ownership;
+use crate::host::view::HostView;
+use crate::host::writer::Host;
 
 /// Where the copies lie, in the namespace of the question only.
 const COPIES: &str = "/mnt";

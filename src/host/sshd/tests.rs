@@ -13,7 +13,12 @@ use super::config::Config;
 use super::conn_specs::{Block, conn_specs};
 use super::lexer::Reading;
 use super::match_line::{Client, ConnSpec};
-use crate::host::{Accounts, Dir, Host, HostView, Invocation, Output, Ownership};
+use crate::host::accounts::Accounts;
+use crate::host::command::{Invocation, Output};
+use crate::host::dir::Dir;
+use crate::host::stat::Ownership;
+use crate::host::view::HostView;
+use crate::host::writer::Host;
 
 /// Where the configurations are.
 const PLACE: &str = "/run";

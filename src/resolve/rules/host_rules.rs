@@ -7,17 +7,15 @@ use std::sync::Arc;
 use super::{Rule, parse};
 use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::HostView;
+use crate::layout::RULES_DIR;
 use crate::span::SourceText;
 use crate::spec::{self, display::quote};
-
-/// Where they lie.
-const DIRECTORY: &str = "/etc/jailctl/rules.d";
 
 /// The rules of the host's own, in the order of their files' names. What is wrong with them, or with who may write them, is added to `findings`.
 pub(super) fn rules(view: &HostView, findings: &mut Vec<Finding>) -> Result<Vec<Rule>> {
     let mut rules: Vec<Rule> = Vec::new();
-    for name in view.list(Path::new(DIRECTORY))?.unwrap_or_default() {
-        let path = Path::new(DIRECTORY).join(&name);
+    for name in view.list(Path::new(RULES_DIR))?.unwrap_or_default() {
+        let path = Path::new(RULES_DIR).join(&name);
         if path.extension().is_none_or(|extension| extension != "toml") {
             continue;
         }

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use crate::host::sshd::CONFIG_DIR;
 use crate::host::{Expiry, manager_unit};
+use crate::layout::SSHD_CONFIG_DIR;
 use crate::names::JailPath;
 use crate::plan::manifest::RecordKind;
 use crate::plan::{Change, ChangeKind, Plan, Step};
@@ -132,7 +132,7 @@ pub(super) fn of_step(step: &Step) -> Option<StepSummary> {
             // The snippet's own lines say what was and what is.
             before: None,
             after: None,
-            ..StepSummary::new(Change, "sshd", format!("{CONFIG_DIR}/{file}"))
+            ..StepSummary::new(Change, "sshd", format!("{SSHD_CONFIG_DIR}/{file}"))
         },
         Step::WritePolicy { rules, .. } => {
             let does = "have namespaces and mounts of their own";
@@ -196,7 +196,7 @@ pub(super) fn of_step(step: &Step) -> Option<StepSummary> {
         }
         Step::DeleteGroup { name } => StepSummary::new(Remove, "group", name.clone()),
         Step::RemoveSnippet { file } => {
-            StepSummary::new(Remove, "sshd", format!("{CONFIG_DIR}/{file}"))
+            StepSummary::new(Remove, "sshd", format!("{SSHD_CONFIG_DIR}/{file}"))
         }
         Step::DeleteRecords => StepSummary::new(Remove, "records", "of the jail"),
         Step::EndSessions { kill: true, .. } => StepSummary::new(Remove, "sessions", "ended"),

@@ -92,7 +92,7 @@ impl Page {
                     self.deed(
                         act,
                         "sshd",
-                        &format!("{}/{file}", crate::host::sshd::CONFIG_DIR),
+                        &format!("{}/{file}", crate::layout::SSHD_CONFIG_DIR),
                     );
                     self.snippet(plan);
                 }

@@ -343,8 +343,8 @@ fuzz_target!(|bytes: &[u8]| {
     let options = Options {
         dlopen: input.pick(&[Some(Priority::Suggested), Some(Priority::Required), None]),
         libraries: [
-            extras::nss_modules("hosts: files x\n", &[]),
-            extras::well_known(),
+            implicit::nss_modules("hosts: files x\n", &[]),
+            implicit::loaded_by_glibc(),
         ]
         .concat(),
         charsets: vec!["L1".to_owned(), "utf-8".to_owned()],
@@ -354,7 +354,7 @@ fuzz_target!(|bytes: &[u8]| {
         ),
     };
     root.fill(&mut input);
-    let view = View::new(root.home).expect("it was made");
+    let view = HostView::new(root.home).expect("it was made");
     if let Ok(closure) = elf::closure(&view, &root.files, &options) {
         check(&closure);
         return;

@@ -388,11 +388,7 @@ fn an_unsupported_limit_is_refused_by_build() {
             "io_read = \"1M\"",
             "true",
             "true",
-            [
-                "`limits.io_read`",
-                "/srv/jails/arkham",
-                "no disk of its own",
-            ],
+            ["`limits.io_read`", "/srv/jails/arkham", "is not on a disk"],
         ),
         (
             "tasks = 64\nparent = \"/nowhere\"",
