@@ -128,7 +128,8 @@ pub const PAM_MODULE: &str = "pam_jailctl.so";
 /// Directory of the administrator's systemd units.
 pub const UNITS_DIR: &str = "/etc/systemd/system";
 
-/// Path that exists on no host and in no jail: the shell and home of accounts that must not have any.
+/// Path that exists on no host and in no jail: the shell and home of accounts that must not have
+/// any.
 pub const NONEXISTENT: &str = "/jail/none";
 /// Pattern of the login shells of jailed accounts, for pam_succeed_if(8).
 pub const SHELL_PATTERN: &str = "/jail/*";

@@ -1,28 +1,120 @@
 //! jailctl: chroot jails for SSH and SFTP users, from one declarative file.
 //!
-//! This page is the map. The way of a build is one line, and each arrow is one function:
+//! # Map
+//!
+//! A build is one line of values; each arrow is one call:
 //!
 //! ```text
-//! text ── spec::load ──> Spec ── resolve::resolve ──> ResolvedJail ── plan::plan ──> Plan ── apply::Transaction ──> Manifest
+//! text                  --  spec::load              -->  Spec
+//! Spec + host           --  resolve::resolve        -->  ResolvedJail
+//! ResolvedJail + host   --  plan::build_plan        -->  Plan: steps in their order
+//! Plan                  --  apply::Transaction      -->  Manifest: the record of the build
 //! ```
 //!
-//! - [`spec`] turns TOML into a [`spec::Spec`], or into every finding at once, each with its line. It reads no file.
-//! - [`resolve`] looks at the host and makes a [`resolve::ResolvedJail`]: each path of the tree with the reason why it is there, accounts with
-//!   their numbers, what sshd is to do. It uses [`elf`], which knows what a program needs to start.
-//! - [`plan`] compares that with what is found, the [`plan::Manifest`] of the last build included, and makes a [`plan::Plan`]: steps in their
-//!   order. It reads only, so `jailctl plan` is the first half of `jailctl build`.
-//! - [`apply`] takes the steps. It decides nothing. How each step is undone is in a journal before it is taken, so that an error, or the next run after
-//!   one that died, undoes all that went before; and a new tree proves itself before it is live.
-//! - [`host`] is the one door to the system. Its [`host::HostView`] has no method that writes and is all that `elf`, `resolve` and `plan` are given;
-//!   its [`host::Host`] is what `apply` has. A host is a value: the running system, or a directory (`--root DIR`).
-//! - [`doctor`] looks for what keeps a user of a jail from logging in, or a host from having jails.
-//! - [`show`] turns values into text and JSON; [`cli`] is the only place that prints.
-//! - [`error`], [`span`] and [`names`] are the words that all of them share: findings with their places, names and paths that obey rules.
+//! [`plan::build_plan`] is the middle: it reads the host (`observe`), calls [`resolve::resolve`],
+//! compares the jail as it is to be with the jail as it was built (`compare`), and puts the steps into
+//! their order (`order`). It reads only, so that `jailctl plan` is the first half of `jailctl build`.
+//! `check` is the same plan of the spec as built: each of its steps is a difference.
 //!
-//! Who may use whom, lowest first: `error`, `site`, `names` · `host`, `spec` · `elf` · `resolve` · `plan` · `apply`, `doctor` · `show` · `cli`. A test keeps it so,
-//! and clippy's `disallowed-methods` keep file system calls and processes inside `host`.
+//! [`apply`] executes the steps and decides nothing. The undo of each step is in a journal before the
+//! step is executed, so that an error, or the next run after one that was interrupted, undoes all steps
+//! before it; and a new tree is tested before it is live.
 //!
-//! Where to start reading: [`plan::plan`] is the middle of everything; [`resolve::Tree`] and [`plan::Step`] are its two nouns.
+//! # Modules
+//!
+//! | theme | module | content |
+//! |---|---|---|
+//! | input | [`spec`] | TOML to a [`spec::Spec`], or all findings at once; reads no file |
+//! | host | [`host`] | all access to the system: [`host::HostView`] reads, [`host::Host`] writes |
+//! | programs | [`elf`] | the closure of a program: what ld.so(8) of glibc or musl loads |
+//! | decision | [`resolve`] | spec and host to tree, accounts, sshd settings and policy |
+//! | decision | [`plan`] | steps of builds and removals, differences, the manifest |
+//! | effect | [`apply`] | execution of steps, journal, undo, content store |
+//! | diagnosis | [`doctor`] | problems that keep users from logging in |
+//! | output | [`show`] | values to text and JSON |
+//! | output | [`cli`] | arguments, exit status, and the only prints |
+//! | shared | [`error`], [`span`], [`names`] | findings, source texts, validated names and paths |
+//!
+//! A module uses only modules before it: `error`, `span`, `names` · `host`, `spec` · `elf` · `resolve` ·
+//! `plan` · `apply`, `doctor` · `show` · `cli`. A test keeps this order, and clippy's
+//! `disallowed-methods` keep file system calls and processes inside `host`. A host is a value: the
+//! running system, or a directory (`--root DIR`). The kernel side of sessions is a crate of its own,
+//! `jailctl-session`, which the PAM module shares.
+//!
+//! Start reading at [`plan::build_plan`]; [`resolve::Tree`] and [`plan::Step`] are its two nouns.
+//!
+//! # Glossary
+//!
+//! The jail and its description:
+//!
+//! - **jail**: a directory tree, its accounts, its sshd settings and its records together.
+//! - **root**: the directory on the host that becomes `/` in a jail.
+//! - **spec**: the TOML file that describes a jail, [`spec::Spec`].
+//! - **template**: a named partial spec that a spec includes, [`spec::Templates`].
+//! - **family**: jails of one spec, one for each user, with `%u` in their root; a **member** is one of
+//!   them.
+//! - **adopted account**: an account that existed before; it is restored, never deleted, when it leaves
+//!   the jail.
+//! - **gecos tag**: the comment field in passwd(5) that names the jail of an account,
+//!   [`resolve::gecos_tag`].
+//! - **way in**: a kind of connection that the spec allows: shell, sftp, forward,
+//!   [`spec::AccessMethod`].
+//!
+//! The content of a root:
+//!
+//! - **tree**: the content of a root as path to entry, [`resolve::Tree`].
+//! - **entry**: one path of a tree with type, owner and mode, [`resolve::Entry`].
+//! - **reason**: why an entry is in a tree: a line of the spec, another entry, a rule,
+//!   [`resolve::Reason`].
+//! - **closure**: a program with all objects that it needs to start, [`elf::Closure`].
+//! - **rule**: data, helpers and settings of a program that its ELF file does not name; see
+//!   `docs/rules.md`.
+//! - **exchanged directory**: a directory of the root that is staged whole and swapped by
+//!   renameat2(2), [`plan::EXCHANGED_DIRS`].
+//! - **user directory**: a home or a `[[dir]]` with an owner, whose content a build never changes.
+//! - **store**: the files of the jails in one directory by content, hard-linked into their roots,
+//!   [`plan::store_index`].
+//! - **marker**: the file in a root that names its jail, [`resolve::Marker`].
+//!
+//! Plan and execution:
+//!
+//! - **target**: the jail that a plan leads to, [`plan::Target`].
+//! - **plan**: the steps that make the host match a spec, or remove a jail, [`plan::Plan`].
+//! - **step**: one action of a plan, [`plan::Step`].
+//! - **journal**: the file of the run under way, written and synced before the steps.
+//! - **undo**: the journalled reverse of a step; idempotent.
+//! - **commit point**: the line of the journal after which a run is finished instead of undone.
+//! - **deferred action**: an action after the commit point; idempotent.
+//! - **manifest**: the record of a build: every entry with digest and reasons, [`plan::Manifest`].
+//! - **difference**: a change of the host that `check` finds, [`plan::Difference`].
+//!
+//! Messages:
+//!
+//! - **finding**: one error or warning with its span and hints, [`error::Finding`].
+//! - **span**: file, line and column of a value, [`span::Span`].
+//! - **hint**: the command or line that resolves a finding.
+//! - **notice**: information for the administrator that does not stop a run.
+//! - **problem**: a result of `doctor`: a cause that keeps users from logging in.
+//!
+//! sshd and PAM:
+//!
+//! - **snippet**: the drop-in of a jail below `sshd_config.d`, [`resolve::SshdSnippet`].
+//! - **common drop-in**: the drop-in with the settings of all jails, [`resolve::COMMON`].
+//! - **PAM service**: a file of pam.conf(5), such as `/etc/pam.d/sshd`.
+//! - **block**: the marked lines of jailctl in a PAM service.
+//!
+//! Sessions (the crate `jailctl-session`):
+//!
+//! - **session**: namespaces, mounts and cgroup of one connection to a jail.
+//! - **plain chroot**: a connection that is confined by chroot(2) alone.
+//! - **policy**: the file that describes the sessions of a jail to the PAM module.
+//! - **barrier**: the root-owned tmpfs above the root of a session, which stops `..` of a directory
+//!   that was passed in from outside.
+//! - **init**: process 1 of the pid namespace of a session, see pid_namespaces(7).
+//! - **slice**: the systemd.slice(5) of a jail, `jailctl-NAME.slice`, whose cgroup has the limits.
+//! - **scope**: the systemd.scope(5) of one session in that slice.
+//! - **register**: the files below `/run/jailctl/net` that record which jails have a network in use.
+//! - **host view**: read access to a host, [`host::HostView`].
 #![forbid(unsafe_code)]
 
 pub mod apply;

@@ -87,7 +87,8 @@ fn specs_in_documents_are_accepted() {
     assert!(specs >= 12, "only {specs} specs");
 }
 
-/// The TOML code blocks of a Markdown document that are whole specs, with the line that each begins in.
+/// The TOML code blocks of a Markdown document that are whole specs, with the line that each begins
+/// in.
 fn blocks(document: &str) -> Vec<(usize, String)> {
     let mut found = Vec::new();
     let mut lines = document.lines().enumerate();

@@ -1,4 +1,4 @@
-//! What is mounted inside `private_mounts` is seen there and by what is started there, and nowhere
+//! Mounts in `private_mounts` are visible there and in the programs started there, and nowhere
 //! else.
 #![expect(
     clippy::disallowed_methods,
@@ -17,7 +17,11 @@ use disposable::harness::need_root;
 use jailctl_session::mount::{DetachedMount, bind, tmpfs};
 use jailctl_session::private_mounts;
 
-/// Two directories, `a` with a file in it and an empty `b`; removed at the end.
+fn main() -> ExitCode {
+    disposable::harness::run()
+}
+
+/// Two directories, `a` with a file in it and an empty `b`; removed on drop.
 struct Scratch(PathBuf);
 
 impl Scratch {
@@ -87,7 +91,7 @@ fn what_is_started_inside_lives_inside() {
     let (spawned, forked) = private_mounts(|| {
         bind(&*scratch.a(), &*scratch.b()).unwrap();
         let file = scratch.b().join("file");
-        // std takes posix_spawn(3) where it can, and fork(2) and exec(2) where it must, as for a
+        // std uses posix_spawn(3) where it can, and fork(2) and exec(2) where it must, as for a
         // uid.
         let spawned = Command::new("cat").arg(&file).output().unwrap().stdout;
         let forked = Command::new("cat").arg(&file).uid(0).output().unwrap();
@@ -117,7 +121,7 @@ fn a_second_closure_finds_nothing_of_the_first() {
 #[disposable::test]
 fn even_below_a_shared_mount_nothing_gets_out() {
     let scratch = Scratch::new("shared");
-    // The outer closure plays a host whose mounts are shared, as systemd makes them.
+    // The outer closure stands for a host whose mounts are shared, as systemd configures them.
     private_mounts(|| {
         use rustix::mount::{MountPropagationFlags, mount_change};
         tmpfs(&*scratch.a(), 0o755).unwrap();
@@ -130,7 +134,7 @@ fn even_below_a_shared_mount_nothing_gets_out() {
             before.contains(" shared:"),
             "the control: it is shared here"
         );
-        // Taken out here, where it still belongs to the shared group.
+        // Copied here, where the mount still belongs to the shared group.
         let host_x = fs::File::open(scratch.a().join("x")).unwrap();
         let tree = DetachedMount::clone_tree(host_x.as_fd()).unwrap();
         private_mounts(|| {
@@ -149,7 +153,7 @@ fn even_below_a_shared_mount_nothing_gets_out() {
 #[disposable::test]
 fn places_can_be_descriptors() {
     let scratch = Scratch::new("fd");
-    // The source is opened outside, as a caller has it, the target inside.
+    // The source is opened outside, as by a caller, the target inside.
     let source = fs::File::open(scratch.a()).unwrap();
     let tree = DetachedMount::clone_tree(source.as_fd()).unwrap();
     let inside = private_mounts(|| {
@@ -215,7 +219,7 @@ fn without_the_right_to_unshare_the_closure_does_not_run() {
         );
         return;
     }
-    // As root: a thread that has dropped its capabilities has lost the right.
+    // As root: a thread without capabilities is not permitted.
     std::thread::spawn(|| {
         use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
         let none = CapabilitySets {
@@ -233,8 +237,4 @@ fn without_the_right_to_unshare_the_closure_does_not_run() {
     })
     .join()
     .unwrap();
-}
-
-fn main() -> ExitCode {
-    disposable::harness::run()
 }

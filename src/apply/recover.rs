@@ -1,40 +1,44 @@
-//! Putting right what a run that did not end has left: the first thing that every command does that writes.
+//! Recovery of an interrupted run: the first action of every command that writes.
 
 use super::journal::{self, UnfinishedRun};
-use super::undo::UndoState;
-use super::{Options, kept_dir_message};
+use super::options::Options;
+use super::{commit, rollback};
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::Host;
 
-/// Finishes an interrupted run or undoes it, and says what was done. The lock must be held.
+/// Finishes an interrupted run, if it had committed, or undoes it. Returns notices about what was
+/// done; none where no run was interrupted. The host's lock must be held.
+///
+/// # Errors
+/// [`ErrorKind::Failed`] where the journal cannot be read, or something cannot be finished or
+/// undone. All else is finished or undone then, the journal stays, and the next command that writes
+/// tries again; nothing else may be written before that.
 pub fn recover(host: &Host, options: &Options) -> Result<Vec<String>> {
-    let Some(found) = UnfinishedRun::read(host)? else {
+    let Some(run) = UnfinishedRun::read(host)? else {
         return Ok(Vec::new());
     };
-    let what = &found.what;
-    let mut said = Vec::new();
+    let what = &run.what;
+    let mut notices = Vec::new();
     let mut findings = Vec::new();
-    if let Some(rest) = &found.rest {
-        for one in rest {
-            if let Err(error) = one.execute(host, options, &mut |_, _| {}) {
+    if let Some(deferred) = &run.deferred {
+        for action in deferred {
+            if let Err(error) = commit::execute(action, host, options, &mut |_, _| {}) {
                 findings.extend(error.findings);
             }
         }
-        said.push(format!("the {what} was interrupted; it is finished now"));
+        notices.push(format!("the {what} was interrupted; it is finished now"));
     } else {
-        let undo: Vec<_> = found.undo.into_iter().rev().collect();
-        let (failed, left) = UndoState::default().run(&undo, true, host);
-        findings = failed;
+        let undo: Vec<_> = run.undo.into_iter().rev().collect();
+        let outcome = rollback::undo_all(&undo, true, host);
+        findings = outcome.findings;
         if !undo.is_empty() {
-            said.push(format!(
-                "the {what} was interrupted; all that it had done is undone"
-            ));
+            notices.push(format!("the {what} was interrupted; it is undone now"));
         }
-        said.extend(left.iter().map(|place| kept_dir_message(place)));
+        notices.extend(outcome.kept_user_dirs);
     }
     if let Some(last) = findings.last_mut() {
         last.hints.push(format!(
-            "the {what} was interrupted, and nothing else is done before it is put right: mend the cause and run any command that writes"
+            "the {what} was interrupted, and must be finished or undone first: fix the cause, and run any command that writes"
         ));
         return Err(Error {
             kind: ErrorKind::Failed,
@@ -42,5 +46,5 @@ pub fn recover(host: &Host, options: &Options) -> Result<Vec<String>> {
         });
     }
     journal::remove(host)?;
-    Ok(said)
+    Ok(notices)
 }

@@ -1,4 +1,4 @@
-//! All that runs in a jail, stopped, let go on, or ended.
+//! Freezing, thawing and killing of the processes in a jail.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -14,30 +14,38 @@ use crate::names::JailName;
 use crate::plan::Manifest;
 use crate::resolve::is_managed;
 
-/// How long the processes of a jail are looked for and ended.
+/// Time limit for finding and killing the processes of a jail.
 const LIMIT: Duration = Duration::from_secs(4);
-/// The time between two rounds of it.
+/// Pause between two passes.
 const ROUND: Duration = Duration::from_millis(10);
-/// How many looks in a row find nobody before a jail whose users cannot be ended as one is taken for empty.
-const LOOKS: usize = 5;
-/// Most processes that are named in an error.
+/// Number of passes in a row that find no process, before a jail whose users cannot be killed by
+/// user id counts as empty.
+const EMPTY_PASSES: usize = 5;
+/// Maximum number of processes that an error lists.
 const NAMED: usize = 8;
 
-/// What came of ending all processes of a jail.
+/// The result of killing all processes of a jail.
 #[derive(Debug)]
 pub(super) struct Ended {
-    /// How many processes were seen, and ended.
+    /// Number of processes that were seen and killed.
     pub(super) count: usize,
-    /// Those that were still there, or had begun, when the time was over.
+    /// Processes that were left, or had started, at the time limit.
     pub(super) left: Vec<Process>,
 }
 
-/// The policy of a jail's sessions, if they have one; `deed` is what could not be done otherwise.
-pub fn policy(name: &JailName, deed: &str) -> Result<Option<Policy>> {
-    Policy::load(name.as_str()).map_err(|error| failed(deed, name, &error))
+/// The session policy of a jail; `None` for a plain chroot. `action` is the verb of the error.
+///
+/// # Errors
+/// [`ErrorKind::Failed`](crate::error::ErrorKind::Failed) where the policy cannot be read.
+pub fn policy(name: &JailName, action: &str) -> Result<Option<Policy>> {
+    Policy::load(name.as_str()).map_err(|error| failed(action, name, &error))
 }
 
-/// Stops all that runs in the sessions of a jail. An error where it has none, or no groups to stop it by.
+/// Freezes all processes in the sessions of a jail.
+///
+/// # Errors
+/// [`ErrorKind::Failed`](crate::error::ErrorKind::Failed) where the jail has no session, or its
+/// sessions have no control group.
 pub fn freeze(host: &Host, name: &JailName) -> Result<()> {
     let found = policy(name, "freeze")?;
     let (policy, limits) = with_groups(found.as_ref(), name, "freeze")?;
@@ -45,29 +53,33 @@ pub fn freeze(host: &Host, name: &JailName) -> Result<()> {
         cgroup::freeze(&policy.jail, limits).map_err(|error| failed("freeze", name, &error))?;
     if !stopped {
         return Err(
-            Error::failed(format!("could not freeze the jail `{name}`")).why("nobody is in it")
+            Error::failed(format!("could not freeze the jail `{name}`")).why("it has no session")
         );
     }
     host.log(&format!("jail {name} frozen"));
     Ok(())
 }
 
-/// Lets it go on; whether there was anything.
+/// Thaws the processes in the sessions of a jail. Returns whether there was a session.
+///
+/// # Errors
+/// [`ErrorKind::Failed`](crate::error::ErrorKind::Failed) where its sessions have no control group.
 pub fn thaw(host: &Host, name: &JailName) -> Result<bool> {
     let found = policy(name, "thaw")?;
     let (policy, limits) = with_groups(found.as_ref(), name, "thaw")?;
-    let went_on =
+    let was_thawed =
         cgroup::thaw(&policy.jail, limits).map_err(|error| failed("thaw", name, &error))?;
-    if went_on {
+    if was_thawed {
         host.log(&format!("jail {name} thawed"));
     }
-    Ok(went_on)
+    Ok(was_thawed)
 }
 
-/// Ends all that runs in a jail, and gives how many processes that were. Its accounts stay open.
+/// Kills all processes in a jail, and returns their number. Its accounts stay enabled.
 ///
 /// # Errors
-/// `Failed` where processes are left after some seconds, because they do not end or because users log in again: who they are.
+/// [`ErrorKind::Failed`](crate::error::ErrorKind::Failed) where processes are left after 4 seconds,
+/// because they do not end or because users log in again. The error lists them.
 pub fn kill(host: &Host, manifest: &Manifest) -> Result<usize> {
     let name = &manifest.name;
     let accounts = host.accounts()?;
@@ -76,7 +88,7 @@ pub fn kill(host: &Host, manifest: &Manifest) -> Result<usize> {
         .iter()
         .map(|account| account.uid)
         .collect();
-    // An id that was given to somebody else since is not the jail's any more.
+    // A recorded id may belong to another account by now.
     uids.retain(|uid| {
         let mut owners = accounts.users.iter().filter(|user| user.uid == *uid);
         owners.clone().next().is_none() || owners.any(|user| is_managed(user, name, manifest.gid()))
@@ -100,18 +112,20 @@ pub fn kill(host: &Host, manifest: &Manifest) -> Result<usize> {
     Err(
         Error::failed(format!("could not end the sessions of `{name}`"))
             .why(format!(
-                "{ended} processes were ended, and these are left after {} seconds: {}{more}",
+                "{ended} processes were killed, and these are left after {} seconds: {}{more}",
                 LIMIT.as_secs(),
                 named.collect::<Vec<_>>().join(", ")
             ))
-            .hint("users who log in again: close it first, by `jailctl remove`, or `usermod --expiredate 1` for its users")
+            .hint("users who log in again: disable it first, by `jailctl remove`, or `usermod --expiredate 1` for its users")
             .hint("processes that wait for a disk or a network end when that answers"),
     )
 }
 
-/// Ends all processes in the jail `name` at `root`, those of its users `uids` at once, for at most some seconds.
+/// Kills all processes in the jail `name` at `root`, and those of its users `uids`, for at most 4
+/// seconds.
 ///
-/// A user whose id another account has as well, by any source of accounts, is ended process by process.
+/// The processes of a user are killed at once by user id, unless another account of any source has
+/// the same id: then one by one.
 pub(super) fn end_all(
     host: &Host,
     name: &JailName,
@@ -135,25 +149,28 @@ pub(super) fn end_all(
         host.unused_uid().ok()
     };
     let mut seen = BTreeSet::new();
-    let mut without = 0;
+    let mut empty_passes = 0;
     loop {
         let found = Process::present(host, root, uids)?;
         seen.extend(found.iter().map(|process| process.pid));
-        // Also where nobody was found: who forks and ends can slip through.
+        // Also where no process was found: one that forks and exits can be missed by each pass.
         let mut is_sure = at_once.len() == uids.len() && cover.is_some();
         for uid in &at_once {
             is_sure &= cover.is_some_and(|cover| jailctl_session::kill_user(*uid, cover).is_ok());
         }
         if found.is_empty() {
-            without += 1;
-            if is_sure || without == LOOKS || !uids.iter().any(|uid| Process::has_any(*uid)) {
+            empty_passes += 1;
+            if is_sure
+                || empty_passes == EMPTY_PASSES
+                || !uids.iter().any(|uid| Process::has_any(*uid))
+            {
                 return Ok(Ended {
                     count: seen.len(),
                     left: Vec::new(),
                 });
             }
         } else {
-            without = 0;
+            empty_passes = 0;
         }
         if Instant::now() > until {
             return Ok(Ended {
@@ -168,30 +185,31 @@ pub(super) fn end_all(
     }
 }
 
-/// Ends all that is in the jail's groups, if it has some: there nobody gets away, and what is stopped is ended too.
+/// Kills all processes in the jail's control groups, if it has some. No process escapes from them,
+/// and frozen ones are killed too.
 pub(super) fn kill_groups(name: &JailName) -> Result<usize> {
-    let deed = "end the sessions of";
-    let found = policy(name, deed)?;
+    let action = "end the sessions of";
+    let found = policy(name, action)?;
     let Some((policy, limits)) = groups(found.as_ref()) else {
         return Ok(0);
     };
-    cgroup::kill(&policy.jail, limits).map_err(|error| failed(deed, name, &error))
+    cgroup::kill(&policy.jail, limits).map_err(|error| failed(action, name, &error))
 }
 
-/// Removes what is left of a jail's groups.
+/// Removes the control groups of a jail that are left.
 pub(super) fn clear_groups(name: &JailName) -> Result<()> {
-    let deed = "remove the control groups of";
-    let found = policy(name, deed)?;
+    let action = "remove the control groups of";
+    let found = policy(name, action)?;
     let Some((policy, limits)) = groups(found.as_ref()) else {
         return Ok(());
     };
-    cgroup::clear(&policy.jail, limits).map_err(|error| failed(deed, name, &error))
+    cgroup::clear(&policy.jail, limits).map_err(|error| failed(action, name, &error))
 }
 
-/// What went wrong, for an admin: a removal goes on.
+/// The text of an error that does not stop a removal, as a notice.
 pub(super) fn notice(error: &Error) -> String {
-    let said = error.findings.iter().map(ToString::to_string);
-    said.collect::<Vec<_>>().join("; ")
+    let findings = error.findings.iter().map(ToString::to_string);
+    findings.collect::<Vec<_>>().join("; ")
 }
 
 fn groups(policy: Option<&Policy>) -> Option<(&Policy, &Limits)> {
@@ -201,15 +219,15 @@ fn groups(policy: Option<&Policy>) -> Option<(&Policy, &Limits)> {
 fn with_groups<'p>(
     policy: Option<&'p Policy>,
     name: &JailName,
-    deed: &str,
+    action: &str,
 ) -> Result<(&'p Policy, &'p Limits)> {
     groups(policy).ok_or_else(|| {
-        Error::failed(format!("could not {deed} the jail `{name}`"))
+        Error::failed(format!("could not {action} the jail `{name}`"))
             .why("its sessions are in no control group")
             .hint("give its spec `[limits]`, and build it")
     })
 }
 
-fn failed(deed: &str, name: &JailName, error: &jailctl_session::Error) -> Error {
-    Error::failed(format!("could not {deed} the jail `{name}`")).why(error.to_string())
+fn failed(action: &str, name: &JailName, error: &jailctl_session::Error) -> Error {
+    Error::failed(format!("could not {action} the jail `{name}`")).why(error.to_string())
 }

@@ -1,57 +1,68 @@
-//! Writing a tree: staged beside what is live, below the same root, then exchanged with it.
+//! Staging of a tree: the changed paths are written beside the live ones, to be exchanged with
+//! them.
 //!
-//! Staging lies in the root's own private directory, never beside the root: a shell whose working directory is in the live `/usr/bin` goes along
-//! when `/usr` is exchanged away, and from there `..` must still end at the jail's root.
+//! The stage is in the private directory of the root, never beside the root: a shell whose working
+//! directory is in the live `/usr/bin` is moved with `/usr` when that is exchanged, and from there
+//! `..` must still end at the jail's root.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
-use super::exchange::{Move, Moves};
+use super::exchange::move_for_path;
+use super::journal::moves::{Move, Moves};
 use super::store::{self, Placed, Store};
 use super::writer::{ContentSources, Writer, Written};
 use crate::error::{Error, Result};
 use crate::host::{Dir, FileKind, Host, HostView, Ownership, ParentDirCache, Stat, copy_skeleton};
-use crate::layout::{PRIVATE_DIR, PRIVATE_MODE, STAGE};
+use crate::layout::{PREVIOUS_TREE, PRIVATE_DIR, PRIVATE_MODE, STAGE};
 use crate::names::JailPath;
 use crate::plan::manifest::{Manifest, Record, RecordKind};
-use crate::plan::{Change, ChangeKind, EXCHANGED_DIRS, Plan, dirs_to_exchange};
-use crate::resolve::{Content, Entry, EntryKind, Tree};
+use crate::plan::{Change, ChangeKind, EXCHANGED_DIRS, dirs_to_exchange};
+use crate::resolve::{Content, Entry, EntryKind, ResolvedJail, Tree};
 
-/// What is staged, and how it comes to be live.
+/// A staged tree.
 pub(super) struct Staged {
-    /// The files written.
+    /// The files that were written.
     pub(super) files: BTreeMap<JailPath, Written>,
-    /// What brings it to its place.
+    /// The moves that exchange it with the live tree.
     pub(super) moves: Moves,
-    /// The store that it shares files with; to be closed when everything is in its place.
+    /// The store of its shared files, which is to be closed when the moves are made.
     pub(super) store: Option<Store>,
 }
 
-/// Stages what the plan changes, durably. Nothing live is touched.
-pub(super) fn stage(host: &Host, root: &Dir, plan: &Plan, tree: &Tree) -> Result<Staged> {
-    store::remove(host, &plan.root, root, &[Path::new(STAGE)])?;
-    let stage = root.create_dir(Path::new(STAGE), Ownership::root(PRIVATE_MODE))?;
-    let store = Store::open(host, &plan.root, root)?;
-    let tops = dirs_to_exchange(&plan.changes);
+/// Stages the changed paths of a tree, and syncs them. The live tree is not changed.
+///
+/// # Errors
+/// [`ErrorKind::Failed`](crate::error::ErrorKind::Failed) where a file cannot be written. The stage
+/// is incomplete then; its undo, or the next run, deletes it.
+pub(super) fn stage(
+    host: &Host,
+    root: &Dir,
+    jail: &ResolvedJail,
+    changes: &[Change],
+    recorded: Option<&Manifest>,
+) -> Result<Staged> {
+    let tree = &jail.tree;
+    store::remove(host, &jail.root, root, &[Path::new(STAGE)])?;
+    let stage = root.create_dir(Path::new(STAGE), Ownership::root(0o700))?;
+    let store = Store::open(host, &jail.root, root)?;
+    let tops = dirs_to_exchange(changes);
     let none = BTreeMap::new();
-    let records = plan
-        .manifest
-        .as_ref()
-        .map_or(&none, |manifest| &manifest.entries);
+    let records = recorded.map_or(&none, |manifest| &manifest.entries);
     let writer = Writer {
         view: host,
         target: &stage,
-        supply: Some(ContentSources {
+        sources: Some(ContentSources {
             store: store.as_ref(),
             live: root,
+            previous: Path::new(PREVIOUS_TREE),
             records,
-            changed: plan.changes.iter().map(|change| &change.path).collect(),
+            changed: changes.iter().map(|change| &change.path).collect(),
         }),
     };
     let mut entries: Vec<(&JailPath, &Entry)> =
         tops.iter().flat_map(|top| below(tree, top)).collect();
-    let loose: Vec<&Change> = plan
-        .changes
+    let loose: Vec<&Change> = changes
         .iter()
         .filter(|change| !EXCHANGED_DIRS.contains(&change.path.top()))
         .collect();
@@ -67,7 +78,7 @@ pub(super) fn stage(host: &Host, root: &Dir, plan: &Plan, tree: &Tree) -> Result
         };
         create_parents(&stage, path)?;
         if entry.user_owned {
-            stage_user_dir(host, plan, &stage, path, entry)?;
+            stage_user_dir(host, jail, &stage, path, entry)?;
         } else {
             entries.push((path, entry));
         }
@@ -83,7 +94,7 @@ pub(super) fn stage(host: &Host, root: &Dir, plan: &Plan, tree: &Tree) -> Result
         }
     }
     for top in &tops {
-        moves.extend(Move::for_path(root, &stage, Path::new(top))?);
+        moves.extend(move_for_path(root, &stage, Path::new(top))?);
     }
     for change in loose
         .iter()
@@ -100,24 +111,25 @@ pub(super) fn stage(host: &Host, root: &Dir, plan: &Plan, tree: &Tree) -> Result
         files,
         store,
         moves: Moves {
-            dir: plan.root.clone(),
+            dir: jail.root.clone(),
             stage: PathBuf::from(STAGE),
             list: moves,
         },
     })
 }
 
-/// The entries at and below one name of the root.
+/// The entries at and below a top-level directory.
 fn below<'t>(tree: &'t Tree, top: &'t str) -> impl Iterator<Item = (&'t JailPath, &'t Entry)> {
     tree.iter().filter(move |(path, _)| path.top() == top)
 }
 
-/// Whether an entry outside the swapped directories is made in the stage first: all but plain directories, which are made where they are.
+/// Whether an entry outside of the exchanged directories is staged. Plain directories are not: they
+/// are created in the live tree.
 fn staged(entry: &Entry) -> bool {
     entry.kind != EntryKind::Directory || entry.user_owned
 }
 
-/// The directories that lead to a staged entry.
+/// Creates the parents of a staged entry, below the stage.
 fn create_parents(stage: &Dir, path: &JailPath) -> Result<()> {
     let mut above: Vec<JailPath> = std::iter::successors(path.parent(), JailPath::parent).collect();
     above.pop();
@@ -127,33 +139,27 @@ fn create_parents(stage: &Dir, path: &JailPath) -> Result<()> {
     Ok(())
 }
 
-/// Stages a place of a user's.
+/// Stages a user directory; a home with the content of its skeleton.
 fn stage_user_dir(
     host: &Host,
-    plan: &Plan,
+    jail: &ResolvedJail,
     stage: &Dir,
     path: &JailPath,
     entry: &Entry,
 ) -> Result<()> {
-    let place = stage.create_dir(path.relative(), Ownership::root(0o700))?;
-    let skeleton = plan.target.as_ref().and_then(|wanted| {
-        let account = wanted
-            .jail
-            .accounts
-            .iter()
-            .find(|account| account.home == *path)?;
-        wanted
-            .jail
-            .skeletons
-            .iter()
-            .find(|(user, _)| *user == account.name)
+    let dir = stage.create_dir(path.relative(), Ownership::root(0o700))?;
+    let account = jail.accounts.iter().find(|account| account.home == *path);
+    let skeleton = account.and_then(|account| {
+        let mut skeletons = jail.skeletons.iter();
+        skeletons.find(|(user, _)| *user == account.name)
     });
     if let Some((_, skeleton)) = skeleton {
-        copy_skeleton(host, skeleton, &place, entry.owner.uid, entry.owner.gid)?;
+        copy_skeleton(host, skeleton, &dir, entry.owner.uid, entry.owner.gid)?;
     }
-    place.set_owner(entry.owner)
+    dir.set_owner(entry.owner)
 }
 
+/// The move that adds or changes one path outside of the exchanged directories.
 fn single_path_move(
     root: &Dir,
     stage: &Dir,
@@ -168,7 +174,7 @@ fn single_path_move(
         return Ok(Some(Move::Furnish(at.to_owned(), staged, made)));
     }
     if staged(entry) && !entry.user_owned {
-        return Move::for_path(root, stage, at);
+        return move_for_path(root, stage, at);
     }
     match found {
         Some(stat) if stat.kind() == FileKind::Directory => Ok(Some(Move::Own(
@@ -177,15 +183,16 @@ fn single_path_move(
             stat.ownership(),
         ))),
         Some(_) => Err(Error::failed(format!(
-            "could not make the directory `{}`",
+            "could not create the directory `{}`",
             root.display_path(at).display()
         ))
-        .why("something else stands there")
+        .why("something else exists there")
         .hint("move it away")),
         None => Ok(Some(Move::MakeDir(at.to_owned(), entry.owner))),
     }
 }
 
+/// The move that removes one path outside of the exchanged directories.
 fn single_path_removal(root: &Dir, stage: &Dir, change: &Change) -> Result<Option<Move>> {
     let path = change.path.relative();
     let Some(stat) = root.lstat(path)? else {
@@ -206,20 +213,24 @@ fn single_path_removal(root: &Dir, stage: &Dir, change: &Change) -> Result<Optio
     Ok(Some(Move::Take(path.to_owned())))
 }
 
-/// What a run has made of the files of a tree.
+/// The files of a tree that this run has written.
 #[derive(Debug, Default)]
 pub(super) struct WrittenFiles {
-    /// Those that it wrote.
+    /// The files, by path.
     pub(super) files: BTreeMap<JailPath, Written>,
-    /// Facts of inodes of the store, when everything was in its place.
-    pub(super) facts: HashMap<u64, Stat>,
+    /// The stat of linked files of the store after the moves, by inode number.
+    pub(super) stats: HashMap<u64, Stat>,
 }
 
-/// The records of a tree as it now stands below `root`: of what was written by what `made` says, of what was left by its old record.
+/// The records of the tree that is live below `root`: from `written` for files that this run wrote,
+/// and from the manifest `before` for all others.
+///
+/// # Errors
+/// [`ErrorKind::Failed`](crate::error::ErrorKind::Failed) where a path of the tree does not exist.
 pub(super) fn records(
     root: &Dir,
     tree: &Tree,
-    made: &WrittenFiles,
+    written: &WrittenFiles,
     before: Option<&Manifest>,
 ) -> Result<BTreeMap<JailPath, Record>> {
     let gone = || {
@@ -230,7 +241,7 @@ pub(super) fn records(
         ))
         .why("it is gone")
     };
-    let mut last = ParentDirCache::default();
+    let mut parents = ParentDirCache::default();
     let mut records = BTreeMap::new();
     for (path, entry) in tree.iter() {
         let kind = match &entry.kind {
@@ -247,15 +258,17 @@ pub(super) fn records(
                     RecordKind::File { sha256, .. } => Some(*sha256),
                     _ => None,
                 });
-                let written = made.files.get(path);
-                let sha256 = written.map(|written| written.sha256);
-                let known = written.and_then(|written| match written.placed {
-                    Placed::Linked(ino) => made.facts.get(&ino),
+                let file = written.files.get(path);
+                let sha256 = file.map(|file| file.sha256);
+                let known = file.and_then(|file| match file.placed {
+                    Placed::Linked(ino) => written.stats.get(&ino),
                     Placed::Copied => None,
                 });
                 let stat = match known {
                     Some(stat) => Some(stat.clone()),
-                    None => last.parent_of(root, path)?.lstat(Path::new(path.name()))?,
+                    None => parents
+                        .parent_of(root, path)?
+                        .lstat(Path::new(path.name()))?,
                 };
                 let source = match content {
                     Content::Host { source, stat } => Some((source.clone(), stat.clone())),
@@ -282,18 +295,18 @@ pub(super) fn records(
     Ok(records)
 }
 
-/// Makes only a tree, in `target`, an empty directory.
+/// Writes a whole tree into the empty directory `target`, without records.
 pub(super) fn write_tree(view: &HostView, target: &Dir, tree: &Tree) -> Result<()> {
     let writer = Writer {
         view,
         target,
-        supply: None,
+        sources: None,
     };
     let entries: Vec<_> = tree.iter().collect();
     writer.write(&entries).map(drop)
 }
 
-/// The private directory, made where it is missing.
+/// Opens the private directory of a root, and creates it if it does not exist.
 pub(super) fn private_dir(root: &Dir) -> Result<Dir> {
     root.ensure_dir(Path::new(PRIVATE_DIR), Ownership::root(PRIVATE_MODE))
         .map(|(dir, _)| dir)

@@ -1,14 +1,18 @@
-//! Proof before a tree goes live: put together in namespaces of its own, out of what is staged and what stays, every program must find what it
-//! needs in there, and every `[[test]]` must succeed as the jail's first user.
+//! Test of a staged tree before it is live.
 //!
-//! Nothing of it shows on the host, nothing runs as root, and places of users are empty in there: what they hold can neither help a test nor be
-//! harmed by one.
+//! The tree is assembled in a mount namespace from the staged paths and those that stay. Every
+//! program must find its libraries and files there, and every `[[test]]` must succeed as the jail's
+//! first user. The mounts are invisible on the host, no test runs as root, and user directories are
+//! empty: their files can neither help a test nor be damaged by one.
 //!
-//! Processes of the jail's users may live in the old tree meanwhile, and in a plain chroot they share the host's pids. So a test does not run under the
-//! first user's id, but under one that nobody has, chosen for this test alone ([`View::spare_uid`](crate::host::HostView::unused_uid)): by kill(2) and
-//! ptrace(2) nobody but root can then signal, stop or trace it, or take its descriptors (pidfd_getfd(2)). In the test's tree that id has the first user's
-//! name, by a copy of passwd(5) that is mounted there only, and what is the first user's is that id's. The tree hangs below a tmpfs that only root may
-//! pass, as that of a session does: a directory that is handed out all the same does not lead up to the host.
+//! Processes of the jail's users may run in the live tree at the same time, and in a plain chroot
+//! they share the host's pids. So a test runs under a user id that no account and no process has
+//! ([`HostView::unused_uid`](crate::host::HostView::unused_uid)), chosen for this test alone: by
+//! kill(2) and ptrace(2) only root can signal, stop or trace it, or take its descriptors
+//! (pidfd_getfd(2)). In the assembled tree that id has the first user's name, by a copy of
+//! passwd(5) that is mounted there only, and owns the first user's files. The tree is below a tmpfs
+//! that only root can search, as that of a session is: a directory descriptor that is passed out
+//! all the same does not lead to the host.
 
 use std::ffi::OsString;
 use std::io::Read;
@@ -25,36 +29,41 @@ use crate::layout::{SESSION_PATH, STAGE};
 use crate::resolve::{EntryKind, ResolvedJail, WantedAccount, verify_closure};
 use crate::span::Spanned;
 
-/// How long a test may take.
+/// Time limit of a test.
 const LIMIT: Duration = Duration::from_secs(60);
-/// Lines of a test's output that are told.
-const TOLD: usize = 8;
-/// The tree, below the tmpfs that only root may pass.
+/// Number of lines of a failed test's output that are reported.
+const OUTPUT_LINES: usize = 8;
+/// Name of the assembled tree, below the tmpfs that only root can search.
 const INSIDE: &str = "root";
-/// The copy of passwd(5), beside it.
-const NAMES: &str = "passwd";
-/// Where names of users are, below the tree.
+/// Name of the copy of passwd(5), beside the tree.
+const PASSWD_COPY: &str = "passwd";
+/// Path of passwd(5), below the tree.
 const PASSWD: &str = "etc/passwd";
-/// Bytes that are read of it.
-const NAMES_LIMIT: u64 = 16 << 20;
+/// Largest size of passwd(5) that is read, in bytes.
+const PASSWD_LIMIT: u64 = 16 << 20;
 
-/// Whom a test runs as.
+/// The identity that a test runs as.
 #[derive(Clone, Copy, Debug)]
 struct Tester<'a> {
-    /// The account whose name and groups it has.
+    /// The account whose name and group it has.
     account: &'a WantedAccount,
-    /// The id that nobody else has.
+    /// A user id that nothing else has.
     uid: u32,
 }
 
-/// Proves what is staged of `jail`.
+/// Tests the staged tree of `jail`.
+///
+/// # Errors
+/// [`ErrorKind::Failed`](crate::error::ErrorKind::Failed) with every test that failed, or
+/// [`ErrorKind::LibraryNotFound`](crate::error::ErrorKind::LibraryNotFound) for a program whose
+/// libraries are not in the tree. Nothing of it is live then.
 pub(super) fn test_staged_tree(host: &Host, jail: &ResolvedJail) -> Result<()> {
     let at = host.display_path(&jail.root);
     in_namespace(private_mounts(|| {
         assemble_root(&at, jail, None)?;
         verify_closure(&jail.tree, &HostView::new(&at.join(INSIDE))?, host)
     }))?;
-    // Programs of a host in a directory may be of another machine.
+    // The programs of a host in a directory may be for another architecture.
     if !host.is_live() {
         return Ok(());
     }
@@ -69,7 +78,7 @@ pub(super) fn test_staged_tree(host: &Host, jail: &ResolvedJail) -> Result<()> {
                     Ok(run(&root, tester, &test.value))
                 }))?
             }
-            None => Err("there is nobody to run it".to_owned()),
+            None => Err("the jail has no account to run it".to_owned()),
         };
         findings.extend(test_failure(jail, test, outcome));
     }
@@ -87,15 +96,15 @@ fn in_namespace<T>(outcome: std::result::Result<Result<T>, jailctl_session::Erro
 }
 
 fn unable(error: &jailctl_session::Error) -> Error {
-    Error::failed("could not put the new tree together to try it").why(error.to_string())
+    Error::failed("could not assemble the new tree for its test").why(error.to_string())
 }
 
-/// Mounts the tree, as it would be live, below a tmpfs over the root of the jail at `at`, with `tester` for the first user. Only for a mount namespace of
-/// one's own.
+/// Mounts the tree, as it would be live, below a tmpfs over the root of the jail at `at`. `tester`
+/// replaces the first user. Must be called in a private mount namespace.
 fn assemble_root(at: &Path, jail: &ResolvedJail, tester: Option<Tester<'_>>) -> Result<Dir> {
     let here = Host::new(Path::new("/"))?;
     let gone = || Error::failed(format!("could not open `{}`", at.display())).why("it is gone");
-    // Opened here, since a mount is taken from the namespace that its descriptor was opened in.
+    // Opened here, since a mount belongs to the namespace in which its descriptor was opened.
     let live = here.open_dir_nofollow(at)?.ok_or_else(gone)?;
     let stage = live.open_dir(Path::new(STAGE))?;
     let is_staged = |path: &Path| -> Result<bool> { Ok(stage.lstat(path)?.is_some()) };
@@ -134,22 +143,23 @@ fn assemble_root(at: &Path, jail: &ResolvedJail, tester: Option<Tester<'_>>) -> 
         }
     }
     if let Some(tester) = tester {
-        name(&barrier, &root, tester)?;
+        name_tester(&barrier, &root, tester)?;
     }
-    // Opened anew: what is mounted below shows in it.
+    // Opened again: a descriptor from before does not see the mounts below.
     here.open_dir_nofollow(&at.join(INSIDE))?.ok_or_else(gone)
 }
 
-/// Gives the account's name to the id of `tester`, in the tree at `root` and nowhere else.
-fn name(barrier: &Dir, root: &Dir, tester: Tester<'_>) -> Result<()> {
-    let (copy, passwd) = (Path::new(NAMES), Path::new(PASSWD));
+/// Mounts a passwd(5) over that of the tree at `root` in which the tester's id has the account's
+/// name.
+fn name_tester(barrier: &Dir, root: &Dir, tester: Tester<'_>) -> Result<()> {
+    let (copy, passwd) = (Path::new(PASSWD_COPY), Path::new(PASSWD));
     if root.lstat(passwd)?.is_none() {
         return Ok(());
     }
     let mut text = Vec::new();
     let failed = |error| Error::io("read", &root.display_path(passwd), &error);
     let file = root.open_file(passwd)?;
-    file.take(NAMES_LIMIT)
+    file.take(PASSWD_LIMIT)
         .read_to_end(&mut text)
         .map_err(failed)?;
     let text = renumbered(&String::from_utf8_lossy(&text), tester);
@@ -158,7 +168,7 @@ fn name(barrier: &Dir, root: &Dir, tester: Tester<'_>) -> Result<()> {
     mount::bind(source.as_fd(), target.as_fd()).map_err(|error| unable(&error))
 }
 
-/// passwd(5) with the id of `tester` in the line of the account.
+/// The text of passwd(5) with the tester's id in the line of its account.
 fn renumbered(text: &str, tester: Tester<'_>) -> String {
     let line = |line: &str| {
         let mut fields: Vec<&str> = line.split(':').collect();
@@ -173,11 +183,15 @@ fn renumbered(text: &str, tester: Tester<'_>) -> String {
     text.lines().map(line).collect()
 }
 
-/// Runs a test; the inner error says why it could not even be started.
-fn run(root: &Dir, tester: Tester<'_>, words: &[String]) -> std::result::Result<Captured, String> {
+/// Runs a test. The error is the reason why it could not be started.
+fn run(
+    root: &Dir,
+    tester: Tester<'_>,
+    command: &[String],
+) -> std::result::Result<Captured, String> {
     let account = tester.account;
-    let Some((program, args)) = words.split_first() else {
-        return Err("there is nothing to run".to_owned());
+    let Some((program, args)) = command.split_first() else {
+        return Err("the command is empty".to_owned());
     };
     let Some(program) = find(root, program) else {
         return Err(format!(
@@ -199,14 +213,14 @@ fn run(root: &Dir, tester: Tester<'_>, words: &[String]) -> std::result::Result<
         groups: &[account.gid],
         cwd: Path::new(home),
         program: &program,
-        argv0: OsString::from(&words[0]),
+        argv0: OsString::from(&command[0]),
         args: args.iter().map(OsString::from).collect(),
         env: env.map(|(key, value)| (key.into(), value.into())).into(),
     };
     capture(&start, LIMIT).map_err(|error| error.to_string())
 }
 
-/// Where a program is in the jail.
+/// The path of a program in the jail.
 fn find(root: &Dir, program: &str) -> Option<PathBuf> {
     if program.starts_with('/') {
         return Some(PathBuf::from(program));
@@ -214,7 +228,7 @@ fn find(root: &Dir, program: &str) -> Option<PathBuf> {
     for directory in SESSION_PATH.split(':') {
         let path = Path::new(directory).join(program);
         let found = root.lstat(path.strip_prefix("/").unwrap_or(&path));
-        // `/bin` is a link; the directory that it leads to comes before it.
+        // `/bin` is a link to a directory that was searched before it.
         if let Ok(Some(stat)) = found
             && matches!(stat.kind(), FileKind::File | FileKind::Symlink)
         {
@@ -224,7 +238,7 @@ fn find(root: &Dir, program: &str) -> Option<PathBuf> {
     None
 }
 
-/// What is wrong with a test's outcome, if anything.
+/// The finding about a test; `None` if it succeeded.
 fn test_failure(
     jail: &ResolvedJail,
     test: &Spanned<Vec<String>>,
@@ -255,8 +269,8 @@ fn test_failure(
         .lines()
         .filter(|line| !line.trim().is_empty())
         .collect();
-    for line in &lines[lines.len().saturating_sub(TOLD)..] {
-        finding = finding.hint(format!("it said: {}", line.escape_debug()));
+    for line in &lines[lines.len().saturating_sub(OUTPUT_LINES)..] {
+        finding = finding.hint(format!("its output: {}", line.escape_debug()));
     }
-    Some(finding.hint("nothing of the new tree was made live"))
+    Some(finding.hint("nothing of the new tree is live"))
 }

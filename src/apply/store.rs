@@ -1,8 +1,10 @@
-//! The content store at work: files that jails beside one another share, each once on the disk and once in memory.
+//! The content store: files that the jails of one directory share by hard links, each once on disk
+//! and once in the page cache.
 //!
-//! A new file is written in [`STORE_NEW`], where nothing is trusted, and gets its name in the store only when its content has reached the disk. So no
-//! crash can leave a file whose name says what its content does not; and as a store may lie on a disk that does not keep its word, a run that finds
-//! that the one before it did not end digests every file before it uses any.
+//! A new file is written in [`STORE_NEW`], where nothing is trusted, and gets its name in the
+//! store only when its content is synced. So after a crash no file has a name that differs from its
+//! content. As a disk may lose what it has reported as synced, a run after an interrupted one
+//! digests every file before it uses any.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -12,7 +14,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::fs::RenameFlags;
 
-use super::writer::write_and_digest;
+use super::content::write_and_digest;
 use crate::error::Result;
 use crate::host::{
     Copier, Digest, Dir, FileKind, Host, HostView, Ownership, Stat, parallel_for_each,
@@ -21,15 +23,16 @@ use crate::layout::{STORE_BUSY, STORE_INDEX, STORE_NEW, STORE_SOURCES};
 use crate::plan::store_index::{ContentKey, Index, SourceDigests, StoredFile, store_of};
 use crate::resolve::Content;
 
-/// How long a file must have been left alone before its facts are trusted to show the next change: file systems count time in steps.
+/// Minimal age of a file's ctime for its stat to show the next change: file systems count time in
+/// steps.
 const CTIME_GRANULARITY: Duration = Duration::from_secs(2);
 
-/// A store that a run takes files from and gives files to.
+/// The store of a run.
 pub(super) struct Store {
     dir: Dir,
     fresh: Dir,
     label: Option<(Vec<u8>, Digest)>,
-    /// What the index says, by content.
+    /// The files of the index, by content.
     files: HashMap<Digest, Vec<IndexedFile>>,
     sources: SourceDigests,
     next: AtomicU64,
@@ -39,54 +42,54 @@ pub(super) struct Store {
 /// A file of the store.
 struct IndexedFile {
     stored: StoredFile,
-    /// It is known to be right, and was given another name.
+    /// Whether it was verified and linked by this run.
     is_used: AtomicBool,
 }
 
 /// A file in [`STORE_NEW`].
 struct IncomingFile {
     key: ContentKey,
-    /// What it is called there.
+    /// Its name there.
     called: String,
     /// Its inode number.
     ino: u64,
 }
 
-/// What a run has done so far.
+/// The changes of the store by this run.
 #[derive(Default)]
 struct RunState {
-    /// Files that are not in the store yet, by content.
-    made: HashMap<Digest, Vec<IncomingFile>>,
-    /// Those that are by now.
-    admitted: HashSet<ContentKey>,
-    /// Files of the host that were read.
-    seen: Vec<(PathBuf, Stat, Digest)>,
+    /// Files that are not published yet, by content.
+    incoming: HashMap<Digest, Vec<IncomingFile>>,
+    /// Files that are published.
+    published: HashSet<ContentKey>,
+    /// Host files that were read, with their digests.
+    sources: Vec<(PathBuf, Stat, Digest)>,
 }
 
-/// How a file came to its place.
+/// How a file of the tree was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Placed {
-    /// It is a further name of the store's inode of this number.
+    /// As a link to the inode of the store with this number.
     Linked(u64),
-    /// It is an inode of its own.
+    /// As an inode of its own.
     Copied,
 }
 
-/// A file that a tree is to have.
+/// A file of a tree to write.
 pub(super) struct FileRequest<'w> {
-    /// Where its content comes from.
+    /// The source of its content.
     pub(super) content: &'w Content,
-    /// Its owner and mode.
+    /// Owner and mode of the file.
     pub(super) owner: Ownership,
 }
 
 impl FileRequest<'_> {
-    /// Whether nobody but root can ever change the file: whoever could would change it for every jail.
+    /// Whether only root can change the file: a change would be in every jail.
     pub(super) fn is_shareable(&self) -> bool {
         self.owner.is_root_only()
     }
 
-    /// The time of last change that it is to have, where that is not left to chance.
+    /// The mtime of its source; `None` for generated text.
     pub(super) fn mtime(&self) -> Option<(i64, u32)> {
         match self.content {
             Content::Host { stat, .. } => Some(stat.mtime),
@@ -96,26 +99,31 @@ impl FileRequest<'_> {
     }
 }
 
-/// The directory that holds the jail at `root`, and so its store.
+/// The directory of the jail at `root` and those beside it, with their store.
 pub(super) fn jails_dir(root: &Path) -> &Path {
     root.parent().unwrap_or(root)
 }
 
-/// What [`STORE_BUSY`] holds while this very process is at work.
+/// Content of [`STORE_BUSY`] while this process uses the store.
 fn token() -> &'static str {
     static TOKEN: OnceLock<String> = OnceLock::new();
     TOKEN.get_or_init(|| format!("{} {:?}", std::process::id(), SystemTime::now()))
 }
 
-/// Whether a run before this one did not end.
+/// Whether a run before this one was interrupted.
 pub(super) fn is_dirty(host: &Host, store: &Path) -> Result<bool> {
     let found = host.read(&store.join(STORE_BUSY), 1024)?;
     Ok(found.is_some_and(|found| found != token().as_bytes()))
 }
 
 impl Store {
-    /// Opens the store of the jail at `path`, whose open root is `root`, and makes it where there is none. `None` where the jail has a file system of
-    /// its own, which no other jail could share.
+    /// Opens the store of the jail at `path`, whose open root is `root`, and creates it if it does
+    /// not exist. `None` where the root is on another file system than its parent, since files of
+    /// it could not be linked.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Failed`](crate::error::ErrorKind::Failed) where the store cannot be read or
+    /// written.
     pub(super) fn open(host: &Host, path: &Path, root: &Dir) -> Result<Option<Self>> {
         if host.stat(jails_dir(path))?.map(|stat| stat.dev) != Some(root.stat()?.dev) {
             return Ok(None);
@@ -127,7 +135,7 @@ impl Store {
         } else {
             Index::read(host, &at)?
         };
-        // Until all is verified, the old mark stands.
+        // Until all files are verified, the old marker stays.
         let files = match index {
             Some(index) => index.into_files().collect(),
             None => verified(&dir)?,
@@ -163,7 +171,7 @@ impl Store {
         self.work.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The digest of a host file that was read before and has not changed since.
+    /// The digest of content that is known without reading it.
     pub(super) fn known(&self, content: &Content) -> Option<Digest> {
         match content {
             Content::Host { source, stat } => self.sources.digest(source, stat),
@@ -172,7 +180,7 @@ impl Store {
         }
     }
 
-    /// Puts a file that the store has at `name` in `parent`; `None` where it has none.
+    /// Writes a file of the store at `name` in `parent`; `None` where the store does not have it.
     pub(super) fn link_or_copy(
         &self,
         copier: &mut Copier,
@@ -203,7 +211,7 @@ impl Store {
                 Ok(Some(Placed::Copied))
             };
         }
-        let made = self.work().made.get(&sha256).and_then(|made| {
+        let made = self.work().incoming.get(&sha256).and_then(|made| {
             let fresh = made.iter().find(|fresh| is_it(&fresh.key))?;
             Some((fresh.called.clone(), fresh.ino))
         });
@@ -217,7 +225,8 @@ impl Store {
         Ok(Some(Placed::Copied))
     }
 
-    /// The inode number of a file of the store that holds what its name says. One that does not goes.
+    /// Verifies a file of the store against its key. Returns its inode number, or deletes the file
+    /// and returns `None` if it differs.
     fn verified_inode(
         &self,
         copier: &mut Copier,
@@ -227,14 +236,14 @@ impl Store {
         let Some(stat) = self.dir.stat_entry(called)? else {
             return Ok(None);
         };
-        if stored.is(&stat) || holds(&self.dir, copier, called, &stored.key, &stat)? {
+        if stored.is(&stat) || matches_key(&self.dir, copier, called, &stored.key, &stat)? {
             return Ok(Some(stat.ino));
         }
         self.dir.remove_file_if_exists(Path::new(called))?;
         Ok(None)
     }
 
-    /// Copies a file of the store where it cannot have another name.
+    /// Copies a file of the store where it cannot be linked, for example because of `EMLINK`.
     fn copy(
         &self,
         copier: &mut Copier,
@@ -258,7 +267,7 @@ impl Store {
         Ok(())
     }
 
-    /// Writes a file that the store does not have, into it and at `name` in `parent`.
+    /// Writes a file that the store does not have into the store and at `name` in `parent`.
     pub(super) fn make(
         &self,
         copier: &mut Copier,
@@ -270,7 +279,7 @@ impl Store {
         let called = self.next.fetch_add(1, Ordering::Relaxed).to_string();
         let at = Path::new(&called);
         let mut file = self.fresh.create_file(at)?;
-        // Whoever reads of an error knows the jail, and not the store.
+        // Errors name the path in the jail, which the admin knows, and not that in the store.
         let sha256 = write_and_digest(
             copier,
             view,
@@ -285,13 +294,13 @@ impl Store {
             .fresh
             .finish_file(at, &file, want.owner, want.mtime())?;
         if let Content::Host { source, stat } = want.content
-            && is_settled(stat)
+            && has_stable_ctime(stat)
         {
             self.work()
-                .seen
+                .sources
                 .push((source.clone(), stat.clone(), sha256));
         }
-        // The same content can come from two places of the host, and even at once.
+        // Two host files can have the same content, and be read at the same time.
         let before = self.link_or_copy(copier, want, sha256, parent, name)?;
         let is_kept = before.is_none() && {
             let key = ContentKey {
@@ -317,25 +326,26 @@ impl Store {
         Ok((sha256, placed.unwrap_or(Placed::Copied)))
     }
 
-    /// Gives the files made by this run their names in the store. Their content must have reached the disk.
+    /// Renames the new files of this run to their names in the store. Their content must be synced.
     pub(super) fn publish(&self) -> Result<()> {
         let mut work = self.work();
-        let made = std::mem::take(&mut work.made);
+        let made = std::mem::take(&mut work.incoming);
         for fresh in made.into_values().flatten() {
             let name = fresh.key.file_name();
-            // What has the name already is not what it says, or it would have been used.
+            // A file that has the name already differs from it, or it would have been used.
             self.fresh.rename(
                 Path::new(&fresh.called),
                 &self.dir,
                 Path::new(&name),
                 RenameFlags::empty(),
             )?;
-            work.admitted.insert(fresh.key);
+            work.published.insert(fresh.key);
         }
         Ok(())
     }
 
-    /// Writes the index, now that all names are where they belong. Gives the facts of the files that were given another, by inode number.
+    /// Writes the index, when all links are in place. Returns the stat of each file that was
+    /// linked, by inode number.
     pub(super) fn close(self) -> Result<HashMap<u64, Stat>> {
         let Self {
             dir,
@@ -346,18 +356,18 @@ impl Store {
         } = self;
         let work = work.into_inner().unwrap_or_else(PoisonError::into_inner);
         dir.remove_all(Path::new(STORE_NEW))?;
-        let mut all = Vec::with_capacity(files.len() + work.admitted.len());
+        let mut all = Vec::with_capacity(files.len() + work.published.len());
         let mut touched = Vec::with_capacity(all.capacity());
         for IndexedFile { stored, is_used } in files.into_values().flatten() {
-            if work.admitted.contains(&stored.key) {
-                // Another one has its name now.
+            if work.published.contains(&stored.key) {
+                // A new file has its name now.
             } else if is_used.into_inner() {
                 touched.push(stored.key);
             } else {
                 all.push(stored);
             }
         }
-        touched.extend(work.admitted);
+        touched.extend(work.published);
         let found = parallel_for_each(&touched, Vec::new, |found, key| {
             let stat = dir.stat_entry(&key.file_name())?;
             found.extend(stat.map(|stat| (key.clone(), stat)));
@@ -368,11 +378,11 @@ impl Store {
             all.push(stored(key, &stat));
             facts.insert(stat.ino, stat);
         }
-        let mut is_news = false;
-        for (path, stat, sha256) in work.seen {
-            is_news |= sources.insert(&path, &stat, sha256);
+        let mut is_updated = false;
+        for (path, stat, sha256) in work.sources {
+            is_updated |= sources.insert(&path, &stat, sha256);
         }
-        if is_news {
+        if is_updated {
             write(&dir, STORE_SOURCES, &sources.to_bytes())?;
         }
         write_index(&dir, all)?;
@@ -381,9 +391,9 @@ impl Store {
 }
 
 impl RunState {
-    /// Notes a new file; `false` where there is one like it.
+    /// Adds a new file; `false` where there is one with the same key.
     fn add(&mut self, fresh: IncomingFile) -> bool {
-        let known = self.made.entry(fresh.key.sha256).or_default();
+        let known = self.incoming.entry(fresh.key.sha256).or_default();
         let is_first = known.iter().all(|other| other.key != fresh.key);
         if is_first {
             known.push(fresh);
@@ -392,13 +402,14 @@ impl RunState {
     }
 }
 
-/// Removes what is at `paths` below the open root `dir` of the jail at `root`. What other jails go on sharing is known to be as right afterwards as
-/// it was before.
+/// Deletes `paths` below the open root `dir` of the jail at `root`. The index of the store is
+/// updated, since removing a link changes the ctime of a file that other jails share.
 pub(super) fn remove(host: &Host, root: &Path, dir: &Dir, paths: &[&Path]) -> Result<()> {
     remove_with(host, root, dir, paths, &mut |_| {})
 }
 
-/// As [`remove`]; `unknown` is shown the facts of each file that the store knows nothing of, right before one of its names goes.
+/// As [`remove`]. `unknown` is called with the stat of each file that is not in the store, before a
+/// name of it is removed.
 pub(super) fn remove_with(
     host: &Host,
     root: &Path,
@@ -426,7 +437,7 @@ pub(super) fn remove_with(
         .collect();
     let mut touched = HashSet::new();
     let mut see = |stat: &Stat| {
-        // Only the first name finds the time as it was.
+        // Only the first name that is removed has the ctime from before.
         match known.get(&stat.ino) {
             Some(stored) if stored.is(stat) => drop(touched.insert(stat.ino)),
             Some(_) if touched.contains(&stat.ino) => {}
@@ -450,7 +461,7 @@ pub(super) fn remove_with(
     removed
 }
 
-/// The files in a store whose names say what they hold; the others go.
+/// Verifies all files of a store against their names, and deletes those that differ.
 pub(super) fn verified(dir: &Dir) -> Result<Vec<StoredFile>> {
     let mut named = Vec::new();
     for (name, stat) in dir.entries()? {
@@ -464,7 +475,7 @@ pub(super) fn verified(dir: &Dir) -> Result<Vec<StoredFile>> {
         &named,
         || (Copier::default(), Vec::new()),
         |(copier, right), (name, key, stat)| {
-            if holds(dir, copier, name, key, stat)? {
+            if matches_key(dir, copier, name, key, stat)? {
                 right.push(stored(key.clone(), stat));
             } else {
                 dir.remove_file(Path::new(name))?;
@@ -475,8 +486,8 @@ pub(super) fn verified(dir: &Dir) -> Result<Vec<StoredFile>> {
     Ok(found.into_iter().flat_map(|(_, right)| right).collect())
 }
 
-/// Whether the file `name` of a store is what its key says, to the last byte.
-fn holds(
+/// Whether the file `name` of a store has the content, owner and mtime of its key.
+fn matches_key(
     dir: &Dir,
     copier: &mut Copier,
     name: &str,
@@ -508,8 +519,8 @@ pub(super) fn write(dir: &Dir, name: &str, content: &[u8]) -> Result<()> {
     dir.replace_file_unsynced(Path::new(name), content, Ownership::root(0o600))
 }
 
-/// Whether a file was left alone for so long that its next change will show in its times.
-fn is_settled(stat: &Stat) -> bool {
+/// Whether a file's ctime is old enough for its next change to show in it.
+fn has_stable_ctime(stat: &Stat) -> bool {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What goes of the content store when a run ends.
+//! Deletion of files of the content store that no jail needs.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -15,53 +15,66 @@ use crate::plan::manifest::RecordKind;
 use crate::plan::store_index::{ContentKey, Index, SourceDigests};
 use crate::resolve::ResolvedJail;
 
-/// Ends a run: what no jail beside one another needs any more goes, and the whole store with the last of it. `gone` is the jail that is just being
-/// taken away. After a run that `failed`, its files are in the store and not in the index: the index is made anew.
-pub(super) fn gc(host: &Host, holder: &Path, gone: Option<&JailName>, failed: bool) -> Result<()> {
-    let at = holder.join(STORE);
+/// Deletes the files of the store in `jails_dir` that no jail needs, and the store with the last
+/// one.
+///
+/// `removed` is the jail that is being removed. After a run that `failed`, its files are in the
+/// store and not in the index, so the index is written again from the verified files.
+///
+/// # Errors
+/// [`ErrorKind::Failed`](crate::error::ErrorKind::Failed) where the store cannot be read or
+/// written. It stays dirty then, and the next run verifies it.
+pub(super) fn gc(
+    host: &Host,
+    jails_dir: &Path,
+    removed: Option<&JailName>,
+    failed: bool,
+) -> Result<()> {
+    let at = jails_dir.join(STORE);
     let Some(dir) = host.open_dir_nofollow(&at)? else {
-        return delete_store(host, holder);
+        return delete_store(host, jails_dir);
     };
     dir.remove_all(Path::new(STORE_NEW))?;
-    let was_cut_short = failed || is_dirty(host, &at)?;
-    let files = if was_cut_short {
+    let is_unsafe = failed || is_dirty(host, &at)?;
+    let files = if is_unsafe {
         verified(&dir)?
     } else {
         Index::load(host, &at)?.into_files().collect()
     };
     let mut kept = Vec::with_capacity(files.len());
-    let mut doubtful = Vec::new();
+    let mut candidates = Vec::new();
     for stored in files {
         let name = stored.key.file_name();
-        // No other name: no tree has it. Other names prove nothing, since users may link what they see.
+        // Without other links no tree has it. Other links prove nothing, since users may link what
+        // they can read.
         match dir.stat_entry(&name)? {
-            Some(stat) if stat.links == 1 || gone.is_some() || was_cut_short => {
-                doubtful.push(stored);
+            Some(stat) if stat.links == 1 || removed.is_some() || is_unsafe => {
+                candidates.push(stored);
             }
             Some(_) => kept.push(stored),
             None => {}
         }
     }
-    let needed = if doubtful.is_empty() {
+    let needed = if candidates.is_empty() {
         Some(Needed::new())
     } else {
-        needed(host, holder, gone)
+        needed(host, jails_dir, removed)
     };
-    let mut is_less = false;
-    for stored in doubtful {
+    let mut has_deleted = false;
+    for stored in candidates {
         let id = (stored.key.sha256, stored.key.owner, stored.key.mtime);
         if needed.as_ref().is_none_or(|needed| needed.contains(&id)) {
             kept.push(stored);
         } else {
             dir.remove_file_if_exists(Path::new(&stored.key.file_name()))?;
-            is_less = true;
+            has_deleted = true;
         }
     }
     if kept.is_empty() {
         drop(dir);
-        return delete_store(host, holder);
+        return delete_store(host, jails_dir);
     }
-    if is_less || was_cut_short {
+    if has_deleted || is_unsafe {
         let digests: HashSet<Digest> = kept.iter().map(|stored| stored.key.sha256).collect();
         let mut sources = SourceDigests::load(host, &at)?;
         sources.retain(|digest| digests.contains(digest));
@@ -71,11 +84,14 @@ pub(super) fn gc(host: &Host, holder: &Path, gone: Option<&JailName>, failed: bo
     dir.remove_file_if_exists(Path::new(STORE_BUSY))
 }
 
-/// Ends a run that took nothing from the store.
-pub(super) fn close_unused(host: &Host, holder: &Path) -> Result<()> {
-    let at = holder.join(STORE);
+/// Closes the store after a run that replaced no tree, so that no file has become unused.
+///
+/// # Errors
+/// As [`gc`].
+pub(super) fn close_unused(host: &Host, jails_dir: &Path) -> Result<()> {
+    let at = jails_dir.join(STORE);
     let Some(dir) = host.open_dir_nofollow(&at)? else {
-        return delete_store(host, holder);
+        return delete_store(host, jails_dir);
     };
     let mut names = dir.names()?.into_iter();
     let has_files = names.any(|name| {
@@ -83,15 +99,15 @@ pub(super) fn close_unused(host: &Host, holder: &Path) -> Result<()> {
             .is_some_and(|name| ContentKey::parse(name).is_some())
     });
     if !has_files || is_dirty(host, &at)? {
-        return gc(host, holder, None, false);
+        return gc(host, jails_dir, None, false);
     }
     dir.remove_all(Path::new(STORE_NEW))?;
     dir.remove_file_if_exists(Path::new(STORE_BUSY))
 }
 
-/// Removes a store in which nothing is left, and the directory that was made for it.
-fn delete_store(host: &Host, holder: &Path) -> Result<()> {
-    let Some(dir) = host.open_dir_nofollow(holder)? else {
+/// Deletes an empty store, and the private directory that was created for it.
+fn delete_store(host: &Host, jails_dir: &Path) -> Result<()> {
+    let Some(dir) = host.open_dir_nofollow(jails_dir)? else {
         return Ok(());
     };
     dir.remove_all(Path::new(STORE))?;
@@ -102,14 +118,15 @@ fn delete_store(host: &Host, holder: &Path) -> Result<()> {
     }
 }
 
-/// Contents, owners and times of last change.
+/// Digests, owners and mtimes of files.
 type Needed = HashSet<(Digest, Ownership, (i64, u32))>;
 
-/// What the jails in `holder` are made of, now and before their last build; `None` where that cannot be known.
-fn needed(host: &Host, holder: &Path, gone: Option<&JailName>) -> Option<Needed> {
+/// The files of the current and previous builds of the jails in `jails_dir`, without those of
+/// `removed`; `None` where a manifest cannot be read.
+fn needed(host: &Host, jails_dir: &Path, removed: Option<&JailName>) -> Option<Needed> {
     let mut needed = Needed::new();
     for name in Manifest::names(host).ok()? {
-        if Some(&name) == gone {
+        if Some(&name) == removed {
             continue;
         }
         let state = ResolvedJail::state(&name);
@@ -120,7 +137,7 @@ fn needed(host: &Host, holder: &Path, gone: Option<&JailName>) -> Option<Needed>
             let Some(manifest) = Manifest::load_at(host, &path).ok()? else {
                 continue;
             };
-            if manifest.root.parent() != Some(holder) {
+            if manifest.root.parent() != Some(jails_dir) {
                 break;
             }
             for record in manifest.entries.into_values() {

@@ -1,87 +1,93 @@
-//! Writing the entries of a tree below one directory: directories first, then everything in them, on every processor.
+//! Writes the entries of a tree below a directory: directories first, then everything else in
+//! parallel.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io::Write;
 use std::path::Path;
 
+use super::content::{content_unavailable, write_and_digest, write_content};
 use super::store::{FileRequest, Placed, Store};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::host::{Copier, Digest, Dir, FileKind, HostView, ParentDirCache, parallel_for_each};
-use crate::layout::PREVIOUS_TREE;
 use crate::names::JailPath;
 use crate::plan::manifest::{Record, RecordKind};
 use crate::resolve::{Content, Entry, EntryKind};
 
-/// Where the content of files is to be had besides their sources.
+/// Sources of file content other than the host files that a tree names.
 pub(super) struct ContentSources<'a> {
-    /// What jails share; `None` where this one shares nothing.
+    /// The content store; `None` where the jail cannot share files.
     pub(super) store: Option<&'a Store>,
-    /// The live tree.
+    /// Root of the live tree.
     pub(super) live: &'a Dir,
-    /// What is recorded of the live tree.
+    /// Path of the previous tree, below the root of the live one.
+    pub(super) previous: &'a Path,
+    /// The records of the live tree.
     pub(super) records: &'a BTreeMap<JailPath, Record>,
-    /// Where the live tree is not as it is to be.
+    /// The paths of the live tree that the plan changes.
     pub(super) changed: BTreeSet<&'a JailPath>,
 }
 
-/// Writes below `target`.
+/// Writes entries below the directory `target`.
 pub(super) struct Writer<'a> {
     pub(super) view: &'a HostView,
     pub(super) target: &'a Dir,
-    /// `None` where only a tree is made: then no digests are taken, and the kernel copies.
-    pub(super) supply: Option<ContentSources<'a>>,
+    /// `None` for a tree without records: no digests are computed, and the kernel copies.
+    pub(super) sources: Option<ContentSources<'a>>,
 }
 
-/// What one thread has at hand.
+/// The state of one worker thread.
 #[derive(Default)]
 struct WorkerState {
     copier: Copier,
-    /// The directory written to last.
-    last: ParentDirCache,
+    parents: ParentDirCache,
     written: Vec<(JailPath, Written)>,
 }
 
 /// A file that was written.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Written {
-    /// Of its content.
+    /// Digest of its content.
     pub(super) sha256: Digest,
-    /// Whether it is the store's too.
+    /// Whether it is a link to a file of the store.
     pub(super) placed: Placed,
 }
 
 impl Writer<'_> {
-    /// Writes entries at their own paths below the target: parents before what they hold, and the parent of the first is there. Gives the
-    /// files, unless only a tree is made.
+    /// Writes entries at their own paths below the target. Parents must come before their children,
+    /// and the parent of the first entry must exist. Returns the files, unless the tree has no
+    /// records.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Failed`](crate::error::ErrorKind::Failed) at the first entry that cannot be
+    /// written. Others are written then, in no order.
     pub(super) fn write(
         &self,
         entries: &[(&JailPath, &Entry)],
     ) -> Result<BTreeMap<JailPath, Written>> {
-        let mut hand = WorkerState::default();
+        let mut parents = ParentDirCache::default();
         let mut others = Vec::with_capacity(entries.len());
         for (path, entry) in entries {
             if entry.kind == EntryKind::Directory {
-                hand.last
+                parents
                     .parent_of(self.target, path)?
                     .create_dir(Path::new(path.name()), entry.owner)?;
             } else {
                 others.push((*path, *entry));
             }
         }
-        let hands = parallel_for_each(&others, WorkerState::default, |hand, (path, entry)| {
-            self.write_entry(hand, path, entry)
+        let workers = parallel_for_each(&others, WorkerState::default, |worker, (path, entry)| {
+            self.write_entry(worker, path, entry)
         })?;
-        Ok(hands.into_iter().flat_map(|hand| hand.written).collect())
+        let written = workers.into_iter().flat_map(|worker| worker.written);
+        Ok(written.collect())
     }
 
-    fn write_entry(&self, hand: &mut WorkerState, path: &JailPath, entry: &Entry) -> Result<()> {
+    fn write_entry(&self, worker: &mut WorkerState, path: &JailPath, entry: &Entry) -> Result<()> {
         let WorkerState {
             copier,
-            last,
+            parents,
             written,
-        } = hand;
-        let parent = last.parent_of(self.target, path)?;
+        } = worker;
+        let parent = parents.parent_of(self.target, path)?;
         let name = Path::new(path.name());
         match &entry.kind {
             EntryKind::Directory => Ok(()),
@@ -94,8 +100,8 @@ impl Writer<'_> {
                     content,
                     owner: entry.owner,
                 };
-                if let Some(supply) = &self.supply {
-                    let file = supply.file(copier, self.view, path, &want, parent)?;
+                if let Some(sources) = &self.sources {
+                    let file = sources.write_file(copier, self.view, path, &want, parent)?;
                     written.push((path.clone(), file));
                     return Ok(());
                 }
@@ -115,8 +121,9 @@ impl Writer<'_> {
 }
 
 impl ContentSources<'_> {
-    /// Makes one file, from the cheapest place that has it.
-    fn file(
+    /// Writes one file from the cheapest source: a link to the store, a link to the live tree, or a
+    /// copy.
+    fn write_file(
         &self,
         copier: &mut Copier,
         view: &HostView,
@@ -138,7 +145,7 @@ impl ContentSources<'_> {
         {
             return Ok(Written { sha256, placed });
         }
-        let alone = |sha256| Written {
+        let copied = |sha256| Written {
             sha256,
             placed: Placed::Copied,
         };
@@ -147,12 +154,12 @@ impl ContentSources<'_> {
                 .create_hard_link(name, self.live, path.relative())
                 .is_ok()
         {
-            return Ok(alone(digest));
+            return Ok(copied(digest));
         }
         if let Content::Recorded { sha256, .. } = want.content {
             return self
                 .restore_previous(copier, path, want, *sha256, parent)
-                .map(alone);
+                .map(copied);
         }
         if let Some(store) = store {
             let (sha256, placed) = store.make(copier, view, want, parent, name)?;
@@ -167,10 +174,14 @@ impl ContentSources<'_> {
             &parent.display_path(name),
         )?;
         parent.finish_file(name, &file, want.owner, want.mtime())?;
-        Ok(alone(digest))
+        Ok(copied(digest))
     }
 
-    /// Copies a file that was built before from the tree that was.
+    /// Copies a recorded file from the previous tree.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Failed`](crate::error::ErrorKind::Failed) where it is missing or its content
+    /// has changed.
     fn restore_previous(
         &self,
         copier: &mut Copier,
@@ -179,12 +190,12 @@ impl ContentSources<'_> {
         sha256: Digest,
         parent: &Dir,
     ) -> Result<Digest> {
-        let from = Path::new(PREVIOUS_TREE).join(path.relative());
-        let is_there = self
+        let from = self.previous.join(path.relative());
+        let exists = self
             .live
             .lstat(&from)?
             .is_some_and(|stat| stat.kind() == FileKind::File);
-        if !is_there {
+        if !exists {
             return Err(content_unavailable(
                 &parent.display_path(Path::new(path.name())),
             ));
@@ -204,7 +215,7 @@ impl ContentSources<'_> {
         Ok(digest)
     }
 
-    /// The digest of a file that is live as it is to be.
+    /// The recorded digest of a file of the live tree that the plan does not change.
     fn unchanged(&self, path: &JailPath) -> Option<Digest> {
         if self.changed.contains(path) {
             return None;
@@ -214,56 +225,4 @@ impl ContentSources<'_> {
             _ => None,
         }
     }
-}
-
-/// Writes a file's content.
-fn write_content(
-    copier: &mut Copier,
-    view: &HostView,
-    content: &Content,
-    file: &mut File,
-    shown: &Path,
-) -> Result<()> {
-    match content {
-        Content::Text(text) => file
-            .write_all(text.as_bytes())
-            .map_err(|error| Error::io("write", shown, &error)),
-        Content::Recorded { .. } => Err(content_unavailable(shown)),
-        Content::Host { source, stat } => copier.copy(
-            &mut view.open_no_symlinks(source, stat)?,
-            source,
-            file,
-            shown,
-        ),
-    }
-}
-
-/// As [`write_content`], and gives the digest of what was written.
-pub(super) fn write_and_digest(
-    copier: &mut Copier,
-    view: &HostView,
-    content: &Content,
-    file: &mut File,
-    shown: &Path,
-) -> Result<Digest> {
-    match content {
-        Content::Text(text) => {
-            write_content(copier, view, content, file, shown)?;
-            Ok(Digest::of(text.as_bytes()))
-        }
-        Content::Recorded { .. } => Err(content_unavailable(shown)),
-        Content::Host { source, stat } => copier.copy_and_digest(
-            &mut view.open_no_symlinks(source, stat)?,
-            source,
-            file,
-            shown,
-        ),
-    }
-}
-
-/// What was built before is only to be had where it is kept.
-fn content_unavailable(shown: &Path) -> Error {
-    Error::failed(format!("could not bring `{}` back", shown.display()))
-        .why("what it held is neither in the store nor in the tree that was kept, or was changed there")
-        .hint("build the jail from its spec")
 }

@@ -1,4 +1,4 @@
-//! `build` and `plan`: the same way up to the plan, then one carries it out and the other shows it.
+//! `build` and `plan`: both make the same plans, which one applies and the other shows.
 
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -8,34 +8,35 @@ use super::noop_cache::NoopCache;
 use super::progress::Progress;
 use super::spec_files::{load_spec, load_specs, refuse_other_files};
 use super::target::members;
+use super::transact::{Applier, Transactions, show_plans};
 use super::{CommandOutput, OutputOptions, RootOption, WriteOptions};
-use crate::apply::{self, Transaction};
+use crate::apply;
 use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::{Host, HostView};
 use crate::names::JailName;
-use crate::plan::{self, Origin, Plan, RemoveOptions};
+use crate::plan::{self, Plan, RemoveOptions};
 use crate::resolve;
 use crate::show;
 use crate::span::SourceText;
 use crate::spec::Spec;
 
-/// How many ids are left to others from one attempt to the next, while somebody else makes accounts.
+/// Free ids that are skipped in later attempts, while another program creates accounts.
 const ID_GAPS: [u32; 3] = [16, 256, 4096];
 
-/// What is refused unless it is meant.
+/// Options that allow what is refused otherwise.
 #[derive(Clone, Copy, Debug, Args)]
 struct Consent {
-    /// Let SPEC take the place of another file that its jail was built from.
+    /// Accept SPEC in place of another file that its jail was built from.
     #[arg(long)]
     from_here: bool,
-    /// Make a jail anew whose root is gone with the homes in it.
+    /// Create a jail again whose root is gone, with empty homes.
     #[arg(long)]
     recreate: bool,
 }
 
-/// What is planned for one or more specs.
+/// Arguments of `plan`.
 #[derive(Debug, Args)]
-pub(crate) struct Show {
+pub(crate) struct PlanSpecs {
     /// Spec files.
     #[arg(required = true, value_name = "SPEC")]
     specs: Vec<PathBuf>,
@@ -44,7 +45,7 @@ pub(crate) struct Show {
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
-    /// Say by the exit status whether there is anything to do: 0 no, 1 yes.
+    /// Exit with 1 if there are changes, and with 0 if there are none.
     #[arg(long)]
     exit_code: bool,
     #[command(flatten)]
@@ -59,7 +60,7 @@ pub(crate) struct Build {
     specs: Vec<PathBuf>,
     #[command(flatten)]
     root: RootOption,
-    /// Make only the tree, in DIR, which must be new or empty: no accounts, no sshd, no records.
+    /// Write only the tree, to DIR, which must be new or empty: no accounts, no sshd, no records.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["root", "dry_run", "no_reload", "wait"])]
     output: Option<PathBuf>,
     #[command(flatten)]
@@ -68,11 +69,11 @@ pub(crate) struct Build {
     writing: WriteOptions,
 }
 
-impl Show {
-    pub(crate) fn run(self, voice: OutputOptions) -> Result<CommandOutput> {
+impl PlanSpecs {
+    pub(crate) fn run(self, output: OutputOptions) -> Result<CommandOutput> {
         let view = self.root.view()?;
         view.refuse_unsafe_accounts()?;
-        let progress = voice.progress();
+        let progress = output.progress();
         let specs = load_specs(&self.specs, &view)?;
         if !self.consent.from_here {
             refuse_other_files(&self.specs, &specs, &view)?;
@@ -89,167 +90,152 @@ impl Show {
         let changes = plans.iter().any(Plan::is_change);
         let code = u8::from(self.exit_code && changes);
         let exposures: Vec<String> = plans.iter().filter_map(Plan::exposure).collect();
-        report(&plans, &exposures, self.json, voice, code).with_interruption_notice(&view)
+        let shown = CommandOutput {
+            code,
+            ..show_plans(&plans, &exposures, self.json, output)
+        };
+        shown.with_interruption_notice(&view)
     }
 }
 
 impl Build {
-    pub(crate) fn run(self, voice: OutputOptions) -> Result<CommandOutput> {
+    pub(crate) fn run(self, output: OutputOptions) -> Result<CommandOutput> {
         if let Some(target) = &self.output {
-            return self.write_tree_only(target, voice);
+            return self.write_tree_only(target, output);
         }
         let root = self.root.path()?;
         if self.writing.dry_run {
-            let show = Show {
+            let plan = PlanSpecs {
                 specs: self.specs,
                 root: self.root,
                 json: self.writing.json,
                 exit_code: false,
                 consent: self.consent,
             };
-            return show.run(voice);
+            return plan.run(output);
         }
         let host = Host::new(&root)?;
-        // What can be refused is refused before the lock: a bad spec leaves no trace at all.
+        // Errors of the spec are reported before the lock: a bad spec leaves no trace at all.
         let specs = load_specs(&self.specs, &host)?;
-        let (_lock, notices) = self.writing.lock_and_recover(&host)?;
-        let attempt = |spacing| self.build_once(&specs, &host, spacing, &notices, voice);
-        let mut outcome = attempt(0);
-        for spacing in ID_GAPS {
+        let mut transactions = Transactions::begin(&host, &self.writing, output)?;
+        let mut outcome = self.build_once(&specs, &host, 0, &mut transactions, output);
+        for gap in ID_GAPS {
             match &outcome {
-                // Somebody else makes accounts just now, and was quicker. With one finding, all is undone.
+                // Another program creates accounts at this moment, and took an id first. With one
+                // finding, everything is undone.
                 Err(error) if error.kind == ErrorKind::Busy && error.findings.len() == 1 => {
-                    outcome = attempt(spacing);
+                    outcome = self.build_once(&specs, &host, gap, &mut transactions, output);
                 }
                 _ => break,
             }
         }
-        outcome
+        outcome?;
+        Ok(transactions.report())
     }
 
-    /// Builds, leaving `spacing` ids to others where accounts are made.
+    /// Builds all jails of the specs in one transaction, skipping `id_gap` free ids for accounts
+    /// that are created.
     fn build_once(
         &self,
         specs: &[(Spec, Arc<SourceText>)],
         host: &Host,
-        spacing: u32,
-        notices: &[String],
-        voice: OutputOptions,
-    ) -> Result<CommandOutput> {
-        let mut notices = notices.to_vec();
-        let options = self.writing.options();
+        id_gap: u32,
+        transactions: &mut Transactions<'_>,
+        output: OutputOptions,
+    ) -> Result<()> {
         let names: Vec<&str> = specs
             .iter()
             .map(|(spec, _)| spec.name.value.as_str())
             .collect();
         let what = format!("build of {}", names.join(", "));
-        let mut transaction = Transaction::new(host, &options, what);
-        let mut text = String::new();
-        let mut plans = Vec::new();
-        let mut said = Vec::new();
-        for (path, loaded) in self.specs.iter().zip(specs) {
-            let (spec, source) = loaded;
-            let refuse_other_file = || -> Result<()> {
-                if self.consent.from_here {
-                    return Ok(());
-                }
-                let (paths, specs) = (std::slice::from_ref(path), std::slice::from_ref(loaded));
-                refuse_other_files(paths, specs, host)
-            };
-            let mut build = || -> Result<()> {
-                if spec.is_family() {
-                    refuse_other_file()?;
-                }
-                // Nobody who leaves is to be in his jail while what sshd is told changes.
-                for plan in plan_dropped_users(spec, host)? {
-                    transaction.apply(&plan, &mut voice.step_logger())?;
-                    text.push_str(&summary(&plan));
-                    said.extend(plan.notices.iter().cloned());
-                    plans.push(plan);
-                }
-                for jail in spec.members() {
-                    let name = &jail.name.value;
-                    let origin = origin(path, &source.text)?;
-                    let known = NoopCache::new("build", name, &[&origin.name, &origin.text], host)?
-                        // A plan is what is asked for there.
-                        .filter(|_| !self.writing.json);
-                    if let Some(before) = known.as_ref().and_then(|known| known.lookup(host)) {
-                        text.push_str(&nothing_to_do(name));
-                        said.extend(before);
-                        continue;
-                    }
-                    // A run that is remembered was one from this file.
-                    if !spec.is_family() {
-                        refuse_other_file()?;
-                    }
-                    let progress = voice.progress();
-                    progress.say(format!("{name}: looking at what it needs"));
-                    let view = self.root.view()?.with_id_gap(spacing).with_access_log();
-                    // Once more, so that templates are among what is looked at.
-                    let (spec, now) = load_spec(path, &view)?;
-                    let mut jails = spec.members().into_iter();
-                    let jail = match jails.find(|jail| jail.name.value == *name) {
-                        Some(jail) => jail,
-                        None => spec.member(name)?,
-                    };
-                    let plan = plan::plan(&jail, self::origin(path, &now.text)?, &view)?;
-                    drop(progress);
-                    if !self.consent.recreate {
-                        plan.refuse_vanished_root(host)?;
-                    }
-                    transaction.apply(&plan, &mut voice.step_logger())?;
-                    let is_same = plan.steps.is_empty() && now.text == source.text;
-                    if let Some(known) = known.filter(|_| is_same) {
-                        known.store(&view, &plan.notices, host);
-                    }
-                    text.push_str(&summary(&plan));
-                    said.extend(plan.notices.iter().cloned());
-                    plans.push(plan);
-                }
-                Ok(())
-            };
-            if let Err(error) = build() {
-                return Err(transaction.roll_back(error));
-            }
-        }
-        notices.extend(transaction.finish(&mut voice.step_logger())?);
-        let changed = plans.iter().any(|plan| !plan.steps.is_empty());
-        if self.writing.json {
-            return Ok(CommandOutput {
-                changed,
-                ..report(&plans, &notices, true, voice, 0)
-            });
-        }
-        // What the jails of a family have in common each of them says.
-        for one in said {
-            if !notices.contains(&one) {
-                notices.push(one);
-            }
-        }
-        Ok(CommandOutput {
-            text,
-            notices,
-            changed,
-            ..CommandOutput::default()
+        transactions.run(what, |applier| {
+            let mut specs = self.specs.iter().zip(specs);
+            specs.try_for_each(|(path, loaded)| {
+                self.build_spec(path, loaded, host, id_gap, applier, output)
+            })
         })
     }
 
-    fn write_tree_only(&self, target: &Path, voice: OutputOptions) -> Result<CommandOutput> {
+    /// Builds the jails of one spec.
+    fn build_spec(
+        &self,
+        path: &Path,
+        loaded: &(Spec, Arc<SourceText>),
+        host: &Host,
+        id_gap: u32,
+        applier: &mut Applier<'_, '_>,
+        output: OutputOptions,
+    ) -> Result<()> {
+        let (spec, source) = loaded;
+        let refuse_other_file = || {
+            if self.consent.from_here {
+                return Ok(());
+            }
+            refuse_other_files(&[path.to_owned()], std::slice::from_ref(loaded), host)
+        };
+        if spec.is_family() {
+            refuse_other_file()?;
+        }
+        // Users that the spec no longer names are out of their jails before the family's snippet
+        // changes.
+        for plan in plan_dropped_users(spec, host)? {
+            applier.apply(plan)?;
+        }
+        for jail in spec.members() {
+            let name = &jail.name.value;
+            let origin = origin(path, &source.text)?;
+            let cache = NoopCache::new("build", name, &[&origin.name, &origin.text], host)?
+                // JSON reports the plan, which is not cached.
+                .filter(|_| !self.writing.json);
+            if let Some(notices) = cache.as_ref().and_then(|cache| cache.lookup(host)) {
+                applier.skip(name, notices);
+                continue;
+            }
+            // A cached run was one from this file.
+            if !spec.is_family() {
+                refuse_other_file()?;
+            }
+            let progress = output.progress();
+            progress.say(format!("{name}: looking at what it needs"));
+            let view = self.root.view()?.with_id_gap(id_gap).with_access_log();
+            // Loaded again, so that the access log has the templates too.
+            let (spec, now) = load_spec(path, &view)?;
+            let mut jails = spec.members().into_iter();
+            let jail = match jails.find(|jail| jail.name.value == *name) {
+                Some(jail) => jail,
+                None => spec.member(name)?,
+            };
+            let plan = plan::build_plan(&jail, self::origin(path, &now.text)?, &view)?;
+            drop(progress);
+            if !self.consent.recreate {
+                plan.refuse_vanished_root(host)?;
+            }
+            let is_noop = plan.steps.is_empty() && now.text == source.text;
+            let notices = plan.notices.clone();
+            applier.apply(plan)?;
+            if let Some(cache) = cache.filter(|_| is_noop) {
+                cache.store(&view, &notices, host);
+            }
+        }
+        Ok(())
+    }
+
+    fn write_tree_only(&self, target: &Path, output: OutputOptions) -> Result<CommandOutput> {
         let [path] = self.specs.as_slice() else {
-            return Err(Finding::new("`--output` makes the tree of one spec")
+            return Err(Finding::new("`--output` writes the tree of one spec")
                 .why("more than one was named")
                 .into());
         };
         let view = HostView::new(Path::new("/"))?;
         let (spec, _) = load_spec(path, &view)?;
         if spec.is_family() {
-            return Err(Finding::new("`--output` makes the tree of one jail")
+            return Err(Finding::new("`--output` writes the tree of one jail")
                 .why("with `%u` in its root the spec stands for a jail of each user")
                 .hint("give it a root without `%u`, or build it")
                 .with_span(&spec.root.site, "a jail of each user")
                 .into());
         }
-        let progress = voice.progress();
+        let progress = output.progress();
         progress.say(format!("{}: looking at what it needs", spec.name.value));
         let (tree, notices) = resolve::resolve_tree(&spec, &view)?;
         let target =
@@ -279,42 +265,6 @@ impl Build {
     }
 }
 
-fn nothing_to_do(jail: &JailName) -> String {
-    format!("{jail}: nothing to do\n")
-}
-
-/// One line for what was done to a jail.
-pub(super) fn summary(plan: &Plan) -> String {
-    if plan.removal.is_some() {
-        return format!("{}: removed\n", plan.name);
-    }
-    if !plan.is_change() {
-        return nothing_to_do(&plan.name);
-    }
-    let entries = plan
-        .target
-        .as_ref()
-        .map_or(0, |wanted| wanted.jail.tree.len());
-    let users: Vec<&str> = plan
-        .target
-        .iter()
-        .flat_map(|wanted| &wanted.jail.accounts)
-        .map(|account| account.name.as_str())
-        .collect();
-    format!(
-        "{}: built at {}: {}, {}{}\n",
-        plan.name,
-        plan.root.display(),
-        show::count(entries, "entry", "entries"),
-        show::count(users.len(), "user", "users"),
-        if users.is_empty() {
-            String::new()
-        } else {
-            format!(" ({})", users.join(", "))
-        },
-    )
-}
-
 fn plans(
     paths: &[PathBuf],
     specs: Vec<(Spec, Arc<SourceText>)>,
@@ -326,7 +276,7 @@ fn plans(
         plans.extend(plan_dropped_users(&spec, &view)?);
         for jail in spec.members() {
             progress.say(format!("{}: looking at what it needs", jail.name.value));
-            let mut plan = plan::plan(&jail, origin(path, &source.text)?, &view)?;
+            let mut plan = plan::build_plan(&jail, origin(path, &source.text)?, &view)?;
             plan.drop_steps_done_by(&plans);
             let (accounts, groups) = plan.created_ids();
             view.assume_accounts(accounts, groups);
@@ -336,54 +286,32 @@ fn plans(
     Ok(plans)
 }
 
-/// What takes the jails away of users whom the spec of a family no longer names. What they put there stays, as with a user of any jail.
+/// The removal of the jails of users that the spec of a family no longer names. Their files stay,
+/// as those of a user of any jail do.
 pub(super) fn plan_dropped_users(spec: &Spec, view: &HostView) -> Result<Vec<Plan>> {
     if !spec.is_family() {
         return Ok(Vec::new());
     }
-    let staying: Vec<JailName> = (spec.members().into_iter())
+    let named: Vec<JailName> = (spec.members().into_iter())
         .map(|jail| jail.name.value)
         .collect();
-    let how = RemoveOptions {
+    let options = RemoveOptions {
         dropped: true,
         ..RemoveOptions::default()
     };
     let mut plans = Vec::new();
     for name in members(&spec.name.value, view)? {
-        if !staying.contains(&name) {
-            plans.extend(plan::removal(&name, &[], how, view)?);
+        if !named.contains(&name) {
+            plans.extend(plan::removal(&name, &[], options, view)?);
         }
     }
     Ok(plans)
 }
 
-fn origin(path: &Path, text: &str) -> Result<Origin> {
+fn origin(path: &Path, text: &str) -> Result<SourceText> {
     let absolute = std::path::absolute(path).map_err(|error| Error::io("find", path, &error))?;
-    Ok(Origin {
+    Ok(SourceText {
         name: absolute.display().to_string(),
         text: text.to_owned(),
     })
-}
-
-pub(super) fn report(
-    plans: &[Plan],
-    notices: &[String],
-    json: bool,
-    voice: OutputOptions,
-    code: u8,
-) -> CommandOutput {
-    let plans: Vec<&Plan> = plans.iter().collect();
-    let text = if json {
-        format!("{}\n", show::plan::json(&plans, notices))
-    } else {
-        plans
-            .iter()
-            .map(|plan| show::plan::text(plan, voice.verbose, voice.paint))
-            .collect()
-    };
-    CommandOutput {
-        text,
-        code,
-        ..CommandOutput::default()
-    }
 }

@@ -18,6 +18,7 @@ mod show;
 mod spec_files;
 mod stats;
 mod target;
+mod transact;
 mod update;
 mod why;
 
@@ -65,7 +66,7 @@ enum Verb {
     /// Make the host match a spec.
     Build(build::Build),
     /// Show what build would do.
-    Plan(build::Show),
+    Plan(build::PlanSpecs),
     /// Show what is no longer as it was built.
     Check(check::Check),
     /// Build jails anew as their specs were, after the host has changed.

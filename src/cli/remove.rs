@@ -1,15 +1,13 @@
-//! `remove`: takes a jail away.
+//! `remove`: removes a jail.
 
 use clap::Args;
 
-use super::build::summary;
 use super::target::Target;
+use super::transact::{Transactions, show_plans};
 use super::{CommandOutput, OutputOptions, RootOption, WriteOptions};
-use crate::apply::Transaction;
 use crate::error::Result;
 use crate::host::{Host, HostView};
 use crate::plan::{Plan, RemoveOptions, removal};
-use crate::show;
 
 /// Arguments of `remove`.
 #[derive(Debug, Args)]
@@ -19,7 +17,7 @@ pub(crate) struct Remove {
     target: String,
     #[command(flatten)]
     root: RootOption,
-    /// Remove homes and all else that users put there, and their mail.
+    /// Delete homes, other user directories and mail too.
     #[arg(long)]
     purge: bool,
     /// End the jail's sessions first.
@@ -30,7 +28,7 @@ pub(crate) struct Remove {
 }
 
 impl Remove {
-    pub(crate) fn run(self, voice: OutputOptions) -> Result<CommandOutput> {
+    pub(crate) fn run(self, output: OutputOptions) -> Result<CommandOutput> {
         let root = self.root.path()?;
         let target = Target::new(&self.target, &HostView::new(&root)?)?;
         if self.writing.dry_run {
@@ -38,62 +36,26 @@ impl Remove {
             if plans.is_empty() {
                 return Err(target.not_found());
             }
-            let text = if self.writing.json {
-                let plans: Vec<&Plan> = plans.iter().collect();
-                format!("{}\n", show::plan::json(&plans, &[]))
-            } else {
-                let text = |plan| show::plan::text(plan, voice.verbose, voice.paint);
-                plans.iter().map(text).collect()
-            };
-            return Ok(CommandOutput {
-                text,
-                ..CommandOutput::default()
-            });
+            return Ok(show_plans(&plans, &[], self.writing.json, output));
         }
         let host = Host::new(&root)?;
-        let (_lock, mut notices) = self.writing.lock_and_recover(&host)?;
+        let mut transactions = Transactions::begin(&host, &self.writing, output)?;
         let plans = self.plans(&target, &host)?;
         if plans.is_empty() {
-            if notices.is_empty() {
-                return Err(target.not_found());
-            }
-            return Ok(CommandOutput {
-                notices,
-                ..CommandOutput::default()
-            });
+            // The recovery of an interrupted removal may have removed it.
+            let report = transactions.recovery_report();
+            return report.ok_or_else(|| target.not_found());
         }
-        let options = self.writing.options();
         let what = format!("removal of {}", target.name());
-        let mut transaction = Transaction::new(&host, &options, what);
-        let watch = &mut voice.step_logger();
-        for plan in &plans {
-            if let Err(error) = transaction.apply(plan, watch) {
-                return Err(transaction.roll_back(error));
-            }
-        }
-        notices.extend(transaction.finish(watch)?);
-        let text = if self.writing.json {
-            let plans: Vec<&Plan> = plans.iter().collect();
-            format!("{}\n", show::plan::json(&plans, &notices))
-        } else {
-            notices.extend(plans.iter().flat_map(|plan| plan.notices.iter().cloned()));
-            plans.iter().map(summary).collect()
-        };
-        Ok(CommandOutput {
-            text,
-            notices: if self.writing.json {
-                Vec::new()
-            } else {
-                notices
-            },
-            changed: true,
-            ..CommandOutput::default()
-        })
+        transactions.run(what, |applier| {
+            plans.into_iter().try_for_each(|plan| applier.apply(plan))
+        })?;
+        Ok(transactions.report())
     }
 
-    /// What takes each of the jails away that are meant, one after the other.
+    /// Plans the removal of each named jail, as if those before it were removed already.
     fn plans(&self, target: &Target, view: &HostView) -> Result<Vec<Plan>> {
-        let how = RemoveOptions {
+        let options = RemoveOptions {
             purge: self.purge,
             kill: self.kill,
             dropped: false,
@@ -101,7 +63,7 @@ impl Remove {
         let mut plans = Vec::new();
         let mut gone = Vec::new();
         for name in target.jails(view)? {
-            plans.extend(removal(&name, &gone, how, view)?);
+            plans.extend(removal(&name, &gone, options, view)?);
             gone.push(name);
         }
         Ok(plans)

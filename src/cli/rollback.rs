@@ -1,19 +1,20 @@
-//! `rollback`: a jail as it was before the last build that changed it.
+//! `rollback`: restores the build of a jail before the last one that changed it.
 
 use std::collections::BTreeMap;
 
 use clap::Args;
 
-use super::build::{plan_dropped_users, report, summary};
+use super::build::plan_dropped_users;
 use super::spec_files::HostTemplates;
 use super::target::{Target, members};
+use super::transact::{Transactions, show_plans};
 use super::{CommandOutput, OutputOptions, RootOption, WriteOptions};
-use crate::apply::Transaction;
 use crate::error::{Error, Result};
 use crate::host::{Host, HostView};
 use crate::names::JailName;
-use crate::plan::{self, Origin, Plan, PreviousBuild};
+use crate::plan::{self, Plan, PreviousBuild};
 use crate::resolve::Tree;
+use crate::span::SourceText;
 use crate::spec::Spec;
 
 /// Arguments of `rollback`.
@@ -29,7 +30,7 @@ pub(crate) struct Rollback {
 }
 
 impl Rollback {
-    pub(crate) fn run(self, voice: OutputOptions) -> Result<CommandOutput> {
+    pub(crate) fn run(self, output: OutputOptions) -> Result<CommandOutput> {
         let root = self.root.path()?;
         if self.writing.dry_run {
             let view = HostView::new(&root)?;
@@ -38,61 +39,42 @@ impl Rollback {
                 plans.push(plan);
                 Ok(())
             })?;
-            return report(&plans, &[], self.writing.json, voice, 0)
+            return show_plans(&plans, &[], self.writing.json, output)
                 .with_interruption_notice(&view);
         }
         let host = Host::new(&root)?;
-        let (_lock, mut notices) = self.writing.lock_and_recover(&host)?;
+        let mut transactions = Transactions::begin(&host, &self.writing, output)?;
         let target = Target::new(&self.target, &host)?;
-        let before = RollbackTarget::of(&target, &host)?;
-        let options = self.writing.options();
+        let previous = RollbackTarget::of(&target, &host)?;
         let what = format!("rollback of {}", target.name());
-        let mut transaction = Transaction::new(&host, &options, what);
-        let mut plans = Vec::new();
-        let outcome = before.each(&host, |plan| {
-            plans.push(plan);
-            plans.last().map_or(Ok(()), |plan| {
-                transaction.apply(plan, &mut voice.step_logger())
-            })
-        });
-        match outcome {
-            Ok(()) => notices.extend(transaction.finish(&mut voice.step_logger())?),
-            Err(error) => return Err(transaction.roll_back(error)),
-        }
-        let changed = plans.iter().any(|plan| !plan.steps.is_empty());
-        if self.writing.json {
-            return Ok(CommandOutput {
-                changed,
-                ..report(&plans, &notices, true, voice, 0)
-            });
-        }
-        notices.extend(plans.iter().flat_map(|plan| plan.notices.iter().cloned()));
-        Ok(CommandOutput {
-            text: plans.iter().map(summary).collect(),
-            notices,
-            changed,
-            ..CommandOutput::default()
-        })
+        transactions.run(what, |applier| {
+            previous.each(&host, |plan| applier.apply(plan))
+        })?;
+        Ok(transactions.report())
     }
 }
 
-/// What is to be again.
+/// The previous builds to return to.
 enum RollbackTarget {
     /// One jail.
     One(JailName),
-    /// All jails of a family: their spec, and what is kept of each.
-    Family(Box<Spec>, Origin, BTreeMap<JailName, Tree>),
+    /// All jails of a family: their spec, its origin, and the previous tree of each.
+    Family(Box<Spec>, SourceText, BTreeMap<JailName, Tree>),
 }
 
 impl RollbackTarget {
-    /// What the jails were that are meant.
+    /// Finds the previous builds of the named jails.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Failed`](crate::error::ErrorKind::Failed) where there is none, or those of a
+    /// family have different specs.
     fn of(target: &Target, view: &HostView) -> Result<Self> {
         let name = target.name();
         let members = members(name, view)?;
         if members.is_empty() {
             return Ok(Self::One(target.manifest(view)?.name));
         }
-        let mut before: Option<(Box<Spec>, Origin)> = None;
+        let mut before: Option<(Box<Spec>, SourceText)> = None;
         let mut trees = BTreeMap::new();
         for member in members {
             let Some(kept) = PreviousBuild::of(&member, &HostTemplates(view), view)? else {
@@ -113,7 +95,7 @@ impl RollbackTarget {
         Ok(Self::Family(spec, origin, trees))
     }
 
-    /// Plans each jail when the one before it was carried out.
+    /// Plans each jail, and calls `act` with the plan before the next one is made.
     fn each(self, view: &HostView, mut act: impl FnMut(Plan) -> Result<()>) -> Result<()> {
         match self {
             Self::One(name) => {
@@ -136,5 +118,5 @@ impl RollbackTarget {
 
 fn nothing_kept(name: &JailName) -> Error {
     Error::failed(format!("could not roll the jail `{name}` back"))
-        .why("nothing is kept of a time before: it was built once, and not changed since")
+        .why("there is no previous build: it was built once, and has not changed since")
 }

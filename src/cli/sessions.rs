@@ -1,4 +1,4 @@
-//! `freeze`, `thaw` and `kill`: the sessions of a jail stopped, let go on, or ended.
+//! `freeze`, `thaw` and `kill`: the processes in the sessions of a jail.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -34,7 +34,7 @@ pub(crate) struct Kill {
     jail: Jail,
 }
 
-/// The jail, or all of a family.
+/// A jail, or all jails of a family.
 #[derive(Debug, Args)]
 struct Jail {
     /// The jail's name, or its spec file.
@@ -43,15 +43,15 @@ struct Jail {
 }
 
 impl Jail {
-    /// Does `deed` to each jail that is meant, and says what came of it. Where there are several, the others are none the worse for one that cannot have it.
-    fn each(&self, deed: impl Fn(&Host, &Manifest) -> Result<String>) -> Result<CommandOutput> {
+    /// Applies `action` to each jail, and reports its result. An error does not stop the others.
+    fn each(&self, action: impl Fn(&Host, &Manifest) -> Result<String>) -> Result<CommandOutput> {
         let host = Host::new(Path::new("/"))?;
         let mut report = CommandOutput::default();
         for manifest in manifests(std::slice::from_ref(&self.target), &host)? {
-            match deed(&host, &manifest) {
-                Ok(said) => {
+            match action(&host, &manifest) {
+                Ok(result) => {
                     report.changed = true;
-                    let _ = writeln!(report.text, "{}: {said}", manifest.name);
+                    let _ = writeln!(report.text, "{}: {result}", manifest.name);
                 }
                 Err(error) => Error::merge(&mut report.failed, error),
             }
@@ -80,9 +80,13 @@ impl Freeze {
 impl Thaw {
     pub(crate) fn run(self) -> Result<CommandOutput> {
         self.jail.each(|host, manifest| {
-            let went_on = session_control::thaw(host, &manifest.name)?;
-            let said = if went_on { "thawed" } else { "nobody is in it" };
-            Ok(said.to_owned())
+            let was_thawed = session_control::thaw(host, &manifest.name)?;
+            let result = if was_thawed {
+                "thawed"
+            } else {
+                "it has no session"
+            };
+            Ok(result.to_owned())
         })
     }
 }
@@ -91,7 +95,7 @@ impl Kill {
     pub(crate) fn run(self) -> Result<CommandOutput> {
         self.jail.each(|host, manifest| {
             Ok(match session_control::kill(host, manifest)? {
-                0 => "nobody is in it".to_owned(),
+                0 => "it has no session".to_owned(),
                 ended => format!("{} ended", count(ended, "process", "processes")),
             })
         })

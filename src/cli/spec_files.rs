@@ -7,7 +7,7 @@ use super::target::members;
 use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::HostView;
 use crate::layout::TEMPLATES_DIR;
-use crate::plan::{self, Manifest, Origin};
+use crate::plan::{self, Manifest};
 use crate::span::SourceText;
 use crate::spec::{self, BuiltIn, Spec, Templates};
 
@@ -121,7 +121,7 @@ pub(crate) fn refuse_other_files(
 }
 
 /// The spec that a jail was built from, as text and as what it means with the templates of `host` as they are now.
-pub(crate) fn load_built(manifest: &Manifest, host: &HostView) -> Result<(Spec, Origin)> {
+pub(crate) fn load_built(manifest: &Manifest, host: &HostView) -> Result<(Spec, SourceText)> {
     let text = plan::spec_as_built(host, &manifest.name)?.ok_or_else(|| {
         Error::failed(format!(
             "could not read the spec of the jail `{}`",
@@ -132,7 +132,7 @@ pub(crate) fn load_built(manifest: &Manifest, host: &HostView) -> Result<(Spec, 
     })?;
     let source = spec::source(&manifest.spec, text.clone().into_bytes())?;
     let spec = spec::load(&source, &HostTemplates(host))?.member(&manifest.name)?;
-    let origin = Origin {
+    let origin = SourceText {
         name: manifest.spec.clone(),
         text,
     };

@@ -1,20 +1,20 @@
-//! `update`: each jail built again from its spec as it was built, with what the host has now.
+//! `update`: each jail is built again from its recorded spec, with the current files of the host.
 
 use std::collections::HashSet;
 use std::path::Path;
 
 use clap::Args;
 
-use super::build::summary;
 use super::spec_files::load_built;
 use super::target::{manifests, spec_changed};
+use super::transact::{Transactions, show_plans};
 use super::{CommandOutput, OutputOptions, RootOption, WriteOptions};
-use crate::apply::Transaction;
 use crate::error::{Error, Result};
 use crate::host::{Host, HostView, Package};
 use crate::names::JailName;
 use crate::plan::manifest::RecordKind;
-use crate::plan::{self, Manifest, Origin, Plan};
+use crate::plan::{self, Manifest, Plan};
+use crate::span::SourceText;
 use crate::spec::Spec;
 
 /// Arguments of `update`.
@@ -36,62 +36,45 @@ pub(crate) struct Update {
 }
 
 impl Update {
-    pub(crate) fn run(self, voice: OutputOptions) -> Result<CommandOutput> {
+    pub(crate) fn run(self, output: OutputOptions) -> Result<CommandOutput> {
         let root = self.root.path()?;
         if self.writing.dry_run {
             let view = self.root.view()?;
             let mut plans = Vec::new();
-            for part in transaction_groups(self.affected_jails(&view)?, &view)? {
-                for (spec, origin) in jails(&part, &view)? {
-                    let plan = plan::plan(&spec, origin, &view)?;
-                    plan.refuse_vanished_root(&view)?;
-                    if part.len() == 1 {
-                        plan::ensure_whole_family(&plan, "update", "", &view)?;
-                    }
-                    plans.push(plan);
+            for group in transaction_groups(self.affected_jails(&view)?, &view)? {
+                for (spec, origin) in specs_as_built(&group, &view)? {
+                    plans.push(plan_update(&spec, origin, group.len() == 1, &view)?);
                 }
             }
-            return super::build::report(&plans, &[], self.writing.json, voice, 0)
+            return show_plans(&plans, &[], self.writing.json, output)
                 .with_interruption_notice(&view);
         }
         let host = Host::new(&root)?;
-        let (_lock, mut notices) = self.writing.lock_and_recover(&host)?;
-        let mut plans = Vec::new();
+        let mut transactions = Transactions::begin(&host, &self.writing, output)?;
         let mut failed: Option<Error> = None;
-        for part in transaction_groups(self.affected_jails(&host)?, &host)? {
-            match self.update(&part, &host, voice, &mut notices) {
-                Ok(updated) => plans.extend(updated),
-                // The others are none the worse for it.
-                Err(error) => {
-                    let name = match part.as_slice() {
-                        [alone] => alone.name.as_str(),
-                        several => several.first().map_or("", |first| first.name.family_name()),
-                    };
-                    let error = error.hint(format!(
-                        "the jail `{name}` is as it was; `jailctl check {name}` shows what has changed on the host"
-                    ));
-                    Error::merge(&mut failed, error);
-                }
+        for group in transaction_groups(self.affected_jails(&host)?, &host)? {
+            // The other jails are updated all the same.
+            if let Err(error) = update_group(&group, &host, &mut transactions) {
+                let name = match group.as_slice() {
+                    [alone] => alone.name.as_str(),
+                    several => several.first().map_or("", |first| first.name.family_name()),
+                };
+                let error = error.hint(format!(
+                    "the jail `{name}` is as it was; `jailctl check {name}` shows what has changed on the host"
+                ));
+                Error::merge(&mut failed, error);
             }
         }
-        let changed = plans.iter().any(|plan| !plan.steps.is_empty());
-        if self.writing.json {
-            // There is one object, whatever happens.
-            notices.extend(failed.iter().map(ToString::to_string));
+        if let Some(error) = &failed
+            && self.writing.json
+        {
+            // Standard output has one JSON object, also where something failed.
+            transactions.notice(error.to_string());
         }
-        let mut report = if self.writing.json {
-            super::build::report(&plans, &notices, true, voice, 0)
-        } else {
-            notices.extend(plans.iter().flat_map(|plan| plan.notices.iter().cloned()));
-            CommandOutput {
-                text: plans.iter().map(summary).collect(),
-                notices,
-                ..CommandOutput::default()
-            }
-        };
-        report.changed = changed;
+        let is_empty = transactions.is_empty();
+        let mut report = transactions.report();
         match failed {
-            Some(error) if plans.is_empty() => Err(error),
+            Some(error) if is_empty => Err(error),
             Some(error) => {
                 report.code = error.kind as u8;
                 report.failed = Some(error);
@@ -101,48 +84,7 @@ impl Update {
         }
     }
 
-    /// Builds jails again, all of them or nothing.
-    fn update(
-        &self,
-        part: &[Manifest],
-        host: &Host,
-        voice: OutputOptions,
-        notices: &mut Vec<String>,
-    ) -> Result<Vec<Plan>> {
-        let jails = jails(part, host)?;
-        for manifest in part {
-            if spec_changed(manifest, host)? {
-                notices.push(format!(
-                    "`{}` is kept as it was built: `{}` has changed since, and `jailctl build` with it makes that so",
-                    manifest.name, manifest.spec
-                ));
-            }
-        }
-        let options = self.writing.options();
-        let names: Vec<&str> = part.iter().map(|manifest| manifest.name.as_str()).collect();
-        let what = format!("update of {}", names.join(", "));
-        let mut transaction = Transaction::new(host, &options, what);
-        let mut plans = Vec::new();
-        let build = || -> Result<()> {
-            for (spec, origin) in jails {
-                let plan = plan::plan(&spec, origin, host)?;
-                plan.refuse_vanished_root(host)?;
-                if part.len() == 1 {
-                    plan::ensure_whole_family(&plan, "update", "", host)?;
-                }
-                transaction.apply(&plan, &mut voice.step_logger())?;
-                plans.push(plan);
-            }
-            Ok(())
-        };
-        match build() {
-            Ok(()) => notices.extend(transaction.finish(&mut voice.step_logger())?),
-            Err(error) => return Err(transaction.roll_back(error)),
-        }
-        Ok(plans)
-    }
-
-    /// The jails that are named, less those that have nothing of the packages.
+    /// The named jails, or all; with `--packages` those that have a file of one of the packages.
     fn affected_jails(&self, view: &HostView) -> Result<Vec<Manifest>> {
         let mut jails = manifests(&self.targets, view)?;
         if self.packages.is_empty() {
@@ -157,7 +99,7 @@ impl Update {
                         files.extend(listed.iter().map(|path| merged(path).to_owned()));
                     }
                     Package::MultiArch(each) => names.extend(each),
-                    // It can just have been removed, and every jail may have been meant.
+                    // The package may just have been removed: any jail may have its files.
                     Package::Missing | Package::UnsupportedDatabase(_) => return Ok(jails),
                 }
             }
@@ -176,7 +118,46 @@ impl Update {
     }
 }
 
-/// What is updated at once: each jail alone, but those of a family together where sshd would be told something else of all of them.
+/// Builds jails again in one transaction.
+fn update_group(
+    group: &[Manifest],
+    host: &Host,
+    transactions: &mut Transactions<'_>,
+) -> Result<()> {
+    let jails = specs_as_built(group, host)?;
+    for manifest in group {
+        if spec_changed(manifest, host)? {
+            transactions.notice(format!(
+                "`{}` is updated from its recorded spec: `{}` has changed since, and `jailctl build` applies it",
+                manifest.name, manifest.spec
+            ));
+        }
+    }
+    let names: Vec<&str> = group
+        .iter()
+        .map(|manifest| manifest.name.as_str())
+        .collect();
+    let what = format!("update of {}", names.join(", "));
+    transactions.run(what, |applier| {
+        let mut jails = jails.into_iter();
+        jails.try_for_each(|(spec, origin)| {
+            applier.apply(plan_update(&spec, origin, group.len() == 1, host)?)
+        })
+    })
+}
+
+/// Plans the update of a jail, `alone` or with all others of its family.
+fn plan_update(spec: &Spec, origin: SourceText, alone: bool, view: &HostView) -> Result<Plan> {
+    let plan = plan::build_plan(spec, origin, view)?;
+    plan.refuse_vanished_root(view)?;
+    if alone {
+        plan::ensure_whole_family(&plan, "update", "", view)?;
+    }
+    Ok(plan)
+}
+
+/// The jails of each transaction: one jail, or all jails of a family where their common snippet
+/// changes.
 fn transaction_groups(jails: Vec<Manifest>, view: &HostView) -> Result<Vec<Vec<Manifest>>> {
     let mut families: Vec<Vec<Manifest>> = Vec::new();
     for manifest in jails {
@@ -189,32 +170,32 @@ fn transaction_groups(jails: Vec<Manifest>, view: &HostView) -> Result<Vec<Vec<M
             None => families.push(vec![manifest]),
         }
     }
-    let mut parts = Vec::new();
+    let mut groups = Vec::new();
     for family in families {
         if must_share_transaction(&family, view)? {
-            parts.push(family);
+            groups.push(family);
         } else {
-            parts.extend(family.into_iter().map(|manifest| vec![manifest]));
+            groups.extend(family.into_iter().map(|manifest| vec![manifest]));
         }
     }
-    Ok(parts)
+    Ok(groups)
 }
 
-/// Whether these are all jails of a family, built from one spec, and what sshd is told of them is going to change.
+/// Whether these are all jails of a family, built from one spec, whose common snippet changes.
 fn must_share_transaction(family: &[Manifest], view: &HostView) -> Result<bool> {
     let [first, others @ ..] = family else {
         return Ok(false);
     };
-    let there = Manifest::names(view)?;
-    let is_here = |name: &JailName| family.iter().any(|manifest| manifest.name == *name);
+    let built = Manifest::names(view)?;
+    let is_listed = |name: &JailName| family.iter().any(|manifest| manifest.name == *name);
     if others.is_empty()
-        || there
+        || built
             .iter()
-            .any(|name| name.is_sibling(&first.name) && !is_here(name))
+            .any(|name| name.is_sibling(&first.name) && !is_listed(name))
     {
         return Ok(false);
     }
-    // What is wrong with it is told where it is updated.
+    // Its errors are reported by its own transaction.
     let Ok((spec, origin)) = load_built(first, view) else {
         return Ok(false);
     };
@@ -223,15 +204,15 @@ fn must_share_transaction(family: &[Manifest], view: &HostView) -> Result<bool> 
             return Ok(false);
         }
     }
-    let Ok(plan) = plan::plan(&spec, origin, view) else {
+    let Ok(plan) = plan::build_plan(&spec, origin, view) else {
         return Ok(false);
     };
     Ok(plan::other_member_affected(&plan, view)?.is_some())
 }
 
-/// The specs of jails as they were built. The last of them is the one with which what they share changes.
-fn jails(part: &[Manifest], view: &HostView) -> Result<Vec<(Spec, Origin)>> {
-    let mut jails = part
+/// The specs of jails as they were built. The common snippet changes with the last of them.
+fn specs_as_built(group: &[Manifest], view: &HostView) -> Result<Vec<(Spec, SourceText)>> {
+    let mut jails = group
         .iter()
         .map(|manifest| load_built(manifest, view))
         .collect::<Result<Vec<_>>>()?;
@@ -244,7 +225,7 @@ fn jails(part: &[Manifest], view: &HostView) -> Result<Vec<(Spec, Origin)>> {
     Ok(jails)
 }
 
-/// The path as it is without /usr: lists of packages say `/bin/ls` where the file is `/usr/bin/ls`.
+/// A path without `/usr`: package lists contain `/bin/ls` where the file is `/usr/bin/ls`.
 fn merged(path: &Path) -> &Path {
     path.strip_prefix("/usr")
         .or_else(|_| path.strip_prefix("/"))

@@ -1,4 +1,4 @@
-//! Whether a host can have jails at all.
+//! Checks of a host: whether it can have jails.
 
 use std::path::Path;
 
@@ -10,14 +10,18 @@ use crate::host::{FileKind, HostView};
 use crate::layout::{JAILS_DIR, STATE};
 use crate::plan::interrupted;
 
-/// The tools of shadow that change accounts.
+/// Tools of shadow that change accounts.
 const TOOLS: [&str; 6] = [
     "chpasswd", "groupadd", "groupdel", "useradd", "userdel", "usermod",
 ];
-/// The first kernel with all that is used: openat2 and renameat2 are older, private mounts of sshd's files are not.
+/// First kernel with every call that is used: openat2(2) and renameat2(2) are older, private mounts
+/// of the files of sshd are not.
 const KERNEL: (u32, u32) = (5, 11);
 
-/// Everything that keeps the host from having jails, or from having them safely.
+/// Every problem that keeps the host from having jails, or from having them safely.
+///
+/// # Errors
+/// `Failed` if the host cannot be read.
 pub fn problems(view: &HostView) -> Result<Vec<Problem>> {
     let mut reasons = Vec::new();
     if view.is_live() {
@@ -30,9 +34,9 @@ pub fn problems(view: &HostView) -> Result<Vec<Problem>> {
                 Problem::new(
                     ProblemCode::Tool,
                     format!("there is no `{}`", path.display()),
-                    "install the package that has it: passwd, shadow or shadow-utils",
+                    "install the package that contains it: passwd, shadow or shadow-utils",
                 )
-                .why("accounts are made and removed with it"),
+                .why("it creates, changes or deletes accounts"),
             );
         }
     }
@@ -45,9 +49,9 @@ pub fn problems(view: &HostView) -> Result<Vec<Problem>> {
             Problem::new(
                 ProblemCode::Interrupted,
                 "an earlier run was interrupted",
-                "run any verb that writes, as `jailctl build`: it puts that right first",
+                "run any verb that writes, for example `jailctl build`: it undoes the earlier run first",
             )
-            .why("what it had begun is neither done nor undone"),
+            .why("its changes are incomplete"),
         );
     }
     let sshd = Config::read(view).and_then(|config| Sshd::find(view)?.info(&config));
@@ -58,7 +62,7 @@ pub fn problems(view: &HostView) -> Result<Vec<Problem>> {
                 "sshd has no subsystem `sftp`",
                 "add `Subsystem sftp internal-sftp` to /etc/ssh/sshd_config",
             )
-            .why("that door stays shut in jails with a shell"),
+            .why("jails with a shell have no sftp then"),
         ),
         Ok(_) => {}
         Err(error) => reasons.extend(error.findings.into_iter().map(|finding| Problem {
@@ -83,7 +87,7 @@ fn kernel() -> Result<Option<Problem>> {
         Problem::new(
             ProblemCode::Kernel,
             format!("the kernel is {release}"),
-            "boot a newer one",
+            "boot a newer kernel",
         )
         .why(format!("jailctl needs {}.{} or later", KERNEL.0, KERNEL.1))
     }))
@@ -100,7 +104,7 @@ fn check_path(view: &HostView, path: &Path) -> Result<Option<Problem>> {
                 fix: format!("make it one, or give jails another root than `{JAILS_DIR}`"),
             },
         };
-        let what = format!("jails cannot stand safely below `{shown}`");
+        let what = format!("jails are not safe below `{shown}`");
         Some(Problem::new(ProblemCode::Way, what, fix).why(why))
     })
 }

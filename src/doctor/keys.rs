@@ -1,4 +1,5 @@
-//! The file of keys: whether sshd will read it, and whether there is one in it.
+//! Checks of the authorized keys of a user: whether sshd reads the file, and whether it contains a
+//! key.
 
 use std::path::{Path, PathBuf};
 
@@ -8,10 +9,10 @@ use crate::layout::KEYS_DIR;
 use crate::resolve::ResolvedJail;
 use crate::spec::fingerprint;
 
-/// Most bytes of a file of keys.
+/// Largest file of keys that is read, in bytes.
 const LIMIT: u64 = 2 << 20;
 
-/// The keys of a user, with the path of their file.
+/// Path of the authorized keys of a user.
 pub(super) fn path(case: &Subject<'_>) -> PathBuf {
     ResolvedJail::state(&case.manifest.name)
         .join(KEYS_DIR)
@@ -21,7 +22,7 @@ pub(super) fn path(case: &Subject<'_>) -> PathBuf {
 pub(super) fn problems(case: &Subject<'_>) -> Result<Vec<Problem>> {
     let accounts = case.view.accounts()?;
     let found = accounts.user(&case.user);
-    // Where a password opens the account, keys need not.
+    // An account with a password need not have keys.
     let by_password = found
         .and_then(|found| found.password.as_deref())
         .is_some_and(|password| password.starts_with('$'));
@@ -33,7 +34,7 @@ pub(super) fn problems(case: &Subject<'_>) -> Result<Vec<Problem>> {
             format!("there is no file `{shown}`"),
             case.build(),
         )
-        .why("it holds the keys that open the account");
+        .why("it contains the authorized keys of the account");
         return Ok(if by_password {
             Vec::new()
         } else {
@@ -52,9 +53,9 @@ pub(super) fn problems(case: &Subject<'_>) -> Result<Vec<Problem>> {
         reasons.push(
             Problem::new(
                 ProblemCode::NoKey,
-                format!("nothing opens the account `{}`", case.user),
+                format!("no login to the account `{}` is possible", case.user),
                 format!(
-                    "put a key into `authorized_keys` of `{}`, and build",
+                    "add a key to `authorized_keys` of `{}`, and build",
                     case.manifest.spec
                 ),
             )
@@ -69,16 +70,17 @@ pub(super) fn problems(case: &Subject<'_>) -> Result<Vec<Problem>> {
         reasons.push(
             Problem::new(
                 ProblemCode::KeyBroken,
-                format!("`{shown}` holds what is no key"),
+                format!("`{shown}` has lines that are no keys"),
                 case.build(),
             )
-            .why(format!("{broken} of its lines sshd passes over")),
+            .why(format!("sshd ignores {broken} of its lines")),
         );
     }
     Ok(reasons)
 }
 
-/// sshd reads the file as the user, and with StrictModes only where nobody else can write.
+/// Checks of owner and mode: sshd reads the file as the user, and with StrictModes only if no other
+/// user can write it.
 fn modes(case: &Subject<'_>, file: &Path) -> Result<Vec<Problem>> {
     let mut reasons = Vec::new();
     for path in file.ancestors().collect::<Vec<_>>().into_iter().rev() {
@@ -86,7 +88,7 @@ fn modes(case: &Subject<'_>, file: &Path) -> Result<Vec<Problem>> {
             continue;
         };
         let shown = path.display();
-        let (needed, deed) = if path == file {
+        let (needed, action) = if path == file {
             (0o004, "read")
         } else {
             (0o001, "pass through")
@@ -97,7 +99,7 @@ fn modes(case: &Subject<'_>, file: &Path) -> Result<Vec<Problem>> {
             let bit = if path == file { "r" } else { "x" };
             (
                 format!(
-                    "`{}` may not {deed} `{shown}` (mode {:04o})",
+                    "`{}` may not {action} `{shown}` (mode {:04o})",
                     case.user,
                     stat.permissions()
                 ),
@@ -109,7 +111,7 @@ fn modes(case: &Subject<'_>, file: &Path) -> Result<Vec<Problem>> {
         reasons.push(
             Problem::new(
                 ProblemCode::KeyFile,
-                format!("sshd does not take the keys of `{}`", case.user),
+                format!("sshd refuses the file of the keys of `{}`", case.user),
                 fix,
             )
             .why(why),

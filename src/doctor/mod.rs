@@ -1,6 +1,8 @@
-//! Why somebody cannot log in, and whether a host is fit for jails. Looks only, and asks nobody but sshd.
+//! Diagnosis: why a user cannot log in, and whether a host can have jails. Reads only, and runs no
+//! program but sshd.
 //!
-//! Each reason is one that was seen: in the tests every one of them keeps a real ssh client out, or is what the build would refuse.
+//! Each problem occurs in practice: in the tests each of them keeps a real ssh client out, or a
+//! build would refuse it.
 
 mod account;
 mod host;
@@ -21,20 +23,25 @@ pub use problems::{Problem, ProblemCode};
 
 use problems::Subject;
 
-/// What was found for one user.
+/// Result of a diagnosis of one user.
 #[derive(Debug)]
 pub struct Diagnosis {
-    /// The user's jail.
+    /// Jail of the user.
     pub jail: JailName,
-    /// Every reason; none where a login should work.
+    /// Every problem of a login; none if it should work.
     pub reasons: Vec<Problem>,
-    /// What lets the user, or what runs as the user, out of the jail; none where nothing does.
+    /// Problems by which the user, or a process of the user, is outside of the jail.
     pub outside: Vec<Problem>,
-    /// What the user shares with the host in a plain chroot; `None` in a session, and where no program of the user's runs.
+    /// Access that the user has to the host in a plain chroot; `None` in a session, and if no
+    /// program of the user runs.
     pub exposure: Option<String>,
 }
 
-/// Every reason why `user` cannot log in, and everything that runs as `user` outside of the jail; `None` where no jail has such an account.
+/// Diagnoses `user`: every problem of a login, and everything that runs as `user` outside of the
+/// jail; `None` if no jail has such an account.
+///
+/// # Errors
+/// `Failed` if the host cannot be read.
 pub fn diagnose(view: &HostView, user: &str) -> Result<Option<Diagnosis>> {
     let mut found = None;
     for name in Manifest::names(view)? {
@@ -60,7 +67,8 @@ pub fn diagnose(view: &HostView, user: &str) -> Result<Option<Diagnosis>> {
     reasons.extend(root::problems(&case)?);
     reasons.extend(keys::problems(&case)?);
     reasons.extend(session::problems(&case)?);
-    // The snippet is for members of the jail's group; what sshd does with others follows from that.
+    // The snippet matches members of the group of the jail; differences for other accounts follow
+    // from that.
     let is_member = reasons
         .iter()
         .all(|reason| ![ProblemCode::AccountGone, ProblemCode::Group].contains(&reason.code));

@@ -1,12 +1,12 @@
-//! Log of the paths that a run read on a host. A later run that finds the same inodes at these paths
-//! would read the same (`replay`).
+//! Log of the paths that a run read on a host. A later run that finds the same inodes at these
+//! paths would read the same (`replay`).
 //!
 //! An access is a path, how it was resolved, and the inode that was there, or that there was none.
-//! Files that are read and directories that are listed are compared by the time of last status change
-//! (ctime) of the inode: every change of content and attributes moves it and no program can set it back
-//! (inode(7)). Directories that are only passed are compared by owner and mode. The log is invalid where
-//! inodes do not show every change, as with accounts of a directory service, and where an inode changed
-//! so shortly before that a further change could leave the same time.
+//! Files that are read and directories that are listed are compared by the time of last status
+//! change (ctime) of the inode: every change of content and attributes moves it and no program can
+//! set it back (inode(7)). Directories that are only passed are compared by owner and mode. The log
+//! is invalid where inodes do not show every change, as with accounts of a directory service, and
+//! where an inode changed so shortly before that a further change could leave the same time.
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -16,8 +16,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use super::copy::Digest;
 use super::stat::{FileKind, Stat};
 
-/// Seconds between the last change of an inode and the start of the run, at least: no file system has
-/// coarser timestamps.
+/// Seconds between the last change of an inode and the start of the run, at least: no file system
+/// has coarser timestamps.
 const TIMESTAMP_GRANULARITY: i64 = 2;
 /// First bytes of an encoded log; a new format gets a new number.
 pub(super) const MAGIC: &[u8] = b"jailctl looks 1\n";
@@ -35,8 +35,8 @@ pub(super) enum FollowMode {
     NoSymlinks,
 }
 
-/// Numbers that differ between inodes, and between states of an inode: device, inode number, and ctime
-/// or mode and owner.
+/// Numbers that differ between inodes, and between states of an inode: device, inode number, and
+/// ctime or mode and owner.
 pub(super) type Fingerprint = [u64; 4];
 
 /// Access to one path.
@@ -84,8 +84,8 @@ impl AccessLog {
         self.state().is_invalid = true;
     }
 
-    /// Records an access to the absolute `path`; `is_listed` if the names in it were read. `None` for
-    /// `stat` means that there is no inode.
+    /// Records an access to the absolute `path`; `is_listed` if the names in it were read. `None`
+    /// for `stat` means that there is no inode.
     pub(super) fn record(
         &self,
         path: &Path,

@@ -1,6 +1,6 @@
 //! Entries of passwd(5), shadow(5) and group(5), and the fields of new ones.
 
-/// A line of passwd(5), with its line of shadow(5) where that could be read.
+/// Entry of passwd(5), with its entry of shadow(5) if that is readable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UserEntry {
     /// Login name.
@@ -9,21 +9,22 @@ pub struct UserEntry {
     pub uid: u32,
     /// Primary group id.
     pub gid: u32,
-    /// The comment field.
+    /// Comment field.
     pub gecos: String,
     /// Home directory.
     pub home: String,
     /// Login shell.
     pub shell: String,
-    /// The encrypted password of shadow(5).
+    /// Encrypted password of shadow(5).
     pub password: Option<String>,
-    /// The day the account expires of shadow(5), in days since the epoch.
+    /// Expiry date of shadow(5), in days since 1970-01-01.
     pub expires: Option<i64>,
-    /// The day from which shadow(5) asks for a new password before anything else; 0 for at once.
+    /// Day from which shadow(5) requires a new password at login, in days since 1970-01-01; 0 for
+    /// the next login.
     pub stale: Option<i64>,
 }
 
-/// A line of group(5).
+/// Entry of group(5).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group {
     /// Group name.
@@ -34,7 +35,7 @@ pub struct Group {
     pub members: Vec<String>,
 }
 
-/// Where an account belongs.
+/// Fields of an account that a build can change.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct AccountFields {
     /// Primary group id.
@@ -43,13 +44,14 @@ pub struct AccountFields {
     pub home: String,
     /// Login shell.
     pub shell: String,
-    /// The comment field.
+    /// Comment field.
     pub gecos: String,
-    /// Further groups, sorted.
+    /// Supplementary groups, sorted.
     pub groups: Vec<String>,
 }
 
-/// What useradd(8) is to make. The account is made closed: no password works, and it has expired.
+/// Account that useradd(8) is to create. It is created closed: no password matches, and it has
+/// expired.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct NewAccount {
     /// Login name.
@@ -58,12 +60,12 @@ pub struct NewAccount {
     pub uid: u32,
     /// Primary group id.
     pub gid: u32,
-    /// The comment field.
+    /// Comment field.
     pub gecos: String,
-    /// Home directory, not made.
+    /// Home directory; it is not created.
     pub home: String,
     /// Login shell.
     pub shell: String,
-    /// Further groups.
+    /// Supplementary groups.
     pub groups: Vec<String>,
 }

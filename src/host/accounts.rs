@@ -1,6 +1,7 @@
-//! Accounts, looked up in the host's own files and, on the running system, through NSS.
+//! Accounts in the files of a host and, on the running system, in NSS.
 //!
-//! With NSS, not finding a name proves nothing (a directory server can be away), so what is absent here is still given to useradd(8) to refuse.
+//! A name that NSS does not find may exist all the same (a directory server can be unreachable), so
+//! useradd(8) still has to accept a name that is free here.
 
 use std::path::Path;
 
@@ -8,22 +9,23 @@ use super::account_entry::{AccountFields, Group, UserEntry};
 use super::view::HostView;
 use crate::error::Result;
 
-/// Account files above this size are not what they seem.
+/// Largest account file that is read, in bytes.
 const FILE_LIMIT: u64 = 64 << 20;
 
-/// A host's accounts as they were read.
+/// Accounts of a host at the time of reading. Each call of [`HostView::accounts`] reads the files
+/// again.
 #[derive(Clone, Debug)]
 pub struct Accounts {
-    /// passwd(5), in its order.
+    /// Entries of passwd(5), in the order of the file.
     pub users: Vec<UserEntry>,
-    /// group(5), in its order.
+    /// Entries of group(5), in the order of the file.
     pub groups: Vec<Group>,
-    /// Names that shadow(5) has and passwd(5) lacks: what is left where userdel(8) was cut short.
+    /// Names in shadow(5) that passwd(5) does not have, as an interrupted userdel(8) leaves them.
     pub half_users: Vec<String>,
-    /// Names that gshadow(5) has and group(5) lacks, likewise.
+    /// Names in gshadow(5) that group(5) does not have.
     pub half_groups: Vec<String>,
     live: bool,
-    /// As [`HostView::with_id_gap`] says.
+    /// As in [`HostView::with_id_gap`].
     id_gap: u32,
     uid_range: (u32, u32),
     gid_range: (u32, u32),
@@ -34,7 +36,8 @@ pub struct Accounts {
 const OF_FILES: [&str; 3] = ["files", "compat", "systemd"];
 
 impl HostView {
-    /// Whether accounts come from anywhere but files, as from a directory service, by nsswitch.conf(5).
+    /// Whether accounts have other sources than files, for example a directory service:
+    /// nsswitch.conf(5).
     fn uses_directory_service(&self) -> Result<bool> {
         let text = self.read(Path::new("/etc/nsswitch.conf"), FILE_LIMIT)?;
         let text = String::from_utf8_lossy(text.as_deref().unwrap_or_default()).into_owned();
@@ -50,7 +53,10 @@ impl HostView {
         Ok(words.any(|word| !word.starts_with('[') && !OF_FILES.contains(&word)))
     }
 
-    /// Reads the host's account files. shadow(5) is left out where it cannot be read.
+    /// Reads the account files of the host. Passwords are `None` if shadow(5) is not readable.
+    ///
+    /// # Errors
+    /// `Failed` if passwd(5) or group(5) cannot be read.
     pub fn accounts(&self) -> Result<Accounts> {
         let text = |path: &str| -> Result<String> {
             let bytes = self.read(Path::new(path), FILE_LIMIT)?;
@@ -63,7 +69,7 @@ impl HostView {
             .lines()
             .filter_map(passwd_line)
             .collect();
-        // Only root reads it; whoever may not still sees the rest.
+        // Only root can read it; other users get the other fields.
         let shadow = text("/etc/shadow").unwrap_or_default();
         let secrets: std::collections::HashMap<&str, (&str, &str, Option<i64>)> = shadow
             .lines()
@@ -125,17 +131,17 @@ impl HostView {
 }
 
 impl Accounts {
-    /// The account of the files.
+    /// Entry of the user in the files.
     pub fn user(&self, name: &str) -> Option<&UserEntry> {
         self.users.iter().find(|user| user.name == name)
     }
 
-    /// The group of the files.
+    /// Entry of the group in the files.
     pub fn group(&self, name: &str) -> Option<&Group> {
         self.groups.iter().find(|group| group.name == name)
     }
 
-    /// Where an account of the files belongs.
+    /// Fields of an account of the files.
     pub fn belonging(&self, account: &UserEntry) -> AccountFields {
         let mut groups: Vec<String> = self
             .groups
@@ -153,23 +159,24 @@ impl Accounts {
         }
     }
 
-    /// Whether any source of accounts knows the name.
+    /// Whether the files or NSS have a user of this name.
     pub fn user_known(&self, name: &str) -> bool {
         self.user(name).is_some() || (self.live && users::get_user_by_name(name).is_some())
     }
 
-    /// Whether any source of groups knows the name.
+    /// Whether the files or NSS have a group of this name.
     pub fn group_known(&self, name: &str) -> bool {
         self.group(name).is_some() || (self.live && users::get_group_by_name(name).is_some())
     }
 
-    /// Whether any source of accounts knows the user id.
+    /// Whether the files or NSS have this user id.
     pub fn uid_known(&self, uid: u32) -> bool {
         self.users.iter().any(|user| user.uid == uid)
             || (self.live && users::get_user_by_uid(uid).is_some())
     }
 
-    /// Whether only accounts of which `is_meant` holds have the user id, by the files and by what any source says who has it.
+    /// Whether every account with this user id satisfies `is_meant`: the accounts of the files, and
+    /// the account that NSS returns for the id.
     pub fn has_alone(&self, uid: u32, is_meant: impl Fn(&UserEntry) -> bool) -> bool {
         let named = users::get_user_by_uid(uid).filter(|_| self.live);
         let mut of_files = self.users.iter().filter(|user| user.uid == uid);
@@ -180,14 +187,15 @@ impl Accounts {
         is_named && of_files.all(is_meant)
     }
 
-    /// Whether any source of groups knows the group id.
+    /// Whether the files or NSS have this group id.
     pub fn gid_known(&self, gid: u32) -> bool {
         self.groups.iter().any(|group| group.gid == gid)
             || (self.live && users::get_group_by_gid(gid).is_some())
     }
 
-    /// The user id that a new account gets: one above the highest in use, as useradd(8) chooses, so that one whose files may still lie about is
-    /// not used again at once; the lowest free one where the top of the range is taken. `taken` are those promised already.
+    /// User id of a new account: above the highest in use, as useradd(8) chooses, so that an id
+    /// that still owns files is not used again at once; the lowest free id if the range ends there.
+    /// `taken` are ids of other new accounts.
     pub fn free_uid(&self, taken: &[u32]) -> Option<u32> {
         let used: Vec<u32> = self
             .users
@@ -198,7 +206,7 @@ impl Accounts {
         free_id(self.uid_range, self.id_gap, &used, |id| self.uid_known(id))
     }
 
-    /// The group id that a new group gets; chosen as user ids are.
+    /// Group id of a new group, chosen as user ids are.
     pub fn free_gid(&self, taken: &[u32]) -> Option<u32> {
         let used: Vec<u32> = self
             .groups

@@ -1,7 +1,7 @@
-//! A directory of a host, open for looking at its entries one by one. Has no method that writes.
+//! An open directory of a host, for reads of many of its entries. Has no method that writes.
 //!
-//! Where much of one directory is looked at, this costs one system call for an entry and no walk of the path. Names are single components and
-//! links are never followed, so that nothing outside the directory is reached.
+//! A read costs one system call and no walk of the path. Names are single components and links are
+//! never followed, so that nothing outside of the directory is reached.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -28,7 +28,10 @@ pub struct DirReader {
 }
 
 impl HostView {
-    /// Opens the directory at `path`, a path free of links.
+    /// Opens the directory at `path`, a path without links.
+    ///
+    /// # Errors
+    /// `Failed` if there is none, or a component is a link.
     pub fn open_dir_reader(&self, path: &Path) -> Result<DirReader> {
         let flags = OFlags::PATH | OFlags::DIRECTORY;
         let handle = self.open2(path, flags, ResolveFlags::NO_SYMLINKS)?;
@@ -41,7 +44,10 @@ impl HostView {
 }
 
 impl DirReader {
-    /// The facts of an entry; `None` where there is none.
+    /// Stat of an entry, a link not followed; `None` if it does not exist.
+    ///
+    /// # Errors
+    /// The error of fstatat(2); the access log is invalid then.
     pub fn lstat(&self, name: &OsStr) -> io::Result<Option<Stat>> {
         let stat: Option<Stat> =
             match statat(&self.handle, single(name)?, AtFlags::SYMLINK_NOFOLLOW) {
@@ -65,14 +71,21 @@ impl DirReader {
         Ok(stat)
     }
 
-    /// The text of a symbolic link.
+    /// Text of a symbolic link.
+    ///
+    /// # Errors
+    /// The error of readlinkat(2).
     pub fn read_link(&self, name: &OsStr) -> io::Result<PathBuf> {
         let text = readlinkat(&self.handle, single(name)?, Vec::with_capacity(256))?;
         Ok(PathBuf::from(OsString::from_vec(text.into_bytes())))
     }
 
-    /// Opens what [`DirReader::lstat`] has shown to be a regular file, for reading at offsets. If something else has taken its place, nothing is
-    /// followed or waited for: a link and a socket are refused here, a directory and a pipe when they are read.
+    /// Opens a regular file, as [`DirReader::lstat`] has found it, for reads at offsets. If it was
+    /// replaced since, nothing is followed or waited for: a link and a socket are refused here, a
+    /// directory and a pipe when they are read.
+    ///
+    /// # Errors
+    /// The error of openat(2).
     pub fn open(&self, name: &OsStr) -> io::Result<File> {
         let flags =
             OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;

@@ -1,7 +1,13 @@
-//! The one door to the system. [`HostView`] reads; [`Host`] writes as well. Nothing here knows what a jail is.
+//! All access to the system. [`HostView`] reads; [`Host`] writes too. Nothing here depends on
+//! jails.
 //!
-//! A host is a value: the running system, or any directory that holds one (`--root DIR`). Every path given to a [`HostView`] is resolved with the
-//! host's root as `/`, so that no link of a directory tree leads out to the system that jailctl runs on.
+//! A host is a value: the running system, or a directory that contains one (`--root DIR`). Every
+//! path of a [`HostView`] is resolved with the root of the host as `/`, so that no link in a
+//! directory leads out to the running system.
+//!
+//! # Errors
+//! Unless documented otherwise, functions return `ErrorKind::Failed`, exit status 4, with the
+//! system call, the path and the text of errno. Reads change nothing.
 
 mod access_log;
 mod account_entry;
@@ -14,6 +20,7 @@ mod copy;
 mod dir;
 mod dir_cache;
 mod dir_reader;
+mod empty_dirs;
 pub mod glob;
 mod hard_link;
 mod inventory;

@@ -2,8 +2,8 @@
 
 use super::account_entry::{Group, NewAccount, UserEntry};
 
-/// Accounts and groups that reads of a host include although they do not exist yet, and the ids that
-/// stay free for others.
+/// Accounts and groups that reads of a host include although they do not exist yet, and the ids
+/// that stay free for others.
 #[derive(Debug, Default)]
 pub(super) struct AssumedAccounts {
     /// Number of ids left free between the highest id in use and the next new one.

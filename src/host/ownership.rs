@@ -1,5 +1,5 @@
-//! Checks of owner and mode: a user who can write a file or directory that root relies on decides what
-//! root does.
+//! Checks of owner and mode: a user who can write a file or directory that root relies on decides
+//! what root does.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -26,7 +26,8 @@ enum Access {
     Owns(u32),
 }
 
-/// Whether a user id is 0, the real user id of this process or, if that is 0, the caller of sudo(8).
+/// Whether a user id is 0, the real user id of this process or, if that is 0, the caller of
+/// sudo(8).
 pub(super) fn is_trusted(uid: u32) -> bool {
     let caller = rustix::process::getuid().as_raw();
     let by_sudo = || {
@@ -127,8 +128,8 @@ pub enum OwnershipFlaw {
 }
 
 impl OwnershipFlaw {
-    /// The flaw of the inode with this `stat`: owner first, then mode; `None` if it is owned by root and
-    /// not writable by others.
+    /// The flaw of the inode with this `stat`: owner first, then mode; `None` if it is owned by
+    /// root and not writable by others.
     pub fn of(stat: &Stat) -> Option<Self> {
         if stat.uid != 0 {
             Some(Self::Owner(stat.uid))

@@ -25,21 +25,22 @@ impl HostView {
         self
     }
 
-    /// Invalidates the access log, if there is one: the run depends on something that no inode shows.
+    /// Invalidates the access log, if there is one: the run depends on something that no inode
+    /// shows.
     pub fn invalidate_access_log(&self) {
         if let Some(log) = &self.access_log {
             log.invalidate();
         }
     }
 
-    /// Encodes the accesses so far for [`HostView::replay`] under `key`, with the `notices` of the run, and
-    /// empties the log; `None` if there is no log, or if it is invalid.
+    /// Encodes the accesses so far for [`HostView::replay`] under `key`, with the `notices` of the
+    /// run, and empties the log; `None` if there is no log, or if it is invalid.
     pub fn access_log(&self, key: &Digest, notices: &[String]) -> Option<Vec<u8>> {
         self.access_log.as_ref()?.encode(key, notices)
     }
 
-    /// Compares the inodes of this host with the encoded access log at `path`. Returns the notices of the
-    /// run that wrote it, if it was written under `key` and nothing has changed.
+    /// Compares the inodes of this host with the encoded access log at `path`. Returns the notices
+    /// of the run that wrote it, if it was written under `key` and nothing has changed.
     pub fn replay(&self, path: &Path, key: &Digest) -> Option<Vec<String>> {
         let bytes = self.read(path, LIMIT).ok()??;
         let mut rest = bytes
@@ -77,8 +78,8 @@ impl HostView {
         Some(notices)
     }
 
-    /// Whether the entries of `parent` in the encoded group `inner` have the recorded inodes; `None` if
-    /// the encoding is damaged.
+    /// Whether the entries of `parent` in the encoded group `inner` have the recorded inodes;
+    /// `None` if the encoding is damaged.
     fn is_unchanged(&self, mode: FollowMode, parent: &Path, mut inner: &[u8]) -> Option<bool> {
         let resolve = match mode {
             FollowMode::NoSymlinks => ResolveFlags::NO_SYMLINKS,

@@ -1,4 +1,4 @@
-//! Reading a host, and nothing else: what `resolve`, `elf` and `plan` are given.
+//! Reads of a host without the right to write: the argument of `resolve`, `elf` and `plan`.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -17,33 +17,33 @@ use super::overlay::AssumedAccounts;
 use super::stat::{FileKind, Stat};
 use crate::error::{Error, ErrorKind, Finding, Result};
 
-/// Links followed before a path counts as a loop, as in path_resolution(7).
+/// Most links of a path, as in path_resolution(7): ELOOP above.
 pub(super) const LINK_LIMIT: usize = 40;
 
 /// Directories in which programs of the host are searched: `PATH` of root's login shell.
 const ROOT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// Mount options that decide what a jail's programs can do.
+/// Mount options that decide which programs and devices of a jail work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MountFlags {
-    /// No program starts.
+    /// `noexec`: no program starts.
     pub noexec: bool,
-    /// No device works.
+    /// `nodev`: no device works.
     pub nodev: bool,
 }
 
-/// What was passed on the way to a file: where it really is, and each symbolic link that led there.
+/// A resolved path with the symbolic links that were followed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResolvedPath {
-    /// The path without a symbolic link in it.
+    /// The path without symbolic links.
     pub real: PathBuf,
-    /// The facts of what is there.
+    /// Stat of the inode.
     pub stat: Stat,
-    /// Each link passed, in order: its own path, free of links but for its last component, and its text.
+    /// Links in their order, each with its path, which has no further link in it, and its text.
     pub links: Vec<(PathBuf, PathBuf)>,
 }
 
-/// A host to read from. Has no method that writes.
+/// A host for reads. Has no method that writes.
 #[derive(Debug)]
 pub struct HostView {
     root: OwnedFd,
@@ -55,8 +55,11 @@ pub struct HostView {
 }
 
 impl HostView {
-    /// The host whose root directory is `path`: `/` for the running system. No part of `path` may be a
-    /// symbolic link, which somebody could point at `/` after it was looked at.
+    /// The host with the root directory `path`: `/` for the running system. No component of `path`
+    /// may be a symbolic link, since a user could point it at `/` after a check.
+    ///
+    /// # Errors
+    /// `Failed` if `path` is no directory, or has a link.
     pub fn new(path: &Path) -> Result<Self> {
         let root = openat2(
             CWD,
@@ -82,32 +85,35 @@ impl HostView {
         self
     }
 
-    /// Reads `accounts` and `groups` (names with group ids) as if they existed: a plan that runs after
-    /// their creation is made before it.
+    /// Reads `accounts` and `groups` (names with group ids) as if they existed: a plan that runs
+    /// after their creation is made before it.
     pub fn assume_accounts(&mut self, accounts: Vec<NewAccount>, groups: Vec<(String, u32)>) {
         self.assumed.add(accounts, groups);
     }
 
-    /// Whether this is the running system and not a directory that holds one.
+    /// Whether this is the running system and not a directory that contains one.
     pub fn is_live(&self) -> bool {
         self.path == Path::new("/")
     }
 
-    /// What `look` finds on the running system, which this host need not be.
-    pub fn on_live_host<T>(&self, look: impl FnOnce(&Self) -> Result<T>) -> Result<T> {
+    /// Calls `read` with the running system, which may be another host than this one.
+    ///
+    /// # Errors
+    /// As `read`.
+    pub fn on_live_host<T>(&self, read: impl FnOnce(&Self) -> Result<T>) -> Result<T> {
         if self.is_live() {
-            look(self)
+            read(self)
         } else {
-            look(&Self::new(Path::new("/"))?)
+            read(&Self::new(Path::new("/"))?)
         }
     }
 
-    /// Where the host's root is on the running system.
+    /// Path of the root of this host on the running system.
     pub fn root_path(&self) -> &Path {
         &self.path
     }
 
-    /// `path` of this host as the running system would name it, for messages.
+    /// Path on the running system of `path` of this host, for messages.
     pub fn display_path(&self, path: &Path) -> PathBuf {
         if self.is_live() {
             path.to_owned()
@@ -135,7 +141,7 @@ impl HostView {
                 Mode::empty(),
                 resolve,
             ) {
-                // A rename somewhere on the host during the walk; openat2(2) says to try again.
+                // A rename anywhere on the host during the walk; openat2(2) documents the retry.
                 Err(Errno::AGAIN) => {}
                 other => return other,
             }
@@ -149,15 +155,22 @@ impl HostView {
         Error::io(action, &self.display_path(path), &errno.into())
     }
 
-    /// Opens a regular file for reading, following links. Never blocks: a FIFO or device is refused, not opened.
+    /// Opens a regular file for reading, links followed. Never blocks: a FIFO or device is refused,
+    /// not opened.
+    ///
+    /// # Errors
+    /// `Failed` if there is no regular file.
     pub fn open(&self, path: &Path) -> Result<File> {
         self.try_open(path)?
             .ok_or_else(|| self.record_failure("open", path, Errno::NOENT))
     }
 
-    /// As [`HostView::open`], with `None` where there is no such file.
+    /// As [`HostView::open`]; `None` if the path does not exist.
+    ///
+    /// # Errors
+    /// As [`HostView::open`].
     pub fn try_open(&self, path: &Path) -> Result<Option<File>> {
-        // To open a device can make it do something, so it is looked at first.
+        // Opening a device can have effects, so the type is checked first.
         let Some(stat) = self.stat(path)? else {
             return Ok(None);
         };
@@ -180,18 +193,21 @@ impl HostView {
             .map(Stat::from)
             .map_err(|errno| self.record_failure("stat", path, errno))?;
         if now.kind() != FileKind::File {
-            return Err(refuse("something else took its place as it was opened"));
+            return Err(refuse("it was replaced as it was opened"));
         }
         Ok(Some(File::from(handle)))
     }
 
-    /// As openat2(2), inside the host's root, with further flags on the way.
+    /// openat2(2) inside the root of the host, with further flags of the resolution.
     pub(super) fn open2(&self, path: &Path, flags: OFlags, extra: ResolveFlags) -> Result<OwnedFd> {
         self.openat2_with(path, flags, extra)
             .map_err(|errno| self.record_failure("open", path, errno))
     }
 
-    /// Opens the regular file at `path`, a path free of links, if it is still the one that `stat` describes.
+    /// Opens the regular file at `path`, a path without links, if it is still the inode of `stat`.
+    ///
+    /// # Errors
+    /// `Failed` if it has changed, or a component is a link.
     pub fn open_no_symlinks(&self, path: &Path, stat: &Stat) -> Result<File> {
         let handle = self.open2(
             path,
@@ -209,27 +225,34 @@ impl HostView {
                 "could not read `{}`",
                 self.display_path(path).display()
             ))
-            .why("it changed after it was looked at")
+            .why("it changed after it was read")
             .hint("run the command again once nothing writes to it"));
         }
         Ok(File::from(handle))
     }
 
-    /// The whole of a small file, at most `limit` bytes; `None` where there is no such file.
+    /// Content of a file of at most `limit` bytes, links followed; `None` if the path does not
+    /// exist.
+    ///
+    /// # Errors
+    /// `Failed` if it is larger, no regular file, or cannot be read.
     pub fn read(&self, path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
         Ok(self
             .read_with_stat(path, limit)?
             .map(|(content, _)| content))
     }
 
-    /// As [`HostView::read`], with the facts of the very inode that was read.
+    /// As [`HostView::read`], with the stat of the inode that was read.
+    ///
+    /// # Errors
+    /// As [`HostView::read`].
     pub fn read_with_stat(&self, path: &Path, limit: u64) -> Result<Option<(Vec<u8>, Stat)>> {
         let Some(file) = self.try_open(path)? else {
             return Ok(None);
         };
         let stat =
             rustix::fs::fstat(&file).map_err(|errno| self.record_failure("stat", path, errno))?;
-        // Room for all of it and the byte that says that it is all.
+        // Room for the content and one more byte, so that the end is seen by a short read.
         let size = u64::try_from(stat.st_size).unwrap_or(0).min(limit);
         let mut content = Vec::with_capacity(usize::try_from(size).unwrap_or(0) + 1);
         file.take(limit + 1)
@@ -245,12 +268,18 @@ impl HostView {
         Ok(Some((content, stat.into())))
     }
 
-    /// The facts of what `path` leads to; `None` where it leads nowhere.
+    /// Stat of `path`, links followed; `None` if it does not exist.
+    ///
+    /// # Errors
+    /// `Failed` if it cannot be read.
     pub fn stat(&self, path: &Path) -> Result<Option<Stat>> {
         self.stat_with(path, FollowMode::Follow)
     }
 
-    /// The facts of `path` itself, a link not followed; `None` where there is nothing.
+    /// Stat of `path`, a link in the last component not followed; `None` if it does not exist.
+    ///
+    /// # Errors
+    /// `Failed` if it cannot be read.
     pub fn lstat(&self, path: &Path) -> Result<Option<Stat>> {
         self.stat_with(path, FollowMode::NoFollow)
     }
@@ -283,7 +312,10 @@ impl HostView {
         }
     }
 
-    /// How the file system that holds `path` is mounted.
+    /// Mount options of the file system of `path`.
+    ///
+    /// # Errors
+    /// `Failed` if the path does not exist.
     pub fn mount_flags(&self, path: &Path) -> Result<MountFlags> {
         let handle = self
             .openat2(path, OFlags::PATH)
@@ -297,7 +329,10 @@ impl HostView {
         })
     }
 
-    /// The text of the symbolic link at `path`.
+    /// Text of the symbolic link at `path`.
+    ///
+    /// # Errors
+    /// `Failed` if there is no link.
     pub fn read_link(&self, path: &Path) -> Result<PathBuf> {
         let handle = self
             .openat2(path, OFlags::PATH | OFlags::NOFOLLOW)
@@ -312,7 +347,10 @@ impl HostView {
         Ok(PathBuf::from(OsString::from_vec(text.into_bytes())))
     }
 
-    /// The names in a directory, sorted, `.` and `..` left out; `None` where there is no such directory.
+    /// Names in a directory, sorted, without `.` and `..`; `None` if there is no such directory.
+    ///
+    /// # Errors
+    /// `Failed` if it cannot be read.
     pub fn list(&self, path: &Path) -> Result<Option<Vec<OsString>>> {
         let handle = match self.openat2(path, OFlags::RDONLY | OFlags::DIRECTORY) {
             Ok(handle) => handle,
@@ -332,9 +370,12 @@ impl HostView {
             .map_err(|errno| self.record_failure("list", path, errno))
     }
 
-    /// Follows `path` and says where it ends and which links it passed; `None` where it ends nowhere.
+    /// Resolves `path`; `None` if it does not exist.
+    ///
+    /// # Errors
+    /// `Failed` if it has more than 40 links or a component cannot be read.
     pub fn resolve_links(&self, path: &Path) -> Result<Option<ResolvedPath>> {
-        // Most paths pass no link, or one at their end, which one call each tells.
+        // Most paths have no link, or one at their end, which one call each resolves.
         let flags = OFlags::PATH | OFlags::NOFOLLOW;
         let mut links: Vec<(PathBuf, PathBuf)> = Vec::new();
         let mut next = plain(path);
@@ -439,13 +480,14 @@ impl HostView {
     }
 }
 
-/// A path without empty components and dots; `None` where it goes up.
+/// A path without empty components and dots; `None` if it has `..`.
 fn plain(path: &Path) -> Option<PathBuf> {
     let goes_up = path.components().any(|part| part == Component::ParentDir);
     (!goes_up).then(|| path.components().collect())
 }
 
-/// Where a link leads whose own path is free of links but for its last component: `..` at the beginning is then the directory above by its text.
+/// Path that a link resolves to whose own path has no other link: `..` at its beginning is then the
+/// parent by text.
 fn beside(link: &Path, target: &Path) -> Option<PathBuf> {
     let mut base = link.parent()?.to_owned();
     let mut ahead = target.components().peekable();
@@ -455,7 +497,7 @@ fn beside(link: &Path, target: &Path) -> Option<PathBuf> {
     plain(&base.join(ahead.collect::<PathBuf>()))
 }
 
-/// The components of a path, last first, so that the next one can be popped.
+/// Components of a path, last first, so that the next one can be popped.
 pub(super) fn components(path: &Path) -> Vec<OsString> {
     path.components()
         .rev()
@@ -467,7 +509,7 @@ pub(super) fn components(path: &Path) -> Vec<OsString> {
         .collect()
 }
 
-/// The sorted names in an open directory.
+/// Sorted names in an open directory.
 pub(super) fn names(directory: impl AsFd) -> std::result::Result<Vec<OsString>, Errno> {
     let mut names = Vec::new();
     for entry in rustix::fs::Dir::read_from(directory)? {

@@ -1,4 +1,4 @@
-//! The right to change a host.
+//! Changes of a host.
 
 use std::ffi::OsStr;
 use std::ops::Deref;
@@ -25,17 +25,18 @@ impl Deref for Host {
 }
 
 impl Host {
-    /// The host whose root directory is `root`: `/` for the running system. Only root may change a host.
+    /// The host with the root directory `root`: `/` for the running system.
     ///
     /// # Errors
-    /// Refuses others than root, and what [`HostView::refuse_unsafe_accounts`] refuses.
+    /// `Failed` if the caller is not root, and as [`HostView::refuse_unsafe_accounts`].
     pub fn new(root: &Path) -> Result<Self> {
         if !rustix::process::geteuid().is_root() {
             return Err(Error::failed("could not change the host")
-                .why("only root may")
+                .why("only root may do that")
                 .hint("run it with sudo"));
         }
-        // For the host's programs that are run: what is made here gets its mode by descriptor.
+        // For programs of the host that are run: files that jailctl creates get their mode by
+        // descriptor.
         rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
         let view = HostView::new(root)?;
         view.refuse_unsafe_accounts()?;
@@ -58,9 +59,12 @@ impl Host {
         }
     }
 
-    /// Opens the directory at `path`, which root alone controls, and makes what is missing of it. `/run -> …` and the like are followed, inside
-    /// the host.
-    pub fn ensure_root_dir(&self, path: &Path, made: Ownership) -> Result<Dir> {
+    /// Opens the directory at `path`, which only root controls, and creates its missing components
+    /// with the owner `made`. Links like `/run -> ...` are followed, inside the host.
+    ///
+    /// # Errors
+    /// `Failed`; some components may be created.
+    pub fn ensure_root_dir(&self, path: &Path, owner: Ownership) -> Result<Dir> {
         let mut known = path;
         while self.stat(known)?.is_none() {
             known = known.parent().unwrap_or(Path::new("/"));
@@ -72,18 +76,20 @@ impl Host {
             .components()
         {
             if let Component::Normal(name) = component {
-                dir = dir.ensure_dir(Path::new(name), made)?.0;
+                dir = dir.ensure_dir(Path::new(name), owner)?.0;
             }
         }
         Ok(dir)
     }
 
-    /// Opens the directory at `path`, which somebody typed, and makes what is missing of it. Follows
-    /// links as [`HostView::locate`] does: none that others than root could have put there.
+    /// Opens the directory at `path`, an argument of the command line, and creates its missing
+    /// components with the owner `made`. Follows links as [`HostView::locate`] does: none that a
+    /// user other than root could have put there.
     ///
     /// # Errors
-    /// Where such a link is on the way, or something else than a directory.
-    pub fn given_dir(&self, path: &Path, made: Ownership) -> Result<Dir> {
+    /// `Failed` if there is such a link or a component is no directory; some components may be
+    /// created.
+    pub fn given_dir(&self, path: &Path, owner: Ownership) -> Result<Dir> {
         let refuse = |why: String| {
             let shown = self.display_path(path).display().to_string();
             Error::failed(format!("could not use `{}`", shown.escape_debug())).why(why)
@@ -114,10 +120,10 @@ impl Host {
             .components()
         {
             match component {
-                Component::Normal(name) => dir = dir.ensure_dir(Path::new(name), made)?.0,
+                Component::Normal(name) => dir = dir.ensure_dir(Path::new(name), owner)?.0,
                 Component::ParentDir => {
                     return Err(refuse(
-                        "it leads back out of a directory that is not there".to_owned(),
+                        "it has `..` after a directory that does not exist".to_owned(),
                     ));
                 }
                 _ => {}
@@ -126,7 +132,10 @@ impl Host {
         Ok(dir)
     }
 
-    /// Opens the directory that holds `path` and gives the last component.
+    /// Open directory that contains `path`, and the last component.
+    ///
+    /// # Errors
+    /// `Failed` if the directory does not exist, or `path` is `/`.
     pub fn parent_of<'p>(&self, path: &'p Path) -> Result<(Dir, &'p OsStr)> {
         let name = path
             .file_name()
@@ -137,7 +146,11 @@ impl Host {
         ))
     }
 
-    /// Opens the directory at `path`, no part of which may be a link; `None` where there is none.
+    /// Opens the directory at `path`, no component of which may be a link; `None` if it does not
+    /// exist.
+    ///
+    /// # Errors
+    /// `Failed` if there is a link, or no directory.
     pub fn open_dir_nofollow(&self, path: &Path) -> Result<Option<Dir>> {
         if self.lstat(path)?.is_none() {
             return Ok(None);
@@ -146,7 +159,7 @@ impl Host {
         slash.try_open_dir(path.strip_prefix("/").unwrap_or(path))
     }
 
-    /// The facts of the host that decide what may be read and written, without the right to write.
+    /// This host without the right to write.
     pub fn view(&self) -> &HostView {
         &self.view
     }

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::manifest::{AccountRecord, OriginalAccount};
-use super::{Manifest, SNIPPET_LIMIT, Step, expiry};
+use super::manifest::{AccountRecord, Manifest, OriginalAccount};
+use super::step::Step;
+use super::text_file::TEXT_LIMIT;
 use crate::error::{Error, Result};
 use crate::host::{AccountFields, Accounts, Expiry, HostView, NewAccount, UserEntry};
-use crate::layout::KEYS_DIR;
 use crate::resolve::{Confinement, ResolvedJail, WantedAccount, is_adopted};
 use crate::spec::Password;
 
@@ -16,8 +16,8 @@ pub(super) fn steps(
     accounts: &Accounts,
     manifest: Option<&Manifest>,
     view: &HostView,
-    steps: &mut Vec<Step>,
-) -> Result<()> {
+) -> Result<Vec<Step>> {
+    let mut steps = Vec::new();
     if let Some(Confinement { group, .. }) = &wanted.lock
         && accounts.group(&group.name).is_none()
     {
@@ -72,7 +72,7 @@ pub(super) fn steps(
             Some(_) => {}
         }
     }
-    Ok(())
+    Ok(steps)
 }
 
 /// The further groups that an account which was taken over is to have: those of the spec, and those that an admin put it into, but not those that only an earlier spec did.
@@ -131,6 +131,7 @@ pub(super) fn original_accounts(
 /// The step by which an account leaves a jail: what was taken over is given back, what was made is deleted.
 pub(super) fn account_exit_step(
     found: &UserEntry,
+    gid: u32,
     manifest: Option<&Manifest>,
     purge: bool,
 ) -> Result<Step> {
@@ -138,6 +139,7 @@ pub(super) fn account_exit_step(
         return Ok(Step::DeleteAccount {
             user: found.name.clone(),
             uid: found.uid,
+            gid,
             purge,
         });
     }
@@ -162,11 +164,11 @@ pub(super) fn credential_steps(
     accounts: &Accounts,
     is_closed: bool,
     view: &HostView,
-    steps: &mut Vec<Step>,
-) -> Result<()> {
-    let keys = ResolvedJail::state(&wanted.name).join(KEYS_DIR);
+) -> Result<Vec<Step>> {
+    let mut steps = Vec::new();
+    let keys = ResolvedJail::state(&wanted.name).join("keys");
     for account in &wanted.accounts {
-        let have = view.read(&keys.join(&account.name), SNIPPET_LIMIT)?;
+        let have = view.read(&keys.join(&account.name), TEXT_LIMIT)?;
         if is_closed || have.as_deref() != Some(account.keys.as_bytes()) {
             steps.push(Step::WriteKeys {
                 user: account.name.clone(),
@@ -190,7 +192,7 @@ pub(super) fn credential_steps(
             });
         }
     }
-    Ok(())
+    Ok(steps)
 }
 
 /// Lets the accounts log in that cannot, or not as long as they should.
@@ -232,4 +234,18 @@ fn enable_until(
         .is_some_and(|day| is == Expiry::Day(day));
     let is_wrong = is == Expiry::Closed || is != wanted && (account.expires.is_some() || was_ours);
     is_wrong.then_some(wanted)
+}
+
+/// Whether an expiry date closes an account, in days since 1970-01-01.
+pub fn is_closed(expires: Option<i64>) -> bool {
+    expires.is_some_and(|day| day <= 1)
+}
+
+/// The expiry that an account has, to restore it.
+pub fn expiry(expires: Option<i64>) -> Expiry {
+    match expires {
+        None => Expiry::Never,
+        Some(day) if is_closed(Some(day)) => Expiry::Closed,
+        Some(day) => Expiry::Day(day),
+    }
 }

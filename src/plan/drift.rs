@@ -2,16 +2,20 @@
 
 use serde::Serialize;
 
-use super::diff::{self, Depth};
-use super::manifest::Manifest;
+use super::build::build_plan_with;
+use super::compare::{Change, ChangeKind, Depth, compare};
+use super::manifest::{Manifest, spec_as_built};
+use super::observe::inventory_of;
+use super::step::Step;
 use super::store_index::{Index, store_of};
-use super::{ChangeKind, Origin, Plan, Step, inventory_of, plan_at, spec_as_built};
+use super::types::Plan;
 use crate::error::Result;
 use crate::host::{HostView, Process, UserEntry, manager_unit};
 use crate::layout::SSHD_CONFIG_DIR;
 use crate::names::JailName;
 use crate::resolve::host_jobs::{self, HostJob};
 use crate::resolve::jail_of;
+use crate::span::SourceText;
 use crate::spec::{self, Templates};
 
 /// Most processes of one account that a difference names.
@@ -92,11 +96,11 @@ pub fn drift(
         .and_then(|source| spec::load(&source, templates))
         .and_then(|spec| spec.member(&manifest.name))
         .and_then(|spec| {
-            let origin = Origin {
+            let source = SourceText {
                 name: manifest.spec.clone(),
                 text,
             };
-            plan_at(&spec, origin, depth, view)
+            build_plan_with(&spec, source, depth, None, view)
         });
     match planned {
         Ok(plan) => of_plan(&plan, view, &mut drift),
@@ -105,7 +109,7 @@ pub fn drift(
             let inventory = inventory_of(&manifest.root, &tree, Some(manifest), view)?;
             let changes = {
                 let store = Index::load(view, &store_of(&manifest.root))?;
-                diff::compare(
+                compare(
                     &tree,
                     Some(manifest),
                     inventory.as_ref(),
@@ -192,7 +196,7 @@ pub fn processes_outside(view: &HostView) -> Result<Vec<(JailName, Difference)>>
     Ok(found)
 }
 
-fn of_changes(changes: &[diff::Change], drift: &mut Drift) {
+fn of_changes(changes: &[Change], drift: &mut Drift) {
     for change in changes {
         let text = change.because.clone().unwrap_or_else(|| {
             match change.act {
@@ -209,7 +213,7 @@ fn of_changes(changes: &[diff::Change], drift: &mut Drift) {
 fn of_plan(plan: &Plan, view: &HostView, drift: &mut Drift) {
     for step in &plan.steps {
         match step {
-            Step::CreateRoot => drift.add(
+            Step::CreateRoot { .. } => drift.add(
                 Kind::Root,
                 plan.root.display().to_string(),
                 "it is not root's alone, or the note in it is gone",
@@ -247,7 +251,7 @@ fn of_plan(plan: &Plan, view: &HostView, drift: &mut Drift) {
                     .collect();
                 drift.add(Kind::Account, name, texts.join(", "));
             }
-            Step::WriteTree => of_changes(&plan.changes, drift),
+            Step::WriteTree { .. } => of_changes(&plan.changes, drift),
             Step::InstallSnippet { file, .. } => {
                 let is_there = plan
                     .snippet
@@ -260,7 +264,7 @@ fn of_plan(plan: &Plan, view: &HostView, drift: &mut Drift) {
                 };
                 drift.add(Kind::Sshd, format!("{SSHD_CONFIG_DIR}/{file}"), text);
             }
-            Step::WriteCommonSnippet(edit) => {
+            Step::WriteCommonSnippet { edit, .. } => {
                 let text = if edit.from.is_some() {
                     "it was changed"
                 } else {
@@ -268,7 +272,7 @@ fn of_plan(plan: &Plan, view: &HostView, drift: &mut Drift) {
                 };
                 drift.add(Kind::Sshd, edit.path.display().to_string(), text);
             }
-            Step::VerifySnippet => {
+            Step::VerifySnippet { .. } => {
                 if let Err(error) = plan.preflight(view) {
                     for finding in error.findings {
                         drift.add(Kind::Sshd, plan.name.as_str(), finding.to_string());
@@ -310,19 +314,8 @@ fn of_plan(plan: &Plan, view: &HostView, drift: &mut Drift) {
             Step::DisableAccount { user } => {
                 drift.add(Kind::Account, user, "the spec does not name it");
             }
-            // A comparison with the spec as built leads to none of these.
-            Step::WriteManifest
-            | Step::RequireEmpty { .. }
-            | Step::RemovePolicy
-            | Step::RemovePamService(_)
-            | Step::RemoveCommonSnippet(_)
-            | Step::DeleteAccount { .. }
-            | Step::RestoreAccount { .. }
-            | Step::EndSessions { .. }
-            | Step::RemoveTree { .. }
-            | Step::DeleteRecords
-            | Step::DeleteGroup { .. }
-            | Step::RemoveSnippet { .. } => {}
+            // A comparison with the spec as built leads to no other step.
+            _ => {}
         }
     }
     for stranger in &plan.unmanaged {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::RemoveOptions;
+use super::target::RemoveOptions;
 use crate::error::{Error, Result};
 use crate::host::{HostView, Process};
 use crate::names::JailName;

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::text_file::read_text;
 use crate::error::{Error, Result};
 use crate::host::sshd::SshdInfo;
 use crate::host::{AccountFields, Digest, HostView, Ownership, Stat};
-use crate::layout::{MANIFEST, STATE};
+use crate::layout::{MANIFEST, SPEC, STATE};
 use crate::names::{JailName, JailPath};
 use crate::resolve::{Content, Entry, EntryKind, Reason, ResolvedJail, Tree};
 use crate::spec::AccessMethod;
@@ -437,6 +438,14 @@ impl Manifest {
         bytes.push(b'\n');
         Ok(bytes)
     }
+}
+
+/// Reads the text of the spec that a jail was built from; `None` if there is no record of it.
+///
+/// # Errors
+/// [`crate::error::ErrorKind::Failed`] if the record cannot be read.
+pub fn spec_as_built(view: &HostView, name: &JailName) -> Result<Option<String>> {
+    read_text(view, &ResolvedJail::state(name).join(SPEC))
 }
 
 #[cfg(test)]

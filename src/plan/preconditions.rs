@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 
 use jailctl_session::policy::{Policy, Source};
 
-use super::{EXCHANGED_DIRS, Manifest, OriginalAccount};
+use super::compare::EXCHANGED_DIRS;
+use super::manifest::{Manifest, OriginalAccount};
+use super::step::Step;
+use super::types::Plan;
 use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::{HostView, Inventory, Stat};
 use crate::layout::{POLICY, PRIVATE_DIR};
@@ -78,7 +81,7 @@ fn shown_by(spec: &Spec, name: &JailName, root: &Path, view: &HostView) -> Resul
 }
 
 /// The other way round: a jail becomes a plain chroot, and sessions of others see directories of it.
-pub(super) fn shown_in_others(spec: &Spec, view: &HostView) -> Result<()> {
+pub(super) fn check_not_mounted_elsewhere(spec: &Spec, view: &HostView) -> Result<()> {
     let name = &spec.name.value;
     let was_plain = view.stat(&ResolvedJail::state(name))?.is_some() && is_plain(view, name)?;
     if spec.session.is_some() || was_plain {
@@ -319,7 +322,7 @@ pub(super) fn unmanaged_paths(
 }
 
 /// A root is new, empty or ours.
-pub(super) fn check_root_is_ours(
+pub(super) fn check_root_is_managed(
     spec: &Spec,
     marker: Option<&Marker>,
     inventory: Option<&Inventory>,
@@ -356,4 +359,38 @@ pub(super) fn check_root_is_ours(
         .hint("choose another root, or move away what is there")
         .with_span(&spec.root.site, "this root")
         .into())
+}
+
+impl Plan {
+    /// Refuses to make a root anew that is gone with what its users had in it: the disk may not be mounted.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::Failed`], with the way to say that it is meant.
+    pub fn refuse_vanished_root(&self, view: &HostView) -> Result<()> {
+        let Some(manifest) = &self.manifest else {
+            return Ok(());
+        };
+        let makes_root = self
+            .steps
+            .iter()
+            .any(|step| matches!(step, Step::CreateRoot { .. }));
+        if !makes_root || manifest.places.is_empty() || view.lstat(&manifest.root)?.is_some() {
+            return Ok(());
+        }
+        let places: Vec<String> = manifest
+            .places
+            .iter()
+            .map(|place| format!("`{place}`"))
+            .collect();
+        Err(
+            Error::failed(format!("could not build the jail `{}`", self.name))
+                .why(format!(
+                    "its root `{}` is gone, and with it {} of its users",
+                    manifest.root.display(),
+                    places.join(", ")
+                ))
+                .hint("mount the disk that it is on, and try again")
+                .hint("if it is gone for good, `--recreate` makes the jail anew, with empty homes"),
+        )
+    }
 }

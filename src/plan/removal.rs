@@ -1,32 +1,27 @@
 //! The plan towards the empty jail.
 
-use serde::{Deserialize, Serialize};
+use std::path::Path;
+use std::sync::Arc;
 
 use super::live_sessions::ensure_no_sessions;
-use super::sshd::snippet;
-use super::{Manifest, Plan, Step, accounts, session_policy};
+use super::manifest::Manifest;
+use super::sshd::{remove_common, snippet};
+use super::step::Step;
+use super::target::RemoveOptions;
+use super::types::Plan;
+use super::{accounts, session_policy};
 use crate::error::{Error, Result};
-use crate::host::{Group, HostView, Process, UserEntry};
+use crate::host::{Accounts, Group, HostView, Process, UserEntry};
 use crate::names::{JailName, UserName};
 use crate::resolve::{ResolvedJail, is_managed};
 
-/// How a jail is taken away.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RemoveOptions {
-    /// Homes, mail and other places of users go too.
-    pub purge: bool,
-    /// Live sessions are ended, not a reason to refuse.
-    pub kill: bool,
-    /// Nobody asked for it: a spec no longer names the user whose jail it is.
-    #[serde(default)]
-    pub dropped: bool,
-}
-
-/// Plans to take the jail `name` away, with the jails `along` gone before it; `None` where there is no such jail. A mount below its root, and without
-/// `kill` a live session, is an error: nothing is begun then.
+/// Plans to remove the jail `name`, after the jails `along`; `None` if there is no such jail.
 ///
-/// The order keeps the door shut: accounts are closed first, and the snippet that locks them in goes when there are none left. A family's stays as long
-/// as one of its jails does.
+/// The drop-ins of a family stay as long as one of its jails does.
+///
+/// # Errors
+/// [`crate::error::ErrorKind::Failed`] if something is mounted below the root, a session is live and
+/// `how` does not end it, or the host cannot be read. Nothing is begun then.
 pub fn removal(
     name: &JailName,
     along: &[JailName],
@@ -36,97 +31,96 @@ pub fn removal(
     let Some(manifest) = Manifest::load(view, name)? else {
         return leftovers(name, how, view);
     };
+    let manifest = Arc::new(manifest);
+    let gid_for = |uid| manifest.gid().unwrap_or(uid);
     let root = &manifest.root;
-    let mounts = view.mounts_below(root)?;
-    if !mounts.is_empty() {
-        let mut error = Error::failed(format!("could not remove the jail `{name}`"))
-            .why("something is mounted in it");
-        for mount in mounts.iter().take(8) {
-            error = error.hint(format!("unmount it first: umount {}", mount.display()));
-        }
-        return Err(error);
-    }
+    ensure_no_mounts(name, root, view)?;
     let known = view.accounts()?;
-    let ours: Vec<_> = known
-        .users
-        .iter()
+    let managed: Vec<&UserEntry> = (known.users.iter())
         .filter(|user| is_managed(user, name, manifest.gid()))
         .collect();
-    let half: Vec<_> = manifest
-        .accounts
-        .iter()
-        .filter(|account| known.half_users.contains(&account.name))
-        .collect();
-    let uids: Vec<u32> = ours.iter().map(|user| user.uid).collect();
+    let uids: Vec<u32> = managed.iter().map(|user| user.uid).collect();
     if !how.kill {
         ensure_no_sessions(name, how, &Process::find_in_jail(view, root, &uids)?)?;
     }
-    let mut steps: Vec<Step> = ours
-        .iter()
-        .map(|user| Step::DisableAccount {
-            user: user.name.clone(),
-        })
-        .collect();
-    steps.push(Step::EndSessions {
-        root: root.clone(),
-        uids,
-        kill: how.kill,
-    });
-    steps.push(Step::RemoveTree { purge: how.purge });
-    for user in &ours {
-        steps.push(accounts::account_exit_step(
-            user,
-            Some(&manifest),
-            how.purge,
-        )?);
-    }
-    for account in half {
-        steps.push(Step::DeleteAccount {
-            user: account.name.clone(),
-            uid: account.uid,
-            purge: how.purge,
-        });
-    }
     let is_shared = is_shared(name, along, &known.users, &manifest, view)?;
     let lock = manifest.lock.as_ref().filter(|_| !is_shared);
-    if let Some((group, _)) = lock.map(|lock| &lock.group)
-        && (known.group(group).is_some() || known.half_groups.contains(group))
-    {
-        steps.push(Step::DeleteGroup {
-            name: group.clone(),
-        });
-    }
-    for (group, gid) in &manifest.groups {
-        let is_of_others = |found: &Group| {
-            let strange = |name: &String| ours.iter().all(|user| user.name != *name);
-            found.members.iter().any(strange) || known.users.iter().any(|user| user.gid == *gid)
-        };
-        match known.group(group) {
-            Some(found) if found.gid == *gid && !is_of_others(found) => {
-                steps.push(Step::DeleteGroup {
-                    name: group.clone(),
-                });
-            }
-            None if known.half_groups.contains(group) => steps.push(Step::DeleteGroup {
+    let exits: Vec<Step> = (managed.iter())
+        .map(|user| {
+            let gid = gid_for(user.uid);
+            accounts::account_exit_step(user, gid, Some(&manifest), how.purge)
+        })
+        .collect::<Result<_>>()?;
+    let before = match lock {
+        Some(lock) => snippet(view, &lock.snippet.0)?,
+        None => None,
+    };
+    let (common, services) = match lock {
+        Some(_) => (
+            remove_common(view, name, along)?,
+            session_policy::release_services(view, name, along)?,
+        ),
+        None => (None, Vec::new()),
+    };
+
+    // A removal is recorded when its accounts are closed and no session is live; from then on it
+    // goes forward only (decision 0017).
+    let steps = [
+        // Nobody can log in from here on. The snippet still confines the accounts.
+        (managed.iter())
+            .map(|user| Step::DisableAccount {
+                user: user.name.clone(),
+            })
+            .collect(),
+        // Nobody is in the jail while its files are deleted.
+        vec![Step::EndSessions {
+            root: root.clone(),
+            uids,
+            gid: manifest.gid(),
+            options: how,
+        }],
+        // The tree is removed while the accounts exist: ids of its files belong to no other user.
+        vec![Step::RemoveTree {
+            purge: how.purge,
+            recorded: manifest.clone(),
+        }],
+        exits,
+        // What an interrupted userdel(8) has left in one of the account files.
+        (manifest.accounts.iter())
+            .filter(|account| known.half_users.contains(&account.name))
+            .map(|account| Step::DeleteAccount {
+                user: account.name.clone(),
+                uid: account.uid,
+                gid: gid_for(account.uid),
+                purge: how.purge,
+            })
+            .collect(),
+        // Groups are deleted when no account has them as primary group.
+        (lock.iter())
+            .map(|lock| &lock.group.0)
+            .filter(|group| known.group(group).is_some() || known.half_groups.contains(*group))
+            .map(|group| Step::DeleteGroup {
                 name: group.clone(),
-            }),
-            _ => {}
-        }
-    }
-    let mut before = None;
-    if let Some((file, _)) = lock.map(|lock| &lock.snippet) {
-        before = snippet(view, file)?;
-        if before.is_some() {
-            steps.push(Step::RemoveSnippet { file: file.clone() });
-        }
-    }
-    if lock.is_some() {
-        let edit = super::sshd::remove_common(view, name, along)?;
-        steps.extend(edit.map(Step::RemoveCommonSnippet));
-        let edits = session_policy::release_services(view, name, along)?;
-        steps.extend(edits.into_iter().map(Step::RemovePamService));
-    }
-    steps.push(Step::DeleteRecords);
+                gid: recorded_gid(&manifest, group),
+            })
+            .collect(),
+        supplementary_groups(&manifest, &known, &managed),
+        // sshd confines the accounts until there are none: the snippet first, the common drop-in,
+        // which lets nobody in, after it, and PAM services last.
+        (lock.iter())
+            .filter(|_| before.is_some())
+            .map(|lock| Step::RemoveSnippet {
+                file: lock.snippet.0.clone(),
+            })
+            .collect(),
+        common.into_iter().map(Step::RemoveCommonSnippet).collect(),
+        services.into_iter().map(Step::RemovePamService).collect(),
+        // An interrupted removal is continued by the records, so that they are deleted last.
+        vec![Step::DeleteRecords {
+            recorded: Some(manifest.clone()),
+        }],
+    ]
+    .concat();
     let mut notices = Vec::new();
     if !how.purge {
         for place in &manifest.places {
@@ -139,7 +133,7 @@ pub fn removal(
     let plan = Plan {
         name: name.clone(),
         root: root.clone(),
-        changes: Vec::new(),
+        changes: Arc::default(),
         steps,
         snippet: before.map(|text| (Some(text), None)),
         keep_previous: false,
@@ -150,6 +144,49 @@ pub fn removal(
         manifest: Some(manifest),
     };
     Ok(Some(plan))
+}
+
+/// Refuses to remove a jail in which something is mounted.
+fn ensure_no_mounts(name: &JailName, root: &Path, view: &HostView) -> Result<()> {
+    let mounts = view.mounts_below(root)?;
+    if mounts.is_empty() {
+        return Ok(());
+    }
+    let mut error = Error::failed(format!("could not remove the jail `{name}`"))
+        .why("something is mounted in it");
+    for mount in mounts.iter().take(8) {
+        error = error.hint(format!("unmount it first: umount {}", mount.display()));
+    }
+    Err(error)
+}
+
+/// The steps that delete the supplementary groups which were created for the jail, unless another
+/// account has one of them.
+fn supplementary_groups(
+    manifest: &Manifest,
+    known: &Accounts,
+    managed: &[&UserEntry],
+) -> Vec<Step> {
+    let is_used = |group: &Group| {
+        let is_other = |name: &String| managed.iter().all(|user| user.name != *name);
+        group.members.iter().any(is_other) || known.users.iter().any(|user| user.gid == group.gid)
+    };
+    let is_unused = |name: &String, gid: u32| match known.group(name) {
+        Some(found) => found.gid == gid && !is_used(found),
+        None => known.half_groups.contains(name),
+    };
+    (manifest.groups.iter())
+        .filter(|(name, gid)| is_unused(name, **gid))
+        .map(|(name, _)| Step::DeleteGroup {
+            name: name.clone(),
+            gid: recorded_gid(manifest, name),
+        })
+        .collect()
+}
+
+/// The recorded id of a group of the jail.
+fn recorded_gid(manifest: &Manifest, group: &str) -> Option<u32> {
+    manifest.groups.get(group).copied().or(manifest.gid())
 }
 
 /// Whether another jail of the family is there, or an account of one, which needs what they share.
@@ -179,8 +216,8 @@ fn leftovers(name: &JailName, how: RemoveOptions, view: &HostView) -> Result<Opt
     Ok(Some(Plan {
         name: name.clone(),
         root: state,
-        changes: Vec::new(),
-        steps: vec![Step::DeleteRecords],
+        changes: Arc::default(),
+        steps: vec![Step::DeleteRecords { recorded: None }],
         snippet: None,
         keep_previous: false,
         notices: Vec::new(),

@@ -1,11 +1,16 @@
 //! What a jail was before the last build that changed it: its spec, and its tree with the files of that time.
 
-use super::{Depth, Manifest, Origin, Plan, SNIPPET_LIMIT, plan_with};
+use super::build::build_plan_with;
+use super::compare::Depth;
+use super::manifest::Manifest;
+use super::text_file::read_text;
+use super::types::Plan;
 use crate::error::{Error, Result};
 use crate::host::{Digest, HostView};
 use crate::layout::{MANIFEST, PREVIOUS_RECORDS, SPEC};
 use crate::names::JailName;
 use crate::resolve::{ResolvedJail, Tree};
+use crate::span::SourceText;
 use crate::spec::{Spec, Templates};
 
 /// What is kept of a jail.
@@ -14,7 +19,7 @@ pub struct PreviousBuild {
     /// The spec it was built from, which may stand for others too.
     pub spec: Spec,
     /// Where that came from.
-    pub origin: Origin,
+    pub origin: SourceText,
     /// What it was made of.
     pub tree: Tree,
 }
@@ -26,12 +31,11 @@ impl PreviousBuild {
         let Some(before) = Manifest::load_at(view, &kept.join(MANIFEST))? else {
             return Ok(None);
         };
-        let text = view.read(&kept.join(SPEC), SNIPPET_LIMIT)?;
-        let text = String::from_utf8_lossy(&text.unwrap_or_default()).into_owned();
+        let text = read_text(view, &kept.join(SPEC))?.unwrap_or_default();
         let source = crate::spec::source(&before.spec, text.clone().into_bytes())?;
         Ok(Some(Self {
             spec: crate::spec::load(&source, templates)?,
-            origin: Origin {
+            origin: SourceText {
                 name: before.spec.clone(),
                 text,
             },
@@ -58,11 +62,11 @@ pub fn roll_back(
 /// Plans to make a jail what `spec` says, with this tree if it is kept.
 pub fn roll_back_to(
     spec: &Spec,
-    origin: Origin,
+    origin: SourceText,
     tree: Option<Tree>,
     view: &HostView,
 ) -> Result<Plan> {
-    plan_with(spec, origin, Depth::Metadata, tree, view)
+    build_plan_with(spec, origin, Depth::Metadata, tree, view)
 }
 
 /// Refuses to change what sshd is told of all jails of a family for one of them: the others were built for what it is told now. The verb is in words, as

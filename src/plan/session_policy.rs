@@ -1,11 +1,12 @@
 //! What sessions of a jail have of their own: the policy, and the block in sshd's PAM service by which jailed accounts leave it.
 
-use std::path::Path;
-
 use jailctl_session::network::{Fault, faults};
 use jailctl_session::policy::Policy;
 
-use super::{Manifest, SNIPPET_LIMIT, Step, live_sessions};
+use super::live_sessions;
+use super::manifest::Manifest;
+use super::step::Step;
+use super::text_file::read_text;
 use crate::error::{Error, Result};
 use crate::host::pam::{self, Edit, Modules, Service};
 use crate::host::{HostView, Process, UserEntry, nft};
@@ -29,11 +30,7 @@ pub(super) struct PolicyState {
 
 impl PolicyState {
     pub(super) fn observe(view: &HostView, wanted: &ResolvedJail) -> Result<Self> {
-        let text = |path: &Path| -> Result<Option<String>> {
-            let bytes = view.read(path, SNIPPET_LIMIT)?;
-            Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
-        };
-        let is = text(&ResolvedJail::state(&wanted.name).join(POLICY))?;
+        let is = read_text(view, &ResolvedJail::state(&wanted.name).join(POLICY))?;
         let to = wanted.session.as_ref().map(Policy::to_text);
         let rules = |policy: Option<&Policy>| policy.and_then(tables).unwrap_or_default();
         let before = is.as_deref().and_then(|text| Policy::parse(text).ok());
@@ -70,30 +67,31 @@ impl PolicyState {
         self.is.is_some() || self.has_door
     }
 
-    /// Closes the jail where plain chroot and sessions take turns, and gives whether it did. Nobody may be in it then: between a session and a
-    /// plain chroot an open directory could be handed over, and from there `..` would lead to the host.
-    pub(super) fn plan_switchover(
+    /// Whether the jail changes between a plain chroot and sessions while it has accounts, `users`.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::Failed`] if a process runs in the jail: between a session and a
+    /// plain chroot an open directory could be passed, whose `..` would lead to the host.
+    pub(super) fn is_switchover(
         &self,
-        view: &HostView,
         jail: &ResolvedJail,
         users: &[&UserEntry],
-        steps: &mut Vec<Step>,
+        view: &HostView,
     ) -> Result<bool> {
         if self.is_there() == self.wanted.is_some() || users.is_empty() {
             return Ok(false);
         }
         let uids: Vec<u32> = users.iter().map(|user| user.uid).collect();
         live_sessions::ensure_empty(&jail.name, &Process::find_in_jail(view, &jail.root, &uids)?)?;
-        steps.extend(users.iter().map(|user| Step::DisableAccount {
-            user: user.name.clone(),
-        }));
-        steps.push(require_empty(jail, users));
         Ok(true)
     }
 
-    /// What comes before sshd lets anybody into a session.
-    pub(super) fn install(&self, steps: &mut Vec<Step>) {
-        let Some(text) = &self.wanted else { return };
+    /// The steps that write the policy and repair the network of the jail.
+    pub(super) fn install(&self) -> Vec<Step> {
+        let mut steps = Vec::new();
+        let Some(text) = &self.wanted else {
+            return steps;
+        };
         if self.is.as_ref() != Some(text) || !self.has_door {
             steps.push(Step::WritePolicy {
                 text: text.clone(),
@@ -105,17 +103,21 @@ impl PolicyState {
                 faults: self.faults.clone(),
             });
         }
+        steps
     }
 
-    /// The changes of PAM services, before any account of the jail is opened.
-    pub(super) fn keep_services_off(&self, steps: &mut Vec<Step>) {
-        steps.extend(self.services.iter().cloned().map(Step::WritePamService));
+    /// The steps that change PAM services.
+    pub(super) fn pam_services(&self) -> Vec<Step> {
+        let services = self.services.iter().cloned();
+        services.map(Step::WritePamService).collect()
     }
 
-    /// What goes when sshd sends nobody into a session any more.
-    pub(super) fn uninstall(&self, steps: &mut Vec<Step>) {
+    /// The step that removes the policy of a jail which becomes a plain chroot.
+    pub(super) fn uninstall(&self) -> Vec<Step> {
         if self.is_there() && self.wanted.is_none() {
-            steps.push(Step::RemovePolicy);
+            vec![Step::RemovePolicy]
+        } else {
+            Vec::new()
         }
     }
 }

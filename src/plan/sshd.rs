@@ -1,8 +1,12 @@
 //! The steps that have sshd lock a jail's accounts in, and what sshd is asked for them. A jail that never had accounts needs none of it.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use super::{Manifest, SNIPPET_LIMIT, Step};
+use super::manifest::Manifest;
+use super::step::Step;
+use super::text_file::read_text;
+use super::types::Plan;
 use crate::error::{Error, Result};
 use crate::host::HostView;
 use crate::host::pam::Edit;
@@ -163,23 +167,39 @@ pub(super) fn snippet_order(wanted: &ResolvedJail, view: &HostView) -> Result<Sn
     )
 }
 
-/// Writes the snippet, or sees to it that it still does what it is for. Gives it where it changes.
+/// Steps that write the drop-ins of a jail.
+#[derive(Debug, Default)]
+pub(super) struct SnippetSteps {
+    /// The steps in their order.
+    pub steps: Vec<Step>,
+    /// The snippet before and after, if it changes.
+    pub change: Option<Snippet>,
+}
+
+/// The steps that write the drop-ins of the jail, or verify those that exist.
 ///
-/// That of a family, once some of it is built, is written with the last of its jails, or with the first where it comes first.
+/// The snippet of a family, once a member is built, is written with its last member, or with its
+/// first if it precedes all else.
 pub(super) fn steps(
-    wanted: &ResolvedJail,
+    wanted: &Arc<ResolvedJail>,
     family: Option<&Family>,
     facts: Option<&SshdInfo>,
     manifest: Option<&Manifest>,
+    creates_accounts: bool,
     view: &HostView,
-    steps: &mut Vec<Step>,
-) -> Result<Option<Snippet>> {
+) -> Result<SnippetSteps> {
     let Some(lock) = &wanted.lock else {
-        return Ok(None);
+        return Ok(SnippetSteps::default());
     };
     let common = common(&lock.sshd.common, &wanted.name, view)?;
     let is_common_new = common.is_some();
-    steps.extend(common.map(Step::WriteCommonSnippet));
+    let mut steps: Vec<Step> = common
+        .map(|edit| Step::WriteCommonSnippet {
+            edit,
+            jail: wanted.clone(),
+        })
+        .into_iter()
+        .collect();
     let before = snippet(view, &lock.sshd.file)?;
     let text = &lock.sshd.text;
     let differs = before.as_ref() != Some(text);
@@ -192,19 +212,23 @@ pub(super) fn steps(
         steps.push(Step::InstallSnippet {
             file: lock.sshd.file.clone(),
             text: text.clone(),
+            before: before.clone(),
+            jail: wanted.clone(),
         });
-        return Ok(Some((before, Some(text.clone()))));
+        let change = Some((before, Some(text.clone())));
+        return Ok(SnippetSteps { steps, change });
     }
     let recorded = manifest.and_then(|manifest| manifest.lock.as_ref());
-    let as_verified = !differs
-        && recorded.map(|lock| &lock.sshd) == facts
-        && steps
-            .iter()
-            .all(|step| !matches!(step, Step::CreateAccount(_)));
-    if !as_verified && !is_common_new {
-        steps.push(Step::VerifySnippet);
+    let is_verified = !differs && recorded.map(|lock| &lock.sshd) == facts && !creates_accounts;
+    if !is_verified && !is_common_new {
+        steps.push(Step::VerifySnippet {
+            jail: wanted.clone(),
+        });
     }
-    Ok(None)
+    Ok(SnippetSteps {
+        steps,
+        change: None,
+    })
 }
 
 /// The value of a keyword in a snippet.
@@ -215,8 +239,44 @@ fn setting_value<'t>(snippet: &'t str, keyword: &str) -> Option<&'t str> {
     lines.find_map(|(key, value)| (key == keyword).then_some(value))
 }
 
-/// The text of a drop-in; `None` where it is not there.
+/// Reads a drop-in of sshd; `None` if it does not exist.
+///
+/// # Errors
+/// [`crate::error::ErrorKind::Failed`] if it cannot be read.
 pub(super) fn snippet(view: &HostView, file: &str) -> Result<Option<String>> {
-    let bytes = view.read(&Path::new(SSHD_CONFIG_DIR).join(file), SNIPPET_LIMIT)?;
-    Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+    read_text(view, &Path::new(SSHD_CONFIG_DIR).join(file))
+}
+
+impl Plan {
+    /// Whether sshd is asked, when the plan is carried out, if it would lock the jail's accounts in.
+    pub fn needs_sshd(&self) -> bool {
+        self.steps.iter().any(|step| {
+            matches!(
+                step,
+                Step::InstallSnippet { .. }
+                    | Step::VerifySnippet { .. }
+                    | Step::WriteCommonSnippet { .. }
+            )
+        })
+    }
+
+    /// Whether sshd can be asked before the plan is carried out: it knows the accounts already.
+    fn is_known_to_sshd(&self) -> bool {
+        self.steps.iter().all(|step| {
+            !matches!(
+                step,
+                Step::CreateGroup { .. } | Step::CreateAccount(_) | Step::ModifyAccount { .. }
+            )
+        })
+    }
+
+    /// Refuses what carrying the plan out would refuse when it asks sshd, as far as sshd can be asked yet: accounts that do not exist it does not know.
+    pub fn preflight(&self, view: &HostView) -> Result<()> {
+        match &self.target {
+            Some(wanted) if self.needs_sshd() && self.is_known_to_sshd() => {
+                verify_snippet(view, &wanted.jail).map(drop)
+            }
+            _ => Ok(()),
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! The ways into a jail, and what its kind of session leaves shared with the host.
 
-use super::{Manifest, Plan};
+use super::manifest::Manifest;
+use super::types::Plan;
 use crate::error::Result;
 use crate::host::HostView;
 use crate::layout::POLICY;

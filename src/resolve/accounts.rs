@@ -1,17 +1,17 @@
 //! Which accounts the jail's users are: the ones it has already, or new ones with ids chosen now, so that the plan is complete before anything is
 //! made.
 
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::host_jobs;
 use super::root_marker::{OrphanedHome, OrphanedHomes};
-use std::ops::RangeInclusive;
-
+use super::types::{ResolvedAccounts, SupplementaryGroup, WantedAccount, WantedGroup};
 use crate::error::{Finding, Result};
 use crate::host::{Accounts, HostView, Process, UserEntry};
 use crate::layout::{GECOS_ADOPTED, GECOS_PREFIX, JAIL_DIR, JAIL_ROOT, NONEXISTENT, SHELL_PREFIX};
-use crate::names::{JailName, JailPath, UserName};
+use crate::names::{JailName, UserName};
 use crate::spec::{Password, Spec, User};
 
 /// Ids of people and their groups.
@@ -19,62 +19,6 @@ const ADOPTABLE: RangeInclusive<u32> = 1000..=60000;
 
 /// Most processes of one account that a finding names.
 const NAMED: usize = 16;
-
-/// A jail's group.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WantedGroup {
-    /// `jail-<name>`.
-    pub name: String,
-    /// The id it has, or is to get.
-    pub gid: u32,
-}
-
-/// A further group of a jail's accounts.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SupplementaryGroup {
-    /// Its name.
-    pub name: String,
-    /// The id it has, or is to get.
-    pub gid: u32,
-    /// Whether it is still to be made.
-    pub is_new: bool,
-}
-
-/// A jail's account.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WantedAccount {
-    /// Login name.
-    pub name: String,
-    /// The id it has, or is to get.
-    pub uid: u32,
-    /// Primary group.
-    pub gid: u32,
-    /// Our mark in the comment field.
-    pub gecos: String,
-    /// Home, inside the jail.
-    pub home: JailPath,
-    /// Shell inside the jail; `None` where the shell is no door.
-    pub shell: Option<JailPath>,
-    /// Login shell in the host's passwd(5), a path that only the jail has.
-    pub login_shell: String,
-    /// The whole of its authorized_keys.
-    pub keys: String,
-    /// Its password.
-    pub password: Password,
-    /// Names of its further groups, sorted.
-    pub groups: Vec<String>,
-    /// Whether it was taken over, and is given back when it leaves the jail.
-    pub adopted: bool,
-    /// The day from which it is closed, in days since 1970-01-01.
-    pub expires: Option<i64>,
-}
-
-impl WantedAccount {
-    /// Its home in the host's passwd(5): a path that leads somewhere in the jail only.
-    pub fn passwd_home(&self) -> String {
-        format!("{JAIL_ROOT}{}", self.home)
-    }
-}
 
 /// The home inside the jail that a home in the host's passwd(5) stands for.
 pub fn home_in_jail(passwd_home: &str) -> &str {
@@ -125,8 +69,62 @@ fn is_of_group(account: &UserEntry, name: &JailName, group: u32) -> bool {
     is_managed(account, sibling.as_ref().unwrap_or(name), Some(group))
 }
 
+/// Chooses the accounts and groups of the jail, and checks that the host can have them.
+///
+/// `has_group`: whether a jail without users has a group nevertheless.
+///
+/// # Errors
+/// [`crate::error::ErrorKind::Failed`] if the account files or `/proc` cannot be read. Accounts and
+/// groups that the host cannot have are findings.
+pub(super) fn resolve(
+    spec: &Spec,
+    has_group: bool,
+    known: &Accounts,
+    view: &HostView,
+    findings: &mut Vec<Finding>,
+    notices: &mut Vec<String>,
+) -> Result<ResolvedAccounts> {
+    let is_new = |user: &User| known.user(user.name.value.as_str()).is_none();
+    let homes = OrphanedHomes::of(spec, spec.users.iter().any(is_new), view)?;
+    let resolved = choose(spec, has_group, known, &homes, findings);
+    check_adoptions(spec, known, &resolved.accounts, view, findings)?;
+    warn_host_jobs(known, &resolved.accounts, view, notices)?;
+    warn_cannot_log_in(spec, known, notices);
+    Ok(resolved)
+}
+
+/// Chooses the accounts and groups of the jail as [`resolve`] does, without a check of what else
+/// the host runs or keeps for these accounts.
+pub(super) fn resolve_ids(
+    spec: &Spec,
+    view: &HostView,
+    findings: &mut Vec<Finding>,
+) -> Result<ResolvedAccounts> {
+    let known = view.accounts()?;
+    let homes = OrphanedHomes::default();
+    Ok(choose(spec, false, &known, &homes, findings))
+}
+
+fn choose(
+    spec: &Spec,
+    has_group: bool,
+    known: &Accounts,
+    homes: &OrphanedHomes,
+    findings: &mut Vec<Finding>,
+) -> ResolvedAccounts {
+    if !has_group && spec.users.is_empty() {
+        return ResolvedAccounts::default();
+    }
+    let group = group(spec, known, findings);
+    ResolvedAccounts {
+        accounts: accounts(spec, &group, known, homes, findings),
+        further_groups: supplementary_groups(spec, known, &group, findings),
+        group: Some(group),
+    }
+}
+
 /// Chooses the jail's group; every reason why it cannot be had is a finding.
-pub(super) fn group(spec: &Spec, accounts: &Accounts, findings: &mut Vec<Finding>) -> WantedGroup {
+fn group(spec: &Spec, accounts: &Accounts, findings: &mut Vec<Finding>) -> WantedGroup {
     let name = &spec.name.value;
     let group_name = name.group();
     let group = accounts.group(&group_name);
@@ -170,7 +168,7 @@ pub(super) fn group(spec: &Spec, accounts: &Accounts, findings: &mut Vec<Finding
 }
 
 /// Chooses the accounts of the jail, which are in `group`; every reason why one cannot be had is a finding.
-pub(super) fn accounts(
+fn accounts(
     spec: &Spec,
     group: &WantedGroup,
     accounts: &Accounts,
@@ -334,7 +332,7 @@ fn uid(
 }
 
 /// Says who cannot log in: without a key and a password, or because the day of `expires` has come.
-pub(super) fn warn_cannot_log_in(spec: &Spec, accounts: &Accounts, notices: &mut Vec<String>) {
+fn warn_cannot_log_in(spec: &Spec, accounts: &Accounts, notices: &mut Vec<String>) {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let today = now.map_or(0, |since| since.as_secs() / 86_400);
     for user in &spec.users {
@@ -364,7 +362,7 @@ pub(super) fn warn_cannot_log_in(spec: &Spec, accounts: &Accounts, notices: &mut
 }
 
 /// The further groups of all users: those that the host has, unless they give power, and those that are to be made.
-pub(super) fn supplementary_groups(
+fn supplementary_groups(
     spec: &Spec,
     accounts: &Accounts,
     group: &WantedGroup,
@@ -429,7 +427,7 @@ pub(super) fn supplementary_groups(
 /// Refuses to make or take over an account for which the host runs something without a login:
 /// that would go on outside of the jail. One finding for each account, with the command that
 /// removes each such job.
-pub(super) fn check_adoptions(
+fn check_adoptions(
     spec: &Spec,
     accounts: &Accounts,
     wanted: &[WantedAccount],
@@ -497,7 +495,7 @@ pub(super) fn check_adoptions(
 }
 
 /// Adds a notice for each job of the host that runs as an account which is in the jail already.
-pub(super) fn warn_host_jobs(
+fn warn_host_jobs(
     accounts: &Accounts,
     wanted: &[WantedAccount],
     view: &HostView,

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use super::accounts::{SupplementaryGroup, WantedAccount, WantedGroup};
-use super::tree::{Entry, EntryKind, Reason, Tree};
+use super::tree::{Entry, EntryKind, Reason, Tree, USR_MERGE_LINKS};
+use super::types::ResolvedAccounts;
 use crate::error::{Error, Finding, Result};
 use crate::host::{HostView, Ownership};
 use crate::names::JailPath;
@@ -23,29 +23,15 @@ const DEVICES: [(&str, u32, u32); 6] = [
     ("tty", 5, 0),
 ];
 
-/// Who is known by name in a jail.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct AccountNames<'a> {
-    /// The jail's group, where it has accounts.
-    pub group: Option<&'a WantedGroup>,
-    /// The others of its accounts.
-    pub further: &'a [SupplementaryGroup],
-    /// Its accounts.
-    pub accounts: &'a [WantedAccount],
-}
-
 /// Adds what makes names show: passwd, group, nsswitch.conf, hosts, localtime.
 pub(super) fn add_names(
     tree: &mut Tree,
     view: &HostView,
-    AccountNames {
-        group,
-        further,
-        accounts,
-    }: &AccountNames<'_>,
+    resolved: &ResolvedAccounts,
 ) -> Result<()> {
+    let accounts = &resolved.accounts;
     let mut passwd = "root:x:0:0:root:/root:/usr/sbin/nologin\n".to_owned();
-    for account in *accounts {
+    for account in accounts {
         let shell = account
             .shell
             .as_ref()
@@ -58,10 +44,10 @@ pub(super) fn add_names(
         );
     }
     let mut groups = "root:x:0:\n".to_owned();
-    if let Some(group) = group {
+    if let Some(group) = resolved.named_group() {
         let _ = writeln!(groups, "{}:x:{}:", group.name, group.gid);
     }
-    for one in *further {
+    for one in &resolved.further_groups {
         let members: Vec<&str> = accounts
             .iter()
             .filter(|account| account.groups.contains(&one.name))
@@ -94,6 +80,18 @@ pub(super) fn add_names(
                 vec![Reason::rule("the host's time zone")],
             ),
         )?;
+    }
+    Ok(())
+}
+
+/// Adds the links of a merged /usr, such as `bin -> usr/bin`, for the directories that the tree has
+/// in /usr.
+pub(super) fn add_usr_merge_links(tree: &mut Tree) -> Result<()> {
+    for name in USR_MERGE_LINKS {
+        if tree.get(&path(&format!("/usr/{name}"))?).is_some() {
+            let link = Entry::symlink(format!("usr/{name}"), vec![Reason::rule("merged /usr")]);
+            add(tree, &format!("/{name}"), link)?;
+        }
     }
     Ok(())
 }

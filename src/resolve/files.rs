@@ -1,10 +1,10 @@
 //! What the spec itself puts into a jail: `[[file]]`, `[[dir]]` and homes.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::accounts::WantedAccount;
 use super::programs::RequestedObject;
-use super::tree::{Entry, Reason, Tree};
+use super::tree::{Content, Entry, EntryKind, Reason, Tree};
+use super::types::WantedAccount;
 use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::{Control, FileKind, HostView, Lookup, Ownership, Stat, TreeEntry, skeleton};
 use crate::names::JailPath;
@@ -295,4 +295,58 @@ pub(super) fn check_skeletons(
         }
     }
     Ok(())
+}
+
+/// Skeleton directories for the homes of the spec's users: login name and path on the host.
+pub(super) fn skeletons(spec: &Spec) -> Vec<(String, PathBuf)> {
+    let users = spec.users.iter();
+    users
+        .filter_map(|user| {
+            let skeleton = user.skel.as_ref()?;
+            Some((user.name.value.as_str().to_owned(), skeleton.value.clone()))
+        })
+        .collect()
+}
+
+/// Checks that the start directory of sftp exists: sftp would start in the root without a message.
+pub(super) fn check_start_dir(tree: &Tree, spec: &Spec, findings: &mut Vec<Finding>) {
+    let Some(start) = &spec.sftp.start_dir else {
+        return;
+    };
+    let is_there = start.value == JailPath::root()
+        || tree
+            .follow(&start.value)
+            .is_some_and(|(_, entry)| entry.kind == EntryKind::Directory);
+    if !is_there {
+        findings.push(
+            Finding::new(format!("the jail has no directory `{}`", start.value))
+                .why("sftp is to begin there")
+                .hint("make it with a `[[dir]]`, or name one that is there")
+                .with_span(&start.site, ""),
+        );
+    }
+}
+
+/// Returns a notice for each file that is setuid, setgid or sticky on the host: no file of a jail
+/// has one of these bits.
+pub(super) fn stripped_bits(tree: &Tree) -> Vec<String> {
+    let bits = |mode: u32| {
+        [(0o4000, "setuid"), (0o2000, "setgid"), (0o1000, "sticky")]
+            .into_iter()
+            .filter(move |(bit, _)| mode & bit != 0)
+            .map(|(_, name)| name)
+            .collect::<Vec<_>>()
+            .join(" and ")
+    };
+    tree.iter()
+        .filter_map(|(path, entry)| match &entry.kind {
+            EntryKind::File(Content::Host { stat, .. }) if stat.mode & 0o7000 != 0 => {
+                Some(format!(
+                    "`{path}` loses its {} bit in the jail: nothing there gets rights from a file",
+                    bits(stat.mode)
+                ))
+            }
+            _ => None,
+        })
+        .collect()
 }

@@ -7,13 +7,12 @@ use std::path::Path;
 use jailctl_session::network::{IFNAME_PREFIX, Network, Port};
 use jailctl_session::policy::Policy;
 
+use super::tree::{Entry, Reason, Tree};
 use crate::error::{Error, Finding, Result};
 use crate::host::{HostView, is_bound, nft, routes, sshd};
 use crate::layout::{POLICY, SSHD_CONFIG, STATE};
 use crate::names::{JailName, JailPath};
 use crate::spec::PrivateNetwork;
-
-use super::tree::{Entry, Reason, Tree};
 
 /// Where networks of jails have their addresses: the first address of each place, how many networks it has room for, and which bits all have in
 /// common. The first place is taken unless the host sends something there; each network has four addresses.

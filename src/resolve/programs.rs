@@ -11,7 +11,7 @@ use crate::host::{FileKind, HostView};
 use crate::names::JailPath;
 use crate::span::{Span, Spanned};
 use crate::spec::display::quote;
-use crate::spec::{Dlopen, Spec};
+use crate::spec::{AccessMethod, Dlopen, Spec};
 
 /// A program or object that the jail is to have.
 #[derive(Clone, Debug)]
@@ -138,6 +138,24 @@ pub(super) fn locate_optional(
         }
     }
     Ok(found)
+}
+
+/// Adds a notice about programs in a jail that does not allow `shell`: the way in was probably
+/// forgotten.
+pub(super) fn notice_idle(spec: &Spec, notices: &mut Vec<String>) {
+    let programs = spec.binaries.iter().chain(&spec.optional);
+    if let Some(first) = programs.clone().next()
+        && !spec.doors.value.contains(&AccessMethod::Shell)
+    {
+        let others = match programs.count() - 1 {
+            0 => String::new(),
+            others => format!(" and {others} more"),
+        };
+        notices.push(format!(
+            "`{}`{others} cannot be run by anybody: `shell` is no door of the jail",
+            quote(&first.value)
+        ));
+    }
 }
 
 /// Adds what was asked for, with its closure, and gives the programs that need /proc to find it. An object that is found nowhere is an error of its own

@@ -6,9 +6,25 @@ use crate::error::{Finding, Result};
 use crate::host::{Accounts, FileKind, HostView, OwnershipFlaw};
 use crate::span::Spanned;
 
+/// Checks the path of the root, and the file system that holds it.
+///
+/// # Errors
+/// [`crate::error::ErrorKind::Failed`] if the host cannot be read. What keeps the root from being
+/// used is a finding.
+pub(super) fn check(
+    view: &HostView,
+    known: &Accounts,
+    root: &Spanned<PathBuf>,
+    findings: &mut Vec<Finding>,
+    notices: &mut Vec<String>,
+) -> Result<()> {
+    check_root_path(view, known, root, findings)?;
+    check_file_system(view, root, findings, notices)
+}
+
 /// Checks each component of `root` as sshd does (session.c, `safely_chroot`): a directory of root's that nobody else may write to. Stricter in one
 /// point: a symbolic link is refused, since whoever owns its parent may point it elsewhere later.
-pub(super) fn check_root_path(
+fn check_root_path(
     view: &HostView,
     accounts: &Accounts,
     root: &Spanned<PathBuf>,
@@ -68,7 +84,7 @@ fn is_in_home(directory: &Path, accounts: &Accounts) -> bool {
 }
 
 /// Whether the file system that holds `root` would let its programs and devices work; what would not is a finding or a notice.
-pub(super) fn check_file_system(
+fn check_file_system(
     view: &HostView,
     root: &Spanned<PathBuf>,
     findings: &mut Vec<Finding>,

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use jailctl_session::network::Network;
 use jailctl_session::policy::{Flags, IdMap, Mount, Policy, Source};
 
-use super::ResolvedJail;
-use super::base_files::AccountNames;
-use super::tree::{Entry, Reason, Tree};
+use super::tree::{Entry, EntryKind, Reason, Tree};
+use super::types::{ResolvedAccounts, ResolvedJail};
+use super::{limits, network};
 use crate::error::{Error, Finding, Result};
 use crate::host::pam::{Modules, SSHD, Service};
 use crate::host::sshd::SshdInfo;
@@ -121,8 +121,47 @@ pub(super) fn add_places(
     Ok(())
 }
 
+/// Resolves the sessions of the jail: checks that this host can have them, and returns their
+/// policy. `None` for a plain chroot, and for a jail that never had accounts.
+///
+/// # Errors
+/// [`crate::error::ErrorKind::Failed`] if the host cannot be read. What it cannot do is a finding.
+pub(super) fn resolve(
+    spec: &Spec,
+    accounts: &ResolvedAccounts,
+    tree: &Tree,
+    facts: Option<&SshdInfo>,
+    view: &HostView,
+    findings: &mut Vec<Finding>,
+    notices: &mut Vec<String>,
+) -> Result<Option<Policy>> {
+    let Some(session) = &spec.session else {
+        return Ok(None);
+    };
+    check(session, facts, view, findings, notices)?;
+    notice_shared_processes(spec, session, notices);
+    limits::check(spec, session, view, findings, notices)?;
+    let network = match &session.network {
+        NetworkSpec::Private(private) => {
+            network::resolve(&spec.name.value, private, view, findings, notices)?
+        }
+        _ => None,
+    };
+    if facts.is_none() {
+        return Ok(None);
+    }
+    let programs = runs_user_code(tree);
+    build_policy(spec, session, accounts, network, programs, view).map(Some)
+}
+
+/// Whether users run programs in the jail: a tree has devices for programs only.
+fn runs_user_code(tree: &Tree) -> bool {
+    tree.iter()
+        .any(|(_, entry)| matches!(entry.kind, EntryKind::Device { .. }))
+}
+
 /// Checks that sessions can begin on this host, and that what they show is there.
-pub(super) fn check(
+fn check(
     session: &SessionSpec,
     facts: Option<&SshdInfo>,
     view: &HostView,
@@ -237,11 +276,7 @@ fn check_nested(
 }
 
 /// Adds a notice where sessions with programs share the process numbers of the host.
-pub(super) fn notice_shared_processes(
-    spec: &Spec,
-    session: &SessionSpec,
-    notices: &mut Vec<String>,
-) {
+fn notice_shared_processes(spec: &Spec, session: &SessionSpec, notices: &mut Vec<String>) {
     if !session.pid && spec.doors.value.contains(&AccessMethod::Shell) {
         notices.push(
             "`namespaces.pid` is false: users of this jail see every process of the host, and can trace and end each one that runs under their user id outside of the jail; take the line out"
@@ -274,10 +309,10 @@ fn check_source(mount: &MountSpec, view: &HostView, findings: &mut Vec<Finding>)
 }
 
 /// The policy of the jail. `programs`: whether anything of the user's runs in it.
-pub(super) fn build_policy(
+fn build_policy(
     spec: &Spec,
     session: &SessionSpec,
-    names: &AccountNames<'_>,
+    accounts: &ResolvedAccounts,
     network: Option<Network>,
     programs: bool,
     view: &HostView,
@@ -326,7 +361,7 @@ pub(super) fn build_policy(
     Ok(Policy {
         jail: name.as_str().to_owned(),
         root: spec.root.value.clone(),
-        users: names
+        users: accounts
             .accounts
             .iter()
             .map(|account| account.name.clone())
@@ -337,19 +372,23 @@ pub(super) fn build_policy(
         cgroup: session.cgroup,
         offline: session.network == NetworkSpec::None,
         network,
-        ids: session.user.then(|| id_map(names, group)),
+        ids: session.user.then(|| id_map(accounts, group)),
         mounts,
         limits: session.limits.as_ref().map(|limits| limits.values.clone()),
     })
 }
 
 /// The ids of the jail, and the group that sshd gives terminals to.
-fn id_map(names: &AccountNames<'_>, terminals: u32) -> IdMap {
-    let further = names.further.iter().map(|group| group.gid);
+fn id_map(accounts: &ResolvedAccounts, terminals: u32) -> IdMap {
+    let further = accounts.further_groups.iter().map(|group| group.gid);
     IdMap {
-        uids: names.accounts.iter().map(|account| account.uid).collect(),
-        gids: names
-            .group
+        uids: accounts
+            .accounts
+            .iter()
+            .map(|account| account.uid)
+            .collect(),
+        gids: accounts
+            .named_group()
             .map(|group| group.gid)
             .into_iter()
             .chain([terminals])

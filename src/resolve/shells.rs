@@ -4,9 +4,12 @@
 use std::path::Path;
 
 use super::host_jobs::quoted;
+use super::tree::{Entry, EntryKind, Reason, Tree};
 use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::{FileKind, HostView};
-use crate::layout::JAIL_DIR;
+use crate::layout::{JAIL_DIR, JAIL_ROOT, SHELL_PREFIX};
+use crate::names::JailPath;
+use crate::spec::Spec;
 
 /// Most bytes of such a file.
 const LIMIT: u64 = 1 << 20;
@@ -87,4 +90,46 @@ pub fn leaks(view: &HostView) -> Result<Vec<ShellLeak>> {
         }
     }
     Ok(leaks)
+}
+
+/// Adds the link [`JAIL_ROOT`], to which home directories in the host's passwd(5) resolve.
+pub(super) fn add_link_to_root(tree: &mut Tree) -> Result<()> {
+    let at =
+        JailPath::new(JAIL_ROOT).map_err(|why| Finding::new(format!("`{JAIL_ROOT}` {why}")))?;
+    let why = Reason::rule("homes, under the name that only a jail has");
+    tree.add(at, Entry::symlink("..", vec![why]))?;
+    Ok(())
+}
+
+/// Adds each login shell below [`SHELL_PREFIX`], the path that is in the host's passwd(5).
+pub(super) fn add_links(tree: &mut Tree, spec: &Spec, findings: &mut Vec<Finding>) -> Result<()> {
+    for user in &spec.users {
+        let Some(shell) = &user.shell else { continue };
+        let runs = tree.follow(&shell.value).is_some_and(|(_, entry)| {
+            matches!(entry.kind, EntryKind::File(_)) && entry.owner.mode & 0o111 != 0
+        });
+        if !runs {
+            findings.push(
+                Finding::new(format!("the jail has no program `{}`", shell.value))
+                    .why(format!("it is the shell of `{}`", user.name.value))
+                    .hint("add it to `binaries`")
+                    .with_span(&shell.site, "this shell"),
+            );
+            continue;
+        }
+        let depth = shell.value.as_str().matches('/').count();
+        let target = format!("{}{}", "../".repeat(depth), &shell.value.as_str()[1..]);
+        let at = JailPath::new(&format!("{SHELL_PREFIX}{}", shell.value))
+            .map_err(|why| Finding::new(format!("`{SHELL_PREFIX}{}` {why}", shell.value)))?;
+        tree.add(
+            at,
+            Entry::symlink(
+                target,
+                vec![Reason::rule(
+                    "the login shell, under the name that only a jail has",
+                )],
+            ),
+        )?;
+    }
+    Ok(())
 }

@@ -3,13 +3,17 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use super::ResolvedJail;
-use crate::host::sshd::{ExpectedSettings, SshdInfo};
+use super::programs::RequestedObject;
+use super::session;
+use super::tree::Reason;
+use super::types::{ResolvedJail, SshdSnippet};
+use crate::host::HostView;
+use crate::host::sshd::{Config, ExpectedSettings, SshdInfo};
 use crate::layout::{KEYS_DIR, NONEXISTENT, SNIPPET_PREFIX, SNIPPET_SUFFIX, STATE};
 use crate::names::JailName;
 use crate::spec::{AccessMethod, Password, SftpSpec, Spec};
 
-/// Settings that stand in each jail's own file too: if [`COMMON_SNIPPET`] is lost, nothing is forwarded out of a jail. What `DisableForwarding` leaves open before
+/// Settings that stand in each jail's own file too: if [`COMMON_SNIPPET`](crate::layout::COMMON_SNIPPET) is lost, nothing is forwarded out of a jail. What `DisableForwarding` leaves open before
 /// OpenSSH 10.0 (CVE-2025-32728) is among them.
 const CLOSING: [&str; 4] = [
     "DisableForwarding",
@@ -25,23 +29,8 @@ const FORWARDING: [&str; 5] = [
     "PermitOpen",
     "PermitListen",
 ];
-/// How the text of [`COMMON_SNIPPET`] begins.
+/// How the text of [`COMMON_SNIPPET`](crate::layout::COMMON_SNIPPET) begins.
 const COMMON_HEAD: &str = "# Written by jailctl for all jails; `jailctl build` writes it anew.\n";
-
-/// What sshd is to do with a jail's accounts.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SshdSnippet {
-    /// File name in `sshd_config.d`.
-    pub file: String,
-    /// The snippet.
-    pub text: String,
-    /// The text of [`COMMON_SNIPPET`].
-    pub common: String,
-    /// The PAM service that sshd asks about these accounts; `None` where it asks none.
-    pub pam_service: Option<String>,
-    /// What `sshd -T -C` must say of each account.
-    pub expected: Vec<ExpectedSettings>,
-}
 
 /// How sftp is served in a jail.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,7 +42,7 @@ pub enum Sftp {
 }
 
 /// How sftp is served, given the doors; `None` where it is no door, or the host has no such subsystem.
-pub(super) fn sftp(doors: &[AccessMethod], program: Option<&str>) -> Option<Sftp> {
+fn sftp(doors: &[AccessMethod], program: Option<&str>) -> Option<Sftp> {
     if !doors.contains(&AccessMethod::Sftp) {
         return None;
     }
@@ -64,6 +53,44 @@ pub(super) fn sftp(doors: &[AccessMethod], program: Option<&str>) -> Option<Sftp
         "internal-sftp" => Some(Sftp::Internal),
         program => Some(Sftp::Program(program.to_owned())),
     }
+}
+
+/// Returns the program that sshd starts for sftp, which the jail needs; `None` if sshd serves sftp
+/// itself, or not at all. `host_sftp` is the host's subsystem. Adds a notice where the spec and the
+/// host disagree.
+pub(super) fn sftp_program(
+    spec: &Spec,
+    host_sftp: Option<&str>,
+    notices: &mut Vec<String>,
+) -> Option<RequestedObject> {
+    let doors = &spec.doors.value;
+    match sftp(doors, host_sftp) {
+        Some(Sftp::Program(program)) => {
+            return Some(RequestedObject {
+                path: PathBuf::from(program),
+                why: Reason::rule("the door sftp: the program that sshd starts for it"),
+                site: Some(spec.doors.site.clone()),
+                is_placed: false,
+            });
+        }
+        Some(Sftp::Internal) => {}
+        None if doors.contains(&AccessMethod::Sftp) => {
+            notices
+                .push("sshd on this host has no subsystem `sftp`: that door stays shut".to_owned());
+        }
+        None if *doors == [AccessMethod::Shell] && host_sftp == Some("internal-sftp") => {
+            notices.push(
+                "`sftp` is no door of the jail and is open nevertheless: sshd on this host serves it itself to everybody with a shell (`Subsystem sftp internal-sftp`)".to_owned(),
+            );
+        }
+        None => {}
+    }
+    None
+}
+
+/// Returns the host's subsystem for sftp by the configuration files alone, without an sshd.
+pub(super) fn configured_sftp(view: &HostView) -> Option<String> {
+    Config::read(view).ok().and_then(|config| config.sftp())
 }
 
 /// The name of a jail's snippet: it sorts early, since the first value wins. The members of a family share it.
@@ -106,7 +133,7 @@ fn settings(spec: &Spec) -> Vec<(&'static str, String)> {
     let (root, state) = snippet_paths(spec);
     // With a session, a name that exists in sessions only: whoever comes in without one finds nothing.
     let root = match &spec.session {
-        Some(_) => super::session::session_root_path(&state),
+        Some(_) => session::session_root_path(&state),
         None => root,
     };
     let keys = state.join(KEYS_DIR).join("%u");
@@ -215,7 +242,7 @@ fn known(
         .filter(|(keyword, _)| facts.keywords.contains(&keyword.to_ascii_lowercase()))
 }
 
-/// The text of [`COMMON_SNIPPET`].
+/// The text of [`COMMON_SNIPPET`](crate::layout::COMMON_SNIPPET).
 ///
 /// OpenSSH 10.0 lets nobody in once its whole configuration exceeds 256 KiB (monitor_wrap.c), so that what is the same for all jails is written once.
 pub fn common(facts: &SshdInfo) -> String {
@@ -231,7 +258,7 @@ pub fn common(facts: &SshdInfo) -> String {
     text
 }
 
-/// Whether a text in the place of [`COMMON_SNIPPET`] was written by jailctl, at least its first line.
+/// Whether a text in the place of [`COMMON_SNIPPET`](crate::layout::COMMON_SNIPPET) was written by jailctl, at least its first line.
 pub fn is_common(text: &str) -> bool {
     text.starts_with(COMMON_HEAD)
 }

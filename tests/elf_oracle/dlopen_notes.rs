@@ -47,8 +47,8 @@ fn shared<'a>(soname: &'a str, more: &[&'a str]) -> Vec<&'a str> {
 
 /// Adds `/prog`, which loads by a library in `/lib` with a note for `names`, and has an RPATH of
 /// `/opt/x`.
-fn add_program(root: &TestRoot, wishes: &[&str]) {
-    let source = loader_of(wishes);
+fn add_program(root: &TestRoot, names: &[&str]) {
+    let source = loader_of(names);
     let rpath = ["-Wl,--disable-new-dtags,-rpath,/opt/x"];
     root.compile(
         "/lib/libload.so",

@@ -207,10 +207,10 @@ fn a_cache_of_one_name() {
 #[disposable::test]
 fn one_note_in_every_header() {
     let root = TestDir::new("notes");
-    let wishes = numbered(1000, |number| {
+    let entries = numbered(1000, |number| {
         format!(r#"{{"soname":["l{number}.so","m{number}.so"],"feature":"xxxxx"}}"#)
     });
-    let text = format!("[{}]", wishes.join(","));
+    let text = format!("[{}]", entries.join(","));
     let bytes = ElfBuilder {
         dlopen: Some(&text),
         ..ElfBuilder::default()
@@ -233,8 +233,8 @@ fn one_note_in_every_header() {
 }
 
 #[disposable::test]
-fn a_long_chain_of_wishes() {
-    let root = TestDir::new("wishes");
+fn long_chain_of_dlopen_entries() {
+    let root = TestDir::new("dlopen-entries");
     for number in 0..5000 {
         let own = format!("l{number}");
         let text = format!(r#"[{{"soname":["l{}"]}}]"#, number + 1);

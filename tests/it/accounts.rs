@@ -83,7 +83,7 @@ fn an_account_that_leaves_the_spec_is_given_back() {
     assert!(shadow.text().starts_with("bob:$"), "{shadow:?}");
     spec.users[0].0 = "harlequin";
     let plan = host.jailctl(["plan", &spec.put(&host)]).ok();
-    assert!(plan.stdout().contains("bob: given back"), "{plan:?}");
+    assert!(plan.stdout().contains("bob: restored"), "{plan:?}");
     spec.build(&host).ok();
     assert_eq!(standing(&host, "bob"), before);
     let again = spec.build(&host).ok();

@@ -181,10 +181,7 @@ fn failing_in_turn(
         assert_eq!(output.code(), 4, "{call} {n}: {output:?}");
         let said = output.stderr();
         assert!(said.starts_with("error: could not "), "{call} {n}: {said}");
-        assert!(
-            !said.contains("while putting things back"),
-            "{call} {n}: {said}"
-        );
+        assert!(!said.contains("while rolling back"), "{call} {n}: {said}");
         after();
     }
     panic!("{call}: no run completed");

@@ -253,7 +253,7 @@ fn what_the_jail_lacks_the_doctor_names() {
     harlequin.sftp("pwd\n").fails();
     let (found, told) = codes(&host, "harlequin");
     assert_eq!(found, ["program"], "{told}");
-    assert!(told.contains("the server of sftp"), "{told}");
+    assert!(told.contains("the sftp server"), "{told}");
 }
 
 #[disposable::test]

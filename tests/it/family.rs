@@ -353,7 +353,7 @@ fn verbs_without_a_name_list_or_take_all_jails() {
     assert!(
         refused
             .stderr()
-            .contains("`--output` makes the tree of one jail"),
+            .contains("`--output` writes the tree of one jail"),
         "{refused:?}"
     );
     assert!(!host.has("/run/tree"));

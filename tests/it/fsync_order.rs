@@ -118,10 +118,10 @@ fn each_change_is_one_line_in_syslog() {
     for part in [
         "<85>jailctl[",
         "jail arkham changed",
-        "account harlequin made",
+        "account harlequin created",
         "tree written",
         "sshd snippet written",
-        "account harlequin opened",
+        "account harlequin enabled",
     ] {
         assert!(first[0].contains(part), "{part} in {first:?}");
     }

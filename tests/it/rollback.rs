@@ -9,7 +9,7 @@ fn a_build_is_taken_back_and_that_too() {
     let (spec, harlequin) = arkham(&host, &[]);
     let none = host.jailctl(["rollback", "arkham"]).exits(4);
     assert!(
-        none.stderr().contains("nothing is kept of a time before"),
+        none.stderr().contains("there is no previous build"),
         "{none:?}"
     );
     let key = host.key("joker");

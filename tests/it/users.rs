@@ -148,7 +148,7 @@ fn a_skeleton_is_copied_once_and_belongs_to_the_user() {
     assert!(
         refused
             .stderr()
-            .contains("not everybody may read it (mode 0600)"),
+            .contains("not all users may read it (mode 0600)"),
         "{refused:?}"
     );
     host.sh("chmod 604 /root/skel/.config/greeting").ok();

@@ -50,7 +50,7 @@ fn disk_of(path: &Path) -> Result<Disk, Error> {
         minor: minor(device),
     };
     let none = || {
-        Error::Refused(format!(
+        Error::Unsupported(format!(
             "the file system of `{}` is not on a disk",
             path.display()
         ))
@@ -75,7 +75,7 @@ fn disk_of(path: &Path) -> Result<Disk, Error> {
 pub(super) fn char_device(path: &Path) -> Result<(u32, u32), Error> {
     let found: Stat = stat(path).map_err(|errno| Error::on("find the device", path, errno))?;
     if FileType::from_raw_mode(found.st_mode) != FileType::CharacterDevice {
-        return Err(Error::Refused(format!(
+        return Err(Error::Unsupported(format!(
             "`{}` is not a character device",
             path.display()
         )));

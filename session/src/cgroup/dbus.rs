@@ -145,7 +145,7 @@ pub(super) struct Bus {
 impl Bus {
     /// Connects as root. No call on this connection waits longer than `timeout` from now.
     pub(super) fn connect(timeout: Duration) -> Result<Self, Failure> {
-        let failed = |errno: Errno| Failure::NoReply(crate::error::words(errno));
+        let failed = |errno: Errno| Failure::NoReply(crate::error::errno_text(errno));
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let socket =
             socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).map_err(failed)?;
@@ -212,7 +212,7 @@ impl Bus {
         match poll(&mut ready, Some(&limit)) {
             Ok(0) => Err(late()),
             Ok(_) | Err(Errno::INTR) => Ok(()),
-            Err(errno) => Err(Failure::NoReply(crate::error::words(errno))),
+            Err(errno) => Err(Failure::NoReply(crate::error::errno_text(errno))),
         }
     }
 
@@ -221,7 +221,7 @@ impl Bus {
             match send(&self.socket, bytes, SendFlags::NOSIGNAL) {
                 Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
                 Err(Errno::AGAIN | Errno::INTR) => self.wait(PollFlags::OUT)?,
-                Err(errno) => return Err(Failure::NoReply(crate::error::words(errno))),
+                Err(errno) => return Err(Failure::NoReply(crate::error::errno_text(errno))),
             }
         }
         Ok(())
@@ -240,7 +240,7 @@ impl Bus {
                 }
                 Ok((length, _)) => self.buffered.extend(bytes.iter().take(length)),
                 Err(Errno::AGAIN | Errno::INTR) => self.wait(PollFlags::IN)?,
-                Err(errno) => return Err(Failure::NoReply(crate::error::words(errno))),
+                Err(errno) => return Err(Failure::NoReply(crate::error::errno_text(errno))),
             }
         }
         Ok(())

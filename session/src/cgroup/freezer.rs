@@ -30,8 +30,9 @@ const ROUND: Duration = Duration::from_millis(2);
 /// whether there is a session. New sessions are refused until [`thaw`].
 ///
 /// # Errors
-/// [`Error::Refused`] if not all processes freeze in time, and if the host has no freezer;
-/// [`Error::System`]. After an error all processes run again.
+/// [`Error::Busy`] if not all processes freeze in time, [`Error::Unsupported`] if the host has no
+/// freezer, [`Error::Refused`] if systemd refuses; [`Error::System`]. After an error all processes
+/// run again.
 pub fn freeze(jail: &str, limits: &Limits) -> Result<bool, Error> {
     // Under systemd pid 1 of a session is frozen too; one that is frozen while it removes a network
     // would hold the lock of all networks.
@@ -56,7 +57,8 @@ pub fn freeze(jail: &str, limits: &Limits) -> Result<bool, Error> {
 /// Thaws all processes of the sessions of the jail. Returns whether there is a session.
 ///
 /// # Errors
-/// [`Error::Refused`] if the host has no freezer, or if systemd refuses; [`Error::System`].
+/// [`Error::Unsupported`] if the host has no freezer, [`Error::Refused`] if systemd refuses;
+/// [`Error::System`].
 pub fn thaw(jail: &str, limits: &Limits) -> Result<bool, Error> {
     match Freezer::of(jail, limits)? {
         Some(freezer) => freezer.thaw().map(|()| true),
@@ -82,8 +84,8 @@ pub fn is_frozen(jail: &str, limits: &Limits) -> Result<bool, Error> {
 /// before.
 ///
 /// # Errors
-/// [`Error::Refused`] if processes are left after five seconds, and if the host has no freezer;
-/// [`Error::System`]. Processes may have been killed, and the call may be repeated.
+/// [`Error::Busy`] if processes are left after five seconds, [`Error::Unsupported`] if the host has
+/// no freezer; [`Error::System`]. Processes may have been killed, and the call may be repeated.
 pub fn kill(jail: &str, limits: &Limits) -> Result<usize, Error> {
     let Some(freezer) = Freezer::of(jail, limits)? else {
         return Ok(0);
@@ -100,7 +102,7 @@ pub fn kill(jail: &str, limits: &Limits) -> Result<usize, Error> {
         }
         if Instant::now() > deadline {
             return Err(failed.unwrap_or_else(|| {
-                Error::Refused(format!(
+                Error::Busy(format!(
                     "{} processes of the jail `{jail}` have not ended",
                     members.len()
                 ))
@@ -126,7 +128,7 @@ impl Freezer {
     fn of(jail: &str, limits: &Limits) -> Result<Option<Self>, Error> {
         let hierarchies = Hierarchies::read()?;
         if hierarchies.with_controller("freezer").is_none() {
-            return Err(Error::Refused(
+            return Err(Error::Unsupported(
                 "this host does not have the control group controller `freezer`".to_owned(),
             ));
         }
@@ -155,7 +157,7 @@ impl Freezer {
         }
         while !self.is_settled()? {
             if Instant::now() > deadline {
-                return Err(Error::Refused(
+                return Err(Error::Busy(
                     "not all of its processes freeze: some wait for a disk or a network".to_owned(),
                 ));
             }

@@ -49,8 +49,8 @@ impl Group {
         }
     }
 
-    /// The groups of the jail, existing or not: the one of its slice under systemd, otherwise one in
-    /// each relevant hierarchy of the host.
+    /// The groups of the jail, existing or not: the one of its slice under systemd, otherwise one
+    /// in each relevant hierarchy of the host.
     pub(super) fn locate(
         jail: &str,
         limits: &Limits,

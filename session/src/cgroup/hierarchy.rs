@@ -12,7 +12,7 @@ use crate::policy::Limits;
 pub(super) const PARENT: &str = "jailctl";
 
 /// Controllers whose groups a session joins wherever the host has them, limited or not: for the
-/// counts of [`usage`](super::usage), and for freezing.
+/// counts of [`usage`](fn@super::usage), and for freezing.
 pub(super) const ACCOUNTING: [&str; 6] = ["cpu", "cpuacct", "memory", "pids", "io", "freezer"];
 
 /// Controllers of v1 that concern sessions.
@@ -108,11 +108,11 @@ impl Hierarchies {
     /// The hierarchies in which a session has a group.
     ///
     /// # Errors
-    /// [`Error::Refused`] if the controller of a limit is in no hierarchy.
+    /// [`Error::Unsupported`] if the controller of a limit is in no hierarchy.
     pub(super) fn required(&self, limits: &Limits) -> Result<Vec<&Hierarchy>, Error> {
         for (key, controller) in limits.needs() {
             if self.with_controller(controller).is_none() {
-                return Err(Error::Refused(format!(
+                return Err(Error::Unsupported(format!(
                     "the limit `{key}` needs the control group controller `{controller}`, which this \
                      host does not have"
                 )));
@@ -163,7 +163,7 @@ impl Hierarchy {
     /// Path of the group of a process, from the content of its `/proc/PID/cgroup`.
     pub(super) fn cgroup_of(&self, text: &str) -> Result<PathBuf, Error> {
         let unknown = || {
-            Error::Refused(format!(
+            Error::Unsupported(format!(
                 "the control group of the process is not below `{}`",
                 self.mount.display()
             ))

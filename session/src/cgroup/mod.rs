@@ -1,15 +1,15 @@
 //! Limits that all sessions of a jail share, by control groups (cgroups(7)): one group for each
 //! jail, with every process of its sessions in it.
 //!
-//! Where systemd runs the host, the groups are units of systemd ([`systemd`], by [`dbus`]).
+//! Where systemd runs the host, the groups are units of systemd (`systemd`, by `dbus`).
 //! Elsewhere they are directories that this module creates in the mounted hierarchies, v1, v2 or
 //! both. The first session creates them, and the end of the last one removes them.
 //!
-//! - [`hierarchy`]: the mounted hierarchies. [`control_files`]: the file of each limit.
-//!   [`group`]: the group of a jail in one hierarchy.
-//! - [`session_count`]: the number of sessions.
-//! - [`usage`](fn@usage): resource usage. [`freezer`]: [`freeze`], [`thaw`] and [`kill`].
-//! - [`check`](fn@check), in [`preflight`]: limits that this host cannot enforce, for builds.
+//! - `hierarchy`: the mounted hierarchies. `control_files`: the file of each limit.
+//!   `group`: the group of a jail in one hierarchy.
+//! - `session_count`: the number of sessions.
+//! - [`usage`](fn@usage): resource usage. `freezer`: [`freeze`], [`thaw`] and [`kill`].
+//! - [`check`](fn@check), in `preflight`: limits that this host cannot enforce, for builds.
 //!
 //! **All or nothing**: a session for which one limit cannot be set does not begin.
 //!
@@ -70,9 +70,11 @@ pub struct Membership {
 /// `disk_paths` are paths on the disks of the jail, for the limits of disk I/O.
 ///
 /// # Errors
-/// [`Error::Refused`] for a frozen jail, for more sessions than [`Limits::sessions`], and for a
-/// limit that this host does not enforce; [`Error::System`]. After an error the session is not
-/// counted, and the process is in its former groups, or fit for nothing but to end.
+/// [`Error::Refused`] for a frozen jail, for more sessions than [`Limits::sessions`], and where
+/// systemd refuses; [`Error::Unsupported`] for a limit that this host does not enforce;
+/// [`Error::Busy`] for a lock or a call to systemd that takes too long; [`Error::System`]. After an
+/// error the session is not counted, and the process is in its former groups, or fit for nothing
+/// but to end.
 pub fn join(
     jail: &str,
     user: &str,
@@ -109,12 +111,12 @@ pub fn join(
 /// Moves the calling process out of sshd's control group where systemd runs the host: into a scope
 /// in the slice of the jail, with a limit of tasks (systemd.resource-control(5)).
 ///
-/// For connections without [`Limits`], which otherwise could use up the tasks of sshd's own unit. On
-/// a host without systemd the process stays where it is.
+/// For connections without [`Limits`], which otherwise could use up the tasks of sshd's own unit.
+/// On a host without systemd the process stays where it is.
 ///
 /// # Errors
-/// [`Error::Refused`] if systemd does not create the scope; [`Error::System`]. After an error the
-/// process is still in sshd's group.
+/// [`Error::Refused`] and [`Error::Busy`] if systemd does not create the scope; [`Error::System`].
+/// After an error the process is still in sshd's group.
 pub fn leave_sshd(jail: &str, user: &str) -> Result<(), Error> {
     if !systemd::is_running() {
         return Ok(());
@@ -140,7 +142,8 @@ pub fn leave_sshd(jail: &str, user: &str) -> Result<(), Error> {
 /// Waits up to one second for sessions that are ending.
 ///
 /// # Errors
-/// [`Error::System`], and [`Error::Refused`] if systemd does not answer. Can be called again.
+/// [`Error::System`], [`Error::Busy`] for a locked count of sessions, and [`Error::Refused`] if
+/// systemd does not reply. Can be called again.
 pub fn clear(jail: &str, limits: &Limits) -> Result<(), Error> {
     let hierarchies = Hierarchies::read()?;
     for _ in 0..ROUNDS {
@@ -195,9 +198,9 @@ pub(crate) fn set_rlimits(limits: Option<&Limits>) -> Result<(), Error> {
 /// Disables core dumps of the calling process and its later children: `RLIMIT_CORE` of one byte,
 /// soft and hard.
 ///
-/// A core file has at least a page, so none is written. Where `kernel.core_pattern` names a program,
-/// the kernel starts it as root, outside of the control groups and the root directory of the
-/// process, even with a limit of 0; 1 is the only limit with which it does not (core(5),
+/// A core file has at least a page, so none is written. Where `kernel.core_pattern` names a
+/// program, the kernel starts it as root, outside of the control groups and the root directory of
+/// the process, even with a limit of 0; 1 is the only limit with which it does not (core(5),
 /// `do_coredump` of `fs/coredump.c`).
 ///
 /// # Errors

@@ -17,7 +17,7 @@ pub struct Unsupported {
     pub key: &'static str,
     /// Reason, with the path or the controller that is missing.
     pub why: String,
-    /// What to do about it.
+    /// Fix for the administrator.
     pub hint: String,
 }
 

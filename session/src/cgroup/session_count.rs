@@ -176,7 +176,7 @@ fn lock(register: &OwnedFd) -> Result<(), Errno> {
 /// in time.
 fn failed(what: &'static str, directory: &Path, errno: Errno) -> Error {
     match errno {
-        Errno::WOULDBLOCK => Error::Refused(format!(
+        Errno::WOULDBLOCK => Error::Busy(format!(
             "the machine is too busy: other sessions held the lock of `{}` for {} seconds",
             directory.display(),
             TIMEOUT.as_secs()

@@ -68,7 +68,7 @@ pub(super) fn hierarchy(hierarchies: &Hierarchies) -> Result<Option<&Hierarchy>,
         return Ok(None);
     }
     hierarchies.single().map(Some).ok_or_else(|| {
-        Error::Refused(
+        Error::Unsupported(
             "control groups of v1 are mounted beside v2, which systemd manages".to_owned(),
         )
     })
@@ -101,7 +101,7 @@ pub(super) fn join(
         body.text(&scope);
         body.text("fail");
         body.array(8, |all| {
-            scope_properties(all, owner, &slice, has_oom_policy)
+            scope_properties(all, owner, &slice, has_oom_policy);
         });
         body.array(8, |units| {
             if slices > 0 {
@@ -133,7 +133,7 @@ pub(super) fn join(
     let expected = directory.join(&scope);
     while hierarchy.cgroup_of(&read(Path::new("/proc/self/cgroup"))?)? != expected {
         if Instant::now() > deadline {
-            return Err(Error::Refused(format!(
+            return Err(Error::Busy(format!(
                 "systemd did not move the session into `{scope}`"
             )));
         }
@@ -152,7 +152,7 @@ pub(super) fn join(
         .map_err(failed)?;
     match first_mismatch(&directory, &all)? {
         None => Ok(()),
-        Some(file) => Err(Error::Refused(format!(
+        Some(file) => Err(Error::Unsupported(format!(
             "systemd did not set a limit: `{}` has another value",
             directory.join(file).display()
         ))),
@@ -269,7 +269,7 @@ fn slice_properties(all: &mut Encoder, jail: &str, limits: &Limits, host: &HostD
 }
 
 fn limit_properties(all: &mut Encoder, limits: &Limits, host: &HostDevices) {
-    // Accounting for [`usage`](super::usage).
+    // Accounting for [`usage`](fn@super::usage).
     for name in [
         "CPUAccounting",
         "MemoryAccounting",

@@ -38,7 +38,7 @@ pub struct Usage {
 /// Current resource usage of the sessions of the jail.
 ///
 /// # Errors
-/// [`Error::System`] if a counter cannot be read, [`Error::Refused`] if the count of sessions is
+/// [`Error::System`] if a counter cannot be read, [`Error::Busy`] if the count of sessions is
 /// locked for too long.
 pub fn usage(jail: &str, limits: &Limits) -> Result<Usage, Error> {
     let hierarchies = Hierarchies::read()?;

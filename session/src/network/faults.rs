@@ -33,7 +33,7 @@ impl fmt::Display for Fault {
 /// be read without root. Changes nothing.
 ///
 /// # Errors
-/// [`Error::System`], and [`Error::Refused`] if another process holds the lock of the networks for
+/// [`Error::System`], and [`Error::Busy`] if another process holds the lock of the networks for
 /// five seconds.
 pub fn faults(jail: &str, network: &Network) -> Result<Vec<Fault>, Error> {
     if !Registry::exists(jail) {

@@ -191,7 +191,7 @@ impl Tables {
                 .transpose()?;
             self.load(wanted, namespaces, inside, host)?;
         }
-        Err(Error::Refused(
+        Err(Error::Busy(
             "another program keeps removing the rules of the jail's network".to_owned(),
         ))
     }

@@ -50,7 +50,7 @@ impl<'d> Forwarding<'d> {
                 continue;
             }
             if !is_plain(&name) {
-                return Err(Error::Refused(format!(
+                return Err(Error::Unsupported(format!(
                     "the host has an interface `{}`, whose name cannot be written in a rule",
                     name.escape_debug()
                 )));

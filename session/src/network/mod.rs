@@ -4,18 +4,18 @@
 //! of the last one removes it. So nothing has to be started at boot, only processes keep it, and it
 //! is never in the mount table of the host. Sockets in it end with its sessions anyway.
 //!
-//! - [`registry`]: the members, by locks that end with their processes.
-//! - [`rtnetlink`]: interfaces, addresses and routes, by rtnetlink(7); [`netlink`]: messages and
+//! - `registry`: the members, by locks that end with their processes.
+//! - `rtnetlink`: interfaces, addresses and routes, by rtnetlink(7); `netlink`: messages and
 //!   sockets.
-//! - [`filter`]: the rules in the network namespace of the jail, which enforce the policy; [`nft`]:
-//!   the table of the host, which translates addresses and repeats the rules; [`rule_text`]: what
+//! - `filter`: the rules in the network namespace of the jail, which enforce the policy; `nft`:
+//!   the table of the host, which translates addresses and repeats the rules; `rule_text`: what
 //!   both have in common.
-//! - [`installed`]: whether both are loaded and unchanged, by netlink messages ([`nft_events`]).
-//! - [`addresses`]: the addresses of the host itself.
-//! - [`ip_forward`]: forwarding for jails only; [`guard`]: its routing rules. [`sysctl`]: settings.
-//! - [`watch`]: notifications of changes, for pid 1 of a session. [`namespace`]: network
+//! - `installed`: whether both are loaded and unchanged, by netlink messages (`nft_events`).
+//! - `addresses`: the addresses of the host itself.
+//! - `ip_forward`: forwarding for jails only; `guard`: its routing rules. `sysctl`: settings.
+//! - `watch`: notifications of changes, for pid 1 of a session. `namespace`: network
 //!   namespaces.
-//! - [`faults`](mod@faults): comparison with the policy for `check`, `doctor` and `build`.
+//! - `faults`: comparison with the policy for `check`, `doctor` and `build`.
 
 mod addresses;
 mod faults;
@@ -110,9 +110,9 @@ pub fn tables(jail: &str, network: &Network) -> String {
 /// read.
 ///
 /// # Errors
-/// [`Error::Refused`] if another process holds the lock of the networks for five seconds;
-/// [`Error::System`]. After an error the process may be in any network namespace, and is fit for
-/// nothing but to end.
+/// [`Error::Busy`] if another process holds the lock of the networks for five seconds,
+/// [`Error::Refused`] by nft(8); [`Error::System`]. After an error the process may be in any
+/// network namespace, and is fit for nothing but to end.
 pub(crate) fn enter(
     jail: &str,
     network: &Network,
@@ -260,7 +260,7 @@ fn remove(jail: &str, link: &str, registry: &Registry) -> Result<(), Error> {
 /// the last session has removed it, and is waited for; only one that was killed leaves something.
 ///
 /// # Errors
-/// [`Error::Refused`] if a session is still in it after five seconds; [`Error::System`]. May be
+/// [`Error::Busy`] if a session is still in it after five seconds; [`Error::System`]. May be
 /// called again.
 pub fn remove_stale(jail: &str, network: &Network) -> Result<(), Error> {
     let deadline = Instant::now() + TIMEOUT;
@@ -270,7 +270,7 @@ pub fn remove_stale(jail: &str, network: &Network) -> Result<(), Error> {
         drop(registry);
         if Registry::exists(jail) {
             if Instant::now() >= deadline {
-                return Err(Error::Refused("a session is in it".to_owned()));
+                return Err(Error::Busy("a session is in it".to_owned()));
             }
             sleep(Duration::from_millis(5));
         }
@@ -282,9 +282,9 @@ pub fn remove_stale(jail: &str, network: &Network) -> Result<(), Error> {
 /// apply to new connections.
 ///
 /// # Errors
-/// [`Error::Refused`] if another process holds the lock of the networks for five seconds;
-/// [`Error::System`]. What was not updated is updated by pid 1 of the sessions, or by the next
-/// call.
+/// [`Error::Busy`] if another process holds the lock of the networks for five seconds,
+/// [`Error::Refused`] by nft(8); [`Error::System`]. What was not updated is updated by pid 1 of the
+/// sessions, or by the next call.
 pub fn reload_rules(jail: &str, network: &Network) -> Result<(), Error> {
     if !Registry::exists(jail) {
         return Ok(());

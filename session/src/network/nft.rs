@@ -173,7 +173,7 @@ impl Nft {
             return Ok(());
         }
         let words = String::from_utf8_lossy(&outcome.stderr);
-        let first = words.lines().next().unwrap_or("it said nothing");
+        let first = words.lines().next().unwrap_or("nft printed no error");
         let first: String = first.escape_debug().take(200).collect();
         Err(Error::Refused(format!("could not {what}: {first}")))
     }

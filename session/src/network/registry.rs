@@ -91,8 +91,8 @@ impl Registry {
         }
     }
 
-    /// Joins the network of the jail: an existing one, or the one that `create` creates. Returns the
-    /// lock of the member, and the network namespace.
+    /// Joins the network of the jail: an existing one, or the one that `create` creates. Returns
+    /// the lock of the member, and the network namespace.
     pub(super) fn join(
         &mut self,
         jail: &str,
@@ -302,7 +302,7 @@ pub(super) fn write(file: &mut File, text: &str) -> Result<(), Error> {
 
 /// Error for a lock that was not released in time.
 pub(super) fn busy() -> Error {
-    Error::Refused(
+    Error::Busy(
         "another process has been creating or removing a network of a jail for too long".into(),
     )
 }

@@ -7,8 +7,8 @@ use rustix::io::Errno;
 
 use crate::Error;
 
-/// Writes the setting `name` below `/proc/sys`, for the network namespace of the calling process. An
-/// `optional` one may be missing, such as those of IPv6.
+/// Writes the setting `name` below `/proc/sys`, for the network namespace of the calling process.
+/// An `optional` one may be missing, such as those of IPv6.
 pub(super) fn set(name: &str, value: &str, optional: bool) -> Result<(), Error> {
     let path = Path::new("/proc/sys").join(name);
     let written = open(&path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())

@@ -1,27 +1,27 @@
-//! Sessions: the calling process, and all that it starts from then on, in namespaces as a [`Policy`]
-//! says.
+//! Opening sessions: the calling process, and all that it starts from then on, in the namespaces of a
+//! [`Policy`].
 //!
 //! For sshd's process of one connection, which calls PAM as root, before it becomes the user and
-//! before chroot(2), and exists until the connection ends; `jailctl enter` calls [`open()`] as well.
-//! The kernel ties everything of a session to that process:
+//! before chroot(2), and exists until the connection ends; `jailctl enter` calls [`open()`] as
+//! well. The kernel ties everything of a session to that process:
 //!
-//! - Its mounts are in a mount namespace, which ends with the last process in it. The mount table of
-//!   the host never changes.
-//! - All processes that it starts are in a new pid namespace. Pid 1 there ([`init`]) watches the
-//!   calling process and ends with it, for whatever reason that ended; and with pid 1 the kernel kills
-//!   all others.
+//! - Its mounts are in a mount namespace, which ends with the last process in it. The mount table
+//!   of the host never changes.
+//! - All processes that it starts are in a new pid namespace. Pid 1 there (`init`) watches the
+//!   calling process and ends with it, for whatever reason that ended; and with pid 1 the kernel
+//!   kills all others.
 //! - The root of the jail is mounted at a path that exists only in the session
-//!   ([`SESSION_DIR`](crate::layout::SESSION_DIR), [`ROOT_NAME`](crate::layout::ROOT_NAME)), and sshd
-//!   is configured to chroot(2) to that path. So if the policy was not applied, for whatever reason,
-//!   there is no directory to enter.
+//!   ([`SESSION_DIR`](crate::layout::SESSION_DIR), [`ROOT_NAME`](crate::layout::ROOT_NAME)), and
+//!   sshd is configured to chroot(2) to that path. So if the policy was not applied, for whatever
+//!   reason, there is no directory to enter.
 //!
-//! **Why not chroot(2) to the directory of the jail, in a mount namespace?** Because `..` stops only
-//! at the caller's own root. A user with two sessions can pass an open directory from one to the other
-//! over a socket in the home directory; there the root is another mount, nothing stops `..`, and it
-//! resolves up to the host's `/` in the namespace of the first session. Therefore the root of the jail
-//! is mounted in a tmpfs (the barrier) whose root directory is root-owned with mode 0700: `..`
-//! resolves to it and, without permission, no further. The same holds for a directory from a session
-//! of another jail.
+//! **Why not chroot(2) to the directory of the jail, in a mount namespace?** Because `..` stops
+//! only at the caller's own root. A user with two sessions can pass an open directory from one to
+//! the other over a socket in the home directory; there the root is another mount, nothing stops
+//! `..`, and it resolves up to the host's `/` in the namespace of the first session. Therefore the
+//! root of the jail is mounted in a tmpfs (the barrier) whose root directory is root-owned with
+//! mode 0700: `..` resolves to it and, without permission, no further. The same holds for a
+//! directory from a session of another jail.
 
 mod init;
 mod mounts;
@@ -74,10 +74,11 @@ pub struct Counted {
 ///
 /// # Errors
 /// [`Error::Refused`] for a user whom the policy does not name, a root that users other than root
-/// could have changed, and limits that are reached or not enforced; [`Error::System`] for a mount
-/// whose target or source is missing or a symbolic link, and other failed calls. After an error the
-/// session is not counted, the path of the root does not exist, and the process, which may be in new
-/// namespaces, is fit for nothing but to end.
+/// could have changed, a frozen jail, and a reached number of sessions; [`Error::Unsupported`] for
+/// limits and filters that the host does not support; [`Error::Busy`] for locks that are held for
+/// too long; [`Error::System`] for a mount whose target or source is missing or a symbolic link,
+/// and other failed calls. After an error the session is not counted, the path of the root does not
+/// exist, and the process, which may be in new namespaces, is fit for nothing but to end.
 pub fn open(policy: &Policy, user: &str, utmp: Utmp) -> Result<Session, Error> {
     refuse_unnamed(policy, user)?;
     // From here on an error undoes what is noted in it: the barrier, the groups, the network.
@@ -269,8 +270,8 @@ fn scope_abstract_sockets(policy: &Policy) -> Result<(), Error> {
 /// Replaces the session keyring of the calling process by an empty one that the user owns:
 /// keyrings(7).
 ///
-/// A process in a session possesses the keys of its keyring, whoever owns them: without this call
-/// those of sshd, or of the administrator who started it.
+/// A process in a session possesses the keys of its keyring, also those of other users: without
+/// this call those of sshd, or of the administrator who started it.
 ///
 /// # Errors
 /// [`Error::System`]. The ids of the process are those before the call, also after an error.
@@ -282,7 +283,7 @@ pub fn new_session_keyring(uid: u32, gid: u32) -> Result<(), Error> {
         set_thread_res_gid(Gid::from_raw(gid), group, group)?;
         set_thread_res_uid(Uid::from_raw(uid), root, root)
     };
-    let joined = owner().and_then(|()| syscalls::own_keyring());
+    let joined = owner().and_then(|()| syscalls::new_session_keyring());
     set_thread_res_uid(root, root, root)
         .and_then(|()| set_thread_res_gid(group, group, group))
         .and(joined)
@@ -290,8 +291,8 @@ pub fn new_session_keyring(uid: u32, gid: u32) -> Result<(), Error> {
 }
 
 impl Session {
-    /// The reason why a session without limits is still in sshd's control group, and so limited only
-    /// as sshd is. `None` if it is not, and on a host without systemd.
+    /// The reason why a session without limits is still in sshd's control group, and so limited
+    /// only as sshd is. `None` if it is not, and on a host without systemd.
     pub fn in_sshds_group(&self) -> Option<&Error> {
         self.in_sshds_group.as_ref()
     }
@@ -301,8 +302,8 @@ impl Session {
         self.root.as_fd()
     }
 
-    /// Closes the root directory of the jail, for a caller that no longer needs it: a descriptor of a
-    /// directory is a way out of a chroot(2).
+    /// Closes the root directory of the jail, for a caller that no longer needs it: a descriptor of
+    /// a directory is a way out of a chroot(2).
     pub fn into_counted(self) -> Counted {
         Counted {
             _membership: self.membership,

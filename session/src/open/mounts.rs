@@ -27,7 +27,7 @@ const LOG: &str = "/dev/log";
 pub(super) fn mount_barrier(policy: &Policy) -> Result<OwnedFd, Error> {
     let path = barrier_path(policy);
     let open = || open_dir(None, &path).map_err(|errno| Error::on("open", &path, errno));
-    DetachedMount::fresh(
+    DetachedMount::new(
         "tmpfs",
         &[("mode", "700"), ("size", "1m")],
         NOSUID_NODEV_NOEXEC,
@@ -81,7 +81,7 @@ pub(super) fn mount_policy(policy: &Policy, root: &OwnedFd) -> Result<(), Error>
 /// that it refuses because of its mode, 022, which permits nothing in fact.
 pub(super) fn mask_host_root(root: OwnedFd) -> Result<(), Error> {
     let options = [("mode", "022"), ("size", "4k"), ("nr_inodes", "1")];
-    DetachedMount::fresh("tmpfs", &options, NOSUID_NODEV_NOEXEC)
+    DetachedMount::new("tmpfs", &options, NOSUID_NODEV_NOEXEC)
         .map_err(Error::of("create a tmpfs"))?
         .attach(root.as_fd())?;
     // Closed before the fork of pid 1.
@@ -121,15 +121,15 @@ fn mount_one(root: &OwnedFd, mount: &Mount) -> Result<(), Error> {
         Source::Tmpfs { mode, size } => {
             let mode = format!("{:o}", mode & 0o7777);
             let options = [("mode", mode.as_str()), ("size", size)];
-            DetachedMount::fresh("tmpfs", &options, attributes).map_err(failed)?
+            DetachedMount::new("tmpfs", &options, attributes).map_err(failed)?
         }
         Source::Proc => {
             let options = [("hidepid", "invisible")];
-            DetachedMount::fresh("proc", &options, attributes).map_err(failed)?
+            DetachedMount::new("proc", &options, attributes).map_err(failed)?
         }
         Source::Sys => {
             let attributes = attributes | MountAttrFlags::MOUNT_ATTR_RDONLY;
-            DetachedMount::fresh("sysfs", &[], attributes).map_err(failed)?
+            DetachedMount::new("sysfs", &[], attributes).map_err(failed)?
         }
         Source::Log => {
             let tree = log()?;
@@ -143,7 +143,7 @@ fn mount_one(root: &OwnedFd, mount: &Mount) -> Result<(), Error> {
                 ("mode", "620"),
                 ("ptmxmode", "666"),
             ];
-            DetachedMount::fresh("devpts", &options, attributes).map_err(failed)?
+            DetachedMount::new("devpts", &options, attributes).map_err(failed)?
         }
     };
     let named = |error: Error| match error {

@@ -52,8 +52,8 @@ pub(super) struct UtmpFile {
     seen: Vec<Record>,
 }
 
-/// Creates an empty file of the session behind the barrier for each utmp and wtmp that the host has,
-/// and mounts it over that one.
+/// Creates an empty file of the session behind the barrier for each utmp and wtmp that the host
+/// has, and mounts it over that one.
 pub(super) fn mask(utmp: Utmp, barrier: &OwnedFd) -> Result<Vec<UtmpFile>, Error> {
     if utmp == Utmp::None {
         return Ok(Vec::new());

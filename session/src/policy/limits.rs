@@ -83,10 +83,10 @@ impl Limits {
         if let Some(parent) = &self.parent
             && !parent.split('/').all(plain)
         {
-            return Err("the parent of its control groups is no plain path".to_owned());
+            return Err("the parent of its control groups is not a plain path".to_owned());
         }
         if self.swap.is_some() && self.memory.is_none() {
-            return Err("it limits swap space and no memory".to_owned());
+            return Err("it limits swap space without memory".to_owned());
         }
         Ok(())
     }

@@ -125,9 +125,10 @@ impl Policy {
     /// [`SESSION_DIR`].
     ///
     /// # Errors
-    /// [`Error::Refused`] for a name that no jail can have, and for a file that another user than
-    /// root may have written (symbolic link, owner, mode) or whose content is not as a build writes
-    /// it. [`Error::System`] for a failed call. No session may begin then.
+    /// [`Error::Refused`] for a name that no jail can have, [`Error::Damaged`] for a file that
+    /// another user than root may have written (owner, mode) or whose content is not as a build
+    /// writes it, [`Error::System`] for a failed call and for a symbolic link. No session may begin
+    /// then.
     pub fn load(name: &str) -> Result<Option<Self>, Error> {
         if !is_jail_name(name) {
             return Err(Error::Refused(format!(
@@ -152,11 +153,14 @@ impl Policy {
             }
             Err(errno) => return Err(Error::on("read the policy", &path, errno)),
         };
-        let stat = fstat(&file).map_err(|errno| Error::on("look at the policy", &path, errno))?;
+        let stat = fstat(&file).map_err(|errno| Error::on("query the policy", &path, errno))?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile
             || (stat.st_uid, stat.st_gid, stat.st_mode & 0o7777) != (0, 0, POLICY_MODE)
         {
-            return Err(unusable(&path, "it is not a file of root's alone"));
+            return Err(unusable(
+                &path,
+                "it is not a regular file of root with mode 0600",
+            ));
         }
         let mut text = String::new();
         File::from(file)
@@ -165,7 +169,7 @@ impl Policy {
             .map_err(|error| Error::on("read the policy", &path, errno_of(&error)))?;
         let policy = Self::parse(&text).map_err(|why| unusable(&path, &why))?;
         if policy.jail != name {
-            return Err(unusable(&path, "it is another jail's"));
+            return Err(unusable(&path, "it belongs to another jail"));
         }
         Ok(Some(policy))
     }
@@ -180,7 +184,7 @@ impl Policy {
         let Format { format } = serde_json::from_str(text).map_err(damaged)?;
         if format != FORMAT {
             return Err(format!(
-                "it has format {format}, and this version knows {FORMAT}"
+                "it has format {format}, this version reads {FORMAT}"
             ));
         }
         let Versioned { policy, .. } =
@@ -203,20 +207,23 @@ impl Policy {
             // The last pid 1 removes the network, and only a pid namespace ends all processes in
             // it.
             if self.offline || !self.pid {
-                return Err("it has a network, and sessions that cannot have one".to_owned());
+                return Err(
+                    "it has a network, but its sessions have no pid namespace or are offline"
+                        .to_owned(),
+                );
             }
         }
         for mount in &self.mounts {
             if !absolute(&mount.target) {
-                return Err("it has a mount without a place".to_owned());
+                return Err("the target of a mount is not a path below `/`".to_owned());
             }
             match &mount.source {
                 Source::Bind(source) if !absolute(source) => {
-                    return Err("it has a mount of `/`".to_owned());
+                    return Err("the source of a mount is not a path below `/`".to_owned());
                 }
                 // It would show the processes of the host.
                 Source::Proc if !self.pid => {
-                    return Err("it has processes to show and none of its own".to_owned());
+                    return Err("it mounts proc, but its sessions have no pid namespace".to_owned());
                 }
                 _ => {}
             }
@@ -279,7 +286,7 @@ fn is_missing(opened: Result<OwnedFd, Errno>) -> bool {
 }
 
 fn unusable(path: &Path, why: &str) -> Error {
-    Error::Refused(format!(
+    Error::Damaged(format!(
         "could not use the policy `{}`: {why}",
         path.display()
     ))
@@ -316,13 +323,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read() {
+    fn a_written_policy_is_read_back() {
         assert_eq!(Policy::parse(&policy().to_text()), Ok(policy()));
         assert_eq!(policy().summary(), "mnt pid uts ipc cgroup");
     }
 
     #[test]
-    fn no_beginning_of_a_policy_is_one() {
+    fn truncated_policies_are_refused() {
         let text = policy().to_text();
         for end in 0..text.trim_end().len() {
             let cut = text.get(..end).expect("ASCII");
@@ -331,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn what_this_version_does_not_know_is_refused() {
+    fn unknown_formats_and_keys_are_refused() {
         let text = policy().to_text();
         for (from, to, why) in [
             ("\"format\": 1", "\"format\": 2", "format 2"),
@@ -357,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn processes_are_shown_only_to_those_who_have_their_own() {
+    fn proc_needs_a_pid_namespace() {
         let mut policy = policy();
         policy.mounts.push(Mount {
             target: "/proc".into(),
@@ -370,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_one_component() {
+    fn names_of_jails_are_one_component() {
         assert!(is_jail_name("arkham-2_b") && is_jail_name("arkham.bob"));
         for name in [
             "", ".", "..", "a/b", "/etc", "A", "a\0", "a b", "a.", ".a", "a..", "a.b.c", "a./b",

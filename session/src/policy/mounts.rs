@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub struct Mount {
     /// Mount point, an absolute path inside the jail.
     pub target: PathBuf,
-    /// What is mounted.
+    /// Source of the mount.
     pub source: Source,
     /// Mount options.
     pub flags: Flags,

@@ -39,11 +39,11 @@ impl Network {
         let number = self.link.strip_prefix(IFNAME_PREFIX).unwrap_or_default();
         // The kernel limits names of interfaces to 15 characters.
         if !(1..=5).contains(&number.len()) || !number.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err("its network has an interface of another name".to_owned());
+            return Err("the interface of its network has an invalid name".to_owned());
         }
         let (gateway, address) = (u32::from(self.gateway), u32::from(self.address));
         if gateway % 4 != 1 || address != gateway + 1 || !self.address.is_private() {
-            return Err("its network has other addresses".to_owned());
+            return Err("its network has invalid addresses".to_owned());
         }
         let is_port = |port: &Port| matches!(port, Port::Tcp(1..) | Port::Udp(1..));
         if !self.allow_in.iter().chain(&self.allow_out).all(is_port) {
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_a_build_writes_is_a_network() {
+    fn invalid_networks_are_refused() {
         assert_eq!(Network::example().validate(), Ok(()));
         let wrong: [fn(&mut Network); 7] = [
             |network| network.link = "eth0".to_owned(),
@@ -91,9 +91,9 @@ mod tests {
             |network| network.address = Ipv4Addr::new(10, 213, 0, 31),
             |network| network.allow_in.push(Port::Udp(0)),
         ];
-        for spoil in wrong {
+        for change in wrong {
             let mut network = Network::example();
-            spoil(&mut network);
+            change(&mut network);
             assert!(network.validate().is_err(), "{network:?}");
         }
     }

@@ -1,5 +1,5 @@
-//! What the program is, has and sees. Each with a control: the same probe started without `run`
-//! finds the opposite.
+//! State of a program that `run` starts. Each test has a control: the same probe started without
+//! `run` finds the opposite.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -9,7 +9,7 @@ use disposable::harness::ignore;
 
 use crate::jail::{GID, Jail, State, UID, again};
 
-/// The probe as the caller could start it itself.
+/// State of the probe when the caller starts it directly.
 fn control(jail: &Jail) -> State {
     let probe = jail.0.join("bin/probe");
     State::of(
@@ -20,7 +20,7 @@ fn control(jail: &Jail) -> State {
     )
 }
 
-/// As the probe prints real, effective, saved and file system id.
+/// Real, effective, saved and file system id as the probe prints them.
 fn four(id: u32) -> String {
     format!("{id} {id} {id} {id}")
 }
@@ -28,7 +28,7 @@ fn four(id: u32) -> String {
 #[disposable::test]
 fn ids_groups_and_capabilities_are_the_users_for_good() {
     let jail = Jail::new("ids");
-    // A caller with more than usual to give away.
+    // A caller with unusual ids, groups and capabilities.
     let mut caller = Command::new("setpriv");
     caller.args(["--inh-caps=+net_raw", "--ambient-caps=+net_raw"]);
     let enter = jail.enter(&["state"]);
@@ -93,7 +93,7 @@ fn the_root_is_the_jail_and_the_working_directory_lies_in_it() {
     assert_eq!(inside.one("cwd"), "/home/user");
     assert_ne!(control(&jail).one("root"), root);
 
-    // A link of the user's that would lead out on the host is a link within the jail.
+    // An absolute link of the user is resolved in the jail.
     fs::create_dir(jail.0.join("etc")).unwrap();
     std::os::unix::fs::symlink("/../../../etc", jail.0.join("home/user/out")).unwrap();
     let mut enter = jail.enter(&["state"]);
@@ -104,12 +104,12 @@ fn the_root_is_the_jail_and_the_working_directory_lies_in_it() {
 #[disposable::test]
 fn cve_2024_21626_no_descriptor_leaks() {
     let jail = Jail::new("leaks");
-    // A caller that holds the host's directories open, without close-on-exec.
+    // A caller that has directories of the host open, without close-on-exec.
     let mut enter = jail.enter(&["state"]);
     let inside = State::of(&enter.env("ENTRY_LEAKS", "yes").output().unwrap());
     assert_eq!(inside.all("fd"), ["0", "1", "2"]);
 
-    // The control: what such a caller's plain child inherits, seen by the same probe.
+    // The control: descriptors that a plain child of such a caller inherits.
     let leak = Command::new("sh")
         .args(["-c", "exec 7</etc \"$0\" state"])
         .arg(jail.0.join("bin/probe"))
@@ -120,8 +120,8 @@ fn cve_2024_21626_no_descriptor_leaks() {
 #[disposable::test]
 fn cve_2024_21626_no_way_out_through_proc() {
     let jail = Jail::new("proc");
-    // The attack itself: a working directory that is a descriptor of the caller's, by way of the
-    // jail's /proc.
+    // The attack itself: a working directory that is a descriptor of the caller, through /proc of
+    // the jail.
     for descriptor in 3..12 {
         let mut enter = jail.enter(&["state"]);
         enter.env("ENTRY_LEAKS", "yes").env("ENTRY_PROC", "yes");
@@ -160,7 +160,7 @@ fn the_session_is_new_and_signals_and_umask_are_default() {
     let outside = careless(probe.arg("state"));
     assert_ne!(outside.one("sid"), outside.one("pid"));
     assert_eq!(outside.all("blocked"), ["12"]);
-    // 32 and 33 can be among them: posix_spawn(3) leaves the C library's own signals ignored.
+    // 32 and 33 can be among them: posix_spawn(3) leaves the signals of the C library ignored.
     assert_eq!(outside.all("not_default")[..3], ["1", "10", "13"]);
     assert_eq!(outside.one("umask"), "0");
 }
@@ -168,7 +168,7 @@ fn the_session_is_new_and_signals_and_umask_are_default() {
 #[disposable::test]
 fn the_session_keyring_is_not_the_callers() {
     let jail = Jail::new("keyring");
-    // A caller with a session keyring: the probe makes one, and becomes the caller.
+    // A caller with a session keyring: the probe creates one, and becomes the caller.
     let with_keyring = |program: &Command| {
         let mut probe = Command::new(jail.0.join("bin/probe"));
         probe.args(["join".as_ref(), program.get_program()]);
@@ -216,7 +216,7 @@ fn cve_2019_14271_nothing_of_the_jail_is_loaded_as_root() {
     let before = &calls[1..exec.expect("an execve")];
     let name = |call: &str| call.split(['(', ' ']).next().unwrap_or_default().to_owned();
     let mut names: Vec<_> = before.iter().map(|call| name(call)).collect();
-    // std checks a descriptor before it closes it, in some builds.
+    // In some builds std checks a descriptor before it closes it.
     names.retain(|name| name != "fcntl");
     names.dedup();
     assert_eq!(

@@ -1,8 +1,8 @@
-//! The state of a program that `exec::run` starts: a static probe prints it, from inside a root
-//! directory that the test creates.
+//! State and guarantees of programs that `exec::run` starts: a static probe prints them, from a
+//! root directory created for it.
 //!
-//! `run` works on the standard descriptors and signals of its caller, so the tests call it in a
-//! process of its own: this test program, started again with the entry in its environment.
+//! `run` uses the standard descriptors and signals of the caller, so the tests call it in a process
+//! of its own: this test program, started again with the request in its environment.
 #![expect(
     clippy::disallowed_methods,
     clippy::print_stderr,

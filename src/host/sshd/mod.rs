@@ -1,4 +1,5 @@
-//! sshd as this host has it: what its configuration says ([`Config`]), what it would really do ([`Sshd`]), and telling it to read anew.
+//! sshd of this host: its configuration files ([`Config`]), the settings that it would use
+//! ([`Sshd`]), and its reload.
 
 mod address;
 mod config;

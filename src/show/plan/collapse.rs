@@ -1,55 +1,56 @@
-//! Many paths on one page: directories with much below them are one line each, as few of them as the page allows.
+//! Long lists of paths: directories with many paths below them are collapsed to one line each, as
+//! few of them as the length allows.
 
 use std::collections::BTreeMap;
 
-use super::summary::PathSummary;
+use super::paths::PathSummary;
 use crate::names::JailPath;
 use crate::plan::ChangeKind;
 
-/// A line of the listing.
+/// A line of the list.
 #[derive(Debug)]
 pub(super) enum Item<'d, 'p> {
     /// One path.
     Path(&'d PathSummary<'p>),
-    /// All that becomes of a directory and of what lies below it.
-    Below(JailPath, Vec<&'d PathSummary<'p>>),
+    /// A directory, with the changed paths at and below it.
+    Collapsed(JailPath, Vec<&'d PathSummary<'p>>),
 }
 
-/// At most about `most` lines for all of `deeds`, which are in the order of their paths. The directories with most bytes are opened first, for these
-/// are what programs and libraries lie in.
-pub(super) fn items<'d, 'p>(deeds: &'d [PathSummary<'p>], most: usize) -> Vec<Item<'d, 'p>> {
-    if deeds.len() <= most {
-        return deeds.iter().map(Item::Path).collect();
+/// About `most` lines for `summaries`, which are sorted by path. Directories with most bytes are
+/// expanded first, since these have the programs and libraries.
+pub(super) fn items<'d, 'p>(summaries: &'d [PathSummary<'p>], most: usize) -> Vec<Item<'d, 'p>> {
+    if summaries.len() <= most {
+        return summaries.iter().map(Item::Path).collect();
     }
     let mut groups: BTreeMap<JailPath, Vec<&PathSummary<'_>>> =
-        BTreeMap::from([(JailPath::root(), deeds.iter().collect())]);
-    let mut closed: Vec<JailPath> = Vec::new();
+        BTreeMap::from([(JailPath::root(), summaries.iter().collect())]);
+    let mut unexpandable: Vec<JailPath> = Vec::new();
     loop {
         let largest = groups
             .iter()
-            .filter(|(path, below)| below.len() > 1 && !closed.contains(path))
+            .filter(|(path, below)| below.len() > 1 && !unexpandable.contains(path))
             .max_by_key(|(_, below)| {
-                let bytes: u64 = below.iter().filter_map(|deed| deed.size).sum();
+                let bytes: u64 = below.iter().filter_map(|summary| summary.size).sum();
                 (bytes, below.len())
             })
             .map(|(path, _)| path.clone());
         let Some(path) = largest else { break };
-        let opened = open(&path, &groups[&path]);
-        // The root is always opened: a page that says "/" says nothing.
-        if groups.len() - 1 + opened.len() > most && path != JailPath::root() {
-            closed.push(path);
+        let children = expand(&path, &groups[&path]);
+        // The root is always expanded: a list with "/" alone has no information.
+        if groups.len() - 1 + children.len() > most && path != JailPath::root() {
+            unexpandable.push(path);
             continue;
         }
         groups.remove(&path);
-        groups.extend(opened);
+        groups.extend(children);
     }
-    // A new directory whose content is told needs no line of its own.
-    let told: Vec<JailPath> = groups.keys().cloned().collect();
+    // A new directory whose content is listed needs no line.
+    let listed: Vec<JailPath> = groups.keys().cloned().collect();
     groups.retain(|path, below| {
         let is_plain =
-            matches!(below.as_slice(), [one] if one.is_directory && one.act == ChangeKind::Add);
+            matches!(below.as_slice(), [one] if one.is_directory && one.kind == ChangeKind::Add);
         !is_plain
-            || !told
+            || !listed
                 .iter()
                 .any(|other| other != path && other.starts_with(path))
     });
@@ -57,26 +58,27 @@ pub(super) fn items<'d, 'p>(deeds: &'d [PathSummary<'p>], most: usize) -> Vec<It
         .into_iter()
         .map(|(path, below)| match below.as_slice() {
             [one] => Item::Path(one),
-            _ => Item::Below(path, below),
+            _ => Item::Collapsed(path, below),
         })
         .collect()
 }
 
-/// What lies in a directory, each with all that lies below it; the directory itself, where it is among them, too.
-fn open<'d, 'p>(
+/// Groups paths by the child of the directory that they are at or below. The directory itself, if
+/// it is among them, is a group too.
+fn expand<'d, 'p>(
     directory: &JailPath,
-    deeds: &[&'d PathSummary<'p>],
+    summaries: &[&'d PathSummary<'p>],
 ) -> BTreeMap<JailPath, Vec<&'d PathSummary<'p>>> {
     let mut groups: BTreeMap<JailPath, Vec<&PathSummary<'_>>> = BTreeMap::new();
-    for deed in deeds {
-        let mut child = deed.path.clone();
+    for summary in summaries {
+        let mut child = summary.path.clone();
         while let Some(parent) = child.parent() {
             if child == *directory || parent == *directory {
                 break;
             }
             child = parent;
         }
-        groups.entry(child).or_default().push(deed);
+        groups.entry(child).or_default().push(summary);
     }
     groups
 }
@@ -91,37 +93,37 @@ mod tests {
             .map(|path| JailPath::new(path).expect("a path"))
             .collect();
         paths.sort();
-        let deeds: Vec<PathSummary<'_>> = paths
+        let summaries: Vec<PathSummary<'_>> = paths
             .iter()
             .map(|path| PathSummary {
                 path,
-                act: ChangeKind::Add,
-                because: None,
+                kind: ChangeKind::Add,
+                reason: None,
                 size: None,
                 link: None,
                 is_directory: false,
             })
             .collect();
-        let items = items(&deeds, most);
-        let said: usize = items
+        let items = items(&summaries, most);
+        let count: usize = items
             .iter()
             .map(|item| match item {
                 Item::Path(_) => 1,
-                Item::Below(_, below) => below.len(),
+                Item::Collapsed(_, below) => below.len(),
             })
             .sum();
-        assert_eq!(said, paths.len(), "each path is told once");
+        assert_eq!(count, paths.len(), "each path is listed once");
         items
             .iter()
             .map(|item| match item {
-                Item::Path(deed) => deed.path.to_string(),
-                Item::Below(path, below) => format!("{path}/ {}", below.len()),
+                Item::Path(summary) => summary.path.to_string(),
+                Item::Collapsed(path, below) => format!("{path}/ {}", below.len()),
             })
             .collect()
     }
 
     #[test]
-    fn few_paths_are_all_told() {
+    fn few_paths_are_all_listed() {
         assert_eq!(listed(&["/a", "/a/b", "/c"], 3), ["/a", "/a/b", "/c"]);
     }
 

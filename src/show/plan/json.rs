@@ -1,11 +1,12 @@
-//! `build --json`, `plan --json` and `remove --json`: one object, in the shape that a configuration manager hands through.
+//! Plans as JSON, for `plan --json` and all commands that apply plans: one object, with the fields
+//! that configuration managers read (`changed`, `diff`, `warnings`).
 
 use serde_json::{Value, json};
 
-use super::summary::{StepSummary, Totals, of_paths, of_step};
+use super::paths::{Totals, path_summaries};
 use crate::plan::{ChangeKind, Plan, Step, WaysIn};
 
-/// What plans do, or did.
+/// The JSON object about plans, applied or not, with notices of their run.
 pub fn json(plans: &[&Plan], warnings: &[String]) -> Value {
     let jails: Vec<Value> = plans.iter().map(|plan| jail(plan)).collect();
     let notices = plans.iter().flat_map(|plan| &plan.notices).chain(warnings);
@@ -18,8 +19,8 @@ pub fn json(plans: &[&Plan], warnings: &[String]) -> Value {
 }
 
 fn jail(plan: &Plan) -> Value {
-    let paths = of_paths(plan);
-    let sum = Totals::of(&paths);
+    let paths = path_summaries(plan);
+    let totals = Totals::of(&paths);
     let mut steps = Vec::new();
     let (mut before, mut after) = (Vec::new(), Vec::new());
     let ways_in = plan.ways_in();
@@ -29,30 +30,30 @@ fn jail(plan: &Plan) -> Value {
         after.push(line(ways.after));
     }
     for step in &plan.steps {
-        if *step == Step::WriteTree {
-            steps.push(json!({ "step": "tree", "changes": paths, "sum": sum }));
-        } else if let Some(deed) = of_step(step) {
-            let StepSummary { step, does, .. } = &deed;
-            steps.push(json!({ "step": step, "does": does }));
-            before.extend(deed.before);
-            after.extend(deed.after);
+        if matches!(step, Step::WriteTree { .. }) {
+            steps.push(json!({ "step": "tree", "changes": paths, "sum": totals }));
+        } else if let Some(summary) = step.text().summary {
+            steps.push(json!({ "step": summary.subject, "does": summary.detail }));
+            before.extend(summary.before);
+            after.extend(summary.after);
         }
     }
-    for deed in &paths {
-        let path = deed.path.to_string();
-        if deed.act != ChangeKind::Add {
-            let because = deed.because.map(|because| format!(" ({because})"));
-            before.push(format!("{path}{}", because.unwrap_or_default()));
+    for summary in &paths {
+        let path = summary.path.to_string();
+        if summary.kind != ChangeKind::Add {
+            let reason = summary.reason.map(|reason| format!(" ({reason})"));
+            before.push(format!("{path}{}", reason.unwrap_or_default()));
         }
-        if deed.act != ChangeKind::Remove {
+        if summary.kind != ChangeKind::Remove {
             after.push(path);
         }
     }
-    if let Some((was, is)) = &plan.snippet {
-        before.extend(was.iter().flat_map(|text| text.lines().map(str::to_owned)));
-        after.extend(is.iter().flat_map(|text| text.lines().map(str::to_owned)));
+    if let Some((from, to)) = &plan.snippet {
+        let lines = |text: &String| text.lines().map(str::to_owned).collect::<Vec<_>>();
+        before.extend(from.iter().flat_map(lines));
+        after.extend(to.iter().flat_map(lines));
     }
-    let whole =
+    let join =
         |lines: Vec<String>| -> String { lines.iter().flat_map(|line| [line, "\n"]).collect() };
     json!({
         "name": plan.name,
@@ -60,6 +61,6 @@ fn jail(plan: &Plan) -> Value {
         "changed": plan.is_change(),
         "ways_in": ways_in.map(|ways| ways.after),
         "steps": steps,
-        "diff": { "before": whole(before), "after": whole(after) },
+        "diff": { "before": join(before), "after": join(after) },
     })
 }

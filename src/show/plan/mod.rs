@@ -1,8 +1,9 @@
-//! A plan, told: as a page for people and as JSON for programs. Both are forms of the same [`StepSummary`]s, so that they tell the same story.
+//! A plan as text and as JSON. Both have the lines of [`Step::text`] about steps, and the same
+//! lines about paths.
 
 mod collapse;
 mod json;
-mod summary;
+mod paths;
 mod text;
 
 pub use json::json;
@@ -10,16 +11,12 @@ pub use text::text;
 
 use crate::plan::Step;
 
-/// What a step does, for those who watch.
+/// The progress line about a step; `None` for a step without a visible effect.
 pub fn progress(step: &Step) -> Option<String> {
-    match step {
-        Step::WriteTree => Some("writing the tree".to_owned()),
-        Step::InstallSnippet { file, .. } => Some(format!("verifying and installing {file}")),
-        Step::VerifySnippet => Some("verifying the sshd snippet".to_owned()),
-        Step::WriteManifest => None,
-        other => summary::of_step(other).map(|deed| {
-            let sign = text::symbol(deed.act);
-            format!("{sign} {} {}", deed.step, deed.does)
-        }),
-    }
+    let text = step.text();
+    text.progress.or_else(|| {
+        let summary = text.summary?;
+        let symbol = text::symbol(summary.kind);
+        Some(format!("{symbol} {} {}", summary.subject, summary.detail))
+    })
 }

@@ -1,19 +1,20 @@
-//! A plan as a page for people.
+//! A plan as text.
 
 use std::fmt::Write as _;
 
 use similar::{ChangeTag, TextDiff};
 
 use super::collapse::{Item, items};
-use super::summary::{PathSummary, Totals, of_paths, of_step};
-use crate::plan::{ChangeKind, Plan, Step, WaysIn};
+use super::paths::{PathSummary, Totals, path_summaries};
+use crate::plan::{AccountPart, ChangeKind, Plan, Step, StepSummary, WaysIn};
 use crate::show::style::{Style, Styler};
 use crate::show::{bytes, count};
+use crate::spec::Day;
 use crate::spec::display::visible;
 
-/// About as many lines as the paths of a plan get, unless all are asked for.
+/// About the number of lines for the paths of a plan, without `--verbose`.
 const LISTED: usize = 40;
-/// Lines of the snippet that are shown around those that change.
+/// Number of unchanged lines that are shown around changed ones of a file.
 const CONTEXT: usize = 2;
 
 /// The plan as text. `all` lists every path.
@@ -37,17 +38,17 @@ pub fn text(plan: &Plan, all: bool, paint: Styler) -> String {
     page.text
 }
 
-/// The sign of a deed.
-pub(super) fn symbol(act: ChangeKind) -> char {
-    match act {
+/// The symbol before a line.
+pub(super) fn symbol(kind: ChangeKind) -> char {
+    match kind {
         ChangeKind::Add => '+',
         ChangeKind::Change => '~',
         ChangeKind::Remove => '-',
     }
 }
 
-fn style(act: ChangeKind) -> Style {
-    match act {
+fn style(kind: ChangeKind) -> Style {
+    match kind {
         ChangeKind::Add => Style::Good,
         ChangeKind::Change => Style::Warning,
         ChangeKind::Remove => Style::Bad,
@@ -65,9 +66,13 @@ impl Page {
         let _ = writeln!(self.text, "{line}");
     }
 
-    fn deed(&mut self, act: ChangeKind, step: &str, does: &str) {
-        let sign = self.paint.apply(style(act), &symbol(act).to_string());
-        self.line(&format!("  {sign} {step:<8} {does}"));
+    fn step(&mut self, kind: ChangeKind, subject: &str, detail: &str) {
+        let symbol = self.paint.apply(style(kind), &symbol(kind).to_string());
+        self.line(&format!("  {symbol} {subject:<8} {detail}"));
+    }
+
+    fn summary(&mut self, summary: &StepSummary) {
+        self.step(summary.kind, summary.subject, &summary.detail);
     }
 
     fn plan(&mut self, plan: &Plan, all: bool) {
@@ -75,116 +80,113 @@ impl Page {
         let title = self.paint.apply(Style::Strong, &title);
         self.line(&title);
         self.ways_in(plan);
-        let made = |user: &Option<String>| {
-            let is_it = |step: &Step| matches!(step, Step::CreateAccount(account) if Some(&account.name) == user.as_ref());
-            plan.steps.iter().any(is_it)
+        let summaries: Vec<(&Step, Option<StepSummary>)> = (plan.steps.iter())
+            .map(|step| (step, step.text().summary))
+            .collect();
+        let is_created = |user: &str| {
+            let mut steps = plan.steps.iter();
+            steps.any(|step| matches!(step, Step::CreateAccount(account) if account.name == user))
         };
-        for step in &plan.steps {
+        for (step, summary) in &summaries {
+            if let Step::WriteTree { .. } = step {
+                self.tree(&path_summaries(plan), all);
+            }
+            let Some(summary) = summary else {
+                continue;
+            };
             match step {
-                Step::WriteTree => self.tree(&of_paths(plan), all),
-                Step::InstallSnippet { file, .. } => {
-                    let is_new = plan.snippet.as_ref().is_some_and(|(was, _)| was.is_none());
-                    let act = if is_new {
-                        ChangeKind::Add
-                    } else {
-                        ChangeKind::Change
-                    };
-                    self.deed(
-                        act,
-                        "sshd",
-                        &format!("{}/{file}", crate::layout::SSHD_CONFIG_DIR),
-                    );
-                    self.snippet(plan);
+                Step::CreateAccount(account) => {
+                    let parts = summaries.iter().filter_map(|(_, other)| other.as_ref());
+                    let parts = parts
+                        .filter(|other| other.user.as_ref() == Some(&account.name))
+                        .filter_map(|other| other.account.as_ref());
+                    let parts: String = parts.map(account_part).collect();
+                    let detail = format!("{}{parts}", summary.detail);
+                    self.step(summary.kind, summary.subject, &detail);
+                }
+                // The line of a new account has it.
+                _ if summary.user.as_deref().is_some_and(is_created) => {}
+                Step::InstallSnippet { text, before, .. } => {
+                    self.summary(summary);
+                    self.diff(before.as_deref().unwrap_or_default(), text);
                 }
                 Step::WritePamService(edit)
                 | Step::RemovePamService(edit)
-                | Step::WriteCommonSnippet(edit) => {
-                    if let Some(deed) = of_step(step) {
-                        self.deed(deed.act, deed.step, &deed.does);
-                    }
+                | Step::WriteCommonSnippet { edit, .. } => {
+                    self.summary(summary);
                     // A refusal is one line, the same in each service.
                     if !edit.is_refusal() {
                         let text = |text: &Option<String>| text.clone().unwrap_or_default();
-                        self.lines(&text(&edit.from), &text(&edit.to));
+                        self.diff(&text(&edit.from), &text(&edit.to));
                     }
                 }
                 Step::WritePolicy {
-                    rules: Some((was, to)),
+                    rules: Some((from, to)),
                     ..
                 } => {
-                    if let Some(deed) = of_step(step) {
-                        self.deed(deed.act, deed.step, &deed.does);
-                    }
-                    let name = format!("rules of the jail's network: jailctl-{}", plan.name);
-                    self.deed(ChangeKind::Change, "nft", &name);
-                    self.lines(was, to);
+                    self.summary(summary);
+                    let table = format!("rules of the jail's network: jailctl-{}", plan.name);
+                    self.step(ChangeKind::Change, "nft", &table);
+                    self.diff(from, to);
                 }
-                other => {
-                    let Some(mut deed) = of_step(other) else {
-                        continue;
-                    };
-                    if let (Step::RemoveTree { .. }, Some(manifest)) = (other, &plan.manifest) {
-                        let paths = manifest.entries.len();
-                        let does = count_and_size(paths, crate::show::jail_list::size(manifest));
-                        deed.does = format!("{}: {does}", deed.does);
-                    }
-                    if let Step::CreateAccount(account) = other {
-                        let does = format!("{}{}", deed.does, account_extras(plan, &account.name));
-                        self.deed(deed.act, deed.step, &does);
-                    } else if !made(&deed.user) {
-                        self.deed(deed.act, deed.step, &deed.does);
-                    }
+                Step::RemoveTree { recorded, .. } => {
+                    let size = crate::show::jail_list::size(recorded);
+                    let total = count_and_size(recorded.entries.len(), size);
+                    let detail = format!("{}: {total}", summary.detail);
+                    self.step(summary.kind, summary.subject, &detail);
                 }
+                _ => self.summary(summary),
             }
         }
     }
 
-    /// The ways into the jail, with those of before where they change.
+    /// The ways into the jail, with the previous ones if they change.
     fn ways_in(&mut self, plan: &Plan) {
         let Some(ways) = plan.ways_in() else { return };
         let after = WaysIn::list(ways.after);
         match ways.before {
             Some(before) if ways.is_change() => {
                 let before = WaysIn::list(before);
-                self.deed(
+                self.step(
                     ChangeKind::Change,
                     "ways in",
                     &format!("{after} (before: {before})"),
                 );
             }
             _ if plan.manifest.is_some() => self.line(&format!("    {:<8} {after}", "ways in")),
-            _ => self.deed(ChangeKind::Add, "ways in", &after),
+            _ => self.step(ChangeKind::Add, "ways in", &after),
         }
     }
 
     fn tree(&mut self, paths: &[PathSummary<'_>], all: bool) {
-        let sum = Totals::of(paths);
-        let act = match (sum.changed, sum.added, sum.removed) {
+        let totals = Totals::of(paths);
+        let kind = match (totals.changed, totals.added, totals.removed) {
             (0, _, 0) => ChangeKind::Add,
             (0, 0, _) => ChangeKind::Remove,
             _ => ChangeKind::Change,
         };
-        self.deed(act, "tree", &totals_text(sum));
+        self.step(kind, "tree", &totals_text(totals));
         let most = if all { usize::MAX } else { LISTED };
-        let mut hidden = false;
+        let mut is_collapsed = false;
         for item in items(paths, most) {
             match item {
-                Item::Path(deed) => self.path(deed),
-                Item::Below(directory, below) => {
-                    hidden = true;
-                    let sum = Totals::of(below.iter().copied());
-                    let act = below[0].act;
-                    let (act, said) = if below.iter().all(|deed| deed.act == act) {
-                        (act, count_and_size(below.len(), sum.written + sum.freed))
+                Item::Path(path) => self.path(path),
+                Item::Collapsed(directory, below) => {
+                    is_collapsed = true;
+                    let totals = Totals::of(below.iter().copied());
+                    let kind = below[0].kind;
+                    let (kind, text) = if below.iter().all(|path| path.kind == kind) {
+                        let size = totals.written + totals.freed;
+                        (kind, count_and_size(below.len(), size))
                     } else {
-                        (ChangeKind::Change, totals_text(sum))
+                        (ChangeKind::Change, totals_text(totals))
                     };
-                    let sign = self.paint.apply(style(act), &symbol(act).to_string());
-                    self.line(&format!("      {sign} {directory}/…  {said}"));
+                    let symbol = self.paint.apply(style(kind), &symbol(kind).to_string());
+                    self.line(&format!("      {symbol} {directory}/…  {text}"));
                 }
             }
         }
-        if hidden {
+        if is_collapsed {
             let hint = self
                 .paint
                 .apply(Style::Faint, "(`--verbose` lists every path)");
@@ -192,37 +194,27 @@ impl Page {
         }
     }
 
-    fn path(&mut self, deed: &PathSummary<'_>) {
-        let sign = self
+    fn path(&mut self, path: &PathSummary<'_>) {
+        let symbol = self
             .paint
-            .apply(style(deed.act), &symbol(deed.act).to_string());
-        let slash = if deed.is_directory { "/" } else { "" };
-        let mut line = format!("      {sign} {}{slash}", deed.path);
-        if let Some(target) = &deed.link {
+            .apply(style(path.kind), &symbol(path.kind).to_string());
+        let slash = if path.is_directory { "/" } else { "" };
+        let mut line = format!("      {symbol} {}{slash}", path.path);
+        if let Some(target) = &path.link {
             let _ = write!(line, " -> {}", target.escape_debug());
         }
-        if let Some(size) = deed.size {
+        if let Some(size) = path.size {
             let _ = write!(line, "  {}", bytes(size));
         }
-        if let Some(because) = deed.because {
-            let _ = write!(line, ": {because}");
+        if let Some(reason) = path.reason {
+            let _ = write!(line, ": {reason}");
         }
         self.line(&line);
     }
 
-    fn snippet(&mut self, plan: &Plan) {
-        let Some((was, is)) = &plan.snippet else {
-            return;
-        };
-        self.lines(
-            was.as_deref().unwrap_or_default(),
-            is.as_deref().unwrap_or_default(),
-        );
-    }
-
-    /// The lines that come and go, with those around them.
-    fn lines(&mut self, was: &str, is: &str) {
-        let diff = TextDiff::from_lines(was, is);
+    /// The lines that differ, with those around them.
+    fn diff(&mut self, from: &str, to: &str) {
+        let diff = TextDiff::from_lines(from, to);
         for (index, group) in diff.grouped_ops(CONTEXT).iter().enumerate() {
             if index > 0 {
                 self.line("       …");
@@ -240,25 +232,14 @@ impl Page {
     }
 }
 
-/// What a new account gets besides itself, as the end of its line.
-fn account_extras(plan: &Plan, user: &str) -> String {
-    let mut text = String::new();
-    let steps = plan.steps.iter().filter_map(of_step);
-    for deed in steps.filter(|deed| deed.user.as_deref() == Some(user)) {
-        let what = deed
-            .does
-            .strip_prefix(user)
-            .and_then(|rest| rest.strip_prefix(": "));
-        match (deed.step, what) {
-            ("keys", Some(keys)) => text.extend([", ", keys]),
-            ("password", Some("set")) => text.push_str(", a password"),
-            ("account", Some(until)) if until != "may log in" => {
-                text.extend([", ", until]);
-            }
-            _ => {}
-        }
+/// A property of a new account, at the end of its line.
+fn account_part(part: &AccountPart) -> String {
+    match part {
+        AccountPart::Keys(keys) => format!(", {}", count(*keys, "key", "keys")),
+        AccountPart::Password => ", a password".to_owned(),
+        AccountPart::Expires(day) => format!(", may log in before {}", Day(*day)),
+        AccountPart::MaskedManager(unit) => format!(", `{}` masked", unit.display()),
     }
-    text
 }
 
 /// `3 paths, 1.2 MiB`.
@@ -271,37 +252,43 @@ fn count_and_size(paths: usize, size: u64) -> String {
 }
 
 /// `3 added, 1 removed; 1.2 MiB to write; 4.0 KiB freed`.
-fn totals_text(sum: Totals) -> String {
+fn totals_text(totals: Totals) -> String {
     let mut parts = Vec::new();
-    if sum.added > 0 {
-        parts.push(format!("{} added", sum.added));
+    if totals.added > 0 {
+        parts.push(format!("{} added", totals.added));
     }
-    if sum.changed > 0 {
-        parts.push(format!("{} changed", sum.changed));
+    if totals.changed > 0 {
+        parts.push(format!("{} changed", totals.changed));
     }
-    if sum.removed > 0 {
-        parts.push(format!("{} removed", sum.removed));
+    if totals.removed > 0 {
+        parts.push(format!("{} removed", totals.removed));
     }
     let mut text = parts.join(", ");
-    if sum.written > 0 {
-        let _ = write!(text, "; {} to write", bytes(sum.written));
+    if totals.written > 0 {
+        let _ = write!(text, "; {} to write", bytes(totals.written));
     }
-    if sum.freed > 0 {
-        let _ = write!(text, "; {} freed", bytes(sum.freed));
+    if totals.freed > 0 {
+        let _ = write!(text, "; {} freed", bytes(totals.freed));
     }
     text
 }
 
-/// The last line of a page: what the lines above come to.
+/// The last line of the page: the totals.
 fn summary(plan: &Plan) -> String {
     let mut parts = Vec::new();
-    let paths = Totals::of(&of_paths(plan));
+    let paths = Totals::of(&path_summaries(plan));
     if paths != Totals::default() {
         parts.push(totals_text(paths));
     }
-    let steps = |wanted: fn(&Step) -> bool| plan.steps.iter().filter(|step| wanted(step)).count();
-    for (number, deed) in [
-        (steps(|step| matches!(step, Step::CreateAccount(_))), "made"),
+    let steps = |is_counted: fn(&Step) -> bool| {
+        let steps = plan.steps.iter();
+        steps.filter(|step| is_counted(step)).count()
+    };
+    for (number, verb) in [
+        (
+            steps(|step| matches!(step, Step::CreateAccount(_))),
+            "created",
+        ),
         (
             steps(|step| matches!(step, Step::ModifyAccount { .. })),
             "changed",
@@ -312,22 +299,22 @@ fn summary(plan: &Plan) -> String {
         ),
     ] {
         if number > 0 {
-            parts.push(format!("{} {deed}", count(number, "account", "accounts")));
+            parts.push(format!("{} {verb}", count(number, "account", "accounts")));
         }
     }
     let is_common = |step: &Step| {
         matches!(
             step,
-            Step::WriteCommonSnippet(_) | Step::RemoveCommonSnippet(_)
+            Step::WriteCommonSnippet { .. } | Step::RemoveCommonSnippet(_)
         )
     };
     if plan.snippet.is_some() || plan.steps.iter().any(is_common) {
-        parts.push("sshd reads its configuration anew".to_owned());
+        parts.push("sshd is reloaded".to_owned());
     }
-    let what = if parts.is_empty() {
+    let totals = if parts.is_empty() {
         "as above".to_owned()
     } else {
         parts.join("; ")
     };
-    format!("{}: {what}. Nothing has been done yet.", plan.name)
+    format!("{}: {totals}. Nothing has been done yet.", plan.name)
 }

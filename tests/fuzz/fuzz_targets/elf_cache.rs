@@ -1,4 +1,4 @@
-//! ld.so.cache: any bytes give a cache, and what is found in it is a part of them.
+//! ld.so.cache: any bytes are parsed, and every path that is found is a part of them.
 #![no_main]
 
 use jailctl::elf::abi::{AARCH64, Abi, S390, X86_64};

@@ -1,4 +1,4 @@
-//! Notes, first lines of scripts, and search paths: any bytes give an answer.
+//! Notes, first lines of scripts, and search paths: any bytes have a result.
 #![no_main]
 
 use std::path::Path;

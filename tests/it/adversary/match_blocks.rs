@@ -68,7 +68,7 @@ fn b5_a_match_line_that_cannot_be_read_is_refused() {
     );
     host.sh("mkdir -p /run/sshd; sshd -t").ok();
     let refused = spec.build(&host).exits(4);
-    let named = format!("line 2 of {THEIRS} is not understood");
+    let named = format!("line 2 of {THEIRS} cannot be evaluated");
     assert!(refused.stderr().contains(&named), "{refused:?}");
     let found = host.jailctl(["check", "arkham"]).exits(1);
     assert!(found.stdout().contains(&named), "{found:?}");

@@ -197,41 +197,41 @@ fn a4_what_is_missing_is_said_and_mended() {
         (
             "nft flush ruleset",
             "ip jailctl-arkham",
-            "it is gone from the host: what is allowed does not pass",
+            "it is missing on the host: allowed packets do not pass",
         ),
         (
             &changed,
             "ip jailctl-arkham",
-            "it was changed since it was loaded",
+            "it was changed after it was loaded",
         ),
-        (&inner, "inet jailctl", "it was changed since it was loaded"),
+        (&inner, "inet jailctl", "it was changed after it was loaded"),
         (
             &flush,
             "inet jailctl",
-            "it is gone from the jail's own network",
+            "it is missing in the jail's network namespace",
         ),
         (
             "ip addr add 203.0.113.7/24 dev wayne0",
             "inet jailctl",
-            "it has not the rules of the policy and of the host's addresses",
+            "its rules are older than the policy or the addresses of the host",
         ),
         (
             "ip rule del pref 2 iif wayne0",
             "wayne0",
-            "its routing rules are gone: it forwards packets for everybody",
+            "its routing rules are missing: it forwards packets for others",
         ),
         (
             "ip route del blackhole default table 1784768876",
             "wayne0",
-            "its routing rules are gone",
+            "its routing rules are missing",
         ),
         (
             "echo 0 >/proc/sys/net/ipv4/conf/wayne0/forwarding",
             "wayne0",
             "`net.ipv4.conf.wayne0.forwarding` is 0",
         ),
-        (&idle, &link, "what is allowed does not pass"),
-        (&address, &link, "is gone from it: nothing passes"),
+        (&idle, &link, "allowed packets do not pass"),
+        (&address, &link, "no packet passes"),
     ] {
         host.jailctl(["check"]).ok();
         host.sh(how).ok();

@@ -152,7 +152,7 @@ fn a3_a_test_is_the_user_by_name_and_nobody_by_number() {
             "{refused:?}"
         );
         let uid = said
-            .split("it said: ")
+            .split("its output: ")
             .nth(1)
             .and_then(|text| text.split_whitespace().next());
         seen.push(uid.expect("an id").to_owned());

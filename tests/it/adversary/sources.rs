@@ -76,7 +76,7 @@ fn a5_a_source_that_somebody_else_can_exchange_brings_no_secret_along() {
         ("/tmp/conf", "put `/tmp/conf` there"),
         ("/home/joe/hard", "3 names (hard links)"),
         ("/home/joe/site", "`/home/joe/site/hard`"),
-        ("/home/joe/mine", "nor readable by everybody"),
+        ("/home/joe/mine", "nor readable by all users"),
         ("/home/joe/mine/key", "put `/home/joe/mine` there"),
         ("/home/joe/twice", "`/home/joe/twice/key`"),
         ("/home/joe/twice/key", "neither that user's nor readable"),
@@ -210,12 +210,12 @@ fn a5_a_skeleton_holds_only_what_everybody_may_read() {
     .ok();
     for (skel, words) in [
         ("/home/joe/skel", &["put `/home/joe/skel` there"][..]),
-        ("/home/joe/mine", &["not everybody may read it (mode 0700)"]),
+        ("/home/joe/mine", &["not all users may read it (mode 0700)"]),
         ("/home/joe/linked", &["hard links"]),
-        ("/root/secret", &["not everybody may read it (mode 0700)"]),
+        ("/root/secret", &["not all users may read it (mode 0700)"]),
         (
             "/root/open",
-            &["/root/open/key", "not everybody may read it (mode 0640)"],
+            &["/root/open/key", "not all users may read it (mode 0640)"],
         ),
     ] {
         is_refused(&host, &spec(skel), words);

@@ -1,11 +1,11 @@
-//! Programs at work as people use them: over ssh, with files, settings and languages of their own.
+//! Programs in use over ssh, with files, settings and languages of the user.
 
 use disposable::Login;
 
 use super::programs;
 use crate::support::{Spec, arkham, certify, host, host_with_module, serve_tls, type_into};
 
-/// What a user's ssh has to say after each other: each task, and how it ended.
+/// Output of each task of a user over ssh, and its exit status.
 fn all_tasks(user: &Login<'_>) -> String {
     let script = r#"
         set -f; cd /tmp; export HOME=/tmp TERM=xterm-256color LANG=C.UTF-8
@@ -35,7 +35,7 @@ fn every_nameable_program_works_over_ssh() {
     spec.more = "[[file]]\nsource = \"/data\"\n".to_owned();
     let _sshd = host.sshd();
     let built = spec.build(&host).ok();
-    // One notice, and no more: the rest of what is named has what it needs.
+    // One notice and no other: all other programs of the spec have what they need.
     let notices: Vec<&str> = built.stderr().lines().collect();
     assert_eq!(notices.len(), 1, "{built:?}");
     assert!(
@@ -47,7 +47,7 @@ fn every_nameable_program_works_over_ssh() {
     let jailed = all_tasks(&harlequin)
         .replace("harlequin", "bob")
         .replace("jail-arkham", "bob")
-        // The jails' store has a name for each file, too.
+        // The store of the jails has a name for each file, too.
         .replace("-rw-r--r-- 2 root", "-rw-r--r-- 1 root");
     let free = all_tasks(&bob);
     let ids = |text: &str, user: &str| {
@@ -60,7 +60,7 @@ fn every_nameable_program_works_over_ssh() {
     let split = |text: &str| text.split("== ").map(str::to_owned).collect::<Vec<_>>();
     let (jailed, free) = (split(&jailed), split(&free));
     assert_eq!(jailed.len(), free.len());
-    // Who logged in is in /proc, and in a file of the host's that is none of a jail's business.
+    // The login user is in /proc, and in a host file that no jail contains.
     let differ: Vec<_> = jailed
         .iter()
         .zip(&free)
@@ -97,11 +97,11 @@ fn a_session_speaks_the_language_that_its_client_asks_for() {
         "date -d 2026-11-24 +%A; printf 'z\\nä\\na\\n' | sort",
     );
     assert_eq!(plain.lines(), ["Tuesday", "a", "z", "ä"]);
-    // One that the host does not have is answered as the host would.
+    // A locale that the host does not have has the same result as on the host.
     let klingon = ask(&["LANG=tlh.UTF-8"], "date -d 2026-11-24 +%A");
     assert_eq!((klingon.text(), klingon.stderr()), ("Tuesday", ""));
 
-    // Of more than a jail is to hold there is nothing, and a word.
+    // Above the limit nothing is copied, and a notice is printed.
     host.sh("truncate -s 20M /usr/lib/locale/locale-archive")
         .ok();
     let built = spec.build(&host).ok();
@@ -174,7 +174,7 @@ fn settings_of_a_users_own_work_and_history_is_kept() {
     for word in ["cannot set", "no name", "warning", "cannot find"] {
         assert!(!said.stdout().to_lowercase().contains(word), "{said:?}");
     }
-    // git opens the editor that the jail has, and shows its pages in less.
+    // git starts the editor of the jail, and shows its pages in less.
     let commit = type_into(
         &host,
         &harlequin,
@@ -214,7 +214,7 @@ fn git_goes_over_ssh_and_https_in_and_out() {
         .fails();
     assert!(refused.stderr().contains("certificate"), "{refused:?}");
 
-    // From outside, the jail is the server; from inside, it is the client.
+    // Seen from outside, the jail is the server; from inside, it is the client.
     let mut ssh = harlequin.line([], "");
     ssh.truncate(ssh.len() - 2);
     let ssh = format!("GIT_SSH_COMMAND='{}'", ssh.join(" "));
@@ -267,11 +267,11 @@ fn what_a_chroot_cannot_give_is_said_before_somebody_misses_it() {
     let mut spec = Spec::arkham(&host.key("harlequin"), &["ps", "free", "script"]).plain();
     let plan = host.jailctl(["plan", &spec.put(&host)]).ok();
     let said = format!("{}{}", plan.stdout(), plan.stderr());
-    for wish in [
+    for notice in [
         "`/usr/bin/free` and `/usr/bin/ps` want `/proc`, which the jail does not have",
         "`/usr/bin/script` wants `/dev/ptmx`",
     ] {
-        assert!(said.contains(wish), "{wish}: {said}");
+        assert!(said.contains(notice), "{notice}: {said}");
     }
     spec.is_plain = false;
     spec.more = "[namespaces]\n".to_owned();
@@ -294,11 +294,11 @@ fn programs_with_origin_paths_are_reported_before_a_build() {
         gcc -o {app}/bin/app main.c -L{app}/lib -lapp -Wl,-rpath,'$ORIGIN/../lib'"
     ))
     .ok();
-    let wish = "`/usr/local/app/bin/app` wants `/proc`, which the jail does not have";
+    let notice = "`/usr/local/app/bin/app` wants `/proc`, which the jail does not have";
     let key = host.key("harlequin");
     let mut spec = Spec::arkham(&key, &["/usr/local/app/bin/app"]).plain();
     let built = spec.build(&host).ok();
-    assert!(built.stderr().contains(wish), "{built:?}");
+    assert!(built.stderr().contains(notice), "{built:?}");
     let _sshd = host.sshd();
     let harlequin = host.login("harlequin", &key);
     let lost = harlequin.ssh("/usr/local/app/bin/app").exits(127);
@@ -306,7 +306,7 @@ fn programs_with_origin_paths_are_reported_before_a_build() {
     spec.is_plain = false;
     spec.more = "[namespaces]\n".to_owned();
     let built = spec.build(&host).ok();
-    assert!(!built.stderr().contains(wish), "{built:?}");
+    assert!(!built.stderr().contains(notice), "{built:?}");
     harlequin.ssh("/usr/local/app/bin/app").ok();
     let deps = host.jailctl(["deps", &format!("{app}/bin/app")]).ok();
     assert!(

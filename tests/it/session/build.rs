@@ -1,5 +1,5 @@
-//! From the spec to sessions and back: what a build refuses, what a plan shows, and that nothing
-//! stays.
+//! From the spec to sessions and back: errors of a build, contents of a plan, and a removal without
+//! remains.
 
 use super::{copy, harlequin};
 use crate::support::{CANARY, Reach, Spec, host, host_with_module, install_module, look, reach};
@@ -39,7 +39,7 @@ fn plan_prints_pam_lines_and_removal_deletes_them() {
     for line in [
         "pam      /etc/pam.d/sshd",
         "+session [success=done ignore=ignore default=die] pam_jailctl.so",
-        "sessions have namespaces and mounts of their own",
+        "sessions with namespaces and mounts of their own",
     ] {
         assert!(planned.stdout().contains(line), "{line}: {planned:?}");
     }
@@ -118,7 +118,7 @@ fn a_build_that_fails_puts_the_stack_and_the_policy_back() {
     spec.more.push_str("[namespaces]\n");
     spec.put(&host);
     let before = look(&host);
-    // sshd accepts no configuration at all: known only when the snippet is verified.
+    // sshd accepts no configuration at all: this is known only when the snippet is verified.
     host.write(
         "/etc/ssh/sshd_config.d/01-admin.conf",
         "Match Group jail-arkham\n    ChrootDirectory /somewhere\n",
@@ -153,7 +153,7 @@ fn directories_of_the_host_are_shown_as_asked() {
     let _sshd = host.sshd();
     let harlequin = harlequin(&host);
     assert_eq!(harlequin.ssh("cat /www/page").ok().text(), "x");
-    // Read-only, and so is what is mounted below it on the host.
+    // Read-only, with every mount below it on the host.
     for place in ["/www", "/www/deep"] {
         let refused = harlequin.ssh(&format!("echo x >{place}/mine")).fails();
         assert!(refused.stderr().contains("Read-only"), "{refused:?}");
@@ -201,7 +201,7 @@ fn what_the_kernel_shows_is_mounted_as_asked() {
             .text(),
         "1700 1K-blocks 1024"
     );
-    // Of the network the session's: here the host's. Of processes its own, still.
+    // The session has the network of the host here, and still processes of its own.
     assert_eq!(
         harlequin.ssh("ls /sys/class/net").ok().text(),
         host.sh("ls /sys/class/net").ok().text()

@@ -1,8 +1,8 @@
-//! What one jail's network cannot take from everybody else.
+//! Connection tracking: one jail's network cannot exhaust the table of all others.
 
 use super::{compile, harlequin, network};
 
-/// A program that sends a word from as many ports as its argument says.
+/// Program that sends a datagram from as many ports as its argument.
 const FLOOD: &str = r#"
     #include <arpa/inet.h>
     #include <stdio.h>
@@ -33,7 +33,7 @@ fn the_hosts_table_of_connections_is_not_filled_by_a_jail() {
     running.hear("sent");
     let known = "[ $(</proc/sys/net/netfilter/nf_conntrack_count) -gt 3000 ] && [ $(</proc/sys/net/netfilter/nf_conntrack_count) -lt 4500 ]";
     host.sh(known).ok();
-    // Others are not in its way.
+    // Other networks are not affected.
     let _server = network::serve(&host, &network::neighbour("wire serve tcp 80"));
     let bob = host.plain_user("bob");
     let said = bob.ssh("wire ask tcp 192.0.2.2 80").ok();

@@ -1,13 +1,13 @@
-//! What a session cannot lay hands on: processes, keys and handles of others. Each probe is made by
-//! a user without a jail as well, and succeeds.
+//! Isolation between sessions: processes, keys and descriptors of others are out of reach. An
+//! unjailed user makes each probe too, and succeeds.
 
 use disposable::{DisposableHost, Login, Running};
 
 use super::{compile, harlequin};
 use crate::support::{Spec, host_with_module};
 
-/// Two jails, arkham of harlequin and elba of selina, with sessions and `more`, and bob, who is in
-/// none.
+/// Two jails with sessions and `more`: arkham of the user harlequin, and elba of selina; bob is in
+/// no jail.
 struct Two<'host> {
     harlequin: Login<'host>,
     selina: Login<'host>,
@@ -38,7 +38,7 @@ fn two<'host>(host: &'host DisposableHost, more: &str) -> Two<'host> {
     }
 }
 
-/// A command as the user has it, in no session at all.
+/// Command line that runs as the user outside of any session.
 fn outside(user: &str, command: &str) -> String {
     format!("setpriv --reuid {user} --regid $(id -g {user}) --clear-groups {command}")
 }
@@ -54,7 +54,7 @@ fn processes_outside_cannot_be_traced_or_signalled() {
     let host = host();
     let two = two(&host, "[namespaces]\n");
     let _sshd = host.sshd();
-    // One outside, one in another session of hers, and one in another jail.
+    // One process outside, one in another session of the user, and one in another jail.
     host.sh(&format!(
         "{} </dev/null >/dev/null 2>&1 & sleep 0.2",
         outside("harlequin", "sleep 1000")
@@ -67,17 +67,21 @@ fn processes_outside_cannot_be_traced_or_signalled() {
         .ok()
         .text()
         .to_owned();
-    for deed in ["trace", "signal"] {
-        let line = format!("/usr/local/bin/grip {deed} {pid}");
+    for action in ["trace", "signal"] {
+        let line = format!("/usr/local/bin/grip {action} {pid}");
         let control = host.sh(&outside("harlequin", &line)).ok();
         assert_eq!(
             control.text(),
-            if deed == "trace" { "traced" } else { "reached" },
+            if action == "trace" {
+                "traced"
+            } else {
+                "reached"
+            },
             "the control"
         );
         assert_eq!(two.harlequin.ssh(&line).ok().text(), "refused");
     }
-    // Of all the numbers that there are, sshd's process of this connection is the one that is hers.
+    // Of all process ids, only sshd's process of this connection belongs to the user.
     let control = host
         .sh(&outside("harlequin", "/usr/local/bin/grip signal all"))
         .ok();
@@ -91,8 +95,8 @@ fn a_handle_of_a_process_is_worth_nothing_in_another_session() {
     let host = host();
     let two = two(&host, "[network]\nmode = \"private\"\n");
     let _sshd = host.sshd();
-    // The same user, in two sessions of one jail, which share its network: so it can be handed
-    // over.
+    // The same user, in two sessions of one jail, which share its network: so the descriptor can be
+    // passed.
     for (login, fate) in [(&two.bob, "killed"), (&two.harlequin, "refused")] {
         let (_giver, _) = start(login, "grip send handle", "waits");
         assert_eq!(login.ssh("grip take handle").ok().text(), fate, "{fate}");
@@ -107,7 +111,7 @@ fn networks_of_jails_pass_nothing_to_each_other() {
     let (_giver, _) = start(&two.selina, "grip send selina", "waits");
     assert_eq!(two.harlequin.ssh("grip take selina").ok().text(), "nobody");
     assert_eq!(two.bob.ssh("grip take selina").ok().text(), "nobody");
-    // Within the jail it is, and is worth nothing.
+    // Within the jail the descriptor is passed, but cannot be used.
     assert_eq!(two.selina.ssh("grip take selina").ok().text(), "refused");
     let (_giver, _) = start(&two.bob, "grip send bob", "waits");
     assert_eq!(two.harlequin.ssh("grip take bob").ok().text(), "nobody");
@@ -133,8 +137,7 @@ fn nothing_is_handed_to_another_jail_in_the_hosts_network() {
     let two = two(&host, "[namespaces]\n");
     let _sshd = host.sshd();
     let (_giver, _) = start(&two.selina, "grip send selina", "waits");
-    // What came by a socket is worth nothing in any case: another jail's processes cannot be
-    // signalled.
+    // Passed descriptors cannot be used in any case: processes of another jail cannot be signalled.
     let fate = if scopes_abstract_sockets(&host) {
         "nobody"
     } else {
@@ -158,7 +161,7 @@ fn keys_of_others_are_refused() {
     let host = host();
     let two = two(&host, "[namespaces]\n");
     let _sshd = host.sshd();
-    // In a session there are no keys to make.
+    // A session cannot create keys.
     let (_keeper, made) = start(&two.selina, "grip make of-selina", "made");
     assert_eq!(made, "-1 -1 made");
     let (_keeper, made) = start(
@@ -178,7 +181,8 @@ fn keys_of_others_are_refused() {
 fn keys_of_whoever_started_sshd_stay_outside() {
     let host = host();
     let two = two(&host, "[namespaces]\n");
-    // A stack without pam_keyinit, as other systems have it; sshd with a session keyring of root's.
+    // A PAM service without pam_keyinit, as on other systems; sshd with a root-owned session
+    // keyring.
     host.sh("sed -i /pam_keyinit/d /etc/pam.d/sshd").ok();
     let sshd = host.sshd();
     sshd.stop();

@@ -1,4 +1,4 @@
-//! Cases that befell others when they put a process into namespaces: docs/security-cases.md.
+//! Attacks on other programs that put processes into namespaces: docs/security-cases.md.
 
 use super::fail_closed::closed;
 use super::{copy, harlequin};
@@ -31,7 +31,8 @@ fn cve_2021_30465_cve_2025_31133_and_cve_2025_6020_nothing_is_mounted_where_a_li
         }
     }
     assert_eq!(host.read("/proc/self/mountinfo"), before);
-    // Nor can a user bring a link there, or a spec name a directory where the user could.
+    // The user cannot create a link there, and no spec can name a target in a directory that the
+    // user can write.
     let harlequin = harlequin(&host);
     for place in ["/opt", "/tmp", "/proc", "/dev/shm"] {
         harlequin
@@ -50,7 +51,7 @@ fn cve_2019_5736_programs_of_the_host_are_not_reached_through_proc() {
     let bob = host.plain_user("bob");
     let programs = ["/usr/sbin/sshd", "/usr/local/bin/jailctl"];
     let before = host.snapshot(programs);
-    // Everything in sight: the session's first process, sshd's own, and one of the user's.
+    // All visible processes: pid 1 of the session, sshd's own, and one of the user.
     let script = "sleep 60 & cd /proc; for at in {1..400}; do
         if exec 3>>$at/exe; then echo $at written; exec 3>&-; fi
         if [ $at != $! ] && [ $at != $$ ] && exec 3<$at/exe; then echo $at read; exec 3>&-; fi

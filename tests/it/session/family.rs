@@ -1,5 +1,5 @@
-//! Jails of each user whose sessions have namespaces: each session is in the jail of who logs in,
-//! with what is that jail's.
+//! Families whose sessions have namespaces: each session is in the jail of its user, with the
+//! settings of that jail.
 
 use disposable::{DisposableHost, Login};
 
@@ -76,7 +76,7 @@ fn each_session_is_in_the_jail_of_its_user() {
     );
     let counted = "find /run/jailctl/sessions -type f | cut -d/ -f5";
     assert_eq!(host.sh(counted).ok().text(), "acme.bob");
-    // One of them is in, and the other has nothing to be frozen.
+    // One of them is logged in, and the other has no processes to freeze.
     let frozen = host.jailctl(["freeze", "acme"]).exits(4);
     assert_eq!(frozen.text(), "acme.bob: frozen");
     assert!(
@@ -94,7 +94,7 @@ fn each_session_is_in_the_jail_of_its_user() {
     assert_eq!(inside.text(), "bob");
     settle(&host);
 
-    // What lets alice in is hers: without it she is out, and bob is not.
+    // The policy is alice's: without it she cannot log in, and bob can.
     host.sh("mv /var/lib/jailctl/acme.alice/policy /root/").ok();
     assert_eq!(reach(&host, &users[0]), Reach::Nothing);
     assert_eq!(reach(&host, &users[1]), Reach::Jail);
@@ -121,7 +121,7 @@ fn all_members_are_closed_before_plain_chroot_and_sessions_take_turns() {
     build(&host, "").ok();
     let _sshd = host.sshd();
     for (more, words) in [("[namespaces]\n", true), ("", false)] {
-        // The last one is in, whose turn comes when the others have had theirs.
+        // The last jail of the family has a session; its turn comes after those of the others.
         let session = bob.session();
         let before = look();
         let refused = build(&host, more).exits(4);
@@ -135,14 +135,14 @@ fn all_members_are_closed_before_plain_chroot_and_sessions_take_turns() {
         assert_eq!(reach(&host, &alice), Reach::Jail);
         drop(session);
         settle(&host);
-        let told = build(&host, more).ok();
-        let steps = told.stderr();
+        let output = build(&host, more).ok();
+        let steps = output.stderr();
         let at = |words: &str| {
             steps
                 .find(words)
                 .unwrap_or_else(|| panic!("{words}: {steps}"))
         };
-        assert!(at("bob: closed") < at("05-jailctl-acme.conf"), "{steps}");
+        assert!(at("bob: disabled") < at("05-jailctl-acme.conf"), "{steps}");
         for user in [&alice, &bob] {
             assert_eq!(reach(&host, user), Reach::Jail);
             assert_eq!(user.ssh("echo $$").ok().text() == "3", words);
@@ -167,8 +167,8 @@ fn forwarding_begins_after_the_networks_of_all_and_ends_before() {
     build(&host, of_host).ok();
     let _sshd = host.sshd();
     for (more, is_own) in [(own, true), (of_host, false)] {
-        let told = build(&host, more).ok();
-        let steps = told.stderr();
+        let output = build(&host, more).ok();
+        let steps = output.stderr();
         let installed = steps
             .find("installing 05-jailctl-acme.conf")
             .expect("it changes");

@@ -1,4 +1,4 @@
-//! The door `forward`: what sshd opens for a jailed user comes out in the jail's network, and
+//! Way in `forward`: connections that sshd opens for a jailed user start in the jail's network, and
 //! nowhere else.
 
 use disposable::sshd::CARELESS;
@@ -10,8 +10,8 @@ use crate::support::Spec;
 
 const PRIVATE: &str = "[network]\nmode = \"private\"\nallow_out = [\"tcp/443\"]\n";
 
-/// The jail of the network's tests with these doors, under an sshd that allows everything, with a
-/// listener of the host's at 9000 that bob reaches.
+/// The jail of the network tests with these ways in, under an sshd that allows everything, with a
+/// listener of the host at port 9000 that bob reaches.
 fn open(doors: &str) -> (DisposableHost, Spec) {
     let more = format!("[sshd]\nallow = {doors}\n{PRIVATE}");
     let (host, spec) = copy(&more);
@@ -26,7 +26,7 @@ fn open(doors: &str) -> (DisposableHost, Spec) {
     (host, spec)
 }
 
-/// The answer of the listener at an address that sshd is requested to connect to.
+/// Output of the listener at an address to which sshd is to connect.
 fn through(login: &Login<'_>, to: &str) -> String {
     let option = format!("-W{to}");
     login.ssh_with([option.as_str()], "").text().to_owned()
@@ -50,7 +50,7 @@ fn what_is_forwarded_comes_out_in_the_jails_network() {
     assert_eq!(ask(9001), "8080 of arkham to 127.0.0.1");
     drop(client);
 
-    // Neither the host's loopback nor its addresses, nor what its rules do not let out.
+    // Neither the host's loopback nor its addresses, nor destinations that its rules do not allow.
     let _outside = serve(&host, "wire serve tcp 9000");
     assert_eq!(ask(9000), "9000 of gotham to 127.0.0.1", "the control");
     for to in ["127.0.0.1:9000", "192.0.2.1:9000", "gotham:9000"] {
@@ -61,7 +61,7 @@ fn what_is_forwarded_comes_out_in_the_jails_network() {
         assert_eq!(through(&harlequin, &format!("192.0.2.2:{port}")), said);
     }
 
-    // Nothing begins to listen for a user.
+    // No listener starts for a user.
     let mut client = harlequin.start(["-R9002:127.0.0.1:9000"], "echo up; read -r line");
     client.hear("up");
     assert_eq!(ask(9002), "refused");

@@ -1,5 +1,5 @@
-//! Everything that sshd can do works in a session, the host's own books stay right, and with the
-//! connection all of it ends.
+//! Lifetime of a session: all services of sshd work in it, utmp and wtmp of the host stay correct,
+//! and all of it ends with the connection.
 
 use std::collections::BTreeMap;
 
@@ -101,7 +101,7 @@ fn what_is_left_behind_ends_with_the_connection() {
         "the control"
     );
 
-    // However it ends: here by the death of sshd's process.
+    // Whatever ends the connection: here the death of sshd's process.
     let mut running = harlequin.start(
         [],
         "trap '' HUP TERM; setsid sleep 12345 </dev/null >/dev/null 2>&1 & echo up; read -r line",
@@ -151,7 +151,7 @@ fn the_hosts_books_of_logins_stay_right() {
     drop(jailed);
     drop(plain);
     host.until("[ -z \"$(who)\" ]");
-    // A moment later, since last(1) takes a logout of this second for none.
+    // A second later, since last(1) ignores a logout in the same second.
     host.sh("sleep 1.1").ok();
     let last = host.sh("last").ok();
     assert_eq!(
@@ -218,7 +218,7 @@ fn the_log_tells_of_each_session() {
 fn enter_gives_the_same_session() {
     let (host, _) = copy(&["grep", "ls", "tty"], "");
     let _sshd = host.sshd();
-    // What differs by nature: numbers of mounts, and how the two came to be.
+    // Expected differences: numbers of mounts, and the way in which the two were created.
     let look = "grep -E '^(Uid|Gid|Groups|Cap|NoNewPrivs|Seccomp|Umask)' /proc/self/status; while read -r a b c root at rest; do echo $root $at; done </proc/self/mountinfo; \
                 echo $HOSTNAME $HOME $PWD $USER; ls / /dev /dev/pts /proc/self/fd; cat /proc/self/cgroup; echo $$ >/dev/null";
     let by_ssh = harlequin(&host).ssh(look).ok();
@@ -241,7 +241,7 @@ fn enter_gives_the_same_session() {
     host.until("! pgrep -u harlequin >/dev/null && ! pgrep jailctl >/dev/null");
 }
 
-/// What a leak would show in: how many there are of each.
+/// Counts in which a leak would show.
 fn count(host: &DisposableHost) -> BTreeMap<String, String> {
     let counted = host
         .sh(r"

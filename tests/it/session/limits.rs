@@ -1,6 +1,6 @@
-//! What the sessions of a jail may use together, over real ssh, with the machine's own control
-//! groups: each test has a group of its own in each hierarchy, which is the parent of its jails',
-//! and takes it away.
+//! Limits of the sessions of a jail together, over real ssh, with the machine's own control groups:
+//! each test has a group of its own in each hierarchy, the parent of those of its jails, and
+//! deletes it.
 #![expect(
     clippy::disallowed_methods,
     reason = "a directory on a real disk, beside the copy"
@@ -17,7 +17,7 @@ use super::fail_closed::closed;
 use super::{LOG, compile, harlequin};
 use crate::support::{Spec, host_with_module, log_and_module};
 
-/// A copy with sshd at work and the jail arkham, which has these limits.
+/// Disposable host with sshd running and the jail arkham, which has these limits.
 pub(crate) fn limited(also: &[&'static str], limits: &str) -> (Parent, DisposableHost, Spec) {
     limit(host_with_module(), also, limits)
 }
@@ -57,7 +57,7 @@ fn sessions_are_in_the_cgroups_of_their_jail() {
             .read("arkham", "devices.list")
             .starts_with("c 1:3 rw")
     );
-    // sshd's two, and a shell, of each.
+    // Two processes of sshd and a shell, for each session.
     assert_eq!(parent.read("arkham", "pids.current"), "6");
     assert_eq!(first.finish(), 3);
     second.say("");
@@ -66,8 +66,8 @@ fn sessions_are_in_the_cgroups_of_their_jail() {
     assert_eq!(host.sh("ls /run/jailctl/sessions/arkham").ok().text(), "");
 }
 
-/// systemd says that it runs a host by a directory, and this machine's groups are those of v1, as
-/// they are there if a boot parameter enabled them.
+/// systemd marks a host that it runs by a directory; the groups of this machine are those of v1, as
+/// if systemd had been configured so at boot.
 #[disposable::test]
 fn v1_cgroups_are_created_beside_those_of_systemd() {
     let host = host_with_module();
@@ -86,7 +86,7 @@ fn v1_cgroups_are_created_beside_those_of_systemd() {
     parent.until_empty();
 }
 
-/// A program that has `n` children at once, says how many it could have, and lets them go.
+/// Program that has `n` children at once, prints how many it could start, and ends them.
 const FORKS: &str = r#"
     #include <stdio.h>
     #include <stdlib.h>
@@ -104,10 +104,10 @@ const FORKS: &str = r#"
         kill(0, SIGTERM);
     }"#;
 
-/// A fork bomb.
+/// Fork bomb.
 const BOMB: &str = "#include <unistd.h>\nint main(void) { for (;;) fork(); }";
 
-/// A program that uses as many MiB as its argument says, and reports it.
+/// Program that uses as many MiB as its argument, and prints this.
 const HOG: &str = r#"
     #include <stdio.h>
     #include <stdlib.h>
@@ -196,14 +196,14 @@ fn a_busy_loop_gets_its_share_of_a_processor() {
         sleep(Duration::from_secs(10));
         (used() - before) / began.elapsed().as_secs_f64()
     };
-    // What else the machine does may leave it less, and never more.
+    // Other load of the machine may leave less to the jail, and never more.
     let mut shares = Vec::new();
     while shares.len() < 5 && shares.iter().all(|share| *share < 0.19) {
         shares.push(share());
     }
     assert!(shares.iter().all(|share| *share <= 0.21), "{shares:?}");
     assert!(shares.iter().any(|share| *share >= 0.19), "{shares:?}");
-    // The control: an unlimited loop that others do not keep from its processor either.
+    // Control: an unlimited loop is not kept from its processor by other load either.
     let control = host
         .sh("nice -n -20 timeout 2 bash -c 'while :; do :; done' || times")
         .ok();
@@ -242,8 +242,8 @@ fn no_more_sessions_than_may_be() {
     host.until("[ $(ls /run/jailctl/sessions/arkham | wc -l) = 1 ]");
     let third = start();
     login.ssh("true").fails();
-    // Killed processes are not counted any more, and their files are deleted: here sshd's
-    // processes, and then also what keeps a session.
+    // A killed session is not counted any more, and its remains end: here sshd's processes, and
+    // then also pid 1 of a session.
     host.sh("kill -KILL $(ls /run/jailctl/sessions/arkham)")
         .ok();
     parent.until_empty();
@@ -273,7 +273,7 @@ fn enter_counts_and_is_limited_as_ssh_is() {
         "ulimit -n; echo up; read -r line",
     ]);
     assert_eq!(inside.hear("up")[0], "100");
-    // jailctl and bash; the keeper is outside.
+    // jailctl and bash; pid 1 of the session is outside.
     assert_eq!(parent.read("arkham", "pids.current"), "2");
     assert_eq!(parent.read("arkham", "memory.limit_in_bytes"), "67108864");
     assert_eq!(inside.finish(), 1);
@@ -283,7 +283,7 @@ fn enter_counts_and_is_limited_as_ssh_is() {
 #[disposable::test]
 fn disks_are_read_and_written_as_fast_as_was_said() {
     need_root();
-    // A real disk: the copy's own files are in memory.
+    // A real disk: files of the disposable host are in memory.
     let jails = std::env::current_exe()
         .expect("this program")
         .with_extension(format!("{}.jails", std::process::id()));
@@ -309,8 +309,8 @@ fn disks_are_read_and_written_as_fast_as_was_said() {
     host.jailctl(["remove", "arkham", "--purge", "--kill"]).ok();
     drop(host);
     let _ = std::fs::remove_dir_all(&jails);
-    // 4 MiB at 2 MiB a second, and on some disks no faster without a limit; so the limit is looked
-    // at too.
+    // 4 MiB at 2 MiB a second. Some disks are no faster without a limit, so the limit itself is
+    // checked too.
     assert!(written > 1.5, "written in {written} s");
     assert!(write.ends_with(" 2097152"), "{write}");
     assert_eq!(read, "", "reading is not limited");
@@ -355,7 +355,7 @@ fn an_unsupported_limit_is_refused_by_build() {
     let (_parent, host, mut spec) = limited(&[], "tasks = 64\n");
     let before = host.snapshot(["/etc", "/srv", "/var/lib/jailctl"]);
     let tasks = spec.more.clone();
-    for (limits, breaks, mends, said) in [
+    for (limits, breaks, fixes, said) in [
         (
             "tasks = 64",
             "umount /sys/fs/cgroup/pids",
@@ -404,7 +404,7 @@ fn an_unsupported_limit_is_refused_by_build() {
         host.sh(breaks).ok();
         let path = spec.put(&host);
         let refused = host.jailctl(["build", &path]).exits(2);
-        host.sh(mends).ok();
+        host.sh(fixes).ok();
         for word in said {
             assert!(refused.stderr().contains(word), "{word}: {refused:?}");
         }
@@ -419,8 +419,8 @@ fn without_its_limits_there_is_no_session() {
     let bob = host.plain_user("bob");
     let policy = "/var/lib/jailctl/arkham/policy";
     let keep = format!("cp -a {policy} /root/policy; ");
-    let mend = format!("rm -rf {policy}; cp -a /root/policy {policy}");
-    for (how, mend, why) in [
+    let fix = format!("rm -rf {policy}; cp -a /root/policy {policy}");
+    for (how, fix, why) in [
         (
             "umount /sys/fs/cgroup/pids".to_owned(),
             "mount -t cgroup -o pids pids /sys/fs/cgroup/pids".to_owned(),
@@ -433,18 +433,18 @@ fn without_its_limits_there_is_no_session() {
         ),
         (
             format!("{keep}sed -i 's/\"tasks\": 64/\"tasks\": 99999999/' {policy}"),
-            mend.clone(),
+            fix.clone(),
             "could not write to",
         ),
         (
             format!("{keep}sed -i 's/\"parent\": .*/\"parent\": \"nowhere\"/' {policy}"),
-            mend.clone(),
+            fix.clone(),
             "could not make the control group",
         ),
         (
             format!("{keep}sed -i 's/\"parent\": .*/\"parent\": \"..\\/..\\/etc\"/' {policy}"),
-            mend,
-            "no plain path",
+            fix,
+            "not a plain path",
         ),
         (
             "mv /run/jailctl /run/jailctl2; ln -s /tmp /run/jailctl".to_owned(),
@@ -452,7 +452,7 @@ fn without_its_limits_there_is_no_session() {
             "too many levels",
         ),
     ] {
-        closed(&host, &sshd, &bob, &how, &mend, why);
+        closed(&host, &sshd, &bob, &how, &fix, why);
     }
     parent.until_empty();
 }

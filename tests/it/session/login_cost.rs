@@ -1,4 +1,4 @@
-//! What sessions cost: those who have one, and those who have none.
+//! Time of logins with a session and without one.
 
 use disposable::{DisposableHost, Login};
 
@@ -6,15 +6,15 @@ use super::limits::limited;
 use super::{copy, harlequin};
 use crate::support::Spec;
 
-/// Pairs of logins. Their differences are sorted, so that what else the machine does moves the ends
-/// and not the middle.
+/// Pairs of logins. The median of their differences is used, since other load of the machine
+/// changes the extremes and not the middle.
 const PAIRS: usize = 31;
 
-/// How often a figure is taken again while it is too high: what else the machine does, such as the
-/// other tests, only ever adds to it.
+/// Repetitions of a measurement that is too high: other load of the machine, such as the other
+/// tests, only ever adds to it.
 const TURNS: usize = 5;
 
-/// The least of some figures, taken until one is below `most`.
+/// Least of some measurements, repeated until one is below `most`.
 fn least(most: f64, mut figure: impl FnMut() -> f64) -> f64 {
     let mut least = f64::INFINITY;
     for _ in 0..TURNS {
@@ -40,9 +40,9 @@ fn longer(host: &DisposableHost, first: &Login<'_>, second: &Login<'_>) -> f64 {
         quoted(first),
         quoted(second)
     );
-    let told = host.sh(&script).ok();
-    // The first pair finds nothing in the caches.
-    let mut differences: Vec<f64> = told.lines()[1..]
+    let output = host.sh(&script).ok();
+    // The first pair runs with cold caches.
+    let mut differences: Vec<f64> = output.lines()[1..]
         .iter()
         .map(|line| line.parse().expect("microseconds"))
         .collect();
@@ -67,7 +67,7 @@ fn a_session_adds_less_than_ten_milliseconds_to_a_login() {
     assert!(added < 10.0, "{added} ms");
 }
 
-/// Each login creates the network again, since the one before has ended it.
+/// Each login creates the network again, since the one before deleted it.
 #[disposable::test]
 #[expect(clippy::print_stderr, reason = "the figures are what one wants to see")]
 fn a_new_network_adds_under_twenty_milliseconds() {
@@ -96,10 +96,10 @@ fn others_pay_less_than_fifty_microseconds() {
     host.sh("gcc -O1 -o /usr/local/bin/calls /root/pam_bench.c -l:libpam.so.0")
         .ok();
     let call = |service: &str| -> f64 {
-        let told = host.run(["calls", service, "bob"]).ok();
-        told.text().parse().expect("microseconds")
+        let output = host.run(["calls", service, "bob"]).ok();
+        output.text().parse().expect("microseconds")
     };
-    // The same calls, with our lines before them and without.
+    // The same calls, with and without jailctl's lines in the PAM service.
     let added = least(50.0, || call("ours") - call("none"));
     eprintln!("an account without a jail pays {added:.1} microseconds");
     assert!(added < 50.0, "{added} microseconds");

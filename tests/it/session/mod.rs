@@ -1,5 +1,5 @@
-//! Sessions with namespaces and mounts, over real ssh: programs work in them, and nothing of the
-//! host is visible.
+//! Sessions with namespaces and mounts of their own, over real ssh: they are complete, and contain
+//! nothing of the host.
 
 mod build;
 mod conntrack;
@@ -24,11 +24,11 @@ use disposable::{DisposableHost, Login};
 
 use crate::support::{Spec, host_with_module};
 
-/// What the log says of sessions.
+/// Log of the sessions.
 pub(crate) const LOG: &str = "/run/syslog";
 
-/// A copy with the module in it, sshd at work, and the jail arkham, whose sessions have all of
-/// their own and what `more` says.
+/// Disposable host with the PAM module, sshd running, and the jail arkham, whose sessions have all
+/// namespaces and the settings `more`.
 pub(crate) fn copy(also: &[&'static str], more: &str) -> (DisposableHost, Spec) {
     let host = host_with_module();
     let key = host.key("harlequin");
@@ -39,14 +39,14 @@ pub(crate) fn copy(also: &[&'static str], more: &str) -> (DisposableHost, Spec) 
     (host, spec)
 }
 
-/// The login of arkham's user.
+/// Login of the user of arkham.
 pub(crate) fn harlequin(host: &DisposableHost) -> Login<'_> {
     let path = "/run/keys/harlequin".to_owned();
     let public = host.read("/run/keys/harlequin.pub");
     host.login("harlequin", &disposable::Key { path, public })
 }
 
-/// A program from the source of a test's, where a spec can name it.
+/// Compiles a program of a test to a path that a spec can name.
 pub(crate) fn compile(host: &DisposableHost, name: &str, source: &str) {
     host.write(&format!("/root/{name}.c"), source);
     host.sh(&format!(

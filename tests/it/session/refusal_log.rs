@@ -1,4 +1,4 @@
-//! `log`: what sftp transfers say in the host's log, from a jail that has no log of its own.
+//! Key `log`: records of sftp transfers in the host's log, from a jail that has no log of its own.
 
 use disposable::{DisposableHost, Login};
 
@@ -19,7 +19,7 @@ fn with(mut spec: Spec, line: &str) -> Spec {
     spec
 }
 
-/// The lines that sshd's own sftp wrote.
+/// Lines that sshd's own sftp server wrote.
 fn transfers(host: &DisposableHost) -> Vec<String> {
     let log = host.read(LOG);
     let ours = log.lines().filter(|line| line.contains("internal-sftp"));
@@ -49,10 +49,10 @@ fn transfers_are_in_the_hosts_log() {
             "{words}: {said:?}"
         );
     }
-    // 10 is AUTHPRIV and 6 is INFO, as syslog(3) writes the two together.
+    // 10 is AUTHPRIV and 6 is INFO, as syslog(3) encodes the two.
     assert!(said.iter().all(|line| line.starts_with("<86>")), "{said:?}");
     assert_eq!(reach(&host, &selina), Reach::Jail);
-    // On the host there is a file of nothing.
+    // The host has an empty file there.
     assert_eq!(
         host.sh("stat -c '%F %s %U %a' /srv/jails/dropbox/dev/log")
             .ok()
@@ -82,7 +82,7 @@ fn the_log_socket_is_found_through_a_link() {
     host.until(&format!("grep -q 'internal-sftp.*session closed' {LOG}"));
     host.sh("rm /dev/log").ok();
     assert_eq!(reach(&host, &selina), Reach::Nothing);
-    // There is no log to say why, but sshd's own words.
+    // No log contains the reason, except for that of sshd.
     assert!(
         sshd.log().contains("fatal: PAM: pam_open_session()")
             || sshd.log().contains("Access denied")
@@ -95,8 +95,8 @@ fn the_log_socket_is_found_through_a_link() {
         format!("{planned:?}").contains("the host has no log at `/dev/log` now"),
         "{planned:?}"
     );
-    for mend in ["mkdir /dev/log", ": >/dev/log"] {
-        host.sh(mend).ok();
+    for fix in ["mkdir /dev/log", ": >/dev/log"] {
+        host.sh(fix).ok();
         assert_eq!(reach(&host, &selina), Reach::Nothing);
         host.sh("rm -r /dev/log").ok();
     }

@@ -1,12 +1,12 @@
-//! Plain chroot and sessions take turns while somebody is on his way in: told apart neither by a
-//! user id nor by a root directory yet.
+//! Changes between plain chroot and sessions during a login, when neither a user id nor a root
+//! directory identifies its process yet.
 
 use disposable::{DisposableHost, Key, Login};
 
 use super::harlequin;
 use crate::support::{Reach, Spec, host_with_module, look, reach};
 
-/// The same jail with sessions of its own.
+/// The same jail with sessions that have namespaces.
 fn own(plain: &Spec) -> Spec {
     let mut own = plain.clone();
     own.is_plain = false;
@@ -14,7 +14,7 @@ fn own(plain: &Spec) -> Spec {
     own
 }
 
-/// The jail arkham as a plain chroot, built.
+/// Builds the jail arkham as a plain chroot.
 fn plain_arkham<'host>(host: &'host DisposableHost, also: &[&'static str]) -> (Spec, Login<'host>) {
     let key = host.key("harlequin");
     let spec = Spec::arkham(&key, also).plain();
@@ -22,7 +22,7 @@ fn plain_arkham<'host>(host: &'host DisposableHost, also: &[&'static str]) -> (S
     (spec, host.login("harlequin", &key))
 }
 
-/// The spec of a family.
+/// Spec of a family.
 fn acme(words: &str, users: &[(&str, &Key)]) -> String {
     let each = users.iter().map(|(name, key)| {
         let line = key.public.trim();
@@ -32,8 +32,8 @@ fn acme(words: &str, users: &[(&str, &Key)]) -> String {
     format!("name = \"acme\"\nroot = \"/srv/jails/%u\"\n{words}\n{users}")
 }
 
-/// Holds every login up in PAM until there is `/run/go`, and says in `/run/in-pam` that one is
-/// there. Gives the stack that was.
+/// Delays every login in PAM until `/run/go` exists, and creates `/run/in-pam` when one waits.
+/// Returns the service file without the delay.
 fn slow_down(host: &DisposableHost) -> String {
     let stack = host.read("/etc/pam.d/sshd");
     host.write(
@@ -46,8 +46,8 @@ fn slow_down(host: &DisposableHost) -> String {
     stack
 }
 
-/// Between PAM's word on the account and chroot(2) sshd's process is root's, with the host's root
-/// directory.
+/// Between PAM's account check and chroot(2) sshd's process has user id 0 and the root directory of
+/// the host.
 #[disposable::test]
 fn a_login_in_progress_counts_as_a_session() {
     let host = host_with_module();
@@ -99,8 +99,8 @@ fn dropping_a_user_during_login_does_not_block() {
     host.jailctl(["check", "acme"]).ok();
 }
 
-/// sshd goes by the configuration that it had when the connection came, for as long as somebody
-/// takes to show who he is.
+/// sshd uses the configuration of the time when the connection was made, until the user has
+/// authenticated.
 #[disposable::test]
 fn earlier_connections_stay_in_their_kind_of_session() {
     let host = host_with_module();
@@ -140,7 +140,7 @@ fn earlier_connections_stay_in_their_kind_of_session() {
     }
 }
 
-/// With `--no-reload` sshd goes on by its old configuration, and by the new stack of PAM.
+/// With `--no-reload` sshd keeps its old configuration, but uses the new PAM service.
 #[disposable::test]
 fn before_the_reload_the_root_cannot_be_entered() {
     let host = host_with_module();
@@ -155,8 +155,8 @@ fn before_the_reload_the_root_cannot_be_entered() {
     assert_eq!(reach(&host, &harlequin(&host)), Reach::Jail);
 }
 
-/// What a family is made of can change without its spec: by a template of the host's, or of a new
-/// jailctl's.
+/// The content of a family can change without its spec: by a template of the host, or of a new
+/// version of jailctl.
 #[disposable::test]
 fn an_update_tells_sshd_of_a_whole_family_or_of_none() {
     let host = host_with_module();
@@ -173,7 +173,7 @@ fn an_update_tells_sshd_of_a_whole_family_or_of_none() {
     let (alice, bob) = (host.login("alice", &alice), host.login("bob", &bob));
     let session = bob.session();
     template("plain_chroot = true\n");
-    // The store verifies its files again after a failed run.
+    // The index of the store is not trusted after a failed run, and the files are read again.
     let look = || {
         look(&host)
             .without(|path| path.starts_with("/srv/jails/.jailctl/store/") && !path.contains('-'))

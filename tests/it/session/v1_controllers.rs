@@ -1,4 +1,5 @@
-//! Limits by controllers that few hosts have mounted. Here the copy mounts them, for itself.
+//! Limits by controllers that few hosts have mounted. Here the disposable host mounts them for
+//! itself.
 
 use super::control_groups::Parent;
 use super::harlequin;
@@ -38,7 +39,7 @@ fn packets_and_huge_pages_are_limited_where_v1_has_the_controllers() {
     ))
     .ok();
     assert_eq!(class, "1048577");
-    // The kernel shows those of the machine; the copy has one.
+    // The kernel shows those of the machine; the disposable host has one.
     assert!(
         priorities.lines().any(|line| line == "lo 3"),
         "{priorities}"

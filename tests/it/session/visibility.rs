@@ -1,5 +1,4 @@
-//! What a session does not see. Each probe is made by an unjailed user as well, and sees the host
-//! then.
+//! Objects that a session does not see. An unjailed user makes each probe too, and sees the host.
 
 use disposable::{DisposableHost, Login, Probe, Running};
 
@@ -7,7 +6,7 @@ use super::cross_session::scopes_abstract_sockets;
 use super::{compile, harlequin};
 use crate::support::{Spec, host_with_module};
 
-/// Programs that look around; they come from the host, so both users have them.
+/// Programs that inspect the system; they are the host's, so both users have them.
 const EYES: [&str; 5] = ["ps", "ipcs", "hostname", "kill", "passer"];
 
 fn eyes(more: &str) -> (DisposableHost, Spec) {
@@ -41,7 +40,7 @@ fn processes_of_the_host_are_not_there() {
             .contains("[listener]")
     });
     assert_eq!((seen.jailed, seen.plain), (false, true));
-    // By number, as an attacker without a name would try.
+    // By number, as a process that does not see it would try.
     let known = probe.both(|login| {
         let pid = sshd.pid();
         !(login.ssh(&format!("kill -0 {pid}")).fails().stderr()).contains("No such process")
@@ -139,7 +138,7 @@ fn mounts_of_host_and_session_are_separate() {
     assert_eq!(host.read("/proc/self/mountinfo").lines().count(), before);
     let plain = probe.plain.ssh("cat /proc/self/mountinfo").ok();
     assert!(plain.stdout().contains(" /sys "), "{plain:?}");
-    // What the session writes in its own places is nowhere else.
+    // Files that the session writes in its own directories exist nowhere else.
     session.run("echo x >/tmp/mine; echo x >/dev/shm/mine");
     assert_eq!(
         host.sh("ls -A /srv/jails/arkham/tmp /srv/jails/arkham/dev/shm /dev/shm")
@@ -157,8 +156,8 @@ fn mounts_of_host_and_session_are_separate() {
 fn the_hosts_control_groups_have_no_names() {
     let (host, _) = eyes("");
     let sshd = host.sshd();
-    // The one thing that a copy shares with the machine, so it is of this test alone, and goes at
-    // the end.
+    // Shared with the machine by every disposable host, so the name is of this test alone and is
+    // deleted at the end.
     let group = format!("jailctl-test-{}", std::process::id());
     let made = host.sh(&format!(
         "for at in /sys/fs/cgroup/pids /sys/fs/cgroup; do [ -w $at/cgroup.procs ] && break; done; mkdir $at/{group} && echo {} >$at/{group}/cgroup.procs && echo $at/{group}",
@@ -181,7 +180,7 @@ fn the_hosts_control_groups_have_no_names() {
     assert_eq!((seen.jailed, seen.plain), (false, true));
 }
 
-/// Starts one who gives away the directory that it is in.
+/// Starts a process that passes a descriptor of its working directory.
 fn giver(login: &Login<'_>, address: &str) -> Running {
     let mut giver = login.start([], &format!("passer send {address} /"));
     giver.hear("waits");
@@ -193,7 +192,7 @@ fn a_directory_handed_from_session_to_session_leads_nowhere() {
     let (host, _) = eyes("");
     let _sshd = host.sshd();
     let probe = probe(&host);
-    // Two sessions of one user, by a socket in the home.
+    // Two sessions of one user, by a socket in the home directory.
     let _giver = giver(&probe.jailed, "/home/harlequin/socket");
     assert_eq!(
         probe
@@ -204,7 +203,7 @@ fn a_directory_handed_from_session_to_session_leads_nowhere() {
         "in"
     );
 
-    // Two jails, by an abstract socket: the network is the host's. Newer kernels keep those apart.
+    // Two jails, by an abstract socket: the network is the host's. Newer kernels separate those.
     let key = host.key("selina");
     let mut elba = Spec::arkham(&key, &EYES);
     elba.name = "elba";
@@ -239,8 +238,7 @@ fn the_ways_that_a_handed_directory_would_lead_are_real() {
     let _giver = giver(&logins[1], "@elba");
     assert_eq!(logins[0].ssh("passer take @elba").ok().text(), "out");
 
-    // From one mount namespace into another, where nothing but chroot(2) is between the jail and
-    // the host.
+    // From one mount namespace into another, where only chroot(2) separates the jail from the host.
     let naive = |words: &[&'static str]| {
         let mut line = vec![
             "unshare",

@@ -1,12 +1,21 @@
-//! The write-ahead record of a run: how everything it is about to do is undone, durable before it is done.
+//! The journal: a write-ahead log that makes every run undoable.
 //!
-//! One file for the host, since one run writes at a time. Each line is one JSON value, and a line is either whole and synced or was never
-//! acted upon. A run that ends takes its journal away; one that is found tells of a run that did not end, and whoever writes next
-//! puts that right first:
+//! One file for the host, since one run writes at a time. Each line is one JSON value, and a line
+//! is either complete and synced, or was never acted upon. A run that ends removes its journal. A
+//! journal that is found belongs to a run that was interrupted, and the next command that writes
+//! recovers it first:
 //!
 //! - without [`JournalEntry::Commit`], everything is undone, last first;
-//! - after it, what is left to do is done; nothing of it can be undone, and all of it can be done twice;
-//! - [`JournalEntry::RollBack`] takes a commit back: a run had begun to undo.
+//! - after it, the deferred actions are executed; none of them can be undone, and all of them are
+//!   idempotent;
+//! - [`JournalEntry::RollBack`] revokes a commit: the run had begun to undo.
+//!
+//! This module holds the file format and its data. `rollback.rs` executes the undo records, and
+//! `commit.rs` the deferred actions.
+
+pub(super) mod deferred;
+pub(super) mod moves;
+pub(super) mod undo;
 
 use std::fs::File;
 use std::io::Write;
@@ -14,59 +23,59 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::deferred::DeferredAction;
-use super::undo::{Undo, remove_dirs};
 use crate::error::{Error, Result};
 use crate::host::{Host, HostView, Ownership};
 use crate::layout::{JOURNAL, STATE, STATE_MODE};
+use deferred::DeferredAction;
+use undo::Undo;
 
-/// The number of the format written here. A journal with a higher one is not read.
+/// Number of the format written here. A journal with a higher one is not read.
 const FORMAT: u32 = 1;
-/// A journal above this size is not one of ours.
+/// Largest size of a journal that is read, in bytes.
 const SIZE_LIMIT: u64 = 256 << 20;
 
-/// One line.
+/// One line of the file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum JournalEntry {
-    /// The first one.
+    /// The first line.
     Begin {
-        /// [`FORMAT`] when it was written.
+        /// [`FORMAT`] of the jailctl that wrote it.
         format: u32,
-        /// What was run, as a person would say it: "build of arkham".
+        /// Name of the run in messages: "build of arkham".
         what: String,
     },
-    /// What undoes a deed that may follow.
+    /// The undo of a step that may follow.
     Undo(Undo),
-    /// All that can be undone is done, and this is what is left.
+    /// All undoable steps are executed, and these actions are left.
     Commit(Vec<DeferredAction>),
     /// Everything is to be undone.
     RollBack,
 }
 
-/// A journal being written.
+/// The journal of the run of this process.
 #[derive(Debug)]
 pub(super) struct Journal<'h> {
     host: &'h Host,
     what: String,
     file: Option<File>,
     undo: Vec<Undo>,
-    /// Whether the file says that nothing is to be undone.
+    /// Whether the file contains a commit.
     is_committed: bool,
 }
 
-/// A journal that was found.
+/// The journal of a run that was interrupted.
 #[derive(Debug)]
 pub(super) struct UnfinishedRun {
-    /// What was run.
+    /// Name of the run in messages.
     pub(super) what: String,
-    /// How it is undone, in the order in which it was noted.
+    /// Its undo records, in the order in which they were written.
     pub(super) undo: Vec<Undo>,
-    /// What is left to do, where all else was done.
-    pub(super) rest: Option<Vec<DeferredAction>>,
+    /// Its deferred actions, if it had committed.
+    pub(super) deferred: Option<Vec<DeferredAction>>,
 }
 
 impl<'h> Journal<'h> {
-    /// Nothing is written before there is something to note.
+    /// An empty journal. The file is created with the first record.
     pub(super) fn new(host: &'h Host, what: String) -> Self {
         Self {
             host,
@@ -77,7 +86,11 @@ impl<'h> Journal<'h> {
         }
     }
 
-    /// Notes how deeds are undone. They may be done once this has returned.
+    /// Writes undo records and syncs them. Their steps may be executed once this has returned.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Failed`](crate::error::ErrorKind::Failed) where the journal cannot be written.
+    /// Their steps must not be executed then.
     pub(super) fn append_undo(&mut self, undo: Vec<Undo>) -> Result<()> {
         if undo.is_empty() {
             return Ok(());
@@ -87,26 +100,35 @@ impl<'h> Journal<'h> {
         self.append(lines)
     }
 
-    /// Notes that all that can be undone is done.
-    pub(super) fn commit(&mut self, rest: &[DeferredAction]) -> Result<()> {
-        if self.file.is_none() && rest.is_empty() {
+    /// Writes and syncs the commit: from here on the run is finished, not undone.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Failed`](crate::error::ErrorKind::Failed) where the journal cannot be written.
+    /// The commit may be in the file all the same, which [`Journal::roll_back`] takes into account.
+    pub(super) fn commit(&mut self, deferred: &[DeferredAction]) -> Result<()> {
+        if self.file.is_none() && deferred.is_empty() {
             return Ok(());
         }
         self.is_committed = true;
-        self.append(vec![JournalEntry::Commit(rest.to_vec())])
+        self.append(vec![JournalEntry::Commit(deferred.to_vec())])
     }
 
-    /// Takes the commit back, and gives all that is to be undone, last first.
+    /// Revokes the commit, if there is one, and returns all undo records, last first.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Failed`](crate::error::ErrorKind::Failed) where the journal cannot be written.
+    /// Nothing may be undone then: recovery would finish the run.
     pub(super) fn roll_back(&mut self) -> Result<Vec<Undo>> {
         let undo = std::mem::take(&mut self.undo).into_iter().rev().collect();
-        // Where no commit stands, its lack says the same, also on a disk that takes no further line.
+        // Without a commit in the file nothing has to be revoked, which helps where the disk is
+        // full.
         if self.is_committed {
             self.append(vec![JournalEntry::RollBack])?;
         }
         Ok(undo)
     }
 
-    /// Ends it: there is nothing left to put right.
+    /// Removes the file: nothing is left to undo or to finish.
     pub(super) fn end(self) -> Result<()> {
         if self.file.is_some() {
             remove(self.host)?;
@@ -137,12 +159,12 @@ impl<'h> Journal<'h> {
                 .host
                 .ensure_root_dir(Path::new(STATE), Ownership::root(STATE_MODE))?;
             let name = Path::new(JOURNAL).file_name().unwrap_or_default();
-            let made = state.create_file(Path::new(name));
-            if made.is_err() {
-                // Why it could not be made is the error to tell.
-                let _ = remove_dirs(self.host, &[Path::new(STATE).to_owned()]);
+            let file = state.create_file(Path::new(name));
+            if file.is_err() {
+                // The error to report is that of the file.
+                let _ = self.host.remove_empty_dirs(&[Path::new(STATE).to_owned()]);
             }
-            self.file = Some(made?);
+            self.file = Some(file?);
             state.sync()?;
         }
         if let Some(file) = &mut self.file {
@@ -155,8 +177,12 @@ impl<'h> Journal<'h> {
 }
 
 impl UnfinishedRun {
-    /// The journal of a run that did not end; `None` where there is none. One without a whole first line is of a run that had not come to do
-    /// anything.
+    /// Reads the journal of a run that was interrupted; `None` where there is none. Without a
+    /// complete first line the run had not executed anything.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Failed`](crate::error::ErrorKind::Failed) where the file cannot be read, is
+    /// damaged, or has a higher format.
     pub(super) fn read(view: &HostView) -> Result<Option<Self>> {
         let path = Path::new(JOURNAL);
         let Some(bytes) = view.read(path, SIZE_LIMIT)? else {
@@ -165,26 +191,27 @@ impl UnfinishedRun {
         let refuse = |why: String| {
             Error::failed(format!("could not read the journal `{}`", view.display_path(path).display()))
                 .why(why)
-                .hint("it says how a run that did not end is put right: restore it, or read what it says, put it right by hand and remove it")
+                .hint("it records how to undo an interrupted run: restore the file, or undo by hand what it lists, and delete it")
         };
         let mut found = Self {
             what: String::new(),
             undo: Vec::new(),
-            rest: None,
+            deferred: None,
         };
-        // What follows the last newline was being written when the run ended, and never acted upon.
-        let whole = bytes.iter().rposition(|byte| *byte == b'\n').unwrap_or(0);
-        for (index, line) in bytes[..whole].split(|byte| *byte == b'\n').enumerate() {
+        // What follows the last newline was being written when the run was interrupted, and never
+        // acted upon.
+        let complete = bytes.iter().rposition(|byte| *byte == b'\n').unwrap_or(0);
+        for (index, line) in bytes[..complete].split(|byte| *byte == b'\n').enumerate() {
             let at = |why: String| refuse(format!("line {}: {why}", index + 1));
             if index == 0 {
                 let begin: Begin = match serde_json::from_slice(line) {
                     Ok(begin) => begin,
-                    Err(_) if whole == 0 => return Ok(Some(found)),
+                    Err(_) if complete == 0 => return Ok(Some(found)),
                     Err(error) => return Err(at(error.to_string())),
                 };
                 if begin.begin.format > FORMAT {
                     return Err(refuse(format!(
-                        "its format is {}, and this jailctl knows those up to {FORMAT}",
+                        "its format is {}, and this jailctl reads formats up to {FORMAT}",
                         begin.begin.format
                     )));
                 }
@@ -194,45 +221,47 @@ impl UnfinishedRun {
             let line = serde_json::from_slice(line).map_err(|error| at(error.to_string()))?;
             match line {
                 JournalEntry::Undo(undo) => found.undo.push(undo),
-                JournalEntry::Commit(rest) => found.rest = Some(rest),
-                JournalEntry::RollBack => found.rest = None,
-                JournalEntry::Begin { .. } => return Err(at("it is out of place".to_owned())),
+                JournalEntry::Commit(deferred) => found.deferred = Some(deferred),
+                JournalEntry::RollBack => found.deferred = None,
+                JournalEntry::Begin { .. } => return Err(at("a second `Begin`".to_owned())),
             }
         }
         Ok(Some(found))
     }
 }
 
-/// The first line of every format.
+/// The first line, in every format.
 #[derive(Deserialize)]
 struct Begin {
     #[serde(rename = "Begin")]
     begin: Header,
 }
 
-/// What every format's first line says.
+/// The fields of the first line that every format has.
 #[derive(Deserialize)]
 struct Header {
     format: u32,
     what: String,
 }
 
-/// Removes the journal, and the directory of all records where nothing else is in it. Not synced: one that comes back after a loss of power says
-/// again what was done already, and a later run syncs the directory for its own.
+/// Removes the journal, and the state directory of jailctl if it is empty then.
+///
+/// Not synced: a journal that is back after a loss of power lists what is undone or finished
+/// already, and a later run syncs the directory for its own.
 pub(super) fn remove(host: &Host) -> Result<()> {
     let (state, name) = host.parent_of(Path::new(JOURNAL))?;
     state.remove_file_if_exists(Path::new(name))?;
-    remove_dirs(host, &[Path::new(STATE).to_owned()])
+    host.remove_empty_dirs(&[Path::new(STATE).to_owned()])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// What every later jailctl must put right.
+    /// Every later jailctl reads journals of this format, under these names.
     #[test]
     fn a_journal_of_the_first_format_is_read() {
-        let text = include_str!("../../tests/formats/journal-1");
+        let text = include_str!("../../../tests/formats/journal-1");
         let lines: Vec<JournalEntry> = text
             .lines()
             .map(|line| serde_json::from_str(line).expect("a line"))
@@ -244,7 +273,10 @@ mod tests {
         assert!(
             matches!(&lines[0], JournalEntry::Begin { format: 1, what } if what == "build of dropbox")
         );
-        assert!(matches!(&lines[13], JournalEntry::Commit(rest) if rest.len() == 2));
+        assert!(matches!(&lines[13], JournalEntry::Commit(deferred) if deferred.len() == 2));
         assert!(matches!(&lines[14], JournalEntry::RollBack));
+        for (line, read) in text.lines().zip(&lines) {
+            assert_eq!(serde_json::to_string(read).expect("a line"), line);
+        }
     }
 }

@@ -1,0 +1,186 @@
+//! Execution of deferred actions, after the commit of a run. All are idempotent, since recovery
+//! executes them again.
+
+use std::path::{Path, PathBuf};
+
+use rustix::fs::RenameFlags;
+
+use super::accounts::{self, DeletedAccount};
+use super::context::StepContext;
+use super::journal::deferred::DeferredAction;
+use super::options::{OnStep, Options};
+use super::{manifest, steps, store, store_gc};
+use crate::error::Result;
+use crate::host::Host;
+use crate::layout::{NEW_RECORDS, PREVIOUS_RECORDS, PREVIOUS_TREE, STAGE};
+use crate::names::JailName;
+use crate::plan::{self, Plan, RemoveOptions, Step};
+use crate::resolve::ResolvedJail;
+
+/// The deferred actions of a plan, in the order of their execution.
+pub(super) fn deferred_actions(plan: &Plan) -> Vec<DeferredAction> {
+    let rotate = |dir: PathBuf, stage: &str, previous: &str| DeferredAction::Keep {
+        dir,
+        stage: stage.into(),
+        previous: previous.into(),
+    };
+    let (jail, root) = (&plan.name, &plan.root);
+    let state = ResolvedJail::state(jail);
+    let mut actions = Vec::new();
+    let mut store = None;
+    for step in &plan.steps {
+        match step {
+            Step::EnableAccount { user, until } => actions.push(DeferredAction::Open {
+                jail: jail.clone(),
+                user: user.clone(),
+                until: *until,
+            }),
+            Step::DeleteAccount { user, uid, gid, .. } if plan.removal.is_none() => {
+                actions.push(DeferredAction::DeleteAccount {
+                    jail: jail.clone(),
+                    root: root.clone(),
+                    gid: *gid,
+                    user: user.clone(),
+                    uid: *uid,
+                });
+            }
+            Step::RestoreAccount { user, uid, to } if plan.removal.is_none() => {
+                actions.push(DeferredAction::Release {
+                    jail: jail.clone(),
+                    root: root.clone(),
+                    user: user.clone(),
+                    uid: *uid,
+                    to: to.clone(),
+                });
+            }
+            Step::WriteTree { recorded, .. } => {
+                actions.push(rotate(root.clone(), STAGE, PREVIOUS_TREE));
+                let jails_dir = store::jails_dir(root).to_owned();
+                store = Some(match recorded {
+                    Some(_) => DeferredAction::Store(jails_dir),
+                    // The first build of a jail replaces no tree.
+                    None => DeferredAction::Settle(jails_dir),
+                });
+            }
+            Step::WriteManifest { .. } if plan.keep_previous => {
+                actions.push(rotate(state.clone(), NEW_RECORDS, PREVIOUS_RECORDS));
+            }
+            Step::WriteManifest { .. } => actions.push(DeferredAction::Drop {
+                dir: state.clone(),
+                stage: NEW_RECORDS.into(),
+            }),
+            _ => {}
+        }
+    }
+    actions.extend(store);
+    actions.extend(plan.removal.map(|how| DeferredAction::Remove {
+        jail: plan.name.clone(),
+        how,
+    }));
+    actions
+}
+
+/// Executes a deferred action. `on_step` is called before each step of it.
+///
+/// # Errors
+/// [`ErrorKind::Failed`](crate::error::ErrorKind::Failed); the action can be executed again.
+pub(super) fn execute(
+    action: &DeferredAction,
+    host: &Host,
+    options: &Options,
+    on_step: OnStep<'_>,
+) -> Result<()> {
+    match action {
+        DeferredAction::Open { jail, user, until } => {
+            let step = Step::EnableAccount {
+                user: user.clone(),
+                until: *until,
+            };
+            on_step(jail, &step);
+            accounts::enable(host, user, *until)
+        }
+        DeferredAction::DeleteAccount {
+            jail,
+            root,
+            gid,
+            user,
+            uid,
+        } => {
+            let step = Step::DeleteAccount {
+                user: user.clone(),
+                uid: *uid,
+                gid: *gid,
+                purge: false,
+            };
+            on_step(jail, &step);
+            let account = DeletedAccount {
+                jail,
+                root,
+                gid: *gid,
+                user,
+                uid: *uid,
+                purge: false,
+            };
+            accounts::delete(host, account)
+        }
+        DeferredAction::Release {
+            jail,
+            root,
+            user,
+            uid,
+            to,
+        } => {
+            let step = Step::RestoreAccount {
+                user: user.clone(),
+                uid: *uid,
+                to: to.clone(),
+            };
+            on_step(jail, &step);
+            accounts::restore(host, root, user, *uid, to)
+        }
+        DeferredAction::Keep {
+            dir,
+            stage,
+            previous,
+        } => rotate_previous(host, dir, stage, previous),
+        DeferredAction::Drop { dir, stage } => match host.open_dir_nofollow(dir)? {
+            Some(dir) => dir.remove_all(stage),
+            None => Ok(()),
+        },
+        DeferredAction::Store(jails_dir) => store_gc::gc(host, jails_dir, None, false),
+        DeferredAction::Settle(jails_dir) => store_gc::close_unused(host, jails_dir),
+        DeferredAction::Remove { jail, how } => remove_jail(host, jail, *how, options, on_step),
+    }
+}
+
+/// Removes what is left of a jail whose accounts are disabled and whose sessions have ended.
+fn remove_jail(
+    host: &Host,
+    jail: &JailName,
+    how: RemoveOptions,
+    options: &Options,
+    on_step: OnStep<'_>,
+) -> Result<()> {
+    // Planned again: what an interrupted run has removed is not in this plan.
+    let Some(plan) = plan::removal(jail, &[], how, host)? else {
+        return Ok(());
+    };
+    let mut context = StepContext::of_final_steps(host, &plan, options);
+    let mut steps = plan.steps.iter().filter(|step| step.is_final());
+    steps.try_for_each(|step| {
+        on_step(jail, step);
+        steps::execute(step, &mut context)
+    })
+}
+
+/// Replaces the previous generation of the directory `dir` with its stage.
+fn rotate_previous(host: &Host, dir: &Path, stage: &Path, previous: &Path) -> Result<()> {
+    let Some(open) = host.open_dir_nofollow(dir)? else {
+        return Ok(());
+    };
+    if open.lstat(stage)?.is_none() {
+        return Ok(());
+    }
+    manifest::remove_previous(host, dir, &open, previous)?;
+    open.rename(stage, &open, previous, RenameFlags::NOREPLACE)
+}

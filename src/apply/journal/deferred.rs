@@ -1,0 +1,77 @@
+//! The deferred actions of a journal: what is left to do after the commit. Data only; `commit.rs`
+//! and `transaction.rs` execute it.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::host::Expiry;
+use crate::names::JailName;
+use crate::plan::{OriginalAccount, RemoveOptions};
+
+/// One action after the commit. All are idempotent: recovery executes them again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::apply) enum DeferredAction {
+    /// Lets an account log in.
+    Open {
+        /// The jail.
+        jail: JailName,
+        /// Login name.
+        user: String,
+        /// Its expiry.
+        until: Expiry,
+    },
+    /// Deletes an account that the jail no longer has. Its home stays.
+    DeleteAccount {
+        /// The jail.
+        jail: JailName,
+        /// Root of the jail.
+        root: PathBuf,
+        /// Id of the jail's group.
+        gid: u32,
+        /// Login name.
+        user: String,
+        /// User id.
+        uid: u32,
+    },
+    /// Restores an adopted account that the jail no longer has to its original fields.
+    Release {
+        /// The jail.
+        jail: JailName,
+        /// Root of the jail.
+        root: PathBuf,
+        /// Login name.
+        user: String,
+        /// User id.
+        uid: u32,
+        /// Its original fields.
+        to: OriginalAccount,
+    },
+    /// Replaces the previous generation of a directory with what was exchanged out of it.
+    Keep {
+        /// The directory, as a path of the host.
+        dir: PathBuf,
+        /// Path of the stage below it, with what was exchanged out.
+        stage: PathBuf,
+        /// Path of the previous generation below it.
+        previous: PathBuf,
+    },
+    /// Deletes what was exchanged out of a directory.
+    Drop {
+        /// The directory, as a path of the host.
+        dir: PathBuf,
+        /// Path of the stage below it, with what was exchanged out.
+        stage: PathBuf,
+    },
+    /// Deletes files from the content store in a jails directory that no jail needs.
+    Store(PathBuf),
+    /// Closes the content store in a jails directory after a run that replaced no tree.
+    Settle(PathBuf),
+    /// Removes a jail whose accounts are disabled and whose sessions have ended.
+    Remove {
+        /// The jail.
+        jail: JailName,
+        /// The options of its removal.
+        how: RemoveOptions,
+    },
+}

@@ -1,0 +1,214 @@
+//! The transactions of a command that changes the host: `build`, `update`, `rollback` and `remove`
+//! lock, recover, plan, apply, finish or roll back, and report in the same way.
+
+use super::{CommandOutput, OutputOptions, WriteOptions};
+use crate::apply::Transaction;
+use crate::error::Result;
+use crate::host::{Host, Lock};
+use crate::names::JailName;
+use crate::plan::Plan;
+use crate::show;
+
+/// The transactions of one command. The host's lock is held as long as this exists.
+pub(super) struct Transactions<'a> {
+    host: &'a Host,
+    options: &'a WriteOptions,
+    output: OutputOptions,
+    _lock: Lock,
+    /// Notices of recovery and of finished transactions.
+    notices: Vec<String>,
+    done: Batch,
+}
+
+/// What a transaction has done, for the report.
+#[derive(Default)]
+struct Batch {
+    plans: Vec<Plan>,
+    /// One line for each jail.
+    text: String,
+    /// Notices of plans.
+    plan_notices: Vec<String>,
+}
+
+/// A transaction under way.
+pub(super) struct Applier<'t, 'h> {
+    transaction: &'t mut Transaction<'h>,
+    output: OutputOptions,
+    batch: Batch,
+}
+
+impl<'a> Transactions<'a> {
+    /// Takes the host's lock, and recovers an interrupted run.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Busy`](crate::error::ErrorKind::Busy) where another jailctl holds the lock
+    /// longer than `--wait` allows, and the errors of [`recover`](crate::apply::recover). Nothing
+    /// else is written then.
+    pub(super) fn begin(
+        host: &'a Host,
+        options: &'a WriteOptions,
+        output: OutputOptions,
+    ) -> Result<Self> {
+        let (lock, notices) = options.lock_and_recover(host)?;
+        Ok(Self {
+            host,
+            options,
+            output,
+            _lock: lock,
+            notices,
+            done: Batch::default(),
+        })
+    }
+
+    /// Runs one transaction: `apply_plans` makes plans and applies each with [`Applier::apply`]
+    /// before it makes the next. `what` names the run in messages: "build of arkham".
+    ///
+    /// # Errors
+    /// The error of `apply_plans`, after everything was rolled back, or that of
+    /// [`Transaction::finish`]. The report has nothing of the transaction then; others may follow.
+    pub(super) fn run(
+        &mut self,
+        what: String,
+        apply_plans: impl FnOnce(&mut Applier<'_, '_>) -> Result<()>,
+    ) -> Result<()> {
+        let options = self.options.options();
+        let mut transaction = Transaction::new(self.host, &options, what);
+        let mut applier = Applier {
+            transaction: &mut transaction,
+            output: self.output,
+            batch: Batch::default(),
+        };
+        let outcome = apply_plans(&mut applier);
+        let batch = applier.batch;
+        match outcome {
+            Ok(()) => {
+                let notices = transaction.finish(&mut self.output.step_logger())?;
+                self.notices.extend(notices);
+            }
+            Err(error) => return Err(transaction.roll_back(error)),
+        }
+        self.done.plans.extend(batch.plans);
+        self.done.text.push_str(&batch.text);
+        self.done.plan_notices.extend(batch.plan_notices);
+        Ok(())
+    }
+
+    /// Adds a notice to the report.
+    pub(super) fn notice(&mut self, notice: String) {
+        self.notices.push(notice);
+    }
+
+    /// Whether no plan was applied.
+    pub(super) fn is_empty(&self) -> bool {
+        self.done.plans.is_empty()
+    }
+
+    /// The report of a command that has nothing to do but the recovery of an interrupted run;
+    /// `None` where no run was interrupted.
+    pub(super) fn recovery_report(self) -> Option<CommandOutput> {
+        (!self.notices.is_empty()).then(|| CommandOutput {
+            notices: self.notices,
+            ..CommandOutput::default()
+        })
+    }
+
+    /// The report of all transactions, as text or as JSON.
+    pub(super) fn report(self) -> CommandOutput {
+        let Self {
+            options,
+            output,
+            mut notices,
+            done,
+            ..
+        } = self;
+        let changed = done.plans.iter().any(|plan| !plan.steps.is_empty());
+        if options.json {
+            return CommandOutput {
+                changed,
+                ..show_plans(&done.plans, &notices, true, output)
+            };
+        }
+        // The jails of a family have notices in common.
+        for notice in done.plan_notices {
+            if !notices.contains(&notice) {
+                notices.push(notice);
+            }
+        }
+        CommandOutput {
+            text: done.text,
+            notices,
+            changed,
+            ..CommandOutput::default()
+        }
+    }
+}
+
+impl Applier<'_, '_> {
+    /// Applies a plan, as [`Transaction::apply`] does.
+    pub(super) fn apply(&mut self, plan: Plan) -> Result<()> {
+        self.transaction
+            .apply(&plan, &mut self.output.step_logger())?;
+        self.batch.text.push_str(&summary(&plan));
+        self.batch.plan_notices.extend(plan.notices.iter().cloned());
+        self.batch.plans.push(plan);
+        Ok(())
+    }
+
+    /// Reports a jail that is known to be as its spec says, with the notices about it.
+    pub(super) fn skip(&mut self, jail: &JailName, notices: Vec<String>) {
+        self.batch.text.push_str(&nothing_to_do(jail));
+        self.batch.plan_notices.extend(notices);
+    }
+}
+
+/// The output of plans that are not applied: as text, or as JSON with `warnings`.
+pub(super) fn show_plans(
+    plans: &[Plan],
+    warnings: &[String],
+    json: bool,
+    output: OutputOptions,
+) -> CommandOutput {
+    let plans: Vec<&Plan> = plans.iter().collect();
+    let text = if json {
+        format!("{}\n", show::plan::json(&plans, warnings))
+    } else {
+        plans
+            .iter()
+            .map(|plan| show::plan::text(plan, output.verbose, output.paint))
+            .collect()
+    };
+    CommandOutput {
+        text,
+        ..CommandOutput::default()
+    }
+}
+
+fn nothing_to_do(jail: &JailName) -> String {
+    format!("{jail}: nothing to do\n")
+}
+
+/// The line about an applied plan.
+fn summary(plan: &Plan) -> String {
+    if plan.removal.is_some() {
+        return format!("{}: removed\n", plan.name);
+    }
+    let target = match &plan.target {
+        Some(target) if plan.is_change() => target,
+        _ => return nothing_to_do(&plan.name),
+    };
+    let users: Vec<&str> = (target.jail.accounts.iter())
+        .map(|account| account.name.as_str())
+        .collect();
+    let names = if users.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", users.join(", "))
+    };
+    format!(
+        "{}: built at {}: {}, {}{names}\n",
+        plan.name,
+        plan.root.display(),
+        show::count(target.jail.tree.len(), "entry", "entries"),
+        show::count(users.len(), "user", "users"),
+    )
+}

@@ -1,0 +1,126 @@
+//! The content of a jail's root: files of the spec, programs with their closure, the data that they
+//! read, and what every jail has.
+
+use std::collections::BTreeSet;
+use std::thread;
+
+use super::findings::into_result;
+use super::programs::{self, RequestedObject};
+use super::rules::Rules;
+use super::tree::Tree;
+use super::types::ResolvedAccounts;
+use super::{base_files, files, network, packages, session, shells, sshd};
+use crate::error::{Finding, Result};
+use crate::host::HostView;
+use crate::names::JailPath;
+use crate::spec::{Dlopen, NetworkSpec, Spec};
+
+/// Builds the tree of the jail. `sftp` is the host's subsystem for sftp.
+///
+/// # Errors
+/// [`crate::error::ErrorKind::Spec`] with all findings so far if a file or program of the spec is
+/// missing or refused; [`crate::error::ErrorKind::LibraryNotFound`] if a program would not start;
+/// [`crate::error::ErrorKind::Failed`] if the host cannot be read. Findings of what follows the
+/// programs are added to `findings`.
+pub(super) fn build_tree(
+    spec: &Spec,
+    view: &HostView,
+    sftp: Option<&str>,
+    accounts: &ResolvedAccounts,
+    findings: &mut Vec<Finding>,
+    notices: &mut Vec<String>,
+) -> Result<Tree> {
+    let mut tree = Tree::default();
+    let mut asked = Vec::new();
+    files::add_files(&mut tree, view, spec, &mut asked, findings);
+    packages::add(&mut tree, view, spec, &mut asked, findings, notices)?;
+    files::check_skeletons(view, spec, findings)?;
+    for binary in &spec.binaries {
+        match programs::locate(view, "binaries", binary)? {
+            Ok(found) => asked.push(found),
+            Err(finding) => findings.push(finding),
+        }
+    }
+    asked.extend(programs::locate_optional(view, spec, notices)?);
+    asked.extend(sshd::sftp_program(spec, sftp, notices));
+    if let Some(session) = &spec.session
+        && let NetworkSpec::Private(private) = &session.network
+    {
+        network::add_resolver(&mut tree, private, view, notices)?;
+    }
+    // Whatever else is wrong is worth knowing in the same go, but objects of programs that are not there cannot be looked for.
+    into_result(std::mem::take(findings))?;
+    let programs = !asked.is_empty();
+    let rules = if programs {
+        let dlopen = spec.dlopen;
+        Some(add_programs(
+            &mut tree, view, asked, dlopen, findings, notices,
+        )?)
+    } else {
+        None
+    };
+    base_files::add_usr_merge_links(&mut tree)?;
+    base_files::add_names(&mut tree, view, accounts)?;
+    files::add_user_dirs(&mut tree, spec, &accounts.accounts, findings);
+    if programs {
+        base_files::add_devices(&mut tree)?;
+        files::add_tmp(&mut tree)?;
+    }
+    if let Some(session) = &spec.session {
+        session::add_places(&mut tree, session, programs, findings)?;
+    }
+    shells::add_links(&mut tree, spec, findings)?;
+    if !spec.users.is_empty() {
+        shells::add_link_to_root(&mut tree)?;
+    }
+    files::check_start_dir(&tree, spec, findings);
+    notices.extend(files::stripped_bits(&tree));
+    notices.extend(
+        rules
+            .into_iter()
+            .flat_map(|rules| rules.unmet_requirements(&tree)),
+    );
+    Ok(tree)
+}
+
+/// Adds what was asked for with all that it needs, and gives the rules that know of wishes left: its closure, the data that programs of the tree read, the closure of that, until nothing is new.
+fn add_programs(
+    tree: &mut Tree,
+    view: &HostView,
+    mut asked: Vec<RequestedObject>,
+    dlopen: Dlopen,
+    findings: &mut Vec<Finding>,
+    notices: &mut Vec<String>,
+) -> Result<Rules> {
+    let mut add =
+        |tree: &mut Tree, asked: &[RequestedObject], notices: &mut Vec<String>| -> Result<_> {
+            let mut said = Vec::new();
+            let needs_proc = programs::add(tree, view, asked, dlopen, findings, &mut said)?;
+            // Each closure speaks of the libraries that it shares with the one before.
+            said.retain(|notice| !notices.contains(notice));
+            notices.extend(said);
+            Ok(needs_proc)
+        };
+    // To read the rules takes a small jail as long as its programs do.
+    let (rules, added) = thread::scope(|scope| {
+        let reader = thread::Builder::new().spawn_scoped(scope, || Rules::load(view));
+        let added = add(tree, &asked, notices);
+        let rules = match reader.map(thread::ScopedJoinHandle::join) {
+            Ok(Ok(rules)) => rules,
+            Ok(Err(panic)) => std::panic::resume_unwind(panic),
+            // Where no thread is to be had, this one does it all.
+            Err(_) => Rules::load(view),
+        };
+        (rules, added)
+    });
+    let mut rules = rules?;
+    let mut needs_proc: BTreeSet<JailPath> = added?.into_iter().collect();
+    loop {
+        asked = rules.apply(tree, view, notices)?;
+        if asked.is_empty() {
+            rules.need_proc(needs_proc.into_iter().collect());
+            return Ok(rules);
+        }
+        needs_proc.extend(add(tree, &asked, notices)?);
+    }
+}
