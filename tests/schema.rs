@@ -1,5 +1,6 @@
-//! What `jailctl schema` prints, held against specs by a validator that knows nothing of jailctl: good ones pass, and so do the examples of every key;
-//! what jailctl itself refuses for its type, range or form does not.
+//! What `jailctl schema` prints, held against specs by a validator that knows nothing of jailctl:
+//! good ones pass, and so do the examples of every key; what jailctl itself refuses for its type,
+//! range or form does not.
 #![expect(clippy::disallowed_methods, reason = "the files are read as they are")]
 
 use std::fs;
@@ -86,7 +87,8 @@ fn specs_in_documents_are_accepted() {
     assert!(specs >= 12, "only {specs} specs");
 }
 
-/// The TOML code blocks of a Markdown document that are whole specs, with the line that each begins in.
+/// The TOML code blocks of a Markdown document that are whole specs, with the line that each begins
+/// in.
 fn blocks(document: &str) -> Vec<(usize, String)> {
     let mut found = Vec::new();
     let mut lines = document.lines().enumerate();

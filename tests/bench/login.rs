@@ -30,7 +30,8 @@ fn main() -> ExitCode {
         eprintln!("skipped: `BASE` names no directory with an earlier build");
         return ExitCode::SUCCESS;
     };
-    if disposable::skipped() {
+    if let Err(reason) = disposable::available() {
+        eprintln!("skipped: {reason}");
         return ExitCode::SUCCESS;
     }
     let built = Path::new(env!("CARGO_BIN_EXE_jailctl")).parent().unwrap();

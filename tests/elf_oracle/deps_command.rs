@@ -5,6 +5,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
+use disposable::harness::need_root;
+
 use super::elf_builder::ElfBuilder;
 
 struct Root(PathBuf);
@@ -94,7 +96,7 @@ fn transcript(output: &Output) -> String {
     )
 }
 
-#[test]
+#[disposable::test]
 fn a_list_and_a_tree() {
     let root = Root::new("list");
     insta::assert_snapshot!(transcript(&root.deps(&["good"])), @r"
@@ -119,7 +121,7 @@ fn a_list_and_a_tree() {
     ");
 }
 
-#[test]
+#[disposable::test]
 fn json_is_complete_with_missing_names() {
     let root = Root::new("json");
     let output = root.deps(&["--json", "usr/bin/poor"]);
@@ -153,7 +155,7 @@ fn json_is_complete_with_missing_names() {
     assert_eq!(value["missing"][0]["needed_by"], "/usr/bin/poor");
 }
 
-#[test]
+#[disposable::test]
 fn why_and_its_errors() {
     let root = Root::new("why");
     insta::assert_snapshot!(transcript(&root.deps(&["--why", "liby.so", "good"])), @r"
@@ -181,7 +183,7 @@ fn why_and_its_errors() {
     }
 }
 
-#[test]
+#[disposable::test]
 fn a_graph_names_what_is_missing() {
     let root = Root::new("dot");
     let output = root.deps(&["-q", "--dot", "poor"]);
@@ -197,7 +199,7 @@ fn a_graph_names_what_is_missing() {
     );
 }
 
-#[test]
+#[disposable::test]
 fn loader_variables_of_the_user_are_ignored() {
     let root = Root::new("environment");
     fs::create_dir_all(root.0.join("mine")).unwrap();
@@ -217,8 +219,8 @@ fn loader_variables_of_the_user_are_ignored() {
     );
 }
 
-#[test]
-fn devices_and_unreadable_files_are_refused() {
+#[disposable::test]
+fn devices_are_refused() {
     let device = Command::new(env!("CARGO_BIN_EXE_jailctl"))
         .args(["deps", "/dev/zero"])
         .output()
@@ -228,10 +230,12 @@ fn devices_and_unreadable_files_are_refused() {
         output.starts_with("status 4\n----\nerror: could not read `/dev/zero`: it is a device"),
         "{output}"
     );
-    if !rustix::process::geteuid().is_root() {
-        println!("skipped: only root may become another user");
-        return;
-    }
+}
+
+#[disposable::test]
+fn unreadable_files_are_refused() {
+    // Only root may change its user id.
+    need_root();
     let root = Root::new("unreadable");
     fs::set_permissions(
         root.0.join("usr/bin/poor"),
@@ -277,7 +281,7 @@ fn devices_and_unreadable_files_are_refused() {
     );
 }
 
-#[test]
+#[disposable::test]
 fn looping_library_and_truncated_program_are_reported() {
     let root = Root::new("said");
     fs::remove_file(root.0.join("usr/lib/libx.so.1")).unwrap();
@@ -315,7 +319,7 @@ fn looping_library_and_truncated_program_are_reported() {
     assert!(transcript(&root.deps(&["good"])).contains("/usr/bin/good\n"));
 }
 
-#[test]
+#[disposable::test]
 fn implicit_libraries_are_added_on_request() {
     let root = Root::new("known");
     let put = |path: &str, bytes: &[u8]| {
@@ -372,7 +376,7 @@ fn implicit_libraries_are_added_on_request() {
     );
 }
 
-#[test]
+#[disposable::test]
 fn search_configuration_is_part_of_the_closure() {
     let root = Root::new("settings");
     let far = ElfBuilder {

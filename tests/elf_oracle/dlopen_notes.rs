@@ -74,11 +74,9 @@ fn loads(root: &TestRoot, name: &str) -> bool {
 
 /// `l_loader` of an object that dlopen(3) loads is not its caller: `__RTLD_CALLMAP` in
 /// `_dl_map_object` of glibc.
-#[test]
+#[disposable::test]
 fn dlopen_does_not_inherit_rpath_of_its_caller() {
-    let Some(root) = TestRoot::glibc() else {
-        return;
-    };
+    let root = TestRoot::glibc();
     add_program(&root, &["libb.so"]);
     root.compile(
         "/opt/x/libc1.so",
@@ -103,11 +101,9 @@ fn dlopen_does_not_inherit_rpath_of_its_caller() {
 }
 
 /// `needed_by` of what dlopen(3) loads is the program: `dlopen` of ldso/dynlink.c of musl.
-#[test]
+#[disposable::test]
 fn musl_dlopen_searches_for_the_program() {
-    let Some(root) = TestRoot::musl() else {
-        return;
-    };
+    let root = TestRoot::musl();
     add_program(&root, &["libb.so"]);
     root.compile("/opt/x/libb.so", EMPTY, &shared("-Wl,-soname,libb.so", &[]));
     assert!(!loads(&root, "libb.so"));
@@ -115,11 +111,9 @@ fn musl_dlopen_searches_for_the_program() {
     assert!(!closure.objects.keys().any(|path| path.ends_with("libb.so")));
 }
 
-#[test]
+#[disposable::test]
 fn each_dlopen_entry_is_also_loaded_alone() {
-    let Some(root) = TestRoot::glibc() else {
-        return;
-    };
+    let root = TestRoot::glibc();
     add_program(&root, &["libx1.so", "libb.so"]);
     for directory in ["/opt/x", "/lib"] {
         let path = format!("{directory}/libz9.so.1");

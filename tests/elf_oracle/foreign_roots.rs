@@ -69,7 +69,7 @@ fn paths_and_missing(closure: &Closure) -> (BTreeSet<&str>, BTreeSet<&str>) {
     (paths.collect(), names.collect())
 }
 
-#[test]
+#[disposable::test]
 fn each_machine_has_its_loader_and_directories() {
     for (name, builder, loader, tuple) in [
         (
@@ -217,7 +217,7 @@ fn each_machine_has_its_loader_and_directories() {
     }
 }
 
-#[test]
+#[disposable::test]
 fn two_machines_of_one_root_do_not_mix() {
     let root = Root::new("mixed");
     root.link("usr/lib", "/lib");
@@ -264,7 +264,7 @@ fn two_machines_of_one_root_do_not_mix() {
     }
 }
 
-#[test]
+#[disposable::test]
 fn a_missing_interpreter_is_said() {
     let root = Root::new("interpreter");
     root.put(
@@ -281,7 +281,7 @@ fn a_missing_interpreter_is_said() {
     );
 }
 
-#[test]
+#[disposable::test]
 fn dlopen_notes_count_by_priority() {
     let root = Root::new("notes");
     for name in ["librec.so.1", "libsug.so.1", "libreq.so.1", "libdeep.so"] {
@@ -338,7 +338,7 @@ fn dlopen_notes_count_by_priority() {
     assert_eq!(root.closure("/bin/p").objects.len(), 1);
 }
 
-#[test]
+#[disposable::test]
 fn scripts_lead_to_their_interpreters() {
     let root = Root::new("scripts");
     root.put("/bin/sh", &ElfBuilder::default().write());
@@ -385,7 +385,7 @@ fn scripts_lead_to_their_interpreters() {
 }
 
 /// execve(2): `ELOOP` after five scripts, whatever the path to each of them.
-#[test]
+#[disposable::test]
 fn nested_scripts_end_as_in_the_kernel() {
     let root = Root::new("chains");
     root.put("/bin/sh", &ElfBuilder::default().write());
@@ -415,7 +415,7 @@ fn nested_scripts_end_as_in_the_kernel() {
     }
 }
 
-#[test]
+#[disposable::test]
 fn env_searches_its_path() {
     let root = Root::new("path");
     for path in [
@@ -443,7 +443,7 @@ fn env_searches_its_path() {
     );
 }
 
-#[test]
+#[disposable::test]
 fn an_interpreter_must_be_executable() {
     let root = Root::new("mode");
     root.put("/bin/sh", &ElfBuilder::default().write());
@@ -455,7 +455,7 @@ fn an_interpreter_must_be_executable() {
     assert_eq!(missing.why, Some(MissingReason::InterpreterNotExecutable));
 }
 
-#[test]
+#[disposable::test]
 fn known_libraries_are_added_if_they_exist() {
     let root = Root::new("known");
     root.link("usr/lib", "/lib");
@@ -510,7 +510,7 @@ fn known_libraries_are_added_if_they_exist() {
     assert_eq!(closure.objects.len(), 1);
 }
 
-#[test]
+#[disposable::test]
 fn relative_paths_are_reported_and_not_followed() {
     let root = Root::new("relative");
     for path in ["/w/libx.so", "/libx.so", "/bin/libx.so"] {

@@ -75,7 +75,7 @@ fn program() -> ElfBuilder<'static> {
     }
 }
 
-#[test]
+#[disposable::test]
 fn truncation_and_flipped_bytes_are_harmless() {
     let root = TestDir::new("flip");
     let good = program().write();
@@ -95,7 +95,7 @@ fn truncation_and_flipped_bytes_are_harmless() {
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
-    #[test]
+    #[disposable::test]
     fn damaged_objects_are_harmless(
         wide in any::<bool>(),
         little in any::<bool>(),
@@ -112,7 +112,7 @@ proptest! {
         let _ = root.closure();
     }
 
-    #[test]
+    #[disposable::test]
     fn first_lines_are_harmless(line in proptest::collection::vec(any::<u8>(), 0..400)) {
         let root = TestDir::new("line");
         root.put("p", &[b"#!".as_slice(), &line].concat());
@@ -120,7 +120,7 @@ proptest! {
     }
 }
 
-#[test]
+#[disposable::test]
 fn impossible_sizes_and_offsets_are_refused() {
     let root = TestDir::new("sizes");
     let elf = program().build();
@@ -169,7 +169,7 @@ fn impossible_sizes_and_offsets_are_refused() {
     assert!(root.refusal().contains("more than 4096"));
 }
 
-#[test]
+#[disposable::test]
 fn sparse_file_is_read_in_bounded_time() {
     let root = TestDir::new("giant");
     let mut bytes = program().write();
@@ -190,7 +190,7 @@ fn sparse_file_is_read_in_bounded_time() {
     assert!(closure.objects[Path::new("/p")].needed.is_empty());
 }
 
-#[test]
+#[disposable::test]
 fn pipes_directories_and_loops_are_refused() {
     let root = TestDir::new("kinds");
     let pipe = std::process::Command::new("mkfifo")
@@ -229,7 +229,7 @@ fn pipes_directories_and_loops_are_refused() {
     assert!(root.refusal().contains("it is a directory"));
 }
 
-#[test]
+#[disposable::test]
 fn long_search_paths_take_bounded_time() {
     let root = TestDir::new("long");
     let long = (0..8000)
@@ -268,7 +268,7 @@ fn long_search_paths_take_bounded_time() {
     assert_eq!(root.closure().unwrap().missing.len(), 100);
 }
 
-#[test]
+#[disposable::test]
 fn chains_and_rings_of_libraries_end() {
     let root = TestDir::new("chain");
     let name = |number: usize| format!("l{number}");
@@ -297,7 +297,7 @@ fn chains_and_rings_of_libraries_end() {
     assert!(jailctl::show::deps::tree(&closure).lines().count() < 4000);
 }
 
-#[test]
+#[disposable::test]
 fn search_paths_that_multiply_end() {
     let root = TestDir::new("multiply");
     let gone: Vec<String> = (0..300).map(|number| format!("gone{number}")).collect();

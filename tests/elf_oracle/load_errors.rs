@@ -7,11 +7,9 @@ use std::process::Command;
 
 use super::test_root::{LOADER, LinkOptions, TestRoot, has, lacks, plain_library};
 
-#[test]
+#[disposable::test]
 fn library_origin_is_the_opened_path() {
-    let Some(root) = TestRoot::glibc() else {
-        return;
-    };
+    let root = TestRoot::glibc();
     let link = LinkOptions {
         soname: Some("liba.so"),
         needed: &["libb.so", "libc.so.6"],
@@ -60,11 +58,9 @@ fn library_origin_is_the_opened_path() {
 
 /// `_dl_get_origin` reads /proc/self/exe for the program, and uses the opened path of a library.
 /// There is no /proc in these roots.
-#[test]
+#[disposable::test]
 fn program_origin_needs_proc() {
-    let Some(root) = TestRoot::glibc() else {
-        return;
-    };
+    let root = TestRoot::glibc();
     root.compile(
         "/opt/lib/libx.so",
         "int x;",
@@ -126,11 +122,9 @@ fn program_origin_needs_proc() {
     }
 }
 
-#[test]
+#[disposable::test]
 fn program_origin_is_its_real_path() {
-    let Some(root) = TestRoot::glibc() else {
-        return;
-    };
+    let root = TestRoot::glibc();
     plain_library(&root, "/opt/app/libx.so");
     plain_library(&root, "/bin/libx.so");
     let link = LinkOptions {
@@ -151,11 +145,9 @@ fn program_origin_is_its_real_path() {
     );
 }
 
-#[test]
+#[disposable::test]
 fn names_with_a_slash_are_opened_directly() {
-    let Some(root) = TestRoot::glibc() else {
-        return;
-    };
+    let root = TestRoot::glibc();
     plain_library(&root, "/opt/libx.so");
     plain_library(&root, "/opt/o/liby.so");
     let needed = &["/opt/libx.so", "$ORIGIN/o/liby.so", "/opt/none.so"];
@@ -171,11 +163,9 @@ fn names_with_a_slash_are_opened_directly() {
     assert_eq!(answer.1.len(), 1);
 }
 
-#[test]
+#[disposable::test]
 fn objects_for_other_machines_are_skipped() {
-    let Some(root) = TestRoot::glibc() else {
-        return;
-    };
+    let root = TestRoot::glibc();
     for directory in ["/opt/class", "/opt/machine", "/opt/good"] {
         plain_library(&root, &format!("{directory}/libx.so"));
     }
@@ -198,11 +188,9 @@ fn objects_for_other_machines_are_skipped() {
     has(&root.compare("/bin/p"), "/opt/good/libx.so");
 }
 
-#[test]
+#[disposable::test]
 fn first_match_that_is_no_library_is_fatal() {
-    let Some(root) = TestRoot::glibc() else {
-        return;
-    };
+    let root = TestRoot::glibc();
     plain_library(&root, "/opt/good/libx.so");
     root.program("/opt/prog/libx.so", LinkOptions::default());
     plain_library(&root, "/opt/whole");
@@ -265,7 +253,7 @@ fn first_match_that_is_no_library_is_fatal() {
 }
 
 /// A program that the kernel loads, and that glibc's loader refuses as a library.
-#[test]
+#[disposable::test]
 fn header_faults_are_fatal() {
     const OFFSET: usize = 64 + 8;
     let patches: [(&[(usize, u8)], bool); 9] = [
@@ -279,9 +267,7 @@ fn header_faults_are_fatal() {
         (&[(OFFSET, 1)], false),
         (&[], true),
     ];
-    let Some(root) = TestRoot::glibc() else {
-        return;
-    };
+    let root = TestRoot::glibc();
     plain_library(&root, "/opt/whole.so");
     plain_library(&root, "/opt/b/libx.so");
     let whole = fs::read(root.at("/opt/whole.so")).unwrap();
@@ -308,11 +294,9 @@ fn header_faults_are_fatal() {
     }
 }
 
-#[test]
+#[disposable::test]
 fn debug_symbols_are_no_library() {
-    let Some(root) = TestRoot::glibc() else {
-        return;
-    };
+    let root = TestRoot::glibc();
     plain_library(&root, "/opt/b/libx.so");
     let (from, to) = (root.at("/opt/b/libx.so"), root.at("/opt/libx.so"));
     let mut objcopy = Command::new("objcopy");
@@ -329,11 +313,9 @@ fn debug_symbols_are_no_library() {
     lacks(&root.found("/bin/p"), "libx.so");
 }
 
-#[test]
+#[disposable::test]
 fn link_loop_ends_one_search_path() {
-    let Some(root) = TestRoot::glibc() else {
-        return;
-    };
+    let root = TestRoot::glibc();
     plain_library(&root, "/opt/good/libx.so");
     root.link("libx.so", "/opt/loop/libx.so");
     let link = |runpath| LinkOptions {
@@ -347,11 +329,9 @@ fn link_loop_ends_one_search_path() {
     has(&root.compare("/bin/p"), "/usr/lib/libx.so");
 }
 
-#[test]
+#[disposable::test]
 fn two_names_of_one_inode_are_one_object() {
-    let Some(root) = TestRoot::glibc() else {
-        return;
-    };
+    let root = TestRoot::glibc();
     plain_library(&root, "/opt/libx.so");
     fs::hard_link(root.at("/opt/libx.so"), root.at("/opt/liby.so")).unwrap();
     root.link("libx.so", "/opt/libz.so");
@@ -371,11 +351,9 @@ fn two_names_of_one_inode_are_one_object() {
     assert!(expected.0.is_subset(&found.0) && found.0.contains(Path::new("/opt/liby.so")));
 }
 
-#[test]
+#[disposable::test]
 fn odd_search_path_elements() {
-    let Some(root) = TestRoot::glibc() else {
-        return;
-    };
+    let root = TestRoot::glibc();
     plain_library(&root, "/opt/a/libx.so");
     let long = format!("/{}", "x".repeat(5000));
     for (number, runpath) in [
@@ -402,11 +380,9 @@ fn odd_search_path_elements() {
     }
 }
 
-#[test]
+#[disposable::test]
 fn links_lead_inside_the_root_only() {
-    let Some(root) = TestRoot::glibc() else {
-        return;
-    };
+    let root = TestRoot::glibc();
     plain_library(&root, "/opt/real/libx.so.1.2");
     root.link("/opt/real", "/opt/absolute");
     root.link(
@@ -434,11 +410,9 @@ fn links_lead_inside_the_root_only() {
     }
 }
 
-#[test]
+#[disposable::test]
 fn static_programs_need_nothing() {
-    let Some(root) = TestRoot::glibc() else {
-        return;
-    };
+    let root = TestRoot::glibc();
     for (name, flags) in [
         ("fixed", &["-static"][..]),
         ("movable", &["-static", "-pie", "--no-dynamic-linker"]),
@@ -459,11 +433,9 @@ fn static_programs_need_nothing() {
     assert!(root.closure("/bin/fixed").missing.is_empty());
 }
 
-#[test]
+#[disposable::test]
 fn loader_may_be_needed_by_name() {
-    let Some(root) = TestRoot::glibc() else {
-        return;
-    };
+    let root = TestRoot::glibc();
     let loader = LOADER.rsplit('/').next().unwrap();
     root.program(
         "/bin/p",
@@ -485,11 +457,9 @@ fn loader_may_be_needed_by_name() {
     );
 }
 
-#[test]
+#[disposable::test]
 fn library_includes_the_loader_that_it_needs() {
-    let Some(root) = TestRoot::glibc() else {
-        return;
-    };
+    let root = TestRoot::glibc();
     let link = LinkOptions {
         needed: &[LOADER.rsplit('/').next().unwrap(), "libc.so.6"],
         ..LinkOptions::default()

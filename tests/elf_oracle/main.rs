@@ -16,7 +16,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitCode};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -35,6 +35,10 @@ mod musl;
 mod resource_limits;
 mod search;
 mod test_root;
+
+fn main() -> ExitCode {
+    disposable::harness::run()
+}
 
 /// Needs of one file: real paths, and names that were not found.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -157,7 +161,7 @@ fn elf_files() -> Vec<PathBuf> {
     files
 }
 
-#[test]
+#[disposable::test]
 fn every_closure_equals_the_loader_list() {
     let files = elf_files();
     let next = AtomicUsize::new(0);
@@ -233,7 +237,7 @@ fn add(whole: &mut Contents, closure: &Closure) {
     }
 }
 
-#[test]
+#[disposable::test]
 fn closure_of_all_is_the_union_of_each() {
     let view = HostView::new(Path::new("/")).unwrap();
     let options = Options {

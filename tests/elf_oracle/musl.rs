@@ -4,11 +4,9 @@ use std::process::Command;
 
 use super::test_root::{LinkOptions, TestRoot, has, lacks, plain_library};
 
-#[test]
+#[disposable::test]
 fn musl_has_one_path_for_all() {
-    let Some(root) = TestRoot::musl() else {
-        return;
-    };
+    let root = TestRoot::musl();
     plain_library(&root, "/lib/libx.so");
     plain_library(&root, "/usr/lib/libx.so");
     plain_library(&root, "/usr/local/lib/liby.so");
@@ -56,11 +54,9 @@ fn musl_has_one_path_for_all() {
     lacks(&answer, "liby.so");
 }
 
-#[test]
+#[disposable::test]
 fn musl_accepts_the_first_file_of_a_name() {
-    let Some(root) = TestRoot::musl() else {
-        return;
-    };
+    let root = TestRoot::musl();
     root.write("/opt/a/libx.so", b"text");
     plain_library(&root, "/opt/b/libx.so");
     root.program(
@@ -91,11 +87,9 @@ fn musl_accepts_the_first_file_of_a_name() {
     lacks(&root.compare("/bin/q"), "libtrue.so");
 }
 
-#[test]
+#[disposable::test]
 fn musl_binds_the_first_searched_path() {
-    let Some(root) = TestRoot::musl() else {
-        return;
-    };
+    let root = TestRoot::musl();
     plain_library(&root, "/opt/x/liba.so");
     root.link("liba.so", "/opt/x/libb.so");
     plain_library(&root, "/opt/y/libb.so");
@@ -126,11 +120,9 @@ fn musl_binds_the_first_searched_path() {
     assert!(root.compare("/bin/r").1.is_empty());
 }
 
-#[test]
+#[disposable::test]
 fn musl_ignores_filters() {
-    let Some(root) = TestRoot::musl() else {
-        return;
-    };
+    let root = TestRoot::musl();
     let link = LinkOptions {
         soname: Some("libf.so"),
         extra: &["-F", "libmissing.so", "-f", "libaux.so"],
@@ -154,11 +146,9 @@ fn musl_ignores_filters() {
     lacks(&root.compare("/bin/q"), "libexe.so");
 }
 
-#[test]
+#[disposable::test]
 fn musl_bounds_and_origin() {
-    let Some(root) = TestRoot::musl() else {
-        return;
-    };
+    let root = TestRoot::musl();
     plain_library(&root, "/libx.so");
     let long = format!("/{0}/{0}/{0}", "a".repeat(165));
     let least = format!("/{0}/{0}/{1}", "a".repeat(165), "b".repeat(169));
@@ -194,11 +184,9 @@ fn musl_bounds_and_origin() {
     lacks(&root.found("/q"), "libx.so");
 }
 
-#[test]
+#[disposable::test]
 fn musl_is_detected_by_its_file() {
-    let Some(root) = TestRoot::musl() else {
-        return;
-    };
+    let root = TestRoot::musl();
     plain_library(&root, "/opt/far/libfar.so");
     root.write("/etc/ld-musl-x86_64.path", b"/opt/far\n");
     root.write("/etc/ld-musl-foo.path", b"/opt/none\n");
@@ -217,11 +205,9 @@ fn musl_is_detected_by_its_file() {
     }
 }
 
-#[test]
+#[disposable::test]
 fn musl_programs_run_in_their_closure() {
-    let Some(root) = TestRoot::musl() else {
-        return;
-    };
+    let root = TestRoot::musl();
     root.write("/src/answer.c", b"int answer(void) { return 42; }\n");
     let main = b"#include <stdio.h>\nint answer(void);\nint main(void) { printf(\"%d\\n\", answer()); return 0; }\n";
     root.write("/src/main.c", main);

@@ -94,7 +94,7 @@ fn strs(texts: &[String]) -> Vec<&str> {
     texts.iter().map(String::as_str).collect()
 }
 
-#[test]
+#[disposable::test]
 fn long_search_paths_of_many_objects() {
     let root = TestDir::new("paths");
     let path = numbered(10_000, |number| format!("/{number:x}")).join(":");
@@ -117,7 +117,7 @@ fn long_search_paths_of_many_objects() {
     assert!(status == 3 && text.contains("`gone`"), "{text}");
 }
 
-#[test]
+#[disposable::test]
 fn includes_that_multiply() {
     let root = TestDir::new("include");
     root.dirs((0..60).map(|number| format!("d{number}")));
@@ -144,7 +144,7 @@ fn includes_that_multiply() {
     assert!(status == 4 && text.contains("etc/ld.so.conf`"), "{text}");
 }
 
-#[test]
+#[disposable::test]
 fn settings_of_many_directories() {
     let root = TestDir::new("settings");
     let many = numbered(150_000, |number| format!("/{number:x}")).join("\n");
@@ -175,7 +175,7 @@ fn settings_of_many_directories() {
     assert_eq!(root.deps(&["/p"]).0, 3);
 }
 
-#[test]
+#[disposable::test]
 fn a_cache_of_one_name() {
     let root = TestDir::new("cache");
     let count = 1_000_000_u32;
@@ -204,7 +204,7 @@ fn a_cache_of_one_name() {
     assert_eq!(root.deps(&["/p"]).0, 3);
 }
 
-#[test]
+#[disposable::test]
 fn one_note_in_every_header() {
     let root = TestDir::new("notes");
     let entries = numbered(1000, |number| {
@@ -232,7 +232,7 @@ fn one_note_in_every_header() {
     assert_eq!(root.deps(&["--dlopen=suggested", "/p"]).0, 0);
 }
 
-#[test]
+#[disposable::test]
 fn long_chain_of_dlopen_entries() {
     let root = TestDir::new("dlopen-entries");
     for number in 0..5000 {
@@ -251,7 +251,7 @@ fn long_chain_of_dlopen_entries() {
 }
 
 /// Each dlopen entry is also loaded alone, with its needs, which may have many entries themselves.
-#[test]
+#[disposable::test]
 fn many_wishes_that_each_bring_wishes() {
     let root = TestDir::new("granted");
     let note = |entry: &str, count: usize| {
@@ -297,7 +297,7 @@ fn many_wishes_that_each_bring_wishes() {
     );
 }
 
-#[test]
+#[disposable::test]
 fn interpreters_of_interpreters() {
     let root = TestDir::new("interpreters");
     for number in 0..3000 {
@@ -322,7 +322,7 @@ fn interpreters_of_interpreters() {
     assert!(status == 3 && text.contains("/usr/bin/s1999`"), "{text}");
 }
 
-#[test]
+#[disposable::test]
 fn long_names_in_many_directories() {
     let root = TestDir::new("names");
     root.dirs((0..250).map(|number| format!("{number:x}")));
@@ -372,7 +372,7 @@ fn long_names_in_many_directories() {
     assert_eq!(root.deps(&["/p"]).0, 3);
 }
 
-#[test]
+#[disposable::test]
 fn a_loader_of_directories() {
     let root = TestDir::new("loader");
     let mut loader = ElfBuilder::default().write();
@@ -389,7 +389,7 @@ fn a_loader_of_directories() {
     assert_eq!(root.deps(&["/p"]).0, 3);
 }
 
-#[test]
+#[disposable::test]
 fn tables_of_character_sets_without_end() {
     let root = TestDir::new("gconv");
     root.put(
@@ -423,7 +423,7 @@ fn tables_of_character_sets_without_end() {
     assert!(status == 4 && text.contains("gconv-modules.d"), "{text}");
 }
 
-#[test]
+#[disposable::test]
 fn ways_that_turn_back_without_end() {
     let root = TestDir::new("detours");
     for link in 0..20 {
@@ -455,7 +455,7 @@ fn ways_that_turn_back_without_end() {
     assert_eq!(root.deps(&["/p"]).0, 3);
 }
 
-#[test]
+#[disposable::test]
 fn a_loader_for_each_program() {
     let root = TestDir::new("loaders");
     let mut programs = Vec::new();
@@ -476,7 +476,7 @@ fn a_loader_for_each_program() {
 
 /// Pipes and devices at the paths of a search: the command does not wait for them, and reads no
 /// device.
-#[test]
+#[disposable::test]
 fn special_files_are_not_waited_for() {
     let root = TestDir::new("special");
     let link = |path: &str, arguments: &[&str]| {

@@ -6,11 +6,9 @@ use std::path::Path;
 
 use super::test_root::{LinkOptions, TUPLE, TestRoot, has, lacks, plain_library};
 
-#[test]
+#[disposable::test]
 fn rpath_is_inherited_and_runpath_is_not() {
-    let Some(root) = TestRoot::glibc() else {
-        return;
-    };
+    let root = TestRoot::glibc();
     plain_library(&root, "/opt/a/libleaf.so");
     let middle = LinkOptions {
         soname: Some("libmiddle.so"),
@@ -39,11 +37,9 @@ fn rpath_is_inherited_and_runpath_is_not() {
     lacks(&root.compare("/bin/new"), "libleaf.so");
 }
 
-#[test]
+#[disposable::test]
 fn runpath_excludes_every_rpath() {
-    let Some(root) = TestRoot::glibc() else {
-        return;
-    };
+    let root = TestRoot::glibc();
     plain_library(&root, "/opt/rpath/libleaf.so");
     plain_library(&root, "/opt/runpath/libleaf.so");
     for (name, runpath) in [("libshut.so", Some("/opt/nowhere")), ("libopen.so", None)] {
@@ -66,11 +62,9 @@ fn runpath_excludes_every_rpath() {
     has(&root.compare("/bin/open"), "/opt/rpath/libleaf.so");
 }
 
-#[test]
+#[disposable::test]
 fn runpath_cache_and_default_directories_in_order() {
-    let Some(root) = TestRoot::glibc() else {
-        return;
-    };
+    let root = TestRoot::glibc();
     for directory in ["/opt/conf", "/opt/runpath", TUPLE, "/usr/lib"] {
         plain_library(&root, &format!("{directory}/libx.so.1"));
     }
@@ -111,11 +105,9 @@ fn runpath_cache_and_default_directories_in_order() {
     );
 }
 
-#[test]
+#[disposable::test]
 fn first_loaded_soname_wins_breadth_first() {
-    let Some(root) = TestRoot::glibc() else {
-        return;
-    };
+    let root = TestRoot::glibc();
     for directory in ["/opt/deep", "/opt/main"] {
         plain_library(&root, &format!("{directory}/libx.so"));
     }
@@ -147,11 +139,9 @@ fn first_loaded_soname_wins_breadth_first() {
     assert!(!answer.0.contains(Path::new("/opt/deep/libx.so")));
 }
 
-#[test]
+#[disposable::test]
 fn soname_other_than_the_file_name() {
-    let Some(root) = TestRoot::glibc() else {
-        return;
-    };
+    let root = TestRoot::glibc();
     root.library(
         "/opt/libfile.so",
         LinkOptions {
@@ -196,11 +186,9 @@ fn soname_other_than_the_file_name() {
     lacks(&root.compare("/bin/r"), "libtrue.so.9");
 }
 
-#[test]
+#[disposable::test]
 fn tokens_are_expanded() {
-    let Some(root) = TestRoot::glibc() else {
-        return;
-    };
+    let root = TestRoot::glibc();
     plain_library(&root, "/opt/app/lib/liborigin.so");
     plain_library(&root, "/opt/app/bin/libcurly.so");
     plain_library(&root, "/opt/lib/x86_64-linux-gnu/liblib.so");
@@ -229,11 +217,9 @@ fn tokens_are_expanded() {
     assert!(answer.0.len() >= 5, "{answer:?}");
 }
 
-#[test]
+#[disposable::test]
 fn nodeflib_excludes_default_directories() {
-    let Some(root) = TestRoot::glibc() else {
-        return;
-    };
+    let root = TestRoot::glibc();
     plain_library(&root, "/usr/lib/libx.so");
     plain_library(&root, "/opt/conf/liby.so");
     root.write("/etc/ld.so.conf", b"/opt/conf\n");
@@ -249,11 +235,9 @@ fn nodeflib_excludes_default_directories() {
     has(&answer, "/opt/conf/liby.so");
 }
 
-#[test]
+#[disposable::test]
 fn ldso_conf_is_searched_without_a_cache() {
-    let Some(root) = TestRoot::glibc() else {
-        return;
-    };
+    let root = TestRoot::glibc();
     plain_library(&root, "/opt/conf/libx.so");
     plain_library(&root, "/opt/more/liby.so");
     root.write(
@@ -290,11 +274,9 @@ fn ldso_conf_is_searched_without_a_cache() {
     assert_eq!(root.compare("/bin/p"), answer);
 }
 
-#[test]
+#[disposable::test]
 fn subdirectories_for_the_processor_come_first() {
-    let Some(root) = TestRoot::glibc() else {
-        return;
-    };
+    let root = TestRoot::glibc();
     let below = [
         "",
         "/glibc-hwcaps/x86-64-v2",
@@ -341,11 +323,9 @@ fn subdirectories_for_the_processor_come_first() {
     root.compare("/bin/default");
 }
 
-#[test]
+#[disposable::test]
 fn filters_are_loaded_before_the_object() {
-    let Some(root) = TestRoot::glibc() else {
-        return;
-    };
+    let root = TestRoot::glibc();
     for directory in ["/opt/aux", "/opt/main"] {
         plain_library(&root, &format!("{directory}/libx.so"));
     }

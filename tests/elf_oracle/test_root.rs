@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use disposable::harness::{ignore, need_root};
 use jailctl::elf::{self, Closure, Cpu, ObjectKind, Options, Priority};
 use jailctl::host::HostView;
 
@@ -46,10 +47,10 @@ fn run(command: &mut Command) -> Output {
 pub(crate) type Answer = (BTreeSet<PathBuf>, BTreeSet<String>);
 
 impl TestRoot {
-    /// Creates a root with glibc; `None`, with a message, if the tests do not run as root and
-    /// cannot chroot.
-    pub(crate) fn glibc() -> Option<Self> {
-        let root = Self::empty(LOADER)?;
+    /// Creates a root with glibc. Without root, which chroot(2) needs, the calling test ends as
+    /// ignored.
+    pub(crate) fn glibc() -> Self {
+        let root = Self::empty(LOADER);
         symlink("usr/lib", root.at("/lib")).unwrap();
         symlink("usr/lib64", root.at("/lib64")).unwrap();
         root.dir("/usr/lib64");
@@ -57,33 +58,29 @@ impl TestRoot {
         root.put(LOADER, &format!("{TUPLE}/ld-linux-x86-64.so.2"));
         root.link("/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2", LOADER);
         root.put(&format!("{TUPLE}/libc.so.6"), &format!("{TUPLE}/libc.so.6"));
-        Some(root)
+        root
     }
 
-    /// Creates a root with musl, if the system has it.
-    pub(crate) fn musl() -> Option<Self> {
+    /// Creates a root with musl. Without root or the package the calling test ends as ignored.
+    pub(crate) fn musl() -> Self {
         const MUSL: &str = "/lib/ld-musl-x86_64.so.1";
         if !Path::new(MUSL).exists() {
-            println!("skipped: the package musl is not installed");
-            return None;
+            ignore("needs the package musl");
         }
-        let root = Self::empty(MUSL)?;
+        let root = Self::empty(MUSL);
         root.put(MUSL, MUSL);
-        Some(root)
+        root
     }
 
-    fn empty(loader: &'static str) -> Option<Self> {
+    fn empty(loader: &'static str) -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
-        if !rustix::process::geteuid().is_root() {
-            println!("skipped: only root may chroot");
-            return None;
-        }
+        need_root();
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("jailctl-elf-{}-{number}", std::process::id());
         let root = std::env::temp_dir().join(name);
         let _ = fs::remove_dir_all(&root);
         fs::create_dir_all(root.join("usr/lib")).unwrap();
-        Some(Self { path: root, loader })
+        Self { path: root, loader }
     }
 
     /// Path of the system for a path of the root.
@@ -304,7 +301,7 @@ impl TestRoot {
 
     /// Creates a tree of nothing but a closure.
     pub(crate) fn copy(&self, closure: &Closure) -> Self {
-        let copy = Self::empty(self.loader).unwrap();
+        let copy = Self::empty(self.loader);
         for directory in &closure.directories {
             copy.dir(directory.to_str().unwrap());
         }

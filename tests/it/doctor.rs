@@ -1,4 +1,5 @@
-//! `doctor`: each way to break a login that works keeps a real client out, and the doctor names it and nothing else; mended, both agree again.
+//! `doctor`: each fault that breaks a working login is found by `doctor`, and no other is; once it
+//! is fixed, the login works and `doctor` finds nothing.
 
 use disposable::{DisposableHost, Login, Sshd};
 use serde_json::Value;
@@ -100,9 +101,9 @@ fn walk(host: &DisposableHost, sshd: &Sshd<'_>, login: &Login<'_>, cases: &[Case
     }
 }
 
-#[test]
+#[disposable::test]
 fn what_the_accounts_keep_out_the_doctor_names() {
-    let Some(host) = host() else { return };
+    let host = host();
     let sshd = host.sshd();
     let (_, harlequin) = arkham(&host, &[]);
     walk(
@@ -167,9 +168,9 @@ fn what_the_accounts_keep_out_the_doctor_names() {
     );
 }
 
-#[test]
+#[disposable::test]
 fn what_the_jail_lacks_the_doctor_names() {
-    let Some(host) = host() else { return };
+    let host = host();
     let sshd = host.sshd();
     let (_, harlequin) = arkham(&host, &[]);
     walk(
@@ -255,9 +256,9 @@ fn what_the_jail_lacks_the_doctor_names() {
     assert!(told.contains("the sftp server"), "{told}");
 }
 
-#[test]
+#[disposable::test]
 fn what_is_wrong_with_keys_the_doctor_names() {
-    let Some(host) = host() else { return };
+    let host = host();
     let sshd = host.sshd();
     let (_, harlequin) = arkham(&host, &[]);
     walk(
@@ -335,9 +336,9 @@ fn what_is_wrong_with_keys_the_doctor_names() {
     );
 }
 
-#[test]
+#[disposable::test]
 fn what_sshd_makes_of_it_the_doctor_names() {
-    let Some(host) = host() else { return };
+    let host = host();
     let sshd = host.sshd();
     let (_, harlequin) = arkham(&host, &[]);
     walk(
@@ -421,9 +422,9 @@ fn what_sshd_makes_of_it_the_doctor_names() {
     assert!(told.contains("Nonsense"), "{told}");
 }
 
-#[test]
+#[disposable::test]
 fn a_user_of_files_alone_gets_the_same_care() {
-    let Some(host) = host() else { return };
+    let host = host();
     let _sshd = host.sshd();
     let key = host.key("selina");
     Spec::dropbox(&key).build(&host).ok();
@@ -444,9 +445,9 @@ fn a_user_of_files_alone_gets_the_same_care() {
     }
 }
 
-#[test]
-fn a_host_that_is_unfit_is_named_as_the_build_would_find_it() {
-    let Some(host) = host() else { return };
+#[disposable::test]
+fn an_unfit_host_is_reported_as_by_build() {
+    let host = host();
     let key = host.key("harlequin");
     let path = Spec::arkham(&key, &[]).put(&host);
     let doctor = || {

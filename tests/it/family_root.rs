@@ -3,10 +3,10 @@
 use crate::family::{SNIPPET, acme, put, titles};
 use crate::support::{host, look};
 
-#[test]
-fn a_family_on_a_host_in_a_directory_is_planned_built_checked_and_removed_there_alone() {
+#[disposable::test]
+fn a_family_below_root_option() {
     const OTHER: &str = "/root/other";
-    let Some(host) = host() else { return };
+    let host = host();
     crate::builds::second_host(&host);
     // There alone: ids chosen by the running host's accounts would be seen.
     host.sh("useradd --prefix /root/other --uid 1500 -U lucius")
@@ -54,7 +54,7 @@ fn a_family_on_a_host_in_a_directory_is_planned_built_checked_and_removed_there_
         assert_eq!(owner.ok().text(), uid);
         assert!(host.has(&format!("{OTHER}/var/lib/jailctl/acme.{user}/keys/{user}")));
     }
-    // What sshd is told is for when that host runs: no path has the directory in it.
+    // The snippet is for the time when that host runs: its paths do not contain the directory.
     let snippet = host.read(&format!("{OTHER}{SNIPPET}"));
     for line in [
         "    ChrootDirectory /srv/jails/%u",
@@ -75,7 +75,7 @@ fn a_family_on_a_host_in_a_directory_is_planned_built_checked_and_removed_there_
     let shown = there(&["show", "acme.bob"]).ok();
     assert!(shown.stdout().contains("/srv/jails/bob"), "{shown:?}");
 
-    // Drift of one is said of that one, and mended there.
+    // Drift of one member is reported for that member, and fixed there.
     host.sh(&format!("printf x >>{OTHER}/srv/jails/bob/etc/passwd"))
         .ok();
     let checked = there(&["check", "acme"]).exits(1);

@@ -70,9 +70,9 @@ fn small(host: &DisposableHost) -> Spec {
     spec
 }
 
-#[test]
+#[disposable::test]
 fn a_jail_comes_changes_and_goes() {
-    let Some(host) = host() else { return };
+    let host = host();
     have_user_managers(&host);
     have_essential_services(&host);
     let _sshd = host.sshd();
@@ -141,9 +141,9 @@ fn a_jail_comes_changes_and_goes() {
     run(&host, "list-nothing", "jailctl list");
 }
 
-#[test]
+#[disposable::test]
 fn what_is_refused_says_what_to_do() {
-    let Some(host) = host() else { return };
+    let host = host();
     have_user_managers(&host);
     have_essential_services(&host);
     let spec = small(&host);
@@ -231,16 +231,16 @@ fn what_is_refused_says_what_to_do() {
     );
 }
 
-#[test]
+#[disposable::test]
 fn there_are_thirty_of_them() {
     #[expect(clippy::disallowed_methods, reason = "the snapshots as they are")]
     let files = std::fs::read_dir("tests/it/outputs").expect("the snapshots");
     assert!(files.count() >= 30, "at least thirty whole outputs");
 }
 
-#[test]
+#[disposable::test]
 fn a_page_is_short_however_many_paths_there_are() {
-    let Some(host) = host() else { return };
+    let host = host();
     have_user_managers(&host);
     have_essential_services(&host);
     let (mut spec, _) = arkham(&host, &[]);

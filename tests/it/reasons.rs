@@ -1,4 +1,5 @@
-//! `why` and `show`: every file of every shipped jail has a reason that somebody can follow, and what is said of a jail is so.
+//! `why` and `show`: every file of every shipped jail has a reason that leads to a line of a spec
+//! or rule, and the details of a jail are correct.
 
 use std::path::Path;
 
@@ -53,9 +54,9 @@ fn is_answered(answer: &Value) -> bool {
         })
 }
 
-#[test]
+#[disposable::test]
 fn every_file_of_every_shipped_jail_has_a_reason() {
-    let Some(host) = host() else { return };
+    let host = host();
     for path in shipped(&host) {
         let name = Path::new(&path)
             .file_stem()
@@ -94,9 +95,9 @@ fn every_file_of_every_shipped_jail_has_a_reason() {
     }
 }
 
-#[test]
-fn the_chain_leads_from_the_line_of_the_spec_to_the_file() {
-    let Some(host) = host() else { return };
+#[disposable::test]
+fn why_prints_the_chain_from_spec_to_file() {
+    let host = host();
     let key = host.key("harlequin");
     let mut spec = Spec::arkham(&key, &["/usr/bin/git"]);
     spec.binaries.retain(|binary| *binary != "bash");
@@ -105,7 +106,8 @@ fn the_chain_leads_from_the_line_of_the_spec_to_the_file() {
     host.write("/root/arkham.toml", &text);
     host.jailctl(["build", "/root/arkham.toml"]).ok();
 
-    // By hand: bash is of the template, its library is one that readelf names, and the terminals are for that library.
+    // By hand: bash is of the template, its library is one that readelf names, and the terminals
+    // are for that library.
     let library = host
         .sh("readelf -d /usr/bin/bash | grep -o 'libtinfo[^]]*'")
         .ok();
@@ -178,9 +180,9 @@ fn the_chain_leads_from_the_line_of_the_spec_to_the_file() {
     host.jailctl(["why", "nosuchjail", "/bin/ls"]).exits(2);
 }
 
-#[test]
+#[disposable::test]
 fn show_tells_what_is_and_what_is_no_longer_so() {
-    let Some(host) = host() else { return };
+    let host = host();
     let (spec, _) = arkham(&host, &[]);
     let show = |jail: &str| -> Value {
         let told = host.jailctl(["show", "--json", jail]).ok();

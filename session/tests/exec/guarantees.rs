@@ -5,6 +5,8 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::process::{Command, Stdio};
 
+use disposable::harness::ignore;
+
 use crate::jail::{GID, Jail, State, UID, again};
 
 /// State of the probe when the caller starts it directly.
@@ -23,9 +25,9 @@ fn four(id: u32) -> String {
     format!("{id} {id} {id} {id}")
 }
 
-#[test]
+#[disposable::test]
 fn ids_groups_and_capabilities_are_the_users_for_good() {
-    let Some(jail) = Jail::new("ids") else { return };
+    let jail = Jail::new("ids");
     // A caller with unusual ids, groups and capabilities.
     let mut caller = Command::new("setpriv");
     caller.args(["--inh-caps=+net_raw", "--ambient-caps=+net_raw"]);
@@ -54,12 +56,10 @@ fn ids_groups_and_capabilities_are_the_users_for_good() {
     assert_eq!(outside.one("no_new_privs"), "0");
 }
 
-#[test]
+#[disposable::test]
 fn a_setuid_program_in_the_jail_gives_nothing() {
     use std::os::unix::fs::PermissionsExt;
-    let Some(jail) = Jail::new("setuid") else {
-        return;
-    };
+    let jail = Jail::new("setuid");
     let setuid = fs::Permissions::from_mode(0o6755);
     fs::set_permissions(jail.0.join("bin/probe"), setuid).unwrap();
     let inside = jail.state();
@@ -67,11 +67,9 @@ fn a_setuid_program_in_the_jail_gives_nothing() {
     assert_eq!(inside.one("gids"), four(GID));
 }
 
-#[test]
+#[disposable::test]
 fn arguments_and_environment_are_as_given() {
-    let Some(jail) = Jail::new("words") else {
-        return;
-    };
+    let jail = Jail::new("words");
     let mut enter = jail.enter(&["state", "", "two words", "$HOME"]);
     let inside = State::of(&enter.env("LD_PRELOAD", "").output().unwrap());
     assert_eq!(
@@ -84,11 +82,9 @@ fn arguments_and_environment_are_as_given() {
     assert!(control(&jail).all("env").len() > 2);
 }
 
-#[test]
+#[disposable::test]
 fn the_root_is_the_jail_and_the_working_directory_lies_in_it() {
-    let Some(jail) = Jail::new("root") else {
-        return;
-    };
+    let jail = Jail::new("root");
     let inside = jail.state();
     let root = fs::metadata(&jail.0).unwrap();
     let root = format!("{} {}", root.dev(), root.ino());
@@ -105,11 +101,9 @@ fn the_root_is_the_jail_and_the_working_directory_lies_in_it() {
     assert_eq!(State::of(&output).one("cwd"), "/etc");
 }
 
-#[test]
+#[disposable::test]
 fn cve_2024_21626_no_descriptor_leaks() {
-    let Some(jail) = Jail::new("leaks") else {
-        return;
-    };
+    let jail = Jail::new("leaks");
     // A caller that has directories of the host open, without close-on-exec.
     let mut enter = jail.enter(&["state"]);
     let inside = State::of(&enter.env("ENTRY_LEAKS", "yes").output().unwrap());
@@ -123,11 +117,9 @@ fn cve_2024_21626_no_descriptor_leaks() {
     assert!(State::of(&leak.unwrap()).all("fd").contains(&"7"));
 }
 
-#[test]
+#[disposable::test]
 fn cve_2024_21626_no_way_out_through_proc() {
-    let Some(jail) = Jail::new("proc") else {
-        return;
-    };
+    let jail = Jail::new("proc");
     // The attack itself: a working directory that is a descriptor of the caller, through /proc of
     // the jail.
     for descriptor in 3..12 {
@@ -142,11 +134,9 @@ fn cve_2024_21626_no_way_out_through_proc() {
     }
 }
 
-#[test]
+#[disposable::test]
 fn the_session_is_new_and_signals_and_umask_are_default() {
-    let Some(jail) = Jail::new("session") else {
-        return;
-    };
+    let jail = Jail::new("session");
     let careless = |program: &Command| {
         let mut env = Command::new("env");
         env.arg("--default-signal");
@@ -175,11 +165,9 @@ fn the_session_is_new_and_signals_and_umask_are_default() {
     assert_eq!(outside.one("umask"), "0");
 }
 
-#[test]
+#[disposable::test]
 fn the_session_keyring_is_not_the_callers() {
-    let Some(jail) = Jail::new("keyring") else {
-        return;
-    };
+    let jail = Jail::new("keyring");
     // A caller with a session keyring: the probe creates one, and becomes the caller.
     let with_keyring = |program: &Command| {
         let mut probe = Command::new(jail.0.join("bin/probe"));
@@ -193,8 +181,7 @@ fn the_session_keyring_is_not_the_callers() {
     let mut probe = Command::new(jail.0.join("bin/probe"));
     let outside = with_keyring(probe.arg("state"));
     if outside.one("joined") == "-1" {
-        eprintln!("skipped: the kernel has no keyrings");
-        return;
+        ignore("the kernel has no keyrings");
     }
     assert_eq!(outside.one("keyring"), outside.one("joined"));
     let inside = with_keyring(&jail.enter(&["state"]));
@@ -203,24 +190,19 @@ fn the_session_keyring_is_not_the_callers() {
 
 /// Between chroot and execve the child opens no file but the working directory, and runs nothing:
 /// seen by strace.
-#[test]
+#[disposable::test]
 fn cve_2019_14271_nothing_of_the_jail_is_loaded_as_root() {
-    let Some(jail) = Jail::new("strace") else {
-        return;
-    };
+    let jail = Jail::new("strace");
     let log = jail.0.join("strace.log");
     let mut strace = Command::new("strace");
     let again = again();
     strace.args(["-f", "-o"]).arg(&log).arg(again.get_program());
     strace.args(again.get_args()).env("ENTRY_ROOT", &jail.0);
     strace.env("ENTRY_WORDS", "exit\n7");
-    match strace.output() {
-        Err(error) => {
-            eprintln!("skipped: needs strace: {error}");
-            return;
-        }
-        Ok(output) => assert_eq!(output.status.code(), Some(7), "{output:?}"),
-    }
+    let Ok(output) = strace.output() else {
+        ignore("needs strace");
+    };
+    assert_eq!(output.status.code(), Some(7), "{output:?}");
     let log = fs::read_to_string(log).unwrap();
     let at = log.find("chroot(\".\"").expect("a chroot");
     let start = log[..at].rfind('\n').map_or(0, |newline| newline + 1);

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
+use disposable::harness::need_root;
 use jailctl_session::exec::{ExecRequest, ExitKind, run};
 use jailctl_session::mount::bind;
 use jailctl_session::private_mounts;
@@ -23,12 +24,9 @@ pub(crate) const GROUPS: [u32; 2] = [64_003, 64_004];
 pub(crate) struct Jail(pub(crate) PathBuf);
 
 impl Jail {
-    /// Returns `None` without root, after printing so.
-    pub(crate) fn new(name: &str) -> Option<Self> {
-        if !rustix::process::geteuid().is_root() {
-            eprintln!("skipped: needs root");
-            return None;
-        }
+    /// Creates the directory. Without root the calling test ends as ignored.
+    pub(crate) fn new(name: &str) -> Self {
+        need_root();
         let pid = std::process::id();
         let root = std::env::temp_dir().join(format!("jailctl-enter-{name}-{pid}"));
         let jail = Self(root);
@@ -49,7 +47,7 @@ impl Jail {
         input.write_all(probe()).expect("the probe");
         drop(input);
         assert!(install.wait().expect("its end").success());
-        Some(jail)
+        jail
     }
 
     /// The command that runs the probe with the arguments `words`.
@@ -72,13 +70,9 @@ impl Drop for Jail {
     }
 }
 
-/// This test program, as the process that calls `run`. Quiet and with two threads, libtest prints
-/// almost nothing before the test.
+/// This test program, as the process that calls `run`: see `main`.
 pub(crate) fn again() -> Command {
-    let mut command = Command::new(std::env::current_exe().expect("this program"));
-    command.args(["--exact", "jail::stand_in", "--quiet", "--nocapture"]);
-    command.arg("--test-threads=2");
-    command
+    Command::new(std::env::current_exe().expect("this program"))
 }
 
 /// Compiled once for each run of the tests.
@@ -132,14 +126,10 @@ impl State {
     }
 }
 
-/// Not a test: the process that the tests start. Exits with the status of the program, 128 and the
-/// number for a signal, and 125 for an error.
-#[test]
+/// The process that the tests start, with the request in its environment; `root` is `ENTRY_ROOT`.
+/// Exits with the status of the program, 128 and the number for a signal, and 125 for an error.
 #[expect(clippy::exit, reason = "it replaces a program")]
-fn stand_in() {
-    let Ok(root) = std::env::var("ENTRY_ROOT") else {
-        return;
-    };
+pub(crate) fn stand_in(root: &str) {
     let leaks = std::env::var("ENTRY_LEAKS").is_ok_and(|value| value == "yes");
     let opened = ["/", "/etc", "/etc/passwd"].map(|name| {
         let flags = OFlags::RDONLY;
@@ -148,10 +138,10 @@ fn stand_in() {
     let proc = std::env::var("ENTRY_PROC").is_ok();
     let result = private_mounts(|| {
         if proc {
-            bind(Path::new("/proc"), &*Path::new(&root).join("proc")).expect("a mount");
-            bind(Path::new("/dev"), &*Path::new(&root).join("dev")).expect("a mount");
+            bind(Path::new("/proc"), &*Path::new(root).join("proc")).expect("a mount");
+            bind(Path::new("/dev"), &*Path::new(root).join("dev")).expect("a mount");
         }
-        run_request(Path::new(&root))
+        run_request(Path::new(root))
     });
     drop(opened);
     match result.expect("a namespace") {

@@ -57,7 +57,7 @@ fn wait_for_handler(pid: u32) {
     }
 }
 
-#[test]
+#[disposable::test]
 fn root_is_never_entered_as() {
     let root = File::open(std::env::temp_dir()).unwrap();
     let good = entry(&root);
@@ -79,7 +79,7 @@ fn root_is_never_entered_as() {
     });
 }
 
-#[test]
+#[disposable::test]
 fn invalid_strings_and_the_root_of_the_host_are_refused() {
     let root = File::open(std::env::temp_dir()).unwrap();
     let good = entry(&root);
@@ -125,11 +125,9 @@ fn invalid_strings_and_the_root_of_the_host_are_refused() {
     );
 }
 
-#[test]
+#[disposable::test]
 fn exit_statuses_are_returned() {
-    let Some(jail) = Jail::new("endings") else {
-        return;
-    };
+    let jail = Jail::new("endings");
     let status = |words: &[&str]| jail.enter(words).output().unwrap().status.code();
     assert_eq!(status(&["exit", "0"]), Some(0));
     assert_eq!(status(&["exit", "42"]), Some(42));
@@ -137,11 +135,9 @@ fn exit_statuses_are_returned() {
     assert_eq!(status(&["kill", "15"]), Some(128 + 15));
 }
 
-#[test]
+#[disposable::test]
 fn start_errors_have_reasons() {
-    let Some(jail) = Jail::new("start") else {
-        return;
-    };
+    let jail = Jail::new("start");
     let write = |name: &str, text: &[u8]| {
         let path = jail.0.join(name);
         fs::write(&path, text).unwrap();
@@ -184,9 +180,9 @@ fn start_errors_have_reasons() {
     );
 }
 
-#[test]
+#[disposable::test]
 fn the_working_directory_is_entered_with_the_users_rights() {
-    let Some(jail) = Jail::new("cwd") else { return };
+    let jail = Jail::new("cwd");
     let enter = |cwd: &str| error_output(jail.enter(&["state"]).env("ENTRY_CWD", cwd));
     assert_eq!(
         enter("/root"),
@@ -202,11 +198,9 @@ fn the_working_directory_is_entered_with_the_users_rights() {
     );
 }
 
-#[test]
+#[disposable::test]
 fn a_directory_as_standard_descriptor_is_refused_and_files_are_passed() {
-    let Some(jail) = Jail::new("stdio") else {
-        return;
-    };
+    let jail = Jail::new("stdio");
     let mut enter = jail.enter(&["state"]);
     enter.stdin(File::open("/etc").unwrap());
     let said = error_output(&mut enter);
@@ -224,11 +218,9 @@ fn a_directory_as_standard_descriptor_is_refused_and_files_are_passed() {
     assert_eq!(inside.one("end"), "1");
 }
 
-#[test]
+#[disposable::test]
 fn a_signal_to_the_caller_ends_the_program_at_last() {
-    let Some(jail) = Jail::new("stubborn") else {
-        return;
-    };
+    let jail = Jail::new("stubborn");
     for (word, ending) in [("sleep", 128 + 15), ("stubborn", 128 + 9)] {
         let mut enter = jail.enter(&[word]);
         let mut running = enter.stdout(Stdio::piped()).spawn().unwrap();

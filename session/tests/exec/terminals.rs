@@ -16,11 +16,9 @@ fn all_modes(modes: &Termios) -> String {
     format!("{modes:?}")
 }
 
-#[test]
+#[disposable::test]
 fn the_terminal_is_a_new_one_of_the_same_size_and_modes_come_back() {
-    let Some(jail) = Jail::new("terminal") else {
-        return;
-    };
+    let jail = Jail::new("terminal");
     let mut desk = Desk::new(&jail.enter(&["state"]), |_| ());
     let before = all_modes(&desk.modes());
     assert_eq!(desk.end(), Some(0));
@@ -52,11 +50,9 @@ fn the_terminal_is_a_new_one_of_the_same_size_and_modes_come_back() {
     assert_eq!(device.all("tty")[0].split(' ').nth(1), Some(&*outer));
 }
 
-#[test]
+#[disposable::test]
 fn keys_go_to_the_jail_as_they_are_typed() {
-    let Some(jail) = Jail::new("keys") else {
-        return;
-    };
+    let jail = Jail::new("keys");
     let mut desk = Desk::new(&jail.enter(&["echo"]), |_| ());
     desk.wait_for("ready=1");
     desk.wait_for_raw();
@@ -76,11 +72,9 @@ fn keys_go_to_the_jail_as_they_are_typed() {
     assert_eq!(desk.end(), Some(128 + 2));
 }
 
-#[test]
+#[disposable::test]
 fn a_change_of_size_is_followed() {
-    let Some(jail) = Jail::new("size") else {
-        return;
-    };
+    let jail = Jail::new("size");
     let mut desk = Desk::new(&jail.enter(&["size"]), |_| ());
     desk.wait_for("size=33 101");
     desk.wait_for_raw();
@@ -89,11 +83,9 @@ fn a_change_of_size_is_followed() {
     assert_eq!(desk.end(), Some(0));
 }
 
-#[test]
+#[disposable::test]
 fn all_output_arrives_though_the_program_ends_at_once() {
-    let Some(jail) = Jail::new("flood") else {
-        return;
-    };
+    let jail = Jail::new("flood");
     let mut desk = Desk::new(&jail.enter(&["flood", "20000"]), |_| ());
     assert_eq!(desk.end(), Some(0));
     let inside = desk.state();
@@ -102,22 +94,18 @@ fn all_output_arrives_though_the_program_ends_at_once() {
     assert_eq!(lines.last(), Some(&"19999"));
 }
 
-#[test]
+#[disposable::test]
 fn the_terminal_can_be_closed_and_opened_again() {
-    let Some(jail) = Jail::new("reopen") else {
-        return;
-    };
+    let jail = Jail::new("reopen");
     let mut enter = jail.enter(&["reopen"]);
     let mut desk = Desk::new(enter.env("ENTRY_PROC", "yes"), |_| ());
     assert_eq!(desk.end(), Some(0));
     assert!(desk.seen.contains("reopened=0"), "{}", desk.seen);
 }
 
-#[test]
+#[disposable::test]
 fn what_is_no_terminal_is_passed_as_it_is() {
-    let Some(jail) = Jail::new("mixed") else {
-        return;
-    };
+    let jail = Jail::new("mixed");
     // An input that is at its end from the start does not end the program.
     let mut desk = Desk::new(&jail.enter(&["late"]), |setsid| {
         setsid.env("REDIRECT", "</dev/null");
@@ -138,11 +126,9 @@ fn what_is_no_terminal_is_passed_as_it_is() {
     assert!(is_cooked(&desk.modes()));
 }
 
-#[test]
+#[disposable::test]
 fn cve_2017_5226_no_tiocsti() {
-    let Some(jail) = Jail::new("tiocsti") else {
-        return;
-    };
+    let jail = Jail::new("tiocsti");
     // A terminal that passes each byte at once, so that typed bytes can be counted.
     let typed = |command: &Command| {
         let mut desk = Desk::new(command, |setsid| {
@@ -165,11 +151,9 @@ fn cve_2017_5226_no_tiocsti() {
     }
 }
 
-#[test]
+#[disposable::test]
 fn a_signal_ends_the_session_and_restores_the_terminal() {
-    let Some(jail) = Jail::new("signals") else {
-        return;
-    };
+    let jail = Jail::new("signals");
     for (signal, ending) in [(Signal::TERM, 143), (Signal::HUP, 129), (Signal::INT, 130)] {
         let mut desk = Desk::new(&jail.enter(&["sleep"]), |_| ());
         let before = all_modes(&desk.modes());
@@ -183,11 +167,9 @@ fn a_signal_ends_the_session_and_restores_the_terminal() {
     }
 }
 
-#[test]
+#[disposable::test]
 fn a_terminal_that_hangs_up_ends_the_session() {
-    let Some(jail) = Jail::new("hangup") else {
-        return;
-    };
+    let jail = Jail::new("hangup");
     for (word, ending) in [("sleep", 129), ("stubborn", 137)] {
         let mut desk = Desk::new(&jail.enter(&[word]), |_| ());
         desk.wait_for("pid=");
@@ -200,11 +182,9 @@ fn a_terminal_that_hangs_up_ends_the_session() {
     }
 }
 
-#[test]
+#[disposable::test]
 fn the_terminal_is_cooked_again_if_the_program_cannot_be_started() {
-    let Some(jail) = Jail::new("failed") else {
-        return;
-    };
+    let jail = Jail::new("failed");
     let mut enter = jail.enter(&[]);
     let mut desk = Desk::new(enter.env("ENTRY_PROGRAM", "/bin/none"), |_| ());
     let before = all_modes(&desk.modes());

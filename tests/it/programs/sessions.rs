@@ -20,9 +20,9 @@ fn all_tasks(user: &Login<'_>) -> String {
     said.stdout().to_owned()
 }
 
-#[test]
-fn everything_that_can_be_named_is_named_and_does_over_ssh_what_it_does_for_others() {
-    let Some(host) = host() else { return };
+#[disposable::test]
+fn every_nameable_program_works_over_ssh() {
+    let host = host();
     host.sh(include_str!("data.sh")).ok();
     host.write("/data/tasks", include_str!("tasks.txt"));
     let programs = programs(&host);
@@ -70,9 +70,9 @@ fn everything_that_can_be_named_is_named_and_does_over_ssh_what_it_does_for_othe
     assert!(jailed.len() > 160, "{}", jailed.len());
 }
 
-#[test]
+#[disposable::test]
 fn a_session_speaks_the_language_that_its_client_asks_for() {
-    let Some(host) = host() else { return };
+    let host = host();
     host.sh("localedef -i de_DE -f UTF-8 de_DE.UTF-8").ok();
     let (spec, harlequin) = arkham(&host, &["date", "sort", "perl"]);
     let _sshd = host.sshd();
@@ -114,9 +114,9 @@ fn a_session_speaks_the_language_that_its_client_asks_for() {
     assert!(!host.has(&format!("{}/usr/lib/locale/locale-archive", spec.root())));
 }
 
-#[test]
+#[disposable::test]
 fn a_terminal_that_nobody_knows_is_taken_for_an_xterm() {
-    let Some(host) = host() else { return };
+    let host = host();
     let key = host.key("harlequin");
     let mut spec = Spec::arkham(&key, &["less"]);
     spec.more = String::new();
@@ -150,9 +150,9 @@ fn a_terminal_that_nobody_knows_is_taken_for_an_xterm() {
     }
 }
 
-#[test]
+#[disposable::test]
 fn settings_of_a_users_own_work_and_history_is_kept() {
-    let Some(host) = host() else { return };
+    let host = host();
     let (_, harlequin) = arkham(&host, &["vim", "/usr/bin/git", "nano"]);
     let _sshd = host.sshd();
     harlequin
@@ -192,9 +192,9 @@ fn settings_of_a_users_own_work_and_history_is_kept() {
     assert!(added.stdout().contains("1 insertion(+)"), "{added:?}");
 }
 
-#[test]
+#[disposable::test]
 fn git_goes_over_ssh_and_https_in_and_out() {
-    let Some(host) = host() else { return };
+    let host = host();
     certify(&host);
     host.sh(
         "mkdir /run/www; cd /run/www; git init -q --bare r.git; git init -q /run/w; cd /run/w
@@ -238,9 +238,9 @@ fn git_goes_over_ssh_and_https_in_and_out() {
     assert_eq!(harlequin.ssh(inside).ok().text(), "by ssh");
 }
 
-#[test]
+#[disposable::test]
 fn what_has_rights_on_the_host_has_none_in_a_jail() {
-    let Some(host) = host() else { return };
+    let host = host();
     let (spec, harlequin) = arkham(&host, &["ssh-agent", "ssh-add", "ssh-keygen"]);
     let _sshd = host.sshd();
     let mode = host
@@ -261,11 +261,9 @@ fn what_has_rights_on_the_host_has_none_in_a_jail() {
     assert!(refused.stderr().contains("it is setuid"), "{refused:?}");
 }
 
-#[test]
+#[disposable::test]
 fn what_a_chroot_cannot_give_is_said_before_somebody_misses_it() {
-    let Some(host) = host_with_module() else {
-        return;
-    };
+    let host = host_with_module();
     let mut spec = Spec::arkham(&host.key("harlequin"), &["ps", "free", "script"]).plain();
     let plan = host.jailctl(["plan", &spec.put(&host)]).ok();
     let said = format!("{}{}", plan.stdout(), plan.stderr());
@@ -285,11 +283,9 @@ fn what_a_chroot_cannot_give_is_said_before_somebody_misses_it() {
     );
 }
 
-#[test]
-fn who_finds_libraries_by_its_own_place_is_told_of_before_it_does_not_start() {
-    let Some(host) = host_with_module() else {
-        return;
-    };
+#[disposable::test]
+fn programs_with_origin_paths_are_reported_before_a_build() {
+    let host = host_with_module();
     let app = "/usr/local/app";
     host.write("/root/lib.c", "int answer(void) { return 42; }\n");
     host.write(
@@ -323,9 +319,9 @@ fn who_finds_libraries_by_its_own_place_is_told_of_before_it_does_not_start() {
     );
 }
 
-#[test]
-fn a_host_adds_rules_of_its_own_takes_some_away_and_is_told_all_that_is_wrong_with_them() {
-    let Some(host) = host() else { return };
+#[disposable::test]
+fn host_rules_add_replace_and_are_checked() {
+    let host = host();
     let site = "/etc/jailctl/rules.d/site.toml";
     host.write(
         "/usr/local/share/riddles",

@@ -4,9 +4,9 @@
 use super::{copy, harlequin};
 use crate::support::{CANARY, Reach, Spec, host, host_with_module, install_module, look, reach};
 
-#[test]
+#[disposable::test]
 fn without_the_module_a_build_refuses() {
-    let Some(host) = host() else { return };
+    let host = host();
     let key = host.key("harlequin");
     let mut spec = Spec::arkham(&key, &[]);
     spec.more.push_str("[namespaces]\n");
@@ -28,11 +28,9 @@ fn without_the_module_a_build_refuses() {
     spec.build(&host).ok();
 }
 
-#[test]
-fn plan_shows_the_lines_and_a_removal_takes_them_out_with_the_last_jail() {
-    let Some(host) = host_with_module() else {
-        return;
-    };
+#[disposable::test]
+fn plan_prints_pam_lines_and_removal_deletes_them() {
+    let host = host_with_module();
     let key = host.key("harlequin");
     let mut spec = Spec::arkham(&key, &[]);
     spec.more.push_str("[namespaces]\n");
@@ -70,22 +68,18 @@ fn plan_shows_the_lines_and_a_removal_takes_them_out_with_the_last_jail() {
     );
 }
 
-#[test]
+#[disposable::test]
 fn lines_that_somebody_took_out_come_back() {
-    let Some((host, spec)) = copy(&[], "") else {
-        return;
-    };
+    let (host, spec) = copy(&[], "");
     let with = host.read("/etc/pam.d/sshd");
     host.sh("sed -i /pam_jailctl/d /etc/pam.d/sshd").ok();
     spec.build(&host).ok();
     assert_eq!(host.read("/etc/pam.d/sshd"), with);
 }
 
-#[test]
+#[disposable::test]
 fn plain_chroot_and_sessions_take_turns_only_when_nobody_is_in() {
-    let Some(host) = host_with_module() else {
-        return;
-    };
+    let host = host_with_module();
     let key = host.key("harlequin");
     let plain = Spec::arkham(&key, &["id"]).plain();
     plain.build(&host).ok();
@@ -116,11 +110,9 @@ fn plain_chroot_and_sessions_take_turns_only_when_nobody_is_in() {
     assert!(!host.has("/var/lib/jailctl/arkham/session"));
 }
 
-#[test]
+#[disposable::test]
 fn a_build_that_fails_puts_the_stack_and_the_policy_back() {
-    let Some(host) = host_with_module() else {
-        return;
-    };
+    let host = host_with_module();
     let key = host.key("harlequin");
     let mut spec = Spec::arkham(&key, &[]);
     spec.more.push_str("[namespaces]\n");
@@ -137,11 +129,9 @@ fn a_build_that_fails_puts_the_stack_and_the_policy_back() {
     assert_eq!(before.diff(&look(&host)), Vec::<String>::new());
 }
 
-#[test]
+#[disposable::test]
 fn sshd_without_pam_is_refused() {
-    let Some(host) = host_with_module() else {
-        return;
-    };
+    let host = host_with_module();
     let key = host.key("harlequin");
     let mut spec = Spec::arkham(&key, &[]);
     spec.more.push_str("[namespaces]\n");
@@ -150,13 +140,11 @@ fn sshd_without_pam_is_refused() {
     assert!(refused.stderr().contains("usepam"), "{refused:?}");
 }
 
-#[test]
+#[disposable::test]
 fn directories_of_the_host_are_shown_as_asked() {
     let more = "[[mount]]\nsource = \"/opt/shown\"\ntarget = \"/www\"\n\n[[mount]]\nsource = \"/opt/shared\"\ntarget = \"/shared\"\noptions = [\"rw\", \"nosuid\", \"nodev\", \"noexec\"]\n\n\
                 [[mount]]\nsource = \"tmpfs\"\ntarget = \"/scratch\"\n";
-    let Some(host) = host_with_module() else {
-        return;
-    };
+    let host = host_with_module();
     host.sh("mkdir -p /opt/shown/deep /opt/shared; echo x >/opt/shown/page; chmod 777 /opt/shown /opt/shared; mount -t tmpfs tmpfs /opt/shown/deep; cp /bin/true /opt/shared/program").ok();
     let key = host.key("harlequin");
     let mut spec = Spec::arkham(&key, &[]);
@@ -188,13 +176,11 @@ fn directories_of_the_host_are_shown_as_asked() {
     assert!(host.read("/canary").contains(CANARY));
 }
 
-#[test]
+#[disposable::test]
 fn what_the_kernel_shows_is_mounted_as_asked() {
     let more = "[[mount]]\nsource = \"sysfs\"\ntarget = \"/sys\"\n\n[[mount]]\nsource = \"proc\"\ntarget = \"/proc\"\noptions = [\"ro\", \"nosuid\", \"nodev\", \"noexec\"]\n\n\
                 [[mount]]\nsource = \"tmpfs\"\ntarget = \"/tmp\"\noptions = [\"nosuid\", \"nodev\", \"noexec\", \"size=1M\", \"mode=1700\"]\n";
-    let Some((host, _)) = copy(&["stat", "df"], more) else {
-        return;
-    };
+    let (host, _) = copy(&["stat", "df"], more);
     let _sshd = host.sshd();
     let harlequin = harlequin(&host);
     let options = harlequin
@@ -223,11 +209,9 @@ fn what_the_kernel_shows_is_mounted_as_asked() {
     harlequin.ssh("cat /proc/1/comm").exits(1);
 }
 
-#[test]
+#[disposable::test]
 fn what_cannot_be_mounted_is_refused_before_anything_is_touched() {
-    let Some(host) = host_with_module() else {
-        return;
-    };
+    let host = host_with_module();
     host.sh("mkdir -p /opt/real; ln -s real /opt/link; echo x >/opt/file")
         .ok();
     let key = host.key("harlequin");
@@ -259,11 +243,9 @@ target = {target:?}
     assert_eq!(before.diff(&look(&host)), Vec::<String>::new());
 }
 
-#[test]
+#[disposable::test]
 fn a_jail_for_files_alone_has_a_session_without_a_network() {
-    let Some(host) = host_with_module() else {
-        return;
-    };
+    let host = host_with_module();
     let key = host.key("selina");
     let mut spec = Spec::dropbox(&key);
     spec.more.push_str("\n[namespaces]\n");

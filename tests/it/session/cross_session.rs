@@ -14,10 +14,10 @@ struct Two<'host> {
     bob: Login<'host>,
 }
 
-fn host() -> Option<DisposableHost> {
-    let host = host_with_module()?;
+fn host() -> DisposableHost {
+    let host = host_with_module();
     compile(&host, "grip", include_str!("reach_probe.c"));
-    Some(host)
+    host
 }
 
 fn two<'host>(host: &'host DisposableHost, more: &str) -> Two<'host> {
@@ -49,9 +49,9 @@ fn start(login: &Login<'_>, command: &str, mark: &str) -> (Running, String) {
     (running, said)
 }
 
-#[test]
-fn processes_of_the_same_user_cannot_be_traced_or_signalled_from_a_session() {
-    let Some(host) = host() else { return };
+#[disposable::test]
+fn processes_outside_cannot_be_traced_or_signalled() {
+    let host = host();
     let two = two(&host, "[namespaces]\n");
     let _sshd = host.sshd();
     // One process outside, one in another session of the user, and one in another jail.
@@ -90,9 +90,9 @@ fn processes_of_the_same_user_cannot_be_traced_or_signalled_from_a_session() {
     assert!(reached(two.harlequin.ssh("grip signal all").ok().text()) <= 2);
 }
 
-#[test]
+#[disposable::test]
 fn a_handle_of_a_process_is_worth_nothing_in_another_session() {
-    let Some(host) = host() else { return };
+    let host = host();
     let two = two(&host, "[network]\nmode = \"private\"\n");
     let _sshd = host.sshd();
     // The same user, in two sessions of one jail, which share its network: so the descriptor can be
@@ -103,9 +103,9 @@ fn a_handle_of_a_process_is_worth_nothing_in_another_session() {
     }
 }
 
-#[test]
-fn nothing_is_handed_to_another_jail_with_a_network_of_its_own() {
-    let Some(host) = host() else { return };
+#[disposable::test]
+fn networks_of_jails_pass_nothing_to_each_other() {
+    let host = host();
     let two = two(&host, "[network]\nmode = \"private\"\n");
     let _sshd = host.sshd();
     let (_giver, _) = start(&two.selina, "grip send selina", "waits");
@@ -131,9 +131,9 @@ pub(super) fn scopes_abstract_sockets(host: &DisposableHost) -> bool {
     (number(), number()) >= (6, 12)
 }
 
-#[test]
+#[disposable::test]
 fn nothing_is_handed_to_another_jail_in_the_hosts_network() {
-    let Some(host) = host() else { return };
+    let host = host();
     let two = two(&host, "[namespaces]\n");
     let _sshd = host.sshd();
     let (_giver, _) = start(&two.selina, "grip send selina", "waits");
@@ -156,9 +156,9 @@ fn nothing_is_handed_to_another_jail_in_the_hosts_network() {
     assert_eq!(two.selina.ssh(both).ok().text(), "killed");
 }
 
-#[test]
+#[disposable::test]
 fn keys_of_others_are_refused() {
-    let Some(host) = host() else { return };
+    let host = host();
     let two = two(&host, "[namespaces]\n");
     let _sshd = host.sshd();
     // A session cannot create keys.
@@ -177,9 +177,9 @@ fn keys_of_others_are_refused() {
     }
 }
 
-#[test]
+#[disposable::test]
 fn keys_of_whoever_started_sshd_stay_outside() {
-    let Some(host) = host() else { return };
+    let host = host();
     let two = two(&host, "[namespaces]\n");
     // A PAM service without pam_keyinit, as on other systems; sshd with a root-owned session
     // keyring.
@@ -201,9 +201,9 @@ fn keys_of_whoever_started_sshd_stay_outside() {
     host.sh("kill $(</run/sshd.pid)").ok();
 }
 
-#[test]
+#[disposable::test]
 fn queues_and_semaphores_of_the_host_are_not_there() {
-    let Some(host) = host() else { return };
+    let host = host();
     let two = two(&host, "[namespaces]\n");
     let _sshd = host.sshd();
     host.sh("ipcmk -Q -p 0666; ipcmk -S 3 -p 0666").ok();

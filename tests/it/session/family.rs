@@ -32,11 +32,9 @@ fn settle(host: &DisposableHost) {
     host.until("! pgrep -u alice >/dev/null && ! pgrep -u bob >/dev/null");
 }
 
-#[test]
+#[disposable::test]
 fn each_session_is_in_the_jail_of_its_user() {
-    let Some(host) = host_with_module() else {
-        return;
-    };
+    let host = host_with_module();
     let before = look(&host);
     let users = logins(&host);
     let parent = Parent::make();
@@ -115,11 +113,9 @@ fn each_session_is_in_the_jail_of_its_user() {
     assert_eq!(before.diff(&look(&host)), Vec::<String>::new());
 }
 
-#[test]
+#[disposable::test]
 fn all_members_are_closed_before_plain_chroot_and_sessions_take_turns() {
-    let Some(host) = host_with_module() else {
-        return;
-    };
+    let host = host_with_module();
     let look = || look(&host).without(|path| path.contains("/.jailctl/"));
     let [alice, bob] = logins(&host);
     build(&host, "").ok();
@@ -162,11 +158,9 @@ fn all_members_are_closed_before_plain_chroot_and_sessions_take_turns() {
     assert!(!host.has("/var/lib/jailctl/acme.bob/session"));
 }
 
-#[test]
+#[disposable::test]
 fn forwarding_begins_after_the_networks_of_all_and_ends_before() {
-    let Some(host) = host_with_module() else {
-        return;
-    };
+    let host = host_with_module();
     let [alice, bob] = logins(&host);
     let of_host = "[network]\nmode = \"host\"\n";
     let own = "[sshd]\nallow = [\"shell\", \"forward\"]\n[network]\nmode = \"none\"\n";
@@ -192,11 +186,9 @@ fn forwarding_begins_after_the_networks_of_all_and_ends_before() {
     }
 }
 
-#[test]
+#[disposable::test]
 fn each_has_a_network_of_its_own() {
-    let Some(host) = host_with_module() else {
-        return;
-    };
+    let host = host_with_module();
     let users = logins(&host);
     build(
         &host,

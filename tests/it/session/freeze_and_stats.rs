@@ -20,14 +20,12 @@ fn stats(host: &DisposableHost) -> Value {
 const V2_ALONE: &str = "for at in $(awk '$9 == \"cgroup\" || $8 == \"cgroup\" {print $5}' /proc/self/mountinfo); do umount $at; done; \
                         ! grep -q ' - cgroup ' /proc/self/mountinfo";
 
-#[test]
+#[disposable::test]
 fn what_is_used_is_shown() {
-    let Some((_parent, host, _)) = limited(
+    let (_parent, host, _) = limited(
         &["sleep", "dd"],
-        "memory = \"64M\"\ntasks = 40\ncpu = \"20%\"\nmax_sessions = 3\n",
-    ) else {
-        return;
-    };
+        "memory = \"64M\"\ntasks = 40\ncpu = \"20%\"\nsessions = 3\n",
+    );
     let _sshd = host.sshd();
     let empty = stats(&host);
     assert_eq!(
@@ -166,20 +164,16 @@ fn held(parent: &Parent, host: &DisposableHost) {
     assert!(!host.has("/run/jailctl/sessions/arkham"));
 }
 
-#[test]
+#[disposable::test]
 fn a_jail_is_frozen_thawed_and_ended() {
-    let Some((parent, host, _)) = limited(&["sleep"], "tasks = 100\n") else {
-        return;
-    };
+    let (parent, host, _) = limited(&["sleep"], "tasks = 100\n");
     let _sshd = host.sshd();
     held(&parent, &host);
 }
 
-#[test]
-fn a_jail_is_frozen_thawed_and_ended_where_there_is_nothing_but_v2() {
-    let Some((parent, host, mut spec)) = limited(&["sleep"], "tasks = 100\n") else {
-        return;
-    };
+#[disposable::test]
+fn freeze_thaw_and_kill_with_cgroup_v2_alone() {
+    let (parent, host, mut spec) = limited(&["sleep"], "tasks = 100\n");
     let _sshd = host.sshd();
     host.sh(V2_ALONE).ok();
     // On a machine that has `pids` in v1, v2 does not have it.
@@ -195,11 +189,9 @@ fn a_jail_is_frozen_thawed_and_ended_where_there_is_nothing_but_v2() {
     held(&parent, &host);
 }
 
-#[test]
+#[disposable::test]
 fn a_jail_without_groups_is_told_so_and_can_be_ended() {
-    let Some((host, _)) = super::copy(&["sleep"], "") else {
-        return;
-    };
+    let (host, _) = super::copy(&["sleep"], "");
     let _sshd = host.sshd();
     let refused = host.jailctl(["freeze", "arkham"]).exits(4);
     assert!(
@@ -226,11 +218,9 @@ const MANY: &str = r#"
         puts("up"); fflush(stdout); pause();
     }"#;
 
-#[test]
+#[disposable::test]
 fn a_crowd_is_ended_as_one_is() {
-    let Some(host) = host_with_module() else {
-        return;
-    };
+    let host = host_with_module();
     compile(&host, "many", MANY);
     let (parent, host, _) = limit(host, &["many"], "max_sessions = 2\n");
     let _sshd = host.sshd();
@@ -242,11 +232,9 @@ fn a_crowd_is_ended_as_one_is() {
     parent.until_empty();
 }
 
-#[test]
+#[disposable::test]
 fn whoever_is_frozen_at_the_door_keeps_no_other_jails_shut() {
-    let Some((host, mut spec)) = network::copy("[network]\nmode = \"private\"\n") else {
-        return;
-    };
+    let (host, mut spec) = network::copy("[network]\nmode = \"private\"\n");
     let parent = Parent::make();
     spec.more += &["[limits]\n", &parent.line(), "tasks = 64\n"].concat();
     spec.build(&host).ok();

@@ -10,6 +10,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use disposable::DisposableHost;
+use disposable::harness::need_root;
 
 use super::control_groups::Parent;
 use super::fail_closed::closed;
@@ -17,11 +18,8 @@ use super::{LOG, compile, harlequin};
 use crate::support::{Spec, host_with_module, log_and_module};
 
 /// Disposable host with sshd running and the jail arkham, which has these limits.
-pub(crate) fn limited(
-    also: &[&'static str],
-    limits: &str,
-) -> Option<(Parent, DisposableHost, Spec)> {
-    host_with_module().map(|host| limit(host, also, limits))
+pub(crate) fn limited(also: &[&'static str], limits: &str) -> (Parent, DisposableHost, Spec) {
+    limit(host_with_module(), also, limits)
 }
 
 pub(crate) fn limit(
@@ -37,14 +35,12 @@ pub(crate) fn limit(
     (parent, host, spec)
 }
 
-#[test]
-fn every_session_is_in_its_jails_groups_and_they_go_with_the_last() {
-    let Some((parent, host, _)) = limited(
+#[disposable::test]
+fn sessions_are_in_the_cgroups_of_their_jail() {
+    let (parent, host, _) = limited(
         &["sleep"],
         "memory = \"256M\"\ncpu = \"50%\"\ncpu_weight = 50\ncpus = \"0\"\ntasks = 64\ndevices = []\nopen_files = 512\n",
-    ) else {
-        return;
-    };
+    );
     let _sshd = host.sshd();
     let login = harlequin(&host);
     let mut first = login.start([], "echo up; read -r line; exit 3");
@@ -72,11 +68,9 @@ fn every_session_is_in_its_jails_groups_and_they_go_with_the_last() {
 
 /// systemd marks a host that it runs by a directory; the groups of this machine are those of v1, as
 /// if systemd had been configured so at boot.
-#[test]
-fn where_systemd_keeps_groups_of_v1_those_of_jails_are_made_beside_its_own() {
-    let Some(host) = host_with_module() else {
-        return;
-    };
+#[disposable::test]
+fn v1_cgroups_are_created_beside_those_of_systemd() {
+    let host = host_with_module();
     host.sh("mkdir -p /run/systemd/system").ok();
     let (parent, host, _) = limit(host, &[], "memory = \"256M\"\ntasks = 64\ndevices = []\n");
     let _sshd = host.sshd();
@@ -127,11 +121,9 @@ const HOG: &str = r#"
         puts("had it all");
     }"#;
 
-#[test]
+#[disposable::test]
 fn a_fork_bomb_stops_at_tasks() {
-    let Some(host) = host_with_module() else {
-        return;
-    };
+    let host = host_with_module();
     compile(&host, "forks", FORKS);
     compile(&host, "bomb", BOMB);
     let (parent, host, _) = limit(host, &["forks", "bomb"], "tasks = 32\n");
@@ -167,11 +159,9 @@ fn a_fork_bomb_stops_at_tasks() {
     parent.until_empty();
 }
 
-#[test]
+#[disposable::test]
 fn who_takes_too_much_memory_is_killed_in_his_jail_alone() {
-    let Some(host) = host_with_module() else {
-        return;
-    };
+    let host = host_with_module();
     compile(&host, "hog", HOG);
     let (parent, host, _) = limit(host, &["hog"], "memory = \"64M\"\n");
     let _sshd = host.sshd();
@@ -189,11 +179,9 @@ fn who_takes_too_much_memory_is_killed_in_his_jail_alone() {
     parent.until_empty();
 }
 
-#[test]
+#[disposable::test]
 fn a_busy_loop_gets_its_share_of_a_processor() {
-    let Some((parent, host, _)) = limited(&[], "cpu = \"20%\"\ncpu_weight = 10000\n") else {
-        return;
-    };
+    let (parent, host, _) = limited(&[], "cpu = \"20%\"\ncpu_weight = 10000\n");
     let _sshd = host.sshd();
     let login = harlequin(&host);
     let mut running = login.start([], "echo up; while :; do :; done & while :; do :; done");
@@ -227,11 +215,9 @@ fn a_busy_loop_gets_its_share_of_a_processor() {
     assert!(used_by_control / 2.0 > 0.4, "{control:?}");
 }
 
-#[test]
+#[disposable::test]
 fn no_more_sessions_than_may_be() {
-    let Some((parent, host, _)) = limited(&[], "max_sessions = 2\n") else {
-        return;
-    };
+    let (parent, host, _) = limited(&[], "max_sessions = 2\n");
     let _sshd = host.sshd();
     let bob = host.plain_user("bob");
     let login = harlequin(&host);
@@ -271,14 +257,12 @@ fn no_more_sessions_than_may_be() {
     parent.until_empty();
 }
 
-#[test]
+#[disposable::test]
 fn enter_counts_and_is_limited_as_ssh_is() {
-    let Some((parent, host, _)) = limited(
+    let (parent, host, _) = limited(
         &["sleep"],
         "tasks = 20\nmemory = \"64M\"\nopen_files = 100\n",
-    ) else {
-        return;
-    };
+    );
     let mut inside = host.spawn([
         "jailctl",
         "enter",
@@ -296,11 +280,9 @@ fn enter_counts_and_is_limited_as_ssh_is() {
     parent.until_empty();
 }
 
-#[test]
+#[disposable::test]
 fn disks_are_read_and_written_as_fast_as_was_said() {
-    if disposable::skipped() {
-        return;
-    }
+    need_root();
     // A real disk: files of the disposable host are in memory.
     let jails = std::env::current_exe()
         .expect("this program")
@@ -334,11 +316,9 @@ fn disks_are_read_and_written_as_fast_as_was_said() {
     assert_eq!(read, "", "reading is not limited");
 }
 
-#[test]
+#[disposable::test]
 fn a_device_that_is_not_named_cannot_be_opened() {
-    let Some(host) = host_with_module() else {
-        return;
-    };
+    let host = host_with_module();
     host.sh("mkdir /opt/nodes; mknod -m 666 /opt/nodes/zero c 1 5; mknod -m 666 /opt/nodes/tun c 10 200").ok();
     let mount = "[[mount]]\nsource = \"/opt/nodes\"\ntarget = \"/nodes\"\noptions = [\"rw\", \"dev\", \"nosuid\", \"noexec\"]\n";
     let (_parent, host, mut spec) = limit(host, &[], &format!("tasks = 64\n{mount}"));
@@ -370,11 +350,9 @@ fn a_device_that_is_not_named_cannot_be_opened() {
     }
 }
 
-#[test]
-fn a_host_that_cannot_keep_a_limit_is_told_so_when_the_jail_is_built() {
-    let Some((_parent, host, mut spec)) = limited(&[], "tasks = 64\n") else {
-        return;
-    };
+#[disposable::test]
+fn an_unsupported_limit_is_refused_by_build() {
+    let (_parent, host, mut spec) = limited(&[], "tasks = 64\n");
     let before = host.snapshot(["/etc", "/srv", "/var/lib/jailctl"]);
     let tasks = spec.more.clone();
     for (limits, breaks, fixes, said) in [
@@ -434,11 +412,9 @@ fn a_host_that_cannot_keep_a_limit_is_told_so_when_the_jail_is_built() {
     assert_eq!(host.snapshot(["/etc", "/srv", "/var/lib/jailctl"]), before);
 }
 
-#[test]
+#[disposable::test]
 fn without_its_limits_there_is_no_session() {
-    let Some((parent, host, _)) = limited(&[], "tasks = 64\n") else {
-        return;
-    };
+    let (parent, host, _) = limited(&[], "tasks = 64\n");
     let sshd = host.sshd();
     let bob = host.plain_user("bob");
     let policy = "/var/lib/jailctl/arkham/policy";

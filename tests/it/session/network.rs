@@ -8,8 +8,8 @@ use crate::support::{Spec, host_with_module};
 
 /// Disposable host with a neighbour: a network namespace with the address 192.0.2.2; the host has
 /// 192.0.2.1 and is its default gateway.
-pub(crate) fn copy(more: &str) -> Option<(DisposableHost, Spec)> {
-    let host = host_with_module()?;
+pub(crate) fn copy(more: &str) -> (DisposableHost, Spec) {
+    let host = host_with_module();
     compile(&host, "wire", include_str!("port_probe.c"));
     host.sh("unshare --net sleep infinity </dev/null >/dev/null 2>&1 & echo $! >/run/neighbour; until [ \"$(readlink /proc/$!/ns/net)\" != \"$(readlink /proc/self/ns/net)\" ]; do sleep 0.01; done
              ip link add wayne0 type veth peer name wayne1 netns $! && ip addr add 192.0.2.1/24 dev wayne0 && ip link set wayne0 up
@@ -19,7 +19,7 @@ pub(crate) fn copy(more: &str) -> Option<(DisposableHost, Spec)> {
     let mut spec = Spec::arkham(&key, &["wire", "grep"]);
     spec.more.push_str(more);
     spec.build(&host).ok();
-    Some((host, spec))
+    (host, spec)
 }
 
 const TUTORIAL: &str = "[network]\nmode = \"private\"\nallow_in = [\"tcp/80\"]\nallow_out = [\"tcp/443\", \"udp/53\"]\n";
@@ -60,11 +60,9 @@ pub(crate) fn settle(host: &DisposableHost) {
     host.until("! pgrep -x jailctl-keeper >/dev/null && ! pgrep -u harlequin >/dev/null");
 }
 
-#[test]
+#[disposable::test]
 fn the_network_of_the_tutorial() {
-    let Some((host, _)) = copy(TUTORIAL) else {
-        return;
-    };
+    let (host, _) = copy(TUTORIAL);
     let before = networks(&host);
     let _sshd = host.sshd();
     let harlequin = harlequin(&host);
@@ -161,11 +159,9 @@ fn the_network_of_the_tutorial() {
     );
 }
 
-#[test]
-fn sessions_of_a_jail_share_its_network_and_the_last_one_ends_it() {
-    let Some((host, _)) = copy(TUTORIAL) else {
-        return;
-    };
+#[disposable::test]
+fn sessions_share_the_network_of_their_jail() {
+    let (host, _) = copy(TUTORIAL);
     let before = networks(&host);
     let _sshd = host.sshd();
     let harlequin = harlequin(&host);
@@ -212,11 +208,9 @@ fn sessions_of_a_jail_share_its_network_and_the_last_one_ends_it() {
     assert_eq!(networks(&host), before);
 }
 
-#[test]
-fn what_a_killed_keeper_leaves_goes_with_the_next_one_or_with_the_jail() {
-    let Some((host, _)) = copy(TUTORIAL) else {
-        return;
-    };
+#[disposable::test]
+fn leftovers_of_a_killed_init_are_cleaned_up() {
+    let (host, _) = copy(TUTORIAL);
     let before = networks(&host);
     let _sshd = host.sshd();
     let harlequin = harlequin(&host);
@@ -238,11 +232,9 @@ fn what_a_killed_keeper_leaves_goes_with_the_next_one_or_with_the_jail() {
     }
 }
 
-#[test]
+#[disposable::test]
 fn rules_that_change_hold_for_who_is_in() {
-    let Some((host, mut spec)) = copy(TUTORIAL) else {
-        return;
-    };
+    let (host, mut spec) = copy(TUTORIAL);
     let _sshd = host.sshd();
     let harlequin = harlequin(&host);
     let _other = serve_in(&harlequin, "wire serve tcp 8080");
@@ -266,11 +258,9 @@ fn rules_that_change_hold_for_who_is_in() {
     assert_eq!(spec.build(&host).ok().text(), "arkham: nothing to do");
 }
 
-#[test]
+#[disposable::test]
 fn jails_reach_each_other_only_where_both_say_so() {
-    let Some((host, _)) = copy(TUTORIAL) else {
-        return;
-    };
+    let (host, _) = copy(TUTORIAL);
     let key = host.key("selina");
     let mut elba = Spec::arkham(&key, &["wire"]);
     elba.name = "elba";
@@ -311,11 +301,9 @@ fn jails_reach_each_other_only_where_both_say_so() {
     assert_eq!(networks(&host), before);
 }
 
-#[test]
+#[disposable::test]
 fn a_host_that_passes_nothing_on_does_so_for_jails_alone() {
-    let Some((host, spec)) = copy(TUTORIAL) else {
-        return;
-    };
+    let (host, spec) = copy(TUTORIAL);
     // A second neighbour, which the first would reach by way of the host.
     host.sh("unshare --net sleep infinity </dev/null >/dev/null 2>&1 & echo $! >/run/second; until [ \"$(readlink /proc/$!/ns/net)\" != \"$(readlink /proc/self/ns/net)\" ]; do sleep 0.01; done
              ip link add kane0 type veth peer name kane1 netns $! && ip addr add 198.51.100.1/24 dev kane0 && ip link set kane0 up
@@ -368,11 +356,9 @@ fn a_host_that_passes_nothing_on_does_so_for_jails_alone() {
     assert_eq!(through(), reached);
 }
 
-#[test]
+#[disposable::test]
 fn what_would_take_something_from_others_is_refused() {
-    let Some((host, mut spec)) = copy("") else {
-        return;
-    };
+    let (host, mut spec) = copy("");
     let plain = spec.more.clone();
     let with = |spec: &mut Spec, rules: &str| spec.more = format!("{plain}[network]\n{rules}\n");
     let _server = serve(&host, "wire serve tcp 80");
@@ -424,11 +410,9 @@ fn what_would_take_something_from_others_is_refused() {
     assert_eq!(networks(&host), before);
 }
 
-#[test]
+#[disposable::test]
 fn names_are_asked_of_servers_that_the_jail_reaches() {
-    let Some((host, spec)) = copy("") else {
-        return;
-    };
+    let (host, spec) = copy("");
     let mut spec = spec;
     host.write(
         "/etc/resolv.conf",
@@ -456,11 +440,9 @@ fn names_are_asked_of_servers_that_the_jail_reaches() {
     );
 }
 
-#[test]
-fn a_network_that_cannot_be_made_lets_nobody_in_and_leaves_nothing() {
-    let Some((host, _)) = copy(TUTORIAL) else {
-        return;
-    };
+#[disposable::test]
+fn a_failed_network_refuses_the_session_and_leaves_nothing() {
+    let (host, _) = copy(TUTORIAL);
     let before = networks(&host);
     let _sshd = host.sshd();
     let bob = host.plain_user("bob");
@@ -492,11 +474,9 @@ fn a_network_that_cannot_be_made_lets_nobody_in_and_leaves_nothing() {
     harlequin.ssh("true").ok();
 }
 
-#[test]
+#[disposable::test]
 fn what_is_forwarded_comes_from_the_jails_network() {
-    let Some((host, _)) = copy(TUTORIAL) else {
-        return;
-    };
+    let (host, _) = copy(TUTORIAL);
     // An administrator's setting, before the lines of the jail.
     host.write("/etc/ssh/sshd_config.d/01-admin.conf", "Match Group jail-arkham\n    AllowTcpForwarding yes\n    DisableForwarding no\n    PermitOpen any\n");
     let _sshd = host.sshd();

@@ -48,11 +48,9 @@ fn slow_down(host: &DisposableHost) -> String {
 
 /// Between PAM's account check and chroot(2) sshd's process has user id 0 and the root directory of
 /// the host.
-#[test]
-fn a_login_that_has_not_arrived_yet_counts_as_somebody_in_the_jail() {
-    let Some(host) = host_with_module() else {
-        return;
-    };
+#[disposable::test]
+fn a_login_in_progress_counts_as_a_session() {
+    let host = host_with_module();
     let (plain, harlequin) = plain_arkham(&host, &["sleep"]);
     let _sshd = host.sshd();
     let stack = slow_down(&host);
@@ -76,11 +74,9 @@ fn a_login_that_has_not_arrived_yet_counts_as_somebody_in_the_jail() {
     assert_eq!(reach(&host, &harlequin), Reach::Jail);
 }
 
-#[test]
-fn who_is_dropped_while_he_is_on_his_way_in_keeps_the_host_from_nothing() {
-    let Some(host) = host_with_module() else {
-        return;
-    };
+#[disposable::test]
+fn dropping_a_user_during_login_does_not_block() {
+    let host = host_with_module();
     let (alice, bob) = (host.key("alice"), host.key("bob"));
     let build = |users: &[(&str, &Key)]| {
         let text = acme("binaries = [\"bash\", \"sleep\"]", users);
@@ -105,11 +101,9 @@ fn who_is_dropped_while_he_is_on_his_way_in_keeps_the_host_from_nothing() {
 
 /// sshd uses the configuration of the time when the connection was made, until the user has
 /// authenticated.
-#[test]
-fn a_connection_of_before_leads_neither_into_the_plain_chroot_nor_out_of_a_session() {
-    let Some(host) = host_with_module() else {
-        return;
-    };
+#[disposable::test]
+fn earlier_connections_stay_in_their_kind_of_session() {
+    let host = host_with_module();
     let (plain, _) = plain_arkham(&host, &["sleep"]);
     let sshd = host.sshd();
     host.write(
@@ -147,11 +141,9 @@ fn a_connection_of_before_leads_neither_into_the_plain_chroot_nor_out_of_a_sessi
 }
 
 /// With `--no-reload` sshd keeps its old configuration, but uses the new PAM service.
-#[test]
-fn until_sshd_is_told_nobody_gets_into_the_jail_by_its_own_directory() {
-    let Some(host) = host_with_module() else {
-        return;
-    };
+#[disposable::test]
+fn before_the_reload_the_root_cannot_be_entered() {
+    let host = host_with_module();
     let (plain, _) = plain_arkham(&host, &[]);
     let sshd = host.sshd();
     let spec = own(&plain).put(&host);
@@ -165,11 +157,9 @@ fn until_sshd_is_told_nobody_gets_into_the_jail_by_its_own_directory() {
 
 /// The content of a family can change without its spec: by a template of the host, or of a new
 /// version of jailctl.
-#[test]
+#[disposable::test]
 fn an_update_tells_sshd_of_a_whole_family_or_of_none() {
-    let Some(host) = host_with_module() else {
-        return;
-    };
+    let host = host_with_module();
     let (alice, bob) = (host.key("alice"), host.key("bob"));
     let template = |more: &str| {
         let text = format!("binaries = [\"bash\", \"ls\", \"cat\", \"sleep\"]\n{more}");

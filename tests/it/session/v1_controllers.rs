@@ -5,11 +5,9 @@ use super::control_groups::Parent;
 use super::harlequin;
 use crate::support::{Spec, host_with_module};
 
-#[test]
+#[disposable::test]
 fn packets_and_huge_pages_are_limited_where_v1_has_the_controllers() {
-    let Some(host) = host_with_module() else {
-        return;
-    };
+    let host = host_with_module();
     let parent = Parent::make();
     let line = parent.line();
     let name = line.split(['/', '"']).nth(2).expect("the test's group");

@@ -9,15 +9,15 @@ use crate::support::{Spec, host_with_module};
 /// Programs that inspect the system; they are the host's, so both users have them.
 const EYES: [&str; 5] = ["ps", "ipcs", "hostname", "kill", "passer"];
 
-fn eyes(more: &str) -> Option<(DisposableHost, Spec)> {
-    let host = host_with_module()?;
+fn eyes(more: &str) -> (DisposableHost, Spec) {
+    let host = host_with_module();
     compile(&host, "passer", include_str!("fd_passing.c"));
     let key = host.key("harlequin");
     let mut spec = Spec::arkham(&key, &EYES);
     spec.more.push_str("[namespaces]\n");
     spec.more.push_str(more);
     spec.build(&host).ok();
-    Some((host, spec))
+    (host, spec)
 }
 
 fn probe(host: &DisposableHost) -> Probe<'_> {
@@ -27,9 +27,9 @@ fn probe(host: &DisposableHost) -> Probe<'_> {
     }
 }
 
-#[test]
+#[disposable::test]
 fn processes_of_the_host_are_not_there() {
-    let Some((host, _)) = eyes("") else { return };
+    let (host, _) = eyes("");
     let sshd = host.sshd();
     let probe = probe(&host);
     let seen = probe.both(|login| {
@@ -51,9 +51,9 @@ fn processes_of_the_host_are_not_there() {
     assert_eq!(probe.jailed.ssh("echo $$").ok().text(), "3");
 }
 
-#[test]
+#[disposable::test]
 fn other_sessions_of_the_same_user_are_out_of_reach() {
-    let Some((host, _)) = eyes("") else { return };
+    let (host, _) = eyes("");
     let _sshd = host.sshd();
     let probe = probe(&host);
     for (login, sees) in [(&probe.jailed, false), (&probe.plain, true)] {
@@ -68,9 +68,9 @@ fn other_sessions_of_the_same_user_are_out_of_reach() {
     }
 }
 
-#[test]
+#[disposable::test]
 fn the_host_has_another_name() {
-    let Some((host, _)) = eyes("") else { return };
+    let (host, _) = eyes("");
     let _sshd = host.sshd();
     let name = probe(&host).both(|login| login.ssh("hostname").ok().text().to_owned());
     assert_eq!(
@@ -79,9 +79,9 @@ fn the_host_has_another_name() {
     );
 }
 
-#[test]
+#[disposable::test]
 fn shared_memory_of_the_host_is_not_there() {
-    let Some((host, _)) = eyes("") else { return };
+    let (host, _) = eyes("");
     let _sshd = host.sshd();
     host.sh("ipcmk -M 4321 -p 0666").ok();
     host.sh("echo >/dev/shm/of-the-host; chmod 666 /dev/shm/of-the-host")
@@ -93,11 +93,9 @@ fn shared_memory_of_the_host_is_not_there() {
     assert_eq!((files.jailed, files.plain), (false, true));
 }
 
-#[test]
+#[disposable::test]
 fn without_a_network_there_is_a_loopback_and_nothing_on_it() {
-    let Some((host, _)) = eyes("[network]\nmode = \"none\"\n") else {
-        return;
-    };
+    let (host, _) = eyes("[network]\nmode = \"none\"\n");
     let _sshd = host.sshd();
     host.sh("ip link add wayne0 type veth peer name wayne1 && ip link set wayne0 up")
         .ok();
@@ -124,9 +122,9 @@ fn without_a_network_there_is_a_loopback_and_nothing_on_it() {
     assert_eq!((sockets.jailed, sockets.plain), (false, true));
 }
 
-#[test]
-fn mounts_of_the_host_are_not_there_and_the_host_sees_none_of_ours() {
-    let Some((host, _)) = eyes("") else { return };
+#[disposable::test]
+fn mounts_of_host_and_session_are_separate() {
+    let (host, _) = eyes("");
     let _sshd = host.sshd();
     let before = host.read("/proc/self/mountinfo").lines().count();
     let probe = probe(&host);
@@ -154,9 +152,9 @@ fn mounts_of_the_host_are_not_there_and_the_host_sees_none_of_ours() {
     assert_eq!(session.run("cat /tmp/mine").1, "x");
 }
 
-#[test]
+#[disposable::test]
 fn the_hosts_control_groups_have_no_names() {
-    let Some((host, _)) = eyes("") else { return };
+    let (host, _) = eyes("");
     let sshd = host.sshd();
     // Shared with the machine by every disposable host, so the name is of this test alone and is
     // deleted at the end.
@@ -189,9 +187,9 @@ fn giver(login: &Login<'_>, address: &str) -> Running {
     giver
 }
 
-#[test]
+#[disposable::test]
 fn a_directory_handed_from_session_to_session_leads_nowhere() {
-    let Some((host, _)) = eyes("") else { return };
+    let (host, _) = eyes("");
     let _sshd = host.sshd();
     let probe = probe(&host);
     // Two sessions of one user, by a socket in the home directory.
@@ -222,11 +220,9 @@ fn a_directory_handed_from_session_to_session_leads_nowhere() {
     assert_eq!(probe.jailed.ssh("passer take @elba").ok().text(), seen);
 }
 
-#[test]
+#[disposable::test]
 fn the_ways_that_a_handed_directory_would_lead_are_real() {
-    let Some(host) = host_with_module() else {
-        return;
-    };
+    let host = host_with_module();
     compile(&host, "passer", include_str!("fd_passing.c"));
     let mut logins = Vec::new();
     for (name, user) in [("arkham", "harlequin"), ("elba", "selina")] {
