@@ -1,4 +1,5 @@
-//! What went wrong, in the shape that every layer reports it and `show` prints it: what, why, hints, and the spec's lines where they matter.
+//! Errors as every layer returns them and `show` prints them: what, why, hints, and spans of the
+//! spec.
 
 use std::fmt;
 use std::io;
@@ -6,52 +7,54 @@ use std::path::Path;
 
 use crate::span::Span;
 
-/// The exit statuses of the command other than 0, and what they mean.
+/// Kinds of errors. The number is the exit status of the command; 0 is success.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// The answer is no: drift, findings, changes with `plan --exit-code`. Status 1.
+    /// Negative result: drift, problems found, changes with `plan --exit-code`. Status 1.
     Negative = 1,
-    /// Usage, a bad spec, or a program that a spec names and the host lacks. Status 2.
+    /// Wrong usage, a wrong spec, or a program of a spec that the host does not have. Status 2.
     Spec = 2,
-    /// An object that a program needs was not found. Status 3.
+    /// A shared object that a program needs was not found. Status 3.
     LibraryNotFound = 3,
-    /// It could not be done; the host is as it was. Status 4.
+    /// The operation failed; the host is as it was before. Status 4.
     Failed = 4,
-    /// Another jailctl holds the lock, or somebody else took an id meanwhile. Status 5.
+    /// Another jailctl holds the lock, or another program took an id between plan and build. Status
+    /// 5.
     Busy = 5,
-    /// It was done, and the word of it could not be delivered. Status 6.
+    /// The operation succeeded, and its output could not be written. Status 6.
     OutputFailed = 6,
 }
 
 impl ErrorKind {
-    /// Its name in JSON.
+    /// Name of the kind in JSON.
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Negative => "no",
+            Self::Negative => "negative",
             Self::Spec => "spec",
-            Self::LibraryNotFound => "missing",
+            Self::LibraryNotFound => "library_not_found",
             Self::Failed => "failed",
             Self::Busy => "busy",
-            Self::OutputFailed => "unsaid",
+            Self::OutputFailed => "output_failed",
         }
     }
 }
 
-/// One thing that is wrong: what, why, how to mend it, and where in the spec it was said.
+/// One error or warning: what is wrong, why, how to fix it, and the span of the spec that caused
+/// it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// What is wrong: lower case, values in backticks, no full stop.
     pub what: String,
-    /// Why, where `what` does not say so already.
+    /// Reason, unless `what` contains it.
     pub why: Option<String>,
-    /// What to do about it, each a sentence of its own.
+    /// How to fix it: a sentence for each hint.
     pub hints: Vec<String>,
-    /// The place in a spec or template that led here, with the words that stand under its marker.
+    /// Span in a spec or template that caused the finding, with the label below its marker.
     pub site: Option<(Span, String)>,
 }
 
 impl Finding {
-    /// A finding without a place.
+    /// A finding without reason, hints and span.
     pub fn new(what: impl Into<String>) -> Self {
         Self {
             what: what.into(),
@@ -75,7 +78,7 @@ impl Finding {
         self
     }
 
-    /// Adds the place in the spec; `label` stands under the marker there and may be empty.
+    /// Adds the span; `label` is printed below the marker and may be empty.
     #[must_use]
     pub fn with_span(mut self, site: &Span, label: impl Into<String>) -> Self {
         self.site = Some((site.clone(), label.into()));
@@ -93,20 +96,20 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Why a verb did not do its work. Holds every finding, not only the first.
+/// Failure of a verb, with every finding and not only the first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
-    /// Decides the exit status.
+    /// Kind of the error, which is the exit status.
     pub kind: ErrorKind,
-    /// At least one.
+    /// Findings, at least one.
     pub findings: Vec<Finding>,
 }
 
-/// The result of everything that can fail.
+/// Result of every fallible function.
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
-    /// An error of one finding.
+    /// An error with one finding.
     pub fn new(kind: ErrorKind, finding: Finding) -> Self {
         Self {
             kind,
@@ -114,24 +117,25 @@ impl Error {
         }
     }
 
-    /// Status 4: `what` could not be done.
+    /// An error of kind [`ErrorKind::Failed`]: `what` could not be done.
     pub fn failed(what: impl Into<String>) -> Self {
         Self::new(ErrorKind::Failed, Finding::new(what))
     }
 
-    /// Status 4: a system call on `path` failed. `deed` completes "could not …", as `read` or `exchange`.
-    pub fn io(deed: &str, path: &Path, source: &io::Error) -> Self {
+    /// An error of kind [`ErrorKind::Failed`]: a system call on `path` failed. `action` completes
+    /// "could not ...", for example `read` or `exchange`.
+    pub fn io(action: &str, path: &Path, source: &io::Error) -> Self {
         Self::new(
             ErrorKind::Failed,
             Finding::new(format!(
-                "could not {deed} `{}`",
+                "could not {action} `{}`",
                 path.display().to_string().escape_debug()
             ))
             .why(os_error_text(source)),
         )
     }
 
-    /// Adds what else is wrong. The first error decides the exit status.
+    /// Adds the findings of `next`. The kind of the first error stays.
     pub fn merge(errors: &mut Option<Self>, next: Self) {
         match errors {
             Some(error) => error.findings.extend(next.findings),
@@ -178,7 +182,7 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// An operating system error as a person says it: lower case, without the number.
+/// Text of an operating system error as in messages: lower case, without the number.
 pub fn os_error_text(error: &io::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or(&text);

@@ -12,13 +12,13 @@
 //! ```
 //!
 //! [`plan::build_plan`] is the middle: it reads the host (`observe`), calls [`resolve::resolve`],
-//! compares the jail as it is to be with the jail as it was built (`compare`), and puts the steps into
-//! their order (`order`). It reads only, so that `jailctl plan` is the first half of `jailctl build`.
-//! `check` is the same plan of the spec as built: each of its steps is a difference.
+//! compares the jail as it is to be with the jail as it was built (`compare`), and puts the steps
+//! into their order (`order`). It reads only, so that `jailctl plan` is the first half of `jailctl
+//! build`. `check` is the same plan of the spec as built: each of its steps is a difference.
 //!
-//! [`apply`] executes the steps and decides nothing. The undo of each step is in a journal before the
-//! step is executed, so that an error, or the next run after one that was interrupted, undoes all steps
-//! before it; and a new tree is tested before it is live.
+//! [`apply`] executes the steps and decides nothing. The undo of each step is in a journal before
+//! the step is executed, so that an error, or the next run after one that was interrupted, undoes
+//! all steps before it; and a new tree is tested before it is live.
 //!
 //! # Modules
 //!
@@ -35,11 +35,11 @@
 //! | output | [`cli`] | arguments, exit status, and the only prints |
 //! | shared | [`error`], [`span`], [`names`] | findings, source texts, validated names and paths |
 //!
-//! A module uses only modules before it: `error`, `span`, `names` · `host`, `spec` · `elf` · `resolve` ·
-//! `plan` · `apply`, `doctor` · `show` · `cli`. A test keeps this order, and clippy's
+//! A module uses only modules before it: `error`, `span`, `names` · `host`, `spec` · `elf` ·
+//! `resolve` · `plan` · `apply`, `doctor` · `show` · `cli`. A test keeps this order, and clippy's
 //! `disallowed-methods` keep file system calls and processes inside `host`. A host is a value: the
-//! running system, or a directory (`--root DIR`). The kernel side of sessions is a crate of its own,
-//! `jailctl-session`, which the PAM module shares.
+//! running system, or a directory (`--root DIR`). The kernel side of sessions is a crate of its
+//! own, `jailctl-session`, which the PAM module shares.
 //!
 //! Start reading at [`plan::build_plan`]; [`resolve::Tree`] and [`plan::Step`] are its two nouns.
 //!
@@ -51,10 +51,10 @@
 //! - **root**: the directory on the host that becomes `/` in a jail.
 //! - **spec**: the TOML file that describes a jail, [`spec::Spec`].
 //! - **template**: a named partial spec that a spec includes, [`spec::Templates`].
-//! - **family**: jails of one spec, one for each user, with `%u` in their root; a **member** is one of
-//!   them.
-//! - **adopted account**: an account that existed before; it is restored, never deleted, when it leaves
-//!   the jail.
+//! - **family**: jails of one spec, one for each user, with `%u` in their root; a **member** is one
+//!   of them.
+//! - **adopted account**: an account that existed before; it is restored, never deleted, when it
+//!   leaves the jail.
 //! - **gecos tag**: the comment field in passwd(5) that names the jail of an account,
 //!   [`resolve::gecos_tag`].
 //! - **way in**: a kind of connection that the spec allows: shell, sftp, forward,
@@ -113,7 +113,8 @@
 //! - **init**: process 1 of the pid namespace of a session, see pid_namespaces(7).
 //! - **slice**: the systemd.slice(5) of a jail, `jailctl-NAME.slice`, whose cgroup has the limits.
 //! - **scope**: the systemd.scope(5) of one session in that slice.
-//! - **register**: the files below `/run/jailctl/net` that record which jails have a network in use.
+//! - **register**: the files below `/run/jailctl/net` that record which jails have a network in
+//!   use.
 //! - **host view**: read access to a host, [`host::HostView`].
 #![forbid(unsafe_code)]
 
@@ -123,6 +124,7 @@ pub mod doctor;
 pub mod elf;
 pub mod error;
 pub mod host;
+pub mod layout;
 pub mod names;
 pub mod plan;
 pub mod resolve;

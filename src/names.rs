@@ -1,4 +1,4 @@
-//! The words of the flow as types: a value that must obey a rule cannot be made otherwise.
+//! Names and paths as types: a value that breaks the rule of its type does not exist.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -6,21 +6,28 @@ use std::path::{Component, Path};
 
 use serde::{Deserialize, Serialize};
 
-/// Why a string is not a name or a path of the kind asked for: a sentence fragment that fits after "`x` ".
+use crate::layout::{GROUP_PATTERN, GROUP_PREFIX};
+
+/// Reason why a text is no valid name or path: a fragment that completes "`x` ...".
 pub type InvalidName = &'static str;
 
-/// A jail's name: `[a-z][a-z0-9_-]{0,26}`, so that the group `jail-<name>` fits the 32 characters of useradd(8).
+/// Name of a jail: `[a-z][a-z0-9_-]{0,26}`, so that the group `jail-<name>` fits the 32 characters
+/// of useradd(8).
 ///
-/// Where one spec stands for a jail of each user, each has the name `<family>.<user>`: the family's is what people choose, and no such name has a `.`.
+/// A spec with `%u` describes a family: a jail for each user, named `<family>.<user>`. Names in
+/// specs have no `.`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct JailName(String);
 
 impl JailName {
-    /// Longest name allowed.
+    /// Longest name, in characters.
     pub const MAX: usize = 27;
 
-    /// Checks `text` against the rule for names that people choose.
+    /// Checks `text` against the rule for names in specs.
+    ///
+    /// # Errors
+    /// The reason, if `text` breaks the rule.
     pub fn new(text: &str) -> Result<Self, InvalidName> {
         if text.is_empty() {
             return Err("is empty");
@@ -37,7 +44,10 @@ impl JailName {
         Ok(Self(text.to_owned()))
     }
 
-    /// The name of a jail that is there: one that somebody chose, or `<family>.<user>`.
+    /// Name of an existing jail: a name of a spec, or `<family>.<user>`.
+    ///
+    /// # Errors
+    /// The reason, if `text` is neither.
     pub fn parse(text: &str) -> Result<Self, InvalidName> {
         match text.split_once('.') {
             Some((family, user)) => Ok(Self::new(family)?.for_user(&UserName::new(user)?)),
@@ -45,7 +55,7 @@ impl JailName {
         }
     }
 
-    /// The name of the jail that `user` has in this family, or in the family of this jail.
+    /// Name of the jail of `user` in this family, or in the family of this member.
     #[must_use]
     pub fn for_user(&self, user: &UserName) -> Self {
         Self(format!("{}.{user}", self.family_name()))
@@ -56,17 +66,18 @@ impl JailName {
         &self.0
     }
 
-    /// The family's part of a member's name, and any other name whole: what names that which members share.
+    /// Name of the family of a member, and the whole name of any other jail: the name of everything
+    /// that members share.
     pub fn family_name(&self) -> &str {
         self.0.split('.').next().unwrap_or(&self.0)
     }
 
-    /// Whether it is the name of a member of a family.
+    /// Whether this is the name of a member of a family.
     pub fn is_member(&self) -> bool {
         self.0.contains('.')
     }
 
-    /// Whether it is another member of the family that `other` is a member of.
+    /// Whether this is the name of another member of the family of `other`.
     pub fn is_sibling(&self, other: &Self) -> bool {
         self.is_member()
             && other.is_member()
@@ -74,27 +85,31 @@ impl JailName {
             && self.family_name() == other.family_name()
     }
 
-    /// The pattern of ssh_config(5) for the groups of all jails.
+    /// Pattern of ssh_config(5) for the groups of all jails.
     pub fn groups() -> &'static str {
-        "jail-*"
+        GROUP_PATTERN
     }
 
-    /// The primary group of the jail's accounts, which its sshd snippet matches. The members of a family share it.
+    /// Primary group of the accounts of the jail, which its sshd snippet matches. All members of a
+    /// family have the same group.
     pub fn group(&self) -> String {
-        format!("jail-{}", self.family_name())
+        format!("{GROUP_PREFIX}{}", self.family_name())
     }
 }
 
-/// A user's name: `[a-z_][a-z0-9_-]{0,31}` and not only digits.
+/// Name of a user: `[a-z_][a-z0-9_-]{0,31}`, as useradd(8) accepts it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct UserName(String);
 
 impl UserName {
-    /// Longest name allowed, as in useradd(8).
+    /// Longest name, in characters, as in useradd(8).
     pub const MAX: usize = 32;
 
     /// Checks `text` against the rule.
+    ///
+    /// # Errors
+    /// The reason, if `text` breaks the rule.
     pub fn new(text: &str) -> Result<Self, InvalidName> {
         if text.is_empty() {
             return Err("is empty");
@@ -121,15 +136,20 @@ fn is_name_byte(byte: u8) -> bool {
     byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_' || byte == b'-'
 }
 
-/// A path inside a jail: absolute, UTF-8, without `.`, `..`, `//`, a trailing slash or control characters.
+/// Path inside a jail: absolute, UTF-8, without `.`, `..`, `//`, a slash at the end or control
+/// characters.
 ///
-/// It names a place of the tree; it is never handed to the kernel as it is, only resolved under a descriptor of the jail's root.
+/// It names an entry of the tree. It is never passed to the kernel as it is, only resolved below a
+/// descriptor of the root of the jail.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct JailPath(String);
 
 impl JailPath {
-    /// Checks `text` against the rule. Paths are taken as written: nothing is normalised.
+    /// Checks `text` against the rule. Nothing is normalised.
+    ///
+    /// # Errors
+    /// The reason, if `text` breaks the rule.
     pub fn new(text: &str) -> Result<Self, InvalidName> {
         if text == "/" {
             return Ok(Self(text.to_owned()));
@@ -143,7 +163,7 @@ impl JailPath {
         if text.chars().any(char::is_control) {
             return Err("has a control character");
         }
-        // By bytes: a tree has thousands of paths.
+        // By bytes, since a tree has thousands of paths.
         let mut parts = text.as_bytes()[1..].split(|byte| *byte == b'/');
         if parts.clone().any(<[u8]>::is_empty) {
             return Err("has an empty component (`//` or a `/` at the end)");
@@ -154,7 +174,7 @@ impl JailPath {
         Ok(Self(text.to_owned()))
     }
 
-    /// The jail's root itself.
+    /// Root of the jail.
     pub fn root() -> Self {
         Self("/".to_owned())
     }
@@ -164,13 +184,14 @@ impl JailPath {
         &self.0
     }
 
-    /// The path relative to the jail's root, for calls that take a descriptor of it: `/usr/bin` gives `usr/bin`, `/` gives `.`.
+    /// Path relative to the root of the jail, for calls that take a descriptor of the root:
+    /// `usr/bin` for `/usr/bin`, `.` for `/`.
     pub fn relative(&self) -> &Path {
         let rest = &self.0[1..];
         Path::new(if rest.is_empty() { "." } else { rest })
     }
 
-    /// The directory that holds this path; `None` for the root.
+    /// Directory that contains this path; `None` for the root.
     pub fn parent(&self) -> Option<Self> {
         match self.0.rfind('/')? {
             0 if self.0.len() == 1 => None,
@@ -179,17 +200,20 @@ impl JailPath {
         }
     }
 
-    /// The last component; empty for the root.
+    /// Last component; empty for the root.
     pub fn name(&self) -> &str {
         &self.0[self.0.rfind('/').map_or(0, |at| at + 1)..]
     }
 
-    /// The first component; empty for the root.
+    /// First component; empty for the root.
     pub fn top(&self) -> &str {
         self.0[1..].split('/').next().unwrap_or_default()
     }
 
-    /// `name`, which must be one component that the rule allows, below this path.
+    /// Path of `name` below this path; `name` is one component.
+    ///
+    /// # Errors
+    /// The reason, if the result breaks the rule.
     pub fn join(&self, name: &str) -> Result<Self, InvalidName> {
         if self.0 == "/" {
             Self::new(&format!("/{name}"))
@@ -198,12 +222,16 @@ impl JailPath {
         }
     }
 
-    /// Whether this path is `other` or lies below it.
+    /// Whether this path is `other` or below it.
     pub fn starts_with(&self, other: &Self) -> bool {
         Path::new(&self.0).starts_with(&other.0)
     }
 
-    /// Where `target`, as a symbolic link at this path says it, leads inside the jail; `..` stops at the root, as in chroot(2).
+    /// Path inside the jail that a symbolic link at this path with the text `target` resolves to;
+    /// `..` stops at the root, as in chroot(2).
+    ///
+    /// # Errors
+    /// The reason, if the result breaks the rule.
     pub fn link_target(&self, target: &Path) -> Result<Self, InvalidName> {
         let mut parts: Vec<&str> = Vec::new();
         if !target.is_absolute() {

@@ -1,22 +1,22 @@
-//! Where in a spec or template something was said, kept so that errors and reasons can show the line itself.
+//! Spans of specs and templates, so that errors and reasons can show the line of a value.
 
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// One text that was read as a spec or a template.
+/// Text of a spec or a template.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceText {
-    /// As the user named it: a path, or `template shell`.
+    /// Name of the text: the path as the user typed it, or `template shell`.
     pub name: String,
-    /// The whole text.
+    /// Whole text.
     pub text: String,
 }
 
-/// A stretch of one source.
+/// Part of one source text.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Span {
-    /// The text it lies in.
+    /// Text that contains the part.
     pub source: Arc<SourceText>,
     /// Byte offsets into the text.
     pub span: Range<usize>,
@@ -38,7 +38,7 @@ impl Span {
     }
 }
 
-/// `file:line`, the form that a manifest keeps.
+/// `file:line`, the form in manifests.
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.source.name, self.position().0)
@@ -52,11 +52,11 @@ impl fmt::Debug for Span {
     }
 }
 
-/// A value and where it was said.
+/// A value with its span.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spanned<T> {
     /// The value.
     pub value: T,
-    /// Where it was said.
+    /// Span of the value.
     pub site: Span,
 }

@@ -1,6 +1,6 @@
-//! What `packaging/` holds is made from the command line itself, and is as it would be made now.
+//! The files in `packaging/` are generated, and up to date.
 //!
-//! `UPDATE=1 cargo test --test packaging` writes it anew.
+//! `UPDATE=1 cargo test --test packaging` writes them again.
 #![expect(
     clippy::disallowed_methods,
     reason = "the files are compared and written as they are"
@@ -10,6 +10,7 @@ use std::env;
 use std::fs;
 use std::path::PathBuf;
 
+use jailctl::cli::command;
 use jailctl::cli::generate::{Shell, completions, page, verbs};
 
 /// Compares one file, or writes it where that was asked for.
@@ -42,7 +43,7 @@ fn completions_know_the_command_line() {
         (Shell::Zsh, "completions/_jailctl"),
         (Shell::Fish, "completions/jailctl.fish"),
     ] {
-        let text = completions(shell);
+        let text = completions(command(), shell);
         assert!(is_fresh(file, text.as_bytes()), "{file} is stale");
     }
 }
@@ -50,8 +51,10 @@ fn completions_know_the_command_line() {
 #[test]
 fn every_verb_has_its_manual_page() {
     let mut pages = 0;
-    for verb in std::iter::once(None).chain(verbs().map(Some)) {
-        let text = page(verb.as_deref()).expect("a page").expect("a verb");
+    for verb in std::iter::once(None).chain(verbs(&command()).map(Some)) {
+        let text = page(command(), verb.as_deref())
+            .expect("a page")
+            .expect("a verb");
         let name = verb.map_or_else(|| "jailctl".to_owned(), |verb| format!("jailctl-{verb}"));
         assert!(
             is_fresh(&format!("man/{name}.8"), text.as_bytes()),

@@ -1,5 +1,6 @@
-//! What `jailctl schema` prints, held against specs by a validator that knows nothing of jailctl: good ones pass, and so do the examples of every key;
-//! what jailctl itself refuses for its type, range or form does not.
+//! What `jailctl schema` prints, held against specs by a validator that knows nothing of jailctl:
+//! good ones pass, and so do the examples of every key; what jailctl itself refuses for its type,
+//! range or form does not.
 #![expect(clippy::disallowed_methods, reason = "the files are read as they are")]
 
 use std::fs;
@@ -56,6 +57,53 @@ fn the_specs_and_templates_that_come_along_obey() {
         }
     }
     assert!(files >= 5, "only {files} files");
+}
+
+/// A public key of ssh-ed25519, for documents that leave it out.
+const KEY: &str = "AAAAC3NzaC1lZDI1NTE5AAAAIKLW/9v1NuUyultBVkZJNjz2vNi4eV8Vq20GZ01ZeKPs";
+
+#[test]
+fn specs_in_documents_are_accepted() {
+    let validator = validator(SchemaKind::Spec);
+    let recipes = fs::read_dir("docs/recipes").expect("a directory");
+    let recipes = recipes.map(|file| file.expect("a file").path());
+    let mut specs = 0;
+    for path in recipes.chain(["README.md".into(), "docs/sessions.md".into()]) {
+        let document = fs::read_to_string(&path).expect("a text");
+        for (number, text) in blocks(&document) {
+            let name = format!("{}:{number}", path.display());
+            let errors: Vec<String> = validator
+                .iter_errors(&json(&text))
+                .map(|error| format!("{}: {error}", error.instance_path()))
+                .collect();
+            assert_eq!(errors, Vec::<String>::new(), "{name}");
+            let source = Arc::new(SourceText { name, text });
+            if let Err(error) = spec::load(&source, &BuiltIn) {
+                panic!("{}: {error}", source.name);
+            }
+            specs += 1;
+        }
+    }
+    assert!(specs >= 12, "only {specs} specs");
+}
+
+/// The TOML code blocks of a Markdown document that are whole specs, with the line that each begins
+/// in.
+fn blocks(document: &str) -> Vec<(usize, String)> {
+    let mut found = Vec::new();
+    let mut lines = document.lines().enumerate();
+    while let Some((number, line)) = lines.next() {
+        if line == "```toml" {
+            let block: Vec<&str> = (lines.by_ref().map(|(_, line)| line))
+                .take_while(|line| *line != "```")
+                .collect();
+            if block.iter().any(|line| line.starts_with("name ")) {
+                let text = block.join("\n").replace("AAAA…", KEY) + "\n";
+                found.push((number + 2, text));
+            }
+        }
+    }
+    found
 }
 
 /// A spec in which `line` stands in the table that has `key`, with what that table needs beside it.
@@ -161,7 +209,7 @@ const VALUES: &[&str] = &[
     "0022",
     "0700",
     "locked",
-    "keep",
+    "unchanged",
     "lockd",
     "sftp",
     "none",

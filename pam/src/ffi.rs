@@ -1,13 +1,11 @@
-//! libpam, as far as it is needed, behind safe functions.
+//! Safe functions for the part of libpam that the module uses.
 
 pub(crate) use std::ffi::c_char;
 use std::ffi::{CStr, CString, c_int, c_void};
 use std::marker::{PhantomData, PhantomPinned};
 use std::ptr::{self, NonNull};
 
-use crate::SessionData;
-
-/// libpam's, of which nobody else knows what is in it.
+/// Opaque handle of libpam, `pam_handle_t`.
 #[repr(C)]
 #[derive(Debug)]
 pub struct Handle {
@@ -15,10 +13,10 @@ pub struct Handle {
     unmovable: PhantomData<(*mut u8, PhantomPinned)>,
 }
 
-/// Under which the session is kept between the two calls.
+/// Name under which libpam stores the session between the two calls.
 const DATA_NAME: &CStr = c"jailctl-session";
 
-/// `_pam_types.h` of Linux-PAM.
+/// Constants of `_pam_types.h` of Linux-PAM.
 const PAM_SUCCESS: c_int = 0;
 const PAM_SESSION_ERR: c_int = 14;
 const PAM_IGNORE: c_int = 25;
@@ -44,7 +42,7 @@ unsafe extern "C" {
     fn pam_modutil_getgrgid(handle: *mut Handle, gid: libc::gid_t) -> *mut libc::group;
 }
 
-/// What a module answers.
+/// Return value of a function of the module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PamReturn {
     Success,
@@ -62,14 +60,14 @@ impl PamReturn {
     }
 }
 
-/// How loud a line in the log is: syslog(3).
+/// Priority of a line in the log: syslog(3).
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Priority {
     Info,
     Error,
 }
 
-/// What the module needs to know of an account.
+/// Fields of an account that the module uses.
 pub(crate) struct Account {
     pub(crate) shell: String,
     pub(crate) home: String,
@@ -77,14 +75,15 @@ pub(crate) struct Account {
     pub(crate) gid: u32,
 }
 
-/// libpam during one call of the module.
+/// Access to libpam during one call of the module.
 pub(crate) struct Pam(NonNull<Handle>);
 
 impl Pam {
-    /// `None` for a null pointer.
+    /// Wraps a handle; `None` for a null pointer.
     ///
     /// # Safety
-    /// Anything else is a handle that is valid as long as the value lives, and no other thread uses it.
+    /// A pointer that is not null is a handle that is valid as long as the value exists, and no
+    /// other thread uses it.
     pub(crate) unsafe fn new(handle: *mut Handle) -> Option<Self> {
         NonNull::new(handle).map(Self)
     }
@@ -93,35 +92,37 @@ impl Pam {
         self.0.as_ptr()
     }
 
-    /// The login name.
+    /// Login name.
     pub(crate) fn user(&self) -> Option<String> {
         let mut user = ptr::null();
-        // SAFETY: libpam sets `user` to a string that is its own, or leaves it. No prompt, since sshd has named the user long ago.
+        // SAFETY: libpam sets `user` to a string that it owns, or does not change it. No prompt,
+        // since sshd has set the user before.
         let code = unsafe { pam_get_user(self.handle(), &raw mut user, ptr::null()) };
-        // SAFETY: as above; it is copied at once.
+        // SAFETY: as above; the string is copied at once.
         (code == PAM_SUCCESS)
             .then(|| unsafe { text(user) })
             .flatten()
     }
 
-    /// Where the login comes from.
+    /// Remote host of the connection.
     pub(crate) fn remote_host(&self) -> Option<String> {
         let mut host = ptr::null();
-        // SAFETY: libpam sets `host` to a string that is its own, or to null.
+        // SAFETY: libpam sets `host` to a string that it owns, or to null.
         let code = unsafe { pam_get_item(self.handle(), PAM_RHOST, &raw mut host) };
-        // SAFETY: as above; it is copied at once.
+        // SAFETY: as above; the string is copied at once.
         (code == PAM_SUCCESS)
             .then(|| unsafe { text(host.cast()) })
             .flatten()
     }
 
-    /// The account of that name.
+    /// Account of a login name.
     pub(crate) fn account(&self, user: &str) -> Option<Account> {
         let user = CString::new(user).ok()?;
-        // SAFETY: a string that outlives the call. The answer is libpam's, and stays until it is done with.
+        // SAFETY: a string that outlives the call. libpam owns the result, which is valid as long
+        // as the handle.
         let found = unsafe { pam_modutil_getpwnam(self.handle(), user.as_ptr()).as_ref() }?;
         Some(Account {
-            // SAFETY: a string in that answer.
+            // SAFETY: a string in that result.
             shell: unsafe { text(found.pw_shell) }?,
             // SAFETY: likewise.
             home: unsafe { text(found.pw_dir) }?,
@@ -130,18 +131,19 @@ impl Pam {
         })
     }
 
-    /// The name of that group.
+    /// Name of a group.
     pub(crate) fn group(&self, gid: u32) -> Option<String> {
         // SAFETY: as for an account.
         let found = unsafe { pam_modutil_getgrgid(self.handle(), gid).as_ref() }?;
-        // SAFETY: a string in that answer.
+        // SAFETY: a string in that result.
         unsafe { text(found.gr_name) }
     }
 
-    /// Takes a variable out of the environment that the session will have.
+    /// Removes a variable from the environment of the session.
     pub(crate) fn unset(&self, name: &str) {
         if let Ok(name) = CString::new(name) {
-            // SAFETY: a string that outlives both calls. libpam complains to the log where there is nothing to take out.
+            // SAFETY: a string that outlives both calls. libpam logs an error for a variable that
+            // is not set.
             unsafe {
                 if !pam_getenv(self.handle(), name.as_ptr()).is_null() {
                     pam_putenv(self.handle(), name.as_ptr());
@@ -150,7 +152,7 @@ impl Pam {
         }
     }
 
-    /// Sets a variable of the environment that the session will have: pam_putenv(3).
+    /// Sets a variable of the environment of the session: pam_putenv(3).
     pub(crate) fn set(&self, name: &str, value: &str) {
         if let Ok(line) = CString::new(format!("{name}={value}")) {
             // SAFETY: a string that outlives the call, of which libpam keeps a copy.
@@ -158,59 +160,65 @@ impl Pam {
         }
     }
 
-    /// Writes a line into the host's log.
+    /// Writes a line into the log of the host.
     pub(crate) fn log(&self, priority: Priority, line: &str) {
         let priority = match priority {
             Priority::Info => libc::LOG_INFO,
             Priority::Error => libc::LOG_ERR,
         };
-        // A line has no NUL: names from passwd(5) and paths have none.
+        // A line has no NUL: neither names from passwd(5) nor paths have one.
         let line = CString::new(line).unwrap_or_default();
-        // SAFETY: the format takes the one string that follows it.
+        // SAFETY: the format has one conversion, for the string that follows it.
         unsafe { pam_syslog(self.handle(), priority, c"%s".as_ptr(), line.as_ptr()) };
     }
 
-    /// Leaves the session with libpam; whether it took it.
-    pub(crate) fn set_data(&self, open: SessionData) -> bool {
-        let data = Box::into_raw(Box::new(Some(open)));
-        // SAFETY: libpam keeps the pointer, and gives it to `forget` once.
+    /// Stores a value in libpam, for [`take_data`](Self::take_data). Returns `false` if libpam
+    /// refuses it.
+    pub(crate) fn set_data<T>(&self, value: T) -> bool {
+        let data = Box::into_raw(Box::new(Some(value)));
+        // SAFETY: libpam keeps the pointer, and passes it to `free_data` of the same type once.
         let code = unsafe {
             pam_set_data(
                 self.handle(),
                 DATA_NAME.as_ptr(),
                 data.cast(),
-                Some(free_data),
+                Some(free_data::<T>),
             )
         };
         if code != PAM_SUCCESS {
-            // SAFETY: libpam did not take it, so it is ours still.
+            // SAFETY: libpam has not taken the pointer, so it is still owned here.
             drop(unsafe { Box::from_raw(data) });
         }
         code == PAM_SUCCESS
     }
 
-    /// The session that was left with libpam; `None` if there was none, or if it was taken before.
-    pub(crate) fn take_data(&self) -> Option<SessionData> {
+    /// The stored value; `None` if there is none, or if it was taken before.
+    ///
+    /// # Safety
+    /// `T` is the type of every value that the module passes to [`set_data`](Self::set_data).
+    pub(crate) unsafe fn take_data<T>(&self) -> Option<T> {
         let mut data = ptr::null();
-        // SAFETY: libpam sets `data` to what was left under our name, or leaves it.
+        // SAFETY: libpam sets `data` to the pointer stored under this name, or does not change it.
         let code = unsafe { pam_get_data(self.handle(), DATA_NAME.as_ptr(), &raw mut data) };
-        let data = data.cast_mut().cast::<Option<SessionData>>();
-        // SAFETY: nobody but `keep` leaves anything under that name, and nobody else has it now.
+        let data = data.cast_mut().cast::<Option<T>>();
+        // SAFETY: only `set_data` stores anything under that name, with a value of this type as the
+        // caller guarantees, and no other reference to it exists.
         (code == PAM_SUCCESS)
             .then(|| unsafe { data.as_mut() }?.take())
             .flatten()
     }
 }
 
-/// Called by libpam when it is done, in whichever process that is: the session is left alone.
-extern "C" fn free_data(_handle: *mut Handle, data: *mut c_void, _status: c_int) {
+/// Drops the stored value. libpam calls this at its end, in whichever process that is: the session
+/// itself does not depend on the value.
+extern "C" fn free_data<T>(_handle: *mut Handle, data: *mut c_void, _status: c_int) {
     if !data.is_null() {
-        // SAFETY: made by `keep`, and given to us once.
-        drop(unsafe { Box::from_raw(data.cast::<Option<SessionData>>()) });
+        // SAFETY: created by `set_data` with the same type, and passed to this function once.
+        drop(unsafe { Box::from_raw(data.cast::<Option<T>>()) });
     }
 }
 
-/// A copy of a C string; `None` if there is none, or if it is not UTF-8.
+/// A copy of a C string; `None` for null, and for a string that is not UTF-8.
 ///
 /// # Safety
 /// `text` is null or points to a string that ends in NUL.
@@ -218,7 +226,7 @@ unsafe fn text(text: *const c_char) -> Option<String> {
     if text.is_null() {
         return None;
     }
-    // SAFETY: as promised to us.
+    // SAFETY: guaranteed by the caller.
     let text = unsafe { CStr::from_ptr(text) };
     text.to_str().ok().map(str::to_owned)
 }

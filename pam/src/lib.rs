@@ -1,15 +1,17 @@
-//! `pam_jailctl.so`: sshd's session phase for accounts that live in a jail.
+//! `pam_jailctl.so`: the PAM session phase of sshd for jailed accounts.
 //!
-//! `pam_sm_open_session` looks up whose jail the account is in, reads that jail's policy, and puts the calling process, sshd's for this one
-//! connection, into a session ([`jailctl_session::open`]), which ends with that process. `pam_sm_close_session` writes that down.
+//! `pam_sm_open_session` determines the jail of the account, reads the policy of that jail, and
+//! moves the calling process, sshd's for this one connection, into a session
+//! ([`jailctl_session::open`]), which ends with that process. `pam_sm_close_session` logs the end.
 //!
-//! - It fails closed: whatever goes wrong, a jailed account gets `PAM_SESSION_ERR` and a line in the log that says why. And if this
-//!   module were not called at all, sshd would have nothing to chroot(2) to.
-//! - An account that lives in no jail gets `PAM_IGNORE`, after one look at its login shell.
-//! - No panic leaves it: a build that unwinds stops it at the boundary, and one that aborts ends sshd's process of that one connection.
-//!   Both mean no session.
+//! - The module fails closed: after any error a jailed account gets `PAM_SESSION_ERR`, and a line
+//!   in the log with the reason. If the module is not called at all, there is no directory to which
+//!   sshd could chroot(2).
+//! - An account that is not jailed gets `PAM_IGNORE`, after one comparison of its login shell.
+//! - No panic crosses the C boundary: a build that unwinds stops it there, and one that aborts ends
+//!   sshd's process of that one connection. Both mean no session.
 //!
-//! It calls libpam and the C library only; [`ffi`] is all of libpam that it knows.
+//! The module calls libpam and the C library only; `ffi` declares what it uses of libpam.
 
 mod ffi;
 
@@ -19,16 +21,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use ffi::{Pam, PamReturn, Priority};
 use jailctl_session::cgroup::{leave_sshd, no_core_dumps};
+use jailctl_session::layout::{GROUP_PREFIX, JAIL_ROOT, SHELL_PREFIX};
 use jailctl_session::open::{self, Counted, Utmp};
 use jailctl_session::policy::Policy;
 
-/// How the login shells of jailed accounts begin. Nothing of the host's lies there.
-const SHELL_PREFIX: &str = "/jail/";
-/// How the homes of jailed accounts begin: what follows is the home as the jail has it.
-const JAIL_ROOT: &str = "/jail/root";
-/// How the groups of jails are called.
-const GROUP_PREFIX: &str = "jail-";
-/// What pam_systemd(8) says of the host, and pam_mail(8).
+/// Variables about the host that pam_systemd(8) and pam_mail(8) set.
 const HOST_ENV: [&str; 6] = [
     "XDG_RUNTIME_DIR",
     "XDG_SESSION_ID",
@@ -38,18 +35,18 @@ const HOST_ENV: [&str; 6] = [
     "MAIL",
 ];
 
-/// What is kept from the beginning of a session to its end.
+/// Data stored in libpam from the beginning of a session to its end.
 struct SessionData {
-    /// How the log calls it.
-    whose: String,
-    /// As long as it is kept, the session is counted; `None` for a plain chroot.
+    /// Jail, user and remote host, for the log.
+    context: String,
+    /// Counts the session as long as it is stored; `None` for a plain chroot.
     _session: Option<Counted>,
 }
 
-/// Begins a session; see pam_sm_open_session(3).
+/// Opens a session; see pam_sm_open_session(3).
 ///
 /// # Safety
-/// `handle` is libpam's, as it hands it to modules.
+/// `handle` is the handle that libpam passes to modules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pam_sm_open_session(
     handle: *mut ffi::Handle,
@@ -57,15 +54,15 @@ pub unsafe extern "C" fn pam_sm_open_session(
     _argc: c_int,
     _argv: *mut *const ffi::c_char,
 ) -> c_int {
-    // SAFETY: as promised to us.
+    // SAFETY: guaranteed by libpam.
     let pam = unsafe { Pam::new(handle) };
     catch_panic(pam, open)
 }
 
-/// Ends a session; see pam_sm_close_session(3).
+/// Closes a session; see pam_sm_close_session(3).
 ///
 /// # Safety
-/// `handle` is libpam's, as it hands it to modules.
+/// `handle` is the handle that libpam passes to modules.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pam_sm_close_session(
     handle: *mut ffi::Handle,
@@ -73,12 +70,13 @@ pub unsafe extern "C" fn pam_sm_close_session(
     _argc: c_int,
     _argv: *mut *const ffi::c_char,
 ) -> c_int {
-    // SAFETY: as promised to us.
+    // SAFETY: guaranteed by libpam.
     let pam = unsafe { Pam::new(handle) };
     catch_panic(pam, |pam| Ok(close(pam)))
 }
 
-/// The boundary: errors are logged, and neither they nor a panic let anybody in.
+/// Calls `act` at the C boundary: errors are logged, and after an error or a panic no session is
+/// opened.
 fn catch_panic(pam: Option<Pam>, act: impl FnOnce(&Pam) -> Result<PamReturn, String>) -> c_int {
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         let Some(pam) = pam else {
@@ -93,7 +91,7 @@ fn catch_panic(pam: Option<Pam>, act: impl FnOnce(&Pam) -> Result<PamReturn, Str
 }
 
 fn open(pam: &Pam) -> Result<PamReturn, String> {
-    let user = pam.user().ok_or("libpam does not say who logs in")?;
+    let user = pam.user().ok_or("libpam has no login name")?;
     let account = pam
         .account(&user)
         .ok_or_else(|| format!("there is no account `{}`", user.escape_debug()))?;
@@ -104,11 +102,11 @@ fn open(pam: &Pam) -> Result<PamReturn, String> {
     let jail = group
         .as_deref()
         .and_then(|group| group.strip_prefix(GROUP_PREFIX))
-        .ok_or_else(|| format!("the primary group of `{user}` is no jail's"))?;
+        .ok_or_else(|| format!("the primary group of `{user}` is not the group of a jail"))?;
     let from = pam.remote_host().unwrap_or_else(|| "unknown".to_owned());
-    let whose = format!("jail {jail}, user {user}, from {}", from.escape_debug());
+    let context = format!("jail {jail}, user {user}, from {}", from.escape_debug());
     let policy =
-        Policy::load_for_user(jail, &user).map_err(|error| format!("{error} ({whose})"))?;
+        Policy::load_for_user(jail, &user).map_err(|error| format!("{error} ({context})"))?;
     for name in HOST_ENV {
         pam.unset(name);
     }
@@ -116,30 +114,31 @@ fn open(pam: &Pam) -> Result<PamReturn, String> {
         pam.set("HOME", home);
     }
     open::new_session_keyring(account.uid, account.gid)
-        .map_err(|error| format!("{error} ({whose})"))?;
+        .map_err(|error| format!("{error} ({context})"))?;
     let counted_with_sshd = |error: Option<&dyn Display>| {
         if let Some(error) = error {
-            let line = format!("no control group of its own: {error} ({whose})");
+            let line = format!("no control group of its own: {error} ({context})");
             pam.log(Priority::Error, &line);
         }
     };
     let Some(policy) = policy else {
-        // A plain chroot, which is sshd's to make. What it uses is not to be taken from sshd, and no core of it reaches a handler of the host's.
-        no_core_dumps().map_err(|error| format!("{error} ({whose})"))?;
+        // A plain chroot, which sshd creates. Its resource usage does not count against sshd's
+        // unit, and no core of it reaches the core handler of the host.
+        no_core_dumps().map_err(|error| format!("{error} ({context})"))?;
         let error = leave_sshd(jail, &user).err();
         counted_with_sshd(error.as_ref().map(|error| error as _));
         pam.log(
             Priority::Info,
-            &format!("session opened: {whose}, plain chroot"),
+            &format!("session opened: {context}, plain chroot"),
         );
         let open = SessionData {
-            whose,
+            context,
             _session: None,
         };
-        return kept(pam, open);
+        return store(pam, open);
     };
-    let session =
-        open::open(&policy, &user, Utmp::Mirrored).map_err(|error| format!("{error} ({whose})"))?;
+    let session = open::open(&policy, &user, Utmp::Mirrored)
+        .map_err(|error| format!("{error} ({context})"))?;
     counted_with_sshd(session.in_sshds_group().map(|error| error as _));
     let mounts: Vec<String> = policy
         .mounts
@@ -149,32 +148,35 @@ fn open(pam: &Pam) -> Result<PamReturn, String> {
     pam.log(
         Priority::Info,
         &format!(
-            "session opened: {whose}, own {}, mounted {}",
+            "session opened: {context}, own {}, mounted {}",
             policy.summary(),
             mounts.join(" ")
         ),
     );
     let open = SessionData {
-        whose,
-        // sshd's process that becomes the user has a copy of whatever this one has open.
+        context,
+        // sshd's process that becomes the user has a copy of every descriptor of this one.
         _session: Some(session.into_counted()),
     };
-    kept(pam, open)
+    store(pam, open)
 }
 
-/// Keeps the session until it ends.
-fn kept(pam: &Pam, open: SessionData) -> Result<PamReturn, String> {
+/// Stores the session in libpam until it ends.
+fn store(pam: &Pam, open: SessionData) -> Result<PamReturn, String> {
     if !pam.set_data(open) {
-        return Err("libpam does not keep anything".to_owned());
+        return Err("libpam did not store the session".to_owned());
     }
     Ok(PamReturn::Success)
 }
 
-/// What is left of the session ends with sshd's process for the connection, which ends next.
+/// Logs the end. Everything else of the session ends with sshd's process for the connection, which
+/// exits next.
 fn close(pam: &Pam) -> PamReturn {
-    let Some(SessionData { whose, _session }) = pam.take_data() else {
+    // SAFETY: the module stores no other type.
+    let found = unsafe { pam.take_data::<SessionData>() };
+    let Some(SessionData { context, _session }) = found else {
         return PamReturn::Ignore;
     };
-    pam.log(Priority::Info, &format!("session closed: {whose}"));
+    pam.log(Priority::Info, &format!("session closed: {context}"));
     PamReturn::Success
 }

@@ -1,4 +1,4 @@
-//! What can go wrong here: few kinds, each with what was tried, on what, and the kernel's answer.
+//! Errors: a few kinds, each with the call that failed, its path, and the error of the kernel.
 
 use std::fmt;
 use std::io;
@@ -6,31 +6,37 @@ use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 
-/// Why a process could not be put in its place.
+/// Error of this crate.
 ///
-/// Displayed as one line in lower case without a full stop. Paths are shown escaped: a name chosen by a
+/// Displayed as one line in lower case without a full stop. Paths are escaped: a name chosen by a
 /// jailed user cannot move the cursor of the terminal that shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Error {
-    /// What was asked for is never done; nothing has happened.
+    /// The request is refused: by this crate before any effect, by systemd, or by nft(8).
     Refused(String),
+    /// The kernel or the configuration of the host does not support the request.
+    Unsupported(String),
+    /// Other processes did not end or release a lock in time. The request may be repeated.
+    Busy(String),
+    /// A file of jailctl is not as jailctl writes it.
+    Damaged(String),
     /// A system call failed.
     System {
-        /// What was tried: completes the sentence "could not …".
+        /// What could not be done: completes "could not …".
         what: &'static str,
-        /// On which path, where there is one.
+        /// Path of the call, if it has one.
         path: Option<PathBuf>,
-        /// The kernel's answer.
+        /// Error of the call.
         errno: Errno,
     },
-    /// Everything was in place, but the program could not be started.
+    /// The process was set up, but execve(2) failed.
     Start {
-        /// The program's path inside the jail.
+        /// Path of the program in the jail.
         program: PathBuf,
-        /// The kernel's answer.
+        /// Error of execve(2).
         errno: Errno,
-        /// What the kernel's answer leaves out, as far as it could be found.
+        /// Explanation that the errno does not contain, if there is one.
         hint: Option<String>,
     },
 }
@@ -44,7 +50,7 @@ impl Error {
         }
     }
 
-    /// For `map_err`: the failure of a call that has no path.
+    /// For `map_err`: error of a call without a path.
     pub(crate) fn of(what: &'static str) -> impl Fn(Errno) -> Self {
         move |errno| Self::System {
             what,
@@ -53,15 +59,15 @@ impl Error {
         }
     }
 
-    /// For `map_err` on what std does for us.
+    /// For `map_err` on calls of std.
     pub(crate) fn of_std(what: &'static str) -> impl Fn(io::Error) -> Self {
         move |error| Self::of(what)(errno_of(&error))
     }
 
-    /// The kernel's answer, where there was one.
+    /// Error number of the kernel, if a call failed.
     pub fn errno(&self) -> Option<Errno> {
         match self {
-            Self::Refused(_) => None,
+            Self::Refused(_) | Self::Unsupported(_) | Self::Busy(_) | Self::Damaged(_) => None,
             Self::System { errno, .. } | Self::Start { errno, .. } => Some(*errno),
         }
     }
@@ -70,20 +76,22 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Refused(why) => f.write_str(why),
+            Self::Refused(why) | Self::Unsupported(why) | Self::Busy(why) | Self::Damaged(why) => {
+                f.write_str(why)
+            }
             Self::System { what, path, errno } => {
                 write!(f, "could not {what}")?;
                 if let Some(path) = path {
-                    write!(f, " `{}`", shown(path))?;
+                    write!(f, " `{}`", escaped(path))?;
                 }
-                write!(f, ": {}", words(*errno))
+                write!(f, ": {}", errno_text(*errno))
             }
             Self::Start {
                 program,
                 errno,
                 hint,
             } => {
-                let (program, errno) = (shown(program), words(*errno));
+                let (program, errno) = (escaped(program), errno_text(*errno));
                 write!(f, "could not start `{program}` in the jail: {errno}")?;
                 hint.iter().try_for_each(|hint| write!(f, " ({hint})"))
             }
@@ -93,18 +101,18 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// std keeps the kernel's number for whatever the kernel refused; what std itself refuses (a NUL in a path) is EINVAL.
+/// std keeps the error number of the kernel; errors of std itself (a NUL in a path) are EINVAL.
 pub(crate) fn errno_of(error: &io::Error) -> Errno {
     Errno::from_io_error(error).unwrap_or(Errno::INVAL)
 }
 
 /// The path without control or invisible characters.
-pub(crate) fn shown(path: &Path) -> String {
+pub(crate) fn escaped(path: &Path) -> String {
     path.to_string_lossy().escape_debug().to_string()
 }
 
-/// "no such file or directory" rather than "No such file or directory (os error 2)".
-pub(crate) fn words(errno: Errno) -> String {
+/// "no such file or directory" instead of "No such file or directory (os error 2)".
+pub(crate) fn errno_text(errno: Errno) -> String {
     let full = io::Error::from(errno).to_string();
     let text = full.split(" (os error").next().unwrap_or(&full);
     let mut letters = text.chars();

@@ -1,8 +1,9 @@
-//! Ending every process of a user id at once, whoever forks meanwhile included.
+//! Killing every process of a user id at once, also those that fork meanwhile.
 //!
-//! kill(2) with the pid -1 walks the whole task list with the lock held that fork(2) needs to add to it, and a fork(2) in
-//! progress fails when its process has a fatal signal pending. One such call therefore ends all processes that the sender may
-//! signal. Signals sent one by one, to pids that were read from proc(5), always come too late for a process that forks and exits.
+//! kill(2) with the pid -1 walks the whole task list with the lock held that fork(2) needs to add
+//! to it, and a fork(2) in progress fails if its process has a fatal signal pending. So one such
+//! call kills all processes that the sender may signal. Signals sent one by one, to pids read from
+//! proc(5), always come too late for a process that forks and exits.
 
 use rustix::io::{Errno, retry_on_intr};
 use rustix::process::{DumpableBehavior, Pid, WaitOptions, set_dumpable_behavior, waitpid};
@@ -14,32 +15,36 @@ use crate::{Error, syscalls};
 
 /// Sends SIGKILL to every process whose real or saved user id is `uid`, in one kill(2) call.
 ///
-/// The call is made by a forked child whose *effective* user id is `uid`, and whose real and saved ones are `cover`: a process
-/// may signal another if its own real or effective id equals the real or saved id of the other (kill(2)). So the child reaches
-/// exactly the processes of `uid`, and none of them can signal, stop or trace the child. No process may have `cover` as its
-/// real or saved id. The child has no capability and is not dumpable.
+/// The call is made by a forked child whose *effective* user id is `uid`, and whose real and saved
+/// ones are `cover`: a process may signal another if its own real or effective id equals the real
+/// or saved id of the other (kill(2)). So the child reaches exactly the processes of `uid`, and
+/// none of them can signal, stop or trace the child. No process may have `cover` as its real or
+/// saved id. The child has no capability and is not dumpable.
 ///
-/// Only processes of the caller's pid namespace, and of those below it, are reached; never the caller.
+/// Only processes of the caller's pid namespace, and of those below it, are reached; never the
+/// caller.
 ///
 /// # Errors
-/// `Refused` for an id of 0 or of 4294967295 (`-1`), and where both ids are the same. `System` if the child could not be made
-/// or could not take the ids; then no signal was sent. That nobody has the id is no error.
+/// [`Error::Refused`] for an id of 0 or of 4294967295 (`-1`), and if both ids are the same.
+/// [`Error::System`] if the child could not be created or could not take the ids; then no signal
+/// was sent. It is no error if no process has the id.
 pub fn kill_user(uid: u32, cover: u32) -> Result<(), Error> {
     if [uid, cover].iter().any(|id| [0, u32::MAX].contains(id)) || uid == cover {
         return Err(Error::Refused(format!(
-            "processes of the user id {uid} cannot be ended under the cover of {cover}"
+            "processes of the user id {uid} cannot be killed with the real user id {cover}"
         )));
     }
-    let failed = Error::of("end all processes of a user id");
-    // SAFETY: the child makes system calls on two integers and ends with `_exit`: it neither allocates, locks, panics, returns nor
-    // unwinds, so locks that other threads held when it was copied do not matter.
+    let failed = Error::of("kill all processes of a user id");
+    // SAFETY: the child makes system calls on two integers and ends with `_exit`: it neither
+    // allocates, locks, panics, returns nor unwinds, so locks that other threads held at the fork
+    // do not matter.
     let forked = unsafe { libc::fork() };
     if forked == 0 {
         let code = match kill_as(Uid::from_raw(uid), Uid::from_raw(cover)) {
             Ok(()) => 0,
             Err(errno) => errno.raw_os_error(),
         };
-        // SAFETY: ends the process, and runs nothing of what it was forked from.
+        // SAFETY: ends the process, and runs no code of the process that forked it.
         unsafe { libc::_exit(code) };
     }
     syscalls::check(forked.into()).map_err(&failed)?;
@@ -55,8 +60,9 @@ pub fn kill_user(uid: u32, cover: u32) -> Result<(), Error> {
     }
 }
 
-/// What the child does. Any capability that were left (securebits(7) can keep them over a change of ids) would let the signal reach
-/// everybody, so the child looks before it sends.
+/// Sends the signal, in the child. With any capability left (securebits(7) can keep them over a
+/// change of ids) the signal would reach all processes, so the child verifies its capabilities
+/// first.
 fn kill_as(uid: Uid, cover: Uid) -> Result<(), Errno> {
     set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     set_thread_res_uid(cover, uid, cover)?;

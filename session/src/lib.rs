@@ -1,27 +1,72 @@
-//! Puts a process into a jail's session: namespaces, mounts, root directory, ids, terminal.
+//! Sessions of jails: moving a process into namespaces, mounts, control groups and a network, and
+//! running programs as users of a jail.
 //!
-//! This is the one crate of the workspace that may use `unsafe`, and it is meant to be read in one sitting. It knows
-//! nothing of specs or of what a jail is for: it gets open descriptors, ids and names, and it either does all that it
-//! promises or returns an [`Error`].
+//! This crate and the PAM module are the only ones of the workspace that may use `unsafe`, and each
+//! is small enough to be reviewed at once. The crate knows nothing of specs: its input are
+//! policies, open descriptors, ids and names, and it does everything that a function promises, or
+//! returns an [`Error`].
 //!
-//! - `namespace`: a thread with namespaces of its own, for what must not show on the host.
-//! - [`mount`]: bind mounts and tmpfs by descriptor, for use in there.
+//! Data:
+//! - [`policy`]: the sessions of a jail, as a file that a build writes.
+//! - [`layout`]: paths, file names and account conventions, shared with `jailctl` and the PAM
+//!   module. [`mountinfo`]: fields of the table of mounts.
+//!
+//! Sessions:
+//! - [`open`]: the calling process, and all that it starts, in a session: the order of the kernel
+//!   actions. For sshd by way of PAM, and for `jailctl enter`.
+//! - [`cgroup`]: limits that all sessions of a jail share, and freezing them.
+//! - [`network`]: the network that the sessions of a jail share.
+//! - `seccomp`: the system calls that a session may make.
+//! - [`kill_user`], in `kill`: killing all processes of a user id.
+//!
+//! Programs:
 //! - [`exec`]: a program in a jail, as one of its users, with nothing of the caller's.
-//! - [`policy`]: what the sessions of a jail are given, as a file that a build writes.
-//! - [`open`]: the calling process, and all that it starts, in namespaces of its own as the policy says. For sshd by way of PAM, and for `enter`.
-//! - [`cgroup`]: what all sessions of a jail may use together: control groups.
-//! - [`network`]: a network of a jail's own, which its sessions share.
-//! - `kill`: the end of every process of a user id.
-//! - `terminal`, `signals`: the caller's side of a session while it runs.
-//! - `seccomp`: the system calls that a session is kept from.
-//! - `place`: opening what is on the way without following it; `privileges`: giving them up.
-//! - `sys`: the system calls that no library has; `error`: what went wrong.
+//! - `pty`, `signals`: terminal and signals of the caller while a program runs.
+//! - `privileges`: dropping root.
+//!
+//! Calls:
+//! - [`private_mounts`], in `namespace`: a thread in new namespaces, for mounts that never show on
+//!   the host. [`mount`]: bind mounts and tmpfs by descriptor.
+//! - `open_nofollow`: opening paths without following links. `syscalls`: system calls that no
+//!   library offers.
+//!
+//! # Example
+//!
+//! A program in a session, as root and with one thread:
+//!
+//! ```no_run
+//! use std::path::Path;
+//!
+//! use jailctl_session::exec::{ExecRequest, ExitKind, run};
+//! use jailctl_session::open::{Utmp, open};
+//! use jailctl_session::policy::Policy;
+//!
+//! let Some(policy) = Policy::load("arkham")? else {
+//!     return Ok(()); // a plain chroot
+//! };
+//! let session = open(&policy, "harlequin", Utmp::None)?;
+//! let ended = run(&ExecRequest {
+//!     root: session.root(),
+//!     uid: 4101,
+//!     gid: 4100,
+//!     groups: &[],
+//!     cwd: Path::new("/home/harlequin"),
+//!     program: Path::new("/bin/sh"),
+//!     argv0: "-sh".into(),
+//!     args: vec!["-c".into(), "id".into()],
+//!     env: vec![("HOME".into(), "/home/harlequin".into())],
+//! })?;
+//! assert_eq!(ended, ExitKind::Code(0));
+//! # Ok::<(), jailctl_session::Error>(())
+//! ```
 
 pub mod cgroup;
 mod error;
 pub mod exec;
 mod kill;
+pub mod layout;
 pub mod mount;
+pub mod mountinfo;
 mod namespace;
 pub mod network;
 pub mod open;

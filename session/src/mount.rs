@@ -1,11 +1,13 @@
-//! Mounts, made by descriptor: a tree is first taken detached, then put in its place, so that nothing is looked up twice.
+//! Mounts by descriptor: a mount is first created detached, then attached, so that no path is
+//! resolved twice.
 //!
-//! These functions change the mount namespace of the thread that calls them. Call them inside
-//! [`private_mounts`](crate::private_mounts), never in the host's own namespace.
+//! These functions change the mount namespace of the calling thread. Call them in
+//! [`private_mounts`](crate::private_mounts), never in the namespace of the host.
 //!
-//! The calls are `open_tree(2)`, `fsopen(2)` and `move_mount(2)` (Linux 5.2) rather than `mount(2)`: they take
-//! descriptors, so a place that a jailed user could swap can be opened first, looked at, and then mounted on
-//! (CVE-2021-30465, CVE-2025-31133: runc mounted on a name that had become a link in between).
+//! The calls are `open_tree(2)`, `fsopen(2)` and `move_mount(2)` (Linux 5.2) rather than
+//! `mount(2)`: they take descriptors, so a path that a jailed user could replace can be opened
+//! first, verified, and then mounted on (CVE-2021-30465, CVE-2025-31133: runc mounted on a path
+//! that had become a link in between).
 
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -21,18 +23,20 @@ use rustix::mount::{
 
 use crate::{Error, syscalls};
 
-/// The options of a file system that holds data and nothing else.
+/// Attributes of a file system that holds only data.
 pub(crate) const NOSUID_NODEV_NOEXEC: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NOSUID
     .union(MountAttrFlags::MOUNT_ATTR_NODEV)
     .union(MountAttrFlags::MOUNT_ATTR_NOEXEC);
 
-/// Where a mount comes from, or goes to.
+/// Source or target of a mount.
 #[derive(Debug, Clone, Copy)]
 pub enum MountPath<'a> {
-    /// A name. Links in it are followed, as mount(8) follows them: only for names that nobody but root can change.
+    /// Path. Links in it are followed, as mount(8) follows them: only for paths that only root can
+    /// change.
     Path(&'a Path),
-    /// An open file or directory; for what others can change. A target must have been opened in the namespace that is
-    /// being changed (the kernel says EINVAL otherwise), that is, inside the closure of `private_mounts`.
+    /// Open file or directory, for paths that other users can change. A target must have been
+    /// opened in the namespace that is changed (the kernel fails with EINVAL otherwise), that is,
+    /// in the closure of `private_mounts`.
     Open(BorrowedFd<'a>),
 }
 
@@ -49,7 +53,7 @@ impl<'a> From<BorrowedFd<'a>> for MountPath<'a> {
 }
 
 impl<'a> MountPath<'a> {
-    /// As the `*at` calls take it: the empty name means the descriptor itself.
+    /// Arguments of the `*at` calls: an empty path means the descriptor itself.
     fn parts(self) -> (BorrowedFd<'a>, &'a Path) {
         match self {
             Self::Path(path) => (CWD, path),
@@ -65,20 +69,24 @@ impl<'a> MountPath<'a> {
     }
 }
 
-/// A mount that is nowhere yet. Dropped without being attached, it leaves no trace.
+/// A mount that is not attached to any path. Removed without a trace if it is dropped.
 pub struct DetachedMount(OwnedFd);
 
 impl fmt::Debug for DetachedMount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Tree").field(&self.0).finish()
+        f.debug_tuple("DetachedMount").field(&self.0).finish()
     }
 }
 
 impl DetachedMount {
-    /// What is at `source`, with the mounts below it, to be shown a second time elsewhere.
+    /// A copy of the mount at `source` with the mounts below it.
     ///
-    /// An open descriptor belongs to the namespace it was opened in, and the kernel takes trees from the caller's own namespace
-    /// only: call this before `private_mounts` for a descriptor of the host's, and move the result into the closure.
+    /// An open descriptor belongs to the namespace in which it was opened, and the kernel copies
+    /// only mounts of the caller's namespace: for a descriptor of the host call this before
+    /// `private_mounts`, and move the result into the closure.
+    ///
+    /// # Errors
+    /// [`Error::System`].
     pub fn clone_tree<'a>(source: impl Into<MountPath<'a>>) -> Result<Self, Error> {
         let source = source.into();
         let (fd, name) = source.parts();
@@ -91,21 +99,24 @@ impl DetachedMount {
             .map_err(|errno| source.failed("bind", errno))
     }
 
-    /// A new, empty tmpfs whose root has `mode`; nosuid, nodev, noexec.
+    /// A new, empty tmpfs whose root directory has `mode`; nosuid, nodev, noexec.
+    ///
+    /// # Errors
+    /// [`Error::System`].
     pub fn tmpfs(mode: u32) -> Result<Self, Error> {
         let mode = format!("{:o}", mode & 0o7777);
-        Self::fresh("tmpfs", &[("mode", &mode)], NOSUID_NODEV_NOEXEC)
-            .map_err(Error::of("make a tmpfs"))
+        Self::new("tmpfs", &[("mode", &mode)], NOSUID_NODEV_NOEXEC)
+            .map_err(Error::of("create a tmpfs"))
     }
 
-    /// A new file system of a kind that has no device, with its options.
-    pub(crate) fn fresh(
+    /// A new file system without a device, with its options.
+    pub(crate) fn new(
         kind: &str,
         options: &[(&str, &str)],
         attributes: MountAttrFlags,
     ) -> Result<Self, Errno> {
         let context = fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
-        // What mount tables show in the first column.
+        // First column of mount tables.
         fsconfig_set_string(context.as_fd(), "source", kind)?;
         for (key, value) in options {
             fsconfig_set_string(context.as_fd(), *key, *value)?;
@@ -114,7 +125,8 @@ impl DetachedMount {
         fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes).map(Self)
     }
 
-    /// Takes rights from the tree and all that is mounted below it: what has them not, does not get them.
+    /// Adds attributes to the mount and all mounts below it. Attributes that they have are never
+    /// removed.
     pub(crate) fn set_attributes(&self, attributes: MountAttrFlags) -> Result<(), Errno> {
         if attributes.is_empty() {
             return Ok(());
@@ -122,26 +134,34 @@ impl DetachedMount {
         syscalls::restrict_mounts(self.0.as_fd(), attributes)
     }
 
-    /// Puts the tree over `target`, which exists and is of the same kind: a directory over a directory, a file over a file.
+    /// Attaches the mount to `target`, which exists and is of the same kind: a directory to a
+    /// directory, a file to a file.
+    ///
+    /// # Errors
+    /// [`Error::System`].
     pub fn attach<'a>(self, target: impl Into<MountPath<'a>>) -> Result<(), Error> {
         let target = target.into();
         let (fd, name) = target.parts();
-        // A name is followed to its end, as open_tree follows it.
+        // Links at the end of a path are followed, as by open_tree.
         let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH
             | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH
             | MoveMountFlags::MOVE_MOUNT_T_SYMLINKS;
         move_mount(self.0.as_fd(), "", fd, name, flags)
             .map_err(|errno| target.failed("mount on", errno))?;
-        // A tree taken from a shared mount is still a peer of it: what is mounted below it later would appear on the host as well.
+        // A copy of a shared mount is a peer of it: later mounts below it would appear on the host
+        // as well.
         mount_change(
-            own_name(self.0.as_fd()),
+            descriptor_path(self.0.as_fd()),
             MountPropagationFlags::PRIVATE | MountPropagationFlags::REC,
         )
-        .map_err(|errno| target.failed("make private the mount on", errno))
+        .map_err(|errno| target.failed("make the mount private on", errno))
     }
 }
 
-/// Shows `source`, with the mounts below it, at `target` as well: a recursive bind mount, private.
+/// Mounts `source` with the mounts below it at `target` as well: a recursive bind mount, private.
+///
+/// # Errors
+/// [`Error::System`].
 pub fn bind<'s, 't>(
     source: impl Into<MountPath<'s>>,
     target: impl Into<MountPath<'t>>,
@@ -149,13 +169,18 @@ pub fn bind<'s, 't>(
     DetachedMount::clone_tree(source)?.attach(target)
 }
 
-/// Puts a new, empty tmpfs over `target`: nosuid, nodev, noexec, its root with `mode`.
+/// Mounts a new, empty tmpfs on `target`: nosuid, nodev, noexec, with `mode` for its root
+/// directory.
+///
+/// # Errors
+/// [`Error::System`].
 pub fn tmpfs<'t>(target: impl Into<MountPath<'t>>, mode: u32) -> Result<(), Error> {
     DetachedMount::tmpfs(mode)?.attach(target)
 }
 
-/// The one name by which mount(2) takes a descriptor. The name is of the calling thread's own table, so nobody can change it.
-fn own_name(fd: BorrowedFd<'_>) -> PathBuf {
+/// Path of a descriptor for mount(2). It is in the descriptor table of the calling thread, so no
+/// other process can change it.
+fn descriptor_path(fd: BorrowedFd<'_>) -> PathBuf {
     use std::os::fd::AsRawFd;
     PathBuf::from(format!("/proc/thread-self/fd/{}", fd.as_raw_fd()))
 }

@@ -1,8 +1,10 @@
-//! Namespaces of a thread's own, so that what is tried there never shows on the host.
+//! Running code in new namespaces on a separate thread, so that its mounts are never visible on the
+//! host.
 //!
-//! unshare(2) moves one thread, not the process. A fresh thread is therefore enough: it unshares, does the work, starts
-//! the programs that shall live there (a child gets the namespaces of the thread that forks it, with fork(2) and with
-//! posix_spawn(3) alike), and ends. No thread comes back from a namespace, so none can be left in the wrong one.
+//! unshare(2) moves one thread, not the process. So a new thread is enough: it unshares, does the
+//! work, starts the programs that run in the namespaces (a child gets the namespaces of the thread
+//! that forks it, with fork(2) and with posix_spawn(3) alike), and ends. No thread returns from a
+//! namespace, so none can be left in the wrong one.
 
 use std::panic::resume_unwind;
 use std::thread;
@@ -12,23 +14,35 @@ use rustix::thread::{UnshareFlags, unshare_unsafe};
 
 use crate::Error;
 
-/// Runs `f` on a thread that has a mount namespace of its own, and returns what it returned.
+/// Runs `f` on a thread with a new mount namespace, and returns its result.
 ///
-/// - What `f` mounts or unmounts is seen by `f`, by the programs it starts and by nobody else: before `f` runs, every mount of the
-///   namespace is made private, recursively (mount_namespaces(7); a new namespace begins as a peer of the old one).
-/// - It is gone when `f` has returned and the last program that it started has ended. Nothing has to be unmounted.
-/// - The caller's namespace, root and working directory stay as they are, whatever `f` does to its own: CLONE_NEWNS implies
-///   CLONE_FS (unshare(2)). The working directory of `f` begins as the caller's.
-/// - `f` does not run at all unless both are done. A panic of `f` goes on in the caller.
+/// - The mounts and unmounts of `f` are visible to `f` and to the programs that it starts only:
+///   before `f` runs, every mount of the namespace is made private, recursively
+///   (mount_namespaces(7); a new namespace begins as a peer of the old one).
+/// - The mounts end when `f` has returned and the last program that it started has ended. Nothing
+///   has to be unmounted.
+/// - The namespace, root and working directory of the caller do not change, whatever `f` does to
+///   its own: CLONE_NEWNS implies CLONE_FS (unshare(2)). The working directory of `f` is initially
+///   that of the caller.
+/// - A panic of `f` continues in the caller.
 ///
-/// Threads that `f` starts share its namespace. Descriptors are the process's: one that `f` opens below its mounts and hands out
-/// keeps that mount alive. Needs CAP_SYS_ADMIN, and `/` to be a mount point: in a plain chroot it is not, and the answer is EINVAL.
+/// Threads that `f` starts share its namespace. Descriptors belong to the process: one that `f`
+/// opens below its mounts and returns keeps that mount alive. Needs CAP_SYS_ADMIN, and `/` to be a
+/// mount point: in a plain chroot it is not, and the call fails with EINVAL.
+///
+/// # Errors
+/// [`Error::System`] if the namespace or the private mounts cannot be created; then `f` has not
+/// run.
 pub fn private_mounts<T: Send>(f: impl FnOnce() -> T + Send) -> Result<T, Error> {
     private(UnshareFlags::NEWNS, f)
 }
 
-/// As [`private_mounts`], and the first program that `f` starts is process 1 of a pid namespace of its own, with its own host name, System V objects
-/// and message queues: whatever it starts ends with it, and sees no other process. `f` can start one program only (`pid_namespaces(7)`).
+/// As [`private_mounts`], and the first program that `f` starts is pid 1 of a new pid namespace,
+/// with a host name, System V objects and message queues of its own: the processes that it starts
+/// end with it, and see no others. `f` can start one program only (`pid_namespaces(7)`).
+///
+/// # Errors
+/// As [`private_mounts`].
 pub fn private_processes<T: Send>(f: impl FnOnce() -> T + Send) -> Result<T, Error> {
     let others = UnshareFlags::NEWPID | UnshareFlags::NEWIPC | UnshareFlags::NEWUTS;
     private(UnshareFlags::NEWNS | others, f)
@@ -47,10 +61,11 @@ fn private<T: Send>(namespaces: UnshareFlags, f: impl FnOnce() -> T + Send) -> R
     })
 }
 
-/// Moves the calling thread, for good. Private only here: a caller could not undo it.
+/// Moves the calling thread into new namespaces. Private to this file, because a caller could not
+/// undo it.
 fn unshare(namespaces: UnshareFlags) -> Result<(), Error> {
-    // SAFETY: unshare(2) endangers memory safety by CLONE_FILES only, which lets a descriptor mean different files in two threads.
-    // It is not asked for here, and none of the namespaces implies it.
+    // SAFETY: unshare(2) endangers memory safety by CLONE_FILES only, with which a descriptor means
+    // different files in two threads. No namespace here implies it.
     unsafe { unshare_unsafe(namespaces) }.map_err(Error::of("unshare mounts"))?;
     mount_change(
         "/",

@@ -1,7 +1,8 @@
-//! Giving up root, for good: every id, every group, every capability.
+//! Dropping root for good: all ids, all groups, all capabilities.
 //!
-//! Only for a forked child before its execve(2). rustix calls the kernel directly, so each call changes the one thread that a
-//! forked child has; in a process of several threads it would leave the others as root.
+//! Only for a forked child before its execve(2). rustix calls the kernel directly, so each call
+//! changes the one thread that a forked child has; in a process of several threads the others would
+//! stay root.
 
 use rustix::io::Errno;
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
@@ -14,7 +15,7 @@ use rustix::thread::{
 
 use crate::Error;
 
-/// Whom to become. Never root, in no way.
+/// User to become, never root.
 #[derive(Debug)]
 pub(crate) struct Ids {
     uid: Uid,
@@ -23,16 +24,17 @@ pub(crate) struct Ids {
 }
 
 impl Ids {
-    /// Refuses 0, and refuses the number that means "leave as it is" to setresuid(2), which would leave it root.
+    /// Refuses 0, and the number that means "unchanged" for setresuid(2), which would leave the
+    /// process root.
     pub(crate) fn new(uid: u32, gid: u32, groups: &[u32]) -> Result<Self, Error> {
         let all = || [gid].into_iter().chain(groups.iter().copied());
         if uid == 0 || all().any(|gid| gid == 0) {
             return Err(Error::Refused(
-                "nobody enters a jail as root, or in root's group".to_owned(),
+                "root and the group of root cannot enter a jail".to_owned(),
             ));
         }
         if uid == u32::MAX || all().any(|gid| gid == u32::MAX) {
-            return Err(Error::Refused(format!("{} is nobody's id", u32::MAX)));
+            return Err(Error::Refused(format!("{} is not a valid id", u32::MAX)));
         }
         Ok(Self {
             uid: Uid::from_raw(uid),
@@ -45,19 +47,20 @@ impl Ids {
         self.uid
     }
 
-    /// Real, effective, saved and, by following the effective, file system ids (credentials(7)); the supplementary groups are the
-    /// given ones and no others. Groups first, then the gid, then the uid: the last of them takes the right to change the others.
+    /// Sets real, effective, saved and, by following the effective, file system ids
+    /// (credentials(7)), and exactly the given supplementary groups. Groups first, then the gid,
+    /// then the uid: the last one drops the right to change the others.
     pub(crate) fn apply(&self) -> Result<(), Errno> {
         set_thread_groups(&self.groups)?;
         set_thread_res_gid(self.gid, self.gid, self.gid)?;
         set_thread_res_uid(self.uid, self.uid, self.uid)?;
-        // Until execve(2) this is still root's memory and root's descriptors. A change of uid makes a process undumpable, so that
-        // the user's other processes can neither trace it nor open its /proc/PID/fd and exe (ptrace(2); CVE-2019-5736), unless
-        // fs.suid_dumpable is 1.
+        // Until execve(2) the process has the memory and descriptors of root. A change of uid makes
+        // a process undumpable, so that other processes of the user can neither trace it nor open
+        // its /proc/PID/fd and exe (ptrace(2); CVE-2019-5736), unless fs.suid_dumpable is 1.
         set_dumpable_behavior(DumpableBehavior::NotDumpable)
     }
 
-    /// Whether root is really gone: the ids are the given ones, and there is no way back.
+    /// Whether root is dropped: the ids are the given ones, and cannot be changed back.
     pub(crate) fn verify_dropped(&self) -> bool {
         (getuid(), geteuid()) == (self.uid, self.uid)
             && (getgid(), getegid()) == (self.gid, self.gid)
@@ -66,15 +69,16 @@ impl Ids {
     }
 }
 
-/// While still root: the bounding set and no_new_privs, so that no setuid, setgid or capability file of the jail
-/// gives anything back (capabilities(7), PR_SET_NO_NEW_PRIVS(2const)).
+/// Empties the bounding set and sets no_new_privs, while still root, so that no setuid, setgid or
+/// capability file of the jail restores a privilege (capabilities(7), PR_SET_NO_NEW_PRIVS(2const)).
 pub(crate) fn drop_bounding_set() -> Result<(), Errno> {
     for number in 0..u64::BITS {
         let capability = CapabilitySet::from_bits_retain(1 << number);
         match capability_is_in_bounding_set(capability) {
             Ok(true) => remove_capability_from_bounding_set(capability)?,
             Ok(false) => {}
-            // The kernel knows no capability of that number, nor any after it; newer kernels may know more than we do.
+            // The kernel has no capability of this number, nor any after it; newer kernels may have
+            // more.
             Err(Errno::INVAL) => break,
             Err(errno) => return Err(errno),
         }
@@ -82,8 +86,9 @@ pub(crate) fn drop_bounding_set() -> Result<(), Errno> {
     set_no_new_privs(true)
 }
 
-/// When no longer root: what is left in the permitted, effective and inheritable sets. The change of uid empties the first two, but
-/// not where an inherited securebit says otherwise. The ambient set never has what the permitted and inheritable sets lack.
+/// Empties the permitted, effective and inheritable sets, when no longer root. The change of uid
+/// empties the first two, except with an inherited securebit. The ambient set is a subset of the
+/// permitted and inheritable ones.
 pub(crate) fn drop_capabilities() -> Result<(), Errno> {
     let none = CapabilitySet::empty();
     set_capabilities(
@@ -101,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn root_and_no_change_are_refused() {
+    fn root_and_unchanged_ids_are_refused() {
         for (uid, gid, groups) in [
             (0, 1000, vec![]),
             (1000, 0, vec![]),

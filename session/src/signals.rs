@@ -1,7 +1,8 @@
-//! Signals to ourselves while a session runs, turned into bytes that poll(2) can wait for.
+//! Signals to this process while a session runs, as bytes that poll(2) can wait for.
 //!
-//! The old trick (D. J. Bernstein's self-pipe): the handler writes the signal's number into a pipe and does nothing else. It makes one
-//! system call on a pipe that is never closed, and allocates, locks and changes nothing, `errno` included.
+//! The self-pipe of D. J. Bernstein: the handler writes the number of the signal into a pipe and
+//! does nothing else. It makes one system call on a pipe that is never closed, and does not
+//! allocate, lock or change anything, `errno` included.
 
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -23,18 +24,18 @@ const WATCHED: [Signal; 5] = [
     Signal::TERM,
 ];
 
-/// Made once and never closed, so that the handler can never meet a descriptor that means another file by now.
+/// Created once and never closed, so that the handler never writes to a reused descriptor.
 static PIPE: OnceLock<(OwnedFd, OwnedFd)> = OnceLock::new();
 
-/// Dispositions are the process's: one watch at a time.
-static TURN: Mutex<()> = Mutex::new(());
+/// Dispositions belong to the process: one signal pipe at a time.
+static IN_USE: Mutex<()> = Mutex::new(());
 
-/// While it lives, the watched signals are collected instead of doing what they did. Dropped, everything is as it was.
+/// While it exists, the watched signals are collected. The dispositions are restored on drop.
 #[derive(Debug)]
 pub(crate) struct SignalPipe {
     before: Vec<Disposition>,
     pipe: BorrowedFd<'static>,
-    _turn: MutexGuard<'static, ()>,
+    _in_use: MutexGuard<'static, ()>,
 }
 
 struct Disposition(c_int, libc::sigaction);
@@ -46,28 +47,29 @@ impl std::fmt::Debug for Disposition {
 }
 
 impl SignalPipe {
-    /// Waits for its turn, then begins. A signal that was ignored stays ignored: that is how nohup(1) asks.
+    /// Waits for other signal pipes, and installs the handlers. An ignored signal stays ignored, as
+    /// nohup(1) requires.
     pub(crate) fn begin() -> Result<Self, Error> {
-        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut watch = Self {
+        let in_use = IN_USE.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut signals = Self {
             before: Vec::with_capacity(WATCHED.len()),
-            pipe: pipe().map_err(Error::of("make a pipe"))?,
-            _turn: turn,
+            pipe: pipe().map_err(Error::of("create a pipe"))?,
+            _in_use: in_use,
         };
-        // What a handler wrote after the last watch had taken its signals.
-        watch.take();
+        // Signals that arrived after the last use.
+        signals.take();
         for signal in WATCHED.map(Signal::as_raw) {
-            let before = exchange(signal, None).map_err(Error::of("look at a signal"))?;
+            let before = exchange(signal, None).map_err(Error::of("query a signal"))?;
             let ignored = before.1.sa_sigaction == libc::SIG_IGN;
             if !ignored || signal == Signal::WINCH.as_raw() {
-                exchange(signal, Some(&noting())).map_err(Error::of("watch for a signal"))?;
-                watch.before.push(before);
+                exchange(signal, Some(&pipe_action())).map_err(Error::of("handle a signal"))?;
+                signals.before.push(before);
             }
         }
-        Ok(watch)
+        Ok(signals)
     }
 
-    /// The signals since the last time, in order. Never waits.
+    /// Signals since the last call, in order. Never blocks.
     pub(crate) fn take(&self) -> Vec<Signal> {
         let mut bytes = [0; 64];
         let count = rustix::io::read(self.pipe, &mut bytes).unwrap_or(0);
@@ -79,7 +81,8 @@ impl SignalPipe {
 impl Drop for SignalPipe {
     fn drop(&mut self) {
         for Disposition(signal, before) in &self.before {
-            // What was once in force is accepted again; there is nobody to tell otherwise.
+            // The kernel has accepted the disposition before; an error has no caller to report it
+            // to.
             let _ = exchange(*signal, Some(before));
         }
     }
@@ -94,35 +97,37 @@ impl AsFd for SignalPipe {
 fn pipe() -> Result<BorrowedFd<'static>, Errno> {
     if PIPE.get().is_none() {
         let ends = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
-        // Only whoever has the turn comes here, so it is not set in between; were it, the first would stay.
+        // Only the holder of the lock gets here, so it is not set in between.
         let _ = PIPE.set(ends);
     }
     let (reader, _) = PIPE.get().ok_or(Errno::BADF)?;
     Ok(reader.as_fd())
 }
 
-/// The handler. A full pipe drops the signal; there are thousands before it then.
-extern "C" fn note(signal: c_int) {
+/// Signal handler. A full pipe drops the signal; it contains thousands then.
+extern "C" fn write_to_pipe(signal: c_int) {
     if let (Some((_, writer)), Ok(byte)) = (PIPE.get(), u8::try_from(signal)) {
         let _ = rustix::io::write(writer, &[byte]);
     }
 }
 
-/// Without SA_RESTART: a write to a terminal that takes nothing any more has to end when a signal comes.
-fn noting() -> libc::sigaction {
-    // SAFETY: on Linux all fields of sigaction are integers, a set of bits and an optional pointer; all zero is a value of each: no
-    // flags, no signal blocked, no restorer (the C library adds its own).
+/// Without SA_RESTART: a signal must interrupt a write to a terminal that accepts no more bytes.
+fn pipe_action() -> libc::sigaction {
+    // SAFETY: on Linux all fields of sigaction are integers, a bit set and an optional pointer;
+    // zero is valid for each: no flags, no signal blocked, no restorer (the C library adds its
+    // own).
     let mut action: libc::sigaction = unsafe { MaybeUninit::zeroed().assume_init() };
-    action.sa_sigaction = note as *const () as libc::sighandler_t;
+    action.sa_sigaction = write_to_pipe as *const () as libc::sighandler_t;
     action
 }
 
-/// Sets the disposition if a new one is given; returns the one before.
+/// Sets the disposition, if a new one is given; returns the previous one.
 fn exchange(signal: c_int, new: Option<&libc::sigaction>) -> Result<Disposition, Errno> {
     let new = new.map_or(std::ptr::null(), std::ptr::from_ref);
     let mut before = MaybeUninit::<libc::sigaction>::uninit();
-    // SAFETY: `new` is null or points to a disposition: `note`, which is signal-safe and lives as long as the program, or one that was
-    // in force before us. The kernel fills `before` if it answers zero, and it is read only then.
+    // SAFETY: `new` is null or points to a disposition: `write_to_pipe`, which is signal-safe and
+    // exists as long as the program, or one that was in force before. The kernel fills `before` if
+    // it returns zero, and it is only read then.
     let before = unsafe {
         check(c_long::from(libc::sigaction(
             signal,
@@ -139,7 +144,7 @@ mod tests {
     use super::*;
     use rustix::process::{getpid, kill_process};
 
-    /// One test, not several: dispositions are the process's.
+    /// One test, not several: dispositions belong to the process.
     #[test]
     fn signals_are_collected_and_dispositions_come_back() {
         let term = Signal::TERM.as_raw();
@@ -160,7 +165,7 @@ mod tests {
         }
 
         let quit = Signal::QUIT.as_raw();
-        let mut ignore = noting();
+        let mut ignore = pipe_action();
         ignore.sa_sigaction = libc::SIG_IGN;
         let original = exchange(quit, Some(&ignore)).unwrap();
         let watch = SignalPipe::begin().unwrap();

@@ -1,7 +1,7 @@
-//! The few system calls that neither std nor rustix offers, each behind a safe function.
+//! System calls that neither std nor rustix offers, each as a safe function.
 //!
-//! Those that are called between fork(2) and execve(2) allocate nothing, lock nothing and call nothing that
-//! signal-safety(7) does not list. `libc::syscall` adds nothing but `errno`.
+//! Those that are called between fork(2) and execve(2) allocate nothing, lock nothing and call
+//! nothing that signal-safety(7) does not list. `libc::syscall` adds nothing but `errno`.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -13,24 +13,27 @@ use rustix::thread::{UnshareFlags, unshare_unsafe};
 
 use crate::error::errno_of;
 
-/// Marks every descriptor above 2 close-on-exec, whoever opened it and however: close_range(2), Linux 5.11.
+/// Marks every descriptor above 2 close-on-exec, however it was opened: close_range(2), Linux 5.11.
 ///
-/// Marked rather than closed, because std reports a failed execve(2) through a descriptor of its own.
+/// Marked rather than closed, because std reports a failed execve(2) through a descriptor of its
+/// own.
 pub(crate) fn close_all_on_exec() -> Result<(), Errno> {
     let (first, last): (c_uint, c_uint) = (3, c_uint::MAX);
     let flags: c_uint = libc::CLOSE_RANGE_CLOEXEC;
-    // SAFETY: three integers. Nothing is closed before execve(2), so no descriptor that Rust owns becomes invalid.
+    // SAFETY: three integers. Nothing is closed before execve(2), so no descriptor that Rust owns
+    // becomes invalid.
     check(unsafe { libc::syscall(libc::SYS_close_range, first, last, flags) }).map(drop)
 }
 
-/// Leaves the session keyring of whoever called us for a new, empty one: keyctl(2).
+/// Replaces the inherited session keyring by a new, empty one: keyctl(2).
 ///
-/// Whoever has a process of the session "possesses" the keys in its keyring, whatever his uid (keyrings(7)): an administrator's
-/// would pass to the jailed program. Where the kernel has no keyrings, or a filter denies them to us, it has none to give.
-pub(crate) fn own_keyring() -> Result<(), Errno> {
+/// A process in a session "possesses" the keys of its keyring, whatever its uid (keyrings(7)):
+/// those of an administrator would pass to the jailed program. Where the kernel has no keyrings, or
+/// a filter denies them, there is none to inherit.
+pub(crate) fn new_session_keyring() -> Result<(), Errno> {
     const JOIN_SESSION_KEYRING: c_int = 1;
     let nameless: c_ulong = 0;
-    // SAFETY: the name is a null pointer, which asks for an anonymous keyring.
+    // SAFETY: the name is a null pointer, which means an anonymous keyring.
     let joined = check(unsafe { libc::syscall(libc::SYS_keyctl, JOIN_SESSION_KEYRING, nameless) });
     match joined {
         Ok(_) | Err(Errno::NOSYS | Errno::PERM) => Ok(()),
@@ -38,15 +41,17 @@ pub(crate) fn own_keyring() -> Result<(), Errno> {
     }
 }
 
-/// Keeps the calling process, and whatever it starts, from abstract sockets of anybody else, where the kernel can: landlock(7), from Linux 6.12 on.
+/// Keeps the calling process and its children from connecting to abstract sockets of other
+/// processes, where the kernel can: landlock(7), from Linux 6.12 on.
 ///
-/// A network has one space of their names, so with the host's they are a way from session to session. Needs no_new_privs, or a process of root's.
+/// All processes of a network namespace share the names of abstract sockets, so in that of the host
+/// they connect sessions. Needs no_new_privs or CAP_SYS_ADMIN.
 pub(crate) fn landlock_scope() -> Result<(), Errno> {
     const VERSION: c_uint = 1;
     const FIRST_WITH_SCOPES: c_long = 6;
     const ABSTRACT_UNIX_SOCKET: u64 = 1;
     let none = std::ptr::null::<u64>();
-    // SAFETY: asks for a version, with no structure.
+    // SAFETY: queries a version, without a structure.
     let version =
         check(unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, none, 0_usize, VERSION) });
     match version {
@@ -54,7 +59,7 @@ pub(crate) fn landlock_scope() -> Result<(), Errno> {
         Ok(_) | Err(Errno::NOSYS | Errno::OPNOTSUPP) => return Ok(()),
         Err(errno) => return Err(errno),
     }
-    // Accesses to files and to the network that are handled, and what is scoped.
+    // Handled accesses to files and to the network, and the scopes.
     let attributes = [0, 0, ABSTRACT_UNIX_SOCKET];
     let nothing: c_uint = 0;
     // SAFETY: the kernel reads three words from `attributes`, which outlive the call.
@@ -67,9 +72,9 @@ pub(crate) fn landlock_scope() -> Result<(), Errno> {
         )
     })?;
     let ruleset = RawFd::try_from(ruleset).map_err(|_| Errno::BADF)?;
-    // SAFETY: the kernel has just given it to us, and to nobody else.
+    // SAFETY: the kernel has just returned it, and no other value owns it.
     let ruleset = unsafe { OwnedFd::from_raw_fd(ruleset) };
-    // SAFETY: a descriptor that lives as long as the call, and no flags.
+    // SAFETY: a descriptor that is open during the call, and no flags.
     check(unsafe {
         libc::syscall(
             libc::SYS_landlock_restrict_self,
@@ -80,14 +85,16 @@ pub(crate) fn landlock_scope() -> Result<(), Errno> {
     .map(drop)
 }
 
-/// Runs `program` before each system call of the calling thread, and of whatever it starts: seccomp(2). Needs no_new_privs, or CAP_SYS_ADMIN.
+/// Installs `program` as a filter for the system calls of the calling thread and its children:
+/// seccomp(2). Needs no_new_privs or CAP_SYS_ADMIN.
 pub(crate) fn filter_system_calls(program: &[libc::sock_filter]) -> Result<(), Errno> {
     let nothing: c_uint = 0;
     let program = libc::sock_fprog {
         len: u16::try_from(program.len()).map_err(|_| Errno::TOOBIG)?,
         filter: program.as_ptr().cast_mut(),
     };
-    // SAFETY: the kernel copies `len` instructions from `filter`, which outlive the call, and writes nothing.
+    // SAFETY: the kernel copies `len` instructions from `filter`, which outlive the call, and
+    // writes nothing.
     check(unsafe {
         libc::syscall(
             libc::SYS_seccomp,
@@ -99,10 +106,11 @@ pub(crate) fn filter_system_calls(program: &[libc::sock_filter]) -> Result<(), E
     .map(drop)
 }
 
-/// Whether the working directory can be reached from the root directory.
+/// Whether the working directory is below the root directory.
 ///
-/// The kernel writes "(unreachable)" before the path where it cannot (getcwd(2)). glibc's getcwd(3) hides that and walks; so
-/// the call itself. A path longer than PATH_MAX is an error.
+/// Otherwise the kernel returns a path that begins with "(unreachable)" (getcwd(2)). getcwd(3) of
+/// glibc hides that and walks, so this makes the system call itself. A path longer than PATH_MAX is
+/// an error.
 pub(crate) fn cwd_is_below_root() -> Result<bool, Errno> {
     let mut path = [0_u8; libc::PATH_MAX as usize];
     // SAFETY: the kernel writes at most `path.len()` bytes into `path`, which outlives the call.
@@ -110,16 +118,19 @@ pub(crate) fn cwd_is_below_root() -> Result<bool, Errno> {
     Ok(path[0] == b'/')
 }
 
-/// Every signal at its default disposition, none blocked.
+/// Sets every signal to its default disposition, and blocks none.
 ///
-/// Handlers end with execve(2), but an ignored or blocked signal stays so (signal(7)): a session under nohup(1) would never hang up.
+/// Handlers end with execve(2), but an ignored or blocked signal stays so (signal(7)): a session
+/// under nohup(1) would never hang up.
 pub(crate) fn default_signals() -> Result<(), Errno> {
-    // The kernel's sigaction: a handler, flags, a restorer, a mask. All zero is SIG_DFL on every architecture.
+    // The kernel's sigaction: handler, flags, restorer, mask. Zero is SIG_DFL on every
+    // architecture.
     let default = [0_u64; 8];
     for signal in 1_i32..=64 {
         let mask_size = size_of::<u64>();
-        // SAFETY: the kernel reads its structure, which is shorter, from `default` and writes nothing. SIG_DFL installs no code.
-        // By the call itself, because signal(3) will not touch two signals of the C library's, which can be inherited as ignored too.
+        // SAFETY: the kernel reads its structure, which is shorter, from `default` and writes
+        // nothing. SIG_DFL installs no code. By the system call, because signal(3) refuses two
+        // signals of the C library, which can be inherited as ignored too.
         let set = unsafe {
             libc::syscall(
                 libc::SYS_rt_sigaction,
@@ -136,8 +147,8 @@ pub(crate) fn default_signals() -> Result<(), Errno> {
         }
     }
     let mut none = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
-    // SAFETY: sigemptyset(3) initialises the set before sigprocmask(2) reads it; the old mask is not asked for. One thread is left
-    // after fork(2), so the mask is the process's.
+    // SAFETY: sigemptyset(3) initialises the set before sigprocmask(2) reads it; the old mask is
+    // not requested. One thread is left after fork(2), so the mask is that of the process.
     let done = unsafe {
         libc::sigemptyset(none.as_mut_ptr());
         libc::sigprocmask(libc::SIG_SETMASK, none.as_ptr(), std::ptr::null_mut())
@@ -145,15 +156,17 @@ pub(crate) fn default_signals() -> Result<(), Errno> {
     check(c_long::from(done)).map(drop)
 }
 
-/// Adds `attributes` to a detached tree of mounts, and to all of its mounts: mount_setattr(2), Linux 5.12.
+/// Adds `attributes` to a detached mount and all mounts below it: mount_setattr(2), Linux 5.12.
 pub(crate) fn restrict_mounts(
     tree: BorrowedFd<'_>,
     attributes: MountAttrFlags,
 ) -> Result<(), Errno> {
-    // struct mount_attr of mount_setattr(2): what to set, what to clear, propagation, a user namespace.
+    // struct mount_attr of mount_setattr(2): attributes to set, attributes to clear, propagation,
+    // user namespace.
     let attributes = [u64::from(attributes.bits()), 0, 0, 0];
     let flags = libc::AT_EMPTY_PATH | libc::AT_RECURSIVE;
-    // SAFETY: the kernel reads an empty name and `attributes`, whose size it is told, and writes nothing.
+    // SAFETY: the kernel reads an empty path and `attributes`, whose size is an argument, and
+    // writes nothing.
     check(unsafe {
         libc::syscall(
             libc::SYS_mount_setattr,
@@ -172,9 +185,9 @@ pub(crate) fn loopback_up() -> Result<(), Errno> {
     // SAFETY: three integers.
     let socket = unsafe { libc::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0) };
     check(c_long::from(socket))?;
-    // SAFETY: the descriptor is new and nobody else's.
+    // SAFETY: the descriptor is new, and no other value owns it.
     let socket = unsafe { OwnedFd::from_raw_fd(socket) };
-    // SAFETY: all zero is a request: a name of no length, and a union of integers.
+    // SAFETY: zero is valid for a request: a name of no length, and a union of integers.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
     for (to, from) in request.ifr_name.iter_mut().zip(c"lo".to_bytes()) {
         *to = from.cast_signed();
@@ -188,28 +201,28 @@ pub(crate) fn loopback_up() -> Result<(), Errno> {
 
 /// Moves the caller into new namespaces, if it is the only thread of its process: unshare(2).
 ///
-/// A thread that was left behind would go on in the old ones.
+/// Another thread would stay in the old ones.
 pub(crate) fn unshare_all(flags: UnshareFlags) -> Result<(), Errno> {
-    let alone = UnshareFlags::from_bits_retain(libc::CLONE_THREAD.cast_unsigned());
-    // SAFETY: CLONE_FILES, which could make a descriptor mean different files in two threads, is not asked for, and there is one thread:
-    // the kernel refuses CLONE_THREAD otherwise.
-    unsafe { unshare_unsafe(flags | alone) }
+    let single_thread = UnshareFlags::from_bits_retain(libc::CLONE_THREAD.cast_unsigned());
+    // SAFETY: CLONE_FILES, with which a descriptor can mean different files in two threads, is not
+    // among the flags, and there is one thread: the kernel refuses CLONE_THREAD otherwise.
+    unsafe { unshare_unsafe(flags | single_thread) }
 }
 
-/// Closes every descriptor from 0 on that is not in `kept`, which is sorted: close_range(2).
+/// Closes every descriptor from 0 on that is not in `keep`, which is sorted: close_range(2).
 ///
 /// # Safety
-/// The caller uses none of them any more, and drops nothing that owns one.
-pub(crate) unsafe fn close_fds_except(kept: &[RawFd]) -> Result<(), Errno> {
+/// The caller no longer uses the closed descriptors, and drops no value that owns one.
+pub(crate) unsafe fn close_fds_except(keep: &[RawFd]) -> Result<(), Errno> {
     let close = |first: c_uint, last: c_uint| {
         if first > last {
             return Ok(());
         }
-        // SAFETY: three integers; the caller answers for what they mean.
+        // SAFETY: three integers; the caller guarantees that the descriptors are not used.
         check(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) }).map(drop)
     };
     let mut first: c_uint = 0;
-    for fd in kept {
+    for fd in keep {
         let fd = fd.cast_unsigned();
         if fd > first {
             close(first, fd - 1)?;
@@ -219,19 +232,21 @@ pub(crate) unsafe fn close_fds_except(kept: &[RawFd]) -> Result<(), Errno> {
     close(first, c_uint::MAX)
 }
 
-/// Kills every other process of the caller's pid namespace, if it is that namespace's first.
+/// Kills all other processes of the caller's pid namespace, if the caller is its pid 1.
 ///
-/// With the end of the first the kernel does so too; this is for who has to see them gone before.
+/// The kernel does so as well after the end of pid 1; this is for callers that wait for it before.
 pub(crate) fn kill_pid_namespace() {
     if rustix::process::getpid() == rustix::process::Pid::INIT {
-        // SAFETY: two integers. -1 is everybody whom the caller can see, but itself: kill(2). There may be nobody.
+        // SAFETY: two integers. -1 means all processes that the caller can see, except itself:
+        // kill(2). There may be none.
         unsafe { libc::kill(-1, libc::SIGKILL) };
     }
 }
 
-/// Sends SIGKILL to every process that the caller may signal, but itself and the first of its pid namespace: kill(2) with the pid -1.
+/// Sends SIGKILL to every process that the caller may signal, except itself and pid 1 of its pid
+/// namespace: kill(2) with the pid -1.
 ///
-/// The caller has given up every capability: with CAP_KILL this ends the host.
+/// The caller has dropped every capability: with CAP_KILL this kills the host.
 pub(crate) fn kill_all_reached() -> Result<(), Errno> {
     // SAFETY: two integers.
     check(c_long::from(unsafe { libc::kill(-1, libc::SIGKILL) })).map(drop)
@@ -247,7 +262,7 @@ pub(crate) fn ignore_children() -> Result<(), Errno> {
     Ok(())
 }
 
-/// As the C library answers: minus one, and the reason in `errno`.
+/// Result of a call of the C library: -1 means an error, with its number in `errno`.
 pub(crate) fn check(returned: c_long) -> Result<c_long, Errno> {
     if returned == -1 {
         Err(errno_of(&io::Error::last_os_error()))
@@ -262,10 +277,8 @@ mod tests {
     use crate::private_mounts;
 
     #[test]
+    #[ignore = "needs root; `tests/run` runs it"]
     fn a_directory_above_the_root_is_not_below_it() {
-        if !rustix::process::geteuid().is_root() {
-            return;
-        }
         // The thread has a root and a working directory of its own.
         private_mounts(|| {
             rustix::process::chdir("/proc").unwrap();

@@ -1,8 +1,9 @@
-//! What is mounted inside `private_mounts` is seen there and by what is started there, and nowhere else.
+//! Mounts in `private_mounts` are visible there and in the programs started there, and nowhere
+//! else.
 #![expect(
     clippy::disallowed_methods,
-    clippy::print_stderr,
-    reason = "tests look at the system directly, and say when they are skipped"
+    clippy::unwrap_used,
+    reason = "tests read the system directly, and fail by a panic"
 )]
 
 use std::fs;
@@ -10,27 +11,29 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitCode};
 
+use disposable::harness::need_root;
 use jailctl_session::mount::{DetachedMount, bind, tmpfs};
 use jailctl_session::private_mounts;
 
-/// Two directories, `a` with a file in it and an empty `b`; removed at the end.
+fn main() -> ExitCode {
+    disposable::harness::run()
+}
+
+/// Two directories, `a` with a file in it and an empty `b`; removed on drop.
 struct Scratch(PathBuf);
 
 impl Scratch {
-    /// None without root, after saying so.
-    fn new(name: &str) -> Option<Self> {
-        if !rustix::process::geteuid().is_root() {
-            eprintln!("skipped: needs root");
-            return None;
-        }
+    /// Creates both. Without root the calling test ends as ignored.
+    fn new(name: &str) -> Self {
+        need_root();
         let dir =
             std::env::temp_dir().join(format!("jailctl-mounts-{name}-{}", std::process::id()));
         fs::create_dir_all(dir.join("a")).expect("a scratch directory");
         fs::create_dir_all(dir.join("b")).expect("a scratch directory");
         fs::write(dir.join("a/file"), "from a").expect("a scratch file");
-        Some(Self(dir))
+        Self(dir)
     }
 
     fn a(&self) -> PathBuf {
@@ -64,11 +67,9 @@ fn names(dir: &Path) -> Vec<String> {
     names
 }
 
-#[test]
+#[disposable::test]
 fn a_bind_is_seen_inside_and_not_outside() {
-    let Some(scratch) = Scratch::new("bind") else {
-        return;
-    };
+    let scratch = Scratch::new("bind");
     let (before, cwd) = (mounts(), std::env::current_dir().unwrap());
     let (inside, during) = private_mounts(|| {
         bind(&*scratch.a(), &*scratch.b()).unwrap();
@@ -84,15 +85,14 @@ fn a_bind_is_seen_inside_and_not_outside() {
     assert_eq!(std::env::current_dir().unwrap(), cwd);
 }
 
-#[test]
+#[disposable::test]
 fn what_is_started_inside_lives_inside() {
-    let Some(scratch) = Scratch::new("spawn") else {
-        return;
-    };
+    let scratch = Scratch::new("spawn");
     let (spawned, forked) = private_mounts(|| {
         bind(&*scratch.a(), &*scratch.b()).unwrap();
         let file = scratch.b().join("file");
-        // std takes posix_spawn(3) where it can, and fork(2) and exec(2) where it must, as for a uid.
+        // std uses posix_spawn(3) where it can, and fork(2) and exec(2) where it must, as for a
+        // uid.
         let spawned = Command::new("cat").arg(&file).output().unwrap().stdout;
         let forked = Command::new("cat").arg(&file).uid(0).output().unwrap();
         (spawned, forked.stdout)
@@ -102,11 +102,9 @@ fn what_is_started_inside_lives_inside() {
     assert_eq!(forked, b"from a");
 }
 
-#[test]
+#[disposable::test]
 fn a_second_closure_finds_nothing_of_the_first() {
-    let Some(scratch) = Scratch::new("second") else {
-        return;
-    };
+    let scratch = Scratch::new("second");
     let namespace = || fs::read_link("/proc/thread-self/ns/mnt").unwrap();
     let first = private_mounts(|| {
         bind(&*scratch.a(), &*scratch.b()).unwrap();
@@ -120,12 +118,10 @@ fn a_second_closure_finds_nothing_of_the_first() {
     assert_ne!(second.unwrap(), namespace());
 }
 
-#[test]
+#[disposable::test]
 fn even_below_a_shared_mount_nothing_gets_out() {
-    let Some(scratch) = Scratch::new("shared") else {
-        return;
-    };
-    // The outer closure plays a host whose mounts are shared, as systemd makes them.
+    let scratch = Scratch::new("shared");
+    // The outer closure stands for a host whose mounts are shared, as systemd configures them.
     private_mounts(|| {
         use rustix::mount::{MountPropagationFlags, mount_change};
         tmpfs(&*scratch.a(), 0o755).unwrap();
@@ -138,7 +134,7 @@ fn even_below_a_shared_mount_nothing_gets_out() {
             before.contains(" shared:"),
             "the control: it is shared here"
         );
-        // Taken out here, where it still belongs to the shared group.
+        // Copied here, where the mount still belongs to the shared group.
         let host_x = fs::File::open(scratch.a().join("x")).unwrap();
         let tree = DetachedMount::clone_tree(host_x.as_fd()).unwrap();
         private_mounts(|| {
@@ -154,12 +150,10 @@ fn even_below_a_shared_mount_nothing_gets_out() {
     .unwrap();
 }
 
-#[test]
+#[disposable::test]
 fn places_can_be_descriptors() {
-    let Some(scratch) = Scratch::new("fd") else {
-        return;
-    };
-    // The source is opened outside, as a caller has it, the target inside.
+    let scratch = Scratch::new("fd");
+    // The source is opened outside, as by a caller, the target inside.
     let source = fs::File::open(scratch.a()).unwrap();
     let tree = DetachedMount::clone_tree(source.as_fd()).unwrap();
     let inside = private_mounts(|| {
@@ -177,11 +171,9 @@ fn places_can_be_descriptors() {
     );
 }
 
-#[test]
+#[disposable::test]
 fn a_tmpfs_is_empty_has_its_mode_and_runs_nothing() {
-    let Some(scratch) = Scratch::new("tmpfs") else {
-        return;
-    };
+    let scratch = Scratch::new("tmpfs");
     private_mounts(|| {
         tmpfs(&*scratch.a(), 0o1750).unwrap();
         assert_eq!(names(&scratch.a()), [""; 0]);
@@ -199,11 +191,9 @@ fn a_tmpfs_is_empty_has_its_mode_and_runs_nothing() {
     .unwrap();
 }
 
-#[test]
+#[disposable::test]
 fn errors_say_what_and_where_and_panics_come_back() {
-    let Some(scratch) = Scratch::new("errors") else {
-        return;
-    };
+    let scratch = Scratch::new("errors");
     let missing = scratch.0.join("missing");
     let error = private_mounts(|| bind(&*scratch.a(), &*missing)).unwrap();
     assert_eq!(
@@ -219,7 +209,7 @@ fn errors_say_what_and_where_and_panics_come_back() {
     assert!(panic.is_err());
 }
 
-#[test]
+#[disposable::test]
 fn without_the_right_to_unshare_the_closure_does_not_run() {
     if !rustix::process::geteuid().is_root() {
         let result = private_mounts(|| panic!("must not run"));
@@ -229,7 +219,7 @@ fn without_the_right_to_unshare_the_closure_does_not_run() {
         );
         return;
     }
-    // As root: a thread that has dropped its capabilities has lost the right.
+    // As root: a thread without capabilities is not permitted.
     std::thread::spawn(|| {
         use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
         let none = CapabilitySets {

@@ -5,11 +5,10 @@ use std::path::Path;
 use super::root::write_marker;
 use crate::error::Result;
 use crate::host::{Expiry, FileKind, Host, NewAccount, Ownership};
+use crate::layout::{SHELL_PREFIX, STATE_MODE};
 use crate::names::{JailName, JailPath};
 use crate::plan::{Manifest, OriginalAccount, expiry};
-use crate::resolve::{
-    Marker, OrphanedHome, ResolvedJail, SHELL_PREFIX, gecos_tag, home_in_jail, is_adopted,
-};
+use crate::resolve::{Marker, OrphanedHome, ResolvedJail, gecos_tag, home_in_jail, is_adopted};
 use crate::spec::Password;
 
 /// Directory of mailboxes. A host may have none.
@@ -38,7 +37,7 @@ pub(super) fn enable(host: &Host, user: &str, until: Expiry) -> Result<()> {
 /// Writes the authorized keys of an account of the jail.
 pub(super) fn write_keys(host: &Host, jail: &JailName, user: &str, text: &str) -> Result<()> {
     let keys = ResolvedJail::state(jail).join("keys");
-    let keys = host.ensure_root_dir(&keys, Ownership::root(0o711))?;
+    let keys = host.ensure_root_dir(&keys, Ownership::root(STATE_MODE))?;
     keys.replace_file(Path::new(user), text.as_bytes(), Ownership::root(0o644))
 }
 
@@ -46,7 +45,7 @@ pub(super) fn write_keys(host: &Host, jail: &JailName, user: &str, text: &str) -
 pub(super) fn set_password(host: &Host, user: &str, password: &Password) -> Result<()> {
     match password {
         Password::Locked => lock_password(host, user),
-        Password::Keep => Ok(()),
+        Password::Unchanged => Ok(()),
         Password::Hash(hash) => host.set_password(user, hash),
     }
 }
@@ -94,7 +93,7 @@ pub(super) fn delete(host: &Host, account: DeletedAccount<'_>) -> Result<()> {
             record_orphaned_home(host, root, user, uid, &found.home)?;
         }
         host.delete_account(user)?;
-    } else if accounts.half_users.iter().any(|half| half == user) {
+    } else if accounts.orphan_shadow_users.iter().any(|half| half == user) {
         complete_userdel(host, jail, gid, user, uid)?;
     }
     host.unmask_user_manager(uid)?;

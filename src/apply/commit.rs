@@ -9,9 +9,10 @@ use super::accounts::{self, DeletedAccount};
 use super::context::StepContext;
 use super::journal::deferred::DeferredAction;
 use super::options::{OnStep, Options};
-use super::{manifest, stage, steps, store, store_gc};
+use super::{manifest, steps, store, store_gc};
 use crate::error::Result;
 use crate::host::Host;
+use crate::layout::{NEW_RECORDS, PREVIOUS_RECORDS, PREVIOUS_TREE, STAGE};
 use crate::names::JailName;
 use crate::plan::{self, Plan, RemoveOptions, Step};
 use crate::resolve::ResolvedJail;
@@ -53,7 +54,7 @@ pub(super) fn deferred_actions(plan: &Plan) -> Vec<DeferredAction> {
                 });
             }
             Step::WriteTree { recorded, .. } => {
-                actions.push(rotate(root.clone(), stage::STAGE, stage::PREVIOUS));
+                actions.push(rotate(root.clone(), STAGE, PREVIOUS_TREE));
                 let jails_dir = store::jails_dir(root).to_owned();
                 store = Some(match recorded {
                     Some(_) => DeferredAction::CleanStore(jails_dir),
@@ -62,11 +63,11 @@ pub(super) fn deferred_actions(plan: &Plan) -> Vec<DeferredAction> {
                 });
             }
             Step::WriteManifest { .. } if plan.keep_previous => {
-                actions.push(rotate(state.clone(), manifest::STAGE, manifest::PREVIOUS));
+                actions.push(rotate(state.clone(), NEW_RECORDS, PREVIOUS_RECORDS));
             }
             Step::WriteManifest { .. } => actions.push(DeferredAction::DeleteStage {
                 dir: state.clone(),
-                stage: manifest::STAGE.into(),
+                stage: NEW_RECORDS.into(),
             }),
             _ => {}
         }

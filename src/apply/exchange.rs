@@ -20,7 +20,7 @@ pub(super) fn move_for_path(root: &Dir, stage: &Dir, path: &Path) -> Result<Opti
     Ok(match (stage.lstat(path)?, root.lstat(path)?) {
         (Some(staged), Some(_)) => Some(Move::Exchange(at(), staged.ino)),
         (Some(staged), None) => Some(Move::Install(at(), staged.ino)),
-        (None, Some(_)) => Some(Move::MoveOut(at())),
+        (None, Some(_)) => Some(Move::Displace(at())),
         (None, None) => None,
     })
 }
@@ -57,7 +57,7 @@ fn make_one(one: &Move, root: &Dir, stage: &Dir) -> Result<()> {
         Move::Install(path, _) | Move::InstallUserDir(path, ..) => {
             stage.rename(path, root, path, RenameFlags::NOREPLACE)
         }
-        Move::MoveOut(path) => root.rename(path, stage, path, RenameFlags::NOREPLACE),
+        Move::Displace(path) => root.rename(path, stage, path, RenameFlags::NOREPLACE),
         Move::CreateDir(path, owner) => root.create_dir(path, *owner).map(drop),
         // What a user or an admin put there stays, and the directory with it.
         Move::RemoveDir(path, _) if is_empty(root, path)? => root.remove_dir(path),
@@ -86,7 +86,7 @@ fn reverse_one(one: &Move, root: &Dir, stage: &Dir) -> Result<Option<PathBuf>> {
         {
             root.rename(path, stage, path, RenameFlags::NOREPLACE)?;
         }
-        Move::MoveOut(path) if root.lstat(path)?.is_none() && stage.lstat(path)?.is_some() => {
+        Move::Displace(path) if root.lstat(path)?.is_none() && stage.lstat(path)?.is_some() => {
             stage.rename(path, root, path, RenameFlags::NOREPLACE)?;
         }
         Move::CreateDir(path, _) if root.lstat(path)?.is_some() && is_empty(root, path)? => {

@@ -10,15 +10,11 @@ use super::{exchange, stage, store};
 use crate::error::Result;
 use crate::host::sshd::{Config, Sshd};
 use crate::host::{Digest, Dir, FileKind, Host, Ownership, Stat};
+use crate::layout::{MANIFEST, NEW_RECORDS, SPEC, STATE_MODE};
 use crate::names::JailPath;
-use crate::plan::manifest::{AccountRecord, ConfinementRecord, FORMAT, MANIFEST, RecordKind, SPEC};
+use crate::plan::manifest::{AccountRecord, ConfinementRecord, FORMAT, RecordKind};
 use crate::plan::{Manifest, Target};
 use crate::resolve::{Marker, ResolvedJail};
-
-/// Directory of staged records, below the jail's state directory.
-pub(super) const STAGE: &str = ".new";
-/// Directory of the records of the previous build, below the jail's state directory.
-pub(super) const PREVIOUS: &str = crate::plan::manifest::PREVIOUS;
 
 /// Writes the manifest of what is built now, and the spec.
 pub(super) fn write(
@@ -31,9 +27,9 @@ pub(super) fn write(
     let path = context.state();
     let state = context
         .host
-        .ensure_root_dir(&path, Ownership::root(0o711))?;
-    state.remove_all(Path::new(STAGE))?;
-    let stage = state.create_dir(Path::new(STAGE), Ownership::root(0o700))?;
+        .ensure_root_dir(&path, Ownership::root(STATE_MODE))?;
+    state.remove_all(Path::new(NEW_RECORDS))?;
+    let stage = state.create_dir(Path::new(NEW_RECORDS), Ownership::root(0o700))?;
     let mut moves = Vec::new();
     for (name, content) in [(SPEC, spec.as_bytes()), (MANIFEST, &manifest)] {
         stage.replace_file(Path::new(name), content, Ownership::root(0o600))?;
@@ -41,7 +37,7 @@ pub(super) fn write(
     }
     let moves = Moves {
         dir: path,
-        stage: PathBuf::from(STAGE),
+        stage: PathBuf::from(NEW_RECORDS),
         list: moves,
     };
     context.journal_undo(vec![Undo::ReverseMoves(moves.clone())])?;
@@ -158,8 +154,10 @@ pub(super) fn remove_previous(host: &Host, root: &Path, dir: &Dir, previous: &Pa
         }
     }
     if is_updated {
-        let state =
-            host.ensure_root_dir(&ResolvedJail::state(&marker.jail), Ownership::root(0o711))?;
+        let state = host.ensure_root_dir(
+            &ResolvedJail::state(&marker.jail),
+            Ownership::root(STATE_MODE),
+        )?;
         state.replace_file(
             Path::new(MANIFEST),
             &manifest.to_json()?,

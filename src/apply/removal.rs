@@ -7,12 +7,13 @@ use super::accounts::unmask_unused_managers;
 use super::context::StepContext;
 use super::root::write_marker;
 use super::session_policy::{clear_cgroups, remove_stale_network};
-use super::{session_control, stage, store, store_gc};
+use super::{session_control, store, store_gc};
 use crate::error::Result;
 use crate::host::{Dir, FileKind, Ownership, Process};
+use crate::layout::{CACHE, MARKER, PREVIOUS_TREE, PRIVATE_DIR, STAGE};
 use crate::plan::manifest::RecordKind;
 use crate::plan::{EXCHANGED_DIRS, Manifest, RemoveOptions, ensure_no_sessions};
-use crate::resolve::{CACHE, MARKER, Marker, PRIVATE, ResolvedJail};
+use crate::resolve::{Marker, ResolvedJail};
 
 /// Ends the sessions of the jail until none is left, or with `options.kill` unset ensures that
 /// there is none. Its accounts are disabled, so no new one begins. Connections in authentication
@@ -55,12 +56,12 @@ pub(super) fn remove_tree(
     let created = Marker::read(host, path)?
         .map(|marker| marker.made)
         .unwrap_or_default();
-    let mut dirs = vec![Path::new(stage::STAGE), Path::new(stage::PREVIOUS)];
+    let mut dirs = vec![Path::new(STAGE), Path::new(PREVIOUS_TREE)];
     dirs.extend(EXCHANGED_DIRS.map(Path::new));
     store::remove(host, path, &root, &dirs)?;
     if purge {
         for (name, _) in root.entries()? {
-            if name != PRIVATE {
+            if name != PRIVATE_DIR {
                 root.remove_all(Path::new(&name))?;
             }
         }
@@ -71,14 +72,14 @@ pub(super) fn remove_tree(
     let has_others = root
         .entries()?
         .into_iter()
-        .any(|(name, _)| name != PRIVATE && name != "lost+found");
+        .any(|(name, _)| name != PRIVATE_DIR && name != "lost+found");
     if has_others {
         // The ids of its users may be given to other accounts: only root may reach what they left.
         return root.set_owner(Ownership::root(0o700));
     }
     transfer_created_dirs(context, &created)?;
     root.remove_file_if_exists(Path::new(MARKER))?;
-    root.remove_all(Path::new(PRIVATE))?;
+    root.remove_all(Path::new(PRIVATE_DIR))?;
     drop(root);
     let deepest_first: Vec<PathBuf> = created.into_iter().rev().collect();
     host.remove_empty_dirs(&deepest_first)

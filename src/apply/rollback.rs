@@ -7,10 +7,11 @@ use super::accounts::complete_userdel;
 use super::journal::undo::Undo;
 use super::{exchange, store_gc};
 use crate::error::{Finding, Result};
-use crate::host::sshd::{CONFIG_DIR, Sshd};
+use crate::host::sshd::Sshd;
 use crate::host::{Host, Ownership};
+use crate::layout::{PRIVATE_DIR, SSHD_CONFIG_DIR};
 use crate::plan::expiry;
-use crate::resolve::{Marker, PRIVATE, is_managed};
+use crate::resolve::{Marker, is_managed};
 
 /// Largest size of a file that is restored, in bytes. All are jailctl's, and small.
 const FILE_LIMIT: u64 = 1 << 20;
@@ -82,7 +83,7 @@ fn undo_one(undo: &Undo, host: &Host, state: &mut UndoState) -> Result<()> {
                 Some(found) if found.uid == *uid && is_managed(found, jail, Some(*gid)) => {
                     host.delete_account(user)
                 }
-                None if accounts.half_users.contains(user) => {
+                None if accounts.orphan_shadow_users.contains(user) => {
                     complete_userdel(host, jail, *gid, user, *uid)
                 }
                 _ => Ok(()),
@@ -104,7 +105,7 @@ fn undo_one(undo: &Undo, host: &Host, state: &mut UndoState) -> Result<()> {
         },
         Undo::RestoreFile(path, content, owner) => {
             state.config_restored |= restore_file(host, path, content.as_deref(), *owner)?
-                && path.starts_with(CONFIG_DIR);
+                && path.starts_with(SSHD_CONFIG_DIR);
             Ok(())
         }
         // Once, when all files are restored: `undo_all` does it.
@@ -133,7 +134,10 @@ fn undo_one(undo: &Undo, host: &Host, state: &mut UndoState) -> Result<()> {
 fn delete_group(host: &Host, name: &str, gid: u32) -> Result<()> {
     let accounts = host.accounts()?;
     let exists = accounts.group(name).is_some_and(|group| group.gid == gid);
-    let is_partial = accounts.half_groups.iter().any(|half| half == name);
+    let is_partial = accounts
+        .orphan_shadow_groups
+        .iter()
+        .any(|half| half == name);
     if accounts.users.iter().any(|user| user.gid == gid) {
         return Ok(());
     }
@@ -177,11 +181,11 @@ fn remove_root(host: &Host, root: &Path, created: &[PathBuf]) -> Result<()> {
         let has_others = dir
             .entries()?
             .into_iter()
-            .any(|(name, _)| name != PRIVATE && name != "lost+found");
+            .any(|(name, _)| name != PRIVATE_DIR && name != "lost+found");
         if has_others && Marker::read(host, root)?.is_some() {
             return Ok(());
         }
-        dir.remove_all(Path::new(PRIVATE))?;
+        dir.remove_all(Path::new(PRIVATE_DIR))?;
     }
     let deepest_first: Vec<PathBuf> = created.iter().rev().cloned().collect();
     host.remove_empty_dirs(&deepest_first)

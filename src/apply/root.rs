@@ -10,10 +10,10 @@ use super::store::Store;
 use super::{exchange, staged_test};
 use crate::error::Result;
 use crate::host::{Dir, Host, Ownership};
+use crate::layout::{MARKER, PREVIOUS_RECORDS, PREVIOUS_TREE};
 use crate::names::JailName;
-use crate::plan::manifest::PREVIOUS as PREVIOUS_RECORDS;
 use crate::plan::{Change, Manifest};
-use crate::resolve::{MARKER, Marker, ResolvedJail};
+use crate::resolve::{Marker, ResolvedJail};
 
 /// Creates the root with its parents and marker, or makes an existing one root-owned with mode
 /// 0755.
@@ -48,7 +48,7 @@ pub(super) fn write_tree(
     let root = context.open_root()?;
     stage::private_dir(&root)?;
     // Both are deleted after the commit, when it is too late to report that they cannot be.
-    root.check_removable(Path::new(stage::PREVIOUS))?;
+    root.check_removable(Path::new(PREVIOUS_TREE))?;
     if let Some(state) = context.host.open_dir_nofollow(&context.state())? {
         state.check_removable(Path::new(PREVIOUS_RECORDS))?;
     }

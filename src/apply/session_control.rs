@@ -49,7 +49,8 @@ pub fn policy(name: &JailName, action: &str) -> Result<Option<Policy>> {
 pub fn freeze(host: &Host, name: &JailName) -> Result<()> {
     let found = policy(name, "freeze")?;
     let (policy, limits) = with_groups(found.as_ref(), name, "freeze")?;
-    let stopped = cgroup::freeze(policy, limits).map_err(|error| failed("freeze", name, &error))?;
+    let stopped =
+        cgroup::freeze(&policy.jail, limits).map_err(|error| failed("freeze", name, &error))?;
     if !stopped {
         return Err(
             Error::failed(format!("could not freeze the jail `{name}`")).why("it has no session")
@@ -66,7 +67,8 @@ pub fn freeze(host: &Host, name: &JailName) -> Result<()> {
 pub fn thaw(host: &Host, name: &JailName) -> Result<bool> {
     let found = policy(name, "thaw")?;
     let (policy, limits) = with_groups(found.as_ref(), name, "thaw")?;
-    let was_thawed = cgroup::thaw(policy, limits).map_err(|error| failed("thaw", name, &error))?;
+    let was_thawed =
+        cgroup::thaw(&policy.jail, limits).map_err(|error| failed("thaw", name, &error))?;
     if was_thawed {
         host.log(&format!("jail {name} thawed"));
     }
@@ -191,7 +193,7 @@ pub(super) fn kill_groups(name: &JailName) -> Result<usize> {
     let Some((policy, limits)) = groups(found.as_ref()) else {
         return Ok(0);
     };
-    cgroup::kill(policy, limits).map_err(|error| failed(action, name, &error))
+    cgroup::kill(&policy.jail, limits).map_err(|error| failed(action, name, &error))
 }
 
 /// Removes the control groups of a jail that are left.
@@ -201,7 +203,7 @@ pub(super) fn clear_groups(name: &JailName) -> Result<()> {
     let Some((policy, limits)) = groups(found.as_ref()) else {
         return Ok(());
     };
-    cgroup::clear(policy, limits).map_err(|error| failed(action, name, &error))
+    cgroup::clear(&policy.jail, limits).map_err(|error| failed(action, name, &error))
 }
 
 /// The text of an error that does not stop a removal, as a notice.

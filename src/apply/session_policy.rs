@@ -3,13 +3,14 @@
 use std::path::Path;
 
 use jailctl_session::network::{Network, reload_rules, remove_stale};
-use jailctl_session::policy::{POLICY, Policy, SESSION_DIR};
+use jailctl_session::policy::Policy;
 
 use super::context::StepContext;
 use super::session_control;
 use crate::error::{Error, Result};
 use crate::host::pam::Edit;
 use crate::host::{Host, Ownership};
+use crate::layout::{POLICY, SESSION_DIR, STATE_MODE};
 use crate::names::JailName;
 use crate::resolve::ResolvedJail;
 
@@ -18,7 +19,7 @@ const FILE_LIMIT: u64 = 1 << 20;
 
 /// Writes the policy, and creates the directory over which sessions mount the jail.
 pub(super) fn write(host: &Host, jail: &JailName, text: &str) -> Result<()> {
-    let state = host.ensure_root_dir(&ResolvedJail::state(jail), Ownership::root(0o711))?;
+    let state = host.ensure_root_dir(&ResolvedJail::state(jail), Ownership::root(STATE_MODE))?;
     let owner = Ownership::root(0o600);
     state.replace_file(Path::new(POLICY), text.as_bytes(), owner)?;
     state.ensure_dir(Path::new(SESSION_DIR), Ownership::root(0o700))?;
@@ -78,7 +79,7 @@ pub(super) fn remove(context: &mut StepContext<'_, '_>) -> Result<()> {
     let path = context.state();
     let state = context
         .host
-        .ensure_root_dir(&path, Ownership::root(0o711))?;
+        .ensure_root_dir(&path, Ownership::root(STATE_MODE))?;
     state.remove_file_if_exists(Path::new(POLICY))?;
     context.host.remove_empty_dirs(&[path.join(SESSION_DIR)])?;
     state.sync()

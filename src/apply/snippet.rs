@@ -6,8 +6,9 @@ use super::context::StepContext;
 use super::session_policy::write_edit;
 use crate::error::Result;
 use crate::host::pam::Edit;
-use crate::host::sshd::{CONFIG_DIR, Reload, Sshd};
+use crate::host::sshd::{Reload, Sshd};
 use crate::host::{Ownership, Process};
+use crate::layout::SSHD_CONFIG_DIR;
 use crate::plan::verify_snippet;
 use crate::resolve::ResolvedJail;
 
@@ -27,7 +28,7 @@ pub(super) fn install(
     text: &str,
 ) -> Result<()> {
     verify(context, jail)?;
-    let (dir, name) = context.host.parent_of(Path::new(CONFIG_DIR))?;
+    let (dir, name) = context.host.parent_of(Path::new(SSHD_CONFIG_DIR))?;
     let dir = dir.open_dir(Path::new(name))?;
     dir.replace_file(Path::new(file), text.as_bytes(), Ownership::root(0o644))?;
     reload_for_build(context)?;
@@ -53,7 +54,9 @@ pub(super) fn install_common(
 
 /// Removes the snippet of a jail, and reloads sshd.
 pub(super) fn remove(context: &StepContext<'_, '_>, file: &str) -> Result<()> {
-    let (dir, _) = context.host.parent_of(&Path::new(CONFIG_DIR).join(file))?;
+    let (dir, _) = context
+        .host
+        .parent_of(&Path::new(SSHD_CONFIG_DIR).join(file))?;
     dir.remove_file_if_exists(Path::new(file))?;
     dir.sync()?;
     reload(context).map(drop)

@@ -14,15 +14,11 @@ use super::store::{self, Placed, Store};
 use super::writer::{ContentSources, Writer, Written};
 use crate::error::{Error, Result};
 use crate::host::{Dir, FileKind, Host, HostView, Ownership, ParentDirCache, Stat, copy_skeleton};
+use crate::layout::{PREVIOUS_TREE, PRIVATE_DIR, PRIVATE_MODE, STAGE};
 use crate::names::JailPath;
 use crate::plan::manifest::{Manifest, Record, RecordKind};
 use crate::plan::{Change, ChangeKind, EXCHANGED_DIRS, dirs_to_exchange};
-use crate::resolve::{Content, Entry, EntryKind, PRIVATE, ResolvedJail, Tree};
-
-/// Directory of staged paths, and of the replaced ones after the exchange, below the root.
-pub(super) const STAGE: &str = ".jailctl/stage";
-/// Directory of the previous tree, below the root.
-pub(super) const PREVIOUS: &str = ".jailctl/previous";
+use crate::resolve::{Content, Entry, EntryKind, ResolvedJail, Tree};
 
 /// A staged tree.
 pub(super) struct Staged {
@@ -59,7 +55,7 @@ pub(super) fn stage(
         sources: Some(ContentSources {
             store: store.as_ref(),
             live: root,
-            previous: Path::new(PREVIOUS),
+            previous: Path::new(PREVIOUS_TREE),
             records,
             changed: changes.iter().map(|change| &change.path).collect(),
         }),
@@ -214,7 +210,7 @@ fn single_path_removal(root: &Dir, stage: &Dir, change: &Change) -> Result<Optio
     for directory in above {
         stage.ensure_dir(directory, Ownership::root(0o700))?;
     }
-    Ok(Some(Move::MoveOut(path.to_owned())))
+    Ok(Some(Move::Displace(path.to_owned())))
 }
 
 /// The files of a tree that this run has written.
@@ -312,6 +308,6 @@ pub(super) fn write_tree(view: &HostView, target: &Dir, tree: &Tree) -> Result<(
 
 /// Opens the private directory of a root, and creates it if it does not exist.
 pub(super) fn private_dir(root: &Dir) -> Result<Dir> {
-    root.ensure_dir(Path::new(PRIVATE), Ownership::root(0o700))
+    root.ensure_dir(Path::new(PRIVATE_DIR), Ownership::root(PRIVATE_MODE))
         .map(|(dir, _)| dir)
 }

@@ -23,14 +23,12 @@ use std::time::Duration;
 use jailctl_session::exec::{Captured, ExecRequest as Start, ExitKind, capture};
 use jailctl_session::{mount, private_mounts, private_processes};
 
-use super::stage::STAGE;
 use crate::error::{Error, Finding, Result};
 use crate::host::{Dir, FileKind, Host, HostView, Ownership};
+use crate::layout::{SESSION_PATH, STAGE};
 use crate::resolve::{EntryKind, ResolvedJail, WantedAccount, verify_closure};
 use crate::span::Spanned;
 
-/// Search path of programs in a jail.
-const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 /// Time limit of a test.
 const LIMIT: Duration = Duration::from_secs(60);
 /// Number of lines of a failed test's output that are reported.
@@ -206,7 +204,7 @@ fn run(
         ("HOME", home),
         ("LOGNAME", &account.name),
         ("USER", &account.name),
-        ("PATH", PATH),
+        ("PATH", SESSION_PATH),
     ];
     let start = Start {
         root: root.as_fd(),
@@ -227,7 +225,7 @@ fn find(root: &Dir, program: &str) -> Option<PathBuf> {
     if program.starts_with('/') {
         return Some(PathBuf::from(program));
     }
-    for directory in PATH.split(':') {
+    for directory in SESSION_PATH.split(':') {
         let path = Path::new(directory).join(program);
         let found = root.lstat(path.strip_prefix("/").unwrap_or(&path));
         // `/bin` is a link to a directory that was searched before it.

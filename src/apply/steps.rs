@@ -3,18 +3,16 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use jailctl_session::policy::{POLICY, SESSION_DIR};
-
 use super::accounts::{self, DeletedAccount};
 use super::context::StepContext;
 use super::journal::moves::Moves;
 use super::journal::undo::Undo;
-use super::{manifest, removal, root, session_policy, snippet, stage, store};
+use super::{manifest, removal, root, session_policy, snippet, store};
 use crate::error::Result;
-use crate::host::sshd::CONFIG_DIR;
 use crate::host::{Accounts, Expiry, Host, Ownership, Process, manager_unit};
+use crate::layout::{COMMON_SNIPPET, NEW_RECORDS, POLICY, SESSION_DIR, SSHD_CONFIG_DIR, STAGE};
 use crate::plan::{Plan, Step, ensure_empty, expiry};
-use crate::resolve::{COMMON, Marker, home_in_jail};
+use crate::resolve::{Marker, home_in_jail};
 
 /// Largest size of a file that is restored, in bytes. All are jailctl's, and small.
 const FILE_LIMIT: u64 = 1 << 20;
@@ -170,7 +168,7 @@ fn undo_for(step: &Step, accounts: &Accounts, context: &StepContext<'_, '_>) -> 
             vec![Undo::ModifyAccount(name.clone(), from.clone())]
         }
         Step::InstallSnippet { file, .. } => undo_for_snippet(file, context)?,
-        Step::WriteCommonSnippet { .. } => undo_for_snippet(COMMON, context)?,
+        Step::WriteCommonSnippet { .. } => undo_for_snippet(COMMON_SNIPPET, context)?,
         Step::WritePolicy { .. } => vec![
             Undo::RemoveDirs(missing_ancestors(host, &state.join(SESSION_DIR))?),
             restore_policy(host, &state)?,
@@ -206,11 +204,11 @@ fn undo_for(step: &Step, accounts: &Accounts, context: &StepContext<'_, '_>) -> 
         Step::EnableAccount { user, .. } => vec![expiry_of(user)],
         Step::WriteManifest { .. } => vec![
             Undo::RemoveDirs(missing_ancestors(host, &state)?),
-            Undo::ReverseMoves(Moves::none(&state, manifest::STAGE)),
+            Undo::ReverseMoves(Moves::none(&state, NEW_RECORDS)),
         ],
         Step::WriteTree { jail, .. } => vec![
             Undo::CleanStore(store::jails_dir(&jail.root).to_owned()),
-            Undo::ReverseMoves(Moves::none(&jail.root, stage::STAGE)),
+            Undo::ReverseMoves(Moves::none(&jail.root, STAGE)),
         ],
         Step::VerifySnippet { .. }
         | Step::RepairNetwork { .. }
@@ -229,7 +227,7 @@ fn undo_for(step: &Step, accounts: &Accounts, context: &StepContext<'_, '_>) -> 
 
 /// The undo of a change of the snippet `file`.
 fn undo_for_snippet(file: &str, context: &StepContext<'_, '_>) -> Result<Vec<Undo>> {
-    let path = Path::new(CONFIG_DIR).join(file);
+    let path = Path::new(SSHD_CONFIG_DIR).join(file);
     let before = context.host.read(&path, FILE_LIMIT)?;
     let restore = Undo::RestoreFile(path, before, Ownership::root(0o644));
     // In reverse the reload is first. It is executed when all files are restored.

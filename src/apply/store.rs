@@ -1,7 +1,7 @@
 //! The content store: files that the jails of one directory share by hard links, each once on disk
 //! and once in the page cache.
 //!
-//! A new file is written in [`INCOMING_DIR`], where nothing is trusted, and gets its name in the
+//! A new file is written in [`STORE_NEW`], where nothing is trusted, and gets its name in the
 //! store only when its content is synced. So after a crash no file has a name that differs from its
 //! content. As a disk may lose what it has reported as synced, a run after an interrupted one
 //! digests every file before it uses any.
@@ -19,15 +19,10 @@ use crate::error::Result;
 use crate::host::{
     Copier, Digest, Dir, FileKind, Host, HostView, Ownership, Stat, parallel_for_each,
 };
-use crate::plan::store_index::{
-    ContentKey, INDEX, Index, SOURCES, SourceDigests, StoredFile, store_of,
-};
+use crate::layout::{STORE_BUSY, STORE_INDEX, STORE_NEW, STORE_SOURCES};
+use crate::plan::store_index::{ContentKey, Index, SourceDigests, StoredFile, store_of};
 use crate::resolve::Content;
 
-/// Directory of new files, below the store.
-pub(super) const INCOMING_DIR: &str = "new";
-/// File that exists while a run uses the store, and after an interrupted one.
-pub(super) const DIRTY_MARKER: &str = "busy";
 /// Minimal age of a file's ctime for its stat to show the next change: file systems count time in
 /// steps.
 const CTIME_GRANULARITY: Duration = Duration::from_secs(2);
@@ -51,7 +46,7 @@ struct IndexedFile {
     is_used: AtomicBool,
 }
 
-/// A file in [`INCOMING_DIR`].
+/// A file in [`STORE_NEW`].
 struct IncomingFile {
     key: ContentKey,
     /// Its name there.
@@ -91,7 +86,7 @@ pub(super) struct FileRequest<'w> {
 impl FileRequest<'_> {
     /// Whether only root can change the file: a change would be in every jail.
     pub(super) fn is_shareable(&self) -> bool {
-        self.owner.uid == 0 && self.owner.mode & 0o022 == 0
+        self.owner.is_root_only()
     }
 
     /// The mtime of its source; `None` for generated text.
@@ -109,7 +104,7 @@ pub(super) fn jails_dir(root: &Path) -> &Path {
     root.parent().unwrap_or(root)
 }
 
-/// Content of [`DIRTY_MARKER`] while this process uses the store.
+/// Content of [`STORE_BUSY`] while this process uses the store.
 fn token() -> &'static str {
     static TOKEN: OnceLock<String> = OnceLock::new();
     TOKEN.get_or_init(|| format!("{} {:?}", std::process::id(), SystemTime::now()))
@@ -117,7 +112,7 @@ fn token() -> &'static str {
 
 /// Whether a run before this one was interrupted.
 pub(super) fn is_dirty(host: &Host, store: &Path) -> Result<bool> {
-    let found = host.read(&store.join(DIRTY_MARKER), 1024)?;
+    let found = host.read(&store.join(STORE_BUSY), 1024)?;
     Ok(found.is_some_and(|found| found != token().as_bytes()))
 }
 
@@ -145,9 +140,9 @@ impl Store {
             Some(index) => index.into_files().collect(),
             None => verified(&dir)?,
         };
-        write(&dir, DIRTY_MARKER, token().as_bytes())?;
-        dir.remove_all(Path::new(INCOMING_DIR))?;
-        let fresh = dir.create_dir(Path::new(INCOMING_DIR), Ownership::root(0o700))?;
+        write(&dir, STORE_BUSY, token().as_bytes())?;
+        dir.remove_all(Path::new(STORE_NEW))?;
+        let fresh = dir.create_dir(Path::new(STORE_NEW), Ownership::root(0o700))?;
         let mut by_content: HashMap<Digest, Vec<IndexedFile>> = HashMap::with_capacity(files.len());
         for stored in files {
             by_content
@@ -360,7 +355,7 @@ impl Store {
             ..
         } = self;
         let work = work.into_inner().unwrap_or_else(PoisonError::into_inner);
-        dir.remove_all(Path::new(INCOMING_DIR))?;
+        dir.remove_all(Path::new(STORE_NEW))?;
         let mut all = Vec::with_capacity(files.len() + work.published.len());
         let mut touched = Vec::with_capacity(all.capacity());
         for IndexedFile { stored, is_used } in files.into_values().flatten() {
@@ -388,7 +383,7 @@ impl Store {
             is_updated |= sources.insert(&path, &stat, sha256);
         }
         if is_updated {
-            write(&dir, SOURCES, &sources.to_bytes())?;
+            write(&dir, STORE_SOURCES, &sources.to_bytes())?;
         }
         write_index(&dir, all)?;
         Ok(facts)
@@ -517,11 +512,11 @@ fn stored(key: ContentKey, stat: &Stat) -> StoredFile {
 
 pub(super) fn write_index(dir: &Dir, files: impl IntoIterator<Item = StoredFile>) -> Result<()> {
     let index: Index = files.into_iter().collect();
-    write(dir, INDEX, index.to_text().as_bytes())
+    write(dir, STORE_INDEX, index.to_text().as_bytes())
 }
 
 pub(super) fn write(dir: &Dir, name: &str, content: &[u8]) -> Result<()> {
-    dir.replace_file_unsynced(name, content, Ownership::root(0o600))
+    dir.replace_file_unsynced(Path::new(name), content, Ownership::root(0o600))
 }
 
 /// Whether a file's ctime is old enough for its next change to show in it.

@@ -3,14 +3,17 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use super::store::{DIRTY_MARKER, INCOMING_DIR, is_dirty, verified, write, write_index};
+use super::store::{is_dirty, verified, write, write_index};
 use crate::error::Result;
 use crate::host::{Digest, Host, Ownership};
+use crate::layout::{
+    MANIFEST, PREVIOUS_RECORDS, PRIVATE_DIR, STORE, STORE_BUSY, STORE_NEW, STORE_SOURCES,
+};
 use crate::names::JailName;
 use crate::plan::Manifest;
-use crate::plan::manifest::{MANIFEST, PREVIOUS, RecordKind};
-use crate::plan::store_index::{ContentKey, Index, SOURCES, STORE, SourceDigests};
-use crate::resolve::{PRIVATE, ResolvedJail};
+use crate::plan::manifest::RecordKind;
+use crate::plan::store_index::{ContentKey, Index, SourceDigests};
+use crate::resolve::ResolvedJail;
 
 /// Deletes the files of the store in `jails_dir` that no jail needs, and the store with the last
 /// one.
@@ -31,7 +34,7 @@ pub(super) fn gc(
     let Some(dir) = host.open_dir_nofollow(&at)? else {
         return delete_store(host, jails_dir);
     };
-    dir.remove_all(Path::new(INCOMING_DIR))?;
+    dir.remove_all(Path::new(STORE_NEW))?;
     let is_unsafe = failed || is_dirty(host, &at)?;
     let files = if is_unsafe {
         verified(&dir)?
@@ -75,10 +78,10 @@ pub(super) fn gc(
         let digests: HashSet<Digest> = kept.iter().map(|stored| stored.key.sha256).collect();
         let mut sources = SourceDigests::load(host, &at)?;
         sources.retain(|digest| digests.contains(digest));
-        write(&dir, SOURCES, &sources.to_bytes())?;
+        write(&dir, STORE_SOURCES, &sources.to_bytes())?;
         write_index(&dir, kept)?;
     }
-    dir.remove_file_if_exists(Path::new(DIRTY_MARKER))
+    dir.remove_file_if_exists(Path::new(STORE_BUSY))
 }
 
 /// Closes the store after a run that replaced no tree, so that no file has become unused.
@@ -98,8 +101,8 @@ pub(super) fn close_unused(host: &Host, jails_dir: &Path) -> Result<()> {
     if !has_files || is_dirty(host, &at)? {
         return gc(host, jails_dir, None, false);
     }
-    dir.remove_all(Path::new(INCOMING_DIR))?;
-    dir.remove_file_if_exists(Path::new(DIRTY_MARKER))
+    dir.remove_all(Path::new(STORE_NEW))?;
+    dir.remove_file_if_exists(Path::new(STORE_BUSY))
 }
 
 /// Deletes an empty store, and the private directory that was created for it.
@@ -108,7 +111,7 @@ fn delete_store(host: &Host, jails_dir: &Path) -> Result<()> {
         return Ok(());
     };
     dir.remove_all(Path::new(STORE))?;
-    let private = Path::new(PRIVATE);
+    let private = Path::new(PRIVATE_DIR);
     match dir.try_open_dir(private)? {
         Some(empty) if empty.entries()?.is_empty() => dir.remove_dir(private),
         _ => Ok(()),
@@ -127,7 +130,10 @@ fn needed(host: &Host, jails_dir: &Path, removed: Option<&JailName>) -> Option<N
             continue;
         }
         let state = ResolvedJail::state(&name);
-        for path in [state.join(MANIFEST), state.join(PREVIOUS).join(MANIFEST)] {
+        for path in [
+            state.join(MANIFEST),
+            state.join(PREVIOUS_RECORDS).join(MANIFEST),
+        ] {
             let Some(manifest) = Manifest::load_at(host, &path).ok()? else {
                 continue;
             };

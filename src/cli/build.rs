@@ -61,7 +61,7 @@ pub(crate) struct Build {
     #[command(flatten)]
     root: RootOption,
     /// Write only the tree, to DIR, which must be new or empty: no accounts, no sshd, no records.
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["root", "dry_run", "no_reload", "wait"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["root", "dry_run", "no_reload", "lock_timeout"])]
     output: Option<PathBuf>,
     #[command(flatten)]
     consent: Consent,
@@ -83,7 +83,7 @@ impl PlanSpecs {
             if !self.consent.recreate {
                 plan.refuse_vanished_root(&view)?;
             }
-            progress.say(format!("{}: asking sshd", plan.name));
+            progress.set(format!("{}: asking sshd", plan.name));
             plan.preflight(&view)?;
         }
         drop(progress);
@@ -196,7 +196,7 @@ impl Build {
                 refuse_other_file()?;
             }
             let progress = output.progress();
-            progress.say(format!("{name}: looking at what it needs"));
+            progress.set(format!("{name}: looking at what it needs"));
             let view = self.root.view()?.with_id_gap(id_gap).with_access_log();
             // Loaded again, so that the access log has the templates too.
             let (spec, now) = load_spec(path, &view)?;
@@ -236,11 +236,11 @@ impl Build {
                 .into());
         }
         let progress = output.progress();
-        progress.say(format!("{}: looking at what it needs", spec.name.value));
+        progress.set(format!("{}: looking at what it needs", spec.name.value));
         let (tree, notices) = resolve::resolve_tree(&spec, &view)?;
         let target =
             std::path::absolute(target).map_err(|error| Error::io("find", target, &error))?;
-        progress.say(format!("{}: writing the tree", spec.name.value));
+        progress.set(format!("{}: writing the tree", spec.name.value));
         apply::write_tree_only(&view, &tree, &target)?;
         drop(progress);
         let text = if self.writing.json {
@@ -275,7 +275,7 @@ fn plans(
     for (path, (spec, source)) in paths.iter().zip(specs) {
         plans.extend(plan_dropped_users(&spec, &view)?);
         for jail in spec.members() {
-            progress.say(format!("{}: looking at what it needs", jail.name.value));
+            progress.set(format!("{}: looking at what it needs", jail.name.value));
             let mut plan = plan::build_plan(&jail, origin(path, &source.text)?, &view)?;
             plan.drop_steps_done_by(&plans);
             let (accounts, groups) = plan.created_ids();

@@ -1,13 +1,14 @@
-//! `check`: what is no longer as it was built.
+//! `check`: differences between the host and the records of jails.
 
 use std::panic::resume_unwind;
 
 use clap::Args;
 
 use super::noop_cache::NoopCache;
+use super::options::RootOption;
+use super::output::{CommandOutput, OutputOptions};
 use super::spec_files::HostTemplates;
 use super::target::{spec_changed, targets};
-use super::{CommandOutput, OutputOptions, RootOption};
 use crate::error::Result;
 use crate::host::{Host, HostView};
 use crate::names::JailName;
@@ -17,10 +18,10 @@ use crate::show::drift::{Checked, json, text};
 /// Arguments of `check`.
 #[derive(Debug, Args)]
 pub(crate) struct Check {
-    /// Names of jails, or their spec files; all jails of the host otherwise.
+    /// Jails, by name or spec file [default: all jails].
     #[arg(value_name = "JAIL")]
     targets: Vec<String>,
-    /// Read every byte of every file, also of those whose facts say that nothing has changed them.
+    /// Compare the content of all files, not only their metadata.
     #[arg(long)]
     deep: bool,
     #[command(flatten)]
@@ -31,7 +32,7 @@ pub(crate) struct Check {
 }
 
 impl Check {
-    pub(crate) fn run(self, voice: OutputOptions) -> Result<CommandOutput> {
+    pub(crate) fn run(self, options: OutputOptions) -> Result<CommandOutput> {
         let view = self.root.view()?;
         let depth = if self.deep {
             Depth::Content
@@ -46,7 +47,7 @@ impl Check {
             let known = NoopCache::new("check", jail, &[], &view)?;
             if let Some(before) = known
                 .as_ref()
-                .and_then(|known| self.recall(known, jail, &view))
+                .and_then(|known| self.lookup(known, jail, &view))
             {
                 notices.extend(before);
                 checked.push(Checked {
@@ -58,22 +59,23 @@ impl Check {
             let view = self.root.view()?.with_access_log();
             let manifest = match Manifest::load(&view, jail)? {
                 Some(manifest) => manifest,
-                // One that was named must be there; of all, another run may just have removed one.
+                // Another run may have removed a jail since `targets` listed it; one that was named
+                // must exist.
                 None if self.targets.is_empty() => continue,
                 None => return Err(target.not_found()),
             };
             let found = drift(&manifest, &HostTemplates(&view), depth, &view)?;
-            let mut said = found.notices;
+            let mut found_notices = found.notices;
             if spec_changed(&manifest, &view)? {
-                said.push(format!(
-                    "`{}` has changed since `{}` was built from it: `jailctl plan` with it shows what that means",
+                found_notices.push(format!(
+                    "`{}` has changed since `{}` was built; `jailctl plan` shows the effect",
                     manifest.spec, manifest.name
                 ));
             }
             if let Some(known) = known.filter(|_| found.differences.is_empty()) {
-                known.store(&view, &said, &Host::new(&self.root.path()?)?);
+                known.store(&view, &found_notices, &Host::new(&self.root.path()?)?);
             }
-            notices.extend(said);
+            notices.extend(found_notices);
             checked.push(Checked {
                 jail: manifest.name,
                 differences: found.differences,
@@ -87,7 +89,7 @@ impl Check {
         let text = if self.json {
             format!("{}\n", json(&checked, &notices))
         } else {
-            text(&checked, voice.paint)
+            text(&checked, options.paint)
         };
         CommandOutput {
             text,
@@ -98,26 +100,26 @@ impl Check {
         .with_interruption_notice(&view)
     }
 
-    /// What was said of a jail the last time, if nothing has changed since. Where more than facts is asked for, all bytes of its files are read
-    /// again, whatever is known of them.
-    fn recall(&self, known: &NoopCache, jail: &JailName, view: &HostView) -> Option<Vec<String>> {
+    /// Notices of the last check of a jail, if nothing has changed since. With `--deep`, the
+    /// content of all files is verified again.
+    fn lookup(&self, known: &NoopCache, jail: &JailName, view: &HostView) -> Option<Vec<String>> {
         if !self.deep || !known.exists(view) {
             return known.lookup(view);
         }
-        let (said, contents) = std::thread::scope(|scope| {
-            // Beside the looks, which come in pieces, this is one long one.
+        let (notices, digests) = std::thread::scope(|scope| {
+            // The digests are one long read, and the lookup many short ones: done in parallel.
             let load = move || RecordedDigests::load(view, jail).ok().flatten();
             let loading = std::thread::Builder::new().spawn_scoped(scope, load);
-            let said = known.lookup(view);
-            let contents = match loading {
+            let notices = known.lookup(view);
+            let digests = match loading {
                 Ok(loading) => loading.join().unwrap_or_else(|panic| resume_unwind(panic)),
                 Err(_) => load(),
             };
-            (said, contents)
+            (notices, digests)
         });
-        // Whoever finds less than all right, or cannot look, leaves it to the whole check to say what it is.
-        let said = said?;
-        let is_whole = contents?.verify(view).unwrap_or(false);
-        is_whole.then_some(said)
+        // On any difference or error the full check reports what it is.
+        let notices = notices?;
+        let is_unchanged = digests?.verify(view).unwrap_or(false);
+        is_unchanged.then_some(notices)
     }
 }

@@ -1,16 +1,17 @@
-//! `deps`: what files need to run.
+//! `deps`: dependencies of programs, libraries and scripts.
 
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use super::{CommandOutput, RootOption};
+use super::options::RootOption;
+use super::output::CommandOutput;
 use crate::elf::{Options, Priority, Resolver, implicit};
 use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::{FileKind, HostView};
 use crate::show;
 
-/// Most bytes of nsswitch.conf.
+/// Maximum size of nsswitch.conf, in bytes.
 const NSSWITCH: u64 = 1 << 20;
 
 /// Arguments of `deps`.
@@ -20,22 +21,23 @@ pub(crate) struct Deps {
     root: RootOption,
     #[command(flatten)]
     form: OutputFormat,
-    /// Which libraries count that a program says it may load while it runs.
+    /// Include libraries of dlopen notes with this priority or a higher one.
     #[arg(long, value_name = "PRIORITY", default_value = "recommended")]
     dlopen: Dlopen,
-    /// Count what is known to be loaded while programs run: modules of nsswitch.conf, libraries that libc loads.
+    /// Include libraries that programs load implicitly: modules of nsswitch.conf, libraries that
+    /// libc loads.
     #[arg(long)]
-    known: bool,
-    /// Count what iconv(3) loads to convert from and to the character set NAME; may be given several times.
+    implicit: bool,
+    /// Include modules that iconv(3) loads for the character set NAME; can be repeated.
     #[arg(long, value_name = "NAME")]
     charset: Vec<String>,
-    /// Programs, libraries or scripts: paths, which with `--root` are inside DIR, or names of programs in /usr/local/sbin, /usr/local/bin, /usr/sbin,
-    /// /usr/bin, /sbin and /bin.
+    /// Programs, libraries or scripts: paths (inside DIR with `--root`), or names of programs in
+    /// /usr/local/sbin, /usr/local/bin, /usr/sbin, /usr/bin, /sbin and /bin.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
 }
 
-/// How to say it: one path a line where nothing is given.
+/// Format of the output; by default one path per line.
 #[derive(Debug, Args)]
 #[group(multiple = false)]
 struct OutputFormat {
@@ -48,12 +50,12 @@ struct OutputFormat {
     /// Print a graph for dot(1).
     #[arg(long)]
     dot: bool,
-    /// Print who needs the library NAME, from each file down to it.
+    /// Print why the library NAME is needed, from each file down to it.
     #[arg(long, value_name = "NAME")]
     why: Option<String>,
 }
 
-/// The words of `--dlopen`.
+/// Values of `--dlopen`.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Dlopen {
     Required,
@@ -63,15 +65,16 @@ enum Dlopen {
 }
 
 impl Deps {
-    /// Finds and tells. Status 3 where something is missing, 1 where `--why` asks about what nobody needs.
+    /// Prints the dependencies. Exit status 3 if something is missing, 1 if nothing needs the
+    /// library of `--why`.
     pub(crate) fn run(self) -> Result<CommandOutput> {
         let view = HostView::new(&self.root.path()?)?;
         let mut roots = Vec::new();
-        let mut lost: Option<Error> = None;
+        let mut errors: Option<Error> = None;
         for file in &self.files {
             match locate(&view, file) {
                 Ok(path) => roots.push(path),
-                Err(error) => Error::merge(&mut lost, error),
+                Err(error) => Error::merge(&mut errors, error),
             }
         }
         let mut options = Options {
@@ -84,7 +87,7 @@ impl Deps {
             charsets: self.charset,
             ..Options::default()
         };
-        if self.known {
+        if self.implicit {
             let text = view.read(Path::new("/etc/nsswitch.conf"), NSSWITCH)?;
             let text = String::from_utf8_lossy(text.as_deref().unwrap_or_default()).into_owned();
             options.libraries = implicit::nss_modules(&text, &[]);
@@ -92,10 +95,10 @@ impl Deps {
         }
         let mut resolver = Resolver::new(&view, &options);
         if let Err(error) = resolver.add_all(&roots) {
-            Error::merge(&mut lost, error);
+            Error::merge(&mut errors, error);
         }
-        if let Some(lost) = lost {
-            return Err(lost);
+        if let Some(errors) = errors {
+            return Err(errors);
         }
         let closure = resolver.finish()?;
         let mut report = CommandOutput {
@@ -124,14 +127,14 @@ impl Deps {
         } else {
             show::deps::list(&closure)
         };
-        // The process is about to end, and the kernel takes all of it back at once.
+        // The process is about to exit: the kernel frees the memory faster.
         std::mem::forget(closure);
         Ok(report)
     }
 }
 
-/// The path of the host that an argument means. Relative ones start where we are, or in the root where that is another host; a bare name that
-/// is no file there is looked for on the path.
+/// Path on the host of an argument. Relative paths are relative to the working directory, or with
+/// `--root` to DIR. A name without a slash that is not a file there is searched on the PATH.
 fn locate(view: &HostView, file: &Path) -> Result<PathBuf> {
     if file.is_absolute() {
         return Ok(file.to_owned());
@@ -153,9 +156,7 @@ fn locate(view: &HostView, file: &Path) -> Result<PathBuf> {
     found.ok_or_else(|| {
         let name = file.display().to_string();
         Finding::new(format!("could not find `{}`", name.escape_debug()))
-            .why(
-                "there is no such file here, and no such program where root's shell looks for them",
-            )
+            .why("no such file here, and no such program on the PATH of root")
             .into()
     })
 }

@@ -1,11 +1,11 @@
-//! `doctor`: why somebody cannot log in, or whether the host is fit for jails.
+//! `doctor`: why a user cannot log in, or whether the host can have jails.
 
 use std::path::Path;
 
 use clap::Args;
 
-use super::{CommandOutput, OutputOptions};
-use crate::doctor::{diagnose, problems};
+use super::output::{CommandOutput, OutputOptions};
+use crate::doctor::{diagnose, host_problems};
 use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::HostView;
 use crate::show::doctor::{json, text};
@@ -13,7 +13,7 @@ use crate::show::doctor::{json, text};
 /// Arguments of `doctor`.
 #[derive(Debug, Args)]
 pub(crate) struct Doctor {
-    /// A user of a jail; without one, the host itself is looked at.
+    /// User of a jail [default: check the host].
     user: Option<String>,
     /// Print one JSON object.
     #[arg(long)]
@@ -21,42 +21,43 @@ pub(crate) struct Doctor {
 }
 
 impl Doctor {
-    /// Status 1 where there is a reason.
-    pub(crate) fn run(self, voice: OutputOptions) -> Result<CommandOutput> {
-        // Account secrets, records and sshd's answers are root's to see; half of them would be a wrong answer.
+    /// Prints the problems. Exit status 1 if there are any.
+    pub(crate) fn run(self, options: OutputOptions) -> Result<CommandOutput> {
+        // Only root can read shadow(5), the records and the settings of sshd; a partial diagnosis
+        // would be wrong.
         if !rustix::process::geteuid().is_root() {
-            return Err(Error::failed("could not look at accounts and sshd")
-                .why("only root may")
-                .hint("run it with sudo"));
+            return Err(Error::failed("could not check accounts and sshd")
+                .why("permission denied")
+                .hint("run it as root, for example with sudo"));
         }
         let view = HostView::new(Path::new("/"))?;
         let mut notices = Vec::new();
-        let (about, fine, wrong, jail, reasons, outside) = match &self.user {
+        let (subject, ok, failed, jail, found, outside) = match &self.user {
             None => {
-                let reasons = problems(&view)?;
+                let found = host_problems(&view)?;
                 (
                     "this host".to_owned(),
-                    "fit for jails",
-                    "not fit for jails",
+                    "ready for jails",
+                    "not ready for jails",
                     None,
-                    reasons,
+                    found,
                     Vec::new(),
                 )
             }
             Some(user) => {
                 let diagnosis = diagnose(&view, user)?.ok_or_else(|| {
-                    Finding::new(format!("`{}` is no user of a jail", user.escape_debug()))
-                        .why("no jail of this host records such an account")
-                        .hint("`jailctl list` shows the jails with their users")
+                    Finding::new(format!("`{}` is not a user of a jail", user.escape_debug()))
+                        .why("no jail of this host has such an account")
+                        .hint("`jailctl list` lists the jails with their users")
                 })?;
                 notices.extend(
                     (diagnosis.exposure.iter())
                         .map(|exposure| format!("the jail `{}` is {exposure}", diagnosis.jail)),
                 );
                 (
-                    format!("{user} of the jail {}", diagnosis.jail),
-                    "nothing keeps this user out",
-                    "kept out",
+                    format!("{user} in the jail {}", diagnosis.jail),
+                    "no problems found",
+                    "cannot log in",
                     Some(diagnosis.jail),
                     diagnosis.reasons,
                     diagnosis.outside,
@@ -65,19 +66,19 @@ impl Doctor {
         };
         let text = if self.json {
             let jail = jail.as_ref().map(crate::names::JailName::as_str);
-            let all = [reasons.as_slice(), &outside].concat();
+            let all = [found.as_slice(), &outside].concat();
             format!("{}\n", json(self.user.as_deref(), jail, &all))
         } else {
-            let mut page = text(&about, fine, wrong, &reasons, voice.paint);
+            let mut page = text(&subject, ok, failed, &found, options.paint);
             if !outside.is_empty() {
-                page.push_str(&text(&about, "", "not held in", &outside, voice.paint));
+                page.push_str(&text(&subject, "", "not confined", &outside, options.paint));
             }
             page
         };
         Ok(CommandOutput {
             text,
             notices,
-            code: if reasons.is_empty() && outside.is_empty() {
+            code: if found.is_empty() && outside.is_empty() {
                 0
             } else {
                 ErrorKind::Negative as u8

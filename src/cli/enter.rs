@@ -1,4 +1,4 @@
-//! `enter`: a program in a jail, as one of its users, from the terminal.
+//! `enter`: runs a program in a jail as one of its users.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -8,28 +8,25 @@ use jailctl_session::exec::{ExecRequest, ExitKind, run};
 use jailctl_session::open::{self, Session, Utmp};
 use jailctl_session::policy::Policy;
 
-use super::CommandOutput;
+use super::output::CommandOutput;
 use super::target::Target;
 use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::{FileKind, Host, HostView, Stat};
+use crate::layout::{JAIL_DIR, SESSION_PATH};
 use crate::names::{JailName, UserName};
 use crate::plan::Manifest;
 use crate::plan::manifest::AccountRecord;
-use crate::resolve::SHELL_PREFIX;
-
-/// Where programs are looked for in a jail, and `PATH` there.
-const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
 /// Arguments of `enter`.
 #[derive(Debug, Args)]
 pub(crate) struct Enter {
-    /// The jail's name, or its spec file.
+    /// Jail, by name or spec file.
     #[arg(value_name = "JAIL")]
     target: String,
-    /// Which of the jail's users to be; the first one otherwise.
+    /// User of the jail [default: the first one].
     #[arg(long, value_name = "USER")]
     user: Option<String>,
-    /// A program of the jail's and its arguments; a login shell otherwise.
+    /// Program of the jail, and its arguments [default: a login shell].
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<OsString>,
 }
@@ -41,7 +38,8 @@ impl Enter {
         let name = manifest.name.clone();
         let (account, gid) = self.account(&manifest)?;
         let root = host.open_dir_nofollow(&manifest.root)?.ok_or_else(|| {
-            Error::failed(format!("could not open `{}`", manifest.root.display())).why("it is gone")
+            Error::failed(format!("could not open `{}`", manifest.root.display()))
+                .why("it does not exist")
         })?;
         let inside = HostView::new(&manifest.root)?;
         let shell = shell(&host, account)?;
@@ -62,12 +60,13 @@ impl Enter {
         let has_home = inside
             .stat(home)?
             .is_some_and(|stat| is_accessible(&stat, account.uid, &groups));
-        // As sshd would: from here on this process is in the session too.
+        // As with sshd: from here on this process is in the session.
         let session = Policy::load(name.as_str())
             .and_then(|policy| {
                 policy
                     .map(|policy| {
-                        // A session has no keyctl(2) to leave the administrator's keyring by.
+                        // Sessions cannot call keyctl(2), so the keyring of the caller is left
+                        // here.
                         open::new_session_keyring(account.uid, gid)?;
                         open::open(&policy, &account.name, Utmp::None)
                     })
@@ -75,7 +74,7 @@ impl Enter {
             })
             .map_err(|error| refused(&name, &error))?;
         let entry = ExecRequest {
-            root: session.as_ref().map_or(root.as_fd(), Session::inside),
+            root: session.as_ref().map_or(root.as_fd(), Session::root),
             uid: account.uid,
             gid,
             groups: &groups,
@@ -95,7 +94,7 @@ impl Enter {
         })
     }
 
-    /// The jail that is meant: of a family that of the user.
+    /// Manifest of the jail; for a family, of the jail of the user.
     fn jail(&self, host: &Host) -> Result<Manifest> {
         let target = Target::new(&self.target, host)?;
         if let Some(user) = &self.user
@@ -108,7 +107,7 @@ impl Enter {
         target.manifest(host)
     }
 
-    /// The account that is meant, and its group.
+    /// Account, and the id of its group.
     fn account<'m>(&self, manifest: &'m Manifest) -> Result<(&'m AccountRecord, u32)> {
         let known: Vec<&str> = manifest
             .accounts
@@ -132,16 +131,16 @@ impl Enter {
                 None => format!("could not enter the jail `{}`", manifest.name),
             };
             let why = if known.is_empty() {
-                "it has no user, and nobody enters a jail as root".to_owned()
+                "it has no users, and jails cannot be entered as root".to_owned()
             } else {
-                format!("its users are `{}`", known.join("`, `"))
+                format!("users of the jail: `{}`", known.join("`, `"))
             };
             Finding::new(what).why(why).into()
         })
     }
 }
 
-/// The groups that a login of the account has, that of the jail first.
+/// Group ids of a login, starting with the group of the jail.
 fn groups(view: &HostView, account: &AccountRecord, gid: u32) -> Result<Vec<u32>> {
     let accounts = view.accounts()?;
     let further = accounts
@@ -154,7 +153,8 @@ fn groups(view: &HostView, account: &AccountRecord, gid: u32) -> Result<Vec<u32>
         .collect())
 }
 
-/// Whether it is a directory that the user may enter. He may have locked himself out of his home, and ssh then begins at the root.
+/// Whether the user has access to the directory. Users can revoke their own access to their home;
+/// sshd then starts in `/`.
 fn is_accessible(stat: &Stat, uid: u32, groups: &[u32]) -> bool {
     let may = match stat {
         Stat { uid: owner, .. } if *owner == uid => 0o100,
@@ -164,55 +164,44 @@ fn is_accessible(stat: &Stat, uid: u32, groups: &[u32]) -> bool {
     stat.kind() == FileKind::Directory && stat.mode & may != 0
 }
 
-/// The account's login shell as the jail names it; `None` where the shell is no door.
+/// Login shell, a path in the jail; `None` if the jail does not allow shell.
 fn shell(view: &HostView, account: &AccountRecord) -> Result<Option<PathBuf>> {
     let accounts = view.accounts()?;
     let shell = accounts
         .user(&account.name)
-        .and_then(|found| found.shell.strip_prefix(SHELL_PREFIX).map(PathBuf::from));
+        .and_then(|found| found.shell.strip_prefix(JAIL_DIR).map(PathBuf::from));
     Ok(shell.filter(|shell| shell != Path::new("/none")))
 }
 
 fn no_shell(account: &AccountRecord) -> Error {
     Finding::new(format!("could not start a shell for `{}`", account.name))
-        .why("the shell is no door of this jail")
-        .hint("name a program of the jail: jailctl enter JAIL -- PROGRAM")
+        .why("`sshd.allow` of the jail does not include `shell`")
+        .hint("pass a program of the jail: `jailctl enter JAIL -- PROGRAM`")
         .into()
 }
 
-/// Where the program is in the jail: an absolute path as it is, a name on the jail's own path.
+/// Path of the program in the jail: absolute paths as given, names on [`PATH`].
 fn find(inside: &HostView, program: &std::ffi::OsStr, name: &JailName) -> Result<PathBuf> {
-    let given = Path::new(program);
-    let candidates: Vec<PathBuf> = if given.is_absolute() {
-        vec![given.to_owned()]
-    } else {
-        PATH.split(':')
-            .map(|directory| Path::new(directory).join(given))
-            .collect()
-    };
-    for path in candidates {
-        if inside
-            .stat(&path)?
-            .is_some_and(|stat| stat.kind() == FileKind::File)
-        {
-            return Ok(path);
-        }
+    let is_file = |stat: &Stat| stat.kind() == FileKind::File;
+    if let Some(path) = inside.find_in_path(SESSION_PATH, program.as_ref(), is_file)? {
+        return Ok(path);
     }
     Err(Finding::new(format!(
-        "the jail `{name}` has no program `{}`",
+        "could not find `{}` in the jail `{name}`",
         program.display().to_string().escape_debug()
     ))
-    .hint("add it to `binaries` of its spec, and build")
+    .hint("add it to `binaries` of the spec, and run `jailctl build`")
     .into())
 }
 
-/// What a session of sshd's has, and nothing of root's own environment but how the terminal is called and which language is spoken.
+/// Environment of a session, as set by sshd. Only TERM and LANG are taken from the environment of
+/// the caller.
 fn environment(account: &AccountRecord, shell: Option<&Path>) -> Vec<(OsString, OsString)> {
     let mut environment: Vec<(OsString, OsString)> = [
         ("HOME", account.home.as_str()),
         ("LOGNAME", &account.name),
         ("USER", &account.name),
-        ("PATH", PATH),
+        ("PATH", SESSION_PATH),
     ]
     .map(|(key, value)| (key.into(), value.into()))
     .into();

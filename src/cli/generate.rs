@@ -1,13 +1,16 @@
-//! `man` and `completions`: the manual pages and the shells' help with typing, made from the command line itself.
+//! `man` and `completions`: manual pages and shell completions, generated from the command line
+//! definition.
 
 use std::fmt::Write;
+use std::io;
 
-use clap::{Args, ValueEnum};
+use clap::{Args, Command, ValueEnum};
+use clap_mangen::Man as Page;
 
-use super::{CommandOutput, command};
+use super::output::CommandOutput;
 use crate::error::{Error, ErrorKind, Finding, Result};
 
-/// A shell that completions are made for.
+/// Shell with completions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Shell {
     /// bash(1)
@@ -21,33 +24,34 @@ pub enum Shell {
 /// Arguments of `completions`.
 #[derive(Debug, Args)]
 pub(crate) struct Completions {
-    /// The shell that is to read them: `source <(jailctl completions bash)`.
+    /// Shell: `source <(jailctl completions bash)`.
     shell: Shell,
 }
 
 /// Arguments of `man`.
 #[derive(Debug, Args)]
 pub(crate) struct Man {
-    /// Print the page of this verb, and not that of jailctl itself: `jailctl man build | man -l -`.
+    /// Print the page of VERB instead of that of jailctl: `jailctl man build | man -l -`.
     verb: Option<String>,
 }
 
 impl Completions {
-    pub(crate) fn run(self) -> CommandOutput {
+    pub(crate) fn run(self, command: Command) -> CommandOutput {
         CommandOutput {
-            text: completions(self.shell),
+            text: completions(command, self.shell),
             ..CommandOutput::default()
         }
     }
 }
 
 impl Man {
-    pub(crate) fn run(self) -> Result<CommandOutput> {
-        let page = page(self.verb.as_deref())?.ok_or_else(|| {
-            let verbs: Vec<String> = verbs().map(|verb| format!("`{verb}`")).collect();
+    pub(crate) fn run(self, command: Command) -> Result<CommandOutput> {
+        let verbs: Vec<String> = verbs(&command).collect();
+        let page = page(command, self.verb.as_deref())?.ok_or_else(|| {
+            let verbs: Vec<String> = verbs.iter().map(|verb| format!("`{verb}`")).collect();
             let verb = self.verb.unwrap_or_default();
-            Finding::new(format!("there is no verb `{}`", verb.escape_debug()))
-                .hint(format!("the verbs are {}", verbs.join(", ")))
+            Finding::new(format!("unknown verb `{}`", verb.escape_debug()))
+                .hint(format!("verbs: {}", verbs.join(", ")))
         })?;
         Ok(CommandOutput {
             text: page,
@@ -56,18 +60,14 @@ impl Man {
     }
 }
 
-/// The names of all verbs.
-pub fn verbs() -> impl Iterator<Item = String> {
-    let names: Vec<String> = command()
-        .get_subcommands()
-        .map(|verb| verb.get_name().to_owned())
-        .collect();
-    names.into_iter()
+/// Names of all verbs.
+pub fn verbs(command: &Command) -> impl Iterator<Item = String> {
+    let verbs = command.get_subcommands();
+    verbs.map(|verb| verb.get_name().to_owned())
 }
 
-/// What a shell has to read to complete jailctl's command lines; with bash, names of jails and spec files too.
-pub fn completions(shell: Shell) -> String {
-    let mut command = command();
+/// Completion script for `shell`; bash also completes names of jails and spec files.
+pub fn completions(mut command: Command, shell: Shell) -> String {
     let mut text = Vec::new();
     let generator = match shell {
         Shell::Bash => clap_complete::Shell::Bash,
@@ -82,8 +82,8 @@ pub fn completions(shell: Shell) -> String {
     text
 }
 
-/// What completes the verbs whose first word names a jail.
-fn targets(command: &clap::Command) -> String {
+/// Completion function for the verbs whose first argument names a jail.
+fn targets(command: &Command) -> String {
     let verbs: Vec<&str> = command
         .get_subcommands()
         .filter(|verb| {
@@ -93,11 +93,11 @@ fn targets(command: &clap::Command) -> String {
                 .and_then(clap::Arg::get_value_names);
             named.is_some_and(|names| names.iter().any(|name| *name == "JAIL"))
         })
-        .map(clap::Command::get_name)
+        .map(Command::get_name)
         .collect();
     format!(
         r#"
-# The jails of this host, which only root may see, and spec files.
+# Jails of this host, which only root can list, and spec files.
 _jailctl_targets() {{
     _jailctl "$@"
     case "${{COMP_WORDS[1]}}" in
@@ -117,58 +117,75 @@ complete -F _jailctl_targets -o nosort -o bashdefault -o default jailctl
     )
 }
 
-/// The manual page of jailctl or of one of its verbs, in man(7); `None` where there is no such verb.
-pub fn page(verb: Option<&str>) -> Result<Option<String>> {
-    let mut whole = command();
-    whole.build();
+/// The manual page of jailctl or of one of its verbs, in man(7); `None` if there is no such verb.
+///
+/// # Errors
+/// [`ErrorKind::Failed`] if the page cannot be rendered.
+pub fn page(mut command: Command, verb: Option<&str>) -> Result<Option<String>> {
+    command.build();
     let (name, command) = match verb {
-        None => ("jailctl".to_owned(), whole),
-        Some(verb) => match whole.find_subcommand(verb) {
+        None => ("jailctl".to_owned(), command),
+        Some(verb) => match command.find_subcommand(verb) {
             Some(command) => (format!("jailctl-{verb}"), command.clone()),
             None => return Ok(None),
         },
     };
     let usage = command.clone().render_usage().to_string();
-    // clap keeps names for as long as the program runs; one page is made, or each once.
+    let has_verbs = command.has_subcommands();
+    // clap keeps names for as long as the program runs; each page is made at most once.
     let command = command.name(&*name.clone().leak()).display_name(name);
-    let mut text = Vec::new();
-    clap_mangen::Man::new(command)
+    let man = Page::new(command)
         .section("8")
         .date("")
-        .manual("System administration")
-        .render(&mut text)
-        .map_err(|error| Error::failed("could not make the page").why(error.to_string()))?;
-    let mut page = String::new();
-    // Each section is a line of its own, and what is below it.
-    for section in String::from_utf8_lossy(&text).split_inclusive("\n.SH ") {
-        match section.lines().next() {
-            Some("SYNOPSIS") => page.push_str(&synopsis(&usage)),
-            Some("VERSION") => {
-                page.push_str(&(exit_status_section(verb == Some("enter")) + section));
-            }
-            _ => page.push_str(section),
-        }
+        .manual("System administration");
+    let mut page = String::from(PREAMBLE);
+    add_section(&mut page, |out| man.render_title(out))?;
+    add_section(&mut page, |out| man.render_name_section(out))?;
+    page.push_str(&synopsis(&usage));
+    add_section(&mut page, |out| man.render_description_section(out))?;
+    add_section(&mut page, |out| man.render_options_section(out))?;
+    if has_verbs {
+        add_section(&mut page, |out| man.render_subcommands_section(out))?;
     }
+    page.push_str(&exit_status_section(verb == Some("enter")));
+    add_section(&mut page, |out| man.render_version_section(out))?;
     Ok(Some(page))
 }
 
-/// How it is called, as `--help` says it: clap_mangen leaves out the values of options.
-fn synopsis(usage: &str) -> String {
-    let usage = usage.strip_prefix("Usage: ").unwrap_or(usage);
-    format!("SYNOPSIS\n{}\n.SH ", usage.trim().replace('-', "\\-"))
+/// Definition of the apostrophe, with which roff starts each section that it renders.
+const PREAMBLE: &str = ".ie \\n(.g .ds Aq \\(aq\n.el .ds Aq '\n";
+
+/// Adds what `render` writes to `page`, without the preamble.
+fn add_section(
+    page: &mut String,
+    render: impl FnOnce(&mut dyn io::Write) -> io::Result<()>,
+) -> Result<()> {
+    let mut section = Vec::new();
+    render(&mut section)
+        .map_err(|error| Error::failed("could not create the page").why(error.to_string()))?;
+    let section = String::from_utf8_lossy(&section);
+    page.push_str(section.strip_prefix(PREAMBLE).unwrap_or(&section));
+    Ok(())
 }
 
-/// What the exit status says, of a verb that `runs` a program too.
+/// The usage line of `--help`: clap_mangen omits the values of options.
+fn synopsis(usage: &str) -> String {
+    let usage = usage.strip_prefix("Usage: ").unwrap_or(usage);
+    format!(".SH SYNOPSIS\n{}\n", usage.trim().replace('-', "\\-"))
+}
+
+/// Exit statuses; `runs` for a verb that also runs a program.
 fn exit_status_section(runs: bool) -> String {
-    let mut text = "\"EXIT STATUS\"\n.TP\n0\nDone, or nothing to do\n".to_owned();
+    let mut text =
+        ".SH \"EXIT STATUS\"\n.TP\n0\nSuccess, also if there was nothing to do\n".to_owned();
     for (kind, about) in [
         (
             ErrorKind::Negative,
-            "The answer is no: drift, findings, changes with \\-\\-exit\\-code, nobody who needs what \\-\\-why asks about",
+            "Differences or problems were found; changes with \\-\\-exit\\-code; no match of \\-\\-why",
         ),
         (
             ErrorKind::Spec,
-            "Usage, a bad spec, or a program that the host lacks",
+            "Usage error, invalid spec, or a program that the host lacks",
         ),
         (
             ErrorKind::LibraryNotFound,
@@ -176,22 +193,22 @@ fn exit_status_section(runs: bool) -> String {
         ),
         (
             ErrorKind::Failed,
-            "It could not be done, and the host is as it was",
+            "The operation failed, and the host is unchanged",
         ),
         (
             ErrorKind::Busy,
-            "Another jailctl is at work, or somebody else took an id meanwhile",
+            "Another jailctl is running, or another program took an id at the same time",
         ),
         (
             ErrorKind::OutputFailed,
-            "Done, and the word of it could not be delivered",
+            "Success, but the output could not be written",
         ),
     ] {
         // Writing to a String cannot fail.
         let _ = writeln!(text, ".TP\n{}\n{about}", kind as u8);
     }
     if runs {
-        text.push_str(".PP\nOnce the program runs, the exit status is the program's own, or 128 and the number of the signal that ended it.\n");
+        text.push_str(".PP\nOnce the program runs, the exit status is that of the program, or 128 plus the number of the signal that terminated it.\n");
     }
-    text + ".SH "
+    text
 }

@@ -1,11 +1,11 @@
-//! `init`: a commented spec to start from.
+//! `init`: writes a commented starter spec.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
 
-use super::CommandOutput;
+use super::output::CommandOutput;
 use super::spec_files::HostTemplates;
 use crate::error::{Error, Finding, Result};
 use crate::host::{HostView, create_new_file};
@@ -17,12 +17,13 @@ use crate::spec::{self, AccessMethod, Templates};
 /// Arguments of `init`.
 #[derive(Debug, Args)]
 pub(crate) struct Init {
-    /// The name of the jail that is to be.
+    /// Name of the jail.
     name: String,
-    /// A template to start from; can be given several times. `shell` if none is.
+    /// Template to use; can be repeated [default: shell].
     #[arg(short, long = "template", value_name = "TEMPLATE")]
     templates: Vec<String>,
-    /// Where to write it, and not to NAME.toml; `-` is standard output. A file that exists is never touched.
+    /// File to write; `-` is standard output. Existing files are never overwritten [default:
+    /// NAME.toml].
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
@@ -31,7 +32,7 @@ impl Init {
     pub(crate) fn run(mut self) -> Result<CommandOutput> {
         let name = JailName::new(&self.name).map_err(|why| {
             Finding::new(format!(
-                "`{}` is not the name of a jail",
+                "`{}` is not a valid jail name",
                 self.name.escape_debug()
             ))
             .why(format!("it {why}"))
@@ -52,53 +53,56 @@ impl Init {
         }
         if !create_new_file(&path, &text)? {
             return Err(Error::failed(format!(
-                "could not make `{}`",
+                "could not create `{}`",
                 path.display().to_string().escape_debug()
             ))
-            .why("it exists, and is never written over")
-            .hint("give another place with `--output`"));
+            .why("it exists")
+            .hint("choose another file with `--output`"));
         }
         let path = path.display();
         Ok(CommandOutput {
             text: format!(
-                "{path}: written. Put a key into it, then:\n  jailctl plan {path}\n  jailctl build {path}\n"
+                "{path} written; add a public key, then run:\n  jailctl plan {path}\n  jailctl build {path}\n"
             ),
             changed: true,
             ..CommandOutput::default()
         })
     }
 
-    /// The spec, after a look at what its templates open: what they bring themselves need not be said again.
+    /// Text of the spec. It depends on the ways in of the templates.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::Spec`] if a template does not exist or is invalid.
     fn text(&self, name: &JailName, view: &HostView) -> Result<String> {
         let templates = HostTemplates(view);
-        for wanted in &self.templates {
-            if templates.get(wanted)?.is_none() {
+        for template in &self.templates {
+            if templates.get(template)?.is_none() {
                 let known: Vec<String> = templates
                     .names()?
                     .iter()
                     .map(|name| format!("`{name}`"))
                     .collect();
                 return Err(Finding::new(format!(
-                    "there is no template `{}`",
-                    wanted.escape_debug()
+                    "could not find the template `{}`",
+                    template.escape_debug()
                 ))
-                .hint(format!("the templates are {}", known.join(", ")))
+                .hint(format!("templates: {}", known.join(", ")))
                 .into());
             }
         }
-        let mut draft = StarterSpec {
+        let mut starter = StarterSpec {
             name: name.clone(),
             templates: self.templates.clone(),
             shell: false,
         };
-        // Without its key, so that only what the templates say can be wrong.
-        let probe = draft.text().replace(&format!("\"{PLACEHOLDER}\","), "");
+        // Without the placeholder key, so that only the templates can be invalid.
+        let probe = starter.text().replace(&format!("\"{PLACEHOLDER}\","), "");
         let source = Arc::new(SourceText {
             name: format!("{name}.toml"),
             text: probe,
         });
         let spec = spec::load(&source, &templates)?;
-        draft.shell = spec.doors.value.contains(&AccessMethod::Shell);
-        Ok(draft.text())
+        starter.shell = spec.doors.value.contains(&AccessMethod::Shell);
+        Ok(starter.text())
     }
 }

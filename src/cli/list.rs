@@ -1,8 +1,9 @@
-//! `list`: the jails of a host.
+//! `list`: lists the jails of a host.
 
 use clap::Args;
 
-use super::{CommandOutput, RootOption};
+use super::options::RootOption;
+use super::output::CommandOutput;
 use crate::error::Result;
 use crate::plan::Manifest;
 use crate::show::jail_list::{ListRow, json, table};
@@ -34,9 +35,9 @@ impl List {
             ..CommandOutput::default()
         };
         if lines.is_empty() && !self.json {
-            report
-                .notices
-                .push("no jail was built on this host: `jailctl init NAME` begins one".to_owned());
+            report.notices.push(
+                "this host has no jails; `jailctl init NAME` writes a starter spec".to_owned(),
+            );
         }
         report.with_interruption_notice(&view)
     }

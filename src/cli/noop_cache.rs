@@ -1,7 +1,8 @@
-//! Runs that found nothing to do, kept so that the next one need not find it again: `/var/cache/jailctl`.
+//! Cache of runs that found nothing to do, in `/var/cache/jailctl`.
 //!
-//! What is kept is every look at the host that the run took, and under which circumstances; the next run looks again at the same, which is a
-//! small part of the work, and does all of it as soon as anything differs. The files may be deleted at any time.
+//! An entry contains every access to the host of the run, and a key of its circumstances. The next
+//! run replays the accesses, which is a small part of the work, and runs completely if anything
+//! differs. The files may be deleted at any time.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -9,13 +10,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::error::Result;
 use crate::host::{Digest, Host, HostView, Ownership};
+use crate::layout::CACHE;
 use crate::names::JailName;
-use crate::resolve::{CACHE, ResolvedJail};
+use crate::resolve::ResolvedJail;
 
-/// Most bytes of a mount table.
+/// Maximum size of the mount table, in bytes.
 const MOUNTS: u64 = 64 << 20;
 
-/// A run that may be known.
+/// Cache entry of one run.
 #[derive(Debug)]
 pub(super) struct NoopCache {
     file: PathBuf,
@@ -23,8 +25,8 @@ pub(super) struct NoopCache {
 }
 
 impl NoopCache {
-    /// The run of `verb` for a jail, which depends on what is looked at and on `inputs`. `None` where nothing is kept: on another host than the
-    /// running one, and for others than root.
+    /// Entry for `verb` and `jail`. The run depends on the accessed files and on `inputs`. `None`
+    /// if nothing is cached: with `--root`, and for users other than root.
     pub(super) fn new(
         verb: &str,
         jail: &JailName,
@@ -34,7 +36,7 @@ impl NoopCache {
         if !view.is_live() || !rustix::process::geteuid().is_root() {
             return Ok(None);
         }
-        // A new jailctl may see the same differently.
+        // Another version of jailctl may have other results.
         let program = env::current_exe().unwrap_or_default();
         let build = view.stat(&program)?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
@@ -49,28 +51,28 @@ impl NoopCache {
         }))
     }
 
-    /// Whether there is anything to recall.
+    /// Whether the entry exists.
     pub(super) fn exists(&self, view: &HostView) -> bool {
         matches!(view.stat(&self.file), Ok(Some(_)))
     }
 
-    /// What was said then, if a run is kept that would find the same now.
+    /// Notices of the cached run, if it would have the same result now.
     pub(super) fn lookup(&self, view: &HostView) -> Option<Vec<String>> {
-        // Whoever else could have written it would say what is found.
+        // A file that another user could have written is not trusted.
         if view.find_untrusted_writer(&self.file).ok()?.is_some() {
             return None;
         }
         view.replay(&self.file, &self.key)
     }
 
-    /// Keeps what a run that found nothing to do looked at through `view`.
-    pub(super) fn store(&self, view: &HostView, said: &[String], host: &Host) {
-        if let Some(looks) = view.access_log(&self.key, said)
+    /// Stores the accesses through `view` of a run that found nothing to do.
+    pub(super) fn store(&self, view: &HostView, notices: &[String], host: &Host) {
+        if let Some(log) = view.access_log(&self.key, notices)
             && let Some(name) = self.file.file_name()
             && let Ok(cache) = host.ensure_root_dir(Path::new(CACHE), Ownership::root(0o700))
         {
-            // Without it the next run takes longer, as after a full disk it may.
-            let _ = cache.cache_file(Path::new(name), &looks);
+            // An error, for example on a full disk, only makes the next run slower.
+            let _ = cache.replace_file_unsynced(Path::new(name), &log, Ownership::root(0o600));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What is being done, for somebody who waits at a terminal: shown when it takes longer than half a second, and gone when it is done.
+//! Progress display on a terminal: shown after half a second, and cleared at the end.
 
 use std::io::IsTerminal;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -7,25 +7,26 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{OutputOptions, wants_color};
+use super::terminal::wants_color;
 
-/// How long somebody waits without a word.
-const PATIENCE: Duration = Duration::from_millis(500);
-/// How often the sign of life moves.
+/// Time before the display appears.
+const DELAY: Duration = Duration::from_millis(500);
+/// Interval of the spinner.
 const TICK: Duration = Duration::from_millis(100);
 
-/// One piece of work that may take a while. Dropping it ends it.
+/// Progress display of one operation. Dropping it clears the display.
 #[derive(Debug)]
 pub(crate) struct Progress {
     shown: Option<(Sender<String>, JoinHandle<()>)>,
 }
 
 impl Progress {
-    /// Starts to wait. Shows nothing where nobody looks, or where less was asked for, or each step is told anyway.
-    pub(crate) fn new(voice: OutputOptions) -> Self {
+    /// Starts the display. Shows nothing if `is_hidden`, or if standard error is not a
+    /// terminal.
+    pub(crate) fn new(is_hidden: bool) -> Self {
         let stderr = std::io::stderr();
         let is_plain = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
-        if voice.quiet || voice.verbose || is_plain || !stderr.is_terminal() {
+        if is_hidden || is_plain || !stderr.is_terminal() {
             return Self { shown: None };
         }
         let template = if wants_color(&stderr) {
@@ -33,18 +34,18 @@ impl Progress {
         } else {
             "{spinner} {wide_msg}"
         };
-        let (sender, words) = channel();
-        // Where there can be no thread, there is no sign of life; the work goes on.
+        let (sender, messages) = channel();
+        // Without the thread there is no display; the operation does not need it.
         let thread = std::thread::Builder::new()
             .name("progress".to_owned())
-            .spawn(move || show(template, &words));
+            .spawn(move || show(template, &messages));
         Self {
             shown: thread.ok().map(|thread| (sender, thread)),
         }
     }
 
-    /// Says what is being done now.
-    pub(crate) fn say(&self, what: impl Into<String>) {
+    /// Sets the message.
+    pub(crate) fn set(&self, what: impl Into<String>) {
         if let Some((sender, _)) = &self.shown {
             // The thread ends after its sender.
             let _ = sender.send(what.into());
@@ -56,19 +57,19 @@ impl Drop for Progress {
     fn drop(&mut self) {
         if let Some((sender, thread)) = self.shown.take() {
             drop(sender);
-            // What comes next on the terminal has to find the line cleared.
+            // The line has to be cleared before other output is printed.
             let _ = thread.join();
         }
     }
 }
 
-/// Shows the last word that was said, once half a second has gone by, until there is nobody to say more.
-fn show(template: &str, words: &Receiver<String>) {
-    let begun = Instant::now();
-    let mut said = String::new();
+/// Shows the latest message after [`DELAY`], until the sender is dropped.
+fn show(template: &str, messages: &Receiver<String>) {
+    let started = Instant::now();
+    let mut latest = String::new();
     loop {
-        match words.recv_timeout(PATIENCE.saturating_sub(begun.elapsed())) {
-            Ok(word) => said = word,
+        match messages.recv_timeout(DELAY.saturating_sub(started.elapsed())) {
+            Ok(message) => latest = message,
             Err(RecvTimeoutError::Timeout) => break,
             Err(RecvTimeoutError::Disconnected) => return,
         }
@@ -77,11 +78,11 @@ fn show(template: &str, words: &Receiver<String>) {
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);
     }
-    bar.set_message(said);
+    bar.set_message(latest);
     loop {
         bar.tick();
-        match words.recv_timeout(TICK) {
-            Ok(word) => bar.set_message(word),
+        match messages.recv_timeout(TICK) {
+            Ok(message) => bar.set_message(message),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => break,
         }

@@ -12,15 +12,15 @@ use crate::plan::{Plan, RemoveOptions, removal};
 /// Arguments of `remove`.
 #[derive(Debug, Args)]
 pub(crate) struct Remove {
-    /// The jail's name, or its spec file.
+    /// Jail, by name or spec file.
     #[arg(value_name = "JAIL")]
     target: String,
     #[command(flatten)]
     root: RootOption,
-    /// Delete homes, other user directories and mail too.
+    /// Also delete homes, other files of users, and their mail.
     #[arg(long)]
     purge: bool,
-    /// End the jail's sessions first.
+    /// Terminate the sessions of the jail first.
     #[arg(long)]
     kill: bool,
     #[command(flatten)]

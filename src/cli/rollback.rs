@@ -20,7 +20,7 @@ use crate::spec::Spec;
 /// Arguments of `rollback`.
 #[derive(Debug, Args)]
 pub(crate) struct Rollback {
-    /// The jail's name, or its spec file.
+    /// Jail, by name or spec file.
     #[arg(value_name = "JAIL")]
     target: String,
     #[command(flatten)]

@@ -1,14 +1,14 @@
-//! `schema`: what a spec may be, for programs.
+//! `schema`: prints the JSON Schema of specs.
 
 use clap::Args;
 
-use super::CommandOutput;
+use super::output::CommandOutput;
 use crate::show::schema::{SchemaKind, schema};
 
 /// Arguments of `schema`.
 #[derive(Debug, Args)]
 pub(crate) struct Schema {
-    /// That of templates, which are partial specs.
+    /// Print the schema of templates, which are partial specs.
     #[arg(long)]
     template: bool,
 }

@@ -1,11 +1,11 @@
-//! `freeze`, `thaw` and `kill`: the processes in the sessions of a jail.
+//! `freeze`, `thaw` and `kill`: suspend, resume and terminate the sessions of a jail.
 
 use std::fmt::Write as _;
 use std::path::Path;
 
 use clap::Args;
 
-use super::CommandOutput;
+use super::output::CommandOutput;
 use super::target::manifests;
 use crate::apply::session_control;
 use crate::error::{Error, Result};
@@ -34,10 +34,10 @@ pub(crate) struct Kill {
     jail: Jail,
 }
 
-/// A jail, or all jails of a family.
+/// Jail, or all jails of a family.
 #[derive(Debug, Args)]
 struct Jail {
-    /// The jail's name, or its spec file.
+    /// Jail, by name or spec file.
     #[arg(value_name = "JAIL")]
     target: String,
 }

@@ -1,30 +1,31 @@
-//! `show`: all about one jail.
+//! `show`: details of one jail.
 
 use std::path::Path;
 
 use clap::Args;
 
+use super::options::RootOption;
+use super::output::{CommandOutput, OutputOptions};
 use super::spec_files::HostTemplates;
 use super::target::Target;
-use super::{CommandOutput, OutputOptions, RootOption};
 use crate::error::{Error, Result};
-use crate::host::sshd::CONFIG_DIR;
 use crate::host::{Accounts, Digest, Expiry, HostView};
-use crate::plan::manifest::{AccountRecord, MANIFEST, RecordKind};
+use crate::layout::{JAIL_DIR, KEYS_DIR, MANIFEST, SSHD_CONFIG_DIR};
+use crate::plan::manifest::{AccountRecord, RecordKind};
 use crate::plan::{Manifest, expiry, spec_as_built};
-use crate::resolve::{ResolvedJail, SHELL_PREFIX};
+use crate::resolve::ResolvedJail;
 use crate::show::jail_details::{
     Account, Contents, FileState, Jail, Key, Origin, Snippet, json, text,
 };
 use crate::spec::{self, Day};
 
-/// Most bytes of a spec, a snippet or a key file.
+/// Maximum size of a spec, a snippet or a key file, in bytes.
 const LIMIT: u64 = 2 << 20;
 
 /// Arguments of `show`.
 #[derive(Debug, Args)]
 pub(crate) struct Show {
-    /// The jail's name, or its spec file.
+    /// Jail, by name or spec file.
     #[arg(value_name = "JAIL")]
     target: String,
     #[command(flatten)]
@@ -35,16 +36,17 @@ pub(crate) struct Show {
 }
 
 impl Show {
-    pub(crate) fn run(self, voice: OutputOptions) -> Result<CommandOutput> {
+    pub(crate) fn run(self, options: OutputOptions) -> Result<CommandOutput> {
         let view = self.root.view()?;
         let manifest = Target::new(&self.target, &view)?.manifest(&view)?;
         let jail = jail(&view, &manifest)?;
         let text = if self.json {
-            let value = json(&jail)
-                .map_err(|error| Error::failed("could not write JSON").why(error.to_string()))?;
+            let value = json(&jail).map_err(|error| {
+                Error::failed("could not serialize the output").why(error.to_string())
+            })?;
             format!("{value}\n")
         } else {
-            text(&jail, voice.paint)
+            text(&jail, options.paint)
         };
         CommandOutput {
             text,
@@ -60,7 +62,7 @@ fn jail(view: &HostView, manifest: &Manifest) -> Result<Jail> {
     let snippet = match manifest.lock.as_ref().map(|lock| &lock.snippet) {
         None => None,
         Some((file, digest)) => {
-            let path = Path::new(CONFIG_DIR).join(file);
+            let path = Path::new(SSHD_CONFIG_DIR).join(file);
             let state = match view.read(&path, LIMIT)? {
                 None => FileState::Gone,
                 Some(text) if Digest::of(&text) == *digest => FileState::Unchanged,
@@ -76,7 +78,7 @@ fn jail(view: &HostView, manifest: &Manifest) -> Result<Jail> {
     Ok(Jail {
         name: manifest.name.clone(),
         root: manifest.root.display().to_string(),
-        root_is_there: view.lstat(&manifest.root)?.is_some(),
+        root_exists: view.lstat(&manifest.root)?.is_some(),
         built: written.map_or(0, |stat| stat.mtime.0),
         spec: origin(view, manifest)?,
         group: manifest.lock.as_ref().map(|lock| lock.group.0.clone()),
@@ -88,7 +90,7 @@ fn jail(view: &HostView, manifest: &Manifest) -> Result<Jail> {
             .collect::<Result<_>>()?,
         snippet,
         tree: contents(manifest),
-        places: manifest.places.iter().cloned().collect(),
+        user_dirs: manifest.places.iter().cloned().collect(),
     })
 }
 
@@ -104,10 +106,10 @@ fn origin(view: &HostView, manifest: &Manifest) -> Result<Origin> {
         (Some(now), Some(built)) if now == built.as_bytes() => FileState::Unchanged,
         (Some(_), _) => FileState::Changed,
     };
-    // One that an older jailctl took, and this one does not, says no more.
+    // This version may refuse a spec that an earlier one accepted.
     let spec = built.and_then(|text| {
         let source = spec::source(&manifest.spec, text.into_bytes()).ok()?;
-        spec::load(&source, &HostTemplates(view)).ok()
+        spec::load_recorded(&source, &HostTemplates(view)).ok()
     });
     Ok(Origin {
         path: manifest.spec.clone(),
@@ -116,8 +118,8 @@ fn origin(view: &HostView, manifest: &Manifest) -> Result<Origin> {
             let names = spec.templates.iter();
             names.map(|name| name.value.clone()).collect()
         }),
-        // What was built, also where this jailctl would read the spec in another way.
-        doors: Some(manifest.doors.clone())
+        // The ways in as built, even if this version reads the spec differently.
+        access: Some(manifest.doors.clone())
             .filter(|doors| !doors.is_empty())
             .or_else(|| spec.map(|spec| spec.doors.value)),
     })
@@ -131,7 +133,7 @@ fn account(
 ) -> Result<Account> {
     let found = accounts.user(&record.name);
     let keys = view
-        .read(&state.join("keys").join(&record.name), LIMIT)?
+        .read(&state.join(KEYS_DIR).join(&record.name), LIMIT)?
         .unwrap_or_default();
     let keys = String::from_utf8_lossy(&keys);
     let is = match found.map(|found| expiry(found.expires)) {
@@ -145,7 +147,7 @@ fn account(
         uid: record.uid,
         home: record.home.clone(),
         shell: found
-            .and_then(|found| found.shell.strip_prefix(SHELL_PREFIX))
+            .and_then(|found| found.shell.strip_prefix(JAIL_DIR))
             .filter(|shell| *shell != "/none")
             .map(str::to_owned),
         state: is,

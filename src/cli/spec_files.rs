@@ -1,24 +1,27 @@
-//! Reading specs and templates of files: only what nobody but root, or whoever called, could have written.
+//! Reads spec and template files. Files that users other than root and the caller can write are
+//! refused.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::target::members;
+use super::family::members;
 use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::HostView;
+use crate::layout::TEMPLATES_DIR;
 use crate::plan::{self, Manifest};
 use crate::span::SourceText;
 use crate::spec::{self, BuiltIn, Spec, Templates};
 
-/// What is read of a spec at most: one byte more than is accepted.
+/// Number of bytes that are read of a spec: one more than accepted.
 pub(crate) const LIMIT: u64 = spec::MAX as u64 + 1;
-/// Where a host has templates of its own; they win over the built-in ones.
-const TEMPLATES: &str = "/etc/jailctl/templates";
-/// What follows a template's name there.
+/// Suffix of template files.
 const SUFFIX: &str = ".toml";
 
-/// Reads and checks the spec at `path` of the running system, with the templates of `host`. One that others than root can write is refused: whoever
-/// writes it becomes root.
+/// Reads and validates the spec at `path` of the running system, with the templates of `host`.
+///
+/// # Errors
+/// [`ErrorKind::Spec`] if the spec is invalid, does not exist, or can be written by untrusted
+/// users, who would become root by it.
 pub(crate) fn load_spec(path: &Path, host: &HostView) -> Result<(Spec, Arc<SourceText>)> {
     let view = HostView::new(Path::new("/"))?;
     let absolute = std::path::absolute(path).map_err(|error| Error::io("find", path, &error))?;
@@ -27,14 +30,18 @@ pub(crate) fn load_spec(path: &Path, host: &HostView) -> Result<(Spec, Arc<Sourc
         shown: path,
     };
     let source = file.read(&view, &absolute)?.ok_or_else(|| {
-        file.refuse("there is no such file")
-            .hint("`jailctl init NAME` writes one to start from")
+        file.refuse("no such file")
+            .hint("`jailctl init NAME` writes a starter spec")
     })?;
     let spec = spec::load(&source, &HostTemplates(host))?;
     Ok((spec, source))
 }
 
-/// As [`load_spec`], of several that are for one run. No two may have one name: the later would undo what the earlier says, and drop its users.
+/// Reads and validates the specs of one run. Refuses two specs of one name: the second would undo
+/// the changes of the first, and delete its users.
+///
+/// # Errors
+/// As [`load_spec`].
 pub(crate) fn load_specs(
     paths: &[PathBuf],
     host: &HostView,
@@ -46,29 +53,29 @@ pub(crate) fn load_specs(
         let other = specs.iter().zip(paths);
         let mut other = other.filter(|((other, _), _)| other.name.value == name.value);
         if let Some((_, first)) = other.next() {
-            return Err(Finding::new(format!(
-                "two of the specs are for the jail `{}`",
-                name.value
-            ))
-            .why(format!(
-                "`{}` and `{}` have one name, and the second would undo the first",
-                first.display().to_string().escape_debug(),
-                path.display().to_string().escape_debug()
-            ))
-            .hint("name one of them, or give each a `name` of its own")
-            .with_span(&name.site, "this name")
-            .into());
+            return Err(
+                Finding::new(format!("two specs for the jail `{}`", name.value))
+                    .why(format!(
+                        "`{}` and `{}` have the same name, and the second would undo the first",
+                        first.display().to_string().escape_debug(),
+                        path.display().to_string().escape_debug()
+                    ))
+                    .hint("pass only one of them, or give each a different `name`")
+                    .with_span(&name.site, "this name")
+                    .into(),
+            );
         }
         specs.push((spec, source));
     }
     Ok(specs)
 }
 
-/// Refuses specs that another spec file has built the jail of: a copy whose `name` was forgotten would take that jail, and delete the accounts that the copy
-/// does not name. A file that was moved, or a copy with the same text, is taken.
+/// Refuses specs whose jail was built from another file: a copy in which `name` was not changed
+/// would take over that jail, and delete the accounts that the copy does not name. Moved files, and
+/// copies with the same text, are accepted.
 ///
 /// # Errors
-/// Every such spec, as findings of the kind [`crate::error::ErrorKind::Spec`].
+/// [`ErrorKind::Spec`] with a finding for each such spec.
 pub(crate) fn refuse_other_files(
     paths: &[PathBuf],
     specs: &[(Spec, Arc<SourceText>)],
@@ -104,10 +111,10 @@ pub(crate) fn refuse_other_files(
             let shown = built_from.display().to_string();
             findings.push(
                 Finding::new(format!("could not build the jail `{}` from `{}`", spec.name.value, path.display()))
-                    .why(format!("it was built from `{}`, which is another file and is still there", shown.escape_debug()))
+                    .why(format!("it was built from `{}`, which is another file and still exists", shown.escape_debug()))
                     .with_span(&spec.name.site, "this name")
-                    .hint("give a jail of its own another `name`")
-                    .hint("if this file is to take the other's place, say `--from-here`: users whom it does not name lose their accounts"),
+                    .hint("for a new jail, choose another `name`")
+                    .hint("to replace the other file, pass `--from-here`: accounts that this spec does not name are deleted"),
             );
             break;
         }
@@ -121,18 +128,21 @@ pub(crate) fn refuse_other_files(
     })
 }
 
-/// The spec that a jail was built from, as text and as what it means with the templates of `host` as they are now.
+/// Recorded spec of a jail, parsed with the present templates of `host`, and its text.
+///
+/// # Errors
+/// [`ErrorKind::Failed`] if the records have no spec, [`ErrorKind::Spec`] if it is invalid now.
 pub(crate) fn load_built(manifest: &Manifest, host: &HostView) -> Result<(Spec, SourceText)> {
     let text = plan::spec_as_built(host, &manifest.name)?.ok_or_else(|| {
         Error::failed(format!(
-            "could not read the spec of the jail `{}`",
+            "could not read the recorded spec of the jail `{}`",
             manifest.name
         ))
-        .why("its records have none")
-        .hint("build the jail from its spec file once")
+        .why("its records contain no spec")
+        .hint("build the jail from its spec file with `jailctl build`")
     })?;
     let source = spec::source(&manifest.spec, text.clone().into_bytes())?;
-    let spec = spec::load(&source, &HostTemplates(host))?.member(&manifest.name)?;
+    let spec = spec::load_recorded(&source, &HostTemplates(host))?.member(&manifest.name)?;
     let origin = SourceText {
         name: manifest.spec.clone(),
         text,
@@ -140,13 +150,13 @@ pub(crate) fn load_built(manifest: &Manifest, host: &HostView) -> Result<(Spec, 
     Ok((spec, origin))
 }
 
-/// The templates of a host: those of its administrator, and the built-in ones.
+/// Templates of a host: files in [`TEMPLATES`], and the built-in ones.
 #[derive(Debug)]
 pub(crate) struct HostTemplates<'v>(pub(crate) &'v HostView);
 
 impl Templates for HostTemplates<'_> {
     fn get(&self, name: &str) -> Result<Option<Arc<SourceText>>> {
-        let path = Path::new(TEMPLATES).join(format!("{name}{SUFFIX}"));
+        let path = Path::new(TEMPLATES_DIR).join(format!("{name}{SUFFIX}"));
         let file = TrustedFile {
             kind: "template",
             shown: &self.0.display_path(&path),
@@ -159,7 +169,7 @@ impl Templates for HostTemplates<'_> {
 
     fn names(&self) -> Result<Vec<String>> {
         let mut names = BuiltIn.names()?;
-        for file in self.0.list(Path::new(TEMPLATES))?.unwrap_or_default() {
+        for file in self.0.list(Path::new(TEMPLATES_DIR))?.unwrap_or_default() {
             let name = file.to_str().and_then(|file| file.strip_suffix(SUFFIX));
             names.extend(name.map(str::to_owned));
         }
@@ -169,7 +179,7 @@ impl Templates for HostTemplates<'_> {
     }
 }
 
-/// A file to read, and what to call it.
+/// File that only root and the caller may write.
 struct TrustedFile<'p> {
     kind: &'static str,
     shown: &'p Path,
@@ -185,7 +195,11 @@ impl TrustedFile<'_> {
         .why(why)
     }
 
-    /// Its text, if nobody could have written it who may not; `None` where there is no such file.
+    /// Reads the file. Returns `None` if it does not exist.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Spec`] if untrusted users can write the file or replace a component of its
+    /// path.
     fn read(&self, view: &HostView, path: &Path) -> Result<Option<Arc<SourceText>>> {
         let read = view.read_trusted(path, LIMIT).map_err(|mut error| {
             error.kind = ErrorKind::Spec;
@@ -194,18 +208,18 @@ impl TrustedFile<'_> {
         let bytes = match read {
             None => return Ok(None),
             Some(Ok(bytes)) => bytes,
-            Some(Err(stranger)) => {
+            Some(Err(writer)) => {
                 let kind = self.kind;
-                let hint = match &stranger.on_the_way {
+                let hint = match &writer.path {
                     None => format!(
-                        "who writes a {kind} decides what root does: run `{}`",
-                        stranger.fix_command(self.shown)
+                        "a {kind} controls what root does, so only root may write it: run `{}`",
+                        writer.fix_command(self.shown)
                     ),
                     Some(_) => format!(
-                        "who can replace a {kind} decides what root does: keep it in a directory of root's, as `/etc/jailctl`"
+                        "a {kind} controls what root does: put it into a root-owned directory such as `/etc/jailctl`"
                     ),
                 };
-                return Err(self.refuse(&stranger.to_string()).hint(hint).into());
+                return Err(self.refuse(&writer.to_string()).hint(hint).into());
             }
         };
         spec::source(&self.shown.display().to_string(), bytes).map(Some)

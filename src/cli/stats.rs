@@ -1,4 +1,4 @@
-//! `stats`: what the sessions of jails use, once or again and again.
+//! `stats`: resource usage of the sessions of jails, once or periodically.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use jailctl_session::cgroup;
 
+use super::output::{CommandOutput, OutputOptions};
 use super::target::manifests;
-use super::{CommandOutput, OutputOptions};
 use crate::apply::session_control;
 use crate::error::{Error, Result};
 use crate::host::HostView;
@@ -19,19 +19,19 @@ use crate::show::stats::{StatsRow, json, table};
 /// Arguments of `stats`.
 #[derive(Debug, Args)]
 pub(crate) struct Stats {
-    /// Names of jails, or their spec files; all jails of the host that have limits otherwise.
+    /// Jails, by name or spec file [default: all jails with limits].
     #[arg(value_name = "JAIL")]
     targets: Vec<String>,
-    /// Show it anew every so many seconds, with the share of a processor used since the last time, until interrupted.
+    /// Repeat every SECONDS until interrupted, with the CPU usage since the last sample.
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "2", value_parser = clap::value_parser!(u32).range(1..=86_400))]
     watch: Option<u32>,
-    /// Print one JSON object; with --watch, one a line.
+    /// Print one JSON object; with --watch, one per line.
     #[arg(long)]
     json: bool,
 }
 
 impl Stats {
-    pub(crate) fn run(self, voice: OutputOptions) -> Result<CommandOutput> {
+    pub(crate) fn run(self, options: OutputOptions) -> Result<CommandOutput> {
         let view = HostView::new(Path::new("/"))?;
         let Some(seconds) = self.watch else {
             let (samples, notices) = self.sample(&view, None)?;
@@ -52,15 +52,15 @@ impl Stats {
             let (samples, notices) = self.sample(&view, before.as_ref())?;
             let text = if self.json {
                 format!("{}\n", json(&samples))
-            } else if voice.is_terminal {
-                // Home, and what was there before erased.
+            } else if options.is_terminal {
+                // Cursor to the top left, and screen erased.
                 format!("\u{1b}[H\u{1b}[J{}", table(&samples))
             } else {
                 format!("{}\n", table(&samples))
             };
             if before.is_none() && !self.json {
                 for notice in &notices {
-                    voice.print_notice(&format!("notice: {notice}"));
+                    options.print_notice(&format!("notice: {notice}"));
                 }
             }
             let mut stdout = std::io::stdout().lock();
@@ -69,7 +69,7 @@ impl Stats {
                 .and_then(|()| stdout.flush())
             {
                 Ok(()) => {}
-                // Whoever read it has seen enough.
+                // The reader closed the pipe.
                 Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {
                     return Ok(CommandOutput::default());
                 }
@@ -80,7 +80,7 @@ impl Stats {
         }
     }
 
-    /// What is used now, and, with `before`, how much processor time since.
+    /// Takes a sample, with the CPU usage since `before`. Returns the samples and notices.
     fn sample(
         &self,
         view: &HostView,
@@ -89,20 +89,23 @@ impl Stats {
         let mut samples = Vec::new();
         let mut notices = Vec::new();
         for manifest in manifests(&self.targets, view)? {
-            let policy = session_control::policy(&manifest.name, "look at")?;
+            let policy = session_control::policy(&manifest.name, "read the usage of")?;
             let limited = policy.and_then(|policy| Some((policy.limits.clone()?, policy)));
             let Some((limits, policy)) = limited else {
                 if !self.targets.is_empty() {
                     notices.push(format!(
-                        "the sessions of `{}` are in no control group: nobody counts what they use without `[limits]` in its spec",
+                        "`{}` has no statistics: its spec has no `[limits]`",
                         manifest.name
                     ));
                 }
                 continue;
             };
-            let usage = cgroup::usage(&policy, &limits).map_err(|error| {
-                Error::failed(format!("could not look at the jail `{}`", manifest.name))
-                    .why(error.to_string())
+            let usage = cgroup::usage(&policy.jail, &limits).map_err(|error| {
+                Error::failed(format!(
+                    "could not read the usage of the jail `{}`",
+                    manifest.name
+                ))
+                .why(error.to_string())
             })?;
             let share = before.and_then(|(when, samples)| {
                 let last = of(samples, &manifest.name)?.usage.cpu?;

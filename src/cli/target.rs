@@ -1,7 +1,8 @@
-//! What the word after a verb can mean: the name of a jail, or a spec file.
+//! The argument JAIL of verbs: the name of a jail, or a spec file.
 
 use std::path::Path;
 
+pub(crate) use super::family::members;
 use super::spec_files::{LIMIT, load_spec};
 use crate::error::{Error, Finding, Result};
 use crate::host::HostView;
@@ -10,17 +11,20 @@ use crate::plan::{Manifest, spec_as_built};
 use crate::spec::Spec;
 use crate::spec::display::list;
 
-/// A jail, as it was named.
+/// Jail of a command line.
 #[derive(Debug)]
 pub(crate) enum Target {
-    /// By its name.
+    /// Name of a jail.
     Name(JailName),
-    /// By the spec in a file.
+    /// Spec of a jail.
     Spec(Box<Spec>),
 }
 
 impl Target {
-    /// What `word` means. With a slash or `.toml` at its end it is a file of the running system.
+    /// Parses `word`: a path or a name that ends in `.toml` is a spec file of the running system.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::Spec`] if it is neither a valid name nor a valid spec.
     pub(crate) fn new(word: &str, host: &HostView) -> Result<Self> {
         if word.contains('/')
             || Path::new(word)
@@ -31,17 +35,14 @@ impl Target {
             return Ok(Self::Spec(Box::new(spec)));
         }
         JailName::parse(word).map(Self::Name).map_err(|why| {
-            Finding::new(format!(
-                "`{}` is not the name of a jail",
-                word.escape_debug()
-            ))
-            .why(format!("it {why}"))
-            .hint("name a jail of `jailctl list`, or a spec file")
-            .into()
+            Finding::new(format!("`{}` is not a jail name", word.escape_debug()))
+                .why(format!("it {why}"))
+                .hint("pass a name from `jailctl list`, or a spec file")
+                .into()
         })
     }
 
-    /// The jail's name.
+    /// Name of the jail.
     pub(crate) fn name(&self) -> &JailName {
         match self {
             Self::Name(name) => name,
@@ -49,7 +50,7 @@ impl Target {
         }
     }
 
-    /// The jails that are meant: a family's name stands for all of its jails.
+    /// Names of the jails: all jails of a family.
     pub(crate) fn jails(&self, view: &HostView) -> Result<Vec<JailName>> {
         let members = members(self.name(), view)?;
         Ok(if members.is_empty() {
@@ -59,7 +60,10 @@ impl Target {
         })
     }
 
-    /// What was built of the one jail that is meant; an error where nothing was, or where there are several.
+    /// Manifest of the jail.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::Spec`] if it was not built, or if the name is that of a family.
     pub(crate) fn manifest(&self, view: &HostView) -> Result<Manifest> {
         match Manifest::load(view, self.name())? {
             Some(manifest) => Ok(manifest),
@@ -70,43 +74,40 @@ impl Target {
         }
     }
 
-    /// The error of a verb that was given no jail of this host.
+    /// Error about a jail that is not on this host.
     pub(crate) fn not_found(&self) -> Error {
-        let finding = Finding::new(format!("there is no jail `{}`", self.name()))
-            .why("nothing is recorded under that name");
+        let finding = Finding::new(format!("could not find the jail `{}`", self.name()))
+            .why("this host has no records of it");
         match self {
-            Self::Name(_) => finding.hint("`jailctl list` shows the jails of this host"),
+            Self::Name(_) => finding.hint("`jailctl list` lists the jails of this host"),
             Self::Spec(_) => finding.hint(
-                "it has not been built: `jailctl plan` with its spec shows what build would do",
+                "it has not been built; `jailctl plan` with its spec shows what build would change",
             ),
         }
         .into()
     }
 }
 
-/// The jails of the family `name` that were built.
-pub(crate) fn members(name: &JailName, view: &HostView) -> Result<Vec<JailName>> {
-    let mut names = Manifest::names(view)?;
-    names.retain(|one| one.is_member() && one.family_name() == name.as_str());
-    Ok(names)
-}
-
-/// The error of a verb about one jail that was given a family of them.
+/// Error about the name of a family where a jail is expected.
 pub(crate) fn ambiguous(name: &JailName, members: &[JailName]) -> Error {
     let names = members.iter().map(JailName::as_str);
-    Finding::new(format!("`{name}` is a jail of each of its users"))
-        .why("only one jail can be meant here")
-        .hint(format!("name one: {}", list(names, "or")))
+    Finding::new(format!("`{name}` is a family of jails"))
+        .why("expected a single jail")
+        .hint(format!("choose one: {}", list(names, "or")))
         .into()
 }
 
-/// The manifests of the jails that are named, or of all jails where none is.
+/// Manifests of the jails in `words`, or of all jails if `words` is empty.
+///
+/// # Errors
+/// [`crate::error::ErrorKind::Spec`] if a jail is unknown.
 pub(crate) fn manifests(words: &[String], view: &HostView) -> Result<Vec<Manifest>> {
     let mut all = Vec::new();
     for target in targets(words, view)? {
         match Manifest::load(view, target.name())? {
             Some(manifest) => all.push(manifest),
-            // One that was named must be there; of all, another run may just have removed one.
+            // Another run may have removed a jail since `targets` listed it; one that was named
+            // must exist.
             None if words.is_empty() => {}
             None => return Err(target.not_found()),
         }
@@ -114,7 +115,10 @@ pub(crate) fn manifests(words: &[String], view: &HostView) -> Result<Vec<Manifes
     Ok(all)
 }
 
-/// The jails that are named, or all where none is.
+/// Jails in `words`, or all jails if `words` is empty.
+///
+/// # Errors
+/// As [`Target::new`].
 pub(crate) fn targets(words: &[String], view: &HostView) -> Result<Vec<Target>> {
     if words.is_empty() {
         let names = Manifest::names(view)?.into_iter();
@@ -131,7 +135,8 @@ pub(crate) fn targets(words: &[String], view: &HostView) -> Result<Vec<Target>> 
     Ok(targets)
 }
 
-/// Whether the file that a jail was built from says something else by now. One that is gone says nothing.
+/// Whether the spec file of a jail has changed since the last build. A missing file counts as
+/// unchanged.
 pub(crate) fn spec_changed(manifest: &Manifest, view: &HostView) -> Result<bool> {
     let now = view
         .on_live_host(|live| live.read(Path::new(&manifest.spec), LIMIT))

@@ -20,13 +20,13 @@ use crate::spec::Spec;
 /// Arguments of `update`.
 #[derive(Debug, Args)]
 pub(crate) struct Update {
-    /// Names of jails, or their spec files.
+    /// Jails, by name or spec file.
     #[arg(value_name = "JAIL", required_unless_present = "all")]
     targets: Vec<String>,
     /// All jails of the host.
     #[arg(long, conflicts_with = "targets")]
     all: bool,
-    /// Only jails that have a file of one of these packages, separated by commas.
+    /// Only jails that contain a file of one of these packages, separated by commas.
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     packages: Vec<String>,
     #[command(flatten)]

@@ -1,11 +1,12 @@
-//! `why`: the reasons for files of a jail.
+//! `why`: reasons for paths of a jail.
 
 use std::path::Path;
 
 use clap::Args;
 
+use super::options::RootOption;
+use super::output::{CommandOutput, OutputOptions};
 use super::target::{Target, ambiguous};
-use super::{CommandOutput, OutputOptions, RootOption};
 use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::names::JailPath;
 use crate::plan::why::Reasons;
@@ -15,10 +16,10 @@ use crate::show::why::{Answer, PathInfo, json, text};
 /// Arguments of `why`.
 #[derive(Debug, Args)]
 pub(crate) struct Why {
-    /// The jail's name, or a spec file: that says why a file would be there.
+    /// Jail by name, or a spec file: explains a jail that has not been built.
     #[arg(value_name = "JAIL")]
     target: String,
-    /// Paths as the jail has them, or as the host has them.
+    /// Paths inside the jail, or below its root on the host.
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<String>,
     #[command(flatten)]
@@ -29,12 +30,12 @@ pub(crate) struct Why {
 }
 
 impl Why {
-    /// Status 1 where a path is not in the jail.
-    pub(crate) fn run(self, voice: OutputOptions) -> Result<CommandOutput> {
+    /// Prints the reasons. Exit status 1 if a path is not in the jail.
+    pub(crate) fn run(self, options: OutputOptions) -> Result<CommandOutput> {
         let view = self.root.view()?;
         let target = Target::new(&self.target, &view)?;
         let (root, manifest, tree);
-        let (reasons, places) = if let Target::Spec(spec) = &target {
+        let (reasons, paths) = if let Target::Spec(spec) = &target {
             if spec.is_family() {
                 let names = spec.members().into_iter().map(|spec| spec.name.value);
                 return Err(ambiguous(target.name(), &names.collect::<Vec<_>>()));
@@ -54,11 +55,11 @@ impl Why {
         let mut report = CommandOutput::default();
         for word in &self.paths {
             let path = jail_path(word, &root)?;
-            let answer = Answer::new(&path, &reasons, &places);
-            if !answer.is_there {
+            let answer = Answer::new(&path, &reasons, &paths);
+            if !answer.exists {
                 report.code = ErrorKind::Negative as u8;
                 report.notices.push(format!(
-                    "`{path}` is not in the jail `{}`: nothing asks for it",
+                    "`{path}` is not in the jail `{}`: nothing requires it",
                     target.name()
                 ));
             }
@@ -67,13 +68,13 @@ impl Why {
         report.text = if self.json {
             format!("{}\n", json(target.name(), &answers))
         } else {
-            text(&answers, voice.verbose, voice.paint)
+            text(&answers, options.verbose, options.paint)
         };
         Ok(report)
     }
 }
 
-/// The path inside the jail that somebody means, who may have named it as the host does.
+/// Path inside the jail of an argument, which may be a path below the root on the host.
 fn jail_path(word: &str, root: &Path) -> Result<JailPath> {
     let inside = Path::new(word).strip_prefix(root);
     let text = match inside {
@@ -88,7 +89,7 @@ fn jail_path(word: &str, root: &Path) -> Result<JailPath> {
     };
     JailPath::new(text).map_err(|why| {
         Error::from(
-            Finding::new(format!("`{}` is no path of a jail", word.escape_debug()))
+            Finding::new(format!("`{}` is not a valid path", word.escape_debug()))
                 .why(format!("it {why}")),
         )
     })

@@ -1,14 +1,15 @@
-//! What the account files say: whether the account is there, open, and of the jail's group.
+//! Checks of the account files: whether the account exists, is open, and is in the group of the
+//! jail.
 
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::{Problem, Subject};
+use super::problems::{Problem, ProblemCode, Subject};
 use crate::error::Result;
 use crate::plan::is_closed;
 use crate::spec::Day;
 
-/// Where an administrator shuts everybody but root out: nologin(5).
+/// Files by which an administrator closes the host to all users but root: nologin(5).
 const NOLOGIN: [&str; 2] = ["/etc/nologin", "/var/run/nologin"];
 
 pub(super) fn problems(case: &Subject<'_>) -> Result<Vec<Problem>> {
@@ -18,11 +19,11 @@ pub(super) fn problems(case: &Subject<'_>) -> Result<Vec<Problem>> {
         if case.view.lstat(Path::new(path))?.is_some() {
             reasons.push(
                 Problem::new(
-                    "nologin",
+                    ProblemCode::Nologin,
                     format!("`{path}` exists"),
                     format!("run `rm {path}` when the host is open again"),
                 )
-                .why("nobody but root may log in while it does"),
+                .why("while it exists, only root can log in"),
             );
             break;
         }
@@ -31,11 +32,11 @@ pub(super) fn problems(case: &Subject<'_>) -> Result<Vec<Problem>> {
     let Some(found) = accounts.user(user) else {
         reasons.push(
             Problem::new(
-                "account-gone",
+                ProblemCode::AccountGone,
                 format!("there is no account `{user}`"),
                 case.build(),
             )
-            .why("it is not in /etc/passwd any more"),
+            .why("/etc/passwd has no entry of it"),
         );
         return Ok(reasons);
     };
@@ -43,48 +44,45 @@ pub(super) fn problems(case: &Subject<'_>) -> Result<Vec<Problem>> {
     if let Some(day) = found.expires.filter(|day| *day <= today) {
         let reason = if is_closed(Some(day)) {
             Problem::new(
-                "account-closed",
+                ProblemCode::AccountClosed,
                 format!("the account `{user}` is closed"),
-                format!(
-                    "{}: it opens it again, if the spec still has it",
-                    case.build()
-                ),
+                format!("{}, which opens it if the spec has the user", case.build()),
             )
         } else {
             Problem::new(
-                "account-expired",
+                ProblemCode::AccountExpired,
                 format!("the account `{user}` expired on {}", Day(day)),
                 format!("change `expires` in the spec, or run `usermod --expiredate '' {user}`"),
             )
         };
         reasons.push(reason);
     }
-    if found.stale.is_some_and(|day| day <= today) {
+    if found.password_expires.is_some_and(|day| day <= today) {
         reasons.push(
             Problem::new(
-                "password-stale",
-                format!("the account `{user}` has to get a new password first"),
+                ProblemCode::PasswordStale,
+                format!("the account `{user}` needs a new password before the login"),
                 format!("run `chage --lastday -1 --maxdays -1 {user}`"),
             )
-            .why("its password is too old by shadow(5), and in a jail none can be given"),
+            .why("by shadow(5) its password is too old, and it cannot be changed in a jail"),
         );
     }
     let (group, gid) = &case.lock.group;
     match accounts.group(group) {
         Some(now) if now.gid == found.gid => {}
         Some(_) => reasons.push(
-            Problem::new("group", format!("the primary group of `{user}` is not `{group}`"), case.build())
-                .why("sshd locks the members of that group in; without it the account's shell does not exist"),
+            Problem::new(ProblemCode::Group, format!("the primary group of `{user}` is not `{group}`"), case.build())
+                .why("sshd confines members of that group only, and the account's shell does not exist outside of the jail"),
         ),
         None => reasons.push(
-            Problem::new("group", format!("there is no group `{group}` (gid {gid})"), case.build())
-                .why("sshd locks its members in; without it the account's shell does not exist"),
+            Problem::new(ProblemCode::Group, format!("there is no group `{group}` (gid {gid})"), case.build())
+                .why("sshd confines its members only, and the account's shell does not exist outside of the jail"),
         ),
     }
     Ok(reasons)
 }
 
-/// Days since the epoch.
+/// Days since 1970-01-01.
 fn today() -> i64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     now.map_or(0, |since| {

@@ -1,24 +1,27 @@
-//! Whether a host can have jails at all.
+//! Checks of a host: whether it can have jails.
 
 use std::path::Path;
 
-use super::{Problem, outside, ownership_problem};
+use super::outside;
+use super::problems::{OwnershipProblem, Problem, ProblemCode};
 use crate::error::Result;
 use crate::host::sshd::{Config, Sshd};
 use crate::host::{FileKind, HostView};
+use crate::layout::{JAILS_DIR, STATE};
 use crate::plan::interrupted;
-use crate::resolve::STATE;
 
-/// Where jails stand unless their specs say otherwise.
-const JAILS: &str = "/srv/jails";
-/// The tools of shadow that change accounts.
+/// Tools of shadow that change accounts.
 const TOOLS: [&str; 6] = [
     "chpasswd", "groupadd", "groupdel", "useradd", "userdel", "usermod",
 ];
-/// The first kernel with all that is used: openat2 and renameat2 are older, private mounts of sshd's files are not.
+/// First kernel with every call that is used: openat2(2) and renameat2(2) are older, private mounts
+/// of the files of sshd are not.
 const KERNEL: (u32, u32) = (5, 11);
 
-/// Everything that keeps the host from having jails, or from having them safely.
+/// Every problem that keeps the host from having jails, or from having them safely.
+///
+/// # Errors
+/// `Failed` if the host cannot be read.
 pub fn problems(view: &HostView) -> Result<Vec<Problem>> {
     let mut reasons = Vec::new();
     if view.is_live() {
@@ -29,41 +32,41 @@ pub fn problems(view: &HostView) -> Result<Vec<Problem>> {
         if view.stat(&path)?.is_none() {
             reasons.push(
                 Problem::new(
-                    "tool",
+                    ProblemCode::Tool,
                     format!("there is no `{}`", path.display()),
-                    "install the package that has it: passwd, shadow or shadow-utils",
+                    "install the package that contains it: passwd, shadow or shadow-utils",
                 )
-                .why("accounts are made and removed with it"),
+                .why("it creates, changes or deletes accounts"),
             );
         }
     }
     reasons.extend(outside::shell_leaks(view)?);
-    for place in [JAILS, STATE] {
+    for place in [JAILS_DIR, STATE] {
         reasons.extend(check_path(view, Path::new(place))?);
     }
     if interrupted(view)? {
         reasons.push(
             Problem::new(
-                "interrupted",
+                ProblemCode::Interrupted,
                 "an earlier run was interrupted",
-                "run any verb that writes, as `jailctl build`: it puts that right first",
+                "run any verb that writes, for example `jailctl build`: it undoes the earlier run first",
             )
-            .why("what it had begun is neither done nor undone"),
+            .why("its changes are incomplete"),
         );
     }
     let sshd = Config::read(view).and_then(|config| Sshd::find(view)?.info(&config));
     match sshd {
         Ok(facts) if facts.sftp.is_none() => reasons.push(
             Problem::new(
-                "sftp",
+                ProblemCode::Sftp,
                 "sshd has no subsystem `sftp`",
                 "add `Subsystem sftp internal-sftp` to /etc/ssh/sshd_config",
             )
-            .why("that door stays shut in jails with a shell"),
+            .why("jails with a shell have no sftp then"),
         ),
         Ok(_) => {}
         Err(error) => reasons.extend(error.findings.into_iter().map(|finding| Problem {
-            code: "sshd-config",
+            code: ProblemCode::SshdConfig,
             finding,
         })),
     }
@@ -82,32 +85,26 @@ fn kernel() -> Result<Option<Problem>> {
     let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
     Ok((version < KERNEL).then(|| {
         Problem::new(
-            "kernel",
+            ProblemCode::Kernel,
             format!("the kernel is {release}"),
-            "boot a newer one",
+            "boot a newer kernel",
         )
         .why(format!("jailctl needs {}.{} or later", KERNEL.0, KERNEL.1))
     }))
 }
 
-/// What nobody but root may control: as far as it exists.
+/// The first directory of `path` that a user other than root can change, as far as the path exists.
 fn check_path(view: &HostView, path: &Path) -> Result<Option<Problem>> {
-    for directory in path.ancestors().collect::<Vec<_>>().into_iter().rev() {
+    view.find_component(path, |directory, stat| {
         let shown = directory.display();
-        let Some(stat) = view.lstat(directory)? else {
-            break;
+        let OwnershipProblem { why, fix } = match stat.kind() {
+            FileKind::Directory => OwnershipProblem::of(directory, stat)?,
+            _ => OwnershipProblem {
+                why: format!("`{shown}` is not a directory"),
+                fix: format!("make it one, or give jails another root than `{JAILS_DIR}`"),
+            },
         };
-        let flaw = match stat.kind() {
-            FileKind::Directory => ownership_problem(directory, &stat),
-            _ => Some((
-                format!("`{shown}` is not a directory"),
-                format!("make it one, or give jails another root than `{JAILS}`"),
-            )),
-        };
-        if let Some((why, mend)) = flaw {
-            let what = format!("jails cannot stand safely below `{shown}`");
-            return Ok(Some(Problem::new("way", what, mend).why(why)));
-        }
-    }
-    Ok(None)
+        let what = format!("jails are not safe below `{shown}`");
+        Some(Problem::new(ProblemCode::Way, what, fix).why(why))
+    })
 }

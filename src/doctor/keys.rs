@@ -1,26 +1,28 @@
-//! The file of keys: whether sshd will read it, and whether there is one in it.
+//! Checks of the authorized keys of a user: whether sshd reads the file, and whether it contains a
+//! key.
 
 use std::path::{Path, PathBuf};
 
-use super::{Problem, Subject, ownership_problem};
+use super::problems::{OwnershipProblem, Problem, ProblemCode, Subject};
 use crate::error::Result;
+use crate::layout::KEYS_DIR;
 use crate::resolve::ResolvedJail;
 use crate::spec::fingerprint;
 
-/// Most bytes of a file of keys.
+/// Largest file of keys that is read, in bytes.
 const LIMIT: u64 = 2 << 20;
 
-/// The keys of a user, with the path of their file.
+/// Path of the authorized keys of a user.
 pub(super) fn path(case: &Subject<'_>) -> PathBuf {
     ResolvedJail::state(&case.manifest.name)
-        .join("keys")
+        .join(KEYS_DIR)
         .join(&case.user)
 }
 
 pub(super) fn problems(case: &Subject<'_>) -> Result<Vec<Problem>> {
     let accounts = case.view.accounts()?;
     let found = accounts.user(&case.user);
-    // Where a password opens the account, keys need not.
+    // An account with a password need not have keys.
     let by_password = found
         .and_then(|found| found.password.as_deref())
         .is_some_and(|password| password.starts_with('$'));
@@ -28,11 +30,11 @@ pub(super) fn problems(case: &Subject<'_>) -> Result<Vec<Problem>> {
     let shown = file.display();
     if case.view.lstat(&file)?.is_none() {
         let reason = Problem::new(
-            "keys-gone",
+            ProblemCode::KeysGone,
             format!("there is no file `{shown}`"),
             case.build(),
         )
-        .why("it holds the keys that open the account");
+        .why("it contains the authorized keys of the account");
         return Ok(if by_password {
             Vec::new()
         } else {
@@ -50,10 +52,10 @@ pub(super) fn problems(case: &Subject<'_>) -> Result<Vec<Problem>> {
     if lines.is_empty() && !by_password {
         reasons.push(
             Problem::new(
-                "no-key",
-                format!("nothing opens the account `{}`", case.user),
+                ProblemCode::NoKey,
+                format!("no login to the account `{}` is possible", case.user),
                 format!(
-                    "put a key into `authorized_keys` of `{}`, and build",
+                    "add a key to `authorized_keys` of `{}`, and build",
                     case.manifest.spec
                 ),
             )
@@ -67,17 +69,18 @@ pub(super) fn problems(case: &Subject<'_>) -> Result<Vec<Problem>> {
     if broken > 0 {
         reasons.push(
             Problem::new(
-                "key-broken",
-                format!("`{shown}` holds what is no key"),
+                ProblemCode::KeyBroken,
+                format!("`{shown}` has lines that are no keys"),
                 case.build(),
             )
-            .why(format!("{broken} of its lines sshd passes over")),
+            .why(format!("sshd ignores {broken} of its lines")),
         );
     }
     Ok(reasons)
 }
 
-/// sshd reads the file as the user, and with StrictModes only where nobody else can write.
+/// Checks of owner and mode: sshd reads the file as the user, and with StrictModes only if no other
+/// user can write it.
 fn modes(case: &Subject<'_>, file: &Path) -> Result<Vec<Problem>> {
     let mut reasons = Vec::new();
     for path in file.ancestors().collect::<Vec<_>>().into_iter().rev() {
@@ -85,18 +88,18 @@ fn modes(case: &Subject<'_>, file: &Path) -> Result<Vec<Problem>> {
             continue;
         };
         let shown = path.display();
-        let (needed, deed) = if path == file {
+        let (needed, action) = if path == file {
             (0o004, "read")
         } else {
             (0o001, "pass through")
         };
-        let (why, mend) = if let Some(flaw) = ownership_problem(path, &stat) {
-            flaw
+        let (why, fix) = if let Some(found) = OwnershipProblem::of(path, &stat) {
+            (found.why, found.fix)
         } else if stat.mode & needed == 0 {
             let bit = if path == file { "r" } else { "x" };
             (
                 format!(
-                    "`{}` may not {deed} `{shown}` (mode {:04o})",
+                    "`{}` may not {action} `{shown}` (mode {:04o})",
                     case.user,
                     stat.permissions()
                 ),
@@ -107,9 +110,9 @@ fn modes(case: &Subject<'_>, file: &Path) -> Result<Vec<Problem>> {
         };
         reasons.push(
             Problem::new(
-                "key-file",
-                format!("sshd does not take the keys of `{}`", case.user),
-                mend,
+                ProblemCode::KeyFile,
+                format!("sshd refuses the file of the keys of `{}`", case.user),
+                fix,
             )
             .why(why),
         );

@@ -1,102 +1,47 @@
-//! Why somebody cannot log in, and whether a host is fit for jails. Looks only, and asks nobody but sshd.
+//! Diagnosis: why a user cannot log in, and whether a host can have jails. Reads only, and runs no
+//! program but sshd.
 //!
-//! Each reason is one that was seen: in the tests every one of them keeps a real ssh client out, or is what the build would refuse.
+//! Each problem occurs in practice: in the tests each of them keeps a real ssh client out, or a
+//! build would refuse it.
 
 mod account;
 mod host;
 mod keys;
 mod outside;
+mod problems;
 mod root;
 mod session;
 mod sshd;
 
-use std::path::Path;
-
-use crate::error::{Finding, Result};
-use crate::host::{HostView, Stat};
+use crate::error::Result;
+use crate::host::HostView;
 use crate::names::JailName;
-use crate::plan::manifest::ConfinementRecord;
 use crate::plan::{Manifest, exposure_as_built};
 
-pub use host::problems;
+pub use host::problems as host_problems;
+pub use problems::{Problem, ProblemCode};
 
-/// One reason, with its mend among the finding's hints.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// Which kind of reason it is, for programs: `account-closed`.
-    pub code: &'static str,
-    /// What, why, and what to do about it.
-    pub finding: Finding,
-}
+use problems::Subject;
 
-impl Problem {
-    fn new(code: &'static str, what: impl Into<String>, mend: impl Into<String>) -> Self {
-        Self {
-            code,
-            finding: Finding::new(what).hint(mend),
-        }
-    }
-
-    fn why(mut self, why: impl Into<String>) -> Self {
-        self.finding.why = Some(why.into());
-        self
-    }
-}
-
-/// What is wrong with a directory or file that must be root's alone, and the mend; `None` where nothing is.
-fn ownership_problem(path: &Path, stat: &Stat) -> Option<(String, String)> {
-    let shown = path.display();
-    if stat.uid != 0 {
-        Some((
-            format!(
-                "`{shown}` belongs to the user id {}, and not to root",
-                stat.uid
-            ),
-            format!("run `chown root {shown}`"),
-        ))
-    } else if stat.mode & 0o022 != 0 {
-        Some((
-            format!(
-                "others than root may write to `{shown}` (mode {:04o})",
-                stat.permissions()
-            ),
-            format!("run `chmod go-w {shown}`"),
-        ))
-    } else {
-        None
-    }
-}
-
-/// What is looked at: one account of one jail.
-#[derive(Debug)]
-struct Subject<'v> {
-    view: &'v HostView,
-    manifest: Manifest,
-    lock: ConfinementRecord,
-    user: String,
-}
-
-impl Subject<'_> {
-    /// The command that makes the jail again what its spec says.
-    fn build(&self) -> String {
-        format!("run `jailctl build {}`", self.manifest.spec)
-    }
-}
-
-/// What was found for one user.
+/// Result of a diagnosis of one user.
 #[derive(Debug)]
 pub struct Diagnosis {
-    /// The user's jail.
+    /// Jail of the user.
     pub jail: JailName,
-    /// Every reason; none where a login should work.
+    /// Every problem of a login; none if it should work.
     pub reasons: Vec<Problem>,
-    /// What lets the user, or what runs as the user, out of the jail; none where nothing does.
+    /// Problems by which the user, or a process of the user, is outside of the jail.
     pub outside: Vec<Problem>,
-    /// What the user shares with the host in a plain chroot; `None` in a session, and where no program of the user's runs.
+    /// Access that the user has to the host in a plain chroot; `None` in a session, and if no
+    /// program of the user runs.
     pub exposure: Option<String>,
 }
 
-/// Every reason why `user` cannot log in, and everything that runs as `user` outside of the jail; `None` where no jail has such an account.
+/// Diagnoses `user`: every problem of a login, and everything that runs as `user` outside of the
+/// jail; `None` if no jail has such an account.
+///
+/// # Errors
+/// `Failed` if the host cannot be read.
 pub fn diagnose(view: &HostView, user: &str) -> Result<Option<Diagnosis>> {
     let mut found = None;
     for name in Manifest::names(view)? {
@@ -122,10 +67,11 @@ pub fn diagnose(view: &HostView, user: &str) -> Result<Option<Diagnosis>> {
     reasons.extend(root::problems(&case)?);
     reasons.extend(keys::problems(&case)?);
     reasons.extend(session::problems(&case)?);
-    // The snippet is for members of the jail's group; what sshd does with others follows from that.
+    // The snippet matches members of the group of the jail; differences for other accounts follow
+    // from that.
     let is_member = reasons
         .iter()
-        .all(|reason| !["account-gone", "group"].contains(&reason.code));
+        .all(|reason| ![ProblemCode::AccountGone, ProblemCode::Group].contains(&reason.code));
     reasons.extend(sshd::problems(&case, is_member)?);
     let outside = outside::problems(&case)?;
     let exposure = exposure_as_built(&case.manifest, view)?;

@@ -1,15 +1,15 @@
-//! Whether anything runs as the user outside of the jail, or lets the user log in without it.
+//! Checks for processes and jobs of the user outside of the jail, and for logins without it.
 
-use super::{Problem, Subject};
+use super::problems::{Problem, ProblemCode, Subject};
 use crate::error::Result;
 use crate::host::{HostView, Process};
 use crate::resolve::{host_jobs, shells};
 
-/// Most processes that are named.
+/// Most process ids in one message.
 const NAMED: usize = 16;
 
-/// Each job of the host that runs as the user, the user's processes outside of every jail, and
-/// what makes the login shells of jailed accounts usable there.
+/// Each job of the host that runs as the user, the processes of the user outside of every jail, and
+/// settings of the host that make the login shells of jailed accounts usable there.
 pub(super) fn problems(case: &Subject<'_>) -> Result<Vec<Problem>> {
     let (view, user) = (case.view, &case.user);
     let mut reasons = shell_leaks(view)?;
@@ -20,8 +20,12 @@ pub(super) fn problems(case: &Subject<'_>) -> Result<Vec<Problem>> {
     for job in host_jobs::of_account(view, user, uid)? {
         let what = format!("{} runs as `{user}` outside of the jail", job.what);
         reasons.push(
-            Problem::new("runs-outside", what, format!("run `{}`", job.clean))
-                .why("the host runs it without a login"),
+            Problem::new(
+                ProblemCode::RunsOutside,
+                what,
+                format!("run `{}`", job.clean),
+            )
+            .why("the host runs it without a login"),
         );
     }
     let processes = Process::outside(view, &[uid])?;
@@ -32,21 +36,21 @@ pub(super) fn problems(case: &Subject<'_>) -> Result<Vec<Problem>> {
             "processes of `{user}` run outside of the jail: {}",
             numbers.join(", ")
         );
-        let mend = format!("find out what started them, and run `pkill -KILL -U {uid}`");
+        let fix = format!("find out what started them, and run `pkill -KILL -U {uid}`");
         reasons.push(
-            Problem::new("processes-outside", what, mend)
-                .why("their root directory is that of the host"),
+            Problem::new(ProblemCode::ProcessesOutside, what, fix)
+                .why("their root directory is the root of the host"),
         );
     }
     Ok(reasons)
 }
 
-/// Each thing of the host that makes the login shells of jailed accounts usable without a jail.
+/// Settings of the host that make the login shells of jailed accounts usable without a jail.
 pub(super) fn shell_leaks(view: &HostView) -> Result<Vec<Problem>> {
     let leaks = shells::leaks(view)?.into_iter();
     let reason = |leak: shells::ShellLeak| {
         let what = format!("`{}` lets jailed accounts out of their jails", leak.path);
-        Problem::new("shells", what, leak.clean).why(leak.text)
+        Problem::new(ProblemCode::Shells, what, leak.clean).why(leak.text)
     };
     Ok(leaks.map(reason).collect())
 }

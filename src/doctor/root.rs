@@ -1,12 +1,12 @@
-//! What sshd and the kernel make of the jail itself: the way to its root, and the programs that a session starts.
+//! Checks of the root of a jail: its path, and the programs that sessions start.
 
 use std::path::{Path, PathBuf};
 
-use super::{Problem, Subject, ownership_problem};
+use super::problems::{OwnershipProblem, Problem, ProblemCode, Subject};
 use crate::elf;
 use crate::error::Result;
 use crate::host::{FileKind, HostView};
-use crate::resolve::SHELL_PREFIX;
+use crate::layout::NONEXISTENT;
 
 pub(super) fn problems(case: &Subject<'_>) -> Result<Vec<Problem>> {
     let root = &case.manifest.root;
@@ -17,11 +17,11 @@ pub(super) fn problems(case: &Subject<'_>) -> Result<Vec<Problem>> {
     if case.view.mount_flags(root)?.noexec && shell(case)?.is_some() {
         reasons.push(
             Problem::new(
-                "noexec",
+                ProblemCode::Noexec,
                 format!("the file system of `{}` is mounted noexec", root.display()),
                 "mount it with exec, or give the jail another root".to_owned(),
             )
-            .why("no program can be started there"),
+            .why("no program starts there"),
         );
     }
     let inside = HostView::new(&case.view.display_path(root))?;
@@ -31,17 +31,17 @@ pub(super) fn problems(case: &Subject<'_>) -> Result<Vec<Problem>> {
     Ok(reasons)
 }
 
-/// What sshd checks of each directory on the way to the root (session.c, `safely_chroot`).
+/// Checks of sshd for each directory of the path of the root (session.c, `safely_chroot`).
 fn check_path(case: &Subject<'_>, root: &Path) -> Result<Vec<Problem>> {
     let mut here = PathBuf::new();
     for part in root.components() {
         here.push(part);
         let shown = here.display();
-        let refused = |why: String, mend: String| {
+        let refused = |why: String, fix: String| {
             Problem::new(
-                "root",
+                ProblemCode::Root,
                 format!("sshd does not accept the root `{}`", root.display()),
-                mend,
+                fix,
             )
             .why(why)
         };
@@ -51,38 +51,38 @@ fn check_path(case: &Subject<'_>, root: &Path) -> Result<Vec<Problem>> {
         if stat.kind() != FileKind::Directory {
             return Ok(vec![refused(
                 format!("`{shown}` is not a directory"),
-                format!("put back the directory `{shown}`"),
+                format!("restore the directory `{shown}`"),
             )]);
         }
-        if let Some((why, mend)) = ownership_problem(&here, &stat) {
-            return Ok(vec![refused(why, mend)]);
+        if let Some(OwnershipProblem { why, fix }) = OwnershipProblem::of(&here, &stat) {
+            return Ok(vec![refused(why, fix)]);
         }
     }
     let stat = case.view.lstat(root)?;
     if stat.is_some_and(|stat| stat.mode & 0o001 == 0) {
         return Ok(vec![
             Problem::new(
-                "root",
-                format!("nobody but root may enter `{}`", root.display()),
+                ProblemCode::Root,
+                format!("only root may enter `{}`", root.display()),
                 format!("run `chmod 0755 {}`", root.display()),
             )
-            .why("a session starts its program there as the user"),
+            .why("a session enters it as the user"),
         ]);
     }
     Ok(Vec::new())
 }
 
-/// The login shell inside the jail; `None` where the account has none, or is gone.
+/// Login shell inside the jail; `None` if the account has none, or does not exist.
 fn shell(case: &Subject<'_>) -> Result<Option<PathBuf>> {
     let accounts = case.view.accounts()?;
     let shell = accounts.user(&case.user).map(|found| found.shell.clone());
     Ok(shell
-        .filter(|shell| *shell != format!("{SHELL_PREFIX}/none"))
+        .filter(|shell| *shell != NONEXISTENT)
         .map(PathBuf::from))
 }
 
-/// Whether a program of the jail can be started by anybody: each directory on the way lets people through, the file is one that may be executed, and
-/// what it needs is there.
+/// Problems of a program of the jail: whether all users may pass its directories and execute it,
+/// and whether the objects that it needs exist.
 pub(super) fn program(
     case: &Subject<'_>,
     inside: &HostView,
@@ -92,40 +92,40 @@ pub(super) fn program(
     let shown = path.display();
     let lacks = |why: String| {
         Problem::new(
-            "program",
+            ProblemCode::Program,
             format!("{what} `{shown}` does not start in the jail"),
             case.build(),
         )
         .why(why)
     };
-    let Some(passage) = inside.resolve_links(path)? else {
+    let Some(resolved) = inside.resolve_links(path)? else {
         return Ok(vec![lacks("the jail does not have it".to_owned())]);
     };
     let mut here = PathBuf::from("/");
-    let parents = passage.real.parent().unwrap_or(Path::new("/"));
+    let parents = resolved.real.parent().unwrap_or(Path::new("/"));
     for part in parents.components().skip(1) {
         here.push(part);
         let closed = inside.lstat(&here)?.filter(|stat| stat.mode & 0o001 == 0);
         if let Some(stat) = closed {
             return Ok(vec![lacks(format!(
-                "nobody but root may enter `{}` (mode {:04o})",
+                "only root may enter `{}` (mode {:04o})",
                 here.display(),
                 stat.permissions()
             ))]);
         }
     }
-    let Some(stat) = inside.lstat(&passage.real)? else {
+    let Some(stat) = inside.lstat(&resolved.real)? else {
         return Ok(vec![lacks("the jail does not have it".to_owned())]);
     };
     if stat.kind() != FileKind::File || stat.mode & 0o001 == 0 {
         return Ok(vec![lacks(format!(
-            "it is no file that everybody may execute (mode {:04o})",
+            "it is not a file that all users may execute (mode {:04o})",
             stat.permissions()
         ))]);
     }
     let closure = match elf::closure(
         inside,
-        std::slice::from_ref(&passage.real),
+        std::slice::from_ref(&resolved.real),
         &elf::Options::default(),
     ) {
         Ok(closure) => closure,
@@ -145,7 +145,7 @@ pub(super) fn program(
             && object.stat.mode & 0o004 == 0;
         if is_closed {
             reasons.push(lacks(format!(
-                "nobody but root may read `{}` (mode {:04o})",
+                "only root may read `{}` (mode {:04o})",
                 path.display(),
                 object.stat.permissions()
             )));

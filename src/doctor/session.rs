@@ -1,12 +1,13 @@
-//! Whether sessions of the jail may begin: what sshd's process of a connection looks at first.
+//! Checks of sessions of the jail: what the process of sshd for a connection reads first.
 
-use jailctl_session::policy::{Mount, Policy, SESSION_DIR, Source};
+use jailctl_session::policy::{Mount, Policy, Source};
 use jailctl_session::{cgroup, network};
 
-use super::{Problem, Subject, ownership_problem};
+use super::problems::{OwnershipProblem, Problem, ProblemCode, Subject};
 use crate::error::{Error, Result};
 use crate::host::FileKind;
-use crate::host::pam::{MODULE, Modules, SSHD, Service};
+use crate::host::pam::{Modules, SSHD, Service};
+use crate::layout::{PAM_MODULE, SESSION_DIR};
 use crate::resolve::ResolvedJail;
 
 pub(super) fn problems(case: &Subject<'_>) -> Result<Vec<Problem>> {
@@ -20,73 +21,72 @@ pub(super) fn problems(case: &Subject<'_>) -> Result<Vec<Problem>> {
     let policy = match Policy::load(name.as_str()) {
         Ok(Some(policy)) => policy,
         Ok(None) => return Ok(Vec::new()),
-        Err(error) => return Ok(vec![refused("policy", error.to_string())]),
+        Err(error) => return Ok(vec![refused(ProblemCode::Policy, error.to_string())]),
     };
     let mut reasons = Vec::new();
     if !policy.users.contains(&case.user) {
         let why = format!("its policy does not name `{}`", case.user);
-        reasons.push(refused("policy", why));
+        reasons.push(refused(ProblemCode::Policy, why));
     }
     reasons.extend(session_root(case)?);
     for mount in &policy.mounts {
         reasons.extend(source(case, mount)?);
     }
     if let Some(modules) = Modules::find(case.view)?.filter(|modules| !modules.has_ours) {
-        let at = modules.directory.join(MODULE);
-        let mut reason = refused("module", format!("`{}` is gone", at.display()));
-        reason.finding.hints = vec![format!("put back `{}`", at.display())];
+        let at = modules.directory.join(PAM_MODULE);
+        let mut reason = refused(ProblemCode::Module, format!("`{}` is gone", at.display()));
+        reason.finding.hints = vec![format!("restore `{}`", at.display())];
         reasons.push(reason);
     }
     if !calls_module(case)? {
-        let why = format!("the PAM service that sshd asks does not call `{MODULE}`");
-        reasons.push(refused("stack", why));
+        let why = format!("the PAM service of sshd does not call `{PAM_MODULE}`");
+        reasons.push(refused(ProblemCode::Stack, why));
     }
     if let Some(network) = &policy.network {
         let faults = network::faults(name.as_str(), network).map_err(|error| {
-            Error::failed(format!(
-                "could not look at the network of the jail `{name}`"
-            ))
-            .why(error.to_string())
+            Error::failed(format!("could not read the network of the jail `{name}`"))
+                .why(error.to_string())
         })?;
         reasons.extend(faults.iter().map(|fault| {
-            let what = "the network of the jail is not what its policy says";
-            Problem::new("network", what, case.build()).why(fault.to_string())
+            let what = "the network of the jail differs from its policy";
+            Problem::new(ProblemCode::Network, what, case.build()).why(fault.to_string())
         }));
     }
     let limits = policy.limits.as_ref();
-    let frozen = limits.map(|limits| cgroup::is_frozen(&policy, limits));
+    let frozen = limits.map(|limits| cgroup::is_frozen(&policy.jail, limits));
     let frozen = frozen.transpose().map_err(|error| {
-        Error::failed(format!("could not look at the jail `{name}`")).why(error.to_string())
+        Error::failed(format!("could not read the state of the jail `{name}`"))
+            .why(error.to_string())
     })?;
     if frozen == Some(true) {
-        let mend = format!("run `jailctl thaw {name}`");
+        let fix = format!("run `jailctl thaw {name}`");
         reasons.push(
-            Problem::new("frozen", "the jail is frozen", mend)
-                .why("what runs in it is stopped, and no session begins"),
+            Problem::new(ProblemCode::Frozen, "the jail is frozen", fix)
+                .why("its processes are stopped, and no session begins"),
         );
     }
     Ok(reasons)
 }
 
-/// Whether the place is there that only sessions have something in.
+/// Checks the mount point of sessions.
 fn session_root(case: &Subject<'_>) -> Result<Option<Problem>> {
     let path = ResolvedJail::state(&case.manifest.name).join(SESSION_DIR);
     let shown = path.display();
-    let (what, mend) = match case.view.lstat(&path)? {
+    let (what, fix) = match case.view.lstat(&path)? {
         None => (format!("`{shown}` is gone"), case.build()),
         Some(stat) if stat.kind() != FileKind::Directory => (
             format!("`{shown}` is no directory"),
             format!("move it away, and {}", case.build()),
         ),
-        Some(stat) => match ownership_problem(&path, &stat) {
-            Some(found) => found,
+        Some(stat) => match OwnershipProblem::of(&path, &stat) {
+            Some(found) => (found.why, found.fix),
             None => return Ok(None),
         },
     };
-    Ok(Some(Problem::new("door", what, mend)))
+    Ok(Some(Problem::new(ProblemCode::Door, what, fix)))
 }
 
-/// Whether the directory is there that a mount shows.
+/// Checks the source directory of a mount.
 fn source(case: &Subject<'_>, mount: &Mount) -> Result<Option<Problem>> {
     let Source::Bind(path) = &mount.source else {
         return Ok(None);
@@ -101,22 +101,24 @@ fn source(case: &Subject<'_>, mount: &Mount) -> Result<Option<Problem>> {
         path.display(),
         mount.target.display()
     );
-    let mend = "put the directory back, or take the mount out of the spec and build the jail";
-    Ok(Some(Problem::new("mount", what, mend).why(why)))
+    let fix = "restore the directory, or remove the mount from the spec and build the jail";
+    Ok(Some(Problem::new(ProblemCode::Mount, what, fix).why(why)))
 }
 
-/// Whether sshd asks PAM, and so the module, at all.
+/// The problem of an sshd that does not use PAM, and so not the module.
 pub(super) fn without_pam(case: &Subject<'_>, usepam: Option<&str>) -> Option<Problem> {
     let policy = Policy::load(case.manifest.name.as_str());
     if usepam != Some("no") || !case.view.is_live() || matches!(policy, Ok(None)) {
         return None;
     }
-    let mend = "set `UsePAM yes` in sshd's configuration, and have sshd read it";
-    let reason = Problem::new("pam-off", "no session begins in the jail", mend);
-    Some(reason.why(format!("`UsePAM` is `no`: sshd does not load `{MODULE}`")))
+    let fix = "set `UsePAM yes` in sshd's configuration, and reload sshd";
+    let reason = Problem::new(ProblemCode::PamOff, "no session begins in the jail", fix);
+    Some(reason.why(format!(
+        "`UsePAM` is `no`: sshd does not load `{PAM_MODULE}`"
+    )))
 }
 
-/// Whether the PAM service that sshd asked when the jail was built calls the module.
+/// Whether the PAM service that sshd used at the last build calls the module.
 fn calls_module(case: &Subject<'_>) -> Result<bool> {
     let lock = case.manifest.lock.as_ref();
     let name = lock.and_then(|lock| lock.sshd.pam_service.as_deref());

@@ -1,15 +1,17 @@
-//! What sshd would do with the user today, by its own answer for each kind of connection that a Match block names.
+//! Checks of sshd: its settings for the user, by its own answer for each kind of connection that a
+//! Match block names.
 
 use std::path::Path;
 
-use super::{Problem, Subject, keys, root, session};
+use super::problems::{Problem, ProblemCode, Subject};
+use super::{keys, root, session};
 use crate::error::Result;
-use crate::host::sshd::{CONFIG_DIR, Config, ExpectedSettings, Settings, Sshd};
+use crate::host::sshd::{Config, ExpectedSettings, Settings, Sshd};
 use crate::host::{Digest, HostView, listens};
-use crate::resolve::COMMON;
+use crate::layout::{COMMON_SNIPPET, SSHD_CONFIG_DIR};
 use crate::spec::fingerprint;
 
-/// Most bytes of a snippet, a file of keys or a list.
+/// Largest snippet, file of keys or list that is read, in bytes.
 const LIMIT: u64 = 2 << 20;
 
 pub(super) fn problems(case: &Subject<'_>, is_member: bool) -> Result<Vec<Problem>> {
@@ -20,7 +22,7 @@ pub(super) fn problems(case: &Subject<'_>, is_member: bool) -> Result<Vec<Proble
             let findings = error.findings.into_iter();
             return Ok(findings
                 .map(|finding| Problem {
-                    code: "sshd-config",
+                    code: ProblemCode::SshdConfig,
                     finding,
                 })
                 .collect());
@@ -28,30 +30,30 @@ pub(super) fn problems(case: &Subject<'_>, is_member: bool) -> Result<Vec<Proble
     };
     let mut reasons = Vec::new();
     let file = &case.lock.snippet.0;
-    let path = Path::new(CONFIG_DIR).join(file);
+    let path = Path::new(SSHD_CONFIG_DIR).join(file);
     let snippet = config.drop_ins.iter().find(|(name, _)| name == file);
     match snippet {
         None => reasons.push(
             Problem::new(
-                "snippet-gone",
+                ProblemCode::SnippetGone,
                 format!("sshd does not read `{}`", path.display()),
                 case.build(),
             )
-            .why("it is gone, and without it the account's shell does not exist"),
+            .why("it does not exist, and sshd does not confine the account without it"),
         ),
         Some((_, text)) if Digest::of(text.as_bytes()) != case.lock.snippet.1 => reasons.push(
             Problem::new(
-                "snippet-changed",
-                format!("`{}` is not as it was built", path.display()),
+                ProblemCode::SnippetChanged,
+                format!("`{}` differs from what was built", path.display()),
                 case.build(),
             )
-            .why("it says how sshd locks the account in"),
+            .why("it confines the account"),
         ),
         Some((_, text)) if is_member => {
             let mut settings = setting_value(text);
             let common = crate::resolve::common(&case.lock.sshd);
             let further = setting_value(&common);
-            // A snippet of an older jailctl's says all of it itself.
+            // A snippet of an older jailctl contains all settings itself.
             let is_whole = further
                 .iter()
                 .all(|(keyword, _)| settings.iter().any(|(own, _)| own == keyword));
@@ -71,7 +73,7 @@ pub(super) fn problems(case: &Subject<'_>, is_member: bool) -> Result<Vec<Proble
             for (shown, found) in &answers {
                 for finding in expected.diff(found, shown) {
                     reasons.push(Problem {
-                        code: "sshd-settings",
+                        code: ProblemCode::SshdSettings,
                         finding,
                     });
                 }
@@ -88,27 +90,30 @@ pub(super) fn problems(case: &Subject<'_>, is_member: bool) -> Result<Vec<Proble
     Ok(reasons)
 }
 
-/// Whether the settings that all jails share are as they were built.
+/// The problem of the settings that all jails share, if they differ from what was built.
 fn common_problem(case: &Subject<'_>, config: &Config, expected: &str) -> Option<Problem> {
-    let path = Path::new(CONFIG_DIR).join(COMMON);
-    let found = config.drop_ins.iter().find(|(name, _)| name == COMMON);
+    let path = Path::new(SSHD_CONFIG_DIR).join(COMMON_SNIPPET);
+    let found = config
+        .drop_ins
+        .iter()
+        .find(|(name, _)| name == COMMON_SNIPPET);
     match found {
         Some((_, text)) if text == expected => None,
         Some(_) => Some(
             Problem::new(
-                "snippet-changed",
-                format!("`{}` is not as it was built", path.display()),
+                ProblemCode::SnippetChanged,
+                format!("`{}` differs from what was built", path.display()),
                 case.build(),
             )
-            .why("it says what is closed to the accounts of all jails"),
+            .why("it restricts the accounts of all jails"),
         ),
         None => Some(
             Problem::new(
-                "snippet-gone",
+                ProblemCode::SnippetGone,
                 format!("sshd does not read `{}`", path.display()),
                 case.build(),
             )
-            .why("it is gone, and it says what is closed to the accounts of all jails"),
+            .why("it does not exist, and it restricts the accounts of all jails"),
         ),
     }
 }
@@ -120,7 +125,7 @@ fn ask(case: &Subject<'_>) -> Result<(Config, Vec<(String, Settings)>)> {
     Ok((config, answers))
 }
 
-/// Keyword in lower case and value of each line in the snippet's Match block.
+/// Keyword in lower case and value of each line in the Match block of the snippet.
 fn setting_value(text: &str) -> Settings {
     text.lines()
         .filter(|line| line.starts_with(' '))
@@ -136,7 +141,7 @@ fn value<'s>(settings: &'s Settings, keyword: &str) -> Option<&'s str> {
         .map(|(_, value)| value.as_str())
 }
 
-/// Whether sshd runs, and since when.
+/// Checks that sshd listens, and has read its configuration since the last build.
 fn listener(case: &Subject<'_>, settings: &Settings, snippet: &Path) -> Result<Option<Problem>> {
     if !case.view.is_live() {
         return Ok(None);
@@ -150,24 +155,24 @@ fn listener(case: &Subject<'_>, settings: &Settings, snippet: &Path) -> Result<O
         let ports: Vec<String> = ports.iter().map(ToString::to_string).collect();
         return Ok(Some(
             Problem::new(
-                "sshd-down",
-                "sshd does not run here",
+                ProblemCode::SshdDown,
+                "sshd does not run",
                 "start it: `systemctl start ssh`, or `sshd` by hand",
             )
-            .why(format!("nobody listens on port {}", ports.join(", "))),
+            .why(format!("no process listens on port {}", ports.join(", "))),
         ));
     }
     let Some(pid_file) = value(settings, "pidfile").filter(|path| *path != "none") else {
         return Ok(None);
     };
-    // sshd writes it anew whenever it has read its configuration.
+    // sshd writes it again each time it has read its configuration.
     let started = case.view.stat(Path::new(pid_file))?;
     let written = case.view.stat(snippet)?;
     let is_behind = matches!((&started, &written), (Some(started), Some(written)) if started.mtime < written.ctime);
     Ok(is_behind.then(|| {
         Problem::new(
-            "sshd-behind",
-            "sshd does not know the jail as it is now",
+            ProblemCode::SshdBehind,
+            "sshd does not use the current configuration of the jail",
             format!("run `systemctl reload ssh`, or `kill -HUP $(cat {pid_file})`"),
         )
         .why(format!(
@@ -177,7 +182,7 @@ fn listener(case: &Subject<'_>, settings: &Settings, snippet: &Path) -> Result<O
     }))
 }
 
-/// Whether the account's keys are of a kind, and enough, for sshd to let somebody in.
+/// Checks that sshd accepts the keys of the account, and that they suffice.
 fn methods(case: &Subject<'_>, settings: &Settings) -> Result<Vec<Problem>> {
     let mut reasons = Vec::new();
     if let Some(methods) = value(settings, "authenticationmethods")
@@ -187,7 +192,7 @@ fn methods(case: &Subject<'_>, settings: &Settings) -> Result<Vec<Problem>> {
             .any(|list| list == "publickey" || list == "password")
     {
         reasons.push(
-            Problem::new("methods", "sshd asks for more than a key", "take `AuthenticationMethods` out of sshd's configuration, or let a Match block before it leave the jail's group out")
+            Problem::new(ProblemCode::Methods, "sshd requires more than a key", "remove `AuthenticationMethods` from sshd's configuration, or exclude the jail's group by a Match block before it")
                 .why(format!("`AuthenticationMethods` is `{methods}`")),
         );
     }
@@ -213,8 +218,8 @@ fn methods(case: &Subject<'_>, settings: &Settings) -> Result<Vec<Problem>> {
     };
     if !kinds.is_empty() && !kinds.iter().any(is_taken) {
         reasons.push(
-            Problem::new("key-kind", format!("sshd takes no key of `{}`", case.user), "give the user a key of a kind that it takes, or add the kind to `PubkeyAcceptedAlgorithms`")
-                .why(format!("they are {}, which `PubkeyAcceptedAlgorithms` leaves out", kinds.join(", "))),
+            Problem::new(ProblemCode::KeyKind, format!("sshd accepts no key of `{}`", case.user), "give the user a key of an accepted type, or add the type to `PubkeyAcceptedAlgorithms`")
+                .why(format!("they are {}, and `PubkeyAcceptedAlgorithms` does not have these types", kinds.join(", "))),
         );
     }
     if value(settings, "usepam") == Some("no") {
@@ -224,15 +229,15 @@ fn methods(case: &Subject<'_>, settings: &Settings) -> Result<Vec<Problem>> {
             .and_then(|found| found.password.as_deref());
         if password.is_some_and(|password| password.starts_with('!')) {
             reasons.push(
-                Problem::new("locked", format!("the account `{}` is locked", case.user), case.build())
-                    .why("its password begins with `!`, and where UsePAM is no sshd then takes no key either"),
+                Problem::new(ProblemCode::Locked, format!("the account `{}` is locked", case.user), case.build())
+                    .why("its password begins with `!`, and with `UsePAM no` sshd then accepts no key either"),
             );
         }
     }
     Ok(reasons)
 }
 
-/// Whether the program that serves sftp beside a shell is in the jail.
+/// Checks that the program that serves sftp in a jail with a shell is in the jail.
 fn subsystem(case: &Subject<'_>, settings: &Settings) -> Result<Vec<Problem>> {
     if value(settings, "forcecommand").is_some_and(|command| command != "none") {
         return Ok(Vec::new());
@@ -246,7 +251,7 @@ fn subsystem(case: &Subject<'_>, settings: &Settings) -> Result<Vec<Problem>> {
     let Some(program) = program.map(Path::new) else {
         return Ok(Vec::new());
     };
-    // A jail whose doors are others was built without it.
+    // A jail without sftp was built without it.
     let wanted = case
         .manifest
         .entries
@@ -256,5 +261,5 @@ fn subsystem(case: &Subject<'_>, settings: &Settings) -> Result<Vec<Problem>> {
         return Ok(Vec::new());
     }
     let inside = HostView::new(&case.view.display_path(&case.manifest.root))?;
-    root::program(case, &inside, program, "the server of sftp")
+    root::program(case, &inside, program, "the sftp server")
 }

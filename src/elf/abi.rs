@@ -1,6 +1,8 @@
-//! Machines and calling conventions: which objects go together in one process, and the names that each kind of machine has for its loader and directories.
+//! Machines and calling conventions: the objects that fit into one process, and the loader path and
+//! library directories of each machine.
 //!
-//! Sources: `elf_machine_matches_host` and dl-cache.h of glibc's sysdeps, the ABI list of the glibc wiki, Debian's multiarch tuples, musl's `LDSO_ARCH`.
+//! Sources: `elf_machine_matches_host` and dl-cache.h of glibc's sysdeps, the ABI list of the glibc
+//! wiki, Debian's multiarch tuples, musl's `LDSO_ARCH`.
 
 /// `EM_386`.
 pub const I386: u16 = 3;
@@ -28,36 +30,37 @@ pub const LOONGARCH: u16 = 258;
 /// `EF_ARM_ABI_FLOAT_HARD`.
 const ARM_HARD_FLOAT: u32 = 0x400;
 
-/// What kind of machine and calling convention an object is made for.
+/// Machine and calling convention of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Abi {
-    /// 64-bit, not 32-bit.
+    /// Class: 64-bit if true, 32-bit if false.
     pub wide: bool,
-    /// Little-endian.
+    /// Byte order: little-endian if true.
     pub little: bool,
-    /// `e_machine`.
+    /// Machine: `e_machine`.
     pub machine: u16,
-    /// The bits of `e_flags` by which loaders tell variants of the machine apart.
+    /// Bits of `e_flags` by which loaders distinguish variants of the machine.
     pub variant: u32,
 }
 
-/// What a loader of one kind of machine is built with.
+/// Constants that a loader of one machine is built with.
 #[derive(Clone, Copy, Debug)]
 pub struct AbiPaths {
-    /// The path of glibc's loader.
+    /// Path of glibc's loader.
     pub loader: &'static str,
-    /// Debian's name of the machine.
+    /// Debian's multiarch tuple of the machine.
     pub tuple: &'static str,
-    /// The directory of libraries below `/` and `/usr` elsewhere.
+    /// Directory of libraries below `/` and `/usr` on other distributions.
     pub directory: &'static str,
-    /// Flags of entries in ld.so.cache that are for this machine; the first is the one that ends a search.
+    /// Flags of the ld.so.cache entries that are for this machine; an entry with the first ends a
+    /// search.
     pub cache_flags: &'static [u32],
     /// musl's name of the machine.
     pub musl: &'static str,
 }
 
 impl Abi {
-    /// From the fields of an ELF header.
+    /// Creates the ABI from fields of an ELF header: class, byte order, `e_machine` and `e_flags`.
     pub fn new(wide: bool, little: bool, machine: u16, flags: u32) -> Self {
         let mask = match machine {
             ARM => ARM_HARD_FLOAT | 0x200,
@@ -75,7 +78,8 @@ impl Abi {
         }
     }
 
-    /// Whether a loader for `self` takes an object made for `other` as one of its own. Where not, the search goes on.
+    /// Whether a loader for `self` accepts an object for `other`. If not, the loader continues its
+    /// search.
     pub fn accepts(self, other: Self) -> bool {
         let same = self.wide == other.wide && self.machine == other.machine;
         same && match self.machine {
@@ -85,7 +89,7 @@ impl Abi {
         }
     }
 
-    /// What the kernel maps into every process, by its `DT_SONAME`: vdso(7).
+    /// `DT_SONAME` of the virtual object that the kernel maps into every process: vdso(7).
     pub fn vdso(self) -> &'static str {
         match (self.machine, self.wide) {
             (I386, _) => "linux-gate.so.1",
@@ -95,14 +99,15 @@ impl Abi {
         }
     }
 
-    /// Whether `char` has a sign there, as the psABI of the machine says.
+    /// Whether `char` is signed, as the psABI of the machine defines it.
     pub fn has_signed_char(self) -> bool {
         matches!(self.machine, X86_64 | I386 | MIPS | SPARC64 | LOONGARCH)
     }
 
-    /// The names that the machine goes by. `None` for machines that have no Linux userland with shared libraries known here.
+    /// Paths and names of the machine. `None` for machines that have no Linux userland with shared
+    /// libraries known here.
     pub fn paths(self) -> Option<AbiPaths> {
-        let custom = |loader, tuple, directory, cache_flags, musl| AbiPaths {
+        let paths = |loader, tuple, directory, cache_flags, musl| AbiPaths {
             loader,
             tuple,
             directory,
@@ -110,129 +115,127 @@ impl Abi {
             musl,
         };
         Some(match (self.machine, self.wide, self.little) {
-            (X86_64, true, _) => custom(
+            (X86_64, true, _) => paths(
                 "/lib64/ld-linux-x86-64.so.2",
                 "x86_64-linux-gnu",
                 "lib64",
                 &[0x303],
                 "x86_64",
             ),
-            (X86_64, false, _) => custom(
+            (X86_64, false, _) => paths(
                 "/libx32/ld-linux-x32.so.2",
                 "x86_64-linux-gnux32",
                 "libx32",
                 &[0x803],
                 "x32",
             ),
-            (I386, ..) => custom(
+            (I386, ..) => paths(
                 "/lib/ld-linux.so.2",
                 "i386-linux-gnu",
                 "lib",
                 &[0x3, 0x1],
                 "i386",
             ),
-            (AARCH64, _, true) => custom(
+            (AARCH64, _, true) => paths(
                 "/lib/ld-linux-aarch64.so.1",
                 "aarch64-linux-gnu",
                 "lib64",
                 &[0xa03],
                 "aarch64",
             ),
-            (AARCH64, _, false) => custom(
+            (AARCH64, _, false) => paths(
                 "/lib/ld-linux-aarch64_be.so.1",
                 "aarch64_be-linux-gnu",
                 "lib64",
                 &[0xa03],
                 "aarch64_be",
             ),
-            (ARM, ..) if self.variant & ARM_HARD_FLOAT != 0 => custom(
+            (ARM, ..) if self.variant & ARM_HARD_FLOAT != 0 => paths(
                 "/lib/ld-linux-armhf.so.3",
                 "arm-linux-gnueabihf",
                 "lib",
                 &[0x903, 0x3],
                 "armhf",
             ),
-            (ARM, ..) => custom(
+            (ARM, ..) => paths(
                 "/lib/ld-linux.so.3",
                 "arm-linux-gnueabi",
                 "lib",
                 &[0xb03, 0x3],
                 "arm",
             ),
-            (RISCV, true, _) if self.variant == 0 => custom(
+            (RISCV, true, _) if self.variant == 0 => paths(
                 "/lib/ld-linux-riscv64-lp64.so.1",
                 "riscv64-linux-gnu",
                 "lib64/lp64",
                 &[0xf03],
                 "riscv64-sf",
             ),
-            (RISCV, true, _) => custom(
+            (RISCV, true, _) => paths(
                 "/lib/ld-linux-riscv64-lp64d.so.1",
                 "riscv64-linux-gnu",
                 "lib64/lp64d",
                 &[0x1003],
                 "riscv64",
             ),
-            (S390, true, _) => custom(
+            (S390, true, _) => paths(
                 "/lib/ld64.so.1",
                 "s390x-linux-gnu",
                 "lib64",
                 &[0x403],
                 "s390x",
             ),
-            (S390, false, _) => {
-                custom("/lib/ld.so.1", "s390-linux-gnu", "lib", &[0x3, 0x1], "s390")
-            }
-            (POWER64, _, true) => custom(
+            (S390, false, _) => paths("/lib/ld.so.1", "s390-linux-gnu", "lib", &[0x3, 0x1], "s390"),
+            (POWER64, _, true) => paths(
                 "/lib64/ld64.so.2",
                 "powerpc64le-linux-gnu",
                 "lib64",
                 &[0x503],
                 "powerpc64le",
             ),
-            (POWER64, _, false) => custom(
+            (POWER64, _, false) => paths(
                 "/lib64/ld64.so.1",
                 "powerpc64-linux-gnu",
                 "lib64",
                 &[0x503],
                 "powerpc64",
             ),
-            (POWER, ..) => custom(
+            (POWER, ..) => paths(
                 "/lib/ld.so.1",
                 "powerpc-linux-gnu",
                 "lib",
                 &[0x3, 0x1],
                 "powerpc",
             ),
-            (SPARC64, ..) => custom(
+            (SPARC64, ..) => paths(
                 "/lib64/ld-linux.so.2",
                 "sparc64-linux-gnu",
                 "lib64",
                 &[0x103],
                 "sparc64",
             ),
-            (MIPS, true, true) => custom(
+            (MIPS, true, true) => paths(
                 "/lib64/ld.so.1",
                 "mips64el-linux-gnuabi64",
                 "lib64",
                 &[0x703],
                 "mips64el",
             ),
-            (MIPS, false, true) => custom(
+            (MIPS, false, true) => paths(
                 "/lib/ld.so.1",
                 "mipsel-linux-gnu",
                 "lib",
                 &[0x3, 0x1],
                 "mipsel",
             ),
-            (LOONGARCH, true, _) if self.variant == 1 => custom(
+            (LOONGARCH, true, _) if self.variant == 1 => paths(
                 "/lib64/ld-linux-loongarch-lp64s.so.1",
                 "loongarch64-linux-gnusf",
                 "lib64/sf",
                 &[0x1103],
                 "loongarch64-sf",
             ),
-            (LOONGARCH, true, _) => custom(
+            (LOONGARCH, true, _) => paths(
                 "/lib64/ld-linux-loongarch-lp64d.so.1",
                 "loongarch64-linux-gnu",
                 "lib64",
@@ -257,6 +260,6 @@ mod tests {
         assert!(!double.accepts(Abi::new(true, true, RISCV, 0x1)));
         let hard = Abi::new(false, true, ARM, 0x0500_0400);
         assert!(hard.accepts(Abi::new(false, true, ARM, 0x0500_0000)));
-        assert_eq!(hard.paths().map(|custom| custom.musl), Some("armhf"));
+        assert_eq!(hard.paths().map(|paths| paths.musl), Some("armhf"));
     }
 }

@@ -1,128 +1,155 @@
-//! The answer: every file, link and directory that some programs need, each with what it needs itself and why it is there.
+//! Closure of some programs, and the settings that select it: every file, link and directory that they need, each with its own needs
+//! and the reasons for including it.
 //!
-//! Paths and names that many objects share are there once.
+//! Paths and names that many objects share are stored once.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::cpu::Cpu;
 pub use super::dlopen_note::Priority;
-pub use super::glibc::FoundBy;
+use super::implicit::ImplicitLibrary;
+pub use super::missing::{Missing, MissingReason};
+pub use super::search::FoundBy;
 use crate::host::Stat;
 
-/// All that some programs need. Paths are absolute on the host, and free of links but for the last component of a link itself.
+/// Settings of a closure: what it includes beyond the files that objects need to start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Least priority of the libraries from dlopen notes that the closure includes; `None` for no
+    /// such libraries.
+    pub dlopen: Option<Priority>,
+    /// Libraries that every program of a glibc host may load, with the reason: see
+    /// [`implicit`](super::implicit). Suggested ones count only where `dlopen` includes them.
+    pub libraries: Vec<ImplicitLibrary>,
+    /// Character sets that every program of a glibc host may convert with iconv(3): see
+    /// [`gconv`](super::gconv).
+    pub charsets: Vec<String>,
+    /// Processor that the programs will run on.
+    pub cpu: Cpu,
+}
+
+impl Default for Options {
+    /// Libraries of recommended priority and above, no others, the processor of the running system.
+    fn default() -> Self {
+        Self {
+            dlopen: Some(Priority::Recommended),
+            libraries: Vec::new(),
+            charsets: Vec::new(),
+            cpu: Cpu::running(),
+        }
+    }
+}
+
+/// Closure of some programs. Paths are absolute on the host, and free of links except for the last
+/// component of a link itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Closure {
-    /// Every file, and every symbolic link on a way to one, top-level ones like `/lib64` included.
+    /// Every file, and every symbolic link that resolving its paths follows, top-level links such
+    /// as `/lib64` included.
     pub objects: BTreeMap<PathBuf, Object>,
-    /// Directories that a way enters and leaves again by `..`: they must be there even if nothing else is in them.
+    /// Directories that a path enters and leaves again by `..`: a copy must contain them even if
+    /// they are otherwise empty.
     pub directories: BTreeSet<PathBuf>,
-    /// What was not found, by who needs it.
+    /// Objects that were not found, sorted by the object that needs them.
     pub missing: Vec<Missing>,
-    /// Programs that find a library by `$ORIGIN` of their own, which their loader learns from /proc/self/exe: without /proc they do not start.
+    /// Programs that find a library by their own `$ORIGIN`, which their loader reads from
+    /// /proc/self/exe: without /proc they do not start.
     pub needs_proc: Vec<PathBuf>,
-    /// A library lies where only ld.so.cache leads, so a copy of the tree needs one too. Where the host has one, it is among the objects.
+    /// Whether some library is found by ld.so.cache alone, so that a copy of the tree needs a cache
+    /// too. If the host has one, it is among the objects.
     pub needs_cache: bool,
 }
 
 /// One path of a closure.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Object {
-    /// What it is.
+    /// Kind of the file.
     pub kind: ObjectKind,
-    /// Its inode, links not followed.
+    /// Stat of the inode, links not followed.
     pub stat: Stat,
-    /// The libraries that it asks for by name, in order. One name may stand for two files, where programs that search differently share the object.
+    /// Libraries that the object needs by name, in order. One name may occur with two files, where
+    /// programs that search differently share the object.
     pub needed: Vec<Needed>,
-    /// The interpreter that it names, as written.
+    /// Path of the interpreter, as written in the object.
     pub interpreter: Option<PathBuf>,
-    /// Why it is there, the most direct first.
+    /// Reasons for including the path, the most direct first.
     pub reasons: Vec<Reason>,
 }
 
-/// What a path of a closure is.
+/// Kind of a path of a closure.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ObjectKind {
-    /// A program or library.
+    /// An ELF program or library.
     Elf,
-    /// A file with `#!`.
+    /// A script: a file that starts with `#!`.
     Script,
     /// A symbolic link.
     Link {
-        /// Its text.
+        /// Text of the link.
         target: PathBuf,
     },
     /// Any other file: named by the caller, or read by a loader or by iconv(3).
     File,
 }
 
-/// A library that an object asks for.
+/// A library that an object needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Needed {
-    /// As written in the object.
+    /// Name of the library, as written in the object.
     pub name: Arc<OsStr>,
-    /// The file, free of links: a key of [`Closure::objects`].
+    /// Path of the file, free of links: a key of [`Closure::objects`].
     pub path: Arc<Path>,
-    /// The path by which the loader opens it; `None` where it is always there already, opened for another.
+    /// Path by which the loader opens the file; `None` where it is always loaded already, for
+    /// another object.
     pub opened: Option<Arc<Path>>,
-    /// What leads the loader there.
+    /// Rule by which the loader finds the file.
     pub via: Option<FoundBy>,
 }
 
-/// Something that was not found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Missing {
-    /// The name of the library, or the path of the interpreter.
-    pub name: OsString,
-    /// Who needs it.
-    pub needed_by: PathBuf,
-    /// Why it was not found, where there is more to say than that it is not there.
-    pub why: Option<String>,
-    /// The program does not start without it. Otherwise it starts, and fails when it comes to need it.
-    pub fatal: bool,
-}
-
-/// Why a path is in a closure.
+/// Reason for including a path in a closure.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reason {
-    /// The caller named it.
+    /// The caller named the path.
     Named,
-    /// An object asks for it by name.
+    /// An object needs the library by name.
     Needed {
-        /// The object.
+        /// Path of the object.
         by: Arc<Path>,
-        /// The name.
+        /// Name of the library.
         name: Arc<OsStr>,
     },
-    /// It is the interpreter of a program or script.
+    /// The file is the interpreter of a program or script.
     Interpreter {
-        /// The program or script.
+        /// Path of the program or script.
         of: Arc<Path>,
     },
-    /// env(1) starts it for a script.
+    /// env(1) starts the program for a script.
     Env {
-        /// The script.
+        /// Path of the script.
         of: Arc<Path>,
     },
-    /// It is a link on the way to a file.
+    /// Resolving the path of a file follows the link.
     SymlinkTo {
-        /// The file.
+        /// Path of the file.
         to: Arc<Path>,
     },
-    /// An object may load it while it runs, and says so in a note.
+    /// An object may load the library at run time, as its dlopen note declares.
     Dlopen {
-        /// The object.
+        /// Path of the object.
         by: Arc<Path>,
-        /// What for.
+        /// Feature that needs the library.
         feature: Option<String>,
-        /// How much it matters.
+        /// Priority of the library for that feature.
         priority: Priority,
     },
-    /// It is known to be loaded while programs run, and why.
+    /// Programs are known to load the file at run time.
     Implicit {
-        /// In a sentence without a subject, as `loaded for the service dns of nsswitch.conf`.
+        /// Reason as a clause without a subject, such as `loaded for the service dns of
+        /// nsswitch.conf`.
         why: String,
     },
 }

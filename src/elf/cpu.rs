@@ -1,7 +1,9 @@
-//! What the processor that the jail runs on can do, as far as a loader chooses directories by it.
+//! Features of the processor by which a loader chooses subdirectories.
 //!
-//! glibc's `sysdeps/x86_64/dl-hwcaps-subdirs.c` and its siblings, and for versions before 2.37 the legacy subdirectories of
-//! `_dl_important_hwcaps`. A host of another architecture is taken to have the least processor of its kind: what is found then works on all.
+//! glibc's `sysdeps/x86_64/dl-hwcaps-subdirs.c` and its siblings, and for versions before 2.37 the
+//! legacy subdirectories of `_dl_important_hwcaps`. For objects of another architecture the
+//! processor is assumed to be the least one of that architecture: the libraries found then run on
+//! all.
 
 use std::io::Read;
 use std::path::Path;
@@ -9,41 +11,44 @@ use std::path::Path;
 use super::abi::{AARCH64, ARM, Abi, I386, POWER64, S390, X86_64};
 use crate::host::HostView;
 
-/// As much of /proc/cpuinfo as holds the first processor. The kernel writes out each one anew for every reader.
+/// Bytes of /proc/cpuinfo that hold the first processor. The kernel generates every processor's
+/// part again for each reader.
 const CPUINFO: u64 = 8192;
 
 /// A processor, as `/proc/cpuinfo` describes it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cpu {
-    /// The machine of the running system; 0 where it is not known.
+    /// Machine of the running system; 0 if it is unknown.
     machine: u16,
     intel: bool,
     flags: Vec<String>,
 }
 
-/// What a version of glibc does about subdirectories.
+/// Kinds of subdirectories that a version of glibc searches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct HwcapsRules {
-    /// Searches `glibc-hwcaps/`: from 2.33.
+    /// `glibc-hwcaps/`: from 2.33.
     pub named: bool,
-    /// Searches `tls/`, the platform's and others: before 2.37.
+    /// `tls/`, that of the platform and others: before 2.37.
     pub legacy: bool,
 }
 
 impl Cpu {
-    /// The processor of the running system; where /proc does not tell, the least of its kind.
+    /// Returns the processor of the running system; the least one of its kind if /proc cannot be
+    /// read.
     pub fn running() -> Self {
         let mut text = Vec::new();
         if let Ok(view) = HostView::new(Path::new("/"))
             && let Ok(file) = view.open(Path::new("/proc/cpuinfo"))
         {
-            // What cannot be read says nothing.
+            // A read error leaves fewer features, which is safe.
             let _ = file.take(CPUINFO).read_to_end(&mut text);
         }
         Self::parse(std::env::consts::ARCH, &String::from_utf8_lossy(&text))
     }
 
-    /// Reads `/proc/cpuinfo` of a system whose programs are for `architecture`, a word of [`std::env::consts::ARCH`].
+    /// Parses `/proc/cpuinfo` of a system whose programs are for `architecture`, a value of
+    /// [`std::env::consts::ARCH`].
     pub fn parse(architecture: &str, text: &str) -> Self {
         let machine = match architecture {
             "x86_64" => X86_64,
@@ -81,9 +86,9 @@ impl Cpu {
             .all(|flag| self.flags.iter().any(|own| own == flag))
     }
 
-    /// The subdirectories of `glibc-hwcaps` for objects of `abi`, best first.
+    /// Usable subdirectories of `glibc-hwcaps` for objects of `abi`, best first.
     pub fn hwcaps_levels(&self, abi: Abi) -> Vec<&'static str> {
-        // Each level with what it needs beyond the one before, least first.
+        // Each level with the flags that it needs beyond those of the level before, least first.
         let ladder: &[(&str, &str)] = match abi.machine {
             _ if abi.machine != self.machine || !abi.wide => &[],
             X86_64 => &[
@@ -120,7 +125,7 @@ impl Cpu {
         }
     }
 
-    /// `$PLATFORM`: `AT_PLATFORM` of the kernel, or what glibc puts in its place.
+    /// Value of `$PLATFORM`: `AT_PLATFORM` of the kernel, or glibc's replacement for it.
     pub fn platform(&self, abi: Abi) -> Option<&'static str> {
         match (abi.machine, abi.wide) {
             (X86_64, true) if self.is_xeon_phi(abi) => Some("xeon_phi"),
@@ -135,7 +140,7 @@ impl Cpu {
         }
     }
 
-    // The three of `init_cpu_features` in `sysdeps/x86/cpu-features.c`.
+    // The three platforms of `init_cpu_features` in `sysdeps/x86/cpu-features.c`.
 
     fn is_intel(&self, abi: Abi, flags: &str) -> bool {
         abi.machine == self.machine && self.intel && self.has(flags)
@@ -153,25 +158,26 @@ impl Cpu {
         self.is_intel(abi, "avx512cd avx512bw avx512dq avx512vl") && !self.has("avx512er")
     }
 
-    /// The subdirectories that are searched before a directory itself, best first.
-    pub fn hwcaps_subdirs(&self, abi: Abi, habits: HwcapsRules) -> Vec<String> {
+    /// Subdirectories that are searched before a directory itself, best first.
+    pub fn hwcaps_subdirs(&self, abi: Abi, rules: HwcapsRules) -> Vec<String> {
         let mut all = Vec::new();
-        if habits.named {
+        if rules.named {
             all.extend(
                 self.hwcaps_levels(abi)
                     .into_iter()
                     .map(|level| format!("glibc-hwcaps/{level}")),
             );
         }
-        if habits.legacy {
+        if rules.legacy {
             all.extend(self.legacy_subdirs(abi));
         }
         all
     }
 
-    /// The bits of legacy entries in ld.so.cache that are usable: hwcaps, the platform's and that of `tls`.
+    /// Bits of the legacy ld.so.cache entries that are usable: hwcaps, platform and `tls`.
     ///
-    /// ldconfig adds the numbers of subdirectories up, so that `x86_64/x86_64` has the bit of `avx512_1`.
+    /// ldconfig adds the numbers of subdirectories, so that `x86_64/x86_64` has the bit of
+    /// `avx512_1`.
     pub fn legacy_hwcap_bits(&self, abi: Abi) -> u64 {
         const TLS: u64 = 1 << 63;
         const FIRST_PLATFORM: u32 = 48;
@@ -190,7 +196,8 @@ impl Cpu {
         }
     }
 
-    /// Each choice from `tls`, the platform and the hwcaps, in the order of a number that counts down with them as its bits.
+    /// Every selection from `tls`, the platform and the hwcaps, in the order of a number whose bits
+    /// are the selection and which counts down.
     fn legacy_subdirs(&self, abi: Abi) -> Vec<String> {
         let mut names = vec!["tls"];
         names.extend(self.platform(abi));
@@ -260,12 +267,12 @@ mod tests {
 
     #[test]
     fn legacy_subdirectories_come_in_the_order_of_ld_so() {
-        let habits = HwcapsRules {
+        let rules = HwcapsRules {
             named: true,
             legacy: true,
         };
         assert_eq!(
-            Cpu::parse("x86_64", "flags : x").hwcaps_subdirs(wide(X86_64), habits),
+            Cpu::parse("x86_64", "flags : x").hwcaps_subdirs(wide(X86_64), rules),
             [
                 "tls/x86_64/x86_64",
                 "tls/x86_64",

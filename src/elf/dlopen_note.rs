@@ -1,13 +1,14 @@
-//! `.note.dlopen`: which libraries an object may load while it runs, as the UAPI specification "ELF dlopen metadata" lays it down.
+//! `.note.dlopen`: libraries that an object may load at run time, by the UAPI specification "ELF
+//! dlopen metadata".
 
 use serde::Deserialize;
 
 /// Note type of the specification.
 const NOTE_DLOPEN: u32 = 0x407c_0c0a;
-/// Most entries taken from one object.
+/// Most entries read from one object.
 pub(super) const ENTRIES: usize = 1024;
 
-/// How much a program loses without a library that it loads while it runs.
+/// Importance of a library that a program loads at run time.
 #[derive(
     Clone,
     Copy,
@@ -23,36 +24,36 @@ pub(super) const ENTRIES: usize = 1024;
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Priority {
-    /// It does not work.
+    /// Without the library the program does not work.
     Required,
-    /// It loses something that most use. Also what an entry without a priority means.
+    /// Without the library a common feature is lost. Also the priority of an entry that has none.
     #[default]
     Recommended,
-    /// It loses something that few use.
+    /// Without the library a rarely used feature is lost.
     Suggested,
 }
 
 /// One entry of the metadata.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct DlopenEntry {
-    /// Names to try, the first that is found wins.
+    /// Names of the library; the first that is found is loaded.
     #[serde(rename = "soname")]
     pub sonames: Vec<String>,
-    /// What it is for, in one word.
+    /// Name of the feature that needs the library, one word.
     #[serde(default)]
     pub feature: Option<String>,
-    /// What it is for, in a sentence.
+    /// Description of the feature, a sentence.
     #[serde(default)]
     pub description: Option<String>,
-    /// How much it matters.
+    /// Importance of the library.
     #[serde(default)]
     pub priority: Priority,
 }
 
-/// Takes the entries out of a note segment. What is malformed is passed over, for no loader reads it.
+/// Parses the entries of a note segment. Malformed notes are skipped, since no loader reads them.
 pub fn parse(mut bytes: &[u8], little: bool, align: u64) -> Vec<DlopenEntry> {
     let align = if align == 8 { 8 } else { 4 };
-    let mut wishes = Vec::new();
+    let mut dlopen_entries = Vec::new();
     while let Some((header, rest)) = bytes.split_at_checked(12) {
         let word = |at: usize| {
             let raw = [header[at], header[at + 1], header[at + 2], header[at + 3]];
@@ -76,20 +77,20 @@ pub fn parse(mut bytes: &[u8], little: bool, align: u64) -> Vec<DlopenEntry> {
             let text = content.split(|byte| *byte == 0).next().unwrap_or(content);
             let entries = serde_json::from_slice::<Vec<serde_json::Value>>(text);
             let entries = entries.into_iter().flatten().take(ENTRIES);
-            wishes.extend(
+            dlopen_entries.extend(
                 entries.filter_map(|entry| serde_json::from_value::<DlopenEntry>(entry).ok()),
             );
-            wishes.truncate(ENTRIES);
+            dlopen_entries.truncate(ENTRIES);
         }
         match skip(after, length, align) {
             Some(next) => bytes = next,
             None => break,
         }
     }
-    wishes
+    dlopen_entries
 }
 
-/// What follows the padding after `length` bytes.
+/// Remainder of `bytes` after the padding of an item of `length` bytes.
 fn skip(bytes: &[u8], length: usize, align: usize) -> Option<&[u8]> {
     let padding = length.next_multiple_of(align) - length;
     bytes.get(padding..)
@@ -120,11 +121,11 @@ mod tests {
             b"FDO\0",
             &[json.as_slice(), b"\0"].concat(),
         ));
-        let wishes = parse(&bytes, true, 4);
-        assert_eq!(wishes.len(), 2);
-        assert_eq!(wishes[0].sonames, ["libx.so.1", "libx.so.0"]);
-        assert_eq!(wishes[0].priority, Priority::Suggested);
-        assert_eq!(wishes[1].priority, Priority::Recommended);
+        let dlopen_entries = parse(&bytes, true, 4);
+        assert_eq!(dlopen_entries.len(), 2);
+        assert_eq!(dlopen_entries[0].sonames, ["libx.so.1", "libx.so.0"]);
+        assert_eq!(dlopen_entries[0].priority, Priority::Suggested);
+        assert_eq!(dlopen_entries[1].priority, Priority::Recommended);
     }
 
     #[test]

@@ -1,24 +1,27 @@
-//! Search paths of an object: `DT_RPATH` and `DT_RUNPATH` into directories, with `$ORIGIN`, `$LIB` and `$PLATFORM` put in.
+//! Search paths of an object: the directories of `DT_RPATH` and `DT_RUNPATH`, with the dynamic
+//! string tokens `$ORIGIN`, `$LIB` and `$PLATFORM` expanded.
 //!
-//! glibc: `_dl_dst_substitute` and `fillin_rpath` of elf/dl-load.c. musl: `fixup_rpath` of ldso/dynlink.c.
+//! glibc: `_dl_dst_substitute` and `fillin_rpath` of elf/dl-load.c. musl: `fixup_rpath` of
+//! ldso/dynlink.c.
 
 use std::collections::HashSet;
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-/// What stands for the tokens.
+/// Values of the tokens.
 #[derive(Clone, Copy, Debug)]
 pub struct Tokens<'a> {
-    /// The directory of the object.
+    /// Value of `$ORIGIN`: the directory of the object.
     pub origin: &'a Path,
-    /// `$LIB`.
+    /// Value of `$LIB`.
     pub lib: Option<&'a str>,
-    /// `$PLATFORM`.
+    /// Value of `$PLATFORM`.
     pub platform: Option<&'a str>,
 }
 
-/// Puts in the tokens. `None` where one of them has no value: glibc then discards the element.
+/// Expands the tokens of a text. `None` if one of them has no value: glibc then discards the
+/// element.
 pub fn expand(text: &[u8], tokens: &Tokens<'_>) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text;
@@ -46,13 +49,13 @@ pub fn expand(text: &[u8], tokens: &Tokens<'_>) -> Option<Vec<u8>> {
     Some(out)
 }
 
-/// Whether a text names the directory of the object that it stands in.
+/// Whether a text contains `$ORIGIN`.
 pub fn has_origin(text: &[u8]) -> bool {
     let mut tokens = text.split(|byte| *byte == b'$').skip(1);
     tokens.any(|rest| token_length(rest, "ORIGIN").is_some())
 }
 
-/// The length of the token `name` at the start of `text`, its braces included.
+/// Length of the token `name` at the start of `text`, its braces included.
 fn token_length(text: &[u8], name: &str) -> Option<usize> {
     let (braced, inner) = match text.strip_prefix(b"{") {
         Some(inner) => (true, inner),
@@ -67,10 +70,11 @@ fn token_length(text: &[u8], name: &str) -> Option<usize> {
     }
 }
 
-/// The directories of a search path as glibc takes it: separated by colons, tokens put in, each once.
+/// Directories of a search path by glibc's rules: separated by colons, tokens expanded, each once.
 ///
-/// Elements that are empty or relative mean the working directory of whoever starts the program. That is not known in advance, and in a jail
-/// it is the user's to choose: they are left out, and the second value says that there were some.
+/// Elements that are empty or relative mean the working directory of the process. It is not known
+/// in advance, and in a jail the user chooses it: such elements are left out, and the second value
+/// is true if there were any.
 pub fn glibc_directories(path: &[u8], tokens: &Tokens<'_>) -> (Vec<PathBuf>, bool) {
     let mut directories: Vec<PathBuf> = Vec::new();
     let mut seen = HashSet::new();
@@ -100,7 +104,8 @@ pub fn glibc_directories(path: &[u8], tokens: &Tokens<'_>) -> (Vec<PathBuf>, boo
     (directories, relative)
 }
 
-/// The directories of a search path as musl takes it: `None` where it holds a token other than `$ORIGIN`, for then musl ignores it all.
+/// Search path with tokens expanded by musl's rules. `None` if it contains a token other than
+/// `$ORIGIN`, for then musl ignores the whole path.
 pub fn musl_path(path: &[u8], origin: &Path) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(path.len());
     let mut rest = path;
@@ -116,7 +121,8 @@ pub fn musl_path(path: &[u8], origin: &Path) -> Option<Vec<u8>> {
     Some(out)
 }
 
-/// The absolute directories of a path that musl searches: separated by colons or line ends, empty ones passed over, each once.
+/// Absolute directories of a search path by musl's rules: separated by colons or newlines, empty
+/// elements skipped, each once. The second value is true if there were relative elements.
 pub fn musl_directories(path: &[u8]) -> (Vec<PathBuf>, bool) {
     let mut relative = false;
     let mut seen = HashSet::new();

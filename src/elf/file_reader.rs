@@ -1,42 +1,46 @@
-//! Reading files for the tree: one where it is asked for, many on several threads.
+//! Reading of files for the path cache: one at a time, or many on several threads.
 
 use std::ffi::OsString;
 use std::io;
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::fs_cache::InodeId;
+use super::ids::InodeId;
 use super::ldso_info::{self, LdsoInfo};
 use super::object::{self, FileFormat};
 use crate::error::os_error_text;
 use crate::host::DirReader;
 
-/// A file that was seen and is yet to be read.
+/// A file that was found and is to be read.
 #[derive(Debug)]
 pub(super) struct Request {
-    /// The number that it has.
-    pub(super) body: InodeId,
-    /// Its directory.
+    /// Number of the inode.
+    pub(super) inode: InodeId,
+    /// Directory that holds the file.
     pub(super) entries: Arc<DirReader>,
-    /// Its name there.
+    /// Name of the file in that directory.
     pub(super) name: OsString,
-    /// Its size.
+    /// Size of the file in bytes.
     pub(super) size: u64,
 }
 
-/// What a file held.
+/// Parsed content of a file.
 #[derive(Debug)]
 pub(super) struct FileContent {
-    /// The number that it has.
-    pub(super) body: InodeId,
-    /// What it says.
+    /// Number of the inode.
+    pub(super) inode: InodeId,
+    /// Format of the file, with its headers.
     pub(super) content: FileFormat,
-    /// What it tells as a loader, if it has the name of one.
-    pub(super) built: Option<LdsoInfo>,
+    /// Build constants of glibc's loader, if the file has the name of one.
+    pub(super) ldso_info: Option<LdsoInfo>,
 }
 
 impl Request {
-    /// Opens the file and reads it. An error is one of opening.
+    /// Opens and reads the file.
+    ///
+    /// # Errors
+    ///
+    /// The file could not be opened. Errors of reading are part of the [`FileContent`].
     pub(super) fn read(self) -> io::Result<FileContent> {
         let file = self.entries.open(&self.name)?;
         let content = object::read(&file, self.size)
@@ -44,16 +48,16 @@ impl Request {
         let is_loader =
             ldso_info::has_ldso_name(&self.name) && matches!(content, FileFormat::Elf(_));
         Ok(FileContent {
-            body: self.body,
+            inode: self.inode,
             content,
-            built: is_loader
+            ldso_info: is_loader
                 .then(|| ldso_info::read(&file, self.size))
                 .flatten(),
         })
     }
 }
 
-/// Answers batches of requests until there are no more.
+/// Reads batches of requests until the channel is closed.
 pub(super) fn read_all(batches: &Mutex<Receiver<Vec<Request>>>) -> Vec<FileContent> {
     let next = || {
         let batches = batches.lock().unwrap_or_else(PoisonError::into_inner);
@@ -62,11 +66,11 @@ pub(super) fn read_all(batches: &Mutex<Receiver<Vec<Request>>>) -> Vec<FileConte
     let mut all = Vec::new();
     while let Some(batch) = next() {
         all.extend(batch.into_iter().map(|request| {
-            let body = request.body;
+            let inode = request.inode;
             request.read().unwrap_or_else(|error| FileContent {
-                body,
+                inode,
                 content: FileFormat::Broken(None, os_error_text(&error)),
-                built: None,
+                ldso_info: None,
             })
         }));
     }

@@ -1,7 +1,8 @@
-//! Where a path of the host leads, each place looked at once: directories, links and files that were seen, by number.
+//! Resolved paths of the host: directories, links and files by number, each queried once.
 //!
-//! Follows path_resolution(7) under the host's root and remembers every step, so that a thousand programs that use the same libraries cost
-//! no more system calls than one. Each file is opened and read once, however many names lead to it.
+//! Implements path_resolution(7) below the root of the host and caches every component, so that a
+//! thousand programs that use the same libraries cost no more system calls than one. Each file is
+//! opened and read once, however many names it has.
 
 use std::cell::OnceCell;
 use std::ffi::{OsStr, OsString};
@@ -16,85 +17,74 @@ use std::thread;
 
 use super::file_reader::{self, FileContent, Request};
 use super::hash::HashMap;
+use super::ids::{DirId, FileId, InodeId, LinkId};
 use super::ldso_info::{self, LdsoInfo};
-use super::object::FileFormat;
+use super::missing::MissingReason;
+use super::object::{ElfInfo, FileFormat};
 use super::path_queue::{PathQueue, ends_in_directory};
 use crate::error::os_error_text;
 use crate::host::{DirReader, FileKind, HostView, Stat};
 
-/// Links followed before a path counts as a loop, as in path_resolution(7).
-const LINKS: usize = 40;
-/// Directories kept open at most.
-const OPEN: usize = 128;
-/// Names beyond which what is not there is not remembered.
-const ABSENT: usize = 1 << 18;
-/// Longest name, as in path_resolution(7).
+/// Most links followed before a path counts as a loop, as in path_resolution(7).
+const MAX_LINKS: usize = 40;
+/// Most directories kept open.
+const MAX_OPEN: usize = 128;
+/// Most absent names that are cached.
+const MAX_ABSENT: usize = 1 << 18;
+/// Longest name in bytes, as in path_resolution(7).
 const NAME_MAX: usize = 255;
-/// Most directories that one way may leave by `..`.
+/// Most directories that one path may leave by `..`.
 const MAX_DOTDOT_DIRS: usize = 256;
-/// Fewest files that are worth threads.
+/// Fewest files for which threads are worth their cost.
 pub(super) const MIN_PARALLEL: usize = 64;
-/// How many files a thread is given at once.
+/// Files that a thread gets at once.
 const BATCH: usize = 16;
-/// Directories whose paths are remembered at most.
-const HOMES: usize = 4096;
-/// Longest path, as in path_resolution(7), with its zero byte.
+/// Most directories whose textual paths are cached.
+const MAX_DIR_LOOKUPS: usize = 4096;
+/// Longest path in bytes, its zero byte included, as in path_resolution(7).
 const PATH_MAX: usize = 4096;
 
-/// A directory that was seen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct DirId(u32);
-/// A symbolic link that was seen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct LinkId(pub(super) u32);
-/// A regular file that was seen, by its one path without links.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct FileId(pub(super) u32);
-/// An inode that was read; two names of one inode share it, as a loader takes them for one object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct InodeId(pub(super) u32);
-
-/// A symbolic link: its own path, free of links but for its last component.
+/// A symbolic link.
 #[derive(Debug)]
 pub(super) struct Link {
-    /// Its path.
+    /// Path of the link, free of links except for its last component.
     pub(super) path: PathBuf,
-    /// Its text.
+    /// Text of the link.
     pub(super) target: PathBuf,
-    /// Its inode.
+    /// Stat of the link itself.
     pub(super) stat: Stat,
 }
 
 /// A regular file.
 #[derive(Debug)]
 pub(super) struct RegularFile {
-    /// Its path, free of links.
+    /// Path of the file, free of links.
     pub(super) path: Arc<Path>,
-    /// Its inode.
+    /// Stat of the file.
     pub(super) stat: Stat,
-    /// What it holds.
-    pub(super) body: InodeId,
+    /// Number of the inode, which has the content.
+    pub(super) inode: InodeId,
 }
 
-/// What one component of a path leads to.
+/// Result of one component of a path.
 #[derive(Clone, Debug)]
 enum Component {
     Absent,
     Directory(DirId),
     Link(LinkId),
     File(FileId),
-    /// Something is there and cannot be used, and why.
+    /// A file that exists and cannot be used.
     Unusable(Unusable),
 }
 
-/// Why something that is there cannot be used.
+/// Reason why an existing file cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Unusable {
-    /// The system does not let us.
+    /// The system denies access.
     Denied,
-    /// It is a device, a pipe or a socket.
+    /// The file is a device, a pipe or a socket.
     Special,
-    /// It cannot be opened for another reason, as in a loop of links.
+    /// The file cannot be opened for another reason, such as a loop of links.
     Unopened(Rc<str>),
 }
 
@@ -112,21 +102,22 @@ impl fmt::Display for Unusable {
 struct Directory {
     path: PathBuf,
     parent: DirId,
-    steps: HashMap<OsString, Component>,
+    components: HashMap<OsString, Component>,
     entries: Option<Arc<DirReader>>,
 }
 
-/// What was passed on the way to a place.
+/// Links and directories that resolving a path passes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct PathTrace {
-    /// Links, in the order in which they were passed.
+    /// Links, in the order in which they were followed.
     pub(super) links: Vec<LinkId>,
-    /// Directories that were entered and left again by `..`: they must be there, whether or not anything in them is used.
+    /// Directories that were entered and left again by `..`: they must exist, whether or not any of
+    /// their files is used.
     pub(super) dotdot_dirs: Vec<DirId>,
 }
 
 impl PathTrace {
-    /// Adds what another way passes.
+    /// Adds the links and directories of another trace.
     pub(super) fn join(&mut self, other: &Self) {
         for link in &other.links {
             if !self.links.contains(link) {
@@ -141,192 +132,202 @@ impl PathTrace {
     }
 }
 
-/// Where a path ends.
+/// Result of resolving a path.
 #[derive(Clone, Debug)]
 pub(super) enum PathTarget {
-    /// Nowhere.
+    /// The path does not exist.
     Absent,
-    /// At a directory.
+    /// A directory.
     Directory(DirId),
-    /// At a regular file.
+    /// A regular file.
     File(FileId),
-    /// At something else, or in a loop, or where the system refuses, and why.
+    /// Anything else: a special file, a loop of links, or a path to which access is denied.
     Unusable(Unusable),
 }
 
-/// What of the host's tree was seen.
+/// Cache of the host's paths and files.
 #[derive(Debug)]
 pub(super) struct FsCache<'v> {
     view: &'v HostView,
     directories: Vec<Directory>,
-    /// Where absolute paths of directories led, by their text: most paths that are asked for lie in the same few.
-    homes: HashMap<Box<[u8]>, (DirId, PathTrace)>,
-    /// Those that are open.
+    /// Resolved directories by their absolute textual path: most paths that are looked up are in
+    /// the same few.
+    dir_lookups: HashMap<Box<[u8]>, (DirId, PathTrace)>,
+    /// Directories that are open.
     open: Vec<DirId>,
     links: Vec<Link>,
     files: Vec<RegularFile>,
-    bodies: Vec<FileFormat>,
-    /// What loaders among them tell.
-    built: HashMap<InodeId, Option<LdsoInfo>>,
+    contents: Vec<FileFormat>,
+    /// Build constants of the loaders among the files.
+    ldso_info: HashMap<InodeId, Option<LdsoInfo>>,
     inodes: HashMap<(u64, u64), InodeId>,
-    /// How many names are remembered that are not there.
-    absent: usize,
-    /// Files whose reading is put off, while it is.
-    put_off: Option<Vec<Request>>,
-    /// What a loader that searched could not open last, and why.
+    /// Number of absent names that are cached.
+    absent_count: usize,
+    /// Files whose reading is deferred, while [`FsCache::resolve_all`] defers it.
+    deferred_reads: Option<Vec<Request>>,
+    /// File that the current search last failed to open, and the reason.
     pub(super) refused: Option<(PathBuf, Unusable)>,
-    /// How many processors there are.
-    threads: OnceCell<usize>,
+    /// Number of processors.
+    thread_count: OnceCell<usize>,
 }
 
 impl<'v> FsCache<'v> {
-    /// Nothing seen but the root.
+    /// Creates a cache that holds the root directory alone.
     pub(super) fn new(view: &'v HostView) -> Self {
         Self {
             view,
             directories: vec![Directory {
                 path: PathBuf::from("/"),
                 parent: DirId(0),
-                steps: HashMap::default(),
+                components: HashMap::default(),
                 entries: None,
             }],
-            homes: HashMap::default(),
+            dir_lookups: HashMap::default(),
             open: Vec::new(),
             links: Vec::new(),
             files: Vec::new(),
-            bodies: Vec::new(),
-            built: HashMap::default(),
+            contents: Vec::new(),
+            ldso_info: HashMap::default(),
             inodes: HashMap::default(),
-            absent: 0,
-            put_off: None,
+            absent_count: 0,
+            deferred_reads: None,
             refused: None,
-            threads: OnceCell::new(),
+            thread_count: OnceCell::new(),
         }
     }
 
-    /// What a loader that searched could not open last, in words.
-    pub(super) fn refusal(&self) -> Option<Rc<str>> {
+    /// Reason that the current search last failed to open a file.
+    pub(super) fn refusal(&self) -> Option<Rc<MissingReason>> {
         let (path, why) = self.refused.as_ref()?;
-        let path = path.display().to_string();
-        Some(format!("`{}`: {why}", path.escape_debug()).into())
+        let (path, why) = (path.clone(), why.to_string());
+        Some(MissingReason::Unopened { path, why }.into())
     }
 
-    /// The host.
+    /// Host of the cache.
     pub(super) fn view(&self) -> &'v HostView {
         self.view
     }
 
-    /// The path of a directory, free of links.
+    /// Path of a directory, free of links.
     pub(super) fn directory(&self, id: DirId) -> &Path {
         &self.directories[id.0 as usize].path
     }
 
-    /// A link.
+    /// Symbolic link of a number.
     pub(super) fn link(&self, id: LinkId) -> &Link {
         &self.links[id.0 as usize]
     }
 
-    /// A file.
+    /// Regular file of a number.
     pub(super) fn file(&self, id: FileId) -> &RegularFile {
         &self.files[id.0 as usize]
     }
 
-    /// What a file holds.
+    /// Content of a file.
     pub(super) fn content(&self, id: FileId) -> &FileFormat {
-        &self.bodies[self.file(id).body.0 as usize]
+        &self.contents[self.file(id).inode.0 as usize]
     }
 
-    /// Follows an absolute path.
+    /// Headers of a file that is a valid ELF object.
+    pub(super) fn elf(&self, id: FileId) -> Option<&ElfInfo> {
+        match self.content(id) {
+            FileFormat::Elf(info) => Some(info),
+            _ => None,
+        }
+    }
+
+    /// Resolves an absolute path.
     pub(super) fn resolve(&mut self, path: &Path) -> (PathTarget, PathTrace) {
         let bytes = path.as_os_str().as_bytes();
         let slash = bytes.iter().rposition(|byte| *byte == b'/');
-        let Some((home, name)) = slash.map(|slash| bytes.split_at(slash + 1)) else {
-            return self.walk_on(DirId(0), path, PathTrace::default());
+        let Some((dir, name)) = slash.map(|slash| bytes.split_at(slash + 1)) else {
+            return self.walk_from(DirId(0), path, PathTrace::default());
         };
         if bytes.len() >= PATH_MAX {
-            return self.walk_on(DirId(0), path, PathTrace::default());
+            return self.walk_from(DirId(0), path, PathTrace::default());
         }
-        let (directory, way) = if let Some((directory, way)) = self.homes.get(home) {
-            (*directory, way.clone())
+        let (directory, trace) = if let Some((directory, trace)) = self.dir_lookups.get(dir) {
+            (*directory, trace.clone())
         } else {
-            let (end, way) = self.walk_on(
+            let (end, trace) = self.walk_from(
                 DirId(0),
-                Path::new(OsStr::from_bytes(home)),
+                Path::new(OsStr::from_bytes(dir)),
                 PathTrace::default(),
             );
             let PathTarget::Directory(directory) = end else {
-                return self.walk_on(DirId(0), path, PathTrace::default());
+                return self.walk_from(DirId(0), path, PathTrace::default());
             };
-            if self.homes.len() < HOMES {
-                self.homes.insert(home.into(), (directory, way.clone()));
+            if self.dir_lookups.len() < MAX_DIR_LOOKUPS {
+                self.dir_lookups
+                    .insert(dir.into(), (directory, trace.clone()));
             }
-            (directory, way)
+            (directory, trace)
         };
         if !matches!(name, b"" | b"." | b"..") {
-            // What nearly all paths come to: no more components, and no link.
-            let end = match self.step(directory, OsStr::from_bytes(name)) {
+            // Nearly all paths end here: no more components, and no link.
+            let end = match self.component(directory, OsStr::from_bytes(name)) {
                 Component::Absent => PathTarget::Absent,
                 Component::Unusable(why) => PathTarget::Unusable(why),
                 Component::File(id) => PathTarget::File(id),
                 Component::Directory(id) => PathTarget::Directory(id),
                 Component::Link(_) => {
-                    return self.walk_on(directory, Path::new(OsStr::from_bytes(name)), way);
+                    return self.walk_from(directory, Path::new(OsStr::from_bytes(name)), trace);
                 }
             };
-            return (end, way);
+            return (end, trace);
         }
-        self.walk_on(directory, Path::new(OsStr::from_bytes(name)), way)
+        self.walk_from(directory, Path::new(OsStr::from_bytes(name)), trace)
     }
 
-    /// The directory that an absolute path leads to.
+    /// Directory at an absolute path.
     pub(super) fn find_directory(&mut self, path: &Path) -> Option<(DirId, PathTrace)> {
         match self.resolve(path) {
-            (PathTarget::Directory(id), way) => Some((id, way)),
+            (PathTarget::Directory(id), trace) => Some((id, trace)),
             _ => None,
         }
     }
 
-    /// Follows a path from a directory to which `way` led.
-    fn walk_on(
+    /// Resolves a path relative to a directory that was reached by `trace`.
+    fn walk_from(
         &mut self,
         start: DirId,
         path: &Path,
-        mut way: PathTrace,
+        mut trace: PathTrace,
     ) -> (PathTarget, PathTrace) {
         if path.as_os_str().len() >= PATH_MAX {
             return (
                 PathTarget::Unusable(Unusable::Unopened("file name too long".into())),
-                way,
+                trace,
             );
         }
         let mut here = start;
-        let mut ahead = PathQueue::new(path);
-        let wants_directory = ends_in_directory(path);
+        let mut queue = PathQueue::new(path);
+        let must_be_directory = ends_in_directory(path);
         let mut end = PathTarget::Directory(here);
-        while let Some(part) = ahead.next() {
+        while let Some(part) = queue.next() {
             match end {
                 PathTarget::Directory(_) => {}
-                // What may not be looked at may be a directory.
+                // A file that may not be queried may be a directory.
                 PathTarget::Unusable(Unusable::Denied | Unusable::Unopened(_)) => {
-                    return (end, way);
+                    return (end, trace);
                 }
-                _ => return (PathTarget::Absent, way),
+                _ => return (PathTarget::Absent, trace),
             }
             let part = OsStr::from_bytes(&part);
             if part == ".." {
-                if here != DirId(0) && !way.dotdot_dirs.contains(&here) {
-                    if way.dotdot_dirs.len() == MAX_DOTDOT_DIRS {
+                if here != DirId(0) && !trace.dotdot_dirs.contains(&here) {
+                    if trace.dotdot_dirs.len() == MAX_DOTDOT_DIRS {
                         let why = "it leaves too many directories by `..`";
-                        return (PathTarget::Unusable(Unusable::Unopened(why.into())), way);
+                        return (PathTarget::Unusable(Unusable::Unopened(why.into())), trace);
                     }
-                    way.dotdot_dirs.push(here);
+                    trace.dotdot_dirs.push(here);
                 }
                 here = self.directories[here.0 as usize].parent;
                 end = PathTarget::Directory(here);
                 continue;
             }
-            end = match self.step(here, part) {
-                Component::Absent => return (PathTarget::Absent, way),
+            end = match self.component(here, part) {
+                Component::Absent => return (PathTarget::Absent, trace),
                 Component::Unusable(why) => PathTarget::Unusable(why),
                 Component::File(id) => PathTarget::File(id),
                 Component::Directory(id) => {
@@ -334,51 +335,58 @@ impl<'v> FsCache<'v> {
                     PathTarget::Directory(id)
                 }
                 Component::Link(id) => {
-                    if way.links.len() == LINKS {
+                    if trace.links.len() == MAX_LINKS {
                         let why = "too many levels of symbolic links";
-                        return (PathTarget::Unusable(Unusable::Unopened(why.into())), way);
+                        return (PathTarget::Unusable(Unusable::Unopened(why.into())), trace);
                     }
-                    way.links.push(id);
+                    trace.links.push(id);
                     let target = &self.links[id.0 as usize].target;
                     if target.is_absolute() {
                         here = DirId(0);
                     }
-                    ahead.push(target);
+                    queue.push(target);
                     PathTarget::Directory(here)
                 }
             };
         }
-        if wants_directory && matches!(end, PathTarget::File(_)) {
+        if must_be_directory && matches!(end, PathTarget::File(_)) {
             end = PathTarget::Absent;
         }
-        (end, way)
+        (end, trace)
     }
 
-    fn step(&mut self, directory: DirId, name: &OsStr) -> Component {
+    fn component(&mut self, directory: DirId, name: &OsStr) -> Component {
         if name.len() > NAME_MAX {
             return Component::Unusable(Unusable::Unopened("file name too long".into()));
         }
-        let home = &self.directories[directory.0 as usize];
-        if let Some(known) = home.steps.get(name) {
+        let dir = &self.directories[directory.0 as usize];
+        if let Some(known) = dir.components.get(name) {
             return known.clone();
         }
-        let path = home.path.join(name);
-        let step = self.look(directory, path, name).unwrap_or_else(|error| {
-            Component::Unusable(match error.kind() {
-                io::ErrorKind::PermissionDenied => Unusable::Denied,
-                _ => Unusable::Unopened(os_error_text(&error).into()),
-            })
-        });
-        let is_absent = matches!(step, Component::Absent);
-        if !is_absent || self.absent < ABSENT {
-            self.absent += usize::from(is_absent);
-            let steps = &mut self.directories[directory.0 as usize].steps;
-            steps.insert(name.to_owned(), step.clone());
+        let path = dir.path.join(name);
+        let component = self
+            .read_component(directory, path, name)
+            .unwrap_or_else(|error| {
+                Component::Unusable(match error.kind() {
+                    io::ErrorKind::PermissionDenied => Unusable::Denied,
+                    _ => Unusable::Unopened(os_error_text(&error).into()),
+                })
+            });
+        let is_absent = matches!(component, Component::Absent);
+        if !is_absent || self.absent_count < MAX_ABSENT {
+            self.absent_count += usize::from(is_absent);
+            let components = &mut self.directories[directory.0 as usize].components;
+            components.insert(name.to_owned(), component.clone());
         }
-        step
+        component
     }
 
-    fn look(&mut self, parent: DirId, path: PathBuf, name: &OsStr) -> io::Result<Component> {
+    fn read_component(
+        &mut self,
+        parent: DirId,
+        path: PathBuf,
+        name: &OsStr,
+    ) -> io::Result<Component> {
         let entries = self.entries(parent)?;
         let Some(stat) = entries.lstat(name)? else {
             return Ok(Component::Absent);
@@ -388,7 +396,7 @@ impl<'v> FsCache<'v> {
                 self.directories.push(Directory {
                     path,
                     parent,
-                    steps: HashMap::default(),
+                    components: HashMap::default(),
                     entries: None,
                 });
                 Component::Directory(DirId(number(self.directories.len())))
@@ -399,24 +407,24 @@ impl<'v> FsCache<'v> {
                 Component::Link(LinkId(number(self.links.len())))
             }
             FileKind::File => {
-                let body = match self.inodes.get(&(stat.dev, stat.ino)) {
-                    Some(body) => *body,
+                let inode = match self.inodes.get(&(stat.dev, stat.ino)) {
+                    Some(inode) => *inode,
                     None => self.read(&entries, name, &stat)?,
                 };
                 let path = path.into();
-                self.files.push(RegularFile { path, stat, body });
+                self.files.push(RegularFile { path, stat, inode });
                 Component::File(FileId(number(self.files.len())))
             }
             FileKind::Special => Component::Unusable(Unusable::Special),
         })
     }
 
-    /// An open directory. Not more than some are kept open.
+    /// Open descriptor of a directory. At most [`MAX_OPEN`] are kept open.
     fn entries(&mut self, id: DirId) -> io::Result<Arc<DirReader>> {
         if let Some(open) = &self.directories[id.0 as usize].entries {
             return Ok(Arc::clone(open));
         }
-        if self.open.len() == OPEN {
+        if self.open.len() == MAX_OPEN {
             for id in self.open.drain(..) {
                 self.directories[id.0 as usize].entries = None;
             }
@@ -433,74 +441,79 @@ impl<'v> FsCache<'v> {
     }
 
     fn read(&mut self, entries: &Arc<DirReader>, name: &OsStr, stat: &Stat) -> io::Result<InodeId> {
-        let id = InodeId(number(self.bodies.len() + 1));
+        let id = InodeId(number(self.contents.len() + 1));
         let request = Request {
-            body: id,
+            inode: id,
             entries: Arc::clone(entries),
             name: name.to_owned(),
             size: stat.size,
         };
-        let read = if let Some(put_off) = &mut self.put_off {
-            put_off.push(request);
+        let read = if let Some(deferred_reads) = &mut self.deferred_reads {
+            deferred_reads.push(request);
             None
         } else {
             Some(request.read()?)
         };
-        // What is put off is filled in later.
-        self.bodies.push(FileFormat::Other { short: true });
+        // The content of a deferred file is filled in later.
+        self.contents.push(FileFormat::Other { short: true });
         self.inodes.insert((stat.dev, stat.ino), id);
         self.fill(read);
         Ok(id)
     }
 
-    /// What a loader tells about how it was built, read again only where its name did not say that it is one.
-    pub(super) fn built(&mut self, loader: FileId) -> Option<LdsoInfo> {
+    /// Build constants of a loader. The file is read again only if it did not have the name of a
+    /// loader.
+    pub(super) fn ldso_info(&mut self, loader: FileId) -> Option<LdsoInfo> {
         let regular = &self.files[loader.0 as usize];
-        if let Some(known) = self.built.get(&regular.body) {
+        if let Some(known) = self.ldso_info.get(&regular.inode) {
             return known.clone();
         }
         let file = self.view.open(&regular.path).ok()?;
-        let built = ldso_info::read(&file, regular.stat.size);
-        self.built.insert(regular.body, built.clone());
-        built
+        let ldso_info = ldso_info::read(&file, regular.stat.size);
+        self.ldso_info.insert(regular.inode, ldso_info.clone());
+        ldso_info
     }
 
-    /// Follows absolute paths. Where there are many, their files are read on as many threads as there are processors.
+    /// Resolves absolute paths. If there are many, their files are read on as many threads as there
+    /// are processors.
     pub(super) fn resolve_all(&mut self, paths: &[PathBuf]) -> Vec<(PathTarget, PathTrace)> {
-        // To count processors costs more than to read a few files.
-        let threads = match paths.len() {
+        // Counting processors costs more than reading a few files.
+        let thread_count = match paths.len() {
             0..MIN_PARALLEL => 1,
             _ => *self
-                .threads
+                .thread_count
                 .get_or_init(|| thread::available_parallelism().map_or(1, usize::from)),
         };
-        if threads == 1 {
+        if thread_count == 1 {
             return paths.iter().map(|path| self.resolve(path)).collect();
         }
-        let mut ends = Vec::with_capacity(paths.len());
+        let mut targets = Vec::with_capacity(paths.len());
         let mut paths = paths.iter().peekable();
         while paths.peek().is_some() {
-            let (give, take) = mpsc::channel();
-            let take = Mutex::new(take);
+            let (sender, receiver) = mpsc::channel();
+            let receiver = Mutex::new(receiver);
             thread::scope(|scope| {
-                let others: Vec<_> = (1..threads)
-                    .map(|_| scope.spawn(|| file_reader::read_all(&take)))
+                let others: Vec<_> = (1..thread_count)
+                    .map(|_| scope.spawn(|| file_reader::read_all(&receiver)))
                     .collect();
-                self.put_off = Some(Vec::with_capacity(BATCH));
-                // No more directories than may be open: those of files that are put off must stay so.
-                while self.open.len() + 2 < OPEN
+                self.deferred_reads = Some(Vec::with_capacity(BATCH));
+                // No more directories than may be open: those of deferred files must stay open.
+                while self.open.len() + 2 < MAX_OPEN
                     && let Some(path) = paths.next()
                 {
-                    ends.push(self.resolve(path));
-                    if let Some(batch) = self.put_off.as_mut().filter(|files| files.len() >= BATCH)
+                    targets.push(self.resolve(path));
+                    if let Some(batch) = self
+                        .deferred_reads
+                        .as_mut()
+                        .filter(|files| files.len() >= BATCH)
                     {
-                        // The other end is there until this scope ends.
-                        let _ = give.send(std::mem::replace(batch, Vec::with_capacity(BATCH)));
+                        // Sending cannot fail: the receiver exists until this scope ends.
+                        let _ = sender.send(std::mem::replace(batch, Vec::with_capacity(BATCH)));
                     }
                 }
-                let _ = give.send(self.put_off.take().unwrap_or_default());
-                drop(give);
-                self.fill(file_reader::read_all(&take));
+                let _ = sender.send(self.deferred_reads.take().unwrap_or_default());
+                drop(sender);
+                self.fill(file_reader::read_all(&receiver));
                 for other in others {
                     match other.join() {
                         Ok(read) => self.fill(read),
@@ -512,20 +525,20 @@ impl<'v> FsCache<'v> {
                 self.directories[id.0 as usize].entries = None;
             }
         }
-        ends
+        targets
     }
 
     fn fill(&mut self, all: impl IntoIterator<Item = FileContent>) {
         for read in all {
-            self.bodies[read.body.0 as usize] = read.content;
-            if read.built.is_some() {
-                self.built.insert(read.body, read.built);
+            self.contents[read.inode.0 as usize] = read.content;
+            if read.ldso_info.is_some() {
+                self.ldso_info.insert(read.inode, read.ldso_info);
             }
         }
     }
 }
 
-/// The number of the last of `length` things. Four thousand million of them would not fit into memory.
+/// Index of the last of `length` elements. More than 2^32 would not fit into memory.
 fn number(length: usize) -> u32 {
     u32::try_from(length - 1).unwrap_or(u32::MAX)
 }

@@ -1,6 +1,8 @@
-//! What iconv(3) loads to convert between character sets: modules that no object names, chosen by the tables beside them.
+//! Modules that iconv(3) loads to convert character sets: no object names them, and tables beside
+//! them select them.
 //!
-//! glibc: iconv/gconv_conf.c and the format of gconv-modules. `ld.so` rules hold for what a module itself needs, so modules are roots of a closure.
+//! glibc: iconv/gconv_conf.c and the format of gconv-modules. A module finds its own libraries by
+//! the rules of ld.so(8), so modules are roots of a closure.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -9,9 +11,9 @@ use crate::error::{Error, Result};
 use crate::host::HostView;
 
 /// Most bytes of all tables. Debian's have a hundred thousand.
-const SIZE: u64 = 1 << 20;
-/// Aliases of aliases that are followed.
-const ALIASES: usize = 16;
+const MAX_BYTES: u64 = 1 << 20;
+/// Most aliases of aliases that are followed.
+const MAX_ALIASES: usize = 16;
 
 /// Character sets that are part of libc itself: `gconv_builtin.h`.
 const BUILT_IN: [&str; 9] = [
@@ -26,19 +28,19 @@ const BUILT_IN: [&str; 9] = [
     "INTERNAL",
 ];
 
-/// What some character sets need.
+/// Files that conversions of some character sets need.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Gconv {
-    /// The tables by which libc finds modules, which must be there as they are.
+    /// Tables by which libc finds modules; a copy must have them unchanged.
     pub tables: Vec<PathBuf>,
-    /// The modules: roots of a closure of their own.
+    /// Modules: roots of a closure of their own.
     pub modules: BTreeSet<PathBuf>,
     /// Character sets that no table names.
     pub unknown: Vec<String>,
 }
 
 impl Gconv {
-    /// All files, each with what it is for.
+    /// All files, each with its purpose.
     pub fn files(&self) -> impl Iterator<Item = (&Path, &'static str)> {
         let tables = self
             .tables
@@ -53,32 +55,37 @@ impl Gconv {
 }
 
 /// Finds the modules for `charsets` that belong to the C library at `libc`, a path of the closure.
+///
+/// # Errors
+///
+/// [`ErrorKind::Failed`](crate::error::ErrorKind::Failed): a table could not be read, or all tables
+/// together are larger than a megabyte.
 pub fn gconv(view: &HostView, libc: &Path, charsets: &[String]) -> Result<Gconv> {
     let mut found = Gconv::default();
-    let mut homes = Vec::new();
+    let mut candidates = Vec::new();
     if let Some(beside) = libc.parent() {
-        homes.push(beside.join("gconv"));
-        homes.push(
+        candidates.push(beside.join("gconv"));
+        candidates.push(
             Path::new("/usr")
                 .join(beside.strip_prefix("/").unwrap_or(beside))
                 .join("gconv"),
         );
     }
     let mut text = String::new();
-    let mut left = SIZE;
-    let mut home = PathBuf::new();
-    for candidate in homes {
+    let mut left = MAX_BYTES;
+    let mut directory = PathBuf::new();
+    for candidate in candidates {
         let table = candidate.join("gconv-modules");
         if let Some(content) = read(view, &table, &mut left)? {
             text.push_str(&content);
             found.tables.push(table);
-            home = candidate;
+            directory = candidate;
             break;
         }
     }
-    let more = home.join("gconv-modules.d");
-    for name in view.list(&more)?.unwrap_or_default() {
-        let table = more.join(name);
+    let fragments = directory.join("gconv-modules.d");
+    for name in view.list(&fragments)?.unwrap_or_default() {
+        let table = fragments.join(name);
         if table
             .extension()
             .is_some_and(|extension| extension == "conf")
@@ -89,7 +96,7 @@ pub fn gconv(view: &HostView, libc: &Path, charsets: &[String]) -> Result<Gconv>
             found.tables.push(table);
         }
     }
-    let cache = home.join("gconv-modules.cache");
+    let cache = directory.join("gconv-modules.cache");
     if !found.tables.is_empty() && view.stat(&cache)?.is_some() {
         found.tables.push(cache);
     }
@@ -101,31 +108,32 @@ pub fn gconv(view: &HostView, libc: &Path, charsets: &[String]) -> Result<Gconv>
         let files = names
             .into_iter()
             .map(|name| match name.strip_suffix(".so") {
-                Some(_) => home.join(name),
-                None => home.join(format!("{name}.so")),
+                Some(_) => directory.join(name),
+                None => directory.join(format!("{name}.so")),
             });
         found.modules.extend(files);
     }
     Ok(found)
 }
 
-/// A table, if it is there and no larger than what is left of [`SIZE`].
+/// Reads a table, if it exists and is no larger than `left` bytes, and subtracts its size from
+/// `left`.
 fn read(view: &HostView, table: &Path, left: &mut u64) -> Result<Option<String>> {
     if view.stat(table)?.is_some_and(|stat| stat.size > *left) {
         let shown = view.display_path(table).display().to_string();
         return Err(
             Error::failed(format!("could not read `{}`", shown.escape_debug())).why(format!(
-                "it and the tables before it take more than {SIZE} bytes"
+                "it and the tables before it take more than {MAX_BYTES} bytes"
             )),
         );
     }
-    let bytes = view.read(table, SIZE)?;
+    let bytes = view.read(table, MAX_BYTES)?;
     let text = bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     *left = left.saturating_sub(text.as_ref().map_or(0, String::len) as u64);
     Ok(text)
 }
 
-/// The file names of the modules that convert from or to a character set.
+/// File names of the modules that convert from or to a character set.
 fn modules<'t>(text: &'t str, charset: &str) -> BTreeSet<&'t str> {
     let lines: Vec<Vec<&str>> = text
         .lines()
@@ -133,9 +141,9 @@ fn modules<'t>(text: &'t str, charset: &str) -> BTreeSet<&'t str> {
         .map(|line| line.split_whitespace().collect())
         .collect();
     let mut wanted = charset.to_uppercase();
-    for _ in 0..ALIASES {
+    for _ in 0..MAX_ALIASES {
         let alias = lines.iter().find_map(|words| match words.as_slice() {
-            ["alias", from, to] if plain(from) == wanted => Some(plain(to)),
+            ["alias", from, to] if charset_name(from) == wanted => Some(charset_name(to)),
             _ => None,
         });
         match alias {
@@ -144,7 +152,9 @@ fn modules<'t>(text: &'t str, charset: &str) -> BTreeSet<&'t str> {
         }
     }
     let named = lines.iter().filter_map(|words| match words.as_slice() {
-        ["module", from, to, file, ..] if plain(from) == wanted || plain(to) == wanted => {
+        ["module", from, to, file, ..]
+            if charset_name(from) == wanted || charset_name(to) == wanted =>
+        {
             Some(*file)
         }
         _ => None,
@@ -152,8 +162,9 @@ fn modules<'t>(text: &'t str, charset: &str) -> BTreeSet<&'t str> {
     named.collect()
 }
 
-/// A name as tables write it, `ISO-8859-1//`, without its empty parts.
-fn plain(name: &str) -> String {
+/// Name of a character set in upper case, without the empty parts that tables write, as in
+/// `ISO-8859-1//`.
+fn charset_name(name: &str) -> String {
     name.strip_suffix("//").unwrap_or(name).to_uppercase()
 }
 

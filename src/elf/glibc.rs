@@ -1,83 +1,42 @@
-//! How glibc's loader searches: the cache, its built-in directories with their subdirectories, and which files it takes, passes over or fails on.
+//! Search rules of glibc's loader: ld.so.cache, the built-in directories with their subdirectories,
+//! and the files that it accepts, skips or fails on.
 //!
-//! ld.so(8), and `_dl_map_object`, `open_path` and `open_verify` of elf/dl-load.c. `LD_LIBRARY_PATH` and its like are never used: they are the user's.
+//! ld.so(8), and `_dl_map_object`, `open_path` and `open_verify` of elf/dl-load.c.
+//! `LD_LIBRARY_PATH` and similar variables are ignored: the user sets them.
 
 use std::cell::OnceCell;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::sync::Arc;
 
 use super::abi::Abi;
 use super::cpu::{Cpu, HwcapsRules};
 use super::dst::{self, Tokens};
-use super::fs_cache::{DirId, FileId, FsCache, PathTarget, PathTrace, Unusable};
+use super::fs_cache::{FsCache, PathTarget, PathTrace, Unusable};
+use super::ids::{DirId, FileId};
 use super::ldso_cache::{Cache, CacheQuery};
+use super::missing::MissingReason;
 use super::object::{FileFormat, ObjectType};
+use super::search::{FoundBy, FoundLibrary, SearchResult, fatal_error};
 
-/// A file that a loader takes.
-#[derive(Debug)]
-pub(super) struct FoundLibrary {
-    /// The file.
-    pub(super) file: FileId,
-    /// The path by which the loader opens it.
-    pub(super) opened: Arc<Path>,
-    /// What that path passes.
-    pub(super) way: PathTrace,
-    /// What led the loader there.
-    pub(super) via: FoundBy,
-}
-
-/// What led a loader to a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum FoundBy {
-    /// The name has a slash.
-    Path,
-    /// `DT_RPATH` or `DT_RUNPATH`.
-    Rpath,
-    /// ld.so.cache, where no built-in directory would.
-    Cache,
-    /// ld.so.conf, of a host that has no ld.so.cache yet.
-    Conf,
-    /// The loader's built-in directories, whether or not ld.so.cache names the file too.
-    Default,
-}
-
-impl FoundBy {
-    /// Whether the loader finds it only with ld.so.cache.
-    pub(super) fn needs_cache(self) -> bool {
-        matches!(self, Self::Cache | Self::Conf)
-    }
-}
-
-/// What a search comes to.
-#[derive(Clone, Debug)]
-pub(super) enum SearchResult {
-    /// This file.
-    Hit(Rc<FoundLibrary>),
-    /// None, and why, where there is more to say than that it is not there.
-    Miss(Option<Rc<str>>),
-}
-
-/// What a loader does with one path.
+/// Reaction of a loader to one path.
 #[derive(Debug)]
 pub(super) enum Probe {
-    /// It takes the file.
+    /// The loader accepts the file.
     Accept(FileId, PathTrace),
-    /// It searches on.
+    /// The loader continues its search.
     Skip,
-    /// It leaves the rest of the search path that led there, and searches on behind it.
+    /// The loader skips the rest of the current search path and continues with the next one.
     AbandonPath,
-    /// It gives up, and why.
+    /// The loader fails, with this reason.
     Fatal(String),
 }
 
-/// Directories that exist, each with its subdirectories before it.
+/// Directories that exist, each after its subdirectories.
 type SearchDirs = Vec<(DirId, PathBuf)>;
 
-/// One loader, and all that its searches have in common.
+/// One loader, with the settings that all its searches share.
 #[derive(Debug)]
 pub(super) struct Glibc {
     abi: Abi,
@@ -85,36 +44,36 @@ pub(super) struct Glibc {
     flags: &'static [u32],
     levels: Vec<&'static str>,
     legacy: Option<u64>,
-    /// Directories of ld.so.conf, where there is no cache.
+    /// Directories of ld.so.conf, if there is no cache.
     conf: Vec<PathBuf>,
-    /// Built-in directories, as the loader writes them.
+    /// Built-in directories, as the loader spells them.
     defaults: Vec<PathBuf>,
-    /// Those of them that exist.
-    default_places: OnceCell<SearchDirs>,
-    conf_places: OnceCell<SearchDirs>,
+    /// Existing ones of the built-in directories.
+    default_dirs: OnceCell<SearchDirs>,
+    conf_dirs: OnceCell<SearchDirs>,
     subdirectories: Vec<String>,
     lib: Option<String>,
     platform: Option<&'static str>,
 }
 
 impl Glibc {
-    /// The loader for `abi`, whose file is `loader` where it is known.
+    /// Creates the loader for `abi`; `loader` is its file if that is known.
     pub(super) fn new(
-        tree: &mut FsCache<'_>,
+        fs: &mut FsCache<'_>,
         abi: Abi,
         loader: Option<FileId>,
         cpu: &Cpu,
         cache: Option<Rc<Cache>>,
         conf: &[PathBuf],
     ) -> Self {
-        let built = loader.and_then(|id| tree.built(id)).unwrap_or_default();
-        let custom = abi.paths();
-        let mut defaults = built.directories;
+        let ldso_info = loader.and_then(|id| fs.ldso_info(id)).unwrap_or_default();
+        let paths = abi.paths();
+        let mut defaults = ldso_info.directories;
         if defaults.is_empty()
-            && let Some(custom) = custom
+            && let Some(paths) = paths
         {
-            let tuple = format!("/lib/{}", custom.tuple);
-            let own = format!("/{}", custom.directory);
+            let tuple = format!("/lib/{}", paths.tuple);
+            let own = format!("/{}", paths.directory);
             for directory in [tuple.as_str(), own.as_str(), "/lib"] {
                 for prefix in ["", "/usr"] {
                     defaults.push(PathBuf::from(format!("{prefix}{directory}")));
@@ -122,7 +81,8 @@ impl Glibc {
             }
             defaults.dedup();
         }
-        // Upstream it is the last component of the first directory; Debian has its multiarch directory below `lib` for it.
+        // Upstream `$LIB` is the last component of the first directory; Debian sets it to its
+        // multiarch directory below `lib`.
         let lib = defaults.first().and_then(|first| {
             let name = first.file_name()?.to_string_lossy().into_owned();
             let is_below_lib = first.parent().is_some_and(|parent| parent.ends_with("lib"));
@@ -132,15 +92,15 @@ impl Glibc {
                 name
             })
         });
-        let habits = HwcapsRules {
-            named: built.version.is_none_or(|version| version >= (2, 33)),
-            legacy: built.version.is_some_and(|version| version < (2, 37)),
+        let rules = HwcapsRules {
+            named: ldso_info.version.is_none_or(|version| version >= (2, 33)),
+            legacy: ldso_info.version.is_some_and(|version| version < (2, 37)),
         };
         Self {
             abi,
-            flags: custom.map_or(&[0x3], |custom| custom.cache_flags),
+            flags: paths.map_or(&[0x3], |paths| paths.cache_flags),
             levels: cpu.hwcaps_levels(abi),
-            legacy: habits.legacy.then(|| cpu.legacy_hwcap_bits(abi)),
+            legacy: rules.legacy.then(|| cpu.legacy_hwcap_bits(abi)),
             conf: if cache.is_none() {
                 conf.to_vec()
             } else {
@@ -148,24 +108,25 @@ impl Glibc {
             },
             cache,
             defaults,
-            default_places: OnceCell::new(),
-            conf_places: OnceCell::new(),
-            subdirectories: cpu.hwcaps_subdirs(abi, habits),
+            default_dirs: OnceCell::new(),
+            conf_dirs: OnceCell::new(),
+            subdirectories: cpu.hwcaps_subdirs(abi, rules),
             lib,
             platform: cpu.platform(abi),
         }
     }
 
-    /// How many directories [`Glibc::system`] looks into, those that exist as far as that is known.
+    /// Number of directories that [`Glibc::system`] searches, counting those that are known to
+    /// exist.
     pub(super) fn dir_count(&self) -> usize {
-        let known = [&self.conf_places, &self.default_places];
+        let known = [&self.conf_dirs, &self.default_dirs];
         1 + known
             .iter()
-            .filter_map(|places| Some(places.get()?.len()))
+            .filter_map(|dirs| Some(dirs.get()?.len()))
             .sum::<usize>()
     }
 
-    /// What stands for the tokens in an object that lies in `origin`.
+    /// Values of the tokens in an object in the directory `origin`.
     pub(super) fn tokens<'a>(&'a self, origin: &'a Path) -> Tokens<'a> {
         Tokens {
             origin,
@@ -174,28 +135,29 @@ impl Glibc {
         }
     }
 
-    /// The directories of a search path that exist, each with its subdirectories before it, and whether elements are relative.
+    /// Existing directories of a search path, each after its subdirectories, and whether the path
+    /// has relative elements.
     pub(super) fn expand(
         &self,
-        tree: &mut FsCache<'_>,
+        fs: &mut FsCache<'_>,
         path: &[u8],
         origin: &Path,
     ) -> (Vec<PathBuf>, bool) {
         let (directories, is_relative) = dst::glibc_directories(path, &self.tokens(origin));
-        let places = self.with_subdirectories(tree, &directories);
-        let directories = places.into_iter().map(|(_, directory)| directory);
+        let dirs = self.with_subdirectories(fs, &directories);
+        let directories = dirs.into_iter().map(|(_, directory)| directory);
         (directories.collect(), is_relative)
     }
 
-    fn with_subdirectories(&self, tree: &mut FsCache<'_>, directories: &[PathBuf]) -> SearchDirs {
+    fn with_subdirectories(&self, fs: &mut FsCache<'_>, directories: &[PathBuf]) -> SearchDirs {
         let mut all = Vec::new();
         for directory in directories {
-            let Some((id, _)) = tree.find_directory(directory) else {
+            let Some((id, _)) = fs.find_directory(directory) else {
                 continue;
             };
             for name in &self.subdirectories {
                 let below = directory.join(name);
-                if let Some((id, _)) = tree.find_directory(&below) {
+                if let Some((id, _)) = fs.find_directory(&below) {
                     all.push((id, below));
                 }
             }
@@ -204,20 +166,21 @@ impl Glibc {
         all
     }
 
-    /// Directories that stay the same for all searches, looked up once.
-    fn places<'a>(
+    /// Existing directories that are the same for all searches, looked up once.
+    fn dirs<'a>(
         &self,
-        tree: &mut FsCache<'_>,
+        fs: &mut FsCache<'_>,
         known: &'a OnceCell<SearchDirs>,
         directories: &[PathBuf],
     ) -> &'a SearchDirs {
-        known.get_or_init(|| self.with_subdirectories(tree, directories))
+        known.get_or_init(|| self.with_subdirectories(fs, directories))
     }
 
-    /// Looks through directories that [`Glibc::expand`] gave. `None` where the search goes on elsewhere.
+    /// Searches directories that [`Glibc::expand`] returned. `None` if the search continues
+    /// elsewhere.
     pub(super) fn search<'p, D>(
         &self,
-        tree: &mut FsCache<'_>,
+        fs: &mut FsCache<'_>,
         directories: D,
         name: &[u8],
         via: FoundBy,
@@ -228,17 +191,18 @@ impl Glibc {
         let mut directories = directories.into_iter();
         while let Some(directory) = directories.next() {
             let opened = directory.join(OsStr::from_bytes(name));
-            match self.probe(tree, &opened) {
-                Probe::Accept(file, way) => {
+            match self.probe(fs, &opened) {
+                Probe::Accept(file, trace) => {
                     return Some(SearchResult::Hit(Rc::new(FoundLibrary {
                         file,
                         opened: opened.into(),
-                        way,
+                        trace,
                         via,
                     })));
                 }
                 Probe::Skip => {}
-                // glibc looks at the error once for each directory, after its subdirectories and itself.
+                // glibc checks the error once for each directory, after its subdirectories and
+                // itself.
                 Probe::AbandonPath if self.is_before_its_own(directory, directories.clone()) => {}
                 Probe::AbandonPath => return None,
                 Probe::Fatal(why) => return Some(fatal_error(&opened, &why)),
@@ -247,32 +211,32 @@ impl Glibc {
         None
     }
 
-    /// The search behind all search paths of objects: cache and built-in directories. `no_default` is `DF_1_NODEFLIB` of the object that asks.
+    /// Searches the cache and the built-in directories, which come after all search paths of
+    /// objects. `no_default` is `DF_1_NODEFLIB` of the object that needs the library.
     pub(super) fn system(
         &self,
-        tree: &mut FsCache<'_>,
+        fs: &mut FsCache<'_>,
         name: &[u8],
         no_default: bool,
     ) -> SearchResult {
-        if let Some(outcome) = self.cached(tree, name, no_default) {
+        if let Some(outcome) = self.cached(fs, name, no_default) {
             return outcome;
         }
-        let conf = self.places(tree, &self.conf_places, &self.conf);
+        let conf = self.dirs(fs, &self.conf_dirs, &self.conf);
         let conf = conf.iter().map(|(_, directory)| directory);
-        if let Some(outcome) = self.search(tree, conf, name, FoundBy::Conf) {
+        if let Some(outcome) = self.search(fs, conf, name, FoundBy::Conf) {
             return outcome;
         }
         let found = (!no_default)
-            .then(|| self.search_default_dirs(tree, name))
+            .then(|| self.search_default_dirs(fs, name))
             .flatten();
         found.unwrap_or_else(|| {
             let is_damaged = self.cache.as_ref().is_some_and(|cache| cache.is_damaged());
-            let why = "`/etc/ld.so.cache` is damaged, and ldconfig(8) makes it anew";
-            SearchResult::Miss(is_damaged.then(|| why.into()))
+            SearchResult::Miss(is_damaged.then(|| MissingReason::DamagedCache.into()))
         })
     }
 
-    /// The path that ld.so.cache has for a name.
+    /// Path that ld.so.cache has for a name.
     pub(super) fn cache_entry(&self, name: &[u8]) -> Option<&Path> {
         let wanted = CacheQuery {
             flags: self.flags,
@@ -282,25 +246,20 @@ impl Glibc {
         self.cache.as_ref()?.find(name, wanted)
     }
 
-    fn cached(
-        &self,
-        tree: &mut FsCache<'_>,
-        name: &[u8],
-        no_default: bool,
-    ) -> Option<SearchResult> {
+    fn cached(&self, fs: &mut FsCache<'_>, name: &[u8], no_default: bool) -> Option<SearchResult> {
         let opened = self.cache_entry(name)?;
         if no_default && self.is_default(opened) {
             return None;
         }
-        match self.probe(tree, opened) {
-            Probe::Accept(file, mut way) => {
-                // What leads to it in a copy of the tree that has no cache.
-                let alone = (!no_default)
-                    .then(|| self.search_default_dirs(tree, name))
+        match self.probe(fs, opened) {
+            Probe::Accept(file, mut trace) => {
+                // Rule that finds the file in a copy of the tree that has no cache.
+                let without_cache = (!no_default)
+                    .then(|| self.search_default_dirs(fs, name))
                     .flatten();
-                let via = match alone {
+                let via = match without_cache {
                     Some(SearchResult::Hit(hit)) if hit.file == file => {
-                        way.join(&hit.way);
+                        trace.join(&hit.trace);
                         FoundBy::Default
                     }
                     _ => FoundBy::Cache,
@@ -308,7 +267,7 @@ impl Glibc {
                 Some(SearchResult::Hit(Rc::new(FoundLibrary {
                     file,
                     opened: opened.into(),
-                    way,
+                    trace,
                     via,
                 })))
             }
@@ -317,14 +276,14 @@ impl Glibc {
         }
     }
 
-    /// The search of the built-in directories.
-    fn search_default_dirs(&self, tree: &mut FsCache<'_>, name: &[u8]) -> Option<SearchResult> {
-        let defaults = self.places(tree, &self.default_places, &self.defaults);
+    /// Searches the built-in directories.
+    fn search_default_dirs(&self, fs: &mut FsCache<'_>, name: &[u8]) -> Option<SearchResult> {
+        let defaults = self.dirs(fs, &self.default_dirs, &self.defaults);
         let defaults = defaults.iter().map(|(_, directory)| directory);
-        self.search(tree, defaults, name, FoundBy::Default)
+        self.search(fs, defaults, name, FoundBy::Default)
     }
 
-    /// Whether a directory is there as the subdirectory of one that comes later.
+    /// Whether a directory is a subdirectory of one that follows in the search.
     fn is_before_its_own<'p>(
         &self,
         directory: &Path,
@@ -340,16 +299,16 @@ impl Glibc {
         })
     }
 
-    /// Whether a path begins with one of the built-in directories, as the loader compares: by its text.
+    /// Whether a path begins with one of the built-in directories. The loader compares the text.
     fn is_default(&self, path: &Path) -> bool {
         self.defaults
             .iter()
             .any(|directory| path.starts_with(directory))
     }
 
-    /// What the loader does with a path, as `open_verify` and `_dl_map_object_from_fd` decide.
-    pub(super) fn probe(&self, tree: &mut FsCache<'_>, path: &Path) -> Probe {
-        let (file, way) = match tree.resolve(path) {
+    /// Checks a path as `open_verify` and `_dl_map_object_from_fd` do.
+    pub(super) fn probe(&self, fs: &mut FsCache<'_>, path: &Path) -> Probe {
+        let (file, trace) = match fs.resolve(path) {
             (PathTarget::Absent, _) => return Probe::Skip,
             (PathTarget::Directory(_), _) => return Probe::Fatal("it is a directory".to_owned()),
             (PathTarget::Unusable(why @ (Unusable::Denied | Unusable::Unopened(_))), _) => {
@@ -357,17 +316,17 @@ impl Glibc {
                     Unusable::Denied => Probe::Skip,
                     _ => Probe::AbandonPath,
                 };
-                tree.refused = Some((path.to_owned(), why));
+                fs.refused = Some((path.to_owned(), why));
                 return probe;
             }
             (PathTarget::Unusable(Unusable::Special), _) => {
                 return Probe::Fatal(Unusable::Special.to_string());
             }
-            (PathTarget::File(file), way) => (file, way),
+            (PathTarget::File(file), trace) => (file, trace),
         };
-        let content = tree.content(file);
+        let content = fs.content(file);
         let abi = match content {
-            FileFormat::Elf(facts) => Some(facts.abi),
+            FileFormat::Elf(info) => Some(info.abi),
             FileFormat::Broken(abi, _) => *abi,
             FileFormat::Script(_) | FileFormat::Other { .. } => None,
         };
@@ -380,15 +339,15 @@ impl Glibc {
             }
         }
         match content {
-            FileFormat::Elf(facts) if facts.role != ObjectType::Shared => {
+            FileFormat::Elf(info) if info.role != ObjectType::Shared => {
                 Probe::Fatal("it is a program, not a library".to_owned())
             }
-            FileFormat::Elf(facts) if !facts.dynamic => {
+            FileFormat::Elf(info) if !info.dynamic => {
                 Probe::Fatal("it has no dynamic section".to_owned())
             }
-            FileFormat::Elf(facts) => match facts.flaw {
+            FileFormat::Elf(info) => match info.load_error {
                 Some(why) => Probe::Fatal(why.to_owned()),
-                None => Probe::Accept(file, way),
+                None => Probe::Accept(file, trace),
             },
             FileFormat::Broken(_, why) => Probe::Fatal(why.clone()),
             FileFormat::Other { short: true } => Probe::Fatal("it is too short".to_owned()),
@@ -397,12 +356,4 @@ impl Glibc {
             }
         }
     }
-}
-
-/// What a search comes to that ends at a file which cannot be loaded: no other is tried.
-pub(super) fn fatal_error(path: &Path, why: &str) -> SearchResult {
-    let path = path.display().to_string();
-    SearchResult::Miss(Some(
-        format!("`{}` is found first, and {why}", path.escape_debug()).into(),
-    ))
 }

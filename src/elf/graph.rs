@@ -1,4 +1,5 @@
-//! What asks for what, gathered while programs are put together, and told at the end as a [`Closure`].
+//! Graph of the objects that need each other, collected from link maps and converted to a
+//! [`Closure`] at the end.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,21 +9,23 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::closure::{Closure, Missing, Needed, Object, ObjectKind, Reason};
+use super::closure::{Closure, Missing, MissingReason, Needed, Object, ObjectKind, Reason};
 use super::dlopen_note::DlopenEntry;
-use super::fs_cache::{DirId, FileId, FsCache, LinkId, PathTrace};
-use super::glibc::FoundLibrary;
+use super::fs_cache::{FsCache, PathTrace};
 use super::hash::{HashMap, HashSet};
+use super::ids::{DirId, FileId, LinkId};
 use super::interner::{Interner, Symbol};
-use super::link_map::LookupObserver;
 use super::object::FileFormat;
+use super::observer::LookupObserver;
+use super::search::FoundLibrary;
 
-/// An object that another asks for by name.
+/// An object that another one needs by name.
 #[derive(Debug)]
 struct Edge {
     name: Symbol,
     file: FileId,
-    /// The path by which it is opened and what led there; none where it was loaded already.
+    /// Path by which the object is opened and the rule that found it; `None` if it was loaded
+    /// already.
     hit: Option<Rc<FoundLibrary>>,
 }
 
@@ -30,49 +33,51 @@ struct Edge {
 struct Node {
     is_wanted: bool,
     edges: Vec<Edge>,
-    /// Where the edges are, once there are many.
-    places: HashMap<(Symbol, FileId), usize>,
+    /// Index of the edges, once there are [`MIN_INDEXED`] of them.
+    edge_index: HashMap<(Symbol, FileId), usize>,
     reasons: Vec<Reason>,
 }
 
-/// Fewest edges that are worth a table.
-const MANY: usize = 64;
+/// Fewest edges for which an index is worth its cost.
+const MIN_INDEXED: usize = 64;
 
 impl Node {
-    /// Where the edge to a file by a name is.
+    /// Position of the edge to a file by a name.
     fn find(&mut self, name: Symbol, file: FileId) -> Option<usize> {
-        if self.edges.len() < MANY {
+        if self.edges.len() < MIN_INDEXED {
             let mut edges = self.edges.iter();
             return edges.position(|edge| edge.name == name && edge.file == file);
         }
-        for (at, edge) in self.edges.iter().enumerate().skip(self.places.len()) {
-            self.places.insert((edge.name, edge.file), at);
+        for (at, edge) in self.edges.iter().enumerate().skip(self.edge_index.len()) {
+            self.edge_index.insert((edge.name, edge.file), at);
         }
-        self.places.get(&(name, file)).copied()
+        self.edge_index.get(&(name, file)).copied()
     }
 }
 
-/// Why a name is missing, and whether the program starts without it.
-type MissingInfo = (Option<Rc<str>>, bool);
+/// Reason why a name is missing, and whether the program fails to start without it.
+type MissingInfo = (Option<Rc<MissingReason>>, bool);
 
-/// What was gathered.
+/// Collected files, needs and missing names.
 #[derive(Debug, Default)]
 pub(super) struct Graph {
-    /// By the number of the file; what is not wanted has no reason and no edge that leads to it.
+    /// Nodes by the number of the file; a file that is not part of the closure has no reason and no
+    /// edge to it.
     nodes: Vec<Node>,
     links: BTreeMap<LinkId, FileId>,
-    detours: BTreeSet<DirId>,
-    /// Who may load what while it runs, so that each is told once.
-    wishes: HashSet<(FileId, FileId)>,
+    dotdot_dirs: BTreeSet<DirId>,
+    /// Pairs of an object and a library that it may load at run time, so that each is reported
+    /// once.
+    dlopen_entries: HashSet<(FileId, FileId)>,
     missing: BTreeMap<(FileId, Vec<u8>), MissingInfo>,
     needs_cache: bool,
     needs_proc: BTreeSet<FileId>,
 }
 
 impl Graph {
-    /// Adds a file that is wanted for a reason, by a way. The caller gives each reason once.
-    pub(super) fn add_file(&mut self, file: FileId, way: &PathTrace, reason: Reason) {
-        self.add_path(file, way);
+    /// Adds a file that is part of the closure, for a reason. The caller passes each reason once.
+    pub(super) fn add_file(&mut self, file: FileId, trace: &PathTrace, reason: Reason) {
+        self.add_path(file, trace);
         let node = self.node(file);
         node.is_wanted = true;
         node.reasons.push(reason);
@@ -86,51 +91,51 @@ impl Graph {
         &mut self.nodes[at]
     }
 
-    /// Whether a file is wanted because the caller named it.
+    /// Whether a file is part of the closure because the caller named it.
     pub(super) fn is_named(&self, file: FileId) -> bool {
         let node = self.nodes.get(file.0 as usize);
         node.is_some_and(|node| node.reasons.contains(&Reason::Named))
     }
 
-    /// Whether a file is wanted.
+    /// Whether a file is part of the closure.
     pub(super) fn is_wanted(&self, file: FileId) -> bool {
         self.nodes
             .get(file.0 as usize)
             .is_some_and(|node| node.is_wanted)
     }
 
-    /// Whether something lies where only ld.so.cache leads.
+    /// Whether a library of the closure is found by ld.so.cache alone.
     pub(super) fn needs_cache(&self) -> bool {
         self.needs_cache
     }
 
-    /// Adds a library that a loader's search led to, wanted for a reason.
+    /// Adds a library that a loader's search found, for a reason.
     pub(super) fn add_library(&mut self, hit: &FoundLibrary, reason: Reason) {
         self.needs_cache |= hit.via.needs_cache();
-        self.add_file(hit.file, &hit.way, reason);
+        self.add_file(hit.file, &hit.trace, reason);
     }
 
-    /// Adds that something is missing.
+    /// Adds a missing name.
     pub(super) fn add_missing(
         &mut self,
         by: FileId,
         name: &[u8],
-        why: Option<Rc<str>>,
+        why: Option<Rc<MissingReason>>,
         fatal: bool,
     ) {
-        let lack = self
+        let known = self
             .missing
             .entry((by, name.to_vec()))
             .or_insert((why, fatal));
-        lack.1 |= fatal;
+        known.1 |= fatal;
     }
 
-    /// Adds what is passed on a way to a file.
-    pub(super) fn add_path(&mut self, file: FileId, way: &PathTrace) {
-        for link in &way.links {
+    /// Adds the links and directories that a path to a file passes.
+    pub(super) fn add_path(&mut self, file: FileId, trace: &PathTrace) {
+        for link in &trace.links {
             self.links.entry(*link).or_insert(file);
         }
-        self.detours.extend(&way.dotdot_dirs);
+        self.dotdot_dirs.extend(&trace.dotdot_dirs);
     }
 
     fn connect(&mut self, by: FileId, name: Symbol, file: FileId, hit: Option<&Rc<FoundLibrary>>) {
@@ -140,7 +145,8 @@ impl Graph {
         let edges = &mut node.edges;
         if let Some(edge) = known.and_then(|at| edges.get_mut(at)) {
             let Some(hit) = hit else { return };
-            // Another program may come to the same file by another way, and needs that too.
+            // Another program may resolve a different path to the same file, and needs that path
+            // too.
             if edge
                 .hit
                 .as_ref()
@@ -158,14 +164,14 @@ impl Graph {
         }
         if let Some(hit) = hit {
             self.needs_cache |= hit.via.needs_cache();
-            self.add_path(file, &hit.way);
+            self.add_path(file, &hit.trace);
         }
     }
 
-    /// Tells it.
-    pub(super) fn into_closure(self, tree: &FsCache<'_>, names: &Interner) -> Closure {
+    /// Converts the graph to a [`Closure`], replacing numbers by paths and names.
+    pub(super) fn into_closure(self, fs: &FsCache<'_>, names: &Interner) -> Closure {
         let mut closure = Closure::default();
-        let path = |file: FileId| Arc::clone(&tree.file(file).path);
+        let path = |file: FileId| Arc::clone(&fs.file(file).path);
         let mut texts: Vec<Option<Arc<OsStr>>> = Vec::new();
         let mut text = |name: Symbol| {
             let at = name.0 as usize;
@@ -190,22 +196,22 @@ impl Graph {
             nodes[by].edges = edges;
         }
         let wanted = (0..nodes.len()).filter(|file| nodes[*file].is_wanted);
-        let mut places: Vec<(&Path, Located)> = wanted
+        let mut located: Vec<(&Path, Located)> = wanted
             .map(|file| FileId(number(file)))
-            .map(|file| (&*tree.file(file).path, Located::File(file)))
+            .map(|file| (&*fs.file(file).path, Located::File(file)))
             .collect();
         let links = self.links.iter();
-        places.extend(links.map(|(link, to)| (&*tree.link(*link).path, Located::Link(*link, *to))));
-        // In the order of the map below, which moves and compares at more cost.
-        places.sort_unstable_by(|(one, _), (other, _)| by_component(one, other));
-        closure.objects = places
+        located.extend(links.map(|(link, to)| (&*fs.link(*link).path, Located::Link(*link, *to))));
+        // The same order as that of the map below, which moves and compares at a higher cost.
+        located.sort_unstable_by(|(one, _), (other, _)| by_component(one, other));
+        closure.objects = located
             .into_iter()
             .map(|(at, place)| {
                 let object = match place {
                     Located::File(file) => {
                         let node = std::mem::take(&mut nodes[file.0 as usize]);
-                        let (kind, interpreter) = match tree.content(file) {
-                            FileFormat::Elf(facts) => (ObjectKind::Elf, facts.interpreter.clone()),
+                        let (kind, interpreter) = match fs.content(file) {
+                            FileFormat::Elf(info) => (ObjectKind::Elf, info.interpreter.clone()),
                             FileFormat::Script(script) => {
                                 (ObjectKind::Script, Some(script.interpreter.clone()))
                             }
@@ -221,14 +227,14 @@ impl Graph {
                         });
                         Object {
                             kind,
-                            stat: tree.file(file).stat.clone(),
+                            stat: fs.file(file).stat.clone(),
                             needed: needed.collect(),
                             interpreter,
                             reasons: node.reasons,
                         }
                     }
                     Located::Link(link, to) => {
-                        let link = tree.link(link);
+                        let link = fs.link(link);
                         Object {
                             kind: ObjectKind::Link {
                                 target: link.target.clone(),
@@ -244,9 +250,9 @@ impl Graph {
             })
             .collect();
         closure.directories = self
-            .detours
+            .dotdot_dirs
             .iter()
-            .map(|directory| tree.directory(*directory).to_owned())
+            .map(|directory| fs.directory(*directory).to_owned())
             .collect::<BTreeSet<PathBuf>>();
         closure.missing = self
             .missing
@@ -254,7 +260,7 @@ impl Graph {
             .map(|((by, name), (why, fatal))| Missing {
                 name: OsString::from_vec(name.clone()),
                 needed_by: path(*by).to_path_buf(),
-                why: why.as_ref().map(ToString::to_string),
+                why: why.as_deref().cloned(),
                 fatal: *fatal,
             })
             .collect();
@@ -268,20 +274,20 @@ impl Graph {
     }
 }
 
-/// What is told of at a path.
+/// Entry of the closure at a path.
 #[derive(Clone, Copy)]
 enum Located {
     /// A file.
     File(FileId),
-    /// A link, and the first file to which it led.
+    /// A link, and the first file for which it was followed.
     Link(LinkId, FileId),
 }
 
-/// The order of two paths that are free of empty components.
+/// Order of two paths that have no empty components.
 fn by_component(one: &Path, other: &Path) -> Ordering {
     const STEP: usize = 16;
     let (one, other) = (one.as_os_str().as_bytes(), other.as_os_str().as_bytes());
-    // Neighbours share most of their directories.
+    // Adjacent paths share most of their directories.
     let steps = one.chunks_exact(STEP).zip(other.chunks_exact(STEP));
     let same = STEP * steps.take_while(|(one, other)| one == other).count();
     let key = |byte: &u8| if *byte == b'/' { 0 } else { *byte };
@@ -289,53 +295,54 @@ fn by_component(one: &Path, other: &Path) -> Ordering {
     rest.cmp(other[same..].iter().map(key))
 }
 
-/// An index as the number that it was made of.
+/// Index of a node as the number of its file.
 fn number(index: usize) -> u32 {
     u32::try_from(index).unwrap_or(u32::MAX)
 }
 
-/// A graph that hears of names by number and must know their text where it keeps it.
+/// Observer that writes into a graph, and keeps lookups whose names it must resolve to text until
+/// [`GraphRecorder::finish`].
 #[derive(Debug)]
 pub(super) struct GraphRecorder<'a> {
-    /// Where it writes.
+    /// Graph that it writes.
     pub(super) graph: &'a mut Graph,
-    /// Names that were missed, by number, told with [`GraphRecorder::finish`].
-    pub(super) missed: Vec<(FileId, Symbol, Option<Rc<str>>)>,
-    /// Wishes that came true: by whom, which, and what.
-    pub(super) wishes: Vec<(FileId, Arc<DlopenEntry>, Rc<FoundLibrary>)>,
-    /// Wishes that did not, and why, where there is more to say.
-    pub(super) unfulfilled: Vec<(FileId, Arc<DlopenEntry>, Option<Rc<str>>)>,
+    /// Missing names: the object, the name and the reason.
+    pub(super) missed: Vec<(FileId, Symbol, Option<Rc<MissingReason>>)>,
+    /// Dlopen entries whose library was found: the object, the entry and the library.
+    pub(super) dlopen_entries: Vec<(FileId, Arc<DlopenEntry>, Rc<FoundLibrary>)>,
+    /// Dlopen entries whose library is missing: the object, the entry and the reason.
+    pub(super) dlopen_missing: Vec<(FileId, Arc<DlopenEntry>, Option<Rc<MissingReason>>)>,
 }
 
 impl<'a> GraphRecorder<'a> {
-    /// Writes into a graph.
+    /// Creates a recorder that writes into a graph.
     pub(super) fn new(graph: &'a mut Graph) -> Self {
         Self {
             graph,
             missed: Vec::new(),
-            wishes: Vec::new(),
-            unfulfilled: Vec::new(),
+            dlopen_entries: Vec::new(),
+            dlopen_missing: Vec::new(),
         }
     }
 
-    /// Writes what needs text.
-    pub(super) fn finish(self, tree: &FsCache<'_>, names: &Interner) {
+    /// Writes the lookups that need names as text.
+    pub(super) fn finish(self, fs: &FsCache<'_>, names: &Interner) {
         for (by, name, why) in self.missed {
             self.graph.add_missing(by, &names.text(name), why, true);
         }
-        for (by, wish, hit) in self.wishes {
+        for (by, entry, hit) in self.dlopen_entries {
             let reason = Reason::Dlopen {
-                by: Arc::clone(&tree.file(by).path),
-                feature: wish.feature.clone().or_else(|| wish.description.clone()),
-                priority: wish.priority,
+                by: Arc::clone(&fs.file(by).path),
+                feature: entry.feature.clone().or_else(|| entry.description.clone()),
+                priority: entry.priority,
             };
             self.graph.add_library(&hit, reason);
         }
-        for (by, wish, why) in self.unfulfilled {
-            let name = wish.sonames.first().map_or("", String::as_str);
-            let feature = wish.feature.as_ref();
+        for (by, entry, why) in self.dlopen_missing {
+            let name = entry.sonames.first().map_or("", String::as_str);
+            let feature = entry.feature.as_ref();
             let why = why.or_else(|| {
-                feature.map(|feature| format!("it is loaded at run time, for {feature}").into())
+                feature.map(|feature| MissingReason::DlopenFeature(feature.clone()).into())
             });
             self.graph.add_missing(by, name.as_bytes(), why, false);
         }
@@ -351,16 +358,17 @@ impl LookupObserver for GraphRecorder<'_> {
         self.graph.connect(by, name, file, None);
     }
 
-    fn missed(&mut self, by: FileId, name: Symbol, why: Option<Rc<str>>) {
+    fn missed(&mut self, by: FileId, name: Symbol, why: Option<Rc<MissingReason>>) {
         self.missed.push((by, name, why));
     }
 
-    fn dlopen_wanted(&mut self, by: FileId, wish: &Arc<DlopenEntry>, hit: &Rc<FoundLibrary>) {
-        if self.graph.wishes.insert((by, hit.file)) {
-            self.wishes.push((by, Arc::clone(wish), Rc::clone(hit)));
+    fn dlopen_wanted(&mut self, by: FileId, entry: &Arc<DlopenEntry>, hit: &Rc<FoundLibrary>) {
+        if self.graph.dlopen_entries.insert((by, hit.file)) {
+            self.dlopen_entries
+                .push((by, Arc::clone(entry), Rc::clone(hit)));
         } else {
             self.graph.needs_cache |= hit.via.needs_cache();
-            self.graph.add_path(hit.file, &hit.way);
+            self.graph.add_path(hit.file, &hit.trace);
         }
     }
 
@@ -368,7 +376,12 @@ impl LookupObserver for GraphRecorder<'_> {
         self.graph.needs_proc.insert(program);
     }
 
-    fn unfulfilled(&mut self, by: FileId, wish: &Arc<DlopenEntry>, why: Option<Rc<str>>) {
-        self.unfulfilled.push((by, Arc::clone(wish), why));
+    fn dlopen_missing(
+        &mut self,
+        by: FileId,
+        entry: &Arc<DlopenEntry>,
+        why: Option<Rc<MissingReason>>,
+    ) {
+        self.dlopen_missing.push((by, Arc::clone(entry), why));
     }
 }

@@ -1,24 +1,26 @@
-//! What programs load that no file of theirs says: the modules of nsswitch.conf, and well-known cases as data, each with its reason.
+//! Libraries that programs load although none of their files names them: modules of nsswitch.conf,
+//! and known cases with their reasons.
 
 use super::dlopen_note::Priority;
 
-/// Most modules that are taken from one text.
+/// Most modules that are read from one text.
 const MODULES: usize = 256;
 
-/// A library that programs may load while they run.
+/// A library that programs may load at run time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImplicitLibrary {
-    /// The name that is searched for.
+    /// Name that is searched for.
     pub name: String,
-    /// Why, as [`Reason::Known`](super::Reason::Implicit) tells it.
+    /// Reason, as in [`Reason::Implicit`](super::Reason::Implicit).
     pub why: String,
-    /// How much programs lose without it.
+    /// Importance of the library.
     pub priority: Priority,
 }
 
-/// The modules that nsswitch.conf(5) calls for. `databases` chooses its lines; none chooses all.
+/// Modules that nsswitch.conf(5) names. `databases` selects lines; an empty slice selects all.
 ///
-/// A service `x` is `libnss_x.so.2`. From glibc 2.34 `files` and `dns` are part of libc, and there is no such file then: what is not found is not wanted.
+/// The module of a service `x` is `libnss_x.so.2`. From glibc 2.34 `files` and `dns` are part of
+/// libc and their files do not exist: a module that is not found is left out.
 pub fn nss_modules(nsswitch: &str, databases: &[&str]) -> Vec<ImplicitLibrary> {
     let mut modules: Vec<ImplicitLibrary> = Vec::new();
     for line in nsswitch.lines() {
@@ -45,7 +47,7 @@ pub fn nss_modules(nsswitch: &str, databases: &[&str]) -> Vec<ImplicitLibrary> {
     modules
 }
 
-/// The services of a line, without the actions in brackets that stand between them.
+/// Services of a line, without the actions in brackets between them.
 fn services_of(line: &str) -> impl Iterator<Item = &str> {
     let mut inside = false;
     line.split_inclusive([']', '['])
@@ -61,7 +63,7 @@ fn services_of(line: &str) -> impl Iterator<Item = &str> {
         })
 }
 
-/// Libraries that glibc itself loads while a program runs.
+/// Libraries that glibc itself loads at run time.
 pub fn loaded_by_glibc() -> Vec<ImplicitLibrary> {
     [
         (

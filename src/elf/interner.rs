@@ -1,35 +1,36 @@
-//! Names of libraries as numbers, so that a thousand programs compare and look up the same few without touching text.
+//! Names of libraries as numbers, so that a thousand programs compare and look up the same few
+//! names without comparing text.
 
 use std::rc::Rc;
 
-use super::fs_cache::InodeId;
 use super::hash::HashMap;
+use super::ids::InodeId;
 use super::object::{DepTag, ElfInfo};
 
-/// A name that was seen.
+/// Number of a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Symbol(pub(super) u32);
 
-/// The names of one object.
+/// Names in one object.
 #[derive(Debug)]
 pub(super) struct ObjectSymbols {
-    /// `DT_SONAME`.
+    /// Number of `DT_SONAME`.
     pub(super) soname: Option<Symbol>,
-    /// What it asks for, in order.
+    /// Tags and names of the libraries that the object needs, in order.
     pub(super) needs: Vec<(DepTag, Symbol)>,
 }
 
-/// All names.
+/// All names that occurred.
 #[derive(Debug, Default)]
 pub(super) struct Interner {
     numbers: HashMap<Rc<[u8]>, Symbol>,
     texts: Vec<Rc<[u8]>>,
-    /// By the number of the object.
-    spoken: Vec<Option<Rc<ObjectSymbols>>>,
+    /// Names in each object, by the number of its inode.
+    objects: Vec<Option<Rc<ObjectSymbols>>>,
 }
 
 impl Interner {
-    /// The number of a name.
+    /// Returns the number of a name, and assigns one to a new name.
     pub(super) fn intern(&mut self, text: &[u8]) -> Symbol {
         if let Some(known) = self.numbers.get(text) {
             return *known;
@@ -41,29 +42,29 @@ impl Interner {
         name
     }
 
-    /// The text of a name.
+    /// Text of a name.
     pub(super) fn text(&self, name: Symbol) -> Rc<[u8]> {
         Rc::clone(&self.texts[name.0 as usize])
     }
 
-    /// The names of an object.
-    pub(super) fn of(&mut self, body: InodeId, facts: &ElfInfo) -> Rc<ObjectSymbols> {
-        let at = body.0 as usize;
-        if let Some(Some(known)) = self.spoken.get(at) {
+    /// Names in an object.
+    pub(super) fn of(&mut self, inode: InodeId, info: &ElfInfo) -> Rc<ObjectSymbols> {
+        let at = inode.0 as usize;
+        if let Some(Some(known)) = self.objects.get(at) {
             return Rc::clone(known);
         }
-        let spoken = Rc::new(ObjectSymbols {
-            soname: facts.soname.as_ref().map(|name| self.intern(name)),
-            needs: facts
+        let objects = Rc::new(ObjectSymbols {
+            soname: info.soname.as_ref().map(|name| self.intern(name)),
+            needs: info
                 .needs
                 .iter()
-                .map(|(ask, name)| (*ask, self.intern(name)))
+                .map(|(tag, name)| (*tag, self.intern(name)))
                 .collect(),
         });
-        if self.spoken.len() <= at {
-            self.spoken.resize(at + 64, None);
+        if self.objects.len() <= at {
+            self.objects.resize(at + 64, None);
         }
-        self.spoken[at] = Some(Rc::clone(&spoken));
-        spoken
+        self.objects[at] = Some(Rc::clone(&objects));
+        objects
     }
 }

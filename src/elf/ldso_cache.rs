@@ -1,7 +1,8 @@
-//! ld.so.cache: what ldconfig(8) found, in each of its formats.
+//! ld.so.cache: libraries that ldconfig(8) found, in each format of the file.
 //!
-//! glibc: `struct cache_file`, `cache_file_new` and `cache_extension` of sysdeps/generic/dl-cache.h, `search_cache` of elf/dl-cache.c. The old format
-//! may hold the new one after it, and the new one is then used. What is outside the file is passed over, as the loader does.
+//! glibc: `struct cache_file`, `cache_file_new` and `cache_extension` of
+//! sysdeps/generic/dl-cache.h, `search_cache` of elf/dl-cache.c. The old format may be followed by
+//! the new one, which is then used. Offsets outside of the file are ignored, as the loader does.
 
 use std::cmp::Ordering;
 use std::ffi::OsStr;
@@ -22,13 +23,13 @@ const EXTENSION_MAGIC: u32 = 0xeaa4_2174;
 /// `cache_extension_tag_glibc_hwcaps`.
 const EXTENSION_HWCAPS: u32 = 1;
 /// `DL_CACHE_HWCAP_EXTENSION`, in the upper half of the field.
-const NAMED: u32 = 1 << 30;
+const HWCAP_EXTENSION: u32 = 1 << 30;
 /// `DL_CACHE_HWCAP_ISA_LEVEL_MASK`: levels that the entry needs, which its subdirectory implies.
-const LEVELS: u32 = (1 << 10) - 1;
-/// Most entries that are taken for one name on each side of the first that is seen. Real caches have a few.
+const ISA_LEVEL_MASK: u32 = (1 << 10) - 1;
+/// Most entries that are read for one name on each side of the first match. Real caches have a few.
 const MAX_DUPLICATES: usize = 256;
 
-/// What an entry asks of the processor.
+/// Processor feature that an entry requires.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum HwcapRequirement<'c> {
     Nothing,
@@ -41,47 +42,47 @@ enum HwcapRequirement<'c> {
 #[derive(Clone, Debug)]
 struct Entry<'c> {
     flags: u32,
-    demand: HwcapRequirement<'c>,
+    requirement: HwcapRequirement<'c>,
     path: &'c [u8],
 }
 
-/// How entries lie in the file.
+/// Layout of the entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Format {
     Old,
     New,
 }
 
-/// The content of one ld.so.cache.
+/// Content of one ld.so.cache.
 #[derive(Debug)]
 pub struct Cache {
     bytes: Vec<u8>,
     word: Words,
-    /// Names are compared as numbers with a sign.
+    /// Whether names are compared as signed bytes.
     signed: bool,
     is_damaged: bool,
     format: Format,
-    /// Where the entries begin, how many there are, and where the offsets of their strings count from.
+    /// Offset of the first entry, number of entries, and base of the offsets of their strings.
     table: usize,
     count: usize,
     strings: usize,
-    /// The names of the `glibc-hwcaps` subdirectories, as ranges of the file.
+    /// Names of the `glibc-hwcaps` subdirectories, as start and end offsets in the file.
     levels: Vec<(usize, usize)>,
 }
 
-/// Which entries count.
+/// Selection of usable entries.
 #[derive(Clone, Copy, Debug)]
 pub struct CacheQuery<'a> {
-    /// Flags of usable entries; the first ends the search.
+    /// Flags of usable entries; an entry with the first ends the search.
     pub flags: &'a [u32],
     /// Subdirectories of `glibc-hwcaps` that the processor can use, best first.
     pub levels: &'a [&'static str],
-    /// Legacy bits that the loader and the processor know; `None` where the loader knows none.
+    /// Legacy bits that the loader and the processor support; `None` if the loader supports none.
     pub legacy: Option<u64>,
 }
 
 impl Cache {
-    /// Reads a cache as the loader of a machine does. Anything that is not one holds nothing.
+    /// Parses a cache as the loader of a machine does. A file of another format has no entries.
     pub fn parse(bytes: Vec<u8>, abi: Abi) -> Self {
         let mut cache = Self {
             bytes,
@@ -94,18 +95,18 @@ impl Cache {
             strings: 0,
             levels: Vec::new(),
         };
-        cache.is_damaged = cache.open().is_none();
+        cache.is_damaged = cache.read_header().is_none();
         cache
     }
 
-    /// Whether it is no cache, or ends before what it says that it holds.
+    /// Whether the file is no cache, or is shorter than its header declares.
     pub fn is_damaged(&self) -> bool {
         self.is_damaged
     }
 
-    fn open(&mut self) -> Option<()> {
+    fn read_header(&mut self) -> Option<()> {
         if self.bytes.starts_with(NEW_MAGIC) {
-            return self.open_new(0);
+            return self.read_new_header(0);
         }
         if !self.bytes.starts_with(OLD_MAGIC) {
             return None;
@@ -118,20 +119,21 @@ impl Cache {
         let new = end.checked_next_multiple_of(8)?;
         let after = self.bytes.get(new..);
         if after.is_some_and(|after| after.starts_with(NEW_MAGIC)) {
-            return self.open_new(new);
+            return self.read_new_header(new);
         }
         self.count = count;
         self.strings = end;
         Some(())
     }
 
-    /// Reads the new format, which starts at `base`. Its strings are counted from there too; its extensions are counted from the start of the file.
-    fn open_new(&mut self, base: usize) -> Option<()> {
+    /// Reads the header of the new format at offset `base`. Offsets of its strings count from
+    /// `base`; those of its extensions count from the start of the file.
+    fn read_new_header(&mut self, base: usize) -> Option<()> {
         let count = self.word.at(&self.bytes, base + 20)?;
         let room = self.bytes.len().checked_sub(base + NEW_HEADER)? / NEW_ENTRY;
         let order = *self.bytes.get(base + 28)?;
         let own = if self.word.0 { 2 } else { 3 };
-        // One for machines of the other byte order is whole, and not for this one.
+        // A cache for machines of the other byte order is undamaged, but not for this machine.
         let fits = |count: u32| count as usize <= room;
         let is_other = match order {
             0 => !fits(count) && fits(count.swap_bytes()),
@@ -149,7 +151,7 @@ impl Cache {
         self.count = count;
         self.strings = base;
         self.levels = self.read_levels(base).unwrap_or_default();
-        // The loader uses what there is of one that was cut short.
+        // The loader uses the entries of a truncated cache.
         let strings = self.word.at(&self.bytes, base + 24)? as usize;
         let end = (self.table + count * NEW_ENTRY).checked_add(strings)?;
         (end <= self.bytes.len()).then_some(())
@@ -163,7 +165,7 @@ impl Cache {
         self.table + index * each
     }
 
-    /// The name of an entry.
+    /// Name of an entry.
     fn key(&self, index: usize) -> Option<&[u8]> {
         let offset = self.word.at(&self.bytes, self.at(index) + 4)? as usize;
         self.text(self.strings.checked_add(offset)?)
@@ -172,10 +174,10 @@ impl Cache {
     fn entry(&self, index: usize) -> Option<Entry<'_>> {
         let at = self.at(index);
         let offset = self.word.at(&self.bytes, at + 8)? as usize;
-        let demand = match self.format {
+        let requirement = match self.format {
             Format::Old => HwcapRequirement::Nothing,
             Format::New => match self.word.pair(&self.bytes, at + 16)? {
-                (high, low) if high & !LEVELS == NAMED => {
+                (high, low) if high & !ISA_LEVEL_MASK == HWCAP_EXTENSION => {
                     let (from, to) = *self.levels.get(low as usize)?;
                     HwcapRequirement::Level(&self.bytes[from..to])
                 }
@@ -185,12 +187,12 @@ impl Cache {
         };
         Some(Entry {
             flags: self.word.at(&self.bytes, at)?,
-            demand,
+            requirement,
             path: self.text(self.strings.checked_add(offset)?)?,
         })
     }
 
-    /// The names of the `glibc-hwcaps` subdirectories that entries refer to by number.
+    /// Names of the `glibc-hwcaps` subdirectories, to which entries refer by number.
     fn read_levels(&self, base: usize) -> Option<Vec<(usize, usize)>> {
         let word = self.word;
         let directory = word.at(&self.bytes, base + 32)? as usize;
@@ -223,8 +225,9 @@ impl Cache {
         Some(&rest[..length])
     }
 
-    /// The entries for a name: one run of a table that is sorted from the greatest name to the least, found as the loader finds it.
-    fn run(&self, name: &[u8]) -> Option<Range<usize>> {
+    /// Range of the entries for a name, in a table sorted from the greatest name to the least. The
+    /// search is that of the loader.
+    fn entries_for(&self, name: &[u8]) -> Option<Range<usize>> {
         let (mut low, mut high) = (0, self.count);
         while low < high {
             let middle = low + (high - 1 - low) / 2;
@@ -247,19 +250,19 @@ impl Cache {
         None
     }
 
-    /// The path of the best entry for a library, as `search_cache` picks it.
-    pub fn find(&self, name: &[u8], wanted: CacheQuery<'_>) -> Option<&Path> {
+    /// Path of the best entry for a library, selected as `search_cache` does.
+    pub fn find(&self, name: &[u8], query: CacheQuery<'_>) -> Option<&Path> {
         let mut best: Option<(Entry<'_>, usize)> = None;
-        for index in self.run(name)? {
+        for index in self.entries_for(name)? {
             let Some(entry) = self.entry(index) else {
                 continue;
             };
-            if !wanted.flags.contains(&entry.flags) {
+            if !query.flags.contains(&entry.flags) {
                 continue;
             }
-            match entry.demand {
+            match entry.requirement {
                 HwcapRequirement::Level(level) => {
-                    let mut levels = wanted.levels.iter();
+                    let mut levels = query.levels.iter();
                     let rank = levels.position(|own| own.as_bytes() == level);
                     if let Some(rank) = rank
                         && best.as_ref().is_none_or(|(_, best)| rank < *best)
@@ -268,12 +271,12 @@ impl Cache {
                     }
                     continue;
                 }
-                // Entries with levels come first: what they gave is better than any other.
+                // Entries with levels come first: their result is better than any other.
                 _ if matches!(
                     best,
                     Some((
                         Entry {
-                            demand: HwcapRequirement::Level(_),
+                            requirement: HwcapRequirement::Level(_),
                             ..
                         },
                         _
@@ -283,13 +286,13 @@ impl Cache {
                     break;
                 }
                 HwcapRequirement::Legacy(bits)
-                    if wanted.legacy.is_none_or(|own| bits & !own != 0) =>
+                    if query.legacy.is_none_or(|own| bits & !own != 0) =>
                 {
                     continue;
                 }
                 _ => {}
             }
-            let exact = entry.flags == wanted.flags[0];
+            let exact = entry.flags == query.flags[0];
             if exact || best.is_none() {
                 best = Some((entry, 0));
             }
@@ -301,7 +304,8 @@ impl Cache {
     }
 }
 
-/// `_dl_cache_libcmp`: runs of digits compare by their value, and come after everything else. Other bytes compare as `char`.
+/// `_dl_cache_libcmp`: runs of digits compare by value and sort after everything else. Other bytes
+/// compare as `char`.
 fn compare(mut left: &[u8], mut right: &[u8], signed: bool) -> Ordering {
     loop {
         let (Some(first), other) = (left.first(), right.first()) else {
@@ -337,7 +341,7 @@ fn compare(mut left: &[u8], mut right: &[u8], signed: bool) -> Ordering {
     }
 }
 
-/// The number at the start of `text`, as an `int` of C that wraps.
+/// Removes the number at the start of `text`, a C `int` that wraps.
 fn take_number(text: &mut &[u8]) -> i32 {
     let mut value = 0_i32;
     while let Some((digit, rest)) = text
@@ -350,7 +354,7 @@ fn take_number(text: &mut &[u8]) -> i32 {
     value
 }
 
-/// Reads words of one byte order, little-endian if true.
+/// Reader of 32-bit words: little-endian if true.
 #[derive(Clone, Copy, Debug)]
 struct Words(bool);
 
@@ -364,7 +368,7 @@ impl Words {
         })
     }
 
-    /// The halves of a 64-bit word, the upper one first.
+    /// Halves of a 64-bit word, the upper one first.
     fn pair(self, bytes: &[u8], at: usize) -> Option<(u32, u32)> {
         let (first, second) = (self.at(bytes, at)?, self.at(bytes, at.checked_add(4)?)?);
         Some(if self.0 {
@@ -397,7 +401,8 @@ mod tests {
         variant: 0,
     };
 
-    /// A cache in the new format; a demand is a level's name or legacy bits.
+    /// Builds a cache in the new format; the last part of an entry is the name of a level or legacy
+    /// bits.
     fn build(entries: &[(&str, u32, &str, std::result::Result<&str, u64>)]) -> Vec<u8> {
         let mut levels: Vec<&str> = entries.iter().filter_map(|entry| entry.3.ok()).collect();
         levels.sort_unstable();
@@ -411,11 +416,11 @@ mod tests {
             at
         };
         let mut table = Vec::new();
-        for (name, flags, path, demand) in entries {
+        for (name, flags, path, requirement) in entries {
             for word in [*flags, place(name), place(path), 0] {
                 table.extend(word.to_le_bytes());
             }
-            let bits = match demand {
+            let bits = match requirement {
                 Ok(level) => {
                     let index = levels.iter().position(|own| own == level).unwrap();
                     1 << 62 | index as u64
@@ -464,12 +469,12 @@ mod tests {
         levels: &[&'static str],
         legacy: Option<u64>,
     ) -> Option<&'a str> {
-        let wanted = CacheQuery {
+        let query = CacheQuery {
             flags: &[0x303],
             levels,
             legacy,
         };
-        cache.find(name.as_bytes(), wanted).and_then(Path::to_str)
+        cache.find(name.as_bytes(), query).and_then(Path::to_str)
     }
 
     #[test]

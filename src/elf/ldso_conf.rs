@@ -1,6 +1,7 @@
-//! ld.so.conf: the directories that ldconfig(8) would look through, for a host whose cache has not been made yet.
+//! ld.so.conf: directories that ldconfig(8) would search, for a host that has no ld.so.cache yet.
 //!
-//! glibc: `parse_conf` of elf/ldconfig.c. `include` takes glob(7) patterns, which are relative to the file that holds the line.
+//! glibc: `parse_conf` of elf/ldconfig.c. `include` takes glob(7) patterns, relative to the file
+//! that contains the line.
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
@@ -11,32 +12,37 @@ use crate::error::{Error, Result};
 use crate::host::{HostView, glob};
 
 /// Most bytes of one file.
-const SIZE: u64 = 1 << 20;
-/// Most files that are read, each as often as it is included.
-const FILES: usize = 1000;
-/// Most bytes of all of them.
-const BYTES: usize = 4 << 20;
-/// Longest pattern, as in path_resolution(7), with its zero byte.
-const PATTERN: usize = 4096;
-/// Most paths that patterns are held against, a long pattern against fewer.
-const MATCHES: usize = 16384;
+const MAX_FILE_BYTES: u64 = 1 << 20;
+/// Most files that are read, each counted as often as it is included.
+const MAX_FILES: usize = 1000;
+/// Most bytes of all files.
+const MAX_BYTES: usize = 4 << 20;
+/// Longest pattern in bytes, its zero byte included, as in path_resolution(7).
+const MAX_PATTERN: usize = 4096;
+/// Most paths that are compared with patterns; a long pattern counts more than once.
+const MAX_MATCHES: usize = 16384;
 /// Most directories that are named.
-const DIRECTORIES: usize = 4096;
+const MAX_DIRECTORIES: usize = 4096;
 
-/// The directories of `/etc/ld.so.conf` and all that it includes, in order, each once.
+/// Directories of `/etc/ld.so.conf` and all files that it includes, in order, each once.
+///
+/// # Errors
+///
+/// [`ErrorKind::Failed`](crate::error::ErrorKind::Failed): a file could not be read, or the files
+/// exceed one of the limits above.
 pub(super) fn directories(view: &HostView) -> Result<Vec<PathBuf>> {
     const START: &str = "/etc/ld.so.conf";
-    let mut reading = Reading {
+    let mut reader = Reader {
         view,
         open: Vec::new(),
-        files: FILES,
-        bytes: BYTES,
-        matches: MATCHES,
+        files: MAX_FILES,
+        bytes: MAX_BYTES,
+        matches: MAX_MATCHES,
         seen: HashSet::new(),
         found: Vec::new(),
     };
-    match reading.read(Path::new(START)) {
-        Ok(()) => Ok(reading.found),
+    match reader.read(Path::new(START)) {
+        Ok(()) => Ok(reader.found),
         Err(Stop::Error(error)) => Err(error),
         Err(Stop::TooMuch(why)) => {
             let shown = view.display_path(Path::new(START));
@@ -46,7 +52,7 @@ pub(super) fn directories(view: &HostView) -> Result<Vec<PathBuf>> {
     }
 }
 
-/// Why the reading ends early.
+/// Reason to stop reading.
 enum Stop {
     Error(Error),
     TooMuch(String),
@@ -62,10 +68,10 @@ fn too_much<T>(what: &str, limit: usize, of: &str) -> std::result::Result<T, Sto
     Err(Stop::TooMuch(format!("it {what} more than {limit} {of}")))
 }
 
-/// What was read so far, and how much more may be.
-struct Reading<'v> {
+/// Directories found so far, and what remains of the limits.
+struct Reader<'v> {
     view: &'v HostView,
-    /// Files that include the one that is being read.
+    /// Files that include the current one.
     open: Vec<PathBuf>,
     files: usize,
     bytes: usize,
@@ -74,20 +80,20 @@ struct Reading<'v> {
     found: Vec<PathBuf>,
 }
 
-impl Reading<'_> {
+impl Reader<'_> {
     fn read(&mut self, path: &Path) -> std::result::Result<(), Stop> {
         if self.open.iter().any(|outer| outer == path) {
             return Ok(());
         }
         let Some(files) = self.files.checked_sub(1) else {
-            return too_much("includes", FILES, "files");
+            return too_much("includes", MAX_FILES, "files");
         };
         self.files = files;
-        let Some(text) = self.view.read(path, SIZE)? else {
+        let Some(text) = self.view.read(path, MAX_FILE_BYTES)? else {
             return Ok(());
         };
         let Some(bytes) = self.bytes.checked_sub(text.len()) else {
-            return too_much("includes", BYTES, "bytes");
+            return too_much("includes", MAX_BYTES, "bytes");
         };
         self.bytes = bytes;
         self.open.push(path.to_owned());
@@ -115,28 +121,29 @@ impl Reading<'_> {
             if directory.is_absolute() && self.seen.insert(directory.clone()) {
                 self.found.push(directory);
             }
-            if self.found.len() > DIRECTORIES {
-                return too_much("names", DIRECTORIES, "directories");
+            if self.found.len() > MAX_DIRECTORIES {
+                return too_much("names", MAX_DIRECTORIES, "directories");
             }
         }
         self.open.pop();
         Ok(())
     }
 
-    /// Counts one name, whether it matches or not: a directory may be large, and be looked at again and again.
+    /// Counts one comparison, whether it matches or not: a directory may be large and be listed
+    /// repeatedly.
     fn count_match(&mut self, part: &[u8]) -> std::result::Result<(), Stop> {
         let cost = 1 + part.len() / 64;
         let Some(matches) = self.matches.checked_sub(cost) else {
-            return too_much("has patterns for", MATCHES, "paths");
+            return too_much("has patterns for", MAX_MATCHES, "paths");
         };
         self.matches = matches;
         Ok(())
     }
 
-    /// The paths that match a pattern, sorted. Patterns count in every component.
+    /// Paths that match a pattern, sorted. Every component may be a pattern.
     fn glob(&mut self, pattern: &Path) -> std::result::Result<Vec<PathBuf>, Stop> {
         let mut paths = vec![PathBuf::from("/")];
-        if pattern.as_os_str().len() >= PATTERN {
+        if pattern.as_os_str().len() >= MAX_PATTERN {
             return Ok(Vec::new());
         }
         for part in pattern.iter().skip(1) {

@@ -1,4 +1,4 @@
-//! Which loader a program gets, and the searches that its process makes of it, remembered by what they depend on.
+//! Loaders of the host's programs, with their searches cached by everything that they depend on.
 
 use std::collections::hash_map::Entry;
 use std::ffi::{OsStr, OsString};
@@ -9,87 +9,92 @@ use std::rc::Rc;
 use super::abi::Abi;
 use super::cpu::Cpu;
 use super::dst;
-use super::fs_cache::{FileId, FsCache, PathTarget};
-use super::glibc::{FoundBy, FoundLibrary, Glibc, Probe, SearchResult, fatal_error};
+use super::fs_cache::{FsCache, PathTarget};
+use super::glibc::{Glibc, Probe};
 use super::hash::HashMap;
+use super::ids::FileId;
 use super::interner::Symbol;
 use super::ldso_cache::Cache;
 use super::ldso_conf;
+use super::missing::MissingReason;
 use super::musl::Musl;
 use super::object::{ElfInfo, FileFormat};
+use super::search::{FoundBy, FoundLibrary, SearchResult, fatal_error};
 use crate::error::Result;
 
 /// Most bytes of ld.so.cache.
 const CACHE: u64 = 64 << 20;
 
-/// A loader by its number.
+/// Number of a loader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct LoaderId(usize);
 
-/// The rules that a loader follows.
+/// Search rules of a loader.
 #[derive(Debug)]
 enum Rules {
     Glibc(Glibc),
     Musl(Musl),
 }
 
-/// The directories of a search path, and whether it has others that are relative.
+/// Directories of a search path, and whether it has relative elements.
 type LibraryDirs = (Rc<[PathBuf]>, bool);
 
 /// One loader of the host.
 #[derive(Debug)]
 pub(super) struct Loader {
     rules: Rules,
-    /// The path by which programs name it, and its file where there is one.
+    /// Path by which programs name the loader.
     pub(super) path: PathBuf,
-    /// Its file.
+    /// File of the loader, if it exists.
     pub(super) file: Option<FileId>,
-    /// What searches without any search path of an object came to; and the same for objects with `DF_1_NODEFLIB`.
+    /// Results of searches that use no search path of an object; the second map is for objects with
+    /// `DF_1_NODEFLIB`.
     system: [HashMap<Symbol, SearchResult>; 2],
-    /// Search paths as they stand in objects, by their text and the directory of the object.
+    /// Expanded search paths of objects, by their text and the directory of the object.
     paths: HashMap<(Vec<u8>, PathBuf), LibraryDirs>,
 }
 
-/// All loaders that were needed so far.
+/// All loaders that occurred.
 #[derive(Debug)]
 pub(super) struct Loaders {
     cpu: Cpu,
     all: Vec<Loader>,
     by_path: HashMap<Abi, HashMap<OsString, LoaderId>>,
-    /// The one that was asked for last: most objects have the same.
+    /// Loader that was looked up last: most objects have the same one.
     last: Option<(Abi, PathBuf, LoaderId)>,
-    /// What libraries of a machine get, those that ask for musl's libc and others.
-    guesses: HashMap<(Abi, bool), PathBuf>,
-    /// ld.so.cache, if there is one, as machines read it: by whether they are little-endian, and whether their `char` has a sign.
+    /// Paths of the loaders of a machine's libraries, by whether those need musl's libc.
+    default_paths: HashMap<(Abi, bool), PathBuf>,
+    /// ld.so.cache, if it exists, as machines read it: by whether they are little-endian, and
+    /// whether their `char` is signed.
     caches: HashMap<(bool, bool), Option<Rc<Cache>>>,
     conf: Option<Vec<PathBuf>>,
 }
 
 impl Loaders {
-    /// None yet.
+    /// Creates an empty list.
     pub(super) fn new(cpu: Cpu) -> Self {
         Self {
             cpu,
             all: Vec::new(),
             by_path: HashMap::default(),
             last: None,
-            guesses: HashMap::default(),
+            default_paths: HashMap::default(),
             caches: HashMap::default(),
             conf: None,
         }
     }
 
-    /// A loader.
+    /// Loader of a number.
     pub(super) fn get(&self, id: LoaderId) -> &Loader {
         &self.all[id.0]
     }
 
-    /// A loader, to search with.
+    /// Loader of a number, with its caches writable.
     pub(super) fn get_mut(&mut self, id: LoaderId) -> &mut Loader {
         &mut self.all[id.0]
     }
 
-    /// The glibc loaders among them.
+    /// Numbers of the glibc loaders.
     pub(super) fn glibc(&self) -> Vec<LoaderId> {
         (0..self.all.len())
             .map(LoaderId)
@@ -97,7 +102,7 @@ impl Loaders {
             .collect()
     }
 
-    /// Files by which those that follow musl's rules search.
+    /// Files that list the directories of musl loaders.
     pub(super) fn musl_path_files(&self) -> Vec<PathBuf> {
         let settings = self.all.iter().filter_map(|loader| match &loader.rules {
             Rules::Musl(musl) => musl.settings.clone(),
@@ -106,70 +111,77 @@ impl Loaders {
         settings.collect()
     }
 
-    /// The loader of an object: the one that it names, or for a library the one that its libc has. `None` where `of` is no object.
+    /// Loader of an object: its interpreter, or for a library that of its libc. `None` if `of` is
+    /// no ELF object.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Failed`](crate::error::ErrorKind::Failed): ld.so.cache, ld.so.conf or musl's
+    /// path file could not be read.
     pub(super) fn for_object(
         &mut self,
-        tree: &mut FsCache<'_>,
+        fs: &mut FsCache<'_>,
         of: FileId,
     ) -> Result<Option<LoaderId>> {
-        let FileFormat::Elf(facts) = tree.content(of) else {
+        let FileFormat::Elf(info) = fs.content(of) else {
             return Ok(None);
         };
-        let abi = facts.abi;
-        let path = if let Some(path) = &facts.interpreter {
+        let abi = info.abi;
+        let path = if let Some(path) = &info.interpreter {
             if let Some(known) = self.known(abi, path) {
                 return Ok(Some(known));
             }
             path.clone()
         } else {
-            let names_musl = names_musl(facts);
-            let guess = match self.guesses.entry((abi, names_musl)) {
+            let names_musl = names_musl(info);
+            let default = match self.default_paths.entry((abi, names_musl)) {
                 Entry::Occupied(known) => known.into_mut(),
-                Entry::Vacant(room) => room.insert(default_loader(tree, abi, names_musl)),
+                Entry::Vacant(room) => room.insert(default_loader(fs, abi, names_musl)),
             };
-            let guess = guess.clone();
-            if let Some(known) = self.known(abi, &guess) {
+            let default = default.clone();
+            if let Some(known) = self.known(abi, &default) {
                 return Ok(Some(known));
             }
-            guess
+            default
         };
-        let met = match self
+        let loader = match self
             .by_path
             .get(&abi)
             .and_then(|of| of.get(path.as_os_str()))
         {
             Some(known) => *known,
-            None => self.load(tree, abi, path.clone())?,
+            None => self.load(fs, abi, path.clone())?,
         };
-        self.last = Some((abi, path, met));
-        Ok(Some(met))
+        self.last = Some((abi, path, loader));
+        Ok(Some(loader))
     }
 
-    /// The loader that was asked for last, if it is the one of that path.
+    /// Loader that was looked up last, if it is the one at that path.
     fn known(&self, abi: Abi, path: &Path) -> Option<LoaderId> {
         let (last_abi, last_path, last) = self.last.as_ref()?;
         (*last_abi == abi && last_path.as_os_str() == path.as_os_str()).then_some(*last)
     }
 
-    fn load(&mut self, tree: &mut FsCache<'_>, abi: Abi, path: PathBuf) -> Result<LoaderId> {
-        let file = match tree.resolve(&path) {
+    fn load(&mut self, fs: &mut FsCache<'_>, abi: Abi, path: PathBuf) -> Result<LoaderId> {
+        let file = match fs.resolve(&path) {
             (PathTarget::File(file), _) => Some(file),
             _ => None,
         };
-        let rules = if is_musl(tree, &path, file) {
-            Rules::Musl(Musl::new(tree, abi, &path)?)
+        let rules = if is_musl(fs, &path, file) {
+            Rules::Musl(Musl::new(fs, abi, &path)?)
         } else {
-            let cache = self.cache(tree, abi)?;
+            let cache = self.cache(fs, abi)?;
             if cache.is_none() && self.conf.is_none() {
-                self.conf = Some(ldso_conf::directories(tree.view())?);
+                self.conf = Some(ldso_conf::directories(fs.view())?);
             }
             let conf = self.conf.as_deref().unwrap_or_default();
-            // A loader for another machine, as an emulator's would be, tells nothing about this one.
-            let own = file.filter(|file| match tree.content(*file) {
+            // A loader for another machine, such as one of an emulator, has constants of that
+            // machine.
+            let own = file.filter(|file| match fs.content(*file) {
                 FileFormat::Elf(loader) => loader.abi.accepts(abi),
                 _ => false,
             });
-            Rules::Glibc(Glibc::new(tree, abi, own, &self.cpu, cache, conf))
+            Rules::Glibc(Glibc::new(fs, abi, own, &self.cpu, cache, conf))
         };
         let id = LoaderId(self.all.len());
         let by_path = self.by_path.entry(abi).or_default();
@@ -184,43 +196,45 @@ impl Loaders {
         Ok(id)
     }
 
-    fn cache(&mut self, tree: &FsCache<'_>, abi: Abi) -> Result<Option<Rc<Cache>>> {
+    fn cache(&mut self, fs: &FsCache<'_>, abi: Abi) -> Result<Option<Rc<Cache>>> {
         let kind = (abi.little, abi.has_signed_char());
         if let Some(known) = self.caches.get(&kind) {
             return Ok(known.clone());
         }
-        let bytes = tree.view().read(Path::new("/etc/ld.so.cache"), CACHE)?;
+        let bytes = fs.view().read(Path::new("/etc/ld.so.cache"), CACHE)?;
         let cache = bytes.map(|bytes| Rc::new(Cache::parse(bytes, abi)));
         self.caches.insert(kind, cache.clone());
         Ok(cache)
     }
 }
 
-/// Whether the loader at a path is musl's, which is its libc too: by its usual name, or by that of the file itself.
-fn is_musl(tree: &FsCache<'_>, path: &Path, file: Option<FileId>) -> bool {
+/// Whether the loader at a path is musl's, which is its libc too: by its usual name, or by that of
+/// the file itself.
+fn is_musl(fs: &FsCache<'_>, path: &Path, file: Option<FileId>) -> bool {
     let is_own = |path: &Path| {
         let name = path.file_name().unwrap_or_default().as_bytes();
         name == b"libc.so" || name.starts_with(b"ld-musl-") || name.starts_with(b"libc.musl-")
     };
-    is_own(path) || file.is_some_and(|file| is_own(&tree.file(file).path))
+    is_own(path) || file.is_some_and(|file| is_own(&fs.file(file).path))
 }
 
-/// Asks for a C library by a name that only musl's has.
-fn names_musl(facts: &ElfInfo) -> bool {
-    let mut needs = facts.needs.iter();
+/// Whether an object needs a C library by a name that only musl uses.
+fn names_musl(info: &ElfInfo) -> bool {
+    let mut needs = info.needs.iter();
     needs.any(|(_, name)| &**name == b"libc.so" || name.starts_with(b"libc.musl-"))
 }
 
-/// The loader that starts programs which use a library: by the libc that it names, or else by which loader there is.
-fn default_loader(tree: &mut FsCache<'_>, abi: Abi, names_musl: bool) -> PathBuf {
-    let custom = abi.paths();
-    let musl = custom.map(|custom| PathBuf::from(format!("/lib/ld-musl-{}.so.1", custom.musl)));
-    let glibc = custom.map(|custom| PathBuf::from(custom.loader));
-    let mut there = |path: &Option<PathBuf>| {
+/// Path of the loader that starts programs which use a library: by the libc that it needs, or else
+/// by which loader exists.
+fn default_loader(fs: &mut FsCache<'_>, abi: Abi, names_musl: bool) -> PathBuf {
+    let paths = abi.paths();
+    let musl = paths.map(|paths| PathBuf::from(format!("/lib/ld-musl-{}.so.1", paths.musl)));
+    let glibc = paths.map(|paths| PathBuf::from(paths.loader));
+    let mut exists = |path: &Option<PathBuf>| {
         path.as_ref()
-            .is_some_and(|path| matches!(tree.resolve(path).0, PathTarget::File(_)))
+            .is_some_and(|path| matches!(fs.resolve(path).0, PathTarget::File(_)))
     };
-    let chosen = if names_musl || (!there(&glibc) && there(&musl)) {
+    let chosen = if names_musl || (!exists(&glibc) && exists(&musl)) {
         musl
     } else {
         glibc
@@ -229,12 +243,12 @@ fn default_loader(tree: &mut FsCache<'_>, abi: Abi, names_musl: bool) -> PathBuf
 }
 
 impl Loader {
-    /// Follows musl's rules, not glibc's.
+    /// Whether the loader follows musl's rules, not glibc's.
     pub(super) fn is_musl(&self) -> bool {
         matches!(self.rules, Rules::Musl(_))
     }
 
-    /// Where ld.so.cache has a library of this name, if it has one.
+    /// Path that ld.so.cache has for a library of this name.
     pub(super) fn cached_path(&self, text: &[u8]) -> Option<PathBuf> {
         match &self.rules {
             Rules::Glibc(glibc) => glibc.cache_entry(text).map(Path::to_owned),
@@ -242,10 +256,10 @@ impl Loader {
         }
     }
 
-    /// Where an object is searched for that no search path of another leads to.
+    /// Searches ld.so.cache and the default directories.
     pub(super) fn search_system(
         &mut self,
-        tree: &mut FsCache<'_>,
+        fs: &mut FsCache<'_>,
         name: Symbol,
         text: &[u8],
         no_default: bool,
@@ -253,21 +267,21 @@ impl Loader {
         if let Some(known) = self.system[usize::from(no_default)].get(&name) {
             return known.clone();
         }
-        let before = tree.refused.take();
+        let before = fs.refused.take();
         let mut outcome = match &self.rules {
-            Rules::Glibc(glibc) => glibc.system(tree, text, no_default),
-            Rules::Musl(musl) => musl.system(tree, text),
+            Rules::Glibc(glibc) => glibc.system(fs, text, no_default),
+            Rules::Musl(musl) => musl.system(fs, text),
         };
-        // Remembered, since the next who asks does not come by there.
+        // The reason is cached, since the next search for the name does not meet the file again.
         if let SearchResult::Miss(why @ None) = &mut outcome {
-            *why = tree.refusal();
+            *why = fs.refusal();
         }
-        tree.refused = before;
+        fs.refused = before;
         self.system[usize::from(no_default)].insert(name, outcome.clone());
         outcome
     }
 
-    /// What [`Loader::system`] found before for a name, for objects without `DF_1_NODEFLIB`.
+    /// Cached hit of [`Loader::search_system`] for a name, for objects without `DF_1_NODEFLIB`.
     pub(super) fn known_hit(&self, name: Symbol) -> Option<&Rc<FoundLibrary>> {
         match self.system[0].get(&name) {
             Some(SearchResult::Hit(hit)) => Some(hit),
@@ -275,7 +289,8 @@ impl Loader {
         }
     }
 
-    /// How many directories [`Loader::system`] is going to look into for a name; none where it knows the answer.
+    /// Number of directories that [`Loader::search_system`] will search for a name; 0 if the result
+    /// is cached.
     pub(super) fn search_cost(&self, name: Symbol, no_default: bool) -> usize {
         if self.system[usize::from(no_default)].contains_key(&name) {
             return 0;
@@ -286,11 +301,12 @@ impl Loader {
         }
     }
 
-    /// The directories of an object's search path, which stands in an object that lies in `origin`, whether it has elements that are relative and so left
-    /// out, and how many were looked for only now.
+    /// Directories of the search path of an object in the directory `origin`, whether relative
+    /// elements were left out, and the number of elements that were looked up now rather than found
+    /// in the cache.
     pub(super) fn expand(
         &mut self,
-        tree: &mut FsCache<'_>,
+        fs: &mut FsCache<'_>,
         path: &[u8],
         origin: &Path,
     ) -> (Rc<[PathBuf]>, bool, usize) {
@@ -301,8 +317,8 @@ impl Loader {
         let elements = path.iter().filter(|byte| matches!(byte, b':' | b'\n'));
         let cost = elements.count() * (1 + origin.as_os_str().len() / 256);
         let (directories, is_relative) = match &self.rules {
-            Rules::Glibc(glibc) => glibc.expand(tree, path, origin),
-            Rules::Musl(_) => Musl::expand(tree, path, origin),
+            Rules::Glibc(glibc) => glibc.expand(fs, path, origin),
+            Rules::Musl(_) => Musl::expand(fs, path, origin),
         };
         let directories: Rc<[PathBuf]> = directories.into();
         self.paths
@@ -310,20 +326,21 @@ impl Loader {
         (directories, is_relative, cost)
     }
 
-    /// Looks through directories that [`Loader::expand`] gave. `None` where the search goes on elsewhere.
+    /// Searches directories that [`Loader::expand`] returned. `None` if the search continues
+    /// elsewhere.
     pub(super) fn search(
         &self,
-        tree: &mut FsCache<'_>,
+        fs: &mut FsCache<'_>,
         directories: &[PathBuf],
         text: &[u8],
     ) -> Option<SearchResult> {
         match &self.rules {
-            Rules::Glibc(glibc) => glibc.search(tree, directories, text, FoundBy::Rpath),
-            Rules::Musl(musl) => musl.search(tree, directories, text, FoundBy::Rpath),
+            Rules::Glibc(glibc) => glibc.search(fs, directories, text, FoundBy::Rpath),
+            Rules::Musl(musl) => musl.search(fs, directories, text, FoundBy::Rpath),
         }
     }
 
-    /// A name with tokens put in; `None` where glibc would give it up. musl puts none in.
+    /// Name with tokens expanded; `None` if glibc would reject it. musl expands none.
     pub(super) fn expand_name(&self, text: &[u8], origin: &Path) -> Option<Vec<u8>> {
         match &self.rules {
             Rules::Glibc(glibc) => dst::expand(text, &glibc.tokens(origin)),
@@ -331,26 +348,25 @@ impl Loader {
         }
     }
 
-    /// What comes of a name with a slash.
-    pub(super) fn open(&self, tree: &mut FsCache<'_>, text: &[u8]) -> SearchResult {
+    /// Opens a name that contains a slash.
+    pub(super) fn open(&self, fs: &mut FsCache<'_>, text: &[u8]) -> SearchResult {
         let path = PathBuf::from(OsStr::from_bytes(text));
         if path.is_relative() {
-            let why = "it is relative to the directory that the program is started in";
-            return SearchResult::Miss(Some(why.into()));
+            return SearchResult::Miss(Some(MissingReason::RelativePath.into()));
         }
         match &self.rules {
-            Rules::Glibc(glibc) => match glibc.probe(tree, &path) {
-                Probe::Accept(file, way) => SearchResult::Hit(Rc::new(FoundLibrary {
+            Rules::Glibc(glibc) => match glibc.probe(fs, &path) {
+                Probe::Accept(file, trace) => SearchResult::Hit(Rc::new(FoundLibrary {
                     file,
                     opened: path.into(),
-                    way,
+                    trace,
                     via: FoundBy::Path,
                 })),
                 Probe::Skip | Probe::AbandonPath => SearchResult::Miss(None),
                 Probe::Fatal(why) => fatal_error(&path, &why),
             },
             Rules::Musl(musl) => musl
-                .open(tree, path, FoundBy::Path)
+                .open(fs, path, FoundBy::Path)
                 .unwrap_or(SearchResult::Miss(None)),
         }
     }

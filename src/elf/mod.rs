@@ -1,15 +1,26 @@
-//! What files need to run: their libraries, interpreters and the links on the way, found as the loader of each program would find them.
+//! Libraries, interpreters and links that programs need, found as the loader of each program would
+//! find them.
 //!
-//! [`closure`] is the way in. It runs nothing: it reads the headers, the dynamic section and the names of each object once, and follows the
-//! rules of glibc's and musl's loaders. The host may be any directory that holds one, for any machine. From outside in:
+//! [`closure()`] is the entry point. It runs no program: it reads the headers, the dynamic section
+//! and the names of each object once, and follows the rules of the loaders of glibc and musl. The
+//! host may be any directory that contains one, for any machine. From the top down:
 //!
-//! - [`resolver`](Resolver): programs, scripts and interpreters; what is asked for and by whom goes into `graph`, which tells it as a [`Closure`]
-//! - `process`: one program, put together breadth first, by its `search`es, and the `wishes` of what runs in it; `settled`: what need not be put together again · `loader`: its loader's searches, remembered
-//! - `glibc`, `musl`: how each searches · `cache`, `conf`, `cpu`, `built`, `token`, `abi`: what they search by
-//! - `tree`: the host's paths, each looked at once, with what is `ahead` on one · `reader`: its files, each read once · `object`, `note`, `script`: what one file says · [`implicit`], [`gconv`]: what no file says
+//! - [`resolver`](Resolver): programs, scripts and interpreters; `graph` collects the objects and
+//!   their needs and converts them to a [`Closure`] with its `missing` names
+//! - `link_map`: the objects of one program, loaded breadth first; `link_map/search` searches for
+//!   one of them, `link_map/dlopen` loads those of dlopen notes, `observer` receives every lookup;
+//!   `stable` knows programs whose link map need not be built again
+//! - `loader`: loaders of the host, with cached searches
+//! - `glibc`, `musl`: search rules of each; `search`: their results
+//! - `ldso_cache`, `ldso_conf`, `ldso_info`, `cpu`, `dst`, `abi`: inputs of the search
+//! - `fs_cache`: paths of the host, each resolved once by means of a `path_queue`; `file_reader`:
+//!   content of its files, each read once
+//! - `object`, `dlopen_note`, `script`: formats of one file
+//! - [`implicit`], [`gconv`]: libraries that no file names
 
 pub mod abi;
 mod closure;
+mod context;
 mod cpu;
 pub mod dlopen_note;
 pub mod dst;
@@ -19,6 +30,7 @@ pub mod gconv;
 mod glibc;
 mod graph;
 mod hash;
+mod ids;
 pub mod implicit;
 mod interner;
 pub mod ldso_cache;
@@ -26,50 +38,51 @@ mod ldso_conf;
 mod ldso_info;
 mod link_map;
 mod loader;
+mod missing;
 mod musl;
 pub mod object;
+mod observer;
 mod path_queue;
 mod resolver;
 pub mod script;
+mod search;
 mod stable;
 
 use std::path::PathBuf;
 
-pub use closure::{Closure, FoundBy, Missing, Needed, Object, ObjectKind, Priority, Reason};
+pub use closure::{
+    Closure, FoundBy, Missing, MissingReason, Needed, Object, ObjectKind, Options, Priority, Reason,
+};
 pub use cpu::Cpu;
 pub use resolver::Resolver;
 
 use crate::error::Result;
 use crate::host::HostView;
 
-/// What to look for beyond what objects need to start.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Options {
-    /// Which libraries that objects say they may load later are wanted too: those of this priority and above.
-    pub dlopen: Option<Priority>,
-    /// Libraries that every program of a glibc host may load, with the reason: see [`implicit`]. Suggested ones count only where `dlopen` says so.
-    pub libraries: Vec<implicit::ImplicitLibrary>,
-    /// Character sets that every program of a glibc host may convert from and to with iconv(3): see [`gconv`].
-    pub charsets: Vec<String>,
-    /// The processor that the programs will run on.
-    pub cpu: Cpu,
-}
-
-impl Default for Options {
-    /// Libraries of recommended priority and above, no others, the processor of the running system.
-    fn default() -> Self {
-        Self {
-            dlopen: Some(Priority::Recommended),
-            libraries: Vec::new(),
-            charsets: Vec::new(),
-            cpu: Cpu::running(),
-        }
-    }
-}
-
-/// Everything that the files at `roots` need, each an absolute path of the host.
+/// Builds the closure of the files at `roots`, each an absolute path of the host.
 ///
-/// What is not found is in [`Closure::missing`]. An error means that a root itself is not there or cannot be read; it names all such.
+/// Names that are not found are in [`Closure::missing`] and are no error.
+///
+/// # Errors
+///
+/// All roots that do not exist or cannot be read, each a finding. The kind is
+/// [`ErrorKind::Spec`](crate::error::ErrorKind::Spec) if they do not exist and
+/// [`ErrorKind::Failed`](crate::error::ErrorKind::Failed) otherwise, also for a search
+/// configuration that cannot be read.
+///
+/// # Examples
+///
+/// ```no_run
+/// use std::path::{Path, PathBuf};
+///
+/// use jailctl::elf::{closure, Options};
+/// use jailctl::host::HostView;
+///
+/// let view = HostView::new(Path::new("/"))?;
+/// let closure = closure(&view, &[PathBuf::from("/bin/sh")], &Options::default())?;
+/// assert!(closure.missing.is_empty());
+/// # Ok::<(), jailctl::error::Error>(())
+/// ```
 pub fn closure(view: &HostView, roots: &[PathBuf], options: &Options) -> Result<Closure> {
     let mut resolver = Resolver::new(view, options);
     resolver.add_all(roots)?;

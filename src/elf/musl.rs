@@ -1,4 +1,5 @@
-//! How musl's loader searches: no cache, one path for all, and the first file of the name, whatever it is.
+//! Search rules of musl's loader: no cache, one path for all, and the first file of the name,
+//! whatever its content.
 //!
 //! `load_library` and `path_open` of ldso/dynlink.c.
 
@@ -10,17 +11,17 @@ use std::rc::Rc;
 use super::abi::Abi;
 use super::dst;
 use super::fs_cache::{FsCache, PathTarget, Unusable};
-use super::glibc::{FoundBy, FoundLibrary, SearchResult, fatal_error};
 use super::object::FileFormat;
+use super::search::{FoundBy, FoundLibrary, SearchResult, fatal_error};
 use crate::error::Result;
 
-/// Bytes that a searched path has room for, its end included: `buf` of `load_library`.
+/// Room for a path in bytes, its zero byte included: `buf` of `load_library`.
 const MAX_PATH_LENGTH: usize = 512;
 
 /// Most bytes of ld-musl-ARCH.path.
-const SIZE: u64 = 1 << 20;
+const MAX_FILE_BYTES: u64 = 1 << 20;
 
-/// Libraries that are the loader itself, by what follows `lib`.
+/// Names of the loader itself, by their part after `lib`.
 const LIBC_ALIASES: [&[u8]; 7] = [
     b"c.",
     b"pthread.",
@@ -31,20 +32,21 @@ const LIBC_ALIASES: [&[u8]; 7] = [
     b"xnet.",
 ];
 
-/// One loader, and all that its searches have in common.
+/// One loader, with the settings that all its searches share.
 #[derive(Debug)]
 pub(super) struct Musl {
     abi: Abi,
     directories: Vec<PathBuf>,
-    /// The file that names the directories, where there is one.
+    /// File that lists the directories, if it exists.
     pub(super) settings: Option<PathBuf>,
 }
 
 impl Musl {
-    /// The loader at `loader`, the path that programs name.
-    pub(super) fn new(tree: &mut FsCache<'_>, abi: Abi, loader: &Path) -> Result<Self> {
-        // Built into it; its usual name tells variants apart that headers do not.
-        let usual = abi.paths().map_or("", |custom| custom.musl);
+    /// Creates the loader at `loader`, the path that programs name.
+    pub(super) fn new(fs: &mut FsCache<'_>, abi: Abi, loader: &Path) -> Result<Self> {
+        // Architecture name that is built into the loader; its usual path distinguishes variants
+        // that headers do not.
+        let usual = abi.paths().map_or("", |paths| paths.musl);
         let arch = loader
             .file_name()
             .and_then(|name| name.as_bytes().strip_prefix(b"ld-musl-"))
@@ -52,18 +54,18 @@ impl Musl {
             .map(|arch| String::from_utf8_lossy(arch).into_owned())
             .filter(|arch| arch.starts_with(usual))
             .unwrap_or_else(|| usual.to_owned());
-        // Two components up from the loader, as musl counts: `/lib/ld-musl-x86_64.so.1` gives `/`.
+        // Two components up from the loader, as musl counts: `/` for `/lib/ld-musl-x86_64.so.1`.
         let prefix = loader
             .parent()
             .and_then(Path::parent)
             .unwrap_or(Path::new("/"));
         let file = prefix.join(format!("etc/ld-musl-{arch}.path"));
-        let path = tree.view().read(&file, SIZE)?;
+        let path = fs.view().read(&file, MAX_FILE_BYTES)?;
         let settings = path.is_some().then_some(file);
         let path = path.unwrap_or_else(|| b"/lib:/usr/local/lib:/usr/lib".to_vec());
         Ok(Self {
             abi,
-            directories: usable(tree, &path).0,
+            directories: existing_dirs(fs, &path).0,
             settings,
         })
     }
@@ -74,37 +76,33 @@ impl Musl {
             .is_some_and(|rest| LIBC_ALIASES.iter().any(|own| rest.starts_with(own)))
     }
 
-    /// How many directories [`Musl::system`] looks into.
+    /// Number of directories that [`Musl::system`] searches.
     pub(super) fn dir_count(&self) -> usize {
         1 + self.directories.len()
     }
 
-    /// The directories of an object's own search path, and whether elements are relative.
-    pub(super) fn expand(
-        tree: &mut FsCache<'_>,
-        path: &[u8],
-        origin: &Path,
-    ) -> (Vec<PathBuf>, bool) {
-        // What is before the last slash of the object's path.
+    /// Directories of an object's search path, and whether it has relative elements.
+    pub(super) fn expand(fs: &mut FsCache<'_>, path: &[u8], origin: &Path) -> (Vec<PathBuf>, bool) {
+        // The part before the last slash of the object's path.
         let origin = match origin.as_os_str().as_bytes() {
             b"/" => Path::new(""),
             _ => origin,
         };
         dst::musl_path(path, origin)
-            .map(|path| usable(tree, &path))
+            .map(|path| existing_dirs(fs, &path))
             .unwrap_or_default()
     }
 
-    /// The search behind all search paths of objects.
-    pub(super) fn system(&self, tree: &mut FsCache<'_>, name: &[u8]) -> SearchResult {
-        self.search(tree, &self.directories, name, FoundBy::Default)
+    /// Searches the loader's directories, which come after all search paths of objects.
+    pub(super) fn system(&self, fs: &mut FsCache<'_>, name: &[u8]) -> SearchResult {
+        self.search(fs, &self.directories, name, FoundBy::Default)
             .unwrap_or(SearchResult::Miss(None))
     }
 
-    /// Looks through directories. `None` where the search goes on elsewhere.
+    /// Searches directories. `None` if the search continues elsewhere.
     pub(super) fn search(
         &self,
-        tree: &mut FsCache<'_>,
+        fs: &mut FsCache<'_>,
         directories: &[PathBuf],
         name: &[u8],
         via: FoundBy,
@@ -114,41 +112,41 @@ impl Musl {
         directories
             .iter()
             .filter(has_room)
-            .find_map(|directory| self.open(tree, directory.join(OsStr::from_bytes(name)), via))
+            .find_map(|directory| self.open(fs, directory.join(OsStr::from_bytes(name)), via))
     }
 
-    /// What the loader does with a path. `None` where it cannot open it.
+    /// Opens a path. `None` if the loader cannot open it and continues its search.
     pub(super) fn open(
         &self,
-        tree: &mut FsCache<'_>,
+        fs: &mut FsCache<'_>,
         opened: PathBuf,
         via: FoundBy,
     ) -> Option<SearchResult> {
-        let (file, way) = match tree.resolve(&opened) {
+        let (file, trace) = match fs.resolve(&opened) {
             (PathTarget::Absent, _) => return None,
             (PathTarget::Directory(_), _) => {
                 return Some(fatal_error(&opened, "it is a directory"));
             }
             (PathTarget::Unusable(why @ Unusable::Denied), _) => {
-                tree.refused = Some((opened, why));
+                fs.refused = Some((opened, why));
                 return None;
             }
             (PathTarget::Unusable(why), _) => return Some(fatal_error(&opened, &why.to_string())),
-            (PathTarget::File(file), way) => (file, way),
+            (PathTarget::File(file), trace) => (file, trace),
         };
-        Some(match tree.content(file) {
-            FileFormat::Elf(facts)
-                if !self.abi.accepts(facts.abi) || facts.abi.little != self.abi.little =>
+        Some(match fs.content(file) {
+            FileFormat::Elf(info)
+                if !self.abi.accepts(info.abi) || info.abi.little != self.abi.little =>
             {
                 fatal_error(&opened, "it is for another machine")
             }
-            FileFormat::Elf(facts) if !facts.dynamic => {
+            FileFormat::Elf(info) if !info.dynamic => {
                 fatal_error(&opened, "it has no dynamic section")
             }
             FileFormat::Elf(_) => SearchResult::Hit(Rc::new(FoundLibrary {
                 file,
                 opened: opened.into(),
-                way,
+                trace,
                 via,
             })),
             FileFormat::Broken(_, why) => fatal_error(&opened, why),
@@ -159,12 +157,13 @@ impl Musl {
     }
 }
 
-/// The directories of a search path, without those that are not there: nothing in them can be opened, and the search goes on.
-fn usable(tree: &mut FsCache<'_>, path: &[u8]) -> (Vec<PathBuf>, bool) {
+/// Directories of a search path without absent ones, in which nothing can be opened and the search
+/// continues; and whether the path has relative elements.
+fn existing_dirs(fs: &mut FsCache<'_>, path: &[u8]) -> (Vec<PathBuf>, bool) {
     let (mut directories, is_relative) = dst::musl_directories(path);
     directories.retain(|directory| {
         !matches!(
-            tree.resolve(directory).0,
+            fs.resolve(directory).0,
             PathTarget::Absent | PathTarget::File(_)
         )
     });

@@ -1,8 +1,10 @@
-//! What one file says about itself: an ELF object's class, interpreter and dynamic section, or the first line of a script.
+//! Headers of one file: class, interpreter and dynamic section of an ELF object, or the first line
+//! of a script.
 //!
-//! The only module that uses goblin. It reads headers, the dynamic section and the strings that section names, each with a bound, and never
-//! the whole file, so that a truncated, corrupt or endless file costs no more than a good one. Limits are those of the kernel's
-//! `fs/binfmt_elf.c` where it has one, and far above anything real where it has none.
+//! The only module that uses goblin. It reads headers, the dynamic section and the strings that it
+//! names, each with a bound, and never the whole file, so that a truncated, corrupt or endless file
+//! costs no more than a good one. Limits are those of the kernel's `fs/binfmt_elf.c` where it has
+//! one, and far above any real file where it has none.
 
 use std::borrow::Cow;
 use std::ffi::OsStr;
@@ -19,10 +21,10 @@ use goblin::elf::header::{self, Header};
 use goblin::elf::program_header::{self as segment, ProgramHeader};
 
 use super::abi::{self, Abi};
-use super::dlopen_note::{self, DlopenEntry};
+use super::dlopen_note::{self, DlopenEntry, Priority};
 use super::script::{self, Script};
 
-/// Bytes of the first read. Holds the headers of nearly every object, its interpreter and its notes.
+/// Bytes of the first read: the headers of nearly every object, its interpreter and its notes.
 const HEAD: usize = 4096;
 /// Most bytes of program headers, as in the kernel.
 const SEGMENTS: u64 = 65536;
@@ -32,49 +34,49 @@ const DYNAMIC: u64 = 1 << 20;
 const NAME: usize = 4096;
 /// Most bytes of one search path.
 const SEARCH_PATH: usize = 65536;
-/// Most libraries one object may ask for.
+/// Most libraries that one object may need.
 const NEEDS: usize = 4096;
 /// Most bytes of all names and search paths of one object.
 const NAMES: usize = 1 << 18;
-/// Most bytes of one object's notes that are looked at.
+/// Most bytes of the notes of one object that are read.
 const NOTES: u64 = 65536;
-/// Names that lie this near to each other are read together.
+/// Distance in bytes up to which adjacent names are read together.
 const GAP: u64 = 512;
-/// How much is read beyond the start of a name at first.
+/// Bytes that are read from the start of a name at first.
 const STRIDE: u64 = 128;
 
-/// How a library is asked for.
+/// Tag by which an object needs a library.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DepTag {
     /// `DT_NEEDED`.
     Needed,
-    /// `DT_AUXILIARY`: used if it is there.
+    /// `DT_AUXILIARY`: used if it exists.
     Auxiliary,
     /// `DT_FILTER`.
     Filter,
 }
 
-/// What an object is to a loader.
+/// Type of an object, as a loader distinguishes them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ObjectType {
     /// `ET_EXEC`: a program at a fixed address.
     Fixed,
     /// `ET_DYN` with `DF_1_PIE`: a program at any address.
     Movable,
-    /// `ET_DYN`: a library, or a program that does not say so.
+    /// `ET_DYN`: a library, or a program without that flag.
     Shared,
 }
 
-/// What an ELF object says about itself.
+/// Headers of an ELF object.
 #[derive(Debug)]
 pub struct ElfInfo {
-    /// The machine it is for.
+    /// Machine and calling convention.
     pub abi: Abi,
-    /// What it is to a loader.
+    /// Type of the object.
     pub role: ObjectType,
     /// `PT_INTERP`, as written.
     pub interpreter: Option<PathBuf>,
-    /// Has a dynamic section.
+    /// Whether the object has a dynamic section.
     pub dynamic: bool,
     /// `DT_SONAME`.
     pub soname: Option<Box<[u8]>>,
@@ -84,16 +86,17 @@ pub struct ElfInfo {
     pub rpath: Option<Box<[u8]>>,
     /// `DT_RUNPATH`, as written.
     pub runpath: Option<Box<[u8]>>,
-    /// `DF_1_NODEFLIB` is set.
+    /// Whether `DF_1_NODEFLIB` is set.
     pub no_default: bool,
-    /// What glibc's loader refuses in a library, and neither the kernel nor musl looks at.
-    pub flaw: Option<&'static str>,
-    /// What its `.note.dlopen` says it may load later.
-    pub wishes: Vec<Arc<DlopenEntry>>,
+    /// Fault that makes glibc's loader refuse the object as a library; the kernel and musl do not
+    /// check for it.
+    pub load_error: Option<&'static str>,
+    /// Entries of its `.note.dlopen`.
+    pub dlopen_entries: Vec<Arc<DlopenEntry>>,
 }
 
 impl ElfInfo {
-    /// An object that says nothing.
+    /// Creates the headers of an object without interpreter, names and notes.
     pub fn empty(abi: Abi) -> Self {
         Self {
             abi,
@@ -105,32 +108,57 @@ impl ElfInfo {
             rpath: None,
             runpath: None,
             no_default: false,
-            flaw: None,
-            wishes: Vec::new(),
+            load_error: None,
+            dlopen_entries: Vec::new(),
         }
+    }
+
+    /// Whether the libraries that the object loads depend on more than the names that it needs.
+    /// `least` is the least priority of the dlopen entries that count.
+    pub(super) fn is_context_dependent(&self, least: Option<Priority>) -> bool {
+        self.rpath.is_some()
+            || self.runpath.is_some()
+            || self.no_default
+            || (least.is_some() && !self.dlopen_entries.is_empty())
+    }
+
+    /// Search path that counts for what the object needs and for all below it: `DT_RPATH`, and in
+    /// musl `DT_RUNPATH` before it.
+    pub(super) fn inherited_rpath(&self, is_musl: bool) -> Option<&[u8]> {
+        let path = match (&self.runpath, is_musl) {
+            (Some(runpath), true) => Some(runpath),
+            (Some(_), false) => None,
+            (None, _) => self.rpath.as_ref(),
+        };
+        path.map(AsRef::as_ref)
+            .filter(|path: &&[u8]| !path.is_empty())
     }
 }
 
-/// What a file is.
+/// Format of a file.
 #[derive(Debug)]
 pub enum FileFormat {
     /// An ELF object.
     Elf(Box<ElfInfo>),
-    /// An ELF object for a machine (where it says so much) that cannot be loaded, and why.
+    /// An ELF object that cannot be loaded: its machine, if its header is valid, and the fault.
     Broken(Option<Abi>, String),
     /// A file that starts with `#!`.
     Script(Script),
-    /// Anything else, and whether it is shorter than any ELF header.
+    /// Any other file.
     Other {
-        /// Shorter than an ELF header.
+        /// Whether the file is shorter than an ELF header.
         short: bool,
     },
 }
 
-/// Reads what `file` says about itself. An error is one of reading; whatever the bytes say is in the [`FileFormat`].
+/// Reads the headers of `file`, which has `size` bytes.
+///
+/// # Errors
+///
+/// An error of reading. Invalid content is no error, but [`FileFormat::Broken`].
 pub fn read(file: &impl FileExt, size: u64) -> io::Result<FileFormat> {
     let mut room = [0; HEAD];
-    let wanted = place(size).min(HEAD);
+    let wanted = to_index(size).min(HEAD);
     let filled = read_up_to(file, &mut room[..wanted], 0)?;
     let head = &room[..filled];
     if head.starts_with(b"#!") {
@@ -147,17 +175,17 @@ pub fn read(file: &impl FileExt, size: u64) -> io::Result<FileFormat> {
     let reader = Reader { file, size, head };
     let mut abi = None;
     match parse(&reader, &mut abi) {
-        Ok(facts) => Ok(FileFormat::Elf(Box::new(facts))),
+        Ok(info) => Ok(FileFormat::Elf(Box::new(info))),
         Err(ParseError::Io(error)) => Err(error),
         Err(ParseError::Fault(why)) => Ok(FileFormat::Broken(abi, why)),
     }
 }
 
-/// Why parsing stopped.
+/// Reason to stop parsing.
 enum ParseError {
-    /// The system could not read.
+    /// The file could not be read.
     Io(io::Error),
-    /// The bytes make no sense.
+    /// The content is invalid.
     Fault(String),
 }
 
@@ -179,12 +207,12 @@ fn read_up_to(file: &impl FileExt, buffer: &mut [u8], offset: u64) -> io::Result
     Ok(filled)
 }
 
-/// An offset that was checked against a size or a limit, as an index.
-fn place(offset: u64) -> usize {
+/// Index of an offset that was checked against a size or a limit.
+fn to_index(offset: u64) -> usize {
     usize::try_from(offset).unwrap_or(usize::MAX)
 }
 
-/// A file with its first bytes at hand.
+/// A file, with its first bytes in memory.
 struct Reader<'a, F> {
     file: &'a F,
     size: u64,
@@ -192,16 +220,17 @@ struct Reader<'a, F> {
 }
 
 impl<F: FileExt> Reader<'_, F> {
-    /// `length` bytes at `offset`, all of them inside the file.
+    /// Reads `length` bytes at `offset`, all of them inside the file; `what` names them in the
+    /// error.
     fn slice(&self, what: &str, offset: u64, length: u64) -> Result<Cow<'_, [u8]>, ParseError> {
         let end = offset
             .checked_add(length)
             .filter(|end| *end <= self.size)
-            .ok_or_else(|| ParseError::Fault(format!("its {what} lie outside the file")))?;
+            .ok_or_else(|| ParseError::Fault(format!("its {what} are outside of the file")))?;
         if end <= self.head.len() as u64 {
-            return Ok(Cow::Borrowed(&self.head[place(offset)..place(end)]));
+            return Ok(Cow::Borrowed(&self.head[to_index(offset)..to_index(end)]));
         }
-        let mut bytes = vec![0; place(length)];
+        let mut bytes = vec![0; to_index(length)];
         let filled = read_up_to(self.file, &mut bytes, offset).map_err(ParseError::Io)?;
         if filled < bytes.len() {
             return fault(format!("it ended before its {what} did"));
@@ -228,42 +257,43 @@ fn parse<F: FileExt>(reader: &Reader<'_, F>, abi: &mut Option<Abi>) -> Result<El
         return fault("it is neither a program nor a shared object");
     }
     let segments = segments(reader, &header, context)?;
-    let mut facts = ElfInfo {
+    let mut info = ElfInfo {
         role: match header.e_type {
             header::ET_EXEC => ObjectType::Fixed,
             _ => ObjectType::Shared,
         },
-        flaw: load_error(&header, &segments),
+        load_error: load_error(&header, &segments),
         ..ElfInfo::empty(here)
     };
     let mut notes = NOTES;
     for segment in &segments {
         match segment.p_type {
-            segment::PT_INTERP if facts.interpreter.is_none() => {
-                facts.interpreter = Some(interpreter(reader, segment)?);
+            segment::PT_INTERP if info.interpreter.is_none() => {
+                info.interpreter = Some(interpreter(reader, segment)?);
             }
-            // Files of debug symbols have one that is empty.
-            segment::PT_DYNAMIC if !facts.dynamic && segment.p_filesz > 0 => {
-                facts.dynamic = true;
-                dynamic(reader, segment, &segments, context, &mut facts)?;
+            // Files of debug symbols have an empty one.
+            segment::PT_DYNAMIC if !info.dynamic && segment.p_filesz > 0 => {
+                info.dynamic = true;
+                dynamic(reader, segment, &segments, context, &mut info)?;
             }
             segment::PT_NOTE if segment.p_filesz <= notes => {
-                // A note that cannot be read hinders no loader.
+                // No loader fails on a note that cannot be read.
                 notes -= segment.p_filesz;
                 if let Ok(bytes) = reader.slice("notes", segment.p_offset, segment.p_filesz) {
-                    let wishes =
+                    let dlopen_entries =
                         dlopen_note::parse(&bytes, order == Endian::Little, segment.p_align);
-                    facts.wishes.extend(wishes.into_iter().map(Arc::new));
-                    facts.wishes.truncate(dlopen_note::ENTRIES);
+                    info.dlopen_entries
+                        .extend(dlopen_entries.into_iter().map(Arc::new));
+                    info.dlopen_entries.truncate(dlopen_note::ENTRIES);
                 }
             }
             _ => {}
         }
     }
-    Ok(facts)
+    Ok(info)
 }
 
-/// What of a header and its segments glibc's `open_verify` and `_dl_map_object_from_fd` refuse.
+/// Checks a header and its segments as `open_verify` and `_dl_map_object_from_fd` of glibc do.
 fn load_error(header: &Header, segments: &[ProgramHeader]) -> Option<&'static str> {
     /// The smallest page of any machine.
     const PAGE: u64 = 4096;
@@ -301,7 +331,7 @@ fn load_error(header: &Header, segments: &[ProgramHeader]) -> Option<&'static st
     None
 }
 
-/// Not in goblin: where the padding of `e_ident` begins, elf.h of glibc.
+/// Not in goblin: offset of the padding of `e_ident`, elf.h of glibc.
 const EI_PAD: usize = 9;
 
 fn segments<F: FileExt>(
@@ -334,7 +364,7 @@ fn interpreter<F: FileExt>(
     }
     let bytes = reader.slice("interpreter's name", segment.p_offset, segment.p_filesz)?;
     let Some((0, name)) = bytes.split_last() else {
-        return fault("the name of its interpreter has no end");
+        return fault("the name of its interpreter has no final zero byte");
     };
     // The kernel takes the name up to the first zero byte.
     let name = name.split(|byte| *byte == 0).next().unwrap_or(name);
@@ -346,7 +376,7 @@ fn dynamic<F: FileExt>(
     section: &ProgramHeader,
     segments: &[ProgramHeader],
     context: Ctx,
-    facts: &mut ElfInfo,
+    info: &mut ElfInfo,
 ) -> Result<(), ParseError> {
     if section.p_filesz > DYNAMIC {
         return fault("its dynamic section is larger than any real one");
@@ -364,9 +394,9 @@ fn dynamic<F: FileExt>(
             | dynamic::DT_RPATH
             | dynamic::DT_RUNPATH => wanted.push((tag, value)),
             dynamic::DT_FLAGS_1 => {
-                facts.no_default = value & dynamic::DF_1_NODEFLIB != 0;
-                if value & dynamic::DF_1_PIE != 0 && facts.role == ObjectType::Shared {
-                    facts.role = ObjectType::Movable;
+                info.no_default = value & dynamic::DF_1_NODEFLIB != 0;
+                if value & dynamic::DF_1_PIE != 0 && info.role == ObjectType::Shared {
+                    info.role = ObjectType::Movable;
                 }
             }
             _ => {}
@@ -382,7 +412,7 @@ fn dynamic<F: FileExt>(
         return fault("it names libraries and has no string table");
     };
     let strings = Strings::new(reader, table, segments, &wanted)?;
-    facts.needs.reserve_exact(wanted.len());
+    info.needs.reserve_exact(wanted.len());
     let mut room = NAMES;
     for (tag, offset) in wanted {
         let limit = match tag {
@@ -395,18 +425,19 @@ fn dynamic<F: FileExt>(
         };
         room = left;
         match tag {
-            dynamic::DT_NEEDED => facts.needs.push((DepTag::Needed, text)),
-            DT_AUXILIARY => facts.needs.push((DepTag::Auxiliary, text)),
-            DT_FILTER => facts.needs.push((DepTag::Filter, text)),
-            dynamic::DT_SONAME => facts.soname = Some(text),
-            dynamic::DT_RPATH => facts.rpath = Some(text),
-            _ => facts.runpath = Some(text),
+            dynamic::DT_NEEDED => info.needs.push((DepTag::Needed, text)),
+            DT_AUXILIARY => info.needs.push((DepTag::Auxiliary, text)),
+            DT_FILTER => info.needs.push((DepTag::Filter, text)),
+            dynamic::DT_SONAME => info.soname = Some(text),
+            dynamic::DT_RPATH => info.rpath = Some(text),
+            _ => info.runpath = Some(text),
         }
     }
     Ok(())
 }
 
-/// Tags and values of a dynamic section, up to the entry that ends it. goblin's own reader works out addresses that nothing here asks for.
+/// Tags and values of a dynamic section, up to the entry that ends it. goblin's own reader computes
+/// addresses that are not needed here.
 fn entries(bytes: &[u8], context: Ctx) -> impl Iterator<Item = (u64, u64)> {
     let width = context.size();
     let word = move |raw: &[u8]| {
@@ -428,13 +459,13 @@ const DT_AUXILIARY: u64 = 0x7fff_fffd;
 /// Not in goblin: elf.h of glibc.
 const DT_FILTER: u64 = 0x7fff_ffff;
 
-/// The stretches of a string table in which wanted names begin.
+/// Parts of a string table in which the needed names begin.
 struct Strings<'a, F> {
     reader: &'a Reader<'a, F>,
-    /// File offset of the table, and of the end of the segment that holds it.
+    /// File offsets of the table, and of the end of the segment that contains it.
     start: u64,
     end: u64,
-    /// Offset into the table and bytes, ascending.
+    /// Offset into the table and bytes of each part, ascending.
     stretches: Vec<(u64, Cow<'a, [u8]>)>,
 }
 
@@ -456,7 +487,7 @@ impl<'a, F: FileExt> Strings<'a, F> {
             let end = home.p_offset.checked_add(home.p_filesz)?;
             Some((start, end.min(reader.size)))
         }) else {
-            return fault("its string table lies in no segment");
+            return fault("its string table is in no segment");
         };
         let mut offsets: Vec<u64> = wanted.iter().map(|(_, offset)| *offset).collect();
         offsets.sort_unstable();
@@ -474,7 +505,7 @@ impl<'a, F: FileExt> Strings<'a, F> {
                 start.checked_add(from).filter(|first| *first < end),
                 start.saturating_add(until).min(end),
             ) else {
-                return fault("a name in its dynamic section lies outside the file");
+                return fault("a name in its dynamic section is outside of the file");
             };
             stretches.push((from, reader.slice("names", first, last - first)?));
         }
@@ -486,13 +517,13 @@ impl<'a, F: FileExt> Strings<'a, F> {
         })
     }
 
-    /// The string at `offset`, which must end within `limit` bytes.
+    /// Returns the string at `offset`, which must end within `limit` bytes.
     fn get(&self, offset: u64, limit: usize) -> Result<Box<[u8]>, ParseError> {
         let at = self.stretches.partition_point(|(from, _)| *from <= offset);
         let near = at
             .checked_sub(1)
             .and_then(|at| self.stretches.get(at))
-            .and_then(|(from, bytes)| bytes.get(place(offset - from)..));
+            .and_then(|(from, bytes)| bytes.get(to_index(offset - from)..));
         if let Some(text) = near.and_then(until_zero)
             && text.len() < limit
         {
@@ -503,7 +534,7 @@ impl<'a, F: FileExt> Strings<'a, F> {
         let bytes = self.reader.slice("names", first, length)?;
         match until_zero(&bytes) {
             Some(text) => Ok(text.into()),
-            None => fault("a name in its dynamic section has no end"),
+            None => fault("a name in its dynamic section has no final zero byte"),
         }
     }
 }

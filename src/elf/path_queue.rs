@@ -1,20 +1,21 @@
-//! What is ahead on a path that is being followed: the rest of the path, and before it the rest of each link that led on.
+//! Remaining components of a path that is being resolved: those of the path itself, and before them
+//! those of each link that was followed.
 
 use std::borrow::Cow;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// Components that are yet to be passed.
+/// Components that remain to be resolved.
 #[derive(Debug)]
 pub(super) struct PathQueue<'p>(Vec<Cow<'p, [u8]>>);
 
 impl<'p> PathQueue<'p> {
-    /// All of a path.
+    /// Creates a queue of all components of a path.
     pub(super) fn new(path: &'p Path) -> Self {
         Self(vec![Cow::Borrowed(path.as_os_str().as_bytes())])
     }
 
-    /// Puts the text of a link before what was ahead.
+    /// Inserts the text of a link before the remaining components.
     pub(super) fn push(&mut self, target: &Path) {
         self.0
             .push(Cow::Owned(target.as_os_str().as_bytes().to_vec()));
@@ -24,7 +25,7 @@ impl<'p> PathQueue<'p> {
 impl<'p> Iterator for PathQueue<'p> {
     type Item = Cow<'p, [u8]>;
 
-    /// Takes the next component. `.` and empty ones are none.
+    /// Removes the next component. `.` and empty ones are skipped.
     fn next(&mut self) -> Option<Cow<'p, [u8]>> {
         while let Some(path) = self.0.last_mut() {
             let start = path.iter().position(|byte| *byte != b'/');
@@ -55,7 +56,7 @@ impl<'p> Iterator for PathQueue<'p> {
     }
 }
 
-/// Whether a path ends in a slash or a dot, and so must lead to a directory.
+/// Whether a path ends in a slash or a dot, and so must resolve to a directory.
 pub(super) fn ends_in_directory(path: &Path) -> bool {
     let bytes = path.as_os_str().as_bytes();
     bytes.ends_with(b"/") || bytes.ends_with(b"/.")

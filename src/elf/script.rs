@@ -1,35 +1,37 @@
-//! The first line of a script, as the kernel's `fs/binfmt_script.c` reads it, and what env(1) makes of it.
+//! First line of a script, as the kernel's `fs/binfmt_script.c` reads it, and the program that
+//! env(1) starts for it.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-/// Bytes of a script that the kernel looks at: `BINPRM_BUF_SIZE`.
-const LINE: usize = 256;
+/// Bytes of a script that the kernel reads: `BINPRM_BUF_SIZE`.
+const MAX_LINE: usize = 256;
 
-/// The first line of a script.
+/// Parsed first line of a script.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Script {
-    /// The interpreter; empty where the line names none.
+    /// Path of the interpreter; empty if the line has none.
     pub interpreter: PathBuf,
-    /// The rest of the line, given to the interpreter as one argument.
+    /// Rest of the line, passed to the interpreter as one argument.
     pub argument: Option<OsString>,
-    /// The line is longer than the kernel reads, and so cut inside the interpreter's name.
-    pub cut: bool,
+    /// Whether the line is longer than the kernel reads, and so truncated inside the interpreter's
+    /// name.
+    pub is_truncated: bool,
 }
 
 /// A program that env(1) starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Started {
-    /// Its name or path.
+    /// Name or path of the program.
     pub name: OsString,
-    /// The path that env is told to search, if it is told.
+    /// Value of PATH that env sets before its search, if it does.
     pub path: Option<OsString>,
 }
 
-/// Reads the line. `head` starts with `#!`.
+/// Parses the first line. `head` starts with `#!`.
 pub fn parse(head: &[u8]) -> Script {
-    let head = &head[2..head.len().min(LINE)];
+    let head = &head[2..head.len().min(MAX_LINE)];
     let end = head.iter().position(|byte| *byte == b'\n');
     let line = match end {
         Some(end) => &head[..end],
@@ -43,23 +45,24 @@ pub fn parse(head: &[u8]) -> Script {
     Script {
         interpreter: PathBuf::from(OsStr::from_bytes(name)),
         argument: (!rest.is_empty()).then(|| OsString::from_vec(rest.to_vec())),
-        cut: end.is_none() && split.is_none() && head.len() == LINE - 2,
+        is_truncated: end.is_none() && split.is_none() && head.len() == MAX_LINE - 2,
     }
 }
 
 impl Script {
-    /// Whether the line ends in a carriage return that belongs to the interpreter's name, as files from other systems have it.
+    /// Whether the interpreter's name ends in a carriage return, as in files from other systems.
     pub fn has_carriage_return(&self) -> bool {
         self.interpreter.as_os_str().as_bytes().ends_with(b"\r")
     }
 
-    /// The program that env(1) would start, where the interpreter is env: the first word that is neither an option nor an assignment.
+    /// Program that env(1) would start, if the interpreter is env: the first word that is neither
+    /// an option nor an assignment.
     pub fn env_program(&self) -> Option<Started> {
         if self.interpreter.file_name() != Some(OsStr::new("env")) {
             return None;
         }
         let argument = self.argument.as_deref()?.as_bytes();
-        // The kernel hands the rest of the line over as one word, which only -S takes apart.
+        // The kernel passes the rest of the line as one word, which only -S splits.
         let mut words: Vec<Vec<u8>> = vec![argument.to_vec()];
         while let Some(word) = words.pop() {
             match word.as_slice() {
@@ -77,7 +80,8 @@ impl Script {
                     }
                 }
                 [b'-', letters @ ..] => {
-                    // The first letter that takes a value takes the rest of the word, or the next word.
+                    // The value of the first letter that takes one is the rest of the word, or the
+                    // next word.
                     let at = letters.iter().position(|letter| b"uCaS".contains(letter));
                     let Some(at) = at else { continue };
                     let mut value = letters[at + 1..].to_vec();
@@ -107,7 +111,7 @@ impl Script {
     }
 }
 
-/// Words as env -S splits them: blanks separate, quotes and backslashes protect.
+/// Splits words as env -S does: blanks separate, quotes and backslashes protect.
 fn words(text: &[u8]) -> Vec<Vec<u8>> {
     let mut words = Vec::new();
     let mut word: Option<Vec<u8>> = None;
@@ -153,7 +157,7 @@ fn trim(mut line: &[u8]) -> &[u8] {
     line
 }
 
-/// Whether `name` needs no search on the path.
+/// Whether `name` contains a slash, and so is not searched on the path.
 pub fn has_slash(name: &OsStr) -> bool {
     Path::new(name).components().count() > 1 || name.as_bytes().contains(&b'/')
 }
@@ -176,8 +180,8 @@ mod tests {
         assert!(parse(b"#!/bin/sh\r\n").has_carriage_return());
         assert_eq!(parse(b"#!").interpreter, Path::new(""));
         assert_eq!(parse(b"#!   \n").interpreter, Path::new(""));
-        assert!(parse(&[b"#!/".as_slice(), &[b'a'; 400]].concat()).cut);
-        assert!(!parse(b"#!/bin/cat").cut);
+        assert!(parse(&[b"#!/".as_slice(), &[b'a'; 400]].concat()).is_truncated);
+        assert!(!parse(b"#!/bin/cat").is_truncated);
     }
 
     #[test]

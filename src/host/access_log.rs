@@ -1,71 +1,72 @@
-//! What was looked at on a host, so that a later run can tell, for the price of looking again, that it would find the same.
+//! Log of the paths that a run read on a host. A later run that finds the same inodes at these
+//! paths would read the same (`replay`).
 //!
-//! A look is a path, how it was followed, and the inode that was there or that there was none. What a run reads and lists goes by the time of last
-//! change of the inode, which every change of content and attributes moves and no program can set back (inode(7)); a directory that was only
-//! passed goes by its owner and mode. Where inodes do not tell it all, as where accounts come from a network, the whole is not kept. Neither is it
+//! An access is a path, how it was resolved, and the inode that was there, or that there was none.
+//! Files that are read and directories that are listed are compared by the time of last status
+//! change (ctime) of the inode: every change of content and attributes moves it and no program can
+//! set it back (inode(7)). Directories that are only passed are compared by owner and mode. The log
+//! is invalid where inodes do not show every change, as with accounts of a directory service, and
 //! where an inode changed so shortly before that a further change could leave the same time.
 
-use std::cmp::Reverse;
-use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use rustix::fs::{AtFlags, OFlags, ResolveFlags, statat};
-use rustix::io::Errno;
-
+use super::copy::Digest;
 use super::stat::{FileKind, Stat};
-use super::view::HostView;
-use super::{Digest, parallel_for_each};
-use crate::error::Error;
 
-/// Seconds that lie between an inode's last change and the look at it, at least: no file system's clock is coarser.
+/// Seconds between the last change of an inode and the start of the run, at least: no file system
+/// has coarser timestamps.
 const TIMESTAMP_GRANULARITY: i64 = 2;
-/// What kept looks begin with; a new number for a new form.
-const MAGIC: &[u8] = b"jailctl looks 1\n";
-/// Most bytes of kept looks.
-const LIMIT: u64 = 256 << 20;
+/// First bytes of an encoded log; a new format gets a new number.
+pub(super) const MAGIC: &[u8] = b"jailctl looks 1\n";
+/// Most bytes of an encoded log.
+pub(super) const LIMIT: u64 = 256 << 20;
 
-/// How a path was followed.
+/// How the links of a path were resolved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum FollowMode {
-    /// To the end, through links.
+    /// All links were followed.
     Follow,
-    /// Links on the way were followed, and not the last component.
+    /// Links were followed, except in the last component.
     NoFollow,
-    /// There was no link on the way, and one would have been refused.
+    /// Links were refused (`RESOLVE_NO_SYMLINKS` of openat2(2)).
     NoSymlinks,
 }
 
-/// What tells an inode from another, and from itself after a change.
-type Fingerprint = [u64; 4];
+/// Numbers that differ between inodes, and between states of an inode: device, inode number, and
+/// ctime or mode and owner.
+pub(super) type Fingerprint = [u64; 4];
 
+/// Access to one path.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Access {
-    way: FollowMode,
+    mode: FollowMode,
     parent: PathBuf,
     name: Vec<u8>,
-    listed: bool,
-    mark: Option<Fingerprint>,
+    /// Whether the names in the directory were read.
+    is_listed: bool,
+    /// `None` where there was no inode.
+    fingerprint: Option<Fingerprint>,
 }
 
-/// The looks of a run.
+/// Accesses of a run.
 #[derive(Debug)]
 pub(super) struct AccessLog {
-    /// When the run began, in seconds since 1970.
+    /// Start of the run, in seconds since 1970-01-01.
     since: i64,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    looks: Vec<Access>,
-    unfit: bool,
+    accesses: Vec<Access>,
+    is_invalid: bool,
 }
 
 impl AccessLog {
-    /// None yet.
+    /// Empty log of a run that starts now.
     pub(super) fn new() -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         Self {
@@ -78,47 +79,95 @@ impl AccessLog {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Something was looked at that no inode tells about.
+    /// Invalidates the log: the run depends on something that no inode shows.
     pub(super) fn invalidate(&self) {
-        self.state().unfit = true;
+        self.state().is_invalid = true;
     }
 
-    /// A look at `path`, which is absolute; `listed` where it is a directory whose names were read.
-    pub(super) fn record(&self, path: &Path, way: FollowMode, listed: bool, stat: Option<&Stat>) {
-        // The kernel makes these up as they are read.
-        let is_made_up = path.starts_with("/proc") || path.starts_with("/sys");
+    /// Records an access to the absolute `path`; `is_listed` if the names in it were read. `None`
+    /// for `stat` means that there is no inode.
+    pub(super) fn record(
+        &self,
+        path: &Path,
+        mode: FollowMode,
+        is_listed: bool,
+        stat: Option<&Stat>,
+    ) {
+        // The kernel generates these as they are read.
+        let is_generated = path.starts_with("/proc") || path.starts_with("/sys");
         let is_fresh = stat.is_some_and(|stat| {
-            depends_on_time(stat, listed) && stat.ctime.0 > self.since - TIMESTAMP_GRANULARITY
+            depends_on_time(stat, is_listed) && stat.ctime.0 > self.since - TIMESTAMP_GRANULARITY
         });
         let mut state = self.state();
-        if is_made_up || is_fresh {
-            state.unfit = true;
+        if is_generated || is_fresh {
+            state.is_invalid = true;
         }
-        if state.unfit {
-            state.looks.clear();
+        if state.is_invalid {
+            state.accesses.clear();
             return;
         }
         let (parent, name) = match (path.parent(), path.file_name()) {
             (Some(parent), Some(name)) => (parent, name.as_bytes()),
             _ => (Path::new("/"), &b"."[..]),
         };
-        state.looks.push(Access {
-            way,
+        state.accesses.push(Access {
+            mode,
             parent: parent.to_owned(),
             name: name.to_owned(),
-            listed,
-            mark: stat.map(|stat| mark(stat, listed)),
+            is_listed,
+            fingerprint: stat.map(|stat| fingerprint(stat, is_listed)),
         });
+    }
+
+    /// Encodes the log for `HostView::replay` under `key`, with the
+    /// `notices` of the run, and empties it; `None` if the log is invalid.
+    pub(super) fn encode(&self, key: &Digest, notices: &[String]) -> Option<Vec<u8>> {
+        let mut state = self.state();
+        if state.is_invalid {
+            return None;
+        }
+        let mut accesses = std::mem::take(&mut state.accesses);
+        accesses.sort_unstable();
+        accesses.dedup();
+        let is_same = |one: &Access, other: &Access| {
+            (one.mode, &one.parent, &one.name, one.is_listed)
+                == (other.mode, &other.parent, &other.name, other.is_listed)
+        };
+        // Two inodes at one path: it changed during the run.
+        if accesses.windows(2).any(|two| is_same(&two[0], &two[1])) {
+            return None;
+        }
+        let mut bytes = MAGIC.to_vec();
+        bytes.extend(key.as_str().as_bytes());
+        put_bytes(&mut bytes, &serde_json::to_vec(notices).ok()?)?;
+        let groups =
+            accesses.chunk_by(|one, other| (one.mode, &one.parent) == (other.mode, &other.parent));
+        put_number(&mut bytes, groups.clone().count())?;
+        for group in groups {
+            bytes.push(group[0].mode as u8);
+            put_bytes(&mut bytes, group[0].parent.as_os_str().as_bytes())?;
+            let mut inner = Vec::with_capacity(group.len() * 64);
+            for access in group {
+                put_bytes(&mut inner, &access.name)?;
+                inner.push(u8::from(access.is_listed));
+                inner.push(u8::from(access.fingerprint.is_some()));
+                for number in access.fingerprint.unwrap_or_default() {
+                    inner.extend(number.to_le_bytes());
+                }
+            }
+            put_bytes(&mut bytes, &inner)?;
+        }
+        Some(bytes)
     }
 }
 
-/// Whether the time of last change counts, and not only what the inode is and whose.
-fn depends_on_time(stat: &Stat, listed: bool) -> bool {
-    listed || stat.kind() != FileKind::Directory
+/// Whether the ctime of the inode counts, and not only its type, owner and mode.
+fn depends_on_time(stat: &Stat, is_listed: bool) -> bool {
+    is_listed || stat.kind() != FileKind::Directory
 }
 
-fn mark(stat: &Stat, listed: bool) -> Fingerprint {
-    let (one, other) = if depends_on_time(stat, listed) {
+pub(super) fn fingerprint(stat: &Stat, is_listed: bool) -> Fingerprint {
+    let (one, other) = if depends_on_time(stat, is_listed) {
         (stat.ctime.0.cast_unsigned(), u64::from(stat.ctime.1))
     } else {
         let owner = u64::from(stat.uid) << 32 | u64::from(stat.gid);
@@ -127,162 +176,30 @@ fn mark(stat: &Stat, listed: bool) -> Fingerprint {
     [stat.dev, stat.ino, one, other]
 }
 
-impl HostView {
-    /// Keeps in mind what is looked at from here on, if this is the running system.
-    #[must_use]
-    pub fn with_access_log(mut self) -> Self {
-        self.looks = self.is_live().then(|| AccessLog::new().into());
-        self
-    }
-
-    /// What is looked at from here on cannot be told again by its inodes.
-    pub fn invalidate_access_log(&self) {
-        if let Some(looks) = &self.looks {
-            looks.invalidate();
-        }
-    }
-
-    /// What was looked at so far, for [`HostView::replay`], with `said`; `None` where that is not kept in mind or could not be told again.
-    pub fn access_log(&self, key: &Digest, said: &[String]) -> Option<Vec<u8>> {
-        let mut state = self.looks.as_ref()?.state();
-        if state.unfit {
-            return None;
-        }
-        let mut looks = std::mem::take(&mut state.looks);
-        looks.sort_unstable();
-        looks.dedup();
-        let is_same = |one: &Access, other: &Access| {
-            (one.way, &one.parent, &one.name, one.listed)
-                == (other.way, &other.parent, &other.name, other.listed)
-        };
-        // The same path with two inodes: it changed while the run lasted.
-        if looks.windows(2).any(|two| is_same(&two[0], &two[1])) {
-            return None;
-        }
-        let mut bytes = MAGIC.to_vec();
-        bytes.extend(key.as_str().as_bytes());
-        put(&mut bytes, &serde_json::to_vec(said).ok()?)?;
-        let groups =
-            looks.chunk_by(|one, other| (one.way, &one.parent) == (other.way, &other.parent));
-        put_number(&mut bytes, groups.clone().count())?;
-        for group in groups {
-            bytes.push(group[0].way as u8);
-            put(&mut bytes, group[0].parent.as_os_str().as_bytes())?;
-            let mut inner = Vec::with_capacity(group.len() * 64);
-            for look in group {
-                put(&mut inner, &look.name)?;
-                inner.push(u8::from(look.listed));
-                inner.push(u8::from(look.mark.is_some()));
-                for word in look.mark.unwrap_or_default() {
-                    inner.extend(word.to_le_bytes());
-                }
-            }
-            put(&mut bytes, &inner)?;
-        }
-        Some(bytes)
-    }
-
-    /// Looks again at what the looks kept at `path` are about. What was said then, if they were kept under this key and nothing has changed.
-    pub fn replay(&self, path: &Path, key: &Digest) -> Option<Vec<String>> {
-        let bytes = self.read(path, LIMIT).ok()??;
-        let mut rest = bytes
-            .strip_prefix(MAGIC)?
-            .strip_prefix(key.as_str().as_bytes())?;
-        let said = serde_json::from_slice(take(&mut rest)?).ok()?;
-        let mut groups = Vec::new();
-        for _ in 0..take_number(&mut rest)? {
-            let way = match take_byte(&mut rest)? {
-                0 => FollowMode::Follow,
-                1 => FollowMode::NoFollow,
-                2 => FollowMode::NoSymlinks,
-                _ => return None,
-            };
-            let parent = Path::new(OsStr::from_bytes(take(&mut rest)?));
-            groups.push((way, parent, take(&mut rest)?));
-        }
-        if !rest.is_empty() {
-            return None;
-        }
-        // The large ones first, so that no thread is left alone with one at the end.
-        groups.sort_unstable_by_key(|(_, _, inner)| Reverse(inner.len()));
-        let is_same =
-            |(way, parent, inner): &(FollowMode, &Path, &[u8])| self.is_same(*way, parent, inner);
-        parallel_for_each(
-            &groups,
-            || (),
-            |(), group| match is_same(group) {
-                Some(true) => Ok(()),
-                _ => Err(Error::failed("something has changed")),
-            },
-        )
-        .ok()?;
-        Some(said)
-    }
-
-    fn is_same(&self, way: FollowMode, parent: &Path, mut inner: &[u8]) -> Option<bool> {
-        let resolve = match way {
-            FollowMode::NoSymlinks => ResolveFlags::NO_SYMLINKS,
-            FollowMode::NoFollow | FollowMode::Follow => ResolveFlags::empty(),
-        };
-        let flags = match way {
-            FollowMode::Follow => AtFlags::empty(),
-            FollowMode::NoFollow | FollowMode::NoSymlinks => AtFlags::SYMLINK_NOFOLLOW,
-        };
-        let directory = match self.openat2_with(parent, OFlags::PATH | OFlags::DIRECTORY, resolve) {
-            Ok(directory) => Some(directory),
-            Err(Errno::NOENT | Errno::NOTDIR) => None,
-            Err(_) => return Some(false),
-        };
-        while !inner.is_empty() {
-            let name = OsStr::from_bytes(take(&mut inner)?);
-            let listed = take_byte(&mut inner)? == 1;
-            let is_there = take_byte(&mut inner)? == 1;
-            let mut before = Fingerprint::default();
-            for word in &mut before {
-                let (bytes, rest) = inner.split_first_chunk()?;
-                *word = u64::from_le_bytes(*bytes);
-                inner = rest;
-            }
-            let now = match directory
-                .as_ref()
-                .map(|directory| statat(directory, name, flags))
-            {
-                None | Some(Err(Errno::NOENT | Errno::NOTDIR)) => None,
-                Some(Ok(raw)) => Some(mark(&raw.into(), listed)),
-                Some(Err(_)) => return Some(false),
-            };
-            if now != is_there.then_some(before) {
-                return Some(false);
-            }
-        }
-        Some(true)
-    }
-}
-
 fn put_number(bytes: &mut Vec<u8>, number: usize) -> Option<()> {
     bytes.extend(u32::try_from(number).ok()?.to_le_bytes());
     Some(())
 }
 
-fn put(bytes: &mut Vec<u8>, part: &[u8]) -> Option<()> {
+fn put_bytes(bytes: &mut Vec<u8>, part: &[u8]) -> Option<()> {
     put_number(bytes, part.len())?;
     bytes.extend(part);
     Some(())
 }
 
-fn take_byte(bytes: &mut &[u8]) -> Option<u8> {
+pub(super) fn take_byte(bytes: &mut &[u8]) -> Option<u8> {
     let (byte, rest) = bytes.split_first()?;
     *bytes = rest;
     Some(*byte)
 }
 
-fn take_number(bytes: &mut &[u8]) -> Option<usize> {
+pub(super) fn take_number(bytes: &mut &[u8]) -> Option<usize> {
     let (number, rest) = bytes.split_first_chunk()?;
     *bytes = rest;
     usize::try_from(u32::from_le_bytes(*number)).ok()
 }
 
-fn take<'b>(bytes: &mut &'b [u8]) -> Option<&'b [u8]> {
+pub(super) fn take_bytes<'b>(bytes: &mut &'b [u8]) -> Option<&'b [u8]> {
     let length = take_number(bytes)?;
     let (part, rest) = bytes.split_at_checked(length)?;
     *bytes = rest;

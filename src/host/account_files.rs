@@ -1,10 +1,10 @@
-//! Edits of the account files of a host that does not run: passwd(5), shadow(5), group(5), gshadow(5),
-//! subuid(5) and subgid(5), each as a list of lines.
+//! Edits of the account files of a host that does not run: passwd(5), shadow(5), group(5),
+//! gshadow(5), subuid(5) and subgid(5), each as a list of lines.
 //!
 //! Pure functions on text; `rooted_accounts` reads, locks and replaces the files. Each edit has the
-//! effect of one call of useradd(8), usermod(8), userdel(8), groupadd(8), groupdel(8) or chpasswd(8)
-//! of shadow 4.13, so that a host in a directory gets the same bytes as a running one. Lines that an
-//! edit does not concern stay as they are, malformed ones included.
+//! effect of one call of useradd(8), usermod(8), userdel(8), groupadd(8), groupdel(8) or
+//! chpasswd(8) of shadow 4.13, so that a host in a directory gets the same bytes as a running one.
+//! Lines that an edit does not concern stay as they are, malformed ones included.
 
 mod table;
 #[cfg(test)]
@@ -14,7 +14,8 @@ use std::collections::BTreeMap;
 
 use table::{Table, field};
 
-use super::{AccountFields, Expiry, NewAccount};
+use super::account_entry::{AccountFields, NewAccount};
+use super::account_tools::Expiry;
 
 /// `sp_expire` of a closed account, in days since the epoch.
 const CLOSED: i64 = 1;
@@ -41,7 +42,8 @@ pub(super) enum Database {
 
 impl Database {
     /// Every account file, in the order in which changes are written: an interrupted edit leaves a
-    /// line of a shadow file without its account or group, which `Accounts::half_users` finds.
+    /// line of a shadow file without its account or group, which `Accounts::orphan_shadow_users`
+    /// finds.
     pub(super) const ALL: [Self; 6] = [
         Self::Passwd,
         Self::Shadow,
@@ -64,7 +66,7 @@ impl Database {
     }
 }
 
-/// Why an edit was not made.
+/// Reason why an edit was not made.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
     /// Another account or group has this id: exit status 4 of useradd(8) and groupadd(8).
@@ -147,9 +149,10 @@ pub(super) struct AccountFiles {
 }
 
 impl AccountFiles {
-    /// Takes the text of each file that exists; passwd(5), group(5) and shadow(5) have to.
+    /// Parses the text of each file that exists; passwd(5), group(5) and shadow(5) have to.
     ///
-    /// shadow(5) is required because an account is closed by its expiry date, which only that file has.
+    /// shadow(5) is required because an account is closed by its expiry date, which only that file
+    /// has.
     pub(super) fn new(
         texts: &BTreeMap<Database, Vec<u8>>,
         defaults: Defaults,
@@ -170,7 +173,7 @@ impl AccountFiles {
         })
     }
 
-    /// The new text of each file that an edit has changed.
+    /// New text of each file that an edit has changed.
     pub(super) fn changed(&self) -> impl Iterator<Item = (Database, Vec<u8>)> {
         self.tables
             .iter()
@@ -299,8 +302,8 @@ impl AccountFiles {
             .ok_or_else(|| format!("there is no user `{user}`").into())
     }
 
-    /// `usermod --gid --home --shell --comment --groups`, for what differs. A supplementary group that
-    /// does not exist is passed over.
+    /// `usermod --gid --home --shell --comment --groups`, for the fields that differ. A
+    /// supplementary group that does not exist is skipped.
     pub(super) fn modify_user(&mut self, user: &str, to: &AccountFields) -> Result<(), Refusal> {
         let row = self.user_row(user)?;
         if self.table(Database::Passwd).number(row, 3) != Some(to.gid) {
@@ -324,7 +327,7 @@ impl AccountFiles {
         Ok(())
     }
 
-    /// The sorted supplementary groups of a user, by group(5).
+    /// Supplementary groups of a user in group(5), sorted.
     fn groups_of(&mut self, user: &str) -> Vec<String> {
         let groups = self.table(Database::Group);
         let rows = (0..groups.lines.len()).filter(|row| groups.has_member(*row, 3, user));
@@ -334,15 +337,16 @@ impl AccountFiles {
         names
     }
 
-    /// Makes a user a member of `wanted` in group(5) and gshadow(5), and of these alone if `only`.
-    fn set_groups(&mut self, user: &str, wanted: &[String], only: bool) {
+    /// Makes a user a member of `groups` in group(5) and gshadow(5), and of no other group if
+    /// `only`.
+    fn set_groups(&mut self, user: &str, groups: &[String], only: bool) {
         for database in [Database::Group, Database::Gshadow] {
             let Some(table) = self.optional(database) else {
                 continue;
             };
             for row in 0..table.lines.len() {
                 let name = field(&table.lines[row], 0);
-                let is_member = wanted.iter().any(|group| group.as_bytes() == name);
+                let is_member = groups.iter().any(|group| group.as_bytes() == name);
                 if is_member || only {
                     table.set_member(row, 3, user, is_member);
                 }
@@ -350,7 +354,7 @@ impl AccountFiles {
         }
     }
 
-    /// `usermod --expiredate`. Where the user has no line in shadow(5), one is made of passwd(5).
+    /// `usermod --expiredate`. If the user has no line in shadow(5), one is created from passwd(5).
     pub(super) fn set_expiry(&mut self, user: &str, expires: Expiry) -> Result<(), Refusal> {
         let row = self.user_row(user)?;
         let day = match expires {
@@ -392,7 +396,7 @@ impl AccountFiles {
     }
 
     /// userdel(8): the account, its memberships, its subordinate ids and, by `USERGROUPS_ENAB`, the
-    /// group that has its name and is primary to nobody else.
+    /// group of the same name if no other account has it as primary group.
     pub(super) fn remove_user(&mut self, user: &str) -> Result<(), Refusal> {
         let row = self.user_row(user)?;
         let gid = self.table(Database::Passwd).number(row, 3);

@@ -1,63 +1,57 @@
-//! Changing accounts: on the running system by shadow's tools, which take shadow's locks and know its
-//! files; in a directory by edits of its files (`rooted_accounts`).
+//! Changes of accounts: on the running system by the tools of shadow, which take its locks; in a
+//! directory by edits of the files (`rooted_accounts`).
 
 use std::path::Path;
 
-use super::{AccountFields, Host, Invocation, Output};
+use super::account_entry::{AccountFields, NewAccount};
+use super::command::{Invocation, Output};
+use super::writer::Host;
 use crate::error::{Error, ErrorKind, Finding, Result};
+use crate::layout::NONEXISTENT;
 
-/// `useradd --expiredate` and `usermod --expiredate` of a closed account: the first day after the epoch, since 0 has two meanings in shadow(5).
+/// `useradd --expiredate` and `usermod --expiredate` of a closed account: the first day after
+/// 1970-01-01, since 0 has two meanings in shadow(5).
 const CLOSED: &str = "1970-01-02";
 
-/// A place that no host has: there is nothing in it that could be given away.
-const NONEXISTENT_HOME: &str = "/jail/none";
-
-/// What useradd(8) is to make. The account is made closed: no password works, and it has expired.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct NewAccount {
-    /// Login name.
-    pub name: String,
-    /// User id.
-    pub uid: u32,
-    /// Primary group id.
-    pub gid: u32,
-    /// The comment field.
-    pub gecos: String,
-    /// Home directory, not made.
-    pub home: String,
-    /// Login shell.
-    pub shell: String,
-    /// Further groups.
-    pub groups: Vec<String>,
-}
 impl Host {
-    /// Makes a group. As the only id of the range it is checked under groupadd(8)'s lock; one given by `--gid` is checked before.
+    /// Creates a group. groupadd(8) checks `gid`, the only id of the range, under its lock; an id
+    /// of `--gid` would be checked before.
+    ///
+    /// # Errors
+    /// `Busy` if the id is taken; `Failed` otherwise. There is no new group then.
     pub fn create_group(&self, name: &str, gid: u32) -> Result<()> {
-        let deed = format!("make the group `{name}`");
+        let action = format!("create the group `{name}`");
         if !self.is_live() {
-            return self.edit_accounts(&deed, |files| files.add_group(name, gid));
+            return self.edit_accounts(&action, |files| files.add_group(name, gid));
         }
         let tool = tool("groupadd")
             .args(["--key", &format!("GID_MIN={gid}")])
             .args(["--key", &format!("GID_MAX={gid}")])
             .arg(name);
-        tool.check_id_free(&deed)
+        tool.check_id_free(&action)
     }
 
-    /// Removes a group.
+    /// Deletes a group.
+    ///
+    /// # Errors
+    /// `Failed` if groupdel(8) refuses; the group is as it was.
     pub fn delete_group(&self, name: &str) -> Result<()> {
-        let deed = format!("remove the group `{name}`");
+        let action = format!("remove the group `{name}`");
         if !self.is_live() {
-            return self.edit_accounts(&deed, |files| files.remove_group(name));
+            return self.edit_accounts(&action, |files| files.remove_group(name));
         }
-        tool("groupdel").arg(name).check(&deed).map(drop)
+        tool("groupdel").arg(name).check(&action).map(drop)
     }
 
-    /// Makes an account, closed. No home, no mail spool, no rows of subordinate ids: a jailed user has no use for them, and they would outlive it.
+    /// Creates an account, closed. It gets no home, mail spool or subordinate ids: a jailed user
+    /// does not need them, and they would outlive the account.
+    ///
+    /// # Errors
+    /// `Busy` if the id is taken; `Failed` otherwise. There is no new account then.
     pub fn create_account(&self, account: &NewAccount) -> Result<()> {
-        let deed = format!("make the account `{}`", account.name);
+        let action = format!("create the account `{}`", account.name);
         if !self.is_live() {
-            return self.edit_accounts(&deed, |files| files.add_user(account));
+            return self.edit_accounts(&action, |files| files.add_user(account));
         }
         let tool = tool("useradd")
             .args([
@@ -83,30 +77,29 @@ impl Host {
             .arg("--groups")
             .arg(account.groups.join(","))
             .arg(&account.name);
-        tool.check_id_free(&deed)
+        tool.check_id_free(&action)
     }
 
-    /// Makes an account belong where `to` says. A further group that the host has no longer is passed over.
+    /// Sets the fields of an account to those of `to`. A supplementary group that the host does not
+    /// have is skipped.
+    ///
+    /// # Errors
+    /// `Failed` if usermod(8) refuses. Of two calls the first may have succeeded.
     pub fn modify_account(&self, name: &str, to: &AccountFields) -> Result<()> {
         let accounts = self.accounts()?;
         let Some(found) = accounts.user(name) else {
             return Ok(());
         };
         let from = accounts.belonging(found);
-        let deed = format!("change the account `{name}`");
+        let action = format!("change the account `{name}`");
         if !self.is_live() {
-            return self.edit_accounts(&deed, |files| files.modify_user(name, to));
+            return self.edit_accounts(&action, |files| files.modify_user(name, to));
         }
         if from.gid != to.gid {
-            // usermod(8) gives what the old group has in the home to the new one, and the host may have a directory where a jail has the home.
-            let away = [
-                "--home",
-                NONEXISTENT_HOME,
-                "--gid",
-                &to.gid.to_string(),
-                name,
-            ];
-            tool("usermod").args(away).check(&deed)?;
+            // usermod(8) changes the group of files in the home from the old to the new group, and
+            // the host may have a directory at the path of the home.
+            let away = ["--home", NONEXISTENT, "--gid", &to.gid.to_string(), name];
+            tool("usermod").args(away).check(&action)?;
         }
         let mut groups = to.groups.clone();
         groups.retain(|name| accounts.group(name).is_some());
@@ -130,60 +123,70 @@ impl Host {
         tool("usermod")
             .args(options)
             .arg(name)
-            .check(&deed)
+            .check(&action)
             .map(drop)
     }
 
-    /// Lets an account log in, or no longer.
+    /// Sets the expiry date of an account.
+    ///
+    /// # Errors
+    /// `Failed` if usermod(8) refuses; the account is as it was.
     pub fn set_expiry(&self, name: &str, expires: Expiry) -> Result<()> {
         let date = match expires {
             Expiry::Never => String::new(),
             Expiry::Closed => CLOSED.to_owned(),
             Expiry::Day(day) => day.to_string(),
         };
-        let deed = if expires == Expiry::Closed {
+        let action = if expires == Expiry::Closed {
             "close"
         } else {
             "open"
         };
-        let deed = format!("{deed} the account `{name}`");
+        let action = format!("{action} the account `{name}`");
         if !self.is_live() {
-            return self.edit_accounts(&deed, |files| files.set_expiry(name, expires));
+            return self.edit_accounts(&action, |files| files.set_expiry(name, expires));
         }
         let tool = tool("usermod").arg("--expiredate").arg(date).arg(name);
-        tool.check(&deed).map(drop)
+        tool.check(&action).map(drop)
     }
 
-    /// Sets the encrypted password, a crypt(5) hash or `*`. It goes through standard input: arguments can be read by everybody.
+    /// Sets the encrypted password, a crypt(5) hash or `*`. It is written to standard input: every
+    /// user can read arguments.
+    ///
+    /// # Errors
+    /// `Failed` if chpasswd(8) refuses; the account is as it was.
     pub fn set_password(&self, name: &str, encrypted: &str) -> Result<()> {
-        let deed = format!("set the password of `{name}`");
+        let action = format!("set the password of `{name}`");
         if !self.is_live() {
-            return self.edit_accounts(&deed, |files| files.set_password(name, encrypted));
+            return self.edit_accounts(&action, |files| files.set_password(name, encrypted));
         }
         let tool = tool("chpasswd").arg("--encrypted");
         tool.input(format!("{name}:{encrypted}\n"))
-            .check(&deed)
+            .check(&action)
             .map(drop)
     }
 
-    /// Removes an account. Its home is left alone. Refuses while a process of the user runs.
+    /// Deletes an account. Its home stays.
+    ///
+    /// # Errors
+    /// `Failed` if userdel(8) refuses, as it does while a process of the user runs.
     pub fn delete_account(&self, name: &str) -> Result<()> {
-        let deed = format!("remove the account `{name}`");
+        let action = format!("remove the account `{name}`");
         if !self.is_live() {
-            return self.edit_accounts(&deed, |files| files.remove_user(name));
+            return self.edit_accounts(&action, |files| files.remove_user(name));
         }
         let outcome = tool("userdel").arg(name).run()?;
         match outcome.code {
             Some(0) => Ok(()),
             // userdel(8): "user currently logged in".
             Some(8) => Err(busy(name, &outcome)),
-            _ => Err(outcome.into_error(&deed, Path::new("/usr/sbin/userdel"))),
+            _ => Err(outcome.into_error(&action, Path::new("/usr/sbin/userdel"))),
         }
     }
 }
 
-/// One of shadow's tools, for the running system: in a directory they would load its libraries and
-/// follow its links.
+/// A tool of shadow, for the running system: in a directory it would load libraries and follow
+/// links of that directory.
 fn tool(name: &str) -> Invocation {
     Invocation::new(format!("/usr/sbin/{name}"))
 }
@@ -199,16 +202,16 @@ fn busy(name: &str, outcome: &Output) -> Error {
                     .trim_start_matches("userdel: ")
                     .to_owned(),
             )
-            .hint("its sessions go on until they end or are ended"),
+            .hint("its sessions run until they end or are killed"),
     )
 }
-/// When an account expires.
+/// Expiry date of an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Expiry {
-    /// It does not.
+    /// No expiry date.
     Never,
-    /// It has: nobody can log in.
+    /// Expired: no login is possible.
     Closed,
-    /// At the beginning of this day, in days since the epoch.
+    /// Expires at the start of this day, in days since 1970-01-01.
     Day(i64),
 }

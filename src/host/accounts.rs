@@ -1,87 +1,43 @@
-//! Accounts, looked up in the host's own files and, on the running system, through NSS.
+//! Accounts in the files of a host and, on the running system, in NSS.
 //!
-//! With NSS, not finding a name proves nothing (a directory server can be away), so what is absent here is still given to useradd(8) to refuse.
+//! A name that NSS does not find may exist all the same (a directory server can be unreachable), so
+//! useradd(8) still has to accept a name that is free here.
 
 use std::path::Path;
 
-use super::{HostView, NewAccount};
+use super::account_entry::{AccountFields, Group, UserEntry};
+use super::view::HostView;
 use crate::error::Result;
 
-/// Account files above this size are not what they seem.
+/// Largest account file that is read, in bytes.
 const FILE_LIMIT: u64 = 64 << 20;
 
-/// A line of passwd(5), with its line of shadow(5) where that could be read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UserEntry {
-    /// Login name.
-    pub name: String,
-    /// User id.
-    pub uid: u32,
-    /// Primary group id.
-    pub gid: u32,
-    /// The comment field.
-    pub gecos: String,
-    /// Home directory.
-    pub home: String,
-    /// Login shell.
-    pub shell: String,
-    /// The encrypted password of shadow(5).
-    pub password: Option<String>,
-    /// The day the account expires of shadow(5), in days since the epoch.
-    pub expires: Option<i64>,
-    /// The day from which shadow(5) asks for a new password before anything else; 0 for at once.
-    pub stale: Option<i64>,
-}
-
-/// A line of group(5).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Group {
-    /// Group name.
-    pub name: String,
-    /// Group id.
-    pub gid: u32,
-    /// Names of the supplementary members.
-    pub members: Vec<String>,
-}
-
-/// A host's accounts as they were read.
+/// Accounts of a host at the time of reading. Each call of [`HostView::accounts`] reads the files
+/// again.
 #[derive(Clone, Debug)]
 pub struct Accounts {
-    /// passwd(5), in its order.
+    /// Entries of passwd(5), in the order of the file.
     pub users: Vec<UserEntry>,
-    /// group(5), in its order.
+    /// Entries of group(5), in the order of the file.
     pub groups: Vec<Group>,
-    /// Names that shadow(5) has and passwd(5) lacks: what is left where userdel(8) was cut short.
-    pub half_users: Vec<String>,
-    /// Names that gshadow(5) has and group(5) lacks, likewise.
-    pub half_groups: Vec<String>,
+    /// Names in shadow(5) that passwd(5) does not have, as an interrupted userdel(8) leaves them.
+    pub orphan_shadow_users: Vec<String>,
+    /// Names in gshadow(5) that group(5) does not have.
+    pub orphan_shadow_groups: Vec<String>,
     live: bool,
-    /// As [`HostView::with_id_gap`] says.
-    spacing: u32,
+    /// As in [`HostView::with_id_gap`].
+    id_gap: u32,
     uid_range: (u32, u32),
     gid_range: (u32, u32),
 }
 
-/// Where an account belongs.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct AccountFields {
-    /// Primary group id.
-    pub gid: u32,
-    /// Home directory.
-    pub home: String,
-    /// Login shell.
-    pub shell: String,
-    /// The comment field.
-    pub gecos: String,
-    /// Further groups, sorted.
-    pub groups: Vec<String>,
-}
-
-/// Services of nsswitch.conf(5) that only say what files of this host say: `systemd` has, beside them, users of services, whose ids no jail gets.
+/// Services of nsswitch.conf(5) whose entries are all in files of the host. `systemd` has dynamic
+/// users of services too, whose ids no jail gets.
 const OF_FILES: [&str; 3] = ["files", "compat", "systemd"];
 
 impl HostView {
-    /// Whether accounts come from anywhere but files, as from a directory service, by nsswitch.conf(5).
+    /// Whether accounts have other sources than files, for example a directory service:
+    /// nsswitch.conf(5).
     fn uses_directory_service(&self) -> Result<bool> {
         let text = self.read(Path::new("/etc/nsswitch.conf"), FILE_LIMIT)?;
         let text = String::from_utf8_lossy(text.as_deref().unwrap_or_default()).into_owned();
@@ -97,61 +53,63 @@ impl HostView {
         Ok(words.any(|word| !word.starts_with('[') && !OF_FILES.contains(&word)))
     }
 
-    /// Reads the host's account files. shadow(5) is left out where it cannot be read.
+    /// Reads the account files of the host. Passwords are `None` if shadow(5) is not readable.
+    ///
+    /// # Errors
+    /// `Failed` if passwd(5) or group(5) cannot be read.
     pub fn accounts(&self) -> Result<Accounts> {
         let text = |path: &str| -> Result<String> {
             let bytes = self.read(Path::new(path), FILE_LIMIT)?;
             Ok(String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned())
         };
-        if self.looks.is_some() && self.uses_directory_service()? {
+        if self.access_log.is_some() && self.uses_directory_service()? {
             self.invalidate_access_log();
         }
         let mut users: Vec<UserEntry> = text("/etc/passwd")?
             .lines()
             .filter_map(passwd_line)
             .collect();
-        // Only root reads it; whoever may not still sees the rest.
+        // Only root can read it; other users get the other fields.
         let shadow = text("/etc/shadow").unwrap_or_default();
         let secrets: std::collections::HashMap<&str, (&str, &str, Option<i64>)> = shadow
             .lines()
             .filter_map(|line| {
                 let fields: Vec<&str> = line.split(':').collect();
                 let number = |at: usize| fields.get(at)?.parse::<i64>().ok();
-                let stale = match number(2) {
+                let password_expires = match number(2) {
                     Some(0) => Some(0),
                     Some(last) => number(4).map(|most| last + most),
                     None => None,
                 };
-                Some((*fields.first()?, (*fields.get(1)?, *fields.get(7)?, stale)))
+                Some((
+                    *fields.first()?,
+                    (*fields.get(1)?, *fields.get(7)?, password_expires),
+                ))
             })
             .collect();
         for user in &mut users {
-            if let Some((password, expires, stale)) = secrets.get(user.name.as_str()) {
+            if let Some((password, expires, password_expires)) = secrets.get(user.name.as_str()) {
                 user.password = Some((*password).to_owned());
                 user.expires = expires.parse().ok();
-                user.stale = *stale;
+                user.password_expires = *password_expires;
             }
         }
-        let half_users = secrets
+        let orphan_shadow_users = secrets
             .keys()
             .filter(|name| users.iter().all(|user| user.name != **name))
             .map(|name| (*name).to_owned())
             .collect();
         let groups: Vec<Group> = text("/etc/group")?.lines().filter_map(group_line).collect();
         let group_secrets = text("/etc/gshadow").unwrap_or_default();
-        let half_groups = group_secrets
+        let orphan_shadow_groups = group_secrets
             .lines()
             .filter_map(|line| line.split(':').next())
             .filter(|name| groups.iter().all(|group: &Group| group.name != *name))
             .map(str::to_owned)
             .collect();
-        users.extend(self.promised.iter().map(assumed));
+        users.extend(self.assumed.users());
         let mut groups = groups;
-        groups.extend(self.promised_groups.iter().map(|(name, gid)| Group {
-            name: name.clone(),
-            gid: *gid,
-            members: Vec::new(),
-        }));
+        groups.extend(self.assumed.groups());
         let defaults = text("/etc/login.defs")?;
         let number = |key: &str, otherwise: u32| {
             let of_line = |line: &str| {
@@ -165,10 +123,10 @@ impl HostView {
         Ok(Accounts {
             users,
             groups,
-            half_users,
-            half_groups,
+            orphan_shadow_users,
+            orphan_shadow_groups,
             live: self.is_live(),
-            spacing: self.spacing,
+            id_gap: self.assumed.id_gap,
             uid_range: (number("UID_MIN", 1000), number("UID_MAX", 60000).min(60000)),
             gid_range: (number("GID_MIN", 1000), number("GID_MAX", 60000).min(60000)),
         })
@@ -176,17 +134,17 @@ impl HostView {
 }
 
 impl Accounts {
-    /// The account of the files.
+    /// Entry of the user in the files.
     pub fn user(&self, name: &str) -> Option<&UserEntry> {
         self.users.iter().find(|user| user.name == name)
     }
 
-    /// The group of the files.
+    /// Entry of the group in the files.
     pub fn group(&self, name: &str) -> Option<&Group> {
         self.groups.iter().find(|group| group.name == name)
     }
 
-    /// Where an account of the files belongs.
+    /// Fields of an account of the files.
     pub fn belonging(&self, account: &UserEntry) -> AccountFields {
         let mut groups: Vec<String> = self
             .groups
@@ -204,23 +162,24 @@ impl Accounts {
         }
     }
 
-    /// Whether any source of accounts knows the name.
+    /// Whether the files or NSS have a user of this name.
     pub fn user_known(&self, name: &str) -> bool {
         self.user(name).is_some() || (self.live && users::get_user_by_name(name).is_some())
     }
 
-    /// Whether any source of groups knows the name.
+    /// Whether the files or NSS have a group of this name.
     pub fn group_known(&self, name: &str) -> bool {
         self.group(name).is_some() || (self.live && users::get_group_by_name(name).is_some())
     }
 
-    /// Whether any source of accounts knows the user id.
+    /// Whether the files or NSS have this user id.
     pub fn uid_known(&self, uid: u32) -> bool {
         self.users.iter().any(|user| user.uid == uid)
             || (self.live && users::get_user_by_uid(uid).is_some())
     }
 
-    /// Whether only accounts of which `is_meant` holds have the user id, by the files and by what any source says who has it.
+    /// Whether every account with this user id satisfies `is_meant`: the accounts of the files, and
+    /// the account that NSS returns for the id.
     pub fn has_alone(&self, uid: u32, is_meant: impl Fn(&UserEntry) -> bool) -> bool {
         let named = users::get_user_by_uid(uid).filter(|_| self.live);
         let mut of_files = self.users.iter().filter(|user| user.uid == uid);
@@ -231,14 +190,15 @@ impl Accounts {
         is_named && of_files.all(is_meant)
     }
 
-    /// Whether any source of groups knows the group id.
+    /// Whether the files or NSS have this group id.
     pub fn gid_known(&self, gid: u32) -> bool {
         self.groups.iter().any(|group| group.gid == gid)
             || (self.live && users::get_group_by_gid(gid).is_some())
     }
 
-    /// The user id that a new account gets: one above the highest in use, as useradd(8) chooses, so that one whose files may still lie about is
-    /// not used again at once; the lowest free one where the top of the range is taken. `taken` are those promised already.
+    /// User id of a new account: above the highest in use, as useradd(8) chooses, so that an id
+    /// that still owns files is not used again at once; the lowest free id if the range ends there.
+    /// `taken` are ids of other new accounts.
     pub fn free_uid(&self, taken: &[u32]) -> Option<u32> {
         let used: Vec<u32> = self
             .users
@@ -246,10 +206,10 @@ impl Accounts {
             .map(|user| user.uid)
             .chain(taken.iter().copied())
             .collect();
-        free_id(self.uid_range, self.spacing, &used, |id| self.uid_known(id))
+        free_id(self.uid_range, self.id_gap, &used, |id| self.uid_known(id))
     }
 
-    /// The group id that a new group gets; chosen as user ids are.
+    /// Group id of a new group, chosen as user ids are.
     pub fn free_gid(&self, taken: &[u32]) -> Option<u32> {
         let used: Vec<u32> = self
             .groups
@@ -257,13 +217,13 @@ impl Accounts {
             .map(|group| group.gid)
             .chain(taken.iter().copied())
             .collect();
-        free_id(self.gid_range, self.spacing, &used, |id| self.gid_known(id))
+        free_id(self.gid_range, self.id_gap, &used, |id| self.gid_known(id))
     }
 }
 
 fn free_id(
     (low, high): (u32, u32),
-    spacing: u32,
+    id_gap: u32,
     used: &[u32],
     known: impl Fn(u32) -> bool,
 ) -> Option<u32> {
@@ -273,25 +233,10 @@ fn free_id(
         .filter(|id| (low..=high).contains(id))
         .max()
         .map_or(low, |top| top + 1);
-    (above.saturating_add(spacing)..=high)
+    (above.saturating_add(id_gap)..=high)
         .chain(above..=high)
         .chain(low..above)
         .find(|id| !used.contains(id) && !known(*id))
-}
-
-/// An account as it is when it was made: closed, without a password.
-fn assumed(account: &NewAccount) -> UserEntry {
-    UserEntry {
-        name: account.name.clone(),
-        uid: account.uid,
-        gid: account.gid,
-        gecos: account.gecos.clone(),
-        home: account.home.clone(),
-        shell: account.shell.clone(),
-        password: Some("*".to_owned()),
-        expires: Some(1),
-        stale: None,
-    }
 }
 
 fn passwd_line(line: &str) -> Option<UserEntry> {
@@ -306,7 +251,7 @@ fn passwd_line(line: &str) -> Option<UserEntry> {
         shell: shell.to_owned(),
         password: None,
         expires: None,
-        stale: None,
+        password_expires: None,
     })
 }
 

@@ -1,4 +1,4 @@
-//! Running the host's own programs: an absolute path, an environment of our own, output kept, never a shell.
+//! Execution of programs of the host: absolute path, fixed environment, captured output, no shell.
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use crate::error::{Error, ErrorKind, Finding, Result};
 
-/// A program of the host's to run.
+/// A program of the host with arguments and input.
 #[derive(Clone, Debug)]
 pub struct Invocation {
     program: PathBuf,
@@ -14,19 +14,19 @@ pub struct Invocation {
     input: Option<String>,
 }
 
-/// What a program did.
+/// Result of a program.
 #[derive(Debug)]
 pub struct Output {
-    /// The exit status; `None` where a signal ended it.
+    /// Exit status; `None` if a signal ended it.
     pub code: Option<i32>,
-    /// Standard output, bytes that are not UTF-8 replaced.
+    /// Standard output; bytes that are not UTF-8 are replaced.
     pub stdout: String,
-    /// Standard error, likewise.
+    /// Standard error; bytes that are not UTF-8 are replaced.
     pub stderr: String,
 }
 
 impl Invocation {
-    /// `program` is an absolute path.
+    /// An invocation of `program`, an absolute path.
     pub fn new(program: impl Into<PathBuf>) -> Self {
         Self {
             program: program.into(),
@@ -49,14 +49,18 @@ impl Invocation {
         self
     }
 
-    /// Text for standard input, which is empty otherwise. The place for secrets: arguments are readable by every user.
+    /// Sets the text of standard input, which is empty otherwise. Secrets belong here: every user
+    /// can read arguments.
     #[must_use]
     pub fn input(mut self, text: impl Into<String>) -> Self {
         self.input = Some(text.into());
         self
     }
 
-    /// Runs it to its end.
+    /// Runs the program and waits for its end.
+    ///
+    /// # Errors
+    /// `Failed` if it cannot be started, or its output cannot be read.
     pub fn run(&self) -> Result<Output> {
         #[expect(
             clippy::disallowed_methods,
@@ -79,7 +83,8 @@ impl Invocation {
         let failed = |error: &std::io::Error| Error::io("run", &self.program, error);
         let mut child = command.spawn().map_err(|error| failed(&error))?;
         if let (Some(mut stdin), Some(text)) = (child.stdin.take(), &self.input) {
-            // A program that refuses its input closes the pipe; its exit status tells.
+            // A program that does not read its input closes the pipe; its exit status is the
+            // result.
             let _ = stdin.write_all(text.as_bytes());
         }
         let mut stderr = child.stderr.take();
@@ -104,38 +109,44 @@ impl Invocation {
         })
     }
 
-    /// As [`Invocation::check`], for a tool that gives an id which somebody else may have taken meanwhile: status 4 of groupadd(8) and useradd(8) is
-    /// [`ErrorKind::Busy`] then.
-    pub fn check_id_free(&self, deed: &str) -> Result<()> {
+    /// As [`Invocation::check`], for a tool that assigns an id: status 4 of groupadd(8) and
+    /// useradd(8) means that another program took the id.
+    ///
+    /// # Errors
+    /// `Busy` for status 4, else as [`Invocation::check`].
+    pub fn check_id_free(&self, action: &str) -> Result<()> {
         const TAKEN: i32 = 4;
         let outcome = self.run()?;
         match outcome.code {
             Some(0) => Ok(()),
             Some(TAKEN) => {
-                let mut error = outcome.into_error(deed, &self.program);
+                let mut error = outcome.into_error(action, &self.program);
                 error.kind = ErrorKind::Busy;
                 Err(error
-                    .hint("somebody else makes accounts at this moment: run the command again"))
+                    .hint("another program creates accounts at the moment: run the command again"))
             }
-            _ => Err(outcome.into_error(deed, &self.program)),
+            _ => Err(outcome.into_error(action, &self.program)),
         }
     }
 
-    /// Runs it, and takes any exit status but 0 for a failure. `deed` completes "could not …".
-    pub fn check(&self, deed: &str) -> Result<Output> {
+    /// Runs the program. `action` completes "could not ...".
+    ///
+    /// # Errors
+    /// `Failed` for every exit status but 0, with the output of the program.
+    pub fn check(&self, action: &str) -> Result<Output> {
         let outcome = self.run()?;
         if outcome.code == Some(0) {
             return Ok(outcome);
         }
-        Err(outcome.into_error(deed, &self.program))
+        Err(outcome.into_error(action, &self.program))
     }
 }
 
 impl Output {
-    /// The error that says that `program` refused `deed`, with its own last words.
-    pub fn into_error(&self, deed: &str, program: &Path) -> Error {
+    /// The error of a `program` that failed at `action`, with the last line of its output.
+    pub fn into_error(&self, action: &str, program: &Path) -> Error {
         let ending = self.code.map_or_else(
-            || "was ended by a signal".to_owned(),
+            || "was killed by a signal".to_owned(),
             |code| format!("exited with {code}"),
         );
         let words: Vec<&str> = self
@@ -146,13 +157,13 @@ impl Output {
             .collect();
         let words = words[words.len().saturating_sub(4)..].join("; ");
         let words = if words.is_empty() {
-            "it said nothing".to_owned()
+            "it printed nothing".to_owned()
         } else {
             words
         };
         Error::new(
             ErrorKind::Failed,
-            Finding::new(format!("could not {deed}"))
+            Finding::new(format!("could not {action}"))
                 .why(format!("`{}` {ending}: {words}", program.display())),
         )
     }

@@ -1,56 +1,61 @@
-//! sshd's own processes for connections: which of them is for whom, and how far the user has come.
+//! Processes of sshd for connections: the user of each, and how far its login is.
 //!
-//! Between authentication and chroot(2) the process that is going to be the user's is root's and has the host's root directory, so neither
-//! a user id nor a root directory says whose it is. sshd says it in the process title (setproctitle in the sources of OpenSSH), in words
-//! that differ between versions:
+//! Between authentication and chroot(2) the process that will run as the user still runs as root
+//! with the root directory of the host, so neither user id nor root directory shows the user. The
+//! process title does (setproctitle in the sources of OpenSSH), in forms that differ between
+//! versions:
 //!
 //! | process | to 9.7 | 9.8 to 10.4 | 10.5 and later |
 //! |---|---|---|---|
-//! | accepted | `sshd: [accepted]` | `sshd-session: [accepted]`, `[rexeced]` | the same |
-//! | network process | `sshd: bob [net]` | `sshd-session: bob [net]`, `sshd-auth: bob [net]` | `sshd-auth: bob [net]`, `[session-auth]` before |
-//! | monitor | `sshd: bob [priv]` | `sshd-session: bob [priv]` | the same, after authentication `bob [postauth]` |
-//! | PAM's conversation | `sshd: bob [pam]` | `sshd-session: bob [pam]` | the same |
+//! | accepted | `sshd: [accepted]` | `sshd-session: [accepted]`, `[rexeced]` | as 9.8 |
+//! | network | `sshd: bob [net]` | `sshd-session: bob [net]`, `sshd-auth: bob [net]` | see below |
+//! | monitor | `sshd: bob [priv]` | `sshd-session: bob [priv]` | see below |
+//! | PAM | `sshd: bob [pam]` | `sshd-session: bob [pam]` | as 9.8 |
 //!
-//! A title is cut to the room that the arguments and the environment had when sshd was started. So what can be relied on is what a process is
-//! (its name, its ids, its parent, its children); a title is believed where it is whole, and where none is, the connection may be
-//! anybody's.
+//! From 10.5 on, the network process is `sshd-auth: bob [net]`, and `[session-auth]` before it has
+//! a name; the monitor is as in 9.8, and `bob [postauth]` after authentication.
+//!
+//! A title is truncated to the room that the arguments and the environment had when sshd was
+//! started. So a process is identified by name, ids, parent and children; a title is used if it is
+//! complete, and without one the connection can be of any user.
 
-use super::processes::ProcessInfo;
+use super::process_info::ProcessInfo;
 
-/// sshd's process of one connection, which is root's.
+/// Process of sshd for one connection, with user id 0.
 #[derive(Debug)]
 pub(super) struct Connection<'s> {
     pub(super) seen: &'s ProcessInfo,
-    /// The login name, where a whole title gives it.
+    /// Login name, if the title is complete and contains it.
     pub(super) user: Option<&'s str>,
     pub(super) stage: Stage,
 }
 
-/// How far the user of a connection has come.
+/// Progress of the login of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// The user has not shown who they are.
+    /// Before authentication.
     Unauthenticated,
-    /// Authentication is over, or nothing says that it is not.
+    /// Authentication is over, or no title shows that it is not.
     Authenticated,
 }
 
-/// What a title says after the name of the program.
+/// Meaning of a process title.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Title<'s> {
     /// The process that listens.
     Listener,
     /// A connection without a valid login name.
     Nobody,
-    /// The unprivileged process that talks to a user who has not shown who they are. With the login name once that is given.
+    /// The unprivileged process before authentication; with the login name once the client has sent
+    /// it.
     Network(Option<&'s str>),
     /// The process in which PAM asks for passwords.
     Asking(&'s str),
     /// `NAME [word]`: the monitor of a connection.
     Monitor(&'s str),
-    /// `NAME` or `NAME@TERMINAL`: the process that runs as the user, or a title that was cut.
+    /// `NAME` or `NAME@TERMINAL`: the process that runs as the user, or a truncated title.
     Session(&'s str),
-    /// No title of sshd's.
+    /// No title of sshd.
     Other,
 }
 
@@ -59,7 +64,7 @@ impl<'s> Title<'s> {
         let Some((program, rest)) = text.split_once(": ") else {
             return Self::Other;
         };
-        // Arguments can hold `: ` too.
+        // Arguments can contain `: ` too.
         if !program.starts_with("sshd") || program.contains(['/', ' ']) {
             return Self::Other;
         }
@@ -92,7 +97,8 @@ impl<'s> Title<'s> {
 impl<'s> Connection<'s> {
     /// Every connection among the processes of the running system.
     ///
-    /// `is_root` says of a login name whether its user id is 0: the process of root's own session is root's for as long as it lives.
+    /// `is_root` returns whether a login name has user id 0: the processes of a session of root
+    /// have that id until its end.
     pub(super) fn all(seen: &'s [ProcessInfo], is_root: impl Fn(&str) -> bool) -> Vec<Self> {
         let sshd: Vec<(&ProcessInfo, Title<'_>)> = seen
             .iter()
@@ -119,7 +125,7 @@ impl<'s> Connection<'s> {
             })
         };
         let found = sshd.iter().filter(|(seen, _)| {
-            // sshd of a container has its own accounts.
+            // sshd of a container has other accounts.
             seen.process.uid == 0 && seen.is_near && seen.process.root.as_os_str() == "/"
         });
         found
@@ -140,7 +146,7 @@ impl<'s> Connection<'s> {
                     Title::Monitor(user) => (Some(user), authenticated),
                     Title::Session(user) if is_root(user) => return None,
                     Title::Session(_) => (None, authenticated),
-                    // Before its first title, which it has before it asks who comes.
+                    // Before its first title, which it sets before it reads a login name.
                     Title::Other if seen.is_new_connection() => (None, Stage::Unauthenticated),
                     // There is no room for a title.
                     Title::Other if seen.name != "sshd" || is_roots(seen.parent) => {
@@ -153,7 +159,7 @@ impl<'s> Connection<'s> {
             .collect()
     }
 
-    /// Whether a child runs as a user whose id is none of `uids`: the connection is that user's.
+    /// Whether a child runs as a user whose id is not in `uids`: the connection is of that user.
     pub(super) fn serves_others(&self, seen: &[ProcessInfo], uids: &[u32]) -> bool {
         let pid = self.seen.process.pid;
         let mut children = seen.iter().filter(|child| child.parent == pid);
@@ -220,7 +226,7 @@ mod tests {
             (4, 2, 1001, "sshd: bob@pts/0"),
         ]);
         assert_eq!(found(&all), [(2, Some("bob"), Authenticated)]);
-        // Just forked: still root's, with the title of its parent.
+        // Just forked: still of root, with the title of its parent.
         let all = of(&[(2, 1, 0, "sshd: bob [priv]"), (4, 2, 0, "sshd: bob [priv]")]);
         assert_eq!(
             found(&all),
@@ -249,7 +255,7 @@ mod tests {
             ),
             seen(5, 1, 0, "sshd-session", "sshd-session: [rexeced]"),
             seen(6, 1, 0, "sshd-session", "sshd-session: bob [priv]"),
-            // The moment between the monitor's answer and the other's new title.
+            // Between the answer of the monitor and the new title of the other process.
             seen(7, 6, 99, "sshd-auth", "sshd-auth: [session-auth]"),
         ];
         assert_eq!(
@@ -267,7 +273,7 @@ mod tests {
             let all = [listener(), seen(2, 1, 0, "sshd-session", &title)];
             assert_eq!(found(&all), [(2, Some("bob"), Authenticated)], "{word}");
         }
-        // Its listener was started anew.
+        // Its listener was restarted.
         let orphan = [seen(
             2,
             0,
@@ -337,7 +343,7 @@ mod tests {
         };
         assert!(serves(seen(3, 2, 1000, "bash", "-bash")));
         assert!(!serves(seen(3, 2, 1001, "bash", "-bash")));
-        // Of root's, which may be a helper of a PAM module.
+        // Of root, and possibly a helper of a PAM module.
         assert!(!serves(seen(3, 2, 0, "sleep", "sleep\x003")));
         assert!(!serves(seen(3, 9, 1000, "bash", "-bash")));
     }

@@ -1,4 +1,4 @@
-//! Copying file content: once through, with the digest taken on the way where one is wanted.
+//! Copies of file content in one pass, with a digest on request.
 
 use std::fmt;
 use std::fs::File;
@@ -13,7 +13,8 @@ use sha2::{Digest as _, Sha256};
 use super::stat::Stat;
 use crate::error::{Error, Result};
 
-/// Large enough that system calls do not count, small enough for the processor's second-level cache.
+/// Buffer size in bytes: large enough that system calls do not count, small enough for the
+/// second-level cache of the processor.
 const CHUNK: usize = 128 * 1024;
 
 /// A SHA-256 digest, as sha256sum(1) prints it.
@@ -21,12 +22,12 @@ const CHUNK: usize = 128 * 1024;
 pub struct Digest([u8; 64]);
 
 impl Digest {
-    /// The digest of `bytes`.
+    /// Digest of `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
         Self::finish(Sha256::new().chain_update(bytes))
     }
 
-    /// The digest that `text` writes out; `None` where it is none.
+    /// Digest with the hexadecimal digits `text`; `None` if `text` is no digest.
     pub fn parse(text: &str) -> Option<Self> {
         let digits: [u8; 64] = text.as_bytes().try_into().ok()?;
         let is_digit = |byte: &u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(byte);
@@ -45,7 +46,7 @@ impl Digest {
 
     /// 64 hexadecimal digits.
     pub fn as_str(&self) -> &str {
-        // Only digits are ever put in.
+        // Only ASCII digits are ever written here.
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 }
@@ -84,7 +85,8 @@ impl<'de> serde::Deserialize<'de> for Digest {
     }
 }
 
-/// Copies and digests files one after another, with one buffer for all: a new one for each would be mapped and unmapped each time.
+/// Copies and digests files one after another with one buffer: a buffer for each file would be
+/// mapped and unmapped each time.
 #[derive(Debug)]
 pub struct Copier {
     buffer: Vec<u8>,
@@ -99,7 +101,11 @@ impl Default for Copier {
 }
 
 impl Copier {
-    /// Copies all of `source` to `target`, by the kernel where it can. A source that changes meanwhile is an error.
+    /// Copies all of `source` to `target`, by copy_file_range(2) if possible.
+    ///
+    /// # Errors
+    /// `Failed` if a system call fails, or if the source changes during the copy. The target then
+    /// has any content.
     pub fn copy(
         &mut self,
         source: &mut File,
@@ -112,7 +118,10 @@ impl Copier {
         check_source_unchanged(source, from, &before)
     }
 
-    /// As [`Copier::copy`], and gives the digest of what was copied.
+    /// As [`Copier::copy`], and returns the digest of the content.
+    ///
+    /// # Errors
+    /// As [`Copier::copy`].
     pub fn copy_and_digest(
         &mut self,
         source: &mut File,
@@ -132,7 +141,10 @@ impl Copier {
         Ok(Digest::finish(hash))
     }
 
-    /// The digest of all of `file`.
+    /// Digest of all of `file`.
+    ///
+    /// # Errors
+    /// `Failed` if it cannot be read.
     pub fn digest(&mut self, file: &mut File, path: &Path) -> Result<Digest> {
         let mut hash = Sha256::new();
         self.copy_read_write(file, path, |chunk| {
@@ -159,8 +171,8 @@ impl Copier {
         }
     }
 
-    /// copy_file_range(2), which shares blocks where the file system can, and plain reads and writes where it is not to be had. That a file is
-    /// longer than it was shows in its facts afterwards.
+    /// copy_file_range(2), which shares blocks if the file system can, and plain reads and writes
+    /// if it is not supported. A file that grows is noticed by its stat afterwards.
     fn copy_content(
         &mut self,
         source: &mut File,
@@ -179,7 +191,7 @@ impl Copier {
                 None,
                 rest.min(1 << 30),
             ) {
-                // A file system that knows no copy_file_range can say so by copying nothing.
+                // A file system without copy_file_range can return 0.
                 Ok(0) if copied == 0 => break,
                 Ok(0) => return Ok(()),
                 Ok(count) => copied += count as u64,
@@ -202,12 +214,15 @@ impl Copier {
     }
 }
 
-/// The digest of all of `file`.
+/// Digest of all of `file`.
+///
+/// # Errors
+/// `Failed` if it cannot be read.
 pub fn digest(file: &mut File, path: &Path) -> Result<Digest> {
     Copier::default().digest(file, path)
 }
 
-/// Whether a source is as long and as old as it was before it was copied.
+/// Checks that a source has the size and times that it had before the copy.
 fn check_source_unchanged(source: &File, from: &Path, before: &Stat) -> Result<()> {
     let after = facts(source, from)?;
     if (before.size, before.mtime) == (after.size, after.mtime) {

@@ -1,7 +1,14 @@
-//! Writing below one directory that is held open: every path is relative to it and can neither leave it nor pass a link.
+//! Writes below one open directory: every path is relative to it and can neither leave it nor pass
+//! a symbolic link.
 //!
-//! All walks use openat2(2) with `RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS`, so that a user who owns a directory on the way
-//! can make a call fail, but can never make it act elsewhere (CVE-2018-15664 is what happens otherwise).
+//! All walks use openat2(2) with `RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS`,
+//! so that a user who owns a directory of the path can make a call fail, but never make it act
+//! elsewhere (CVE-2018-15664 is the attack).
+//!
+//! # Errors
+//! Every function here returns `ErrorKind::Failed`, exit status 4, with the failed system call, the
+//! path and the text of errno. A function that makes one change has not made it then, unless its
+//! documentation states otherwise.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -16,34 +23,13 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use super::stat::{FileKind, Stat};
+use super::stat::{FileKind, Ownership, Stat};
 use super::view::{HostView, names};
 use crate::error::{Error, Result};
-
-/// Who owns a new inode, and its permission bits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-pub struct Ownership {
-    /// Owner.
-    pub uid: u32,
-    /// Group.
-    pub gid: u32,
-    /// Permission bits.
-    pub mode: u32,
-}
-
-impl Ownership {
-    /// root's, with `mode`.
-    pub fn root(mode: u32) -> Self {
-        Self {
-            uid: 0,
-            gid: 0,
-            mode,
-        }
-    }
-}
+use crate::layout::NEW_SUFFIX;
 
 impl HostView {
-    /// Opens a directory for the writing side of a host.
+    /// Opens a directory to write below it.
     pub(super) fn open_dir(&self, path: &Path) -> Result<Dir> {
         let handle = self.open2(
             path,
@@ -54,21 +40,30 @@ impl HostView {
     }
 }
 
-/// A directory held open, below which things are written.
+/// Whether a replaced file is on disk when the call returns.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Durability {
+    /// Content and name are synced.
+    Synced,
+    /// Nothing is synced.
+    Unsynced,
+}
+
+/// An open directory, below which files are written.
 #[derive(Debug)]
 pub struct Dir {
     handle: OwnedFd,
-    /// As the running system named it when it was opened; for messages only.
+    /// Path on the running system at the time of opening; for messages only.
     path: PathBuf,
 }
 
 impl Dir {
-    /// Takes an open directory; `path` is what messages call it.
+    /// Wraps an open directory; messages call it `path`.
     pub(super) fn from_handle(handle: OwnedFd, path: PathBuf) -> Self {
         Self { handle, path }
     }
 
-    /// Opens for reading a directory that is held open by `O_PATH`; `path` is what messages call it.
+    /// Opens for reading a directory that is open by `O_PATH`; messages call it `path`.
     pub(super) fn reopen(handle: impl AsFd, path: PathBuf) -> Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         match openat(handle, ".", flags, Mode::empty()) {
@@ -77,12 +72,12 @@ impl Dir {
         }
     }
 
-    /// The descriptor.
+    /// Descriptor of the directory.
     pub fn as_fd(&self) -> BorrowedFd<'_> {
         self.handle.as_fd()
     }
 
-    /// What messages call `path` below this directory.
+    /// Path in messages of `path` below this directory.
     pub fn display_path(&self, path: &Path) -> PathBuf {
         if path == Path::new(".") {
             self.path.clone()
@@ -91,11 +86,11 @@ impl Dir {
         }
     }
 
-    pub(super) fn error(&self, deed: &str, path: &Path, errno: Errno) -> Error {
-        let error = Error::io(deed, &self.display_path(path), &errno.into());
+    pub(super) fn error(&self, action: &str, path: &Path, errno: Errno) -> Error {
+        let error = Error::io(action, &self.display_path(path), &errno.into());
         match errno {
-            Errno::XDEV => error.hint("a mount lies there: unmount it first"),
-            Errno::LOOP => error.hint("a symbolic link lies on the way where a directory should be"),
+            Errno::XDEV => error.hint("it is a mount point: unmount it first"),
+            Errno::LOOP => error.hint("a component is a symbolic link and not a directory"),
             Errno::PERM => error.hint("an immutable flag (lsattr), a read-only mount or a missing capability can be the cause"),
             _ => error,
         }
@@ -124,6 +119,9 @@ impl Dir {
     }
 
     /// Opens the directory at `path` below this one.
+    ///
+    /// # Errors
+    /// `Failed` if there is none, or a component is a link.
     pub fn open_dir(&self, path: &Path) -> Result<Self> {
         let handle = self
             .open2(
@@ -138,7 +136,10 @@ impl Dir {
         })
     }
 
-    /// As [`Dir::open_dir`], with `None` where there is nothing.
+    /// As [`Dir::open_dir`]; `None` if nothing exists at `path`.
+    ///
+    /// # Errors
+    /// As [`Dir::open_dir`].
     pub fn try_open_dir(&self, path: &Path) -> Result<Option<Self>> {
         match self.open2(
             path,
@@ -154,7 +155,7 @@ impl Dir {
         }
     }
 
-    /// The open parent of `path` and its last component.
+    /// Open parent of `path`, `None` for this directory itself, and last component of `path`.
     fn parent<'p>(&self, path: &'p Path) -> Result<(Option<Self>, &'p OsStr)> {
         let name = path
             .file_name()
@@ -165,13 +166,17 @@ impl Dir {
         }
     }
 
-    /// The facts of `path` itself; `None` where there is nothing.
+    /// Stat of `path`; a link is not followed. `None` if nothing exists there.
+    ///
+    /// # Errors
+    /// `Failed`, for example if a component is a link.
     pub fn lstat(&self, path: &Path) -> Result<Option<Stat>> {
         match self.open2(path, OFlags::PATH | OFlags::NOFOLLOW, ResolveFlags::empty()) {
             Ok(handle) => fstat(&handle)
                 .map(|raw| Some(raw.into()))
                 .map_err(|errno| self.error("stat", path, errno)),
-            // With RESOLVE_NO_SYMLINKS a final link is refused even under O_NOFOLLOW, so its directory is asked.
+            // With RESOLVE_NO_SYMLINKS a final link is refused even with O_NOFOLLOW, so it is read
+            // through its directory.
             Err(Errno::LOOP) => {
                 let (parent, name) = self.parent(path)?;
                 match statat(
@@ -189,7 +194,11 @@ impl Dir {
         }
     }
 
-    /// The facts of each name in this directory, sorted by name.
+    /// Names in this directory with their stat, sorted by name. A name that disappears between the
+    /// calls is left out.
+    ///
+    /// # Errors
+    /// `Failed` if the directory cannot be read.
     pub fn entries(&self) -> Result<Vec<(OsString, Stat)>> {
         let mut entries = Vec::new();
         for name in self.names()? {
@@ -202,12 +211,18 @@ impl Dir {
         Ok(entries)
     }
 
-    /// The names in this directory.
+    /// Names in this directory, sorted.
+    ///
+    /// # Errors
+    /// `Failed` if the directory cannot be read.
     pub fn names(&self) -> Result<Vec<OsString>> {
         names(&self.handle).map_err(|errno| self.error("list", Path::new("."), errno))
     }
 
-    /// The text of the symbolic link at `path`.
+    /// Text of the symbolic link at `path`.
+    ///
+    /// # Errors
+    /// `Failed` if there is no link.
     pub fn read_link(&self, path: &Path) -> Result<PathBuf> {
         use std::os::unix::ffi::OsStringExt;
         let (parent, name) = self.parent(path)?;
@@ -216,7 +231,10 @@ impl Dir {
         Ok(PathBuf::from(OsString::from_vec(text.into_bytes())))
     }
 
-    /// Opens the regular file at `path` for reading, without blocking on anything else.
+    /// Opens the regular file at `path` for reading, without blocking on other file types.
+    ///
+    /// # Errors
+    /// `Failed` if there is no regular file.
     pub fn open_file(&self, path: &Path) -> Result<File> {
         let handle = self
             .open2(
@@ -236,30 +254,38 @@ impl Dir {
         Ok(File::from(handle))
     }
 
-    /// Makes a directory that does not exist yet, and opens it.
+    /// Creates a directory and opens it.
+    ///
+    /// # Errors
+    /// `Failed` if the name exists, or if owner and mode cannot be set; there is no new directory
+    /// then.
     pub fn create_dir(&self, path: &Path, owner: Ownership) -> Result<Self> {
         let (parent, name) = self.parent(path)?;
         let parent = parent.as_ref().unwrap_or(self);
         mkdirat(&parent.handle, name, Mode::from_raw_mode(0o700))
-            .map_err(|errno| self.error("make the directory", path, errno))?;
+            .map_err(|errno| self.error("create the directory", path, errno))?;
         let made = parent
             .open_dir(Path::new(name))
             .and_then(|made| made.set_owner(owner).map(|()| made));
         if made.is_err() {
-            // A directory of the wrong owner is worse than none; the first error is the one to tell.
+            // A directory with a wrong owner is worse than none; the first error is returned.
             let _ = unlinkat(&parent.handle, name, AtFlags::REMOVEDIR);
         }
         made
     }
 
-    /// Opens the directory at `path`, and makes it first where it is missing. Says whether it was made.
+    /// Opens the directory at `path`, and creates it first if it does not exist; `true` if it was
+    /// created.
+    ///
+    /// # Errors
+    /// As [`Dir::create_dir`]; the parent has to exist.
     pub fn ensure_dir(&self, path: &Path, owner: Ownership) -> Result<(Self, bool)> {
         if let Some(found) = self.try_open_dir(path)? {
             return Ok((found, false));
         }
         match self.create_dir(path, owner) {
             Ok(made) => Ok((made, true)),
-            // Another process can have made it in between.
+            // Another process can have created it in between.
             Err(error) => self
                 .try_open_dir(path)?
                 .map(|found| (found, false))
@@ -267,13 +293,19 @@ impl Dir {
         }
     }
 
-    /// Sets owner, then mode: the other order would let the old owner in between act with the new mode.
+    /// Sets owner, then mode: in the other order the old owner could use the new mode in between.
+    ///
+    /// # Errors
+    /// `Failed`; the owner may be set and the mode not.
     pub fn set_owner(&self, owner: Ownership) -> Result<()> {
         set_ownership(&self.handle, owner)
             .map_err(|errno| self.error("set owner and mode of", Path::new("."), errno))
     }
 
-    /// Makes a new regular file; fails where the name is taken. The file is root's and 0600 until [`Dir::finish_file`].
+    /// Creates a regular file, owned by root with mode 0600 until [`Dir::finish_file`].
+    ///
+    /// # Errors
+    /// `Failed` if the name exists.
     pub fn create_file(&self, path: &Path) -> Result<File> {
         let (parent, name) = self.parent(path)?;
         let flags =
@@ -288,7 +320,11 @@ impl Dir {
         .map_err(|errno| self.error("create", path, errno))
     }
 
-    /// Gives a file made by [`Dir::create_file`] its owner, mode and, where given, time of last change. Gives back its facts.
+    /// Sets owner, mode and, if given, mtime (seconds, nanoseconds) of a file of
+    /// [`Dir::create_file`]. Returns its stat.
+    ///
+    /// # Errors
+    /// `Failed`; the file keeps what was set before.
     pub fn finish_file(
         &self,
         path: &Path,
@@ -317,14 +353,20 @@ impl Dir {
             .map_err(|errno| self.error("stat", path, errno))
     }
 
-    /// Makes a symbolic link; fails where the name is taken.
+    /// Creates a symbolic link.
+    ///
+    /// # Errors
+    /// `Failed` if the name exists.
     pub fn create_symlink(&self, path: &Path, target: &Path) -> Result<()> {
         let (parent, name) = self.parent(path)?;
         symlinkat(target, parent.as_ref().unwrap_or(self).as_fd(), name)
-            .map_err(|errno| self.error("make the link", path, errno))
+            .map_err(|errno| self.error("create the link", path, errno))
     }
 
-    /// Makes a character device; fails where the name is taken.
+    /// Creates a character device.
+    ///
+    /// # Errors
+    /// `Failed` if the name exists, or if the mode cannot be set.
     pub fn create_device(
         &self,
         path: &Path,
@@ -341,14 +383,18 @@ impl Dir {
             Mode::from_raw_mode(0o600),
             rustix::fs::makedev(major, minor),
         )
-        .map_err(|errno| self.error("make the device", path, errno))?;
-        // The directory is private to root until the swap: nobody can have put anything else under this name.
+        .map_err(|errno| self.error("create the device", path, errno))?;
+        // The directory is private to root until the exchange: no other user can have put anything
+        // under this name.
         let mode = Mode::from_raw_mode(owner.mode);
         rustix::fs::chmodat(&parent.handle, name, mode, AtFlags::empty())
             .map_err(|errno| self.error("set the mode of", path, errno))
     }
 
-    /// Makes `path` here another name of the file `from` below `source`; fails where the name is taken.
+    /// Creates `path` as another name of the file `from` below `source`.
+    ///
+    /// # Errors
+    /// `Failed` if the name exists, or if the file system cannot.
     pub fn create_hard_link(&self, path: &Path, source: &Self, from: &Path) -> Result<()> {
         let (source_parent, source_name) = source.parent(from)?;
         let (parent, name) = self.parent(path)?;
@@ -363,8 +409,36 @@ impl Dir {
         .map_err(|errno| self.error("link", path, errno))
     }
 
-    /// Replaces the file at `path` by one with this content, or makes it: nobody ever sees half of it, and a crash leaves the old or the new.
+    /// Replaces the file at `path` by one with this content, or creates it. A reader sees the old
+    /// or the new file, never a part, and so does the next boot after a crash.
+    ///
+    /// # Errors
+    /// `Failed`; the old file is as it was, unless only the last sync of the directory failed.
     pub fn replace_file(&self, path: &Path, content: &[u8], owner: Ownership) -> Result<()> {
+        self.replace(path, content, owner, Durability::Synced)
+    }
+
+    /// As [`Dir::replace_file`], for a file that can be generated again: nothing waits for the
+    /// disk, and after a crash the file can have any content.
+    ///
+    /// # Errors
+    /// As [`Dir::replace_file`].
+    pub fn replace_file_unsynced(
+        &self,
+        path: &Path,
+        content: &[u8],
+        owner: Ownership,
+    ) -> Result<()> {
+        self.replace(path, content, owner, Durability::Unsynced)
+    }
+
+    fn replace(
+        &self,
+        path: &Path,
+        content: &[u8],
+        owner: Ownership,
+        durability: Durability,
+    ) -> Result<()> {
         let (parent, name) = self.parent(path)?;
         let parent = parent.as_ref().unwrap_or(self);
         let temporary = replacement(name);
@@ -374,34 +448,36 @@ impl Dir {
             file.write_all(content)
                 .map_err(|error| Error::io("write", &parent.display_path(temporary), &error))?;
             parent.finish_file(temporary, &file, owner, None)?;
-            fsync(&file).map_err(|errno| parent.error("sync", temporary, errno))?;
+            if durability == Durability::Synced {
+                fsync(&file).map_err(|errno| parent.error("sync", temporary, errno))?;
+            }
             parent.rename(temporary, parent, Path::new(name), RenameFlags::empty())?;
-            parent.sync()
+            match durability {
+                Durability::Synced => parent.sync(),
+                Durability::Unsynced => Ok(()),
+            }
         });
         if written.is_err() {
-            // The write's own error is the one to tell; a name that starts with a dot matches no Include.
+            // The first error is returned; a name that starts with a dot matches no Include.
             let _ = parent.remove_file_if_exists(temporary);
         }
         written
     }
 
-    /// As [`Dir::replace_file`], for what may be lost: nobody ever sees half of it, and a crash leaves anything.
-    pub fn cache_file(&self, name: &Path, content: &[u8]) -> Result<()> {
-        let temporary = replacement(name.as_os_str());
-        let temporary = Path::new(&temporary);
-        self.remove_file_if_exists(temporary)?;
-        let mut file = self.create_file(temporary)?;
-        file.write_all(content)
-            .map_err(|error| Error::io("write", &self.display_path(temporary), &error))?;
-        self.rename(temporary, self, name, RenameFlags::empty())
-    }
-
-    /// Removes what a [`Dir::replace_file`] that was cut short left beside the file `name` of this directory.
+    /// Deletes the temporary file that an interrupted [`Dir::replace_file`] left beside `name` of
+    /// this directory.
+    ///
+    /// # Errors
+    /// `Failed` if it cannot be deleted.
     pub fn drop_replacement(&self, name: &Path) -> Result<()> {
         self.remove_file_if_exists(Path::new(&replacement(name.as_os_str())))
     }
 
-    /// The latest time at which anything in the directory at `path` was made or changed, the names in it included. For what is root's own.
+    /// Latest time (seconds, nanoseconds) of creation or change of anything below the directory at
+    /// `path`, names included. Only for directories that no other user than root can change.
+    ///
+    /// # Errors
+    /// `Failed` if a directory cannot be read.
     pub fn newest(&self, path: &Path) -> Result<(i64, u32)> {
         let mut newest = (i64::MIN, 0);
         self.any_time(path, |time| {
@@ -411,7 +487,11 @@ impl Dir {
         Ok(newest)
     }
 
-    /// Whether anything in the directory at `path` was made or changed after `time`. Goes into nothing that was.
+    /// Whether anything below the directory at `path` was created or changed after `time`. Stops at
+    /// the first that was.
+    ///
+    /// # Errors
+    /// `Failed` if a directory cannot be read.
     pub fn has_newer(&self, path: &Path, time: (i64, u32)) -> Result<bool> {
         self.any_time(path, |found| found > time)
     }
@@ -435,23 +515,29 @@ impl Dir {
         Ok(false)
     }
 
-    /// Renames `from` here to `to` below `target`, with renameat2(2)'s flags.
+    /// Renames `from` to `to` below `target`, with the flags of renameat2(2).
+    ///
+    /// # Errors
+    /// `Failed`; both names are as they were.
     pub fn rename(&self, from: &Path, target: &Self, to: &Path, flags: RenameFlags) -> Result<()> {
         let (from_parent, from_name) = self.parent(from)?;
         let (to_parent, to_name) = target.parent(to)?;
         let from_fd = from_parent.as_ref().unwrap_or(self).as_fd();
         let to_fd = to_parent.as_ref().unwrap_or(target).as_fd();
         renameat_with(from_fd, from_name, to_fd, to_name, flags).map_err(|errno| {
-            let deed = if flags.contains(RenameFlags::EXCHANGE) {
+            let action = if flags.contains(RenameFlags::EXCHANGE) {
                 "exchange"
             } else {
                 "rename"
             };
-            target.error(deed, to, errno)
+            target.error(action, to, errno)
         })
     }
 
-    /// Removes the file, link or device at `path`.
+    /// Deletes the file, link or device at `path`.
+    ///
+    /// # Errors
+    /// `Failed` if there is none.
     pub fn remove_file(&self, path: &Path) -> Result<()> {
         let (parent, name) = self.parent(path)?;
         unlinkat(
@@ -462,7 +548,10 @@ impl Dir {
         .map_err(|errno| self.error("remove", path, errno))
     }
 
-    /// As [`Dir::remove_file`]; nothing there is no error.
+    /// As [`Dir::remove_file`]; a name that does not exist is no error.
+    ///
+    /// # Errors
+    /// `Failed` if it cannot be deleted.
     pub fn remove_file_if_exists(&self, path: &Path) -> Result<()> {
         if self.lstat(path)?.is_some() {
             self.remove_file(path)
@@ -471,7 +560,10 @@ impl Dir {
         }
     }
 
-    /// Removes the empty directory at `path`.
+    /// Deletes the empty directory at `path`.
+    ///
+    /// # Errors
+    /// `Failed` if it is not empty or does not exist.
     pub fn remove_dir(&self, path: &Path) -> Result<()> {
         let (parent, name) = self.parent(path)?;
         unlinkat(
@@ -482,22 +574,29 @@ impl Dir {
         .map_err(|errno| self.error("remove the directory", path, errno))
     }
 
-    /// Makes the names in this directory durable.
+    /// Syncs the names in this directory to disk.
+    ///
+    /// # Errors
+    /// `Failed` if fsync(2) fails.
     pub fn sync(&self) -> Result<()> {
         fsync(&self.handle).map_err(|errno| self.error("sync", Path::new("."), errno))
     }
 
-    /// Makes everything on this directory's file system durable.
+    /// Syncs the file system of this directory to disk.
+    ///
+    /// # Errors
+    /// `Failed` if syncfs(2) fails.
     pub fn sync_file_system(&self) -> Result<()> {
         rustix::fs::syncfs(&self.handle).map_err(|errno| self.error("sync", Path::new("."), errno))
     }
 }
 
-/// Where a file's replacement is written before it takes its place: in sshd's directory of drop-ins, no Include matches it.
+/// Name of the file that replaces another: in the directory of drop-ins of sshd, no Include matches
+/// it.
 fn replacement(name: &OsStr) -> OsString {
     let mut temporary = OsString::from(".");
     temporary.push(name);
-    temporary.push(".jailctl-new");
+    temporary.push(NEW_SUFFIX);
     temporary
 }
 

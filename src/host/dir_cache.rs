@@ -1,15 +1,20 @@
-//! The directory that was asked for last.
+//! Cache of the directory that was opened last.
 
-use super::Dir;
+use super::dir::Dir;
 use crate::error::Result;
 use crate::names::JailPath;
 
-/// A directory below an open one, kept open: paths come sorted, so that most lie in the same as the one before.
+/// A directory below an open one, kept open: sorted paths mostly have the same directory as the
+/// path before.
 #[derive(Debug, Default)]
 pub struct ParentDirCache(Option<(JailPath, Dir)>);
 
 impl ParentDirCache {
-    /// The open directory that holds `path` below `root`, which is the same each time.
+    /// Opens the directory that contains `path` below `root`, which has to be the same in each
+    /// call.
+    ///
+    /// # Errors
+    /// As [`Dir::open_dir`].
     pub fn parent_of(&mut self, root: &Dir, path: &JailPath) -> Result<&Dir> {
         let (up, _) = path.as_str().rsplit_once('/').unwrap_or_default();
         let up = if up.is_empty() { "/" } else { up };

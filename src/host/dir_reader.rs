@@ -1,7 +1,7 @@
-//! A directory of a host, open for looking at its entries one by one. Has no method that writes.
+//! An open directory of a host, for reads of many of its entries. Has no method that writes.
 //!
-//! Where much of one directory is looked at, this costs one system call for an entry and no walk of the path. Names are single components and
-//! links are never followed, so that nothing outside the directory is reached.
+//! A read costs one system call and no walk of the path. Names are single components and links are
+//! never followed, so that nothing outside of the directory is reached.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -23,39 +23,45 @@ use crate::error::Result;
 #[derive(Debug)]
 pub struct DirReader {
     handle: OwnedFd,
-    /// Where looks are kept in mind, and by which path.
-    looks: Option<(Arc<AccessLog>, PathBuf)>,
+    /// Log of accesses, if they are recorded, and the path of this directory.
+    access_log: Option<(Arc<AccessLog>, PathBuf)>,
 }
 
 impl HostView {
-    /// Opens the directory at `path`, a path free of links.
+    /// Opens the directory at `path`, a path without links.
+    ///
+    /// # Errors
+    /// `Failed` if there is none, or a component is a link.
     pub fn open_dir_reader(&self, path: &Path) -> Result<DirReader> {
         let flags = OFlags::PATH | OFlags::DIRECTORY;
         let handle = self.open2(path, flags, ResolveFlags::NO_SYMLINKS)?;
-        let looks = self.looks.clone();
+        let log = self.access_log.clone();
         Ok(DirReader {
             handle,
-            looks: looks.map(|looks| (looks, path.to_owned())),
+            access_log: log.map(|log| (log, path.to_owned())),
         })
     }
 }
 
 impl DirReader {
-    /// The facts of an entry; `None` where there is none.
+    /// Stat of an entry, a link not followed; `None` if it does not exist.
+    ///
+    /// # Errors
+    /// The error of fstatat(2); the access log is invalid then.
     pub fn lstat(&self, name: &OsStr) -> io::Result<Option<Stat>> {
         let stat: Option<Stat> =
             match statat(&self.handle, single(name)?, AtFlags::SYMLINK_NOFOLLOW) {
                 Ok(stat) => Some(stat.into()),
                 Err(Errno::NOENT | Errno::NOTDIR) => None,
                 Err(errno) => {
-                    if let Some((looks, _)) = &self.looks {
-                        looks.invalidate();
+                    if let Some((log, _)) = &self.access_log {
+                        log.invalidate();
                     }
                     return Err(errno.into());
                 }
             };
-        if let Some((looks, path)) = &self.looks {
-            looks.record(
+        if let Some((log, path)) = &self.access_log {
+            log.record(
                 &path.join(name),
                 FollowMode::NoSymlinks,
                 false,
@@ -65,14 +71,21 @@ impl DirReader {
         Ok(stat)
     }
 
-    /// The text of a symbolic link.
+    /// Text of a symbolic link.
+    ///
+    /// # Errors
+    /// The error of readlinkat(2).
     pub fn read_link(&self, name: &OsStr) -> io::Result<PathBuf> {
         let text = readlinkat(&self.handle, single(name)?, Vec::with_capacity(256))?;
         Ok(PathBuf::from(OsString::from_vec(text.into_bytes())))
     }
 
-    /// Opens what [`DirReader::lstat`] has shown to be a regular file, for reading at offsets. If something else has taken its place, nothing is
-    /// followed or waited for: a link and a socket are refused here, a directory and a pipe when they are read.
+    /// Opens a regular file, as [`DirReader::lstat`] has found it, for reads at offsets. If it was
+    /// replaced since, nothing is followed or waited for: a link and a socket are refused here, a
+    /// directory and a pipe when they are read.
+    ///
+    /// # Errors
+    /// The error of openat(2).
     pub fn open(&self, name: &OsStr) -> io::Result<File> {
         let flags =
             OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;

@@ -1,11 +1,14 @@
-//! Patterns of glob(7), of `*`, `?`, `[…]` and backslashes, as files of the host's that include others have them.
+//! Patterns of glob(7), with `*`, `?`, `[...]` and backslashes, as includes of configuration files
+//! of the host have them.
 
-/// Whether a pattern names an entry of a directory. One that begins with a dot is named by a dot alone. Takes no more than the product of their lengths.
+/// Whether a pattern matches a name of a directory. A leading dot is matched by a dot only. Time is
+/// at most the product of both lengths.
 pub fn matches(pattern: &[u8], name: &[u8]) -> bool {
     if name.starts_with(b".") && !pattern.starts_with(b".") {
         return false;
     }
-    // Where the last star stood, and how much of the name it has taken: the only place to go back to.
+    // The last star in the pattern, and how much of the name it has matched: the only state to
+    // return to.
     let (mut at, mut seen) = (0, 0);
     let mut star: Option<(usize, usize)> = None;
     while seen < name.len() {
@@ -40,7 +43,8 @@ pub fn matches(pattern: &[u8], name: &[u8]) -> bool {
     pattern[at..].iter().all(|byte| *byte == b'*')
 }
 
-/// Whether the bracket expression at the start of `pattern` holds `byte`, and its length; `None` where it has no end, and is plain text.
+/// Whether the bracket expression at the start of `pattern` matches `byte`, and its length; `None`
+/// if it has no end and so is plain text.
 fn set(pattern: &[u8], byte: u8) -> Option<(bool, usize)> {
     let negated = matches!(pattern.get(1), Some(b'!' | b'^'));
     let start = if negated { 2 } else { 1 };

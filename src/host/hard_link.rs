@@ -1,29 +1,35 @@
-//! What is done with files that have names in several trees: one system call each, in a directory that is open.
+//! Hard links and security labels of files in an open directory: one system call each.
 
 use std::fs::File;
-use std::io::Write;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, RenameFlags, XattrFlags, fgetxattr, fsetxattr, fstat, linkat, statat};
+use rustix::fs::{AtFlags, XattrFlags, fgetxattr, fsetxattr, fstat, linkat, statat};
 use rustix::io::Errno;
 
-use super::{Dir, Ownership, Stat};
-use crate::error::{Error, Result};
+use super::dir::Dir;
+use super::stat::Stat;
+use crate::error::Result;
 
-/// Where a security module keeps what it calls a file.
+/// Extended attribute of the label of SELinux.
 const LABEL: &str = "security.selinux";
-/// A label above this size is not one.
+/// Largest label that is read, in bytes.
 const LABEL_LIMIT: usize = 4096;
 
 impl Dir {
-    /// The facts of this directory.
+    /// Stat of this directory.
+    ///
+    /// # Errors
+    /// `Failed` if fstat(2) fails.
     pub fn stat(&self) -> Result<Stat> {
         fstat(self.as_fd())
             .map(Stat::from)
             .map_err(|errno| self.error("stat", Path::new("."), errno))
     }
 
-    /// The facts of `name` in this directory itself; `None` where there is nothing.
+    /// Stat of `name` in this directory, a link not followed; `None` if it does not exist.
+    ///
+    /// # Errors
+    /// `Failed` if fstatat(2) fails.
     pub fn stat_entry(&self, name: &str) -> Result<Option<Stat>> {
         match statat(self.as_fd(), name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(raw) => Ok(Some(raw.into())),
@@ -32,7 +38,11 @@ impl Dir {
         }
     }
 
-    /// Makes `name` here another name of the file `from` in `source`, if the file system can: not past its limit of names, and not across mounts.
+    /// Creates `name` as another name of the file `from` in `source`; `false` if the file system
+    /// cannot: at its limit of names, across mounts, or without hard links.
+    ///
+    /// # Errors
+    /// `Failed` for any other error; there is no new name.
     pub fn hard_link_if_supported(&self, name: &Path, source: &Self, from: &str) -> Result<bool> {
         match linkat(source.as_fd(), from, self.as_fd(), name, AtFlags::empty()) {
             Ok(()) => Ok(true),
@@ -41,7 +51,10 @@ impl Dir {
         }
     }
 
-    /// The security label of this directory, where it has one.
+    /// Security label of this directory, if it has one.
+    ///
+    /// # Errors
+    /// `Failed` if it cannot be read.
     pub fn security_label(&self) -> Result<Option<Vec<u8>>> {
         let mut label = vec![0; LABEL_LIMIT];
         match fgetxattr(self.as_fd(), LABEL, label.as_mut_slice()) {
@@ -54,26 +67,12 @@ impl Dir {
         }
     }
 
-    /// Gives the open file `name` of this directory a security label.
+    /// Sets the security label of the open file `name` of this directory.
+    ///
+    /// # Errors
+    /// `Failed`; the label is as it was.
     pub fn set_security_label(&self, name: &Path, file: &File, label: &[u8]) -> Result<()> {
         fsetxattr(file, LABEL, label, XattrFlags::empty())
             .map_err(|errno| self.error("set the label of", name, errno))
-    }
-
-    /// As [`Dir::replace_file`] of a file that can be made anew when a crash has taken it: nobody waits for the disk.
-    pub fn replace_file_unsynced(
-        &self,
-        name: &str,
-        content: &[u8],
-        owner: Ownership,
-    ) -> Result<()> {
-        let temporary = format!("{name}.new");
-        let temporary = Path::new(&temporary);
-        self.remove_file_if_exists(temporary)?;
-        let mut file = self.create_file(temporary)?;
-        file.write_all(content)
-            .map_err(|error| Error::io("write", &self.display_path(temporary), &error))?;
-        self.finish_file(temporary, &file, owner, None)?;
-        self.rename(temporary, self, Path::new(name), RenameFlags::empty())
     }
 }

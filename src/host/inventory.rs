@@ -1,4 +1,4 @@
-//! What a jail's root holds, read without passing a link or a mount of another file system.
+//! Contents of the root of a jail, read without passing a link or a mount of another file system.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -8,24 +8,32 @@ use rustix::fs::{OFlags, ResolveFlags};
 
 use super::access_log::{AccessLog, FollowMode};
 use super::copy::digest;
-use super::{Copier, Digest, Dir, FileKind, HostView, ParentDirCache, Stat, parallel_for_each};
+use super::copy::{Copier, Digest};
+use super::dir::Dir;
+use super::dir_cache::ParentDirCache;
+use super::parallel::parallel_for_each;
+use super::stat::{FileKind, Stat};
+use super::view::HostView;
 use crate::error::Result;
 use crate::names::JailPath;
 
-/// An open jail root and the facts of what was looked at in it.
+/// An open root of a jail, with the stat of each path that was read.
 #[derive(Debug)]
 pub struct Inventory {
     root: Dir,
     found: BTreeMap<JailPath, Stat>,
-    /// Names that no spec could give, with the directory that holds them.
+    /// Names that no spec can contain, with their directory.
     strange: Vec<PathBuf>,
-    /// Where looks are kept in mind, and the root as the host names it.
-    looks: Option<(Arc<AccessLog>, PathBuf)>,
+    /// Log of accesses, if they are recorded, and the root as a path of the host.
+    access_log: Option<(Arc<AccessLog>, PathBuf)>,
 }
 
 impl HostView {
-    /// Looks at the directory `root`: all of it below the top-level names `whole`, and at each of `paths`. `None` where there is no such
-    /// directory.
+    /// Reads the directory `root`: everything below the top-level names `whole`, and each of
+    /// `paths`. `None` if there is no such directory.
+    ///
+    /// # Errors
+    /// `Failed` if a directory cannot be read.
     pub fn inventory<'p>(
         &self,
         root: &Path,
@@ -44,7 +52,7 @@ impl HostView {
             root: Dir::from_handle(handle, self.display_path(root)),
             found: BTreeMap::new(),
             strange: Vec::new(),
-            looks: self.looks.clone().map(|looks| (looks, root.to_owned())),
+            access_log: self.access_log.clone().map(|log| (log, root.to_owned())),
         };
         for top in whole {
             if let Ok(path) = JailPath::root().join(top) {
@@ -72,8 +80,8 @@ impl Inventory {
     }
 
     fn saw(&self, path: &JailPath, listed: bool, stat: Option<&Stat>) {
-        if let Some((looks, root)) = &self.looks {
-            looks.record(
+        if let Some((log, root)) = &self.access_log {
+            log.record(
                 &root.join(path.relative()),
                 FollowMode::NoSymlinks,
                 listed,
@@ -107,27 +115,33 @@ impl Inventory {
         Ok(())
     }
 
-    /// Each path that was found, with its facts.
+    /// Each path that exists, with its stat.
     pub fn iter(&self) -> impl Iterator<Item = (&JailPath, &Stat)> {
         self.found.iter()
     }
 
-    /// The facts of a path.
+    /// Stat of a path.
     pub fn get(&self, path: &JailPath) -> Option<&Stat> {
         self.found.get(path)
     }
 
-    /// Names that are not UTF-8 or hold control characters.
+    /// Names that are not UTF-8 or contain control characters.
     pub fn invalid_names(&self) -> &[PathBuf] {
         &self.strange
     }
 
-    /// The text of a link.
+    /// Text of a link.
+    ///
+    /// # Errors
+    /// `Failed` if it cannot be read.
     pub fn link(&self, path: &JailPath) -> Result<PathBuf> {
         self.root.read_link(path.relative())
     }
 
-    /// The digest of a regular file.
+    /// Digest of a regular file.
+    ///
+    /// # Errors
+    /// `Failed` if it cannot be read.
     pub fn digest(&self, path: &JailPath) -> Result<Digest> {
         digest(
             &mut self.root.open_file(path.relative())?,
@@ -135,7 +149,10 @@ impl Inventory {
         )
     }
 
-    /// The digests of these paths, all of which must be regular files, read by as many threads as there are processors. In no order.
+    /// Digests of regular files, read by a thread for each processor, in no order.
+    ///
+    /// # Errors
+    /// `Failed` if one cannot be read.
     pub fn digests<'p>(&self, paths: &[&'p JailPath]) -> Result<Vec<(&'p JailPath, Digest)>> {
         let hands = parallel_for_each(
             paths,
@@ -155,12 +172,15 @@ impl Inventory {
             .collect())
     }
 
-    /// The names in a directory that was found; none where there is none.
+    /// Names in a directory; none if it does not exist.
+    ///
+    /// # Errors
+    /// `Failed` if it cannot be read.
     pub fn names(&self, path: &JailPath) -> Result<Vec<String>> {
         let Some(directory) = self.root.try_open_dir(path.relative())? else {
             return Ok(Vec::new());
         };
-        if self.looks.is_some() {
+        if self.access_log.is_some() {
             self.saw(path, true, directory.lstat(Path::new("."))?.as_ref());
         }
         let entries = directory.entries()?.into_iter();
@@ -169,9 +189,12 @@ impl Inventory {
             .collect())
     }
 
-    /// The names in the root itself.
+    /// Names in the root.
+    ///
+    /// # Errors
+    /// `Failed` if it cannot be read.
     pub fn top(&self) -> Result<Vec<String>> {
-        if self.looks.is_some() {
+        if self.access_log.is_some() {
             let stat = self.root.lstat(Path::new("."))?;
             self.saw(&JailPath::root(), true, stat.as_ref());
         }

@@ -1,23 +1,29 @@
-//! Which ports of the running system somebody listens on.
+//! Ports of the running system on which a socket listens.
 
 use std::path::Path;
 
 use jailctl_session::network::Port;
 
-use super::HostView;
+use super::view::HostView;
 use crate::error::Result;
 
-/// Most bytes of a list of sockets of the kernel's.
+/// Largest list of sockets that is read, in bytes.
 const LIMIT: u64 = 16 << 20;
 /// TCP_LISTEN of the kernel's tcp_states.h, as proc_net_tcp prints it.
 const LISTEN: &str = "0A";
 
-/// Whether something listens on one of `ports`, at whatever address.
+/// Whether a socket listens on one of `ports`, at any address.
+///
+/// # Errors
+/// `Failed` if proc_net_tcp(5) cannot be read.
 pub fn listens(ports: &[u16]) -> Result<bool> {
     is_listed("tcp", Some(LISTEN), ports)
 }
 
-/// Whether somebody waits for others at this port, at whatever address.
+/// Whether a socket is bound to this port, at any address.
+///
+/// # Errors
+/// `Failed` if the list cannot be read.
 pub fn is_bound(port: Port) -> Result<bool> {
     match port {
         Port::Tcp(number) => is_listed("tcp", Some(LISTEN), &[number]),
@@ -25,7 +31,7 @@ pub fn is_bound(port: Port) -> Result<bool> {
     }
 }
 
-fn is_listed(protocol: &str, wanted: Option<&str>, ports: &[u16]) -> Result<bool> {
+fn is_listed(protocol: &str, state_filter: Option<&str>, ports: &[u16]) -> Result<bool> {
     let proc = HostView::new(Path::new("/proc"))?;
     for version in ["", "6"] {
         let list = format!("/self/net/{protocol}{version}");
@@ -37,7 +43,7 @@ fn is_listed(protocol: &str, wanted: Option<&str>, ports: &[u16]) -> Result<bool
             let port = local
                 .and_then(|local| local.rsplit(':').next())
                 .and_then(|port| u16::from_str_radix(port, 16).ok());
-            wanted.is_none_or(|wanted| state == Some(wanted))
+            state_filter.is_none_or(|state_filter| state == Some(state_filter))
                 && port.is_some_and(|port| ports.contains(&port))
         });
         if found {

@@ -1,4 +1,4 @@
-//! One writer a host: a lock file whose content names its holder.
+//! Lock of a host for one writer at a time: a file that contains the process id of its holder.
 
 use std::fs::File;
 use std::io::{Read, Seek, Write};
@@ -7,22 +7,27 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, OFlags, openat};
 
-use super::{Dir, Host, HostView, Ownership};
+use super::dir::Dir;
+use super::stat::Ownership;
+use super::view::HostView;
+use super::writer::Host;
 use crate::error::{Error, ErrorKind, Finding, Result};
+use crate::layout::{LOCK, LOCK_NAME, RUN, RUN_MODE};
 
-/// Held until dropped.
+/// The lock, released when this is dropped or the process ends.
 #[derive(Debug)]
 pub struct Lock {
     _file: File,
 }
 
-/// The file that is locked.
-const LOCK: &str = "/run/jailctl/lock";
-/// How long is waited at least: whoever only asks whether the lock is held holds it for a moment.
+/// Shortest time to wait: a process that only tests the lock holds it for a moment.
 const MIN_WAIT: Duration = Duration::from_millis(100);
 
 impl HostView {
-    /// Whether another process holds the host's lock.
+    /// Whether another process holds the lock of the host.
+    ///
+    /// # Errors
+    /// `Failed` if the file cannot be opened.
     pub fn is_locked(&self) -> Result<bool> {
         let file = self.try_open(Path::new(LOCK))?;
         Ok(file.is_some_and(|file| file.try_lock_shared().is_err()))
@@ -30,15 +35,19 @@ impl HostView {
 }
 
 impl Host {
-    /// Takes the host's lock; waits at most `patience` for another holder to let go.
-    pub fn lock(&self, patience: Duration) -> Result<Lock> {
-        let run = self.ensure_root_dir(Path::new("/run/jailctl"), Ownership::root(0o755))?;
-        let shown = run.display_path(Path::new("lock"));
+    /// Takes the lock of the host; waits at most `timeout` for another holder.
+    ///
+    /// # Errors
+    /// `Busy` if another process still holds it, with its process id; `Failed` if the file cannot
+    /// be created.
+    pub fn lock(&self, timeout: Duration) -> Result<Lock> {
+        let run = self.ensure_root_dir(Path::new(RUN), Ownership::root(RUN_MODE))?;
+        let shown = run.display_path(Path::new(LOCK_NAME));
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let mut file = openat(run.as_fd(), "lock", flags, Mode::from_raw_mode(0o600))
+        let mut file = openat(run.as_fd(), LOCK_NAME, flags, Mode::from_raw_mode(0o600))
             .map(File::from)
             .map_err(|errno| Error::io("open", &shown, &errno.into()))?;
-        let deadline = Instant::now() + patience.max(MIN_WAIT);
+        let deadline = Instant::now() + timeout.max(MIN_WAIT);
         while file.try_lock().is_err() {
             if Instant::now() >= deadline {
                 return Err(busy(&mut file, &run));
@@ -56,7 +65,7 @@ impl Host {
 
 fn busy(file: &mut File, run: &Dir) -> Error {
     let mut holder = String::new();
-    // Who holds it is a courtesy; that it is held is known already.
+    // The process id is for the message only; that the lock is held is known.
     let _ = file.read_to_string(&mut holder);
     let holder = holder.trim();
     let who = if holder.is_empty() {
@@ -68,9 +77,9 @@ fn busy(file: &mut File, run: &Dir) -> Error {
         ErrorKind::Busy,
         Finding::new(format!(
             "could not take the lock `{}`",
-            run.display_path(Path::new("lock")).display()
+            run.display_path(Path::new(LOCK_NAME)).display()
         ))
         .why(format!("{who} holds it"))
-        .hint("wait for it to end, or give `--wait SECONDS`"),
+        .hint("wait for it to end, or give `--lock-timeout SECONDS`"),
     )
 }

@@ -1,19 +1,21 @@
-//! The system log: one line for what was changed, for whoever asks later who did it.
+//! The system log: one line for each change, so that it can be found later who made it.
 
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 
-use super::{Host, HostView};
+use super::view::HostView;
+use super::writer::Host;
 
-/// Where syslog(3) writes.
+/// Socket of syslog(3).
 const LOG: &str = "/dev/log";
-/// `LOG_AUTHPRIV | LOG_NOTICE` of syslog(3): accounts and who may log in are a matter of security.
+/// `LOG_AUTHPRIV | LOG_NOTICE` of syslog(3): accounts and logins concern security.
 const PRIORITY: u8 = 10 << 3 | 5;
-/// What `/proc/self/loginuid` says of a process that no login began.
+/// Content of `/proc/self/loginuid` for a process without a login.
 const NOBODY: &str = "4294967295";
 
 impl Host {
-    /// Writes one line. A log that is not there or does not listen is no reason to fail, and a host in a directory has none.
+    /// Writes one line. No error is returned: a log that is missing or does not read must not stop
+    /// a run, and a host in a directory has none.
     pub fn log(&self, text: &str) {
         if !self.is_live() {
             return;

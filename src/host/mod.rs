@@ -1,9 +1,16 @@
-//! The one door to the system. [`HostView`] reads; [`Host`] writes as well. Nothing here knows what a jail is.
+//! All access to the system. [`HostView`] reads; [`Host`] writes too. Nothing here depends on
+//! jails.
 //!
-//! A host is a value: the running system, or any directory that holds one (`--root DIR`). Every path given to a [`HostView`] is resolved with the
-//! host's root as `/`, so that no link of a directory tree leads out to the system that jailctl runs on.
+//! A host is a value: the running system, or a directory that contains one (`--root DIR`). Every
+//! path of a [`HostView`] is resolved with the root of the host as `/`, so that no link in a
+//! directory leads out to the running system.
+//!
+//! # Errors
+//! Unless documented otherwise, functions return `ErrorKind::Failed`, exit status 4, with the
+//! system call, the path and the text of errno. Reads change nothing.
 
 mod access_log;
+mod account_entry;
 mod account_files;
 mod account_tools;
 mod accounts;
@@ -23,189 +30,48 @@ mod log;
 mod mounts;
 mod new_file;
 pub mod nft;
+mod overlay;
+mod ownership;
 mod packages;
 pub mod pam;
 mod parallel;
+mod process_info;
 mod processes;
 mod provenance;
 mod remove;
+mod replay;
 mod rooted_accounts;
 mod routes;
 mod skeleton;
 pub mod sshd;
 mod stat;
-mod trust;
+
 mod unused_uid;
 mod user_manager;
 mod view;
 mod walk;
+mod writer;
 
-use std::ffi::OsStr;
-use std::ops::Deref;
-use std::path::{Component, Path};
-
-pub use account_tools::{Expiry, NewAccount};
-pub use accounts::{AccountFields, Accounts, Group, UserEntry};
+pub use account_entry::{AccountFields, Group, NewAccount, UserEntry};
+pub use account_tools::Expiry;
+pub use accounts::Accounts;
 pub use command::{Invocation, Output};
 pub use copy::{Copier, Digest, digest};
-pub use dir::{Dir, Ownership};
+pub use dir::Dir;
 pub use dir_cache::ParentDirCache;
 pub use dir_reader::DirReader;
 pub use inventory::Inventory;
 pub use listeners::{is_bound, listens};
 pub use lock::Lock;
 pub use new_file::create_new_file;
+pub use ownership::{OwnershipFlaw, UntrustedWriter};
 pub use packages::Package;
 pub use parallel::parallel_for_each;
-pub use processes::Process;
+pub use process_info::Process;
 pub use provenance::{Control, Located, Lookup, TreeEntry};
 pub use routes::{Route, routes};
 pub use skeleton::{Skeleton, copy_skeleton, skeleton};
-pub use stat::{FileKind, Stat};
-pub use trust::UntrustedWriter;
+pub use stat::{FileKind, Ownership, Stat};
 pub use user_manager::manager_unit;
 pub use view::{HostView, MountFlags, ResolvedPath};
-
-use crate::error::{Error, Result};
-
-/// A host that may be changed. Reads as its [`HostView`] does.
-#[derive(Debug)]
-pub struct Host {
-    view: HostView,
-}
-
-impl Deref for Host {
-    type Target = HostView;
-
-    fn deref(&self) -> &HostView {
-        &self.view
-    }
-}
-
-impl Host {
-    /// The host whose root directory is `root`: `/` for the running system. Only root may change a host.
-    ///
-    /// # Errors
-    /// Refuses others than root, and what [`HostView::refuse_unsafe_accounts`] refuses.
-    pub fn new(root: &Path) -> Result<Self> {
-        if !rustix::process::geteuid().is_root() {
-            return Err(Error::failed("could not change the host")
-                .why("only root may")
-                .hint("run it with sudo"));
-        }
-        // For the host's programs that are run: what is made here gets its mode by descriptor.
-        rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
-        let view = HostView::new(root)?;
-        view.refuse_unsafe_accounts()?;
-        Ok(Self { view })
-    }
-
-    /// As [`HostView::with_id_gap`].
-    #[must_use]
-    pub fn with_id_gap(self, spacing: u32) -> Self {
-        Self {
-            view: self.view.with_id_gap(spacing),
-        }
-    }
-
-    /// As [`HostView::with_access_log`].
-    #[must_use]
-    pub fn with_access_log(self) -> Self {
-        Self {
-            view: self.view.with_access_log(),
-        }
-    }
-
-    /// Opens the directory at `path`, which root alone controls, and makes what is missing of it. `/run -> …` and the like are followed, inside
-    /// the host.
-    pub fn ensure_root_dir(&self, path: &Path, made: Ownership) -> Result<Dir> {
-        let mut known = path;
-        while self.stat(known)?.is_none() {
-            known = known.parent().unwrap_or(Path::new("/"));
-        }
-        let mut dir = self.open_dir(known)?;
-        for component in path
-            .strip_prefix(known)
-            .unwrap_or(Path::new(""))
-            .components()
-        {
-            if let Component::Normal(name) = component {
-                dir = dir.ensure_dir(Path::new(name), made)?.0;
-            }
-        }
-        Ok(dir)
-    }
-
-    /// Opens the directory at `path`, which somebody typed, and makes what is missing of it. Follows
-    /// links as [`HostView::locate`] does: none that others than root could have put there.
-    ///
-    /// # Errors
-    /// Where such a link is on the way, or something else than a directory.
-    pub fn given_dir(&self, path: &Path, made: Ownership) -> Result<Dir> {
-        let refuse = |why: String| {
-            let shown = self.display_path(path).display().to_string();
-            Error::failed(format!("could not use `{}`", shown.escape_debug())).why(why)
-        };
-        let mut known = path;
-        let located = loop {
-            match self.locate(known)? {
-                Lookup::Found(located) => break located,
-                Lookup::Missing => known = known.parent().unwrap_or(Path::new("/")),
-                Lookup::Refused { at, stranger } => {
-                    return Err(
-                        refuse(Lookup::refusal(&at, &stranger)).hint("name the directory itself")
-                    );
-                }
-            }
-        };
-        if located.stat.kind() != FileKind::Directory {
-            let shown = located.real.display().to_string();
-            return Err(refuse(format!(
-                "`{}` is not a directory",
-                shown.escape_debug()
-            )));
-        }
-        let mut dir = Dir::reopen(&located.handle, self.display_path(&located.real))?;
-        for component in path
-            .strip_prefix(known)
-            .unwrap_or(Path::new(""))
-            .components()
-        {
-            match component {
-                Component::Normal(name) => dir = dir.ensure_dir(Path::new(name), made)?.0,
-                Component::ParentDir => {
-                    return Err(refuse(
-                        "it leads back out of a directory that is not there".to_owned(),
-                    ));
-                }
-                _ => {}
-            }
-        }
-        Ok(dir)
-    }
-
-    /// Opens the directory that holds `path` and gives the last component.
-    pub fn parent_of<'p>(&self, path: &'p Path) -> Result<(Dir, &'p OsStr)> {
-        let name = path
-            .file_name()
-            .ok_or_else(|| Error::failed(format!("could not change `{}`", path.display())))?;
-        Ok((
-            self.open_dir(path.parent().unwrap_or(Path::new("/")))?,
-            name,
-        ))
-    }
-
-    /// Opens the directory at `path`, no part of which may be a link; `None` where there is none.
-    pub fn open_dir_nofollow(&self, path: &Path) -> Result<Option<Dir>> {
-        if self.lstat(path)?.is_none() {
-            return Ok(None);
-        }
-        let slash = self.open_dir(Path::new("/"))?;
-        slash.try_open_dir(path.strip_prefix("/").unwrap_or(path))
-    }
-
-    /// The facts of the host that decide what may be read and written, without the right to write.
-    pub fn view(&self) -> &HostView {
-        &self.view
-    }
-}
+pub use writer::Host;

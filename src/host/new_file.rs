@@ -1,4 +1,4 @@
-//! A new file of the caller's own, beside whatever else lies where the caller works: for those who write specs, not for jails.
+//! Creation of a file in the directory of the caller: for `init`, which writes specs.
 
 use std::fs::File;
 use std::io::Write;
@@ -7,13 +7,16 @@ use std::path::Path;
 use rustix::fs::{Mode, OFlags, fchmod, openat, unlinkat};
 use rustix::io::Errno;
 
-use super::{HostView, Lookup};
+use super::provenance::Lookup;
+use super::view::HostView;
 use crate::error::{Error, Result};
 
-/// Makes the file `path` of the running system with mode 0644, relative to where the caller is. Never touches one that is there: `false` then.
+/// Creates the file `path` of the running system with mode 0644, relative to the working directory;
+/// `false` if it exists, which is never changed.
 ///
 /// # Errors
-/// Where its directory does not exist, or is reached by a link that is not followed (see [`HostView::locate`]).
+/// `Failed` if the directory does not exist, or is reached by a link that is not followed (see
+/// [`HostView::locate`]); there is no new file then.
 pub fn create_new_file(path: &Path, text: &str) -> Result<bool> {
     let absolute = std::path::absolute(path).map_err(|error| Error::io("find", path, &error))?;
     let (Some(parent), Some(name)) = (absolute.parent(), absolute.file_name()) else {
@@ -22,11 +25,11 @@ pub fn create_new_file(path: &Path, text: &str) -> Result<bool> {
     let directory = match HostView::new(Path::new("/"))?.locate(parent)? {
         Lookup::Found(located) => located.handle,
         Lookup::Missing => return Err(Error::io("make", path, &Errno::NOENT.into())),
-        Lookup::Refused { at, stranger } => {
+        Lookup::Refused { at, writer } => {
             let shown = path.display().to_string();
             return Err(
-                Error::failed(format!("could not make `{}`", shown.escape_debug()))
-                    .why(Lookup::refusal(&at, &stranger))
+                Error::failed(format!("could not create `{}`", shown.escape_debug()))
+                    .why(Lookup::refusal(&at, &writer))
                     .hint("name the directory itself"),
             );
         }
@@ -44,7 +47,7 @@ pub fn create_new_file(path: &Path, text: &str) -> Result<bool> {
         .and_then(|()| file.write_all(text.as_bytes()))
         .and_then(|()| file.sync_all());
     written.map(|()| true).map_err(|error| {
-        // Half of it would be taken for the whole.
+        // A part of the text could be taken for the whole.
         let _ = unlinkat(&directory, name, rustix::fs::AtFlags::empty());
         Error::io("write", path, &error)
     })

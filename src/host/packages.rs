@@ -1,35 +1,39 @@
-//! The files of a host's packages, as the package manager's own database lists them. Read as files, so that a host in a directory, of whatever
-//! architecture, is asked in the same way as the running one.
+//! Files of the packages of a host, as the database of the package manager lists them. The database
+//! is read as files, so that a host in a directory, of any architecture, is read like the running
+//! one.
 
 use std::path::{Path, PathBuf};
 
-use super::HostView;
+use super::view::HostView;
 use crate::error::Result;
 
-/// A list of files, or a database of packages, above this size is not what it seems.
+/// Largest list of files or database that is read, in bytes.
 const LIMIT: u64 = 256 << 20;
 
 const DPKG: &str = "/var/lib/dpkg";
 const APK: &str = "/lib/apk/db/installed";
 const PACMAN: &str = "/var/lib/pacman/local";
-/// Where rpm keeps its database, old and new.
+/// Directories of the database of rpm, old and new.
 const RPM: [&str; 2] = ["/var/lib/rpm", "/usr/lib/sysimage/rpm"];
 
-/// What a host's package manager says of a package.
+/// Entry of a package in the database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Package {
-    /// Installed; its paths, directories among them.
+    /// Installed; with its paths, directories included.
     Files(Vec<PathBuf>),
-    /// Installed for several architectures: their names.
+    /// Installed for several architectures; with their names.
     MultiArch(Vec<String>),
     /// Not installed.
     Missing,
-    /// The database is of a kind that is not read: this manager's.
+    /// The database has a format that is not read; with the name of the package manager.
     UnsupportedDatabase(&'static str),
 }
 
 impl HostView {
-    /// The files of the package `name`, in the order of the database.
+    /// Entry of the package `name`, files in the order of the database.
+    ///
+    /// # Errors
+    /// `Failed` if the database cannot be read.
     pub fn package(&self, name: &str) -> Result<Package> {
         if self.stat(&Path::new(DPKG).join("info"))?.is_some() {
             return self.dpkg(name);
@@ -53,7 +57,8 @@ impl HostView {
         Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
     }
 
-    /// dpkg(1): a list for each package, with its architecture in the name where it can be installed for several.
+    /// dpkg(1): a list for each package, with the architecture in its name if the package can be
+    /// installed for several.
     fn dpkg(&self, name: &str) -> Result<Package> {
         let Some(status) = self.text(&Path::new(DPKG).join("status"))? else {
             return Ok(Package::Missing);
@@ -101,7 +106,7 @@ impl HostView {
         Ok(Package::Files(paths.map(diverted).collect()))
     }
 
-    /// pacman(8): a directory for each package, called by its name, version and release.
+    /// pacman(8): a directory for each package, named by package, version and release.
     fn pacman(&self, name: &str) -> Result<Package> {
         for directory in self.list(Path::new(PACMAN))?.unwrap_or_default() {
             let is_it = directory
@@ -122,7 +127,7 @@ impl HostView {
     }
 }
 
-/// A field of a paragraph of dpkg's status.
+/// Field of a paragraph of the status file of dpkg.
 fn field<'p>(paragraph: &'p str, name: &str) -> Option<&'p str> {
     paragraph.lines().find_map(|line| {
         line.strip_prefix(name)?
@@ -131,7 +136,8 @@ fn field<'p>(paragraph: &'p str, name: &str) -> Option<&'p str> {
     })
 }
 
-/// apk(8): one file, with a paragraph for each package in which `F:` is a directory and `R:` a file in the last one.
+/// apk(8): one file with a paragraph for each package; `F:` is a directory and `R:` a file in the
+/// last directory.
 fn apk(database: &str, name: &str) -> Package {
     let of_package = |paragraph: &&str| {
         paragraph
@@ -164,7 +170,7 @@ mod tests {
 
     #[test]
     fn the_database_of_apk_is_read() {
-        // As apk-tools 2.14 writes it, cut short.
+        // As apk-tools 2.14 writes it, shortened.
         let database = "C:Q1rU=\nP:musl\nV:1.2.5-r0\nA:x86_64\nF:lib\nR:ld-musl-x86_64.so.1\na:0:0:755\nZ:Q17x=\n\nC:Q1qK=\nP:tree\nV:2.1.1-r0\nF:usr\nF:usr/bin\nR:tree\na:0:0:755\nZ:Q1TV=\n";
         assert_eq!(
             apk(database, "tree"),
@@ -179,7 +185,7 @@ mod tests {
         let host = std::env::temp_dir().join(format!("jailctl-pacman-{}", std::process::id()));
         let package = host.join("var/lib/pacman/local/lib32-tree-2.1.1-1");
         std::fs::create_dir_all(&package).expect("a directory");
-        // As pacman 6 writes it, cut short.
+        // As pacman 6 writes it, shortened.
         let text = "%FILES%\nusr/\nusr/bin/\nusr/bin/tree\n\n%BACKUP%\netc/tree.conf\t1f0e\n";
         std::fs::write(package.join("files"), text).expect("a file");
         let view = HostView::new(&host).expect("a host");

@@ -1,54 +1,44 @@
-//! The PAM service by which sshd begins sessions, as text: see pam.conf(5).
+//! The PAM service of sshd as text: pam.conf(5).
 //!
-//! Jailed accounts leave the service's session stack before anything of the host's runs for them: pam_systemd(8) would start a manager of the user's
-//! outside of the jail, pam_mkhomedir(8) would make a home there. The lines that do this are the first session lines of the service, so that no
-//! jump of a line of the administrator's is made longer or shorter by them, and no such jump passes over them.
+//! Jailed accounts leave the session stack of the service before the modules of the host run for
+//! them: pam_systemd(8) would start a user manager outside of the jail, pam_mkhomedir(8) would
+//! create a home there. The lines for this are the first session lines of the service, so that they
+//! are within no jump of the administrator's lines, and no such jump skips them.
 
 use std::path::{Path, PathBuf};
 
-use super::{FileKind, HostView};
+use super::stat::FileKind;
+use super::view::HostView;
 use crate::error::{Error, Result};
+use crate::layout::{PAM_MODULE, PAM_MODULE_DIRS, PAM_SERVICE_DIRS, SHELL_PATTERN};
 
-/// The service that sshd asks, unless its configuration names another (`PAMServiceName`, from OpenSSH 9.8).
+/// Service that sshd uses, unless its configuration has another (`PAMServiceName`, from OpenSSH
+/// 9.8).
 pub const SSHD: &str = "sshd";
-/// The module's file name.
-pub const MODULE: &str = "pam_jailctl.so";
 
-/// Where services are, in the order in which libpam looks for them: the administrator's directory, and the distribution's.
-const SERVICES: [&str; 2] = ["/etc/pam.d", "/usr/lib/pam.d"];
-/// Where distributions keep modules; libpam looks in one of them.
-const MODULES: [&str; 8] = [
-    "/usr/lib/x86_64-linux-gnu/security",
-    "/usr/lib/aarch64-linux-gnu/security",
-    "/usr/lib64/security",
-    "/usr/lib/security",
-    "/lib/x86_64-linux-gnu/security",
-    "/lib/aarch64-linux-gnu/security",
-    "/lib64/security",
-    "/lib/security",
-];
-/// A module that every installation of Linux-PAM has, and that the block uses.
+/// Module that every installation of Linux-PAM has, and that the block uses.
 const GUARD: &str = "pam_succeed_if.so";
-/// The module that sets the limits of limits.conf(5).
+/// Module that sets the limits of limits.conf(5).
 const LIMITS: &str = "pam_limits.so";
 
 const BEGIN: &str =
     "# jailctl: begin. For accounts that live in a jail; everybody else skips these lines.";
 const END: &str = "# jailctl: end";
-/// The end of each line of the block, a comment to libpam.
+/// End of each line of the block, a comment to libpam.
 const MARK: &str = " # jailctl";
-/// Modules of the service that hold for jailed accounts too: the login user id of the audit trail, the session keyring, the SELinux context, the audit of
-/// terminals.
+/// Modules of the service that run for jailed accounts too: login user id of the audit trail,
+/// session keyring, SELinux context, audit of terminals.
 const PASSED_ON: [&str; 4] = [
     "pam_loginuid.so",
     "pam_keyinit.so",
     "pam_selinux.so",
     "pam_tty_audit.so",
 ];
-/// A service is text; one above this size is not.
+/// Largest service file that is read, in bytes.
 const LIMIT: u64 = 1 << 20;
 
-/// Services by which the host itself would run something as a jailed account: jobs, shells, and systemd's manager of a user.
+/// Services by which the host itself would run programs as a jailed account: jobs, shells, and the
+/// user manager of systemd.
 const REFUSING: [&str; 16] = [
     "atd",
     "cockpit",
@@ -67,50 +57,57 @@ const REFUSING: [&str; 16] = [
     "xdm",
     "xrdp-sesman",
 ];
-/// The one line of the block in these. Whatever keeps pam_succeed_if(8) from an answer refuses nobody.
-const REFUSAL: &str =
-    "account [success=ignore auth_err=die default=ignore] pam_succeed_if.so quiet shell !~ /jail/*";
+/// The line of the block in these services. An error of pam_succeed_if(8) itself refuses no
+/// account.
+fn refusal_line() -> String {
+    format!(
+        "account [success=ignore auth_err=die default=ignore] {GUARD} quiet shell !~ {SHELL_PATTERN}"
+    )
+}
 
-/// A change of a file of the host's.
+/// A change of a file of the host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Edit {
-    /// The file.
+    /// Path of the file.
     pub path: PathBuf,
-    /// Its text as it is; `None` where it is not there.
+    /// Text before the change; `None` if the file does not exist.
     pub from: Option<String>,
-    /// As it is to be; `None` where it is to go.
+    /// Text after the change; `None` to delete the file.
     pub to: Option<String>,
 }
 
 impl Edit {
-    /// Whether it is about the block by which a service refuses jailed accounts.
+    /// Whether the change adds or removes the block by which a service refuses jailed accounts.
     pub fn is_refusal(&self) -> bool {
         [&self.from, &self.to]
             .into_iter()
             .flatten()
-            .any(|text| text.contains(REFUSAL))
+            .any(|text| text.contains(&refusal_line()))
     }
 }
 
-/// The modules that a host has, as far as the block depends on them.
+/// PAM modules of a host on which the block depends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Modules {
-    /// The directory of libpam's modules.
+    /// Directory of the modules of libpam.
     pub directory: PathBuf,
-    /// Whether [`MODULE`] is in it.
+    /// Whether [`PAM_MODULE`] is installed.
     pub has_ours: bool,
-    /// Whether pam_limits(8) is.
+    /// Whether pam_limits(8) is installed.
     has_limits: bool,
 }
 
 impl Modules {
-    /// Looks for them; `None` where libpam is not installed.
+    /// Finds the modules; `None` if libpam is not installed.
+    ///
+    /// # Errors
+    /// `Failed` if a path cannot be read.
     pub fn find(view: &HostView) -> Result<Option<Self>> {
-        for directory in MODULES.map(Path::new) {
+        for directory in PAM_MODULE_DIRS.map(Path::new) {
             if view.stat(&directory.join(GUARD))?.is_some() {
                 return Ok(Some(Self {
                     directory: directory.to_owned(),
-                    has_ours: view.stat(&directory.join(MODULE))?.is_some(),
+                    has_ours: view.stat(&directory.join(PAM_MODULE))?.is_some(),
                     has_limits: view.stat(&directory.join(LIMITS))?.is_some(),
                 }));
             }
@@ -119,46 +116,50 @@ impl Modules {
     }
 }
 
-/// The service that sshd asks.
+/// A service of PAM.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Service {
-    /// Its file in the administrator's directory.
+    /// Path of the service file in the directory of the administrator.
     pub path: PathBuf,
-    /// The text of that file; `None` where it is not there.
+    /// Text of that file; `None` if it does not exist.
     text: Option<String>,
-    /// The text of the distribution's, which libpam reads where the administrator has none.
+    /// Text of the file of the distribution, which libpam reads if the administrator has none.
     vendor: Option<String>,
 }
 
 impl Service {
-    /// Reads the service `name`; `None` where the host has none of that name.
+    /// Reads the service `name`; `None` if the host has none of that name.
+    ///
+    /// # Errors
+    /// `Failed` if a file cannot be read or is not UTF-8.
     pub fn read(view: &HostView, name: &str) -> Result<Option<Self>> {
         let text = |directory: &str| text(view, &Path::new(directory).join(name));
-        let path = Path::new(SERVICES[0]).join(name);
+        let path = Path::new(PAM_SERVICE_DIRS[0]).join(name);
         let service = Self {
-            // A link stays one: what it leads to is changed.
+            // A link stays one: its target is changed.
             path: view
                 .resolve_links(&path)?
-                .map_or(path, |passage| passage.real),
-            text: text(SERVICES[0])?,
-            vendor: text(SERVICES[1])?,
+                .map_or(path, |resolved| resolved.real),
+            text: text(PAM_SERVICE_DIRS[0])?,
+            vendor: text(PAM_SERVICE_DIRS[1])?,
         };
         Ok(Some(service).filter(|service| service.text.is_some() || service.vendor.is_some()))
     }
 
-    /// The change that gives the service the block in its place; `None` where it has it.
+    /// Change that adds the block to the service; `None` if it has the block.
     pub fn with_block(&self, modules: &Modules) -> Option<Edit> {
         let text = self.text.as_ref().or(self.vendor.as_ref())?;
         self.edit(Some(with_block(text, modules)))
     }
 
-    /// The change by which the service refuses jailed accounts; `None` where it does.
+    /// Change by which the service refuses jailed accounts; `None` if it does.
     fn with_refusal(&self) -> Option<Edit> {
         let text = self.text.as_ref().or(self.vendor.as_ref())?;
         self.edit(Some(with_refusal(text)))
     }
 
-    /// The change that takes the block away, and with it a copy of the distribution's service that was made for it; `None` where there is none.
+    /// Change that removes the block, and with it a copy of the service of the distribution that
+    /// was created for the block; `None` if there is no block.
     fn without_block(&self) -> Option<Edit> {
         let text = self.text.as_ref()?;
         let bare = without_block(text);
@@ -177,15 +178,19 @@ impl Service {
         })
     }
 
-    /// Whether the service's file has lines that call [`MODULE`].
+    /// Whether the file of the service has lines that call [`PAM_MODULE`].
     pub fn calls_module(&self) -> bool {
         let mut lines = self.text.iter().flat_map(|text| text.lines());
-        lines.any(|line| !line.starts_with('#') && line.contains(MODULE))
+        lines.any(|line| !line.starts_with('#') && line.contains(PAM_MODULE))
     }
 }
 
-/// The changes by which the host's other services refuse jailed accounts: whatever cron(8), atd(8), su(1) or login(1) ran as such an account would be outside of
-/// its jail. `sshd` is the service that sshd asks, which has a block of its own.
+/// Changes by which the other services of the host refuse jailed accounts: a program that cron(8),
+/// atd(8), su(1) or login(1) runs as such an account would be outside of its jail. `sshd` is the
+/// service of sshd, which has a block of its own.
+///
+/// # Errors
+/// As [`Service::read`].
 pub fn refusals(view: &HostView, sshd: &str) -> Result<Vec<Edit>> {
     let mut edits = Vec::new();
     for name in REFUSING.iter().filter(|name| **name != sshd) {
@@ -198,12 +203,18 @@ pub fn refusals(view: &HostView, sshd: &str) -> Result<Vec<Edit>> {
     Ok(edits)
 }
 
-/// The changes that take the block away wherever it is.
+/// Changes that remove the block from every service.
+///
+/// # Errors
+/// As [`Service::read`].
 pub fn without_blocks(view: &HostView) -> Result<Vec<Edit>> {
     let mut edits = Vec::new();
-    for name in view.list(Path::new(SERVICES[0]))?.unwrap_or_default() {
+    for name in view
+        .list(Path::new(PAM_SERVICE_DIRS[0]))?
+        .unwrap_or_default()
+    {
         if let Some(name) = name.to_str()
-            && is_service(view, &Path::new(SERVICES[0]).join(name))
+            && is_service(view, &Path::new(PAM_SERVICE_DIRS[0]).join(name))
             && let Some(service) = Service::read(view, name)?
         {
             add(service.without_block(), &mut edits);
@@ -212,16 +223,18 @@ pub fn without_blocks(view: &HostView) -> Result<Vec<Edit>> {
     Ok(edits)
 }
 
-/// Adds the change of a file, once: two names may lead to one file.
+/// Adds the change of a file once: two names can be links to one file.
 fn add(edit: Option<Edit>, edits: &mut Vec<Edit>) {
     edits.extend(edit.filter(|edit| edits.iter().all(|other| other.path != edit.path)));
 }
 
-/// Whether something in a directory of services can be one: anything may lie there, and libpam opens only what is asked for.
+/// Whether an entry of a directory of services can be one: the directory can contain other files,
+/// and libpam opens only the services that programs name.
 fn is_service(view: &HostView, path: &Path) -> bool {
-    let passage = view.resolve_links(path).ok().flatten();
-    passage
-        .is_some_and(|passage| passage.stat.kind() == FileKind::File && passage.stat.size <= LIMIT)
+    let resolved = view.resolve_links(path).ok().flatten();
+    resolved.is_some_and(|resolved| {
+        resolved.stat.kind() == FileKind::File && resolved.stat.size <= LIMIT
+    })
 }
 
 fn text(view: &HostView, path: &Path) -> Result<Option<String>> {
@@ -239,10 +252,11 @@ fn text(view: &HostView, path: &Path) -> Result<Option<String>> {
     })
 }
 
-/// The text of a service with the block as its first lines, whether it was there or not.
+/// Text of a service with the block as its first lines, whether it was there or not.
 ///
-/// Each line of the block ends the stack of a jailed account at once if it fails, and the last one ends it where all went well: nothing of what follows is
-/// called for such an account. Everybody else passes over the whole block by its first line.
+/// Each line of the block ends the stack of a jailed account at once if it fails, and the last one
+/// ends it on success: no line after the block runs for such an account. For other accounts the
+/// first line skips the whole block.
 fn with_block(text: &str, modules: &Modules) -> String {
     let bare = without_block(text);
     let mut lines: Vec<String> = logical_lines(&bare)
@@ -254,14 +268,15 @@ fn with_block(text: &str, modules: &Modules) -> String {
         lines.push(format!("session requisite {LIMITS}"));
     }
     lines.push(if modules.has_ours {
-        // To somebody without a jail it says PAM_IGNORE: should an administrator's line come to stand in the block, nobody ends here by mistake.
-        format!("session [success=done ignore=ignore default=die] {MODULE}")
+        // For an account without a jail the module returns PAM_IGNORE: if a line of the
+        // administrator is put into the block, no such account ends here by mistake.
+        format!("session [success=done ignore=ignore default=die] {PAM_MODULE}")
     } else {
-        // For a jailed account alone, likewise.
-        format!("session [success=done default=ignore] {GUARD} quiet shell =~ /jail/*")
+        // For a jailed account only, too.
+        format!("session [success=done default=ignore] {GUARD} quiet shell =~ {SHELL_PATTERN}")
     });
     let guard = format!(
-        "session [success=ignore default={}] {GUARD} quiet shell =~ /jail/*",
+        "session [success=ignore default={}] {GUARD} quiet shell =~ {SHELL_PATTERN}",
         lines.len()
     );
     let mut with = format!("{BEGIN}\n");
@@ -276,13 +291,15 @@ fn with_block(text: &str, modules: &Modules) -> String {
     with
 }
 
-/// The text of a service with the block that refuses jailed accounts as its first lines, whether it was there or not.
+/// Text of a service with the block that refuses jailed accounts as its first lines, whether it was
+/// there or not.
 fn with_refusal(text: &str) -> String {
     let bare = without_block(text);
-    format!("{BEGIN}\n{REFUSAL}{MARK}\n{END}\n{bare}")
+    format!("{BEGIN}\n{}{MARK}\n{END}\n{bare}", refusal_line())
 }
 
-/// The text of a service without the block, and otherwise as it is. What an administrator wrote into the block stays.
+/// Text of a service without the block, and otherwise unchanged. A line that an administrator wrote
+/// into the block stays.
 fn without_block(text: &str) -> String {
     let is_ours = |line: &&str| {
         let line = line.trim_end();
@@ -293,7 +310,7 @@ fn without_block(text: &str) -> String {
         .collect()
 }
 
-/// The lines of a service, those that end in a backslash joined with the next, without comments.
+/// Lines of a service without comments, lines that end in a backslash joined with the next.
 fn logical_lines(text: &str) -> Vec<String> {
     let mut lines = Vec::new();
     let mut open = String::new();
@@ -314,7 +331,7 @@ fn logical_lines(text: &str) -> Vec<String> {
     lines
 }
 
-/// Whether a line of the service holds for jailed accounts too.
+/// Whether a line of the service runs for jailed accounts too.
 fn is_passed_on(line: &str) -> bool {
     let mut words = line.split_whitespace();
     words.next().map(|word| word.trim_start_matches('-')) == Some("session")
@@ -351,7 +368,7 @@ session    required     pam_limits.so
 
     fn modules(has_ours: bool) -> Modules {
         Modules {
-            directory: MODULES[0].into(),
+            directory: PAM_MODULE_DIRS[0].into(),
             has_ours,
             has_limits: true,
         }
@@ -423,7 +440,9 @@ session [success=done ignore=ignore default=die] pam_jailctl.so # jailctl\n\
     fn other_services_refuse_before_all_their_account_lines() {
         let cron = "@include common-auth\naccount required pam_access.so\n";
         let with = with_refusal(cron);
-        assert_eq!(with, format!("{BEGIN}\n{REFUSAL} # jailctl\n{END}\n{cron}"));
+        let line = "account [success=ignore auth_err=die default=ignore] pam_succeed_if.so quiet \
+                    shell !~ /jail/* # jailctl";
+        assert_eq!(with, format!("{BEGIN}\n{line}\n{END}\n{cron}"));
         assert_eq!(with_refusal(&with), with);
         assert_eq!(without_block(&with), cron);
     }

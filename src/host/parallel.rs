@@ -1,4 +1,4 @@
-//! The same work on many files, on every processor.
+//! Parallel work on many items, with a thread for each processor.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,13 +7,16 @@ use rustix::thread::sched_getaffinity;
 
 use crate::error::{Error, Result};
 
-/// More threads than this wait for one another in the file system.
+/// Most threads: more wait for one another in the file system.
 const MOST: u32 = 8;
-/// Fewer items than this are done before a thread is started.
+/// Fewest items for which a thread is started.
 const FEW: usize = 8;
 
-/// Does `work` on each item. Each thread has a state of its own, made by `begin`; all states are given back. After an error no new item is begun,
-/// and of several errors the one of the earliest item is given.
+/// Calls `work` for each item. Each thread has a state of its own, created by `begin`; all states
+/// are returned.
+///
+/// # Errors
+/// The error of `work` for the earliest item that failed; after an error no new item is begun.
 pub fn parallel_for_each<T, S, B, W>(items: &[T], begin: B, work: W) -> Result<Vec<S>>
 where
     T: Sync,
@@ -42,7 +45,7 @@ where
     let threads = if items.len() < FEW { 1 } else { processors() };
     std::thread::scope(|scope| {
         for _ in 1..threads {
-            // Where no thread is to be had, this one does it all.
+            // If no thread can be started, this one does all the work.
             let _ = std::thread::Builder::new().spawn_scoped(scope, run);
         }
         run();
@@ -58,14 +61,15 @@ where
     }
 }
 
-/// A lock's content; a thread that panicked ends the whole run, so what it left is not looked at.
+/// Content of a lock; a thread that panicked ends the whole run, so its state is not read.
 fn held<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// How many processors this process may use. One system call; the standard library's count reads files as well.
+/// Number of processors of this process. One system call; the count of the standard library reads
+/// files as well.
 fn processors() -> u32 {
     sched_getaffinity(None)
         .map_or(1, |set| set.count())

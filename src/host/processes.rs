@@ -1,9 +1,9 @@
-//! The processes of the running system, as far as jails concern them.
+//! Processes of the running system that belong to jails.
 
 use std::collections::BTreeSet;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -13,63 +13,34 @@ use rustix::process::{
     Pid, PidfdFlags, Signal, getpid, getpriority_user, pidfd_open, pidfd_send_signal,
 };
 
-use super::HostView;
 use super::connections::{Connection, Stage};
+use super::process_info::{Process, ProcessInfo};
+use super::view::HostView;
 use crate::error::{Error, Result};
 
-/// How long processes that are ending get.
+/// Time that ending processes get.
 const GRACE: Duration = Duration::from_secs(1);
-/// How long processes get to end after SIGKILL. One that waits for a disk ends when the disk answers.
+/// Time that processes get after SIGKILL. One that waits for a disk ends when the disk answers.
 const DYING: Duration = Duration::from_secs(5);
-/// The time between two looks.
+/// Time between two passes.
 const ROUND: Duration = Duration::from_millis(20);
-/// How many looks find none of the processes that a user has before they are taken for zombies.
+/// Number of passes without a process of a user, although the kernel has one, after which it is
+/// taken for a zombie.
 const MAX_PASSES: usize = 10;
-/// Bytes that are read of one file of proc(5).
+/// Most bytes that are read of one file of proc(5).
 const LIMIT: usize = 1 << 16;
 
-/// One process.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Process {
-    /// Its number.
-    pub pid: i32,
-    /// Its real user id.
-    pub uid: u32,
-    /// Its root directory.
-    pub root: PathBuf,
-}
-
-/// A process as proc(5) shows it.
-#[derive(Debug)]
-pub(super) struct ProcessInfo {
-    pub(super) process: Process,
-    /// The pid of its parent; 0 where that is of another pid namespace.
-    pub(super) parent: i32,
-    /// The name that the kernel gives it (comm), of at most 15 bytes.
-    pub(super) name: String,
-    /// Whether that name is one of sshd's programs.
-    pub(super) is_sshd: bool,
-    /// Whether it is in the pid namespace of the caller itself, and not in one below.
-    pub(super) is_near: bool,
-    /// The arguments of one of sshd's, separated by NUL, or the title that it has put over them.
-    pub(super) title: Option<String>,
-}
-
-impl ProcessInfo {
-    /// Whether these are the arguments of an sshd that has just been started for one connection: by sshd itself (`-R`) or by a
-    /// service manager (`-i`).
-    pub(super) fn is_new_connection(&self) -> bool {
-        let mut arguments = self.title.iter().flat_map(|title| title.split('\0'));
-        arguments.any(|argument| matches!(argument, "-R" | "-i"))
-    }
-}
-
 impl Process {
-    /// The processes that run as one of `uids`, or whose root directory is `root` or lies below it, and those of sshd that are about to: root's still,
-    /// for somebody whose account and keys were found good, or for somebody of whom nothing more is known. On a host that does not run there is none.
+    /// Processes that run as one of `uids`, or whose root directory is `root` or below it, and
+    /// those of sshd that are about to: they still run as root, for a user who is authenticated, or
+    /// for a user who is not known yet. None on a host that does not run.
     ///
-    /// A process that is just ending is waited for, for a moment: sshd's own for a session outlives it by some milliseconds. A zombie is none: it
-    /// runs nothing, and waits for a parent that may never come.
+    /// Ending processes get a moment: the process of sshd outlives its session by some
+    /// milliseconds. Zombies are left out: they run nothing, and wait for a parent that may never
+    /// read their status.
+    ///
+    /// # Errors
+    /// `Failed` if `/proc` cannot be read.
     pub fn find_in_jail(view: &HostView, root: &Path, uids: &[u32]) -> Result<Vec<Self>> {
         if !view.is_live() {
             return Ok(Vec::new());
@@ -80,7 +51,8 @@ impl Process {
             let found = Self::present(view, root, uids)?;
             if found.is_empty() {
                 without += 1;
-                // A process that forks and ends again and again can slip through a look at proc(5), but not through the kernel's own.
+                // A process that forks and ends repeatedly can be missed in a pass of proc(5), but
+                // not by the kernel itself.
                 if without == MAX_PASSES || !uids.iter().any(|uid| Self::has_any(*uid)) {
                     return Ok(found);
                 }
@@ -93,7 +65,10 @@ impl Process {
         }
     }
 
-    /// Those of [`Process::find_in_jail`] that one look finds.
+    /// The processes of [`Process::find_in_jail`] that one pass finds.
+    ///
+    /// # Errors
+    /// `Failed` if `/proc` cannot be read.
     pub fn present(view: &HostView, root: &Path, uids: &[u32]) -> Result<Vec<Self>> {
         if !view.is_live() {
             return Ok(Vec::new());
@@ -129,12 +104,16 @@ impl Process {
             .collect())
     }
 
-    /// Whether the kernel has a process, or a zombie, whose real user id is `uid`: getpriority(2), which misses none.
+    /// Whether the kernel has a process or zombie with the real user id `uid`: getpriority(2),
+    /// which misses none.
     pub fn has_any(uid: u32) -> bool {
         getpriority_user(Uid::from_raw(uid)) != Err(Errno::SRCH)
     }
 
-    /// The user ids, real, effective, saved and of the file system, of every process.
+    /// User ids (real, effective, saved, file system) of every process.
+    ///
+    /// # Errors
+    /// `Failed` if `/proc` cannot be read.
     pub fn user_ids() -> Result<BTreeSet<u32>> {
         let mut ids = BTreeSet::new();
         Self::each(|proc, pid| {
@@ -146,14 +125,14 @@ impl Process {
         Ok(ids)
     }
 
-    /// The processes that run as one of `uids` with the root directory of this process, which is
-    /// that of the host: those outside of every jail. On a host that does not run there is none.
+    /// Processes that run as one of `uids` with the root directory of this process, which is that
+    /// of the host: those outside of every jail. None on a host that does not run.
     ///
-    /// Compared are device and inode of the root directory, since the path that proc(5) shows for
-    /// the root of another mount namespace is `/` too.
+    /// Device and inode of the root directory are compared, since the path in proc(5) for the root
+    /// of another mount namespace is `/` too.
     ///
     /// # Errors
-    /// [`crate::error::ErrorKind::Failed`] where `/proc` cannot be read.
+    /// `Failed` if `/proc` cannot be read.
     pub fn outside(view: &HostView, uids: &[u32]) -> Result<Vec<Self>> {
         if !view.is_live() || uids.is_empty() {
             return Ok(Vec::new());
@@ -171,8 +150,12 @@ impl Process {
         Ok(processes.filter(is_outside).collect())
     }
 
-    /// Ends sshd's processes for connections of `uids`, and of nobody yet, who have not shown who they are. sshd goes by the configuration and the stack of
-    /// PAM that it read when such a connection came, however long somebody takes.
+    /// Kills the processes of sshd for connections of `uids`, and of unknown users, before
+    /// authentication. sshd uses the configuration and the PAM stack that it read at the start of
+    /// the connection, however long the login takes.
+    ///
+    /// # Errors
+    /// `Failed` if a process cannot be killed.
     pub fn kill_unauthenticated(view: &HostView, uids: &[u32]) -> Result<()> {
         if !view.is_live() {
             return Ok(());
@@ -202,7 +185,10 @@ impl Process {
         Ok(())
     }
 
-    /// Sends SIGKILL to the process, if it is still the one that was seen.
+    /// Sends SIGKILL to the process, if it is still the same.
+    ///
+    /// # Errors
+    /// `Failed` if the signal cannot be sent; a process that has ended is no error.
     pub fn kill(&self) -> Result<()> {
         let Some(pid) = Pid::from_raw(self.pid) else {
             return Ok(());
@@ -210,7 +196,8 @@ impl Process {
         let Ok(handle) = pidfd_open(pid, PidfdFlags::empty()) else {
             return Ok(());
         };
-        // Seen again after the handle was taken: the number cannot have come to mean another process in between.
+        // Read again after the pidfd was opened: the process id cannot be that of another process
+        // in between.
         if !self.is_there() {
             return Ok(());
         }
@@ -223,13 +210,13 @@ impl Process {
         }
     }
 
-    /// Whether there is such a process still.
+    /// Whether the process still exists.
     fn is_there(&self) -> bool {
         let seen = proc().ok().and_then(|proc| look(&proc, self.pid));
         seen.is_some_and(|seen| seen.process == *self)
     }
 
-    /// The process that calls, its parent, and so on.
+    /// Process ids of the caller, its parent, and so on.
     fn above_the_caller(all: &[ProcessInfo]) -> BTreeSet<i32> {
         let mut above = BTreeSet::new();
         let mut next = Some(getpid().as_raw_nonzero().get());
@@ -240,16 +227,18 @@ impl Process {
         above
     }
 
-    /// Every process that this one may see, and no zombie. One that ends meanwhile is left out.
+    /// Every process that is visible to the caller, without zombies. A process that ends during the
+    /// pass is left out.
     fn all() -> Result<Vec<ProcessInfo>> {
         let mut all = Vec::new();
         Self::each(|proc, pid| all.extend(look(proc, pid)))?;
         Ok(all)
     }
 
-    /// Calls `look` with each pid of proc(5), which lists them in ascending order. Each is given as soon as it is listed, in pieces of a few, so
-    /// that a process which forks and ends is met when it is looked at, or else its child is, which has the higher pid.
-    fn each(mut look: impl FnMut(&OwnedFd, i32)) -> Result<()> {
+    /// Calls `visit` with each pid of proc(5), in ascending order. Each is passed on as soon as it
+    /// is listed, a few at a time, so that of a process that forks and ends, it is found or its
+    /// child, which has the higher pid.
+    fn each(mut visit: impl FnMut(&OwnedFd, i32)) -> Result<()> {
         let failed = |errno: Errno| Error::io("list", Path::new("/proc"), &errno.into());
         let proc = proc().map_err(failed)?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -260,7 +249,7 @@ impl Process {
             let entry = entry.map_err(failed)?;
             let name = entry.file_name().to_str().ok();
             if let Some(pid) = name.and_then(|name| name.parse().ok()) {
-                look(&proc, pid);
+                visit(&proc, pid);
             }
         }
         Ok(())
@@ -290,7 +279,7 @@ fn read(proc: &OwnedFd, pid: i32, name: &str) -> Option<String> {
     Some(String::from_utf8_lossy(&text).into_owned())
 }
 
-/// The process of this number; `None` where there is none, and for a zombie.
+/// The process with this process id; `None` if there is none, and for a zombie.
 fn look(proc: &OwnedFd, pid: i32) -> Option<ProcessInfo> {
     let status = read(proc, pid, "status")?;
     if is_zombie(&status) {
@@ -315,27 +304,28 @@ fn look(proc: &OwnedFd, pid: i32) -> Option<ProcessInfo> {
         },
         parent: number(&status, "PPid")?,
         is_sshd,
-        // A number for each namespace in which it has one, from that of proc(5) inwards. A kernel without namespaces has no such line.
+        // A process id for each namespace, from that of proc(5) inwards. A kernel without
+        // namespaces has no such line.
         is_near: field(&status, "NSpid").is_none_or(|pids| pids.split_whitespace().count() == 1),
         title: is_sshd.then(title).flatten(),
         name,
     })
 }
 
-/// The value of a field of `/proc/PID/status`, without the spaces around it.
+/// Value of a field of `/proc/PID/status`, without surrounding blanks.
 fn field<'s>(status: &'s str, name: &str) -> Option<&'s str> {
     let mut lines = status.lines().filter_map(|line| line.split_once(':'));
     let (_, value) = lines.find(|(key, _)| *key == name)?;
     Some(value.trim())
 }
 
-/// The first number of a field.
+/// First number of a field.
 fn number<T: std::str::FromStr>(status: &str, name: &str) -> Option<T> {
     field(status, name)?.split_whitespace().next()?.parse().ok()
 }
 
-/// Whether a process has ended and only waits to be reaped, by its `/proc/PID/status`. A process whose first thread has ended has that state too,
-/// and its other threads live on.
+/// Whether a process has ended and was not waited for, by its `/proc/PID/status`. A process whose
+/// first thread has ended has that state too while its other threads run.
 fn is_zombie(status: &str) -> bool {
     let state = field(status, "State").unwrap_or_default();
     state.starts_with(['Z', 'X', 'x'])

@@ -1,11 +1,12 @@
-//! Following a path one component at a time, with what the owner of each directory on the way could do.
+//! Resolution of a path one component at a time, with the users who could change what it resolves
+//! to.
 //!
-//! A path that root is given, as the `source` of a file, a spec or `--output`, may pass directories of
-//! users. Whoever may write to a directory decides what each name in it leads to: another file by
-//! rename(2), a file of root by a symbolic link (CVE-2018-15664) or, where `fs.protected_hardlinks` is
-//! 0, by a hard link. [`HostView::locate`] therefore looks at the path as it is written, holds each
-//! directory open while it looks into it, and follows a link only where nobody but root could have put
-//! it. proc_sys_fs(5), path_resolution(7).
+//! A path that root is given, for example the `source` of a file, a spec or `--output`, may pass
+//! directories of users. A user who can write to a directory decides what each name in it resolves
+//! to: another file by rename(2), a file of root by a symbolic link (CVE-2018-15664) or, with
+//! `fs.protected_hardlinks` 0, by a hard link. [`HostView::locate`] therefore resolves the path as
+//! it is written, keeps each directory open while it reads in it, and follows a link only if no
+//! user but root could have put it there. proc_sys_fs(5), path_resolution(7).
 
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStringExt;
@@ -15,26 +16,25 @@ use rustix::fs::{Mode, OFlags, fstat, openat, readlinkat};
 use rustix::io::Errno;
 
 use super::access_log::FollowMode;
+use super::ownership::{UntrustedWriter, is_trusted};
 use super::stat::{FileKind, Stat};
-use super::trust::{UntrustedWriter, is_trusted};
 use super::view::{HostView, LINK_LIMIT, components, names};
 use crate::error::{Error, Result};
 
 /// Most entries of one tree.
 const ENTRY_LIMIT: usize = 1_000_000;
 
-/// Most directories within each other: each is held open while what it holds is looked at.
+/// Deepest directory: each directory of a path is kept open.
 const DEPTH_LIMIT: usize = 256;
 
-/// Who could have chosen what a path leads to.
+/// Users who could have chosen what a path resolves to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Control {
-    /// Root, and whoever runs jailctl or called it by sudo(8): nobody else may write to any directory
-    /// on the way.
+    /// Root and the caller, also by sudo(8): no other user may write to any directory of the path.
     Trusted,
-    /// The user with this id besides, and no further one.
+    /// This user id too, and no further one.
     User(u32),
-    /// More than one other user: a directory on the way is writable by a group or by everybody, or two
+    /// More than one other user: a directory of the path is writable by a group or by all, or two
     /// directories have different owners.
     Several,
 }
@@ -48,9 +48,9 @@ impl Control {
         }
     }
 
-    /// Why content with these facts may not be taken from under this control; `None` if it may. It may
-    /// where it belongs to the one other user who controls it or is readable by everybody, since then
-    /// nobody learns by jailctl what was closed to him, and where a file has one name only.
+    /// Reason why content with this `stat` may not be copied under this control; `None` if it may.
+    /// It may if it is owned by the one other user in control or is readable by all, since then the
+    /// copy discloses nothing that was closed to that user, and if a file has one name only.
     pub fn objection(self, stat: &Stat) -> Option<String> {
         let owner = match self {
             Self::Trusted => return None,
@@ -76,61 +76,61 @@ impl Control {
         }
         Some(match owner {
             Some(uid) => format!(
-                "the user id {uid} could have put it there, and it is neither that user's nor readable by everybody"
+                "the user id {uid} could have put it there, and it is neither that user's nor readable by all users"
             ),
-            None => "others than root could have put it there, and it is not readable by everybody"
+            None => "others than root could have put it there, and it is not readable by all users"
                 .to_owned(),
         })
     }
 
-    /// Whether `mode` gives group or others the right to read a file with these facts that they could
-    /// not read. Root decides that for a file of root's under root's control, and for no other.
+    /// Whether `mode` lets group or others read a file with this `stat` that they could not read.
+    /// Root decides that for files of root under the control of root, and for no other.
     pub fn opens(self, stat: &Stat, mode: u32) -> bool {
         let is_roots = self == Self::Trusted && is_trusted(stat.uid);
         !is_roots && mode & !stat.mode & 0o044 != 0
     }
 }
 
-/// What a path leads to.
+/// A path that was resolved.
 #[derive(Debug)]
 pub struct Located {
-    /// The path without a symbolic link in it.
+    /// The path without symbolic links.
     pub real: PathBuf,
-    /// The facts of what is there.
+    /// Stat of the inode.
     pub stat: Stat,
-    /// Who could have put it there.
+    /// Users who could have put it there.
     pub control: Control,
-    /// The first directory on the way by which somebody else could have; `None` under the control of
-    /// root. A file of root's with one name in a sticky directory, as `/tmp`, is not exchanged by
-    /// others, and has none.
-    pub stranger: Option<UntrustedWriter>,
-    /// It, opened with `O_PATH`.
+    /// The first directory of the path by which another user could have put it there; `None` under
+    /// the control of root. A file of root with one name in a sticky directory, for example `/tmp`,
+    /// cannot be exchanged by others, and has none.
+    pub writer: Option<UntrustedWriter>,
+    /// Descriptor, opened with `O_PATH`.
     pub(super) handle: OwnedFd,
 }
 
-/// What came of following a path.
+/// Result of resolving a path.
 #[derive(Debug)]
 pub enum Lookup {
-    /// There is nothing.
+    /// Nothing exists at the path.
     Missing,
-    /// It leads here.
+    /// The path resolves to this.
     Found(Located),
-    /// It is not followed beyond this component.
+    /// The path is not followed beyond this component.
     Refused {
-        /// A symbolic link, or a directory that not everybody may pass.
+        /// A symbolic link, or a directory that not all users may pass.
         at: PathBuf,
-        /// Who could have put it there.
-        stranger: UntrustedWriter,
+        /// The user who could have put it there.
+        writer: UntrustedWriter,
     },
 }
 
 impl Lookup {
-    /// The sentence of an error about a path that is not followed.
-    pub fn refusal(at: &Path, stranger: &UntrustedWriter) -> String {
+    /// Reason in errors about a path that is not followed.
+    pub fn refusal(at: &Path, writer: &UntrustedWriter) -> String {
         format!(
-            "somebody else than root could have put `{}` there: {}",
+            "a user other than root could have put `{}` there: {}",
             at.display().to_string().escape_debug(),
-            stranger.clause()
+            writer.clause()
         )
     }
 }
@@ -138,19 +138,20 @@ impl Lookup {
 /// An entry of a tree.
 #[derive(Debug)]
 pub struct TreeEntry {
-    /// Its path, free of links but for the last component.
+    /// Path, without links except in the last component.
     pub path: PathBuf,
-    /// Its facts; a link is not followed.
+    /// Stat; a link is not followed.
     pub stat: Stat,
-    /// Who could have put it there.
+    /// Users who could have put it there.
     pub control: Control,
-    /// The text of a symbolic link.
+    /// Text of a symbolic link.
     pub target: Option<PathBuf>,
 }
 
-/// By which right somebody else could have put an inode with the facts `stat` under a name in `directory`.
+/// Control of other users over an inode with this `stat` in `directory`, and whether it could have
+/// been put there by them.
 fn power(directory: &Stat, stat: &Stat) -> (Control, bool) {
-    let is_open = directory.mode & 0o022 != 0;
+    let is_open = directory.is_writable_by_others();
     let is_sticky = directory.mode & 0o1000 != 0;
     if !is_trusted(directory.uid) {
         let alone = !is_open || (is_sticky && stat.uid == directory.uid);
@@ -163,8 +164,8 @@ fn power(directory: &Stat, stat: &Stat) -> (Control, bool) {
     if !is_open {
         return (Control::Trusted, false);
     }
-    // In a sticky directory a name is taken away by its owner only. A directory cannot be moved there
-    // from elsewhere by others, nor have a second name; a file can.
+    // In a sticky directory only its owner can remove a name. Others cannot move a directory there
+    // from elsewhere, nor give it a second name; a file they can.
     match stat.kind() {
         FileKind::Directory if is_sticky && is_trusted(stat.uid) => (Control::Trusted, false),
         FileKind::Directory if is_sticky => (Control::User(stat.uid), true),
@@ -176,16 +177,31 @@ fn power(directory: &Stat, stat: &Stat) -> (Control, bool) {
 }
 
 impl HostView {
-    /// Follows `path` as it is written, `..` included, within the host.
+    /// The users other than root and the caller (also by sudo(8)) who could have written the file
+    /// at `path`, or put it there; `None` if there are none, or no such file.
     ///
-    /// A symbolic link is followed if nobody but root could have put it there: from the first directory
-    /// that somebody else may write to, no link is followed at all. Nor is a directory passed, from there
-    /// on, that is neither that somebody's own nor open to everybody.
+    /// Checks the file and each directory and link of the path as it is written.
     ///
     /// # Errors
-    /// Where the path has too many links or a component cannot be looked at.
+    /// As [`HostView::locate`].
+    pub fn find_untrusted_writer(&self, path: &Path) -> Result<Option<UntrustedWriter>> {
+        Ok(match self.locate(path)? {
+            Lookup::Missing => None,
+            Lookup::Refused { writer, .. } => Some(writer),
+            Lookup::Found(located) => UntrustedWriter::file(&located.stat).or(located.writer),
+        })
+    }
+
+    /// Resolves `path` as it is written, `..` included, within the host.
+    ///
+    /// A symbolic link is followed if no user but root could have put it there: after the first
+    /// directory that another user can write, no link is followed. Nor is a directory passed, from
+    /// there on, that is neither owned by that user nor open to all.
+    ///
+    /// # Errors
+    /// `Failed` if the path has too many links or a component cannot be read.
     pub fn locate(&self, path: &Path) -> Result<Lookup> {
-        let fail = |errno: Errno| self.error("follow", path, errno);
+        let fail = |errno: Errno| self.record_failure("follow", path, errno);
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let top = self.open2(
             Path::new("/"),
@@ -195,10 +211,11 @@ impl HostView {
         let stat: Stat = fstat(&top).map_err(fail)?.into();
         self.record_access(Path::new("/"), FollowMode::NoSymlinks, false, Some(&stat));
         let mut real = PathBuf::from("/");
-        // The directories of `real`, the host's root first; what lies at its end, last.
+        // The directories of `real`, the root of the host first; the inode at the end of the path,
+        // last.
         let mut way: Vec<(OwnedFd, Stat)> = vec![(top, stat)];
         let mut control = Control::Trusted;
-        let mut stranger: Option<UntrustedWriter> = None;
+        let mut writer: Option<UntrustedWriter> = None;
         let mut links = 0;
         let mut ahead = components(path);
         while let Some(part) = ahead.pop() {
@@ -219,24 +236,24 @@ impl HostView {
                     self.record_access(&here, FollowMode::NoSymlinks, false, None);
                     return Ok(Lookup::Missing);
                 }
-                Err(errno) => return Err(self.error("open", &here, errno)),
+                Err(errno) => return Err(self.record_failure("open", &here, errno)),
             };
             let stat: Stat = fstat(&handle).map_err(fail)?.into();
             self.record_access(&here, FollowMode::NoSymlinks, false, Some(&stat));
             let (power, is_strange) = power(facts, &stat);
-            if is_strange && stranger.is_none() {
-                stranger = Some(UntrustedWriter::directory(real.clone(), facts));
+            if is_strange && writer.is_none() {
+                writer = Some(UntrustedWriter::directory(real.clone(), facts));
             }
             control = control.and(power);
             if stat.kind() == FileKind::Symlink {
                 if control != Control::Trusted || !is_trusted(stat.uid) {
-                    let stranger = stranger
+                    let writer = writer
                         .or_else(|| {
                             let in_sticky = control != Control::Trusted;
                             in_sticky.then(|| UntrustedWriter::directory(real.clone(), facts))
                         })
                         .unwrap_or_else(|| UntrustedWriter::link(here.clone(), &stat));
-                    return Ok(Lookup::Refused { at: here, stranger });
+                    return Ok(Lookup::Refused { at: here, writer });
                 }
                 if links == LINK_LIMIT {
                     return Err(fail(Errno::LOOP));
@@ -256,8 +273,8 @@ impl HostView {
             }
             if stat.kind() == FileKind::Directory && !ahead.is_empty() {
                 let may_pass = stat.mode & 0o001 != 0 || control == Control::User(stat.uid);
-                if let Some(stranger) = stranger.clone().filter(|_| !may_pass) {
-                    return Ok(Lookup::Refused { at: here, stranger });
+                if let Some(writer) = writer.clone().filter(|_| !may_pass) {
+                    return Ok(Lookup::Refused { at: here, writer });
                 }
             }
             real = here;
@@ -268,25 +285,25 @@ impl HostView {
                 real,
                 stat,
                 control,
-                stranger,
+                writer,
                 handle,
             }),
             None => Lookup::Missing,
         })
     }
 
-    /// Everything below the directory that was located, parents first and names sorted. No link is
-    /// followed, and each directory is held open while what it holds is looked at, so that the facts
-    /// of an entry and of the directories above it belong together whatever is renamed meanwhile. To
-    /// read a file, open it with [`HostView::open_no_symlinks`].
+    /// Everything below a located directory, parents first and names sorted. No link is followed,
+    /// and each directory is kept open while it is read, so that the stat of an entry and of the
+    /// directories above it belong together whatever is renamed during the walk. To read a file,
+    /// open it with [`HostView::open_no_symlinks`].
     ///
     /// # Errors
-    /// Where a directory cannot be read, or the tree is too large or too deep.
+    /// `Failed` if a directory cannot be read, or the tree is too large or too deep.
     pub fn tree(&self, top: &Located) -> Result<Vec<TreeEntry>> {
         let mut found = Vec::new();
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let handle = openat(&top.handle, ".", flags, Mode::empty())
-            .map_err(|errno| self.error("open", &top.real, errno))?;
+            .map_err(|errno| self.record_failure("open", &top.real, errno))?;
         self.record_access(&top.real, FollowMode::NoSymlinks, true, Some(&top.stat));
         self.below(&handle, &top.real, &top.stat, top.control, 1, &mut found)?;
         Ok(found)
@@ -306,15 +323,15 @@ impl HostView {
                 "could not read `{}`",
                 self.display_path(path).display()
             ))
-            .why(format!("it holds more than {what}")))
+            .why(format!("it contains more than {what}")))
         };
         if depth > DEPTH_LIMIT {
-            return too_much(format!("{DEPTH_LIMIT} directories within each other"));
+            return too_much(format!("{DEPTH_LIMIT} nested directories"));
         }
-        let list = names(directory).map_err(|errno| self.error("list", path, errno))?;
+        let list = names(directory).map_err(|errno| self.record_failure("list", path, errno))?;
         for name in list {
             let here = path.join(&name);
-            let fail = |errno| self.error("open", &here, errno);
+            let fail = |errno| self.record_failure("open", &here, errno);
             let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             let handle = match openat(directory, name.as_os_str(), flags, Mode::empty()) {
                 Ok(handle) => handle,
@@ -356,12 +373,12 @@ impl HostView {
         Ok(())
     }
 
-    /// The content of the file at `path`, at most `limit` bytes, if nobody else than root could have
-    /// written it or put it there; otherwise who could have. `None` where there is no such file. For
-    /// what decides what root does: specs, templates and rules.
+    /// Content of the file at `path`, at most `limit` bytes, if no user but root could have written
+    /// it or put it there; otherwise the user who could. `None` if there is no such file. For files
+    /// that decide what root does: specs, templates and rules.
     ///
     /// # Errors
-    /// Where it is no regular file, is larger, or cannot be read.
+    /// `Failed` if it is no regular file, is larger, or cannot be read.
     pub fn read_trusted(
         &self,
         path: &Path,
@@ -370,7 +387,7 @@ impl HostView {
         use std::io::Read;
         let located = match self.locate(path)? {
             Lookup::Missing => return Ok(None),
-            Lookup::Refused { stranger, .. } => return Ok(Some(Err(stranger))),
+            Lookup::Refused { writer, .. } => return Ok(Some(Err(writer))),
             Lookup::Found(located) => located,
         };
         let shown = self.display_path(path);
@@ -380,8 +397,8 @@ impl HostView {
                     .why("it is not a regular file"),
             );
         }
-        if let Some(stranger) = UntrustedWriter::file(&located.stat).or(located.stranger) {
-            return Ok(Some(Err(stranger)));
+        if let Some(writer) = UntrustedWriter::file(&located.stat).or(located.writer) {
+            return Ok(Some(Err(writer)));
         }
         let mut content = Vec::new();
         self.open_no_symlinks(&located.real, &located.stat)?

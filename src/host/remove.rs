@@ -1,7 +1,8 @@
-//! Removing trees, and telling beforehand what would not go.
+//! Removal of trees, and a check beforehand that it can succeed.
 //!
-//! Goes down by descriptors only and never into a mount, of another file system or the same (`RESOLVE_NO_XDEV` sees bind mounts, which comparing
-//! device numbers does not): a mount anywhere below is an error, and what lies beneath stays.
+//! Walks down by descriptors and never into a mount, of another file system or the same
+//! (`RESOLVE_NO_XDEV` detects bind mounts, which a comparison of device numbers does not): a mount
+//! anywhere below is an error, and its contents stay.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -11,17 +12,24 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use super::Dir;
+use super::dir::Dir;
 use super::stat::{FileKind, Stat};
 use crate::error::{Error, Result};
 
 impl Dir {
-    /// Removes whatever is at `path`, with all below it; nothing there is no error.
+    /// Removes `path` with everything below it; a path that does not exist is no error.
+    ///
+    /// # Errors
+    /// `Failed`; a part of the tree may be removed.
     pub fn remove_all(&self, path: &Path) -> Result<()> {
         self.remove_all_with(path, &mut |_| {})
     }
 
-    /// As [`Dir::remove_all`]; `see` is shown the facts of each file right before one of its names goes.
+    /// As [`Dir::remove_all`]; `see` is called with the stat of each file just before one of its
+    /// names is removed.
+    ///
+    /// # Errors
+    /// As [`Dir::remove_all`].
     pub fn remove_all_with(&self, path: &Path, see: &mut dyn FnMut(&Stat)) -> Result<()> {
         let Some(stat) = self.lstat(path)? else {
             return Ok(());
@@ -34,8 +42,9 @@ impl Dir {
         self.remove_dir(path)
     }
 
-    /// Removes all below this directory. No depth that a user can make exhausts the descriptors: two directories are open at a time, and on the
-    /// way back the one above is found by `..`, and taken for it if it is the same inode.
+    /// Removes everything below this directory. No depth that a user can create exhausts the
+    /// descriptors: two directories are open at a time, and the parent is opened by `..` and
+    /// accepted if it is the same inode as before.
     fn remove_children(self, see: &mut dyn FnMut(&Stat)) -> Result<()> {
         let mut above: Vec<(OsString, (u64, u64))> = Vec::new();
         let mut here = self;
@@ -63,7 +72,7 @@ impl Dir {
         }
     }
 
-    /// The directory above, which is the one with this device and inode number.
+    /// Parent of this directory, which has to have this device and inode number.
     fn open_parent(self, inode: (u64, u64)) -> Result<Self> {
         let here = self.display_path(Path::new(""));
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -78,13 +87,17 @@ impl Dir {
         }
         Err(
             Error::failed(format!("could not remove `{}`", here.display()))
-                .why("somebody moved it away meanwhile")
-                .hint("end who does that, and try again"),
+                .why("another process moved it")
+                .hint("end that process, and try again"),
         )
     }
 
-    /// Fails where [`Dir::remove_all`] of what is at `path` would: over what is immutable or only grows (chattr(1)), and over a mount. For
-    /// trees that nobody but root changes; nothing there is no error.
+    /// Fails if [`Dir::remove_all`] of `path` would: because of an immutable or append-only inode
+    /// (chattr(1)), or a mount. For trees that only root changes; a path that does not exist is no
+    /// error.
+    ///
+    /// # Errors
+    /// `Failed`, with the path that cannot be removed.
     pub fn check_removable(&self, path: &Path) -> Result<()> {
         if self.check_inode_removable(path)? != Some(FileType::Directory) {
             return Ok(());
@@ -102,7 +115,7 @@ impl Dir {
         Ok(())
     }
 
-    /// What is at `path`; `None` where nothing is.
+    /// Stat of `path`, if it can be removed; `None` if it does not exist.
     fn check_inode_removable(&self, path: &Path) -> Result<Option<FileType>> {
         let refuse = |errno| self.error("remove", path, errno);
         let flags = AtFlags::SYMLINK_NOFOLLOW;
@@ -121,7 +134,7 @@ impl Dir {
         Ok(Some(FileType::from_raw_mode(found.stx_mode.into())))
     }
 
-    /// The directory at `path`, on this directory's own mount.
+    /// Directory at `path`, on the mount of this directory.
     fn open_same_mount(&self, path: &Path) -> Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY;
         let handle = self

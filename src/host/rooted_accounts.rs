@@ -1,9 +1,10 @@
-//! The account files of a host in a directory (`--root DIR`): checked, locked, read and replaced by
+//! Account files of a host in a directory (`--root DIR`): checked, locked, read and replaced by
 //! descriptor.
 //!
-//! No tool of shadow is run for such a host. `useradd --prefix` follows a link of DIR out to the files
-//! of the running system; `usermod --root` and `chpasswd --root` call chroot(2) and then load what
-//! nsswitch.conf(5) of DIR names, as root (CVE-2019-14271 is the same in docker).
+//! No tool of shadow is run for such a host. `useradd --prefix` follows a link of DIR out to the
+//! files of the running system; `usermod --root` and `chpasswd --root` call chroot(2) and then load
+//! the libraries that nsswitch.conf(5) of DIR names, as root (CVE-2019-14271 is the same in
+//! docker).
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -15,22 +16,26 @@ use rustix::fs::{FlockOperation, Mode, OFlags, fcntl_lock, fstat, openat};
 use rustix::io::Errno;
 
 use super::account_files::{AccountFiles, Database, Defaults, Refusal};
-use super::{Dir, FileKind, Host, HostView, Ownership, Stat};
+use super::dir::Dir;
+use super::ownership::OwnershipFlaw;
+use super::stat::{FileKind, Ownership, Stat};
+use super::view::HostView;
+use super::writer::Host;
 use crate::error::{Error, ErrorKind, Finding, Result};
 
 /// Largest account file that is read, in bytes.
 const FILE_LIMIT: u64 = 64 << 20;
 
-/// How long lckpwdf(3) waits for the lock.
+/// Time that lckpwdf(3) waits for the lock.
 const LOCK_LIMIT: Duration = Duration::from_secs(15);
 
 /// The file that lckpwdf(3) locks, in `/etc`.
 const LOCK: &str = ".pwd.lock";
 
 impl HostView {
-    /// Refuses a host in a directory whose `/etc` or account files could lead an edit elsewhere: each
-    /// has to be a directory or regular file, no symbolic link, owned by root and writable by root only.
-    /// Files that do not exist are no reason. The running system is never refused.
+    /// Refuses a host in a directory whose `/etc` or account files could redirect an edit: each has
+    /// to be a directory or regular file, no symbolic link, owned by root and writable by root
+    /// only. Files that do not exist are accepted, and so is the running system.
     ///
     /// # Errors
     /// [`ErrorKind::Failed`], with one finding for each such file.
@@ -64,23 +69,23 @@ impl HostView {
 }
 
 impl Host {
-    /// Edits the account files: takes the lock of lckpwdf(3), reads all of them, and replaces each that
-    /// `edit` has changed, with its owner and mode. Each is replaced atomically, so that a crash leaves
-    /// the old or the new text of each. `deed` completes "could not ...".
+    /// Edits the account files: takes the lock of lckpwdf(3), reads all of them, and replaces each
+    /// that `edit` has changed, with its owner and mode. Each is replaced atomically, so that a
+    /// crash leaves the old or the new text of each. `action` completes "could not ...".
     ///
     /// # Errors
-    /// [`ErrorKind::Busy`] where an id is taken or the lock is held for 15 seconds; [`ErrorKind::Failed`]
-    /// otherwise, with nothing changed unless a file could not be replaced.
+    /// [`ErrorKind::Busy`] if an id is taken or the lock is held for 15 seconds;
+    /// [`ErrorKind::Failed`] otherwise, with nothing changed unless a file could not be replaced.
     pub(super) fn edit_accounts(
         &self,
-        deed: &str,
+        action: &str,
         edit: impl FnOnce(&mut AccountFiles) -> std::result::Result<(), Refusal>,
     ) -> Result<()> {
         self.refuse_unsafe_accounts()?;
         let etc = self.open_dir_nofollow(Path::new("/etc"))?.ok_or_else(|| {
-            Error::failed(format!("could not {deed}")).why("the host has no `/etc`")
+            Error::failed(format!("could not {action}")).why("the host has no `/etc`")
         })?;
-        // The directory that is open may be another than the one that was looked at.
+        // The open directory may be another than the one that was checked.
         refuse(
             &etc.stat()?,
             FileKind::Directory,
@@ -98,8 +103,8 @@ impl Host {
         let since = SystemTime::now().duration_since(UNIX_EPOCH);
         let today = since.map_or(0, |since| (since.as_secs() / 86_400).cast_signed());
         let mut files = AccountFiles::new(&texts, self.account_defaults()?, today)
-            .map_err(|why| told(deed, why))?;
-        edit(&mut files).map_err(|why| told(deed, why))?;
+            .map_err(|why| into_error(action, why))?;
+        edit(&mut files).map_err(|why| into_error(action, why))?;
         for (database, text) in files.changed() {
             if let Some(owner) = owners.get(&database) {
                 etc.replace_file(Path::new(database.file_name()), &text, *owner)?;
@@ -120,24 +125,22 @@ impl Host {
     }
 }
 
-/// Why an inode is not to be trusted as an account file or as the directory of them; `None` if it is.
+/// Reason why an inode is not trusted as an account file or as their directory; `None` if it is.
 fn objection(stat: &Stat, kind: FileKind) -> Option<String> {
     if stat.kind() == FileKind::Symlink {
-        Some("it is a symbolic link, which may lead elsewhere".to_owned())
+        Some("it is a symbolic link".to_owned())
     } else if stat.kind() != kind {
         Some(match kind {
             FileKind::Directory => "it is not a directory".to_owned(),
             _ => "it is not a regular file".to_owned(),
         })
-    } else if stat.uid != 0 {
-        Some(format!("it belongs to the user id {}", stat.uid))
-    } else if stat.mode & 0o022 != 0 {
-        let mode = stat.permissions();
-        Some(format!(
-            "others than root may write to it (mode {mode:04o})"
-        ))
     } else {
-        None
+        OwnershipFlaw::of(stat).map(|flaw| match flaw {
+            OwnershipFlaw::Owner(uid) => format!("it belongs to the user id {uid}"),
+            OwnershipFlaw::Writable(mode) => {
+                format!("others than root may write to it (mode {mode:04o})")
+            }
+        })
     }
 }
 
@@ -149,7 +152,7 @@ fn refusal(path: &Path, why: String) -> Finding {
     ))
     .why(why)
     .hint(
-        "in a host for `--root`, `/etc` and its account files have to be root's own, and no links",
+        "in a host for `--root`, `/etc` and its account files must be owned by root, and no links",
     )
 }
 
@@ -191,7 +194,7 @@ fn lock(etc: &Dir) -> Result<OwnedFd> {
     }
 }
 
-/// The text of an account file, its owner and mode; `None` where it does not exist.
+/// Text of an account file, its owner and mode; `None` if it does not exist.
 fn read(etc: &Dir, database: Database) -> Result<Option<(Vec<u8>, Ownership)>> {
     let name = Path::new(database.file_name());
     let shown = etc.display_path(name);
@@ -214,14 +217,14 @@ fn read(etc: &Dir, database: Database) -> Result<Option<(Vec<u8>, Ownership)>> {
     Ok(Some((text, stat.ownership())))
 }
 
-/// The error of an edit that was refused.
-fn told(deed: &str, why: Refusal) -> Error {
+/// The error of a refused edit.
+fn into_error(action: &str, why: Refusal) -> Error {
     match why {
-        Refusal::Because(why) => Error::failed(format!("could not {deed}")).why(why),
+        Refusal::Because(why) => Error::failed(format!("could not {action}")).why(why),
         Refusal::IdTaken(id) => {
-            let finding = Finding::new(format!("could not {deed}"))
+            let finding = Finding::new(format!("could not {action}"))
                 .why(format!("the id {id} is taken"))
-                .hint("somebody else makes accounts at this moment: run the command again");
+                .hint("another program creates accounts at the moment: run the command again");
             Error::new(ErrorKind::Busy, finding)
         }
     }

@@ -1,34 +1,37 @@
-//! Which IPv4 addresses the running system sends somewhere in particular, as proc_net_route prints them.
+//! IPv4 routes of the running system, from proc_net_route(5).
 
 use std::net::Ipv4Addr;
 use std::path::Path;
 
-use super::HostView;
+use super::view::HostView;
 use crate::error::Result;
 
-/// Most bytes of the kernel's list.
+/// Largest list that is read, in bytes.
 const LIMIT: u64 = 16 << 20;
 
-/// A route that is not the one for all the rest.
+/// A route other than the default route.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
-    /// The interface that it leads to.
+    /// Name of the interface.
     pub interface: String,
-    /// The first of its addresses.
+    /// First address of the destination network.
     pub network: Ipv4Addr,
-    /// Which bits of an address count.
+    /// Network mask.
     pub mask: Ipv4Addr,
 }
 
 impl Route {
-    /// Whether one of its addresses is one of the `others` with that mask.
+    /// Whether the route has addresses of the network `others` with that mask.
     pub fn overlaps(&self, others: Ipv4Addr, mask: Ipv4Addr) -> bool {
         let both = u32::from(self.mask) & u32::from(mask);
         u32::from(self.network) & both == u32::from(others) & both
     }
 }
 
-/// The routes of the running system.
+/// Routes of the running system.
+///
+/// # Errors
+/// `Failed` if the list cannot be read.
 pub fn routes() -> Result<Vec<Route>> {
     let proc = HostView::new(Path::new("/proc"))?;
     let text = proc.read(Path::new("/self/net/route"), LIMIT)?;

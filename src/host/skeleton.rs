@@ -1,42 +1,46 @@
-//! Skeletons of homes: what `skel` may name, and copying it into a new home.
+//! Skeletons of homes: check of the directory of a `skel` key, and its copy into a new home.
 //!
-//! Whatever a skeleton holds becomes a jailed user's own file, so that it takes only what everybody may
-//! read on the host, wherever it lies and whoever put it there. It is looked at twice, when a build is
-//! planned and when the home is made; what is copied is what the second look found, file by file, by
-//! descriptor and past no link.
+//! Everything in a skeleton becomes a file of a jailed user, so that only files that all users may
+//! read on the host are copied, whatever their directory and owner. The directory is read
+//! twice, for the plan and for the creation of the home; what the second pass finds is copied, file
+//! by file, by descriptor and without following a link.
 
 use std::path::{Path, PathBuf};
 
-use super::{Copier, Dir, FileKind, HostView, Lookup, Ownership, Stat, TreeEntry};
+use super::copy::Copier;
+use super::dir::Dir;
+use super::provenance::{Lookup, TreeEntry};
+use super::stat::{FileKind, Ownership, Stat};
+use super::view::HostView;
 use crate::error::{Error, Result};
 
-/// A directory that a `skel` names.
+/// Directory of a `skel` key.
 #[derive(Debug)]
 pub struct Skeleton {
-    /// Its path, free of links.
+    /// Path without links.
     pub real: PathBuf,
-    /// What it holds, parents first.
+    /// Entries, parents first.
     pub entries: Vec<TreeEntry>,
-    /// What of it may not be copied, and why.
+    /// Paths that may not be copied, each with the reason.
     pub objections: Vec<(PathBuf, String)>,
 }
 
-/// Looks at the directory that a `skel` names. The inner error is why it is none.
+/// Reads the directory of a `skel` key. The inner error is the reason why the path cannot be one.
 ///
 /// # Errors
-/// Where it cannot be read.
+/// `Failed` if it cannot be read.
 pub fn skeleton(view: &HostView, path: &Path) -> Result<std::result::Result<Skeleton, String>> {
     let located = match view.locate(path)? {
         Lookup::Found(located) => located,
         Lookup::Missing => return Ok(Err("there is no such directory on the host".to_owned())),
-        Lookup::Refused { at, stranger } => return Ok(Err(Lookup::refusal(&at, &stranger))),
+        Lookup::Refused { at, writer } => return Ok(Err(Lookup::refusal(&at, &writer))),
     };
     if located.stat.kind() != FileKind::Directory {
         return Ok(Err("it is not a directory".to_owned()));
     }
     let entries = view.tree(&located)?;
     let mut objections = Vec::new();
-    // The directory itself may belong to anybody: what counts is what it holds.
+    // Any user may own the directory itself: its entries count.
     if let Some(why) = closed(&located.stat) {
         objections.push((located.real.clone(), why));
     }
@@ -44,7 +48,7 @@ pub fn skeleton(view: &HostView, path: &Path) -> Result<std::result::Result<Skel
         let why = if !matches!(entry.stat.kind(), FileKind::File | FileKind::Directory) {
             Some("it is a link, device, pipe or socket".to_owned())
         } else if entry.stat.uid != 0 {
-            Some("it is not root's".to_owned())
+            Some("it is not owned by root".to_owned())
         } else {
             entry
                 .control
@@ -60,7 +64,7 @@ pub fn skeleton(view: &HostView, path: &Path) -> Result<std::result::Result<Skel
     }))
 }
 
-/// Why a file or directory is not for everybody; `None` if it is.
+/// Reason why a file or directory is not readable by all; `None` if it is.
 fn closed(stat: &Stat) -> Option<String> {
     let needed = if stat.kind() == FileKind::Directory {
         0o005
@@ -69,17 +73,17 @@ fn closed(stat: &Stat) -> Option<String> {
     };
     (stat.mode & needed != needed).then(|| {
         format!(
-            "not everybody may read it (mode {:04o}), and a jailed user would",
+            "not all users may read it (mode {:04o}), and a jailed user would",
             stat.permissions()
         )
     })
 }
 
-/// Copies what is in the host's directory `path` to `home` and makes it the user's. `home` is a private
-/// place of root's.
+/// Copies the directory `path` of the host to `home` and sets the owner of the copies. Only root
+/// may be able to write to `home`.
 ///
 /// # Errors
-/// Where anything in it may not be copied, or changes meanwhile.
+/// `Failed` if an entry may not be copied, or changes during the copy; a part may be copied.
 pub fn copy_skeleton(view: &HostView, path: &Path, home: &Dir, uid: u32, gid: u32) -> Result<()> {
     let failed = |path: &Path, why: String| {
         Error::failed(format!("could not copy the skeleton `{}`", path.display())).why(why)

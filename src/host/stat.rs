@@ -1,6 +1,6 @@
-//! The facts of an inode.
+//! Metadata of inodes: stat(2).
 
-/// What an inode is.
+/// File type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileKind {
     /// A regular file.
@@ -13,7 +13,8 @@ pub enum FileKind {
     Special,
 }
 
-/// The facts of an inode that decide whether it has changed: if all are equal, its content is taken to be the same.
+/// Metadata of an inode that show whether it has changed: if all are equal, the content is assumed
+/// to be the same.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Stat {
     /// Device number of the file system.
@@ -22,24 +23,57 @@ pub struct Stat {
     pub ino: u64,
     /// File type and mode bits, as in inode(7).
     pub mode: u32,
-    /// Owner.
+    /// User id of the owner.
     pub uid: u32,
-    /// Group.
+    /// Group id.
     pub gid: u32,
-    /// Bytes.
+    /// Size in bytes.
     pub size: u64,
     /// Number of hard links.
     pub links: u64,
-    /// Time of last change of the content: seconds and nanoseconds.
+    /// Time of the last change of content (mtime): seconds and nanoseconds.
     pub mtime: (i64, u32),
-    /// Time of last change of content or attributes; no program can set it back.
+    /// Time of the last change of content or metadata (ctime): seconds and nanoseconds. No program
+    /// can set it back.
     pub ctime: (i64, u32),
-    /// Device number, where the inode is a device.
+    /// Device number of a device.
     pub rdev: u64,
 }
 
+/// Owner, group and permission bits of an inode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+pub struct Ownership {
+    /// User id of the owner.
+    pub uid: u32,
+    /// Group id.
+    pub gid: u32,
+    /// Permission bits.
+    pub mode: u32,
+}
+
+impl Ownership {
+    /// User and group `root`, with permission bits `mode`.
+    pub fn root(mode: u32) -> Self {
+        Self {
+            uid: 0,
+            gid: 0,
+            mode,
+        }
+    }
+
+    /// Whether group or others may write.
+    pub fn is_writable_by_others(self) -> bool {
+        self.mode & 0o022 != 0
+    }
+
+    /// Whether only root can change the inode.
+    pub fn is_root_only(self) -> bool {
+        self.uid == 0 && !self.is_writable_by_others()
+    }
+}
+
 impl Stat {
-    /// What the inode is.
+    /// File type.
     pub fn kind(&self) -> FileKind {
         match rustix::fs::FileType::from_raw_mode(self.mode) {
             rustix::fs::FileType::RegularFile => FileKind::File,
@@ -49,22 +83,22 @@ impl Stat {
         }
     }
 
-    /// Whether these are facts of the same inode, unchanged in between: no program can set the time of last change back.
+    /// Whether both are of the same inode, unchanged in between: no program can set the ctime back.
     pub fn is_same(&self, other: &Self) -> bool {
         (self.ino, self.size, self.mtime, self.ctime)
             == (other.ino, other.size, other.mtime, other.ctime)
     }
 
     /// Owner, group and permission bits.
-    pub fn ownership(&self) -> super::Ownership {
-        super::Ownership {
+    pub fn ownership(&self) -> Ownership {
+        Ownership {
             uid: self.uid,
             gid: self.gid,
             mode: self.permissions(),
         }
     }
 
-    /// The permission bits with setuid, setgid and sticky.
+    /// Permission bits with setuid, setgid and sticky.
     pub fn permissions(&self) -> u32 {
         self.mode & 0o7777
     }

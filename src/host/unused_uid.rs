@@ -1,34 +1,37 @@
-//! User ids that nobody has: for a process that is to be out of reach of everybody, which is signalled and traced by whoever has its id
-//! (kill(2), ptrace(2)).
+//! User ids without an account: for a process that no other process may reach, since every process
+//! with its id may signal and trace it (kill(2), ptrace(2)).
 
 use std::hash::{BuildHasher, RandomState};
 use std::ops::RangeInclusive;
 use std::path::Path;
 
-use super::{HostView, Process};
+use super::process_info::Process;
+use super::view::HostView;
 use crate::error::{Error, Result};
 
-/// Ids that no convention gives away, the best first. By `UIDS-GIDS` of systemd they are unused: not the system's, useradd(8)'s,
-/// systemd-homed's, of dynamic users or of containers, and not `nobody`. The first are also above what directory services map by
-/// default (sssd, FreeIPA: up to 2000400000), and below 2^31, where some programs go wrong. The others are for a container with few
-/// ids, and below what useradd(8) gives away as subordinate ids (100000).
+/// Ids that no convention assigns, the best first. `UIDS-GIDS` of systemd lists them as unused: not
+/// of the system, useradd(8), systemd-homed, dynamic users or containers, and not `nobody`. The
+/// first are also above the default range of directory services (sssd, FreeIPA: up to 2000400000),
+/// and below 2^31, where some programs fail. The others are for a container with few ids, and below
+/// the subordinate ids of useradd(8) (100000).
 const RANGE: [RangeInclusive<u32>; 4] = [
     0x7800_0000..=0x7ffd_ffff,
     65_536..=99_999,
     65_520..=65_533,
     60_706..=61_183,
 ];
-/// How many ids of a range are looked at.
+/// Most ids that are tried in a range.
 const TRIES: u32 = 64;
-/// Bytes that are read of a file.
+/// Largest file that is read, in bytes.
 const LIMIT: u64 = 16 << 20;
 
 impl HostView {
-    /// A user id that no account has by any source, no process has, and nobody is given: it is chosen at random each time, within the ids that
-    /// the caller's user namespace has, and outside those of login.defs(5), subuid(5) and the conventions of systemd.
+    /// A user id that no account of any source has, no process has, and no tool assigns: chosen at
+    /// random each time, within the ids of the user namespace of the caller, and outside of those
+    /// of login.defs(5), subuid(5) and the conventions of systemd.
     ///
     /// # Errors
-    /// `Failed` where there is none.
+    /// `Failed` if there is none.
     pub fn unused_uid(&self) -> Result<u32> {
         let text = |path: &str| -> Result<String> {
             let bytes = self.read(Path::new(path), LIMIT)?;
@@ -56,14 +59,14 @@ impl HostView {
                 .find(|uid| is_spare(*uid))
         });
         found.ok_or_else(|| {
-            Error::failed("could not find a user id that nobody has")
-                .why("login.defs(5), subuid(5), accounts or the ids of this container take all")
+            Error::failed("could not find an unused user id")
+                .why("login.defs(5), subuid(5), accounts or the ids of this container leave none")
                 .hint("leave some of 2013265920 to 2147352575 unused, or of 65536 to 99999")
         })
     }
 }
 
-/// A random number. Seeds of std's hash maps come from getrandom(2).
+/// A random number: the seeds of the standard hash maps come from getrandom(2).
 fn random() -> u32 {
     let bytes = RandomState::new().hash_one(0_u8).to_ne_bytes();
     u32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])
@@ -75,7 +78,7 @@ fn run(start: u32, count: u32) -> Option<RangeInclusive<u32>> {
     Some(start..=last.unwrap_or(u32::MAX))
 }
 
-/// The ids that exist in a user namespace, of the text of its uid_map: user_namespaces(7).
+/// Ids that exist in a user namespace, by the text of its uid_map: user_namespaces(7).
 fn mapped(text: &str) -> Vec<RangeInclusive<u32>> {
     let of_line = |line: &str| {
         let mut words = line.split_whitespace();
@@ -85,7 +88,7 @@ fn mapped(text: &str) -> Vec<RangeInclusive<u32>> {
     text.lines().filter_map(of_line).collect()
 }
 
-/// The ids that useradd(8) gives to accounts, and to them as subordinate ones, where login.defs(5) says so.
+/// Ids that useradd(8) assigns to accounts, and as subordinate ids, by the text of login.defs(5).
 fn given(text: &str) -> Vec<RangeInclusive<u32>> {
     let number = |key: &str| {
         let mut lines = text.lines().map(str::split_whitespace);
@@ -102,7 +105,7 @@ fn given(text: &str) -> Vec<RangeInclusive<u32>> {
         .collect()
 }
 
-/// The ids of subuid(5).
+/// Ids of subuid(5).
 fn subordinate(text: &str) -> Vec<RangeInclusive<u32>> {
     let of_line = |line: &str| {
         let mut fields = line.split(':').skip(1);

@@ -1,4 +1,4 @@
-//! Reading a host, and nothing else: what `resolve`, `elf` and `plan` are given.
+//! Reads of a host without the right to write: the argument of `resolve`, `elf` and `plan`.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -11,52 +11,55 @@ use std::sync::Arc;
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2, readlinkat};
 use rustix::io::Errno;
 
-use super::NewAccount;
 use super::access_log::{AccessLog, FollowMode};
+use super::account_entry::NewAccount;
+use super::overlay::AssumedAccounts;
 use super::stat::{FileKind, Stat};
 use crate::error::{Error, ErrorKind, Finding, Result};
 
-/// Links followed before a path counts as a loop, as in path_resolution(7).
+/// Most links of a path, as in path_resolution(7): ELOOP above.
 pub(super) const LINK_LIMIT: usize = 40;
 
-/// Mount options that decide what a jail's programs can do.
+/// Directories in which programs of the host are searched: `PATH` of root's login shell.
+const ROOT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Mount options that decide which programs and devices of a jail work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MountFlags {
-    /// No program starts.
+    /// `noexec`: no program starts.
     pub noexec: bool,
-    /// No device works.
+    /// `nodev`: no device works.
     pub nodev: bool,
 }
 
-/// What was passed on the way to a file: where it really is, and each symbolic link that led there.
+/// A resolved path with the symbolic links that were followed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResolvedPath {
-    /// The path without a symbolic link in it.
+    /// The path without symbolic links.
     pub real: PathBuf,
-    /// The facts of what is there.
+    /// Stat of the inode.
     pub stat: Stat,
-    /// Each link passed, in order: its own path, free of links but for its last component, and its text.
+    /// Links in their order, each with its path, which has no further link in it, and its text.
     pub links: Vec<(PathBuf, PathBuf)>,
 }
 
-/// A host to read from. Has no method that writes.
+/// A host for reads. Has no method that writes.
 #[derive(Debug)]
 pub struct HostView {
     root: OwnedFd,
     path: PathBuf,
-    /// How many ids are left free below the next one that an account gets.
-    pub(super) spacing: u32,
-    /// Accounts that are taken for made.
-    pub(super) promised: Vec<NewAccount>,
-    /// Groups, likewise, with their ids.
-    pub(super) promised_groups: Vec<(String, u32)>,
-    /// What was looked at, where that is kept in mind.
-    pub(super) looks: Option<Arc<AccessLog>>,
+    /// Accounts that do not exist yet and are read all the same.
+    pub(super) assumed: AssumedAccounts,
+    /// Log of accesses, if they are recorded.
+    pub(super) access_log: Option<Arc<AccessLog>>,
 }
 
 impl HostView {
-    /// The host whose root directory is `path`: `/` for the running system. No part of `path` may be a
-    /// symbolic link, which somebody could point at `/` after it was looked at.
+    /// The host with the root directory `path`: `/` for the running system. No component of `path`
+    /// may be a symbolic link, since a user could point it at `/` after a check.
+    ///
+    /// # Errors
+    /// `Failed` if `path` is no directory, or has a link.
     pub fn new(path: &Path) -> Result<Self> {
         let root = openat2(
             CWD,
@@ -69,46 +72,48 @@ impl HostView {
         Ok(Self {
             root,
             path: path.to_owned(),
-            spacing: 0,
-            promised: Vec::new(),
-            promised_groups: Vec::new(),
-            looks: None,
+            assumed: AssumedAccounts::default(),
+            access_log: None,
         })
     }
 
-    /// Leaves `spacing` ids free below the next one that an account gets: for whoever makes accounts at the same time.
+    /// Leaves `id_gap` ids free below the id of the next new account: another program may create
+    /// accounts at the same time.
     #[must_use]
-    pub fn with_id_gap(mut self, spacing: u32) -> Self {
-        self.spacing = spacing;
+    pub fn with_id_gap(mut self, id_gap: u32) -> Self {
+        self.assumed.id_gap = id_gap;
         self
     }
 
-    /// Takes accounts and groups for made that somebody is about to make: for whoever plans what comes after.
+    /// Reads `accounts` and `groups` (names with group ids) as if they existed: a plan that runs
+    /// after their creation is made before it.
     pub fn assume_accounts(&mut self, accounts: Vec<NewAccount>, groups: Vec<(String, u32)>) {
-        self.promised.extend(accounts);
-        self.promised_groups.extend(groups);
+        self.assumed.add(accounts, groups);
     }
 
-    /// Whether this is the running system and not a directory that holds one.
+    /// Whether this is the running system and not a directory that contains one.
     pub fn is_live(&self) -> bool {
         self.path == Path::new("/")
     }
 
-    /// What `look` finds on the running system, which this host need not be.
-    pub fn on_live_host<T>(&self, look: impl FnOnce(&Self) -> Result<T>) -> Result<T> {
+    /// Calls `read` with the running system, which may be another host than this one.
+    ///
+    /// # Errors
+    /// As `read`.
+    pub fn on_live_host<T>(&self, read: impl FnOnce(&Self) -> Result<T>) -> Result<T> {
         if self.is_live() {
-            look(self)
+            read(self)
         } else {
-            look(&Self::new(Path::new("/"))?)
+            read(&Self::new(Path::new("/"))?)
         }
     }
 
-    /// Where the host's root is on the running system.
+    /// Path of the root of this host on the running system.
     pub fn root_path(&self) -> &Path {
         &self.path
     }
 
-    /// `path` of this host as the running system would name it, for messages.
+    /// Path on the running system of `path` of this host, for messages.
     pub fn display_path(&self, path: &Path) -> PathBuf {
         if self.is_live() {
             path.to_owned()
@@ -136,27 +141,36 @@ impl HostView {
                 Mode::empty(),
                 resolve,
             ) {
-                // A rename somewhere on the host during the walk; openat2(2) says to try again.
+                // A rename anywhere on the host during the walk; openat2(2) documents the retry.
                 Err(Errno::AGAIN) => {}
                 other => return other,
             }
         }
     }
 
-    pub(super) fn error(&self, deed: &str, path: &Path, errno: Errno) -> Error {
+    /// Invalidates the access log, since no inode shows a failed access, and returns the error.
+    /// `action` completes "could not ...".
+    pub(super) fn record_failure(&self, action: &str, path: &Path, errno: Errno) -> Error {
         self.invalidate_access_log();
-        Error::io(deed, &self.display_path(path), &errno.into())
+        Error::io(action, &self.display_path(path), &errno.into())
     }
 
-    /// Opens a regular file for reading, following links. Never blocks: a FIFO or device is refused, not opened.
+    /// Opens a regular file for reading, links followed. Never blocks: a FIFO or device is refused,
+    /// not opened.
+    ///
+    /// # Errors
+    /// `Failed` if there is no regular file.
     pub fn open(&self, path: &Path) -> Result<File> {
         self.try_open(path)?
-            .ok_or_else(|| self.error("open", path, Errno::NOENT))
+            .ok_or_else(|| self.record_failure("open", path, Errno::NOENT))
     }
 
-    /// As [`HostView::open`], with `None` where there is no such file.
+    /// As [`HostView::open`]; `None` if the path does not exist.
+    ///
+    /// # Errors
+    /// As [`HostView::open`].
     pub fn try_open(&self, path: &Path) -> Result<Option<File>> {
-        // To open a device can make it do something, so it is looked at first.
+        // Opening a device can have effects, so the type is checked first.
         let Some(stat) = self.stat(path)? else {
             return Ok(None);
         };
@@ -173,24 +187,27 @@ impl HostView {
         let handle = match self.openat2(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY) {
             Ok(handle) => handle,
             Err(Errno::NOENT) => return Ok(None),
-            Err(errno) => return Err(self.error("open", path, errno)),
+            Err(errno) => return Err(self.record_failure("open", path, errno)),
         };
         let now = rustix::fs::fstat(&handle)
             .map(Stat::from)
-            .map_err(|errno| self.error("stat", path, errno))?;
+            .map_err(|errno| self.record_failure("stat", path, errno))?;
         if now.kind() != FileKind::File {
-            return Err(refuse("something else took its place as it was opened"));
+            return Err(refuse("it was replaced as it was opened"));
         }
         Ok(Some(File::from(handle)))
     }
 
-    /// As openat2(2), inside the host's root, with further flags on the way.
+    /// openat2(2) inside the root of the host, with further flags of the resolution.
     pub(super) fn open2(&self, path: &Path, flags: OFlags, extra: ResolveFlags) -> Result<OwnedFd> {
         self.openat2_with(path, flags, extra)
-            .map_err(|errno| self.error("open", path, errno))
+            .map_err(|errno| self.record_failure("open", path, errno))
     }
 
-    /// Opens the regular file at `path`, a path free of links, if it is still the one that `stat` describes.
+    /// Opens the regular file at `path`, a path without links, if it is still the inode of `stat`.
+    ///
+    /// # Errors
+    /// `Failed` if it has changed, or a component is a link.
     pub fn open_no_symlinks(&self, path: &Path, stat: &Stat) -> Result<File> {
         let handle = self.open2(
             path,
@@ -198,7 +215,7 @@ impl HostView {
             ResolveFlags::NO_SYMLINKS,
         )?;
         let now: Stat = rustix::fs::fstat(&handle)
-            .map_err(|errno| self.error("stat", path, errno))?
+            .map_err(|errno| self.record_failure("stat", path, errno))?
             .into();
         self.record_access(path, FollowMode::NoSymlinks, false, Some(&now));
         if (now.dev, now.ino, now.size, now.mtime, now.kind())
@@ -208,26 +225,34 @@ impl HostView {
                 "could not read `{}`",
                 self.display_path(path).display()
             ))
-            .why("it changed after it was looked at")
+            .why("it changed after it was read")
             .hint("run the command again once nothing writes to it"));
         }
         Ok(File::from(handle))
     }
 
-    /// The whole of a small file, at most `limit` bytes; `None` where there is no such file.
+    /// Content of a file of at most `limit` bytes, links followed; `None` if the path does not
+    /// exist.
+    ///
+    /// # Errors
+    /// `Failed` if it is larger, no regular file, or cannot be read.
     pub fn read(&self, path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
         Ok(self
             .read_with_stat(path, limit)?
             .map(|(content, _)| content))
     }
 
-    /// As [`HostView::read`], with the facts of the very inode that was read.
+    /// As [`HostView::read`], with the stat of the inode that was read.
+    ///
+    /// # Errors
+    /// As [`HostView::read`].
     pub fn read_with_stat(&self, path: &Path, limit: u64) -> Result<Option<(Vec<u8>, Stat)>> {
         let Some(file) = self.try_open(path)? else {
             return Ok(None);
         };
-        let stat = rustix::fs::fstat(&file).map_err(|errno| self.error("stat", path, errno))?;
-        // Room for all of it and the byte that says that it is all.
+        let stat =
+            rustix::fs::fstat(&file).map_err(|errno| self.record_failure("stat", path, errno))?;
+        // Room for the content and one more byte, so that the end is seen by a short read.
         let size = u64::try_from(stat.st_size).unwrap_or(0).min(limit);
         let mut content = Vec::with_capacity(usize::try_from(size).unwrap_or(0) + 1);
         file.take(limit + 1)
@@ -243,18 +268,24 @@ impl HostView {
         Ok(Some((content, stat.into())))
     }
 
-    /// The facts of what `path` leads to; `None` where it leads nowhere.
+    /// Stat of `path`, links followed; `None` if it does not exist.
+    ///
+    /// # Errors
+    /// `Failed` if it cannot be read.
     pub fn stat(&self, path: &Path) -> Result<Option<Stat>> {
         self.stat_with(path, FollowMode::Follow)
     }
 
-    /// The facts of `path` itself, a link not followed; `None` where there is nothing.
+    /// Stat of `path`, a link in the last component not followed; `None` if it does not exist.
+    ///
+    /// # Errors
+    /// `Failed` if it cannot be read.
     pub fn lstat(&self, path: &Path) -> Result<Option<Stat>> {
         self.stat_with(path, FollowMode::NoFollow)
     }
 
-    fn stat_with(&self, path: &Path, way: FollowMode) -> Result<Option<Stat>> {
-        let flags = match way {
+    fn stat_with(&self, path: &Path, mode: FollowMode) -> Result<Option<Stat>> {
+        let flags = match mode {
             FollowMode::Follow => OFlags::PATH,
             FollowMode::NoFollow | FollowMode::NoSymlinks => OFlags::PATH | OFlags::NOFOLLOW,
         };
@@ -263,31 +294,34 @@ impl HostView {
             Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
             Err(errno) => Err(errno),
         };
-        let stat = stat.map_err(|errno| self.error("stat", path, errno))?;
-        self.record_access(path, way, false, stat.as_ref());
+        let stat = stat.map_err(|errno| self.record_failure("stat", path, errno))?;
+        self.record_access(path, mode, false, stat.as_ref());
         Ok(stat)
     }
 
-    /// Keeps in mind that `path` was looked at, if such things are.
+    /// Adds an access to the log, if accesses are recorded.
     pub(super) fn record_access(
         &self,
         path: &Path,
-        way: FollowMode,
-        listed: bool,
+        mode: FollowMode,
+        is_listed: bool,
         stat: Option<&Stat>,
     ) {
-        if let Some(looks) = &self.looks {
-            looks.record(path, way, listed, stat);
+        if let Some(log) = &self.access_log {
+            log.record(path, mode, is_listed, stat);
         }
     }
 
-    /// How the file system that holds `path` is mounted.
+    /// Mount options of the file system of `path`.
+    ///
+    /// # Errors
+    /// `Failed` if the path does not exist.
     pub fn mount_flags(&self, path: &Path) -> Result<MountFlags> {
         let handle = self
             .openat2(path, OFlags::PATH)
-            .map_err(|errno| self.error("open", path, errno))?;
+            .map_err(|errno| self.record_failure("open", path, errno))?;
         let flags = rustix::fs::fstatvfs(&handle)
-            .map_err(|errno| self.error("stat the file system of", path, errno))?
+            .map_err(|errno| self.record_failure("stat the file system of", path, errno))?
             .f_flag;
         Ok(MountFlags {
             noexec: flags.contains(rustix::fs::StatVfsMountFlags::NOEXEC),
@@ -295,22 +329,28 @@ impl HostView {
         })
     }
 
-    /// The text of the symbolic link at `path`.
+    /// Text of the symbolic link at `path`.
+    ///
+    /// # Errors
+    /// `Failed` if there is no link.
     pub fn read_link(&self, path: &Path) -> Result<PathBuf> {
         let handle = self
             .openat2(path, OFlags::PATH | OFlags::NOFOLLOW)
-            .map_err(|errno| self.error("open", path, errno))?;
+            .map_err(|errno| self.record_failure("open", path, errno))?;
         let text = readlinkat(&handle, "", Vec::new())
-            .map_err(|errno| self.error("read the link", path, errno))?;
-        if self.looks.is_some() {
-            let stat =
-                rustix::fs::fstat(&handle).map_err(|errno| self.error("stat", path, errno))?;
+            .map_err(|errno| self.record_failure("read the link", path, errno))?;
+        if self.access_log.is_some() {
+            let stat = rustix::fs::fstat(&handle)
+                .map_err(|errno| self.record_failure("stat", path, errno))?;
             self.record_access(path, FollowMode::NoFollow, false, Some(&stat.into()));
         }
         Ok(PathBuf::from(OsString::from_vec(text.into_bytes())))
     }
 
-    /// The names in a directory, sorted, `.` and `..` left out; `None` where there is no such directory.
+    /// Names in a directory, sorted, without `.` and `..`; `None` if there is no such directory.
+    ///
+    /// # Errors
+    /// `Failed` if it cannot be read.
     pub fn list(&self, path: &Path) -> Result<Option<Vec<OsString>>> {
         let handle = match self.openat2(path, OFlags::RDONLY | OFlags::DIRECTORY) {
             Ok(handle) => handle,
@@ -318,21 +358,24 @@ impl HostView {
                 self.record_access(path, FollowMode::Follow, false, None);
                 return Ok(None);
             }
-            Err(errno) => return Err(self.error("open", path, errno)),
+            Err(errno) => return Err(self.record_failure("open", path, errno)),
         };
-        if self.looks.is_some() {
-            let stat =
-                rustix::fs::fstat(&handle).map_err(|errno| self.error("stat", path, errno))?;
+        if self.access_log.is_some() {
+            let stat = rustix::fs::fstat(&handle)
+                .map_err(|errno| self.record_failure("stat", path, errno))?;
             self.record_access(path, FollowMode::Follow, true, Some(&stat.into()));
         }
         names(&handle)
             .map(Some)
-            .map_err(|errno| self.error("list", path, errno))
+            .map_err(|errno| self.record_failure("list", path, errno))
     }
 
-    /// Follows `path` and says where it ends and which links it passed; `None` where it ends nowhere.
+    /// Resolves `path`; `None` if it does not exist.
+    ///
+    /// # Errors
+    /// `Failed` if it has more than 40 links or a component cannot be read.
     pub fn resolve_links(&self, path: &Path) -> Result<Option<ResolvedPath>> {
-        // Most paths pass no link, or one at their end, which one call each tells.
+        // Most paths have no link, or one at their end, which one call each resolves.
         let flags = OFlags::PATH | OFlags::NOFOLLOW;
         let mut links: Vec<(PathBuf, PathBuf)> = Vec::new();
         let mut next = plain(path);
@@ -346,17 +389,17 @@ impl HostView {
                 Err(_) => break,
             };
             let stat: Stat = rustix::fs::fstat(&handle)
-                .map_err(|errno| self.error("stat", path, errno))?
+                .map_err(|errno| self.record_failure("stat", path, errno))?
                 .into();
             self.record_access(&real, FollowMode::NoSymlinks, false, Some(&stat));
             if stat.kind() != FileKind::Symlink {
                 return Ok(Some(ResolvedPath { real, stat, links }));
             }
             if links.len() == LINK_LIMIT {
-                return Err(self.error("follow", path, Errno::LOOP));
+                return Err(self.record_failure("follow", path, Errno::LOOP));
             }
             let text = readlinkat(&handle, "", Vec::new())
-                .map_err(|errno| self.error("read the link", &real, errno))?;
+                .map_err(|errno| self.record_failure("read the link", &real, errno))?;
             let target = PathBuf::from(OsString::from_vec(text.into_bytes()));
             next = beside(&real, &target);
             links.push((real, target));
@@ -390,7 +433,7 @@ impl HostView {
             }
             let target = self.read_link(&here)?;
             if links.len() == LINK_LIMIT {
-                return Err(self.error("follow", path, Errno::LOOP));
+                return Err(self.record_failure("follow", path, Errno::LOOP));
             }
             if target.is_absolute() {
                 real = PathBuf::from("/");
@@ -406,21 +449,31 @@ impl HostView {
         Ok(stat.map(|stat| ResolvedPath { real, stat, links }))
     }
 
-    /// Where the first executable file called `name` is, on the path that root's login shell has.
+    /// The first executable file called `name` in the directories of `PATH` of
+    /// root's login shell.
+    ///
+    /// # Errors
+    /// As [`HostView::stat`].
     pub fn which(&self, name: &str) -> Result<Option<PathBuf>> {
-        for directory in [
-            "/usr/local/sbin",
-            "/usr/local/bin",
-            "/usr/sbin",
-            "/usr/bin",
-            "/sbin",
-            "/bin",
-        ] {
-            let path = Path::new(directory).join(name);
-            if let Some(stat) = self.stat(&path)?
-                && stat.kind() == FileKind::File
-                && stat.mode & 0o111 != 0
-            {
+        self.find_in_path(ROOT_PATH, Path::new(name), |stat| {
+            stat.kind() == FileKind::File && stat.mode & 0o111 != 0
+        })
+    }
+
+    /// The first path that `accept` accepts of `program` in the colon-separated `directories`,
+    /// links followed; an absolute `program` is the only candidate.
+    ///
+    /// # Errors
+    /// As [`HostView::stat`].
+    pub fn find_in_path(
+        &self,
+        directories: &str,
+        program: &Path,
+        accept: impl Fn(&Stat) -> bool,
+    ) -> Result<Option<PathBuf>> {
+        for directory in directories.split(':') {
+            let path = Path::new(directory).join(program);
+            if self.stat(&path)?.is_some_and(|stat| accept(&stat)) {
                 return Ok(Some(path));
             }
         }
@@ -428,13 +481,14 @@ impl HostView {
     }
 }
 
-/// A path without empty components and dots; `None` where it goes up.
+/// A path without empty components and dots; `None` if it has `..`.
 fn plain(path: &Path) -> Option<PathBuf> {
     let goes_up = path.components().any(|part| part == Component::ParentDir);
     (!goes_up).then(|| path.components().collect())
 }
 
-/// Where a link leads whose own path is free of links but for its last component: `..` at the beginning is then the directory above by its text.
+/// Path that a link resolves to whose own path has no other link: `..` at its beginning is then the
+/// parent by text.
 fn beside(link: &Path, target: &Path) -> Option<PathBuf> {
     let mut base = link.parent()?.to_owned();
     let mut ahead = target.components().peekable();
@@ -444,7 +498,7 @@ fn beside(link: &Path, target: &Path) -> Option<PathBuf> {
     plain(&base.join(ahead.collect::<PathBuf>()))
 }
 
-/// The components of a path, last first, so that the next one can be popped.
+/// Components of a path, last first, so that the next one can be popped.
 pub(super) fn components(path: &Path) -> Vec<OsString> {
     path.components()
         .rev()
@@ -456,7 +510,7 @@ pub(super) fn components(path: &Path) -> Vec<OsString> {
         .collect()
 }
 
-/// The sorted names in an open directory.
+/// Sorted names in an open directory.
 pub(super) fn names(directory: impl AsFd) -> std::result::Result<Vec<OsString>, Errno> {
     let mut names = Vec::new();
     for entry in rustix::fs::Dir::read_from(directory)? {

@@ -1,4 +1,4 @@
-//! Walking a tree of the host's that is to be copied.
+//! Walk of a tree of the host that is copied.
 
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -12,14 +12,19 @@ use super::stat::{FileKind, Stat};
 use super::view::HostView;
 use crate::error::{Error, Result};
 
-/// More entries than this in one source are taken for a mistake.
+/// Most entries in one source: more are taken for a mistake in the spec.
 const ENTRY_LIMIT: usize = 1_000_000;
 
 impl HostView {
-    /// Everything below the directory `path`, which is free of links, parents first and names sorted; links are listed and not followed.
+    /// Everything below the directory `path`, a path without links: parents first and names sorted;
+    /// links are listed and not followed.
     ///
-    /// The walk goes by path and may be led astray by whoever can write to the tree, so what it gives are names only: whoever reads the files
-    /// opens them with [`HostView::open_no_symlinks`], which passes no link.
+    /// The walk resolves paths, and a user who can write to the tree can redirect it, so the result
+    /// is a list of names only: files are opened with [`HostView::open_no_symlinks`], which follows
+    /// no link.
+    ///
+    /// # Errors
+    /// `Failed` if a directory cannot be read, or there are too many entries.
     pub fn walk(&self, path: &Path) -> Result<Vec<(PathBuf, Stat)>> {
         let handle = self.open2(
             path,
@@ -27,13 +32,13 @@ impl HostView {
             ResolveFlags::NO_SYMLINKS,
         )?;
         let base = PathBuf::from(format!("/proc/self/fd/{}/", handle.as_raw_fd()));
-        if self.looks.is_some() {
+        if self.access_log.is_some() {
             let stat = fstat(&handle)
                 .map_err(|errno| Error::io("stat", &self.display_path(path), &errno.into()))?;
             self.record_access(path, FollowMode::NoSymlinks, true, Some(&stat.into()));
         }
         let mut found: Vec<(PathBuf, Stat)> = Vec::new();
-        // Entries come directory by directory, so that most have the same.
+        // Entries are sorted by directory, so that most have the same as the one before.
         let mut parent: Option<(PathBuf, OwnedFd)> = None;
         for entry in WalkDir::new(&base).min_depth(1).sort_by_file_name() {
             let entry = entry.map_err(|error| {
@@ -75,7 +80,7 @@ impl HostView {
             if found.len() > ENTRY_LIMIT {
                 return Err(
                     Error::failed(format!("could not read `{}`", path.display()))
-                        .why(format!("it holds more than {ENTRY_LIMIT} entries")),
+                        .why(format!("it contains more than {ENTRY_LIMIT} entries")),
                 );
             }
         }

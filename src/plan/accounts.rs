@@ -1,4 +1,4 @@
-//! The steps that give a jail its group and its accounts.
+//! The steps that create, modify, open and remove the group and the accounts of a jail.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::host::{AccountFields, Accounts, Expiry, HostView, NewAccount, UserEnt
 use crate::resolve::{Confinement, ResolvedJail, WantedAccount, is_adopted};
 use crate::spec::Password;
 
-/// Makes the group and the accounts, or puts them where they belong.
+/// The steps that create groups and accounts, closed, or modify those that exist.
 pub(super) fn steps(
     wanted: &ResolvedJail,
     accounts: &Accounts,
@@ -75,7 +75,8 @@ pub(super) fn steps(
     Ok(steps)
 }
 
-/// The further groups that an account which was taken over is to have: those of the spec, and those that an admin put it into, but not those that only an earlier spec did.
+/// The supplementary groups of an adopted account: those of the spec, and those that an
+/// administrator added, but not those that only an earlier spec had.
 fn groups(account: &WantedAccount, has: &[String], manifest: Option<&Manifest>) -> Vec<String> {
     let given = manifest
         .and_then(|manifest| manifest.account(&account.name))
@@ -90,7 +91,11 @@ fn groups(account: &WantedAccount, has: &[String], manifest: Option<&Manifest>) 
     groups
 }
 
-/// What each account that is taken over was before: as recorded, or as it is now.
+/// The original state of each adopted account, by login name: as recorded, or as it is now.
+///
+/// # Errors
+/// [`crate::error::ErrorKind::Failed`] if an account is adopted already and its original state is
+/// not recorded.
 pub(super) fn original_accounts(
     wanted: &ResolvedJail,
     accounts: &Accounts,
@@ -115,9 +120,9 @@ pub(super) fn original_accounts(
             (None, _) => {
                 return Err(
                     Error::failed(format!("could not use the account `{}`", account.name))
-                        .why("it was taken over, and what it was before is recorded nowhere")
+                        .why("it is adopted, and its original state is not recorded")
                         .hint(format!(
-                            "give it its group, shell, home and comment back with `usermod`, then build again: usermod -c '' {}",
+                            "restore its group, shell, home and comment with `usermod`, then build again: usermod -c '' {}",
                             account.name
                         )),
                 );
@@ -128,7 +133,11 @@ pub(super) fn original_accounts(
     Ok(all)
 }
 
-/// The step by which an account leaves a jail: what was taken over is given back, what was made is deleted.
+/// The step that removes an account from a jail: an adopted account is restored, another is
+/// deleted.
+///
+/// # Errors
+/// [`crate::error::ErrorKind::Failed`] if the original state of an adopted account is not recorded.
 pub(super) fn account_exit_step(
     found: &UserEntry,
     gid: u32,
@@ -147,9 +156,9 @@ pub(super) fn account_exit_step(
         .and_then(|manifest| manifest.account(&found.name))
         .and_then(|record| record.before.clone());
     let before = before.ok_or_else(|| {
-        Error::failed(format!("could not give the account `{}` back", found.name))
-            .why("what it was before the jail took it over is recorded nowhere")
-            .hint("give it its group, shell, home and comment back with `usermod`, and try again")
+        Error::failed(format!("could not restore the account `{}`", found.name))
+            .why("its original state is not recorded")
+            .hint("restore its group, shell, home and comment with `usermod`, and try again")
     })?;
     Ok(Step::RestoreAccount {
         user: found.name.clone(),
@@ -158,7 +167,8 @@ pub(super) fn account_exit_step(
     })
 }
 
-/// Sets keys and passwords.
+/// The steps that write keys and set passwords. `is_closed`: whether an earlier step closes the
+/// accounts and so deletes their keys.
 pub(super) fn credential_steps(
     wanted: &ResolvedJail,
     accounts: &Accounts,
@@ -182,7 +192,7 @@ pub(super) fn credential_steps(
                 encrypted.is_some_and(|text| text.starts_with('*'))
             }
             Password::Locked => encrypted == Some("*") || found.is_none(),
-            Password::Keep => true,
+            Password::Unchanged => true,
             Password::Hash(hash) => encrypted == Some(hash),
         };
         if !is_set {
@@ -195,7 +205,7 @@ pub(super) fn credential_steps(
     Ok(steps)
 }
 
-/// Lets the accounts log in that cannot, or not as long as they should.
+/// The steps that open accounts which are closed, or which expire on another day than they should.
 pub(super) fn enable_steps(
     wanted: &ResolvedJail,
     accounts: &Accounts,
@@ -206,7 +216,7 @@ pub(super) fn enable_steps(
     let wanted = wanted.accounts.iter();
     let step = |account: &WantedAccount| {
         let found = accounts.user(&account.name);
-        // Closed by an earlier step: what it had is given back.
+        // An earlier step closes it: its expiry date is restored.
         let again = || {
             found
                 .filter(|_| is_closed)
@@ -221,7 +231,8 @@ pub(super) fn enable_steps(
     wanted.filter_map(step).collect()
 }
 
-/// Until when an account is to be opened; `None` where it is open as it should be. An expiry that an admin gave it stays as long as the spec says none.
+/// The expiry date that an account is to get; `None` if it has that already. A date that an
+/// administrator set stays while the spec has none.
 fn enable_until(
     account: &WantedAccount,
     found: Option<&UserEntry>,

@@ -1,4 +1,5 @@
-//! The one comparison: the wanted tree against what the jail holds. `plan`, `build` and, later, `check` and `update` show and act on what it finds.
+//! Comparison of the tree as it is to be with the content of the root. `plan`, `build`, `check` and
+//! `update` all use it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -12,44 +13,49 @@ use crate::host::{Digest, FileKind, HostView, Inventory, Stat};
 use crate::names::JailPath;
 use crate::resolve::{Content, Entry, EntryKind, Tree};
 
-/// Directories of the root that are jailctl's alone, so that they are made anew beside the live ones and exchanged whole. Nothing else is ever
-/// replaced or removed as a tree.
+/// Directories of the root that only jailctl writes to, so that they are staged beside the live
+/// ones and exchanged whole. Nothing else is ever replaced or removed as a tree.
 pub const EXCHANGED_DIRS: [&str; 4] = ["dev", "etc", "jail", "usr"];
 
-/// How closely is looked at files whose facts say that nothing can have changed them.
+/// Check of files whose metadata shows no change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Depth {
-    /// Not at all.
+    /// None: the metadata is trusted.
     Metadata,
-    /// Every byte is read.
+    /// The whole content is read.
     Content,
 }
 
-/// What becomes of one path.
+/// Change of one path.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Change {
-    /// The path.
+    /// Path in the jail.
     pub path: JailPath,
-    /// What is done.
+    /// Kind of the change.
     pub act: ChangeKind,
-    /// What differs, where the path stays.
+    /// Difference, for a path that exists before and after.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub because: Option<String>,
 }
 
-/// What is done with a path.
+/// Kind of the change of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ChangeKind {
-    /// It is made.
+    /// The path is created.
     Add,
-    /// It is made anew.
+    /// The path is replaced.
     Change,
-    /// It is taken away.
+    /// The path is deleted.
     Remove,
 }
 
-/// Compares. `manifest` and `inventory` are `None` where nothing was built yet.
+/// Compares a tree with the content of the root. `manifest` and `inventory` are `None` for a jail
+/// that was not built yet. Returns the changes sorted by path.
+///
+/// # Errors
+/// [`ErrorKind::Failed`] if a user directory or an entry outside of [`EXCHANGED_DIRS`] would have
+/// to be replaced, or a file cannot be read.
 pub fn compare(
     wanted: &Tree,
     manifest: Option<&Manifest>,
@@ -86,15 +92,18 @@ pub fn compare(
             if found.kind() != FileKind::Directory {
                 return Err(Error::new(
                     ErrorKind::Failed,
-                    Finding::new(format!("could not make the directory `{path}` in the jail"))
-                        .why("something else stands there, and what is in a user's place is left alone")
-                        .hint("move it away"),
+                    Finding::new(format!(
+                        "could not create the directory `{path}` in the jail"
+                    ))
+                    .why("something else exists there, and user directories are left alone")
+                    .hint("move it away"),
                 ));
             }
-            // Its user may have changed its mode; only a spec that says something else than before is a reason to.
+            // Its user may have changed the mode: only a change of the spec is a reason to change
+            // it.
             if let Some(before) = record.filter(|record| record.owner != entry.owner) {
                 let because = format!(
-                    "the spec gave it to {}:{} with mode {:04o} before",
+                    "the spec set the owner {}:{} and the mode {:04o} before",
                     before.owner.uid, before.owner.gid, before.owner.mode
                 );
                 changes.push(Change {
@@ -108,16 +117,16 @@ pub fn compare(
         let is_tree = found.kind() == FileKind::Directory;
         if !EXCHANGED_DIRS.contains(&path.top()) && is_tree != (entry.kind == EntryKind::Directory)
         {
-            // To exchange it would be to take away, at the next build, all that somebody may have put there.
-            let stands = if is_tree {
+            // If it were exchanged, the next build would delete all that a user has put there.
+            let found = if is_tree {
                 "a directory"
             } else {
-                "something that is no directory"
+                "a file that is not a directory"
             };
             return Err(
                 Error::failed(format!("could not put `{path}` into the jail"))
-                    .why(format!("{stands} stands there"))
-                    .hint("look at what it is, and move it away"),
+                    .why(format!("{found} exists there"))
+                    .hint("check what it is, and move it away"),
             );
         }
         if let Some(because) =
@@ -132,7 +141,7 @@ pub fn compare(
     }
     if let Some(inventory) = inventory {
         removals(wanted, manifest, inventory, &mut changes);
-        // No path of a tree can name it; its directory made anew goes without it.
+        // No path of a tree can have such a name: its directory is replaced without the file.
         for path in inventory.invalid_names() {
             let directory = path.parent().and_then(Path::to_str);
             if let Some(directory) = directory.and_then(|path| JailPath::new(path).ok()) {
@@ -150,6 +159,7 @@ pub fn compare(
     Ok(changes)
 }
 
+/// Adds the paths that are to be deleted.
 fn removals(
     wanted: &Tree,
     manifest: Option<&Manifest>,
@@ -169,7 +179,7 @@ fn removals(
             because,
         });
     }
-    // Elsewhere only what was recorded goes, and never what belongs to a user.
+    // Elsewhere only recorded paths are deleted, and never user directories.
     for (path, record) in manifest.iter().flat_map(|manifest| &manifest.entries) {
         if !EXCHANGED_DIRS.contains(&path.top())
             && gone(path)
@@ -185,7 +195,7 @@ fn removals(
     }
 }
 
-/// What differs between an entry and what stands in its place; `None` where nothing does.
+/// The difference between an entry and the file at its path; `None` if there is none.
 fn difference(
     path: &JailPath,
     entry: &Entry,
@@ -266,6 +276,8 @@ fn difference(
     }
 }
 
+/// The difference between the host file of an entry and the one that was copied; `None` if the
+/// content is the same.
 fn same_source(
     wanted: &Path,
     now: &Stat,
@@ -282,7 +294,7 @@ fn same_source(
     if then.is_same(now) {
         return Ok(None);
     }
-    // A new link, owner or backup moves the inode's own time; only the content matters.
+    // A new hard link, owner or backup changes the ctime; only the content matters.
     if then.size == now.size && then.mtime == now.mtime {
         let mut file = view.open_no_symlinks(wanted, now)?;
         if crate::host::digest(&mut file, wanted)? == *sha256 {
@@ -295,7 +307,7 @@ fn same_source(
     )))
 }
 
-/// Which of [`EXCHANGED_DIRS`] have to be made anew.
+/// The directories of [`EXCHANGED_DIRS`] that have to be exchanged.
 pub fn dirs_to_exchange(changes: &[Change]) -> BTreeSet<&'static str> {
     EXCHANGED_DIRS
         .into_iter()

@@ -1,17 +1,18 @@
-//! What the files of a jail hold, and nothing else of its manifest.
+//! The digests in a manifest, read without its other fields.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::manifest::{FORMAT, MANIFEST, SIZE_LIMIT};
+use super::manifest::{FORMAT, SIZE_LIMIT};
 use crate::error::Result;
 use crate::host::{Digest, HostView};
+use crate::layout::MANIFEST;
 use crate::names::{JailName, JailPath};
 use crate::resolve::ResolvedJail;
 
-/// The part of a manifest that says which bytes were built. What else stands there is passed over.
+/// The digests of the files of a jail. Other fields of the manifest are skipped.
 #[derive(Debug, Deserialize)]
 pub struct RecordedDigests {
     format: u32,
@@ -19,21 +20,30 @@ pub struct RecordedDigests {
     entries: BTreeMap<JailPath, Content>,
 }
 
+/// The digest of one entry.
 #[derive(Debug, Deserialize)]
 struct Content {
-    /// Files alone have one.
+    /// SHA-256 digest of the content, of files only.
     sha256: Option<Digest>,
 }
 
 impl RecordedDigests {
-    /// Those of a jail; `None` where there are none that this jailctl can read.
+    /// Reads the digests of a jail; `None` if it has no manifest that this version can read.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::Failed`] if the manifest exists and cannot be read.
     pub fn load(view: &HostView, name: &JailName) -> Result<Option<Self>> {
         let bytes = view.read(&ResolvedJail::state(name).join(MANIFEST), SIZE_LIMIT)?;
         let contents: Option<Self> = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
         Ok(contents.filter(|contents| contents.format <= FORMAT))
     }
 
-    /// Whether every file holds the bytes that were built. For a jail of which nothing else has changed: what is no file any more is an error.
+    /// Whether every file has the content that was built. For a jail whose metadata has not
+    /// changed.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::Failed`] if a recorded file is no file any more, or cannot be
+    /// read.
     pub fn verify(&self, view: &HostView) -> Result<bool> {
         let Some(inventory) = view.inventory(&self.root, &[], std::iter::empty())? else {
             return Ok(false);
@@ -53,7 +63,7 @@ mod tests {
 
     #[test]
     #[expect(clippy::disallowed_methods, reason = "a host is made in a directory")]
-    fn a_byte_that_no_fact_tells_of_is_found() {
+    fn a_byte_that_no_metadata_shows_is_found() {
         let host = std::env::temp_dir().join(format!("jailctl-contents-{}", std::process::id()));
         let state = host.join("var/lib/jailctl/arkham");
         let root = host.join("srv/jails/arkham");

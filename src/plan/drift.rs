@@ -1,4 +1,5 @@
-//! Where a jail is no longer what was built: the same comparison that a build makes, of the spec as built, with each difference told.
+//! Differences between a jail as it was built and as it is: the plan of the spec as built, with
+//! each step as a difference.
 
 use serde::Serialize;
 
@@ -10,8 +11,8 @@ use super::step::Step;
 use super::store_index::{Index, store_of};
 use super::types::Plan;
 use crate::error::Result;
-use crate::host::sshd::CONFIG_DIR;
 use crate::host::{HostView, Process, UserEntry, manager_unit};
+use crate::layout::SSHD_CONFIG_DIR;
 use crate::names::JailName;
 use crate::resolve::host_jobs::{self, HostJob};
 use crate::resolve::jail_of;
@@ -21,7 +22,7 @@ use crate::spec::{self, Templates};
 /// Most processes of one account that a difference names.
 const NAMED: usize = 16;
 
-/// What differs.
+/// Subject of a difference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
@@ -35,35 +36,35 @@ pub enum Kind {
     Group,
     /// An account's authorized keys.
     Keys,
-    /// What sshd is told, or what it makes of it.
+    /// A drop-in of sshd, or the settings that result from it.
     Sshd,
     /// The policy of its sessions.
     Session,
-    /// The jail's network while somebody is in it: its rules, who else is forwarded.
+    /// The jail's network while it is in use: its rules, and forwarding of other packets.
     Network,
-    /// What the host no longer has.
+    /// A file or package that the host no longer has.
     Host,
-    /// What runs as an account outside of the jail.
+    /// A process or job of an account outside of the jail.
     Outside,
 }
 
-/// One difference between what was built and what is there.
+/// One difference between a jail as built and the host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Difference {
-    /// Of what kind.
+    /// Subject of the difference.
     pub kind: Kind,
-    /// Which path, account or file.
+    /// Name of the path, account or file.
     pub name: String,
-    /// How it differs: fits after "`name`: ".
+    /// Text of the difference: fits after "`name`: ".
     pub text: String,
 }
 
-/// All that differs in one jail.
+/// Differences in one jail.
 #[derive(Clone, Debug)]
 pub struct Drift {
-    /// In the order in which a build would mend it.
+    /// Differences, in the order of the steps that would fix them.
     pub differences: Vec<Difference>,
-    /// What an admin should know besides.
+    /// Notices for the administrator.
     pub notices: Vec<String>,
 }
 
@@ -79,7 +80,11 @@ impl Drift {
 
 /// Compares a jail with its manifest, its spec as built and the host.
 ///
-/// What the host no longer has is a difference, not an error: the tree is then held against the manifest alone.
+/// A file that the host no longer has is a difference, not an error: the root is then compared with
+/// the manifest only.
+///
+/// # Errors
+/// [`crate::error::ErrorKind::Failed`] if the records of the jail or its root cannot be read.
 pub fn drift(
     manifest: &Manifest,
     templates: &dyn Templates,
@@ -93,7 +98,7 @@ pub fn drift(
     let outside = outside(manifest, view)?;
     let text = spec_as_built(view, &manifest.name)?.unwrap_or_default();
     let planned = spec::source(&manifest.spec, text.clone().into_bytes())
-        .and_then(|source| spec::load(&source, templates))
+        .and_then(|source| spec::load_recorded(&source, templates))
         .and_then(|spec| spec.member(&manifest.name))
         .and_then(|spec| {
             let source = SourceText {
@@ -125,9 +130,9 @@ pub fn drift(
         }
     }
     for (user, job) in outside {
-        // A build has no more than a notice for it.
+        // A build has a notice for it, which the difference replaces.
         let notice = job.notice(&user);
-        drift.notices.retain(|told| *told != notice);
+        drift.notices.retain(|one| *one != notice);
         let text = format!("{} runs outside of the jail: {}", job.what, job.clean);
         drift.add(Kind::Outside, user, text);
     }
@@ -216,7 +221,7 @@ fn of_plan(plan: &Plan, view: &HostView, drift: &mut Drift) {
             Step::CreateRoot { .. } => drift.add(
                 Kind::Root,
                 plan.root.display().to_string(),
-                "it is not root's alone, or the note in it is gone",
+                "it is not root-owned with mode 0755, or its marker is missing",
             ),
             Step::CreateGroup { name, .. } => drift.add(Kind::Group, name, "it is gone"),
             Step::CreateAccount(account) => drift.add(Kind::Account, &account.name, "it is gone"),
@@ -224,7 +229,7 @@ fn of_plan(plan: &Plan, view: &HostView, drift: &mut Drift) {
                 Kind::Account,
                 user,
                 format!(
-                    "systemd may run a manager of this user's outside of the jail: `{}` is not masked",
+                    "systemd may run a user manager for it outside of the jail: `{}` is not masked",
                     manager_unit(*uid).display()
                 ),
             ),
@@ -238,7 +243,7 @@ fn of_plan(plan: &Plan, view: &HostView, drift: &mut Drift) {
                     ),
                     (
                         from.groups != to.groups,
-                        format!("its further groups are `{}`", from.groups.join(", ")),
+                        format!("its supplementary groups are `{}`", from.groups.join(", ")),
                     ),
                     (
                         from.gecos != to.gecos,
@@ -262,7 +267,7 @@ fn of_plan(plan: &Plan, view: &HostView, drift: &mut Drift) {
                 } else {
                     "it is gone"
                 };
-                drift.add(Kind::Sshd, format!("{CONFIG_DIR}/{file}"), text);
+                drift.add(Kind::Sshd, format!("{SSHD_CONFIG_DIR}/{file}"), text);
             }
             Step::WriteCommonSnippet { edit, .. } => {
                 let text = if edit.from.is_some() {
@@ -283,7 +288,7 @@ fn of_plan(plan: &Plan, view: &HostView, drift: &mut Drift) {
                 drift.add(
                     Kind::Session,
                     plan.name.as_str(),
-                    "its policy was changed, or is gone",
+                    "its policy was changed or is missing",
                 );
             }
             Step::RepairNetwork { faults } => {
@@ -295,9 +300,9 @@ fn of_plan(plan: &Plan, view: &HostView, drift: &mut Drift) {
                 Kind::Session,
                 edit.path.display().to_string(),
                 if edit.is_refusal() {
-                    "the block of jailctl in it, by which it refuses jailed accounts, was changed, or is gone"
+                    "jailctl's block in it, which refuses jailed accounts, was changed or is missing"
                 } else {
-                    "the block of jailctl in it, by which jailed accounts leave the host's session modules, was changed, or is gone"
+                    "jailctl's block in it, which keeps the host's session modules from jailed accounts, was changed or is missing"
                 },
             ),
             Step::WriteKeys { user, .. } => drift.add(Kind::Keys, user, "they were changed"),
@@ -318,11 +323,11 @@ fn of_plan(plan: &Plan, view: &HostView, drift: &mut Drift) {
             _ => {}
         }
     }
-    for stranger in &plan.unmanaged {
+    for path in &plan.unmanaged {
         drift.add(
             Kind::File,
-            stranger,
-            "the spec does not name it; no build takes it away, since jailctl did not make it",
+            path,
+            "the spec does not name it; no build deletes it, since jailctl did not create it",
         );
     }
     drift.notices.extend(plan.notices.iter().cloned());

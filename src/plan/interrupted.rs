@@ -1,15 +1,18 @@
-//! Whether a run did not end, for those who only read.
+//! Detection of an interrupted run, for commands that only read.
 
 use std::path::Path;
 
 use crate::error::Result;
 use crate::host::HostView;
+use crate::layout::JOURNAL;
 
-/// The journal of the run under way. No jail's name starts with a dot.
-pub const JOURNAL: &str = "/var/lib/jailctl/.journal";
-
-/// Whether an earlier run was interrupted and is still to be put right: there is its journal, and nobody is writing it.
+/// Whether an earlier run was interrupted and not recovered yet: its journal exists, and no process
+/// holds the lock.
+///
+/// # Errors
+/// [`crate::error::ErrorKind::Failed`] if the directory of the journal cannot be read.
 pub fn interrupted(view: &HostView) -> Result<bool> {
-    // Whoever may not ask for the lock may not read what the run has left either, and is told that.
+    // A user who may not open the lock may not read the records of the run either, and gets that
+    // error.
     Ok(view.lstat(Path::new(JOURNAL))?.is_some() && !view.is_locked().unwrap_or(true))
 }

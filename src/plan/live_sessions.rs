@@ -1,4 +1,4 @@
-//! Nothing is taken away from under somebody who is in it.
+//! Refusals while processes run in a jail or as one of its accounts.
 
 use std::path::Path;
 
@@ -7,10 +7,13 @@ use crate::error::{Error, Result};
 use crate::host::{HostView, Process};
 use crate::names::JailName;
 
-/// Most processes that are named.
+/// Most processes that an error names.
 const NAMED: usize = 16;
 
-/// Refuses to remove a jail in which these processes live, if there are any.
+/// Refuses to remove a jail while processes, `living`, run in it.
+///
+/// # Errors
+/// [`crate::error::ErrorKind::Failed`] with the process ids, if there are any.
 pub fn ensure_no_sessions(name: &JailName, how: RemoveOptions, living: &[Process]) -> Result<()> {
     let hint = if how.dropped {
         format!("end them: jailctl kill {name}")
@@ -25,19 +28,26 @@ pub fn ensure_no_sessions(name: &JailName, how: RemoveOptions, living: &[Process
     )
 }
 
-/// Refuses to change how a jail is entered while these processes live in it.
+/// Refuses to change a jail between plain chroot and sessions while processes, `living`, run in it.
+///
+/// # Errors
+/// [`crate::error::ErrorKind::Failed`] with the process ids, if there are any.
 pub fn ensure_empty(name: &JailName, living: &[Process]) -> Result<()> {
     refuse(
         living,
         &format!("could not change the sessions of the jail `{name}`"),
-        "processes run in it as it is",
-        "end them first: nobody may be in a plain chroot and in a session of one jail at once",
+        "processes run in it",
+        "end them first: a jail must not have a plain chroot and a session at once",
     )
 }
 
-/// Refuses to remove an account whose processes live.
+/// Refuses to remove an account while processes run as it.
+///
+/// # Errors
+/// [`crate::error::ErrorKind::Failed`] with the process ids, if there are any, or if `/proc` cannot
+/// be read.
 pub fn ensure_account_idle(view: &HostView, user: &str, uid: u32) -> Result<()> {
-    // No process has this as its root directory: only the number counts.
+    // No process has this path as its root directory: processes are found by user id only.
     let living = Process::find_in_jail(view, Path::new("/dev/null"), &[uid])?;
     refuse(
         &living,

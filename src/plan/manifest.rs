@@ -1,4 +1,4 @@
-//! What was built: every entry with its digest and its reasons. The memory that later plans are held against.
+//! The record of a build: every entry with its digest and its reasons. Later plans compare with it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::BufReader;
@@ -10,62 +10,60 @@ use super::text_file::read_text;
 use crate::error::{Error, Result};
 use crate::host::sshd::SshdInfo;
 use crate::host::{AccountFields, Digest, HostView, Ownership, Stat};
+use crate::layout::{MANIFEST, SPEC, STATE};
 use crate::names::{JailName, JailPath};
-use crate::resolve::{Content, Entry, EntryKind, Reason, ResolvedJail, STATE, Tree};
+use crate::resolve::{Content, Entry, EntryKind, Reason, ResolvedJail, Tree};
 use crate::spec::AccessMethod;
 
-/// The number of the format written here. A manifest with a higher one is not read.
+/// Number of the format that is written. A manifest with a higher number is refused.
 pub const FORMAT: u32 = 1;
-/// A manifest above this size is not one of ours.
+/// Most bytes of a manifest.
 pub(super) const SIZE_LIMIT: u64 = 256 << 20;
-/// File name in the jail's state directory.
-pub const MANIFEST: &str = "manifest.json";
-/// File name of the spec as built, beside the manifest.
-pub const SPEC: &str = "spec.toml";
-/// Directory of the manifest and spec of the time before the last build, beside them.
+/// Name of the directory with manifest and spec of the build before, in the same directory.
 pub const PREVIOUS: &str = "previous";
 
-/// One jail as it was built.
+/// Record of one jail as it was built.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "RawManifest")]
 pub struct Manifest {
-    /// [`FORMAT`] when it was written.
+    /// Number of its format: [`FORMAT`] of the version that wrote it.
     pub format: u32,
-    /// The jail.
+    /// Name of the jail.
     pub name: JailName,
-    /// Where it stands on the host.
+    /// Root of the jail on the host.
     pub root: PathBuf,
-    /// Where the spec came from, as it was named.
+    /// Absolute path of the spec.
     pub spec: String,
-    /// The ways in that its spec opened; empty in a manifest of an older jailctl.
+    /// Ways in that the spec allows; empty in a manifest of an older version.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub doors: Vec<AccessMethod>,
-    /// How its accounts are locked in; `None` where it never had any.
+    /// Confinement of its accounts; `None` for a jail that never had accounts.
     #[serde(flatten)]
     pub lock: Option<ConfinementRecord>,
-    /// Its accounts.
+    /// Accounts of the jail.
     pub accounts: Vec<AccountRecord>,
-    /// Further groups that were made for it, and their ids.
+    /// Supplementary groups that were created for it: name and group id.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub groups: BTreeMap<String, u32>,
-    /// Places of users that were ever made and still exist: nothing below them is ever removed but by `remove --purge`.
+    /// User directories that were created and still exist: only `remove --purge` deletes anything
+    /// below them.
     pub places: BTreeSet<JailPath>,
-    /// The content of the root.
+    /// Content of the root.
     pub entries: BTreeMap<JailPath, Record>,
 }
 
-/// How the accounts of a jail are locked in, as it was made.
+/// Confinement of the accounts of a jail as it was built.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ConfinementRecord {
-    /// Their group and its id.
+    /// Name and id of the primary group.
     pub group: (String, u32),
     /// File name and digest of the sshd snippet.
     pub snippet: (String, Digest),
-    /// What sshd said of itself then, and the files that this stands on.
+    /// Settings of sshd at that time, and the files that they depend on.
     pub sshd: SshdInfo,
 }
 
-/// A manifest as it is read: a lock is there as a whole or not at all.
+/// A manifest as parsed: all fields of a confinement exist, or none.
 #[derive(Deserialize)]
 struct RawManifest {
     format: u32,
@@ -87,79 +85,80 @@ struct RawManifest {
 impl TryFrom<RawManifest> for Manifest {
     type Error = &'static str;
 
-    fn try_from(whole: RawManifest) -> std::result::Result<Self, &'static str> {
-        let lock = match (whole.group, whole.snippet, whole.sshd) {
+    fn try_from(raw: RawManifest) -> std::result::Result<Self, &'static str> {
+        let lock = match (raw.group, raw.snippet, raw.sshd) {
             (Some(group), Some(snippet), Some(sshd)) => Some(ConfinementRecord {
                 group,
                 snippet,
                 sshd,
             }),
-            (None, None, None) if whole.accounts.is_empty() => None,
-            _ => return Err("it does not say how its accounts are locked in"),
+            (None, None, None) if raw.accounts.is_empty() => None,
+            _ => return Err("it lacks fields about the confinement of its accounts"),
         };
         Ok(Self {
-            format: whole.format,
-            name: whole.name,
-            root: whole.root,
-            spec: whole.spec,
-            doors: whole.doors,
+            format: raw.format,
+            name: raw.name,
+            root: raw.root,
+            spec: raw.spec,
+            doors: raw.doors,
             lock,
-            accounts: whole.accounts,
-            groups: whole.groups,
-            places: whole.places,
-            entries: whole.entries,
+            accounts: raw.accounts,
+            groups: raw.groups,
+            places: raw.places,
+            entries: raw.entries,
         })
     }
 }
 
-/// One account as it was made.
+/// Record of one account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccountRecord {
     /// Login name.
     pub name: String,
     /// User id.
     pub uid: u32,
-    /// Home, inside the jail.
+    /// Home directory inside the jail.
     pub home: JailPath,
-    /// The day of expiry that the spec gave it, in days since 1970-01-01.
+    /// Day of expiry in the spec, in days since 1970-01-01.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<i64>,
-    /// Further groups that the spec put it into.
+    /// Supplementary groups in the spec.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<String>,
-    /// What it was, where it was taken over.
+    /// State before adoption, of an adopted account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<OriginalAccount>,
 }
 
-/// What an account was before a jail took it over.
+/// State of an account before it was adopted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OriginalAccount {
-    /// Where it belonged.
+    /// Primary group, home, login shell, comment and supplementary groups.
     pub belonging: AccountFields,
-    /// The day of its expiry.
+    /// Day of expiry, in days since 1970-01-01.
     pub expires: Option<i64>,
-    /// Whether it had a password other than one that begins with `*`: locked in the jail, that is what its password begins with, and the rest stays.
+    /// Whether its password did not begin with `*`. A password that is locked in the jail has a `*`
+    /// before it, and is otherwise kept.
     pub had_password: bool,
 }
 
-/// One entry as it was made.
+/// Record of one entry.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "RawRecord")]
 pub struct Record {
-    /// What it is.
+    /// Type and content.
     #[serde(flatten)]
     pub kind: RecordKind,
     /// Owner, group and mode.
     pub owner: Ownership,
-    /// Whether it was only made because it was missing.
+    /// Whether it is a user directory: created because it was missing, and not changed after that.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub kept: bool,
-    /// Why it is there.
+    /// Reasons why it is in the tree.
     pub why: Vec<Reason>,
 }
 
-/// What a recorded entry is.
+/// Type of a recorded entry, with what depends on it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 #[expect(clippy::large_enum_variant, reason = "most entries are files")]
@@ -168,30 +167,30 @@ pub enum RecordKind {
     Directory,
     /// A regular file.
     File {
-        /// Of its content.
+        /// SHA-256 digest of the content.
         sha256: Digest,
-        /// The host file it was copied from, and its facts then.
+        /// Host file that it was copied from, with its stat(2) at that time.
         #[serde(skip_serializing_if = "Option::is_none")]
         source: Option<(PathBuf, Stat)>,
-        /// Its own facts after it was made.
+        /// Result of stat(2) of the file after it was created.
         stat: Stat,
     },
     /// A symbolic link.
     Symlink {
-        /// Its text.
+        /// Target of the link.
         target: PathBuf,
     },
     /// A character device.
     Device {
-        /// Its driver.
+        /// Major number.
         major: u32,
-        /// Which of the driver's devices.
+        /// Minor number.
         minor: u32,
     },
 }
 
 impl Record {
-    /// The entry that was made.
+    /// The entry of a tree with this content.
     fn entry(&self) -> Entry {
         let kind = match &self.kind {
             RecordKind::Directory => EntryKind::Directory,
@@ -219,7 +218,8 @@ impl Record {
     }
 }
 
-/// A record as it is read: all that any kind of entry has. What serde makes of a flattened enum keeps every value twice on the way.
+/// A record as parsed: the fields of all types of entries. A flattened enum of serde would buffer
+/// every value.
 #[derive(Deserialize)]
 struct RawRecord {
     r#type: Type,
@@ -235,7 +235,7 @@ struct RawRecord {
     why: Vec<Reason>,
 }
 
-/// The kinds of entries by name.
+/// Types of entries by name.
 #[derive(Clone, Copy, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Type {
@@ -248,32 +248,33 @@ enum Type {
 impl TryFrom<RawRecord> for Record {
     type Error = &'static str;
 
-    fn try_from(flat: RawRecord) -> std::result::Result<Self, &'static str> {
-        let kind = match flat.r#type {
+    fn try_from(raw: RawRecord) -> std::result::Result<Self, &'static str> {
+        let kind = match raw.r#type {
             Type::Directory => RecordKind::Directory,
             Type::File => RecordKind::File {
-                sha256: flat.sha256.ok_or("a file without `sha256`")?,
-                source: flat.source,
-                stat: flat.stat.ok_or("a file without `stat`")?,
+                sha256: raw.sha256.ok_or("a file without `sha256`")?,
+                source: raw.source,
+                stat: raw.stat.ok_or("a file without `stat`")?,
             },
             Type::Symlink => RecordKind::Symlink {
-                target: flat.target.ok_or("a symlink without `target`")?,
+                target: raw.target.ok_or("a symlink without `target`")?,
             },
             Type::Device => RecordKind::Device {
-                major: flat.major.ok_or("a device without `major`")?,
-                minor: flat.minor.ok_or("a device without `minor`")?,
+                major: raw.major.ok_or("a device without `major`")?,
+                minor: raw.minor.ok_or("a device without `minor`")?,
             },
         };
         Ok(Self {
             kind,
-            owner: flat.owner,
-            kept: flat.kept,
-            why: flat.why,
+            owner: raw.owner,
+            kept: raw.kept,
+            why: raw.why,
         })
     }
 }
 
-/// Reads a manifest up to one of its fields, all of which come before its many entries.
+/// Visitor that reads a manifest up to one field: name and target. All fields precede the many
+/// entries.
 struct Field<'p, T>(&'static str, &'p mut Option<T>);
 
 impl<'de, T: Deserialize<'de>> serde::de::Visitor<'de> for Field<'_, T> {
@@ -298,24 +299,30 @@ impl<'de, T: Deserialize<'de>> serde::de::Visitor<'de> for Field<'_, T> {
     }
 }
 
-/// One of those fields, where it is there and can be read.
+/// Reads one field of a manifest; `None` if it does not exist or cannot be parsed.
 fn up_to<'de, T: Deserialize<'de>, R: serde_json::de::Read<'de>>(
     field: &'static str,
     mut reader: serde_json::Deserializer<R>,
 ) -> Option<T> {
     let mut value = None;
-    // That it was left in the middle is an error to the reader, and none to us.
+    // The parser reports an error because the visitor stops in the middle.
     let _ = serde::Deserializer::deserialize_map(&mut reader, Field(field, &mut value));
     value
 }
 
 impl Manifest {
-    /// The manifest of a jail; `None` where no such jail was built.
+    /// Reads the manifest of a jail; `None` if no such jail was built.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::Failed`] if it cannot be read, or has a newer format.
     pub fn load(view: &HostView, name: &JailName) -> Result<Option<Self>> {
         Self::load_at(view, &ResolvedJail::state(name).join(MANIFEST))
     }
 
-    /// The manifest in the file `path`; `None` where there is none.
+    /// Reads the manifest in the file `path`; `None` if it does not exist.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
     pub fn load_at(view: &HostView, path: &Path) -> Result<Option<Self>> {
         let Some(bytes) = view.read(path, SIZE_LIMIT)? else {
             return Ok(None);
@@ -323,7 +330,7 @@ impl Manifest {
         let refuse = |why: String| {
             Error::failed(format!("could not read the manifest `{}`", view.display_path(path).display()))
                 .why(why)
-                .hint("restore it from a backup; without it jailctl does not know what of the jail is its own")
+                .hint("restore it from a backup; without it jailctl does not know which files of the jail it has created")
         };
         let format: Option<u32> = up_to("format", serde_json::Deserializer::from_slice(&bytes));
         if let Some(format) = format.filter(|format| *format > FORMAT) {
@@ -336,28 +343,34 @@ impl Manifest {
             .map_err(|error| refuse(error.to_string()))
     }
 
-    /// The id of the group of its accounts.
+    /// Id of the primary group of its accounts.
     pub fn gid(&self) -> Option<u32> {
         self.lock.as_ref().map(|lock| lock.group.1)
     }
 
-    /// The record of an account.
+    /// The record of the account with this login name.
     pub fn account(&self, name: &str) -> Option<&AccountRecord> {
         self.accounts.iter().find(|account| account.name == name)
     }
 
-    /// Where a jail stands; `None` where no such jail was built.
+    /// Reads the root of a jail; `None` if no such jail was built.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
     pub fn root_of(view: &HostView, name: &JailName) -> Result<Option<PathBuf>> {
         let root = Self::field(view, name, "root")?;
         if root.is_none() {
-            // Says what is wrong with it.
+            // Returns the error in it, if there is one.
             return Ok(Self::load(view, name)?.map(|manifest| manifest.root));
         }
         Ok(root)
     }
 
-    /// Whether another jail than `name` and those that go `along` is recorded with accounts, or had some: it needs what all such jails share, whatever became
-    /// of its own files.
+    /// Whether a jail other than `name` and `along`, which are being removed, has accounts or had
+    /// some by its record: it needs what all such jails share, whatever became of its own files.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::Failed`] if the records cannot be read.
     pub fn others_have_accounts(
         view: &HostView,
         name: &JailName,
@@ -374,12 +387,19 @@ impl Manifest {
         Ok(false)
     }
 
-    /// The absolute path of the spec file that a jail was built from; `None` where no such jail was built.
+    /// Reads the absolute path of the spec of a jail; `None` if no such jail was built.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::Failed`] if the manifest cannot be opened.
     pub fn spec_of(view: &HostView, name: &JailName) -> Result<Option<PathBuf>> {
         Self::field(view, name, "spec")
     }
 
-    /// The further groups that were made for the other jails of its family, and their ids.
+    /// Reads the supplementary groups that were created for the other jails of the family of
+    /// `name`: name and group id.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::Failed`] if the records cannot be read.
     pub fn groups_of_siblings(view: &HostView, name: &JailName) -> Result<BTreeMap<String, u32>> {
         let mut groups = BTreeMap::new();
         if name.is_member() {
@@ -391,7 +411,7 @@ impl Manifest {
         Ok(groups)
     }
 
-    /// One field of a jail's manifest, where it can be read and has it.
+    /// Reads one field of the manifest of a jail; `None` if it does not exist or cannot be parsed.
     fn field<T: serde::de::DeserializeOwned>(
         view: &HostView,
         name: &JailName,
@@ -406,6 +426,9 @@ impl Manifest {
     }
 
     /// The names of all jails that were built on the host, sorted.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::Failed`] if the records cannot be listed.
     pub fn names(view: &HostView) -> Result<Vec<JailName>> {
         let mut names = Vec::new();
         for entry in view.list(Path::new(STATE))?.unwrap_or_default() {
@@ -428,14 +451,17 @@ impl Manifest {
             .collect()
     }
 
-    /// Its regular files.
+    /// Paths of its regular files.
     pub fn files(&self) -> impl Iterator<Item = &JailPath> {
         let is_file = |record: &Record| matches!(record.kind, RecordKind::File { .. });
         let entries = self.entries.iter();
         entries.filter_map(move |(path, record)| is_file(record).then_some(path))
     }
 
-    /// As it is stored.
+    /// The manifest as JSON, the content of its file.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::Failed`] if it cannot be serialised.
     pub fn to_json(&self) -> Result<Vec<u8>> {
         let mut bytes = serde_json::to_vec(self).map_err(|error| {
             Error::failed("could not write the manifest").why(error.to_string())
@@ -457,7 +483,7 @@ pub fn spec_as_built(view: &HostView, name: &JailName) -> Result<Option<String>>
 mod tests {
     use super::*;
 
-    /// What every later jailctl must read.
+    /// Every later version must read this manifest.
     #[test]
     fn a_manifest_of_the_first_format_is_read() {
         let text = include_bytes!("../../tests/formats/manifest-1.json");

@@ -32,14 +32,14 @@ pub use build::build_plan;
 pub use compare::{Change, ChangeKind, Depth, EXCHANGED_DIRS, compare, dirs_to_exchange};
 pub use digests::RecordedDigests;
 pub use drift::{Difference, Drift, Kind as DriftKind, drift, processes_outside};
-pub use interrupted::{JOURNAL, interrupted};
+pub use interrupted::interrupted;
 pub use live_sessions::{ensure_account_idle, ensure_empty, ensure_no_sessions};
 pub use manifest::{Manifest, OriginalAccount, spec_as_built};
 pub use removal::removal;
 pub use rollback::{
     PreviousBuild, ensure_whole_family, other_member_affected, roll_back, roll_back_to,
 };
-pub use sshd::{sshd_info as sshd_facts, verify_snippet};
+pub use sshd::verify_snippet;
 pub use step::{AccountPart, Step, StepSummary, StepText};
 pub use target::{RemoveOptions, Target};
 pub use types::Plan;

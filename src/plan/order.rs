@@ -30,12 +30,110 @@ pub(super) struct Comparison {
     pub changes: Vec<Change>,
 }
 
+/// Steps of a build by purpose. A list is empty if nothing has to be done.
+#[derive(Debug)]
+struct BuildSteps {
+    /// Closes accounts that the spec no longer names.
+    disable_dropped: Vec<Step>,
+    /// Closes the other accounts, in a switchover between plain chroot and sessions.
+    disable_kept: Vec<Step>,
+    /// Stops unless the jail is empty, in a switchover.
+    require_empty: Vec<Step>,
+    /// Creates the root and its marker.
+    root: Vec<Step>,
+    /// Creates or modifies groups and accounts.
+    accounts: Vec<Step>,
+    /// Writes the tree.
+    tree: Vec<Step>,
+    /// Edits PAM services.
+    pam_services: Vec<Step>,
+    /// Writes the policy before the snippet.
+    early_policy: Vec<Step>,
+    /// Writes or verifies the drop-ins of sshd.
+    snippet: Vec<Step>,
+    /// Writes the policy after the snippet.
+    late_policy: Vec<Step>,
+    /// Removes the policy.
+    remove_policy: Vec<Step>,
+    /// Writes keys and sets passwords.
+    credentials: Vec<Step>,
+    /// Writes the manifest.
+    manifest: Vec<Step>,
+    /// Opens accounts.
+    enable: Vec<Step>,
+    /// Deletes or restores the accounts that the spec no longer names.
+    remove_dropped: Vec<Step>,
+}
+
+impl BuildSteps {
+    /// The order of the steps. Steps up to [`Step::WriteManifest`] are undone if a later one fails;
+    /// those after it are executed after the commit point and are never undone (decision 0017).
+    fn in_order(self) -> Vec<Step> {
+        [
+            // Accounts that the spec no longer names cannot log in while anything else changes.
+            self.disable_dropped,
+            // In a switchover between plain chroot and sessions the jail must be empty: from one to
+            // the other an open directory could be passed, whose `..` leads to the host's root
+            // (decision 0015). All accounts are closed first, and stay closed until all is done.
+            self.disable_kept,
+            self.require_empty.clone(),
+            // The root and its marker exist before anything is in it: an interrupted build leaves a
+            // root that the next one recognises.
+            self.root,
+            // Accounts are created closed. They exist before the tree, whose user directories they
+            // own, and before the snippet: `sshd -T -C` resolves `Match Group` only for accounts
+            // that exist.
+            self.accounts,
+            // The tree is complete, and its programs and `[[test]]`s were run, before a user can
+            // log in to it.
+            self.tree,
+            // No PAM service runs the host's session modules for a jailed account, or accepts it in
+            // place of sshd, by the time that accounts are opened.
+            self.pam_services,
+            // A session without its policy is refused, so the policy precedes the snippet that
+            // sends users into sessions.
+            self.early_policy,
+            // sshd confines the accounts from here on. The common drop-in, with which no account
+            // can log in, precedes the snippet.
+            self.snippet,
+            // A snippet that ends a forwarding precedes the policy instead: the network of the new
+            // policy may not be meant for that forwarding.
+            self.late_policy,
+            // Until the snippet is one of a plain chroot, sshd sends users into sessions, which are
+            // refused without a policy.
+            self.remove_policy,
+            // A password is valid for every service of the host: it is set when sshd confines the
+            // account.
+            self.credentials,
+            // A connection that sshd accepted just before the accounts were closed is in the jail
+            // by now.
+            self.require_empty,
+            // The manifest records what the steps before it did. The commit point follows.
+            self.manifest,
+            // Accounts are opened when all else is as it should be. After that an undo could delete
+            // what a user has put into a new home.
+            self.enable,
+            // A deleted account cannot be restored, so this is last.
+            self.remove_dropped,
+        ]
+        .concat()
+    }
+}
+
+/// The steps that close accounts.
+fn disable(users: &[&UserEntry]) -> Vec<Step> {
+    let step = |user: &&UserEntry| Step::DisableAccount {
+        user: user.name.clone(),
+    };
+    users.iter().map(step).collect()
+}
+
 /// Puts the steps of a build into their order.
 ///
 /// # Errors
 /// [`crate::error::ErrorKind::Failed`] if a process keeps an account or the jail in use that has to
-/// be unused for a step, or if the host cannot be read; [`crate::error::ErrorKind::Spec`] if a mount
-/// is refused for the home of an adopted account.
+/// be unused for a step, or if the host cannot be read; [`crate::error::ErrorKind::Spec`] if a
+/// mount is refused for the home of an adopted account.
 pub(super) fn order(
     spec: &Spec,
     source: SourceText,
@@ -77,21 +175,18 @@ pub(super) fn order(
     preconditions::check_homes(spec, &original_accounts, view)?;
     let account_steps = accounts::steps(&jail, known, manifest, view)?;
     let snippet_order = sshd::snippet_order(&jail, view)?;
-    let creates_accounts = has_new_account(&account_steps);
-    let family = spec.family.as_ref();
     let snippet_steps = sshd::steps(
         &jail,
-        family,
+        spec.family.as_ref(),
         found.sshd.as_ref(),
         manifest,
-        creates_accounts,
+        has_new_account(&account_steps),
         view,
     )?;
-    let credentials = accounts::credential_steps(&jail, known, is_switchover, view)?;
-    let (mut early_policy, mut late_policy) = (policy.install(), Vec::new());
-    if snippet_order == SnippetOrder::First {
-        std::mem::swap(&mut early_policy, &mut late_policy);
-    }
+    let (early_policy, late_policy) = match snippet_order {
+        SnippetOrder::Last => (policy.install(), Vec::new()),
+        SnippetOrder::First => (Vec::new(), policy.install()),
+    };
     let group = jail.lock.as_ref().map_or(0, |lock| lock.group.gid);
     let target = Arc::new(Target {
         jail: jail.clone(),
@@ -99,40 +194,25 @@ pub(super) fn order(
         sshd: found.sshd,
         original_accounts,
     });
-    let disable = |users: &[&UserEntry]| -> Vec<Step> {
-        let step = |user: &&UserEntry| Step::DisableAccount {
-            user: user.name.clone(),
-        };
-        users.iter().map(step).collect()
+    let (disable_kept, require_empty) = if is_switchover {
+        let step = session_policy::require_empty(&jail, &kept);
+        (disable(&kept), vec![step])
+    } else {
+        (Vec::new(), Vec::new())
     };
-    let if_switchover = |steps: Vec<Step>| if is_switchover { steps } else { Vec::new() };
-    let require_empty = || vec![session_policy::require_empty(&jail, &kept)];
-
-    // Steps up to `WriteManifest` are undone if a later one fails. The others are executed after
-    // the commit point and are never undone (decision 0017).
-    let mut steps: Vec<Step> = [
-        // Accounts that the spec no longer names cannot log in while anything else changes.
-        disable(&dropped),
-        // Between a plain chroot and sessions nobody may be in the jail: from one to the other an
-        // open directory could be passed, whose `..` leads to the host's root (decision 0015). So
-        // all accounts are closed first, and stay closed until all is done.
-        if_switchover(disable(&kept)),
-        if_switchover(require_empty()),
-        // The root and its marker exist before anything is in it: an interrupted build leaves a
-        // root that the next one recognises.
-        if root.is_sound() {
+    let mut steps = BuildSteps {
+        disable_dropped: disable(&dropped),
+        disable_kept,
+        require_empty,
+        root: if root.is_sound() {
             Vec::new()
         } else {
             vec![Step::CreateRoot {
                 root: jail.root.clone(),
             }]
         },
-        // Accounts are created closed. They exist before the tree, whose user directories they own,
-        // and before the snippet: `sshd -T -C` resolves `Match Group` for accounts it knows only.
-        account_steps,
-        // The tree is complete, and its programs and `[[test]]`s were run, before a user can get
-        // into it.
-        if changes.is_empty() {
+        accounts: account_steps,
+        tree: if changes.is_empty() {
             Vec::new()
         } else {
             vec![Step::WriteTree {
@@ -141,40 +221,22 @@ pub(super) fn order(
                 recorded: recorded.clone(),
             }]
         },
-        // No PAM service runs the host's session modules for a jailed account, or accepts it in
-        // place of sshd, by the time that accounts are opened.
-        policy.pam_services(),
-        // A session without its policy is refused, so the policy precedes the snippet that sends
-        // users into sessions.
+        pam_services: policy.pam_services(),
         early_policy,
-        // sshd confines the accounts from here on. The common drop-in, which lets nobody in, precedes
-        // the snippet.
-        snippet_steps.steps,
-        // A snippet that ends a forwarding precedes the policy instead: the network of the new
-        // policy may not be meant for that forwarding.
+        snippet: snippet_steps.steps,
         late_policy,
-        // sshd sends users to sessions until the snippet is a plain chroot's; without a policy they
-        // would be refused, so it is removed after the snippet.
-        policy.uninstall(),
-        // A password is valid for every service of the host: it is set when sshd confines the
-        // account.
-        credentials,
-        // A connection that sshd accepted just before the accounts were closed is in the jail by now.
-        if_switchover(require_empty()),
-        // The manifest records what the steps before it did. The commit point follows.
-        vec![Step::WriteManifest {
+        remove_policy: policy.uninstall(),
+        credentials: accounts::credential_steps(&jail, known, is_switchover, view)?,
+        manifest: vec![Step::WriteManifest {
             target: target.clone(),
             recorded: recorded.clone(),
         }],
-        // Accounts are opened when all else is as it should be. After that an undo could delete
-        // what a user has put into a new home.
-        accounts::enable_steps(&jail, known, is_switchover, manifest),
-        // Nothing brings a deleted account back, so this is last.
-        (dropped.iter())
+        enable: accounts::enable_steps(&jail, known, is_switchover, manifest),
+        remove_dropped: (dropped.iter())
             .map(|user| accounts::account_exit_step(user, group, manifest, false))
             .collect::<Result<_>>()?,
-    ]
-    .concat();
+    }
+    .in_order();
 
     let is_spec_changed = is_spec_changed(&target.origin, manifest, view)?;
     if !is_spec_changed && matches!(steps.as_slice(), [Step::WriteManifest { .. }]) {
@@ -187,7 +249,7 @@ pub(super) fn order(
     let mut notices = jail.notices.clone();
     notices.extend(unmanaged.iter().map(|path| {
         format!(
-            "`{}` in the jail is none of the spec's, and is left alone",
+            "`{}` in the jail is not part of the spec, and is left alone",
             path.escape_debug()
         )
     }));

@@ -1,9 +1,10 @@
-//! Whether a jail may stand, or go on standing, where its spec puts it, given what else there is: other jails, strangers in the root, mounts.
+//! Conditions of a build: the root is not one of another jail, has no files of others, no mounts,
+//! and is not mounted in sessions where that would open a way out.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use jailctl_session::policy::{POLICY, Policy, Source};
+use jailctl_session::policy::{Policy, Source};
 
 use super::compare::EXCHANGED_DIRS;
 use super::manifest::{Manifest, OriginalAccount};
@@ -11,14 +12,19 @@ use super::step::Step;
 use super::types::Plan;
 use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::{HostView, Inventory, Stat};
+use crate::layout::{POLICY, PRIVATE_DIR};
 use crate::names::{JailName, JailPath};
-use crate::resolve::{Entry, EntryKind, Marker, PRIVATE, ResolvedJail};
+use crate::resolve::{Entry, EntryKind, Marker, ResolvedJail};
 use crate::spec::{MountSource, Spec};
 
-/// No policy is as long.
+/// Most bytes of a policy.
 const POLICY_LIMIT: u64 = 1 << 18;
 
-/// Two jails must not stand in one another, and one does not move, nor become a jail of each user or such jails one.
+/// Checks that the root is not inside of the root of another jail or around it, that the jail does
+/// not move, and that it is not both one jail and a family.
+///
+/// # Errors
+/// [`ErrorKind::Spec`] with one finding; [`ErrorKind::Failed`] if records cannot be read.
 pub(super) fn check_root_conflicts(
     spec: &Spec,
     manifest: Option<&Manifest>,
@@ -33,7 +39,7 @@ pub(super) fn check_root_conflicts(
             manifest.name,
             root.display()
         ))
-        .why(format!("it stands at `{}`", manifest.root.display()))
+        .why(format!("its root is `{}`", manifest.root.display()))
         .hint("remove the jail first, or leave its root as it is")
         .with_span(&spec.root.site, "this root")
         .into());
@@ -49,8 +55,11 @@ pub(super) fn check_root_conflicts(
         if root.starts_with(&other) || other.starts_with(root) {
             return Err(
                 Finding::new(format!("could not use the root `{}`", root.display()))
-                    .why(format!("the jail `{name}` stands at `{}`", other.display()))
-                    .hint("jails stand beside one another: choose another root")
+                    .why(format!(
+                        "the jail `{name}` has the root `{}`",
+                        other.display()
+                    ))
+                    .hint("choose another root, neither inside of that one nor around it")
                     .with_span(&spec.root.site, "this root")
                     .into(),
             );
@@ -59,8 +68,9 @@ pub(super) fn check_root_conflicts(
     Ok(())
 }
 
-/// Sessions see no directory of a jail that is a plain chroot. Whoever is in there could hand a descriptor of it to somebody in the session, by a socket in that
-/// very directory: outside of the mount namespace that it is from nothing stops `..` on its way up from there to the host's root directory.
+/// Checks that sessions mount no directory of a jail that is a plain chroot. A user in the plain
+/// chroot could pass a descriptor of the directory to a user in the session, by a socket in that
+/// directory: outside of its mount namespace nothing stops `..` before the host's root directory.
 fn shown_by(spec: &Spec, name: &JailName, root: &Path, view: &HostView) -> Result<()> {
     let mounts = spec.session.iter().flat_map(|session| &session.mounts);
     for mount in mounts {
@@ -79,7 +89,11 @@ fn shown_by(spec: &Spec, name: &JailName, root: &Path, view: &HostView) -> Resul
     Ok(())
 }
 
-/// The other way round: a jail becomes a plain chroot, and sessions of others see directories of it.
+/// Checks the reverse of [`shown_by`]: that a jail which becomes a plain chroot has no directory
+/// that sessions of other jails mount.
+///
+/// # Errors
+/// [`ErrorKind::Spec`] with one finding; [`ErrorKind::Failed`] if records cannot be read.
 pub(super) fn check_not_mounted_elsewhere(spec: &Spec, view: &HostView) -> Result<()> {
     let name = &spec.name.value;
     let was_plain = view.stat(&ResolvedJail::state(name))?.is_some() && is_plain(view, name)?;
@@ -95,7 +109,7 @@ pub(super) fn check_not_mounted_elsewhere(spec: &Spec, view: &HostView) -> Resul
             {
                 return Err(cannot_be_shown(source, "this jail")
                     .hint(format!(
-                        "give this one sessions too: add `[namespaces]`; or take the `[[mount]]` out of the spec of `{other}`, and build that first"
+                        "add `[namespaces]` to this spec; or remove the `[[mount]]` from the spec of `{other}`, and build that first"
                     ))
                     .with_span(&spec.root.site, format!("sessions of `{other}` see it"))
                     .into());
@@ -105,17 +119,19 @@ pub(super) fn check_not_mounted_elsewhere(spec: &Spec, view: &HostView) -> Resul
     Ok(())
 }
 
+/// Whether one path is the other, or lies in it.
 fn overlap(one: &Path, other: &Path) -> bool {
     one.starts_with(other) || other.starts_with(one)
 }
 
+/// The finding for a mount that overlaps with a plain chroot.
 fn cannot_be_shown(source: &Path, jail: &str) -> Finding {
     Finding::new(format!(
-        "`{}` cannot be shown in a session",
+        "could not mount `{}` in sessions",
         source.display().to_string().escape_debug()
     ))
     .why(format!(
-        "it holds the root of {jail}, or lies in it, and that is a plain chroot: whoever is in there could hand a directory over that leads out"
+        "it holds the root of {jail}, or lies in it, and that is a plain chroot: a user there could pass a directory from which `..` leads to the host"
     ))
 }
 
@@ -125,13 +141,15 @@ fn is_plain(view: &HostView, name: &JailName) -> Result<bool> {
     Ok(policy.is_none())
 }
 
-/// The policy of a jail; `None` where it has none, or one that cannot be used and lets nobody in.
+/// Reads the policy of a jail; `None` if it has none, or one that cannot be parsed and admits no
+/// session.
 fn policy_of(view: &HostView, name: &JailName) -> Result<Option<Policy>> {
     let text = view.read(&ResolvedJail::state(name).join(POLICY), POLICY_LIMIT)?;
     Ok(text.and_then(|text| Policy::parse(&String::from_utf8_lossy(&text)).ok()))
 }
 
-/// A jail for all users and jails of each cannot have one name: their group and snippet would be the same.
+/// Checks that one jail and a family do not have the same name: their group and snippet would be
+/// the same.
 fn check_family_name(spec: &Spec, names: &[JailName]) -> Result<()> {
     let name = &spec.name.value;
     let other = (names.iter()).find(|other| {
@@ -159,7 +177,11 @@ fn check_family_name(spec: &Spec, names: &[JailName]) -> Result<()> {
         .into())
 }
 
-/// What is mounted in a directory that is exchanged would go along, and be in the way of the next build.
+/// Refuses mounts in exchanged directories: a mount would move with its directory, and prevent the
+/// next build.
+///
+/// # Errors
+/// [`ErrorKind::Failed`] with the mount.
 pub(super) fn check_no_mounts(root: &Path, view: &HostView) -> Result<()> {
     for mount in view.mounts_below(root)? {
         let shown = view.display_path(root);
@@ -175,12 +197,17 @@ pub(super) fn check_no_mounts(root: &Path, view: &HostView) -> Result<()> {
     Ok(())
 }
 
-/// Refuses a writable mount of what the host takes for the home of an account of the jail: the host
-/// runs what lies there (units of the user's systemd, `~/.forward`, `~/.ssh/rc`), with its own root.
+/// Refuses a writable mount of a directory that the host uses as the home of an account of the
+/// jail: the host runs files there (units of systemd's user manager, `~/.forward`, `~/.ssh/rc`),
+/// with the host's root directory.
 ///
-/// Such homes are those that accounts had before they were taken over, in `before`, and
-/// `/home/NAME` of each, which programs assume without asking. Compared are inodes, so that a
-/// home behind a link or a bind mount is found.
+/// Such homes are those of adopted accounts, in `before`, and `/home/NAME` of each account, which
+/// programs assume without passwd(5). Inodes are compared, so that a home behind a link or a bind
+/// mount is found.
+///
+/// # Errors
+/// [`ErrorKind::Spec`] with a finding for each mount; [`ErrorKind::Failed`] if the host cannot be
+/// read.
 pub(super) fn check_homes(
     spec: &Spec,
     before: &BTreeMap<String, OriginalAccount>,
@@ -210,10 +237,10 @@ pub(super) fn check_homes(
                         source.value.display()
                     ))
                     .why(format!(
-                        "it {how} `{}`, which the host takes for the home of `{name}`: what `{name}` writes there the host may run outside of the jail",
+                        "it {how} `{}`, which the host uses as the home of `{name}`: it may run files of `{name}` there outside of the jail",
                         home.display()
                     ))
-                    .hint("mount it `ro`, or move what is to be shared to a directory beside the home")
+                    .hint("mount it `ro`, or move the shared files to a directory outside of the home")
                     .with_span(&source.site, "this directory"),
                 );
             }
@@ -228,7 +255,8 @@ pub(super) fn check_homes(
     })
 }
 
-/// How a directory of the host meets a home: "is", "holds" or "lies in"; `None` where it does not.
+/// The relation of a directory of the host to a home: "is", "holds" or "lies in"; `None` if there
+/// is none.
 fn meeting(source: &Path, home: &Path, view: &HostView) -> Result<Option<&'static str>> {
     if home == Path::new("/") {
         return Ok(None);
@@ -275,7 +303,8 @@ fn meeting(source: &Path, home: &Path, view: &HostView) -> Result<Option<&'stati
     Ok(None)
 }
 
-/// What is in the directories of a jail's root beside what jailctl makes, and not below a user's place: left alone, since an admin put it there.
+/// Paths in the root that jailctl did not create, outside of user directories. They are left alone,
+/// since an administrator created them.
 pub(super) fn unmanaged_paths(
     wanted: &ResolvedJail,
     manifest: Option<&Manifest>,
@@ -290,7 +319,7 @@ pub(super) fn unmanaged_paths(
     let known = |path: &JailPath| {
         let holds = |place: &JailPath| Path::new(place.as_str()).starts_with(path.as_str());
         let recorded = manifest.is_some_and(|manifest| {
-            // What holds a place that a user left is needed as long as that stays.
+            // A directory above a user directory is needed as long as that exists.
             manifest.entries.contains_key(path) || manifest.places.iter().any(holds)
         });
         recorded || tree.get(path).is_some()
@@ -301,26 +330,29 @@ pub(super) fn unmanaged_paths(
         .filter(|(path, entry)| is_loose(path, entry))
         .map(|(path, _)| path)
         .chain([&root]);
-    let mut strangers = Vec::new();
+    let mut unmanaged = Vec::new();
     for directory in directories {
         for name in inventory.names(directory)? {
             let is_ours = *directory == root
-                && (name == PRIVATE
+                && (name == PRIVATE_DIR
                     || name == "lost+found"
                     || EXCHANGED_DIRS.contains(&name.as_str()));
             let path = directory.join(&name).ok();
             if !is_ours && !path.as_ref().is_some_and(known) {
-                strangers.push(format!(
+                unmanaged.push(format!(
                     "{}/{name}",
                     directory.as_str().trim_end_matches('/')
                 ));
             }
         }
     }
-    Ok(strangers)
+    Ok(unmanaged)
 }
 
-/// A root is new, empty or ours.
+/// Checks that the root is new, empty or has the marker of the jail.
+///
+/// # Errors
+/// [`ErrorKind::Spec`] with one finding; [`ErrorKind::Failed`] if the root cannot be read.
 pub(super) fn check_root_is_managed(
     spec: &Spec,
     marker: Option<&Marker>,
@@ -341,19 +373,20 @@ pub(super) fn check_root_is_managed(
         }
         None => {}
     }
-    let strangers: Vec<String> = inventory
+    let unmanaged: Vec<String> = inventory
         .top()?
         .into_iter()
-        // Only root can have made our private directory; without the note in it a run was cut short before anything else.
-        .filter(|name| name != "lost+found" && name != PRIVATE)
+        // Only root can have created the private directory; without the marker in it, a run was
+        // interrupted before any other step.
+        .filter(|name| name != "lost+found" && name != PRIVATE_DIR)
         .collect();
-    if strangers.is_empty() {
+    if unmanaged.is_empty() {
         return Ok(());
     }
     Err(Finding::new(format!("could not use the root `{root}`"))
         .why(format!(
             "it exists, jailctl did not make it, and `{}` is in it",
-            strangers[0].escape_debug()
+            unmanaged[0].escape_debug()
         ))
         .hint("choose another root, or move away what is there")
         .with_span(&spec.root.site, "this root")
@@ -361,10 +394,11 @@ pub(super) fn check_root_is_managed(
 }
 
 impl Plan {
-    /// Refuses to make a root anew that is gone with what its users had in it: the disk may not be mounted.
+    /// Refuses to create a root again that is missing with its user directories: its disk may not
+    /// be mounted.
     ///
     /// # Errors
-    /// [`crate::error::ErrorKind::Failed`], with the way to say that it is meant.
+    /// [`ErrorKind::Failed`], with the option that allows it.
     pub fn refuse_vanished_root(&self, view: &HostView) -> Result<()> {
         let Some(manifest) = &self.manifest else {
             return Ok(());
@@ -389,7 +423,9 @@ impl Plan {
                     places.join(", ")
                 ))
                 .hint("mount the disk that it is on, and try again")
-                .hint("if it is gone for good, `--recreate` makes the jail anew, with empty homes"),
+                .hint(
+                    "if it is gone for good, `--recreate` creates the jail again, with empty homes",
+                ),
         )
     }
 }

@@ -1,4 +1,4 @@
-//! The plan towards the empty jail.
+//! The plan that removes a jail.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -20,8 +20,8 @@ use crate::resolve::{ResolvedJail, is_managed};
 /// The drop-ins of a family stay as long as one of its jails does.
 ///
 /// # Errors
-/// [`crate::error::ErrorKind::Failed`] if something is mounted below the root, a session is live and
-/// `how` does not end it, or the host cannot be read. Nothing is begun then.
+/// [`crate::error::ErrorKind::Failed`] if something is mounted below the root, a session is live
+/// and `how` does not end it, or the host cannot be read. Nothing is begun then.
 pub fn removal(
     name: &JailName,
     along: &[JailName],
@@ -87,7 +87,7 @@ pub fn removal(
         exits,
         // What an interrupted userdel(8) has left in one of the account files.
         (manifest.accounts.iter())
-            .filter(|account| known.half_users.contains(&account.name))
+            .filter(|account| known.orphan_shadow_users.contains(&account.name))
             .map(|account| Step::DeleteAccount {
                 user: account.name.clone(),
                 uid: account.uid,
@@ -98,7 +98,9 @@ pub fn removal(
         // Groups are deleted when no account has them as primary group.
         (lock.iter())
             .map(|lock| &lock.group.0)
-            .filter(|group| known.group(group).is_some() || known.half_groups.contains(*group))
+            .filter(|group| {
+                known.group(group).is_some() || known.orphan_shadow_groups.contains(*group)
+            })
             .map(|group| Step::DeleteGroup {
                 name: group.clone(),
                 gid: recorded_gid(&manifest, group),
@@ -106,7 +108,7 @@ pub fn removal(
             .collect(),
         supplementary_groups(&manifest, &known, &managed),
         // sshd confines the accounts until there are none: the snippet first, the common drop-in,
-        // which lets nobody in, after it, and PAM services last.
+        // with which no account can log in, after it, and PAM services last.
         (lock.iter())
             .filter(|_| before.is_some())
             .map(|lock| Step::RemoveSnippet {
@@ -125,7 +127,7 @@ pub fn removal(
     if !how.purge {
         for place in &manifest.places {
             notices.push(format!(
-                "`{}{place}` stays, with what its users put there",
+                "`{}{place}` is kept, with the files of its users",
                 root.display()
             ));
         }
@@ -173,7 +175,7 @@ fn supplementary_groups(
     };
     let is_unused = |name: &String, gid: u32| match known.group(name) {
         Some(found) => found.gid == gid && !is_used(found),
-        None => known.half_groups.contains(name),
+        None => known.orphan_shadow_groups.contains(name),
     };
     (manifest.groups.iter())
         .filter(|(name, gid)| is_unused(name, **gid))
@@ -184,12 +186,13 @@ fn supplementary_groups(
         .collect()
 }
 
-/// The recorded id of a group of the jail.
+/// Recorded id of a group of the jail.
 fn recorded_gid(manifest: &Manifest, group: &str) -> Option<u32> {
     manifest.groups.get(group).copied().or(manifest.gid())
 }
 
-/// Whether another jail of the family is there, or an account of one, which needs what they share.
+/// Whether another jail of the family exists, or an account of one, which needs the group and the
+/// drop-ins that they share.
 fn is_shared(
     name: &JailName,
     along: &[JailName],
@@ -207,7 +210,7 @@ fn is_shared(
     Ok(Manifest::names(view)?.iter().any(stays) || users.iter().any(is_of_sibling))
 }
 
-/// What is left to do where the records of the jail are gone but for the directory that held them.
+/// The plan for a jail whose records are gone except for their directory.
 fn leftovers(name: &JailName, how: RemoveOptions, view: &HostView) -> Result<Option<Plan>> {
     let state = ResolvedJail::state(name);
     if view.lstat(&state)?.is_none() {

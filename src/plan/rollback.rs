@@ -1,39 +1,44 @@
-//! What a jail was before the last build that changed it: its spec, and its tree with the files of that time.
+//! The build before the last one: its spec, and its tree with the files of that time.
 
 use super::build::build_plan_with;
 use super::compare::Depth;
-use super::manifest::{MANIFEST, Manifest, PREVIOUS, SPEC};
+use super::manifest::Manifest;
 use super::text_file::read_text;
 use super::types::Plan;
 use crate::error::{Error, Result};
 use crate::host::{Digest, HostView};
+use crate::layout::{MANIFEST, PREVIOUS_RECORDS, SPEC};
 use crate::names::JailName;
 use crate::resolve::{ResolvedJail, Tree};
 use crate::span::SourceText;
 use crate::spec::{Spec, Templates};
 
-/// What is kept of a jail.
+/// Records of the build before the last one.
 #[derive(Debug)]
 pub struct PreviousBuild {
-    /// The spec it was built from, which may stand for others too.
+    /// Spec that it was built from, which may be the one of a family.
     pub spec: Spec,
-    /// Where that came from.
+    /// Source text of the spec.
     pub origin: SourceText,
-    /// What it was made of.
+    /// Tree that was built.
     pub tree: Tree,
 }
 
 impl PreviousBuild {
-    /// What is kept of the jail `name`; `None` where nothing is.
+    /// Reads the records of the jail `name`; `None` if there is no build before the last one.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::Failed`] if records cannot be read;
+    /// [`crate::error::ErrorKind::Spec`] if this version does not accept the spec any more.
     pub fn of(name: &JailName, templates: &dyn Templates, view: &HostView) -> Result<Option<Self>> {
-        let kept = ResolvedJail::state(name).join(PREVIOUS);
+        let kept = ResolvedJail::state(name).join(PREVIOUS_RECORDS);
         let Some(before) = Manifest::load_at(view, &kept.join(MANIFEST))? else {
             return Ok(None);
         };
         let text = read_text(view, &kept.join(SPEC))?.unwrap_or_default();
         let source = crate::spec::source(&before.spec, text.clone().into_bytes())?;
         Ok(Some(Self {
-            spec: crate::spec::load(&source, templates)?,
+            spec: crate::spec::load_recorded(&source, templates)?,
             origin: SourceText {
                 name: before.spec.clone(),
                 text,
@@ -43,7 +48,11 @@ impl PreviousBuild {
     }
 }
 
-/// Plans to make the jail `name` what it was; `None` where nothing is kept of the time before.
+/// Plans to roll the jail `name` back; `None` if there is no build before the last one.
+///
+/// # Errors
+/// As [`super::build_plan`], and [`crate::error::ErrorKind::Failed`] if other members of a family
+/// would be affected.
 pub fn roll_back(
     name: &JailName,
     templates: &dyn Templates,
@@ -58,7 +67,10 @@ pub fn roll_back(
     Ok(Some(plan))
 }
 
-/// Plans to make a jail what `spec` says, with this tree if it is kept.
+/// Plans to build `spec` with the recorded `tree`, if there is one.
+///
+/// # Errors
+/// As [`super::build_plan`].
 pub fn roll_back_to(
     spec: &Spec,
     origin: SourceText,
@@ -68,8 +80,11 @@ pub fn roll_back_to(
     build_plan_with(spec, origin, Depth::Metadata, tree, view)
 }
 
-/// Refuses to change what sshd is told of all jails of a family for one of them: the others were built for what it is told now. The verb is in words, as
-/// `roll` … `back`.
+/// Refuses to change the snippet of a family for one member: the others were built for the present
+/// one. `verb` and `after` are the words of the command: `roll` … `back`.
+///
+/// # Errors
+/// [`crate::error::ErrorKind::Failed`] with the command for the whole family.
 pub fn ensure_whole_family(plan: &Plan, verb: &str, after: &str, view: &HostView) -> Result<()> {
     let Some(other) = other_member_affected(plan, view)? else {
         return Ok(());
@@ -84,22 +99,29 @@ pub fn ensure_whole_family(plan: &Plan, verb: &str, after: &str, view: &HostView
     Err(
         Error::failed(format!("could not {verb} the jail `{name}`{after}"))
             .why(format!(
-                "sshd would be told something else of `{other}` too, which it shares its snippet with"
+                "the snippet that it shares with `{other}` would change"
             ))
-            .hint(format!("{verb} all of them{after}: jailctl {command} {}", name.family_name())),
+            .hint(format!(
+                "{verb} all of them{after}: jailctl {command} {}",
+                name.family_name()
+            )),
     )
 }
 
-/// Another jail of whose accounts sshd would be told something else too, if a plan for one of a family were carried out alone.
+/// Another member of the family whose accounts the changed snippet would affect, if the plan of one
+/// member were executed alone.
+///
+/// # Errors
+/// [`crate::error::ErrorKind::Failed`] if the records cannot be read.
 pub fn other_member_affected(plan: &Plan, view: &HostView) -> Result<Option<JailName>> {
-    let lately = plan
+    let recorded = plan
         .manifest
         .as_ref()
         .and_then(|manifest| manifest.lock.as_ref());
     let to = plan.snippet.as_ref().and_then(|(_, to)| to.as_ref());
-    let changes = lately
+    let changes = recorded
         .zip(to)
-        .is_some_and(|(lately, to)| lately.snippet.1 != Digest::of(to.as_bytes()));
+        .is_some_and(|(recorded, to)| recorded.snippet.1 != Digest::of(to.as_bytes()));
     if !changes {
         return Ok(None);
     }

@@ -1,7 +1,7 @@
-//! What sessions of a jail have of their own: the policy, and the block in sshd's PAM service by which jailed accounts leave it.
+//! The policy of the sessions of a jail, its network, and the blocks in PAM services.
 
 use jailctl_session::network::{Fault, faults};
-use jailctl_session::policy::{POLICY, Policy, SESSION_DIR};
+use jailctl_session::policy::Policy;
 
 use super::live_sessions;
 use super::manifest::Manifest;
@@ -10,24 +10,33 @@ use super::text_file::read_text;
 use crate::error::{Error, Result};
 use crate::host::pam::{self, Edit, Modules, Service};
 use crate::host::{HostView, Process, UserEntry, nft};
+use crate::layout::{POLICY, SESSION_DIR};
 use crate::names::JailName;
 use crate::resolve::{ResolvedJail, tables};
 
-/// What is found of a jail's policy, and what is to be.
+/// State of the sessions of a jail, as it is and as it is to be.
 #[derive(Debug)]
 pub(super) struct PolicyState {
+    /// Text of the policy on the host.
     is: Option<String>,
+    /// Whether the mount point of sessions exists.
     has_door: bool,
+    /// Text of the policy as it is to be; `None` for a plain chroot.
     wanted: Option<String>,
-    /// The rules of its network as they are and as they are to be, where they change.
+    /// Rules of its network for nft(8), before and after, if they change.
     rules: Option<(String, String)>,
-    /// What of its network is not as it should be while somebody is in it.
+    /// Faults of its network while it is in use.
     faults: Vec<Fault>,
-    /// The changes of PAM services: jailed accounts leave the one that sshd asks, and others refuse them.
+    /// Edits of PAM services: jailed accounts leave the service of sshd early, and other services
+    /// refuse them.
     services: Vec<Edit>,
 }
 
 impl PolicyState {
+    /// Reads the policy, the network and the PAM services.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::Failed`] if they cannot be read, or nft(8) refuses the rules.
     pub(super) fn observe(view: &HostView, wanted: &ResolvedJail) -> Result<Self> {
         let is = read_text(view, &ResolvedJail::state(&wanted.name).join(POLICY))?;
         let to = wanted.session.as_ref().map(Policy::to_text);
@@ -42,7 +51,7 @@ impl PolicyState {
         let faults = match network.filter(|_| view.is_live()) {
             Some(network) => faults(wanted.name.as_str(), &network).map_err(|error| {
                 Error::failed(format!(
-                    "could not look at the network of the jail `{}`",
+                    "could not read the network of the jail `{}`",
                     wanted.name
                 ))
                 .why(error.to_string())
@@ -61,7 +70,7 @@ impl PolicyState {
         })
     }
 
-    /// Half a policy is one: the account is refused.
+    /// Whether the jail has sessions. An incomplete policy counts: it refuses its accounts.
     fn is_there(&self) -> bool {
         self.is.is_some() || self.has_door
     }
@@ -121,7 +130,7 @@ impl PolicyState {
     }
 }
 
-/// How PAM services have to change for a jail that has accounts, or had some.
+/// The edits of PAM services for a jail that has accounts, or had some.
 fn services(view: &HostView, wanted: &ResolvedJail) -> Result<Vec<Edit>> {
     let (Some(lock), Some(modules)) = (&wanted.lock, Modules::find(view)?) else {
         return Ok(Vec::new());
@@ -135,7 +144,7 @@ fn services(view: &HostView, wanted: &ResolvedJail) -> Result<Vec<Edit>> {
     Ok(left.into_iter().chain(refusing).collect())
 }
 
-/// Sees to it that none of its users is in a jail.
+/// The step that stops the build unless the jail is empty of its users.
 pub(super) fn require_empty(jail: &ResolvedJail, users: &[&UserEntry]) -> Step {
     Step::RequireEmpty {
         root: jail.root.clone(),
@@ -143,7 +152,8 @@ pub(super) fn require_empty(jail: &ResolvedJail, users: &[&UserEntry]) -> Step {
     }
 }
 
-/// The changes that take the block out of PAM's services where no jail but `name` and those that go `along` has accounts.
+/// The edits that remove the blocks from PAM services, if no jail other than `name` and `along`,
+/// which are being removed, has accounts.
 pub(super) fn release_services(
     view: &HostView,
     name: &JailName,

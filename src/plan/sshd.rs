@@ -1,4 +1,5 @@
-//! The steps that have sshd lock a jail's accounts in, and what sshd is asked for them. A jail that never had accounts needs none of it.
+//! The steps that make sshd confine the accounts of a jail, and the verification by `sshd -T`. A
+//! jail that never had accounts needs none of them.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,16 +11,22 @@ use super::types::Plan;
 use crate::error::{Error, Result};
 use crate::host::HostView;
 use crate::host::pam::Edit;
-use crate::host::sshd::{CONFIG_DIR, Config, Sshd, SshdInfo};
+use crate::host::sshd::{Config, Sshd, SshdInfo};
+use crate::layout::{COMMON_SNIPPET, JAIL_DIR, SNIPPET_PREFIX, SNIPPET_SUFFIX, SSHD_CONFIG_DIR};
 use crate::names::JailName;
-use crate::resolve::{COMMON, ResolvedJail, SHELL_PREFIX, is_common, snippet_name};
+use crate::resolve::{ResolvedJail, is_common, snippet_name};
 use crate::spec::{Family, Spec};
 
-/// A snippet as it is and as it is to be.
+/// The text of a snippet before and after; `None` if it does not exist.
 pub(super) type Snippet = (Option<String>, Option<String>);
 
-/// What sshd says of itself: as remembered, if none of the files it stands on has changed since, or asked anew.
-pub fn sshd_info(view: &HostView, manifest: Option<&Manifest>) -> Result<SshdInfo> {
+/// The settings of sshd: as recorded, if none of the files that they depend on has changed since,
+/// or as sshd prints them.
+///
+/// # Errors
+/// [`crate::error::ErrorKind::Failed`] if the configuration cannot be read, or sshd cannot be found
+/// or run.
+fn sshd_info(view: &HostView, manifest: Option<&Manifest>) -> Result<SshdInfo> {
     let config = Config::read(view)?;
     let daemon = Sshd::find(view)?;
     match manifest.and_then(|manifest| manifest.lock.as_ref()) {
@@ -28,8 +35,12 @@ pub fn sshd_info(view: &HostView, manifest: Option<&Manifest>) -> Result<SshdInf
     }
 }
 
-/// Asks sshd whether it would lock the jail's accounts in with the jail's snippet and the common settings in their places, whatever stands there now.
-/// Returns what an admin should know of how that was found out.
+/// Verifies by `sshd -T` that sshd would confine the accounts of the jail, with the jail's snippet
+/// and the common drop-in in place of those that exist now. Returns notices about how that was
+/// verified.
+///
+/// # Errors
+/// [`crate::error::ErrorKind::Failed`] if it would not, or if sshd cannot be run.
 pub fn verify_snippet(view: &HostView, jail: &ResolvedJail) -> Result<Vec<String>> {
     let config = Config::read(view)?;
     let Some(lock) = &jail.lock else {
@@ -37,7 +48,7 @@ pub fn verify_snippet(view: &HostView, jail: &ResolvedJail) -> Result<Vec<String
     };
     let ours = [
         (lock.sshd.file.clone(), lock.sshd.text.clone()),
-        (COMMON.to_owned(), lock.sshd.common.clone()),
+        (COMMON_SNIPPET.to_owned(), lock.sshd.common.clone()),
     ];
     config.refuse_size(&ours, &jail_files(&config))?;
     let is_ours = |name: &String| ours.iter().any(|(own, _)| own == name);
@@ -46,32 +57,33 @@ pub fn verify_snippet(view: &HostView, jail: &ResolvedJail) -> Result<Vec<String
     Sshd::find(view)?.verify(&drop_ins, &config.blocks()?, &lock.sshd.expected)
 }
 
-/// The names of the drop-ins that are jailctl's.
+/// File names of the drop-ins of jailctl.
 fn jail_files(config: &Config) -> Vec<String> {
     let names = config.drop_ins.iter().map(|(name, _)| name);
     names.filter(|name| is_jail_file(name)).cloned().collect()
 }
 
-/// Whether a drop-in has the name of a jail's snippet, or of the common one.
+/// Whether a drop-in has the name of a snippet, or of the common drop-in.
 fn is_jail_file(name: &str) -> bool {
     let jail = name
-        .strip_prefix("05-jailctl-")
-        .and_then(|rest| rest.strip_suffix(".conf"));
-    name == COMMON || jail.is_some()
+        .strip_prefix(SNIPPET_PREFIX)
+        .and_then(|rest| rest.strip_suffix(SNIPPET_SUFFIX));
+    name == COMMON_SNIPPET || jail.is_some()
 }
 
-/// How the settings that all jails share change, where they do.
+/// The edit of the common drop-in, if it changes.
 ///
 /// # Errors
-/// Something else has the file's name, or they would bind accounts that are no jail's.
+/// [`crate::error::ErrorKind::Failed`] if another file has its name, or it would match accounts of
+/// no jail.
 fn common(wanted: &str, jail: &JailName, view: &HostView) -> Result<Option<Edit>> {
-    let path = Path::new(CONFIG_DIR).join(COMMON);
-    let from = snippet(view, COMMON)?;
+    let path = Path::new(SSHD_CONFIG_DIR).join(COMMON_SNIPPET);
+    let from = snippet(view, COMMON_SNIPPET)?;
     let failed = || Error::failed(format!("could not write `{}`", path.display()));
     if from.as_deref().is_some_and(|text| !is_common(text)) {
         return Err(failed()
-            .why("it is not jailctl's")
-            .hint("give it another name: what all jails share is written there"));
+            .why("jailctl did not write it")
+            .hint("rename it: jailctl writes the settings of all jails to this file"));
     }
     let accounts = view.accounts()?;
     let jails = Manifest::names(view)?;
@@ -83,12 +95,12 @@ fn common(wanted: &str, jail: &JailName, view: &HostView) -> Result<Option<Edit>
         }
         let is_stranger = |user: &&crate::host::UserEntry| {
             (user.gid == group.gid || group.members.contains(&user.name))
-                && !user.shell.starts_with(SHELL_PREFIX)
+                && !user.shell.starts_with(JAIL_DIR)
         };
         if let Some(user) = accounts.users.iter().find(is_stranger) {
             return Err(failed()
                 .why(format!(
-                    "it is for all groups `{}`, and `{}`, who is no jail's user, is in `{name}`",
+                    "it matches all groups `{}`, and `{}`, which is no account of a jail, is a member of `{name}`",
                     JailName::groups(),
                     user.name
                 ))
@@ -104,27 +116,29 @@ fn common(wanted: &str, jail: &JailName, view: &HostView) -> Result<Option<Edit>
     }))
 }
 
-/// How the settings that all jails share go, where no jail has a snippet but `name` and those that go `along`.
+/// The edit that removes the common drop-in, if no jail other than `name` and `along`, which are
+/// being removed, has a snippet.
 pub(super) fn remove_common(
     view: &HostView,
     name: &JailName,
     along: &[JailName],
 ) -> Result<Option<Edit>> {
     let gone: Vec<String> = along.iter().chain([name]).map(snippet_name).collect();
-    let names = view.list(Path::new(CONFIG_DIR))?.unwrap_or_default();
+    let names = view.list(Path::new(SSHD_CONFIG_DIR))?.unwrap_or_default();
     let is_needed = Manifest::others_have_accounts(view, name, along)?
         || names.iter().filter_map(|name| name.to_str()).any(|name| {
-            name != COMMON && is_jail_file(name) && gone.iter().all(|gone| gone != name)
+            name != COMMON_SNIPPET && is_jail_file(name) && gone.iter().all(|gone| gone != name)
         });
-    let from = snippet(view, COMMON)?.filter(|text| !is_needed && is_common(text));
+    let from = snippet(view, COMMON_SNIPPET)?.filter(|text| !is_needed && is_common(text));
     Ok(from.map(|from| Edit {
-        path: Path::new(CONFIG_DIR).join(COMMON),
+        path: Path::new(SSHD_CONFIG_DIR).join(COMMON_SNIPPET),
         from: Some(from),
         to: None,
     }))
 }
 
-/// What sshd says of itself, where the jail has accounts, or had some: what they left belongs to its group, which therefore stays.
+/// The settings of sshd, if the jail has accounts or had some: their files belong to its group,
+/// which therefore stays.
 pub(super) fn sshd_info_if_needed(
     spec: &Spec,
     manifest: Option<&Manifest>,
@@ -137,16 +151,17 @@ pub(super) fn sshd_info_if_needed(
     sshd_info(view, manifest).map(Some)
 }
 
-/// How a snippet changes: what is open to accounts while some of what they have is as it was and some as it is to be.
+/// Position of the snippet among the steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SnippetOrder {
-    /// It comes before all else: it ends a forwarding, which the network of sessions that are to come may not be meant for.
+    /// Before the policy: the snippet ends a forwarding, which the network of the new policy may
+    /// not be meant for.
     First,
-    /// It comes when all else is done.
+    /// After the policy.
     Last,
 }
 
-/// When the jail's snippet is written.
+/// The position of the snippet of the jail.
 pub(super) fn snippet_order(wanted: &ResolvedJail, view: &HostView) -> Result<SnippetOrder> {
     let Some(lock) = &wanted.lock else {
         return Ok(SnippetOrder::Last);
@@ -154,7 +169,7 @@ pub(super) fn snippet_order(wanted: &ResolvedJail, view: &HostView) -> Result<Sn
     let before = snippet(view, &lock.sshd.file)?.unwrap_or_default();
     let forwards =
         |text| setting_value(text, "AllowTcpForwarding").is_some_and(|value| value != "no");
-    // Between plain chroots and sessions everybody is out until all is done.
+    // Between plain chroot and sessions all accounts are closed until all is done.
     let is_same_root = setting_value(&before, "ChrootDirectory")
         == setting_value(&lock.sshd.text, "ChrootDirectory");
     Ok(
@@ -182,7 +197,7 @@ pub(super) struct SnippetSteps {
 pub(super) fn steps(
     wanted: &Arc<ResolvedJail>,
     family: Option<&Family>,
-    facts: Option<&SshdInfo>,
+    sshd_info: Option<&SshdInfo>,
     manifest: Option<&Manifest>,
     creates_accounts: bool,
     view: &HostView,
@@ -218,7 +233,7 @@ pub(super) fn steps(
         return Ok(SnippetSteps { steps, change });
     }
     let recorded = manifest.and_then(|manifest| manifest.lock.as_ref());
-    let is_verified = !differs && recorded.map(|lock| &lock.sshd) == facts && !creates_accounts;
+    let is_verified = !differs && recorded.map(|lock| &lock.sshd) == sshd_info && !creates_accounts;
     if !is_verified && !is_common_new {
         steps.push(Step::VerifySnippet {
             jail: wanted.clone(),
@@ -230,7 +245,7 @@ pub(super) fn steps(
     })
 }
 
-/// The value of a keyword in a snippet.
+/// The value of a keyword in a snippet, `None` if it is not set.
 fn setting_value<'t>(snippet: &'t str, keyword: &str) -> Option<&'t str> {
     let mut lines = snippet
         .lines()
@@ -243,11 +258,11 @@ fn setting_value<'t>(snippet: &'t str, keyword: &str) -> Option<&'t str> {
 /// # Errors
 /// [`crate::error::ErrorKind::Failed`] if it cannot be read.
 pub(super) fn snippet(view: &HostView, file: &str) -> Result<Option<String>> {
-    read_text(view, &Path::new(CONFIG_DIR).join(file))
+    read_text(view, &Path::new(SSHD_CONFIG_DIR).join(file))
 }
 
 impl Plan {
-    /// Whether sshd is asked, when the plan is carried out, if it would lock the jail's accounts in.
+    /// Whether a step of the plan verifies by sshd that the accounts are confined.
     pub fn needs_sshd(&self) -> bool {
         self.steps.iter().any(|step| {
             matches!(
@@ -259,7 +274,7 @@ impl Plan {
         })
     }
 
-    /// Whether sshd can be asked before the plan is carried out: it knows the accounts already.
+    /// Whether sshd can verify the snippet before the plan is executed: all accounts exist.
     fn is_known_to_sshd(&self) -> bool {
         self.steps.iter().all(|step| {
             !matches!(
@@ -269,7 +284,11 @@ impl Plan {
         })
     }
 
-    /// Refuses what carrying the plan out would refuse when it asks sshd, as far as sshd can be asked yet: accounts that do not exist it does not know.
+    /// Verifies the snippet before the plan is executed, if all accounts exist: sshd cannot match
+    /// an account that does not.
+    ///
+    /// # Errors
+    /// As [`verify_snippet`].
     pub fn preflight(&self, view: &HostView) -> Result<()> {
         match &self.target {
             Some(wanted) if self.needs_sshd() && self.is_known_to_sshd() => {

@@ -12,8 +12,8 @@ use super::compare::{Change, ChangeKind};
 use super::manifest::{Manifest, OriginalAccount};
 use super::target::{RemoveOptions, Target};
 use crate::host::pam::Edit;
-use crate::host::sshd::CONFIG_DIR;
 use crate::host::{AccountFields, Expiry, NewAccount, manager_unit};
+use crate::layout::SSHD_CONFIG_DIR;
 use crate::resolve::{ResolvedJail, home_in_jail};
 use crate::spec::{Day, Password};
 
@@ -408,7 +408,7 @@ impl Step {
                 };
                 match password {
                     Password::Locked => summary("locked").logged(audit),
-                    Password::Keep | Password::Hash(_) => summary("set")
+                    Password::Unchanged | Password::Hash(_) => summary("set")
                         .with_part(AccountPart::Password)
                         .logged(audit),
                 }
@@ -433,7 +433,7 @@ impl Step {
                     // The lines of the snippet are in the difference of a plan.
                     before: None,
                     after: None,
-                    ..StepSummary::new(kind, "sshd", format!("{CONFIG_DIR}/{file}"))
+                    ..StepSummary::new(kind, "sshd", format!("{SSHD_CONFIG_DIR}/{file}"))
                 };
                 StepText {
                     progress: Some(format!("verifying and installing {file}")),
@@ -502,7 +502,7 @@ impl Step {
             Self::DeleteGroup { name, .. } => StepSummary::new(Remove, "group", name.clone())
                 .logged(format!("group {name} deleted")),
             Self::RemoveSnippet { file } => {
-                StepSummary::new(Remove, "sshd", format!("{CONFIG_DIR}/{file}"))
+                StepSummary::new(Remove, "sshd", format!("{SSHD_CONFIG_DIR}/{file}"))
                     .logged("sshd snippet removed")
             }
             Self::DeleteRecords { .. } => {

@@ -1,9 +1,10 @@
-//! What the content store knows: which files it holds, and which files of the host it has seen.
+//! The indexes of the content store: the files that it has, and the digests of files of the host.
 //!
-//! The files of a jail are names of inodes that all jails beside it share, and so the time of last change of such an inode moves whenever another
-//! jail takes it up or lets it go. What a manifest remembers of an inode is then of no use; what counts is the index of the store, which is brought
-//! up to date by everybody who adds or takes away a name. An inode that is as the index says holds what the index says: no program can set the time of
-//! last change back (decision 0014).
+//! The files of a jail are hard links to inodes that the jails beside it share, so that the ctime
+//! of an inode changes whenever another jail adds or deletes a link. The stat(2) in a manifest is
+//! then outdated; the index of the store is authoritative, and every operation that adds or deletes
+//! a link updates it. An inode with the metadata of the index has the content of the index: no
+//! program can set a ctime back (decision 0014).
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -12,41 +13,36 @@ use std::path::{Path, PathBuf};
 
 use crate::error::Result;
 use crate::host::{Digest, HostView, Ownership, Stat};
+use crate::layout::{STORE, STORE_INDEX, STORE_SOURCES};
 
-/// Where a store lies, below the directory that holds the jails.
-pub const STORE: &str = ".jailctl/store";
-/// File name of the index in the store.
-pub const INDEX: &str = "index";
-/// File name of what is known of the host's files, beside the index.
-pub const SOURCES: &str = "sources";
-/// An index above this size is not one of ours.
+/// Most bytes of an index.
 const SIZE_LIMIT: u64 = 1 << 30;
-/// The first line of both; another format is not read, and all it would have said is found out anew.
+/// First line of both files. A file of another format is ignored, and its content computed again.
 const HEAD: &str = "jailctl store 1";
 
-/// What makes two files of a jail one.
+/// Identity of a stored file: two files of jails with one key are one inode.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ContentKey {
-    /// Of the content.
+    /// SHA-256 digest of the content.
     pub sha256: Digest,
     /// Owner, group and mode.
     pub owner: Ownership,
-    /// Time of last change of the content.
+    /// Modification time, mtime: seconds and nanoseconds.
     pub mtime: (i64, u32),
-    /// Digest of the security label, where there is one.
+    /// Digest of the security label, if there is one.
     pub label: Option<Digest>,
 }
 
 /// One file of a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredFile {
-    /// What it is.
+    /// Content and metadata.
     pub key: ContentKey,
-    /// Its inode number.
+    /// Inode number.
     pub ino: u64,
-    /// Bytes.
+    /// Size in bytes.
     pub size: u64,
-    /// Time of last change of the inode when its content was last known to be right.
+    /// ctime of the inode when its content was last verified: seconds and nanoseconds.
     pub ctime: (i64, u32),
 }
 
@@ -58,13 +54,13 @@ pub struct Index {
     files: HashMap<u64, StoredFile>,
 }
 
-/// Files of the host whose content is known.
+/// Digests of files of the host.
 #[derive(Clone, Debug, Default)]
 pub struct SourceDigests {
     known: HashMap<PathBuf, (SourceStat, Digest)>,
 }
 
-/// The facts of a source that decide whether it can have changed.
+/// Metadata of a source that shows whether it has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct SourceStat {
     dev: u64,
@@ -86,7 +82,7 @@ impl From<&Stat> for SourceStat {
     }
 }
 
-/// The directory of the store that the jail at `root` shares with those beside it.
+/// Directory of the store that the jail at `root` shares with those beside it.
 pub fn store_of(root: &Path) -> PathBuf {
     root.parent().unwrap_or(root).join(STORE)
 }
@@ -112,7 +108,7 @@ impl ContentKey {
         )
     }
 
-    /// The key that a file name says; `None` where it says none.
+    /// Parses a file name of the store; `None` if it is not one.
     pub fn parse(name: &str) -> Option<Self> {
         let (sha256, rest) = name.split_once('-')?;
         let mut parts = rest.splitn(4, '-');
@@ -122,7 +118,7 @@ impl ContentKey {
             gid: parts.next()?.parse().ok()?,
         };
         let rest = parts.next()?;
-        // A time before 1970 begins with the sign that separates.
+        // A time before 1970 begins with `-`, which is the separator too.
         let (time, label) = match rest.get(1..)?.find('-') {
             Some(at) => (&rest[..=at], Some(&rest[at + 2..])),
             None => (rest, None),
@@ -142,7 +138,7 @@ impl ContentKey {
 }
 
 impl StoredFile {
-    /// Whether an inode is this one, and unchanged.
+    /// Whether an inode is this file, unchanged.
     pub fn is(&self, stat: &Stat) -> bool {
         (self.ino, self.size, self.ctime, self.key.mtime)
             == (stat.ino, stat.size, stat.ctime, stat.mtime)
@@ -151,14 +147,22 @@ impl StoredFile {
 }
 
 impl Index {
-    /// The index of the store in the directory `store`; an empty one where there is none, or none that can be read.
+    /// Reads the index of the store in the directory `store`; an empty one if there is none, or
+    /// none that can be parsed.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::Failed`] if the file exists and cannot be read.
     pub fn load(view: &HostView, store: &Path) -> Result<Self> {
         Ok(Self::read(view, store)?.unwrap_or_default())
     }
 
-    /// As [`Index::load`]; `None` where there is none, or none that can be read.
+    /// Reads the index as [`Index::load`] does; `None` if there is none, or none that can be
+    /// parsed.
+    ///
+    /// # Errors
+    /// As [`Index::load`].
     pub fn read(view: &HostView, store: &Path) -> Result<Option<Self>> {
-        let Some((text, stat)) = view.read_with_stat(&store.join(INDEX), SIZE_LIMIT)? else {
+        let Some((text, stat)) = view.read_with_stat(&store.join(STORE_INDEX), SIZE_LIMIT)? else {
             return Ok(None);
         };
         Ok(Self::parse(&text).map(|index| Self {
@@ -186,7 +190,7 @@ impl Index {
         Some(Self { device: 0, files })
     }
 
-    /// As it is stored.
+    /// The index as text, the content of its file.
     pub fn to_text(&self) -> String {
         let mut text = format!("{HEAD}\n");
         for stored in self.files.values() {
@@ -208,7 +212,7 @@ impl Index {
         text
     }
 
-    /// Whether the inode is one of the store's, unchanged, and has this content.
+    /// Whether the inode is in the store, unchanged, with this content.
     pub fn contains(&self, stat: &Stat, sha256: &Digest) -> bool {
         self.device == stat.dev
             && self
@@ -236,16 +240,19 @@ impl FromIterator<StoredFile> for Index {
 }
 
 impl SourceDigests {
-    /// What is known of the host's files; nothing where there is nothing that can be read.
+    /// Reads the digests; empty if there are none that can be parsed.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::Failed`] if the file exists and cannot be read.
     pub fn load(view: &HostView, store: &Path) -> Result<Self> {
         Ok(view
-            .read(&store.join(SOURCES), SIZE_LIMIT)?
+            .read(&store.join(STORE_SOURCES), SIZE_LIMIT)?
             .and_then(|text| Self::parse(&text))
             .unwrap_or_default())
     }
 
     fn parse(text: &[u8]) -> Option<Self> {
-        // Paths need not be UTF-8, and end where a NUL does.
+        // Paths need not be UTF-8, and end at a NUL.
         let mut rest = text
             .strip_prefix(HEAD.as_bytes())?
             .strip_prefix(b"\n")?
@@ -254,7 +261,7 @@ impl SourceDigests {
         while let Some(end) = rest.iter().position(|byte| *byte == 0) {
             let mut words = rest[..end].splitn(9, |byte| *byte == b' ');
             let mut word = || std::str::from_utf8(words.next()?).ok();
-            let facts = SourceStat {
+            let recorded = SourceStat {
                 dev: word()?.parse().ok()?,
                 ino: word()?.parse().ok()?,
                 size: word()?.parse().ok()?,
@@ -263,23 +270,23 @@ impl SourceDigests {
             };
             let digest = Digest::parse(word()?)?;
             let path = std::ffi::OsString::from_vec(words.next()?.to_vec());
-            known.insert(PathBuf::from(path), (facts, digest));
+            known.insert(PathBuf::from(path), (recorded, digest));
             rest = rest.get(end + 2..)?;
         }
         Some(Self { known })
     }
 
-    /// As it is stored.
+    /// The digests as text, the content of their file. Paths need not be UTF-8.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = format!("{HEAD}\n").into_bytes();
-        for (path, (facts, digest)) in &self.known {
+        for (path, (recorded, digest)) in &self.known {
             let SourceStat {
                 dev,
                 ino,
                 size,
                 mtime,
                 ctime,
-            } = facts;
+            } = recorded;
             bytes.extend_from_slice(
                 format!(
                     "{dev} {ino} {size} {} {} {} {} {} ",
@@ -300,8 +307,8 @@ impl SourceDigests {
 
     /// The digest of a file of the host's, if it is as it was when that was taken.
     pub fn digest(&self, path: &Path, stat: &Stat) -> Option<Digest> {
-        let (facts, digest) = self.known.get(path)?;
-        (*facts == SourceStat::from(stat)).then_some(*digest)
+        let (recorded, digest) = self.known.get(path)?;
+        (*recorded == SourceStat::from(stat)).then_some(*digest)
     }
 
     /// Notes the digest of a file of the host's. Says whether that was news.
@@ -316,7 +323,7 @@ impl SourceDigests {
     }
 }
 
-/// What stands between the first line and the last; a text without either is not whole.
+/// The text between first and last line; `None` if one is missing, and the file incomplete.
 fn body(text: &str) -> Option<&str> {
     text.strip_prefix(HEAD)?
         .strip_prefix('\n')?
@@ -337,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn names_say_keys() {
+    fn file_names_are_parsed_to_their_keys() {
         for key in [
             key((1_700_000_000, 5), None),
             key((0, 0), Some("a label")),

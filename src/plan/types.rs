@@ -1,4 +1,4 @@
-//! A plan, and the jail that it leads to.
+//! A plan, and the jail that it results in.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,41 +11,42 @@ use crate::host::NewAccount;
 use crate::host::sshd::SshdInfo;
 use crate::names::JailName;
 
-/// What would be done to make one jail what its spec says, or to make it go away.
+/// The steps that make one jail match its spec, or remove it.
 #[derive(Debug)]
 pub struct Plan {
-    /// The jail.
+    /// Name of the jail.
     pub name: JailName,
-    /// Where it stands.
+    /// Root of the jail on the host.
     pub root: PathBuf,
-    /// What becomes of each path of the tree.
+    /// Changes of paths in the root.
     pub changes: Arc<[Change]>,
-    /// What is done, in this order. Empty where there is nothing to do.
+    /// Steps in their order; empty if there is nothing to do.
     pub steps: Vec<Step>,
-    /// The snippet as it is and as it is to be, where it changes.
+    /// Text of the snippet before and after, if it changes.
     pub snippet: Option<(Option<String>, Option<String>)>,
-    /// Whether what was built before is kept, for a rollback.
+    /// Whether the present build is kept for a rollback.
     pub keep_previous: bool,
-    /// What an admin should know.
+    /// Notices for the administrator.
     pub notices: Vec<String>,
-    /// Paths in the jail that are neither jailctl's nor in a user's place.
+    /// Paths in the root that jailctl did not create, outside of user directories.
     pub unmanaged: Vec<String>,
-    /// What the jail is to be; `None` where it is to go away.
+    /// The jail as it is to be; `None` for a removal.
     pub target: Option<Arc<Target>>,
-    /// How the jail goes away, where it does.
+    /// Options of a removal.
     pub removal: Option<RemoveOptions>,
-    /// What was built last.
+    /// Manifest of the last build.
     pub manifest: Option<Arc<Manifest>>,
 }
 
 impl Plan {
-    /// What sshd says of itself.
+    /// The settings of sshd: as found, or as recorded.
     pub fn facts(&self) -> Option<&SshdInfo> {
-        let wanted = self.target.as_ref().and_then(|wanted| wanted.sshd.as_ref());
-        wanted.or_else(|| Some(&self.manifest.as_ref()?.lock.as_ref()?.sshd))
+        let target = self.target.as_ref().and_then(|target| target.sshd.as_ref());
+        target.or_else(|| Some(&self.manifest.as_ref()?.lock.as_ref()?.sshd))
     }
 
-    /// Leaves out what plans that are carried out before it do for it: what all members of a family share, and PAM's stacks.
+    /// Drops steps that a plan which is executed before has too: the snippet of a family, the
+    /// common drop-in and PAM services.
     pub fn drop_steps_done_by(&mut self, earlier: &[Self]) {
         let is_done = |step: &Step| {
             let mut done = earlier.iter().flat_map(|plan| &plan.steps);
@@ -63,20 +64,20 @@ impl Plan {
         }
     }
 
-    /// The accounts and groups that it makes.
+    /// The accounts that the plan creates, and the groups: name and group id.
     pub fn created_ids(&self) -> (Vec<NewAccount>, Vec<(String, u32)>) {
-        let mut made = (Vec::new(), Vec::new());
+        let (mut accounts, mut groups) = (Vec::new(), Vec::new());
         for step in &self.steps {
             match step {
-                Step::CreateAccount(account) => made.0.push(account.clone()),
-                Step::CreateGroup { name, gid } => made.1.push((name.clone(), *gid)),
+                Step::CreateAccount(account) => accounts.push(account.clone()),
+                Step::CreateGroup { name, gid } => groups.push((name.clone(), *gid)),
                 _ => {}
             }
         }
-        made
+        (accounts, groups)
     }
 
-    /// Whether there is anything that an admin or a user could see the effect of.
+    /// Whether the plan has a step with an effect that an administrator or a user can see.
     pub fn is_change(&self) -> bool {
         self.steps.iter().any(Step::is_change)
     }

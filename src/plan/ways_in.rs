@@ -1,21 +1,20 @@
-//! The ways into a jail, and what its kind of session leaves shared with the host.
-
-use jailctl_session::policy::POLICY;
+//! The ways into a jail, and what a plain chroot shares with the host.
 
 use super::manifest::Manifest;
 use super::types::Plan;
 use crate::error::Result;
 use crate::host::HostView;
+use crate::layout::POLICY;
 use crate::resolve::ResolvedJail;
 use crate::spec::AccessMethod;
 
 /// The ways into a jail before and after a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WaysIn<'p> {
-    /// Those that were built; `None` for a new jail, and for one built by a jailctl that did not
-    /// record them.
+    /// Ways in as built; `None` for a new jail, and for one built by a version that did not record
+    /// them.
     pub before: Option<&'p [AccessMethod]>,
-    /// Those of the spec.
+    /// Ways in of the spec.
     pub after: &'p [AccessMethod],
 }
 
@@ -25,7 +24,7 @@ impl WaysIn<'_> {
         self.before.is_some_and(|before| before != self.after)
     }
 
-    /// Such a list as it is printed: `shell, sftp`.
+    /// A list of ways in as printed: `shell, sftp`.
     pub fn list(doors: &[AccessMethod]) -> String {
         let words: Vec<&str> = doors.iter().map(|door| door.as_str()).collect();
         words.join(", ")
@@ -33,7 +32,7 @@ impl WaysIn<'_> {
 }
 
 impl Plan {
-    /// The ways into the jail; `None` where it goes away, and where it has no accounts.
+    /// The ways into the jail; `None` for a removal, and for a jail without accounts.
     pub fn ways_in(&self) -> Option<WaysIn<'_>> {
         let jail = &self.target.as_ref()?.jail;
         if jail.accounts.is_empty() {
@@ -46,7 +45,7 @@ impl Plan {
         })
     }
 
-    /// A notice on what the jail shares with the host; `None` where it goes away, or shares
+    /// A notice on what the jail shares with the host; `None` for a removal, and if it shares
     /// nothing that a notice is needed for.
     pub fn exposure(&self) -> Option<String> {
         exposure(&self.target.as_ref()?.jail)
@@ -63,16 +62,16 @@ fn exposure(jail: &ResolvedJail) -> Option<String> {
 /// The notice of [`Plan::exposure`], for a jail as it was built.
 ///
 /// # Errors
-/// [`crate::error::ErrorKind::Failed`] where the records cannot be read.
+/// [`crate::error::ErrorKind::Failed`] if the records cannot be read.
 pub fn exposure_as_built(manifest: &Manifest, view: &HostView) -> Result<Option<String>> {
     let policy = ResolvedJail::state(&manifest.name).join(POLICY);
     let is_plain = manifest.doors.contains(&AccessMethod::Shell) && view.lstat(&policy)?.is_none();
     Ok(is_plain.then(plain_chroot))
 }
 
-/// The words of the notice.
+/// Text of the notice.
 fn plain_chroot() -> String {
-    "a plain chroot with a shell: programs of its users share process numbers, network, abstract sockets and shared memory with the host, \
-         and two users who work together get out; `[namespaces]` gives each session its own"
+    "a plain chroot with a shell: programs of its users share process ids, network, abstract sockets and shared memory with the host, \
+         and two users together can get out; `[namespaces]` isolates each session"
         .to_owned()
 }

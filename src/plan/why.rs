@@ -1,4 +1,5 @@
-//! Why a path is in a jail: the reasons that each entry keeps, followed back to a line of the spec or to what every jail has.
+//! Why a path is in a jail: the reasons of its entry, followed back to a line of the spec or to a
+//! reason that every jail has.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::path::Path;
@@ -11,9 +12,10 @@ use crate::resolve::{Content, EntryKind, Reason, Tree};
 #[derive(Debug)]
 pub struct Reasons<'j> {
     entries: BTreeMap<&'j JailPath, Node<'j>>,
-    /// Entries by the host file that they are a copy of: what needs something is sometimes known by that name.
+    /// Entries by the host file that they are a copy of: some reasons name the host file.
     copies: HashMap<&'j Path, &'j JailPath>,
-    /// For each entry that a reason leads to in the end: how many steps that takes, and which reason comes first.
+    /// For each entry with a complete chain of reasons: length of the shortest chain, and the
+    /// reason that begins it.
     shortest: HashMap<&'j JailPath, (usize, &'j Reason)>,
 }
 
@@ -23,11 +25,11 @@ struct Node<'j> {
     why: &'j [Reason],
 }
 
-/// One step of a chain: an entry, and the reason why it is there, which names the step before.
+/// One link of a chain: an entry, and its reason, which names the link before.
 pub type ReasonLink<'j> = (&'j JailPath, &'j Reason);
 
 impl<'j> Reasons<'j> {
-    /// Those of a jail as it was built.
+    /// The reasons of a jail as it was built.
     pub fn recorded(manifest: &'j Manifest) -> Self {
         Self::new(manifest.entries.iter().map(|(path, record)| {
             let (link, source) = match &record.kind {
@@ -41,7 +43,7 @@ impl<'j> Reasons<'j> {
         }))
     }
 
-    /// Those of a jail as a spec would have it now.
+    /// The reasons of a tree as a spec resolves to it now.
     pub fn resolved(tree: &'j Tree) -> Self {
         Self::new(tree.iter().map(|(path, entry)| {
             let (link, source) = match &entry.kind {
@@ -78,34 +80,35 @@ impl<'j> Reasons<'j> {
         reasons
     }
 
-    /// Finds the shortest way from each entry to a reason that needs no other: breadth first, from those reasons on.
+    /// Computes the shortest chain from each entry to a reason that needs no other, breadth first
+    /// from those reasons.
     fn compute_distances(&mut self) {
-        let mut led: HashMap<&JailPath, Vec<ReasonLink<'j>>> = HashMap::new();
-        let mut ahead: VecDeque<&'j JailPath> = VecDeque::new();
+        let mut dependents: HashMap<&JailPath, Vec<ReasonLink<'j>>> = HashMap::new();
+        let mut queue: VecDeque<&'j JailPath> = VecDeque::new();
         for (path, node) in &self.entries {
             for why in node.why {
                 match self.parent(why) {
-                    Some(before) => led.entry(before).or_default().push((path, why)),
+                    Some(before) => dependents.entry(before).or_default().push((path, why)),
                     None if is_first(why) && !self.shortest.contains_key(*path) => {
                         self.shortest.insert(path, (1, why));
-                        ahead.push_back(path);
+                        queue.push_back(path);
                     }
                     None => {}
                 }
             }
         }
-        while let Some(path) = ahead.pop_front() {
+        while let Some(path) = queue.pop_front() {
             let steps = self.shortest[path].0 + 1;
-            for (next, why) in led.get(path).into_iter().flatten() {
+            for (next, why) in dependents.get(path).into_iter().flatten() {
                 if !self.shortest.contains_key(*next) {
                     self.shortest.insert(next, (steps, why));
-                    ahead.push_back(next);
+                    queue.push_back(next);
                 }
             }
         }
     }
 
-    /// The entry that a reason names, if it is in the jail.
+    /// The entry that a reason names, if the jail has it.
     fn parent(&self, why: &Reason) -> Option<&'j JailPath> {
         let path = match why {
             Reason::Dependency { by, .. } => by.as_str(),
@@ -118,7 +121,8 @@ impl<'j> Reasons<'j> {
         by_path.or_else(|| self.copies.get(Path::new(path)).copied())
     }
 
-    /// The entry that `path` means, links on the way followed as in the jail; the last one is not.
+    /// The entry at `path`, with links above it resolved as in the jail; a link at `path` itself is
+    /// not.
     pub fn find(&self, path: &JailPath) -> Option<&'j JailPath> {
         let mut here = path.clone();
         'links: for _ in 0..40 {
@@ -141,8 +145,9 @@ impl<'j> Reasons<'j> {
         None
     }
 
-    /// Why `path`, which is an entry, is there: for each of its reasons the shortest chain, from what somebody said or every jail has down to the
-    /// entry itself. What the spec says comes first, and short chains before long ones.
+    /// The chains of reasons for the entry at `path`: for each of its reasons the shortest one,
+    /// from a line of the spec or a built-in reason to the entry itself. Chains from the spec are
+    /// first, and short chains before long ones.
     pub fn chains(&self, path: &JailPath) -> Vec<Vec<ReasonLink<'j>>> {
         let Some((path, node)) = self.entries.get_key_value(path) else {
             return Vec::new();
@@ -166,7 +171,8 @@ impl<'j> Reasons<'j> {
         let mut why = why;
         while !is_first(why) {
             let before = self.parent(why)?;
-            // A link is there for what it leads to, and that may be needed by the link's name: no reason for either.
+            // A link can be in the tree for its target, and the target for the link: no reason for
+            // either.
             if before == path {
                 return None;
             }
@@ -236,31 +242,31 @@ mod tests {
     }
 
     #[test]
-    fn chains_go_back_to_what_needs_no_reason() {
+    fn chains_begin_with_a_reason_that_needs_no_other() {
         let tree = sample();
         let reasons = Reasons::resolved(&tree);
-        let told = |at: &str| -> Vec<Vec<String>> {
-            let chains = reasons.chains(&path(at));
-            chains
+        let chains = |at: &str| -> Vec<Vec<String>> {
+            let found = reasons.chains(&path(at));
+            found
                 .iter()
                 .map(|chain| chain.iter().map(|(path, _)| path.to_string()).collect())
                 .collect()
         };
         assert_eq!(
-            told("/usr/lib/b.so"),
+            chains("/usr/lib/b.so"),
             [
                 vec!["/usr/bin/sh", "/usr/lib/a.so", "/usr/lib/b.so"],
                 vec!["/usr/lib/b.so"],
             ]
         );
-        assert_eq!(told("/usr/lib/c.so"), Vec::<Vec<String>>::new());
-        assert_eq!(told("/nowhere"), Vec::<Vec<String>>::new());
+        assert_eq!(chains("/usr/lib/c.so"), Vec::<Vec<String>>::new());
+        assert_eq!(chains("/nowhere"), Vec::<Vec<String>>::new());
         // A directory holds what was put there first.
-        assert_eq!(told("/usr/lib").len(), 1);
+        assert_eq!(chains("/usr/lib").len(), 1);
     }
 
     #[test]
-    fn paths_lead_through_the_links_of_the_jail() {
+    fn paths_resolve_through_the_links_of_the_jail() {
         let tree = sample();
         let reasons = Reasons::resolved(&tree);
         let found = |at: &str| reasons.find(&path(at)).map(ToString::to_string);

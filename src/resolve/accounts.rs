@@ -1,5 +1,5 @@
-//! Which accounts the jail's users are: the ones it has already, or new ones with ids chosen now, so that the plan is complete before anything is
-//! made.
+//! The accounts and groups of a jail: those that exist already, and new ones with ids that are
+//! chosen here, so that the plan is complete before anything is created.
 
 use std::ops::RangeInclusive;
 use std::path::Path;
@@ -7,21 +7,21 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::host_jobs;
 use super::root_marker::{OrphanedHome, OrphanedHomes};
-use super::types::{
-    JAIL_ROOT, ResolvedAccounts, SHELL_PREFIX, SupplementaryGroup, WantedAccount, WantedGroup,
-};
+use super::types::{ResolvedAccounts, SupplementaryGroup, WantedAccount, WantedGroup};
 use crate::error::{Finding, Result};
 use crate::host::{Accounts, HostView, Process, UserEntry};
+use crate::layout::{GECOS_ADOPTED, GECOS_PREFIX, JAIL_DIR, JAIL_ROOT, NONEXISTENT, SHELL_PREFIX};
 use crate::names::{JailName, UserName};
 use crate::spec::{Password, Spec, User};
 
-/// Ids of people and their groups.
+/// User and group ids of ordinary accounts, by `UID_MIN` and `UID_MAX` of login.defs(5) on most
+/// hosts.
 const ADOPTABLE: RangeInclusive<u32> = 1000..=60000;
 
 /// Most processes of one account that a finding names.
 const NAMED: usize = 16;
 
-/// The home inside the jail that a home in the host's passwd(5) stands for.
+/// The home directory inside the jail, for a home directory in the host's passwd(5).
 pub fn home_in_jail(passwd_home: &str) -> &str {
     let inside = passwd_home.strip_prefix(JAIL_ROOT);
     inside
@@ -29,39 +29,40 @@ pub fn home_in_jail(passwd_home: &str) -> &str {
         .unwrap_or(passwd_home)
 }
 
-/// The mark in an account's comment field that says whose it is.
+/// The comment field (GECOS) of an account of the jail `name`.
 pub fn gecos_tag(name: &JailName) -> String {
-    format!("jailctl jail {name}")
+    format!("{GECOS_PREFIX}{name}")
 }
 
-/// The mark of an account that was taken over.
+/// The comment field of an adopted account of the jail `name`.
 fn adopted_gecos_tag(name: &JailName) -> String {
-    format!("{} adopted", gecos_tag(name))
+    format!("{}{GECOS_ADOPTED}", gecos_tag(name))
 }
 
-/// Whether the account's mark says that it was taken over, not made. It is never deleted.
+/// Whether an account is adopted, by its comment field. An adopted account is never deleted.
 pub fn is_adopted(account: &UserEntry) -> bool {
-    account.gecos.starts_with("jailctl jail ") && account.gecos.ends_with(" adopted")
+    account.gecos.starts_with(GECOS_PREFIX) && account.gecos.ends_with(GECOS_ADOPTED)
 }
 
-/// Whether the account is one that jailctl made, or took over, for this jail.
+/// Whether jailctl created or adopted an account for the jail `name`.
 ///
-/// Its comment alone is no proof, since chfn(1) may let users set it; its login shell and its primary group only root can set. `group` is the
-/// jail's, where there is one.
+/// The comment field alone proves nothing, since chfn(1) may let users set it; only root can set
+/// the login shell and the primary group. `group` is the group id of the jail, if it has a group.
 pub fn is_managed(account: &UserEntry, name: &JailName, group: Option<u32>) -> bool {
     (account.gecos == gecos_tag(name) || account.gecos == adopted_gecos_tag(name))
-        && (account.shell.starts_with("/jail/") || group == Some(account.gid))
+        && (account.shell.starts_with(SHELL_PREFIX) || group == Some(account.gid))
 }
 
-/// The jail that the account is in, by the mark in its comment field and its login shell.
+/// The jail of an account, by its comment field and login shell; `None` for other accounts.
 pub fn jail_of(account: &UserEntry) -> Option<JailName> {
-    let name = account.gecos.strip_prefix("jailctl jail ")?;
-    let name = name.strip_suffix(" adopted").unwrap_or(name);
+    let name = account.gecos.strip_prefix(GECOS_PREFIX)?;
+    let name = name.strip_suffix(GECOS_ADOPTED).unwrap_or(name);
     let name = JailName::parse(name).ok()?;
     is_managed(account, &name, None).then_some(name)
 }
 
-/// Whether the account is one of this jail, or of another of its family: these are in one group.
+/// Whether an account is one of the jail `name` or of another member of its family: they have one
+/// group.
 fn is_of_group(account: &UserEntry, name: &JailName, group: u32) -> bool {
     let sibling = UserName::new(&account.name)
         .ok()
@@ -124,7 +125,7 @@ fn choose(
     }
 }
 
-/// Chooses the jail's group; every reason why it cannot be had is a finding.
+/// Chooses the primary group of the jail's accounts. Reasons against it are findings.
 fn group(spec: &Spec, accounts: &Accounts, findings: &mut Vec<Finding>) -> WantedGroup {
     let name = &spec.name.value;
     let group_name = name.group();
@@ -140,14 +141,14 @@ fn group(spec: &Spec, accounts: &Accounts, findings: &mut Vec<Finding>) -> Wante
         {
             findings.push(
                 Finding::new(format!("could not use the group `{group_name}`"))
-                    .why(format!("`{member}`, which is not of this jail, is a member"))
-                    .hint(format!("take it out with `gpasswd --delete {member} {group_name}`, or give it another group"))
+                    .why(format!("`{member}`, which is no account of this jail, is a member"))
+                    .hint(format!("remove it with `gpasswd --delete {member} {group_name}`, or change its primary group"))
                     .with_span(&spec.name.site, "its group"),
             );
         }
     } else if accounts.group_known(&group_name) {
         findings.push(
-            Finding::new(format!("could not make the group `{group_name}`"))
+            Finding::new(format!("could not create the group `{group_name}`"))
                 .why("a directory service has a group of that name")
                 .with_span(&spec.name.site, "its group"),
         );
@@ -157,7 +158,7 @@ fn group(spec: &Spec, accounts: &Accounts, findings: &mut Vec<Finding>) -> Wante
         .or_else(|| accounts.free_gid(&[]))
         .unwrap_or_else(|| {
             findings.push(
-                Finding::new(format!("could not make the group `{group_name}`"))
+                Finding::new(format!("could not create the group `{group_name}`"))
                     .why("no group id of the host's range is free"),
             );
             0
@@ -168,7 +169,8 @@ fn group(spec: &Spec, accounts: &Accounts, findings: &mut Vec<Finding>) -> Wante
     }
 }
 
-/// Chooses the accounts of the jail, which are in `group`; every reason why one cannot be had is a finding.
+/// Chooses the accounts of the jail, which are members of `group`. Reasons against them are
+/// findings.
 fn accounts(
     spec: &Spec,
     group: &WantedGroup,
@@ -211,8 +213,8 @@ fn accounts(
             adopted,
             home: user.home.value.clone(),
             login_shell: shell.as_ref().map_or_else(
-                || format!("{SHELL_PREFIX}/none"),
-                |shell| format!("{SHELL_PREFIX}{shell}"),
+                || NONEXISTENT.to_owned(),
+                |shell| format!("{JAIL_DIR}{shell}"),
             ),
             shell,
             keys,
@@ -223,6 +225,8 @@ fn accounts(
     wanted
 }
 
+/// Chooses the user id of one user: of the account, of a home that a user with this name left, of
+/// the spec, or an unused one. Reasons against it are findings.
 fn uid(
     user: &User,
     jail: &JailName,
@@ -243,32 +247,32 @@ fn uid(
             jail,
             accounts.group(&jail.group()).map(|group| group.gid),
         ) {
-            let other = found.gecos.strip_prefix("jailctl jail ");
+            let other = found.gecos.strip_prefix(GECOS_PREFIX);
             let other = other.map(|other| other.trim_end_matches(" adopted"));
             if let Some(other) = other {
                 findings.push(
                     refuse(format!("it belongs to the jail `{}`", other.escape_debug()))
-                        .hint("nobody is in two jails: choose another name"),
+                        .hint("an account is in one jail only: choose another name"),
                 );
             } else if !user.adopt {
                 findings.push(
-                    refuse("it exists, and jailctl did not make it".to_owned()).hint(
-                        "choose another name, or write `adopt = true` to lock this account in for as long as the jail stands",
+                    refuse("it exists, and jailctl did not create it".to_owned()).hint(
+                        "choose another name, or set `adopt = true` to confine this account as long as the jail exists",
                     ),
                 );
             } else if !ADOPTABLE.contains(&found.uid) {
                 findings.push(
-                    refuse(format!("its user id {} is one of the system's", found.uid))
-                        .hint("only accounts of people can be taken over, from 1000 to 60000"),
+                    refuse(format!(
+                        "its user id {} is one of a system account",
+                        found.uid
+                    ))
+                    .hint("only accounts with user ids from 1000 to 60000 can be adopted"),
                 );
             }
         } else if let Some(uid) = user.uid.as_ref().filter(|uid| uid.value != found.uid) {
             findings.push(
                 Finding::new(format!("could not give `{name}` the user id {}", uid.value))
-                    .why(format!(
-                        "it has {} already, and its files with it",
-                        found.uid
-                    ))
+                    .why(format!("it has {} already, as its files do", found.uid))
                     .hint("leave `uid` out, or remove the user first")
                     .with_span(&uid.site, "this id"),
             );
@@ -286,13 +290,13 @@ fn uid(
         let other = accounts.users.iter().find(|other| other.uid == home.uid);
         let why = match (other, &user.uid) {
             (Some(other), _) => Some(format!(
-                "the user id {} of its files is `{}` now",
+                "the user id {} of its files belongs to `{}` now",
                 home.uid, other.name
             )),
             (None, Some(uid)) if uid.value != home.uid => {
                 Some(format!("its files have the user id {}", home.uid))
             }
-            (None, _) if home.user != name => Some(format!("it was left there by `{}`", home.user)),
+            (None, _) if home.user != name => Some(format!("it is one that `{}` left", home.user)),
             (None, _) => None,
         };
         if let Some(why) = why {
@@ -314,7 +318,7 @@ fn uid(
             Some("another account has it".to_owned())
         } else {
             let home = homes.iter().find(is_anothers);
-            home.map(|home| format!("it is that of the files that `{}` left", home.user))
+            home.map(|home| format!("files that `{}` left have it", home.user))
         };
         if let Some(why) = why {
             findings.push(
@@ -332,7 +336,8 @@ fn uid(
     })
 }
 
-/// Says who cannot log in: without a key and a password, or because the day of `expires` has come.
+/// Adds a notice for each user who cannot log in: without a key and a password, or after the day of
+/// `expires`.
 fn warn_cannot_log_in(spec: &Spec, accounts: &Accounts, notices: &mut Vec<String>) {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let today = now.map_or(0, |since| since.as_secs() / 86_400);
@@ -341,7 +346,7 @@ fn warn_cannot_log_in(spec: &Spec, accounts: &Accounts, notices: &mut Vec<String
         let has_password = match &user.password.value {
             Password::Locked => false,
             Password::Hash(_) => true,
-            Password::Keep => accounts.user(name).is_some_and(|found| {
+            Password::Unchanged => accounts.user(name).is_some_and(|found| {
                 let encrypted = found.password.as_deref();
                 encrypted.is_none_or(|text| !text.starts_with(['*', '!']))
             }),
@@ -362,7 +367,8 @@ fn warn_cannot_log_in(spec: &Spec, accounts: &Accounts, notices: &mut Vec<String
     }
 }
 
-/// The further groups of all users: those that the host has, unless they give power, and those that are to be made.
+/// Chooses the supplementary groups of all users: groups of the host without privileges, and groups
+/// to create.
 fn supplementary_groups(
     spec: &Spec,
     accounts: &Accounts,
@@ -379,14 +385,14 @@ fn supplementary_groups(
         let refuse = |why: String| {
             Finding::new(format!("could not use the group `{name}`"))
                 .why(why)
-                .hint("choose another name: a group that the host lacks is made")
+                .hint("choose another name: a group that the host lacks is created")
                 .with_span(&asked.site, "this group")
         };
         let found = accounts.group(name);
         match found {
             Some(found) if found.gid < *ADOPTABLE.start() => {
                 findings.push(refuse(format!(
-                    "it is one of the system's (gid {}), and whoever is in it may have power over the host",
+                    "it is a system group (gid {}), whose members may have privileges on the host",
                     found.gid
                 )));
             }
@@ -394,7 +400,7 @@ fn supplementary_groups(
                 let primary = |user: &&UserEntry| user.gid == found.gid && !is_member(user);
                 if let Some(other) = accounts.users.iter().find(primary) {
                     findings.push(refuse(format!(
-                        "it is the group of `{}`, whose files it would open",
+                        "it is the primary group of `{}`, whose files it would give access to",
                         other.name
                     )));
                 }
@@ -425,9 +431,9 @@ fn supplementary_groups(
     wanted
 }
 
-/// Refuses to make or take over an account for which the host runs something without a login:
-/// that would go on outside of the jail. One finding for each account, with the command that
-/// removes each such job.
+/// Refuses to create or adopt an account for which the host runs something without a login: that
+/// would continue outside of the jail. One finding for each account, with the command that removes
+/// each such job.
 fn check_adoptions(
     spec: &Spec,
     accounts: &Accounts,
@@ -442,7 +448,7 @@ fn check_adoptions(
     let pairs = spec.users.iter().zip(wanted);
     let new: Vec<(&User, &WantedAccount)> = pairs.filter(|(_, one)| is_new(one)).collect();
     let uids: Vec<u32> = new.iter().map(|(_, account)| account.uid).collect();
-    // No process has this as its root directory: only the number counts.
+    // No process has this path as its root directory: processes are found by user id only.
     let mut living = Vec::new();
     if !uids.is_empty() {
         living = Process::find_in_jail(view, Path::new("/dev/null"), &uids)?;
@@ -453,7 +459,8 @@ fn check_adoptions(
         let mut hints: Vec<String> = jobs
             .map(|job| format!("remove {}: {}", job.what, job.clean))
             .collect();
-        // sshd's own process for somebody who is about to come in is root's. Nobody comes in by an account that is yet to be made.
+        // sshd's process for a connection that is being authenticated belongs to root. A connection
+        // cannot be for an account that does not exist yet.
         let is_its =
             |process: &&Process| process.uid == account.uid || account.adopted && process.uid == 0;
         let numbers: Vec<String> = (living.iter().filter(is_its))
@@ -475,19 +482,21 @@ fn check_adoptions(
             findings.push(
                 Finding::new(format!("could not use the account `{name}`"))
                     .why(format!(
-                        "`{}` has its user id {} too, and what runs as either can be traced by the other",
+                        "`{}` has its user id {} too, and could trace its processes",
                         twin.name, account.uid
                     ))
-                    .hint(format!("give one of them another id: usermod --uid ID {name}"))
+                    .hint(format!(
+                        "give one of them another id: usermod --uid ID {name}"
+                    ))
                     .with_span(&user.name.site, "this user"),
             );
         }
         if hints.is_empty() {
             continue;
         }
-        let deed = if account.adopted { "take over" } else { "make" };
-        let mut finding = Finding::new(format!("could not {deed} the account `{name}`"))
-            .why("the host runs something for it without a login, which would run outside of the jail")
+        let action = if account.adopted { "adopt" } else { "create" };
+        let mut finding = Finding::new(format!("could not {action} the account `{name}`"))
+            .why("the host runs jobs for it without a login, which would run outside of the jail")
             .with_span(&user.name.site, "this user");
         finding.hints = hints;
         findings.push(finding);
@@ -495,7 +504,7 @@ fn check_adoptions(
     Ok(())
 }
 
-/// Adds a notice for each job of the host that runs as an account which is in the jail already.
+/// Adds a notice for each job of the host that runs as an account of the jail.
 fn warn_host_jobs(
     accounts: &Accounts,
     wanted: &[WantedAccount],

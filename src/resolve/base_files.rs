@@ -1,4 +1,5 @@
-//! The `/etc` and `/dev` that a session needs, with nothing of the host's but its time zone.
+//! Files in `/etc` and devices that every jail has. The time zone is all that is copied from the
+//! host.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -9,11 +10,12 @@ use crate::error::{Error, Finding, Result};
 use crate::host::{HostView, Ownership};
 use crate::names::JailPath;
 
-/// Sources of names inside a jail: its own files, and DNS for hosts.
+/// Text of nsswitch.conf(5) in a jail: its own files, and DNS for hosts.
 pub(super) const NSSWITCH: &str = "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nnetworks: files\nservices: files\nprotocols: files\n";
 const HOSTS: &str = "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n";
 
-/// Devices of every jail with a shell: name, major and minor number as the kernel's list of devices gives them.
+/// Devices of every jail with programs: name, major and minor number, see `admin-guide/devices.txt`
+/// of the kernel.
 const DEVICES: [(&str, u32, u32); 6] = [
     ("null", 1, 3),
     ("zero", 1, 5),
@@ -23,7 +25,7 @@ const DEVICES: [(&str, u32, u32); 6] = [
     ("tty", 5, 0),
 ];
 
-/// Adds what makes names show: passwd, group, nsswitch.conf, hosts, localtime.
+/// Adds passwd, group, nsswitch.conf, hosts and localtime.
 pub(super) fn add_names(
     tree: &mut Tree,
     view: &HostView,
@@ -68,15 +70,15 @@ pub(super) fn add_names(
         "/etc/hosts",
         Entry::text(HOSTS, 0o644, Reason::rule("the name localhost")),
     )?;
-    if let Some(passage) = view.resolve_links(Path::new("/etc/localtime"))?
-        && passage.stat.kind() == crate::host::FileKind::File
+    if let Some(target) = view.resolve_links(Path::new("/etc/localtime"))?
+        && target.stat.kind() == crate::host::FileKind::File
     {
         add_default(
             tree,
             "/etc/localtime",
             Entry::host_file(
-                passage.real,
-                passage.stat,
+                target.real,
+                target.stat,
                 vec![Reason::rule("the host's time zone")],
             ),
         )?;
@@ -96,7 +98,7 @@ pub(super) fn add_usr_merge_links(tree: &mut Tree) -> Result<()> {
     Ok(())
 }
 
-/// Adds the devices that programs take for granted.
+/// Adds the devices of [`DEVICES`].
 pub(super) fn add_devices(tree: &mut Tree) -> Result<()> {
     for (name, major, minor) in DEVICES {
         let entry = Entry {

@@ -31,30 +31,31 @@ pub(super) fn build_tree(
     notices: &mut Vec<String>,
 ) -> Result<Tree> {
     let mut tree = Tree::default();
-    let mut asked = Vec::new();
-    files::add_files(&mut tree, view, spec, &mut asked, findings);
-    packages::add(&mut tree, view, spec, &mut asked, findings, notices)?;
+    let mut requested = Vec::new();
+    files::add_files(&mut tree, view, spec, &mut requested, findings);
+    packages::add(&mut tree, view, spec, &mut requested, findings, notices)?;
     files::check_skeletons(view, spec, findings)?;
     for binary in &spec.binaries {
         match programs::locate(view, "binaries", binary)? {
-            Ok(found) => asked.push(found),
+            Ok(found) => requested.push(found),
             Err(finding) => findings.push(finding),
         }
     }
-    asked.extend(programs::locate_optional(view, spec, notices)?);
-    asked.extend(sshd::sftp_program(spec, sftp, notices));
+    requested.extend(programs::locate_optional(view, spec, notices)?);
+    requested.extend(sshd::sftp_program(spec, sftp, notices));
     if let Some(session) = &spec.session
         && let NetworkSpec::Private(private) = &session.network
     {
         network::add_resolver(&mut tree, private, view, notices)?;
     }
-    // Whatever else is wrong is worth knowing in the same go, but objects of programs that are not there cannot be looked for.
+    // All findings so far are reported together. Without its programs the closure cannot be
+    // computed.
     into_result(std::mem::take(findings))?;
-    let programs = !asked.is_empty();
+    let programs = !requested.is_empty();
     let rules = if programs {
         let dlopen = spec.dlopen;
         Some(add_programs(
-            &mut tree, view, asked, dlopen, findings, notices,
+            &mut tree, view, requested, dlopen, findings, notices,
         )?)
     } else {
         None
@@ -83,32 +84,34 @@ pub(super) fn build_tree(
     Ok(tree)
 }
 
-/// Adds what was asked for with all that it needs, and gives the rules that know of wishes left: its closure, the data that programs of the tree read, the closure of that, until nothing is new.
+/// Adds the requested objects: their closure, the files of rules that the tree triggers, the
+/// closure of these, until nothing is new. Returns the rules, with the requirements of those that
+/// were applied.
 fn add_programs(
     tree: &mut Tree,
     view: &HostView,
-    mut asked: Vec<RequestedObject>,
+    mut requested: Vec<RequestedObject>,
     dlopen: Dlopen,
     findings: &mut Vec<Finding>,
     notices: &mut Vec<String>,
 ) -> Result<Rules> {
     let mut add =
-        |tree: &mut Tree, asked: &[RequestedObject], notices: &mut Vec<String>| -> Result<_> {
-            let mut said = Vec::new();
-            let needs_proc = programs::add(tree, view, asked, dlopen, findings, &mut said)?;
-            // Each closure speaks of the libraries that it shares with the one before.
-            said.retain(|notice| !notices.contains(notice));
-            notices.extend(said);
+        |tree: &mut Tree, requested: &[RequestedObject], notices: &mut Vec<String>| -> Result<_> {
+            let mut added = Vec::new();
+            let needs_proc = programs::add(tree, view, requested, dlopen, findings, &mut added)?;
+            // Closures that share a library have the same notice.
+            added.retain(|notice| !notices.contains(notice));
+            notices.extend(added);
             Ok(needs_proc)
         };
-    // To read the rules takes a small jail as long as its programs do.
+    // Reading the rules takes as long as the closure of a small jail.
     let (rules, added) = thread::scope(|scope| {
         let reader = thread::Builder::new().spawn_scoped(scope, || Rules::load(view));
-        let added = add(tree, &asked, notices);
+        let added = add(tree, &requested, notices);
         let rules = match reader.map(thread::ScopedJoinHandle::join) {
             Ok(Ok(rules)) => rules,
             Ok(Err(panic)) => std::panic::resume_unwind(panic),
-            // Where no thread is to be had, this one does it all.
+            // Without a second thread, this one does both.
             Err(_) => Rules::load(view),
         };
         (rules, added)
@@ -116,11 +119,11 @@ fn add_programs(
     let mut rules = rules?;
     let mut needs_proc: BTreeSet<JailPath> = added?.into_iter().collect();
     loop {
-        asked = rules.apply(tree, view, notices)?;
-        if asked.is_empty() {
+        requested = rules.apply(tree, view, notices)?;
+        if requested.is_empty() {
             rules.need_proc(needs_proc.into_iter().collect());
             return Ok(rules);
         }
-        needs_proc.extend(add(tree, &asked, notices)?);
+        needs_proc.extend(add(tree, &requested, notices)?);
     }
 }

@@ -1,4 +1,4 @@
-//! What the spec itself puts into a jail: `[[file]]`, `[[dir]]` and homes.
+//! Files and directories that the spec names: `[[file]]`, `[[dir]]`, homes and their skeletons.
 
 use std::path::{Path, PathBuf};
 
@@ -11,12 +11,13 @@ use crate::names::JailPath;
 use crate::span::Span;
 use crate::spec::{FileBody, FileSpec, Spec, path_rules};
 
-/// Adds every `[[file]]`. Programs and objects among them are asked for, so that what they need comes along.
+/// Adds every `[[file]]`. Programs and shared objects among them are added to `requested`, for
+/// their closure.
 pub(super) fn add_files(
     tree: &mut Tree,
     view: &HostView,
     spec: &Spec,
-    asked: &mut Vec<RequestedObject>,
+    requested: &mut Vec<RequestedObject>,
     findings: &mut Vec<Finding>,
 ) {
     for file in &spec.files {
@@ -37,7 +38,15 @@ pub(super) fn add_files(
             }
             FileBody::Source(source) => {
                 let why = place(format!("file: {}", source.value.display()));
-                add_source(tree, view, file, &source.value, &source.site, &why, asked)
+                add_source(
+                    tree,
+                    view,
+                    file,
+                    &source.value,
+                    &source.site,
+                    &why,
+                    requested,
+                )
             }
         };
         if let Err(error) = added {
@@ -52,6 +61,7 @@ pub(super) fn add_files(
     }
 }
 
+/// Adds the file or tree of the host at `source`, with its reason `why`.
 fn add_source(
     tree: &mut Tree,
     view: &HostView,
@@ -59,7 +69,7 @@ fn add_source(
     source: &Path,
     site: &Span,
     why: &Reason,
-    asked: &mut Vec<RequestedObject>,
+    requested: &mut Vec<RequestedObject>,
 ) -> Result<()> {
     let refuse = |path: &Path, reason: &str| {
         Error::new(
@@ -75,19 +85,18 @@ fn add_source(
     let located = match view.locate(source)? {
         Lookup::Found(located) => located,
         Lookup::Missing => return Err(refuse(source, "there is no such file on the host")),
-        Lookup::Refused { at, stranger } => {
-            let mut error = refuse(source, &Lookup::refusal(&at, &stranger));
+        Lookup::Refused { at, writer } => {
+            let mut error = refuse(source, &Lookup::refusal(&at, &writer));
             for finding in &mut error.findings {
                 finding.hints.push(
-                    "name the file itself, in directories that nobody but root writes to"
-                        .to_owned(),
+                    "name the file itself, in directories that only root can write to".to_owned(),
                 );
             }
             return Err(error);
         }
     };
     let stat = &located.stat;
-    // The spec's own words were checked; where links lead, and what a tree holds, shows only here.
+    // The path of the spec was checked; targets of links and entries of trees are known only here.
     let copyable = |path: &Path| {
         path_rules::copyable(path)
             .map_err(|objection| refuse(path, &format!("it {}", objection.why)))
@@ -101,7 +110,7 @@ fn add_source(
         match mode {
             Some(mode) if stat.kind() == FileKind::File && control.opens(stat, mode) => {
                 let why = format!(
-                    "`mode` would let others read it, who may not on the host (mode {:04o}), and it is not root's, in directories that nobody but root writes to",
+                    "`mode` would let users read it who may not on the host (mode {:04o}), and it is not root-owned in directories that only root can write to",
                     stat.permissions()
                 );
                 Err(refuse(path, &why))
@@ -113,7 +122,15 @@ fn add_source(
     let target = &path_rules::merged(&file.target.value);
     match stat.kind() {
         FileKind::File => {
-            add_file(tree, &located.real, stat, target.clone(), mode, why, asked)?;
+            add_file(
+                tree,
+                &located.real,
+                stat,
+                target.clone(),
+                mode,
+                why,
+                requested,
+            )?;
         }
         FileKind::Directory => {
             let owner = stat.uid;
@@ -137,7 +154,7 @@ fn add_source(
                     .map_err(|why| refuse(&path, &format!("its path {why}")))?;
                 let at = path_rules::merged(&at);
                 path_rules::target(&at).map_err(|objection| {
-                    refuse(&path, &format!("its place `{at}` {}", objection.why))
+                    refuse(&path, &format!("its path `{at}` {}", objection.why))
                 })?;
                 match stat.kind() {
                     FileKind::Directory => {
@@ -149,15 +166,16 @@ fn add_source(
                         tree.add(at, Entry::symlink(text, vec![why.clone()]))?;
                     }
                     FileKind::File => {
-                        // A file that somebody else put into the tree, which its owner may not read either.
+                        // Another user put the file into the tree, and its owner may not read it
+                        // either.
                         if stat.uid != owner && stat.mode & 0o004 == 0 {
                             return Err(refuse(
                                 &path,
-                                "it is neither the tree's owner's nor readable by everybody",
+                                "it is neither owned by the owner of the tree nor world-readable",
                             ));
                         }
                         allowed(&path, &stat, control)?;
-                        add_file(tree, &path, &stat, at, mode, why, asked)?;
+                        add_file(tree, &path, &stat, at, mode, why, requested)?;
                     }
                     FileKind::Special => {
                         return Err(refuse(&path, "it is a device, pipe or socket"));
@@ -172,6 +190,7 @@ fn add_source(
     Ok(())
 }
 
+/// Adds one file of the host, and requests its closure if it may be a program or shared object.
 fn add_file(
     tree: &mut Tree,
     source: &Path,
@@ -179,16 +198,16 @@ fn add_file(
     target: JailPath,
     mode: Option<u32>,
     why: &Reason,
-    asked: &mut Vec<RequestedObject>,
+    requested: &mut Vec<RequestedObject>,
 ) -> Result<()> {
     let mut entry = Entry::host_file(source.to_owned(), stat.clone(), vec![why.clone()]);
     if let Some(mode) = mode {
         entry.owner.mode = mode;
     }
-    // Plug-ins and programs in a tree need their libraries as much as programs that are named.
+    // Plug-ins and programs in a tree need their libraries as `binaries` do.
     let name = target.name();
     if stat.mode & 0o111 != 0 || name.contains(".so") {
-        asked.push(RequestedObject {
+        requested.push(RequestedObject {
             path: source.to_owned(),
             why: why.clone(),
             site: None,
@@ -198,7 +217,7 @@ fn add_file(
     Ok(tree.add(target, entry)?)
 }
 
-/// Adds `[[dir]]`, homes and, where there are programs to use it, `/tmp`.
+/// Adds `[[dir]]` and homes.
 pub(super) fn add_user_dirs(
     tree: &mut Tree,
     spec: &Spec,
@@ -249,7 +268,7 @@ pub(super) fn add_user_dirs(
     }
 }
 
-/// Adds `/tmp`, for everybody as on any system.
+/// Adds `/tmp` with mode 1777.
 pub(super) fn add_tmp(tree: &mut Tree) -> Result<()> {
     let tmp = JailPath::new("/tmp").map_err(|why| Error::failed(format!("`/tmp` {why}")))?;
     Ok(tree.add_default(
@@ -258,7 +277,7 @@ pub(super) fn add_tmp(tree: &mut Tree) -> Result<()> {
     )?)
 }
 
-/// Checks `skel` of each user, before anything is made of it.
+/// Checks `skel` of each user, before a home is created from it.
 pub(super) fn check_skeletons(
     view: &HostView,
     spec: &Spec,
@@ -320,8 +339,8 @@ pub(super) fn check_start_dir(tree: &Tree, spec: &Spec, findings: &mut Vec<Findi
     if !is_there {
         findings.push(
             Finding::new(format!("the jail has no directory `{}`", start.value))
-                .why("sftp is to begin there")
-                .hint("make it with a `[[dir]]`, or name one that is there")
+                .why("sftp starts there")
+                .hint("create it with a `[[dir]]`, or name an existing one")
                 .with_span(&start.site, ""),
         );
     }
@@ -342,7 +361,7 @@ pub(super) fn stripped_bits(tree: &Tree) -> Vec<String> {
         .filter_map(|(path, entry)| match &entry.kind {
             EntryKind::File(Content::Host { stat, .. }) if stat.mode & 0o7000 != 0 => {
                 Some(format!(
-                    "`{path}` loses its {} bit in the jail: nothing there gets rights from a file",
+                    "`{path}` loses its {} bit in the jail: no file of a jail has it",
                     bits(stat.mode)
                 ))
             }

@@ -1,11 +1,11 @@
 //! Jobs of the host that run under the user id of an account without any login: cron(8), at(1),
 //! systemd.
 //!
-//! Such a job has the root directory of the host, whatever jail the account is in. [`CHECKS`] is
-//! the list of places where the host keeps them. Three callers read it: `build` before it makes or
-//! takes over an account, `check` for the accounts of a jail, `doctor` for one account.
+//! Such a job has the root directory of the host, whatever jail the account is in. `CHECKS` has
+//! one function for each kind of job. There are three callers: `build` before it creates or adopts
+//! an account, `check` for the accounts of a jail, `doctor` for one account.
 //!
-//! Looks at files only, so that a run that found nothing can be remembered; running processes are
+//! Reads files only, so that a run that found nothing can be cached; running processes are found by
 //! [`crate::host::Process::outside`].
 
 use std::ffi::OsStr;
@@ -16,35 +16,36 @@ use crate::host::{FileKind, HostView};
 
 /// Most bytes of a table of cron(8) or of a unit file.
 const LIMIT: u64 = 4 << 20;
-/// Directories with one table for each user: Debian, SUSE, Red Hat and Arch, Alpine.
+/// Directories with one table of cron(8) for each user: Debian, SUSE, Red Hat and Arch, Alpine.
 const CRONTABS: [&str; 4] = [
     "/var/spool/cron/crontabs",
     "/var/spool/cron/tabs",
     "/var/spool/cron",
     "/etc/crontabs",
 ];
-/// Queues of at(1), whose files belong to the user that the job runs as: Debian, Red Hat, SUSE.
+/// Queues of at(1), whose files are owned by the user of the job: Debian, Red Hat, SUSE.
 const AT_QUEUES: [&str; 3] = [
     "/var/spool/cron/atjobs",
     "/var/spool/at",
     "/var/spool/atjobs",
 ];
-/// A file for each user whose manager systemd starts at boot: see loginctl(1), `enable-linger`.
+/// Directory with a file for each user whose manager systemd starts at boot: see loginctl(1),
+/// `enable-linger`.
 const LINGER: &str = "/var/lib/systemd/linger";
-/// The tables of cron(8) with a column for the user: crontab(5).
+/// Table of cron(8) with a column for the user: crontab(5).
 const SYSTEM_CRONTAB: &str = "/etc/crontab";
-/// A directory of such tables.
+/// Directory of tables with a column for the user.
 const SYSTEM_CRONTABS: &str = "/etc/cron.d";
-/// Where an administrator's units are, in the order of systemd.unit(5).
+/// Directories of an administrator's units, in the order of systemd.unit(5).
 const UNITS: [&str; 3] = [
     "/etc/systemd/system",
     "/run/systemd/system",
     "/usr/local/lib/systemd/system",
 ];
-/// Where packages have theirs: only template units are looked for there, for instances that
+/// Directories of the units of packages, which are read only for template units whose instances
 /// [`UNITS`] enable.
 const VENDOR_UNITS: [&str; 2] = ["/usr/lib/systemd/system", "/lib/systemd/system"];
-/// Units that start processes, and so can have `User=`: systemd.exec(5).
+/// Suffixes of units that start processes and can have `User=`: systemd.exec(5).
 const UNIT_SUFFIXES: [&str; 4] = [".service", ".socket", ".mount", ".swap"];
 /// Directories beside a unit with links to the units that it pulls in: systemd.unit(5).
 const PULLED_IN: [&str; 3] = [".wants", ".requires", ".upholds"];
@@ -58,7 +59,7 @@ pub struct HostJob {
     pub clean: String,
 }
 
-/// The account that jobs are looked for.
+/// Account whose jobs are to be found.
 #[derive(Clone, Copy, Debug)]
 struct Account<'a> {
     /// Login name.
@@ -67,10 +68,10 @@ struct Account<'a> {
     uid: u32,
 }
 
-/// One place where the host keeps jobs.
+/// Finds the jobs of one kind.
 type Check = fn(&HostView, Account<'_>) -> Result<Vec<HostJob>>;
 
-/// Each kind of job.
+/// One function for each kind of job.
 const CHECKS: [Check; 5] = [crontabs, at_jobs, linger, system_crontabs, units];
 
 impl HostJob {
@@ -83,8 +84,8 @@ impl HostJob {
     }
 }
 
-/// The jobs of the host that run as the account with this login name or user id. None where the
-/// caller is not root, who alone can read the spools.
+/// Finds the jobs of the host that run as the account with this login name or user id. Finds none
+/// if the caller is not root: only root can read the spools.
 ///
 /// # Errors
 /// [`crate::error::ErrorKind::Failed`] where one of the places cannot be read.
@@ -194,7 +195,7 @@ fn system_crontabs(view: &HostView, account: Account<'_>) -> Result<Vec<HostJob>
     Ok(jobs)
 }
 
-/// Whether neither cron of Debian nor that of Red Hat reads a table of this name.
+/// Whether a table has a name that the crons of Debian and Red Hat both ignore.
 fn is_backup(name: &str) -> bool {
     let ends = ["~", ".rpmsave", ".rpmorig", ".rpmnew"];
     name.starts_with(['.', '#'])
@@ -202,8 +203,8 @@ fn is_backup(name: &str) -> bool {
         || name.contains(".dpkg-")
 }
 
-/// The user in a line of a table with a column for it; `None` for a comment and a setting, such
-/// as `MAILTO=root`. See crontab(5).
+/// The user in a line of a table with a column for the user; `None` for a comment and a setting,
+/// such as `MAILTO=root`. See crontab(5).
 fn cron_user(line: &str) -> Option<&str> {
     let line = line.trim_start();
     let first = line.chars().next()?;
@@ -297,7 +298,7 @@ fn runs_as(view: &HostView, file: &Path, unit: &str, account: Account<'_>) -> Re
         return Ok(false);
     };
     let is_instance = || {
-        // systemd-escape(1) writes `-` so.
+        // systemd-escape(1) escapes `-`.
         let escaped = account.name.replace('-', "\\x2d");
         instance(unit).is_some_and(|instance| instance == account.name || instance == escaped)
     };
@@ -307,8 +308,8 @@ fn runs_as(view: &HostView, file: &Path, unit: &str, account: Account<'_>) -> Re
     })
 }
 
-/// The value of the last `User=` in a unit file or drop-in; `None` where it has none, or takes it
-/// back. See systemd.syntax(7).
+/// The value of the last `User=` in a unit file or drop-in; `None` if there is none, or if it is
+/// empty. See systemd.syntax(7).
 fn unit_user(text: &str) -> Option<&str> {
     let mut user = None;
     let mut is_continued = false;
@@ -339,7 +340,7 @@ fn text(view: &HostView, path: &Path) -> Result<Option<String>> {
     Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
 }
 
-/// A path as a word of sh(1).
+/// A path quoted as one word of sh(1).
 pub(crate) fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-@+:".contains(c);

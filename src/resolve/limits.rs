@@ -1,4 +1,4 @@
-//! `[limits]` against the host: what it could not keep is an error, and never silently less.
+//! Check of `[limits]` against the host: a limit that it cannot enforce is an error, never ignored.
 
 use std::path::Path;
 
@@ -8,7 +8,11 @@ use crate::error::{Error, Finding, Result};
 use crate::host::HostView;
 use crate::spec::{MountSource, SessionSpec, Spec};
 
-/// Checks that this host can keep each limit. Of a host that does not run nothing can be known: a session there fails if it cannot.
+/// Checks that this host can enforce each limit. Nothing is known about a host that is not running:
+/// a session there is refused if it cannot.
+///
+/// # Errors
+/// [`crate::error::ErrorKind::Failed`] if the control groups cannot be read.
 pub(super) fn check(
     spec: &Spec,
     session: &SessionSpec,
@@ -21,12 +25,12 @@ pub(super) fn check(
     };
     if !view.is_live() {
         notices.push(
-            "whether that host can keep `[limits]` is not known before it runs: no session begins there if it cannot"
+            "whether that host can enforce `[limits]` is not known until it runs: it refuses sessions if it cannot"
                 .to_owned(),
         );
         return Ok(());
     }
-    // What control groups there are no inode tells: this run is not remembered.
+    // Control groups are not known by inodes: this run is not cached.
     view.invalidate_access_log();
     let mounts = session.mounts.iter();
     let sources = mounts.filter_map(|mount| match &mount.source {
@@ -35,14 +39,17 @@ pub(super) fn check(
     });
     let places: Vec<&Path> = sources.chain([spec.root.value.as_path()]).collect();
     let lacks = cgroup::check(&given.values, &places).map_err(|error| {
-        Error::failed("could not look at the host's control groups").why(error.to_string())
+        Error::failed("could not read the host's control groups").why(error.to_string())
     })?;
     for lack in lacks {
         findings.push(
-            Finding::new(format!("`limits.{}` cannot be kept on this host", lack.key))
-                .why(lack.why)
-                .with_span(given.span_of(lack.key), "asked for here")
-                .hint(lack.hint),
+            Finding::new(format!(
+                "could not enforce `limits.{}` on this host",
+                lack.key
+            ))
+            .why(lack.why)
+            .with_span(given.span_of(lack.key), "asked for here")
+            .hint(lack.hint),
         );
     }
     Ok(())

@@ -1,4 +1,5 @@
-//! Spec and host to [`ResolvedJail`]: everything the jail is to be, down to the last library and user id. Reads only.
+//! From a spec and a host to a [`ResolvedJail`]: every path of the root with its reasons, accounts
+//! with their ids, settings of sshd, policy of sessions. Reads only.
 
 mod accounts;
 mod base_files;
@@ -23,12 +24,11 @@ mod types;
 pub use accounts::{gecos_tag, home_in_jail, is_adopted, is_managed, jail_of};
 pub(crate) use network::tables;
 pub use programs::verify_closure;
-pub use root_marker::{MARKER, Marker, OrphanedHome, PRIVATE};
-pub use sshd::{COMMON, Sftp, common, is_common, snippet_name};
+pub use root_marker::{Marker, OrphanedHome};
+pub use sshd::{Sftp, common, is_common, snippet_name};
 pub use tree::{Content, Entry, EntryKind, Reason, Tree, USR_MERGE_LINKS};
 pub use types::{
-    CACHE, Confinement, JAIL_ROOT, ResolvedJail, SHELL_PREFIX, STATE, SshdSnippet,
-    SupplementaryGroup, WantedAccount, WantedGroup,
+    Confinement, ResolvedJail, SshdSnippet, SupplementaryGroup, WantedAccount, WantedGroup,
 };
 
 #[cfg(doc)]
@@ -40,8 +40,8 @@ use crate::spec::Spec;
 
 /// Resolves `spec` on the host, and writes nothing.
 ///
-/// `known` are the accounts and groups of the host. `facts` is what sshd prints about itself, for a
-/// jail that has accounts or had some. `built` replaces the tree: it was built from the spec
+/// `known` are the accounts and groups of the host. `sshd_info` is what sshd prints about itself,
+/// for a jail that has accounts or had some. `built` replaces the tree: it was built from the spec
 /// before, whatever the host has by now.
 ///
 /// # Errors
@@ -51,22 +51,22 @@ use crate::spec::Spec;
 pub fn resolve(
     spec: &Spec,
     known: &Accounts,
-    facts: Option<&SshdInfo>,
+    sshd_info: Option<&SshdInfo>,
     built: Option<Tree>,
     view: &HostView,
 ) -> Result<ResolvedJail> {
     let (mut findings, mut notices) = (Vec::new(), Vec::new());
-    let spec = &*session::or_default(spec, facts, built.as_ref(), view)?;
+    let spec = &*session::or_default(spec, sshd_info, built.as_ref(), view)?;
     root_path::check(view, known, &spec.root, &mut findings, &mut notices)?;
     shells::refuse_leaks(view)?;
-    let has_group = facts.is_some();
+    let has_group = sshd_info.is_some();
     let accounts = accounts::resolve(spec, has_group, known, view, &mut findings, &mut notices)?;
     programs::notice_idle(spec, &mut notices);
     let tree = if let Some(built) = built {
         built
     } else {
-        let sftp = match facts {
-            Some(facts) => facts.sftp.clone(),
+        let sftp = match sshd_info {
+            Some(sshd_info) => sshd_info.sftp.clone(),
             None => sshd::configured_sftp(view),
         };
         let sftp = sftp.as_deref();
@@ -76,7 +76,7 @@ pub fn resolve(
         spec,
         &accounts,
         &tree,
-        facts,
+        sshd_info,
         view,
         &mut findings,
         &mut notices,
@@ -85,10 +85,13 @@ pub fn resolve(
     Ok(ResolvedJail {
         name: spec.name.value.clone(),
         root: spec.root.value.clone(),
-        lock: accounts.group.zip(facts).map(|(group, facts)| Confinement {
-            group,
-            sshd: sshd::render(spec, facts),
-        }),
+        lock: accounts
+            .group
+            .zip(sshd_info)
+            .map(|(group, sshd_info)| Confinement {
+                group,
+                sshd: sshd::render(spec, sshd_info),
+            }),
         further_groups: accounts.further_groups,
         accounts: accounts.accounts,
         doors: spec.doors.value.clone(),

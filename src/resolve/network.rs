@@ -1,21 +1,22 @@
-//! A network of a jail's own: its addresses among those of other jails and of the host, and what its rules would take from others.
+//! The private network of a jail: its addresses, free of those of other jails and of the host, and
+//! its ports, which no other jail or service may use.
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::path::Path;
 
 use jailctl_session::network::{IFNAME_PREFIX, Network, Port};
-use jailctl_session::policy::{POLICY, Policy};
+use jailctl_session::policy::Policy;
 
 use super::tree::{Entry, Reason, Tree};
-use super::types::STATE;
 use crate::error::{Error, Finding, Result};
 use crate::host::{HostView, is_bound, nft, routes, sshd};
+use crate::layout::{POLICY, SSHD_CONFIG, STATE};
 use crate::names::{JailName, JailPath};
 use crate::spec::PrivateNetwork;
 
-/// Where networks of jails have their addresses: the first address of each place, how many networks it has room for, and which bits all have in
-/// common. The first place is taken unless the host sends something there; each network has four addresses.
+/// Address pools: first address, number of networks in it, and netmask. A pool is skipped if the
+/// host has a route to it; each network has four addresses.
 const ADDRESS_POOLS: [(Ipv4Addr, u32, Ipv4Addr); 3] = [
     (
         Ipv4Addr::new(10, 213, 0, 0),
@@ -33,12 +34,13 @@ const ADDRESS_POOLS: [(Ipv4Addr, u32, Ipv4Addr); 3] = [
         Ipv4Addr::new(255, 255, 255, 0),
     ),
 ];
-/// No policy or resolv.conf(5) is as long.
+/// Most bytes of a policy or of resolv.conf(5).
 const LIMIT: u64 = 1 << 18;
-/// Where name servers are named; where systemd-resolved is, the second has those behind it.
+/// Files with name servers. With systemd-resolved, the second has the servers that it queries.
 const RESOLVERS: [&str; 2] = ["/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"];
 
-/// The network of the jail as its policy says it was built, or a new one where there is room. What would take something from others is a finding.
+/// The network of the jail as its policy records it, or a new one from a free pool. A port of
+/// another jail or service is a finding; `None` with a finding if no address is free.
 pub(super) fn resolve(
     name: &JailName,
     spec: &PrivateNetwork,
@@ -46,14 +48,14 @@ pub(super) fn resolve(
     findings: &mut Vec<Finding>,
     notices: &mut Vec<String>,
 ) -> Result<Option<Network>> {
-    // What routes and listeners there are no inode tells: this run is not remembered.
+    // Routes and listeners are not known by inodes: this run is not cached.
     view.invalidate_access_log();
     let others = networks_in_use(view, name)?;
     let before = recorded_network(view, name.as_str())?;
     if nft::find(view)?.is_none() {
         findings.push(
-            Finding::new("a network of its own is not possible on this host")
-                .why("its rules are loaded by nft(8), which is not there")
+            Finding::new("a private network is not possible on this host")
+                .why("nft(8), which loads its rules, is not installed")
                 .hint("install nftables")
                 .with_span(&spec.site, "asked for here"),
         );
@@ -70,15 +72,15 @@ pub(super) fn resolve(
     };
     let Some((link, gateway, address)) = found else {
         findings.push(
-            Finding::new("there is no room for a network of its own")
-                .why("the host sends something to all addresses that jailctl takes them from, or other jails have them")
+            Finding::new("no address is free for a private network")
+                .why("the host has routes to the address pools of jailctl, or other jails use them")
                 .with_span(&spec.site, "asked for here"),
         );
         return Ok(None);
     };
     if view.is_live() && !forwards_packets(view)? {
         notices.push(
-            "the host passes nothing on (`net.ipv4.ip_forward` is 0): while somebody is in the jail its interfaces do, for jails alone"
+            "the host does not forward packets (`net.ipv4.ip_forward` is 0): while the jail is in use its interfaces do, for jails only"
                 .to_owned(),
         );
     }
@@ -91,12 +93,13 @@ pub(super) fn resolve(
     }))
 }
 
+/// Whether the host forwards IPv4 packets.
 fn forwards_packets(view: &HostView) -> Result<bool> {
     let value = view.read(Path::new("/proc/sys/net/ipv4/ip_forward"), 16)?;
     Ok(value.is_none_or(|value| value.trim_ascii() != b"0"))
 }
 
-/// The networks of other jails, by name.
+/// The networks of other jails, with the names of the jails.
 fn networks_in_use(view: &HostView, name: &JailName) -> Result<Vec<(String, Network)>> {
     let mut networks = Vec::new();
     for other in view.list(Path::new(STATE))?.unwrap_or_default() {
@@ -109,14 +112,16 @@ fn networks_in_use(view: &HostView, name: &JailName) -> Result<Vec<(String, Netw
     Ok(networks)
 }
 
-/// The network that the jail's policy has; a policy that cannot be used lets nobody into it.
+/// The network in the policy of a jail. A policy that cannot be read admits no session, and counts
+/// as none.
 fn recorded_network(view: &HostView, name: &str) -> Result<Option<Network>> {
     let text = view.read(&Path::new(STATE).join(name).join(POLICY), LIMIT)?;
     let policy = text.and_then(|text| Policy::parse(&String::from_utf8_lossy(&text)).ok());
     Ok(policy.and_then(|policy| policy.network))
 }
 
-/// The first room from where the name's letters lead to, so that a jail that is built anew has the addresses it had.
+/// The first free network from a hash of the name on, so that a jail that is removed and built
+/// again gets its addresses back. Returns interface, gateway and address.
 fn allocate(
     name: &JailName,
     taken: &BTreeSet<&str>,
@@ -151,7 +156,7 @@ fn allocate(
     Ok(None)
 }
 
-/// A port of the host's addresses leads to one place only.
+/// Checks that no other jail, no service of the host and not sshd uses a port of `allow_in`.
 fn check_ports(
     spec: &PrivateNetwork,
     view: &HostView,
@@ -160,16 +165,16 @@ fn check_ports(
     findings: &mut Vec<Finding>,
     notices: &mut Vec<String>,
 ) -> Result<()> {
-    let config = view.stat(Path::new(sshd::CONFIG_FILE))?;
+    let config = view.stat(Path::new(SSHD_CONFIG))?;
     let config = config.map(|_| sshd::Config::read(view)).transpose()?;
     let of_sshd = config.map_or_else(Vec::new, |config| config.ports());
     for port in &spec.allow_in {
         let shown = shown(port.value);
-        // Whether it runs now or not: who looks after the host comes by it.
+        // Whether sshd runs now or not: administrators reach the host by it.
         if matches!(port.value, Port::Tcp(number) if of_sshd.contains(&number)) {
             findings.push(
-                Finding::new(format!("`{shown}` cannot lead into this jail"))
-                    .why("it is sshd's, and while somebody is in the jail nobody would reach the host by it")
+                Finding::new(format!("could not forward `{shown}` into this jail"))
+                    .why("sshd listens on it, and could not be reached while the jail is in use")
                     .with_span(&port.site, "asked for here")
                     .hint("choose another port"),
             );
@@ -181,19 +186,19 @@ fn check_ports(
             .find(|(_, network)| network.allow_in.contains(&port.value));
         if let Some((jail, _)) = other {
             findings.push(
-                Finding::new(format!("`{shown}` cannot lead into this jail"))
-                    .why(format!("it leads into the jail `{jail}`"))
+                Finding::new(format!("could not forward `{shown}` into this jail"))
+                    .why(format!("it is forwarded into the jail `{jail}`"))
                     .with_span(&port.site, "asked for here"),
             );
         } else if view.is_live() && is_bound(port.value)? {
             if had {
                 notices.push(format!(
-                    "`{shown}` leads into the jail, while a service of the host's is bound to it as well"
+                    "`{shown}` is forwarded into the jail, while a service of the host is bound to it too"
                 ));
             } else {
                 findings.push(
-                    Finding::new(format!("`{shown}` cannot lead into this jail"))
-                        .why("a service of the host's is bound to it, and others would no longer reach that one")
+                    Finding::new(format!("could not forward `{shown}` into this jail"))
+                        .why("a service of the host is bound to it, and could no longer be reached")
                         .with_span(&port.site, "asked for here")
                         .hint("choose another port, or stop the service"),
                 );
@@ -203,6 +208,7 @@ fn check_ports(
     Ok(())
 }
 
+/// A port as a spec has it: `tcp/80`.
 fn shown(port: Port) -> String {
     match port {
         Port::Tcp(number) => format!("tcp/{number}"),
@@ -210,7 +216,8 @@ fn shown(port: Port) -> String {
     }
 }
 
-/// Adds the jail's own resolv.conf(5), unless the spec gives one: the host's name servers, as far as they are anywhere but on the host.
+/// Adds a resolv.conf(5), unless the spec has one: the host's name servers except those on the host
+/// itself, which a private network cannot reach.
 pub(super) fn add_resolver(
     tree: &mut Tree,
     spec: &PrivateNetwork,
@@ -237,7 +244,8 @@ pub(super) fn add_resolver(
     }
     if !kept.iter().any(|line| line.starts_with("nameserver")) {
         notices.push(
-            "names are not found in the jail: the host names no name server but itself".to_owned(),
+            "names cannot be resolved in the jail: the host has no name server except itself"
+                .to_owned(),
         );
     }
     let text: String = kept.iter().flat_map(|line| [line.as_str(), "\n"]).collect();
@@ -245,7 +253,7 @@ pub(super) fn add_resolver(
     Ok(tree.add(path, Entry::text(text, 0o644, why))?)
 }
 
-/// The lines of a resolv.conf that mean something elsewhere too.
+/// The lines of a resolv.conf(5) that are valid in another network.
 fn lines(text: &str) -> Vec<String> {
     let is_kept = |line: &&str| {
         let mut words = line.split_whitespace();
@@ -267,7 +275,8 @@ fn lines(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// The tables as they would be loaded for the first session: the host's, and the one in the jail's own network.
+/// The nft(8) tables that the first session loads: those of the host, and those of the jail's
+/// network.
 pub(crate) fn tables(policy: &Policy) -> Option<String> {
     let network = policy.network.as_ref()?;
     Some(jailctl_session::network::tables(&policy.jail, network))

@@ -1,4 +1,4 @@
-//! `packages`: all files of a host package, less what is there to be read by people.
+//! `packages`: all files of a host package except documentation.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use crate::span::Spanned;
 use crate::spec::display::{list, quote};
 use crate::spec::{Spec, path_rules};
 
-/// What no program reads.
+/// Directories of documentation, which no program reads.
 const DOC_DIRS: [&str; 8] = [
     "/usr/share/bug",
     "/usr/share/doc",
@@ -22,12 +22,13 @@ const DOC_DIRS: [&str; 8] = [
     "/usr/local/share/man",
 ];
 
-/// Adds the files of every package of the spec. Programs and libraries among them are asked for, so that what they need comes along.
+/// Adds the files of every package of the spec. Programs and shared objects among them are added to
+/// `requested`, for their closure.
 pub(super) fn add(
     tree: &mut Tree,
     view: &HostView,
     spec: &Spec,
-    asked: &mut Vec<RequestedObject>,
+    requested: &mut Vec<RequestedObject>,
     findings: &mut Vec<Finding>,
     notices: &mut Vec<String>,
 ) -> Result<()> {
@@ -47,7 +48,7 @@ pub(super) fn add(
                     tree,
                     view,
                     package,
-                    asked,
+                    requested,
                     lost_bits: Vec::new(),
                     closed: Vec::new(),
                 };
@@ -78,31 +79,34 @@ pub(super) fn add(
     Ok(())
 }
 
+/// Addition of the files of one package.
 struct PackageFiles<'a> {
     tree: &'a mut Tree,
     view: &'a HostView,
     package: &'a Spanned<String>,
-    asked: &'a mut Vec<RequestedObject>,
-    /// Files that come without a bit that they have on the host.
+    requested: &'a mut Vec<RequestedObject>,
+    /// Files that are setuid or setgid on the host, and not in the jail.
     lost_bits: Vec<String>,
-    /// Files that not everybody on the host may read.
+    /// Files that are not world-readable on the host.
     closed: Vec<String>,
 }
 
 impl PackageFiles<'_> {
+    /// Adds one file. The inner error is a finding about it.
     fn add(&mut self, path: &Path) -> Result<std::result::Result<(), Finding>> {
         if DOC_DIRS.iter().any(|place| path.starts_with(place)) {
             return Ok(Ok(()));
         }
-        // The last component is the package's own, the way to it may lead through links of the host's.
+        // The last component belongs to the package; directories above it may be links of the host.
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
             return Ok(Ok(()));
         };
-        let Some(passage) = self.view.resolve_links(parent)? else {
+        let Some(resolved) = self.view.resolve_links(parent)? else {
             return Ok(Ok(()));
         };
-        let real = passage.real.join(name);
-        // What an admin has deleted stays so; directories come with what is in them.
+        let real = resolved.real.join(name);
+        // A file that an administrator has deleted is left out; directories are added with their
+        // first file.
         let Some(stat) = self.view.lstat(&real)? else {
             return Ok(Ok(()));
         };
@@ -136,7 +140,7 @@ impl PackageFiles<'_> {
                     self.lost_bits.push(at.to_string());
                 }
                 if stat.mode & 0o111 != 0 || at.name().contains(".so") {
-                    self.asked.push(RequestedObject {
+                    self.requested.push(RequestedObject {
                         path: real.clone(),
                         why: why.clone(),
                         site: None,
@@ -150,6 +154,7 @@ impl PackageFiles<'_> {
         Ok(added)
     }
 
+    /// Notices about files that were changed or left out.
     fn notices(self) -> impl Iterator<Item = String> {
         let package = quote(&self.package.value);
         let some = |paths: &[String]| match paths {
@@ -159,12 +164,12 @@ impl PackageFiles<'_> {
         };
         let lost = some(&self.lost_bits).map(|paths| {
             format!(
-                "{paths} of the package `{package}` comes without the setuid or setgid bit that it has on the host"
+                "{paths} of the package `{package}` loses the setuid or setgid bit that it has on the host"
             )
         });
         let closed = some(&self.closed).map(|paths| {
             format!(
-                "{paths} of the package `{package}` is left out: not everybody on the host may read it"
+                "{paths} of the package `{package}` is left out: it is not world-readable on the host"
             )
         });
         lost.into_iter().chain(closed)

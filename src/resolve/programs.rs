@@ -1,4 +1,4 @@
-//! The programs that were asked for, and all that they need: `elf` finds it, this file gives it a place in the tree.
+//! Requested programs with their closure: `elf` computes it, and this file adds it to the tree.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,17 +16,18 @@ use crate::spec::{AccessMethod, Dlopen, Spec};
 /// A program or object that the jail is to have.
 #[derive(Clone, Debug)]
 pub(super) struct RequestedObject {
-    /// Its path on the host.
+    /// Path of the object on the host.
     pub path: PathBuf,
-    /// Why.
+    /// Reason why the jail needs it.
     pub why: Reason,
-    /// Where it was asked for.
+    /// Span of the value in the spec that names it, if one does.
     pub site: Option<Span>,
-    /// Whether the file itself is in the tree already, and only what it needs is missing.
+    /// Whether the file itself is in the tree already, and only its closure is missing.
     pub is_placed: bool,
 }
 
-/// Finds a program that `key` (`binaries` or `optional`) names, by name or by path.
+/// Finds a program that `key` (`binaries` or `optional`) names, by name in the directories of
+/// `$PATH` or by path. The inner error is a finding about it.
 pub(super) fn locate(
     view: &HostView,
     key: &str,
@@ -69,13 +70,13 @@ pub(super) fn locate(
     if stat.mode & 0o111 == 0 {
         return Ok(Err(refuse(
             "it is not executable",
-            "name a program; other files come with `[[file]]`",
+            "name a program; use `[[file]]` for other files",
         )));
     }
     if stat.mode & 0o4000 != 0 {
         return Ok(Err(refuse(
-            "it is setuid: a jail never holds one, and without that bit it would not work",
-            "leave it out; what it does as root has to be done outside the jail",
+            "it is setuid: a jail has no setuid programs, and without that bit it would not work",
+            "leave it out, and run it outside of the jail",
         )));
     }
     let why = Reason::Spec {
@@ -90,7 +91,7 @@ pub(super) fn locate(
     }))
 }
 
-/// What a closure of a jail's programs takes along.
+/// Options of the closure of a jail's programs.
 fn options(dlopen: Dlopen) -> elf::Options {
     let mut libraries = elf::implicit::nss_modules(super::base_files::NSSWITCH, &[]);
     libraries.extend(elf::implicit::loaded_by_glibc());
@@ -106,7 +107,7 @@ fn options(dlopen: Dlopen) -> elf::Options {
     }
 }
 
-/// The programs of `optional` that can be had. Which cannot, and why, is a notice each.
+/// Finds the programs of `optional` that would start. Adds a notice for each that would not.
 pub(super) fn locate_optional(
     view: &HostView,
     spec: &Spec,
@@ -116,24 +117,25 @@ pub(super) fn locate_optional(
     for binary in &spec.optional {
         let mut left_out =
             |why: &str| notices.push(format!("`{}` is left out: {why}", quote(&binary.value)));
-        let asked = match locate(view, "optional", binary)? {
-            Ok(asked) => asked,
+        let requested = match locate(view, "optional", binary)? {
+            Ok(requested) => requested,
             Err(finding) => {
                 left_out(finding.why.as_deref().unwrap_or(&finding.what));
                 continue;
             }
         };
-        // By itself, since what is missing in a closure of many cannot always be laid to one of them.
+        // One by one, since a missing object in a closure of many programs cannot always be
+        // attributed to one of them.
         let closure = elf::closure(
             view,
-            std::slice::from_ref(&asked.path),
+            std::slice::from_ref(&requested.path),
             &options(spec.dlopen),
         )?;
-        match closure.missing.iter().find(|lack| lack.fatal) {
-            None => found.push(asked),
-            Some(lack) => left_out(&format!(
+        match closure.missing.iter().find(|absent| absent.fatal) {
+            None => found.push(requested),
+            Some(absent) => left_out(&format!(
                 "it needs `{}`, which the host lacks",
-                quote(&lack.name.to_string_lossy())
+                quote(&absent.name.to_string_lossy())
             )),
         }
     }
@@ -152,24 +154,28 @@ pub(super) fn notice_idle(spec: &Spec, notices: &mut Vec<String>) {
             others => format!(" and {others} more"),
         };
         notices.push(format!(
-            "`{}`{others} cannot be run by anybody: `shell` is no door of the jail",
+            "no user can run `{}`{others}: the jail does not allow `shell`",
             quote(&first.value)
         ));
     }
 }
 
-/// Adds what was asked for, with its closure, and gives the programs that need /proc to find it. An object that is found nowhere is an error of its own
-/// kind, for all of them at once.
+/// Adds the objects of `requested` with their closure. Returns the programs that need `/proc` to
+/// find their libraries.
+///
+/// # Errors
+/// [`ErrorKind::LibraryNotFound`] with all objects that are missing, if a program would not start
+/// without them; [`ErrorKind::Failed`] if the host cannot be read.
 pub(super) fn add(
     tree: &mut Tree,
     view: &HostView,
-    asked: &[RequestedObject],
+    requested: &[RequestedObject],
     dlopen: Dlopen,
     findings: &mut Vec<Finding>,
     notices: &mut Vec<String>,
 ) -> Result<Vec<JailPath>> {
     let mut by_path: BTreeMap<&Path, &RequestedObject> = BTreeMap::new();
-    for one in asked {
+    for one in requested {
         by_path.entry(&one.path).or_insert(one);
     }
     let paths: Vec<PathBuf> = by_path.keys().map(|path| path.to_path_buf()).collect();
@@ -177,12 +183,12 @@ pub(super) fn add(
     report_missing(&closure, &by_path, notices)?;
     let ends = link_targets(view, &by_path, &closure)?;
     for (path, object) in &closure.objects {
-        let asked = by_path.get(path.as_path());
-        if asked.is_some_and(|asked| asked.is_placed) || is_merged_link(path) {
+        let requested = by_path.get(path.as_path());
+        if requested.is_some_and(|requested| requested.is_placed) || is_merged_link(path) {
             continue;
         }
-        // What lies below /usr is for everybody; to look at each file of it would take its time.
-        if asked.is_none()
+        // Files below /usr are for all users; a check of each would take time.
+        if requested.is_none()
             && !path.starts_with("/usr")
             && let Some(why) = reachable::objection(view, path, object)?
         {
@@ -196,7 +202,10 @@ pub(super) fn add(
             );
             continue;
         }
-        let mut why: Vec<Reason> = asked.map(|asked| asked.why.clone()).into_iter().collect();
+        let mut why: Vec<Reason> = requested
+            .map(|requested| requested.why.clone())
+            .into_iter()
+            .collect();
         why.extend(ends.get(path).into_iter().flatten().cloned());
         why.extend(object.reasons.iter().filter_map(reason));
         if let Err(finding) = add_one(tree, path, object, why) {
@@ -217,61 +226,62 @@ pub(super) fn add(
     Ok(programs.filter_map(|path| merged(path).ok()).collect())
 }
 
-/// Where what was asked for ends, if links lead there, and why that is wanted: the first link is what was asked for, and the file follows from it.
+/// The targets of requested links, with their reasons: the spec requests the first link, and the
+/// target is a dependency of the link.
 fn link_targets(
     view: &HostView,
     by_path: &BTreeMap<&Path, &RequestedObject>,
     closure: &elf::Closure,
 ) -> Result<BTreeMap<PathBuf, Vec<Reason>>> {
     let mut ends: BTreeMap<PathBuf, Vec<Reason>> = BTreeMap::new();
-    for (path, asked) in by_path {
+    for (path, requested) in by_path {
         let object = closure.objects.get(*path);
         if object.is_some_and(|object| !matches!(object.kind, ObjectKind::Link { .. })) {
             continue;
         }
-        let Some(passage) = view.resolve_links(path)? else {
+        let Some(resolved) = view.resolve_links(path)? else {
             continue;
         };
-        let mut links = passage.links.into_iter().map(|(link, _)| link);
+        let mut links = resolved.links.into_iter().map(|(link, _)| link);
         let why = match links.find(|link| !is_merged_link(link)) {
-            None => asked.why.clone(),
+            None => requested.why.clone(),
             Some(link) => {
                 let why = needed(&link, "where that link leads");
                 if link != **path {
-                    ends.entry(link).or_default().push(asked.why.clone());
+                    ends.entry(link).or_default().push(requested.why.clone());
                 }
                 why
             }
         };
-        ends.entry(passage.real).or_default().push(why);
+        ends.entry(resolved.real).or_default().push(why);
     }
     Ok(ends)
 }
 
-/// What is missing is an error where a program would not start without it, and a notice otherwise.
+/// Reports missing objects: an error if a program would not start without one, a notice otherwise.
 fn report_missing(
     closure: &elf::Closure,
     by_path: &BTreeMap<&Path, &RequestedObject>,
     notices: &mut Vec<String>,
 ) -> Result<()> {
     let mut missing = Vec::new();
-    for lack in &closure.missing {
-        let why = lack
+    for absent in &closure.missing {
+        let why = absent
             .why
             .as_ref()
             .map(|why| format!(" ({why})"))
             .unwrap_or_default();
         let mut finding = Finding::new(format!(
             "could not find `{}`",
-            lack.name.display().to_string().escape_debug()
+            absent.name.display().to_string().escape_debug()
         ))
-        .why(format!("`{}` needs it{why}", lack.needed_by.display()))
+        .why(format!("`{}` needs it{why}", absent.needed_by.display()))
         .hint("install the package that has it on the host");
-        let asked = by_path.get(lack.needed_by.as_path());
-        if let Some(site) = asked.and_then(|asked| asked.site.as_ref()) {
+        let requested = by_path.get(absent.needed_by.as_path());
+        if let Some(site) = requested.and_then(|requested| requested.site.as_ref()) {
             finding = finding.with_span(site, "needed by this");
         }
-        if lack.fatal && asked.is_none_or(|asked| !asked.is_placed) {
+        if absent.fatal && requested.is_none_or(|requested| !requested.is_placed) {
             missing.push(finding);
         } else {
             notices.push(finding.to_string());
@@ -287,7 +297,8 @@ fn report_missing(
     }
 }
 
-/// A reason of the closure as the manifest keeps it; `None` where the caller's own reason says it already.
+/// A reason of the closure as the manifest records it; `None` for an object that was requested,
+/// which has the caller's reason.
 fn reason(reason: &elf::Reason) -> Option<Reason> {
     Some(match reason {
         elf::Reason::Named => return None,
@@ -306,6 +317,7 @@ fn reason(reason: &elf::Reason) -> Option<Reason> {
     })
 }
 
+/// The reason of an object that `by` needs under `name`.
 fn needed(by: &Path, name: &str) -> Reason {
     Reason::Dependency {
         by: merged(by).map_or_else(|_| by.display().to_string(), |path| path.to_string()),
@@ -313,6 +325,7 @@ fn needed(by: &Path, name: &str) -> Reason {
     }
 }
 
+/// Adds one object of a closure.
 fn add_one(
     tree: &mut Tree,
     path: &Path,
@@ -330,14 +343,15 @@ fn add_one(
     tree.add(at, entry)
 }
 
-/// The host's link at `path` as it is in a jail, and its place there.
+/// The host's link at `path` as an entry of a jail, with its path there.
 pub(super) fn link(
     path: &Path,
     target: &Path,
     why: Vec<Reason>,
 ) -> std::result::Result<(JailPath, Entry), Finding> {
     let at = merged(path)?;
-    // Where the host's /usr is not merged, a relative text can count its directories from another depth than ours.
+    // On a host without merged /usr, a relative target can be relative to a directory at another
+    // depth than in the jail.
     let leads = merged(&absolute(path, target))?;
     let as_it_is = at.link_target(target).ok();
     let text = if as_it_is
@@ -353,7 +367,8 @@ pub(super) fn link(
     Ok((at, Entry::symlink(text, why)))
 }
 
-/// Where a link at `path` with this text leads on the host, links on the way not followed.
+/// The path on the host that a link at `path` with this target names. Links above it are not
+/// followed.
 fn absolute(path: &Path, target: &Path) -> PathBuf {
     let mut whole = if target.is_absolute() {
         PathBuf::from("/")
@@ -372,7 +387,8 @@ fn absolute(path: &Path, target: &Path) -> PathBuf {
     whole
 }
 
-/// Whether the path is one of those links into /usr that every tree gets anyway.
+/// Whether the path is one of the links of a merged /usr, [`USR_MERGE_LINKS`], which every tree
+/// has.
 pub(super) fn is_merged_link(path: &Path) -> bool {
     path.parent() == Some(Path::new("/"))
         && path
@@ -381,8 +397,13 @@ pub(super) fn is_merged_link(path: &Path) -> bool {
             .is_some_and(|name| USR_MERGE_LINKS.contains(&name))
 }
 
-/// Proves that a tree holds together: that every program of it that was asked for by itself finds all it needs to start in `inside`, the tree as it
-/// would be live. What starts no more on the host, where it comes from, is not held against the tree: that was said when it was resolved.
+/// Verifies that every requested program of a tree finds all that it needs to start in `inside`,
+/// the tree as it would be live. An object that is missing on the host too is ignored: it was
+/// reported when the tree was resolved.
+///
+/// # Errors
+/// [`ErrorKind::LibraryNotFound`] with all missing objects; [`ErrorKind::Failed`] if the tree or
+/// the host cannot be read.
 pub fn verify_closure(tree: &Tree, inside: &HostView, host: &HostView) -> Result<()> {
     let by_itself =
         |why: &Reason| !matches!(why, Reason::Dependency { .. } | Reason::ParentDir { .. });
@@ -400,9 +421,9 @@ pub fn verify_closure(tree: &Tree, inside: &HostView, host: &HostView) -> Result
         ..elf::Options::default()
     };
     let closure = elf::closure(inside, &roots, &options)?;
-    let mut lacks = Vec::new();
-    for lack in closure.missing.iter().filter(|lack| lack.fatal) {
-        let place = lack
+    let mut missing = Vec::new();
+    for absent in closure.missing.iter().filter(|absent| absent.fatal) {
+        let place = absent
             .needed_by
             .to_str()
             .and_then(|path| JailPath::new(path).ok());
@@ -414,20 +435,20 @@ pub fn verify_closure(tree: &Tree, inside: &HostView, host: &HostView) -> Result
             Some(source) => elf::closure(host, &[source], &options)?.missing,
             None => Vec::new(),
         };
-        if there.iter().all(|other| other.name != lack.name) {
-            lacks.push(lack);
+        if there.iter().all(|other| other.name != absent.name) {
+            missing.push(absent);
         }
     }
-    let findings: Vec<Finding> = lacks
+    let findings: Vec<Finding> = missing
         .into_iter()
-        .map(|lack| {
+        .map(|absent| {
             Finding::new(format!(
                 "`{}` would not start in the new tree",
-                lack.needed_by.display().to_string().escape_debug()
+                absent.needed_by.display().to_string().escape_debug()
             ))
             .why(format!(
                 "it would not find `{}` there",
-                lack.name.to_string_lossy().escape_debug()
+                absent.name.to_string_lossy().escape_debug()
             ))
             .hint("nothing of the new tree was made live")
         })

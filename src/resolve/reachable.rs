@@ -1,5 +1,5 @@
-//! What a user's own program may bring along: a `#!` line or a RUNPATH names any file of the host, and
-//! what everybody cannot reach there does not come into a jail because a user's file names it.
+//! Access check of dependencies: a `#!` line or a RUNPATH can name any file of the host. A file
+//! that is not world-readable is not copied into a jail because a user's file names it.
 
 use std::path::Path;
 
@@ -7,8 +7,9 @@ use crate::elf::{Object, ObjectKind, Reason};
 use crate::error::Result;
 use crate::host::{Control, HostView, Lookup};
 
-/// Why the object at `path`, which is free of links and was not asked for by the spec, may not be taken:
-/// not everybody may read it, and no file under the control of root needs it. `None` if it may.
+/// The reason why the object at `path`, which is free of links and not named by the spec, may not
+/// be copied: it is not world-readable, and no file under the control of root needs it. `None` if
+/// it may.
 pub(super) fn objection(view: &HostView, path: &Path, object: &Object) -> Result<Option<String>> {
     let is_link = matches!(object.kind, ObjectKind::Link { .. });
     if is_link || is_public(view, path)? {
@@ -26,12 +27,11 @@ pub(super) fn objection(view: &HostView, path: &Path, object: &Object) -> Result
         }
     }
     Ok(Some(
-        "not everybody may read it on the host, and only files of another user's choice need it"
-            .to_owned(),
+        "it is not world-readable on the host, and only files of other users need it".to_owned(),
     ))
 }
 
-/// Whether everybody may pass each directory that leads to the file at `path`, and read it.
+/// Whether the file at `path` is world-readable, and each directory above it world-searchable.
 fn is_public(view: &HostView, path: &Path) -> Result<bool> {
     for (up, component) in path.ancestors().enumerate() {
         let needed = if up == 0 { 0o004 } else { 0o001 };

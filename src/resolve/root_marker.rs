@@ -1,60 +1,58 @@
-//! The note in a root's private directory that says whose root it is, and what must be known of it even when the jail's records are gone.
+//! The marker in the private directory of a root: the jail of the root, and what must be known even
+//! if the records of the jail are lost.
 
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::host::{FileKind, HostView};
+use crate::host::HostView;
+use crate::layout::MARKER;
 use crate::names::{JailName, JailPath, UserName};
 use crate::spec::{Family, Spec};
 
-/// Our own directory in a jail's root, root's and closed to all others.
-pub const PRIVATE: &str = ".jailctl";
-/// The note in [`PRIVATE`].
-pub const MARKER: &str = ".jailctl/jail";
-/// A note above this size is not ours.
+/// Most bytes of a marker.
 const SIZE_LIMIT: u64 = 1 << 20;
 
-/// The note.
+/// Marker of a root.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Marker {
-    /// Whose root it is.
+    /// Jail of the root.
     pub jail: JailName,
-    /// Directories of the host that were made to hold it, itself included, outermost first.
+    /// Directories that were created for the root, with the root itself, outermost first.
     pub made: Vec<PathBuf>,
-    /// Homes of users that are gone: their numbers must not come to mean somebody else.
+    /// Homes of removed users: their user ids must not be given to other users.
     pub left: Vec<OrphanedHome>,
 }
 
-/// A home without its user.
+/// Home of a removed user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrphanedHome {
-    /// The login name it had.
+    /// Login name of the user.
     pub user: String,
-    /// The user id that its files have.
+    /// User id of its files.
     pub uid: u32,
-    /// Where it is, inside the jail.
+    /// Path of the home inside the jail.
     pub home: JailPath,
 }
 
-/// Homes without their users.
+/// Homes of removed users in a jail and in its family.
 #[derive(Debug, Default)]
 pub(super) struct OrphanedHomes {
-    /// Those in the jail itself.
+    /// Homes in the jail itself.
     pub own: Vec<OrphanedHome>,
-    /// Those in the other jails of its family.
+    /// Homes in the other jails of its family.
     pub siblings: Vec<OrphanedHome>,
 }
 
 impl OrphanedHomes {
-    /// All of them.
+    /// All homes.
     pub(super) fn iter(&self) -> impl Iterator<Item = &OrphanedHome> {
         self.own.iter().chain(&self.siblings)
     }
 
-    /// What is noted in the root of `spec` and, where `ids` are to be chosen, in those of its family. A root says it also when nothing is recorded of
-    /// its jail any more.
+    /// Reads the marker in the root of `spec` and, if `ids` are to be chosen, those of its family.
+    /// A root has a marker even if the records of its jail are lost.
     pub(super) fn of(spec: &Spec, ids: bool, view: &HostView) -> Result<Self> {
         let own = Marker::read(view, &spec.root.value)?;
         let family = spec.family.as_ref().filter(|_| ids);
@@ -68,7 +66,7 @@ impl OrphanedHomes {
     }
 }
 
-/// The homes without their users in the jails of `family` beside `name`.
+/// The homes of removed users in the other jails of the family of `name`.
 fn of_siblings(name: &JailName, family: &Family, view: &HostView) -> Result<Vec<OrphanedHome>> {
     let above = family.parent_dir();
     let mut left = Vec::new();
@@ -86,12 +84,12 @@ fn of_siblings(name: &JailName, family: &Family, view: &HostView) -> Result<Vec<
     Ok(left)
 }
 
-/// Whether nobody but root could have put something at `root`, where nobody else could at `above`.
+/// Whether only root can have created `root`, if only root can create entries in `above`.
 fn is_only_roots(view: &HostView, above: &Path, root: &Path) -> Result<bool> {
     for directory in root.ancestors().take_while(|one| *one != above) {
-        let is_ours = view.lstat(directory)?.is_some_and(|stat| {
-            stat.kind() == FileKind::Directory && stat.uid == 0 && stat.mode & 0o022 == 0
-        });
+        let is_ours = view
+            .lstat(directory)?
+            .is_some_and(|stat| stat.is_root_only_dir());
         if !is_ours {
             return Ok(false);
         }
@@ -100,9 +98,14 @@ fn is_only_roots(view: &HostView, above: &Path, root: &Path) -> Result<bool> {
 }
 
 impl Marker {
-    /// The note in the directory `root`; `None` where there is none. It says nothing of homes that are gone by now.
+    /// Reads the marker of the directory `root`; `None` if there is none. Homes that no longer
+    /// exist are left out.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::Failed`] if the marker exists and cannot be read.
     pub fn read(view: &HostView, root: &Path) -> Result<Option<Self>> {
-        // No link can lead elsewhere: `root` is checked to be root's, and the private directory is root's alone.
+        // No link can lead elsewhere: `root` is checked to be root-owned, and the private directory
+        // is root-owned with mode 0700.
         let path = root.join(MARKER);
         let Some(bytes) = view.read(&path, SIZE_LIMIT)? else {
             return Ok(None);
@@ -110,7 +113,7 @@ impl Marker {
         let mut marker: Self = serde_json::from_slice(&bytes).map_err(|error| {
             Error::failed(format!("could not read `{}`", view.display_path(&path).display()))
                 .why(error.to_string())
-                .hint("without it jailctl does not know whose root this is: restore it, or move the root away")
+                .hint("without it jailctl does not know the jail of this root: restore it, or move the root away")
         })?;
         let mut left = Vec::new();
         for one in marker.left {
@@ -122,10 +125,13 @@ impl Marker {
         Ok(Some(marker))
     }
 
-    /// As it is stored.
+    /// The marker as JSON, the content of its file.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::Failed`] if it cannot be serialised.
     pub fn to_json(&self) -> Result<Vec<u8>> {
         let failed = |error: serde_json::Error| {
-            Error::failed("could not note whose root it is").why(error.to_string())
+            Error::failed("could not write the marker of the root").why(error.to_string())
         };
         let mut bytes = serde_json::to_vec(self).map_err(failed)?;
         bytes.push(b'\n');

@@ -1,9 +1,10 @@
-//! Whether a jail may stand where the spec says: the rule that sshd applies to ChrootDirectory, checked before there is anything to log in to.
+//! Check of the path of a root: the rules that sshd applies to `ChrootDirectory`, before a user can
+//! log in.
 
 use std::path::{Path, PathBuf};
 
 use crate::error::{Finding, Result};
-use crate::host::{Accounts, FileKind, HostView};
+use crate::host::{Accounts, FileKind, HostView, OwnershipFlaw};
 use crate::span::Spanned;
 
 /// Checks the path of the root, and the file system that holds it.
@@ -22,21 +23,17 @@ pub(super) fn check(
     check_file_system(view, root, findings, notices)
 }
 
-/// Checks each component of `root` as sshd does (session.c, `safely_chroot`): a directory of root's that nobody else may write to. Stricter in one
-/// point: a symbolic link is refused, since whoever owns its parent may point it elsewhere later.
+/// Checks each component of `root` as sshd does (session.c, `safely_chroot`): a root-owned
+/// directory that no other user may write to. Stricter in one point: a symbolic link is refused,
+/// since the owner of its parent directory can replace it.
 fn check_root_path(
     view: &HostView,
     accounts: &Accounts,
     root: &Spanned<PathBuf>,
     findings: &mut Vec<Finding>,
 ) -> Result<()> {
-    let mut component = PathBuf::new();
-    for part in root.value.components() {
-        component.push(part);
-        let Some(stat) = view.lstat(&component)? else {
-            return Ok(());
-        };
-        let shown = view.display_path(&component).display().to_string();
+    let found = view.find_component(&root.value, |component, stat| {
+        let shown = view.display_path(component).display().to_string();
         let problem = match stat.kind() {
             FileKind::Symlink => Some((
                 "it is a symbolic link".to_owned(),
@@ -46,42 +43,40 @@ fn check_root_path(
                 "it is not a directory".to_owned(),
                 "choose another root".to_owned(),
             )),
-            FileKind::Directory if stat.uid != 0 => Some((
-                format!("it belongs to the user id {} and not to root", stat.uid),
-                if is_in_home(&component, accounts) {
-                    "choose a root outside of people's homes, as `/srv/jails/<name>`".to_owned()
-                } else {
-                    format!(
-                        "choose another root, or, if nobody else needs it, run `chown root {shown}`"
-                    )
-                },
-            )),
-            FileKind::Directory if stat.mode & 0o022 != 0 => Some((
-                format!(
-                    "others than root may write to it (mode {:04o})",
-                    stat.permissions()
+            FileKind::Directory => OwnershipFlaw::of(stat).map(|flaw| match flaw {
+                OwnershipFlaw::Owner(uid) => (
+                    format!("it belongs to the user id {uid} and not to root"),
+                    if is_in_home(component, accounts) {
+                        "choose a root outside of home directories, such as `/srv/jails/<name>`".to_owned()
+                    } else {
+                        format!(
+                            "choose another root, or, if no other user needs it, run `chown root {shown}`"
+                        )
+                    },
                 ),
-                format!("run `chmod go-w {shown}`"),
-            )),
-            FileKind::Directory => None,
+                OwnershipFlaw::Writable(mode) => (
+                    format!("others than root may write to it (mode {mode:04o})"),
+                    format!("run `chmod go-w {shown}`"),
+                ),
+            }),
         };
-        if let Some((why, hint)) = problem {
-            findings.push(
-                Finding::new(format!(
-                    "could not use the root `{}`: sshd would refuse `{shown}`",
-                    root.value.display()
-                ))
-                .why(why)
-                .hint(hint)
-                .with_span(&root.site, "this root"),
-            );
-            return Ok(());
-        }
+        problem.map(|(why, hint)| (shown, why, hint))
+    })?;
+    if let Some((shown, why, hint)) = found {
+        findings.push(
+            Finding::new(format!(
+                "could not use the root `{}`: sshd would refuse `{shown}`",
+                root.value.display()
+            ))
+            .why(why)
+            .hint(hint)
+            .with_span(&root.site, "this root"),
+        );
     }
     Ok(())
 }
 
-/// Whether the directory is somebody's home or lies in one: to take it from them would be bad advice.
+/// Whether the directory is a home or lies in one. `chown` would then be wrong advice.
 fn is_in_home(directory: &Path, accounts: &Accounts) -> bool {
     accounts
         .users
@@ -90,7 +85,8 @@ fn is_in_home(directory: &Path, accounts: &Accounts) -> bool {
         .any(|home| home != Path::new("/") && directory.starts_with(home))
 }
 
-/// Whether the file system that holds `root` would let its programs and devices work; what would not is a finding or a notice.
+/// Checks the mount options of the file system that holds `root`: noexec is a finding, nodev a
+/// notice.
 fn check_file_system(
     view: &HostView,
     root: &Spanned<PathBuf>,

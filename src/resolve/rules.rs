@@ -1,10 +1,15 @@
-//! What programs need beyond what their files say: terminals, certificates, time zones, helpers. The knowledge is data, in `rules/builtin.toml`, and
-//! a host can add to it: `docs/rules.md`.
+//! Rules: files that programs need and that no ELF file names, such as terminal descriptions,
+//! certificates, time zones and helpers. They are data in `rules/builtin.toml`, and a host can add
+//! rules: `docs/rules.md`.
 //!
-//! A rule is called for by a program or library that the tree holds, and adds files of the host. What they need in turn can call for more, so
-//! [`Rules::apply`] is asked again after each closure; a rule is used once, and so that ends.
+//! A program or library of the tree triggers a rule, which adds files of the host. The closure of
+//! these can trigger more rules, so that [`Rules::apply`] is called after each closure; each rule
+//! is applied once, so that this ends.
 //!
-//! - `text`: rules as TOML · `host`: those of the host's own · `pattern`: what their words stand for · `addition`: a rule at work
+//! - `parse`: rules as TOML
+//! - `host_rules`: rules of the host
+//! - `pattern`: braces and `*` in paths and names
+//! - `application`: what a rule adds to a tree
 
 mod application;
 mod host_rules;
@@ -23,10 +28,10 @@ use crate::span::Span;
 use crate::spec::display::list;
 use application::RuleApplication;
 
-/// Where a program lies that a rule gives by its name.
+/// Directories of programs that a rule names without a path.
 const PROGRAMS: [&str; 4] = ["/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin"];
 
-/// One rule; `rules.toml` says what each key means.
+/// One rule. `rules/builtin.toml` documents each key.
 #[derive(Clone, Debug)]
 struct Rule {
     site: Span,
@@ -40,20 +45,20 @@ struct Rule {
     charsets: Vec<String>,
     except: Vec<String>,
     as_file: bool,
-    /// In MB.
+    /// Limit in megabytes.
     at_most: Option<u64>,
     wants: Vec<String>,
     notice: Option<String>,
 }
 
-/// The rules that no tree has called for yet.
+/// Rules that were not triggered yet, and requirements of those that were.
 #[derive(Debug)]
 pub(super) struct Rules {
     unused: Vec<Rule>,
     wishes: Vec<Requirement>,
 }
 
-/// Programs that want what only the kernel can give.
+/// Files of the kernel, such as `/proc`, that programs need.
 #[derive(Debug)]
 struct Requirement {
     programs: Vec<JailPath>,
@@ -62,7 +67,12 @@ struct Requirement {
 }
 
 impl Rules {
-    /// The rules of jailctl, and those that the host has beside or in place of them.
+    /// Loads the built-in rules and those of the host, which replace built-in rules of the same
+    /// name.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Spec`] with all findings in rules of the host; [`ErrorKind::Failed`] if they
+    /// cannot be read.
     pub(super) fn load(view: &HostView) -> Result<Self> {
         let mut findings = Vec::new();
         let mut rules = Self::built_in()?;
@@ -75,8 +85,8 @@ impl Rules {
             {
                 findings.push(
                     Finding::new(format!("the rule `{}` adds nothing", rule.name))
-                        .why("there is none of jailctl's of that name for it to take away")
-                        .hint("say what it adds: `add`, `runs` or `names`")
+                        .why("there is no built-in rule of that name that it could disable")
+                        .hint("say what it adds: `add`, `helpers` or `aliases`")
                         .with_span(&rule.site, ""),
                 );
             }
@@ -94,7 +104,7 @@ impl Rules {
         Ok(rules)
     }
 
-    /// The rules that every jailctl has.
+    /// Parses the built-in rules.
     fn built_in() -> Result<Self> {
         let mut findings = Vec::new();
         let source = parse::built_in(include_str!("rules/builtin.toml"));
@@ -112,32 +122,33 @@ impl Rules {
         }
     }
 
-    /// Uses every rule that the tree calls for by now. Gives the programs and libraries among what was added, whose own needs are not there yet.
+    /// Applies every rule that the tree triggers. Returns the programs and libraries that were
+    /// added, whose closure is not in the tree yet.
     pub(super) fn apply(
         &mut self,
         tree: &mut Tree,
         view: &HostView,
         notices: &mut Vec<String>,
     ) -> Result<Vec<RequestedObject>> {
-        let callers = TriggerIndex::of(tree);
-        let mut asked = Vec::new();
+        let triggers = TriggerIndex::of(tree);
+        let mut requested = Vec::new();
         let mut unused = Vec::new();
         for rule in std::mem::take(&mut self.unused) {
-            match callers.of_rule(&rule, tree) {
+            match triggers.of_rule(&rule, tree) {
                 None => unused.push(rule),
                 Some(by) => {
-                    self.add_notice(&rule, &callers, notices);
-                    RuleApplication::new(&rule, by, tree, view, &mut asked, notices).all()?;
+                    self.add_notice(&rule, &triggers, notices);
+                    RuleApplication::new(&rule, by, tree, view, &mut requested, notices).all()?;
                 }
             }
         }
         self.unused = unused;
-        Ok(asked)
+        Ok(requested)
     }
 
-    /// Takes note of what an admin should know.
-    fn add_notice(&mut self, rule: &Rule, callers: &TriggerIndex, notices: &mut Vec<String>) {
-        let programs = || callers.programs_of(rule);
+    /// Adds the notice of a rule, or keeps it until the tree is complete.
+    fn add_notice(&mut self, rule: &Rule, triggers: &TriggerIndex, notices: &mut Vec<String>) {
+        let programs = || triggers.programs_of(rule);
         if !rule.wants.is_empty() {
             self.wishes.push(Requirement {
                 programs: programs(),
@@ -149,10 +160,11 @@ impl Rules {
         }
     }
 
-    /// Takes note of programs that find libraries by `$ORIGIN` of their own, which their loader learns from /proc/self/exe.
+    /// Adds the requirement of programs with `$ORIGIN` in a search path: their loader reads it from
+    /// `/proc/self/exe`.
     pub(super) fn need_proc(&mut self, programs: Vec<JailPath>) {
         if !programs.is_empty() {
-            let about = "each finds libraries by its own place (`$ORIGIN`), and does not start without it; sessions of their own (`[namespaces]`) have it";
+            let about = "each finds libraries by its own path (`$ORIGIN`), and does not start without it; sessions (`[namespaces]`) have it";
             self.wishes.push(Requirement {
                 programs,
                 wants: vec!["/proc".to_owned()],
@@ -161,25 +173,25 @@ impl Rules {
         }
     }
 
-    /// What programs want and `tree`, now that it is complete, does not have.
+    /// Notices for requirements that the complete `tree` does not meet.
     pub(super) fn unmet_requirements(self, tree: &Tree) -> Vec<String> {
         let lacks =
             |place: &&String| JailPath::new(place).is_ok_and(|place| tree.get(&place).is_none());
-        let told = |wish: &Requirement| {
+        let notice = |wish: &Requirement| {
             let place = wish.wants.iter().find(lacks)?;
             let programs = list(wish.programs.iter().map(JailPath::as_str), "and");
             let about = wish.about.as_ref();
             let about = about.map(|about| format!(": {about}")).unwrap_or_default();
             let verb = if wish.programs.len() == 1 {
-                "wants"
+                "needs"
             } else {
-                "want"
+                "need"
             };
             Some(format!(
                 "{programs} {verb} `{place}`, which the jail does not have{about}"
             ))
         };
-        self.wishes.iter().filter_map(told).collect()
+        self.wishes.iter().filter_map(notice).collect()
     }
 }
 
@@ -203,7 +215,7 @@ impl Rule {
         }
     }
 
-    /// With each pattern as the patterns without braces that it stands for.
+    /// The rule with the braces of its patterns expanded.
     fn expanded(mut self) -> Self {
         for list in [
             &mut self.programs,
@@ -220,12 +232,14 @@ impl Rule {
         self
     }
 
+    /// Whether the rule adds an entry.
     fn adds_something(&self) -> bool {
         [&self.add, &self.runs, &self.names, &self.charsets]
             .iter()
             .any(|list| !list.is_empty())
     }
 
+    /// Whether the rule has a notice or a requirement.
     fn says_something(&self) -> bool {
         self.notice.is_some() || !self.wants.is_empty()
     }
@@ -238,7 +252,7 @@ impl Rule {
         }
     }
 
-    /// Whether something that lies at `below` in one of the rule's trees stays out.
+    /// Whether the path `below`, relative to a tree of the rule, is excluded.
     fn excepts(&self, below: &Path) -> bool {
         self.except.iter().any(|pattern| {
             let mut names = below.iter();
@@ -252,12 +266,12 @@ impl Rule {
     }
 }
 
-/// What of a tree can call for a rule, found in one look at it.
+/// Entries of a tree that can trigger a rule, found in one pass.
 #[derive(Debug)]
 struct TriggerIndex {
-    /// Programs that lie where programs do.
+    /// Programs in [`PROGRAMS`].
     programs: Vec<JailPath>,
-    /// Files and links whose names are those of libraries.
+    /// Files and links with names of libraries.
     objects: Vec<JailPath>,
 }
 
@@ -288,7 +302,7 @@ impl TriggerIndex {
         callers
     }
 
-    /// The programs that call for the rule by their names.
+    /// The programs that trigger the rule by their names.
     fn programs_of(&self, rule: &Rule) -> Vec<JailPath> {
         let is_named = |path: &&JailPath| {
             let matches = |program: &String| pattern::matches(program, path.name());
@@ -297,7 +311,7 @@ impl TriggerIndex {
         self.programs.iter().filter(is_named).cloned().collect()
     }
 
-    /// The first entry that calls for the rule.
+    /// The first entry that triggers the rule.
     fn of_rule(&self, rule: &Rule, tree: &Tree) -> Option<JailPath> {
         let program = rule.programs.iter().find_map(|program| {
             if program.starts_with('/') {
@@ -316,7 +330,7 @@ impl TriggerIndex {
     }
 }
 
-/// Whether an entry is a program of the host's, or a link that may lead to one.
+/// Whether an entry is a program of the host, or a link, which may resolve to one.
 fn runs(entry: &Entry) -> bool {
     match &entry.kind {
         EntryKind::File(Content::Host { .. }) => entry.owner.mode & 0o111 != 0,

@@ -1,38 +1,39 @@
-//! What sessions of a jail have of their own: from the spec to the policy that is read when one begins.
+//! Sessions of a jail: from the spec to the policy that the PAM module reads when a session begins.
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use jailctl_session::network::Network;
-use jailctl_session::policy::{
-    Flags, IdMap, Mount, POLICY, Policy, ROOT_NAME, SESSION_DIR, Source,
-};
+use jailctl_session::policy::{Flags, IdMap, Mount, Policy, Source};
 
 use super::tree::{Entry, EntryKind, Reason, Tree};
 use super::types::{ResolvedAccounts, ResolvedJail};
 use super::{limits, network};
 use crate::error::{Error, Finding, Result};
-use crate::host::pam::{MODULE, Modules, SSHD, Service};
+use crate::host::pam::{Modules, SSHD, Service};
 use crate::host::sshd::SshdInfo;
 use crate::host::{FileKind, HostView, ResolvedPath};
+use crate::layout::{PAM_MODULE, POLICY, ROOT_NAME, SESSION_DIR};
 use crate::names::JailPath;
 use crate::spec::{AccessMethod, MountSource, MountSpec, NetworkSpec, SessionSpec, Spec};
 
-/// The group of terminals where the host has none of that name: Debian's number, which is in devpts' documentation too.
+/// Group id of terminals on a host without a group `tty`: the id on Debian, and in the kernel's
+/// documentation of devpts.
 const TTY: u32 = 5;
-/// How much memory the files of a session's `/tmp` may take, and of any other tmpfs.
+/// Size of the `/tmp` of a session, and of any other tmpfs, as a share of memory: tmpfs(5).
 const TMPFS_SIZE: &str = "10%";
-/// Names that proc(5) makes good: bash needs the first for `<(command)`.
+/// Links into proc(5): path and target. bash needs the first for `<(command)`.
 const DESCRIPTORS: [(&str, &str); 4] = [
     ("/dev/fd", "/proc/self/fd"),
     ("/dev/stdin", "fd/0"),
     ("/dev/stdout", "fd/1"),
     ("/dev/stderr", "fd/2"),
 ];
-/// Where a session has its terminals, pts(4).
+/// Mount point of a session's terminals, pts(4).
 const TERMINALS: &str = "/dev/pts";
-/// Where syslog(3) looks for the log.
+/// Socket of syslog(3).
 const LOG: &str = "/dev/log";
+/// Flags of mounts that hold neither programs nor devices.
 const NOSUID_NODEV_NOEXEC: Flags = Flags {
     ro: false,
     nosuid: true,
@@ -40,26 +41,29 @@ const NOSUID_NODEV_NOEXEC: Flags = Flags {
     noexec: true,
 };
 
-/// Where sshd finds the jail with these records in a session, and where there is nothing otherwise.
+/// The `ChrootDirectory` of a jail with these records: the jail in a session, and nothing outside
+/// of one.
 pub(super) fn session_root_path(state: &Path) -> PathBuf {
     state.join(SESSION_DIR).join(ROOT_NAME)
 }
 
-/// The spec with the sessions that it has by default: wherever they are possible, a shell is in one.
+/// Returns the spec with the sessions that it has by default: a shell runs in a session on each
+/// host that can have them.
 ///
-/// `built` is a tree from before, which has the places that sessions mount on or does not.
+/// `built` is a tree of an earlier build, which may lack the mount points of sessions.
 pub(super) fn or_default<'s>(
     spec: &'s Spec,
-    facts: Option<&SshdInfo>,
+    sshd_info: Option<&SshdInfo>,
     built: Option<&Tree>,
     view: &HostView,
 ) -> Result<Cow<'s, Spec>> {
     let has_shell = spec.doors.value.contains(&AccessMethod::Shell);
-    let has_pam = facts.is_some_and(|facts| facts.pam_service.is_some());
+    let has_pam = sshd_info.is_some_and(|sshd_info| sshd_info.pam_service.is_some());
     let has_module = Modules::find(view)?.is_some_and(|modules| modules.has_ours);
-    // What was built with sessions has them until its spec asks for a plain chroot: a module that is gone is an error, and opens nothing.
+    // A jail that was built with sessions keeps them until its spec sets a plain chroot: a missing
+    // module is an error, and does not open the jail.
     let policy = ResolvedJail::state(&spec.name.value).join(POLICY);
-    let had_sessions = facts.is_some() && view.lstat(&policy)?.is_some();
+    let had_sessions = sshd_info.is_some() && view.lstat(&policy)?.is_some();
     let terminals = JailPath::new(TERMINALS).ok();
     let has_places = |tree: &Tree| terminals.is_some_and(|path| tree.get(&path).is_some());
     if spec.session.is_some()
@@ -75,7 +79,7 @@ pub(super) fn or_default<'s>(
     Ok(Cow::Owned(spec))
 }
 
-/// Adds the places that sessions mount on.
+/// Adds the mount points of sessions.
 pub(super) fn add_places(
     tree: &mut Tree,
     session: &SessionSpec,
@@ -131,7 +135,7 @@ pub(super) fn resolve(
     spec: &Spec,
     accounts: &ResolvedAccounts,
     tree: &Tree,
-    facts: Option<&SshdInfo>,
+    sshd_info: Option<&SshdInfo>,
     view: &HostView,
     findings: &mut Vec<Finding>,
     notices: &mut Vec<String>,
@@ -139,7 +143,7 @@ pub(super) fn resolve(
     let Some(session) = &spec.session else {
         return Ok(None);
     };
-    check(session, facts, view, findings, notices)?;
+    check(session, sshd_info, view, findings, notices)?;
     notice_shared_processes(spec, session, notices);
     limits::check(spec, session, view, findings, notices)?;
     let network = match &session.network {
@@ -148,7 +152,7 @@ pub(super) fn resolve(
         }
         _ => None,
     };
-    if facts.is_none() {
+    if sshd_info.is_none() {
         return Ok(None);
     }
     let programs = runs_user_code(tree);
@@ -161,17 +165,17 @@ fn runs_user_code(tree: &Tree) -> bool {
         .any(|(_, entry)| matches!(entry.kind, EntryKind::Device { .. }))
 }
 
-/// Checks that sessions can begin on this host, and that what they show is there.
+/// Checks that this host can have sessions, and that the sources of their mounts exist.
 fn check(
     session: &SessionSpec,
-    facts: Option<&SshdInfo>,
+    sshd_info: Option<&SshdInfo>,
     view: &HostView,
     findings: &mut Vec<Finding>,
     notices: &mut Vec<String>,
 ) -> Result<()> {
     let mut refuse = |why: String, hint: String| {
         findings.push(
-            Finding::new("sessions of their own are not possible on this host")
+            Finding::new("sessions are not possible on this host")
                 .why(why)
                 .with_span(&session.site, "asked for here")
                 .hint(hint),
@@ -179,12 +183,12 @@ fn check(
     };
     match Modules::find(view)? {
         None => refuse(
-            "PAM is not installed, and it is by PAM that sshd begins a session".to_owned(),
-            "take the tables `[namespaces]`, `[network]`, `[limits]` and `[[mount]]`, and `log`, out for a plain chroot"
+            "PAM is not installed, and sshd begins sessions by PAM".to_owned(),
+            "take the tables `[namespaces]`, `[network]`, `[limits]` and `[[mount]]`, and `sftp_log`, out for a plain chroot"
                 .to_owned(),
         ),
         Some(modules) if !modules.has_ours => {
-            let at = modules.directory.join(MODULE).display().to_string();
+            let at = modules.directory.join(PAM_MODULE).display().to_string();
             refuse(
                 format!("the module `{at}` is missing"),
                 format!(
@@ -193,10 +197,10 @@ fn check(
             );
         }
         Some(_) => {
-            let name = facts.and_then(|facts| facts.pam_service.as_deref()).unwrap_or(SSHD);
+            let name = sshd_info.and_then(|sshd_info| sshd_info.pam_service.as_deref()).unwrap_or(SSHD);
             if Service::read(view, name)?.is_none() {
                 refuse(
-                    format!("the host has no PAM service `{name}`, which sshd asks"),
+                    format!("the host has no PAM service `{name}`, which sshd uses"),
                     "install an sshd with PAM".to_owned(),
                 );
             }
@@ -204,7 +208,7 @@ fn check(
     }
     if session.log && view.is_live() && view.stat(Path::new(LOG))?.is_none() {
         notices.push(format!(
-            "the host has no log at `{LOG}` now: nobody can log in until it has"
+            "the host has no log at `{LOG}` now: no user can log in until it has"
         ));
     }
     for (index, mount) in session.mounts.iter().enumerate() {
@@ -214,8 +218,9 @@ fn check(
     Ok(())
 }
 
-/// A mount in a directory of the host that is mounted before it: the directory that it is mounted on is there, and nobody but root can move it or a directory
-/// on the way. Otherwise whoever does so keeps everybody out of the jail (CVE-2018-6954).
+/// Checks a mount inside of a host directory that is mounted before it: its mount point exists, and
+/// only root can move it or a directory above it. Otherwise another user could move it, and no user
+/// could log in (CVE-2018-6954).
 fn check_nested(
     mount: &MountSpec,
     before: &[MountSpec],
@@ -232,7 +237,7 @@ fn check_nested(
             _ => None,
         }
     };
-    // The one that it lies in is the innermost of them.
+    // The mount that it lies in is the innermost of them.
     let outer = before
         .iter()
         .filter_map(below)
@@ -246,7 +251,7 @@ fn check_nested(
         directory.push(name);
         let (why, hint) = match (stat, view.lstat(&directory)?) {
             (Some(stat), Some(below)) if below.kind() == FileKind::Directory => {
-                if stat.uid == 0 && stat.mode & 0o022 == 0 {
+                if stat.ownership().is_root_only() {
                     continue;
                 }
                 (
@@ -260,8 +265,11 @@ fn check_nested(
             _ => {
                 let missing = directory.display().to_string();
                 (
-                    format!("`{}` is no directory of the host's", missing.escape_debug()),
-                    "make it, or mount it beside the other one, not in it".to_owned(),
+                    format!(
+                        "`{}` is not a directory on the host",
+                        missing.escape_debug()
+                    ),
+                    "create it, or mount beside the other one, not in it".to_owned(),
                 )
             }
         };
@@ -286,6 +294,7 @@ fn notice_shared_processes(spec: &Spec, session: &SessionSpec, notices: &mut Vec
     }
 }
 
+/// Checks that the source of a mount is a directory of the host and no link.
 fn check_source(mount: &MountSpec, view: &HostView, findings: &mut Vec<Finding>) -> Result<()> {
     let MountSource::Host(source) = &mount.source else {
         return Ok(());
@@ -295,7 +304,7 @@ fn check_source(mount: &MountSpec, view: &HostView, findings: &mut Vec<Finding>)
     let finding = match view.resolve_links(&source.value)? {
         None => finding.why("there is no such directory on the host"),
         Some(ResolvedPath { real, .. }) if real != source.value => finding
-            .why("there is a link on the way, which may come to lead elsewhere")
+            .why("there is a link in the path, whose target may change")
             .hint(format!(
                 "name the directory itself: `{}`",
                 real.display().to_string().escape_debug()
@@ -309,7 +318,7 @@ fn check_source(mount: &MountSpec, view: &HostView, findings: &mut Vec<Finding>)
     Ok(())
 }
 
-/// The policy of the jail. `programs`: whether anything of the user's runs in it.
+/// Builds the policy of the jail. `programs`: whether users run programs in it.
 fn build_policy(
     spec: &Spec,
     session: &SessionSpec,
@@ -352,7 +361,7 @@ fn build_policy(
     if session.log {
         mounts.push(default_mount(LOG, Source::Log, NOSUID_NODEV_NOEXEC));
     }
-    // A place of jailctl's that the spec names is as the spec says.
+    // A mount of the spec replaces the default mount with its target.
     mounts.retain(|mount| {
         let target = |given: &MountSpec| mount.target == Path::new(given.target.value.as_str());
         !session.mounts.iter().any(target)
@@ -379,7 +388,7 @@ fn build_policy(
     })
 }
 
-/// The ids of the jail, and the group that sshd gives terminals to.
+/// The ids of the jail, with the group of the terminals that sshd allocates.
 fn id_map(accounts: &ResolvedAccounts, terminals: u32) -> IdMap {
     let further = accounts.further_groups.iter().map(|group| group.gid);
     IdMap {
@@ -398,6 +407,7 @@ fn id_map(accounts: &ResolvedAccounts, terminals: u32) -> IdMap {
     }
 }
 
+/// A mount that every session with programs has.
 fn default_mount(target: &str, source: Source, flags: Flags) -> Mount {
     Mount {
         target: PathBuf::from(target),
@@ -406,6 +416,7 @@ fn default_mount(target: &str, source: Source, flags: Flags) -> Mount {
     }
 }
 
+/// A `[[mount]]` of the spec.
 fn spec_mount(mount: &MountSpec) -> Mount {
     let mode = mount.value("mode");
     let mode = mode.and_then(|text| u32::from_str_radix(text, 8).ok());

@@ -1,36 +1,36 @@
-//! What would make the login shells of jailed accounts usable without a jail: the directory of
-//! these shells on the host, and an entry for one of them in shells(5).
+//! Login shells of jailed accounts: their links in the jail, and leaks that would make them usable
+//! outside: the directory of these shells on the host, or an entry for one of them in shells(5).
 
 use std::path::Path;
 
 use super::host_jobs::quoted;
 use super::tree::{Entry, EntryKind, Reason, Tree};
-use super::types::{JAIL_ROOT, SHELL_PREFIX};
 use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::{FileKind, HostView};
+use crate::layout::{JAIL_DIR, JAIL_ROOT, SHELL_PREFIX};
 use crate::names::JailPath;
 use crate::spec::Spec;
 
-/// Most bytes of such a file.
+/// Most bytes of a file of shells(5).
 const LIMIT: u64 = 1 << 20;
-/// The files of shells(5), as administrators and as vendors write them.
+/// Files of shells(5) of administrators and of vendors.
 const LISTS: [&str; 2] = ["/etc/shells", "/usr/etc/shells"];
 
-/// One thing of the host that has to go, with what, why and the command as hint.
+/// One file of the host that makes a login shell usable outside of its jail.
 #[derive(Clone, Debug)]
 pub struct ShellLeak {
-    /// The path of the host.
+    /// Path on the host.
     pub path: String,
-    /// What it does, without the path: fits after "`path`: ".
+    /// Why it is a leak: fits after "`path`: ".
     pub text: String,
-    /// The command that removes it.
+    /// Command that removes it.
     pub clean: String,
 }
 
-/// Refuses to build while there is any.
+/// Refuses to build while there is a leak.
 ///
 /// # Errors
-/// [`ErrorKind::Failed`] with a finding for each.
+/// [`ErrorKind::Failed`] with a finding for each leak.
 pub(super) fn refuse_leaks(view: &HostView) -> Result<()> {
     let leaks = leaks(view)?.into_iter();
     let finding = |leak: ShellLeak| {
@@ -48,21 +48,21 @@ pub(super) fn refuse_leaks(view: &HostView) -> Result<()> {
     })
 }
 
-/// All that there is of it on the host.
+/// Finds the leaks of the host.
 ///
-/// With a shell below [`SHELL_PREFIX`] in shells(5), su(1) takes `--shell` from whoever knows the
-/// password of the account, and starts a shell of the host; services with pam_shells(8) let the
-/// account in.
+/// With a shell below [`SHELL_PREFIX`] in shells(5), su(1) accepts `--shell` from a user who knows
+/// the password of the account, and starts a shell of the host; services with pam_shells(8) accept
+/// the account.
 ///
 /// # Errors
 /// [`ErrorKind::Failed`] where a file cannot be read.
 pub fn leaks(view: &HostView) -> Result<Vec<ShellLeak>> {
     let mut leaks = Vec::new();
-    if view.lstat(Path::new(SHELL_PREFIX))?.is_some() {
+    if view.lstat(Path::new(JAIL_DIR))?.is_some() {
         leaks.push(ShellLeak {
-            path: view.display_path(Path::new(SHELL_PREFIX)).display().to_string(),
+            path: view.display_path(Path::new(JAIL_DIR)).display().to_string(),
             text: "it exists on the host, and the login shells of jailed accounts must exist in jails only".to_owned(),
-            clean: format!("rename or remove `{SHELL_PREFIX}`"),
+            clean: format!("rename or remove `{JAIL_DIR}`"),
         });
     }
     for list in LISTS.map(Path::new) {
@@ -72,7 +72,7 @@ pub fn leaks(view: &HostView) -> Result<Vec<ShellLeak>> {
         }
         let text = view.read(list, LIMIT)?.unwrap_or_default();
         let text = String::from_utf8_lossy(&text);
-        let below = format!("{SHELL_PREFIX}/");
+        let below = format!("{JAIL_DIR}/");
         let shell = text
             .lines()
             .map(str::trim)
@@ -82,10 +82,10 @@ pub fn leaks(view: &HostView) -> Result<Vec<ShellLeak>> {
             leaks.push(ShellLeak {
                 path: shown.display().to_string(),
                 text: format!(
-                    "it lists `{}`, so that `su --shell` and services with pam_shells let jailed accounts in without their jail",
+                    "it lists `{}`, so that `su --shell` and services with pam_shells accept jailed accounts outside of their jail",
                     shell.escape_debug()
                 ),
-                clean: format!("take it out: sed -i '\\|^[[:space:]]*{below}|d' {}", quoted(&shown)),
+                clean: format!("remove the line: sed -i '\\|^[[:space:]]*{below}|d' {}", quoted(&shown)),
             });
         }
     }

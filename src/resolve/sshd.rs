@@ -1,4 +1,5 @@
-//! The sshd settings that lock a jail's accounts in: one list, from which the snippet is written and against which sshd's answer is held.
+//! Settings of sshd that confine the accounts of a jail: one list, from which the snippet is
+//! written, and with which the output of `sshd -T` is compared.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -6,23 +7,23 @@ use std::path::{Path, PathBuf};
 use super::programs::RequestedObject;
 use super::session;
 use super::tree::Reason;
-use super::types::{ResolvedJail, SHELL_PREFIX, STATE, SshdSnippet};
+use super::types::{ResolvedJail, SshdSnippet};
 use crate::host::HostView;
 use crate::host::sshd::{Config, ExpectedSettings, SshdInfo};
+use crate::layout::{KEYS_DIR, NONEXISTENT, SNIPPET_PREFIX, SNIPPET_SUFFIX, STATE};
 use crate::names::JailName;
 use crate::spec::{AccessMethod, Password, SftpSpec, Spec};
 
-/// The drop-in with the settings that all jails share. It sorts after the jails' own, whose values therefore win.
-pub const COMMON: &str = "05-jailctl.conf";
-/// Settings that stand in each jail's own file too: if [`COMMON`] is lost, nothing is forwarded out of a jail. What `DisableForwarding` leaves open before
-/// OpenSSH 10.0 (CVE-2025-32728) is among them.
+/// Settings that each snippet has too: if [`COMMON_SNIPPET`] is lost, nothing is forwarded out of a jail.
+/// They include what `DisableForwarding` leaves open before OpenSSH 10.0 (CVE-2025-32728).
 const CLOSING: [&str; 4] = [
     "DisableForwarding",
     "AllowAgentForwarding",
     "X11Forwarding",
     "PermitTunnel",
 ];
-/// The same for a jail that forwards: each kind by its own keyword.
+/// Settings that the snippet of a jail with `forward` has too: each kind of forwarding by its own
+/// keyword.
 const FORWARDING: [&str; 5] = [
     "AllowTcpForwarding",
     "AllowStreamLocalForwarding",
@@ -30,19 +31,21 @@ const FORWARDING: [&str; 5] = [
     "PermitOpen",
     "PermitListen",
 ];
-/// How the text of [`COMMON`] begins.
-const COMMON_HEAD: &str = "# Written by jailctl for all jails; `jailctl build` writes it anew.\n";
+/// Beginning of [`COMMON_SNIPPET`], by which the file is recognised, whichever version wrote it.
+const COMMON_MARK: &str = "# Written by jailctl for all jails; ";
+/// First line of [`COMMON_SNIPPET`].
+const COMMON_HEAD: &str = "# Written by jailctl for all jails; `jailctl build` writes it again.\n";
 
-/// How sftp is served in a jail.
+/// Server of sftp in a jail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sftp {
-    /// By sshd itself: the only door, or the host's choice for everybody.
+    /// sshd itself: for a jail that allows sftp only, or by the host's configuration.
     Internal,
-    /// By the program that the host's sshd names, brought into the tree.
+    /// Program that the host's configuration names, copied into the tree.
     Program(String),
 }
 
-/// How sftp is served, given the doors; `None` where it is no door, or the host has no such subsystem.
+/// The server of sftp; `None` if the jail does not allow sftp, or the host has no such subsystem.
 fn sftp(doors: &[AccessMethod], program: Option<&str>) -> Option<Sftp> {
     if !doors.contains(&AccessMethod::Sftp) {
         return None;
@@ -69,7 +72,7 @@ pub(super) fn sftp_program(
         Some(Sftp::Program(program)) => {
             return Some(RequestedObject {
                 path: PathBuf::from(program),
-                why: Reason::rule("the door sftp: the program that sshd starts for it"),
+                why: Reason::rule("the program that sshd starts for sftp"),
                 site: Some(spec.doors.site.clone()),
                 is_placed: false,
             });
@@ -77,11 +80,11 @@ pub(super) fn sftp_program(
         Some(Sftp::Internal) => {}
         None if doors.contains(&AccessMethod::Sftp) => {
             notices
-                .push("sshd on this host has no subsystem `sftp`: that door stays shut".to_owned());
+                .push("sshd on this host has no subsystem `sftp`: the jail has no sftp".to_owned());
         }
         None if *doors == [AccessMethod::Shell] && host_sftp == Some("internal-sftp") => {
             notices.push(
-                "`sftp` is no door of the jail and is open nevertheless: sshd on this host serves it itself to everybody with a shell (`Subsystem sftp internal-sftp`)".to_owned(),
+                "the jail does not allow `sftp`, which is open nevertheless: sshd on this host serves it itself to all users with a shell (`Subsystem sftp internal-sftp`)".to_owned(),
             );
         }
         None => {}
@@ -94,12 +97,14 @@ pub(super) fn configured_sftp(view: &HostView) -> Option<String> {
     Config::read(view).ok().and_then(|config| config.sftp())
 }
 
-/// The name of a jail's snippet: it sorts early, since the first value wins. The members of a family share it.
+/// File name of the snippet of a jail. It sorts early, since sshd uses the first value of a
+/// keyword. The members of a family share it.
 pub fn snippet_name(name: &JailName) -> String {
-    format!("05-jailctl-{}.conf", name.family_name())
+    format!("{SNIPPET_PREFIX}{}{SNIPPET_SUFFIX}", name.family_name())
 }
 
-/// Where a jail stands, and where its records lie, as sshd is told it: of a family with `%u`, which sshd replaces by the name of who logs in.
+/// The root and the records directory of a jail as sshd_config(5) has them: for a family with `%u`,
+/// which sshd replaces by the login name.
 fn snippet_paths(spec: &Spec) -> (PathBuf, PathBuf) {
     let name = &spec.name.value;
     match &spec.family {
@@ -111,7 +116,8 @@ fn snippet_paths(spec: &Spec) -> (PathBuf, PathBuf) {
     }
 }
 
-/// sshd's own sftp with its options: see sftp-server(8). What it logs goes where sshd's own words on logins go on most hosts, with each file.
+/// The command `internal-sftp` with its options: see sftp-server(8). With a log, each file is
+/// logged to the facility that has sshd's logins on most hosts.
 fn internal_sftp(sftp: &SftpSpec) -> String {
     let mut command = "internal-sftp".to_owned();
     if let Some(start) = &sftp.start_dir {
@@ -128,16 +134,16 @@ fn internal_sftp(sftp: &SftpSpec) -> String {
     command
 }
 
-/// Keyword as sshd_config(5) writes it, and value as `sshd -T` prints it.
+/// The settings of a jail: keyword as in sshd_config(5), and value as `sshd -T` prints it.
 fn settings(spec: &Spec) -> Vec<(&'static str, String)> {
     let doors = &spec.doors.value;
     let (root, state) = snippet_paths(spec);
-    // With a session, a name that exists in sessions only: whoever comes in without one finds nothing.
+    // With sessions, a path that exists in sessions only: a connection without one finds nothing.
     let root = match &spec.session {
         Some(_) => session::session_root_path(&state),
         None => root,
     };
-    let keys = state.join("keys").join("%u");
+    let keys = state.join(KEYS_DIR).join("%u");
     let passwords = match &spec.family {
         Some(family) => family.passwords,
         None => spec
@@ -151,11 +157,12 @@ fn settings(spec: &Spec) -> Vec<(&'static str, String)> {
     } else if doors.contains(&AccessMethod::Sftp) {
         internal_sftp(&spec.sftp)
     } else {
-        // A subsystem of the host's would be served without a shell.
-        format!("{SHELL_PREFIX}/none")
+        // Otherwise sshd would serve a subsystem of the host without a shell.
+        NONEXISTENT.to_owned()
     };
     let forward = doors.contains(&AccessMethod::Forward);
-    // Each forwarding by its own keyword: `DisableForwarding` alone left X11 and agents open before OpenSSH 10.0 (CVE-2025-32728).
+    // Each forwarding by its own keyword: `DisableForwarding` alone left X11 and agents open before
+    // OpenSSH 10.0 (CVE-2025-32728).
     [
         ("ChrootDirectory", root.display().to_string()),
         ("ForceCommand", force),
@@ -196,10 +203,11 @@ fn settings(spec: &Spec) -> Vec<(&'static str, String)> {
     .collect()
 }
 
-/// The settings of the groups of all jails, the strictest that there are: with these alone nobody comes in.
+/// The settings of the groups of all jails, the strictest possible: with these alone no account can
+/// log in.
 fn common_settings() -> Vec<(&'static str, String)> {
     let mut settings = vec![
-        ("ForceCommand", format!("{SHELL_PREFIX}/none")),
+        ("ForceCommand", NONEXISTENT.to_owned()),
         ("PubkeyAuthentication", "yes".to_owned()),
     ];
     let none = [
@@ -233,44 +241,46 @@ fn common_settings() -> Vec<(&'static str, String)> {
     settings
 }
 
-/// Of `settings`, those whose keywords sshd knows: any other would be reported at each of its starts.
+/// The settings whose keywords sshd knows: it would report any other at each start.
 fn known(
     settings: Vec<(&'static str, String)>,
-    facts: &SshdInfo,
+    sshd_info: &SshdInfo,
 ) -> impl Iterator<Item = (&'static str, String)> {
     settings
         .into_iter()
-        .filter(|(keyword, _)| facts.keywords.contains(&keyword.to_ascii_lowercase()))
+        .filter(|(keyword, _)| sshd_info.keywords.contains(&keyword.to_ascii_lowercase()))
 }
 
-/// The text of [`COMMON`].
+/// The text of [`COMMON_SNIPPET`](crate::layout::COMMON_SNIPPET).
 ///
-/// OpenSSH 10.0 lets nobody in once its whole configuration exceeds 256 KiB (monitor_wrap.c), so that what is the same for all jails is written once.
-pub fn common(facts: &SshdInfo) -> String {
+/// OpenSSH 10.0 refuses all logins once its whole configuration exceeds 256 KiB (monitor_wrap.c),
+/// so that settings which all jails have are written once.
+pub fn common(sshd_info: &SshdInfo) -> String {
     let mut text = format!(
-        "{COMMON_HEAD}# What a jail opens is in a file of its own, which comes before this one: the first value counts. Without it these accounts cannot log in.\n\
+        "{COMMON_HEAD}# Settings of a jail are in its own file, which sshd reads before this one: the first value counts. Without it these accounts cannot log in.\n\
          Match Group {}\n",
         JailName::groups()
     );
-    for (keyword, value) in known(common_settings(), facts) {
+    for (keyword, value) in known(common_settings(), sshd_info) {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "    {keyword} {value}");
     }
     text
 }
 
-/// Whether a text in the place of [`COMMON`] was written by jailctl, at least its first line.
+/// Whether jailctl wrote a text at the path of [`COMMON_SNIPPET`], by its first line.
 pub fn is_common(text: &str) -> bool {
-    text.starts_with(COMMON_HEAD)
+    text.starts_with(COMMON_MARK)
 }
 
-/// The snippet of a jail and what must come of it.
-pub(super) fn render(spec: &Spec, facts: &SshdInfo) -> SshdSnippet {
+/// The snippet of a jail, and the settings that must result from it.
+pub(super) fn render(spec: &Spec, sshd_info: &SshdInfo) -> SshdSnippet {
     let name = &spec.name.value;
     let group = name.group();
-    let settings: Vec<(&str, String)> = known(settings(spec), facts).collect();
+    let settings: Vec<(&str, String)> = known(settings(spec), sshd_info).collect();
     let common_settings = common_settings();
-    // sshd sends the whole configuration to a process for each connection: what does not differ is in the common file alone, comments included.
+    // sshd sends the whole configuration, comments included, to a process for each connection:
+    // settings that do not differ are in the common drop-in only.
     let mut text = format!("Match Group {group}\n");
     let forwards = spec.doors.value.contains(&AccessMethod::Forward);
     let is_own = |setting: &&(&str, String)| {
@@ -281,10 +291,11 @@ pub(super) fn render(spec: &Spec, facts: &SshdInfo) -> SshdSnippet {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "    {keyword} {value}");
     }
-    // Not set by the snippet: the session stack of another service would let the host's modules run for these accounts, and without PAM there is no session.
-    // `PAMServiceName` in a Match block keeps OpenSSH 10.4 from starting at all, and 10.5 ignores it there.
-    let service = facts.pam_service.clone();
-    let knows_service = facts.keywords.contains("pamservicename");
+    // Not set by the snippet: the session stack of another service would run the host's modules for
+    // these accounts, and without PAM there is no session. `PAMServiceName` in a Match block keeps
+    // OpenSSH 10.4 from starting at all, and 10.5 ignores it there.
+    let service = sshd_info.pam_service.clone();
+    let knows_service = sshd_info.keywords.contains("pamservicename");
     let pam = (spec.session.iter().map(|_| ("usepam", "yes".to_owned()))).chain(
         service
             .iter()
@@ -310,7 +321,7 @@ pub(super) fn render(spec: &Spec, facts: &SshdInfo) -> SshdSnippet {
         file: snippet_name(name),
         pam_service: service.clone(),
         text,
-        common: common(facts),
+        common: common(sshd_info),
         expected,
     }
 }
@@ -329,18 +340,18 @@ mod tests {
         });
         let spec = load(&source, &BuiltIn).expect("a good spec");
         let keywords = keywords.iter().map(|word| (*word).to_owned()).collect();
-        let facts = SshdInfo {
+        let sshd_info = SshdInfo {
             keywords,
             sftp: None,
             pid_file: None,
             pam_service: Some("corp".to_owned()),
             stamp: std::collections::BTreeMap::new(),
         };
-        render(&spec, &facts)
+        render(&spec, &sshd_info)
     }
 
     #[test]
-    fn the_service_of_pam_is_the_hosts_and_is_verified_where_sshd_tells_it() {
+    fn the_pam_service_is_the_hosts_and_is_verified_if_sshd_prints_it() {
         let old = ["chrootdirectory"];
         let new = ["chrootdirectory", "pamservicename"];
         for (keywords, more) in [

@@ -1,4 +1,4 @@
-//! The wanted content of a jail's root: path to entry, each with the reasons why it is there.
+//! The content of a root: path to entry, each with the reasons why it is in the jail.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry as Slot;
@@ -10,55 +10,56 @@ use crate::error::Finding;
 use crate::host::{Digest, Ownership, Stat};
 use crate::names::JailPath;
 
-/// Directories of the root that are links into /usr in every jail, whatever the host has: `bin -> usr/bin`.
+/// Names in the root that are links into /usr in every jail, whatever the host has: `bin ->
+/// usr/bin`.
 pub const USR_MERGE_LINKS: [&str; 6] = ["bin", "lib", "lib32", "lib64", "libx32", "sbin"];
 
-/// Why an entry is in a tree. Kept in the manifest; the last step of the chain that `why` follows.
-/// The names of kinds are those of the first format.
+/// Reason why an entry is in a tree. Recorded in the manifest; the last link of the chain that
+/// `why` prints. The serialised kinds have the names of the first format.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Reason {
-    /// A line of the spec or of a template asks for it.
+    /// A line of the spec or of a template names it.
     Spec {
-        /// `file:line`, or `template shell:3`.
+        /// Source text and line: `file:line`, or `template shell:3`.
         place: String,
-        /// The key and what it says, as `binaries: ls`.
+        /// Key and value: `binaries: ls`.
         says: String,
     },
     /// Another entry needs it to run.
     #[serde(rename = "needed")]
     Dependency {
-        /// That entry.
+        /// Path of the other entry.
         by: String,
-        /// How it names what it needs: a soname, an interpreter, the text of a link.
+        /// Name by which it is needed: a soname, an interpreter, the target of a link.
         name: String,
     },
-    /// It lies on the way to another entry.
+    /// It is a directory above another entry.
     #[serde(rename = "holds")]
     ParentDir {
-        /// That entry.
+        /// Path of the other entry.
         path: JailPath,
     },
-    /// Another entry needs it, which no file of its says: a rule of `rules/builtin.toml` or of the host's own knows.
+    /// Another entry needs it by a rule of `rules/builtin.toml` or of the host.
     #[serde(rename = "data")]
     Rule {
-        /// The rule's name.
+        /// Name of the rule.
         rule: String,
-        /// What it is for, as `descriptions of common terminals`.
+        /// Purpose of the rule: `descriptions of common terminals`.
         reason: String,
-        /// The entry that called for the rule.
+        /// Path of the entry that triggers the rule.
         by: JailPath,
     },
     /// Every jail of this kind has it.
     #[serde(rename = "rule")]
     Builtin {
-        /// What for, as `names of users and groups`.
+        /// Purpose: `names of users and groups`.
         reason: String,
     },
 }
 
 impl Reason {
-    /// A rule's reason.
+    /// The reason of an entry that every jail of a kind has.
     pub fn rule(reason: &str) -> Self {
         Self::Builtin {
             reason: reason.to_owned(),
@@ -66,43 +67,43 @@ impl Reason {
     }
 }
 
-/// What a regular file holds.
+/// Content of a regular file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Content {
-    /// That of a file of the host's.
+    /// Content of a file of the host.
     Host {
-        /// Its path there, free of links.
+        /// Path of the file on the host, free of links.
         source: PathBuf,
-        /// Its facts when it was found.
+        /// Result of stat(2) when it was resolved.
         stat: Stat,
     },
-    /// Text made here.
+    /// Text that jailctl writes.
     Text(String),
-    /// What was built before, known by its digest.
+    /// Content of an earlier build, by its digest.
     Recorded {
-        /// Of its content.
+        /// SHA-256 digest of the content.
         sha256: Digest,
-        /// Bytes.
+        /// Size in bytes.
         size: u64,
-        /// The host file it was copied from, and its facts then.
+        /// Host file that it was copied from, with its stat(2) at that time.
         source: Option<(PathBuf, Stat)>,
     },
 }
 
-/// What an entry is.
+/// Type of an entry, with what depends on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EntryKind {
     /// A directory.
     Directory,
     /// A regular file.
     File(Content),
-    /// A symbolic link and its text.
+    /// A symbolic link and its target.
     Symlink(PathBuf),
     /// A character device.
     Device {
-        /// Its driver.
+        /// Major number.
         major: u32,
-        /// Which of the driver's devices.
+        /// Minor number.
         minor: u32,
     },
 }
@@ -110,18 +111,18 @@ pub enum EntryKind {
 /// One path of a tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// What it is.
+    /// Type and content.
     pub kind: EntryKind,
-    /// Its owner and mode; without meaning for links.
+    /// Owner, group and mode; without meaning for links.
     pub owner: Ownership,
-    /// Made if it is missing and then left alone, whatever becomes of it: a place that belongs to a user.
+    /// Whether it is a user directory: created if it is missing, and never changed after that.
     pub user_owned: bool,
-    /// At least one.
+    /// Reasons, at least one.
     pub why: Vec<Reason>,
 }
 
 impl Entry {
-    /// A directory of root's.
+    /// A root-owned directory.
     pub fn directory(mode: u32, why: Reason) -> Self {
         Self {
             kind: EntryKind::Directory,
@@ -131,7 +132,7 @@ impl Entry {
         }
     }
 
-    /// A file of root's with this text.
+    /// A root-owned file with this text.
     pub fn text(text: impl Into<String>, mode: u32, why: Reason) -> Self {
         Self {
             kind: EntryKind::File(Content::Text(text.into())),
@@ -141,7 +142,8 @@ impl Entry {
         }
     }
 
-    /// A file of root's with the content of a host file. Only permission bits that are safe to have are taken over.
+    /// A root-owned file with the content of a host file. It has no setuid, setgid or sticky bit,
+    /// and no write permission but root's.
     pub fn host_file(source: PathBuf, stat: Stat, why: Vec<Reason>) -> Self {
         let owner = Ownership::root(stat.mode & 0o755 | 0o400);
         Self {
@@ -152,7 +154,7 @@ impl Entry {
         }
     }
 
-    /// A symbolic link.
+    /// A root-owned symbolic link.
     pub fn symlink(target: impl Into<PathBuf>, why: Vec<Reason>) -> Self {
         Self {
             kind: EntryKind::Symlink(target.into()),
@@ -162,7 +164,7 @@ impl Entry {
         }
     }
 
-    /// A directory that a user owns, or everybody writes to.
+    /// A user directory: one that a user owns, or that is world-writable.
     pub fn place(owner: Ownership, why: Reason) -> Self {
         Self {
             kind: EntryKind::Directory,
@@ -172,7 +174,7 @@ impl Entry {
         }
     }
 
-    /// Whether it is only there because something lies below it.
+    /// Whether it is in the tree only as a directory above another entry.
     fn is_implied(&self) -> bool {
         self.kind == EntryKind::Directory
             && self
@@ -182,13 +184,13 @@ impl Entry {
     }
 }
 
-/// The wanted content of a jail's root.
+/// Content of a root as it is to be.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tree {
     entries: BTreeMap<JailPath, Entry>,
 }
 
-/// Of entries that hold each other's directories.
+/// The entries must include the directories above each.
 impl FromIterator<(JailPath, Entry)> for Tree {
     fn from_iter<I: IntoIterator<Item = (JailPath, Entry)>>(entries: I) -> Self {
         Self {
@@ -198,7 +200,11 @@ impl FromIterator<(JailPath, Entry)> for Tree {
 }
 
 impl Tree {
-    /// Adds an entry, with the directories that lead to it. Two entries of one path must agree, and then share their reasons.
+    /// Adds an entry, with the directories above it. A second entry for a path must be equal to the
+    /// first, and adds its reasons.
+    ///
+    /// # Errors
+    /// A finding if the path has a different entry, or an entry above it is not a directory.
     pub fn add(&mut self, path: JailPath, entry: Entry) -> Result<(), Finding> {
         self.add_above(&path, &entry)?;
         match self.entries.entry(path) {
@@ -226,7 +232,7 @@ impl Tree {
         Ok(())
     }
 
-    /// Adds the directories that lead to `path`, as far as they are missing.
+    /// Adds the missing directories above `path`.
     fn add_above(&mut self, path: &JailPath, entry: &Entry) -> Result<(), Finding> {
         let mut below = path.clone();
         while let Some(parent) = below.parent() {
@@ -248,7 +254,10 @@ impl Tree {
         Ok(())
     }
 
-    /// As [`Tree::add`], but what is there already stays.
+    /// Adds an entry unless the path has one.
+    ///
+    /// # Errors
+    /// As [`Tree::add`].
     pub fn add_default(&mut self, path: JailPath, entry: Entry) -> Result<(), Finding> {
         if self.entries.contains_key(&path) {
             Ok(())
@@ -262,27 +271,28 @@ impl Tree {
         self.entries.get(path)
     }
 
-    /// The entry at `path`, with the tree's own copy of the path.
+    /// The entry at `path`, with the path as stored in the tree.
     pub fn get_pair(&self, path: &JailPath) -> Option<(&JailPath, &Entry)> {
         self.entries.get_key_value(path)
     }
 
-    /// Every entry, parents before what they hold.
+    /// All entries, a directory before its content.
     pub fn iter(&self) -> impl Iterator<Item = (&JailPath, &Entry)> {
         self.entries.iter()
     }
 
-    /// How many entries there are.
+    /// Number of entries.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether there is none.
+    /// Whether the tree has no entry.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// Follows the links of the tree from `path` to the entry where it ends; `None` where it ends nowhere.
+    /// Resolves `path` through the links of the tree, at most 40. Returns the path and the entry;
+    /// `None` if it does not exist.
     pub fn follow(&self, path: &JailPath) -> Option<(JailPath, &Entry)> {
         let mut here = path.clone();
         'links: for _ in 0..40 {
@@ -306,7 +316,8 @@ impl Tree {
     }
 }
 
-/// Where a host path lies in a jail, whose /usr is always merged: `/lib64/x` is `/usr/lib64/x`.
+/// The path in a jail of a host path. A jail always has a merged /usr: `/lib64/x` is
+/// `/usr/lib64/x`.
 pub(super) fn merged(path: &Path) -> Result<JailPath, Finding> {
     let refused = |why: &str| {
         Finding::new(format!(
@@ -331,6 +342,8 @@ pub(super) fn merged(path: &Path) -> Result<JailPath, Finding> {
     JailPath::new(&text).map_err(refused)
 }
 
+/// The finding for two different entries of one path, or for an entry below one that is no
+/// directory.
 fn clash(path: &JailPath, here: &Entry, other_path: &JailPath, other: &Entry) -> Finding {
     let describe = |entry: &Entry| {
         let what = match &entry.kind {
@@ -357,7 +370,7 @@ fn clash(path: &JailPath, here: &Entry, other_path: &JailPath, other: &Entry) ->
     } else {
         format!("`{other_path}` below it: {}", describe(other))
     };
-    Finding::new(format!("two things want to be `{path}` in the jail"))
+    Finding::new(format!("two entries have the path `{path}` in the jail"))
         .why(format!(
             "one is {}, the other is {other_says}",
             describe(here)
@@ -374,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn parents_come_along_and_explicit_ones_win() {
+    fn parents_are_added_and_explicit_ones_win() {
         let mut tree = Tree::default();
         tree.add(
             path("/a/b/c"),

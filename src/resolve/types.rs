@@ -6,21 +6,10 @@ use jailctl_session::policy::Policy;
 
 use super::tree::Tree;
 use crate::host::sshd::ExpectedSettings;
+use crate::layout::{CACHE, JAIL_ROOT, STATE};
 use crate::names::{JailName, JailPath};
 use crate::span::Spanned;
 use crate::spec::{AccessMethod, Password};
-
-/// Directory of the records of all jails.
-pub const STATE: &str = "/var/lib/jailctl";
-/// Directory of the records of runs that found nothing to do.
-pub const CACHE: &str = "/var/cache/jailctl";
-/// Directory of the login shells of jailed accounts in passwd(5). It exists in jails and on no
-/// host, so that sshd, su(1) and login(1) find no shell outside of a jail.
-pub const SHELL_PREFIX: &str = "/jail";
-/// A link to the root, which exists in jails and on no host. Home directories of jailed accounts
-/// in passwd(5) begin with it: what the host itself runs or writes for such an account finds no
-/// home, and in the jail the same path resolves to the home.
-pub const JAIL_ROOT: &str = "/jail/root";
 
 /// A jail as it is to be on one host.
 #[derive(Clone, Debug)]

@@ -1,4 +1,5 @@
-//! What files need, as text: a list of paths, a tree, a graph for dot(1), JSON, or the ways by which one library is needed.
+//! Output of `deps`: a list of paths, a tree, a graph for dot(1), JSON, or the paths to one
+//! library.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -10,7 +11,7 @@ use serde::Serialize;
 
 use crate::elf::{Closure, Missing, Object, ObjectKind, Reason};
 
-/// Every path, one a line; behind them, with a slash at their end, directories that must be there though nothing in them is needed.
+/// All paths, one per line; then, with a slash at the end, empty directories that must exist.
 pub fn list(closure: &Closure) -> String {
     let mut text = String::with_capacity(closure.objects.len() * 64);
     for path in closure.objects.keys() {
@@ -30,23 +31,23 @@ pub fn list(closure: &Closure) -> String {
     text
 }
 
-/// What whoever copies these files has to see to.
+/// Conditions for the files to work in another root.
 pub fn notices(closure: &Closure) -> Vec<String> {
     let mut notices: Vec<String> = closure
         .needs_proc
         .iter()
         .map(|path| {
             let path = plain(path);
-            format!("`{path}` finds libraries by its own place (`$ORIGIN`), and so does not start where /proc is not mounted")
+            format!("`{path}` finds libraries by `$ORIGIN`, so it does not start without /proc")
         })
         .collect();
     if closure.needs_cache && !closure.objects.contains_key(Path::new("/etc/ld.so.cache")) {
-        notices.push("libraries lie where only `/etc/ld.so.cache` leads, which is not there: ldconfig(8) makes it".to_owned());
+        notices.push("some libraries are found only through `/etc/ld.so.cache`, which does not exist: run ldconfig(8)".to_owned());
     }
     notices
 }
 
-/// `deps --json`: documented in the manual, and kept. Here and below fields stand in the order of their names.
+/// Output of `deps --json`. Here and below, fields are sorted by name.
 #[derive(Serialize)]
 struct DepsJson<'c> {
     directories: Vec<Cow<'c, str>>,
@@ -62,7 +63,7 @@ struct MissingJson<'c> {
     fatal: bool,
     name: Cow<'c, str>,
     needed_by: Cow<'c, str>,
-    why: Option<&'c str>,
+    why: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -88,10 +89,10 @@ pub fn json(closure: &Closure) -> String {
         fatal: missing.fatal,
         name: missing.name.to_string_lossy(),
         needed_by: missing.needed_by.to_string_lossy(),
-        why: missing.why.as_deref(),
+        why: missing.why.as_ref().map(ToString::to_string),
     });
     let directories = closure.directories.iter();
-    let whole = DepsJson {
+    let output = DepsJson {
         directories: directories.map(|path| path.to_string_lossy()).collect(),
         missing: missing.collect(),
         needs_cache: closure.needs_cache,
@@ -103,8 +104,8 @@ pub fn json(closure: &Closure) -> String {
         objects: closure.objects.iter().map(entry).collect(),
         schema: 1,
     };
-    // Text and numbers alone cannot fail to be written.
-    let mut text = serde_json::to_string(&whole).unwrap_or_default();
+    // Strings and numbers always serialize.
+    let mut text = serde_json::to_string(&output).unwrap_or_default();
     text.push('\n');
     text
 }
@@ -139,7 +140,7 @@ fn kind(object: &Object) -> &'static str {
     }
 }
 
-/// What is missing, each in a sentence.
+/// Messages about missing libraries and programs.
 pub fn missing(closure: &Closure) -> Vec<String> {
     closure
         .missing
@@ -150,17 +151,17 @@ pub fn missing(closure: &Closure) -> Vec<String> {
             let why = missing.why.as_ref();
             let why = why.map_or(String::new(), |why| format!(" ({why})"));
             format!(
-                "could not find `{}`: `{by}` needs it{why}",
+                "could not find `{}`: it is needed by `{by}`{why}",
                 name.escape_debug()
             )
         })
         .collect()
 }
 
-/// Who leads to whom, and by what name.
+/// Edges of the graph: for each path the names and paths of its dependencies.
 type Edges<'c> = BTreeMap<&'c Path, Vec<(String, &'c Path)>>;
 
-/// All that leads from one file to another; links are left out, for they lead to the same file.
+/// Edges between files; symbolic links are resolved.
 fn edges(closure: &Closure) -> Edges<'_> {
     let mut edges: Edges<'_> = BTreeMap::new();
     for (path, object) in &closure.objects {
@@ -181,7 +182,7 @@ fn edges(closure: &Closure) -> Edges<'_> {
                 _ => continue,
             };
             let below = edges.entry(from).or_default();
-            // The interpreter comes first, as it is started first.
+            // The interpreter is first, because it is started first.
             let at = if name == "dlopen" { below.len() } else { 0 };
             below.insert(at, (name.to_owned(), path));
         }
@@ -189,7 +190,7 @@ fn edges(closure: &Closure) -> Edges<'_> {
     edges
 }
 
-/// What is missing, by who needs it.
+/// Missing libraries by the file that needs them.
 fn missing_libraries(closure: &Closure) -> BTreeMap<&Path, Vec<&Missing>> {
     let mut lacks: BTreeMap<&Path, Vec<&Missing>> = BTreeMap::new();
     for missing in &closure.missing {
@@ -198,7 +199,7 @@ fn missing_libraries(closure: &Closure) -> BTreeMap<&Path, Vec<&Missing>> {
     lacks
 }
 
-/// Files that are there by themselves, each with the words for why, where it was not named.
+/// Files that no other file needs: arguments, and implicit libraries with their reason.
 fn roots(closure: &Closure) -> impl Iterator<Item = (&Path, String)> {
     closure.objects.iter().filter_map(|(path, object)| {
         let mut reasons = object
@@ -215,14 +216,14 @@ fn roots(closure: &Closure) -> impl Iterator<Item = (&Path, String)> {
     })
 }
 
-/// A tree for each file that was named. What a tree has shown already is not opened again.
+/// Tree for each argument. The dependencies of a file are printed once per tree.
 pub fn tree(closure: &Closure) -> String {
     let (edges, lacks) = (edges(closure), missing_libraries(closure));
     let mut text = String::new();
     for (root, about) in roots(closure) {
         line(&mut text, &format!("{}{about}", plain(root)));
         let mut seen = BTreeSet::from([root]);
-        // Not recursive: a hostile chain of libraries may be as long as there is room for.
+        // Not recursive: a hostile chain of libraries can be arbitrarily long.
         let mut open = vec![branches(&edges, &lacks, root)];
         while let Some(level) = open.last_mut() {
             let Some((label, below)) = level.pop_front() else {
@@ -235,9 +236,9 @@ pub fn tree(closure: &Closure) -> String {
                 stem.push_str(if level.is_empty() { "   " } else { "│  " });
             }
             let turn = if last { "└─ " } else { "├─ " };
-            let fresh = below.is_some_and(|below| seen.insert(below));
+            let is_new = below.is_some_and(|below| seen.insert(below));
             line(&mut text, &format!("{stem}{turn}{label}"));
-            if let Some(below) = below.filter(|_| fresh && open.len() < 64) {
+            if let Some(below) = below.filter(|_| is_new && open.len() < 64) {
                 open.push(branches(&edges, &lacks, below));
             }
         }
@@ -298,16 +299,16 @@ pub fn dot(closure: &Closure) -> String {
     text
 }
 
-/// The shortest way to the library `name`, a soname, a file name or a path, from each file that was named or is known to be loaded. Empty where nothing
-/// leads there.
+/// Shortest paths to the library `name` (a soname, a file name or a path) from each argument and
+/// each implicit library. Empty if nothing needs it.
 pub fn why(closure: &Closure, name: &str) -> String {
     let (edges, lacks) = (edges(closure), missing_libraries(closure));
-    let wanted = |label: &str, path: &Path| {
+    let is_match = |label: &str, path: &Path| {
         label == name || path == Path::new(name) || path.file_name().is_some_and(|own| own == name)
     };
     let mut text = String::new();
     for (root, about) in roots(closure) {
-        if !about.is_empty() && wanted("", root) {
+        if !about.is_empty() && is_match("", root) {
             line(&mut text, &format!("{}{about}", plain(root)));
             continue;
         }
@@ -325,7 +326,7 @@ pub fn why(closure: &Closure, name: &str) -> String {
                     from.insert(to, (here, label));
                     queue.push_back(to);
                 }
-                if wanted(label, to) && from.get(to).is_some_and(|(by, _)| *by == here) {
+                if is_match(label, to) && from.get(to).is_some_and(|(by, _)| *by == here) {
                     end = Some((to, false));
                     break 'search;
                 }
@@ -486,10 +487,10 @@ mod tests {
         closure.needs_cache = true;
         closure.needs_proc.push("/p".into());
         assert!(list(&closure).ends_with("/p\n/opt/d/\n"));
-        let told = notices(&closure).join("\n");
+        let notices_text = notices(&closure).join("\n");
         assert!(
-            told.contains("`/p` finds") && told.contains("`/etc/ld.so.cache`"),
-            "{told}"
+            notices_text.contains("`/p` finds") && notices_text.contains("`/etc/ld.so.cache`"),
+            "{notices_text}"
         );
     }
 

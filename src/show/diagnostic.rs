@@ -1,6 +1,6 @@
-//! Errors as text for people: each finding with the spec's own line and a marker under the words that led to it.
+//! Errors as text: each finding with the line of the spec and a marker under its span.
 //!
-//! What a spec says can be hostile. Hidden characters never reach the result as they are, neither from a message nor from a line of the spec.
+//! Specs can be hostile: hidden characters of messages and of lines of the spec are escaped.
 
 use std::ops::Range;
 
@@ -11,17 +11,19 @@ use crate::error::{Error, Finding};
 use crate::span::Span;
 use crate::spec::display::{char_boundary_before, is_hidden, visible};
 
-/// Most findings shown, and most lines they may fill together: about one screen.
+/// Maximum number of findings, and below of lines: about one screen.
 const MOST_FINDINGS: usize = 10;
+/// Maximum number of lines of all findings.
 const MOST_LINES: usize = 50;
 
 /// Longest message, in characters.
 const MESSAGE: usize = 500;
 
-/// Width that lines of the spec are cut to.
+/// Maximum width of lines of the spec.
 const WIDTH: usize = 100;
 
-/// `error` as lines, with a newline at the end: the findings in their order, about one screen of them, then how many more there are. With `color`, ANSI colours.
+/// Text of `error`, with a newline at the end: about one screen of its findings in order, and the
+/// number of the rest. With `color`, ANSI colours.
 pub fn render(error: &Error, color: bool) -> String {
     let renderer = if color {
         Renderer::styled()
@@ -64,7 +66,7 @@ fn block(renderer: &Renderer, finding: &Finding) -> String {
         let lines = groups.into_iter().map(|group| renderer.render(&[group]));
         return lines.collect::<Vec<_>>().join("\n");
     };
-    // The marker's label often says the reason in fewer words; then the line itself shows the rest.
+    // The label often repeats the reason, next to the value that the reason quotes.
     let title = match &finding.why {
         Some(why) if label.is_empty() || !why.ends_with(label.as_str()) => finding.to_string(),
         _ => finding.what.clone(),
@@ -93,7 +95,7 @@ fn block(renderer: &Renderer, finding: &Finding) -> String {
     renderer.render(&[group])
 }
 
-/// `text` on one line, with hidden characters escaped, and not endless.
+/// `text` on one line, with hidden characters escaped, cut to [`MESSAGE`] characters.
 fn plain(text: &str) -> String {
     let mut shown = String::new();
     for (index, c) in text.chars().enumerate() {
@@ -106,11 +108,11 @@ fn plain(text: &str) -> String {
     shown
 }
 
-/// The line of a source that a site begins on, as it may be shown.
+/// First line of a span, with hidden characters replaced.
 struct Line {
     text: String,
     number: usize,
-    /// The site's part of `text`.
+    /// Part of `text` in the span.
     span: Range<usize>,
 }
 
@@ -133,7 +135,7 @@ impl Line {
     }
 }
 
-/// One character to show for `c`, so that columns stay what they are in the file.
+/// Replacement for `c`, one character wide, so that columns match those of the file.
 fn placeholder(c: char) -> char {
     match c {
         '\t' => '\t',

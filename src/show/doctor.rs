@@ -1,4 +1,4 @@
-//! What keeps somebody out, or a host from having jails: each reason with its mend.
+//! Output of `doctor`: problems with their fixes.
 
 use std::fmt::Write as _;
 
@@ -8,24 +8,25 @@ use super::style::{Style, Styler};
 use crate::doctor::Problem;
 use crate::spec::display::visible;
 
-/// Reasons as text, one after the other. `about` is who or what was looked at; `fine` is said where there is none, and `wrong` where there are some.
-pub fn text(about: &str, fine: &str, wrong: &str, reasons: &[Problem], paint: Styler) -> String {
-    if reasons.is_empty() {
-        return format!("{about}: {}\n", paint.apply(Style::Good, fine));
+/// Problems of `subject` as text. `ok` is the summary without problems, `failed` the summary with
+/// problems.
+pub fn text(subject: &str, ok: &str, failed: &str, problems: &[Problem], paint: Styler) -> String {
+    if problems.is_empty() {
+        return format!("{subject}: {}\n", paint.apply(Style::Good, ok));
     }
     let mut text = String::new();
     let out = &mut text;
-    let count = super::count(reasons.len(), "reason", "reasons");
+    let count = super::count(problems.len(), "problem", "problems");
     // Writing to a String cannot fail, here and below.
     let _ = writeln!(
         out,
         "{}",
-        paint.apply(Style::Strong, &format!("{about}: {wrong}, for {count}"))
+        paint.apply(Style::Strong, &format!("{subject}: {failed}, {count}"))
     );
-    for reason in reasons {
-        let said: String = reason.finding.to_string().chars().map(visible).collect();
-        let _ = writeln!(out, "  {} {said}", paint.apply(Style::Bad, "-"));
-        for hint in &reason.finding.hints {
+    for problem in problems {
+        let line: String = problem.finding.to_string().chars().map(visible).collect();
+        let _ = writeln!(out, "  {} {line}", paint.apply(Style::Bad, "-"));
+        for hint in &problem.finding.hints {
             let hint: String = hint.chars().map(visible).collect();
             let _ = writeln!(out, "    -> {hint}");
         }
@@ -33,18 +34,18 @@ pub fn text(about: &str, fine: &str, wrong: &str, reasons: &[Problem], paint: St
     text
 }
 
-/// `doctor --json`.
-pub fn json(user: Option<&str>, jail: Option<&str>, reasons: &[Problem]) -> Value {
-    let reasons: Vec<Value> = reasons
+/// Output of `doctor --json`.
+pub fn json(user: Option<&str>, jail: Option<&str>, problems: &[Problem]) -> Value {
+    let problems: Vec<Value> = problems
         .iter()
-        .map(|reason| {
+        .map(|problem| {
             json!({
-                "code": reason.code,
-                "what": reason.finding.what,
-                "why": reason.finding.why,
-                "mend": reason.finding.hints,
+                "code": problem.code,
+                "what": problem.finding.what,
+                "why": problem.finding.why,
+                "fix": problem.finding.hints,
             })
         })
         .collect();
-    json!({ "schema": 1, "user": user, "jail": jail, "fine": reasons.is_empty(), "reasons": reasons })
+    json!({ "schema": 1, "user": user, "jail": jail, "ok": problems.is_empty(), "problems": problems })
 }

@@ -1,4 +1,4 @@
-//! What `check` found, as text and as JSON.
+//! Output of `check`, as text and as JSON.
 
 use std::fmt::Write as _;
 
@@ -8,21 +8,21 @@ use super::style::{Style, Styler};
 use crate::names::JailName;
 use crate::plan::Difference;
 
-/// One jail that was checked.
+/// Result for one jail.
 #[derive(Debug)]
 pub struct Checked {
-    /// The jail.
+    /// Name of the jail.
     pub jail: JailName,
-    /// What differs.
+    /// Differences between the host and the records.
     pub differences: Vec<Difference>,
 }
 
-/// A line for each jail, and one for each difference below it.
+/// One line per jail, and one per difference below it.
 pub fn text(checked: &[Checked], paint: Styler) -> String {
     let mut text = String::new();
     for one in checked {
         let state = if one.differences.is_empty() {
-            "as it was built".to_owned()
+            "unchanged".to_owned()
         } else {
             super::count(one.differences.len(), "difference", "differences")
         };
@@ -41,7 +41,7 @@ pub fn text(checked: &[Checked], paint: Styler) -> String {
     text
 }
 
-/// `check --json`.
+/// Output of `check --json`.
 pub fn json(checked: &[Checked], warnings: &[String]) -> Value {
     let jails: Vec<Value> = checked
         .iter()

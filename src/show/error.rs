@@ -1,10 +1,10 @@
-//! Errors as JSON: what a verb prints on standard output where `--json` was given and it did not do its work.
+//! Errors as JSON: printed on standard output with `--json` if a verb fails.
 
 use serde_json::{Value, json};
 
 use crate::error::{Error, Finding};
 
-/// Every finding, none left out.
+/// All findings of `error`.
 pub fn json(error: &Error) -> Value {
     json!({
         "schema": 1,
@@ -17,7 +17,7 @@ pub fn json(error: &Error) -> Value {
 }
 
 fn finding(finding: &Finding) -> Value {
-    let place = finding.site.as_ref().map(|(site, _)| {
+    let location = finding.site.as_ref().map(|(site, _)| {
         let (line, column) = site.position();
         json!({ "source": site.source.name, "line": line, "column": column })
     });
@@ -25,6 +25,6 @@ fn finding(finding: &Finding) -> Value {
         "what": finding.what,
         "why": finding.why,
         "hints": finding.hints,
-        "place": place,
+        "location": location,
     })
 }

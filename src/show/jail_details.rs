@@ -1,4 +1,4 @@
-//! All about one jail: what is recorded of it, and how the host stands to that now.
+//! Details of one jail: its records, and how the host differs from them.
 
 use std::fmt::Write as _;
 
@@ -10,76 +10,76 @@ use super::{bytes, count, time};
 use crate::names::{JailName, JailPath};
 use crate::spec::AccessMethod;
 
-/// Whether something is still what it was at the build.
+/// State of a file compared with the last build.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FileState {
-    /// It is.
+    /// Content as built.
     Unchanged,
-    /// It says something else.
+    /// Content differs.
     Changed,
-    /// It is not there any more.
+    /// File does not exist, or cannot be read.
     Gone,
 }
 
-/// The spec that a jail was built from.
+/// Spec that a jail was built from.
 #[derive(Debug, Serialize)]
 pub struct Origin {
-    /// Its file.
+    /// Path of the spec file.
     pub path: String,
-    /// How the file is now.
+    /// State of the spec file.
     pub state: FileState,
-    /// The templates it names; `None` where the spec as built cannot be read any more.
+    /// Templates of the recorded spec; `None` if this version cannot read it.
     pub templates: Option<Vec<String>>,
-    /// The doors it opens.
-    pub doors: Option<Vec<AccessMethod>>,
+    /// Ways in, with the names in `sshd.allow`.
+    pub access: Option<Vec<AccessMethod>>,
 }
 
-/// An account of a jail.
+/// Account of a jail.
 #[derive(Debug, Serialize)]
 pub struct Account {
     /// Login name.
     pub name: String,
     /// User id.
     pub uid: u32,
-    /// Home, inside the jail.
+    /// Home directory, inside the jail.
     pub home: JailPath,
-    /// Login shell, inside the jail; `None` where it has none.
+    /// Login shell, inside the jail; `None` if it has none.
     pub shell: Option<String>,
     /// `open`, `closed`, `expires 2027-01-31`, or `gone`.
     pub state: String,
-    /// Whether a password opens it.
+    /// Whether it has a password.
     pub password: bool,
-    /// The keys that open it.
+    /// Public keys.
     pub keys: Vec<Key>,
 }
 
-/// A key of an account.
+/// Public key of an account.
 #[derive(Debug, Serialize)]
 pub struct Key {
-    /// As `ssh-ed25519`.
+    /// Key type, such as `ssh-ed25519`.
     pub kind: String,
-    /// As `ssh-keygen -l` prints it.
+    /// Fingerprint, as printed by `ssh-keygen -l`.
     pub fingerprint: String,
-    /// The comment of its line.
+    /// Comment of the key.
     pub comment: String,
 }
 
-/// The snippet of a jail.
+/// sshd snippet of a jail.
 #[derive(Debug, Serialize)]
 pub struct Snippet {
-    /// Its file.
+    /// Path of the snippet.
     pub path: String,
-    /// How the file is now.
+    /// State of the snippet.
     pub state: FileState,
 }
 
-/// What a tree holds.
+/// Numbers of entries of a tree.
 #[derive(Debug, Default, Serialize)]
 pub struct Contents {
-    /// All its paths.
+    /// All entries.
     pub entries: usize,
-    /// Regular files among them.
+    /// Regular files.
     pub files: usize,
     /// Directories.
     pub directories: usize,
@@ -87,50 +87,53 @@ pub struct Contents {
     pub links: usize,
     /// Devices.
     pub devices: usize,
-    /// Bytes of the files.
+    /// Size of the regular files, in bytes.
     pub bytes: u64,
 }
 
-/// A jail.
+/// Details of a jail.
 #[derive(Debug, Serialize)]
 pub struct Jail {
-    /// Its name.
+    /// Name of the jail.
     pub name: JailName,
-    /// Where it stands.
+    /// Root directory on the host.
     pub root: String,
-    /// Whether that is there.
-    pub root_is_there: bool,
-    /// When it was built last, in seconds since the epoch.
-    #[serde(serialize_with = "moment")]
+    /// Whether the root directory exists.
+    pub root_exists: bool,
+    /// Time of the last build, in seconds since the epoch.
+    #[serde(serialize_with = "serialize_time")]
     pub built: i64,
-    /// What it was built from.
+    /// Spec of the last build.
     pub spec: Origin,
-    /// The group of its accounts; none where it never had any.
+    /// Group of the accounts; `None` if the jail never had any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
-    /// The group's id.
+    /// Id of the group.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gid: Option<u32>,
-    /// Its accounts.
+    /// Accounts of the jail.
     pub accounts: Vec<Account>,
-    /// Its sshd snippet, where it has a group.
+    /// sshd snippet, if the jail has a group.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub snippet: Option<Snippet>,
-    /// Its tree.
+    /// Entries of the tree.
     pub tree: Contents,
-    /// Directories that belong to users.
-    pub places: Vec<JailPath>,
+    /// Directories that are owned by users.
+    pub user_dirs: Vec<JailPath>,
 }
 
 #[expect(
     clippy::trivially_copy_pass_by_ref,
-    reason = "the shape that serde asks for"
+    reason = "signature required by serde"
 )]
-fn moment<S: serde::Serializer>(seconds: &i64, serializer: S) -> Result<S::Ok, S::Error> {
+fn serialize_time<S: serde::Serializer>(seconds: &i64, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&time::rfc3339(*seconds))
 }
 
-/// `show --json`.
+/// Output of `show --json`.
+///
+/// # Errors
+/// If the value cannot be serialized.
 pub fn json(jail: &Jail) -> serde_json::Result<Value> {
     let mut value = serde_json::to_value(jail)?;
     if let Value::Object(object) = &mut value {
@@ -139,17 +142,17 @@ pub fn json(jail: &Jail) -> serde_json::Result<Value> {
     Ok(value)
 }
 
-/// The jail as a page.
+/// Output of `show`.
 pub fn text(jail: &Jail, paint: Styler) -> String {
     let mut text = String::new();
     let out = &mut text;
-    let wrong = |text: &str| paint.apply(Style::Warning, text);
+    let warning = |text: &str| paint.apply(Style::Warning, text);
     // Writing to a String cannot fail, here and below.
     let title = paint.apply(Style::Strong, &format!("{} at {}", jail.name, jail.root));
-    let gone = if jail.root_is_there {
+    let gone = if jail.root_exists {
         String::new()
     } else {
-        wrong("  (gone: `jailctl build` makes it again)")
+        warning("  (missing; `jailctl build` creates it again)")
     };
     let _ = writeln!(out, "{title}{gone}");
     let mut line = |key: &str, value: String| {
@@ -163,20 +166,20 @@ pub fn text(jail: &Jail, paint: Styler) -> String {
             FileState::Unchanged => path.clone(),
             FileState::Changed => format!(
                 "{path}  {}",
-                wrong(&format!(
-                    "(changed since: `jailctl plan {path}` shows what that means)"
+                warning(&format!(
+                    "(changed since the build; see `jailctl plan {path}`)"
                 ))
             ),
-            FileState::Gone => format!("{path}  {}", wrong("(gone, or not readable here)")),
+            FileState::Gone => format!("{path}  {}", warning("(missing or not readable)")),
         },
     );
     if let Some(templates) = &jail.spec.templates {
         line("templates", list(templates.iter().cloned()));
     }
-    if let Some(doors) = &jail.spec.doors {
+    if let Some(access) = &jail.spec.access {
         line(
-            "doors",
-            list(doors.iter().map(|door| door.as_str().to_owned())),
+            "access",
+            list(access.iter().map(|method| method.as_str().to_owned())),
         );
     }
     if let Some(Snippet { path, state }) = &jail.snippet {
@@ -186,11 +189,13 @@ pub fn text(jail: &Jail, paint: Styler) -> String {
                 FileState::Unchanged => path.clone(),
                 FileState::Changed => format!(
                     "{path}  {}",
-                    wrong("(changed since: the next build writes it anew)")
+                    warning("(changed since the build; the next build restores it)")
                 ),
                 FileState::Gone => format!(
                     "{path}  {}",
-                    wrong("(gone: nobody of this jail can log in; the next build writes it anew)")
+                    warning(
+                        "(missing: no user of this jail can log in; the next build restores it)"
+                    )
                 ),
             },
         );
@@ -208,19 +213,22 @@ pub fn text(jail: &Jail, paint: Styler) -> String {
             count(tree.devices, "device", "devices"),
         ),
     );
-    line("places", list(jail.places.iter().map(ToString::to_string)));
+    line(
+        "user dirs",
+        list(jail.user_dirs.iter().map(ToString::to_string)),
+    );
     let group = jail.group.as_ref().zip(jail.gid);
     let group = group.map(|(name, gid)| format!("{name} (gid {gid})"));
     line(
         "group",
-        group.unwrap_or_else(|| "none, since it has no users".to_owned()),
+        group.unwrap_or_else(|| "none (no users)".to_owned()),
     );
     for account in &jail.accounts {
         let shell = account.shell.as_deref().unwrap_or("none");
         let state = if account.state == "open" {
             account.state.clone()
         } else {
-            wrong(&account.state)
+            warning(&account.state)
         };
         line(
             "account",
@@ -230,14 +238,14 @@ pub fn text(jail: &Jail, paint: Styler) -> String {
                 account.uid,
                 account.home,
                 if account.password {
-                    ", with a password"
+                    ", has a password"
                 } else {
                     ""
                 }
             ),
         );
         if account.keys.is_empty() && !account.password {
-            line("", wrong("nothing opens it: it has no key and no password"));
+            line("", warning("cannot log in: no key and no password"));
         }
         for key in &account.keys {
             line(

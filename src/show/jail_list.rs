@@ -1,32 +1,31 @@
-//! The list of jails.
-
-use std::fmt::Write as _;
+//! List of jails, as text and as JSON.
 
 use serde::Serialize;
 
+use super::table::{self, Align};
 use crate::names::JailName;
 use crate::plan::Manifest;
 use crate::plan::manifest::RecordKind;
 
-/// One line of the list.
+/// Row of the list.
 #[derive(Debug, Serialize)]
 pub struct ListRow {
-    /// The jail.
+    /// Name of the jail.
     pub name: JailName,
-    /// Where it stands.
+    /// Root directory on the host.
     pub root: String,
     /// Login names.
     pub users: Vec<String>,
-    /// Number of entries of its tree.
+    /// Number of entries of the tree.
     pub entries: usize,
-    /// Bytes of its files.
+    /// Size of the files, in bytes.
     pub size: u64,
-    /// The spec that it was built from.
+    /// Path of the spec that the jail was built from.
     pub spec: String,
 }
 
 impl ListRow {
-    /// What a manifest says of its jail.
+    /// Row of the jail of `manifest`.
     pub fn new(manifest: &Manifest) -> Self {
         Self {
             name: manifest.name.clone(),
@@ -43,7 +42,7 @@ impl ListRow {
     }
 }
 
-/// Bytes of the files of a jail.
+/// Size of the files of a jail, in bytes.
 pub fn size(manifest: &Manifest) -> u64 {
     let of = |kind: &RecordKind| match kind {
         RecordKind::File { stat, .. } => stat.size,
@@ -53,48 +52,33 @@ pub fn size(manifest: &Manifest) -> u64 {
     records.map(|record| of(&record.kind)).sum()
 }
 
-/// A table with a header; nothing at all where there is no jail.
-pub fn table(lines: &[ListRow]) -> String {
-    if lines.is_empty() {
-        return String::new();
-    }
-    let rows: Vec<[String; 5]> =
-        std::iter::once(["NAME", "USERS", "ENTRIES", "SIZE", "ROOT"].map(str::to_owned))
-            .chain(lines.iter().map(|line| {
-                let users = if line.users.is_empty() {
-                    "-".to_owned()
-                } else {
-                    line.users.join(",")
-                };
-                [
-                    line.name.to_string(),
-                    users,
-                    line.entries.to_string(),
-                    super::bytes(line.size),
-                    line.root.clone(),
-                ]
-            }))
-            .collect();
-    let width = |column: usize| {
-        rows.iter()
-            .map(|row| row[column].chars().count())
-            .max()
-            .unwrap_or(0)
+/// Table of the jails; an empty string if there are none.
+pub fn table(jails: &[ListRow]) -> String {
+    let columns = [
+        ("NAME", Align::Left),
+        ("USERS", Align::Left),
+        ("ENTRIES", Align::Right),
+        ("SIZE", Align::Right),
+        ("ROOT", Align::Left),
+    ];
+    let row = |jail: &ListRow| {
+        let users = if jail.users.is_empty() {
+            "-".to_owned()
+        } else {
+            jail.users.join(",")
+        };
+        [
+            jail.name.to_string(),
+            users,
+            jail.entries.to_string(),
+            super::bytes(jail.size),
+            jail.root.clone(),
+        ]
     };
-    let widths = [0, 1, 2, 3].map(width);
-    let mut text = String::new();
-    for [name, users, entries, size, root] in &rows {
-        // Writing to a String cannot fail.
-        let _ = writeln!(
-            text,
-            "{name:<0$}  {users:<1$}  {entries:>2$}  {size:>3$}  {root}",
-            widths[0], widths[1], widths[2], widths[3]
-        );
-    }
-    text
+    table::table(columns, jails.iter().map(row).collect())
 }
 
 /// `list --json`.
-pub fn json(lines: &[ListRow]) -> serde_json::Value {
-    serde_json::json!({ "schema": 1, "jails": lines })
+pub fn json(jails: &[ListRow]) -> serde_json::Value {
+    serde_json::json!({ "schema": 1, "jails": jails })
 }

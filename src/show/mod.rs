@@ -1,4 +1,4 @@
-//! All output: text, JSON, diagnostics. Turns values into strings; only `cli` writes them anywhere.
+//! Text, JSON and diagnostics. Converts values to strings; only `cli` prints them.
 
 pub mod deps;
 pub mod diagnostic;
@@ -13,10 +13,11 @@ pub mod schema;
 pub mod starter_spec;
 pub mod stats;
 pub mod style;
+mod table;
 pub mod time;
 pub mod why;
 
-/// A number of bytes as a person says it: `4.4 MiB`.
+/// Size in bytes with a binary unit: `4.4 MiB`.
 pub fn bytes(count: u64) -> String {
     const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
     if count < 1024 {

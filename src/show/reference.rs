@@ -1,4 +1,4 @@
-//! The table of keys as a page for people: `docs/reference.md`.
+//! Reference of all keys: `docs/reference.md`.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -7,21 +7,22 @@ use crate::spec::constraint::{Constraint, ValueType};
 use crate::spec::schema::{KEYS, KeySchema, header, keys_of};
 
 const HEAD: &str = "\
-# The spec, key by key
+# Reference of the spec
 
-This page is made from the table that jailctl itself reads specs by: `UPDATE=1 cargo test --test packaging` writes it anew. `jailctl schema` prints
-the same for editors, as a JSON Schema.
+This page is generated from the schema that jailctl validates specs with: `UPDATE=1 cargo test --test
+packaging` writes it again. `jailctl schema` prints the same as a JSON Schema for editors.
 
-A spec is a TOML file. Everything that is wrong with one is said at once, each with its line; a key that is not in these tables is an error, and one
-that does not work yet is refused, so that nobody relies on it. Neither the file nor a directory on the way to it may be writable by others than
-root and whoever calls jailctl.
+A spec is a TOML file. All errors are reported at once, each with its line. Unknown keys and values that
+are not supported yet are errors. Neither the file nor any directory on its path may be writable by users
+other than root and the caller of jailctl.
 
-On the way to a spec, a template, a `source`, a `skel`, `--output` or `--root`, a symbolic link is followed only where nobody but root and whoever
-calls jailctl could have put it. A `source` in a directory that another user may write to has to be that user's own or readable by everybody, with one
-hard link, and `mode` does not let anybody read it who could not. A `skel` takes only what everybody may read, wherever it lies.
+On the paths of specs, templates, `source`, `skel`, `--output` and `--root`, a symbolic link is followed
+only if no user other than root and the caller could have created it. A `source` in a directory that
+another user can write to must be owned by that user or world-readable, and have one hard link; `mode` does
+not grant read access to users who lack it on the host. Only world-readable files are copied from `skel`.
 ";
 
-/// The page.
+/// Text of the page.
 pub fn page() -> String {
     let mut page = HEAD.to_owned();
     let out = &mut page;
@@ -31,9 +32,9 @@ pub fn page() -> String {
         section(out, key.path, &mut rules);
     }
     // Writing to a String cannot fail, here and below.
-    let _ = writeln!(out, "\n## What the words mean\n");
-    for (words, sentence) in rules {
-        let _ = writeln!(out, "- **{words}**: {sentence}.");
+    let _ = writeln!(out, "\n## Types of values\n");
+    for (name, help) in rules {
+        let _ = writeln!(out, "- **{name}**: {help}.");
     }
     page
 }
@@ -42,10 +43,10 @@ fn is_table(key: &KeySchema) -> bool {
     matches!(key.shape, ValueType::Table | ValueType::Tables(_))
 }
 
-/// One table's keys.
+/// Section of one table.
 fn section(out: &mut String, path: &str, rules: &mut BTreeMap<&'static str, String>) {
     let title = if path.is_empty() {
-        "At the top, before the first table".to_owned()
+        "Top level, before the first table".to_owned()
     } else {
         header(path)
     };
@@ -56,7 +57,7 @@ fn section(out: &mut String, path: &str, rules: &mut BTreeMap<&'static str, Stri
     }
     let _ = writeln!(
         out,
-        "| key | is | meaning | without it | example |\n|---|---|---|---|---|"
+        "| key | type | meaning | default | example |\n|---|---|---|---|---|"
     );
     for key in keys_of(path).filter(|key| !is_table(key)) {
         let _ = writeln!(
@@ -71,18 +72,18 @@ fn section(out: &mut String, path: &str, rules: &mut BTreeMap<&'static str, Stri
     }
 }
 
-/// What a key means, and for a list that templates may have too, how it meets theirs.
+/// Meaning of a key; for a list that templates can have too, also how the lists are merged.
 fn meaning(key: &KeySchema) -> String {
     match (key.meets(), key.replaces) {
         (false, _) => key.doc.to_owned(),
         (true, true) => format!("{}; **replaces** the list of templates", key.doc),
-        (true, false) => format!("{}; joined with the lists of templates", key.doc),
+        (true, false) => format!("{}; concatenated with the lists of templates", key.doc),
     }
 }
 
 fn without(key: &KeySchema) -> String {
     match (key.required, key.default) {
-        (true, _) => "an error".to_owned(),
+        (true, _) => "required".to_owned(),
         (false, "") => "–".to_owned(),
         (false, default) if default.starts_with(['"', '[']) && !default.contains(' ') => {
             format!("`{default}`")
@@ -91,7 +92,7 @@ fn without(key: &KeySchema) -> String {
     }
 }
 
-/// What a value is, in words; the rule behind them is noted for the end of the page.
+/// Type of a value; its constraint is added to `rules` for the end of the page.
 fn value(shape: ValueType, rules: &mut BTreeMap<&'static str, String>) -> String {
     match shape {
         ValueType::Text(rule) => text(rule, rules),
@@ -113,14 +114,14 @@ fn text(rule: Constraint, rules: &mut BTreeMap<&'static str, String>) -> String 
         return if words.later.is_empty() {
             format!("one of {now}")
         } else {
-            format!("one of {now} (not yet: {})", quoted(words.later))
+            format!("one of {now} (planned: {})", quoted(words.later))
         };
     }
     rules.insert(rule.description(), rule.help().into_owned());
     rule.description().to_owned()
 }
 
-/// With its first letter a capital, as a sentence begins.
+/// `text` with its first letter in upper case.
 fn capital(text: &str) -> String {
     let mut letters = text.chars();
     match letters.next() {

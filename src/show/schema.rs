@@ -1,29 +1,29 @@
-//! The table of keys as a JSON Schema: what editors hold a spec against while it is written.
+//! JSON Schema of specs, for editors.
 //!
-//! It says less than jailctl does: a text that breaks it is wrong, one that obeys it can still break a rule that no schema can say. Plain draft 7, since
-//! that is what editors for TOML know best.
+//! The schema is necessary, not sufficient: jailctl checks more than a schema can express. Draft 7,
+//! because editors for TOML support it best.
 
 use serde_json::{Map, Value, json};
 
 use crate::spec::constraint::{Constraint, ValueType};
 use crate::spec::schema::{KeySchema, keys_of};
 
-/// What is described.
+/// Kind of file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SchemaKind {
-    /// A whole spec.
+    /// Spec.
     Spec,
-    /// A partial one.
+    /// Template.
     Template,
 }
 
-/// The schema. Keys that do not work yet are not in it.
+/// The schema. Keywords that are not supported yet are omitted.
 pub fn schema(of: SchemaKind) -> Value {
     let (title, description) = match of {
         SchemaKind::Spec => ("jailctl spec", "A chroot jail for SSH and SFTP users."),
         SchemaKind::Template => (
             "jailctl template",
-            "A partial spec, which specs name in `templates`.",
+            "A partial spec for `templates` of other specs.",
         ),
     };
     let mut schema = json!({
@@ -41,7 +41,7 @@ fn merge(into: &mut Value, from: Value) {
     }
 }
 
-/// The keys of the table at `path`.
+/// Schema of the table at `path`.
 fn table(path: &str, of: SchemaKind) -> Value {
     let here = |key: &&KeySchema| of == SchemaKind::Spec || !key.file_only;
     let properties: Map<String, Value> = keys_of(path)

@@ -1,23 +1,24 @@
-//! The spec that `init` writes: short, and each line says what it is for.
+//! Commented spec that `init` writes.
 
 use crate::names::JailName;
 
-/// What stands in the place of a key. No key, so that what was forgotten is a finding and not an account that nobody can open.
+/// Placeholder for a public key. It is not a valid key, so that a spec in which it was not replaced
+/// is refused.
 pub const PLACEHOLDER: &str = "ssh-ed25519 PUT-THE-LINE-OF-A-.pub-FILE-HERE";
 
-/// What is known of the jail that is to be.
+/// Parameters of the spec.
 #[derive(Debug)]
 pub struct StarterSpec {
-    /// Its name.
+    /// Name of the jail.
     pub name: JailName,
-    /// Its templates.
+    /// Templates of the spec.
     pub templates: Vec<String>,
-    /// Whether they open the door `shell`.
+    /// Whether the templates allow `shell`.
     pub shell: bool,
 }
 
 impl StarterSpec {
-    /// The spec.
+    /// Text of the spec.
     pub fn text(&self) -> String {
         let name = &self.name;
         let templates: Vec<String> = self
@@ -28,7 +29,8 @@ impl StarterSpec {
         let templates = templates.join(", ");
         let binaries = if self.shell {
             r#"
-# The programs that can be run inside, by name or path. What they need (libraries, data) comes along; `jailctl why` says what for.
+# Programs of the jail, by name or path. Their libraries and data files are included; `jailctl why`
+# explains each file.
 binaries = ["ls", "cat"]
 "#
         } else {
@@ -39,7 +41,7 @@ binaries = ["ls", "cat"]
         } else {
             format!(
                 r#"
-# The jail's own root belongs to root, as sshd demands. This is a place for files.
+# The root of the jail is owned by root, as sshd requires. This directory is for uploads.
 [[dir]]
 path = "/upload"
 owner = "{name}"
@@ -49,8 +51,9 @@ mode = "0750"
         };
         let namespaces = if self.shell {
             r"
-# Sessions that see nothing of the host: its processes, shared memory, host name. They are the default where pam_jailctl.so is installed; with this table
-# they are asked for in any case, and with `plain_chroot = true` at the top there is a chroot and nothing more.
+# Isolated sessions, without access to processes, shared memory and host name of the host. They are the
+# default if pam_jailctl.so is installed; with this table they are required. For a plain chroot, write
+# `plain_chroot = true` at the top.
 # [namespaces]
 "
         } else {
@@ -59,24 +62,24 @@ mode = "0750"
         format!(
             r#"# The jail {name}.
 #
-#     jailctl plan {name}.toml       what would be done
-#     jailctl build {name}.toml      do it; again after each change of this file
+#     jailctl plan {name}.toml       show what would change
+#     jailctl build {name}.toml      build the jail, also after each change of this file
 #
-# It is made in /srv/jails/{name}; write `root = "/another/place"` to have it elsewhere.
+# The root is /srv/jails/{name}; `root = "/another/path"` changes it.
 name = "{name}"
 
 # Partial specs below this one.
 templates = [{templates}]
 {binaries}
-# An account, made by jailctl and of no use outside the jail. Have as many [[user]] as you like.
+# An account, created by jailctl, which can log in only to the jail. Repeat [[user]] for more accounts.
 [[user]]
 name = "{name}"
-# Who may log in: the line of each .pub file, as `cat ~/.ssh/id_ed25519.pub` prints it.
+# Public keys: the line of each .pub file, such as ~/.ssh/id_ed25519.pub.
 authorized_keys = [
     "{PLACEHOLDER}",
 ]
 {upload}{namespaces}
-# More files: text given here, or `source = "/a/file/or/tree"` of the host's.
+# Additional files: text, or with `source = "/path"` a file or tree of the host.
 # [[file]]
 # target = "/welcome.txt"
 # content = "Welcome.\n"

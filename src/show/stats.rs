@@ -1,59 +1,40 @@
-//! What the sessions of jails use.
-
-use std::fmt::Write as _;
+//! Resource usage of the sessions of jails, as text and as JSON.
 
 use jailctl_session::cgroup::{Limits, Usage};
 
 use super::bytes;
+use super::table::{self, Align};
 use crate::names::JailName;
+use crate::spec::rename_limits;
 
-/// One jail at one time.
+/// Sample of one jail.
 #[derive(Debug)]
 pub struct StatsRow {
-    /// The jail.
+    /// Name of the jail.
     pub name: JailName,
-    /// What it may use.
+    /// Limits of the jail.
     pub limits: Limits,
-    /// What it uses.
+    /// Current usage.
     pub usage: Usage,
-    /// Per cent of one processor since the last sample, where there was one.
+    /// CPU usage since the last sample, in percent of one CPU; `None` for the first sample.
     pub share: Option<f64>,
 }
 
-/// The heads of the table. All columns but the first and the last are numbers.
-const HEADS: [&str; 9] = [
-    "NAME",
-    "SESSIONS",
-    "TASKS",
-    "MEMORY",
-    "CPU",
-    "THROTTLED",
-    "READ",
-    "WRITTEN",
-    "KILLED",
-];
-
-/// A table with a header; nothing at all where there is no jail. What is limited shows both, as `12/64`.
+/// Table of the jails; an empty string if there are none. Limited values are shown with their
+/// limits: `12/64`.
 pub fn table(samples: &[StatsRow]) -> String {
-    if samples.is_empty() {
-        return String::new();
-    }
-    let mut rows = vec![HEADS.map(str::to_owned)];
-    rows.extend(samples.iter().map(row));
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
-    let widths: Vec<usize> = (0..HEADS.len()).filter_map(width).collect();
-    let mut text = String::new();
-    for row in &rows {
-        for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
-            // Writing to a String cannot fail.
-            let _ = match column {
-                0 => write!(text, "{cell:<width$}"),
-                _ => write!(text, "  {cell:>width$}"),
-            };
-        }
-        text.push('\n');
-    }
-    text
+    let columns = [
+        ("NAME", Align::Left),
+        ("SESSIONS", Align::Right),
+        ("TASKS", Align::Right),
+        ("MEMORY", Align::Right),
+        ("CPU", Align::Right),
+        ("THROTTLED", Align::Right),
+        ("READ", Align::Right),
+        ("WRITTEN", Align::Right),
+        ("KILLED", Align::Right),
+    ];
+    table::table(columns, samples.iter().map(row).collect())
 }
 
 fn row(sample: &StatsRow) -> [String; 9] {
@@ -69,7 +50,7 @@ fn row(sample: &StatsRow) -> [String; 9] {
     } else {
         sample.name.to_string()
     };
-    // A share is of a limit that is one too; time is of none.
+    // `limits.cpu` is a percentage: it is shown with a percentage, not with the total CPU time.
     let (used, most) = match sample.share {
         Some(share) => (
             Some(format!("{share:.0}%")),
@@ -93,10 +74,19 @@ fn row(sample: &StatsRow) -> [String; 9] {
     ]
 }
 
-/// Microseconds as a person says them: `12.3 s`.
+/// Microseconds in seconds: `12.3 s`.
 fn seconds(microseconds: u64) -> String {
     let tenths = microseconds / 100_000;
     format!("{}.{} s", tenths / 10, tenths % 10)
+}
+
+/// Limits under the keys of a spec.
+fn limits_json(limits: &Limits) -> serde_json::Value {
+    let mut value = serde_json::json!(limits);
+    if let Some(object) = value.as_object_mut() {
+        rename_limits(object);
+    }
+    value
 }
 
 /// `stats --json`.
@@ -116,7 +106,7 @@ pub fn json(samples: &[StatsRow]) -> serde_json::Value {
             "throttled_us": usage.throttled_time,
             "read": usage.read,
             "written": usage.written,
-            "limits": limits,
+            "limits": limits_json(limits),
         })
     };
     let jails: Vec<_> = samples.iter().map(jail).collect();

@@ -1,35 +1,36 @@
-//! Colour, where somebody looks at a terminal and has not asked for none.
+//! Colours of the output.
 
-/// What a stretch of text means, which decides its colour.
+/// Meaning of a text, which determines its colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Style {
-    /// Something comes, or is as it should be.
+    /// Addition, or success.
     Good,
-    /// Something changes, or wants a look.
+    /// Change, or warning.
     Warning,
-    /// Something goes, or is wrong.
+    /// Removal, or problem.
     Bad,
-    /// A heading.
+    /// Heading.
     Strong,
-    /// What may be passed over.
+    /// Secondary information.
     Faint,
 }
 
-/// Colours text, or leaves it as it is.
+/// Applies colours if they are enabled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Styler {
-    /// Whether colours are wanted.
+    /// Whether colours are enabled.
     pub on: bool,
 }
 
 impl Styler {
-    /// `text` in the colour of its meaning.
-    pub fn apply(self, hue: Style, text: &str) -> String {
+    /// `text` in the colour of `style`.
+    pub fn apply(self, style: Style, text: &str) -> String {
         if !self.on || text.is_empty() {
             return text.to_owned();
         }
-        // SGR parameters of ECMA-48; the sixteen colours that every terminal has, so that its owner's choice of them counts.
-        let code = match hue {
+        // SGR parameters of ECMA-48, from the 16 colours that users can configure in every
+        // terminal.
+        let code = match style {
             Style::Good => "32",
             Style::Warning => "33",
             Style::Bad => "31",

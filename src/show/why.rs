@@ -1,4 +1,4 @@
-//! The reasons for files of a jail, as chains from what somebody said down to the file.
+//! Output of `why`: the reasons for paths of a jail, as chains from a line of the spec to the path.
 
 use std::fmt::Write as _;
 
@@ -7,25 +7,26 @@ use serde_json::{Value, json};
 
 use super::bytes;
 use super::style::{Style, Styler};
+use crate::layout::PRIVATE_DIR;
 use crate::names::{JailName, JailPath};
 use crate::plan::Manifest;
 use crate::plan::manifest::RecordKind;
 use crate::plan::why::{ReasonLink, Reasons};
-use crate::resolve::{Content, Entry, EntryKind, PRIVATE, Reason, Tree};
+use crate::resolve::{Content, Entry, EntryKind, Reason, Tree};
 
-/// Reasons that are told of one file, unless all are asked for.
-const TOLD: usize = 3;
+/// Number of reasons per path without `--verbose`.
+const SHOWN: usize = 3;
 
-/// What is at a path.
+/// Path of a jail, with a description.
 #[derive(Debug)]
 pub struct PathInfo {
     path: JailPath,
     what: String,
-    kept: bool,
+    user_owned: bool,
 }
 
 impl PathInfo {
-    /// Every path of a jail as it was built.
+    /// All paths of a jail as built.
     pub fn of_manifest(manifest: &Manifest) -> Vec<Self> {
         let what = |kind: &RecordKind| match kind {
             RecordKind::Directory => "a directory".to_owned(),
@@ -33,7 +34,7 @@ impl PathInfo {
                 stat.size,
                 source.as_ref().map(|(path, _)| path.display().to_string()),
             ),
-            RecordKind::Symlink { target } => format!("a link to `{}`", target.display()),
+            RecordKind::Symlink { target } => format!("a symbolic link to `{}`", target.display()),
             RecordKind::Device { major, minor } => format!("the device {major}:{minor}"),
         };
         let entries = manifest.entries.iter();
@@ -41,12 +42,12 @@ impl PathInfo {
             .map(|(path, record)| Self {
                 path: path.clone(),
                 what: what(&record.kind),
-                kept: record.kept,
+                user_owned: record.kept,
             })
             .collect()
     }
 
-    /// Every path of a jail as it would be built.
+    /// All paths of a jail as it would be built.
     pub fn of_tree(tree: &Tree) -> Vec<Self> {
         let what = |entry: &Entry| match &entry.kind {
             EntryKind::Directory => "a directory".to_owned(),
@@ -58,14 +59,14 @@ impl PathInfo {
                 let source = source.as_ref().map(|(path, _)| path.display().to_string());
                 file(*size, source)
             }
-            EntryKind::Symlink(target) => format!("a link to `{}`", target.display()),
+            EntryKind::Symlink(target) => format!("a symbolic link to `{}`", target.display()),
             EntryKind::Device { major, minor } => format!("the device {major}:{minor}"),
         };
         tree.iter()
             .map(|(path, entry)| Self {
                 path: path.clone(),
                 what: what(entry),
-                kept: entry.user_owned,
+                user_owned: entry.user_owned,
             })
             .collect()
     }
@@ -73,39 +74,39 @@ impl PathInfo {
 
 fn file(size: u64, source: Option<String>) -> String {
     match source {
-        Some(source) => format!("a file of {}, a copy of the host's `{source}`", bytes(size)),
+        Some(source) => format!("a file of {}, copied from `{source}`", bytes(size)),
         None => format!("a file of {}, written by jailctl", bytes(size)),
     }
 }
 
-/// Why one path is there.
+/// Reasons for one path.
 #[derive(Debug)]
 pub struct Answer<'j> {
-    /// As it was asked for.
+    /// Requested path.
     pub path: JailPath,
-    /// Whether the jail has it, by the records or because it is jailctl's or a user's own.
-    pub is_there: bool,
-    /// The entry that this means, and what it is.
+    /// Whether the jail has the path. Paths of jailctl and of users count.
+    pub exists: bool,
+    /// Description of the entry.
     what: String,
-    /// From the first reason down to the path.
+    /// Chains from the first reason to the path.
     chains: Vec<Vec<ReasonLink<'j>>>,
 }
 
 impl<'j> Answer<'j> {
-    /// Looks for the reasons of `path`; below a place of a user's, for those of the place.
-    pub fn new(path: &JailPath, reasons: &Reasons<'j>, places: &[PathInfo]) -> Self {
+    /// Finds the reasons of `path`, or of the user directory that contains it. `paths` is sorted.
+    pub fn new(path: &JailPath, reasons: &Reasons<'j>, paths: &[PathInfo]) -> Self {
         let describe = |entry: &JailPath| {
-            let at = places.binary_search_by(|place| place.path.cmp(entry));
-            at.ok().map(|at| &places[at])
+            let at = paths.binary_search_by(|info| info.path.cmp(entry));
+            at.ok().map(|at| &paths[at])
         };
         let answer = |what: String, chains| Self {
             path: path.clone(),
-            is_there: true,
+            exists: true,
             what,
             chains,
         };
         if let Some(entry) = reasons.find(path) {
-            let what = describe(entry).map_or_else(String::new, |place| place.what.clone());
+            let what = describe(entry).map_or_else(String::new, |info| info.what.clone());
             let what = if entry == path {
                 what
             } else {
@@ -113,34 +114,34 @@ impl<'j> Answer<'j> {
             };
             return answer(what, reasons.chains(entry));
         }
-        if *path == JailPath::root() || path.top() == PRIVATE {
+        if *path == JailPath::root() || path.top() == PRIVATE_DIR {
             let what = if *path == JailPath::root() {
                 "the root of the jail"
             } else {
-                "jailctl's own, closed to the jail's users: staging, the tree before this one, and whose root this is"
+                "reserved by jailctl, not accessible to users: staging area, previous tree, root marker"
             };
             return answer(what.to_owned(), Vec::new());
         }
         let mut above = path.parent();
         while let Some(directory) = above {
-            let place = reasons.find(&directory).and_then(describe);
-            if let Some(place) = place.filter(|place| place.kept) {
+            let info = reasons.find(&directory).and_then(describe);
+            if let Some(info) = info.filter(|info| info.user_owned) {
                 let what = format!(
-                    "in `{}`, a place of users: what is there is theirs, and jailctl leaves it alone",
-                    place.path
+                    "below `{}`, a directory of a user: jailctl does not manage its content",
+                    info.path
                 );
-                return answer(what, reasons.chains(&place.path));
+                return answer(what, reasons.chains(&info.path));
             }
             above = directory.parent();
         }
         Self {
-            is_there: false,
+            exists: false,
             ..answer("not in the jail".to_owned(), Vec::new())
         }
     }
 }
 
-/// The answers as text. `all` tells every reason.
+/// Output of `why`; `all` prints every reason.
 pub fn text(answers: &[Answer<'_>], all: bool, paint: Styler) -> String {
     let mut text = String::new();
     let out = &mut text;
@@ -151,67 +152,113 @@ pub fn text(answers: &[Answer<'_>], all: bool, paint: Styler) -> String {
         // Writing to a String cannot fail, here and below.
         let path = paint.apply(Style::Strong, answer.path.as_str());
         let _ = writeln!(out, "{path}: {}", answer.what);
-        let most = if all { usize::MAX } else { TOLD };
+        let most = if all { usize::MAX } else { SHOWN };
         for chain in answer.chains.iter().take(most) {
             for (index, (path, why)) in chain.iter().enumerate() {
                 if index == 0 {
                     let _ = writeln!(out, "  because {}", reason_text(why));
                 }
-                let how = link_text(why);
-                let gap = if how.is_empty() { "" } else { "  " };
-                let how = paint.apply(Style::Faint, &how);
-                let _ = writeln!(out, "    {}{path}{gap}{how}", "  ".repeat(index));
+                let link = link_text(why);
+                let gap = if link.is_empty() { "" } else { "  " };
+                let link = paint.apply(Style::Faint, &link);
+                let _ = writeln!(out, "    {}{path}{gap}{link}", "  ".repeat(index));
             }
         }
         if answer.chains.len() > most {
             let more = super::count(answer.chains.len() - most, "more reason", "more reasons");
-            let hint = format!("and {more} (`--verbose` tells them all)");
+            let hint = format!("and {more} (see `--verbose`)");
             let _ = writeln!(out, "  {}", paint.apply(Style::Faint, &hint));
         }
     }
     text
 }
 
-/// The first reason of a chain.
+/// Text of the first reason of a chain.
 fn reason_text(why: &Reason) -> String {
     match why {
-        Reason::Spec { place, says } => format!("{place} says `{says}`"),
-        Reason::Builtin { reason } => format!("jails have it: {reason}"),
+        Reason::Spec { place, says } => format!("{place}: `{says}`"),
+        Reason::Builtin { reason } => format!("every such jail has it: {reason}"),
         Reason::Dependency { .. } | Reason::ParentDir { .. } | Reason::Rule { .. } => String::new(),
     }
 }
 
-/// How an entry follows from the one before it; empty for the first one.
+/// Relation of an entry to the previous one; empty for the first one.
 fn link_text(why: &Reason) -> String {
     match why {
-        // A soname, or how it is needed in words.
+        // A soname, or a description.
         Reason::Dependency { name, .. } if name.contains(' ') => name.clone(),
         Reason::Dependency { name, .. } => format!("needed as {name}"),
-        Reason::ParentDir { .. } => "holds it".to_owned(),
+        Reason::ParentDir { .. } => "parent directory".to_owned(),
         Reason::Rule { rule, reason, .. } => format!("by the rule {rule}: {reason}"),
         Reason::Spec { .. } | Reason::Builtin { .. } => String::new(),
     }
 }
 
 #[derive(Serialize)]
-struct Link<'j> {
+struct LinkJson<'j> {
     path: &'j JailPath,
-    why: &'j Reason,
+    why: ReasonJson<'j>,
 }
 
-/// `why --json`: every reason of every path.
+/// A [`Reason`] in the output. Manifests keep the names of the first format.
+#[derive(Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+enum ReasonJson<'j> {
+    Spec {
+        location: &'j str,
+        value: &'j str,
+    },
+    Dependency {
+        by: &'j str,
+        name: &'j str,
+    },
+    ParentDir {
+        path: &'j JailPath,
+    },
+    Rule {
+        rule: &'j str,
+        reason: &'j str,
+        by: &'j JailPath,
+    },
+    Builtin {
+        reason: &'j str,
+    },
+}
+
+impl<'j> From<&'j Reason> for ReasonJson<'j> {
+    fn from(reason: &'j Reason) -> Self {
+        match reason {
+            Reason::Spec { place, says } => Self::Spec {
+                location: place,
+                value: says,
+            },
+            Reason::Dependency { by, name } => Self::Dependency { by, name },
+            Reason::ParentDir { path } => Self::ParentDir { path },
+            Reason::Rule { rule, reason, by } => Self::Rule { rule, reason, by },
+            Reason::Builtin { reason } => Self::Builtin { reason },
+        }
+    }
+}
+
+/// Output of `why --json`: every reason of every path.
 pub fn json(jail: &JailName, answers: &[Answer<'_>]) -> Value {
     let answers: Vec<Value> = answers
         .iter()
         .map(|answer| {
-            let reasons: Vec<Vec<Link<'_>>> = answer
+            let link = |(path, why): &ReasonLink<'_>| {
+                json!(LinkJson {
+                    path,
+                    why: (*why).into()
+                })
+            };
+            let reasons: Vec<Vec<Value>> = answer
                 .chains
                 .iter()
-                .map(|chain| chain.iter().map(|(path, why)| Link { path, why }).collect())
+                .map(|chain| chain.iter().map(link).collect())
                 .collect();
             json!({
                 "path": answer.path,
-                "is_there": answer.is_there,
+                "exists": answer.exists,
                 "what": answer.what,
                 "reasons": reasons,
             })

@@ -1,11 +1,13 @@
-//! `authorized_keys`: one line of an authorized_keys file each, checked so far that sshd will take it and that it opens no more than the jail's doors.
+//! `authorized_keys`: lines of an authorized_keys file. Checks that sshd accepts them, and that
+//! their options only restrict.
 
+use base64ct::{Base64, Base64Unpadded, Encoding as _};
 use sha2::{Digest as _, Sha256};
 
-use super::constraint::Violation;
 use super::display::{is_hidden, list, suggest};
+use super::violation::Violation;
 
-/// Key types that OpenSSH takes, with the number of fields after the type in the key.
+/// Key types that OpenSSH accepts, with the number of fields after the type in the key.
 const TYPES: &[(&str, usize)] = &[
     ("ssh-ed25519", 1),
     ("ssh-rsa", 2),
@@ -16,7 +18,7 @@ const TYPES: &[(&str, usize)] = &[
     ("sk-ecdsa-sha2-nistp256@openssh.com", 3),
 ];
 
-/// Options that only take away. What a key may do beyond them is decided by the jail's doors.
+/// Options that only restrict. Other permissions follow from `sshd.allow`.
 const RESTRICTIVE_OPTIONS: &[&str] = &[
     "restrict",
     "pty",
@@ -28,23 +30,26 @@ const RESTRICTIVE_OPTIONS: &[&str] = &[
     "verify-required",
 ];
 
-/// Longest line: an RSA key of 16384 bits has 2.8 KiB.
+/// Longest line, in bytes: an RSA key of 16384 bits has 2.8 KiB.
 const MAX: usize = 8192;
 
 /// Checks one line.
+///
+/// # Errors
+/// The violation; it does not quote the line.
 pub(crate) fn check(line: &str) -> Result<(), Violation> {
     if is_private_key(line) {
         return Err(Violation::new("is a private key").hint(
-            "it has stood in a file that others may have read: make a new pair with `ssh-keygen`, and give the line of its .pub file",
+            "others may have read it in this file: create a new key with `ssh-keygen`, and use the line of its .pub file",
         ));
     }
     if line.contains("---- BEGIN SSH2 PUBLIC KEY") {
-        return Err(Violation::new("is a key in the form of RFC 4716")
-            .hint("turn it into one line with `ssh-keygen -i -f FILE`"));
+        return Err(Violation::new("is a key in the format of RFC 4716")
+            .hint("convert it with `ssh-keygen -i -f FILE`"));
     }
     if line.contains(['\n', '\r']) {
         return Err(Violation::new("is more than one line")
-            .hint("each key is a string of its own: [\"ssh-ed25519 …\", \"ssh-ed25519 …\"]"));
+            .hint("write each key as a separate string: [\"ssh-ed25519 …\", \"ssh-ed25519 …\"]"));
     }
     if line.chars().any(is_hidden) {
         return Err("has a control or invisible character".into());
@@ -53,14 +58,14 @@ pub(crate) fn check(line: &str) -> Result<(), Violation> {
         return Err("is longer than 8192 characters".into());
     }
     if line.is_empty() || line != line.trim() {
-        return Err("is empty, or has a space at its begin or end".into());
+        return Err("is empty, or has a space at the start or end".into());
     }
     if line.starts_with('#') {
         return Err("is a comment, not a key".into());
     }
     if line.starts_with(['/', '~', '.']) {
         return Err(
-            Violation::new("is a path, not a key").hint("paste the line that the .pub file holds")
+            Violation::new("is a path, not a key").hint("paste the content of the .pub file")
         );
     }
     let (options, key) = split(line)?;
@@ -72,14 +77,15 @@ pub(crate) fn check(line: &str) -> Result<(), Violation> {
     check_key(key)
 }
 
-/// Whether `text` is or holds a private key in one of the usual forms.
+/// Whether `text` contains a private key in one of the usual formats.
 pub(crate) fn is_private_key(text: &str) -> bool {
     ["PRIVATE KEY-----", "PuTTY-User-Key-File", "SSH PRIVATE KEY"]
         .iter()
         .any(|mark| text.contains(mark))
 }
 
-/// Splits a line into its options, if it has any, and the rest. As in sshd, options end at the first space that is not quoted.
+/// Splits a line into options, if it has any, and the key. As in sshd, options end at the first
+/// unquoted space.
 fn split(line: &str) -> Result<(Option<&str>, &str), Violation> {
     let first = line.split(' ').next().unwrap_or_default();
     if is_type_like(first) {
@@ -96,12 +102,12 @@ fn split(line: &str) -> Result<(Option<&str>, &str), Violation> {
         before = c;
     }
     if quoted {
-        return Err("has an option whose quote is never closed".into());
+        return Err("has an option with an unclosed quote".into());
     }
     Err(missing_type(first))
 }
 
-/// Whether a word is a key type, known or not, rather than options.
+/// Whether a word looks like a key type rather than options.
 fn is_type_like(word: &str) -> bool {
     ["ssh-", "ecdsa-", "sk-", "rsa-sha2-"]
         .iter()
@@ -140,7 +146,7 @@ fn check_option(option: &str) -> Result<(), Violation> {
             value
                 .strip_prefix('"')
                 .and_then(|value| value.strip_suffix('"'))
-                .ok_or("has an option whose value is not between quotes")?,
+                .ok_or("has an option with an unquoted value")?,
         ),
     };
     let is = |word: &str| name.eq_ignore_ascii_case(word);
@@ -154,8 +160,8 @@ fn check_option(option: &str) -> Result<(), Violation> {
             .chain(&["cert-authority", "no-touch-required"])
             .any(|known| is(known)) =>
         {
-            Err(Violation::new("has an option that jails do not take").hint(format!(
-                "what a key may do follows from `[sshd] allow`; a line may only narrow it, by `from=\"…\"`, `expiry-time=\"…\"`, {}",
+            Err(Violation::new("has an option that is not supported").hint(format!(
+                "permissions follow from `[sshd] allow`; options of a line may only restrict: `from=\"…\"`, `expiry-time=\"…\"`, {}",
                 list(RESTRICTIVE_OPTIONS.iter().copied(), "or")
             )))
         }
@@ -163,7 +169,7 @@ fn check_option(option: &str) -> Result<(), Violation> {
     }
 }
 
-/// A list of addresses, networks and host names, as ssh_config(5) writes patterns.
+/// Checks a list of addresses, networks and host names, see PATTERNS in ssh_config(5).
 fn check_from(value: &str) -> Result<(), Violation> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "._-:*?!/%".contains(c);
     if value
@@ -175,7 +181,7 @@ fn check_from(value: &str) -> Result<(), Violation> {
     Ok(())
 }
 
-/// `YYYYMMDD`, `YYYYMMDDHHMM` or `YYYYMMDDHHMMSS`, and `Z` for UTC.
+/// Checks a time: `YYYYMMDD`, `YYYYMMDDHHMM` or `YYYYMMDDHHMMSS`, optionally with `Z` for UTC.
 fn check_expiry(value: &str) -> Result<(), Violation> {
     let digits = value.strip_suffix('Z').unwrap_or(value);
     let number = |from: usize| {
@@ -194,34 +200,34 @@ fn check_expiry(value: &str) -> Result<(), Violation> {
         _ => false,
     };
     if !day || !time || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(Violation::new("has an `expiry-time` that is no time")
-            .hint("write it as YYYYMMDD or YYYYMMDDHHMM, as `expiry-time=\"20271231\"`"));
+        return Err(Violation::new("has an invalid `expiry-time`")
+            .hint("write YYYYMMDD or YYYYMMDDHHMM, such as `expiry-time=\"20271231\"`"));
     }
     Ok(())
 }
 
 fn missing_type(word: &str) -> Violation {
     let types = || TYPES.iter().map(|(name, _)| *name);
-    let objection = Violation::form("does not start with a key type that OpenSSH takes");
+    let violation = Violation::form("does not start with a key type of OpenSSH");
     match suggest(word, types()) {
-        Some(meant) => objection.hint(format!("did you mean `{meant}`?")),
-        None => objection.hint(format!("key types are {}", list(types(), "and"))),
+        Some(meant) => violation.hint(format!("did you mean `{meant}`?")),
+        None => violation.hint(format!("key types: {}", list(types(), "and"))),
     }
 }
 
-/// `type base64 [comment]`.
+/// Checks `type base64 [comment]`.
 fn check_key(text: &str) -> Result<(), Violation> {
     let mut words = text.splitn(3, ' ');
     let name = words.next().unwrap_or_default();
     if name == "ssh-dss" {
         return Err(
-            Violation::new("is a DSA key, which OpenSSH no longer takes")
-                .hint("make a new pair with `ssh-keygen -t ed25519`"),
+            Violation::new("is a DSA key, which OpenSSH does not support any more")
+                .hint("create a new key with `ssh-keygen -t ed25519`"),
         );
     }
     if name.contains("-cert-v01@") {
         return Err(Violation::new("is a certificate, not a key")
-            .hint("give the line of the .pub file that the certificate was made for"));
+            .hint("use the line of the .pub file that was certified"));
     }
     let Some((_, fields)) = TYPES.iter().find(|(known, _)| *known == name) else {
         return Err(missing_type(name));
@@ -230,15 +236,13 @@ fn check_key(text: &str) -> Result<(), Violation> {
         .next()
         .filter(|blob| !blob.is_empty())
         .ok_or("has a key type but no key")?;
-    let cut = || {
-        Violation::new("is not a whole key")
-            .hint("it may have been cut while copying: paste the line of the .pub file again")
-    };
-    let bytes = base64(blob).ok_or_else(cut)?;
+    let cut =
+        || Violation::new("is an incomplete key").hint("copy the line of the .pub file again");
+    let bytes = Base64::decode_vec(blob).map_err(|_| cut())?;
     let mut rest = bytes.as_slice();
     let inner = take_string(&mut rest).ok_or_else(cut)?;
     if inner != name.as_bytes() {
-        return Err("says another key type than the key itself".into());
+        return Err("names another key type than the key itself".into());
     }
     for _ in 0..*fields {
         take_string(&mut rest).ok_or_else(cut)?;
@@ -249,7 +253,7 @@ fn check_key(text: &str) -> Result<(), Violation> {
     Ok(())
 }
 
-/// Takes one field of RFC 4251 from `bytes`: four bytes of length and as many bytes.
+/// Removes a string of RFC 4251 from the start of `bytes`: four bytes of length, and the content.
 fn take_string<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
     let (length, rest) = bytes.split_first_chunk::<4>()?;
     let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
@@ -258,75 +262,35 @@ fn take_string<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
     Some(value)
 }
 
-/// Decodes base64 of RFC 4648 with its padding, as sshd does.
-fn base64(text: &str) -> Option<Vec<u8>> {
-    let body = text.trim_end_matches('=');
-    if !text.len().is_multiple_of(4) || text.len() - body.len() > 2 || body.is_empty() {
-        return None;
-    }
-    let mut bytes = Vec::with_capacity(body.len() * 3 / 4);
-    let (mut buffer, mut bits) = (0_u32, 0);
-    for byte in body.bytes() {
-        let value = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => return None,
-        };
-        buffer = buffer << 6 | u32::from(value);
-        bits += 6;
-        if bits >= 8 {
-            bits -= 8;
-            bytes.push(u8::try_from(buffer >> bits).ok()?);
-            buffer &= (1 << bits) - 1;
-        }
-    }
-    (buffer == 0).then_some(bytes)
-}
-
-/// One key of an authorized_keys file, as `ssh-keygen -l` names it.
+/// Fingerprint of a key, as printed by `ssh-keygen -l`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fingerprint {
-    /// The key type, as `ssh-ed25519`.
+    /// Key type, such as `ssh-ed25519`.
     pub kind: String,
     /// `SHA256:` and the digest in base64 without padding.
     pub digest: String,
-    /// What follows the key in its line.
+    /// Comment after the key.
     pub comment: String,
 }
 
-/// The fingerprint of the key in a line of AUTHORIZED_KEYS FILE FORMAT; `None` where sshd would see no key there.
+/// Fingerprint of the key in a line of the AUTHORIZED_KEYS FILE FORMAT; `None` if the line has no
+/// valid key.
 pub fn fingerprint(line: &str) -> Option<Fingerprint> {
     let (_, key) = split(line.trim()).ok()?;
     let mut words = key.splitn(3, [' ', '\t']);
     let (kind, blob) = (words.next()?, words.next()?);
-    let bytes = base64(blob)?;
+    let bytes = Base64::decode_vec(blob).ok()?;
     if take_string(&mut bytes.as_slice())? != kind.as_bytes() {
         return None;
     }
     Some(Fingerprint {
         kind: kind.to_owned(),
-        digest: format!("SHA256:{}", to_base64(&Sha256::digest(&bytes))),
+        digest: format!(
+            "SHA256:{}",
+            Base64Unpadded::encode_string(&Sha256::digest(&bytes))
+        ),
         comment: words.next().unwrap_or_default().trim().to_owned(),
     })
-}
-
-/// base64 of RFC 4648 without padding.
-fn to_base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::new();
-    for chunk in bytes.chunks(3) {
-        let part = |at: usize| u32::from(chunk.get(at).copied().unwrap_or(0));
-        let group = part(0) << 16 | part(1) << 8 | part(2);
-        for digit in 0..=chunk.len() {
-            text.push(char::from(
-                DIGITS[(group >> (18 - 6 * digit) & 63) as usize],
-            ));
-        }
-    }
-    text
 }
 
 #[cfg(test)]
@@ -345,48 +309,23 @@ mod tests {
             blob.extend(u32::try_from(field.len()).expect("short").to_be_bytes());
             blob.extend(field);
         }
-        let letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-        let mut text = String::new();
-        for three in blob.chunks(3) {
-            let bits = three
-                .iter()
-                .fold(0_usize, |bits, byte| bits << 8 | usize::from(*byte))
-                << (8 * (3 - three.len()));
-            for place in 0..4 {
-                let letter = char::from(letters[bits >> (18 - 6 * place) & 63]);
-                text.push(if place > three.len() { '=' } else { letter });
-            }
-        }
-        format!("{name} {text}")
-    }
-
-    #[test]
-    fn base64_is_that_of_rfc_4648() {
-        for (bytes, text) in [
-            ("", ""),
-            ("f", "Zg"),
-            ("fo", "Zm8"),
-            ("foo", "Zm9v"),
-            ("foob", "Zm9vYg"),
-        ] {
-            assert_eq!(to_base64(bytes.as_bytes()), text);
-        }
+        format!("{name} {}", Base64::encode_string(&blob))
     }
 
     #[test]
     fn fingerprints_are_those_of_ssh_keygen() {
-        let told = fingerprint(ED25519).expect("a key");
+        let found = fingerprint(ED25519).expect("a key");
         // As `ssh-keygen -lf` prints it.
         assert_eq!(
-            told.digest,
+            found.digest,
             "SHA256:U5QW1zW4yAi7TKrRdoPWSJKJhCUlGROJuEv7WYN8OsA"
         );
         assert_eq!(
-            (told.kind.as_str(), told.comment.as_str()),
+            (found.kind.as_str(), found.comment.as_str()),
             ("ssh-ed25519", "harley@gotham")
         );
         let with_options = fingerprint(&format!("restrict,command=\"a b\" {ED25519}"));
-        assert_eq!(with_options.as_ref(), Some(&told));
+        assert_eq!(with_options.as_ref(), Some(&found));
         for line in [
             "",
             "# x",
@@ -475,14 +414,14 @@ mod tests {
                 format!("ssh-ed25519-cert-v01@openssh.com {ed25519}"),
                 "a certificate",
             ),
-            (format!("ssh-ed25519 {}", &ed25519[..40]), "not a whole key"),
-            (format!("ssh-ed25519 {}", &ed25519[..39]), "not a whole key"),
-            (format!("ssh-ed25519 {ed25519}AAAA"), "not a whole key"),
-            (format!("ssh-ed25519 {ed25519}===="), "not a whole key"),
-            ("ssh-ed25519 AAAA…".into(), "not a whole key"),
+            (format!("ssh-ed25519 {}", &ed25519[..40]), "incomplete key"),
+            (format!("ssh-ed25519 {}", &ed25519[..39]), "incomplete key"),
+            (format!("ssh-ed25519 {ed25519}AAAA"), "incomplete key"),
+            (format!("ssh-ed25519 {ed25519}===="), "incomplete key"),
+            ("ssh-ed25519 AAAA…".into(), "incomplete key"),
             (
                 line_of("ssh-ed25519", &[&[7; 32], &[7; 32]]),
-                "not a whole key",
+                "incomplete key",
             ),
             ("x".repeat(9000), "longer"),
             ("-----BEGIN RSA PRIVATE KEY-----".into(), "is a private key"),
@@ -492,8 +431,8 @@ mod tests {
             ),
             ("---- BEGIN SSH2 PUBLIC KEY ----".into(), "RFC 4716"),
         ] {
-            let objection = check(&line).expect_err(&line);
-            assert!(objection.why.contains(why), "{line}: {}", objection.why);
+            let violation = check(&line).expect_err(&line);
+            assert!(violation.why.contains(why), "{line}: {}", violation.why);
         }
     }
 }

@@ -1,88 +1,39 @@
-//! What a value of a spec may be: its type, and for text the rule it must obey by itself. What values mean together is in `check`.
+//! Types of values, and constraints on single strings. Checks of values against each other are in
+//! `validate`.
 
 use std::borrow::Cow;
 
 use super::authorized_keys;
 use super::display::{is_hidden, list, quote, suggest};
-use super::limits;
 use super::password;
 use super::path_rules;
 use super::reserved_names;
+use super::values;
+use super::violation::Violation;
 use crate::names::{JailName, JailPath};
 
-/// Why a value breaks a rule, as a fragment that fits after "`x` ", and what to write instead.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Violation {
-    /// "has a space", "lies in `/etc`".
-    pub why: Cow<'static, str>,
-    /// What to do about it.
-    pub hint: Hint,
-}
-
-/// What to do about a value that breaks a rule.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Hint {
-    /// To write it as the rule's sentence says: its form is wrong.
-    Rule,
-    /// This, a sentence of its own.
-    Own(Cow<'static, str>),
-    /// Nothing that would not be guessed.
-    None,
-}
-
-impl Violation {
-    /// An objection to what the value means.
-    pub fn new(why: impl Into<Cow<'static, str>>) -> Self {
-        Self {
-            why: why.into(),
-            hint: Hint::None,
-        }
-    }
-
-    /// An objection to how the value is written.
-    pub fn form(why: impl Into<Cow<'static, str>>) -> Self {
-        Self {
-            why: why.into(),
-            hint: Hint::Rule,
-        }
-    }
-
-    /// Sets the hint.
-    #[must_use]
-    pub fn hint(mut self, hint: impl Into<Cow<'static, str>>) -> Self {
-        self.hint = Hint::Own(hint.into());
-        self
-    }
-}
-
-/// An objection to how the value is written.
-impl From<&'static str> for Violation {
-    fn from(why: &'static str) -> Self {
-        Self::form(why)
-    }
-}
-
-/// The type of a key's value.
+/// Type of the value of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ValueType {
     /// `[key]`.
     Table,
-    /// `[[key]]`. The first of these keys that an element has says which it is: of two layers' elements for one thing, the later wins.
+    /// `[[key]]`. The first of these keys that an element has identifies it: in a merge, an element
+    /// replaces the one of a lower layer with the same identity.
     Tables(&'static [&'static str]),
-    /// A string.
+    /// String.
     Text(Constraint),
-    /// An array of strings.
+    /// Array of strings.
     Texts(Constraint),
-    /// An integer, from and to, both included.
+    /// Integer between two bounds, both included.
     Integer(i64, i64),
     /// `true` or `false`.
     Boolean,
-    /// A date without a time.
+    /// Date without a time.
     Date,
 }
 
 impl ValueType {
-    /// The type in words, with its article.
+    /// Name of the type, with its article.
     pub fn description(self) -> &'static str {
         match self {
             Self::Table => "a table",
@@ -96,111 +47,112 @@ impl ValueType {
     }
 }
 
-/// Words a value may be one of.
+/// Keywords of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeyWords {
-    /// What kind of word, with its article: "a door".
+    /// Kind of keyword, with its article: "a way in".
     pub kind: &'static str,
-    /// Those that work.
+    /// Supported keywords.
     pub now: &'static [&'static str],
-    /// Those that are refused as not yet supported.
+    /// Keywords that are refused as not supported yet.
     pub later: &'static [&'static str],
 }
 
-/// What text must be.
+/// Constraint on a string.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Constraint {
-    /// A jail's name, see [`JailName`].
+    /// Name of a jail, see [`JailName`].
     JailName,
-    /// An account's name, see [`UserName`], not one that systems have for themselves.
+    /// Name of a user, see [`crate::names::UserName`], that is not a system account.
     UserName,
-    /// A group's name: the same letters as a user's.
+    /// Name of a group, in the same characters as a user name.
     GroupName,
-    /// A template's name: a file name without suffix.
+    /// Name of a template: a file name without suffix.
     Template,
-    /// A program: a name to find on the host's PATH, or an absolute host path.
+    /// Program: a name on the host's PATH, or an absolute host path.
     Binary,
-    /// A host package's name.
+    /// Name of a host package.
     Package,
-    /// A jail's root on the host.
+    /// Root of a jail on the host.
     Root,
-    /// A host path to copy from.
+    /// Host path to copy.
     Source,
-    /// A host path to mount.
+    /// Host path to mount.
     MountSource,
-    /// Any path inside the jail.
+    /// Path inside the jail.
     JailPath,
-    /// A home inside the jail.
+    /// Home directory inside the jail.
     Home,
-    /// Where a `[[file]]` goes.
+    /// Target of a `[[file]]`.
     Target,
-    /// Where a `[[dir]]` is.
+    /// Path of a `[[dir]]`.
     Dir,
-    /// Where a `[[mount]]` goes.
+    /// Mount point of a `[[mount]]`.
     MountTarget,
-    /// Where sftp begins.
+    /// Start directory of sftp.
     StartDir,
-    /// Octal permission bits: no setuid, setgid, sticky, no write for group and others.
+    /// Octal permission bits without setuid, setgid, sticky, and write permission for group and
+    /// others.
     Mode,
-    /// An octal umask.
+    /// Octal umask.
     Umask,
-    /// One of some words.
+    /// Keyword.
     Word(KeyWords),
-    /// One line of an authorized_keys file.
+    /// Line of an authorized_keys file.
     KeyLine,
-    /// `locked`, `keep` or a crypt(5) hash.
+    /// `locked`, `unchanged` or a crypt(5) hash.
     Password,
-    /// Text of several lines.
+    /// Text of any number of lines.
     Content,
-    /// Bytes, with `K`, `M`, `G` or `T` for powers of 1024.
+    /// Number of bytes, with `K`, `M`, `G` or `T` for powers of 1024.
     Size,
-    /// As `Size`, or `0`.
+    /// Number of bytes as `Size`, or `0`.
     SizeOrNone,
-    /// A share of one CPU.
+    /// Percentage of one CPU.
     Percent,
-    /// Numbers of processors, as in cpuset(7).
+    /// List of CPUs, as in cpuset(7).
     Cpus,
-    /// A character device of the host.
+    /// Character device of the host.
     Device,
-    /// A control group, from the top of its hierarchy.
+    /// Path of a control group in its hierarchy.
     ControlGroup,
-    /// A protocol and a port: `tcp/80`.
+    /// Protocol and port: `tcp/80`.
     Port,
-    /// An option of mount(8).
+    /// Option of mount(8).
     MountOption,
-    /// One argument of a command.
+    /// Argument of a command.
     Argument,
 }
 
 impl Constraint {
-    /// What a value that obeys is, with its article: fits "is not …".
+    /// Name of the values, with its article; completes "is not …".
     pub fn description(self) -> &'static str {
         match self {
-            Self::JailName => "a jail's name",
-            Self::UserName => "a user's name",
-            Self::GroupName => "a group's name",
-            Self::Template => "a template's name",
-            Self::Binary => "a program's name or path",
-            Self::Package => "a package's name",
-            Self::Root => "a place for a jail",
+            Self::JailName => "a jail name",
+            Self::UserName => "a user name",
+            Self::GroupName => "a group name",
+            Self::Template => "a template name",
+            Self::Binary => "a program name or path",
+            Self::Package => "a package name",
+            Self::Root => "a valid root",
             Self::Source => "a host path that may be copied",
             Self::MountSource => "a host path that may be mounted",
             Self::JailPath => "a path inside the jail",
-            Self::Home => "a place for a home",
-            Self::Target => "a place for a `[[file]]`",
-            Self::Dir => "a place for a `[[dir]]`",
-            Self::MountTarget => "a place for a `[[mount]]`",
-            Self::StartDir => "a place where sftp can begin",
+            Self::Home => "a valid home",
+            Self::Target => "a valid target of a `[[file]]`",
+            Self::Dir => "a valid path of a `[[dir]]`",
+            Self::MountTarget => "a valid target of a `[[mount]]`",
+            Self::StartDir => "a valid start directory",
             Self::Mode => "a mode",
             Self::Umask => "a umask",
             Self::Word(words) => words.kind,
             Self::KeyLine => "a line of authorized_keys",
-            Self::Password => "`locked`, `keep` or a crypt(5) hash",
+            Self::Password => "`locked`, `unchanged` or a crypt(5) hash",
             Self::Content => "plain text",
             Self::Size => "a size",
             Self::SizeOrNone => "a size or 0",
             Self::Percent => "a percentage",
-            Self::Cpus => "a list of processors",
+            Self::Cpus => "a list of CPUs",
             Self::Device => "a device",
             Self::ControlGroup => "a control group",
             Self::Port => "a protocol and port",
@@ -209,70 +161,72 @@ impl Constraint {
         }
     }
 
-    /// The rule as a sentence, for hints and the reference.
+    /// The constraint in a sentence, for hints and the reference.
     pub fn help(self) -> Cow<'static, str> {
         Cow::Borrowed(match self {
             Self::JailName => {
-                "a jail's name is 1 to 27 characters: a-z first, then a-z, 0-9, `_` and `-`"
+                "a jail name has 1 to 27 characters: a-z first, then a-z, 0-9, `_` and `-`"
             }
             Self::UserName | Self::GroupName => {
-                "a name is 1 to 32 characters: a-z or `_` first, then a-z, 0-9, `_` and `-`"
+                "a name has 1 to 32 characters: a-z or `_` first, then a-z, 0-9, `_` and `-`"
             }
             Self::Template => {
-                "a template's name is 1 to 32 characters: a-z first, then a-z, 0-9, `_` and `-`"
+                "a template name has 1 to 32 characters: a-z first, then a-z, 0-9, `_` and `-`"
             }
             Self::Binary => {
-                "write a name on the host's PATH, as `ls`, or an absolute path, as `/opt/tool/bin/tool`"
+                "write a name on the host's PATH such as `ls`, or an absolute path such as `/opt/tool/bin/tool`"
             }
             Self::Package => {
-                "write the name that the host's package manager uses, each as a string of its own"
+                "write the names that the host's package manager uses, each as a separate string"
             }
             Self::Root => {
-                "a root is an absolute path of two components or more, of a-z, A-Z, 0-9, `.`, `_` and `-`, as `/srv/jails/arkham`; a component `%u` stands for each user"
+                "a root is an absolute path of two or more components in a-z, A-Z, 0-9, `.`, `_` and `-`, such as `/srv/jails/arkham`; the component `%u` is replaced by each user name"
             }
             Self::Source | Self::MountSource => {
-                "write an absolute path of the host, without `.`, `..` or a `/` at the end"
+                "write an absolute host path without `.`, `..` and a final `/`"
             }
             Self::JailPath | Self::Home | Self::Target | Self::Dir | Self::MountTarget => {
-                "write an absolute path as it is seen inside the jail, without `.`, `..` or a `/` at the end"
+                "write an absolute path inside the jail without `.`, `..` and a final `/`"
             }
             Self::StartDir => {
-                "write a directory of the jail in a-z, A-Z, 0-9, `.`, `_`, `-` and `/`, as `/upload`"
+                "write a directory of the jail in a-z, A-Z, 0-9, `.`, `_`, `-` and `/`, such as `/upload`"
             }
             Self::Mode => {
-                "a mode is a string of octal digits without write permission for group and others, as \"0644\" or \"0750\""
+                "a mode is a string of octal digits without write permission for group and others, such as \"0644\" or \"0750\""
             }
-            Self::Umask => "a umask is a string of octal digits, as \"0027\"",
+            Self::Umask => "a umask is a string of octal digits, such as \"0027\"",
             Self::Word(words) => {
                 return Cow::Owned(format!("write {}", list(words.now.iter().copied(), "or")));
             }
-            Self::KeyLine => {
-                "write the line of the user's .pub file: a key type, the key, a comment"
-            }
+            Self::KeyLine => "write the line of the user's .pub file: key type, key, comment",
             Self::Password => {
-                "make a hash with `mkpasswd` or `openssl passwd -6` and put it between single quotes"
+                "create a hash with `mkpasswd` or `openssl passwd -6` and put it between single quotes"
             }
-            Self::Content => "text may hold newlines and tabs, but no other control characters",
-            Self::Size => "a size is a number with `K`, `M`, `G` or `T`, as \"256M\"",
-            Self::SizeOrNone => "write a number with `K`, `M`, `G` or `T`, as \"256M\", or \"0\"",
-            Self::Cpus => "write numbers and ranges with commas between, as \"0-2,4\"",
-            Self::Device => "write the path of a character device below /dev, as \"/dev/fuse\"",
+            Self::Content => "text may contain newlines and tabs, but no other control characters",
+            Self::Size => "a size is a number with `K`, `M`, `G` or `T`, such as \"256M\"",
+            Self::SizeOrNone => {
+                "write a number with `K`, `M`, `G` or `T`, such as \"256M\", or \"0\""
+            }
+            Self::Cpus => "write numbers and ranges separated by commas, such as \"0-2,4\"",
+            Self::Device => {
+                "write the path of a character device below /dev, such as \"/dev/fuse\""
+            }
             Self::ControlGroup => {
-                "write its path from the top of a hierarchy, in a-z, A-Z, 0-9, `.`, `_` and `-`, as \"/customers/acme\""
+                "write its path in the hierarchy, in a-z, A-Z, 0-9, `.`, `_` and `-`, such as \"/customers/acme\""
             }
-            Self::Percent => "a percentage is of one CPU, as \"50%\" or \"200%\"",
-            Self::Port => "write `tcp/` or `udp/` and a port from 1 to 65535, as \"tcp/80\"",
+            Self::Percent => "write a percentage of one CPU, such as \"50%\" or \"200%\"",
+            Self::Port => "write `tcp/` or `udp/` and a port from 1 to 65535, such as \"tcp/80\"",
             Self::MountOption => {
-                "write `ro` or `rw`, `nosuid` or `suid`, `nodev` or `dev`, `noexec` or `exec`, and with tmpfs `size=64M` or `mode=1777`"
+                "write `ro` or `rw`, `nosuid` or `suid`, `nodev` or `dev`, `noexec` or `exec`, and for tmpfs `size=64M` or `mode=1777`"
             }
             Self::Argument => {
-                "an argument is text in one line without control characters; each is a string of its own"
+                "write each argument as a separate string of one line without control characters"
             }
         })
     }
 
-    /// The rule as a regular expression for editors: it lets everything through that the rule does, and stops the most common slips. Empty where the
-    /// words alone say what there is, or nothing does.
+    /// Regular expression for editors. It accepts all valid values, and refuses the most common
+    /// mistakes. Empty for keywords, and if there is no such expression.
     pub fn pattern(self) -> &'static str {
         match self {
             Self::JailName => "^[a-z][a-z0-9_-]{0,26}$",
@@ -292,7 +246,7 @@ impl Constraint {
             Self::Mode => "^0?[0-7][0145][0145]$",
             Self::Umask => "^0?[01][0-7][0-7]$",
             Self::KeyLine => "^[a-z].* AAAA",
-            Self::Password => "^(locked|keep|\\$.+|_.{19})$",
+            Self::Password => "^(locked|unchanged|\\$.+|_.{19})$",
             Self::Size => "^[0-9]+[KMGT]?$",
             Self::SizeOrNone => "^[0-9]+[KMGT]?$",
             Self::Percent => "^[0-9]+%$",
@@ -305,12 +259,15 @@ impl Constraint {
         }
     }
 
-    /// Whether a value must never be shown, not even when it is wrong.
+    /// Whether values are never printed, even if they are invalid.
     pub fn is_secret(self) -> bool {
         matches!(self, Self::Password | Self::KeyLine)
     }
 
-    /// Checks `text` against the rule.
+    /// Checks `text`.
+    ///
+    /// # Errors
+    /// The violation.
     pub fn check(self, text: &str) -> Result<(), Violation> {
         if self != Self::KeyLine {
             self.check_characters(text)?;
@@ -337,13 +294,13 @@ impl Constraint {
             Self::KeyLine => authorized_keys::check(text),
             Self::Password => password::check(text),
             Self::Content => Ok(()),
-            Self::Size => limits::size(text).map(drop),
+            Self::Size => values::size(text).map(drop),
             Self::SizeOrNone if text == "0" => Ok(()),
-            Self::SizeOrNone => limits::size(text).map(drop),
-            Self::Percent => limits::percent(text).map(drop),
-            Self::Cpus => limits::cpus(text),
-            Self::Device => limits::device(text),
-            Self::ControlGroup => limits::control_group(text).map(drop),
+            Self::SizeOrNone => values::size(text).map(drop),
+            Self::Percent => values::percent(text).map(drop),
+            Self::Cpus => values::cpus(text),
+            Self::Device => values::device(text),
+            Self::ControlGroup => values::control_group(text).map(drop),
             Self::Port => port(text),
             Self::MountOption => mount_option(text),
             Self::Argument => Ok(()),
@@ -393,8 +350,9 @@ fn binary(text: &str) -> Result<(), Violation> {
         return Err("is empty".into());
     }
     if text.contains(char::is_whitespace) {
-        return Err(Violation::new("has a space")
-            .hint("each program is a string of its own, without arguments: [\"ls\", \"cat\"]"));
+        return Err(Violation::new("has a space").hint(
+            "write each program as a separate string, without arguments: [\"ls\", \"cat\"]",
+        ));
     }
     if text.contains('/') {
         return Err("is neither a name nor an absolute path".into());
@@ -407,7 +365,7 @@ fn binary(text: &str) -> Result<(), Violation> {
     }
     let plain = |c: char| c.is_ascii_alphanumeric() || "._+-[".contains(c);
     if text == "." || text == ".." || !text.chars().all(plain) {
-        return Err("has a character that names of programs do not have".into());
+        return Err("has a character that program names do not have".into());
     }
     Ok(())
 }
@@ -415,7 +373,7 @@ fn binary(text: &str) -> Result<(), Violation> {
 fn package(text: &str) -> Result<(), Violation> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "._+-:".contains(c);
     if !text.starts_with(|c: char| c.is_ascii_alphanumeric()) || !text.chars().all(plain) {
-        return Err("has a character that names of packages do not have".into());
+        return Err("has a character that package names do not have".into());
     }
     if text.len() > 255 {
         return Err("is longer than 255 characters".into());
@@ -430,29 +388,32 @@ fn octal(text: &str) -> Result<u32, Violation> {
     u32::from_str_radix(text, 8).map_err(|_| "is not a number".into())
 }
 
-/// The permission bits that `text` says: three or four octal digits.
+/// Parses permission bits: three or four octal digits.
+///
+/// # Errors
+/// The violation.
 pub fn mode(text: &str) -> Result<u32, Violation> {
     let bits = octal(text)?;
     for (bit, why) in [
         (0o4000, "has the setuid bit"),
         (0o2000, "has the setgid bit"),
         (0o1000, "has the sticky bit"),
-        (0o020, "lets the group write"),
-        (0o002, "lets everybody write"),
+        (0o020, "grants write permission to the group"),
+        (0o002, "grants write permission to others"),
     ] {
         if bits & bit != 0 {
             let safe = bits & 0o755;
-            return Err(Violation::new(why).hint(format!("the same without: \"{safe:04o}\"")));
+            return Err(Violation::new(why).hint(format!("the mode without it is \"{safe:04o}\"")));
         }
     }
     Ok(bits)
 }
 
-/// Whether `text` is a umask under which users can still read what they bring.
+/// Checks an octal umask that leaves the owner all permissions.
 fn umask(text: &str) -> Result<(), Violation> {
     if octal(text)? & 0o7600 != 0 {
-        return Err(Violation::new("takes rights away from the owner, too")
-            .hint("a umask says what others may not do, as \"0027\" or \"0077\""));
+        return Err(Violation::new("removes permissions of the owner")
+            .hint("use a umask such as \"0027\" or \"0077\""));
     }
     Ok(())
 }
@@ -464,13 +425,13 @@ fn word(words: KeyWords, text: &str) -> Result<(), Violation> {
     if words.later.contains(&text) {
         return Err(Violation::new("is not yet supported"));
     }
-    let objection = Violation::form(format!(
+    let violation = Violation::form(format!(
         "is none of {}",
         list(words.now.iter().copied(), "and")
     ));
     Err(match suggest(text, words.now.iter().copied()) {
-        Some(meant) => objection.hint(format!("did you mean `{}`?", quote(meant))),
-        None => objection,
+        Some(meant) => violation.hint(format!("did you mean `{}`?", quote(meant))),
+        None => violation,
     })
 }
 
@@ -478,11 +439,11 @@ fn port(text: &str) -> Result<(), Violation> {
     if !text.starts_with("tcp/") && !text.starts_with("udp/") {
         return Err("starts with neither `tcp/` nor `udp/`".into());
     }
-    super::network::port(text)
+    values::port(text)
         .map(drop)
         .ok_or_else(|| "has no port from 1 to 65535".into())
 }
 
 fn mount_option(text: &str) -> Result<(), Violation> {
-    super::mount::option(text)
+    values::option(text)
 }

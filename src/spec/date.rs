@@ -2,57 +2,57 @@
 
 use std::fmt;
 
-use toml::value::{Date, Datetime};
+use jiff::{Span, Unit, civil};
+use toml::value::Datetime;
 
-use super::Day;
-use super::constraint::Violation;
+use super::types::Day;
+use super::violation::Violation;
 
-/// The first year whose days mean an end and no more: 0 and 1 mark an account as closed.
+/// First year that `expires` accepts: shadow(5) gives 0 a meaning of its own, and jailctl closes
+/// accounts with day 1.
 const FIRST: u16 = 1971;
 
-/// The day that `given` says, in days since 1970-01-01: a date and nothing else.
+/// 1970-01-01, from which shadow(5) counts.
+const EPOCH: civil::Date = civil::date(1970, 1, 1);
+
+/// The day of `given`, in days since 1970-01-01.
+///
+/// Refuses everything except a date without a time of day.
 pub(crate) fn day(given: &Datetime) -> Result<i64, Violation> {
-    match given {
+    let date = match given {
         Datetime {
             date: Some(date),
             time: None,
-            offset: None,
-        } if date.year >= FIRST => Ok(since_epoch(*date)),
-        Datetime {
-            date: Some(_),
-            time: None,
             ..
-        } => Err(Violation::new("is before 1971")),
-        Datetime { date: Some(_), .. } => Err(Violation::new("has a time of day")),
-        Datetime { date: None, .. } => Err(Violation::new("is a time of day")),
+        } => date,
+        Datetime { date: Some(_), .. } => return Err(Violation::new("has a time of day")),
+        Datetime { date: None, .. } => return Err(Violation::new("is a time of day")),
+    };
+    if date.year < FIRST {
+        return Err(Violation::new("is before 1971"));
     }
+    // TOML has no dates beyond those of the calendar, nor years beyond 9999.
+    let given = || -> Option<i64> {
+        let date = civil::Date::new(
+            i16::try_from(date.year).ok()?,
+            i8::try_from(date.month).ok()?,
+            i8::try_from(date.day).ok()?,
+        );
+        let span = EPOCH.until((Unit::Day, date.ok()?)).ok()?;
+        Some(i64::from(span.get_days()))
+    };
+    given().ok_or_else(|| Violation::new("is not in the calendar"))
 }
 
-/// Days of the Gregorian calendar: years begin in March here, so that the odd day of February is their last.
-fn since_epoch(date: Date) -> i64 {
-    let (year, month, day) = (
-        i64::from(date.year),
-        i64::from(date.month),
-        i64::from(date.day),
-    );
-    let year = if month < 3 { year - 1 } else { year };
-    let in_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    year * 365 + year / 4 - year / 100 + year / 400 + in_year - 719_468
-}
-
-/// As a date is written: year, month, day.
+/// Year, month and day; for a day after the year 9999 the number of days.
 impl fmt::Display for Day {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The inverse, with eras of 400 years of 146097 days.
-        let days = self.0 + 719_468;
-        let (era, of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-        let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-        let in_year = of_era - (365 * year + year / 4 - year / 100);
-        let month = (5 * in_year + 2) / 153;
-        let day = in_year - (153 * month + 2) / 5 + 1;
-        let month = if month < 10 { month + 3 } else { month - 9 };
-        let year = year + era * 400 + i64::from(month < 3);
-        write!(f, "{year:04}-{month:02}-{day:02}")
+        let days = Span::new().try_days(self.0);
+        let days = days.and_then(|days| EPOCH.checked_add(days));
+        match days {
+            Ok(date) => write!(f, "{date}"),
+            Err(_) => write!(f, "{} days after {EPOCH}", self.0),
+        }
     }
 }
 
@@ -79,7 +79,20 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_day_is_refused() {
+    fn days_beyond_the_calendar_are_numbers() {
+        assert_eq!(
+            Day(i64::MAX).to_string(),
+            format!("{} days after 1970-01-01", i64::MAX)
+        );
+        assert_eq!(
+            Day(i64::MIN).to_string(),
+            format!("{} days after 1970-01-01", i64::MIN)
+        );
+        assert_eq!(Day(2_932_897).to_string(), "2932897 days after 1970-01-01");
+    }
+
+    #[test]
+    fn other_dates_and_times_are_refused() {
         for text in ["1970-01-01", "2027-01-31T00:00:00Z", "12:00:00"] {
             let given: Datetime = text.parse().expect(text);
             assert!(day(&given).is_err(), "{text}");

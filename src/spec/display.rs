@@ -1,11 +1,13 @@
-//! Words of a spec as text: shown so that they cannot deceive a terminal, and compared so that a slip of the hand gets a suggestion.
+//! Values of a spec in messages: escaped so that they cannot control a terminal, and suggestions
+//! for misspelled words.
 
-/// Longest echo of a value, in characters.
+/// Longest quotation of a value, in characters.
 const ECHO: usize = 80;
+/// Longest word that gets a suggestion, in bytes.
+const MAX_SLIP: usize = 120;
 
-/// Whether `c` can hide or reorder what stands beside it, or steer a terminal: control characters, bidirectional and other invisible formatting, tags.
-///
-/// Newline, tab and carriage return are among them; who allows these asks before.
+/// Whether `c` can hide or reorder adjacent text, or control a terminal: control characters,
+/// bidirectional and other invisible formatting, tags. Includes newline, tab and carriage return.
 pub fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(c,
@@ -17,7 +19,7 @@ pub fn is_hidden(c: char) -> bool {
             | '\u{e0000}'..='\u{e007f}')
 }
 
-/// `c` as a message may show it: itself, or `\u{…}` where it is hidden.
+/// `c`, or its escape sequence `\u{…}` if it is hidden.
 pub fn visible(c: char) -> String {
     match c {
         '\n' => "\\n".to_owned(),
@@ -28,7 +30,7 @@ pub fn visible(c: char) -> String {
     }
 }
 
-/// `text` as a message may show it: hidden characters escaped, at most 80 characters, the rest an ellipsis.
+/// `text` with hidden characters escaped, cut to 80 characters with an ellipsis.
 pub fn quote(text: &str) -> String {
     let mut shown = String::new();
     let mut length = 0;
@@ -44,7 +46,7 @@ pub fn quote(text: &str) -> String {
     shown
 }
 
-/// The last character boundary of `text` that is not after `at`.
+/// Last character boundary of `text` at or before `at`.
 pub fn char_boundary_before(text: &str, at: usize) -> usize {
     (0..=at.min(text.len()))
         .rev()
@@ -52,7 +54,7 @@ pub fn char_boundary_before(text: &str, at: usize) -> usize {
         .unwrap_or(0)
 }
 
-/// `words` as a sentence holds them: "`a`, `b` and `c`".
+/// `words` as an enumeration: "`a`, `b` and `c`".
 pub(crate) fn list<'a>(words: impl IntoIterator<Item = &'a str>, and: &str) -> String {
     let words: Vec<String> = words.into_iter().map(|word| format!("`{word}`")).collect();
     match words.as_slice() {
@@ -61,64 +63,29 @@ pub(crate) fn list<'a>(words: impl IntoIterator<Item = &'a str>, and: &str) -> S
     }
 }
 
-/// The candidate that `word` was most likely meant to be: at most a third of its letters changed, left out, added or swapped.
+/// The candidate that `word` was probably meant to be: at most a third of its letters changed, left
+/// out, added or transposed. Case is ignored.
 pub(crate) fn suggest<'a>(
     word: &str,
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
-    let limit = (word.chars().count() / 3).clamp(1, 3);
-    // Most words are told apart by this, which costs little.
-    let is_near = |candidate: &&str| {
-        !word.is_ascii() || strange(word, candidate).max(strange(candidate, word)) <= limit
-    };
+    // Longer words are not slips, and their distance would take long.
+    if word.len() > MAX_SLIP {
+        return None;
+    }
+    let word = word.to_lowercase();
+    let length = word.chars().count();
+    let limit = (length / 3).clamp(1, 3);
     candidates
         .into_iter()
-        .filter(is_near)
-        .map(|candidate| (distance(word, candidate), candidate))
+        .filter(|candidate| candidate.chars().count().abs_diff(length) <= limit)
+        .map(|candidate| {
+            let distance = strsim::osa_distance(&word, &candidate.to_lowercase());
+            (distance, candidate)
+        })
         .filter(|(distance, _)| *distance <= limit)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
-}
-
-/// How many letters of `a`, of plain ASCII, are none of `b`: each takes a change of its own. Case does not count.
-fn strange(a: &str, b: &str) -> usize {
-    let mut left = [0_usize; 128];
-    for byte in b.bytes().filter(u8::is_ascii) {
-        left[usize::from(byte.to_ascii_lowercase())] += 1;
-    }
-    let is_strange = |byte: &u8| {
-        let left = left.get_mut(usize::from(byte.to_ascii_lowercase()));
-        left.is_none_or(|left| left.checked_sub(1).map(|less| *left = less).is_none())
-    };
-    a.bytes().filter(is_strange).count()
-}
-
-/// Number of letters to change, add, leave out or swap with their neighbour to make `b` of `a`. Case does not count; words too long to be a slip are far apart.
-fn distance(a: &str, b: &str) -> usize {
-    if a.len() > 120 {
-        return usize::MAX;
-    }
-    let lower = |text: &str| text.to_lowercase().chars().collect::<Vec<_>>();
-    let (a, b) = (lower(a), lower(b));
-    if a.len().abs_diff(b.len()) > 3 {
-        return usize::MAX;
-    }
-    let mut before = Vec::new();
-    let mut above: Vec<usize> = (0..=b.len()).collect();
-    for i in 0..a.len() {
-        let mut row = vec![i + 1];
-        for j in 0..b.len() {
-            let change = above[j] + usize::from(a[i] != b[j]);
-            let mut best = change.min(above[j + 1] + 1).min(row[j] + 1);
-            if i > 0 && j > 0 && a[i] == b[j - 1] && a[i - 1] == b[j] {
-                let twice_above: &Vec<usize> = &before;
-                best = best.min(twice_above[j - 1] + 1);
-            }
-            row.push(best);
-        }
-        before = std::mem::replace(&mut above, row);
-    }
-    above[b.len()]
 }
 
 #[cfg(test)]

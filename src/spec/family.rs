@@ -1,34 +1,21 @@
-//! One spec for a jail of each user: what `%u` in its root means.
+//! Families: specs with `%u` in `root`, which describe one jail per user.
 
 use std::path::{Path, PathBuf};
 
-use super::{Password, Spec};
+use super::types::{Family, Password, Spec, User};
 use crate::error::{Finding, Result};
 use crate::names::{JailName, UserName};
 
-/// What stands for a user's name in a root, as in sshd_config(5); always a whole component.
+/// Token for the user name in a root, as in sshd_config(5); always a whole component.
 pub(crate) const USER_TOKEN: &str = "%u";
 
-/// What a jail shares with the others of its family, whose sshd snippet is one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Family {
-    /// The roots of all of them, with `%u`.
-    pub root: PathBuf,
-    /// Whether any of the users has a password.
-    pub passwords: bool,
-    /// The user ids that the spec gives to any of the users.
-    pub uids: Vec<u32>,
-    /// Whether no other is built after it along with it.
-    pub is_last: bool,
-}
-
 impl Family {
-    /// The root of the jail of `user`.
+    /// Root of the jail of `user`.
     pub fn root_of(&self, user: &UserName) -> PathBuf {
         expand(&self.root, user)
     }
 
-    /// The directory that has an entry for each user.
+    /// Directory that contains one directory per user.
     pub fn parent_dir(&self) -> PathBuf {
         self.root
             .iter()
@@ -38,12 +25,12 @@ impl Family {
 }
 
 impl Spec {
-    /// Whether it stands for a jail of each user, and not for one.
+    /// Whether the spec describes one jail per user.
     pub fn is_family(&self) -> bool {
         is_pattern(&self.root.value)
     }
 
-    /// The specs of the jails that it stands for: its own, or one for each user.
+    /// Specs of all jails: the spec itself, or one per user.
     pub fn members(&self) -> Vec<Self> {
         if !self.is_family() {
             return vec![self.clone()];
@@ -55,7 +42,10 @@ impl Spec {
             .collect()
     }
 
-    /// The spec of the jail `name` of those that it stands for, to be built without the others.
+    /// Spec of the jail `name`, to be built without the others.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::Spec`] if the spec does not describe that jail.
     pub fn member(self, name: &JailName) -> Result<Self> {
         if !self.is_family() && self.name.value == *name {
             return Ok(self);
@@ -64,21 +54,21 @@ impl Spec {
         match users.find(|user| self.is_family() && self.name.value.for_user(user) == *name) {
             Some(user) => Ok(self.of_user(user, true)),
             None => Err(
-                Finding::new(format!("the spec does not stand for a jail `{name}`"))
-                    .why("it has another name, or its root or its users are others")
-                    .hint("build the jail from its spec file once")
+                Finding::new(format!("the spec does not describe the jail `{name}`"))
+                    .why("its name, its root or its users differ")
+                    .hint("build the jail from its spec file with `jailctl build`")
                     .into(),
             ),
         }
     }
 
-    /// The user ids that it gives.
+    /// User ids that the spec sets.
     pub fn uids(&self) -> Vec<u32> {
         let uids = self.users.iter().filter_map(|user| user.uid.as_ref());
         uids.map(|uid| uid.value).collect()
     }
 
-    /// What it means for one user: his account, the directories that are his or nobody's, and all else.
+    /// Spec of the jail of `user`: without the accounts and directories of other users.
     fn of_user(&self, user: &UserName, is_last: bool) -> Self {
         let mut spec = self.clone();
         spec.name.value = self.name.value.for_user(user);
@@ -86,7 +76,7 @@ impl Spec {
         spec.users.retain(|one| one.name.value == *user);
         spec.dirs
             .retain(|dir| dir.owner.as_ref().is_none_or(|owner| owner.value == *user));
-        let passwords = |user: &super::User| user.password.value != Password::Locked;
+        let passwords = |user: &User| user.password.value != Password::Locked;
         spec.family = Some(Family {
             root: self.root.value.clone(),
             passwords: self.users.iter().any(passwords),
@@ -97,12 +87,12 @@ impl Spec {
     }
 }
 
-/// Whether a root stands for one of each user.
+/// Whether `root` contains `%u`.
 pub(crate) fn is_pattern(root: &Path) -> bool {
     root.iter().any(|part| part == USER_TOKEN)
 }
 
-/// The root of one user's jail.
+/// `root` with `%u` replaced by the name of `user`.
 pub(crate) fn expand(root: &Path, user: &UserName) -> PathBuf {
     let part = |part| {
         if part == USER_TOKEN {

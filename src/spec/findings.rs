@@ -1,33 +1,34 @@
-//! Everything that is wrong with a spec, gathered so that one run tells it all, and bounded so that a hostile one cannot fill the memory.
+//! Findings of one spec: collected so that one run reports all, and limited so that a hostile spec
+//! cannot exhaust memory.
 
 use crate::error::Finding;
 
-/// Most findings that are kept; more would not be read.
+/// Maximum number of findings.
 pub(crate) const MAX: usize = 100;
 
-/// The findings so far.
+/// Findings so far.
 #[derive(Debug, Default)]
 pub(crate) struct Findings(Vec<Finding>);
 
 impl Findings {
-    /// Adds one, unless there are too many.
+    /// Adds a finding, unless [`MAX`] is reached.
     pub(crate) fn add(&mut self, finding: Finding) {
         if !self.is_full() {
             self.0.push(finding);
         }
     }
 
-    /// Whether further work to find more is in vain.
+    /// Whether [`MAX`] is reached.
     pub(crate) fn is_full(&self) -> bool {
         self.0.len() >= MAX
     }
 
-    /// Whether nothing is wrong.
+    /// Whether there are no findings.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// All of them in the order of the text `main`, those of other texts after it.
+    /// All findings in the order of the text `main`, followed by those of other texts.
     pub(crate) fn into_sorted(mut self, main: &str) -> Vec<Finding> {
         self.0.sort_by_key(|finding| match &finding.site {
             None => (0, 0),

@@ -1,41 +1,25 @@
-//! `[limits]`: what the sessions of a jail may use together.
-
-use std::collections::BTreeMap;
+//! `[limits]`: limits on all sessions of a jail together.
 
 use jailctl_session::cgroup::Limits;
 
-use super::constraint::Violation;
 use super::findings::Findings;
 use super::typed_table::{Table, Value};
+use super::types::LimitsSpec;
+use super::values::{control_group, percent, size_or_none};
 use crate::error::Finding;
 use crate::span::Span;
 
-/// Less memory than this, and sshd's own processes of a connection do not get it.
+/// Minimum memory, in bytes: sshd processes of the connection are in the group too.
 const LEAST_MEMORY: u64 = 8 << 20;
-/// No kernel numbers more processors.
-const MOST_CPUS: u32 = 8192;
-/// Whoever can write to these is root.
-const POWERS: [&str; 4] = ["/dev/mem", "/dev/kmem", "/dev/port", "/dev/kmsg"];
-
-/// `[limits]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LimitsSpec {
-    /// The table's header.
-    pub site: Span,
-    /// The values, as a session takes them.
-    pub values: Limits,
-    /// Where each was said, by its key.
-    pub sites: BTreeMap<&'static str, Span>,
-}
 
 impl LimitsSpec {
-    /// Where `key` was said; the table, if it was not.
+    /// Span of `key`; the span of the table if it is absent.
     pub fn span_of(&self, key: &str) -> &Span {
         self.sites.get(key).unwrap_or(&self.site)
     }
 }
 
-/// The table, as far as it was good.
+/// Converts the table; refused values are absent.
 pub(crate) fn build(table: &Table) -> LimitsSpec {
     let bytes = |key| table.text(key).and_then(|(text, _)| size_or_none(text));
     let number = |key| match table.entries.get(key)?.value {
@@ -62,13 +46,13 @@ pub(crate) fn build(table: &Table) -> LimitsSpec {
             devices.map(|(text, _)| text.into()).collect()
         }),
         hugetlb: bytes("hugetlb"),
-        net_class: number("net_class"),
-        net_priority: number("net_priority"),
+        net_class: number("net_cls_classid"),
+        net_priority: number("net_prio"),
         open_files: number("open_files"),
         core_size: bytes("core_size"),
-        sessions: number("sessions"),
+        sessions: number("max_sessions"),
         parent: table
-            .text("parent")
+            .text("cgroup_parent")
             .and_then(|(text, _)| control_group(text).ok())
             .map(str::to_owned),
     };
@@ -80,12 +64,12 @@ pub(crate) fn build(table: &Table) -> LimitsSpec {
     }
 }
 
-/// Adds what is wrong among the limits to `findings`.
+/// Adds a finding for each conflict between limits.
 pub(crate) fn check(limits: &LimitsSpec, findings: &mut Findings) {
     if !limits.sites.contains_key("memory") && limits.sites.contains_key("swap") {
         findings.add(
-            Finding::new("`limits.swap` cannot be without `limits.memory`")
-                .why("swap space is what is used beyond memory that is limited")
+            Finding::new("`limits.swap` requires `limits.memory`")
+                .why("swap space can be limited only together with memory")
                 .with_span(limits.span_of("swap"), "")
                 .hint("add a line such as `memory = \"256M\"`"),
         );
@@ -96,101 +80,10 @@ pub(crate) fn check(limits: &LimitsSpec, findings: &mut Findings) {
         .is_some_and(|memory| memory < LEAST_MEMORY)
     {
         findings.add(
-            Finding::new("`limits.memory` is too little")
-                .why("sshd's own processes of a connection are in the jail's group, and would be killed")
+            Finding::new("`limits.memory` is too small")
+                .why("the sshd processes of a connection are in the control group too, and would be killed")
                 .with_span(limits.span_of("memory"), "less than 8M")
-                .hint("give 8M at least; a shell and its programs want more"),
+                .hint("the minimum is 8M; a shell and its programs need more"),
         );
     }
-}
-
-/// The bytes that `text` says: digits, and `K`, `M`, `G` or `T` for powers of 1024. Not none.
-pub(crate) fn size(text: &str) -> Result<u64, Violation> {
-    let form = || Violation::form("is not a number with `K`, `M`, `G` or `T`");
-    let digits = text.trim_end_matches(['K', 'M', 'G', 'T']);
-    let power = match &text[digits.len()..] {
-        "" => 0,
-        "K" => 10,
-        "M" => 20,
-        "G" => 30,
-        "T" => 40,
-        _ => return Err(form()),
-    };
-    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(form());
-    }
-    // More than an exabyte is a slip.
-    let most = 1_u64 << (60 - power);
-    match digits.parse::<u64>() {
-        Ok(0) => Err(Violation::form("is nothing")),
-        Ok(number) if number <= most => Ok(number << power),
-        _ => Err(Violation::form("is more than there can be")),
-    }
-}
-
-fn size_or_none(text: &str) -> Option<u64> {
-    if text == "0" {
-        return Some(0);
-    }
-    size(text).ok()
-}
-
-/// The number of per cent.
-pub(crate) fn percent(text: &str) -> Result<u16, Violation> {
-    match text.strip_suffix('%').map(str::parse) {
-        Some(Ok(percent @ 1..)) if !text.starts_with('+') => Ok(percent),
-        _ => Err("is not a number from 1 to 65535 with `%`".into()),
-    }
-}
-
-/// Whether `text` is a list of processors.
-pub(crate) fn cpus(text: &str) -> Result<(), Violation> {
-    let number = |text: &str| {
-        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        text.parse::<u32>()
-            .ok()
-            .filter(|number| digits && *number < MOST_CPUS)
-    };
-    for part in text.split(',') {
-        let (from, to) = part.split_once('-').unwrap_or((part, part));
-        match (number(from), number(to)) {
-            (Some(from), Some(to)) if from <= to => {}
-            (Some(_), Some(_)) => return Err("has a range that ends before it begins".into()),
-            _ => return Err("has a part that is no number or range of processors".into()),
-        }
-    }
-    Ok(())
-}
-
-/// Whether `text` is a device that a jail may be given.
-pub(crate) fn device(text: &str) -> Result<(), Violation> {
-    let below = text
-        .strip_prefix("/dev/")
-        .ok_or("is no path below `/dev`")?;
-    plain(below)?;
-    if POWERS.contains(&text) {
-        return Err(Violation::new("gives the whole machine away"));
-    }
-    Ok(())
-}
-
-/// The path of a control group, without the `/` that it begins with.
-pub(crate) fn control_group(text: &str) -> Result<&str, Violation> {
-    let below = text.strip_prefix('/').ok_or("does not begin with `/`")?;
-    plain(below)?;
-    Ok(below)
-}
-
-fn plain(path: &str) -> Result<(), Violation> {
-    let letter = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-    if path.len() > 255 {
-        return Err("is longer than 255 characters".into());
-    }
-    if path
-        .split('/')
-        .any(|part| matches!(part, "" | "." | "..") || !part.bytes().all(letter))
-    {
-        return Err("has a part that is no plain name".into());
-    }
-    Ok(())
 }

@@ -1,43 +1,21 @@
-//! `[network]`: what sessions of a jail reach, and what reaches them.
+//! `[network]`: network of the sessions of a jail.
 
 use jailctl_session::network::Port;
 
-use super::AccessMethod;
 use super::findings::Findings;
-use super::lower::sited;
-use super::typed_table::Table;
+use super::typed_table::{Table, spanned};
+use super::types::{AccessMethod, NetworkSpec, PrivateNetwork};
+use super::values::port;
 use crate::error::Finding;
 use crate::span::{Span, Spanned};
 
-/// `network.mode`, with what belongs to it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NetworkSpec {
-    /// The host's.
-    Host,
-    /// A loopback of each session's own, with nothing on it.
-    None,
-    /// One of the jail's own, which its sessions share.
-    Private(PrivateNetwork),
-}
-
-/// A network of the jail's own.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PrivateNetwork {
-    /// Where it is asked for.
-    pub site: Span,
-    /// `allow_in`, without doubles.
-    pub allow_in: Vec<Spanned<Port>>,
-    /// `allow_out`, without doubles.
-    pub allow_out: Vec<Spanned<Port>>,
-}
-
-/// The keys that say what may pass: they make a network of the jail's own.
+/// Keys that imply a private network.
 const RULES: [&str; 2] = ["allow_in", "allow_out"];
 
-/// Of the merged tree; without the table, what is usual for these doors.
+/// Converts the merged table; without it, the default for the ways in.
 pub(crate) fn build(
     table: Option<&Table>,
-    doors: &[AccessMethod],
+    access: &[AccessMethod],
     findings: &mut Findings,
 ) -> NetworkSpec {
     let mode = table.and_then(|table| table.text("mode"));
@@ -51,22 +29,22 @@ pub(crate) fn build(
                 let Some(rule) = rule else { continue };
                 findings.add(
                     Finding::new(format!("`network.{key}` has no effect in this jail"))
-                        .why("only a network of its own has rules, and `mode` is another")
+                        .why("only private networks have port rules, and `mode` is another")
                         .with_span(&rule.site, "")
-                        .hint("write `mode = \"private\"`, or take the line out"),
+                        .hint("write `mode = \"private\"`, or delete the line"),
                 );
             }
-            plain(mode.map(|(word, _)| word), doors)
+            plain(mode.map(|(word, _)| word), access)
         }
-        (mode, None) => plain(mode.map(|(word, _)| word), doors),
+        (mode, None) => plain(mode.map(|(word, _)| word), access),
     }
 }
 
-fn plain(mode: Option<&str>, doors: &[AccessMethod]) -> NetworkSpec {
+fn plain(mode: Option<&str>, access: &[AccessMethod]) -> NetworkSpec {
     match mode {
         Some("none") => NetworkSpec::None,
         Some(_) => NetworkSpec::Host,
-        None if AccessMethod::is_sftp_only(doors) => NetworkSpec::None,
+        None if AccessMethod::is_sftp_only(access) => NetworkSpec::None,
         None => NetworkSpec::Host,
     }
 }
@@ -78,7 +56,7 @@ fn private(table: Option<&Table>, site: &Span) -> NetworkSpec {
             if let Some(port) = port(text)
                 && ports.iter().all(|known| known.value != port)
             {
-                ports.push(sited(port, site));
+                ports.push(spanned(port, site));
             }
         }
         ports
@@ -88,19 +66,4 @@ fn private(table: Option<&Table>, site: &Span) -> NetworkSpec {
         allow_in: ports("allow_in"),
         allow_out: ports("allow_out"),
     })
-}
-
-/// The port that `tcp/80` or `udp/53` names.
-pub(crate) fn port(text: &str) -> Option<Port> {
-    let (protocol, number) = text.split_once('/')?;
-    let is_plain = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
-    let number = number
-        .parse()
-        .ok()
-        .filter(|number| *number > 0 && is_plain)?;
-    match protocol {
-        "tcp" => Some(Port::Tcp(number)),
-        "udp" => Some(Port::Udp(number)),
-        _ => None,
-    }
 }

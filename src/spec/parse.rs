@@ -1,4 +1,4 @@
-//! Bytes to text to TOML: what is no spec at all is refused here, and what the TOML parser complains of is said in words that help.
+//! Decodes and parses TOML. Messages of the TOML parser are replaced by clearer ones.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -13,9 +13,11 @@ use crate::span::{SourceText, Span};
 /// Largest spec or template, in bytes.
 pub const MAX: usize = 1 << 20;
 
-/// Makes the text of a spec from what a file holds. `name` is the file as the user named it.
+/// Decodes the content of a spec file. `name` is the path as the user gave it. Callers need not
+/// read more than `MAX + 1` bytes.
 ///
-/// Refuses what is larger than [`MAX`] or not UTF-8. Callers need not read more than `MAX + 1` bytes.
+/// # Errors
+/// [`crate::error::ErrorKind::Spec`] if the content is larger than [`MAX`] or not UTF-8.
 pub fn source(name: &str, bytes: Vec<u8>) -> Result<Arc<SourceText>> {
     if bytes.len() > MAX {
         return Err(too_large(name).into());
@@ -39,38 +41,42 @@ pub fn source(name: &str, bytes: Vec<u8>) -> Result<Arc<SourceText>> {
             Finding::new(format!("`{}` is not UTF-8", quote(name)))
                 .why(format!("it has the byte 0x{bad:02x} at offset {at}"))
                 .hint("save the file as UTF-8 without a byte order mark")
-                .with_span(&site, "not UTF-8 from here on"),
+                .with_span(&site, "not UTF-8 from here"),
         )
     })
 }
 
 fn too_large(name: &str) -> Finding {
     Finding::new(format!("`{}` is too large", quote(name)))
-        .why("a spec or template has at most 1 MiB")
-        .hint("put long texts into files and name these as `source`")
+        .why("specs and templates are limited to 1 MiB")
+        .hint("put long texts into files, and use `source` instead of `content`")
 }
 
-/// What could be read of a text.
+/// Result of parsing one text.
 #[derive(Debug)]
 pub(crate) struct Document<'text> {
-    /// The text without its secrets: what every site points into.
+    /// The text with secrets redacted; spans refer to it.
     pub(crate) source: Arc<SourceText>,
-    /// As much as could be parsed.
+    /// Parsed part of the text.
     pub(crate) tree: DeTable<'text>,
-    /// What is wrong with the text as TOML: one finding a line, in order. If there is any, `tree` has gaps.
+    /// TOML errors, at most one per line, in order. If there are any, `tree` is incomplete.
     pub(crate) findings: Vec<Finding>,
-    /// The lines, as offsets, of which `tree` holds guesses at best.
+    /// Byte ranges of lines for which `tree` is unreliable.
     unsure: Vec<Range<usize>>,
 }
 
 impl Document<'_> {
-    /// Whether what the tree has at `offset` was surely meant so.
+    /// Whether the tree is reliable at `offset`.
     pub(crate) fn is_reliable_at(&self, offset: usize) -> bool {
         !self.unsure.iter().any(|lines| lines.contains(&offset))
     }
 }
 
 /// Parses `source` as TOML.
+///
+/// # Errors
+/// [`crate::error::ErrorKind::Spec`] if the text is larger than [`MAX`]. TOML errors are in
+/// [`Document::findings`].
 pub(crate) fn parse(source: &Arc<SourceText>) -> Result<Document<'_>> {
     let text = &source.text;
     if text.len() > MAX {
@@ -83,31 +89,31 @@ pub(crate) fn parse(source: &Arc<SourceText>) -> Result<Document<'_>> {
         findings: Vec::new(),
         unsure: Vec::new(),
     };
-    let mut complaints = hidden(text);
-    complaints.extend(
+    let mut toml_errors = hidden(text);
+    toml_errors.extend(
         errors
             .iter()
             .take(1000)
             .map(|error| TomlError::of(error, text)),
     );
-    complaints.sort_by_key(|complaint| complaint.span.start);
+    toml_errors.sort_by_key(|toml_error| toml_error.span.start);
     let mut line_end = 0;
-    for complaint in complaints {
-        let start = complaint.span.start;
+    for toml_error in toml_errors {
+        let start = toml_error.span.start;
         if start < line_end || document.findings.len() == super::findings::MAX {
             continue;
         }
         let line = line_at(text, start);
         line_end = line.end;
-        let end = complaint.span.end.clamp(start, line.end);
+        let end = toml_error.span.end.clamp(start, line.end);
         let site = Span {
             source: Arc::clone(&document.source),
             span: start..end,
         };
-        let mut finding = Finding::new(complaint.what).with_span(&site, complaint.label);
-        finding.hints.extend(complaint.hint.map(str::to_owned));
+        let mut finding = Finding::new(toml_error.what).with_span(&site, toml_error.label);
+        finding.hints.extend(toml_error.hint.map(str::to_owned));
         document.findings.push(finding);
-        if complaint.derails {
+        if toml_error.is_misread_after {
             document.unsure.push(line.start..usize::MAX);
             break;
         }
@@ -116,7 +122,7 @@ pub(crate) fn parse(source: &Arc<SourceText>) -> Result<Document<'_>> {
     Ok(document)
 }
 
-/// The line that holds `offset`, up to and with its newline.
+/// Byte range of the line at `offset`, with its newline.
 fn line_at(text: &str, offset: usize) -> Range<usize> {
     let offset = char_boundary_before(text, offset);
     let start = text[..offset].rfind('\n').map_or(0, |at| at + 1);
@@ -126,7 +132,8 @@ fn line_at(text: &str, offset: usize) -> Range<usize> {
     start..end + 1
 }
 
-/// Hidden characters of the raw text, comments included: the first of each line. TOML itself forbids only some of them.
+/// First hidden character of each line of the raw text, comments included. TOML forbids only some
+/// of them.
 fn hidden(text: &str) -> Vec<TomlError> {
     let mut found = Vec::new();
     let mut start = 0;
@@ -134,7 +141,7 @@ fn hidden(text: &str) -> Vec<TomlError> {
         let bare = line.strip_suffix('\n').unwrap_or(line);
         let bare = bare.strip_suffix('\r').unwrap_or(bare);
         let is_wrong = |at: usize, c: char| {
-            // A byte order mark is TOML, if it comes first.
+            // TOML permits a byte order mark at the start.
             is_hidden(c) && c != '\t' && !(c == '\u{feff}' && start + at == 0)
         };
         if let Some((at, c)) = bare.char_indices().find(|&(at, c)| is_wrong(at, c)) {
@@ -145,10 +152,10 @@ fn hidden(text: &str) -> Vec<TomlError> {
             };
             found.push(TomlError {
                 span: start + at..start + at + c.len_utf8(),
-                what: format!("{kind} character, `{}`", visible(c)),
+                what: format!("{kind} character `{}`", visible(c)),
                 label: "not allowed in a spec".to_owned(),
-                hint: Some("take it out; many editors show such characters only if told to"),
-                derails: false,
+                hint: Some("delete it; many editors show such characters only with an option"),
+                is_misread_after: false,
             });
             if found.len() > super::findings::MAX {
                 break;
@@ -159,19 +166,19 @@ fn hidden(text: &str) -> Vec<TomlError> {
     found
 }
 
-/// Something that is wrong with a text as TOML.
+/// Error in the TOML syntax.
 struct TomlError {
     span: Range<usize>,
     what: String,
-    /// The words under the marker; may be empty.
+    /// Text under the marker; may be empty.
     label: String,
     hint: Option<&'static str>,
-    /// Whether the parser reads what follows for something else than it was meant to be.
-    derails: bool,
+    /// Whether the parser misreads the text after the error.
+    is_misread_after: bool,
 }
 
 impl TomlError {
-    /// The parser's error as an administrator would say it.
+    /// Converts an error of the TOML parser.
     fn of(error: &toml::de::Error, text: &str) -> Self {
         let message = error.message();
         let (what, expected) = message.split_once(", expected ").unwrap_or((message, ""));
@@ -182,17 +189,17 @@ impl TomlError {
             (*what, *label, *hint)
         });
         let label = if label.is_empty() && !expected.is_empty() && expected != "nothing" {
-            format!("{expected} is wanted here")
+            format!("expected {expected}")
         } else {
             label.to_owned()
         };
         let span = error.span().unwrap_or(0..0);
         let marked = text.get(span.clone()).unwrap_or_default();
         let (what, hint) = match message {
-            "duplicate key" => (format!("`{}` is given twice", quote(marked)), hint),
+            "duplicate key" => (format!("duplicate key `{}`", quote(marked)), hint),
             _ if marked.starts_with(['“', '”', '„', '‘', '’', '«', '»']) => (
-                "these are typographic quotes".to_owned(),
-                "write plain ones: `\"` or `'`",
+                "typographic quotes".to_owned(),
+                "use ASCII quotes: `\"` or `'`",
             ),
             _ => (what.to_owned(), hint),
         };
@@ -201,12 +208,12 @@ impl TomlError {
             what,
             label,
             hint: (!hint.is_empty()).then_some(hint),
-            derails: UNRELIABLE_AFTER.iter().any(|word| message.contains(word)),
+            is_misread_after: UNRELIABLE_AFTER.iter().any(|word| message.contains(word)),
         }
     }
 }
 
-/// Parts of the messages after which the parser reads what follows for something else.
+/// Fragments of parser messages after which the rest of the text is unreliable.
 const UNRELIABLE_AFTER: &[&str] = &[
     "unclosed",
     "multi-line",
@@ -216,35 +223,36 @@ const UNRELIABLE_AFTER: &[&str] = &[
     "recurse",
 ];
 
-/// Messages of the parser; in place of them what is wrong, the words under the marker (empty: what the parser expected), a hint (empty: none).
+/// Messages of the parser, and their replacements: message, text under the marker (empty: what the
+/// parser expected), hint (empty: none).
 const MESSAGES: &[(&[&str], &str, &str, &str)] = &[
     (
         &["string values must be quoted"],
-        "a value is missing, or its quotes are",
-        "a value, text between quotes, is wanted here",
-        "text stands between quotes: `name = \"arkham\"`",
+        "missing value or missing quotes",
+        "expected a value; strings are quoted",
+        "put strings between quotes: `name = \"arkham\"`",
     ),
     (
         &["unexpected leading zero"],
-        "a number starts with 0",
+        "number with a leading zero",
         "not a number",
-        "a mode is written between quotes: `mode = \"0644\"`",
+        "write modes as strings: `mode = \"0644\"`",
     ),
     (
         &["duplicate key"],
-        "a key is given twice",
-        "given before",
-        "keep one of them; a table that may stand several times has a header such as `[[user]]`",
+        "duplicate key",
+        "second definition",
+        "delete one; tables that may be repeated have headers such as `[[user]]`",
     ),
     (
         &["key with no value"],
-        "a key has no value",
-        "`=` and a value are wanted here",
+        "key without a value",
+        "expected `=` and a value",
         "",
     ),
     (
         &["invalid basic string", "invalid literal string"],
-        "a string is never closed",
+        "unclosed string",
         "",
         "",
     ),
@@ -253,71 +261,66 @@ const MESSAGES: &[(&[&str], &str, &str, &str)] = &[
             "invalid multi-line basic string",
             "invalid multi-line literal string",
         ],
-        "a string of several lines is never closed",
+        "unclosed multi-line string",
         "the text ends here",
-        "such a string ends with the three quotes that it begins with",
+        "end it with the three quotes that it starts with",
     ),
     (
         &["missing comma between array elements"],
-        "an array lacks a comma, or is never closed",
-        "`,` or `]` is wanted before this",
+        "missing comma in an array, or unclosed array",
+        "expected `,` or `]` before this",
         "",
     ),
     (
         &["unexpected `=` in array", "unclosed array"],
-        "an array is never closed",
-        "`]` is wanted before this",
+        "unclosed array",
+        "expected `]` before this",
         "",
     ),
     (
         &["unclosed table"],
-        "a table's header is never closed",
-        "`]` is wanted here",
+        "unclosed table header",
+        "expected `]`",
         "",
     ),
     (
         &["unclosed array table"],
-        "a table's header is never closed",
-        "`]]` is wanted here",
+        "unclosed table header",
+        "expected `]]`",
         "",
     ),
-    (
-        &["unclosed inline table"],
-        "an inline table is never closed",
-        "",
-        "",
-    ),
+    (&["unclosed inline table"], "unclosed inline table", "", ""),
     (
         &["unexpected key or value"],
-        "a line goes on after its value",
-        "a new line is wanted here",
-        "several values are written as an array: `[\"bash\", \"ls\"]`",
+        "unexpected text after a value",
+        "expected a new line",
+        "write several values as an array: `[\"bash\", \"ls\"]`",
     ),
     (
         &["missing escaped value"],
-        "a `\\` that starts no escape",
-        "not an escape",
-        "write `\\\\`, or put the string between single quotes",
+        "invalid escape sequence",
+        "not an escape sequence",
+        "write `\\\\`, or use single quotes",
     ),
     (
         &["invalid unquoted key", "unquoted keys cannot be empty"],
-        "this is not a key",
-        "a key of letters, digits, `-` and `_` is wanted here",
+        "invalid key",
+        "expected a key of letters, digits, `-` and `_`",
         "",
     ),
     (
         &["invalid boolean"],
-        "this is neither `true` nor `false`",
+        "neither `true` nor `false`",
         "",
-        "text stands between quotes",
+        "put strings between quotes",
     ),
     (
         &[
             "cannot recurse further; max recursion depth met",
             "recursion limit",
         ],
-        "values are nested too deeply",
+        "values nested too deeply",
         "too deep",
-        "no key of a spec needs more than two levels",
+        "specs have at most two levels",
     ),
 ];

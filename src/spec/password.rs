@@ -1,10 +1,16 @@
-//! `password`: two words or a crypt(5) hash. A password in the clear is refused, and no message ever holds what was given.
+//! `password`: two keywords or a crypt(5) hash. Plain-text passwords are refused, and no message
+//! contains the value.
 
-use super::Password;
-use super::constraint::Violation;
 use super::display::suggest;
+use super::types::Password;
+use super::violation::Violation;
 
-/// Longest hash, as `CRYPT_OUTPUT_SIZE` of crypt(3).
+/// The value that leaves the password alone.
+pub(super) const UNCHANGED: &str = "unchanged";
+/// Former name of [`UNCHANGED`].
+pub(super) const FORMER_UNCHANGED: &str = "keep";
+
+/// Longest hash: `CRYPT_OUTPUT_SIZE` of crypt(3).
 const MAX: usize = 384;
 
 /// Checks a value of `password`.
@@ -12,24 +18,34 @@ pub(crate) fn check(text: &str) -> Result<(), Violation> {
     parse(text).map(drop)
 }
 
-/// What a value of `password` says.
+/// Parses a value of `password`.
 pub(crate) fn parse(text: &str) -> Result<Password, Violation> {
     match text {
         "locked" => return Ok(Password::Locked),
-        "keep" => return Ok(Password::Keep),
+        UNCHANGED => return Ok(Password::Unchanged),
+        FORMER_UNCHANGED => {
+            return Err(
+                Violation::new("is neither `locked` nor `unchanged` nor a hash")
+                    .hint("write `unchanged`: `keep` is its former name"),
+            );
+        }
         _ => {}
     }
-    if let Some(meant) = suggest(text, ["locked", "keep"]) {
-        return Err(Violation::new("is neither `locked` nor `keep` nor a hash")
-            .hint(format!("did you mean `{meant}`?")));
+    if let Some(meant) = suggest(text, ["locked", UNCHANGED]) {
+        return Err(
+            Violation::new("is neither `locked` nor `unchanged` nor a hash")
+                .hint(format!("did you mean `{meant}`?")),
+        );
     }
     if text.starts_with(['!', '*']) || text.is_empty() {
-        return Err(Violation::new("is neither `locked` nor `keep` nor a hash")
-            .hint("write `locked`: no password works then, and keys do"));
+        return Err(
+            Violation::new("is neither `locked` nor `unchanged` nor a hash")
+                .hint("write `locked` to disable the password; keys still work"),
+        );
     }
     if !text.starts_with(['$', '_']) {
         return Err(Violation::form(
-            "looks like a password in the clear; a spec holds only its hash",
+            "looks like a plain-text password; specs contain only hashes",
         ));
     }
     if text.len() > MAX {
@@ -39,22 +55,22 @@ pub(crate) fn parse(text: &str) -> Result<Password, Violation> {
         .bytes()
         .any(|byte| !byte.is_ascii_graphic() || b":;*!\\".contains(&byte))
     {
-        return Err("has a character that hashes do not have, see crypt(5)".into());
+        return Err("has a character that crypt(5) hashes do not have".into());
     }
-    let whole = match text.strip_prefix('$') {
+    let is_complete = match text.strip_prefix('$') {
         Some(rest) => is_modular(rest),
         // `_`, 4 characters of count, 4 of salt, 11 of hash.
         None => text.len() == 20 && text[1..].bytes().all(is_base64),
     };
-    if !whole {
-        return Err(Violation::new("is not a whole hash").hint(
-            "a shell eats `$6` between double quotes: paste the hash into the file, or use single quotes",
+    if !is_complete {
+        return Err(Violation::new("is an incomplete hash").hint(
+            "a shell expands `$6` between double quotes: paste the hash into the file, or use single quotes",
         ));
     }
     Ok(Password::Hash(text.to_owned()))
 }
 
-/// `id$salt$hash`, with parameters between where the method has them.
+/// Whether `rest` is `id$salt$hash`, optionally with parameters after the id.
 fn is_modular(rest: &str) -> bool {
     let mut fields = rest.split('$');
     let id = fields.next().unwrap_or_default();
@@ -75,7 +91,7 @@ mod tests {
     fn hashes_and_words_pass() {
         for good in [
             "locked",
-            "keep",
+            "unchanged",
             "$6$rounds=5000$saltsalt$abcdefghijklmnopqrstuvwxyz./",
             "$y$j9T$F5Jx5fExrKuPp53xLKQ..1$X3DX6M94c7o.9agCG9G317fhZg9SqC.5i5rd.RhAtQ7",
             "$2b$05$c92SVSfjeiCD6F2nAD6y0uBpJDjdRkt0EgeC4/31Rf2LUZbDRDE.O",
@@ -104,9 +120,9 @@ mod tests {
             "_short",
             "abJnggxhB/yWI",
         ] {
-            let objection = check(bad).expect_err(bad);
+            let violation = check(bad).expect_err(bad);
             if bad.len() > 3 {
-                let said = format!("{objection:?}");
+                let said = format!("{violation:?}");
                 assert!(!said.contains(bad), "{said}");
             }
         }

@@ -1,12 +1,15 @@
-//! Which paths a spec may name, by their text alone. What lies there (owners, links, mounts, other jails) is for `resolve` to see.
+//! Constraints on paths, by their text alone. Owners, symbolic links, mounts and other jails are
+//! checked in `resolve`.
 
 use std::path::Path;
 
-use super::constraint::Violation;
 use super::family::USER_TOKEN;
+use super::values;
+use super::violation::Violation;
+use crate::layout::{JAIL_DIR, JAILS_DIR, PRIVATE_DIR, STATE};
 use crate::names::JailPath;
 
-/// Directories of the host that neither are nor hold a jail.
+/// Host directories that neither are nor contain a root.
 const NOT_FOR_ROOTS: &[&str] = &[
     "/bin",
     "/boot",
@@ -25,13 +28,13 @@ const NOT_FOR_ROOTS: &[&str] = &[
     "/sys",
     "/tmp",
     "/usr",
-    "/var/lib/jailctl",
+    STATE,
     "/var/run",
     "/var/tmp",
-    "/jail",
+    JAIL_DIR,
 ];
 
-/// Directories of the host that may hold jails but are none.
+/// Host directories that may contain roots but are none.
 const SHARED_DIRS: &[&str] = &[
     "/home",
     "/media",
@@ -39,7 +42,7 @@ const SHARED_DIRS: &[&str] = &[
     "/opt",
     "/srv",
     "/var",
-    "/srv/jails",
+    JAILS_DIR,
     "/var/cache",
     "/var/lib",
     "/var/local",
@@ -50,25 +53,23 @@ const SHARED_DIRS: &[&str] = &[
     "/var/www",
 ];
 
-/// What jailctl keeps for itself in each jail: the mark of login shells, and the staging area.
-const RESERVED_NAMES: &[&str] = &["/jail", "/.jailctl"];
+/// Paths that jailctl reserves in each jail: the prefix of login shells, and the staging area.
+const RESERVED_NAMES: &[&str] = &[JAIL_DIR, "/.jailctl"];
 
-/// Where jailctl keeps what it knows of all jails.
-const RECORDS: &str = "/var/lib/jailctl";
-
-/// Links of the merged tree.
+/// Symbolic links of a merged /usr.
 const SYSTEM_LINKS: &[&str] = &["/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"];
 
-/// Directories of a jail that a build makes anew and exchanges as a whole, beside those in which nothing can be mounted in any case.
+/// Directories that a build writes again and exchanges as a whole, in addition to those that are
+/// never mount points.
 const EXCHANGED: &[&str] = &["/etc", "/usr"];
 
-/// What the kernel shows, in a jail as on the host.
+/// Kernel file systems.
 const KERNEL: &[&str] = &["/proc", "/dev", "/sys"];
 
-/// Where every user of the jail can write.
+/// World-writable directories.
 const SHARED: &[&str] = &["/tmp", "/var/tmp"];
 
-/// Account files of a jail that jailctl writes, or that must not be there.
+/// Account files that jailctl writes in a jail, or that must not exist there.
 const ACCOUNT_FILES: &[&str] = &[
     "/etc/passwd",
     "/etc/passwd-",
@@ -80,7 +81,7 @@ const ACCOUNT_FILES: &[&str] = &[
     "/etc/gshadow-",
 ];
 
-/// Host files that no jail may have a copy of.
+/// Host files that are never copied into a jail.
 const SECRETS: &[&str] = &[
     "/etc/shadow",
     "/etc/shadow-",
@@ -88,91 +89,86 @@ const SECRETS: &[&str] = &[
     "/etc/gshadow-",
     "/etc/security/opasswd",
     "/etc/.pwd.lock",
-    "/var/lib/jailctl",
+    STATE,
 ];
 
-/// The first of `places` that `path` is or lies below.
-pub(crate) fn within<'a>(path: &str, places: &[&'a str]) -> Option<&'a str> {
-    places
-        .iter()
+/// The first of `dirs` that is `path` or an ancestor of it.
+pub(crate) fn within<'a>(path: &str, dirs: &[&'a str]) -> Option<&'a str> {
+    dirs.iter()
         .copied()
-        .find(|place| Path::new(path).starts_with(place))
+        .find(|dir| Path::new(path).starts_with(dir))
 }
 
-fn is_within(path: &str, place: &str) -> String {
-    if path == place {
+fn is_within(path: &str, dir: &str) -> String {
+    if path == dir {
         "is".to_owned()
     } else {
-        format!("lies in `{place}`,")
+        format!("is below `{dir}`,")
     }
 }
 
-const GOOD_ROOT: &str = "a good place is `/srv/jails/<name>`, which is also the default";
-const GOOD_DIR: &str = "choose a place of its own, as `/upload` or `/var/www`";
+const GOOD_ROOT: &str = "use a path such as `/srv/jails/<name>`, the default";
+const GOOD_DIR: &str = "choose another path, such as `/upload` or `/var/www`";
 
-/// Whether `text` may be the root of a jail on the host.
+/// Checks the root of a jail on the host.
+///
+/// # Errors
+/// The violation, here and in the following functions.
 pub fn root(text: &str) -> Result<(), Violation> {
     let path = JailPath::new(text)?;
-    // Whether the place is a good one for each user is seen when the users are known.
-    let standing = text
+    // `validate` checks the root of each user.
+    let example = text
         .split('/')
         .map(|part| if part == USER_TOKEN { "u" } else { part });
-    let standing = standing.collect::<Vec<_>>().join("/");
-    if standing.contains(USER_TOKEN) {
-        return Err(
-            Violation::new("has `%u` in a component with more than that").hint(
-                "`%u` stands for a user's name as a component of its own, as in `/srv/jails/%u`",
-            ),
-        );
+    let example = example.collect::<Vec<_>>().join("/");
+    if example.contains(USER_TOKEN) {
+        return Err(Violation::new("has `%u` as a part of a component")
+            .hint("`%u` must be a whole component, as in `/srv/jails/%u`"));
     }
-    let text = standing.as_str();
+    let text = example.as_str();
     let plain = |c: char| c.is_ascii_alphanumeric() || "._/-".contains(c);
     if !text.chars().all(plain) {
         return Err("has a character other than a-z, A-Z, 0-9, `.`, `_`, `-` and `/`".into());
     }
     if text == "/" {
-        return Err(Violation::new("is the host's own root").hint(GOOD_ROOT));
+        return Err(Violation::new("is the root of the host").hint(GOOD_ROOT));
     }
     if let Some(place) = within(text, NOT_FOR_ROOTS) {
-        return Err(Violation::new(format!(
-            "{} a directory of the system's",
-            is_within(text, place)
-        ))
-        .hint(GOOD_ROOT));
+        return Err(
+            Violation::new(format!("{} a system directory", is_within(text, place)))
+                .hint(GOOD_ROOT),
+        );
     }
     if path.parent() == Some(JailPath::root()) || SHARED_DIRS.contains(&text) {
         let shared = SHARED_DIRS.contains(&text);
         let why = if shared {
-            "is a directory that others share"
+            "is a shared directory"
         } else {
-            "lies directly below `/`"
+            "is directly below `/`"
         };
         return Err(Violation::new(why).hint(GOOD_ROOT));
     }
-    if text.split('/').any(|part| part == ".jailctl") {
-        return Err(
-            Violation::new("lies in `.jailctl`, where jailctl keeps its own").hint(GOOD_ROOT),
-        );
+    if text.split('/').any(|part| part == PRIVATE_DIR) {
+        return Err(Violation::new("is below `.jailctl`, which jailctl reserves").hint(GOOD_ROOT));
     }
     Ok(())
 }
 
-/// Whether the host file `path` may be copied into a jail: by its name, it holds no secret and is not made up by the kernel.
-///
-/// For each path of a tree that is copied, too.
+/// Checks that `path` is a host file that may be copied into a jail: not a known secret, and not in
+/// a kernel file system. Called for each path of a copied tree.
 pub fn copyable(path: &Path) -> Result<(), Violation> {
-    // Nearly all that is copied, and none of the places below.
+    // Fast path for nearly all files.
     if path.as_os_str().as_encoded_bytes().starts_with(b"/usr/") {
         return Ok(());
     }
     if let Some(place) = KERNEL.iter().find(|place| path.starts_with(place)) {
         return Err(Violation::new(format!(
-            "lies in `{place}`, which the kernel makes up"
+            "is in `{place}`, a kernel file system"
         )));
     }
     if SECRETS.iter().any(|secret| path.starts_with(secret)) {
-        return Err(Violation::new("holds the host's secrets")
-            .hint("a jail has account files of its own, made from `[[user]]`"));
+        return Err(Violation::new("contains secrets of the host")
+            .hint("the account files of a jail are generated from `[[user]]`"));
     }
     if path.parent() == Some(Path::new("/etc/ssh"))
         && path.extension().is_none_or(|end| end != "pub")
@@ -181,7 +177,7 @@ pub fn copyable(path: &Path) -> Result<(), Violation> {
             .is_some_and(|name| name.as_encoded_bytes().starts_with(b"ssh_host_"))
     {
         return Err(Violation::new("is a private key of the host")
-            .hint("a jail needs none: sshd keeps them outside"));
+            .hint("jails need none: sshd reads host keys outside of the jail"));
     }
     Ok(())
 }
@@ -190,7 +186,7 @@ fn host_path(text: &str) -> Result<(), Violation> {
     Ok(JailPath::new(text).map(drop)?)
 }
 
-/// Whether `text` may be the `source` of a `[[file]]`, or a `skel`.
+/// Checks the `source` of a `[[file]]`, or a `skel`.
 pub fn source(text: &str) -> Result<(), Violation> {
     host_path(text)?;
     let path = Path::new(text);
@@ -198,14 +194,14 @@ pub fn source(text: &str) -> Result<(), Violation> {
     let holds = |inner: &&str| Path::new(inner).starts_with(path);
     if SECRETS.iter().any(holds) || KERNEL.iter().any(holds) || text == "/etc/ssh" {
         return Err(
-            Violation::new("is a directory that holds the host's secrets")
-                .hint("name the files or directories in it that the jail needs"),
+            Violation::new("is a directory that contains secrets of the host")
+                .hint("list the files or directories in it that the jail needs"),
         );
     }
     Ok(())
 }
 
-/// Whether the absolute path `text` may be one of the `binaries`.
+/// Checks an absolute path in `binaries`.
 pub fn binary(text: &str) -> Result<(), Violation> {
     host_path(text)?;
     copyable(Path::new(text))?;
@@ -215,62 +211,62 @@ pub fn binary(text: &str) -> Result<(), Violation> {
     Ok(())
 }
 
-/// Whether `text` may be the `source` of a `[[mount]]`.
+/// Checks the `source` of a `[[mount]]`.
 pub fn mount_source(text: &str) -> Result<(), Violation> {
-    if super::mount::is_kind(text) {
+    if values::is_kind(text) {
         return Ok(());
     }
     host_path(text)?;
     let path = Path::new(text);
     copyable(path)?;
     if ["/", "/etc", "/root"].contains(&text) {
-        return Err(Violation::new("is a directory of the system's"));
+        return Err(Violation::new("is a system directory"));
     }
-    if within(text, &[RECORDS]).is_some() || within(RECORDS, &[text]).is_some() {
-        return Err(Violation::new("is or holds the records of jails"));
+    if within(text, &[STATE]).is_some() || within(STATE, &[text]).is_some() {
+        return Err(Violation::new("is or contains the records of jails"));
     }
     Ok(())
 }
 
-/// Whether `path` may be the target of a `[[mount]]`.
+/// Checks the target of a `[[mount]]`.
 pub fn mount_target(path: &JailPath) -> Result<(), Violation> {
     let text = path.as_str();
     if text == "/" {
-        return Err(Violation::new("is the whole jail"));
+        return Err(Violation::new("is the root of the jail"));
     }
     let covered = EXCHANGED.contains(&text) || SYSTEM_LINKS.contains(&text);
-    let kernel = within(text, KERNEL).is_some() && !super::mount::is_place(text);
+    let kernel = within(text, KERNEL).is_some() && !values::is_mount_point(text);
     if let Some(place) = [EXCHANGED, SYSTEM_LINKS]
         .iter()
         .find_map(|places| within(text, places))
         .filter(|_| !covered)
     {
         return Err(Violation::new(format!(
-            "lies in `{place}`, which a build exchanges as a whole: sessions that live would lose what is mounted there"
+            "is below `{place}`, which a build exchanges as a whole: open sessions would lose the mount"
         ))
-        .hint("choose a place of its own, as `/www` or `/srv/data`"));
+        .hint("choose another path, such as `/www` or `/srv/data`"));
     }
     if covered || within(text, RESERVED_NAMES).is_some() || kernel {
-        return Err(Violation::new("covers what jailctl made"));
+        return Err(Violation::new("would hide files of the jail"));
     }
     Ok(())
 }
 
-/// Whether sftp may begin at `path`: sshd takes the words of its command line apart at spaces, and replaces what follows a `%`.
+/// Checks the start directory of sftp: sshd splits its command line at spaces, and expands `%`.
 pub fn start_dir(path: &JailPath) -> Result<(), Violation> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "._-/".contains(c);
     if !path.as_str().chars().all(plain) {
-        return Err("has a character that sshd would read as something else".into());
+        return Err("has a character with a special meaning for sshd".into());
     }
     Ok(())
 }
 
-/// Whether `path` may be a user's home.
+/// Checks a home directory.
 pub fn home(path: &JailPath) -> Result<(), Violation> {
     let text = path.as_str();
-    let hint = "a good place is `/home/<name>`, which is also the default";
+    let hint = "use a path such as `/home/<name>`, the default";
     if text == "/" {
-        return Err(Violation::new("is the jail's root, which no user may own").hint(hint));
+        return Err(Violation::new("is the root of the jail, which no user may own").hint(hint));
     }
     if let Some(place) = [
         SYSTEM_LINKS,
@@ -282,55 +278,54 @@ pub fn home(path: &JailPath) -> Result<(), Violation> {
     .iter()
     .find_map(|places| within(text, places))
     {
-        return Err(Violation::new(format!(
-            "{} a directory of the system's",
-            is_within(text, place)
-        ))
-        .hint(hint));
+        return Err(
+            Violation::new(format!("{} a system directory", is_within(text, place))).hint(hint),
+        );
     }
     if ["/home", "/var", "/srv", "/opt", "/mnt", "/media"].contains(&text) {
-        return Err(Violation::new("is a directory that others share").hint(hint));
+        return Err(Violation::new("is a shared directory").hint(hint));
     }
     Ok(())
 }
 
-/// Whether a file may be put at `path`, as far as its name says; homes and users' directories are looked at in `check`.
-///
-/// For each path of a tree that is put there, too.
+/// Checks the target of a `[[file]]`; homes and directories of users are checked in `validate`.
+/// Called for each path of a copied tree.
 pub fn target(path: &JailPath) -> Result<(), Violation> {
     let text = path.as_str();
-    // Nearly all that a jail has, and none of the places below.
+    // Fast path for nearly all files.
     if text.starts_with("/usr/") {
         return Ok(());
     }
     if text == "/" {
-        return Err(Violation::new("is the jail's root").hint("give each part a target of its own"));
+        return Err(
+            Violation::new("is the root of the jail").hint("give each part a separate target")
+        );
     }
     if SYSTEM_LINKS.contains(&text) {
-        return Err(Violation::new("is a link of the system's in each jail")
-            .hint(format!("write `/usr{text}`, where it leads")));
+        return Err(Violation::new("is a symbolic link in each jail")
+            .hint(format!("write its target `/usr{text}`")));
     }
     if let Some(place) = within(text, KERNEL) {
         return Err(Violation::new(format!(
-            "{} the kernel's own",
+            "{} a kernel file system",
             is_within(text, place)
         )));
     }
     if let Some(place) = within(text, RESERVED_NAMES) {
         return Err(Violation::new(format!(
-            "{} jailctl's own",
+            "{} reserved by jailctl",
             is_within(text, place)
         )));
     }
     if let Some(place) = within(text, SHARED) {
         return Err(Violation::new(format!(
-            "{} a directory that every user can write to",
+            "{} a world-writable directory",
             is_within(text, place)
         )));
     }
     if ACCOUNT_FILES.contains(&text) {
-        return Err(Violation::new("is made by jailctl")
-            .hint("take the lines out: the jail's accounts come from `[[user]]`"));
+        return Err(Violation::new("is generated by jailctl")
+            .hint("delete the lines: accounts of the jail come from `[[user]]`"));
     }
     if text == "/etc/ld.so.preload" {
         return Err(Violation::new(
@@ -340,11 +335,13 @@ pub fn target(path: &JailPath) -> Result<(), Violation> {
     Ok(())
 }
 
-/// Whether a `[[dir]]` may be at `path`, as far as its name says.
+/// Checks the path of a `[[dir]]`.
 pub fn dir(path: &JailPath) -> Result<(), Violation> {
     let text = path.as_str();
     if text == "/" {
-        return Err(Violation::new("is the jail's root, which stays root's").hint(GOOD_DIR));
+        return Err(
+            Violation::new("is the root of the jail, which is owned by root").hint(GOOD_DIR),
+        );
     }
     if let Some(place) = [
         SYSTEM_LINKS,
@@ -357,13 +354,13 @@ pub fn dir(path: &JailPath) -> Result<(), Violation> {
     .find_map(|places| within(text, places))
     {
         return Err(
-            Violation::new(format!("{} made by jailctl", is_within(text, place))).hint(GOOD_DIR),
+            Violation::new(format!("{} created by jailctl", is_within(text, place))).hint(GOOD_DIR),
         );
     }
     Ok(())
 }
 
-/// `path` as the merged tree has it: `/bin/x` is `/usr/bin/x`.
+/// `path` in a merged /usr: `/usr/bin/x` for `/bin/x`.
 pub fn merged(path: &JailPath) -> JailPath {
     match JailPath::new(&format!("/usr{path}")) {
         Ok(moved) if within(path.as_str(), SYSTEM_LINKS).is_some() => moved,

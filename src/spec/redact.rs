@@ -1,4 +1,5 @@
-//! Secrets in a spec's text (hashes, passwords and private keys put there by mistake) are blotted out before any message, reason or record can hold a line of it.
+//! Redacts secrets in the text of a spec (hashes, and passwords and private keys that were put
+//! there by mistake) before messages, reasons and records contain lines of it.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -7,11 +8,11 @@ use toml::de::{DeTable, DeValue};
 
 use super::authorized_keys::is_private_key;
 use super::display::suggest;
+use super::password::{FORMER_UNCHANGED, UNCHANGED};
 use crate::span::SourceText;
 
-/// `source` with every secret replaced by as many `*` as it has bytes, so that offsets stay; `source` itself where there is none.
-///
-/// `tree` is what could be read of it.
+/// `source` with each secret replaced by as many `*` as it has bytes, so that offsets are
+/// unchanged. `tree` is the parsed part of the text.
 pub(crate) fn redact(source: &Arc<SourceText>, tree: &DeTable<'_>) -> Arc<SourceText> {
     let text = &source.text;
     let mut spans = Vec::new();
@@ -46,7 +47,7 @@ pub(crate) fn redact(source: &Arc<SourceText>, tree: &DeTable<'_>) -> Arc<Source
     })
 }
 
-/// Whether a key, rightly spelt or not, is likely to hold a password.
+/// Whether a key, possibly misspelled, is likely to have a password as its value.
 fn is_secret_key(key: &str) -> bool {
     let lower = key.to_ascii_lowercase();
     ["passwd", "pass", "pw", "passphrase", "secret", "hash"].contains(&lower.as_str())
@@ -54,9 +55,9 @@ fn is_secret_key(key: &str) -> bool {
         || suggest(&lower, ["password", "passwd"]).is_some()
 }
 
-/// Words of `password` that tell nothing.
+/// Whether a value of `password` is not a secret.
 fn is_public_word(value: &str) -> bool {
-    value == "locked" || value == "keep"
+    ["locked", UNCHANGED, FORMER_UNCHANGED].contains(&value)
 }
 
 fn in_table(table: &DeTable<'_>, secret: bool, spans: &mut Vec<Range<usize>>) {
@@ -75,7 +76,7 @@ fn in_value(value: &DeValue<'_>, span: &Range<usize>, secret: bool, spans: &mut 
             }
         }
         DeValue::String(text) if is_public_word(text) => {}
-        // A private key is found in the raw text as well, unless escapes hide its marks there.
+        // `private_keys` does not find a private key whose markers are written with escapes.
         DeValue::String(text) if !secret && !is_private_key(text) => {}
         DeValue::String(_) | DeValue::Integer(_) | DeValue::Float(_) if secret => {
             spans.push(span.clone());
@@ -85,7 +86,7 @@ fn in_value(value: &DeValue<'_>, span: &Range<usize>, secret: bool, spans: &mut 
     }
 }
 
-/// What follows `password =` in lines that the parser may not have understood: unclosed strings, comments.
+/// Values after `password =` in lines that may not have been parsed: unclosed strings, comments.
 fn in_lines(text: &str, spans: &mut Vec<Range<usize>>) {
     let mut start = 0;
     for line in text.split_inclusive('\n') {
@@ -121,7 +122,7 @@ fn in_lines(text: &str, spans: &mut Vec<Range<usize>>) {
     }
 }
 
-/// Anything that looks like a crypt(5) hash, wherever it stands.
+/// Text that looks like a crypt(5) hash.
 fn hashes(text: &str, spans: &mut Vec<Range<usize>>) {
     let is_body = |byte: u8| byte.is_ascii_alphanumeric() || b"./$=,+-".contains(&byte);
     let bytes = text.as_bytes();
@@ -140,7 +141,7 @@ fn hashes(text: &str, spans: &mut Vec<Range<usize>>) {
     }
 }
 
-/// From the first line of a private key to its last, or to the end of the text.
+/// Private keys, from the first to the last line, or to the end of the text.
 fn private_keys(text: &str, spans: &mut Vec<Range<usize>>) {
     let mut at = 0;
     while let Some(next) = text[at..].find("PRIVATE KEY-----") {

@@ -1,9 +1,11 @@
-//! Names of users and groups that a spec may not have, whatever the host: they are the system's own, or give power.
+//! Names of users and groups that are refused on every host: system accounts, and groups with
+//! privileges.
 
-use super::constraint::Violation;
+use super::violation::Violation;
+use crate::layout::GROUP_PREFIX;
 use crate::names::UserName;
 
-/// Accounts that systems keep for themselves, whatever their uid.
+/// System accounts, whatever their user id.
 const SYSTEM_ACCOUNTS: &[&str] = &[
     "root",
     "daemon",
@@ -49,17 +51,17 @@ const SYSTEM_ACCOUNTS: &[&str] = &[
     "tss",
 ];
 
-/// Whether `text` may be the name of a jail's user.
+/// Checks the name of a user.
 pub(crate) fn user(text: &str) -> Result<(), Violation> {
     UserName::new(text)?;
     if SYSTEM_ACCOUNTS.contains(&text) || text.starts_with("systemd-") {
         return Err(Violation::new("is a system account")
-            .hint("choose a name of its own for the jail's user; jailctl makes the account"));
+            .hint("choose another name; jailctl creates the account"));
     }
     Ok(())
 }
 
-/// Groups whose members can become root, read what is root's, or change what everybody runs.
+/// Groups whose members can become root, read secrets, or change programs of other users.
 const POWERFUL_GROUPS: &[&str] = &[
     "root",
     "wheel",
@@ -101,16 +103,16 @@ const POWERFUL_GROUPS: &[&str] = &[
     "_ssh",
 ];
 
-/// Whether `text` may be the name of a further group. Which groups a host has is for `resolve` to see.
+/// Checks the name of a supplementary group. Groups of the host are checked in `resolve`.
 pub(crate) fn group(text: &str) -> Result<(), Violation> {
     UserName::new(text)?;
     if POWERFUL_GROUPS.contains(&text) || text.starts_with("systemd-") {
-        return Err(Violation::new("gives power over the host")
-            .hint("choose a group of its own for the jail"));
+        return Err(Violation::new("is a privileged group of the host")
+            .hint("choose another group for the jail"));
     }
-    if text.starts_with("jail-") {
-        return Err(Violation::new("looks like the group of a jail")
-            .hint("each user is in the jail's own group anyway"));
+    if text.starts_with(GROUP_PREFIX) {
+        return Err(Violation::new("has the prefix of jail groups")
+            .hint("each user is in the group of the jail already"));
     }
     Ok(())
 }

@@ -1,26 +1,27 @@
-//! Every key of a spec, as data: what it is called, what it may be, what it means. The parser, the hints, the reference and the tests all read this one table.
+//! Schema of specs: name, type, default and meaning of every key. The parser, the hints, the
+//! reference and the tests read this table.
 
 use super::constraint::{Constraint, KeyWords, ValueType};
 
-/// One key.
+/// Schema of one key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeySchema {
-    /// Dotted, with `[]` after an array of tables: `user[].name`.
+    /// Dotted path, with `[]` after an array of tables: `user[].name`.
     pub path: &'static str,
-    /// Its type, and for text the rule.
+    /// Type of the value, with the constraint of strings.
     pub shape: ValueType,
-    /// Whether its table must have it.
+    /// Whether the table must have the key.
     pub required: bool,
-    /// Whether only a spec may have it, and no template.
+    /// Whether templates may not have the key.
     pub file_only: bool,
-    /// For a list that opens something: whether the list of the spec itself replaces those of the
-    /// templates below it. Other lists add content, and are joined.
+    /// Whether the list of the spec replaces those of the templates, because it grants access (ways
+    /// in, ports, devices). Other lists add content and are concatenated.
     pub replaces: bool,
-    /// What holds where it is absent, as written or in words; empty where nothing does.
+    /// Default, as TOML or in words; empty if there is none.
     pub default: &'static str,
-    /// One line: what it is, lower case, no full stop.
+    /// Meaning in one line: lower case, no full stop.
     pub doc: &'static str,
-    /// A line, or for a table lines, as they stand in a spec.
+    /// Example: a line, or for a table lines, of a spec.
     pub example: &'static str,
 }
 
@@ -68,13 +69,13 @@ impl KeySchema {
         self
     }
 
-    /// Whether a template can have the key beside a spec that has it too, so that the two lists
-    /// meet in a merge. Elements of an array of tables are replaced as a whole.
+    /// Whether a merge has to combine two lists for the key. Elements of an array of tables are
+    /// replaced as a whole.
     pub fn meets(&self) -> bool {
         matches!(self.shape, ValueType::Texts(_)) && !self.file_only && !self.path.contains("[]")
     }
 
-    /// The last component: `name` of `user[].name`, `user` of `user[]`.
+    /// Last component of the path: `name` of `user[].name`, `user` of `user[]`.
     pub fn name(&self) -> &'static str {
         let last = self
             .path
@@ -83,18 +84,18 @@ impl KeySchema {
         last.trim_end_matches("[]")
     }
 
-    /// The path of the table that has it: `user[]` of `user[].name`; empty for the spec itself.
+    /// Path of the table that has the key: `user[]` of `user[].name`; empty for the top level.
     pub fn table(&self) -> &'static str {
         self.path.rsplit_once('.').map_or("", |parts| parts.0)
     }
 }
 
-/// The keys of the table at `path`, which is empty for the spec itself.
+/// Keys of the table at `path`; an empty path is the top level.
 pub fn keys_of(path: &str) -> impl Iterator<Item = &'static KeySchema> + use<'_> {
     KEYS.iter().filter(move |key| key.table() == path)
 }
 
-/// A table's path as its header is written: `[[user]]`, `[sshd]`; "a spec" for the spec itself.
+/// Header of the table at `path`: `[[user]]`, `[sshd]`; "a spec" for the top level.
 pub fn header(path: &str) -> String {
     match path.strip_suffix("[]") {
         _ if path.is_empty() => "a spec".to_owned(),
@@ -104,305 +105,305 @@ pub fn header(path: &str) -> String {
 }
 
 const ACCESS_METHODS: KeyWords = KeyWords {
-    kind: "a door",
+    kind: "a way in",
     now: &["shell", "sftp", "forward"],
     later: &["scp", "rsync", "git"],
 };
 
 const DLOPEN: KeyWords = KeyWords {
-    kind: "a kind of dlopen notes",
+    kind: "a priority of dlopen notes",
     now: &["required", "recommended", "suggested", "none"],
     later: &[],
 };
 
 const NETWORK: KeyWords = KeyWords {
-    kind: "a kind of network",
+    kind: "a network mode",
     now: &["host", "none", "private"],
     later: &[],
 };
 
-/// The table. A table's own row stands before those of its keys.
+/// Keys of a spec. The row of a table precedes the rows of its keys.
 pub static KEYS: &[KeySchema] = &[
     KeySchema::new("name", ValueType::Text(Constraint::JailName))
-        .doc("the jail's name; its accounts' group is `jail-<name>`")
+        .doc("name of the jail; the group of its accounts is `jail-<name>`")
         .example(r#"name = "arkham""#)
         .required()
         .not_in_templates(),
     KeySchema::new("root", ValueType::Text(Constraint::Root))
-        .doc("where the jail is on the host; with `%u` as a component, one jail for each user, who stands in its place")
+        .doc("root directory of the jail on the host; with the component `%u`, one jail per user, at the path with the user's name")
         .default(r#""/srv/jails/<name>""#)
         .example(r#"root = "/srv/jails/arkham""#)
         .not_in_templates(),
     KeySchema::new("templates", ValueType::Texts(Constraint::Template))
-        .doc("partial specs, merged in order, with this file on top: later wins; lists that add content are joined, and of a list that opens something (a way in, a port, a device) this file's own replaces those of the templates")
+        .doc("partial specs, merged in order below this file: later values replace earlier ones; lists that add content are concatenated; lists that grant access (ways in, ports, devices) in this file replace those of the templates")
         .default("[]")
         .example(r#"templates = ["shell"]"#)
         .not_in_templates(),
     KeySchema::new("binaries", ValueType::Texts(Constraint::Binary))
-        .doc("the programs of the jail: names on the host's PATH or absolute paths; what they need comes along")
+        .doc("programs of the jail: names on the host's PATH or absolute paths; their dependencies are included")
         .default("[]")
         .example(r#"binaries = ["bash", "ls", "cat"]"#),
     KeySchema::new("optional", ValueType::Texts(Constraint::Binary))
-        .doc("like `binaries`, but a missing one is a notice and no error")
+        .doc("like `binaries`, but a program that the host lacks is a notice, not an error")
         .default("[]")
         .example(r#"optional = ["htop"]"#),
     KeySchema::new("packages", ValueType::Texts(Constraint::Package))
-        .doc("host packages: all their own files, less documents; what programs among them need comes along, other packages do not")
+        .doc("host packages: all their files except documentation, and the dependencies of their programs; packages that they depend on are not included")
         .default("[]")
         .example(r#"packages = ["nano"]"#),
     KeySchema::new("dlopen", ValueType::Text(Constraint::Word(DLOPEN)))
-        .doc("which libraries that a program may load at run time come along")
+        .doc("lowest priority of the dlopen notes whose libraries are included")
         .default(r#""recommended""#)
         .example(r#"dlopen = "required""#),
     KeySchema::new("plain_chroot", ValueType::Boolean)
-        .doc("whoever has a shell is in a chroot and nothing more, also where sessions of their own are possible")
-        .default("false; a jail with a shell has sessions of its own where `pam_jailctl.so` is installed, as with an empty `[namespaces]`")
+        .doc("shells run in a plain chroot, even if the host could isolate their sessions")
+        .default("false; if `pam_jailctl.so` is installed, sessions of a jail with a shell are isolated as with an empty `[namespaces]`")
         .example("plain_chroot = true"),
     KeySchema::new("user[]", ValueType::Tables(&["name"]))
-        .doc("an account that lives in the jail; jailctl makes it")
+        .doc("an account of the jail; jailctl creates it")
         .default("none")
         .example("[[user]]\nname = \"harlequin\"")
         .not_in_templates(),
     KeySchema::new("user[].name", ValueType::Text(Constraint::UserName))
-        .doc("the login name")
+        .doc("login name")
         .example(r#"name = "harlequin""#)
         .required(),
     KeySchema::new("user[].adopt", ValueType::Boolean)
-        .doc("take over an account that exists and was not made by jailctl; it gets back what it had when the jail goes")
+        .doc("take over an existing account that jailctl did not create; it is restored when the jail is removed")
         .default("false")
         .example("adopt = true"),
     KeySchema::new("user[].shell", ValueType::Text(Constraint::JailPath))
-        .doc("the login shell, a path inside the jail; one of the programs there")
+        .doc("login shell, a path inside the jail; must be one of its programs")
         .default("the first shell in `binaries`")
         .example(r#"shell = "/bin/bash""#),
     KeySchema::new("user[].home", ValueType::Text(Constraint::Home))
-        .doc("the home, a path inside the jail")
+        .doc("home directory, a path inside the jail")
         .default(r#""/home/<name>""#)
         .example(r#"home = "/home/harlequin""#),
     KeySchema::new("user[].authorized_keys", ValueType::Texts(Constraint::KeyLine))
-        .doc("public keys that may log in; kept outside the jail, where the user cannot change them")
+        .doc("public keys that may log in; stored outside of the jail, where the user cannot change them")
         .default("[]")
         .example(r#"authorized_keys = ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKLW/9v1NuUyultBVkZJNjz2vNi4eV8Vq20GZ01ZeKPs harley@gotham"]"#),
     KeySchema::new("user[].password", ValueType::Text(Constraint::Password))
-        .doc("`locked`, `keep` (leave alone what others set) or a crypt(5) hash")
+        .doc("`locked`, `unchanged` (jailctl does not touch it) or a crypt(5) hash")
         .default(r#""locked""#)
         .example(r#"password = "locked""#),
     KeySchema::new("user[].groups", ValueType::Texts(Constraint::GroupName))
-        .doc("further groups; made where the host has none of the name")
+        .doc("supplementary groups; created if the host lacks them")
         .default("[]")
         .example(r#"groups = ["web"]"#),
     KeySchema::new("user[].uid", ValueType::Integer(1000, 60000))
-        .doc("the user id")
-        .default("the next free one")
+        .doc("user id")
+        .default("the next unused id")
         .example("uid = 4101"),
     KeySchema::new("user[].expires", ValueType::Date)
-        .doc("the day from which the account is closed")
+        .doc("day from which the account is expired")
         .default("never")
         .example("expires = 2027-01-31"),
     KeySchema::new("user[].skel", ValueType::Text(Constraint::Source))
-        .doc("a host directory whose content a new home starts with")
+        .doc("host directory that is copied into a new home")
         .default("none")
         .example(r#"skel = "/etc/skel""#),
     KeySchema::new("sshd", ValueType::Table)
-        .doc("how the users may come in")
+        .doc("sshd settings for the users of the jail")
         .example("[sshd]\nallow = [\"sftp\"]"),
     KeySchema::new("sshd.allow", ValueType::Texts(Constraint::Word(ACCESS_METHODS)))
-        .doc("the doors; `forward` is for `ssh -L`, `-D` and `-W` into the jail's own network, and needs one")
-        .default(r#"["sftp"], and "shell" where `binaries` hold a shell"#)
+        .doc("ways in; `forward` permits `ssh -L`, `-D` and `-W` into the network of the session, which must not be that of the host")
+        .default(r#"["sftp"], and "shell" if `binaries` contain a shell"#)
         .example(r#"allow = ["shell", "sftp"]"#)
         .replaces(),
     KeySchema::new("sshd.start_dir", ValueType::Text(Constraint::StartDir))
-        .doc("where sftp begins; only where sftp is the only door")
-        .default("the home")
+        .doc("start directory of sftp; only if `allow` is `[\"sftp\"]`")
+        .default("the home directory")
         .example(r#"start_dir = "/upload""#),
     KeySchema::new("sshd.umask", ValueType::Text(Constraint::Umask))
-        .doc("the umask of sftp; only where sftp is the only door")
-        .default("that of sshd, which is 0022 on most hosts")
+        .doc("umask of sftp; only if `allow` is `[\"sftp\"]`")
+        .default("umask of sshd, 0022 on most hosts")
         .example(r#"umask = "0027""#),
-    KeySchema::new("sshd.log", ValueType::Boolean)
-        .doc("sftp transfers are written to the host's log; only where sftp is the only door, and with sessions of their own")
+    KeySchema::new("sshd.sftp_log", ValueType::Boolean)
+        .doc("log sftp transfers to the host's log; only if `allow` is `[\"sftp\"]`; needs isolated sessions")
         .default("false")
-        .example("log = true"),
+        .example("sftp_log = true"),
     KeySchema::new("file[]", ValueType::Tables(&["target", "source"]))
-        .doc("a file or tree of the host's, or text given here")
+        .doc("a file or tree of the host, or text from the spec")
         .default("none")
         .example("[[file]]\ntarget = \"/motd\"\ncontent = \"Welcome\\n\""),
     KeySchema::new("file[].source", ValueType::Text(Constraint::Source))
-        .doc("the host path to copy; or give `content`")
+        .doc("host path to copy; alternative to `content`")
         .example(r#"source = "/etc/vim""#),
     KeySchema::new("file[].content", ValueType::Text(Constraint::Content))
-        .doc("the text of the file; or give `source`")
+        .doc("text of the file; alternative to `source`")
         .example(r#"content = "Welcome\n""#),
     KeySchema::new("file[].target", ValueType::Text(Constraint::Target))
-        .doc("where it goes inside the jail")
+        .doc("path inside the jail")
         .default("the path of `source`")
         .example(r#"target = "/etc/vim""#),
     KeySchema::new("file[].mode", ValueType::Text(Constraint::Mode))
-        .doc("permissions, in octal")
-        .default(r#""0644" with `content`, otherwise as in `source`"#)
+        .doc("permission bits, in octal")
+        .default(r#""0644" with `content`, otherwise that of `source`"#)
         .example(r#"mode = "0644""#),
     KeySchema::new("dir[]", ValueType::Tables(&["path"]))
-        .doc("a directory that is made if it is missing")
+        .doc("a directory that is created if it does not exist")
         .default("none")
         .example("[[dir]]\npath = \"/upload\"\nowner = \"harlequin\""),
     KeySchema::new("dir[].path", ValueType::Text(Constraint::Dir))
-        .doc("where, inside the jail")
+        .doc("path inside the jail")
         .example(r#"path = "/upload""#)
         .required(),
     KeySchema::new("dir[].owner", ValueType::Text(Constraint::UserName))
-        .doc("a user of the jail")
+        .doc("owner: a user of the jail")
         .default("root")
         .example(r#"owner = "harlequin""#),
     KeySchema::new("dir[].mode", ValueType::Text(Constraint::Mode))
-        .doc("permissions, in octal")
+        .doc("permission bits, in octal")
         .default(r#""0755""#)
         .example(r#"mode = "0750""#),
     KeySchema::new("mount[]", ValueType::Tables(&["target"]))
-        .doc("a host directory that sessions see; never mounted on the host itself")
+        .doc("a file system that is mounted in sessions; never mounted on the host")
         .default("none")
         .example("[[mount]]\nsource = \"/var/www/17\"\ntarget = \"/www\""),
     KeySchema::new("mount[].source", ValueType::Text(Constraint::MountSource))
-        .doc("the host directory; or `tmpfs`, memory that each session has for itself, `proc`, its processes, or `sysfs`, the kernel's devices, read-only")
+        .doc("host directory, or `tmpfs` (a separate one per session), `proc` (processes of the session) or `sysfs` (read-only)")
         .example(r#"source = "/var/www/17""#)
         .required(),
     KeySchema::new("mount[].target", ValueType::Text(Constraint::MountTarget))
-        .doc("where sessions see it: in no place that others than root could move, and not below `/tmp`, `/etc` or `/usr`")
+        .doc("mount point inside the jail, not in a directory of a user and not below `/tmp`, `/etc` or `/usr`")
         .example(r#"target = "/www""#)
         .required(),
     KeySchema::new("mount[].options", ValueType::Texts(Constraint::MountOption))
-        .doc("`ro` or `rw`, `nosuid` or `suid`, `nodev` or `dev`, `noexec` or `exec`; with tmpfs `size=` (bytes, or a share of memory as `10%`) and `mode=`; what is not named keeps its default, so that `suid`, `dev` and `exec` have to be written out")
+        .doc("`ro` or `rw`, `nosuid` or `suid`, `nodev` or `dev`, `noexec` or `exec`; for tmpfs also `size=` (bytes, or a percentage of memory such as `10%`) and `mode=`; `suid`, `dev` and `exec` must be given explicitly")
         .default("`ro` (`rw` with tmpfs and proc), `nosuid`, `nodev`, `noexec`")
         .example(r#"options = ["rw"]"#),
     KeySchema::new("namespaces", ValueType::Table)
-        .doc("what each session has of its own; without this table, `[network]`, `[limits]`, `[[mount]]` and `log` a jail with a shell has what an empty one says where `pam_jailctl.so` is installed, and any other jail is a plain chroot")
+        .doc("namespaces of each session; without this table, `[network]`, `[limits]`, `[[mount]]` and `sftp_log`, a jail with a shell has the defaults of this table if `pam_jailctl.so` is installed, and every other jail is a plain chroot")
         .example("[namespaces]\npid = true"),
     KeySchema::new("namespaces.pid", ValueType::Boolean)
-        .doc("its own process numbers")
+        .doc("separate process ids")
         .default("true")
         .example("pid = true"),
     KeySchema::new("namespaces.mnt", ValueType::Boolean)
-        .doc("its own mounts, the jail among them")
+        .doc("separate mounts, which include the root of the jail")
         .default("true")
         .example("mnt = true"),
     KeySchema::new("namespaces.uts", ValueType::Boolean)
-        .doc("its own host name")
+        .doc("separate host name")
         .default("true")
         .example("uts = true"),
     KeySchema::new("namespaces.ipc", ValueType::Boolean)
-        .doc("its own shared memory, queues and semaphores; always where `memory` is limited")
+        .doc("separate shared memory, message queues and semaphores; required if `memory` is limited")
         .default("true")
         .example("ipc = true"),
     KeySchema::new("namespaces.cgroup", ValueType::Boolean)
-        .doc("its own view of the control groups")
+        .doc("separate view of the control groups")
         .default("true")
         .example("cgroup = true"),
     KeySchema::new("namespaces.user", ValueType::Boolean)
-        .doc("its own user ids: root's and the jail's, and no others")
+        .doc("separate user ids: only those of root and of the jail are mapped")
         .default("false")
         .example("user = false"),
     KeySchema::new("network", ValueType::Table)
-        .doc("what sessions reach, and what reaches them")
+        .doc("network of the sessions")
         .example("[network]\nmode = \"none\""),
     KeySchema::new("network.mode", ValueType::Text(Constraint::Word(NETWORK)))
-        .doc("the host's network; none but a loopback; or `private`, a network of the jail's own, which its sessions share and leave by the host's addresses")
-        .default(r#""private" with `allow_in` or `allow_out`; "none" where sftp is the only door; otherwise "host""#)
+        .doc("`host`: that of the host; `none`: only a loopback interface; `private`: one network per jail, which reaches others through NAT")
+        .default(r#""private" with `allow_in` or `allow_out`; "none" if `allow` is `["sftp"]`; otherwise "host""#)
         .example(r#"mode = "none""#),
     KeySchema::new("network.allow_in", ValueType::Texts(Constraint::Port))
-        .doc("ports of the jail's own network that others may reach, by the host's addresses")
+        .doc("ports of the private network that others may reach through the host's addresses")
         .default("[]")
         .example(r#"allow_in = ["tcp/80"]"#)
         .replaces(),
     KeySchema::new("network.allow_out", ValueType::Texts(Constraint::Port))
-        .doc("ports of others that the jail's own network may reach, by 4096 connections at one time; none of the host itself, and of link-local addresses (169.254.0.0/16) port 53 alone")
+        .doc("ports that the private network may reach, with at most 4096 concurrent connections; never the host itself, and of link-local addresses (169.254.0.0/16) only port 53")
         .default("[]")
         .example(r#"allow_out = ["tcp/443", "udp/53"]"#)
         .replaces(),
     KeySchema::new("limits", ValueType::Table)
-        .doc("what all sessions of the jail may use together; what the host cannot keep is refused")
+        .doc("limits on all sessions of the jail together; a limit that the host cannot enforce is refused")
         .example("[limits]\ntasks = 64"),
     KeySchema::new("limits.memory", ValueType::Text(Constraint::Size))
-        .doc("bytes of memory")
+        .doc("memory, in bytes")
         .default("none")
         .example(r#"memory = "256M""#),
     KeySchema::new("limits.swap", ValueType::Text(Constraint::SizeOrNone))
-        .doc("bytes of swap space, beside `memory`; `0` for none")
+        .doc("swap space, in bytes, in addition to `memory`; `0` for none")
         .default("none")
         .example(r#"swap = "64M""#),
     KeySchema::new("limits.cpu", ValueType::Text(Constraint::Percent))
-        .doc("processor time, in per cent of one CPU")
+        .doc("processor time, in percent of one CPU")
         .default("none")
         .example(r#"cpu = "50%""#),
     KeySchema::new("limits.cpu_weight", ValueType::Integer(1, 10_000))
-        .doc("share of the processors where they are short, against others' 100")
+        .doc("processor weight under contention; the default of other groups is 100")
         .default("100")
         .example("cpu_weight = 50"),
     KeySchema::new("limits.cpus", ValueType::Text(Constraint::Cpus))
-        .doc("the processors that may be used")
+        .doc("processors that may be used")
         .default("all")
         .example(r#"cpus = "0-1""#),
     KeySchema::new("limits.tasks", ValueType::Integer(8, 4_194_304))
-        .doc("processes and threads, among them the two or three that sshd has for each connection")
+        .doc("processes and threads, including two or three of sshd per connection")
         .default("none")
         .example("tasks = 64"),
     KeySchema::new("limits.io_weight", ValueType::Integer(1, 10_000))
-        .doc("share of the disk where it is short, against others' 100")
+        .doc("disk weight under contention; the default of other groups is 100")
         .default("100")
         .example("io_weight = 50"),
     KeySchema::new("limits.io_read", ValueType::Text(Constraint::Size))
-        .doc("bytes a second read from each disk that holds the jail or a `[[mount]]`")
+        .doc("bytes per second read from each disk that contains the jail or a `[[mount]]`")
         .default("none")
         .example(r#"io_read = "10M""#),
     KeySchema::new("limits.io_write", ValueType::Text(Constraint::Size))
-        .doc("bytes a second written to each of them; with control groups of v1 without what the kernel writes for programs later")
+        .doc("bytes per second written to each of these disks; with cgroup v1, buffered writes are not limited")
         .default("none")
         .example(r#"io_write = "10M""#),
     KeySchema::new("limits.io_read_ops", ValueType::Integer(1, 4_294_967_295))
-        .doc("reads a second from each of them")
+        .doc("read operations per second on each of these disks")
         .default("none")
         .example("io_read_ops = 500"),
     KeySchema::new("limits.io_write_ops", ValueType::Integer(1, 4_294_967_295))
-        .doc("writes a second to each of them")
+        .doc("write operations per second on each of these disks")
         .default("none")
         .example("io_write_ops = 500"),
     KeySchema::new("limits.devices", ValueType::Texts(Constraint::Device))
-        .doc("the host's devices that may be used beside those in the `/dev` of every jail, should a node of one be reached; with this line all others are refused")
+        .doc("host devices that may be used in addition to those in `/dev` of the jail; all others are denied")
         .default("all")
         .example(r#"devices = ["/dev/fuse"]"#)
         .replaces(),
     KeySchema::new("limits.hugetlb", ValueType::Text(Constraint::Size))
-        .doc("bytes in huge pages, of each size")
+        .doc("huge pages, in bytes, for each page size")
         .default("none")
         .example(r#"hugetlb = "64M""#),
-    KeySchema::new("limits.net_class", ValueType::Integer(1, 4_294_967_295))
-        .doc("the class of packets, for tc(8) and netfilter; cgroup v1 only")
+    KeySchema::new("limits.net_cls_classid", ValueType::Integer(1, 4_294_967_295))
+        .doc("class of packets for tc(8) and netfilter; cgroup v1 only")
         .default("none")
-        .example("net_class = 0x100001"),
-    KeySchema::new("limits.net_priority", ValueType::Integer(1, 4_294_967_295))
-        .doc("the priority of packets, on each interface of the host; cgroup v1 only")
+        .example("net_cls_classid = 0x100001"),
+    KeySchema::new("limits.net_prio", ValueType::Integer(1, 4_294_967_295))
+        .doc("priority of packets on each interface of the host; cgroup v1 only")
         .default("none")
-        .example("net_priority = 3"),
+        .example("net_prio = 3"),
     KeySchema::new("limits.open_files", ValueType::Integer(64, 1_048_576))
-        .doc("open files of each process, sshd's own for the connection among them")
-        .default("1024 with `memory`, otherwise that of sshd")
+        .doc("open files per process, including the sshd processes of the connection")
+        .default("1024 with `memory`, otherwise the limit of sshd")
         .example("open_files = 1024"),
     KeySchema::new("limits.core_size", ValueType::Text(Constraint::Size))
-        .doc("bytes of a core dump; where the host has a program for cores, it is started for them, as root and outside of these limits")
-        .default("no cores")
+        .doc("core dump, in bytes; if core_pattern of the host names a program, the kernel runs it as root, outside of these limits")
+        .default("no core dumps")
         .example(r#"core_size = "64M""#),
-    KeySchema::new("limits.sessions", ValueType::Integer(1, 100_000))
-        .doc("connections at one time")
+    KeySchema::new("limits.max_sessions", ValueType::Integer(1, 100_000))
+        .doc("concurrent sessions")
         .default("none")
-        .example("sessions = 4"),
-    KeySchema::new("limits.parent", ValueType::Text(Constraint::ControlGroup))
-        .doc("the control group that the jail's own is made in, in each hierarchy; it has to be there when a session begins, and is left alone")
-        .default("one that comes and goes with the sessions")
-        .example(r#"parent = "/customers""#),
+        .example("max_sessions = 4"),
+    KeySchema::new("limits.cgroup_parent", ValueType::Text(Constraint::ControlGroup))
+        .doc("control group below which that of the jail is created, in each hierarchy; it must exist when a session starts, and is never changed")
+        .default("one that exists while sessions exist")
+        .example(r#"cgroup_parent = "/customers""#),
     KeySchema::new("test[]", ValueType::Tables(&[]))
-        .doc("a command that must succeed inside before a build goes live; it has the name and the groups of the first user, and a user id that nobody else has")
+        .doc("a command that must succeed in the new tree before it goes live; it runs with the name and groups of the first user, and an unused user id")
         .default("none")
         .example("[[test]]\nrun = [\"bash\", \"-c\", \"ls /\"]"),
     KeySchema::new("test[].run", ValueType::Texts(Constraint::Argument))
-        .doc("the command and its arguments")
+        .doc("command and arguments")
         .example(r#"run = ["bash", "-c", "ls /"]"#)
         .required(),
 ];

@@ -1,47 +1,20 @@
-//! `[namespaces]`, `[network]`, `[limits]`, `[[mount]]` and `sshd.log`: what each session of a jail has of its own. A spec with none of these leaves it to the host whether a shell
-//! is in a session ([`SessionSpec::of_shell`]) or in a plain chroot.
+//! `[namespaces]`, `[network]`, `[limits]`, `[[mount]]` and `sshd.sftp_log`: isolation of sessions.
+//! Without all of these it depends on the host whether a shell runs in an isolated session
+//! ([`SessionSpec::of_shell`]) or in a plain chroot.
 
-use super::AccessMethod;
 use super::findings::Findings;
-use super::limits::{self, LimitsSpec};
-use super::lower::PartialSpec;
-use super::mount::{self, MountSpec};
-use super::network::{self, NetworkSpec};
+use super::limits;
+use super::mount;
+use super::network;
+use super::partial::PartialSpec;
 use super::typed_table::{Table, Value};
+use super::types::{AccessMethod, NetworkSpec, SessionSpec};
 use crate::error::Finding;
 use crate::span::Span;
 
-/// What each session has of its own. A mount namespace is always one of them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "the keys of a table, independent of each other"
-)]
-pub struct SessionSpec {
-    /// The first of the tables, or `sshd.log`.
-    pub site: Span,
-    /// `namespaces.pid`.
-    pub pid: bool,
-    /// `namespaces.uts`.
-    pub uts: bool,
-    /// `namespaces.ipc`.
-    pub ipc: bool,
-    /// `namespaces.cgroup`.
-    pub cgroup: bool,
-    /// `namespaces.user`.
-    pub user: bool,
-    /// `[network]`.
-    pub network: NetworkSpec,
-    /// `sshd.log`: whether the host's log can be written to.
-    pub log: bool,
-    /// `[[mount]]`.
-    pub mounts: Vec<MountSpec>,
-    /// `[limits]`.
-    pub limits: Option<LimitsSpec>,
-}
-
 impl SessionSpec {
-    /// What `[namespaces]` without a key says, as if it stood at `site`: the sessions of a jail with a shell that says nothing of them.
+    /// Defaults of `[namespaces]`, with the span `site`: sessions of a jail with a shell whose spec
+    /// does not mention them.
     pub fn of_shell(site: &Span) -> Self {
         Self {
             site: site.clone(),
@@ -58,7 +31,8 @@ impl SessionSpec {
     }
 }
 
-/// Whether the merged tree asks for a plain chroot. Beside what only `session` has, `plain_chroot` is a finding.
+/// Whether the merged table selects a plain chroot. Adds a finding if it also selects isolated
+/// sessions.
 pub(crate) fn is_plain(
     spec: &Table,
     session: Option<&SessionSpec>,
@@ -74,10 +48,10 @@ pub(crate) fn is_plain(
     if let Some(session) = session {
         findings.add(
             Finding::new("`plain_chroot` cannot be true in this jail")
-                .why("it has what only sessions of their own have")
+                .why("the spec has settings of isolated sessions")
                 .with_span(site, "")
                 .hint(format!(
-                    "take the line out, or what begins in line {}",
+                    "delete the line, or the settings from line {}",
                     session.site.position().0
                 )),
         );
@@ -85,10 +59,10 @@ pub(crate) fn is_plain(
     true
 }
 
-/// The part of the merged tree; `None` if a session has nothing of its own.
+/// Converts the merged table; `None` without settings of isolated sessions.
 pub(crate) fn build(
     spec: &Table,
-    doors: &[AccessMethod],
+    access: &[AccessMethod],
     findings: &mut Findings,
 ) -> Option<SessionSpec> {
     let tables = ["namespaces", "network", "limits", "mount"];
@@ -96,7 +70,7 @@ pub(crate) fn build(
         Some(Value::Table(table)) => Some(table),
         _ => None,
     };
-    let log = table("sshd").and_then(|sshd| sshd.flag("log"));
+    let log = table("sshd").and_then(|sshd| sshd.flag("sftp_log"));
     let log = log.filter(|(log, _)| *log).map(|(_, site)| site);
     let site = tables
         .iter()
@@ -114,7 +88,7 @@ pub(crate) fn build(
         cgroup: is_own("cgroup"),
         user: own("user").is_some_and(|(yes, _)| yes),
         log: log.is_some(),
-        network: network::build(table("network"), doors, findings),
+        network: network::build(table("network"), access, findings),
         mounts: spec
             .tables("mount")
             .iter()
@@ -134,9 +108,9 @@ pub(crate) fn build(
         {
             findings.add(
                 Finding::new("`namespaces.mnt` cannot be false in this jail")
-                    .why("it is by its mounts that a session is held in all the rest")
+                    .why("the other namespaces rely on the mount namespace")
                     .with_span(site, "")
-                    .hint("take the line out; or, for a plain chroot, make `pid`, `uts`, `ipc` and `cgroup` false too, with the host's network, no `[limits]`, no `[[mount]]` and no `log`"),
+                    .hint("delete the line; or, for a plain chroot, set `pid`, `uts`, `ipc` and `cgroup` to false too, with the host's network and without `[limits]`, `[[mount]]` and `sftp_log`"),
             );
         }
         return None;
@@ -144,9 +118,9 @@ pub(crate) fn build(
     if let (NetworkSpec::Private(network), Some((false, site))) = (&session.network, own("pid")) {
         findings.add(
             Finding::new("`namespaces.pid` cannot be false in this jail")
-                .why("its network ends with its sessions, and what is left running would go on in it")
+                .why("the network ends with the sessions, but processes without a pid namespace would continue in it")
                 .with_span(site, "")
-                .hint(format!("take the line out; the network is asked for in line {}", network.site.position().0)),
+                .hint(format!("delete the line; the network is selected in line {}", network.site.position().0)),
         );
     }
     let memory = session.limits.as_ref();
@@ -154,15 +128,15 @@ pub(crate) fn build(
     if let (Some(limits), Some((false, site))) = (memory, own("ipc")) {
         findings.add(
             Finding::new("`namespaces.ipc` cannot be false in this jail")
-                .why("the host's shared memory outlives a session, and no limit holds for what former ones left there")
+                .why("shared memory of the host outlives a session, and memory that earlier sessions left there is not limited")
                 .with_span(site, "")
-                .hint(format!("take the line out; memory is limited in line {}", limits.span_of("memory").position().0)),
+                .hint(format!("delete the line; memory is limited in line {}", limits.span_of("memory").position().0)),
         );
     }
     Some(session)
 }
 
-/// Adds what is wrong between sessions and the rest to `findings`.
+/// Adds a finding for each conflict between settings of sessions and other values.
 pub(crate) fn check(parts: &PartialSpec, findings: &mut Findings) {
     let Some(session) = &parts.session else {
         return;

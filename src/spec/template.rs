@@ -1,4 +1,4 @@
-//! Templates: partial specs below a spec. Which are built in, and how layers become one.
+//! Templates: partial specs below a spec. The built-in templates, and the merge of layers.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use super::typed_table::{Node, Table, Value};
 use crate::error::Result;
 use crate::span::SourceText;
 
-/// The templates that are compiled in, by name.
+/// Built-in templates by name.
 const BUILT_IN: &[(&str, &str)] = &[
     ("editors", include_str!("../../templates/editors.toml")),
     ("git", include_str!("../../templates/git.toml")),
@@ -23,16 +23,22 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("shell", include_str!("../../templates/shell.toml")),
 ];
 
-/// Where the templates of a spec come from.
+/// Source of templates.
 pub trait Templates {
-    /// The template called `name`, which obeys its rule; `None` where there is none.
+    /// The template `name`, a valid template name; `None` if it does not exist.
+    ///
+    /// # Errors
+    /// If the template cannot be read.
     fn get(&self, name: &str) -> Result<Option<Arc<SourceText>>>;
 
-    /// The names of all there are, sorted.
+    /// Names of all templates, sorted.
+    ///
+    /// # Errors
+    /// If the templates cannot be listed.
     fn names(&self) -> Result<Vec<String>>;
 }
 
-/// The templates that are compiled in.
+/// Built-in templates.
 #[derive(Clone, Copy, Debug)]
 pub struct BuiltIn;
 
@@ -55,17 +61,18 @@ impl Templates for BuiltIn {
     }
 }
 
-/// What lies on top in a merge.
+/// Kind of the upper layer in a merge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Layer {
-    /// One more template: what any of them opens is open.
+    /// Template: access that any template grants is granted.
     Template,
-    /// The spec itself: what it says of an opening is all that is open.
+    /// Spec: its lists that grant access replace those of the templates.
     Spec,
 }
 
-/// `upper` on top of `lower`: its scalars win, its lists follow, and of two array elements for one thing (two `[[file]]` of one target) its one stays.
-/// A list that opens something ([`KeySchema::replaces`]) replaces that of the templates where the spec itself has it.
+/// Merges `upper` over `lower`: scalars replace, lists are concatenated, and elements of arrays of
+/// tables replace those with the same identity (two `[[file]]` of one target). Lists that grant
+/// access ([`KeySchema::replaces`]) of the spec replace those of the templates.
 pub(crate) fn merge(lower: Table, upper: Table, layer: Layer) -> Table {
     merge_tables("", lower, upper, layer)
 }

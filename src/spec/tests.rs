@@ -1,8 +1,10 @@
-//! `load` as a whole: the specs that come along, templates below a spec, and what is refused.
+//! Tests of `load`: example specs, templates, and refused specs.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::*;
+use crate::span::Spanned;
 
 mod hostile;
 mod keys;

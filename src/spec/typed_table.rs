@@ -1,4 +1,5 @@
-//! A TOML tree held against the table of keys: what comes out has only known keys, with values of the right type that obey their rules.
+//! Checks a TOML table against the [`super::schema`]. The result has only known keys, with values
+//! of the right type that satisfy their constraints.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -7,69 +8,88 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::constraint::{Constraint, Hint, ValueType, Violation};
+use super::constraint::{Constraint, ValueType};
 use super::date;
 use super::display::{list, quote, suggest};
 use super::findings::Findings;
 use super::parse::Document;
+use super::renamed;
 use super::schema::{KEYS, KeySchema, header, keys_of};
+use super::violation::{Hint, Violation};
 use crate::error::Finding;
 use crate::span::Span;
 
-/// What to do about a word of a later version.
-const NOT_YET: &str =
-    "take it out: jailctl refuses what it would not do, so that nobody relies on it";
+/// Hint for a value that a later version will support.
+const NOT_YET: &str = "delete it: jailctl refuses settings that it does not implement";
 
-/// A table: its keys' names to their values.
+/// Table of checked values by key name.
 #[derive(Debug)]
 pub(crate) struct Table {
-    /// Its header, or what stands for one.
+    /// Span of the header; empty for the top level.
     pub(crate) site: Span,
-    /// The values. A key that was given but refused is there as [`Value::Bad`].
+    /// Values by key. A refused value is [`Value::Bad`].
     pub(crate) entries: BTreeMap<&'static str, Node>,
 }
 
-/// A value and where it was said.
+/// Value with its span.
 #[derive(Debug)]
 pub(crate) struct Node {
-    /// The value's place.
+    /// Span of the value.
     pub(crate) site: Span,
     /// The value.
     pub(crate) value: Value,
 }
 
-/// A checked value.
+/// Checked value.
 #[derive(Debug)]
 pub(crate) enum Value {
-    /// Text that obeys its key's rule.
+    /// String that satisfies the constraint of its key.
     Text(String),
-    /// An integer within its key's bounds.
+    /// Integer within the bounds of its key.
     Integer(i64),
     /// `true` or `false`.
     Boolean(bool),
-    /// A day that can be an end, in days since 1970-01-01.
+    /// Day, in days since 1970-01-01.
     Day(i64),
-    /// The texts of an array that obey their key's rule.
+    /// Array of strings.
     Texts(StringArray),
-    /// A table.
+    /// Table.
     Table(Table),
-    /// An array of tables.
+    /// Array of tables.
     Tables(Vec<Table>),
-    /// Something was given and refused.
+    /// Refused value.
     Bad,
 }
 
-/// The texts of an array.
+/// Array of strings.
 #[derive(Debug)]
 pub(crate) struct StringArray {
-    /// Those that obey the rule.
+    /// Strings that satisfy the constraint, with their spans.
     pub(crate) list: Vec<(String, Span)>,
-    /// Whether others were refused.
+    /// Whether other elements were refused.
     pub(crate) lacks: bool,
 }
 
+/// `value` with the span `site`.
+pub(crate) fn spanned<T>(value: T, site: &Span) -> crate::span::Spanned<T> {
+    crate::span::Spanned {
+        value,
+        site: site.clone(),
+    }
+}
+
 impl Table {
-    /// The text of a key that holds one.
+    /// The string `key`, converted by `make`; `None` if it is absent or `make` refuses it.
+    pub(crate) fn parsed<T, E>(
+        &self,
+        key: &str,
+        make: impl Fn(&str) -> Result<T, E>,
+    ) -> Option<crate::span::Spanned<T>> {
+        let (text, site) = self.text(key)?;
+        make(text).ok().map(|value| spanned(value, site))
+    }
+
+    /// String value of `key`.
     pub(crate) fn text(&self, key: &str) -> Option<(&str, &Span)> {
         match self.entries.get(key)? {
             Node {
@@ -80,7 +100,7 @@ impl Table {
         }
     }
 
-    /// The boolean of a key that holds one.
+    /// Boolean value of `key`, with its span.
     pub(crate) fn flag(&self, key: &str) -> Option<(bool, &Span)> {
         match self.entries.get(key)? {
             Node {
@@ -91,7 +111,7 @@ impl Table {
         }
     }
 
-    /// The texts of a key that holds an array of them; none if it is absent.
+    /// Strings of the array `key`; empty if it is absent.
     pub(crate) fn texts(&self, key: &str) -> &[(String, Span)] {
         match self.entries.get(key) {
             Some(Node {
@@ -102,7 +122,7 @@ impl Table {
         }
     }
 
-    /// What a key that is true or false says; `None` if it is absent.
+    /// Boolean value of `key`; `None` if it is absent.
     pub(crate) fn boolean(&self, key: &str) -> Option<bool> {
         match self.entries.get(key)?.value {
             Value::Boolean(is) => Some(is),
@@ -110,7 +130,7 @@ impl Table {
         }
     }
 
-    /// The tables of a key that holds an array of them; none if it is absent.
+    /// Tables of the array `key`; empty if it is absent.
     pub(crate) fn tables(&self, key: &str) -> &[Table] {
         match self.entries.get(key) {
             Some(Node {
@@ -121,7 +141,7 @@ impl Table {
         }
     }
 
-    /// Whether something was given for `key` that was refused, as a whole or in part.
+    /// Whether the value of `key`, or an element of it, was refused.
     pub(crate) fn has_errors(&self, key: &str) -> bool {
         match self.entries.get(key).map(|node| &node.value) {
             Some(Value::Bad) => true,
@@ -131,15 +151,32 @@ impl Table {
     }
 }
 
-/// Holds `document` against the table of keys. `template` is its name if it is one.
+/// Kind of text that is checked: it decides which keys may occur, and under which names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LayerKind<'a> {
+    /// A spec.
+    Spec,
+    /// A spec from the records of a jail, which may have the names of earlier builds.
+    RecordedSpec,
+    /// The template of this name.
+    Template(&'a str),
+}
+
+impl LayerKind<'_> {
+    fn is_template(self) -> bool {
+        matches!(self, Self::Template(_))
+    }
+}
+
+/// Checks `document` against the table of keys.
 pub(crate) fn check(
     document: &Document<'_>,
-    template: Option<&str>,
+    kind: LayerKind<'_>,
     findings: &mut Findings,
 ) -> Table {
     let mut reader = Reader {
         document,
-        template,
+        kind,
         findings,
     };
     reader.table("", "", &document.tree, 0..0)
@@ -147,7 +184,7 @@ pub(crate) fn check(
 
 struct Reader<'a> {
     document: &'a Document<'a>,
-    template: Option<&'a str>,
+    kind: LayerKind<'a>,
     findings: &'a mut Findings,
 }
 
@@ -159,7 +196,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Adds a finding, unless it may be no more than a misreading.
+    /// Adds a finding, unless its line may have been misread.
     fn add(&mut self, finding: Finding) {
         let at = finding.site.as_ref().map(|(site, _)| site.span.start);
         if at.is_none_or(|at| self.document.is_reliable_at(at)) {
@@ -167,14 +204,15 @@ impl Reader<'_> {
         }
     }
 
-    /// `path` is that of the table of keys, `shown` that with indices in place of `[]`.
+    /// Checks `table`. `path` is its path in the schema, `shown` the path with indices instead of
+    /// `[]`.
     fn table(&mut self, path: &str, shown: &str, table: &DeTable<'_>, span: Range<usize>) -> Table {
         let mut entries = BTreeMap::new();
         for (name, value) in table {
             if self.findings.is_full() {
                 break;
             }
-            let Some(key) = keys_of(path).find(|key| key.name() == name.get_ref()) else {
+            let Some(key) = self.key(path, name.get_ref()) else {
                 self.unknown(path, shown, name.get_ref(), name.span());
                 continue;
             };
@@ -198,11 +236,11 @@ impl Reader<'_> {
             entries.insert(key.name(), node);
         }
         let site = self.site(span);
-        // What seems to be missing may stand where the parser could not read.
+        // A missing key may be in a line that the parser could not read.
         if self.document.findings.is_empty() {
             for key in keys_of(path).filter(|key| key.required && !entries.contains_key(key.name()))
             {
-                if self.template.is_none() || !key.file_only {
+                if !self.kind.is_template() || !key.file_only {
                     self.missing(key, shown, &site);
                 }
             }
@@ -210,12 +248,21 @@ impl Reader<'_> {
         Table { site, entries }
     }
 
-    /// Why a key that is known may not stand here at all.
+    /// The key called `name` in the table at `path`.
+    fn key(&self, path: &str, name: &str) -> Option<&'static KeySchema> {
+        let former = || match self.kind {
+            LayerKind::RecordedSpec => renamed::key(path, name),
+            LayerKind::Spec | LayerKind::Template(_) => None,
+        };
+        keys_of(path).find(|key| key.name() == name).or_else(former)
+    }
+
+    /// Why a known key is not permitted here.
     fn forbidden(&self, key: &KeySchema, shown: &str) -> Option<Finding> {
-        if self.template.is_some() && key.file_only {
+        if self.kind.is_template() && key.file_only {
             return Some(
-                Finding::new(format!("a template may not have `{shown}`"))
-                    .hint("put it into the spec that names the template"),
+                Finding::new(format!("`{shown}` is not allowed in a template"))
+                    .hint("set it in the spec that uses the template"),
             );
         }
         None
@@ -225,12 +272,12 @@ impl Reader<'_> {
         let name = key.name();
         let finding = if shown.is_empty() {
             Finding::new(format!(
-                "`{name}` is missing in `{}`",
+                "missing key `{name}` in `{}`",
                 quote(&site.source.name)
             ))
         } else {
-            Finding::new(format!("`{shown}.{name}` is missing"))
-                .with_span(site, format!("has no `{name}`"))
+            Finding::new(format!("missing key `{shown}.{name}`"))
+                .with_span(site, format!("no `{name}` in this table"))
         };
         self.add(finding.hint(format!("add a line such as `{}`", key.example)));
     }
@@ -242,6 +289,13 @@ impl Reader<'_> {
             quote(&format!("{shown}.{name}"))
         };
         let finding = Finding::new(format!("unknown key `{dotted}`"));
+        if let Some(key) = renamed::key(path, name) {
+            let finding = finding
+                .why(format!("it is called `{}` now", key.path))
+                .with_span(&self.site(span), format!("write `{}`", key.name()));
+            self.add(finding);
+            return;
+        }
         let names = || keys_of(path).map(KeySchema::name);
         let meant = suggest(name, keys_of(path).map(KeySchema::name));
         let elsewhere = KEYS
@@ -253,15 +307,15 @@ impl Reader<'_> {
                 String::new(),
                 Some(match key.table() {
                     "" => {
-                        format!("`{name}` belongs to the top of the spec, before the first table")
+                        format!("`{name}` is a top-level key: move it before the first table")
                     }
-                    table => format!("`{name}` belongs in {}", header(table)),
+                    table => format!("`{name}` is a key of {}", header(table)),
                 }),
             ),
             (None, None) => (
                 String::new(),
                 Some(format!(
-                    "the keys of {} are {}",
+                    "keys of {}: {}",
                     header(path),
                     list(names(), "and")
                 )),
@@ -276,7 +330,12 @@ impl Reader<'_> {
         let span = value.span();
         match (key.shape, value.get_ref()) {
             (ValueType::Text(rule), DeValue::String(text)) => {
-                let text = self.unfold(text, &span);
+                let mut text = self.unfold(text, &span);
+                if self.kind == LayerKind::RecordedSpec
+                    && let Some(present) = renamed::value(key.path, &text)
+                {
+                    present.clone_into(&mut text);
+                }
                 self.satisfies(rule, shown, &text, span)
                     .then_some(Value::Text(text))
             }
@@ -306,9 +365,9 @@ impl Reader<'_> {
                     let given = quote(&number.to_string());
                     self.add(
                         Finding::new(format!("`{shown}` is out of range"))
-                            .why(format!("`{given}` is not from {from} to {to}"))
-                            .with_span(&self.site(span), format!("not from {from} to {to}"))
-                            .hint(format!("without this line it is {}", key.default)),
+                            .why(format!("`{given}` is not between {from} and {to}"))
+                            .with_span(&self.site(span), format!("expected {from} to {to}"))
+                            .hint(format!("the default is {}", key.default)),
                     );
                 }
                 good.map(Value::Integer)
@@ -319,10 +378,10 @@ impl Reader<'_> {
                 if let Err(Violation { why, .. }) = &day {
                     let given = quote(&given.to_string());
                     self.add(
-                        Finding::new(format!("`{shown}` is not a day"))
+                        Finding::new(format!("`{shown}` is not a date"))
                             .why(format!("`{given}` {why}"))
                             .with_span(&self.site(span), why.clone())
-                            .hint(format!("write it as in `{}`", key.example)),
+                            .hint(format!("example: `{}`", key.example)),
                     );
                 }
                 day.ok().map(Value::Day)
@@ -353,7 +412,7 @@ impl Reader<'_> {
         .unwrap_or(Value::Bad)
     }
 
-    /// `text` with the line ends of the spec file made plain newlines; those written as escapes stay.
+    /// `text` with CRLF line ends of the file converted to newlines. Escape sequences are kept.
     fn unfold(&self, text: &str, span: &Range<usize>) -> String {
         let raw = self
             .document
@@ -374,7 +433,7 @@ impl Reader<'_> {
         {
             self.add(
                 Finding::new(format!(
-                    "`{text}` in `{}` is not yet supported",
+                    "`{text}` in `{}` is not supported yet",
                     shown
                         .trim_end_matches(|c: char| c != '[')
                         .trim_end_matches('[')
@@ -409,7 +468,7 @@ impl Reader<'_> {
     fn mistyped(
         &mut self,
         key: &KeySchema,
-        wanted: &str,
+        expected: &str,
         shown: &str,
         value: &Spanned<DeValue<'_>>,
     ) {
@@ -425,31 +484,24 @@ impl Reader<'_> {
         let hint = match (key.shape, value.get_ref()) {
             (ValueType::Tables(_), DeValue::Table(_)) => {
                 format!(
-                    "there can be several, so its header is written {}",
+                    "write the header of an array of tables: {}",
                     header(key.path)
                 )
             }
             (ValueType::Table, DeValue::Array(_)) => {
-                format!(
-                    "there is only one, so its header is written {}",
-                    header(key.path)
-                )
+                format!("write the header of a single table: {}", header(key.path))
             }
             (ValueType::Texts(rule), DeValue::String(text)) if !rule.is_secret() => {
-                format!(
-                    "put it between brackets: `{} = [\"{}\"]`",
-                    key.name(),
-                    quote(text)
-                )
+                format!("write an array: `{} = [\"{}\"]`", key.name(), quote(text))
             }
             (ValueType::Table | ValueType::Tables(_), _) => {
-                format!("write it as a table, below a header {}", header(key.path))
+                format!("write a table with the header {}", header(key.path))
             }
-            _ => format!("write it as in `{}`", quote(key.example)),
+            _ => format!("example: `{}`", quote(key.example)),
         };
         self.add(
-            Finding::new(format!("`{shown}` is {given}, not {wanted}"))
-                .with_span(&self.site(value.span()), format!("{wanted} is wanted here"))
+            Finding::new(format!("`{shown}` is {given}, not {expected}"))
+                .with_span(&self.site(value.span()), format!("expected {expected}"))
                 .hint(hint),
         );
     }

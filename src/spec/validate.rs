@@ -1,24 +1,24 @@
-//! What the values of a spec mean together: who lives where, whose directory holds what, which shell is there.
+//! Checks of values against each other: ways in, users, homes, shells, and overlapping paths.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::display::{list, suggest};
 use super::family::{expand, is_pattern};
 use super::findings::Findings;
-use super::lower::{PartialSpec, program};
+use super::partial::{PartialSpec, program};
 use super::path_rules::{self, merged};
-use super::{AccessMethod, DirSpec, FileSpec, NetworkSpec, Password, User};
+use super::types::{AccessMethod, DirSpec, FileSpec, NetworkSpec, Password, User};
 use crate::error::Finding;
 use crate::names::JailPath;
 use crate::span::{Span, Spanned};
 
-/// Adds what is wrong among the parts to `findings`.
+/// Adds a finding for each conflict between values.
 pub(crate) fn check(parts: &PartialSpec, findings: &mut Findings) {
-    if parts.doors.value.is_empty() && !parts.lacks_doors {
+    if parts.access.value.is_empty() && !parts.has_invalid_access {
         findings.add(
-            Finding::new("`sshd.allow` names no door")
-                .why("nobody could enter the jail")
-                .with_span(&parts.doors.site, "at least one is wanted here")
+            Finding::new("`sshd.allow` is empty")
+                .why("no user could log in")
+                .with_span(&parts.access.site, "expected at least one way in")
                 .hint("write `allow = [\"sftp\"]`, or `allow = [\"shell\", \"sftp\"]`"),
         );
     }
@@ -34,11 +34,11 @@ pub(crate) fn check(parts: &PartialSpec, findings: &mut Findings) {
     } else {
         homes(&parts.users, findings);
     }
-    if parts.doors.value.contains(&AccessMethod::Shell) && !parts.lacks_binaries {
+    if parts.access.value.contains(&AccessMethod::Shell) && !parts.has_invalid_binaries {
         shells(parts, findings);
     }
     if is_family {
-        // What is one user's is in his jail alone.
+        // Each user has a separate jail: only the paths of one user can overlap.
         for user in &parts.users {
             let is_here = |dir: &&DirSpec| {
                 dir.owner
@@ -67,79 +67,84 @@ pub(crate) fn check(parts: &PartialSpec, findings: &mut Findings) {
     tests(parts, findings);
 }
 
-/// A jail of each user needs users, and a place for each.
+/// Checks a spec for one jail per user: it needs users, and a valid root for each.
 fn family(parts: &PartialSpec, findings: &mut Findings) {
     let Some(root) = &parts.root else { return };
-    if parts.users.is_empty() && !parts.lacks_users {
+    if parts.users.is_empty() && !parts.has_invalid_users {
         findings.add(
-            Finding::new("the spec stands for no jail")
-                .why("with `%u` in `root` it stands for a jail of each user, and it has no `[[user]]`")
-                .with_span(&root.site, "a jail of each user")
-                .hint("add a `[[user]]`; to take all of these jails away, use `jailctl remove`"),
+            Finding::new("the spec describes no jail")
+                .why("`root` contains `%u`, which makes one jail per user, but the spec has no `[[user]]`")
+                .with_span(&root.site, "one jail per user")
+                .hint("add a `[[user]]`; to remove all jails of the family, use `jailctl remove`"),
         );
     }
     for user in &parts.users {
         if findings.is_full() {
             return;
         }
-        let place = expand(&root.value, &user.name.value);
-        let place = place.display().to_string();
-        if let Err(objection) = path_rules::root(&place) {
+        let path = expand(&root.value, &user.name.value);
+        let path = path.display().to_string();
+        if let Err(violation) = path_rules::root(&path) {
             findings.add(
-                Finding::new(format!("`{place}` is not a place for a jail"))
-                    .why(format!("it {}", objection.why))
-                    .with_span(&root.site, format!("with `{}` for `%u`", user.name.value)),
+                Finding::new(format!("`{path}` is not a valid root"))
+                    .why(format!("it {}", violation.why))
+                    .with_span(
+                        &root.site,
+                        format!("`%u` replaced by `{}`", user.name.value),
+                    ),
             );
         }
     }
 }
 
-/// What only sshd's own sftp can do means nothing where programs of the jail serve it.
+/// Refuses settings of the sftp server in sshd if sftp is served by a program of the jail, or not
+/// at all.
 fn check_sftp_options(parts: &PartialSpec, findings: &mut Findings) {
-    if parts.lacks_doors || AccessMethod::is_sftp_only(&parts.doors.value) {
+    if parts.has_invalid_access || AccessMethod::is_sftp_only(&parts.access.value) {
         return;
     }
-    let why = if parts.doors.value.contains(&AccessMethod::Shell) {
-        "sshd itself serves sftp only where that is the only door, and this jail has the door `shell`"
+    let why = if parts.access.value.contains(&AccessMethod::Shell) {
+        "sshd serves sftp itself only if `shell` is not allowed"
     } else {
-        "sftp is no door of this jail"
+        "`sshd.allow` does not include `sftp`"
     };
     let sftp = &parts.sftp;
     let start_dir = sftp.start_dir.as_ref().map(|one| ("start_dir", &one.site));
     let umask = sftp.umask.as_ref().map(|one| ("umask", &one.site));
-    let log = sftp.log.as_ref().map(|site| ("log", site));
+    let log = sftp.log.as_ref().map(|site| ("sftp_log", site));
     for (key, site) in [start_dir, umask, log].into_iter().flatten() {
         findings.add(
             Finding::new(format!("`sshd.{key}` has no effect in this jail"))
                 .why(why)
                 .with_span(site, "")
-                .hint("take the line out, or allow only sftp: `allow = [\"sftp\"]` below `[sshd]`"),
+                .hint("delete the line, or allow only sftp: `allow = [\"sftp\"]` below `[sshd]`"),
         );
     }
 }
 
-/// sshd opens what is forwarded in the network of the session.
+/// Refuses `forward` in the network of the host: sshd opens forwarded connections in the network of
+/// the session.
 fn forward(parts: &PartialSpec, findings: &mut Findings) {
     let network = parts.session.as_ref().map(|session| &session.network);
     let has_own = matches!(network, Some(NetworkSpec::None | NetworkSpec::Private(_)));
-    if parts.doors.value.contains(&AccessMethod::Forward) && !has_own {
+    if parts.access.value.contains(&AccessMethod::Forward) && !has_own {
         findings.add(
-            Finding::new("`forward` would lead into the host's network")
-                .why("what is forwarded comes out in the network of the session, and this jail's is the host's")
-                .with_span(&parts.doors.site, "")
-                .hint("write `mode = \"private\"` below `[network]`, or take `\"forward\"` out"),
+            Finding::new("`forward` would give access to the host's network")
+                .why("sshd opens forwarded connections in the network of the session, which is that of the host")
+                .with_span(&parts.access.site, "")
+                .hint("write `mode = \"private\"` below `[network]`, or delete `\"forward\"`"),
         );
     }
 }
 
-/// `what` was said twice; the first time at `first`.
+/// Finding `what` about a duplicate at `second` of `first`.
 fn duplicate(what: String, second: &Span, first: &Span) -> Finding {
     Finding::new(what)
         .why(format!("the first is in {}", shown_line(first, second)))
-        .with_span(second, "given before")
+        .with_span(second, "second definition")
 }
 
-/// "line 3", with the text's name where it is another than `from`'s.
+/// "line 3", with the name of the text if it differs from that of `from`.
 fn shown_line(site: &Span, from: &Span) -> String {
     let line = site.position().0;
     if site.source.name == from.source.name {
@@ -162,7 +167,7 @@ fn users(parts: &PartialSpec, findings: &mut Findings) {
         let name = &user.name;
         if let Some(first) = names.insert(name.value.as_str(), &name.site) {
             findings.add(duplicate(
-                format!("two users are called `{}`", name.value),
+                format!("duplicate user `{}`", name.value),
                 &name.site,
                 first,
             ));
@@ -172,12 +177,12 @@ fn users(parts: &PartialSpec, findings: &mut Findings) {
         {
             findings.add(
                 Finding::new(format!(
-                    "the account `{}` cannot be taken over with another password",
+                    "could not set the password of the adopted account `{}`",
                     name.value
                 ))
-                .why("it could not get the one it has back")
-                .with_span(&user.password.site, "with `adopt`, `keep` or `locked` is wanted here")
-                .hint("`keep` leaves it the password it has, `locked` lets none work as long as it is in the jail"),
+                .why("its own password could not be restored later")
+                .with_span(&user.password.site, "expected `unchanged` or `locked` with `adopt`")
+                .hint("`unchanged` keeps its password, `locked` disables it while the account is in the jail"),
             );
         }
         if let Some(uid) = &user.uid
@@ -190,7 +195,7 @@ fn users(parts: &PartialSpec, findings: &mut Findings) {
             ));
         }
     }
-    if parts.lacks_users {
+    if parts.has_invalid_users {
         return;
     }
     for owner in parts.dirs.iter().filter_map(|dir| dir.owner.as_ref()) {
@@ -200,16 +205,16 @@ fn users(parts: &PartialSpec, findings: &mut Findings) {
         if names.contains_key(owner.value.as_str()) {
             continue;
         }
-        let finding = Finding::new(format!("`{}` is no user of this jail", owner.value));
+        let finding = Finding::new(format!("unknown user `{}`", owner.value));
         findings.add(match suggest(owner.value.as_str(), names.keys().copied()) {
             Some(meant) => finding.with_span(&owner.site, format!("did you mean `{meant}`?")),
             None if names.is_empty() => finding
-                .with_span(&owner.site, "not the `name` of a `[[user]]`")
-                .hint("the spec has no `[[user]]` yet; without `owner` the directory is root's"),
+                .with_span(&owner.site, "no `[[user]]` has this name")
+                .hint("the spec has no `[[user]]`; without `owner` the directory is owned by root"),
             None => finding
-                .with_span(&owner.site, "not the `name` of a `[[user]]`")
+                .with_span(&owner.site, "no `[[user]]` has this name")
                 .hint(format!(
-                    "the spec has {}",
+                    "users of the spec: {}",
                     list(names.keys().copied().take(10), "and")
                 )),
         });
@@ -224,13 +229,13 @@ fn homes(users: &[User], findings: &mut Findings) {
         }
         if let Some(first) = homes.insert(&user.home.value, user) {
             let what = format!(
-                "`{}` is the home of `{}` and of `{}`",
+                "`{}` is the home of both `{}` and `{}`",
                 user.home.value, first.name.value, user.name.value
             );
             if first.name.value != user.name.value {
                 findings.add(
                     duplicate(what, &user.home.site, &first.home.site)
-                        .hint("give each user a home of its own"),
+                        .hint("give each user a separate home"),
                 );
             }
         }
@@ -243,17 +248,17 @@ fn homes(users: &[User], findings: &mut Findings) {
         if let Some(outer) = outer {
             findings.add(
                 Finding::new(format!(
-                    "the home of `{}` lies in the home of `{}`",
+                    "the home of `{}` is below the home of `{}`",
                     user.name.value, outer.name.value
                 ))
-                .with_span(&user.home.site, format!("lies in `{}`", outer.home.value))
-                .hint("give each user a home of its own, beside the others"),
+                .with_span(&user.home.site, format!("below `{}`", outer.home.value))
+                .hint("homes must not be nested: choose another path"),
             );
         }
     }
 }
 
-/// The directories above `path`, without the root.
+/// Ancestors of `path`, without the root.
 fn ancestors(path: &JailPath) -> impl Iterator<Item = JailPath> {
     std::iter::successors(path.parent(), JailPath::parent).filter(|path| *path != JailPath::root())
 }
@@ -273,8 +278,8 @@ fn shells(parts: &PartialSpec, findings: &mut Findings) {
         let Some(Spanned { value: shell, site }) = &user.shell else {
             findings.add(
                 Finding::new(format!("`{}` has no shell", user.name.value))
-                    .why("the shell is a door of this jail, and `binaries` hold no shell")
-                    .with_span(&user.site, "has no `shell`")
+                    .why("`sshd.allow` includes `shell`, but no shell is listed in `binaries`")
+                    .with_span(&user.site, "no `shell`")
                     .hint("add \"bash\" to `binaries`, or allow only sftp: `allow = [\"sftp\"]` below `[sshd]`"),
             );
             continue;
@@ -285,8 +290,8 @@ fn shells(parts: &PartialSpec, findings: &mut Findings) {
         if !programs.contains(shell.name()) && !is_file {
             let name = shell.name();
             let label = match suggest(name, programs.iter().copied()) {
-                Some(near) => format!("`binaries` have no `{name}`, but `{near}`"),
-                None => format!("`binaries` have no `{name}`"),
+                Some(near) => format!("`{name}` is not in `binaries`, but `{near}` is"),
+                None => format!("`{name}` is not in `binaries`"),
             };
             findings.add(
                 Finding::new(format!(
@@ -300,14 +305,14 @@ fn shells(parts: &PartialSpec, findings: &mut Findings) {
     }
 }
 
-/// Whose a directory of the jail is.
+/// Directory of a user.
 struct OwnedDir<'a> {
     owner: &'a str,
     is_home: bool,
 }
 
 impl OwnedDir<'_> {
-    fn words(&self) -> String {
+    fn description(&self) -> String {
         if self.is_home {
             format!("the home of `{}`", self.owner)
         } else {
@@ -316,7 +321,9 @@ impl OwnedDir<'_> {
     }
 }
 
-/// Files and directories against each other, and against what belongs to users: there jailctl makes nothing, because its owner could lead it elsewhere.
+/// Checks files and directories against each other and against directories of users. jailctl
+/// creates nothing inside a user's directory, because the user could replace a component of the
+/// path by a symbolic link.
 fn check_overlaps(users: &[&User], dirs: &[&DirSpec], files: &[FileSpec], findings: &mut Findings) {
     let mut owned: BTreeMap<JailPath, OwnedDir<'_>> = BTreeMap::new();
     let mut above_homes: BTreeMap<JailPath, &User> = BTreeMap::new();
@@ -338,20 +345,20 @@ fn check_overlaps(users: &[&User], dirs: &[&DirSpec], files: &[FileSpec], findin
         }
         let (path, site) = (&dir.path.value, &dir.path.site);
         if let Some(first) = given.insert(path.clone(), site) {
-            findings.add(duplicate(format!("`{path}` is given twice"), site, first));
+            findings.add(duplicate(format!("duplicate path `{path}`"), site, first));
         } else if let Some(owned) = owned.get(path) {
             findings.add(
-                Finding::new(format!("`{path}` is {}", owned.words()))
-                    .with_span(site, "made anyway")
-                    .hint("take the `[[dir]]` out"),
+                Finding::new(format!("`{path}` is {}", owned.description()))
+                    .with_span(site, "created in any case")
+                    .hint("delete the `[[dir]]`"),
             );
         } else if let Some(owner) = &dir.owner {
             let owner = owner.value.as_str();
             if let Some(user) = above_homes.get(path) {
                 findings.add(
-                    Finding::new(format!("`{path}` cannot belong to `{owner}`"))
-                        .why(format!("it holds the home of `{}`", user.name.value))
-                        .with_span(site, format!("holds `{}`", user.home.value)),
+                    Finding::new(format!("`{path}` cannot be owned by `{owner}`"))
+                        .why(format!("it contains the home of `{}`", user.name.value))
+                        .with_span(site, format!("contains `{}`", user.home.value)),
                 );
             }
             owned.insert(
@@ -379,45 +386,45 @@ fn check_overlaps(users: &[&User], dirs: &[&DirSpec], files: &[FileSpec], findin
         }
         let (target, site) = (&file.target.value, &file.target.site);
         if let Some(first) = given.insert(merged(target), site) {
-            findings.add(duplicate(format!("`{target}` is given twice"), site, first));
+            findings.add(duplicate(format!("duplicate path `{target}`"), site, first));
         } else if let Some(owned) = owned.get(target).or_else(|| owner_above(target)) {
             findings.add(in_owned("file", target, site, owned));
         } else if let Some(user) = above_homes.get(target) {
             findings.add(
-                Finding::new(format!("`{target}` is not a place for a `[[file]]`"))
-                    .why(format!("it holds the home of `{}`", user.name.value))
-                    .with_span(site, format!("holds `{}`", user.home.value)),
+                Finding::new(format!("`{target}` is not a valid target of a `[[file]]`"))
+                    .why(format!("it contains the home of `{}`", user.name.value))
+                    .with_span(site, format!("contains `{}`", user.home.value)),
             );
         }
     }
 }
 
 fn in_owned(table: &str, path: &JailPath, site: &Span, owned: &OwnedDir<'_>) -> Finding {
-    let finding = Finding::new(format!("`{path}` is not a place for a `[[{table}]]`"))
-        .why(format!("it is or lies in {}", owned.words()))
-        .with_span(site, format!("in {}", owned.words()));
+    let finding = Finding::new(format!("`{path}` is not a valid path of a `[[{table}]]`"))
+        .why(format!("it is in {}", owned.description()))
+        .with_span(site, format!("in {}", owned.description()));
     if owned.is_home {
-        finding.hint("what a new home starts with is given by `skel` of its `[[user]]`")
+        finding.hint("use `skel` of the `[[user]]` for the initial content of a home")
     } else {
-        finding.hint("choose a place outside; what is in a user's directory is the user's alone")
+        finding.hint("choose a path outside; jailctl changes nothing inside of users' directories")
     }
 }
 
-/// A `[[test]]` is a command, and somebody of the jail runs it.
+/// Each `[[test]]` needs a command, and a user to run it.
 fn tests(parts: &PartialSpec, findings: &mut Findings) {
     for test in &parts.tests {
         if findings.is_full() {
             return;
         }
         let finding = if test.value.first().is_none_or(String::is_empty) {
-            Finding::new("a `[[test]]` names no command")
-                .with_span(&test.site, "a program and its arguments are wanted here")
-                .hint("write it as in `run = [\"bash\", \"-c\", \"ls /\"]`")
-        } else if parts.users.is_empty() && !parts.lacks_users {
-            Finding::new("nobody can run the `[[test]]`")
-                .why("the spec has no `[[user]]`, and a test runs as the first one")
-                .with_span(&test.site, "nobody can run it")
-                .hint("add a `[[user]]`, or take the test out")
+            Finding::new("a `[[test]]` has no command")
+                .with_span(&test.site, "expected a program and its arguments")
+                .hint("example: `run = [\"bash\", \"-c\", \"ls /\"]`")
+        } else if parts.users.is_empty() && !parts.has_invalid_users {
+            Finding::new("could not run the `[[test]]`")
+                .why("tests run as the first user, and the spec has no `[[user]]`")
+                .with_span(&test.site, "no user to run it")
+                .hint("add a `[[user]]`, or delete the test")
         } else {
             continue;
         };

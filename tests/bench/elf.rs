@@ -1,9 +1,11 @@
-//! How fast `jailctl deps` is: a thousand programs at once, against `ld.so --list` on each, lddtree on all, and the floor, in one run and turn by turn.
+//! Time of `jailctl deps` for a thousand programs, compared with `ld.so --list` for each, with
+//! lddtree for all, and with a lower bound, in one run and in turn.
 //!
-//! `cargo bench --bench elf`. All are whole processes, from their start to their end. The floor is this program itself, called to open each
-//! object of the closure once and to read its headers, dynamic section and names. Promised: at least 50 times as fast as ld.so, 20 times as fast
-//! as lddtree, at most 3 times the floor, each object opened and read once, and a few percent of the bytes. The exit status says whether
-//! this run kept it. `--turns N` changes how many turns there are.
+//! `cargo bench --bench elf`. All are whole processes, from start to end. The lower bound is this
+//! program itself, which opens each object of the closure once and reads its headers, dynamic
+//! section and names. Limits: at least 50 times as fast as ld.so, 20 times as fast as lddtree, at
+//! most 3 times the lower bound, each object opened and read once, and a few percent of the bytes.
+//! The exit status is 0 if this run was within them. `--turns N` changes the number of turns.
 #![allow(
     clippy::disallowed_methods,
     clippy::unwrap_used,
@@ -23,13 +25,13 @@ use jailctl::elf::{self, ObjectKind, Options};
 use jailctl::host::HostView;
 
 const PROGRAMS: usize = 1000;
-/// Turns of all, and how often what takes milliseconds is run in each.
+/// Turns of all contenders, and runs in each turn of those that take milliseconds.
 const TURNS: usize = 7;
 const EACH: usize = 5;
-/// The first argument of the floor.
+/// First argument of this program as the lower bound.
 const FLOOR: &str = "--floor";
 
-/// Programs and libraries of the system, a thousand if it has as many.
+/// A thousand programs and libraries of the system, or all if it has fewer.
 fn programs() -> Vec<PathBuf> {
     let mut found = Vec::new();
     for top in [
@@ -58,12 +60,13 @@ fn programs() -> Vec<PathBuf> {
 }
 
 fn is_dynamic(path: &Path) -> bool {
-    let mut room = vec![0; 1 << 20];
-    File::open(path).is_ok_and(|file| read_object(&file, &mut room).is_some())
+    let mut buffer = vec![0; 1 << 20];
+    File::open(path).is_ok_and(|file| read_object(&file, &mut buffer).is_some())
 }
 
-/// Reads of an open object what a loader must read: headers, dynamic section, and the names that it asks for, which lie together nearly always.
-fn read_object(file: &File, room: &mut [u8]) -> Option<()> {
+/// Reads the parts of an open object that a loader reads: headers, dynamic section, and the names
+/// that it needs, which are nearly always adjacent.
+fn read_object(file: &File, buffer: &mut [u8]) -> Option<()> {
     let word =
         |bytes: &[u8], at: usize| Some(u64::from_le_bytes(bytes.get(at..at + 8)?.try_into().ok()?));
     let mut head = [0; 2048];
@@ -81,7 +84,7 @@ fn read_object(file: &File, room: &mut [u8]) -> Option<()> {
         ))
     };
     let dynamic = (0..count).filter_map(segment).find(|part| part.0 == 2)?;
-    let bytes = room.get_mut(..usize::try_from(dynamic.3).ok()?)?;
+    let bytes = buffer.get_mut(..usize::try_from(dynamic.3).ok()?)?;
     file.read_exact_at(bytes, dynamic.1).ok()?;
     let value = |tag: u64| {
         let mut entries = (0..bytes.len() / 16).map(|at| at * 16);
@@ -98,17 +101,17 @@ fn read_object(file: &File, room: &mut [u8]) -> Option<()> {
     Some(())
 }
 
-/// The floor: opens each of the files once and reads it.
+/// The lower bound: opens each of the files once and reads it.
 fn floor(paths: impl Iterator<Item = PathBuf>) {
-    let mut room = vec![0; 1 << 20];
+    let mut buffer = vec![0; 1 << 20];
     for path in paths {
         let file = File::open(&path).unwrap();
         file.metadata().unwrap();
-        read_object(&file, &mut room);
+        read_object(&file, &mut buffer);
     }
 }
 
-/// What a command takes, in seconds.
+/// Seconds that a command takes.
 fn time(command: &mut Command) -> f64 {
     command.stdout(Stdio::null()).stderr(Stdio::null());
     let start = Instant::now();
@@ -127,7 +130,7 @@ fn bytes_read() -> u64 {
     line.unwrap().parse().unwrap()
 }
 
-/// How often each path below the programs' directories is opened, as strace(1) sees it.
+/// Number of times that each path below the programs' directories is opened, counted by strace(1).
 fn opened_most(programs: &[PathBuf], objects: &[PathBuf]) -> Option<usize> {
     let trace = std::env::temp_dir().join(format!("jailctl-bench-{}", std::process::id()));
     let status = Command::new("strace")
@@ -148,7 +151,8 @@ fn opened_most(programs: &[PathBuf], objects: &[PathBuf]) -> Option<usize> {
     status.ok().filter(std::process::ExitStatus::success)?;
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for line in text.lines() {
-        // The process itself is started by the loader, which opens its libraries before: by path, not below a directory.
+        // The loader that starts the process opened its libraries before: by path, not below a
+        // directory.
         if let Some((_, opened)) = line.rsplit_once("> = ").or(line.rsplit_once(" = "))
             && !line.contains("AT_FDCWD")
             && let Some(path) = opened.split(['<', '>']).nth(1)

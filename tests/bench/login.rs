@@ -1,9 +1,10 @@
-//! What a login to a jail costs with this build, against an earlier one: pairs of logins in turn.
+//! Time of a login to a jail with this build, compared with an earlier one: pairs of logins in
+//! turn.
 //!
 //! `BASE=DIR cargo bench --bench login`, as root. `DIR` has the `jailctl` and `libpam_jailctl.so`
 //! of the earlier build, both built with `--release`. Two disposable hosts have a plain chroot and
-//! a session jail each, one of either build. The exit status tells whether a login takes at most
-//! 3 ms longer at the median. The differences include the clients, which are the same.
+//! a session jail each, one of either build. The exit status is 0 if a login takes at most 3 ms
+//! longer at the median. The differences include the clients, which are the same.
 #![allow(
     clippy::disallowed_methods,
     clippy::unwrap_used,
@@ -29,7 +30,8 @@ fn main() -> ExitCode {
         eprintln!("skipped: `BASE` names no directory with an earlier build");
         return ExitCode::SUCCESS;
     };
-    if disposable::skipped() {
+    if let Err(reason) = disposable::available() {
+        eprintln!("skipped: {reason}");
         return ExitCode::SUCCESS;
     }
     let built = Path::new(env!("CARGO_BIN_EXE_jailctl")).parent().unwrap();
@@ -63,7 +65,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// A host with the jails of the build in `directory`, and the key of its users.
+/// Host with the jails of the build in `directory`, and the key of its users.
 fn host(directory: &Path) -> (DisposableHost, Key) {
     let program = directory.join("jailctl");
     let host = DisposableHost::builder()
@@ -79,7 +81,7 @@ fn host(directory: &Path) -> (DisposableHost, Key) {
     drop(bob);
     host.sh("cat /run/keys/jails.pub >>~bob/.ssh/authorized_keys")
         .ok();
-    // The earlier build knows no `plain_chroot`, and has plain chroots where nothing is said.
+    // The earlier build has no key `plain_chroot`; its default is a plain chroot.
     let plain = if host
         .sh("jailctl schema")
         .ok()
@@ -108,7 +110,7 @@ fn login<'host>((host, key): &'host (DisposableHost, Key), user: &str) -> Login<
     host.login(user, key)
 }
 
-/// The duration of each login, and the difference of each pair, in milliseconds.
+/// Durations of the logins of each build, and the difference of each pair, in milliseconds.
 fn pairs(before: &Login<'_>, now: &Login<'_>) -> (Vec<f64>, Vec<f64>, Vec<f64>) {
     let time = |login: &Login<'_>| {
         let start = Instant::now();
@@ -120,7 +122,7 @@ fn pairs(before: &Login<'_>, now: &Login<'_>) -> (Vec<f64>, Vec<f64>, Vec<f64>) 
     }
     let (mut was, mut is, mut differences) = (Vec::new(), Vec::new(), Vec::new());
     for turn in 0..PAIRS {
-        // Each of the two is the first of every other pair.
+        // Each build is the first of every other pair.
         let (first, second) = if turn % 2 == 0 {
             (before, now)
         } else {

@@ -1,11 +1,13 @@
-//! `jailctl deps` as it is typed: output, notices and exit status.
+//! Output, notices and exit status of `jailctl deps`.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
-use super::elf_builder::Forge;
+use disposable::harness::need_root;
+
+use super::elf_builder::ElfBuilder;
 
 struct Root(PathBuf);
 
@@ -15,44 +17,44 @@ impl Root {
         let root = std::env::temp_dir().join(format!("jailctl-deps-{}-{name}", std::process::id()));
         let _ = fs::remove_dir_all(&root);
         let interpreter = Some("/lib/ld-linux-aarch64.so.1");
-        let forge = Forge {
+        let builder = ElfBuilder {
             machine: 183,
-            ..Forge::default()
+            ..ElfBuilder::default()
         };
-        let library = Forge {
+        let library = ElfBuilder {
             soname: Some("libx.so.1"),
             needed: &["liby.so"],
-            ..forge
+            ..builder
         };
         for (path, bytes) in [
             (
                 "usr/bin/good",
-                Forge {
+                ElfBuilder {
                     interpreter,
                     needed: &["libx.so.1"],
-                    ..forge
+                    ..builder
                 }
                 .write(),
             ),
             (
                 "usr/bin/poor",
-                Forge {
+                ElfBuilder {
                     interpreter,
                     needed: &["libgone.so", "libx.so.1"],
-                    ..forge
+                    ..builder
                 }
                 .write(),
             ),
             ("usr/lib/libx.so.1.2", library.write()),
             (
                 "usr/lib/liby.so",
-                Forge {
+                ElfBuilder {
                     soname: Some("liby.so"),
-                    ..forge
+                    ..builder
                 }
                 .write(),
             ),
-            ("usr/lib/ld-linux-aarch64.so.1", forge.write()),
+            ("usr/lib/ld-linux-aarch64.so.1", builder.write()),
         ] {
             let place = root.join(path);
             fs::create_dir_all(place.parent().unwrap()).unwrap();
@@ -84,7 +86,7 @@ impl Drop for Root {
     }
 }
 
-fn told(output: &Output) -> String {
+fn transcript(output: &Output) -> String {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     format!(
         "status {}\n{}----\n{}",
@@ -94,10 +96,10 @@ fn told(output: &Output) -> String {
     )
 }
 
-#[test]
+#[disposable::test]
 fn a_list_and_a_tree() {
     let root = Root::new("list");
-    insta::assert_snapshot!(told(&root.deps(&["good"])), @r"
+    insta::assert_snapshot!(transcript(&root.deps(&["good"])), @r"
     status 0
     /lib
     /usr/bin/good
@@ -107,7 +109,7 @@ fn a_list_and_a_tree() {
     /usr/lib/liby.so
     ----
     ");
-    insta::assert_snapshot!(told(&root.deps(&["--tree", "/usr/bin/poor"])), @r"
+    insta::assert_snapshot!(transcript(&root.deps(&["--tree", "/usr/bin/poor"])), @r"
     status 3
     /usr/bin/poor
     ├─ interpreter => /usr/lib/ld-linux-aarch64.so.1
@@ -115,12 +117,12 @@ fn a_list_and_a_tree() {
     │  └─ liby.so => /usr/lib/liby.so
     └─ libgone.so => not found
     ----
-    notice: could not find `libgone.so`: `/usr/bin/poor` needs it
+    notice: could not find `libgone.so`: it is needed by `/usr/bin/poor`
     ");
 }
 
-#[test]
-fn json_is_whole_even_where_something_is_missing() {
+#[disposable::test]
+fn json_is_complete_with_missing_names() {
     let root = Root::new("json");
     let output = root.deps(&["--json", "usr/bin/poor"]);
     assert_eq!(output.status.code(), Some(3));
@@ -153,10 +155,10 @@ fn json_is_whole_even_where_something_is_missing() {
     assert_eq!(value["missing"][0]["needed_by"], "/usr/bin/poor");
 }
 
-#[test]
-fn why_and_what_is_wrong() {
+#[disposable::test]
+fn why_and_its_errors() {
     let root = Root::new("why");
-    insta::assert_snapshot!(told(&root.deps(&["--why", "liby.so", "good"])), @r"
+    insta::assert_snapshot!(transcript(&root.deps(&["--why", "liby.so", "good"])), @r"
     status 0
     /usr/bin/good
     └─ libx.so.1 => /usr/lib/libx.so.1.2
@@ -169,19 +171,19 @@ fn why_and_what_is_wrong() {
     assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0));
     let output = root.deps(&["--json", "--tree", "good"]);
     assert_eq!(output.status.code(), Some(2));
-    let words = told(&root.deps(&["nothing", "/usr/bin/gone", "good", "nobody", "/usr"]));
-    assert!(words.starts_with("status 2\n----\n"), "{words}");
+    let output = transcript(&root.deps(&["nothing", "/usr/bin/gone", "good", "nobody", "/usr"]));
+    assert!(output.starts_with("status 2\n----\n"), "{output}");
     for lost in [
         "`nothing`",
         "`nobody`",
         "usr/bin/gone`: no such file",
         "usr`: it is a directory",
     ] {
-        assert!(words.contains(lost), "{lost}: {words}");
+        assert!(output.contains(lost), "{lost}: {output}");
     }
 }
 
-#[test]
+#[disposable::test]
 fn a_graph_names_what_is_missing() {
     let root = Root::new("dot");
     let output = root.deps(&["-q", "--dot", "poor"]);
@@ -197,8 +199,8 @@ fn a_graph_names_what_is_missing() {
     );
 }
 
-#[test]
-fn what_a_user_sets_for_the_loader_changes_nothing() {
+#[disposable::test]
+fn loader_variables_of_the_user_are_ignored() {
     let root = Root::new("environment");
     fs::create_dir_all(root.0.join("mine")).unwrap();
     fs::copy(
@@ -206,32 +208,34 @@ fn what_a_user_sets_for_the_loader_changes_nothing() {
         root.0.join("mine/libgone.so"),
     )
     .unwrap();
-    let plain = root.deps(&["--json", "poor"]);
+    let without = root.deps(&["--json", "poor"]);
     let mut command = root.command(&["--json", "poor"]);
     for name in ["LD_LIBRARY_PATH", "LD_PRELOAD", "LD_AUDIT", "LD_HWCAP_MASK"] {
         command.env(name, "/mine:/mine/libgone.so");
     }
     assert_eq!(
-        told(&command.output().unwrap()).split("----").next(),
-        told(&plain).split("----").next()
+        transcript(&command.output().unwrap()).split("----").next(),
+        transcript(&without).split("----").next()
     );
 }
 
-#[test]
-fn a_device_and_what_may_not_be_read_are_refused_by_name() {
+#[disposable::test]
+fn devices_are_refused() {
     let device = Command::new(env!("CARGO_BIN_EXE_jailctl"))
         .args(["deps", "/dev/zero"])
         .output()
         .unwrap();
-    let words = told(&device);
+    let output = transcript(&device);
     assert!(
-        words.starts_with("status 4\n----\nerror: could not read `/dev/zero`: it is a device"),
-        "{words}"
+        output.starts_with("status 4\n----\nerror: could not read `/dev/zero`: it is a device"),
+        "{output}"
     );
-    if !rustix::process::geteuid().is_root() {
-        println!("skipped: only root may become somebody else");
-        return;
-    }
+}
+
+#[disposable::test]
+fn unreadable_files_are_refused() {
+    // Only root may change its user id.
+    need_root();
     let root = Root::new("unreadable");
     fs::set_permissions(
         root.0.join("usr/bin/poor"),
@@ -243,7 +247,7 @@ fn a_device_and_what_may_not_be_read_are_refused_by_name() {
         PermissionsExt::from_mode(0o700),
     )
     .unwrap();
-    // The command itself may lie where others may not look.
+    // The command itself may be in a directory that other users cannot read.
     fs::copy(env!("CARGO_BIN_EXE_jailctl"), root.0.join("jailctl")).unwrap();
     let ask = |program: &str| {
         let mut command = Command::new("setpriv");
@@ -253,79 +257,79 @@ fn a_device_and_what_may_not_be_read_are_refused_by_name() {
             .args(["deps", "--root"])
             .arg(&root.0)
             .arg(program);
-        told(&command.output().unwrap())
+        transcript(&command.output().unwrap())
     };
-    let words = ask("poor");
+    let output = ask("poor");
     assert!(
-        words.contains("status 4") && words.contains("/usr/bin/poor`: permission denied"),
-        "{words}"
+        output.contains("status 4") && output.contains("/usr/bin/poor`: permission denied"),
+        "{output}"
     );
-    // ld.so passes over what it may not open.
-    let words = ask("good");
+    // ld.so skips files that it cannot open.
+    let output = ask("good");
     assert!(
-        words.contains("status 3")
-            && words.contains("could not find `libx.so.1`")
-            && words.contains("libx.so.1`: permission denied"),
-        "{words}"
+        output.contains("status 3")
+            && output.contains("could not find `libx.so.1`")
+            && output.contains("libx.so.1`: permission denied"),
+        "{output}"
     );
     fs::create_dir_all(root.0.join("opt/shut/below")).unwrap();
     fs::set_permissions(root.0.join("opt/shut"), PermissionsExt::from_mode(0o700)).unwrap();
-    let words = ask("/opt/shut/below/program");
+    let output = ask("/opt/shut/below/program");
     assert!(
-        words.contains("status 4") && words.contains("program`: permission denied"),
-        "{words}"
+        output.contains("status 4") && output.contains("program`: permission denied"),
+        "{output}"
     );
 }
 
-#[test]
-fn a_library_that_leads_to_itself_and_a_program_cut_short_are_said() {
+#[disposable::test]
+fn looping_library_and_truncated_program_are_reported() {
     let root = Root::new("said");
     fs::remove_file(root.0.join("usr/lib/libx.so.1")).unwrap();
     std::os::unix::fs::symlink("libx.so.1", root.0.join("usr/lib/libx.so.1")).unwrap();
-    let words = told(&root.deps(&["good"]));
+    let output = transcript(&root.deps(&["good"]));
     assert!(
-        words.contains("libx.so.1`: too many levels of symbolic links"),
-        "{words}"
+        output.contains("libx.so.1`: too many levels of symbolic links"),
+        "{output}"
     );
     fs::write(root.0.join("usr/bin/cut"), b"\x7fELF\x02\x01\x01\0\0\0").unwrap();
-    let words = told(&root.deps(&["usr/bin/cut"]));
+    let output = transcript(&root.deps(&["usr/bin/cut"]));
     assert!(
-        words.starts_with("status 4") && words.contains("shorter than its ELF header"),
-        "{words}"
+        output.starts_with("status 4") && output.contains("shorter than its ELF header"),
+        "{output}"
     );
     for cache in [&b"text"[..], b"glibc-ld.so.cache1.1\x01\0\0\0", b""] {
         fs::create_dir_all(root.0.join("etc")).unwrap();
         fs::write(root.0.join("etc/ld.so.cache"), cache).unwrap();
-        let words = told(&root.deps(&["poor"]));
-        assert!(words.contains("ld.so.cache` is damaged"), "{words}");
+        let output = transcript(&root.deps(&["poor"]));
+        assert!(output.contains("ld.so.cache` is damaged"), "{output}");
     }
     fs::remove_file(root.0.join("etc/ld.so.cache")).unwrap();
-    let lost = Forge {
+    let lost = ElfBuilder {
         machine: 183,
         interpreter: Some("/lib/ld-linux-aarch64.so.1"),
         needed: &["libgone.so"],
         rpath: Some("lib:/lib"),
-        ..Forge::default()
+        ..ElfBuilder::default()
     };
     fs::write(root.0.join("usr/bin/cut"), lost.write()).unwrap();
-    let words = told(&root.deps(&["usr/bin/cut"]));
-    assert!(words.contains("elements that are relative"), "{words}");
-    // A bare name is a program, where a directory has the name.
+    let output = transcript(&root.deps(&["usr/bin/cut"]));
+    assert!(output.contains("elements that are relative"), "{output}");
+    // A bare name is a program, even if a directory has the same name.
     fs::create_dir(root.0.join("good")).unwrap();
-    assert!(told(&root.deps(&["good"])).contains("/usr/bin/good\n"));
+    assert!(transcript(&root.deps(&["good"])).contains("/usr/bin/good\n"));
 }
 
-#[test]
-fn what_no_file_says_is_told_where_it_is_asked_for() {
+#[disposable::test]
+fn implicit_libraries_are_added_on_request() {
     let root = Root::new("known");
     let put = |path: &str, bytes: &[u8]| {
         let place = root.0.join(path);
         fs::create_dir_all(place.parent().unwrap()).unwrap();
         fs::write(place, bytes).unwrap();
     };
-    let forge = Forge {
+    let builder = ElfBuilder {
         machine: 183,
-        ..Forge::default()
+        ..ElfBuilder::default()
     };
     for name in [
         "libc.so.6",
@@ -334,29 +338,29 @@ fn what_no_file_says_is_told_where_it_is_asked_for() {
         "libnss_x.so.2",
         "gconv/libdeep.so",
     ] {
-        put(&format!("usr/lib/{name}"), &forge.write());
+        put(&format!("usr/lib/{name}"), &builder.write());
     }
-    let module = Forge {
+    let module = ElfBuilder {
         needed: &["libdeep.so"],
         runpath: Some("$ORIGIN"),
-        ..forge
+        ..builder
     };
     put("usr/lib/gconv/ISO-1.so", &module.write());
     let table = b"alias LATIN// ISO-1//\nmodule ISO-1// INTERNAL ISO-1 1\nmodule INTERNAL ISO-1// ISO-1 1\n";
     put("usr/lib/gconv/gconv-modules", table);
     put("etc/nsswitch.conf", b"passwd: files x\n");
-    let list = |arguments: &[&str]| told(&root.deps(arguments));
-    let plain = list(&["good"]);
-    let known = list(&["--known", "good"]);
+    let list = |arguments: &[&str]| transcript(&root.deps(arguments));
+    let without = list(&["good"]);
+    let known = list(&["--implicit", "good"]);
     for (name, why) in [
         ("libgcc_s.so.1", "pthread_cancel"),
         ("libnss_x.so.2", "passwd: x"),
     ] {
-        assert!(!plain.contains(name) && known.contains(name), "{known}");
-        assert!(list(&["--known", "--json", "good"]).contains(why));
+        assert!(!without.contains(name) && known.contains(name), "{known}");
+        assert!(list(&["--implicit", "--json", "good"]).contains(why));
     }
     assert!(!known.contains("libidn2"), "{known}");
-    assert!(list(&["--known", "--dlopen=suggested", "good"]).contains("libidn2.so.0"));
+    assert!(list(&["--implicit", "--dlopen=suggested", "good"]).contains("libidn2.so.0"));
     let charset = list(&["--charset", "latin", "good"]);
     for path in [
         "gconv/gconv-modules\n",
@@ -372,12 +376,12 @@ fn what_no_file_says_is_told_where_it_is_asked_for() {
     );
 }
 
-#[test]
-fn settings_by_which_libraries_are_found_are_in_the_answer() {
+#[disposable::test]
+fn search_configuration_is_part_of_the_closure() {
     let root = Root::new("settings");
-    let far = Forge {
+    let far = ElfBuilder {
         soname: Some("libfar.so"),
-        ..Forge::default()
+        ..ElfBuilder::default()
     };
     let put = |path: &str, bytes: &[u8]| {
         let place = root.0.join(path);
@@ -385,18 +389,21 @@ fn settings_by_which_libraries_are_found_are_in_the_answer() {
         fs::write(place, bytes).unwrap();
     };
     put("opt/far/libfar.so", &far.write());
-    put("usr/lib/ld-musl-x86_64.so.1", &Forge::default().write());
+    put(
+        "usr/lib/ld-musl-x86_64.so.1",
+        &ElfBuilder::default().write(),
+    );
     put("etc/ld-musl-x86_64.path", b"/opt/far\n");
-    let program = Forge {
+    let program = ElfBuilder {
         interpreter: Some("/lib/ld-musl-x86_64.so.1"),
         needed: &["libfar.so"],
-        ..Forge::default()
+        ..ElfBuilder::default()
     };
     put("usr/bin/far", &program.write());
-    let words = told(&root.deps(&["/usr/bin/far"]));
+    let output = transcript(&root.deps(&["/usr/bin/far"]));
     assert!(
-        words.contains("/etc/ld-musl-x86_64.path\n") && words.contains("/opt/far/libfar.so\n"),
-        "{words}"
+        output.contains("/etc/ld-musl-x86_64.path\n") && output.contains("/opt/far/libfar.so\n"),
+        "{output}"
     );
-    assert!(!told(&root.deps(&["good"])).contains("/etc/"));
+    assert!(!transcript(&root.deps(&["good"])).contains("/etc/"));
 }

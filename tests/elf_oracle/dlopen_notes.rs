@@ -1,12 +1,14 @@
-//! What objects say that they may load: each program here does it with dlopen(3), in its world and in a copy of what it needs.
+//! Dlopen notes: each program loads the libraries of its notes with dlopen(3), in its root and in a
+//! copy of its closure.
 
 use std::fmt::Write;
 
 use jailctl::elf::Priority;
 
-use super::test_root::World;
+use super::test_root::TestRoot;
 
-/// Of C: a library whose function `load` loads another, and which says so.
+/// Source in C of a library whose function `load` calls dlopen(3), with a note that names the
+/// libraries.
 fn loader_of(names: &[&str]) -> String {
     let entries: Vec<String> = names
         .iter()
@@ -27,7 +29,7 @@ fn loader_of(names: &[&str]) -> String {
     )
 }
 
-/// Says of each name that it is given whether `load` gets it.
+/// Source in C of a program that prints for each argument whether `load` succeeds.
 const MAIN: &str = r#"#include <stdio.h>
     void *load(const char *);
     int main(int count, char **names) {
@@ -38,56 +40,58 @@ const MAIN: &str = r#"#include <stdio.h>
 const EMPTY: &str = "int nothing;";
 
 fn shared<'a>(soname: &'a str, more: &[&'a str]) -> Vec<&'a str> {
-    let mut words = vec!["-shared", "-fPIC", soname];
-    words.extend(more);
-    words
+    let mut arguments = vec!["-shared", "-fPIC", soname];
+    arguments.extend(more);
+    arguments
 }
 
-/// A world with `/prog`, which loads by a library in `/lib` that names `wishes`, and has an RPATH of `/opt/x`.
-fn world_with(world: &World, wishes: &[&str]) {
-    let source = loader_of(wishes);
+/// Adds `/prog`, which loads by a library in `/lib` with a note for `names`, and has an RPATH of
+/// `/opt/x`.
+fn add_program(root: &TestRoot, names: &[&str]) {
+    let source = loader_of(names);
     let rpath = ["-Wl,--disable-new-dtags,-rpath,/opt/x"];
-    world.compile(
+    root.compile(
         "/lib/libload.so",
         &source,
         &shared("-Wl,-soname,libload.so", &rpath),
     );
-    let library = world.at("/lib/libload.so");
-    world.compile(
+    let library = root.at("/lib/libload.so");
+    root.compile(
         "/prog",
         MAIN,
         &["-Wl,-rpath,/lib", library.to_str().unwrap()],
     );
 }
 
-/// What `/prog` says of a name in the world; in the copy it says the same.
-fn loads(world: &World, name: &str) -> bool {
-    let closure = world.closure_of(&["/prog"], Some(Priority::Recommended));
-    let copy = world.copy(&closure);
-    let word = world.run_with("/prog", &[name]);
+/// Whether `/prog` loads a library in the root; in the copy the result is the same.
+fn loads(root: &TestRoot, name: &str) -> bool {
+    let closure = root.closure_of(&["/prog"], Some(Priority::Recommended));
+    let copy = root.copy(&closure);
+    let word = root.run_with("/prog", &[name]);
     assert_eq!(copy.run_with("/prog", &[name]), word, "{closure:#?}");
     word == format!("{name} 1\n")
 }
 
-/// `l_loader` of an object that dlopen(3) loads is not its caller: `__RTLD_CALLMAP` in `_dl_map_object` of glibc.
-#[test]
-fn what_is_loaded_does_not_inherit_the_rpath_of_its_caller() {
-    let Some(world) = World::glibc() else { return };
-    world_with(&world, &["libb.so"]);
-    world.compile(
+/// `l_loader` of an object that dlopen(3) loads is not its caller: `__RTLD_CALLMAP` in
+/// `_dl_map_object` of glibc.
+#[disposable::test]
+fn dlopen_does_not_inherit_rpath_of_its_caller() {
+    let root = TestRoot::glibc();
+    add_program(&root, &["libb.so"]);
+    root.compile(
         "/opt/x/libc1.so",
         EMPTY,
         &shared("-Wl,-soname,libc1.so", &[]),
     );
-    let needed = world.at("/opt/x/libc1.so");
+    let needed = root.at("/opt/x/libc1.so");
     let needed = [needed.to_str().unwrap()];
-    world.compile(
+    root.compile(
         "/opt/x/libb.so",
         EMPTY,
         &shared("-Wl,-soname,libb.so", &needed),
     );
-    assert!(!loads(&world, "libb.so"));
-    let closure = world.closure_of(&["/prog"], Some(Priority::Recommended));
+    assert!(!loads(&root, "libb.so"));
+    let closure = root.closure_of(&["/prog"], Some(Priority::Recommended));
     let missing: Vec<_> = closure
         .missing
         .iter()
@@ -97,36 +101,36 @@ fn what_is_loaded_does_not_inherit_the_rpath_of_its_caller() {
 }
 
 /// `needed_by` of what dlopen(3) loads is the program: `dlopen` of ldso/dynlink.c of musl.
-#[test]
-fn musl_searches_for_the_program_whoever_loads() {
-    let Some(world) = World::musl() else { return };
-    world_with(&world, &["libb.so"]);
-    world.compile("/opt/x/libb.so", EMPTY, &shared("-Wl,-soname,libb.so", &[]));
-    assert!(!loads(&world, "libb.so"));
-    let closure = world.closure_of(&["/prog"], Some(Priority::Recommended));
+#[disposable::test]
+fn musl_dlopen_searches_for_the_program() {
+    let root = TestRoot::musl();
+    add_program(&root, &["libb.so"]);
+    root.compile("/opt/x/libb.so", EMPTY, &shared("-Wl,-soname,libb.so", &[]));
+    assert!(!loads(&root, "libb.so"));
+    let closure = root.closure_of(&["/prog"], Some(Priority::Recommended));
     assert!(!closure.objects.keys().any(|path| path.ends_with("libb.so")));
 }
 
-#[test]
-fn each_wish_is_granted_as_if_it_were_the_only_one() {
-    let Some(world) = World::glibc() else { return };
-    world_with(&world, &["libx1.so", "libb.so"]);
+#[disposable::test]
+fn each_dlopen_entry_is_also_loaded_alone() {
+    let root = TestRoot::glibc();
+    add_program(&root, &["libx1.so", "libb.so"]);
     for directory in ["/opt/x", "/lib"] {
         let path = format!("{directory}/libz9.so.1");
-        world.compile(&path, EMPTY, &shared("-Wl,-soname,libz9.so.1", &[]));
+        root.compile(&path, EMPTY, &shared("-Wl,-soname,libz9.so.1", &[]));
     }
-    let needed = world.at("/lib/libz9.so.1");
+    let needed = root.at("/lib/libz9.so.1");
     let needed = needed.to_str().unwrap();
     let runpath = [needed, "-Wl,--enable-new-dtags,-rpath,/opt/x"];
-    world.compile(
+    root.compile(
         "/lib/libx1.so",
         EMPTY,
         &shared("-Wl,-soname,libx1.so", &runpath),
     );
-    world.compile(
+    root.compile(
         "/lib/libb.so",
         EMPTY,
         &shared("-Wl,-soname,libb.so", &[needed]),
     );
-    assert!(loads(&world, "libb.so") && loads(&world, "libx1.so"));
+    assert!(loads(&root, "libb.so") && loads(&root, "libx1.so"));
 }

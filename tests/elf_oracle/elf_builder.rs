@@ -1,10 +1,11 @@
-//! ELF objects for any machine, written byte by byte: what no compiler of the test machine makes.
+//! ELF objects for any machine, written byte by byte: the compiler of the test machine cannot
+//! create them.
 
 use std::ffi::OsStr;
 
-/// An object to be written.
+/// Settings of an object.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Forge<'a> {
+pub(crate) struct ElfBuilder<'a> {
     pub(crate) wide: bool,
     pub(crate) little: bool,
     pub(crate) machine: u16,
@@ -20,12 +21,12 @@ pub(crate) struct Forge<'a> {
     pub(crate) filter: Option<&'a str>,
     /// `DT_FLAGS_1`.
     pub(crate) flags_1: usize,
-    /// The text of a `.note.dlopen`.
+    /// Text of a `.note.dlopen`.
     pub(crate) dlopen: Option<&'a str>,
 }
 
-impl Default for Forge<'_> {
-    /// A library for x86-64.
+impl Default for ElfBuilder<'_> {
+    /// Settings of a library for x86-64.
     fn default() -> Self {
         Self {
             wide: true,
@@ -45,9 +46,9 @@ impl Default for Forge<'_> {
     }
 }
 
-/// Where parts of an object lie in its file, for tests that break them.
+/// Bytes of an object and the offsets of its parts, for tests that damage them.
 #[derive(Clone, Debug)]
-pub(crate) struct Forged {
+pub(crate) struct BuiltElf {
     pub(crate) bytes: Vec<u8>,
     pub(crate) dynamic: usize,
     pub(crate) strings: usize,
@@ -78,7 +79,7 @@ impl Writer {
         self.bytes.extend(raw);
     }
 
-    /// A value of the width of an address.
+    /// Writes a value of the width of an address.
     fn address(&mut self, value: usize) {
         if self.wide {
             let value = value as u64;
@@ -108,13 +109,13 @@ impl Writer {
     }
 }
 
-impl Forge<'_> {
-    /// Writes it.
+impl ElfBuilder<'_> {
+    /// Returns the bytes of the object.
     pub(crate) fn write(&self) -> Vec<u8> {
-        self.forge().bytes
+        self.build().bytes
     }
 
-    pub(crate) fn forge(&self) -> Forged {
+    pub(crate) fn build(&self) -> BuiltElf {
         let (header, segment, entry) = if self.wide { (64, 56, 16) } else { (52, 32, 8) };
         let mut strings = vec![0];
         let mut place = |text: &str| {
@@ -185,7 +186,7 @@ impl Forge<'_> {
             out.address(value);
         }
         out.bytes.extend(strings);
-        Forged {
+        BuiltElf {
             bytes: out.bytes,
             dynamic,
             strings: strings_at,

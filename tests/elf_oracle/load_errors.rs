@@ -1,80 +1,82 @@
-//! What the loader takes, passes over and fails on, and by which path it opens what it takes: each compared with what it says inside its root.
+//! Files that the loader accepts, skips and fails on, and the path by which it opens those that it
+//! accepts: each compared with the loader, started inside the root.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::test_root::{LOADER, Make, World, has, lacks, plain};
+use super::test_root::{LOADER, LinkOptions, TestRoot, has, lacks, plain_library};
 
-#[test]
-fn the_origin_of_a_library_is_where_it_was_opened() {
-    let Some(world) = World::glibc() else { return };
-    let make = Make {
+#[disposable::test]
+fn library_origin_is_the_opened_path() {
+    let root = TestRoot::glibc();
+    let link = LinkOptions {
         soname: Some("liba.so"),
         needed: &["libb.so", "libc.so.6"],
         runpath: Some("$ORIGIN:$ORIGIN/../up"),
-        ..Make::default()
+        ..LinkOptions::default()
     };
-    world.library("/real/store/liba.so", make);
-    plain(&world, "/real/store/libb.so");
-    plain(&world, "/shown/libb.so");
-    plain(&world, "/real/up/libu.so");
-    world.link("../real/store/liba.so", "/shown/liba.so");
-    world.link("/real/store", "/alias");
-    world.program(
+    root.library("/real/store/liba.so", link);
+    plain_library(&root, "/real/store/libb.so");
+    plain_library(&root, "/shown/libb.so");
+    plain_library(&root, "/real/up/libu.so");
+    root.link("../real/store/liba.so", "/shown/liba.so");
+    root.link("/real/store", "/alias");
+    root.program(
         "/bin/p",
-        Make {
+        LinkOptions {
             needed: &["liba.so"],
             runpath: Some("/shown"),
-            ..Make::default()
+            ..LinkOptions::default()
         },
     );
-    world.program(
+    root.program(
         "/bin/q",
-        Make {
+        LinkOptions {
             needed: &["liba.so"],
             runpath: Some("/alias"),
-            ..Make::default()
+            ..LinkOptions::default()
         },
     );
-    world.program(
+    root.program(
         "/bin/r",
-        Make {
+        LinkOptions {
             needed: &["libu.so"],
             runpath: Some("/alias/../up"),
-            ..Make::default()
+            ..LinkOptions::default()
         },
     );
-    has(&world.agree("/bin/p"), "/shown/libb.so");
-    has(&world.agree("/bin/q"), "/real/store/libb.so");
-    has(&world.agree("/bin/r"), "/real/up/libu.so");
-    let closure = world.closure("/bin/r");
+    has(&root.compare("/bin/p"), "/shown/libb.so");
+    has(&root.compare("/bin/q"), "/real/store/libb.so");
+    has(&root.compare("/bin/r"), "/real/up/libu.so");
+    let closure = root.closure("/bin/r");
     assert!(
         closure.directories.contains(Path::new("/real/store")),
         "{closure:?}"
     );
 }
 
-/// `_dl_get_origin` reads /proc/self/exe for the program, and knows of a library how it was opened. There is no /proc in these worlds.
-#[test]
-fn who_finds_libraries_by_its_own_place_needs_proc() {
-    let Some(world) = World::glibc() else { return };
-    world.compile(
+/// `_dl_get_origin` reads /proc/self/exe for the program, and uses the opened path of a library.
+/// There is no /proc in these roots.
+#[disposable::test]
+fn program_origin_needs_proc() {
+    let root = TestRoot::glibc();
+    root.compile(
         "/opt/lib/libx.so",
         "int x;",
         &["-shared", "-fPIC", "-Wl,-soname,libx.so"],
     );
-    world.compile(
+    root.compile(
         "/opt/bin/lib/libx.so",
         "int x;",
         &["-shared", "-fPIC", "-Wl,-soname,libx.so"],
     );
-    world.put(
-        world.at("/opt/lib/libx.so").to_str().unwrap(),
+    root.put(
+        root.at("/opt/lib/libx.so").to_str().unwrap(),
         "/usr/lib/liby.so",
     );
-    world.link("/usr/lib/liby.so", "/opt/up/liby.so");
-    let library = world.at("/opt/lib/libx.so");
+    root.link("/usr/lib/liby.so", "/opt/up/liby.so");
+    let library = root.at("/opt/lib/libx.so");
     let library = library.to_str().unwrap();
     let middle = [
         "-shared",
@@ -83,15 +85,15 @@ fn who_finds_libraries_by_its_own_place_needs_proc() {
         library,
         "-Wl,-rpath,$ORIGIN",
     ];
-    world.compile("/opt/lib/libmiddle.so", "int middle;", &middle);
-    let middle = world.at("/opt/lib/libmiddle.so");
+    root.compile("/opt/lib/libmiddle.so", "int middle;", &middle);
+    let middle = root.at("/opt/lib/libmiddle.so");
     let middle = middle.to_str().unwrap();
-    world.compile(
+    root.compile(
         "/.stubs/liby.so",
         "int y;",
         &["-shared", "-fPIC", "-Wl,-soname,liby.so"],
     );
-    let elsewhere = world.at("/.stubs/liby.so");
+    let elsewhere = root.at("/.stubs/liby.so");
     let elsewhere = elsewhere.to_str().unwrap();
     for (name, linked, path, needs_proc) in [
         ("own", library, "/none:${ORIGIN}/../lib", true),
@@ -104,95 +106,95 @@ fn who_finds_libraries_by_its_own_place_needs_proc() {
     ] {
         let program = format!("/opt/bin/{name}");
         let rpath = format!("-Wl,-rpath,{path}");
-        world.compile(
+        root.compile(
             &program,
             "int main(void) { return 0; }",
             &[linked, &rpath, "-Wl,--allow-shlib-undefined"],
         );
-        let closure = world.closure(&program);
+        let closure = root.closure(&program);
         assert_eq!(closure.missing, [], "{name}");
         assert_eq!(!closure.needs_proc.is_empty(), needs_proc, "{name}");
-        let copy = world.copy(&closure);
+        let copy = root.copy(&closure);
         let mut chroot = Command::new("chroot");
-        let status = chroot.arg(&copy.root).arg(&program).status().unwrap();
-        // `first` looks for another file where there is no /proc, which its copy does not have.
+        let status = chroot.arg(&copy.path).arg(&program).status().unwrap();
+        // `first` finds another file if there is no /proc, and its copy does not have that file.
         assert_eq!(status.success(), !needs_proc, "{name}");
     }
 }
 
-#[test]
-fn the_origin_of_a_program_is_where_it_really_is() {
-    let Some(world) = World::glibc() else { return };
-    plain(&world, "/opt/app/libx.so");
-    plain(&world, "/bin/libx.so");
-    let make = Make {
+#[disposable::test]
+fn program_origin_is_its_real_path() {
+    let root = TestRoot::glibc();
+    plain_library(&root, "/opt/app/libx.so");
+    plain_library(&root, "/bin/libx.so");
+    let link = LinkOptions {
         needed: &["libx.so"],
         runpath: Some("$ORIGIN"),
-        ..Make::default()
+        ..LinkOptions::default()
     };
-    world.program("/opt/app/p", make);
-    world.link("/opt/app/p", "/bin/p");
-    // ld.so cannot be asked for this: given as an argument, the program is not resolved as the kernel does.
-    let answer = world.found("/bin/p");
+    root.program("/opt/app/p", link);
+    root.link("/opt/app/p", "/bin/p");
+    // ld.so cannot check this: it does not resolve a program that is an argument as the kernel
+    // does.
+    let answer = root.found("/bin/p");
     has(&answer, "/opt/app/libx.so");
     assert!(
-        world
-            .closure("/bin/p")
+        root.closure("/bin/p")
             .objects
             .contains_key(Path::new("/bin/p"))
     );
 }
 
-#[test]
-fn names_with_a_slash_are_opened_as_they_are() {
-    let Some(world) = World::glibc() else { return };
-    plain(&world, "/opt/libx.so");
-    plain(&world, "/opt/o/liby.so");
+#[disposable::test]
+fn names_with_a_slash_are_opened_directly() {
+    let root = TestRoot::glibc();
+    plain_library(&root, "/opt/libx.so");
+    plain_library(&root, "/opt/o/liby.so");
     let needed = &["/opt/libx.so", "$ORIGIN/o/liby.so", "/opt/none.so"];
-    world.program(
+    root.program(
         "/opt/p",
-        Make {
+        LinkOptions {
             needed,
-            ..Make::default()
+            ..LinkOptions::default()
         },
     );
-    let answer = world.agree("/opt/p");
+    let answer = root.compare("/opt/p");
     has(&answer, "/opt/o/liby.so");
     assert_eq!(answer.1.len(), 1);
 }
 
-#[test]
-fn objects_for_other_machines_are_passed_over() {
-    let Some(world) = World::glibc() else { return };
+#[disposable::test]
+fn objects_for_other_machines_are_skipped() {
+    let root = TestRoot::glibc();
     for directory in ["/opt/class", "/opt/machine", "/opt/good"] {
-        plain(&world, &format!("{directory}/libx.so"));
+        plain_library(&root, &format!("{directory}/libx.so"));
     }
     let patch = |path: &str, at: usize, byte: u8| {
-        let mut bytes = fs::read(world.at(path)).unwrap();
+        let mut bytes = fs::read(root.at(path)).unwrap();
         bytes[at] = byte;
-        fs::write(world.at(path), bytes).unwrap();
+        fs::write(root.at(path), bytes).unwrap();
     };
     patch("/opt/class/libx.so", 4, 1);
     patch("/opt/machine/libx.so", 18, 183);
     let runpath = Some("/opt/class:/opt/machine:/opt/good");
-    world.program(
+    root.program(
         "/bin/p",
-        Make {
+        LinkOptions {
             needed: &["libx.so"],
             runpath,
-            ..Make::default()
+            ..LinkOptions::default()
         },
     );
-    has(&world.agree("/bin/p"), "/opt/good/libx.so");
+    has(&root.compare("/bin/p"), "/opt/good/libx.so");
 }
 
-#[test]
-fn what_is_found_first_and_is_no_library_is_fatal() {
-    let Some(world) = World::glibc() else { return };
-    plain(&world, "/opt/good/libx.so");
-    world.program("/opt/prog/libx.so", Make::default());
-    plain(&world, "/opt/whole");
-    let whole = fs::read(world.at("/opt/whole")).unwrap();
+#[disposable::test]
+fn first_match_that_is_no_library_is_fatal() {
+    let root = TestRoot::glibc();
+    plain_library(&root, "/opt/good/libx.so");
+    root.program("/opt/prog/libx.so", LinkOptions::default());
+    plain_library(&root, "/opt/whole");
+    let whole = fs::read(root.at("/opt/whole")).unwrap();
     let mut order = whole.clone();
     order[5] = 2;
     let mut system = whole.clone();
@@ -214,9 +216,9 @@ fn what_is_found_first_and_is_no_library_is_fatal() {
         ("size", &size),
         ("segments", &whole[..80]),
     ] {
-        world.write(&format!("/opt/{name}/libx.so"), content);
+        root.write(&format!("/opt/{name}/libx.so"), content);
     }
-    world.dir("/opt/directory/libx.so");
+    root.dir("/opt/directory/libx.so");
     for name in [
         "prog",
         "empty",
@@ -231,18 +233,18 @@ fn what_is_found_first_and_is_no_library_is_fatal() {
     ] {
         let runpath = format!("/opt/{name}:/opt/good");
         let program = format!("/bin/{name}");
-        world.program(
+        root.program(
             &program,
-            Make {
+            LinkOptions {
                 needed: &["libx.so"],
                 runpath: Some(&runpath),
-                ..Make::default()
+                ..LinkOptions::default()
             },
         );
-        let refusal = world.expected(&program).unwrap_err();
-        let closure = world.closure(&program);
+        let refusal = root.expected(&program).unwrap_err();
+        let closure = root.closure(&program);
         assert_eq!(closure.missing.len(), 1, "{name}: {refusal} {closure:?}");
-        let why = closure.missing[0].why.as_deref().unwrap_or_default();
+        let why = closure.missing[0].why.as_ref().unwrap().to_string();
         assert!(
             why.contains(&format!("`/opt/{name}/libx.so` is found first")),
             "{why}"
@@ -250,9 +252,9 @@ fn what_is_found_first_and_is_no_library_is_fatal() {
     }
 }
 
-/// What the kernel loads as a program, and glibc's loader refuses as a library.
-#[test]
-fn flaws_of_the_header_are_fatal_to_the_loader() {
+/// A program that the kernel loads, and that glibc's loader refuses as a library.
+#[disposable::test]
+fn header_faults_are_fatal() {
     const OFFSET: usize = 64 + 8;
     let patches: [(&[(usize, u8)], bool); 9] = [
         (&[(8, 1)], false),
@@ -265,93 +267,94 @@ fn flaws_of_the_header_are_fatal_to_the_loader() {
         (&[(OFFSET, 1)], false),
         (&[], true),
     ];
-    let Some(world) = World::glibc() else { return };
-    plain(&world, "/opt/whole.so");
-    plain(&world, "/opt/b/libx.so");
-    let whole = fs::read(world.at("/opt/whole.so")).unwrap();
+    let root = TestRoot::glibc();
+    plain_library(&root, "/opt/whole.so");
+    plain_library(&root, "/opt/b/libx.so");
+    let whole = fs::read(root.at("/opt/whole.so")).unwrap();
     assert_eq!(whole[64], 1, "the first segment is one to load");
-    let make = Make {
+    let link = LinkOptions {
         needed: &["libx.so"],
         runpath: Some("/opt/a:/opt/b"),
-        ..Make::default()
+        ..LinkOptions::default()
     };
-    world.program("/bin/p", make);
+    root.program("/bin/p", link);
     for (patch, is_good) in patches {
         let mut bytes = whole.clone();
         for (at, byte) in patch {
             bytes[*at] = *byte;
         }
-        world.write("/opt/a/libx.so", &bytes);
+        root.write("/opt/a/libx.so", &bytes);
         if is_good {
-            has(&world.agree("/bin/p"), "/opt/a/libx.so");
+            has(&root.compare("/bin/p"), "/opt/a/libx.so");
         } else {
-            let words = world.expected("/bin/p").expect_err(&format!("{patch:?}"));
-            assert!(words.contains("libx.so"), "{patch:?}: {words}");
-            lacks(&world.found("/bin/p"), "libx.so");
+            let refusal = root.expected("/bin/p").expect_err(&format!("{patch:?}"));
+            assert!(refusal.contains("libx.so"), "{patch:?}: {refusal}");
+            lacks(&root.found("/bin/p"), "libx.so");
         }
     }
 }
 
-#[test]
-fn a_file_of_debug_symbols_is_no_library() {
-    let Some(world) = World::glibc() else { return };
-    plain(&world, "/opt/b/libx.so");
-    let (from, to) = (world.at("/opt/b/libx.so"), world.at("/opt/libx.so"));
+#[disposable::test]
+fn debug_symbols_are_no_library() {
+    let root = TestRoot::glibc();
+    plain_library(&root, "/opt/b/libx.so");
+    let (from, to) = (root.at("/opt/b/libx.so"), root.at("/opt/libx.so"));
     let mut objcopy = Command::new("objcopy");
     let status = objcopy.arg("--only-keep-debug").arg(from).arg(to).status();
     assert!(status.unwrap().success());
-    let make = Make {
+    let link = LinkOptions {
         needed: &["libx.so"],
         runpath: Some("/opt:/opt/b"),
-        ..Make::default()
+        ..LinkOptions::default()
     };
-    world.program("/bin/p", make);
-    let words = world.expected("/bin/p").expect_err("the loader refuses it");
-    assert!(words.contains("no dynamic section"), "{words}");
-    lacks(&world.found("/bin/p"), "libx.so");
+    root.program("/bin/p", link);
+    let refusal = root.expected("/bin/p").expect_err("the loader refuses it");
+    assert!(refusal.contains("no dynamic section"), "{refusal}");
+    lacks(&root.found("/bin/p"), "libx.so");
 }
 
-#[test]
-fn a_loop_of_links_ends_one_search_path_and_not_the_search() {
-    let Some(world) = World::glibc() else { return };
-    plain(&world, "/opt/good/libx.so");
-    world.link("libx.so", "/opt/loop/libx.so");
-    let make = |runpath| Make {
+#[disposable::test]
+fn link_loop_ends_one_search_path() {
+    let root = TestRoot::glibc();
+    plain_library(&root, "/opt/good/libx.so");
+    root.link("libx.so", "/opt/loop/libx.so");
+    let link = |runpath| LinkOptions {
         needed: &["libx.so"],
         runpath: Some(runpath),
-        ..Make::default()
+        ..LinkOptions::default()
     };
-    world.program("/bin/p", make("/opt/loop:/opt/good"));
-    lacks(&world.agree("/bin/p"), "libx.so");
-    plain(&world, "/usr/lib/libx.so");
-    has(&world.agree("/bin/p"), "/usr/lib/libx.so");
+    root.program("/bin/p", link("/opt/loop:/opt/good"));
+    lacks(&root.compare("/bin/p"), "libx.so");
+    plain_library(&root, "/usr/lib/libx.so");
+    has(&root.compare("/bin/p"), "/usr/lib/libx.so");
 }
 
-#[test]
-fn two_names_of_one_file_are_one_object() {
-    let Some(world) = World::glibc() else { return };
-    plain(&world, "/opt/libx.so");
-    fs::hard_link(world.at("/opt/libx.so"), world.at("/opt/liby.so")).unwrap();
-    world.link("libx.so", "/opt/libz.so");
+#[disposable::test]
+fn two_names_of_one_inode_are_one_object() {
+    let root = TestRoot::glibc();
+    plain_library(&root, "/opt/libx.so");
+    fs::hard_link(root.at("/opt/libx.so"), root.at("/opt/liby.so")).unwrap();
+    root.link("libx.so", "/opt/libz.so");
     let needed = &["libx.so", "liby.so", "libz.so"];
-    world.program(
+    root.program(
         "/bin/p",
-        Make {
+        LinkOptions {
             needed,
             runpath: Some("/opt"),
-            ..Make::default()
+            ..LinkOptions::default()
         },
     );
-    let expected = world.expected("/bin/p").unwrap();
-    // The second name must be there too, for the loader to find that it is the same: more than --list tells.
-    let found = world.found("/bin/p");
+    let expected = root.expected("/bin/p").unwrap();
+    // The second name must exist too, so that the loader can find that it is the same file: --list
+    // does not show this.
+    let found = root.found("/bin/p");
     assert!(expected.0.is_subset(&found.0) && found.0.contains(Path::new("/opt/liby.so")));
 }
 
-#[test]
-fn odd_elements_of_a_path_do_no_harm() {
-    let Some(world) = World::glibc() else { return };
-    plain(&world, "/opt/a/libx.so");
+#[disposable::test]
+fn odd_search_path_elements() {
+    let root = TestRoot::glibc();
+    plain_library(&root, "/opt/a/libx.so");
     let long = format!("/{}", "x".repeat(5000));
     for (number, runpath) in [
         "::/opt/a",
@@ -365,38 +368,38 @@ fn odd_elements_of_a_path_do_no_harm() {
     .enumerate()
     {
         let program = format!("/bin/p{number}");
-        world.program(
+        root.program(
             &program,
-            Make {
+            LinkOptions {
                 needed: &["libx.so"],
                 runpath: Some(runpath),
-                ..Make::default()
+                ..LinkOptions::default()
             },
         );
-        world.agree(&program);
+        root.compare(&program);
     }
 }
 
-#[test]
+#[disposable::test]
 fn links_lead_inside_the_root_only() {
-    let Some(world) = World::glibc() else { return };
-    plain(&world, "/opt/real/libx.so.1.2");
-    world.link("/opt/real", "/opt/absolute");
-    world.link(
+    let root = TestRoot::glibc();
+    plain_library(&root, "/opt/real/libx.so.1.2");
+    root.link("/opt/real", "/opt/absolute");
+    root.link(
         "../../../../../../../../opt/absolute/libx.so.1.2",
         "/opt/deep/libx.so.1",
     );
-    world.link("libx.so.1", "/opt/deep/libx.so");
-    world.program(
+    root.link("libx.so.1", "/opt/deep/libx.so");
+    root.program(
         "/bin/p",
-        Make {
+        LinkOptions {
             needed: &["libx.so"],
             runpath: Some("/opt/deep"),
-            ..Make::default()
+            ..LinkOptions::default()
         },
     );
-    has(&world.agree("/bin/p"), "/opt/real/libx.so.1.2");
-    let closure = world.closure("/bin/p");
+    has(&root.compare("/bin/p"), "/opt/real/libx.so.1.2");
+    let closure = root.closure("/bin/p");
     for link in [
         "/lib64",
         "/opt/absolute",
@@ -407,42 +410,42 @@ fn links_lead_inside_the_root_only() {
     }
 }
 
-#[test]
+#[disposable::test]
 fn static_programs_need_nothing() {
-    let Some(world) = World::glibc() else { return };
+    let root = TestRoot::glibc();
     for (name, flags) in [
         ("fixed", &["-static"][..]),
         ("movable", &["-static", "-pie", "--no-dynamic-linker"]),
     ] {
         let path = format!("/bin/{name}");
-        world.program(
+        root.program(
             &path,
-            Make {
+            LinkOptions {
                 extra: flags,
-                ..Make::default()
+                ..LinkOptions::default()
             },
         );
         if name == "fixed" {
             continue;
         }
-        assert_eq!(world.closure(&path).objects.len(), 1, "{name}");
+        assert_eq!(root.closure(&path).objects.len(), 1, "{name}");
     }
-    assert!(world.closure("/bin/fixed").missing.is_empty());
+    assert!(root.closure("/bin/fixed").missing.is_empty());
 }
 
-#[test]
-fn the_loader_itself_may_be_asked_for_by_name() {
-    let Some(world) = World::glibc() else { return };
+#[disposable::test]
+fn loader_may_be_needed_by_name() {
+    let root = TestRoot::glibc();
     let loader = LOADER.rsplit('/').next().unwrap();
-    world.program(
+    root.program(
         "/bin/p",
-        Make {
+        LinkOptions {
             needed: &[loader, "libc.so.6"],
-            ..Make::default()
+            ..LinkOptions::default()
         },
     );
-    assert!(world.agree("/bin/p").1.is_empty());
-    let closure = world.closure("/bin/p");
+    assert!(root.compare("/bin/p").1.is_empty());
+    let closure = root.closure("/bin/p");
     assert!(
         closure.objects[Path::new("/bin/p")]
             .needed
@@ -454,15 +457,15 @@ fn the_loader_itself_may_be_asked_for_by_name() {
     );
 }
 
-#[test]
-fn a_library_alone_brings_the_loader_that_it_asks_for() {
-    let Some(world) = World::glibc() else { return };
-    let make = Make {
+#[disposable::test]
+fn library_includes_the_loader_that_it_needs() {
+    let root = TestRoot::glibc();
+    let link = LinkOptions {
         needed: &[LOADER.rsplit('/').next().unwrap(), "libc.so.6"],
-        ..Make::default()
+        ..LinkOptions::default()
     };
-    world.library("/opt/libx.so", make);
-    let closure = world.closure("/opt/libx.so");
+    root.library("/opt/libx.so", link);
+    let closure = root.closure("/opt/libx.so");
     let library = &closure.objects[Path::new("/opt/libx.so")];
     assert_eq!(library.needed.len(), 2);
     for needed in &library.needed {

@@ -1,7 +1,8 @@
-//! The closure of every ELF file of the system's program and library directories is what its own loader says: the same files, and the same missing.
+//! Closures of all ELF files in the program and library directories of the system, compared with
+//! their own loaders: the same files, and the same missing names.
 //!
-//! The oracle is `ld.so --list`, which maps objects and runs nothing of them. Files that the loader refuses are no part of the comparison, and
-//! no others are left out.
+//! The oracle is `ld.so --list`, which maps objects and runs no code of them. Files that the loader
+//! refuses are not compared; all others are.
 #![allow(
     clippy::disallowed_methods,
     clippy::unwrap_used,
@@ -15,7 +16,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitCode};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -35,14 +36,18 @@ mod resource_limits;
 mod search;
 mod test_root;
 
-/// What one file needs: real paths, and names that were not found.
+fn main() -> ExitCode {
+    disposable::harness::run()
+}
+
+/// Needs of one file: real paths, and names that were not found.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Answer {
     files: BTreeSet<PathBuf>,
     missing: BTreeSet<String>,
 }
 
-/// The loader of a file, by class and machine; `None` where it is no program or library of this system.
+/// Loader of a file, by class and machine; `None` if it is no program or library of this system.
 fn loader(path: &Path) -> Option<&'static Path> {
     let mut head = [0; 20];
     fs::File::open(path).ok()?.read_exact(&mut head).ok()?;
@@ -65,10 +70,11 @@ fn loader(path: &Path) -> Option<&'static Path> {
         .then_some(loader)
 }
 
-/// What the loader says; `Err` holds its words where it refuses the file.
+/// Needs of a file by its loader; `Err` contains its error output if it refuses the file.
 ///
-/// `--list` stops at the first library that is not found. The loader is then asked to trace, which lists them all, as ldd(1) does.
-fn ask_loader(loader: &Path, path: &Path) -> Result<Answer, String> {
+/// `--list` stops at the first library that is not found. The loader is then started in trace mode,
+/// which lists them all, as ldd(1) does.
+fn loader_answer(loader: &Path, path: &Path) -> Result<Answer, String> {
     let run = |trace: bool| {
         let mut command = Command::new(loader);
         command.env_clear().current_dir("/proc/self/fd");
@@ -80,8 +86,8 @@ fn ask_loader(loader: &Path, path: &Path) -> Result<Answer, String> {
         command.arg(path).output().unwrap()
     };
     let mut output = run(false);
-    let words = String::from_utf8_lossy(&output.stderr);
-    if words.contains(": cannot open shared object file") {
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    if stderr.contains(": cannot open shared object file") {
         output = run(true);
     }
     if !output.status.success() {
@@ -104,8 +110,8 @@ fn ask_loader(loader: &Path, path: &Path) -> Result<Answer, String> {
     Ok(answer)
 }
 
-/// What the resolver says.
-fn ask_resolver(
+/// Needs of a file by the resolver.
+fn resolver_answer(
     view: &HostView,
     options: &Options,
     loader: &Path,
@@ -155,8 +161,8 @@ fn elf_files() -> Vec<PathBuf> {
     files
 }
 
-#[test]
-fn every_closure_is_what_the_loader_says() {
+#[disposable::test]
+fn every_closure_equals_the_loader_list() {
     let files = elf_files();
     let next = AtomicUsize::new(0);
     let view = HostView::new(Path::new("/")).unwrap();
@@ -172,11 +178,11 @@ fn every_closure_is_what_the_loader_says() {
             let Some(loader) = loader(path) else {
                 continue;
             };
-            match ask_loader(loader, path) {
+            match loader_answer(loader, path) {
                 Err(_) => refused += 1,
                 Ok(expected) => {
                     compared += 1;
-                    let found = ask_resolver(&view, &options, loader, path);
+                    let found = resolver_answer(&view, &options, loader, path);
                     if found.as_ref() != Ok(&expected) {
                         differences
                             .push(format!("{}: {found:?}, not {expected:?}", path.display()));
@@ -207,14 +213,15 @@ fn every_closure_is_what_the_loader_says() {
     assert!(compared > 100);
 }
 
-/// Every path of a closure, and who needs what by which name.
-type Whole = (
+/// Every path of a closure; object, name and library of every need; object and name of every
+/// missing library.
+type Contents = (
     BTreeSet<PathBuf>,
     BTreeSet<(PathBuf, Arc<OsStr>, Arc<Path>)>,
     BTreeSet<(PathBuf, OsString)>,
 );
 
-fn add(whole: &mut Whole, closure: &Closure) {
+fn add(whole: &mut Contents, closure: &Closure) {
     for (path, object) in &closure.objects {
         whole.0.insert(path.clone());
         for needed in &object.needed {
@@ -230,14 +237,14 @@ fn add(whole: &mut Whole, closure: &Closure) {
     }
 }
 
-#[test]
-fn all_at_once_give_what_each_gives_alone() {
+#[disposable::test]
+fn closure_of_all_is_the_union_of_each() {
     let view = HostView::new(Path::new("/")).unwrap();
     let options = Options {
         dlopen: Some(Priority::Suggested),
         ..Options::default()
     };
-    let mut alone = Whole::default();
+    let mut alone = Contents::default();
     let mut roots = Vec::new();
     for path in elf_files() {
         if let Ok(closure) = elf::closure(&view, std::slice::from_ref(&path), &options) {
@@ -245,7 +252,7 @@ fn all_at_once_give_what_each_gives_alone() {
             roots.push(path);
         }
     }
-    let mut together = Whole::default();
+    let mut together = Contents::default();
     add(
         &mut together,
         &elf::closure(&view, &roots, &options).unwrap(),

@@ -1,234 +1,238 @@
-//! musl's rules, each compared with what its loader says inside its root.
+//! Rules of musl, each compared with its loader, started inside the root.
 
 use std::process::Command;
 
-use super::test_root::{Make, World, has, lacks, plain};
+use super::test_root::{LinkOptions, TestRoot, has, lacks, plain_library};
 
-#[test]
+#[disposable::test]
 fn musl_has_one_path_for_all() {
-    let Some(world) = World::musl() else { return };
-    plain(&world, "/lib/libx.so");
-    plain(&world, "/usr/lib/libx.so");
-    plain(&world, "/usr/local/lib/liby.so");
-    plain(&world, "/opt/a/libleaf.so");
-    let middle = Make {
+    let root = TestRoot::musl();
+    plain_library(&root, "/lib/libx.so");
+    plain_library(&root, "/usr/lib/libx.so");
+    plain_library(&root, "/usr/local/lib/liby.so");
+    plain_library(&root, "/opt/a/libleaf.so");
+    let middle = LinkOptions {
         soname: Some("libmiddle.so"),
         needed: &["libleaf.so", "libc.so"],
-        ..Make::default()
+        ..LinkOptions::default()
     };
-    world.library("/opt/a/libmiddle.so", middle);
+    root.library("/opt/a/libmiddle.so", middle);
     let needed = &["libx.so", "liby.so", "libmiddle.so", "libc.so"];
-    // Here a RUNPATH is inherited as an RPATH is.
-    world.program(
+    // In musl a RUNPATH is inherited as an RPATH is.
+    root.program(
         "/bin/p",
-        Make {
+        LinkOptions {
             needed,
             runpath: Some("/opt/a"),
-            ..Make::default()
+            ..LinkOptions::default()
         },
     );
-    let answer = world.agree("/bin/p");
+    let answer = root.compare("/bin/p");
     has(&answer, "/opt/a/libleaf.so");
     has(&answer, "/usr/local/lib/liby.so");
-    world.program(
+    root.program(
         "/opt/a/q",
-        Make {
+        LinkOptions {
             needed: &["libleaf.so"],
             runpath: Some("$ORIGIN"),
-            ..Make::default()
+            ..LinkOptions::default()
         },
     );
-    world.agree("/opt/a/q");
-    world.program(
+    root.compare("/opt/a/q");
+    root.program(
         "/opt/a/r",
-        Make {
+        LinkOptions {
             needed: &["libleaf.so"],
             runpath: Some("/opt/a:$LIB"),
-            ..Make::default()
+            ..LinkOptions::default()
         },
     );
-    lacks(&world.agree("/opt/a/r"), "libleaf.so");
-    world.write("/etc/ld-musl-x86_64.path", b"/usr/lib\n\n/opt/a:\n");
-    let answer = world.agree("/bin/p");
+    lacks(&root.compare("/opt/a/r"), "libleaf.so");
+    root.write("/etc/ld-musl-x86_64.path", b"/usr/lib\n\n/opt/a:\n");
+    let answer = root.compare("/bin/p");
     has(&answer, "/usr/lib/libx.so");
     lacks(&answer, "liby.so");
 }
 
-#[test]
-fn musl_takes_the_first_file_of_the_name() {
-    let Some(world) = World::musl() else { return };
-    world.write("/opt/a/libx.so", b"text");
-    plain(&world, "/opt/b/libx.so");
-    world.program(
+#[disposable::test]
+fn musl_accepts_the_first_file_of_a_name() {
+    let root = TestRoot::musl();
+    root.write("/opt/a/libx.so", b"text");
+    plain_library(&root, "/opt/b/libx.so");
+    root.program(
         "/bin/p",
-        Make {
+        LinkOptions {
             needed: &["libx.so"],
             runpath: Some("/opt/a:/opt/b"),
-            ..Make::default()
+            ..LinkOptions::default()
         },
     );
-    lacks(&world.agree("/bin/p"), "libx.so");
-    // Not by soname: by the name under which it was found.
-    world.library(
+    lacks(&root.compare("/bin/p"), "libx.so");
+    // Not by soname, but by the name of the search.
+    root.library(
         "/opt/c/libfile.so",
-        Make {
+        LinkOptions {
             soname: Some("libtrue.so"),
-            ..Make::default()
+            ..LinkOptions::default()
         },
     );
-    world.program(
+    root.program(
         "/bin/q",
-        Make {
+        LinkOptions {
             needed: &["libfile.so", "libtrue.so"],
             runpath: Some("/opt/c"),
-            ..Make::default()
+            ..LinkOptions::default()
         },
     );
-    lacks(&world.agree("/bin/q"), "libtrue.so");
+    lacks(&root.compare("/bin/q"), "libtrue.so");
 }
 
-#[test]
-fn musl_knows_a_library_by_the_first_path_that_a_search_led_to() {
-    let Some(world) = World::musl() else { return };
-    plain(&world, "/opt/x/liba.so");
-    world.link("liba.so", "/opt/x/libb.so");
-    plain(&world, "/opt/y/libb.so");
+#[disposable::test]
+fn musl_binds_the_first_searched_path() {
+    let root = TestRoot::musl();
+    plain_library(&root, "/opt/x/liba.so");
+    root.link("liba.so", "/opt/x/libb.so");
+    plain_library(&root, "/opt/y/libb.so");
     for (name, rpath) in [("libone.so", "/opt/x"), ("libtwo.so", "/opt/y")] {
-        let make = Make {
+        let link = LinkOptions {
             soname: Some(name),
             needed: &["libb.so"],
             rpath: Some(rpath),
-            ..Make::default()
+            ..LinkOptions::default()
         };
-        world.library(&format!("/lib/{name}"), make);
+        root.library(&format!("/lib/{name}"), link);
     }
-    let make = |needed| Make {
+    let link = |needed| LinkOptions {
         needed,
         rpath: Some("/opt/x"),
-        ..Make::default()
+        ..LinkOptions::default()
     };
-    world.program("/bin/p", make(&["liba.so", "libone.so"]));
-    world.agree("/bin/p");
-    // Loaded as liba.so: whoever asks for libb.so searches.
+    root.program("/bin/p", link(&["liba.so", "libone.so"]));
+    root.compare("/bin/p");
+    // Loaded as liba.so: every object that needs libb.so starts a search.
     let needed = &["liba.so", "libone.so", "libtwo.so"];
-    world.program("/bin/q", make(needed));
-    has(&world.agree("/bin/q"), "/opt/y/libb.so");
-    // Loaded by its path it has no name, until a search leads to it.
-    plain(&world, "/opt/real.so");
-    world.link("../real.so", "/opt/x/libfoo.so");
-    world.program("/bin/r", make(&["/opt/real.so", "libfoo.so", "real.so"]));
-    assert!(world.agree("/bin/r").1.is_empty());
+    root.program("/bin/q", link(needed));
+    has(&root.compare("/bin/q"), "/opt/y/libb.so");
+    // Loaded by its path the library has no name, until a search finds it.
+    plain_library(&root, "/opt/real.so");
+    root.link("../real.so", "/opt/x/libfoo.so");
+    root.program("/bin/r", link(&["/opt/real.so", "libfoo.so", "real.so"]));
+    assert!(root.compare("/bin/r").1.is_empty());
 }
 
-#[test]
-fn musl_has_no_filters_and_no_file_without_a_dynamic_section() {
-    let Some(world) = World::musl() else { return };
-    let make = Make {
+#[disposable::test]
+fn musl_ignores_filters() {
+    let root = TestRoot::musl();
+    let link = LinkOptions {
         soname: Some("libf.so"),
         extra: &["-F", "libmissing.so", "-f", "libaux.so"],
-        ..Make::default()
+        ..LinkOptions::default()
     };
-    world.library("/lib/libf.so", make);
-    plain(&world, "/lib/libaux.so");
-    let program = |needed| Make {
+    root.library("/lib/libf.so", link);
+    plain_library(&root, "/lib/libaux.so");
+    let program = |needed| LinkOptions {
         needed,
-        ..Make::default()
+        ..LinkOptions::default()
     };
-    world.program("/bin/p", program(&["libf.so"]));
-    let answer = world.agree("/bin/p");
+    root.program("/bin/p", program(&["libf.so"]));
+    let answer = root.compare("/bin/p");
     assert!(answer.1.is_empty() && answer.0.len() == 1, "{answer:?}");
-    world.compile(
+    root.compile(
         "/lib/libexe.so",
         "int main(void) { return 0; }",
         &["-static"],
     );
-    world.program("/bin/q", program(&["libexe.so"]));
-    lacks(&world.agree("/bin/q"), "libexe.so");
+    root.program("/bin/q", program(&["libexe.so"]));
+    lacks(&root.compare("/bin/q"), "libexe.so");
 }
 
-#[test]
-fn musl_has_bounds_and_an_origin_of_its_own() {
-    let Some(world) = World::musl() else { return };
-    plain(&world, "/libx.so");
+#[disposable::test]
+fn musl_bounds_and_origin() {
+    let root = TestRoot::musl();
+    plain_library(&root, "/libx.so");
     let long = format!("/{0}/{0}/{0}", "a".repeat(165));
     let least = format!("/{0}/{0}/{1}", "a".repeat(165), "b".repeat(169));
-    plain(&world, &format!("{long}/libx.so"));
+    plain_library(&root, &format!("{long}/libx.so"));
     for directory in [&long, &least] {
         let path = format!("{directory}/libl.so");
-        plain(&world, &path);
-        world.program(
+        plain_library(&root, &path);
+        root.program(
             "/bin/p",
-            Make {
+            LinkOptions {
                 needed: &["libl.so"],
                 rpath: Some(directory),
-                ..Make::default()
+                ..LinkOptions::default()
             },
         );
         assert_eq!(
-            world.agree("/bin/p").1.is_empty(),
+            root.compare("/bin/p").1.is_empty(),
             path.len() < 512,
             "{}",
             path.len()
         );
     }
-    // The origin of a program in `/` is what is before its slash. Asked as the kernel starts it, for a loader that is given a path takes that one.
-    world.program(
+    // The origin of a program in `/` is the part before its slash. The program is started as the
+    // kernel does, for a loader that gets a path uses that one.
+    root.program(
         "/q",
-        Make {
+        LinkOptions {
             needed: &["libx.so"],
             rpath: Some("$ORIGIN"),
-            ..Make::default()
+            ..LinkOptions::default()
         },
     );
-    lacks(&world.found("/q"), "libx.so");
+    lacks(&root.found("/q"), "libx.so");
 }
 
-#[test]
-fn musl_is_known_by_its_file_and_reads_the_settings_that_it_is_built_with() {
-    let Some(world) = World::musl() else { return };
-    plain(&world, "/opt/far/libfar.so");
-    world.write("/etc/ld-musl-x86_64.path", b"/opt/far\n");
-    world.write("/etc/ld-musl-foo.path", b"/opt/none\n");
+#[disposable::test]
+fn musl_is_detected_by_its_file() {
+    let root = TestRoot::musl();
+    plain_library(&root, "/opt/far/libfar.so");
+    root.write("/etc/ld-musl-x86_64.path", b"/opt/far\n");
+    root.write("/etc/ld-musl-foo.path", b"/opt/none\n");
     let loader = "/lib/ld-musl-x86_64.so.1";
     for interpreter in ["/lib/ld-musl-foo.so.1", "/lib/libc.so", "/lib/ld.so"] {
-        world.link("ld-musl-x86_64.so.1", interpreter);
-        let make = Make {
+        root.link("ld-musl-x86_64.so.1", interpreter);
+        let link = LinkOptions {
             needed: &["libfar.so"],
             extra: &["--dynamic-linker", interpreter],
-            ..Make::default()
+            ..LinkOptions::default()
         };
-        world.program("/bin/p", make);
-        let closure = world.closure("/bin/p");
+        root.program("/bin/p", link);
+        let closure = root.closure("/bin/p");
         assert_eq!(closure.missing, [], "{interpreter}");
         assert!(closure.objects.contains_key(std::path::Path::new(loader)));
     }
 }
 
-#[test]
-fn programs_of_musl_run_where_only_their_closure_is() {
-    let Some(world) = World::musl() else { return };
-    world.write("/src/answer.c", b"int answer(void) { return 42; }\n");
+#[disposable::test]
+fn musl_programs_run_in_their_closure() {
+    let root = TestRoot::musl();
+    root.write("/src/answer.c", b"int answer(void) { return 42; }\n");
     let main = b"#include <stdio.h>\nint answer(void);\nint main(void) { printf(\"%d\\n\", answer()); return 0; }\n";
-    world.write("/src/main.c", main);
-    world.dir("/app/lib");
-    let at = |path: &str| world.at(path).to_str().unwrap().to_owned();
-    let build = |words: &[&str]| {
+    root.write("/src/main.c", main);
+    root.dir("/app/lib");
+    let at = |path: &str| root.at(path).to_str().unwrap().to_owned();
+    let build = |arguments: &[&str]| {
         let mut command = Command::new("musl-gcc");
-        assert!(command.args(words).status().unwrap().success(), "{words:?}");
+        assert!(
+            command.args(arguments).status().unwrap().success(),
+            "{arguments:?}"
+        );
     };
     let library = at("/app/lib/libanswer.so");
     build(&["-shared", "-fPIC", "-o", &library, &at("/src/answer.c")]);
     let (main, answer) = (at("/src/main.c"), at("/src/answer.c"));
     let rpath = "-Wl,-rpath,/app/lib";
-    // By its name alone, as a library without a soname would be asked for by its path.
+    // By name alone, since a library without a soname would be needed by its path.
     let lib = format!("-L{}", at("/app/lib"));
     build(&["-o", &at("/app/shared"), &main, rpath, &lib, "-lanswer"]);
     build(&["-static", "-o", &at("/app/static"), &main, &answer]);
     for (program, objects) in [("shared", 3), ("static", 1)] {
         let program = format!("/app/{program}");
-        let closure = world.closure(&program);
+        let closure = root.closure(&program);
         assert_eq!(closure.missing, [], "{program}");
         assert_eq!(closure.objects.len(), objects, "{closure:#?}");
-        assert_eq!(world.copy_of(&program).run(&program), "42\n");
+        assert_eq!(root.copy_of(&program).run(&program), "42\n");
     }
 }

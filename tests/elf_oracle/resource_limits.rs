@@ -1,4 +1,5 @@
-//! Small files that ask for much work or much room: the command answers each in bounded time and memory, and says what it did not do.
+//! Small files that cause much work or need much memory: the command completes in bounded time and
+//! memory, and reports the limits that it reached.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -7,14 +8,15 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::elf_builder::Forge;
+use super::elf_builder::ElfBuilder;
 
-/// Seconds of the processor that any answer may take, with room for builds that are not optimised.
+/// Most seconds of CPU time of a command, enough for builds without optimisation.
 const SECONDS: f64 = 10.0;
-/// KiB of memory that any answer may take.
+/// Most KiB of memory of a command.
 const MEMORY: f64 = 512.0 * 1024.0;
 
-/// Starts what it is given, and tells what that used. The limits only keep a failure from taking the machine with it.
+/// Runs its arguments as a command and prints the resources that it used. The limits protect the
+/// machine if a test fails.
 const METER: &str = r#"
 import os, resource, sys
 resource.setrlimit(resource.RLIMIT_CPU, (60, 60))
@@ -25,14 +27,14 @@ _, status, used = os.wait4(child, 0)
 print(f"used {os.waitstatus_to_exitcode(status)} {used.ru_utime + used.ru_stime} {used.ru_maxrss}", file=sys.stderr)
 "#;
 
-struct Room(PathBuf);
+struct TestDir(PathBuf);
 
-impl Room {
+impl TestDir {
     fn new(name: &str) -> Self {
-        let room = std::env::temp_dir().join(format!("jailctl-much-{}-{name}", std::process::id()));
-        let _ = fs::remove_dir_all(&room);
-        fs::create_dir_all(&room).unwrap();
-        Self(room)
+        let root = std::env::temp_dir().join(format!("jailctl-much-{}-{name}", std::process::id()));
+        let _ = fs::remove_dir_all(&root);
+        fs::create_dir_all(&root).unwrap();
+        Self(root)
     }
 
     fn at(&self, path: &str) -> PathBuf {
@@ -52,12 +54,12 @@ impl Room {
         }
     }
 
-    /// The exit status of `jailctl deps` for files of the room, and all that it printed.
-    fn ask(&self, words: &[&str]) -> (i32, String) {
+    /// Exit status and output of `jailctl deps` for files of the root.
+    fn deps(&self, arguments: &[&str]) -> (i32, String) {
         let output = Command::new("python3")
             .args(["-c", METER, env!("CARGO_BIN_EXE_jailctl"), "deps", "--root"])
             .arg(&self.0)
-            .args(words)
+            .args(arguments)
             .output()
             .unwrap();
         let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -78,7 +80,7 @@ impl Room {
     }
 }
 
-impl Drop for Room {
+impl Drop for TestDir {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
     }
@@ -92,90 +94,90 @@ fn strs(texts: &[String]) -> Vec<&str> {
     texts.iter().map(String::as_str).collect()
 }
 
-#[test]
+#[disposable::test]
 fn long_search_paths_of_many_objects() {
-    let room = Room::new("paths");
+    let root = TestDir::new("paths");
     let path = numbered(10_000, |number| format!("/{number:x}")).join(":");
     let origins = numbered(4500, |number| format!("$ORIGIN/{number:x}")).join(":");
     let deep = format!("/{}", ["d"; 500].join("/"));
     for number in 0..40 {
         let (own, next) = (format!("l{number}"), format!("l{}", number + 1));
-        let forge = Forge {
+        let builder = ElfBuilder {
             soname: Some(&own),
             needed: &[&next, "gone"],
             rpath: Some(if number % 2 == 0 { &path } else { &origins }),
-            ..Forge::default()
+            ..ElfBuilder::default()
         };
-        room.put(&format!("/usr/lib/{own}"), forge.write());
+        root.put(&format!("/usr/lib/{own}"), builder.write());
         if number == 0 {
-            room.put(&format!("{deep}/p"), forge.write());
+            root.put(&format!("{deep}/p"), builder.write());
         }
     }
-    let (status, text) = room.ask(&[&format!("{deep}/p")]);
+    let (status, text) = root.deps(&[&format!("{deep}/p")]);
     assert!(status == 3 && text.contains("`gone`"), "{text}");
 }
 
-#[test]
+#[disposable::test]
 fn includes_that_multiply() {
-    let room = Room::new("include");
-    room.dirs((0..60).map(|number| format!("d{number}")));
-    room.put(
+    let root = TestDir::new("include");
+    root.dirs((0..60).map(|number| format!("d{number}")));
+    root.put(
         "/p",
-        Forge {
+        ElfBuilder {
             needed: &["liba.so"],
-            ..Forge::default()
+            ..ElfBuilder::default()
         }
         .write(),
     );
-    room.put(
+    root.put(
         "/etc/ld.so.conf",
         format!("include {}/*.conf\n", "/*/..".repeat(8)),
     );
-    let (status, text) = room.ask(&["/p"]);
+    let (status, text) = root.deps(&["/p"]);
     assert!(status == 4 && text.contains("etc/ld.so.conf`"), "{text}");
     // Files that include all of them, and so each other.
-    room.put("/etc/ld.so.conf", "include /c/*.conf\n");
+    root.put("/etc/ld.so.conf", "include /c/*.conf\n");
     for number in 0..20 {
-        room.put(&format!("/c/{number}.conf"), "include *.conf\n/d1\n");
+        root.put(&format!("/c/{number}.conf"), "include *.conf\n/d1\n");
     }
-    let (status, text) = room.ask(&["/p"]);
+    let (status, text) = root.deps(&["/p"]);
     assert!(status == 4 && text.contains("etc/ld.so.conf`"), "{text}");
 }
 
-#[test]
+#[disposable::test]
 fn settings_of_many_directories() {
-    let room = Room::new("settings");
+    let root = TestDir::new("settings");
     let many = numbered(150_000, |number| format!("/{number:x}")).join("\n");
     let names = numbered(3000, |number| format!("lib{number}.so"));
-    let forge = Forge {
+    let builder = ElfBuilder {
         needed: &strs(&names),
-        ..Forge::default()
+        ..ElfBuilder::default()
     };
-    room.put("/p", forge.write());
-    room.put("/etc/ld.so.conf", &many);
-    let (status, text) = room.ask(&["/p"]);
+    root.put("/p", builder.write());
+    root.put("/etc/ld.so.conf", &many);
+    let (status, text) = root.deps(&["/p"]);
     assert!(status == 4 && text.contains("etc/ld.so.conf`"), "{text}");
-    // The same one by many names, below each level of the processor.
-    room.put("/d/glibc-hwcaps/x86-64-v2/x", "");
+    // The same library by many names, below each level of the processor.
+    root.put("/d/glibc-hwcaps/x86-64-v2/x", "");
     let aliases = numbered(600, |number| format!("/d{}", "/../d".repeat(number))).join("\n");
-    room.put("/etc/ld.so.conf", aliases);
-    assert_eq!(room.ask(&["/p"]).0, 3);
-    fs::remove_file(room.at("/etc/ld.so.conf")).unwrap();
-    room.put("/lib/ld-musl-x86_64.so.1", Forge::default().write());
-    let forge = Forge {
+    root.put("/etc/ld.so.conf", aliases);
+    assert_eq!(root.deps(&["/p"]).0, 3);
+    fs::remove_file(root.at("/etc/ld.so.conf")).unwrap();
+    root.put("/lib/ld-musl-x86_64.so.1", ElfBuilder::default().write());
+    let builder = ElfBuilder {
         interpreter: Some("/lib/ld-musl-x86_64.so.1"),
-        ..forge
+        ..builder
     };
-    room.put("/p", forge.write());
-    room.put("/etc/ld-musl-x86_64.path", &many);
-    assert_eq!(room.ask(&["/p"]).0, 3);
-    room.put("/etc/ld-musl-x86_64.path", "/d:/./d:".repeat(60_000));
-    assert_eq!(room.ask(&["/p"]).0, 3);
+    root.put("/p", builder.write());
+    root.put("/etc/ld-musl-x86_64.path", &many);
+    assert_eq!(root.deps(&["/p"]).0, 3);
+    root.put("/etc/ld-musl-x86_64.path", "/d:/./d:".repeat(60_000));
+    assert_eq!(root.deps(&["/p"]).0, 3);
 }
 
-#[test]
+#[disposable::test]
 fn a_cache_of_one_name() {
-    let room = Room::new("cache");
+    let root = TestDir::new("cache");
     let count = 1_000_000_u32;
     let mut cache = b"glibc-ld.so.cache1.1".to_vec();
     for word in [count, 100, 2, 0, 0, 0, 0] {
@@ -188,33 +190,33 @@ fn a_cache_of_one_name() {
         }
     }
     cache.extend(b"l1\0");
-    room.put("/etc/ld.so.cache", &cache);
-    // Names that are the same by the order of the cache.
+    root.put("/etc/ld.so.cache", &cache);
+    // Names that are equal in the order of the cache.
     let names = numbered(2000, |number| format!("l{}1", "0".repeat(number / 10)));
-    room.put(
+    root.put(
         "/p",
-        Forge {
+        ElfBuilder {
             needed: &strs(&names),
-            ..Forge::default()
+            ..ElfBuilder::default()
         }
         .write(),
     );
-    assert_eq!(room.ask(&["/p"]).0, 3);
+    assert_eq!(root.deps(&["/p"]).0, 3);
 }
 
-#[test]
+#[disposable::test]
 fn one_note_in_every_header() {
-    let room = Room::new("notes");
-    let wishes = numbered(1000, |number| {
+    let root = TestDir::new("notes");
+    let entries = numbered(1000, |number| {
         format!(r#"{{"soname":["l{number}.so","m{number}.so"],"feature":"xxxxx"}}"#)
     });
-    let text = format!("[{}]", wishes.join(","));
-    let bytes = Forge {
+    let text = format!("[{}]", entries.join(","));
+    let bytes = ElfBuilder {
         dlopen: Some(&text),
-        ..Forge::default()
+        ..ElfBuilder::default()
     }
     .write();
-    // Its note is what the third header describes: as many of that as a kernel reads.
+    // The third program header describes the note: as many notes as the kernel reads.
     let (old, each, count) = (64, 56, 1170);
     let note = &bytes[old + 2 * each..old + 3 * each];
     let mut many = bytes.clone();
@@ -226,35 +228,35 @@ fn one_note_in_every_header() {
     }
     many[32..40].copy_from_slice(&(at as u64).to_le_bytes());
     many[56..58].copy_from_slice(&u16::try_from(count).unwrap().to_le_bytes());
-    room.put("/p", many);
-    assert_eq!(room.ask(&["--dlopen=suggested", "/p"]).0, 0);
+    root.put("/p", many);
+    assert_eq!(root.deps(&["--dlopen=suggested", "/p"]).0, 0);
 }
 
-#[test]
-fn a_long_chain_of_wishes() {
-    let room = Room::new("wishes");
+#[disposable::test]
+fn long_chain_of_dlopen_entries() {
+    let root = TestDir::new("dlopen-entries");
     for number in 0..5000 {
         let own = format!("l{number}");
         let text = format!(r#"[{{"soname":["l{}"]}}]"#, number + 1);
-        let forge = Forge {
+        let builder = ElfBuilder {
             soname: Some(&own),
             dlopen: Some(&text),
-            ..Forge::default()
+            ..ElfBuilder::default()
         };
-        room.put(&format!("/usr/lib/{own}"), forge.write());
+        root.put(&format!("/usr/lib/{own}"), builder.write());
     }
-    let (status, text) = room.ask(&["/usr/lib/l0"]);
+    let (status, text) = root.deps(&["/usr/lib/l0"]);
     assert!(status == 3 && text.contains("`l4096`"), "{text}");
     assert!(text.lines().count() <= 4100, "{}", text.lines().count());
 }
 
-/// Each wish is granted alone too, with what that brings, which may wish for much itself.
-#[test]
+/// Each dlopen entry is also loaded alone, with its needs, which may have many entries themselves.
+#[disposable::test]
 fn many_wishes_that_each_bring_wishes() {
-    let room = Room::new("granted");
-    let note = |words: &str, count: usize| {
+    let root = TestDir::new("granted");
+    let note = |entry: &str, count: usize| {
         let entries = numbered(count, |number| {
-            words.replace('%', &(number % 4).to_string())
+            entry.replace('%', &(number % 4).to_string())
         });
         format!("[{}]", entries.join(","))
     };
@@ -265,13 +267,13 @@ fn many_wishes_that_each_bring_wishes() {
         "x".repeat(64_000)
     );
     let put = |name: &str, needed: &[&str], dlopen: Option<&str>| {
-        let forge = Forge {
+        let builder = ElfBuilder {
             soname: Some(name),
             needed,
             dlopen,
-            ..Forge::default()
+            ..ElfBuilder::default()
         };
-        room.put(&format!("/usr/lib/{name}"), forge.write());
+        root.put(&format!("/usr/lib/{name}"), builder.write());
     };
     let below = numbered(400, |number| format!("t{number}"));
     for name in &below {
@@ -288,52 +290,52 @@ fn many_wishes_that_each_bring_wishes() {
         put(name, &[], Some(&wanted));
     }
     put("p", &strs(&first), None);
-    let (status, text) = room.ask(&["/usr/lib/p"]);
+    let (status, text) = root.deps(&["/usr/lib/p"]);
     assert!(
         status == 3 && text.contains("more than 500000 steps"),
         "{text}"
     );
 }
 
-#[test]
+#[disposable::test]
 fn interpreters_of_interpreters() {
-    let room = Room::new("interpreters");
+    let root = TestDir::new("interpreters");
     for number in 0..3000 {
         let next = format!("/l{}", number + 1);
-        let forge = Forge {
+        let builder = ElfBuilder {
             interpreter: Some(&next),
-            ..Forge::default()
+            ..ElfBuilder::default()
         };
-        room.put(&format!("/l{number}"), forge.write());
+        root.put(&format!("/l{number}"), builder.write());
     }
-    // The kernel does not look for the interpreter of an interpreter.
-    let (status, text) = room.ask(&["/l0"]);
+    // The kernel ignores the interpreter of an interpreter.
+    let (status, text) = root.deps(&["/l0"]);
     let lines: BTreeSet<&str> = text.lines().filter(|line| line.starts_with('/')).collect();
     assert_eq!((status, lines), (0, BTreeSet::from(["/l0", "/l1"])));
     for number in 0..2000 {
-        let place = room.at(&format!("/usr/bin/s{number}"));
+        let place = root.at(&format!("/usr/bin/s{number}"));
         fs::write(&place, format!("#!/usr/bin/env s{}\n", number + 1)).unwrap();
         fs::set_permissions(&place, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     }
-    room.put("/usr/bin/env", Forge::default().write());
-    let (status, text) = room.ask(&["/usr/bin/s0"]);
+    root.put("/usr/bin/env", ElfBuilder::default().write());
+    let (status, text) = root.deps(&["/usr/bin/s0"]);
     assert!(status == 3 && text.contains("/usr/bin/s1999`"), "{text}");
 }
 
-#[test]
+#[disposable::test]
 fn long_names_in_many_directories() {
-    let room = Room::new("names");
-    room.dirs((0..250).map(|number| format!("{number:x}")));
+    let root = TestDir::new("names");
+    root.dirs((0..250).map(|number| format!("{number:x}")));
     let path = numbered(250, |number| format!("/{number:x}")).join(":");
     let long = "x".repeat(4090);
-    // In a file they end in the same place, and so take no room of their own.
+    // The strings end at the same offset of the file, and so need no space of their own.
     let names: Vec<&str> = (0..4000).map(|at| &long[at..]).collect();
-    let whole = Forge {
+    let whole = ElfBuilder {
         needed: &names[..1],
         runpath: Some(&path),
-        ..Forge::default()
+        ..ElfBuilder::default()
     }
-    .forge();
+    .build();
     let mut bytes = whole.bytes.clone();
     let dynamic = bytes.len().next_multiple_of(16);
     bytes.resize(dynamic, 0);
@@ -352,80 +354,80 @@ fn long_names_in_many_directories() {
     for (field, value) in [(8, dynamic as u64), (16, dynamic as u64), (32, length)] {
         bytes[second + field..second + field + 8].copy_from_slice(&value.to_le_bytes());
     }
-    room.put("/p", bytes);
-    let (status, text) = room.ask(&["/p"]);
+    root.put("/p", bytes);
+    let (status, text) = root.deps(&["/p"]);
     assert!(status == 4 && text.contains("/p`: its names"), "{text}");
-    // As many as one object may have, of a length that no directory holds.
+    // As many as one object may have, of a length that no directory contains.
     let long = "x".repeat(300);
     let names = numbered(800, |number| format!("{number:03}{long}"));
-    room.put(
+    root.put(
         "/p",
-        Forge {
+        ElfBuilder {
             needed: &strs(&names),
             runpath: Some(&path),
-            ..Forge::default()
+            ..ElfBuilder::default()
         }
         .write(),
     );
-    assert_eq!(room.ask(&["/p"]).0, 3);
+    assert_eq!(root.deps(&["/p"]).0, 3);
 }
 
-#[test]
+#[disposable::test]
 fn a_loader_of_directories() {
-    let room = Room::new("loader");
-    let mut loader = Forge::default().write();
+    let root = TestDir::new("loader");
+    let mut loader = ElfBuilder::default().write();
     loader.extend(b"\0/a/".repeat(800_000));
     loader.push(0);
-    room.put("/lib64/ld-linux-x86-64.so.2", loader);
+    root.put("/lib64/ld-linux-x86-64.so.2", loader);
     let names = numbered(1000, |number| format!("lib{number}.so"));
-    let forge = Forge {
+    let builder = ElfBuilder {
         interpreter: Some("/lib64/ld-linux-x86-64.so.2"),
         needed: &strs(&names),
-        ..Forge::default()
+        ..ElfBuilder::default()
     };
-    room.put("/p", forge.write());
-    assert_eq!(room.ask(&["/p"]).0, 3);
+    root.put("/p", builder.write());
+    assert_eq!(root.deps(&["/p"]).0, 3);
 }
 
-#[test]
+#[disposable::test]
 fn tables_of_character_sets_without_end() {
-    let room = Room::new("gconv");
-    room.put(
+    let root = TestDir::new("gconv");
+    root.put(
         "/usr/lib/libc.so.6",
-        Forge {
+        ElfBuilder {
             soname: Some("libc.so.6"),
-            ..Forge::default()
+            ..ElfBuilder::default()
         }
         .write(),
     );
-    room.put("/usr/lib/gconv/gconv-modules", "");
-    let first = room.at("/usr/lib/gconv/gconv-modules.d/0.conf");
+    root.put("/usr/lib/gconv/gconv-modules", "");
+    let first = root.at("/usr/lib/gconv/gconv-modules.d/0.conf");
     fs::File::create(&first).unwrap().set_len(4 << 20).unwrap();
     for number in 1..400 {
         fs::hard_link(
             &first,
-            room.at(&format!("/usr/lib/gconv/gconv-modules.d/{number}.conf")),
+            root.at(&format!("/usr/lib/gconv/gconv-modules.d/{number}.conf")),
         )
         .unwrap();
     }
-    room.put(
+    root.put(
         "/p",
-        Forge {
+        ElfBuilder {
             needed: &["libc.so.6"],
-            ..Forge::default()
+            ..ElfBuilder::default()
         }
         .write(),
     );
-    symlink("usr/lib", room.0.join("lib")).unwrap();
-    let (status, text) = room.ask(&["--charset", "latin1", "/p"]);
+    symlink("usr/lib", root.0.join("lib")).unwrap();
+    let (status, text) = root.deps(&["--charset", "latin1", "/p"]);
     assert!(status == 4 && text.contains("gconv-modules.d"), "{text}");
 }
 
-#[test]
+#[disposable::test]
 fn ways_that_turn_back_without_end() {
-    let room = Room::new("detours");
+    let root = TestDir::new("detours");
     for link in 0..20 {
-        room.dirs((0..500).map(|number| format!("t/{link}/{number:x}")));
+        root.dirs((0..500).map(|number| format!("t/{link}/{number:x}")));
         let turn = numbered(500, |number| format!("{number:x}/..")).join("/");
         let next = if link == 19 {
             String::from("/")
@@ -434,87 +436,88 @@ fn ways_that_turn_back_without_end() {
         };
         symlink(
             format!("/t/{link}/{turn}/../..{next}"),
-            room.at(&format!("/k/{link}")),
+            root.at(&format!("/k/{link}")),
         )
         .unwrap();
     }
-    room.dirs((0..500).map(|number| format!("s/{number:x}")));
+    root.dirs((0..500).map(|number| format!("s/{number:x}")));
     let path = numbered(500, |number| format!("/k/0/s/{number:x}")).join(":");
     let names = numbered(1000, |number| format!("lib{number}.so"));
-    room.put(
+    root.put(
         "/p",
-        Forge {
+        ElfBuilder {
             needed: &strs(&names),
             runpath: Some(&path),
-            ..Forge::default()
+            ..ElfBuilder::default()
         }
         .write(),
     );
-    assert_eq!(room.ask(&["/p"]).0, 3);
+    assert_eq!(root.deps(&["/p"]).0, 3);
 }
 
-#[test]
+#[disposable::test]
 fn a_loader_for_each_program() {
-    let room = Room::new("loaders");
+    let root = TestDir::new("loaders");
     let mut programs = Vec::new();
     for number in 0..200 {
         let names = numbered(1000, |name| format!("l{number}-{name}"));
         let loader = format!("/lib/ld-{number}.so.1");
         let program = format!("/bin/p{number}");
-        let forge = Forge {
+        let builder = ElfBuilder {
             interpreter: Some(&loader),
             needed: &strs(&names),
-            ..Forge::default()
+            ..ElfBuilder::default()
         };
-        room.put(&program, forge.write());
+        root.put(&program, builder.write());
         programs.push(program);
     }
-    assert_eq!(room.ask(&strs(&programs)).0, 3);
+    assert_eq!(root.deps(&strs(&programs)).0, 3);
 }
 
-/// Pipes and devices where a file is looked for: nothing is waited for, and nothing of a device is read.
-#[test]
-fn what_is_no_file_is_not_waited_for() {
-    let room = Room::new("special");
-    let make = |path: &str, words: &[&str]| {
-        let place = room.at(path);
+/// Pipes and devices at the paths of a search: the command does not wait for them, and reads no
+/// device.
+#[disposable::test]
+fn special_files_are_not_waited_for() {
+    let root = TestDir::new("special");
+    let link = |path: &str, arguments: &[&str]| {
+        let place = root.at(path);
         let _ = fs::remove_file(&place);
         Command::new("mknod")
             .arg(place)
-            .args(words)
+            .args(arguments)
             .status()
             .unwrap()
             .success()
     };
     let glibc = "/lib64/ld-linux-x86-64.so.2";
-    let program = Forge {
+    let program = ElfBuilder {
         interpreter: Some(glibc),
         needed: &["libx.so"],
-        ..Forge::default()
+        ..ElfBuilder::default()
     };
-    room.put(glibc, Forge::default().write());
-    room.put("/usr/lib/libc.so.6", Forge::default().write());
-    symlink("usr/lib", room.0.join("lib")).unwrap();
-    room.put("/p", program.write());
-    room.put(
+    root.put(glibc, ElfBuilder::default().write());
+    root.put("/usr/lib/libc.so.6", ElfBuilder::default().write());
+    symlink("usr/lib", root.0.join("lib")).unwrap();
+    root.put("/p", program.write());
+    root.put(
         "/m",
-        Forge {
+        ElfBuilder {
             interpreter: Some("/lib/ld-musl-x86_64.so.1"),
             ..program
         }
         .write(),
     );
-    room.put(
+    root.put(
         "/i",
-        Forge {
+        ElfBuilder {
             interpreter: Some("/lib64/pipe"),
             ..program
         }
         .write(),
     );
-    room.put("/s", "#!/lib64/pipe\n");
-    room.put("/e", "#!/env prog\n");
-    room.put("/env", Forge::default().write());
+    root.put("/s", "#!/lib64/pipe\n");
+    root.put("/e", "#!/env prog\n");
+    root.put("/env", ElfBuilder::default().write());
     for kind in [&["p"][..], &["c", "1", "5"]] {
         for (path, file, status) in [
             ("/p2", "/p2", 4),
@@ -527,14 +530,14 @@ fn what_is_no_file_is_not_waited_for() {
             ("/usr/bin/prog", "/e", 3),
             ("/usr/lib/gconv/gconv-modules", "/p", 4),
         ] {
-            if !make(path, kind) {
-                // Only root makes devices.
+            if !link(path, kind) {
+                // Only root can create devices.
                 assert!(kind[0] == "c" && !rustix::process::geteuid().is_root());
                 continue;
             }
-            let (told, text) = room.ask(&["--charset", "latin1", file]);
-            assert_eq!(told, status, "{path}: {text}");
-            fs::remove_file(room.at(path)).unwrap();
+            let (summary, text) = root.deps(&["--charset", "latin1", file]);
+            assert_eq!(summary, status, "{path}: {text}");
+            fs::remove_file(root.at(path)).unwrap();
         }
     }
     assert!(!Path::new("/p2").exists());

@@ -1,199 +1,200 @@
-//! Hard cases of the order of the search, each made anew and compared with what the loader says inside its root.
+//! Order of the search in hard cases, each built by the test and compared with the loader, started
+//! inside the root.
 
 use std::fs;
 use std::path::Path;
 
-use super::test_root::{Make, TUPLE, World, has, lacks, plain};
+use super::test_root::{LinkOptions, TUPLE, TestRoot, has, lacks, plain_library};
 
-#[test]
+#[disposable::test]
 fn rpath_is_inherited_and_runpath_is_not() {
-    let Some(world) = World::glibc() else { return };
-    plain(&world, "/opt/a/libleaf.so");
-    let middle = Make {
+    let root = TestRoot::glibc();
+    plain_library(&root, "/opt/a/libleaf.so");
+    let middle = LinkOptions {
         soname: Some("libmiddle.so"),
         needed: &["libleaf.so"],
-        ..Make::default()
+        ..LinkOptions::default()
     };
-    world.library("/opt/a/libmiddle.so", middle);
+    root.library("/opt/a/libmiddle.so", middle);
     let needed = &["libmiddle.so", "libc.so.6"];
-    world.program(
+    root.program(
         "/bin/old",
-        Make {
+        LinkOptions {
             needed,
             rpath: Some("/opt/a"),
-            ..Make::default()
+            ..LinkOptions::default()
         },
     );
-    world.program(
+    root.program(
         "/bin/new",
-        Make {
+        LinkOptions {
             needed,
             runpath: Some("/opt/a"),
-            ..Make::default()
+            ..LinkOptions::default()
         },
     );
-    has(&world.agree("/bin/old"), "/opt/a/libleaf.so");
-    lacks(&world.agree("/bin/new"), "libleaf.so");
+    has(&root.compare("/bin/old"), "/opt/a/libleaf.so");
+    lacks(&root.compare("/bin/new"), "libleaf.so");
 }
 
-#[test]
-fn runpath_of_the_asker_shuts_out_every_rpath() {
-    let Some(world) = World::glibc() else { return };
-    plain(&world, "/opt/rpath/libleaf.so");
-    plain(&world, "/opt/runpath/libleaf.so");
+#[disposable::test]
+fn runpath_excludes_every_rpath() {
+    let root = TestRoot::glibc();
+    plain_library(&root, "/opt/rpath/libleaf.so");
+    plain_library(&root, "/opt/runpath/libleaf.so");
     for (name, runpath) in [("libshut.so", Some("/opt/nowhere")), ("libopen.so", None)] {
-        let make = Make {
+        let link = LinkOptions {
             soname: Some(name),
             needed: &["libleaf.so"],
             runpath,
-            ..Make::default()
+            ..LinkOptions::default()
         };
-        world.library(&format!("/opt/rpath/{name}"), make);
+        root.library(&format!("/opt/rpath/{name}"), link);
     }
-    let make = |name| Make {
+    let link = |name| LinkOptions {
         needed: name,
         rpath: Some("/opt/rpath"),
-        ..Make::default()
+        ..LinkOptions::default()
     };
-    world.program("/bin/shut", make(&["libshut.so"]));
-    world.program("/bin/open", make(&["libopen.so"]));
-    lacks(&world.agree("/bin/shut"), "libleaf.so");
-    has(&world.agree("/bin/open"), "/opt/rpath/libleaf.so");
+    root.program("/bin/shut", link(&["libshut.so"]));
+    root.program("/bin/open", link(&["libopen.so"]));
+    lacks(&root.compare("/bin/shut"), "libleaf.so");
+    has(&root.compare("/bin/open"), "/opt/rpath/libleaf.so");
 }
 
-#[test]
-fn runpath_comes_before_the_cache_and_the_cache_before_built_in_directories() {
-    let Some(world) = World::glibc() else { return };
+#[disposable::test]
+fn runpath_cache_and_default_directories_in_order() {
+    let root = TestRoot::glibc();
     for directory in ["/opt/conf", "/opt/runpath", TUPLE, "/usr/lib"] {
-        plain(&world, &format!("{directory}/libx.so.1"));
+        plain_library(&root, &format!("{directory}/libx.so.1"));
     }
-    world.write("/etc/ld.so.conf", b"include /etc/ld.so.conf.d/*.conf\n");
-    world.write("/etc/ld.so.conf.d/a.conf", b"# ours\n/opt/conf\n");
-    world.ldconfig();
+    root.write("/etc/ld.so.conf", b"include /etc/ld.so.conf.d/*.conf\n");
+    root.write("/etc/ld.so.conf.d/a.conf", b"# ours\n/opt/conf\n");
+    root.ldconfig();
     let needed = &["libx.so.1", "libc.so.6"];
-    world.program(
+    root.program(
         "/bin/plain",
-        Make {
+        LinkOptions {
             needed,
-            ..Make::default()
+            ..LinkOptions::default()
         },
     );
-    world.program(
+    root.program(
         "/bin/runpath",
-        Make {
+        LinkOptions {
             needed,
             runpath: Some("/opt/runpath"),
-            ..Make::default()
+            ..LinkOptions::default()
         },
     );
-    let answer = world.agree("/bin/plain");
+    let answer = root.compare("/bin/plain");
     has(&answer, "/opt/conf/libx.so.1");
-    let closure = world.closure("/bin/plain");
+    let closure = root.closure("/bin/plain");
     assert!(closure.needs_cache && closure.objects.contains_key(Path::new("/etc/ld.so.cache")));
-    has(&world.agree("/bin/runpath"), "/opt/runpath/libx.so.1");
-    // A stale entry is passed over.
-    fs::remove_file(world.at("/opt/conf/libx.so.1")).unwrap();
+    has(&root.compare("/bin/runpath"), "/opt/runpath/libx.so.1");
+    // A stale entry is skipped.
+    fs::remove_file(root.at("/opt/conf/libx.so.1")).unwrap();
     has(
-        &world.agree("/bin/plain"),
+        &root.compare("/bin/plain"),
         &format!("/usr{TUPLE}/libx.so.1"),
     );
-    fs::remove_file(world.at("/etc/ld.so.cache")).unwrap();
+    fs::remove_file(root.at("/etc/ld.so.cache")).unwrap();
     has(
-        &world.agree("/bin/plain"),
+        &root.compare("/bin/plain"),
         &format!("/usr{TUPLE}/libx.so.1"),
     );
 }
 
-#[test]
-fn the_first_to_load_a_soname_wins_breadth_first() {
-    let Some(world) = World::glibc() else { return };
+#[disposable::test]
+fn first_loaded_soname_wins_breadth_first() {
+    let root = TestRoot::glibc();
     for directory in ["/opt/deep", "/opt/main"] {
-        plain(&world, &format!("{directory}/libx.so"));
+        plain_library(&root, &format!("{directory}/libx.so"));
     }
-    let deep = Make {
+    let deep = LinkOptions {
         soname: Some("libdeep.so"),
         needed: &["libx.so"],
         runpath: Some("/opt/deep"),
-        ..Make::default()
+        ..LinkOptions::default()
     };
-    world.library("/opt/main/libdeep.so", deep);
-    let first = Make {
+    root.library("/opt/main/libdeep.so", deep);
+    let first = LinkOptions {
         soname: Some("libfirst.so"),
         needed: &["libdeep.so"],
         runpath: Some("/opt/main"),
-        ..Make::default()
+        ..LinkOptions::default()
     };
-    world.library("/opt/main/libfirst.so", first);
+    root.library("/opt/main/libfirst.so", first);
     let needed = &["libfirst.so", "libx.so"];
-    world.program(
+    root.program(
         "/bin/p",
-        Make {
+        LinkOptions {
             needed,
             runpath: Some("/opt/main"),
-            ..Make::default()
+            ..LinkOptions::default()
         },
     );
-    let answer = world.agree("/bin/p");
+    let answer = root.compare("/bin/p");
     has(&answer, "/opt/main/libx.so");
     assert!(!answer.0.contains(Path::new("/opt/deep/libx.so")));
 }
 
-#[test]
-fn a_soname_other_than_the_file_name_counts_once_it_is_loaded() {
-    let Some(world) = World::glibc() else { return };
-    world.library(
+#[disposable::test]
+fn soname_other_than_the_file_name() {
+    let root = TestRoot::glibc();
+    root.library(
         "/opt/libfile.so",
-        Make {
+        LinkOptions {
             soname: Some("libtrue.so.9"),
-            ..Make::default()
+            ..LinkOptions::default()
         },
     );
-    let user = Make {
+    let user = LinkOptions {
         soname: Some("libuser.so"),
         needed: &["libtrue.so.9"],
-        ..Make::default()
+        ..LinkOptions::default()
     };
-    world.library("/opt/libuser.so", user);
+    root.library("/opt/libuser.so", user);
     let both = &["libfile.so", "libuser.so"];
-    world.program(
+    root.program(
         "/bin/p",
-        Make {
+        LinkOptions {
             needed: both,
             runpath: Some("/opt"),
-            ..Make::default()
+            ..LinkOptions::default()
         },
     );
-    assert!(world.agree("/bin/p").1.is_empty());
+    assert!(root.compare("/bin/p").1.is_empty());
     let turned = &["libuser.so", "libfile.so"];
-    world.program(
+    root.program(
         "/bin/q",
-        Make {
+        LinkOptions {
             needed: turned,
             runpath: Some("/opt"),
-            ..Make::default()
+            ..LinkOptions::default()
         },
     );
-    assert!(world.agree("/bin/q").1.is_empty());
-    world.program(
+    assert!(root.compare("/bin/q").1.is_empty());
+    root.program(
         "/bin/r",
-        Make {
+        LinkOptions {
             needed: &["libuser.so"],
             runpath: Some("/opt"),
-            ..Make::default()
+            ..LinkOptions::default()
         },
     );
-    lacks(&world.agree("/bin/r"), "libtrue.so.9");
+    lacks(&root.compare("/bin/r"), "libtrue.so.9");
 }
 
-#[test]
-fn tokens_are_put_in() {
-    let Some(world) = World::glibc() else { return };
-    plain(&world, "/opt/app/lib/liborigin.so");
-    plain(&world, "/opt/app/bin/libcurly.so");
-    plain(&world, "/opt/lib/x86_64-linux-gnu/liblib.so");
-    plain(&world, "/opt/x86_64/libplatform.so");
-    plain(&world, "/opt/$ORIGINAL/libodd.so");
-    plain(&world, "/opt/${NO}/libno.so");
+#[disposable::test]
+fn tokens_are_expanded() {
+    let root = TestRoot::glibc();
+    plain_library(&root, "/opt/app/lib/liborigin.so");
+    plain_library(&root, "/opt/app/bin/libcurly.so");
+    plain_library(&root, "/opt/lib/x86_64-linux-gnu/liblib.so");
+    plain_library(&root, "/opt/x86_64/libplatform.so");
+    plain_library(&root, "/opt/$ORIGINAL/libodd.so");
+    plain_library(&root, "/opt/${NO}/libno.so");
     let runpath =
         "$ORIGIN/../lib:${ORIGIN}:/opt/$LIB:/opt/${PLATFORM}:/opt/$ORIGINAL:/opt/${NO}:${ORIGIN";
     let needed = &[
@@ -204,58 +205,58 @@ fn tokens_are_put_in() {
         "libodd.so",
         "libno.so",
     ];
-    world.program(
+    root.program(
         "/opt/app/bin/p",
-        Make {
+        LinkOptions {
             needed,
             runpath: Some(runpath),
-            ..Make::default()
+            ..LinkOptions::default()
         },
     );
-    let answer = world.agree("/opt/app/bin/p");
+    let answer = root.compare("/opt/app/bin/p");
     assert!(answer.0.len() >= 5, "{answer:?}");
 }
 
-#[test]
-fn nodeflib_shuts_out_the_built_in_directories_and_their_cache_entries() {
-    let Some(world) = World::glibc() else { return };
-    plain(&world, "/usr/lib/libx.so");
-    plain(&world, "/opt/conf/liby.so");
-    world.write("/etc/ld.so.conf", b"/opt/conf\n");
-    let make = Make {
+#[disposable::test]
+fn nodeflib_excludes_default_directories() {
+    let root = TestRoot::glibc();
+    plain_library(&root, "/usr/lib/libx.so");
+    plain_library(&root, "/opt/conf/liby.so");
+    root.write("/etc/ld.so.conf", b"/opt/conf\n");
+    let link = LinkOptions {
         needed: &["libx.so", "liby.so"],
         extra: &["-z", "nodefaultlib"],
-        ..Make::default()
+        ..LinkOptions::default()
     };
-    world.program("/bin/p", make);
-    world.ldconfig();
-    let answer = world.agree("/bin/p");
+    root.program("/bin/p", link);
+    root.ldconfig();
+    let answer = root.compare("/bin/p");
     lacks(&answer, "libx.so");
     has(&answer, "/opt/conf/liby.so");
 }
 
-#[test]
-fn without_a_cache_the_directories_that_ldconfig_would_read_are_searched() {
-    let Some(world) = World::glibc() else { return };
-    plain(&world, "/opt/conf/libx.so");
-    plain(&world, "/opt/more/liby.so");
-    world.write(
+#[disposable::test]
+fn ldso_conf_is_searched_without_a_cache() {
+    let root = TestRoot::glibc();
+    plain_library(&root, "/opt/conf/libx.so");
+    plain_library(&root, "/opt/more/liby.so");
+    root.write(
         "/etc/ld.so.conf",
         b"include sub/*.conf\ninclude /etc/ld.so.conf\n",
     );
-    world.write("/etc/sub/b.conf", b"/opt/more/ # ours\n");
+    root.write("/etc/sub/b.conf", b"/opt/more/ # ours\n");
     let conf = b"hwcap 1 x\n/opt/conf\n/opt/none\n/opt/my libs\n/opt/a:/opt/b\n/opt/c=libc6 ";
-    world.write("/etc/sub/a.conf", conf);
+    root.write("/etc/sub/a.conf", conf);
     for path in [
         "/opt/my libs/libspace.so",
         "/opt/a/libcolon.so",
         "/opt/c/libold.so",
     ] {
-        plain(&world, path);
+        plain_library(&root, path);
     }
-    world.program(
+    root.program(
         "/bin/p",
-        Make {
+        LinkOptions {
             needed: &[
                 "libx.so",
                 "liby.so",
@@ -263,19 +264,19 @@ fn without_a_cache_the_directories_that_ldconfig_would_read_are_searched() {
                 "libcolon.so",
                 "libold.so",
             ],
-            ..Make::default()
+            ..LinkOptions::default()
         },
     );
-    let answer = world.found("/bin/p");
-    assert!(world.closure("/bin/p").needs_cache);
+    let answer = root.found("/bin/p");
+    assert!(root.closure("/bin/p").needs_cache);
     lacks(&answer, "libcolon.so");
-    world.ldconfig();
-    assert_eq!(world.agree("/bin/p"), answer);
+    root.ldconfig();
+    assert_eq!(root.compare("/bin/p"), answer);
 }
 
-#[test]
+#[disposable::test]
 fn subdirectories_for_the_processor_come_first() {
-    let Some(world) = World::glibc() else { return };
+    let root = TestRoot::glibc();
     let below = [
         "",
         "/glibc-hwcaps/x86-64-v2",
@@ -296,84 +297,85 @@ fn subdirectories_for_the_processor_come_first() {
     ];
     for directory in ["/opt", "/opt/conf", "/usr/lib"] {
         for (at, name) in names.iter().enumerate() {
-            plain(&world, &format!("{directory}/{name}"));
-            plain(&world, &format!("{directory}{}/{name}", below[at]));
+            plain_library(&root, &format!("{directory}/{name}"));
+            plain_library(&root, &format!("{directory}{}/{name}", below[at]));
         }
     }
-    world.program(
+    root.program(
         "/bin/default",
-        Make {
+        LinkOptions {
             needed: &names,
-            ..Make::default()
+            ..LinkOptions::default()
         },
     );
-    world.program(
+    root.program(
         "/bin/runpath",
-        Make {
+        LinkOptions {
             needed: &names,
             runpath: Some("/opt"),
-            ..Make::default()
+            ..LinkOptions::default()
         },
     );
-    world.agree("/bin/default");
-    world.agree("/bin/runpath");
-    world.write("/etc/ld.so.conf", b"/opt/conf\n");
-    world.ldconfig();
-    world.agree("/bin/default");
+    root.compare("/bin/default");
+    root.compare("/bin/runpath");
+    root.write("/etc/ld.so.conf", b"/opt/conf\n");
+    root.ldconfig();
+    root.compare("/bin/default");
 }
 
-#[test]
-fn filters_are_loaded_before_the_object_and_auxiliary_ones_may_be_missing() {
-    let Some(world) = World::glibc() else { return };
+#[disposable::test]
+fn filters_are_loaded_before_the_object() {
+    let root = TestRoot::glibc();
     for directory in ["/opt/aux", "/opt/main"] {
-        plain(&world, &format!("{directory}/libx.so"));
+        plain_library(&root, &format!("{directory}/libx.so"));
     }
-    let aux = Make {
+    let aux = LinkOptions {
         soname: Some("libaux.so"),
         needed: &["libx.so"],
         runpath: Some("/opt/aux"),
-        ..Make::default()
+        ..LinkOptions::default()
     };
-    world.library("/opt/main/libaux.so", aux);
-    let filter = Make {
+    root.library("/opt/main/libaux.so", aux);
+    let filter = LinkOptions {
         soname: Some("libf.so"),
         runpath: Some("/opt/main"),
         extra: &["-f", "libnone.so", "-f", "libaux.so"],
-        ..Make::default()
+        ..LinkOptions::default()
     };
-    world.library("/opt/main/libf.so", filter);
-    let last = Make {
+    root.library("/opt/main/libf.so", filter);
+    let last = LinkOptions {
         soname: Some("liblast.so"),
         needed: &["libx.so"],
         runpath: Some("/opt/main"),
-        ..Make::default()
+        ..LinkOptions::default()
     };
-    world.library("/opt/main/liblast.so", last);
+    root.library("/opt/main/liblast.so", last);
     let needed = &["libf.so", "liblast.so"];
-    world.program(
+    root.program(
         "/bin/p",
-        Make {
+        LinkOptions {
             needed,
             runpath: Some("/opt/main"),
-            ..Make::default()
+            ..LinkOptions::default()
         },
     );
-    has(&world.found("/bin/p"), "/opt/main/libaux.so");
-    // Tracing tells of a missing auxiliary object as of any other, and --list shows what the program would get.
-    let filter = Make {
+    has(&root.found("/bin/p"), "/opt/main/libaux.so");
+    // Trace mode reports a missing auxiliary object as any other; --list shows the objects that the
+    // program would load.
+    let filter = LinkOptions {
         soname: Some("libf.so"),
         runpath: Some("/opt/main"),
         extra: &["-f", "libaux.so"],
-        ..Make::default()
+        ..LinkOptions::default()
     };
-    world.library("/opt/main/libf.so", filter);
-    world.agree("/bin/p");
-    let filter = Make {
+    root.library("/opt/main/libf.so", filter);
+    root.compare("/bin/p");
+    let filter = LinkOptions {
         soname: Some("libf.so"),
         runpath: Some("/opt/main"),
         extra: &["-F", "libaux.so"],
-        ..Make::default()
+        ..LinkOptions::default()
     };
-    world.library("/opt/main/libf.so", filter);
-    world.agree("/bin/p");
+    root.library("/opt/main/libf.so", filter);
+    root.compare("/bin/p");
 }

@@ -1,4 +1,5 @@
-//! A small root directory with a loader, a C library and whatever objects a test puts into it, and the words of the loader itself, asked inside.
+//! Small root directory with a loader, a C library and the objects of a test, and the output of the
+//! loader, started inside.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -7,27 +8,28 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use disposable::harness::{ignore, need_root};
 use jailctl::elf::{self, Closure, Cpu, ObjectKind, Options, Priority};
 use jailctl::host::HostView;
 
 pub(crate) const LOADER: &str = "/lib64/ld-linux-x86-64.so.2";
 pub(crate) const TUPLE: &str = "/lib/x86_64-linux-gnu";
 
-/// A root directory that goes away with it.
+/// Root directory, deleted when dropped.
 #[derive(Debug)]
-pub(crate) struct World {
-    pub(crate) root: PathBuf,
+pub(crate) struct TestRoot {
+    pub(crate) path: PathBuf,
     loader: &'static str,
 }
 
-/// How an object is to be made.
+/// Settings of an object for ld(1).
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Make<'a> {
+pub(crate) struct LinkOptions<'a> {
     pub(crate) soname: Option<&'a str>,
     pub(crate) needed: &'a [&'a str],
     pub(crate) rpath: Option<&'a str>,
     pub(crate) runpath: Option<&'a str>,
-    /// Further words for ld(1).
+    /// Further arguments of ld(1).
     pub(crate) extra: &'a [&'a str],
 }
 
@@ -41,52 +43,49 @@ fn run(command: &mut Command) -> Output {
     output
 }
 
-/// The files that some question is answered with, real paths inside the root, and what is missing.
+/// Needs of a program: real paths inside the root, and missing names.
 pub(crate) type Answer = (BTreeSet<PathBuf>, BTreeSet<String>);
 
-impl World {
-    /// A root with glibc; `None`, with a word about it, where the tests do not run as root and so cannot chroot.
-    pub(crate) fn glibc() -> Option<Self> {
-        let world = Self::empty(LOADER)?;
-        symlink("usr/lib", world.at("/lib")).unwrap();
-        symlink("usr/lib64", world.at("/lib64")).unwrap();
-        world.dir("/usr/lib64");
-        world.dir(&format!("/usr{TUPLE}"));
-        world.put(LOADER, &format!("{TUPLE}/ld-linux-x86-64.so.2"));
-        world.link("/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2", LOADER);
-        world.put(&format!("{TUPLE}/libc.so.6"), &format!("{TUPLE}/libc.so.6"));
-        Some(world)
+impl TestRoot {
+    /// Creates a root with glibc. Without root, which chroot(2) needs, the calling test ends as
+    /// ignored.
+    pub(crate) fn glibc() -> Self {
+        let root = Self::empty(LOADER);
+        symlink("usr/lib", root.at("/lib")).unwrap();
+        symlink("usr/lib64", root.at("/lib64")).unwrap();
+        root.dir("/usr/lib64");
+        root.dir(&format!("/usr{TUPLE}"));
+        root.put(LOADER, &format!("{TUPLE}/ld-linux-x86-64.so.2"));
+        root.link("/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2", LOADER);
+        root.put(&format!("{TUPLE}/libc.so.6"), &format!("{TUPLE}/libc.so.6"));
+        root
     }
 
-    /// A root with musl, where the system has it.
-    pub(crate) fn musl() -> Option<Self> {
+    /// Creates a root with musl. Without root or the package the calling test ends as ignored.
+    pub(crate) fn musl() -> Self {
         const MUSL: &str = "/lib/ld-musl-x86_64.so.1";
         if !Path::new(MUSL).exists() {
-            println!("skipped: the package musl is not installed");
-            return None;
+            ignore("needs the package musl");
         }
-        let world = Self::empty(MUSL)?;
-        world.put(MUSL, MUSL);
-        Some(world)
+        let root = Self::empty(MUSL);
+        root.put(MUSL, MUSL);
+        root
     }
 
-    fn empty(loader: &'static str) -> Option<Self> {
+    fn empty(loader: &'static str) -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
-        if !rustix::process::geteuid().is_root() {
-            println!("skipped: only root may chroot");
-            return None;
-        }
+        need_root();
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("jailctl-elf-{}-{number}", std::process::id());
         let root = std::env::temp_dir().join(name);
         let _ = fs::remove_dir_all(&root);
         fs::create_dir_all(root.join("usr/lib")).unwrap();
-        Some(Self { root, loader })
+        Self { path: root, loader }
     }
 
-    /// A path of the world on the system.
+    /// Path of the system for a path of the root.
     pub(crate) fn at(&self, path: &str) -> PathBuf {
-        self.root.join(path.trim_start_matches('/'))
+        self.path.join(path.trim_start_matches('/'))
     }
 
     pub(crate) fn dir(&self, path: &str) {
@@ -111,17 +110,17 @@ impl World {
         fs::write(self.place(path), content).unwrap();
     }
 
-    /// Makes a library.
-    pub(crate) fn library(&self, path: &str, make: Make<'_>) {
-        self.object(path, make, &["-shared"]);
+    /// Links a library.
+    pub(crate) fn library(&self, path: &str, link: LinkOptions<'_>) {
+        self.object(path, link, &["-shared"]);
     }
 
-    /// Makes a program.
-    pub(crate) fn program(&self, path: &str, make: Make<'_>) {
-        self.object(path, make, &["-pie", "--dynamic-linker", self.loader]);
+    /// Links a program.
+    pub(crate) fn program(&self, path: &str, link: LinkOptions<'_>) {
+        self.object(path, link, &["-pie", "--dynamic-linker", self.loader]);
     }
 
-    fn object(&self, path: &str, make: Make<'_>, kind: &[&str]) {
+    fn object(&self, path: &str, link: LinkOptions<'_>, kind: &[&str]) {
         let stubs = self.at("/.stubs");
         fs::create_dir_all(&stubs).unwrap();
         let start = stubs.join("start.o");
@@ -140,16 +139,16 @@ impl World {
             .arg("-o")
             .arg(self.place(path))
             .arg(&start);
-        if let Some(soname) = make.soname {
+        if let Some(soname) = link.soname {
             command.args(["-soname", soname]);
         }
-        match (make.rpath, make.runpath) {
+        match (link.rpath, link.runpath) {
             (Some(path), _) => command.args(["--disable-new-dtags", "-rpath", path]),
             (None, Some(path)) => command.args(["--enable-new-dtags", "-rpath", path]),
             (None, None) => &mut command,
         };
-        command.args(make.extra).arg("--no-as-needed");
-        for name in make.needed {
+        command.args(link.extra).arg("--no-as-needed");
+        for name in link.needed {
             let stub = stubs.join(name.replace('/', "%"));
             if !stub.exists() {
                 run(Command::new("ld")
@@ -162,19 +161,19 @@ impl World {
         run(&mut command);
     }
 
-    /// Makes ld.so.cache.
+    /// Creates ld.so.cache.
     pub(crate) fn ldconfig(&self) {
-        run(Command::new("ldconfig").arg("-r").arg(&self.root));
+        run(Command::new("ldconfig").arg("-r").arg(&self.path));
     }
 
-    fn ask(&self, trace: bool, program: &str) -> Output {
+    fn run_loader(&self, trace: bool, program: &str) -> Output {
         let mut command = Command::new("chroot");
-        command.arg(&self.root).arg(self.loader);
+        command.arg(&self.path).arg(self.loader);
         command
             .env_clear()
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
         if trace {
-            // Inside, so that chroot itself is not traced.
+            // Inside the root, so that chroot itself is not traced.
             self.put("/usr/bin/env", "/.tools/env");
             self.put(&format!("{TUPLE}/libc.so.6"), "/.tools/libc.so.6");
             command.args(["--library-path", "/.tools", "/.tools/env", "-i"]);
@@ -183,7 +182,8 @@ impl World {
             command.arg("--list");
         }
         command.arg(program);
-        // A loader that was just copied is still open for writing in whatever another test forks at that moment, until that calls execve(2).
+        // A child that another test forks keeps the write descriptor of a loader that was just
+        // copied until its execve(2): ETXTBSY.
         for _ in 0..500 {
             let output = command.output().unwrap();
             if !String::from_utf8_lossy(&output.stderr).contains("Text file busy") {
@@ -194,20 +194,20 @@ impl World {
         panic!("{command:?}: the loader stays busy");
     }
 
-    /// What the loader says about a program. `Err` holds why it refuses.
+    /// Needs of a program by its loader. `Err` contains the error output if it refuses the program.
     pub(crate) fn expected(&self, program: &str) -> Result<Answer, String> {
         let musl = self.loader.contains("musl");
-        let mut output = self.ask(false, program);
-        let words = String::from_utf8_lossy(&output.stderr).into_owned();
-        if words.contains(": cannot open shared object file") {
-            output = self.ask(true, program);
+        let mut output = self.run_loader(false, program);
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        if stderr.contains(": cannot open shared object file") {
+            output = self.run_loader(true, program);
         }
-        let words = String::from_utf8_lossy(&output.stderr).into_owned();
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
         if !output.status.success() && !musl {
-            return Err(words);
+            return Err(stderr);
         }
         let mut answer = Answer::default();
-        let view = HostView::new(&self.root).unwrap();
+        let view = HostView::new(&self.path).unwrap();
         let text = String::from_utf8_lossy(&output.stdout);
         for line in text.lines().map(str::trim) {
             let (name, place) = line.split_once(" => ").unwrap_or((line, line));
@@ -221,7 +221,7 @@ impl World {
                     .insert(view.resolve_links(Path::new(place)).unwrap().unwrap().real);
             }
         }
-        for line in words.lines() {
+        for line in stderr.lines() {
             if let Some(rest) = line.strip_prefix("Error loading shared library ") {
                 answer.1.insert(rest.split(": ").next().unwrap().to_owned());
             }
@@ -242,14 +242,14 @@ impl World {
         Ok(answer)
     }
 
-    /// The closure of a program.
+    /// Closure of a program.
     pub(crate) fn closure(&self, program: &str) -> Closure {
         self.closure_of(&[program], None)
     }
 
-    /// The closure of several, with what they may load while they run.
+    /// Closure of several programs, with the libraries of dlopen notes from priority `dlopen` on.
     pub(crate) fn closure_of(&self, programs: &[&str], dlopen: Option<Priority>) -> Closure {
-        let view = HostView::new(&self.root).unwrap();
+        let view = HostView::new(&self.path).unwrap();
         let options = Options {
             dlopen,
             cpu: Cpu::running(),
@@ -259,10 +259,10 @@ impl World {
         elf::closure(&view, &programs, &options).unwrap()
     }
 
-    /// The closure in the form of the loader's answer.
+    /// Needs of a program by its closure.
     pub(crate) fn found(&self, program: &str) -> Answer {
         let closure = self.closure(program);
-        let view = HostView::new(&self.root).unwrap();
+        let view = HostView::new(&self.path).unwrap();
         let mut files: BTreeSet<PathBuf> = closure
             .objects
             .iter()
@@ -280,8 +280,9 @@ impl World {
         (files, missing)
     }
 
-    /// Compares, and proves that the answer is enough: in a tree of nothing but the closure the loader says the same.
-    pub(crate) fn agree(&self, program: &str) -> Answer {
+    /// Compares the closure with the loader, also in a tree of nothing but the closure: it must be
+    /// sufficient.
+    pub(crate) fn compare(&self, program: &str) -> Answer {
         let expected = self.expected(program).unwrap();
         assert_eq!(self.found(program), expected, "found, expected");
         let copy = self.copy_of(program);
@@ -293,14 +294,14 @@ impl World {
         expected
     }
 
-    /// A tree of nothing but the closure of a program.
+    /// Creates a tree of nothing but the closure of a program.
     pub(crate) fn copy_of(&self, program: &str) -> Self {
         self.copy(&self.closure(program))
     }
 
-    /// A tree of nothing but a closure.
+    /// Creates a tree of nothing but a closure.
     pub(crate) fn copy(&self, closure: &Closure) -> Self {
-        let copy = Self::empty(self.loader).unwrap();
+        let copy = Self::empty(self.loader);
         for directory in &closure.directories {
             copy.dir(directory.to_str().unwrap());
         }
@@ -315,35 +316,36 @@ impl World {
         copy
     }
 
-    /// Compiles a program or library of C against the system's own libc, which this world has too, or musl's.
-    pub(crate) fn compile(&self, path: &str, source: &str, words: &[&str]) {
+    /// Compiles a program or library in C against the system's own libc, a copy of which is in this
+    /// root, or musl's.
+    pub(crate) fn compile(&self, path: &str, source: &str, arguments: &[&str]) {
         let place = self.place(path);
         let file = place.with_extension("c");
         fs::write(&file, source).unwrap();
         let musl = self.loader.contains("musl");
         let mut command = Command::new(if musl { "musl-gcc" } else { "gcc" });
         command.args(["-Wl,--no-as-needed", "-o"]);
-        run(command.arg(&place).arg(&file).args(words));
+        run(command.arg(&place).arg(&file).args(arguments));
         fs::remove_file(file).unwrap();
     }
 
-    /// Runs a program with this world as its root directory, and gives what it printed.
+    /// Runs a program with this directory as its root, and returns its output.
     pub(crate) fn run(&self, program: &str) -> String {
         self.run_with(program, &[])
     }
 
-    /// The same, with arguments.
+    /// Runs a program with arguments, likewise.
     pub(crate) fn run_with(&self, program: &str, arguments: &[&str]) -> String {
         let mut command = Command::new("chroot");
-        command.arg(&self.root).arg(program);
+        command.arg(&self.path).arg(program);
         let output = run(command.args(arguments));
         String::from_utf8(output.stdout).unwrap()
     }
 }
 
-impl Drop for World {
+impl Drop for TestRoot {
     fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.root);
+        let _ = fs::remove_dir_all(&self.path);
     }
 }
 
@@ -358,14 +360,14 @@ pub(crate) fn lacks(answer: &Answer, name: &str) {
     assert!(answer.1.contains(name), "{name} is found: {answer:?}");
 }
 
-/// A library of this name and nothing else.
-pub(crate) fn plain(world: &World, path: &str) {
+/// Links a library with this name as its soname, without needs.
+pub(crate) fn plain_library(root: &TestRoot, path: &str) {
     let soname = path.rsplit('/').next();
-    world.library(
+    root.library(
         path,
-        Make {
+        LinkOptions {
             soname,
-            ..Make::default()
+            ..LinkOptions::default()
         },
     );
 }

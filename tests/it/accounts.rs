@@ -1,4 +1,4 @@
-//! Accounts that were there before a jail, and groups beside the jail's own.
+//! Adoption of existing accounts, and supplementary groups.
 
 use disposable::DisposableHost;
 
@@ -14,7 +14,7 @@ fn standing(host: &DisposableHost, user: &str) -> String {
     .to_owned()
 }
 
-/// The spec of arkham with bob in it, and a key of his.
+/// The spec of arkham with bob in it, and a key of bob.
 fn spec(host: &DisposableHost, more: &str) -> (Spec, disposable::Key) {
     host.sh("rm -f /run/keys/jailed*").ok();
     let key = host.key("jailed");
@@ -27,7 +27,7 @@ fn spec(host: &DisposableHost, more: &str) -> (Spec, disposable::Key) {
     (spec, key)
 }
 
-/// bob, who has a password, an expiry, a group beside his own, and a file.
+/// bob, who has a password, an expiry, a supplementary group, and a file.
 fn bob(host: &DisposableHost) -> disposable::Login<'_> {
     let bob = host.plain_user("bob");
     host.sh(
@@ -38,9 +38,9 @@ fn bob(host: &DisposableHost) -> disposable::Login<'_> {
     bob
 }
 
-#[test]
+#[disposable::test]
 fn an_account_that_was_taken_over_gets_back_what_it_had() {
-    let Some(host) = host() else { return };
+    let host = host();
     host.sshd();
     let free = bob(&host);
     let before = standing(&host, "bob");
@@ -72,12 +72,12 @@ fn an_account_that_was_taken_over_gets_back_what_it_had() {
     host.sh("getent group jail-arkham").fails();
 }
 
-#[test]
+#[disposable::test]
 fn an_account_that_leaves_the_spec_is_given_back() {
-    let Some(host) = host() else { return };
+    let host = host();
     bob(&host);
     let before = standing(&host, "bob");
-    let (mut spec, _) = spec(&host, "adopt = true\npassword = 'keep'");
+    let (mut spec, _) = spec(&host, "adopt = true\npassword = 'unchanged'");
     host.jailctl(["build", &spec.path()]).ok();
     let shadow = host.sh("getent shadow bob").ok();
     assert!(shadow.text().starts_with("bob:$"), "{shadow:?}");
@@ -90,9 +90,9 @@ fn an_account_that_leaves_the_spec_is_given_back() {
     assert!(again.stdout().contains("nothing to do"), "{again:?}");
 }
 
-#[test]
+#[disposable::test]
 fn an_account_is_as_it_was_when_taking_it_over_fails() {
-    let Some(host) = host() else { return };
+    let host = host();
     bob(&host);
     let (spec, _) = spec(&host, "adopt = true");
     host.write(
@@ -115,9 +115,9 @@ fn an_account_is_as_it_was_when_taking_it_over_fails() {
     assert_eq!(left, Vec::<&String>::new());
 }
 
-#[test]
+#[disposable::test]
 fn only_accounts_of_people_that_nothing_runs_for_are_taken_over() {
-    let Some(host) = host() else { return };
+    let host = host();
     bob(&host);
     let (spec, _) = spec(&host, "");
     let before = look(&host);
@@ -157,7 +157,7 @@ fn only_accounts_of_people_that_nothing_runs_for_are_taken_over() {
     host.write(&spec.path(), &text);
     let refused = host.jailctl(["build", &spec.path()]).exits(2);
     assert!(
-        refused.stderr().contains("one of the system's"),
+        refused.stderr().contains("one of a system account"),
         "{refused:?}"
     );
 
@@ -171,9 +171,9 @@ fn only_accounts_of_people_that_nothing_runs_for_are_taken_over() {
     assert_eq!(before.diff(&look(&host)), Vec::<String>::new());
 }
 
-#[test]
+#[disposable::test]
 fn further_groups_are_made_joined_and_taken_away() {
-    let Some(host) = host() else { return };
+    let host = host();
     host.sshd();
     host.sh("groupadd web; useradd -U alice").ok();
     let (spec, key) = spec(&host, "groups = ['web', 'crew']");
@@ -184,7 +184,8 @@ fn further_groups_are_made_joined_and_taken_away() {
     let again = host.jailctl(["build", &spec.path()]).ok();
     assert!(again.stdout().contains("nothing to do"), "{again:?}");
 
-    // What somebody adds by hand, and what the spec no longer says, goes: an account of ours is what its spec says.
+    // Groups added by hand, and groups no longer in the spec, are removed: a managed account is
+    // what its spec says.
     host.sh("groupadd guests; gpasswd -a bob guests; until ! pgrep -u bob; do sleep 0.01; done")
         .ok();
     let (spec, _) = self::spec(&host, "groups = ['crew']");
@@ -192,9 +193,9 @@ fn further_groups_are_made_joined_and_taken_away() {
     assert_eq!(host.sh("id -Gn bob").ok().text(), "jail-arkham crew");
 
     for (group, why) in [
-        ("sudo", "gives power over the host"),
-        ("jail-arkham", "looks like the group of a jail"),
-        ("lpadmin", "one of the system's"),
+        ("sudo", "is a privileged group of the host"),
+        ("jail-arkham", "has the prefix of jail groups"),
+        ("lpadmin", "it is a system group"),
         ("alice", "the group of `alice`"),
     ] {
         host.sh("getent group lpadmin || groupadd --system lpadmin")
@@ -210,9 +211,9 @@ fn further_groups_are_made_joined_and_taken_away() {
     .ok();
 }
 
-#[test]
-fn accounts_of_a_host_in_a_directory_are_taken_over_and_given_back() {
-    let Some(host) = host() else { return };
+#[disposable::test]
+fn accounts_below_root_option_are_adopted_and_restored() {
+    let host = host();
     crate::builds::second_host(&host);
     host.sh("groupadd --prefix /root/other devs; useradd --prefix /root/other -U -G devs bob")
         .ok();

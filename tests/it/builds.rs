@@ -1,12 +1,12 @@
-//! Builds that are more than one, for another host, for none at all, or that cannot be finished.
+//! Several builds in a row, builds for another host, dry runs, and builds that fail.
 
 use disposable::DisposableHost;
 
 use crate::support::{Reach, Spec, arkham, host, look, reach};
 
-#[test]
+#[disposable::test]
 fn several_specs_are_built_as_one() {
-    let Some(host) = host() else { return };
+    let host = host();
     let key = host.key("key");
     let (arkham, dropbox) = (Spec::arkham(&key, &[]), Spec::dropbox(&key));
     host.sshd();
@@ -22,9 +22,9 @@ fn several_specs_are_built_as_one() {
     }
 }
 
-#[test]
+#[disposable::test]
 fn when_the_last_of_several_specs_fails_the_first_is_undone() {
-    let Some(host) = host() else { return };
+    let host = host();
     let key = host.key("key");
     host.plain_user("selina");
     host.sshd();
@@ -39,9 +39,9 @@ fn when_the_last_of_several_specs_fails_the_first_is_undone() {
     assert_eq!(reach(&host, &host.login("harlequin", &key)), Reach::Nothing);
 }
 
-#[test]
+#[disposable::test]
 fn a_tree_alone_needs_no_account_and_runs() {
-    let Some(host) = host() else { return };
+    let host = host();
     let key = host.key("key");
     let path = Spec::arkham(&key, &[]).put(&host);
     let before = look(&host);
@@ -86,9 +86,9 @@ pub(crate) fn second_host(host: &DisposableHost) {
     .ok();
 }
 
-#[test]
-fn a_host_in_a_directory_is_changed_and_the_running_one_is_not() {
-    let Some(host) = host() else { return };
+#[disposable::test]
+fn root_option_changes_only_the_other_host() {
+    let host = host();
     second_host(&host);
     let key = host.key("key");
     let path = Spec::arkham(&key, &[]).put(&host);
@@ -126,9 +126,9 @@ fn a_host_in_a_directory_is_changed_and_the_running_one_is_not() {
     assert_eq!(left, Vec::<&String>::new());
 }
 
-#[test]
+#[disposable::test]
 fn a_full_disk_leaves_the_host_as_it_was() {
-    let Some(host) = host() else { return };
+    let host = host();
     let key = host.key("key");
     let path = Spec::arkham(&key, &[]).put(&host);
     host.sh("mkdir /srv/jails; mount -t tmpfs -o size=2m,mode=755 small /srv/jails")
@@ -148,7 +148,8 @@ fn a_full_disk_leaves_the_host_as_it_was() {
 
 /// Makes each of jailctl's own calls of `call` fail in turn with `error`, until a run completes.
 ///
-/// Without following children: a tool of shadow's whose disk fails is shadow's matter, and its own undoing needs the calls too.
+/// Without following children: a tool of shadow's whose disk fails is shadow's matter, and its own
+/// undoing needs the calls too.
 fn failing_in_turn(
     host: &DisposableHost,
     call: &str,
@@ -186,8 +187,8 @@ fn failing_in_turn(
     panic!("{call}: no run completed");
 }
 
-#[test]
-fn a_first_build_that_fails_at_any_call_leaves_the_host_as_it_was() {
+#[disposable::test]
+fn a_first_build_failing_at_any_call_is_undone() {
     let calls = [
         ("mkdirat", "ENOSPC"),
         ("fchown", "EPERM"),
@@ -202,7 +203,7 @@ fn a_first_build_that_fails_at_any_call_leaves_the_host_as_it_was() {
     ];
     let mut failures = 0;
     for (call, error) in calls {
-        let Some(host) = host() else { return };
+        let host = host();
         host.sshd();
         let key = host.key("key");
         let path = Spec::arkham(&key, &[]).put(&host);
@@ -219,15 +220,15 @@ fn a_first_build_that_fails_at_any_call_leaves_the_host_as_it_was() {
     assert!(failures > 50, "only {failures} failures were tried");
 }
 
-#[test]
-fn a_rebuild_that_fails_at_any_call_leaves_the_jail_at_work() {
+#[disposable::test]
+fn a_rebuild_failing_at_any_call_keeps_the_jail() {
     for (call, error) in [
         ("renameat2", "EIO"),
         ("linkat", "EIO"),
         ("fsync", "EIO"),
         ("unlinkat", "EPERM"),
     ] {
-        let Some(host) = host() else { return };
+        let host = host();
         host.sshd();
         let (mut spec, harlequin) = arkham(&host, &[]);
         spec.binaries.push("id");
@@ -249,9 +250,9 @@ fn a_rebuild_that_fails_at_any_call_leaves_the_jail_at_work() {
     }
 }
 
-#[test]
-fn what_somebody_put_in_the_way_of_a_file_is_not_taken_away() {
-    let Some(host) = host() else { return };
+#[disposable::test]
+fn an_unmanaged_path_in_the_way_is_kept() {
+    let host = host();
     let (mut spec, _) = arkham(&host, &[]);
     host.sh("mkdir /srv/jails/arkham/data; echo years of work >/srv/jails/arkham/data/thesis")
         .ok();
@@ -267,9 +268,9 @@ fn what_somebody_put_in_the_way_of_a_file_is_not_taken_away() {
     assert_eq!(before.diff(&look(&host)), Vec::<String>::new());
 }
 
-#[test]
-fn a_match_on_the_port_is_no_obstacle_and_a_mount_in_the_tree_is_one() {
-    let Some(host) = host() else { return };
+#[disposable::test]
+fn a_mount_in_the_tree_is_refused() {
+    let host = host();
     host.write(
         "/etc/ssh/sshd_config.d/90-port.conf",
         "Match LocalPort 2222\nX11Forwarding no\n",

@@ -1,10 +1,10 @@
-//! Many at once, and ends at any moment: builds beside builds and beside the host's own tools, runs that are killed, disks that refuse.
+//! Concurrent builds, account tools of the host at the same time, killed runs, and failing disks.
 
 use crate::support::{Reach, Spec, arkham, host, look, reach};
 
-#[test]
-fn a_hundred_builds_and_updates_killed_at_any_moment_leave_a_whole_host() {
-    let Some(host) = host() else { return };
+#[disposable::test]
+fn a_hundred_killed_runs_leave_a_whole_host() {
+    let host = host();
     let bob = host.plain_user("bob");
     host.sshd();
     let (mut spec, harlequin) = arkham(&host, &[]);
@@ -43,7 +43,8 @@ fn a_hundred_builds_and_updates_killed_at_any_moment_leave_a_whole_host() {
             "code=0; timeout --signal KILL {seconds} jailctl {verb} || code=$?
             pwck --read-only --quiet; grpck --read-only; mkdir -p /run/sshd; sshd -t; echo $code"
         ));
-        // pwck(8) speaks of homes that are not there, with status 2; of lines that are not whole too, but with words of theirs.
+        // pwck(8) speaks of homes that are not there, with status 2; of lines that are not whole
+        // too, but with words of theirs.
         let said = format!("{}{}", run.stdout(), run.stderr());
         assert!(!said.contains("invalid"), "{round}: {said}");
         killed += usize::from(said.contains("137"));
@@ -57,10 +58,7 @@ fn a_hundred_builds_and_updates_killed_at_any_moment_leave_a_whole_host() {
     host.jailctl(["build", "--from-here", second]).ok();
     assert_eq!(reach(&host, &harlequin), Reach::Jail);
     assert_eq!(harlequin.ssh("id -un").ok().text(), "harlequin");
-    assert_eq!(
-        host.jailctl(["check"]).ok().stdout(),
-        "arkham: as it was built\n"
-    );
+    assert_eq!(host.jailctl(["check"]).ok().stdout(), "arkham: unchanged\n");
     host.sh("pwck --read-only --quiet | grep -v 'does not exist\\|no changes' && exit 1; exit 0")
         .ok();
     host.jailctl(["remove", "arkham", "--purge", "--kill"]).ok();
@@ -68,9 +66,9 @@ fn a_hundred_builds_and_updates_killed_at_any_moment_leave_a_whole_host() {
     assert_eq!(left.stdout(), "", "{left:?}");
 }
 
-#[test]
+#[disposable::test]
 fn twenty_builds_at_once_beside_useradd_lose_nothing() {
-    let Some(host) = host() else { return };
+    let host = host();
     let key = host.key("key");
     for number in 0..20 {
         let mut spec = Spec::dropbox(&key);
@@ -88,9 +86,9 @@ fn twenty_builds_at_once_beside_useradd_lose_nothing() {
         (n=0; while test -e /run/on; do useradd --no-create-home plain$n && echo plain$n >>/run/plain; n=$((n+1)); done) &
         adder=$!
         pids=
-        for i in $(seq 0 19); do jailctl build --wait 300 /root/$i.toml >/run/out.$i 2>&1 & pids=\"$pids $!\"; done
+        for i in $(seq 0 19); do jailctl build --lock-timeout 300 /root/$i.toml >/run/out.$i 2>&1 & pids=\"$pids $!\"; done
         # Two of one jail, too.
-        jailctl build --wait 300 /root/3.toml >/run/out.again 2>&1 & pids=\"$pids $!\"
+        jailctl build --lock-timeout 300 /root/3.toml >/run/out.again 2>&1 & pids=\"$pids $!\"
         bad=0; for pid in $pids; do wait $pid || bad=1; done
         rm /run/on; wait $adder || true
         test $bad = 0 || { cat /run/out.*; exit 1; }",
@@ -117,8 +115,8 @@ fn twenty_builds_at_once_beside_useradd_lose_nothing() {
     assert_eq!(host.jailctl(["list"]).ok().lines().len(), 22);
 }
 
-#[test]
-fn a_disk_that_refuses_leaves_the_host_as_it_was_and_says_which() {
+#[disposable::test]
+fn a_failing_disk_is_named_and_undone() {
     for (makes, mends, says) in [
         (
             "mount -t tmpfs -o nr_inodes=40,mode=755 few /srv/jails",
@@ -136,7 +134,7 @@ fn a_disk_that_refuses_leaves_the_host_as_it_was_and_says_which() {
             "no space left on device",
         ),
     ] {
-        let Some(host) = host() else { return };
+        let host = host();
         host.sshd();
         let key = host.key("key");
         let path = Spec::arkham(&key, &[]).put(&host);
@@ -157,9 +155,9 @@ fn a_disk_that_refuses_leaves_the_host_as_it_was_and_says_which() {
     }
 }
 
-#[test]
-fn an_immutable_file_in_the_tree_before_last_is_named_and_the_jail_works_on() {
-    let Some(host) = host() else { return };
+#[disposable::test]
+fn an_immutable_file_in_an_old_tree_is_reported() {
+    let host = host();
     host.sshd();
     let (mut spec, harlequin) = arkham(&host, &[]);
     let cat = "/srv/jails/arkham/usr/bin/cat";

@@ -1,4 +1,5 @@
-//! What is no longer as it was built is found, named, and mended by the next build; what the host has moved on from is brought up to date.
+//! Drift: differences from the last build are found by `check`, named, and fixed by the next build;
+//! changes of the host are followed by `update`.
 
 use disposable::{DisposableHost, Output};
 
@@ -20,11 +21,7 @@ fn found_and_mended(host: &DisposableHost, spec: &Spec, breaks: &str, names: &[&
     let json = host.jailctl(["check", "--json", "arkham"]).exits(1);
     assert!(json.stdout().contains("\"clean\":false"), "{json:?}");
     spec.build(host).ok();
-    assert_eq!(
-        check(host).ok().stdout(),
-        "arkham: as it was built\n",
-        "{breaks}"
-    );
+    assert_eq!(check(host).ok().stdout(), "arkham: unchanged\n", "{breaks}");
 }
 
 /// What can come to differ in arkham, and what check says of it.
@@ -59,7 +56,7 @@ fn kinds() -> Vec<(String, Vec<&'static str>)> {
             format!("echo evil::0:0::/:/bin/bash >>{jail}/etc/passwd"),
             vec!["/etc/passwd: its content was changed in the jail"],
         ),
-        (format!("chmod 0700 {jail}"), vec!["root's alone"]),
+        (format!("chmod 0700 {jail}"), vec!["it is not root-owned"]),
         (
             "usermod -s /bin/sh harlequin".to_owned(),
             vec!["harlequin: its shell is `/bin/sh`"],
@@ -68,7 +65,7 @@ fn kinds() -> Vec<(String, Vec<&'static str>)> {
             "usermod -g users -G games harlequin".to_owned(),
             vec![
                 "harlequin: its group is 100",
-                "its further groups are `games`",
+                "its supplementary groups are `games`",
             ],
         ),
         (
@@ -94,19 +91,20 @@ fn kinds() -> Vec<(String, Vec<&'static str>)> {
     ]
 }
 
-#[test]
+#[disposable::test]
 fn each_kind_of_drift_is_found_and_mended() {
-    let Some(host) = host() else { return };
+    let host = host();
     host.sshd();
     let (spec, harlequin) = arkham(&host, &[]);
-    assert_eq!(check(&host).ok().stdout(), "arkham: as it was built\n");
+    assert_eq!(check(&host).ok().stdout(), "arkham: unchanged\n");
     for (breaks, names) in kinds() {
         found_and_mended(&host, &spec, &breaks, &names);
     }
     assert_eq!(harlequin.ssh("ls /welcome").ok().text(), "/welcome");
 }
 
-/// Lets two seconds pass, so that what a run that finds nothing to do has looked at is kept, and sees that it was.
+/// Lets two seconds pass, so that what a run that finds nothing to do has looked at is kept, and
+/// sees that it was.
 #[track_caller]
 fn remembered(host: &DisposableHost, spec: &Spec) {
     let path = spec.put(host);
@@ -118,9 +116,9 @@ fn remembered(host: &DisposableHost, spec: &Spec) {
         .ok();
 }
 
-#[test]
-fn each_kind_of_drift_is_found_by_runs_that_remember_the_last_one() {
-    let Some(host) = host() else { return };
+#[disposable::test]
+fn each_kind_of_drift_invalidates_the_noop_cache() {
+    let host = host();
     let (spec, _) = arkham(&host, &[]);
     for (breaks, names) in kinds() {
         remembered(&host, &spec);
@@ -128,9 +126,9 @@ fn each_kind_of_drift_is_found_by_runs_that_remember_the_last_one() {
     }
 }
 
-#[test]
-fn what_a_build_would_take_from_the_host_is_looked_at_by_runs_that_remember_the_last_one() {
-    let Some(host) = host() else { return };
+#[disposable::test]
+fn source_changes_invalidate_the_noop_cache() {
+    let host = host();
     host.sh("mkdir -p /etc/jailctl/templates; echo 'binaries = [\"id\"]' >/etc/jailctl/templates/own.toml")
         .ok();
     let (mut spec, _) = arkham(&host, &["vim"]);
@@ -179,9 +177,9 @@ fn what_a_build_would_take_from_the_host_is_looked_at_by_runs_that_remember_the_
     }
 }
 
-#[test]
-fn a_run_that_remembers_the_last_one_says_the_same_and_reads_no_records() {
-    let Some(host) = host() else { return };
+#[disposable::test]
+fn a_cached_noop_prints_the_same_without_records() {
+    let host = host();
     let (spec, _) = arkham(&host, &[]);
     let path = spec.put(&host);
     host.sh("echo left >/srv/jails/arkham/thesis; sleep 3").ok();
@@ -202,9 +200,9 @@ fn a_run_that_remembers_the_last_one_says_the_same_and_reads_no_records() {
     host.sh("ls /var/cache/jailctl").exits(2);
 }
 
-#[test]
+#[disposable::test]
 fn records_of_a_newer_jailctl_are_not_read() {
-    let Some(host) = host() else { return };
+    let host = host();
     let (spec, _) = arkham(&host, &[]);
     host.sh("sed -i '1s/\"format\":1,/\"format\":2,/' /var/lib/jailctl/arkham/manifest.json")
         .ok();
@@ -218,9 +216,9 @@ fn records_of_a_newer_jailctl_are_not_read() {
     }
 }
 
-#[test]
+#[disposable::test]
 fn what_others_could_have_written_is_no_memory() {
-    let Some(host) = host() else { return };
+    let host = host();
     let (spec, _) = arkham(&host, &[]);
     host.plain_user("bob");
     remembered(&host, &spec);
@@ -230,11 +228,7 @@ fn what_others_could_have_written_is_no_memory() {
         "cd /var/cache/jailctl; {forge}; printf x >>/srv/jails/arkham/usr/bin/ls"
     ))
     .ok();
-    assert_eq!(
-        check(&host).ok().text(),
-        "arkham: as it was built",
-        "the control"
-    );
+    assert_eq!(check(&host).ok().text(), "arkham: unchanged", "the control");
     for power in [
         "chown bob .",
         "chown root .; chmod 777 .",
@@ -245,9 +239,9 @@ fn what_others_could_have_written_is_no_memory() {
     }
 }
 
-#[test]
+#[disposable::test]
 fn what_sshd_would_really_do_is_part_of_the_check() {
-    let Some(host) = host() else { return };
+    let host = host();
     let _ = arkham(&host, &[]);
     host.write(
         "/etc/ssh/sshd_config.d/00-first.conf",
@@ -264,9 +258,9 @@ fn what_sshd_would_really_do_is_part_of_the_check() {
     check(&host).ok();
 }
 
-#[test]
+#[disposable::test]
 fn what_sshd_includes_by_any_pattern_is_part_of_the_check() {
-    let Some(host) = host() else { return };
+    let host = host();
     host.sh("mkdir /etc/ssh/one.d /etc/ssh/two.d; sed -i '1i Include [o]ne.d/a.conf\\nInclude /etc/ssh/tw?.d/b.conf' /etc/ssh/sshd_config")
         .ok();
     let _ = arkham(&host, &[]);
@@ -285,9 +279,9 @@ fn what_sshd_includes_by_any_pattern_is_part_of_the_check() {
     }
 }
 
-#[test]
-fn what_an_admin_put_into_the_root_is_named_and_never_taken_away() {
-    let Some(host) = host() else { return };
+#[disposable::test]
+fn unmanaged_files_in_the_root_are_reported_and_kept() {
+    let host = host();
     let (spec, _) = arkham(&host, &["id"]);
     host.sh("mkdir /srv/jails/arkham/data; echo years of work >/srv/jails/arkham/data/thesis")
         .ok();
@@ -304,9 +298,9 @@ fn what_an_admin_put_into_the_root_is_named_and_never_taken_away() {
     );
 }
 
-#[test]
+#[disposable::test]
 fn one_flipped_byte_is_found_every_time() {
-    let Some(host) = host() else { return };
+    let host = host();
     let (spec, _) = arkham(&host, &["grep", "sed", "tar"]);
     let root = spec.root();
     let listed = host
@@ -349,9 +343,9 @@ fn look_at(host: &DisposableHost) -> disposable::Snapshot {
     host.snapshot(["/srv/jails/blackgate", "/var/lib/jailctl/blackgate"])
 }
 
-#[test]
-fn a_library_that_moves_on_is_followed_and_its_program_never_stops() {
-    let Some(host) = host() else { return };
+#[disposable::test]
+fn a_replaced_library_is_followed_while_its_program_runs() {
+    let host = host();
     host.sshd();
     // A program with a library of its own, as a package would install them.
     host.sh(r#"
@@ -416,9 +410,9 @@ fn a_library_that_moves_on_is_followed_and_its_program_never_stops() {
     );
 }
 
-#[test]
-fn an_upgrade_that_cannot_be_followed_leaves_the_jail_as_it_was() {
-    let Some(host) = host() else { return };
+#[disposable::test]
+fn a_failed_update_leaves_the_jail_unchanged() {
+    let host = host();
     host.sshd();
     let (_, harlequin) = arkham(&host, &["tac"]);
     host.sh("rm /usr/bin/tac").ok();

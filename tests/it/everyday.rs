@@ -1,10 +1,10 @@
-//! Mistakes of ordinary days: what an administrator does by habit costs nobody a jail.
+//! Common administration mistakes, none of which breaks a jail.
 
 use crate::support::{Reach, Spec, arkham, host, look, reach};
 
-#[test]
+#[disposable::test]
 fn a_copied_spec_whose_name_was_forgotten_takes_no_jail() {
-    let Some(host) = host() else { return };
+    let host = host();
     let (spec, harlequin) = arkham(&host, &[]);
     let _sshd = host.sshd();
     let mut copy = spec.clone();
@@ -24,7 +24,8 @@ fn a_copied_spec_whose_name_was_forgotten_takes_no_jail() {
     assert_eq!(before.diff(&look(&host)), Vec::<String>::new());
     assert_eq!(reach(&host, &harlequin), Reach::Jail);
 
-    // A copy that says the same, a file that was moved and another name for the file are no mistakes.
+    // A copy that says the same, a file that was moved and another name for the file are no
+    // mistakes.
     host.write("/root/same.toml", &spec.text());
     host.jailctl(["build", "/root/same.toml"]).ok();
     host.run(["ln", "-s", "/root/same.toml", "/root/other.toml"])
@@ -39,9 +40,9 @@ fn a_copied_spec_whose_name_was_forgotten_takes_no_jail() {
     assert_eq!(reach(&host, &harlequin), Reach::Nothing);
 }
 
-#[test]
+#[disposable::test]
 fn a_copied_spec_of_a_family_takes_no_jail_of_it() {
-    let Some(host) = host() else { return };
+    let host = host();
     let text = |user: &str| {
         format!("name = \"acme\"\nroot = \"/srv/jails/%u\"\n[[user]]\nname = \"{user}\"\n")
     };
@@ -53,9 +54,9 @@ fn a_copied_spec_of_a_family_takes_no_jail_of_it() {
     host.run(["getent", "passwd", "alice"]).ok();
 }
 
-#[test]
+#[disposable::test]
 fn a_root_whose_disk_is_not_mounted_is_not_made_anew() {
-    let Some(host) = host() else { return };
+    let host = host();
     let key = host.key("harlequin");
     let spec = Spec::arkham(&key, &[]);
     host.sh("mkdir /data /run/disk; mount --bind /run/disk /data; mkdir /data/jails")

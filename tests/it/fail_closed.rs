@@ -1,4 +1,5 @@
-//! A jailed account gets its chroot or nothing, whatever becomes of the configuration around it, and whenever jailctl dies.
+//! A jailed account gets its chroot or no session, whatever the sshd configuration around it is,
+//! and whenever jailctl dies.
 
 use std::collections::HashSet;
 
@@ -7,7 +8,8 @@ use disposable::{DisposableHost, Login, Sshd};
 
 use crate::support::{Reach, Spec, arkham, host, look, reach, said};
 
-/// The careless configuration with the sftp server that needs no program: the one that would run without the jail's shell.
+/// The careless configuration with the sftp server that needs no program: the one that would run
+/// without the jail's shell.
 fn careless_internal() -> String {
     CARELESS.replace("/usr/lib/openssh/sftp-server", "internal-sftp")
 }
@@ -25,9 +27,9 @@ fn both_jails(host: &DisposableHost) -> (Sshd<'_>, [Login<'_>; 2]) {
     (sshd, logins)
 }
 
-#[test]
+#[disposable::test]
 fn without_the_snippet_nobody_comes_in() {
-    let Some(host) = host() else { return };
+    let host = host();
     let (sshd, logins) = both_jails(&host);
     host.sh("rm /etc/ssh/sshd_config.d/*-jailctl-*.conf").ok();
     sshd.restart();
@@ -44,9 +46,9 @@ fn without_the_snippet_nobody_comes_in() {
     }
 }
 
-#[test]
+#[disposable::test]
 fn another_file_that_takes_the_chroot_away_shuts_them_out() {
-    let Some(host) = host() else { return };
+    let host = host();
     let (sshd, logins) = both_jails(&host);
     for text in [
         "Match all\n    ChrootDirectory none\n",
@@ -71,9 +73,9 @@ fn another_file_that_takes_the_chroot_away_shuts_them_out() {
     }
 }
 
-#[test]
+#[disposable::test]
 fn an_edit_of_groups_lets_nobody_out() {
-    let Some(host) = host() else { return };
+    let host = host();
     let (_, logins) = both_jails(&host);
     for login in &logins {
         host.run(["usermod", "-G", "users", &login.user]).ok();
@@ -84,9 +86,9 @@ fn an_edit_of_groups_lets_nobody_out() {
     }
 }
 
-#[test]
+#[disposable::test]
 fn the_hosts_own_doors_are_closed_too() {
-    let Some(host) = host() else { return };
+    let host = host();
     let (_, logins) = both_jails(&host);
     host.plain_user("bob");
     // A terminal shows what is typed, so the word is not typed as it is.
@@ -115,9 +117,9 @@ fn the_hosts_own_doors_are_closed_too() {
     }
 }
 
-#[test]
+#[disposable::test]
 fn a_jail_that_is_gone_lets_nobody_in() {
-    let Some(host) = host() else { return };
+    let host = host();
     let (_, logins) = both_jails(&host);
     host.sh("mv /srv/jails /srv/elsewhere").ok();
     for login in &logins {
@@ -125,8 +127,9 @@ fn a_jail_that_is_gone_lets_nobody_in() {
     }
 }
 
-/// Runs a verb again and again, killed at the first, second, ... of `calls`, until a run completes, and so finds all that a run before it left.
-/// In each state nobody gets out, and sshd could start. Gives the status of the run that completed.
+/// Runs a verb again and again, killed at the first, second, ... of `calls`, until a run completes,
+/// and so finds all that a run before it left. In each state no login leaves its jail, and sshd
+/// could start. Gives the status of the run that completed.
 fn killed_at_each(host: &DisposableHost, calls: &str, verb: &[&str], login: &Login<'_>) -> i32 {
     let mut command = vec!["jailctl"];
     command.extend(verb);
@@ -157,7 +160,7 @@ fn killed_at_each(host: &DisposableHost, calls: &str, verb: &[&str], login: &Log
 /// Kills a build at each of `calls`, then sees that the jail is as if nothing had happened.
 fn build_killed_at(calls: &[&str]) {
     for call in calls {
-        let Some(host) = host() else { return };
+        let host = host();
         let bob = host.plain_user("bob");
         host.sshd_with(&careless_internal());
         let key = host.key("harlequin");
@@ -171,8 +174,8 @@ fn build_killed_at(calls: &[&str]) {
     }
 }
 
-/// As [`look`]. A tool of shadow's that is killed leaves its locks, which name a process that is gone, and a file that it had not renamed yet; its
-/// next run takes them away.
+/// As [`look`]. A tool of shadow's that is killed leaves its locks, which name a process that is
+/// gone, and a file that it had not renamed yet; its next run takes them away.
 fn look_after_kill(host: &DisposableHost) -> disposable::Snapshot {
     look(host).without(|path| {
         let below = path.strip_prefix("/etc/").unwrap_or_default();
@@ -185,7 +188,7 @@ fn look_after_kill(host: &DisposableHost) -> disposable::Snapshot {
 /// Kills a removal at each of `calls`, then sees that nothing is left.
 fn remove_killed_at(calls: &[&str]) {
     for call in calls {
-        let Some(host) = host() else { return };
+        let host = host();
         host.sshd_with(&careless_internal());
         let key = host.key("harlequin");
         let spec = Spec::arkham(&key, &[]);
@@ -204,7 +207,7 @@ fn remove_killed_at(calls: &[&str]) {
     }
 }
 
-#[test]
+#[disposable::test]
 fn killed_before_any_change_of_names_build_lets_nobody_out() {
     build_killed_at(&[
         "renameat2",
@@ -216,21 +219,21 @@ fn killed_before_any_change_of_names_build_lets_nobody_out() {
     ]);
 }
 
-#[test]
+#[disposable::test]
 fn killed_before_any_write_build_lets_nobody_out() {
     build_killed_at(&["write", "fsync", "fdatasync", "fchown"]);
 }
 
-#[test]
+#[disposable::test]
 fn killed_beside_any_helper_build_lets_nobody_out() {
     build_killed_at(&["?vfork,?clone,clone3", "wait4,waitid", "unlinkat", "kill"]);
 }
 
 /// Kills an update at each of `calls`, then sees that the jail follows the host.
-#[test]
+#[disposable::test]
 fn killed_before_any_step_update_lets_nobody_out() {
     for call in ["renameat2", "linkat", "fsync", "unlinkat", "write"] {
-        let Some(host) = host() else { return };
+        let host = host();
         host.sshd_with(&careless_internal());
         let (_, harlequin) = arkham(&host, &[]);
         host.sh("printf moved >>/usr/bin/cat").ok();
@@ -243,7 +246,7 @@ fn killed_before_any_step_update_lets_nobody_out() {
     }
 }
 
-#[test]
+#[disposable::test]
 fn killed_before_any_step_remove_lets_nobody_out() {
     remove_killed_at(&[
         "unlinkat",

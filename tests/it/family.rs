@@ -1,4 +1,4 @@
-//! A root with `%u`: one spec, a jail of each user, one snippet for all of them.
+//! A root with `%u`: one spec, one jail for each user, one snippet for all.
 
 use disposable::{DisposableHost, Key, Login, Sshd};
 
@@ -50,9 +50,9 @@ fn built(host: &DisposableHost) -> Acme<'_> {
     }
 }
 
-#[test]
+#[disposable::test]
 fn each_user_has_a_root_and_nobody_sees_the_others() {
-    let Some(host) = host() else { return };
+    let host = host();
     let Acme {
         spec, alice, bob, ..
     } = built(&host);
@@ -88,7 +88,7 @@ fn each_user_has_a_root_and_nobody_sees_the_others() {
     }
     assert_eq!(
         host.jailctl(["check"]).ok().stdout(),
-        "acme.alice: as it was built\nacme.bob: as it was built\n"
+        "acme.alice: unchanged\nacme.bob: unchanged\n"
     );
     let listed = host.jailctl(["list"]).ok();
     assert!(
@@ -106,9 +106,9 @@ fn each_user_has_a_root_and_nobody_sees_the_others() {
     assert_eq!(before.diff(&look(&host)), Vec::<String>::new());
 }
 
-#[test]
+#[disposable::test]
 fn who_is_dropped_is_out_and_what_is_his_stays() {
-    let Some(host) = host() else { return };
+    let host = host();
     let Acme {
         mut spec,
         alice,
@@ -134,7 +134,7 @@ fn who_is_dropped_is_out_and_what_is_his_stays() {
     assert_eq!(reach(&host, &alice), Reach::Jail);
     assert_eq!(
         host.jailctl(["check"]).ok().stdout(),
-        "acme.alice: as it was built\n"
+        "acme.alice: unchanged\n"
     );
 
     spec.users.push(bobs);
@@ -143,9 +143,9 @@ fn who_is_dropped_is_out_and_what_is_his_stays() {
     assert_eq!(bob.ssh("cat ~/note").ok().text(), "mine");
 }
 
-#[test]
-fn the_last_one_takes_the_snippet_along_and_the_host_is_as_before() {
-    let Some(host) = host() else { return };
+#[disposable::test]
+fn removing_the_last_jail_removes_the_snippet() {
+    let host = host();
     let before = look(&host);
     let Acme {
         spec, alice, bob, ..
@@ -155,7 +155,7 @@ fn the_last_one_takes_the_snippet_along_and_the_host_is_as_before() {
     assert_eq!(reach(&host, &bob), Reach::Jail);
     assert_eq!(
         host.jailctl(["check"]).ok().stdout(),
-        "acme.bob: as it was built\n"
+        "acme.bob: unchanged\n"
     );
     build(&spec, &host).ok();
     assert_eq!(reach(&host, &alice), Reach::Jail);
@@ -174,9 +174,9 @@ fn the_last_one_takes_the_snippet_along_and_the_host_is_as_before() {
     assert_eq!(before.diff(&look(&host)), Vec::<String>::new());
 }
 
-#[test]
+#[disposable::test]
 fn one_member_that_cannot_be_built_leaves_all_as_they_were() {
-    let Some(host) = host() else { return };
+    let host = host();
     let Acme {
         mut spec,
         alice,
@@ -203,7 +203,7 @@ fn one_member_that_cannot_be_built_leaves_all_as_they_were() {
         ),
         (
             "jailctl build /root/beside.toml",
-            "the jail `beside` stands at `/srv/jails/carol/x`",
+            "the jail `beside` has the root `/srv/jails/carol/x`",
         ),
     ] {
         let beside = own
@@ -236,9 +236,9 @@ fn one_member_that_cannot_be_built_leaves_all_as_they_were() {
     host.jailctl(["check"]).ok();
 }
 
-#[test]
-fn a_build_that_dies_among_the_members_is_put_right_by_the_next() {
-    let Some(host) = host() else { return };
+#[disposable::test]
+fn a_family_build_that_dies_is_recovered() {
+    let host = host();
     let Acme {
         mut spec,
         alice,
@@ -271,13 +271,13 @@ fn a_build_that_dies_among_the_members_is_put_right_by_the_next() {
     host.login("carol", &carol).ssh("id").ok();
     assert_eq!(
         host.jailctl(["check"]).ok().stdout(),
-        "acme.alice: as it was built\nacme.carol: as it was built\n"
+        "acme.alice: unchanged\nacme.carol: unchanged\n"
     );
 }
 
-#[test]
-fn one_jail_for_all_and_a_jail_of_each_do_not_become_one_another() {
-    let Some(host) = host() else { return };
+#[disposable::test]
+fn one_jail_does_not_become_a_family() {
+    let host = host();
     let key = host.key("alice");
     let spec = acme(&[("alice", &key)]);
     let mut plain = spec.clone();
@@ -316,9 +316,9 @@ fn one_jail_for_all_and_a_jail_of_each_do_not_become_one_another() {
     assert_eq!(before.diff(&look(&host)), Vec::<String>::new());
 }
 
-#[test]
-fn verbs_about_one_jail_say_which_there_are_and_others_take_them_all() {
-    let Some(host) = host() else { return };
+#[disposable::test]
+fn verbs_without_a_name_list_or_take_all_jails() {
+    let host = host();
     let Acme {
         spec, alice, bob, ..
     } = built(&host);
@@ -333,7 +333,7 @@ fn verbs_about_one_jail_say_which_there_are_and_others_take_them_all() {
         assert!(
             refused
                 .stderr()
-                .contains("name one: `acme.alice` or `acme.bob`"),
+                .contains("choose one: `acme.alice` or `acme.bob`"),
             "{refused:?}"
         );
     }
@@ -371,7 +371,7 @@ fn verbs_about_one_jail_say_which_there_are_and_others_take_them_all() {
     host.sh("printf x >>/srv/jails/bob/etc/passwd").ok();
     let checked = host.jailctl(["check", "acme"]).exits(1);
     assert!(
-        checked.stdout().contains("acme.alice: as it was built"),
+        checked.stdout().contains("acme.alice: unchanged"),
         "{checked:?}"
     );
     assert!(checked.stdout().contains("/etc/passwd"), "{checked:?}");
@@ -391,9 +391,9 @@ pub(crate) fn titles(plan: &str) -> String {
     lines.flat_map(|line| [line, "\n"]).collect()
 }
 
-#[test]
+#[disposable::test]
 fn a_plan_says_of_several_jails_what_the_build_then_does() {
-    let Some(host) = host() else { return };
+    let host = host();
     let (alice, bob) = (host.key("alice"), host.key("bob"));
     let spec = acme(&[("alice", &alice), ("bob", &bob)]);
     let path = put(&spec, &host);
@@ -414,9 +414,9 @@ fn a_plan_says_of_several_jails_what_the_build_then_does() {
     );
 }
 
-#[test]
-fn members_go_back_together_and_one_alone_only_if_sshd_is_told_the_same() {
-    let Some(host) = host() else { return };
+#[disposable::test]
+fn members_roll_back_together_or_with_equal_snippets() {
+    let host = host();
     let Acme {
         spec, alice, bob, ..
     } = built(&host);
@@ -465,7 +465,7 @@ fn members_go_back_together_and_one_alone_only_if_sshd_is_told_the_same() {
     // With a password the snippet is another, and it is everybody's.
     build(&spec, &host).ok();
     let mut open = spec.clone();
-    open.more = "[[user]]\nname = \"joker\"\npassword = \"keep\"\n".to_owned();
+    open.more = "[[user]]\nname = \"joker\"\npassword = \"unchanged\"\n".to_owned();
     build(&open, &host).ok();
     assert!(host.read(SNIPPET).contains("PasswordAuthentication yes"));
     let before = look(&host);
@@ -480,9 +480,9 @@ fn members_go_back_together_and_one_alone_only_if_sshd_is_told_the_same() {
     host.jailctl(["check"]).ok();
 }
 
-#[test]
+#[disposable::test]
 fn a_further_group_goes_with_the_last_who_uses_it() {
-    let Some(host) = host() else { return };
+    let host = host();
     let key = host.key("key");
     let mut spec = acme(&[]);
     let of = |user: &str| {

@@ -1,4 +1,5 @@
-//! Who was dropped from a family left files with his number: it is nobody else's, and his again.
+//! Users that left a family with files behind: their user id is reserved, and reused for the same
+//! user only.
 
 use disposable::{DisposableHost, Key};
 
@@ -24,9 +25,9 @@ fn is_his(host: &DisposableHost, user: &str) {
     assert_eq!(owner.text(), number(host, user));
 }
 
-#[test]
-fn the_number_of_who_was_dropped_is_nobody_elses_and_his_again() {
-    let Some(host) = host() else { return };
+#[disposable::test]
+fn a_dropped_users_id_is_reserved_and_reused() {
+    let host = host();
     let key = host.key("key");
     let both = of(&["alice", "bob"], &key);
     build(&both, &host).ok();
@@ -34,7 +35,7 @@ fn the_number_of_who_was_dropped_is_nobody_elses_and_his_again() {
     build(&of(&["alice"], &key), &host).ok();
     host.sh("id bob").fails();
 
-    // Whoever is planned first, and whether bob comes back along with them.
+    // In each order of planning, and with or without bob in the spec again.
     let with_carol = of(&["alice", "carol"], &key);
     let planned = host.jailctl(["plan", &put(&with_carol, &host)]).ok();
     build(&with_carol, &host).ok();
@@ -71,16 +72,16 @@ fn the_number_of_who_was_dropped_is_nobody_elses_and_his_again() {
         is_his(&host, user);
     }
 
-    // What is purged is nobody's.
+    // Purged files reserve no user id.
     host.jailctl(["remove", "--purge", "acme"]).ok();
     host.sh("rm -r /srv/jails").ok();
     build(&of(&["henry"], &key), &host).ok();
     assert_eq!(number(&host, "henry"), alices);
 }
 
-#[test]
-fn a_number_that_the_spec_gives_is_kept_for_its_user_and_is_not_one_that_was_left() {
-    let Some(host) = host() else { return };
+#[disposable::test]
+fn a_uid_of_the_spec_is_kept() {
+    let host = host();
     let key = host.key("key");
     build(&of(&["alice", "bob"], &key), &host).ok();
     let (alices, bobs) = (number(&host, "alice"), number(&host, "bob"));
@@ -94,14 +95,14 @@ fn a_number_that_the_spec_gives_is_kept_for_its_user_and_is_not_one_that_was_lef
         let refused = host.jailctl([verb, &path]).exits(2);
         for words in [
             format!("could not give `carol` the user id {bobs}"),
-            "it is that of the files that `bob` left".to_owned(),
+            "files that `bob` left have it".to_owned(),
         ] {
             assert!(refused.stderr().contains(&words), "{words}: {refused:?}");
         }
     }
     put(&of(&["alice"], &key), &host);
     assert_eq!(before.diff(&look(&host)), Vec::<String>::new());
-    // His own he may be given by hand.
+    // The old user id may be set by hand.
     spec.more = given("bob", &bobs);
     build(&spec, &host).ok();
     is_his(&host, "bob");
@@ -115,13 +116,14 @@ fn a_number_that_the_spec_gives_is_kept_for_its_user_and_is_not_one_that_was_lef
     assert_ne!(number(&host, "dave"), alices);
 }
 
-#[test]
+#[disposable::test]
 fn what_is_not_only_roots_says_nothing_of_numbers() {
-    let Some(host) = host() else { return };
+    let host = host();
     let key = host.key("key");
     build(&of(&["alice"], &key), &host).ok();
     let alices: u32 = number(&host, "alice").parse().expect("a number");
-    // As a stranger would write it, who has a directory of his own there; a file, a link and a jail of another name are none of theirs either.
+    // As an attacker with an own directory there would write it; a file, a link and a jail
+    // of another name are none of theirs either.
     let high = alices + 50;
     host.sh(&format!(
         r#"
@@ -138,9 +140,9 @@ fn what_is_not_only_roots_says_nothing_of_numbers() {
     assert_eq!(number(&host, "bob"), (alices + 1).to_string());
 }
 
-#[test]
-fn who_is_in_his_jail_is_not_dropped_and_the_hint_is_a_verb_that_ends_it() {
-    let Some(host) = host() else { return };
+#[disposable::test]
+fn a_user_in_a_session_is_not_dropped() {
+    let host = host();
     let key = host.key("key");
     let both = of(&["alice", "bob"], &key);
     build(&both, &host).ok();
@@ -176,9 +178,9 @@ fn who_is_in_his_jail_is_not_dropped_and_the_hint_is_a_verb_that_ends_it() {
     assert!(told.stdout().contains("acme.bob: removed\n"), "{told:?}");
 }
 
-#[test]
+#[disposable::test]
 fn two_specs_of_one_name_are_refused_in_one_call() {
-    let Some(host) = host() else { return };
+    let host = host();
     let key = host.key("key");
     build(&of(&["alice"], &key), &host).ok();
     let mut plain = acme(&[("joker", &key)]);
@@ -200,7 +202,7 @@ fn two_specs_of_one_name_are_refused_in_one_call() {
             assert!(
                 refused
                     .stderr()
-                    .contains(&format!("two of the specs are for the jail `{name}`"))
+                    .contains(&format!("two specs for the jail `{name}`"))
                     && refused
                         .stderr()
                         .contains(&format!("`{first}` and `{second}` have one name")),

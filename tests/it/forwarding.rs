@@ -1,5 +1,5 @@
-//! Forwarding: refused of every kind under an sshd that allows all of it. Each time something listens that would have answered, and an
-//! unjailed user reaches it by the same means.
+//! Forwarding: every kind is refused under an sshd that allows all of it. Each time a listener
+//! would have answered, and an unjailed user reaches it by the same client.
 
 use disposable::login::Both;
 use disposable::sshd::CARELESS;
@@ -7,7 +7,8 @@ use disposable::{DisposableHost, Login, Probe, Running};
 
 use crate::support::{Spec, arkham, effective, host};
 
-/// Both users on a host with a careless sshd; harlequin's jail has what the server's side of forwarding wants to find.
+/// Both users on a host with a careless sshd; harlequin's jail has what the server's side of
+/// forwarding wants to find.
 fn careless(host: &DisposableHost) -> Probe<'_> {
     host.sshd_with(CARELESS);
     let (_, jailed) = arkham(host, &["sh", "xauth"]);
@@ -15,7 +16,8 @@ fn careless(host: &DisposableHost) -> Probe<'_> {
     Probe { jailed, plain }
 }
 
-/// Something that says `answer` to whoever connects, on a port of 127.0.0.1 or on a socket at a path.
+/// A listener that sends `answer` to each connection, on a port of 127.0.0.1 or on a socket at a
+/// path.
 fn answering(host: &DisposableHost, address: &str) -> Running {
     let script = r#"
         use IO::Socket::INET; use IO::Socket::UNIX;
@@ -32,7 +34,8 @@ fn answering(host: &DisposableHost, address: &str) -> Running {
     running
 }
 
-/// Whether something answers there; with `through`, at that port behind the SOCKS proxy at `address`.
+/// Whether something answers there; with `through`, at that port behind the SOCKS proxy at
+/// `address`.
 fn answers(host: &DisposableHost, address: &str, through: Option<u16>) -> bool {
     let script = r#"
         use IO::Socket::INET; use IO::Socket::UNIX;
@@ -56,7 +59,8 @@ fn answers(host: &DisposableHost, address: &str, through: Option<u16>) -> bool {
         == "answer"
 }
 
-/// An ssh client with `options` that stays until dropped; when this returns, sshd has said yes or no to all of them.
+/// An ssh client with `options` that stays until dropped; when this returns, sshd has said yes or
+/// no to all of them.
 fn client<const N: usize>(login: &Login<'_>, options: [&str; N]) -> Running {
     let mut client = login.start(options, "echo up; read -r line");
     client.hear("up");
@@ -68,9 +72,9 @@ const REFUSED: Both<bool> = Both {
     plain: true,
 };
 
-#[test]
+#[disposable::test]
 fn local_ports_are_not_forwarded() {
-    let Some(host) = host() else { return };
+    let host = host();
     let probe = careless(&host);
     let _listener = answering(&host, "9000");
     let through = probe.both(|login| {
@@ -85,9 +89,9 @@ fn local_ports_are_not_forwarded() {
     assert_eq!(through, REFUSED);
 }
 
-#[test]
+#[disposable::test]
 fn remote_ports_are_not_forwarded() {
-    let Some(host) = host() else { return };
+    let host = host();
     let probe = careless(&host);
     let _listener = answering(&host, "9000");
     let through = probe.both(|login| {
@@ -97,9 +101,9 @@ fn remote_ports_are_not_forwarded() {
     assert_eq!(through, REFUSED);
 }
 
-#[test]
+#[disposable::test]
 fn there_is_no_proxy() {
-    let Some(host) = host() else { return };
+    let host = host();
     let probe = careless(&host);
     let _listener = answering(&host, "9000");
     let through = probe.both(|login| {
@@ -114,9 +118,9 @@ fn there_is_no_proxy() {
     assert_eq!(through, REFUSED, "the reverse proxy");
 }
 
-#[test]
+#[disposable::test]
 fn local_sockets_are_not_forwarded() {
-    let Some(host) = host() else { return };
+    let host = host();
     let probe = careless(&host);
     // Each at the same path of its own view, so that the jail's walls alone refuse nothing.
     let _listeners = [
@@ -131,9 +135,9 @@ fn local_sockets_are_not_forwarded() {
     assert_eq!(through, REFUSED);
 }
 
-#[test]
+#[disposable::test]
 fn remote_sockets_are_not_forwarded() {
-    let Some(host) = host() else { return };
+    let host = host();
     let probe = careless(&host);
     let _listener = answering(&host, "/run/answer");
     let through = probe.both(|login| {
@@ -145,9 +149,9 @@ fn remote_sockets_are_not_forwarded() {
     assert_eq!(through, REFUSED);
 }
 
-#[test]
+#[disposable::test]
 fn agents_are_not_forwarded() {
-    let Some(host) = host() else { return };
+    let host = host();
     let probe = careless(&host);
     let agent = "/run/agent";
     host.sh(&format!("ssh-agent -a {agent} >/dev/null")).ok();
@@ -162,9 +166,9 @@ fn agents_are_not_forwarded() {
     probe.plain.ssh_with(options, "ssh-add -l").exits(1);
 }
 
-#[test]
+#[disposable::test]
 fn cve_2016_3115_x11_is_not_forwarded() {
-    let Some(host) = host() else { return };
+    let host = host();
     let probe = careless(&host);
     let _display = answering(&host, "6000");
     let display = probe.both(|login| {
@@ -181,20 +185,21 @@ fn cve_2016_3115_x11_is_not_forwarded() {
     assert_eq!(display.plain, (true, true));
 }
 
-#[test]
+#[disposable::test]
 #[expect(
     clippy::print_stderr,
     reason = "the one who runs the tests is to see that half is missing"
 )]
 fn cve_2026_73283_tunnels_are_not_opened() {
-    let Some(host) = host() else { return };
+    let host = host();
     let probe = careless(&host);
     for user in ["harlequin", "bob"] {
         let expected = if user == "bob" { "yes" } else { "no" };
         let setting = format!("permittunnel {expected}");
         assert!(effective(&host, user).contains(&setting), "{user}");
     }
-    // Devices that the users may attach to, and one in the jail to do it with: then only sshd's word is left to refuse it.
+    // Devices that the users may attach to, and one in the jail to do it with: then only sshd's
+    // word is left to refuse it.
     let devices = host.sh(r"
         ip tuntap add dev tun1 mode tun user harlequin
         ip tuntap add dev tun2 mode tun user bob
@@ -216,9 +221,9 @@ fn cve_2026_73283_tunnels_are_not_opened() {
     assert_eq!(attached, REFUSED);
 }
 
-#[test]
+#[disposable::test]
 fn cve_2025_32728_forwarding_is_written_out() {
-    let Some(host) = host() else { return };
+    let host = host();
     careless(&host);
     let key = host.key("selina");
     Spec::dropbox(&key).build(&host).ok();
@@ -242,9 +247,9 @@ fn cve_2025_32728_forwarding_is_written_out() {
     assert!(effective(&host, "bob").contains(&"allowtcpforwarding yes".to_owned()));
 }
 
-#[test]
+#[disposable::test]
 fn cve_2008_1657_user_rc_is_off() {
-    let Some(host) = host() else { return };
+    let host = host();
     let probe = careless(&host);
     let ran = probe.both(|login| {
         host.write("/root/rc", "echo >~/rc-ran\n");

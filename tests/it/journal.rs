@@ -1,4 +1,5 @@
-//! A run that dies is undone or finished by the next command that writes, which says so; those that only read say it and do nothing.
+//! Interrupted runs: the next command that writes undoes or finishes them and reports it; commands
+//! that only read report it and change nothing.
 
 use disposable::DisposableHost;
 
@@ -6,7 +7,8 @@ use crate::support::{Reach, Spec, arkham, host, look, reach};
 
 const JOURNAL: &str = "/var/lib/jailctl/.journal";
 
-/// Kills a command at its first call of this kind after which the journal says this. What it says before is put right by the next try.
+/// Kills a command at its first call of this kind after which the journal says this. What it says
+/// before is put right by the next try.
 fn leave_a_journal(host: &DisposableHost, call: &str, says: &str, command: &[&str]) {
     for n in 1..100 {
         let output = host.kill_at(call, n, command);
@@ -18,9 +20,9 @@ fn leave_a_journal(host: &DisposableHost, call: &str, says: &str, command: &[&st
     panic!("{call}: no journal was left");
 }
 
-#[test]
-fn verbs_that_read_tell_of_a_run_that_died_and_change_nothing() {
-    let Some(host) = host() else { return };
+#[disposable::test]
+fn reading_verbs_report_an_interrupted_run() {
+    let host = host();
     let (mut spec, harlequin) = arkham(&host, &[]);
     host.sshd();
     spec.binaries.push("id");
@@ -62,9 +64,9 @@ fn verbs_that_read_tell_of_a_run_that_died_and_change_nothing() {
     host.jailctl(["list"]).ok();
 }
 
-#[test]
+#[disposable::test]
 fn a_removal_that_died_is_finished_by_whoever_writes_next() {
-    let Some(host) = host() else { return };
+    let host = host();
     let key = host.key("selina");
     let dropbox = Spec::dropbox(&key);
     dropbox.put(&host);
@@ -90,9 +92,9 @@ fn a_removal_that_died_is_finished_by_whoever_writes_next() {
     assert_eq!(before.diff(&look(&host)), Vec::<String>::new());
 }
 
-#[test]
-fn a_journal_of_a_newer_jailctl_or_a_damaged_one_stops_whoever_writes() {
-    let Some(host) = host() else { return };
+#[disposable::test]
+fn a_newer_or_damaged_journal_stops_writing_verbs() {
+    let host = host();
     let (spec, harlequin) = arkham(&host, &[]);
     host.sshd();
     for (text, says) in [
@@ -128,13 +130,14 @@ fn a_journal_of_a_newer_jailctl_or_a_damaged_one_stops_whoever_writes() {
     }
 }
 
-#[test]
-fn a_home_that_its_user_has_begun_to_fill_is_not_undone() {
-    let Some(host) = host() else { return };
+#[disposable::test]
+fn undo_keeps_a_home_with_files() {
+    let host = host();
     host.sshd();
     let key = host.key("harlequin");
     let spec = Spec::arkham(&key, &[]);
-    // The last thing that a build does for an account is to open it; here that fails for the second of two, when the first is open.
+    // The last thing that a build does for an account is to open it; here that fails for the second
+    // of two, when the first is open.
     let mut two = spec.clone();
     two.users
         .push(("joker", vec![key.public.trim().to_owned()]));

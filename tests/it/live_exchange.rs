@@ -1,10 +1,11 @@
-//! The exchange of a live tree: a session that sits in what is exchanged cannot get out by it, and goes on working.
+//! Exchange of a live tree: a session inside the old tree cannot leave it, and keeps working.
 
 use disposable::{DisposableHost, Login, Running};
 
 use crate::support::{Spec, arkham, host};
 
-/// Compiles the program that holds on to `/usr/bin` and climbs, and puts it where a spec can name it.
+/// Compiles the program that holds on to `/usr/bin` and climbs, and puts it where a spec can name
+/// it.
 fn compile(host: &DisposableHost) {
     host.write("/root/cwd_escape.c", include_str!("cwd_escape.c"));
     host.sh("gcc -static -O1 -o /usr/local/bin/holder /root/cwd_escape.c")
@@ -37,9 +38,9 @@ fn exchange_twice(host: &DisposableHost, spec: &Spec) {
     spec.build(host).ok();
 }
 
-#[test]
+#[disposable::test]
 fn a_session_in_what_is_exchanged_cannot_climb_out() {
-    let Some(host) = host() else { return };
+    let host = host();
     compile(&host);
     let (spec, harlequin) = arkham(&host, &["holder"]);
     let _sshd = host.sshd();
@@ -57,9 +58,9 @@ fn a_session_in_what_is_exchanged_cannot_climb_out() {
     }
 }
 
-#[test]
+#[disposable::test]
 fn the_climber_finds_a_canary_where_there_is_one() {
-    let Some(host) = host() else { return };
+    let host = host();
     compile(&host);
     let bob = host.plain_user("bob");
     let _sshd = host.sshd();
@@ -67,9 +68,9 @@ fn the_climber_finds_a_canary_where_there_is_one() {
     assert_eq!(tries, out);
 }
 
-#[test]
+#[disposable::test]
 fn a_session_goes_on_working_through_a_hundred_builds() {
-    let Some(host) = host() else { return };
+    let host = host();
     let (spec, harlequin) = arkham(&host, &["true"]);
     let _sshd = host.sshd();
     let mut shell = harlequin.session();
@@ -79,7 +80,7 @@ fn a_session_goes_on_working_through_a_hundred_builds() {
     for round in 0..50 {
         less.build(&host).ok();
         spec.build(&host).ok();
-        // It starts programs, from where it has been all the time and anew.
+        // It starts programs, from its old working directory and from the new tree.
         let welcome = (0, "Welcome to Arkham.".to_owned());
         assert_eq!(shell.run("cat /welcome"), welcome, "{round}");
     }
@@ -90,9 +91,9 @@ fn a_session_goes_on_working_through_a_hundred_builds() {
     assert!(shell.alive());
 }
 
-#[test]
+#[disposable::test]
 fn no_program_is_ever_missing_during_builds() {
-    let Some(host) = host() else { return };
+    let host = host();
     let (spec, harlequin) = arkham(&host, &[]);
     let _sshd = host.sshd();
     let script = "echo begun; n=0; bad=0; while ! read -t 0; do /bin/cat /etc/passwd >/dev/null 2>&1 || bad=$((bad+1)); n=$((n+1)); done; echo ran $n failed $bad";

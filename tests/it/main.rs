@@ -1,4 +1,12 @@
-//! What jailctl promises, shown on throw-away copies of this machine with real accounts, the real sshd and real clients. One module a theme.
+//! Tests of effects, in disposable copies of this machine with real accounts, the real sshd and
+//! real clients. One module a subject.
+
+#![expect(
+    clippy::assigning_clones,
+    reason = "a test's text is short, and clarity counts"
+)]
+
+use std::process::ExitCode;
 
 mod accounts;
 mod adversary;
@@ -39,3 +47,7 @@ mod symlink_races;
 mod templates;
 mod users;
 mod verbs;
+
+fn main() -> ExitCode {
+    disposable::harness::run()
+}

@@ -1,18 +1,16 @@
-//! Whole outputs, as somebody sees them at night: status, standard output and standard error of real runs, each read over by a person when it changes.
+//! Complete outputs of real runs: exit status, standard output and standard error. Changes are
+//! reviewed by a person.
 //!
-//! `INSTA_UPDATE=always cargo test --test it outputs` writes them anew. What differs between machines (sizes, counts, versions, numbers of accounts) is
-//! not in them.
+//! `INSTA_UPDATE=always cargo test --test it outputs` writes them again. Values that differ between
+//! machines (sizes, counts, versions, ids of accounts) are replaced.
 
 use disposable::{DisposableHost, Output};
 
 use crate::support::{Spec, arkham, have_essential_services, have_user_managers, host};
 
-/// What differs between machines and runs, and what stands for it.
+/// Patterns of values that differ between machines and runs, with their replacements.
 const VARIABLE: &[(&str, &str)] = &[
-    (
-        r"hint: the (verbs|templates) are .*",
-        "hint: the $1 are [list]",
-    ),
+    (r"hint: (verbs|templates): .*", "hint: $1: [list]"),
     (r"\b(user|process) id \d+", "$1 id [number]"),
     (r"\b\d+ (paths?)\b", "[n] $1"),
     (r"\d+(\.\d+)? (B|KiB|MiB|GiB)\b", "[size]"),
@@ -57,14 +55,14 @@ fn check(name: &str, line: &str, output: &Output) {
     settings.bind(|| insta::assert_snapshot!(name, text));
 }
 
-/// Runs a line of bash and holds all that it says against the snapshot `name`.
+/// Runs a line of bash and compares its output with the snapshot `name`.
 #[track_caller]
 fn run(host: &DisposableHost, name: &str, line: &str) {
     let output = host.run(["bash", "-c", line]);
     check(name, line, &output);
 }
 
-/// A jail whose outputs are short.
+/// Spec of a jail with short outputs.
 fn small(host: &DisposableHost) -> Spec {
     let key = host.key("harlequin");
     let mut spec = Spec::arkham(&key, &[]);
@@ -72,9 +70,9 @@ fn small(host: &DisposableHost) -> Spec {
     spec
 }
 
-#[test]
+#[disposable::test]
 fn a_jail_comes_changes_and_goes() {
-    let Some(host) = host() else { return };
+    let host = host();
     have_user_managers(&host);
     have_essential_services(&host);
     let _sshd = host.sshd();
@@ -143,9 +141,9 @@ fn a_jail_comes_changes_and_goes() {
     run(&host, "list-nothing", "jailctl list");
 }
 
-#[test]
+#[disposable::test]
 fn what_is_refused_says_what_to_do() {
-    let Some(host) = host() else { return };
+    let host = host();
     have_user_managers(&host);
     have_essential_services(&host);
     let spec = small(&host);
@@ -233,16 +231,16 @@ fn what_is_refused_says_what_to_do() {
     );
 }
 
-#[test]
+#[disposable::test]
 fn there_are_thirty_of_them() {
     #[expect(clippy::disallowed_methods, reason = "the snapshots as they are")]
     let files = std::fs::read_dir("tests/it/outputs").expect("the snapshots");
     assert!(files.count() >= 30, "at least thirty whole outputs");
 }
 
-#[test]
+#[disposable::test]
 fn a_page_is_short_however_many_paths_there_are() {
-    let Some(host) = host() else { return };
+    let host = host();
     have_user_managers(&host);
     have_essential_services(&host);
     let (mut spec, _) = arkham(&host, &[]);

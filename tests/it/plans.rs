@@ -1,4 +1,5 @@
-//! The plan: a page and a JSON object that tell the same story as the build that follows, and a build that refuses what its plan refuses.
+//! Plans: the page and the JSON object describe the build that follows, and build refuses exactly
+//! the specs that plan refuses.
 
 use std::collections::BTreeSet;
 
@@ -15,9 +16,9 @@ fn only(one: &Value, other: &Value) -> BTreeSet<String> {
     &lines(one) - &lines(other)
 }
 
-#[test]
+#[disposable::test]
 fn the_page_the_json_and_the_build_tell_the_same_story() {
-    let Some(host) = host() else { return };
+    let host = host();
     let (mut spec, _) = arkham(&host, &["id"]);
     spec.binaries.retain(|binary| *binary != "id");
     spec.binaries.push("head");
@@ -64,7 +65,7 @@ fn the_page_the_json_and_the_build_tell_the_same_story() {
     let named: BTreeSet<String> = changes
         .iter()
         .map(|change| {
-            let sign = match change["act"].as_str().expect("an act") {
+            let sign = match change["action"].as_str().expect("an act") {
                 "add" => '+',
                 "change" => '~',
                 "remove" => '-',
@@ -123,9 +124,9 @@ fn the_page_the_json_and_the_build_tell_the_same_story() {
     assert_eq!(again["jails"][0]["diff"]["before"], "");
 }
 
-#[test]
+#[disposable::test]
 fn what_the_build_would_refuse_the_plan_refuses() {
-    let Some(host) = host() else { return };
+    let host = host();
     let (spec, _) = arkham(&host, &[]);
     host.jailctl(["plan", "--exit-code", &spec.path()]).ok();
     let before = look(&host);
@@ -148,9 +149,9 @@ fn what_the_build_would_refuse_the_plan_refuses() {
     assert_eq!(before.diff(&look(&host)), Vec::<String>::new());
 }
 
-#[test]
+#[disposable::test]
 fn a_bit_that_a_jail_does_not_have_is_told() {
-    let Some(host) = host() else { return };
+    let host = host();
     host.sh("cp /usr/bin/id /usr/local/bin/informer; chgrp 50 /usr/local/bin/informer; chmod 2755 /usr/local/bin/informer")
         .ok();
     host.sh("mkdir -p /opt/tree; cp /usr/bin/id /opt/tree/tool; chmod 6755 /opt/tree/tool")
@@ -175,9 +176,9 @@ fn a_bit_that_a_jail_does_not_have_is_told() {
     );
 }
 
-#[test]
-fn a_build_that_cannot_say_so_does_not_say_that_nothing_was_done() {
-    let Some(host) = host() else { return };
+#[disposable::test]
+fn a_build_without_output_is_no_failed_build() {
+    let host = host();
     let key = host.key("harlequin");
     let path = Spec::arkham(&key, &[]).put(&host);
     let sh = |line: &str| host.run(["bash", "-c", line]);
@@ -198,9 +199,9 @@ fn a_build_that_cannot_say_so_does_not_say_that_nothing_was_done() {
     .exits(6);
 }
 
-#[test]
+#[disposable::test]
 fn with_json_an_error_is_json_too() {
-    let Some(host) = host() else { return };
+    let host = host();
     let (spec, _) = arkham(&host, &[]);
     let mut bad = spec.clone();
     bad.binaries = vec!["bash", "nosuchprogram", "nosuchother"];
@@ -237,6 +238,6 @@ fn with_json_an_error_is_json_too() {
     let told: Value = serde_json::from_str(refused.stdout()).expect("JSON");
     let findings = told["error"]["findings"].as_array().expect("findings");
     assert_eq!(findings.len(), 2, "{told:#}");
-    assert_eq!(findings[0]["place"]["source"], "/root/bad.toml");
-    assert_eq!(findings[0]["place"]["line"], 2);
+    assert_eq!(findings[0]["location"]["source"], "/root/bad.toml");
+    assert_eq!(findings[0]["location"]["line"], 2);
 }

@@ -1,13 +1,14 @@
-//! A sign of life at a real terminal: there when work takes long, gone when it is done, and never where nobody looks.
+//! The progress line: shown on a terminal when work takes long, removed at the end, and never
+//! written to a file or pipe.
 
 use crate::support::{Spec, host};
 
 /// Runs a command on a terminal and gives all that came out of it.
 const ON_A_TERMINAL: &str = "script -qec \"$1\" /dev/null </dev/null";
 
-#[test]
+#[disposable::test]
 fn long_work_shows_a_sign_of_life_that_goes_away() {
-    let Some(host) = host() else { return };
+    let host = host();
     // An sshd that takes its time makes every build a long one.
     host.sh(r#"
         mv /usr/sbin/sshd /usr/sbin/sshd.real
@@ -68,9 +69,9 @@ fn long_work_shows_a_sign_of_life_that_goes_away() {
     assert!(!host.read("/root/said").contains("looking at"));
 }
 
-#[test]
+#[disposable::test]
 fn colour_is_for_terminals_alone() {
-    let Some(host) = host() else { return };
+    let host = host();
     let key = host.key("harlequin");
     let path = Spec::arkham(&key, &[]).put(&host);
     let line = format!("jailctl plan {path}");

@@ -1,12 +1,13 @@
-//! Building again: nothing where nothing changed, and exactly what the spec changed otherwise.
+//! Rebuilding: no change without a change of the spec, and otherwise exactly the changes of the
+//! spec.
 
 use serde_json::Value;
 
 use crate::support::{Reach, Spec, arkham, effective, host, look, reach};
 
-#[test]
+#[disposable::test]
 fn a_second_build_writes_nothing() {
-    let Some(host) = host() else { return };
+    let host = host();
     let (spec, _) = arkham(&host, &["id"]);
     let _sshd = host.sshd();
     let pid = host.read("/run/sshd.pid");
@@ -30,9 +31,9 @@ fn a_second_build_writes_nothing() {
     assert_eq!(told["changed"], Value::Bool(false), "{told:#}");
 }
 
-#[test]
+#[disposable::test]
 fn a_program_comes_and_goes_with_the_spec() {
-    let Some(host) = host() else { return };
+    let host = host();
     let (mut spec, harlequin) = arkham(&host, &[]);
     let _sshd = host.sshd();
     let before = look(&host);
@@ -50,9 +51,9 @@ fn a_program_comes_and_goes_with_the_spec() {
     );
 }
 
-#[test]
+#[disposable::test]
 fn a_user_comes_and_goes_with_the_spec() {
-    let Some(host) = host() else { return };
+    let host = host();
     let (mut spec, harlequin) = arkham(&host, &[]);
     let _sshd = host.sshd();
     let key = host.key("joker");
@@ -69,9 +70,9 @@ fn a_user_comes_and_goes_with_the_spec() {
     assert_eq!(reach(&host, &harlequin), Reach::Jail);
 }
 
-#[test]
+#[disposable::test]
 fn a_key_comes_and_goes_with_the_spec() {
-    let Some(host) = host() else { return };
+    let host = host();
     let (mut spec, harlequin) = arkham(&host, &[]);
     let _sshd = host.sshd();
     let key = host.key("second");
@@ -86,9 +87,9 @@ fn a_key_comes_and_goes_with_the_spec() {
     assert_eq!(reach(&host, &harlequin), Reach::Nothing);
 }
 
-#[test]
+#[disposable::test]
 fn beside_a_broken_configuration_nothing_goes_live() {
-    let Some(host) = host() else { return };
+    let host = host();
     let bob = host.plain_user("bob");
     let _sshd = host.sshd();
     let key = host.key("harlequin");
@@ -107,9 +108,9 @@ fn beside_a_broken_configuration_nothing_goes_live() {
     assert_eq!(reach(&host, &host.login("harlequin", &key)), Reach::Jail);
 }
 
-#[test]
-fn a_neighbour_that_undoes_the_jail_is_found_before_it_is_live() {
-    let Some(host) = host() else { return };
+#[disposable::test]
+fn a_conflicting_snippet_is_found_before_the_jail_is_live() {
+    let host = host();
     let _sshd = host.sshd();
     let key = host.key("harlequin");
     let spec = Spec::arkham(&key, &[]);
@@ -129,9 +130,9 @@ fn a_neighbour_that_undoes_the_jail_is_found_before_it_is_live() {
     }
 }
 
-#[test]
+#[disposable::test]
 fn nobody_elses_settings_change() {
-    let Some(host) = host() else { return };
+    let host = host();
     let bob = host.plain_user("bob");
     let sshd = host.sshd();
     let before = ["bob", "root"].map(|user| effective(&host, user));
@@ -143,9 +144,9 @@ fn nobody_elses_settings_change() {
     assert!(sshd.log().contains("Received SIGHUP"));
 }
 
-#[test]
+#[disposable::test]
 fn an_edit_in_the_jail_is_mended() {
-    let Some(host) = host() else { return };
+    let host = host();
     let (spec, harlequin) = arkham(&host, &[]);
     let _sshd = host.sshd();
     let before = host.snapshot(["/srv/jails/arkham/usr", "/srv/jails/arkham/etc"]);

@@ -1,4 +1,4 @@
-//! Taking a jail away: all of it with `--purge`, all but what belongs to its users without.
+//! Removal of a jail: complete with `--purge`, without the files of its users otherwise.
 
 use disposable::DisposableHost;
 
@@ -9,9 +9,9 @@ fn all_out(host: &DisposableHost) {
     host.until("! pgrep -u harlequin");
 }
 
-#[test]
+#[disposable::test]
 fn purge_leaves_the_host_as_before_the_first_build() {
-    let Some(host) = host() else { return };
+    let host = host();
     let _sshd = host.sshd();
     let key = host.key("harlequin");
     let spec = Spec::arkham(&key, &["id"]);
@@ -31,9 +31,9 @@ fn purge_leaves_the_host_as_before_the_first_build() {
     assert_eq!(reach(&host, &harlequin), Reach::Nothing);
 }
 
-#[test]
+#[disposable::test]
 fn homes_stay_without_purge() {
-    let Some(host) = host() else { return };
+    let host = host();
     let (_, harlequin) = arkham(&host, &[]);
     let _sshd = host.sshd();
     harlequin.ssh("echo mine >~/note").ok();
@@ -51,9 +51,9 @@ fn homes_stay_without_purge() {
     host.sh("! ls /etc/ssh/sshd_config.d/*-jailctl-*").ok();
 }
 
-#[test]
+#[disposable::test]
 fn a_jail_can_be_built_again_over_the_homes_it_left() {
-    let Some(host) = host() else { return };
+    let host = host();
     let (spec, harlequin) = arkham(&host, &[]);
     let _sshd = host.sshd();
     harlequin.ssh("echo mine >~/note").ok();
@@ -64,9 +64,9 @@ fn a_jail_can_be_built_again_over_the_homes_it_left() {
     harlequin.ssh("echo again >~/note").ok();
 }
 
-#[test]
+#[disposable::test]
 fn a_home_that_was_left_is_not_for_whoever_gets_its_number() {
-    let Some(host) = host() else { return };
+    let host = host();
     let (spec, harlequin) = arkham(&host, &[]);
     let _sshd = host.sshd();
     harlequin.ssh("echo mine >~/note").ok();
@@ -83,9 +83,9 @@ fn a_home_that_was_left_is_not_for_whoever_gets_its_number() {
     host.sh(theft).fails();
 }
 
-#[test]
+#[disposable::test]
 fn remove_refuses_while_somebody_is_in() {
-    let Some(host) = host() else { return };
+    let host = host();
     let (_, harlequin) = arkham(&host, &[]);
     let _sshd = host.sshd();
     let mut shell = harlequin.session();
@@ -99,9 +99,9 @@ fn remove_refuses_while_somebody_is_in() {
     host.sh("! pgrep -u harlequin").ok();
 }
 
-#[test]
+#[disposable::test]
 fn no_depth_of_a_home_exhausts_descriptors() {
-    let Some(host) = host() else { return };
+    let host = host();
     let (spec, _) = arkham(&host, &[]);
     let home = format!("{}/home/harlequin", spec.root());
     host.sh(&format!(
@@ -111,9 +111,9 @@ fn no_depth_of_a_home_exhausts_descriptors() {
     assert!(!host.has(&spec.root()));
 }
 
-#[test]
+#[disposable::test]
 fn remove_does_not_go_through_a_mount() {
-    let Some(host) = host() else { return };
+    let host = host();
     let (_, harlequin) = arkham(&host, &[]);
     host.sh(r"
         mkdir /root/precious /srv/jails/arkham/home/harlequin/mnt
@@ -136,9 +136,9 @@ fn remove_does_not_go_through_a_mount() {
     assert_eq!(host.read("/root/precious/ring"), "gold\n");
 }
 
-#[test]
+#[disposable::test]
 fn two_jails_do_not_share_their_end() {
-    let Some(host) = host() else { return };
+    let host = host();
     let (_, harlequin) = arkham(&host, &[]);
     let key = host.key("selina");
     Spec::dropbox(&key).build(&host).ok();

@@ -1,4 +1,5 @@
-//! A tree goes live when it has proved itself: its programs find what they need, and its tests succeed, as the user and in a place of their own.
+//! Tests of a staged tree: it becomes live only if its programs find their libraries and its tests
+//! succeed, as the user and in a root directory of their own.
 
 use crate::support::{Spec, arkham, host, look};
 
@@ -8,9 +9,9 @@ fn with_test(spec: &Spec, run: &str) -> Spec {
     spec
 }
 
-#[test]
-fn a_test_runs_as_the_user_with_the_new_tree_and_nothing_else() {
-    let Some(host) = host() else { return };
+#[disposable::test]
+fn a_test_runs_as_the_user_in_the_new_tree() {
+    let host = host();
     host.sshd();
     let (spec, harlequin) = arkham(&host, &[]);
     harlequin.ssh("echo mine >~/diary").ok();
@@ -31,13 +32,13 @@ fn a_test_runs_as_the_user_with_the_new_tree_and_nothing_else() {
     );
 }
 
-#[test]
+#[disposable::test]
 fn a_test_that_fails_leaves_the_old_tree_live() {
-    let Some(host) = host() else { return };
+    let host = host();
     host.sshd();
     let (spec, harlequin) = arkham(&host, &[]);
     spec.put(&host);
-    // What the store knows of its own files is found out anew after a run that failed.
+    // The store verifies its files again after a failed run.
     let look = |host| {
         look(host)
             .without(|path| path.starts_with("/srv/jails/.jailctl/store/") && !path.contains('-'))
@@ -69,9 +70,9 @@ fn a_test_that_fails_leaves_the_old_tree_live() {
     }
 }
 
-#[test]
+#[disposable::test]
 fn nothing_of_a_test_outlives_it() {
-    let Some(host) = host() else { return };
+    let host = host();
     let (spec, _) = arkham(&host, &["sleep"]);
     let new = with_test(&spec, r#"["bash", "-c", "sleep 7000 & disown; exit 0"]"#);
     let mut new = new;
@@ -80,10 +81,11 @@ fn nothing_of_a_test_outlives_it() {
     assert_eq!(host.sh("pgrep -x sleep || echo none").stdout(), "none\n");
 }
 
-#[test]
-fn a_library_to_which_only_the_cache_leads_is_found_in_the_jail() {
-    let Some(host) = host() else { return };
-    // Found on the host by a line of ld.so.conf, and in no directory that the loader knows by itself.
+#[disposable::test]
+fn a_library_known_to_ldso_cache_alone_is_found() {
+    let host = host();
+    // Found on the host by a line of ld.so.conf, and in no directory that the loader knows by
+    // itself.
     host.sh(r"
         mkdir -p /opt/odd /root/src && cd /root/src
         echo 'int odd(void) { return 0; }' >odd.c; echo 'int odd(void); int main(void) { return odd(); }' >tool.c
@@ -100,9 +102,9 @@ fn a_library_to_which_only_the_cache_leads_is_found_in_the_jail() {
     host.jailctl(["check", "arkham"]).ok();
 }
 
-#[test]
-fn a_script_of_a_tree_that_does_not_start_on_the_host_either_stops_no_build() {
-    let Some(host) = host() else { return };
+#[disposable::test]
+fn a_script_without_interpreter_stops_no_build() {
+    let host = host();
     let (mut spec, harlequin) = arkham(&host, &[]);
     host.sshd();
     host.sh(r"

@@ -1,4 +1,4 @@
-//! The content store: jails beside one another share their files, and nobody but root ever has a say in what they hold.
+//! The content store: jails share files, and only root can change them.
 
 use disposable::{DisposableHost, Key};
 
@@ -58,9 +58,9 @@ fn nothing_to_do(host: &DisposableHost, spec: &Spec) {
     assert_eq!(told.text(), format!("{}: nothing to do", spec.name));
 }
 
-#[test]
+#[disposable::test]
 fn jails_share_their_files_and_never_one_of_the_hosts() {
-    let Some(host) = host() else { return };
+    let host = host();
     let (arkham, elba) = two(&host);
     for spec in [&arkham, &elba] {
         all_shared(&host, spec);
@@ -81,9 +81,9 @@ fn jails_share_their_files_and_never_one_of_the_hosts() {
     host.sh(r#"cmp /bin/bash /srv/jails/arkham/bin/bash; [ -z "$(find /srv/jails -samefile /bin/bash)" ]; [ "$(stat -c "%a %u %g" /srv/jails/.jailctl/store)" = "700 0 0" ]"#).ok();
 }
 
-#[test]
+#[disposable::test]
 fn the_second_jail_reads_no_file_that_the_first_has_read() {
-    let Some(host) = host() else { return };
+    let host = host();
     host.sh("sleep 2.1").ok();
     let spec = Spec::arkham(&host.key("harlequin"), &[]);
     spec.build(&host).ok();
@@ -94,7 +94,7 @@ fn the_second_jail_reads_no_file_that_the_first_has_read() {
             "strace -f -qq -e trace=read,copy_file_range,sendfile -P /usr/bin/bash -P /usr/bin/cat jailctl build {path} 2>&1"
         ))
         .ok();
-    // The resolver reads what it must of a program; nobody reads all of it.
+    // The resolver reads what it must of a program; nothing reads all of it.
     let read: u64 = trace
         .lines()
         .iter()
@@ -104,9 +104,9 @@ fn the_second_jail_reads_no_file_that_the_first_has_read() {
     all_shared(&host, &elba);
 }
 
-#[test]
-fn what_nobody_needs_goes_and_the_whole_store_with_the_last_jail() {
-    let Some(host) = host() else { return };
+#[disposable::test]
+fn unused_store_files_are_deleted() {
+    let host = host();
     host.sh("mkdir /srv/jails").ok();
     let before = look(&host);
     let (arkham, mut elba) = two(&host);
@@ -135,9 +135,9 @@ fn what_nobody_needs_goes_and_the_whole_store_with_the_last_jail() {
     assert_eq!(before.diff(&look(&host)), Vec::<String>::new());
 }
 
-#[test]
+#[disposable::test]
 fn a_users_own_links_keep_nothing_and_change_nothing() {
-    let Some(host) = host() else { return };
+    let host = host();
     let before = look(&host);
     let (arkham, elba) = two(&host);
     // As a user could where the kernel does not forbid it.
@@ -161,9 +161,9 @@ fn a_users_own_links_keep_nothing_and_change_nothing() {
     assert_eq!(before.diff(&look(&host)), Vec::<String>::new());
 }
 
-#[test]
+#[disposable::test]
 fn an_edit_through_one_jail_is_found_and_mended_in_all() {
-    let Some(host) = host() else { return };
+    let host = host();
     let (arkham, elba) = two(&host);
     let before = host.snapshot(["/srv/jails/elba/usr", "/srv/jails/arkham/usr"]);
     // One byte, with size and time as they were.
@@ -190,9 +190,9 @@ fn crash(host: &DisposableHost, elba: &Spec) {
     assert_eq!(died.code(), 137, "{died:?}");
 }
 
-#[test]
+#[disposable::test]
 fn after_a_crash_no_file_is_used_before_it_is_verified() {
-    let Some(host) = host() else { return };
+    let host = host();
     let arkham = Spec::arkham(&host.key("harlequin"), &[]);
     arkham.build(&host).ok();
     let elba = elba(&host.key("napoleon"), &[]);
@@ -207,7 +207,7 @@ fn after_a_crash_no_file_is_used_before_it_is_verified() {
     ] {
         crash(&host, &elba);
         let file = stored(&host, &format!("/srv/jails/arkham/{path}"));
-        // As a disk that has lost what it said it had: nothing else tells of it.
+        // As after a lost write of the disk: no other record shows it.
         host.sh(&format!(
             "touch -r {file} /run/time; {damage} {file}; [ ! -e {file} ] || touch -r /run/time {file}"
         ))
@@ -225,9 +225,9 @@ fn after_a_crash_no_file_is_used_before_it_is_verified() {
     }
 }
 
-#[test]
-fn what_a_run_that_died_has_written_is_not_trusted_and_goes() {
-    let Some(host) = host() else { return };
+#[disposable::test]
+fn store_files_of_an_interrupted_run_are_deleted() {
+    let host = host();
     let arkham = Spec::arkham(&host.key("harlequin"), &[]);
     crash(&host, &arkham);
     assert!(host.has(&format!("{STORE}/new")));
@@ -240,9 +240,9 @@ fn what_a_run_that_died_has_written_is_not_trusted_and_goes() {
     all_shared(&host, &arkham);
 }
 
-#[test]
+#[disposable::test]
 fn a_store_whose_index_is_lost_or_cut_is_read_anew() {
-    let Some(host) = host() else { return };
+    let host = host();
     let (arkham, mut elba) = two(&host);
     for damage in ["rm", "truncate -s -1", "truncate -s 10", "cp /bin/ls"] {
         host.sh(&format!("{damage} {STORE}/index")).ok();
@@ -261,9 +261,9 @@ fn a_store_whose_index_is_lost_or_cut_is_read_anew() {
     }
 }
 
-#[test]
+#[disposable::test]
 fn where_a_file_can_have_no_further_name_it_is_copied() {
-    let Some(host) = host() else { return };
+    let host = host();
     let arkham = Spec::arkham(&host.key("harlequin"), &[]);
     arkham.build(&host).ok();
     let elba = elba(&host.key("napoleon"), &[]);
@@ -290,9 +290,9 @@ fn where_a_file_can_have_no_further_name_it_is_copied() {
     nothing_to_do(&host, &arkham);
 }
 
-#[test]
+#[disposable::test]
 fn a_jail_on_a_file_system_of_its_own_shares_nothing() {
-    let Some(host) = host() else { return };
+    let host = host();
     let arkham = Spec::arkham(&host.key("harlequin"), &[]);
     arkham.build(&host).ok();
     host.sh("mkdir /srv/jails/elba; mount -t tmpfs -o mode=755 own /srv/jails/elba")
@@ -305,7 +305,8 @@ fn a_jail_on_a_file_system_of_its_own_shares_nothing() {
         elba.binaries.push(program);
         elba.build(&host).ok();
     }
-    // Names went with the tree of the time before the last; what has others is still known to be right, and not read.
+    // Names went with the tree of the time before the last; what has others is still known to be
+    // right, and not read.
     let opens = host
         .sh("rm -rf /var/cache/jailctl; strace -f -qq -y -e trace=openat,openat2 jailctl check elba 2>&1")
         .ok();
@@ -315,7 +316,8 @@ fn a_jail_on_a_file_system_of_its_own_shares_nothing() {
         "{opens:?}"
     );
     nothing_to_do(&host, &elba);
-    // A bind mount is another mount of the same file system: the numbers are the same, and links cannot cross.
+    // A bind mount is another mount of the same file system: the numbers are the same, and links
+    // cannot cross.
     host.jailctl(["remove", "elba", "--purge"]).fails();
     host.sh("umount /srv/jails/elba; mkdir -p /srv/jails/elba /srv/other; chmod 755 /srv/other; mount --bind /srv/other /srv/jails/elba").ok();
     let again = host.jailctl(["build", &elba.path()]);
@@ -324,11 +326,12 @@ fn a_jail_on_a_file_system_of_its_own_shares_nothing() {
     nothing_to_do(&host, &elba);
 }
 
-#[test]
+#[disposable::test]
 fn what_somebody_else_could_write_to_is_not_shared() {
-    let Some(host) = host() else { return };
+    let host = host();
     let (arkham, _) = two(&host);
-    // Whatever a spec can ask for: no shared inode is another's than root's, or for others to write to.
+    // Whatever a spec can ask for: no shared inode is another's than root's, or for others to write
+    // to.
     let open = host
         .sh(&format!(
             "find {STORE} -type f \\( ! -user root -o -perm /022 -o -perm /7000 \\)"
@@ -354,9 +357,9 @@ fn what_somebody_else_could_write_to_is_not_shared() {
     nothing_to_do(&host, &with_key);
 }
 
-#[test]
+#[disposable::test]
 fn jails_of_different_labels_share_nothing() {
-    let Some(host) = host() else { return };
+    let host = host();
     let arkham = Spec::arkham(&host.key("harlequin"), &[]);
     arkham.build(&host).ok();
     host.sh("mkdir -m 755 /srv/jails/elba; python3 -c 'import os; os.setxattr(\"/srv/jails/elba\", \"security.selinux\", b\"system_u:object_r:other_t:s0\\0\")' || perl -e 'exit 1'").ok();

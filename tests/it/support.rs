@@ -1,23 +1,38 @@
-//! What the themes share: a copy with jailctl in it, the specs of two jails, and the one question: does this account get out of its jail?
+//! Shared by the modules: a copy with jailctl in it, specs of two jails, and the reach of a login,
+//! which shows whether an account gets out of its jail.
+//!
+//! Names that mean the same in all tests:
+//!
+//! | name | what |
+//! |---|---|
+//! | `gotham` | the disposable copy of this machine |
+//! | `arkham` | the jail of [`Spec::arkham`]: a shell, `ls` and `cat` |
+//! | `harlequin` | the user of `arkham` |
+//! | `joker`, `ivy`, `napoleon` | further users of `arkham` or of a second jail |
+//! | `dropbox` | the jail of [`Spec::dropbox`]: sftp alone |
+//! | `selina` | the user of `dropbox` |
+//! | `acme` | a family, one jail each for `alice`, `bob`, `carol`, `dave` and `eve` |
+//! | `bob` | elsewhere the control: an account without a jail, or one that a spec adopts |
+//! | `joe`, `mallory`, `lucius` | unjailed accounts that attack, or that own an id or file |
+//! | `/canary` | a file of the host that no jail contains |
 
-use disposable::{DisposableHost, Key, Login, Output, Running, skipped};
+use disposable::harness::need_root;
+use disposable::{DisposableHost, Key, Login, Output, Running};
 
-/// What lies in `/canary`, on the host's root and in no jail.
+/// Content of `/canary`, in the host's root and in no jail.
 pub(crate) const CANARY: &str = "the canary of the host";
 
-/// A copy with jailctl and a canary; `None`, and a word on stderr, where there can be none.
-pub(crate) fn host() -> Option<DisposableHost> {
-    if skipped() {
-        return None;
-    }
+/// A copy with jailctl and a canary. Without root the calling test ends as ignored.
+pub(crate) fn host() -> DisposableHost {
+    need_root();
     let host = DisposableHost::builder()
         .jailctl(env!("CARGO_BIN_EXE_jailctl"))
         .make();
     host.write("/canary", CANARY);
-    Some(host)
+    host
 }
 
-/// Gives the copy systemd's template of user managers, whether this machine has systemd or not.
+/// Installs systemd's template unit of user managers in the copy, also without systemd here.
 pub(crate) fn have_user_managers(host: &DisposableHost) {
     host.sh(
         "mkdir -p /etc/systemd/system /usr/lib/systemd/system; touch /usr/lib/systemd/system/user@.service",
@@ -25,27 +40,28 @@ pub(crate) fn have_user_managers(host: &DisposableHost) {
     .ok();
 }
 
-/// Leaves the copy those PAM services that every Debian has, of the ones that refuse jailed accounts.
+/// Deletes the PAM services of the copy that not every Debian has, of those that refuse jailed
+/// accounts.
 pub(crate) fn have_essential_services(host: &DisposableHost) {
     host.sh("cd /etc/pam.d && rm -f atd cron crond systemd-user; rm -f /usr/lib/pam.d/*")
         .ok();
 }
 
-/// A spec that tests change a little at a time.
+/// A spec that tests modify.
 #[derive(Clone, Debug)]
 pub(crate) struct Spec {
     pub(crate) name: &'static str,
     pub(crate) binaries: Vec<&'static str>,
     /// Name and key lines of each user.
     pub(crate) users: Vec<(&'static str, Vec<String>)>,
-    /// Further tables.
+    /// Text of further tables.
     pub(crate) more: String,
-    /// A chroot and nothing more, also where sessions are possible.
+    /// Whether the jail is a plain chroot, also where sessions are possible.
     pub(crate) is_plain: bool,
 }
 
 impl Spec {
-    /// The jail of the tutorial, with `also` among its programs: a shell for harlequin.
+    /// The jail of the tutorial, with the programs `also`: a shell for harlequin.
     pub(crate) fn arkham(key: &Key, also: &[&'static str]) -> Self {
         let mut binaries = vec!["bash", "ls", "cat"];
         binaries.extend(also);
@@ -59,13 +75,13 @@ impl Spec {
         }
     }
 
-    /// The same without sessions of its own.
+    /// This spec as a plain chroot.
     pub(crate) fn plain(mut self) -> Self {
         self.is_plain = true;
         self
     }
 
-    /// A jail for files alone: sftp for selina, who may write in `/upload`.
+    /// A jail for files: sftp for selina, whose directory is `/upload`.
     pub(crate) fn dropbox(key: &Key) -> Self {
         Self {
             name: "dropbox",
@@ -94,12 +110,12 @@ impl Spec {
         lines.join("\n")
     }
 
-    /// Where the spec is written in the copy.
+    /// Path of the spec in the copy.
     pub(crate) fn path(&self) -> String {
         format!("/root/{}.toml", self.name)
     }
 
-    /// Writes the spec into the copy.
+    /// Writes the spec into the copy; returns its path.
     pub(crate) fn put(&self, host: &DisposableHost) -> String {
         let path = self.path();
         host.write(&path, &self.text());
@@ -112,7 +128,7 @@ impl Spec {
         host.jailctl(["build", &self.put(host)])
     }
 
-    /// Where the jail is.
+    /// Path of the jail's root.
     pub(crate) fn root(&self) -> String {
         format!("/srv/jails/{}", self.name)
     }
@@ -130,7 +146,7 @@ pub(crate) fn arkham<'host>(
     (spec, host.login("harlequin", &key))
 }
 
-/// How far a login comes, the least first.
+/// Reach of a login, the least first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Reach {
     /// No session of any kind.
@@ -141,7 +157,7 @@ pub(crate) enum Reach {
     Host,
 }
 
-/// How far `login` comes by a command and by sftp, whichever is the worse.
+/// Reach of `login` by a command or by sftp, the larger of both.
 #[track_caller]
 pub(crate) fn reach(host: &DisposableHost, login: &Login<'_>) -> Reach {
     let seen = login.ssh("echo reached; read line </canary; echo \"$line\"");
@@ -158,7 +174,7 @@ pub(crate) fn reach(host: &DisposableHost, login: &Login<'_>) -> Reach {
     by_command.max(by_sftp)
 }
 
-/// How far a session came that was to say `reached` and then to show the canary.
+/// Reach of a session that was to print `reached` and then the canary.
 pub(crate) fn said(output: &str) -> Reach {
     if output.contains(CANARY) {
         Reach::Host
@@ -181,7 +197,8 @@ pub(crate) fn effective(host: &DisposableHost, user: &str) -> Vec<String> {
         .collect()
 }
 
-/// `/etc`, the place of jails and the state, without what shadow's own tools keep as backups and touch in passing.
+/// Snapshot of `/etc`, the jails and the state, without the backup and lock files of the shadow
+/// tools.
 #[track_caller]
 pub(crate) fn look(host: &DisposableHost) -> disposable::Snapshot {
     host.snapshot(["/etc", "/srv", "/var/lib/jailctl", "/var/mail", "/home"])
@@ -201,14 +218,15 @@ pub(crate) fn look(host: &DisposableHost) -> disposable::Snapshot {
         })
 }
 
-/// A copy as [`host`] gives it, with the PAM module where libpam looks for it and a listener that keeps what is said to the host's log.
-pub(crate) fn host_with_module() -> Option<DisposableHost> {
-    let host = host()?;
+/// A copy as of [`host`], with the PAM module installed and a listener that writes the messages to
+/// `/dev/log` into a file.
+pub(crate) fn host_with_module() -> DisposableHost {
+    let host = host();
     log_and_module(&host);
-    Some(host)
+    host
 }
 
-/// What [`host_with_module`] has beside [`host`].
+/// Adds the module and the listener of [`host_with_module`] to a copy.
 pub(crate) fn log_and_module(host: &DisposableHost) {
     install_module(host);
     host.write(
@@ -222,7 +240,8 @@ pub(crate) fn log_and_module(host: &DisposableHost) {
     .ok();
 }
 
-/// Puts the module in its place. Cargo makes it along with these tests, which name it among their dependencies.
+/// Installs the PAM module. Cargo builds it before these tests, because it is one of their
+/// dependencies.
 pub(crate) fn install_module(host: &DisposableHost) {
     let programs = std::path::Path::new(env!("CARGO_BIN_EXE_jailctl")).parent();
     let module = programs.map(|programs| programs.join("deps/libpam_jailctl.so"));
@@ -233,7 +252,8 @@ pub(crate) fn install_module(host: &DisposableHost) {
     .ok();
 }
 
-/// Runs `command` on a terminal as people have one, and types `keys` (in the words of printf) once it had time to start.
+/// Runs `command` on a usual terminal, and types `keys` (a format of printf(1)) two seconds
+/// later.
 #[track_caller]
 pub(crate) fn type_into(
     host: &DisposableHost,
@@ -248,7 +268,8 @@ pub(crate) fn type_into(
     host.run(all)
 }
 
-/// Makes certificates for localhost: that of `friend` is trusted by the host, that of `stranger` is not.
+/// Creates certificates for localhost: the host trusts that of `friend`, and not that of
+/// `stranger`.
 #[track_caller]
 pub(crate) fn certify(host: &DisposableHost) {
     host.sh("for name in friend stranger; do
@@ -259,7 +280,8 @@ pub(crate) fn certify(host: &DisposableHost) {
         .ok();
 }
 
-/// A server with such a certificate, which serves the files below `/run/www` or, where there is no such directory, a page about the connection.
+/// A server with such a certificate, which serves the files below `/run/www` or, where there is no
+/// such directory, a page about the connection.
 #[track_caller]
 pub(crate) fn serve_tls(host: &DisposableHost, name: &str, port: &str) -> Running {
     let script = "if cd /run/www 2>/dev/null; then how=-WWW; else how=-www; fi

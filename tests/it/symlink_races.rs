@@ -1,10 +1,12 @@
-//! A user who exchanges directories with links, from a held descriptor and a working directory, while root builds and removes: nothing outside changes hands.
+//! Races: a user exchanges directories for links, from a held descriptor and a working directory,
+//! while root builds and removes. No file outside changes its owner.
 
 use disposable::{DisposableHost, Snapshot};
 
 use crate::support::{arkham, host};
 
-/// What nothing may touch: files and directories of several owners and modes, next to the jails and on root's own ground.
+/// What nothing may touch: files and directories of several owners and modes, next to the jails and
+/// on root's own ground.
 fn canary(host: &DisposableHost) {
     host.sh(r"
         for place in /srv/canary /root/canary; do
@@ -45,10 +47,9 @@ fn trap(host: &DisposableHost, home: &str) {
     .ok();
 }
 
-#[test]
-fn a_directory_exchanged_for_a_link_during_fifty_builds_updates_rollbacks_and_a_removal_leads_nowhere()
- {
-    let Some(host) = host() else { return };
+#[disposable::test]
+fn a_directory_exchanged_for_a_link_leads_nowhere() {
+    let host = host();
     canary(&host);
     let (mut spec, _) = arkham(&host, &[]);
     let home = format!("{}/home/harlequin", spec.root());
@@ -64,12 +65,13 @@ fn a_directory_exchanged_for_a_link_during_fifty_builds_updates_rollbacks_and_a_
     user.hear("exchanging");
     let mut baits = 0;
     for round in 0..50 {
-        // A program comes and goes, so that the tree is exchanged each time; and the user's place gets its owner anew.
+        // A program comes and goes, so that the tree is exchanged each time; and the user's place
+        // gets its owner again.
         spec.binaries.truncate(3);
         if round % 2 == 0 {
             spec.binaries.push("true");
         }
-        // Somebody who comes in meanwhile reads whatever he comes across.
+        // A session that begins at this moment reads every file that it reaches.
         let read = "cat bait/* bait/inner/* bait/inner/deep/* open/inner/*; echo over";
         let mut inside = host.spawn(["jailctl", "enter", "arkham", "--", "bash", "-c", read]);
         spec.build(&host).ok();
@@ -108,9 +110,9 @@ fn a_directory_exchanged_for_a_link_during_fifty_builds_updates_rollbacks_and_a_
     assert_eq!(before.diff(&look(&host)), Vec::<String>::new());
 }
 
-#[test]
+#[disposable::test]
 fn a_mount_in_a_home_is_neither_read_nor_emptied() {
-    let Some(host) = host() else { return };
+    let host = host();
     canary(&host);
     let (mut spec, _) = arkham(&host, &[]);
     let home = format!("{}/home/harlequin", spec.root());

@@ -1,10 +1,10 @@
-//! The people of a jail: what is theirs, and what becomes of it when they go.
+//! Users of a jail: their files, and the state after they leave it.
 
 use crate::support::{Reach, Spec, arkham, host, reach};
 
-#[test]
+#[disposable::test]
 fn users_of_one_jail_do_not_read_one_another() {
-    let Some(host) = host() else { return };
+    let host = host();
     host.sshd();
     let (one, other) = (host.key("one"), host.key("other"));
     let mut spec = Spec::arkham(&one, &[]);
@@ -31,9 +31,9 @@ fn users_of_one_jail_do_not_read_one_another() {
     );
 }
 
-#[test]
-fn who_is_dropped_is_out_at_once_and_the_number_is_not_given_away() {
-    let Some(host) = host() else { return };
+#[disposable::test]
+fn a_dropped_user_is_out_and_the_id_reserved() {
+    let host = host();
     host.sshd();
     let key = host.key("key");
     let mut spec = Spec::arkham(&key, &[]);
@@ -60,9 +60,9 @@ fn who_is_dropped_is_out_at_once_and_the_number_is_not_given_away() {
     assert_eq!(joker.ssh("cat ~/note").ok().text(), "a joke");
 }
 
-#[test]
+#[disposable::test]
 fn an_expiry_that_the_admin_set_stays() {
-    let Some(host) = host() else { return };
+    let host = host();
     let (spec, _) = arkham(&host, &[]);
     host.run(["usermod", "--expiredate", "2999-12-31", "harlequin"])
         .ok();
@@ -70,9 +70,9 @@ fn an_expiry_that_the_admin_set_stays() {
     assert!(again.stdout().contains("nothing to do"), "{again:?}");
 }
 
-#[test]
+#[disposable::test]
 fn a_password_opens_the_account_and_shows_nowhere() {
-    let Some(host) = host() else { return };
+    let host = host();
     host.sshd();
     let key = host.key("key");
     let spec = Spec::arkham(&key, &[]);
@@ -124,9 +124,9 @@ fn a_password_opens_the_account_and_shows_nowhere() {
     assert!(login.stdout().contains("/welcome"), "{login:?}");
 }
 
-#[test]
+#[disposable::test]
 fn a_skeleton_is_copied_once_and_belongs_to_the_user() {
-    let Some(host) = host() else { return };
+    let host = host();
     host.sshd();
     let key = host.key("key");
     let mut spec = Spec::arkham(&key, &["stat"]);
@@ -148,7 +148,7 @@ fn a_skeleton_is_copied_once_and_belongs_to_the_user() {
     assert!(
         refused
             .stderr()
-            .contains("not everybody may read it (mode 0600)"),
+            .contains("not all users may read it (mode 0600)"),
         "{refused:?}"
     );
     host.sh("chmod 604 /root/skel/.config/greeting").ok();
@@ -171,9 +171,9 @@ fn a_skeleton_is_copied_once_and_belongs_to_the_user() {
     );
 }
 
-#[test]
+#[disposable::test]
 fn an_account_that_was_moved_to_another_group_is_brought_back() {
-    let Some(host) = host() else { return };
+    let host = host();
     host.sshd();
     let (spec, harlequin) = arkham(&host, &[]);
     host.run(["usermod", "--gid", "users", "harlequin"]).ok();
@@ -182,9 +182,9 @@ fn an_account_that_was_moved_to_another_group_is_brought_back() {
     assert_eq!(reach(&host, &harlequin), Reach::Jail);
 }
 
-#[test]
+#[disposable::test]
 fn a_shell_that_was_changed_is_mended() {
-    let Some(host) = host() else { return };
+    let host = host();
     host.sshd();
     let (spec, harlequin) = arkham(&host, &[]);
     host.run(["usermod", "--shell", "/bin/bash", "harlequin"])
@@ -195,9 +195,9 @@ fn a_shell_that_was_changed_is_mended() {
     assert_eq!(reach(&host, &harlequin), Reach::Jail);
 }
 
-#[test]
-fn without_a_user_there_is_no_group_and_sshd_is_not_asked() {
-    let Some(host) = host() else { return };
+#[disposable::test]
+fn without_users_no_group_and_no_sshd_query() {
+    let host = host();
     let key = host.key("key");
     let mut spec = Spec::arkham(&key, &[]);
     let people = std::mem::take(&mut spec.users);
@@ -209,17 +209,14 @@ fn without_a_user_there_is_no_group_and_sshd_is_not_asked() {
     let again = spec.build(&host).ok();
     assert_eq!(again.text(), "arkham: nothing to do");
     let shown = host.jailctl(["show", "arkham"]).ok();
-    assert!(
-        shown.text().contains("none, since it has no users"),
-        "{shown:?}"
-    );
+    assert!(shown.text().contains("none (no users)"), "{shown:?}");
     let refused = host.jailctl(["enter", "arkham"]).exits(2);
     assert!(refused.stderr().contains("it has no user"), "{refused:?}");
     host.sh("mv /usr/sbin/sshd.away /usr/sbin/sshd").ok();
     assert_eq!(before.diff(&host.snapshot(looked)), Vec::<String>::new());
 
     host.sshd();
-    // The first user brings both, and they stay for what he leaves behind.
+    // The first user brings both, and they stay for the files left behind.
     spec.users = people;
     spec.build(&host).ok();
     let harlequin = host.login("harlequin", &key);

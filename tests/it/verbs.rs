@@ -1,10 +1,10 @@
-//! The command: what each verb answers by its exit status, and that those that only look do not write.
+//! The command line: exit statuses of the verbs; verbs that read do not write.
 
 use crate::support::{Spec, arkham, host, look};
 
-#[test]
+#[disposable::test]
 fn a_bad_spec_is_refused_and_the_host_untouched() {
-    let Some(host) = host() else { return };
+    let host = host();
     host.plain_user("bob");
     let key = host.key("harlequin");
     let good = Spec::arkham(&key, &[]).text();
@@ -123,9 +123,9 @@ fn a_bad_spec_is_refused_and_the_host_untouched() {
     assert_eq!(before.diff(&look(&host)), Vec::<String>::new());
 }
 
-#[test]
+#[disposable::test]
 fn a_spec_that_others_can_write_is_refused() {
-    let Some(host) = host() else { return };
+    let host = host();
     let key = host.key("harlequin");
     let path = Spec::arkham(&key, &[]).put(&host);
     let before = look(&host);
@@ -137,9 +137,9 @@ fn a_spec_that_others_can_write_is_refused() {
     assert_eq!(before.diff(&look(&host)), Vec::<String>::new());
 }
 
-#[test]
+#[disposable::test]
 fn what_the_host_already_has_is_not_taken_over() {
-    let Some(host) = host() else { return };
+    let host = host();
     host.plain_user("harlequin");
     let key = host.key("jailed");
     let before = look(&host);
@@ -149,9 +149,9 @@ fn what_the_host_already_has_is_not_taken_over() {
     assert_eq!(before.diff(&look(&host)), Vec::<String>::new());
 }
 
-#[test]
+#[disposable::test]
 fn usage_is_status_2_and_help_is_not() {
-    let Some(host) = host() else { return };
+    let host = host();
     host.jailctl([]).exits(2);
     host.jailctl(["frobnicate"]).exits(2);
     host.jailctl(["build"]).exits(2);
@@ -161,9 +161,9 @@ fn usage_is_status_2_and_help_is_not() {
     host.jailctl(["--version"]).ok();
 }
 
-#[test]
+#[disposable::test]
 fn a_missing_library_is_status_3() {
-    let Some(host) = host() else { return };
+    let host = host();
     host.write("/root/a.c", "int a(void) { return 1; }\n");
     host.write("/root/b.c", "int a(void); int main(void) { return a(); }\n");
     host.sh(r"
@@ -183,9 +183,9 @@ fn a_missing_library_is_status_3() {
     assert_eq!(before.diff(&look(&host)), Vec::<String>::new());
 }
 
-#[test]
+#[disposable::test]
 fn a_held_lock_is_status_5() {
-    let Some(host) = host() else { return };
+    let host = host();
     let (spec, _) = arkham(&host, &[]);
     let mut other = spec.clone();
     other.binaries.push("true");
@@ -204,13 +204,13 @@ fn a_held_lock_is_status_5() {
     assert_eq!(before.diff(&look(&host)), Vec::<String>::new());
 }
 
-#[test]
+#[disposable::test]
 fn two_builds_at_once_are_one_after_the_other() {
-    let Some(host) = host() else { return };
+    let host = host();
     let key = host.key("harlequin");
     let path = Spec::arkham(&key, &[]).put(&host);
     host.sh(&format!(
-        "pids=(); for i in 1 2 3 4; do jailctl build --wait 30 {path} & pids+=($!); done; for pid in ${{pids[@]}}; do wait $pid; done"
+        "pids=(); for i in 1 2 3 4; do jailctl build --lock-timeout 30 {path} & pids+=($!); done; for pid in ${{pids[@]}}; do wait $pid; done"
     ))
     .ok();
     let _sshd = host.sshd();
@@ -218,9 +218,9 @@ fn two_builds_at_once_are_one_after_the_other() {
     assert_eq!(host.sh("grep -c harlequin /etc/passwd").ok().text(), "1");
 }
 
-#[test]
+#[disposable::test]
 fn verbs_that_look_write_nothing() {
-    let Some(host) = host() else { return };
+    let host = host();
     let (spec, _) = arkham(&host, &[]);
     let mut more = spec.clone();
     more.binaries.push("id");
@@ -250,9 +250,9 @@ fn verbs_that_look_write_nothing() {
     assert_eq!(before.diff(&look(&host)), Vec::<String>::new());
 }
 
-#[test]
+#[disposable::test]
 fn plan_tells_by_its_status_whether_there_are_changes() {
-    let Some(host) = host() else { return };
+    let host = host();
     let (mut spec, _) = arkham(&host, &[]);
     host.jailctl(["plan", "--exit-code", &spec.path()]).ok();
     spec.binaries.push("id");
@@ -263,9 +263,9 @@ fn plan_tells_by_its_status_whether_there_are_changes() {
     host.jailctl(["plan", &spec.path()]).ok();
 }
 
-#[test]
+#[disposable::test]
 fn a_full_or_closed_output_is_no_panic() {
-    let Some(host) = host() else { return };
+    let host = host();
     let (spec, _) = arkham(&host, &[]);
     for output in [">/dev/full", ">&-"] {
         for verb in [

@@ -1,4 +1,4 @@
-//! Packages of any machine, fetched and unpacked by an apt that knows nothing of this system's own.
+//! Packages of any machine, downloaded and unpacked by an apt with a configuration of its own.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -9,7 +9,7 @@ use super::jail::{Folder, run};
 
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
-/// The mirror that this system fetches its packages from.
+/// Mirror of this system's packages.
 pub(crate) fn mirror() -> String {
     let sources = [
         "/etc/apt/sources.list",
@@ -27,7 +27,7 @@ pub(crate) fn mirror() -> String {
     mirror.unwrap_or("http://deb.debian.org/debian").to_owned()
 }
 
-/// The packages `names` for `architecture` out of Debian 12, with all that they depend on, as files.
+/// Downloads the packages `names` for `architecture` of Debian 12, with all dependencies.
 pub(crate) fn fetch(architecture: &str, names: &[&str]) -> (Folder, Vec<PathBuf>) {
     let home = Folder::new(&format!("apt-{architecture}"));
     for directory in ["state/lists/partial", "cache/archives/partial", "etc"] {
@@ -37,7 +37,7 @@ pub(crate) fn fetch(architecture: &str, names: &[&str]) -> (Folder, Vec<PathBuf>
     let source = format!("deb [signed-by={KEYRING}] {} bookworm main\n", mirror());
     fs::write(home.0.join("etc/sources.list"), source).unwrap();
     let at = |option: &str, place: &str| format!("{option}={}", home.0.join(place).display());
-    let apt = |words: &[&str]| {
+    let apt = |arguments: &[&str]| {
         let mut command = Command::new("apt-get");
         for option in [
             at("Dir::State", "state"),
@@ -53,7 +53,7 @@ pub(crate) fn fetch(architecture: &str, names: &[&str]) -> (Folder, Vec<PathBuf>
         ] {
             command.args(["-o", &option]);
         }
-        run(command.args(words));
+        run(command.args(arguments));
     };
     apt(&["-qq", "update"]);
     let install = [
@@ -73,11 +73,11 @@ pub(crate) fn fetch(architecture: &str, names: &[&str]) -> (Folder, Vec<PathBuf>
     (home, files)
 }
 
-/// Unpacks packages for `architecture` into a root, and runs nothing of them.
+/// Unpacks packages for `architecture` into a root, without running any of their programs.
 pub(crate) fn unpack(architecture: &str, names: &[&str]) -> Folder {
     let (_home, files) = fetch(architecture, names);
     let root = Folder::new(&format!("root-{architecture}"));
-    // A merged /usr, as debootstrap makes it before it unpacks anything.
+    // A merged /usr, which debootstrap creates before it unpacks packages.
     for name in ["bin", "sbin", "lib", "lib64"] {
         fs::create_dir_all(root.0.join("usr").join(name)).unwrap();
         symlink(format!("usr/{name}"), root.0.join(name)).unwrap();
@@ -88,15 +88,15 @@ pub(crate) fn unpack(architecture: &str, names: &[&str]) -> Folder {
     root
 }
 
-/// Unpacks what lies at `path` in the package `file`.
+/// Unpacks the path `path` of the package `file`.
 fn extract(file: &Path, to: &Path, path: &str) {
-    // Other than `dpkg-deb --extract`, leaves links to directories as they are.
-    let words = "dpkg-deb --fsys-tarfile \"$1\" | tar --extract --keep-directory-symlink --directory \"$2\" \"$3\"";
+    // Unlike `dpkg-deb --extract`, this keeps links to directories.
+    let script = "dpkg-deb --fsys-tarfile \"$1\" | tar --extract --keep-directory-symlink --directory \"$2\" \"$3\"";
     let mut shell = Command::new("sh");
-    run(shell.args(["-c", words, "sh"]).arg(file).arg(to).arg(path));
+    run(shell.args(["-c", script, "sh"]).arg(file).arg(to).arg(path));
 }
 
-/// Takes one file out of a package for the machine that the tests run on.
+/// Copies one file of a package for the machine that runs the tests.
 pub(crate) fn take(package: &str, path: &str, to: &Path) {
     let (_home, files) = fetch("amd64", &[package]);
     let file = files.iter().find(|file| {

@@ -1,4 +1,4 @@
-//! A tree of nothing but what `jailctl deps --json` names, and programs that run in it.
+//! Tree of nothing but the objects of `jailctl deps --json`, and programs that run in it.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-/// A folder that goes away with it.
+/// Temporary directory, deleted when dropped.
 #[derive(Debug)]
 pub(crate) struct Folder(pub(crate) PathBuf);
 
@@ -37,7 +37,7 @@ pub(crate) fn run(command: &mut Command) -> Output {
     output
 }
 
-/// What `deps` says of files of a root, and that nothing is missing.
+/// Output of `deps` for files of a root, which must succeed.
 pub(crate) fn deps(root: &Path, files: &[&str]) -> Value {
     let output = run(Command::new(env!("CARGO_BIN_EXE_jailctl"))
         .args(["deps", "--json", "--root"])
@@ -46,7 +46,7 @@ pub(crate) fn deps(root: &Path, files: &[&str]) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// The paths of one kind.
+/// Paths of one kind.
 pub(crate) fn paths<'v>(deps: &'v Value, kind: &str) -> Vec<&'v str> {
     let objects = deps["objects"].as_array().unwrap();
     objects
@@ -56,7 +56,7 @@ pub(crate) fn paths<'v>(deps: &'v Value, kind: &str) -> Vec<&'v str> {
         .collect()
 }
 
-/// Makes the tree. What a root has is copied, links and directories are made anew.
+/// Creates the tree. Files of the root are copied, links and directories are created.
 pub(crate) fn build(root: &Path, deps: &Value, name: &str) -> Folder {
     let jail = Folder::new(name);
     let inside = |path: &str| {
@@ -64,7 +64,7 @@ pub(crate) fn build(root: &Path, deps: &Value, name: &str) -> Folder {
         fs::create_dir_all(place.parent().unwrap()).unwrap();
         place
     };
-    // Links first, for directories that are links must not be made as directories.
+    // Links first: directories that are links must not be created as directories.
     let objects = deps["objects"].as_array().unwrap();
     for object in objects.iter().filter(|object| object["kind"] == "link") {
         let target = object["target"].as_str().unwrap();
@@ -77,14 +77,14 @@ pub(crate) fn build(root: &Path, deps: &Value, name: &str) -> Folder {
         let path = object["path"].as_str().unwrap();
         fs::copy(root.join(path.trim_start_matches('/')), inside(path)).unwrap();
     }
-    // No file of a program, and what git will not start without.
+    // No file of a program, but git does not start without it.
     run(Command::new("mknod")
         .arg(inside("/dev/null"))
         .args(["c", "1", "3"]));
     jail
 }
 
-/// Runs a program in a tree that is its root, and gives what it printed.
+/// Runs a program with the tree as its root, and returns its output.
 pub(crate) fn run_in(jail: &Folder, command: &[&str]) -> String {
     let output = run(Command::new("chroot")
         .arg(&jail.0)

@@ -1,9 +1,12 @@
-//! Systems that are not the one that the tests run on: Debian 13, package sets for arm64 and i386, a wheel of PyPI.
+//! Foreign systems: Debian 13, package sets for arm64 and i386, a wheel of PyPI.
 //!
-//! For each, what `jailctl deps --root` says is what the loader of that system says, started inside it, and a tree of nothing else is enough for
-//! programs to run. arm64 runs by qemu-user. Packages come from the mirror that apt knows, into folders of the tests; this system stays as it is.
+//! For each, the output of `jailctl deps --root` is compared with the loader of that system,
+//! started inside it, and programs run in a tree of nothing else. arm64 runs by qemu-user. Packages
+//! are downloaded from the mirror in apt's configuration into temporary directories; the system
+//! itself is not changed.
 //!
-//! These tests need a network and the packages mmdebstrap and python3-pip. They are run by `cargo test --test roots` as root, not by `tests/run`.
+//! These tests need a network and the packages mmdebstrap and python3-pip. They are run by `cargo
+//! test --test roots` as root, not by `tests/run`.
 #![allow(
     clippy::disallowed_methods,
     clippy::unwrap_used,
@@ -25,7 +28,7 @@ use jail::{Folder, build, deps, paths, run, run_in};
 mod apt;
 mod jail;
 
-/// The ELF files of one machine below some directories of a root, by their paths in it.
+/// ELF files of one machine below some directories of a root, by their paths in it.
 fn elf_files(root: &Path, machine: u8, directories: &[&str]) -> Vec<String> {
     let mut found = Vec::new();
     for directory in directories {
@@ -47,7 +50,8 @@ fn elf_files(root: &Path, machine: u8, directories: &[&str]) -> Vec<String> {
     found
 }
 
-/// Compares with the loader of a root, which `loader` starts inside it. Gives how many files were compared.
+/// Compares files with the loader of a root, which `loader` starts inside it. Returns the number of
+/// files that were compared.
 fn compare(root: &Path, loader: &[&str], files: &[String]) -> usize {
     let view = HostView::new(root).unwrap();
     let options = Options {
@@ -67,12 +71,12 @@ fn compare(root: &Path, loader: &[&str], files: &[String]) -> usize {
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
             .output()
             .unwrap();
-        let words = String::from_utf8_lossy(&output.stderr);
+        let stderr = String::from_utf8_lossy(&output.stderr);
         if !output.status.success() {
-            // The loader refuses: what is static, and what is the loader itself.
+            // The loader refuses static programs, and itself.
             assert!(
-                !words.contains("cannot open shared object file"),
-                "{file}: {words}"
+                !stderr.contains("cannot open shared object file"),
+                "{file}: {stderr}"
             );
             continue;
         }
@@ -100,10 +104,10 @@ fn compare(root: &Path, loader: &[&str], files: &[String]) -> usize {
     compared
 }
 
-/// Debian 13, with some programs more than the essential ones.
+/// Creates a root with Debian 13, with some programs more than the essential ones.
 fn debian_13(name: &str) -> Folder {
     let root = Folder::new(name);
-    // In a mount namespace of its own, for /proc is mounted in the root meanwhile.
+    // In a mount namespace of its own, since /proc is mounted in the root for a time.
     run(Command::new("unshare")
         .args(["--mount", "mmdebstrap", "--quiet", "--mode=root"])
         .args(["--variant=essential", "--include=curl,libstdc++6,python3"])
@@ -114,7 +118,7 @@ fn debian_13(name: &str) -> Folder {
 }
 
 #[test]
-fn debian_13_as_mmdebstrap_makes_it() {
+fn debian_13_programs() {
     let root = debian_13("debian-13");
     let files = elf_files(&root.0, 62, &["usr"]);
     let compared = compare(&root.0, &["/lib64/ld-linux-x86-64.so.2"], &files);
@@ -131,7 +135,7 @@ fn debian_13_as_mmdebstrap_makes_it() {
 
 /// numpy, whose objects find their own libraries by `$ORIGIN/../../numpy.libs`.
 #[test]
-fn a_wheel_of_pypi() {
+fn pypi_wheel() {
     let root = debian_13("wheel-root");
     let wheels = Folder::new("wheels");
     run(Command::new("python3")
@@ -167,7 +171,7 @@ fn a_wheel_of_pypi() {
     objects.push("/usr/bin/python3".to_owned());
     let compared = compare(&root.0, &["/lib64/ld-linux-x86-64.so.2"], &objects);
     println!("{compared} objects of python and numpy compared");
-    // Not the libraries beside the modules: the answer has to name those.
+    // Without the libraries beside the modules: the closure has to find those.
     objects.retain(|path| !path.contains("/numpy.libs/"));
     let objects: Vec<&str> = objects.iter().map(String::as_str).collect();
     let deps = deps(&root.0, &objects);
@@ -178,7 +182,7 @@ fn a_wheel_of_pypi() {
     );
 
     let jail = build(&root.0, &deps, "wheel-jail");
-    // The text of the modules is nothing that an object asks for.
+    // No object needs the text of the modules.
     let mut copy = Command::new("sh");
     copy.args([
         "-c",
@@ -186,9 +190,9 @@ fn a_wheel_of_pypi() {
         "sh",
     ]);
     run(copy.arg(&root.0).arg(&jail.0));
-    let words = "import numpy; print(int(numpy.linalg.inv(numpy.eye(7) / 6)[3, 3].round() * 7))";
+    let script = "import numpy; print(int(numpy.linalg.inv(numpy.eye(7) / 6)[3, 3].round() * 7))";
     assert_eq!(
-        run_in(&jail, &["/usr/bin/python3", "-B", "-c", words]),
+        run_in(&jail, &["/usr/bin/python3", "-B", "-c", script]),
         "42\n"
     );
 }
@@ -203,8 +207,8 @@ fn i386_packages() {
     let jail = build(&root.0, &deps(&root.0, &["bash", "ls", "git"]), "i386-jail");
     assert!(run_in(&jail, &["ls", "-l", "/usr/bin"]).contains("git"));
     assert!(run_in(&jail, &["git", "version"]).starts_with("git version 2"));
-    let words = "[[ $MACHTYPE == i?86* ]] && echo small";
-    assert_eq!(run_in(&jail, &["bash", "-c", words]), "small\n");
+    let script = "[[ $MACHTYPE == i?86* ]] && echo small";
+    assert_eq!(run_in(&jail, &["bash", "-c", script]), "small\n");
 }
 
 #[test]
@@ -222,9 +226,9 @@ fn arm64_packages() {
     assert!(compared > 100, "{compared}");
     let jail = build(&root.0, &deps(&root.0, &["bash", "curl"]), "arm64-jail");
     fs::copy(&emulator, jail.0.join("qemu")).unwrap();
-    let words = "[[ $MACHTYPE == aarch64* ]] && echo $((6 * 7))";
+    let script = "[[ $MACHTYPE == aarch64* ]] && echo $((6 * 7))";
     assert_eq!(
-        run_in(&jail, &["/qemu", "/usr/bin/bash", "-c", words]),
+        run_in(&jail, &["/qemu", "/usr/bin/bash", "-c", script]),
         "42\n"
     );
     assert!(run_in(&jail, &["/qemu", "/usr/bin/curl", "--version"]).starts_with("curl 7"));

@@ -1,19 +1,22 @@
-//! Which file of a group takes which limit, and in which words: cgroups(7), and `admin-guide/cgroup-v1` and `cgroup-v2` of the kernel's documentation.
+//! The control file and the format of each limit: cgroups(7), and `admin-guide/cgroup-v1` and
+//! `cgroup-v2` of the kernel documentation.
 
 use std::path::Path;
 
 use super::block_device::{self, Disk, disks};
 use super::hierarchy::{Hierarchy, Version};
-use super::{Limits, kernel_file};
+use super::kernel_file;
 use crate::Error;
+use crate::policy::Limits;
 
-/// How long one turn is in which a group may use its share of a CPU: the kernel's own default.
+/// Period of the CPU quota in microseconds: the default of the kernel.
 const PERIOD: u32 = 100_000;
 
-/// The kinds of huge pages of this host.
+/// Directory with a subdirectory for each size of huge pages.
 const HUGE_PAGES: &str = "/sys/kernel/mm/hugepages";
 
-/// Devices that every session may use, as (major, minor); `None` stands for each. They are those of a jail's `/dev`, terminals among them.
+/// Devices that every session may use, as (major, minor), with `None` for all minor numbers: those
+/// of the `/dev` of a jail, terminals included.
 const DEVICES: [(u32, Option<u32>); 8] = [
     (1, Some(3)),
     (1, Some(5)),
@@ -25,7 +28,8 @@ const DEVICES: [(u32, Option<u32>); 8] = [
     (136, None),
 ];
 
-/// The same as systemd names them, with terminals as it names a whole kind: systemd.resource-control(5).
+/// Paths of the same devices for systemd, which names the terminals as a class:
+/// systemd.resource-control(5).
 pub(super) const PATHS: [&str; 8] = [
     "/dev/null",
     "/dev/zero",
@@ -37,15 +41,15 @@ pub(super) const PATHS: [&str; 8] = [
     "char-pts",
 ];
 
-/// One file of a group and what is written to it.
+/// Control file of a group, and the values written to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Setting {
     pub(super) file: String,
-    /// Each is written by itself.
+    /// Values, each written by a call of its own.
     pub(super) values: Vec<String>,
-    /// Where the kernel has another file for the same, the one that it has is taken.
-    pub(super) or: Option<(String, Vec<String>)>,
-    /// Whether a kernel without the file is left without the setting.
+    /// File and values for kernels that do not have `file`.
+    pub(super) fallback: Option<(String, Vec<String>)>,
+    /// Whether the setting is left out on kernels without the file.
     pub(super) is_optional: bool,
 }
 
@@ -54,57 +58,57 @@ impl Setting {
         Self {
             file: file.into(),
             values: vec![value.to_string()],
-            or: None,
+            fallback: None,
             is_optional: false,
         }
     }
 
-    fn if_there(mut self) -> Self {
+    fn if_exists(mut self) -> Self {
         self.is_optional = true;
         self
     }
 
-    fn or(mut self, file: &str, value: &impl ToString) -> Self {
-        self.or = Some((file.to_owned(), vec![value.to_string()]));
+    fn or_else(mut self, file: &str, value: &impl ToString) -> Self {
+        self.fallback = Some((file.to_owned(), vec![value.to_string()]));
         self
     }
 }
 
-/// What of this host a limit means; looked at once for each session.
+/// Properties of this host that limits refer to; read once for each session.
 #[derive(Debug, Default)]
 pub(super) struct HostDevices {
-    /// The jail's disks.
+    /// Disks of the jail.
     pub(super) disks: Vec<Disk>,
-    /// The sizes of huge pages, as files of groups name them: `2MB`.
+    /// Sizes of huge pages as control files name them: `2MB`.
     pub(super) huge: Vec<String>,
-    /// Devices of the spec's, as (major, minor).
+    /// Devices of the spec, as (major, minor).
     pub(super) devices: Vec<(u32, u32)>,
-    /// The network interfaces.
+    /// Names of the network interfaces.
     pub(super) interfaces: Vec<String>,
 }
 
 impl HostDevices {
-    /// Looks for as much as `limits` need. `places` say which disks are the jail's.
-    pub(super) fn look(limits: &Limits, places: &[&Path]) -> Result<Self, Error> {
-        let mut facts = Self::default();
+    /// Reads what `limits` refer to. `disk_paths` are paths on the disks of the jail.
+    pub(super) fn read(limits: &Limits, disk_paths: &[&Path]) -> Result<Self, Error> {
+        let mut host = Self::default();
         if limits.has_rates() || limits.io_weight.is_some() {
-            facts.disks = disks(places)?;
+            host.disks = disks(disk_paths)?;
         }
         if limits.hugetlb.is_some() {
             let names = kernel_file::list(Path::new(HUGE_PAGES))?;
-            facts.huge = names.iter().filter_map(|name| huge(name)).collect();
+            host.huge = names.iter().filter_map(|name| huge(name)).collect();
         }
         for device in limits.devices.iter().flatten() {
-            facts.devices.push(block_device::char_device(device)?);
+            host.devices.push(block_device::char_device(device)?);
         }
         if limits.net_priority.is_some() {
-            facts.interfaces = kernel_file::list(Path::new("/sys/class/net"))?;
+            host.interfaces = kernel_file::list(Path::new("/sys/class/net"))?;
         }
-        Ok(facts)
+        Ok(host)
     }
 }
 
-/// `2MB` for the directory `hugepages-2048kB`, as the kernel calls one size in two ways.
+/// `2MB` for the directory `hugepages-2048kB`: the kernel names each size in two ways.
 fn huge(name: &str) -> Option<String> {
     let size: u64 = name
         .strip_prefix("hugepages-")?
@@ -118,37 +122,33 @@ fn huge(name: &str) -> Option<String> {
     })
 }
 
-/// The settings of the jail's group in `hierarchy`, in the order in which they can be made.
-pub(super) fn settings(
-    limits: &Limits,
-    hierarchy: &Hierarchy,
-    facts: &HostDevices,
-) -> Vec<Setting> {
+/// The settings for the group of a jail in `hierarchy`, in the order in which they can be written.
+pub(super) fn settings(limits: &Limits, hierarchy: &Hierarchy, host: &HostDevices) -> Vec<Setting> {
     let has = |controller: &str| hierarchy.controllers.iter().any(|name| name == controller);
     let mut all = Vec::new();
     match hierarchy.version {
-        Version::V1 => v1(limits, &has, facts, &mut all),
-        Version::V2 => v2(limits, &has, facts, &mut all),
+        Version::V1 => v1(limits, &has, host, &mut all),
+        Version::V2 => v2(limits, &has, host, &mut all),
     }
     all
 }
 
-fn v1(limits: &Limits, has: &dyn Fn(&str) -> bool, facts: &HostDevices, all: &mut Vec<Setting>) {
+fn v1(limits: &Limits, has: &dyn Fn(&str) -> bool, host: &HostDevices, all: &mut Vec<Setting>) {
     if has("memory")
         && let Some(memory) = limits.memory
     {
         all.push(Setting::new("memory.limit_in_bytes", &memory));
-        // v1 counts the buffers of sockets apart from other memory.
-        all.push(Setting::new("memory.kmem.tcp.limit_in_bytes", &memory).if_there());
+        // v1 counts socket buffers separately from other memory.
+        all.push(Setting::new("memory.kmem.tcp.limit_in_bytes", &memory).if_exists());
         if let Some(swap) = limits.swap {
-            // v1 counts both together.
+            // v1 limits the sum of memory and swap.
             let both = memory.saturating_add(swap);
             all.push(Setting::new("memory.memsw.limit_in_bytes", &both));
         }
     }
     if has("cpu") {
         if let Some(weight) = limits.cpu_weight {
-            // 1024 is what a group has by default.
+            // 1024 is the default of a group.
             let shares = (u64::from(weight) * 1024 / 100).clamp(2, 262_144);
             all.push(Setting::new("cpu.shares", &shares));
         }
@@ -170,7 +170,7 @@ fn v1(limits: &Limits, has: &dyn Fn(&str) -> bool, facts: &HostDevices, all: &mu
     if has("blkio") {
         if let Some(weight) = limits.io_weight {
             let old = (u64::from(weight) * 5).clamp(10, 1000);
-            all.push(Setting::new("blkio.bfq.weight", &bfq(weight)).or("blkio.weight", &old));
+            all.push(Setting::new("blkio.bfq.weight", &bfq(weight)).or_else("blkio.weight", &old));
         }
         for (file, rate) in rates(limits)
             .into_iter()
@@ -178,29 +178,29 @@ fn v1(limits: &Limits, has: &dyn Fn(&str) -> bool, facts: &HostDevices, all: &mu
             .map(|(rate, name)| (format!("blkio.throttle.{name}_device"), rate))
         {
             let Some(rate) = rate else { continue };
-            let values = facts.disks.iter().map(|disk| format!("{disk} {rate}"));
+            let values = host.disks.iter().map(|disk| format!("{disk} {rate}"));
             all.push(Setting {
                 file,
                 values: values.collect(),
-                or: None,
+                fallback: None,
                 is_optional: false,
             });
         }
     }
     if has("devices") && limits.devices.is_some() {
         let mut values = vec!["a".to_owned()];
-        values.extend(devices(facts));
+        values.extend(devices(host));
         all.push(Setting {
             file: "devices.list".to_owned(),
             values,
-            or: None,
+            fallback: None,
             is_optional: false,
         });
     }
     if has("hugetlb")
         && let Some(bytes) = limits.hugetlb
     {
-        let sizes = facts.huge.iter();
+        let sizes = host.huge.iter();
         all.extend(
             sizes.map(|size| Setting::new(format!("hugetlb.{size}.limit_in_bytes"), &bytes)),
         );
@@ -213,20 +213,20 @@ fn v1(limits: &Limits, has: &dyn Fn(&str) -> bool, facts: &HostDevices, all: &mu
     if has("net_prio")
         && let Some(priority) = limits.net_priority
     {
-        let values = facts
+        let values = host
             .interfaces
             .iter()
             .map(|name| format!("{name} {priority}"));
         all.push(Setting {
             file: "net_prio.ifpriomap".to_owned(),
             values: values.collect(),
-            or: None,
+            fallback: None,
             is_optional: false,
         });
     }
 }
 
-fn v2(limits: &Limits, has: &dyn Fn(&str) -> bool, facts: &HostDevices, all: &mut Vec<Setting>) {
+fn v2(limits: &Limits, has: &dyn Fn(&str) -> bool, host: &HostDevices, all: &mut Vec<Setting>) {
     if has("memory") {
         if let Some(memory) = limits.memory {
             all.push(Setting::new("memory.max", &memory));
@@ -258,20 +258,20 @@ fn v2(limits: &Limits, has: &dyn Fn(&str) -> bool, facts: &HostDevices, all: &mu
     }
     if has("io") {
         if let Some(weight) = limits.io_weight {
-            all.push(Setting::new("io.weight", &weight).or("io.bfq.weight", &bfq(weight)));
+            all.push(Setting::new("io.weight", &weight).or_else("io.bfq.weight", &bfq(weight)));
         }
-        let words: Vec<String> = rates(limits)
+        let rates: Vec<String> = rates(limits)
             .into_iter()
             .zip(["rbps", "wbps", "riops", "wiops"])
             .filter_map(|(rate, name)| Some(format!("{name}={}", rate?)))
             .collect();
-        if !words.is_empty() {
-            let words = words.join(" ");
-            let values = facts.disks.iter().map(|disk| format!("{disk} {words}"));
+        if !rates.is_empty() {
+            let rates = rates.join(" ");
+            let values = host.disks.iter().map(|disk| format!("{disk} {rates}"));
             all.push(Setting {
                 file: "io.max".to_owned(),
                 values: values.collect(),
-                or: None,
+                fallback: None,
                 is_optional: false,
             });
         }
@@ -279,7 +279,7 @@ fn v2(limits: &Limits, has: &dyn Fn(&str) -> bool, facts: &HostDevices, all: &mu
     if has("hugetlb")
         && let Some(bytes) = limits.hugetlb
     {
-        let sizes = facts.huge.iter();
+        let sizes = host.huge.iter();
         all.extend(sizes.map(|size| Setting::new(format!("hugetlb.{size}.max"), &bytes)));
     }
 }
@@ -288,7 +288,7 @@ fn quota(percent: u32) -> u64 {
     u64::from(percent) * u64::from(PERIOD) / 100
 }
 
-/// BFQ weighs from 1 to 1000, and gives 100 where nothing is said.
+/// Weight for BFQ, which has a range of 1 to 1000 and a default of 100.
 fn bfq(weight: u32) -> u32 {
     if weight <= 100 {
         weight.max(1)
@@ -297,7 +297,7 @@ fn bfq(weight: u32) -> u32 {
     }
 }
 
-/// Bytes read and written, reads and writes.
+/// Bytes read, bytes written, read operations and write operations per second.
 pub(super) fn rates(limits: &Limits) -> [Option<u64>; 4] {
     [
         limits.io_read,
@@ -307,9 +307,9 @@ pub(super) fn rates(limits: &Limits) -> [Option<u64>; 4] {
     ]
 }
 
-/// Devices that may be opened, as `devices.list` of v1 shows them.
-fn devices(facts: &HostDevices) -> Vec<String> {
-    let given = facts.devices.iter();
+/// Devices that may be opened, in the format of `devices.list` of v1.
+fn devices(host: &HostDevices) -> Vec<String> {
+    let given = host.devices.iter();
     let given = given.map(|(major, minor)| (*major, Some(*minor)));
     DEVICES
         .into_iter()
@@ -345,7 +345,7 @@ mod tests {
         }
     }
 
-    fn facts() -> HostDevices {
+    fn host() -> HostDevices {
         HostDevices {
             disks: vec![Disk {
                 major: 254,
@@ -359,7 +359,7 @@ mod tests {
 
     fn shown(version: Version, controllers: &[&str]) -> Vec<String> {
         let hierarchy = Hierarchy::of(version, controllers);
-        let all = settings(&limits(), &hierarchy, &facts());
+        let all = settings(&limits(), &hierarchy, &host());
         let line = |setting: Setting| format!("{} = {}", setting.file, setting.values.join("; "));
         all.into_iter().map(line).collect()
     }
@@ -412,7 +412,7 @@ mod tests {
     }
 
     #[test]
-    fn weights_and_sizes_are_in_the_kernels_words() {
+    fn weights_and_sizes_have_the_format_of_the_kernel() {
         assert_eq!(
             [1, 50, 100, 101, 1200, 10_000].map(bfq),
             [1, 50, 100, 100, 200, 1000]

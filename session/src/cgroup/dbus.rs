@@ -1,7 +1,10 @@
-//! The few words of D-Bus that systemd is asked in: a connection to the system bus, calls, and their answers.
+//! A minimal D-Bus client for calls to systemd: connection to the system bus, method calls,
+//! replies.
 //!
-//! By hand, since it is three calls in sshd's process of a connection: [docs/decisions/0019](../../../docs/decisions/0019-limits.md). The format is that of the
-//! D-Bus specification, "Message Protocol" and "Authentication Protocol". Nothing here waits longer than the caller said.
+//! Written here because it is a few calls in sshd's process of a connection:
+//! [docs/decisions/0019](../../../docs/decisions/0019-limits.md). The format is that of the D-Bus
+//! specification, "Message Protocol" and "Authentication Protocol". No call waits longer than the
+//! timeout of the connection.
 
 use std::fmt;
 use std::os::fd::OwnedFd;
@@ -16,14 +19,14 @@ use rustix::net::{
 };
 
 const SOCKET: &str = "/run/dbus/system_bus_socket";
-/// No answer that is waited for is as long, in bytes.
-const LONGEST: usize = 1 << 20;
+/// Maximum length of a reply in bytes.
+const MAX_REPLY: usize = 1 << 20;
 
 /// Types of messages.
 const CALL: u8 = 1;
-const ANSWER: u8 = 2;
+const RETURN: u8 = 2;
 const ERROR: u8 = 3;
-/// Fields of a header.
+/// Codes of header fields.
 const PATH: u8 = 1;
 const INTERFACE: u8 = 2;
 const MEMBER: u8 = 3;
@@ -32,19 +35,19 @@ const REPLY_SERIAL: u8 = 5;
 const DESTINATION: u8 = 6;
 const SIGNATURE: u8 = 8;
 
-/// Why a call has no answer.
+/// Failure of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Failure {
-    /// The bus, or whoever was called, did not speak in time, or not sense.
+    /// The bus or the service did not reply in time, or not with a valid message.
     NoReply(String),
-    /// The name of an error of D-Bus, and what was said with it.
+    /// Error reply: the name of the D-Bus error, and its message.
     ErrorReply(String, String),
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoReply(why) => write!(f, "the bus `{SOCKET}` does not answer: {why}"),
+            Self::NoReply(why) => write!(f, "the bus `{SOCKET}` does not reply: {why}"),
             Self::ErrorReply(name, text) => {
                 write!(f, "{} ({})", text.escape_debug(), name.escape_debug())
             }
@@ -52,11 +55,16 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Arguments of a call, or part of them, put together in the order and alignment of the wire; little-endian.
+/// Encoder of arguments, with the order and alignment of the wire format; little-endian.
 #[derive(Debug, Default)]
 pub(super) struct Encoder(Vec<u8>);
 
 impl Encoder {
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     fn align(&mut self, to: usize) {
         while !self.0.len().is_multiple_of(to) {
             self.0.push(0);
@@ -97,7 +105,7 @@ impl Encoder {
         self.align(8);
     }
 
-    /// An array of elements that are aligned to `to`.
+    /// Appends an array whose elements are aligned to `to`.
     pub(super) fn array(&mut self, to: usize, fill: impl FnOnce(&mut Self)) {
         self.u32(0);
         let at = self.0.len();
@@ -109,12 +117,12 @@ impl Encoder {
     }
 }
 
-/// Whatever is sent is a few hundred bytes.
+/// Length of a message part, which is some hundred bytes.
 fn length(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }
 
-/// Whom to call, and what.
+/// Method with its destination and the signature of its arguments.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Method {
     pub(super) destination: &'static str,
@@ -124,37 +132,38 @@ pub(super) struct Method {
     pub(super) signature: &'static str,
 }
 
-/// A connection.
+/// Connection to the system bus.
 #[derive(Debug)]
 pub(super) struct Bus {
     socket: OwnedFd,
     serial: u32,
     deadline: Instant,
-    /// What was received and not yet looked at.
-    ahead: Vec<u8>,
+    /// Bytes that were received and not yet parsed.
+    buffered: Vec<u8>,
 }
 
 impl Bus {
-    /// Connects as root. Nothing on this connection waits past `patience` from now.
-    pub(super) fn connect(patience: Duration) -> Result<Self, Failure> {
-        let failed = |errno: Errno| Failure::NoReply(crate::error::words(errno));
+    /// Connects as root. No call on this connection waits longer than `timeout` from now.
+    pub(super) fn connect(timeout: Duration) -> Result<Self, Failure> {
+        let failed = |errno: Errno| Failure::NoReply(crate::error::errno_text(errno));
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let socket =
             socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).map_err(failed)?;
         let address = SocketAddrUnix::new(Path::new(SOCKET)).map_err(failed)?;
-        // Where nobody accepts connections any more this is EAGAIN, and no wait.
+        // If the bus accepts no connections, this fails with EAGAIN instead of waiting.
         connect(&socket, &address).map_err(failed)?;
         let mut bus = Self {
             socket,
             serial: 0,
-            deadline: Instant::now() + patience,
-            ahead: Vec::new(),
+            deadline: Instant::now() + timeout,
+            buffered: Vec::new(),
         };
-        // Who we are the kernel says; "30" is the number 0 in hexadecimal digits of its letters.
+        // The kernel passes the credentials; "30" is the uid 0 in hexadecimal digits of its
+        // characters.
         bus.send(b"\0AUTH EXTERNAL 30\r\nBEGIN\r\n")?;
-        let said = bus.line()?;
-        if !said.starts_with("OK ") {
-            let why = format!("it refuses root: {}", said.trim().escape_debug());
+        let line = bus.line()?;
+        if !line.starts_with("OK ") {
+            let why = format!("it refused root: {}", line.trim().escape_debug());
             return Err(Failure::NoReply(why));
         }
         bus.call(
@@ -170,27 +179,27 @@ impl Bus {
         Ok(bus)
     }
 
-    /// Calls, and waits for the answer. What the answer holds is not looked at.
+    /// Calls a method and waits for the reply, whose content is ignored.
     pub(super) fn call(&mut self, method: Method, body: &Encoder) -> Result<(), Failure> {
         self.serial += 1;
         let serial = self.serial;
         self.send(&message(method, serial, body))?;
         loop {
-            let got = self.message()?;
-            if got.in_reply_to != Some(serial) {
-                // Signals, such as that we have a name now.
+            let reply = self.message()?;
+            if reply.in_reply_to != Some(serial) {
+                // Signals, such as `NameAcquired`.
                 continue;
             }
-            match got.kind {
-                ANSWER => return Ok(()),
-                ERROR => return Err(Failure::ErrorReply(got.error, got.text)),
+            match reply.kind {
+                RETURN => return Ok(()),
+                ERROR => return Err(Failure::ErrorReply(reply.error, reply.text)),
                 _ => {}
             }
         }
     }
 
-    fn wait(&self, what: PollFlags) -> Result<(), Failure> {
-        let late = || Failure::NoReply("its time is up".to_owned());
+    fn wait(&self, events: PollFlags) -> Result<(), Failure> {
+        let late = || Failure::NoReply("timed out".to_owned());
         let left = self.deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return Err(late());
@@ -199,11 +208,11 @@ impl Bus {
             tv_sec: i64::try_from(left.as_secs()).unwrap_or(0),
             tv_nsec: i64::from(left.subsec_nanos()),
         };
-        let mut ready = [PollFd::new(&self.socket, what)];
+        let mut ready = [PollFd::new(&self.socket, events)];
         match poll(&mut ready, Some(&limit)) {
             Ok(0) => Err(late()),
             Ok(_) | Err(Errno::INTR) => Ok(()),
-            Err(errno) => Err(Failure::NoReply(crate::error::words(errno))),
+            Err(errno) => Err(Failure::NoReply(crate::error::errno_text(errno))),
         }
     }
 
@@ -212,53 +221,53 @@ impl Bus {
             match send(&self.socket, bytes, SendFlags::NOSIGNAL) {
                 Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
                 Err(Errno::AGAIN | Errno::INTR) => self.wait(PollFlags::OUT)?,
-                Err(errno) => return Err(Failure::NoReply(crate::error::words(errno))),
+                Err(errno) => return Err(Failure::NoReply(crate::error::errno_text(errno))),
             }
         }
         Ok(())
     }
 
-    /// Receives until there are `count` bytes ahead.
+    /// Receives until at least `count` bytes are buffered.
     fn receive(&mut self, count: usize) -> Result<(), Failure> {
-        if count > LONGEST {
-            return Err(Failure::NoReply("it says too much".to_owned()));
+        if count > MAX_REPLY {
+            return Err(Failure::NoReply("the message is too long".to_owned()));
         }
-        while self.ahead.len() < count {
+        while self.buffered.len() < count {
             let mut bytes = [0; 4096];
             match recv(&self.socket, &mut bytes, RecvFlags::empty()) {
                 Ok((0, _)) => {
                     return Err(Failure::NoReply("it closed the connection".to_owned()));
                 }
-                Ok((got, _)) => self.ahead.extend(bytes.iter().take(got)),
+                Ok((length, _)) => self.buffered.extend(bytes.iter().take(length)),
                 Err(Errno::AGAIN | Errno::INTR) => self.wait(PollFlags::IN)?,
-                Err(errno) => return Err(Failure::NoReply(crate::error::words(errno))),
+                Err(errno) => return Err(Failure::NoReply(crate::error::errno_text(errno))),
             }
         }
         Ok(())
     }
 
-    /// A line of the authentication.
+    /// A line of the authentication protocol.
     fn line(&mut self) -> Result<String, Failure> {
         loop {
-            if let Some(end) = self.ahead.iter().position(|byte| *byte == b'\n') {
-                let line: Vec<u8> = self.ahead.drain(..=end).collect();
+            if let Some(end) = self.buffered.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = self.buffered.drain(..=end).collect();
                 return Ok(String::from_utf8_lossy(&line).into_owned());
             }
-            self.receive(self.ahead.len() + 1)?;
+            self.receive(self.buffered.len() + 1)?;
         }
     }
 
     fn message(&mut self) -> Result<Reply, Failure> {
-        let odd = || Failure::NoReply("it says what is no message".to_owned());
+        let invalid = || Failure::NoReply("the message is not valid".to_owned());
         self.receive(16)?;
-        let size = size(&self.ahead).ok_or_else(odd)?;
+        let size = size(&self.buffered).ok_or_else(invalid)?;
         self.receive(size)?;
-        let bytes: Vec<u8> = self.ahead.drain(..size).collect();
-        read(&bytes).ok_or_else(odd)
+        let bytes: Vec<u8> = self.buffered.drain(..size).collect();
+        read(&bytes).ok_or_else(invalid)
     }
 }
 
-/// A call on the wire.
+/// The message of a method call.
 fn message(method: Method, serial: u32, body: &Encoder) -> Vec<u8> {
     let mut head = Encoder::default();
     for byte in [b'l', CALL, 0, 1] {
@@ -290,17 +299,18 @@ fn message(method: Method, serial: u32, body: &Encoder) -> Vec<u8> {
     head.0
 }
 
-/// As much of a message as is looked at.
+/// The part of a message that is used.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Reply {
     kind: u8,
     in_reply_to: Option<u32>,
     error: String,
-    /// The first argument of an error.
+    /// First argument of an error.
     text: String,
 }
 
-/// How long the whole message is, by its first sixteen bytes. The bus speaks as we do: `None` for big-endian.
+/// Length of the whole message, from its first sixteen bytes; `None` for big-endian, which the bus
+/// does not send to a little-endian client.
 fn size(bytes: &[u8]) -> Option<usize> {
     if *bytes.first()? != b'l' {
         return None;
@@ -316,7 +326,7 @@ fn number(bytes: &[u8], at: usize) -> Option<u32> {
     four.try_into().ok().map(u32::from_le_bytes)
 }
 
-/// A string or object path at `at`, and where it ends.
+/// The string or object path at `at`, and the offset of its end.
 fn text(bytes: &[u8], at: usize) -> Option<(String, usize)> {
     let size = usize::try_from(number(bytes, at)?).ok()?;
     let end = at.checked_add(4)?.checked_add(size)?;
@@ -324,10 +334,10 @@ fn text(bytes: &[u8], at: usize) -> Option<(String, usize)> {
     Some((text, end + 1))
 }
 
-/// Reads a whole message. `None` where it is none.
+/// Parses a whole message; `None` if it is not valid.
 fn read(bytes: &[u8]) -> Option<Reply> {
     let fields = 16 + usize::try_from(number(bytes, 12)?).ok()?;
-    let mut got = Reply {
+    let mut reply = Reply {
         kind: *bytes.get(1)?,
         ..Reply::default()
     };
@@ -336,7 +346,7 @@ fn read(bytes: &[u8]) -> Option<Reply> {
         at = at.next_multiple_of(8);
         let code = *bytes.get(at)?;
         let kind = *bytes.get(at + 2)?;
-        // A signature of one letter: its length, the letter, and nothing.
+        // A signature of one letter: length, letter, NUL.
         if *bytes.get(at + 1)? != 1 {
             return None;
         }
@@ -345,14 +355,14 @@ fn read(bytes: &[u8]) -> Option<Reply> {
             b'u' => {
                 let value = number(bytes, at)?;
                 if code == REPLY_SERIAL {
-                    got.in_reply_to = Some(value);
+                    reply.in_reply_to = Some(value);
                 }
                 at += 4;
             }
             b's' | b'o' => {
                 let (value, end) = text(bytes, at)?;
                 if code == ERROR_NAME {
-                    got.error = value;
+                    reply.error = value;
                 }
                 at = end;
             }
@@ -360,11 +370,11 @@ fn read(bytes: &[u8]) -> Option<Reply> {
             _ => return None,
         }
     }
-    if got.kind == ERROR {
-        got.text =
+    if reply.kind == ERROR {
+        reply.text =
             text(bytes, fields.next_multiple_of(8)).map_or_else(String::new, |(text, _)| text);
     }
-    Some(got)
+    Some(reply)
 }
 
 #[cfg(test)]
@@ -385,8 +395,8 @@ mod tests {
         body.text("jailctl-a.slice");
         let bytes = message(METHOD, 7, &body);
         assert_eq!(size(&bytes), Some(bytes.len()));
-        let got = read(&bytes).unwrap();
-        assert_eq!((got.kind, got.in_reply_to), (CALL, None));
+        let reply = read(&bytes).unwrap();
+        assert_eq!((reply.kind, reply.in_reply_to), (CALL, None));
         assert!(bytes.ends_with(b"\x0f\0\0\0jailctl-a.slice\0"));
     }
 
@@ -421,10 +431,10 @@ mod tests {
         assert_eq!(read(&bytes).unwrap().text, "no such unit");
         for at in 0..bytes.len() {
             for value in [0, 1, 0x7f, 0xff] {
-                let mut odd = bytes.clone();
-                odd[at] = value;
-                let _ = (size(&odd), read(&odd));
-                let _ = read(&odd[..at]);
+                let mut invalid = bytes.clone();
+                invalid[at] = value;
+                let _ = (size(&invalid), read(&invalid));
+                let _ = read(&invalid[..at]);
             }
         }
         assert_eq!(size(&[b'l'; 3]), None);

@@ -1,4 +1,4 @@
-//! Stopping all that the sessions of a jail run, letting it go on, and ending it.
+//! Freezing, thawing and killing all processes of the sessions of a jail.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -10,50 +10,68 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::group::Group;
 use super::hierarchy::{Hierarchies, Version};
-use super::kernel_file::{is_there, list, read, read_if_exists, write};
-use super::{Limits, locate, systemd};
-use crate::policy::Policy;
+use super::kernel_file::{exists, list, read, read_if_exists, write};
+use super::systemd;
+use crate::policy::Limits;
 use crate::{Error, network};
 
-/// How long processes get to stop, or to end. One in the middle of a write to a slow disk takes a while.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// The same while others wait for the lock of all networks: they wait longer.
-const SHORT: Duration = Duration::from_secs(3);
-/// How many processes are ended for each look at who is in a group, which takes the longer the more there are: as many as there may be open files.
+/// Timeout for processes to freeze or to end. One in the middle of a write to a slow disk takes a
+/// while.
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// Timeout for freezing while the lock of all networks is held: shorter than that of its waiters.
+const SHORT_TIMEOUT: Duration = Duration::from_secs(3);
+/// Number of processes killed per reading of the list of members, which takes longer the more there
+/// are: limited by the number of open files.
 const AT_ONCE: usize = 512;
-/// How often who is in a group is asked while it changes.
+/// Pause between two readings of the state of a group that changes.
 const ROUND: Duration = Duration::from_millis(2);
 
-/// Stops every process of the jail's sessions; whether there was any. sshd's own for the connections are among them. New sessions do not begin until [`thaw`].
+/// Freezes all processes of the sessions of the jail, sshd's of the connections included. Returns
+/// whether there is a session. New sessions are refused until [`thaw`].
 ///
-/// Where some do not stop, the others go on again, and it is an error.
-pub fn freeze(policy: &Policy, limits: &Limits) -> Result<bool, Error> {
-    // Under systemd the keepers are among those who stop, and one who stops while it takes a network away would keep all others' shut.
-    let still = network::still(&policy.jail);
-    let Some(freezer) = Freezer::of(policy, limits)? else {
+/// # Errors
+/// [`Error::Busy`] if not all processes freeze in time, [`Error::Unsupported`] if the host has no
+/// freezer, [`Error::Refused`] if systemd refuses; [`Error::System`]. After an error all processes
+/// run again.
+pub fn freeze(jail: &str, limits: &Limits) -> Result<bool, Error> {
+    // Under systemd pid 1 of a session is frozen too; one that is frozen while it removes a network
+    // would hold the lock of all networks.
+    let guard = network::still(jail);
+    let Some(freezer) = Freezer::of(jail, limits)? else {
         return Ok(false);
     };
-    let patience = if still.is_some() { SHORT } else { PATIENCE };
-    let stopped = freezer.stop(patience);
-    drop(still);
-    if stopped.is_err() {
-        // The error that there is says more than a second one.
-        let _ = freezer.go_on();
+    let timeout = if guard.is_some() {
+        SHORT_TIMEOUT
+    } else {
+        TIMEOUT
+    };
+    let frozen = freezer.freeze(timeout);
+    drop(guard);
+    if frozen.is_err() {
+        // The first error is the one to report.
+        let _ = freezer.thaw();
     }
-    stopped.map(|()| true)
+    frozen.map(|()| true)
 }
 
-/// Lets them go on; whether there was any.
-pub fn thaw(policy: &Policy, limits: &Limits) -> Result<bool, Error> {
-    match Freezer::of(policy, limits)? {
-        Some(freezer) => freezer.go_on().map(|()| true),
+/// Thaws all processes of the sessions of the jail. Returns whether there is a session.
+///
+/// # Errors
+/// [`Error::Unsupported`] if the host has no freezer, [`Error::Refused`] if systemd refuses;
+/// [`Error::System`].
+pub fn thaw(jail: &str, limits: &Limits) -> Result<bool, Error> {
+    match Freezer::of(jail, limits)? {
+        Some(freezer) => freezer.thaw().map(|()| true),
         None => Ok(false),
     }
 }
 
-/// Whether they are stopped, and nobody comes in. Reads only.
-pub fn is_frozen(policy: &Policy, limits: &Limits) -> Result<bool, Error> {
-    for (group, _) in locate(policy, limits, &Hierarchies::look()?)? {
+/// Whether the processes of the jail are frozen, and new sessions are refused. Reads only.
+///
+/// # Errors
+/// [`Error::System`].
+pub fn is_frozen(jail: &str, limits: &Limits) -> Result<bool, Error> {
+    for group in Group::locate(jail, limits, &Hierarchies::read()?)? {
         if group.exists() && group.is_frozen()? {
             return Ok(true);
         }
@@ -61,64 +79,68 @@ pub fn is_frozen(policy: &Policy, limits: &Limits) -> Result<bool, Error> {
     Ok(false)
 }
 
-/// Ends every process of the jail's sessions, stopped or not, and gives how many there were. Nobody gets away by forking: with v2 the kernel kills the group as one,
-/// with v1 it is stopped before.
-pub fn kill(policy: &Policy, limits: &Limits) -> Result<usize, Error> {
-    let Some(freezer) = Freezer::of(policy, limits)? else {
+/// Kills all processes of the sessions of the jail, frozen or not, and returns their number. No
+/// process escapes by forking: with v2 the kernel kills the group as a whole, with v1 it is frozen
+/// before.
+///
+/// # Errors
+/// [`Error::Busy`] if processes are left after five seconds, [`Error::Unsupported`] if the host has
+/// no freezer; [`Error::System`]. Processes may have been killed, and the call may be repeated.
+pub fn kill(jail: &str, limits: &Limits) -> Result<usize, Error> {
+    let Some(freezer) = Freezer::of(jail, limits)? else {
         return Ok(0);
     };
     let mut killed = BTreeSet::new();
     let mut failed = None;
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     loop {
         let members = freezer.members()?;
-        // systemd would take the next session's processes for stopped too.
-        let is_over = !freezer.is_of_systemd || !freezer.is_frozen()?;
+        // systemd would count the processes of the next session as frozen too.
+        let is_over = !freezer.is_systemd || !freezer.is_frozen()?;
         if members.is_empty() && is_over {
             return Ok(killed.len());
         }
         if Instant::now() > deadline {
             return Err(failed.unwrap_or_else(|| {
-                Error::Refused(format!(
-                    "{} processes of the jail `{}` do not end",
-                    members.len(),
-                    policy.jail
+                Error::Busy(format!(
+                    "{} processes of the jail `{jail}` have not ended",
+                    members.len()
                 ))
             }));
         }
         killed.extend(members);
-        // systemd lets nothing go on while a unit of the jail's is just ending.
+        // systemd thaws nothing while a unit of the jail is ending.
         failed = freezer.kill().err();
         sleep(ROUND);
     }
 }
 
-/// The jail's group by which it is stopped.
+/// The group by which a jail is frozen.
 struct Freezer {
     group: Group,
     version: Version,
     jail: String,
-    is_of_systemd: bool,
+    is_systemd: bool,
 }
 
 impl Freezer {
-    /// `None` where there is no group, that is, no session.
-    fn of(policy: &Policy, limits: &Limits) -> Result<Option<Self>, Error> {
-        let hierarchies = Hierarchies::look()?;
+    /// `None` if the jail has no group, that is, no session.
+    fn of(jail: &str, limits: &Limits) -> Result<Option<Self>, Error> {
+        let hierarchies = Hierarchies::read()?;
         if hierarchies.with_controller("freezer").is_none() {
-            return Err(Error::Refused(
-                "the control group controller `freezer` is not there".to_owned(),
+            return Err(Error::Unsupported(
+                "this host does not have the control group controller `freezer`".to_owned(),
             ));
         }
-        let is_of_systemd = systemd::hierarchy(&hierarchies)?.is_some();
-        let found = locate(policy, limits, &hierarchies)?
+        let is_systemd = systemd::hierarchy(&hierarchies)?.is_some();
+        let found = Group::locate(jail, limits, &hierarchies)?
             .into_iter()
-            .find(|(group, _)| group.has_freezer());
-        Ok(found.map(|(group, version)| Self {
+            .find(Group::has_freezer);
+        Ok(found.map(|group| Self {
+            version: group.version(),
             group,
-            version,
-            jail: policy.jail.clone(),
-            is_of_systemd,
+            jail: jail.to_owned(),
+            is_systemd,
         }))
     }
 
@@ -126,17 +148,17 @@ impl Freezer {
         self.group.path()
     }
 
-    fn stop(&self, patience: Duration) -> Result<(), Error> {
-        let deadline = Instant::now() + patience;
+    fn freeze(&self, timeout: Duration) -> Result<(), Error> {
+        let deadline = Instant::now() + timeout;
         match self.version {
-            _ if self.is_of_systemd => systemd::set_frozen(&self.jail, true, patience)?,
+            _ if self.is_systemd => systemd::set_frozen(&self.jail, true, timeout)?,
             Version::V1 => write(&self.path().join("freezer.state"), "FROZEN")?,
             Version::V2 => write(&self.path().join("cgroup.freeze"), "1")?,
         }
-        while !self.is_stopped()? {
+        while !self.is_settled()? {
             if Instant::now() > deadline {
-                return Err(Error::Refused(
-                    "not all of its processes stop: some wait for a disk or a network".to_owned(),
+                return Err(Error::Busy(
+                    "not all of its processes freeze: some wait for a disk or a network".to_owned(),
                 ));
             }
             sleep(ROUND);
@@ -144,7 +166,7 @@ impl Freezer {
         Ok(())
     }
 
-    fn is_stopped(&self) -> Result<bool, Error> {
+    fn is_settled(&self) -> Result<bool, Error> {
         match self.version {
             Version::V1 => {
                 let state = read(&self.path().join("freezer.state"))?;
@@ -157,9 +179,9 @@ impl Freezer {
         }
     }
 
-    fn go_on(&self) -> Result<(), Error> {
+    fn thaw(&self) -> Result<(), Error> {
         match self.version {
-            _ if self.is_of_systemd => systemd::set_frozen(&self.jail, false, PATIENCE),
+            _ if self.is_systemd => systemd::set_frozen(&self.jail, false, TIMEOUT),
             Version::V1 => write(&self.path().join("freezer.state"), "THAWED"),
             Version::V2 => write(&self.path().join("cgroup.freeze"), "0"),
         }
@@ -169,10 +191,11 @@ impl Freezer {
         Ok(self.group.exists() && self.group.is_frozen()?)
     }
 
-    /// The processes in the group, and in the scopes that systemd has in it; none where it is gone.
+    /// The processes in the group and in the scopes of systemd below it; empty if it no longer
+    /// exists.
     fn members(&self) -> Result<Vec<i32>, Error> {
         let mut groups = vec![self.path().to_owned()];
-        if self.is_of_systemd && self.group.exists() {
+        if self.is_systemd && self.group.exists() {
             let names = list(self.path())?.into_iter();
             let scopes = names.filter(|name| {
                 Path::new(name)
@@ -189,48 +212,49 @@ impl Freezer {
         Ok(members)
     }
 
-    /// Sends SIGKILL to all of them.
+    /// Sends SIGKILL to all processes of the group.
     fn kill(&self) -> Result<(), Error> {
-        let at_once = self.path().join("cgroup.kill");
-        if is_there(&at_once) {
-            gone_is_fine(write(&at_once, "1"))?;
-            if self.is_of_systemd && self.is_frozen()? {
-                return self.go_on();
+        let kill_file = self.path().join("cgroup.kill");
+        if exists(&kill_file) {
+            ignore_removed(write(&kill_file, "1"))?;
+            if self.is_systemd && self.is_frozen()? {
+                return self.thaw();
             }
             return Ok(());
         }
-        // Nobody forks while it is stopped. Should not all stop, there is another round.
-        let _ = self.stop(PATIENCE);
+        // No process forks while it is frozen. If not all freeze, there is another pass.
+        let _ = self.freeze(TIMEOUT);
         let members = self.members()?;
         let killed = members
             .chunks(AT_ONCE)
             .try_for_each(|some| self.kill_these(some));
-        // v1 lets a stopped process end only when it goes on.
-        gone_is_fine(self.go_on())?;
+        // v1 lets a frozen process end only after it is thawed.
+        ignore_removed(self.thaw())?;
         killed
     }
 
     fn kill_these(&self, pids: &[i32]) -> Result<(), Error> {
         let handle = |pid: &i32| {
-            // Zero stands for a process that cannot be seen from here.
+            // Zero stands for a process that is not visible in this pid namespace.
             let number = Pid::from_raw(*pid)?;
             Some((*pid, pidfd_open(number, PidfdFlags::empty()).ok()?))
         };
         let handles: Vec<_> = pids.iter().filter_map(handle).collect();
-        // Seen again after the handles were taken: the numbers have not come to mean other processes in between.
-        let still: BTreeSet<i32> = self.members()?.into_iter().collect();
-        for (_, handle) in handles.iter().filter(|(pid, _)| still.contains(pid)) {
+        // Members that are still listed after their pidfds were opened: their pids have not been
+        // reused in between.
+        let current: BTreeSet<i32> = self.members()?.into_iter().collect();
+        for (_, handle) in handles.iter().filter(|(pid, _)| current.contains(pid)) {
             match pidfd_send_signal(handle, Signal::KILL) {
                 Ok(()) | Err(Errno::SRCH) => {}
-                Err(errno) => return Err(Error::of("end a process of the jail's")(errno)),
+                Err(errno) => return Err(Error::of("kill a process of the jail")(errno)),
             }
         }
         Ok(())
     }
 }
 
-/// With the last session a group goes.
-fn gone_is_fine(written: Result<(), Error>) -> Result<(), Error> {
+/// Ignores that a group was removed with its last session.
+fn ignore_removed(written: Result<(), Error>) -> Result<(), Error> {
     match written {
         Err(error) if matches!(error.errno(), Some(Errno::NOENT | Errno::NODEV)) => Ok(()),
         other => other,

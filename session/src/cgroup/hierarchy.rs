@@ -1,11 +1,21 @@
-//! Which hierarchies of control groups the host has, of which version, with which controllers, and where.
+//! The cgroup hierarchies of the host: version, mount point, controllers.
 
 use std::path::{Path, PathBuf};
 
 use super::kernel_file;
 use crate::Error;
+use crate::mountinfo::unescape;
+use crate::policy::Limits;
 
-/// The controllers of v1 that concern a session.
+/// Group above the groups of all jails in each hierarchy, unless a policy names another one.
+/// Created with the first of them and removed with the last.
+pub(super) const PARENT: &str = "jailctl";
+
+/// Controllers whose groups a session joins wherever the host has them, limited or not: for the
+/// counts of [`usage`](fn@super::usage), and for freezing.
+pub(super) const ACCOUNTING: [&str; 6] = ["cpu", "cpuacct", "memory", "pids", "io", "freezer"];
+
+/// Controllers of v1 that concern sessions.
 const CONTROLLERS: [&str; 11] = [
     "cpu", "cpuacct", "cpuset", "memory", "devices", "freezer", "blkio", "pids", "hugetlb",
     "net_cls", "net_prio",
@@ -18,7 +28,8 @@ pub(super) enum Version {
 }
 
 impl Version {
-    /// The file by which a process of one thread moves itself. See the module for why they differ.
+    /// File by which a process with one thread moves itself. The [module](super) explains the
+    /// difference.
     pub(super) fn procs_file(self) -> &'static str {
         match self {
             Self::V1 => "tasks",
@@ -31,21 +42,21 @@ impl Version {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Hierarchy {
     pub(super) version: Version,
-    /// Where it is mounted.
+    /// Mount point.
     pub(super) mount: PathBuf,
-    /// Which of its groups is seen there: `/`, or in some containers their own.
+    /// Group at the mount point: `/`, or in some containers their own group.
     top: String,
-    /// Whether groups can be made in it.
+    /// Whether groups can be created in it.
     pub(super) is_writable: bool,
     pub(super) controllers: Vec<String>,
 }
 
-/// All of them.
+/// All hierarchies of the host.
 #[derive(Debug)]
 pub(super) struct Hierarchies(Vec<Hierarchy>);
 
 impl Hierarchies {
-    pub(super) fn look() -> Result<Self, Error> {
+    pub(super) fn read() -> Result<Self, Error> {
         let mut found = parse(&kernel_file::read(Path::new("/proc/self/mountinfo"))?);
         for hierarchy in &mut found {
             if hierarchy.version == Version::V2 {
@@ -58,7 +69,7 @@ impl Hierarchies {
         Ok(Self(found))
     }
 
-    /// The first one that has the controller, by its name in v2; v1 before v2.
+    /// The first hierarchy with the controller, named as in v2; v1 before v2.
     pub(super) fn with_controller(&self, controller: &str) -> Option<&Hierarchy> {
         let has = |version, controller: &str| {
             self.0
@@ -73,7 +84,7 @@ impl Hierarchies {
         has(Version::V1, in_v1).or_else(|| has(Version::V2, controller))
     }
 
-    /// The one that there is, if there are no others with controllers.
+    /// The hierarchy, if it is the only one with controllers.
     pub(super) fn single(&self) -> Option<&Hierarchy> {
         match &self.0[..] {
             [one] => Some(one),
@@ -81,19 +92,50 @@ impl Hierarchies {
         }
     }
 
-    /// Whether those of v2 are where systemd has them when it runs the host with nothing else: sd_booted(3) and its kin look there too.
+    /// Whether v2 is mounted where systemd mounts it when it uses v2 alone: sd_booted(3) and
+    /// related functions check the same path.
     pub(super) fn is_unified(&self) -> bool {
         self.0
             .iter()
             .any(|one| one.version == Version::V2 && one.mount == Path::new("/sys/fs/cgroup"))
     }
 
-    /// Whether there is none.
+    /// Whether the host has no hierarchy.
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Where they are mounted, for a message.
+    /// The hierarchies in which a session has a group.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] if the controller of a limit is in no hierarchy.
+    pub(super) fn required(&self, limits: &Limits) -> Result<Vec<&Hierarchy>, Error> {
+        for (key, controller) in limits.needs() {
+            if self.with_controller(controller).is_none() {
+                return Err(Error::Unsupported(format!(
+                    "the limit `{key}` needs the control group controller `{controller}`, which this \
+                     host does not have"
+                )));
+            }
+        }
+        Ok(self.relevant(limits))
+    }
+
+    /// The hierarchies with a controller of a limit or of [`ACCOUNTING`], each once.
+    pub(super) fn relevant(&self, limits: &Limits) -> Vec<&Hierarchy> {
+        let needed = limits.needs().into_iter().map(|(_, controller)| controller);
+        let mut found: Vec<&Hierarchy> = Vec::new();
+        for controller in needed.chain(ACCOUNTING) {
+            if let Some(hierarchy) = self.with_controller(controller)
+                && !found.iter().any(|known| known.mount == hierarchy.mount)
+            {
+                found.push(hierarchy);
+            }
+        }
+        found
+    }
+
+    /// The mount points, for messages.
     pub(super) fn shown(&self) -> String {
         let mounts = self.0.iter();
         let mounts = mounts.map(|hierarchy| format!("`{}`", hierarchy.mount.display()));
@@ -106,7 +148,7 @@ impl Hierarchy {
         self.controllers.iter().any(|name| name == controller)
     }
 
-    /// Of that version, with these controllers.
+    /// A hierarchy for tests.
     #[cfg(test)]
     pub(super) fn of(version: Version, controllers: &[&str]) -> Self {
         Self {
@@ -118,15 +160,15 @@ impl Hierarchy {
         }
     }
 
-    /// The group of a process, by the lines of its `/proc/PID/cgroup`.
-    pub(super) fn origin(&self, belongs: &str) -> Result<PathBuf, Error> {
+    /// Path of the group of a process, from the content of its `/proc/PID/cgroup`.
+    pub(super) fn cgroup_of(&self, text: &str) -> Result<PathBuf, Error> {
         let unknown = || {
-            Error::Refused(format!(
-                "the process's own control group is not below `{}`",
+            Error::Unsupported(format!(
+                "the control group of the process is not below `{}`",
                 self.mount.display()
             ))
         };
-        let line = belongs.lines().find_map(|line| {
+        let line = text.lines().find_map(|line| {
             let mut parts = line.splitn(3, ':');
             let (_, controllers, path) = (parts.next()?, parts.next()?, parts.next()?);
             let ours = match self.version {
@@ -148,7 +190,7 @@ impl Hierarchy {
     }
 }
 
-/// Reads a table of mounts, `/proc/PID/mountinfo` of proc(5). The controllers of v2 are not in it.
+/// Parses `/proc/PID/mountinfo`, proc(5). It does not contain the controllers of v2.
 fn parse(table: &str) -> Vec<Hierarchy> {
     let mut found: Vec<Hierarchy> = Vec::new();
     for line in table.lines() {
@@ -157,7 +199,7 @@ fn parse(table: &str) -> Vec<Hierarchy> {
         };
         let left: Vec<&str> = left.split(' ').collect();
         let right: Vec<&str> = right.split(' ').collect();
-        let (Some(top), Some(mount), Some(options), Some(kind), Some(of_all)) = (
+        let (Some(top), Some(mount), Some(options), Some(kind), Some(super_options)) = (
             left.get(3),
             left.get(4),
             left.get(5),
@@ -166,7 +208,7 @@ fn parse(table: &str) -> Vec<Hierarchy> {
         ) else {
             continue;
         };
-        // What was mounted there or below before is hidden now.
+        // Earlier mounts at this path or below are hidden.
         let mount = PathBuf::from(unescaped(mount));
         found.retain(|other| !other.mount.starts_with(&mount));
         let version = match *kind {
@@ -174,7 +216,7 @@ fn parse(table: &str) -> Vec<Hierarchy> {
             "cgroup2" => Version::V2,
             _ => continue,
         };
-        let controllers: Vec<String> = of_all
+        let controllers: Vec<String> = super_options
             .split(',')
             .filter(|word| CONTROLLERS.contains(word))
             .map(str::to_owned)
@@ -187,11 +229,11 @@ fn parse(table: &str) -> Vec<Hierarchy> {
             version,
             mount,
             top: unescaped(top),
-            is_writable: is_writable(options) && is_writable(of_all),
+            is_writable: is_writable(options) && is_writable(super_options),
             controllers,
         });
     }
-    // The same hierarchy can be mounted in several places.
+    // One hierarchy can be mounted at several paths.
     let mut each: Vec<Hierarchy> = Vec::new();
     for one in found {
         let is_one = |other: &Hierarchy| {
@@ -204,18 +246,9 @@ fn parse(table: &str) -> Vec<Hierarchy> {
     each
 }
 
-/// `\040` and the like, as the kernel writes what would end a word.
-fn unescaped(text: &str) -> String {
-    let mut plain = text.to_owned();
-    for (code, character) in [
-        ("\\040", " "),
-        ("\\011", "\t"),
-        ("\\012", "\n"),
-        ("\\134", "\\"),
-    ] {
-        plain = plain.replace(code, character);
-    }
-    plain
+/// Text of a field of mountinfo.
+fn unescaped(field: &str) -> String {
+    String::from_utf8_lossy(&unescape(field.as_bytes())).into_owned()
 }
 
 #[cfg(test)]
@@ -262,13 +295,13 @@ mod tests {
     #[test]
     fn a_process_is_found_in_each() {
         let found = parse(HYBRID);
-        let belongs = "3:cpu,cpuacct:/a\n2:pids:/\n1:name=systemd:/x\n0::/box/b\n";
-        let origin = |at: usize| found[at].origin(belongs).unwrap();
+        let text = "3:cpu,cpuacct:/a\n2:pids:/\n1:name=systemd:/x\n0::/box/b\n";
+        let origin = |at: usize| found[at].cgroup_of(text).unwrap();
         assert_eq!(origin(0), Path::new("/sys/fs/cgroup/cpu,cpuacct/a"));
         assert_eq!(origin(1), Path::new("/sys/fs/cgroup/pids"));
         assert_eq!(origin(2), Path::new("/sys/fs/cgroup/my two/b"));
         for outside in ["0::/elsewhere\n", "0::/box/../..\n", ""] {
-            assert!(found[2].origin(outside).is_err(), "{outside}");
+            assert!(found[2].cgroup_of(outside).is_err(), "{outside}");
         }
     }
 

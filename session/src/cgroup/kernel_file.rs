@@ -1,4 +1,4 @@
-//! Small files of the kernel's, in /proc, /sys and the file systems of groups: read and written as a whole.
+//! Small files of proc(5), sysfs(5) and cgroups, read and written as a whole.
 
 use std::fs::File;
 use std::io::Read;
@@ -11,10 +11,10 @@ use rustix::io::Errno;
 use crate::Error;
 use crate::error::errno_of;
 
-/// No file of the kernel's that is read here is as long; a table of mounts comes closest.
+/// Maximum number of bytes read from a file; the largest in use is the table of mounts.
 const LIMIT: u64 = 8 << 20;
 
-/// The text of the file.
+/// Content of the file.
 pub(super) fn read(path: &Path) -> Result<String, Error> {
     let failed = |errno| Error::on("read", path, errno);
     let file = open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(failed)?;
@@ -26,7 +26,7 @@ pub(super) fn read(path: &Path) -> Result<String, Error> {
     Ok(text)
 }
 
-/// The text of a file that may not be there.
+/// Content of the file, or `None` if it does not exist.
 pub(super) fn read_if_exists(path: &Path) -> Result<Option<String>, Error> {
     match read(path) {
         Ok(text) => Ok(Some(text)),
@@ -35,7 +35,7 @@ pub(super) fn read_if_exists(path: &Path) -> Result<Option<String>, Error> {
     }
 }
 
-/// Writes one value to a file that exists. The kernel takes it as a whole or not at all.
+/// Writes one value to an existing file. The kernel accepts all of it or nothing.
 pub(super) fn write(path: &Path, value: &str) -> Result<(), Error> {
     let failed = |errno| Error::on("write to", path, errno);
     let file = open_to_write(path)?;
@@ -46,18 +46,18 @@ pub(super) fn write(path: &Path, value: &str) -> Result<(), Error> {
     }
 }
 
-/// The file, for writing.
+/// Opens the file for writing.
 pub(super) fn open_to_write(path: &Path) -> Result<OwnedFd, Error> {
     let flags = OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     open(path, flags, Mode::empty()).map_err(|errno| Error::on("write to", path, errno))
 }
 
-/// Whether there is anything at the path.
-pub(super) fn is_there(path: &Path) -> bool {
+/// Whether the path exists.
+pub(super) fn exists(path: &Path) -> bool {
     stat(path).is_ok()
 }
 
-/// The names in an open directory, sorted.
+/// Sorted names of the entries of an open directory.
 pub(super) fn names(directory: impl AsFd) -> Result<Vec<String>, Errno> {
     let mut names = Vec::new();
     for entry in Dir::read_from(directory)? {
@@ -70,7 +70,7 @@ pub(super) fn names(directory: impl AsFd) -> Result<Vec<String>, Errno> {
     Ok(names)
 }
 
-/// The names in a directory, sorted.
+/// Sorted names of the entries of a directory.
 pub(super) fn list(path: &Path) -> Result<Vec<String>, Error> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     open(path, flags, Mode::empty())

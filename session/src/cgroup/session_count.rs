@@ -1,6 +1,8 @@
-//! How many sessions a jail has: a file for each in `/run/jailctl/sessions/JAIL`, locked (flock(2)) by sshd's process of the connection for as long as it lives.
+//! Number of sessions of a jail: a file for each in `/run/jailctl/sessions/JAIL`, locked with
+//! flock(2) by sshd's process of the connection as long as it exists.
 //!
-//! A lock ends with its process, however that ends, so that nobody is counted who is gone. Whoever counts, comes or goes holds the lock of the directory meanwhile.
+//! A lock ends with its process, for whatever reason that ends, so no ended session is counted. A
+//! process that counts, adds or removes sessions holds the lock of the directory.
 
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -15,28 +17,27 @@ use rustix::process::getpid;
 
 use super::kernel_file::names;
 use crate::Error;
+use crate::layout::{RUN, RUN_MODE, RUN_SESSIONS};
 use crate::open_nofollow::open_dir;
 
-/// Where the registers of all jails are.
-const REGISTERS: &str = "/run/jailctl/sessions";
-/// How long somebody who holds a register's lock is waited for. It is held for some milliseconds, but by one after the other where many come at once;
-/// sshd gives a login two minutes (`LoginGraceTime`).
-const PATIENCE: Duration = Duration::from_secs(30);
-/// How often it is tried.
+/// Timeout for the lock of a register. Each holder has it for some milliseconds, but many sessions
+/// at a time queue for it; sshd gives a login two minutes (`LoginGraceTime`).
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// Pause between two attempts.
 const ROUND: Duration = Duration::from_millis(1);
 
-/// One session in its jail's register.
+/// One session in the register of its jail.
 #[derive(Debug)]
 pub(super) struct Slot {
     directory: PathBuf,
     name: String,
-    /// The lock of the session, for as long as it lives.
-    _held: OwnedFd,
-    /// The lock of the register, while the session begins.
-    beginning: Option<OwnedFd>,
+    /// Lock of the session, session_lock as long as it exists.
+    _lock: OwnedFd,
+    /// Lock of the register, session_lock while the session begins.
+    register_lock: Option<OwnedFd>,
 }
 
-/// What keeps sessions from beginning: the lock of their register.
+/// Lock of a register without sessions: none can begin while it is session_lock.
 #[derive(Debug)]
 pub(super) struct LastSession {
     directory: PathBuf,
@@ -44,64 +45,66 @@ pub(super) struct LastSession {
 }
 
 impl Slot {
-    /// Counts the calling process. Refuses it where `most` sessions live already. Until [`Slot::commit`] nobody else comes or goes.
+    /// Counts the calling process. Refuses it if `most` sessions exist. Until [`Slot::commit`] no
+    /// other session is added or removed.
     pub(super) fn acquire(jail: &str, user: &str, most: Option<u32>) -> Result<Self, Error> {
-        let directory = Path::new(REGISTERS).join(jail);
-        for path in [Path::new("/run/jailctl"), Path::new(REGISTERS), &directory] {
-            let mode = if path == directory { 0o700 } else { 0o755 };
+        let directory = Path::new(RUN_SESSIONS).join(jail);
+        for path in [Path::new(RUN), Path::new(RUN_SESSIONS), &directory] {
+            let mode = if path == directory { 0o700 } else { RUN_MODE };
             match mkdir(path, Mode::from_raw_mode(mode)) {
                 Ok(()) | Err(Errno::EXIST) => {}
-                Err(errno) => return Err(Error::on("make", path, errno)),
+                Err(errno) => return Err(Error::on("create", path, errno)),
             }
         }
-        let failed = |errno| failed("write down the session in", &directory, errno);
+        let failed = |errno| failed("register the session in", &directory, errno);
         let register = open(&directory).map_err(failed)?;
         let stat = fstat(&register).map_err(failed)?;
         if (stat.st_uid, stat.st_mode & 0o022) != (0, 0) {
             return Err(Error::Refused(format!(
-                "`{}` can be changed by others than root",
+                "`{}` can be changed by users other than root",
                 directory.display()
             )));
         }
         lock(&register).map_err(failed)?;
-        let living = living(&register).map_err(failed)?;
+        let sessions = count_locked(&register).map_err(failed)?;
         if let Some(most) = most
-            && living >= u64::from(most)
+            && sessions >= u64::from(most)
         {
             return Err(Error::Refused(format!(
-                "the jail `{jail}` has {living} sessions, and may have {most}"
+                "the jail `{jail}` has {sessions} sessions, and may have {most}"
             )));
         }
         let name = getpid().as_raw_nonzero().to_string();
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         let written = openat(&register, &name, flags, Mode::RUSR | Mode::WUSR).map_err(failed)?;
         rustix::io::write(&written, format!("{user}\n").as_bytes()).map_err(failed)?;
-        // Opened once more, since sshd's process that becomes the user has a copy of it.
+        // Opened again, because sshd's process that becomes the user has a copy of the first
+        // descriptor.
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let held = openat(&register, &name, flags, Mode::empty()).map_err(failed)?;
-        flock(&held, FlockOperation::NonBlockingLockExclusive).map_err(failed)?;
+        let session_lock = openat(&register, &name, flags, Mode::empty()).map_err(failed)?;
+        flock(&session_lock, FlockOperation::NonBlockingLockExclusive).map_err(failed)?;
         Ok(Self {
             directory,
             name,
-            _held: held,
-            beginning: Some(register),
+            _lock: session_lock,
+            register_lock: Some(register),
         })
     }
 
-    /// Others may come and go: the session has begun, or what is left of its beginning they need not wait for.
+    /// Releases the lock of the register: the session has begun, or the rest needs no lock.
     pub(super) fn commit(&mut self) {
-        self.beginning = None;
+        self.register_lock = None;
     }
 
-    /// Strikes the session, and gives the register's lock if no other is left.
+    /// Removes the session, and returns the lock of the register if no session is left.
     pub(super) fn release(&self) -> Result<Option<LastSession>, Errno> {
-        let register = match &self.beginning {
+        let register = match &self.register_lock {
             Some(register) => rustix::io::fcntl_dupfd_cloexec(register, 3)?,
             None => open(&self.directory)?,
         };
         lock(&register)?;
-        strike(&register, &self.name)?;
-        let others = living(&register)?;
+        remove(&register, &self.name)?;
+        let others = count_locked(&register)?;
         Ok((others == 0).then(|| LastSession {
             directory: self.directory.clone(),
             _register: Some(register),
@@ -119,18 +122,18 @@ impl LastSession {
     }
 }
 
-/// Keeps sessions of the jail from beginning; `None` where some live.
+/// Locks the register of a jail without sessions; `None` if it has any.
 pub(super) fn close(jail: &str) -> Result<Option<LastSession>, Error> {
-    let directory = Path::new(REGISTERS).join(jail);
+    let directory = Path::new(RUN_SESSIONS).join(jail);
     let failed = |errno| failed("count the sessions in", &directory, errno);
     let register = match open(&directory) {
-        // None ever did.
+        // The jail never had a session.
         Err(Errno::NOENT) => None,
         opened => Some(opened.map_err(failed)?),
     };
     if let Some(register) = &register {
         lock(register).map_err(failed)?;
-        if living(register).map_err(failed)? > 0 {
+        if count_locked(register).map_err(failed)? > 0 {
             return Ok(None);
         }
     }
@@ -140,16 +143,16 @@ pub(super) fn close(jail: &str) -> Result<Option<LastSession>, Error> {
     }))
 }
 
-/// How many sessions of the jail there are.
+/// Number of sessions of the jail.
 pub(super) fn count(jail: &str) -> Result<u64, Error> {
-    let directory = Path::new(REGISTERS).join(jail);
+    let directory = Path::new(RUN_SESSIONS).join(jail);
     let failed = |errno| failed("count the sessions in", &directory, errno);
     match open(&directory) {
         Err(Errno::NOENT) => Ok(0),
         Err(errno) => Err(failed(errno)),
         Ok(register) => {
             lock(&register).map_err(failed)?;
-            living(&register).map_err(failed)
+            count_locked(&register).map_err(failed)
         }
     }
 }
@@ -160,7 +163,7 @@ fn open(directory: &Path) -> Result<OwnedFd, Errno> {
 }
 
 fn lock(register: &OwnedFd) -> Result<(), Errno> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     loop {
         match flock(register, FlockOperation::NonBlockingLockExclusive) {
             Err(Errno::WOULDBLOCK) if Instant::now() < deadline => sleep(ROUND),
@@ -169,34 +172,35 @@ fn lock(register: &OwnedFd) -> Result<(), Errno> {
     }
 }
 
-/// The error of what was tried on the register in `directory`. EWOULDBLOCK is that of a lock that was not free for as long as it is waited for.
+/// Error of a call on the register in `directory`. EWOULDBLOCK means that the lock was not released
+/// in time.
 fn failed(what: &'static str, directory: &Path, errno: Errno) -> Error {
     match errno {
-        Errno::WOULDBLOCK => Error::Refused(format!(
-            "the machine is too busy: sessions that begin and end held the lock of `{}` for {} seconds",
+        Errno::WOULDBLOCK => Error::Busy(format!(
+            "the machine is too busy: other sessions held the lock of `{}` for {} seconds",
             directory.display(),
-            PATIENCE.as_secs()
+            TIMEOUT.as_secs()
         )),
         errno => Error::on(what, directory, errno),
     }
 }
 
-/// Counts those whose lock is held, and strikes the others.
-fn living(register: &OwnedFd) -> Result<u64, Errno> {
+/// Counts the files that are locked, and removes the others.
+fn count_locked(register: &OwnedFd) -> Result<u64, Errno> {
     let mut count = 0;
     for name in names(register)? {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = openat(register, &name, flags, Mode::empty())?;
         match flock(&file, FlockOperation::NonBlockingLockShared) {
             Err(Errno::WOULDBLOCK) => count += 1,
-            Ok(()) => strike(register, &name)?,
+            Ok(()) => remove(register, &name)?,
             Err(errno) => return Err(errno),
         }
     }
     Ok(count)
 }
 
-fn strike(register: &OwnedFd, name: &str) -> Result<(), Errno> {
+fn remove(register: &OwnedFd, name: &str) -> Result<(), Errno> {
     match unlinkat(register, name, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
         Err(errno) => Err(errno),

@@ -1,8 +1,10 @@
-//! Where systemd runs, the groups are its own: it is asked for a scope for each session, in a slice of the jail's that has the limits, by
-//! `StartTransientUnit` of org.freedesktop.systemd1(5). What it did is then read from the slice's files, so that no property that it ignores is
-//! taken for a limit.
+//! Control groups under systemd: a scope for each session in the slice of its jail, which has the
+//! limits, by `StartTransientUnit` of org.freedesktop.systemd1(5). The control files of the slice
+//! are then compared with the limits, because systemd ignores properties that the kernel does not
+//! support.
 //!
-//! The slice, `jailctl-NAME.slice`, is made with the first session and goes with the last; no file of it is kept.
+//! The slice, `jailctl-NAME.slice`, is created for the first session and removed after the last
+//! one; it has no unit file on disk.
 
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
@@ -10,92 +12,103 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rustix::process::getpid;
 
-use super::Limits;
 use super::control_files::{self, HostDevices, Setting, settings};
+use super::cpu_list::parse_cpu_list;
 use super::dbus::{Bus, Encoder, Failure, Method};
 use super::hierarchy::{Hierarchies, Hierarchy};
-use super::kernel_file::{is_there, read, read_if_exists};
-use super::preflight::parse_cpu_list;
+use super::kernel_file::{exists, read, read_if_exists};
 use crate::Error;
+use crate::policy::Limits;
 
-/// How long a session's beginning waits for systemd, all in all.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// How often it is looked whether systemd has moved the process.
+/// Timeout of all calls to systemd at the beginning of a session.
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// Pause between two checks whether systemd has moved the process.
 const ROUND: Duration = Duration::from_millis(1);
-/// What systemd answers if a unit is there already.
+/// D-Bus error for a unit that exists already.
 const EXISTS: &str = "org.freedesktop.systemd1.UnitExists";
-/// The property of what a process's end for want of memory means for the rest.
+/// Property for the effect of an out-of-memory kill on the unit.
 const OOM: &str = "OOMPolicy";
-/// The slice of all jails' slices, by the rule of their names: systemd.slice(5).
+/// Parent slice of the slices of all jails, by its name: systemd.slice(5).
 const SLICES: &str = "jailctl.slice";
 
-/// Tasks of one session, in per cent of the system's, whatever the jail's limits are: as for a unit of the system.
+/// Maximum number of tasks of one session, in per cent of that of the system, in addition to the
+/// limits of the jail: systemd's default for a unit.
 const TASKS_OF_SESSION: u32 = 15;
-/// Tasks of all sessions of a jail that has no limit of tasks: as for a user of the system.
+/// Maximum number of tasks of all sessions of a jail without a limit of tasks, in per cent of that
+/// of the system: systemd's default for a user.
 const TASKS_OF_JAIL: u32 = 33;
+/// CPU weight of all sessions of all jails together where the processors are short: a fifth of
+/// systemd's default of 100, which `system.slice` with the services of the host has. On an idle
+/// machine it has no effect.
+const CPU_WEIGHT_OF_ALL: u64 = 20;
 
-/// The limits that systemd has no property for.
-pub(super) const UNSUPPORTED: [&str; 4] = ["hugetlb", "net_class", "net_priority", "parent"];
+/// Limits for which systemd has no property.
+pub(super) const UNSUPPORTED: [&str; 4] =
+    ["hugetlb", "net_cls_classid", "net_prio", "cgroup_parent"];
 
 /// Whether systemd runs the host: sd_booted(3).
-pub(super) fn is_here() -> bool {
-    is_there(Path::new("/run/systemd/system"))
+pub(super) fn is_running() -> bool {
+    exists(Path::new("/run/systemd/system"))
 }
 
-/// The name of the jail's slice. A `-` in a slice's name would put it into another's.
+/// Name of the slice of a jail. A `-` in it would make it a child of another jail's slice.
 fn slice(jail: &str) -> String {
     format!("jailctl-{}.slice", jail.replace('-', "\\x2d"))
 }
 
-/// The group of the jail's slice.
+/// Path of the group of the slice of a jail.
 pub(super) fn directory(hierarchy: &Hierarchy, jail: &str) -> PathBuf {
     hierarchy.mount.join(SLICES).join(slice(jail))
 }
 
-/// The hierarchy of v2 that systemd keeps for itself, where it does. `None` where there is no systemd, and where it runs the host with v1: there it
-/// cares for the groups of its own units alone, and others make theirs beside them.
+/// The hierarchy of v2 that systemd manages. `None` without systemd, and where systemd uses v1:
+/// there it manages the groups of its own units alone, and other programs create theirs beside
+/// them.
 pub(super) fn hierarchy(hierarchies: &Hierarchies) -> Result<Option<&Hierarchy>, Error> {
-    if !is_here() || !hierarchies.is_unified() {
+    if !is_running() || !hierarchies.is_unified() {
         return Ok(None);
     }
     hierarchies.single().map(Some).ok_or_else(|| {
-        Error::Refused(
-            "control groups of v1 are mounted beside those of v2, which systemd keeps".to_owned(),
+        Error::Unsupported(
+            "control groups of v1 are mounted beside v2, which systemd manages".to_owned(),
         )
     })
 }
 
-/// Whose session a scope is for.
+/// Owner of a scope.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Owner<'o> {
-    /// The jail.
+    /// Name of the jail.
     pub(super) jail: &'o str,
-    /// The login name.
+    /// Login name.
     pub(super) user: &'o str,
 }
 
-/// Moves the calling process into a scope of its own in the jail's slice.
-pub(super) fn begin(
+/// Moves the calling process into a scope of its own in the slice of the jail.
+pub(super) fn join(
     owner: Owner<'_>,
     limits: &Limits,
     hierarchy: &Hierarchy,
-    facts: &HostDevices,
+    host: &HostDevices,
 ) -> Result<(), Error> {
-    let deadline = Instant::now() + PATIENCE;
-    let mut bus = Bus::connect(PATIENCE).map_err(failed)?;
+    let deadline = Instant::now() + TIMEOUT;
+    let mut bus = Bus::connect(TIMEOUT).map_err(failed)?;
     let slice = slice(owner.jail);
     let scope = scope(owner.jail);
-    // The slices above the scope are made in the same call, so that nobody is in them before their limits are: as many as there are not yet.
-    let ask = |bus: &mut Bus, slices: usize, policy_of_oom: bool| {
+    // The parent slices are created in the same call if they do not exist, so that no process is in
+    // them before their limits are set.
+    let start = |bus: &mut Bus, slices: usize, has_oom_policy: bool| {
         let mut body = Encoder::default();
         body.text(&scope);
         body.text("fail");
-        body.array(8, |all| scope_properties(all, owner, &slice, policy_of_oom));
+        body.array(8, |all| {
+            scope_properties(all, owner, &slice, has_oom_policy);
+        });
         body.array(8, |units| {
             if slices > 0 {
                 units.structure();
                 units.text(&slice);
-                units.array(8, |all| slice_properties(all, owner.jail, limits, facts));
+                units.array(8, |all| slice_properties(all, owner.jail, limits, host));
             }
             if slices > 1 {
                 units.structure();
@@ -105,72 +118,72 @@ pub(super) fn begin(
         });
         bus.call(manager("StartTransientUnit", "ssa(sv)a(sa(sv))"), &body)
     };
-    let (mut slices, mut policy_of_oom) = (2, true);
+    let (mut slices, mut has_oom_policy) = (2, true);
     loop {
-        match ask(&mut bus, slices, policy_of_oom) {
-            // Another jail, and then this one, has sessions.
+        match start(&mut bus, slices, has_oom_policy) {
+            // Another jail has sessions, or this one.
             Err(Failure::ErrorReply(name, _)) if name == EXISTS && slices > 0 => slices -= 1,
-            // Older ones do not look after scopes in this way.
-            Err(Failure::ErrorReply(_, text)) if text.contains(OOM) && policy_of_oom => {
-                policy_of_oom = false;
+            // Older versions do not have the property for scopes.
+            Err(Failure::ErrorReply(_, text)) if text.contains(OOM) && has_oom_policy => {
+                has_oom_policy = false;
             }
-            asked => break asked.map_err(failed)?,
+            started => break started.map_err(failed)?,
         }
     }
     let directory = directory(hierarchy, owner.jail);
-    let wanted = directory.join(&scope);
-    while hierarchy.origin(&read(Path::new("/proc/self/cgroup"))?)? != wanted {
+    let expected = directory.join(&scope);
+    while hierarchy.cgroup_of(&read(Path::new("/proc/self/cgroup"))?)? != expected {
         if Instant::now() > deadline {
-            return Err(Error::Refused(format!(
-                "systemd does not move the session into `{scope}`"
+            return Err(Error::Busy(format!(
+                "systemd did not move the session into `{scope}`"
             )));
         }
         sleep(ROUND);
     }
-    let all = settings(limits, hierarchy, facts);
+    let all = settings(limits, hierarchy, host);
     if first_mismatch(&directory, &all)?.is_none() {
         return Ok(());
     }
-    // The slice is from before the limits were changed, or was made by somebody else.
+    // The slice was created before the limits were changed, or by another program.
     let mut body = Encoder::default();
     body.text(&slice);
     body.boolean(true);
-    body.array(8, |all| limit_properties(all, limits, facts));
+    body.array(8, |all| limit_properties(all, limits, host));
     bus.call(manager("SetUnitProperties", "sba(sv)"), &body)
         .map_err(failed)?;
     match first_mismatch(&directory, &all)? {
         None => Ok(()),
-        Some(file) => Err(Error::Refused(format!(
-            "systemd does not keep a limit: `{}` is not as it was asked for",
+        Some(file) => Err(Error::Unsupported(format!(
+            "systemd did not set a limit: `{}` has another value",
             directory.join(file).display()
         ))),
     }
 }
 
-/// Stops the jail's slice, or lets it go on.
-pub(super) fn set_frozen(jail: &str, stop: bool, patience: Duration) -> Result<(), Error> {
-    let member = if stop { "FreezeUnit" } else { "ThawUnit" };
+/// Freezes or thaws the slice of a jail.
+pub(super) fn set_frozen(jail: &str, freeze: bool, timeout: Duration) -> Result<(), Error> {
+    let member = if freeze { "FreezeUnit" } else { "ThawUnit" };
     let mut body = Encoder::default();
     body.text(&slice(jail));
-    let mut bus = Bus::connect(patience).map_err(failed)?;
+    let mut bus = Bus::connect(timeout).map_err(failed)?;
     bus.call(manager(member, "s"), &body).map_err(failed)
 }
 
-/// Makes systemd forget the jail's slice, in which nobody is.
+/// Stops the slice of a jail, which is empty, and removes its drop-ins.
 pub(super) fn clear(jail: &str) -> Result<(), Error> {
     let slice = slice(jail);
-    let mut bus = Bus::connect(PATIENCE).map_err(failed)?;
+    let mut bus = Bus::connect(TIMEOUT).map_err(failed)?;
     let mut stop = Encoder::default();
     stop.text(&slice);
     stop.text("replace");
     match bus.call(manager("StopUnit", "ss"), &stop) {
-        // There is no such unit.
+        // The unit does not exist.
         Ok(()) | Err(Failure::ErrorReply(..)) => {}
         Err(failure) => return Err(failed(failure)),
     }
-    // Where limits were changed while somebody was in, systemd has written that down.
+    // systemd writes drop-ins if limits are changed while the slice exists.
     let drop_in = Path::new("/run/systemd/system.control").join(format!("{slice}.d"));
-    if !is_there(&drop_in) {
+    if !exists(&drop_in) {
         return Ok(());
     }
     let mut revert = Encoder::default();
@@ -191,13 +204,15 @@ fn manager(member: &'static str, signature: &'static str) -> Method {
 
 #[expect(
     clippy::needless_pass_by_value,
-    reason = "it stands in `map_err`, which gives the value"
+    reason = "for `map_err`, which passes the value"
 )]
 fn failed(failure: Failure) -> Error {
-    Error::Refused(format!("could not get a place from systemd: {failure}"))
+    Error::Refused(format!(
+        "systemd did not create the session's scope: {failure}"
+    ))
 }
 
-/// A name that no other session ever had.
+/// Name of a scope that no other session had.
 fn scope(jail: &str) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let now = now.map_or(0, |now| now.as_micros());
@@ -205,7 +220,7 @@ fn scope(jail: &str) -> String {
     format!("jailctl-{jail}-{pid}-{now}.scope")
 }
 
-fn scope_properties(all: &mut Encoder, owner: Owner<'_>, slice: &str, policy_of_oom: bool) {
+fn scope_properties(all: &mut Encoder, owner: Owner<'_>, slice: &str, has_oom_policy: bool) {
     let Owner { jail, user } = owner;
     property(all, "Description", "s", |value| {
         value.text(&format!("Session of {user} in the jail {jail}"));
@@ -215,8 +230,8 @@ fn scope_properties(all: &mut Encoder, owner: Owner<'_>, slice: &str, policy_of_
     property(all, "CollectMode", "s", |value| {
         value.text("inactive-or-failed");
     });
-    if policy_of_oom {
-        // One process that was killed for want of memory would take the session with it.
+    if has_oom_policy {
+        // By default systemd stops the whole scope after an out-of-memory kill of one process.
         property(all, OOM, "s", |value| value.text("continue"));
     }
     property(all, "PIDs", "au", |value| {
@@ -226,7 +241,8 @@ fn scope_properties(all: &mut Encoder, owner: Owner<'_>, slice: &str, policy_of_
     });
 }
 
-/// A limit of tasks, in per cent of what the system has room for: `TasksMax=` of systemd.resource-control(5).
+/// Maximum number of tasks, in per cent of that of the system: `TasksMax=` of
+/// systemd.resource-control(5).
 fn share_of_tasks(all: &mut Encoder, percent: u32) {
     property(all, "TasksMaxScale", "u", |value| {
         value.u32(u32::MAX / 100 * percent);
@@ -238,9 +254,11 @@ fn all_slice_properties(all: &mut Encoder) {
         value.text("Sessions in jails");
     });
     property(all, "StopWhenUnneeded", "b", |value| value.boolean(true));
+    // Drop-ins of the administrator (`systemctl edit jailctl.slice`) override it.
+    property(all, "CPUWeight", "t", |value| value.u64(CPU_WEIGHT_OF_ALL));
 }
 
-fn slice_properties(all: &mut Encoder, jail: &str, limits: &Limits, facts: &HostDevices) {
+fn slice_properties(all: &mut Encoder, jail: &str, limits: &Limits, host: &HostDevices) {
     property(all, "Description", "s", |value| {
         value.text(&format!("Sessions in the jail {jail}"));
     });
@@ -248,11 +266,11 @@ fn slice_properties(all: &mut Encoder, jail: &str, limits: &Limits, facts: &Host
     if limits.tasks.is_none() {
         share_of_tasks(all, TASKS_OF_JAIL);
     }
-    limit_properties(all, limits, facts);
+    limit_properties(all, limits, host);
 }
 
-fn limit_properties(all: &mut Encoder, limits: &Limits, facts: &HostDevices) {
-    // What is counted can be asked for.
+fn limit_properties(all: &mut Encoder, limits: &Limits, host: &HostDevices) {
+    // Accounting for [`usage`](fn@super::usage).
     for name in [
         "CPUAccounting",
         "MemoryAccounting",
@@ -295,7 +313,7 @@ fn limit_properties(all: &mut Encoder, limits: &Limits, facts: &HostDevices) {
         let Some(rate) = rate else { continue };
         property(all, name, "a(st)", |value| {
             value.array(8, |disks| {
-                for disk in &facts.disks {
+                for disk in &host.disks {
                     disks.structure();
                     disks.text(&format!("/dev/block/{disk}"));
                     disks.u64(rate);
@@ -307,11 +325,11 @@ fn limit_properties(all: &mut Encoder, limits: &Limits, facts: &HostDevices) {
         property(all, "DevicePolicy", "s", |value| value.text("strict"));
         property(all, "DeviceAllow", "a(ss)", |value| {
             value.array(8, |list| {
-                let given = devices.iter().map(|path| path.display().to_string());
+                let more = devices.iter().map(|path| path.display().to_string());
                 for device in control_files::PATHS
                     .iter()
                     .map(ToString::to_string)
-                    .chain(given)
+                    .chain(more)
                 {
                     list.structure();
                     list.text(&device);
@@ -330,7 +348,7 @@ fn property(all: &mut Encoder, name: &str, kind: &str, value: impl FnOnce(&mut E
     value(all);
 }
 
-/// A set of processors, a bit for each, the first in the lowest bit of the first byte.
+/// Bitmap of processors, the first in the lowest bit of the first byte.
 fn mask(cpus: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
     for number in parse_cpu_list(cpus) {
@@ -351,25 +369,25 @@ fn first_mismatch<'s>(group: &Path, all: &'s [Setting]) -> Result<Option<&'s str
         let mut file = &setting.file;
         let mut values = &setting.values;
         let mut text = read_if_exists(&group.join(file))?;
-        if let (None, Some((other, others))) = (&text, &setting.or) {
+        if let (None, Some((other, others))) = (&text, &setting.fallback) {
             (file, values) = (other, others);
             text = read_if_exists(&group.join(file))?;
         }
-        let is_kept = |text: &str| values.iter().all(|value| value_matches(file, text, value));
-        if !text.is_some_and(|text| is_kept(&text)) {
+        let matches = |text: &str| values.iter().all(|value| value_matches(file, text, value));
+        if !text.is_some_and(|text| matches(&text)) {
             return Ok(Some(file));
         }
     }
     Ok(None)
 }
 
-/// Whether a file's `text` says `value`, in the kernel's own words.
+/// Whether the content `text` of a control file means `value`.
 fn value_matches(file: &str, text: &str, value: &str) -> bool {
     let text = text.trim();
     match file {
         "cpuset.cpus" => parse_cpu_list(text) == parse_cpu_list(value),
         "memory.max" | "memory.swap.max" => {
-            // Whole pages.
+            // The kernel rounds to whole pages.
             let bytes = |text: &str| text.parse::<u64>().ok().map(|bytes| bytes >> 12);
             bytes(text).is_some() && bytes(text) == bytes(value)
         }
@@ -379,11 +397,11 @@ fn value_matches(file: &str, text: &str, value: &str) -> bool {
         "io.max" => {
             let (disk, rates) = value.split_once(' ').unwrap_or((value, ""));
             text.lines().any(|line| {
-                line.split_once(' ').is_some_and(|(of, words)| {
+                line.split_once(' ').is_some_and(|(of, found)| {
                     of == disk
                         && rates
                             .split(' ')
-                            .all(|rate| words.split(' ').any(|word| word == rate))
+                            .all(|rate| found.split(' ').any(|word| word == rate))
                 })
             })
         }
@@ -401,6 +419,35 @@ mod tests {
         assert_eq!(slice("a-b_c"), "jailctl-a\\x2db_c.slice");
     }
 
+    /// The value of a property of type `t`, 64 bits at an offset that is a multiple of 8.
+    fn u64_property(all: &Encoder, name: &str) -> Option<u64> {
+        let head = [name.as_bytes(), b"\0\x01t\0"].concat();
+        let bytes = all.bytes();
+        let found = bytes.windows(head.len()).position(|part| part == head)?;
+        let start = (found + head.len()).next_multiple_of(8);
+        let value = bytes.get(start..start + 8)?.try_into().ok()?;
+        Some(u64::from_le_bytes(value))
+    }
+
+    #[test]
+    fn jails_together_weigh_less_than_services_and_each_as_its_limits_say() {
+        let mut all = Encoder::default();
+        all_slice_properties(&mut all);
+        assert_eq!(u64_property(&all, "CPUWeight"), Some(20));
+
+        let weight = |cpu_weight| {
+            let limits = Limits {
+                cpu_weight,
+                ..Limits::default()
+            };
+            let mut all = Encoder::default();
+            slice_properties(&mut all, "arkham", &limits, &HostDevices::default());
+            u64_property(&all, "CPUWeight")
+        };
+        assert_eq!(weight(None), None);
+        assert_eq!(weight(Some(50)), Some(50));
+    }
+
     #[test]
     fn processors_are_bits() {
         assert_eq!(mask("0-2,9"), [7, 2]);
@@ -408,7 +455,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_kernel_shows_is_compared_by_meaning() {
+    fn control_files_are_compared_by_meaning() {
         for (file, text, value, is) in [
             ("pids.max", "64\n", "64", true),
             ("pids.max", "max\n", "64", false),

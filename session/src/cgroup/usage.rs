@@ -1,32 +1,33 @@
-//! What the sessions of a jail use, as the kernel counts it for the jail's groups.
+//! Resource usage of the sessions of a jail, from the accounting of its control groups.
 
 use super::group::Group;
 use super::hierarchy::{Hierarchies, Version};
 use super::kernel_file::read_if_exists;
-use super::{Limits, locate, session_count};
+use super::session_count;
 use crate::Error;
-use crate::policy::Policy;
+use crate::policy::Limits;
 
-/// What is used; `None` where no controller of this host counts it. Counts begin with the first session and end with the last.
+/// Resource usage; `None` where no controller of this host counts it. Counters begin with the first
+/// session and end with the last.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// Sessions.
+    /// Number of sessions.
     pub sessions: u64,
-    /// Whether all of it is stopped.
+    /// Whether the jail is frozen.
     pub frozen: bool,
-    /// Processes and threads.
+    /// Number of processes and threads.
     pub tasks: Option<u64>,
     /// Bytes of memory.
     pub memory: Option<u64>,
-    /// The most bytes of memory so far.
+    /// Maximum of bytes of memory so far.
     pub memory_peak: Option<u64>,
-    /// Processes that were killed because there was no memory left for them.
+    /// Number of processes killed because memory was exhausted.
     pub oom_kills: Option<u64>,
     /// Microseconds of processor time.
     pub cpu: Option<u64>,
-    /// How often the processors were taken away because the share was used up, each time for a tenth of a second at most.
+    /// Number of periods (a tenth of a second) in which the CPU quota was exhausted.
     pub throttled: Option<u64>,
-    /// Microseconds without them, added up over all processors.
+    /// Microseconds for which processes were throttled, summed over all processors.
     pub throttled_time: Option<u64>,
     /// Bytes read from disks.
     pub read: Option<u64>,
@@ -34,29 +35,33 @@ pub struct Usage {
     pub written: Option<u64>,
 }
 
-/// What the sessions of the jail use now.
-pub fn usage(policy: &Policy, limits: &Limits) -> Result<Usage, Error> {
-    let hierarchies = Hierarchies::look()?;
+/// Current resource usage of the sessions of the jail.
+///
+/// # Errors
+/// [`Error::System`] if a counter cannot be read, [`Error::Busy`] if the count of sessions is
+/// locked for too long.
+pub fn usage(jail: &str, limits: &Limits) -> Result<Usage, Error> {
+    let hierarchies = Hierarchies::read()?;
     let mut usage = Usage {
-        sessions: session_count::count(&policy.jail)?,
+        sessions: session_count::count(jail)?,
         ..Usage::default()
     };
-    for (group, version) in locate(policy, limits, &hierarchies)? {
+    for group in Group::locate(jail, limits, &hierarchies)? {
         if group.exists() {
             usage.frozen |= group.is_frozen()?;
-            usage.add(&group, version)?;
+            usage.add(&group)?;
         }
     }
     Ok(usage)
 }
 
 impl Usage {
-    fn add(&mut self, group: &Group, version: Version) -> Result<(), Error> {
+    fn add(&mut self, group: &Group) -> Result<(), Error> {
         let text = |file: &str| read_if_exists(&group.path().join(file));
         let number = |file: &str| Ok::<_, Error>(text(file)?.and_then(|text| plain(&text)));
         let set = |field: &mut Option<u64>, value: Option<u64>| *field = field.or(value);
         set(&mut self.tasks, number("pids.current")?);
-        match version {
+        match group.version() {
             Version::V1 => {
                 set(&mut self.memory, number("memory.usage_in_bytes")?);
                 set(&mut self.memory_peak, number("memory.max_usage_in_bytes")?);
@@ -99,7 +104,7 @@ fn plain(text: &str) -> Option<u64> {
     text.trim().parse().ok()
 }
 
-/// The number in the line `name NUMBER`.
+/// Number in the line `name NUMBER`.
 fn named(text: &str, name: &str) -> Option<u64> {
     text.lines().find_map(|line| {
         let (found, number) = line.split_once(' ')?;
@@ -107,7 +112,7 @@ fn named(text: &str, name: &str) -> Option<u64> {
     })
 }
 
-/// The sum of lines such as `254:0 Read 4096`.
+/// Sum of lines such as `254:0 Read 4096`.
 fn v1_disks(text: &str, kind: &str) -> u64 {
     let of_line = |line: &str| {
         let mut words = line.split(' ');
@@ -117,7 +122,7 @@ fn v1_disks(text: &str, kind: &str) -> u64 {
     text.lines().filter_map(of_line).sum()
 }
 
-/// The sum of words such as `rbytes=4096` of lines such as `254:0 rbytes=4096 wbytes=0 …`.
+/// Sum of words such as `rbytes=4096` in lines such as `254:0 rbytes=4096 wbytes=0 …`.
 fn v2_disks(text: &str, start: &str) -> u64 {
     let words = text.split_whitespace();
     let numbers = words.filter_map(|word| plain(word.strip_prefix(start)?));

@@ -1,4 +1,4 @@
-//! A program in a jail whose output somebody reads, and whose time is limited.
+//! Running a program in a jail with a time limit, and capturing its output.
 
 use std::io::{PipeReader, Read, pipe};
 use std::process::Stdio;
@@ -8,57 +8,61 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
-use super::{ExecRequest, ExitKind, refuse_bad_words, refuse_own_root, start};
+use super::{ExecRequest, ExitKind, refuse_invalid_strings, refuse_own_root, start};
 use crate::Error;
 use crate::privileges::Ids;
 
-/// Most that is kept of what a program writes: its last words.
-const KEPT: usize = 16 << 10;
+/// Maximum number of bytes of captured output: the last ones.
+const MAX_OUTPUT: usize = 16 << 10;
 
-/// What a program did.
+/// Result of a captured program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Captured {
-    /// How it ended; `None` where it was ended because its time was over.
+    /// How the program ended; `None` if it was killed at the time limit.
     pub ending: Option<ExitKind>,
-    /// The end of what it wrote to standard output and standard error, in that order of time.
+    /// The last bytes of standard output and standard error, in their order of time.
     pub output: Vec<u8>,
 }
 
-/// As [`run`](super::run), with nothing on standard input, and with both outputs kept. The program is killed after `limit`.
+/// As [`run`](super::run), with an empty standard input, and with both outputs captured. The
+/// program is killed after `limit`.
 ///
-/// Its other processes are its own matter, unless it is the first in its pid namespace
+/// Other processes of it may stay, unless it is the first in its pid namespace
 /// ([`private_processes`](crate::private_processes)): then they end with it.
-pub fn capture(entry: &ExecRequest<'_>, limit: Duration) -> Result<Captured, Error> {
-    let ids = Ids::new(entry.uid, entry.gid, entry.groups)?;
-    refuse_bad_words(entry)?;
-    refuse_own_root(entry.root)?;
-    let (mut reader, writer) = pipe().map_err(Error::of_std("make a pipe"))?;
-    let again = writer
+///
+/// # Errors
+/// As [`run`](super::run).
+pub fn capture(request: &ExecRequest<'_>, limit: Duration) -> Result<Captured, Error> {
+    let ids = Ids::new(request.uid, request.gid, request.groups)?;
+    refuse_invalid_strings(request)?;
+    refuse_own_root(request.root)?;
+    let (mut reader, writer) = pipe().map_err(Error::of_std("create a pipe"))?;
+    let stderr = writer
         .try_clone()
-        .map_err(Error::of_std("copy a descriptor"))?;
-    let mut process = start(entry, ids, |command| {
-        command.stdin(Stdio::null()).stdout(writer).stderr(again);
+        .map_err(Error::of_std("duplicate a descriptor"))?;
+    let mut process = start(request, ids, |command| {
+        command.stdin(Stdio::null()).stdout(writer).stderr(stderr);
         Ok(None)
     })?;
     let pid = Pid::from_child(&process);
     let mut output = Vec::new();
-    let attended = attend(pid, &mut reader, &mut output, Instant::now() + limit);
-    if !matches!(attended, Ok(true)) {
-        // Not yet waited for: the number is still its own.
+    let read = read_until_end(pid, &mut reader, &mut output, Instant::now() + limit);
+    if !matches!(read, Ok(true)) {
+        // Not waited for yet: the pid is not reused.
         let _ = kill_process_group(pid, Signal::KILL);
     }
     let status = process
         .wait()
         .map_err(Error::of_std("wait for the program"))?;
-    let ended = attended?;
+    let ended = read?;
     Ok(Captured {
         ending: ended.then(|| status.into()),
         output,
     })
 }
 
-/// Reads until the program has ended, and says whether it did so in time.
-fn attend(
+/// Reads until the program has ended. Returns `false` at the deadline.
+fn read_until_end(
     pid: Pid,
     reader: &mut PipeReader,
     output: &mut Vec<u8>,
@@ -66,7 +70,7 @@ fn attend(
 ) -> Result<bool, Error> {
     let pidfd =
         pidfd_open(pid, PidfdFlags::empty()).map_err(Error::of("watch for the program's end"))?;
-    let mut is_silent = false;
+    let mut is_closed = false;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
@@ -80,8 +84,8 @@ fn attend(
             PollFd::new(&pidfd, PollFlags::IN),
             PollFd::new(reader, PollFlags::IN),
         ];
-        // A pipe that nobody writes to any more would end the wait at once.
-        let count = if is_silent { 1 } else { 2 };
+        // A pipe without writers is always ready.
+        let count = if is_closed { 1 } else { 2 };
         match poll(&mut ready[..count], Some(&timeout)) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(errno) => return Err(Error::of("wait for the program")(errno)),
@@ -90,14 +94,14 @@ fn attend(
             ready[0].revents().contains(PollFlags::IN),
             ready[1].revents(),
         );
-        is_silent |= of_pipe.contains(PollFlags::HUP);
+        is_closed |= of_pipe.contains(PollFlags::HUP);
         if of_pipe.contains(PollFlags::IN) {
             let mut chunk = [0; 4096];
             let count = reader
                 .read(&mut chunk)
-                .map_err(Error::of_std("read what the program says"))?;
+                .map_err(Error::of_std("read the output of the program"))?;
             output.extend_from_slice(&chunk[..count]);
-            let over = output.len().saturating_sub(KEPT);
+            let over = output.len().saturating_sub(MAX_OUTPUT);
             output.drain(..over);
         } else if has_ended {
             return Ok(true);

@@ -1,7 +1,8 @@
-//! What the forked child does between fork(2) and execve(2), in order.
+//! The calls of the forked child between fork(2) and execve(2), in order.
 //!
-//! The parent may have had other threads, and one of them may have held the allocator's lock when it was copied. So nothing here
-//! allocates, locks or panics: each step is one or a few system calls, on values that were made before the fork.
+//! The parent may have had other threads, and one of them may have held the lock of the allocator
+//! at the fork. So nothing here allocates, locks or panics: each step is one or a few system calls,
+//! on values that were created before the fork.
 
 use std::ffi::CString;
 use std::os::fd::OwnedFd;
@@ -13,19 +14,20 @@ use rustix::process::{chroot, fchdir, ioctl_tiocsctty, setsid, umask};
 use crate::privileges::{Ids, drop_bounding_set, drop_capabilities};
 use crate::syscalls;
 
-/// All that the child needs, made before the fork.
+/// Values that the child needs, created before the fork.
 #[derive(Debug)]
 pub(super) struct Child {
     pub(super) root: OwnedFd,
     pub(super) ids: Ids,
     pub(super) cwd: CString,
-    /// What becomes the controlling terminal.
+    /// Controlling terminal of the new session.
     pub(super) terminal: Option<OwnedFd>,
-    /// A pipe that takes the number of the step that failed; `Exec` if all went well. std passes on no more than the errno.
+    /// Pipe for the number of the step that failed, or of `Exec` if none did. std reports the errno
+    /// alone.
     pub(super) report: OwnedFd,
 }
 
-/// The steps, in order.
+/// Steps in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Step {
@@ -34,35 +36,38 @@ pub(super) enum Step {
     Terminal,
     Descriptors,
     Root,
-    WaysBack,
+    BoundingSet,
     Ids,
     Capabilities,
-    Final,
+    VerifyIds,
     Keyring,
     Directory,
-    Inside,
+    VerifyDirectory,
     Exec,
 }
 
 impl Step {
-    /// All of them, and how an error names each after "could not".
+    /// All steps, with their text in errors after "could not".
     const NAMES: [(Self, &'static str); 13] = [
         (Self::Signals, "reset the signals"),
         (Self::Session, "begin a session"),
         (Self::Terminal, "take the new terminal"),
         (Self::Descriptors, "close the open descriptors"),
         (Self::Root, "change the root directory"),
-        (Self::WaysBack, "empty the capability bounding set"),
+        (Self::BoundingSet, "empty the capability bounding set"),
         (Self::Ids, "become the user"),
         (Self::Capabilities, "drop the capabilities"),
-        (Self::Final, "make sure that root is given up"),
+        (Self::VerifyIds, "verify that root is dropped"),
         (Self::Keyring, "begin a new session keyring"),
         (Self::Directory, "enter the directory"),
-        (Self::Inside, "be sure to be inside the jail in"),
+        (
+            Self::VerifyDirectory,
+            "verify that the directory is in the jail:",
+        ),
         (Self::Exec, "start"),
     ];
 
-    /// None if the byte is not a step's.
+    /// The step of a number; `None` for any other byte.
     pub(super) fn from_byte(byte: u8) -> Option<(Self, &'static str)> {
         let known = Self::NAMES.into_iter();
         known.into_iter().find(|(step, _)| *step as u8 == byte)
@@ -70,19 +75,20 @@ impl Step {
 }
 
 impl Child {
-    /// Takes the child to its place, and reports how far it came.
-    pub(super) fn go(&self) -> Result<(), Errno> {
+    /// Executes all steps, and reports the last one.
+    pub(super) fn apply(&self) -> Result<(), Errno> {
         let mut step = Step::Signals;
-        let result = self.go_on(&mut step);
+        let result = self.run_steps(&mut step);
         // If this fails, the error has the errno without the step.
         let _ = rustix::io::write(&self.report, &[step as u8]);
         result
     }
 
-    fn go_on(&self, step: &mut Step) -> Result<(), Errno> {
+    fn run_steps(&self, step: &mut Step) -> Result<(), Errno> {
         syscalls::default_signals()?;
 
-        // Away from the caller's terminal: whoever has it as controlling terminal can type into it (TIOCSTI, CVE-2017-5226).
+        // Leaves the terminal of the caller: a process that has it as controlling terminal can type
+        // into it (TIOCSTI, CVE-2017-5226).
         *step = Step::Session;
         setsid()?;
         *step = Step::Terminal;
@@ -99,23 +105,24 @@ impl Child {
         chroot(c".")?;
         umask(Mode::WGRP | Mode::WOTH);
 
-        *step = Step::WaysBack;
+        *step = Step::BoundingSet;
         drop_bounding_set()?;
         *step = Step::Ids;
         self.ids.apply()?;
         *step = Step::Capabilities;
         drop_capabilities()?;
-        *step = Step::Final;
+        *step = Step::VerifyIds;
         if !self.ids.verify_dropped() {
             return Err(Errno::PERM);
         }
 
-        // As the user, so that it counts as his.
+        // As the user, who owns the keyring and whose quota it counts against.
         *step = Step::Keyring;
-        syscalls::own_keyring()?;
+        syscalls::new_session_keyring()?;
 
-        // As the user, with his rights only; and not through /proc/self/fd, where what the parent had open can still be reached.
-        // IN_ROOT excludes such links too, but openat2(2) warns that this may change.
+        // With the rights of the user only; and not through /proc/self/fd, through which
+        // descriptors of the parent are reachable. IN_ROOT excludes such links too, but openat2(2)
+        // warns that this may change.
         *step = Step::Directory;
         let directory = openat2(
             &self.root,
@@ -125,7 +132,7 @@ impl Child {
             ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS,
         )?;
         fchdir(&directory)?;
-        *step = Step::Inside;
+        *step = Step::VerifyDirectory;
         if !syscalls::cwd_is_below_root()? {
             return Err(Errno::XDEV);
         }
@@ -141,8 +148,8 @@ mod tests {
 
     #[test]
     fn each_step_is_found_by_its_byte() {
-        for (place, (step, name)) in Step::NAMES.into_iter().enumerate() {
-            assert_eq!(usize::from(step as u8), place);
+        for (index, (step, name)) in Step::NAMES.into_iter().enumerate() {
+            assert_eq!(usize::from(step as u8), index);
             assert_eq!(Step::from_byte(step as u8), Some((step, name)));
         }
         assert_eq!(Step::from_byte(13), None);

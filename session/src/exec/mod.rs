@@ -1,14 +1,16 @@
-//! Starts a program inside a jail as one of its users, as sshd would, and stays with it until it ends.
+//! Running a program in a jail as one of its users, as sshd would, until it ends.
 //!
-//! How: `std::process::Command` forks, and a closure that is run in the child (`pre_exec`) takes the child to its place before
-//! std calls execve(2). The closure is the one `unsafe` block that matters, and it is easy to judge: [`child`] is a flat list of
-//! system calls. The other way, a thread that takes itself to the place and then spawns, needs no `unsafe` for the ids, but it is a part of
-//! root's process, with root's memory and descriptors, that runs as the jailed user: his other processes could signal it. And setsid(2) and
-//! the controlling terminal need the closure all the same.
+//! `std::process::Command` forks, and a closure in the child (`pre_exec`) sets everything up before
+//! std calls execve(2). The closure is the one `unsafe` block that matters, and it is easy to
+//! review: `child` is a flat list of system calls. The alternative, a thread that sets itself up
+//! and then spawns, needs no `unsafe` for the ids, but such a thread runs as the jailed user and is
+//! part of a root process, with its memory and descriptors: other processes of the user could
+//! signal it. And setsid(2) and the controlling terminal need the closure anyway.
 //!
-//! No code of the jail runs as root: after chroot(2) the child makes system calls only, no names are looked up (no NSS, no
-//! locale, no iconv, no dlopen(3): CVE-2019-14271, CVE-2025-32463), and the first file of the jail that is run or loaded is the program, by
-//! execve(2), when everything is given up.
+//! No code of the jail runs as root: after chroot(2) the child makes only system calls and looks up
+//! no names (no NSS, no locale, no iconv, no dlopen(3): CVE-2019-14271, CVE-2025-32463), and the
+//! first file of the jail that is executed or loaded is the program, by execve(2), after all
+//! privileges are dropped.
 
 mod capture;
 mod child;
@@ -35,91 +37,103 @@ use crate::privileges::Ids;
 use crate::pty::{Pty, RawMode, Relay, StdFds};
 use crate::signals::SignalPipe;
 
-/// A program, where it shall run, and as whom.
+/// Program, user and root directory of a [`run`].
 #[derive(Debug, Clone)]
 pub struct ExecRequest<'a> {
-    /// The jail's root directory, open; O_PATH is enough. Not the caller's own root.
+    /// Root directory of the jail, open; O_PATH suffices. Not the root of the caller.
     pub root: BorrowedFd<'a>,
-    /// Not 0.
+    /// User id, not 0.
     pub uid: u32,
-    /// Not 0.
+    /// Group id, not 0.
     pub gid: u32,
-    /// The supplementary groups: these and no others. Not 0.
+    /// All supplementary group ids, none of them 0.
     pub groups: &'a [u32],
-    /// The working directory, an absolute path inside the jail.
+    /// Working directory, an absolute path in the jail.
     pub cwd: &'a Path,
-    /// The program, an absolute path inside the jail.
+    /// Program, an absolute path in the jail.
     pub program: &'a Path,
-    /// What the program sees as its own name; `-bash` makes a login shell of bash.
+    /// First argument, the name of the program; `-bash` starts bash as a login shell.
     pub argv0: OsString,
-    /// The arguments after `argv0`.
+    /// Arguments after `argv0`.
     pub args: Vec<OsString>,
-    /// The whole environment. Each name once, not empty, without `=`.
+    /// The whole environment. Names are unique, not empty, and without `=`.
     pub env: Vec<(OsString, OsString)>,
 }
 
-/// How the program ended.
+/// Exit status of a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExitKind {
-    /// It exited with this status.
+    /// Exit status.
     Code(i32),
-    /// This signal killed it.
+    /// Number of the signal that killed it.
     Signal(i32),
 }
 
-/// Starts the program and returns when it has ended.
+/// Runs a program until it ends.
 ///
-/// The program begins
-/// - with the jail as its root directory and `cwd` as its working directory, which is reached with the user's rights and is
-///   certain to lie inside (chroot(2), getcwd(2); CVE-2024-21626);
-/// - with real, effective, saved and file system ids of the user, exactly the given groups, every capability set empty, the bounding
-///   set included, and no_new_privs set (capabilities(7)). Root, root's group, and ids of -1 are refused;
-/// - with exactly the given environment and arguments, umask 022, default signals, in a session of its own (setsid(2)) with a session
-///   keyring of its own (keyrings(7));
-/// - with no open descriptor but 0, 1 and 2. Files and pipes there are passed as they are. A directory there is refused: it would be a
-///   way out;
-/// - never with a terminal of the caller's, on any descriptor or as controlling terminal: who has it can read its keys and type into it
-///   (TIOCSTI, CVE-2017-5226). Where a standard descriptor is a terminal, the program gets a new one, with the same modes and size, and
-///   bytes are carried between the two. Output is carried as it is: like ssh(1), this does not filter escape sequences.
+/// The program is started
+/// - with the root of the jail as root directory and with `cwd` as working directory, which is
+///   opened with the rights of the user and verified to be below the root (chroot(2), getcwd(2);
+///   CVE-2024-21626);
+/// - with real, effective, saved and file system ids of the user, exactly the given groups, every
+///   capability set empty, the bounding set included, and no_new_privs set (capabilities(7)). Root,
+///   the group of root, and ids of -1 are refused;
+/// - with exactly the given environment and arguments, umask 022, default signals, in a new session
+///   (setsid(2)) with a new session keyring (keyrings(7));
+/// - with no open descriptors except 0, 1 and 2. Files and pipes there are passed unchanged. A
+///   directory is refused: it would be a way out;
+/// - never with a terminal of the caller, on any descriptor or as controlling terminal: a process
+///   that has it can read its input and type into it (TIOCSTI, CVE-2017-5226). Where a standard
+///   descriptor is a terminal, the program gets a new one, with the same modes and size, and bytes
+///   are relayed between the two. Output is relayed unchanged: like ssh(1), this does not filter
+///   escape sequences.
 ///
-/// While the program runs, SIGHUP, SIGINT, SIGQUIT and SIGTERM to the caller are passed on to it; if it is still there two seconds later
-/// it is killed. The same happens if the caller's terminal hangs up. The caller's terminal is in raw mode meanwhile if it is standard input,
-/// and has its modes back whatever happens, SIGKILL excepted. Since signals belong to the process, calls in several threads wait for each other.
+/// While the program runs, SIGHUP, SIGINT, SIGQUIT and SIGTERM to the caller are passed on to it;
+/// if it still runs two seconds later it is killed. The same happens if the terminal of the caller
+/// hangs up. The terminal of the caller is in raw mode meanwhile if it is standard input, and its
+/// modes are restored in any case except SIGKILL. Signal dispositions belong to the process, so
+/// calls in several threads wait for each other.
 ///
-/// A program with neither `#!` nor an ELF header is given to the jail's /bin/sh, as execvp(3) does. Its later processes may outlive the
-/// program, as those of an ssh session may.
-pub fn run(entry: &ExecRequest<'_>) -> Result<ExitKind, Error> {
-    let ids = Ids::new(entry.uid, entry.gid, entry.groups)?;
-    refuse_bad_words(entry)?;
-    refuse_own_root(entry.root)?;
-    let standard = StdFds::look()?;
+/// A program with neither `#!` nor an ELF header is run by /bin/sh of the jail, as execvp(3) does.
+/// Its child processes may outlive it, as those of an ssh session may.
+///
+/// # Errors
+/// [`Error::Refused`] for the values that are refused above; [`Error::Start`] if execve(2) fails;
+/// [`Error::System`] for any other call. After an error the program is not running.
+pub fn run(request: &ExecRequest<'_>) -> Result<ExitKind, Error> {
+    let ids = Ids::new(request.uid, request.gid, request.groups)?;
+    refuse_invalid_strings(request)?;
+    refuse_own_root(request.root)?;
+    let standard = StdFds::query()?;
     let pty = standard
         .terminal()
-        .map(|terminal| Pty::like(terminal, ids.uid()))
+        .map(|terminal| Pty::new_like(terminal, ids.uid()))
         .transpose()?;
 
-    let mut process = start(entry, ids, |command| {
+    let mut process = start(request, ids, |command| {
         attach_pty(command, standard, pty.as_ref())
     })?;
-    let attended = attend(&process, standard, pty);
-    if attended.is_err() {
-        // Nobody would see to it any more.
+    let relayed = relay(&process, standard, pty);
+    if relayed.is_err() {
+        // No code would relay its output or wait for it any more.
         let _ = kill_process_group(Pid::from_child(&process), Signal::KILL);
     }
     let status = process
         .wait()
         .map_err(Error::of_std("wait for the program"))?;
-    attended.map(|()| status.into())
+    relayed.map(|()| status.into())
 }
 
-/// Carries bytes and signals until the program has ended. It is not yet waited for: until then its number stays its own.
-fn attend(process: &Process, standard: StdFds, pty: Option<Pty>) -> Result<(), Error> {
+/// Relays bytes and signals until the program has ended. It is not waited for, so its pid is not
+/// reused.
+fn relay(process: &Process, standard: StdFds, pty: Option<Pty>) -> Result<(), Error> {
     let pid = Pid::from_child(process);
     let pidfd =
         pidfd_open(pid, PidfdFlags::empty()).map_err(Error::of("watch for the program's end"))?;
-    // Only now: until the child has called execve(2) the user could stop it, and the caller must be able to interrupt the wait for that.
+    // Not earlier: until the child has called execve(2) the user could stop it, and signals must be
+    // able to interrupt the caller, which waits for that.
     let watch = SignalPipe::begin()?;
-    // Dropped before the watch ends: a signal that ends the caller finds the terminal restored.
+    // Dropped before the signal pipe: a signal that ends the caller finds the terminal restored.
     let _raw = standard.input().map(RawMode::begin).transpose()?;
     Relay::new(pid, pidfd, &watch, standard, pty).run()
 }
@@ -129,29 +143,30 @@ fn attend(process: &Process, standard: StdFds, pty: Option<Pty>) -> Result<(), E
     reason = "this is where the crate starts processes"
 )]
 fn start(
-    entry: &ExecRequest<'_>,
+    request: &ExecRequest<'_>,
     ids: Ids,
-    wire: impl FnOnce(&mut Command) -> Result<Option<OwnedFd>, Error>,
+    connect: impl FnOnce(&mut Command) -> Result<Option<OwnedFd>, Error>,
 ) -> Result<Process, Error> {
     let pipe = pipe_with(PipeFlags::CLOEXEC);
-    let (failed_at, report) = pipe.map_err(Error::of("make a pipe"))?;
+    let (failed_at, report) = pipe.map_err(Error::of("create a pipe"))?;
 
-    let mut command = Command::new(entry.program);
-    command.arg0(&entry.argv0).args(&entry.args);
-    command.env_clear().envs(entry.env.iter().cloned());
-    let terminal = wire(&mut command)?;
+    let mut command = Command::new(request.program);
+    command.arg0(&request.argv0).args(&request.args);
+    command.env_clear().envs(request.env.iter().cloned());
+    let terminal = connect(&mut command)?;
     let child = Child {
-        root: copy(entry.root)?,
+        root: duplicate(request.root)?,
         ids,
-        cwd: CString::new(entry.cwd.as_os_str().as_bytes()).map_err(|_| nul("directory"))?,
+        cwd: CString::new(request.cwd.as_os_str().as_bytes()).map_err(|_| nul("directory"))?,
         terminal,
         report,
     };
-    // SAFETY: the closure runs in the forked child, where only what is async-signal-safe may be called. `go` makes system calls on values
-    // made before the fork: no allocation, no lock, no panic (see `child`). It closes no descriptor that std still needs.
-    unsafe { command.pre_exec(move || child.go().map_err(io::Error::from)) };
+    // SAFETY: the closure runs in the forked child, where only async-signal-safe calls are allowed.
+    // `apply` makes system calls on values created before the fork: no allocation, no lock, no
+    // panic (see `child`). It closes no descriptor that std still needs.
+    unsafe { command.pre_exec(move || child.apply().map_err(io::Error::from)) };
     let spawned = command.spawn();
-    // With it goes the caller's end of the report, so that to read it does not wait.
+    // Closes the caller's end of the report, so that reading it does not block.
     drop(command);
     spawned.map_err(|error| {
         let mut byte = [0];
@@ -159,15 +174,15 @@ fn start(
             Ok(1) => Step::from_byte(byte[0]),
             _ => None,
         };
-        explain(entry, step, errno_of(&error))
+        explain(request, step, errno_of(&error))
     })
 }
 
-fn copy(fd: BorrowedFd<'_>) -> Result<OwnedFd, Error> {
-    fcntl_dupfd_cloexec(fd, 3).map_err(Error::of("copy a descriptor"))
+fn duplicate(fd: BorrowedFd<'_>) -> Result<OwnedFd, Error> {
+    fcntl_dupfd_cloexec(fd, 3).map_err(Error::of("duplicate a descriptor"))
 }
 
-/// Puts the new terminal where the caller's is. Gives what becomes the controlling terminal.
+/// Connects the new terminal where the caller has one. Returns the controlling terminal.
 fn attach_pty(
     command: &mut Command,
     standard: StdFds,
@@ -175,34 +190,36 @@ fn attach_pty(
 ) -> Result<Option<OwnedFd>, Error> {
     let Some(pty) = pty else { return Ok(None) };
     if standard.is_terminal(0) {
-        command.stdin(copy(pty.inner()?)?);
+        command.stdin(duplicate(pty.inner()?)?);
     }
     if standard.is_terminal(1) {
-        command.stdout(copy(pty.inner()?)?);
+        command.stdout(duplicate(pty.inner()?)?);
     }
     if standard.is_terminal(2) {
-        command.stderr(copy(pty.inner()?)?);
+        command.stderr(duplicate(pty.inner()?)?);
     }
-    copy(pty.inner()?).map(Some)
+    duplicate(pty.inner()?).map(Some)
 }
 
-fn explain(entry: &ExecRequest<'_>, step: Option<(Step, &'static str)>, errno: Errno) -> Error {
+fn explain(request: &ExecRequest<'_>, step: Option<(Step, &'static str)>, errno: Errno) -> Error {
     match step {
         None => Error::of("start a process")(errno),
         Some((Step::Exec, _)) => Error::Start {
-            program: entry.program.to_owned(),
+            program: request.program.to_owned(),
             errno,
-            hint: enoent::hint(entry.root, entry.program, errno),
+            hint: enoent::hint(request.root, request.program, errno),
         },
-        Some((Step::Directory | Step::Inside, what)) => Error::on(what, entry.cwd, errno),
+        Some((Step::Directory | Step::VerifyDirectory, what)) => {
+            Error::on(what, request.cwd, errno)
+        }
         Some((_, what)) => Error::of(what)(errno),
     }
 }
 
-/// What std would refuse with a bare EINVAL, sort out in silence, or look for on PATH.
-fn refuse_bad_words(entry: &ExecRequest<'_>) -> Result<(), Error> {
-    let has_nul = |word: &OsStr| word.as_bytes().contains(&0);
-    for (what, path) in [("program", entry.program), ("directory", entry.cwd)] {
+/// Refuses values that std refuses with a bare EINVAL, drops silently, or looks up in PATH.
+fn refuse_invalid_strings(request: &ExecRequest<'_>) -> Result<(), Error> {
+    let has_nul = |text: &OsStr| text.as_bytes().contains(&0);
+    for (what, path) in [("program", request.program), ("directory", request.cwd)] {
         if has_nul(path.as_os_str()) {
             return Err(nul(what));
         }
@@ -212,18 +229,18 @@ fn refuse_bad_words(entry: &ExecRequest<'_>) -> Result<(), Error> {
             )));
         }
     }
-    if has_nul(&entry.argv0) || entry.args.iter().any(|arg| has_nul(arg)) {
+    if has_nul(&request.argv0) || request.args.iter().any(|arg| has_nul(arg)) {
         return Err(nul("argument"));
     }
-    for (at, (name, value)) in entry.env.iter().enumerate() {
+    for (at, (name, value)) in request.env.iter().enumerate() {
         if has_nul(name) || has_nul(value) {
             return Err(nul("environment"));
         }
-        let bad = name.is_empty() || name.as_bytes().contains(&b'=');
-        if bad || entry.env.iter().take(at).any(|(other, _)| other == name) {
+        let is_invalid = name.is_empty() || name.as_bytes().contains(&b'=');
+        if is_invalid || request.env.iter().take(at).any(|(other, _)| other == name) {
             let name = name.to_string_lossy().escape_debug().to_string();
             return Err(Error::Refused(format!(
-                "the environment has a bad or second `{name}`"
+                "the environment has an invalid or second `{name}`"
             )));
         }
     }
@@ -231,26 +248,28 @@ fn refuse_bad_words(entry: &ExecRequest<'_>) -> Result<(), Error> {
 }
 
 fn nul(what: &str) -> Error {
-    Error::Refused(format!("the {what} has a NUL in it"))
+    Error::Refused(format!("the {what} contains a NUL"))
 }
 
-/// chroot(2) into the caller's own root would be no jail at all.
+/// Refuses the root of the caller: chroot(2) to it would confine nothing.
 fn refuse_own_root(root: BorrowedFd<'_>) -> Result<(), Error> {
-    let look = Error::of("look at the jail's root");
-    let there = fstat(root).map_err(&look)?;
-    let here = stat("/").map_err(&look)?;
-    if FileType::from_raw_mode(there.st_mode) != FileType::Directory {
-        return Err(look(Errno::NOTDIR));
+    let failed = Error::of("query the jail's root");
+    let jail = fstat(root).map_err(&failed)?;
+    let host = stat("/").map_err(&failed)?;
+    if FileType::from_raw_mode(jail.st_mode) != FileType::Directory {
+        return Err(failed(Errno::NOTDIR));
     }
-    if (there.st_dev, there.st_ino) == (here.st_dev, here.st_ino) {
-        return Err(Error::Refused("the jail's root is the host's".to_owned()));
+    if (jail.st_dev, jail.st_ino) == (host.st_dev, host.st_ino) {
+        return Err(Error::Refused(
+            "the root of the jail is the root of the host".to_owned(),
+        ));
     }
     Ok(())
 }
 
 impl From<ExitStatus> for ExitKind {
     fn from(status: ExitStatus) -> Self {
-        // wait(2): a status that is not an exit's is a signal's, as stops are not asked for.
+        // wait(2): a status that is not an exit is a signal, since stops are not requested.
         status.code().map_or_else(
             || Self::Signal(status.signal().unwrap_or_default()),
             Self::Code,

@@ -1,6 +1,7 @@
-//! Which destinations are the host itself: the kernel's table of local routes, by rtnetlink(7).
+//! Addresses of the host itself, from the kernel's table of local routes by rtnetlink(7).
 //!
-//! Addresses of interfaces and their broadcasts are in it, and whole prefixes that an administrator gave to the host (`ip route add local`).
+//! It contains the addresses of interfaces and their broadcast addresses, and whole prefixes that
+//! an administrator assigned to the host (`ip route add local`).
 
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -11,34 +12,34 @@ use crate::Error;
 /// Bytes of `struct rtmsg`.
 const BODY: usize = 12;
 
-/// An address and how many of its leading bits count.
+/// Address prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Prefix {
-    /// Leading bits that count, 0 to 32.
+    /// Number of leading bits that count, 0 to 32.
     length: u8,
-    /// The address, its other bits 0.
+    /// Address, with the other bits 0.
     address: Ipv4Addr,
 }
 
 impl Prefix {
-    /// `address`/`length`; bits that do not count are cleared.
+    /// `address`/`length`; the other bits are cleared.
     pub(super) fn new(address: Ipv4Addr, length: u8) -> Self {
         let length = length.min(32);
         let address = Ipv4Addr::from(u32::from(address) & mask(length));
         Self { length, address }
     }
 
-    /// Whether all of `other` is in it.
+    /// Whether `other` is part of this prefix.
     pub(super) fn contains(self, other: Self) -> bool {
         self.length <= other.length && Self::new(other.address, self.length) == self
     }
 
-    /// Whether addresses of the loopback are in it.
+    /// Whether the prefix has loopback addresses.
     pub(super) fn contains_loopback(self) -> bool {
         self.contains(Self::new(Ipv4Addr::LOCALHOST, 32)) || self.address.is_loopback()
     }
 
-    /// The address, where all bits count.
+    /// The address of a prefix of 32 bits.
     pub(super) fn single(self) -> Option<Ipv4Addr> {
         (self.length == 32).then_some(self.address)
     }
@@ -59,8 +60,9 @@ impl fmt::Display for Prefix {
     }
 }
 
-/// Where packets for them are taken by the calling process's network itself: local, broadcast and anycast routes of the table `local`, sorted, none within
-/// another. The loopback's whole prefix is always among them.
+/// Destinations that the network namespace of the calling thread delivers to itself: local,
+/// broadcast and anycast routes of the table `local`, sorted, none within another. Always contains
+/// the whole loopback prefix.
 pub(super) fn of_host() -> Result<Vec<Prefix>, Error> {
     let mut body = [0; BODY];
     body[0] = u8::try_from(libc::AF_INET).unwrap_or(0);
@@ -72,7 +74,7 @@ pub(super) fn of_host() -> Result<Vec<Prefix>, Error> {
     Ok(disjoint(found))
 }
 
-/// The destination of a route in the table `local`.
+/// Destination of a route in the table `local`.
 fn local(route: &[u8]) -> Option<Prefix> {
     let kinds = [libc::RTN_LOCAL, libc::RTN_BROADCAST, libc::RTN_ANYCAST];
     if !kinds.contains(route.get(7)?) {
@@ -90,9 +92,10 @@ fn local(route: &[u8]) -> Option<Prefix> {
     (table == u32::from(libc::RT_TABLE_LOCAL)).then(|| Prefix::new(destination, route[1]))
 }
 
-/// Sorted, without those that lie in another. Two prefixes have all in common or nothing.
+/// Sorted prefixes, without those within another one. Two prefixes are disjoint, or one contains
+/// the other.
 fn disjoint(mut prefixes: Vec<Prefix>) -> Vec<Prefix> {
-    // The shortest come first.
+    // The shortest ones are first.
     prefixes.sort_unstable();
     let mut kept: Vec<Prefix> = Vec::new();
     for prefix in prefixes {

@@ -1,21 +1,25 @@
-//! What of a jail's network is not as it should be while somebody is in it: one comparison for `check`, `doctor`, `plan` and `build`.
+//! Faults of the network of a jail while it has sessions: one comparison for `check`, `doctor`,
+//! `plan` and `build`.
 
 use std::fmt;
 
 use super::addresses;
 use super::guard;
-use super::installed::{Condition, Conditions, Wanted};
-use super::ip_forward::{guarded, idle};
+use super::installed::{Condition, Conditions, Wanted, with_tables};
+use super::ip_forward::{guarded, not_forwarding};
+use super::namespace::on_own_thread;
 use super::registry::Registry;
-use super::{Network, filter, nft, on_its_own, with_tables};
+use super::{filter, nft};
 use crate::Error;
+use crate::policy::Network;
 
-/// One thing that is not as it should be. Displayed as a clause that follows the name of the jail or of what it is about.
+/// A difference between the network of a jail and its policy. Displayed as a clause after the name
+/// of the jail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// Which table or interface.
+    /// Name of the table or interface.
     pub name: String,
-    /// What is wrong with it, and what comes of that.
+    /// The difference, and its consequence.
     pub text: String,
 }
 
@@ -25,12 +29,17 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Everything that is not as it should be in the jail's network; nothing where nobody is in it, or where it cannot be known without being root. Changes nothing.
+/// All faults of the network of the jail. Empty if the jail has no session, and if the state cannot
+/// be read without root. Changes nothing.
+///
+/// # Errors
+/// [`Error::System`], and [`Error::Busy`] if another process holds the lock of the networks for
+/// five seconds.
 pub fn faults(jail: &str, network: &Network) -> Result<Vec<Fault>, Error> {
     if !Registry::exists(jail) {
         return Ok(Vec::new());
     }
-    on_its_own(|| {
+    on_own_thread(|| {
         let found = with_tables(jail, |_, tables, namespaces| {
             let host = addresses::of_host()?;
             let guarded = guarded()?;
@@ -38,16 +47,16 @@ pub fn faults(jail: &str, network: &Network) -> Result<Vec<Fault>, Error> {
             let Conditions {
                 host: of_host,
                 jail: of_jail,
-            } = tables.examine(&wanted, namespaces)?;
+            } = tables.compare(&wanted, namespaces)?;
             let mut faults = Vec::new();
             faults.extend(table(
                 &format!("ip {}", nft::name(jail)),
-                "it is gone from the host: what is allowed does not pass",
+                "it is missing on the host: allowed packets do not pass",
                 of_host,
             ));
             faults.extend(table(
                 &format!("inet {}", filter::TABLE),
-                "it is gone from the jail's own network: nothing there keeps to the rules",
+                "it is missing in the jail's network namespace: no rules apply there",
                 of_jail,
             ));
             if !host
@@ -56,22 +65,18 @@ pub fn faults(jail: &str, network: &Network) -> Result<Vec<Fault>, Error> {
             {
                 faults.push(fault(
                     &network.link,
-                    format!(
-                        "the address {} is gone from it: nothing passes",
-                        network.gateway
-                    ),
+                    format!("it lacks the address {}: no packet passes", network.gateway),
                 ));
             }
-            for name in guard::lacking(&guarded)? {
-                let text = "its routing rules are gone: it forwards packets for everybody, not for jails alone";
+            for name in guard::incomplete(&guarded)? {
+                let text = "its routing rules are missing: it forwards packets for others, not only for jails";
                 faults.push(fault(&name, text.to_owned()));
             }
             let mut forwarding = guarded;
             forwarding.push(network.link.clone());
-            for name in idle(&forwarding)? {
-                let text = format!(
-                    "`net.ipv4.conf.{name}.forwarding` is 0: what is allowed does not pass"
-                );
+            for name in not_forwarding(&forwarding)? {
+                let text =
+                    format!("`net.ipv4.conf.{name}.forwarding` is 0: allowed packets do not pass");
                 faults.push(fault(&name, text));
             }
             Ok(faults)
@@ -87,12 +92,12 @@ fn fault(name: &str, text: String) -> Fault {
     }
 }
 
-fn table(name: &str, gone: &str, condition: Condition) -> Option<Fault> {
+fn table(name: &str, missing: &str, condition: Condition) -> Option<Fault> {
     let text = match condition {
-        Condition::Whole => return None,
-        Condition::Gone => gone,
-        Condition::Changed => "it was changed since it was loaded",
-        Condition::Outdated => "it has not the rules of the policy and of the host's addresses",
+        Condition::Current => return None,
+        Condition::Missing => missing,
+        Condition::Changed => "it was changed after it was loaded",
+        Condition::Outdated => "its rules are older than the policy or the addresses of the host",
     };
     Some(fault(name, text.to_owned()))
 }

@@ -1,28 +1,27 @@
-//! The rules in a jail's own network, as text for nft(8): what leaves and what enters it.
+//! The filter: rules of nft(8) in the network namespace of the jail, for packets that leave and
+//! enter it.
 //!
-//! This is the wall. The table is in the network namespace of the jail, where nobody has CAP_NET_ADMIN: a `flush ruleset` on the host, as
-//! nftables.service begins with, does not reach it. The host's table ([`rules`](super::nft)) stands behind it, and translates addresses.
+//! This table enforces the policy. No process in the network namespace of the jail has
+//! CAP_NET_ADMIN, and `flush ruleset` on the host, with which nftables.service begins, does not
+//! affect other namespaces. The table of the host ([`nft`](super::nft)) is a second barrier, and
+//! translates addresses.
 //!
-//! Destinations that are the host itself are a list here, for in this network they look like any others; the list is written anew when they change.
+//! Addresses of the host are a list, because in this network namespace they look like any others;
+//! the list is loaded again when they change.
 
 use std::fmt::Write as _;
 use std::net::Ipv4Addr;
 
 use super::addresses::Prefix;
-use super::nft::{allowed, known};
-use super::{LOOPBACK, Network, Port};
+use super::rule_text::{LOOPBACK, PUBLIC, accept_known, link_local, port_rules};
+use crate::policy::Network;
 
-/// The table, of the family `inet`.
+/// Name of the table, of the family `inet`.
 pub(super) const TABLE: &str = "jailctl";
-/// RFC 3927: no router passes these on. Clouds answer there with metadata of the machine, and some with names.
-pub(super) const LINK_LOCAL: &str = "169.254.0.0/16";
-/// What the host's addresses are called on the way to another jail that has a port there: IPv4's dummy address (RFC 7600), which nobody has. Without the
-/// host's table, which sends it on, it leads nowhere, and never to the host's own services.
-pub(super) const PUBLIC: Ipv4Addr = Ipv4Addr::new(192, 0, 0, 8);
-/// What is answered to whoever asks for more than is allowed: he is told at once.
+/// Verdict for packets that are not allowed: the sender gets an error at once.
 const REFUSED: &str = "reject with icmp type admin-prohibited";
 
-/// The rules, which replace those that are there. `host` are destinations that are the host itself.
+/// Text of the table, which replaces an existing one. `host` are the addresses of the host itself.
 pub(super) fn table(network: &Network, host: &[Prefix]) -> String {
     let Network {
         address,
@@ -40,21 +39,26 @@ pub(super) fn table(network: &Network, host: &[Prefix]) -> String {
         }
         let _ = writeln!(text, "    }}");
     };
-    // What stays in the jail takes no room in the kernel's table of connections, which is one for all networks.
-    for (title, hook, way) in [
+    // Connections within the jail use no entry in the kernel's conntrack table, which all networks
+    // share.
+    for (title, hook, match_key) in [
         ("loopback_in", "prerouting", "iifname"),
         ("loopback_out", "output", "oifname"),
     ] {
         let hook = format!("filter hook {hook} priority -300; policy accept");
-        chain(title, &hook, &[format!("{way} \"{LOOPBACK}\" notrack")]);
+        chain(
+            title,
+            &hook,
+            &[format!("{match_key} \"{LOOPBACK}\" notrack")],
+        );
     }
     let only_ipv4 = "meta nfproto != ipv4 drop".to_owned();
     let mut input = vec![
         format!("iifname \"{LOOPBACK}\" accept"),
         only_ipv4.clone(),
-        known(),
+        accept_known(),
     ];
-    input.extend(allowed(allow_in, "accept"));
+    input.extend(port_rules(allow_in, "accept"));
     chain("input", "filter hook input priority 0; policy drop", &input);
     chain(
         "forward",
@@ -64,33 +68,34 @@ pub(super) fn table(network: &Network, host: &[Prefix]) -> String {
     let mut output = vec![
         format!("oifname \"{LOOPBACK}\" accept"),
         only_ipv4,
-        known(),
+        accept_known(),
         format!("ip saddr != {address} drop"),
     ];
-    let place = place(*address);
+    let pool = address_pool(*address);
     let host: Vec<Prefix> = host
         .iter()
         .copied()
-        .filter(|prefix| !is_said(place, *prefix))
+        .filter(|prefix| !is_covered(pool, *prefix))
         .collect();
     if !host.is_empty() {
         output.push(format!("ip daddr {{ {} }} {REFUSED}", list(&host)));
     }
-    // Of four addresses the third is a jail's; the second is the host's, and the others are nobody's.
+    // Of four addresses the third is a jail's; the second is the host's, and no host has the
+    // others.
     output.push(format!(
-        "ip daddr {place} ip daddr & 0.0.0.3 != 0.0.0.2 {REFUSED}"
+        "ip daddr {pool} ip daddr & 0.0.0.3 != 0.0.0.2 {REFUSED}"
     ));
-    // "This network" (RFC 1122), and multicast, what is reserved, and broadcast.
+    // "This network" (RFC 1122), and multicast, reserved and broadcast addresses.
     output.push(format!("ip daddr {{ 0.0.0.0/8, 224.0.0.0/3 }} {REFUSED}"));
     output.push(link_local(allow_out, REFUSED));
-    output.extend(allowed(allow_out, "accept"));
+    output.extend(port_rules(allow_out, "accept"));
     output.push(REFUSED.to_owned());
     let public: Vec<Prefix> = host
         .into_iter()
         .filter(|prefix| !prefix.contains_loopback())
         .collect();
     if !public.is_empty() {
-        let to_jails = allowed(allow_out, &format!("dnat ip to {PUBLIC}"));
+        let to_jails = port_rules(allow_out, &format!("dnat ip to {PUBLIC}"));
         let lines: Vec<String> = to_jails
             .into_iter()
             .map(|rule| format!("ip daddr {{ {} }} {rule}", list(&public)))
@@ -107,40 +112,29 @@ pub(super) fn table(network: &Network, host: &[Prefix]) -> String {
     text
 }
 
-/// The rule that keeps link-local addresses from a jail, but for name servers where names may be asked for: some clouds have theirs there.
-pub(super) fn link_local(allow_out: &[Port], refused: &str) -> String {
-    let asks = |port: &Port| matches!(port, Port::Tcp(53) | Port::Udp(53));
-    let but = if allow_out.iter().any(asks) {
-        " th dport != 53"
-    } else {
-        ""
-    };
-    format!("ip daddr {LINK_LOCAL}{but} {refused}")
-}
-
 fn list(prefixes: &[Prefix]) -> String {
     let prefixes: Vec<String> = prefixes.iter().map(Prefix::to_string).collect();
     prefixes.join(", ")
 }
 
-/// The addresses among which those of all jails' networks are, four for each, by the address of one.
-fn place(address: Ipv4Addr) -> Prefix {
+/// The prefix with the networks of all jails, four addresses for each, by the address of one.
+fn address_pool(address: Ipv4Addr) -> Prefix {
     let length = if address.octets()[0] == 192 { 24 } else { 16 };
     Prefix::new(address, length)
 }
 
-/// Whether the rule of the place refuses the prefix already: the host's own addresses in the networks of other jails, which come and go.
-fn is_said(place: Prefix, prefix: Prefix) -> bool {
-    place.contains(prefix) && prefix.single().is_some_and(|one| one.octets()[3] % 4 != 2)
+/// Whether the rule for the networks of jails covers the prefix: an address of the host in the
+/// network of another jail, which changes with its sessions.
+fn is_covered(pool: Prefix, prefix: Prefix) -> bool {
+    pool.contains(prefix) && prefix.single().is_some_and(|one| one.octets()[3] % 4 != 2)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::network;
     use super::*;
 
     #[test]
-    fn a_filter_says_what_may_leave_and_enter() {
+    fn the_filter_is_as_expected() {
         let expected = r#"table inet jailctl
 delete table inet jailctl
 table inet jailctl {
@@ -186,12 +180,13 @@ table inet jailctl {
         let host = [
             ([127, 0, 0, 0], 8),
             ([192, 0, 2, 1], 32),
-            // In the network of another jail: the host's, the broadcast, and one that is the host's though it looks like a jail's.
+            // In the network of another jail: the address of the host, the broadcast address, and
+            // one of the host that looks like a jail's.
             ([10, 213, 0, 5], 32),
             ([10, 213, 0, 7], 32),
             ([10, 213, 0, 10], 32),
         ];
         let host = host.map(|(address, length)| Prefix::new(address.into(), length));
-        assert_eq!(table(&network(), &host), expected);
+        assert_eq!(table(&Network::example(), &host), expected);
     }
 }

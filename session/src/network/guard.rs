@@ -1,27 +1,31 @@
-//! That an interface which passes packets on for jails does so for nobody else: policy routing, ip-rule(8).
+//! Policy routing, ip-rule(8): an interface that forwards packets for jails forwards none for
+//! others.
 //!
-//! Packets that come in by such an interface are routed by two rules of their own, before those of anybody else: the host's local addresses first, then a
-//! table that has the networks of jails and throws everything else away without a word, as an interface that does not forward throws it away. No
-//! `flush ruleset` of nft(8) removes a routing rule.
+//! Two rules route the packets that arrive at such an interface, before all other rules: first to
+//! the local addresses of the host, then by a table that has the networks of jails and discards
+//! everything else without an answer, as an interface that does not forward discards it. `flush
+//! ruleset` of nft(8) removes no routing rule.
 //!
-//! Both are marked as the kernel's own (`RTPROT_KERNEL`), since systemd-networkd removes rules and routes that it did not make unless they are so marked
-//! (`ManageForeignRoutingPolicyRules=` of networkd.conf(5)).
+//! Both are marked as the kernel's (`RTPROT_KERNEL`), since systemd-networkd removes rules and
+//! routes of others without that mark (`ManageForeignRoutingPolicyRules=` of networkd.conf(5)).
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 use rustix::io::Errno;
 
-use super::filter::PUBLIC;
 use super::netlink::{Message, Netlink, attributes, name, number};
+use super::rule_text::PUBLIC;
 use crate::Error;
 
-/// The routing table of jails' networks: the letters "jail" as a number, far from those that people choose.
+/// Number of the routing table of jails: the letters "jail", far from the numbers that
+/// administrators choose.
 const TABLE: u32 = 0x6a61_696c;
-/// The first preferences that a rule can have behind the kernel's own rule for local addresses.
+/// The first preferences after the kernel's rule for local addresses.
 const LOCAL_PREFERENCE: u32 = 1;
 const TABLE_PREFERENCE: u32 = 2;
-/// The kernel's fib_rules.h, which libc does not have: `FRA_IIFNAME`, `FRA_PRIORITY`, `FRA_TABLE`, `FRA_PROTOCOL`, `FR_ACT_TO_TBL`.
+/// Constants of the kernel's fib_rules.h that the `libc` crate does not have: `FRA_IIFNAME`,
+/// `FRA_PRIORITY`, `FRA_TABLE`, `FRA_PROTOCOL`, `FR_ACT_TO_TBL`.
 const FRA_IIFNAME: u16 = 3;
 const FRA_PRIORITY: u16 = 6;
 const FRA_TABLE: u16 = 15;
@@ -30,7 +34,7 @@ const FR_ACT_TO_TBL: u8 = 1;
 /// Bytes of `struct rtmsg` and of `struct fib_rule_hdr`, which have the same fields.
 const BODY: usize = 12;
 
-/// `struct fib_rule_hdr` of a rule for IPv4 that leads into a table.
+/// `struct fib_rule_hdr` of an IPv4 rule that looks up a table.
 fn rule_header() -> [u8; BODY] {
     let mut body = [0; BODY];
     body[0] = family();
@@ -38,7 +42,7 @@ fn rule_header() -> [u8; BODY] {
     body
 }
 
-/// `struct rtmsg` of a route of ours: prefix length in bits, scope, type.
+/// `struct rtmsg` of a route: prefix length in bits, scope, type.
 fn route_header(prefix: u8, scope: u8, kind: u8) -> [u8; BODY] {
     let mut body = [0; BODY];
     body[0] = family();
@@ -65,14 +69,14 @@ fn rules(kind: u16, flags: i32, interface: &str) -> [Message; 2] {
     })
 }
 
-/// The route that throws away what no jail's network takes.
-fn end_of_table(kind: u16, flags: i32) -> Message {
+/// The route that discards packets for destinations outside of the networks of jails.
+fn blackhole_route(kind: u16, flags: i32) -> Message {
     let body = route_header(0, libc::RT_SCOPE_UNIVERSE, libc::RTN_BLACKHOLE);
     Message::new(kind, flags, &body).with(libc::RTA_TABLE, &TABLE.to_ne_bytes())
 }
 
-/// The route that answers whoever sends to the address by which jails know the host's: nobody has it.
-fn no_way(kind: u16, flags: i32) -> Message {
+/// The route that refuses packets to [`PUBLIC`], an address that no host has.
+fn prohibit_route(kind: u16, flags: i32) -> Message {
     let body = route_header(32, libc::RT_SCOPE_UNIVERSE, libc::RTN_PROHIBIT);
     Message::new(kind, flags, &body)
         .with(
@@ -82,70 +86,69 @@ fn no_way(kind: u16, flags: i32) -> Message {
         .with(libc::RTA_DST, &PUBLIC.octets())
 }
 
-/// Sees to it that what comes in by `interfaces` reaches the host itself and jails alone, and that nothing goes to [`PUBLIC`]. Not an error where it is so
-/// already.
-pub(super) fn put_up(interfaces: &[String]) -> Result<(), Error> {
-    let how = libc::NLM_F_CREATE | libc::NLM_F_EXCL;
-    let mut messages = vec![no_way(libc::RTM_NEWROUTE, how)];
+/// Adds rules so that packets from `interfaces` reach only the host itself and jails, and none
+/// reaches [`PUBLIC`]. Existing rules are no error.
+pub(super) fn add_rules(interfaces: &[String]) -> Result<(), Error> {
+    let flags = libc::NLM_F_CREATE | libc::NLM_F_EXCL;
+    let mut messages = vec![prohibit_route(libc::RTM_NEWROUTE, flags)];
     if !interfaces.is_empty() {
-        messages.push(end_of_table(libc::RTM_NEWROUTE, how));
+        messages.push(blackhole_route(libc::RTM_NEWROUTE, flags));
     }
     for interface in interfaces {
-        messages.extend(rules(libc::RTM_NEWRULE, how, interface));
+        messages.extend(rules(libc::RTM_NEWRULE, flags, interface));
     }
     let mut netlink = Netlink::open()?;
     for message in messages {
-        match netlink.ask(message) {
+        match netlink.request(message) {
             Ok(()) | Err(Errno::EXIST) => {}
             Err(errno) => {
-                return Err(Error::of("keep what jails need from others' packets")(
-                    errno,
-                ));
+                return Err(Error::of("add the routing rules of jails")(errno));
             }
         }
     }
     Ok(())
 }
 
-/// Takes it away; what is not there is no error.
-pub(super) fn take_down(interfaces: &[String]) -> Result<(), Error> {
+/// Removes the rules; missing ones are no error.
+pub(super) fn remove_rules(interfaces: &[String]) -> Result<(), Error> {
     let mut netlink = Netlink::open()?;
     let mut messages = Vec::new();
     for interface in interfaces {
         messages.extend(rules(libc::RTM_DELRULE, 0, interface));
     }
-    messages.push(end_of_table(libc::RTM_DELROUTE, 0));
-    messages.push(no_way(libc::RTM_DELROUTE, 0));
+    messages.push(blackhole_route(libc::RTM_DELROUTE, 0));
+    messages.push(prohibit_route(libc::RTM_DELROUTE, 0));
     for message in messages {
-        match netlink.ask(message) {
+        match netlink.request(message) {
             Ok(()) | Err(Errno::NOENT | Errno::SRCH) => {}
             Err(errno) => {
-                return Err(Error::of("take away the routing rules of jails")(errno));
+                return Err(Error::of("remove the routing rules of jails")(errno));
             }
         }
     }
     Ok(())
 }
 
-/// Leads to a jail's network, by the table. The route goes with its interface.
-pub(super) fn lead_to(index: u32, address: Ipv4Addr, prefix: u8) -> Result<(), Error> {
+/// Adds the route to the network of a jail. It is removed with its interface.
+pub(super) fn add_route(index: u32, address: Ipv4Addr, prefix: u8) -> Result<(), Error> {
     let mask = u32::MAX
         .checked_shl(32 - u32::from(prefix))
         .unwrap_or_default();
     let network = Ipv4Addr::from(u32::from(address) & mask);
     let body = route_header(prefix, libc::RT_SCOPE_LINK, libc::RTN_UNICAST);
-    let how = libc::NLM_F_CREATE | libc::NLM_F_REPLACE;
-    let message = Message::new(libc::RTM_NEWROUTE, how, &body)
+    let flags = libc::NLM_F_CREATE | libc::NLM_F_REPLACE;
+    let message = Message::new(libc::RTM_NEWROUTE, flags, &body)
         .with(libc::RTA_TABLE, &TABLE.to_ne_bytes())
         .with(libc::RTA_DST, &network.octets())
         .with(libc::RTA_OIF, &index.to_ne_bytes());
     Netlink::open()?
-        .ask(message)
-        .map_err(Error::of("lead the way to the jail's network"))
+        .request(message)
+        .map_err(Error::of("add the route to the jail's network"))
 }
 
-/// Those of `interfaces` that lack one of the two rules; all where the table has no end.
-pub(super) fn lacking(interfaces: &[String]) -> Result<Vec<String>, Error> {
+/// The `interfaces` that lack one of the two rules; all of them if the last route of the table is
+/// missing.
+pub(super) fn incomplete(interfaces: &[String]) -> Result<Vec<String>, Error> {
     if interfaces.is_empty() {
         return Ok(Vec::new());
     }
@@ -158,11 +161,11 @@ pub(super) fn lacking(interfaces: &[String]) -> Result<Vec<String>, Error> {
         .iter()
         .filter_map(|body| rule(body))
         .collect();
-    let has_end = netlink
+    let has_blackhole = netlink
         .list(Message::dump(libc::RTM_GETROUTE, &route_header(0, 0, 0)))
         .map_err(&failed)?
         .iter()
-        .any(|body| is_end(body));
+        .any(|body| is_blackhole(body));
     let local = u32::from(libc::RT_TABLE_LOCAL);
     let has = |interface: &String, preference, table| {
         found.contains(&(interface.clone(), preference, table))
@@ -170,7 +173,7 @@ pub(super) fn lacking(interfaces: &[String]) -> Result<Vec<String>, Error> {
     Ok(interfaces
         .iter()
         .filter(|interface| {
-            !has_end
+            !has_blackhole
                 || !has(interface, LOCAL_PREFERENCE, local)
                 || !has(interface, TABLE_PREFERENCE, TABLE)
         })
@@ -178,10 +181,10 @@ pub(super) fn lacking(interfaces: &[String]) -> Result<Vec<String>, Error> {
         .collect())
 }
 
-/// A routing rule: by which interface packets come in, its preference, its table. `None` for one that depends on anything else.
+/// A routing rule: incoming interface, preference, table. `None` for a rule with other conditions.
 fn rule(body: &[u8]) -> Option<(String, u32, u32)> {
     let mut header: [u8; BODY] = body.get(..BODY)?.try_into().ok()?;
-    // The table is an attribute as well, and flags say what became of the interface.
+    // The table is an attribute as well, and flags are the state of the interface.
     header[4] = 0;
     header[8..].fill(0);
     if header != rule_header() {
@@ -204,8 +207,8 @@ fn rule(body: &[u8]) -> Option<(String, u32, u32)> {
     ))
 }
 
-/// Whether a route is the end of the table.
-fn is_end(body: &[u8]) -> bool {
+/// Whether a route is the last one of the table.
+fn is_blackhole(body: &[u8]) -> bool {
     body.get(1) == Some(&0)
         && body.get(7) == Some(&libc::RTN_BLACKHOLE)
         && attributes(body.get(BODY..).unwrap_or_default())

@@ -1,12 +1,15 @@
-//! The two tables of a jail's network as the kernel has them: whether they are there and unchanged, and loading them.
+//! The two nftables tables of the network of a jail in the kernel: comparing them with the policy,
+//! and loading them.
 //!
-//! Whoever loads them notes, in a file for each jail, what was loaded and by which number the kernel knows it ([`nft_events::fingerprint`]). So everybody
-//! can tell by a few messages to the kernel whether the tables are what they should be. A lock on that file is held meanwhile; it is another one than that of all
-//! networks, since a keeper holds it whom its jail's limits may slow down.
+//! A file for each jail records the text that was loaded, as a hash, and the kernel's state after
+//! that ([`nft_events::fingerprint`](super::nft_events::fingerprint)), so that a few netlink
+//! messages show whether the tables are loaded and unchanged. A lock on that file is held
+//! meanwhile. It is not the lock of all networks, because it may be held by pid 1 of a session,
+//! which the limits of its jail may slow down.
 
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -14,17 +17,19 @@ use rustix::fs::{Mode, OFlags, open};
 
 use super::addresses::Prefix;
 use super::filter;
+use super::namespace::{move_to, namespace};
 use super::netlink::Netlink;
 use super::nft::{self, Nft};
 use super::nft_events::{Family, fingerprint};
-use super::registry::{PATIENCE, busy, note_path, read, write};
-use super::{Network, move_to};
+use super::registry::{Registry, TIMEOUT, busy, read, record_path, write};
 use crate::Error;
+use crate::policy::Network;
 
-/// How often tables are loaded, when somebody removes them while they are looked at.
+/// Attempts to load tables that another program removes in between.
 const ATTEMPTS: u32 = 3;
 
-/// The network namespaces of the host and of a jail. The calling thread is in the host's, and comes back to it.
+/// Network namespaces of the host and of a jail. The calling thread is in that of the host, and
+/// returns to it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Namespaces<'n> {
     pub(super) host: BorrowedFd<'n>,
@@ -32,7 +37,7 @@ pub(super) struct Namespaces<'n> {
 }
 
 impl Namespaces<'_> {
-    /// Does something in the jail's.
+    /// Calls `act` in the network namespace of the jail.
     fn in_jail<T>(self, act: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
         move_to(self.jail, "enter the jail's network")?;
         let done = act();
@@ -41,7 +46,7 @@ impl Namespaces<'_> {
     }
 }
 
-/// The text of both tables, as it should be loaded.
+/// Text of both tables as they should be loaded.
 #[derive(Debug)]
 pub(super) struct Wanted {
     host: String,
@@ -49,7 +54,8 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    /// `guarded`: interfaces that forward for jails alone. `host`: destinations that are the host itself.
+    /// `guarded` are the interfaces that forward for jails only, `host` the addresses of the host
+    /// itself.
     pub(super) fn new(jail: &str, network: &Network, guarded: &[String], host: &[Prefix]) -> Self {
         Self {
             host: nft::table(jail, network, guarded),
@@ -59,36 +65,37 @@ impl Wanted {
 }
 
 impl Wanted {
-    /// The jail's table.
+    /// Text of the table in the network namespace of the jail.
     pub(super) fn jail(&self) -> &str {
         &self.jail
     }
 }
 
-/// What was found of a table.
+/// State of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Condition {
-    /// It is what it should be.
-    Whole,
-    /// There is none.
-    Gone,
-    /// It is not as it was loaded.
+    /// As it should be.
+    Current,
+    /// Missing.
+    Missing,
+    /// Changed since it was loaded.
     Changed,
-    /// It is as it was loaded, and should be another by now.
+    /// Unchanged, but the policy or the addresses of the host have changed.
     Outdated,
 }
 
-/// What was found of both.
+/// States of both tables.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Conditions {
     pub(super) host: Condition,
     pub(super) jail: Condition,
 }
 
-/// What was loaded, as a number, and what the kernel had of it then; `None` where that is not known.
+/// Hash of the text that was loaded, and fingerprint of the kernel's state after that; `None` if
+/// unknown.
 type Loaded = Option<(u64, u64)>;
 
-/// The tables of one jail, which nobody else loads meanwhile.
+/// The tables of one jail, locked.
 #[derive(Debug)]
 pub(super) struct Tables {
     file: File,
@@ -96,19 +103,19 @@ pub(super) struct Tables {
 }
 
 impl Tables {
-    /// `None` where somebody else has them.
+    /// Locks the tables; `None` if another process has the lock.
     pub(super) fn try_lock(jail: &str) -> Result<Option<Self>, Error> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file: File = open(note_path(jail), flags, Mode::RUSR | Mode::WUSR)
-            .map_err(Error::of("open what is known of the jail's rules"))?
+        let file: File = open(record_path(jail), flags, Mode::RUSR | Mode::WUSR)
+            .map_err(Error::of("open the record of the jail's rules"))?
             .into();
         let jail = jail.to_owned();
         Ok(file.try_lock().is_ok().then_some(Self { file, jail }))
     }
 
-    /// Waits for whoever has them.
+    /// Waits for the lock of the tables.
     pub(super) fn lock(jail: &str) -> Result<Self, Error> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         loop {
             match Self::try_lock(jail)? {
                 Some(tables) => return Ok(tables),
@@ -118,13 +125,13 @@ impl Tables {
         }
     }
 
-    /// Whose they are.
+    /// Name of the jail.
     pub(super) fn jail(&self) -> &str {
         &self.jail
     }
 
-    /// What was noted, of the host's table and of the jail's.
-    fn noted(&mut self) -> Result<[Loaded; 2], Error> {
+    /// The recorded states of the host's and of the jail's table.
+    fn recorded(&mut self) -> Result<[Loaded; 2], Error> {
         let text = read(&mut self.file)?;
         let mut lines = text.lines().map(|line| {
             let (text, kernel) = line.split_once(' ')?;
@@ -134,7 +141,7 @@ impl Tables {
         Ok([(); 2].map(|()| lines.next().flatten()))
     }
 
-    fn note(&mut self, loaded: [Loaded; 2]) -> Result<(), Error> {
+    fn record(&mut self, loaded: [Loaded; 2]) -> Result<(), Error> {
         let line = |loaded: Loaded| match loaded {
             Some((text, kernel)) => format!("{text:016x} {kernel:016x}\n"),
             None => "-\n".to_owned(),
@@ -142,13 +149,13 @@ impl Tables {
         write(&mut self.file, &loaded.map(line).concat())
     }
 
-    /// Compares what is there with what should be.
-    pub(super) fn examine(
+    /// Compares both tables with `wanted`.
+    pub(super) fn compare(
         &mut self,
         wanted: &Wanted,
         namespaces: Namespaces<'_>,
     ) -> Result<Conditions, Error> {
-        let [host, jail] = self.noted()?;
+        let [host, jail] = self.recorded()?;
         let [found_host, found_jail] = self.find(namespaces)?;
         Ok(Conditions {
             host: condition(host, found_host, &wanted.host),
@@ -156,7 +163,7 @@ impl Tables {
         })
     }
 
-    /// What the kernel has of both.
+    /// The kernel's state of both tables.
     fn find(&self, namespaces: Namespaces<'_>) -> Result<[Option<u64>; 2], Error> {
         let mut here = Netlink::netfilter()?;
         let mut there = namespaces.in_jail(Netlink::netfilter)?;
@@ -165,16 +172,17 @@ impl Tables {
         Ok([host, jail])
     }
 
-    /// Loads what is not as it should be.
-    pub(super) fn mend(
+    /// Loads the tables that differ from `wanted`.
+    pub(super) fn restore(
         &mut self,
         wanted: &Wanted,
         namespaces: Namespaces<'_>,
     ) -> Result<(), Error> {
         for attempt in 0..ATTEMPTS {
-            let Conditions { host, jail } = self.examine(wanted, namespaces)?;
-            let (host, jail) = (host != Condition::Whole, jail != Condition::Whole);
-            // Somebody who removes the host's table again and again keeps nobody out: the jail's holds without it, and keepers go on loading it.
+            let Conditions { host, jail } = self.compare(wanted, namespaces)?;
+            let (host, jail) = (host != Condition::Current, jail != Condition::Current);
+            // A program that removes the host's table again and again prevents no session: the
+            // jail's table does not need it, and pid 1 of the sessions keeps loading it.
             if !jail && (!host || attempt > 0) {
                 return Ok(());
             }
@@ -183,12 +191,13 @@ impl Tables {
                 .transpose()?;
             self.load(wanted, namespaces, inside, host)?;
         }
-        Err(Error::Refused(
-            "the rules of the jail's network do not stay in it".to_owned(),
+        Err(Error::Busy(
+            "another program keeps removing the rules of the jail's network".to_owned(),
         ))
     }
 
-    /// Waits for what loads the jail's table, loads the host's meanwhile, if asked for, and notes what the kernel has then.
+    /// Waits for `inside`, which loads the jail's table, loads the host's table in parallel if
+    /// `host`, and records the kernel's state.
     pub(super) fn load(
         &mut self,
         wanted: &Wanted,
@@ -197,38 +206,69 @@ impl Tables {
         host: bool,
     ) -> Result<(), Error> {
         let outside = host.then(|| Nft::load(&wanted.host)).transpose();
-        // Both are waited for, whatever becomes of one.
+        // Both are waited for, also after an error of one.
         let is_inside = inside.is_some();
         let inside = inside.map_or(Ok(()), Nft::finish);
         let outside = outside.and_then(|nft| nft.map_or(Ok(()), Nft::finish));
         inside.and(outside)?;
-        let before = self.noted()?;
+        let before = self.recorded()?;
         let [found_host, found_jail] = self.find(namespaces)?;
         let now = |is_new: bool, found: Option<u64>, text: &str, before: Loaded| {
             if is_new {
-                found.map(|kernel| (number(text), kernel))
+                found.map(|kernel| (hash(text), kernel))
             } else {
                 before
             }
         };
-        self.note([
+        self.record([
             now(host, found_host, &wanted.host, before[0]),
             now(is_inside, found_jail, &wanted.jail, before[1]),
         ])
     }
 
-    /// Forgets what was noted: of a network that is made anew.
-    pub(super) fn forget(&mut self) -> Result<(), Error> {
-        self.note([None, None])
+    /// Deletes the record, for a network that is created again.
+    pub(super) fn clear_record(&mut self) -> Result<(), Error> {
+        self.record([None, None])
     }
 }
 
-fn condition(noted: Loaded, found: Option<u64>, wanted: &str) -> Condition {
-    match (noted, found) {
-        (_, None) => Condition::Gone,
+/// Calls `act` with the locked tables of a network that has sessions, holding the lock of all
+/// networks; returns `None` without sessions. The calling thread is in the network namespace of the
+/// host.
+pub(super) fn with_tables<T>(
+    jail: &str,
+    act: impl FnOnce(&Registry, &mut Tables, Namespaces<'_>) -> Result<T, Error>,
+) -> Result<Option<T>, Error> {
+    let host = namespace()?;
+    let deadline = Instant::now() + TIMEOUT;
+    loop {
+        let registry = Registry::open()?;
+        let Some(inside) = registry.network(jail)? else {
+            return Ok(None);
+        };
+        if let Some(mut tables) = Tables::try_lock(jail)? {
+            let namespaces = Namespaces {
+                host: host.as_fd(),
+                jail: inside.as_fd(),
+            };
+            return act(&registry, &mut tables, namespaces).map(Some);
+        }
+        // Pid 1 of a session has the lock of the tables; no process may wait for it while it holds
+        // the lock of all networks.
+        drop(registry);
+        if Instant::now() >= deadline {
+            return Err(busy());
+        }
+        sleep(Duration::from_millis(5));
+    }
+}
+
+fn condition(recorded: Loaded, found: Option<u64>, wanted: &str) -> Condition {
+    match (recorded, found) {
+        (_, None) => Condition::Missing,
         (Some((text, kernel)), Some(found)) if kernel == found => {
-            if text == number(wanted) {
-                Condition::Whole
+            if text == hash(wanted) {
+                Condition::Current
             } else {
                 Condition::Outdated
             }
@@ -237,10 +277,11 @@ fn condition(noted: Loaded, found: Option<u64>, wanted: &str) -> Condition {
     }
 }
 
-/// A number for a text. Another version of jailctl may give another one: the table is loaded once more then.
-fn number(text: &str) -> u64 {
+/// Hash of a text. Another version of jailctl may have another hash function, and then loads the
+/// table once more.
+fn hash(text: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
-    text.hash(&mut hasher);
+    Hash::hash(text, &mut hasher);
     hasher.finish()
 }
 
@@ -249,12 +290,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_table_is_whole_only_as_it_was_loaded_and_should_be() {
-        let noted = Some((number("rules"), 7));
-        assert_eq!(condition(noted, Some(7), "rules"), Condition::Whole);
-        assert_eq!(condition(noted, Some(7), "others"), Condition::Outdated);
-        assert_eq!(condition(noted, Some(8), "rules"), Condition::Changed);
-        assert_eq!(condition(noted, None, "rules"), Condition::Gone);
+    fn a_table_is_current_only_as_loaded_and_as_it_should_be() {
+        let recorded = Some((hash("rules"), 7));
+        assert_eq!(condition(recorded, Some(7), "rules"), Condition::Current);
+        assert_eq!(condition(recorded, Some(7), "others"), Condition::Outdated);
+        assert_eq!(condition(recorded, Some(8), "rules"), Condition::Changed);
+        assert_eq!(condition(recorded, None, "rules"), Condition::Missing);
         assert_eq!(condition(None, Some(7), "rules"), Condition::Changed);
     }
 }

@@ -1,107 +1,117 @@
-//! That the host passes on what comes from jails and goes to them, and nothing else that it did not pass on before.
+//! Forwarding of packets from and to jails, and of no packets that the host did not forward before.
 //!
-//! A host whose `net.ipv4.ip_forward` is on does so anyway. On any other, each interface is told to as long as there is a network of a jail, and
-//! routing rules ([`guard`]) throw away what such an interface would now pass on for anybody else; the rules of each jail drop the same. The switch for all of them is left alone: it sets more than
-//! it says (`ip_forward` in the kernel's ip-sysctl), and setting it back would not.
+//! A host whose `net.ipv4.ip_forward` is on forwards anyway. On any other, forwarding is switched
+//! on for each interface as long as a jail has a network. Routing rules ([`guard`]) discard the
+//! packets that such an interface would now forward for others, and the rules of each jail drop
+//! them as well. `net.ipv4.ip_forward` itself is not changed: it resets other settings (`ip-sysctl`
+//! of the kernel documentation), and setting it back does not restore them.
 
 use std::path::Path;
 
 use rustix::fs::{CWD, Dir, Mode, OFlags, openat};
 use rustix::io::Errno;
 
-use super::registry::{Registry, note};
-use super::{IFNAME_PREFIX, guard, set};
+use super::guard;
+use super::registry::{Registry, host_record};
+use super::sysctl::set;
 use crate::Error;
+use crate::policy::IFNAME_PREFIX;
 
-/// Where each interface has its settings.
+/// Directory with the settings of each interface.
 const INTERFACES: &str = "/proc/sys/net/ipv4/conf";
 
-/// The interfaces that pass on because of us.
+/// The interfaces on which jailctl has switched on forwarding.
 #[derive(Debug)]
 pub(super) struct Forwarding<'d> {
-    doors: &'d Registry,
-    ours: Vec<String>,
+    registry: &'d Registry,
+    interfaces: Vec<String>,
 }
 
 impl<'d> Forwarding<'d> {
-    /// As it was left.
-    pub(super) fn look(doors: &'d Registry) -> Result<Self, Error> {
-        let ours = guarded()?;
-        Ok(Self { doors, ours })
+    /// The recorded interfaces.
+    pub(super) fn read(registry: &'d Registry) -> Result<Self, Error> {
+        let interfaces = guarded()?;
+        Ok(Self {
+            registry,
+            interfaces,
+        })
     }
 
-    /// As it has to be.
-    pub(super) fn needed(doors: &'d Registry) -> Result<Self, Error> {
-        let mut forwarding = Self::look(doors)?;
+    /// The interfaces on which forwarding is needed: the recorded ones, and all that do not
+    /// forward.
+    pub(super) fn needed(registry: &'d Registry) -> Result<Self, Error> {
+        let mut forwarding = Self::read(registry)?;
         if value("all")?.as_deref() == Some("1") {
             return Ok(forwarding);
         }
-        for name in interfaces()? {
+        for name in all_interfaces()? {
             let is_none = ["all", "default", "lo"].contains(&name.as_str());
             if is_none || name.starts_with(IFNAME_PREFIX) || value(&name)?.as_deref() != Some("0") {
                 continue;
             }
             if !is_plain(&name) {
-                return Err(Error::Refused(format!(
-                    "the host has an interface `{}`, whose name no rule can hold",
+                return Err(Error::Unsupported(format!(
+                    "the host has an interface `{}`, whose name cannot be written in a rule",
                     name.escape_debug()
                 )));
             }
-            if !forwarding.ours.contains(&name) {
-                forwarding.ours.push(name);
+            if !forwarding.interfaces.contains(&name) {
+                forwarding.interfaces.push(name);
             }
         }
         Ok(forwarding)
     }
 
-    /// The interfaces that pass on for jails only.
+    /// The interfaces that forward for jails only.
     pub(super) fn restricted_interfaces(&self) -> &[String] {
-        &self.ours
+        &self.interfaces
     }
 
-    /// Lets them pass on, with their guard before.
+    /// Switches on forwarding, after the guard.
     pub(super) fn begin(&self) -> Result<(), Error> {
-        // Noted first: what is noted and was not done is put back as it is.
-        self.doors.set_note(&self.ours.join("\n"))?;
-        guard::put_up(&self.ours)?;
-        self.ours
+        // Recorded first: an interface that is recorded and was not changed is set back to what it
+        // is.
+        self.registry.set_host_record(&self.interfaces.join("\n"))?;
+        guard::add_rules(&self.interfaces)?;
+        self.interfaces
             .iter()
             .try_for_each(|name| set_forwarding(name, true))
     }
 
-    /// Puts back what was.
+    /// Restores the settings of the host.
     pub(super) fn end(self) -> Result<(), Error> {
-        // Whoever has switched on all of them meanwhile wants it so.
+        // An administrator has switched on forwarding for the whole host in the meantime.
         if value("all")?.as_deref() != Some("1") {
-            for name in &self.ours {
+            for name in &self.interfaces {
                 set_forwarding(name, false)?;
             }
         }
-        guard::take_down(&self.ours)?;
-        self.doors.set_note("")
+        guard::remove_rules(&self.interfaces)?;
+        self.registry.set_host_record("")
     }
 }
 
-/// The interfaces that pass on for jails only, as noted. For whoever is in a network, or holds the lock of all.
+/// The recorded interfaces that forward for jails only. The caller is in a network, or holds the
+/// lock of all networks.
 pub(super) fn guarded() -> Result<Vec<String>, Error> {
-    Ok(note()?.lines().map(str::to_owned).collect())
+    Ok(host_record()?.lines().map(str::to_owned).collect())
 }
 
-/// Those of `interfaces` that exist and do not pass on.
-pub(super) fn idle(interfaces: &[String]) -> Result<Vec<String>, Error> {
-    let mut idle = Vec::new();
+/// The `interfaces` that exist and do not forward.
+pub(super) fn not_forwarding(interfaces: &[String]) -> Result<Vec<String>, Error> {
+    let mut found = Vec::new();
     for name in interfaces {
         if value(name)?.as_deref() == Some("0") {
-            idle.push(name.clone());
+            found.push(name.clone());
         }
     }
-    Ok(idle)
+    Ok(found)
 }
 
-/// Whether the interface passes on what comes in. One that has gone is as it was.
-pub(super) fn set_forwarding(interface: &str, whether: bool) -> Result<(), Error> {
+/// Switches forwarding on or off. A missing interface is no error.
+pub(super) fn set_forwarding(interface: &str, on: bool) -> Result<(), Error> {
     let name = format!("net/ipv4/conf/{interface}/forwarding");
-    set(&name, if whether { "1" } else { "0" }, true)
+    set(&name, if on { "1" } else { "0" }, true)
 }
 
 fn is_plain(name: &str) -> bool {
@@ -109,7 +119,7 @@ fn is_plain(name: &str) -> bool {
         .all(|byte| byte.is_ascii_alphanumeric() || b"._@-".contains(&byte))
 }
 
-fn interfaces() -> Result<Vec<String>, Error> {
+fn all_interfaces() -> Result<Vec<String>, Error> {
     let failed = |errno| Error::on("list", Path::new(INTERFACES), errno);
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let directory = openat(CWD, INTERFACES, flags, Mode::empty()).map_err(failed)?;
@@ -125,7 +135,7 @@ fn interfaces() -> Result<Vec<String>, Error> {
     Ok(names)
 }
 
-/// `None` for an interface that has gone.
+/// Setting of an interface; `None` if it does not exist.
 fn value(interface: &str) -> Result<Option<String>, Error> {
     let path = Path::new(INTERFACES).join(interface).join("forwarding");
     let flags = OFlags::RDONLY | OFlags::CLOEXEC;

@@ -1,18 +1,21 @@
-//! A network of a jail's own: a namespace, a pair of interfaces that leads out of it, and on the host a table of rules.
+//! The network of a jail: a network namespace, a veth pair, nftables tables, and routes.
 //!
-//! It lives as long as somebody is in it: the first session makes it, the others join it, and the keeper of the last one takes it away. So it is
-//! there after a boot without anybody's doing, nothing keeps it but processes, and the host's mount table never has it. What is listened on in it
-//! ends with its sessions anyway.
+//! It exists as long as it has members: the first session creates it, later ones join it, and pid 1
+//! of the last one removes it. So nothing has to be started at boot, only processes keep it, and it
+//! is never in the mount table of the host. Sockets in it end with its sessions anyway.
 //!
-//! - [`registry`]: who is in it, by locks that end with their processes.
-//! - [`rtnetlink`]: interfaces, addresses and routes, by rtnetlink(7); [`netlink`]: its messages, and those of nftables.
-//! - [`filter`]: the rules in the jail's own network, as text for nft(8): the wall, which nothing on the host takes away.
-//! - [`nft`]: the host's table, which translates addresses and says the same again.
-//! - [`installed`]: whether both are loaded and unchanged, by what the kernel says of them ([`nft_events`]).
-//! - [`addresses`]: which destinations are the host itself.
-//! - [`ip_forward`]: that the host passes on what comes and goes, for jails alone; [`guard`]: by which routes.
-//! - [`watch`]: how a keeper learns that something of it was changed.
-//! - [`faults`](mod@faults): the comparison of all of it with what should be, for `check`, `doctor` and `build`.
+//! - `registry`: the members, by locks that end with their processes.
+//! - `rtnetlink`: interfaces, addresses and routes, by rtnetlink(7); `netlink`: messages and
+//!   sockets.
+//! - `filter`: the rules in the network namespace of the jail, which enforce the policy; `nft`:
+//!   the table of the host, which translates addresses and repeats the rules; `rule_text`: what
+//!   both have in common.
+//! - `installed`: whether both are loaded and unchanged, by netlink messages (`nft_events`).
+//! - `addresses`: the addresses of the host itself.
+//! - `ip_forward`: forwarding for jails only; `guard`: its routing rules. `sysctl`: settings.
+//! - `watch`: notifications of changes, for pid 1 of a session. `namespace`: network
+//!   namespaces.
+//! - `faults`: comparison with the policy for `check`, `doctor` and `build`.
 
 mod addresses;
 mod faults;
@@ -20,233 +23,203 @@ mod filter;
 mod guard;
 mod installed;
 mod ip_forward;
+mod namespace;
 mod netlink;
 mod nft;
 mod nft_events;
 mod registry;
 mod rtnetlink;
+mod rule_text;
+mod sysctl;
 mod watch;
 
 use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
-use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use rustix::fs::{Mode, OFlags, open};
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
 use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space};
-use serde::{Deserialize, Serialize};
 
 pub use self::faults::{Fault, faults};
-use self::installed::{Namespaces, Tables, Wanted};
+use self::installed::{Namespaces, Tables, Wanted, with_tables};
 use self::ip_forward::{Forwarding, guarded, set_forwarding};
+use self::namespace::{current, move_to, namespace, on_own_thread};
 use self::netlink::Netlink;
 pub use self::nft::NFT;
 use self::nft::Nft;
-use self::registry::{MemberLock, PATIENCE, Registry, busy};
+use self::registry::{MemberLock, Registry, TIMEOUT};
+use self::sysctl::set;
 pub(crate) use self::watch::Watch;
+pub use crate::policy::{IFNAME_PREFIX, Network, Port};
 use crate::{Error, syscalls};
 
-/// How the interfaces of jails begin on the host; a number follows.
-pub const IFNAME_PREFIX: &str = "jailctl";
-/// What the interface is called in the jail.
+/// Name of the interface in the jail.
 const INSIDE: &str = "eth0";
-/// The interface that every network has.
-const LOOPBACK: &str = "lo";
-/// Two addresses, and the two that no interface has.
+/// Prefix length of the network: two addresses, and the two that no interface has.
 const PREFIX: u8 = 30;
 
-/// The network of a jail.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Network {
-    /// The host's interface: [`IFNAME_PREFIX`] and a number.
-    pub link: String,
-    /// The host's address there, which the jail sends everything to.
-    pub gateway: Ipv4Addr,
-    /// The jail's.
-    pub address: Ipv4Addr,
-    /// Ports of the jail that others reach, by the host's addresses too.
-    pub allow_in: Vec<Port>,
-    /// Ports of others that the jail reaches.
-    pub allow_out: Vec<Port>,
-}
-
-/// A port of a protocol.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Port {
-    /// Of TCP.
-    Tcp(u16),
-    /// Of UDP.
-    Udp(u16),
-}
-
-impl Network {
-    /// What the types do not say.
-    pub(crate) fn is_sound(&self) -> Result<(), String> {
-        let number = self.link.strip_prefix(IFNAME_PREFIX).unwrap_or_default();
-        // 15 characters are the longest name of an interface.
-        if !(1..=5).contains(&number.len()) || !number.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err("its network has an interface of another name".to_owned());
-        }
-        let (gateway, address) = (u32::from(self.gateway), u32::from(self.address));
-        if gateway % 4 != 1 || address != gateway + 1 || !self.address.is_private() {
-            return Err("its network has other addresses".to_owned());
-        }
-        let is_port = |port: &Port| matches!(port, Port::Tcp(1..) | Port::Udp(1..));
-        if !self.allow_in.iter().chain(&self.allow_out).all(is_port) {
-            return Err("its network has a port 0".to_owned());
-        }
-        Ok(())
-    }
-}
-
-/// One who is in the network of a jail, as long as it lives.
+/// Membership of a session in the network of its jail.
 #[derive(Debug)]
 pub(crate) struct Member {
     jail: String,
     link: String,
-    share: MemberLock,
+    lock: MemberLock,
     host: OwnedFd,
 }
 
-/// As long as it lives no jail's network is made, joined or taken away.
+/// Guard: while it exists, no network of a jail is created, joined or removed.
 #[derive(Debug)]
 pub(crate) struct RegistryGuard {
-    #[expect(dead_code, reason = "held, and not used")]
-    doors: Registry,
-    #[expect(dead_code, reason = "held, and not used")]
+    #[expect(dead_code, reason = "held until it is dropped")]
+    registry: Registry,
+    #[expect(dead_code, reason = "held until it is dropped")]
     tables: Tables,
 }
 
-/// Waits for whoever is making, joining or taking away a network. `None` where the jail has no network, or it takes too long.
+/// Waits for processes that create, join or remove a network. `None` if the jail has no network, or
+/// after five seconds.
 pub(crate) fn still(jail: &str) -> Option<RegistryGuard> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     while Registry::exists(jail) && Instant::now() < deadline {
-        let doors = Registry::open().ok()?;
+        let registry = Registry::open().ok()?;
         if Registry::exists(jail)
             && let Some(tables) = Tables::try_lock(jail).ok()?
         {
-            return Some(RegistryGuard { doors, tables });
+            return Some(RegistryGuard { registry, tables });
         }
-        drop(doors);
+        drop(registry);
         sleep(Duration::from_millis(2));
     }
     None
 }
 
-/// The rules of a jail's network as text for nft(8): the host's table, and the one in the jail's own network, without the host's addresses but the loopback's.
+/// The rules of the network of a jail as text for nft(8): the table of the host, and the one in the
+/// network namespace of the jail, without addresses of the host except the loopback.
 pub fn tables(jail: &str, network: &Network) -> String {
     let loopback = addresses::Prefix::new(Ipv4Addr::LOCALHOST, 8);
     let inside = filter::table(network, &[loopback]);
     format!("{}{inside}", nft::table(jail, network, &[]))
 }
 
-/// Moves the calling process, which has one thread, into the network of the jail, made if it is not there. One that is there is joined only with its
-/// rules in it: they are looked at, and loaded where they are gone.
+/// Moves the calling process, which has one thread, into the network namespace of the jail, which
+/// is created if it does not exist. An existing one is joined only with its rules in it: they are
+/// compared, and loaded if they are missing.
 ///
-/// `latest` gives the network as the policy has it now: a build may have written another since it was read.
+/// `latest` returns the network of the current policy, which a build may have changed after it was
+/// read.
 ///
-/// After an error the process may be anywhere, and is fit for nothing but to end.
+/// # Errors
+/// [`Error::Busy`] if another process holds the lock of the networks for five seconds,
+/// [`Error::Refused`] by nft(8); [`Error::System`]. After an error the process may be in any
+/// network namespace, and is fit for nothing but to end.
 pub(crate) fn enter(
     jail: &str,
     network: &Network,
     latest: &dyn Fn() -> Option<Network>,
 ) -> Result<Member, Error> {
     let host = namespace()?;
-    let mut doors = Registry::open()?;
+    let mut registry = Registry::open()?;
     let mut is_new = false;
-    let (share, inside) = doors.join(jail, |doors| {
+    let (lock, inside) = registry.join(jail, |registry| {
         is_new = true;
-        make(jail, &network.or_later(latest()), doors, &host)
+        create(jail, &network.or_later(latest()), registry, &host)
     })?;
-    drop(doors);
+    drop(registry);
     let member = Member {
         jail: jail.to_owned(),
         link: network.link.clone(),
-        share,
+        lock,
         host,
     };
     let namespaces = Namespaces {
         host: member.host.as_fd(),
         jail: inside.as_fd(),
     };
-    let is_whole = if is_new {
+    let checked = if is_new {
         Ok(())
     } else {
         Tables::lock(jail)
-            .and_then(|mut tables| mend(&network.or_later(latest()), &mut tables, namespaces))
+            .and_then(|mut tables| restore(&network.or_later(latest()), &mut tables, namespaces))
     };
-    let moved = is_whole.and_then(|()| move_to(inside.as_fd(), "join the jail's network"));
+    let moved = checked.and_then(|()| move_to(inside.as_fd(), "join the jail's network"));
     if let Err(error) = moved {
-        // The one to tell is the first; what is left is found by whoever comes next.
+        // The first error is the one to report; the next session finds what is left.
         let _ = member.leave();
         return Err(error);
     }
     Ok(member)
 }
 
-/// Puts back what somebody took from a network that is lived in: the interface's address and its route, the guard of interfaces that forward, both
-/// tables. The calling thread is in the host's network.
-fn mend(network: &Network, tables: &mut Tables, namespaces: Namespaces<'_>) -> Result<(), Error> {
+/// Restores what another program removed from a network with members: the address of the interface
+/// and its route, the guard of forwarding interfaces, both tables. The calling thread is in the
+/// network namespace of the host.
+fn restore(
+    network: &Network,
+    tables: &mut Tables,
+    namespaces: Namespaces<'_>,
+) -> Result<(), Error> {
     let host = addresses::of_host()?;
     if !host
         .iter()
         .any(|prefix| prefix.single() == Some(network.gateway))
     {
         Netlink::open()?.address(&network.link, network.gateway, PREFIX)?;
-        guard::lead_to(rtnetlink::index(&network.link)?, network.address, PREFIX)?;
+        guard::add_route(rtnetlink::index(&network.link)?, network.address, PREFIX)?;
     }
     let guarded = guarded()?;
-    guard::put_up(&guarded)?;
+    guard::add_rules(&guarded)?;
     let wanted = Wanted::new(tables.jail(), network, &guarded, &host);
-    tables.mend(&wanted, namespaces)
+    tables.restore(&wanted, namespaces)
 }
 
-/// Makes the network. The calling process is in the host's afterwards.
-fn make(jail: &str, network: &Network, doors: &Registry, host: &OwnedFd) -> Result<OwnedFd, Error> {
-    // What a keeper that was killed left behind.
+/// Creates the network. The calling process is in the network namespace of the host afterwards.
+fn create(
+    jail: &str,
+    network: &Network,
+    registry: &Registry,
+    host: &OwnedFd,
+) -> Result<OwnedFd, Error> {
+    // From a pid 1 that was killed.
     Netlink::open()?.remove(&network.link)?;
     let mut tables = Tables::lock(jail)?;
-    tables.forget()?;
-    let forwarding = Forwarding::needed(doors)?;
+    tables.clear_record()?;
+    let forwarding = Forwarding::needed(registry)?;
     let wanted = Wanted::new(
         jail,
         network,
         forwarding.restricted_interfaces(),
         &addresses::of_host()?,
     );
-    syscalls::unshare_all(UnshareFlags::NEWNET).map_err(Error::of("make the jail's network"))?;
+    syscalls::unshare_all(UnshareFlags::NEWNET).map_err(Error::of("create the jail's network"))?;
     let inside = namespace()?;
-    furnish()?;
-    // Two networks take two processes of nft(8): this one works while the other is started.
+    configure()?;
+    // Each namespace needs a process of nft(8): this one runs while the other is started.
     let nft = Nft::load(wanted.jail())?;
     move_to(host.as_fd(), "go back to the host's network")?;
     let namespaces = Namespaces {
         host: host.as_fd(),
         jail: inside.as_fd(),
     };
-    // Before there is anything that they are for.
+    // Before the interfaces exist whose packets they filter.
     tables
         .load(&wanted, namespaces, Some(nft), true)
         .and_then(|()| forwarding.begin())
         .and_then(|()| connect(network, host, &inside))
         .inspect_err(|_| {
-            // As far as it can be; the next one who comes begins with what is left.
-            let _ = move_to(host.as_fd(), "").and_then(|()| unmake(jail, &network.link, doors));
+            // As far as possible; the next session begins with what is left.
+            let _ = move_to(host.as_fd(), "").and_then(|()| remove(jail, &network.link, registry));
         })?;
     Ok(inside)
 }
 
-/// The interfaces of both networks.
+/// Creates the interfaces in both namespaces.
 fn connect(network: &Network, host: &OwnedFd, inside: &OwnedFd) -> Result<(), Error> {
     let mut netlink = Netlink::open()?;
     netlink.pair(&network.link, INSIDE, inside.as_fd())?;
     no_ipv6(&network.link)?;
     netlink.address(&network.link, network.gateway, PREFIX)?;
-    guard::lead_to(rtnetlink::index(&network.link)?, network.address, PREFIX)?;
+    guard::add_route(rtnetlink::index(&network.link)?, network.address, PREFIX)?;
     set_forwarding(&network.link, true)?;
     move_to(inside.as_fd(), "enter the jail's network")?;
     let mut netlink = Netlink::open()?;
@@ -255,16 +228,16 @@ fn connect(network: &Network, host: &OwnedFd, inside: &OwnedFd) -> Result<(), Er
     move_to(host.as_fd(), "go back to the host's network")
 }
 
-/// What holds for the whole of a new network.
-fn furnish() -> Result<(), Error> {
+/// Settings of a new network namespace.
+fn configure() -> Result<(), Error> {
     syscalls::loopback_up().map_err(Error::of("bring up the loopback of the jail's network"))?;
     no_ipv6("all")?;
     no_ipv6("default")?;
-    // Whoever is in there has no capability, and what is in there is the jail's.
+    // No process in it has a capability, and all ports in it are the jail's.
     set("net/ipv4/ip_unprivileged_port_start", "0", false)
 }
 
-/// The rules are for IPv4, so there is nothing else; a kernel without IPv6 has no such setting.
+/// Disables IPv6, for which there are no rules; a kernel without IPv6 does not have the setting.
 fn no_ipv6(interface: &str) -> Result<(), Error> {
     set(
         &format!("net/ipv6/conf/{interface}/disable_ipv6"),
@@ -273,27 +246,31 @@ fn no_ipv6(interface: &str) -> Result<(), Error> {
     )
 }
 
-/// Takes the network away, from the host's.
-fn unmake(jail: &str, link: &str, doors: &Registry) -> Result<(), Error> {
+/// Removes the network. The calling thread is in the network namespace of the host.
+fn remove(jail: &str, link: &str, registry: &Registry) -> Result<(), Error> {
     Netlink::open()?.remove(link)?;
     nft::unload(jail)?;
-    if doors.has_other(jail)? {
+    if registry.has_other(jail)? {
         return Ok(());
     }
-    Forwarding::look(doors)?.end()
+    Forwarding::read(registry)?.end()
 }
 
-/// Takes away what is left of a jail's network in which nobody is to be any more. The last keeper does so itself, and gets its time; only one that was
-/// killed leaves something. Somebody who stays in it is an error.
+/// Removes what is left of the network of a jail that has no sessions any more. Usually pid 1 of
+/// the last session has removed it, and is waited for; only one that was killed leaves something.
+///
+/// # Errors
+/// [`Error::Busy`] if a session is still in it after five seconds; [`Error::System`]. May be
+/// called again.
 pub fn remove_stale(jail: &str, network: &Network) -> Result<(), Error> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     while Registry::exists(jail) {
-        let doors = Registry::open()?;
-        doors.close(jail, || unmake(jail, &network.link, &doors))?;
-        drop(doors);
+        let registry = Registry::open()?;
+        registry.close(jail, || remove(jail, &network.link, &registry))?;
+        drop(registry);
         if Registry::exists(jail) {
             if Instant::now() >= deadline {
-                return Err(Error::Refused("somebody is in it".to_owned()));
+                return Err(Error::Busy("a session is in it".to_owned()));
             }
             sleep(Duration::from_millis(5));
         }
@@ -301,87 +278,46 @@ pub fn remove_stale(jail: &str, network: &Network) -> Result<(), Error> {
     Ok(())
 }
 
-/// Makes the jail's network what it should be, if somebody is in it: rules, guard and forwarding. Rules hold for all that begins from then on.
+/// Updates the rules, guard and forwarding of the network of a jail that has sessions. The rules
+/// apply to new connections.
+///
+/// # Errors
+/// [`Error::Busy`] if another process holds the lock of the networks for five seconds,
+/// [`Error::Refused`] by nft(8); [`Error::System`]. What was not updated is updated by pid 1 of the
+/// sessions, or by the next call.
 pub fn reload_rules(jail: &str, network: &Network) -> Result<(), Error> {
     if !Registry::exists(jail) {
         return Ok(());
     }
-    on_its_own(|| {
-        with_tables(jail, |doors, tables, namespaces| {
-            let forwarding = Forwarding::look(doors)?;
+    on_own_thread(|| {
+        with_tables(jail, |registry, tables, namespaces| {
+            let forwarding = Forwarding::read(registry)?;
             forwarding.begin()?;
             set_forwarding(&network.link, true)?;
-            mend(network, tables, namespaces)
+            restore(network, tables, namespaces)
         })
         .map(drop)
     })
 }
 
-/// Does something with the tables of a jail's network in which somebody is, with the lock of all networks; `None` where nobody is. The calling thread
-/// is in the host's.
-fn with_tables<T>(
-    jail: &str,
-    act: impl FnOnce(&Registry, &mut Tables, Namespaces<'_>) -> Result<T, Error>,
-) -> Result<Option<T>, Error> {
-    let host = namespace()?;
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let doors = Registry::open()?;
-        let Some(inside) = doors.network(jail)? else {
-            return Ok(None);
-        };
-        if let Some(mut tables) = Tables::try_lock(jail)? {
-            let namespaces = Namespaces {
-                host: host.as_fd(),
-                jail: inside.as_fd(),
-            };
-            return act(&doors, &mut tables, namespaces).map(Some);
-        }
-        // A keeper has them, whom nobody is to wait for with the lock of all.
-        drop(doors);
-        if Instant::now() >= deadline {
-            return Err(busy());
-        }
-        sleep(Duration::from_millis(5));
-    }
-}
-
-/// Does something on a thread of its own, which may be in another network while others of the process are not: setns(2).
-fn on_its_own<T: Send>(act: impl FnOnce() -> Result<T, Error> + Send) -> Result<T, Error> {
-    std::thread::scope(|scope| {
-        std::thread::Builder::new()
-            .spawn_scoped(scope, act)
-            .map_err(Error::of_std("start a thread"))?
-            .join()
-            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-    })
-}
-
-impl Network {
-    /// This network with the ports of a later policy, if that is of the same network.
-    fn or_later(&self, later: Option<Self>) -> Self {
-        later
-            .filter(|later| later.link == self.link && later.address == self.address)
-            .unwrap_or_else(|| self.clone())
-    }
-}
-
 impl Member {
-    /// Begins to watch what may be taken from the network. The calling thread is in the jail's.
+    /// Begins to watch for changes of the network on the host. The calling thread is in the network
+    /// namespace of the jail.
     pub(crate) fn watch(&self) -> Result<Watch, Errno> {
         let inside = current()?;
-        let there = |network: BorrowedFd<'_>| {
+        let move_into = |network: BorrowedFd<'_>| {
             move_into_link_name_space(network, Some(LinkNameSpaceType::Network))
         };
-        there(self.host.as_fd())?;
+        move_into(self.host.as_fd())?;
         let watch = Watch::open(nft::name(&self.jail));
-        there(inside.as_fd())?;
+        move_into(inside.as_fd())?;
         watch
     }
 
-    /// Puts back what somebody took from the network; `false` where somebody else is about to. Runs nft(8), whose end it waits for. The calling thread
-    /// is in the jail's network.
-    pub(crate) fn mend(&self, latest: Option<Network>) -> Result<bool, Error> {
+    /// Restores what another program removed from the network; returns `false` if another process
+    /// is restoring it. Runs nft(8) and waits for its end. The calling thread is in the network
+    /// namespace of the jail.
+    pub(crate) fn restore(&self, latest: Option<Network>) -> Result<bool, Error> {
         let Some(network) = latest.filter(|network| network.link == self.link) else {
             return Ok(true);
         };
@@ -394,98 +330,38 @@ impl Member {
             host: self.host.as_fd(),
             jail: inside.as_fd(),
         };
-        let mended = mend(&network, &mut tables, namespaces);
+        let restored = restore(&network, &mut tables, namespaces);
         move_to(inside.as_fd(), "go back to the jail's network")?;
-        mended.map(|()| true)
+        restored.map(|()| true)
     }
 
-    /// The jail whose network it is.
+    /// Name of the jail.
     pub(crate) fn jail(&self) -> &str {
         &self.jail
     }
 
-    /// Leaves the network, and takes it away if nobody else is in it. The calling process is in the host's then.
+    /// Leaves the network, and removes it if it has no other member. The calling process is in the
+    /// network namespace of the host afterwards.
     pub(crate) fn leave(self) -> Result<(), Error> {
         move_to(self.host.as_fd(), "leave the jail's network")?;
-        self.share.end();
-        let doors = Registry::open()?;
-        doors.close(&self.jail, || unmake(&self.jail, &self.link, &doors))
+        self.lock.end();
+        let registry = Registry::open()?;
+        registry.close(&self.jail, || remove(&self.jail, &self.link, &registry))
     }
 
     pub(crate) fn descriptors(&self) -> [RawFd; 2] {
-        [self.share.as_fd().as_raw_fd(), self.host.as_raw_fd()]
+        [self.lock.as_fd().as_raw_fd(), self.host.as_raw_fd()]
     }
 
-    /// The same with descriptors above the standard ones; those before are about to be closed.
+    /// Moves the descriptors above the standard ones; the old ones are closed by number.
     pub(crate) fn above_standard(self) -> Result<Self, Errno> {
         let moved = Self {
             jail: self.jail.clone(),
             link: self.link.clone(),
-            share: fcntl_dupfd_cloexec(self.share.as_fd(), 3)?.into(),
+            lock: fcntl_dupfd_cloexec(self.lock.as_fd(), 3)?.into(),
             host: fcntl_dupfd_cloexec(&self.host, 3)?,
         };
         std::mem::forget(self);
         Ok(moved)
-    }
-}
-
-/// The calling thread's network.
-pub(crate) fn namespace() -> Result<OwnedFd, Error> {
-    current().map_err(Error::of("open the network"))
-}
-
-fn current() -> Result<OwnedFd, Errno> {
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-    open("/proc/thread-self/ns/net", flags, Mode::empty())
-}
-
-fn move_to(network: BorrowedFd<'_>, what: &'static str) -> Result<(), Error> {
-    move_into_link_name_space(network, Some(LinkNameSpaceType::Network)).map_err(Error::of(what))
-}
-
-/// Writes a setting of the calling process's network, sysctl(8). `optional`: it may not exist, as IPv6 may not.
-fn set(name: &str, value: &str, optional: bool) -> Result<(), Error> {
-    let path = Path::new("/proc/sys").join(name);
-    let written = open(&path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())
-        .and_then(|file| rustix::io::write(file, value.as_bytes()));
-    match written {
-        Err(Errno::NOENT) if optional => Ok(()),
-        written => written
-            .map(drop)
-            .map_err(|errno| Error::on("write", &path, errno)),
-    }
-}
-
-#[cfg(test)]
-pub(crate) mod tests {
-    use super::*;
-
-    pub(crate) fn network() -> Network {
-        Network {
-            link: "jailctl7".to_owned(),
-            gateway: Ipv4Addr::new(10, 213, 0, 29),
-            address: Ipv4Addr::new(10, 213, 0, 30),
-            allow_in: vec![Port::Tcp(80)],
-            allow_out: vec![Port::Tcp(443), Port::Udp(53)],
-        }
-    }
-
-    #[test]
-    fn only_what_a_build_writes_is_a_network() {
-        assert_eq!(network().is_sound(), Ok(()));
-        let wrong: [fn(&mut Network); 7] = [
-            |network| network.link = "eth0".to_owned(),
-            |network| network.link = "jailctl".to_owned(),
-            |network| network.link = "jailctl1;x".to_owned(),
-            |network| network.gateway = Ipv4Addr::new(8, 8, 8, 9),
-            |network| network.address = network.gateway,
-            |network| network.address = Ipv4Addr::new(10, 213, 0, 31),
-            |network| network.allow_in.push(Port::Udp(0)),
-        ];
-        for spoil in wrong {
-            let mut network = network();
-            spoil(&mut network);
-            assert!(network.is_sound().is_err(), "{network:?}");
-        }
     }
 }

@@ -1,6 +1,7 @@
-//! netlink(7): messages, their attributes, and sockets that ask the kernel, list what it has, or are told of changes.
+//! netlink(7): messages, their attributes, and sockets for requests, lists and notifications.
 //!
-//! A socket belongs to the network namespace in which it was opened, wherever its process goes afterwards.
+//! A socket belongs to the network namespace in which it was opened, also after its process moves
+//! to another one.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -19,24 +20,25 @@ pub(super) const HEADER: usize = 16;
 const ATTRIBUTE: usize = 4;
 /// Alignment of messages and attributes, `NLMSG_ALIGNTO`.
 const ALIGNMENT: usize = 4;
-/// Bytes of the buffer for answers: what libmnl gives each message of a dump (`MNL_SOCKET_DUMP_SIZE`).
+/// Bytes of the receive buffer: the size that libmnl uses for each message of a dump
+/// (`MNL_SOCKET_DUMP_SIZE`).
 const BUFFER: usize = 1 << 15;
-/// How often a dump is begun anew because what it lists changed meanwhile (`NLM_F_DUMP_INTR`).
+/// Attempts for a dump that is interrupted by changes (`NLM_F_DUMP_INTR`).
 const ATTEMPTS: u32 = 10;
-/// The type's bits of an attribute, without `NLA_F_NESTED` and `NLA_F_NET_BYTEORDER`.
+/// Bits of the type of an attribute, without `NLA_F_NESTED` and `NLA_F_NET_BYTEORDER`.
 const TYPE: u16 = 0x3fff;
 
-/// A message, under construction: a header, a structure of the family, attributes.
+/// Message under construction: a header, a structure of the family, attributes.
 pub(super) struct Message(Vec<u8>);
 
 impl Message {
-    /// A message that the kernel is to acknowledge.
+    /// A message that the kernel acknowledges.
     pub(super) fn new(kind: u16, flags: i32, body: &[u8]) -> Self {
         let flags = flags | libc::NLM_F_REQUEST | libc::NLM_F_ACK;
         Self::begin(kind, flags, body)
     }
 
-    /// A request for one thing, or for a list with `NLM_F_DUMP`.
+    /// A request for one object, or for a list with `NLM_F_DUMP`.
     fn begin(kind: u16, flags: i32, body: &[u8]) -> Self {
         let mut bytes = vec![0; HEADER];
         bytes[4..6].copy_from_slice(&kind.to_ne_bytes());
@@ -47,7 +49,7 @@ impl Message {
         message
     }
 
-    /// A request for what the kernel answers with one message, or with none but an error.
+    /// A request that the kernel answers with one message, or with an error alone.
     pub(super) fn get(kind: u16, body: &[u8]) -> Self {
         Self::begin(kind, libc::NLM_F_REQUEST, body)
     }
@@ -62,30 +64,30 @@ impl Message {
         self.0.resize(length, 0);
     }
 
-    /// Bytes of the value of an attribute.
+    /// Appends bytes of the value of an attribute.
     pub(super) fn extend(&mut self, bytes: &[u8]) {
         self.0.extend(bytes);
     }
 
-    /// An attribute that holds `value`.
+    /// Appends an attribute with `value`.
     pub(super) fn with(mut self, kind: u16, value: &[u8]) -> Self {
         self.put(kind, |message| message.extend(value));
         self
     }
 
-    /// An attribute that holds what `fill` puts in.
+    /// Appends an attribute with the value that `fill` appends.
     pub(super) fn put(&mut self, kind: u16, fill: impl FnOnce(&mut Self)) {
         let at = self.0.len();
         self.0.extend([0; ATTRIBUTE]);
         self.0[at + 2..at + 4].copy_from_slice(&kind.to_ne_bytes());
         fill(self);
-        // Without what aligns the next one. No message here comes near 64 KiB.
+        // Without the padding before the next one. No message here is near 64 KiB.
         let length = u16::try_from(self.0.len() - at).unwrap_or(u16::MAX);
         self.0[at..at + 2].copy_from_slice(&length.to_ne_bytes());
         self.align();
     }
 
-    /// The whole message, for sending.
+    /// Bytes of the whole message, for sending.
     pub(super) fn finish(mut self) -> Vec<u8> {
         let length = u32::try_from(self.0.len()).unwrap_or(u32::MAX);
         self.0[..4].copy_from_slice(&length.to_ne_bytes());
@@ -93,21 +95,21 @@ impl Message {
     }
 }
 
-/// A name as attributes hold it, with a null byte at its end.
+/// A name in the format of attributes, with a NUL at its end.
 pub(super) fn name(text: &str) -> Vec<u8> {
     let mut name = text.as_bytes().to_vec();
     name.push(0);
     name
 }
 
-/// One received message: its type, its flags, and what follows the header.
+/// Received message: type, flags, and the bytes after the header.
 struct Received<'b> {
     kind: i32,
     flags: i32,
     body: &'b [u8],
 }
 
-/// The messages of one datagram. What is no message is `EPROTO`.
+/// Messages of one datagram; `EPROTO` for an invalid one.
 fn messages(mut bytes: &[u8]) -> impl Iterator<Item = Result<Received<'_>, Errno>> {
     std::iter::from_fn(move || {
         if bytes.is_empty() {
@@ -134,7 +136,7 @@ fn messages(mut bytes: &[u8]) -> impl Iterator<Item = Result<Received<'_>, Errno
     })
 }
 
-/// The attributes in `bytes`, each as type and value, as far as they are whole.
+/// Attributes in `bytes`, each as (type, value); ends at one that is not complete.
 pub(super) fn attributes(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     std::iter::from_fn(move || {
         let length = u16::from_ne_bytes(bytes.get(..2)?.try_into().ok()?);
@@ -146,12 +148,12 @@ pub(super) fn attributes(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])>
     })
 }
 
-/// The number that an attribute holds, in the byte order of the machine.
+/// Number in an attribute, in the byte order of the machine.
 pub(super) fn number(value: &[u8]) -> Option<u32> {
     Some(u32::from_ne_bytes(value.try_into().ok()?))
 }
 
-/// The outcome in the body of an `NLMSG_ERROR` or `NLMSG_DONE`: a negative error, or 0.
+/// Outcome in the body of an `NLMSG_ERROR` or `NLMSG_DONE`: a negative error, or 0.
 fn outcome(body: &[u8]) -> Result<(), Errno> {
     match body.get(..4).and_then(number) {
         None => Err(Errno::PROTO),
@@ -160,33 +162,33 @@ fn outcome(body: &[u8]) -> Result<(), Errno> {
     }
 }
 
-/// The kernel's acknowledgement of a message.
-fn answer(bytes: &[u8]) -> Result<(), Errno> {
+/// Parses the acknowledgement of a message.
+fn acknowledgement(bytes: &[u8]) -> Result<(), Errno> {
     match messages(bytes).next() {
         Some(Ok(received)) if received.kind == libc::NLMSG_ERROR => outcome(received.body),
         _ => Err(Errno::PROTO),
     }
 }
 
-/// A netlink socket of the network namespace in which it was opened.
+/// Netlink socket of the network namespace in which it was opened.
 #[derive(Debug)]
 pub(super) struct Netlink(OwnedFd);
 
 impl Netlink {
-    /// Of rtnetlink(7).
+    /// Opens a socket of rtnetlink(7).
     pub(super) fn open() -> Result<Self, Error> {
-        // NETLINK_ROUTE is 0, which is what no protocol means.
-        Self::bound(None, 0, SocketFlags::CLOEXEC)
-            .map_err(Error::of("speak with the kernel about networks"))
+        // NETLINK_ROUTE is 0, which the socket call takes for `None`.
+        Self::bound(None, 0, SocketFlags::CLOEXEC).map_err(Error::of("open a socket of rtnetlink"))
     }
 
-    /// Of the kernel's packet filter, nfnetlink.
+    /// Opens a socket of nfnetlink, the kernel's packet filter.
     pub(super) fn netfilter() -> Result<Self, Error> {
         Self::bound(Some(NETFILTER), 0, SocketFlags::CLOEXEC)
-            .map_err(Error::of("speak with the kernel about nftables"))
+            .map_err(Error::of("open a socket of nfnetlink"))
     }
 
-    /// One that is told of changes, by the bits of `groups`, and does not block.
+    /// Opens a socket that receives notifications of the groups in the bits of `groups`, and does
+    /// not block.
     pub(super) fn subscribed(protocol: Option<Protocol>, groups: u32) -> Result<Self, Errno> {
         Self::bound(
             protocol,
@@ -203,14 +205,14 @@ impl Netlink {
     }
 
     /// Sends a message, and waits for its acknowledgement.
-    pub(super) fn ask(&mut self, message: Message) -> Result<(), Errno> {
+    pub(super) fn request(&mut self, message: Message) -> Result<(), Errno> {
         send(&self.0, &message.finish(), SendFlags::empty())?;
         let mut bytes = [0; 4096];
         let (length, _) = recv(&self.0, &mut bytes, RecvFlags::empty())?;
-        answer(&bytes[..length])
+        acknowledgement(&bytes[..length])
     }
 
-    /// The body of the one message that answers a [`Message::get`].
+    /// Body of the message that answers a [`Message::get`].
     pub(super) fn get(&mut self, message: Message) -> Result<Vec<u8>, Errno> {
         send(&self.0, &message.finish(), SendFlags::empty())?;
         let mut bytes = vec![0; BUFFER];
@@ -223,44 +225,45 @@ impl Netlink {
         Ok(received.body.to_vec())
     }
 
-    /// The bodies of all messages that answer a [`Message::dump`], of one state of what they list.
+    /// Bodies of all messages that answer a [`Message::dump`], from one consistent state.
     pub(super) fn list(&mut self, request: Message) -> Result<Vec<Vec<u8>>, Errno> {
         let request = request.finish();
         let mut buffer = vec![0; BUFFER];
         for _ in 0..ATTEMPTS {
             send(&self.0, &request, SendFlags::empty())?;
-            let (mut bodies, mut is_whole) = (Vec::new(), true);
-            'answer: loop {
+            let (mut bodies, mut is_complete) = (Vec::new(), true);
+            'dump: loop {
                 let (length, _) = recv(&self.0, &mut buffer, RecvFlags::empty())?;
                 for received in messages(&buffer[..length]) {
                     let received = received?;
-                    is_whole &= received.flags & libc::NLM_F_DUMP_INTR == 0;
+                    is_complete &= received.flags & libc::NLM_F_DUMP_INTR == 0;
                     match received.kind {
-                        libc::NLMSG_DONE => break 'answer,
+                        libc::NLMSG_DONE => break 'dump,
                         libc::NLMSG_ERROR => match outcome(received.body) {
-                            Ok(()) => break 'answer,
+                            Ok(()) => break 'dump,
                             Err(errno) => return Err(errno),
                         },
                         _ => bodies.push(received.body.to_vec()),
                     }
                 }
             }
-            if is_whole {
+            if is_complete {
                 return Ok(bodies);
             }
         }
         Err(Errno::INTR)
     }
 
-    /// Takes all that a subscribed socket was told. `false` where the kernel had no room for all of it (`ENOBUFS`).
-    pub(super) fn drain(&self, mut told: impl FnMut(&[u8])) -> bool {
+    /// Receives all pending notifications. Returns `false` if the kernel has dropped some
+    /// (`ENOBUFS`).
+    pub(super) fn drain(&self, mut receive: impl FnMut(&[u8])) -> bool {
         let mut bytes = vec![0; BUFFER];
-        let mut is_whole = true;
+        let mut is_complete = true;
         loop {
             match recv(&self.0, &mut bytes, RecvFlags::empty()) {
-                Ok((length, _)) => told(&bytes[..length]),
-                Err(Errno::NOBUFS) => is_whole = false,
-                Err(_) => return is_whole,
+                Ok((length, _)) => receive(&bytes[..length]),
+                Err(Errno::NOBUFS) => is_complete = false,
+                Err(_) => return is_complete,
             }
         }
     }
@@ -283,7 +286,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn attributes_are_aligned_and_know_their_length() {
+    fn attributes_are_aligned_and_have_their_length() {
         let message = Message::new(libc::RTM_NEWLINK, 0, &[0; 16])
             .with(libc::IFLA_IFNAME, &name("jailctl7"))
             .finish();
@@ -296,21 +299,21 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_answer_is_an_error() {
-        assert_eq!(answer(&[]), Err(Errno::PROTO));
-        assert_eq!(answer(&[0; 20]), Err(Errno::PROTO));
+    fn invalid_acknowledgements_are_errors() {
+        assert_eq!(acknowledgement(&[]), Err(Errno::PROTO));
+        assert_eq!(acknowledgement(&[0; 20]), Err(Errno::PROTO));
         let mut bytes = [0; 36];
         bytes[0] = 36;
         bytes[4] = 2;
-        assert_eq!(answer(&bytes), Ok(()));
+        assert_eq!(acknowledgement(&bytes), Ok(()));
         bytes[16..20].copy_from_slice(&(-17_i32).to_ne_bytes());
-        assert_eq!(answer(&bytes), Err(Errno::EXIST));
+        assert_eq!(acknowledgement(&bytes), Err(Errno::EXIST));
         bytes[0] = 37;
-        assert_eq!(answer(&bytes), Err(Errno::PROTO));
+        assert_eq!(acknowledgement(&bytes), Err(Errno::PROTO));
     }
 
     #[test]
-    fn half_an_attribute_is_none() {
+    fn incomplete_attributes_are_left_out() {
         let mut bytes = Message::new(0, 0, &[]).with(1, b"whole").finish();
         bytes.extend(20_u16.to_ne_bytes());
         bytes.extend([2, 0, 9]);

@@ -1,30 +1,33 @@
-//! The host's table for a jail, as text for nft(8): checked by a build, loaded with the network.
+//! The table of the host for a jail, as text for nft(8): checked by a build, loaded with the
+//! network.
 //!
-//! It translates addresses and counts connections, and is the second wall: whoever flushes the host's rules takes it away until a keeper loads it again, and
-//! [`filter`](super::filter) holds meanwhile. One table for each jail; nothing in any other table is touched. What the host's own rules
-//! drop, stays dropped: a packet has to pass every table.
+//! It translates addresses and counts connections, and is a second barrier: flushing the rules of
+//! the host removes it until pid 1 of a session loads it again, and [`filter`](super::filter)
+//! applies meanwhile. Each jail has one table; no other table is changed. A packet has to pass all
+//! tables, so what the rules of the host drop stays dropped.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::{Child, Command, Stdio};
 
-use super::filter::{PUBLIC, link_local};
-use super::{IFNAME_PREFIX, Network, Port};
+use super::rule_text::{PUBLIC, accept_known, link_local, port_rules};
 use crate::Error;
+use crate::policy::{IFNAME_PREFIX, Network};
 
-/// Where nft(8) may be.
+/// Paths at which nft(8) may be installed.
 pub const NFT: [&str; 3] = ["/usr/sbin/nft", "/sbin/nft", "/usr/bin/nft"];
 
-/// How many connections that a jail has begun the host keeps in mind. A small host has room for some tens of thousands; and the more there are, the
-/// longer the kernel takes to count them.
+/// Maximum number of open connections from a jail. Small hosts have room for some tens of
+/// thousands, and the kernel takes longer to count more of them.
 const CONNECTIONS: u32 = 4096;
 
-/// The name of the jail's table, of the family `ip`.
+/// Name of the table of a jail, of the family `ip`.
 pub(super) fn name(jail: &str) -> String {
     format!("jailctl-{jail}")
 }
 
-/// The rules, which replace those that are there. `guarded` are interfaces that pass nothing on but for jails.
+/// Text of the table, which replaces an existing one. `guarded` are the interfaces that forward for
+/// jails only.
 pub(super) fn table(jail: &str, network: &Network, guarded: &[String]) -> String {
     let name = name(jail);
     let Network {
@@ -34,7 +37,7 @@ pub(super) fn table(jail: &str, network: &Network, guarded: &[String]) -> String
         allow_out,
         ..
     } = network;
-    // The first two lines make sure that there is one, and that it is gone: all in one transaction.
+    // Two lines create and delete the table, so that it can exist or not: all in one transaction.
     let mut text = format!("table ip {name}\ndelete table ip {name}\ntable ip {name} {{\n");
     let mut chain = |title: &str, hook: &str, lines: &[String]| {
         // Writing to a String cannot fail.
@@ -47,13 +50,13 @@ pub(super) fn table(jail: &str, network: &Network, guarded: &[String]) -> String
         }
         let _ = writeln!(text, "    }}");
     };
-    // Whoever is in the jail is told, and does not wait for what never comes.
+    // The sender in the jail gets an error at once instead of a timeout.
     let refused = "reject with icmp type admin-prohibited";
-    let mut to_jail = vec![known()];
-    to_jail.extend(allowed(allow_in, "accept"));
+    let mut to_jail = vec![accept_known()];
+    to_jail.extend(port_rules(allow_in, "accept"));
     to_jail.push("drop".to_owned());
     chain("to_jail", "", &to_jail);
-    // The host knows all connections by one table, and whom there is no room for is dropped.
+    // The kernel has one table of connections, and drops packets for which it has no room.
     let lines = [
         format!("ct count over {CONNECTIONS} {refused}"),
         "accept".to_owned(),
@@ -61,10 +64,10 @@ pub(super) fn table(jail: &str, network: &Network, guarded: &[String]) -> String
     chain("begin", "", &lines);
     let mut from_jail = vec![
         format!("ip saddr != {address} drop"),
-        known(),
+        accept_known(),
         link_local(allow_out, refused),
     ];
-    from_jail.extend(allowed(allow_out, "goto begin"));
+    from_jail.extend(port_rules(allow_out, "goto begin"));
     from_jail.push(refused.to_owned());
     chain("from_jail", "", &from_jail);
     let mut forward = vec![
@@ -79,12 +82,13 @@ pub(super) fn table(jail: &str, network: &Network, guarded: &[String]) -> String
         ));
     }
     chain("forward", "filter hook forward priority 0", &forward);
-    // The host itself: its services are not for the jail, and those of the jail are no more open to it than to others.
+    // The host itself: its services are not open to the jail, and those of the jail are no more
+    // open to the host than to others.
     chain(
         "input",
         "filter hook input priority 0",
         &[
-            format!("iifname \"{link}\" {}", known()),
+            format!("iifname \"{link}\" {}", accept_known()),
             format!("iifname \"{link}\" {refused}"),
         ],
     );
@@ -93,13 +97,13 @@ pub(super) fn table(jail: &str, network: &Network, guarded: &[String]) -> String
         "filter hook output priority 0",
         &[format!("oifname \"{link}\" jump to_jail")],
     );
-    // By the host's addresses; and from other jails, which know these by one that is not the host's.
+    // At addresses of the host; and from other jails, for which `PUBLIC` stands for these.
     let others = format!("iifname != \"{link}\" fib daddr type local");
     let jails = format!("iifname \"{IFNAME_PREFIX}*\" iifname != \"{link}\" ip daddr {PUBLIC}");
     let inwards: Vec<String> = [others, jails]
         .iter()
         .flat_map(|from| {
-            allowed(allow_in, &format!("dnat to {address}"))
+            port_rules(allow_in, &format!("dnat to {address}"))
                 .into_iter()
                 .map(move |rule| format!("{from} {rule}"))
         })
@@ -111,49 +115,14 @@ pub(super) fn table(jail: &str, network: &Network, guarded: &[String]) -> String
     text
 }
 
-/// The rule for connections that were allowed when they began, and for what ICMP says of them.
-pub(super) fn known() -> String {
-    "ct state established,related accept".to_owned()
-}
-
-/// The rules for ports, one for each protocol that has any.
-pub(super) fn allowed(ports: &[Port], deed: &str) -> Vec<String> {
-    by_protocol(ports)
-        .map(|ports| format!("{ports} {deed}"))
-        .collect()
-}
-
-/// `tcp dport { 80, 443 }`, and the same for UDP, as far as there are any.
-fn by_protocol(ports: &[Port]) -> impl Iterator<Item = String> {
-    let numbers = |wanted: fn(&Port) -> Option<u16>| -> String {
-        let mut numbers: Vec<u16> = ports.iter().filter_map(wanted).collect();
-        numbers.sort_unstable();
-        numbers.dedup();
-        let numbers: Vec<String> = numbers.iter().map(u16::to_string).collect();
-        numbers.join(", ")
-    };
-    let tcp = numbers(|port| match port {
-        Port::Tcp(number) => Some(*number),
-        Port::Udp(_) => None,
-    });
-    let udp = numbers(|port| match port {
-        Port::Udp(number) => Some(*number),
-        Port::Tcp(_) => None,
-    });
-    [("tcp", tcp), ("udp", udp)]
-        .into_iter()
-        .filter(|(_, numbers)| !numbers.is_empty())
-        .map(|(protocol, numbers)| format!("{protocol} dport {{ {numbers} }}"))
-}
-
-/// Takes the jail's table away, if it is there.
+/// Deletes the table of a jail, if it exists.
 pub(super) fn unload(jail: &str) -> Result<(), Error> {
     let name = name(jail);
     let text = format!("table ip {name}\ndelete table ip {name}\n");
-    Nft::start(&text, "take away the rules of the jail's network")?.finish()
+    Nft::start(&text, "delete the rules of the jail's network")?.finish()
 }
 
-/// A process of nft(8) in the network in which it was started.
+/// Process of nft(8) in the network namespace in which it was started.
 #[derive(Debug)]
 pub(super) struct Nft {
     child: Child,
@@ -161,7 +130,7 @@ pub(super) struct Nft {
 }
 
 impl Nft {
-    /// Begins to load a table into the calling process's network.
+    /// Begins to load a table into the network namespace of the calling thread.
     pub(super) fn load(table: &str) -> Result<Self, Error> {
         Self::start(table, "load the rules of the jail's network")
     }
@@ -171,7 +140,7 @@ impl Nft {
         for program in NFT {
             #[expect(
                 clippy::disallowed_methods,
-                reason = "the rules go through the one program that knows how"
+                reason = "nft(8) is the interface to rules as text"
             )]
             let mut command = Command::new(program);
             let started = command
@@ -185,7 +154,7 @@ impl Nft {
             match started {
                 Ok(mut child) => {
                     if let Some(mut stdin) = child.stdin.take() {
-                        // If it does not listen, its status says so.
+                        // If it does not read its input, its exit status is an error.
                         let _ = stdin.write_all(text.as_bytes());
                     }
                     return Ok(Self { child, what });
@@ -196,7 +165,7 @@ impl Nft {
         Err(failed)
     }
 
-    /// Waits for its end; what it refused is an error in its words.
+    /// Waits for the end of the process. Its first message is the error.
     pub(super) fn finish(self) -> Result<(), Error> {
         let Self { child, what } = self;
         let outcome = child.wait_with_output().map_err(Error::of_std(what))?;
@@ -204,7 +173,7 @@ impl Nft {
             return Ok(());
         }
         let words = String::from_utf8_lossy(&outcome.stderr);
-        let first = words.lines().next().unwrap_or("it said nothing");
+        let first = words.lines().next().unwrap_or("nft printed no error");
         let first: String = first.escape_debug().take(200).collect();
         Err(Error::Refused(format!("could not {what}: {first}")))
     }
@@ -212,7 +181,6 @@ impl Nft {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::network;
     use super::*;
 
     #[test]
@@ -264,12 +232,12 @@ table ip jailctl-arkham {
 }
 "#;
         let guarded = ["eth0".to_owned(), "wlan0".to_owned()];
-        assert_eq!(table("arkham", &network(), &guarded), expected);
+        assert_eq!(table("arkham", &Network::example(), &guarded), expected);
     }
 
     #[test]
     fn without_ports_nothing_passes() {
-        let mut network = network();
+        let mut network = Network::example();
         network.allow_in.clear();
         network.allow_out.clear();
         let table = table("arkham", &network, &[]);

@@ -1,4 +1,5 @@
-//! What the kernel has of a table of nftables, by nfnetlink: for knowing whether somebody removed or changed it, without a process of nft(8).
+//! The kernel's state of an nftables table, by nfnetlink: shows whether it was removed or changed,
+//! without a process of nft(8).
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -10,17 +11,18 @@ use crate::Error;
 
 /// Bytes of `struct nfgenmsg`: family, version, and a number that changes with each transaction.
 const BODY: usize = 4;
-/// The first attribute of every message of nftables names its table: `NFTA_TABLE_NAME`, `NFTA_RULE_TABLE`.
+/// First attribute of each message of nftables, the name of its table: `NFTA_TABLE_NAME`,
+/// `NFTA_RULE_TABLE`.
 const TABLE: u16 = 1;
-/// The multicast group `NFNLGRP_NFTABLES` as a bit: 7, counted from 1.
+/// Multicast group `NFNLGRP_NFTABLES` as a bit: 7, counted from 1.
 const GROUP: u32 = 1 << (7 - 1);
-/// How often table and rules are read anew, when the table changes between the two.
+/// Attempts to read table and rules while the table changes.
 const ATTEMPTS: u32 = 5;
 
-/// Families of tables that are in use here.
+/// Families of tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Family {
-    /// IPv4 alone, `ip`.
+    /// IPv4, `ip`.
     Ip,
     /// IPv4 and IPv6, `inet`.
     Inet,
@@ -37,22 +39,24 @@ impl Family {
     }
 }
 
-/// A message's type among those of nftables.
+/// Type of a message of nftables.
 fn kind(message: i32) -> u16 {
     u16::try_from((libc::NFNL_SUBSYS_NFTABLES << 8) | message).unwrap_or(0)
 }
 
-/// A number that is another one when a table, its flags or one of its rules is another, or was loaded anew; `None` where there is no such table.
+/// A hash that changes when a table, its flags or one of its rules changes or is loaded again;
+/// `None` if the table does not exist.
 ///
-/// The table itself says how many chains it has, and whether it is dormant; anonymous sets, as all are here, cannot be changed.
+/// The table contains its number of chains, and whether it is dormant; anonymous sets, such as
+/// those of jailctl, cannot be changed.
 pub(super) fn fingerprint(
     netlink: &mut Netlink,
     family: Family,
     table: &str,
 ) -> Result<Option<u64>, Error> {
-    let failed = Error::of("look at the rules of the jail's network");
+    let failed = Error::of("read the rules of the jail's network");
     let body = [family.number(), 0, 0, 0];
-    let look = |netlink: &mut Netlink| -> Result<Option<Vec<u8>>, Errno> {
+    let read_table = |netlink: &mut Netlink| -> Result<Option<Vec<u8>>, Errno> {
         let request = Message::get(kind(libc::NFT_MSG_GETTABLE), &body);
         match netlink.get(request.with(TABLE, &name(table))) {
             Ok(found) => Ok(Some(found)),
@@ -61,13 +65,13 @@ pub(super) fn fingerprint(
         }
     };
     for _ in 0..ATTEMPTS {
-        let Some(before) = look(netlink).map_err(&failed)? else {
+        let Some(before) = read_table(netlink).map_err(&failed)? else {
             return Ok(None);
         };
         let request = Message::dump(kind(libc::NFT_MSG_GETRULE), &body);
         let rules = netlink.list(request.with(TABLE, &name(table)));
         let rules = rules.map_err(&failed)?;
-        let after = look(netlink).map_err(&failed)?;
+        let after = read_table(netlink).map_err(&failed)?;
         if after.as_ref().map(|body| body.get(BODY..)) != Some(before.get(BODY..)) {
             continue;
         }
@@ -80,13 +84,14 @@ pub(super) fn fingerprint(
     Err(failed(Errno::AGAIN))
 }
 
-/// A socket that is told of every change of nftables in the calling process's network.
+/// Opens a socket that receives all changes of nftables in the network namespace of the calling
+/// thread.
 pub(super) fn watch() -> Result<Netlink, Errno> {
     Netlink::subscribed(Some(NETFILTER), GROUP)
 }
 
-/// Whether what such a socket was told may concern the table.
-pub(super) fn concerns(told: &[u8], table: &str) -> bool {
+/// Whether a notification may concern the table.
+pub(super) fn concerns(notification: &[u8], table: &str) -> bool {
     let name = name(table);
-    told.windows(name.len()).any(|bytes| bytes == name)
+    notification.windows(name.len()).any(|bytes| bytes == name)
 }

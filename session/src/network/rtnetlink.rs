@@ -1,4 +1,5 @@
-//! Interfaces, addresses and routes: the few messages of rtnetlink(7) that a network needs, each answered by the kernel before the next is sent.
+//! Interfaces, addresses and routes, by messages of rtnetlink(7), each acknowledged by the kernel
+//! before the next is sent.
 
 use std::net::Ipv4Addr;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -9,7 +10,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 use super::netlink::{Message, Netlink, name};
 use crate::Error;
 
-/// The kernel's `ifinfomsg`: any family, any type; which interface, and whether it is to be up.
+/// `struct ifinfomsg`: any family, any type; index of the interface, and whether to bring it up.
 fn interface(index: u32, up: bool) -> [u8; 16] {
     let mut body = [0; 16];
     let flags = if up { libc::IFF_UP } else { 0 };
@@ -19,11 +20,12 @@ fn interface(index: u32, up: bool) -> [u8; 16] {
     body
 }
 
-/// Makes a pair of interfaces, the second one in another network. `VETH_INFO_PEER` of the kernel's veth.h is 1.
+/// Creates a veth pair, with the second interface in another network namespace. `VETH_INFO_PEER` of
+/// the kernel's veth.h is 1.
 fn veth(outside: &str, inside: &str, network: BorrowedFd<'_>) -> Message {
     const PEER: u16 = 1;
-    let how = libc::NLM_F_CREATE | libc::NLM_F_EXCL;
-    let new = Message::new(libc::RTM_NEWLINK, how, &interface(0, false));
+    let flags = libc::NLM_F_CREATE | libc::NLM_F_EXCL;
+    let new = Message::new(libc::RTM_NEWLINK, flags, &interface(0, false));
     let mut message = new.with(libc::IFLA_IFNAME, &name(outside));
     message.put(libc::IFLA_LINKINFO, |info| {
         info.put(libc::IFLA_INFO_KIND, |kind| kind.extend(b"veth"));
@@ -39,76 +41,78 @@ fn veth(outside: &str, inside: &str, network: BorrowedFd<'_>) -> Message {
     message
 }
 
-/// Gives an interface an address.
+/// Adds an address to an interface.
 fn address(index: u32, address: Ipv4Addr, prefix: u8) -> Message {
     let mut body = [0; 8];
     body[0] = u8::try_from(libc::AF_INET).unwrap_or(0);
     body[1] = prefix;
     body[4..8].copy_from_slice(&index.to_ne_bytes());
-    let how = libc::NLM_F_CREATE | libc::NLM_F_EXCL;
-    Message::new(libc::RTM_NEWADDR, how, &body)
+    let flags = libc::NLM_F_CREATE | libc::NLM_F_EXCL;
+    Message::new(libc::RTM_NEWADDR, flags, &body)
         .with(libc::IFA_LOCAL, &address.octets())
         .with(libc::IFA_ADDRESS, &address.octets())
 }
 
-/// Sends everything by an interface to a gateway.
+/// Adds a default route by a gateway.
 fn route(index: u32, gateway: Ipv4Addr) -> Message {
-    // The kernel's `rtmsg`: family, lengths of destination and source, type of service, table, protocol, scope, type, flags.
+    // `struct rtmsg`: family, lengths of destination and source, type of service, table, protocol,
+    // scope, type, flags.
     let mut body = [0; 12];
     body[0] = u8::try_from(libc::AF_INET).unwrap_or(0);
     body[4] = libc::RT_TABLE_MAIN;
     body[5] = libc::RTPROT_STATIC;
     body[6] = libc::RT_SCOPE_UNIVERSE;
     body[7] = libc::RTN_UNICAST;
-    let how = libc::NLM_F_CREATE | libc::NLM_F_EXCL;
-    Message::new(libc::RTM_NEWROUTE, how, &body)
+    let flags = libc::NLM_F_CREATE | libc::NLM_F_EXCL;
+    Message::new(libc::RTM_NEWROUTE, flags, &body)
         .with(libc::RTA_GATEWAY, &gateway.octets())
         .with(libc::RTA_OIF, &index.to_ne_bytes())
 }
 
 impl Netlink {
-    /// A pair of interfaces, `outside` here and `inside` in the other network; both down.
+    /// Creates a veth pair, `outside` here and `inside` in the other network namespace; both are
+    /// down.
     pub(super) fn pair(
         &mut self,
         outside: &str,
         inside: &str,
         network: BorrowedFd<'_>,
     ) -> Result<(), Error> {
-        self.ask(veth(outside, inside, network))
-            .map_err(Error::of("make the interfaces of the jail's network"))
+        self.request(veth(outside, inside, network))
+            .map_err(Error::of("create the interfaces of the jail's network"))
     }
 
-    /// An address for an interface, which comes up.
+    /// Adds an address to an interface, and brings it up. An existing address is no error.
     pub(super) fn address(
         &mut self,
         interface_name: &str,
-        given: Ipv4Addr,
+        new: Ipv4Addr,
         prefix: u8,
     ) -> Result<(), Error> {
         number(interface_name)
             .and_then(|index| {
-                match self.ask(address(index, given, prefix)) {
+                match self.request(address(index, new, prefix)) {
                     Ok(()) | Err(Errno::EXIST) => {}
                     Err(errno) => return Err(errno),
                 }
                 let up = interface(index, true);
-                self.ask(Message::new(libc::RTM_NEWLINK, 0, &up))
+                self.request(Message::new(libc::RTM_NEWLINK, 0, &up))
             })
             .map_err(Error::of("bring up an interface of the jail's network"))
     }
 
-    /// Everything goes to the gateway.
+    /// Adds a default route by a gateway.
     pub(super) fn route(&mut self, interface: &str, gateway: Ipv4Addr) -> Result<(), Error> {
         number(interface)
-            .and_then(|index| self.ask(route(index, gateway)))
-            .map_err(Error::of("lead the way out of the jail's network"))
+            .and_then(|index| self.request(route(index, gateway)))
+            .map_err(Error::of("add the default route of the jail's network"))
     }
 
-    /// Removes an interface, and with it the other of its pair; not an error where it is not there.
+    /// Removes an interface and its peer; a missing one is no error.
     pub(super) fn remove(&mut self, interface_name: &str) -> Result<(), Error> {
         let removed = number(interface_name).and_then(|index| {
             let body = interface(index, false);
-            self.ask(Message::new(libc::RTM_DELLINK, 0, &body))
+            self.request(Message::new(libc::RTM_DELLINK, 0, &body))
         });
         match removed {
             Ok(()) | Err(Errno::NODEV) => Ok(()),
@@ -119,7 +123,7 @@ impl Netlink {
     }
 }
 
-/// The number of the interface in the calling process's network.
+/// Index of the interface in the network namespace of the calling thread.
 pub(super) fn index(interface: &str) -> Result<u32, Error> {
     number(interface).map_err(Error::of("find the interface of the jail's network"))
 }

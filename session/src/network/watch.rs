@@ -1,4 +1,5 @@
-//! How a keeper learns that something of its jail's network was changed on the host: notifications of nftables and rtnetlink(7).
+//! Notifications of changes of the network of a jail on the host, by nftables and rtnetlink(7), for
+//! pid 1 of a session.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
@@ -8,16 +9,18 @@ use rustix::io::Errno;
 use super::netlink::Netlink;
 use super::nft_events;
 
-/// `RTMGRP_IPV4_ROUTE` and `RTMGRP_IPV4_RULE` of rtnetlink(7): the host's addresses are routes as well.
+/// `RTMGRP_IPV4_ROUTE` and `RTMGRP_IPV4_RULE` of rtnetlink(7): addresses of the host are routes as
+/// well.
 const GROUPS: u32 = 0x40 | 0x80;
-/// How long routes are left to change before they are looked at.
-const CALM: Duration = Duration::from_millis(20);
-/// When to look again where somebody else is mending.
-const SOON: Duration = Duration::from_millis(5);
-/// The first and the longest pause after a failure.
+/// Pause after a change of routes, for further ones.
+const SETTLE_TIME: Duration = Duration::from_millis(20);
+/// Pause while another process restores the network.
+const BUSY_PAUSE: Duration = Duration::from_millis(5);
+/// First and longest pause after a failure.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(30));
 
-/// Two sockets of the host's network that are told of changes, and when they are to be looked at.
+/// Two notification sockets in the network namespace of the host, and the time of the next
+/// comparison.
 #[derive(Debug)]
 pub(crate) struct Watch {
     tables: Netlink,
@@ -28,7 +31,8 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// Of the calling thread's network. What changed before is to be looked at.
+    /// Opens the sockets in the network namespace of the calling thread. A comparison is due at
+    /// once, for earlier changes.
     pub(super) fn open(table: String) -> Result<Self, Errno> {
         Ok(Self {
             tables: nft_events::watch()?,
@@ -39,48 +43,49 @@ impl Watch {
         })
     }
 
-    /// What is readable when there was a change.
+    /// Sockets that are readable after a change.
     pub(crate) fn sockets(&self) -> [BorrowedFd<'_>; 2] {
         [self.tables.as_fd(), self.routes.as_fd()]
     }
 
-    /// How long to wait for changes; `None` is for ever.
-    pub(crate) fn patience(&self) -> Option<Duration> {
+    /// Time until a comparison is due; `None` if none is.
+    pub(crate) fn timeout(&self) -> Option<Duration> {
         self.due
             .map(|due| due.saturating_duration_since(Instant::now()))
     }
 
-    /// Takes what the sockets were told, and says whether the network is to be looked at now.
+    /// Receives pending notifications. Returns whether a comparison is due.
     pub(crate) fn is_due(&mut self) -> bool {
         let mut concerned = false;
         let table = &self.table;
-        let whole = self
+        let is_complete = self
             .tables
-            .drain(|told| concerned |= nft_events::concerns(told, table));
-        if concerned || !whole {
-            self.hasten(Duration::ZERO);
+            .drain(|notification| concerned |= nft_events::concerns(notification, table));
+        if concerned || !is_complete {
+            self.set_due(Duration::ZERO);
         }
         let mut changed = false;
-        let whole = self.routes.drain(|_| changed = true);
-        if changed || !whole {
-            self.hasten(CALM);
+        let is_complete = self.routes.drain(|_| changed = true);
+        if changed || !is_complete {
+            self.set_due(SETTLE_TIME);
         }
         self.due.is_some_and(|due| due <= Instant::now())
     }
 
-    /// Looks no later than that.
-    fn hasten(&mut self, after: Duration) {
+    /// Sets the time of the next comparison, unless an earlier one is set.
+    fn set_due(&mut self, after: Duration) {
         let then = Instant::now() + after;
         self.due = Some(self.due.map_or(then, |due| due.min(then)));
     }
 
-    /// All is as it should be; or, with `false`, somebody else sees to it.
-    pub(crate) fn done(&mut self, by_us: bool) {
+    /// After a comparison: the network is as it should be, or with `false` another process restores
+    /// it.
+    pub(crate) fn done(&mut self, is_done: bool) {
         self.pause = PAUSES.0;
-        self.due = (!by_us).then(|| Instant::now() + SOON);
+        self.due = (!is_done).then(|| Instant::now() + BUSY_PAUSE);
     }
 
-    /// It could not be looked at or mended.
+    /// After a failure to compare or restore.
     pub(crate) fn failed(&mut self) {
         self.due = Some(Instant::now() + self.pause);
         self.pause = PAUSES.1.min(self.pause * 2);

@@ -1,17 +1,23 @@
-//! Pid 1 of a session: a child of the process that began it, which waits for that one's end and ends then.
+//! Pid 1 of a session: a child of the process that opened the session, which waits for the end of
+//! that process and then ends.
 //!
-//! The kernel does the rest: with pid 1 of a namespace every process in it is killed (pid_namespaces(7)). Nobody in the session can
-//! signal it, trace it or look into it, since nobody there is root. The children that it inherits are reaped by the kernel, since it ignores
-//! SIGCHLD (wait(2)).
+//! The kernel does the rest: with pid 1 of a pid namespace it kills all processes in it
+//! (pid_namespaces(7)). No process of the session can signal, trace or inspect pid 1, since none
+//! runs as root. Orphans that it inherits are reaped by the kernel, since it ignores SIGCHLD
+//! (wait(2)).
 //!
-//! Nobody asks it to end: sshd's process waits for its other children only after it has closed the PAM session, and the kernel does not let
-//! go of pid 1 before they are waited for. To wait for the keeper there would be to wait for ever.
+//! It is never requested to end: sshd's process waits for its other children only after it has
+//! closed the PAM session, and the kernel does not remove pid 1 before they are reaped. Waiting for
+//! pid 1 at that point would be a deadlock.
 //!
-//! Where the host's first process reaps nobody (a container whose first program is no init) sshd's zombies stay, and with them the number of each in the
-//! session's pid namespace. The kernel does not let pid 1 go before all of these are reaped (zap_pid_ns_processes), so an entry of it stays beside
-//! them in the process table. By then it has ended in all else: it has no memory, no descriptors, no mounts and no place in a control group.
+//! Where pid 1 of the host reaps no processes (a container whose first program is no init) sshd's
+//! zombies stay, and with them their pids in the pid namespace of the session. The kernel does not
+//! remove pid 1 before all of these are reaped (zap_pid_ns_processes), so its entry stays beside
+//! them in the process table. By then it has no memory, no descriptors, no mounts and no control
+//! group.
 //!
-//! It works in the host's mount namespace, so that it can write down logins there, and holds none of the session's.
+//! It works in the mount namespace of the host, to write to utmp there, and holds no reference to
+//! that of the session.
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -23,150 +29,154 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, PidfdFlags, WaitOptions, getpid, pidfd_open, setsid, wait};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space, set_name};
 
-use super::latest;
 use super::utmp::{UtmpFile, UtmpWatcher};
 use crate::cgroup::Membership;
 use crate::network::{Member, Watch};
+use crate::policy::Policy;
 use crate::{Error, syscalls};
 
-/// What the keeper needs to know of the process that begins the session; looked at before it does.
+/// Handles of the process that opens the session, opened before it enters the namespaces.
 #[derive(Debug)]
 pub(super) struct ParentHandles {
     mounts: OwnedFd,
-    beginner: OwnedFd,
+    pidfd: OwnedFd,
     pid: Pid,
 }
 
 impl ParentHandles {
-    pub(super) fn look() -> Result<Self, Error> {
+    pub(super) fn open() -> Result<Self, Error> {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC;
         let pid = getpid();
         Ok(Self {
             mounts: open("/proc/self/ns/mnt", flags, Mode::empty())
                 .map_err(Error::of("open the host's mount namespace"))?,
-            beginner: pidfd_open(pid, PidfdFlags::empty())
-                .map_err(Error::of("watch for the session's end"))?,
+            pidfd: pidfd_open(pid, PidfdFlags::empty())
+                .map_err(Error::of("watch for the end of the session"))?,
             pid,
         })
     }
 }
 
-/// Forks. The child is the keeper, and does not come back; before it settles down it does `first`, as pid 1 of the session. Where all went well, it has
-/// `member`.
+/// Forks pid 1, which never returns from this function. As pid 1 of the session it first calls
+/// `first`, in the namespaces of the session. If that succeeds, it takes over `member`.
 pub(super) fn spawn(
-    host: &ParentHandles,
-    ledgers: Vec<UtmpFile>,
-    place: Option<&Membership>,
+    parent: &ParentHandles,
+    utmp_files: Vec<UtmpFile>,
+    membership: Option<&Membership>,
     member: &mut Option<Member>,
     first: impl FnOnce() -> Result<(), Errno>,
 ) -> Result<(), Error> {
-    let failed = Error::of("start the session's keeper");
-    let (outcome, told) = pipe_with(PipeFlags::CLOEXEC).map_err(&failed)?;
-    let book = UtmpWatcher::open(ledgers, host.pid)?;
-    // SAFETY: the child has a copy of the one thread that there is (`unshare_all` has made sure), so no lock is held by another. It
-    // neither returns nor unwinds out of `keep`.
+    let failed = Error::of("start pid 1 of the session");
+    let (outcome, report) = pipe_with(PipeFlags::CLOEXEC).map_err(&failed)?;
+    let utmp = UtmpWatcher::open(utmp_files, parent.pid)?;
+    // SAFETY: the child has a copy of the only thread (`unshare_all` has verified that there is
+    // one), so no lock is held by another thread. It neither returns nor unwinds out of
+    // `run_and_exit`.
     let forked = unsafe { libc::fork() };
     if forked == 0 {
         run_and_exit(|| {
-            // It works for the host: what it needs is not the jail's, and it goes on where the jail is stopped.
-            let done = place
+            // It works for the host: its resource usage is not the jail's, and it runs while the
+            // jail is frozen.
+            let done = membership
                 .map_or(Ok(()), Membership::exit_cgroups)
                 .and_then(|()| first());
             let errno = done.map_or_else(Errno::raw_os_error, |()| 0);
-            write(&told, &errno.to_ne_bytes())?;
-            done.and_then(|()| wait_for_parent(host, book, place, member.take()))
+            write(&report, &errno.to_ne_bytes())?;
+            done.and_then(|()| wait_for_parent(parent, utmp, membership, member.take()))
         });
     }
     syscalls::check(forked.into()).map_err(&failed)?;
-    drop(told);
+    drop(report);
     let mut errno = [0; 4];
-    // Nothing to read means that the keeper is gone.
+    // An empty pipe means that pid 1 has ended.
     if retry_on_intr(|| read(&outcome, &mut errno)) != Ok(errno.len()) {
         return Err(failed(Errno::CHILD));
     }
     match i32::from_ne_bytes(errno) {
         0 => {
-            // It is the keeper's now.
+            // Pid 1 has it now.
             *member = None;
             Ok(())
         }
-        errno => Err(Error::of("show the session its processes")(
+        errno => Err(Error::of("mount the session's `/proc`")(
             Errno::from_raw_os_error(errno),
         )),
     }
 }
 
-/// Puts back what somebody took from the jail's network. What cannot be put back is tried again later: meanwhile the rules in that network hold.
+/// Restores what another program removed from the network of the jail. What cannot be restored is
+/// tried again later; until then the rules in the network namespace of the jail apply.
 fn serve_network(member: &Member, watch: &mut Watch) -> Result<(), Errno> {
     if !watch.is_due() {
         return Ok(());
     }
-    // So that it can wait for nft(8).
+    // For waiting for nft(8).
     syscalls::default_signals()?;
-    match member.mend(latest(member.jail())) {
-        Ok(by_us) => watch.done(by_us),
+    match member.restore(Policy::latest_network(member.jail())) {
+        Ok(is_done) => watch.done(is_done),
         Err(_) => watch.failed(),
     }
     syscalls::ignore_children()?;
-    // Those of the session's processes that ended meanwhile without a parent.
+    // Orphans of the session that ended in between.
     while let Ok(Some(_)) = wait(WaitOptions::NOHANG) {}
     Ok(())
 }
 
-/// The keeper's life.
-fn run_and_exit(live: impl FnOnce() -> Result<(), Errno>) -> ! {
-    // Unwinding would lead into the code of the process that this was forked from.
-    let _ = catch_unwind(AssertUnwindSafe(live));
-    // SAFETY: ends the process, and runs nothing of what it was forked from.
+/// Runs pid 1 of the session, and exits.
+fn run_and_exit(run: impl FnOnce() -> Result<(), Errno>) -> ! {
+    // Unwinding would run code of the process that forked this one.
+    let _ = catch_unwind(AssertUnwindSafe(run));
+    // SAFETY: ends the process, and runs no code of the process that forked it.
     unsafe { libc::_exit(0) }
 }
 
-/// Waits for the end of the process that began the session, and copies logins meanwhile.
+/// Waits for the end of the process that opened the session; copies utmp records until then.
 fn wait_for_parent(
-    host: &ParentHandles,
-    book: UtmpWatcher,
-    place: Option<&Membership>,
+    parent: &ParentHandles,
+    utmp: UtmpWatcher,
+    membership: Option<&Membership>,
     member: Option<Member>,
 ) -> Result<(), Errno> {
     syscalls::default_signals()?;
     syscalls::ignore_children()?;
     setsid()?;
     set_name(c"jailctl-keeper")?;
-    move_into_link_name_space(host.mounts.as_fd(), Some(LinkNameSpaceType::Mount))?;
-    // Away from 0, 1 and 2, which are to be nothing in particular.
+    move_into_link_name_space(parent.mounts.as_fd(), Some(LinkNameSpaceType::Mount))?;
+    // Above 0, 1 and 2, which become `/dev/null`.
     let above = |fd: &OwnedFd| fcntl_dupfd_cloexec(fd, 3);
-    let beginner = above(&host.beginner)?;
-    let mut book = book.above_standard()?;
-    let mut kept: Vec<RawFd> = book.descriptors();
+    let pidfd = above(&parent.pidfd)?;
+    let mut utmp = utmp.above_standard()?;
+    let mut keep: Vec<RawFd> = utmp.descriptors();
     let member = member.map(Member::above_standard).transpose()?;
-    kept.extend(member.iter().flat_map(Member::descriptors));
-    kept.push(beginner.as_raw_fd());
-    kept.sort_unstable();
-    // SAFETY: what is closed belongs to values of `start` and of the code before the fork, and none of them is used or dropped again:
-    // the process ends with `_exit`. `Place::end` uses none of the descriptors of a place.
-    unsafe { syscalls::close_fds_except(&kept) }?;
+    keep.extend(member.iter().flat_map(Member::descriptors));
+    keep.push(pidfd.as_raw_fd());
+    keep.sort_unstable();
+    // SAFETY: the closed descriptors belong to values of `spawn` and of the code before the fork,
+    // none of which is used or dropped again: the process ends with `_exit`.
+    // `Membership::unregister` uses no descriptor of its value.
+    unsafe { syscalls::close_fds_except(&keep) }?;
     for _ in 0..3 {
         let null = open("/dev/null", OFlags::RDWR, Mode::empty())?;
         std::mem::forget(null);
     }
     let mut watch = member.as_ref().map(Member::watch).transpose()?;
     loop {
-        let mut ready = vec![PollFd::new(&beginner, PollFlags::IN)];
+        let mut ready = vec![PollFd::new(&pidfd, PollFlags::IN)];
         let sockets = watch.iter().flat_map(Watch::sockets);
         ready.extend(
-            book.events()
+            utmp.events()
                 .map(AsFd::as_fd)
                 .into_iter()
                 .chain(sockets)
                 .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)),
         );
-        let patience = watch.as_ref().and_then(Watch::patience);
-        let patience = patience.and_then(|patience| Timespec::try_from(patience).ok());
-        retry_on_intr(|| poll(&mut ready, patience.as_ref()))?;
-        let over = ready[0].revents().contains(PollFlags::IN);
+        let timeout = watch.as_ref().and_then(Watch::timeout);
+        let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
+        retry_on_intr(|| poll(&mut ready, timeout.as_ref()))?;
+        let has_ended = ready[0].revents().contains(PollFlags::IN);
         drop(ready);
-        book.copy();
-        if over {
+        utmp.copy();
+        if has_ended {
             break;
         }
         if let (Some(member), Some(watch)) = (&member, &mut watch) {
@@ -174,12 +184,13 @@ fn wait_for_parent(
         }
     }
     syscalls::kill_pid_namespace();
-    if let Some(place) = place {
-        place.unregister();
+    if let Some(membership) = membership {
+        membership.unregister();
     }
     if let Some(member) = member {
         syscalls::default_signals()?;
-        // There is nobody to tell: whoever comes next, or removes the jail, finds what is left.
+        // No process reads an error of this one. The next session, or the removal of the jail,
+        // finds what is left.
         let _ = member.leave();
     }
     Ok(())

@@ -1,8 +1,10 @@
-//! A user namespace for the session: the ids that it has, and none besides (user_namespaces(7)).
+//! The user namespace of a session, in which only the given ids exist (user_namespaces(7)).
 //!
-//! It comes last, alone and before chroot(2). Last, so that everything else that the session has is owned by the host's own user namespace: root in
-//! here may neither mount nor name the host nor change its network, and there is one left to be root, sshd's process of the connection. Before chroot,
-//! since the kernel makes none for whoever is in one, which is also why the session's user makes no further ones.
+//! Created after everything else, by a call of its own, and before chroot(2). After everything
+//! else, so that the user namespace of the host owns the other namespaces: root in the session can
+//! neither mount nor set the host name nor configure the network, and there is a root in it, sshd's
+//! process of the connection. Before chroot, because the kernel refuses a user namespace to a
+//! process in a chroot, which also keeps the user of the session from creating more of them.
 
 use std::fmt::Write as _;
 
@@ -15,36 +17,42 @@ use rustix::thread::UnshareFlags;
 use crate::policy::IdMap;
 use crate::{Error, syscalls};
 
-/// Moves the calling process, which has one thread, into a user namespace in which only these ids exist, each as itself.
+/// Moves the calling process, which has one thread, into a user namespace with these ids, each
+/// ids to itself; does nothing without ids.
 ///
-/// The maps are written by a child that stays outside: the calling process may not, once it is inside (user_namespaces(7)).
-pub(super) fn unshare_user(mapped: &IdMap) -> Result<(), Error> {
-    let failed = Error::of("give the session user ids of its own");
-    let files = map_files(getpid(), mapped);
-    let (ready, tell) = pipe_with(PipeFlags::CLOEXEC).map_err(&failed)?;
-    // SAFETY: the child has a copy of the one thread that there is, so no lock is held by another. It neither returns nor unwinds out of this.
+/// A child in the parent namespace writes the maps: the calling process may not once it is in the
+/// new one (user_namespaces(7)).
+pub(super) fn unshare_user(ids: Option<&IdMap>) -> Result<(), Error> {
+    let Some(ids) = ids else {
+        return Ok(());
+    };
+    let failed = Error::of("create the session's user namespace");
+    let files = map_files(getpid(), ids);
+    let (ready, go) = pipe_with(PipeFlags::CLOEXEC).map_err(&failed)?;
+    // SAFETY: the child has a copy of the only thread, so no lock is held by another. It neither
+    // returns nor unwinds out of this function.
     let forked = unsafe { libc::fork() };
     if forked == 0 {
-        drop(tell);
-        let done = retry_on_intr(|| read(&ready, &mut [0; 1])).and_then(|heard| {
-            if heard == 1 {
-                write_all(&files)
+        drop(go);
+        let done = retry_on_intr(|| read(&ready, &mut [0; 1])).and_then(|count| {
+            if count == 1 {
+                write_maps(&files)
             } else {
                 Err(Errno::PIPE)
             }
         });
         let code = done.map_or_else(Errno::raw_os_error, |()| 0);
-        // SAFETY: ends the process, and runs nothing of what it was forked from.
+        // SAFETY: ends the process, and runs no code of the process that forked it.
         unsafe { libc::_exit(code) };
     }
     syscalls::check(forked.into()).map_err(&failed)?;
     drop(ready);
     let moved = syscalls::unshare_all(UnshareFlags::NEWUSER);
     if moved.is_ok() {
-        write(&tell, b"!").map_err(&failed)?;
+        write(&go, b"!").map_err(&failed)?;
     }
-    // Otherwise the child hears that there is nobody.
-    drop(tell);
+    // On an error the child reads the end of the pipe.
+    drop(go);
     let ended = retry_on_intr(|| waitpid(Pid::from_raw(forked), WaitOptions::empty()));
     moved.map_err(&failed)?;
     let status = ended
@@ -58,8 +66,9 @@ pub(super) fn unshare_user(mapped: &IdMap) -> Result<(), Error> {
     }
 }
 
-/// The two files of proc(5), and what belongs into each: first id inside, first id outside, how many.
-fn map_files(pid: Pid, mapped: &IdMap) -> [(String, String); 2] {
+/// The two files of proc(5) and their content: lines of the first id inside, the first id outside,
+/// and the number of ids.
+fn map_files(pid: Pid, ids: &IdMap) -> [(String, String); 2] {
     let lines = |ids: &[u32]| {
         let mut ids = ids.to_vec();
         ids.push(0);
@@ -73,15 +82,15 @@ fn map_files(pid: Pid, mapped: &IdMap) -> [(String, String); 2] {
     };
     let pid = pid.as_raw_nonzero();
     [
-        (format!("/proc/{pid}/uid_map"), lines(&mapped.uids)),
-        (format!("/proc/{pid}/gid_map"), lines(&mapped.gids)),
+        (format!("/proc/{pid}/uid_map"), lines(&ids.uids)),
+        (format!("/proc/{pid}/gid_map"), lines(&ids.gids)),
     ]
 }
 
-fn write_all(files: &[(String, String)]) -> Result<(), Errno> {
+fn write_maps(files: &[(String, String)]) -> Result<(), Errno> {
     for (path, text) in files {
         let file = open(path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
-        // The kernel takes a map in one piece or not at all.
+        // The kernel accepts a map in one write or not at all.
         write(file, text.as_bytes())?;
     }
     Ok(())
@@ -93,12 +102,12 @@ mod tests {
 
     #[test]
     fn root_and_the_given_ids_are_mapped_once() {
-        let mapped = IdMap {
+        let ids = IdMap {
             uids: vec![4102, 4101, 4102],
             gids: vec![],
         };
         let pid = Pid::from_raw(7).expect("a number");
-        let [uids, gids] = map_files(pid, &mapped);
+        let [uids, gids] = map_files(pid, &ids);
         assert_eq!(
             uids,
             (

@@ -1,8 +1,10 @@
-//! Logins on terminals, as `who` and `last` of the host show them.
+//! utmp and wtmp records of terminals in sessions, for `who` and `last` on the host.
 //!
-//! A session has terminals of its own, so the first of each is `pts/0`. sshd would write that into the host's utmp and wtmp, over the line of whoever
-//! has the host's pts/0, and with logout end it. So the session sees files of its own there, and the keeper copies each record from
-//! them into the host's, under a name that no other terminal has: `jail/` and the number of sshd's process, `jail/4711`.
+//! A session has a devpts of its own, so its first terminal is `pts/0`. sshd would write that to
+//! the utmp and wtmp of the host, over the record of the user of the host's pts/0, and end that
+//! record at the logout. Therefore the session has files of its own, and pid 1 copies each of their
+//! records to the files of the host, with a line that no other terminal has: `jail/` and the pid of
+//! sshd's process, `jail/4711`.
 
 use std::ffi::CStr;
 use std::io::Write as _;
@@ -17,16 +19,16 @@ use rustix::process::Pid;
 use crate::Error;
 use crate::mount::DetachedMount;
 
-/// What becomes of sshd's records of logins on terminals.
+/// Treatment of the utmp and wtmp records that sshd writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Utmp {
-    /// Copied into the host's files, if it has these.
+    /// Copied to the files of the host, as far as these exist.
     Mirrored,
-    /// There are none.
+    /// No records are written.
     None,
 }
 
-/// The files that sshd writes, and their names behind the door.
+/// Files that sshd writes, and their names behind the barrier.
 const FILES: [(Kind, &CStr, &str); 2] = [
     (Kind::Utmp, c"/var/run/utmp", "utmp"),
     (Kind::Wtmp, c"/var/log/wtmp", "wtmp"),
@@ -36,26 +38,30 @@ const FILES: [(Kind, &CStr, &str); 2] = [
 enum Kind {
     /// One record for each terminal, the last one.
     Utmp,
-    /// All records, one after the other.
+    /// All records in order.
     Wtmp,
 }
 
-/// A session's own file, over the host's.
+/// File of the session over one of the host.
 #[derive(Debug)]
 pub(super) struct UtmpFile {
     kind: Kind,
     path: &'static CStr,
     own: OwnedFd,
-    /// The records that were copied.
+    /// Records that are copied.
     seen: Vec<Record>,
 }
 
-/// Puts an empty file behind the door over each of the host's that exists.
-pub(super) fn mask(door: &OwnedFd) -> Result<Vec<UtmpFile>, Error> {
-    let failed = Error::of("keep the session's logins apart");
-    let mut ledgers = Vec::new();
+/// Creates an empty file of the session behind the barrier for each utmp and wtmp that the host
+/// has, and mounts it over that one.
+pub(super) fn mask(utmp: Utmp, barrier: &OwnedFd) -> Result<Vec<UtmpFile>, Error> {
+    if utmp == Utmp::None {
+        return Ok(Vec::new());
+    }
+    let failed = Error::of("create the session's utmp and wtmp");
+    let mut files = Vec::new();
     for (kind, path, name) in FILES {
-        // A link to /run is on the way, and nobody but root can change it.
+        // `/var/run` is a link to `/run` that only root can change.
         let Ok(target) = openat(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()) else {
             continue;
         };
@@ -64,87 +70,87 @@ pub(super) fn mask(door: &OwnedFd) -> Result<Vec<UtmpFile>, Error> {
             continue;
         }
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-        let own = openat(door, name, flags, Mode::RUSR | Mode::WUSR).map_err(&failed)?;
+        let own = openat(barrier, name, flags, Mode::RUSR | Mode::WUSR).map_err(&failed)?;
         DetachedMount::clone_tree(own.as_fd())?.attach(target.as_fd())?;
-        ledgers.push(UtmpFile {
+        files.push(UtmpFile {
             kind,
             path,
             own,
             seen: Vec::new(),
         });
     }
-    Ok(ledgers)
+    Ok(files)
 }
 
-/// The session's files, watched.
+/// Files of the session, with an inotify watch.
 #[derive(Debug)]
 pub(super) struct UtmpWatcher {
-    ledgers: Vec<UtmpFile>,
+    files: Vec<UtmpFile>,
     events: Option<OwnedFd>,
     sshd: Pid,
 }
 
 impl UtmpWatcher {
-    /// Begins to watch.
-    pub(super) fn open(ledgers: Vec<UtmpFile>, sshd: Pid) -> Result<Self, Error> {
+    /// Begins to watch the files for the session of sshd's process `sshd`.
+    pub(super) fn open(files: Vec<UtmpFile>, sshd: Pid) -> Result<Self, Error> {
         let watch = || -> Result<OwnedFd, Errno> {
             let events = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
-            for ledger in &ledgers {
-                let own = format!("/proc/self/fd/{}", ledger.own.as_raw_fd());
+            for file in &files {
+                let own = format!("/proc/self/fd/{}", file.own.as_raw_fd());
                 inotify::add_watch(&events, own, WatchFlags::MODIFY)?;
             }
             Ok(events)
         };
-        let events = (!ledgers.is_empty()).then(watch).transpose();
-        let events = events.map_err(Error::of("watch the session's logins"))?;
+        let events = (!files.is_empty()).then(watch).transpose();
+        let events = events.map_err(Error::of("watch the session's utmp and wtmp"))?;
         Ok(Self {
-            ledgers,
+            files,
             events,
             sshd,
         })
     }
 
-    /// The same with descriptors above the standard ones.
+    /// Moves all descriptors above the standard ones.
     pub(super) fn above_standard(self) -> Result<Self, Errno> {
         let above = |fd: &OwnedFd| fcntl_dupfd_cloexec(fd, 3);
-        let ledgers = self.ledgers.iter().map(|ledger| {
+        let files = self.files.iter().map(|file| {
             Ok(UtmpFile {
-                own: above(&ledger.own)?,
+                own: above(&file.own)?,
                 seen: Vec::new(),
-                ..*ledger
+                ..*file
             })
         });
         let moved = Self {
-            ledgers: ledgers.collect::<Result<_, Errno>>()?,
+            files: files.collect::<Result<_, Errno>>()?,
             events: self.events.as_ref().map(above).transpose()?,
             sshd: self.sshd,
         };
-        // Their numbers are about to be closed.
+        // The old descriptors are closed by number.
         std::mem::forget(self);
         Ok(moved)
     }
 
     pub(super) fn descriptors(&self) -> Vec<RawFd> {
-        let own = self.ledgers.iter().map(|ledger| ledger.own.as_raw_fd());
+        let own = self.files.iter().map(|file| file.own.as_raw_fd());
         own.chain(self.events.iter().map(AsRawFd::as_raw_fd))
             .collect()
     }
 
-    /// Ready to be read when there is something to copy.
+    /// Readable when there are records to copy.
     pub(super) fn events(&self) -> Option<&OwnedFd> {
         self.events.as_ref()
     }
 
-    /// Copies what is new. That the host's files cannot be written is no reason to end a session.
+    /// Copies new records. An error on the files of the host does not end the session.
     pub(super) fn copy(&mut self) {
-        let mut taken = [0; 4096];
+        let mut buffer = [0; 4096];
         while self
             .events
             .as_ref()
-            .is_some_and(|events| read(events, &mut taken).is_ok_and(|n| n > 0))
+            .is_some_and(|events| read(events, &mut buffer).is_ok_and(|n| n > 0))
         {}
-        for ledger in &mut self.ledgers {
-            ledger.copy(self.sshd);
+        for file in &mut self.files {
+            file.copy(self.sshd);
         }
     }
 }
@@ -162,7 +168,7 @@ impl UtmpFile {
                 Some(seen) => *seen = record.clone(),
                 None => self.seen.push(record.clone()),
             }
-            if let Some(record) = record.as_of(sshd) {
+            if let Some(record) = record.for_session(sshd) {
                 record.write(self.kind, self.path);
             }
         }
@@ -171,7 +177,7 @@ impl UtmpFile {
 
 const SIZE: usize = size_of::<libc::utmpx>();
 
-/// A record as it stands in the file; aligned as the C library wants it.
+/// Record in the format of the file, with the alignment that the C library requires.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[repr(C, align(8))]
 struct Record([u8; SIZE]);
@@ -195,8 +201,9 @@ impl Record {
         String::from_utf8_lossy(text).into_owned()
     }
 
-    /// The record under the name that is the session's alone; `None` for what is no login or logout on a terminal.
-    fn as_of(&self, sshd: Pid) -> Option<Self> {
+    /// The record with the line of the session; `None` for records that are no login or logout on a
+    /// terminal.
+    fn for_session(&self, sshd: Pid) -> Option<Self> {
         if ![libc::USER_PROCESS, libc::DEAD_PROCESS].contains(&self.kind()) {
             return None;
         }
@@ -206,12 +213,13 @@ impl Record {
         let line = &mut record.0[offset_of!(libc::utmpx, ut_line)..][..libc::__UT_LINESIZE];
         line.fill(0);
         let mut to = line;
-        // 32 bytes: enough for the longest numbers that there are, and cut short if not.
+        // 32 bytes: enough for the longest numbers, and truncated otherwise.
         let _ = match number {
             0 => write!(to, "jail/{sshd}"),
             _ => write!(to, "jail/{sshd}.{number}"),
         };
-        // What utmp tells terminals apart by: 22 bits of a process number and 6 of a terminal's, in four bytes that no ASCII name has.
+        // utmp identifies terminals by four bytes: 22 bits of the pid and 6 of the terminal number,
+        // in bytes that no ASCII name has.
         let key = (sshd.cast_unsigned() << 6) | (number & 0x3f);
         let id = [21, 14, 7, 0].map(|shift| 0x80 | u8::try_from(key >> shift & 0x7f).unwrap_or(0));
         record.0[offset_of!(libc::utmpx, ut_id)..][..4].copy_from_slice(&id);
@@ -221,21 +229,21 @@ impl Record {
     fn write(&self, kind: Kind, path: &CStr) {
         let record = std::ptr::from_ref(self).cast::<libc::utmpx>();
         match kind {
-            // SAFETY: a whole record, aligned, that the C library reads. The keeper has one thread, and nobody else's position in the
-            // file is lost.
+            // SAFETY: a whole aligned record, which the C library reads. Pid 1 has one thread, and
+            // no other code uses the position in the file.
             Kind::Utmp => unsafe {
                 libc::setutxent();
                 libc::pututxline(record);
                 libc::endutxent();
             },
-            // SAFETY: the same record, and a string that ends in NUL.
+            // SAFETY: a whole aligned record, and a string that ends in NUL.
             Kind::Wtmp => unsafe { updwtmpx(path.as_ptr(), record) },
         }
     }
 }
 
 unsafe extern "C" {
-    /// updwtmp(3), for utmpx; the C library has it, and `libc` does not.
+    /// updwtmp(3), for utmpx; exported by the C library, missing in the `libc` crate.
     fn updwtmpx(file: *const libc::c_char, record: *const libc::utmpx);
 }
 
@@ -251,32 +259,33 @@ mod tests {
     }
 
     fn pid(number: i32) -> Pid {
-        Pid::from_raw(number).expect("a process number")
+        Pid::from_raw(number).expect("a pid")
     }
 
     #[test]
-    fn a_terminal_gets_a_name_of_its_own() {
-        let first = login(libc::USER_PROCESS, "pts/0").as_of(pid(4711));
+    fn each_terminal_has_its_own_line() {
+        let first = login(libc::USER_PROCESS, "pts/0").for_session(pid(4711));
         assert_eq!(first.expect("a login").line(), "jail/4711");
-        let third = login(libc::DEAD_PROCESS, "pts/2").as_of(pid(4_194_303));
+        let third = login(libc::DEAD_PROCESS, "pts/2").for_session(pid(4_194_303));
         assert_eq!(third.expect("a logout").line(), "jail/4194303.2");
     }
 
     #[test]
-    fn what_is_no_login_is_left_out() {
-        assert_eq!(login(libc::BOOT_TIME, "~").as_of(pid(1)), None);
-        assert_eq!(login(libc::USER_PROCESS, "tty1").as_of(pid(1)), None);
-        assert_eq!(login(libc::USER_PROCESS, "pts/x").as_of(pid(1)), None);
-        assert_eq!(Record::EMPTY.as_of(pid(1)), None);
+    fn other_records_are_not_copied() {
+        assert_eq!(login(libc::BOOT_TIME, "~").for_session(pid(1)), None);
+        assert_eq!(login(libc::USER_PROCESS, "tty1").for_session(pid(1)), None);
+        assert_eq!(login(libc::USER_PROCESS, "pts/x").for_session(pid(1)), None);
+        assert_eq!(Record::EMPTY.for_session(pid(1)), None);
     }
 
     #[test]
-    fn no_two_terminals_have_one_id() {
+    fn ids_of_terminals_are_unique() {
         let at = offset_of!(libc::utmpx, ut_id);
         let mut seen = std::collections::BTreeSet::new();
         for sshd in [1, 2, 4711, 4_194_303] {
             for number in 0..64 {
-                let record = login(libc::USER_PROCESS, &format!("pts/{number}")).as_of(pid(sshd));
+                let record =
+                    login(libc::USER_PROCESS, &format!("pts/{number}")).for_session(pid(sshd));
                 let id: [u8; 4] = record.expect("a login").field(at);
                 assert!(id.iter().all(|byte| !byte.is_ascii()));
                 assert!(seen.insert(id), "{sshd} {number}");

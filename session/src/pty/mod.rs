@@ -1,4 +1,5 @@
-//! Terminals: which standard descriptors are one, a new one for the jail, and the caller's in raw mode meanwhile.
+//! Terminals: finding those among the standard descriptors, a new one for the jail, and raw mode of
+//! the caller's.
 
 mod relay;
 
@@ -14,33 +15,37 @@ use crate::Error;
 
 pub(crate) use relay::Relay;
 
-/// The caller's standard descriptors.
+/// Standard descriptors of the caller.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct StdFds {
     terminals: [bool; 3],
 }
 
 impl StdFds {
-    /// Finds the terminals among them. What cannot be told, or is a directory, may not be passed on.
-    pub(crate) fn look() -> Result<Self, Error> {
-        let look = Error::of("look at the standard descriptors");
+    /// Finds the terminals among them.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] for a directory, which would be a way out of the jail. [`Error::System`]
+    /// for a descriptor whose kind is unknown.
+    pub(crate) fn query() -> Result<Self, Error> {
+        let failed = Error::of("query the standard descriptors");
         let mut terminals = [false; 3];
         for (fd, terminal) in [stdin(), stdout(), stderr()]
             .into_iter()
             .zip(&mut terminals)
         {
-            let mode = fstat(fd).map_err(&look)?.st_mode;
+            let mode = fstat(fd).map_err(&failed)?.st_mode;
             if FileType::from_raw_mode(mode) == FileType::Directory {
                 return Err(Error::Refused(
-                    "a standard descriptor is a directory: it would lead out of the jail"
+                    "a standard descriptor is a directory: it would be a way out of the jail"
                         .to_owned(),
                 ));
             }
             *terminal = match tcgetattr(fd) {
                 Ok(_) => true,
                 Err(Errno::NOTTY | Errno::INVAL) => false,
-                // Also a terminal that has hung up.
-                Err(errno) => return Err(look(errno)),
+                // Also for a terminal that has hung up.
+                Err(errno) => return Err(failed(errno)),
             };
         }
         Ok(Self { terminals })
@@ -50,41 +55,42 @@ impl StdFds {
         self.terminals.get(fd).copied().unwrap_or_default()
     }
 
-    /// Standard input, if the jailed program's is to be fed from it.
+    /// Standard input, if it is a terminal from which the relay reads.
     pub(crate) fn input(self) -> Option<BorrowedFd<'static>> {
         self.is_terminal(0).then(stdin)
     }
 
-    /// Where the new terminal's output goes. Standard input as the last resort: terminals are open for both, and what is typed
-    /// should be seen.
+    /// Descriptor for output of the new terminal. Standard input is the last choice: terminals are
+    /// open for both directions, and typed characters should be visible.
     fn output(self) -> Option<BorrowedFd<'static>> {
         let all = [(1, stdout()), (2, stderr()), (0, stdin())];
         let mut terminals = all.into_iter().filter(|(fd, _)| self.is_terminal(*fd));
         terminals.next().map(|(_, fd)| fd)
     }
 
-    /// Whose modes and size the new terminal gets. None if there is no terminal at all.
+    /// Terminal whose modes and size the new terminal gets; `None` without any terminal.
     pub(crate) fn terminal(self) -> Option<BorrowedFd<'static>> {
         self.input().or_else(|| self.output())
     }
 }
 
-/// A new terminal: the outer end is ours, the inner end is the jail's.
+/// A new terminal: the relay has the outer end, the jail the inner one.
 #[derive(Debug)]
 pub(crate) struct Pty {
     outer: OwnedFd,
-    /// Kept until the program ends: if the program closes its own, it can still open /dev/tty again.
+    /// Open until the program ends: a program that closes its own can open /dev/tty again.
     inner: Option<OwnedFd>,
 }
 
 impl Pty {
-    /// With the modes and the size of `terminal`. The user owns it, as he would sshd's; the outer end never waits.
-    pub(crate) fn like(terminal: BorrowedFd<'_>, user: Uid) -> Result<Self, Error> {
-        let make = || -> Result<Self, Errno> {
+    /// Creates a terminal with the modes and the size of `terminal`. The user owns it, as with
+    /// sshd; the outer end is non-blocking.
+    pub(crate) fn new_like(terminal: BorrowedFd<'_>, user: Uid) -> Result<Self, Error> {
+        let create = || -> Result<Self, Errno> {
             let outer = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
             grantpt(&outer)?;
             unlockpt(&outer)?;
-            // Not by its name in /dev/pts, which may be another instance's.
+            // Not by its name in /dev/pts, which may be another devpts.
             let inner = ioctl_tiocgptpeer(
                 &outer,
                 OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC,
@@ -98,7 +104,7 @@ impl Pty {
                 inner: Some(inner),
             })
         };
-        make().map_err(Error::of("make a terminal for the jail"))
+        create().map_err(Error::of("create a terminal for the jail"))
     }
 
     pub(crate) fn inner(&self) -> Result<BorrowedFd<'_>, Error> {
@@ -107,7 +113,8 @@ impl Pty {
     }
 }
 
-/// The caller's terminal in raw mode: each key goes to the jail as it is, ^C too. Dropped, the modes are what they were.
+/// Raw mode of the caller's terminal: each key is passed to the jail unchanged, ^C too. Restores
+/// the modes on drop.
 #[derive(Debug)]
 pub(crate) struct RawMode {
     terminal: BorrowedFd<'static>,
@@ -126,12 +133,12 @@ impl RawMode {
 
 impl Drop for RawMode {
     fn drop(&mut self) {
-        // Fails only if the terminal has hung up, and then has no modes.
+        // Fails only if the terminal has hung up, and then it has no modes.
         let _ = set_modes(self.terminal, &self.before);
     }
 }
 
-/// At once: to wait for pending output could take for ever, if the terminal is stopped.
+/// Without waiting for pending output, which would take for ever on a stopped terminal.
 fn set_modes(terminal: BorrowedFd<'_>, modes: &Termios) -> Result<(), Errno> {
     rustix::io::retry_on_intr(|| tcsetattr(terminal, OptionalActions::Now, modes))
 }

@@ -1,4 +1,5 @@
-//! Carries bytes between the caller's terminal and the jail's, and signals to the program, until the program has ended.
+//! Relay of bytes between the terminal of the caller and that of the jail, and of signals to the
+//! program, until the program has ended.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -12,13 +13,15 @@ use super::{Pty, StdFds};
 use crate::Error;
 use crate::signals::SignalPipe;
 
-/// How long a program may take to end after it was told to.
+/// Time for a program to end after a signal, before it is killed.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// More than a terminal holds. What is still written when that much was carried after the program's end is not its own.
+/// Maximum number of bytes read after the end of the program, more than a terminal buffers: further
+/// ones are written by other processes.
 const DRAIN_LIMIT: usize = 1 << 20;
 
-/// Bytes on their way: read only when empty, so that who does not take them is not sent more.
+/// Bytes of one direction. Filled only when empty, so that a reader that does not read stops the
+/// writer.
 #[derive(Debug, Default)]
 struct Buffer {
     bytes: Vec<u8>,
@@ -29,7 +32,7 @@ impl Buffer {
         self.bytes.is_empty()
     }
 
-    /// How many came; 0 is the end, as of a terminal that has hung up.
+    /// Reads once. Returns the number of bytes; 0 is the end, as of a terminal that has hung up.
     fn fill(&mut self, from: BorrowedFd<'_>) -> Result<usize, Errno> {
         self.bytes.resize(4096, 0);
         let read = rustix::io::read(from, &mut *self.bytes);
@@ -37,15 +40,15 @@ impl Buffer {
         read
     }
 
-    fn empty(&mut self, to: BorrowedFd<'_>) -> Result<(), Errno> {
+    fn flush(&mut self, to: BorrowedFd<'_>) -> Result<(), Errno> {
         let count = rustix::io::write(to, &self.bytes)?;
         self.bytes.drain(..count);
         Ok(())
     }
 }
 
-/// "Not now" is no failure.
-fn later<T: Default>(result: Result<T, Errno>) -> Result<T, Errno> {
+/// Treats interrupted and would-block errors as success.
+fn ignore_retry<T: Default>(result: Result<T, Errno>) -> Result<T, Errno> {
     match result {
         Err(Errno::INTR | Errno::AGAIN) => Ok(T::default()),
         other => other,
@@ -56,15 +59,15 @@ fn later<T: Default>(result: Result<T, Errno>) -> Result<T, Errno> {
 #[derive(Debug)]
 struct PtyPair {
     pty: Pty,
-    /// Whose size the jail's terminal follows.
+    /// Terminal whose size the one of the jail follows.
     terminal: BorrowedFd<'static>,
     input: Option<BorrowedFd<'static>>,
     output: Option<BorrowedFd<'static>>,
-    inwards: Buffer,
-    outwards: Buffer,
+    input_buffer: Buffer,
+    output_buffer: Buffer,
 }
 
-/// What poll(2) can find ready.
+/// Descriptors that poll(2) may report as ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
     Program,
@@ -74,46 +77,46 @@ enum End {
     Output,
 }
 
-/// A running program and what connects it to the caller.
+/// Running program and its connection to the caller.
 #[derive(Debug)]
 pub(crate) struct Relay<'a> {
     program: Pid,
     pidfd: OwnedFd,
-    watch: &'a SignalPipe,
-    link: Option<PtyPair>,
+    signals: &'a SignalPipe,
+    ptys: Option<PtyPair>,
     kill_at: Option<Instant>,
-    told: bool,
+    is_ending: bool,
 }
 
 impl<'a> Relay<'a> {
     pub(crate) fn new(
         program: Pid,
         pidfd: OwnedFd,
-        watch: &'a SignalPipe,
+        signals: &'a SignalPipe,
         standard: StdFds,
         pty: Option<Pty>,
     ) -> Self {
-        let link = pty.zip(standard.terminal()).map(|(pty, terminal)| PtyPair {
+        let ptys = pty.zip(standard.terminal()).map(|(pty, terminal)| PtyPair {
             pty,
             terminal,
             input: standard.input(),
             output: standard.output(),
-            inwards: Buffer::default(),
-            outwards: Buffer::default(),
+            input_buffer: Buffer::default(),
+            output_buffer: Buffer::default(),
         });
         Self {
             program,
             pidfd,
-            watch,
-            link,
+            signals,
+            ptys,
             kill_at: None,
-            told: false,
+            is_ending: false,
         }
     }
 
-    /// Returns when the program has ended and its last output is carried.
+    /// Runs until the program has ended and its last output is written.
     pub(crate) fn run(mut self) -> Result<(), Error> {
-        // It may have changed since the jail's terminal was made.
+        // The size may have changed since the terminal of the jail was created.
         self.follow_size();
         loop {
             let ready = self.wait()?;
@@ -123,11 +126,11 @@ impl<'a> Relay<'a> {
             if ready.contains(&End::Program) {
                 return self.finish();
             }
-            if let Some(link) = &mut self.link
-                && link.carry(&ready).is_err()
+            if let Some(ptys) = &mut self.ptys
+                && ptys.relay(&ready).is_err()
             {
-                link.input = None;
-                link.output = None;
+                ptys.input = None;
+                ptys.output = None;
                 self.end(Signal::HUP);
             }
             if self.kill_at.is_some_and(|at| at <= Instant::now()) {
@@ -138,21 +141,21 @@ impl<'a> Relay<'a> {
     }
 
     fn wait(&self) -> Result<Vec<End>, Error> {
-        let mut wishes = vec![
+        let mut interests = vec![
             (End::Program, self.pidfd.as_fd(), PollFlags::IN),
-            (End::Signals, self.watch.as_fd(), PollFlags::IN),
+            (End::Signals, self.signals.as_fd(), PollFlags::IN),
         ];
-        if let Some(link) = &self.link {
-            link.wish(&mut wishes);
+        if let Some(ptys) = &self.ptys {
+            ptys.interests(&mut interests);
         }
         let left = self
             .kill_at
             .map(|at| at.saturating_duration_since(Instant::now()));
-        ready(&wishes, left)
+        ready(&interests, left)
     }
 
     fn take_signals(&mut self) {
-        for signal in self.watch.take() {
+        for signal in self.signals.take() {
             if signal == Signal::WINCH {
                 self.follow_size();
             } else {
@@ -161,60 +164,62 @@ impl<'a> Relay<'a> {
         }
     }
 
-    /// Tells the program to end; insists after a while.
+    /// Passes on a signal that ends the program, and sets the time to kill it.
     fn end(&mut self, signal: Signal) {
-        if !self.told {
+        if !self.is_ending {
             self.kill_at = Some(Instant::now() + GRACE);
         }
-        self.told = true;
+        self.is_ending = true;
         self.pass_on(signal);
     }
 
-    /// To the program's process group, whose number is the program's and stays so until it is waited for. Only processes of
-    /// the program's own session can be in it.
+    /// Sends a signal to the process group of the program, whose number is not reused until it is
+    /// waited for. Only processes of the program's session can be in it.
     fn pass_on(&self, signal: Signal) {
-        // It may have ended just now.
+        // Fails if it has just ended.
         let _ = kill_process_group(self.program, signal);
     }
 
-    /// The kernel tells the program, by SIGWINCH, if this is a change.
+    /// Copies the size. The kernel sends SIGWINCH to the program if it has changed.
     fn follow_size(&self) {
-        if let Some(link) = &self.link {
+        if let Some(ptys) = &self.ptys {
             // A terminal that has hung up has no size.
             let _ =
-                tcgetwinsize(link.terminal).and_then(|size| tcsetwinsize(&link.pty.outer, size));
+                tcgetwinsize(ptys.terminal).and_then(|size| tcsetwinsize(&ptys.pty.outer, size));
         }
     }
 
-    /// The program has ended; what it wrote before may still be in its terminal.
+    /// Writes what the terminal still contains after the end of the program.
     fn finish(mut self) -> Result<(), Error> {
-        let Some(mut link) = self.link.take() else {
+        let Some(mut ptys) = self.ptys.take() else {
             return Ok(());
         };
-        link.pty.inner = None;
-        let Some(output) = link.output else {
+        ptys.pty.inner = None;
+        let Some(output) = ptys.output else {
             return Ok(());
         };
-        let mut carried = 0;
-        while carried < DRAIN_LIMIT {
-            if link.outwards.is_empty() {
-                match link.outwards.fill(link.pty.outer.as_fd()) {
+        let mut drained = 0;
+        while drained < DRAIN_LIMIT {
+            if ptys.output_buffer.is_empty() {
+                match ptys.output_buffer.fill(ptys.pty.outer.as_fd()) {
                     Err(Errno::INTR) => continue,
-                    // Nothing more now, or hung up.
+                    // No more bytes, or hung up.
                     Ok(0) | Err(_) => break,
-                    Ok(count) => carried += count,
+                    Ok(count) => drained += count,
                 }
             }
-            let wishes = [
+            let interests = [
                 (End::Output, output, PollFlags::OUT),
-                (End::Signals, self.watch.as_fd(), PollFlags::IN),
+                (End::Signals, self.signals.as_fd(), PollFlags::IN),
             ];
-            let ready = ready(&wishes, None)?;
+            let ready = ready(&interests, None)?;
             let ends = |signal: &Signal| *signal != Signal::WINCH;
-            if ready.contains(&End::Signals) && self.watch.take().iter().any(ends) {
+            if ready.contains(&End::Signals) && self.signals.take().iter().any(ends) {
                 break;
             }
-            if ready.contains(&End::Output) && later(link.outwards.empty(output)).is_err() {
+            if ready.contains(&End::Output)
+                && ignore_retry(ptys.output_buffer.flush(output)).is_err()
+            {
                 break;
             }
         }
@@ -223,46 +228,49 @@ impl<'a> Relay<'a> {
 }
 
 impl PtyPair {
-    fn wish<'w>(&'w self, wishes: &mut Vec<(End, BorrowedFd<'w>, PollFlags)>) {
+    fn interests<'w>(&'w self, interests: &mut Vec<(End, BorrowedFd<'w>, PollFlags)>) {
         let mut pty = PollFlags::empty();
-        pty.set(PollFlags::IN, self.outwards.is_empty());
-        pty.set(PollFlags::OUT, !self.inwards.is_empty());
+        pty.set(PollFlags::IN, self.output_buffer.is_empty());
+        pty.set(PollFlags::OUT, !self.input_buffer.is_empty());
         if !pty.is_empty() {
-            wishes.push((End::Pty, self.pty.outer.as_fd(), pty));
+            interests.push((End::Pty, self.pty.outer.as_fd(), pty));
         }
-        if let Some(input) = self.input.filter(|_| self.inwards.is_empty()) {
-            wishes.push((End::Input, input, PollFlags::IN));
+        if let Some(input) = self.input.filter(|_| self.input_buffer.is_empty()) {
+            interests.push((End::Input, input, PollFlags::IN));
         }
-        if let Some(output) = self.output.filter(|_| !self.outwards.is_empty()) {
-            wishes.push((End::Output, output, PollFlags::OUT));
+        if let Some(output) = self.output.filter(|_| !self.output_buffer.is_empty()) {
+            interests.push((End::Output, output, PollFlags::OUT));
         }
     }
 
-    /// An error means that the caller's terminal has hung up.
-    fn carry(&mut self, ready: &[End]) -> Result<(), Errno> {
+    /// Relays bytes. An error means that the terminal of the caller has hung up.
+    fn relay(&mut self, ready: &[End]) -> Result<(), Errno> {
         if ready.contains(&End::Pty) {
             let outer = self.pty.outer.as_fd();
-            // It never waits, so both can be tried; and it does not fail while we hold its inner end.
-            if self.outwards.is_empty() {
-                let _ = self.outwards.fill(outer);
+            // It is non-blocking, so both directions can be tried; and it does not fail while the
+            // inner end is open.
+            if self.output_buffer.is_empty() {
+                let _ = self.output_buffer.fill(outer);
             }
-            if !self.inwards.is_empty() {
-                let _ = self.inwards.empty(outer);
+            if !self.input_buffer.is_empty() {
+                let _ = self.input_buffer.flush(outer);
             }
         }
         if let Some(input) = self.input.filter(|_| ready.contains(&End::Input)) {
-            match self.inwards.fill(input) {
-                // A raw terminal has no other end of input than its hanging up.
+            match self.input_buffer.fill(input) {
+                // The only end of input of a raw terminal is a hangup.
                 Ok(0) => return Err(Errno::IO),
-                other => later(other)?,
+                other => ignore_retry(other)?,
             };
         }
         match self.output {
-            Some(output) if ready.contains(&End::Output) => later(self.outwards.empty(output)),
+            Some(output) if ready.contains(&End::Output) => {
+                ignore_retry(self.output_buffer.flush(output))
+            }
             Some(_) => Ok(()),
-            // Nobody is there to see it, but the program must not wait.
+            // The output is discarded, so that the program does not block.
             None => {
-                self.outwards.bytes.clear();
+                self.output_buffer.bytes.clear();
                 Ok(())
             }
         }
@@ -270,16 +278,16 @@ impl PtyPair {
 }
 
 fn ready(
-    wishes: &[(End, BorrowedFd<'_>, PollFlags)],
+    interests: &[(End, BorrowedFd<'_>, PollFlags)],
     at_most: Option<Duration>,
 ) -> Result<Vec<End>, Error> {
-    let mut fds: Vec<_> = wishes
+    let mut fds: Vec<_> = interests
         .iter()
         .map(|(_, fd, flags)| PollFd::from_borrowed_fd(*fd, *flags))
         .collect();
     let timeout = at_most.and_then(|time| Timespec::try_from(time).ok());
-    later(poll(&mut fds, timeout.as_ref())).map_err(Error::of("wait for the program"))?;
-    let found = wishes.iter().zip(&fds);
+    ignore_retry(poll(&mut fds, timeout.as_ref())).map_err(Error::of("wait for the program"))?;
+    let found = interests.iter().zip(&fds);
     Ok(found
         .filter(|(_, fd)| !fd.revents().is_empty())
         .map(|((end, _, _), _)| *end)

@@ -1,80 +1,85 @@
-//! The deny list of a session's seccomp filter, as data: which system call is answered how, and its number on each system call interface (ABI).
+//! The deny list of the seccomp filter of a session, as data: the verdict on each system call, and
+//! its number on each system call interface (ABI).
 //!
-//! Sources of the numbers: `arch/x86/entry/syscalls/syscall_{64,32}.tbl`, `arch/arm64/tools/syscall_{64,32}.tbl` and `scripts/syscall.tbl` of Linux 6.18.
-//! From 403 on a number is the same on each ABI here.
+//! Sources of the numbers: `arch/x86/entry/syscalls/syscall_{64,32}.tbl`,
+//! `arch/arm64/tools/syscall_{64,32}.tbl` and `scripts/syscall.tbl` of Linux 6.18. From 403 on a
+//! number is the same on all ABIs here.
 
-/// Stands for the number of a system call that an ABI does not have.
+/// Number of a system call that an ABI does not have.
 pub(super) const NONE: u32 = u32::MAX;
 
-/// The highest system call number of Linux 6.18, `file_setattr(2)`. A higher one is answered with ENOSYS, as by a kernel that does not have it: a later
-/// Linux gives a session nothing that nobody has judged. C libraries and language runtimes fall back where they know an older call.
+/// Highest system call number of Linux 6.18, `file_setattr(2)`. Higher ones fail with ENOSYS, as on
+/// a kernel without them: a later Linux adds no calls to a session before they have been reviewed.
+/// C libraries and language runtimes fall back to older calls.
 pub(super) const LAST_KNOWN: u32 = 469;
 
-/// What becomes of a system call.
+/// Verdict on a system call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// The kernel carries it out.
+    /// The kernel executes it.
     Allow,
-    /// It is not carried out; the caller gets this `errno`.
+    /// It fails with this `errno`.
     Errno(i32),
-    /// It depends on the arguments.
+    /// The verdict depends on its arguments.
     Arguments(Check),
 }
 
-/// Which arguments of a system call are let through.
+/// Arguments that are allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Check {
     /// clone(2): no new namespaces.
     Clone,
-    /// unshare(2): only what concerns threads of one process.
+    /// unshare(2): only flags about threads of one process.
     Unshare,
-    /// personality(2): the two execution domains that containers are given, and asking which one it is.
+    /// personality(2): the two execution domains that container engines allow, and the query.
     Personality,
-    /// ioctl(2): neither TIOCSTI nor TIOCLINUX, which type into a terminal (CVE-2017-5226). The kernel looks at the low 32 bits alone (CVE-2019-10063).
+    /// ioctl(2): neither TIOCSTI nor TIOCLINUX, which type into a terminal (CVE-2017-5226). The
+    /// kernel uses the low 32 bits alone (CVE-2019-10063).
     Ioctl,
-    /// socket(2): the families and protocols of [`super::program`].
+    /// socket(2): the families and protocols of [`super::program`](mod@super::program).
     Socket,
     /// socketpair(2): unix(7) alone.
     SocketPair,
-    /// socketcall(2) of 32-bit x86: makes no sockets, since a filter does not see the family, which is in memory.
+    /// socketcall(2) of 32-bit x86: creates no sockets, since a filter cannot read the family,
+    /// which is in memory.
     SocketCall,
 }
 
 /// Numbers on the ABIs of [`Column`], in its order.
 type Numbers = [u32; 4];
 
-/// An ABI whose numbers the table has.
+/// ABI whose numbers the table has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Column {
     /// 64-bit x86.
     X86_64,
     /// 32-bit x86, which a 64-bit process can call too (`int $0x80`).
     I386,
-    /// The generic numbers: 64-bit ARM and RISC-V.
+    /// Generic numbers: 64-bit ARM and RISC-V.
     Generic,
     /// 32-bit ARM (EABI).
     Arm,
 }
 
-/// As for a kernel that has it not; programs then use something else.
+/// Verdict as of a kernel without the call; programs then fall back to another one.
 const ABSENT: Verdict = Verdict::Errno(libc::ENOSYS);
-/// As for somebody who may not.
+/// Verdict as of a kernel that denies permission.
 const REFUSED: Verdict = Verdict::Errno(libc::EPERM);
 
-/// The deny list. Whatever is not in it and not above [`LAST_KNOWN`] is allowed.
+/// The deny list. Calls that are not in it and not above [`LAST_KNOWN`] are allowed.
 #[rustfmt::skip]
 const CALLS: [(&str, Verdict, Numbers); 57] = [
-    // io_uring: a second way to most system calls, past every filter, and the source of many privilege escalations.
+    // io_uring executes most system calls without any filter, and had many privilege escalations.
     ("io_uring_setup", ABSENT, [425, 425, 425, 425]),
     ("io_uring_enter", ABSENT, [426, 426, 426, 426]),
     ("io_uring_register", ABSENT, [427, 427, 427, 427]),
-    // keyrings(7) have no namespaces: the keyring of a user id is one in all sessions of that id.
+    // keyrings(7) have no namespaces: all sessions of a user id share its keyring.
     ("add_key", ABSENT, [248, 286, 217, 309]),
     ("request_key", ABSENT, [249, 287, 218, 310]),
     ("keyctl", ABSENT, [250, 288, 219, 311]),
-    // Its flags are in memory, where a filter cannot look; C libraries then use clone(2).
+    // Its flags are in memory, which a filter cannot read; C libraries fall back to clone(2).
     ("clone3", ABSENT, [435, 435, 435, 435]),
-    // What stops the kernel in the middle of its work, and what looks into it.
+    // Calls that stop the kernel in the middle of an operation, or inspect it.
     ("userfaultfd", REFUSED, [323, 374, 282, 388]),
     ("perf_event_open", REFUSED, [298, 336, 241, 364]),
     ("bpf", REFUSED, [321, 357, 280, 386]),
@@ -99,9 +104,9 @@ const CALLS: [(&str, Verdict, Numbers); 57] = [
     ("fspick", REFUSED, [433, 433, 433, 433]),
     ("mount_setattr", REFUSED, [442, 442, 442, 442]),
     ("open_tree_attr", REFUSED, [467, 467, 467, 467]),
-    // Opens a file by its number, past all directories (the "shocker" escape of 2014).
+    // Opens a file by its handle, whatever directory it is in (the "shocker" escape of 2014).
     ("open_by_handle_at", REFUSED, [304, 342, 265, 371]),
-    // The machine.
+    // Administration of the machine.
     ("kexec_load", REFUSED, [246, 283, 104, 347]),
     ("kexec_file_load", REFUSED, [320, NONE, 294, 401]),
     ("create_module", REFUSED, [174, 127, NONE, NONE]),
@@ -121,7 +126,7 @@ const CALLS: [(&str, Verdict, Numbers); 57] = [
     ("vm86", REFUSED, [NONE, 166, NONE, NONE]),
     ("vm86old", REFUSED, [NONE, 113, NONE, NONE]),
     ("sysfs", REFUSED, [139, 135, NONE, 135]),
-    // By their arguments.
+    // Verdicts that depend on arguments.
     ("clone", Verdict::Arguments(Check::Clone), [56, 120, 220, 120]),
     ("unshare", Verdict::Arguments(Check::Unshare), [272, 310, 97, 337]),
     ("personality", Verdict::Arguments(Check::Personality), [135, 136, 92, 136]),
@@ -131,11 +136,12 @@ const CALLS: [(&str, Verdict, Numbers); 57] = [
     ("socketcall", Verdict::Arguments(Check::SocketCall), [NONE, 102, NONE, NONE]),
 ];
 
-/// System calls of 32-bit ARM that are above [`LAST_KNOWN`] and always allowed: breakpoints, cache maintenance and the thread pointer
-/// (`__ARM_NR_BASE` of `arch/arm/include/uapi/asm/unistd.h`).
+/// System calls of 32-bit ARM above [`LAST_KNOWN`] that are always allowed: breakpoints, cache
+/// maintenance and the thread pointer (`__ARM_NR_BASE` of `arch/arm/include/uapi/asm/unistd.h`).
 const ARM_PRIVATE: std::ops::RangeInclusive<u32> = 0x000f_0001..=0x000f_0006;
 
-/// The verdicts on the numbers of one ABI, as ranges in ascending order: each with its first number, up to the next one's. The first begins at 0.
+/// Verdicts on the numbers of one ABI, as ranges in ascending order: the first number of each,
+/// which lasts up to the next one. The first range begins at 0.
 pub(super) fn ranges(column: Column) -> Vec<(u32, Verdict)> {
     let mut points: Vec<(u32, Verdict)> = CALLS
         .iter()
@@ -201,7 +207,7 @@ mod tests {
         assert_eq!(verdict(Column::Arm, 0x000f_0007), ABSENT);
     }
 
-    /// The C library's own numbers, of the machine that this is compiled for.
+    /// Numbers of the C library on the architecture of this build.
     #[test]
     fn the_numbers_are_those_of_the_c_library() {
         let column = if cfg!(target_arch = "x86_64") {

@@ -1,10 +1,13 @@
-//! Keeps a session to the system calls that ordinary programs make: a seccomp filter, seccomp(2), on the calling process and whatever it starts.
+//! Restricting a session to the system calls of ordinary programs: a seccomp filter, seccomp(2), on
+//! the calling process and its children.
 //!
-//! Capabilities and namespaces say what a session may do; this says how much of the kernel it may talk to. What it closes is what container engines close, and
-//! what has no namespaces: keyrings(7), vsock(7). It holds for sshd's process of the connection too, which is why chroot(2), ids and terminals are
-//! open: they need a capability that only that process has.
+//! Capabilities and namespaces limit what a session may do; the filter limits how much of the
+//! kernel it can reach. It refuses what container engines refuse, and what has no namespaces:
+//! keyrings(7), vsock(7). It applies to sshd's process of the connection too, which is why
+//! chroot(2), changes of ids and terminals are allowed: they need a capability that only that
+//! process has.
 //!
-//! - `calls`: the deny list, as data. `program`: the same as BPF.
+//! - [`calls`]: the deny list, as data. [`mod@program`]: the list as BPF.
 
 mod calls;
 mod program;
@@ -15,7 +18,8 @@ use self::calls::Column;
 use self::program::{Abi, program};
 use crate::{Error, syscalls};
 
-/// The ABIs of the machines that this is compiled for; their numbers are those of `linux/audit.h`. None where the deny list has no column for it.
+/// ABIs of the architecture of this build, with their numbers of `linux/audit.h`. Empty where the
+/// deny list has no column for it.
 const ABIS: &[Abi] = if cfg!(target_arch = "x86_64") {
     &[
         Abi {
@@ -47,23 +51,26 @@ const ABIS: &[Abi] = if cfg!(target_arch = "x86_64") {
     &[]
 };
 
-/// Installs the filter. It stays, for this process and whatever it starts; a later one can only take more away.
+/// Installs the filter. It cannot be removed; a later one can only refuse more.
 ///
-/// The calling process has one thread, and no_new_privs or root's capabilities. An error is a kernel without `CONFIG_SECCOMP_FILTER`, or a machine whose
-/// system calls are not known here.
+/// The calling process has one thread, and no_new_privs or the capabilities of root.
+///
+/// # Errors
+/// [`Error::Unsupported`] on a kernel without `CONFIG_SECCOMP_FILTER`, and on an architecture that
+/// is not in the deny list; [`Error::System`].
 pub(crate) fn restrict_system_calls() -> Result<(), Error> {
     let program = program(ABIS).filter(|_| !ABIS.is_empty());
     let Some(program) = program else {
-        return Err(Error::Refused(
-            "the system calls of this machine's processor are not known here, so that none can be kept from a session".to_owned(),
+        return Err(Error::Unsupported(
+            "sessions cannot be restricted to safe system calls: jailctl does not know those of this processor".to_owned(),
         ));
     };
     match syscalls::filter_system_calls(&program) {
-        // The kernel has no such call, or no filters.
-        Err(Errno::NOSYS | Errno::INVAL) => Err(Error::Refused(
-            "the kernel cannot keep system calls from a session: it is built without `CONFIG_SECCOMP_FILTER`".to_owned(),
+        // The kernel does not have the call, or no filters.
+        Err(Errno::NOSYS | Errno::INVAL) => Err(Error::Unsupported(
+            "sessions cannot be restricted to safe system calls: the kernel is built without `CONFIG_SECCOMP_FILTER`".to_owned(),
         )),
-        done => done.map_err(Error::of("keep rare system calls from the session")),
+        done => done.map_err(Error::of("install the seccomp filter of the session")),
     }
 }
 
@@ -71,14 +78,15 @@ pub(crate) fn restrict_system_calls() -> Result<(), Error> {
 mod tests {
     use super::*;
 
-    /// A filter is a thread's own.
+    /// A filter belongs to a thread.
     #[test]
-    fn the_kernel_takes_the_filter_and_obeys_it() {
+    fn the_kernel_applies_the_filter() {
         let answers = std::thread::spawn(|| {
             rustix::thread::set_no_new_privs(true).expect("no_new_privs");
             restrict_system_calls().expect("a filter");
             let call = |number, argument: libc::c_long| {
-                // SAFETY: calls that the filter answers, so that the kernel does not look at the arguments.
+                // SAFETY: calls that the filter refuses, so that the kernel does not use the
+                // arguments.
                 syscalls::check(unsafe { libc::syscall(number, argument, 0, 0, 0, 0) })
             };
             (

@@ -1,8 +1,10 @@
-//! The deny list as a program of classic BPF, which the kernel runs before each system call: seccomp(2), `Documentation/networking/filter.rst`.
+//! The deny list as a program of classic BPF, which the kernel runs before each system call:
+//! seccomp(2), `Documentation/networking/filter.rst`.
 //!
-//! The number is found by a binary search over ranges, so that a call passes some eight comparisons. Where the verdict depends on the number alone, the program
-//! loads nothing else: from Linux 5.11 on the kernel finds out when the filter is installed that such a call is always allowed, and does not run the
-//! program for it at all.
+//! A binary search over ranges finds the number, with some eight comparisons for each call. Where
+//! the verdict depends on the number alone, the program loads nothing else: from Linux 5.11 on the
+//! kernel finds out when the filter is installed that such a call is always allowed, and does not
+//! run the program for it at all.
 
 use libc::{
     BPF_ABS, BPF_ALU, BPF_AND, BPF_JA, BPF_JEQ, BPF_JGE, BPF_JGT, BPF_JMP, BPF_JSET, BPF_K, BPF_LD,
@@ -11,12 +13,12 @@ use libc::{
 
 use super::calls::{Check, Column, Verdict, ranges};
 
-/// An ABI by which processes of one machine call the kernel.
+/// ABI of the system calls of a process.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Abi {
-    /// As the kernel tells it to a filter: `AUDIT_ARCH_*` of `linux/audit.h`.
+    /// Value in `struct seccomp_data`: `AUDIT_ARCH_*` of `linux/audit.h`.
     pub(super) arch: u32,
-    /// Whose numbers it has.
+    /// Column of its numbers.
     pub(super) column: Column,
 }
 
@@ -25,18 +27,19 @@ const NUMBER: u32 = 0;
 const ARCH: u32 = 4;
 const ARGUMENTS: u32 = 16;
 
-/// CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID and NEWNET. CLONE_NEWTIME is none of clone(2)'s: there its bit belongs to a signal's number.
+/// CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID and NEWNET. clone(2) has no
+/// CLONE_NEWTIME: its bit is part of the signal number there.
 const NEW_NAMESPACES: u32 = 0x7e02_0000;
 /// CLONE_VM, FS, FILES, SIGHAND, THREAD and SYSVSEM.
-const OF_THREADS: u32 = 0x0005_0f00;
+const THREAD_FLAGS: u32 = 0x0005_0f00;
 /// PER_LINUX32 and UNAME26; 0 is PER_LINUX.
 const DOMAINS: u32 = 0x0002_0008;
-/// Asks personality(2) for the domain and changes nothing.
-const ASK: u32 = u32::MAX;
+/// Argument of personality(2) that queries the domain and changes nothing.
+const QUERY_DOMAIN: u32 = u32::MAX;
 /// TIOCSTI and TIOCLINUX of `asm-generic/ioctls.h`.
 const TYPING: [u32; 2] = [0x5412, 0x541c];
 /// SYS_SOCKET and SYS_SOCKETPAIR of `linux/net.h`.
-const MAKES_SOCKETS: [u32; 2] = [1, 8];
+const CREATE_SOCKETS: [u32; 2] = [1, 8];
 
 const UNIX: u32 = libc::AF_UNIX.cast_unsigned();
 const INET: [u32; 2] = [
@@ -44,25 +47,28 @@ const INET: [u32; 2] = [
     libc::AF_INET6.cast_unsigned(),
 ];
 const NETLINK: u32 = libc::AF_NETLINK.cast_unsigned();
-/// The kinds of socket of an internet family that there may be: SOCK_STREAM, SOCK_DGRAM and SOCK_RAW. Those above are of SCTP and DCCP.
+/// Highest allowed type of sockets of an internet family: SOCK_STREAM, SOCK_DGRAM and SOCK_RAW.
+/// Higher ones are of SCTP and DCCP.
 const MOST_TYPE: u32 = 3;
-/// The bits of a socket's type that are not flags.
+/// Bits of the type of a socket that are no flags.
 const TYPE_MASK: u32 = 0xf;
 /// Protocols of an internet family: any, ICMP, TCP, UDP, ICMPv6, UDP-Lite, raw and MPTCP.
 const INTERNET: [u32; 8] = [0, 1, 6, 17, 58, 136, 255, 262];
-/// Protocols of netlink(7): NETLINK_ROUTE and NETLINK_SOCK_DIAG, by which programs ask for addresses and sockets, and NETLINK_AUDIT, by which libpam and sshd,
-/// whose processes of the connection have this filter too, write down that the session began and ends. To a process without CAP_AUDIT_WRITE the
-/// kernel answers EPERM to each message.
+/// Protocols of netlink(7): NETLINK_ROUTE and NETLINK_SOCK_DIAG, with which programs query
+/// addresses and sockets, and NETLINK_AUDIT, with which libpam and sshd log the beginning and the
+/// end of the session in processes that have this filter too. The kernel refuses messages of
+/// processes without CAP_AUDIT_WRITE with EPERM.
 const NETLINKS: [u32; 3] = [0, 4, 9];
 
-/// The program for a machine with these ABIs. On any other, and beyond the known numbers, each system call gets ENOSYS. `None` if a jump is farther than
-/// an instruction can say, which a test of every table excludes.
+/// The program for a machine with these ABIs. System calls of any other ABI, and of unknown
+/// numbers, fail with ENOSYS. `None` if a jump is too far for an instruction, which a test of all
+/// tables excludes.
 pub(super) fn program(abis: &[Abi]) -> Option<Vec<sock_filter>> {
     let mut program = vec![load(ARCH)];
     for abi in abis {
         let mut part = vec![load(NUMBER)];
         part.extend(search(&ranges(abi.column))?);
-        // Too far for a conditional jump: it passes over an unconditional one.
+        // Too far for a conditional jump, which skips an unconditional one.
         program.push(jump(BPF_JEQ, abi.arch, 1, 0));
         program.push(instruction(
             BPF_JMP | BPF_JA,
@@ -74,10 +80,10 @@ pub(super) fn program(abis: &[Abi]) -> Option<Vec<sock_filter>> {
     Some(program)
 }
 
-/// Finds the range of the number that is loaded, and gives its verdict.
+/// Instructions that search the loaded number in `ranges`, and end with its verdict.
 fn search(ranges: &[(u32, Verdict)]) -> Option<Vec<sock_filter>> {
     if let [(_, verdict)] = ranges {
-        return Some(conclude(*verdict));
+        return Some(verdict_code(*verdict));
     }
     let (below, above) = ranges.split_at(ranges.len() / 2);
     let first = above.first()?.0;
@@ -88,8 +94,8 @@ fn search(ranges: &[(u32, Verdict)]) -> Option<Vec<sock_filter>> {
     Some(code)
 }
 
-/// The instructions that end in a verdict.
-fn conclude(verdict: Verdict) -> Vec<sock_filter> {
+/// Instructions that end with a verdict.
+fn verdict_code(verdict: Verdict) -> Vec<sock_filter> {
     match verdict {
         Verdict::Allow => vec![ALLOW],
         Verdict::Errno(number) => vec![errno(number)],
@@ -109,13 +115,13 @@ fn arguments(check: Check) -> Vec<sock_filter> {
             load(high(0)),
             jump(BPF_JEQ, 0, 0, 2),
             load(low(0)),
-            jump(BPF_JSET, !OF_THREADS, 0, 1),
+            jump(BPF_JSET, !THREAD_FLAGS, 0, 1),
             errno(libc::EPERM),
             ALLOW,
         ],
         Check::Personality => vec![
             load(low(0)),
-            jump(BPF_JEQ, ASK, 2, 0),
+            jump(BPF_JEQ, QUERY_DOMAIN, 2, 0),
             jump(BPF_JSET, !DOMAINS, 0, 1),
             errno(libc::EPERM),
             ALLOW,
@@ -127,7 +133,7 @@ fn arguments(check: Check) -> Vec<sock_filter> {
         ),
         Check::SocketCall => {
             let refused = vec![errno(libc::EAFNOSUPPORT)];
-            chain(load(low(0)), [when(&MAKES_SOCKETS, refused)], ALLOW)
+            chain(load(low(0)), [when(&CREATE_SOCKETS, refused)], ALLOW)
         }
         Check::SocketPair => {
             let other = errno(libc::EAFNOSUPPORT);
@@ -153,7 +159,7 @@ fn arguments(check: Check) -> Vec<sock_filter> {
     }
 }
 
-/// Loads a value, goes through `cases`, and ends with `otherwise`.
+/// Instructions that load a value, compare it with the `cases`, and end with `otherwise`.
 fn chain<const N: usize>(
     load: sock_filter,
     cases: [Vec<sock_filter>; N],
@@ -165,13 +171,14 @@ fn chain<const N: usize>(
     code
 }
 
-/// Where the loaded value is one of `values`: `block`, which ends with a verdict. Goes on after it otherwise.
+/// Instructions that run `block`, which ends with a verdict, if the loaded value is one of
+/// `values`, and continue after it otherwise.
 fn when(values: &[u32], block: Vec<sock_filter>) -> Vec<sock_filter> {
     let mut code = Vec::new();
-    for (place, value) in values.iter().enumerate() {
-        let left = values.len() - 1 - place;
+    for (index, value) in values.iter().enumerate() {
+        let left = values.len() - 1 - index;
         let past = if left == 0 { block.len() } else { 0 };
-        // Neither the values of a case nor its instructions are as many as a jump can say: a test runs all of them.
+        // All jumps are short enough for an instruction: a test runs all cases.
         code.push(jump(BPF_JEQ, *value, short(left), short(past)));
     }
     code.extend(block);
@@ -182,7 +189,7 @@ fn short(distance: usize) -> u8 {
     u8::try_from(distance).unwrap_or(u8::MAX)
 }
 
-/// The low and the high half of an argument of 64 bits, on a little-endian machine.
+/// Offsets of the low and the high 32 bits of an argument, on a little-endian machine.
 const fn low(argument: u32) -> u32 {
     ARGUMENTS + 8 * argument
 }
@@ -193,7 +200,7 @@ const fn high(argument: u32) -> u32 {
 
 const ALLOW: sock_filter = instruction(BPF_RET | BPF_K, libc::SECCOMP_RET_ALLOW);
 
-/// Ends with an error of `errno`.
+/// Instruction that fails the call with `errno`.
 const fn errno(number: i32) -> sock_filter {
     instruction(
         BPF_RET | BPF_K,
@@ -201,7 +208,7 @@ const fn errno(number: i32) -> sock_filter {
     )
 }
 
-/// Loads 32 bits of `struct seccomp_data`.
+/// Instruction that loads 32 bits of `struct seccomp_data`.
 const fn load(offset: u32) -> sock_filter {
     instruction(BPF_LD | BPF_W | BPF_ABS, offset)
 }
@@ -210,14 +217,14 @@ const fn instruction(code: u32, k: u32) -> sock_filter {
     conditional(code, k, 0, 0)
 }
 
-/// Passes over `yes` or `no` instructions.
+/// Jump that skips `yes` or `no` instructions.
 const fn jump(test: u32, k: u32, yes: u8, no: u8) -> sock_filter {
     conditional(BPF_JMP | test | BPF_K, k, yes, no)
 }
 
 const fn conditional(code: u32, k: u32, jt: u8, jf: u8) -> sock_filter {
     sock_filter {
-        // An instruction's code has eight bits.
+        // The code of an instruction has eight bits.
         code: (code & 0xff) as u16,
         jt,
         jf,
@@ -232,7 +239,7 @@ mod tests {
     const X86_64: u32 = 0xc000_003e;
     const I386: u32 = 0x4000_0003;
 
-    /// What a filter is told of a system call, and what the kernel's interpreter makes of it.
+    /// Runs the program on the data of a system call, as the interpreter of the kernel does.
     fn run(program: &[sock_filter], arch: u32, number: u32, arguments: [u64; 6]) -> u32 {
         let mut data = vec![number, arch, 0, 0];
         for argument in arguments {
@@ -323,7 +330,7 @@ mod tests {
         }
     }
 
-    /// Runs a call of 64-bit x86 and compares: `Ok` is allowed.
+    /// Runs the filter on a call of 64-bit x86 and compares the verdict; `Ok` means allowed.
     #[track_caller]
     fn answers(number: u32, arguments: [u64; 3], expected: Result<(), i32>) {
         let [first, second, third] = arguments;
@@ -335,7 +342,7 @@ mod tests {
     #[test]
     fn namespaces_are_refused_by_their_flags() {
         let (clone, unshare) = (56, 272);
-        // fork, vfork, a thread, and a process with a descriptor.
+        // fork, vfork, a thread, and a process with a pidfd.
         for flags in [0x11, 0x4111, 0x003d_0f00, 0x0120_1011] {
             answers(clone, [flags, 0, 0], Ok(()));
         }
@@ -351,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_types_into_a_terminal_with_whatever_in_the_high_half() {
+    fn typing_into_a_terminal_is_refused_whatever_the_high_half() {
         let ioctl = 16;
         for request in [0x5412, 0x541c] {
             answers(ioctl, [0, request, 0], Err(libc::EPERM));
@@ -382,7 +389,8 @@ mod tests {
         ] {
             answers(socket, usual, Ok(()));
         }
-        // AX.25, X.25, packet, RDS, PPPoX, LLC, CAN, TIPC, Bluetooth, ALG, NFC, vsock, KCM, QIPCRTR, SMC, XDP, MCTP.
+        // AX.25, X.25, packet, RDS, PPPoX, LLC, CAN, TIPC, Bluetooth, ALG, NFC, vsock, KCM,
+        // QIPCRTR, SMC, XDP, MCTP.
         for family in [
             3, 9, 17, 21, 24, 26, 29, 30, 31, 38, 39, 40, 41, 42, 43, 44, 45,
         ] {
@@ -405,7 +413,7 @@ mod tests {
     }
 
     #[test]
-    fn the_32_bit_call_that_hides_the_family_makes_no_socket() {
+    fn socketcall_creates_no_socket() {
         let program = x86();
         let call = |call| run(&program, I386, 102, [call, 0, 0, 0, 0, 0]);
         for makes in [1, 8] {

@@ -1,12 +1,15 @@
-//! What the program is, has and sees. Each with a control: the same probe started without `run` finds the opposite.
+//! State of a program that `run` starts. Each test has a control: the same probe started without
+//! `run` finds the opposite.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::process::{Command, Stdio};
 
+use disposable::harness::ignore;
+
 use crate::jail::{GID, Jail, State, UID, again};
 
-/// The probe as the caller could start it itself.
+/// State of the probe when the caller starts it directly.
 fn control(jail: &Jail) -> State {
     let probe = jail.0.join("bin/probe");
     State::of(
@@ -17,15 +20,15 @@ fn control(jail: &Jail) -> State {
     )
 }
 
-/// As the probe prints real, effective, saved and file system id.
+/// Real, effective, saved and file system id as the probe prints them.
 fn four(id: u32) -> String {
     format!("{id} {id} {id} {id}")
 }
 
-#[test]
+#[disposable::test]
 fn ids_groups_and_capabilities_are_the_users_for_good() {
-    let Some(jail) = Jail::new("ids") else { return };
-    // A caller with more than usual to give away.
+    let jail = Jail::new("ids");
+    // A caller with unusual ids, groups and capabilities.
     let mut caller = Command::new("setpriv");
     caller.args(["--inh-caps=+net_raw", "--ambient-caps=+net_raw"]);
     let enter = jail.enter(&["state"]);
@@ -53,12 +56,10 @@ fn ids_groups_and_capabilities_are_the_users_for_good() {
     assert_eq!(outside.one("no_new_privs"), "0");
 }
 
-#[test]
+#[disposable::test]
 fn a_setuid_program_in_the_jail_gives_nothing() {
     use std::os::unix::fs::PermissionsExt;
-    let Some(jail) = Jail::new("setuid") else {
-        return;
-    };
+    let jail = Jail::new("setuid");
     let setuid = fs::Permissions::from_mode(0o6755);
     fs::set_permissions(jail.0.join("bin/probe"), setuid).unwrap();
     let inside = jail.state();
@@ -66,11 +67,9 @@ fn a_setuid_program_in_the_jail_gives_nothing() {
     assert_eq!(inside.one("gids"), four(GID));
 }
 
-#[test]
+#[disposable::test]
 fn arguments_and_environment_are_as_given() {
-    let Some(jail) = Jail::new("words") else {
-        return;
-    };
+    let jail = Jail::new("words");
     let mut enter = jail.enter(&["state", "", "two words", "$HOME"]);
     let inside = State::of(&enter.env("LD_PRELOAD", "").output().unwrap());
     assert_eq!(
@@ -83,11 +82,9 @@ fn arguments_and_environment_are_as_given() {
     assert!(control(&jail).all("env").len() > 2);
 }
 
-#[test]
+#[disposable::test]
 fn the_root_is_the_jail_and_the_working_directory_lies_in_it() {
-    let Some(jail) = Jail::new("root") else {
-        return;
-    };
+    let jail = Jail::new("root");
     let inside = jail.state();
     let root = fs::metadata(&jail.0).unwrap();
     let root = format!("{} {}", root.dev(), root.ino());
@@ -96,7 +93,7 @@ fn the_root_is_the_jail_and_the_working_directory_lies_in_it() {
     assert_eq!(inside.one("cwd"), "/home/user");
     assert_ne!(control(&jail).one("root"), root);
 
-    // A link of the user's that would lead out on the host is a link within the jail.
+    // An absolute link of the user is resolved in the jail.
     fs::create_dir(jail.0.join("etc")).unwrap();
     std::os::unix::fs::symlink("/../../../etc", jail.0.join("home/user/out")).unwrap();
     let mut enter = jail.enter(&["state"]);
@@ -104,17 +101,15 @@ fn the_root_is_the_jail_and_the_working_directory_lies_in_it() {
     assert_eq!(State::of(&output).one("cwd"), "/etc");
 }
 
-#[test]
+#[disposable::test]
 fn cve_2024_21626_no_descriptor_leaks() {
-    let Some(jail) = Jail::new("leaks") else {
-        return;
-    };
-    // A caller that holds the host's directories open, without close-on-exec.
+    let jail = Jail::new("leaks");
+    // A caller that has directories of the host open, without close-on-exec.
     let mut enter = jail.enter(&["state"]);
     let inside = State::of(&enter.env("ENTRY_LEAKS", "yes").output().unwrap());
     assert_eq!(inside.all("fd"), ["0", "1", "2"]);
 
-    // The control: what such a caller's plain child inherits, seen by the same probe.
+    // The control: descriptors that a plain child of such a caller inherits.
     let leak = Command::new("sh")
         .args(["-c", "exec 7</etc \"$0\" state"])
         .arg(jail.0.join("bin/probe"))
@@ -122,12 +117,11 @@ fn cve_2024_21626_no_descriptor_leaks() {
     assert!(State::of(&leak.unwrap()).all("fd").contains(&"7"));
 }
 
-#[test]
+#[disposable::test]
 fn cve_2024_21626_no_way_out_through_proc() {
-    let Some(jail) = Jail::new("proc") else {
-        return;
-    };
-    // The attack itself: a working directory that is a descriptor of the caller's, by way of the jail's /proc.
+    let jail = Jail::new("proc");
+    // The attack itself: a working directory that is a descriptor of the caller, through /proc of
+    // the jail.
     for descriptor in 3..12 {
         let mut enter = jail.enter(&["state"]);
         enter.env("ENTRY_LEAKS", "yes").env("ENTRY_PROC", "yes");
@@ -140,11 +134,9 @@ fn cve_2024_21626_no_way_out_through_proc() {
     }
 }
 
-#[test]
+#[disposable::test]
 fn the_session_is_new_and_signals_and_umask_are_default() {
-    let Some(jail) = Jail::new("session") else {
-        return;
-    };
+    let jail = Jail::new("session");
     let careless = |program: &Command| {
         let mut env = Command::new("env");
         env.arg("--default-signal");
@@ -168,17 +160,15 @@ fn the_session_is_new_and_signals_and_umask_are_default() {
     let outside = careless(probe.arg("state"));
     assert_ne!(outside.one("sid"), outside.one("pid"));
     assert_eq!(outside.all("blocked"), ["12"]);
-    // 32 and 33 can be among them: posix_spawn(3) leaves the C library's own signals ignored.
+    // 32 and 33 can be among them: posix_spawn(3) leaves the signals of the C library ignored.
     assert_eq!(outside.all("not_default")[..3], ["1", "10", "13"]);
     assert_eq!(outside.one("umask"), "0");
 }
 
-#[test]
+#[disposable::test]
 fn the_session_keyring_is_not_the_callers() {
-    let Some(jail) = Jail::new("keyring") else {
-        return;
-    };
-    // A caller with a session keyring: the probe makes one, and becomes the caller.
+    let jail = Jail::new("keyring");
+    // A caller with a session keyring: the probe creates one, and becomes the caller.
     let with_keyring = |program: &Command| {
         let mut probe = Command::new(jail.0.join("bin/probe"));
         probe.args(["join".as_ref(), program.get_program()]);
@@ -191,33 +181,28 @@ fn the_session_keyring_is_not_the_callers() {
     let mut probe = Command::new(jail.0.join("bin/probe"));
     let outside = with_keyring(probe.arg("state"));
     if outside.one("joined") == "-1" {
-        eprintln!("skipped: the kernel has no keyrings");
-        return;
+        ignore("the kernel has no keyrings");
     }
     assert_eq!(outside.one("keyring"), outside.one("joined"));
     let inside = with_keyring(&jail.enter(&["state"]));
     assert_ne!(inside.one("keyring"), inside.one("joined"));
 }
 
-/// Between chroot and execve the child opens no file but the working directory, and runs nothing: seen by strace.
-#[test]
+/// Between chroot and execve the child opens no file but the working directory, and runs nothing:
+/// seen by strace.
+#[disposable::test]
 fn cve_2019_14271_nothing_of_the_jail_is_loaded_as_root() {
-    let Some(jail) = Jail::new("strace") else {
-        return;
-    };
+    let jail = Jail::new("strace");
     let log = jail.0.join("strace.log");
     let mut strace = Command::new("strace");
     let again = again();
     strace.args(["-f", "-o"]).arg(&log).arg(again.get_program());
     strace.args(again.get_args()).env("ENTRY_ROOT", &jail.0);
     strace.env("ENTRY_WORDS", "exit\n7");
-    match strace.output() {
-        Err(error) => {
-            eprintln!("skipped: needs strace: {error}");
-            return;
-        }
-        Ok(output) => assert_eq!(output.status.code(), Some(7), "{output:?}"),
-    }
+    let Ok(output) = strace.output() else {
+        ignore("needs strace");
+    };
+    assert_eq!(output.status.code(), Some(7), "{output:?}");
     let log = fs::read_to_string(log).unwrap();
     let at = log.find("chroot(\".\"").expect("a chroot");
     let start = log[..at].rfind('\n').map_or(0, |newline| newline + 1);
@@ -231,7 +216,7 @@ fn cve_2019_14271_nothing_of_the_jail_is_loaded_as_root() {
     let before = &calls[1..exec.expect("an execve")];
     let name = |call: &str| call.split(['(', ' ']).next().unwrap_or_default().to_owned();
     let mut names: Vec<_> = before.iter().map(|call| name(call)).collect();
-    // std checks a descriptor before it closes it, in some builds.
+    // In some builds std checks a descriptor before it closes it.
     names.retain(|name| name != "fcntl");
     names.dedup();
     assert_eq!(

@@ -1,4 +1,4 @@
-//! A root directory with the probe in it, and the process that enters it.
+//! A root directory with the probe in it, and the process that calls `run`.
 
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
@@ -9,26 +9,24 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
+use disposable::harness::need_root;
 use jailctl_session::exec::{ExecRequest, ExitKind, run};
 use jailctl_session::mount::bind;
 use jailctl_session::private_mounts;
 use rustix::fs::{Mode, OFlags};
 
-/// Numbers that no account has: nothing here may depend on a name.
+/// Ids that no account has: nothing here may depend on a name.
 pub(crate) const UID: u32 = 64_001;
 pub(crate) const GID: u32 = 64_002;
 pub(crate) const GROUPS: [u32; 2] = [64_003, 64_004];
 
-/// A root directory; removed at the end.
+/// A root directory; removed on drop.
 pub(crate) struct Jail(pub(crate) PathBuf);
 
 impl Jail {
-    /// None without root, after saying so.
-    pub(crate) fn new(name: &str) -> Option<Self> {
-        if !rustix::process::geteuid().is_root() {
-            eprintln!("skipped: needs root");
-            return None;
-        }
+    /// Creates the directory. Without root the calling test ends as ignored.
+    pub(crate) fn new(name: &str) -> Self {
+        need_root();
         let pid = std::process::id();
         let root = std::env::temp_dir().join(format!("jailctl-enter-{name}-{pid}"));
         let jail = Self(root);
@@ -37,7 +35,8 @@ impl Jail {
         }
         chown(jail.0.join("home/user"), Some(UID), Some(GID)).expect("an owner");
         fs::set_permissions(jail.0.join("root"), Permissions::from_mode(0o700)).expect("a mode");
-        // By another process: what this one writes is open for a moment in what other tests start, too, and could not be run (execve(2), ETXTBSY).
+        // By another process: a file that this one writes is open for a moment in the children of
+        // other tests, too, and could not be executed (execve(2), ETXTBSY).
         let mut install = Command::new("install")
             .args(["-m", "755", "/dev/stdin"])
             .arg(jail.0.join("bin/probe"))
@@ -48,10 +47,10 @@ impl Jail {
         input.write_all(probe()).expect("the probe");
         drop(input);
         assert!(install.wait().expect("its end").success());
-        Some(jail)
+        jail
     }
 
-    /// The command that enters with the probe's `words`.
+    /// The command that runs the probe with the arguments `words`.
     pub(crate) fn enter(&self, words: &[&str]) -> Command {
         let mut command = again();
         command.env("ENTRY_ROOT", &self.0);
@@ -59,7 +58,7 @@ impl Jail {
         command
     }
 
-    /// What the probe says of its own state, entered from `command`.
+    /// State that the probe prints.
     pub(crate) fn state(&self) -> State {
         State::of(&self.enter(&["state"]).output().expect("an output"))
     }
@@ -71,19 +70,16 @@ impl Drop for Jail {
     }
 }
 
-/// This test program, as the stand-in. Quiet and with two threads, libtest prints next to nothing before the test.
+/// This test program, as the process that calls `run`: see `main`.
 pub(crate) fn again() -> Command {
-    let mut command = Command::new(std::env::current_exe().expect("this program"));
-    command.args(["--exact", "jail::stand_in", "--quiet", "--nocapture"]);
-    command.arg("--test-threads=2");
-    command
+    Command::new(std::env::current_exe().expect("this program"))
 }
 
-/// Compiled once a run.
+/// Compiled once for each run of the tests.
 fn probe() -> &'static [u8] {
     static PROBE: OnceLock<Vec<u8>> = OnceLock::new();
     PROBE.get_or_init(|| {
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/enter/probe.c");
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/exec/probe.c");
         let pid = std::process::id();
         let binary = std::env::temp_dir().join(format!("jailctl-probe-{pid}"));
         let mut gcc = Command::new("gcc");
@@ -96,7 +92,7 @@ fn probe() -> &'static [u8] {
     })
 }
 
-/// The probe's lines, by name.
+/// Lines of the probe, by name.
 #[derive(Debug)]
 pub(crate) struct State(BTreeMap<String, Vec<String>>);
 
@@ -130,14 +126,11 @@ impl State {
     }
 }
 
-/// Not a test of its own: what the others start. Exits as the entered program did, a signal as 128 and its number, an error as 125.
-#[test]
-#[expect(clippy::exit, reason = "it stands in for a program")]
-fn stand_in() {
-    let Ok(root) = std::env::var("ENTRY_ROOT") else {
-        return;
-    };
-    let leaks = std::env::var("ENTRY_LEAKS").is_ok_and(|wanted| wanted == "yes");
+/// The process that the tests start, with the request in its environment; `root` is `ENTRY_ROOT`.
+/// Exits with the status of the program, 128 and the number for a signal, and 125 for an error.
+#[expect(clippy::exit, reason = "it replaces a program")]
+pub(crate) fn stand_in(root: &str) {
+    let leaks = std::env::var("ENTRY_LEAKS").is_ok_and(|value| value == "yes");
     let opened = ["/", "/etc", "/etc/passwd"].map(|name| {
         let flags = OFlags::RDONLY;
         leaks.then(|| rustix::fs::open(name, flags, Mode::empty()).expect("an open file"))
@@ -145,10 +138,10 @@ fn stand_in() {
     let proc = std::env::var("ENTRY_PROC").is_ok();
     let result = private_mounts(|| {
         if proc {
-            bind(Path::new("/proc"), &*Path::new(&root).join("proc")).expect("a mount");
-            bind(Path::new("/dev"), &*Path::new(&root).join("dev")).expect("a mount");
+            bind(Path::new("/proc"), &*Path::new(root).join("proc")).expect("a mount");
+            bind(Path::new("/dev"), &*Path::new(root).join("dev")).expect("a mount");
         }
-        enter_as_told(Path::new(&root))
+        run_request(Path::new(root))
     });
     drop(opened);
     match result.expect("a namespace") {
@@ -161,9 +154,9 @@ fn stand_in() {
     }
 }
 
-fn enter_as_told(root: &Path) -> Result<ExitKind, jailctl_session::Error> {
-    let told = |name: &str, or: &str| std::env::var(name).unwrap_or_else(|_| or.to_owned());
-    // No more than a handle is needed.
+fn run_request(root: &Path) -> Result<ExitKind, jailctl_session::Error> {
+    let variable = |name: &str, or: &str| std::env::var(name).unwrap_or_else(|_| or.to_owned());
+    // O_PATH suffices.
     let root = rustix::fs::open(root, OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
     let root = root.expect("a root");
     run(&ExecRequest {
@@ -171,10 +164,13 @@ fn enter_as_told(root: &Path) -> Result<ExitKind, jailctl_session::Error> {
         uid: UID,
         gid: GID,
         groups: &GROUPS,
-        cwd: Path::new(&told("ENTRY_CWD", "/home/user")),
-        program: Path::new(&told("ENTRY_PROGRAM", "/bin/probe")),
+        cwd: Path::new(&variable("ENTRY_CWD", "/home/user")),
+        program: Path::new(&variable("ENTRY_PROGRAM", "/bin/probe")),
         argv0: "-probe".into(),
-        args: told("ENTRY_WORDS", "").lines().map(Into::into).collect(),
+        args: variable("ENTRY_WORDS", "")
+            .lines()
+            .map(Into::into)
+            .collect(),
         env: vec![
             ("HOME".into(), "/home/user".into()),
             ("EMPTY".into(), "".into()),

@@ -1,11 +1,13 @@
-//! What a program that `enter::run` starts really finds: a static probe tells, from inside a root directory made for it.
+//! State and guarantees of programs that `exec::run` starts: a static probe prints them, from a
+//! root directory created for it.
 //!
-//! `run` works on the caller's own standard descriptors and signals, so the tests call it in a process of its own: this test program, started
-//! again with the name of one test, `jail::stand_in`, and the entry in its environment.
+//! `run` uses the standard descriptors and signals of the caller, so the tests call it in a process
+//! of its own: this test program, started again with the request in its environment.
 #![expect(
     clippy::disallowed_methods,
     clippy::print_stderr,
-    reason = "tests look at the system directly, and say when they are skipped"
+    clippy::unwrap_used,
+    reason = "tests read the system directly, and fail by a panic"
 )]
 
 mod guarantees;
@@ -13,3 +15,12 @@ mod jail;
 mod pty;
 mod refusals;
 mod terminals;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    if let Ok(root) = std::env::var("ENTRY_ROOT") {
+        jail::stand_in(&root);
+    }
+    disposable::harness::run()
+}

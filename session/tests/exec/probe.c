@@ -1,4 +1,5 @@
-/* Tells what a program finds when it is started, one `name=value` a line. Static, so that a root directory needs nothing else. */
+/* Prints the state that a program is started with, one `name=value` a line. Static, so that a root
+ * directory needs no other file. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -53,7 +54,7 @@ static void signals(void) {
     sigset_t blocked;
     sigprocmask(SIG_SETMASK, NULL, &blocked);
     for (int i = 1; i < 65; i++) {
-        /* The kernel's own structure, handler first: the C library hides two signals. */
+        /* The structure of the kernel, handler first: the C library hides two signals. */
         unsigned long action[8] = {0};
         if (sigismember(&blocked, i) == 1)
             printf("blocked=%d\n", i);
@@ -122,7 +123,7 @@ int main(int argc, char **argv) {
     } else if (!strcmp(what, "exit")) {
         return number(argv);
     } else if (!strcmp(what, "join")) {
-        /* Becomes another program, with a session keyring of its own. */
+        /* Executes another program, in a new session keyring. */
         printf("joined=%ld\n", syscall(SYS_keyctl, 1, NULL));
         execv(argv[2], argv + 2);
     } else if (!strcmp(what, "kill")) {
@@ -151,7 +152,7 @@ int main(int argc, char **argv) {
         for (int i = 0; i < number(argv); i++)
             printf("line=%d\n", i);
     } else if (!strcmp(what, "reopen")) {
-        /* Closes every descriptor of its terminal, and comes back to it by name. */
+        /* Closes every descriptor of its terminal, and opens it by name again. */
         fflush(stdout);
         close(0), close(1), close(2);
         usleep(200000);

@@ -1,4 +1,4 @@
-//! A terminal made for the test, and a process that sits at it; the test has the keyboard and the screen.
+//! A terminal for a test, and a process on it; the test has the other end.
 
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
@@ -13,7 +13,7 @@ use crate::jail::State;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A terminal and the process at it, which is killed at the end if it is still there.
+/// A terminal and the process on it, which is killed on drop if it still runs.
 pub(crate) struct Desk {
     pub(crate) keyboard_and_screen: OwnedFd,
     pub(crate) terminal: File,
@@ -22,7 +22,8 @@ pub(crate) struct Desk {
 }
 
 impl Desk {
-    /// `command` in a session of its own, at a terminal of 33 rows and 101 columns; `redirect` takes descriptors away from it.
+    /// Starts `command` in a new session, on a terminal of 33 rows and 101 columns; `redirect`
+    /// replaces some of its descriptors.
     pub(crate) fn new(command: &Command, redirect: impl FnOnce(&mut Command)) -> Self {
         let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
         let outer = openpt(flags).expect("a terminal");
@@ -31,8 +32,8 @@ impl Desk {
         let inner = ioctl_tiocgptpeer(&outer, flags).expect("a terminal");
         tcsetwinsize(&outer, size(33, 101)).expect("a size");
 
-        // setsid takes its standard input as controlling terminal, and becomes the command. What the tests are started by may ignore signals, as a
-        // shell does for `&`.
+        // setsid takes its standard input as controlling terminal, and becomes the command. The
+        // caller of the tests may ignore signals, as a shell does for `&`.
         let mut setsid = Command::new("env");
         setsid.args(["--default-signal", "setsid"]);
         let copy = || Stdio::from(inner.try_clone().expect("a descriptor"));
@@ -62,7 +63,7 @@ impl Desk {
         rustix::io::write(&self.keyboard_and_screen, text.as_bytes()).expect("typing");
     }
 
-    /// Takes what is on the screen within the time; whether there was something.
+    /// Reads output within the time. Returns whether there was any.
     fn look(&mut self, within: Duration) -> bool {
         let outer = self.keyboard_and_screen.as_fd();
         let mut fds = [PollFd::from_borrowed_fd(outer, PollFlags::IN)];
@@ -85,7 +86,7 @@ impl Desk {
         }
     }
 
-    /// Waits until the caller's terminal is raw, that is, until keys go to the jail.
+    /// Waits until the terminal of the caller is raw, that is, until keys are passed to the jail.
     pub(crate) fn wait_for_raw(&mut self) {
         let since = Instant::now();
         while is_cooked(&self.modes()) {
@@ -94,7 +95,7 @@ impl Desk {
         }
     }
 
-    /// Waits for the end of the process; its exit status.
+    /// Waits for the end of the process, and returns its exit status.
     pub(crate) fn end(&mut self) -> Option<i32> {
         let since = Instant::now();
         let status = loop {

@@ -1,4 +1,4 @@
-//! What is refused, what fails and how it is said, and how endings come back.
+//! Refused requests, failures and their messages, and exit statuses.
 
 use std::fs::{self, File, Permissions};
 use std::os::fd::AsFd;
@@ -12,7 +12,7 @@ use jailctl_session::exec::{ExecRequest, run};
 
 use crate::jail::{Jail, State};
 
-/// An entry into `root` that would be fine.
+/// A valid request for `root`.
 fn entry(root: &File) -> ExecRequest<'_> {
     ExecRequest {
         root: root.as_fd(),
@@ -34,14 +34,14 @@ fn refused(entry: &ExecRequest<'_>) -> String {
     }
 }
 
-/// What the entering process says on stderr, with its exit status for an error.
-fn complaint(command: &mut Command) -> String {
+/// Standard error of the process that calls `run`, which exits with the status for an error.
+fn error_output(command: &mut Command) -> String {
     let output = command.output().expect("an output");
     assert_eq!(output.status.code(), Some(125), "{output:?}");
     String::from_utf8_lossy(&output.stderr).trim().to_owned()
 }
 
-/// Until the caller is watching for SIGTERM: bit 14 of the caught signals.
+/// Waits until the caller has a handler for SIGTERM: bit 14 of the caught signals.
 fn wait_for_handler(pid: u32) {
     let since = Instant::now();
     let caught = || {
@@ -57,7 +57,7 @@ fn wait_for_handler(pid: u32) {
     }
 }
 
-#[test]
+#[disposable::test]
 fn root_is_never_entered_as() {
     let root = File::open(std::env::temp_dir()).unwrap();
     let good = entry(&root);
@@ -79,8 +79,8 @@ fn root_is_never_entered_as() {
     });
 }
 
-#[test]
-fn bad_words_and_the_hosts_own_root_are_refused() {
+#[disposable::test]
+fn invalid_strings_and_the_root_of_the_host_are_refused() {
     let root = File::open(std::env::temp_dir()).unwrap();
     let good = entry(&root);
     let relative = Path::new("bin/probe");
@@ -114,19 +114,20 @@ fn bad_words_and_the_hosts_own_root_are_refused() {
         });
     }
     let host = File::open("/").unwrap();
-    assert_eq!(refused(&entry(&host)), "the jail's root is the host's");
+    assert_eq!(
+        refused(&entry(&host)),
+        "the root of the jail is the root of the host"
+    );
     let file = File::open("/dev/null").unwrap();
     assert_eq!(
         run(&entry(&file)).unwrap_err().to_string(),
-        "could not look at the jail's root: not a directory"
+        "could not query the jail's root: not a directory"
     );
 }
 
-#[test]
-fn endings_come_back() {
-    let Some(jail) = Jail::new("endings") else {
-        return;
-    };
+#[disposable::test]
+fn exit_statuses_are_returned() {
+    let jail = Jail::new("endings");
     let status = |words: &[&str]| jail.enter(words).output().unwrap().status.code();
     assert_eq!(status(&["exit", "0"]), Some(0));
     assert_eq!(status(&["exit", "42"]), Some(42));
@@ -134,11 +135,9 @@ fn endings_come_back() {
     assert_eq!(status(&["kill", "15"]), Some(128 + 15));
 }
 
-#[test]
-fn what_cannot_be_started_says_why() {
-    let Some(jail) = Jail::new("start") else {
-        return;
-    };
+#[disposable::test]
+fn start_errors_have_reasons() {
+    let jail = Jail::new("start");
     let write = |name: &str, text: &[u8]| {
         let path = jail.0.join(name);
         fs::write(&path, text).unwrap();
@@ -146,7 +145,7 @@ fn what_cannot_be_started_says_why() {
     };
     let start = |program: &str| {
         let mut enter = jail.enter(&[]);
-        complaint(enter.env("ENTRY_PROGRAM", program))
+        error_output(enter.env("ENTRY_PROGRAM", program))
     };
     assert_eq!(
         start("/bin/x"),
@@ -181,10 +180,10 @@ fn what_cannot_be_started_says_why() {
     );
 }
 
-#[test]
+#[disposable::test]
 fn the_working_directory_is_entered_with_the_users_rights() {
-    let Some(jail) = Jail::new("cwd") else { return };
-    let enter = |cwd: &str| complaint(jail.enter(&["state"]).env("ENTRY_CWD", cwd));
+    let jail = Jail::new("cwd");
+    let enter = |cwd: &str| error_output(jail.enter(&["state"]).env("ENTRY_CWD", cwd));
     assert_eq!(
         enter("/root"),
         "could not enter the directory `/root`: permission denied"
@@ -199,14 +198,12 @@ fn the_working_directory_is_entered_with_the_users_rights() {
     );
 }
 
-#[test]
+#[disposable::test]
 fn a_directory_as_standard_descriptor_is_refused_and_files_are_passed() {
-    let Some(jail) = Jail::new("stdio") else {
-        return;
-    };
+    let jail = Jail::new("stdio");
     let mut enter = jail.enter(&["state"]);
     enter.stdin(File::open("/etc").unwrap());
-    let said = complaint(&mut enter);
+    let said = error_output(&mut enter);
     assert!(
         said.contains("standard descriptor is a directory"),
         "{said}"
@@ -221,11 +218,9 @@ fn a_directory_as_standard_descriptor_is_refused_and_files_are_passed() {
     assert_eq!(inside.one("end"), "1");
 }
 
-#[test]
+#[disposable::test]
 fn a_signal_to_the_caller_ends_the_program_at_last() {
-    let Some(jail) = Jail::new("stubborn") else {
-        return;
-    };
+    let jail = Jail::new("stubborn");
     for (word, ending) in [("sleep", 128 + 15), ("stubborn", 128 + 9)] {
         let mut enter = jail.enter(&[word]);
         let mut running = enter.stdout(Stdio::piped()).spawn().unwrap();

@@ -25,8 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::host::{Host, HostView, Ownership};
-use crate::plan::JOURNAL;
-use crate::resolve::STATE;
+use crate::layout::{JOURNAL, STATE, STATE_MODE};
 use deferred::DeferredAction;
 use undo::Undo;
 
@@ -158,7 +157,7 @@ impl<'h> Journal<'h> {
         if is_new {
             let state = self
                 .host
-                .ensure_root_dir(Path::new(STATE), Ownership::root(0o711))?;
+                .ensure_root_dir(Path::new(STATE), Ownership::root(STATE_MODE))?;
             let name = Path::new(JOURNAL).file_name().unwrap_or_default();
             let file = state.create_file(Path::new(name));
             if file.is_err() {
@@ -305,7 +304,7 @@ mod tests {
             (Move::Exchange(path(), 1), "Exchange"),
             (Move::Install(path(), 1), "Place"),
             (Move::InstallUserDir(path(), 1, (0, 0)), "Furnish"),
-            (Move::MoveOut(path()), "Take"),
+            (Move::Displace(path()), "Take"),
             (Move::CreateDir(path(), owner), "MakeDir"),
             (Move::RemoveDir(path(), owner), "RemoveDir"),
             (Move::SetOwner(path(), owner, owner), "Own"),

@@ -35,7 +35,7 @@ pub(in crate::apply) enum Move {
     InstallUserDir(PathBuf, u64, Time),
     /// Moves a path into the stage.
     #[serde(rename = "Take")]
-    MoveOut(PathBuf),
+    Displace(PathBuf),
     /// Creates an empty directory.
     #[serde(rename = "MakeDir")]
     CreateDir(PathBuf, Ownership),

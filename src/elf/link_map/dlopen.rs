@@ -1,29 +1,22 @@
-//! What objects of a running process say that they may load: each as if dlopen(3) were called for it.
+//! Libraries that the dlopen notes of loaded objects name: each is loaded as if dlopen(3) were
+//! called for it.
 
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::super::context::LoaderContext;
 use super::super::dlopen_note::{DlopenEntry, Priority};
-use super::super::fs_cache::{FileId, InodeId};
-use super::super::glibc::FoundLibrary;
+use super::super::ids::FileId;
 use super::super::interner::Symbol;
-use super::{LinkMap, Lookup, LookupObserver, OBJECTS, STEPS, Tools, facts, too_many_steps};
+use super::super::missing::MissingReason;
+use super::super::observer::LookupObserver;
+use super::super::search::FoundLibrary;
+use super::state::{LinkMap, Lookup, MAX_OBJECTS, MAX_STEPS, RollbackLog, too_many_steps};
 
-/// What a process has learnt since it runs.
-#[derive(Debug, Default)]
-pub(super) struct RollbackLog {
-    /// Names.
-    pub(super) names: Vec<Symbol>,
-    /// Inodes.
-    pub(super) bodies: Vec<InodeId>,
-    /// Which objects got a short name.
-    pub(super) short_names: Vec<usize>,
-}
+/// Observer that passes on found libraries and searches that were not made, but no missing names.
+struct FoundOnly<'w, W>(&'w mut W);
 
-/// Hears of what is found and of what was not looked for, not of what is not there.
-struct Found<'w, W>(&'w mut W);
-
-impl<W: LookupObserver> LookupObserver for Found<'_, W> {
+impl<W: LookupObserver> LookupObserver for FoundOnly<'_, W> {
     fn found(&mut self, by: FileId, name: Symbol, hit: &Rc<FoundLibrary>) {
         self.0.found(by, name, hit);
     }
@@ -32,87 +25,104 @@ impl<W: LookupObserver> LookupObserver for Found<'_, W> {
         self.0.reused(by, name, file);
     }
 
-    fn missed(&mut self, _: FileId, _: Symbol, _: Option<Rc<str>>) {}
+    fn missed(&mut self, _: FileId, _: Symbol, _: Option<Rc<MissingReason>>) {}
 
-    fn dlopen_wanted(&mut self, by: FileId, wish: &Arc<DlopenEntry>, hit: &Rc<FoundLibrary>) {
-        self.0.dlopen_wanted(by, wish, hit);
+    fn dlopen_wanted(&mut self, by: FileId, entry: &Arc<DlopenEntry>, hit: &Rc<FoundLibrary>) {
+        self.0.dlopen_wanted(by, entry, hit);
     }
 
     fn uses_origin(&mut self, program: FileId) {
         self.0.uses_origin(program);
     }
 
-    fn unfulfilled(&mut self, by: FileId, wish: &Arc<DlopenEntry>, why: Option<Rc<str>>) {
+    fn dlopen_missing(
+        &mut self,
+        by: FileId,
+        entry: &Arc<DlopenEntry>,
+        why: Option<Rc<MissingReason>>,
+    ) {
         if why.is_some() {
-            self.0.unfulfilled(by, wish, why);
+            self.0.dlopen_missing(by, entry, why);
         }
     }
 }
 
 impl LinkMap {
-    /// Loads what the notes of loaded objects wish for, and what that needs.
+    /// Loads the libraries of the dlopen notes of loaded objects, and what those need.
     ///
-    /// First all in one process, one after the other. What one brings may answer what another asks for, which without it is another file; so
-    /// then each wish of what was there at the start alone, for what more is found.
+    /// First all in one process, one after the other. A library that one entry loads may satisfy
+    /// another entry, which alone would find a different file; so each entry of the objects that
+    /// were loaded at the start is then loaded alone, and further files that this finds are added.
     pub(super) fn load_dlopen_entries(
         &mut self,
-        tools: &mut Tools<'_, '_>,
-        witness: &mut impl LookupObserver,
+        context: &mut LoaderContext<'_, '_>,
+        observer: &mut impl LookupObserver,
     ) {
-        let Some(least) = tools.wishes else {
+        let Some(least) = context.dlopen else {
             return;
         };
         let start = self.loaded.len();
-        let mut objects = (0..start).map(|at| self.wishes(at, tools));
+        let mut objects = (0..start).map(|at| self.dlopen_entries(at, context));
         if objects.all(<[_]>::is_empty) {
             return;
         }
-        self.trail = Some(RollbackLog::default());
-        self.load_entries(0, least, tools, witness);
+        self.rollback = Some(RollbackLog::default());
+        self.load_entries(0, least, context, observer);
         if self.loaded.len() > start {
             for at in 0..start {
                 for number in 0.. {
-                    let Some(wish) = self.wishes(at, tools).get(number).map(Arc::clone) else {
+                    let Some(entry) = self.dlopen_entries(at, context).get(number).map(Arc::clone)
+                    else {
                         break;
                     };
-                    if wish.priority > least {
+                    if entry.priority > least {
                         continue;
                     }
                     self.truncate(start);
-                    self.load_entry(at, &wish, least, tools, &mut Found(witness));
-                    self.load_entries(start, least, tools, &mut Found(witness));
-                    self.steps += 1 + (self.loaded.len() - start) / 4;
+                    self.load_entry(at, &entry, least, context, &mut FoundOnly(observer));
+                    self.load_entries(start, least, context, &mut FoundOnly(observer));
+                    self.search_steps += 1 + (self.loaded.len() - start) / 4;
                 }
             }
             self.truncate(start);
         }
-        self.trail = None;
+        self.rollback = None;
     }
 
-    /// The wishes of an object.
-    fn wishes<'t>(&self, at: usize, tools: &'t Tools<'_, '_>) -> &'t [Arc<DlopenEntry>] {
-        facts(tools.tree, self.loaded[at].file).map_or(&[], |facts| &facts.wishes)
+    /// Dlopen entries of an object.
+    fn dlopen_entries<'t>(
+        &self,
+        at: usize,
+        context: &'t LoaderContext<'_, '_>,
+    ) -> &'t [Arc<DlopenEntry>] {
+        context
+            .fs
+            .elf(self.loaded[at].file)
+            .map_or(&[], |info| &info.dlopen_entries)
     }
 
-    /// Grants the wishes of all objects from one on, and of those that this brings.
+    /// Loads the entries of all objects from number `from` on, and of the objects that this loads.
     fn load_entries(
         &mut self,
         from: usize,
         least: Priority,
-        tools: &mut Tools<'_, '_>,
-        witness: &mut impl LookupObserver,
+        context: &mut LoaderContext<'_, '_>,
+        observer: &mut impl LookupObserver,
     ) {
         let mut at = from;
         while at < self.loaded.len() {
-            // Looking at them takes time too, whether or not anything comes of it.
-            let seen = facts(tools.tree, self.loaded[at].file)
-                .map_or(0, |facts| facts.needs.len() + facts.wishes.len());
-            self.steps += 1 + seen / 16;
+            // Reading the entries takes time too, whether or not they load anything.
+            let seen = context
+                .fs
+                .elf(self.loaded[at].file)
+                .map_or(0, |info| info.needs.len() + info.dlopen_entries.len());
+            self.search_steps += 1 + seen / 16;
             for number in 0.. {
-                let Some(wish) = self.wishes(at, tools).get(number).map(Arc::clone) else {
+                let Some(entry) = self.dlopen_entries(at, context).get(number).map(Arc::clone)
+                else {
                     break;
                 };
-                self.load_entry(at, &wish, least, tools, witness);
+                self.load_entry(at, &entry, least, context, observer);
                 if self.gave_up {
                     return;
                 }
@@ -121,68 +131,54 @@ impl LinkMap {
         }
     }
 
-    /// Grants a wish, if it is one that counts.
+    /// Loads an entry if its priority is at least `least`.
     fn load_entry(
         &mut self,
         by: usize,
-        wish: &Arc<DlopenEntry>,
+        entry: &Arc<DlopenEntry>,
         least: Priority,
-        tools: &mut Tools<'_, '_>,
-        witness: &mut impl LookupObserver,
+        context: &mut LoaderContext<'_, '_>,
+        observer: &mut impl LookupObserver,
     ) {
         let file = self.loaded[by].file;
-        if wish.priority > least || self.gave_up {
+        if entry.priority > least || self.gave_up {
             return;
         }
-        if self.steps > STEPS {
+        if self.search_steps > MAX_STEPS {
             self.gave_up = true;
-            witness.unfulfilled(file, wish, Some(too_many_steps()));
+            observer.dlopen_missing(file, entry, Some(too_many_steps()));
             return;
         }
-        self.steps += 1 + self.loaded.len() / 64;
-        // musl searches for the program, whoever calls dlopen(3).
-        let asker = if tools.loaders.get(tools.loader).is_musl() {
+        self.search_steps += 1 + self.loaded.len() / 64;
+        // musl searches on behalf of the program, whichever object calls dlopen(3).
+        let requester = if context.loaders.get(context.loader).is_musl() {
             0
         } else {
             by
         };
         let before = self.loaded.len();
-        let got = wish.sonames.iter().find_map(|soname| {
-            let name = tools.names.intern(soname.as_bytes());
-            self.lookup(asker, name, tools).ok()
+        let found = entry.sonames.iter().find_map(|soname| {
+            let name = context.names.intern(soname.as_bytes());
+            self.lookup(requester, name, context).ok()
         });
-        match got {
-            Some(Lookup::New(..)) if self.loaded.len() >= OBJECTS => {
-                witness.unfulfilled(file, wish, None);
+        match found {
+            Some(Lookup::New(..)) if self.loaded.len() >= MAX_OBJECTS => {
+                observer.dlopen_missing(file, entry, None);
             }
             Some(Lookup::New(name, hit)) => {
-                witness.dlopen_wanted(file, wish, &hit);
-                // Of others only the program's RPATH counts for what it asks for: glibc notes no caller, and musl the program.
-                self.load_object(0, name, &hit, tools);
+                observer.dlopen_wanted(file, entry, &hit);
+                // Of other objects' search paths only the program's RPATH counts for the needs of
+                // the new object: glibc records no caller, and musl the program.
+                self.load_object(0, name, &hit, context);
                 let mut order: Vec<usize> = (0..self.loaded.len()).collect();
-                self.load(&mut order, before, tools, witness);
+                self.load(&mut order, before, context, observer);
             }
-            Some(Lookup::Alias(_, hit)) => witness.dlopen_wanted(file, wish, &hit),
+            Some(Lookup::Alias(_, hit)) => observer.dlopen_wanted(file, entry, &hit),
             Some(Lookup::Known(_) | Lookup::There) => {}
-            None if wish.priority == Priority::Required => witness.unfulfilled(file, wish, None),
-            None => {}
-        }
-    }
-
-    /// Makes the process what it was when it had so many objects.
-    fn truncate(&mut self, start: usize) {
-        self.loaded.truncate(start);
-        let Some(trail) = &mut self.trail else { return };
-        for name in trail.names.drain(..) {
-            self.by_name[name.0 as usize] = (0, 0);
-        }
-        for body in trail.bodies.drain(..) {
-            self.by_body[body.0 as usize] = (0, 0);
-        }
-        for at in trail.short_names.drain(..) {
-            if let Some(loaded) = self.loaded.get_mut(at) {
-                loaded.has_short_name = false;
+            None if entry.priority == Priority::Required => {
+                observer.dlopen_missing(file, entry, None);
             }
+            None => {}
         }
     }
 }

@@ -1,18 +1,18 @@
-//! One account file as a table: lines of fields, separated by colons.
+//! An account file as a table: lines of fields, separated by colons.
 
 use super::Refusal;
 
 /// The lines of one file, without their newlines.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Table {
-    /// In their order in the file.
+    /// Lines in the order of the file.
     pub(super) lines: Vec<Vec<u8>>,
-    /// Whether an edit has made them differ from the file.
+    /// Whether an edit has changed them.
     pub(super) is_changed: bool,
 }
 
 impl Table {
-    /// Takes the text of a file.
+    /// Parses the text of a file.
     pub(super) fn parse(text: &[u8]) -> Self {
         let text = text.strip_suffix(b"\n").unwrap_or(text);
         let lines = text.split(|byte| *byte == b'\n').map(<[u8]>::to_vec);
@@ -26,7 +26,7 @@ impl Table {
         }
     }
 
-    /// The text, each line with its newline.
+    /// Text, each line with its newline.
     pub(super) fn text(&self) -> Vec<u8> {
         let mut text = self.lines.join(&b'\n');
         if !text.is_empty() {
@@ -35,8 +35,10 @@ impl Table {
         text
     }
 
-    /// The number of the line whose first field is `name`. Refuses a file that has two: shadow's
-    /// tools do so too.
+    /// Number of the line whose first field is `name`.
+    ///
+    /// # Errors
+    /// Two lines have that name: the tools of shadow refuse such a file too.
     pub(super) fn row(&self, name: &str) -> Result<Option<usize>, Refusal> {
         let is_named = |(_, line): &(usize, &Vec<u8>)| field(line, 0) == name.as_bytes();
         let mut rows = self.lines.iter().enumerate().filter(is_named);
@@ -47,7 +49,7 @@ impl Table {
         }
     }
 
-    /// The number in field `at` of a line; `None` where it is none.
+    /// Number in field `at` of a line; `None` if it is no number.
     pub(super) fn number(&self, row: usize, at: usize) -> Option<u32> {
         std::str::from_utf8(field(&self.lines[row], at))
             .ok()?
@@ -55,12 +57,12 @@ impl Table {
             .ok()
     }
 
-    /// The line of whose field `at` is the number `id`.
+    /// Number of the line whose field `at` is the number `id`.
     pub(super) fn by_number(&self, at: usize, id: u32) -> Option<usize> {
         (0..self.lines.len()).find(|row| self.number(*row, at) == Some(id))
     }
 
-    /// Writes field `at` of a line, which gets the fields up to it.
+    /// Sets field `at` of a line, with empty fields before it if it was shorter.
     pub(super) fn set(&mut self, row: usize, at: usize, value: &[u8]) {
         let line = &mut self.lines[row];
         let mut fields: Vec<&[u8]> = line.split(|byte| *byte == b':').collect();
@@ -71,7 +73,7 @@ impl Table {
         *line = changed;
     }
 
-    /// Adds a line, before the first one that includes accounts of NIS.
+    /// Adds a line, before the first line that includes accounts of NIS.
     pub(super) fn add(&mut self, fields: &[&[u8]]) {
         let is_of_nis = |line: &Vec<u8>| matches!(line.first(), Some(b'+' | b'-'));
         let end = self.lines.iter().position(is_of_nis);
@@ -126,7 +128,7 @@ impl Table {
     }
 }
 
-/// Field `at` of a line; empty where the line has fewer.
+/// Field `at` of a line; empty if the line has fewer.
 pub(super) fn field(line: &[u8], at: usize) -> &[u8] {
     line.split(|byte| *byte == b':').nth(at).unwrap_or_default()
 }

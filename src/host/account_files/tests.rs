@@ -1,4 +1,4 @@
-//! Edits of account files, each held against the line that shadow 4.13 writes for the same call.
+//! Edits of account files, each compared with the line that shadow 4.13 writes for the same call.
 
 use super::*;
 
@@ -41,7 +41,7 @@ fn defaults() -> Defaults {
     )
 }
 
-/// The lines that an edit has changed or added, each after the name of its file; removed ones with `-`.
+/// Lines that an edit has changed or added, each after the name of its file; removed ones with `-`.
 fn difference(before: &AccountFiles, after: &AccountFiles) -> Vec<String> {
     let text = |table: &Table| String::from_utf8(table.text()).expect("UTF-8");
     let mut found = Vec::new();

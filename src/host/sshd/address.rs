@@ -1,13 +1,14 @@
-//! Lists of addresses in Match lines: networks, or patterns for an address as it is written, with the semantics of OpenSSH's addr.c and addrmatch.c.
+//! Address lists of Match lines: networks, or patterns for the text of an address, as in addr.c and
+//! addrmatch.c of OpenSSH.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::pattern::matches;
 
-/// Longest text that sshd takes for an address (addr.c, `addrbuf[64]`).
+/// Longest text that sshd accepts as an address (addr.c, `addrbuf[64]`).
 const TEXT_LIMIT: usize = 63;
-/// Most prefixes of addresses that [`examples`] tells apart.
+/// Most prefixes of addresses that [`examples`] distinguishes.
 const PREFIXES: usize = 1024;
 
 /// A network.
@@ -16,7 +17,7 @@ struct Network {
     is_v6: bool,
     /// The address, in the low 32 bits for IPv4.
     bits: u128,
-    /// The length of the prefix, in bits.
+    /// Length of the prefix, in bits.
     length: u32,
 }
 
@@ -35,7 +36,7 @@ impl Network {
         is_v6 == self.is_v6 && bits & !self.host_mask() == self.bits
     }
 
-    /// The first and last address of the network, and those beside them.
+    /// First and last address of the network, and the addresses next to them.
     fn edges(self) -> impl Iterator<Item = IpAddr> {
         let last = self.bits | self.host_mask();
         let most = u128::MAX >> (128 - self.width());
@@ -89,12 +90,12 @@ pub(super) struct AddressList {
     entries: Vec<(bool, Entry)>,
 }
 
-/// Why a list is not read.
+/// Reason why a list is not read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
     /// sshd refuses it too.
     Invalid(String),
-    /// sshd may take it, but what for is not known here.
+    /// sshd may accept it with a meaning that is not known here.
     Unknown(String),
 }
 
@@ -111,7 +112,7 @@ impl AddressList {
             }
             if entry.contains('%') {
                 return Err(Refusal::Unknown(format!(
-                    "`{entry}` depends on the network interfaces that are there"
+                    "`{entry}` depends on the network interfaces of the host"
                 )));
             }
             entries.push((negated, network(entry)?));
@@ -119,7 +120,8 @@ impl AddressList {
         Ok(Self { entries })
     }
 
-    /// Whether a connection from the address `text` matches, as addr_match_list() says. What is no address matches nothing.
+    /// Whether a connection from the address `text` matches, as in addr_match_list(). A text that
+    /// is no address matches nothing.
     pub(super) fn holds(&self, text: &str) -> bool {
         let Some(address) = numeric(text) else {
             return false;
@@ -189,7 +191,8 @@ pub(super) fn number(text: &str) -> Option<u32> {
     number.filter(|_| !negative)
 }
 
-/// An address as getaddrinfo(3) reads it with `AI_NUMERICHOST`: IPv4 in the forms of inet_aton(3), or IPv6.
+/// An address as getaddrinfo(3) reads it with `AI_NUMERICHOST`: IPv4 in the forms of inet_aton(3),
+/// or IPv6.
 fn numeric(text: &str) -> Option<IpAddr> {
     inet_aton(text)
         .map(IpAddr::V4)
@@ -226,8 +229,11 @@ fn inet_aton(text: &str) -> Option<Ipv4Addr> {
     u32::try_from(bits).ok().map(Ipv4Addr::from_bits)
 }
 
-/// Addresses that tell the entries of `lists` apart: for each set of entries that an address can match at the same time, one that does. It is an error
-/// that says which pattern, where no address could be found for a pattern that may match one.
+/// Addresses that distinguish the entries of `lists`: for each set of entries that an address can
+/// match at the same time, one that does.
+///
+/// # Errors
+/// The pattern for which no address was found although one may match.
 pub(super) fn examples(lists: &[&AddressList]) -> Result<Vec<String>, String> {
     let mut networks: Vec<Network> = Vec::new();
     let mut patterns: Vec<&str> = Vec::new();
@@ -241,7 +247,8 @@ pub(super) fn examples(lists: &[&AddressList]) -> Result<Vec<String>, String> {
     networks.dedup();
     patterns.sort_unstable();
     patterns.dedup();
-    // Networks are in one another or apart: what is in one and in none of those within begins or ends beside an edge.
+    // Networks contain one another or are apart: the addresses of one that are in none of those
+    // within it begin or end next to an edge.
     let edges = networks.iter().flat_map(|network| network.edges());
     let mut texts: Vec<String> = edges.map(|address| address.to_string()).collect();
     if !patterns.is_empty() {
@@ -261,10 +268,12 @@ pub(super) fn examples(lists: &[&AddressList]) -> Result<Vec<String>, String> {
     Ok(texts)
 }
 
-/// What is known of an address after some octets: the networks that still hold it, and the states of each pattern.
+/// State after some octets of an address: the networks that still contain it, and the states of
+/// each pattern.
 type Known = (Vec<bool>, Vec<Vec<u16>>);
 
-/// IPv4 addresses, one for each set of networks and patterns that one can match, found octet by octet: of those that lead to the same, the first.
+/// IPv4 addresses, one for each set of networks and patterns that an address can match, found octet
+/// by octet: of those with the same state, the first.
 fn prefixes(networks: &[Network], patterns: &[&str]) -> Vec<Ipv4Addr> {
     let networks: Vec<&Network> = networks.iter().filter(|network| !network.is_v6).collect();
     let start: Known = (
@@ -303,7 +312,7 @@ fn prefixes(networks: &[Network], patterns: &[&str]) -> Vec<Ipv4Addr> {
     reached.into_values().map(Ipv4Addr::from_bits).collect()
 }
 
-/// Addresses of IPv6 that a pattern matches, found by filling in what addresses often have.
+/// IPv6 addresses that a pattern matches, found by inserting what addresses often contain.
 fn fills(pattern: &str) -> Vec<String> {
     const FILLINGS: [&str; 7] = ["", "1", ":", "::", ":1", "::1", "db8::1"];
     let pattern = pattern.replace('?', "1");

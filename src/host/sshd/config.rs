@@ -1,5 +1,5 @@
-//! Reading sshd's configuration files: which there are, whether drop-ins count, and for whom their Match blocks are. What a setting means is
-//! left to sshd itself.
+//! Reader of the configuration files of sshd: the list of files, whether drop-ins are included, and
+//! the criteria of Match blocks. The meaning of settings is left to sshd itself.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,48 +9,49 @@ use super::include::expand_include;
 use super::lexer::{Reading, lines, vector};
 use super::match_line::{ConnSpec, Criteria, readings};
 use crate::error::{Error, ErrorKind, Finding, Result};
-use crate::host::HostView;
+use crate::host::view::HostView;
+use crate::layout::{SSHD_CONFIG, SSHD_CONFIG_DIR};
 
-/// Where drop-ins lie, and so our snippets.
-pub const CONFIG_DIR: &str = "/etc/ssh/sshd_config.d";
-/// Where the configuration begins.
-pub const CONFIG_FILE: &str = "/etc/ssh/sshd_config";
 const FILE_LIMIT: u64 = 1 << 20;
-/// As deep as sshd itself follows Include.
+/// Depth to which sshd follows Include.
 const DEPTH_LIMIT: usize = 16;
 
-/// The largest message between processes of sshd in OpenSSH 10.0 (monitor_wrap.c, mm_request_receive): with a configuration that does not fit, every
-/// connection ends after KEXINIT. It is 4 MiB from 10.1 on, of which 64 KiB are for what is not configuration; other versions have none.
+/// Largest message between processes of sshd in OpenSSH 10.0 (monitor_wrap.c, mm_request_receive):
+/// with a larger configuration, every connection ends after KEXINIT. The limit is 4 MiB from 10.1
+/// on, of which 64 KiB are for other content; other versions have none.
 const MESSAGE_LIMIT: usize = 256 << 10;
-/// Most bytes of configuration here, so that host keys, certificates and banners have room in the same message.
+/// Most bytes of configuration here, so that host keys, certificates and banners fit into the same
+/// message.
 const SIZE_LIMIT: usize = MESSAGE_LIMIT - (16 << 10);
 
-/// Most Match lines that are looked at, those of files that are included several times counted each time.
+/// Most Match lines that are read, those of files that are included several times counted each
+/// time.
 const BLOCK_LIMIT: usize = 1 << 16;
 
-/// sshd's configuration as text.
+/// Configuration of sshd as text.
 #[derive(Debug)]
 pub struct Config {
-    /// Each file in the order in which sshd meets it, the main one first.
+    /// Path and text of each file in the order in which sshd reads it, the main file first.
     pub files: Vec<(PathBuf, String)>,
-    /// Those of the files that are drop-ins: name and text.
+    /// Name and text of each file that is a drop-in.
     pub drop_ins: Vec<(String, String)>,
-    /// The files that each pattern of an Include names.
+    /// Files of each pattern of an Include.
     includes: BTreeMap<String, Vec<PathBuf>>,
-    /// Ports by their names in services(5), where a Match line may name one.
+    /// Ports by their names in services(5), which a Match line may contain.
     services: BTreeMap<String, u16>,
 }
 
-/// The Match blocks of a configuration of which it depends on the connection whether they hold.
+/// Match blocks that apply to some connections only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Blocks(Vec<Block>);
 
 impl Blocks {
-    /// Kinds of connections to ask sshd about for `user`, a default one first, so that each block that can hold for the user does so for one of them
-    /// and does not for another.
+    /// Kinds of connections to query sshd about for `user`, a default one first, so that each block
+    /// that can apply to the user applies to one of them and not to another.
     ///
     /// # Errors
-    /// It is not clear for which addresses a block holds: [`ErrorKind::Failed`], with the file and line.
+    /// [`ErrorKind::Failed`], with file and line, if it is not clear to which addresses a block
+    /// applies.
     pub fn samples(&self, user: &str) -> Result<Vec<ConnSpec>> {
         conn_specs(&self.0, user).map_err(|(place, pattern)| {
             not_read(
@@ -62,39 +63,45 @@ impl Blocks {
 }
 
 impl Config {
-    /// Reads the main file and all that it includes. It is an error if there is no main file, or if drop-ins do not count for everybody.
+    /// Reads the main file and all files that it includes.
+    ///
+    /// # Errors
+    /// `Failed` if there is no main file, or if drop-ins are not included for all connections.
     pub fn read(view: &HostView) -> Result<Self> {
-        let Some(text) = read(view, Path::new(CONFIG_FILE))? else {
+        let Some(text) = read(view, Path::new(SSHD_CONFIG))? else {
             return Err(Error::new(
                 ErrorKind::Failed,
                 Finding::new(format!(
                     "could not find `{}`",
-                    view.display_path(Path::new(CONFIG_FILE)).display()
+                    view.display_path(Path::new(SSHD_CONFIG)).display()
                 ))
-                .why("the jail's accounts are locked in by sshd")
+                .why("sshd confines the accounts of jails")
                 .hint("install openssh-server, or build only a tree with `--output DIR`"),
             ));
         };
         if !includes_drop_ins(&text) {
             let main = view
-                .display_path(Path::new(CONFIG_FILE))
+                .display_path(Path::new(SSHD_CONFIG))
                 .display()
                 .to_string();
             return Err(Error::new(
                 ErrorKind::Failed,
-                Finding::new(format!("could not use `{CONFIG_DIR}`"))
+                Finding::new(format!("could not use `{SSHD_CONFIG_DIR}`"))
                     .why(format!(
                         "`{main}` does not include it before its first Match"
                     ))
                     .hint(format!(
-                        "add this as the first line of `{main}`: Include {CONFIG_DIR}/*.conf"
+                        "add this as the first line of `{main}`: Include {SSHD_CONFIG_DIR}/*.conf"
                     )),
             ));
         }
-        Self::read_from(view, Path::new(CONFIG_FILE), text)
+        Self::read_from(view, Path::new(SSHD_CONFIG), text)
     }
 
-    /// Reads all that the main file, at `path`, with this text includes.
+    /// Reads all files that the main file, at `path` with this text, includes.
+    ///
+    /// # Errors
+    /// `Failed` if a file cannot be read.
     pub(super) fn read_from(view: &HostView, path: &Path, text: String) -> Result<Self> {
         let mut config = Self {
             files: Vec::new(),
@@ -122,7 +129,7 @@ impl Config {
             .filter(|line| line.keyword == "include" && depth < DEPTH_LIMIT)
             .flat_map(|line| selectors(line.arguments))
             .collect();
-        if path.parent() == Some(Path::new(CONFIG_DIR))
+        if path.parent() == Some(Path::new(SSHD_CONFIG_DIR))
             && let Some(name) = path.file_name().and_then(|name| name.to_str())
         {
             self.drop_ins.push((name.to_owned(), text.clone()));
@@ -145,7 +152,7 @@ impl Config {
         Ok(())
     }
 
-    /// The program of the subsystem `sftp`, without arguments, as the first line that names it says.
+    /// Program of the subsystem `sftp`, without arguments, in the first line that sets it.
     pub fn sftp(&self) -> Option<String> {
         self.files
             .iter()
@@ -159,7 +166,7 @@ impl Config {
             .and_then(|line| words(line.arguments).into_iter().nth(1))
     }
 
-    /// The ports that sshd listens on, by what the files say.
+    /// Ports of sshd, by the files.
     pub fn ports(&self) -> Vec<u16> {
         let lines = || self.files.iter().flat_map(|(_, text)| lines(text));
         let of = |keyword: &'static str| {
@@ -170,7 +177,7 @@ impl Config {
         if ports.is_empty() {
             ports.push(22);
         }
-        // An address of IPv6 without a port has colons too, and brackets with one.
+        // An IPv6 address without a port has colons too, and brackets with one.
         let of_address = |address: String| -> Option<u16> {
             let (host, port) = address.rsplit_once(':')?;
             let has_port = host.ends_with(']') || !host.contains(':');
@@ -180,8 +187,12 @@ impl Config {
         ports
     }
 
-    /// Refuses drop-ins `changed`, each with its name and text, with which sshd's whole configuration would come near the size at which OpenSSH 10.0 lets
-    /// nobody in any more. Where it is too large already, what makes it smaller is not refused. `ours` are the names of those that are jailctl's.
+    /// Refuses drop-ins `changed`, as names and texts, with which the configuration would come near
+    /// the size at which OpenSSH 10.0 ends every connection. If it is too large already, a change
+    /// that makes it smaller is accepted. `ours` are the names of the snippets of jailctl.
+    ///
+    /// # Errors
+    /// `Failed` if the configuration is too large.
     pub fn refuse_size(&self, changed: &[(String, String)], ours: &[String]) -> Result<()> {
         let is_changed = |name: &String| changed.iter().any(|(known, _)| known == name);
         let now = self.sizes(&[]);
@@ -190,8 +201,8 @@ impl Config {
             .iter()
             .map(|(name, text)| {
                 size_of_file(
-                    &format!("{CONFIG_DIR}/*.conf"),
-                    &format!("{CONFIG_DIR}/{name}"),
+                    &format!("{SSHD_CONFIG_DIR}/*.conf"),
+                    &format!("{SSHD_CONFIG_DIR}/{name}"),
                     text,
                 )
             })
@@ -206,8 +217,8 @@ impl Config {
             .filter(|(name, _)| ours.contains(name) && !is_changed(name))
             .map(|(name, text)| {
                 size_of_file(
-                    &format!("{CONFIG_DIR}/*.conf"),
-                    &format!("{CONFIG_DIR}/{name}"),
+                    &format!("{SSHD_CONFIG_DIR}/*.conf"),
+                    &format!("{SSHD_CONFIG_DIR}/{name}"),
                     text,
                 )
             })
@@ -216,14 +227,14 @@ impl Config {
             ErrorKind::Failed,
             Finding::new(format!("sshd's configuration would be too large: {total} bytes, {} of them jailctl's", kept + new))
                 .why(format!(
-                    "with more than {MESSAGE_LIMIT} bytes OpenSSH 10.0 lets nobody in, root included, and says nothing; {SIZE_LIMIT} are the limit here, on every version"
+                    "with more than {MESSAGE_LIMIT} bytes OpenSSH 10.0 refuses every login, root's too, without a message; jailctl's limit is {SIZE_LIMIT} for every version"
                 ))
-                .hint("make one spec of jails that are alike, with `%u` in its root: they have one file for all")
-                .hint(format!("see what else is large: wc -c {CONFIG_FILE} {CONFIG_DIR}/*")),
+                .hint("write one spec with `%u` in its root for similar jails: they share one file")
+                .hint(format!("see what else is large: wc -c {SSHD_CONFIG} {SSHD_CONFIG_DIR}/*")),
         ))
     }
 
-    /// How large sshd takes the configuration to be, in bytes, without the drop-ins `but`.
+    /// Size of the configuration in messages of sshd, in bytes, without the drop-ins `but`.
     fn sizes(&self, but: &[(String, String)]) -> usize {
         let text = |path: &Path| {
             let mut files = self.files.iter();
@@ -231,7 +242,7 @@ impl Config {
         };
         let is_left_out = |path: &Path| {
             but.iter()
-                .any(|(name, _)| path == Path::new(CONFIG_DIR).join(name))
+                .any(|(name, _)| path == Path::new(SSHD_CONFIG_DIR).join(name))
         };
         let main = self.files.first().map_or(0, |(_, text)| size_of_text(text));
         let included = self.includes.iter().flat_map(|(pattern, paths)| {
@@ -247,15 +258,16 @@ impl Config {
         main + included.sum::<usize>()
     }
 
-    /// The Match blocks, in the order in which sshd meets them.
+    /// Match blocks, in the order in which sshd reads them.
     ///
     /// # Errors
-    /// A line is not read as sshd reads it, so that nothing could be verified: [`ErrorKind::Failed`], with the file and line.
+    /// [`ErrorKind::Failed`], with file and line, if a line is not read as sshd reads it, so that
+    /// nothing could be verified.
     pub fn blocks(&self) -> Result<Blocks> {
         self.blocks_of(&Reading::ALL).map(Blocks)
     }
 
-    /// The Match blocks as some generations of sshd read them.
+    /// Match blocks as the `generations` of sshd read them.
     pub(super) fn blocks_of(&self, generations: &[Reading]) -> Result<Vec<Block>> {
         let mut blocks = Vec::new();
         if let Some((main, _)) = self.files.first() {
@@ -264,7 +276,7 @@ impl Config {
         Ok(blocks)
     }
 
-    /// Adds the blocks of a file. It is included where one of `within` holds.
+    /// Adds the blocks of a file, which is included where one of `within` applies.
     fn add_blocks(
         &self,
         path: &Path,
@@ -279,7 +291,7 @@ impl Config {
         if let Some(line) = text.split('\n').position(|line| line.contains('\0')) {
             return Err(not_read(
                 &place(path, line + 1),
-                "it holds a zero byte, and sshd takes the line after it for a part of it",
+                "it contains a zero byte, and sshd reads the next line as a part of it",
             ));
         }
         let mut current = within.to_vec();
@@ -312,11 +324,11 @@ impl Config {
                 {
                     return Err(not_read(
                         &place,
-                        "sshd takes `~` for a name in the directory that it was started in",
+                        "sshd reads `~` as a name in its working directory",
                     ));
                 }
                 if depth >= DEPTH_LIMIT || blocks.len() > BLOCK_LIMIT {
-                    return Err(not_read(&place, "files include one another too often"));
+                    return Err(not_read(&place, "files include one another too deeply"));
                 }
                 let mut seen = Vec::new();
                 for pattern in selectors(line.arguments) {
@@ -333,7 +345,8 @@ impl Config {
     }
 }
 
-/// How many bytes a configuration file has for sshd, which drops blanks at the start of each line (load_server_config()) and adds a zero byte.
+/// Size of a configuration file for sshd, in bytes: it drops blanks at the start of each line
+/// (load_server_config()) and adds a zero byte.
 fn size_of_text(text: &str) -> usize {
     let blanks: usize = text
         .split('\n')
@@ -342,7 +355,8 @@ fn size_of_text(text: &str) -> usize {
     text.len() - blanks + 1
 }
 
-/// How many bytes a file takes that `pattern` includes: the pattern, the path and the text, each with its length before it (pack_config()).
+/// Size of a file that `pattern` includes, in bytes: the pattern, the path and the text, each with
+/// its length before it (pack_config()).
 fn size_of_file(pattern: &str, path: &str, text: &str) -> usize {
     3 * 4 + pattern.len() + path.len() + size_of_text(text)
 }
@@ -351,21 +365,21 @@ fn place(path: &Path, line: usize) -> String {
     format!("line {line} of {}", path.display())
 }
 
-/// The error where a line is not read as sshd reads it.
+/// The error of a line that is not read as sshd reads it.
 fn not_read(place: &str, why: &str) -> Error {
     Error::new(
         ErrorKind::Failed,
         Finding::new(format!(
-            "could not verify sshd's configuration: {place} is not understood"
+            "could not verify sshd's configuration: {place} cannot be evaluated"
         ))
         .why(format!(
-            "{why}; for which connections the block holds is not known"
+            "{why}; it is unknown to which connections the block applies"
         ))
-        .hint("write it in another way, or take it out: see Match in sshd_config(5)"),
+        .hint("rewrite or remove it: see Match in sshd_config(5)"),
     )
 }
 
-/// The patterns of an Include line, as paths: what each generation of sshd takes for one.
+/// Patterns of an Include line, as paths: those of each generation of sshd.
 fn selectors(arguments: &str) -> Vec<String> {
     let split = |reading: Reading| reading.split(arguments).unwrap_or_default();
     let mut found: Vec<String> = Vec::new();
@@ -381,12 +395,12 @@ fn selectors(arguments: &str) -> Vec<String> {
     found
 }
 
-/// The words of a line's arguments.
+/// Words of the arguments of a line.
 fn words(arguments: &str) -> Vec<String> {
     vector(arguments).unwrap_or_default()
 }
 
-/// The ports of services(5) for TCP.
+/// TCP ports of services(5).
 fn services(text: &str) -> BTreeMap<String, u16> {
     let mut ports = BTreeMap::new();
     for line in text.lines() {
@@ -419,7 +433,9 @@ fn includes_drop_ins(text: &str) -> bool {
         .take_while(|line| line.keyword != "match")
         .filter(|line| line.keyword == "include")
         .flat_map(|line| words(line.arguments))
-        .any(|pattern| Path::new("/etc/ssh").join(pattern) == Path::new(CONFIG_DIR).join("*.conf"))
+        .any(|pattern| {
+            Path::new("/etc/ssh").join(pattern) == Path::new(SSHD_CONFIG_DIR).join("*.conf")
+        })
 }
 
 #[cfg(test)]
@@ -444,7 +460,7 @@ mod tests {
     fn ports_are_those_of_all_lines() {
         let ports = |text: &str| {
             let view = HostView::new(Path::new("/")).expect("the running system");
-            let config = Config::read_from(&view, Path::new(CONFIG_FILE), text.to_owned());
+            let config = Config::read_from(&view, Path::new(SSHD_CONFIG), text.to_owned());
             config.expect("a configuration").ports()
         };
         assert_eq!(ports("#Port 2\nListenAddress ::1\n"), [22]);

@@ -1,4 +1,5 @@
-//! Which connections sshd is asked about, so that each Match block is seen to hold and not to hold.
+//! Connection specifications for queries of sshd, so that each Match block applies in one and does
+//! not in another.
 
 use std::collections::BTreeSet;
 
@@ -6,17 +7,18 @@ use super::address;
 use super::match_line::{Client, ConnSpec, Criteria, Criterion};
 use super::pattern::{self, PatternList};
 
-/// Most combinations of what tells connections apart that are gone through one by one.
+/// Most combinations of property values that are tried one by one.
 const COMBINATIONS: usize = 4096;
-/// Most kinds of connection that are asked about where each kind is: beyond it, each block has its own two.
+/// Most connection specifications for all combinations: above it, each block has its own two.
 const KINDS: usize = 24;
 
-/// A Match block whose truth depends on the connection: the line's criteria, and those of all blocks from within which its file is included.
+/// A Match block that applies to some connections only: the criteria of its line, and those of all
+/// blocks that include its file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Block {
-    /// Where the line is, for messages: file and line.
+    /// File and line, for messages.
     pub(super) place: String,
-    /// All of these must hold.
+    /// Criteria, all of which have to hold.
     pub(super) criteria: Criteria,
 }
 
@@ -28,7 +30,8 @@ impl Block {
     }
 }
 
-/// What connections are told apart by: for each property, a value for each set of criteria that can hold at the same time. The default comes first.
+/// Values that distinguish connections: for each property, a value for each set of criteria that
+/// can hold at the same time. The default is first.
 #[derive(Clone, Debug)]
 struct Values {
     addresses: Vec<String>,
@@ -38,11 +41,12 @@ struct Values {
     rdomains: Vec<String>,
 }
 
-/// Kinds of connections to ask sshd about for one user: a default one first, and then others such that each block of `blocks` that can hold for the user
-/// does so for one of them, with as few blocks before it as can be, and fails to hold for another.
+/// Connection specifications for one user: a default one first, and then others such that each
+/// block of `blocks` that can apply to the user applies to one of them, with as few blocks before
+/// it as possible, and does not apply to another.
 ///
 /// # Errors
-/// No address was found for a pattern that may match one: the place of the line, and the pattern.
+/// File and line, and the pattern for which no address was found although one may match.
 pub(super) fn conn_specs(blocks: &[Block], user: &str) -> Result<Vec<ConnSpec>, (String, String)> {
     let client = Client { user, groups: None };
     let of_user = |criterion: &Criterion| {
@@ -90,7 +94,8 @@ pub(super) fn conn_specs(blocks: &[Block], user: &str) -> Result<Vec<ConnSpec>, 
     Ok(cover(&kinds, &truth, blocks.len()))
 }
 
-/// Of `kinds`, the first, and for each of `count` blocks one in which it holds, with as few others as can be, and one in which it does not.
+/// Of `kinds`, the first, and for each of `count` blocks one in which it applies, with as few
+/// others as possible, and one in which it does not.
 fn cover(
     kinds: &[ConnSpec],
     truth: &dyn Fn(&ConnSpec) -> Vec<bool>,
@@ -148,7 +153,7 @@ impl Values {
                 Criterion::LocalPort(port) => Some(*port),
                 _ => None,
             }));
-        // Each list is looked at on its own first: with all of them at once it may be too much.
+        // Each list is tried on its own first: all of them at once may be too many.
         for block in blocks {
             let place = |pattern| (block.place.clone(), pattern);
             for criterion in &block.criteria {
@@ -171,7 +176,7 @@ impl Values {
         Ok(values)
     }
 
-    /// Keeps one value for each set of criteria that hold: the first.
+    /// Keeps the first value for each set of criteria that hold.
     fn distinguish(&mut self, criteria: &BTreeSet<&Criterion>) {
         fn first<T: Clone>(
             values: &mut Vec<T>,
@@ -217,7 +222,7 @@ impl Values {
         });
     }
 
-    /// Every combination, those with the most defaults first; `None` where there are too many.
+    /// Every combination, those with the most defaults first; `None` if there are too many.
     fn combinations(&self) -> Option<Vec<ConnSpec>> {
         let counts = [
             self.addresses.len(),
@@ -259,7 +264,8 @@ impl Values {
         }
     }
 
-    /// A connection for which a block holds, if there is one, and for each property one for which it does not because of that property.
+    /// A connection to which a block applies, if there is one, and for each property one to which
+    /// it does not because of that property.
     fn fitting(&self, block: &Block, client: Client<'_>) -> Vec<ConnSpec> {
         let mut base = [0; 5];
         let mut failing = Vec::new();
@@ -300,7 +306,8 @@ impl Values {
     }
 }
 
-/// Texts that tell lists of patterns apart; for each list alone where all of them at once are too many.
+/// Texts that distinguish lists of patterns; for each list alone if all of them at once are too
+/// many.
 fn texts(lists: &[&PatternList]) -> Vec<String> {
     let of = |lists: &[&PatternList]| {
         let patterns: BTreeSet<&str> = lists.iter().flat_map(|list| list.patterns()).collect();

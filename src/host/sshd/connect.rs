@@ -1,43 +1,50 @@
-//! A real connection to sshd with the configuration that is being verified, as far as a login that is refused.
+//! A connection to sshd with the configuration that is being verified, up to a refused login.
 //!
-//! `sshd -t` and `sshd -T` say nothing of what only happens when somebody connects: OpenSSH 10.0 accepts a configuration of more than 256 KiB, and then ends
-//! every connection after KEXINIT. So ssh(1) starts `sshd -i` as its ProxyCommand, which talks over pipes: no port is bound, and nobody else can connect.
+//! `sshd -t` and `sshd -T` do not show errors that occur in connections only: OpenSSH 10.0 accepts
+//! a configuration of more than 256 KiB, and then ends every connection after KEXINIT. So ssh(1)
+//! starts `sshd -i` as its ProxyCommand, which uses pipes: no port is bound, and no other client
+//! can connect.
 
 use std::path::Path;
 
 use crate::error::{Error, Result};
-use crate::host::{HostView, Invocation, Output};
+use crate::host::command::{Invocation, Output};
+use crate::host::view::HostView;
 
 /// The client, from openssh-client.
 const CLIENT: &str = "/usr/bin/ssh";
 /// timeout(1), from coreutils.
 const TIMEOUT: &str = "/usr/bin/timeout";
-/// How long all of it may take, in seconds.
+/// Time limit of the connection, in seconds.
 const SECONDS: &str = "20";
-/// A name that no account has.
+/// Login name that no account has.
 const NOBODY: &str = "jailctl-nobody";
 
-/// How far a connection came.
+/// Result of a connection.
 #[derive(Debug)]
 pub(super) enum Login {
-    /// The key exchange was done, and the login was refused.
+    /// The key exchange was completed, and the login was refused.
     Refused,
     /// The client and sshd have no algorithm in common.
     NoAlgorithm(String),
-    /// Neither can be run here: which program is missing.
+    /// A program that is needed does not exist.
     NoClient(&'static str),
-    /// It ended before.
+    /// The connection ended before the login.
     Ended(Output),
 }
 
-/// Connects to `sshd`, an absolute path, as somebody who does not exist, with the configuration that it finds in this mount namespace.
+/// Connects to `sshd`, an absolute path, with a login name that does not exist, and with the
+/// configuration in this mount namespace.
+///
+/// # Errors
+/// `Failed` if the client cannot be run.
 pub(super) fn login(view: &HostView, sshd: &Path) -> Result<Login> {
     for program in [CLIENT, TIMEOUT] {
         if view.stat(Path::new(program))?.is_none() {
             return Ok(Login::NoClient(program));
         }
     }
-    // Nothing of it is for the log: it is no attempt to break in.
+    // Nothing is logged: the connection is no attack.
     let command = format!("ProxyCommand={} -i -o LogLevel=QUIET", sshd.display());
     let options = [
         command.as_str(),
@@ -70,29 +77,30 @@ pub(super) fn login(view: &HostView, sshd: &Path) -> Result<Login> {
 }
 
 impl Login {
-    /// What an admin should know of the connection to the sshd at `sshd`.
+    /// Notices about the connection to the sshd at `sshd`.
     ///
     /// # Errors
-    /// It did not come as far as a refused login: nobody could log in with this configuration.
+    /// `Failed` if the connection ended before a refused login: no user could log in with this
+    /// configuration.
     pub(super) fn notices(self, sshd: &Path) -> Result<Vec<String>> {
-        let unproven = "that sshd lets anybody in with its new configuration was not tried";
+        let unproven = "no login with the new configuration of sshd was tried";
         match self {
             Self::Refused => Ok(Vec::new()),
             Self::NoAlgorithm(why) => Ok(vec![format!("{unproven}: {why}")]),
             Self::NoClient(program) => Ok(vec![format!("{unproven}: there is no `{program}`")]),
             Self::Ended(outcome) => {
-                let said = outcome.stderr.trim().replace(['\n', '\r'], "; ");
+                let output = outcome.stderr.trim().replace(['\n', '\r'], "; ");
                 let ended = match outcome.code {
                     Some(124 | 137) => format!("it did not end within {SECONDS} seconds"),
-                    _ if said.is_empty() => "it ended without a word".to_owned(),
-                    _ => said,
+                    _ if output.is_empty() => "it ended without a message".to_owned(),
+                    _ => output,
                 };
-                Err(Error::failed("sshd would let nobody in")
+                Err(Error::failed("sshd would refuse every login")
                     .why(format!(
-                        "a connection to `{} -i` with the new configuration did not come as far as a login: {ended}",
+                        "a connection to `{} -i` with the new configuration did not get as far as a login: {ended}",
                         sshd.display()
                     ))
-                    .hint("nothing of it was made live; see whether the configuration as it is now lets you in before you close this session"))
+                    .hint("nothing was changed; check that you can log in with the current configuration before you close this session"))
             }
         }
     }

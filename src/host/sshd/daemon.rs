@@ -1,4 +1,5 @@
-//! Asking sshd itself: in a mount namespace of our own, so that a candidate can stand where Include looks for it while the real one stays.
+//! Queries of sshd itself, in a private mount namespace, so that a new snippet is in the directory
+//! of Include while the real one stays.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::OwnedFd;
@@ -7,54 +8,57 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use super::config::{Blocks, CONFIG_DIR, Config};
+use super::config::{Blocks, Config};
 use super::connect;
 use super::match_line::ConnSpec;
 use super::pattern::matches;
 use super::rooted::RootedFiles;
 use crate::error::{Error, Finding, Result};
+use crate::host::command::{Invocation, Output};
 use crate::host::pam::SSHD;
-use crate::host::{HostView, Invocation, Output, Stat};
+use crate::host::stat::Stat;
+use crate::host::view::HostView;
+use crate::layout::SSHD_CONFIG_DIR;
 
-/// Where sshd may be, in this order.
+/// Paths of sshd, in the order of the search.
 const PROGRAMS: [&str; 3] = ["/usr/sbin/sshd", "/usr/local/sbin/sshd", "/usr/bin/sshd"];
-/// How long sshd gets to come back after it was told to read its configuration anew.
+/// Time that sshd gets to listen again after a reload.
 const RELOAD_LIMIT: Duration = Duration::from_secs(10);
 
-/// What a host's sshd says of itself. Remembered until one of the files it stands on changes.
+/// Properties of the sshd of a host. Recorded until one of the files in `stamp` changes.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct SshdInfo {
-    /// Every keyword that it knows, in lower case.
+    /// Every keyword that sshd accepts, in lower case.
     pub keywords: BTreeSet<String>,
-    /// The program of the subsystem `sftp`, without arguments: a path, or `internal-sftp`.
+    /// Program of the subsystem `sftp`, without arguments: a path, or `internal-sftp`.
     pub sftp: Option<String>,
-    /// Where it keeps its process id.
+    /// Path of the process id file.
     pub pid_file: Option<PathBuf>,
-    /// The PAM service that it asks: `PAMServiceName` of sshd_config(5); `None` where it asks none, by `UsePAM no`.
+    /// PAM service: `PAMServiceName` of sshd_config(5); `None` with `UsePAM no`.
     #[serde(default)]
     pub pam_service: Option<String>,
-    /// The program and the configuration files that this was read from.
+    /// Program and configuration files from which this was read, with their stat.
     pub stamp: BTreeMap<PathBuf, Option<Stat>>,
 }
 
-/// What connects to an sshd with the configuration that is being verified.
+/// Function that connects to an sshd with the configuration that is being verified.
 type Connect = fn(&HostView, &Path) -> Result<connect::Login>;
 
-/// What `sshd -T` says: keyword in lower case, and value.
+/// Output of `sshd -T`: keyword in lower case, and value.
 pub type Settings = Vec<(String, String)>;
 
-/// What must hold for one user, whatever the connection.
+/// Settings of one user that sshd has to have for every connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExpectedSettings {
-    /// The user.
+    /// Login name.
     pub user: String,
-    /// The user's groups, the primary one first.
+    /// Groups of the user, the primary one first.
     pub groups: Vec<String>,
     /// Keyword in lower case, and value as `sshd -T` prints it.
     pub settings: Vec<(String, String)>,
 }
 
-/// A host's sshd.
+/// The sshd of a host.
 #[derive(Debug)]
 pub struct Sshd<'h> {
     view: &'h HostView,
@@ -62,7 +66,11 @@ pub struct Sshd<'h> {
 }
 
 impl<'h> Sshd<'h> {
-    /// Finds sshd. It is always the running system's own, also for a host in a directory: that one's may be of another architecture.
+    /// Finds sshd, always that of the running system, also for a host in a directory: its sshd may
+    /// be of another architecture.
+    ///
+    /// # Errors
+    /// `Failed` if there is no sshd.
     pub fn find(view: &'h HostView) -> Result<Self> {
         for program in PROGRAMS {
             if view
@@ -76,11 +84,14 @@ impl<'h> Sshd<'h> {
             }
         }
         Err(Error::failed("could not find sshd")
-            .why("what a jailed user may do is verified by asking it")
+            .why("the confinement of jailed users is verified with it")
             .hint("install openssh-server, or build only a tree with `--output DIR`"))
     }
 
-    /// The facts of every file that sshd's answer depends on.
+    /// Stat of every file on which the answers of sshd depend.
+    ///
+    /// # Errors
+    /// `Failed` if a path cannot be read.
     pub fn inputs(&self, config: &Config) -> Result<BTreeMap<PathBuf, Option<Stat>>> {
         let mut stamp = BTreeMap::new();
         stamp.insert(
@@ -88,25 +99,29 @@ impl<'h> Sshd<'h> {
             self.view.on_live_host(|live| live.stat(&self.program))?,
         );
         let files = config.files.iter().map(|(path, _)| path.as_path());
-        for path in files.chain([Path::new(CONFIG_DIR)]) {
+        for path in files.chain([Path::new(SSHD_CONFIG_DIR)]) {
             stamp.insert(path.to_owned(), self.view.stat(path)?);
         }
         Ok(stamp)
     }
 
-    /// Asks sshd what it is. A configuration that it does not accept is an error: nothing can be verified then.
+    /// Queries the properties of sshd.
+    ///
+    /// # Errors
+    /// `Failed` if sshd does not accept its configuration: nothing can be verified then.
     pub fn info(&self, config: &Config) -> Result<SshdInfo> {
         let question = vec![
             "-T".to_owned(),
             "-C".to_owned(),
-            // Without all of it, sshd refuses to answer where a Match block names what is missing.
+            // Without the full specification, sshd refuses to answer if a Match block uses a
+            // missing property.
             connection("root", &ConnSpec::default()),
         ];
         let outcome = self.run_queries(None, vec![question], None)?.0.remove(0);
         if outcome.code != Some(0) {
             return Err(outcome
-                .into_error("use sshd's configuration as it is now", &self.program)
-                .hint("mend it first: `sshd -t` names the line; nothing was changed"));
+                .into_error("use the current configuration of sshd", &self.program)
+                .hint("fix it first: `sshd -t` prints the line; nothing was changed"));
         }
         let settings = settings(&outcome.stdout);
         let first = |key: &str| {
@@ -136,9 +151,13 @@ impl<'h> Sshd<'h> {
         })
     }
 
-    /// Proves that sshd, with `drop_ins` in place of those it has, accepts its configuration and gives each user what is expected, whichever of the
-    /// Match blocks `blocks` hold for a connection; that each of them may log in at all; and that a real connection comes as far as a refused login.
-    /// Returns what an admin should know: where nobody could connect, why.
+    /// Verifies that sshd, with `drop_ins` in place of those it has, accepts its configuration and
+    /// has the expected settings for each user, whichever of the Match blocks `blocks` apply to a
+    /// connection; that each of them may log in at all; and that a real connection gets as far as a
+    /// refused login. Returns notices: why no connection could be made.
+    ///
+    /// # Errors
+    /// `Failed`, with a finding for each setting that differs. Nothing on the host is changed.
     pub fn verify(
         &self,
         drop_ins: &[(String, String)],
@@ -164,11 +183,11 @@ impl<'h> Sshd<'h> {
         let mut answers = answers.into_iter();
         let syntax = answers
             .next()
-            .ok_or_else(|| Error::failed("could not ask sshd"))?;
+            .ok_or_else(|| Error::failed("could not query sshd"))?;
         if syntax.code != Some(0) {
             return Err(syntax
                 .into_error("verify the sshd snippet", &self.program)
-                .hint("nothing of it was made live"));
+                .hint("nothing was changed"));
         }
         let mut findings = Vec::new();
         for (expectation, samples) in expected.iter().zip(&samples) {
@@ -198,7 +217,10 @@ impl<'h> Sshd<'h> {
         }
     }
 
-    /// What sshd says today, for each kind of connection, of one user: its `-t` first, whose refusal is an error.
+    /// Settings of one user for each connection specification; `sshd -t` is run first.
+    ///
+    /// # Errors
+    /// `Failed` if sshd refuses its configuration or a query.
     pub fn effective(&self, user: &str, samples: &[ConnSpec]) -> Result<Vec<(String, Settings)>> {
         let connections: Vec<String> = samples
             .iter()
@@ -211,8 +233,8 @@ impl<'h> Sshd<'h> {
         let (answers, _) = self.run_queries(None, questions.collect(), None)?;
         if let Some(refusal) = answers.iter().find(|answer| answer.code != Some(0)) {
             return Err(refusal
-                .into_error("use sshd's configuration as it is now", &self.program)
-                .hint("`sshd -t` names the line; sshd would not start with it"));
+                .into_error("use the current configuration of sshd", &self.program)
+                .hint("`sshd -t` prints the line; sshd would not start with it"));
         }
         let answers = answers.iter().skip(1);
         Ok(connections
@@ -221,8 +243,8 @@ impl<'h> Sshd<'h> {
             .collect())
     }
 
-    /// Runs sshd once for each question, where its configuration is the host's, with other drop-ins if given. Where sshd answers all of them without an
-    /// error, `connect` follows.
+    /// Runs sshd once for each query, in a namespace with the configuration of the host, with other
+    /// drop-ins if given. If sshd answers all of them without an error, `connect` follows.
     fn run_queries(
         &self,
         drop_ins: Option<&[(String, String)]>,
@@ -244,14 +266,14 @@ impl<'h> Sshd<'h> {
                 rooted.attach()?;
             }
             let live = HostView::new(Path::new("/"))?;
-            // sshd(8) refuses to start without it; where no sshd runs yet, nobody has made it.
+            // sshd(8) refuses to start without it; it does not exist if no sshd runs yet.
             if live.stat(Path::new("/run/sshd"))?.is_none() {
                 jailctl_session::mount::tmpfs(Path::new("/run"), 0o755).map_err(failed)?;
                 let host = crate::host::Host::new(Path::new("/"))?;
                 host.ensure_root_dir(Path::new("/run/sshd"), crate::host::Ownership::root(0o755))?;
             }
             if let Some(drop_ins) = drop_ins {
-                let target = Path::new(CONFIG_DIR);
+                let target = Path::new(SSHD_CONFIG_DIR);
                 jailctl_session::mount::tmpfs(target, 0o755).map_err(failed)?;
                 let host = crate::host::Host::new(Path::new("/"))?;
                 let candidate =
@@ -268,7 +290,7 @@ impl<'h> Sshd<'h> {
                 let key = "/mnt/key";
                 let keygen = Invocation::new("/usr/bin/ssh-keygen")
                     .args(["-q", "-t", "ed25519", "-N", "", "-f", key]);
-                keygen.check("make a host key for the verification")?;
+                keygen.check("create a host key for the verification")?;
                 program = program.args(["-h", key]);
             }
             let answers = questions
@@ -283,12 +305,15 @@ impl<'h> Sshd<'h> {
             Ok((answers, login))
         })
         .map_err(|error| {
-            Error::failed("could not make a private mount namespace").why(error.to_string())
+            Error::failed("could not create a private mount namespace").why(error.to_string())
         })?
     }
 
-    /// Tells the running sshd to read its configuration anew, and waits until it listens again. One that does not run, or that is started for
-    /// each connection, reads it anew by itself.
+    /// Sends SIGHUP to the running sshd, and waits until it listens again. An sshd that does not
+    /// run, or that is started for each connection, reads its configuration at its next start.
+    ///
+    /// # Errors
+    /// `Failed` if sshd does not listen again in time.
     pub fn reload(&self, pid_file: Option<&Path>) -> Result<Reload> {
         let Some(pid_file) = pid_file else {
             return Ok(Reload::NotRunning);
@@ -299,15 +324,15 @@ impl<'h> Sshd<'h> {
         let ready = Invocation::new(&self.program).arg("-t").run()?;
         if ready.code != Some(0) {
             return Err(ready
-                .into_error("let sshd read its configuration anew", &self.program)
-                .hint("it would not have started again, and was left running as it is"));
+                .into_error("reload sshd", &self.program)
+                .hint("it would not have started again, and still runs as before"));
         }
         let before = self.view.stat(pid_file)?;
         pidfd_send_signal(&handle, Signal::HUP).map_err(|errno| {
             Error::failed(format!("could not reload sshd (process {pid})"))
                 .why(crate::error::os_error_text(&errno.into()))
         })?;
-        // sshd removes the file before it starts itself anew, and writes it when it listens.
+        // sshd removes the file before it restarts, and writes it when it listens.
         let deadline = Instant::now() + RELOAD_LIMIT;
         loop {
             let now = self.view.stat(pid_file)?;
@@ -317,7 +342,7 @@ impl<'h> Sshd<'h> {
             if Instant::now() > deadline {
                 return Err(
                     Error::failed(format!("could not reload sshd (process {pid})"))
-                        .why("it was told to read its configuration and did not listen again")
+                        .why("it does not listen again after the reload")
                         .hint("see its log, and start it"),
                 );
             }
@@ -325,7 +350,7 @@ impl<'h> Sshd<'h> {
         }
     }
 
-    /// The sshd that a process id file names, if it is one.
+    /// The process of sshd in a process id file, if it is one.
     fn running(&self, pid_file: &Path) -> Result<Option<(i32, OwnedFd)>> {
         let Some(text) = self.view.read(pid_file, 64)? else {
             return Ok(None);
@@ -334,7 +359,7 @@ impl<'h> Sshd<'h> {
         let Some(pid) = number.and_then(Pid::from_raw) else {
             return Ok(None);
         };
-        // The handle first: after it, the number cannot come to mean another process unseen.
+        // The pidfd first: after it, the process id cannot be that of another process unnoticed.
         let Ok(handle) = pidfd_open(pid, PidfdFlags::empty()) else {
             return Ok(None);
         };
@@ -343,19 +368,19 @@ impl<'h> Sshd<'h> {
             return Ok(None);
         };
         let program = program.to_string_lossy().into_owned();
-        // An upgraded sshd goes on running from a file that is gone.
+        // An upgraded sshd still runs from a deleted file.
         let same = Path::new(program.trim_end_matches(" (deleted)")).file_name()
             == self.program.file_name();
         Ok(same.then(|| (pid.as_raw_nonzero().get(), handle)))
     }
 }
 
-/// What came of telling sshd to read its configuration anew.
+/// Result of a reload of sshd.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reload {
-    /// It did.
+    /// sshd has read its configuration.
     Done,
-    /// None is running that would have to.
+    /// No sshd runs that would have to.
     NotRunning,
 }
 
@@ -367,7 +392,7 @@ fn has_host_key(live: &HostView) -> Result<bool> {
         .any(|name| name.starts_with("ssh_host_") && name.ends_with("_key")))
 }
 
-/// The argument of `sshd -T -C`.
+/// Argument of `sshd -T -C`.
 pub(super) fn connection(user: &str, sample: &ConnSpec) -> String {
     format!(
         "user={user},host={},addr={},laddr={},lport={},rdomain={}",
@@ -375,7 +400,8 @@ pub(super) fn connection(user: &str, sample: &ConnSpec) -> String {
     )
 }
 
-/// The lines of `sshd -T`. Keywords are printed in lower case before OpenSSH 10.5 and in mixed case since.
+/// Lines of `sshd -T`. Keywords are printed in lower case before OpenSSH 10.5 and in mixed case
+/// since.
 fn settings(text: &str) -> Vec<(String, String)> {
     text.lines()
         .filter_map(|line| line.split_once(' '))
@@ -384,7 +410,8 @@ fn settings(text: &str) -> Vec<(String, String)> {
 }
 
 impl ExpectedSettings {
-    /// What of `found`, the settings for the connection `shown`, is not as expected, or shuts the user out.
+    /// Findings for the settings `found` of the connection `shown` that differ from the expected
+    /// ones, or that refuse the user.
     pub fn diff(&self, found: &[(String, String)], shown: &str) -> Vec<Finding> {
         let mut findings = Vec::new();
         compare(self, found, shown, &mut findings);
@@ -411,9 +438,9 @@ fn compare(
                 format!("`{}`", have.join(" "))
             };
             findings.push(
-                Finding::new(format!("sshd would not give `{}` what locks it in", expected.user))
-                    .why(format!("for `{shown}` it says `{key}` is {have} and not `{value}`"))
-                    .hint(format!("another Match block comes first: look for `{key}` in /etc/ssh/sshd_config and {CONFIG_DIR}")),
+                Finding::new(format!("sshd would not confine `{}`", expected.user))
+                    .why(format!("for `{shown}` its `{key}` is {have} and not `{value}`"))
+                    .hint(format!("an earlier Match block sets it: look for `{key}` in /etc/ssh/sshd_config and {SSHD_CONFIG_DIR}")),
             );
         }
     }
@@ -446,18 +473,21 @@ fn compare(
     ];
     for (keyword, _) in shut_out.iter().filter(|(_, is_out)| *is_out) {
         findings.push(
-            Finding::new(format!("sshd would not let `{}` in", expected.user))
-                .why(format!(
-                    "`{keyword}` of its configuration shuts the account out for `{shown}`"
-                ))
-                .hint(match *keyword {
-                    "AllowUsers" => format!("add `{}` to it", expected.user),
-                    "AllowGroups" => format!(
-                        "add `{}` to it",
-                        expected.groups.first().map_or("", String::as_str)
-                    ),
-                    _ => "take the pattern that fits out of it".to_owned(),
-                }),
+            Finding::new(format!(
+                "sshd would refuse the login of `{}`",
+                expected.user
+            ))
+            .why(format!(
+                "`{keyword}` of its configuration excludes the account for `{shown}`"
+            ))
+            .hint(match *keyword {
+                "AllowUsers" => format!("add `{}` to it", expected.user),
+                "AllowGroups" => format!(
+                    "add `{}` to it",
+                    expected.groups.first().map_or("", String::as_str)
+                ),
+                _ => "remove the pattern that matches from it".to_owned(),
+            }),
         );
     }
 }

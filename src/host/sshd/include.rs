@@ -1,14 +1,17 @@
-//! Which files an Include of sshd_config(5) names: patterns of glob(7), in any component of a path.
+//! Files of an Include of sshd_config(5): patterns of glob(7), in any component of a path.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use crate::error::Result;
-use crate::host::HostView;
 use crate::host::glob::matches;
+use crate::host::view::HostView;
 
-/// The paths that a pattern names, in order. One without wildcards need not be there.
+/// Paths that match a pattern, in order. A path without wildcards need not exist.
+///
+/// # Errors
+/// `Failed` if a directory cannot be read.
 pub(super) fn expand_include(view: &HostView, pattern: &Path) -> Result<Vec<PathBuf>> {
     let mut found = vec![PathBuf::new()];
     for part in pattern.components() {

@@ -1,26 +1,30 @@
-//! The words of a line of sshd_config(5), split as OpenSSH's servconf.c and misc.c split them.
+//! Words of a line of sshd_config(5), split as servconf.c and misc.c of OpenSSH split them.
 //!
-//! Three generations of sshd read a Match or Include line in different ways. Where a line means something else to each of them, every meaning counts.
+//! Three generations of sshd read a Match or Include line in different ways. If a line has another
+//! meaning in each of them, every meaning counts.
 
-/// What strdelim() of misc.c takes for blanks.
+/// Blanks of strdelim() in misc.c.
 const SPACE: [char; 4] = [' ', '\t', '\r', '\n'];
 
-/// How a generation of sshd splits what follows the keyword.
+/// How a generation of sshd splits the text after the keyword.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reading {
-    /// Up to OpenSSH 8.6: strdelim(), after everything from the first `#` of the line on was cut off.
+    /// Up to OpenSSH 8.6: strdelim(), after everything from the first `#` of the line on was cut
+    /// off.
     Trimmed,
-    /// OpenSSH 8.7 to 9.8: strdelim() for Match, which takes one `=` for a blank; quotes must be closed by the rules of [`Reading::Vector`] too.
+    /// OpenSSH 8.7 to 9.8: strdelim() for Match, which treats one `=` as a blank; quotes must be
+    /// closed by the rules of [`Reading::Vector`] too.
     Delimited,
-    /// From OpenSSH 9.9: argv_split(), with backslashes and both kinds of quotes; `=` is a character like any other.
+    /// From OpenSSH 9.9: argv_split(), with backslashes and both kinds of quotes; `=` is a
+    /// character like any other.
     Vector,
 }
 
 impl Reading {
-    /// All of them, oldest first.
+    /// Every generation, oldest first.
     pub(super) const ALL: [Self; 3] = [Self::Trimmed, Self::Delimited, Self::Vector];
 
-    /// The arguments of a Match line; `None` where this generation refuses how the line is quoted.
+    /// Arguments of a Match line; `None` if this generation refuses its quotes.
     pub(super) fn split(self, arguments: &str) -> Option<Vec<String>> {
         match self {
             Self::Trimmed => {
@@ -63,7 +67,8 @@ pub(super) fn lines(text: &str) -> impl Iterator<Item = Line<'_>> {
     })
 }
 
-/// What strdelim() of misc.c takes from the start of a text: the word, `None` where a quote is not closed, and what is left, `None` at the end.
+/// Result of strdelim() of misc.c at the start of a text: the word, `None` if a quote is not
+/// closed, and the remaining text, `None` at the end.
 fn delimit(text: &str) -> (Option<String>, Option<&str>) {
     let Some(at) = text.find([' ', '\t', '\r', '\n', '"', '=']) else {
         return (Some(text.to_owned()), None);
@@ -71,7 +76,7 @@ fn delimit(text: &str) -> (Option<String>, Option<&str>) {
     let (word, rest) = text.split_at(at);
     if let Some(quoted) = rest.strip_prefix('"') {
         return match quoted.split_once('"') {
-            // What stands before the quote belongs to the word.
+            // Text before the quote is part of the word.
             Some((inside, rest)) => (
                 Some(format!("{word}{inside}")),
                 Some(rest.trim_start_matches(SPACE)),
@@ -87,8 +92,8 @@ fn delimit(text: &str) -> (Option<String>, Option<&str>) {
     (Some(word.to_owned()), Some(rest))
 }
 
-/// All words that strdelim() finds, up to the first empty one, which ends a Match line. What follows that one is kept as a last word, since sshd refuses
-/// it.
+/// Words that strdelim() finds, up to the first empty one, which ends a Match line. Text after that
+/// is returned as a last word, since sshd refuses it.
 fn delimited(text: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut rest = Some(text);
@@ -106,7 +111,7 @@ fn delimited(text: &str) -> Vec<String> {
     words
 }
 
-/// The words that argv_split() of misc.c finds, up to a comment; `None` where a quote is not closed.
+/// Words that argv_split() of misc.c finds, up to a comment; `None` if a quote is not closed.
 pub(super) fn vector(text: &str) -> Option<Vec<String>> {
     let mut words = Vec::new();
     let mut characters = text.chars().peekable();

@@ -1,4 +1,5 @@
-//! Match lines of sshd_config(5): their criteria, and whether they hold for a connection, as match_cfg_line() of OpenSSH's servconf.c decides.
+//! Match lines of sshd_config(5): their criteria, and whether they hold for a connection, as in
+//! match_cfg_line() of servconf.c.
 
 use super::address::{AddressList, Refusal, number};
 use super::lexer::Reading;
@@ -29,18 +30,18 @@ pub(super) enum Criterion {
     Version(PatternList),
 }
 
-/// A connection about which sshd can be asked, in the words of `sshd -T -C`.
+/// A connection specification of `sshd -T -C`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ConnSpec {
-    /// The client's address.
+    /// Address of the client.
     pub address: String,
-    /// The client's host name.
+    /// Host name of the client.
     pub host: String,
-    /// The address connected to.
+    /// Address that the client connects to.
     pub local_address: String,
-    /// The port connected to.
+    /// Port that the client connects to.
     pub local_port: u16,
-    /// The routing domain; empty for the default one.
+    /// Routing domain; empty for the default one.
     pub rdomain: String,
 }
 
@@ -56,22 +57,23 @@ impl Default for ConnSpec {
     }
 }
 
-/// Who connects.
+/// Account of a connection.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Client<'c> {
-    /// The name of an account.
+    /// Login name.
     pub(super) user: &'c str,
-    /// The account's groups; `None` where they are not known: it is then taken to be in whatever group is asked for.
+    /// Groups of the account; `None` if they are not known: each group then matches.
     pub(super) groups: Option<&'c [String]>,
 }
 
-/// The criteria of a Match line, all of which must hold.
+/// Criteria of a Match line, all of which have to hold.
 pub(super) type Criteria = Vec<Criterion>;
 
-/// What some generations of sshd make of a Match line: the criteria of each that accepts it, without repetition.
+/// Criteria of a Match line in each of the `generations` of sshd that accepts it, without
+/// repetition.
 ///
 /// # Errors
-/// None accepts it, or it depends on what is not known here: why.
+/// The reason, if none accepts it, or if it depends on something that is not known here.
 pub(super) fn readings(
     arguments: &str,
     generations: &[Reading],
@@ -84,7 +86,7 @@ pub(super) fn readings(
             Ok(criteria) if !found.contains(&criteria) => found.push(criteria),
             Ok(_) => {}
             Err(Refusal::Unknown(reason)) => return Err(reason),
-            // What the newest sshd would say comes last.
+            // The reason of the newest sshd is last.
             Err(Refusal::Invalid(reason)) => why = Some(reason),
         }
     }
@@ -94,7 +96,10 @@ pub(super) fn readings(
     }
 }
 
-/// The criteria of a Match line as one generation of sshd reads it.
+/// Criteria of a Match line as one generation of sshd reads it.
+///
+/// # Errors
+/// The reason why it is refused, or not known.
 pub(super) fn read(
     arguments: &str,
     reading: Reading,
@@ -112,7 +117,7 @@ pub(super) fn read(
             break;
         }
         if word.is_empty() && !is_vector {
-            // The end, if nothing comes after it.
+            // The end, if no text follows.
             if words.next().is_some() {
                 return invalid("a word is empty".to_owned());
             }
@@ -121,7 +126,7 @@ pub(super) fn read(
         let lower = word.to_ascii_lowercase();
         if lower == "all" {
             criteria.push(Criterion::All);
-            // One word may follow that is empty, and nothing after it, or a comment.
+            // One empty word may follow, and nothing or a comment after it.
             let is_alone = match words.next() {
                 None => true,
                 Some(next) if next.is_empty() => words.next().is_none(),
@@ -130,7 +135,7 @@ pub(super) fn read(
             return if is_alone && criteria.len() == 1 {
                 Ok(criteria)
             } else {
-                invalid("`all` stands beside other criteria".to_owned())
+                invalid("`all` has other criteria beside it".to_owned())
             };
         }
         if is_vector && lower == "invalid-user" {
@@ -197,7 +202,8 @@ fn criterion(
 }
 
 impl Criterion {
-    /// Whether the criterion holds for a connection of an account that exists. [`Criterion::Version`] is taken to hold: it is the same for all.
+    /// Whether the criterion holds for a connection of an existing account. [`Criterion::Version`]
+    /// always holds: it is the same for all connections.
     pub(super) fn holds(&self, client: Client<'_>, sample: &ConnSpec) -> bool {
         let is_match = |list: &PatternList, text: &str| list.verdict(text) == Verdict::Match;
         match self {
@@ -217,7 +223,8 @@ impl Criterion {
         }
     }
 
-    /// The number, from 0 to 4, of the one property of a connection that it depends on; `None` where it depends on who connects alone.
+    /// Number, from 0 to 4, of the one property of a connection on which the criterion depends;
+    /// `None` if it depends on the account only.
     pub(super) fn property(&self) -> Option<usize> {
         match self {
             Self::Address(_) => Some(0),
@@ -263,9 +270,9 @@ mod tests {
             ("Tagged x", "the criterion `tagged` is not known"),
             ("!User bob", "the criterion `!user` is not known"),
             ("User", "the criterion `user` has no value"),
-            ("User bob All", "`all` stands beside other criteria"),
-            ("All User bob", "`all` stands beside other criteria"),
-            ("all \"\" x", "`all` stands beside other criteria"),
+            ("User bob All", "`all` has other criteria beside it"),
+            ("All User bob", "`all` has other criteria beside it"),
+            ("all \"\" x", "`all` has other criteria beside it"),
             ("LocalPort ssh", "`ssh` is not a port"),
             (
                 "Address 10.0.0.1/8",
@@ -273,7 +280,7 @@ mod tests {
             ),
             (
                 "Address fe80::1%eth0",
-                "`fe80::1%eth0` depends on the network interfaces that are there",
+                "`fe80::1%eth0` depends on the network interfaces of the host",
             ),
             ("User \"bob", "a quote is not closed"),
         ] {

@@ -1,4 +1,5 @@
-//! sshd as this host has it: what its configuration says ([`Config`]), what it would really do ([`Sshd`]), and telling it to read anew.
+//! sshd of this host: its configuration files ([`Config`]), the settings that it would use
+//! ([`Sshd`]), and its reload.
 
 mod address;
 mod config;
@@ -13,6 +14,6 @@ mod rooted;
 #[cfg(test)]
 mod tests;
 
-pub use config::{Blocks, CONFIG_DIR, CONFIG_FILE, Config};
+pub use config::{Blocks, Config};
 pub use daemon::{ExpectedSettings, Reload, Settings, Sshd, SshdInfo};
 pub use match_line::ConnSpec;

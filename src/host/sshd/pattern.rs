@@ -1,25 +1,28 @@
-//! Patterns of ssh_config(5), section PATTERNS, and lists of them, with the semantics of OpenSSH's match.c. Matching is by bytes.
+//! Patterns of ssh_config(5), section PATTERNS, and lists of them, as in match.c of OpenSSH.
+//! Matching is by bytes.
 
 use std::collections::{BTreeSet, VecDeque};
 
 /// Most states of an automaton that [`examples`] explores.
 const STATES: usize = 4096;
-/// An entry of a list that is longer matches nothing, and neither does its list (match.c, `sub[1024]`).
+/// An entry of a list that is longer matches nothing, and neither does its list (match.c,
+/// `sub[1024]`).
 const ENTRY_LIMIT: usize = 1022;
 
 /// Whether `text` matches a pattern with `*` and `?`. Time is at most the product of both lengths.
 pub(super) fn matches(pattern: &str, text: &str) -> bool {
-    // A longer one has more positions than states can be told apart; sshd reads no such line from a file of ours.
+    // A longer pattern has more positions than states can be numbered; sshd reads no such line from
+    // a snippet.
     pattern.len() < usize::from(u16::MAX)
         && accepts(pattern, &steps(pattern, &start(pattern), text))
 }
 
-/// The positions of a pattern that may be next, before anything is read: the states of an NFA.
+/// States of the NFA of a pattern before any input: the positions that may be next.
 pub(super) fn start(pattern: &str) -> Vec<u16> {
     close(pattern.as_bytes(), [0].into())
 }
 
-/// The states after `text`.
+/// States after `text`.
 pub(super) fn steps(pattern: &str, states: &[u16], text: &str) -> Vec<u16> {
     let pattern = pattern.as_bytes();
     text.bytes().fold(states.to_vec(), |states, byte| {
@@ -35,12 +38,12 @@ pub(super) fn steps(pattern: &str, states: &[u16], text: &str) -> Vec<u16> {
     })
 }
 
-/// Whether the pattern is at its end in one of the states.
+/// Whether one of the states is at the end of the pattern.
 fn accepts(pattern: &str, states: &[u16]) -> bool {
     states.iter().any(|at| usize::from(*at) == pattern.len())
 }
 
-/// Adds the states after stars, which may also stand for nothing.
+/// Adds the states after stars, which can also match nothing.
 fn close(pattern: &[u8], mut states: BTreeSet<u16>) -> Vec<u16> {
     let mut open: Vec<u16> = states.iter().copied().collect();
     while let Some(at) = open.pop() {
@@ -57,19 +60,19 @@ pub(super) struct PatternList {
     text: String,
 }
 
-/// What a list says of a text.
+/// Result of matching a text with a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// A pattern matches, and no negated one does.
     Match,
     /// A negated pattern matches.
     Negated,
-    /// None matches.
+    /// No pattern matches.
     None,
 }
 
 impl PatternList {
-    /// The list that `text` writes down; `lower` is for host names, which are compared in lower case.
+    /// The list in `text`; `lower` is for host names, which are compared in lower case.
     pub(super) fn new(text: &str, lower: bool) -> Self {
         Self {
             text: if lower {
@@ -80,9 +83,9 @@ impl PatternList {
         }
     }
 
-    /// The entries: whether negated, and the pattern. `None` stands for one that is too long.
+    /// Entries: whether negated, and the pattern. `None` for one that is too long.
     fn entries(&self) -> impl Iterator<Item = Option<(bool, &str)>> {
-        // No entry comes after a comma at the end, and none of an empty list.
+        // A comma at the end is followed by no entry, and an empty list has none.
         let text = self.text.strip_suffix(',').unwrap_or(&self.text);
         let is_empty = self.text.is_empty();
         text.split(',')
@@ -94,12 +97,12 @@ impl PatternList {
             .map(|(negated, pattern)| (pattern.len() <= ENTRY_LIMIT).then_some((negated, pattern)))
     }
 
-    /// The patterns, without their negation.
+    /// Patterns, without their negation.
     pub(super) fn patterns(&self) -> impl Iterator<Item = &str> {
         self.entries().flatten().map(|(_, pattern)| pattern)
     }
 
-    /// What the list says of `text`, as match_pattern_list() does.
+    /// Result for `text`, as in match_pattern_list().
     pub(super) fn verdict(&self, text: &str) -> Verdict {
         let mut verdict = Verdict::None;
         for entry in self.entries() {
@@ -117,15 +120,16 @@ impl PatternList {
     }
 }
 
-/// Texts of printable characters, without commas and not empty, one for each set of `patterns` that a text can match at the same time, shortest first.
-/// Where there are too many sets to look through all of them, some may be missing.
+/// Texts of printable characters, without commas and not empty, one for each set of `patterns` that
+/// a text can match at the same time, shortest first. If there are too many sets, some may be
+/// missing.
 pub(super) fn examples(patterns: &[&str]) -> Vec<String> {
     let mut alphabet: BTreeSet<u8> = patterns
         .iter()
         .flat_map(|pattern| pattern.bytes())
         .filter(|byte| byte.is_ascii_graphic() && !b"*?,".contains(byte))
         .collect();
-    // One that no pattern names.
+    // A text that no pattern matches.
     alphabet.extend(
         (b'a'..=b'z')
             .chain(b'0'..=b'9')

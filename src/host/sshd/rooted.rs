@@ -1,8 +1,8 @@
-//! The files of a host in a directory (`--root DIR`) that the running system's sshd is asked about.
+//! Files of a host in a directory (`--root DIR`) for queries of the sshd of the running system.
 //!
-//! Only these take the place of the running system's, never all of DIR's `/etc`: a program that root
-//! starts loads what `ld.so.preload`, `ld.so.cache`, `nsswitch.conf` and `openssl.cnf` name, and with
-//! DIR's it would load code that whoever made DIR has chosen (CVE-2019-14271).
+//! Only these replace the files of the running system, never all of `/etc` of DIR: a program that
+//! root starts loads what `ld.so.preload`, `ld.so.cache`, `nsswitch.conf` and `openssl.cnf` name,
+//! and with those of DIR it would load code that the creator of DIR has chosen (CVE-2019-14271).
 
 use std::path::Path;
 
@@ -11,29 +11,34 @@ use rustix::fs::{OFlags, ResolveFlags};
 use std::os::fd::AsFd;
 
 use crate::error::{Error, Result};
-use crate::host::{Host, HostView, Ownership};
+use crate::host::stat::Ownership;
+use crate::host::view::HostView;
+use crate::host::writer::Host;
 
-/// Where the copies lie, in the namespace of the question only.
+/// Directory of the copies, in the mount namespace of the query only.
 const COPIES: &str = "/mnt";
 
 /// Largest file that is copied, in bytes.
 const FILE_LIMIT: u64 = 64 << 20;
 
-/// What nsswitch.conf(5) says while sshd is asked: accounts come from the files alone.
+/// Content of nsswitch.conf(5) during a query: accounts of files only.
 const NSSWITCH: &str = "passwd: files\ngroup: files\ninitgroups: files\nshadow: files\n";
 
-/// A host's sshd configuration, and the accounts by which `Match` knows users and groups.
+/// Configuration of sshd on a host, and the accounts by which `Match` finds users and groups.
 #[derive(Debug)]
 pub(super) struct RootedFiles {
-    /// `/etc/ssh`.
+    /// Mount of `/etc/ssh`.
     configuration: DetachedMount,
-    /// Name in `/etc`, and text.
+    /// Name in `/etc`, and text, of each file.
     accounts: Vec<(&'static str, Vec<u8>)>,
 }
 
 impl RootedFiles {
-    /// Opens them, links followed inside the host. To be called outside of the private namespace: the
-    /// kernel clones a tree for the namespace that it was opened in.
+    /// Opens the files, links followed inside the host. To be called outside of the private
+    /// namespace: the kernel clones a tree for the namespace in which it was opened.
+    ///
+    /// # Errors
+    /// `Failed` if a file cannot be read.
     pub(super) fn open(view: &HostView) -> Result<Self> {
         let flags = OFlags::PATH | OFlags::DIRECTORY;
         let ssh = view.open2(Path::new("/etc/ssh"), flags, ResolveFlags::empty())?;
@@ -48,8 +53,11 @@ impl RootedFiles {
         })
     }
 
-    /// Puts them over the running system's, and an empty directory of root's at `/mnt`. Only inside of
-    /// `private_mounts`.
+    /// Mounts the files over those of the running system, and an empty directory of root at `/mnt`.
+    /// Only inside of `private_mounts`.
+    ///
+    /// # Errors
+    /// `Failed` if a mount fails.
     pub(super) fn attach(self) -> Result<()> {
         self.configuration
             .attach(Path::new("/etc/ssh"))

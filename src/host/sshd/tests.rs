@@ -1,6 +1,8 @@
-//! The parser of Match lines against sshd itself: random configurations, and for each block whether `sshd -T -C` takes its settings.
+//! The parser of Match lines compared with sshd itself: random configurations, and for each block
+//! whether `sshd -T -C` uses its settings.
 //!
-//! 256 configurations by default; `PROPTEST_CASES` is the number of them. They lie on a tmpfs in a mount namespace of the test's own. Needs root.
+//! 256 configurations by default; `PROPTEST_CASES` is the number of them. They are on a tmpfs in a
+//! mount namespace of the test. Needs root.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -13,14 +15,19 @@ use super::config::Config;
 use super::conn_specs::{Block, conn_specs};
 use super::lexer::Reading;
 use super::match_line::{Client, ConnSpec};
-use crate::host::{Accounts, Dir, Host, HostView, Invocation, Output, Ownership};
+use crate::host::accounts::Accounts;
+use crate::host::command::{Invocation, Output};
+use crate::host::dir::Dir;
+use crate::host::stat::Ownership;
+use crate::host::view::HostView;
+use crate::host::writer::Host;
 
-/// Where the configurations are.
+/// Directory of the configurations.
 const PLACE: &str = "/run";
 const FILES: [&str; 3] = ["main", "first", "second"];
 const USERS: [&str; 4] = ["root", "daemon", "www-data", "nosuchuser"];
 
-/// Pairs of criterion and value that every sshd accepts.
+/// Criteria with values that every sshd accepts.
 const GOOD: &[(&str, &str)] = &[
     ("user", "root"),
     ("User", "r*,!ro?"),
@@ -56,7 +63,7 @@ const GOOD: &[(&str, &str)] = &[
     ("RDomain", "*,!vrf1"),
 ];
 
-/// Pairs of which one or another sshd refuses the most.
+/// Criteria with values most of which some sshd refuses.
 const ODD: &[(&str, &str)] = &[
     ("address", "10.0.0.1/8"),
     ("address", "10.0.0.0/33"),
@@ -97,7 +104,7 @@ fn written((name, value): (&str, &str), between: &str, quote: usize) -> String {
     }
 }
 
-/// The arguments of a Match line that every sshd accepts.
+/// Arguments of a Match line that every sshd accepts.
 fn good_line() -> impl Strategy<Value = String> {
     let criterion = (
         select(GOOD),
@@ -111,7 +118,7 @@ fn good_line() -> impl Strategy<Value = String> {
     prop_oneof![9 => line, 1 => Just("all".to_owned())]
 }
 
-/// The arguments of a Match line of which it is to be seen who accepts it.
+/// Arguments of a Match line that some sshd may refuse.
 fn odd_line() -> impl Strategy<Value = String> {
     let pair = prop_oneof![3 => select(GOOD), 1 => select(ODD)];
     let between = select(&[" ", "=", " = ", "= ", " =", "==", "\t", ""][..]);
@@ -128,7 +135,7 @@ fn odd_line() -> impl Strategy<Value = String> {
 /// A line of one of the files.
 #[derive(Clone, Debug)]
 enum Part {
-    /// A Match line: all before its arguments, and these.
+    /// A Match line: the text before its arguments, and these.
     Match(&'static str, String),
     /// An Include of one of the files after this one.
     Include,
@@ -153,7 +160,8 @@ fn part() -> impl Strategy<Value = Part> {
     ]
 }
 
-/// The text of a file; each block sets a variable that no other has, and sshd collects those of all blocks that hold.
+/// Text of a file; each block sets a variable that no other has, and sshd collects those of all
+/// blocks that apply.
 fn text(index: usize, parts: &[Part]) -> String {
     let mut lines: Vec<String> = Vec::new();
     for part in parts {
@@ -171,7 +179,7 @@ fn text(index: usize, parts: &[Part]) -> String {
     lines.join("\n")
 }
 
-/// What the block of the Match line with this number sets.
+/// Variable that the block of the Match line with this number sets.
 fn variable(file: &str, line: usize) -> String {
     format!("V_{file}_{line}")
 }
@@ -209,7 +217,7 @@ fn sample() -> impl Strategy<Value = ConnSpec> {
         )
 }
 
-/// sshd with configurations in a place of its own.
+/// sshd with configurations in a private directory.
 struct Asked {
     dir: Dir,
     view: HostView,
@@ -219,7 +227,7 @@ struct Asked {
 }
 
 impl Asked {
-    /// Finds out which generation of sshd this is.
+    /// Finds the generation of this sshd.
     fn new() -> Self {
         jailctl_session::mount::tmpfs(Path::new(PLACE), 0o755).expect("a tmpfs");
         let host = Host::new(Path::new("/")).expect("the running system");
@@ -279,7 +287,7 @@ impl Asked {
             .expect("sshd runs")
     }
 
-    /// The names of a user's groups; none where there is no such user, whom sshd finds in no group.
+    /// Names of the groups of a user; none if there is no such user, whom sshd finds in no group.
     fn groups(&self, user: &str) -> Vec<String> {
         let Some(found) = self.accounts.user(user) else {
             return Vec::new();
@@ -308,7 +316,7 @@ impl Asked {
         let config = config.map_err(|error| TestCaseError::fail(error.to_string()))?;
         let reading = self.reading.expect("it is known by now");
         let blocks = config.blocks_of(&[reading]);
-        // Half of the connections are those that would be asked about.
+        // Half of the connections are connection specifications of queries.
         let sample = match blocks
             .as_ref()
             .ok()

@@ -1,4 +1,4 @@
-//! A rule at work: what it adds to a tree.
+//! Application of a rule: the entries that it adds to a tree.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -12,46 +12,48 @@ use crate::resolve::programs::{self, RequestedObject};
 use crate::resolve::tree::{Content, Entry, EntryKind, Reason, Tree, merged};
 use crate::spec::path_rules;
 
-/// A rule at work.
+/// Application of one rule to a tree.
 pub(super) struct RuleApplication<'a> {
     rule: &'a Rule,
-    /// What called for it.
+    /// Entry that triggered the rule.
     by: JailPath,
     why: Reason,
-    /// Where files are that have several names on the host, by device and inode number; made when the first such file is met.
-    twins: Option<BTreeMap<(u64, u64), JailPath>>,
-    /// Where directories are, by the path by which they were asked for.
+    /// Paths of files with several hard links on the host, by device and inode number; filled at
+    /// the first such file.
+    hard_links: Option<BTreeMap<(u64, u64), JailPath>>,
+    /// Resolved directories, by the path before resolution.
     homes: BTreeMap<PathBuf, Option<ResolvedPath>>,
     tree: &'a mut Tree,
     view: &'a HostView,
-    asked: &'a mut Vec<RequestedObject>,
+    requested: &'a mut Vec<RequestedObject>,
     notices: &'a mut Vec<String>,
 }
 
 impl<'a> RuleApplication<'a> {
-    /// `rule`, called for by `by`. What has needs of its own goes to `asked`.
+    /// Prepares `rule`, which `by` triggered. Programs and libraries that it adds are added to
+    /// `requested`, for their closure.
     pub(super) fn new(
         rule: &'a Rule,
         by: JailPath,
         tree: &'a mut Tree,
         view: &'a HostView,
-        asked: &'a mut Vec<RequestedObject>,
+        requested: &'a mut Vec<RequestedObject>,
         notices: &'a mut Vec<String>,
     ) -> Self {
         Self {
             rule,
             why: rule.why(&by),
             by,
-            twins: None,
+            hard_links: None,
             homes: BTreeMap::new(),
             tree,
             view,
-            asked,
+            requested,
             notices,
         }
     }
 
-    /// Does all that the rule says.
+    /// Adds all entries of the rule.
     pub(super) fn all(mut self) -> Result<()> {
         let paths = pattern::paths(self.view, &self.rule.add)?;
         if !self.is_too_much(&paths)? {
@@ -68,40 +70,41 @@ impl<'a> RuleApplication<'a> {
         self.charsets()
     }
 
-    /// Whether what the host has of it is more than the rule may add; then nothing is added, and that is said.
+    /// Whether the files on the host exceed `at_most`; then nothing is added, with a notice.
     fn is_too_much(&mut self, paths: &BTreeSet<PathBuf>) -> Result<bool> {
         let Some(most) = self.rule.at_most else {
             return Ok(false);
         };
         let mut size = 0;
         for path in paths {
-            let Some(passage) = self.trace(path)? else {
+            let Some(resolved) = self.trace(path)? else {
                 continue;
             };
-            match passage.stat.kind() {
+            match resolved.stat.kind() {
                 FileKind::Directory => {
-                    for (path, stat) in self.view.walk(&passage.real)? {
-                        let below = path.strip_prefix(&passage.real).unwrap_or(&path);
+                    for (path, stat) in self.view.walk(&resolved.real)? {
+                        let below = path.strip_prefix(&resolved.real).unwrap_or(&path);
                         if stat.kind() == FileKind::File && !self.rule.excepts(below) {
                             size += stat.size;
                         }
                     }
                 }
-                FileKind::File => size += passage.stat.size,
+                FileKind::File => size += resolved.stat.size,
                 FileKind::Symlink | FileKind::Special => {}
             }
         }
         let size = size.div_ceil(1_000_000);
         if size > most {
             self.notices.push(format!(
-                "the jail does not get {}: they are {size} MB on this host, and jails get {most} at most; a `[[file]]` adds some of them",
+                "{} are left out: they have {size} MB on this host, and the limit is {most} MB; a `[[file]]` adds some of them",
                 self.rule.reason
             ));
         }
         Ok(size > most)
     }
 
-    /// Asks for a program that others run, if the host has it and nothing of the spec's has its place.
+    /// Requests a program that another program runs, unless the host lacks it or the spec has an
+    /// entry at its path.
     fn run(&mut self, name: &str) -> Result<()> {
         let path = if name.starts_with('/') {
             Some(PathBuf::from(name))
@@ -117,7 +120,7 @@ impl<'a> RuleApplication<'a> {
             && stat.mode & 0o004 != 0
             && stat.mode & 0o6000 == 0;
         if works && merged(&path).is_ok_and(|at| self.is_free(&at)) {
-            self.asked.push(RequestedObject {
+            self.requested.push(RequestedObject {
                 path,
                 why: self.why.clone(),
                 site: None,
@@ -127,7 +130,7 @@ impl<'a> RuleApplication<'a> {
         Ok(())
     }
 
-    /// Gives the program that called for the rule a further name.
+    /// Adds a link to the program that triggered the rule.
     fn name(&mut self, name: &str) -> Result<()> {
         let Ok(at) = JailPath::new(name) else {
             return Ok(());
@@ -144,7 +147,8 @@ impl<'a> RuleApplication<'a> {
         self.place(at, link).map(drop)
     }
 
-    /// Adds what iconv(3) loads for the rule's character sets, for each C library of the jail.
+    /// Adds the gconv modules that iconv(3) loads for the character sets of the rule, for each C
+    /// library of the jail.
     fn charsets(&mut self) -> Result<()> {
         if self.rule.charsets.is_empty() {
             return Ok(());
@@ -171,21 +175,21 @@ impl<'a> RuleApplication<'a> {
 
     /// Adds a file or tree, if the host has it.
     fn add(&mut self, path: &Path) -> Result<()> {
-        let Some(passage) = self.trace(path)? else {
+        let Some(resolved) = self.trace(path)? else {
             return Ok(());
         };
-        let stat = &passage.stat;
+        let stat = &resolved.stat;
         match stat.kind() {
-            FileKind::File if self.rule.as_file => self.file(path, &passage.real, stat),
+            FileKind::File if self.rule.as_file => self.file(path, &resolved.real, stat),
             FileKind::File => {
-                if self.file(&passage.real, &passage.real, stat)? {
-                    self.links(&passage.links)?;
+                if self.file(&resolved.real, &resolved.real, stat)? {
+                    self.links(&resolved.links)?;
                 }
                 Ok(true)
             }
             FileKind::Directory => {
-                self.links(&passage.links)?;
-                self.below(&passage.real)?;
+                self.links(&resolved.links)?;
+                self.below(&resolved.real)?;
                 Ok(true)
             }
             FileKind::Symlink | FileKind::Special => Ok(false),
@@ -193,7 +197,8 @@ impl<'a> RuleApplication<'a> {
         .map(drop)
     }
 
-    /// As [`HostView::resolve_links`]. Paths of a rule lie together, so that a link on the way to their directory is followed once for all.
+    /// Resolves links as [`HostView::resolve_links`] does. Paths of a rule are in few directories,
+    /// so that links above each directory are resolved once.
     fn trace(&mut self, path: &Path) -> Result<Option<ResolvedPath>> {
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
             return self.view.resolve_links(path);
@@ -218,7 +223,8 @@ impl<'a> RuleApplication<'a> {
         }
     }
 
-    /// Adds what a tree holds. A directory comes with the first file in it, so that one that the spec asks for has the mode that it asks for.
+    /// Adds the content of a directory. A directory is added with its first file, so that one that
+    /// the spec names keeps the mode of the spec.
     fn below(&mut self, top: &Path) -> Result<()> {
         let is_out = |path: &Path| {
             path.strip_prefix(top)
@@ -238,26 +244,27 @@ impl<'a> RuleApplication<'a> {
         Ok(())
     }
 
-    /// Adds a link of a tree with the file where it leads, wherever that is; one to a directory only if that is of the same tree.
+    /// Adds a link of a tree with its target, if that is a file or a directory of the same tree.
     fn link(&mut self, top: &Path, path: &Path) -> Result<()> {
-        let Some(passage) = self.view.resolve_links(path)? else {
+        let Some(resolved) = self.view.resolve_links(path)? else {
             return Ok(());
         };
-        let below = passage.real.strip_prefix(top).ok();
+        let below = resolved.real.strip_prefix(top).ok();
         if below.is_some_and(|below| self.rule.excepts(below)) {
             return Ok(());
         }
-        let leads = match passage.stat.kind() {
-            FileKind::File => self.file(&passage.real, &passage.real, &passage.stat)?,
+        let leads = match resolved.stat.kind() {
+            FileKind::File => self.file(&resolved.real, &resolved.real, &resolved.stat)?,
             FileKind::Directory => below.is_some(),
             FileKind::Symlink | FileKind::Special => false,
         };
         if leads {
-            self.links(&passage.links)?;
+            self.links(&resolved.links)?;
         }
         Ok(())
     }
 
+    /// Adds links of the host, except those of a merged /usr.
     fn links(&mut self, links: &[(PathBuf, PathBuf)]) -> Result<()> {
         for (path, target) in links {
             if programs::is_merged_link(path) {
@@ -270,9 +277,11 @@ impl<'a> RuleApplication<'a> {
         Ok(())
     }
 
-    /// Adds the host file `source` in the place of the host's `path`; whether the jail has a file there now.
+    /// Adds the host file `source` at the path of the host's `path`. Returns whether the jail has a
+    /// file there now.
     fn file(&mut self, path: &Path, source: &Path, stat: &Stat) -> Result<bool> {
-        // What only some may read on the host is not for all of a jail, and a program without its setuid bit would not work.
+        // A file that is not world-readable on the host is not for all users of a jail, and a
+        // program without its setuid bit would not work.
         let is_common = stat.mode & 0o004 != 0 && stat.mode & 0o6000 == 0;
         if !is_common || path_rules::copyable(source).is_err() {
             return Ok(false);
@@ -296,7 +305,7 @@ impl<'a> RuleApplication<'a> {
             self.hard_links().entry((stat.dev, stat.ino)).or_insert(at);
         }
         if !is_there && (stat.mode & 0o111 != 0 || name.contains(".so")) {
-            self.asked.push(RequestedObject {
+            self.requested.push(RequestedObject {
                 path: source.to_owned(),
                 why: self.why.clone(),
                 site: None,
@@ -306,7 +315,8 @@ impl<'a> RuleApplication<'a> {
         Ok(true)
     }
 
-    /// A link to another name of the same file, if the jail has that with the same owner and mode: git can be one program with 140 hard links.
+    /// A symbolic link to another hard link of the same file, if the jail has that with the same
+    /// owner and mode: git can be one program with 140 hard links.
     fn hard_link(&mut self, at: &JailPath, entry: &Entry, stat: &Stat) -> Option<Entry> {
         if stat.links < 2 {
             return None;
@@ -323,10 +333,10 @@ impl<'a> RuleApplication<'a> {
         Some(Entry::symlink(target, vec![self.why.clone()]))
     }
 
-    /// The files of the tree that have several names on the host.
+    /// The files of the tree that have several hard links on the host.
     fn hard_links(&mut self) -> &mut BTreeMap<(u64, u64), JailPath> {
         let tree = &self.tree;
-        self.twins.get_or_insert_with(|| {
+        self.hard_links.get_or_insert_with(|| {
             tree.iter()
                 .filter_map(|(path, entry)| match &entry.kind {
                     EntryKind::File(Content::Host { stat, .. }) if stat.links > 1 => {
@@ -338,7 +348,8 @@ impl<'a> RuleApplication<'a> {
         })
     }
 
-    /// Whether all that leads to `at` is directories, and nothing is there that is not the host's.
+    /// Whether all entries above `at` are directories, and the tree has no entry of the spec at
+    /// `at`.
     fn is_free(&self, at: &JailPath) -> bool {
         let mut above = at.parent();
         while let Some(path) = above {
@@ -359,7 +370,8 @@ impl<'a> RuleApplication<'a> {
         })
     }
 
-    /// Adds an entry unless something has its place: what the spec or a program brings wins. Whether there is one now.
+    /// Adds an entry unless the tree has one: entries of the spec or of a closure win. Returns
+    /// whether there is one now.
     fn place(&mut self, at: JailPath, entry: Entry) -> Result<bool> {
         let mut above = at.parent();
         while let Some(path) = above {
@@ -371,7 +383,7 @@ impl<'a> RuleApplication<'a> {
             above = path.parent();
         }
         match self.tree.get(&at) {
-            // The same file for another reason.
+            // The same file with another reason.
             Some(here) if here.kind == entry.kind && here.owner == entry.owner => {
                 self.tree.add(at, entry)?;
             }

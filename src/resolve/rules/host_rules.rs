@@ -1,4 +1,4 @@
-//! The host's own rules: `/etc/jailctl/rules.d/*.toml`, each held to what a spec is held to.
+//! Rules of the host: `/etc/jailctl/rules.d/*.toml`, each with the ownership checks of a spec.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,17 +7,16 @@ use std::sync::Arc;
 use super::{Rule, parse};
 use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::HostView;
+use crate::layout::RULES_DIR;
 use crate::span::SourceText;
 use crate::spec::{self, display::quote};
 
-/// Where they lie.
-const DIRECTORY: &str = "/etc/jailctl/rules.d";
-
-/// The rules of the host's own, in the order of their files' names. What is wrong with them, or with who may write them, is added to `findings`.
+/// Reads the rules of the host, in the order of their file names. Errors in them, or in their
+/// ownership, are added to `findings`.
 pub(super) fn rules(view: &HostView, findings: &mut Vec<Finding>) -> Result<Vec<Rule>> {
     let mut rules: Vec<Rule> = Vec::new();
-    for name in view.list(Path::new(DIRECTORY))?.unwrap_or_default() {
-        let path = Path::new(DIRECTORY).join(&name);
+    for name in view.list(Path::new(RULES_DIR))?.unwrap_or_default() {
+        let path = Path::new(RULES_DIR).join(&name);
         if path.extension().is_none_or(|extension| extension != "toml") {
             continue;
         }
@@ -25,16 +24,16 @@ pub(super) fn rules(view: &HostView, findings: &mut Vec<Finding>) -> Result<Vec<
         let bytes = match view.read_trusted(&path, spec::MAX as u64 + 1)? {
             None => continue,
             Some(Ok(bytes)) => bytes,
-            Some(Err(stranger)) => {
+            Some(Err(writer)) => {
                 findings.push(
                     Finding::new(format!(
                         "could not use the rules in `{}`",
                         shown.display().to_string().escape_debug()
                     ))
-                    .why(stranger.to_string())
+                    .why(writer.to_string())
                     .hint(format!(
-                        "who writes a rule decides what of the host gets into jails: run `{}`",
-                        stranger.fix_command(&path)
+                        "a rule decides which files of the host are copied into jails: run `{}`",
+                        writer.fix_command(&path)
                     )),
                 );
                 continue;
@@ -59,7 +58,7 @@ pub(super) fn rules(view: &HostView, findings: &mut Vec<Finding>) -> Result<Vec<
     Ok(rules)
 }
 
-/// The rules of one text; what is wrong with it is added to `findings`.
+/// Parses the rules of one text. Errors in it are added to `findings`.
 pub(super) fn read(source: &Arc<SourceText>, findings: &mut Vec<Finding>) -> Result<Vec<Rule>> {
     let document = spec::parse(source).map_err(|mut error: Error| {
         error.kind = ErrorKind::Spec;
@@ -67,7 +66,7 @@ pub(super) fn read(source: &Arc<SourceText>, findings: &mut Vec<Finding>) -> Res
     })?;
     let mut wrong = Vec::new();
     let rules = parse::rules(&document, &mut wrong);
-    // Of a text that is no TOML only that is worth saying: what follows would be guesses.
+    // A text that is not TOML has syntax errors only: findings about its values would be guesses.
     if document.findings.is_empty() {
         findings.extend(wrong);
         Ok(rules)

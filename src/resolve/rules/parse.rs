@@ -1,4 +1,5 @@
-//! Rules as text: TOML in, rules out, or every finding at once with its line. The built-in ones are held to the same as a host's own.
+//! Parser of rules: from TOML to rules, or to all findings at once with their spans. Built-in rules
+//! and rules of a host are checked alike.
 
 use std::sync::Arc;
 
@@ -14,18 +15,37 @@ use crate::spec::{Document, path_rules};
 
 /// The keys of a rule.
 const KEYS: [&str; 11] = [
-    "name", "reason", "programs", "objects", "add", "runs", "names", "charsets", "except",
-    "as_file", "at_most",
+    "name",
+    "reason",
+    "programs",
+    "libraries",
+    "add",
+    "helpers",
+    "aliases",
+    "charsets",
+    "exclude",
+    "dereference",
+    "max_megabytes",
 ];
-/// Later keys, which only notices come of.
-const NOTICES: [&str; 2] = ["wants", "notice"];
-/// Most megabytes that `at_most` may say.
+/// Keys that only cause notices.
+const NOTICES: [&str; 2] = ["requires", "notice"];
+/// Keys by the names that they had in earlier builds, with their present names.
+const RENAMED: [(&str, &str); 7] = [
+    ("objects", "libraries"),
+    ("runs", "helpers"),
+    ("names", "aliases"),
+    ("except", "exclude"),
+    ("as_file", "dereference"),
+    ("at_most", "max_megabytes"),
+    ("wants", "requires"),
+];
+/// Largest value of `max_megabytes`.
 const SIZE: i64 = 1_000_000;
 
-/// What a list of texts may hold: why not, for a text that it may not.
+/// Check of one string: the reason against it, or `None`.
 type Check = fn(&str) -> Option<&'static str>;
 
-/// The rules in `document`.
+/// Reads the rules in `document`.
 pub(super) fn rules(document: &Document<'_>, findings: &mut Vec<Finding>) -> Vec<Rule> {
     let mut reader = Reader { document, findings };
     let mut rules = Vec::new();
@@ -78,7 +98,7 @@ impl Reader<'_> {
         self.findings.push(finding);
     }
 
-    /// One rule; `None` where something is wrong with it.
+    /// Reads one rule; `None` if it has findings.
     fn rule(&mut self, keys: &DeTable<'_>, header: std::ops::Range<usize>) -> Option<Rule> {
         let before = self.findings.len();
         let mut rule = Rule::new(self.site(header.clone()));
@@ -88,22 +108,24 @@ impl Reader<'_> {
                 "reason" => rule.reason = self.text("reason", value, words),
                 "notice" => rule.notice = Some(self.text("notice", value, words)),
                 "programs" => rule.programs = self.texts("programs", value, program),
-                "objects" => rule.objects = self.texts("objects", value, object),
+                "libraries" => rule.objects = self.texts("libraries", value, object),
                 "add" => rule.add = self.texts("add", value, addition),
-                "runs" => rule.runs = self.texts("runs", value, program),
-                "names" => rule.names = self.texts("names", value, further_name),
+                "helpers" => rule.runs = self.texts("helpers", value, program),
+                "aliases" => rule.names = self.texts("aliases", value, further_name),
                 "charsets" => rule.charsets = self.texts("charsets", value, words),
-                "wants" => rule.wants = self.texts("wants", value, words),
-                "except" => rule.except = self.texts("except", value, words),
-                "as_file" => match value.get_ref() {
+                "requires" => rule.wants = self.texts("requires", value, words),
+                "exclude" => rule.except = self.texts("exclude", value, words),
+                "dereference" => match value.get_ref() {
                     DeValue::Boolean(yes) => rule.as_file = *yes,
-                    _ => self.mistyped("as_file", "`true` or `false`", value),
+                    _ => self.mistyped("dereference", "`true` or `false`", value),
                 },
-                "at_most" => rule.at_most = self.size(value),
+                "max_megabytes" => rule.at_most = self.size(value),
                 unknown => {
                     let known = || KEYS.into_iter().chain(NOTICES);
                     let what = format!("unknown key `{}`", quote(unknown));
-                    match suggest(unknown, known()) {
+                    let renamed = RENAMED.iter().find(|(before, _)| *before == unknown);
+                    let meant = renamed.map(|(_, now)| *now);
+                    match meant.or_else(|| suggest(unknown, known())) {
                         Some(meant) => {
                             self.object(what, key.span(), &format!("did you mean `{meant}`?"), "");
                         }
@@ -120,7 +142,7 @@ impl Reader<'_> {
         let mut lacks = |what: &str, hint: &str| {
             self.object(what.to_owned(), header.clone(), "", hint);
         };
-        // Of a key that is there and wrong enough was said.
+        // A key that exists with a wrong value has a finding already.
         if !keys.contains_key("name") {
             lacks(
                 "a rule has no `name`",
@@ -134,10 +156,10 @@ impl Reader<'_> {
                     "say what it is that it adds: `jailctl why` will tell it",
                 );
             }
-            if !keys.contains_key("programs") && !keys.contains_key("objects") {
+            if !keys.contains_key("programs") && !keys.contains_key("libraries") {
                 lacks(
                     "nothing calls for a rule",
-                    "add `programs`, `objects` or both",
+                    "add `programs`, `libraries` or both",
                 );
             }
         }
@@ -184,7 +206,7 @@ impl Reader<'_> {
                 self.mistyped(key, "a string", item);
                 continue;
             };
-            // Each text that a pattern stands for has to be one that could have been written.
+            // Each text that a pattern expands to is checked like one without braces.
             let why = pattern::expand_braces(text)
                 .iter()
                 .find_map(|alternative| objection(alternative, check));
@@ -204,7 +226,7 @@ impl Reader<'_> {
         if let Some(number) = number.filter(|number| (1..=SIZE).contains(number)) {
             return u64::try_from(number).ok();
         }
-        self.mistyped("at_most", "a number of megabytes from 1", value);
+        self.mistyped("max_megabytes", "a number of megabytes from 1", value);
         None
     }
 }
@@ -275,7 +297,7 @@ fn further_name(text: &str) -> Option<&'static str> {
     }
 }
 
-/// A text that jailctl itself brings, as a source.
+/// The source text of built-in rules.
 pub(super) fn built_in(text: &str) -> Arc<SourceText> {
     Arc::new(SourceText {
         name: "the rules of jailctl".to_owned(),

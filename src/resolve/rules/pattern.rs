@@ -1,4 +1,5 @@
-//! Patterns of the rules: `{a,b}` stands for either text, `*` for any part of one name. Nothing else is special.
+//! Patterns of rules: `{a,b}` expands to either text, `*` matches any part of one name. Nothing
+//! else is special.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -6,10 +7,11 @@ use std::path::{Path, PathBuf};
 use crate::error::Result;
 use crate::host::HostView;
 
-/// More texts than this is one pattern not meant to stand for.
+/// Most texts that one pattern expands to.
 const MAX_ALTERNATIVES: usize = 1000;
 
-/// The texts that a pattern with braces stands for, in order, or the first thousand. Braces do not nest; one that is not closed is plain text.
+/// Expands the braces of a pattern, to the first thousand texts in order. Braces do not nest; one
+/// that is not closed is plain text.
 pub(super) fn expand_braces(pattern: &str) -> Vec<String> {
     let mut texts = vec![String::new()];
     let mut rest = pattern;
@@ -34,7 +36,7 @@ pub(super) fn expand_braces(pattern: &str) -> Vec<String> {
     texts
 }
 
-/// Whether a pattern without braces stands for `name`.
+/// Whether a pattern without braces matches `name`.
 pub(super) fn matches(pattern: &str, name: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == name,
@@ -48,9 +50,11 @@ pub(super) fn matches(pattern: &str, name: &str) -> bool {
     }
 }
 
-/// The paths of the host that absolute patterns without braces stand for, sorted. What is certain not to be there is left out.
+/// The paths of the host that match absolute patterns without braces, sorted. A path whose
+/// directory was not read may not exist.
 ///
-/// A directory of which several names are wanted is read once, so that a long list of which a host has little costs little.
+/// A directory with several names or a `*` in the patterns is read once, so that a long list of
+/// patterns that match little costs little.
 pub(super) fn paths(view: &HostView, patterns: &[String]) -> Result<BTreeSet<PathBuf>> {
     let mut wanted = PatternTrie::default();
     for pattern in patterns {
@@ -61,7 +65,7 @@ pub(super) fn paths(view: &HostView, patterns: &[String]) -> Result<BTreeSet<Pat
     Ok(found)
 }
 
-/// What is wanted at one path and below it, by the parts of the patterns.
+/// Patterns by their path components.
 #[derive(Debug, Default)]
 struct PatternTrie {
     itself: bool,

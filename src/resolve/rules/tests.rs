@@ -34,7 +34,7 @@ fn the_built_in_rules_are_well_formed() {
 }
 
 #[test]
-fn everything_that_is_wrong_is_said_at_once_with_its_line() {
+fn all_findings_are_reported_at_once_with_their_lines() {
     let (rules, findings) = read(
         r#"
         [rules]
@@ -44,13 +44,13 @@ fn everything_that_is_wrong_is_said_at_once_with_its_line() {
         add = ["/", "usr", "/proc/cpuinfo", "/{etc/shadow,etc/motd}", "/*/x", "/../x", "/good"]
         [[rule]]
         name = "Bad Name"
-        objects = ["", "/lib"]
-        names = ["/etc/passwd", "/usr/bin/*"]
-        exept = ["x"]
+        libraries = ["", "/lib"]
+        aliases = ["/etc/passwd", "/usr/bin/*"]
+        exclud = ["x"]
         frobnicate = 1
-        as_file = "yes"
-        at_most = 0
-        runs = "gzip"
+        dereference = "yes"
+        max_megabytes = 0
+        helpers = "gzip"
         [[rule]]
         name = "called-by-nothing"
         reason = ""
@@ -66,7 +66,7 @@ fn everything_that_is_wrong_is_said_at_once_with_its_line() {
         rules.iter().map(|rule| &*rule.name).collect::<Vec<_>>(),
         ["good"]
     );
-    let told: Vec<String> = findings
+    let lines: Vec<String> = findings
         .iter()
         .map(|finding| {
             let (site, label) = finding.site.as_ref().expect("a line");
@@ -86,29 +86,29 @@ fn everything_that_is_wrong_is_said_at_once_with_its_line() {
         "6: `add` may not hold `/`: it stands for the whole host",
         "6: `add` may not hold `usr`: it is not an absolute path",
         "8: `name` may not hold `Bad Name`",
-        "9: `objects` may not hold ``: it stands for any file",
-        "9: `objects` may not hold `/lib`: it is not how a file's name begins",
-        "10: `names` may not hold `/etc/passwd`: it is a place of jailctl's own",
-        "10: `names` may not hold `/usr/bin/*`: it has a `*`",
-        "11: unknown key `exept` [did you mean `except`?]",
+        "9: `libraries` may not hold ``: it stands for any file",
+        "9: `libraries` may not hold `/lib`: it is not how a file's name begins",
+        "10: `aliases` may not hold `/etc/passwd`: it is a place of jailctl's own",
+        "10: `aliases` may not hold `/usr/bin/*`: it has a `*`",
+        "11: unknown key `exclud` [did you mean `exclude`?]",
         "12: unknown key `frobnicate` []",
-        "13: `as_file` has a value of another type",
-        "14: `at_most` has a value of another type [a number of megabytes from 1 is wanted here]",
-        "15: `runs` has a value of another type [an array of strings is wanted here]",
+        "13: `dereference` has a value of another type",
+        "14: `max_megabytes` has a value of another type [a number of megabytes from 1 is wanted here]",
+        "15: `helpers` has a value of another type [an array of strings is wanted here]",
         "16: nothing calls for a rule []",
         "18: `reason` may not hold ``: it is empty",
     ];
     for line in wanted {
         assert!(
-            told.iter().any(|told| told.starts_with(line)),
-            "{line}\nis not in {told:#?}"
+            lines.iter().any(|found| found.starts_with(line)),
+            "{line}\nis not in {lines:#?}"
         );
     }
-    assert_eq!(told.len(), wanted.len(), "{told:#?}");
+    assert_eq!(lines.len(), wanted.len(), "{lines:#?}");
 }
 
 #[test]
-fn what_is_no_toml_is_told_by_its_line_alone() {
+fn syntax_errors_have_spans() {
     let (rules, findings) = read("[[rule]]\nname = \"x\"\nadd = [\"/x\"\nprograms = [\"x\"]\n");
     assert!(rules.is_empty());
     assert!(!findings.is_empty());
@@ -120,7 +120,7 @@ fn what_is_no_toml_is_told_by_its_line_alone() {
 #[test]
 fn exceptions_count_from_the_top_of_a_tree_and_hold_for_what_is_below() {
     let rule =
-        one("programs = [\"x\"]\nadd = [\"/x\"]\nexcept = [\"{doc,b*}\", \"hooks/x.sample\"]");
+        one("programs = [\"x\"]\nadd = [\"/x\"]\nexclude = [\"{doc,b*}\", \"hooks/x.sample\"]");
     for out in ["doc", "doc/a/b", "bin", "hooks/x.sample"] {
         assert!(rule.excepts(Path::new(out)), "{out}");
     }
@@ -132,7 +132,7 @@ fn exceptions_count_from_the_top_of_a_tree_and_hold_for_what_is_below() {
 #[test]
 fn programs_and_libraries_call_for_a_rule_and_other_files_do_not() {
     let rule =
-        one("programs = [\"vim.*\", \"/opt/x/run\"]\nobjects = [\"libx.so.\"]\nadd = [\"/x\"]");
+        one("programs = [\"vim.*\", \"/opt/x/run\"]\nlibraries = [\"libx.so.\"]\nadd = [\"/x\"]");
     let link = || Entry::symlink("x", vec![Reason::rule("test")]);
     let text = || Entry::text("x", 0o755, Reason::rule("test"));
     let called_by = |path: &str, entry: Entry| {

@@ -31,9 +31,9 @@ fn jail(plan: &Plan) -> Value {
     }
     for step in &plan.steps {
         if matches!(step, Step::WriteTree { .. }) {
-            steps.push(json!({ "step": "tree", "changes": paths, "sum": totals }));
+            steps.push(json!({ "step": "tree", "changes": paths, "totals": totals }));
         } else if let Some(summary) = step.text().summary {
-            steps.push(json!({ "step": summary.subject, "does": summary.detail }));
+            steps.push(json!({ "step": summary.subject, "detail": summary.detail }));
             before.extend(summary.before);
             after.extend(summary.after);
         }

@@ -13,10 +13,10 @@ pub(super) struct PathSummary<'p> {
     /// The path in the jail.
     pub(super) path: &'p JailPath,
     /// Whether it is added, changed or removed.
-    #[serde(rename = "act")]
+    #[serde(rename = "action")]
     pub(super) kind: ChangeKind,
     /// The difference, for a path that stays or is not the spec's.
-    #[serde(rename = "because", skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "reason", skip_serializing_if = "Option::is_none")]
     pub(super) reason: Option<&'p str>,
     /// Size of a file that is written or removed, in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,4 +1,5 @@
-//! Texts that mean harm: too large, too deep, not text at all, secrets in wrong places. Nothing panics, nothing takes long, nothing leaks.
+//! Hostile specs: too large, too deep, not UTF-8, secrets in wrong places. No panic, no long run time,
+//! no leak of secrets.
 
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use super::super::display::is_hidden;
 use super::*;
 use crate::show::diagnostic::render;
 
-/// Loads and renders; checks that what is shown is short and plain.
+/// Loads and renders a spec; checks that the output is short and has no hidden characters.
 fn refuse(spec: &str) -> String {
     match load_text(spec) {
         Ok(_) => String::new(),
@@ -26,7 +27,7 @@ fn refuse(spec: &str) -> String {
     }
 }
 
-/// How long this thread has run: on a busy machine the clock on the wall tells of the others' work.
+/// CPU time of this thread: wall clock time depends on other processes.
 fn on_processor() -> Duration {
     #[expect(clippy::disallowed_methods, reason = "the kernel's own count")]
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("the kernel's count");
@@ -102,7 +103,8 @@ fn bombs_are_refused_soon() {
         refuse(&bomb);
         let took = on_processor().saturating_sub(begun);
         let start: String = bomb.chars().take(40).collect();
-        // Far more than it takes, even in a slow build; work that grows with the square would take minutes.
+        // Far more than it takes, even in a slow build; work that grows with the square would take
+        // minutes.
         assert!(took < Duration::from_secs(8), "{start:?} took {took:?}");
     }
 }
@@ -118,7 +120,7 @@ fn files_that_are_no_text_are_refused() {
      --> evil\u{1b}.toml:2:14
       |
     2 | root = "/srv/��"
-      |              ^ not UTF-8 from here on
+      |              ^ not UTF-8 from here
       |
       = hint: save the file as UTF-8 without a byte order mark
     "#);
@@ -127,13 +129,13 @@ fn files_that_are_no_text_are_refused() {
      --> evil\u{1b}.toml:1:1
       |
     1 | ��n␀a␀m␀e␀
-      | ^ not UTF-8 from here on
+      | ^ not UTF-8 from here
       |
       = hint: save the file as UTF-8 without a byte order mark
     "#);
     insta::assert_snapshot!(refused(&vec![b'#'; super::super::MAX + 1]), @r#"
-    error: `evil\u{1b}.toml` is too large: a spec or template has at most 1 MiB
-    hint: put long texts into files and name these as `source`
+    error: `evil\u{1b}.toml` is too large: specs and templates are limited to 1 MiB
+    hint: put long texts into files, and use `source` instead of `content`
     "#);
     assert!(source("x", vec![b'#'; super::super::MAX]).is_ok());
 }
@@ -202,7 +204,7 @@ fn a_hash_is_kept_but_not_in_any_text() {
     assert_eq!(spec.users[0].password.site.to_string(), "test.toml:4");
 }
 
-/// Pieces that specs are made of, whole and broken.
+/// Fragments of specs, valid and invalid.
 const PIECES: &[&str] = &[
     "name",
     "root",

@@ -1,11 +1,12 @@
-//! The table of keys held against itself and against `load`: each key with its example, with values of wrong types, with hostile ones.
+//! The schema compared with itself and with `load`: each key with its example, with values of wrong
+//! types, and with hostile values.
 
 use super::super::constraint::{Constraint, ValueType};
 use super::super::schema::{KEYS, KeySchema, header};
 use super::*;
 use crate::show::diagnostic::render;
 
-/// A spec in which `line` stands in the table that has `key`, with what that table needs beside it.
+/// Spec with `line` in the table of `key`, and the other keys that the table requires.
 fn spec_with(key: &KeySchema, line: &str) -> String {
     let name = key.name();
     let beside = |needed: &[(&str, &str)]| -> String {
@@ -93,7 +94,7 @@ fn each_example_is_good() {
     }
 }
 
-/// The strings of an example's value.
+/// Strings of the value of an example.
 fn strings(example: &str) -> Vec<String> {
     let value: toml::Table = example.parse().expect(example);
     let texts = |value: &toml::Value| match value {
@@ -232,7 +233,7 @@ fn numbers_stay_in_their_range() {
         ] {
             let said = said(&spec_with(key, &format!("{} = {bad}", key.name())));
             assert!(
-                said[0].contains(&format!("`{bad}` is not from {from} to {to}")),
+                said[0].contains(&format!("`{bad}` is not between {from} and {to}")),
                 "{said:?}"
             );
         }
@@ -263,7 +264,7 @@ fn required_keys_are_missed() {
     for key in KEYS.iter().filter(|key| key.required) {
         let line = "";
         let said = said(&spec_with(key, line));
-        let expected = format!("`{}` is missing", key.path.replace("[]", "[0]"));
+        let expected = format!("missing key `{}`", key.path.replace("[]", "[0]"));
         assert!(
             said.iter().any(|said| said.starts_with(&expected)),
             "{said:?}"

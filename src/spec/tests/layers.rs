@@ -1,8 +1,8 @@
-//! Templates below a spec: what wins, what is joined, what stays where it was said.
+//! Merge of templates and spec: which values replace, which lists are concatenated, and spans.
 
 use super::*;
 
-/// Loads `spec` with the templates of `site`, and the built-in ones where it has none of the name.
+/// Loads `spec` with the templates of `site`, and the built-in templates.
 fn load_with(spec: &str, site: &[(&str, &str)]) -> Result<Spec> {
     load(&text_of(spec), &Site(site))
 }
@@ -219,10 +219,10 @@ fn a_template_is_refused_with_its_own_lines() {
     assert_eq!(
         said,
         [
-            "template bad:1: a template may not have `name`",
-            "template bad:2: a template may not have `templates`",
+            "template bad:1: `name` is not allowed in a template",
+            "template bad:2: `templates` is not allowed in a template",
             "template bad:3: unknown key `binarys`",
-            "template bad:4: a template may not have `user`",
+            "template bad:4: `user` is not allowed in a template",
         ]
     );
 }
@@ -294,7 +294,7 @@ fn windows_line_ends_are_no_part_of_the_text() {
 #[test]
 fn a_root_of_users_is_a_spec_of_each() {
     let spec = load_text(
-        "name = 'acme'\nroot = '/srv/%u/jail'\n[[user]]\nname = 'alice'\n[[user]]\nname = 'bob'\npassword = 'keep'\n[[dir]]\npath = '/all'\n[[dir]]\npath = '/up'\nowner = 'alice'\n[[dir]]\npath = '/up'\nowner = 'bob'\nmode = '0700'\n",
+        "name = 'acme'\nroot = '/srv/%u/jail'\n[[user]]\nname = 'alice'\n[[user]]\nname = 'bob'\npassword = 'unchanged'\n[[dir]]\npath = '/all'\n[[dir]]\npath = '/up'\nowner = 'alice'\n[[dir]]\npath = '/up'\nowner = 'bob'\nmode = '0700'\n",
     )
     .expect("good");
     assert!(spec.is_family());
@@ -337,4 +337,27 @@ fn no_users_name_leads_a_root_elsewhere() {
         let text = format!("name = 'acme'\nroot = '/srv/jails/%u'\n[[user]]\nname = \"{name}\"\n");
         assert!(load_text(&text).is_err(), "{name}");
     }
+}
+
+#[test]
+fn former_names_are_read_from_records_and_refused_with_the_present_ones() {
+    let text = "name = 'a'\nbinaries = ['bash']\n[limits]\nparent = '/customers'\nnet_class = 7\n\
+                net_priority = 3\nsessions = 4\n[[user]]\nname = 'u'\npassword = 'keep'\n";
+    let recorded = load_recorded(&text_of(text), &BuiltIn).expect("good");
+    let limits = recorded.session.expect("sessions").limits.expect("limits");
+    assert_eq!(limits.values.parent.as_deref(), Some("customers"));
+    assert_eq!(limits.values.net_class, Some(7));
+    assert_eq!(limits.values.net_priority, Some(3));
+    assert_eq!(limits.values.sessions, Some(4));
+    assert_eq!(recorded.users[0].password.value, Password::Unchanged);
+    assert!(limits.sites.contains_key("cgroup_parent"));
+    let log = "name = 'a'\n[sshd]\nlog = true\n[[user]]\nname = 'u'\n";
+    let recorded = load_recorded(&text_of(log), &BuiltIn).expect("good");
+    assert!(recorded.sftp.log.is_some());
+    let refused = |text| {
+        let error = load(&text_of(text), &BuiltIn).expect_err("former names");
+        crate::show::diagnostic::render(&error, false)
+    };
+    insta::assert_snapshot!("former-names", refused(text));
+    insta::assert_snapshot!("former-name-log", refused(log));
 }

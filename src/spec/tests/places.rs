@@ -1,12 +1,12 @@
-//! Paths that a spec may name, and those that it may not.
+//! Accepted and refused paths.
 
-use super::super::constraint::Violation;
 use super::super::path_rules::{
     binary, dir, home, merged, mount_source, mount_target, root, source, target,
 };
+use super::super::violation::Violation;
 use crate::names::JailPath;
 
-/// Checks that each of `good` passes and each of `bad` does not.
+/// Checks that each of `good` is accepted and each of `bad` is refused.
 fn sort(check: impl Fn(&str) -> Result<(), Violation>, good: &[&str], bad: &[&str]) {
     for text in good {
         assert_eq!(check(text), Ok(()), "{text}");
@@ -16,7 +16,7 @@ fn sort(check: impl Fn(&str) -> Result<(), Violation>, good: &[&str], bad: &[&st
     }
 }
 
-/// A check of a path inside a jail as one of text.
+/// Converts a check of a path inside the jail to a check of a string.
 fn inside(check: fn(&JailPath) -> Result<(), Violation>) -> impl Fn(&str) -> Result<(), Violation> {
     move |text| check(&JailPath::new(text)?)
 }

@@ -1,11 +1,11 @@
-//! Whole outputs for bad specs, each with the spec that leads to it, to be read as somebody at night would read them: what is wrong, where, what to do.
+//! Complete outputs for invalid specs: each snapshot contains the spec and its findings.
 
 use super::super::constraint::ValueType;
 use super::super::display::visible;
 use super::*;
 use crate::show::diagnostic::render;
 
-/// Compares what is shown for `spec` with the snapshot `name`.
+/// Compares the output for `spec` with the snapshot `name`.
 fn refused(name: &str, spec: &str) {
     let error = load_text(spec).expect_err(name);
     let shown = render(&error, false);
@@ -229,7 +229,7 @@ fn values_that_break_their_rule() {
         ),
         (
             "limits-by-name",
-            "name = 'a'\n[limits]\ndevices = ['/dev/mem', '/etc/../dev/sda']\nparent = '../..'\n",
+            "name = 'a'\n[limits]\ndevices = ['/dev/mem', '/etc/../dev/sda']\ncgroup_parent = '../..'\n",
         ),
         (
             "homes",
@@ -277,7 +277,7 @@ fn values_that_do_not_fit_together() {
         ),
         (
             "sftp-options-beside-a-shell",
-            "name = 'a'\nbinaries = ['bash']\n[sshd]\nstart_dir = '/upload'\numask = '0027'\nlog = true\n",
+            "name = 'a'\nbinaries = ['bash']\n[sshd]\nstart_dir = '/upload'\numask = '0027'\nsftp_log = true\n",
         ),
         (
             "rules-without-a-network",
@@ -294,7 +294,7 @@ fn values_that_do_not_fit_together() {
         ),
         (
             "log-in-a-plain-chroot",
-            "name = 'a'\n[sshd]\nlog = true\n[namespaces]\nmnt = false\npid = false\nuts = false\nipc = false\ncgroup = false\n[network]\nmode = 'host'\n",
+            "name = 'a'\n[sshd]\nsftp_log = true\n[namespaces]\nmnt = false\npid = false\nuts = false\nipc = false\ncgroup = false\n[network]\nmode = 'host'\n",
         ),
         (
             "adopt-with-a-password",

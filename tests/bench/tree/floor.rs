@@ -1,4 +1,5 @@
-//! The least that there is to do: programs that are given a finished list and do nothing else. Each runs as a process of its own, as jailctl does.
+//! Lower bounds: programs that get a complete list and do nothing else. Each runs as a process of
+//! its own, as jailctl does.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -20,7 +21,8 @@ struct Line {
     from: PathBuf,
 }
 
-/// Writes a tree down as a list. Files made from text are written below `texts`, so that the floor copies them too.
+/// Writes a tree as a list. Files that are created from text are written below `texts`, so that the
+/// lower bound copies them too.
 pub fn write_list(tree: &Tree, list: &Path, texts: &Path) {
     fs::create_dir_all(texts).unwrap();
     let mut out = Vec::new();
@@ -69,7 +71,7 @@ fn read_list(list: &Path) -> Vec<Line> {
         .collect()
 }
 
-/// Makes everything but files, and calls `file` for those.
+/// Creates everything but files, and calls `file` for those.
 fn make(list: &Path, target: &Path, mut file: impl FnMut(&Line, &Path)) {
     for line in read_list(list) {
         let to = target.join(&line.path);
@@ -122,8 +124,8 @@ pub fn link(list: &Path, from: &Path, target: &Path) {
     });
 }
 
-/// As [`link`], of files that are known to have their sources' content, and leaves facts by which a later run can tell: looks at each source, at what
-/// is linked, and at each link that was made.
+/// Like [`link`], for files that are known to have the content of their sources: queries each
+/// source, each linked file and each new link, as a program does that detects changes by stat(2).
 pub fn link_known(list: &Path, from: &Path, target: &Path) {
     make(list, target, |line, to| {
         fs::symlink_metadata(&line.from).unwrap();
@@ -134,12 +136,12 @@ pub fn link_known(list: &Path, from: &Path, target: &Path) {
     });
 }
 
-/// Makes all of a directory's file system durable.
+/// Syncs the file system of a directory.
 pub fn sync(target: &Path) {
     rustix::fs::syncfs(File::open(target).unwrap()).unwrap();
 }
 
-/// Looks at each path below `target` and at its source.
+/// Queries each path below `target` and its source.
 pub fn lstat(list: &Path, target: &Path) {
     for line in read_list(list) {
         fs::symlink_metadata(target.join(&line.path)).unwrap();
@@ -149,7 +151,7 @@ pub fn lstat(list: &Path, target: &Path) {
     }
 }
 
-/// Reads and digests each file below `target`, two threads at a time.
+/// Reads and digests each file below `target`, on two threads.
 pub fn digest(list: &Path, target: &Path) {
     let files: Vec<PathBuf> = read_list(list)
         .into_iter()

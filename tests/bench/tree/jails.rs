@@ -1,6 +1,8 @@
-//! Whole builds, in a throw-away copy of the machine: the second jail with the same content, builds that change nothing, a hundred jails.
+//! Whole builds in a disposable copy of the machine: the second jail with the same content, builds
+//! that change nothing, a hundred jails.
 //!
-//! The jails are on the disk that the caller names, and so are the floors; once more in memory, where waiting for the disk counts nothing.
+//! Jails and lower bounds are on the disk that the caller names, and in a second run in memory,
+//! where waiting for the disk has no effect.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,7 +16,8 @@ use crate::{Promises, floor_command, peak, show, workload, write_list};
 const JAILS: &str = "/srv/jails";
 const ROUNDS: usize = 9;
 
-/// Runs everything for one workload in a copy of its own, on the disk or in memory.
+/// Runs all measurements for one workload in a disposable host of its own, on the disk or in
+/// memory.
 pub fn measure(base: &Path, name: &str, on_disk: bool) -> bool {
     let mut builder = DisposableHost::builder()
         .jailctl(crate::JAILCTL)
@@ -33,7 +36,7 @@ pub fn measure(base: &Path, name: &str, on_disk: bool) -> bool {
     output.success()
 }
 
-/// What runs in the copy.
+/// Measurements inside the disposable host.
 pub fn inside(name: &str, place: &str) -> bool {
     let mut promises = Promises { kept: true };
     let jails = Path::new(JAILS);
@@ -69,7 +72,8 @@ pub fn inside(name: &str, place: &str) -> bool {
         command.args(["-q", "check", "first"]).args(deep);
         command
     };
-    // Before any other jail comes, which changes the files that they share; and what was changed a moment ago is not remembered.
+    // Before another jail exists, which changes the link counts of shared files; and files that
+    // were changed a moment ago are not cached.
     std::thread::sleep(std::time::Duration::from_millis(3100));
     timed(&mut build(&first));
     timed(&mut check(&[]));
@@ -118,7 +122,7 @@ pub fn inside(name: &str, place: &str) -> bool {
     let [link, synced, known, second] = &second;
     let floor = if place == "disk" { synced } else { link };
     promises.at_most("times the link floor", second.ratio(floor), 3.0);
-    // What nobody who looks at each file once can be faster than.
+    // Lower bound of a program that queries each file once.
     println!(
         "  {:<24} {:>9.2}",
         "its floor, to the links",
@@ -134,7 +138,7 @@ pub fn inside(name: &str, place: &str) -> bool {
         let jailkit = jailkit();
         println!("  {:<24} {:>9.2} ms", "jk_init -k", jailkit * 1e3);
         promises.at_least("times as fast as jk_init", jailkit / second.median(), 100.0);
-        // What nobody who links can be faster than.
+        // Lower bound of a program that links each file.
         println!(
             "  {:<24} {:>9.2}",
             "the link floor itself",
@@ -147,7 +151,7 @@ pub fn inside(name: &str, place: &str) -> bool {
     promises.kept
 }
 
-/// What each takes, round by round. The first round does not count.
+/// Runs the contenders, round by round. The first round does not count.
 fn rounds<const N: usize>(names: [&str; N], run: impl Fn(usize) -> [f64; N]) -> [Times; N] {
     let mut times = names.map(|name| Times {
         name: name.to_owned(),
@@ -164,7 +168,7 @@ fn rounds<const N: usize>(names: [&str; N], run: impl Fn(usize) -> [f64; N]) -> 
     times
 }
 
-/// jailkit making the jail of W2 with hard links.
+/// jailkit, creating the jail of W2 with hard links.
 fn jailkit() -> f64 {
     let programs: Vec<String> = crate::programs(&workload::W2)
         .iter()
@@ -192,7 +196,7 @@ fn jailkit() -> f64 {
     median(&rounds)
 }
 
-/// A hundred jails with the same content: what they take of the disk and of memory.
+/// Disk space and memory of a hundred jails with the same content.
 fn hundred(spec: &dyn Fn(&str) -> PathBuf, promises: &mut Promises) {
     let blocks = |what: &str| -> f64 {
         let output = Command::new("bash")
@@ -232,7 +236,7 @@ fn hundred(spec: &dyn Fn(&str) -> PathBuf, promises: &mut Promises) {
     promises.at_most("times the page cache", (cached() - before) / one, 1.1);
 }
 
-/// Kilobytes of files that the kernel holds in memory.
+/// Kilobytes of files in the page cache.
 fn cached() -> f64 {
     let text = fs::read_to_string("/proc/meminfo").unwrap();
     let line = text.lines().find(|line| line.starts_with("Cached:"));

@@ -1,7 +1,9 @@
-//! How fast trees are made, as ratios in one run: against programs that are given the finished list and do nothing else, and against jailkit.
+//! Time of building trees, as ratios in one run: against programs that get the complete list and do
+//! nothing else, and against jailkit.
 //!
-//! `cargo bench --bench tree`, as root; `-- DIR` names the directory to write in, on the disk that counts (about 10 GiB; `target/bench` unless said).
-//! The packages that it needs are installed where they are missing. The exit status says whether this run kept what is promised.
+//! `cargo bench --bench tree`, as root; `-- DIR` names the directory to write in, on the disk that
+//! is measured (about 10 GiB; default `target/bench`). Missing packages are installed. The exit
+//! status is 0 if this run was within the limits.
 #![allow(
     clippy::disallowed_methods,
     clippy::unwrap_used,
@@ -35,11 +37,11 @@ const JAILCTL: &str = env!("CARGO_BIN_EXE_jailctl");
 
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
-    if arguments.first().is_some_and(|word| word == "floor") {
+    if arguments.first().is_some_and(|last| last == "floor") {
         run_floor(&arguments[1..]);
         return ExitCode::SUCCESS;
     }
-    if arguments.first().is_some_and(|word| word == "inside") {
+    if arguments.first().is_some_and(|last| last == "inside") {
         let word = |at: usize| arguments[at].to_str().unwrap();
         return code(jails::inside(word(1), word(2)));
     }
@@ -74,10 +76,10 @@ fn code(kept: bool) -> ExitCode {
     }
 }
 
-/// One of the floors, in a process of its own.
-fn run_floor(words: &[OsString]) {
-    let path = |at: usize| Path::new(&words[at]);
-    match words[0].to_str().unwrap() {
+/// Runs one of the lower bounds, in this process.
+fn run_floor(arguments: &[OsString]) {
+    let path = |at: usize| Path::new(&arguments[at]);
+    match arguments[0].to_str().unwrap() {
         "copy" => floor::copy(path(1), path(2)),
         "link" => floor::link(path(1), path(2), path(3)),
         "link-known" => floor::link_known(path(1), path(2), path(3)),
@@ -85,15 +87,15 @@ fn run_floor(words: &[OsString]) {
         "digest" => floor::digest(path(1), path(2)),
         other => panic!("no floor `{other}`"),
     }
-    if words.last().is_some_and(|word| word == "sync") {
-        floor::sync(path(words.len() - 2));
+    if arguments.last().is_some_and(|last| last == "sync") {
+        floor::sync(path(arguments.len() - 2));
     }
 }
 
-/// The command for one of the floors.
-fn floor_command(words: &[&std::ffi::OsStr]) -> Command {
+/// Command for one of the lower bounds.
+fn floor_command(arguments: &[&std::ffi::OsStr]) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.arg("floor").args(words);
+    command.arg("floor").args(arguments);
     command
 }
 
@@ -148,7 +150,7 @@ fn outputs(base: &Path, name: &str, rounds: usize, promises: &mut Promises) {
         jailkit.median() / ours.median(),
         least,
     );
-    // What nobody who copies can be much faster than.
+    // Lower bound of a program that copies each file.
     println!(
         "  {:<24} {:>9.2}",
         "the copier itself",
@@ -166,7 +168,7 @@ fn outputs(base: &Path, name: &str, rounds: usize, promises: &mut Promises) {
     promises.at_most("MiB at the peak", peak, 12.0);
 }
 
-/// What GNU time says of a command's memory, in MiB.
+/// Peak memory of a command in MiB, measured by GNU time.
 fn peak(command: &mut Command) -> f64 {
     let output = command.output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -174,7 +176,7 @@ fn peak(command: &mut Command) -> f64 {
     kib / 1024.0
 }
 
-/// Writes down what jailctl makes of a spec; how many entries that is.
+/// Writes the list of the tree that jailctl builds from a spec. Returns the number of entries.
 fn write_list(file: &Path, list: &Path, texts: &Path) -> usize {
     let source = spec::source("bench", fs::read(file).unwrap()).unwrap();
     let spec = spec::load(&source, &spec::BuiltIn).unwrap();
@@ -184,7 +186,7 @@ fn write_list(file: &Path, list: &Path, texts: &Path) -> usize {
     tree.len()
 }
 
-/// Where the programs are.
+/// Paths of the programs.
 fn programs(names: &[&str]) -> Vec<PathBuf> {
     let view = HostView::new(Path::new("/")).unwrap();
     names
@@ -199,7 +201,7 @@ fn programs(names: &[&str]) -> Vec<PathBuf> {
         .collect()
 }
 
-/// Prints times in milliseconds: median, least, most.
+/// Prints times in milliseconds: median, minimum, maximum.
 fn show(times: &[Times]) {
     for times in times {
         let mut all = times.seconds.clone();
@@ -214,28 +216,28 @@ fn show(times: &[Times]) {
     }
 }
 
-/// What is promised, and whether it was kept.
+/// Limits, and whether all were kept.
 struct Promises {
     kept: bool,
 }
 
 impl Promises {
     fn at_most(&mut self, what: &str, is: f64, most: f64) {
-        self.say(what, is, &format!("at most {most}"), is <= most);
+        self.report(what, is, &format!("at most {most}"), is <= most);
     }
 
     fn at_least(&mut self, what: &str, is: f64, least: f64) {
-        self.say(what, is, &format!("at least {least}"), is >= least);
+        self.report(what, is, &format!("at least {least}"), is >= least);
     }
 
-    fn say(&mut self, what: &str, is: f64, wanted: &str, good: bool) {
+    fn report(&mut self, what: &str, is: f64, wanted: &str, good: bool) {
         self.kept &= good;
         let verdict = if good { "" } else { "  NOT KEPT" };
         println!("  {what:<24} {is:>9.2}     {wanted}{verdict}");
     }
 }
 
-/// Installs what is missing, and starts none of it.
+/// Installs missing packages, without starting their services.
 fn install() {
     let script = r#"
         missing=()

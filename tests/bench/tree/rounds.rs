@@ -1,38 +1,40 @@
-//! Interleaved rounds: each contender once a round, in turn, in a fresh directory, as a whole process.
+//! Interleaved rounds: each contender once a round, in turn, in a new directory, as a whole
+//! process.
 //!
-//! Trees are kept until the end, each round's in a block group of its own: ext4 does not use an inode again for minutes after it was freed, and whoever
-//! deletes between rounds measures its search for others.
+//! Trees are kept until the end, those of each round in a block group of their own: ext4 does not
+//! reuse an inode for minutes after it was freed, so a deletion between rounds would measure its
+//! search for others.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-/// One way of doing the work.
+/// One program that does the work.
 pub struct Contender<'c> {
-    /// What the table calls it.
+    /// Name in the table.
     pub name: &'c str,
-    /// In how many of the rounds it takes part: the slow ones need not in all.
+    /// Number of rounds in which it takes part: slow contenders need not run in all.
     pub rounds: usize,
-    /// The command that does it in a directory that exists and is empty.
+    /// Command that does the work in an empty directory.
     pub command: Box<dyn Fn(&Path) -> Command + 'c>,
 }
 
-/// Seconds, round by round.
+/// Times of a contender.
 pub struct Times {
-    /// Of whom.
+    /// Name of the contender.
     pub name: String,
-    /// One a round.
+    /// Seconds of each round.
     pub seconds: Vec<f64>,
 }
 
 impl Times {
-    /// The median.
+    /// Median of the times.
     pub fn median(&self) -> f64 {
         median(&self.seconds)
     }
 
-    /// The median of the ratios to another contender, round by round.
+    /// Median of the ratios to another contender, round by round.
     pub fn ratio(&self, other: &Self) -> f64 {
         let ratios: Vec<f64> = self
             .seconds
@@ -44,14 +46,14 @@ impl Times {
     }
 }
 
-/// The median.
+/// Median of values.
 pub fn median(values: &[f64]) -> f64 {
     let mut values = values.to_vec();
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
 }
 
-/// A contender that takes part in every round.
+/// Creates a contender that takes part in every round.
 pub fn contender<'c>(name: &'c str, command: impl Fn(&Path) -> Command + 'c) -> Contender<'c> {
     Contender {
         name,
@@ -60,7 +62,7 @@ pub fn contender<'c>(name: &'c str, command: impl Fn(&Path) -> Command + 'c) -> 
     }
 }
 
-/// Runs the rounds below `base`, and one more first that does not count: memory that the machine touches for the first time is slow.
+/// Runs the rounds below `base`, after one that does not count: the first access to memory is slow.
 pub fn run(base: &Path, rounds: usize, contenders: &[Contender<'_>]) -> Vec<Times> {
     let mut times: Vec<Times> = contenders
         .iter()
@@ -74,7 +76,7 @@ pub fn run(base: &Path, rounds: usize, contenders: &[Contender<'_>]) -> Vec<Time
         fs::create_dir_all(&place).unwrap();
         spread(&place);
         for (number, contender) in contenders.iter().enumerate() {
-            // Another order each round, so that nobody always comes after the same.
+            // Another order each round, so that no contender always follows the same one.
             let number = (number + round) % contenders.len();
             let contender = if round % 2 == 0 {
                 &contenders[number]
@@ -87,7 +89,7 @@ pub fn run(base: &Path, rounds: usize, contenders: &[Contender<'_>]) -> Vec<Time
             let target = place.join(contender.name.replace([' ', '/'], "-"));
             fs::create_dir(&target).unwrap();
             let mut command = (contender.command)(&target);
-            settle(&place);
+            sync(&place);
             let seconds = timed(&mut command);
             if round > 0 {
                 let slot = times.iter_mut().find(|times| times.name == contender.name);
@@ -98,7 +100,7 @@ pub fn run(base: &Path, rounds: usize, contenders: &[Contender<'_>]) -> Vec<Time
     times
 }
 
-/// How long a command takes, from its start to its end; it must succeed.
+/// Seconds that a command takes, from start to end; it must succeed.
 pub fn timed(command: &mut Command) -> f64 {
     command
         .stdin(Stdio::null())
@@ -113,7 +115,7 @@ pub fn timed(command: &mut Command) -> f64 {
     seconds
 }
 
-/// Gives a directory's children block groups of their own, where the file system knows such a thing.
+/// Distributes the children of a directory over block groups, if the file system supports it.
 fn spread(place: &Path) {
     let _ = Command::new("chattr")
         .arg("+T")
@@ -122,12 +124,12 @@ fn spread(place: &Path) {
         .status();
 }
 
-/// Nobody is to write back what another has written.
-fn settle(place: &Path) {
+/// Writes back pending changes, so that no contender does it for another one.
+fn sync(place: &Path) {
     rustix::fs::syncfs(fs::File::open(place).unwrap()).unwrap();
 }
 
-/// A directory below `base` that is new, whatever an earlier run has left.
+/// Creates a directory below `base`, and deletes that of an earlier run.
 pub fn fresh(base: &Path, name: &str) -> PathBuf {
     for number in 0.. {
         let path = base.join(format!("{name}-{}-{number}", std::process::id()));

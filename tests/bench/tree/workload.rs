@@ -1,9 +1,10 @@
-//! What is built: W1, the tutorial's three programs; W2, what people with a shell are given; W3, what web developers are.
+//! Workloads: W1, the three programs of the tutorial; W2, the programs of users with a shell; W3,
+//! those of web developers.
 
-/// The programs of W1.
+/// Programs of W1.
 pub const W1: [&str; 3] = ["bash", "ls", "cat"];
 
-/// The programs of W2.
+/// Programs of W2.
 pub const W2: [&str; 73] = [
     "bash",
     "sh",
@@ -80,7 +81,7 @@ pub const W2: [&str; 73] = [
     "/usr/lib/openssh/sftp-server",
 ];
 
-/// Trees of W3, as far as the machine has them.
+/// Directories of W3, as far as the machine has them.
 const TREES: [&str; 4] = [
     "/usr/share/zoneinfo",
     "/usr/lib/python3",
@@ -88,7 +89,7 @@ const TREES: [&str; 4] = [
     "/usr/share/perl",
 ];
 
-/// The packages that have the programs, and what they are compared with.
+/// Packages with the programs, and with the contenders.
 pub const PACKAGES: [&str; 15] = [
     "bzip2",
     "curl",
@@ -107,7 +108,7 @@ pub const PACKAGES: [&str; 15] = [
     "zip",
 ];
 
-/// The spec of a workload, as the jail `name`.
+/// Spec of a workload, as the jail `name`.
 pub fn spec(workload: &str, name: &str) -> String {
     let programs: &[&str] = if workload == "W1" { &W1 } else { &W2 };
     let mut text = format!("name = {name:?}\nbinaries = {programs:?}\n");

@@ -1,4 +1,5 @@
-//! The process that holds a copy of the host: pid 1 of its namespaces. What it does inside is in `init.sh`.
+//! The process that holds a copy of the host: pid 1 of its namespaces. What it does inside is in
+//! `init.sh`.
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -64,7 +65,8 @@ impl Keeper {
 
     /// Kills everything that runs in the copy, for a test that is about to fail.
     pub(crate) fn kill(&self) {
-        // `--kill-child` takes pid 1 along, and with it the rest. The pid is ours until `drop` has waited for it.
+        // `--kill-child` takes pid 1 along, and with it the rest. The pid is ours until `drop` has
+        // waited for it.
         let unshare = Pid::from_child(&self.unshare);
         kill_process(unshare, Signal::KILL).expect("our own child can be killed");
     }
@@ -73,7 +75,8 @@ impl Keeper {
 impl Drop for Keeper {
     /// Ends everything that runs in the copy, and the copy. Returns when it is gone.
     fn drop(&mut self) {
-        // Pid 1 reads the end of its input and exits; the kernel kills the rest of its namespace before `unshare` can see that.
+        // Pid 1 reads the end of its input and exits; the kernel kills the rest of its namespace
+        // before `unshare` can see that.
         drop(self.unshare.stdin.take());
         self.unshare
             .wait()

@@ -1,17 +1,19 @@
-//! A throw-away copy of the host, for tests and for the demonstration.
+//! A disposable copy of the host, for tests and for the demonstration.
 //!
-//! A [`DisposableHost`] has the files of this machine under an overlay, an empty `/srv` and `/run`, its own processes, terminals, host name and
-//! loopback. Real `useradd`, real sshd on 127.0.0.1 and real clients run in it, several copies at once, and nothing done in one reaches the machine or
-//! outlives the value: the copy ends when it is dropped, or when the test is killed. Cgroups are the exception: there is one hierarchy per kernel.
+//! A [`DisposableHost`] has the files of this machine under an overlay, an empty `/srv` and `/run`,
+//! its own processes, terminals, host name and loopback. Real `useradd`, real sshd on 127.0.0.1 and
+//! real clients run in it, several copies at once, and nothing done in one reaches the machine or
+//! outlives the value: the copy ends when it is dropped, or when the test is killed. Cgroups are
+//! the exception: there is one hierarchy per kernel.
 //!
-//! It needs root. Without it [`skipped`] says so, and a test returns; as root nothing is skipped, and a tool that is missing is a failure.
+//! It needs root. Without root a test that calls [`harness::need_root`] is ignored; as root no test
+//! is, and a missing tool is a failure.
 //!
-//! ```
+//! ```no_run
 //! use disposable::DisposableHost;
+//! use disposable::harness::need_root;
 //!
-//! if disposable::skipped() {
-//!     return;
-//! }
+//! need_root();
 //! let host = DisposableHost::new();
 //! let bob = host.plain_user("bob");
 //! let sshd = host.sshd();
@@ -20,6 +22,7 @@
 //! assert!(sshd.log().contains("Accepted publickey for bob"));
 //! ```
 //!
+//! - [`harness`]: the test harness, which reports a test that cannot run as ignored.
 //! - [`run`]: commands inside, their [`Output`], and [`Running`] ones.
 //! - [`sshd`]: the real daemon on the copy's own port 22.
 //! - [`login`]: keys, and the real clients: [`Login`], [`Session`], [`Probe`].
@@ -37,6 +40,7 @@
     reason = "a harness panics: that is how a test fails"
 )]
 
+pub mod harness;
 mod init;
 pub mod login;
 pub mod run;
@@ -47,6 +51,7 @@ pub mod trace;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use disposable_attribute::test;
 use init::Keeper;
 pub use login::{Key, Login, Probe, Session};
 pub use run::{Output, Running};
@@ -54,7 +59,7 @@ pub use snapshot::Snapshot;
 pub use sshd::Sshd;
 pub use trace::Change;
 
-/// Why no copy can be made here, if so.
+/// The reason why this process cannot create a copy, as an error.
 pub fn available() -> Result<(), &'static str> {
     if rustix::process::geteuid().is_root() {
         Ok(())
@@ -63,18 +68,7 @@ pub fn available() -> Result<(), &'static str> {
     }
 }
 
-/// Whether the calling test has to be skipped; says why on stderr.
-#[expect(
-    clippy::print_stderr,
-    reason = "the one who runs the tests is to see it"
-)]
-pub fn skipped() -> bool {
-    available()
-        .inspect_err(|why| eprintln!("skipped: {why}"))
-        .is_err()
-}
-
-/// How a copy is made, where the plain one is not enough.
+/// Options of a copy.
 #[derive(Clone, Debug)]
 pub struct Builder {
     hostname: String,
@@ -85,21 +79,23 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// The copy's host name; `gotham` unless said.
+    /// Host name of the copy; `gotham` by default.
     #[must_use]
     pub fn hostname(mut self, name: &str) -> Self {
         name.clone_into(&mut self.hostname);
         self
     }
 
-    /// The program that is `jailctl` in the copy, as `/usr/local/sbin/jailctl`: a test gives `env!("CARGO_BIN_EXE_jailctl")`.
+    /// The program that is `jailctl` in the copy, as `/usr/local/sbin/jailctl`: a test gives
+    /// `env!("CARGO_BIN_EXE_jailctl")`.
     #[must_use]
     pub fn jailctl(mut self, program: impl AsRef<Path>) -> Self {
         self.jailctl = Some(std::path::absolute(program).expect("a path"));
         self
     }
 
-    /// A directory of the machine's that the copy has at `at`, and writes to: for what has to be on a real disk. It is not taken away with the copy.
+    /// A directory of the machine's that the copy has at `at`, and writes to: for what has to be on
+    /// a real disk. It is not taken away with the copy.
     #[must_use]
     pub fn directory(mut self, directory: impl AsRef<Path>, at: &str) -> Self {
         let directory = std::path::absolute(directory).expect("a path");
@@ -107,21 +103,23 @@ impl Builder {
         self
     }
 
-    /// Debian packages that the copy shall have. Those the machine lacks are installed in the copy alone, over the machine's network, and start nothing.
+    /// Debian packages that the copy shall have. Those the machine lacks are installed in the copy
+    /// alone, over the machine's network, and start nothing.
     #[must_use]
     pub fn packages(mut self, names: &[&str]) -> Self {
         self.packages = names.iter().map(ToString::to_string).collect();
         self
     }
 
-    /// How long one command may take before the copy is ended and the test fails; a minute unless said.
+    /// How long one command may take before the copy is ended and the test fails; a minute unless
+    /// said.
     #[must_use]
     pub fn limit(mut self, limit: Duration) -> Self {
         self.limit = limit;
         self
     }
 
-    /// Makes the copy.
+    /// Creates the copy.
     pub fn make(self) -> DisposableHost {
         let keeper = Keeper::start(
             &self.hostname,
@@ -153,12 +151,12 @@ impl Default for DisposableHost {
 }
 
 impl DisposableHost {
-    /// A plain copy.
+    /// A copy with the default options.
     pub fn new() -> Self {
         Self::builder().make()
     }
 
-    /// A copy with something more.
+    /// Options for a copy.
     pub fn builder() -> Builder {
         Builder {
             hostname: "gotham".to_owned(),
@@ -176,7 +174,8 @@ impl DisposableHost {
         self.run(command)
     }
 
-    /// An account as `useradd` makes it, with a home, bash and a key: what the jailed ones are compared with.
+    /// An account as `useradd` makes it, with a home, bash and a key: what the jailed ones are
+    /// compared with.
     pub fn plain_user(&self, name: &str) -> Login<'_> {
         self.run(["useradd", "--create-home", "--shell", "/bin/bash", name])
             .ok();

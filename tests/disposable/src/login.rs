@@ -108,7 +108,7 @@ impl<'host> Login<'host> {
             ssh: self.start([], "bash"),
             count: 0,
         };
-        // Whoever goes on relies on its being there.
+        // The caller relies on its existence.
         session.run(":");
         session
     }

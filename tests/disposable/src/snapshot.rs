@@ -5,14 +5,16 @@ use std::fmt;
 
 use crate::DisposableHost;
 
-/// One look at some trees: each path with its kind, mode, owners and content. Times, inodes and link counts are left out.
+/// One look at some trees: each path with its kind, mode, owners and content. Times, inodes and
+/// link counts are left out.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Snapshot {
     entries: BTreeMap<String, String>,
 }
 
 impl DisposableHost {
-    /// Looks at everything at and below `paths`, without following links; a path that is not there has no entry.
+    /// Looks at everything at and below `paths`, without following links; a path that is not there
+    /// has no entry.
     #[track_caller]
     pub fn snapshot<const N: usize>(&self, paths: [&str; N]) -> Snapshot {
         let script = r"

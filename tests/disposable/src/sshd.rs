@@ -5,7 +5,8 @@ use crate::DisposableHost;
 /// Where sshd writes its log inside.
 const LOG: &str = "/run/sshd.log";
 
-/// An `sshd_config` as careless as they come: Debian's, with every kind of forwarding and each user's own settings allowed.
+/// An `sshd_config` as careless as they come: Debian's, with every kind of forwarding and each
+/// user's own settings allowed.
 pub const CARELESS: &str = "\
 Include /etc/ssh/sshd_config.d/*.conf
 KbdInteractiveAuthentication no
@@ -74,7 +75,8 @@ impl Sshd<'_> {
 
     #[track_caller]
     fn start(&self) {
-        // Tests fail logins on purpose and often; from 9.8 sshd would shut them out, and before that it does not know the word.
+        // Tests fail logins on purpose and often; from 9.8 sshd would shut them out, and before
+        // that it does not know the word.
         let script = r#"
             [ -x /usr/sbin/sshd ] || { echo "no sshd (package openssh-server)" >&2; exit 1; }
             mkdir -p /run/sshd

@@ -1,8 +1,10 @@
-//! What a command changes, by the system calls it makes; and its death at the n-th of them. Both with strace(1).
+//! What a command changes, by the system calls it makes; and its death at the n-th of them. Both
+//! with strace(1).
 
 use crate::{DisposableHost, Output};
 
-/// Every system call that can change a file, a name or a mount, under the names of x86-64; strace ignores those with a `?` where there is no such call.
+/// Every system call that can change a file, a name or a mount, under the names of x86-64; strace
+/// ignores those with a `?` where there is no such call.
 pub const CHANGING: [&str; 51] = [
     "?open",
     "openat",
@@ -67,7 +69,8 @@ pub struct Change {
 }
 
 impl Change {
-    /// Whether it changed something at or below `directory`. A name relative to an unknown working directory counts: it may be anywhere.
+    /// Whether it changed something at or below `directory`. A name relative to an unknown working
+    /// directory counts: it may be anywhere.
     pub fn is_below(&self, directory: &str) -> bool {
         self.paths.iter().any(|path| {
             !path.starts_with('/')
@@ -79,7 +82,8 @@ impl Change {
 }
 
 impl DisposableHost {
-    /// Runs a command, and gives with its outcome the successful system calls of it and its children that change files. An open for writing counts.
+    /// Runs a command, and gives with its outcome the successful system calls of it and its
+    /// children that change files. An open for writing counts.
     #[track_caller]
     pub fn trace_writes(&self, command: &[&str]) -> (Output, Vec<Change>) {
         self.sh("rm -rf /run/trace && mkdir /run/trace").ok();
@@ -94,8 +98,9 @@ impl DisposableHost {
         (output, changes)
     }
 
-    /// Runs a command and kills, of it and of its children, whichever is the first to come to its `n`-th `call`, before the call does anything.
-    /// A status of 137 says that the command itself met its end.
+    /// Runs a command and kills, of it and of its children, whichever is the first to come to its
+    /// `n`-th `call`, before the call does anything. A status of 137 says that the command itself
+    /// met its end.
     #[track_caller]
     pub fn kill_at(&self, call: &str, n: usize, command: &[&str]) -> Output {
         let trace = format!("trace={call}");
@@ -154,7 +159,8 @@ fn change(line: &str) -> Option<Change> {
     })
 }
 
-/// The paths among arguments: each string, below the directory descriptor before it unless it is absolute; a lone descriptor where there is no string.
+/// The paths among arguments: each string, below the directory descriptor before it unless it is
+/// absolute; a lone descriptor where there is no string.
 fn named(arguments: &[&str]) -> Vec<String> {
     let mut paths = Vec::new();
     let mut below = None;
@@ -176,7 +182,8 @@ fn named(arguments: &[&str]) -> Vec<String> {
     paths
 }
 
-/// The path that `-y` shows with a descriptor: `3</etc/passwd>`, `AT_FDCWD</root>`. Pipes and sockets have none.
+/// The path that `-y` shows with a descriptor: `3</etc/passwd>`, `AT_FDCWD</root>`. Pipes and
+/// sockets have none.
 fn descriptor(argument: &str) -> Option<String> {
     let (_, path) = argument.split_once('<')?;
     let path = path.strip_suffix('>')?;

@@ -7,10 +7,16 @@
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use disposable::DisposableHost;
+use disposable::harness::need_root;
 use disposable::login::Scp;
-use disposable::{DisposableHost, skipped};
+
+fn main() -> ExitCode {
+    disposable::harness::run()
+}
 
 /// What the machine has that a copy could leave behind.
 fn machine() -> [String; 3] {
@@ -22,11 +28,9 @@ fn machine() -> [String; 3] {
     ]
 }
 
-#[test]
+#[disposable::test]
 fn an_account_made_inside_is_not_outside() {
-    if skipped() {
-        return;
-    }
+    need_root();
     let before = machine();
     let host = DisposableHost::new();
     host.sh("useradd --create-home pamela; echo changed >>/etc/motd")
@@ -37,11 +41,9 @@ fn an_account_made_inside_is_not_outside() {
     assert_eq!(host.sh("hostname").ok().text(), "gotham");
 }
 
-#[test]
+#[disposable::test]
 fn a_plain_user_comes_in_by_every_client() {
-    if skipped() {
-        return;
-    }
+    need_root();
     let host = DisposableHost::new();
     let bob = host.plain_user("bob");
     let sshd = host.sshd();
@@ -72,11 +74,9 @@ fn a_plain_user_comes_in_by_every_client() {
     assert!(sshd.log().contains("Accepted publickey for bob"));
 }
 
-#[test]
+#[disposable::test]
 fn two_copies_do_not_see_each_other() {
-    if skipped() {
-        return;
-    }
+    need_root();
     let one = DisposableHost::new();
     let other = DisposableHost::builder().hostname("metropolis").make();
     let (bob, clark) = (one.plain_user("bob"), other.plain_user("clark"));
@@ -97,11 +97,9 @@ fn start(process: &Path) -> Option<String> {
     (fields[0] != "Z").then(|| format!("{pid} {}", fields[19]))
 }
 
-#[test]
+#[disposable::test]
 fn nothing_is_left() {
-    if skipped() {
-        return;
-    }
+    need_root();
     let before = machine();
     let host = DisposableHost::new();
     let _sshd = host.sshd();
@@ -109,7 +107,8 @@ fn nothing_is_left() {
     let mut running = host.spawn(["sh", "-c", "echo up; exec sleep 2345.6"]);
     running.hear("up");
     let names = host.sh("readlink /proc/self/ns/mnt").ok();
-    // The number of a namespace is given to the next one at once, so processes are told apart by their own number and start.
+    // The number of a namespace is given to the next one at once, so processes are identified by
+    // their own number and start.
     let inside: Vec<String> = fs::read_dir("/proc")
         .expect("proc")
         .map(|entry| entry.expect("an entry").path())
@@ -129,11 +128,9 @@ fn nothing_is_left() {
     assert_eq!(before, machine());
 }
 
-#[test]
+#[disposable::test]
 fn killing_a_running_command_kills_it_inside() {
-    if skipped() {
-        return;
-    }
+    need_root();
     let host = DisposableHost::new();
     let mut running = host.spawn(["bash", "-c", "echo $$; exec sleep 3456.7"]);
     let pid = running.hear("").remove(0);
@@ -142,11 +139,9 @@ fn killing_a_running_command_kills_it_inside() {
     host.until(&format!("! kill -0 {pid} 2>/dev/null"));
 }
 
-#[test]
+#[disposable::test]
 fn a_command_that_hangs_fails_its_test() {
-    if skipped() {
-        return;
-    }
+    need_root();
     let host = DisposableHost::builder()
         .limit(Duration::from_millis(200))
         .make();
@@ -156,11 +151,9 @@ fn a_command_that_hangs_fails_its_test() {
     assert!(begin.elapsed() < Duration::from_secs(5));
 }
 
-#[test]
+#[disposable::test]
 fn a_copy_is_made_in_less_than_a_second() {
-    if skipped() {
-        return;
-    }
+    need_root();
     let quickest = (0..3)
         .map(|_| {
             let begin = Instant::now();
@@ -172,11 +165,9 @@ fn a_copy_is_made_in_less_than_a_second() {
     assert!(quickest < Duration::from_secs(1), "{quickest:?}");
 }
 
-#[test]
+#[disposable::test]
 fn a_trace_tells_what_was_written() {
-    if skipped() {
-        return;
-    }
+    need_root();
     let host = DisposableHost::new();
     let (output, changes) = host.trace_writes(&[
         "bash",
@@ -201,11 +192,9 @@ fn a_trace_tells_what_was_written() {
     }
 }
 
-#[test]
+#[disposable::test]
 fn death_comes_at_the_call_asked_for() {
-    if skipped() {
-        return;
-    }
+    need_root();
     let host = DisposableHost::new();
     let made = || host.sh("ls /srv; rm -rf /srv/*").ok().text().to_owned();
     host.kill_at("mkdir", 2, &["mkdir", "/srv/a", "/srv/b", "/srv/c"])
@@ -216,11 +205,9 @@ fn death_comes_at_the_call_asked_for() {
     assert_eq!(made(), "a\nb\nc");
 }
 
-#[test]
+#[disposable::test]
 fn snapshots_differ_by_what_changed() {
-    if skipped() {
-        return;
-    }
+    need_root();
     let host = DisposableHost::new();
     host.sh("cd /srv; mkdir d; echo 1 >d/text; ln -s a link; touch 'odd  name'")
         .ok();
@@ -254,4 +241,16 @@ fn snapshots_differ_by_what_changed() {
             "+ /srv/new",
         ]
     );
+}
+
+/// The example of the crate's documentation.
+#[disposable::test]
+fn the_documented_example_holds() {
+    need_root();
+    let host = DisposableHost::new();
+    let bob = host.plain_user("bob");
+    let sshd = host.sshd();
+    assert_eq!(bob.ssh("id -un").ok().stdout(), "bob\n");
+    assert_eq!(host.sh("who | wc -l").ok().text(), "0");
+    assert!(sshd.log().contains("Accepted publickey for bob"));
 }

@@ -1,4 +1,4 @@
-//! Reading one file: any bytes give an answer, and reads stay inside the file and small.
+//! Reading of one file: any bytes have a result, and reads stay inside the file and small.
 #![no_main]
 
 use std::cell::Cell;
@@ -8,7 +8,7 @@ use std::os::unix::fs::FileExt;
 use jailctl::elf::object;
 use libfuzzer_sys::fuzz_target;
 
-/// Bytes as a file that counts what is read of it.
+/// File in memory that counts the bytes that are read.
 struct Counted<'a>(&'a [u8], Cell<usize>);
 
 impl FileExt for Counted<'_> {

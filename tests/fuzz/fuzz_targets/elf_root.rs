@@ -1,6 +1,8 @@
-//! Whole roots: whatever their files, links and settings say of each other, there is a closure in bounded time, and it holds together.
+//! Whole roots: whatever their files, links and settings, the closure is complete in bounded time
+//! and consistent.
 //!
-//! The input is read as instructions that put objects, links, scripts and settings into a small root below the directory for temporary files.
+//! The input is read as instructions that put objects, links, scripts and settings into a small
+//! root below the directory for temporary files.
 #![no_main]
 
 use std::fs;
@@ -13,7 +15,7 @@ use jailctl::host::HostView;
 use jailctl::show;
 use libfuzzer_sys::fuzz_target;
 
-use elf_builder::Forge;
+use elf_builder::ElfBuilder;
 
 #[allow(dead_code, reason = "shared with tests that use more of it")]
 #[path = "../../elf_oracle/elf_builder.rs"]
@@ -102,7 +104,7 @@ const SETTINGS: [&str; 5] = [
     "/usr/lib/x86_64-linux-gnu/gconv/gconv-modules",
     "/etc/ld.so.cache",
 ];
-/// Bits, byte order, machine and flags.
+/// Class, byte order, machine and flags of an object.
 const MACHINES: [(bool, bool, u16, u32); 8] = [
     (true, true, 62, 0),
     (true, true, 62, 0),
@@ -114,7 +116,7 @@ const MACHINES: [(bool, bool, u16, u32); 8] = [
     (true, true, 243, 5),
 ];
 
-/// What is left of the input. Reads zeros behind its end.
+/// Rest of the input. Reads zeros after its end.
 struct Input<'a>(&'a [u8]);
 
 impl<'a> Input<'a> {
@@ -137,7 +139,7 @@ impl<'a> Input<'a> {
         taken
     }
 
-    /// A text of a list, or one that the input holds.
+    /// Text of a list, or one that the input contains.
     fn text(&mut self, from: &[&'static str]) -> String {
         match self.byte() {
             255 => String::from_utf8_lossy(self.take()).replace('\0', "?"),
@@ -167,7 +169,7 @@ impl<'a> Input<'a> {
         let auxiliary = self.maybe(|input| input.text(&NAMES));
         let filter = self.maybe(|input| input.text(&NAMES));
         let dlopen = self.maybe(|input| input.text(&TEXTS));
-        let mut bytes = Forge {
+        let mut bytes = ElfBuilder {
             wide,
             little,
             machine,
@@ -187,7 +189,7 @@ impl<'a> Input<'a> {
             let at = usize::from(self.byte()) % bytes.len();
             bytes[at] = self.byte();
         }
-        // Text behind it, as a loader has its directories and its version.
+        // Text after the object, as a loader contains its directories and its version.
         bytes.extend(
             self.maybe(|input| input.text(&TEXTS))
                 .unwrap_or_default()
@@ -196,7 +198,7 @@ impl<'a> Input<'a> {
         bytes
     }
 
-    /// An ld.so.cache, sorted as it must be.
+    /// Builds an ld.so.cache, sorted as it must be.
     fn cache(&mut self) -> Vec<u8> {
         let mut entries: Vec<(&str, String, u32, u64)> = (0..self.byte() % 6)
             .map(|_| {
@@ -245,7 +247,7 @@ impl<'a> Input<'a> {
     }
 }
 
-/// A root whose directories stay, and what was put into it for one input.
+/// Root whose directories stay, with the files of one input.
 struct Root {
     home: &'static Path,
     files: Vec<PathBuf>,
@@ -314,7 +316,7 @@ impl Drop for Root {
     }
 }
 
-/// Each library that is said to be found is there, and no form of telling fails.
+/// Checks that each needed library is an object, and that every output format succeeds.
 fn check(closure: &Closure) {
     for object in closure.objects.values() {
         for needed in &object.needed {
@@ -341,8 +343,8 @@ fuzz_target!(|bytes: &[u8]| {
     let options = Options {
         dlopen: input.pick(&[Some(Priority::Suggested), Some(Priority::Required), None]),
         libraries: [
-            extras::nss_modules("hosts: files x\n", &[]),
-            extras::well_known(),
+            implicit::nss_modules("hosts: files x\n", &[]),
+            implicit::loaded_by_glibc(),
         ]
         .concat(),
         charsets: vec!["L1".to_owned(), "utf-8".to_owned()],
@@ -352,12 +354,12 @@ fuzz_target!(|bytes: &[u8]| {
         ),
     };
     root.fill(&mut input);
-    let view = View::new(root.home).expect("it was made");
+    let view = HostView::new(root.home).expect("it was made");
     if let Ok(closure) = elf::closure(&view, &root.files, &options) {
         check(&closure);
         return;
     }
-    // What is no program or library is refused, and the others go on.
+    // Files that are no program or library are refused, and the others are added.
     let mut resolver = Resolver::new(&view, &options);
     let _ = resolver.add_all(&root.files);
     if let Ok(closure) = resolver.finish() {

@@ -1,4 +1,4 @@
-//! Notes, first lines of scripts, and search paths: any bytes give an answer.
+//! Notes, first lines of scripts, and search paths: any bytes have a result.
 #![no_main]
 
 use std::path::Path;
@@ -9,7 +9,7 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     for (little, align) in [(true, 4), (false, 4), (true, 8)] {
-        assert!(note::parse(bytes, little, align).len() <= 2048);
+        assert!(dlopen_note::parse(bytes, little, align).len() <= 2048);
     }
     let line = [b"#!".as_slice(), bytes].concat();
     let script = script::parse(&line);
@@ -20,15 +20,15 @@ fuzz_target!(|bytes: &[u8]| {
         lib: Some("lib64"),
         platform: None,
     };
-    for directory in token::glibc_directories(bytes, &tokens).0 {
+    for directory in dst::glibc_directories(bytes, &tokens).0 {
         assert!(directory.is_absolute());
     }
-    if let Some(path) = token::musl_path(bytes, Path::new("/o")) {
-        for directory in token::musl_directories(&path).0 {
+    if let Some(path) = dst::musl_path(bytes, Path::new("/o")) {
+        for directory in dst::musl_directories(&path).0 {
             assert!(directory.is_absolute());
         }
     }
-    for module in extras::nss_modules(&String::from_utf8_lossy(bytes), &[]) {
+    for module in implicit::nss_modules(&String::from_utf8_lossy(bytes), &[]) {
         assert!(!module.name.contains('/'));
     }
 });

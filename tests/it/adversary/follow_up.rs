@@ -1,12 +1,13 @@
-//! What a second reader found in the answers to the review: files that were lost or edited, modules that came and went, ids that others have.
+//! What a second reader found in the answers to the review: files that were lost or edited, modules
+//! that came and went, ids that others have.
 
 use crate::support::{
     Reach, Spec, arkham, have_user_managers, host, host_with_module, install_module, look, reach,
 };
 
-#[test]
+#[disposable::test]
 fn again_nothing_is_forwarded_when_the_common_file_is_lost() {
-    let Some(host) = host() else { return };
+    let host = host();
     let sshd = host.sshd_with(disposable::sshd::CARELESS);
     let (_, harlequin) = arkham(&host, &["sleep"]);
     let key = host.key("selina");
@@ -41,11 +42,9 @@ fn again_nothing_is_forwarded_when_the_common_file_is_lost() {
     drop(token);
 }
 
-#[test]
+#[disposable::test]
 fn again_sessions_do_not_become_a_plain_chroot_when_the_module_is_gone() {
-    let Some(host) = host_with_module() else {
-        return;
-    };
+    let host = host_with_module();
     let (spec, harlequin) = arkham(&host, &[]);
     let _sshd = host.sshd();
     host.sh("rm $(find /usr/lib -name pam_jailctl.so)").ok();
@@ -63,9 +62,9 @@ fn again_sessions_do_not_become_a_plain_chroot_when_the_module_is_gone() {
     assert_eq!(reach(&host, &harlequin), Reach::Jail);
 }
 
-#[test]
+#[disposable::test]
 fn again_a_group_that_is_called_as_those_of_jails_is_seen_at_each_run() {
-    let Some(host) = host() else { return };
+    let host = host();
     let (spec, _) = arkham(&host, &[]);
     host.sh("groupadd jail-admins; useradd -G jail-admins ursula")
         .ok();
@@ -76,9 +75,9 @@ fn again_a_group_that_is_called_as_those_of_jails_is_seen_at_each_run() {
     assert!(check.stdout().contains("jail-admins"), "{check:?}");
 }
 
-#[test]
+#[disposable::test]
 fn again_a_line_within_the_block_costs_nobody_the_rest_of_the_stack() {
-    let Some(host) = host() else { return };
+    let host = host();
     let ursula = host.plain_user("ursula");
     arkham(&host, &[]);
     let _sshd = host.sshd();
@@ -100,9 +99,9 @@ fn again_a_line_within_the_block_costs_nobody_the_rest_of_the_stack() {
     }
 }
 
-#[test]
+#[disposable::test]
 fn again_services_that_are_odd_are_left_as_they_are() {
-    let Some(host) = host() else { return };
+    let host = host();
     let odd = b"# caf\xe9\n";
     let su = host.read("/etc/pam.d/su");
     host.sh("printf '# caf\\351\\n' >>/etc/pam.d/su").ok();
@@ -131,9 +130,9 @@ fn again_services_that_are_odd_are_left_as_they_are() {
     assert_eq!(before.diff(&look(&host)), Vec::<String>::new());
 }
 
-#[test]
+#[disposable::test]
 fn again_no_mask_outlives_its_account() {
-    let Some(host) = host() else { return };
+    let host = host();
     have_user_managers(&host);
     let (spec, _) = arkham(&host, &[]);
     host.run(["userdel", "harlequin"]).ok();
@@ -155,9 +154,9 @@ fn again_no_mask_outlives_its_account() {
     assert_eq!(masks(), "1");
 }
 
-#[test]
+#[disposable::test]
 fn again_an_account_whose_id_another_has_is_not_taken_over() {
-    let Some(host) = host() else { return };
+    let host = host();
     host.sh("useradd -m bob; useradd -o -u $(id -u bob) twin")
         .ok();
     host.write(
@@ -171,9 +170,9 @@ fn again_an_account_whose_id_another_has_is_not_taken_over() {
     );
 }
 
-#[test]
+#[disposable::test]
 fn again_what_jails_share_stays_while_one_of_them_is_recorded() {
-    let Some(host) = host() else { return };
+    let host = host();
     arkham(&host, &[]);
     let key = host.key("selina");
     Spec::dropbox(&key).build(&host).ok();

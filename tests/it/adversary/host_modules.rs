@@ -1,4 +1,5 @@
-//! Nothing of the host's runs or writes for a jailed account: not by sshd's PAM service, not by systemd, not by the name of the home in passwd(5).
+//! Nothing of the host's runs or writes for a jailed account: not by sshd's PAM service, not by
+//! systemd, not by the name of the home in passwd(5).
 
 use disposable::{DisposableHost, Login};
 
@@ -20,7 +21,8 @@ fn marked(number: u32) -> String {
     format!("session optional pam_exec.so quiet /run/mark {number}\n")
 }
 
-/// Puts numbered lines between those of sshd's session stack, and `between` before the numbered line 3. Gives the file's text.
+/// Puts numbered lines between those of sshd's session stack, and `between` before the numbered
+/// line 3. Gives the file's text.
 fn mark_stack(host: &DisposableHost, between: &str) -> String {
     host.write(
         "/run/mark",
@@ -52,9 +54,9 @@ fn ran(host: &DisposableHost, login: &Login<'_>) -> String {
     mine.map(|(number, _)| number).collect()
 }
 
-#[test]
+#[disposable::test]
 fn a1_no_session_module_of_the_host_runs_for_a_jailed_account() {
-    let Some(host) = host() else { return };
+    let host = host();
     mark_stack(&host, "");
     let ordinary = ordinary(&host);
     let (spec, harlequin) = arkham(&host, &[]);
@@ -72,10 +74,11 @@ fn a1_no_session_module_of_the_host_runs_for_a_jailed_account() {
     assert_eq!(ran(&host, &ordinary), "1234");
 }
 
-/// Jumps in the stack of an administrator's, as `hosts.md` has them: each counts lines after it, and none of ours is among those.
-#[test]
+/// Jumps in the stack of an administrator's, as `hosts.md` has them: each counts lines after it,
+/// and none of ours is among those.
+#[disposable::test]
 fn a1_lines_of_ours_shift_nobodys_jumps() {
-    let Some(host) = host() else { return };
+    let host = host();
     install_module(&host);
     let ordinary = ordinary(&host);
     let original = host.read("/etc/pam.d/sshd");
@@ -110,9 +113,9 @@ fn a1_lines_of_ours_shift_nobodys_jumps() {
     }
 }
 
-#[test]
+#[disposable::test]
 fn a1_the_user_manager_of_a_jailed_account_is_masked_while_it_is_jailed() {
-    let Some(host) = host() else { return };
+    let host = host();
     have_user_managers(&host);
     let before = look(&host);
     let (spec, harlequin) = arkham(&host, &[]);
@@ -144,9 +147,9 @@ fn a1_the_user_manager_of_a_jailed_account_is_masked_while_it_is_jailed() {
     assert!(refused.stderr().contains(&unit), "{refused:?}");
 }
 
-#[test]
+#[disposable::test]
 fn a2_the_home_of_a_jailed_account_is_no_place_of_the_host() {
-    let Some(host) = host() else { return };
+    let host = host();
     install_module(&host);
     let key = host.key("ann");
     host.sh("useradd -m -s /bin/bash ann; mkdir /home/ann/.config; echo mine >/home/ann/.forward; chown -R ann: /home/ann")
@@ -193,9 +196,9 @@ fn a2_the_home_of_a_jailed_account_is_no_place_of_the_host() {
 }
 
 /// A module that makes homes (`hosts.md` N) is not called, whichever way the jail is.
-#[test]
+#[disposable::test]
 fn a1_no_home_is_made_on_the_host_at_a_login() {
-    let Some(host) = host() else { return };
+    let host = host();
     host.sh("echo 'session optional pam_mkhomedir.so' >>/etc/pam.d/common-session")
         .ok();
     let (_, harlequin) = arkham(&host, &[]);
@@ -204,10 +207,11 @@ fn a1_no_home_is_made_on_the_host_at_a_login() {
     assert!(!host.has("/home/harlequin") && !host.has("/jail"));
 }
 
-/// The host's other services refuse jailed accounts before any module of theirs runs, and nobody else.
-#[test]
+/// The host's other services refuse jailed accounts before any module of theirs runs, and no other
+/// accounts.
+#[disposable::test]
 fn a2_no_service_of_the_host_runs_anything_as_a_jailed_account() {
-    let Some(host) = host() else { return };
+    let host = host();
     host.write(
         "/run/mark",
         "#!/bin/sh\n[ \"$PAM_TYPE\" = open_session ] && echo \"$PAM_SERVICE $PAM_USER\" >>/run/ran\nexit 0\n",

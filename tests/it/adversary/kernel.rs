@@ -1,4 +1,5 @@
-//! What a session may ask of the kernel, and what of the kernel's it may use up: system calls, cores, socket buffers, descriptors, keyrings.
+//! What a session may ask of the kernel, and what of the kernel's it may use up: system calls,
+//! cores, socket buffers, descriptors, keyrings.
 
 use std::collections::BTreeMap;
 
@@ -20,15 +21,15 @@ fn answers(said: &str) -> BTreeMap<String, String> {
 }
 
 /// A copy with the probe in the jail arkham, whose sessions have what `more` says.
-fn probed(more: &str) -> Option<DisposableHost> {
-    let host = host_with_module()?;
+fn probed(more: &str) -> DisposableHost {
+    let host = host_with_module();
     compile(&host, "calls", include_str!("calls.c"));
     let key = host.key("harlequin");
     let mut spec = Spec::arkham(&key, &["calls"]);
     spec.more.push_str("[namespaces]\n");
     spec.more.push_str(more);
     spec.build(&host).ok();
-    Some(host)
+    host
 }
 
 /// The calls that a session is kept from, with the errno; outside each is carried out.
@@ -66,7 +67,8 @@ const CLOSED: [(&str, &str); 31] = [
     ("i386_unshare", "EPERM"),
 ];
 
-/// Those that the host, too, has not or gives to nobody but root: what they are answered in a session.
+/// Those that the host, too, has not or gives to root only: what they are answered in a
+/// session.
 const CLOSED_ANYWAY: [(&str, &str); 9] = [
     ("open_by_handle_at", "EPERM"),
     ("bpf", "EPERM"),
@@ -100,9 +102,9 @@ fn is_here(name: &str) -> bool {
     cfg!(target_arch = "x86_64") || !(name.starts_with("i386") || name.starts_with("x32"))
 }
 
-#[test]
+#[disposable::test]
 fn c2_rare_system_calls_are_answered_in_the_kernels_place() {
-    let Some(host) = probed("") else { return };
+    let host = probed("");
     let _sshd = host.sshd();
     let outside = answers(host.plain_user("bob").ssh("calls").ok().stdout());
     let inside = answers(harlequin(&host).ssh("calls").ok().stdout());
@@ -127,14 +129,14 @@ fn c2_rare_system_calls_are_answered_in_the_kernels_place() {
     assert_eq!(entered, inside, "enter gives the same");
 }
 
-#[test]
+#[disposable::test]
 fn c1_no_socket_leads_to_the_machine_below_in_any_kind_of_session() {
     for more in [
         "[network]\nmode = \"none\"\n",
         "user = true\n",
         "pid = false\nipc = false\n",
     ] {
-        let Some(host) = probed(more) else { return };
+        let host = probed(more);
         let _sshd = host.sshd();
         let outside = answers(host.plain_user("bob").ssh("calls").ok().stdout());
         let inside = answers(harlequin(&host).ssh("calls").ok().stdout());
@@ -156,11 +158,9 @@ const THIRTY_TWO: &str = r#"
     }
     void _start(void) { call(4, 1, (long)"thirty-two\n", 11); call(1, 7, 0, 0); }"#;
 
-#[test]
+#[disposable::test]
 fn c2_ordinary_programs_work_under_the_filter() {
-    let Some(host) = host_with_module() else {
-        return;
-    };
+    let host = host_with_module();
     let mut tools = vec![
         "vim", "tmux", "gdb", "strace", "sleep", "python3", "node", "tty", "stty",
     ];
@@ -243,11 +243,9 @@ fn core_limit(text: &str) -> String {
     words[4..6].join(" ")
 }
 
-#[test]
+#[disposable::test]
 fn b3_no_core_of_a_session_is_dumped_or_given_to_a_program_of_the_hosts() {
-    let Some((host, mut spec)) = copy(&[], "") else {
-        return;
-    };
+    let (host, mut spec) = copy(&[], "");
     let _sshd = host.sshd();
     let user = harlequin(&host);
     let limit = |login: &Login<'_>| core_limit(login.ssh("cat /proc/self/limits").ok().stdout());
@@ -278,15 +276,13 @@ fn held(login: &Login<'_>, what: &str) -> (u32, u32) {
     let said = login.ssh(&format!("hold {what}"));
     let words: Vec<&str> = said.text().split(' ').collect();
     let number = |at: usize| words.get(at).and_then(|word| word.parse().ok());
-    // Whoever was killed for what he held says nothing.
+    // A process that was killed for its memory prints nothing.
     (number(0).unwrap_or(0), number(3).unwrap_or(0))
 }
 
-#[test]
+#[disposable::test]
 fn b2_buffers_of_sockets_count_as_memory() {
-    let Some(host) = host_with_module() else {
-        return;
-    };
+    let host = host_with_module();
     compile(&host, "hold", include_str!("hold.c"));
     let limits = "memory = \"32M\"\n[network]\nmode = \"none\"\n";
     let (parent, host, _) = limit(host, &["hold"], limits);
@@ -302,18 +298,17 @@ fn b2_buffers_of_sockets_count_as_memory() {
         let inside = held(&user, what);
         assert!(inside.0 <= 32, "{what}: {inside:?}");
     }
-    // Those that nobody counts are as many as there are open files, unless the spec says another number.
+    // Descriptors without a limit are as many as there are open files, unless the spec says another
+    // number.
     assert_eq!(user.ssh("ulimit -n; ulimit -Hn").ok().lines(), ["1024"; 2]);
     let (_, sockets) = held(&user, "netlink 2000 1");
     assert!((900..1024).contains(&sockets), "{sockets}");
     parent.until_empty();
 }
 
-#[test]
+#[disposable::test]
 fn c5_sshds_process_that_is_the_users_holds_nothing_of_roots_to_write_or_to_leave_by() {
-    let Some(host) = host_with_module() else {
-        return;
-    };
+    let host = host_with_module();
     let (parent, host, _) = limit(host, &[], "memory = \"64M\"\nsessions = 4\n");
     let _sshd = host.sshd();
     let user = harlequin(&host);
@@ -343,11 +338,9 @@ fn c5_sshds_process_that_is_the_users_holds_nothing_of_roots_to_write_or_to_leav
     parent.until_empty();
 }
 
-#[test]
+#[disposable::test]
 fn c2_no_key_of_the_same_user_id_is_reached_from_a_session() {
-    let Some(host) = host_with_module() else {
-        return;
-    };
+    let host = host_with_module();
     compile(&host, "grip", include_str!("../session/reach_probe.c"));
     let key = host.key("harlequin");
     let mut spec = Spec::arkham(&key, &["grip"]);
@@ -355,7 +348,8 @@ fn c2_no_key_of_the_same_user_id_is_reached_from_a_session() {
     spec.build(&host).ok();
     let _sshd = host.sshd();
     let user = harlequin(&host);
-    // A process of hers outside of the jail, with a key in the keyring of her user id, which is one for all her processes.
+    // A process of hers outside of the jail, with a key in the keyring of her user id, which is one
+    // for all her processes.
     let outside = "setpriv --reuid harlequin --regid $(id -g harlequin) --clear-groups";
     let mut keeper = host.spawn(["bash", "-c", &format!("{outside} grip make of-hers")]);
     let made = keeper.hear("made").concat();
@@ -372,15 +366,13 @@ fn c2_no_key_of_the_same_user_id_is_reached_from_a_session() {
     assert_eq!(entered.ok().text(), "refused");
 }
 
-#[test]
+#[disposable::test]
 fn logins_wait_for_a_register_that_is_busy() {
-    let Some(host) = host_with_module() else {
-        return;
-    };
-    let (parent, host, _) = limit(host, &[], "sessions = 9\n");
+    let host = host_with_module();
+    let (parent, host, _) = limit(host, &[], "max_sessions = 9\n");
     let _sshd = host.sshd();
     let user = harlequin(&host);
-    // The register is there while somebody is in.
+    // The register exists during a session.
     let mut first = user.start([], "echo up; read -r line");
     first.hear("up");
     let mut busy = host.spawn([

@@ -1,4 +1,5 @@
-//! Findings B6, P and V: whoever forks all the time, zombies, and whoever is on the way in are found, and ended where that was asked for.
+//! Findings B6, P and V: processes that fork all the time, zombies, and connections that are still
+//! authenticating are ended, too.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +9,8 @@ use crate::session::{compile, harlequin};
 use crate::support::{Reach, Spec, host, host_with_module, log_and_module, reach};
 
 const HOPPER: &str = include_str!("hopper.c");
-/// Within this time a command that ends a jail's processes has to end, at the number of processes that the tests have.
+/// Within this time a command that ends a jail's processes has to end, at the number of processes
+/// that the tests have.
 const LIMIT: Duration = Duration::from_secs(5);
 
 /// How many processes hop.
@@ -40,7 +42,7 @@ fn built(host: &DisposableHost, more: &str) -> Spec {
     spec
 }
 
-/// Removes the jail under hopping processes, and then nobody is left.
+/// Removes the jail under forking processes; none of them is left.
 fn remove_under_hoppers(host: &DisposableHost) {
     let uid = host.sh("id -u harlequin").ok().text().to_owned();
     let _hopping = hop(&harlequin(host));
@@ -54,26 +56,24 @@ fn remove_under_hoppers(host: &DisposableHost) {
     assert!(!host.has("/srv/jails/arkham"));
 }
 
-#[test]
+#[disposable::test]
 fn b6_remove_ends_whoever_forks_in_a_plain_chroot() {
-    let Some(host) = host() else { return };
+    let host = host();
     built(&host, "");
     remove_under_hoppers(&host);
 }
 
-#[test]
+#[disposable::test]
 fn b6_remove_ends_whoever_forks_in_a_session() {
-    let Some(host) = host_with_module() else {
-        return;
-    };
+    let host = host_with_module();
     built(&host, "[namespaces]\npid = false\n");
     remove_under_hoppers(&host);
 }
 
-/// Who forks and ends is in one place at one look, and in another at the next, and still somebody.
-#[test]
+/// A process that forks and exits has another id at each reading, and still counts.
+#[disposable::test]
 fn b6_remove_without_kill_finds_whoever_forks() {
-    let Some(host) = host() else { return };
+    let host = host();
     built(&host, "");
     harlequin(&host).ssh("hopper 1 60").ok();
     host.until("! pgrep -f 'harlequin [[]priv' >/dev/null");
@@ -83,9 +83,9 @@ fn b6_remove_without_kill_finds_whoever_forks() {
     host.jailctl(["remove", "arkham", "--kill"]).ok();
 }
 
-#[test]
+#[disposable::test]
 fn b6_kill_ends_whoever_forks_and_leaves_the_account_open() {
-    let Some(host) = host() else { return };
+    let host = host();
     built(&host, "");
     let _other = host.plain_user("alice").session();
     for _ in 0..3 {
@@ -99,10 +99,11 @@ fn b6_kill_ends_whoever_forks_and_leaves_the_account_open() {
     assert_eq!(reach(&host, &harlequin(&host)), Reach::Jail);
 }
 
-/// Users who log in again meanwhile do not keep it for ever, and it says who is left.
-#[test]
+/// Users who log in again during the kill do not delay it without bound, and the processes left are
+/// reported.
+#[disposable::test]
 fn b6_kill_is_over_in_time_where_users_come_back() {
-    let Some(host) = host() else { return };
+    let host = host();
     built(&host, "");
     let line = harlequin(&host).line([], "sleep 60");
     let mut clients = Vec::new();
@@ -123,9 +124,9 @@ fn b6_kill_is_over_in_time_where_users_come_back() {
 }
 
 /// The one who ends them can be neither stopped nor ended by them: they try.
-#[test]
+#[disposable::test]
 fn b6_whoever_kills_everybody_is_ended_all_the_same() {
-    let Some(host) = host() else { return };
+    let host = host();
     let mut spec = built(&host, "");
     let source = "#include <signal.h>\n#include <stdlib.h>\n#include <stdio.h>\n#include <time.h>\n#include <unistd.h>\n\
         int main(int c, char **v) { time_t end = time(0) + 60; puts(\"up\"); fflush(stdout); sleep(1); signal(SIGCHLD, SIG_IGN); \
@@ -144,10 +145,11 @@ fn b6_whoever_kills_everybody_is_ended_all_the_same() {
     }
 }
 
-/// The user id of a jailed user is taken for one signal to all of its processes only if no account of the host has it as well.
-#[test]
-fn b6_an_id_that_two_accounts_have_is_ended_process_by_process() {
-    let Some(host) = host() else { return };
+/// The user id of a jailed user is taken for one signal to all of its processes only if no account
+/// of the host has it as well.
+#[disposable::test]
+fn b6_a_shared_user_id_is_killed_process_by_process() {
+    let host = host();
     built(&host, "");
     let kill = || {
         let mut shell = harlequin(&host).session();
@@ -168,11 +170,9 @@ fn b6_an_id_that_two_accounts_have_is_ended_process_by_process() {
 }
 
 /// Freezing is over in time too, and what is frozen can be ended.
-#[test]
+#[disposable::test]
 fn b6_freeze_stops_whoever_forks() {
-    let Some(host) = host_with_module() else {
-        return;
-    };
+    let host = host_with_module();
     built(&host, "[limits]\ntasks = 100\n");
     let _hopping = hop(&harlequin(&host));
     let (frozen, took) = timed(&host, &["jailctl", "freeze", "arkham"]);
@@ -185,7 +185,8 @@ fn b6_freeze_stops_whoever_forks() {
     assert!(took < LIMIT, "{took:?}");
 }
 
-/// Runs everything below in pid namespaces whose first process reaps nobody, as in a container whose first program is no init.
+/// Runs everything below in pid namespaces whose first process reaps no child, as in a container
+/// whose first program is no init.
 const NEVER_REAPS: &str = r#"
     perl -e 'use POSIX (); if (fork == 0) { exec "unshare", "--pid", "--fork", "--mount-proc", "--kill-child",
         "perl", "-e", q(open(F, ">", "/run/first"); print F "here\n"; close F; sleep 1000) }' </dev/null >/dev/null 2>&1 &
@@ -209,7 +210,7 @@ fn inside(host: &DisposableHost, script: &str) -> Output {
 }
 
 fn zombies(more: &str) {
-    let Some(host) = host() else { return };
+    let host = host();
     log_and_module(&host);
     let key = host.key("harlequin");
     let mut spec = Spec::arkham(&key, &["sleep"]);
@@ -239,7 +240,8 @@ fn zombies(more: &str) {
     assert!(killed.stdout().contains("it has no session"), "{killed:?}");
     inside(&host, "jailctl remove arkham --purge").ok();
     host.sh(&zombie).ok();
-    // A keeper has ended, as far as the kernel lets the first process of a pid namespace end while a zombie has a pid there.
+    // A keeper has ended, as far as the kernel lets the first process of a pid namespace end while
+    // a zombie has a pid there.
     inside(
         &host,
         "for pid in $(pgrep jailctl-keeper); do [ -z \"$(ls /proc/$pid/fd)\" ]; ! readlink /proc/$pid/root; done",
@@ -247,30 +249,30 @@ fn zombies(more: &str) {
     .ok();
 }
 
-#[test]
+#[disposable::test]
 fn p_a_zombie_is_nobody_in_a_plain_chroot() {
     zombies("");
 }
 
-#[test]
+#[disposable::test]
 fn p_a_zombie_is_nobody_in_a_session() {
     zombies("[namespaces]\n");
 }
 
-/// How sshd calls the process of a connection once it knows who is there, and how it is started so that it does: the words differ between versions,
-/// and a title is cut to the room that the arguments and the environment leave.
+/// Titles of sshd's process for a connection after authentication, and how it is started so
+/// that it does: the words differ between versions, and a title is cut to the room that the
+/// arguments and the environment leave.
 const TITLES: [(&str, &str); 3] = [
     ("[priv]", "/usr/sbin/sshd -E /run/sshd.log"),
     ("[went]", "/opt/s/sshd -E /run/sshd.log"),
     ("(cut)", "env -i /opt/s/sshd"),
 ];
 
-/// Somebody who has authenticated is held up in PAM, with each of the titles; `deed` is done to the jail meanwhile.
-fn on_the_way_in(deed: impl Fn(&DisposableHost, &Spec)) {
+/// Holds an authenticated connection in PAM, with each of the titles, and runs `action` on the jail
+/// in that state.
+fn on_the_way_in(action: impl Fn(&DisposableHost, &Spec)) {
     for (title, start) in TITLES {
-        let Some(host) = host_with_module() else {
-            return;
-        };
+        let host = host_with_module();
         let key = host.key("harlequin");
         let spec = Spec::arkham(&key, &["sleep"]).plain();
         spec.build(&host).ok();
@@ -289,12 +291,12 @@ fn on_the_way_in(deed: impl Fn(&DisposableHost, &Spec)) {
         let shows = titles.stdout().contains("harlequin [");
         assert_eq!(shows, title != "(cut)", "{titles:?}");
         assert!(titles.stdout().contains(title) || !shows, "{titles:?}");
-        deed(&host, &spec);
+        action(&host, &spec);
         drop(coming);
     }
 }
 
-#[test]
+#[disposable::test]
 fn v_remove_is_refused_while_somebody_is_on_the_way_in() {
     on_the_way_in(|host, _| {
         let refused = host.jailctl(["remove", "arkham"]).exits(4);
@@ -308,7 +310,7 @@ fn v_remove_is_refused_while_somebody_is_on_the_way_in() {
     });
 }
 
-#[test]
+#[disposable::test]
 fn v_kill_ends_whoever_is_on_the_way_in() {
     on_the_way_in(|host, _| {
         let killed = host.jailctl(["kill", "arkham"]).ok();
@@ -318,8 +320,8 @@ fn v_kill_ends_whoever_is_on_the_way_in() {
     });
 }
 
-#[test]
-fn v_a_change_to_sessions_waits_for_whoever_is_on_the_way_in() {
+#[disposable::test]
+fn v_a_change_to_sessions_waits_for_logins() {
     on_the_way_in(|host, plain| {
         let mut own = plain.clone();
         own.is_plain = false;
@@ -332,7 +334,7 @@ fn v_a_change_to_sessions_waits_for_whoever_is_on_the_way_in() {
     });
 }
 
-#[test]
+#[disposable::test]
 fn v_whoever_is_dropped_on_the_way_in_keeps_the_account() {
     on_the_way_in(|host, spec| {
         let mut without = spec.clone();

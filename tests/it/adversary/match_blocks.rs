@@ -1,11 +1,13 @@
-//! Match blocks of others that come first: whatever their criteria are and however they are written, what sshd would do is seen before and after.
+//! Match blocks of others that come first: whatever their criteria are and however they are
+//! written, what sshd would do is seen before and after.
 
 use super::super::support::{arkham, host};
 
 /// Where the blocks of others are.
 const THEIRS: &str = "/etc/ssh/sshd_config.d/01-theirs.conf";
 
-/// Lines that hold for some connections only, each hidden from a reader who splits at blanks or asks about the first address of a list.
+/// Lines that hold for some connections only, each hidden from a reader who splits at blanks or
+/// asks about the first address of a list.
 const LINES: [&str; 10] = [
     // Those of the finding.
     "Match Address=127.0.1.0/24",
@@ -21,9 +23,9 @@ const LINES: [&str; 10] = [
     "Match User h*\nInclude /etc/ssh/more.conf\nMatch User nobody",
 ];
 
-#[test]
+#[disposable::test]
 fn b5_match_lines_are_read_as_sshd_reads_them() {
-    let Some(host) = host() else { return };
+    let host = host();
     let (spec, _) = arkham(&host, &[]);
     host.run(["mkdir", "-p", "/srv/other"]).ok();
     let settings = "    ChrootDirectory /srv/other\n    ForceCommand internal-sftp\n";
@@ -46,7 +48,7 @@ fn b5_match_lines_are_read_as_sshd_reads_them() {
             "{line}: {refused:?}"
         );
     }
-    // One that is for somebody else concerns nobody here.
+    // A block for another user affects no jailed account.
     host.write(
         THEIRS,
         &format!("Match User ann Address=127.0.1.0/24\n{settings}"),
@@ -55,9 +57,9 @@ fn b5_match_lines_are_read_as_sshd_reads_them() {
     host.jailctl(["check", "arkham"]).ok();
 }
 
-#[test]
+#[disposable::test]
 fn b5_a_match_line_that_cannot_be_read_is_refused() {
-    let Some(host) = host() else { return };
+    let host = host();
     let (spec, _) = arkham(&host, &[]);
     // sshd takes it: whom it is for depends on the number of an interface.
     host.write(
@@ -66,10 +68,10 @@ fn b5_a_match_line_that_cannot_be_read_is_refused() {
     );
     host.sh("mkdir -p /run/sshd; sshd -t").ok();
     let refused = spec.build(&host).exits(4);
-    let named = format!("line 2 of {THEIRS} is not understood");
+    let named = format!("line 2 of {THEIRS} cannot be evaluated");
     assert!(refused.stderr().contains(&named), "{refused:?}");
     let found = host.jailctl(["check", "arkham"]).exits(1);
     assert!(found.stdout().contains(&named), "{found:?}");
-    // It keeps nobody from taking the jail away.
+    // It does not prevent the removal of the jail.
     host.jailctl(["remove", "arkham"]).ok();
 }

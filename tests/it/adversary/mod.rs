@@ -1,5 +1,6 @@
-//! The findings of an adversary's review, each as a test named after its number: jailed users, two of them together, and careless administrators against
-//! the promises. The payload of each is harmless: a token file outside of the jail is read, or is not.
+//! Findings of a security review, each as a test named after its number: attacks by jailed users,
+//! by two of them together, and mistakes of administrators. The payload is harmless: a token file
+//! outside of the jail is read, or is not.
 
 mod adoption;
 mod follow_up;

@@ -1,5 +1,6 @@
-//! Where a `[[mount]]` cannot be: where somebody but root could move the directory that is mounted on, where there is none in a session, where a build exchanges what
-//! is around it, and in a jail from which a directory leads out.
+//! Refused targets of a `[[mount]]`: a user other than root could move the directory that is
+//! mounted on, where there is none in a session, where a build exchanges what is around it, and in
+//! a jail from which a directory leads out.
 
 use disposable::{DisposableHost, Key};
 
@@ -7,12 +8,12 @@ use crate::session::{compile, harlequin};
 use crate::support::{CANARY, Spec, host_with_module};
 
 /// A copy with directories that may be mounted, and harlequin's key.
-fn host() -> Option<(DisposableHost, Key)> {
-    let host = host_with_module()?;
+fn host() -> (DisposableHost, Key) {
+    let host = host_with_module();
     let key = host.key("harlequin");
     host.sh("mkdir -p /opt/real /opt/other/sub /opt/open/sub /opt/theirs/sub /opt/deep/open/sub; chmod 777 /opt/open /opt/deep/open; chown 4242 /opt/theirs")
         .ok();
-    Some((host, key))
+    (host, key)
 }
 
 fn mount(source: &str, target: &str) -> String {
@@ -31,9 +32,9 @@ fn refused((host, key): (&DisposableHost, &Key), more: &str, why: &str) {
     assert!(!host.has(&spec.root()));
 }
 
-#[test]
+#[disposable::test]
 fn b7_nothing_is_mounted_where_a_user_could_move_the_place() {
-    let Some((host, key)) = host() else { return };
+    let (host, key) = host();
     let dir = |path: &str, rest: &str| format!("[[dir]]\npath = {path:?}\n{rest}\n\n");
     let owned = dir("/upload", "owner = \"harlequin\"");
     for target in ["/upload", "/upload/a", "/upload/a/x"] {
@@ -81,24 +82,24 @@ fn b7_nothing_is_mounted_where_a_user_could_move_the_place() {
     );
 }
 
-#[test]
+#[disposable::test]
 fn c4_nothing_is_mounted_in_a_file_system_that_is_empty_in_each_session() {
-    let Some((host, key)) = host() else { return };
+    let (host, key) = host();
     refused(
         (&host, &key),
         &mount("/opt/real", "/tmp/x"),
-        "each session has a file system of its own at `/tmp`",
+        "`/tmp` is a separate file system in each session",
     );
     refused(
         (&host, &key),
         &mount("/opt/real", "/dev/shm/x"),
-        "covers what jailctl made",
+        "would hide files of the jail",
     );
     let memory = "[[mount]]\nsource = \"tmpfs\"\ntarget = \"/scratch\"\n\n".to_owned();
     refused(
         (&host, &key),
         &(memory.clone() + &mount("/opt/real", "/scratch/a/x")),
-        "each session has a file system of its own at `/scratch`",
+        "`/scratch` is a separate file system in each session",
     );
     // The places themselves may be.
     let mut spec = Spec::arkham(&key, &[]);
@@ -108,9 +109,9 @@ fn c4_nothing_is_mounted_in_a_file_system_that_is_empty_in_each_session() {
     assert_eq!(harlequin(&host).ssh("ls /tmp").ok().text(), "sub");
 }
 
-#[test]
+#[disposable::test]
 fn c9_nothing_is_mounted_in_what_a_build_exchanges() {
-    let Some((host, key)) = host() else { return };
+    let (host, key) = host();
     for (target, place) in [
         ("/usr/share/x", "/usr"),
         ("/usr/local", "/usr"),
@@ -118,19 +119,19 @@ fn c9_nothing_is_mounted_in_what_a_build_exchanges() {
         ("/bin/x", "/bin"),
         ("/lib/modules", "/lib"),
     ] {
-        let why = format!("lies in `{place}`, which a build exchanges as a whole");
+        let why = format!("is below `{place}`, which a build exchanges as a whole");
         refused((&host, &key), &mount("/opt/real", target), &why);
     }
     refused(
         (&host, &key),
         &mount("/opt/real", "/dev/x"),
-        "covers what jailctl made",
+        "would hide files of the jail",
     );
 }
 
-#[test]
+#[disposable::test]
 fn c8_no_session_sees_a_directory_of_a_plain_chroot() {
-    let Some((host, key)) = host() else { return };
+    let (host, key) = host();
     compile(&host, "passer", include_str!("../session/fd_passing.c"));
     let selina = host.key("selina");
     let mut plain = Spec::arkham(&selina, &["passer"]).plain();

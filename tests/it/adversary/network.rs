@@ -1,4 +1,5 @@
-//! A4 and C10: a private network whose rules are taken from the host while somebody is in it, and link-local addresses.
+//! A4 and C10: a private network whose rules are deleted from the host during a session, and
+//! link-local addresses.
 
 use disposable::{DisposableHost, Login, Running};
 
@@ -30,7 +31,8 @@ fn routing(host: &DisposableHost) -> String {
     text.ok().stdout().to_owned()
 }
 
-/// A second jail, `elba`, with selina in it: it may reach the first one's port, and would like to reach another.
+/// A second jail, `elba`, with selina in it: it may reach the first one's port, and would like to
+/// reach another.
 fn elba(host: &DisposableHost) -> Login<'_> {
     let key = host.key("selina");
     let mut elba = Spec::arkham(&key, &["wire"]);
@@ -60,9 +62,9 @@ fn works_again(ask: impl Fn() -> disposable::Output) {
     ask().ok();
 }
 
-#[test]
+#[disposable::test]
 fn a4_a_flush_of_nftables_opens_nothing() {
-    let Some((host, _)) = copy(RULES) else { return };
+    let (host, _) = copy(RULES);
     let selina = elba(&host);
     second_neighbour(&host);
     host.write("/run/nftables.conf", NFTABLES_CONF);
@@ -75,7 +77,7 @@ fn a4_a_flush_of_nftables_opens_nothing() {
         serve_in(&harlequin, "wire serve tcp 8080 /home/harlequin/count"),
         serve_in(&selina, "wire serve tcp 81"),
     ];
-    // An address of the host's that comes while somebody is in.
+    // An address that the host gets during a session.
     host.sh("ip addr add 203.0.113.7/24 dev kane0").ok();
 
     // Those who are not to be reached note who comes.
@@ -91,7 +93,8 @@ fn a4_a_flush_of_nftables_opens_nothing() {
         ),
         serve(&host, &neighbour("wire serve tcp 443")),
     ];
-    // Everybody asks all the while: the jails for what is forbidden to them, the neighbour for a jail and for the second machine.
+    // Everybody asks all the while: the jails for what is forbidden to them, the neighbour for a
+    // jail and for the second machine.
     let mut inside = harlequin.start([], "echo begun; while :; do
         for at in 192.0.2.1 203.0.113.7 192.0.2.255 127.0.0.1; do wire ask tcp $at 443; wire ask udp $at 53; done
         wire ask tcp 192.0.2.2 25; wire ask udp 192.0.2.2 123; done >/dev/null 2>&1");
@@ -106,7 +109,7 @@ fn a4_a_flush_of_nftables_opens_nothing() {
     outside.hear("begun");
 
     host.sh("for round in {1..200}; do nft flush ruleset; done; for round in {1..20}; do nft -f /run/nftables.conf; sleep 0.05; done").ok();
-    // Somebody comes in, again and again, in between.
+    // Sessions begin repeatedly in between.
     for _ in 0..4 {
         let mut flushes = host.spawn([
             "bash",
@@ -163,7 +166,7 @@ fn host_address(address: &str) -> String {
     format!("{head}.{}", last - 1)
 }
 
-/// A session whose keeper is stopped, so that nobody mends anything but whoever is asked to.
+/// A session whose pid 1 is stopped, so that only the command under test repairs the network.
 fn kept_still<'host>(host: &'host DisposableHost, login: &Login<'host>) -> Running {
     let session = serve_in(login, "wire serve tcp 80");
     // It has loaded nothing any more when it waits.
@@ -173,11 +176,9 @@ fn kept_still<'host>(host: &'host DisposableHost, login: &Login<'host>) -> Runni
     session
 }
 
-#[test]
+#[disposable::test]
 fn a4_what_is_missing_is_said_and_mended() {
-    let Some((host, spec)) = copy(RULES) else {
-        return;
-    };
+    let (host, spec) = copy(RULES);
     let _sshd = host.sshd();
     let harlequin = harlequin(&host);
     let session = kept_still(&host, &harlequin);
@@ -196,41 +197,41 @@ fn a4_what_is_missing_is_said_and_mended() {
         (
             "nft flush ruleset",
             "ip jailctl-arkham",
-            "it is gone from the host: what is allowed does not pass",
+            "it is missing on the host: allowed packets do not pass",
         ),
         (
             &changed,
             "ip jailctl-arkham",
-            "it was changed since it was loaded",
+            "it was changed after it was loaded",
         ),
-        (&inner, "inet jailctl", "it was changed since it was loaded"),
+        (&inner, "inet jailctl", "it was changed after it was loaded"),
         (
             &flush,
             "inet jailctl",
-            "it is gone from the jail's own network",
+            "it is missing in the jail's network namespace",
         ),
         (
             "ip addr add 203.0.113.7/24 dev wayne0",
             "inet jailctl",
-            "it has not the rules of the policy and of the host's addresses",
+            "its rules are older than the policy or the addresses of the host",
         ),
         (
             "ip rule del pref 2 iif wayne0",
             "wayne0",
-            "its routing rules are gone: it forwards packets for everybody",
+            "its routing rules are missing: it forwards packets for others",
         ),
         (
             "ip route del blackhole default table 1784768876",
             "wayne0",
-            "its routing rules are gone",
+            "its routing rules are missing",
         ),
         (
             "echo 0 >/proc/sys/net/ipv4/conf/wayne0/forwarding",
             "wayne0",
             "`net.ipv4.conf.wayne0.forwarding` is 0",
         ),
-        (&idle, &link, "what is allowed does not pass"),
-        (&address, &link, "is gone from it: nothing passes"),
+        (&idle, &link, "allowed packets do not pass"),
+        (&address, &link, "no packet passes"),
     ] {
         host.jailctl(["check"]).ok();
         host.sh(how).ok();
@@ -264,9 +265,9 @@ fn a4_what_is_missing_is_said_and_mended() {
     settle(&host);
 }
 
-#[test]
+#[disposable::test]
 fn a4_who_joins_finds_the_rules_or_does_not_come_in() {
-    let Some((host, _)) = copy(RULES) else { return };
+    let (host, _) = copy(RULES);
     let _sshd = host.sshd();
     let harlequin = harlequin(&host);
     let session = kept_still(&host, &harlequin);
@@ -287,7 +288,7 @@ fn a4_who_joins_finds_the_rules_or_does_not_come_in() {
     ] {
         assert!(rules.stdout().contains(line), "{line}: {rules:?}");
     }
-    // Where they cannot be loaded, nobody joins.
+    // Where they cannot be loaded, no session joins.
     host.sh(&format!(
         "mv /usr/sbin/nft /root/nft; nsenter -t {keeper} -n /root/nft flush ruleset"
     ))
@@ -300,10 +301,10 @@ fn a4_who_joins_finds_the_rules_or_does_not_come_in() {
     settle(&host);
 }
 
-#[test]
+#[disposable::test]
 fn c10_link_local_addresses_are_not_reached() {
     let rules = "[network]\nallow_out = [\"tcp/80\", \"tcp/53\"]\n";
-    let Some((host, _)) = copy(rules) else { return };
+    let (host, _) = copy(rules);
     // As the metadata service of a cloud, and its name server.
     host.sh(&neighbour("ip addr add 169.254.169.254/32 dev wayne1"))
         .ok();

@@ -16,7 +16,7 @@ struct Attack<'h> {
 }
 
 impl Attack<'_> {
-    /// Builds anew with the test `script`; `round` makes the build another one each time.
+    /// Builds again with the test `script`; `round` makes the build another one each time.
     fn build(&self, script: &str, round: usize) -> disposable::Output {
         let mut spec = self.spec.clone();
         spec.more = format!(
@@ -48,9 +48,9 @@ fn attack(host: &DisposableHost) -> Attack<'_> {
     }
 }
 
-#[test]
+#[disposable::test]
 fn a3_no_process_of_the_old_tree_ends_a_test() {
-    let Some(host) = host() else { return };
+    let host = host();
     let attack = attack(&host);
     let mut hunter = attack.harlequin.start([], "hunter kill 3000");
     hunter.hear("up");
@@ -64,9 +64,9 @@ fn a3_no_process_of_the_old_tree_ends_a_test() {
     assert!(!heard.contains(&"took 0".to_owned()), "{heard:?}");
 }
 
-#[test]
+#[disposable::test]
 fn a3_no_process_of_the_old_tree_takes_a_descriptor_of_a_test() {
-    let Some(host) = host() else { return };
+    let host = host();
     let attack = attack(&host);
     let mut hunter = attack.harlequin.start([], "hunter reach 3000");
     hunter.hear("up");
@@ -87,9 +87,9 @@ fn a3_no_process_of_the_old_tree_takes_a_descriptor_of_a_test() {
 }
 
 /// The test itself hands its root directory to a process in the old tree.
-#[test]
+#[disposable::test]
 fn a3_a_directory_that_a_test_hands_out_leads_nowhere() {
-    let Some(host) = host() else { return };
+    let host = host();
     compile(&host, "passer", PASSER);
     let attack = attack(&host);
     let mut spec = attack.spec.clone();
@@ -107,10 +107,11 @@ fn a3_a_directory_that_a_test_hands_out_leads_nowhere() {
     }
 }
 
-/// Everything that looks at who it is finds the jail's user, under an id that nobody has on the host.
-#[test]
+/// Each query for the own identity returns the jail's user, under a user id without an account on
+/// the host.
+#[disposable::test]
 fn a3_a_test_is_the_user_by_name_and_nobody_by_number() {
-    let Some(host) = host() else { return };
+    let host = host();
     host.sshd();
     let (mut spec, harlequin) = arkham(&host, &["sleep", "id", "stat", "touch"]);
     spec.more

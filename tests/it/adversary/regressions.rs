@@ -1,6 +1,6 @@
 //! What held in the review, and what is near it: sshd's other ways to prove who one is, programs of
-//! the host that start a shell, a second sshd, names of users as parts of roots. Each has a control:
-//! an ordinary account that the same attempt lets in.
+//! the host that start a shell, a second sshd, names of users as parts of roots. Each has a
+//! control: an ordinary account that the same attempt lets in.
 
 use disposable::sshd::CARELESS;
 use disposable::{DisposableHost, Login};
@@ -43,7 +43,7 @@ fn only_bob(accounts: &Accounts<'_>, attempt: impl Fn(&str) -> Reach) {
         assert_eq!(attempt(&login.user), Reach::Nothing, "{}", login.user);
     }
     assert_eq!(attempt("bob"), Reach::Host, "the control");
-    // The jails themselves work meanwhile.
+    // The jails themselves work at this time.
     for login in &accounts.jailed {
         assert_eq!(login.sftp("pwd\n").code(), 0, "{}", login.user);
     }
@@ -76,9 +76,9 @@ fn with_key(key: &str) -> String {
     format!("-oIdentitiesOnly=yes -oPreferredAuthentications=publickey -i {key}")
 }
 
-#[test]
+#[disposable::test]
 fn held_a_certificate_of_an_authority_that_the_host_trusts() {
-    let Some(host) = host() else { return };
+    let host = host();
     host.sh("mkdir -p /run/keys; ssh-keygen -q -t ed25519 -N '' -f /run/keys/ca")
         .ok();
     let config = format!("{CARELESS}TrustedUserCAKeys /run/keys/ca.pub\n");
@@ -93,9 +93,9 @@ fn held_a_certificate_of_an_authority_that_the_host_trusts() {
     });
 }
 
-#[test]
+#[disposable::test]
 fn held_keys_that_a_command_of_root_prints() {
-    let Some(host) = host() else { return };
+    let host = host();
     let config = format!(
         "{CARELESS}AuthorizedKeysCommand /usr/local/sbin/keys\nAuthorizedKeysCommandUser root\n\
          AuthorizedPrincipalsCommand /usr/local/sbin/keys\nAuthorizedPrincipalsCommandUser root\n"
@@ -108,9 +108,9 @@ fn held_keys_that_a_command_of_root_prints() {
     only_bob(&accounts, |user| ssh(&host, user, &with_key(&key.path)));
 }
 
-#[test]
+#[disposable::test]
 fn held_keys_in_the_home_of_the_host_without_strict_modes() {
-    let Some(host) = host() else { return };
+    let host = host();
     let key = host.key("held");
     let config = format!("{CARELESS}StrictModes no\n");
     let accounts = accounts(&host, &config);
@@ -123,9 +123,9 @@ fn held_keys_in_the_home_of_the_host_without_strict_modes() {
     only_bob(&accounts, |user| ssh(&host, user, &with_key(&key.path)));
 }
 
-#[test]
+#[disposable::test]
 fn held_a_password_by_either_method() {
-    let Some(host) = host() else { return };
+    let host = host();
     let config = CARELESS.replace(
         "KbdInteractiveAuthentication no",
         "KbdInteractiveAuthentication yes\nPasswordAuthentication yes",
@@ -147,9 +147,9 @@ fn held_a_password_by_either_method() {
     }
 }
 
-#[test]
+#[disposable::test]
 fn held_a_host_that_vouches_for_its_users() {
-    let Some(host) = host() else { return };
+    let host = host();
     let config = format!(
         "{CARELESS}HostbasedAuthentication yes\nHostbasedUsesNameFromPacketOnly yes\nIgnoreRhosts yes\n"
     );
@@ -161,7 +161,8 @@ fn held_a_host_that_vouches_for_its_users() {
          printf 'EnableSSHKeysign yes\\nHostbasedAuthentication yes\\n' >/etc/ssh/ssh_config",
     )
     .ok();
-    // Each is vouched for under his own name: the account has to be there on the client's side too.
+    // The host key vouches for each user under the same name: the account has to be there on the
+    // client's side too.
     only_bob(&accounts, |user| {
         let line = format!(
             "cd /; setpriv --reuid $(id -u {user}) --regid $(id -g {user}) --clear-groups env HOME=/nonexistent \
@@ -172,9 +173,9 @@ fn held_a_host_that_vouches_for_its_users() {
     });
 }
 
-#[test]
+#[disposable::test]
 fn held_programs_of_the_host_that_start_a_shell_for_a_password() {
-    let Some(host) = host() else { return };
+    let host = host();
     let accounts = accounts(&host, CARELESS);
     host.run(["useradd", "--create-home", "--shell", "/bin/bash", "carl"])
         .ok();
@@ -234,9 +235,9 @@ fn second_sshd(host: &DisposableHost, config: &str, key: impl Fn(&str) -> String
     reached.to_vec()
 }
 
-#[test]
+#[disposable::test]
 fn c7_a_second_sshd_with_another_configuration_lets_no_jailed_account_in() {
-    let Some(host) = host() else { return };
+    let host = host();
     let accounts = accounts(&host, CARELESS);
     // Where each configuration looks for keys, everybody has one.
     host.sh("mkdir -p /run/all; cp /run/keys/*.pub /run/all; chmod -R a+rX /run/all")
@@ -285,9 +286,9 @@ fn c7_a_second_sshd_with_another_configuration_lets_no_jailed_account_in() {
     assert_eq!(reach(&host, &accounts.bob), Reach::Host);
 }
 
-#[test]
+#[disposable::test]
 fn c6_a_shell_of_jails_in_the_hosts_list_is_named_and_refused() {
-    let Some(host) = host() else { return };
+    let host = host();
     host.sshd();
     let key = host.key("harlequin");
     let spec = Spec::arkham(&key, &[]);
@@ -324,9 +325,9 @@ fn c6_a_shell_of_jails_in_the_hosts_list_is_named_and_refused() {
     host.jailctl(["doctor"]).exits(1);
 }
 
-#[test]
+#[disposable::test]
 fn held_names_of_users_as_parts_of_roots() {
-    let Some(host) = host() else { return };
+    let host = host();
     let key = host.key("any");
     host.sh("mkdir -p /srv/jails /var/lib/jailctl").ok();
     let before = look(&host);

@@ -1,4 +1,4 @@
-//! Finding B4: whoever made the directory that root gives to `--root`.
+//! Finding B4: the owner of the directory that root passes to `--root`.
 
 use disposable::DisposableHost;
 
@@ -10,9 +10,10 @@ const OTHER: &str = "/root/other";
 /// A password that anybody may know.
 const HASH: &str = "$6$saltsalt$qFmFH.bQmmtXzyBY0s9v7Oicd2z4XSIecDzlB5KiA2/jctKu9YterLp8wwnSq.qc.eoxqOmSuNp2xS0ktL3nh/";
 
-/// A copy with a host in a directory, where bob has an account, a password and groups, as he has on the running one.
-fn two_hosts() -> Option<DisposableHost> {
-    let host = host()?;
+/// A copy with a host in a directory, where bob has an account, a password and groups, as on
+/// the running one.
+fn two_hosts() -> DisposableHost {
+    let host = host();
     host.plain_user("bob");
     host.sh(
         "groupadd devs; groupadd crew; usermod -aG devs,crew bob; echo bob:secret | chpasswd; gpasswd -A bob devs
@@ -22,7 +23,7 @@ fn two_hosts() -> Option<DisposableHost> {
     crate::builds::second_host(&host);
     host.sh("mkdir /root/other/etc/default; cp -a /etc/default/useradd /root/other/etc/default; cp -a /etc/subuid /etc/subgid /root/other/etc")
         .ok();
-    Some(host)
+    host
 }
 
 /// The text of arkham's spec with these `[[user]]` tables.
@@ -30,7 +31,8 @@ fn text(users: &str) -> String {
     format!("name = \"arkham\"\nbinaries = [\"bash\", \"ls\", \"cat\"]\n{users}")
 }
 
-/// Of a host at `root`: each account file, with its owner and mode. The backups of shadow's tools are not looked at.
+/// Of a host at `root`: each account file, with its owner and mode. The backups of shadow's tools
+/// are not looked at.
 fn accounts(host: &DisposableHost, root: &str) -> String {
     let script = format!(
         "cd {root}/etc; for file in passwd group shadow gshadow subuid subgid; do
@@ -40,9 +42,9 @@ fn accounts(host: &DisposableHost, root: &str) -> String {
     host.sh(&script).ok().stdout().to_owned()
 }
 
-#[test]
+#[disposable::test]
 fn b4_accounts_of_a_directory_become_what_shadow_makes_of_them() {
-    let Some(host) = two_hosts() else { return };
+    let host = two_hosts();
     host.sh("rm -f /run/keys/key*").ok();
     let key = host.key("key");
     let keys = format!("authorized_keys = [{:?}]\n", key.public.trim());
@@ -60,7 +62,10 @@ fn b4_accounts_of_a_directory_become_what_shadow_makes_of_them() {
         // Other groups, no end, another password.
         user("harlequin", "groups = ['crew']")
             + &user("joker", "groups = ['guests']")
-            + &user("bob", "adopt = true\npassword = 'keep'\ngroups = ['crew']"),
+            + &user(
+                "bob",
+                "adopt = true\npassword = 'unchanged'\ngroups = ['crew']",
+            ),
         // One fewer, bob given back.
         user("harlequin", "expires = 2999-12-31"),
     ];
@@ -81,9 +86,9 @@ fn b4_accounts_of_a_directory_become_what_shadow_makes_of_them() {
         .ok();
 }
 
-#[test]
+#[disposable::test]
 fn b4_no_code_of_a_directory_runs_as_root() {
-    let Some(host) = two_hosts() else { return };
+    let host = two_hosts();
     let key = host.key("key");
     let keys = format!("authorized_keys = [{:?}]\n", key.public.trim());
     host.write(
@@ -119,9 +124,9 @@ fn b4_no_code_of_a_directory_runs_as_root() {
     assert_eq!(running.diff(&look(&host)), Vec::<String>::new());
 }
 
-#[test]
+#[disposable::test]
 fn b4_links_of_a_directory_do_not_lead_out_of_it() {
-    let Some(host) = two_hosts() else { return };
+    let host = two_hosts();
     let key = host.key("key");
     let path = Spec::arkham(&key, &[]).put(&host);
     // By the link, the same path is a copy inside and the running host's files outside.
@@ -182,9 +187,9 @@ fn b4_links_of_a_directory_do_not_lead_out_of_it() {
         .ok();
 }
 
-#[test]
+#[disposable::test]
 fn b4_whoever_changes_the_accounts_of_a_directory_is_waited_for() {
-    let Some(host) = two_hosts() else { return };
+    let host = two_hosts();
     let key = host.key("key");
     let path = Spec::arkham(&key, &[]).put(&host);
     host.write("/root/over.new", "");

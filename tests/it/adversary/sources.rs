@@ -1,4 +1,5 @@
-//! Findings A5 and C3: what root is told to take or to obey lies where a host user can exchange it.
+//! Findings A5 and C3: sources and configuration in directories where a host user can exchange
+//! them.
 
 use disposable::DisposableHost;
 
@@ -7,16 +8,16 @@ use crate::support::{Spec, host, look};
 /// The content of a file that only root may read.
 const SECRET: &str = "the token of root";
 
-/// A copy with joe, who has an account of his own, and with a secret of root's.
-fn host_of_joe() -> Option<DisposableHost> {
-    let host = host()?;
+/// A copy with the account joe, and with a secret file of root.
+fn host_of_joe() -> DisposableHost {
+    let host = host();
     host.plain_user("joe");
     host.sh(&format!(
         "mkdir -m 700 /root/secret; echo '{SECRET}' >/root/secret/key; chmod 600 /root/secret/key
         chmod 755 /home/joe"
     ))
     .ok();
-    Some(host)
+    host
 }
 
 /// A spec that takes `source`, with further lines.
@@ -48,9 +49,9 @@ fn is_refused(host: &DisposableHost, spec: &Spec, words: &[&str]) {
     assert_eq!(found.ok().text(), "");
 }
 
-#[test]
+#[disposable::test]
 fn a5_a_source_that_somebody_else_can_exchange_brings_no_secret_along() {
-    let Some(host) = host_of_joe() else { return };
+    let host = host_of_joe();
     host.sh(
         "cd /home/joe; mkdir site private; echo page >site/page; chown -R joe site
         # Links of joe's, also one where the directory is root's, and root's own in a place of joe's.
@@ -75,7 +76,7 @@ fn a5_a_source_that_somebody_else_can_exchange_brings_no_secret_along() {
         ("/tmp/conf", "put `/tmp/conf` there"),
         ("/home/joe/hard", "3 names (hard links)"),
         ("/home/joe/site", "`/home/joe/site/hard`"),
-        ("/home/joe/mine", "nor readable by everybody"),
+        ("/home/joe/mine", "nor readable by all users"),
         ("/home/joe/mine/key", "put `/home/joe/mine` there"),
         ("/home/joe/twice", "`/home/joe/twice/key`"),
         ("/home/joe/twice/key", "neither that user's nor readable"),
@@ -95,9 +96,9 @@ fn a5_a_source_that_somebody_else_can_exchange_brings_no_secret_along() {
     }
 }
 
-#[test]
+#[disposable::test]
 fn a5_sources_that_are_what_they_seem_are_taken() {
-    let Some(host) = host_of_joe() else { return };
+    let host = host_of_joe();
     host.sh(
         "cd /home/joe; mkdir -p site/sub; echo page >site/sub/page; ln -s sub/page site/link
         echo mine >site/mine; chmod 600 site/mine; chown -R -h joe site
@@ -133,9 +134,9 @@ fn a5_sources_that_are_what_they_seem_are_taken() {
     assert_eq!(tree.ok().text(), "page\nmine\nsub/page\n600");
 }
 
-#[test]
+#[disposable::test]
 fn a5_a_mode_does_not_open_what_was_closed() {
-    let Some(host) = host_of_joe() else { return };
+    let host = host_of_joe();
     host.sh(
         "cd /home/joe; echo mine >mine; mkdir site; cp mine site/; chmod 600 mine site/mine; chown -R joe mine site
         cp mine /root/joes; chown joe /root/joes; chmod 640 /root/joes",
@@ -148,7 +149,7 @@ fn a5_a_mode_does_not_open_what_was_closed() {
         ("/root/joes", "0644"),
     ] {
         let spec = taking(&host, source, &format!("mode = {mode:?}"));
-        is_refused(&host, &spec, &["`mode` would let others read it"]);
+        is_refused(&host, &spec, &["`mode` would let users read it"]);
     }
     for (source, mode) in [
         ("/home/joe/mine", "0700"),
@@ -158,7 +159,7 @@ fn a5_a_mode_does_not_open_what_was_closed() {
         let spec = taking(&host, source, &format!("mode = {mode:?}"));
         spec.build(&host).ok();
     }
-    // Whoever called by sudo may open what is his own.
+    // The caller of sudo(8) may open its own files.
     let path = taking(&host, "/home/joe/mine", "mode = \"0644\"").put(&host);
     host.sh(&format!("SUDO_UID=$(id -u joe) jailctl build {path}"))
         .ok();
@@ -166,9 +167,9 @@ fn a5_a_mode_does_not_open_what_was_closed() {
     assert_eq!(taken.trim(), "mine");
 }
 
-#[test]
+#[disposable::test]
 fn a5_a_users_program_brings_nothing_along_that_is_closed_to_him() {
-    let Some(host) = host_of_joe() else { return };
+    let host = host_of_joe();
     host.sh(&format!(
         "printf '#!/bin/sh\\n# {SECRET}\\n' >/root/secret/run; chmod 755 /root/secret/run
         mkdir -p /home/joe/site /root/site; cd /home/joe; ln -s /root/secret/run i
@@ -187,9 +188,9 @@ fn a5_a_users_program_brings_nothing_along_that_is_closed_to_him() {
     assert!(host.has("/srv/jails/arkham/root/secret/run"));
 }
 
-#[test]
+#[disposable::test]
 fn a5_a_skeleton_holds_only_what_everybody_may_read() {
-    let Some(host) = host_of_joe() else { return };
+    let host = host_of_joe();
     let key = host.key("harlequin");
     let spec = |skel: &str| {
         let mut spec = Spec::arkham(&key, &[]);
@@ -209,12 +210,12 @@ fn a5_a_skeleton_holds_only_what_everybody_may_read() {
     .ok();
     for (skel, words) in [
         ("/home/joe/skel", &["put `/home/joe/skel` there"][..]),
-        ("/home/joe/mine", &["not everybody may read it (mode 0700)"]),
+        ("/home/joe/mine", &["not all users may read it (mode 0700)"]),
         ("/home/joe/linked", &["hard links"]),
-        ("/root/secret", &["not everybody may read it (mode 0700)"]),
+        ("/root/secret", &["not all users may read it (mode 0700)"]),
         (
             "/root/open",
-            &["/root/open/key", "not everybody may read it (mode 0640)"],
+            &["/root/open/key", "not all users may read it (mode 0640)"],
         ),
     ] {
         is_refused(&host, &spec(skel), words);
@@ -227,9 +228,9 @@ fn a5_a_skeleton_holds_only_what_everybody_may_read() {
     );
 }
 
-#[test]
+#[disposable::test]
 fn c3_nobody_chooses_by_a_link_which_of_roots_files_is_obeyed() {
-    let Some(host) = host_of_joe() else { return };
+    let host = host_of_joe();
     host.sh("rm -f /run/keys/harlequin*").ok();
     let key = host.key("harlequin");
     let plain = Spec::arkham(&key, &[]);
@@ -264,7 +265,7 @@ fn c3_nobody_chooses_by_a_link_which_of_roots_files_is_obeyed() {
     for spec in [&path, "/srv/roots.toml", "/tmp/ok.toml"] {
         host.jailctl(["build", spec]).ok();
     }
-    // Whoever called by sudo has specs of his own, and links to them.
+    // The caller of sudo(8) has specs of its own, and links to them.
     host.sh(&format!(
         "cp {path} /home/joe/mine.toml; ln -s mine.toml /home/joe/link.toml; chown -h joe /home/joe/*.toml
         SUDO_UID=$(id -u joe) jailctl build /home/joe/link.toml"
@@ -302,9 +303,9 @@ fn c3_nobody_chooses_by_a_link_which_of_roots_files_is_obeyed() {
     }
 }
 
-#[test]
+#[disposable::test]
 fn c3_output_and_root_follow_no_link_of_somebody_elses() {
-    let Some(host) = host_of_joe() else { return };
+    let host = host_of_joe();
     crate::builds::second_host(&host);
     let key = host.key("harlequin");
     let path = Spec::arkham(&key, &[]).put(&host);

@@ -1,4 +1,5 @@
-//! sshd's configuration with many jails: what they share is written once, its size is bounded, and a real connection shows that sshd lets anybody in.
+//! sshd's configuration with many jails: what they share is written once, its size is bounded, and
+//! a real connection shows that sshd lets anybody in.
 
 use super::super::support::{Reach, Spec, arkham, host, look, reach};
 
@@ -7,9 +8,9 @@ const COMMON: &str = "/etc/ssh/sshd_config.d/05-jailctl.conf";
 /// What arkham has of its own.
 const OWN: &str = "/etc/ssh/sshd_config.d/05-jailctl-arkham.conf";
 
-#[test]
+#[disposable::test]
 fn what_all_jails_share_is_written_once() {
-    let Some(host) = host() else { return };
+    let host = host();
     let before = look(&host);
     let key = host.key("harlequin");
     let arkham = Spec::arkham(&key, &[]);
@@ -52,7 +53,7 @@ fn what_all_jails_share_is_written_once() {
         host.jailctl(["build", &arkham.path()]).ok();
         host.jailctl(["check"]).ok();
     }
-    // Without what is a jail's own nobody of it comes in.
+    // Without the jail's own records none of its users can log in.
     host.sh(&format!(
         "mv {OWN} /root/; kill -HUP $(cat /run/sshd.pid); sleep 0.5"
     ))
@@ -85,9 +86,9 @@ fn what_all_jails_share_is_written_once() {
     assert_eq!(left.collect::<Vec<_>>(), Vec::<String>::new());
 }
 
-#[test]
+#[disposable::test]
 fn what_all_jails_share_binds_nobody_else() {
-    let Some(host) = host() else { return };
+    let host = host();
     let key = host.key("harlequin");
     let spec = Spec::arkham(&key, &[]);
     host.sh("useradd joe; groupadd -U joe jail-keepers || { groupadd jail-keepers; usermod -aG jail-keepers joe; }").ok();
@@ -95,14 +96,14 @@ fn what_all_jails_share_binds_nobody_else() {
     assert!(
         refused
             .stderr()
-            .contains("`joe`, who is no jail's user, is in `jail-keepers`"),
+            .contains("`joe`, which is no account of a jail, is a member of `jail-keepers`"),
         "{refused:?}"
     );
     host.sh("groupmod -n keepers jail-keepers").ok();
     host.write(COMMON, "PermitTTY yes\n");
     let refused = spec.build(&host).exits(4);
     assert!(
-        refused.stderr().contains("it is not jailctl's"),
+        refused.stderr().contains("jailctl did not write it"),
         "{refused:?}"
     );
     assert_eq!(host.read(COMMON), "PermitTTY yes\n");
@@ -110,9 +111,9 @@ fn what_all_jails_share_binds_nobody_else() {
     spec.build(&host).ok();
 }
 
-#[test]
+#[disposable::test]
 fn a_configuration_near_the_limit_of_sshd_is_refused() {
-    let Some(host) = host() else { return };
+    let host = host();
     let (spec, harlequin) = arkham(&host, &[]);
     let _sshd = host.sshd();
     let others = "/etc/ssh/sshd_config.d/99-others.conf";
@@ -146,9 +147,9 @@ fn a_configuration_near_the_limit_of_sshd_is_refused() {
     spec.build(&host).ok();
 }
 
-#[test]
+#[disposable::test]
 fn a_verification_ends_with_a_real_connection() {
-    let Some(host) = host() else { return };
+    let host = host();
     let _ = arkham(&host, &[]);
     let dropbox = Spec::dropbox(&host.key("selina"));
     host.sh("mv /usr/bin/ssh /usr/bin/ssh.real").ok();
@@ -156,7 +157,10 @@ fn a_verification_ends_with_a_real_connection() {
     host.write("/usr/bin/ssh", client);
     host.run(["chmod", "755", "/usr/bin/ssh"]).ok();
     let refused = dropbox.build(&host).exits(4);
-    for part in ["sshd would let nobody in", "Connection closed by UNKNOWN"] {
+    for part in [
+        "sshd would refuse every login",
+        "Connection closed by UNKNOWN",
+    ] {
         assert!(refused.stderr().contains(part), "{part}: {refused:?}");
     }
     assert!(host.read("/root/asked").contains("/sshd -i "));

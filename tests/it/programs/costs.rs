@@ -1,4 +1,4 @@
-//! What each rule costs is written in docs/rules.md, and is so.
+//! Sizes of rules: docs/rules.md states the size of what each rule adds, and the statement is true.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::support::{Spec, host};
 const RULES: &str = include_str!("../../../src/resolve/rules/builtin.toml");
 const PAGE: &str = include_str!("../../../docs/rules.md");
 
-/// The texts of a rule's key, braces as they are.
+/// Values of a key of a rule, with braces unexpanded.
 fn texts(rule: &toml::Value, key: &str) -> Vec<String> {
     let list = rule.get(key).and_then(toml::Value::as_array);
     list.into_iter()
@@ -18,7 +18,7 @@ fn texts(rule: &toml::Value, key: &str) -> Vec<String> {
         .collect()
 }
 
-/// The names that patterns stand for on the host, those with a `*` left out.
+/// Names on the host that patterns expand to, except those with a `*` left.
 fn names(host: &DisposableHost, patterns: &[String]) -> Vec<String> {
     let script = format!("printf '%s\\n' {}", patterns.join(" "));
     let plain = |name: &&str| !name.is_empty() && !name.contains('*');
@@ -30,7 +30,7 @@ fn names(host: &DisposableHost, patterns: &[String]) -> Vec<String> {
         .collect()
 }
 
-/// `12 MB` in bytes; nothing where a rule brings only links or words.
+/// Bytes of a size such as `12 MB`; `None` if a rule adds only links or text.
 fn bytes(text: &str) -> Option<u64> {
     let (number, unit) = text.split_once(' ')?;
     let number: u64 = number.parse().ok()?;
@@ -41,14 +41,14 @@ fn bytes(text: &str) -> Option<u64> {
     }
 }
 
-/// Bytes of what each rule adds to a jail that holds all that calls for rules and that the host has.
+/// Bytes that each rule adds to a jail with all programs that trigger rules and that the host has.
 fn measure(host: &DisposableHost, rules: &[toml::Value]) -> BTreeMap<String, u64> {
     let mut callers: Vec<String> = Vec::new();
     let mut costs = BTreeMap::new();
     for rule in rules {
         let name = rule["name"].as_str().expect("a name").to_owned();
         let callers_of_it = names(host, &texts(rule, "programs"));
-        // A link to what called for the rule costs nothing.
+        // A link to the program that triggered the rule costs nothing.
         let script = r#"
             sizes=0
             for program in $0; do
@@ -59,7 +59,7 @@ fn measure(host: &DisposableHost, rules: &[toml::Value]) -> BTreeMap<String, u64
                 sizes=$((sizes + $(stat -c %s "$real")))
             done
             echo $sizes"#;
-        let runs = names(host, &texts(rule, "runs")).join(" ");
+        let runs = names(host, &texts(rule, "helpers")).join(" ");
         let size = host.run(["bash", "-fc", script, &runs, &callers_of_it.join(" ")]);
         let size: u64 = size.ok().text().parse().expect("a size");
         costs.insert(name, size);
@@ -91,10 +91,10 @@ fn measure(host: &DisposableHost, rules: &[toml::Value]) -> BTreeMap<String, u64
     costs
 }
 
-#[test]
+#[disposable::test]
 #[expect(clippy::print_stderr, reason = "the table is to be seen")]
 fn what_each_rule_costs_is_written_here() {
-    let Some(host) = host() else { return };
+    let host = host();
     host.sh("localedef -i en_US -f UTF-8 en_US.UTF-8").ok();
     let rules: toml::Value = toml::from_str(RULES).expect("TOML");
     let rules = rules["rule"].as_array().expect("rules");
@@ -124,7 +124,7 @@ fn what_each_rule_costs_is_written_here() {
         if measured > most {
             wrong.push(format!("{name} costs {measured} bytes, not {stated}"));
         }
-        // A bound far above what is found would be no information.
+        // A limit far above the size would be no information.
         if measured > 0 && most > 3 * measured + 20_000 {
             wrong.push(format!("{name} costs only {measured} bytes, not {stated}"));
         }

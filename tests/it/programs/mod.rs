@@ -1,4 +1,4 @@
-//! Every program of the packages that people expect in a jail can be named alone, and then works.
+//! Programs of common packages: each works in a jail whose spec names it alone.
 
 mod costs;
 mod everyday;
@@ -10,10 +10,10 @@ use disposable::DisposableHost;
 
 use crate::support::host;
 
-/// Debian's packages of which each program is tried.
+/// Debian packages whose programs are tried.
 const PACKAGES: &str = "bash coreutils grep sed gawk findutils tar gzip xz-utils less nano vim-nox file curl openssh-client rsync git";
 
-/// The programs of the packages, and the names that Debian's alternatives give them.
+/// Programs of the packages, with the names of Debian's alternatives for them.
 fn programs(host: &DisposableHost) -> Vec<String> {
     let script = format!(
         r#"
@@ -33,14 +33,14 @@ fn programs(host: &DisposableHost) -> Vec<String> {
     found.stdout().lines().map(str::to_owned).collect()
 }
 
-#[test]
-fn every_program_can_be_named_alone_and_does_what_it_does_on_the_host() {
-    let Some(host) = host() else { return };
+#[disposable::test]
+fn every_program_alone_works_as_on_the_host() {
+    let host = host();
     host.write("/run/tasks", include_str!("tasks.txt"));
     host.sh(include_str!("data.sh")).ok();
     let programs = programs(&host);
     assert!(programs.len() > 180, "{programs:#?}");
-    // A few at a time, so that both processors are busy to the end.
+    // A few at a time, so that both processors are busy until the end.
     let parts: Vec<&[String]> = programs.chunks(6).collect();
     let next = AtomicUsize::new(0);
     let work = || {
@@ -59,7 +59,7 @@ fn every_program_can_be_named_alone_and_does_what_it_does_on_the_host() {
     assert_eq!(differences, Vec::<String>::new());
 }
 
-/// The differences between programs in jails of their own and on the host.
+/// Differences between programs in jails of their own and on the host.
 fn alone(host: &DisposableHost, programs: &[String]) -> Vec<String> {
     let script = include_str!("alone.sh");
     let line = [

@@ -1,11 +1,11 @@
-//! Programs at work as people use them: over ssh, with files, settings and languages of their own.
+//! Programs in use over ssh, with files, settings and languages of the user.
 
 use disposable::Login;
 
 use super::programs;
 use crate::support::{Spec, arkham, certify, host, host_with_module, serve_tls, type_into};
 
-/// What a user's ssh has to say after each other: each task, and how it ended.
+/// Output of each task of a user over ssh, and its exit status.
 fn all_tasks(user: &Login<'_>) -> String {
     let script = r#"
         set -f; cd /tmp; export HOME=/tmp TERM=xterm-256color LANG=C.UTF-8
@@ -20,9 +20,9 @@ fn all_tasks(user: &Login<'_>) -> String {
     said.stdout().to_owned()
 }
 
-#[test]
-fn everything_that_can_be_named_is_named_and_does_over_ssh_what_it_does_for_others() {
-    let Some(host) = host() else { return };
+#[disposable::test]
+fn every_nameable_program_works_over_ssh() {
+    let host = host();
     host.sh(include_str!("data.sh")).ok();
     host.write("/data/tasks", include_str!("tasks.txt"));
     let programs = programs(&host);
@@ -35,7 +35,7 @@ fn everything_that_can_be_named_is_named_and_does_over_ssh_what_it_does_for_othe
     spec.more = "[[file]]\nsource = \"/data\"\n".to_owned();
     let _sshd = host.sshd();
     let built = spec.build(&host).ok();
-    // One notice, and no more: the rest of what is named has what it needs.
+    // One notice and no other: all other programs of the spec have what they need.
     let notices: Vec<&str> = built.stderr().lines().collect();
     assert_eq!(notices.len(), 1, "{built:?}");
     assert!(
@@ -47,7 +47,7 @@ fn everything_that_can_be_named_is_named_and_does_over_ssh_what_it_does_for_othe
     let jailed = all_tasks(&harlequin)
         .replace("harlequin", "bob")
         .replace("jail-arkham", "bob")
-        // The jails' store has a name for each file, too.
+        // The store of the jails has a name for each file, too.
         .replace("-rw-r--r-- 2 root", "-rw-r--r-- 1 root");
     let free = all_tasks(&bob);
     let ids = |text: &str, user: &str| {
@@ -60,7 +60,7 @@ fn everything_that_can_be_named_is_named_and_does_over_ssh_what_it_does_for_othe
     let split = |text: &str| text.split("== ").map(str::to_owned).collect::<Vec<_>>();
     let (jailed, free) = (split(&jailed), split(&free));
     assert_eq!(jailed.len(), free.len());
-    // Who logged in is in /proc, and in a file of the host's that is none of a jail's business.
+    // The login user is in /proc, and in a host file that no jail contains.
     let differ: Vec<_> = jailed
         .iter()
         .zip(&free)
@@ -70,9 +70,9 @@ fn everything_that_can_be_named_is_named_and_does_over_ssh_what_it_does_for_othe
     assert!(jailed.len() > 160, "{}", jailed.len());
 }
 
-#[test]
+#[disposable::test]
 fn a_session_speaks_the_language_that_its_client_asks_for() {
-    let Some(host) = host() else { return };
+    let host = host();
     host.sh("localedef -i de_DE -f UTF-8 de_DE.UTF-8").ok();
     let (spec, harlequin) = arkham(&host, &["date", "sort", "perl"]);
     let _sshd = host.sshd();
@@ -97,26 +97,26 @@ fn a_session_speaks_the_language_that_its_client_asks_for() {
         "date -d 2026-11-24 +%A; printf 'z\\nä\\na\\n' | sort",
     );
     assert_eq!(plain.lines(), ["Tuesday", "a", "z", "ä"]);
-    // One that the host does not have is answered as the host would.
+    // A locale that the host does not have has the same result as on the host.
     let klingon = ask(&["LANG=tlh.UTF-8"], "date -d 2026-11-24 +%A");
     assert_eq!((klingon.text(), klingon.stderr()), ("Tuesday", ""));
 
-    // Of more than a jail is to hold there is nothing, and a word.
+    // Above the limit nothing is copied, and a notice is printed.
     host.sh("truncate -s 20M /usr/lib/locale/locale-archive")
         .ok();
     let built = spec.build(&host).ok();
     assert!(
         built.stderr().contains(
-            "the locales of the host: they are 21 MB on this host, and jails get 16 at most"
+            "the locales of the host are left out: they have 21 MB on this host, and the limit is 16 MB"
         ),
         "{built:?}"
     );
     assert!(!host.has(&format!("{}/usr/lib/locale/locale-archive", spec.root())));
 }
 
-#[test]
+#[disposable::test]
 fn a_terminal_that_nobody_knows_is_taken_for_an_xterm() {
-    let Some(host) = host() else { return };
+    let host = host();
     let key = host.key("harlequin");
     let mut spec = Spec::arkham(&key, &["less"]);
     spec.more = String::new();
@@ -150,9 +150,9 @@ fn a_terminal_that_nobody_knows_is_taken_for_an_xterm() {
     }
 }
 
-#[test]
+#[disposable::test]
 fn settings_of_a_users_own_work_and_history_is_kept() {
-    let Some(host) = host() else { return };
+    let host = host();
     let (_, harlequin) = arkham(&host, &["vim", "/usr/bin/git", "nano"]);
     let _sshd = host.sshd();
     harlequin
@@ -174,7 +174,7 @@ fn settings_of_a_users_own_work_and_history_is_kept() {
     for word in ["cannot set", "no name", "warning", "cannot find"] {
         assert!(!said.stdout().to_lowercase().contains(word), "{said:?}");
     }
-    // git opens the editor that the jail has, and shows its pages in less.
+    // git starts the editor of the jail, and shows its pages in less.
     let commit = type_into(
         &host,
         &harlequin,
@@ -192,9 +192,9 @@ fn settings_of_a_users_own_work_and_history_is_kept() {
     assert!(added.stdout().contains("1 insertion(+)"), "{added:?}");
 }
 
-#[test]
+#[disposable::test]
 fn git_goes_over_ssh_and_https_in_and_out() {
-    let Some(host) = host() else { return };
+    let host = host();
     certify(&host);
     host.sh(
         "mkdir /run/www; cd /run/www; git init -q --bare r.git; git init -q /run/w; cd /run/w
@@ -214,7 +214,7 @@ fn git_goes_over_ssh_and_https_in_and_out() {
         .fails();
     assert!(refused.stderr().contains("certificate"), "{refused:?}");
 
-    // From outside, the jail is the server; from inside, it is the client.
+    // Seen from outside, the jail is the server; from inside, it is the client.
     let mut ssh = harlequin.line([], "");
     ssh.truncate(ssh.len() - 2);
     let ssh = format!("GIT_SSH_COMMAND='{}'", ssh.join(" "));
@@ -238,9 +238,9 @@ fn git_goes_over_ssh_and_https_in_and_out() {
     assert_eq!(harlequin.ssh(inside).ok().text(), "by ssh");
 }
 
-#[test]
+#[disposable::test]
 fn what_has_rights_on_the_host_has_none_in_a_jail() {
-    let Some(host) = host() else { return };
+    let host = host();
     let (spec, harlequin) = arkham(&host, &["ssh-agent", "ssh-add", "ssh-keygen"]);
     let _sshd = host.sshd();
     let mode = host
@@ -261,32 +261,31 @@ fn what_has_rights_on_the_host_has_none_in_a_jail() {
     assert!(refused.stderr().contains("it is setuid"), "{refused:?}");
 }
 
-#[test]
+#[disposable::test]
 fn what_a_chroot_cannot_give_is_said_before_somebody_misses_it() {
-    let Some(host) = host_with_module() else {
-        return;
-    };
+    let host = host_with_module();
     let mut spec = Spec::arkham(&host.key("harlequin"), &["ps", "free", "script"]).plain();
     let plan = host.jailctl(["plan", &spec.put(&host)]).ok();
     let said = format!("{}{}", plan.stdout(), plan.stderr());
-    for wish in [
-        "`/usr/bin/free` and `/usr/bin/ps` want `/proc`, which the jail does not have",
-        "`/usr/bin/script` wants `/dev/ptmx`",
+    for notice in [
+        "`/usr/bin/free` and `/usr/bin/ps` need `/proc`, which the jail does not have",
+        "`/usr/bin/script` needs `/dev/ptmx`",
     ] {
-        assert!(said.contains(wish), "{wish}: {said}");
+        assert!(said.contains(notice), "{notice}: {said}");
     }
     spec.is_plain = false;
     spec.more = "[namespaces]\n".to_owned();
     let plan = host.jailctl(["plan", &spec.put(&host)]).ok();
     let said = format!("{}{}", plan.stdout(), plan.stderr());
-    assert!(!said.contains(" want"), "sessions have both: {said}");
+    assert!(
+        !said.contains("which the jail does not have"),
+        "sessions have both: {said}"
+    );
 }
 
-#[test]
-fn who_finds_libraries_by_its_own_place_is_told_of_before_it_does_not_start() {
-    let Some(host) = host_with_module() else {
-        return;
-    };
+#[disposable::test]
+fn programs_with_origin_paths_are_reported_before_a_build() {
+    let host = host_with_module();
     let app = "/usr/local/app";
     host.write("/root/lib.c", "int answer(void) { return 42; }\n");
     host.write(
@@ -298,11 +297,11 @@ fn who_finds_libraries_by_its_own_place_is_told_of_before_it_does_not_start() {
         gcc -o {app}/bin/app main.c -L{app}/lib -lapp -Wl,-rpath,'$ORIGIN/../lib'"
     ))
     .ok();
-    let wish = "`/usr/local/app/bin/app` wants `/proc`, which the jail does not have";
+    let notice = "`/usr/local/app/bin/app` needs `/proc`, which the jail does not have";
     let key = host.key("harlequin");
     let mut spec = Spec::arkham(&key, &["/usr/local/app/bin/app"]).plain();
     let built = spec.build(&host).ok();
-    assert!(built.stderr().contains(wish), "{built:?}");
+    assert!(built.stderr().contains(notice), "{built:?}");
     let _sshd = host.sshd();
     let harlequin = host.login("harlequin", &key);
     let lost = harlequin.ssh("/usr/local/app/bin/app").exits(127);
@@ -310,7 +309,7 @@ fn who_finds_libraries_by_its_own_place_is_told_of_before_it_does_not_start() {
     spec.is_plain = false;
     spec.more = "[namespaces]\n".to_owned();
     let built = spec.build(&host).ok();
-    assert!(!built.stderr().contains(wish), "{built:?}");
+    assert!(!built.stderr().contains(notice), "{built:?}");
     harlequin.ssh("/usr/local/app/bin/app").ok();
     let deps = host.jailctl(["deps", &format!("{app}/bin/app")]).ok();
     assert!(
@@ -320,9 +319,9 @@ fn who_finds_libraries_by_its_own_place_is_told_of_before_it_does_not_start() {
     );
 }
 
-#[test]
-fn a_host_adds_rules_of_its_own_takes_some_away_and_is_told_all_that_is_wrong_with_them() {
-    let Some(host) = host() else { return };
+#[disposable::test]
+fn host_rules_add_replace_and_are_checked() {
+    let host = host();
     let site = "/etc/jailctl/rules.d/site.toml";
     host.write(
         "/usr/local/share/riddles",
@@ -330,7 +329,7 @@ fn a_host_adds_rules_of_its_own_takes_some_away_and_is_told_all_that_is_wrong_wi
     );
     host.write(
         site,
-        "[[rule]]\nname = \"riddles\"\nreason = \"what cat recites\"\nprograms = [\"cat\"]\nadd = [\"/usr/local/share/riddles\"]\nruns = [\"wc\"]\n\
+        "[[rule]]\nname = \"riddles\"\nreason = \"what cat recites\"\nprograms = [\"cat\"]\nadd = [\"/usr/local/share/riddles\"]\nhelpers = [\"wc\"]\n\
          \n[[rule]]\nname = \"time-zone\"\n",
     );
     let (spec, harlequin) = arkham(&host, &[]);

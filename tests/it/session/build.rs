@@ -1,11 +1,12 @@
-//! From the spec to sessions and back: what a build refuses, what a plan shows, and that nothing stays.
+//! From the spec to sessions and back: errors of a build, contents of a plan, and a removal without
+//! remains.
 
 use super::{copy, harlequin};
 use crate::support::{CANARY, Reach, Spec, host, host_with_module, install_module, look, reach};
 
-#[test]
+#[disposable::test]
 fn without_the_module_a_build_refuses() {
-    let Some(host) = host() else { return };
+    let host = host();
     let key = host.key("harlequin");
     let mut spec = Spec::arkham(&key, &[]);
     spec.more.push_str("[namespaces]\n");
@@ -27,11 +28,9 @@ fn without_the_module_a_build_refuses() {
     spec.build(&host).ok();
 }
 
-#[test]
-fn plan_shows_the_lines_and_a_removal_takes_them_out_with_the_last_jail() {
-    let Some(host) = host_with_module() else {
-        return;
-    };
+#[disposable::test]
+fn plan_prints_pam_lines_and_removal_deletes_them() {
+    let host = host_with_module();
     let key = host.key("harlequin");
     let mut spec = Spec::arkham(&key, &[]);
     spec.more.push_str("[namespaces]\n");
@@ -69,22 +68,18 @@ fn plan_shows_the_lines_and_a_removal_takes_them_out_with_the_last_jail() {
     );
 }
 
-#[test]
+#[disposable::test]
 fn lines_that_somebody_took_out_come_back() {
-    let Some((host, spec)) = copy(&[], "") else {
-        return;
-    };
+    let (host, spec) = copy(&[], "");
     let with = host.read("/etc/pam.d/sshd");
     host.sh("sed -i /pam_jailctl/d /etc/pam.d/sshd").ok();
     spec.build(&host).ok();
     assert_eq!(host.read("/etc/pam.d/sshd"), with);
 }
 
-#[test]
+#[disposable::test]
 fn plain_chroot_and_sessions_take_turns_only_when_nobody_is_in() {
-    let Some(host) = host_with_module() else {
-        return;
-    };
+    let host = host_with_module();
     let key = host.key("harlequin");
     let plain = Spec::arkham(&key, &["id"]).plain();
     plain.build(&host).ok();
@@ -115,17 +110,15 @@ fn plain_chroot_and_sessions_take_turns_only_when_nobody_is_in() {
     assert!(!host.has("/var/lib/jailctl/arkham/session"));
 }
 
-#[test]
+#[disposable::test]
 fn a_build_that_fails_puts_the_stack_and_the_policy_back() {
-    let Some(host) = host_with_module() else {
-        return;
-    };
+    let host = host_with_module();
     let key = host.key("harlequin");
     let mut spec = Spec::arkham(&key, &[]);
     spec.more.push_str("[namespaces]\n");
     spec.put(&host);
     let before = look(&host);
-    // sshd accepts no configuration at all: known only when the snippet is verified.
+    // sshd accepts no configuration at all: this is known only when the snippet is verified.
     host.write(
         "/etc/ssh/sshd_config.d/01-admin.conf",
         "Match Group jail-arkham\n    ChrootDirectory /somewhere\n",
@@ -136,11 +129,9 @@ fn a_build_that_fails_puts_the_stack_and_the_policy_back() {
     assert_eq!(before.diff(&look(&host)), Vec::<String>::new());
 }
 
-#[test]
+#[disposable::test]
 fn sshd_without_pam_is_refused() {
-    let Some(host) = host_with_module() else {
-        return;
-    };
+    let host = host_with_module();
     let key = host.key("harlequin");
     let mut spec = Spec::arkham(&key, &[]);
     spec.more.push_str("[namespaces]\n");
@@ -149,13 +140,11 @@ fn sshd_without_pam_is_refused() {
     assert!(refused.stderr().contains("usepam"), "{refused:?}");
 }
 
-#[test]
+#[disposable::test]
 fn directories_of_the_host_are_shown_as_asked() {
     let more = "[[mount]]\nsource = \"/opt/shown\"\ntarget = \"/www\"\n\n[[mount]]\nsource = \"/opt/shared\"\ntarget = \"/shared\"\noptions = [\"rw\", \"nosuid\", \"nodev\", \"noexec\"]\n\n\
                 [[mount]]\nsource = \"tmpfs\"\ntarget = \"/scratch\"\n";
-    let Some(host) = host_with_module() else {
-        return;
-    };
+    let host = host_with_module();
     host.sh("mkdir -p /opt/shown/deep /opt/shared; echo x >/opt/shown/page; chmod 777 /opt/shown /opt/shared; mount -t tmpfs tmpfs /opt/shown/deep; cp /bin/true /opt/shared/program").ok();
     let key = host.key("harlequin");
     let mut spec = Spec::arkham(&key, &[]);
@@ -164,7 +153,7 @@ fn directories_of_the_host_are_shown_as_asked() {
     let _sshd = host.sshd();
     let harlequin = harlequin(&host);
     assert_eq!(harlequin.ssh("cat /www/page").ok().text(), "x");
-    // Read-only, and so is what is mounted below it on the host.
+    // Read-only, with every mount below it on the host.
     for place in ["/www", "/www/deep"] {
         let refused = harlequin.ssh(&format!("echo x >{place}/mine")).fails();
         assert!(refused.stderr().contains("Read-only"), "{refused:?}");
@@ -187,13 +176,11 @@ fn directories_of_the_host_are_shown_as_asked() {
     assert!(host.read("/canary").contains(CANARY));
 }
 
-#[test]
+#[disposable::test]
 fn what_the_kernel_shows_is_mounted_as_asked() {
     let more = "[[mount]]\nsource = \"sysfs\"\ntarget = \"/sys\"\n\n[[mount]]\nsource = \"proc\"\ntarget = \"/proc\"\noptions = [\"ro\", \"nosuid\", \"nodev\", \"noexec\"]\n\n\
                 [[mount]]\nsource = \"tmpfs\"\ntarget = \"/tmp\"\noptions = [\"nosuid\", \"nodev\", \"noexec\", \"size=1M\", \"mode=1700\"]\n";
-    let Some((host, _)) = copy(&["stat", "df"], more) else {
-        return;
-    };
+    let (host, _) = copy(&["stat", "df"], more);
     let _sshd = host.sshd();
     let harlequin = harlequin(&host);
     let options = harlequin
@@ -214,7 +201,7 @@ fn what_the_kernel_shows_is_mounted_as_asked() {
             .text(),
         "1700 1K-blocks 1024"
     );
-    // Of the network the session's: here the host's. Of processes its own, still.
+    // The session has the network of the host here, and still processes of its own.
     assert_eq!(
         harlequin.ssh("ls /sys/class/net").ok().text(),
         host.sh("ls /sys/class/net").ok().text()
@@ -222,28 +209,26 @@ fn what_the_kernel_shows_is_mounted_as_asked() {
     harlequin.ssh("cat /proc/1/comm").exits(1);
 }
 
-#[test]
+#[disposable::test]
 fn what_cannot_be_mounted_is_refused_before_anything_is_touched() {
-    let Some(host) = host_with_module() else {
-        return;
-    };
+    let host = host_with_module();
     host.sh("mkdir -p /opt/real; ln -s real /opt/link; echo x >/opt/file")
         .ok();
     let key = host.key("harlequin");
     let before = look(&host);
     for (source, target, why) in [
         ("/opt/gone", "/www", "there is no such directory"),
-        ("/opt/link", "/www", "there is a link on the way"),
+        ("/opt/link", "/www", "there is a link in the path"),
         ("/opt/file", "/www", "it is not a directory"),
-        ("/etc", "/www", "is a directory of the system's"),
-        ("/var/lib", "/www", "is or holds the records of jails"),
-        ("/srv/jails", "/www", "it holds the jail's root"),
+        ("/etc", "/www", "is a system directory"),
+        ("/var/lib", "/www", "is or contains the records of jails"),
+        ("/srv/jails", "/www", "it contains the root of the jail"),
         ("/proc", "/www", "`/proc`"),
-        ("/opt/real", "/proc", "covers what jailctl made"),
-        ("/opt/real", "/dev/shm", "covers what jailctl made"),
+        ("/opt/real", "/proc", "could not mount on `/proc`"),
+        ("/opt/real", "/dev/shm", "would hide files of the jail"),
         ("/opt/real", "/home/harlequin/www", "home of `harlequin`"),
         ("/opt/real", "/home", "home of `harlequin`"),
-        ("/opt/real", "/usr", "covers what jailctl made"),
+        ("/opt/real", "/usr", "would hide files of the jail"),
     ] {
         let mut spec = Spec::arkham(&key, &[]);
         spec.more = format!(
@@ -258,11 +243,9 @@ target = {target:?}
     assert_eq!(before.diff(&look(&host)), Vec::<String>::new());
 }
 
-#[test]
+#[disposable::test]
 fn a_jail_for_files_alone_has_a_session_without_a_network() {
-    let Some(host) = host_with_module() else {
-        return;
-    };
+    let host = host_with_module();
     let key = host.key("selina");
     let mut spec = Spec::dropbox(&key);
     spec.more.push_str("\n[namespaces]\n");

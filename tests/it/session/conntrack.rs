@@ -1,8 +1,8 @@
-//! What one jail's network cannot take from everybody else.
+//! Connection tracking: one jail's network cannot exhaust the table of all others.
 
 use super::{compile, harlequin, network};
 
-/// A program that sends a word from as many ports as it is told.
+/// Program that sends a datagram from as many ports as its argument.
 const FLOOD: &str = r#"
     #include <arpa/inet.h>
     #include <stdio.h>
@@ -21,11 +21,9 @@ const FLOOD: &str = r#"
         puts("sent");
     }"#;
 
-#[test]
+#[disposable::test]
 fn the_hosts_table_of_connections_is_not_filled_by_a_jail() {
-    let Some((host, mut spec)) = network::copy("[network]\nallow_out = [\"udp/53\"]\n") else {
-        return;
-    };
+    let (host, mut spec) = network::copy("[network]\nallow_out = [\"udp/53\"]\n");
     compile(&host, "flood", FLOOD);
     spec.binaries.push("flood");
     spec.build(&host).ok();
@@ -35,7 +33,7 @@ fn the_hosts_table_of_connections_is_not_filled_by_a_jail() {
     running.hear("sent");
     let known = "[ $(</proc/sys/net/netfilter/nf_conntrack_count) -gt 3000 ] && [ $(</proc/sys/net/netfilter/nf_conntrack_count) -lt 4500 ]";
     host.sh(known).ok();
-    // Others are not in its way.
+    // Other networks are not affected.
     let _server = network::serve(&host, &network::neighbour("wire serve tcp 80"));
     let bob = host.plain_user("bob");
     let said = bob.ssh("wire ask tcp 192.0.2.2 80").ok();
@@ -43,17 +41,15 @@ fn the_hosts_table_of_connections_is_not_filled_by_a_jail() {
     drop(running);
 }
 
-#[test]
-fn sshds_own_port_leads_into_no_jail_whether_it_runs_or_not() {
-    let Some((host, mut spec)) = network::copy("") else {
-        return;
-    };
+#[disposable::test]
+fn the_port_of_sshd_is_never_forwarded() {
+    let (host, mut spec) = network::copy("");
     spec.more += "[network]\nallow_in = [\"tcp/22\", \"udp/22\"]\n";
     let refused = spec.build(&host).exits(2);
     assert!(
         refused
             .stderr()
-            .contains("`tcp/22` cannot lead into this jail: it is sshd's"),
+            .contains("could not forward `tcp/22` into this jail: sshd listens on it"),
         "{refused:?}"
     );
     assert_eq!(refused.stderr().matches("error:").count(), 1, "{refused:?}");

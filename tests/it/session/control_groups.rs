@@ -1,4 +1,5 @@
-//! A place for a test's jails among the machine's own control groups, of which there is one set for each kernel: a group of the test's in each hierarchy.
+//! Parent groups for the jails of a test among the machine's own control groups, which each kernel
+//! has once: one group of the test in each hierarchy.
 #![expect(
     clippy::disallowed_methods,
     reason = "the machine's own groups, beside the copy"
@@ -9,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::sleep;
 use std::time::Duration;
 
-/// A group in each hierarchy of the machine, for one test. Gone with the value.
+/// Group of one test in each hierarchy of the machine, deleted when dropped.
 pub(crate) struct Parent {
     name: String,
     groups: Vec<PathBuf>,
@@ -41,12 +42,12 @@ impl Parent {
         Self { name, groups }
     }
 
-    /// The line of a spec that puts the jail's groups here.
+    /// Line of a spec that sets the group as the parent of the jail's groups.
     pub(crate) fn line(&self) -> String {
-        format!("parent = \"/{}\"\n", self.name)
+        format!("cgroup_parent = \"/{}\"\n", self.name)
     }
 
-    /// The jail's group that has `file`, which the kernel's controllers do not share.
+    /// Group of the jail that has `file`; each controller is in one hierarchy.
     pub(crate) fn group(&self, jail: &str, file: &str) -> PathBuf {
         let mut groups = self.groups.iter().map(|group| group.join(jail));
         groups
@@ -59,7 +60,7 @@ impl Parent {
         text.expect("a file of a group").trim().to_owned()
     }
 
-    /// Groups below, in any hierarchy.
+    /// Groups below the parent, in any hierarchy.
     pub(crate) fn left(&self) -> Vec<PathBuf> {
         let directories = self.groups.iter().flat_map(|group| {
             std::fs::read_dir(group)
@@ -69,7 +70,7 @@ impl Parent {
         directories.filter(|path| path.is_dir()).collect()
     }
 
-    /// Waits until nothing is below.
+    /// Waits until no groups are below the parent.
     pub(crate) fn until_empty(&self) {
         for _ in 0..200 {
             if self.left().is_empty() {
@@ -85,7 +86,7 @@ impl Drop for Parent {
     fn drop(&mut self) {
         for group in &self.groups {
             for below in std::fs::read_dir(group).into_iter().flatten().flatten() {
-                // Of a test that failed; its processes end with the copy.
+                // Of a failed test; its processes end with the disposable host.
                 let _ = std::fs::remove_dir(below.path());
             }
             let _ = std::fs::remove_dir(group);

@@ -1,21 +1,23 @@
-//! What a session cannot lay hands on: processes, keys and handles of others. Each probe is made by somebody without a jail as well, and succeeds.
+//! Isolation between sessions: processes, keys and descriptors of others are out of reach. An
+//! unjailed user makes each probe too, and succeeds.
 
 use disposable::{DisposableHost, Login, Running};
 
 use super::{compile, harlequin};
 use crate::support::{Spec, host_with_module};
 
-/// Two jails, arkham of harlequin and elba of selina, with sessions and `more`, and bob, who is in none.
+/// Two jails with sessions and `more`: arkham of the user harlequin, and elba of selina; bob is in
+/// no jail.
 struct Two<'host> {
     harlequin: Login<'host>,
     selina: Login<'host>,
     bob: Login<'host>,
 }
 
-fn host() -> Option<DisposableHost> {
-    let host = host_with_module()?;
+fn host() -> DisposableHost {
+    let host = host_with_module();
     compile(&host, "grip", include_str!("reach_probe.c"));
-    Some(host)
+    host
 }
 
 fn two<'host>(host: &'host DisposableHost, more: &str) -> Two<'host> {
@@ -36,7 +38,7 @@ fn two<'host>(host: &'host DisposableHost, more: &str) -> Two<'host> {
     }
 }
 
-/// A command as the user has it, in no session at all.
+/// Command line that runs as the user outside of any session.
 fn outside(user: &str, command: &str) -> String {
     format!("setpriv --reuid {user} --regid $(id -g {user}) --clear-groups {command}")
 }
@@ -47,12 +49,12 @@ fn start(login: &Login<'_>, command: &str, mark: &str) -> (Running, String) {
     (running, said)
 }
 
-#[test]
-fn processes_of_the_same_user_cannot_be_traced_or_signalled_from_a_session() {
-    let Some(host) = host() else { return };
+#[disposable::test]
+fn processes_outside_cannot_be_traced_or_signalled() {
+    let host = host();
     let two = two(&host, "[namespaces]\n");
     let _sshd = host.sshd();
-    // One outside, one in another session of hers, and one in another jail.
+    // One process outside, one in another session of the user, and one in another jail.
     host.sh(&format!(
         "{} </dev/null >/dev/null 2>&1 & sleep 0.2",
         outside("harlequin", "sleep 1000")
@@ -65,17 +67,21 @@ fn processes_of_the_same_user_cannot_be_traced_or_signalled_from_a_session() {
         .ok()
         .text()
         .to_owned();
-    for deed in ["trace", "signal"] {
-        let line = format!("/usr/local/bin/grip {deed} {pid}");
+    for action in ["trace", "signal"] {
+        let line = format!("/usr/local/bin/grip {action} {pid}");
         let control = host.sh(&outside("harlequin", &line)).ok();
         assert_eq!(
             control.text(),
-            if deed == "trace" { "traced" } else { "reached" },
+            if action == "trace" {
+                "traced"
+            } else {
+                "reached"
+            },
             "the control"
         );
         assert_eq!(two.harlequin.ssh(&line).ok().text(), "refused");
     }
-    // Of all the numbers that there are, sshd's process of this connection is the one that is hers.
+    // Of all process ids, only sshd's process of this connection belongs to the user.
     let control = host
         .sh(&outside("harlequin", "/usr/local/bin/grip signal all"))
         .ok();
@@ -84,27 +90,28 @@ fn processes_of_the_same_user_cannot_be_traced_or_signalled_from_a_session() {
     assert!(reached(two.harlequin.ssh("grip signal all").ok().text()) <= 2);
 }
 
-#[test]
+#[disposable::test]
 fn a_handle_of_a_process_is_worth_nothing_in_another_session() {
-    let Some(host) = host() else { return };
+    let host = host();
     let two = two(&host, "[network]\nmode = \"private\"\n");
     let _sshd = host.sshd();
-    // The same user, in two sessions of one jail, which share its network: so it can be handed over.
+    // The same user, in two sessions of one jail, which share its network: so the descriptor can be
+    // passed.
     for (login, fate) in [(&two.bob, "killed"), (&two.harlequin, "refused")] {
         let (_giver, _) = start(login, "grip send handle", "waits");
         assert_eq!(login.ssh("grip take handle").ok().text(), fate, "{fate}");
     }
 }
 
-#[test]
-fn nothing_is_handed_to_another_jail_with_a_network_of_its_own() {
-    let Some(host) = host() else { return };
+#[disposable::test]
+fn networks_of_jails_pass_nothing_to_each_other() {
+    let host = host();
     let two = two(&host, "[network]\nmode = \"private\"\n");
     let _sshd = host.sshd();
     let (_giver, _) = start(&two.selina, "grip send selina", "waits");
     assert_eq!(two.harlequin.ssh("grip take selina").ok().text(), "nobody");
     assert_eq!(two.bob.ssh("grip take selina").ok().text(), "nobody");
-    // Within the jail it is, and is worth nothing.
+    // Within the jail the descriptor is passed, but cannot be used.
     assert_eq!(two.selina.ssh("grip take selina").ok().text(), "refused");
     let (_giver, _) = start(&two.bob, "grip send bob", "waits");
     assert_eq!(two.harlequin.ssh("grip take bob").ok().text(), "nobody");
@@ -115,7 +122,8 @@ fn nothing_is_handed_to_another_jail_with_a_network_of_its_own() {
     );
 }
 
-/// Whether the kernel keeps abstract sockets of others from a session: landlock(7), from Linux 6.12 on.
+/// Whether the kernel keeps abstract sockets of others from a session: landlock(7), from Linux 6.12
+/// on.
 pub(super) fn scopes_abstract_sockets(host: &DisposableHost) -> bool {
     let release = host.read("/proc/sys/kernel/osrelease");
     let mut numbers = release.split(['.', '-']).map(str::parse::<u32>);
@@ -123,13 +131,13 @@ pub(super) fn scopes_abstract_sockets(host: &DisposableHost) -> bool {
     (number(), number()) >= (6, 12)
 }
 
-#[test]
+#[disposable::test]
 fn nothing_is_handed_to_another_jail_in_the_hosts_network() {
-    let Some(host) = host() else { return };
+    let host = host();
     let two = two(&host, "[namespaces]\n");
     let _sshd = host.sshd();
     let (_giver, _) = start(&two.selina, "grip send selina", "waits");
-    // What came by a socket is worth nothing in any case: another jail's processes cannot be signalled.
+    // Passed descriptors cannot be used in any case: processes of another jail cannot be signalled.
     let fate = if scopes_abstract_sockets(&host) {
         "nobody"
     } else {
@@ -148,12 +156,12 @@ fn nothing_is_handed_to_another_jail_in_the_hosts_network() {
     assert_eq!(two.selina.ssh(both).ok().text(), "killed");
 }
 
-#[test]
+#[disposable::test]
 fn keys_of_others_are_refused() {
-    let Some(host) = host() else { return };
+    let host = host();
     let two = two(&host, "[namespaces]\n");
     let _sshd = host.sshd();
-    // In a session there are no keys to make.
+    // A session cannot create keys.
     let (_keeper, made) = start(&two.selina, "grip make of-selina", "made");
     assert_eq!(made, "-1 -1 made");
     let (_keeper, made) = start(
@@ -169,11 +177,12 @@ fn keys_of_others_are_refused() {
     }
 }
 
-#[test]
+#[disposable::test]
 fn keys_of_whoever_started_sshd_stay_outside() {
-    let Some(host) = host() else { return };
+    let host = host();
     let two = two(&host, "[namespaces]\n");
-    // A stack without pam_keyinit, as other systems have it; sshd with a session keyring of root's.
+    // A PAM service without pam_keyinit, as on other systems; sshd with a root-owned session
+    // keyring.
     host.sh("sed -i /pam_keyinit/d /etc/pam.d/sshd").ok();
     let sshd = host.sshd();
     sshd.stop();
@@ -192,9 +201,9 @@ fn keys_of_whoever_started_sshd_stay_outside() {
     host.sh("kill $(</run/sshd.pid)").ok();
 }
 
-#[test]
+#[disposable::test]
 fn queues_and_semaphores_of_the_host_are_not_there() {
-    let Some(host) = host() else { return };
+    let host = host();
     let two = two(&host, "[namespaces]\n");
     let _sshd = host.sshd();
     host.sh("ipcmk -Q -p 0666; ipcmk -S 3 -p 0666").ok();

@@ -1,23 +1,21 @@
-//! Cases that befell others when they put a process into namespaces: docs/security-cases.md.
+//! Attacks on other programs that put processes into namespaces: docs/security-cases.md.
 
 use super::fail_closed::closed;
 use super::{copy, harlequin};
 
-#[test]
+#[disposable::test]
 fn cve_2021_30465_cve_2025_31133_and_cve_2025_6020_nothing_is_mounted_where_a_link_leads() {
-    let Some((host, mut spec)) = copy(
+    let (host, mut spec) = copy(
         &["mv"],
         "[[mount]]\nsource = \"/opt\"\ntarget = \"/opt\"\noptions = [\"rw\"]\n",
-    ) else {
-        return;
-    };
+    );
     let sshd = host.sshd();
     let bob = host.plain_user("bob");
     let root = spec.root();
     let before = host.read("/proc/self/mountinfo");
     for target in ["opt", "tmp", "proc", "dev/shm", "dev/pts"] {
         let why = match target {
-            "proc" => "could not show the session its processes".to_owned(),
+            "proc" => "could not mount the session's `/proc`".to_owned(),
             _ => format!("could not mount on `/{target}`"),
         };
         for link in ["/etc", "../../../../etc", "home/harlequin"] {
@@ -33,7 +31,8 @@ fn cve_2021_30465_cve_2025_31133_and_cve_2025_6020_nothing_is_mounted_where_a_li
         }
     }
     assert_eq!(host.read("/proc/self/mountinfo"), before);
-    // Nor can a user bring a link there, or a spec name a place where he could.
+    // The user cannot create a link there, and no spec can name a target in a directory that the
+    // user can write.
     let harlequin = harlequin(&host);
     for place in ["/opt", "/tmp", "/proc", "/dev/shm"] {
         harlequin
@@ -45,16 +44,14 @@ fn cve_2021_30465_cve_2025_31133_and_cve_2025_6020_nothing_is_mounted_where_a_li
     spec.build(&host).exits(2);
 }
 
-#[test]
+#[disposable::test]
 fn cve_2019_5736_programs_of_the_host_are_not_reached_through_proc() {
-    let Some((host, _)) = copy(&["sleep"], "") else {
-        return;
-    };
+    let (host, _) = copy(&["sleep"], "");
     host.sshd();
     let bob = host.plain_user("bob");
     let programs = ["/usr/sbin/sshd", "/usr/local/bin/jailctl"];
     let before = host.snapshot(programs);
-    // Everything in sight: the session's first process, sshd's own, and one of the user's.
+    // All visible processes: pid 1 of the session, sshd's own, and one of the user.
     let script = "sleep 60 & cd /proc; for at in {1..400}; do
         if exec 3>>$at/exe; then echo $at written; exec 3>&-; fi
         if [ $at != $! ] && [ $at != $$ ] && exec 3<$at/exe; then echo $at read; exec 3>&-; fi

@@ -1,4 +1,5 @@
-//! When a session cannot begin, the jailed user has none, the log says why, and nobody else notices.
+//! Failures at the start of a session: the jailed user gets none, the log contains the reason, and
+//! no other user is affected.
 
 use disposable::{DisposableHost, Login, Sshd};
 
@@ -7,14 +8,15 @@ use crate::support::{Reach, reach};
 
 const POLICY: &str = "/var/lib/jailctl/arkham/policy";
 
-/// The jailed user comes in; after `break_it` she does not, and bob does; after `mend` she does again. The log, or else sshd's own, says `why`.
+/// Checks that the jailed user logs in; not after `break_it`, when bob still does; and again after
+/// `fix`. The log, or else that of sshd, contains `why`.
 #[track_caller]
 pub(super) fn closed(
     host: &DisposableHost,
     sshd: &Sshd<'_>,
     bob: &Login<'_>,
     break_it: &str,
-    mend: &str,
+    fix: &str,
     why: &str,
 ) {
     let harlequin = harlequin(host);
@@ -35,19 +37,17 @@ pub(super) fn closed(
     let said = format!("{}{}", host.read(LOG), sshd.log());
     assert!(said.contains(why), "`{why}` after `{break_it}`: {said}");
     host.until("! pgrep -u harlequin >/dev/null");
-    host.sh(mend).ok();
-    assert_eq!(reach(host, &harlequin), Reach::Jail, "after `{mend}`");
+    host.sh(fix).ok();
+    assert_eq!(reach(host, &harlequin), Reach::Jail, "after `{fix}`");
 }
 
-#[test]
+#[disposable::test]
 fn without_a_sound_policy_there_is_no_session() {
-    let Some((host, _)) = copy(&[], "") else {
-        return;
-    };
+    let (host, _) = copy(&[], "");
     let sshd = host.sshd();
     let bob = host.plain_user("bob");
     let keep = format!("cp -a {POLICY} /root/policy; ");
-    let mend = format!("rm -rf {POLICY}; cp -a /root/policy {POLICY}");
+    let fix = format!("rm -rf {POLICY}; cp -a /root/policy {POLICY}");
     for (how, why) in [
         (format!("rm {POLICY}"), "no such file"),
         (format!("truncate -s 300 {POLICY}"), "it is damaged"),
@@ -58,7 +58,7 @@ fn without_a_sound_policy_there_is_no_session() {
         ),
         (
             format!("sed -i 's/\"format\": 1/\"format\": 2/' {POLICY}"),
-            "it has format 2, and this version knows 1",
+            "it has format 2, this version reads 1",
         ),
         (
             format!("sed -i 's/\"ipc\"/\"seccomp\"/' {POLICY}"),
@@ -70,15 +70,15 @@ fn without_a_sound_policy_there_is_no_session() {
         ),
         (
             format!("sed -i 's/\"jail\": \"arkham\"/\"jail\": \"elba\"/' {POLICY}"),
-            "it is another jail's",
+            "it belongs to another jail",
         ),
         (
             format!("chmod 640 {POLICY}"),
-            "it is not a file of root's alone",
+            "it is not a regular file of root with mode 0600",
         ),
         (
             format!("chown bob {POLICY}"),
-            "it is not a file of root's alone",
+            "it is not a regular file of root with mode 0600",
         ),
         (
             format!("mv {POLICY} /root/elsewhere; ln -s /root/elsewhere {POLICY}"),
@@ -86,18 +86,16 @@ fn without_a_sound_policy_there_is_no_session() {
         ),
         (
             format!("rm {POLICY}; mkfifo -m 600 {POLICY}"),
-            "it is not a file of root's alone",
+            "it is not a regular file of root with mode 0600",
         ),
     ] {
-        closed(&host, &sshd, &bob, &format!("{keep}{how}"), &mend, why);
+        closed(&host, &sshd, &bob, &format!("{keep}{how}"), &fix, why);
     }
 }
 
-#[test]
+#[disposable::test]
 fn doctor_tells_why_no_session_begins() {
-    let Some((host, _)) = copy(&[], "[[mount]]\nsource = \"/opt\"\ntarget = \"/opt\"\n") else {
-        return;
-    };
+    let (host, _) = copy(&[], "[[mount]]\nsource = \"/opt\"\ntarget = \"/opt\"\n");
     let _sshd = host.sshd();
     let module = "$(find /usr/lib -name pam_jailctl.so)";
     for (breaks, why) in [
@@ -108,7 +106,7 @@ fn doctor_tells_why_no_session_begins() {
         ),
         (
             "sed -i /pam_jailctl/d /etc/pam.d/sshd".to_owned(),
-            "the PAM service that sshd asks does not call `pam_jailctl.so`",
+            "the PAM service of sshd does not call `pam_jailctl.so`",
         ),
         (
             "rmdir /var/lib/jailctl/arkham/session".to_owned(),
@@ -116,13 +114,13 @@ fn doctor_tells_why_no_session_begins() {
         ),
     ] {
         host.sh(&breaks).ok();
-        let told = host.jailctl(["doctor", "harlequin"]).exits(1);
-        assert!(told.stdout().contains(why), "{breaks}: {told:?}");
-        // What it says to do.
+        let output = host.jailctl(["doctor", "harlequin"]).exits(1);
+        assert!(output.stdout().contains(why), "{breaks}: {output:?}");
+        // The hint of the message.
         host.jailctl(["build", "/root/arkham.toml"]).ok();
         host.jailctl(["doctor", "harlequin"]).ok();
     }
-    for (breaks, mend, why) in [
+    for (breaks, fix, why) in [
         (
             "chmod o+w /var/lib/jailctl/arkham/session",
             "chmod go-w /var/lib/jailctl/arkham/session",
@@ -146,21 +144,19 @@ fn doctor_tells_why_no_session_begins() {
         ),
     ] {
         host.sh(breaks).ok();
-        let told = host.jailctl(["doctor", "harlequin"]).exits(1);
-        assert!(told.stdout().contains(why), "{breaks}: {told:?}");
-        host.sh(mend).ok();
+        let output = host.jailctl(["doctor", "harlequin"]).exits(1);
+        assert!(output.stdout().contains(why), "{breaks}: {output:?}");
+        host.sh(fix).ok();
         host.jailctl(["doctor", "harlequin"]).ok();
     }
     host.sh(&format!("rm {module}")).ok();
-    let told = host.jailctl(["doctor", "harlequin"]).exits(1);
-    assert!(told.stdout().contains("-> put back `"), "{told:?}");
+    let output = host.jailctl(["doctor", "harlequin"]).exits(1);
+    assert!(output.stdout().contains("-> put back `"), "{output:?}");
 }
 
-#[test]
+#[disposable::test]
 fn without_its_module_or_its_lines_there_is_no_session() {
-    let Some((host, _)) = copy(&[], "") else {
-        return;
-    };
+    let (host, _) = copy(&[], "");
     let sshd = host.sshd();
     let bob = host.plain_user("bob");
     // Without PAM sshd takes a `!` for an account that is locked for keys too.
@@ -171,25 +167,23 @@ fn without_its_module_or_its_lines_there_is_no_session() {
         .text()
         .to_owned();
     let nothing_there = "/var/lib/jailctl/arkham/session/root";
-    for (how, mend, why) in [
+    for (how, fix, why) in [
         (format!("mv {module} /root/"), format!("mv /root/pam_jailctl.so {module}"), "pam_jailctl.so"),
         (format!("cp {module} /root/; echo damaged >{module}"), format!("mv /root/pam_jailctl.so {module}"), "pam_jailctl.so"),
         ("cp /etc/pam.d/sshd /root/; sed -i /pam_jailctl/d /etc/pam.d/sshd".to_owned(), "cp /root/sshd /etc/pam.d/".to_owned(), nothing_there),
         ("echo 'UsePAM no' >/etc/ssh/sshd_config.d/00-no-pam.conf; kill -HUP $(</run/sshd.pid); sleep 0.5".to_owned(), "rm /etc/ssh/sshd_config.d/00-no-pam.conf; kill -HUP $(</run/sshd.pid); sleep 0.5".to_owned(), nothing_there),
     ] {
-        closed(&host, &sshd, &bob, &how, &mend, why);
+        closed(&host, &sshd, &bob, &how, &fix, why);
     }
 }
 
-#[test]
+#[disposable::test]
 fn without_what_it_shows_there_is_no_session() {
-    let Some((host, _)) = copy(&[], "[[mount]]\nsource = \"/opt\"\ntarget = \"/opt\"\n") else {
-        return;
-    };
+    let (host, _) = copy(&[], "[[mount]]\nsource = \"/opt\"\ntarget = \"/opt\"\n");
     let sshd = host.sshd();
     let bob = host.plain_user("bob");
     let root = "/srv/jails/arkham";
-    for (how, mend, why) in [
+    for (how, fix, why) in [
         (
             "mv /opt /opt2".to_owned(),
             "mv /opt2 /opt".to_owned(),
@@ -208,7 +202,7 @@ fn without_what_it_shows_there_is_no_session() {
         (
             format!("chmod o+w {root}"),
             format!("chmod o-w {root}"),
-            "can be changed by others",
+            "can be changed by users other than root",
         ),
         (
             "rmdir /var/lib/jailctl/arkham/session".to_owned(),
@@ -216,20 +210,19 @@ fn without_what_it_shows_there_is_no_session() {
             "could not open",
         ),
     ] {
-        closed(&host, &sshd, &bob, &how, &mend, why);
+        closed(&host, &sshd, &bob, &how, &fix, why);
     }
 }
 
-#[test]
+#[disposable::test]
 fn without_a_namespace_there_is_no_session() {
-    let Some((host, _)) = copy(&[], "user = true\n\n[network]\nmode = \"none\"\n") else {
-        return;
-    };
+    let (host, _) = copy(&[], "user = true\n\n[network]\nmode = \"none\"\n");
     let sshd = host.sshd();
     let bob = host.plain_user("bob");
     let harlequin = harlequin(&host);
     sshd.stop();
-    // The limits of namespaces(7) are those of a user namespace, and so sshd gets one in which they can be set.
+    // The limits of namespaces(7) are those of a user namespace, and so sshd gets one in which they
+    // can be set.
     host.write(
         "/root/apart.sh",
         "echo 0 >/proc/sys/net/ipv4/ip_unprivileged_port_start; rm -f /run/sshd.pid\nunshare --user --mount bash -c 'until read -r _ </proc/self/gid_map; do sleep 0.01; done; exec /usr/sbin/sshd -E /run/sshd.log' &\n\
@@ -256,9 +249,9 @@ fn without_a_namespace_there_is_no_session() {
         bob.ssh("true").ok();
         let log = host.read(LOG);
         let why = if kind == "user" {
-            "could not give the session user ids of its own: no space left"
+            "could not create the session's user namespace: no space left"
         } else {
-            "could not make the session's namespaces: no space left"
+            "could not create the session's namespaces: no space left"
         };
         assert!(log.contains(why), "{kind}: {log}");
         limit(kind, "1000");

@@ -1,4 +1,5 @@
-//! Jails of each user whose sessions have namespaces: each session is in the jail of who logs in, with what is that jail's.
+//! Families whose sessions have namespaces: each session is in the jail of its user, with the
+//! settings of that jail.
 
 use disposable::{DisposableHost, Login};
 
@@ -31,11 +32,9 @@ fn settle(host: &DisposableHost) {
     host.until("! pgrep -u alice >/dev/null && ! pgrep -u bob >/dev/null");
 }
 
-#[test]
+#[disposable::test]
 fn each_session_is_in_the_jail_of_its_user() {
-    let Some(host) = host_with_module() else {
-        return;
-    };
+    let host = host_with_module();
     let before = look(&host);
     let users = logins(&host);
     let parent = Parent::make();
@@ -77,7 +76,7 @@ fn each_session_is_in_the_jail_of_its_user() {
     );
     let counted = "find /run/jailctl/sessions -type f | cut -d/ -f5";
     assert_eq!(host.sh(counted).ok().text(), "acme.bob");
-    // One of them is in, and the other has nothing to be frozen.
+    // One of them is logged in, and the other has no processes to freeze.
     let frozen = host.jailctl(["freeze", "acme"]).exits(4);
     assert_eq!(frozen.text(), "acme.bob: frozen");
     assert!(
@@ -95,7 +94,7 @@ fn each_session_is_in_the_jail_of_its_user() {
     assert_eq!(inside.text(), "bob");
     settle(&host);
 
-    // What lets alice in is hers: without it she is out, and bob is not.
+    // The policy is alice's: without it she cannot log in, and bob can.
     host.sh("mv /var/lib/jailctl/acme.alice/policy /root/").ok();
     assert_eq!(reach(&host, &users[0]), Reach::Nothing);
     assert_eq!(reach(&host, &users[1]), Reach::Jail);
@@ -103,7 +102,7 @@ fn each_session_is_in_the_jail_of_its_user() {
     assert!(
         checked
             .stdout()
-            .contains("its policy was changed, or is gone"),
+            .contains("its policy was changed or is missing"),
         "{checked:?}"
     );
     host.jailctl(["build", "/root/acme.toml"]).ok();
@@ -114,17 +113,15 @@ fn each_session_is_in_the_jail_of_its_user() {
     assert_eq!(before.diff(&look(&host)), Vec::<String>::new());
 }
 
-#[test]
+#[disposable::test]
 fn all_members_are_closed_before_plain_chroot_and_sessions_take_turns() {
-    let Some(host) = host_with_module() else {
-        return;
-    };
+    let host = host_with_module();
     let look = || look(&host).without(|path| path.contains("/.jailctl/"));
     let [alice, bob] = logins(&host);
     build(&host, "").ok();
     let _sshd = host.sshd();
     for (more, words) in [("[namespaces]\n", true), ("", false)] {
-        // The last one is in, whose turn comes when the others have had theirs.
+        // The last jail of the family has a session; its turn comes after those of the others.
         let session = bob.session();
         let before = look();
         let refused = build(&host, more).exits(4);
@@ -138,8 +135,8 @@ fn all_members_are_closed_before_plain_chroot_and_sessions_take_turns() {
         assert_eq!(reach(&host, &alice), Reach::Jail);
         drop(session);
         settle(&host);
-        let told = build(&host, more).ok();
-        let steps = told.stderr();
+        let output = build(&host, more).ok();
+        let steps = output.stderr();
         let at = |words: &str| {
             steps
                 .find(words)
@@ -161,19 +158,17 @@ fn all_members_are_closed_before_plain_chroot_and_sessions_take_turns() {
     assert!(!host.has("/var/lib/jailctl/acme.bob/session"));
 }
 
-#[test]
+#[disposable::test]
 fn forwarding_begins_after_the_networks_of_all_and_ends_before() {
-    let Some(host) = host_with_module() else {
-        return;
-    };
+    let host = host_with_module();
     let [alice, bob] = logins(&host);
     let of_host = "[network]\nmode = \"host\"\n";
     let own = "[sshd]\nallow = [\"shell\", \"forward\"]\n[network]\nmode = \"none\"\n";
     build(&host, of_host).ok();
     let _sshd = host.sshd();
     for (more, is_own) in [(own, true), (of_host, false)] {
-        let told = build(&host, more).ok();
-        let steps = told.stderr();
+        let output = build(&host, more).ok();
+        let steps = output.stderr();
         let installed = steps
             .find("installing 05-jailctl-acme.conf")
             .expect("it changes");
@@ -191,11 +186,9 @@ fn forwarding_begins_after_the_networks_of_all_and_ends_before() {
     }
 }
 
-#[test]
+#[disposable::test]
 fn each_has_a_network_of_its_own() {
-    let Some(host) = host_with_module() else {
-        return;
-    };
+    let host = host_with_module();
     let users = logins(&host);
     build(
         &host,

@@ -1,4 +1,5 @@
-//! The door `forward`: what sshd opens for a jailed user comes out in the jail's network, and nowhere else.
+//! Way in `forward`: connections that sshd opens for a jailed user start in the jail's network, and
+//! nowhere else.
 
 use disposable::sshd::CARELESS;
 use disposable::{DisposableHost, Login};
@@ -9,10 +10,11 @@ use crate::support::Spec;
 
 const PRIVATE: &str = "[network]\nmode = \"private\"\nallow_out = [\"tcp/443\"]\n";
 
-/// The jail of the network's tests with these doors, under an sshd that allows everything, with a listener of the host's at 9000 that bob reaches.
-fn open(doors: &str) -> Option<(DisposableHost, Spec)> {
+/// The jail of the network tests with these ways in, under an sshd that allows everything, with a
+/// listener of the host at port 9000 that bob reaches.
+fn open(doors: &str) -> (DisposableHost, Spec) {
     let more = format!("[sshd]\nallow = {doors}\n{PRIVATE}");
-    let (host, spec) = copy(&more)?;
+    let (host, spec) = copy(&more);
     // One that serves sftp without a shell.
     let careless = CARELESS.replace("/usr/lib/openssh/sftp-server", "internal-sftp");
     host.sshd_with(&careless);
@@ -21,20 +23,18 @@ fn open(doors: &str) -> Option<(DisposableHost, Spec)> {
     let said = through(&bob, "127.0.0.1:9000");
     assert_eq!(said, "9000 of gotham to 127.0.0.1", "the control");
     drop(server);
-    Some((host, spec))
+    (host, spec)
 }
 
-/// What is said by whoever listens at a place that sshd is asked to connect to.
+/// Output of the listener at an address to which sshd is to connect.
 fn through(login: &Login<'_>, to: &str) -> String {
     let option = format!("-W{to}");
     login.ssh_with([option.as_str()], "").text().to_owned()
 }
 
-#[test]
+#[disposable::test]
 fn what_is_forwarded_comes_out_in_the_jails_network() {
-    let Some((host, _)) = open(r#"["shell", "sftp", "forward"]"#) else {
-        return;
-    };
+    let (host, _) = open(r#"["shell", "sftp", "forward"]"#);
     let harlequin = harlequin(&host);
     let _inside = serve_in(&harlequin, "wire serve tcp 8080");
     assert_eq!(
@@ -50,7 +50,7 @@ fn what_is_forwarded_comes_out_in_the_jails_network() {
     assert_eq!(ask(9001), "8080 of arkham to 127.0.0.1");
     drop(client);
 
-    // Neither the host's loopback nor its addresses, nor what its rules do not let out.
+    // Neither the host's loopback nor its addresses, nor destinations that its rules do not allow.
     let _outside = serve(&host, "wire serve tcp 9000");
     assert_eq!(ask(9000), "9000 of gotham to 127.0.0.1", "the control");
     for to in ["127.0.0.1:9000", "192.0.2.1:9000", "gotham:9000"] {
@@ -61,7 +61,7 @@ fn what_is_forwarded_comes_out_in_the_jails_network() {
         assert_eq!(through(&harlequin, &format!("192.0.2.2:{port}")), said);
     }
 
-    // Nothing begins to listen for a user.
+    // No listener starts for a user.
     let mut client = harlequin.start(["-R9002:127.0.0.1:9000"], "echo up; read -r line");
     client.hear("up");
     assert_eq!(ask(9002), "refused");
@@ -69,11 +69,9 @@ fn what_is_forwarded_comes_out_in_the_jails_network() {
     assert_eq!(inside.text(), "refused");
 }
 
-#[test]
+#[disposable::test]
 fn without_a_session_nothing_is_forwarded() {
-    let Some((host, _)) = open(r#"["shell", "forward"]"#) else {
-        return;
-    };
+    let (host, _) = open(r#"["shell", "forward"]"#);
     let harlequin = harlequin(&host);
     let _outside = serve(&host, "wire serve tcp 9000");
     host.sh("sed -i '/jailctl: begin/,/jailctl: end/d' /etc/pam.d/sshd")
@@ -86,11 +84,9 @@ fn without_a_session_nothing_is_forwarded() {
     assert!(host.read(LOG).contains("arkham"), "{}", host.read(LOG));
 }
 
-#[test]
+#[disposable::test]
 fn where_it_is_the_only_door_there_is_no_other() {
-    let Some((host, _)) = open(r#"["forward"]"#) else {
-        return;
-    };
+    let (host, _) = open(r#"["forward"]"#);
     let harlequin = harlequin(&host);
     let _server = serve(&host, &neighbour("wire serve tcp 443"));
     let said = through(&harlequin, "192.0.2.2:443");

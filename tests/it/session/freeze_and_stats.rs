@@ -1,4 +1,5 @@
-//! `stats`, `freeze`, `thaw` and `kill` over real sessions, with the freezer of v1 and with the groups of v2.
+//! `stats`, `freeze`, `thaw` and `kill` on real sessions, with the freezer of v1 and with the
+//! groups of v2.
 
 use disposable::DisposableHost;
 use serde_json::Value;
@@ -8,25 +9,23 @@ use super::limits::{limit, limited};
 use super::{LOG, compile, harlequin, network};
 use crate::support::{Spec, host_with_module};
 
-/// What `stats --json` says of arkham.
+/// Entry of arkham in `stats --json`.
 fn stats(host: &DisposableHost) -> Value {
-    let told = host.jailctl(["stats", "--json", "arkham"]).ok();
-    let told: Value = serde_json::from_str(told.stdout()).expect("JSON");
-    told["jails"][0].clone()
+    let output = host.jailctl(["stats", "--json", "arkham"]).ok();
+    let output: Value = serde_json::from_str(output.stdout()).expect("JSON");
+    output["jails"][0].clone()
 }
 
-/// Has this host no hierarchy but that of v2.
+/// Whether this host has no hierarchy but that of v2.
 const V2_ALONE: &str = "for at in $(awk '$9 == \"cgroup\" || $8 == \"cgroup\" {print $5}' /proc/self/mountinfo); do umount $at; done; \
                         ! grep -q ' - cgroup ' /proc/self/mountinfo";
 
-#[test]
+#[disposable::test]
 fn what_is_used_is_shown() {
-    let Some((_parent, host, _)) = limited(
+    let (_parent, host, _) = limited(
         &["sleep", "dd"],
         "memory = \"64M\"\ntasks = 40\ncpu = \"20%\"\nsessions = 3\n",
-    ) else {
-        return;
-    };
+    );
     let _sshd = host.sshd();
     let empty = stats(&host);
     assert_eq!(
@@ -80,7 +79,7 @@ fn what_is_used_is_shown() {
     assert!((12..=28).contains(&share), "{last}");
 }
 
-/// Freezes, thaws and kills, whichever way the host has; `parent` is where the groups are.
+/// Freezes, thaws and kills sessions with the hierarchies of the host; `parent` has the groups.
 fn held(parent: &Parent, host: &DisposableHost) {
     let login = harlequin(host);
     let bob = host.plain_user("bob");
@@ -120,7 +119,7 @@ fn held(parent: &Parent, host: &DisposableHost) {
             .stdout()
             .contains("arkham (frozen)")
     );
-    // Nobody comes in meanwhile; others do.
+    // No session of the jail starts while it is frozen; those of others do.
     login.ssh("true").fails();
     bob.ssh("true").ok();
     let log = host.read(LOG);
@@ -141,7 +140,7 @@ fn held(parent: &Parent, host: &DisposableHost) {
     assert!(grows());
     login.ssh("true").ok();
 
-    // Also what is frozen ends, and who forks all the time does not get away.
+    // Frozen processes end too, and a process that keeps forking does not escape.
     for frozen in [false, true] {
         let mut forking = login.start([], "echo up; while :; do (exit) & done");
         forking.hear("up");
@@ -165,23 +164,19 @@ fn held(parent: &Parent, host: &DisposableHost) {
     assert!(!host.has("/run/jailctl/sessions/arkham"));
 }
 
-#[test]
+#[disposable::test]
 fn a_jail_is_frozen_thawed_and_ended() {
-    let Some((parent, host, _)) = limited(&["sleep"], "tasks = 100\n") else {
-        return;
-    };
+    let (parent, host, _) = limited(&["sleep"], "tasks = 100\n");
     let _sshd = host.sshd();
     held(&parent, &host);
 }
 
-#[test]
-fn a_jail_is_frozen_thawed_and_ended_where_there_is_nothing_but_v2() {
-    let Some((parent, host, mut spec)) = limited(&["sleep"], "tasks = 100\n") else {
-        return;
-    };
+#[disposable::test]
+fn freeze_thaw_and_kill_with_cgroup_v2_alone() {
+    let (parent, host, mut spec) = limited(&["sleep"], "tasks = 100\n");
     let _sshd = host.sshd();
     host.sh(V2_ALONE).ok();
-    // On a machine that has `pids` in v1, v2 has it not.
+    // On a machine that has `pids` in v1, v2 does not have it.
     harlequin(&host).ssh("true").fails();
     let path = spec.put(&host);
     let refused = host.jailctl(["build", &path]).exits(2);
@@ -189,16 +184,14 @@ fn a_jail_is_frozen_thawed_and_ended_where_there_is_nothing_but_v2() {
         refused.stderr().contains("controller `pids`"),
         "{refused:?}"
     );
-    spec.more = spec.more.replace("tasks = 100", "sessions = 10");
+    spec.more = spec.more.replace("tasks = 100", "max_sessions = 10");
     spec.build(&host).ok();
     held(&parent, &host);
 }
 
-#[test]
+#[disposable::test]
 fn a_jail_without_groups_is_told_so_and_can_be_ended() {
-    let Some((host, _)) = super::copy(&["sleep"], "") else {
-        return;
-    };
+    let (host, _) = super::copy(&["sleep"], "");
     let _sshd = host.sshd();
     let refused = host.jailctl(["freeze", "arkham"]).exits(4);
     assert!(
@@ -214,7 +207,7 @@ fn a_jail_without_groups_is_told_so_and_can_be_ended() {
     host.until("! pgrep -u harlequin >/dev/null");
 }
 
-/// A program that has as many children as it is told, and lives on with them.
+/// Program that has as many children as its argument, and keeps running with them.
 const MANY: &str = r#"
     #include <stdio.h>
     #include <stdlib.h>
@@ -225,13 +218,11 @@ const MANY: &str = r#"
         puts("up"); fflush(stdout); pause();
     }"#;
 
-#[test]
+#[disposable::test]
 fn a_crowd_is_ended_as_one_is() {
-    let Some(host) = host_with_module() else {
-        return;
-    };
+    let host = host_with_module();
     compile(&host, "many", MANY);
-    let (parent, host, _) = limit(host, &["many"], "sessions = 2\n");
+    let (parent, host, _) = limit(host, &["many"], "max_sessions = 2\n");
     let _sshd = host.sshd();
     let mut running = harlequin(&host).start([], "many 4000");
     running.hear("up");
@@ -241,11 +232,9 @@ fn a_crowd_is_ended_as_one_is() {
     parent.until_empty();
 }
 
-#[test]
+#[disposable::test]
 fn whoever_is_frozen_at_the_door_keeps_no_other_jails_shut() {
-    let Some((host, mut spec)) = network::copy("[network]\nmode = \"private\"\n") else {
-        return;
-    };
+    let (host, mut spec) = network::copy("[network]\nmode = \"private\"\n");
     let parent = Parent::make();
     spec.more += &["[limits]\n", &parent.line(), "tasks = 64\n"].concat();
     spec.build(&host).ok();
@@ -258,18 +247,19 @@ fn whoever_is_frozen_at_the_door_keeps_no_other_jails_shut() {
     let _sshd = host.sshd();
     let selina = host.login("selina", &key);
     let login = harlequin(&host);
-    // The first one waits while it loads its rules, under the lock of all networks.
+    // The first session waits while it loads its rules, under the lock of all networks.
     host.sh("cd /usr/sbin; mv nft nft.real; printf '#!/bin/sh\\nif [ -e /run/slow ]; then rm /run/slow; touch /run/waits; sleep 2; fi; exec /usr/sbin/nft.real \"$@\"\\n' >nft; chmod 755 nft")
         .ok();
     host.sh("touch /run/slow").ok();
     let first = login.start([], "read -r line");
     host.until("[ -e /run/waits ]");
-    // Nobody is in it yet, or somebody is: both are well.
+    // A session may be in the network or not: both are fine.
     host.jailctl(["freeze", "arkham"]);
     selina.ssh("true").ok();
     host.jailctl(["thaw", "arkham"]).ok();
     drop(first);
-    // Under systemd a keeper, too, can be stopped with that lock: nobody is, since whoever has it is waited for.
+    // Under systemd pid 1 of a session can be stopped with that lock too: none is, since freeze
+    // waits for the holder of the lock.
     let mut second = login.start([], "echo in; read -r line");
     second.hear("in");
     let lock = "flock /run/jailctl/net/.lock";
@@ -279,7 +269,7 @@ fn whoever_is_frozen_at_the_door_keeps_no_other_jails_shut() {
     .ok();
     assert_eq!(stats(&host)["frozen"], true);
     host.jailctl(["thaw", "arkham"]).ok();
-    // Whoever never lets go of it does not keep a jail from being stopped.
+    // A process that never releases the lock does not keep a jail from being frozen.
     let mut holder = host.spawn([
         "bash",
         "-c",

@@ -1,4 +1,5 @@
-//! Everything that sshd can do works in a session, the host's own books stay right, and with the connection all of it ends.
+//! Lifetime of a session: all services of sshd work in it, utmp and wtmp of the host stay correct,
+//! and all of it ends with the connection.
 
 use std::collections::BTreeMap;
 
@@ -8,11 +9,9 @@ use disposable::login::Scp;
 use super::limits::limited;
 use super::{LOG, copy, harlequin};
 
-#[test]
+#[disposable::test]
 fn every_client_and_every_kind_of_channel_works() {
-    let Some((host, _)) = copy(&["scp", "rsync", "tty", "stty", "sleep"], "") else {
-        return;
-    };
+    let (host, _) = copy(&["scp", "rsync", "tty", "stty", "sleep"], "");
     let _sshd = host.sshd();
     let harlequin = harlequin(&host);
     harlequin.ssh("exit 7").exits(7);
@@ -31,11 +30,9 @@ fn every_client_and_every_kind_of_channel_works() {
     }
 }
 
-#[test]
+#[disposable::test]
 fn channels_of_one_connection_share_a_session() {
-    let Some((host, _)) = copy(&["tty", "ps"], "") else {
-        return;
-    };
+    let (host, _) = copy(&["tty", "ps"], "");
     let _sshd = host.sshd();
     let harlequin = harlequin(&host);
     let control = "-oControlPath=/run/control";
@@ -52,11 +49,9 @@ fn channels_of_one_connection_share_a_session() {
     harlequin.ssh("cat /tmp/shared").fails();
 }
 
-#[test]
+#[disposable::test]
 fn windows_change_their_size_and_keys_are_signals() {
-    let Some((host, _)) = copy(&["stty", "sleep"], "") else {
-        return;
-    };
+    let (host, _) = copy(&["stty", "sleep"], "");
     let _sshd = host.sshd();
     let harlequin = harlequin(&host);
     let line = harlequin.line(
@@ -88,11 +83,9 @@ fn windows_change_their_size_and_keys_are_signals() {
     running.hear("interrupted");
 }
 
-#[test]
+#[disposable::test]
 fn what_is_left_behind_ends_with_the_connection() {
-    let Some((host, _)) = copy(&["sleep", "setsid"], "") else {
-        return;
-    };
+    let (host, _) = copy(&["sleep", "setsid"], "");
     let _sshd = host.sshd();
     let bob = host.plain_user("bob");
     let harlequin = harlequin(&host);
@@ -108,7 +101,7 @@ fn what_is_left_behind_ends_with_the_connection() {
         "the control"
     );
 
-    // However it ends: here by the death of sshd's process.
+    // Whatever ends the connection: here the death of sshd's process.
     let mut running = harlequin.start(
         [],
         "trap '' HUP TERM; setsid sleep 12345 </dev/null >/dev/null 2>&1 & echo up; read -r line",
@@ -119,11 +112,9 @@ fn what_is_left_behind_ends_with_the_connection() {
     host.until("! pgrep -u harlequin >/dev/null");
 }
 
-#[test]
+#[disposable::test]
 fn the_hosts_books_of_logins_stay_right() {
-    let Some((host, _)) = copy(&["tty"], "") else {
-        return;
-    };
+    let (host, _) = copy(&["tty"], "");
     let _sshd = host.sshd();
     let bob = host.plain_user("bob");
     let harlequin = harlequin(&host);
@@ -160,7 +151,7 @@ fn the_hosts_books_of_logins_stay_right() {
     drop(jailed);
     drop(plain);
     host.until("[ -z \"$(who)\" ]");
-    // A moment later, since last(1) takes a logout of this second for none.
+    // A second later, since last(1) ignores a logout in the same second.
     host.sh("sleep 1.1").ok();
     let last = host.sh("last").ok();
     assert_eq!(
@@ -171,11 +162,9 @@ fn the_hosts_books_of_logins_stay_right() {
     assert!(!last.stdout().contains("still"), "{last:?}");
 }
 
-#[test]
+#[disposable::test]
 fn the_hosts_messages_and_variables_stay_outside() {
-    let Some((host, _)) = copy(&["env"], "") else {
-        return;
-    };
+    let (host, _) = copy(&["env"], "");
     let _sshd = host.sshd();
     let bob = host.plain_user("bob");
     let harlequin = harlequin(&host);
@@ -206,11 +195,9 @@ fn the_hosts_messages_and_variables_stay_outside() {
     }
 }
 
-#[test]
+#[disposable::test]
 fn the_log_tells_of_each_session() {
-    let Some((host, _)) = copy(&[], "") else {
-        return;
-    };
+    let (host, _) = copy(&[], "");
     let _sshd = host.sshd();
     harlequin(&host).ssh("true").ok();
     host.until(&format!("grep -q 'session closed: jail' {LOG}"));
@@ -227,13 +214,11 @@ fn the_log_tells_of_each_session() {
     );
 }
 
-#[test]
+#[disposable::test]
 fn enter_gives_the_same_session() {
-    let Some((host, _)) = copy(&["grep", "ls", "tty"], "") else {
-        return;
-    };
+    let (host, _) = copy(&["grep", "ls", "tty"], "");
     let _sshd = host.sshd();
-    // What differs by nature: numbers of mounts, and how the two came to be.
+    // Expected differences: numbers of mounts, and the way in which the two were created.
     let look = "grep -E '^(Uid|Gid|Groups|Cap|NoNewPrivs|Seccomp|Umask)' /proc/self/status; while read -r a b c root at rest; do echo $root $at; done </proc/self/mountinfo; \
                 echo $HOSTNAME $HOME $PWD $USER; ls / /dev /dev/pts /proc/self/fd; cat /proc/self/cgroup; echo $$ >/dev/null";
     let by_ssh = harlequin(&host).ssh(look).ok();
@@ -256,7 +241,7 @@ fn enter_gives_the_same_session() {
     host.until("! pgrep -u harlequin >/dev/null && ! pgrep jailctl >/dev/null");
 }
 
-/// What a leak would show in: how many there are of each.
+/// Counts in which a leak would show.
 fn count(host: &DisposableHost) -> BTreeMap<String, String> {
     let counted = host
         .sh(r"
@@ -278,11 +263,9 @@ fn count(host: &DisposableHost) -> BTreeMap<String, String> {
         .collect()
 }
 
-#[test]
+#[disposable::test]
 fn many_logins_leave_nothing() {
-    let Some((groups, host, _)) = limited(&[], "tasks = 1000\nsessions = 100\n") else {
-        return;
-    };
+    let (groups, host, _) = limited(&[], "tasks = 1000\nsessions = 100\n");
     host.write(
         "/etc/ssh/sshd_config.d/90-many.conf",
         "MaxStartups 200:30:300\n",

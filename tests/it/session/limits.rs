@@ -1,5 +1,6 @@
-//! What the sessions of a jail may use together, over real ssh, with the machine's own control groups: each test has a group of its own in each hierarchy, which is
-//! the parent of its jails', and takes it away.
+//! Limits of the sessions of a jail together, over real ssh, with the machine's own control groups:
+//! each test has a group of its own in each hierarchy, the parent of those of its jails, and
+//! deletes it.
 #![expect(
     clippy::disallowed_methods,
     reason = "a directory on a real disk, beside the copy"
@@ -9,18 +10,16 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use disposable::DisposableHost;
+use disposable::harness::need_root;
 
 use super::control_groups::Parent;
 use super::fail_closed::closed;
 use super::{LOG, compile, harlequin};
 use crate::support::{Spec, host_with_module, log_and_module};
 
-/// A copy with sshd at work and the jail arkham, which has these limits.
-pub(crate) fn limited(
-    also: &[&'static str],
-    limits: &str,
-) -> Option<(Parent, DisposableHost, Spec)> {
-    host_with_module().map(|host| limit(host, also, limits))
+/// Disposable host with sshd running and the jail arkham, which has these limits.
+pub(crate) fn limited(also: &[&'static str], limits: &str) -> (Parent, DisposableHost, Spec) {
+    limit(host_with_module(), also, limits)
 }
 
 pub(crate) fn limit(
@@ -36,14 +35,12 @@ pub(crate) fn limit(
     (parent, host, spec)
 }
 
-#[test]
-fn every_session_is_in_its_jails_groups_and_they_go_with_the_last() {
-    let Some((parent, host, _)) = limited(
+#[disposable::test]
+fn sessions_are_in_the_cgroups_of_their_jail() {
+    let (parent, host, _) = limited(
         &["sleep"],
         "memory = \"256M\"\ncpu = \"50%\"\ncpu_weight = 50\ncpus = \"0\"\ntasks = 64\ndevices = []\nopen_files = 512\n",
-    ) else {
-        return;
-    };
+    );
     let _sshd = host.sshd();
     let login = harlequin(&host);
     let mut first = login.start([], "echo up; read -r line; exit 3");
@@ -60,7 +57,7 @@ fn every_session_is_in_its_jails_groups_and_they_go_with_the_last() {
             .read("arkham", "devices.list")
             .starts_with("c 1:3 rw")
     );
-    // sshd's two, and a shell, of each.
+    // Two processes of sshd and a shell, for each session.
     assert_eq!(parent.read("arkham", "pids.current"), "6");
     assert_eq!(first.finish(), 3);
     second.say("");
@@ -69,12 +66,11 @@ fn every_session_is_in_its_jails_groups_and_they_go_with_the_last() {
     assert_eq!(host.sh("ls /run/jailctl/sessions/arkham").ok().text(), "");
 }
 
-/// systemd says that it runs a host by a directory, and this machine's groups are those of v1, as they are where it was told so at boot.
-#[test]
-fn where_systemd_keeps_groups_of_v1_those_of_jails_are_made_beside_its_own() {
-    let Some(host) = host_with_module() else {
-        return;
-    };
+/// systemd marks a host that it runs by a directory; the groups of this machine are those of v1, as
+/// if systemd had been configured so at boot.
+#[disposable::test]
+fn v1_cgroups_are_created_beside_those_of_systemd() {
+    let host = host_with_module();
     host.sh("mkdir -p /run/systemd/system").ok();
     let (parent, host, _) = limit(host, &[], "memory = \"256M\"\ntasks = 64\ndevices = []\n");
     let _sshd = host.sshd();
@@ -90,7 +86,7 @@ fn where_systemd_keeps_groups_of_v1_those_of_jails_are_made_beside_its_own() {
     parent.until_empty();
 }
 
-/// A program that has `n` children at once, says how many it could have, and lets them go.
+/// Program that has `n` children at once, prints how many it could start, and ends them.
 const FORKS: &str = r#"
     #include <stdio.h>
     #include <stdlib.h>
@@ -108,10 +104,10 @@ const FORKS: &str = r#"
         kill(0, SIGTERM);
     }"#;
 
-/// The classic.
+/// Fork bomb.
 const BOMB: &str = "#include <unistd.h>\nint main(void) { for (;;) fork(); }";
 
-/// A program that uses as many MiB as it is told, and says so.
+/// Program that uses as many MiB as its argument, and prints this.
 const HOG: &str = r#"
     #include <stdio.h>
     #include <stdlib.h>
@@ -125,11 +121,9 @@ const HOG: &str = r#"
         puts("had it all");
     }"#;
 
-#[test]
+#[disposable::test]
 fn a_fork_bomb_stops_at_tasks() {
-    let Some(host) = host_with_module() else {
-        return;
-    };
+    let host = host_with_module();
     compile(&host, "forks", FORKS);
     compile(&host, "bomb", BOMB);
     let (parent, host, _) = limit(host, &["forks", "bomb"], "tasks = 32\n");
@@ -165,11 +159,9 @@ fn a_fork_bomb_stops_at_tasks() {
     parent.until_empty();
 }
 
-#[test]
+#[disposable::test]
 fn who_takes_too_much_memory_is_killed_in_his_jail_alone() {
-    let Some(host) = host_with_module() else {
-        return;
-    };
+    let host = host_with_module();
     compile(&host, "hog", HOG);
     let (parent, host, _) = limit(host, &["hog"], "memory = \"64M\"\n");
     let _sshd = host.sshd();
@@ -187,11 +179,9 @@ fn who_takes_too_much_memory_is_killed_in_his_jail_alone() {
     parent.until_empty();
 }
 
-#[test]
+#[disposable::test]
 fn a_busy_loop_gets_its_share_of_a_processor() {
-    let Some((parent, host, _)) = limited(&[], "cpu = \"20%\"\ncpu_weight = 10000\n") else {
-        return;
-    };
+    let (parent, host, _) = limited(&[], "cpu = \"20%\"\ncpu_weight = 10000\n");
     let _sshd = host.sshd();
     let login = harlequin(&host);
     let mut running = login.start([], "echo up; while :; do :; done & while :; do :; done");
@@ -206,14 +196,14 @@ fn a_busy_loop_gets_its_share_of_a_processor() {
         sleep(Duration::from_secs(10));
         (used() - before) / began.elapsed().as_secs_f64()
     };
-    // What else the machine does may leave it less, and never more.
+    // Other load of the machine may leave less to the jail, and never more.
     let mut shares = Vec::new();
     while shares.len() < 5 && shares.iter().all(|share| *share < 0.19) {
         shares.push(share());
     }
     assert!(shares.iter().all(|share| *share <= 0.21), "{shares:?}");
     assert!(shares.iter().any(|share| *share >= 0.19), "{shares:?}");
-    // The control: an unlimited loop that others do not keep from its processor either.
+    // Control: an unlimited loop is not kept from its processor by other load either.
     let control = host
         .sh("nice -n -20 timeout 2 bash -c 'while :; do :; done' || times")
         .ok();
@@ -225,11 +215,9 @@ fn a_busy_loop_gets_its_share_of_a_processor() {
     assert!(used_by_control / 2.0 > 0.4, "{control:?}");
 }
 
-#[test]
+#[disposable::test]
 fn no_more_sessions_than_may_be() {
-    let Some((parent, host, _)) = limited(&[], "sessions = 2\n") else {
-        return;
-    };
+    let (parent, host, _) = limited(&[], "max_sessions = 2\n");
     let _sshd = host.sshd();
     let bob = host.plain_user("bob");
     let login = harlequin(&host);
@@ -254,7 +242,8 @@ fn no_more_sessions_than_may_be() {
     host.until("[ $(ls /run/jailctl/sessions/arkham | wc -l) = 1 ]");
     let third = start();
     login.ssh("true").fails();
-    // Whoever is killed is not counted any more, and what he leaves goes: here sshd's processes, and then also what keeps a session.
+    // A killed session is not counted any more, and its remains end: here sshd's processes, and
+    // then also pid 1 of a session.
     host.sh("kill -KILL $(ls /run/jailctl/sessions/arkham)")
         .ok();
     parent.until_empty();
@@ -268,14 +257,12 @@ fn no_more_sessions_than_may_be() {
     parent.until_empty();
 }
 
-#[test]
+#[disposable::test]
 fn enter_counts_and_is_limited_as_ssh_is() {
-    let Some((parent, host, _)) = limited(
+    let (parent, host, _) = limited(
         &["sleep"],
         "tasks = 20\nmemory = \"64M\"\nopen_files = 100\n",
-    ) else {
-        return;
-    };
+    );
     let mut inside = host.spawn([
         "jailctl",
         "enter",
@@ -286,19 +273,17 @@ fn enter_counts_and_is_limited_as_ssh_is() {
         "ulimit -n; echo up; read -r line",
     ]);
     assert_eq!(inside.hear("up")[0], "100");
-    // jailctl and bash; the keeper is outside.
+    // jailctl and bash; pid 1 of the session is outside.
     assert_eq!(parent.read("arkham", "pids.current"), "2");
     assert_eq!(parent.read("arkham", "memory.limit_in_bytes"), "67108864");
     assert_eq!(inside.finish(), 1);
     parent.until_empty();
 }
 
-#[test]
+#[disposable::test]
 fn disks_are_read_and_written_as_fast_as_was_said() {
-    if disposable::skipped() {
-        return;
-    }
-    // A real disk: the copy's own files are in memory.
+    need_root();
+    // A real disk: files of the disposable host are in memory.
     let jails = std::env::current_exe()
         .expect("this program")
         .with_extension(format!("{}.jails", std::process::id()));
@@ -324,17 +309,16 @@ fn disks_are_read_and_written_as_fast_as_was_said() {
     host.jailctl(["remove", "arkham", "--purge", "--kill"]).ok();
     drop(host);
     let _ = std::fs::remove_dir_all(&jails);
-    // 4 MiB at 2 MiB a second, and on some disks no faster without a limit; so the limit is looked at too.
+    // 4 MiB at 2 MiB a second. Some disks are no faster without a limit, so the limit itself is
+    // checked too.
     assert!(written > 1.5, "written in {written} s");
     assert!(write.ends_with(" 2097152"), "{write}");
     assert_eq!(read, "", "reading is not limited");
 }
 
-#[test]
+#[disposable::test]
 fn a_device_that_is_not_named_cannot_be_opened() {
-    let Some(host) = host_with_module() else {
-        return;
-    };
+    let host = host_with_module();
     host.sh("mkdir /opt/nodes; mknod -m 666 /opt/nodes/zero c 1 5; mknod -m 666 /opt/nodes/tun c 10 200").ok();
     let mount = "[[mount]]\nsource = \"/opt/nodes\"\ntarget = \"/nodes\"\noptions = [\"rw\", \"dev\", \"nosuid\", \"noexec\"]\n";
     let (_parent, host, mut spec) = limit(host, &[], &format!("tasks = 64\n{mount}"));
@@ -366,14 +350,12 @@ fn a_device_that_is_not_named_cannot_be_opened() {
     }
 }
 
-#[test]
-fn a_host_that_cannot_keep_a_limit_is_told_so_when_the_jail_is_built() {
-    let Some((_parent, host, mut spec)) = limited(&[], "tasks = 64\n") else {
-        return;
-    };
+#[disposable::test]
+fn an_unsupported_limit_is_refused_by_build() {
+    let (_parent, host, mut spec) = limited(&[], "tasks = 64\n");
     let before = host.snapshot(["/etc", "/srv", "/var/lib/jailctl"]);
     let tasks = spec.more.clone();
-    for (limits, breaks, mends, said) in [
+    for (limits, breaks, fixes, said) in [
         (
             "tasks = 64",
             "umount /sys/fs/cgroup/pids",
@@ -387,13 +369,13 @@ fn a_host_that_cannot_keep_a_limit_is_told_so_when_the_jail_is_built() {
             ["`limits.tasks`", "`/sys/fs/cgroup/pids`", "read-only"],
         ),
         (
-            "net_class = 7",
+            "net_cls_classid = 7",
             "true",
             "true",
             [
-                "`limits.net_class`",
+                "`limits.net_cls_classid`",
                 "controller `net_cls`",
-                "hint: it is one of v1",
+                "hint: it exists in v1 only",
             ],
         ),
         (
@@ -406,17 +388,13 @@ fn a_host_that_cannot_keep_a_limit_is_told_so_when_the_jail_is_built() {
             "io_read = \"1M\"",
             "true",
             "true",
-            [
-                "`limits.io_read`",
-                "/srv/jails/arkham",
-                "no disk of its own",
-            ],
+            ["`limits.io_read`", "/srv/jails/arkham", "is not on a disk"],
         ),
         (
-            "tasks = 64\nparent = \"/nowhere\"",
+            "tasks = 64\ncgroup_parent = \"/nowhere\"",
             "true",
             "true",
-            ["`limits.parent`", "/nowhere`", "mkdir -p"],
+            ["`limits.cgroup_parent`", "/nowhere`", "mkdir -p"],
         ),
     ] {
         spec.more = tasks.replace("tasks = 64", limits);
@@ -426,7 +404,7 @@ fn a_host_that_cannot_keep_a_limit_is_told_so_when_the_jail_is_built() {
         host.sh(breaks).ok();
         let path = spec.put(&host);
         let refused = host.jailctl(["build", &path]).exits(2);
-        host.sh(mends).ok();
+        host.sh(fixes).ok();
         for word in said {
             assert!(refused.stderr().contains(word), "{word}: {refused:?}");
         }
@@ -434,17 +412,15 @@ fn a_host_that_cannot_keep_a_limit_is_told_so_when_the_jail_is_built() {
     assert_eq!(host.snapshot(["/etc", "/srv", "/var/lib/jailctl"]), before);
 }
 
-#[test]
+#[disposable::test]
 fn without_its_limits_there_is_no_session() {
-    let Some((parent, host, _)) = limited(&[], "tasks = 64\n") else {
-        return;
-    };
+    let (parent, host, _) = limited(&[], "tasks = 64\n");
     let sshd = host.sshd();
     let bob = host.plain_user("bob");
     let policy = "/var/lib/jailctl/arkham/policy";
     let keep = format!("cp -a {policy} /root/policy; ");
-    let mend = format!("rm -rf {policy}; cp -a /root/policy {policy}");
-    for (how, mend, why) in [
+    let fix = format!("rm -rf {policy}; cp -a /root/policy {policy}");
+    for (how, fix, why) in [
         (
             "umount /sys/fs/cgroup/pids".to_owned(),
             "mount -t cgroup -o pids pids /sys/fs/cgroup/pids".to_owned(),
@@ -457,18 +433,18 @@ fn without_its_limits_there_is_no_session() {
         ),
         (
             format!("{keep}sed -i 's/\"tasks\": 64/\"tasks\": 99999999/' {policy}"),
-            mend.clone(),
+            fix.clone(),
             "could not write to",
         ),
         (
             format!("{keep}sed -i 's/\"parent\": .*/\"parent\": \"nowhere\"/' {policy}"),
-            mend.clone(),
-            "could not make the control group",
+            fix.clone(),
+            "could not create the control group",
         ),
         (
             format!("{keep}sed -i 's/\"parent\": .*/\"parent\": \"..\\/..\\/etc\"/' {policy}"),
-            mend,
-            "no plain path",
+            fix,
+            "not a plain path",
         ),
         (
             "mv /run/jailctl /run/jailctl2; ln -s /tmp /run/jailctl".to_owned(),
@@ -476,7 +452,7 @@ fn without_its_limits_there_is_no_session() {
             "too many levels",
         ),
     ] {
-        closed(&host, &sshd, &bob, &how, &mend, why);
+        closed(&host, &sshd, &bob, &how, &fix, why);
     }
     parent.until_empty();
 }

@@ -1,4 +1,4 @@
-//! What sessions cost: those who have one, and those who have none.
+//! Time of logins with a session and without one.
 
 use disposable::{DisposableHost, Login};
 
@@ -6,13 +6,15 @@ use super::limits::limited;
 use super::{copy, harlequin};
 use crate::support::Spec;
 
-/// Pairs of logins. Their differences are sorted, so that what else the machine does moves the ends and not the middle.
+/// Pairs of logins. The median of their differences is used, since other load of the machine
+/// changes the extremes and not the middle.
 const PAIRS: usize = 31;
 
-/// How often a figure is taken again while it is too high: what else the machine does, such as the other tests, only ever adds to it.
+/// Repetitions of a measurement that is too high: other load of the machine, such as the other
+/// tests, only ever adds to it.
 const TURNS: usize = 5;
 
-/// The least of some figures, taken until one is below `most`.
+/// Least of some measurements, repeated until one is below `most`.
 fn least(most: f64, mut figure: impl FnMut() -> f64) -> f64 {
     let mut least = f64::INFINITY;
     for _ in 0..TURNS {
@@ -24,7 +26,8 @@ fn least(most: f64, mut figure: impl FnMut() -> f64) -> f64 {
     least
 }
 
-/// Milliseconds that a login of the first kind takes longer than one of the second, at the median: one of each in turn, timed inside.
+/// Milliseconds that a login of the first kind takes longer than one of the second, at the median:
+/// one of each in turn, timed inside.
 #[track_caller]
 fn longer(host: &DisposableHost, first: &Login<'_>, second: &Login<'_>) -> f64 {
     let quoted = |login: &Login<'_>| {
@@ -37,9 +40,9 @@ fn longer(host: &DisposableHost, first: &Login<'_>, second: &Login<'_>) -> f64 {
         quoted(first),
         quoted(second)
     );
-    let told = host.sh(&script).ok();
-    // The first pair finds nothing in the caches.
-    let mut differences: Vec<f64> = told.lines()[1..]
+    let output = host.sh(&script).ok();
+    // The first pair runs with cold caches.
+    let mut differences: Vec<f64> = output.lines()[1..]
         .iter()
         .map(|line| line.parse().expect("microseconds"))
         .collect();
@@ -47,13 +50,11 @@ fn longer(host: &DisposableHost, first: &Login<'_>, second: &Login<'_>) -> f64 {
     differences[differences.len() / 2] / 1000.0
 }
 
-#[test]
+#[disposable::test]
 #[expect(clippy::print_stderr, reason = "the figures are what one wants to see")]
 fn a_session_adds_less_than_ten_milliseconds_to_a_login() {
     let limits = "memory = \"256M\"\ntasks = 64\nsessions = 4\n[network]\nmode = \"none\"\n";
-    let Some((_groups, host, _)) = limited(&[], limits) else {
-        return;
-    };
+    let (_groups, host, _) = limited(&[], limits);
     let key = host.key("selina");
     let mut plain = Spec::arkham(&key, &[]);
     plain.name = "elba";
@@ -66,13 +67,11 @@ fn a_session_adds_less_than_ten_milliseconds_to_a_login() {
     assert!(added < 10.0, "{added} ms");
 }
 
-/// Each login makes the network anew, since the one before has ended it.
-#[test]
+/// Each login creates the network again, since the one before deleted it.
+#[disposable::test]
 #[expect(clippy::print_stderr, reason = "the figures are what one wants to see")]
-fn the_first_session_in_a_network_of_the_jails_own_waits_less_than_twenty_milliseconds_more() {
-    let Some((host, spec)) = copy(&[], "[network]\nmode = \"none\"\n") else {
-        return;
-    };
+fn a_new_network_adds_under_twenty_milliseconds() {
+    let (host, spec) = copy(&[], "[network]\nmode = \"none\"\n");
     let key = host.key("selina");
     let mut private = spec.clone();
     private.name = "elba";
@@ -86,12 +85,10 @@ fn the_first_session_in_a_network_of_the_jails_own_waits_less_than_twenty_millis
     assert!(added < 20.0, "{added} ms");
 }
 
-#[test]
+#[disposable::test]
 #[expect(clippy::print_stderr, reason = "the figures are what one wants to see")]
 fn others_pay_less_than_fifty_microseconds() {
-    let Some((host, _)) = copy(&[], "") else {
-        return;
-    };
+    let (host, _) = copy(&[], "");
     host.plain_user("bob");
     host.sh("sed -n '/jailctl: begin/,/jailctl: end/p' /etc/pam.d/sshd >/etc/pam.d/ours; \
              echo 'session required pam_permit.so' >>/etc/pam.d/ours; echo 'session required pam_permit.so' >/etc/pam.d/none").ok();
@@ -99,10 +96,10 @@ fn others_pay_less_than_fifty_microseconds() {
     host.sh("gcc -O1 -o /usr/local/bin/calls /root/pam_bench.c -l:libpam.so.0")
         .ok();
     let call = |service: &str| -> f64 {
-        let told = host.run(["calls", service, "bob"]).ok();
-        told.text().parse().expect("microseconds")
+        let output = host.run(["calls", service, "bob"]).ok();
+        output.text().parse().expect("microseconds")
     };
-    // The same calls, with our lines before them and without.
+    // The same calls, with and without jailctl's lines in the PAM service.
     let added = least(50.0, || call("ours") - call("none"));
     eprintln!("an account without a jail pays {added:.1} microseconds");
     assert!(added < 50.0, "{added} microseconds");

@@ -1,4 +1,5 @@
-//! Sessions with namespaces and mounts of their own, over real ssh: that nothing is missing in them, and that nothing of the host is there.
+//! Sessions with namespaces and mounts of their own, over real ssh: they are complete, and contain
+//! nothing of the host.
 
 mod build;
 mod conntrack;
@@ -23,28 +24,29 @@ use disposable::{DisposableHost, Login};
 
 use crate::support::{Spec, host_with_module};
 
-/// What the log says of sessions.
+/// Log of the sessions.
 pub(crate) const LOG: &str = "/run/syslog";
 
-/// A copy with the module in it, sshd at work, and the jail arkham, whose sessions have all of their own and what `more` says.
-pub(crate) fn copy(also: &[&'static str], more: &str) -> Option<(DisposableHost, Spec)> {
-    let host = host_with_module()?;
+/// Disposable host with the PAM module, sshd running, and the jail arkham, whose sessions have all
+/// namespaces and the settings `more`.
+pub(crate) fn copy(also: &[&'static str], more: &str) -> (DisposableHost, Spec) {
+    let host = host_with_module();
     let key = host.key("harlequin");
     let mut spec = Spec::arkham(&key, also);
     spec.more.push_str("[namespaces]\n");
     spec.more.push_str(more);
     spec.build(&host).ok();
-    Some((host, spec))
+    (host, spec)
 }
 
-/// The login of arkham's user.
+/// Login of the user of arkham.
 pub(crate) fn harlequin(host: &DisposableHost) -> Login<'_> {
     let path = "/run/keys/harlequin".to_owned();
     let public = host.read("/run/keys/harlequin.pub");
     host.login("harlequin", &disposable::Key { path, public })
 }
 
-/// A program from the source of a test's, where a spec can name it.
+/// Compiles a program of a test to a path that a spec can name.
 pub(crate) fn compile(host: &DisposableHost, name: &str, source: &str) {
     host.write(&format!("/root/{name}.c"), source);
     host.sh(&format!(

@@ -1,13 +1,15 @@
-//! A network of a jail's own: what leaves it, what reaches it, that the host's rules stay as they are, and that it ends with its sessions.
+//! Private network of a jail: outgoing and incoming connections; the host's rules stay unchanged,
+//! and the network ends with its sessions.
 
 use disposable::{DisposableHost, Login, Running};
 
 use super::{LOG, compile, harlequin};
 use crate::support::{Spec, host_with_module};
 
-/// A copy with a neighbour: a network namespace in which 192.0.2.2 is, and the host is 192.0.2.1 and its way to everything.
-pub(crate) fn copy(more: &str) -> Option<(DisposableHost, Spec)> {
-    let host = host_with_module()?;
+/// Disposable host with a neighbour: a network namespace with the address 192.0.2.2; the host has
+/// 192.0.2.1 and is its default gateway.
+pub(crate) fn copy(more: &str) -> (DisposableHost, Spec) {
+    let host = host_with_module();
     compile(&host, "wire", include_str!("port_probe.c"));
     host.sh("unshare --net sleep infinity </dev/null >/dev/null 2>&1 & echo $! >/run/neighbour; until [ \"$(readlink /proc/$!/ns/net)\" != \"$(readlink /proc/self/ns/net)\" ]; do sleep 0.01; done
              ip link add wayne0 type veth peer name wayne1 netns $! && ip addr add 192.0.2.1/24 dev wayne0 && ip link set wayne0 up
@@ -17,36 +19,36 @@ pub(crate) fn copy(more: &str) -> Option<(DisposableHost, Spec)> {
     let mut spec = Spec::arkham(&key, &["wire", "grep"]);
     spec.more.push_str(more);
     spec.build(&host).ok();
-    Some((host, spec))
+    (host, spec)
 }
 
 const TUTORIAL: &str = "[network]\nmode = \"private\"\nallow_in = [\"tcp/80\"]\nallow_out = [\"tcp/443\", \"udp/53\"]\n";
 
-/// A command line in the neighbour's network.
+/// Command line that runs in the neighbour's network.
 pub(crate) fn neighbour(command: &str) -> String {
     format!("nsenter -t $(</run/neighbour) -n {command}")
 }
 
-/// Listens, in the host's network or in the neighbour's.
+/// Starts a listener in the host's network or in the neighbour's.
 pub(crate) fn serve(host: &DisposableHost, line: &str) -> Running {
     let mut server = host.spawn(["bash", "-c", line]);
     server.hear("listens");
     server
 }
 
-/// Listens in a session.
+/// Starts a listener in a session.
 pub(crate) fn serve_in(login: &Login<'_>, line: &str) -> Running {
     let mut server = login.start([], line);
     server.hear("listens");
     server
 }
 
-/// What of networks is on the host.
+/// Network state of the host.
 pub(crate) fn networks(host: &DisposableHost) -> String {
     host.sh("ip -o link | cut -d' ' -f2; nft list ruleset; ls -A /run/jailctl/net 2>/dev/null | sed /lock/d || :; for at in /proc/sys/net/ipv4/conf/*/forwarding; do ! read -r is <$at || echo $at $is; done 2>/dev/null; wc -l </proc/self/mountinfo").ok().stdout().to_owned()
 }
 
-/// The address of the one jail that has a network.
+/// Address of the only jail with a network.
 pub(crate) fn jail_address(host: &DisposableHost) -> String {
     let policy = host.read("/var/lib/jailctl/arkham/policy");
     let line = policy.lines().find(|line| line.contains("\"address\""));
@@ -58,18 +60,16 @@ pub(crate) fn settle(host: &DisposableHost) {
     host.until("! pgrep -x jailctl-keeper >/dev/null && ! pgrep -u harlequin >/dev/null");
 }
 
-#[test]
+#[disposable::test]
 fn the_network_of_the_tutorial() {
-    let Some((host, _)) = copy(TUTORIAL) else {
-        return;
-    };
+    let (host, _) = copy(TUTORIAL);
     let before = networks(&host);
     let _sshd = host.sshd();
     let harlequin = harlequin(&host);
     let bob = host.plain_user("bob");
     let rules = host.sh("nft list ruleset").ok().stdout().to_owned();
 
-    // In: port 80, and no other, though somebody listens there.
+    // Incoming: port 80, and no other port with a listener.
     let web = serve_in(&harlequin, "wire serve tcp 80");
     let other = serve_in(&harlequin, "wire serve tcp 8080");
     let ask = |line: &str| host.sh(&neighbour(line)).text().to_owned();
@@ -100,7 +100,7 @@ fn the_network_of_the_tutorial() {
         "the control"
     );
 
-    // Out: the allowed ports of others; for the control bob, to whom nothing is forbidden.
+    // Outgoing: the allowed ports of other hosts; as the control bob, who may use all.
     for (protocol, port, reached) in [
         ("tcp", 443, true),
         ("udp", 53, true),
@@ -118,7 +118,7 @@ fn the_network_of_the_tutorial() {
         );
     }
 
-    // Nothing of the host: neither its loopback nor what listens at its addresses.
+    // Nothing of the host: neither its loopback nor listeners at its addresses.
     let _server = serve(&host, "wire serve tcp 443");
     for at in ["127.0.0.1", "192.0.2.1"] {
         let ask = format!("wire ask tcp {at} 443");
@@ -143,7 +143,7 @@ fn the_network_of_the_tutorial() {
         "{interfaces:?}"
     );
 
-    // The host has a table more, and all else is as it was.
+    // The host has one more table, and all else is unchanged.
     let more = host.sh("nft list ruleset").ok().stdout().to_owned();
     assert!(more.contains("table ip jailctl-arkham {"), "{more}");
     assert!(more.contains(rules.trim()), "{rules}\n---\n{more}");
@@ -159,11 +159,9 @@ fn the_network_of_the_tutorial() {
     );
 }
 
-#[test]
-fn sessions_of_a_jail_share_its_network_and_the_last_one_ends_it() {
-    let Some((host, _)) = copy(TUTORIAL) else {
-        return;
-    };
+#[disposable::test]
+fn sessions_share_the_network_of_their_jail() {
+    let (host, _) = copy(TUTORIAL);
     let before = networks(&host);
     let _sshd = host.sshd();
     let harlequin = harlequin(&host);
@@ -200,7 +198,7 @@ fn sessions_of_a_jail_share_its_network_and_the_last_one_ends_it() {
     settle(&host);
     assert_eq!(networks(&host), before);
 
-    // Many at once, who make, join and end it in each other's way.
+    // Many at once, which create, join and end it at the same time.
     let line = harlequin.line([], "true");
     let line: Vec<String> = line.iter().map(|word| format!("'{word}'")).collect();
     let line = line.join(" ");
@@ -210,11 +208,9 @@ fn sessions_of_a_jail_share_its_network_and_the_last_one_ends_it() {
     assert_eq!(networks(&host), before);
 }
 
-#[test]
-fn what_a_killed_keeper_leaves_goes_with_the_next_one_or_with_the_jail() {
-    let Some((host, _)) = copy(TUTORIAL) else {
-        return;
-    };
+#[disposable::test]
+fn leftovers_of_a_killed_init_are_cleaned_up() {
+    let (host, _) = copy(TUTORIAL);
     let before = networks(&host);
     let _sshd = host.sshd();
     let harlequin = harlequin(&host);
@@ -236,11 +232,9 @@ fn what_a_killed_keeper_leaves_goes_with_the_next_one_or_with_the_jail() {
     }
 }
 
-#[test]
+#[disposable::test]
 fn rules_that_change_hold_for_who_is_in() {
-    let Some((host, mut spec)) = copy(TUTORIAL) else {
-        return;
-    };
+    let (host, mut spec) = copy(TUTORIAL);
     let _sshd = host.sshd();
     let harlequin = harlequin(&host);
     let _other = serve_in(&harlequin, "wire serve tcp 8080");
@@ -264,11 +258,9 @@ fn rules_that_change_hold_for_who_is_in() {
     assert_eq!(spec.build(&host).ok().text(), "arkham: nothing to do");
 }
 
-#[test]
+#[disposable::test]
 fn jails_reach_each_other_only_where_both_say_so() {
-    let Some((host, _)) = copy(TUTORIAL) else {
-        return;
-    };
+    let (host, _) = copy(TUTORIAL);
     let key = host.key("selina");
     let mut elba = Spec::arkham(&key, &["wire"]);
     elba.name = "elba";
@@ -309,19 +301,17 @@ fn jails_reach_each_other_only_where_both_say_so() {
     assert_eq!(networks(&host), before);
 }
 
-#[test]
+#[disposable::test]
 fn a_host_that_passes_nothing_on_does_so_for_jails_alone() {
-    let Some((host, spec)) = copy(TUTORIAL) else {
-        return;
-    };
-    // A second neighbour, whom the first would reach by way of the host.
+    let (host, spec) = copy(TUTORIAL);
+    // A second neighbour, which the first would reach by way of the host.
     host.sh("unshare --net sleep infinity </dev/null >/dev/null 2>&1 & echo $! >/run/second; until [ \"$(readlink /proc/$!/ns/net)\" != \"$(readlink /proc/self/ns/net)\" ]; do sleep 0.01; done
              ip link add kane0 type veth peer name kane1 netns $! && ip addr add 198.51.100.1/24 dev kane0 && ip link set kane0 up
              nsenter -t $! -n sh -c 'ip addr add 198.51.100.2/24 dev kane1 && ip link set kane1 up && ip route add default via 198.51.100.1'").ok();
     assert_eq!(host.read("/proc/sys/net/ipv4/ip_forward"), "0\n");
     let said = host.jailctl(["plan", &spec.path()]).ok();
     assert!(
-        format!("{said:?}").contains("the host passes nothing on"),
+        format!("{said:?}").contains("the host does not forward packets"),
         "{said:?}"
     );
     let _sshd = host.sshd();
@@ -351,10 +341,11 @@ fn a_host_that_passes_nothing_on_does_so_for_jails_alone() {
         "0\n"
     );
 
-    // One that does, goes on with it.
+    // A host that forwards already keeps forwarding.
     host.sh("echo 1 >/proc/sys/net/ipv4/ip_forward").ok();
     assert!(
-        !format!("{:?}", host.jailctl(["plan", &spec.path()]).ok()).contains("passes nothing on")
+        !format!("{:?}", host.jailctl(["plan", &spec.path()]).ok())
+            .contains("does not forward packets")
     );
     let reached = "443 of gotham to 192.0.2.2";
     assert_eq!(through(), reached);
@@ -365,11 +356,9 @@ fn a_host_that_passes_nothing_on_does_so_for_jails_alone() {
     assert_eq!(through(), reached);
 }
 
-#[test]
+#[disposable::test]
 fn what_would_take_something_from_others_is_refused() {
-    let Some((host, mut spec)) = copy("") else {
-        return;
-    };
+    let (host, mut spec) = copy("");
     let plain = spec.more.clone();
     let with = |spec: &mut Spec, rules: &str| spec.more = format!("{plain}[network]\n{rules}\n");
     let _server = serve(&host, "wire serve tcp 80");
@@ -378,8 +367,8 @@ fn what_would_take_something_from_others_is_refused() {
     let before = networks(&host);
     let refused = spec.build(&host).exits(2);
     for words in [
-        "`tcp/80` cannot lead into this jail: a service of the host's",
-        "`udp/53` cannot lead into this jail",
+        "could not forward `tcp/80` into this jail: a service of the host",
+        "could not forward `udp/53` into this jail",
     ] {
         assert!(refused.stderr().contains(words), "{words}: {refused:?}");
     }
@@ -401,9 +390,9 @@ fn what_would_take_something_from_others_is_refused() {
     elba.users[0].0 = "selina";
     let refused = elba.build(&host).exits(2);
     assert!(
-        refused
-            .stderr()
-            .contains("`tcp/81` cannot lead into this jail: it leads into the jail `arkham`"),
+        refused.stderr().contains(
+            "could not forward `tcp/81` into this jail: it is forwarded into the jail `arkham`"
+        ),
         "{refused:?}"
     );
     // Another port, and addresses of its own.
@@ -421,11 +410,9 @@ fn what_would_take_something_from_others_is_refused() {
     assert_eq!(networks(&host), before);
 }
 
-#[test]
+#[disposable::test]
 fn names_are_asked_of_servers_that_the_jail_reaches() {
-    let Some((host, spec)) = copy("") else {
-        return;
-    };
+    let (host, spec) = copy("");
     let mut spec = spec;
     host.write(
         "/etc/resolv.conf",
@@ -440,7 +427,7 @@ fn names_are_asked_of_servers_that_the_jail_reaches() {
     host.write("/etc/resolv.conf", "nameserver 127.0.0.53\n");
     let said = spec.build(&host).ok();
     assert!(
-        format!("{said:?}").contains("names are not found in the jail"),
+        format!("{said:?}").contains("names cannot be resolved in the jail"),
         "{said:?}"
     );
     spec.more.push_str(
@@ -453,11 +440,9 @@ fn names_are_asked_of_servers_that_the_jail_reaches() {
     );
 }
 
-#[test]
-fn a_network_that_cannot_be_made_lets_nobody_in_and_leaves_nothing() {
-    let Some((host, _)) = copy(TUTORIAL) else {
-        return;
-    };
+#[disposable::test]
+fn a_failed_network_refuses_the_session_and_leaves_nothing() {
+    let (host, _) = copy(TUTORIAL);
     let before = networks(&host);
     let _sshd = host.sshd();
     let bob = host.plain_user("bob");
@@ -467,34 +452,32 @@ fn a_network_that_cannot_be_made_lets_nobody_in_and_leaves_nothing() {
         .ok()
         .text()
         .to_owned();
-    for (how, mend, why) in [
+    for (how, fix, why) in [
         ("mv /usr/sbin/nft /root/".to_owned(), "mv /root/nft /usr/sbin/".to_owned(), "could not load the rules of the jail's network"),
         ("mv /usr/sbin/nft /root/; printf '#!/bin/sh\\necho no rules today >&2; exit 1\\n' >/usr/sbin/nft; chmod 755 /usr/sbin/nft".to_owned(), "mv /root/nft /usr/sbin/".to_owned(), "could not load the rules of the jail's network: no rules today"),
-        ("sed -i s/jailctl[0-9]/eth/ /var/lib/jailctl/arkham/policy".to_owned(), format!("sed -i 's/\"eth[0-9]*\"/\"{link}\"/' /var/lib/jailctl/arkham/policy"), "its network has an interface of another name"),
-        ("rm -rf /run/jailctl/net; echo >/run/jailctl/net".to_owned(), "rm /run/jailctl/net".to_owned(), "could not open the place of the jails' networks"),
+        ("sed -i s/jailctl[0-9]/eth/ /var/lib/jailctl/arkham/policy".to_owned(), format!("sed -i 's/\"eth[0-9]*\"/\"{link}\"/' /var/lib/jailctl/arkham/policy"), "the interface of its network has an invalid name"),
+        ("rm -rf /run/jailctl/net; echo >/run/jailctl/net".to_owned(), "rm /run/jailctl/net".to_owned(), "could not open the registry of the jails' networks"),
     ] {
         harlequin.ssh("true").ok();
         settle(&host);
-        // A keeper has its name a moment after it is there.
+        // pid 1 of a session has its name a moment after it was forked.
         host.until("[ -z \"$(ls -A /run/jailctl/net | sed /lock/d)\" ]");
         host.sh(&format!("{how}; : >{LOG}")).ok();
         harlequin.ssh("true").fails();
         bob.ssh("true").ok();
         let log = host.read(LOG);
         assert!(log.contains(why), "{how}: {log}");
-        host.sh(&mend).ok();
+        host.sh(&fix).ok();
         settle(&host);
         assert_eq!(networks(&host), before, "{how}");
     }
     harlequin.ssh("true").ok();
 }
 
-#[test]
+#[disposable::test]
 fn what_is_forwarded_comes_from_the_jails_network() {
-    let Some((host, _)) = copy(TUTORIAL) else {
-        return;
-    };
-    // As an administrator might allow it, before the jail's own lines.
+    let (host, _) = copy(TUTORIAL);
+    // An administrator's setting, before the lines of the jail.
     host.write("/etc/ssh/sshd_config.d/01-admin.conf", "Match Group jail-arkham\n    AllowTcpForwarding yes\n    DisableForwarding no\n    PermitOpen any\n");
     let _sshd = host.sshd();
     let bob = host.plain_user("bob");

@@ -1,4 +1,4 @@
-//! `log`: what sftp transfers say in the host's log, from a jail that has no log of its own.
+//! Key `sftp_log`: records of sftp transfers in the host's log, from a jail that has no log of its own.
 
 use disposable::{DisposableHost, Login};
 
@@ -19,19 +19,17 @@ fn with(mut spec: Spec, line: &str) -> Spec {
     spec
 }
 
-/// The lines that sshd's own sftp wrote.
+/// Lines that sshd's own sftp server wrote.
 fn transfers(host: &DisposableHost) -> Vec<String> {
     let log = host.read(LOG);
     let ours = log.lines().filter(|line| line.contains("internal-sftp"));
     ours.map(str::to_owned).collect()
 }
 
-#[test]
+#[disposable::test]
 fn transfers_are_in_the_hosts_log() {
-    let Some(host) = host_with_module() else {
-        return;
-    };
-    let (spec, selina) = dropbox(&host, "log = true\n");
+    let host = host_with_module();
+    let (spec, selina) = dropbox(&host, "sftp_log = true\n");
     assert_eq!(spec.build(&host).ok().text(), "dropbox: nothing to do");
     let _sshd = host.sshd();
     host.write("/root/letter", "Meow.\n");
@@ -51,10 +49,10 @@ fn transfers_are_in_the_hosts_log() {
             "{words}: {said:?}"
         );
     }
-    // 10 is AUTHPRIV and 6 is INFO, as syslog(3) writes the two together.
+    // 10 is AUTHPRIV and 6 is INFO, as syslog(3) encodes the two.
     assert!(said.iter().all(|line| line.starts_with("<86>")), "{said:?}");
     assert_eq!(reach(&host, &selina), Reach::Jail);
-    // On the host there is a file of nothing.
+    // The host has an empty file there.
     assert_eq!(
         host.sh("stat -c '%F %s %U %a' /srv/jails/dropbox/dev/log")
             .ok()
@@ -63,11 +61,9 @@ fn transfers_are_in_the_hosts_log() {
     );
 }
 
-#[test]
+#[disposable::test]
 fn without_log_nothing_is_said() {
-    let Some(host) = host_with_module() else {
-        return;
-    };
+    let host = host_with_module();
     let (_, selina) = dropbox(&host, "");
     let _sshd = host.sshd();
     selina.sftp("ls /upload").ok();
@@ -75,20 +71,18 @@ fn without_log_nothing_is_said() {
     assert!(!host.has("/srv/jails/dropbox/dev/log"));
 }
 
-#[test]
-fn the_log_is_found_where_a_link_says_and_without_it_there_is_no_session() {
-    let Some(host) = host_with_module() else {
-        return;
-    };
+#[disposable::test]
+fn the_log_socket_is_found_through_a_link() {
+    let host = host_with_module();
     host.sh("mkdir /dev/journal; mv /dev/log /dev/journal/dev-log; ln -s journal/dev-log /dev/log")
         .ok();
-    let (spec, selina) = dropbox(&host, "log = true\n");
+    let (spec, selina) = dropbox(&host, "sftp_log = true\n");
     let sshd = host.sshd();
     selina.sftp("ls /upload").ok();
     host.until(&format!("grep -q 'internal-sftp.*session closed' {LOG}"));
     host.sh("rm /dev/log").ok();
     assert_eq!(reach(&host, &selina), Reach::Nothing);
-    // There is no log to say why, but sshd's own words.
+    // No log contains the reason, except for that of sshd.
     assert!(
         sshd.log().contains("fatal: PAM: pam_open_session()")
             || sshd.log().contains("Access denied")
@@ -101,8 +95,8 @@ fn the_log_is_found_where_a_link_says_and_without_it_there_is_no_session() {
         format!("{planned:?}").contains("the host has no log at `/dev/log` now"),
         "{planned:?}"
     );
-    for mend in ["mkdir /dev/log", ": >/dev/log"] {
-        host.sh(mend).ok();
+    for fix in ["mkdir /dev/log", ": >/dev/log"] {
+        host.sh(fix).ok();
         assert_eq!(reach(&host, &selina), Reach::Nothing);
         host.sh("rm -r /dev/log").ok();
     }
@@ -110,17 +104,15 @@ fn the_log_is_found_where_a_link_says_and_without_it_there_is_no_session() {
     assert_eq!(reach(&host, &selina), Reach::Jail);
 }
 
-#[test]
+#[disposable::test]
 fn a_log_makes_a_session_of_a_plain_chroot_and_back() {
-    let Some(host) = host_with_module() else {
-        return;
-    };
+    let host = host_with_module();
     let before = look(&host);
     let key = host.key("selina");
     let plain = Spec::dropbox(&key);
     plain.build(&host).ok();
     let stack = host.read("/etc/pam.d/sshd");
-    with(plain.clone(), "log = true\n").build(&host).ok();
+    with(plain.clone(), "sftp_log = true\n").build(&host).ok();
     let selina = host.login("selina", &key);
     let _sshd = host.sshd();
     selina.sftp("ls /upload").ok();

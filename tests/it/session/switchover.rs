@@ -1,11 +1,12 @@
-//! Plain chroot and sessions take turns while somebody is on his way in: told apart neither by a user id nor by a root directory yet.
+//! Changes between plain chroot and sessions during a login, when neither a user id nor a root
+//! directory identifies its process yet.
 
 use disposable::{DisposableHost, Key, Login};
 
 use super::harlequin;
 use crate::support::{Reach, Spec, host_with_module, look, reach};
 
-/// The same jail with sessions of its own.
+/// The same jail with sessions that have namespaces.
 fn own(plain: &Spec) -> Spec {
     let mut own = plain.clone();
     own.is_plain = false;
@@ -13,7 +14,7 @@ fn own(plain: &Spec) -> Spec {
     own
 }
 
-/// The jail arkham as a plain chroot, built.
+/// Builds the jail arkham as a plain chroot.
 fn plain_arkham<'host>(host: &'host DisposableHost, also: &[&'static str]) -> (Spec, Login<'host>) {
     let key = host.key("harlequin");
     let spec = Spec::arkham(&key, also).plain();
@@ -21,7 +22,7 @@ fn plain_arkham<'host>(host: &'host DisposableHost, also: &[&'static str]) -> (S
     (spec, host.login("harlequin", &key))
 }
 
-/// The spec of a family.
+/// Spec of a family.
 fn acme(words: &str, users: &[(&str, &Key)]) -> String {
     let each = users.iter().map(|(name, key)| {
         let line = key.public.trim();
@@ -31,7 +32,8 @@ fn acme(words: &str, users: &[(&str, &Key)]) -> String {
     format!("name = \"acme\"\nroot = \"/srv/jails/%u\"\n{words}\n{users}")
 }
 
-/// Holds every login up in PAM until there is `/run/go`, and says in `/run/in-pam` that one is there. Gives the stack that was.
+/// Delays every login in PAM until `/run/go` exists, and creates `/run/in-pam` when one waits.
+/// Returns the service file without the delay.
 fn slow_down(host: &DisposableHost) -> String {
     let stack = host.read("/etc/pam.d/sshd");
     host.write(
@@ -44,12 +46,11 @@ fn slow_down(host: &DisposableHost) -> String {
     stack
 }
 
-/// Between PAM's word on the account and chroot(2) sshd's process is root's, with the host's root directory.
-#[test]
-fn a_login_that_has_not_arrived_yet_counts_as_somebody_in_the_jail() {
-    let Some(host) = host_with_module() else {
-        return;
-    };
+/// Between PAM's account check and chroot(2) sshd's process has user id 0 and the root directory of
+/// the host.
+#[disposable::test]
+fn a_login_in_progress_counts_as_a_session() {
+    let host = host_with_module();
     let (plain, harlequin) = plain_arkham(&host, &["sleep"]);
     let _sshd = host.sshd();
     let stack = slow_down(&host);
@@ -73,11 +74,9 @@ fn a_login_that_has_not_arrived_yet_counts_as_somebody_in_the_jail() {
     assert_eq!(reach(&host, &harlequin), Reach::Jail);
 }
 
-#[test]
-fn who_is_dropped_while_he_is_on_his_way_in_keeps_the_host_from_nothing() {
-    let Some(host) = host_with_module() else {
-        return;
-    };
+#[disposable::test]
+fn dropping_a_user_during_login_does_not_block() {
+    let host = host_with_module();
     let (alice, bob) = (host.key("alice"), host.key("bob"));
     let build = |users: &[(&str, &Key)]| {
         let text = acme("binaries = [\"bash\", \"sleep\"]", users);
@@ -100,12 +99,11 @@ fn who_is_dropped_while_he_is_on_his_way_in_keeps_the_host_from_nothing() {
     host.jailctl(["check", "acme"]).ok();
 }
 
-/// sshd goes by the configuration that it had when the connection came, for as long as somebody takes to show who he is.
-#[test]
-fn a_connection_of_before_leads_neither_into_the_plain_chroot_nor_out_of_a_session() {
-    let Some(host) = host_with_module() else {
-        return;
-    };
+/// sshd uses the configuration of the time when the connection was made, until the user has
+/// authenticated.
+#[disposable::test]
+fn earlier_connections_stay_in_their_kind_of_session() {
+    let host = host_with_module();
     let (plain, _) = plain_arkham(&host, &["sleep"]);
     let sshd = host.sshd();
     host.write(
@@ -142,12 +140,10 @@ fn a_connection_of_before_leads_neither_into_the_plain_chroot_nor_out_of_a_sessi
     }
 }
 
-/// With `--no-reload` sshd goes on by its old configuration, and by the new stack of PAM.
-#[test]
-fn until_sshd_is_told_nobody_gets_into_the_jail_by_its_own_directory() {
-    let Some(host) = host_with_module() else {
-        return;
-    };
+/// With `--no-reload` sshd keeps its old configuration, but uses the new PAM service.
+#[disposable::test]
+fn before_the_reload_the_root_cannot_be_entered() {
+    let host = host_with_module();
     let (plain, _) = plain_arkham(&host, &[]);
     let sshd = host.sshd();
     let spec = own(&plain).put(&host);
@@ -159,12 +155,11 @@ fn until_sshd_is_told_nobody_gets_into_the_jail_by_its_own_directory() {
     assert_eq!(reach(&host, &harlequin(&host)), Reach::Jail);
 }
 
-/// What a family is made of can change without its spec: by a template of the host's, or of a new jailctl's.
-#[test]
+/// The content of a family can change without its spec: by a template of the host, or of a new
+/// version of jailctl.
+#[disposable::test]
 fn an_update_tells_sshd_of_a_whole_family_or_of_none() {
-    let Some(host) = host_with_module() else {
-        return;
-    };
+    let host = host_with_module();
     let (alice, bob) = (host.key("alice"), host.key("bob"));
     let template = |more: &str| {
         let text = format!("binaries = [\"bash\", \"ls\", \"cat\", \"sleep\"]\n{more}");
@@ -178,7 +173,7 @@ fn an_update_tells_sshd_of_a_whole_family_or_of_none() {
     let (alice, bob) = (host.login("alice", &alice), host.login("bob", &bob));
     let session = bob.session();
     template("plain_chroot = true\n");
-    // What the store knows of its own files is found out anew after a run that failed.
+    // The index of the store is not trusted after a failed run, and the files are read again.
     let look = || {
         look(&host)
             .without(|path| path.starts_with("/srv/jails/.jailctl/store/") && !path.contains('-'))

@@ -1,4 +1,4 @@
-//! User ids of the session's own: root's and the jail's, and no others.
+//! User ids in the session's user namespace: those of root and of the jail, and no others.
 
 use disposable::login::Scp;
 
@@ -7,15 +7,13 @@ use crate::support::{Reach, Spec, reach};
 
 const USER: &str = "user = true\n";
 
-#[test]
+#[disposable::test]
 fn ids_that_are_not_the_jails_do_not_exist() {
-    let Some((host, _)) = copy(&["stat", "touch", "chgrp", "unshare"], USER) else {
-        return;
-    };
+    let (host, _) = copy(&["stat", "touch", "chgrp", "unshare"], USER);
     let _sshd = host.sshd();
     let bob = host.plain_user("bob");
     let harlequin = harlequin(&host);
-    // A file of bob's, where both see it.
+    // A file of bob, visible to both.
     host.sh("install -o bob -g bob -m 644 /dev/null /srv/jails/arkham/home/harlequin/of-bob; cp -a /srv/jails/arkham/home/harlequin/of-bob /tmp/").ok();
     let number = host.sh("id -u bob").ok().text().to_owned();
     assert_eq!(
@@ -58,11 +56,11 @@ fn ids_that_are_not_the_jails_do_not_exist() {
             format!("{group} {group} 1")
         ]
     );
-    // Another namespace, not the host's.
+    // Another namespace than that of the host.
     let name = "stat -L -c %i /proc/self/ns/user";
     assert_ne!(harlequin.ssh(name).ok().text(), bob.ssh(name).ok().text());
     assert_eq!(bob.ssh(name).ok().text(), host.sh(name).ok().text());
-    // No capability in it either, and no way to a further one.
+    // No capability in it either, and no way to create another one.
     let status = harlequin.ssh("while read -r line; do case $line in Cap*|NoNew*) echo $line;; esac; done </proc/self/status").ok();
     for name in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
         assert!(
@@ -77,14 +75,12 @@ fn ids_that_are_not_the_jails_do_not_exist() {
     bob.ssh("unshare --user true").ok();
 }
 
-#[test]
+#[disposable::test]
 fn everything_that_sshd_does_works_with_them() {
-    let Some((host, spec)) = copy(
+    let (host, spec) = copy(
         &["scp", "rsync", "tty", "sleep", "setsid", "id"],
         &format!("{USER}\n[network]\nmode = \"private\"\n"),
-    ) else {
-        return;
-    };
+    );
     assert_eq!(spec.build(&host).ok().text(), "arkham: nothing to do");
     let _sshd = host.sshd();
     let harlequin = harlequin(&host);
@@ -131,11 +127,9 @@ fn everything_that_sshd_does_works_with_them() {
     );
 }
 
-#[test]
+#[disposable::test]
 fn a_jail_for_files_alone_has_them_too() {
-    let Some(host) = crate::support::host_with_module() else {
-        return;
-    };
+    let host = crate::support::host_with_module();
     let key = host.key("selina");
     let mut spec = Spec::dropbox(&key);
     spec.more.push_str("\n[namespaces]\nuser = true\n");

@@ -1,14 +1,13 @@
-//! Limits by controllers that few hosts have mounted. Here the copy mounts them, for itself.
+//! Limits by controllers that few hosts have mounted. Here the disposable host mounts them for
+//! itself.
 
 use super::control_groups::Parent;
 use super::harlequin;
 use crate::support::{Spec, host_with_module};
 
-#[test]
+#[disposable::test]
 fn packets_and_huge_pages_are_limited_where_v1_has_the_controllers() {
-    let Some(host) = host_with_module() else {
-        return;
-    };
+    let host = host_with_module();
     let parent = Parent::make();
     let line = parent.line();
     let name = line.split(['/', '"']).nth(2).expect("the test's group");
@@ -18,7 +17,7 @@ fn packets_and_huge_pages_are_limited_where_v1_has_the_controllers() {
     .ok();
     let key = host.key("harlequin");
     let mut spec = Spec::arkham(&key, &[]);
-    let limits = "net_class = 0x100001\nnet_priority = 3\nhugetlb = \"4M\"\n";
+    let limits = "net_cls_classid = 0x100001\nnet_prio = 3\nhugetlb = \"4M\"\n";
     spec.more += &["[limits]\n", &line, limits].concat();
     spec.build(&host).ok();
     let _sshd = host.sshd();
@@ -40,7 +39,7 @@ fn packets_and_huge_pages_are_limited_where_v1_has_the_controllers() {
     ))
     .ok();
     assert_eq!(class, "1048577");
-    // The kernel shows those of the machine; the copy has one.
+    // The kernel shows those of the machine; the disposable host has one.
     assert!(
         priorities.lines().any(|line| line == "lo 3"),
         "{priorities}"

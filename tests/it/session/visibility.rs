@@ -1,4 +1,4 @@
-//! What a session does not see. Each probe is made by an unjailed user as well, and sees the host then.
+//! Objects that a session does not see. An unjailed user makes each probe too, and sees the host.
 
 use disposable::{DisposableHost, Login, Probe, Running};
 
@@ -6,18 +6,18 @@ use super::cross_session::scopes_abstract_sockets;
 use super::{compile, harlequin};
 use crate::support::{Spec, host_with_module};
 
-/// Programs that look around; they come from the host, so both users have them.
+/// Programs that inspect the system; they are the host's, so both users have them.
 const EYES: [&str; 5] = ["ps", "ipcs", "hostname", "kill", "passer"];
 
-fn eyes(more: &str) -> Option<(DisposableHost, Spec)> {
-    let host = host_with_module()?;
+fn eyes(more: &str) -> (DisposableHost, Spec) {
+    let host = host_with_module();
     compile(&host, "passer", include_str!("fd_passing.c"));
     let key = host.key("harlequin");
     let mut spec = Spec::arkham(&key, &EYES);
     spec.more.push_str("[namespaces]\n");
     spec.more.push_str(more);
     spec.build(&host).ok();
-    Some((host, spec))
+    (host, spec)
 }
 
 fn probe(host: &DisposableHost) -> Probe<'_> {
@@ -27,9 +27,9 @@ fn probe(host: &DisposableHost) -> Probe<'_> {
     }
 }
 
-#[test]
+#[disposable::test]
 fn processes_of_the_host_are_not_there() {
-    let Some((host, _)) = eyes("") else { return };
+    let (host, _) = eyes("");
     let sshd = host.sshd();
     let probe = probe(&host);
     let seen = probe.both(|login| {
@@ -40,7 +40,7 @@ fn processes_of_the_host_are_not_there() {
             .contains("[listener]")
     });
     assert_eq!((seen.jailed, seen.plain), (false, true));
-    // By number, as whoever may not see it would try.
+    // By number, as a process that does not see it would try.
     let known = probe.both(|login| {
         let pid = sshd.pid();
         !(login.ssh(&format!("kill -0 {pid}")).fails().stderr()).contains("No such process")
@@ -51,9 +51,9 @@ fn processes_of_the_host_are_not_there() {
     assert_eq!(probe.jailed.ssh("echo $$").ok().text(), "3");
 }
 
-#[test]
+#[disposable::test]
 fn other_sessions_of_the_same_user_are_out_of_reach() {
-    let Some((host, _)) = eyes("") else { return };
+    let (host, _) = eyes("");
     let _sshd = host.sshd();
     let probe = probe(&host);
     for (login, sees) in [(&probe.jailed, false), (&probe.plain, true)] {
@@ -68,9 +68,9 @@ fn other_sessions_of_the_same_user_are_out_of_reach() {
     }
 }
 
-#[test]
+#[disposable::test]
 fn the_host_has_another_name() {
-    let Some((host, _)) = eyes("") else { return };
+    let (host, _) = eyes("");
     let _sshd = host.sshd();
     let name = probe(&host).both(|login| login.ssh("hostname").ok().text().to_owned());
     assert_eq!(
@@ -79,9 +79,9 @@ fn the_host_has_another_name() {
     );
 }
 
-#[test]
+#[disposable::test]
 fn shared_memory_of_the_host_is_not_there() {
-    let Some((host, _)) = eyes("") else { return };
+    let (host, _) = eyes("");
     let _sshd = host.sshd();
     host.sh("ipcmk -M 4321 -p 0666").ok();
     host.sh("echo >/dev/shm/of-the-host; chmod 666 /dev/shm/of-the-host")
@@ -93,11 +93,9 @@ fn shared_memory_of_the_host_is_not_there() {
     assert_eq!((files.jailed, files.plain), (false, true));
 }
 
-#[test]
+#[disposable::test]
 fn without_a_network_there_is_a_loopback_and_nothing_on_it() {
-    let Some((host, _)) = eyes("[network]\nmode = \"none\"\n") else {
-        return;
-    };
+    let (host, _) = eyes("[network]\nmode = \"none\"\n");
     let _sshd = host.sshd();
     host.sh("ip link add wayne0 type veth peer name wayne1 && ip link set wayne0 up")
         .ok();
@@ -124,9 +122,9 @@ fn without_a_network_there_is_a_loopback_and_nothing_on_it() {
     assert_eq!((sockets.jailed, sockets.plain), (false, true));
 }
 
-#[test]
-fn mounts_of_the_host_are_not_there_and_the_host_sees_none_of_ours() {
-    let Some((host, _)) = eyes("") else { return };
+#[disposable::test]
+fn mounts_of_host_and_session_are_separate() {
+    let (host, _) = eyes("");
     let _sshd = host.sshd();
     let before = host.read("/proc/self/mountinfo").lines().count();
     let probe = probe(&host);
@@ -140,7 +138,7 @@ fn mounts_of_the_host_are_not_there_and_the_host_sees_none_of_ours() {
     assert_eq!(host.read("/proc/self/mountinfo").lines().count(), before);
     let plain = probe.plain.ssh("cat /proc/self/mountinfo").ok();
     assert!(plain.stdout().contains(" /sys "), "{plain:?}");
-    // What the session writes in its own places is nowhere else.
+    // Files that the session writes in its own directories exist nowhere else.
     session.run("echo x >/tmp/mine; echo x >/dev/shm/mine");
     assert_eq!(
         host.sh("ls -A /srv/jails/arkham/tmp /srv/jails/arkham/dev/shm /dev/shm")
@@ -154,11 +152,12 @@ fn mounts_of_the_host_are_not_there_and_the_host_sees_none_of_ours() {
     assert_eq!(session.run("cat /tmp/mine").1, "x");
 }
 
-#[test]
+#[disposable::test]
 fn the_hosts_control_groups_have_no_names() {
-    let Some((host, _)) = eyes("") else { return };
+    let (host, _) = eyes("");
     let sshd = host.sshd();
-    // The one thing that a copy shares with the machine, so it is of this test alone, and goes at the end.
+    // Shared with the machine by every disposable host, so the name is of this test alone and is
+    // deleted at the end.
     let group = format!("jailctl-test-{}", std::process::id());
     let made = host.sh(&format!(
         "for at in /sys/fs/cgroup/pids /sys/fs/cgroup; do [ -w $at/cgroup.procs ] && break; done; mkdir $at/{group} && echo {} >$at/{group}/cgroup.procs && echo $at/{group}",
@@ -181,19 +180,19 @@ fn the_hosts_control_groups_have_no_names() {
     assert_eq!((seen.jailed, seen.plain), (false, true));
 }
 
-/// Starts one who gives away the directory that it is in.
+/// Starts a process that passes a descriptor of its working directory.
 fn giver(login: &Login<'_>, address: &str) -> Running {
     let mut giver = login.start([], &format!("passer send {address} /"));
     giver.hear("waits");
     giver
 }
 
-#[test]
+#[disposable::test]
 fn a_directory_handed_from_session_to_session_leads_nowhere() {
-    let Some((host, _)) = eyes("") else { return };
+    let (host, _) = eyes("");
     let _sshd = host.sshd();
     let probe = probe(&host);
-    // Two sessions of one user, by a socket in his home.
+    // Two sessions of one user, by a socket in the home directory.
     let _giver = giver(&probe.jailed, "/home/harlequin/socket");
     assert_eq!(
         probe
@@ -204,7 +203,7 @@ fn a_directory_handed_from_session_to_session_leads_nowhere() {
         "in"
     );
 
-    // Two jails, by an abstract socket: the network is the host's. Newer kernels keep those apart.
+    // Two jails, by an abstract socket: the network is the host's. Newer kernels separate those.
     let key = host.key("selina");
     let mut elba = Spec::arkham(&key, &EYES);
     elba.name = "elba";
@@ -221,11 +220,9 @@ fn a_directory_handed_from_session_to_session_leads_nowhere() {
     assert_eq!(probe.jailed.ssh("passer take @elba").ok().text(), seen);
 }
 
-#[test]
+#[disposable::test]
 fn the_ways_that_a_handed_directory_would_lead_are_real() {
-    let Some(host) = host_with_module() else {
-        return;
-    };
+    let host = host_with_module();
     compile(&host, "passer", include_str!("fd_passing.c"));
     let mut logins = Vec::new();
     for (name, user) in [("arkham", "harlequin"), ("elba", "selina")] {
@@ -241,7 +238,7 @@ fn the_ways_that_a_handed_directory_would_lead_are_real() {
     let _giver = giver(&logins[1], "@elba");
     assert_eq!(logins[0].ssh("passer take @elba").ok().text(), "out");
 
-    // From one mount namespace into another, where nothing but chroot(2) is between the jail and the host.
+    // From one mount namespace into another, where only chroot(2) separates the jail from the host.
     let naive = |words: &[&'static str]| {
         let mut line = vec![
             "unshare",

@@ -1,6 +1,8 @@
-//! The demonstration: builds the jail of a spec in a throw-away copy of this host and shows its user's real ssh session. `tests/demo` runs it.
+//! The demonstration: builds the jail of a spec in a throw-away copy of this host and shows its
+//! user's real ssh session. `tests/demo` runs it.
 //!
-//! `demo JAILCTL SPEC`, as root, with the PAM module beside JAILCTL. Ends with status 1 as soon as anything is not as jailctl promises.
+//! `demo JAILCTL SPEC`, as root, with the PAM module beside JAILCTL. Ends with status 1 as soon as
+//! anything is not as jailctl promises.
 #![expect(
     clippy::disallowed_methods,
     reason = "the rule is the product's; the demonstration reads a spec and looks at the machine"
@@ -145,7 +147,8 @@ fn promise(kept: bool, promise: &str) -> Outcome {
     }
 }
 
-/// The first `key = "value"` after the line `table`. The spec is jailctl's to parse: this is for its plain examples.
+/// The first `key = "value"` after the line `table`. The spec is jailctl's to parse: this is for
+/// its plain examples.
 fn value(spec: &str, table: &str, key: &str) -> Option<String> {
     spec.lines()
         .skip_while(|line| line.trim() != table)

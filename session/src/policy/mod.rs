@@ -1,7 +1,13 @@
-//! What a jail's sessions are given, as plain data: written by a build, read by whoever begins a session.
+//! Policies: the namespaces, mounts and limits of the sessions of a jail, as data. A build writes
+//! the file, and every session reads it.
 //!
-//! The file lies where only root can write and read it. It is read with suspicion all the same: whatever is not exactly as a build writes it
-//! is no policy, and without a policy there is no session.
+//! The file is root-owned in a root-owned directory. Its content is verified all the same: a file
+//! that differs in any way from what a build writes is no policy, and without a policy there is no
+//! session.
+
+mod limits;
+mod mounts;
+mod network;
 
 use std::fs::File;
 use std::io::Read;
@@ -12,27 +18,21 @@ use rustix::fs::{FileType, Mode, OFlags, fstat, openat};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
+pub use self::limits::Limits;
+pub use self::mounts::{Flags, Mount, Source};
+pub use self::network::{IFNAME_PREFIX, Network, Port};
 use crate::Error;
-use crate::cgroup::Limits;
 use crate::error::errno_of;
-use crate::network::Network;
+use crate::layout::{POLICY, POLICY_MODE, SESSION_DIR, STATE};
 use crate::open_nofollow::open_dir;
 
-/// Where the records of all jails lie, each in a directory of its name.
-pub const STATE: &str = "/var/lib/jailctl";
-/// The policy's file name in the records of its jail.
-pub const POLICY: &str = "policy";
-/// The directory in the records of a jail over which its sessions, and nobody else, see something mounted.
-pub const SESSION_DIR: &str = "session";
-/// What sessions see in there: the jail. Outside of them the name does not exist.
-pub const ROOT_NAME: &str = "root";
-
-/// The format that this version writes, and the only one that it reads.
+/// Format that this version writes, and the only one that it reads.
 pub const FORMAT: u32 = 1;
-/// No policy is as long.
+/// Maximum length of a policy file in bytes.
 const LIMIT: u64 = 1 << 18;
 
-/// What each session of a jail is given. A mount namespace is part of every session: it is what the others are tied to.
+/// Namespaces, mounts and limits of each session of a jail. Every session has a mount namespace:
+/// the other namespaces depend on it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[expect(
@@ -40,102 +40,48 @@ const LIMIT: u64 = 1 << 18;
     reason = "namespaces, each of which is there or not"
 )]
 pub struct Policy {
-    /// The jail's name.
+    /// Name of the jail.
     pub jail: String,
-    /// Its root directory on the host.
+    /// Root directory of the jail on the host.
     pub root: PathBuf,
-    /// Who may have a session: login names.
+    /// Login names of the users who may open sessions.
     pub users: Vec<String>,
-    /// Its own process numbers, and an end for all of them when the connection ends.
+    /// Whether sessions have a pid namespace, whose processes end with the connection.
     pub pid: bool,
-    /// Its own host name.
+    /// Host name in the session; with `None` it has no UTS namespace.
     pub hostname: Option<String>,
-    /// Its own System V and POSIX queues, semaphores and shared memory.
+    /// Whether sessions have an IPC namespace: System V and POSIX queues, semaphores, shared
+    /// memory.
     pub ipc: bool,
-    /// Its own view of the control groups.
+    /// Whether sessions have a cgroup namespace.
     pub cgroup: bool,
-    /// Its own network, in which there is nothing but a loopback.
+    /// Whether sessions have a network namespace with a loopback and nothing else.
     pub offline: bool,
-    /// The jail's network, which its sessions share.
+    /// Network of the jail, which its sessions share.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<Network>,
-    /// The only ids that there are in it, besides 0; `None`: all that the host has.
+    /// Ids in the user namespace of the session, in addition to 0; with `None` it has no user
+    /// namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ids: Option<IdMap>,
-    /// What it sees mounted in the jail, in this order.
+    /// Mounts in the root of the jail, in their order.
     pub mounts: Vec<Mount>,
-    /// What it may use, together with the others of the jail.
+    /// Limits of the session together with the others of the jail.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<Limits>,
 }
 
-/// Ids of a user namespace, which are the same outside.
+/// Ids that exist in a user namespace. Each is mapped to itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct IdMap {
-    /// Of users.
+    /// User ids.
     pub uids: Vec<u32>,
-    /// Of groups.
+    /// Group ids.
     pub gids: Vec<u32>,
 }
 
-/// One mount, over a directory of the jail that exists, or for the log over a file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Mount {
-    /// Where: an absolute path inside the jail.
-    pub target: PathBuf,
-    /// What.
-    pub source: Source,
-    /// How.
-    pub flags: Flags,
-}
-
-/// What is mounted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "lowercase")]
-pub enum Source {
-    /// A directory of the host, with what is mounted below it.
-    Bind(PathBuf),
-    /// An empty file system in memory that ends with the session.
-    Tmpfs {
-        /// Permissions of its root.
-        mode: u32,
-        /// As the option `size` of tmpfs(5).
-        size: String,
-    },
-    /// The session's own processes, proc(5). Needs `pid`.
-    Proc,
-    /// The kernel's devices, sysfs(5); of its interfaces those of the session's network. Read-only, whatever the flags say.
-    Sys,
-    /// The socket of the host's log, by which syslog(3) finds it, over a file of the jail.
-    Log,
-    /// The session's own terminals, pts(4). sshd takes its terminals from there as well.
-    Terminals {
-        /// The group of terminals.
-        group: u32,
-    },
-}
-
-/// Options of mount(8).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "four options of mount(8), independent of each other"
-)]
-pub struct Flags {
-    /// Nothing can be written.
-    pub ro: bool,
-    /// No set-user-ID.
-    pub nosuid: bool,
-    /// No devices.
-    pub nodev: bool,
-    /// No programs.
-    pub noexec: bool,
-}
-
-/// The file. `policy` is looked at only if `format` is ours.
+/// Content of the file. `policy` is only deserialised if `format` is [`FORMAT`].
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Versioned<T> {
@@ -144,19 +90,24 @@ struct Versioned<T> {
 }
 
 impl Policy {
-    /// The file's content.
+    /// Content of the policy file.
     pub fn to_text(&self) -> String {
         let written = Versioned {
             format: FORMAT,
             policy: self,
         };
-        // Strings, numbers and lists have a form in JSON; paths do, since a spec's are UTF-8.
+        // Strings, numbers and lists have a representation in JSON; paths have one because those of
+        // a spec are UTF-8.
         let mut text = serde_json::to_string_pretty(&written).unwrap_or_default();
         text.push('\n');
         text
     }
 
-    /// As [`Policy::load`], of the jail of `user` among those that `shared` names: where there are records of a jail of this user's own, it is that one.
+    /// As [`Policy::load`], for the jail of `user` in the family `shared`: the jail of this user
+    /// alone if it has records, the jail `shared` otherwise.
+    ///
+    /// # Errors
+    /// As [`Policy::load`].
     pub fn load_for_user(shared: &str, user: &str) -> Result<Option<Self>, Error> {
         let own = format!("{shared}.{user}");
         if is_jail_name(&own) {
@@ -170,9 +121,14 @@ impl Policy {
         Self::load(shared)
     }
 
-    /// Reads the policy of the jail `name`; `None` if the jail is a plain one, that is, without a [`SESSION_DIR`].
+    /// Reads the policy of the jail `name`; `None` for a plain chroot, that is, without a
+    /// [`SESSION_DIR`].
     ///
-    /// Everything that could mean that somebody else wrote the file is an error: a link, an owner other than root, permissions for others.
+    /// # Errors
+    /// [`Error::Refused`] for a name that no jail can have, [`Error::Damaged`] for a file that
+    /// another user than root may have written (owner, mode) or whose content is not as a build
+    /// writes it, [`Error::System`] for a failed call and for a symbolic link. No session may begin
+    /// then.
     pub fn load(name: &str) -> Result<Option<Self>, Error> {
         if !is_jail_name(name) {
             return Err(Error::Refused(format!(
@@ -190,17 +146,21 @@ impl Policy {
         };
         let file = match read() {
             Ok(file) => file,
-            // Without the door the account is let into the jail by sshd alone; with it, there is a session or nothing.
+            // Without `SESSION_DIR` sshd alone confines the account; with it there is a session or
+            // nothing.
             Err(Errno::NOENT) if is_missing(open_dir(Some(&state), Path::new(SESSION_DIR))) => {
                 return Ok(None);
             }
             Err(errno) => return Err(Error::on("read the policy", &path, errno)),
         };
-        let stat = fstat(&file).map_err(|errno| Error::on("look at the policy", &path, errno))?;
+        let stat = fstat(&file).map_err(|errno| Error::on("query the policy", &path, errno))?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile
-            || (stat.st_uid, stat.st_gid, stat.st_mode & 0o7777) != (0, 0, 0o600)
+            || (stat.st_uid, stat.st_gid, stat.st_mode & 0o7777) != (0, 0, POLICY_MODE)
         {
-            return Err(unusable(&path, "it is not a file of root's alone"));
+            return Err(unusable(
+                &path,
+                "it is not a regular file of root with mode 0600",
+            ));
         }
         let mut text = String::new();
         File::from(file)
@@ -209,12 +169,12 @@ impl Policy {
             .map_err(|error| Error::on("read the policy", &path, errno_of(&error)))?;
         let policy = Self::parse(&text).map_err(|why| unusable(&path, &why))?;
         if policy.jail != name {
-            return Err(unusable(&path, "it is another jail's"));
+            return Err(unusable(&path, "it belongs to another jail"));
         }
         Ok(Some(policy))
     }
 
-    /// Makes a policy of a file's content; why it is none otherwise.
+    /// Parses the content of a policy file. The error is a clause about the policy.
     pub fn parse(text: &str) -> Result<Self, String> {
         #[derive(Deserialize)]
         struct Format {
@@ -224,42 +184,46 @@ impl Policy {
         let Format { format } = serde_json::from_str(text).map_err(damaged)?;
         if format != FORMAT {
             return Err(format!(
-                "it has format {format}, and this version knows {FORMAT}"
+                "it has format {format}, this version reads {FORMAT}"
             ));
         }
         let Versioned { policy, .. } =
             serde_json::from_str::<Versioned<Self>>(text).map_err(damaged)?;
-        policy.is_sound()?;
+        policy.validate()?;
         Ok(policy)
     }
 
-    /// What the types do not say.
-    fn is_sound(&self) -> Result<(), String> {
+    /// Checks what the types do not express. The error is a clause about the policy.
+    fn validate(&self) -> Result<(), String> {
         let absolute = |path: &Path| path.is_absolute() && path != Path::new("/");
         if !absolute(&self.root) {
             return Err("its root is not a path below `/`".to_owned());
         }
         if let Some(limits) = &self.limits {
-            limits.is_sound()?;
+            limits.validate()?;
         }
         if let Some(network) = &self.network {
-            network.is_sound()?;
-            // It ends with its last keeper, and only pid 1 takes everybody along.
+            network.validate()?;
+            // The last pid 1 removes the network, and only a pid namespace ends all processes in
+            // it.
             if self.offline || !self.pid {
-                return Err("it has a network, and sessions that cannot have one".to_owned());
+                return Err(
+                    "it has a network, but its sessions have no pid namespace or are offline"
+                        .to_owned(),
+                );
             }
         }
         for mount in &self.mounts {
             if !absolute(&mount.target) {
-                return Err("it has a mount without a place".to_owned());
+                return Err("the target of a mount is not a path below `/`".to_owned());
             }
             match &mount.source {
                 Source::Bind(source) if !absolute(source) => {
-                    return Err("it has a mount of `/`".to_owned());
+                    return Err("the source of a mount is not a path below `/`".to_owned());
                 }
                 // It would show the processes of the host.
                 Source::Proc if !self.pid => {
-                    return Err("it has processes to show and none of its own".to_owned());
+                    return Err("it mounts proc, but its sessions have no pid namespace".to_owned());
                 }
                 _ => {}
             }
@@ -267,7 +231,24 @@ impl Policy {
         Ok(())
     }
 
-    /// What a session has of its own, in the words of unshare(1): for a log.
+    /// The network of the jail as its policy on disk has it now; `None` if there is none, or if the
+    /// policy cannot be read.
+    pub(crate) fn latest_network(jail: &str) -> Option<Network> {
+        Self::load(jail).ok().flatten()?.network
+    }
+
+    /// Paths on the disks of the jail: its root, and the sources of its bind mounts.
+    pub fn disk_paths(&self) -> Vec<&Path> {
+        let sources = self.mounts.iter().filter_map(|mount| match &mount.source {
+            Source::Bind(source) => Some(source.as_path()),
+            _ => None,
+        });
+        std::iter::once(self.root.as_path())
+            .chain(sources)
+            .collect()
+    }
+
+    /// The namespaces of a session by the names of unshare(1), for logs.
     pub fn summary(&self) -> String {
         let mut words = vec!["mnt"];
         let more = [
@@ -284,7 +265,8 @@ impl Policy {
     }
 }
 
-/// The characters of jails' names, with a `.` before the user's name in that of a jail of one user: enough to be sure that it is one component of a path.
+/// Whether a name has only characters of jail names, with a `.` before the name of the user in that
+/// of a per-user jail. Such a name is a single component of a path.
 fn is_jail_name(name: &str) -> bool {
     let is_name = |part: &str| {
         !part.is_empty()
@@ -304,7 +286,7 @@ fn is_missing(opened: Result<OwnedFd, Errno>) -> bool {
 }
 
 fn unusable(path: &Path, why: &str) -> Error {
-    Error::Refused(format!(
+    Error::Damaged(format!(
         "could not use the policy `{}`: {why}",
         path.display()
     ))
@@ -341,13 +323,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read() {
+    fn a_written_policy_is_read_back() {
         assert_eq!(Policy::parse(&policy().to_text()), Ok(policy()));
         assert_eq!(policy().summary(), "mnt pid uts ipc cgroup");
     }
 
     #[test]
-    fn no_beginning_of_a_policy_is_one() {
+    fn truncated_policies_are_refused() {
         let text = policy().to_text();
         for end in 0..text.trim_end().len() {
             let cut = text.get(..end).expect("ASCII");
@@ -356,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn what_this_version_does_not_know_is_refused() {
+    fn unknown_formats_and_keys_are_refused() {
         let text = policy().to_text();
         for (from, to, why) in [
             ("\"format\": 1", "\"format\": 2", "format 2"),
@@ -382,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn processes_are_shown_only_to_those_who_have_their_own() {
+    fn proc_needs_a_pid_namespace() {
         let mut policy = policy();
         policy.mounts.push(Mount {
             target: "/proc".into(),
@@ -395,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_one_component() {
+    fn names_of_jails_are_one_component() {
         assert!(is_jail_name("arkham-2_b") && is_jail_name("arkham.bob"));
         for name in [
             "", ".", "..", "a/b", "/etc", "A", "a\0", "a b", "a.", ".a", "a..", "a.b.c", "a./b",
