@@ -153,7 +153,7 @@ fn doctor_tells_why_no_session_begins() {
     }
     host.sh(&format!("rm {module}")).ok();
     let told = host.jailctl(["doctor", "harlequin"]).exits(1);
-    assert!(told.stdout().contains("-> put back `"), "{told:?}");
+    assert!(told.stdout().contains("-> restore `"), "{told:?}");
 }
 
 #[test]
