@@ -5,7 +5,7 @@ use std::path::Path;
 use super::root::write_marker;
 use crate::error::Result;
 use crate::host::{Expiry, FileKind, Host, NewAccount, Ownership};
-use crate::layout::{SHELL_PREFIX, STATE_MODE};
+use crate::layout::{NONEXISTENT, SHELL_PREFIX, STATE_MODE};
 use crate::names::{JailName, JailPath};
 use crate::plan::{Manifest, OriginalAccount, expiry};
 use crate::resolve::{Marker, OrphanedHome, ResolvedJail, gecos_tag, home_in_jail, is_adopted};
@@ -158,7 +158,7 @@ pub(super) fn complete_userdel(
         gid: if has_group { gid } else { 0 },
         gecos: gecos_tag(jail),
         home: "/".to_owned(),
-        shell: format!("{SHELL_PREFIX}/none"),
+        shell: NONEXISTENT.to_owned(),
         groups: Vec::new(),
     })?;
     host.delete_account(user)

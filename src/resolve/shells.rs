@@ -7,7 +7,7 @@ use super::host_jobs::quoted;
 use super::tree::{Entry, EntryKind, Reason, Tree};
 use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::{FileKind, HostView};
-use crate::layout::{JAIL_DIR, JAIL_ROOT, SHELL_PREFIX};
+use crate::layout::{JAIL_DIR, JAIL_ROOT};
 use crate::names::JailPath;
 use crate::spec::Spec;
 
@@ -119,8 +119,8 @@ pub(super) fn add_links(tree: &mut Tree, spec: &Spec, findings: &mut Vec<Finding
         }
         let depth = shell.value.as_str().matches('/').count();
         let target = format!("{}{}", "../".repeat(depth), &shell.value.as_str()[1..]);
-        let at = JailPath::new(&format!("{SHELL_PREFIX}{}", shell.value))
-            .map_err(|why| Finding::new(format!("`{SHELL_PREFIX}{}` {why}", shell.value)))?;
+        let at = JailPath::new(&format!("{JAIL_DIR}{}", shell.value))
+            .map_err(|why| Finding::new(format!("`{JAIL_DIR}{}` {why}", shell.value)))?;
         tree.add(
             at,
             Entry::symlink(

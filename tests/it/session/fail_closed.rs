@@ -151,7 +151,7 @@ fn doctor_tells_why_no_session_begins() {
     }
     host.sh(&format!("rm {module}")).ok();
     let output = host.jailctl(["doctor", "harlequin"]).exits(1);
-    assert!(output.stdout().contains("-> put back `"), "{output:?}");
+    assert!(output.stdout().contains("-> restore `"), "{output:?}");
 }
 
 #[disposable::test]
