@@ -195,7 +195,7 @@ fn further_groups_are_made_joined_and_taken_away() {
         ("sudo", "gives power over the host"),
         ("jail-arkham", "looks like the group of a jail"),
         ("lpadmin", "it is a system group"),
-        ("alice", "the group of `alice`"),
+        ("alice", "the primary group of `alice`"),
     ] {
         host.sh("getent group lpadmin || groupadd --system lpadmin")
             .ok();
