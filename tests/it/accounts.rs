@@ -196,7 +196,7 @@ fn further_groups_are_made_joined_and_taken_away() {
         ("sudo", "is a privileged group of the host"),
         ("jail-arkham", "has the prefix of jail groups"),
         ("lpadmin", "it is a system group"),
-        ("alice", "the group of `alice`"),
+        ("alice", "the primary group of `alice`"),
     ] {
         host.sh("getent group lpadmin || groupadd --system lpadmin")
             .ok();

@@ -357,7 +357,7 @@ fn an_account_is_what_its_lines_say() {
             "arkham",
             "harlequin",
             "uid = 4103",
-            "it has 4101 already, and its files with it",
+            "it has 4101 already, as its files do",
         ),
     ] {
         let mut other = arkham(&key);

@@ -181,7 +181,7 @@ fn a5_a_users_program_brings_nothing_along_that_is_closed_to_him() {
     is_refused(
         &host,
         &spec,
-        &["`/root/secret/run`", "not everybody may read it"],
+        &["`/root/secret/run`", "it is not world-readable"],
     );
     // Root's own script may need root's own program.
     taking(&host, "/root/site", "").build(&host).ok();
