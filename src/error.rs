@@ -43,7 +43,7 @@ impl ErrorKind {
 /// it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// What is wrong: lower case, values in backticks, no full stop.
+    /// Description of the fault: lower case, values in backticks, no full stop.
     pub what: String,
     /// Reason, unless `what` contains it.
     pub why: Option<String>,

@@ -55,10 +55,10 @@ complete -c jailctl -n "__fish_jailctl_using_subcommand init" -s v -l verbose -d
 complete -c jailctl -n "__fish_jailctl_using_subcommand init" -s h -l help -d 'Print help'
 complete -c jailctl -n "__fish_jailctl_using_subcommand init" -s V -l version -d 'Print version'
 complete -c jailctl -n "__fish_jailctl_using_subcommand build" -l root -d 'Use the directory DIR as the host: its programs, accounts, sshd configuration and records' -r -F
-complete -c jailctl -n "__fish_jailctl_using_subcommand build" -l output -d 'Write only the tree to DIR, which must not exist or be empty: no accounts, no sshd, no records' -r -F
+complete -c jailctl -n "__fish_jailctl_using_subcommand build" -l output -d 'Write only the tree, to DIR, which must be new or empty: no accounts, no sshd, no records' -r -F
 complete -c jailctl -n "__fish_jailctl_using_subcommand build" -l lock-timeout -d 'Wait up to SECONDS for another jailctl to finish' -r
-complete -c jailctl -n "__fish_jailctl_using_subcommand build" -l from-here -d 'Accept SPEC although its jail was built from another file'
-complete -c jailctl -n "__fish_jailctl_using_subcommand build" -l recreate -d 'Create a jail again whose root is missing, homes included'
+complete -c jailctl -n "__fish_jailctl_using_subcommand build" -l from-here -d 'Accept SPEC in place of another file that its jail was built from'
+complete -c jailctl -n "__fish_jailctl_using_subcommand build" -l recreate -d 'Create a jail again whose root is gone, with empty homes'
 complete -c jailctl -n "__fish_jailctl_using_subcommand build" -s n -l dry-run -d 'Show what would be changed, and change nothing'
 complete -c jailctl -n "__fish_jailctl_using_subcommand build" -l json -d 'Print one JSON object'
 complete -c jailctl -n "__fish_jailctl_using_subcommand build" -l no-reload -d 'Do not reload sshd'
@@ -68,9 +68,9 @@ complete -c jailctl -n "__fish_jailctl_using_subcommand build" -s h -l help -d '
 complete -c jailctl -n "__fish_jailctl_using_subcommand build" -s V -l version -d 'Print version'
 complete -c jailctl -n "__fish_jailctl_using_subcommand plan" -l root -d 'Use the directory DIR as the host: its programs, accounts, sshd configuration and records' -r -F
 complete -c jailctl -n "__fish_jailctl_using_subcommand plan" -l json -d 'Print one JSON object'
-complete -c jailctl -n "__fish_jailctl_using_subcommand plan" -l exit-code -d 'Exit with status 1 if there are changes'
-complete -c jailctl -n "__fish_jailctl_using_subcommand plan" -l from-here -d 'Accept SPEC although its jail was built from another file'
-complete -c jailctl -n "__fish_jailctl_using_subcommand plan" -l recreate -d 'Create a jail again whose root is missing, homes included'
+complete -c jailctl -n "__fish_jailctl_using_subcommand plan" -l exit-code -d 'Exit with 1 if there are changes, and with 0 if there are none'
+complete -c jailctl -n "__fish_jailctl_using_subcommand plan" -l from-here -d 'Accept SPEC in place of another file that its jail was built from'
+complete -c jailctl -n "__fish_jailctl_using_subcommand plan" -l recreate -d 'Create a jail again whose root is gone, with empty homes'
 complete -c jailctl -n "__fish_jailctl_using_subcommand plan" -s q -l quiet -d 'Do not print notices'
 complete -c jailctl -n "__fish_jailctl_using_subcommand plan" -s v -l verbose -d 'Print each step as it is executed, and every path of a plan'
 complete -c jailctl -n "__fish_jailctl_using_subcommand plan" -s h -l help -d 'Print help'

@@ -23,7 +23,7 @@ pub enum Error {
     Damaged(String),
     /// A system call failed.
     System {
-        /// What could not be done: completes "could not …".
+        /// Action that failed: completes "could not …".
         what: &'static str,
         /// Path of the call, if it has one.
         path: Option<PathBuf>,

@@ -1,4 +1,4 @@
-//! Killing every process of a user id at once, also those that fork meanwhile.
+//! Killing every process of a user id at once, also those that fork at the same time.
 //!
 //! kill(2) with the pid -1 walks the whole task list with the lock held that fork(2) needs to add
 //! to it, and a fork(2) in progress fails if its process has a fatal signal pending. So one such

@@ -1,4 +1,4 @@
-//! What the steps of one plan share while they are executed.
+//! State that the steps of one plan share while they are executed.
 
 use std::path::{Path, PathBuf};
 

@@ -16,10 +16,10 @@ use crate::resolve::{Marker, is_managed};
 /// Largest size of a file that is restored, in bytes. All are jailctl's, and small.
 const FILE_LIMIT: u64 = 1 << 20;
 
-/// What is left after a series of undos.
+/// Result of a series of undos.
 #[derive(Debug, Default)]
 pub(super) struct UndoOutcome {
-    /// What could not be undone.
+    /// A finding for each undo that failed.
     pub(super) findings: Vec<Finding>,
     /// A message for each user directory that stays, because its user has changed it.
     pub(super) kept_user_dirs: Vec<String>,
@@ -58,7 +58,7 @@ pub(super) fn undo_all(undo: &[Undo], was_interrupted: bool, host: &Host) -> Und
     }
 }
 
-/// What later undos of a series depend on.
+/// State that later undos of a series depend on.
 #[derive(Debug, Default)]
 struct UndoState {
     /// Whether a configuration file of sshd was restored.

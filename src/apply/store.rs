@@ -49,9 +49,9 @@ struct IndexedFile {
 /// A file in [`STORE_NEW`].
 struct IncomingFile {
     key: ContentKey,
-    /// Its name there.
+    /// Name of the file in the index.
     called: String,
-    /// Its inode number.
+    /// Inode number of the file.
     ino: u64,
 }
 

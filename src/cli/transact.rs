@@ -20,7 +20,7 @@ pub(super) struct Transactions<'a> {
     done: Batch,
 }
 
-/// What a transaction has done, for the report.
+/// Results of a transaction, for the report.
 #[derive(Default)]
 struct Batch {
     plans: Vec<Plan>,

@@ -102,7 +102,7 @@ problem_codes! {
 pub struct Problem {
     /// Kind of the problem.
     pub code: ProblemCode,
-    /// What is wrong, why, and how to fix it.
+    /// Finding: the fault, its reason and its fix.
     pub finding: Finding,
 }
 

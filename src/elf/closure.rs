@@ -1,5 +1,5 @@
-//! Closure of some programs, and the settings that select it: every file, link and directory that they need, each with its own needs
-//! and the reasons for including it.
+//! Closure of some programs, and the settings that select it: every file, link and directory that
+//! they need, each with its own needs and the reasons for including it.
 //!
 //! Paths and names that many objects share are stored once.
 

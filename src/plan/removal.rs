@@ -66,13 +66,13 @@ pub fn removal(
     // A removal is recorded when its accounts are closed and no session is live; from then on it
     // goes forward only (decision 0017).
     let steps = [
-        // Nobody can log in from here on. The snippet still confines the accounts.
+        // No account can log in from here on. The snippet still confines the accounts.
         (managed.iter())
             .map(|user| Step::DisableAccount {
                 user: user.name.clone(),
             })
             .collect(),
-        // Nobody is in the jail while its files are deleted.
+        // No process is in the jail while its files are deleted.
         vec![Step::EndSessions {
             root: root.clone(),
             uids,

@@ -132,7 +132,7 @@ pub enum Step {
     EnableAccount {
         /// Login name.
         user: String,
-        /// Its expiry.
+        /// Expiry of the account.
         until: Expiry,
     },
     /// Writes the manifest and the spec as built.
@@ -159,7 +159,7 @@ pub enum Step {
         user: String,
         /// User id.
         uid: u32,
-        /// Its original fields.
+        /// Original fields of the account.
         to: OriginalAccount,
     },
     /// Ends the sessions of the jail, or fails while it has one.

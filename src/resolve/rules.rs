@@ -8,6 +8,7 @@
 //!
 //! - `parse`: rules as TOML
 //! - `host_rules`: rules of the host
+//! - `rule`: one rule
 //! - `pattern`: braces and `*` in paths and names
 //! - `application`: what a rule adds to a tree
 
@@ -15,41 +16,21 @@ mod application;
 mod host_rules;
 mod parse;
 mod pattern;
+mod rule;
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use super::programs::RequestedObject;
-use super::tree::{Content, Entry, EntryKind, Reason, Tree};
+use super::tree::{Content, Entry, EntryKind, Tree};
 use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::HostView;
 use crate::names::JailPath;
-use crate::span::Span;
 use crate::spec::display::list;
 use application::RuleApplication;
+use rule::Rule;
 
 /// Directories of programs that a rule names without a path.
 const PROGRAMS: [&str; 4] = ["/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin"];
-
-/// One rule. `rules/builtin.toml` documents each key.
-#[derive(Clone, Debug)]
-struct Rule {
-    site: Span,
-    name: String,
-    reason: String,
-    programs: Vec<String>,
-    objects: Vec<String>,
-    add: Vec<String>,
-    runs: Vec<String>,
-    names: Vec<String>,
-    charsets: Vec<String>,
-    except: Vec<String>,
-    as_file: bool,
-    /// Limit in megabytes.
-    at_most: Option<u64>,
-    wants: Vec<String>,
-    notice: Option<String>,
-}
 
 /// Rules that were not triggered yet, and requirements of those that were.
 #[derive(Debug)]
@@ -149,10 +130,10 @@ impl Rules {
     /// Adds the notice of a rule, or keeps it until the tree is complete.
     fn add_notice(&mut self, rule: &Rule, triggers: &TriggerIndex, notices: &mut Vec<String>) {
         let programs = || triggers.programs_of(rule);
-        if !rule.wants.is_empty() {
+        if !rule.requires.is_empty() {
             self.wishes.push(Requirement {
                 programs: programs(),
-                wants: rule.wants.clone(),
+                wants: rule.requires.clone(),
                 about: rule.notice.clone(),
             });
         } else if let Some(about) = &rule.notice {
@@ -192,77 +173,6 @@ impl Rules {
             ))
         };
         self.wishes.iter().filter_map(notice).collect()
-    }
-}
-
-impl Rule {
-    fn new(site: Span) -> Self {
-        Self {
-            site,
-            name: String::new(),
-            reason: String::new(),
-            programs: Vec::new(),
-            objects: Vec::new(),
-            add: Vec::new(),
-            runs: Vec::new(),
-            names: Vec::new(),
-            charsets: Vec::new(),
-            except: Vec::new(),
-            as_file: false,
-            at_most: None,
-            wants: Vec::new(),
-            notice: None,
-        }
-    }
-
-    /// The rule with the braces of its patterns expanded.
-    fn expanded(mut self) -> Self {
-        for list in [
-            &mut self.programs,
-            &mut self.add,
-            &mut self.runs,
-            &mut self.names,
-            &mut self.except,
-        ] {
-            *list = list
-                .iter()
-                .flat_map(|pattern| pattern::expand_braces(pattern))
-                .collect();
-        }
-        self
-    }
-
-    /// Whether the rule adds an entry.
-    fn adds_something(&self) -> bool {
-        [&self.add, &self.runs, &self.names, &self.charsets]
-            .iter()
-            .any(|list| !list.is_empty())
-    }
-
-    /// Whether the rule has a notice or a requirement.
-    fn says_something(&self) -> bool {
-        self.notice.is_some() || !self.wants.is_empty()
-    }
-
-    fn why(&self, by: &JailPath) -> Reason {
-        Reason::Rule {
-            rule: self.name.clone(),
-            reason: self.reason.clone(),
-            by: by.clone(),
-        }
-    }
-
-    /// Whether the path `below`, relative to a tree of the rule, is excluded.
-    fn excepts(&self, below: &Path) -> bool {
-        self.except.iter().any(|pattern| {
-            let mut names = below.iter();
-            pattern.split('/').all(|part| {
-                names
-                    .next()
-                    .and_then(|name| name.to_str())
-                    .is_some_and(|name| pattern::matches(part, name))
-            })
-        })
     }
 }
 
@@ -322,7 +232,7 @@ impl TriggerIndex {
             self.programs.iter().find(named).cloned()
         });
         program.or_else(|| {
-            rule.objects.iter().find_map(|start| {
+            rule.libraries.iter().find_map(|start| {
                 let named = |path: &&JailPath| path.name().starts_with(start.as_str());
                 self.objects.iter().find(named).cloned()
             })

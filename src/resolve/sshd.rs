@@ -14,8 +14,8 @@ use crate::layout::{KEYS_DIR, NONEXISTENT, SNIPPET_PREFIX, SNIPPET_SUFFIX, STATE
 use crate::names::JailName;
 use crate::spec::{AccessMethod, Password, SftpSpec, Spec};
 
-/// Settings that each snippet has too: if [`COMMON_SNIPPET`] is lost, nothing is forwarded out of a jail.
-/// They include what `DisableForwarding` leaves open before OpenSSH 10.0 (CVE-2025-32728).
+/// Settings that each snippet has too: if [`COMMON_SNIPPET`] is lost, nothing is forwarded out of a
+/// jail. They include what `DisableForwarding` leaves open before OpenSSH 10.0 (CVE-2025-32728).
 const CLOSING: [&str; 4] = [
     "DisableForwarding",
     "AllowAgentForwarding",

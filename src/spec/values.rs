@@ -1,4 +1,5 @@
-//! Parsers of single values: sizes, lists of CPUs, devices, ports, and sources and options of mounts.
+//! Parsers of single values: sizes, lists of CPUs, devices, ports, and sources and options of
+//! mounts.
 
 use std::path::PathBuf;
 

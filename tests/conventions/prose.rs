@@ -404,7 +404,10 @@ fn comments_are_at_most_100_columns_wide() {
 
 #[test]
 fn documents_are_at_most_100_columns_wide() {
-    assert_none(&in_documents(wide_prose));
+    // The reference is generated, a line for each item.
+    let mut found = in_documents(wide_prose);
+    found.retain(|finding| !finding.starts_with("docs/reference.md:"));
+    assert_none(&found);
 }
 
 #[test]

@@ -145,7 +145,7 @@ impl Group {
     }
 
     /// v1 lists the devices in one file and changes the list by two others. A correct list is not
-    /// touched: open sessions use it meanwhile.
+    /// touched, since open sessions use it.
     fn set_devices(&self, values: &[String]) -> Result<(), Error> {
         let path = self.path.join("devices.list");
         let list = read(&path)?;

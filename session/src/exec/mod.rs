@@ -90,7 +90,7 @@ pub enum ExitKind {
 ///
 /// While the program runs, SIGHUP, SIGINT, SIGQUIT and SIGTERM to the caller are passed on to it;
 /// if it still runs two seconds later it is killed. The same happens if the terminal of the caller
-/// hangs up. The terminal of the caller is in raw mode meanwhile if it is standard input, and its
+/// hangs up. Until then the terminal of the caller is in raw mode if it is standard input, and its
 /// modes are restored in any case except SIGKILL. Signal dispositions belong to the process, so
 /// calls in several threads wait for each other.
 ///

@@ -4,7 +4,7 @@
 //! A file for each jail records the text that was loaded, as a hash, and the kernel's state after
 //! that ([`nft_events::fingerprint`](super::nft_events::fingerprint)), so that a few netlink
 //! messages show whether the tables are loaded and unchanged. A lock on that file is held
-//! meanwhile. It is not the lock of all networks, because it may be held by pid 1 of a session,
+//! until then. It is not the lock of all networks, because it may be held by pid 1 of a session,
 //! which the limits of its jail may slow down.
 
 use std::fs::File;
@@ -76,9 +76,9 @@ impl Wanted {
 pub(super) enum Condition {
     /// As it should be.
     Current,
-    /// Missing.
+    /// The table is missing.
     Missing,
-    /// Changed since it was loaded.
+    /// The table has changed since it was loaded.
     Changed,
     /// Unchanged, but the policy or the addresses of the host have changed.
     Outdated,

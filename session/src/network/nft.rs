@@ -3,7 +3,7 @@
 //!
 //! It translates addresses and counts connections, and is a second barrier: flushing the rules of
 //! the host removes it until pid 1 of a session loads it again, and [`filter`](super::filter)
-//! applies meanwhile. Each jail has one table; no other table is changed. A packet has to pass all
+//! applies until then. Each jail has one table; no other table is changed. A packet has to pass all
 //! tables, so what the rules of the host drop stays dropped.
 
 use std::fmt::Write as _;

@@ -1,5 +1,5 @@
-//! Opening sessions: the calling process, and all that it starts from then on, in the namespaces of a
-//! [`Policy`].
+//! Opening sessions: the calling process, and all that it starts from then on, in the namespaces of
+//! a [`Policy`].
 //!
 //! For sshd's process of one connection, which calls PAM as root, before it becomes the user and
 //! before chroot(2), and exists until the connection ends; `jailctl enter` calls [`open()`] as

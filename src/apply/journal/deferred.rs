@@ -1,5 +1,5 @@
-//! The deferred actions of a journal: what is left to do after the commit. Data only, with pinned names on disk; `commit.rs`
-//! and `transaction.rs` execute it.
+//! The deferred actions of a journal: what is left to do after the commit. Data only, with pinned
+//! names on disk; `commit.rs` and `transaction.rs` execute it.
 
 use std::path::PathBuf;
 
@@ -19,7 +19,7 @@ pub(in crate::apply) enum DeferredAction {
         jail: JailName,
         /// Login name.
         user: String,
-        /// Its expiry.
+        /// Expiry of the account.
         until: Expiry,
     },
     /// Deletes an account that the jail no longer has. Its home stays.
@@ -46,7 +46,7 @@ pub(in crate::apply) enum DeferredAction {
         user: String,
         /// User id.
         uid: u32,
-        /// Its original fields.
+        /// Original fields of the account.
         to: OriginalAccount,
     },
     /// Replaces the previous generation of a directory with what was exchanged out of it.

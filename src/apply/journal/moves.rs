@@ -1,5 +1,5 @@
-//! The moves of a journal: how a staged tree is exchanged with the live one. Data only, with pinned names on disk;
-//! `exchange.rs` executes it.
+//! The moves of a journal: how a staged tree is exchanged with the live one. Data only, with pinned
+//! names on disk; `exchange.rs` executes it.
 
 use std::path::{Path, PathBuf};
 

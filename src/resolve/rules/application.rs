@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::{Rule, pattern};
+use super::pattern;
+use super::rule::Rule;
 use crate::elf::gconv::{self, Gconv};
 use crate::error::Result;
 use crate::host::{FileKind, HostView, ResolvedPath, Stat};
@@ -61,10 +62,10 @@ impl<'a> RuleApplication<'a> {
                 self.add(path)?;
             }
         }
-        for name in &self.rule.runs {
+        for name in &self.rule.helpers {
             self.run(name)?;
         }
-        for name in &self.rule.names {
+        for name in &self.rule.aliases {
             self.name(name)?;
         }
         self.charsets()
@@ -72,7 +73,7 @@ impl<'a> RuleApplication<'a> {
 
     /// Whether the files on the host exceed `at_most`; then nothing is added, with a notice.
     fn is_too_much(&mut self, paths: &BTreeSet<PathBuf>) -> Result<bool> {
-        let Some(most) = self.rule.at_most else {
+        let Some(most) = self.rule.max_megabytes else {
             return Ok(false);
         };
         let mut size = 0;
@@ -180,7 +181,7 @@ impl<'a> RuleApplication<'a> {
         };
         let stat = &resolved.stat;
         match stat.kind() {
-            FileKind::File if self.rule.as_file => self.file(path, &resolved.real, stat),
+            FileKind::File if self.rule.dereference => self.file(path, &resolved.real, stat),
             FileKind::File => {
                 if self.file(&resolved.real, &resolved.real, stat)? {
                     self.links(&resolved.links)?;

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Rule, parse};
+use super::parse;
+use super::rule::Rule;
 use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::HostView;
 use crate::layout::RULES_DIR;

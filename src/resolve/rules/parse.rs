@@ -6,7 +6,8 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::{Rule, pattern};
+use super::pattern;
+use super::rule::Rule;
 use crate::error::Finding;
 use crate::names::JailPath;
 use crate::span::{SourceText, Span};
@@ -108,18 +109,18 @@ impl Reader<'_> {
                 "reason" => rule.reason = self.text("reason", value, words),
                 "notice" => rule.notice = Some(self.text("notice", value, words)),
                 "programs" => rule.programs = self.texts("programs", value, program),
-                "libraries" => rule.objects = self.texts("libraries", value, object),
+                "libraries" => rule.libraries = self.texts("libraries", value, object),
                 "add" => rule.add = self.texts("add", value, addition),
-                "helpers" => rule.runs = self.texts("helpers", value, program),
-                "aliases" => rule.names = self.texts("aliases", value, further_name),
+                "helpers" => rule.helpers = self.texts("helpers", value, program),
+                "aliases" => rule.aliases = self.texts("aliases", value, further_name),
                 "charsets" => rule.charsets = self.texts("charsets", value, words),
-                "requires" => rule.wants = self.texts("requires", value, words),
-                "exclude" => rule.except = self.texts("exclude", value, words),
+                "requires" => rule.requires = self.texts("requires", value, words),
+                "exclude" => rule.exclude = self.texts("exclude", value, words),
                 "dereference" => match value.get_ref() {
-                    DeValue::Boolean(yes) => rule.as_file = *yes,
+                    DeValue::Boolean(yes) => rule.dereference = *yes,
                     _ => self.mistyped("dereference", "`true` or `false`", value),
                 },
-                "max_megabytes" => rule.at_most = self.size(value),
+                "max_megabytes" => rule.max_megabytes = self.size(value),
                 unknown => {
                     let known = || KEYS.into_iter().chain(NOTICES);
                     let what = format!("unknown key `{}`", quote(unknown));

@@ -1,8 +1,11 @@
 //! What rules as text may say, and what calls for them.
 
-use super::*;
-use crate::span::SourceText;
+use std::path::Path;
 use std::sync::Arc;
+
+use super::*;
+use crate::resolve::tree::Reason;
+use crate::span::SourceText;
 
 fn read(text: &str) -> (Vec<Rule>, Vec<Finding>) {
     let source = Arc::new(SourceText {

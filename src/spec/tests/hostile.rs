@@ -1,5 +1,5 @@
-//! Hostile specs: too large, too deep, not UTF-8, secrets in wrong places. No panic, no long run time,
-//! no leak of secrets.
+//! Hostile specs: too large, too deep, not UTF-8, secrets in wrong places. No panic, no long run
+//! time, no leak of secrets.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! Key `sftp_log`: records of sftp transfers in the host's log, from a jail that has no log of its own.
+//! Key `sftp_log`: records of sftp transfers in the host's log, from a jail that has no log of its
+//! own.
 
 use disposable::{DisposableHost, Login};
 
