@@ -39,7 +39,7 @@
 //! groups ([`jailctl_session::cgroup`]), network interfaces and nft tables
 //! ([`jailctl_session::network`]).
 
-pub use jailctl_session::layout::{
+pub use jailctl_session::shared_layout::{
     GROUP_PREFIX, JAIL_DIR, JAIL_ROOT, POLICY, POLICY_MODE, ROOT_NAME, RUN, RUN_MODE, SESSION_DIR,
     SHELL_PREFIX, STATE,
 };

@@ -21,9 +21,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use ffi::{Pam, PamReturn, Priority};
 use jailctl_session::cgroup::{leave_sshd, no_core_dumps};
-use jailctl_session::layout::{GROUP_PREFIX, JAIL_ROOT, SHELL_PREFIX};
 use jailctl_session::open::{self, Counted, Utmp};
 use jailctl_session::policy::Policy;
+use jailctl_session::shared_layout::{GROUP_PREFIX, JAIL_ROOT, SHELL_PREFIX};
 
 /// Variables about the host that pam_systemd(8) and pam_mail(8) set.
 const HOST_ENV: [&str; 6] = [

@@ -64,7 +64,6 @@ pub mod cgroup;
 mod error;
 pub mod exec;
 mod kill;
-pub mod layout;
 pub mod mount;
 pub mod mountinfo;
 mod namespace;
@@ -75,6 +74,7 @@ pub mod policy;
 mod privileges;
 mod pty;
 mod seccomp;
+pub mod shared_layout;
 mod signals;
 mod syscalls;
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::root::write_marker;
+use super::jail_root::write_marker;
 use crate::error::Result;
 use crate::host::{Expiry, FileKind, Host, NewAccount, Ownership};
 use crate::layout::{NONEXISTENT, SHELL_PREFIX, STATE_MODE};

@@ -7,7 +7,7 @@ use rustix::fs::RenameFlags;
 
 use super::accounts::{self, DeletedAccount};
 use super::context::StepContext;
-use super::journal::deferred::DeferredAction;
+use super::journal::deferred_action::DeferredAction;
 use super::options::{OnStep, Options};
 use super::{manifest, steps, store, store_gc};
 use crate::error::Result;

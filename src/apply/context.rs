@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::journal::Journal;
-use super::journal::undo::Undo;
+use super::journal::undo_record::Undo;
 use super::options::Options;
 use super::stage::WrittenFiles;
 use crate::error::{Error, Result};

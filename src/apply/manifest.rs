@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::context::StepContext;
 use super::journal::moves::Moves;
-use super::journal::undo::Undo;
+use super::journal::undo_record::Undo;
 use super::{exchange, stage, store};
 use crate::error::Result;
 use crate::host::sshd::{Config, Sshd};

@@ -2,7 +2,7 @@
 
 use super::journal::{self, UnfinishedRun};
 use super::options::Options;
-use super::{commit, rollback};
+use super::{commit, undo};
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::Host;
 
@@ -29,7 +29,7 @@ pub fn recover(host: &Host, options: &Options) -> Result<Vec<String>> {
         notices.push(format!("the {what} was interrupted; it is finished now"));
     } else {
         let undo: Vec<_> = run.undo.into_iter().rev().collect();
-        let outcome = rollback::undo_all(&undo, true, host);
+        let outcome = undo::undo_all(&undo, true, host);
         findings = outcome.findings;
         if !undo.is_empty() {
             notices.push(format!("the {what} was interrupted; it is undone now"));

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::accounts::unmask_unused_managers;
 use super::context::StepContext;
-use super::root::write_marker;
+use super::jail_root::write_marker;
 use super::session_policy::{clear_cgroups, remove_stale_network};
 use super::{session_control, store, store_gc};
 use crate::error::Result;

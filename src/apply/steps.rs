@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use super::accounts::{self, DeletedAccount};
 use super::context::StepContext;
 use super::journal::moves::Moves;
-use super::journal::undo::Undo;
-use super::{manifest, removal, root, session_policy, snippet, store};
+use super::journal::undo_record::Undo;
+use super::{jail_root, manifest, removal, session_policy, sshd_snippet, store};
 use crate::error::Result;
 use crate::host::{Accounts, Expiry, Host, Ownership, Process, manager_unit};
 use crate::layout::{COMMON_SNIPPET, NEW_RECORDS, POLICY, SESSION_DIR, SSHD_CONFIG_DIR, STAGE};
@@ -27,7 +27,7 @@ pub(super) fn execute(step: &Step, context: &mut StepContext<'_, '_>) -> Result<
     let (host, jail, root) = (context.host, context.jail, context.root);
     match step {
         Step::DisableAccount { user } => accounts::disable(host, jail, user),
-        Step::CreateRoot { root } => root::create(host, jail, root),
+        Step::CreateRoot { root } => jail_root::create(host, jail, root),
         Step::CreateGroup { name, gid } => host.create_group(name, *gid),
         Step::CreateAccount(account) => host.create_account(account),
         Step::MaskUserManager { uid, .. } => host.mask_user_manager(*uid),
@@ -36,7 +36,7 @@ pub(super) fn execute(step: &Step, context: &mut StepContext<'_, '_>) -> Result<
             jail,
             changes,
             recorded,
-        } => root::write_tree(context, jail, changes, recorded.as_deref()),
+        } => jail_root::write_tree(context, jail, changes, recorded.as_deref()),
         Step::RequireEmpty { root, uids } => {
             Process::kill_unauthenticated(host, uids)?;
             ensure_empty(jail, &Process::find_in_jail(host, root, uids)?)
@@ -47,12 +47,14 @@ pub(super) fn execute(step: &Step, context: &mut StepContext<'_, '_>) -> Result<
         Step::WritePamService(edit) | Step::RemovePamService(edit) => {
             session_policy::write_edit(host, edit)
         }
-        Step::WriteCommonSnippet { edit, jail } => snippet::install_common(context, jail, edit),
-        Step::RemoveCommonSnippet(edit) => snippet::remove_common(context, edit),
+        Step::WriteCommonSnippet { edit, jail } => {
+            sshd_snippet::install_common(context, jail, edit)
+        }
+        Step::RemoveCommonSnippet(edit) => sshd_snippet::remove_common(context, edit),
         Step::InstallSnippet {
             file, text, jail, ..
-        } => snippet::install(context, jail, file, text),
-        Step::VerifySnippet { jail } => snippet::verify(context, jail),
+        } => sshd_snippet::install(context, jail, file, text),
+        Step::VerifySnippet { jail } => sshd_snippet::verify(context, jail),
         Step::WriteKeys { user, text } => accounts::write_keys(host, jail, user, text),
         Step::SetPassword { user, password } => accounts::set_password(host, user, password),
         Step::EnableAccount { user, until } => accounts::enable(host, user, *until),
@@ -86,7 +88,7 @@ pub(super) fn execute(step: &Step, context: &mut StepContext<'_, '_>) -> Result<
         Step::RemoveTree { purge, recorded } => removal::remove_tree(context, *purge, recorded),
         Step::DeleteRecords { recorded } => removal::delete_records(context, recorded.as_deref()),
         Step::DeleteGroup { name, gid } => accounts::delete_group(host, name, *gid),
-        Step::RemoveSnippet { file } => snippet::remove(context, file),
+        Step::RemoveSnippet { file } => sshd_snippet::remove(context, file),
     }
 }
 

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use super::context::StepContext;
 use super::journal::Journal;
-use super::journal::deferred::DeferredAction;
+use super::journal::deferred_action::DeferredAction;
 use super::options::{OnStep, Options};
-use super::{audit_line, commit, rollback, session_control, steps};
+use super::{audit_line, commit, session_control, steps, undo};
 use crate::error::{Error, Finding, Result};
 use crate::host::{Host, Process};
 use crate::names::JailName;
@@ -197,7 +197,7 @@ impl<'h> Transaction<'h> {
                 return error.hint("the next command that writes undoes everything");
             }
         };
-        let outcome = rollback::undo_all(&undo, false, self.host);
+        let outcome = undo::undo_all(&undo, false, self.host);
         let mut findings = outcome.findings;
         if findings.is_empty() {
             let ended = self.journal.end();

@@ -12,7 +12,7 @@ use std::rc::Rc;
 
 use super::abi::Abi;
 use super::cpu::{Cpu, HwcapsRules};
-use super::dst::{self, Tokens};
+use super::dynamic_token::{self, Tokens};
 use super::fs_cache::{FsCache, PathTarget, PathTrace, Unusable};
 use super::ids::{DirId, FileId};
 use super::ldso_cache::{Cache, CacheQuery};
@@ -143,7 +143,8 @@ impl Glibc {
         path: &[u8],
         origin: &Path,
     ) -> (Vec<PathBuf>, bool) {
-        let (directories, is_relative) = dst::glibc_directories(path, &self.tokens(origin));
+        let (directories, is_relative) =
+            dynamic_token::glibc_directories(path, &self.tokens(origin));
         let dirs = self.with_subdirectories(fs, &directories);
         let directories = dirs.into_iter().map(|(_, directory)| directory);
         (directories.collect(), is_relative)

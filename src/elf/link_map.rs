@@ -13,7 +13,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::context::LoaderContext;
-use super::dst;
+use super::dynamic_token;
 use super::ids::FileId;
 use super::interner::Symbol;
 use super::missing::MissingReason;
@@ -208,7 +208,7 @@ impl LinkMap {
                 .expand_name(&text, self.origin(by))
                 .filter(|text| !text.is_empty())
                 .ok_or_else(|| Some(MissingReason::UnknownToken.into()))?;
-            names_origin = !is_musl && by == 0 && dst::has_origin(&text);
+            names_origin = !is_musl && by == 0 && dynamic_token::has_origin(&text);
             name = context.names.intern(&expanded);
             text = expanded.into();
             if let Some(at) = self.loaded_as(name) {

@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use super::abi::Abi;
 use super::cpu::Cpu;
-use super::dst;
+use super::dynamic_token;
 use super::fs_cache::{FsCache, PathTarget};
 use super::glibc::{Glibc, Probe};
 use super::hash::HashMap;
@@ -343,7 +343,7 @@ impl Loader {
     /// Name with tokens expanded; `None` if glibc would reject it. musl expands none.
     pub(super) fn expand_name(&self, text: &[u8], origin: &Path) -> Option<Vec<u8>> {
         match &self.rules {
-            Rules::Glibc(glibc) => dst::expand(text, &glibc.tokens(origin)),
+            Rules::Glibc(glibc) => dynamic_token::expand(text, &glibc.tokens(origin)),
             Rules::Musl(_) => Some(text.to_vec()),
         }
     }

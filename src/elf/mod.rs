@@ -23,7 +23,7 @@ mod closure;
 mod context;
 mod cpu;
 pub mod dlopen_note;
-pub mod dst;
+pub mod dynamic_token;
 mod file_reader;
 mod fs_cache;
 pub mod gconv;
@@ -46,7 +46,7 @@ mod path_queue;
 mod resolver;
 pub mod script;
 mod search;
-mod stable;
+mod stable_libraries;
 
 use std::path::PathBuf;
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::abi::Abi;
-use super::dst;
+use super::dynamic_token;
 use super::fs_cache::{FsCache, PathTarget, Unusable};
 use super::object::FileFormat;
 use super::search::{FoundBy, FoundLibrary, SearchResult, fatal_error};
@@ -88,7 +88,7 @@ impl Musl {
             b"/" => Path::new(""),
             _ => origin,
         };
-        dst::musl_path(path, origin)
+        dynamic_token::musl_path(path, origin)
             .map(|path| existing_dirs(fs, &path))
             .unwrap_or_default()
     }
@@ -160,7 +160,7 @@ impl Musl {
 /// Directories of a search path without absent ones, in which nothing can be opened and the search
 /// continues; and whether the path has relative elements.
 fn existing_dirs(fs: &mut FsCache<'_>, path: &[u8]) -> (Vec<PathBuf>, bool) {
-    let (mut directories, is_relative) = dst::musl_directories(path);
+    let (mut directories, is_relative) = dynamic_token::musl_directories(path);
     directories.retain(|directory| {
         !matches!(
             fs.resolve(directory).0,

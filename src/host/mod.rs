@@ -10,6 +10,7 @@
 //! system call, the path and the text of errno. Reads change nothing.
 
 mod access_log;
+mod access_replay;
 mod account_entry;
 mod account_files;
 mod account_tools;
@@ -30,6 +31,7 @@ mod log;
 mod mounts;
 mod new_file;
 pub mod nft;
+mod offline_accounts;
 mod overlay;
 mod ownership;
 mod packages;
@@ -39,8 +41,6 @@ mod process_info;
 mod processes;
 mod provenance;
 mod remove;
-mod replay;
-mod rooted_accounts;
 mod routes;
 mod skeleton;
 pub mod sshd;

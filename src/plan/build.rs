@@ -2,7 +2,7 @@
 
 use super::compare::{Depth, compare};
 use super::observe::{observe_host, observe_root};
-use super::order::{Comparison, order};
+use super::step_order::{Comparison, order};
 use super::types::Plan;
 use crate::error::Result;
 use crate::host::HostView;

@@ -14,8 +14,8 @@ use crate::error::Result;
 use crate::host::{HostView, Process, UserEntry, manager_unit};
 use crate::layout::SSHD_CONFIG_DIR;
 use crate::names::JailName;
-use crate::resolve::host_jobs::{self, HostJob};
 use crate::resolve::jail_of;
+use crate::resolve::scheduled_jobs::{self, HostJob};
 use crate::span::SourceText;
 use crate::spec::{self, Templates};
 
@@ -157,7 +157,7 @@ fn outside(manifest: &Manifest, view: &HostView) -> Result<Vec<(String, HostJob)
     let mut outside = Vec::new();
     for account in &manifest.accounts {
         if known.user(&account.name).is_some() {
-            let jobs = host_jobs::of_account(view, &account.name, account.uid)?;
+            let jobs = scheduled_jobs::of_account(view, &account.name, account.uid)?;
             outside.extend(jobs.into_iter().map(|job| (account.name.clone(), job)));
         }
     }

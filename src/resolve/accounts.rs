@@ -5,8 +5,8 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::host_jobs;
 use super::root_marker::{OrphanedHome, OrphanedHomes};
+use super::scheduled_jobs;
 use super::types::{ResolvedAccounts, SupplementaryGroup, WantedAccount, WantedGroup};
 use crate::error::{Finding, Result};
 use crate::host::{Accounts, HostView, Process, UserEntry};
@@ -455,7 +455,7 @@ fn check_adoptions(
     }
     for (user, account) in new {
         let name = &account.name;
-        let jobs = host_jobs::of_account(view, name, account.uid)?.into_iter();
+        let jobs = scheduled_jobs::of_account(view, name, account.uid)?.into_iter();
         let mut hints: Vec<String> = jobs
             .map(|job| format!("remove {}: {}", job.what, job.clean))
             .collect();
@@ -514,7 +514,7 @@ fn warn_host_jobs(
     for account in wanted {
         let found = accounts.user(&account.name);
         if found.is_some_and(|found| !account.adopted || is_adopted(found)) {
-            let jobs = host_jobs::of_account(view, &account.name, account.uid)?;
+            let jobs = scheduled_jobs::of_account(view, &account.name, account.uid)?;
             notices.extend(jobs.iter().map(|job| job.notice(&account.name)));
         }
     }

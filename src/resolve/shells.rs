@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::host_jobs::quoted;
+use super::scheduled_jobs::quoted;
 use super::tree::{Entry, EntryKind, Reason, Tree};
 use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::{FileKind, HostView};

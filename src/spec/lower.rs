@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::constraint::mode;
 use super::display::quote;
 use super::findings::Findings;
-use super::partial::{PartialSpec, program};
+use super::partial_spec::{PartialSpec, program};
 use super::typed_table::{Table, Value, spanned};
 use super::types::{
     AccessMethod, Day, DirSpec, Dlopen, FileBody, FileSpec, Password, SftpSpec, User,

@@ -22,7 +22,7 @@ mod lower;
 mod mount;
 mod network;
 mod parse;
-mod partial;
+mod partial_spec;
 mod password;
 pub mod path_rules;
 mod redact;

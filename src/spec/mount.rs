@@ -1,7 +1,7 @@
 //! `[[mount]]`: file systems that are mounted in sessions of a jail.
 
 use super::findings::Findings;
-use super::partial::PartialSpec;
+use super::partial_spec::PartialSpec;
 use super::path_rules;
 use super::typed_table::Table;
 use super::types::{MountSource, MountSpec};

@@ -6,7 +6,7 @@ use super::findings::Findings;
 use super::limits;
 use super::mount;
 use super::network;
-use super::partial::PartialSpec;
+use super::partial_spec::PartialSpec;
 use super::typed_table::{Table, Value};
 use super::types::{AccessMethod, NetworkSpec, SessionSpec};
 use crate::error::Finding;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::display::{list, suggest};
 use super::family::{expand, is_pattern};
 use super::findings::Findings;
-use super::partial::{PartialSpec, program};
+use super::partial_spec::{PartialSpec, program};
 use super::path_rules::{self, merged};
 use super::types::{AccessMethod, DirSpec, FileSpec, NetworkSpec, Password, User};
 use crate::error::Finding;

@@ -17,8 +17,8 @@ use rustix::process::getpid;
 
 use super::kernel_file::names;
 use crate::Error;
-use crate::layout::{RUN, RUN_MODE, RUN_SESSIONS};
 use crate::open_nofollow::open_dir;
+use crate::shared_layout::{RUN, RUN_MODE, RUN_SESSIONS};
 
 /// Timeout for the lock of a register. Each holder has it for some milliseconds, but many sessions
 /// at a time queue for it; sshd gives a login two minutes (`LoginGraceTime`).

@@ -14,7 +14,7 @@
 
 mod capture;
 mod child;
-mod enoent;
+mod not_found_hint;
 
 use std::ffi::{CString, OsStr, OsString};
 use std::io;
@@ -207,7 +207,7 @@ fn explain(request: &ExecRequest<'_>, step: Option<(Step, &'static str)>, errno:
         Some((Step::Exec, _)) => Error::Start {
             program: request.program.to_owned(),
             errno,
-            hint: enoent::hint(request.root, request.program, errno),
+            hint: not_found_hint::hint(request.root, request.program, errno),
         },
         Some((Step::Directory | Step::VerifyDirectory, what)) => {
             Error::on(what, request.cwd, errno)

@@ -5,11 +5,11 @@ use std::fmt;
 
 use super::addresses;
 use super::guard;
-use super::installed::{Condition, Conditions, Wanted, with_tables};
 use super::ip_forward::{guarded, not_forwarding};
 use super::namespace::on_own_thread;
+use super::nft_installed::{Condition, Conditions, Wanted, with_tables};
 use super::registry::Registry;
-use super::{filter, nft};
+use super::{nft_host_table, nft_jail_table};
 use crate::Error;
 use crate::policy::Network;
 
@@ -50,12 +50,12 @@ pub fn faults(jail: &str, network: &Network) -> Result<Vec<Fault>, Error> {
             } = tables.compare(&wanted, namespaces)?;
             let mut faults = Vec::new();
             faults.extend(table(
-                &format!("ip {}", nft::name(jail)),
+                &format!("ip {}", nft_host_table::name(jail)),
                 "it is missing on the host: allowed packets do not pass",
                 of_host,
             ));
             faults.extend(table(
-                &format!("inet {}", filter::TABLE),
+                &format!("inet {}", nft_jail_table::TABLE),
                 "it is missing in the jail's network namespace: no rules apply there",
                 of_jail,
             ));

@@ -15,7 +15,7 @@ use std::net::Ipv4Addr;
 use rustix::io::Errno;
 
 use super::netlink::{Message, Netlink, attributes, name, number};
-use super::rule_text::PUBLIC;
+use super::nft_rule_text::PUBLIC;
 use crate::Error;
 
 /// Number of the routing table of jails: the letters "jail", far from the numbers that

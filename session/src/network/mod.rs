@@ -19,17 +19,17 @@
 
 mod addresses;
 mod faults;
-mod filter;
 mod guard;
-mod installed;
 mod ip_forward;
 mod namespace;
 mod netlink;
-mod nft;
 mod nft_events;
+mod nft_host_table;
+mod nft_installed;
+mod nft_jail_table;
+mod nft_rule_text;
 mod registry;
 mod rtnetlink;
-mod rule_text;
 mod sysctl;
 mod watch;
 
@@ -42,12 +42,12 @@ use rustix::io::{Errno, fcntl_dupfd_cloexec};
 use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space};
 
 pub use self::faults::{Fault, faults};
-use self::installed::{Namespaces, Tables, Wanted, with_tables};
 use self::ip_forward::{Forwarding, guarded, set_forwarding};
 use self::namespace::{current, move_to, namespace, on_own_thread};
 use self::netlink::Netlink;
-pub use self::nft::NFT;
-use self::nft::Nft;
+pub use self::nft_host_table::NFT;
+use self::nft_host_table::Nft;
+use self::nft_installed::{Namespaces, Tables, Wanted, with_tables};
 use self::registry::{MemberLock, Registry, TIMEOUT};
 use self::sysctl::set;
 pub(crate) use self::watch::Watch;
@@ -98,8 +98,8 @@ pub(crate) fn still(jail: &str) -> Option<RegistryGuard> {
 /// network namespace of the jail, without addresses of the host except the loopback.
 pub fn tables(jail: &str, network: &Network) -> String {
     let loopback = addresses::Prefix::new(Ipv4Addr::LOCALHOST, 8);
-    let inside = filter::table(network, &[loopback]);
-    format!("{}{inside}", nft::table(jail, network, &[]))
+    let inside = nft_jail_table::table(network, &[loopback]);
+    format!("{}{inside}", nft_host_table::table(jail, network, &[]))
 }
 
 /// Moves the calling process, which has one thread, into the network namespace of the jail, which
@@ -249,7 +249,7 @@ fn no_ipv6(interface: &str) -> Result<(), Error> {
 /// Removes the network. The calling thread is in the network namespace of the host.
 fn remove(jail: &str, link: &str, registry: &Registry) -> Result<(), Error> {
     Netlink::open()?.remove(link)?;
-    nft::unload(jail)?;
+    nft_host_table::unload(jail)?;
     if registry.has_other(jail)? {
         return Ok(());
     }
@@ -309,7 +309,7 @@ impl Member {
             move_into_link_name_space(network, Some(LinkNameSpaceType::Network))
         };
         move_into(self.host.as_fd())?;
-        let watch = Watch::open(nft::name(&self.jail));
+        let watch = Watch::open(nft_host_table::name(&self.jail));
         move_into(inside.as_fd())?;
         watch
     }

@@ -17,7 +17,7 @@ use rustix::io::Errno;
 use rustix::process::getpid;
 
 use crate::Error;
-use crate::layout::{RUN, RUN_MODE, RUN_NETWORKS};
+use crate::shared_layout::{RUN, RUN_MODE, RUN_NETWORKS};
 
 /// File for the lock of all networks: no name of a jail has a dot.
 const LOCK: &str = ".lock";

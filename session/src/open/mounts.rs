@@ -12,10 +12,10 @@ use rustix::io::Errno;
 use rustix::mount::{MountAttrFlags, UnmountFlags, unmount};
 
 use crate::Error;
-use crate::layout::{ROOT_NAME, SESSION_DIR, STATE};
 use crate::mount::{DetachedMount, NOSUID_NODEV_NOEXEC};
 use crate::open_nofollow::{open, open_dir};
 use crate::policy::{Flags, Mount, Policy, Source};
+use crate::shared_layout::{ROOT_NAME, SESSION_DIR, STATE};
 
 /// Directory in which sshd opens terminals.
 const TERMINALS: &str = "/dev/pts";

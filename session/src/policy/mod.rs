@@ -23,8 +23,8 @@ pub use self::mounts::{Flags, Mount, Source};
 pub use self::network::{IFNAME_PREFIX, Network, Port};
 use crate::Error;
 use crate::error::errno_of;
-use crate::layout::{POLICY, POLICY_MODE, SESSION_DIR, STATE};
 use crate::open_nofollow::open_dir;
+use crate::shared_layout::{POLICY, POLICY_MODE, SESSION_DIR, STATE};
 
 /// Format that this version writes, and the only one that it reads.
 pub const FORMAT: u32 = 1;

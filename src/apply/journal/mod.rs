@@ -13,9 +13,9 @@
 //! This module holds the file format and its data. `rollback.rs` executes the undo records, and
 //! `commit.rs` the deferred actions.
 
-pub(super) mod deferred;
+pub(super) mod deferred_action;
 pub(super) mod moves;
-pub(super) mod undo;
+pub(super) mod undo_record;
 
 use std::fs::File;
 use std::io::Write;
@@ -26,8 +26,8 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::host::{Host, HostView, Ownership};
 use crate::layout::{JOURNAL, STATE, STATE_MODE};
-use deferred::DeferredAction;
-use undo::Undo;
+use deferred_action::DeferredAction;
+use undo_record::Undo;
 
 /// Number of the format written here. A journal with a higher one is not read.
 const FORMAT: u32 = 1;

@@ -7,7 +7,7 @@
 use std::path::Path;
 
 use super::super::context::LoaderContext;
-use super::super::dst;
+use super::super::dynamic_token;
 use super::super::fs_cache::FsCache;
 use super::super::interner::Symbol;
 use super::super::loader::Loader;
@@ -121,10 +121,12 @@ impl LinkMap {
         if at == 0
             && !self.uses_origin
             && matches!(outcome, Some(SearchResult::Hit(_)))
-            && dst::has_origin(path)
+            && dynamic_token::has_origin(path)
         {
             let elements = path.split(|byte| *byte == b':');
-            let others: Vec<&[u8]> = elements.filter(|one| !dst::has_origin(one)).collect();
+            let others: Vec<&[u8]> = elements
+                .filter(|one| !dynamic_token::has_origin(one))
+                .collect();
             self.without_origin = Some(others.join(&b':'));
         }
         outcome

@@ -10,7 +10,7 @@ use super::super::ids::{FileId, InodeId};
 use super::super::interner::Symbol;
 use super::super::missing::MissingReason;
 use super::super::search::FoundLibrary;
-use super::super::stable::StableLibraries;
+use super::super::stable_libraries::StableLibraries;
 
 /// Most objects of one process. Real ones have a few hundred; each search may use the search paths
 /// of all objects before.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::conn_specs::{Block, conn_specs};
+use super::connection_specs::{Block, conn_specs};
 use super::include::expand_include;
 use super::lexer::{Reading, lines, vector};
 use super::match_line::{ConnSpec, Criteria, readings};

@@ -3,14 +3,14 @@
 
 mod address;
 mod config;
-mod conn_specs;
 mod connect;
+mod connection_specs;
 mod daemon;
 mod include;
 mod lexer;
 mod match_line;
+mod offline;
 mod pattern;
-mod rooted;
 #[cfg(test)]
 mod tests;
 

@@ -12,7 +12,7 @@ use proptest::sample::select;
 use proptest::test_runner::{TestCaseError, TestCaseResult, TestRunner};
 
 use super::config::Config;
-use super::conn_specs::{Block, conn_specs};
+use super::connection_specs::{Block, conn_specs};
 use super::lexer::Reading;
 use super::match_line::{Client, ConnSpec};
 use crate::host::accounts::Accounts;

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use jailctl::elf::dst::{self, Tokens};
+use jailctl::elf::dynamic_token::{self, Tokens};
 use jailctl::elf::{dlopen_note, implicit, script};
 use libfuzzer_sys::fuzz_target;
 

@@ -16,11 +16,11 @@ use std::time::{Duration, Instant};
 use rustix::fs::{Mode, OFlags, open};
 
 use super::addresses::Prefix;
-use super::filter;
 use super::namespace::{move_to, namespace};
 use super::netlink::Netlink;
-use super::nft::{self, Nft};
 use super::nft_events::{Family, fingerprint};
+use super::nft_host_table::{self, Nft};
+use super::nft_jail_table;
 use super::registry::{Registry, TIMEOUT, busy, read, record_path, write};
 use crate::Error;
 use crate::policy::Network;
@@ -58,8 +58,8 @@ impl Wanted {
     /// itself.
     pub(super) fn new(jail: &str, network: &Network, guarded: &[String], host: &[Prefix]) -> Self {
         Self {
-            host: nft::table(jail, network, guarded),
-            jail: filter::table(network, host),
+            host: nft_host_table::table(jail, network, guarded),
+            jail: nft_jail_table::table(network, host),
         }
     }
 }
@@ -167,8 +167,8 @@ impl Tables {
     fn find(&self, namespaces: Namespaces<'_>) -> Result<[Option<u64>; 2], Error> {
         let mut here = Netlink::netfilter()?;
         let mut there = namespaces.in_jail(Netlink::netfilter)?;
-        let host = fingerprint(&mut here, Family::Ip, &nft::name(&self.jail))?;
-        let jail = fingerprint(&mut there, Family::Inet, filter::TABLE)?;
+        let host = fingerprint(&mut here, Family::Ip, &nft_host_table::name(&self.jail))?;
+        let jail = fingerprint(&mut there, Family::Inet, nft_jail_table::TABLE)?;
         Ok([host, jail])
     }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::context::StepContext;
-use super::journal::undo::Undo;
+use super::journal::undo_record::Undo;
 use super::stage::{self, WrittenFiles};
 use super::store::Store;
 use super::{exchange, staged_test};

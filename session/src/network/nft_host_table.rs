@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::{Child, Command, Stdio};
 
-use super::rule_text::{PUBLIC, accept_known, link_local, port_rules};
+use super::nft_rule_text::{PUBLIC, accept_known, link_local, port_rules};
 use crate::Error;
 use crate::policy::{IFNAME_PREFIX, Network};
 

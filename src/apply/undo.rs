@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::accounts::complete_userdel;
-use super::journal::undo::Undo;
+use super::journal::undo_record::Undo;
 use super::{exchange, store_gc};
 use crate::error::{Finding, Result};
 use crate::host::sshd::Sshd;

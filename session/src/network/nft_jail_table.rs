@@ -13,7 +13,7 @@ use std::fmt::Write as _;
 use std::net::Ipv4Addr;
 
 use super::addresses::Prefix;
-use super::rule_text::{LOOPBACK, PUBLIC, accept_known, link_local, port_rules};
+use super::nft_rule_text::{LOOPBACK, PUBLIC, accept_known, link_local, port_rules};
 use crate::policy::Network;
 
 /// Name of the table, of the family `inet`.
