@@ -262,7 +262,7 @@ fn an_unmanaged_path_in_the_way_is_kept() {
     let refused = spec.build(&host).exits(4);
     assert!(refused.stderr().contains("`/data`"), "{refused:?}");
     assert!(
-        refused.stderr().contains("a directory stands there"),
+        refused.stderr().contains("a directory exists there"),
         "{refused:?}"
     );
     assert_eq!(before.diff(&look(&host)), Vec::<String>::new());

@@ -163,7 +163,7 @@ fn what_the_accounts_keep_out_the_doctor_names() {
     );
     let stranger = host.jailctl(["doctor", "root"]).exits(2);
     assert!(
-        stranger.stderr().contains("no user of a jail"),
+        stranger.stderr().contains("is not a user of a jail"),
         "{stranger:?}"
     );
 }

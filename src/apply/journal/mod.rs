@@ -10,7 +10,7 @@
 //!   idempotent;
 //! - [`JournalEntry::RollBack`] revokes a commit: the run had begun to undo.
 //!
-//! This module holds the file format and its data. `rollback.rs` executes the undo records, and
+//! This module holds the file format and its data. `undo.rs` executes the undo records, and
 //! `commit.rs` the deferred actions.
 
 pub(super) mod deferred_action;

@@ -1,5 +1,5 @@
 //! The undo records of a journal: how each step is reversed. Data only, with pinned names on disk;
-//! `rollback.rs` executes it.
+//! `undo.rs` executes it.
 
 use std::path::PathBuf;
 

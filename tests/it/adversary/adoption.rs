@@ -136,7 +136,7 @@ fn a2_a_new_account_does_not_come_by_jobs_that_wait_for_its_name_or_number() {
     assert!(
         refused
             .stderr()
-            .contains("could not make the account `selina`")
+            .contains("could not create the account `selina`")
             && refused.stderr().contains("/etc/cron.d/left"),
         "{refused:?}"
     );

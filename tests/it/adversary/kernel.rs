@@ -309,7 +309,7 @@ fn b2_buffers_of_sockets_count_as_memory() {
 #[disposable::test]
 fn c5_sshds_process_that_is_the_users_holds_nothing_of_roots_to_write_or_to_leave_by() {
     let host = host_with_module();
-    let (parent, host, _) = limit(host, &[], "memory = \"64M\"\nsessions = 4\n");
+    let (parent, host, _) = limit(host, &[], "memory = \"64M\"\nmax_sessions = 4\n");
     let _sshd = host.sshd();
     let user = harlequin(&host);
     let mut session = user.session();

@@ -60,7 +60,11 @@ fn b7_nothing_is_mounted_where_a_user_could_move_the_place() {
         ("/opt/open", "/data/sub", "it lies in `/opt/open`"),
         ("/opt/theirs", "/data/sub", "it lies in `/opt/theirs`"),
         ("/opt/deep", "/data/open/sub", "it lies in `/opt/deep/open`"),
-        ("/opt/real", "/data/sub", "`/opt/real/sub` is no directory"),
+        (
+            "/opt/real",
+            "/data/sub",
+            "`/opt/real/sub` is not a directory",
+        ),
     ] {
         let both = mount(outer, "/data") + &mount("/opt/other", target);
         refused((&host, &key), &both, why);

@@ -311,7 +311,7 @@ fn c6_a_shell_of_jails_in_the_hosts_list_is_named_and_refused() {
     let hint = refused
         .stderr()
         .lines()
-        .find_map(|line| line.split_once("hint: take it out: "));
+        .find_map(|line| line.split_once("hint: remove the line: "));
     let (_, command) = hint.unwrap_or_else(|| panic!("a command: {refused:?}"));
     host.sh(command).ok();
     assert_eq!(host.read("/etc/shells"), before);

@@ -131,7 +131,7 @@ fn b4_links_of_a_directory_do_not_lead_out_of_it() {
     let path = Spec::arkham(&key, &[]).put(&host);
     // By the link, the same path is a copy inside and the running host's files outside.
     host.sh(
-        "mkdir /tmp/x; ln -s /etc /tmp/x/etc; ln -s /etc/passwd /tmp/x/passwd
+        "rm -rf /tmp/x; mkdir /tmp/x; ln -s /etc /tmp/x/etc; ln -s /etc/passwd /tmp/x/passwd
         cd /root/other; mkdir -p tmp/x; cp -a etc tmp/x/etc; cp -a etc/passwd tmp/x/passwd",
     )
     .ok();

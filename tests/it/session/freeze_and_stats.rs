@@ -24,7 +24,7 @@ const V2_ALONE: &str = "for at in $(awk '$9 == \"cgroup\" || $8 == \"cgroup\" {p
 fn what_is_used_is_shown() {
     let (_parent, host, _) = limited(
         &["sleep", "dd"],
-        "memory = \"64M\"\ntasks = 40\ncpu = \"20%\"\nsessions = 3\n",
+        "memory = \"64M\"\ntasks = 40\ncpu = \"20%\"\nmax_sessions = 3\n",
     );
     let _sshd = host.sshd();
     let empty = stats(&host);

@@ -265,7 +265,7 @@ fn count(host: &DisposableHost) -> BTreeMap<String, String> {
 
 #[disposable::test]
 fn many_logins_leave_nothing() {
-    let (groups, host, _) = limited(&[], "tasks = 1000\nsessions = 100\n");
+    let (groups, host, _) = limited(&[], "tasks = 1000\nmax_sessions = 100\n");
     host.write(
         "/etc/ssh/sshd_config.d/90-many.conf",
         "MaxStartups 200:30:300\n",

@@ -53,7 +53,7 @@ fn longer(host: &DisposableHost, first: &Login<'_>, second: &Login<'_>) -> f64 {
 #[disposable::test]
 #[expect(clippy::print_stderr, reason = "the figures are what one wants to see")]
 fn a_session_adds_less_than_ten_milliseconds_to_a_login() {
-    let limits = "memory = \"256M\"\ntasks = 64\nsessions = 4\n[network]\nmode = \"none\"\n";
+    let limits = "memory = \"256M\"\ntasks = 64\nmax_sessions = 4\n[network]\nmode = \"none\"\n";
     let (_groups, host, _) = limited(&[], limits);
     let key = host.key("selina");
     let mut plain = Spec::arkham(&key, &[]);
