@@ -13,8 +13,9 @@
 //!
 //! [`plan::build_plan`] is the middle: it reads the host (`observe`), calls [`resolve::resolve`],
 //! compares the jail as it is to be with the jail as it was built (`compare`), and puts the steps
-//! into their order (`order`). It reads only, so that `jailctl plan` is the first half of `jailctl
-//! build`. `check` is the same plan of the spec as built: each of its steps is a difference.
+//! into their order (`step_order`). It reads only, so that `jailctl plan` is the first half of
+//! `jailctl build`. `check` is the same plan of the spec as built: each of its steps is a
+//! difference.
 //!
 //! [`apply`] executes the steps and decides nothing. The undo of each step is in a journal before
 //! the step is executed, so that an error, or the next run after one that was interrupted, undoes
@@ -34,12 +35,13 @@
 //! | output | [`show`] | values to text and JSON |
 //! | output | [`cli`] | arguments, exit status, and the only prints |
 //! | shared | [`error`], [`span`], [`names`] | findings, source texts, validated names and paths |
+//! | shared | [`layout`] | paths, file names and modes on disk |
 //!
-//! A module uses only modules before it: `error`, `span`, `names` · `host`, `spec` · `elf` ·
-//! `resolve` · `plan` · `apply`, `doctor` · `show` · `cli`. A test keeps this order, and clippy's
-//! `disallowed-methods` keep file system calls and processes inside `host`. A host is a value: the
-//! running system, or a directory (`--root DIR`). The kernel side of sessions is a crate of its
-//! own, `jailctl-session`, which the PAM module shares.
+//! A module uses only modules before it: `error`, `span`, `names`, `layout` · `host`, `spec` ·
+//! `elf` · `resolve` · `plan` · `apply`, `doctor` · `show` · `cli`. A test keeps this order, and
+//! clippy's `disallowed-methods` keep file system calls and processes inside `host`. A host is a
+//! value: the running system, or a directory (`--root DIR`). The kernel side of sessions is a crate
+//! of its own, `jailctl-session`, which the PAM module shares.
 //!
 //! Start reading at [`plan::build_plan`]; [`resolve::Tree`] and [`plan::Step`] are its two nouns.
 //!
@@ -99,7 +101,7 @@
 //! sshd and PAM:
 //!
 //! - **snippet**: the drop-in of a jail below `sshd_config.d`, [`resolve::SshdSnippet`].
-//! - **common drop-in**: the drop-in with the settings of all jails, [`resolve::COMMON`].
+//! - **common drop-in**: the drop-in with the settings of all jails, [`layout::COMMON_SNIPPET`].
 //! - **PAM service**: a file of pam.conf(5), such as `/etc/pam.d/sshd`.
 //! - **block**: the marked lines of jailctl in a PAM service.
 //!

@@ -8,7 +8,7 @@
 //!
 //! Data:
 //! - [`policy`]: the sessions of a jail, as a file that a build writes.
-//! - [`layout`]: paths, file names and account conventions, shared with `jailctl` and the PAM
+//! - [`shared_layout`]: paths, file names and account conventions, shared with `jailctl` and the PAM
 //!   module. [`mountinfo`]: fields of the table of mounts.
 //!
 //! Sessions:

@@ -180,7 +180,7 @@ fn no_shell(account: &AccountRecord) -> Error {
         .into()
 }
 
-/// Path of the program in the jail: absolute paths as given, names on [`PATH`].
+/// Path of the program in the jail: absolute paths as given, names on [`SESSION_PATH`].
 fn find(inside: &HostView, program: &std::ffi::OsStr, name: &JailName) -> Result<PathBuf> {
     let is_file = |stat: &Stat| stat.kind() == FileKind::File;
     if let Some(path) = inside.find_in_path(SESSION_PATH, program.as_ref(), is_file)? {

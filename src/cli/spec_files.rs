@@ -150,7 +150,7 @@ pub(crate) fn load_built(manifest: &Manifest, host: &HostView) -> Result<(Spec, 
     Ok((spec, origin))
 }
 
-/// Templates of a host: files in [`TEMPLATES`], and the built-in ones.
+/// Templates of a host: files in [`TEMPLATES_DIR`], and the built-in ones.
 #[derive(Debug)]
 pub(crate) struct HostTemplates<'v>(pub(crate) &'v HostView);
 

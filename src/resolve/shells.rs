@@ -50,7 +50,7 @@ pub(super) fn refuse_leaks(view: &HostView) -> Result<()> {
 
 /// Finds the leaks of the host.
 ///
-/// With a shell below [`SHELL_PREFIX`] in shells(5), su(1) accepts `--shell` from a user who knows
+/// With a shell below [`JAIL_DIR`] in shells(5), su(1) accepts `--shell` from a user who knows
 /// the password of the account, and starts a shell of the host; services with pam_shells(8) accept
 /// the account.
 ///
@@ -101,7 +101,7 @@ pub(super) fn add_link_to_root(tree: &mut Tree) -> Result<()> {
     Ok(())
 }
 
-/// Adds each login shell below [`SHELL_PREFIX`], the path that is in the host's passwd(5).
+/// Adds each login shell below [`JAIL_DIR`], the path that is in the host's passwd(5).
 pub(super) fn add_links(tree: &mut Tree, spec: &Spec, findings: &mut Vec<Finding>) -> Result<()> {
     for user in &spec.users {
         let Some(shell) = &user.shell else { continue };

@@ -14,7 +14,7 @@ use crate::layout::{KEYS_DIR, NONEXISTENT, SNIPPET_PREFIX, SNIPPET_SUFFIX, STATE
 use crate::names::JailName;
 use crate::spec::{AccessMethod, Password, SftpSpec, Spec};
 
-/// Settings that each snippet has too: if [`COMMON_SNIPPET`] is lost, nothing is forwarded out of a
+/// Settings that each snippet has too: if `COMMON_SNIPPET` is lost, nothing is forwarded out of a
 /// jail. They include what `DisableForwarding` leaves open before OpenSSH 10.0 (CVE-2025-32728).
 const CLOSING: [&str; 4] = [
     "DisableForwarding",
@@ -31,9 +31,9 @@ const FORWARDING: [&str; 5] = [
     "PermitOpen",
     "PermitListen",
 ];
-/// Beginning of [`COMMON_SNIPPET`], by which the file is recognised, whichever version wrote it.
+/// Beginning of `COMMON_SNIPPET`, by which the file is recognised, whichever version wrote it.
 const COMMON_MARK: &str = "# Written by jailctl for all jails; ";
-/// First line of [`COMMON_SNIPPET`].
+/// First line of `COMMON_SNIPPET`.
 const COMMON_HEAD: &str = "# Written by jailctl for all jails; `jailctl build` writes it again.\n";
 
 /// Server of sftp in a jail.
@@ -251,7 +251,7 @@ fn known(
         .filter(|(keyword, _)| sshd_info.keywords.contains(&keyword.to_ascii_lowercase()))
 }
 
-/// The text of [`COMMON_SNIPPET`](crate::layout::COMMON_SNIPPET).
+/// The text of `COMMON_SNIPPET`(crate::layout::COMMON_SNIPPET).
 ///
 /// OpenSSH 10.0 refuses all logins once its whole configuration exceeds 256 KiB (monitor_wrap.c),
 /// so that settings which all jails have are written once.
@@ -268,7 +268,7 @@ pub fn common(sshd_info: &SshdInfo) -> String {
     text
 }
 
-/// Whether jailctl wrote a text at the path of [`COMMON_SNIPPET`], by its first line.
+/// Whether jailctl wrote a text at the path of `COMMON_SNIPPET`, by its first line.
 pub fn is_common(text: &str) -> bool {
     text.starts_with(COMMON_MARK)
 }

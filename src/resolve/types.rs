@@ -67,7 +67,7 @@ pub struct SshdSnippet {
     pub file: String,
     /// Text of the snippet.
     pub text: String,
-    /// Text of the common drop-in, [`super::COMMON`].
+    /// Text of the common drop-in, [`COMMON_SNIPPET`](crate::layout::COMMON_SNIPPET).
     pub common: String,
     /// PAM service that sshd uses for these accounts; `None` for an sshd without PAM.
     pub pam_service: Option<String>,
