@@ -113,7 +113,7 @@ const GOOD_DIR: &str = "choose another path, such as `/upload` or `/var/www`";
 /// Checks the root of a jail on the host.
 ///
 /// # Errors
-/// The violation, here and in the following functions.
+/// The [`Violation`] of the value.
 pub fn root(text: &str) -> Result<(), Violation> {
     let path = JailPath::new(text)?;
     // `validate` checks the root of each user.
@@ -156,6 +156,9 @@ pub fn root(text: &str) -> Result<(), Violation> {
 
 /// Checks that `path` is a host file that may be copied into a jail: not a known secret, and not in
 /// a kernel file system. Called for each path of a copied tree.
+///
+/// # Errors
+/// The [`Violation`] of the value.
 pub fn copyable(path: &Path) -> Result<(), Violation> {
     // Fast path for nearly all files.
     if path.as_os_str().as_encoded_bytes().starts_with(b"/usr/") {
@@ -187,6 +190,9 @@ fn host_path(text: &str) -> Result<(), Violation> {
 }
 
 /// Checks the `source` of a `[[file]]`, or a `skel`.
+///
+/// # Errors
+/// The [`Violation`] of the value.
 pub fn source(text: &str) -> Result<(), Violation> {
     host_path(text)?;
     let path = Path::new(text);
@@ -202,6 +208,9 @@ pub fn source(text: &str) -> Result<(), Violation> {
 }
 
 /// Checks an absolute path in `binaries`.
+///
+/// # Errors
+/// The [`Violation`] of the value.
 pub fn binary(text: &str) -> Result<(), Violation> {
     host_path(text)?;
     copyable(Path::new(text))?;
@@ -212,6 +221,9 @@ pub fn binary(text: &str) -> Result<(), Violation> {
 }
 
 /// Checks the `source` of a `[[mount]]`.
+///
+/// # Errors
+/// The [`Violation`] of the value.
 pub fn mount_source(text: &str) -> Result<(), Violation> {
     if values::is_kind(text) {
         return Ok(());
@@ -229,6 +241,9 @@ pub fn mount_source(text: &str) -> Result<(), Violation> {
 }
 
 /// Checks the target of a `[[mount]]`.
+///
+/// # Errors
+/// The [`Violation`] of the value.
 pub fn mount_target(path: &JailPath) -> Result<(), Violation> {
     let text = path.as_str();
     if text == "/" {
@@ -253,6 +268,9 @@ pub fn mount_target(path: &JailPath) -> Result<(), Violation> {
 }
 
 /// Checks the start directory of sftp: sshd splits its command line at spaces, and expands `%`.
+///
+/// # Errors
+/// The [`Violation`] of the value.
 pub fn start_dir(path: &JailPath) -> Result<(), Violation> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "._-/".contains(c);
     if !path.as_str().chars().all(plain) {
@@ -262,6 +280,9 @@ pub fn start_dir(path: &JailPath) -> Result<(), Violation> {
 }
 
 /// Checks a home directory.
+///
+/// # Errors
+/// The [`Violation`] of the value.
 pub fn home(path: &JailPath) -> Result<(), Violation> {
     let text = path.as_str();
     let hint = "use a path such as `/home/<name>`, the default";
@@ -290,6 +311,9 @@ pub fn home(path: &JailPath) -> Result<(), Violation> {
 
 /// Checks the target of a `[[file]]`; homes and directories of users are checked in `validate`.
 /// Called for each path of a copied tree.
+///
+/// # Errors
+/// The [`Violation`] of the value.
 pub fn target(path: &JailPath) -> Result<(), Violation> {
     let text = path.as_str();
     // Fast path for nearly all files.
@@ -336,6 +360,9 @@ pub fn target(path: &JailPath) -> Result<(), Violation> {
 }
 
 /// Checks the path of a `[[dir]]`.
+///
+/// # Errors
+/// The [`Violation`] of the value.
 pub fn dir(path: &JailPath) -> Result<(), Violation> {
     let text = path.as_str();
     if text == "/" {

@@ -174,7 +174,11 @@ impl Policy {
         Ok(Some(policy))
     }
 
-    /// Parses the content of a policy file. The error is a clause about the policy.
+    /// Parses the content of a policy file.
+    ///
+    /// # Errors
+    /// A clause about the policy, such as "it has format 2, ...", for any text that a build does
+    /// not write.
     pub fn parse(text: &str) -> Result<Self, String> {
         #[derive(Deserialize)]
         struct Format {

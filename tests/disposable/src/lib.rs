@@ -60,6 +60,9 @@ pub use sshd::Sshd;
 pub use trace::Change;
 
 /// The reason why this process cannot create a copy, as an error.
+///
+/// # Errors
+/// The reason, as a clause.
 pub fn available() -> Result<(), &'static str> {
     if rustix::process::geteuid().is_root() {
         Ok(())
