@@ -249,9 +249,7 @@ fn what_sshd_would_really_do_is_part_of_the_check() {
     );
     let found = check(&host).exits(1);
     assert!(
-        found
-            .stdout()
-            .contains("it says `chrootdirectory` is `none`"),
+        found.stdout().contains("its `chrootdirectory` is `none`"),
         "{found:?}"
     );
     host.sh("rm /etc/ssh/sshd_config.d/00-first.conf").ok();

@@ -72,7 +72,7 @@ fn b7_nothing_is_mounted_where_a_user_could_move_the_place() {
     refused(
         (&host, &key),
         &(mount("/opt/other", "/data/sub") + &mount("/opt/other", "/data")),
-        "would cover it",
+        "would hide it",
     );
     // Where the outer one is root's from end to end, the inner one is there.
     let mut spec = Spec::arkham(&key, &[]);

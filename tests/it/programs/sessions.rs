@@ -313,8 +313,7 @@ fn programs_with_origin_paths_are_reported_before_a_build() {
     harlequin.ssh("/usr/local/app/bin/app").ok();
     let deps = host.jailctl(["deps", &format!("{app}/bin/app")]).ok();
     assert!(
-        deps.stderr()
-            .contains("does not start where /proc is not mounted"),
+        deps.stderr().contains("does not start without /proc"),
         "{deps:?}"
     );
 }
