@@ -205,7 +205,7 @@ fn two_specs_of_one_name_are_refused_in_one_call() {
                     .contains(&format!("two specs for the jail `{name}`"))
                     && refused
                         .stderr()
-                        .contains(&format!("`{first}` and `{second}` have one name")),
+                        .contains(&format!("`{first}` and `{second}` have the same name")),
                 "{refused:?}"
             );
         }

@@ -142,6 +142,7 @@ fn why_prints_the_chain_from_spec_to_file() {
         .split_whitespace()
         .nth(1)
         .expect("a place")
+        .trim_end_matches(':')
         .to_owned();
     let (path, number) = place.split_once(':').expect("a line");
     assert_eq!(path, "/root/arkham.toml");
@@ -176,7 +177,7 @@ fn why_prints_the_chain_from_spec_to_file() {
         diary.stdout().contains("a directory of a user"),
         "{diary:?}"
     );
-    assert!(diary.stdout().contains("harlequin"), "{diary:?}");
+    assert!(diary.stdout().contains("user: harlequin"), "{diary:?}");
     let none = host.jailctl(["why", "arkham", "/usr/bin/vi"]).exits(1);
     assert!(none.stderr().contains("nothing requires it"), "{none:?}");
     host.jailctl(["why", "arkham", "/usr/../etc"]).exits(2);
