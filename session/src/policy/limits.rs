@@ -107,8 +107,8 @@ impl Limits {
             (self.io_write_ops.is_some(), "io_write_ops", "io"),
             (self.devices.is_some(), "devices", "devices"),
             (self.hugetlb.is_some(), "hugetlb", "hugetlb"),
-            (self.net_class.is_some(), "net_class", "net_cls"),
-            (self.net_priority.is_some(), "net_priority", "net_prio"),
+            (self.net_class.is_some(), "net_cls_classid", "net_cls"),
+            (self.net_priority.is_some(), "net_prio", "net_prio"),
         ];
         let given = all.into_iter().filter(|(is, ..)| *is);
         given

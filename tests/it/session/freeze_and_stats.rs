@@ -199,7 +199,7 @@ fn a_jail_without_groups_is_told_so_and_can_be_ended() {
         "{refused:?}"
     );
     let seen = host.jailctl(["stats", "arkham"]).ok();
-    assert!(seen.stderr().contains("without `[limits]`"), "{seen:?}");
+    assert!(seen.stderr().contains("has no `[limits]`"), "{seen:?}");
     let mut running = harlequin(&host).start([], "echo up; read -r line");
     running.hear("up");
     let said = host.jailctl(["kill", "arkham"]).ok();
