@@ -8,8 +8,8 @@
 //!
 //! Data:
 //! - [`policy`]: the sessions of a jail, as a file that a build writes.
-//! - [`shared_layout`]: paths, file names and account conventions, shared with `jailctl` and the PAM
-//!   module. [`mountinfo`]: fields of the table of mounts.
+//! - [`shared_layout`]: paths, file names and account conventions, shared with `jailctl` and the
+//!   PAM module. [`mountinfo`]: fields of the table of mounts.
 //!
 //! Sessions:
 //! - [`open`]: the calling process, and all that it starts, in a session: the order of the kernel

@@ -64,7 +64,7 @@ fn a_host_template_wins_and_is_the_reason() {
         host.sh(spoil).ok();
         let refused = host.jailctl(["build", &spec.path()]).exits(2);
         assert!(refused.stderr().contains(why), "{refused:?}");
-        assert!(refused.stderr().contains("asked for here"), "{refused:?}");
+        assert!(refused.stderr().contains("named here"), "{refused:?}");
         host.sh(mend).ok();
     }
     host.sh("printf '\\xff' >/etc/jailctl/templates/tools.toml")

@@ -2,9 +2,10 @@
 //! network.
 //!
 //! It translates addresses and counts connections, and is a second barrier: flushing the rules of
-//! the host removes it until pid 1 of a session loads it again, and [`nft_jail_table`](super::nft_jail_table)
-//! applies until then. Each jail has one table; no other table is changed. A packet has to pass all
-//! tables, so what the rules of the host drop stays dropped.
+//! the host removes it until pid 1 of a session loads it again, and
+//! [`nft_jail_table`](super::nft_jail_table) applies until then. Each jail has one table; no other
+//! table is changed. A packet has to pass all tables, so what the rules of the host drop stays
+//! dropped.
 
 use std::fmt::Write as _;
 use std::io::Write as _;

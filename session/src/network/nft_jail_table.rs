@@ -3,8 +3,8 @@
 //!
 //! This table enforces the policy. No process in the network namespace of the jail has
 //! CAP_NET_ADMIN, and `flush ruleset` on the host, with which nftables.service begins, does not
-//! affect other namespaces. The table of the host ([`nft_host_table`](super::nft_host_table)) is a second barrier, and
-//! translates addresses.
+//! affect other namespaces. The table of the host ([`nft_host_table`](super::nft_host_table)) is a
+//! second barrier, and translates addresses.
 //!
 //! Addresses of the host are a list, because in this network namespace they look like any others;
 //! the list is loaded again when they change.

@@ -1,4 +1,5 @@
-//! Rules that both tables of a jail contain ([`nft_jail_table`](super::nft_jail_table), [`nft_host_table`](super::nft_host_table)).
+//! Rules that both tables of a jail contain ([`nft_jail_table`](super::nft_jail_table),
+//! [`nft_host_table`](super::nft_host_table)).
 
 use std::net::Ipv4Addr;
 

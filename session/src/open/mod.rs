@@ -11,9 +11,9 @@
 //!   calling process and ends with it, for whatever reason that ended; and with pid 1 the kernel
 //!   kills all others.
 //! - The root of the jail is mounted at a path that exists only in the session
-//!   ([`SESSION_DIR`](crate::shared_layout::SESSION_DIR), [`ROOT_NAME`](crate::shared_layout::ROOT_NAME)), and
-//!   sshd is configured to chroot(2) to that path. So if the policy was not applied, for whatever
-//!   reason, there is no directory to enter.
+//!   ([`SESSION_DIR`](crate::shared_layout::SESSION_DIR),
+//!   [`ROOT_NAME`](crate::shared_layout::ROOT_NAME)), and sshd is configured to chroot(2) to that
+//!   path. So if the policy was not applied, for whatever reason, there is no directory to enter.
 //!
 //! **Why not chroot(2) to the directory of the jail, in a mount namespace?** Because `..` stops
 //! only at the caller's own root. A user with two sessions can pass an open directory from one to

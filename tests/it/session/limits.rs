@@ -399,7 +399,7 @@ fn an_unsupported_limit_is_refused_by_build() {
     ] {
         spec.more = tasks.replace("tasks = 64", limits);
         if limits.contains("nowhere") {
-            spec.more = spec.more.replacen("parent", "# parent", 1);
+            spec.more = spec.more.replacen("cgroup_parent", "# cgroup_parent", 1);
         }
         host.sh(breaks).ok();
         let path = spec.put(&host);

@@ -182,7 +182,10 @@ fn an_update_tells_sshd_of_a_whole_family_or_of_none() {
     let alone = host.jailctl(["update", "acme.alice"]).exits(4);
     assert!(alone.stderr().contains("jailctl update acme"), "{alone:?}");
     let alone = host.jailctl(["update", "--dry-run", "acme.alice"]).exits(4);
-    assert!(alone.stderr().contains("it shares with `acme.bob`"), "{alone:?}");
+    assert!(
+        alone.stderr().contains("it shares with `acme.bob`"),
+        "{alone:?}"
+    );
     for targets in ["acme", "--all"] {
         let refused = host.jailctl(["update", targets]).exits(4);
         assert!(
