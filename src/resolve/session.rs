@@ -192,7 +192,7 @@ fn check(
             refuse(
                 format!("the module `{at}` is missing"),
                 format!(
-                    "it is built with jailctl: install -m 644 target/release/libpam_jailctl.so {at}"
+                    "build and install it: cargo build --release --package jailctl-pam && install -m 644 target/release/libpam_jailctl.so {at}"
                 ),
             );
         }

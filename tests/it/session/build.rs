@@ -19,7 +19,7 @@ fn without_the_module_a_build_refuses() {
     assert!(
         refused
             .stderr()
-            .contains("hint: it is built with jailctl: install -m 644"),
+            .contains("hint: build and install it: cargo build --release --package jailctl-pam"),
         "{refused:?}"
     );
     assert!(refused.stderr().contains("[namespaces]"), "{refused:?}");
