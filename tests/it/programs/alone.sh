@@ -25,7 +25,8 @@ try() {
     (cd "$root/tmp" && find . \( -type f -exec sha256sum {} + \) -o \( ! -type d -printf '%p %y %l\n' \)) | sort >"$name.left"
 }
 
-compare() {
+# Runs the words in the jail and on the host. Prints the first difference, and fails if there is one.
+same() {
     set +f
     try jail "$work/jail" "$@"
     mount --bind "$work/jail/etc/passwd" /etc/passwd
@@ -45,9 +46,15 @@ compare() {
     for part in err out left; do
         if ! cmp -s host.$part jail.$part; then
             echo "$path: \`$*\`: $(diff -a host.$part jail.$part | head -n 6 | tr '\n' ' ')"
-            return
+            return 1
         fi
     done
+}
+
+# A program that races with its own child has two answers: scp(1) gets SIGPIPE or an end of file from
+# an ssh that ends. So a difference counts if it stays.
+compare() {
+    same "$@" >first-difference || same "$@" >/dev/null || same "$@" >/dev/null || cat first-difference
 }
 
 count=0
