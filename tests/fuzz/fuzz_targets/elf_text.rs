@@ -20,11 +20,11 @@ fuzz_target!(|bytes: &[u8]| {
         lib: Some("lib64"),
         platform: None,
     };
-    for directory in dst::glibc_directories(bytes, &tokens).0 {
+    for directory in dynamic_token::glibc_directories(bytes, &tokens).0 {
         assert!(directory.is_absolute());
     }
-    if let Some(path) = dst::musl_path(bytes, Path::new("/o")) {
-        for directory in dst::musl_directories(&path).0 {
+    if let Some(path) = dynamic_token::musl_path(bytes, Path::new("/o")) {
+        for directory in dynamic_token::musl_directories(&path).0 {
             assert!(directory.is_absolute());
         }
     }
