@@ -71,7 +71,9 @@ fn show(jailctl: &Path, spec: &Path) -> Outcome {
         .jailctl(jailctl)
         .packages(&PACKAGES)
         .make();
-    let module = jailctl.with_file_name("libpam_jailctl.so");
+    // Commands in the copy have another working directory.
+    let module = fs::canonicalize(jailctl.with_file_name("libpam_jailctl.so"))
+        .map_err(|error| format!("libpam_jailctl.so: {error}"))?;
     host.run([
         "sh",
         "-c",
