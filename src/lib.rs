@@ -21,6 +21,25 @@
 //! the step is executed, so that an error, or the next run after one that was interrupted, undoes
 //! all steps before it; and a new tree is tested before it is live.
 //!
+//! ```no_run
+//! use std::path::Path;
+//! use std::sync::Arc;
+//!
+//! use jailctl::host::HostView;
+//! use jailctl::plan::build_plan;
+//! use jailctl::span::SourceText;
+//! use jailctl::spec::{self, BuiltIn};
+//!
+//! let source = SourceText {
+//!     name: "arkham.toml".to_owned(),
+//!     text: "name = \"arkham\"\nbinaries = [\"ls\"]\n".to_owned(),
+//! };
+//! let spec = spec::load(&Arc::new(source.clone()), &BuiltIn)?;
+//! let plan = build_plan(&spec, source, &HostView::new(Path::new("/"))?)?;
+//! assert!(plan.is_change());
+//! # Ok::<(), jailctl::error::Error>(())
+//! ```
+//!
 //! # Modules
 //!
 //! | theme | module | content |
