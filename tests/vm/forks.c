@@ -1,4 +1,4 @@
-/* Has as many children at once as it is told, if it may; says how many, and lets them go, after as many seconds as it is told. */
+/* Starts as many sleeping children as its first argument says, if fork(2) allows; prints how many there are, and ends them after the seconds of its second argument. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* Uses as many MiB as it is told, and says so. */
+/* Uses as many MiB as its argument says, and prints that it does. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -115,7 +115,7 @@ fn a3_a_test_is_the_user_by_name_and_nobody_by_number() {
     host.sshd();
     let (mut spec, harlequin) = arkham(&host, &["sleep", "id", "stat", "touch"]);
     spec.more
-        .push_str("\n[[dir]]\npath = \"/work\"\nowner = \"harlequin\"\n");
+        .push_str("\n[[dir]]\npath = \"/upload\"\nowner = \"harlequin\"\n");
     spec.users.push(("ivy", Vec::new()));
     let gid = host.sh("id -g harlequin").ok().text().to_owned();
     let script = [
@@ -124,8 +124,8 @@ fn a3_a_test_is_the_user_by_name_and_nobody_by_number() {
             "test \"$(id -un):$(id -gn):$(id -G)\" = harlequin:jail-arkham:{gid}"
         ),
         "test \"$uid\" -ge 60000; test \"$uid\" != \"$(stat -c %u /home/ivy)\"",
-        "test \"$(stat -c %U:%u ~)\" = harlequin:$uid; test \"$(stat -c %U:%u /work)\" = harlequin:$uid",
-        "touch ~/mine /work/mine; test \"$USER:$LOGNAME:$HOME\" = harlequin:harlequin:/home/harlequin",
+        "test \"$(stat -c %U:%u ~)\" = harlequin:$uid; test \"$(stat -c %U:%u /upload)\" = harlequin:$uid",
+        "touch ~/mine /upload/mine; test \"$USER:$LOGNAME:$HOME\" = harlequin:harlequin:/home/harlequin",
         "cd ~; git init -q .; git -c user.name=h -c user.email=h@example.org commit -q --allow-empty -m first",
         "test \"$(git log --format=%an)\" = h",
         "python3 -c 'import getpass, os, pwd; assert getpass.getuser() == \"harlequin\" == pwd.getpwuid(os.getuid()).pw_name'",
