@@ -50,7 +50,7 @@ pub struct Finding {
     /// How to fix it: a sentence for each hint.
     pub hints: Vec<String>,
     /// Span in a spec or template that caused the finding, with the label below its marker.
-    pub site: Option<(Span, String)>,
+    pub span: Option<(Span, String)>,
 }
 
 impl Finding {
@@ -60,7 +60,7 @@ impl Finding {
             what: what.into(),
             why: None,
             hints: Vec::new(),
-            site: None,
+            span: None,
         }
     }
 
@@ -80,8 +80,8 @@ impl Finding {
 
     /// Adds the span; `label` is printed below the marker and may be empty.
     #[must_use]
-    pub fn with_span(mut self, site: &Span, label: impl Into<String>) -> Self {
-        self.site = Some((site.clone(), label.into()));
+    pub fn with_span(mut self, span: &Span, label: impl Into<String>) -> Self {
+        self.span = Some((span.clone(), label.into()));
         self
     }
 }

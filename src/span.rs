@@ -19,7 +19,7 @@ pub struct Span {
     /// Text that contains the part.
     pub source: Arc<SourceText>,
     /// Byte offsets into the text.
-    pub span: Range<usize>,
+    pub range: Range<usize>,
 }
 
 impl Span {
@@ -28,7 +28,7 @@ impl Span {
         let before = self
             .source
             .text
-            .get(..self.span.start)
+            .get(..self.range.start)
             .unwrap_or(&self.source.text);
         let line_start = before.rfind('\n').map_or(0, |at| at + 1);
         (
@@ -58,5 +58,5 @@ pub struct Spanned<T> {
     /// The value.
     pub value: T,
     /// Span of the value.
-    pub site: Span,
+    pub span: Span,
 }

@@ -56,7 +56,7 @@ fn of_built(
     let root = context.open_root()?;
     let entries = stage::records(&root, &jail.tree, &context.written, before)?;
     let mut user_dirs = before
-        .map(|manifest| manifest.places.clone())
+        .map(|manifest| manifest.user_dirs.clone())
         .unwrap_or_default();
     let user_owned = jail.tree.iter().filter(|(_, entry)| entry.user_owned);
     user_dirs.extend(user_owned.map(|(path, _)| path.clone()));
@@ -66,14 +66,14 @@ fn of_built(
             existing.insert(path);
         }
     }
-    let lock = match jail.lock.as_ref().zip(target.sshd.clone()) {
-        Some((lock, mut sshd)) => {
+    let confinement = match jail.confinement.as_ref().zip(target.sshd.clone()) {
+        Some((confinement, mut sshd)) => {
             sshd.stamp = Sshd::find(host)?.inputs(&Config::read(host)?)?;
             Some(ConfinementRecord {
-                group: (lock.group.name.clone(), lock.group.gid),
+                group: (confinement.group.name.clone(), confinement.group.gid),
                 snippet: (
-                    lock.sshd.file.clone(),
-                    Digest::of(lock.sshd.text.as_bytes()),
+                    confinement.sshd.file.clone(),
+                    Digest::of(confinement.sshd.text.as_bytes()),
                 ),
                 sshd,
             })
@@ -104,8 +104,8 @@ fn of_built(
         name: jail.name.clone(),
         root: jail.root.clone(),
         spec: target.origin.name.clone(),
-        doors: jail.doors.clone(),
-        lock,
+        access: jail.access.clone(),
+        confinement,
         accounts: accounts.collect(),
         groups: before
             .map(|manifest| manifest.groups.clone())
@@ -114,7 +114,7 @@ fn of_built(
             .chain(created_groups)
             .chain(shared)
             .collect(),
-        places: existing,
+        user_dirs: existing,
         entries,
     })
 }

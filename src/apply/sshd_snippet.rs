@@ -34,7 +34,10 @@ pub(super) fn install(
     reload_for_build(context)?;
     // Connections in authentication use the old configuration. They are ended for all accounts of
     // the group, since the jails of a family share it.
-    let gid = jail.lock.as_ref().map(|lock| lock.group.gid);
+    let gid = jail
+        .confinement
+        .as_ref()
+        .map(|confinement| confinement.group.gid);
     let accounts = context.host.accounts()?;
     let users = accounts.users.iter().filter(|user| Some(user.gid) == gid);
     let uids: Vec<u32> = users.map(|user| user.uid).collect();

@@ -264,7 +264,7 @@ fn test_failure(
         jail.name
     ))
     .why(why)
-    .with_span(&test.site, "this test");
+    .with_span(&test.span, "this test");
     let lines: Vec<&str> = output
         .lines()
         .filter(|line| !line.trim().is_empty())

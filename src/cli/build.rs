@@ -232,7 +232,7 @@ impl Build {
             return Err(Finding::new("`--output` writes the tree of one jail")
                 .why("with `%u` in its root the spec stands for a jail of each user")
                 .hint("give it a root without `%u`, or build it")
-                .with_span(&spec.root.site, "a jail of each user")
+                .with_span(&spec.root.span, "a jail of each user")
                 .into());
         }
         let progress = output.progress();

@@ -102,7 +102,7 @@ impl Init {
             text: probe,
         });
         let spec = spec::load(&source, &templates)?;
-        starter.shell = spec.doors.value.contains(&AccessMethod::Shell);
+        starter.shell = spec.access.value.contains(&AccessMethod::Shell);
         Ok(starter.text())
     }
 }

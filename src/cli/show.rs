@@ -59,7 +59,11 @@ impl Show {
 fn jail(view: &HostView, manifest: &Manifest) -> Result<Jail> {
     let state = ResolvedJail::state(&manifest.name);
     let written = view.stat(&state.join(MANIFEST))?;
-    let snippet = match manifest.lock.as_ref().map(|lock| &lock.snippet) {
+    let snippet = match manifest
+        .confinement
+        .as_ref()
+        .map(|confinement| &confinement.snippet)
+    {
         None => None,
         Some((file, digest)) => {
             let path = Path::new(SSHD_CONFIG_DIR).join(file);
@@ -81,7 +85,10 @@ fn jail(view: &HostView, manifest: &Manifest) -> Result<Jail> {
         root_exists: view.lstat(&manifest.root)?.is_some(),
         built: written.map_or(0, |stat| stat.mtime.0),
         spec: origin(view, manifest)?,
-        group: manifest.lock.as_ref().map(|lock| lock.group.0.clone()),
+        group: manifest
+            .confinement
+            .as_ref()
+            .map(|confinement| confinement.group.0.clone()),
         gid: manifest.gid(),
         accounts: manifest
             .accounts
@@ -90,7 +97,7 @@ fn jail(view: &HostView, manifest: &Manifest) -> Result<Jail> {
             .collect::<Result<_>>()?,
         snippet,
         tree: contents(manifest),
-        user_dirs: manifest.places.iter().cloned().collect(),
+        user_dirs: manifest.user_dirs.iter().cloned().collect(),
     })
 }
 
@@ -119,9 +126,9 @@ fn origin(view: &HostView, manifest: &Manifest) -> Result<Origin> {
             names.map(|name| name.value.clone()).collect()
         }),
         // The ways in as built, even if this version reads the spec differently.
-        access: Some(manifest.doors.clone())
-            .filter(|doors| !doors.is_empty())
-            .or_else(|| spec.map(|spec| spec.doors.value)),
+        access: Some(manifest.access.clone())
+            .filter(|access| !access.is_empty())
+            .or_else(|| spec.map(|spec| spec.access.value)),
     })
 }
 

@@ -61,7 +61,7 @@ pub(crate) fn load_specs(
                         path.display().to_string().escape_debug()
                     ))
                     .hint("pass only one of them, or give each a different `name`")
-                    .with_span(&name.site, "this name")
+                    .with_span(&name.span, "this name")
                     .into(),
             );
         }
@@ -112,7 +112,7 @@ pub(crate) fn refuse_other_files(
             findings.push(
                 Finding::new(format!("could not build the jail `{}` from `{}`", spec.name.value, path.display()))
                     .why(format!("it was built from `{}`, which is another file and still exists", shown.escape_debug()))
-                    .with_span(&spec.name.site, "this name")
+                    .with_span(&spec.name.span, "this name")
                     .hint("for a new jail, choose another `name`")
                     .hint("to replace the other file, pass `--from-here`: accounts that this spec does not name are deleted"),
             );

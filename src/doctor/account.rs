@@ -67,7 +67,7 @@ pub(super) fn problems(case: &Subject<'_>) -> Result<Vec<Problem>> {
             .why("by shadow(5) its password is too old, and it cannot be changed in a jail"),
         );
     }
-    let (group, gid) = &case.lock.group;
+    let (group, gid) = &case.confinement.group;
     match accounts.group(group) {
         Some(now) if now.gid == found.gid => {}
         Some(_) => reasons.push(

@@ -105,6 +105,6 @@ fn check_path(view: &HostView, path: &Path) -> Result<Option<Problem>> {
             },
         };
         let what = format!("jails are not safe below `{shown}`");
-        Some(Problem::new(ProblemCode::Way, what, fix).why(why))
+        Some(Problem::new(ProblemCode::HostDir, what, fix).why(why))
     })
 }

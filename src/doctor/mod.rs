@@ -51,16 +51,16 @@ pub fn diagnose(view: &HostView, user: &str) -> Result<Option<Diagnosis>> {
             found = Some(manifest);
         }
     }
-    let Some((manifest, lock)) = found.and_then(|manifest: Manifest| {
-        let lock = manifest.lock.clone()?;
-        Some((manifest, lock))
+    let Some((manifest, confinement)) = found.and_then(|manifest: Manifest| {
+        let confinement = manifest.confinement.clone()?;
+        Some((manifest, confinement))
     }) else {
         return Ok(None);
     };
     let case = Subject {
         view,
         manifest,
-        lock,
+        confinement,
         user: user.to_owned(),
     };
     let mut reasons = account::problems(&case)?;

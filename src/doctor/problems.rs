@@ -54,13 +54,13 @@ problem_codes! {
     /// The session policy cannot be read, or does not list the user.
     Policy = "policy",
     /// The mount point of sessions does not exist, or is not safe.
-    Door = "door",
+    SessionDir = "session-dir",
     /// The source of a mount does not exist.
     Mount = "mount",
     /// The PAM module does not exist.
     Module = "module",
     /// The PAM service of sshd does not call the PAM module.
-    Stack = "stack",
+    PamService = "pam-service",
     /// sshd does not use PAM.
     PamOff = "pam-off",
     /// The network of the jail differs from the session policy.
@@ -94,7 +94,7 @@ problem_codes! {
     /// The kernel is too old.
     Kernel = "kernel",
     /// A user other than root can change a directory of jailctl.
-    Way = "way",
+    HostDir = "host-dir",
 }
 
 /// A problem, with its fix among the hints of the finding.
@@ -150,7 +150,7 @@ impl OwnershipProblem {
 pub(super) struct Subject<'v> {
     pub(super) view: &'v HostView,
     pub(super) manifest: Manifest,
-    pub(super) lock: ConfinementRecord,
+    pub(super) confinement: ConfinementRecord,
     /// Login name.
     pub(super) user: String,
 }

@@ -40,7 +40,7 @@ pub(super) fn problems(case: &Subject<'_>) -> Result<Vec<Problem>> {
     }
     if !calls_module(case)? {
         let why = format!("the PAM service of sshd does not call `{PAM_MODULE}`");
-        reasons.push(refused(ProblemCode::Stack, why));
+        reasons.push(refused(ProblemCode::PamService, why));
     }
     if let Some(network) = &policy.network {
         let faults = network::faults(name.as_str(), network).map_err(|error| {
@@ -83,7 +83,7 @@ fn session_root(case: &Subject<'_>) -> Result<Option<Problem>> {
             None => return Ok(None),
         },
     };
-    Ok(Some(Problem::new(ProblemCode::Door, what, fix)))
+    Ok(Some(Problem::new(ProblemCode::SessionDir, what, fix)))
 }
 
 /// Checks the source directory of a mount.
@@ -120,8 +120,8 @@ pub(super) fn without_pam(case: &Subject<'_>, usepam: Option<&str>) -> Option<Pr
 
 /// Whether the PAM service that sshd used at the last build calls the module.
 fn calls_module(case: &Subject<'_>) -> Result<bool> {
-    let lock = case.manifest.lock.as_ref();
-    let name = lock.and_then(|lock| lock.sshd.pam_service.as_deref());
+    let confinement = case.manifest.confinement.as_ref();
+    let name = confinement.and_then(|confinement| confinement.sshd.pam_service.as_deref());
     let service = Service::read(case.view, name.unwrap_or(SSHD))?;
     Ok(service.is_some_and(|service| service.calls_module()))
 }

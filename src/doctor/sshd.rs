@@ -29,7 +29,7 @@ pub(super) fn problems(case: &Subject<'_>, is_member: bool) -> Result<Vec<Proble
         }
     };
     let mut reasons = Vec::new();
-    let file = &case.lock.snippet.0;
+    let file = &case.confinement.snippet.0;
     let path = Path::new(SSHD_CONFIG_DIR).join(file);
     let snippet = config.drop_ins.iter().find(|(name, _)| name == file);
     match snippet {
@@ -41,17 +41,18 @@ pub(super) fn problems(case: &Subject<'_>, is_member: bool) -> Result<Vec<Proble
             )
             .why("it does not exist, and sshd does not confine the account without it"),
         ),
-        Some((_, text)) if Digest::of(text.as_bytes()) != case.lock.snippet.1 => reasons.push(
-            Problem::new(
-                ProblemCode::SnippetChanged,
-                format!("`{}` differs from what was built", path.display()),
-                case.build(),
-            )
-            .why("it confines the account"),
-        ),
+        Some((_, text)) if Digest::of(text.as_bytes()) != case.confinement.snippet.1 => reasons
+            .push(
+                Problem::new(
+                    ProblemCode::SnippetChanged,
+                    format!("`{}` differs from what was built", path.display()),
+                    case.build(),
+                )
+                .why("it confines the account"),
+            ),
         Some((_, text)) if is_member => {
             let mut settings = setting_value(text);
-            let common = crate::resolve::common(&case.lock.sshd);
+            let common = crate::resolve::common(&case.confinement.sshd);
             let further = setting_value(&common);
             // A snippet of an older jailctl contains all settings itself.
             let is_whole = further
@@ -67,7 +68,7 @@ pub(super) fn problems(case: &Subject<'_>, is_member: bool) -> Result<Vec<Proble
             }
             let expected = ExpectedSettings {
                 user: case.user.clone(),
-                groups: vec![case.lock.group.0.clone()],
+                groups: vec![case.confinement.group.0.clone()],
                 settings,
             };
             for (shown, found) in &answers {

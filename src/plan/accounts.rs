@@ -18,7 +18,7 @@ pub(super) fn steps(
     view: &HostView,
 ) -> Result<Vec<Step>> {
     let mut steps = Vec::new();
-    if let Some(Confinement { group, .. }) = &wanted.lock
+    if let Some(Confinement { group, .. }) = &wanted.confinement
         && accounts.group(&group.name).is_none()
     {
         steps.push(Step::CreateGroup {

@@ -35,11 +35,11 @@ pub struct Manifest {
     /// Absolute path of the spec.
     pub spec: String,
     /// Ways in that the spec allows; empty in a manifest of an older version.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub doors: Vec<AccessMethod>,
+    #[serde(rename = "doors", default, skip_serializing_if = "Vec::is_empty")]
+    pub access: Vec<AccessMethod>,
     /// Confinement of its accounts; `None` for a jail that never had accounts.
     #[serde(flatten)]
-    pub lock: Option<ConfinementRecord>,
+    pub confinement: Option<ConfinementRecord>,
     /// Accounts of the jail.
     pub accounts: Vec<AccountRecord>,
     /// Supplementary groups that were created for it: name and group id.
@@ -47,7 +47,8 @@ pub struct Manifest {
     pub groups: BTreeMap<String, u32>,
     /// User directories that were created and still exist: only `remove --purge` deletes anything
     /// below them.
-    pub places: BTreeSet<JailPath>,
+    #[serde(rename = "places")]
+    pub user_dirs: BTreeSet<JailPath>,
     /// Content of the root.
     pub entries: BTreeMap<JailPath, Record>,
 }
@@ -70,15 +71,16 @@ struct RawManifest {
     name: JailName,
     root: PathBuf,
     spec: String,
-    #[serde(default)]
-    doors: Vec<AccessMethod>,
+    #[serde(rename = "doors", default)]
+    access: Vec<AccessMethod>,
     group: Option<(String, u32)>,
     accounts: Vec<AccountRecord>,
     snippet: Option<(String, Digest)>,
     #[serde(default)]
     groups: BTreeMap<String, u32>,
     sshd: Option<SshdInfo>,
-    places: BTreeSet<JailPath>,
+    #[serde(rename = "places")]
+    user_dirs: BTreeSet<JailPath>,
     entries: BTreeMap<JailPath, Record>,
 }
 
@@ -86,7 +88,7 @@ impl TryFrom<RawManifest> for Manifest {
     type Error = &'static str;
 
     fn try_from(raw: RawManifest) -> std::result::Result<Self, &'static str> {
-        let lock = match (raw.group, raw.snippet, raw.sshd) {
+        let confinement = match (raw.group, raw.snippet, raw.sshd) {
             (Some(group), Some(snippet), Some(sshd)) => Some(ConfinementRecord {
                 group,
                 snippet,
@@ -100,11 +102,11 @@ impl TryFrom<RawManifest> for Manifest {
             name: raw.name,
             root: raw.root,
             spec: raw.spec,
-            doors: raw.doors,
-            lock,
+            access: raw.access,
+            confinement,
             accounts: raw.accounts,
             groups: raw.groups,
-            places: raw.places,
+            user_dirs: raw.user_dirs,
             entries: raw.entries,
         })
     }
@@ -345,7 +347,9 @@ impl Manifest {
 
     /// Id of the primary group of its accounts.
     pub fn gid(&self) -> Option<u32> {
-        self.lock.as_ref().map(|lock| lock.group.1)
+        self.confinement
+            .as_ref()
+            .map(|confinement| confinement.group.1)
     }
 
     /// The record of the account with this login name.
@@ -493,8 +497,8 @@ mod tests {
         assert_eq!(manifest.entries.len(), 9);
         let upload = JailPath::new("/upload").expect("a path");
         assert!(manifest.entries[&upload].kept);
-        let lock = manifest.lock.expect("its accounts are locked in");
-        assert!(!lock.sshd.keywords.is_empty());
+        let confinement = manifest.confinement.expect("its accounts are locked in");
+        assert!(!confinement.sshd.keywords.is_empty());
     }
 
     #[test]

@@ -106,7 +106,7 @@ pub(super) fn inventory_of(
     let top = JailPath::root();
     let recorded = manifest
         .iter()
-        .flat_map(|manifest| manifest.entries.keys().chain(&manifest.places));
+        .flat_map(|manifest| manifest.entries.keys().chain(&manifest.user_dirs));
     let paths = tree
         .iter()
         .map(|(path, _)| path)

@@ -41,7 +41,7 @@ pub(super) fn check_root_conflicts(
         ))
         .why(format!("its root is `{}`", manifest.root.display()))
         .hint("remove the jail first, or leave its root as it is")
-        .with_span(&spec.root.site, "this root")
+        .with_span(&spec.root.span, "this root")
         .into());
     }
     for name in names {
@@ -60,7 +60,7 @@ pub(super) fn check_root_conflicts(
                         other.display()
                     ))
                     .hint("choose another root, neither inside of that one nor around it")
-                    .with_span(&spec.root.site, "this root")
+                    .with_span(&spec.root.span, "this root")
                     .into(),
             );
         }
@@ -81,7 +81,7 @@ fn shown_by(spec: &Spec, name: &JailName, root: &Path, view: &HostView) -> Resul
             return Err(
                 cannot_be_shown(&source.value, &format!("the jail `{name}`"))
                     .hint("give that jail sessions too: add `[namespaces]` to its spec, and build it first")
-                    .with_span(&source.site, "asked for here")
+                    .with_span(&source.span, "asked for here")
                     .into(),
             );
         }
@@ -111,7 +111,7 @@ pub(super) fn check_not_mounted_elsewhere(spec: &Spec, view: &HostView) -> Resul
                     .hint(format!(
                         "add `[namespaces]` to this spec; or remove the `[[mount]]` from the spec of `{other}`, and build that first"
                     ))
-                    .with_span(&spec.root.site, format!("sessions of `{other}` see it"))
+                    .with_span(&spec.root.span, format!("sessions of `{other}` see it"))
                     .into());
             }
         }
@@ -173,7 +173,7 @@ fn check_family_name(spec: &Spec, names: &[JailName]) -> Result<()> {
         .hint(format!(
             "choose another name, or remove what is there first: `jailctl remove {shared}` leaves what users put into it where it is"
         ))
-        .with_span(&spec.root.site, "this root")
+        .with_span(&spec.root.span, "this root")
         .into())
 }
 
@@ -241,7 +241,7 @@ pub(super) fn check_homes(
                         home.display()
                     ))
                     .hint("mount it `ro`, or move the shared files to a directory outside of the home")
-                    .with_span(&source.site, "this directory"),
+                    .with_span(&source.span, "this directory"),
                 );
             }
         }
@@ -320,7 +320,7 @@ pub(super) fn unmanaged_paths(
         let holds = |place: &JailPath| Path::new(place.as_str()).starts_with(path.as_str());
         let recorded = manifest.is_some_and(|manifest| {
             // A directory above a user directory is needed as long as that exists.
-            manifest.entries.contains_key(path) || manifest.places.iter().any(holds)
+            manifest.entries.contains_key(path) || manifest.user_dirs.iter().any(holds)
         });
         recorded || tree.get(path).is_some()
     };
@@ -368,7 +368,7 @@ pub(super) fn check_root_is_managed(
             return Err(Finding::new(format!("could not use the root `{root}`"))
                 .why(format!("it belongs to the jail `{other}`"))
                 .hint("choose another root")
-                .with_span(&spec.root.site, "this root")
+                .with_span(&spec.root.span, "this root")
                 .into());
         }
         None => {}
@@ -389,7 +389,7 @@ pub(super) fn check_root_is_managed(
             unmanaged[0].escape_debug()
         ))
         .hint("choose another root, or move away what is there")
-        .with_span(&spec.root.site, "this root")
+        .with_span(&spec.root.span, "this root")
         .into())
 }
 
@@ -407,11 +407,11 @@ impl Plan {
             .steps
             .iter()
             .any(|step| matches!(step, Step::CreateRoot { .. }));
-        if !makes_root || manifest.places.is_empty() || view.lstat(&manifest.root)?.is_some() {
+        if !makes_root || manifest.user_dirs.is_empty() || view.lstat(&manifest.root)?.is_some() {
             return Ok(());
         }
-        let places: Vec<String> = manifest
-            .places
+        let user_dirs: Vec<String> = manifest
+            .user_dirs
             .iter()
             .map(|place| format!("`{place}`"))
             .collect();
@@ -420,7 +420,7 @@ impl Plan {
                 .why(format!(
                     "its root `{}` is gone, and with it {} of its users",
                     manifest.root.display(),
-                    places.join(", ")
+                    user_dirs.join(", ")
                 ))
                 .hint("mount the disk that it is on, and try again")
                 .hint(

@@ -44,18 +44,18 @@ pub fn removal(
         ensure_no_sessions(name, how, &Process::find_in_jail(view, root, &uids)?)?;
     }
     let is_shared = is_shared(name, along, &known.users, &manifest, view)?;
-    let lock = manifest.lock.as_ref().filter(|_| !is_shared);
+    let confinement = manifest.confinement.as_ref().filter(|_| !is_shared);
     let exits: Vec<Step> = (managed.iter())
         .map(|user| {
             let gid = gid_for(user.uid);
             accounts::account_exit_step(user, gid, Some(&manifest), how.purge)
         })
         .collect::<Result<_>>()?;
-    let before = match lock {
-        Some(lock) => snippet(view, &lock.snippet.0)?,
+    let before = match confinement {
+        Some(confinement) => snippet(view, &confinement.snippet.0)?,
         None => None,
     };
-    let (common, services) = match lock {
+    let (common, services) = match confinement {
         Some(_) => (
             remove_common(view, name, along)?,
             session_policy::release_services(view, name, along)?,
@@ -96,8 +96,8 @@ pub fn removal(
             })
             .collect(),
         // Groups are deleted when no account has them as primary group.
-        (lock.iter())
-            .map(|lock| &lock.group.0)
+        (confinement.iter())
+            .map(|confinement| &confinement.group.0)
             .filter(|group| {
                 known.group(group).is_some() || known.orphan_shadow_groups.contains(*group)
             })
@@ -109,10 +109,10 @@ pub fn removal(
         supplementary_groups(&manifest, &known, &managed),
         // sshd confines the accounts until there are none: the snippet first, the common drop-in,
         // with which no account can log in, after it, and PAM services last.
-        (lock.iter())
+        (confinement.iter())
             .filter(|_| before.is_some())
-            .map(|lock| Step::RemoveSnippet {
-                file: lock.snippet.0.clone(),
+            .map(|confinement| Step::RemoveSnippet {
+                file: confinement.snippet.0.clone(),
             })
             .collect(),
         common.into_iter().map(Step::RemoveCommonSnippet).collect(),
@@ -125,7 +125,7 @@ pub fn removal(
     .concat();
     let mut notices = Vec::new();
     if !how.purge {
-        for place in &manifest.places {
+        for place in &manifest.user_dirs {
             notices.push(format!(
                 "`{}{place}` is kept, with the files of its users",
                 root.display()

@@ -117,7 +117,7 @@ pub fn other_member_affected(plan: &Plan, view: &HostView) -> Result<Option<Jail
     let recorded = plan
         .manifest
         .as_ref()
-        .and_then(|manifest| manifest.lock.as_ref());
+        .and_then(|manifest| manifest.confinement.as_ref());
     let to = plan.snippet.as_ref().and_then(|(_, to)| to.as_ref());
     let changes = recorded
         .zip(to)

@@ -132,10 +132,10 @@ impl PolicyState {
 
 /// The edits of PAM services for a jail that has accounts, or had some.
 fn services(view: &HostView, wanted: &ResolvedJail) -> Result<Vec<Edit>> {
-    let (Some(lock), Some(modules)) = (&wanted.lock, Modules::find(view)?) else {
+    let (Some(confinement), Some(modules)) = (&wanted.confinement, Modules::find(view)?) else {
         return Ok(Vec::new());
     };
-    let sshd = lock.sshd.pam_service.as_deref();
+    let sshd = confinement.sshd.pam_service.as_deref();
     let service = sshd.map(|name| Service::read(view, name)).transpose()?;
     let left = service
         .flatten()

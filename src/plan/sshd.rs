@@ -29,8 +29,10 @@ pub(super) type Snippet = (Option<String>, Option<String>);
 fn sshd_info(view: &HostView, manifest: Option<&Manifest>) -> Result<SshdInfo> {
     let config = Config::read(view)?;
     let daemon = Sshd::find(view)?;
-    match manifest.and_then(|manifest| manifest.lock.as_ref()) {
-        Some(lock) if lock.sshd.stamp == daemon.inputs(&config)? => Ok(lock.sshd.clone()),
+    match manifest.and_then(|manifest| manifest.confinement.as_ref()) {
+        Some(confinement) if confinement.sshd.stamp == daemon.inputs(&config)? => {
+            Ok(confinement.sshd.clone())
+        }
         _ => daemon.info(&config),
     }
 }
@@ -43,18 +45,18 @@ fn sshd_info(view: &HostView, manifest: Option<&Manifest>) -> Result<SshdInfo> {
 /// [`crate::error::ErrorKind::Failed`] if it would not, or if sshd cannot be run.
 pub fn verify_snippet(view: &HostView, jail: &ResolvedJail) -> Result<Vec<String>> {
     let config = Config::read(view)?;
-    let Some(lock) = &jail.lock else {
+    let Some(confinement) = &jail.confinement else {
         return Ok(Vec::new());
     };
     let ours = [
-        (lock.sshd.file.clone(), lock.sshd.text.clone()),
-        (COMMON_SNIPPET.to_owned(), lock.sshd.common.clone()),
+        (confinement.sshd.file.clone(), confinement.sshd.text.clone()),
+        (COMMON_SNIPPET.to_owned(), confinement.sshd.common.clone()),
     ];
     config.refuse_size(&ours, &jail_files(&config))?;
     let is_ours = |name: &String| ours.iter().any(|(own, _)| own == name);
     let others = config.drop_ins.iter().filter(|(name, _)| !is_ours(name));
     let drop_ins: Vec<(String, String)> = others.chain(&ours).cloned().collect();
-    Sshd::find(view)?.verify(&drop_ins, &config.blocks()?, &lock.sshd.expected)
+    Sshd::find(view)?.verify(&drop_ins, &config.blocks()?, &confinement.sshd.expected)
 }
 
 /// File names of the drop-ins of jailctl.
@@ -144,7 +146,7 @@ pub(super) fn sshd_info_if_needed(
     manifest: Option<&Manifest>,
     view: &HostView,
 ) -> Result<Option<SshdInfo>> {
-    let had_some = manifest.is_some_and(|manifest| manifest.lock.is_some());
+    let had_some = manifest.is_some_and(|manifest| manifest.confinement.is_some());
     if spec.users.is_empty() && !had_some {
         return Ok(None);
     }
@@ -163,17 +165,17 @@ pub(super) enum SnippetOrder {
 
 /// The position of the snippet of the jail.
 pub(super) fn snippet_order(wanted: &ResolvedJail, view: &HostView) -> Result<SnippetOrder> {
-    let Some(lock) = &wanted.lock else {
+    let Some(confinement) = &wanted.confinement else {
         return Ok(SnippetOrder::Last);
     };
-    let before = snippet(view, &lock.sshd.file)?.unwrap_or_default();
+    let before = snippet(view, &confinement.sshd.file)?.unwrap_or_default();
     let forwards =
         |text| setting_value(text, "AllowTcpForwarding").is_some_and(|value| value != "no");
     // Between plain chroot and sessions all accounts are closed until all is done.
     let is_same_root = setting_value(&before, "ChrootDirectory")
-        == setting_value(&lock.sshd.text, "ChrootDirectory");
+        == setting_value(&confinement.sshd.text, "ChrootDirectory");
     Ok(
-        if is_same_root && forwards(&before) && !forwards(&lock.sshd.text) {
+        if is_same_root && forwards(&before) && !forwards(&confinement.sshd.text) {
             SnippetOrder::First
         } else {
             SnippetOrder::Last
@@ -202,10 +204,10 @@ pub(super) fn steps(
     creates_accounts: bool,
     view: &HostView,
 ) -> Result<SnippetSteps> {
-    let Some(lock) = &wanted.lock else {
+    let Some(confinement) = &wanted.confinement else {
         return Ok(SnippetSteps::default());
     };
-    let common = common(&lock.sshd.common, &wanted.name, view)?;
+    let common = common(&confinement.sshd.common, &wanted.name, view)?;
     let is_common_new = common.is_some();
     let mut steps: Vec<Step> = common
         .map(|edit| Step::WriteCommonSnippet {
@@ -214,8 +216,8 @@ pub(super) fn steps(
         })
         .into_iter()
         .collect();
-    let before = snippet(view, &lock.sshd.file)?;
-    let text = &lock.sshd.text;
+    let before = snippet(view, &confinement.sshd.file)?;
+    let text = &confinement.sshd.text;
     let differs = before.as_ref() != Some(text);
     let is_early = family.is_some_and(|family| !family.is_last)
         && snippet_order(wanted, view)? == SnippetOrder::Last
@@ -224,7 +226,7 @@ pub(super) fn steps(
             .any(|other| other.family_name() == wanted.name.family_name());
     if differs && !is_early {
         steps.push(Step::InstallSnippet {
-            file: lock.sshd.file.clone(),
+            file: confinement.sshd.file.clone(),
             text: text.clone(),
             before: before.clone(),
             jail: wanted.clone(),
@@ -232,8 +234,9 @@ pub(super) fn steps(
         let change = Some((before, Some(text.clone())));
         return Ok(SnippetSteps { steps, change });
     }
-    let recorded = manifest.and_then(|manifest| manifest.lock.as_ref());
-    let is_verified = !differs && recorded.map(|lock| &lock.sshd) == sshd_info && !creates_accounts;
+    let recorded = manifest.and_then(|manifest| manifest.confinement.as_ref());
+    let is_verified =
+        !differs && recorded.map(|confinement| &confinement.sshd) == sshd_info && !creates_accounts;
     if !is_verified && !is_common_new {
         steps.push(Step::VerifySnippet {
             jail: wanted.clone(),

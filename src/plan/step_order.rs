@@ -187,7 +187,10 @@ pub(super) fn order(
         SnippetOrder::Last => (policy.install(), Vec::new()),
         SnippetOrder::First => (Vec::new(), policy.install()),
     };
-    let group = jail.lock.as_ref().map_or(0, |lock| lock.group.gid);
+    let group = jail
+        .confinement
+        .as_ref()
+        .map_or(0, |confinement| confinement.group.gid);
     let target = Arc::new(Target {
         jail: jail.clone(),
         origin: source,

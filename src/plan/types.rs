@@ -42,7 +42,7 @@ impl Plan {
     /// The settings of sshd: as found, or as recorded.
     pub fn facts(&self) -> Option<&SshdInfo> {
         let target = self.target.as_ref().and_then(|target| target.sshd.as_ref());
-        target.or_else(|| Some(&self.manifest.as_ref()?.lock.as_ref()?.sshd))
+        target.or_else(|| Some(&self.manifest.as_ref()?.confinement.as_ref()?.sshd))
     }
 
     /// Drops steps that a plan which is executed before has too: the snippet of a family, the

@@ -25,8 +25,8 @@ impl WaysIn<'_> {
     }
 
     /// A list of ways in as printed: `shell, sftp`.
-    pub fn list(doors: &[AccessMethod]) -> String {
-        let words: Vec<&str> = doors.iter().map(|door| door.as_str()).collect();
+    pub fn list(access: &[AccessMethod]) -> String {
+        let words: Vec<&str> = access.iter().map(|door| door.as_str()).collect();
         words.join(", ")
     }
 }
@@ -38,10 +38,10 @@ impl Plan {
         if jail.accounts.is_empty() {
             return None;
         }
-        let before = self.manifest.as_ref().map(|manifest| &manifest.doors[..]);
+        let before = self.manifest.as_ref().map(|manifest| &manifest.access[..]);
         Some(WaysIn {
-            before: before.filter(|doors| !doors.is_empty()),
-            after: &jail.doors,
+            before: before.filter(|access| !access.is_empty()),
+            after: &jail.access,
         })
     }
 
@@ -55,7 +55,7 @@ impl Plan {
 /// A notice on what the users of a jail share with the host because their programs run in a plain
 /// chroot.
 fn exposure(jail: &ResolvedJail) -> Option<String> {
-    let runs_programs = !jail.accounts.is_empty() && jail.doors.contains(&AccessMethod::Shell);
+    let runs_programs = !jail.accounts.is_empty() && jail.access.contains(&AccessMethod::Shell);
     (runs_programs && jail.session.is_none()).then(plain_chroot)
 }
 
@@ -65,7 +65,7 @@ fn exposure(jail: &ResolvedJail) -> Option<String> {
 /// [`crate::error::ErrorKind::Failed`] if the records cannot be read.
 pub fn exposure_as_built(manifest: &Manifest, view: &HostView) -> Result<Option<String>> {
     let policy = ResolvedJail::state(&manifest.name).join(POLICY);
-    let is_plain = manifest.doors.contains(&AccessMethod::Shell) && view.lstat(&policy)?.is_none();
+    let is_plain = manifest.access.contains(&AccessMethod::Shell) && view.lstat(&policy)?.is_none();
     Ok(is_plain.then(plain_chroot))
 }
 

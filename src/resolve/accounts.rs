@@ -143,14 +143,14 @@ fn group(spec: &Spec, accounts: &Accounts, findings: &mut Vec<Finding>) -> Wante
                 Finding::new(format!("could not use the group `{group_name}`"))
                     .why(format!("`{member}`, which is no account of this jail, is a member"))
                     .hint(format!("remove it with `gpasswd --delete {member} {group_name}`, or change its primary group"))
-                    .with_span(&spec.name.site, "its group"),
+                    .with_span(&spec.name.span, "its group"),
             );
         }
     } else if accounts.group_known(&group_name) {
         findings.push(
             Finding::new(format!("could not create the group `{group_name}`"))
                 .why("a directory service has a group of that name")
-                .with_span(&spec.name.site, "its group"),
+                .with_span(&spec.name.span, "its group"),
         );
     }
     let gid = group
@@ -239,7 +239,7 @@ fn uid(
     let refuse = |why: String| {
         Finding::new(format!("could not use the account `{name}`"))
             .why(why)
-            .with_span(&user.name.site, "this user")
+            .with_span(&user.name.span, "this user")
     };
     if let Some(found) = accounts.user(name) {
         if !is_managed(
@@ -274,7 +274,7 @@ fn uid(
                 Finding::new(format!("could not give `{name}` the user id {}", uid.value))
                     .why(format!("it has {} already, as its files do", found.uid))
                     .hint("leave `uid` out, or remove the user first")
-                    .with_span(&uid.site, "this id"),
+                    .with_span(&uid.span, "this id"),
             );
         }
         return found.uid;
@@ -307,7 +307,7 @@ fn uid(
                 ))
                 .why(why)
                 .hint("move that home away, or give the user another one")
-                .with_span(&user.home.site, "this home"),
+                .with_span(&user.home.span, "this home"),
             );
         }
         return home.uid;
@@ -325,7 +325,7 @@ fn uid(
                 Finding::new(format!("could not give `{name}` the user id {}", uid.value))
                     .why(why)
                     .hint("leave `uid` out to get a free one")
-                    .with_span(&uid.site, "this id"),
+                    .with_span(&uid.span, "this id"),
             );
         }
         return uid.value;
@@ -386,7 +386,7 @@ fn supplementary_groups(
             Finding::new(format!("could not use the group `{name}`"))
                 .why(why)
                 .hint("choose another name: a group that the host lacks is created")
-                .with_span(&asked.site, "this group")
+                .with_span(&asked.span, "this group")
         };
         let found = accounts.group(name);
         match found {
@@ -488,7 +488,7 @@ fn check_adoptions(
                     .hint(format!(
                         "give one of them another id: usermod --uid ID {name}"
                     ))
-                    .with_span(&user.name.site, "this user"),
+                    .with_span(&user.name.span, "this user"),
             );
         }
         if hints.is_empty() {
@@ -497,7 +497,7 @@ fn check_adoptions(
         let action = if account.adopted { "adopt" } else { "create" };
         let mut finding = Finding::new(format!("could not {action} the account `{name}`"))
             .why("the host runs jobs for it without a login, which would run outside of the jail")
-            .with_span(&user.name.site, "this user");
+            .with_span(&user.name.span, "this user");
         finding.hints = hints;
         findings.push(finding);
     }

@@ -22,7 +22,7 @@ pub(super) fn add_files(
 ) {
     for file in &spec.files {
         let place = |says: String| Reason::Spec {
-            place: file.target.site.to_string(),
+            place: file.target.span.to_string(),
             says,
         };
         let added = match &file.body {
@@ -43,7 +43,7 @@ pub(super) fn add_files(
                     view,
                     file,
                     &source.value,
-                    &source.site,
+                    &source.span,
                     &why,
                     requested,
                 )
@@ -51,10 +51,10 @@ pub(super) fn add_files(
         };
         if let Err(error) = added {
             for finding in error.findings {
-                findings.push(if finding.site.is_some() {
+                findings.push(if finding.span.is_some() {
                     finding
                 } else {
-                    finding.with_span(&file.site, "asked for here")
+                    finding.with_span(&file.span, "asked for here")
                 });
             }
         }
@@ -67,7 +67,7 @@ fn add_source(
     view: &HostView,
     file: &FileSpec,
     source: &Path,
-    site: &Span,
+    span: &Span,
     why: &Reason,
     requested: &mut Vec<RequestedObject>,
 ) -> Result<()> {
@@ -79,7 +79,7 @@ fn add_source(
                 path.display().to_string().escape_debug()
             ))
             .why(reason.to_owned())
-            .with_span(site, "asked for here"),
+            .with_span(span, "asked for here"),
         )
     };
     let located = match view.locate(source)? {
@@ -210,7 +210,7 @@ fn add_file(
         requested.push(RequestedObject {
             path: source.to_owned(),
             why: why.clone(),
-            site: None,
+            span: None,
             is_placed: true,
         });
     }
@@ -226,7 +226,7 @@ pub(super) fn add_user_dirs(
 ) {
     for dir in &spec.dirs {
         let why = Reason::Spec {
-            place: dir.site.to_string(),
+            place: dir.span.to_string(),
             says: format!("dir: {}", dir.path.value),
         };
         let owner = dir.owner.as_ref().and_then(|owner| {
@@ -246,12 +246,12 @@ pub(super) fn add_user_dirs(
             None => Entry::directory(dir.mode, why),
         };
         if let Err(finding) = tree.add(dir.path.value.clone(), entry) {
-            findings.push(finding.with_span(&dir.site, "asked for here"));
+            findings.push(finding.with_span(&dir.span, "asked for here"));
         }
     }
     for (account, user) in accounts.iter().zip(&spec.users) {
         let why = Reason::Spec {
-            place: user.site.to_string(),
+            place: user.span.to_string(),
             says: format!("user: {}", account.name),
         };
         let entry = Entry::place(
@@ -263,7 +263,7 @@ pub(super) fn add_user_dirs(
             why,
         );
         if let Err(finding) = tree.add(account.home.clone(), entry) {
-            findings.push(finding.with_span(&user.home.site, "the home of this user"));
+            findings.push(finding.with_span(&user.home.span, "the home of this user"));
         }
     }
 }
@@ -292,7 +292,7 @@ pub(super) fn check_skeletons(
                     path.display().to_string().escape_debug()
                 ))
                 .why(reason.to_owned())
-                .with_span(&skel.site, "asked for here"),
+                .with_span(&skel.span, "asked for here"),
             );
         };
         let skeleton = match skeleton(view, &skel.value)? {
@@ -341,7 +341,7 @@ pub(super) fn check_start_dir(tree: &Tree, spec: &Spec, findings: &mut Vec<Findi
             Finding::new(format!("the jail has no directory `{}`", start.value))
                 .why("sftp starts there")
                 .hint("create it with a `[[dir]]`, or name an existing one")
-                .with_span(&start.site, ""),
+                .with_span(&start.span, ""),
         );
     }
 }

@@ -85,7 +85,7 @@ pub fn resolve(
     Ok(ResolvedJail {
         name: spec.name.value.clone(),
         root: spec.root.value.clone(),
-        lock: accounts
+        confinement: accounts
             .group
             .zip(sshd_info)
             .map(|(group, sshd_info)| Confinement {
@@ -94,7 +94,7 @@ pub fn resolve(
             }),
         further_groups: accounts.further_groups,
         accounts: accounts.accounts,
-        doors: spec.doors.value.clone(),
+        access: spec.access.value.clone(),
         tree,
         session,
         skeletons: files::skeletons(spec),

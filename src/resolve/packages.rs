@@ -40,7 +40,7 @@ pub(super) fn add(
             ))
             .why(why)
             .hint(hint)
-            .with_span(&package.site, "")
+            .with_span(&package.span, "")
         };
         match view.package(&package.value)? {
             Package::Files(paths) => {
@@ -54,7 +54,7 @@ pub(super) fn add(
                 };
                 for path in &paths {
                     if let Err(finding) = addition.add(path)? {
-                        findings.push(finding.with_span(&package.site, "asked for here"));
+                        findings.push(finding.with_span(&package.span, "asked for here"));
                     }
                 }
                 notices.extend(addition.notices());
@@ -121,7 +121,7 @@ impl PackageFiles<'_> {
             return Ok(Ok(()));
         }
         let why = Reason::Spec {
-            place: self.package.site.to_string(),
+            place: self.package.span.to_string(),
             says: format!("packages: {}", self.package.value),
         };
         let added = match stat.kind() {
@@ -143,7 +143,7 @@ impl PackageFiles<'_> {
                     self.requested.push(RequestedObject {
                         path: real.clone(),
                         why: why.clone(),
-                        site: None,
+                        span: None,
                         is_placed: true,
                     });
                 }

@@ -21,7 +21,7 @@ pub(super) struct RequestedObject {
     /// Reason why the jail needs it.
     pub why: Reason,
     /// Span of the value in the spec that names it, if one does.
-    pub site: Option<Span>,
+    pub span: Option<Span>,
     /// Whether the file itself is in the tree already, and only its closure is missing.
     pub is_placed: bool,
 }
@@ -51,7 +51,7 @@ pub(super) fn locate(
         ))
         .why(why.to_owned())
         .hint(hint.to_owned())
-        .with_span(&binary.site, "")
+        .with_span(&binary.span, "")
     };
     let (Some(path), Some(stat)) = (path, found) else {
         let why = if by_path {
@@ -80,13 +80,13 @@ pub(super) fn locate(
         )));
     }
     let why = Reason::Spec {
-        place: binary.site.to_string(),
+        place: binary.span.to_string(),
         says: format!("{key}: {name}"),
     };
     Ok(Ok(RequestedObject {
         path,
         why,
-        site: Some(binary.site.clone()),
+        span: Some(binary.span.clone()),
         is_placed: false,
     }))
 }
@@ -147,7 +147,7 @@ pub(super) fn locate_optional(
 pub(super) fn notice_idle(spec: &Spec, notices: &mut Vec<String>) {
     let programs = spec.binaries.iter().chain(&spec.optional);
     if let Some(first) = programs.clone().next()
-        && !spec.doors.value.contains(&AccessMethod::Shell)
+        && !spec.access.value.contains(&AccessMethod::Shell)
     {
         let others = match programs.count() - 1 {
             0 => String::new(),
@@ -278,8 +278,8 @@ fn report_missing(
         .why(format!("`{}` needs it{why}", absent.needed_by.display()))
         .hint("install the package that has it on the host");
         let requested = by_path.get(absent.needed_by.as_path());
-        if let Some(site) = requested.and_then(|requested| requested.site.as_ref()) {
-            finding = finding.with_span(site, "needed by this");
+        if let Some(span) = requested.and_then(|requested| requested.span.as_ref()) {
+            finding = finding.with_span(span, "needed by this");
         }
         if absent.fatal && requested.is_none_or(|requested| !requested.is_placed) {
             missing.push(finding);

@@ -70,7 +70,7 @@ fn check_root_path(
             ))
             .why(why)
             .hint(hint)
-            .with_span(&root.site, "this root"),
+            .with_span(&root.span, "this root"),
         );
     }
     Ok(())
@@ -103,7 +103,7 @@ fn check_file_system(
             Finding::new(format!("could not use the root `{}`", root.value.display()))
                 .why("its file system is mounted noexec: no program would start there")
                 .hint("choose another root, or mount the file system with exec")
-                .with_span(&root.site, "this root"),
+                .with_span(&root.span, "this root"),
         );
     }
     if flags.nodev {

@@ -68,7 +68,7 @@ impl Rules {
                     Finding::new(format!("the rule `{}` adds nothing", rule.name))
                         .why("there is no built-in rule of that name that it could disable")
                         .hint("say what it adds: `add`, `helpers` or `aliases`")
-                        .with_span(&rule.site, ""),
+                        .with_span(&rule.span, ""),
                 );
             }
         }

@@ -57,7 +57,7 @@ pub(super) fn or_default<'s>(
     built: Option<&Tree>,
     view: &HostView,
 ) -> Result<Cow<'s, Spec>> {
-    let has_shell = spec.doors.value.contains(&AccessMethod::Shell);
+    let has_shell = spec.access.value.contains(&AccessMethod::Shell);
     let has_pam = sshd_info.is_some_and(|sshd_info| sshd_info.pam_service.is_some());
     let has_module = Modules::find(view)?.is_some_and(|modules| modules.has_ours);
     // A jail that was built with sessions keeps them until its spec sets a plain chroot: a missing
@@ -75,7 +75,7 @@ pub(super) fn or_default<'s>(
         return Ok(Cow::Borrowed(spec));
     }
     let mut spec = spec.clone();
-    spec.session = Some(SessionSpec::of_shell(&spec.doors.site));
+    spec.session = Some(SessionSpec::of_shell(&spec.access.span));
     Ok(Cow::Owned(spec))
 }
 
@@ -113,14 +113,14 @@ pub(super) fn add_places(
     for mount in &session.mounts {
         let target = &mount.target;
         let why = Reason::Spec {
-            place: mount.site.to_string(),
+            place: mount.span.to_string(),
             says: format!("mount: {}", target.value),
         };
         if tree.get(&target.value).is_some() {
             continue;
         }
         if let Err(finding) = tree.add(target.value.clone(), Entry::directory(0o755, why)) {
-            findings.push(finding.with_span(&target.site, "mounted on here"));
+            findings.push(finding.with_span(&target.span, "mounted on here"));
         }
     }
     Ok(())
@@ -177,7 +177,7 @@ fn check(
         findings.push(
             Finding::new("sessions are not possible on this host")
                 .why(why)
-                .with_span(&session.site, "asked for here")
+                .with_span(&session.span, "asked for here")
                 .hint(hint),
         );
     };
@@ -276,7 +276,7 @@ fn check_nested(
         findings.push(
             Finding::new(format!("`{}` cannot be mounted on", mount.target.value))
                 .why(why)
-                .with_span(&mount.target.site, "asked for here")
+                .with_span(&mount.target.span, "asked for here")
                 .hint(hint),
         );
         break;
@@ -286,7 +286,7 @@ fn check_nested(
 
 /// Adds a notice where sessions with programs share the process numbers of the host.
 fn notice_shared_processes(spec: &Spec, session: &SessionSpec, notices: &mut Vec<String>) {
-    if !session.pid && spec.doors.value.contains(&AccessMethod::Shell) {
+    if !session.pid && spec.access.value.contains(&AccessMethod::Shell) {
         notices.push(
             "`namespaces.pid` is false: users of this jail see every process of the host, and can trace and end each one that runs under their user id outside of the jail; take the line out"
                 .to_owned(),
@@ -314,7 +314,7 @@ fn check_source(mount: &MountSpec, view: &HostView, findings: &mut Vec<Finding>)
             _ => finding.why("it is not a directory"),
         },
     };
-    findings.push(finding.with_span(&source.site, "asked for here"));
+    findings.push(finding.with_span(&source.span, "asked for here"));
     Ok(())
 }
 

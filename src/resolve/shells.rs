@@ -113,7 +113,7 @@ pub(super) fn add_links(tree: &mut Tree, spec: &Spec, findings: &mut Vec<Finding
                 Finding::new(format!("the jail has no program `{}`", shell.value))
                     .why(format!("it is the shell of `{}`", user.name.value))
                     .hint("add it to `binaries`")
-                    .with_span(&shell.site, "this shell"),
+                    .with_span(&shell.span, "this shell"),
             );
             continue;
         }

@@ -46,11 +46,11 @@ pub enum Sftp {
 }
 
 /// The server of sftp; `None` if the jail does not allow sftp, or the host has no such subsystem.
-fn sftp(doors: &[AccessMethod], program: Option<&str>) -> Option<Sftp> {
-    if !doors.contains(&AccessMethod::Sftp) {
+fn sftp(access: &[AccessMethod], program: Option<&str>) -> Option<Sftp> {
+    if !access.contains(&AccessMethod::Sftp) {
         return None;
     }
-    if AccessMethod::is_sftp_only(doors) {
+    if AccessMethod::is_sftp_only(access) {
         return Some(Sftp::Internal);
     }
     match program? {
@@ -67,22 +67,22 @@ pub(super) fn sftp_program(
     host_sftp: Option<&str>,
     notices: &mut Vec<String>,
 ) -> Option<RequestedObject> {
-    let doors = &spec.doors.value;
-    match sftp(doors, host_sftp) {
+    let access = &spec.access.value;
+    match sftp(access, host_sftp) {
         Some(Sftp::Program(program)) => {
             return Some(RequestedObject {
                 path: PathBuf::from(program),
                 why: Reason::rule("the program that sshd starts for sftp"),
-                site: Some(spec.doors.site.clone()),
+                span: Some(spec.access.span.clone()),
                 is_placed: false,
             });
         }
         Some(Sftp::Internal) => {}
-        None if doors.contains(&AccessMethod::Sftp) => {
+        None if access.contains(&AccessMethod::Sftp) => {
             notices
                 .push("sshd on this host has no subsystem `sftp`: the jail has no sftp".to_owned());
         }
-        None if *doors == [AccessMethod::Shell] && host_sftp == Some("internal-sftp") => {
+        None if *access == [AccessMethod::Shell] && host_sftp == Some("internal-sftp") => {
             notices.push(
                 "the jail does not allow `sftp`, which is open nevertheless: sshd on this host serves it itself to all users with a shell (`Subsystem sftp internal-sftp`)".to_owned(),
             );
@@ -136,7 +136,7 @@ fn internal_sftp(sftp: &SftpSpec) -> String {
 
 /// The settings of a jail: keyword as in sshd_config(5), and value as `sshd -T` prints it.
 fn settings(spec: &Spec) -> Vec<(&'static str, String)> {
-    let doors = &spec.doors.value;
+    let access = &spec.access.value;
     let (root, state) = snippet_paths(spec);
     // With sessions, a path that exists in sessions only: a connection without one finds nothing.
     let root = match &spec.session {
@@ -152,15 +152,15 @@ fn settings(spec: &Spec) -> Vec<(&'static str, String)> {
             .any(|user| user.password.value != Password::Locked),
     };
     let yes_no = |yes: bool| if yes { "yes" } else { "no" };
-    let force = if doors.contains(&AccessMethod::Shell) {
+    let force = if access.contains(&AccessMethod::Shell) {
         "none".to_owned()
-    } else if doors.contains(&AccessMethod::Sftp) {
+    } else if access.contains(&AccessMethod::Sftp) {
         internal_sftp(&spec.sftp)
     } else {
         // Otherwise sshd would serve a subsystem of the host without a shell.
         NONEXISTENT.to_owned()
     };
-    let forward = doors.contains(&AccessMethod::Forward);
+    let forward = access.contains(&AccessMethod::Forward);
     // Each forwarding by its own keyword: `DisableForwarding` alone left X11 and agents open before
     // OpenSSH 10.0 (CVE-2025-32728).
     [
@@ -180,7 +180,7 @@ fn settings(spec: &Spec) -> Vec<(&'static str, String)> {
         ("KerberosAuthentication", "no".to_owned()),
         (
             "PermitTTY",
-            yes_no(doors.contains(&AccessMethod::Shell)).to_owned(),
+            yes_no(access.contains(&AccessMethod::Shell)).to_owned(),
         ),
         ("PermitUserRC", "no".to_owned()),
         ("DisableForwarding", yes_no(!forward).to_owned()),
@@ -282,7 +282,7 @@ pub(super) fn render(spec: &Spec, sshd_info: &SshdInfo) -> SshdSnippet {
     // sshd sends the whole configuration, comments included, to a process for each connection:
     // settings that do not differ are in the common drop-in only.
     let mut text = format!("Match Group {group}\n");
-    let forwards = spec.doors.value.contains(&AccessMethod::Forward);
+    let forwards = spec.access.value.contains(&AccessMethod::Forward);
     let is_own = |setting: &&(&str, String)| {
         let closes = CLOSING.contains(&setting.0) || forwards && FORWARDING.contains(&setting.0);
         closes || !common_settings.contains(setting)

@@ -19,13 +19,13 @@ pub struct ResolvedJail {
     /// Root directory of the jail on the host.
     pub root: PathBuf,
     /// Confinement of its accounts; `None` for a jail that never had accounts.
-    pub lock: Option<Confinement>,
+    pub confinement: Option<Confinement>,
     /// Supplementary groups of its accounts.
     pub further_groups: Vec<SupplementaryGroup>,
     /// Accounts of the jail.
     pub accounts: Vec<WantedAccount>,
     /// Ways in that the spec allows.
-    pub doors: Vec<AccessMethod>,
+    pub access: Vec<AccessMethod>,
     /// Content of its root.
     pub tree: Tree,
     /// Policy of its sessions; `None` for a plain chroot and for a jail that never had accounts.

@@ -54,7 +54,7 @@ pub fn render(error: &Error, color: bool) -> String {
 
 fn block(renderer: &Renderer, finding: &Finding) -> String {
     let hint = Level::HELP.with_name("hint");
-    let Some((site, label)) = &finding.site else {
+    let Some((span, label)) = &finding.span else {
         let title = Level::ERROR.primary_title(plain(&finding.to_string()));
         let mut groups = vec![Group::with_title(title)];
         groups.extend(
@@ -71,8 +71,8 @@ fn block(renderer: &Renderer, finding: &Finding) -> String {
         Some(why) if label.is_empty() || !why.ends_with(label.as_str()) => finding.to_string(),
         _ => finding.what.clone(),
     };
-    let line = Line::of(site);
-    let path = plain(&site.source.name);
+    let line = Line::of(span);
+    let path = plain(&span.source.name);
     let marker = AnnotationKind::Primary.span(line.span.clone());
     let marker = if label.is_empty() {
         marker
@@ -117,12 +117,12 @@ struct Line {
 }
 
 impl Line {
-    fn of(site: &Span) -> Self {
-        let text = &site.source.text;
-        let start = char_boundary_before(text, site.span.start);
+    fn of(span: &Span) -> Self {
+        let text = &span.source.text;
+        let start = char_boundary_before(text, span.range.start);
         let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
         let rest = text[start..].lines().next().unwrap_or_default();
-        let marked = char_boundary_before(rest, site.span.end.saturating_sub(start));
+        let marked = char_boundary_before(rest, span.range.end.saturating_sub(start));
         let shown = |part: &str| part.chars().map(placeholder).collect::<String>();
         let (marked, after) = rest.split_at(marked);
         let (before, marked) = (shown(&text[line_start..start]), shown(marked));
@@ -154,14 +154,14 @@ mod tests {
     use crate::error::ErrorKind;
     use crate::span::SourceText;
 
-    fn site(text: &str, marked: &str) -> Span {
+    fn span(text: &str, marked: &str) -> Span {
         let start = text.find(marked).expect("marked");
         Span {
             source: Arc::new(SourceText {
                 name: "a.toml".to_owned(),
                 text: text.to_owned(),
             }),
-            span: start..start + marked.len(),
+            range: start..start + marked.len(),
         }
     }
 
@@ -185,10 +185,10 @@ mod tests {
 
     #[test]
     fn a_finding_with_a_place_shows_the_line() {
-        let site = site("name = \"a\"\n\n\tbinaries = [\"ls\"]\r\n", "\"ls\"");
+        let span = span("name = \"a\"\n\n\tbinaries = [\"ls\"]\r\n", "\"ls\"");
         let finding = Finding::new("no program `ls` on the host's PATH")
             .why("it lies nowhere in `/usr/bin`")
-            .with_span(&site, "asked for here")
+            .with_span(&span, "asked for here")
             .hint("install it")
             .hint("or take it out");
         insta::assert_snapshot!(one(finding), @r#"
@@ -205,12 +205,12 @@ mod tests {
 
     #[test]
     fn a_reason_that_the_label_gives_is_not_said_twice() {
-        let site = site("name = 'A'", "'A'");
+        let span = span("name = 'A'", "'A'");
         let finding = Finding::new("`name` is no name").why("`A` is too loud");
-        let shown = one(finding.clone().with_span(&site, "is too loud"));
+        let shown = one(finding.clone().with_span(&span, "is too loud"));
         assert!(shown.starts_with("error: `name` is no name\n"), "{shown}");
         for label in ["", "here"] {
-            let shown = one(finding.clone().with_span(&site, label));
+            let shown = one(finding.clone().with_span(&span, label));
             assert!(
                 shown.starts_with("error: `name` is no name: `A` is too loud\n"),
                 "{shown}"
@@ -225,7 +225,7 @@ mod tests {
             "\"abc\", ".repeat(5000),
             ", \"def\"".repeat(5000)
         );
-        let shown = one(Finding::new("too much").with_span(&site(&text, "\"mark\""), "this"));
+        let shown = one(Finding::new("too much").with_span(&span(&text, "\"mark\""), "this"));
         assert!(shown.contains(" --> a.toml:1:35006\n"), "{shown}");
         assert!(
             shown.lines().all(|line| line.chars().count() < 130),
@@ -240,7 +240,7 @@ mod tests {
         let shown = one(Finding::new("a\u{1b}b\nc")
             .why("d\u{202e}")
             .hint("e\r\u{9b}")
-            .with_span(&site(text, "日"), "f\u{7}\ng"));
+            .with_span(&span(text, "日"), "f\u{7}\ng"));
         insta::assert_snapshot!(shown, @r#"
         error: a\u{1b}b\nc: d\u{202e}
          --> a.toml:1:15
@@ -250,7 +250,7 @@ mod tests {
           |
           = hint: e\r\u{9b}
         "#);
-        let mut hostile = site(text, "日");
+        let mut hostile = span(text, "日");
         hostile.source = Arc::new(SourceText {
             name: "b\u{1b}]0;x\u{7}\n.toml".to_owned(),
             text: text.to_owned(),
@@ -264,10 +264,10 @@ mod tests {
 
     #[test]
     fn places_that_are_not_in_the_text_do_no_harm() {
-        for span in [0..0, 3..900, 900..901, 1..1, 2..3] {
-            let mut site = site("é = 'x'\n", "x");
-            site.span = span.clone();
-            let shown = one(Finding::new("a").with_span(&site, "b"));
+        for range in [0..0, 3..900, 900..901, 1..1, 2..3] {
+            let mut span = span("é = 'x'\n", "x");
+            span.range = range;
+            let shown = one(Finding::new("a").with_span(&span, "b"));
             assert!(shown.contains("a.toml:"), "{span:?}{shown}");
         }
     }
@@ -296,7 +296,7 @@ mod tests {
     fn colour_is_only_there_when_asked_for() {
         let finding = Finding::new("a")
             .hint("b")
-            .with_span(&site("x = 1", "1"), "c");
+            .with_span(&span("x = 1", "1"), "c");
         let error = Error::new(ErrorKind::Spec, finding);
         let coloured = render(&error, true);
         assert!(coloured.contains('\u{1b}'));

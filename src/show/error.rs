@@ -17,9 +17,9 @@ pub fn json(error: &Error) -> Value {
 }
 
 fn finding(finding: &Finding) -> Value {
-    let location = finding.site.as_ref().map(|(site, _)| {
-        let (line, column) = site.position();
-        json!({ "source": site.source.name, "line": line, "column": column })
+    let location = finding.span.as_ref().map(|(span, _)| {
+        let (line, column) = span.position();
+        json!({ "source": span.source.name, "line": line, "column": column })
     });
     json!({
         "what": finding.what,

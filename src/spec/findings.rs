@@ -30,10 +30,10 @@ impl Findings {
 
     /// All findings in the order of the text `main`, followed by those of other texts.
     pub(crate) fn into_sorted(mut self, main: &str) -> Vec<Finding> {
-        self.0.sort_by_key(|finding| match &finding.site {
+        self.0.sort_by_key(|finding| match &finding.span {
             None => (0, 0),
-            Some((site, _)) if site.source.name == main => (1, site.span.start),
-            Some((site, _)) => (2, site.span.start),
+            Some((span, _)) if span.source.name == main => (1, span.range.start),
+            Some((span, _)) => (2, span.range.start),
         });
         self.0
     }

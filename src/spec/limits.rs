@@ -15,7 +15,7 @@ const LEAST_MEMORY: u64 = 8 << 20;
 impl LimitsSpec {
     /// Span of `key`; the span of the table if it is absent.
     pub fn span_of(&self, key: &str) -> &Span {
-        self.sites.get(key).unwrap_or(&self.site)
+        self.spans.get(key).unwrap_or(&self.span)
     }
 }
 
@@ -56,17 +56,17 @@ pub(crate) fn build(table: &Table) -> LimitsSpec {
             .and_then(|(text, _)| control_group(text).ok())
             .map(str::to_owned),
     };
-    let sites = table.entries.iter();
+    let spans = table.entries.iter();
     LimitsSpec {
-        site: table.site.clone(),
+        span: table.span.clone(),
         values,
-        sites: sites.map(|(key, node)| (*key, node.site.clone())).collect(),
+        spans: spans.map(|(key, node)| (*key, node.span.clone())).collect(),
     }
 }
 
 /// Adds a finding for each conflict between limits.
 pub(crate) fn check(limits: &LimitsSpec, findings: &mut Findings) {
-    if !limits.sites.contains_key("memory") && limits.sites.contains_key("swap") {
+    if !limits.spans.contains_key("memory") && limits.spans.contains_key("swap") {
         findings.add(
             Finding::new("`limits.swap` requires `limits.memory`")
                 .why("swap space can be limited only together with memory")

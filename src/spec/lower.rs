@@ -27,11 +27,11 @@ const SHELLS: &[&str] = &[
 pub(crate) fn build(spec: &Table, findings: &mut Findings) -> PartialSpec {
     let name = spec.parsed("name", JailName::new);
     let root = match spec.text("root") {
-        Some((text, site)) => Some(spanned(PathBuf::from(text), site)),
+        Some((text, span)) => Some(spanned(PathBuf::from(text), span)),
         None if spec.has_errors("root") => None,
         None => name
             .as_ref()
-            .map(|name| spanned(Path::new(JAILS_DIR).join(name.value.as_str()), &name.site)),
+            .map(|name| spanned(Path::new(JAILS_DIR).join(name.value.as_str()), &name.span)),
     };
     let binaries = dedup(spec.texts("binaries"));
     let (access, has_invalid_access) = access_methods(spec, &binaries);
@@ -80,7 +80,7 @@ fn dedup(texts: &[(String, Span)]) -> Vec<Spanned<String>> {
     texts
         .iter()
         .filter(|(text, _)| seen.insert(text))
-        .map(|(text, site)| spanned(text.clone(), site))
+        .map(|(text, span)| spanned(text.clone(), span))
         .collect()
 }
 
@@ -107,20 +107,20 @@ fn access_methods(
             .iter()
             .filter_map(|(word, _)| AccessMethod::new(word))
             .collect();
-        let access = spanned(words.into_iter().collect(), &allow.site);
+        let access = spanned(words.into_iter().collect(), &allow.span);
         return (access, table.has_errors("allow"));
     }
-    let names_shell = |table: &Table| table.text("shell").map(|(_, site)| site.clone());
+    let names_shell = |table: &Table| table.text("shell").map(|(_, span)| span.clone());
     let shell = spec
         .tables("user")
         .iter()
         .find_map(names_shell)
-        .or_else(|| first_shell(binaries).map(|binary| binary.site.clone()));
-    let access = if let Some(site) = shell {
-        spanned(vec![AccessMethod::Shell, AccessMethod::Sftp], &site)
+        .or_else(|| first_shell(binaries).map(|binary| binary.span.clone()));
+    let access = if let Some(span) = shell {
+        spanned(vec![AccessMethod::Shell, AccessMethod::Sftp], &span)
     } else {
-        let name = spec.entries.get("name").map(|node| &node.site);
-        spanned(vec![AccessMethod::Sftp], name.unwrap_or(&spec.site))
+        let name = spec.entries.get("name").map(|node| &node.span);
+        spanned(vec![AccessMethod::Sftp], name.unwrap_or(&spec.span))
     };
     (access, spec.has_errors("sshd"))
 }
@@ -133,11 +133,11 @@ fn sftp(spec: &Table) -> SftpSpec {
         start_dir: sshd.parsed("start_dir", JailPath::new),
         umask: sshd
             .text("umask")
-            .map(|(text, site)| spanned(text.to_owned(), site)),
+            .map(|(text, span)| spanned(text.to_owned(), span)),
         log: sshd
             .flag("sftp_log")
             .filter(|(log, _)| *log)
-            .map(|(_, site)| site.clone()),
+            .map(|(_, span)| span.clone()),
     }
 }
 
@@ -148,7 +148,7 @@ fn user(table: &Table, access: &[AccessMethod], binaries: &[Spanned<String>]) ->
         None if table.has_errors("home") => return None,
         None => spanned(
             JailPath::new(&format!("/home/{}", name.value)).ok()?,
-            &name.site,
+            &name.span,
         ),
     };
     let shell = if access.contains(&AccessMethod::Shell) {
@@ -161,26 +161,26 @@ fn user(table: &Table, access: &[AccessMethod], binaries: &[Spanned<String>]) ->
         None
     };
     let password = match table.text("password") {
-        Some((text, site)) => spanned(password::parse(text).ok()?, site),
+        Some((text, span)) => spanned(password::parse(text).ok()?, span),
         None if table.has_errors("password") => return None,
-        None => spanned(Password::Locked, &table.site),
+        None => spanned(Password::Locked, &table.span),
     };
     let uid = match table.entries.get("uid") {
         None => None,
         Some(node) => match node.value {
-            Value::Integer(uid) => Some(spanned(u32::try_from(uid).ok()?, &node.site)),
+            Value::Integer(uid) => Some(spanned(u32::try_from(uid).ok()?, &node.span)),
             _ => return None,
         },
     };
     let expires = match table.entries.get("expires") {
         None => None,
         Some(node) => match node.value {
-            Value::Day(day) => Some(spanned(Day(day), &node.site)),
+            Value::Day(day) => Some(spanned(Day(day), &node.span)),
             _ => return None,
         },
     };
     Some(User {
-        site: table.site.clone(),
+        span: table.span.clone(),
         name,
         shell,
         home,
@@ -202,7 +202,7 @@ fn default_shell(binaries: &[Spanned<String>]) -> Option<Spanned<JailPath>> {
     } else {
         JailPath::new(&format!("/bin/{}", binary.value))
     };
-    path.ok().map(|path| spanned(path, &binary.site))
+    path.ok().map(|path| spanned(path, &binary.span))
 }
 
 fn file(table: &Table, findings: &mut Findings) -> Option<FileSpec> {
@@ -218,14 +218,14 @@ fn file(table: &Table, findings: &mut Findings) -> Option<FileSpec> {
     if let Some(problem) = problem {
         findings.add(
             Finding::new(format!("a `[[file]]` {problem}"))
-                .with_span(&table.site, problem)
+                .with_span(&table.span, problem)
                 .hint("`source` is a host path to copy, `content` is text, `target` is the path in the jail"),
         );
         return None;
     }
     let target = match (table.parsed("target", JailPath::new), source) {
         (Some(target), _) => target,
-        (None, Some((path, site))) if !given("target") => {
+        (None, Some((path, span))) if !given("target") => {
             let path = JailPath::new(path).ok()?;
             if let Err(Violation { why, hint }) = super::path_rules::target(&path) {
                 let mut finding = Finding::new(format!(
@@ -233,7 +233,7 @@ fn file(table: &Table, findings: &mut Findings) -> Option<FileSpec> {
                     quote(path.as_str())
                 ))
                 .why(format!("it {why}"))
-                .with_span(site, why)
+                .with_span(span, why)
                 .hint("the default `target` is the path of `source`: add a `target`");
                 if let Hint::Own(hint) = hint {
                     finding.hints.push(hint.into_owned());
@@ -241,17 +241,17 @@ fn file(table: &Table, findings: &mut Findings) -> Option<FileSpec> {
                 findings.add(finding);
                 return None;
             }
-            spanned(path, site)
+            spanned(path, span)
         }
         _ => return None,
     };
     let body = match (source, content) {
-        (Some((path, site)), _) => FileBody::Source(spanned(PathBuf::from(path), site)),
-        (None, Some((text, site))) => FileBody::Content(spanned(text.to_owned(), site)),
+        (Some((path, span)), _) => FileBody::Source(spanned(PathBuf::from(path), span)),
+        (None, Some((text, span))) => FileBody::Content(spanned(text.to_owned(), span)),
         (None, None) => return None,
     };
     Some(FileSpec {
-        site: table.site.clone(),
+        span: table.span.clone(),
         target,
         body,
         mode: table.parsed("mode", mode),
@@ -260,7 +260,7 @@ fn file(table: &Table, findings: &mut Findings) -> Option<FileSpec> {
 
 fn dir(table: &Table) -> Option<DirSpec> {
     Some(DirSpec {
-        site: table.site.clone(),
+        span: table.span.clone(),
         path: table.parsed("path", JailPath::new)?,
         owner: table.parsed("owner", UserName::new),
         mode: table.parsed("mode", mode).map_or(0o755, |mode| mode.value),
@@ -274,5 +274,5 @@ fn test(table: &Table) -> Option<Spanned<Vec<String>>> {
         return None;
     }
     let arguments = table.texts("run").iter().map(|(text, _)| text.clone());
-    Some(spanned(arguments.collect(), &run.site))
+    Some(spanned(arguments.collect(), &run.span))
 }

@@ -83,11 +83,11 @@ fn load_as(
     is_complete &= !file.has_errors("templates");
     let mut below: Option<Table> = None;
     let mut seen = BTreeSet::new();
-    for (name, site) in file.texts("templates") {
+    for (name, span) in file.texts("templates") {
         if !seen.insert(name) {
             continue;
         }
-        let Some(source) = template(name, site, templates, &mut findings) else {
+        let Some(source) = template(name, span, templates, &mut findings) else {
             is_complete = false;
             continue;
         };
@@ -134,35 +134,35 @@ fn layer(
     Ok((table, is_complete))
 }
 
-/// The template `name`, which a spec names at `site`; `None`, and a finding, if it cannot be read.
+/// The template `name`, which a spec names at `span`; `None`, and a finding, if it cannot be read.
 fn template(
     name: &str,
-    site: &Span,
+    span: &Span,
     templates: &dyn Templates,
     findings: &mut Findings,
 ) -> Option<Arc<SourceText>> {
     let error = match templates.get(name) {
         Ok(Some(source)) => return Some(source),
-        Ok(None) => unknown_template(name, site, templates).into(),
+        Ok(None) => unknown_template(name, span, templates).into(),
         Err(error) => error,
     };
     for finding in error.findings {
-        findings.add(match finding.site {
-            None => finding.with_span(site, "named here"),
+        findings.add(match finding.span {
+            None => finding.with_span(span, "named here"),
             Some(_) => finding,
         });
     }
     None
 }
 
-fn unknown_template(name: &str, site: &Span, templates: &dyn Templates) -> Finding {
+fn unknown_template(name: &str, span: &Span, templates: &dyn Templates) -> Finding {
     let finding = Finding::new(format!("could not find the template `{name}`"));
     // Errors of the template directory are of no interest here: the template does not exist.
     let names = templates.names().unwrap_or_default();
     let names = || names.iter().map(String::as_str);
     match display::suggest(name, names()) {
-        Some(meant) => finding.with_span(site, format!("did you mean `{meant}`?")),
-        None => finding.with_span(site, "").hint(format!(
+        Some(meant) => finding.with_span(span, format!("did you mean `{meant}`?")),
+        None => finding.with_span(span, "").hint(format!(
             "available templates: {}",
             display::list(names(), "and")
         )),

@@ -36,8 +36,8 @@ pub(crate) fn build(table: &Table) -> Option<MountSpec> {
     if table.has_errors("options") {
         return None;
     }
-    let (source, site) = table.text("source")?;
-    let source = MountSource::new(source, site);
+    let (source, span) = table.text("source")?;
+    let source = MountSource::new(source, span);
     let given = table.texts("options").iter().map(|(text, _)| text.clone());
     let mut options: Vec<String> = given.collect();
     let writable = matches!(source, MountSource::Tmpfs | MountSource::Proc);
@@ -51,7 +51,7 @@ pub(crate) fn build(table: &Table) -> Option<MountSpec> {
         }
     }
     Some(MountSpec {
-        site: table.site.clone(),
+        span: table.span.clone(),
         source,
         target: table.parsed("target", JailPath::new)?,
         options,
@@ -76,7 +76,7 @@ pub(crate) fn check(
         {
             findings.add(
                 Finding::new(format!("duplicate mount on `{path}`"))
-                    .with_span(&mount.target.site, ""),
+                    .with_span(&mount.target.span, ""),
             );
         }
         user_paths(mount, parts, findings);
@@ -95,7 +95,7 @@ pub(crate) fn check(
                     source.value.display()
                 ))
                 .why("it contains the root of the jail, or is below it")
-                .with_span(&source.site, ""),
+                .with_span(&source.span, ""),
             );
         }
     }
@@ -111,7 +111,7 @@ fn user_paths(mount: &MountSpec, parts: &PartialSpec, findings: &mut Findings) {
         findings.add(
             Finding::new(format!("could not mount on `{path}`"))
                 .why(why)
-                .with_span(&mount.target.site, "expected a root-owned directory")
+                .with_span(&mount.target.span, "expected a root-owned directory")
                 .hint(hint),
         );
     };
@@ -149,7 +149,7 @@ fn covered(index: usize, mounts: &[MountSpec], findings: &mut Findings) {
         path.as_str() != outer && path_rules::within(path.as_str(), &[outer]).is_some()
     };
     let refused =
-        || Finding::new(format!("could not mount on `{path}`")).with_span(&mount.target.site, "");
+        || Finding::new(format!("could not mount on `{path}`")).with_span(&mount.target.span, "");
     if let Some(outer) = mounts[index..]
         .iter()
         .find(|outer| lies_in(outer.target.value.as_str()))
@@ -189,7 +189,7 @@ fn options(mount: &MountSpec, findings: &mut Findings) {
         if mount.is(one) && mount.is(other) {
             findings.add(
                 Finding::new(format!("`{one}` and `{other}` exclude each other"))
-                    .with_span(&mount.site, "in this `[[mount]]`"),
+                    .with_span(&mount.span, "in this `[[mount]]`"),
             );
         }
     }
@@ -198,13 +198,13 @@ fn options(mount: &MountSpec, findings: &mut Findings) {
         if given.filter(|(given, _)| *given == name).count() > 1 {
             findings.add(
                 Finding::new(format!("duplicate option `{name}=`"))
-                    .with_span(&mount.site, "in this `[[mount]]`"),
+                    .with_span(&mount.span, "in this `[[mount]]`"),
             );
         }
         if mount.value(name).is_some() && mount.source != MountSource::Tmpfs {
             findings.add(
                 Finding::new(format!("`{name}=` is only an option of tmpfs"))
-                    .with_span(&mount.site, "another source"),
+                    .with_span(&mount.span, "another source"),
             );
         }
     }
@@ -212,7 +212,7 @@ fn options(mount: &MountSpec, findings: &mut Findings) {
         findings.add(
             Finding::new("`sysfs` cannot be `rw`")
                 .why("writing there changes the whole machine")
-                .with_span(&mount.site, "in this `[[mount]]`"),
+                .with_span(&mount.span, "in this `[[mount]]`"),
         );
     }
 }
@@ -224,12 +224,12 @@ fn kernel_mounts(mount: &MountSpec, has_pid: bool, findings: &mut Findings) {
         Some(only) if only != path => findings.add(
             Finding::new(format!("wrong mount point `{path}`"))
                 .why(format!("programs expect this file system at `{only}`"))
-                .with_span(&mount.target.site, ""),
+                .with_span(&mount.target.span, ""),
         ),
         None if is_mount_point(path) => findings.add(
             Finding::new(format!("could not mount on `{path}`"))
                 .why("it is reserved for the kernel file system")
-                .with_span(&mount.target.site, ""),
+                .with_span(&mount.target.span, ""),
         ),
         _ => {}
     }
@@ -237,7 +237,7 @@ fn kernel_mounts(mount: &MountSpec, has_pid: bool, findings: &mut Findings) {
         findings.add(
             Finding::new("`proc` would show the host's processes")
                 .why("`namespaces.pid` is false")
-                .with_span(&mount.site, "in this `[[mount]]`"),
+                .with_span(&mount.span, "in this `[[mount]]`"),
         );
     }
 }

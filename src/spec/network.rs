@@ -22,15 +22,15 @@ pub(crate) fn build(
     let rules = RULES.map(|key| table.and_then(|table| table.entries.get(key)));
     let first = rules.iter().flatten().next();
     match (mode, first) {
-        (Some(("private", site)), _) => private(table, site),
-        (None, Some(rule)) => private(table, &rule.site),
+        (Some(("private", span)), _) => private(table, span),
+        (None, Some(rule)) => private(table, &rule.span),
         (mode, Some(_)) => {
             for (key, rule) in RULES.iter().zip(rules) {
                 let Some(rule) = rule else { continue };
                 findings.add(
                     Finding::new(format!("`network.{key}` has no effect in this jail"))
                         .why("only private networks have port rules, and `mode` is another")
-                        .with_span(&rule.site, "")
+                        .with_span(&rule.span, "")
                         .hint("write `mode = \"private\"`, or delete the line"),
                 );
             }
@@ -49,20 +49,20 @@ fn plain(mode: Option<&str>, access: &[AccessMethod]) -> NetworkSpec {
     }
 }
 
-fn private(table: Option<&Table>, site: &Span) -> NetworkSpec {
+fn private(table: Option<&Table>, span: &Span) -> NetworkSpec {
     let ports = |key: &str| {
         let mut ports: Vec<Spanned<Port>> = Vec::new();
-        for (text, site) in table.map(|table| table.texts(key)).unwrap_or_default() {
+        for (text, span) in table.map(|table| table.texts(key)).unwrap_or_default() {
             if let Some(port) = port(text)
                 && ports.iter().all(|known| known.value != port)
             {
-                ports.push(spanned(port, site));
+                ports.push(spanned(port, span));
             }
         }
         ports
     };
     NetworkSpec::Private(PrivateNetwork {
-        site: site.clone(),
+        span: span.clone(),
         allow_in: ports("allow_in"),
         allow_out: ports("allow_out"),
     })

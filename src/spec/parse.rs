@@ -33,15 +33,15 @@ pub fn source(name: &str, bytes: Vec<u8>) -> Result<Arc<SourceText>> {
         let bad = error.as_bytes()[at];
         let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
         let source = redact(&named(text), &DeTable::new());
-        let site = Span {
+        let span = Span {
             source,
-            span: at..at + '\u{fffd}'.len_utf8(),
+            range: at..at + '\u{fffd}'.len_utf8(),
         };
         Error::from(
             Finding::new(format!("`{}` is not UTF-8", quote(name)))
                 .why(format!("it has the byte 0x{bad:02x} at offset {at}"))
                 .hint("save the file as UTF-8 without a byte order mark")
-                .with_span(&site, "not UTF-8 from here"),
+                .with_span(&span, "not UTF-8 from here"),
         )
     })
 }
@@ -106,11 +106,11 @@ pub(crate) fn parse(source: &Arc<SourceText>) -> Result<Document<'_>> {
         let line = line_at(text, start);
         line_end = line.end;
         let end = toml_error.span.end.clamp(start, line.end);
-        let site = Span {
+        let span = Span {
             source: Arc::clone(&document.source),
-            span: start..end,
+            range: start..end,
         };
-        let mut finding = Finding::new(toml_error.what).with_span(&site, toml_error.label);
+        let mut finding = Finding::new(toml_error.what).with_span(&span, toml_error.label);
         finding.hints.extend(toml_error.hint.map(str::to_owned));
         document.findings.push(finding);
         if toml_error.is_misread_after {

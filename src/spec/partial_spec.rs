@@ -62,7 +62,7 @@ impl PartialSpec {
             packages: self.packages,
             dlopen: self.dlopen,
             users: self.users,
-            doors: self.access,
+            access: self.access,
             sftp: self.sftp,
             files: self.files,
             dirs: self.dirs,

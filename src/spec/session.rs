@@ -13,11 +13,11 @@ use crate::error::Finding;
 use crate::span::Span;
 
 impl SessionSpec {
-    /// Defaults of `[namespaces]`, with the span `site`: sessions of a jail with a shell whose spec
+    /// Defaults of `[namespaces]`, with the span `span`: sessions of a jail with a shell whose spec
     /// does not mention them.
-    pub fn of_shell(site: &Span) -> Self {
+    pub fn of_shell(span: &Span) -> Self {
         Self {
-            site: site.clone(),
+            span: span.clone(),
             pid: true,
             uts: true,
             ipc: true,
@@ -42,17 +42,17 @@ pub(crate) fn is_plain(
         Some(Value::Table(table)) => table.flag("mnt"),
         _ => None,
     };
-    let Some((true, site)) = spec.flag("plain_chroot") else {
+    let Some((true, span)) = spec.flag("plain_chroot") else {
         return matches!(namespaces, Some((false, _)));
     };
     if let Some(session) = session {
         findings.add(
             Finding::new("`plain_chroot` cannot be true in this jail")
                 .why("the spec has settings of isolated sessions")
-                .with_span(site, "")
+                .with_span(span, "")
                 .hint(format!(
                     "delete the line, or the settings from line {}",
-                    session.site.position().0
+                    session.span.position().0
                 )),
         );
     }
@@ -71,17 +71,17 @@ pub(crate) fn build(
         _ => None,
     };
     let log = table("sshd").and_then(|sshd| sshd.flag("sftp_log"));
-    let log = log.filter(|(log, _)| *log).map(|(_, site)| site);
-    let site = tables
+    let log = log.filter(|(log, _)| *log).map(|(_, span)| span);
+    let span = tables
         .iter()
-        .filter_map(|key| Some(&spec.entries.get(key)?.site))
+        .filter_map(|key| Some(&spec.entries.get(key)?.span))
         .chain(log)
-        .min_by_key(|site| site.position())?;
+        .min_by_key(|span| span.position())?;
     let namespaces = table("namespaces");
     let own = |key| namespaces.and_then(|table| table.flag(key));
     let is_own = |key| own(key).is_none_or(|(yes, _)| yes);
     let session = SessionSpec {
-        site: site.clone(),
+        span: span.clone(),
         pid: is_own("pid"),
         uts: is_own("uts"),
         ipc: is_own("ipc"),
@@ -96,7 +96,7 @@ pub(crate) fn build(
             .collect(),
         limits: table("limits").map(limits::build),
     };
-    if let Some((false, site)) = own("mnt") {
+    if let Some((false, span)) = own("mnt") {
         if ["pid", "uts", "ipc", "cgroup"]
             .iter()
             .any(|key| is_own(key))
@@ -109,27 +109,27 @@ pub(crate) fn build(
             findings.add(
                 Finding::new("`namespaces.mnt` cannot be false in this jail")
                     .why("the other namespaces rely on the mount namespace")
-                    .with_span(site, "")
+                    .with_span(span, "")
                     .hint("delete the line; or, for a plain chroot, set `pid`, `uts`, `ipc` and `cgroup` to false too, with the host's network and without `[limits]`, `[[mount]]` and `sftp_log`"),
             );
         }
         return None;
     }
-    if let (NetworkSpec::Private(network), Some((false, site))) = (&session.network, own("pid")) {
+    if let (NetworkSpec::Private(network), Some((false, span))) = (&session.network, own("pid")) {
         findings.add(
             Finding::new("`namespaces.pid` cannot be false in this jail")
                 .why("the network ends with the sessions, but processes without a pid namespace would continue in it")
-                .with_span(site, "")
-                .hint(format!("delete the line; the network is selected in line {}", network.site.position().0)),
+                .with_span(span, "")
+                .hint(format!("delete the line; the network is selected in line {}", network.span.position().0)),
         );
     }
     let memory = session.limits.as_ref();
     let memory = memory.filter(|limits| limits.values.memory.is_some());
-    if let (Some(limits), Some((false, site))) = (memory, own("ipc")) {
+    if let (Some(limits), Some((false, span))) = (memory, own("ipc")) {
         findings.add(
             Finding::new("`namespaces.ipc` cannot be false in this jail")
                 .why("shared memory of the host outlives a session, and memory that earlier sessions left there is not limited")
-                .with_span(site, "")
+                .with_span(span, "")
                 .hint(format!("delete the line; memory is limited in line {}", limits.span_of("memory").position().0)),
         );
     }

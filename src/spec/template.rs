@@ -93,7 +93,7 @@ fn merge_tables(path: &str, mut lower: Table, mut upper: Table, layer: Layer) ->
 }
 
 fn merge_nodes(key: &KeySchema, below: Node, above: Node, layer: Layer) -> Node {
-    let site = above.site;
+    let span = above.span;
     let value = match (key.shape, below.value, above.value) {
         (_, Value::Texts(mut texts), Value::Texts(more))
             if layer == Layer::Template || !key.replaces =>
@@ -119,5 +119,5 @@ fn merge_nodes(key: &KeySchema, below: Node, above: Node, layer: Layer) -> Node 
         }
         (_, _, above) => above,
     };
-    Node { site, value }
+    Node { span, value }
 }

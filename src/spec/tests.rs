@@ -38,7 +38,7 @@ fn the_specs_that_come_along_are_good() {
     assert_eq!(arkham.root.value, PathBuf::from("/srv/jails/arkham"));
     assert_eq!(values(&arkham.binaries), ["bash", "sh", "ls", "cat"]);
     assert_eq!(
-        arkham.doors.value,
+        arkham.access.value,
         [AccessMethod::Shell, AccessMethod::Sftp]
     );
     assert_eq!(arkham.users.len(), 1);
@@ -50,8 +50,8 @@ fn the_specs_that_come_along_are_good() {
         "/bin/bash"
     );
     assert_eq!(arkham.files.len(), 2);
-    assert_eq!(arkham.files[0].site.source.name, "template shell");
-    assert_eq!(arkham.files[1].site.source.name, "test.toml");
+    assert_eq!(arkham.files[0].span.source.name, "template shell");
+    assert_eq!(arkham.files[1].span.source.name, "test.toml");
 
     let elba = load_text(ELBA).expect("good");
     assert_eq!(elba.users[0].home.value.as_str(), "/home/napoleon");
@@ -61,7 +61,7 @@ fn the_specs_that_come_along_are_good() {
     );
 
     let dropbox = load_text(DROPBOX).expect("good");
-    assert_eq!(dropbox.doors.value, [AccessMethod::Sftp]);
+    assert_eq!(dropbox.access.value, [AccessMethod::Sftp]);
     assert_eq!(dropbox.users[0].shell, None);
     assert_eq!(dropbox.dirs[0].mode, 0o750);
     assert!(dropbox.binaries.is_empty());
@@ -70,7 +70,7 @@ fn the_specs_that_come_along_are_good() {
 #[test]
 fn a_spec_may_be_one_line() {
     let spec = load_text("name = 'a'").expect("good");
-    assert_eq!(spec.doors.value, [AccessMethod::Sftp]);
+    assert_eq!(spec.access.value, [AccessMethod::Sftp]);
     assert!(spec.users.is_empty());
 }
 
@@ -82,5 +82,5 @@ fn tests_keep_their_arguments_as_they_are() {
     .expect("good");
     let runs: Vec<_> = spec.tests.iter().map(|test| &test.value).collect();
     assert_eq!(runs, [&vec!["sh", "-c", "exit 0", "-c"], &vec!["sh"]]);
-    assert_eq!(spec.tests[1].site.to_string(), "test.toml:8");
+    assert_eq!(spec.tests[1].span.to_string(), "test.toml:8");
 }

@@ -26,7 +26,7 @@ const NOT_YET: &str = "delete it: jailctl refuses settings that it does not impl
 #[derive(Debug)]
 pub(crate) struct Table {
     /// Span of the header; empty for the top level.
-    pub(crate) site: Span,
+    pub(crate) span: Span,
     /// Values by key. A refused value is [`Value::Bad`].
     pub(crate) entries: BTreeMap<&'static str, Node>,
 }
@@ -35,7 +35,7 @@ pub(crate) struct Table {
 #[derive(Debug)]
 pub(crate) struct Node {
     /// Span of the value.
-    pub(crate) site: Span,
+    pub(crate) span: Span,
     /// The value.
     pub(crate) value: Value,
 }
@@ -70,11 +70,11 @@ pub(crate) struct StringArray {
     pub(crate) lacks: bool,
 }
 
-/// `value` with the span `site`.
-pub(crate) fn spanned<T>(value: T, site: &Span) -> crate::span::Spanned<T> {
+/// `value` with the span `span`.
+pub(crate) fn spanned<T>(value: T, span: &Span) -> crate::span::Spanned<T> {
     crate::span::Spanned {
         value,
-        site: site.clone(),
+        span: span.clone(),
     }
 }
 
@@ -85,8 +85,8 @@ impl Table {
         key: &str,
         make: impl Fn(&str) -> Result<T, E>,
     ) -> Option<crate::span::Spanned<T>> {
-        let (text, site) = self.text(key)?;
-        make(text).ok().map(|value| spanned(value, site))
+        let (text, span) = self.text(key)?;
+        make(text).ok().map(|value| spanned(value, span))
     }
 
     /// String value of `key`.
@@ -94,8 +94,8 @@ impl Table {
         match self.entries.get(key)? {
             Node {
                 value: Value::Text(text),
-                site,
-            } => Some((text, site)),
+                span,
+            } => Some((text, span)),
             _ => None,
         }
     }
@@ -105,8 +105,8 @@ impl Table {
         match self.entries.get(key)? {
             Node {
                 value: Value::Boolean(flag),
-                site,
-            } => Some((*flag, site)),
+                span,
+            } => Some((*flag, span)),
             _ => None,
         }
     }
@@ -189,16 +189,16 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn site(&self, span: Range<usize>) -> Span {
+    fn span(&self, span: Range<usize>) -> Span {
         Span {
             source: Arc::clone(&self.document.source),
-            span,
+            range: span,
         }
     }
 
     /// Adds a finding, unless its line may have been misread.
     fn add(&mut self, finding: Finding) {
-        let at = finding.site.as_ref().map(|(site, _)| site.span.start);
+        let at = finding.span.as_ref().map(|(span, _)| span.range.start);
         if at.is_none_or(|at| self.document.is_reliable_at(at)) {
             self.findings.add(finding);
         }
@@ -222,30 +222,30 @@ impl Reader<'_> {
                 format!("{shown}.{}", key.name())
             };
             let node = if let Some(finding) = self.forbidden(key, &shown) {
-                self.add(finding.with_span(&self.site(name.span()), ""));
+                self.add(finding.with_span(&self.span(name.span()), ""));
                 Node {
-                    site: self.site(name.span()),
+                    span: self.span(name.span()),
                     value: Value::Bad,
                 }
             } else {
                 Node {
-                    site: self.site(value.span()),
+                    span: self.span(value.span()),
                     value: self.value(key, &shown, value),
                 }
             };
             entries.insert(key.name(), node);
         }
-        let site = self.site(span);
+        let span = self.span(span);
         // A missing key may be in a line that the parser could not read.
         if self.document.findings.is_empty() {
             for key in keys_of(path).filter(|key| key.required && !entries.contains_key(key.name()))
             {
                 if !self.kind.is_template() || !key.file_only {
-                    self.missing(key, shown, &site);
+                    self.missing(key, shown, &span);
                 }
             }
         }
-        Table { site, entries }
+        Table { span, entries }
     }
 
     /// The key called `name` in the table at `path`.
@@ -268,16 +268,16 @@ impl Reader<'_> {
         None
     }
 
-    fn missing(&mut self, key: &KeySchema, shown: &str, site: &Span) {
+    fn missing(&mut self, key: &KeySchema, shown: &str, span: &Span) {
         let name = key.name();
         let finding = if shown.is_empty() {
             Finding::new(format!(
                 "missing key `{name}` in `{}`",
-                quote(&site.source.name)
+                quote(&span.source.name)
             ))
         } else {
             Finding::new(format!("missing key `{shown}.{name}`"))
-                .with_span(site, format!("no `{name}` in this table"))
+                .with_span(span, format!("no `{name}` in this table"))
         };
         self.add(finding.hint(format!("add a line such as `{}`", key.example)));
     }
@@ -292,7 +292,7 @@ impl Reader<'_> {
         if let Some(key) = renamed::key(path, name) {
             let finding = finding
                 .why(format!("it is called `{}` now", key.path))
-                .with_span(&self.site(span), format!("write `{}`", key.name()));
+                .with_span(&self.span(span), format!("write `{}`", key.name()));
             self.add(finding);
             return;
         }
@@ -321,7 +321,7 @@ impl Reader<'_> {
                 )),
             ),
         };
-        let mut finding = finding.with_span(&self.site(span), label);
+        let mut finding = finding.with_span(&self.span(span), label);
         finding.hints.extend(hint);
         self.add(finding);
     }
@@ -349,7 +349,7 @@ impl Reader<'_> {
                     if let DeValue::String(text) = item.get_ref() {
                         let text = self.unfold(text, &item.span());
                         if self.satisfies(rule, &shown, &text, item.span()) {
-                            list.push((text, self.site(item.span())));
+                            list.push((text, self.span(item.span())));
                         }
                     } else {
                         self.mistyped(key, "a string", &shown, item);
@@ -366,7 +366,7 @@ impl Reader<'_> {
                     self.add(
                         Finding::new(format!("`{shown}` is out of range"))
                             .why(format!("`{given}` is not between {from} and {to}"))
-                            .with_span(&self.site(span), format!("expected {from} to {to}"))
+                            .with_span(&self.span(span), format!("expected {from} to {to}"))
                             .hint(format!("the default is {}", key.default)),
                     );
                 }
@@ -380,7 +380,7 @@ impl Reader<'_> {
                     self.add(
                         Finding::new(format!("`{shown}` is not a date"))
                             .why(format!("`{given}` {why}"))
-                            .with_span(&self.site(span), why.clone())
+                            .with_span(&self.span(span), why.clone())
                             .hint(format!("example: `{}`", key.example)),
                     );
                 }
@@ -438,7 +438,7 @@ impl Reader<'_> {
                         .trim_end_matches(|c: char| c != '[')
                         .trim_end_matches('[')
                 ))
-                .with_span(&self.site(span), "")
+                .with_span(&self.span(span), "")
                 .hint(NOT_YET),
             );
             return false;
@@ -446,16 +446,16 @@ impl Reader<'_> {
         let Err(Violation { why, hint }) = rule.check(text) else {
             return true;
         };
-        let site = self.site(span);
+        let span = self.span(span);
         let mut finding = Finding::new(format!("`{shown}` is not {}", rule.description()));
         if rule.is_secret() {
             finding = finding
                 .why(format!("the value {why}"))
-                .with_span(&site, why);
+                .with_span(&span, why);
         } else {
             finding = finding
                 .why(format!("`{}` {why}", quote(text)))
-                .with_span(&site, why);
+                .with_span(&span, why);
         }
         self.add(match hint {
             Hint::Rule => finding.hint(rule.help()),
@@ -501,7 +501,7 @@ impl Reader<'_> {
         };
         self.add(
             Finding::new(format!("`{shown}` is {given}, not {expected}"))
-                .with_span(&self.site(value.span()), format!("expected {expected}"))
+                .with_span(&self.span(value.span()), format!("expected {expected}"))
                 .hint(hint),
         );
     }

@@ -104,7 +104,7 @@ pub struct Spec {
     /// `[sshd] allow`: sorted, without duplicates, never empty. The default is sftp, and shell if a
     /// user has a `shell` or `binaries` contain one; the span is then that of the shell, or of
     /// `name`.
-    pub doors: Spanned<Vec<AccessMethod>>,
+    pub access: Spanned<Vec<AccessMethod>>,
     /// Settings of sftp; empty unless the jail allows sftp and not shell.
     pub sftp: SftpSpec,
     /// `[[file]]`.
@@ -126,7 +126,7 @@ pub struct Spec {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
     /// Span of the table's header.
-    pub site: Span,
+    pub span: Span,
     /// `name`.
     pub name: Spanned<UserName>,
     /// `shell`, a path inside the jail; by default the first shell in `binaries`. `None` if the
@@ -175,7 +175,7 @@ impl std::fmt::Debug for Password {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileSpec {
     /// Span of the table's header.
-    pub site: Span,
+    pub span: Span,
     /// `target`; by default the path of `source`.
     pub target: Spanned<JailPath>,
     /// Content of the file or tree.
@@ -198,7 +198,7 @@ pub enum FileBody {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DirSpec {
     /// Span of the table's header.
-    pub site: Span,
+    pub span: Span,
     /// `path`.
     pub path: Spanned<JailPath>,
     /// `owner`: a user of the jail; `None` is root.
@@ -215,7 +215,7 @@ pub struct DirSpec {
 )]
 pub struct SessionSpec {
     /// Span of the first of the tables, or of `sshd.sftp_log`.
-    pub site: Span,
+    pub span: Span,
     /// `namespaces.pid`.
     pub pid: bool,
     /// `namespaces.uts`.
@@ -251,7 +251,7 @@ pub enum NetworkSpec {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PrivateNetwork {
     /// Span of the key that selects it.
-    pub site: Span,
+    pub span: Span,
     /// `allow_in`, without duplicates.
     pub allow_in: Vec<Spanned<Port>>,
     /// `allow_out`, without duplicates.
@@ -262,7 +262,7 @@ pub struct PrivateNetwork {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MountSpec {
     /// The table's header.
-    pub site: Span,
+    pub span: Span,
     /// `source`.
     pub source: MountSource,
     /// `target`.
@@ -288,11 +288,11 @@ pub enum MountSource {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LimitsSpec {
     /// The table's header.
-    pub site: Span,
+    pub span: Span,
     /// Values in the form of session policies.
     pub values: Limits,
     /// Spans of the values, by key.
-    pub sites: BTreeMap<&'static str, Span>,
+    pub spans: BTreeMap<&'static str, Span>,
 }
 
 /// Properties that the jails of a family share. They have one sshd snippet.

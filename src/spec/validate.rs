@@ -18,7 +18,7 @@ pub(crate) fn check(parts: &PartialSpec, findings: &mut Findings) {
         findings.add(
             Finding::new("`sshd.allow` is empty")
                 .why("no user could log in")
-                .with_span(&parts.access.site, "expected at least one way in")
+                .with_span(&parts.access.span, "expected at least one way in")
                 .hint("write `allow = [\"sftp\"]`, or `allow = [\"shell\", \"sftp\"]`"),
         );
     }
@@ -74,7 +74,7 @@ fn family(parts: &PartialSpec, findings: &mut Findings) {
         findings.add(
             Finding::new("the spec describes no jail")
                 .why("`root` contains `%u`, which makes one jail per user, but the spec has no `[[user]]`")
-                .with_span(&root.site, "one jail per user")
+                .with_span(&root.span, "one jail per user")
                 .hint("add a `[[user]]`; to remove all jails of the family, use `jailctl remove`"),
         );
     }
@@ -89,7 +89,7 @@ fn family(parts: &PartialSpec, findings: &mut Findings) {
                 Finding::new(format!("`{path}` is not a valid root"))
                     .why(format!("it {}", violation.why))
                     .with_span(
-                        &root.site,
+                        &root.span,
                         format!("`%u` replaced by `{}`", user.name.value),
                     ),
             );
@@ -109,14 +109,14 @@ fn check_sftp_options(parts: &PartialSpec, findings: &mut Findings) {
         "`sshd.allow` does not include `sftp`"
     };
     let sftp = &parts.sftp;
-    let start_dir = sftp.start_dir.as_ref().map(|one| ("start_dir", &one.site));
-    let umask = sftp.umask.as_ref().map(|one| ("umask", &one.site));
-    let log = sftp.log.as_ref().map(|site| ("sftp_log", site));
-    for (key, site) in [start_dir, umask, log].into_iter().flatten() {
+    let start_dir = sftp.start_dir.as_ref().map(|one| ("start_dir", &one.span));
+    let umask = sftp.umask.as_ref().map(|one| ("umask", &one.span));
+    let log = sftp.log.as_ref().map(|span| ("sftp_log", span));
+    for (key, span) in [start_dir, umask, log].into_iter().flatten() {
         findings.add(
             Finding::new(format!("`sshd.{key}` has no effect in this jail"))
                 .why(why)
-                .with_span(site, "")
+                .with_span(span, "")
                 .hint("delete the line, or allow only sftp: `allow = [\"sftp\"]` below `[sshd]`"),
         );
     }
@@ -131,7 +131,7 @@ fn forward(parts: &PartialSpec, findings: &mut Findings) {
         findings.add(
             Finding::new("`forward` would give access to the host's network")
                 .why("sshd opens forwarded connections in the network of the session, which is that of the host")
-                .with_span(&parts.access.site, "")
+                .with_span(&parts.access.span, "")
                 .hint("write `mode = \"private\"` below `[network]`, or delete `\"forward\"`"),
         );
     }
@@ -145,14 +145,14 @@ fn duplicate(what: String, second: &Span, first: &Span) -> Finding {
 }
 
 /// "line 3", with the name of the text if it differs from that of `from`.
-fn shown_line(site: &Span, from: &Span) -> String {
-    let line = site.position().0;
-    if site.source.name == from.source.name {
+fn shown_line(span: &Span, from: &Span) -> String {
+    let line = span.position().0;
+    if span.source.name == from.source.name {
         format!("line {line}")
     } else {
         format!(
             "line {line} of {}",
-            super::display::quote(&site.source.name)
+            super::display::quote(&span.source.name)
         )
     }
 }
@@ -165,10 +165,10 @@ fn users(parts: &PartialSpec, findings: &mut Findings) {
             return;
         }
         let name = &user.name;
-        if let Some(first) = names.insert(name.value.as_str(), &name.site) {
+        if let Some(first) = names.insert(name.value.as_str(), &name.span) {
             findings.add(duplicate(
                 format!("duplicate user `{}`", name.value),
-                &name.site,
+                &name.span,
                 first,
             ));
         }
@@ -181,16 +181,16 @@ fn users(parts: &PartialSpec, findings: &mut Findings) {
                     name.value
                 ))
                 .why("its own password could not be restored later")
-                .with_span(&user.password.site, "expected `unchanged` or `locked` with `adopt`")
+                .with_span(&user.password.span, "expected `unchanged` or `locked` with `adopt`")
                 .hint("`unchanged` keeps its password, `locked` disables it while the account is in the jail"),
             );
         }
         if let Some(uid) = &user.uid
-            && let Some(first) = uids.insert(uid.value, &uid.site)
+            && let Some(first) = uids.insert(uid.value, &uid.span)
         {
             findings.add(duplicate(
                 format!("two users have the uid {}", uid.value),
-                &uid.site,
+                &uid.span,
                 first,
             ));
         }
@@ -207,12 +207,12 @@ fn users(parts: &PartialSpec, findings: &mut Findings) {
         }
         let finding = Finding::new(format!("unknown user `{}`", owner.value));
         findings.add(match suggest(owner.value.as_str(), names.keys().copied()) {
-            Some(meant) => finding.with_span(&owner.site, format!("did you mean `{meant}`?")),
+            Some(meant) => finding.with_span(&owner.span, format!("did you mean `{meant}`?")),
             None if names.is_empty() => finding
-                .with_span(&owner.site, "no `[[user]]` has this name")
+                .with_span(&owner.span, "no `[[user]]` has this name")
                 .hint("the spec has no `[[user]]`; without `owner` the directory is owned by root"),
             None => finding
-                .with_span(&owner.site, "no `[[user]]` has this name")
+                .with_span(&owner.span, "no `[[user]]` has this name")
                 .hint(format!(
                     "users of the spec: {}",
                     list(names.keys().copied().take(10), "and")
@@ -234,7 +234,7 @@ fn homes(users: &[User], findings: &mut Findings) {
             );
             if first.name.value != user.name.value {
                 findings.add(
-                    duplicate(what, &user.home.site, &first.home.site)
+                    duplicate(what, &user.home.span, &first.home.span)
                         .hint("give each user a separate home"),
                 );
             }
@@ -251,7 +251,7 @@ fn homes(users: &[User], findings: &mut Findings) {
                     "the home of `{}` is below the home of `{}`",
                     user.name.value, outer.name.value
                 ))
-                .with_span(&user.home.site, format!("below `{}`", outer.home.value))
+                .with_span(&user.home.span, format!("below `{}`", outer.home.value))
                 .hint("homes must not be nested: choose another path"),
             );
         }
@@ -275,11 +275,11 @@ fn shells(parts: &PartialSpec, findings: &mut Findings) {
         if findings.is_full() {
             return;
         }
-        let Some(Spanned { value: shell, site }) = &user.shell else {
+        let Some(Spanned { value: shell, span }) = &user.shell else {
             findings.add(
                 Finding::new(format!("`{}` has no shell", user.name.value))
                     .why("`sshd.allow` includes `shell`, but no shell is listed in `binaries`")
-                    .with_span(&user.site, "no `shell`")
+                    .with_span(&user.span, "no `shell`")
                     .hint("add \"bash\" to `binaries`, or allow only sftp: `allow = [\"sftp\"]` below `[sshd]`"),
             );
             continue;
@@ -298,7 +298,7 @@ fn shells(parts: &PartialSpec, findings: &mut Findings) {
                     "the shell `{shell}` of `{}` is not in the jail",
                     user.name.value
                 ))
-                .with_span(site, label)
+                .with_span(span, label)
                 .hint(format!("add \"{name}\" to `binaries`")),
             );
         }
@@ -343,13 +343,13 @@ fn check_overlaps(users: &[&User], dirs: &[&DirSpec], files: &[FileSpec], findin
         if findings.is_full() {
             return;
         }
-        let (path, site) = (&dir.path.value, &dir.path.site);
-        if let Some(first) = given.insert(path.clone(), site) {
-            findings.add(duplicate(format!("duplicate path `{path}`"), site, first));
+        let (path, span) = (&dir.path.value, &dir.path.span);
+        if let Some(first) = given.insert(path.clone(), span) {
+            findings.add(duplicate(format!("duplicate path `{path}`"), span, first));
         } else if let Some(owned) = owned.get(path) {
             findings.add(
                 Finding::new(format!("`{path}` is {}", owned.description()))
-                    .with_span(site, "created in any case")
+                    .with_span(span, "created in any case")
                     .hint("delete the `[[dir]]`"),
             );
         } else if let Some(owner) = &dir.owner {
@@ -358,7 +358,7 @@ fn check_overlaps(users: &[&User], dirs: &[&DirSpec], files: &[FileSpec], findin
                 findings.add(
                     Finding::new(format!("`{path}` cannot be owned by `{owner}`"))
                         .why(format!("it contains the home of `{}`", user.name.value))
-                        .with_span(site, format!("contains `{}`", user.home.value)),
+                        .with_span(span, format!("contains `{}`", user.home.value)),
                 );
             }
             owned.insert(
@@ -375,34 +375,34 @@ fn check_overlaps(users: &[&User], dirs: &[&DirSpec], files: &[FileSpec], findin
         if findings.is_full() {
             return;
         }
-        let (path, site) = (&dir.path.value, &dir.path.site);
+        let (path, span) = (&dir.path.value, &dir.path.span);
         if let Some(owned) = owner_above(path) {
-            findings.add(in_owned("dir", path, site, owned));
+            findings.add(in_owned("dir", path, span, owned));
         }
     }
     for file in files {
         if findings.is_full() {
             return;
         }
-        let (target, site) = (&file.target.value, &file.target.site);
-        if let Some(first) = given.insert(merged(target), site) {
-            findings.add(duplicate(format!("duplicate path `{target}`"), site, first));
+        let (target, span) = (&file.target.value, &file.target.span);
+        if let Some(first) = given.insert(merged(target), span) {
+            findings.add(duplicate(format!("duplicate path `{target}`"), span, first));
         } else if let Some(owned) = owned.get(target).or_else(|| owner_above(target)) {
-            findings.add(in_owned("file", target, site, owned));
+            findings.add(in_owned("file", target, span, owned));
         } else if let Some(user) = above_homes.get(target) {
             findings.add(
                 Finding::new(format!("`{target}` is not a valid target of a `[[file]]`"))
                     .why(format!("it contains the home of `{}`", user.name.value))
-                    .with_span(site, format!("contains `{}`", user.home.value)),
+                    .with_span(span, format!("contains `{}`", user.home.value)),
             );
         }
     }
 }
 
-fn in_owned(table: &str, path: &JailPath, site: &Span, owned: &OwnedDir<'_>) -> Finding {
+fn in_owned(table: &str, path: &JailPath, span: &Span, owned: &OwnedDir<'_>) -> Finding {
     let finding = Finding::new(format!("`{path}` is not a valid path of a `[[{table}]]`"))
         .why(format!("it is in {}", owned.description()))
-        .with_span(site, format!("in {}", owned.description()));
+        .with_span(span, format!("in {}", owned.description()));
     if owned.is_home {
         finding.hint("use `skel` of the `[[user]]` for the initial content of a home")
     } else {
@@ -418,12 +418,12 @@ fn tests(parts: &PartialSpec, findings: &mut Findings) {
         }
         let finding = if test.value.first().is_none_or(String::is_empty) {
             Finding::new("a `[[test]]` has no command")
-                .with_span(&test.site, "expected a program and its arguments")
+                .with_span(&test.span, "expected a program and its arguments")
                 .hint("example: `run = [\"bash\", \"-c\", \"ls /\"]`")
         } else if parts.users.is_empty() && !parts.has_invalid_users {
             Finding::new("could not run the `[[test]]`")
                 .why("tests run as the first user, and the spec has no `[[user]]`")
-                .with_span(&test.site, "no user to run it")
+                .with_span(&test.span, "no user to run it")
                 .hint("add a `[[user]]`, or delete the test")
         } else {
             continue;

@@ -34,7 +34,7 @@ pub(crate) const OPTIONS: [(&str, &str); 4] = [
 
 impl MountSource {
     /// Parses `source`: one of [`KINDS`], or a host path.
-    pub(crate) fn new(text: &str, site: &Span) -> Self {
+    pub(crate) fn new(text: &str, span: &Span) -> Self {
         KINDS
             .into_iter()
             .find(|(name, _, _)| *name == text)
@@ -42,7 +42,7 @@ impl MountSource {
                 || {
                     Self::Host(Spanned {
                         value: PathBuf::from(text),
-                        site: site.clone(),
+                        span: span.clone(),
                     })
                 },
                 |(_, kind, _)| kind,

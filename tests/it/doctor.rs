@@ -467,7 +467,7 @@ fn an_unfit_host_is_reported_as_by_build() {
             "mv /usr/sbin/away /usr/sbin/useradd",
             "tool",
         ),
-        ("chmod g+w /srv", "chmod g-w /srv", "way"),
+        ("chmod g+w /srv", "chmod g-w /srv", "host-dir"),
         (
             "sed -i 's/^Include/#Include/' /etc/ssh/sshd_config",
             "sed -i 's/^#Include/Include/' /etc/ssh/sshd_config",

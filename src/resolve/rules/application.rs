@@ -124,7 +124,7 @@ impl<'a> RuleApplication<'a> {
             self.requested.push(RequestedObject {
                 path,
                 why: self.why.clone(),
-                site: None,
+                span: None,
                 is_placed: false,
             });
         }
@@ -309,7 +309,7 @@ impl<'a> RuleApplication<'a> {
             self.requested.push(RequestedObject {
                 path: source.to_owned(),
                 why: self.why.clone(),
-                site: None,
+                span: None,
                 is_placed: true,
             });
         }

@@ -50,9 +50,9 @@ pub(super) fn rules(view: &HostView, findings: &mut Vec<Finding>) -> Result<Vec<
         if let Some(first) = seen.insert(&rule.name, rule) {
             findings.push(
                 Finding::new(format!("two rules are called `{}`", quote(&rule.name)))
-                    .why(format!("the other one is at {}", first.site))
+                    .why(format!("the other one is at {}", first.span))
                     .hint("give one of them another name")
-                    .with_span(&rule.site, "the second"),
+                    .with_span(&rule.span, "the second"),
             );
         }
     }

@@ -84,15 +84,15 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn site(&self, span: std::ops::Range<usize>) -> Span {
+    fn span(&self, span: std::ops::Range<usize>) -> Span {
         Span {
             source: Arc::clone(&self.document.source),
-            span,
+            range: span,
         }
     }
 
     fn object(&mut self, what: String, span: std::ops::Range<usize>, label: &str, hint: &str) {
-        let mut finding = Finding::new(what).with_span(&self.site(span), label);
+        let mut finding = Finding::new(what).with_span(&self.span(span), label);
         if !hint.is_empty() {
             finding = finding.hint(hint);
         }
@@ -102,7 +102,7 @@ impl Reader<'_> {
     /// Reads one rule; `None` if it has findings.
     fn rule(&mut self, keys: &DeTable<'_>, header: std::ops::Range<usize>) -> Option<Rule> {
         let before = self.findings.len();
-        let mut rule = Rule::new(self.site(header.clone()));
+        let mut rule = Rule::new(self.span(header.clone()));
         for (key, value) in keys {
             match &**key.get_ref() {
                 "name" => rule.name = self.text("name", value, rule_name),

@@ -10,7 +10,7 @@ use crate::span::Span;
 /// One rule. `rules/builtin.toml` documents each key.
 #[derive(Clone, Debug)]
 pub(super) struct Rule {
-    pub(super) site: Span,
+    pub(super) span: Span,
     pub(super) name: String,
     pub(super) reason: String,
     pub(super) programs: Vec<String>,
@@ -29,9 +29,9 @@ pub(super) struct Rule {
 
 impl Rule {
     /// A rule without content.
-    pub(super) fn new(site: Span) -> Self {
+    pub(super) fn new(span: Span) -> Self {
         Self {
-            site,
+            span,
             name: String::new(),
             reason: String::new(),
             programs: Vec::new(),

@@ -72,8 +72,8 @@ fn all_findings_are_reported_at_once_with_their_lines() {
     let lines: Vec<String> = findings
         .iter()
         .map(|finding| {
-            let (site, label) = finding.site.as_ref().expect("a line");
-            format!("{}: {} [{label}]", site.position().0, finding.what)
+            let (span, label) = finding.span.as_ref().expect("a line");
+            format!("{}: {} [{label}]", span.position().0, finding.what)
         })
         .collect();
     let wanted = [
@@ -116,7 +116,7 @@ fn syntax_errors_have_spans() {
     assert!(rules.is_empty());
     assert!(!findings.is_empty());
     for finding in findings {
-        assert!(finding.site.is_some(), "{finding:?}");
+        assert!(finding.span.is_some(), "{finding:?}");
     }
 }
 

@@ -25,7 +25,7 @@ fn jail(plan: &Plan) -> Value {
     let (mut before, mut after) = (Vec::new(), Vec::new());
     let ways_in = plan.ways_in();
     if let Some(ways) = ways_in.filter(|ways| ways.before.is_none() || ways.is_change()) {
-        let line = |doors| format!("ways in: {}", WaysIn::list(doors));
+        let line = |access| format!("ways in: {}", WaysIn::list(access));
         before.extend(ways.before.map(line));
         after.push(line(ways.after));
     }

@@ -200,8 +200,8 @@ fn a_hash_is_kept_but_not_in_any_text() {
         Password::Hash(HASH.to_owned())
     );
     assert!(!format!("{spec:?}").contains(HASH));
-    assert!(!spec.name.site.source.text.contains(HASH));
-    assert_eq!(spec.users[0].password.site.to_string(), "test.toml:4");
+    assert!(!spec.name.span.source.text.contains(HASH));
+    assert_eq!(spec.users[0].password.span.to_string(), "test.toml:4");
 }
 
 /// Fragments of specs, valid and invalid.

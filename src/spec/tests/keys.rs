@@ -254,7 +254,7 @@ fn slips_in_any_key_are_understood() {
             .iter()
             .find(|finding| finding.what.starts_with("unknown key"))
             .expect(&spec);
-        let (_, label) = finding.site.as_ref().expect("site");
+        let (_, label) = finding.span.as_ref().expect("site");
         assert_eq!(*label, format!("did you mean `{}`?", key.name()), "{spec}");
     }
 }

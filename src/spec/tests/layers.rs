@@ -3,8 +3,8 @@
 use super::*;
 
 /// Loads `spec` with the templates of `site`, and the built-in templates.
-fn load_with(spec: &str, site: &[(&str, &str)]) -> Result<Spec> {
-    load(&text_of(spec), &Site(site))
+fn load_with(spec: &str, span: &[(&str, &str)]) -> Result<Spec> {
+    load(&text_of(spec), &Site(span))
 }
 
 struct Site<'t>(&'t [(&'t str, &'t str)]);
@@ -28,50 +28,50 @@ impl Templates for Site<'_> {
 fn targets(spec: &Spec) -> Vec<(&str, String)> {
     spec.files
         .iter()
-        .map(|file| (file.target.value.as_str(), file.target.site.to_string()))
+        .map(|file| (file.target.value.as_str(), file.target.span.to_string()))
         .collect()
 }
 
 #[test]
 fn lists_are_joined_without_doubles() {
-    let site = [
+    let span = [
         ("one", "binaries = ['ls', 'cat']\n[sshd]\nallow = ['sftp']"),
         ("two", "binaries = ['cat', 'bash']"),
     ];
     let spec = load_with(
         "name = 'a'\ntemplates = ['one', 'two', 'one']\nbinaries = ['id', 'ls', 'id']",
-        &site,
+        &span,
     )
     .expect("good");
     assert_eq!(values(&spec.binaries), ["ls", "cat", "bash", "id"]);
-    assert_eq!(spec.binaries[2].site.to_string(), "template two:1");
-    assert_eq!(spec.binaries[3].site.to_string(), "test.toml:3");
-    assert_eq!(spec.doors.value, [AccessMethod::Sftp]);
-    assert_eq!(spec.doors.site.to_string(), "template one:3");
+    assert_eq!(spec.binaries[2].span.to_string(), "template two:1");
+    assert_eq!(spec.binaries[3].span.to_string(), "test.toml:3");
+    assert_eq!(spec.access.value, [AccessMethod::Sftp]);
+    assert_eq!(spec.access.span.to_string(), "template one:3");
     assert_eq!(values(&spec.templates), ["one", "two"]);
 }
 
 #[test]
 fn a_spec_that_says_what_is_open_replaces_what_templates_open() {
-    let doors = |text: &str| {
+    let access = |text: &str| {
         let spec = load_with(text, &[("web", "[sshd]\nallow = ['shell']")]).expect("good");
-        (spec.doors.value, spec.doors.site.to_string())
+        (spec.access.value, spec.access.span.to_string())
     };
     let user = "\n[[user]]\nname = 'ana'\nauthorized_keys = []\n[sshd]\n";
     assert_eq!(
-        doors(&format!(
+        access(&format!(
             "name = 'a'\ntemplates = ['shell']\nbinaries = ['ls']{user}allow = ['sftp']"
         )),
         (vec![AccessMethod::Sftp], "test.toml:8".to_owned())
     );
     assert_eq!(
-        doors(&format!(
+        access(&format!(
             "name = 'a'\ntemplates = ['shell']{user}allow = ['shell']"
         )),
         (vec![AccessMethod::Shell], "test.toml:7".to_owned())
     );
     assert_eq!(
-        doors(&format!(
+        access(&format!(
             "name = 'a'\ntemplates = ['sftp']\nbinaries = ['bash']{user}allow = ['shell', 'sftp']"
         ))
         .0,
@@ -79,7 +79,7 @@ fn a_spec_that_says_what_is_open_replaces_what_templates_open() {
     );
     // Templates among themselves: what any of them opens is open.
     assert_eq!(
-        doors("name = 'a'\ntemplates = ['sftp', 'web']\nbinaries = ['bash']").0,
+        access("name = 'a'\ntemplates = ['sftp', 'web']\nbinaries = ['bash']").0,
         [AccessMethod::Shell, AccessMethod::Sftp]
     );
 }
@@ -165,7 +165,7 @@ fn every_list_that_a_template_can_have_says_how_it_meets_that_of_a_spec() {
 
 #[test]
 fn a_later_file_takes_the_place_of_an_earlier() {
-    let site = [
+    let span = [
         (
             "one",
             "[[file]]\ntarget='/x'\ncontent='1'\n[[file]]\nsource='/opt/y'",
@@ -177,7 +177,7 @@ fn a_later_file_takes_the_place_of_an_earlier() {
     ];
     let spec = load_with(
         "name='a'\ntemplates=['one','two']\n[[file]]\ntarget='/opt/y'\ncontent='3'\n[[dir]]\npath='/d'",
-        &site,
+        &span,
     )
     .expect("good");
     assert_eq!(
@@ -203,17 +203,17 @@ fn the_profile_of_the_shell_template_can_be_replaced() {
 
 #[test]
 fn a_template_is_refused_with_its_own_lines() {
-    let site = [(
+    let span = [(
         "bad",
         "name = 'x'\ntemplates = ['sftp']\nbinarys = []\n[[user]]\nname='y'",
     )];
-    let error = load_with("name='a'\ntemplates=['bad']", &site).expect_err("bad");
+    let error = load_with("name='a'\ntemplates=['bad']", &span).expect_err("bad");
     let said: Vec<String> = error
         .findings
         .iter()
         .map(|finding| {
-            let (site, _) = finding.site.as_ref().expect("site");
-            format!("{site}: {finding}")
+            let (span, _) = finding.span.as_ref().expect("site");
+            format!("{span}: {finding}")
         })
         .collect();
     assert_eq!(
@@ -232,7 +232,7 @@ fn the_built_in_templates_are_whole() {
     for name in BuiltIn.names().expect("names") {
         let spec = load_with(&format!("name='a'\ntemplates=['{name}']"), &[]).expect(&name);
         assert!(spec.users.is_empty());
-        assert!(spec.doors.value.contains(&AccessMethod::Sftp), "{name}");
+        assert!(spec.access.value.contains(&AccessMethod::Sftp), "{name}");
     }
     assert_eq!(BuiltIn.get("../etc/passwd").expect("no error"), None);
 }
@@ -242,7 +242,10 @@ fn shells_and_doors_follow_from_each_other() {
     let doors_and_shell = |lines: &str| {
         let spec = load_text(&format!("name='a'\n{lines}")).expect(lines);
         let shell = spec.users[0].shell.clone();
-        (spec.doors.value, shell.map(|shell| shell.value.to_string()))
+        (
+            spec.access.value,
+            shell.map(|shell| shell.value.to_string()),
+        )
     };
     let bash = Some("/bin/bash".to_owned());
     let both = vec![AccessMethod::Shell, AccessMethod::Sftp];
@@ -350,7 +353,7 @@ fn former_names_are_read_from_records_and_refused_with_the_present_ones() {
     assert_eq!(limits.values.net_priority, Some(3));
     assert_eq!(limits.values.sessions, Some(4));
     assert_eq!(recorded.users[0].password.value, Password::Unchanged);
-    assert!(limits.sites.contains_key("cgroup_parent"));
+    assert!(limits.spans.contains_key("cgroup_parent"));
     let log = "name = 'a'\n[sshd]\nlog = true\n[[user]]\nname = 'u'\n";
     let recorded = load_recorded(&text_of(log), &BuiltIn).expect("good");
     assert!(recorded.sftp.log.is_some());
