@@ -60,6 +60,11 @@ impl fmt::Display for Failure {
 pub(super) struct Encoder(Vec<u8>);
 
 impl Encoder {
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     fn align(&mut self, to: usize) {
         while !self.0.len().is_multiple_of(to) {
             self.0.push(0);

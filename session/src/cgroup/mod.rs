@@ -9,6 +9,7 @@
 //!   `group`: the group of a jail in one hierarchy.
 //! - `session_count`: the number of sessions.
 //! - [`usage`](fn@usage): resource usage. `freezer`: [`freeze`], [`thaw`] and [`kill`].
+//!   `slice_kill`: [`kill_slice`], for jails without limits too.
 //! - [`check`](fn@check), in `preflight`: limits that this host cannot enforce, for builds.
 //!
 //! **All or nothing**: a session for which one limit cannot be set does not begin.
@@ -28,6 +29,7 @@ mod hierarchy;
 mod kernel_file;
 mod preflight;
 mod session_count;
+mod slice_kill;
 mod systemd;
 mod usage;
 
@@ -45,6 +47,7 @@ use self::group::Group;
 use self::hierarchy::Hierarchies;
 pub use self::preflight::{Unsupported, check};
 use self::session_count::Slot;
+pub use self::slice_kill::{RaisedWeight, kill_slice};
 use self::systemd::Owner;
 pub use self::usage::{Usage, usage};
 use crate::Error;

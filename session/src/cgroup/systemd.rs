@@ -37,6 +37,10 @@ const TASKS_OF_SESSION: u32 = 15;
 /// Maximum number of tasks of all sessions of a jail without a limit of tasks, in per cent of that
 /// of the system: systemd's default for a user.
 const TASKS_OF_JAIL: u32 = 33;
+/// CPU weight of all sessions of all jails together where the processors are short: a fifth of
+/// systemd's default of 100, which `system.slice` with the services of the host has. On an idle
+/// machine it has no effect.
+const CPU_WEIGHT_OF_ALL: u64 = 20;
 
 /// Limits for which systemd has no property.
 pub(super) const UNSUPPORTED: [&str; 4] =
@@ -250,6 +254,8 @@ fn all_slice_properties(all: &mut Encoder) {
         value.text("Sessions in jails");
     });
     property(all, "StopWhenUnneeded", "b", |value| value.boolean(true));
+    // Drop-ins of the administrator (`systemctl edit jailctl.slice`) override it.
+    property(all, "CPUWeight", "t", |value| value.u64(CPU_WEIGHT_OF_ALL));
 }
 
 fn slice_properties(all: &mut Encoder, jail: &str, limits: &Limits, host: &HostDevices) {
@@ -411,6 +417,35 @@ mod tests {
     fn no_slice_is_in_another_jails() {
         assert_eq!(slice("arkham"), "jailctl-arkham.slice");
         assert_eq!(slice("a-b_c"), "jailctl-a\\x2db_c.slice");
+    }
+
+    /// The value of a property of type `t`, 64 bits at an offset that is a multiple of 8.
+    fn u64_property(all: &Encoder, name: &str) -> Option<u64> {
+        let head = [name.as_bytes(), b"\0\x01t\0"].concat();
+        let bytes = all.bytes();
+        let found = bytes.windows(head.len()).position(|part| part == head)?;
+        let start = (found + head.len()).next_multiple_of(8);
+        let value = bytes.get(start..start + 8)?.try_into().ok()?;
+        Some(u64::from_le_bytes(value))
+    }
+
+    #[test]
+    fn jails_together_weigh_less_than_services_and_each_as_its_limits_say() {
+        let mut all = Encoder::default();
+        all_slice_properties(&mut all);
+        assert_eq!(u64_property(&all, "CPUWeight"), Some(20));
+
+        let weight = |cpu_weight| {
+            let limits = Limits {
+                cpu_weight,
+                ..Limits::default()
+            };
+            let mut all = Encoder::default();
+            slice_properties(&mut all, "arkham", &limits, &HostDevices::default());
+            u64_property(&all, "CPUWeight")
+        };
+        assert_eq!(weight(None), None);
+        assert_eq!(weight(Some(50)), Some(50));
     }
 
     #[test]
