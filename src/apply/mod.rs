@@ -26,6 +26,7 @@ mod recover;
 mod removal;
 pub mod session_control;
 mod session_policy;
+mod snippet_repair;
 mod sshd_snippet;
 mod stage;
 mod staged_test;
@@ -39,5 +40,6 @@ mod writer;
 
 pub use options::Options;
 pub use recover::recover;
+pub use snippet_repair::repair_snippets;
 pub use transaction::Transaction;
 pub use tree_only::write_tree_only;

@@ -7,6 +7,7 @@ mod doctor;
 mod enter;
 mod family;
 pub mod generate;
+mod hook;
 mod init;
 mod list;
 mod noop_cache;
@@ -93,6 +94,8 @@ enum Verb {
     Thaw(sessions::Thaw),
     /// Terminate the sessions of a jail.
     Kill(sessions::Kill),
+    /// Act on an event of the host: for package managers and systemd.
+    Hook(hook::Hook),
     /// Print the JSON Schema of specs, for editors.
     Schema(schema::Schema),
     /// Print a completion script for a shell.
@@ -137,6 +140,7 @@ pub fn main() -> ExitCode {
         Verb::Freeze(verb) => verb.run(),
         Verb::Thaw(verb) => verb.run(),
         Verb::Kill(verb) => verb.run(),
+        Verb::Hook(verb) => verb.run(options),
         Verb::Schema(verb) => Ok(verb.run()),
         Verb::Init(verb) => verb.run(),
         Verb::Completions(verb) => Ok(verb.run(command())),

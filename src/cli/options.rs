@@ -25,6 +25,16 @@ pub(crate) struct WriteOptions {
 }
 
 impl WriteOptions {
+    /// Options of a verb that has none of these options but the time that it waits for the lock.
+    pub(crate) fn with_lock_timeout(seconds: u64) -> Self {
+        Self {
+            dry_run: false,
+            json: false,
+            no_reload: false,
+            lock_timeout: seconds,
+        }
+    }
+
     /// Takes the lock of the host, and undoes or completes an interrupted run. Returns the lock and
     /// notices about the recovery.
     ///

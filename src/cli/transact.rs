@@ -98,6 +98,11 @@ impl<'a> Transactions<'a> {
         self.notices.push(notice);
     }
 
+    /// Plans that were applied.
+    pub(super) fn plans(&self) -> &[Plan] {
+        &self.done.plans
+    }
+
     /// Whether no plan was applied.
     pub(super) fn is_empty(&self) -> bool {
         self.done.plans.is_empty()

@@ -52,18 +52,11 @@ impl Update {
         let host = Host::new(&root)?;
         let mut transactions = Transactions::begin(&host, &self.writing, output)?;
         let mut failed: Option<Error> = None;
-        for group in transaction_groups(self.affected_jails(&host)?, &host)? {
-            // The other jails are updated all the same.
-            if let Err(error) = update_group(&group, &host, &mut transactions) {
-                let name = match group.as_slice() {
-                    [alone] => alone.name.as_str(),
-                    several => several.first().map_or("", |first| first.name.family_name()),
-                };
-                let error = error.hint(format!(
-                    "the jail `{name}` is as it was; `jailctl check {name}` shows what has changed on the host"
-                ));
-                Error::merge(&mut failed, error);
-            }
+        for (name, error) in update_jails(self.affected_jails(&host)?, &host, &mut transactions)? {
+            let error = error.hint(format!(
+                "the jail `{name}` is as it was; `jailctl check {name}` shows what has changed on the host"
+            ));
+            Error::merge(&mut failed, error);
         }
         if let Some(error) = &failed
             && self.writing.json
@@ -116,6 +109,29 @@ impl Update {
         });
         Ok(jails)
     }
+}
+
+/// Builds jails again, each group in a transaction of its own. Returns the jails that could not be
+/// updated, or their family, with the error of each. The others are updated all the same.
+///
+/// # Errors
+/// [`ErrorKind::Failed`](crate::error::ErrorKind::Failed) if records cannot be read.
+pub(super) fn update_jails(
+    jails: Vec<Manifest>,
+    host: &Host,
+    transactions: &mut Transactions<'_>,
+) -> Result<Vec<(String, Error)>> {
+    let mut failed = Vec::new();
+    for group in transaction_groups(jails, host)? {
+        if let Err(error) = update_group(&group, host, transactions) {
+            let name = match group.as_slice() {
+                [alone] => alone.name.as_str(),
+                several => several.first().map_or("", |first| first.name.family_name()),
+            };
+            failed.push((name.to_owned(), error));
+        }
+    }
+    Ok(failed)
 }
 
 /// Builds jails again in one transaction.

@@ -54,7 +54,7 @@ pub fn problems(view: &HostView) -> Result<Vec<Problem>> {
             .why("its changes are incomplete"),
         );
     }
-    let sshd = Config::read(view).and_then(|config| Sshd::find(view)?.info(&config));
+    let sshd = Config::read(view).and_then(|config| Sshd::find(view)?.info(&config, None));
     match sshd {
         Ok(facts) if facts.sftp.is_none() => reasons.push(
             Problem::new(

@@ -5,7 +5,9 @@
 //! the new one, which is then used. Offsets outside of the file are ignored, as the loader does.
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
+use std::fmt::Write as _;
 use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -248,6 +250,19 @@ impl Cache {
             }
         }
         None
+    }
+
+    /// Every entry for the libraries of `names`, as text, in the order of the file: all that any
+    /// loader can find by these names.
+    pub fn describe(&self, names: &BTreeSet<Vec<u8>>) -> String {
+        let mut text = String::new();
+        for index in 0..self.count {
+            if let Some(name) = self.key(index).filter(|name| names.contains(*name)) {
+                // Writing to a String cannot fail.
+                let _ = writeln!(text, "{name:?} {:?}", self.entry(index));
+            }
+        }
+        text
     }
 
     /// Path of the best entry for a library, selected as `search_cache` does.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::abi::Abi;
+use super::cache_answers;
 use super::cpu::Cpu;
 use super::dynamic_token;
 use super::fs_cache::{FsCache, PathTarget};
@@ -21,9 +22,6 @@ use super::musl::Musl;
 use super::object::{ElfInfo, FileFormat};
 use super::search::{FoundBy, FoundLibrary, SearchResult, fatal_error};
 use crate::error::Result;
-
-/// Most bytes of ld.so.cache.
-const CACHE: u64 = 64 << 20;
 
 /// Number of a loader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -201,7 +199,9 @@ impl Loaders {
         if let Some(known) = self.caches.get(&kind) {
             return Ok(known.clone());
         }
-        let bytes = fs.view().read(Path::new("/etc/ld.so.cache"), CACHE)?;
+        let bytes = fs
+            .view()
+            .read(Path::new(cache_answers::PATH), cache_answers::LIMIT)?;
         let cache = bytes.map(|bytes| Rc::new(Cache::parse(bytes, abi)));
         self.caches.insert(kind, cache.clone());
         Ok(cache)
@@ -267,6 +267,7 @@ impl Loader {
         if let Some(known) = self.system[usize::from(no_default)].get(&name) {
             return known.clone();
         }
+        fs.view().record_library(text);
         let before = fs.refused.take();
         let mut outcome = match &self.rules {
             Rules::Glibc(glibc) => glibc.system(fs, text, no_default),

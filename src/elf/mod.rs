@@ -13,12 +13,14 @@
 //! - `loader`: loaders of the host, with cached searches
 //! - `glibc`, `musl`: search rules of each; `search`: their results
 //! - `ldso_cache`, `ldso_conf`, `ldso_info`, `cpu`, `dst`, `abi`: inputs of the search
+//! - [`cache_answers`]: comparison of what ld.so.cache has for some names
 //! - `fs_cache`: paths of the host, each resolved once by means of a `path_queue`; `file_reader`:
 //!   content of its files, each read once
 //! - `object`, `dlopen_note`, `script`: formats of one file
 //! - [`implicit`], [`gconv`]: libraries that no file names
 
 pub mod abi;
+pub mod cache_answers;
 mod closure;
 mod context;
 mod cpu;
@@ -50,6 +52,7 @@ mod stable_libraries;
 
 use std::path::PathBuf;
 
+pub use cache_answers::cache_answers;
 pub use closure::{
     Closure, FoundBy, Missing, MissingReason, Needed, Object, ObjectKind, Options, Priority, Reason,
 };

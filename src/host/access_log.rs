@@ -8,10 +8,13 @@
 //! is invalid where inodes do not show every change, as with accounts of a directory service, and
 //! where an inode changed so shortly before that a further change could leave the same time.
 
+use std::collections::{BTreeSet, HashSet};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::Serialize;
 
 use super::copy::Digest;
 use super::stat::{FileKind, Stat};
@@ -56,21 +59,27 @@ struct Access {
 pub(super) struct AccessLog {
     /// Start of the run, in seconds since 1970-01-01.
     since: i64,
+    /// Paths that are not recorded, nor anything below them.
+    ignored: HashSet<PathBuf>,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
     accesses: Vec<Access>,
+    /// Names of libraries that were searched.
+    libraries: BTreeSet<Vec<u8>>,
     is_invalid: bool,
 }
 
 impl AccessLog {
-    /// Empty log of a run that starts now.
-    pub(super) fn new() -> Self {
+    /// Empty log of a run that starts now. Accesses to `ignored` paths, and to paths below them,
+    /// are not recorded.
+    pub(super) fn new(ignored: HashSet<PathBuf>) -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         Self {
             since: now.map_or(0, |since| since.as_secs().cast_signed()),
+            ignored,
             state: Mutex::default(),
         }
     }
@@ -84,6 +93,19 @@ impl AccessLog {
         self.state().is_invalid = true;
     }
 
+    /// Records that a library was searched by this name.
+    pub(super) fn record_library(&self, name: &[u8]) {
+        let mut state = self.state();
+        if !state.libraries.contains(name) {
+            state.libraries.insert(name.to_owned());
+        }
+    }
+
+    /// Names of the libraries that were searched.
+    pub(super) fn libraries(&self) -> BTreeSet<Vec<u8>> {
+        self.state().libraries.clone()
+    }
+
     /// Records an access to the absolute `path`; `is_listed` if the names in it were read. `None`
     /// for `stat` means that there is no inode.
     pub(super) fn record(
@@ -93,6 +115,9 @@ impl AccessLog {
         is_listed: bool,
         stat: Option<&Stat>,
     ) {
+        if !self.ignored.is_empty() && path.ancestors().any(|above| self.ignored.contains(above)) {
+            return;
+        }
         // The kernel generates these as they are read.
         let is_generated = path.starts_with("/proc") || path.starts_with("/sys");
         let is_fresh = stat.is_some_and(|stat| {
@@ -119,9 +144,9 @@ impl AccessLog {
         });
     }
 
-    /// Encodes the log for `HostView::replay` under `key`, with the
-    /// `notices` of the run, and empties it; `None` if the log is invalid.
-    pub(super) fn encode(&self, key: &Digest, notices: &[String]) -> Option<Vec<u8>> {
+    /// Encodes the log for `HostView::replay` under `key`, with the `result` of the run, and
+    /// empties it; `None` if the log is invalid.
+    pub(super) fn encode(&self, key: &Digest, result: &impl Serialize) -> Option<Vec<u8>> {
         let mut state = self.state();
         if state.is_invalid {
             return None;
@@ -139,7 +164,7 @@ impl AccessLog {
         }
         let mut bytes = MAGIC.to_vec();
         bytes.extend(key.as_str().as_bytes());
-        put_bytes(&mut bytes, &serde_json::to_vec(notices).ok()?)?;
+        put_bytes(&mut bytes, &serde_json::to_vec(result).ok()?)?;
         let groups =
             accesses.chunk_by(|one, other| (one.mode, &one.parent) == (other.mode, &other.parent));
         put_number(&mut bytes, groups.clone().count())?;

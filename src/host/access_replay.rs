@@ -1,12 +1,15 @@
 //! Replay of an access log: whether the paths that an earlier run read have the same inodes now.
 
 use std::cmp::Reverse;
+use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, OFlags, ResolveFlags, statat};
 use rustix::io::Errno;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::access_log::{
     AccessLog, Fingerprint, FollowMode, LIMIT, MAGIC, fingerprint, take_byte, take_bytes,
@@ -20,9 +23,28 @@ use crate::error::Error;
 impl HostView {
     /// Records every access from here on, if this is the running system.
     #[must_use]
-    pub fn with_access_log(mut self) -> Self {
-        self.access_log = self.is_live().then(|| AccessLog::new().into());
+    pub fn with_access_log(self) -> Self {
+        self.with_access_log_except(HashSet::new())
+    }
+
+    /// As [`HostView::with_access_log`], without accesses to `ignored` paths and below them.
+    #[must_use]
+    pub fn with_access_log_except(mut self, ignored: HashSet<PathBuf>) -> Self {
+        self.access_log = self.is_live().then(|| AccessLog::new(ignored).into());
         self
+    }
+
+    /// Records that a library was searched by this name, if accesses are recorded.
+    pub fn record_library(&self, name: &[u8]) {
+        if let Some(log) = &self.access_log {
+            log.record_library(name);
+        }
+    }
+
+    /// Names of the libraries that were searched so far, if accesses are recorded.
+    pub fn searched_libraries(&self) -> BTreeSet<Vec<u8>> {
+        let log = self.access_log.as_ref();
+        log.map(|log| log.libraries()).unwrap_or_default()
     }
 
     /// Invalidates the access log, if there is one: the run depends on something that no inode
@@ -33,20 +55,20 @@ impl HostView {
         }
     }
 
-    /// Encodes the accesses so far for [`HostView::replay`] under `key`, with the `notices` of the
+    /// Encodes the accesses so far for [`HostView::replay`] under `key`, with the `result` of the
     /// run, and empties the log; `None` if there is no log, or if it is invalid.
-    pub fn access_log(&self, key: &Digest, notices: &[String]) -> Option<Vec<u8>> {
-        self.access_log.as_ref()?.encode(key, notices)
+    pub fn access_log(&self, key: &Digest, result: &impl Serialize) -> Option<Vec<u8>> {
+        self.access_log.as_ref()?.encode(key, result)
     }
 
-    /// Compares the inodes of this host with the encoded access log at `path`. Returns the notices
+    /// Compares the inodes of this host with the encoded access log at `path`. Returns the result
     /// of the run that wrote it, if it was written under `key` and nothing has changed.
-    pub fn replay(&self, path: &Path, key: &Digest) -> Option<Vec<String>> {
+    pub fn replay<T: DeserializeOwned>(&self, path: &Path, key: &Digest) -> Option<T> {
         let bytes = self.read(path, LIMIT).ok()??;
         let mut rest = bytes
             .strip_prefix(MAGIC)?
             .strip_prefix(key.as_str().as_bytes())?;
-        let notices = serde_json::from_slice(take_bytes(&mut rest)?).ok()?;
+        let result = serde_json::from_slice(take_bytes(&mut rest)?).ok()?;
         let mut groups = Vec::new();
         for _ in 0..take_number(&mut rest)? {
             let mode = match take_byte(&mut rest)? {
@@ -75,7 +97,7 @@ impl HostView {
             },
         )
         .ok()?;
-        Some(notices)
+        Some(result)
     }
 
     /// Whether the entries of `parent` in the encoded group `inner` have the recorded inodes;

@@ -17,6 +17,7 @@ mod preconditions;
 mod removal;
 mod rollback;
 mod session_policy;
+mod snippet_repair;
 mod sshd;
 mod step;
 mod step_order;
@@ -39,6 +40,7 @@ pub use removal::removal;
 pub use rollback::{
     PreviousBuild, ensure_whole_family, other_member_affected, roll_back, roll_back_to,
 };
+pub use snippet_repair::{BuiltJail, SnippetRepair, snippet_repairs};
 pub use sshd::verify_snippet;
 pub use step::{AccountPart, Step, StepSummary, StepText};
 pub use target::{RemoveOptions, Target};

@@ -33,7 +33,7 @@ fn sshd_info(view: &HostView, manifest: Option<&Manifest>) -> Result<SshdInfo> {
         Some(confinement) if confinement.sshd.stamp == daemon.inputs(&config)? => {
             Ok(confinement.sshd.clone())
         }
-        _ => daemon.info(&config),
+        _ => daemon.info(&config, None),
     }
 }
 
@@ -66,7 +66,7 @@ fn jail_files(config: &Config) -> Vec<String> {
 }
 
 /// Whether a drop-in has the name of a snippet, or of the common drop-in.
-fn is_jail_file(name: &str) -> bool {
+pub(super) fn is_jail_file(name: &str) -> bool {
     let jail = name
         .strip_prefix(SNIPPET_PREFIX)
         .and_then(|rest| rest.strip_suffix(SNIPPET_SUFFIX));
@@ -249,7 +249,7 @@ pub(super) fn steps(
 }
 
 /// The value of a keyword in a snippet, `None` if it is not set.
-fn setting_value<'t>(snippet: &'t str, keyword: &str) -> Option<&'t str> {
+pub(super) fn setting_value<'t>(snippet: &'t str, keyword: &str) -> Option<&'t str> {
     let mut lines = snippet
         .lines()
         .filter_map(|line| line.trim().split_once(' '));

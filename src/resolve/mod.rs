@@ -103,6 +103,21 @@ pub fn resolve(
     })
 }
 
+/// The snippet of a jail that was built from `spec` with the tree `built`, for the sshd of
+/// `sshd_info`.
+///
+/// # Errors
+/// [`ErrorKind::Failed`] if the host cannot be read.
+pub fn snippet_of(
+    spec: &Spec,
+    sshd_info: &SshdInfo,
+    built: &Tree,
+    view: &HostView,
+) -> Result<SshdSnippet> {
+    let spec = &*session::or_default(spec, Some(sshd_info), Some(built), view)?;
+    Ok(sshd::render(spec, sshd_info))
+}
+
 /// Resolves only the tree of `spec`, as it would be on this host: the content of
 /// `build --output`. Returns it with the notices.
 ///

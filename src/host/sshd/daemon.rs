@@ -62,7 +62,7 @@ pub struct ExpectedSettings {
 #[derive(Debug)]
 pub struct Sshd<'h> {
     view: &'h HostView,
-    program: PathBuf,
+    pub(super) program: PathBuf,
 }
 
 impl<'h> Sshd<'h> {
@@ -105,11 +105,11 @@ impl<'h> Sshd<'h> {
         Ok(stamp)
     }
 
-    /// Queries the properties of sshd.
+    /// Queries the properties of sshd, with `drop_ins` in place of those that it has, if given.
     ///
     /// # Errors
     /// `Failed` if sshd does not accept its configuration: nothing can be verified then.
-    pub fn info(&self, config: &Config) -> Result<SshdInfo> {
+    pub fn info(&self, config: &Config, drop_ins: Option<&[(String, String)]>) -> Result<SshdInfo> {
         let question = vec![
             "-T".to_owned(),
             "-C".to_owned(),
@@ -117,7 +117,10 @@ impl<'h> Sshd<'h> {
             // missing property.
             connection("root", &ConnSpec::default()),
         ];
-        let outcome = self.run_queries(None, vec![question], None)?.0.remove(0);
+        let outcome = self
+            .run_queries(drop_ins, vec![question], None)?
+            .0
+            .remove(0);
         if outcome.code != Some(0) {
             return Err(outcome
                 .into_error("use the current configuration of sshd", &self.program)
@@ -245,7 +248,7 @@ impl<'h> Sshd<'h> {
 
     /// Runs sshd once for each query, in a namespace with the configuration of the host, with other
     /// drop-ins if given. If sshd answers all of them without an error, `connect` follows.
-    fn run_queries(
+    pub(super) fn run_queries(
         &self,
         drop_ins: Option<&[(String, String)]>,
         questions: Vec<Vec<String>>,
@@ -402,7 +405,7 @@ pub(super) fn connection(user: &str, sample: &ConnSpec) -> String {
 
 /// Lines of `sshd -T`. Keywords are printed in lower case before OpenSSH 10.5 and in mixed case
 /// since.
-fn settings(text: &str) -> Vec<(String, String)> {
+pub(super) fn settings(text: &str) -> Vec<(String, String)> {
     text.lines()
         .filter_map(|line| line.split_once(' '))
         .map(|(key, value)| (key.to_ascii_lowercase(), value.trim().to_owned()))
@@ -420,6 +423,17 @@ impl ExpectedSettings {
 }
 
 fn compare(
+    expected: &ExpectedSettings,
+    found: &[(String, String)],
+    shown: &str,
+    findings: &mut Vec<Finding>,
+) {
+    compare_settings(expected, found, shown, findings);
+    compare_access(expected, found, shown, findings);
+}
+
+/// Adds a finding for each setting that differs from the expected one.
+pub(super) fn compare_settings(
     expected: &ExpectedSettings,
     found: &[(String, String)],
     shown: &str,
@@ -444,6 +458,15 @@ fn compare(
             );
         }
     }
+}
+
+/// Adds a finding for each list of users or groups that refuses the user.
+fn compare_access(
+    expected: &ExpectedSettings,
+    found: &[(String, String)],
+    shown: &str,
+    findings: &mut Vec<Finding>,
+) {
     let list = |key: &str| -> Vec<&str> {
         found
             .iter()

@@ -11,6 +11,7 @@ mod lexer;
 mod match_line;
 mod offline;
 mod pattern;
+mod snippet_check;
 #[cfg(test)]
 mod tests;
 
