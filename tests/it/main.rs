@@ -23,6 +23,7 @@ mod family_root;
 mod file_sources;
 mod forwarding;
 mod fsync_order;
+mod hooks;
 mod hostile;
 mod init_and_docs;
 mod journal;
