@@ -5,6 +5,8 @@ use std::ffi::{CStr, CString, c_int, c_void};
 use std::marker::{PhantomData, PhantomPinned};
 use std::ptr::{self, NonNull};
 
+use jailctl_session::journal::{Entry, Event};
+
 /// Opaque handle of libpam, `pam_handle_t`.
 #[repr(C)]
 #[derive(Debug)]
@@ -20,6 +22,7 @@ const DATA_NAME: &CStr = c"jailctl-session";
 const PAM_SUCCESS: c_int = 0;
 const PAM_SESSION_ERR: c_int = 14;
 const PAM_IGNORE: c_int = 25;
+const PAM_SERVICE: c_int = 1;
 const PAM_RHOST: c_int = 4;
 
 type Cleanup = extern "C" fn(*mut Handle, *mut c_void, c_int);
@@ -67,6 +70,13 @@ pub(crate) enum Priority {
     Error,
 }
 
+/// Jail and user that an entry of the log is about, as far as they are known.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Subject {
+    pub(crate) jail: Option<String>,
+    pub(crate) user: Option<String>,
+}
+
 /// Fields of an account that the module uses.
 pub(crate) struct Account {
     pub(crate) shell: String,
@@ -106,12 +116,23 @@ impl Pam {
 
     /// Remote host of the connection.
     pub(crate) fn remote_host(&self) -> Option<String> {
-        let mut host = ptr::null();
-        // SAFETY: libpam sets `host` to a string that it owns, or to null.
-        let code = unsafe { pam_get_item(self.handle(), PAM_RHOST, &raw mut host) };
+        self.item(PAM_RHOST)
+    }
+
+    /// PAM service.
+    fn service(&self) -> Option<String> {
+        self.item(PAM_SERVICE)
+    }
+
+    /// Item of libpam that is a string: pam_get_item(3).
+    fn item(&self, item: c_int) -> Option<String> {
+        let mut value = ptr::null();
+        // SAFETY: libpam sets `value` to a string that it owns, or to null: both items that are
+        // queried are strings.
+        let code = unsafe { pam_get_item(self.handle(), item, &raw mut value) };
         // SAFETY: as above; the string is copied at once.
         (code == PAM_SUCCESS)
-            .then(|| unsafe { text(host.cast()) })
+            .then(|| unsafe { text(value.cast()) })
             .flatten()
     }
 
@@ -160,12 +181,31 @@ impl Pam {
         }
     }
 
-    /// Writes a line into the log of the host.
-    pub(crate) fn log(&self, priority: Priority, line: &str) {
+    /// Writes an entry into the log of the host: with its fields into the journal of systemd, or
+    /// where there is none as a line by pam_syslog(3), whose beginning both have.
+    pub(crate) fn log(
+        &self,
+        priority: Priority,
+        event: Option<Event>,
+        subject: &Subject,
+        line: &str,
+    ) {
         let priority = match priority {
             Priority::Info => libc::LOG_INFO,
             Priority::Error => libc::LOG_ERR,
         };
+        let service = self.service().unwrap_or_default();
+        let jails: Vec<&str> = subject.jail.iter().map(String::as_str).collect();
+        let entry = Entry {
+            event,
+            priority: u8::try_from(priority).unwrap_or_default(),
+            message: &format!("pam_jailctl({service}:session): {line}"),
+            jails: &jails,
+            user: subject.user.as_deref(),
+        };
+        if entry.send() {
+            return;
+        }
         // A line has no NUL: neither names from passwd(5) nor paths have one.
         let line = CString::new(line).unwrap_or_default();
         // SAFETY: the format has one conversion, for the string that follows it.

@@ -19,8 +19,10 @@ use std::ffi::c_int;
 use std::fmt::Display;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use ffi::{Pam, PamReturn, Priority};
+use ffi::{Pam, PamReturn, Priority, Subject};
 use jailctl_session::cgroup::{leave_sshd, no_core_dumps};
+use jailctl_session::count_refusal;
+use jailctl_session::journal::Event;
 use jailctl_session::open::{self, Counted, Utmp};
 use jailctl_session::policy::Policy;
 use jailctl_session::shared_layout::{GROUP_PREFIX, JAIL_ROOT, SHELL_PREFIX};
@@ -39,6 +41,7 @@ const HOST_ENV: [&str; 6] = [
 struct SessionData {
     /// Jail, user and remote host, for the log.
     context: String,
+    subject: Subject,
     /// Counts the session as long as it is stored; `None` for a plain chroot.
     _session: Option<Counted>,
 }
@@ -77,24 +80,53 @@ pub unsafe extern "C" fn pam_sm_close_session(
 
 /// Calls `act` at the C boundary: errors are logged, and after an error or a panic no session is
 /// opened.
-fn catch_panic(pam: Option<Pam>, act: impl FnOnce(&Pam) -> Result<PamReturn, String>) -> c_int {
+fn catch_panic(pam: Option<Pam>, act: impl FnOnce(&Pam) -> Result<PamReturn, Refusal>) -> c_int {
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         let Some(pam) = pam else {
             return PamReturn::Refused;
         };
-        act(&pam).unwrap_or_else(|why| {
-            pam.log(Priority::Error, &format!("no session: {why}"));
+        act(&pam).unwrap_or_else(|refusal| {
+            let Refusal {
+                why,
+                subject,
+                reason,
+            } = refusal;
+            let line = format!("no session: {why}");
+            let event = Some(Event::SessionRefused);
+            pam.log(Priority::Error, event, &subject, &line);
+            if let Some(jail) = &subject.jail {
+                count_refusal(jail, reason);
+            }
             PamReturn::Refused
         })
     }));
     outcome.unwrap_or(PamReturn::Refused).code()
 }
 
-fn open(pam: &Pam) -> Result<PamReturn, String> {
-    let user = pam.user().ok_or("libpam has no login name")?;
+/// Refusal of a session.
+struct Refusal {
+    why: String,
+    subject: Subject,
+    /// The reason in one word, for the counters.
+    reason: &'static str,
+}
+
+impl Refusal {
+    /// A refusal before the jail of the account is known.
+    fn early(why: impl Into<String>) -> Self {
+        Self {
+            why: why.into(),
+            subject: Subject::default(),
+            reason: "account",
+        }
+    }
+}
+
+fn open(pam: &Pam) -> Result<PamReturn, Refusal> {
+    let user = (pam.user()).ok_or_else(|| Refusal::early("libpam has no login name"))?;
     let account = pam
         .account(&user)
-        .ok_or_else(|| format!("there is no account `{}`", user.escape_debug()))?;
+        .ok_or_else(|| Refusal::early(format!("there is no account `{}`", user.escape_debug())))?;
     if !account.shell.starts_with(SHELL_PREFIX) {
         return Ok(PamReturn::Ignore);
     }
@@ -102,43 +134,55 @@ fn open(pam: &Pam) -> Result<PamReturn, String> {
     let jail = group
         .as_deref()
         .and_then(|group| group.strip_prefix(GROUP_PREFIX))
-        .ok_or_else(|| format!("the primary group of `{user}` is not the group of a jail"))?;
+        .ok_or_else(|| {
+            let why = format!("the primary group of `{user}` is not the group of a jail");
+            Refusal::early(why)
+        })?;
     let from = pam.remote_host().unwrap_or_else(|| "unknown".to_owned());
     let context = format!("jail {jail}, user {user}, from {}", from.escape_debug());
-    let policy =
-        Policy::load_for_user(jail, &user).map_err(|error| format!("{error} ({context})"))?;
+    let subject = Subject {
+        jail: Some(jail.to_owned()),
+        user: Some(user.clone()),
+    };
+    let refused = |error: jailctl_session::Error| Refusal {
+        why: format!("{error} ({context})"),
+        subject: subject.clone(),
+        reason: error.reason(),
+    };
+    let policy = Policy::load_for_user(jail, &user).map_err(refused)?;
     for name in HOST_ENV {
         pam.unset(name);
     }
     if let Some(home) = account.home.strip_prefix(JAIL_ROOT) {
         pam.set("HOME", home);
     }
-    open::new_session_keyring(account.uid, account.gid)
-        .map_err(|error| format!("{error} ({context})"))?;
+    open::new_session_keyring(account.uid, account.gid).map_err(refused)?;
     let counted_with_sshd = |error: Option<&dyn Display>| {
         if let Some(error) = error {
             let line = format!("no control group of its own: {error} ({context})");
-            pam.log(Priority::Error, &line);
+            pam.log(Priority::Error, None, &subject, &line);
         }
     };
     let Some(policy) = policy else {
         // A plain chroot, which sshd creates. Its resource usage does not count against sshd's
         // unit, and no core of it reaches the core handler of the host.
-        no_core_dumps().map_err(|error| format!("{error} ({context})"))?;
+        no_core_dumps().map_err(refused)?;
         let error = leave_sshd(jail, &user).err();
         counted_with_sshd(error.as_ref().map(|error| error as _));
         pam.log(
             Priority::Info,
+            Some(Event::SessionOpened),
+            &subject,
             &format!("session opened: {context}, plain chroot"),
         );
         let open = SessionData {
             context,
+            subject,
             _session: None,
         };
         return store(pam, open);
     };
-    let session = open::open(&policy, &user, Utmp::Mirrored)
-        .map_err(|error| format!("{error} ({context})"))?;
+    let session = open::open(&policy, &user, Utmp::Mirrored).map_err(refused)?;
     counted_with_sshd(session.in_sshds_group().map(|error| error as _));
     let mounts: Vec<String> = policy
         .mounts
@@ -147,6 +191,8 @@ fn open(pam: &Pam) -> Result<PamReturn, String> {
         .collect();
     pam.log(
         Priority::Info,
+        Some(Event::SessionOpened),
+        &subject,
         &format!(
             "session opened: {context}, own {}, mounted {}",
             policy.summary(),
@@ -155,6 +201,7 @@ fn open(pam: &Pam) -> Result<PamReturn, String> {
     );
     let open = SessionData {
         context,
+        subject,
         // sshd's process that becomes the user has a copy of every descriptor of this one.
         _session: Some(session.into_counted()),
     };
@@ -162,9 +209,14 @@ fn open(pam: &Pam) -> Result<PamReturn, String> {
 }
 
 /// Stores the session in libpam until it ends.
-fn store(pam: &Pam, open: SessionData) -> Result<PamReturn, String> {
+fn store(pam: &Pam, open: SessionData) -> Result<PamReturn, Refusal> {
+    let subject = open.subject.clone();
     if !pam.set_data(open) {
-        return Err("libpam did not store the session".to_owned());
+        return Err(Refusal {
+            why: "libpam did not store the session".to_owned(),
+            subject,
+            reason: "system",
+        });
     }
     Ok(PamReturn::Success)
 }
@@ -174,9 +226,19 @@ fn store(pam: &Pam, open: SessionData) -> Result<PamReturn, String> {
 fn close(pam: &Pam) -> PamReturn {
     // SAFETY: the module stores no other type.
     let found = unsafe { pam.take_data::<SessionData>() };
-    let Some(SessionData { context, _session }) = found else {
+    let Some(SessionData {
+        context,
+        subject,
+        _session,
+    }) = found
+    else {
         return PamReturn::Ignore;
     };
-    pam.log(Priority::Info, &format!("session closed: {context}"));
+    pam.log(
+        Priority::Info,
+        Some(Event::SessionClosed),
+        &subject,
+        &format!("session closed: {context}"),
+    );
     PamReturn::Success
 }

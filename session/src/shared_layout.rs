@@ -23,6 +23,12 @@ pub const RUN_NETWORKS: &str = "/run/jailctl/net";
 /// session.
 pub const RUN_SESSIONS: &str = "/run/jailctl/sessions";
 
+/// Directory of the counts of refused sessions: a file for each jail and reason, with a byte for
+/// each refusal.
+pub const RUN_REFUSED: &str = "/run/jailctl/refused";
+/// Separator of jail and reason in the names of these files: no name of a jail contains it.
+pub const REFUSAL_SEPARATOR: char = ':';
+
 /// Directory that exists in every jail and on no host. It holds the login shells of the jail, so
 /// that sshd(8), su(1) and login(1) find no shell outside of the jail.
 pub const JAIL_DIR: &str = "/jail";

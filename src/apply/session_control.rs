@@ -9,7 +9,7 @@ use jailctl_session::cgroup::{self, Limits};
 use jailctl_session::policy::Policy;
 
 use crate::error::{Error, Result};
-use crate::host::{Host, Process};
+use crate::host::{Event, Host, Process};
 use crate::names::JailName;
 use crate::plan::Manifest;
 use crate::resolve::is_managed;
@@ -56,7 +56,8 @@ pub fn freeze(host: &Host, name: &JailName) -> Result<()> {
             Error::failed(format!("could not freeze the jail `{name}`")).why("it has no session")
         );
     }
-    host.log(&format!("jail {name} frozen"));
+    let text = format!("jail {name} frozen");
+    host.log(Event::SessionsControlled, &[name.as_str()], &text);
     Ok(())
 }
 
@@ -70,7 +71,8 @@ pub fn thaw(host: &Host, name: &JailName) -> Result<bool> {
     let was_thawed =
         cgroup::thaw(&policy.jail, limits).map_err(|error| failed("thaw", name, &error))?;
     if was_thawed {
-        host.log(&format!("jail {name} thawed"));
+        let text = format!("jail {name} thawed");
+        host.log(Event::SessionsControlled, &[name.as_str()], &text);
     }
     Ok(was_thawed)
 }
@@ -98,7 +100,8 @@ pub fn kill(host: &Host, manifest: &Manifest) -> Result<usize> {
     let Ended { count, left } = end_all(host, name, manifest.gid(), &manifest.root, &uids)?;
     let ended = groups + count;
     if ended > 0 {
-        host.log(&format!("jail {name}: its sessions were ended"));
+        let text = format!("jail {name}: its sessions were ended");
+        host.log(Event::SessionsControlled, &[name.as_str()], &text);
     }
     if left.is_empty() {
         return Ok(ended);

@@ -2,7 +2,7 @@
 
 use super::session_policy::write_edit;
 use crate::error::Result;
-use crate::host::Host;
+use crate::host::{Event, Host};
 use crate::plan::SnippetRepair;
 
 /// Writes and removes drop-ins, each file at once, without a reload: sshd is about to start.
@@ -21,7 +21,8 @@ pub fn repair_snippets(host: &Host, repairs: &[SnippetRepair]) -> Result<()> {
             Some(_) => "written for the present sshd",
             None => "removed, and its accounts cannot log in",
         };
-        host.log(&format!("sshd snippet {path} {action}: {}", repair.why));
+        let text = format!("sshd snippet {path} {action}: {}", repair.why);
+        host.log(Event::SnippetRepaired, &[], &text);
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use super::journal::deferred_action::DeferredAction;
 use super::options::{OnStep, Options};
 use super::{audit_line, commit, session_control, steps, undo};
 use crate::error::{Error, Finding, Result};
-use crate::host::{Host, Process};
+use crate::host::{Event, Host, Process};
 use crate::names::JailName;
 use crate::plan::{Manifest, Plan, RemoveOptions, Step, ensure_account_idle, ensure_no_sessions};
 
@@ -42,7 +42,7 @@ pub struct Transaction<'h> {
     dropped_accounts: Vec<DroppedAccount>,
     notices: Vec<String>,
     /// Lines for the system log, one for each jail that changed.
-    audit_lines: Vec<String>,
+    audit_lines: Vec<(JailName, String)>,
 }
 
 impl<'h> Transaction<'h> {
@@ -88,7 +88,9 @@ impl<'h> Transaction<'h> {
         self.deferred.extend(commit::deferred_actions(plan));
         self.removed_jails.extend(removed_jail(plan));
         self.dropped_accounts.extend(dropped_accounts(plan));
-        self.audit_lines.extend(audit_line::audit_line(plan));
+        let line = audit_line::audit_line(plan);
+        self.audit_lines
+            .extend(line.map(|line| (plan.name.clone(), line)));
         outcome
     }
 
@@ -142,8 +144,8 @@ impl<'h> Transaction<'h> {
                 }
             }
         }
-        for line in &self.audit_lines {
-            self.host.log(line);
+        for (jail, line) in &self.audit_lines {
+            self.host.log(Event::JailChanged, &[jail.as_str()], line);
         }
         if let Err(failed) = self.journal.end() {
             self.notices.push(format!(

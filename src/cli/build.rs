@@ -148,7 +148,7 @@ impl Build {
             .map(|(spec, _)| spec.name.value.as_str())
             .collect();
         let what = format!("build of {}", names.join(", "));
-        transactions.run(what, |applier| {
+        transactions.run(what, &names, |applier| {
             let mut specs = self.specs.iter().zip(specs);
             specs.try_for_each(|(path, loaded)| {
                 self.build_spec(path, loaded, host, id_gap, applier, output)

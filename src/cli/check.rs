@@ -1,6 +1,7 @@
 //! `check`: differences between the host and the records of jails.
 
 use std::panic::resume_unwind;
+use std::path::Path;
 
 use clap::Args;
 
@@ -29,6 +30,21 @@ pub(crate) struct Check {
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
+}
+
+/// Number of differences of a jail, by its last check if nothing has changed since.
+///
+/// # Errors
+/// [`ErrorKind::Failed`](crate::error::ErrorKind::Failed) if the host or the records cannot be
+/// read.
+pub(super) fn count_differences(manifest: &Manifest) -> Result<usize> {
+    let view = HostView::new(Path::new("/"))?;
+    let known = NoopCache::new("check", &manifest.name, &[], &view)?;
+    if known.and_then(|known| known.lookup(&view)).is_some() {
+        return Ok(0);
+    }
+    let found = drift(manifest, &HostTemplates(&view), Depth::Metadata, &view)?;
+    Ok(found.differences.len())
 }
 
 impl Check {

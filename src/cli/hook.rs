@@ -17,7 +17,7 @@ use super::{CommandOutput, OutputOptions, WriteOptions};
 use crate::apply::repair_snippets;
 use crate::error::Result;
 use crate::host::sshd::{Config, Sshd};
-use crate::host::{Host, HostView};
+use crate::host::{Event, Host, HostView};
 use crate::plan::{self, ChangeKind, Manifest, Plan};
 use crate::show;
 
@@ -28,7 +28,7 @@ const NAMED: usize = 3;
 
 /// Event of the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Event {
+enum HostEvent {
     /// Packages were changed: update the jails whose files are different on the host.
     Packages,
     /// sshd is about to start: write its snippets for the installed sshd, or remove those with
@@ -40,7 +40,7 @@ enum Event {
 #[derive(Debug, Args)]
 pub(crate) struct Hook {
     /// Event.
-    event: Event,
+    event: HostEvent,
     /// Wait up to SECONDS for another jailctl to finish.
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     lock_timeout: u64,
@@ -53,8 +53,8 @@ impl Hook {
             return Ok(CommandOutput::default());
         }
         match self.event {
-            Event::Packages => self.packages(&view, output),
-            Event::Sshd => self.sshd(&view),
+            HostEvent::Packages => self.packages(&view, output),
+            HostEvent::Sshd => self.sshd(&view),
         }
     }
 
@@ -80,7 +80,8 @@ impl Hook {
         let mut transactions = match Transactions::begin(&host, &options, quiet) {
             Ok(transactions) => transactions,
             Err(error) => {
-                host.log(&format!("jails not updated: {error}"));
+                let text = format!("jails were not updated: {error}");
+                host.log(Event::ChangeFailed, &[], &text);
                 let text = format!("jailctl: jails were not updated: {error}\n");
                 return Ok(CommandOutput {
                     text,
@@ -89,13 +90,7 @@ impl Hook {
             }
         };
         let failed = update_jails(affected, &host, &mut transactions)?;
-        let mut kept = Vec::new();
-        for (name, error) in &failed {
-            host.log(&format!(
-                "jail {name} not updated, it is as it was: {error}"
-            ));
-            kept.push(name.clone());
-        }
+        let kept: Vec<String> = failed.into_iter().map(|(name, _)| name).collect();
         let text = report(transactions.plans(), &kept);
         // The next run is quick: what was just written is old enough by then to be compared.
         sleep(TIMESTAMP_GRANULARITY);
@@ -127,7 +122,10 @@ impl Hook {
             match load_built(&manifest, view) {
                 Ok((spec, _)) => jails.push((manifest, spec)),
                 // Its snippet is removed if sshd does not start with it.
-                Err(error) => host.log(&format!("jail {}: {error}", manifest.name)),
+                Err(error) => {
+                    let text = format!("jail {}: {error}", manifest.name);
+                    host.log(Event::ChangeFailed, &[manifest.name.as_str()], &text);
+                }
             }
         }
         let repairs = plan::snippet_repairs(&jails, view)?;

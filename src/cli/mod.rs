@@ -10,6 +10,7 @@ pub mod generate;
 mod hook;
 mod init;
 mod list;
+mod metrics;
 mod noop_cache;
 mod options;
 mod output;
@@ -88,6 +89,8 @@ enum Verb {
     Enter(enter::Enter),
     /// Show resource usage of the sessions of jails.
     Stats(stats::Stats),
+    /// Print metrics of all jails in the OpenMetrics format.
+    Metrics(metrics::Metrics),
     /// Suspend all processes in the sessions of a jail.
     Freeze(sessions::Freeze),
     /// Resume a frozen jail.
@@ -137,6 +140,7 @@ pub fn main() -> ExitCode {
         Verb::Deps(verb) => verb.run(),
         Verb::Enter(verb) => verb.run(),
         Verb::Stats(verb) => verb.run(options),
+        Verb::Metrics(verb) => verb.run(),
         Verb::Freeze(verb) => verb.run(),
         Verb::Thaw(verb) => verb.run(),
         Verb::Kill(verb) => verb.run(),

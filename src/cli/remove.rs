@@ -47,7 +47,7 @@ impl Remove {
             return report.ok_or_else(|| target.not_found());
         }
         let what = format!("removal of {}", target.name());
-        transactions.run(what, |applier| {
+        transactions.run(what, &[target.name().as_str()], |applier| {
             plans.into_iter().try_for_each(|plan| applier.apply(plan))
         })?;
         Ok(transactions.report())

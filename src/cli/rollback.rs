@@ -47,7 +47,7 @@ impl Rollback {
         let target = Target::new(&self.target, &host)?;
         let previous = RollbackTarget::of(&target, &host)?;
         let what = format!("rollback of {}", target.name());
-        transactions.run(what, |applier| {
+        transactions.run(what, &[target.name().as_str()], |applier| {
             previous.each(&host, |plan| applier.apply(plan))
         })?;
         Ok(transactions.report())

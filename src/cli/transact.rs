@@ -3,8 +3,8 @@
 
 use super::{CommandOutput, OutputOptions, WriteOptions};
 use crate::apply::Transaction;
-use crate::error::Result;
-use crate::host::{Host, Lock};
+use crate::error::{Error, Result};
+use crate::host::{Event, Host, Lock};
 use crate::names::JailName;
 use crate::plan::Plan;
 use crate::show;
@@ -61,7 +61,8 @@ impl<'a> Transactions<'a> {
     }
 
     /// Runs one transaction: `apply_plans` makes plans and applies each with [`Applier::apply`]
-    /// before it makes the next. `what` names the run in messages: "build of arkham".
+    /// before it makes the next. `what` names the run in messages: "build of arkham". `jails` are
+    /// those that the log names if it fails.
     ///
     /// # Errors
     /// The error of `apply_plans`, after everything was rolled back, or that of
@@ -69,9 +70,11 @@ impl<'a> Transactions<'a> {
     pub(super) fn run(
         &mut self,
         what: String,
+        jails: &[&str],
         apply_plans: impl FnOnce(&mut Applier<'_, '_>) -> Result<()>,
     ) -> Result<()> {
         let options = self.options.options();
+        let failed = format!("{what} failed");
         let mut transaction = Transaction::new(self.host, &options, what);
         let mut applier = Applier {
             transaction: &mut transaction,
@@ -82,15 +85,29 @@ impl<'a> Transactions<'a> {
         let batch = applier.batch;
         match outcome {
             Ok(()) => {
-                let notices = transaction.finish(&mut self.output.step_logger())?;
+                let finished = transaction.finish(&mut self.output.step_logger());
+                let notices = finished.inspect_err(|error| {
+                    self.log_failure(&failed, jails, error);
+                })?;
                 self.notices.extend(notices);
             }
-            Err(error) => return Err(transaction.roll_back(error)),
+            Err(error) => {
+                let error = transaction.roll_back(error);
+                self.log_failure(&failed, jails, &error);
+                return Err(error);
+            }
         }
         self.done.plans.extend(batch.plans);
         self.done.text.push_str(&batch.text);
         self.done.plan_notices.extend(batch.plan_notices);
         Ok(())
+    }
+
+    /// Writes a failed run into the log, with its first finding.
+    fn log_failure(&self, failed: &str, jails: &[&str], error: &Error) {
+        let finding = error.findings.first().map(ToString::to_string);
+        let text = format!("{failed}: {}", finding.unwrap_or_default());
+        self.host.log(Event::ChangeFailed, jails, &text);
     }
 
     /// Adds a notice to the report.

@@ -154,7 +154,7 @@ fn update_group(
         .map(|manifest| manifest.name.as_str())
         .collect();
     let what = format!("update of {}", names.join(", "));
-    transactions.run(what, |applier| {
+    transactions.run(what, &names, |applier| {
         let mut jails = jails.into_iter();
         jails.try_for_each(|(spec, origin)| {
             applier.apply(plan_update(&spec, origin, group.len() == 1, host)?)

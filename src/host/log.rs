@@ -1,28 +1,32 @@
-//! The system log: one line for each change, so that it can be found later who made it.
+//! The system log: one entry for each change, so that it can be found later who made it. The
+//! journal of systemd gets the fields of an entry, and any other log its line.
 
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 
+use jailctl_session::journal::{Entry, FACILITY};
+
 use super::view::HostView;
 use super::writer::Host;
 
+pub use jailctl_session::journal::Event;
+
 /// Socket of syslog(3).
 const LOG: &str = "/dev/log";
-/// `LOG_AUTHPRIV | LOG_NOTICE` of syslog(3): accounts and logins concern security.
-const PRIORITY: u8 = 10 << 3 | 5;
+/// `LOG_NOTICE` of syslog(3), the priority of changes.
+const NOTICE: u8 = 5;
+/// `LOG_WARNING` of syslog(3), the priority of changes that failed.
+const WARNING: u8 = 4;
 /// Content of `/proc/self/loginuid` for a process without a login.
 const NOBODY: &str = "4294967295";
 
 impl Host {
-    /// Writes one line. No error is returned: a log that is missing or does not read must not stop
-    /// a run, and a host in a directory has none.
-    pub fn log(&self, text: &str) {
+    /// Writes an entry about jails. No error is returned: a log that is missing or does not read
+    /// must not stop a run, and a host in a directory has none.
+    pub fn log(&self, event: Event, jails: &[&str], text: &str) {
         if !self.is_live() {
             return;
         }
-        let Ok(socket) = UnixDatagram::unbound() else {
-            return;
-        };
         let who = HostView::new(Path::new("/proc"))
             .and_then(|proc| proc.read(Path::new("/self/loginuid"), 16))
             .ok()
@@ -32,7 +36,26 @@ impl Host {
         let by = who.map_or(String::new(), |uid| {
             format!(" (login of the user id {uid})")
         });
-        let line = format!("<{PRIORITY}>jailctl[{}]: {text}{by}", std::process::id());
+        let priority = match event {
+            Event::ChangeFailed => WARNING,
+            _ => NOTICE,
+        };
+        let message = format!("{text}{by}");
+        let entry = Entry {
+            event: Some(event),
+            priority,
+            message: &message,
+            jails,
+            user: None,
+        };
+        if entry.send() {
+            return;
+        }
+        let Ok(socket) = UnixDatagram::unbound() else {
+            return;
+        };
+        let code = FACILITY << 3 | priority;
+        let line = format!("<{code}>jailctl[{}]: {message}", std::process::id());
         // A full socket would make the caller wait for a log that may have stopped.
         let _ = socket
             .set_nonblocking(true)

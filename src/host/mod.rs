@@ -63,6 +63,7 @@ pub use dir_reader::DirReader;
 pub use inventory::Inventory;
 pub use listeners::{is_bound, listens};
 pub use lock::Lock;
+pub use log::Event;
 pub use new_file::create_new_file;
 pub use ownership::{OwnershipFlaw, UntrustedWriter};
 pub use packages::Package;

@@ -7,6 +7,7 @@ pub mod drift;
 pub mod error;
 pub mod jail_details;
 pub mod jail_list;
+pub mod metrics;
 pub mod plan;
 pub mod reference;
 pub mod schema;

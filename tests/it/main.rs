@@ -30,6 +30,7 @@ mod journal;
 mod json;
 mod live_exchange;
 mod login;
+mod monitoring;
 mod outputs;
 mod plans;
 mod programs;

@@ -1,8 +1,10 @@
 //! Resource usage of the sessions of a jail, from the accounting of its control groups.
 
+use std::path::Path;
+
 use super::group::Group;
 use super::hierarchy::{Hierarchies, Version};
-use super::kernel_file::read_if_exists;
+use super::kernel_file::{self, read_if_exists};
 use super::session_count;
 use crate::Error;
 use crate::policy::Limits;
@@ -48,11 +50,22 @@ pub fn usage(jail: &str, limits: &Limits) -> Result<Usage, Error> {
     };
     for group in Group::locate(jail, limits, &hierarchies)? {
         if group.exists() {
+            // Without limits sessions are not registered, but have a scope each under systemd.
+            usage.sessions = usage.sessions.max(scopes(group.path())?);
             usage.frozen |= group.is_frozen()?;
             usage.add(&group)?;
         }
     }
     Ok(usage)
+}
+
+/// Number of scopes below the slice of a jail.
+fn scopes(slice: &Path) -> Result<u64, Error> {
+    let names = kernel_file::list(slice)?;
+    let scopes = names
+        .iter()
+        .filter(|name| name.strip_suffix(".scope").is_some());
+    Ok(scopes.count() as u64)
 }
 
 impl Usage {
