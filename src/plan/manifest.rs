@@ -329,20 +329,25 @@ impl Manifest {
         let Some(bytes) = view.read(path, SIZE_LIMIT)? else {
             return Ok(None);
         };
-        let refuse = |why: String| {
-            Error::failed(format!("could not read the manifest `{}`", view.display_path(path).display()))
+        let refuse = |why: String, hint: &str| {
+            let shown = view.display_path(path);
+            Error::failed(format!("could not read the manifest `{}`", shown.display()))
                 .why(why)
-                .hint("restore it from a backup; without it jailctl does not know which files of the jail it has created")
+                .hint(hint)
         };
         let format: Option<u32> = up_to("format", serde_json::Deserializer::from_slice(&bytes));
         if let Some(format) = format.filter(|format| *format > FORMAT) {
-            return Err(refuse(format!(
-                "its format is {format}, and this jailctl knows those up to {FORMAT}"
-            )));
+            return Err(refuse(
+                format!("its format is {format}, and this jailctl knows those up to {FORMAT}"),
+                "a later version of jailctl has built the jail: install that version again",
+            ));
         }
-        serde_json::from_slice(&bytes)
-            .map(Some)
-            .map_err(|error| refuse(error.to_string()))
+        serde_json::from_slice(&bytes).map(Some).map_err(|error| {
+            refuse(
+                error.to_string(),
+                "restore it from a backup; without it jailctl does not know which files of the jail it has created",
+            )
+        })
     }
 
     /// Id of the primary group of its accounts.
@@ -499,6 +504,25 @@ mod tests {
         assert!(manifest.entries[&upload].kept);
         let confinement = manifest.confinement.expect("its accounts are locked in");
         assert!(!confinement.sshd.keywords.is_empty());
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "a host is made in a directory")]
+    fn a_manifest_of_a_later_format_is_refused() {
+        let host = std::env::temp_dir().join(format!("jailctl-manifest-{}", std::process::id()));
+        std::fs::create_dir_all(&host).expect("a directory");
+        let text = include_str!("../../tests/formats/manifest-1.json");
+        let later = text.replacen("\"format\":1", "\"format\":9", 1);
+        let later = later.replacen("\"format\": 1", "\"format\": 9", 1);
+        std::fs::write(host.join("manifest.json"), later).expect("a file");
+        let view = HostView::new(&host).expect("a host");
+        let error = Manifest::load_at(&view, Path::new("/manifest.json")).expect_err("refused");
+        std::fs::remove_dir_all(&host).expect("removed");
+        assert!(error.to_string().contains("its format is 9"), "{error}");
+        assert!(
+            error.findings[0].hints[0].contains("later version"),
+            "{error:?}"
+        );
     }
 
     #[test]
