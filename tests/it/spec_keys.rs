@@ -45,7 +45,7 @@ fn optional_programs_come_along_where_the_host_has_them() {
     for name in ["frobnicate", "broken", "su"] {
         harlequin.ssh(name).exits(127);
     }
-    // What the host gets later comes along then.
+    // A program that the host gets later is copied by the next build.
     host.sh("cp /usr/bin/head /usr/local/bin/frobnicate").ok();
     host.jailctl(["build", &spec.path()]).ok();
     harlequin.ssh("frobnicate -n1 /welcome").ok();
