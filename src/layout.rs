@@ -24,7 +24,7 @@
 //! | `/var/lib/jailctl/JAIL/session` | 0700 | mount point of the sessions |
 //! | `/var/cache/jailctl/JAIL.VERB` | 0600 | access log of a run that found nothing to do |
 //! | `/run/jailctl/lock` | 0600 | lock of the host, with the process id of its holder |
-//! | `/run/jailctl/net` | 0700 | network namespaces of jails |
+//! | `/run/jailctl/net` | 0700 | registers of networks: a locked file for each session |
 //! | `/run/jailctl/sessions/JAIL` | 0700 | a locked file for each session |
 //! | `/etc/ssh/sshd_config.d/05-jailctl.conf` | 0644 | sshd settings of all jails |
 //! | `/etc/ssh/sshd_config.d/05-jailctl-JAIL.conf` | 0644 | sshd settings of a jail or a family |

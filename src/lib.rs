@@ -17,7 +17,7 @@
 //! `jailctl build`. `check` is the same plan of the spec as built: each of its steps is a
 //! difference.
 //!
-//! [`apply`] executes the steps and decides nothing. The undo of each step is in a journal before
+//! [`apply`] executes the steps of a plan. The undo of each step is in a journal before
 //! the step is executed, so that an error, or the next run after one that was interrupted, undoes
 //! all steps before it; and a new tree is tested before it is live.
 //!

@@ -11,7 +11,7 @@ use super::{jail_root, manifest, removal, session_policy, sshd_snippet, store};
 use crate::error::Result;
 use crate::host::{Accounts, Expiry, Host, Ownership, Process, manager_unit};
 use crate::layout::{
-    COMMON_SNIPPET, NEW_RECORDS, POLICY, PRIVATE_FILE_MODE, PUBLIC_MODE, SESSION_DIR,
+    COMMON_SNIPPET, KEYS_DIR, NEW_RECORDS, POLICY, PRIVATE_FILE_MODE, PUBLIC_MODE, SESSION_DIR,
     SSHD_CONFIG_DIR, STAGE,
 };
 use crate::plan::{Plan, Step, ensure_empty, expiry};
@@ -135,7 +135,7 @@ fn undo_for(step: &Step, accounts: &Accounts, context: &StepContext<'_, '_>) -> 
     };
     Ok(match step {
         Step::DisableAccount { user } => {
-            let keys = state.join("keys").join(user);
+            let keys = state.join(KEYS_DIR).join(user);
             let content = host.read(&keys, FILE_LIMIT)?;
             let keys = content.map(|content| {
                 Undo::RestoreFile(keys, Some(content), Ownership::root(PUBLIC_MODE))
@@ -194,7 +194,7 @@ fn undo_for(step: &Step, accounts: &Accounts, context: &StepContext<'_, '_>) -> 
             vec![Undo::RestoreFile(edit.path.clone(), before, owner)]
         }
         Step::WriteKeys { user, .. } => {
-            let keys = state.join("keys");
+            let keys = state.join(KEYS_DIR);
             let before = host.read(&keys.join(user), FILE_LIMIT)?;
             vec![
                 Undo::RemoveDirs(missing_ancestors(host, &keys)?),

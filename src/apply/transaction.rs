@@ -131,9 +131,9 @@ impl<'h> Transaction<'h> {
                     format!("could not delete unused files of the store: {failed}"),
                 ),
                 DeferredAction::DeleteAccount { .. } | DeferredAction::RestoreAccount { .. } => {
-                    error = Some(
-                        failed.hint("all else is finished, and the next build tries this again"),
-                    );
+                    error = Some(failed.hint(
+                        "all other steps are done; run `jailctl build` to try this one again",
+                    ));
                 }
                 DeferredAction::RemoveJail { .. } => {
                     return Err(failed.hint(

@@ -83,7 +83,7 @@ impl PlanSpecs {
             if !self.consent.recreate {
                 plan.refuse_vanished_root(&view)?;
             }
-            progress.set(format!("{}: asking sshd", plan.name));
+            progress.set(format!("{}: querying sshd", plan.name));
             plan.preflight(&view)?;
         }
         drop(progress);
@@ -196,7 +196,7 @@ impl Build {
                 refuse_other_file()?;
             }
             let progress = output.progress();
-            progress.set(format!("{name}: looking at what it needs"));
+            progress.set(format!("{name}: resolving programs and libraries"));
             let view = self.root.view()?.with_id_gap(id_gap).with_access_log();
             // Loaded again, so that the access log has the templates too.
             let (spec, now) = load_spec(path, &view)?;
@@ -236,7 +236,10 @@ impl Build {
                 .into());
         }
         let progress = output.progress();
-        progress.set(format!("{}: looking at what it needs", spec.name.value));
+        progress.set(format!(
+            "{}: resolving programs and libraries",
+            spec.name.value
+        ));
         let (tree, notices) = resolve::resolve_tree(&spec, &view)?;
         let target =
             std::path::absolute(target).map_err(|error| Error::io("find", target, &error))?;
@@ -275,7 +278,10 @@ fn plans(
     for (path, (spec, source)) in paths.iter().zip(specs) {
         plans.extend(plan_dropped_users(&spec, &view)?);
         for jail in spec.members() {
-            progress.set(format!("{}: looking at what it needs", jail.name.value));
+            progress.set(format!(
+                "{}: resolving programs and libraries",
+                jail.name.value
+            ));
             let mut plan = plan::build_plan(&jail, origin(path, &source.text)?, &view)?;
             plan.drop_steps_done_by(&plans);
             let (accounts, groups) = plan.created_ids();

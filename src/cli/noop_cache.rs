@@ -6,11 +6,10 @@
 
 use std::env;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::error::Result;
-use crate::host::{Digest, Host, HostView, Ownership};
-use crate::layout::CACHE;
+use crate::host::{Digest, Host, HostView, Ownership, today};
+use crate::layout::{CACHE, PRIVATE_FILE_MODE, PRIVATE_MODE};
 use crate::names::JailName;
 use crate::resolve::ResolvedJail;
 
@@ -39,8 +38,7 @@ impl NoopCache {
         // Another version of jailctl may have other results.
         let program = env::current_exe().unwrap_or_default();
         let build = view.stat(&program)?;
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        let day = now.map_or(0, |now| now.as_secs() / 86_400);
+        let day = today();
         let mounts = view.read(Path::new("/proc/self/mountinfo"), MOUNTS)?;
         let mounts = mounts.map(|mounts| Digest::of(&mounts));
         let caller = env::var_os("SUDO_UID");
@@ -69,10 +67,14 @@ impl NoopCache {
     pub(super) fn store(&self, view: &HostView, notices: &[String], host: &Host) {
         if let Some(log) = view.access_log(&self.key, notices)
             && let Some(name) = self.file.file_name()
-            && let Ok(cache) = host.ensure_root_dir(Path::new(CACHE), Ownership::root(0o700))
+            && let Ok(cache) = host.ensure_root_dir(Path::new(CACHE), Ownership::root(PRIVATE_MODE))
         {
             // An error, for example on a full disk, only makes the next run slower.
-            let _ = cache.replace_file_unsynced(Path::new(name), &log, Ownership::root(0o600));
+            let _ = cache.replace_file_unsynced(
+                Path::new(name),
+                &log,
+                Ownership::root(PRIVATE_FILE_MODE),
+            );
         }
     }
 }

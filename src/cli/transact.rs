@@ -42,7 +42,7 @@ impl<'a> Transactions<'a> {
     ///
     /// # Errors
     /// [`ErrorKind::Busy`](crate::error::ErrorKind::Busy) where another jailctl holds the lock
-    /// longer than `--wait` allows, and the errors of [`recover`](crate::apply::recover()). Nothing
+    /// longer than `--lock-timeout` allows, and the errors of [`recover`](crate::apply::recover()). Nothing
     /// else is written then.
     pub(super) fn begin(
         host: &'a Host,

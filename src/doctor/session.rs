@@ -16,7 +16,7 @@ pub(super) fn problems(case: &Subject<'_>) -> Result<Vec<Problem>> {
     }
     let name = &case.manifest.name;
     let refused = |code, why: String| {
-        Problem::new(code, "no session begins in the jail", case.build()).why(why)
+        Problem::new(code, "sessions of the jail do not start", case.build()).why(why)
     };
     let policy = match Policy::load(name.as_str()) {
         Ok(Some(policy)) => policy,
@@ -112,7 +112,11 @@ pub(super) fn without_pam(case: &Subject<'_>, usepam: Option<&str>) -> Option<Pr
         return None;
     }
     let fix = "set `UsePAM yes` in sshd's configuration, and reload sshd";
-    let reason = Problem::new(ProblemCode::PamOff, "no session begins in the jail", fix);
+    let reason = Problem::new(
+        ProblemCode::PamOff,
+        "sessions of the jail do not start",
+        fix,
+    );
     Some(reason.why(format!(
         "`UsePAM` is `no`: sshd does not load `{PAM_MODULE}`"
     )))

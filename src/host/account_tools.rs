@@ -1,5 +1,5 @@
 //! Changes of accounts: on the running system by the tools of shadow, which take its locks; in a
-//! directory by edits of the files (`rooted_accounts`).
+//! directory by edits of the files (`offline_accounts`).
 
 use std::path::Path;
 

@@ -77,6 +77,12 @@ pub struct Edit {
 }
 
 impl Edit {
+    /// Whether the service refuses jailed accounts after the change.
+    pub fn adds_refusal(&self) -> bool {
+        let after = self.to.as_deref();
+        after.is_some_and(|text| text.contains(&refusal_line()))
+    }
+
     /// Whether the change adds or removes the block by which a service refuses jailed accounts.
     pub fn is_refusal(&self) -> bool {
         [&self.from, &self.to]

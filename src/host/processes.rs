@@ -236,8 +236,8 @@ impl Process {
     }
 
     /// Calls `visit` with each pid of proc(5), in ascending order. Each is passed on as soon as it
-    /// is listed, a few at a time, so that of a process that forks and ends, it is found or its
-    /// child, which has the higher pid.
+    /// is listed, a few at a time, so that a process that forks and exits is found, or its child,
+    /// which has the higher pid.
     fn each(mut visit: impl FnMut(&OwnedFd, i32)) -> Result<()> {
         let failed = |errno: Errno| Error::io("list", Path::new("/proc"), &errno.into());
         let proc = proc().map_err(failed)?;

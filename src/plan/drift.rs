@@ -206,7 +206,7 @@ fn of_changes(changes: &[Change], drift: &mut Drift) {
         let text = change.because.clone().unwrap_or_else(|| {
             match change.act {
                 ChangeKind::Add => "the host's programs need it now",
-                ChangeKind::Change => "it is another",
+                ChangeKind::Change => "its content differs from the build",
                 ChangeKind::Remove => "the host's programs need it no longer",
             }
             .to_owned()

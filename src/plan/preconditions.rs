@@ -81,7 +81,7 @@ fn shown_by(spec: &Spec, name: &JailName, root: &Path, view: &HostView) -> Resul
             return Err(
                 cannot_be_shown(&source.value, &format!("the jail `{name}`"))
                     .hint("give that jail sessions too: add `[namespaces]` to its spec, and build it first")
-                    .with_span(&source.span, "asked for here")
+                    .with_span(&source.span, "required here")
                     .into(),
             );
         }
@@ -131,7 +131,7 @@ fn cannot_be_shown(source: &Path, jail: &str) -> Finding {
         source.display().to_string().escape_debug()
     ))
     .why(format!(
-        "it holds the root of {jail}, or lies in it, and that is a plain chroot: a user there could pass a directory from which `..` leads to the host"
+        "it overlaps with the root of {jail}, a plain chroot: a user there could pass a directory from which `..` leads to the host"
     ))
 }
 
@@ -171,7 +171,7 @@ fn check_family_name(spec: &Spec, names: &[JailName]) -> Result<()> {
     Err(Finding::new(format!("could not make `{shared}` {what}"))
         .why(why)
         .hint(format!(
-            "choose another name, or remove what is there first: `jailctl remove {shared}` leaves what users put into it where it is"
+            "choose another name, or run `jailctl remove {shared}` first; homes stay"
         ))
         .with_span(&spec.root.span, "this root")
         .into())

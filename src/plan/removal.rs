@@ -127,7 +127,7 @@ pub fn removal(
     if !how.purge {
         for place in &manifest.user_dirs {
             notices.push(format!(
-                "`{}{place}` is kept, with the files of its users",
+                "`{}{place}` stays, with its content",
                 root.display()
             ));
         }

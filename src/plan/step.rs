@@ -543,7 +543,11 @@ fn of_edit(edit: &Edit, subject: &'static str) -> StepSummary {
     let lines = |text: &Option<String>| text.as_deref().map(|text| text.trim_end().to_owned());
     let mut detail = edit.path.display().to_string();
     if edit.is_refusal() {
-        detail.push_str(": refuses jailed accounts");
+        detail.push_str(if edit.adds_refusal() {
+            ": refuses jailed accounts"
+        } else {
+            ": no longer refuses jailed accounts"
+        });
     }
     StepSummary {
         before: lines(&edit.from),

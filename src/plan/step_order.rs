@@ -252,7 +252,7 @@ pub(super) fn order(
     let mut notices = jail.notices.clone();
     notices.extend(unmanaged.iter().map(|path| {
         format!(
-            "`{}` in the jail is not part of the spec, and is left alone",
+            "`{}` in the jail is not in the spec; jailctl does not change it",
             path.escape_debug()
         )
     }));

@@ -3,13 +3,12 @@
 
 use std::ops::RangeInclusive;
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::root_marker::{OrphanedHome, OrphanedHomes};
 use super::scheduled_jobs;
 use super::types::{ResolvedAccounts, SupplementaryGroup, WantedAccount, WantedGroup};
 use crate::error::{Finding, Result};
-use crate::host::{Accounts, HostView, Process, UserEntry};
+use crate::host::{Accounts, HostView, Process, UserEntry, today};
 use crate::layout::{GECOS_ADOPTED, GECOS_PREFIX, JAIL_DIR, JAIL_ROOT, NONEXISTENT, SHELL_PREFIX};
 use crate::names::{JailName, UserName};
 use crate::spec::{Password, Spec, User};
@@ -339,8 +338,7 @@ fn uid(
 /// Adds a notice for each user who cannot log in: without a key and a password, or after the day of
 /// `expires`.
 fn warn_cannot_log_in(spec: &Spec, accounts: &Accounts, notices: &mut Vec<String>) {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    let today = now.map_or(0, |since| since.as_secs() / 86_400);
+    let today = today();
     for user in &spec.users {
         let name = user.name.value.as_str();
         let has_password = match &user.password.value {
@@ -357,7 +355,7 @@ fn warn_cannot_log_in(spec: &Spec, accounts: &Accounts, notices: &mut Vec<String
             ));
         }
         if let Some(day) = &user.expires
-            && u64::try_from(day.value.0).is_ok_and(|day| day <= today)
+            && day.value.0 <= today
         {
             notices.push(format!(
                 "`{name}` cannot log in: the account expired on {}",

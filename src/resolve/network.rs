@@ -57,7 +57,7 @@ pub(super) fn resolve(
             Finding::new("a private network is not possible on this host")
                 .why("nft(8), which loads its rules, is not installed")
                 .hint("install nftables")
-                .with_span(&spec.span, "asked for here"),
+                .with_span(&spec.span, "required here"),
         );
     }
     check_ports(spec, view, before.as_ref(), &others, findings, notices)?;
@@ -74,7 +74,7 @@ pub(super) fn resolve(
         findings.push(
             Finding::new("no address is free for a private network")
                 .why("the host has routes to the address pools of jailctl, or other jails use them")
-                .with_span(&spec.span, "asked for here"),
+                .with_span(&spec.span, "required here"),
         );
         return Ok(None);
     };
@@ -175,7 +175,7 @@ fn check_ports(
             findings.push(
                 Finding::new(format!("could not forward `{shown}` into this jail"))
                     .why("sshd listens on it, and could not be reached while the jail is in use")
-                    .with_span(&port.span, "asked for here")
+                    .with_span(&port.span, "required here")
                     .hint("choose another port"),
             );
             continue;
@@ -188,7 +188,7 @@ fn check_ports(
             findings.push(
                 Finding::new(format!("could not forward `{shown}` into this jail"))
                     .why(format!("it is forwarded into the jail `{jail}`"))
-                    .with_span(&port.span, "asked for here"),
+                    .with_span(&port.span, "required here"),
             );
         } else if view.is_live() && is_bound(port.value)? {
             if had {
@@ -199,7 +199,7 @@ fn check_ports(
                 findings.push(
                     Finding::new(format!("could not forward `{shown}` into this jail"))
                         .why("a service of the host is bound to it, and could no longer be reached")
-                        .with_span(&port.span, "asked for here")
+                        .with_span(&port.span, "required here")
                         .hint("choose another port, or stop the service"),
                 );
             }

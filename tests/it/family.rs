@@ -125,7 +125,7 @@ fn who_is_dropped_is_out_and_what_is_his_stays() {
     let told = host.jailctl(["build", &path]).ok();
     assert!(told.stdout().contains("acme.bob: removed\n"), "{told:?}");
     assert!(
-        told.stderr().contains("`/srv/jails/bob/home/bob` is kept"),
+        told.stderr().contains("`/srv/jails/bob/home/bob` stays"),
         "{told:?}"
     );
     assert_eq!(reach(&host, &bob), Reach::Nothing);
