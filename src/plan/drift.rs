@@ -15,7 +15,7 @@ use crate::host::{HostView, Process, UserEntry, manager_unit};
 use crate::layout::SSHD_CONFIG_DIR;
 use crate::names::JailName;
 use crate::resolve::jail_of;
-use crate::resolve::scheduled_jobs::{self, HostJob};
+use crate::resolve::scheduled_jobs::{HostJob, ScheduledJobs};
 use crate::span::SourceText;
 use crate::spec::{self, Templates};
 
@@ -154,10 +154,11 @@ pub fn drift(
 /// The jobs of the host that run as accounts of the jail which the host still has.
 fn outside(manifest: &Manifest, view: &HostView) -> Result<Vec<(String, HostJob)>> {
     let known = view.accounts()?;
+    let jobs = ScheduledJobs::new(view);
     let mut outside = Vec::new();
     for account in &manifest.accounts {
         if known.user(&account.name).is_some() {
-            let jobs = scheduled_jobs::of_account(view, &account.name, account.uid)?;
+            let jobs = jobs.of_account(&account.name, account.uid)?;
             outside.extend(jobs.into_iter().map(|job| (account.name.clone(), job)));
         }
     }
