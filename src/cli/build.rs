@@ -14,7 +14,7 @@ use crate::apply;
 use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::{Host, HostView};
 use crate::names::JailName;
-use crate::plan::{self, Plan, RemoveOptions};
+use crate::plan::{self, Plan, PostponedSessions, RemoveOptions};
 use crate::resolve;
 use crate::show;
 use crate::span::SourceText;
@@ -181,6 +181,7 @@ impl Build {
         for plan in plan_dropped_users(spec, host)? {
             applier.apply(plan)?;
         }
+        let postponed = PostponedSessions::find(spec, host)?;
         for jail in spec.members() {
             let name = &jail.name.value;
             let origin = origin(path, &source.text)?;
@@ -205,7 +206,7 @@ impl Build {
                 Some(jail) => jail,
                 None => spec.member(name)?,
             };
-            let plan = plan::build_plan(&jail, self::origin(path, &now.text)?, &view)?;
+            let plan = postponed.build_plan(&jail, self::origin(path, &now.text)?, &view)?;
             drop(progress);
             if !self.consent.recreate {
                 plan.refuse_vanished_root(host)?;
@@ -274,9 +275,10 @@ fn plans(
     let mut plans: Vec<Plan> = Vec::new();
     for (path, (spec, source)) in paths.iter().zip(specs) {
         plans.extend(plan_dropped_users(&spec, &view)?);
+        let postponed = PostponedSessions::find(&spec, &view)?;
         for jail in spec.members() {
             progress.set(format!("{}: looking at what it needs", jail.name.value));
-            let mut plan = plan::build_plan(&jail, origin(path, &source.text)?, &view)?;
+            let mut plan = postponed.build_plan(&jail, origin(path, &source.text)?, &view)?;
             plan.drop_steps_done_by(&plans);
             let (accounts, groups) = plan.created_ids();
             view.assume_accounts(accounts, groups);

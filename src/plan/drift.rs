@@ -7,6 +7,7 @@ use super::build::build_plan_with;
 use super::compare::{Change, ChangeKind, Depth, compare};
 use super::manifest::{Manifest, spec_as_built};
 use super::observe::inventory_of;
+use super::postponed_sessions::{PostponedSessions, as_plain_chroot};
 use super::step::Step;
 use super::store_index::{Index, store_of};
 use super::types::Plan;
@@ -100,11 +101,15 @@ pub fn drift(
     let planned = spec::source(&manifest.spec, text.clone().into_bytes())
         .and_then(|source| spec::load_recorded(&source, templates))
         .and_then(|spec| spec.member(&manifest.name))
-        .and_then(|spec| {
+        .and_then(|mut spec| {
             let source = SourceText {
                 name: manifest.spec.clone(),
                 text,
             };
+            if let Some(notice) = PostponedSessions::find(&spec, view)?.notice {
+                drift.add(Kind::Session, manifest.name.as_str(), notice);
+                spec = as_plain_chroot(&spec);
+            }
             build_plan_with(&spec, source, depth, None, view)
         });
     match planned {

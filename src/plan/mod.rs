@@ -13,6 +13,7 @@ mod interrupted;
 mod live_sessions;
 pub mod manifest;
 mod observe;
+mod postponed_sessions;
 mod preconditions;
 mod removal;
 mod rollback;
@@ -35,6 +36,7 @@ pub use drift::{Difference, Drift, Kind as DriftKind, drift, processes_outside};
 pub use interrupted::interrupted;
 pub use live_sessions::{ensure_account_idle, ensure_empty, ensure_no_sessions};
 pub use manifest::{Manifest, OriginalAccount, spec_as_built};
+pub use postponed_sessions::PostponedSessions;
 pub use removal::removal;
 pub use rollback::{
     PreviousBuild, ensure_whole_family, other_member_affected, roll_back, roll_back_to,

@@ -214,7 +214,7 @@ mod tests {
         for (line, expected) in [
             ("5 4 * * * su ann -c /usr/bin/report", &["ann"][..]),
             ("su - ann -c 'echo bob'", &["ann"]),
-            ("su -s /bin/sh -c 'true; su bob' ann", &["bob", "ann"]),
+            ("su -s /bin/sh -c 'true; su bob' ann", &["ann", "bob"]),
             ("@daily /sbin/runuser -u ann -- /usr/bin/x su", &["ann"]),
             ("runuser -l ann -c x >/dev/null 2>&1", &["ann"]),
             ("cd /srv && sudo -n -u ann make", &["ann"]),

@@ -37,8 +37,8 @@ pub(super) struct Account<'a> {
 }
 
 impl Account<'_> {
-    /// Whether a program takes `word` for the account: its name or its number, which sudo(8) expects
-    /// after a `#`.
+    /// Whether a program takes `word` for the account: its name or its number, which sudo(8)
+    /// expects after a `#`.
     pub(super) fn is_named_by(&self, word: &str) -> bool {
         let number = word.strip_prefix('#').unwrap_or(word);
         word == self.name || number.parse() == Ok(self.uid)
