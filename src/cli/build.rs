@@ -116,7 +116,14 @@ impl Build {
         }
         let host = Host::new(&root)?;
         // Errors of the spec are reported before the lock: a bad spec leaves no trace at all.
-        let specs = load_specs(&self.specs, &host)?;
+        let specs = load_specs(&self.specs, &host).inspect_err(|error| {
+            let files: Vec<String> = self
+                .specs
+                .iter()
+                .map(|path| path.display().to_string())
+                .collect();
+            host.log(&format!("build of {} failed: {error}", files.join(", ")));
+        })?;
         let mut transactions = Transactions::begin(&host, &self.writing, output)?;
         let mut outcome = self.build_once(&specs, &host, 0, &mut transactions, output);
         for gap in ID_GAPS {
@@ -129,7 +136,7 @@ impl Build {
                 _ => break,
             }
         }
-        outcome?;
+        outcome.inspect_err(|error| transactions.log_failure(&build_of(&specs), error))?;
         Ok(transactions.report())
     }
 
@@ -143,12 +150,7 @@ impl Build {
         transactions: &mut Transactions<'_>,
         output: OutputOptions,
     ) -> Result<()> {
-        let names: Vec<&str> = specs
-            .iter()
-            .map(|(spec, _)| spec.name.value.as_str())
-            .collect();
-        let what = format!("build of {}", names.join(", "));
-        transactions.run(what, |applier| {
+        transactions.run(build_of(specs), |applier| {
             let mut specs = self.specs.iter().zip(specs);
             specs.try_for_each(|(path, loaded)| {
                 self.build_spec(path, loaded, host, id_gap, applier, output)
@@ -264,6 +266,12 @@ impl Build {
             ..CommandOutput::default()
         })
     }
+}
+
+/// Name of the run in messages: "build of arkham".
+fn build_of(specs: &[(Spec, Arc<SourceText>)]) -> String {
+    let names = specs.iter().map(|(spec, _)| spec.name.value.as_str());
+    format!("build of {}", names.collect::<Vec<_>>().join(", "))
 }
 
 fn plans(

@@ -3,7 +3,7 @@
 
 use super::{CommandOutput, OutputOptions, WriteOptions};
 use crate::apply::Transaction;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::host::{Host, Lock};
 use crate::names::JailName;
 use crate::plan::Plan;
@@ -91,6 +91,11 @@ impl<'a> Transactions<'a> {
         self.done.text.push_str(&batch.text);
         self.done.plan_notices.extend(batch.plan_notices);
         Ok(())
+    }
+
+    /// Writes to the system log that `what` failed: "build of arkham".
+    pub(super) fn log_failure(&self, what: &str, error: &Error) {
+        self.host.log(&format!("{what} failed: {error}"));
     }
 
     /// Adds a notice to the report.

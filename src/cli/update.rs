@@ -58,6 +58,7 @@ impl Update {
         for group in transaction_groups(self.affected_jails(&host)?, &host)? {
             // The other jails are updated all the same.
             if let Err(error) = update_group(&group, &host, &mut transactions) {
+                transactions.log_failure(&update_of(&group), &error);
                 let name = match group.as_slice() {
                     [alone] => alone.name.as_str(),
                     several => several.first().map_or("", |first| first.name.family_name()),
@@ -137,18 +138,19 @@ fn update_group(
             ));
         }
     }
-    let names: Vec<&str> = group
-        .iter()
-        .map(|manifest| manifest.name.as_str())
-        .collect();
-    let what = format!("update of {}", names.join(", "));
-    transactions.run(what, |applier| {
+    transactions.run(update_of(group), |applier| {
         let mut jails = jails.into_iter();
         jails.try_for_each(|(spec, origin)| {
             let alone = group.len() == 1;
             applier.apply(plan_update(&spec, origin, alone, &postponed, host)?)
         })
     })
+}
+
+/// Name of the run in messages: "update of arkham".
+fn update_of(group: &[Manifest]) -> String {
+    let names = group.iter().map(|manifest| manifest.name.as_str());
+    format!("update of {}", names.collect::<Vec<_>>().join(", "))
 }
 
 /// Plans the update of a jail, `alone` or with all others of its family.
