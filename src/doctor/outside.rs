@@ -29,7 +29,8 @@ pub(super) fn problems(case: &Subject<'_>) -> Result<Vec<Problem>> {
             .why("the host runs it without a login"),
         );
     }
-    let processes = Process::outside(view, &[uid])?;
+    let mut processes = Process::of_users(view, &[uid])?;
+    processes.retain(Process::is_outside);
     if !processes.is_empty() {
         let numbers = processes.iter().take(NAMED);
         let numbers: Vec<String> = numbers.map(|process| process.pid.to_string()).collect();

@@ -12,16 +12,11 @@ use super::step::Step;
 use super::store_index::{Index, store_of};
 use super::types::Plan;
 use crate::error::Result;
-use crate::host::{HostView, Process, UserEntry, manager_unit};
+use crate::host::{HostView, manager_unit};
 use crate::layout::SSHD_CONFIG_DIR;
-use crate::names::JailName;
-use crate::resolve::jail_of;
 use crate::resolve::scheduled_jobs::{HostJob, ScheduledJobs};
 use crate::span::SourceText;
 use crate::spec::{self, Templates};
-
-/// Most processes of one account that a difference names.
-const NAMED: usize = 16;
 
 /// Subject of a difference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -168,43 +163,6 @@ fn outside(manifest: &Manifest, view: &HostView) -> Result<Vec<(String, HostJob)
         }
     }
     Ok(outside)
-}
-
-/// The processes of jailed accounts that run outside of every jail, by the name of the jail.
-///
-/// One look at all processes for all jails: a run that remembers the last one takes it too, since
-/// no file says that a process has started.
-///
-/// # Errors
-/// [`crate::error::ErrorKind::Failed`] where the account files or `/proc` cannot be read.
-pub fn processes_outside(view: &HostView) -> Result<Vec<(JailName, Difference)>> {
-    let known = view.accounts()?;
-    let jailed: Vec<(&UserEntry, JailName)> = (known.users.iter())
-        .filter_map(|user| Some((user, jail_of(user)?)))
-        .collect();
-    let uids: Vec<u32> = jailed.iter().map(|(user, _)| user.uid).collect();
-    let processes = Process::outside(view, &uids)?;
-    let mut found = Vec::new();
-    for (user, jail) in jailed {
-        let mut numbers: Vec<String> = (processes.iter())
-            .filter(|process| process.uid == user.uid)
-            .map(|process| process.pid.to_string())
-            .collect();
-        if numbers.is_empty() {
-            continue;
-        }
-        numbers.truncate(NAMED);
-        let difference = Difference {
-            kind: Kind::Outside,
-            name: user.name.clone(),
-            text: format!(
-                "processes of it run outside of the jail: {}",
-                numbers.join(", ")
-            ),
-        };
-        found.push((jail, difference));
-    }
-    Ok(found)
 }
 
 fn of_changes(changes: &[Change], drift: &mut Drift) {

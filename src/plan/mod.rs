@@ -17,6 +17,7 @@ mod postponed_sessions;
 mod preconditions;
 mod removal;
 mod rollback;
+mod running_processes;
 mod session_policy;
 mod sshd;
 mod step;
@@ -32,7 +33,7 @@ pub use accounts::{expiry, is_closed};
 pub use build::build_plan;
 pub use compare::{Change, ChangeKind, Depth, EXCHANGED_DIRS, compare, dirs_to_exchange};
 pub use digests::RecordedDigests;
-pub use drift::{Difference, Drift, Kind as DriftKind, drift, processes_outside};
+pub use drift::{Difference, Drift, Kind as DriftKind, drift};
 pub use interrupted::interrupted;
 pub use live_sessions::{ensure_account_idle, ensure_empty, ensure_no_sessions};
 pub use manifest::{Manifest, OriginalAccount, spec_as_built};
@@ -41,6 +42,7 @@ pub use removal::removal;
 pub use rollback::{
     PreviousBuild, ensure_whole_family, other_member_affected, roll_back, roll_back_to,
 };
+pub use running_processes::{RunningProcesses, outdated_processes};
 pub use sshd::verify_snippet;
 pub use step::{AccountPart, Step, StepSummary, StepText};
 pub use target::{RemoveOptions, Target};

@@ -6,7 +6,7 @@
 //! `doctor` for one account.
 //!
 //! Reads files only, so that a run that found nothing can be cached; running processes are found by
-//! [`crate::host::Process::outside`].
+//! [`crate::host::Process::is_outside`].
 
 mod account_switch;
 mod cron;
