@@ -40,8 +40,8 @@
 //! ([`jailctl_session::network`]).
 
 pub use jailctl_session::shared_layout::{
-    GROUP_PREFIX, JAIL_DIR, JAIL_ROOT, POLICY, POLICY_MODE, ROOT_NAME, RUN, RUN_MODE, SESSION_DIR,
-    SHELL_PREFIX, STATE,
+    DEVICES, GROUP_PREFIX, JAIL_DIR, JAIL_ROOT, POLICY, POLICY_MODE, ROOT_NAME, RUN, RUN_MODE,
+    SESSION_DIR, SHELL_PREFIX, STATE,
 };
 
 /// Mode of [`STATE`] and of the records of a jail: sshd(8) opens authorized keys as the user.
@@ -74,8 +74,12 @@ pub const JAILS_DIR: &str = "/srv/jails";
 
 /// Directory in the root of a jail that belongs to jailctl: owned by root, closed to all others.
 pub const PRIVATE_DIR: &str = ".jailctl";
-/// Mode of [`PRIVATE_DIR`] and of the directories in it.
+/// Mode of [`PRIVATE_DIR`] and of other directories that are closed to all but root.
 pub const PRIVATE_MODE: u32 = 0o700;
+/// Mode of files that are closed to all but root: records, markers, indices of stores.
+pub const PRIVATE_FILE_MODE: u32 = 0o600;
+/// Mode of the root of a jail and of other directories that its users enter.
+pub const PUBLIC_DIR_MODE: u32 = 0o755;
 /// Marker of a root, relative to the root.
 pub const MARKER: &str = ".jailctl/jail";
 /// Tree under construction, relative to the root.

@@ -34,3 +34,14 @@ pub const SHELL_PREFIX: &str = "/jail/";
 pub const JAIL_ROOT: &str = "/jail/root";
 /// Prefix of the primary groups of jailed accounts; the name of the jail or of its family follows.
 pub const GROUP_PREFIX: &str = "jail-";
+
+/// Devices that every jail has and that every session may use: name in `/dev`, major and minor
+/// number, see `admin-guide/devices.txt` of the kernel.
+pub const DEVICES: [(&str, u32, u32); 6] = [
+    ("null", 1, 3),
+    ("zero", 1, 5),
+    ("full", 1, 7),
+    ("random", 1, 8),
+    ("urandom", 1, 9),
+    ("tty", 5, 0),
+];

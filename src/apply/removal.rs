@@ -10,7 +10,7 @@ use super::session_policy::{clear_cgroups, remove_stale_network};
 use super::{session_control, store, store_gc};
 use crate::error::Result;
 use crate::host::{Dir, FileKind, Ownership, Process};
-use crate::layout::{CACHE, MARKER, PREVIOUS_TREE, PRIVATE_DIR, STAGE};
+use crate::layout::{CACHE, MARKER, PREVIOUS_TREE, PRIVATE_DIR, PRIVATE_MODE, STAGE};
 use crate::plan::manifest::RecordKind;
 use crate::plan::{EXCHANGED_DIRS, Manifest, RemoveOptions, ensure_no_sessions};
 use crate::resolve::{Marker, ResolvedJail};
@@ -75,7 +75,7 @@ pub(super) fn remove_tree(
         .any(|(name, _)| name != PRIVATE_DIR && name != "lost+found");
     if has_others {
         // The ids of its users may be given to other accounts: only root may reach what they left.
-        return root.set_owner(Ownership::root(0o700));
+        return root.set_owner(Ownership::root(PRIVATE_MODE));
     }
     transfer_created_dirs(context, &created)?;
     root.remove_file_if_exists(Path::new(MARKER))?;

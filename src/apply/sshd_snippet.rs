@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::host::pam::Edit;
 use crate::host::sshd::{Reload, Sshd};
 use crate::host::{Ownership, Process};
-use crate::layout::SSHD_CONFIG_DIR;
+use crate::layout::{PUBLIC_MODE, SSHD_CONFIG_DIR};
 use crate::plan::verify_snippet;
 use crate::resolve::ResolvedJail;
 
@@ -30,7 +30,11 @@ pub(super) fn install(
     verify(context, jail)?;
     let (dir, name) = context.host.parent_of(Path::new(SSHD_CONFIG_DIR))?;
     let dir = dir.open_dir(Path::new(name))?;
-    dir.replace_file(Path::new(file), text.as_bytes(), Ownership::root(0o644))?;
+    dir.replace_file(
+        Path::new(file),
+        text.as_bytes(),
+        Ownership::root(PUBLIC_MODE),
+    )?;
     reload_for_build(context)?;
     // Connections in authentication use the old configuration. They are ended for all accounts of
     // the group, since the jails of a family share it.

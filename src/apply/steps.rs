@@ -10,7 +10,10 @@ use super::journal::undo_record::Undo;
 use super::{jail_root, manifest, removal, session_policy, sshd_snippet, store};
 use crate::error::Result;
 use crate::host::{Accounts, Expiry, Host, Ownership, Process, manager_unit};
-use crate::layout::{COMMON_SNIPPET, NEW_RECORDS, POLICY, SESSION_DIR, SSHD_CONFIG_DIR, STAGE};
+use crate::layout::{
+    COMMON_SNIPPET, NEW_RECORDS, POLICY, PRIVATE_FILE_MODE, PUBLIC_MODE, SESSION_DIR,
+    SSHD_CONFIG_DIR, STAGE,
+};
 use crate::plan::{Plan, Step, ensure_empty, expiry};
 use crate::resolve::{Marker, home_in_jail};
 
@@ -134,8 +137,9 @@ fn undo_for(step: &Step, accounts: &Accounts, context: &StepContext<'_, '_>) -> 
         Step::DisableAccount { user } => {
             let keys = state.join("keys").join(user);
             let content = host.read(&keys, FILE_LIMIT)?;
-            let keys = content
-                .map(|content| Undo::RestoreFile(keys, Some(content), Ownership::root(0o644)));
+            let keys = content.map(|content| {
+                Undo::RestoreFile(keys, Some(content), Ownership::root(PUBLIC_MODE))
+            });
             std::iter::once(expiry_of(user)).chain(keys).collect()
         }
         Step::CreateRoot { root } => {
@@ -164,7 +168,7 @@ fn undo_for(step: &Step, accounts: &Accounts, context: &StepContext<'_, '_>) -> 
         Step::MaskUserManager { uid, .. } => vec![Undo::RestoreFile(
             manager_unit(*uid),
             None,
-            Ownership::root(0o644),
+            Ownership::root(PUBLIC_MODE),
         )],
         Step::ModifyAccount { name, from, .. } => {
             vec![Undo::ModifyAccount(name.clone(), from.clone())]
@@ -186,7 +190,7 @@ fn undo_for(step: &Step, accounts: &Accounts, context: &StepContext<'_, '_>) -> 
         Step::WritePamService(edit) => {
             let owner = host.stat(&edit.path)?.map(|stat| stat.ownership());
             let before = edit.from.clone().map(String::into_bytes);
-            let owner = owner.unwrap_or(Ownership::root(0o644));
+            let owner = owner.unwrap_or(Ownership::root(PUBLIC_MODE));
             vec![Undo::RestoreFile(edit.path.clone(), before, owner)]
         }
         Step::WriteKeys { user, .. } => {
@@ -194,7 +198,7 @@ fn undo_for(step: &Step, accounts: &Accounts, context: &StepContext<'_, '_>) -> 
             let before = host.read(&keys.join(user), FILE_LIMIT)?;
             vec![
                 Undo::RemoveDirs(missing_ancestors(host, &keys)?),
-                Undo::RestoreFile(keys.join(user), before, Ownership::root(0o644)),
+                Undo::RestoreFile(keys.join(user), before, Ownership::root(PUBLIC_MODE)),
             ]
         }
         Step::SetPassword { user, .. } => {
@@ -231,7 +235,7 @@ fn undo_for(step: &Step, accounts: &Accounts, context: &StepContext<'_, '_>) -> 
 fn undo_for_snippet(file: &str, context: &StepContext<'_, '_>) -> Result<Vec<Undo>> {
     let path = Path::new(SSHD_CONFIG_DIR).join(file);
     let before = context.host.read(&path, FILE_LIMIT)?;
-    let restore = Undo::RestoreFile(path, before, Ownership::root(0o644));
+    let restore = Undo::RestoreFile(path, before, Ownership::root(PUBLIC_MODE));
     // In reverse the reload is first. It is executed when all files are restored.
     let sshd = context.reloaded_sshd();
     let reload = sshd
@@ -244,7 +248,11 @@ fn undo_for_snippet(file: &str, context: &StepContext<'_, '_>) -> Result<Vec<Und
 fn restore_policy(host: &Host, state: &Path) -> Result<Undo> {
     let path = state.join(POLICY);
     let before = host.read(&path, FILE_LIMIT)?;
-    Ok(Undo::RestoreFile(path, before, Ownership::root(0o600)))
+    Ok(Undo::RestoreFile(
+        path,
+        before,
+        Ownership::root(PRIVATE_FILE_MODE),
+    ))
 }
 
 /// The directories to create for `path` to exist as one, deepest first.

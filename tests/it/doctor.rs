@@ -35,7 +35,7 @@ const fn case(
     }
 }
 
-/// One that lies in sshd's configuration.
+/// A problem of sshd's configuration.
 const fn config(
     harm: &'static str,
     mend: &'static str,
@@ -48,7 +48,7 @@ const fn config(
     }
 }
 
-/// The codes of the doctor's reasons, and all that it said.
+/// Codes of the problems that `doctor` reports, and its whole output.
 #[track_caller]
 fn codes(host: &DisposableHost, user: &str) -> (Vec<String>, String) {
     let told = host.jailctl(["doctor", "--json", user]);
@@ -68,7 +68,7 @@ fn codes(host: &DisposableHost, user: &str) -> (Vec<String>, String) {
     (codes, format!("{told:#}"))
 }
 
-/// Breaks and mends, one way after the other.
+/// Breaks the host in one way after the other, and fixes it each time.
 #[track_caller]
 fn walk(host: &DisposableHost, sshd: &Sshd<'_>, login: &Login<'_>, cases: &[Case]) {
     let user = login.user.as_str();
@@ -246,7 +246,7 @@ fn what_the_jail_lacks_the_doctor_names() {
             ),
         ],
     );
-    // sftp is a door of its own: a shell still comes in, a file does not.
+    // sftp is a way in of its own: a shell still works, a transfer does not.
     let server = "/srv/jails/arkham/usr/lib/openssh/sftp-server";
     harlequin.sftp("pwd\n").ok();
     host.sh(&format!("mv {server} {server}.away")).ok();

@@ -7,13 +7,13 @@ use crate::support::{Reach, Spec, arkham, host, host_with_module, look, reach};
 
 const JOURNAL: &str = "/var/lib/jailctl/.journal";
 
-/// Kills a command at its first call of this kind after which the journal says this. What it says
-/// before is put right by the next try.
-fn leave_a_journal(host: &DisposableHost, call: &str, says: &str, command: &[&str]) {
+/// Kills a command at its first call of this kind after which the journal contains `text`. The next
+/// try repairs what earlier tries left.
+fn leave_a_journal(host: &DisposableHost, call: &str, text: &str, command: &[&str]) {
     for n in 1..100 {
         let output = host.kill_at(call, n, command);
         assert_eq!(output.code(), 137, "{output:?}");
-        if host.has(JOURNAL) && host.read(JOURNAL).contains(says) {
+        if host.has(JOURNAL) && host.read(JOURNAL).contains(text) {
             return;
         }
     }

@@ -1,4 +1,4 @@
-//! `why` and `show`: every file of every shipped jail has a reason that leads to a line of a spec
+//! `why` and `show`: every file of every shipped jail has a reason that ends in a line of a spec
 //! or rule, and the details of a jail are correct.
 
 use std::path::Path;
@@ -136,7 +136,7 @@ fn why_prints_the_chain_from_spec_to_file() {
         "{told:?}"
     );
 
-    // Each line of the spec that is named says what it is named for.
+    // Each line of the spec that is named contains the value it is named for.
     let told = host.jailctl(["why", "arkham", "/bin/ls"]).ok();
     let place = told.lines()[1]
         .split_whitespace()

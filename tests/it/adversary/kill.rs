@@ -16,7 +16,7 @@ const LIMIT: Duration = Duration::from_secs(5);
 /// How many processes hop.
 const HOPPERS: usize = 40;
 
-/// Runs `command` and gives what it said, and how long it took.
+/// Runs `command`, and returns its output and its duration.
 fn timed(host: &DisposableHost, command: &[&str]) -> (Output, Duration) {
     let began = Instant::now();
     let output = host.run(command.iter().copied());

@@ -34,7 +34,7 @@ fn what_all_jails_share_is_written_once() {
     let bob = host.plain_user("bob");
     bob.ssh("true").ok();
 
-    // Gone or another: the check and the doctor say so, and a build puts it right.
+    // Deleted or changed: `check` and `doctor` report it, and a build restores it.
     for (change, code) in [
         ("rm", "snippet-gone"),
         (
@@ -169,7 +169,7 @@ fn a_verification_ends_with_a_real_connection() {
     let built = dropbox.build(&host).ok();
     let told = built.stdout().to_owned() + built.stderr();
     assert!(told.contains("there is no `/usr/bin/ssh`"), "{told}");
-    // With one it comes as far as a login, and nothing is said.
+    // With one it gets as far as a login, and there is no notice.
     host.sh("mv /usr/bin/ssh.real /usr/bin/ssh; echo '# changed' >>/etc/ssh/sshd_config.d/05-jailctl-dropbox.conf").ok();
     let built = host.jailctl(["build", &dropbox.path()]).ok();
     assert!(!built.stderr().contains("was tried"), "{built:?}");
