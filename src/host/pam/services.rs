@@ -3,7 +3,7 @@
 //!
 //! A program that another service starts as a jailed account would be outside of the jail. Which
 //! services exist is read from the directories of libpam, so that a service which a package adds
-//! later is one difference to the next run. `docs/decisions/0028-pam-services.md` has the reasons.
+//! later is one difference to the next run. `docs/decisions/0029-pam-services.md` has the reasons.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
