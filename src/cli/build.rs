@@ -14,7 +14,7 @@ use crate::apply;
 use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::{Host, HostView};
 use crate::names::JailName;
-use crate::plan::{self, Plan, RemoveOptions};
+use crate::plan::{self, Plan, PostponedSessions, RemoveOptions};
 use crate::resolve;
 use crate::show;
 use crate::span::SourceText;
@@ -116,7 +116,14 @@ impl Build {
         }
         let host = Host::new(&root)?;
         // Errors of the spec are reported before the lock: a bad spec leaves no trace at all.
-        let specs = load_specs(&self.specs, &host)?;
+        let specs = load_specs(&self.specs, &host).inspect_err(|error| {
+            let files: Vec<String> = self
+                .specs
+                .iter()
+                .map(|path| path.display().to_string())
+                .collect();
+            host.log(&format!("build of {} failed: {error}", files.join(", ")));
+        })?;
         let mut transactions = Transactions::begin(&host, &self.writing, output)?;
         let mut outcome = self.build_once(&specs, &host, 0, &mut transactions, output);
         for gap in ID_GAPS {
@@ -129,7 +136,7 @@ impl Build {
                 _ => break,
             }
         }
-        outcome?;
+        outcome.inspect_err(|error| transactions.log_failure(&build_of(&specs), error))?;
         Ok(transactions.report())
     }
 
@@ -143,12 +150,7 @@ impl Build {
         transactions: &mut Transactions<'_>,
         output: OutputOptions,
     ) -> Result<()> {
-        let names: Vec<&str> = specs
-            .iter()
-            .map(|(spec, _)| spec.name.value.as_str())
-            .collect();
-        let what = format!("build of {}", names.join(", "));
-        transactions.run(what, |applier| {
+        transactions.run(build_of(specs), |applier| {
             let mut specs = self.specs.iter().zip(specs);
             specs.try_for_each(|(path, loaded)| {
                 self.build_spec(path, loaded, host, id_gap, applier, output)
@@ -181,6 +183,7 @@ impl Build {
         for plan in plan_dropped_users(spec, host)? {
             applier.apply(plan)?;
         }
+        let postponed = PostponedSessions::find(spec, host)?;
         for jail in spec.members() {
             let name = &jail.name.value;
             let origin = origin(path, &source.text)?;
@@ -205,7 +208,7 @@ impl Build {
                 Some(jail) => jail,
                 None => spec.member(name)?,
             };
-            let plan = plan::build_plan(&jail, self::origin(path, &now.text)?, &view)?;
+            let plan = postponed.build_plan(&jail, self::origin(path, &now.text)?, &view)?;
             drop(progress);
             if !self.consent.recreate {
                 plan.refuse_vanished_root(host)?;
@@ -268,6 +271,12 @@ impl Build {
     }
 }
 
+/// Name of the run in messages: "build of arkham".
+fn build_of(specs: &[(Spec, Arc<SourceText>)]) -> String {
+    let names = specs.iter().map(|(spec, _)| spec.name.value.as_str());
+    format!("build of {}", names.collect::<Vec<_>>().join(", "))
+}
+
 fn plans(
     paths: &[PathBuf],
     specs: Vec<(Spec, Arc<SourceText>)>,
@@ -277,12 +286,13 @@ fn plans(
     let mut plans: Vec<Plan> = Vec::new();
     for (path, (spec, source)) in paths.iter().zip(specs) {
         plans.extend(plan_dropped_users(&spec, &view)?);
+        let postponed = PostponedSessions::find(&spec, &view)?;
         for jail in spec.members() {
             progress.set(format!(
                 "{}: resolving programs and libraries",
                 jail.name.value
             ));
-            let mut plan = plan::build_plan(&jail, origin(path, &source.text)?, &view)?;
+            let mut plan = postponed.build_plan(&jail, origin(path, &source.text)?, &view)?;
             plan.drop_steps_done_by(&plans);
             let (accounts, groups) = plan.created_ids();
             view.assume_accounts(accounts, groups);

@@ -12,7 +12,7 @@ use super::target::{spec_changed, targets};
 use crate::error::Result;
 use crate::host::{Host, HostView};
 use crate::names::JailName;
-use crate::plan::{Depth, Manifest, RecordedDigests, drift, processes_outside};
+use crate::plan::{Depth, Manifest, RecordedDigests, RunningProcesses, drift};
 use crate::show::drift::{Checked, json, text};
 
 /// Arguments of `check`.
@@ -39,7 +39,7 @@ impl Check {
         } else {
             Depth::Metadata
         };
-        let outside = processes_outside(&view)?;
+        let running = RunningProcesses::find(&view)?;
         let mut checked = Vec::new();
         let mut notices = Vec::new();
         for target in targets(&self.targets, &view)? {
@@ -82,8 +82,13 @@ impl Check {
             });
         }
         for one in &mut checked {
-            let its = outside.iter().filter(|(jail, _)| *jail == one.jail);
+            let its = running.outside.iter().filter(|(jail, _)| *jail == one.jail);
             one.differences.extend(its.map(|(_, found)| found.clone()));
+            let its = running
+                .outdated
+                .iter()
+                .filter(|(jail, _)| *jail == one.jail);
+            notices.extend(its.map(|(_, notice)| notice.clone()));
         }
         let code = u8::from(checked.iter().any(|one| !one.differences.is_empty()));
         let text = if self.json {

@@ -3,10 +3,10 @@
 
 use super::{CommandOutput, OutputOptions, WriteOptions};
 use crate::apply::Transaction;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::host::{Host, Lock};
 use crate::names::JailName;
-use crate::plan::Plan;
+use crate::plan::{self, Plan};
 use crate::show;
 
 /// The transactions of one command. The host's lock is held as long as this exists.
@@ -84,6 +84,12 @@ impl<'a> Transactions<'a> {
             Ok(()) => {
                 let notices = transaction.finish(&mut self.output.step_logger())?;
                 self.notices.extend(notices);
+                for plan in &batch.plans {
+                    // Everything is done: an error is no more than a notice.
+                    let notice = outdated(plan, self.host);
+                    self.notices
+                        .extend(notice.unwrap_or_else(|error| Some(error.to_string())));
+                }
             }
             Err(error) => return Err(transaction.roll_back(error)),
         }
@@ -91,6 +97,11 @@ impl<'a> Transactions<'a> {
         self.done.text.push_str(&batch.text);
         self.done.plan_notices.extend(batch.plan_notices);
         Ok(())
+    }
+
+    /// Writes to the system log that `what` failed: "build of arkham".
+    pub(super) fn log_failure(&self, what: &str, error: &Error) {
+        self.host.log(&format!("{what} failed: {error}"));
     }
 
     /// Adds a notice to the report.
@@ -185,6 +196,22 @@ pub(super) fn show_plans(
 
 fn nothing_to_do(jail: &JailName) -> String {
     format!("{jail}: nothing to do\n")
+}
+
+/// The notice about processes that still run files which an applied plan has replaced.
+fn outdated(plan: &Plan, host: &Host) -> Result<Option<String>> {
+    let (Some(manifest), None) = (&plan.manifest, &plan.removal) else {
+        return Ok(None);
+    };
+    if plan.changes.is_empty() {
+        return Ok(None);
+    }
+    let uids: Vec<u32> = manifest
+        .accounts
+        .iter()
+        .map(|account| account.uid)
+        .collect();
+    plan::outdated_processes(&plan.name, &uids, host)
 }
 
 /// The line about an applied plan.

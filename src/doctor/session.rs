@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::host::FileKind;
 use crate::host::pam::{Modules, SSHD, Service};
 use crate::layout::{PAM_MODULE, SESSION_DIR};
-use crate::resolve::ResolvedJail;
+use crate::resolve::{ResolvedJail, interferences};
 
 pub(super) fn problems(case: &Subject<'_>) -> Result<Vec<Problem>> {
     if !case.view.is_live() {
@@ -51,6 +51,8 @@ pub(super) fn problems(case: &Subject<'_>) -> Result<Vec<Problem>> {
             let what = "the network of the jail differs from its policy";
             Problem::new(ProblemCode::Network, what, case.build()).why(fault.to_string())
         }));
+        let stopped = interferences(&network.link, case.view)?.into_iter();
+        reasons.extend(stopped.map(|one| Problem::new(ProblemCode::Network, one.what, one.fix)));
     }
     let limits = policy.limits.as_ref();
     let frozen = limits.map(|limits| cgroup::is_frozen(&policy.jail, limits));

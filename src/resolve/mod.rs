@@ -8,6 +8,7 @@ mod files;
 mod findings;
 mod limits;
 mod network;
+mod networkd;
 mod packages;
 mod programs;
 mod reachable;
@@ -22,7 +23,7 @@ mod tree;
 mod types;
 
 pub use accounts::{gecos_tag, home_in_jail, is_adopted, is_managed, jail_of};
-pub(crate) use network::tables;
+pub(crate) use network::{interferences, tables};
 pub use programs::verify_closure;
 pub use root_marker::{Marker, OrphanedHome};
 pub use sshd::{Sftp, common, is_common, snippet_name};
