@@ -13,11 +13,11 @@ name: from_jailkit
 short_description: Propose specs for the jails of jailkit
 version_added: 1.0.0
 author:
-  - The jailctl authors
+  - The jailctl authors (!UNKNOWN)
 description:
   - Takes the accounts in lines of passwd(5) whose shell is C(jk_chrootsh) and whose home contains
     C(/./), which ends the root of the jail.
-  - Accounts are proposed with C(adopt): they are restored when the jail is removed. Their passwords
+  - Accounts are proposed with C(adopt), so that they are restored when the jail is removed. Their passwords
     stay unchanged, and their keys have to be added.
   - Nothing is read from a host, and nothing is changed.
 options:

@@ -13,10 +13,10 @@ name: from_ssh_chroot_jail
 short_description: Propose a spec for the role geerlingguy.ssh-chroot-jail
 version_added: 1.0.0
 author:
-  - The jailctl authors
+  - The jailctl authors (!UNKNOWN)
 description:
   - Takes C(ssh_chroot_bins) and C(ssh_chroot_jail_users) of a dictionary of variables.
-  - Accounts are proposed with C(adopt): they are restored when the jail is removed. Their passwords
+  - Accounts are proposed with C(adopt), so that they are restored when the jail is removed. Their passwords
     stay unchanged, and their keys have to be added.
   - Nothing is read from a host, and nothing is changed.
 options:

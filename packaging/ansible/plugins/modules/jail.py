@@ -14,7 +14,7 @@ module: jail
 short_description: Build, change and remove chroot jails for SSH and SFTP users
 version_added: 1.0.0
 author:
-  - The jailctl authors
+  - The jailctl authors (!UNKNOWN)
 description:
   - Writes specs to the host and makes its jails match them with the command C(jailctl).
   - All jails of a task are one transaction. If one of them cannot be built, the host and its spec

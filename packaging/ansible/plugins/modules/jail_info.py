@@ -14,7 +14,7 @@ module: jail_info
 short_description: List the jails of a host, with details, differences and usage
 version_added: 1.0.0
 author:
-  - The jailctl authors
+  - The jailctl authors (!UNKNOWN)
 description:
   - Returns what C(jailctl list), C(show), C(check), C(stats) and C(doctor) print as JSON.
   - It changes nothing. C(check) caches what it has read in C(/var/cache/jailctl).

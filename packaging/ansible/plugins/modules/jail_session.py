@@ -14,7 +14,7 @@ module: jail_session
 short_description: Suspend, resume or end the sessions of a jail
 version_added: 1.0.0
 author:
-  - The jailctl authors
+  - The jailctl authors (!UNKNOWN)
 description:
   - Runs C(jailctl freeze), C(jailctl thaw) or C(jailctl kill).
   - Frozen sessions keep their memory and connections. New logins to a frozen jail wait.
@@ -38,9 +38,9 @@ options:
     required: true
 attributes:
   check_mode:
-    description:
-      - Predicts a change from the usage of the jail. Without C(limits) its sessions are not
-        counted, and C(killed) predicts a change.
+    description: Predicts a change from the usage of the jail.
+    details:
+      - Sessions of a jail without C(limits) are not counted, and C(killed) predicts a change.
     support: partial
   diff_mode:
     description: The number of sessions, and whether the jail is frozen.
