@@ -16,6 +16,8 @@ from ansible.module_utils.basic import AnsibleModule
 # The oldest jailctl whose JSON has all keys that the modules read.
 OLDEST = "0.1.0"
 SCHEMA = 1
+# The exit status of a change that succeeded while its output could not be written.
+OUTPUT_LOST = 6
 
 # Options of all modules.
 COMMON_OPTIONS = {

@@ -194,6 +194,7 @@ import tempfile
 
 from ansible_collections.jailctl.core.plugins.module_utils.command import (
     COMMON_OPTIONS,
+    OUTPUT_LOST,
     Jailctl,
     JailctlModule,
 )
@@ -276,12 +277,12 @@ def present(module, jailctl):
         return [], []
     if module.check_mode:
         return [predicted(module, jailctl, files)], changed
-    files.write()
     done = False
     try:
+        files.write()
         options = consents(module.params) + writing(module)
         answer, error = jailctl.attempt("build", options + ["--"] + files.paths())
-        done = error is None
+        done = error is None or error["rc"] == OUTPUT_LOST
     finally:
         # A failed build has changed nothing, so its specs must not stay either.
         if not done:
@@ -352,7 +353,12 @@ def removed(module, jailctl):
     deleted = []
     for name in names:
         if name in on_host:
-            answers.append(jailctl.json("remove", options + ["--", name]))
+            answer, error = jailctl.attempt("remove", options + ["--", name])
+            if error is not None:
+                # Each removal is a transaction: those before this one are done.
+                done = bool(answers) and not module.check_mode
+                module.fail_json(changed=done, jails=jails_of(answers), specs=deleted, **error)
+            answers.append(answer)
         path = path_of(params["jails_dir"], name)
         if os.path.lexists(path) if module.check_mode else remove(path):
             deleted.append(path)
@@ -407,7 +413,13 @@ def main():
         module.warn("jailctl is not on this host; an earlier task may install it")
         module.exit_json(changed=state in ("present", "built"), jails=[], specs=[])
     act = {"present": present, "built": built, "absent": removed, "purged": removed}[state]
-    answers, specs = act(module, jailctl)
+    try:
+        answers, specs = act(module, jailctl)
+    except (OSError, UnicodeError) as error:
+        module.fail_json(
+            msg="could not write or read a spec file: %s; hint: the task needs root, for example "
+            "by `become: true`, and text in UTF-8" % error
+        )
     for warning in sorted(set(warning for answer in answers for warning in answer["warnings"])):
         module.warn(warning)
     result = {

@@ -232,6 +232,31 @@ def test_jails_and_spec_files_are_removed(host, run):
         for name in ("arkham", "acme")]
 
 
+def test_a_removal_that_fails_reports_those_before_it(host, run):
+    listed = [{"name": "arkham", "spec": host.spec_file()}]
+    host.answer("list", {"schema": 1, "jails": listed})
+    host.answer("remove", ERROR, 4)
+    result = run(state="absent", name=["never", "arkham"])
+    assert result["failed"] and not result["changed"] and result["rc"] == 2
+
+
+def test_specs_stay_if_only_the_output_was_lost(host, run):
+    host.answers["build"] = [6, ""]
+    host.answers["--version"] = [0, "jailctl 0.1.0\n"]
+    assert run(spec=ARKHAM)["rc"] == 6
+    assert os.path.exists(host.spec_file())
+
+
+def test_files_that_cannot_be_written_are_an_error_and_no_traceback(host, run):
+    with open(host.jails_dir, "w") as file:
+        file.write("no directory")
+    result = run(spec=ARKHAM)
+    assert "could not write or read a spec file" in result["msg"]
+    assert host.calls() == []
+    assert "not UTF-8" in run(spec={"name": "a", "root": "\udcff"})["msg"]
+    assert "UTF-8" in run(content='name = "a"\n# \udcff\n')["msg"]
+
+
 def test_a_jail_that_is_gone_is_no_change(host, run):
     assert not run(state="absent", name=["arkham"])["changed"]
 
