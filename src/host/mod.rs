@@ -65,7 +65,7 @@ pub use listeners::{is_bound, listens};
 pub use lock::Lock;
 pub use new_file::create_new_file;
 pub use ownership::{OwnershipFlaw, UntrustedWriter};
-pub use packages::Package;
+pub use packages::{Dependent, InstalledPackage, Match, OpenDatabase, Package, PackageDatabase};
 pub use parallel::parallel_for_each;
 pub use process_info::Process;
 pub use provenance::{Control, Located, Lookup, TreeEntry};

@@ -44,7 +44,8 @@ pub use renamed::rename_limits;
 pub use template::{BuiltIn, Templates};
 pub use types::{
     AccessMethod, Day, DirSpec, Dlopen, Family, FileBody, FileSpec, LimitsSpec, MountSource,
-    MountSpec, NetworkSpec, Password, PrivateNetwork, SessionSpec, SftpSpec, Spec, User,
+    MountSpec, NetworkSpec, PackageDependencies, Password, PrivateNetwork, SessionSpec, SftpSpec,
+    Spec, User,
 };
 
 #[cfg(test)]
