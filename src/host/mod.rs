@@ -18,6 +18,7 @@ mod accounts;
 mod command;
 mod connections;
 mod copy;
+mod derived;
 mod dir;
 mod dir_cache;
 mod dir_reader;
