@@ -8,14 +8,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::access_log::FollowMode;
+use super::access_log::{FollowMode, is_settled};
 use super::stat::Stat;
 use super::view::HostView;
 use crate::error::Result;
-
-/// Longest step in which a kernel counts the ctime of inodes, with room: 10 ms where it counts 100
-/// ticks a second.
-const TICK: Duration = Duration::from_millis(50);
 
 /// A path that a fact was derived from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,10 +29,8 @@ pub(super) struct Input {
 impl Input {
     /// Whether a further change of the inode would show in its stat.
     fn is_settled(&self, now: Duration) -> bool {
-        let changed = self.stat.as_ref().map_or(Duration::ZERO, |stat| {
-            Duration::new(u64::try_from(stat.ctime.0).unwrap_or(0), stat.ctime.1)
-        });
-        self.is_replaced || changed + TICK < now
+        let stat = self.stat.as_ref();
+        self.is_replaced || stat.is_none_or(|stat| is_settled(stat, now))
     }
 }
 
