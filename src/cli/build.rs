@@ -4,7 +4,7 @@ use clap::Args;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::noop_cache::NoopCache;
+use super::noop_cache::{NoopCache, store_index};
 use super::progress::Progress;
 use super::spec_files::{load_spec, load_specs, refuse_other_files};
 use super::target::members;
@@ -14,7 +14,7 @@ use crate::apply;
 use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::{Host, HostView};
 use crate::names::JailName;
-use crate::plan::{self, Plan, PostponedSessions, RemoveOptions};
+use crate::plan::{self, Fleet, Plan, PostponedSessions, RemoveOptions};
 use crate::resolve;
 use crate::show;
 use crate::span::SourceText;
@@ -137,6 +137,7 @@ impl Build {
             }
         }
         outcome.inspect_err(|error| transactions.log_failure(&build_of(&specs), error))?;
+        store_index(&host);
         Ok(transactions.report())
     }
 
@@ -190,7 +191,11 @@ impl Build {
             let cache = NoopCache::new("build", name, &[&origin.name, &origin.text], host)?
                 // JSON reports the plan, which is not cached.
                 .filter(|_| !self.writing.json);
-            if let Some(notices) = cache.as_ref().and_then(|cache| cache.lookup(host)) {
+            let known = cache.as_ref().filter(|cache| cache.exists(host));
+            if let Some(known) = known
+                && Fleet::is_without_conflict(host, name)?
+                && let Some(notices) = known.lookup(host)
+            {
                 applier.skip(name, notices);
                 continue;
             }
@@ -200,7 +205,8 @@ impl Build {
             }
             let progress = output.progress();
             progress.set(format!("{name}: resolving programs and libraries"));
-            let view = self.root.view()?.with_id_gap(id_gap).with_access_log();
+            let view = self.root.view()?.sharing_facts_of(host);
+            let view = view.with_id_gap(id_gap).with_access_log();
             // Loaded again, so that the access log has the templates too.
             let (spec, now) = load_spec(path, &view)?;
             let mut jails = spec.members().into_iter();

@@ -9,12 +9,26 @@ use std::path::{Path, PathBuf};
 
 use crate::error::Result;
 use crate::host::{Digest, Host, HostView, Ownership, today};
-use crate::layout::{CACHE, PRIVATE_FILE_MODE, PRIVATE_MODE};
+use crate::layout::{CACHE, FLEET_INDEX_NAME, PRIVATE_FILE_MODE, PRIVATE_MODE};
 use crate::names::JailName;
+use crate::plan::Fleet;
 use crate::resolve::ResolvedJail;
 
 /// Maximum size of the mount table, in bytes.
 const MOUNTS: u64 = 64 << 20;
+
+/// Writes the index of all jails, if this run has read what it lacks.
+pub(super) fn store_index(view: &HostView) {
+    let is_possible = view.is_live() && rustix::process::geteuid().is_root();
+    if let Some(text) = Fleet::take_new_index(view).filter(|_| is_possible)
+        && let Ok(host) = Host::new(view.root_path())
+        && let Ok(cache) = host.ensure_root_dir(Path::new(CACHE), Ownership::root(0o700))
+    {
+        // An error, for example on a full disk, only makes the next run slower.
+        let name = Path::new(FLEET_INDEX_NAME);
+        let _ = cache.replace_file_unsynced(name, &text, Ownership::root(0o600));
+    }
+}
 
 /// Cache entry of one run.
 #[derive(Debug)]

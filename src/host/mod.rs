@@ -20,6 +20,7 @@ mod clock;
 mod command;
 mod connections;
 mod copy;
+mod derived;
 mod dir;
 mod dir_cache;
 mod dir_reader;

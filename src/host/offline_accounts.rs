@@ -82,6 +82,7 @@ impl Host {
         action: &str,
         edit: impl FnOnce(&mut AccountFiles) -> std::result::Result<(), Refusal>,
     ) -> Result<()> {
+        self.forget_facts();
         self.refuse_unsafe_accounts()?;
         let etc = self.open_dir_nofollow(Path::new("/etc"))?.ok_or_else(|| {
             Error::failed(format!("could not {action}")).why("the host has no `/etc`")

@@ -227,9 +227,9 @@ fn of_plan(plan: &Plan, view: &HostView, drift: &mut Drift) {
                     .as_ref()
                     .is_some_and(|(before, _)| before.is_some());
                 let text = if is_there {
-                    "it was changed"
+                    "the settings of the jail were changed"
                 } else {
-                    "it is gone"
+                    "the settings of the jail are gone"
                 };
                 drift.add(Kind::Sshd, format!("{SSHD_CONFIG_DIR}/{file}"), text);
             }

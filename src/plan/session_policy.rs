@@ -5,8 +5,8 @@ use std::path::Path;
 use jailctl_session::network::{Fault, faults};
 use jailctl_session::policy::Policy;
 
+use super::fleet::Fleet;
 use super::live_sessions;
-use super::manifest::Manifest;
 use super::step::Step;
 use super::text_file::read_text;
 use crate::error::{Error, Result};
@@ -184,7 +184,7 @@ pub(super) fn release_services(
     name: &JailName,
     along: &[JailName],
 ) -> Result<Vec<Edit>> {
-    if Manifest::others_have_accounts(view, name, along)? {
+    if Fleet::others_have_accounts(view, name, along)? {
         return Ok(Vec::new());
     }
     pam::without_blocks(view)
