@@ -4,7 +4,7 @@ use super::journal::{self, UnfinishedRun};
 use super::options::Options;
 use super::{commit, undo};
 use crate::error::{Error, ErrorKind, Result};
-use crate::host::Host;
+use crate::host::{Event, Host};
 
 /// Finishes an interrupted run, if it had committed, or undoes it. Returns notices about what was
 /// done; none where no run was interrupted. The host's lock must be held.
@@ -22,7 +22,7 @@ pub fn recover(host: &Host, options: &Options) -> Result<Vec<String>> {
     let mut findings = Vec::new();
     if let Some(deferred) = &run.deferred {
         for action in deferred {
-            if let Err(error) = commit::execute(action, host, options, &mut |_, _| {}) {
+            if let Err(error) = commit::execute(action, host, options, true, &mut |_, _| {}) {
                 findings.extend(error.findings);
             }
         }
@@ -40,11 +40,17 @@ pub fn recover(host: &Host, options: &Options) -> Result<Vec<String>> {
         last.hints.push(format!(
             "the {what} was interrupted, and must be finished or undone first: fix the cause, and run any command that writes"
         ));
-        return Err(Error {
+        let error = Error {
             kind: ErrorKind::Failed,
             findings,
-        });
+        };
+        let text = format!("recovery from the {what} failed: {error}");
+        host.log(Event::ChangeFailed, &[], &text);
+        return Err(error);
     }
     journal::remove(host)?;
+    for notice in &notices {
+        host.log(Event::JailChanged, &[], notice);
+    }
     Ok(notices)
 }

@@ -1,8 +1,9 @@
 //! `hook`: what package managers and systemd run. A hook reports in one line and in the system log,
 //! and never makes its caller fail because of a jail.
 
-use std::fmt::Write as _;
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use super::{CommandOutput, OutputOptions, WriteOptions};
 use crate::apply::repair_snippets;
 use crate::error::Result;
 use crate::host::sshd::{Config, Sshd};
-use crate::host::{Event, Host, HostView};
+use crate::host::{Event, Host, HostView, Stat};
 use crate::plan::{self, ChangeKind, Manifest, Plan};
 use crate::show;
 
@@ -89,6 +90,7 @@ impl Hook {
                 });
             }
         };
+        transactions.keep_plans();
         let failed = update_jails(affected, &host, &mut transactions)?;
         let kept: Vec<String> = failed.into_iter().map(|(name, _)| name).collect();
         let text = report(transactions.plans(), &kept);
@@ -108,7 +110,7 @@ impl Hook {
 
     /// Repairs the snippets for the sshd that is about to start.
     fn sshd(&self, view: &HostView) -> Result<CommandOutput> {
-        let cache = SshdCache::new(&Sshd::find(view)?.inputs(&Config::read(view)?)?);
+        let cache = SshdCache::new(&sshd_inputs()?);
         if cache.matches(view) {
             return Ok(CommandOutput::default());
         }
@@ -130,24 +132,25 @@ impl Hook {
         }
         let repairs = plan::snippet_repairs(&jails, view)?;
         repair_snippets(&host, &repairs)?;
-        let inputs = Sshd::find(view)?.inputs(&Config::read(view)?)?;
-        SshdCache::new(&inputs).store(&host);
-        let mut text = String::new();
-        for repair in &repairs {
-            let path = repair.edit.path.display();
-            let action = match repair.edit.to {
-                Some(_) => "written again",
-                None => "removed, its accounts cannot log in",
-            };
-            // Writing to a String cannot fail.
-            let _ = writeln!(text, "jailctl: {path}: {action}: {}", repair.why);
-        }
+        SshdCache::new(&sshd_inputs()?).store(&host);
+        let text = if repairs.edits.is_empty() {
+            String::new()
+        } else {
+            format!("jailctl: {repairs}\n")
+        };
         Ok(CommandOutput {
             text,
-            changed: !repairs.is_empty(),
+            changed: !repairs.edits.is_empty(),
             ..CommandOutput::default()
         })
     }
+}
+
+/// Stat of the program and of the configuration files of sshd, as they are now.
+fn sshd_inputs() -> Result<BTreeMap<PathBuf, Option<Stat>>> {
+    let view = HostView::new(Path::new("/"))?;
+    let config = Config::read(&view)?;
+    Sshd::find(&view)?.inputs(&config, &[])
 }
 
 /// The jails that a build would change now, or could not plan, and the view with the accesses by
@@ -171,8 +174,8 @@ fn affected_jails(view: &HostView) -> Result<(HostView, Vec<Manifest>)> {
 
 /// The line about the jails that plans have changed, and about those that were kept as they are;
 /// empty if there are none.
-fn report(plans: &[Plan], kept: &[String]) -> CommandOutput {
-    let changed: Vec<&Plan> = plans.iter().filter(|plan| plan.is_change()).collect();
+fn report(plans: &[Arc<Plan>], kept: &[String]) -> CommandOutput {
+    let changed: Vec<&Arc<Plan>> = plans.iter().filter(|plan| plan.is_change()).collect();
     let mut parts = Vec::new();
     if !changed.is_empty() {
         let names: Vec<&str> = changed.iter().map(|plan| plan.name.as_str()).collect();

@@ -10,15 +10,15 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::env;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
 use crate::elf::{self, cache_answers};
 use crate::error::Result;
-use crate::host::{Digest, Host, HostView, Ownership, Stat};
-use crate::layout::CACHE;
+use crate::host::{Digest, Host, HostView, Ownership, Stat, today};
+use crate::layout::{CACHE, FLEET_INDEX_NAME, PRIVATE_FILE_MODE, PRIVATE_MODE};
 use crate::names::JailName;
+use crate::plan::Fleet;
 use crate::resolve::ResolvedJail;
 
 /// Maximum size of the mount table, in bytes.
@@ -27,6 +27,19 @@ const MOUNTS: u64 = 64 << 20;
 const PACKAGES: &str = ".packages";
 /// File name of [`SshdCache`] in the cache.
 const SSHD: &str = ".sshd";
+
+/// Writes the index of all jails, if this run has read what it lacks.
+pub(super) fn store_index(view: &HostView) {
+    let is_possible = view.is_live() && rustix::process::geteuid().is_root();
+    if let Some(text) = Fleet::take_new_index(view).filter(|_| is_possible)
+        && let Ok(host) = Host::new(view.root_path())
+        && let Ok(cache) = host.ensure_root_dir(Path::new(CACHE), Ownership::root(PRIVATE_MODE))
+    {
+        // An error, for example on a full disk, only makes the next run slower.
+        let name = Path::new(FLEET_INDEX_NAME);
+        let _ = cache.replace_file_unsynced(name, &text, Ownership::root(PRIVATE_FILE_MODE));
+    }
+}
 
 /// Cache entry of one run.
 #[derive(Debug)]
@@ -50,8 +63,7 @@ impl NoopCache {
         // Another version of jailctl may have other results.
         let program = env::current_exe().unwrap_or_default();
         let build = view.stat(&program)?;
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        let day = now.map_or(0, |now| now.as_secs() / 86_400);
+        let day = today();
         let mounts = view.read(Path::new("/proc/self/mountinfo"), MOUNTS)?;
         let mounts = mounts.map(|mounts| Digest::of(&mounts));
         let caller = env::var_os("SUDO_UID");
@@ -90,10 +102,11 @@ impl NoopCache {
 fn write(file: &Path, log: Option<Vec<u8>>, host: &Host) {
     if let Some(log) = log
         && let Some(name) = file.file_name()
-        && let Ok(cache) = host.ensure_root_dir(Path::new(CACHE), Ownership::root(0o700))
+        && let Ok(cache) = host.ensure_root_dir(Path::new(CACHE), Ownership::root(PRIVATE_MODE))
     {
         // An error, for example on a full disk, only makes the next run slower.
-        let _ = cache.replace_file_unsynced(Path::new(name), &log, Ownership::root(0o600));
+        let _ =
+            cache.replace_file_unsynced(Path::new(name), &log, Ownership::root(PRIVATE_FILE_MODE));
     }
 }
 

@@ -25,7 +25,7 @@ pub(crate) struct WriteOptions {
 }
 
 impl WriteOptions {
-    /// Options of a verb that has none of these options but the time that it waits for the lock.
+    /// Options of a verb that has none of them but the time that it waits for the lock.
     pub(crate) fn with_lock_timeout(seconds: u64) -> Self {
         Self {
             dry_run: false,

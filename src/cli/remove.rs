@@ -47,8 +47,11 @@ impl Remove {
             return report.ok_or_else(|| target.not_found());
         }
         let what = format!("removal of {}", target.name());
-        transactions.run(what, &[target.name().as_str()], |applier| {
+        let outcome = transactions.run(what.clone(), |applier| {
             plans.into_iter().try_for_each(|plan| applier.apply(plan))
+        });
+        outcome.inspect_err(|error| {
+            transactions.log_failure(&what, &[target.name().as_str()], error);
         })?;
         Ok(transactions.report())
     }

@@ -47,8 +47,11 @@ impl Rollback {
         let target = Target::new(&self.target, &host)?;
         let previous = RollbackTarget::of(&target, &host)?;
         let what = format!("rollback of {}", target.name());
-        transactions.run(what, &[target.name().as_str()], |applier| {
+        let outcome = transactions.run(what.clone(), |applier| {
             previous.each(&host, |plan| applier.apply(plan))
+        });
+        outcome.inspect_err(|error| {
+            transactions.log_failure(&what, &[target.name().as_str()], error);
         })?;
         Ok(transactions.report())
     }

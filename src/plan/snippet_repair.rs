@@ -1,37 +1,53 @@
-//! Changes of snippets that the installed sshd needs: before sshd starts after its upgrade, with
-//! nothing but the drop-ins changed.
+//! Changes of the drop-ins that the installed sshd needs: before sshd starts after its upgrade,
+//! with nothing but the drop-ins changed.
 //!
-//! A snippet stays as it is while sshd accepts it and confines the accounts by it. Otherwise it is
-//! written for the present sshd; and if that does not help, it is removed. Without it the accounts
-//! cannot log in: the common drop-in closes their groups, and their login shells exist in the jail
-//! only.
+//! The settings of a jail stay as they are while sshd accepts them and confines the accounts by
+//! them. Otherwise they are written for the present sshd; and if that does not help, they are
+//! removed. Without them the accounts cannot log in: the common drop-in closes their groups, and
+//! their login shells exist in the jail only.
 
 use std::path::Path;
 
 use super::manifest::Manifest;
-use super::sshd::{is_jail_file, setting_value};
+use super::sshd::is_jail_file;
 use crate::error::Result;
 use crate::host::HostView;
 use crate::host::pam::Edit;
 use crate::host::sshd::{Blocks, Config, ExpectedSettings, Sshd};
-use crate::layout::{COMMON_SNIPPET, SSHD_CONFIG_DIR};
-use crate::resolve::{SshdSnippet, common, snippet_of};
+use crate::layout::{COMMON_SNIPPET, JAILS_SNIPPET, SSHD_CONFIG_DIR};
+use crate::resolve::{JailBlocks, SshdSnippet, common, snippet_of};
 use crate::spec::Spec;
 
 /// A jail, and the spec that it was built from.
 pub type BuiltJail = (Manifest, Spec);
 
-/// Change of a drop-in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SnippetRepair {
-    /// Change of the file.
-    pub edit: Edit,
-    /// Reason: what sshd makes of the present file.
+/// Changes of the drop-ins of jailctl.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SnippetRepairs {
+    /// Changes of files.
+    pub edits: Vec<Edit>,
+    /// Groups whose settings are removed, so that their accounts cannot log in.
+    pub closed: Vec<String>,
+    /// Reason: what sshd makes of the present files.
     pub why: String,
+}
+
+impl std::fmt::Display for SnippetRepairs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("sshd snippets were written again")?;
+        if !self.closed.is_empty() {
+            let groups = self.closed.join(", ");
+            write!(f, ", without the accounts of {groups}, which cannot log in")?;
+        }
+        write!(f, ": {}", self.why)
+    }
 }
 
 /// Drop-ins by name.
 type DropIns = Vec<(String, String)>;
+
+/// The jails of a group: its name, and the snippet for the present sshd.
+type GroupSnippet = (String, SshdSnippet);
 
 /// Finds the changes by which sshd starts with the drop-ins of jailctl, and confines the accounts
 /// of
@@ -39,112 +55,153 @@ type DropIns = Vec<(String, String)>;
 ///
 /// # Errors
 /// [`crate::error::ErrorKind::Failed`] if sshd or its configuration cannot be found or read.
-pub fn snippet_repairs(jails: &[BuiltJail], view: &HostView) -> Result<Vec<SnippetRepair>> {
+pub fn snippet_repairs(jails: &[BuiltJail], view: &HostView) -> Result<SnippetRepairs> {
     let config = Config::read(view)?;
     let daemon = Sshd::find(view)?;
     let (present, others): (DropIns, DropIns) =
         (config.drop_ins.iter().cloned()).partition(|(name, _)| is_jail_file(name));
     let blocks = config.blocks()?;
     if daemon.objection(&others, &blocks, &[])?.is_some() {
-        return Ok(Vec::new());
+        return Ok(SnippetRepairs::default());
     }
-    let info = daemon.info(&config, Some(&others))?;
-    let mut wanted: Vec<SshdSnippet> = Vec::new();
+    let info = daemon.info_with(&config, &others)?;
+    let mut wanted: Vec<GroupSnippet> = Vec::new();
     for (manifest, spec) in jails {
-        let snippet = snippet_of(spec, &info, &manifest.tree(), view)?;
+        let group = manifest.name.group();
         // The members of a family share it.
-        if wanted.iter().all(|other| other.file != snippet.file) {
-            wanted.push(snippet);
+        if wanted.iter().all(|(other, _)| *other != group) {
+            wanted.push((group, snippet_of(spec, &info, &manifest.tree(), view)?));
         }
     }
-    // All accounts of a jail have one group, so that one of them stands for all.
-    let expected: Vec<&ExpectedSettings> = (wanted.iter())
-        .filter_map(|snippet| snippet.expected.first())
-        .collect();
-    let with =
-        |ours: &[(String, String)]| -> DropIns { others.iter().chain(ours).cloned().collect() };
-    let Some(objection) = daemon.objection(&with(&present), &blocks, &expected)? else {
-        return Ok(Vec::new());
+    let trial = Trial {
+        daemon: &daemon,
+        blocks: &blocks,
+        others: &others,
+        common: common(&info),
+        wanted: &wanted,
     };
-    let mut chosen: DropIns = vec![(COMMON_SNIPPET.to_owned(), common(&info))];
-    chosen.extend((wanted.iter()).map(|snippet| (snippet.file.clone(), snippet.text.clone())));
-    // Those of jails whose spec cannot be read, or of none: as they are.
-    let is_unknown = |(name, _): &&(String, String)| chosen.iter().all(|(own, _)| own != name);
-    let unknown: DropIns = present.iter().filter(is_unknown).cloned().collect();
-    chosen.extend(unknown);
-    let is_same_root = |(name, text): &(String, String)| {
-        let before = present.iter().find(|(other, _)| other == name);
-        before.is_some_and(|(_, before)| {
-            setting_value(before, "ChrootDirectory") == setting_value(text, "ChrootDirectory")
-        })
+    let all: Vec<&str> = wanted.iter().map(|(group, _)| group.as_str()).collect();
+    let Some(objection) = trial.objection(&present, &all)? else {
+        return Ok(SnippetRepairs::default());
     };
-    // A file that was lost, or that leads to another root, is for a build to write.
-    chosen.retain(is_same_root);
-    if let Some(reason) = daemon.objection(&with(&chosen), &blocks, &expected)? {
-        let all = Candidates {
-            daemon: &daemon,
-            blocks: &blocks,
-            others: &others,
-            wanted: &wanted,
+    let found = present.iter().find(|(name, _)| name == JAILS_SNIPPET);
+    let found = JailBlocks::parse(found.map_or("", |(_, text)| text));
+    let mut chosen = JailBlocks::default();
+    let mut closed = Vec::new();
+    for group in found.groups() {
+        let Some(settings) = found.get(group) else {
+            continue;
         };
-        return Ok(edits(&present, &all.accepted(chosen)?, &reason.to_string()));
+        let new = wanted.iter().find(|(other, _)| other == group);
+        // Settings that lead to another root are for a build to write.
+        let is_same_root = |snippet: &SshdSnippet| root(&snippet.settings) == root(settings);
+        match new {
+            Some((_, snippet)) if is_same_root(snippet) => {
+                chosen.set(group, snippet.settings.clone());
+            }
+            // Those of jails whose spec cannot be read: as they are.
+            None => chosen.set(group, settings.clone()),
+            Some(_) => closed.push(group.to_owned()),
+        }
     }
-    Ok(edits(&present, &chosen, &objection.to_string()))
+    let drop_ins = trial.drop_ins(&chosen);
+    let open: Vec<&str> = all
+        .into_iter()
+        .filter(|group| chosen.get(group).is_some())
+        .collect();
+    let (drop_ins, why) = match trial.objection(&drop_ins, &open)? {
+        None => (drop_ins, objection),
+        Some(reason) => (trial.accepted(&chosen, &mut closed)?, reason),
+    };
+    Ok(SnippetRepairs {
+        edits: edits(&present, &drop_ins),
+        closed,
+        why,
+    })
 }
 
-/// Drop-ins of which sshd does not accept all.
-struct Candidates<'a> {
+/// The root of a jail in its settings.
+fn root(settings: &[(String, String)]) -> Option<&str> {
+    let mut settings = settings.iter();
+    settings.find_map(|(key, value)| (key == "ChrootDirectory").then_some(value.as_str()))
+}
+
+/// Drop-ins that sshd is queried about.
+struct Trial<'a> {
     daemon: &'a Sshd<'a>,
     blocks: &'a Blocks,
+    /// Drop-ins of others.
     others: &'a [(String, String)],
-    wanted: &'a [SshdSnippet],
+    /// Text of the common drop-in.
+    common: String,
+    wanted: &'a [GroupSnippet],
 }
 
-impl Candidates<'_> {
-    /// Those of the drop-ins with each of which, and the common one, sshd starts and confines its
-    /// jail.
-    fn accepted(&self, candidates: DropIns) -> Result<DropIns> {
-        let (common, snippets): (DropIns, DropIns) =
-            (candidates.into_iter()).partition(|(name, _)| name == COMMON_SNIPPET);
-        let mut accepted = DropIns::new();
-        for candidate in common.into_iter().chain(snippets) {
-            let expected: Vec<&ExpectedSettings> = (self.wanted.iter())
-                .filter(|snippet| snippet.file == candidate.0)
-                .filter_map(|snippet| snippet.expected.first())
-                .collect();
-            let tried: DropIns = (self.others.iter())
-                .chain(accepted.iter().filter(|(name, _)| name == COMMON_SNIPPET))
-                .chain([&candidate])
-                .cloned()
-                .collect();
-            if self
-                .daemon
-                .objection(&tried, self.blocks, &expected)?
-                .is_none()
-            {
-                accepted.push(candidate);
+impl Trial<'_> {
+    /// The drop-ins with the settings of jails.
+    fn drop_ins(&self, jails: &JailBlocks) -> DropIns {
+        let mut drop_ins = vec![(COMMON_SNIPPET.to_owned(), self.common.clone())];
+        if !jails.is_empty() {
+            drop_ins.push((JAILS_SNIPPET.to_owned(), jails.to_text()));
+        }
+        drop_ins
+    }
+
+    /// The reason why sshd would not start with these drop-ins of jailctl, or not confine the
+    /// accounts of `groups`. All accounts of a group are confined alike: one stands for all.
+    fn objection(&self, ours: &[(String, String)], groups: &[&str]) -> Result<Option<String>> {
+        let drop_ins: DropIns = self.others.iter().chain(ours).cloned().collect();
+        let expected: Vec<&ExpectedSettings> = (self.wanted.iter())
+            .filter(|(group, _)| groups.contains(&group.as_str()))
+            .filter_map(|(_, snippet)| snippet.expected.first())
+            .collect();
+        let objection = self.daemon.objection(&drop_ins, self.blocks, &expected)?;
+        Ok(objection.map(|finding| finding.to_string()))
+    }
+
+    /// The drop-ins with those of the settings with which sshd starts and confines the accounts;
+    /// adds the groups of the others to `closed`.
+    fn accepted(&self, jails: &JailBlocks, closed: &mut Vec<String>) -> Result<DropIns> {
+        let mut accepted = JailBlocks::default();
+        for group in jails.groups() {
+            let Some(settings) = jails.get(group) else {
+                continue;
+            };
+            let mut alone = JailBlocks::default();
+            alone.set(group, settings.clone());
+            if self.objection(&self.drop_ins(&alone), &[group])?.is_none() {
+                accepted.set(group, settings.clone());
+            } else {
+                closed.push(group.to_owned());
             }
         }
-        Ok(accepted)
+        let drop_ins = self.drop_ins(&accepted);
+        Ok(if self.objection(&drop_ins, &[])?.is_none() {
+            drop_ins
+        } else {
+            closed.extend(accepted.groups().map(str::to_owned));
+            Vec::new()
+        })
     }
 }
 
 /// The edits from drop-ins to others; a file that is not among the latter is deleted.
-fn edits(from: &[(String, String)], to: &[(String, String)], why: &str) -> Vec<SnippetRepair> {
-    let mut repairs = Vec::new();
-    for (name, text) in from {
-        let after = to.iter().find(|(other, _)| other == name);
-        let after = after.map(|(_, after)| after.clone());
-        if after.as_ref() != Some(text) {
-            repairs.push(SnippetRepair {
-                edit: Edit {
-                    path: Path::new(SSHD_CONFIG_DIR).join(name),
-                    from: Some(text.clone()),
-                    to: after,
-                },
-                why: why.to_owned(),
-            });
+fn edits(from: &[(String, String)], to: &[(String, String)]) -> Vec<Edit> {
+    let text_of = |files: &[(String, String)], name: &str| {
+        let mut files = files.iter();
+        files.find_map(|(other, text)| (other == name).then(|| text.clone()))
+    };
+    let names = from.iter().chain(to).map(|(name, _)| name.as_str());
+    let mut edits: Vec<Edit> = Vec::new();
+    for name in names {
+        let edit = Edit {
+            path: Path::new(SSHD_CONFIG_DIR).join(name),
+            from: text_of(from, name),
+            to: text_of(to, name),
+        };
+        if edit.from != edit.to && !edits.contains(&edit) {
+            edits.push(edit);
         }
     }
-    repairs
+    edits
 }
