@@ -1,6 +1,6 @@
 //! Count of refused sessions since the last boot: a file for each jail and reason in
-//! `/run/jailctl/refused`, which has one byte for each refusal. An append needs no lock, and the size
-//! is the count.
+//! `/run/jailctl/refused`, with one byte for each refusal. An append needs no lock, and the size is
+//! the count.
 
 use std::io::Write as _;
 use std::path::Path;

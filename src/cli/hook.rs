@@ -23,7 +23,7 @@ use crate::plan::{self, ChangeKind, Manifest, Plan};
 use crate::show;
 
 /// Time after which a later change of a file that has just been written shows in its ctime.
-const TIMESTAMP_GRANULARITY: Duration = Duration::from_secs(2);
+const TIMESTAMP_GRANULARITY: Duration = Duration::from_millis(60);
 /// Most jails and files that a line names.
 const NAMED: usize = 3;
 
