@@ -108,8 +108,8 @@ pub const NEW_SUFFIX: &str = ".jailctl-new";
 pub const SSHD_CONFIG: &str = "/etc/ssh/sshd_config";
 /// Directory of drop-ins of sshd_config(5).
 pub const SSHD_CONFIG_DIR: &str = "/etc/ssh/sshd_config.d";
-/// Drop-in with the settings of each jail or family. It sorts before [`COMMON_SNIPPET`], and sshd(8)
-/// uses the first value of each keyword.
+/// Drop-in with the settings of each jail or family. It sorts before [`COMMON_SNIPPET`], and
+/// sshd(8) uses the first value of each keyword.
 pub const JAILS_SNIPPET: &str = "05-jailctl.all.conf";
 /// Drop-in with the settings that all jails share.
 pub const COMMON_SNIPPET: &str = "05-jailctl.conf";

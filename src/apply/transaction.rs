@@ -83,9 +83,9 @@ impl<'h> Transaction<'h> {
     }
 
     /// Executes the steps of a plan that can be undone. Final steps are deferred to
-    /// [`Transaction::finish`]: no account is enabled, and no data of users is deleted. The drop-ins
-    /// of sshd, and what follows them, wait for those of further plans, until `finish` at the latest:
-    /// they are verified, written and loaded together.
+    /// [`Transaction::finish`]: no account is enabled, and no data of users is deleted. The
+    /// drop-ins of sshd, and the steps after them, wait for those of further plans, until `finish`
+    /// at the latest: they are verified, written and loaded together.
     ///
     /// The undo of each step is in the journal, and synced, before the step is executed. `on_step`
     /// is called before each step.

@@ -21,6 +21,7 @@ mod command;
 mod connections;
 mod copy;
 mod derived;
+mod derived_facts;
 mod dir;
 mod dir_cache;
 mod dir_reader;
