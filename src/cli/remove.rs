@@ -53,7 +53,7 @@ impl Remove {
         transactions.run(what, |applier| {
             plans.into_iter().try_for_each(|plan| applier.apply(plan))
         })?;
-        with_proof(transactions, &subjects, &host, self.writing.json)
+        with_proof(transactions, &subjects, &host, self.writing.json, output)
     }
 
     /// What is looked for after a removal with `--purge`.
