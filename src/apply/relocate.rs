@@ -7,7 +7,7 @@ use rustix::fs::RenameFlags;
 use super::jail_root::write_marker;
 use super::stage;
 use crate::error::{Error, Result};
-use crate::host::{Host, Ownership};
+use crate::host::{Dir, Host, Ownership};
 use crate::names::JailName;
 use crate::plan::SpecEdit;
 use crate::resolve::Marker;
@@ -44,19 +44,29 @@ pub(super) fn move_root(host: &Host, jail: &JailName, from: &Path, to: &Path) ->
     write_marker(&dir, &marker)
 }
 
-/// Renames a directory of the host to a path that does not exist. No symbolic link is followed.
+/// Renames a file or directory of the host to a path that does not exist. No symbolic link is
+/// followed.
 pub(super) fn rename(host: &Host, from: &Path, to: &Path) -> Result<()> {
-    let slash = host
-        .open_dir_nofollow(Path::new("/"))?
-        .ok_or_else(|| Error::failed("could not open `/`").why("it is gone"))?;
-    let below = |path: &Path| path.strip_prefix("/").unwrap_or(path).to_owned();
-    slash.rename(&below(from), &slash, &below(to), RenameFlags::NOREPLACE)?;
-    for parent in [from.parent(), to.parent()].into_iter().flatten() {
-        if let Some(dir) = host.open_dir_nofollow(parent)? {
-            dir.sync()?;
-        }
-    }
-    Ok(())
+    let (from_dir, from_name) = parent(host, from)?;
+    let (to_dir, to_name) = parent(host, to)?;
+    from_dir.rename(from_name, &to_dir, to_name, RenameFlags::NOREPLACE)?;
+    to_dir.sync()?;
+    from_dir.sync()
+}
+
+/// The open directory of a path, and its last component.
+fn parent<'p>(host: &Host, path: &'p Path) -> Result<(Dir, &'p Path)> {
+    let missing = || {
+        Error::failed(format!("could not rename `{}`", path.display()))
+            .why("its directory does not exist")
+    };
+    let (dir, name) = path.parent().zip(path.file_name()).ok_or_else(missing)?;
+    let dir = if dir == Path::new("/") {
+        Some(host.ensure_root_dir(dir, Ownership::root(0o755))?)
+    } else {
+        host.open_dir_nofollow(dir)?
+    };
+    Ok((dir.ok_or_else(missing)?, Path::new(name)))
 }
 
 /// Reverses [`rename`], if `to` is the inode that was renamed, and nothing is at `from`.

@@ -139,7 +139,7 @@ impl PlanSpecs {
     }
 }
 
-/// What `plan` has planned so far.
+/// The plans of `plan` so far.
 #[derive(Default)]
 struct Planned {
     seen: BTreeMap<JailName, String>,

@@ -95,8 +95,8 @@ impl Purge {
     }
 }
 
-/// What was looked for and not found: accounts and groups by name, and the number of paths, or
-/// every path.
+/// The line about absent traces: accounts and groups by name, and the number of paths, or every
+/// path.
 fn proof(absent: &[String], all: bool) -> String {
     let (paths, mut names): (Vec<String>, Vec<String>) =
         (absent.iter().cloned()).partition(|one| one.starts_with('/'));

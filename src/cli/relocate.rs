@@ -45,11 +45,18 @@ impl Move {
         let path = self.root.path()?;
         if self.writing.dry_run {
             let planned = self.plan(&HostView::new(&path)?)?;
-            return Ok(show_plans(&[planned.plan], &[], self.writing.json, output));
+            let plans: Vec<Plan> = planned.map(|planned| planned.plan).into_iter().collect();
+            return Ok(show_plans(&plans, &[], self.writing.json, output));
         }
         let host = Host::new(&path)?;
         let mut transactions = Transactions::begin(&host, &self.writing, output)?;
-        let planned = self.plan(&host)?;
+        let Some(planned) = self.plan(&host)? else {
+            let mut report = transactions.report();
+            if !self.writing.json {
+                report.text = format!("{}: it is at {} already\n", self.target, self.to.display());
+            }
+            return Ok(report);
+        };
         let (name, from) = (planned.plan.name.clone(), planned.from.clone());
         let to = planned.plan.root.clone();
         if let Some(spec) = &planned.unedited {
@@ -74,10 +81,14 @@ impl Move {
         Ok(report)
     }
 
-    fn plan(&self, view: &HostView) -> Result<Planned> {
+    /// Plans the move; `None` if the root is there already.
+    fn plan(&self, view: &HostView) -> Result<Option<Planned>> {
         let manifest = Target::new(&self.target, view)?.manifest(view)?;
         let to =
             std::path::absolute(&self.to).map_err(|error| Error::io("find", &self.to, &error))?;
+        if manifest.root == to {
+            return Ok(None);
+        }
         if manifest.name.is_member() {
             return Err(Finding::new(format!("could not move the jail `{}`", manifest.name))
                 .why("the root of each jail of a family follows from their spec")
@@ -89,7 +100,7 @@ impl Move {
         let spec = parse(&recorded.name, &text, view)?;
         let (edit, unedited) = edit_of_file(&manifest, &recorded.text, &text, view)?;
         let plan = move_root(&manifest, &spec, edit, view)?;
-        Ok(Planned {
+        Ok(Some(Planned {
             spec,
             origin: SourceText {
                 name: recorded.name,
@@ -98,7 +109,7 @@ impl Move {
             from: manifest.root,
             plan,
             unedited,
-        })
+        }))
     }
 }
 

@@ -56,7 +56,7 @@ impl Remove {
         with_proof(transactions, &subjects, &host, self.writing.json, output)
     }
 
-    /// What is looked for after a removal with `--purge`.
+    /// The subjects of the search after a removal with `--purge`.
     fn subjects(&self, plans: &[Plan], view: &HostView) -> Result<Vec<TraceSubject>> {
         if !self.purge {
             return Ok(Vec::new());

@@ -32,8 +32,8 @@ pub fn build_moved(spec: &Spec, source: SourceText, from: &Path, view: &HostView
 }
 
 /// Plans as [`build_plan`] does. `depth` sets whether the content of unchanged files is read;
-/// `tree`, if given, replaces the tree that the spec resolves to; `moved_from` is the former root of
-/// a jail that was moved.
+/// `tree`, if given, replaces the tree that the spec resolves to; `moved_from` is the former root
+/// of a jail that was moved.
 ///
 /// # Errors
 /// As [`build_plan`].

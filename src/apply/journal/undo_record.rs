@@ -52,8 +52,8 @@ pub(in crate::apply) enum Undo {
         /// Login name after.
         to: String,
     },
-    /// Renames a directory or file back, if the one at `to` has this inode number and there is none at
-    /// `from`. Paths of the host.
+    /// Renames a directory or file back, if the one at `to` has this inode number and there is
+    /// none at `from`. Paths of the host.
     RenameBack {
         /// Path before.
         from: PathBuf,
