@@ -219,7 +219,9 @@ impl<'h> Transaction<'h> {
         for (at, action) in deferred.iter().enumerate() {
             // The files of all removed jails leave the store with the last of them.
             let sweeps = last_removal.is_none_or(|last| at >= last);
-            let outcome = commit::execute(action, self.host, self.options, sweeps, on_step);
+            let notices = &mut self.notices;
+            let outcome =
+                commit::execute(action, self.host, self.options, sweeps, notices, on_step);
             let Err(failed) = outcome else {
                 continue;
             };
@@ -236,7 +238,7 @@ impl<'h> Transaction<'h> {
                         "all other steps are done; run `jailctl build` to try this one again",
                     ));
                 }
-                DeferredAction::RemoveJail { .. } => {
+                DeferredAction::RemoveJail { .. } | DeferredAction::PurgeRoot { .. } => {
                     return Err(failed.hint(
                         "fix the cause and run any command that writes: it continues the removal",
                     ));
@@ -280,7 +282,7 @@ impl<'h> Transaction<'h> {
             } else {
                 Process::find_in_jail(self.host, root, uids)?
             };
-            ensure_no_sessions(name, *options, &left)?;
+            ensure_no_sessions(self.host, name, *options, &left)?;
         }
         Ok(())
     }
