@@ -132,7 +132,8 @@ impl<'h> Transaction<'h> {
         context.journal_undo(steps::undo_for_steps(steps, &context)?)?;
         let outcome = steps
             .iter()
-            .filter(|step| !step.is_final())
+            // Those of sshd are executed for several plans at once.
+            .filter(|step| !step.is_final() && !step.is_of_sshd())
             .try_for_each(|step| {
                 on_step(&plan.name, step);
                 steps::execute(step, &mut context)

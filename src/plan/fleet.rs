@@ -1,5 +1,5 @@
-//! The jails of a host by their roots, groups and mounts, with which a plan of one jail compares its
-//! own. Read once in a run, and kept up to date by its transactions.
+//! Fleet: the roots, groups and mounts of all jails, with which a plan of one jail compares its own
+//! ones. Read once in a run, and kept up to date by its transactions.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
