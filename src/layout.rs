@@ -20,6 +20,7 @@
 //! | `/var/lib/jailctl/JAIL/previous` | 0700 | manifest and spec of the build before |
 //! | `/var/lib/jailctl/JAIL/.new` | 0700 | manifest and spec under construction |
 //! | `/var/lib/jailctl/JAIL/keys/USER` | 0644 | authorized keys of a user (`AuthorizedKeysFile`) |
+//! | `/var/lib/jailctl/JAIL/locked` | 0600 | users that `lock` has locked |
 //! | `/var/lib/jailctl/JAIL/policy` | 0600 | session policy |
 //! | `/var/lib/jailctl/JAIL/session` | 0700 | mount point of the sessions |
 //! | `/var/cache/jailctl/JAIL.VERB` | 0600 | access log of a run that found nothing to do |
@@ -58,6 +59,8 @@ pub const PREVIOUS_RECORDS: &str = "previous";
 pub const NEW_RECORDS: &str = ".new";
 /// Directory of authorized keys in the records of a jail: a file for each user, by its name.
 pub const KEYS_DIR: &str = "keys";
+/// File of the locked users in the records of a jail: a login name on each line.
+pub const LOCKED: &str = "locked";
 /// Directory of the access logs of runs that found nothing to do.
 pub const CACHE: &str = "/var/cache/jailctl";
 /// File name of the lock of the host, in [`RUN`].

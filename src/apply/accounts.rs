@@ -1,13 +1,14 @@
 //! Accounts and groups: their keys, passwords, deletion and restoration.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use super::jail_root::write_marker;
 use crate::error::Result;
 use crate::host::{Expiry, FileKind, Host, NewAccount, Ownership};
-use crate::layout::{NONEXISTENT, SHELL_PREFIX, STATE_MODE};
+use crate::layout::{KEYS_DIR, LOCKED, NONEXISTENT, PUBLIC_MODE, SHELL_PREFIX, STATE, STATE_MODE};
 use crate::names::{JailName, JailPath};
-use crate::plan::{Manifest, OriginalAccount, expiry};
+use crate::plan::{Manifest, OriginalAccount, expiry, locked_text};
 use crate::resolve::{Marker, OrphanedHome, ResolvedJail, gecos_tag, home_in_jail, is_adopted};
 use crate::spec::Password;
 
@@ -17,7 +18,7 @@ const MAIL: &str = "/var/mail";
 /// Lets an account of the jail expire, and deletes its authorized keys.
 pub(super) fn disable(host: &Host, jail: &JailName, user: &str) -> Result<()> {
     host.set_expiry(user, Expiry::Closed)?;
-    let path = ResolvedJail::state(jail).join("keys").join(user);
+    let path = ResolvedJail::state(jail).join(KEYS_DIR).join(user);
     if host.lstat(&path)?.is_some() {
         let (dir, name) = host.parent_of(&path)?;
         dir.remove_file(Path::new(name))?;
@@ -36,9 +37,39 @@ pub(super) fn enable(host: &Host, user: &str, until: Expiry) -> Result<()> {
 
 /// Writes the authorized keys of an account of the jail.
 pub(super) fn write_keys(host: &Host, jail: &JailName, user: &str, text: &str) -> Result<()> {
-    let keys = ResolvedJail::state(jail).join("keys");
+    let keys = ResolvedJail::state(jail).join(KEYS_DIR);
     let keys = host.ensure_root_dir(&keys, Ownership::root(STATE_MODE))?;
-    keys.replace_file(Path::new(user), text.as_bytes(), Ownership::root(0o644))
+    for dir in key_dirs(jail) {
+        if let Some(dir) = host.open_dir_nofollow(&dir)?
+            && dir.stat()?.ownership() != Ownership::root(STATE_MODE)
+        {
+            dir.set_owner(Ownership::root(STATE_MODE))?;
+        }
+    }
+    keys.replace_file(
+        Path::new(user),
+        text.as_bytes(),
+        Ownership::root(PUBLIC_MODE),
+    )
+}
+
+/// The directories that sshd(8) passes to the keys of a jail, as the user who logs in: outermost
+/// first.
+pub(super) fn key_dirs(jail: &JailName) -> [PathBuf; 3] {
+    let state = ResolvedJail::state(jail);
+    let keys = state.join(KEYS_DIR);
+    [PathBuf::from(STATE), state, keys]
+}
+
+/// Records the locked users of a jail.
+pub(super) fn write_locks(host: &Host, jail: &JailName, users: &BTreeSet<String>) -> Result<()> {
+    let state = host.ensure_root_dir(&ResolvedJail::state(jail), Ownership::root(STATE_MODE))?;
+    if users.is_empty() {
+        state.remove_file_if_exists(Path::new(LOCKED))?;
+        return state.sync();
+    }
+    let text = locked_text(users);
+    state.replace_file(Path::new(LOCKED), text.as_bytes(), Ownership::root(0o600))
 }
 
 /// Sets the password of an account.

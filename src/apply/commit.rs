@@ -80,7 +80,7 @@ pub(super) fn deferred_actions(plan: &Plan) -> Vec<DeferredAction> {
     actions
 }
 
-/// Executes a deferred action. `on_step` is called before each step of it.
+/// Executes a deferred action, and adds its notices. `on_step` is called before each step of it.
 ///
 /// # Errors
 /// [`ErrorKind::Failed`](crate::error::ErrorKind::Failed); the action can be executed again.
@@ -88,6 +88,7 @@ pub(super) fn execute(
     action: &DeferredAction,
     host: &Host,
     options: &Options,
+    notices: &mut Vec<String>,
     on_step: OnStep<'_>,
 ) -> Result<()> {
     match action {
@@ -149,7 +150,9 @@ pub(super) fn execute(
         },
         DeferredAction::CleanStore(jails_dir) => store_gc::gc(host, jails_dir, None, false),
         DeferredAction::CloseStore(jails_dir) => store_gc::close_unused(host, jails_dir),
-        DeferredAction::RemoveJail { jail, how } => remove_jail(host, jail, *how, options, on_step),
+        DeferredAction::RemoveJail { jail, how } => {
+            remove_jail(host, jail, *how, options, notices, on_step)
+        }
     }
 }
 
@@ -159,6 +162,7 @@ fn remove_jail(
     jail: &JailName,
     how: RemoveOptions,
     options: &Options,
+    notices: &mut Vec<String>,
     on_step: OnStep<'_>,
 ) -> Result<()> {
     // Planned again: what an interrupted run has removed is not in this plan.
@@ -167,10 +171,12 @@ fn remove_jail(
     };
     let mut context = StepContext::of_final_steps(host, &plan, options);
     let mut steps = plan.steps.iter().filter(|step| step.is_final());
-    steps.try_for_each(|step| {
+    let outcome = steps.try_for_each(|step| {
         on_step(jail, step);
         steps::execute(step, &mut context)
-    })
+    });
+    notices.extend(context.into_notices());
+    outcome
 }
 
 /// Replaces the previous generation of the directory `dir` with its stage.

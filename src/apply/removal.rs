@@ -33,14 +33,15 @@ pub(super) fn end_sessions(
         Process::kill_unauthenticated(host, uids)?;
     }
     if !options.kill {
-        return ensure_no_sessions(jail, options, &Process::find_in_jail(host, root, uids)?);
+        let living = Process::find_in_jail(host, root, uids)?;
+        return ensure_no_sessions(host, jail, options, &living);
     }
     // What the control groups miss is found by its root directory or its user id.
     if let Err(error) = session_control::kill_groups(jail) {
         context.notice(session_control::notice(&error));
     }
     let ended = session_control::end_all(host, jail, gid, root, uids)?;
-    ensure_no_sessions(jail, options, &ended.left)
+    ensure_no_sessions(host, jail, options, &ended.left)
 }
 
 /// Deletes the recorded tree, and with `purge` everything else below the root.

@@ -10,7 +10,10 @@ use super::journal::undo_record::Undo;
 use super::{jail_root, manifest, removal, session_policy, sshd_snippet, store};
 use crate::error::Result;
 use crate::host::{Accounts, Expiry, Host, Ownership, Process, manager_unit};
-use crate::layout::{COMMON_SNIPPET, NEW_RECORDS, POLICY, SESSION_DIR, SSHD_CONFIG_DIR, STAGE};
+use crate::layout::{
+    COMMON_SNIPPET, KEYS_DIR, LOCKED, NEW_RECORDS, POLICY, PUBLIC_MODE, SESSION_DIR,
+    SSHD_CONFIG_DIR, STAGE, STATE_MODE,
+};
 use crate::plan::{Plan, Step, ensure_empty, expiry};
 use crate::resolve::{Marker, home_in_jail};
 
@@ -39,11 +42,11 @@ pub(super) fn execute(step: &Step, context: &mut StepContext<'_, '_>) -> Result<
         } => jail_root::write_tree(context, jail, changes, recorded.as_deref()),
         Step::RequireEmpty { root, uids } => {
             Process::kill_unauthenticated(host, uids)?;
-            ensure_empty(jail, &Process::find_in_jail(host, root, uids)?)
+            ensure_empty(host, jail, &Process::find_in_jail(host, root, uids)?)
         }
         Step::WritePolicy { text, .. } => session_policy::write(host, jail, text),
         Step::RepairNetwork { .. } => session_policy::repair_network(host, jail),
-        Step::RemovePolicy => session_policy::remove(context),
+        Step::RemovePolicy { .. } => session_policy::remove(context),
         Step::WritePamService(edit) | Step::RemovePamService(edit) => {
             session_policy::write_edit(host, edit)
         }
@@ -55,7 +58,8 @@ pub(super) fn execute(step: &Step, context: &mut StepContext<'_, '_>) -> Result<
             file, text, jail, ..
         } => sshd_snippet::install(context, jail, file, text),
         Step::VerifySnippet { jail } => sshd_snippet::verify(context, jail),
-        Step::WriteKeys { user, text } => accounts::write_keys(host, jail, user, text),
+        Step::WriteKeys { user, text, .. } => accounts::write_keys(host, jail, user, text),
+        Step::WriteLocks { users, .. } => accounts::write_locks(host, jail, users),
         Step::SetPassword { user, password } => accounts::set_password(host, user, password),
         Step::EnableAccount { user, until } => accounts::enable(host, user, *until),
         Step::WriteManifest { target, recorded } => {
@@ -132,7 +136,7 @@ fn undo_for(step: &Step, accounts: &Accounts, context: &StepContext<'_, '_>) -> 
     };
     Ok(match step {
         Step::DisableAccount { user } => {
-            let keys = state.join("keys").join(user);
+            let keys = state.join(KEYS_DIR).join(user);
             let content = host.read(&keys, FILE_LIMIT)?;
             let keys = content
                 .map(|content| Undo::RestoreFile(keys, Some(content), Ownership::root(0o644)));
@@ -175,7 +179,7 @@ fn undo_for(step: &Step, accounts: &Accounts, context: &StepContext<'_, '_>) -> 
             Undo::RemoveDirs(missing_ancestors(host, &state.join(SESSION_DIR))?),
             restore_policy(host, &state)?,
         ],
-        Step::RemovePolicy => {
+        Step::RemovePolicy { .. } => {
             let session_dir = state.join(SESSION_DIR);
             let exists = host.lstat(&session_dir)?.is_some();
             let dir = exists.then_some(Undo::CreateDir(session_dir));
@@ -190,12 +194,23 @@ fn undo_for(step: &Step, accounts: &Accounts, context: &StepContext<'_, '_>) -> 
             vec![Undo::RestoreFile(edit.path.clone(), before, owner)]
         }
         Step::WriteKeys { user, .. } => {
-            let keys = state.join("keys");
+            let keys = state.join(KEYS_DIR);
             let before = host.read(&keys.join(user), FILE_LIMIT)?;
-            vec![
-                Undo::RemoveDirs(missing_ancestors(host, &keys)?),
-                Undo::RestoreFile(keys.join(user), before, Ownership::root(0o644)),
-            ]
+            let owner = host.lstat(&keys.join(user))?.map(|stat| stat.ownership());
+            let owner = owner.unwrap_or(Ownership::root(PUBLIC_MODE));
+            let mut records = vec![Undo::RemoveDirs(missing_ancestors(host, &keys)?)];
+            for dir in accounts::key_dirs(context.jail) {
+                let found = host.lstat(&dir)?.map(|stat| stat.ownership());
+                let other = found.filter(|owner| *owner != Ownership::root(STATE_MODE));
+                records.extend(other.map(|owner| Undo::RestoreOwner(dir, owner)));
+            }
+            records.push(Undo::RestoreFile(keys.join(user), before, owner));
+            records
+        }
+        Step::WriteLocks { .. } => {
+            let path = state.join(LOCKED);
+            let before = host.read(&path, FILE_LIMIT)?;
+            vec![Undo::RestoreFile(path, before, Ownership::root(0o600))]
         }
         Step::SetPassword { user, .. } => {
             let found = accounts.user(user);

@@ -119,7 +119,9 @@ impl<'h> Transaction<'h> {
         let deferred = std::mem::take(&mut self.deferred);
         let mut error: Option<Error> = None;
         for action in &deferred {
-            let Err(failed) = commit::execute(action, self.host, self.options, on_step) else {
+            let notices = &mut self.notices;
+            let outcome = commit::execute(action, self.host, self.options, notices, on_step);
+            let Err(failed) = outcome else {
                 continue;
             };
             match action {
@@ -179,7 +181,7 @@ impl<'h> Transaction<'h> {
             } else {
                 Process::find_in_jail(self.host, root, uids)?
             };
-            ensure_no_sessions(name, *options, &left)?;
+            ensure_no_sessions(self.host, name, *options, &left)?;
         }
         Ok(())
     }

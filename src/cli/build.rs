@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::noop_cache::NoopCache;
 use super::progress::Progress;
-use super::spec_files::{load_spec, load_specs, refuse_other_files};
+use super::spec_files::{load_spec, load_specs, readable_secrets, refuse_other_files};
 use super::target::members;
 use super::transact::{Applier, Transactions, show_plans};
 use super::{CommandOutput, OutputOptions, RootOption, WriteOptions};
@@ -78,6 +78,7 @@ impl PlanSpecs {
         if !self.consent.from_here {
             refuse_other_files(&self.specs, &specs, &view)?;
         }
+        let secrets = all_readable_secrets(&self.specs, &specs)?;
         let plans = plans(&self.specs, specs, self.root.view()?, &progress)?;
         for plan in &plans {
             if !self.consent.recreate {
@@ -89,10 +90,12 @@ impl PlanSpecs {
         drop(progress);
         let changes = plans.iter().any(Plan::is_change);
         let code = u8::from(self.exit_code && changes);
-        let exposures: Vec<String> = plans.iter().filter_map(Plan::exposure).collect();
+        let mut warnings: Vec<String> = plans.iter().filter_map(Plan::exposure).collect();
+        warnings.extend(secrets.iter().cloned());
         let shown = CommandOutput {
             code,
-            ..show_plans(&plans, &exposures, self.json, output)
+            notices: if self.json { Vec::new() } else { secrets },
+            ..show_plans(&plans, &warnings, self.json, output)
         };
         shown.with_interruption_notice(&view)
     }
@@ -118,6 +121,9 @@ impl Build {
         // Errors of the spec are reported before the lock: a bad spec leaves no trace at all.
         let specs = load_specs(&self.specs, &host)?;
         let mut transactions = Transactions::begin(&host, &self.writing, output)?;
+        for notice in all_readable_secrets(&self.specs, &specs)? {
+            transactions.notice(notice);
+        }
         let mut outcome = self.build_once(&specs, &host, 0, &mut transactions, output);
         for gap in ID_GAPS {
             match &outcome {
@@ -263,6 +269,18 @@ impl Build {
             ..CommandOutput::default()
         })
     }
+}
+
+/// The notices of [`readable_secrets`] for each spec.
+fn all_readable_secrets(
+    paths: &[PathBuf],
+    specs: &[(Spec, Arc<SourceText>)],
+) -> Result<Vec<String>> {
+    let mut notices = Vec::new();
+    for (path, (spec, _)) in paths.iter().zip(specs) {
+        notices.extend(readable_secrets(path, spec)?);
+    }
+    Ok(notices)
 }
 
 fn plans(

@@ -24,6 +24,7 @@ mod target;
 mod terminal;
 mod transact;
 mod update;
+mod who;
 mod why;
 
 use std::io::IsTerminal;
@@ -75,6 +76,8 @@ enum Verb {
     List(list::List),
     /// Show the details of a jail.
     Show(show::Show),
+    /// List the users who are in jails: since when, and from where.
+    Who(who::Who),
     /// Explain why files are in a jail.
     Why(why::Why),
     /// Diagnose why a user of a jail cannot log in, or whether the host can have jails.
@@ -128,6 +131,7 @@ pub fn main() -> ExitCode {
         Verb::Rollback(verb) => verb.run(options),
         Verb::List(verb) => verb.run(),
         Verb::Show(verb) => verb.run(options),
+        Verb::Who(verb) => verb.run(),
         Verb::Why(verb) => verb.run(options),
         Verb::Doctor(verb) => verb.run(options),
         Verb::Remove(verb) => verb.run(options),

@@ -10,7 +10,7 @@ use crate::host::HostView;
 use crate::layout::TEMPLATES_DIR;
 use crate::plan::{self, Manifest};
 use crate::span::SourceText;
-use crate::spec::{self, BuiltIn, Spec, Templates};
+use crate::spec::{self, BuiltIn, Password, Spec, Templates, User};
 
 /// Number of bytes that are read of a spec: one more than accepted.
 pub(crate) const LIMIT: u64 = spec::MAX as u64 + 1;
@@ -126,6 +126,25 @@ pub(crate) fn refuse_other_files(
         kind: ErrorKind::Spec,
         findings,
     })
+}
+
+/// A notice where users other than root and the owner can read the file of a spec that contains a
+/// password hash.
+pub(crate) fn readable_secrets(path: &Path, spec: &Spec) -> Result<Option<String>> {
+    let has_hash = |user: &User| matches!(user.password.value, Password::Hash(_));
+    if !spec.users.iter().any(has_hash) {
+        return Ok(None);
+    }
+    let absolute = std::path::absolute(path).map_err(|error| Error::io("find", path, &error))?;
+    let stat = HostView::new(Path::new("/"))?.stat(&absolute)?;
+    let is_readable = stat.is_some_and(|stat| {
+        stat.permissions() & 0o004 != 0 || stat.permissions() & 0o040 != 0 && stat.gid != 0
+    });
+    let shown = path.display().to_string();
+    let shown = shown.escape_debug();
+    Ok(is_readable.then(|| {
+        format!("`{shown}` has a password hash, and other users can read it: chmod 600 {shown}")
+    }))
 }
 
 /// Recorded spec of a jail, parsed with the present templates of `host`, and its text.

@@ -7,13 +7,17 @@
 mod accounts;
 mod build;
 mod compare;
+mod difference;
 mod digests;
 mod drift;
 mod interrupted;
 mod live_sessions;
+mod locks;
 pub mod manifest;
 mod observe;
+pub mod policy_text;
 mod preconditions;
+mod record_drift;
 mod removal;
 mod rollback;
 mod session_policy;
@@ -24,16 +28,21 @@ pub mod store_index;
 mod target;
 mod text_file;
 mod types;
+mod vanished_root;
 mod ways_in;
 pub mod why;
 
 pub use accounts::{expiry, is_closed};
 pub use build::build_plan;
-pub use compare::{Change, ChangeKind, Depth, EXCHANGED_DIRS, compare, dirs_to_exchange};
+pub use compare::{
+    Change, ChangeKind, Depth, EXCHANGED_DIRS, compare, dirs_to_exchange, user_dir_flaw,
+};
+pub use difference::{Difference, Drift, Kind as DriftKind};
 pub use digests::RecordedDigests;
-pub use drift::{Difference, Drift, Kind as DriftKind, drift, processes_outside};
+pub use drift::{drift, processes_outside};
 pub use interrupted::interrupted;
-pub use live_sessions::{ensure_account_idle, ensure_empty, ensure_no_sessions};
+pub use live_sessions::{describe, ensure_account_idle, ensure_empty, ensure_no_sessions};
+pub use locks::{locked_text, locked_users};
 pub use manifest::{Manifest, OriginalAccount, spec_as_built};
 pub use removal::removal;
 pub use rollback::{
@@ -43,4 +52,5 @@ pub use sshd::verify_snippet;
 pub use step::{AccountPart, Step, StepSummary, StepText};
 pub use target::{RemoveOptions, Target};
 pub use types::Plan;
+pub use vanished_root::VanishedRoot;
 pub use ways_in::{WaysIn, exposure_as_built};

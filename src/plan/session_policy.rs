@@ -90,7 +90,8 @@ impl PolicyState {
             return Ok(false);
         }
         let uids: Vec<u32> = users.iter().map(|user| user.uid).collect();
-        live_sessions::ensure_empty(&jail.name, &Process::find_in_jail(view, &jail.root, &uids)?)?;
+        let living = Process::find_in_jail(view, &jail.root, &uids)?;
+        live_sessions::ensure_empty(view, &jail.name, &living)?;
         Ok(true)
     }
 
@@ -103,6 +104,7 @@ impl PolicyState {
         if self.is.as_ref() != Some(text) || !self.has_door {
             steps.push(Step::WritePolicy {
                 text: text.clone(),
+                before: self.is.clone(),
                 rules: self.rules.clone(),
             });
         }
@@ -123,7 +125,9 @@ impl PolicyState {
     /// The step that removes the policy of a jail which becomes a plain chroot.
     pub(super) fn uninstall(&self) -> Vec<Step> {
         if self.is_there() && self.wanted.is_none() {
-            vec![Step::RemovePolicy]
+            vec![Step::RemovePolicy {
+                before: self.is.clone(),
+            }]
         } else {
             Vec::new()
         }

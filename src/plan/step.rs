@@ -3,13 +3,16 @@
 //! A new step is added here, with its texts, in `apply::steps`, with its execution and undo, and in
 //! the planner that emits it.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use jailctl_session::network::Fault;
+use jailctl_session::policy::Policy;
 
 use super::compare::{Change, ChangeKind};
 use super::manifest::{Manifest, OriginalAccount};
+use super::policy_text::policy_lines;
 use super::target::{RemoveOptions, Target};
 use crate::host::pam::Edit;
 use crate::host::{AccountFields, Expiry, NewAccount, manager_unit};
@@ -75,6 +78,8 @@ pub enum Step {
     WritePolicy {
         /// The whole file.
         text: String,
+        /// The file before.
+        before: Option<String>,
         /// The nft(8) rules of the jail's network before and after, if they change.
         rules: Option<(String, String)>,
     },
@@ -84,7 +89,10 @@ pub enum Step {
         faults: Vec<Fault>,
     },
     /// Removes the session policy: the jail is a plain chroot then.
-    RemovePolicy,
+    RemovePolicy {
+        /// The file before.
+        before: Option<String>,
+    },
     /// Writes jailctl's block into a PAM service file, or removes it while the jail stays.
     WritePamService(Edit),
     /// Removes jailctl's block from a PAM service file with the last jail that needs it.
@@ -120,6 +128,15 @@ pub enum Step {
         user: String,
         /// The whole file.
         text: String,
+        /// The difference of the present file: fits after "keys of USER: ".
+        because: String,
+    },
+    /// Records which users of the jail are locked.
+    WriteLocks {
+        /// Login names.
+        users: BTreeSet<String>,
+        /// The login name whose lock changes.
+        user: String,
     },
     /// Sets an account's password.
     SetPassword {
@@ -394,12 +411,21 @@ impl Step {
                 }
                 .logged(format!("account {name} modified"))
             }
-            Self::WriteKeys { user, text } => {
+            Self::WriteKeys { user, text, .. } => {
                 let keys = text.lines().count();
                 let detail = format!("{user}: {keys} {}", if keys == 1 { "key" } else { "keys" });
                 StepSummary::of_user(user, Change, "keys", detail)
                     .with_part(AccountPart::Keys(keys))
                     .logged(format!("keys of {user} written"))
+            }
+            Self::WriteLocks { users, user } => {
+                let action = if users.contains(user) {
+                    "locked"
+                } else {
+                    "unlocked"
+                };
+                StepSummary::of_user(user, Change, "lock", format!("{user}: {action}"))
+                    .logged(format!("{user} {action}"))
             }
             Self::SetPassword { user, password } => {
                 let audit = format!("password of {user} set");
@@ -444,9 +470,16 @@ impl Step {
                 progress: Some("verifying the sshd snippet".to_owned()),
                 ..StepText::default()
             },
-            Self::WritePolicy { rules, .. } => {
-                let detail = "with namespaces and mounts of their own";
-                let mut summary = StepSummary::new(Change, "sessions", detail);
+            Self::WritePolicy {
+                text,
+                before,
+                rules,
+            } => {
+                let mut summary = StepSummary {
+                    before: before.as_deref().map(sessions_text),
+                    after: Some(sessions_text(text)),
+                    ..StepSummary::new(Change, "sessions", SESSIONS)
+                };
                 if let Some((from, to)) = rules {
                     let with_rules = |line: Option<String>, rules: &str| {
                         let lines = format!("{}\n{rules}", line.unwrap_or_default());
@@ -462,11 +495,10 @@ impl Step {
                 let detail = format!("repaired: {}", faults.join("; "));
                 StepSummary::new(Change, "network", detail).logged("network repaired")
             }
-            Self::RemovePolicy => StepSummary::new(
-                Remove,
-                "sessions",
-                "with namespaces and mounts of their own",
-            )
+            Self::RemovePolicy { before } => StepSummary {
+                before: before.as_deref().map(sessions_text),
+                ..StepSummary::new(Remove, "sessions", SESSIONS)
+            }
             .logged("session policy removed"),
             Self::WritePamService(edit) | Self::RemovePamService(edit) => {
                 of_edit(edit, "pam").logged("PAM service changed")
@@ -516,6 +548,19 @@ impl Step {
             }
         }
     }
+}
+
+/// The detail of a plan about sessions.
+const SESSIONS: &str = "with namespaces and mounts of their own";
+
+/// The lines about the sessions of a policy file, in the difference of a plan.
+fn sessions_text(policy: &str) -> String {
+    let lines = Policy::parse(policy).map(|policy| policy_lines(&policy));
+    let lines = lines.unwrap_or_default();
+    std::iter::once(format!("sessions {SESSIONS}"))
+        .chain(lines)
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// The fields of an account that are shown, with its supplementary groups where they change.

@@ -10,11 +10,13 @@ pub mod jail_list;
 pub mod plan;
 pub mod reference;
 pub mod schema;
+pub mod session_view;
 pub mod starter_spec;
 pub mod stats;
 pub mod style;
 mod table;
 pub mod time;
+pub mod who;
 pub mod why;
 
 /// Size in bytes with a binary unit: `4.4 MiB`.

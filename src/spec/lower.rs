@@ -20,7 +20,19 @@ use crate::span::{Span, Spanned};
 
 /// Names of shells in the order of preference for the default shell.
 const SHELLS: &[&str] = &[
-    "bash", "sh", "zsh", "dash", "ksh", "mksh", "fish", "ash", "rbash", "tcsh", "csh",
+    "bash",
+    "sh",
+    "zsh",
+    "dash",
+    "ksh",
+    "mksh",
+    "fish",
+    "ash",
+    "rbash",
+    "tcsh",
+    "csh",
+    // The last: an account for git only, which has no other.
+    "git-shell",
 ];
 
 /// Converts the merged table `spec`.

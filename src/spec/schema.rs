@@ -274,6 +274,10 @@ pub static KEYS: &[KeySchema] = &[
         .doc("`ro` or `rw`, `nosuid` or `suid`, `nodev` or `dev`, `noexec` or `exec`; for tmpfs also `size=` (bytes, or a percentage of memory such as `10%`) and `mode=`; `suid`, `dev` and `exec` must be given explicitly")
         .default("`ro` (`rw` with tmpfs and proc), `nosuid`, `nodev`, `noexec`")
         .example(r#"options = ["rw"]"#),
+    KeySchema::new("mount[].optional", ValueType::Boolean)
+        .doc("while the host directory is missing, sessions begin without it and see an empty directory; otherwise no session begins")
+        .default("false")
+        .example("optional = true"),
     KeySchema::new("namespaces", ValueType::Table)
         .doc("namespaces of each session; without this table, `[network]`, `[limits]`, `[[mount]]` and `sftp_log`, a jail with a shell has the defaults of this table if `pam_jailctl.so` is installed, and every other jail is a plain chroot")
         .example("[namespaces]\npid = true"),

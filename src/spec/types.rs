@@ -269,6 +269,8 @@ pub struct MountSpec {
     pub target: Spanned<JailPath>,
     /// `options`, with defaults: exactly one of each pair of opposites.
     pub options: Vec<String>,
+    /// `optional`: sessions begin without it while the source is missing.
+    pub optional: bool,
 }
 
 /// Source of a mount.

@@ -120,14 +120,17 @@ impl Page {
                         self.diff(&text(&edit.from), &text(&edit.to));
                     }
                 }
-                Step::WritePolicy {
-                    rules: Some((from, to)),
-                    ..
-                } => {
+                Step::WritePolicy { rules, .. } => {
                     self.summary(summary);
+                    self.session_diff(summary, rules.as_ref());
+                    let Some((from, to)) = rules else { continue };
                     let table = format!("rules of the jail's network: jailctl-{}", plan.name);
                     self.step(ChangeKind::Change, "nft", &table);
                     self.diff(from, to);
+                }
+                Step::RemovePolicy { .. } => {
+                    self.summary(summary);
+                    self.session_diff(summary, None);
                 }
                 Step::RemoveTree { recorded, .. } => {
                     let size = crate::show::jail_list::size(recorded);
@@ -138,6 +141,23 @@ impl Page {
                 _ => self.summary(summary),
             }
         }
+    }
+
+    /// The lines about sessions that change, without the first, which is the line of the step, and
+    /// without the rules of the network, which follow.
+    fn session_diff(&mut self, summary: &StepSummary, rules: Option<&(String, String)>) {
+        let lines = |text: &Option<String>, rules: Option<&String>| -> String {
+            let text = text.as_deref().unwrap_or_default();
+            let text = match rules {
+                Some(rules) => text.strip_suffix(rules.trim()).unwrap_or(text),
+                None => text,
+            };
+            let rest = text.lines().skip(1);
+            rest.flat_map(|line| [line, "\n"]).collect()
+        };
+        let before = lines(&summary.before, rules.map(|(from, _)| from));
+        let after = lines(&summary.after, rules.map(|(_, to)| to));
+        self.diff(&before, &after);
     }
 
     /// The ways into the jail, with the previous ones if they change.
