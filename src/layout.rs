@@ -3,6 +3,7 @@
 //!
 //! | path | mode | content |
 //! |---|---|---|
+//! | `/etc/jailctl/jails.d/*.toml` | | specs of the administrator |
 //! | `/etc/jailctl/templates/*.toml` | | templates of the administrator |
 //! | `/etc/jailctl/rules.d/*.toml` | | rules of the administrator |
 //! | `/srv/jails/JAIL` | 0755 | root of a jail, unless its spec names another |
@@ -41,8 +42,8 @@
 //! ([`jailctl_session::network`]).
 
 pub use jailctl_session::shared_layout::{
-    GROUP_PREFIX, JAIL_DIR, JAIL_ROOT, POLICY, POLICY_MODE, ROOT_NAME, RUN, RUN_MODE, SESSION_DIR,
-    SHELL_PREFIX, STATE,
+    GROUP_PREFIX, JAIL_DIR, JAIL_ROOT, POLICY, POLICY_MODE, ROOT_NAME, RUN, RUN_MODE, RUN_SESSIONS,
+    SESSION_DIR, SHELL_PREFIX, STATE,
 };
 
 /// Mode of [`STATE`] and of the records of a jail: sshd(8) opens authorized keys as the user.
@@ -68,6 +69,8 @@ pub const LOCK_NAME: &str = "lock";
 /// Lock of the host: held by the one process that may change jails.
 pub const LOCK: &str = "/run/jailctl/lock";
 
+/// Directory of the administrator's specs.
+pub const SPECS_DIR: &str = "/etc/jailctl/jails.d";
 /// Directory of the administrator's templates.
 pub const TEMPLATES_DIR: &str = "/etc/jailctl/templates";
 /// Directory of the administrator's rules.
@@ -128,6 +131,8 @@ pub const PAM_MODULE_DIRS: [&str; 8] = [
 ];
 /// File name of the PAM module.
 pub const PAM_MODULE: &str = "pam_jailctl.so";
+/// Directory of mailboxes. A host may have none.
+pub const MAIL_DIR: &str = "/var/mail";
 /// Directory of the administrator's systemd units.
 pub const UNITS_DIR: &str = "/etc/systemd/system";
 

@@ -6,14 +6,13 @@ use std::path::{Path, PathBuf};
 use super::jail_root::write_marker;
 use crate::error::Result;
 use crate::host::{Expiry, FileKind, Host, NewAccount, Ownership};
-use crate::layout::{KEYS_DIR, LOCKED, NONEXISTENT, PUBLIC_MODE, SHELL_PREFIX, STATE, STATE_MODE};
+use crate::layout::{
+    KEYS_DIR, LOCKED, MAIL_DIR, NONEXISTENT, PUBLIC_MODE, SHELL_PREFIX, STATE, STATE_MODE,
+};
 use crate::names::{JailName, JailPath};
 use crate::plan::{Manifest, OriginalAccount, expiry, locked_text};
 use crate::resolve::{Marker, OrphanedHome, ResolvedJail, gecos_tag, home_in_jail, is_adopted};
 use crate::spec::Password;
-
-/// Directory of mailboxes. A host may have none.
-const MAIL: &str = "/var/mail";
 
 /// Lets an account of the jail expire, and deletes its authorized keys.
 pub(super) fn disable(host: &Host, jail: &JailName, user: &str) -> Result<()> {
@@ -136,11 +135,11 @@ pub(super) fn delete(host: &Host, account: DeletedAccount<'_>) -> Result<()> {
 
 /// Deletes the mailbox of a user. Only the user's own file: the directory is writable by a group,
 /// and anything may have the name.
-fn delete_mail(host: &Host, user: &str, uid: u32) -> Result<()> {
-    if host.stat(Path::new(MAIL))?.is_none() {
+pub(super) fn delete_mail(host: &Host, user: &str, uid: u32) -> Result<()> {
+    if host.stat(Path::new(MAIL_DIR))?.is_none() {
         return Ok(());
     }
-    let mail = host.ensure_root_dir(Path::new(MAIL), Ownership::root(0o755))?;
+    let mail = host.ensure_root_dir(Path::new(MAIL_DIR), Ownership::root(0o755))?;
     match mail.lstat(Path::new(user))? {
         Some(stat) if stat.kind() == FileKind::File && stat.uid == uid && stat.links == 1 => {
             mail.remove_file(Path::new(user))

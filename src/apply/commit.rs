@@ -9,7 +9,7 @@ use super::accounts::{self, DeletedAccount};
 use super::context::StepContext;
 use super::journal::deferred_action::DeferredAction;
 use super::options::{OnStep, Options};
-use super::{manifest, steps, store, store_gc};
+use super::{manifest, removal, steps, store, store_gc};
 use crate::error::Result;
 use crate::host::Host;
 use crate::layout::{NEW_RECORDS, PREVIOUS_RECORDS, PREVIOUS_TREE, STAGE};
@@ -69,11 +69,17 @@ pub(super) fn deferred_actions(plan: &Plan) -> Vec<DeferredAction> {
                 dir: state.clone(),
                 stage: NEW_RECORDS.into(),
             }),
+            Step::PurgeRoot { .. } => actions.push(DeferredAction::PurgeRoot {
+                jail: jail.clone(),
+                root: root.clone(),
+            }),
             _ => {}
         }
     }
     actions.extend(store);
-    actions.extend(plan.removal.map(|how| DeferredAction::RemoveJail {
+    let is_purge = |step: &Step| matches!(step, Step::PurgeRoot { .. });
+    let removal = plan.removal.filter(|_| !plan.steps.iter().any(is_purge));
+    actions.extend(removal.map(|how| DeferredAction::RemoveJail {
         jail: plan.name.clone(),
         how,
     }));
@@ -150,6 +156,7 @@ pub(super) fn execute(
         },
         DeferredAction::CleanStore(jails_dir) => store_gc::gc(host, jails_dir, None, false),
         DeferredAction::CloseStore(jails_dir) => store_gc::close_unused(host, jails_dir),
+        DeferredAction::PurgeRoot { jail, root } => removal::purge_root(host, jail, root),
         DeferredAction::RemoveJail { jail, how } => {
             remove_jail(host, jail, *how, options, notices, on_step)
         }

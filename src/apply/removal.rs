@@ -3,14 +3,16 @@
 
 use std::path::{Path, PathBuf};
 
-use super::accounts::unmask_unused_managers;
+use super::accounts::{delete_mail, unmask_unused_managers};
 use super::context::StepContext;
 use super::jail_root::write_marker;
 use super::session_policy::{clear_cgroups, remove_stale_network};
 use super::{session_control, store, store_gc};
 use crate::error::Result;
-use crate::host::{Dir, FileKind, Ownership, Process};
+use crate::host::{Dir, FileKind, Host, Ownership, Process};
+
 use crate::layout::{CACHE, MARKER, PREVIOUS_TREE, PRIVATE_DIR, STAGE};
+use crate::names::JailName;
 use crate::plan::manifest::RecordKind;
 use crate::plan::{EXCHANGED_DIRS, Manifest, RemoveOptions, ensure_no_sessions};
 use crate::resolve::{Marker, ResolvedJail};
@@ -46,11 +48,12 @@ pub(super) fn end_sessions(
 
 /// Deletes the recorded tree, and with `purge` everything else below the root.
 pub(super) fn remove_tree(
-    context: &StepContext<'_, '_>,
+    host: &Host,
+    jail: &JailName,
+    path: &Path,
     purge: bool,
-    recorded: &Manifest,
+    recorded: Option<&Manifest>,
 ) -> Result<()> {
-    let (host, path) = (context.host, context.root);
     let Some(root) = host.open_dir_nofollow(path)? else {
         return Ok(());
     };
@@ -66,10 +69,10 @@ pub(super) fn remove_tree(
                 root.remove_all(Path::new(&name))?;
             }
         }
-    } else {
+    } else if let Some(recorded) = recorded {
         remove_recorded(&root, recorded)?;
     }
-    store_gc::gc(host, store::jails_dir(path), Some(context.jail), false)?;
+    store_gc::gc(host, store::jails_dir(path), Some(jail), false)?;
     let has_others = root
         .entries()?
         .into_iter()
@@ -78,12 +81,28 @@ pub(super) fn remove_tree(
         // The ids of its users may be given to other accounts: only root may reach what they left.
         return root.set_owner(Ownership::root(0o700));
     }
-    transfer_created_dirs(context, &created)?;
+    transfer_created_dirs(host, jail, path, &created)?;
     root.remove_file_if_exists(Path::new(MARKER))?;
     root.remove_all(Path::new(PRIVATE_DIR))?;
     drop(root);
     let deepest_first: Vec<PathBuf> = created.into_iter().rev().collect();
     host.remove_empty_dirs(&deepest_first)
+}
+
+/// Deletes a root that a removal has left, with all that is in it, and the mail of its users. Does
+/// nothing if the root has another marker by now, or its jail is built.
+pub(super) fn purge_root(host: &Host, jail: &JailName, root: &Path) -> Result<()> {
+    let Some(marker) = Marker::read(host, root)?.filter(|marker| marker.jail == *jail) else {
+        return Ok(());
+    };
+    if Manifest::load(host, jail)?.is_some() {
+        return Ok(());
+    }
+    // First, since the marker has the users as long as their homes exist.
+    for home in &marker.left {
+        delete_mail(host, &home.user, home.uid)?;
+    }
+    remove_tree(host, jail, root, true, None)
 }
 
 /// Deletes recorded paths outside of [`EXCHANGED_DIRS`], except for user directories and
@@ -109,12 +128,16 @@ fn remove_recorded(root: &Dir, manifest: &Manifest) -> Result<()> {
 
 /// Records each directory that was created for this jail, and has the root of another one below
 /// it, in the marker of that one, which then removes it.
-fn transfer_created_dirs(context: &StepContext<'_, '_>, created: &[PathBuf]) -> Result<()> {
-    let host = context.host;
+fn transfer_created_dirs(
+    host: &Host,
+    jail: &JailName,
+    root: &Path,
+    created: &[PathBuf],
+) -> Result<()> {
     let mut left = created.to_owned();
-    left.retain(|dir| dir != context.root);
+    left.retain(|dir| dir != root);
     for name in Manifest::names(host)? {
-        let root = Manifest::root_of(host, &name)?.filter(|_| name != *context.jail);
+        let root = Manifest::root_of(host, &name)?.filter(|_| name != *jail);
         let Some(root) = root.filter(|root| left.iter().any(|dir| root.starts_with(dir))) else {
             continue;
         };

@@ -89,7 +89,10 @@ pub(super) fn execute(step: &Step, context: &mut StepContext<'_, '_>) -> Result<
             gid,
             options,
         } => removal::end_sessions(context, root, uids, *gid, *options),
-        Step::RemoveTree { purge, recorded } => removal::remove_tree(context, *purge, recorded),
+        Step::RemoveTree { purge, recorded } => {
+            removal::remove_tree(host, jail, root, *purge, Some(recorded.as_ref()))
+        }
+        Step::PurgeRoot { .. } => removal::purge_root(host, jail, root),
         Step::DeleteRecords { recorded } => removal::delete_records(context, recorded.as_deref()),
         Step::DeleteGroup { name, gid } => accounts::delete_group(host, name, *gid),
         Step::RemoveSnippet { file } => sshd_snippet::remove(context, file),
@@ -236,6 +239,7 @@ fn undo_for(step: &Step, accounts: &Accounts, context: &StepContext<'_, '_>) -> 
         | Step::DeleteAccount { .. }
         | Step::RestoreAccount { .. }
         | Step::RemoveTree { .. }
+        | Step::PurgeRoot { .. }
         | Step::DeleteRecords { .. }
         | Step::DeleteGroup { .. }
         | Step::RemoveSnippet { .. } => Vec::new(),

@@ -137,7 +137,7 @@ impl<'h> Transaction<'h> {
                         failed.hint("all else is finished, and the next build tries this again"),
                     );
                 }
-                DeferredAction::RemoveJail { .. } => {
+                DeferredAction::RemoveJail { .. } | DeferredAction::PurgeRoot { .. } => {
                     return Err(failed.hint(
                         "fix the cause and run any command that writes: it continues the removal",
                     ));

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use super::expiry::{expiry, is_closed};
 use super::manifest::{AccountRecord, Manifest, OriginalAccount};
 use super::step::Step;
 use super::text_file::TEXT_LIMIT;
@@ -344,18 +345,4 @@ fn enable_until(
         .is_some_and(|day| is == Expiry::Day(day));
     let is_wrong = is == Expiry::Closed || is != wanted && (account.expires.is_some() || was_ours);
     is_wrong.then_some(wanted)
-}
-
-/// Whether an expiry date closes an account, in days since 1970-01-01.
-pub fn is_closed(expires: Option<i64>) -> bool {
-    expires.is_some_and(|day| day <= 1)
-}
-
-/// The expiry that an account has, to restore it.
-pub fn expiry(expires: Option<i64>) -> Expiry {
-    match expires {
-        None => Expiry::Never,
-        Some(day) if is_closed(Some(day)) => Expiry::Closed,
-        Some(day) => Expiry::Day(day),
-    }
 }

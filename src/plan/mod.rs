@@ -10,6 +10,7 @@ mod compare;
 mod difference;
 mod digests;
 mod drift;
+mod expiry;
 mod interrupted;
 mod live_sessions;
 mod locks;
@@ -17,6 +18,7 @@ pub mod manifest;
 mod observe;
 pub mod policy_text;
 mod preconditions;
+mod purge;
 mod record_drift;
 mod removal;
 mod rollback;
@@ -27,12 +29,12 @@ mod step_order;
 pub mod store_index;
 mod target;
 mod text_file;
+mod traces;
 mod types;
 mod vanished_root;
 mod ways_in;
 pub mod why;
 
-pub use accounts::{expiry, is_closed};
 pub use build::build_plan;
 pub use compare::{
     Change, ChangeKind, Depth, EXCHANGED_DIRS, compare, dirs_to_exchange, user_dir_flaw,
@@ -40,10 +42,13 @@ pub use compare::{
 pub use difference::{Difference, Drift, Kind as DriftKind};
 pub use digests::RecordedDigests;
 pub use drift::{drift, processes_outside};
+pub use expiry::{expiry, is_closed};
 pub use interrupted::interrupted;
 pub use live_sessions::{describe, ensure_account_idle, ensure_empty, ensure_no_sessions};
-pub use locks::{locked_text, locked_users};
+pub use locks::{lock_plan, locked_text, locked_users};
 pub use manifest::{Manifest, OriginalAccount, spec_as_built};
+pub use preconditions::policy_as_built;
+pub use purge::{LeftRoot, purge};
 pub use removal::removal;
 pub use rollback::{
     PreviousBuild, ensure_whole_family, other_member_affected, roll_back, roll_back_to,
@@ -51,6 +56,7 @@ pub use rollback::{
 pub use sshd::verify_snippet;
 pub use step::{AccountPart, Step, StepSummary, StepText};
 pub use target::{RemoveOptions, Target};
+pub use traces::{Subject as TraceSubject, Traces};
 pub use types::Plan;
 pub use vanished_root::VanishedRoot;
 pub use ways_in::{WaysIn, exposure_as_built};

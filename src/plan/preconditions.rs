@@ -99,7 +99,7 @@ pub(super) fn check_not_mounted_elsewhere(spec: &Spec, view: &HostView) -> Resul
         return Ok(());
     }
     for other in Manifest::names(view)? {
-        let policy = policy_of(view, &other)?.filter(|_| other != *name);
+        let policy = policy_as_built(view, &other)?.filter(|_| other != *name);
         let mounts = policy.into_iter().flat_map(|policy| policy.mounts);
         for mount in mounts {
             if let Source::Bind(source) = &mount.source
@@ -141,7 +141,10 @@ fn is_plain(view: &HostView, name: &JailName) -> Result<bool> {
 
 /// Reads the policy of a jail; `None` if it has none, or one that cannot be parsed and admits no
 /// session.
-fn policy_of(view: &HostView, name: &JailName) -> Result<Option<Policy>> {
+///
+/// # Errors
+/// [`ErrorKind::Failed`] if the file exists and cannot be read.
+pub fn policy_as_built(view: &HostView, name: &JailName) -> Result<Option<Policy>> {
     let text = view.read(&ResolvedJail::state(name).join(POLICY), POLICY_LIMIT)?;
     Ok(text.and_then(|text| Policy::parse(&String::from_utf8_lossy(&text)).ok()))
 }

@@ -3,8 +3,9 @@
 
 use std::path::Path;
 
-use super::accounts::{is_closed, key_flaw};
+use super::accounts::key_flaw;
 use super::difference::{Drift, Kind};
+use super::expiry::is_closed;
 use super::locks::locked_users;
 use super::manifest::{Manifest, RecordKind};
 use super::text_file::read_text;

@@ -173,7 +173,7 @@ fn notices_on_homes(
 }
 
 /// Refuses to remove a jail in which something is mounted.
-fn ensure_no_mounts(name: &JailName, root: &Path, view: &HostView) -> Result<()> {
+pub(super) fn ensure_no_mounts(name: &JailName, root: &Path, view: &HostView) -> Result<()> {
     let mounts = view.mounts_below(root)?;
     if mounts.is_empty() {
         return Ok(());

@@ -17,7 +17,7 @@ use super::target::{RemoveOptions, Target};
 use crate::host::pam::Edit;
 use crate::host::{AccountFields, Expiry, NewAccount, manager_unit};
 use crate::layout::SSHD_CONFIG_DIR;
-use crate::resolve::{ResolvedJail, home_in_jail};
+use crate::resolve::{OrphanedHome, ResolvedJail, home_in_jail};
 use crate::spec::{Day, Password};
 
 /// One step of a plan, with all data that its execution needs but the jail's name and root.
@@ -197,6 +197,11 @@ pub enum Step {
         /// The manifest of the last build.
         recorded: Arc<Manifest>,
     },
+    /// Deletes a root that a removal has left, with all that is in it.
+    PurgeRoot {
+        /// Homes in it, whose users were removed.
+        orphans: Vec<OrphanedHome>,
+    },
     /// Deletes the records of the jail.
     DeleteRecords {
         /// The manifest of the last build; `None` where only the directory is left.
@@ -332,6 +337,7 @@ impl Step {
                 | Self::DeleteAccount { .. }
                 | Self::RestoreAccount { .. }
                 | Self::RemoveTree { .. }
+                | Self::PurgeRoot { .. }
                 | Self::DeleteRecords { .. }
                 | Self::DeleteGroup { .. }
                 | Self::RemoveSnippet { .. }
@@ -530,6 +536,15 @@ impl Step {
                     "recorded files; homes stay"
                 };
                 StepSummary::new(Remove, "tree", detail).logged("tree removed")
+            }
+            Self::PurgeRoot { orphans } => {
+                let users: Vec<&str> = orphans.iter().map(|home| home.user.as_str()).collect();
+                let detail = if users.is_empty() {
+                    "the whole root".to_owned()
+                } else {
+                    format!("the whole root, with the homes of {}", users.join(", "))
+                };
+                StepSummary::new(Remove, "tree", detail).logged("left files purged")
             }
             Self::DeleteGroup { name, .. } => StepSummary::new(Remove, "group", name.clone())
                 .logged(format!("group {name} deleted")),

@@ -9,6 +9,7 @@ pub mod jail_details;
 pub mod jail_list;
 pub mod plan;
 pub mod reference;
+pub mod run_summary;
 pub mod schema;
 pub mod session_view;
 pub mod starter_spec;

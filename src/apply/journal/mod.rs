@@ -380,6 +380,13 @@ mod tests {
                 },
                 "Remove",
             ),
+            (
+                DeferredAction::PurgeRoot {
+                    jail: jail(),
+                    root: path(),
+                },
+                "Purge",
+            ),
         ];
         let mut written: Vec<(String, &str)> = Vec::new();
         let text = |value: serde_json::Result<String>| value.expect("JSON");

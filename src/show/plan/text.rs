@@ -18,7 +18,7 @@ const LISTED: usize = 40;
 const CONTEXT: usize = 2;
 
 /// The plan as text. `all` lists every path.
-pub fn text(plan: &Plan, all: bool, paint: Styler) -> String {
+pub(super) fn text(plan: &Plan, all: bool, paint: Styler) -> String {
     let mut page = Page {
         text: String::new(),
         paint,
@@ -291,6 +291,44 @@ fn totals_text(totals: Totals) -> String {
         let _ = write!(text, "; {} freed", bytes(totals.freed));
     }
     text
+}
+
+/// The changes of a plan in one line, after it was applied: "built at /srv/jails/web: 2 paths
+/// changed, keys of carol changed".
+pub fn changes(plan: &Plan) -> String {
+    let mut parts = Vec::new();
+    let paths = Totals::of(&path_summaries(plan));
+    let numbers = [
+        (paths.added, "added"),
+        (paths.changed, "changed"),
+        (paths.removed, "removed"),
+    ];
+    for (number, word) in numbers {
+        if number > 0 {
+            parts.push(format!("{} {word}", count(number, "path", "paths")));
+        }
+    }
+    for step in &plan.steps {
+        let Some(summary) = step.text().summary else {
+            continue;
+        };
+        let user = summary.user.map(|user| format!(" of {user}"));
+        let user = user.unwrap_or_default();
+        let verb = match (summary.kind, summary.subject) {
+            (_, "lock") => continue,
+            (ChangeKind::Add, _) => "created",
+            (ChangeKind::Change, _) => "changed",
+            (ChangeKind::Remove, _) => "removed",
+        };
+        let part = format!("{}{user} {verb}", summary.subject);
+        if !parts.contains(&part) {
+            parts.push(part);
+        }
+    }
+    if let Some(ways) = plan.ways_in().filter(WaysIn::is_change) {
+        parts.push(format!("ways in now {}", WaysIn::list(ways.after)));
+    }
+    format!("built at {}: {}", plan.root.display(), parts.join(", "))
 }
 
 /// The last line of the page: the totals.
