@@ -69,9 +69,10 @@ pub(super) fn deferred_actions(plan: &Plan) -> Vec<DeferredAction> {
                 dir: state.clone(),
                 stage: NEW_RECORDS.into(),
             }),
-            Step::PurgeRoot { .. } => actions.push(DeferredAction::PurgeRoot {
+            Step::PurgeRoot { made, .. } => actions.push(DeferredAction::PurgeRoot {
                 jail: jail.clone(),
                 root: root.clone(),
+                made: made.clone(),
             }),
             _ => {}
         }
@@ -156,7 +157,9 @@ pub(super) fn execute(
         },
         DeferredAction::CleanStore(jails_dir) => store_gc::gc(host, jails_dir, None, false),
         DeferredAction::CloseStore(jails_dir) => store_gc::close_unused(host, jails_dir),
-        DeferredAction::PurgeRoot { jail, root } => removal::purge_root(host, jail, root),
+        DeferredAction::PurgeRoot { jail, root, made } => {
+            removal::purge_root(host, jail, root, made)
+        }
         DeferredAction::RemoveJail { jail, how } => {
             remove_jail(host, jail, *how, options, notices, on_step)
         }

@@ -91,18 +91,35 @@ pub(super) fn remove_tree(
 
 /// Deletes a root that a removal has left, with all that is in it, and the mail of its users. Does
 /// nothing if the root has another marker by now, or its jail is built.
-pub(super) fn purge_root(host: &Host, jail: &JailName, root: &Path) -> Result<()> {
-    let Some(marker) = Marker::read(host, root)?.filter(|marker| marker.jail == *jail) else {
-        return Ok(());
-    };
+pub(super) fn purge_root(
+    host: &Host,
+    jail: &JailName,
+    root: &Path,
+    made: &[PathBuf],
+) -> Result<()> {
     if Manifest::load(host, jail)?.is_some() {
         return Ok(());
     }
-    // First, since the marker has the users as long as their homes exist.
-    for home in &marker.left {
-        delete_mail(host, &home.user, home.uid)?;
+    match Marker::read(host, root)? {
+        Some(marker) if marker.jail == *jail => {
+            // First, since the marker has the users as long as their homes exist.
+            for home in &marker.left {
+                delete_mail(host, &home.user, home.uid)?;
+            }
+            remove_tree(host, jail, root, true, None)?;
+        }
+        Some(_) => return Ok(()),
+        // An interrupted run has deleted the marker, which is the last file in the root.
+        None => {
+            if let Some(dir) = host.open_dir_nofollow(root)?
+                && dir.entries()?.iter().all(|(name, _)| name == PRIVATE_DIR)
+            {
+                dir.remove_all(Path::new(PRIVATE_DIR))?;
+            }
+        }
     }
-    remove_tree(host, jail, root, true, None)
+    let deepest_first: Vec<PathBuf> = made.iter().rev().cloned().collect();
+    host.remove_empty_dirs(&deepest_first)
 }
 
 /// Deletes recorded paths outside of [`EXCHANGED_DIRS`], except for user directories and

@@ -7,11 +7,11 @@ use super::accounts::{self, DeletedAccount};
 use super::context::StepContext;
 use super::journal::moves::Moves;
 use super::journal::undo_record::Undo;
-use super::{jail_root, manifest, removal, session_policy, sshd_snippet, store};
+use super::{jail_root, manifest, relocate, removal, session_policy, sshd_snippet, store};
 use crate::error::Result;
 use crate::host::{Accounts, Expiry, Host, Ownership, Process, manager_unit};
 use crate::layout::{
-    COMMON_SNIPPET, KEYS_DIR, LOCKED, NEW_RECORDS, POLICY, PUBLIC_MODE, SESSION_DIR,
+    COMMON_SNIPPET, KEYS_DIR, LOCKED, MARKER, NEW_RECORDS, POLICY, PUBLIC_MODE, SESSION_DIR,
     SSHD_CONFIG_DIR, STAGE, STATE_MODE,
 };
 use crate::plan::{Plan, Step, ensure_empty, expiry};
@@ -31,6 +31,10 @@ pub(super) fn execute(step: &Step, context: &mut StepContext<'_, '_>) -> Result<
     match step {
         Step::DisableAccount { user } => accounts::disable(host, jail, user),
         Step::CreateRoot { root } => jail_root::create(host, jail, root),
+        Step::MoveRoot { from, to, .. } => relocate::move_root(host, jail, from, to),
+        Step::RenameAccount { from, to } => host.rename_account(&from.0, &to.0, &to.1),
+        Step::RenamePath { from, to, .. } => relocate::rename(host, from, to),
+        Step::EditSpec(edit) => relocate::edit_spec(host, edit),
         Step::CreateGroup { name, gid } => host.create_group(name, *gid),
         Step::CreateAccount(account) => host.create_account(account),
         Step::MaskUserManager { uid, .. } => host.mask_user_manager(*uid),
@@ -92,7 +96,7 @@ pub(super) fn execute(step: &Step, context: &mut StepContext<'_, '_>) -> Result<
         Step::RemoveTree { purge, recorded } => {
             removal::remove_tree(host, jail, root, *purge, Some(recorded.as_ref()))
         }
-        Step::PurgeRoot { .. } => removal::purge_root(host, jail, root),
+        Step::PurgeRoot { made, .. } => removal::purge_root(host, jail, root, made),
         Step::DeleteRecords { recorded } => removal::delete_records(context, recorded.as_deref()),
         Step::DeleteGroup { name, gid } => accounts::delete_group(host, name, *gid),
         Step::RemoveSnippet { file } => sshd_snippet::remove(context, file),
@@ -156,6 +160,36 @@ fn undo_for(step: &Step, accounts: &Accounts, context: &StepContext<'_, '_>) -> 
                 records.push(Undo::RemoveRoot(root.clone(), created));
             }
             records
+        }
+        Step::MoveRoot { from, to, inode } => {
+            let marker = host.read(&from.join(MARKER), FILE_LIMIT)?;
+            let parents = to.parent().map(|parent| missing_ancestors(host, parent));
+            vec![
+                Undo::RemoveDirs(parents.transpose()?.unwrap_or_default()),
+                Undo::RenameBack {
+                    from: from.clone(),
+                    to: to.clone(),
+                    inode: *inode,
+                },
+                Undo::RestoreFile(to.join(MARKER), marker, Ownership::root(0o600)),
+            ]
+        }
+        Step::RenameAccount { from, to } => vec![Undo::RenameAccount {
+            from: from.clone(),
+            to: to.0.clone(),
+        }],
+        Step::RenamePath {
+            from, to, inode, ..
+        } => vec![Undo::RenameBack {
+            from: from.clone(),
+            to: to.clone(),
+            inode: *inode,
+        }],
+        Step::EditSpec(edit) => {
+            let owner = host.stat(&edit.path)?.map(|stat| stat.ownership());
+            let before = Some(edit.from.clone().into_bytes());
+            let owner = owner.unwrap_or(Ownership::root(0o600));
+            vec![Undo::RestoreFile(edit.path.clone(), before, owner)]
         }
         Step::CreateGroup { name, gid } => vec![Undo::DeleteGroup(name.clone(), *gid)],
         Step::CreateAccount(account) => {

@@ -139,7 +139,7 @@ impl PlanSpecs {
     }
 }
 
-/// What `plan` has planned so far.
+/// The plans of `plan` so far.
 #[derive(Default)]
 struct Planned {
     seen: BTreeMap<JailName, String>,
@@ -280,6 +280,10 @@ impl Build {
         for plan in plan_dropped_users(spec, host)? {
             applier.apply(plan)?;
         }
+        if let Some(plan) = plan::rename_users(spec, host)? {
+            refuse_other_file()?;
+            applier.apply(plan)?;
+        }
         for jail in spec.members() {
             let name = &jail.name.value;
             let recorded = origin.origin(&source.text)?;
@@ -376,6 +380,14 @@ fn plans(
     let mut plans: Vec<Plan> = Vec::new();
     for (source, spec, text) in specs {
         plans.extend(plan_dropped_users(spec, &view)?);
+        if let Some(mut plan) = plan::rename_users(spec, &view)? {
+            // A plan reads the host, on which the users have their former names.
+            plan.notices.push(
+                "the build plans all else that changes when the users are renamed".to_owned(),
+            );
+            plans.push(plan);
+            continue;
+        }
         for jail in spec.members() {
             progress.set(format!("{}: looking at what it needs", jail.name.value));
             let mut plan = plan::build_plan(&jail, source.origin(&text.text)?, &view)?;

@@ -1,5 +1,7 @@
 //! `lock` and `unlock`: close the account of a user at once, until it is unlocked.
 
+use std::fmt::Write as _;
+
 use clap::Args;
 
 use super::spec_files::load_built;
@@ -102,9 +104,8 @@ impl Lock {
             report.text = text;
             if let Some(killed) = killed.filter(|killed| *killed > 0) {
                 let processes = count(killed, "process", "processes");
-                report
-                    .text
-                    .push_str(&format!("{}: {processes} ended\n", user.name));
+                // Writing to a String cannot fail.
+                let _ = writeln!(report.text, "{}: {processes} ended", user.name);
             }
         }
         if let Some(error) = failed {

@@ -15,6 +15,7 @@ mod options;
 mod output;
 mod progress;
 mod purge;
+mod relocate;
 mod remove;
 mod rollback;
 mod schema;
@@ -91,6 +92,8 @@ enum Verb {
     Doctor(doctor::Doctor),
     /// Remove a jail.
     Remove(remove::Remove),
+    /// Move the root of a jail on its file system, with homes, ids and keys.
+    Move(relocate::Move),
     /// Delete what remove without --purge has left of a jail.
     Purge(purge::Purge),
     /// Close the account of a user at once, until it is unlocked.
@@ -149,6 +152,7 @@ pub fn main() -> ExitCode {
         Verb::Why(verb) => verb.run(options),
         Verb::Doctor(verb) => verb.run(options),
         Verb::Remove(verb) => verb.run(options),
+        Verb::Move(verb) => verb.run(options),
         Verb::Purge(verb) => verb.run(options),
         Verb::Lock(verb) => verb.run(options),
         Verb::Unlock(verb) => verb.run(options),

@@ -12,6 +12,7 @@ use crate::error::{Error, Finding, Result};
 use crate::host::{Host, HostView};
 use crate::names::JailName;
 use crate::plan::{LeftRoot, Manifest, Plan, TraceSubject, Traces, purge};
+use crate::show::count;
 
 /// Arguments of `purge`.
 #[derive(Debug, Args)]
@@ -47,7 +48,7 @@ impl Purge {
         transactions.run(what, |applier| {
             (roots.iter()).try_for_each(|left| applier.apply(purge(left, &host)?))
         })?;
-        with_proof(transactions, &subjects, &host, self.writing.json)
+        with_proof(transactions, &subjects, &host, self.writing.json, output)
     }
 
     /// The roots that the argument names.
@@ -94,12 +95,29 @@ impl Purge {
     }
 }
 
+/// The line about absent traces: accounts and groups by name, and the number of paths, or every
+/// path.
+fn proof(absent: &[String], all: bool) -> String {
+    let (paths, mut names): (Vec<String>, Vec<String>) =
+        (absent.iter().cloned()).partition(|one| one.starts_with('/'));
+    if all || paths.len() <= 1 {
+        names.extend(paths);
+    } else {
+        names.push(format!(
+            "{} (`--verbose` lists them)",
+            count(paths.len(), "path", "paths")
+        ));
+    }
+    format!("looked for, and not found: {}\n", names.join(", "))
+}
+
 /// The report of removals with the result of a search for traces of the jails.
 pub(super) fn with_proof(
     mut transactions: Transactions<'_>,
     subjects: &[TraceSubject],
     view: &HostView,
     is_json: bool,
+    output: OutputOptions,
 ) -> Result<CommandOutput> {
     let mut all = Traces::default();
     for subject in subjects {
@@ -119,10 +137,7 @@ pub(super) fn with_proof(
     }
     let mut report = transactions.report();
     if !is_json && !all.absent.is_empty() {
-        report.text.push_str(&format!(
-            "looked for, and not found:\n  {}\n",
-            all.absent.join("\n  ")
-        ));
+        report.text.push_str(&proof(&all.absent, output.verbose));
     }
     Ok(report)
 }

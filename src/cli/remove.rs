@@ -53,10 +53,10 @@ impl Remove {
         transactions.run(what, |applier| {
             plans.into_iter().try_for_each(|plan| applier.apply(plan))
         })?;
-        with_proof(transactions, &subjects, &host, self.writing.json)
+        with_proof(transactions, &subjects, &host, self.writing.json, output)
     }
 
-    /// What is looked for after a removal with `--purge`.
+    /// The subjects of the search after a removal with `--purge`.
     fn subjects(&self, plans: &[Plan], view: &HostView) -> Result<Vec<TraceSubject>> {
         if !self.purge {
             return Ok(Vec::new());

@@ -47,11 +47,13 @@ impl Show {
     pub(crate) fn run(self, options: OutputOptions) -> Result<CommandOutput> {
         let view = self.root.view()?;
         let target = Target::new(&self.target, &view)?;
-        let members = members(target.name(), &view)?;
-        if !members.is_empty() {
+        let Some(manifest) = Manifest::load(&view, target.name())? else {
+            let members = members(target.name(), &view)?;
+            if members.is_empty() {
+                return Err(target.not_found());
+            }
             return self.family(target.name(), &members, &view);
-        }
-        let manifest = target.manifest(&view)?;
+        };
         let jail = jail(&view, &manifest)?;
         let text = if self.json {
             let value = json(&jail).map_err(|error| {

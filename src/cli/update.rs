@@ -259,7 +259,12 @@ fn specs_as_built(group: &[Manifest], view: &HostView) -> Result<Vec<(Spec, Sour
 /// Directories belong to many packages.
 fn files_of(jail: &Manifest) -> impl Iterator<Item = &Path> {
     let entries = jail.entries.iter();
-    let entries = entries.filter(|(_, record)| !matches!(record.kind, RecordKind::Directory));
+    let entries = entries.filter(|(path, record)| match record.kind {
+        RecordKind::Directory => false,
+        // Links such as `/bin` stand for directories.
+        RecordKind::Symlink { .. } => path.relative().components().count() > 1,
+        RecordKind::File { .. } | RecordKind::Device { .. } => true,
+    });
     entries.flat_map(|(path, record)| {
         let source = match &record.kind {
             RecordKind::File { source, .. } => source.as_ref().map(|(path, _)| merged(path)),

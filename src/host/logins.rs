@@ -20,7 +20,7 @@ const DEPTH: usize = 64;
 /// Major number of the terminals of pts(4) in `Documentation/admin-guide/devices.txt`.
 const PTS_MAJOR: u32 = 136;
 
-/// What started the processes of a login.
+/// Origin of the processes of a login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Via {
     /// A connection to sshd.
@@ -36,7 +36,7 @@ pub enum Via {
 pub struct Login {
     /// User id.
     pub uid: u32,
-    /// What started it.
+    /// Origin of its processes.
     pub via: Via,
     /// Process id of sshd's process for the connection, or of `jailctl enter`; otherwise of the
     /// oldest process.
@@ -156,7 +156,7 @@ fn boot_time() -> Option<i64> {
 fn scope(pid: i32) -> Option<String> {
     let text = read(&proc().ok()?, pid, "cgroup")?;
     let mut units = text.lines().filter_map(|line| line.rsplit('/').next());
-    let unit = units.find(|unit| unit.ends_with(".scope"))?;
+    let unit = units.find(|unit| unit.strip_suffix(".scope").is_some())?;
     Some(unit.escape_debug().to_string())
 }
 

@@ -50,7 +50,7 @@ pub fn drift(
             name: manifest.spec.clone(),
             text,
         };
-        build_plan_with(&spec, source, depth, None, view)
+        build_plan_with(&spec, source, depth, None, None, view)
     });
     match planned {
         Ok(plan) => of_plan(&plan, view, &mut drift),

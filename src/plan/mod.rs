@@ -20,12 +20,15 @@ pub mod policy_text;
 mod preconditions;
 mod purge;
 mod record_drift;
+mod relocate;
 mod removal;
+mod rename_user;
 mod rollback;
 mod session_policy;
 mod sshd;
 mod step;
 mod step_order;
+mod step_text;
 pub mod store_index;
 mod target;
 mod text_file;
@@ -35,7 +38,7 @@ mod vanished_root;
 mod ways_in;
 pub mod why;
 
-pub use build::build_plan;
+pub use build::{build_moved, build_plan};
 pub use compare::{
     Change, ChangeKind, Depth, EXCHANGED_DIRS, compare, dirs_to_exchange, user_dir_flaw,
 };
@@ -49,12 +52,15 @@ pub use locks::{lock_plan, locked_text, locked_users};
 pub use manifest::{Manifest, OriginalAccount, spec_as_built};
 pub use preconditions::policy_as_built;
 pub use purge::{LeftRoot, purge};
+pub use relocate::move_root;
 pub use removal::removal;
+pub use rename_user::rename_users;
 pub use rollback::{
     PreviousBuild, ensure_whole_family, other_member_affected, roll_back, roll_back_to,
 };
 pub use sshd::verify_snippet;
-pub use step::{AccountPart, Step, StepSummary, StepText};
+pub use step::{SpecEdit, Step};
+pub use step_text::{AccountPart, StepSummary, StepText};
 pub use target::{RemoveOptions, Target};
 pub use traces::{Subject as TraceSubject, Traces};
 pub use types::Plan;

@@ -159,7 +159,7 @@ pub fn limits(policy: &Policy) -> Vec<(&'static str, String)> {
 fn size(bytes: u64) -> String {
     let unit = UNITS
         .iter()
-        .find(|(unit, _)| bytes >= *unit && bytes % unit == 0);
+        .find(|(unit, _)| bytes >= *unit && bytes.is_multiple_of(*unit));
     unit.map_or_else(
         || bytes.to_string(),
         |(unit, letter)| format!("{}{letter}", bytes / unit),

@@ -38,7 +38,11 @@ pub(super) fn check_root_conflicts(
             root.display()
         ))
         .why(format!("its root is `{}`", manifest.root.display()))
-        .hint("remove the jail first, or leave its root as it is")
+        .hint(format!(
+            "to move it, run `jailctl move {} {}`",
+            manifest.name,
+            root.display()
+        ))
         .with_span(&spec.root.span, "this root")
         .into());
     }

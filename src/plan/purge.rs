@@ -129,6 +129,7 @@ pub fn purge(left: &LeftRoot, view: &HostView) -> Result<Plan> {
         changes: Arc::default(),
         steps: vec![Step::PurgeRoot {
             orphans: left.marker.left.clone(),
+            made: left.marker.made.clone(),
         }],
         snippet: None,
         keep_previous: false,

@@ -14,14 +14,14 @@ use crate::layout::{MAIL_DIR, RUN_SESSIONS, SNIPPET_PREFIX, SNIPPET_SUFFIX, SSHD
 use crate::names::JailName;
 use crate::resolve::{ResolvedJail, is_managed};
 
-/// What a jail consisted of, collected before its removal.
+/// The parts of a jail, collected before its removal.
 #[derive(Clone, Debug)]
 pub struct Subject {
     jail: JailName,
     root: PathBuf,
     /// Login names with user ids.
     users: Vec<(String, u32)>,
-    /// Whether other jails share group and snippet.
+    /// Group of the accounts; `None` if other jails share group and snippet.
     group: Option<String>,
     mounts: Vec<PathBuf>,
     spec: Option<PathBuf>,
@@ -30,11 +30,11 @@ pub struct Subject {
 /// The result of a search.
 #[derive(Clone, Debug, Default)]
 pub struct Traces {
-    /// What was looked for and not found.
+    /// Accounts, groups and paths that do not exist any more.
     pub absent: Vec<String>,
-    /// What is left.
+    /// Accounts, groups and paths that are left.
     pub left: Vec<String>,
-    /// What jailctl leaves elsewhere, with the command that finds it.
+    /// Files elsewhere that jailctl does not delete, with the command that finds them.
     pub elsewhere: Vec<String>,
 }
 

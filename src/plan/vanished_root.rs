@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::host::HostView;
 use crate::resolve::Marker;
 
-/// What is missing of a jail that was built with user directories.
+/// Missing parts of a jail that was built with user directories.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum VanishedRoot {
     /// The root does not exist.
@@ -59,7 +59,7 @@ impl VanishedRoot {
         Ok(Some(Self::Homes))
     }
 
-    /// What is missing, after the path of the root: "it is gone …".
+    /// The text after the path of the root: "it is gone …".
     pub fn text(self) -> &'static str {
         match self {
             Self::Gone => "it is gone, with all that was in it: is the disk that it is on mounted?",

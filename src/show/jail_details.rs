@@ -119,13 +119,13 @@ pub struct Jail {
     pub snippet: Option<Snippet>,
     /// Namespaces, network, mounts and limits of its sessions; null for a plain chroot.
     pub session: Value,
-    /// The same as lines.
+    /// Lines about its sessions.
     #[serde(skip)]
     pub session_lines: Vec<String>,
     /// Whether its sessions are frozen.
     pub frozen: bool,
     /// Open logins; `None` where they are not known: on another host, or without root.
-    #[serde(serialize_with = "serialize_logins")]
+    #[serde(skip)]
     pub logins: Option<Vec<WhoRow>>,
     /// Entries of the tree.
     pub tree: Contents,
@@ -141,16 +141,6 @@ fn serialize_time<S: serde::Serializer>(seconds: &i64, serializer: S) -> Result<
     serializer.serialize_str(&time::rfc3339(*seconds))
 }
 
-fn serialize_logins<S: serde::Serializer>(
-    logins: &Option<Vec<WhoRow>>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    let logins = logins.as_ref();
-    logins
-        .map(|logins| logins.iter().map(login_json).collect::<Vec<_>>())
-        .serialize(serializer)
-}
-
 /// Output of `show --json`.
 ///
 /// # Errors
@@ -159,6 +149,9 @@ pub fn json(jail: &Jail) -> serde_json::Result<Value> {
     let mut value = serde_json::to_value(jail)?;
     if let Value::Object(object) = &mut value {
         object.insert("schema".to_owned(), Value::from(1));
+        let logins = jail.logins.as_ref();
+        let logins = logins.map(|logins| logins.iter().map(login_json).collect::<Vec<_>>());
+        object.insert("logins".to_owned(), Value::from(logins));
     }
     Ok(value)
 }

@@ -9,12 +9,12 @@ use crate::names::JailName;
 /// Most jails of a family, and most unchanged jails, that have a line each.
 const MOST: usize = 8;
 
-/// What a run did with a jail.
+/// The effect of a run on a jail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It was built, or something in it was changed.
+    /// The jail was built or changed.
     Built,
-    /// It was removed.
+    /// The jail was removed.
     Removed,
     /// Nothing had to be done.
     Unchanged,
@@ -25,7 +25,7 @@ pub enum Outcome {
 pub struct JailLine {
     /// Name of the jail.
     pub jail: JailName,
-    /// What was done.
+    /// Effect of the run.
     pub outcome: Outcome,
     /// The line, without the name and without a newline.
     pub text: String,

@@ -202,6 +202,7 @@ fn user(table: &Table, access: &[AccessMethod], binaries: &[Spanned<String>]) ->
         skel: table.parsed("skel", |text| Ok::<_, ()>(PathBuf::from(text))),
         expires,
         groups: dedup(table.texts("groups")),
+        was: table.parsed("was", UserName::new),
         adopt: table.boolean("adopt").unwrap_or(false),
     })
 }

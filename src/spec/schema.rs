@@ -168,6 +168,10 @@ pub static KEYS: &[KeySchema] = &[
         .doc("login name")
         .example(r#"name = "harlequin""#)
         .required(),
+    KeySchema::new("user[].was", ValueType::Text(Constraint::UserName))
+        .doc("former login name: the next build renames that account, and keeps its user id, home, password and keys; without effect once it is renamed")
+        .default("none")
+        .example(r#"was = "harley""#),
     KeySchema::new("user[].adopt", ValueType::Boolean)
         .doc("take over an existing account that jailctl did not create; it is restored when the jail is removed")
         .default("false")

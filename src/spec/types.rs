@@ -146,6 +146,8 @@ pub struct User {
     pub expires: Option<Spanned<Day>>,
     /// `groups`: supplementary groups, created if the host lacks them.
     pub groups: Vec<Spanned<String>>,
+    /// `was`: former login name, of an account that is renamed.
+    pub was: Option<Spanned<UserName>>,
     /// `adopt`: an account that jailctl did not create is taken over, and restored later.
     pub adopt: bool,
 }

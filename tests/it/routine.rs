@@ -13,9 +13,9 @@ fn json(host: &DisposableHost, words: &[&str]) -> Value {
 }
 
 /// Sees harlequin's session in `who`, `show` and `list`, whatever its processes call themselves.
-fn seen(host: &DisposableHost, spec: &Spec) {
-    spec.build(host).ok();
+fn seen(host: &DisposableHost) {
     let key = host.key("harlequin");
+    Spec::arkham(&key, &["sleep"]).build(host).ok();
     let login = host.login("harlequin", &key);
     assert_eq!(
         json(host, &["who", "--json"])["logins"],
@@ -57,16 +57,14 @@ fn seen(host: &DisposableHost, spec: &Spec) {
 fn who_shows_logins_of_plain_chroots() {
     let host = host();
     let _sshd = host.sshd();
-    let key = host.key("harlequin");
-    seen(&host, &Spec::arkham(&key, &["sleep"]));
+    seen(&host);
 }
 
 #[disposable::test]
 fn who_shows_logins_of_sessions() {
     let host = host_with_module();
     let _sshd = host.sshd();
-    let key = host.key("harlequin");
-    seen(&host, &Spec::arkham(&key, &["sleep"]));
+    seen(&host);
 }
 
 /// Every property of sessions is in `plan` and `show`, and a change of it is a line of the plan.
@@ -220,7 +218,7 @@ fn purge_deletes_what_remove_has_left() {
     assert!(host.has("/srv/jails/arkham/home/harlequin/note"));
     let plan = host.jailctl(["purge", "--dry-run", "arkham"]).ok();
     assert!(plan.stdout().contains("the homes of harlequin"), "{plan:?}");
-    let purged = host.jailctl(["purge", "arkham"]).ok();
+    let purged = host.jailctl(["purge", "--verbose", "arkham"]).ok();
     for absent in [
         "account harlequin",
         "/srv/jails/arkham",
@@ -264,8 +262,10 @@ fn a_root_of_a_user_is_not_purged() {
 fn purge_killed_at_any_change_is_finished() {
     let host = host();
     let before = look(&host);
-    for call in ["unlinkat", "write", "fsync", "fdatasync"] {
-        arkham(&host, &[]);
+    let key = host.key("harlequin");
+    let spec = Spec::arkham(&key, &[]);
+    for call in ["unlinkat", "write", "fsync"] {
+        spec.build(&host).ok();
         host.sh("cd /srv/jails/arkham/home/harlequin; mkdir d; touch d/{1..9}")
             .ok();
         host.jailctl(["remove", "arkham"]).ok();
@@ -375,4 +375,218 @@ fn specs_are_validated_without_root_and_host() {
     as_bob("validate - <good.toml").ok();
     as_bob("validate /tmp").exits(2);
     assert_eq!(before.diff(&look(&host)), Vec::<String>::new());
+}
+
+/// What a move and a rename keep: ids, content and times of the files of harlequin.
+fn files_of_user(host: &DisposableHost, home: &str) -> String {
+    let list = format!("cd {home}; find . -printf '%P %U %G %m %T@ %l\\n' | sort; cat note");
+    host.sh(&list).ok().stdout().to_owned()
+}
+
+#[disposable::test]
+fn a_moved_jail_keeps_ids_homes_and_keys() {
+    let host = host();
+    let _sshd = host.sshd();
+    let (spec, harlequin) = arkham(&host, &[]);
+    host.write(
+        "/root/beside.toml",
+        "name = \"beside\"\nbinaries = [\"ls\"]\n",
+    );
+    host.jailctl(["build", "/root/beside.toml"]).ok();
+    harlequin.ssh("echo mine >~/note").ok();
+    host.until("! pgrep -u harlequin");
+    let ids = host.sh("id harlequin").ok().stdout().to_owned();
+    let files = files_of_user(&host, "/srv/jails/arkham/home/harlequin");
+    for (to, status) in [
+        ("/srv/jails/beside", 4),
+        ("/srv/jails/arkham/x", 4),
+        ("/etc", 2),
+        ("/data/jails/ark", 4),
+    ] {
+        let before = look(&host);
+        host.jailctl(["move", "arkham", to]).exits(status);
+        assert_eq!(before.diff(&look(&host)), Vec::<String>::new(), "{to}");
+    }
+    let moved = host.jailctl(["move", "arkham", "/srv/data/jails/ark"]).ok();
+    assert_eq!(
+        moved.stdout(),
+        "arkham: moved from /srv/jails/arkham to /srv/data/jails/ark\n"
+    );
+    assert_eq!(reach(&host, &harlequin), Reach::Jail);
+    assert_eq!(harlequin.ssh("cat ~/note").ok().text(), "mine");
+    host.until("! pgrep -u harlequin");
+    assert_eq!(host.sh("id harlequin").ok().stdout(), ids);
+    assert_eq!(
+        files_of_user(&host, "/srv/data/jails/ark/home/harlequin"),
+        files
+    );
+    let text = host.read(&spec.path());
+    assert!(
+        text.contains("\nroot = \"/srv/data/jails/ark\"\n"),
+        "{text}"
+    );
+    let built = host.jailctl(["build", &spec.path()]).ok();
+    assert!(built.stdout().contains("nothing to do"), "{built:?}");
+    host.jailctl(["check"]).ok();
+    host.jailctl(["move", "arkham", "/srv/jails/arkham"]).ok();
+    assert_eq!(reach(&host, &harlequin), Reach::Jail);
+    host.until("! pgrep -u harlequin");
+    host.jailctl(["remove", "--purge", "arkham"]).ok();
+    host.jailctl(["remove", "--purge", "beside"]).ok();
+    host.sh("[ ! -e /srv/jails ] && [ ! -e /srv/data ]").ok();
+}
+
+#[disposable::test]
+fn a_moved_jail_keeps_its_sessions_and_mounts() {
+    let host = host_with_module();
+    let _sshd = host.sshd();
+    host.sh("mkdir -p /opt/www; echo page >/opt/www/page").ok();
+    let key = host.key("harlequin");
+    let mut spec = Spec::arkham(&key, &[]);
+    spec.more
+        .push_str("[[mount]]\nsource = \"/opt/www\"\ntarget = \"/www\"\n");
+    spec.build(&host).ok();
+    host.jailctl(["move", "arkham", "/srv/data/ark"]).ok();
+    let harlequin = host.login("harlequin", &key);
+    assert_eq!(harlequin.ssh("cat /www/page").ok().text(), "page");
+    assert_eq!(reach(&host, &harlequin), Reach::Jail);
+    host.jailctl(["check"]).ok();
+}
+
+/// Runs a verb killed at the first, second, … of each call until a run completes. After each kill
+/// no login leaves the jail, and nothing of the user is lost.
+fn killed(
+    host: &DisposableHost,
+    calls: &[&str],
+    commands: [&[&str]; 2],
+    homes: [&str; 2],
+    files: &str,
+) {
+    for call in calls {
+        for command in commands {
+            let mut runs = 0;
+            loop {
+                runs += 1;
+                assert!(runs < 400, "{call}: no run completed");
+                let output = host.kill_at(call, runs, command);
+                let kept = homes.iter().find(|home| host.has(home));
+                let kept = kept.unwrap_or_else(|| panic!("{call} {runs}: no home"));
+                assert_eq!(files_of_user(host, kept), files, "{call} {runs}");
+                if output.code() != 137 && output.code() != 4 {
+                    assert_eq!(output.code(), 0, "{call} {runs}: {output:?}");
+                    break;
+                }
+            }
+        }
+        host.jailctl(["check"]).ok();
+    }
+}
+
+#[disposable::test]
+fn a_move_killed_at_any_change_is_undone_or_finished() {
+    let host = host();
+    arkham(&host, &[]);
+    host.sh("echo mine >/srv/jails/arkham/home/harlequin/note")
+        .ok();
+    let homes = [
+        "/srv/jails/arkham/home/harlequin",
+        "/srv/data/ark/home/harlequin",
+    ];
+    let files = files_of_user(&host, homes[0]);
+    killed(
+        &host,
+        &["renameat2", "mkdirat", "fsync"],
+        [
+            &["jailctl", "move", "arkham", "/srv/data/ark"],
+            &["jailctl", "move", "arkham", "/srv/jails/arkham"],
+        ],
+        homes,
+        &files,
+    );
+}
+
+#[disposable::test]
+fn a_renamed_user_keeps_id_home_password_and_keys() {
+    let host = host();
+    let _sshd = host.sshd();
+    let (mut spec, harlequin) = arkham(&host, &["sleep"]);
+    harlequin.ssh("echo mine >~/note").ok();
+    host.sh("usermod -e 2999-01-01 harlequin").ok();
+    host.until("! pgrep -u harlequin");
+    let uid = host.sh("id -u harlequin").ok().text().to_owned();
+    let files = files_of_user(&host, "/srv/jails/arkham/home/harlequin");
+    let keys = spec.users[0].1.clone();
+    spec.users = vec![("quinzel", keys)];
+    let text = spec.text().replacen(
+        "name = \"quinzel\"",
+        "name = \"quinzel\"\nwas = \"harlequin\"",
+        1,
+    );
+    host.write(&spec.path(), &text);
+    let mut running = harlequin.start([], "echo up; exec sleep 100");
+    running.hear("up");
+    let refused = host.jailctl(["build", &spec.path()]).exits(4);
+    assert!(
+        refused.stderr().contains("(sleep of harlequin)"),
+        "{refused:?}"
+    );
+    host.jailctl(["kill", "arkham"]).ok();
+    let plan = host.jailctl(["plan", &spec.path()]).ok();
+    assert!(
+        plan.stdout().contains("harlequin renamed to quinzel"),
+        "{plan:?}"
+    );
+    host.jailctl(["build", &spec.path()]).ok();
+    assert_eq!(host.sh("id -u quinzel").ok().text(), uid);
+    host.sh("! getent passwd harlequin; ! getent shadow harlequin; getent shadow quinzel | grep :375873:")
+        .ok();
+    assert_eq!(
+        files_of_user(&host, "/srv/jails/arkham/home/quinzel"),
+        files
+    );
+    assert!(!host.has("/srv/jails/arkham/home/harlequin"));
+    assert!(!host.has("/var/lib/jailctl/arkham/keys/harlequin"));
+    let quinzel = harlequin.as_user("quinzel");
+    assert_eq!(quinzel.ssh("cat ~/note").ok().text(), "mine");
+    assert_eq!(reach(&host, &harlequin), Reach::Nothing);
+    host.until("! pgrep -u quinzel");
+    let built = host.jailctl(["build", &spec.path()]).ok();
+    assert!(built.stdout().contains("nothing to do"), "{built:?}");
+    host.jailctl(["check"]).ok();
+    host.jailctl(["update", "arkham"]).ok();
+}
+
+#[disposable::test]
+fn a_rename_killed_at_any_change_is_undone_or_finished() {
+    let host = host();
+    let (mut spec, _) = arkham(&host, &[]);
+    host.sh("echo mine >/srv/jails/arkham/home/harlequin/note")
+        .ok();
+    let homes = [
+        "/srv/jails/arkham/home/harlequin",
+        "/srv/jails/arkham/home/quinzel",
+    ];
+    let files = files_of_user(&host, homes[0]);
+    let keys = spec.users[0].1.clone();
+    for (path, name, was) in [
+        ("/root/there.toml", "quinzel", "harlequin"),
+        ("/root/back.toml", "harlequin", "quinzel"),
+    ] {
+        spec.users = vec![(name, keys.clone())];
+        let from = format!("name = {name:?}");
+        let text = spec
+            .text()
+            .replacen(&from, &format!("{from}\nwas = {was:?}"), 1);
+        host.write(path, &text);
+    }
+    killed(
+        &host,
+        &["renameat2", "rename", "fsync"],
+        [
+            &["jailctl", "build", "--from-here", "/root/there.toml"],
+            &["jailctl", "build", "--from-here", "/root/back.toml"],
+        ],
+        homes,
+        &files,
+    );
 }

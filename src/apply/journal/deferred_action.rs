@@ -88,5 +88,7 @@ pub(in crate::apply) enum DeferredAction {
         jail: JailName,
         /// The root, as a path of the host.
         root: PathBuf,
+        /// Directories that were created for the root, with the root itself, outermost first.
+        made: Vec<PathBuf>,
     },
 }

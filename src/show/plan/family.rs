@@ -49,7 +49,7 @@ pub fn texts(plans: &[&Plan], all: bool, paint: Styler) -> String {
     page
 }
 
-/// What two plans have in common that differ in the name of the user only.
+/// The parts of a plan without the name of its user.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Signature {
     is_new: bool,
