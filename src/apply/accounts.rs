@@ -7,7 +7,8 @@ use super::jail_root::write_marker;
 use crate::error::Result;
 use crate::host::{Expiry, FileKind, Host, NewAccount, Ownership};
 use crate::layout::{
-    KEYS_DIR, LOCKED, MAIL_DIR, NONEXISTENT, PUBLIC_MODE, SHELL_PREFIX, STATE, STATE_MODE,
+    KEYS_DIR, LOCKED, MAIL_DIR, NONEXISTENT, PUBLIC_DIR_MODE, PUBLIC_MODE, SHELL_PREFIX, STATE,
+    STATE_MODE,
 };
 use crate::names::{JailName, JailPath};
 use crate::plan::{Manifest, OriginalAccount, expiry, locked_text};
@@ -139,7 +140,7 @@ pub(super) fn delete_mail(host: &Host, user: &str, uid: u32) -> Result<()> {
     if host.stat(Path::new(MAIL_DIR))?.is_none() {
         return Ok(());
     }
-    let mail = host.ensure_root_dir(Path::new(MAIL_DIR), Ownership::root(0o755))?;
+    let mail = host.ensure_root_dir(Path::new(MAIL_DIR), Ownership::root(PUBLIC_DIR_MODE))?;
     match mail.lstat(Path::new(user))? {
         Some(stat) if stat.kind() == FileKind::File && stat.uid == uid && stat.links == 1 => {
             mail.remove_file(Path::new(user))

@@ -22,7 +22,8 @@ pub fn recover(host: &Host, options: &Options) -> Result<Vec<String>> {
     let mut findings = Vec::new();
     if let Some(deferred) = &run.deferred {
         for action in deferred {
-            let outcome = commit::execute(action, host, options, &mut notices, &mut |_, _| {});
+            let outcome =
+                commit::execute(action, host, options, true, &mut notices, &mut |_, _| {});
             if let Err(error) = outcome {
                 findings.extend(error.findings);
             }
@@ -41,11 +42,16 @@ pub fn recover(host: &Host, options: &Options) -> Result<Vec<String>> {
         last.hints.push(format!(
             "the {what} was interrupted, and must be finished or undone first: fix the cause, and run any command that writes"
         ));
-        return Err(Error {
+        let error = Error {
             kind: ErrorKind::Failed,
             findings,
-        });
+        };
+        host.log(&format!("recovery from the {what} failed: {error}"));
+        return Err(error);
     }
     journal::remove(host)?;
+    for notice in &notices {
+        host.log(notice);
+    }
     Ok(notices)
 }

@@ -10,8 +10,7 @@ use super::session_policy::{clear_cgroups, remove_stale_network};
 use super::{session_control, store, store_gc};
 use crate::error::Result;
 use crate::host::{Dir, FileKind, Host, Ownership, Process};
-
-use crate::layout::{CACHE, MARKER, PREVIOUS_TREE, PRIVATE_DIR, STAGE};
+use crate::layout::{CACHE, FLEET_INDEX, MARKER, PREVIOUS_TREE, PRIVATE_DIR, PRIVATE_MODE, STAGE};
 use crate::names::JailName;
 use crate::plan::manifest::RecordKind;
 use crate::plan::{EXCHANGED_DIRS, Manifest, RemoveOptions, ensure_no_sessions};
@@ -52,6 +51,7 @@ pub(super) fn remove_tree(
     jail: &JailName,
     path: &Path,
     purge: bool,
+    sweeps_store: bool,
     recorded: Option<&Manifest>,
 ) -> Result<()> {
     let Some(root) = host.open_dir_nofollow(path)? else {
@@ -72,14 +72,16 @@ pub(super) fn remove_tree(
     } else if let Some(recorded) = recorded {
         remove_recorded(&root, recorded)?;
     }
-    store_gc::gc(host, store::jails_dir(path), Some(jail), false)?;
+    if sweeps_store {
+        store_gc::gc(host, store::jails_dir(path), Some(jail), false)?;
+    }
     let has_others = root
         .entries()?
         .into_iter()
         .any(|(name, _)| name != PRIVATE_DIR && name != "lost+found");
     if has_others {
         // The ids of its users may be given to other accounts: only root may reach what they left.
-        return root.set_owner(Ownership::root(0o700));
+        return root.set_owner(Ownership::root(PRIVATE_MODE));
     }
     transfer_created_dirs(host, jail, path, &created)?;
     root.remove_file_if_exists(Path::new(MARKER))?;
@@ -106,7 +108,7 @@ pub(super) fn purge_root(
             for home in &marker.left {
                 delete_mail(host, &home.user, home.uid)?;
             }
-            remove_tree(host, jail, root, true, None)?;
+            remove_tree(host, jail, root, true, true, None)?;
         }
         Some(_) => return Ok(()),
         // An interrupted run has deleted the marker, which is the last file in the root.
@@ -153,6 +155,9 @@ fn transfer_created_dirs(
 ) -> Result<()> {
     let mut left = created.to_owned();
     left.retain(|dir| dir != root);
+    if left.is_empty() {
+        return Ok(());
+    }
     for name in Manifest::names(host)? {
         let root = Manifest::root_of(host, &name)?.filter(|_| name != *jail);
         let Some(root) = root.filter(|root| left.iter().any(|dir| root.starts_with(dir))) else {
@@ -178,8 +183,8 @@ pub(super) fn delete_records(
     recorded: Option<&Manifest>,
 ) -> Result<()> {
     let host = context.host;
-    for verb in ["build", "check"] {
-        let cached = ResolvedJail::cache(context.jail, verb);
+    let cached = ["build", "check"].map(|verb| ResolvedJail::cache(context.jail, verb));
+    for cached in cached.into_iter().chain([PathBuf::from(FLEET_INDEX)]) {
         if host.lstat(&cached)?.is_some() {
             let (dir, name) = host.parent_of(&cached)?;
             dir.remove_file(Path::new(name))?;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::noop_cache::NoopCache;
+use super::noop_cache::{NoopCache, store_index};
 use super::progress::Progress;
 use super::spec_checks::{Loaded, load_specs, readable_secrets, refuse_other_files};
 use super::spec_source::{SpecArguments, SpecGroup, SpecSource};
@@ -16,7 +16,7 @@ use crate::apply;
 use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::{Host, HostView};
 use crate::names::JailName;
-use crate::plan::{self, Plan, RemoveOptions};
+use crate::plan::{self, Fleet, Plan, PostponedSessions, RemoveOptions};
 use crate::resolve;
 use crate::show;
 use crate::spec::Spec;
@@ -130,7 +130,7 @@ impl PlanSpecs {
             if !self.consent.recreate {
                 plan.refuse_vanished_root(view)?;
             }
-            progress.set(format!("{}: asking sshd", plan.name));
+            progress.set(format!("{}: querying sshd", plan.name));
             plan.preflight(view)?;
         }
         planned.secrets.extend(secrets);
@@ -173,7 +173,11 @@ impl Build {
         for SpecGroup(sources) in &groups {
             match load_specs(sources, &mut seen, &host) {
                 Ok(specs) => loaded.push(specs),
-                Err(error) => Error::merge(&mut failed, error),
+                Err(error) => {
+                    let files: Vec<String> = sources.iter().map(SpecSource::shown).collect();
+                    host.log(&format!("build of {} failed: {error}", files.join(", ")));
+                    Error::merge(&mut failed, error);
+                }
             }
         }
         if loaded.is_empty()
@@ -231,7 +235,9 @@ impl Build {
                 _ => break,
             }
         }
-        outcome
+        outcome.inspect_err(|error| transactions.log_failure(&build_of(specs), error))?;
+        store_index(host);
+        Ok(())
     }
 
     /// Builds all jails of the specs in one transaction, skipping `id_gap` free ids for accounts
@@ -244,12 +250,7 @@ impl Build {
         transactions: &mut Transactions<'_>,
         output: OutputOptions,
     ) -> Result<()> {
-        let names: Vec<&str> = specs
-            .iter()
-            .map(|(_, spec, _)| spec.name.value.as_str())
-            .collect();
-        let what = format!("build of {}", names.join(", "));
-        transactions.run(what, |applier| {
+        transactions.run(build_of(specs), |applier| {
             specs
                 .iter()
                 .try_for_each(|loaded| self.build_spec(loaded, host, id_gap, applier, output))
@@ -284,13 +285,18 @@ impl Build {
             refuse_other_file()?;
             applier.apply(plan)?;
         }
+        let postponed = PostponedSessions::find(spec, host)?;
         for jail in spec.members() {
             let name = &jail.name.value;
             let recorded = origin.origin(&source.text)?;
             let cache = NoopCache::new("build", name, &[&recorded.name, &recorded.text], host)?
                 // JSON reports the plan, which is not cached.
                 .filter(|_| !self.writing.json);
-            if let Some(notices) = cache.as_ref().and_then(|cache| cache.lookup(host)) {
+            let known = cache.as_ref().filter(|cache| cache.exists(host));
+            if let Some(known) = known
+                && Fleet::is_without_conflict(host, name)?
+                && let Some(notices) = known.lookup(host)
+            {
                 applier.skip(name, notices);
                 continue;
             }
@@ -299,8 +305,9 @@ impl Build {
                 refuse_other_file()?;
             }
             let progress = output.progress();
-            progress.set(format!("{name}: looking at what it needs"));
-            let view = self.root.view()?.with_id_gap(id_gap).with_access_log();
+            progress.set(format!("{name}: resolving programs and libraries"));
+            let view = self.root.view()?.sharing_facts_of(host);
+            let view = view.with_id_gap(id_gap).with_access_log();
             // Loaded again, so that the access log has the templates too.
             let (spec, now) = origin.load(&view)?;
             let mut jails = spec.members().into_iter();
@@ -308,7 +315,7 @@ impl Build {
                 Some(jail) => jail,
                 None => spec.member(name)?,
             };
-            let plan = plan::build_plan(&jail, origin.origin(&now.text)?, &view)?;
+            let plan = postponed.build_plan(&jail, origin.origin(&now.text)?, &view)?;
             drop(progress);
             if !self.consent.recreate {
                 plan.refuse_vanished_root(host)?;
@@ -337,7 +344,10 @@ impl Build {
                 .into());
         }
         let progress = output.progress();
-        progress.set(format!("{}: looking at what it needs", spec.name.value));
+        progress.set(format!(
+            "{}: resolving programs and libraries",
+            spec.name.value
+        ));
         let (tree, notices) = resolve::resolve_tree(&spec, &view)?;
         let target =
             std::path::absolute(target).map_err(|error| Error::io("find", target, &error))?;
@@ -366,6 +376,12 @@ impl Build {
     }
 }
 
+/// Name of the run in messages: "build of arkham".
+fn build_of(specs: &[Loaded]) -> String {
+    let names = specs.iter().map(|(_, spec, _)| spec.name.value.as_str());
+    format!("build of {}", names.collect::<Vec<_>>().join(", "))
+}
+
 /// Plans the specs, after the plans `earlier`.
 fn plans(
     specs: &[Loaded],
@@ -388,9 +404,13 @@ fn plans(
             plans.push(plan);
             continue;
         }
+        let postponed = PostponedSessions::find(spec, &view)?;
         for jail in spec.members() {
-            progress.set(format!("{}: looking at what it needs", jail.name.value));
-            let mut plan = plan::build_plan(&jail, source.origin(&text.text)?, &view)?;
+            progress.set(format!(
+                "{}: resolving programs and libraries",
+                jail.name.value
+            ));
+            let mut plan = postponed.build_plan(&jail, source.origin(&text.text)?, &view)?;
             plan.drop_steps_done_by(earlier);
             plan.drop_steps_done_by(&plans);
             let (accounts, groups) = plan.created_ids();

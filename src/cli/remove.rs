@@ -50,9 +50,10 @@ impl Remove {
         }
         let subjects = self.subjects(&plans, &host)?;
         let what = format!("removal of {}", target.name());
-        transactions.run(what, |applier| {
+        let outcome = transactions.run(what.clone(), |applier| {
             plans.into_iter().try_for_each(|plan| applier.apply(plan))
-        })?;
+        });
+        outcome.inspect_err(|error| transactions.log_failure(&what, error))?;
         with_proof(transactions, &subjects, &host, self.writing.json, output)
     }
 

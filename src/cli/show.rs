@@ -14,11 +14,11 @@ use super::target::{Target, members};
 use super::who::logins;
 use crate::error::{Error, Result};
 use crate::host::{Accounts, Digest, Expiry, HostView, need_root_for_logins};
-use crate::layout::{JAIL_DIR, KEYS_DIR, MANIFEST, SSHD_CONFIG_DIR};
+use crate::layout::{JAIL_DIR, KEYS_DIR, MANIFEST};
 use crate::names::JailName;
 use crate::plan::manifest::{AccountRecord, RecordKind};
 use crate::plan::policy_text::policy_lines;
-use crate::plan::{Manifest, expiry, locked_users, policy_as_built, spec_as_built};
+use crate::plan::{self, Manifest, expiry, locked_users, policy_as_built, spec_as_built};
 use crate::resolve::ResolvedJail;
 use crate::show::jail_details::{
     Account, Contents, FileState, Jail, Key, Origin, Snippet, json, text,
@@ -103,21 +103,17 @@ fn jail(view: &HostView, manifest: &Manifest) -> Result<Jail> {
     let locked = locked_users(view, &manifest.name)?;
     let state = ResolvedJail::state(&manifest.name);
     let written = view.stat(&state.join(MANIFEST))?;
-    let snippet = match manifest
-        .confinement
-        .as_ref()
-        .map(|confinement| &confinement.snippet)
-    {
+    let snippet = match manifest.confinement.as_ref().map(|one| &one.snippet) {
         None => None,
-        Some((file, digest)) => {
-            let path = Path::new(SSHD_CONFIG_DIR).join(file);
-            let state = match view.read(&path, LIMIT)? {
+        Some((_, digest)) => {
+            let found = plan::snippet(view, &manifest.name)?;
+            let state = match &found.text {
                 None => FileState::Gone,
-                Some(text) if Digest::of(&text) == *digest => FileState::Unchanged,
+                Some(text) if Digest::of(text.as_bytes()) == *digest => FileState::Unchanged,
                 Some(_) => FileState::Changed,
             };
             Some(Snippet {
-                path: path.display().to_string(),
+                path: found.path.display().to_string(),
                 state,
             })
         }

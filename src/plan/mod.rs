@@ -11,12 +11,14 @@ mod difference;
 mod digests;
 mod drift;
 mod expiry;
+mod fleet;
 mod interrupted;
 mod live_sessions;
 mod locks;
 pub mod manifest;
 mod observe;
 pub mod policy_text;
+mod postponed_sessions;
 mod preconditions;
 mod purge;
 mod record_drift;
@@ -24,6 +26,7 @@ mod relocate;
 mod removal;
 mod rename_user;
 mod rollback;
+mod running_processes;
 mod session_policy;
 mod sshd;
 mod step;
@@ -44,13 +47,14 @@ pub use compare::{
 };
 pub use difference::{Difference, Drift, Kind as DriftKind};
 pub use digests::RecordedDigests;
-pub use drift::{drift, processes_outside};
+pub use drift::drift;
 pub use expiry::{expiry, is_closed};
+pub use fleet::Fleet;
 pub use interrupted::interrupted;
 pub use live_sessions::{describe, ensure_account_idle, ensure_empty, ensure_no_sessions};
 pub use locks::{lock_plan, locked_text, locked_users};
 pub use manifest::{Manifest, OriginalAccount, spec_as_built};
-pub use preconditions::policy_as_built;
+pub use postponed_sessions::PostponedSessions;
 pub use purge::{LeftRoot, purge};
 pub use relocate::move_root;
 pub use removal::removal;
@@ -58,7 +62,11 @@ pub use rename_user::rename_users;
 pub use rollback::{
     PreviousBuild, ensure_whole_family, other_member_affected, roll_back, roll_back_to,
 };
-pub use sshd::verify_snippet;
+pub use running_processes::{RunningProcesses, outdated_processes};
+pub use session_policy::policy_as_built;
+pub use sshd::{
+    FoundSnippet, OWN_DROP_INS, snippet, snippet_edits, snippet_removal, verify_snippets,
+};
 pub use step::{SpecEdit, Step};
 pub use step_text::{AccountPart, StepSummary, StepText};
 pub use target::{RemoveOptions, Target};

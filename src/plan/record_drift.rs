@@ -1,17 +1,15 @@
 //! Differences that need no plan: where the spec as built cannot be planned on the host any more,
 //! its error must not hide what else has changed.
 
-use std::path::Path;
-
 use super::accounts::key_flaw;
 use super::difference::{Drift, Kind};
 use super::expiry::is_closed;
 use super::locks::locked_users;
 use super::manifest::{Manifest, RecordKind};
-use super::text_file::read_text;
+use super::sshd::snippet;
 use crate::error::Result;
 use crate::host::{Digest, HostView};
-use crate::layout::{SHELL_PREFIX, SSHD_CONFIG_DIR};
+use crate::layout::SHELL_PREFIX;
 use crate::resolve::home_in_jail;
 use crate::spec::Spec;
 
@@ -30,15 +28,17 @@ pub(super) fn add(
     accounts(drift, manifest, view)?;
     keys(drift, manifest, spec, view)?;
     if let Some(confinement) = &manifest.confinement {
-        let (file, digest) = &confinement.snippet;
-        let path = Path::new(SSHD_CONFIG_DIR).join(file);
-        let text = match read_text(view, &path)? {
+        let found = snippet(view, &manifest.name)?;
+        let text = match &found.text {
             None => Some("it is gone"),
-            Some(text) if Digest::of(text.as_bytes()) != *digest => Some("it was changed"),
+            Some(text) if Digest::of(text.as_bytes()) != confinement.snippet.1 => {
+                Some("it was changed")
+            }
+            Some(_) if !found.is_as_written && !found.is_older => Some("it was changed"),
             Some(_) => None,
         };
         if let Some(text) = text {
-            drift.add(Kind::Sshd, path.display().to_string(), text);
+            drift.add(Kind::Sshd, found.path.display().to_string(), text);
         }
     }
     Ok(())

@@ -34,7 +34,8 @@ pub fn move_root(
             to.display()
         ))
     };
-    check_root(spec, &view.accounts()?, view)?;
+    let accounts = view.accounts()?;
+    check_root(spec, &accounts, view)?;
     if to.starts_with(from) || from.starts_with(to) {
         return Err(refuse().why("one root is in the other"));
     }

@@ -138,9 +138,9 @@ pub enum Step {
     InstallSnippet {
         /// File name in `sshd_config.d`.
         file: String,
-        /// The whole file.
+        /// Text of the snippet, as a block of its own.
         text: String,
-        /// The file before.
+        /// The snippet before.
         before: Option<String>,
         /// The jail whose accounts it is verified for.
         jail: Arc<ResolvedJail>,
@@ -246,8 +246,8 @@ pub enum Step {
     },
     /// Deletes the jail's snippet, and reloads sshd.
     RemoveSnippet {
-        /// File name in `sshd_config.d`.
-        file: String,
+        /// File that has it.
+        path: PathBuf,
     },
 }
 
@@ -288,6 +288,17 @@ impl Step {
                 | Self::RemoveSnippet { .. }
                 | Self::RemovePamService(_)
                 | Self::RemoveCommonSnippet(_)
+        )
+    }
+
+    /// Whether the step writes or verifies drop-ins of sshd. The steps of several plans for that
+    /// are executed together.
+    pub fn is_of_sshd(&self) -> bool {
+        matches!(
+            self,
+            Self::WriteCommonSnippet { .. }
+                | Self::InstallSnippet { .. }
+                | Self::VerifySnippet { .. }
         )
     }
 

@@ -317,8 +317,8 @@ impl Step {
             }
             Self::DeleteGroup { name, .. } => StepSummary::new(Remove, "group", name.clone())
                 .logged(format!("group {name} deleted")),
-            Self::RemoveSnippet { file } => {
-                StepSummary::new(Remove, "sshd", format!("{SSHD_CONFIG_DIR}/{file}"))
+            Self::RemoveSnippet { path } => {
+                StepSummary::new(Remove, "sshd", path.display().to_string())
                     .logged("sshd snippet removed")
             }
             Self::DeleteRecords { .. } => {
@@ -372,7 +372,11 @@ fn of_edit(edit: &Edit, subject: &'static str) -> StepSummary {
     let lines = |text: &Option<String>| text.as_deref().map(|text| text.trim_end().to_owned());
     let mut detail = edit.path.display().to_string();
     if edit.is_refusal() {
-        detail.push_str(": refuses jailed accounts");
+        detail.push_str(if edit.adds_refusal() {
+            ": refuses jailed accounts"
+        } else {
+            ": no longer refuses jailed accounts"
+        });
     }
     StepSummary {
         before: lines(&edit.from),

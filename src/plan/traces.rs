@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use jailctl_session::policy::Source;
 
 use super::manifest::Manifest;
-use super::preconditions::policy_as_built;
 use super::purge::LeftRoot;
+use super::session_policy::policy_as_built;
+use super::sshd::snippet;
 use crate::error::Result;
 use crate::host::{HostView, manager_unit};
-use crate::layout::{MAIL_DIR, RUN_SESSIONS, SNIPPET_PREFIX, SNIPPET_SUFFIX, SSHD_CONFIG_DIR};
+use crate::layout::{MAIL_DIR, RUN_SESSIONS};
 use crate::names::JailName;
 use crate::resolve::{ResolvedJail, is_managed};
 
@@ -93,6 +94,8 @@ impl Subject {
         }
         if let Some(group) = &self.group {
             traces.add(accounts.group(group).is_some(), format!("group {group}"));
+            let snippet = snippet(view, &self.jail)?;
+            traces.add(snippet.text.is_some(), format!("sshd snippet of {group}"));
         }
         for path in self.paths() {
             let is_there = view.lstat(&path)?.is_some();
@@ -135,11 +138,6 @@ impl Subject {
             ResolvedJail::cache(&self.jail, "check"),
             PathBuf::from(RUN_SESSIONS).join(self.jail.as_str()),
         ];
-        if self.group.is_some() {
-            let name = self.jail.family_name();
-            let file = format!("{SNIPPET_PREFIX}{name}{SNIPPET_SUFFIX}");
-            paths.push(PathBuf::from(SSHD_CONFIG_DIR).join(file));
-        }
         paths.extend(self.users.iter().map(|(_, uid)| manager_unit(*uid)));
         paths
     }

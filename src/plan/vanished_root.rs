@@ -90,6 +90,14 @@ impl Plan {
         let Some(vanished) = VanishedRoot::of(manifest, view)? else {
             return Ok(());
         };
+        // Homes of renamed users have other names.
+        let accounts = self.target.iter().flat_map(|target| &target.jail.accounts);
+        for account in accounts.filter(|_| vanished == VanishedRoot::Homes) {
+            let home = manifest.root.join(account.home.relative());
+            if view.lstat(&home)?.is_some() {
+                return Ok(());
+            }
+        }
         let dirs: Vec<String> = (manifest.user_dirs.iter())
             .map(|dir| format!("`{dir}`"))
             .collect();

@@ -24,7 +24,7 @@ fn a_copied_spec_whose_name_was_forgotten_takes_no_jail() {
     assert_eq!(before.diff(&look(&host)), Vec::<String>::new());
     assert_eq!(reach(&host, &harlequin), Reach::Jail);
 
-    // A copy that says the same, a file that was moved and another name for the file are no
+    // A copy with the same content, a file that was moved and another name for the file are no
     // mistakes.
     host.write("/root/same.toml", &spec.text());
     host.jailctl(["build", "/root/same.toml"]).ok();
@@ -209,7 +209,7 @@ fn one_finding_of_check_hides_no_other() {
     spec.build(&host).ok();
     host.sh("rm /opt/note; usermod -s /bin/sh harlequin; printf x >>/usr/bin/ls
         chown harlequin /var/lib/jailctl/arkham/keys/harlequin
-        echo '#' >>/etc/ssh/sshd_config.d/05-jailctl-arkham.conf; chmod 4755 /srv/jails/arkham/usr/bin/cat")
+        echo '#' >>/etc/ssh/sshd_config.d/05-jailctl.all.conf; chmod 4755 /srv/jails/arkham/usr/bin/cat")
         .ok();
     let check = host.jailctl(["check"]).exits(1);
     for says in [
@@ -217,7 +217,7 @@ fn one_finding_of_check_hides_no_other() {
         "its shell is `/bin/sh`",
         "`/usr/bin/ls` was changed on the host",
         "the file belongs to",
-        "05-jailctl-arkham.conf: it was changed",
+        "05-jailctl.all.conf: it was changed",
         "/usr/bin/cat: its mode is 4755",
     ] {
         assert!(check.stdout().contains(says), "no {says:?} in {check:?}");

@@ -62,6 +62,7 @@ fn jail(plan: &Plan) -> Value {
         "changed": plan.is_change(),
         "ways_in": ways_in.map(|ways| ways.after),
         "session": session_json(plan.target.as_ref().and_then(|to| to.jail.session.as_ref())),
+        "packages": plan.target.as_ref().map(|target| &target.jail.packages),
         "steps": steps,
         "diff": { "before": join(before), "after": join(after) },
     })
