@@ -260,9 +260,8 @@ fn difference(
                 return Ok(Some("its content was changed in the jail".to_owned()));
             }
             match content {
-                Content::Text(text) => {
-                    Ok((Digest::of(text.as_bytes()) != *sha256)
-                        .then(|| "its text changes".to_owned()))
+                Content::Generated(content) => {
+                    Ok((Digest::of(content) != *sha256).then(|| "its text changes".to_owned()))
                 }
                 Content::Host {
                     source: wanted,

@@ -332,11 +332,7 @@ pub(super) fn check_start_dir(tree: &Tree, spec: &Spec, findings: &mut Vec<Findi
     let Some(start) = &spec.sftp.start_dir else {
         return;
     };
-    let is_there = start.value == JailPath::root()
-        || tree
-            .follow(&start.value)
-            .is_some_and(|(_, entry)| entry.kind == EntryKind::Directory);
-    if !is_there {
+    if !has_directory(tree, spec, &start.value) {
         findings.push(
             Finding::new(format!("the jail has no directory `{}`", start.value))
                 .why("sftp starts there")
@@ -344,6 +340,18 @@ pub(super) fn check_start_dir(tree: &Tree, spec: &Spec, findings: &mut Vec<Findi
                 .with_span(&start.span, ""),
         );
     }
+}
+
+/// Whether the jail has a directory, or may have it in a `[[mount]]`, whose content is that of the
+/// host.
+pub(super) fn has_directory(tree: &Tree, spec: &Spec, path: &JailPath) -> bool {
+    let mut mounts = spec.session.iter().flat_map(|session| &session.mounts);
+    let is_in = |target: &JailPath| Path::new(path.as_str()).starts_with(target.as_str());
+    *path == JailPath::root()
+        || tree
+            .follow(path)
+            .is_some_and(|(_, entry)| entry.kind == EntryKind::Directory)
+        || mounts.any(|mount| is_in(&mount.target.value))
 }
 
 /// Returns a notice for each file that is setuid, setgid or sticky on the host: no file of a jail

@@ -6,6 +6,7 @@ mod base_files;
 mod build_tree;
 mod files;
 mod findings;
+mod gate;
 mod limits;
 mod network;
 mod packages;
@@ -25,7 +26,7 @@ pub use accounts::{gecos_tag, home_in_jail, is_adopted, is_managed, jail_of};
 pub(crate) use network::tables;
 pub use programs::verify_closure;
 pub use root_marker::{Marker, OrphanedHome};
-pub use sshd::{Sftp, common, is_common, snippet_name};
+pub use sshd::{common, is_common, snippet_name};
 pub use tree::{Content, Entry, EntryKind, Reason, Tree, USR_MERGE_LINKS};
 pub use types::{
     Confinement, ResolvedJail, SshdSnippet, SupplementaryGroup, WantedAccount, WantedGroup,

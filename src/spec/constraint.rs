@@ -54,8 +54,6 @@ pub struct KeyWords {
     pub kind: &'static str,
     /// Supported keywords.
     pub now: &'static [&'static str],
-    /// Keywords that are refused as not supported yet.
-    pub later: &'static [&'static str],
 }
 
 /// Constraint on a string.
@@ -91,6 +89,8 @@ pub enum Constraint {
     MountTarget,
     /// Start directory of sftp.
     StartDir,
+    /// Directory of a way in, with the component `%u` for the name of the user.
+    WayDir,
     /// Octal permission bits without setuid, setgid, sticky, and write permission for group and
     /// others.
     Mode,
@@ -143,6 +143,7 @@ impl Constraint {
             Self::Dir => "a valid path of a `[[dir]]`",
             Self::MountTarget => "a valid target of a `[[mount]]`",
             Self::StartDir => "a valid start directory",
+            Self::WayDir => "a directory inside the jail",
             Self::Mode => "a mode",
             Self::Umask => "a umask",
             Self::Word(words) => words.kind,
@@ -185,7 +186,12 @@ impl Constraint {
             Self::Source | Self::MountSource => {
                 "write an absolute host path without `.`, `..` and a final `/`"
             }
-            Self::JailPath | Self::Home | Self::Target | Self::Dir | Self::MountTarget => {
+            Self::JailPath
+            | Self::Home
+            | Self::Target
+            | Self::Dir
+            | Self::MountTarget
+            | Self::WayDir => {
                 "write an absolute path inside the jail without `.`, `..` and a final `/`"
             }
             Self::StartDir => {
@@ -240,6 +246,7 @@ impl Constraint {
             | Self::Home
             | Self::Target
             | Self::Dir
+            | Self::WayDir
             | Self::MountTarget => "^/[^\\n]*[^/\\n]$",
             Self::JailPath => "^/([^\\n]*[^/\\n])?$",
             Self::StartDir => "^/([A-Za-z0-9._/-]*[A-Za-z0-9._-])?$",
@@ -288,6 +295,7 @@ impl Constraint {
             Self::Dir => path_rules::dir(&JailPath::new(text)?),
             Self::MountTarget => path_rules::mount_target(&JailPath::new(text)?),
             Self::StartDir => path_rules::start_dir(&JailPath::new(text)?),
+            Self::WayDir => path_rules::way_dir(&JailPath::new(text)?),
             Self::Mode => mode(text).map(drop),
             Self::Umask => umask(text),
             Self::Word(words) => word(words, text),
@@ -421,9 +429,6 @@ fn umask(text: &str) -> Result<(), Violation> {
 fn word(words: KeyWords, text: &str) -> Result<(), Violation> {
     if words.now.contains(&text) {
         return Ok(());
-    }
-    if words.later.contains(&text) {
-        return Err(Violation::new("is not yet supported"));
     }
     let violation = Violation::form(format!(
         "is none of {}",

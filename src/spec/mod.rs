@@ -36,6 +36,7 @@ mod types;
 mod validate;
 mod values;
 pub mod violation;
+mod ways;
 
 pub use authorized_keys::{Fingerprint, fingerprint};
 pub(crate) use parse::{Document, parse};
@@ -46,6 +47,7 @@ pub use types::{
     AccessMethod, Day, DirSpec, Dlopen, Family, FileBody, FileSpec, LimitsSpec, MountSource,
     MountSpec, NetworkSpec, Password, PrivateNetwork, SessionSpec, SftpSpec, Spec, User,
 };
+pub use ways::{Access, Login, Server, WayLimits};
 
 #[cfg(test)]
 mod tests;

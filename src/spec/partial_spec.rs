@@ -1,9 +1,11 @@
 //! Specs whose values are partly invalid.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::family::{expand, is_pattern};
 use super::types::{AccessMethod, DirSpec, Dlopen, FileSpec, SessionSpec, SftpSpec, Spec, User};
+use super::ways::{Access, WayLimits};
 use crate::names::JailName;
 use crate::span::Spanned;
 
@@ -27,6 +29,8 @@ pub(crate) struct PartialSpec {
     /// Whether `users` lacks a user who has refused values.
     pub(crate) has_invalid_users: bool,
     pub(crate) access: Spanned<Vec<AccessMethod>>,
+    pub(crate) default_access: Access,
+    pub(crate) way_limits: BTreeMap<AccessMethod, WayLimits>,
     /// Whether elements of `sshd.allow` were refused.
     pub(crate) has_invalid_access: bool,
     pub(crate) sftp: SftpSpec,
@@ -63,6 +67,8 @@ impl PartialSpec {
             dlopen: self.dlopen,
             users: self.users,
             access: self.access,
+            default_access: self.default_access,
+            way_limits: self.way_limits,
             sftp: self.sftp,
             files: self.files,
             dirs: self.dirs,

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use jailctl_session::cgroup::Limits;
 use jailctl_session::network::Port;
 
+use super::ways::{Access, Login, WayLimits};
 use crate::names::{JailName, JailPath, UserName};
 use crate::span::{Span, Spanned};
 
@@ -21,17 +23,37 @@ pub enum AccessMethod {
     Sftp,
     /// Connections that sshd forwards into the network of the session: `ssh -L`, `-D` and `-W`.
     Forward,
+    /// The older protocol of scp(1): `scp -O`.
+    Scp,
+    /// rsync(1).
+    Rsync,
+    /// git(1): clone, fetch and push.
+    Git,
+    /// borg(1).
+    Borg,
+    /// restic(1), by `rclone serve restic`.
+    Restic,
+    /// One command.
+    Command,
 }
 
 impl AccessMethod {
+    /// All ways in.
+    const ALL: [Self; 9] = [
+        Self::Shell,
+        Self::Sftp,
+        Self::Forward,
+        Self::Scp,
+        Self::Rsync,
+        Self::Git,
+        Self::Borg,
+        Self::Restic,
+        Self::Command,
+    ];
+
     /// Parses a value of `sshd.allow`.
     pub fn new(word: &str) -> Option<Self> {
-        match word {
-            "shell" => Some(Self::Shell),
-            "sftp" => Some(Self::Sftp),
-            "forward" => Some(Self::Forward),
-            _ => None,
-        }
+        Self::ALL.into_iter().find(|method| method.as_str() == word)
     }
 
     /// Name in `sshd.allow`.
@@ -40,13 +62,13 @@ impl AccessMethod {
             Self::Shell => "shell",
             Self::Sftp => "sftp",
             Self::Forward => "forward",
+            Self::Scp => "scp",
+            Self::Rsync => "rsync",
+            Self::Git => "git",
+            Self::Borg => "borg",
+            Self::Restic => "restic",
+            Self::Command => "command",
         }
-    }
-
-    /// Whether sftp is allowed and shell is not: sshd then serves sftp itself, and no program of
-    /// the jail runs.
-    pub fn is_sftp_only(access: &[Self]) -> bool {
-        access.contains(&Self::Sftp) && !access.contains(&Self::Shell)
     }
 }
 
@@ -101,11 +123,15 @@ pub struct Spec {
     pub dlopen: Dlopen,
     /// `[[user]]`.
     pub users: Vec<User>,
-    /// `[sshd] allow`: sorted, without duplicates, never empty. The default is sftp, and shell if a
-    /// user has a `shell` or `binaries` contain one; the span is then that of the shell, or of
-    /// `name`.
+    /// Ways in of all users together; without users `[sshd] allow`. Sorted, without duplicates,
+    /// never empty. The span is that of `[sshd] allow`.
     pub access: Spanned<Vec<AccessMethod>>,
-    /// Settings of sftp; empty unless the jail allows sftp and not shell.
+    /// `[sshd] allow` and `command`. The default is sftp, and shell if a user has a `shell` or
+    /// `binaries` contain one; the span is then that of the shell, or of `name`.
+    pub default_access: Access,
+    /// Limits of single ways in.
+    pub way_limits: BTreeMap<AccessMethod, WayLimits>,
+    /// Settings of sftp; empty unless a user has sftp and no shell.
     pub sftp: SftpSpec,
     /// `[[file]]`.
     pub files: Vec<FileSpec>,
@@ -129,8 +155,10 @@ pub struct User {
     pub span: Span,
     /// `name`.
     pub name: Spanned<UserName>,
+    /// `allow` and `command`, or those of the jail.
+    pub access: Access,
     /// `shell`, a path inside the jail; by default the first shell in `binaries`. `None` if the
-    /// jail does not allow shell.
+    /// user may not use `shell`.
     pub shell: Option<Spanned<JailPath>>,
     /// `home`, a path inside the jail, or `/home/<name>`.
     pub home: Spanned<JailPath>,
@@ -304,6 +332,8 @@ pub struct Family {
     pub passwords: bool,
     /// User ids that the spec sets.
     pub uids: Vec<u32>,
+    /// Users whom sshd treats differently than `[sshd] allow` says.
+    pub own_logins: Arc<[(UserName, Login)]>,
     /// Whether this jail is the last of the family in the same run.
     pub is_last: bool,
 }

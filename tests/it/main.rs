@@ -47,6 +47,7 @@ mod symlink_races;
 mod templates;
 mod users;
 mod verbs;
+mod ways;
 
 fn main() -> ExitCode {
     disposable::harness::run()
