@@ -142,7 +142,7 @@ pub(super) fn locate_optional(
     Ok(found)
 }
 
-/// Adds a notice about programs in a jail whose ways in run none: the way in was probably forgotten.
+/// Adds a notice about programs in a jail whose ways in run none: one was probably forgotten.
 pub(super) fn notice_idle(spec: &Spec, notices: &mut Vec<String>) {
     let programs = spec.binaries.iter().chain(&spec.optional);
     if let Some(first) = programs.clone().next()

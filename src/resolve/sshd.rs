@@ -38,9 +38,9 @@ const COMMON_MARK: &str = "# Written by jailctl for all jails; ";
 /// First line of `COMMON_SNIPPET`.
 const COMMON_HEAD: &str = "# Written by jailctl for all jails; `jailctl build` writes it again.\n";
 
-/// Returns the program that sshd starts for sftp of users with a shell, which the jail needs; `None`
-/// if sshd serves sftp itself, or not at all. `host_sftp` is the host's subsystem. Adds a notice
-/// where the spec and the host disagree.
+/// Returns the program that sshd starts for sftp of users with a shell, which the jail needs;
+/// `None` if sshd serves sftp itself, or not at all. `host_sftp` is the host's subsystem. Adds a
+/// notice where the spec and the host disagree.
 pub(super) fn sftp_program(
     spec: &Spec,
     host_sftp: Option<&str>,

@@ -246,9 +246,8 @@ impl Constraint {
             | Self::Home
             | Self::Target
             | Self::Dir
-            | Self::WayDir
             | Self::MountTarget => "^/[^\\n]*[^/\\n]$",
-            Self::JailPath => "^/([^\\n]*[^/\\n])?$",
+            Self::JailPath | Self::WayDir => "^/([^\\n]*[^/\\n])?$",
             Self::StartDir => "^/([A-Za-z0-9._/-]*[A-Za-z0-9._-])?$",
             Self::Mode => "^0?[0-7][0145][0145]$",
             Self::Umask => "^0?[01][0-7][0-7]$",

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::access::Login;
 use super::types::{Family, Password, Spec, User};
-use super::ways::Login;
 use crate::error::{Finding, Result};
 use crate::names::{JailName, UserName};
 

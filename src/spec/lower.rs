@@ -3,16 +3,15 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use super::access::{Access, AccessMethod};
 use super::constraint::mode;
 use super::display::quote;
 use super::findings::Findings;
 use super::partial_spec::{PartialSpec, program};
 use super::typed_table::{Table, Value, spanned};
-use super::types::{
-    AccessMethod, Day, DirSpec, Dlopen, FileBody, FileSpec, Password, SftpSpec, User,
-};
+use super::types::{Day, DirSpec, Dlopen, FileBody, FileSpec, Password, SftpSpec, User};
 use super::violation::{Hint, Violation};
-use super::ways::{self, Access};
+use super::ways;
 use super::{password, session};
 use crate::error::Finding;
 use crate::layout::JAILS_DIR;

@@ -2,9 +2,10 @@
 
 use jailctl_session::network::Port;
 
+use super::access::AccessMethod;
 use super::findings::Findings;
 use super::typed_table::{Table, spanned};
-use super::types::{AccessMethod, NetworkSpec, PrivateNetwork};
+use super::types::{NetworkSpec, PrivateNetwork};
 use super::values::port;
 use crate::error::Finding;
 use crate::span::{Span, Spanned};

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use super::access::{Access, AccessMethod, WayLimits};
 use super::family::{expand, is_pattern};
-use super::types::{AccessMethod, DirSpec, Dlopen, FileSpec, SessionSpec, SftpSpec, Spec, User};
-use super::ways::{Access, WayLimits};
+use super::types::{DirSpec, Dlopen, FileSpec, SessionSpec, SftpSpec, Spec, User};
 use crate::names::JailName;
 use crate::span::Spanned;
 

@@ -2,19 +2,20 @@
 //! Without all of these it depends on the host whether a shell runs in an isolated session
 //! ([`SessionSpec::by_default`]) or in a plain chroot.
 
+use super::access::AccessMethod;
 use super::findings::Findings;
 use super::limits;
 use super::mount;
 use super::network;
 use super::partial_spec::PartialSpec;
 use super::typed_table::{Table, Value};
-use super::types::{AccessMethod, NetworkSpec, SessionSpec};
+use super::types::{NetworkSpec, SessionSpec};
 use crate::error::Finding;
 use crate::span::Span;
 
 impl SessionSpec {
-    /// Defaults of `[namespaces]`, with the span `span`: sessions of a jail with these ways in whose
-    /// spec does not mention them.
+    /// Defaults of `[namespaces]`, with the span `span`: sessions of a jail with these ways in
+    /// whose spec does not mention them.
     pub fn by_default(span: &Span, access: &[AccessMethod]) -> Self {
         Self {
             span: span.clone(),

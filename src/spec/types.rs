@@ -7,70 +7,9 @@ use std::sync::Arc;
 use jailctl_session::cgroup::Limits;
 use jailctl_session::network::Port;
 
-use super::ways::{Access, Login, WayLimits};
+use super::access::{Access, AccessMethod, Login, WayLimits};
 use crate::names::{JailName, JailPath, UserName};
 use crate::span::{Span, Spanned};
-
-/// Way into a jail: a kind of connection that sshd accepts.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
-)]
-#[serde(rename_all = "lowercase")]
-pub enum AccessMethod {
-    /// A login shell, with or without a terminal, and commands.
-    Shell,
-    /// File transfer by sftp.
-    Sftp,
-    /// Connections that sshd forwards into the network of the session: `ssh -L`, `-D` and `-W`.
-    Forward,
-    /// The older protocol of scp(1): `scp -O`.
-    Scp,
-    /// rsync(1).
-    Rsync,
-    /// git(1): clone, fetch and push.
-    Git,
-    /// borg(1).
-    Borg,
-    /// restic(1), by `rclone serve restic`.
-    Restic,
-    /// One command.
-    Command,
-}
-
-impl AccessMethod {
-    /// All ways in.
-    const ALL: [Self; 9] = [
-        Self::Shell,
-        Self::Sftp,
-        Self::Forward,
-        Self::Scp,
-        Self::Rsync,
-        Self::Git,
-        Self::Borg,
-        Self::Restic,
-        Self::Command,
-    ];
-
-    /// Parses a value of `sshd.allow`.
-    pub fn new(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|method| method.as_str() == word)
-    }
-
-    /// Name in `sshd.allow`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Shell => "shell",
-            Self::Sftp => "sftp",
-            Self::Forward => "forward",
-            Self::Scp => "scp",
-            Self::Rsync => "rsync",
-            Self::Git => "git",
-            Self::Borg => "borg",
-            Self::Restic => "restic",
-            Self::Command => "command",
-        }
-    }
-}
 
 /// Lowest priority of dlopen notes whose libraries are included. Later variants include earlier
 /// ones.

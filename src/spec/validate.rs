@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::access::{Access, AccessMethod, Server};
 use super::display::{list, suggest};
 use super::family::{expand, is_pattern};
 use super::findings::Findings;
 use super::partial_spec::{PartialSpec, program};
 use super::path_rules::{self, merged};
-use super::types::{AccessMethod, DirSpec, FileSpec, NetworkSpec, Password, User};
-use super::ways::{self, Access, Server};
+use super::types::{DirSpec, FileSpec, NetworkSpec, Password, User};
+use super::ways;
 use crate::error::Finding;
 use crate::names::JailPath;
 use crate::span::{Span, Spanned};

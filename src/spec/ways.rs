@@ -1,121 +1,19 @@
-//! Ways in of users: `allow` and `command` of the jail and of single users, commands of keys, and
+//! Ways in of specs: `allow` and `command` of the jail and of single users, commands of keys, and
 //! the tables that limit single ways in.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use jailctl_gate::{Mode, Protocol};
 
+use super::access::{Access, AccessMethod, Login, Server, WayLimits};
 use super::authorized_keys;
 use super::findings::Findings;
 use super::partial_spec::PartialSpec;
 use super::typed_table::{Table, Value, spanned};
-use super::types::{AccessMethod, Password, Spec, User};
+use super::types::{Password, Spec, User};
 use crate::error::Finding;
-use crate::names::{JailPath, UserName};
+use crate::names::JailPath;
 use crate::span::{Span, Spanned};
-
-/// Component of a path that is replaced by the name of the user.
-const USER: &str = "%u";
-
-/// Ways in of a user.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Access {
-    /// `allow`: sorted, without duplicates, never empty.
-    pub methods: Spanned<Vec<AccessMethod>>,
-    /// `command`: program and arguments of the way in `command`.
-    pub command: Option<Spanned<Vec<String>>>,
-}
-
-/// `[rsync]` and the like: limits of one way in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WayLimits {
-    /// The table's header.
-    pub span: Span,
-    /// `path`: directory inside the jail, with `%u`.
-    pub directory: Option<Spanned<JailPath>>,
-    /// `mode`.
-    pub mode: Mode,
-}
-
-/// Server of the connections of a user.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Server {
-    /// The login shell of the user.
-    Shell,
-    /// sshd itself, for sftp alone.
-    InternalSftp,
-    /// The gate, `jailctl-gate`.
-    Gate,
-    /// None: connections may only be forwarded.
-    Nothing,
-}
-
-/// How sshd treats the connections of a user.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Login {
-    /// Server of commands and subsystems.
-    pub server: Server,
-    /// Whether a line of `authorized_keys` has a command, for a user without a shell.
-    pub has_key_commands: bool,
-    /// Whether the client gets a terminal.
-    pub terminal: bool,
-    /// Whether connections are forwarded.
-    pub forward: bool,
-}
-
-impl AccessMethod {
-    /// The protocol of the gate for this way in; `None` for `shell` and `forward`.
-    pub fn protocol(self) -> Option<Protocol> {
-        Protocol::ALL
-            .into_iter()
-            .find(|protocol| protocol.as_str() == self.as_str())
-    }
-
-    /// Whether programs of the jail serve the way in, and not sshd alone.
-    pub fn runs_programs(self) -> bool {
-        !matches!(self, Self::Sftp | Self::Forward)
-    }
-
-    /// Whether the user chooses or the administrator wrote the program, which may need a network.
-    fn runs_any_program(self) -> bool {
-        matches!(self, Self::Shell | Self::Command)
-    }
-
-    /// Whether one of the ways in may run any program.
-    pub(crate) fn can_need_network(access: &[Self]) -> bool {
-        access.is_empty()
-            || access.iter().any(|method| method.runs_any_program())
-            || access == [Self::Forward]
-    }
-}
-
-impl Login {
-    fn new(methods: &[AccessMethod], has_key_commands: bool) -> Self {
-        let has = |method| methods.contains(&method);
-        let server = if has(AccessMethod::Shell) {
-            Server::Shell
-        } else if has_key_commands || methods.iter().any(|method| method.runs_programs()) {
-            Server::Gate
-        } else if has(AccessMethod::Sftp) {
-            Server::InternalSftp
-        } else {
-            Server::Nothing
-        };
-        Self {
-            server,
-            has_key_commands: has_key_commands && server == Server::Gate,
-            terminal: methods.iter().any(|method| method.runs_any_program()),
-            forward: has(AccessMethod::Forward),
-        }
-    }
-}
-
-impl Access {
-    /// How sshd treats users with these ways in, and without commands of keys.
-    pub fn login(&self) -> Login {
-        Login::new(&self.methods.value, false)
-    }
-}
 
 impl Spec {
     /// Whether programs of the jail serve a way in.
@@ -143,7 +41,8 @@ impl User {
         self.access.methods.value.contains(&method)
     }
 
-    /// The lines of `authorized_keys`, with the result of `command` as their command where it is one.
+    /// The lines of `authorized_keys`, with the result of `command` as their command, if it returns
+    /// one for the command of the line.
     pub fn keys_with(&self, mut command: impl FnMut(Option<&str>) -> Option<String>) -> String {
         let mut text = String::new();
         for (line, own) in self.authorized_keys.iter().zip(self.key_commands()) {
@@ -159,18 +58,6 @@ impl User {
     pub fn key_commands(&self) -> impl Iterator<Item = Option<String>> + '_ {
         let lines = self.authorized_keys.iter();
         lines.map(|line| authorized_keys::command(&line.value))
-    }
-}
-
-impl WayLimits {
-    /// The directory for one user.
-    pub fn directory_of(&self, user: &UserName) -> Option<JailPath> {
-        let directory = &self.directory.as_ref()?.value;
-        let parts = directory.as_str().split('/').map(|part| match part {
-            USER => user.as_str(),
-            other => other,
-        });
-        JailPath::new(&parts.collect::<Vec<_>>().join("/")).ok()
     }
 }
 

@@ -1,5 +1,5 @@
-//! Ways in without a shell, with the real clients: scp, rsync, git, one command, keys with commands,
-//! and sftp beside them.
+//! Ways in without a shell, with the real clients: scp, rsync, git, one command, keys with
+//! commands, and sftp beside them.
 
 use disposable::login::Scp;
 use disposable::{DisposableHost, Key, Login};
@@ -304,7 +304,7 @@ fn users_of_one_jail_have_their_own_ways_in() {
         let line = format!("forcecommand {force}");
         assert!(effective(&host, user).contains(&line), "{user}");
     }
-    // The key with a command gets it whatever the client sends, and the other key cannot ask for it.
+    // The key with a command gets it whatever the client sends; the other cannot ask for it.
     let forced = host.login("dora", &keys[4]);
     for line in ["id", "rsync --server . /", ""] {
         assert_eq!(forced.ssh(line).stdout(), "hello\n", "{line}");
