@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::manifest::{Manifest, Record, RecordKind};
 use super::store_index::Index;
 use crate::error::{Error, ErrorKind, Finding, Result};
-use crate::host::{Digest, FileKind, HostView, Inventory, Stat};
+use crate::host::{Digest, FileKind, HostView, Inventory, Ownership, Stat};
 use crate::names::JailPath;
 use crate::resolve::{Content, Entry, EntryKind, Tree};
 
@@ -106,6 +106,12 @@ pub fn compare(
                     "the spec set the owner {}:{} and the mode {:04o} before",
                     before.owner.uid, before.owner.gid, before.owner.mode
                 );
+                changes.push(Change {
+                    path: path.clone(),
+                    act: ChangeKind::Change,
+                    because: Some(because),
+                });
+            } else if let Some(because) = unusable(&entry.owner, found) {
                 changes.push(Change {
                     path: path.clone(),
                     act: ChangeKind::Change,
@@ -272,6 +278,32 @@ fn difference(
                 }
             }
         }
+    }
+}
+
+/// Why a user directory is of no use to its user or group; `None` if it is. A user may change the
+/// mode, but hardly takes the own access away: that is a restored backup, or a `chown -R`.
+fn unusable(wanted: &Ownership, found: &Stat) -> Option<String> {
+    let is_shared = wanted.mode & 0o020 != 0;
+    let needed = wanted.mode & if is_shared { 0o2770 } else { 0o700 };
+    if found.uid != wanted.uid {
+        Some(format!(
+            "it belongs to the user id {} instead of {}",
+            found.uid, wanted.uid
+        ))
+    } else if is_shared && found.gid != wanted.gid {
+        Some(format!(
+            "it has the group id {} instead of {}",
+            found.gid, wanted.gid
+        ))
+    } else if found.mode & needed != needed {
+        Some(format!(
+            "its mode is {:04o} instead of {:04o}",
+            found.permissions(),
+            wanted.mode
+        ))
+    } else {
+        None
     }
 }
 

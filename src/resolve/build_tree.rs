@@ -64,7 +64,7 @@ pub(super) fn build_tree(
     };
     base_files::add_usr_merge_links(&mut tree)?;
     base_files::add_names(&mut tree, view, accounts)?;
-    files::add_user_dirs(&mut tree, spec, &accounts.accounts, findings);
+    files::add_user_dirs(&mut tree, spec, accounts, findings);
     if programs {
         base_files::add_devices(&mut tree)?;
         files::add_tmp(&mut tree)?;

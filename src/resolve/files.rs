@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::programs::RequestedObject;
 use super::tree::{Content, Entry, EntryKind, Reason, Tree};
-use super::types::WantedAccount;
+use super::types::ResolvedAccounts;
 use crate::error::{Error, ErrorKind, Finding, Result};
 use crate::host::{Control, FileKind, HostView, Lookup, Ownership, Stat, TreeEntry, skeleton};
 use crate::names::JailPath;
@@ -221,9 +221,10 @@ fn add_file(
 pub(super) fn add_user_dirs(
     tree: &mut Tree,
     spec: &Spec,
-    accounts: &[WantedAccount],
+    resolved: &ResolvedAccounts,
     findings: &mut Vec<Finding>,
 ) {
+    let accounts = &resolved.accounts;
     for dir in &spec.dirs {
         let why = Reason::Spec {
             place: dir.span.to_string(),
@@ -234,16 +235,21 @@ pub(super) fn add_user_dirs(
                 .iter()
                 .find(|account| account.name == owner.value.as_str())
         });
-        let entry = match owner {
-            Some(account) => Entry::place(
-                Ownership {
-                    uid: account.uid,
-                    gid: account.gid,
-                    mode: dir.mode,
-                },
-                why,
-            ),
-            None => Entry::directory(dir.mode, why),
+        let group = dir
+            .group
+            .as_ref()
+            .and_then(|group| resolved.gid(&group.value));
+        let owner = Ownership {
+            uid: owner.map_or(0, |account| account.uid),
+            gid: group.or(owner.map(|account| account.gid)).unwrap_or(0),
+            mode: dir.mode,
+        };
+        let entry = match dir.writer() {
+            Some(_) => Entry::place(owner, why),
+            None => Entry {
+                owner,
+                ..Entry::directory(dir.mode, why)
+            },
         };
         if let Err(finding) = tree.add(dir.path.value.clone(), entry) {
             findings.push(finding.with_span(&dir.span, "asked for here"));

@@ -94,6 +94,11 @@ pub enum Constraint {
     /// Octal permission bits without setuid, setgid, sticky, and write permission for group and
     /// others.
     Mode,
+    /// Group of a `[[dir]]`.
+    DirGroup,
+    /// Octal permission bits of a `[[dir]]`: as `Mode`, and with setgid and write permission for
+    /// the group.
+    DirMode,
     /// Octal umask.
     Umask,
     /// Keyword.
@@ -145,6 +150,8 @@ impl Constraint {
             Self::StartDir => "a valid start directory",
             Self::WayDir => "a directory inside the jail",
             Self::Mode => "a mode",
+            Self::DirGroup => "a group of the jail",
+            Self::DirMode => "a mode of a directory",
             Self::Umask => "a umask",
             Self::Word(words) => words.kind,
             Self::KeyLine => "a line of authorized_keys",
@@ -200,6 +207,12 @@ impl Constraint {
             Self::Mode => {
                 "a mode is a string of octal digits without write permission for group and others, such as \"0644\" or \"0750\""
             }
+            Self::DirGroup => {
+                "write the group of the jail, such as \"jail-arkham\", or one of the `groups` of a user"
+            }
+            Self::DirMode => {
+                "the mode of a directory is a string of octal digits without write permission for others, such as \"0750\" or \"2770\""
+            }
             Self::Umask => "a umask is a string of octal digits, such as \"0027\"",
             Self::Word(words) => {
                 return Cow::Owned(format!("write {}", list(words.now.iter().copied(), "or")));
@@ -236,7 +249,8 @@ impl Constraint {
     pub fn pattern(self) -> &'static str {
         match self {
             Self::JailName => "^[a-z][a-z0-9_-]{0,26}$",
-            Self::UserName | Self::GroupName => "^[a-z_][a-z0-9_-]{0,31}$",
+            Self::DirMode => "^[02]?[0-7][0-7][0145]$",
+            Self::UserName | Self::GroupName | Self::DirGroup => "^[a-z_][a-z0-9_-]{0,31}$",
             Self::Template => "^[a-z][a-z0-9_-]{0,31}$",
             Self::Binary => "^(/[^\\n]*[^/\\n]|[A-Za-z0-9._+\\[][A-Za-z0-9._+\\[-]*)$",
             Self::Package => "^[A-Za-z0-9][A-Za-z0-9._+:-]*$",
@@ -296,6 +310,8 @@ impl Constraint {
             Self::StartDir => path_rules::start_dir(&JailPath::new(text)?),
             Self::WayDir => path_rules::way_dir(&JailPath::new(text)?),
             Self::Mode => mode(text).map(drop),
+            Self::DirGroup => reserved_names::dir_group(text),
+            Self::DirMode => dir_mode(text).map(drop),
             Self::Umask => umask(text),
             Self::Word(words) => word(words, text),
             Self::KeyLine => authorized_keys::check(text),
@@ -413,6 +429,19 @@ pub fn mode(text: &str) -> Result<u32, Violation> {
             return Err(Violation::new(why).hint(format!("the mode without it is \"{safe:04o}\"")));
         }
     }
+    Ok(bits)
+}
+
+/// Parses permission bits of a directory: three or four octal digits.
+///
+/// # Errors
+/// The violation.
+pub fn dir_mode(text: &str) -> Result<u32, Violation> {
+    let bits = octal(text)?;
+    mode(&format!("{:04o}", bits & !0o2020)).map_err(|violation| {
+        let safe = bits & 0o2775;
+        violation.hint(format!("the mode without it is \"{safe:04o}\""))
+    })?;
     Ok(bits)
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::access::{Access, AccessMethod};
-use super::constraint::mode;
+use super::constraint::{dir_mode, mode};
 use super::display::quote;
 use super::findings::Findings;
 use super::partial_spec::{PartialSpec, program};
@@ -280,7 +280,14 @@ fn dir(table: &Table) -> Option<DirSpec> {
         span: table.span.clone(),
         path: table.parsed("path", JailPath::new)?,
         owner: table.parsed("owner", UserName::new),
-        mode: table.parsed("mode", mode).map_or(0o755, |mode| mode.value),
+        mode: match (table.parsed("mode", dir_mode), table.entries.get("group")) {
+            (Some(mode), _) => mode.value,
+            (None, Some(_)) => 0o2775,
+            (None, None) => 0o755,
+        },
+        group: table
+            .text("group")
+            .map(|(group, span)| spanned(group.to_owned(), span)),
     })
 }
 

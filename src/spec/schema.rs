@@ -335,9 +335,13 @@ pub static KEYS: &[KeySchema] = &[
         .doc("owner: a user of the jail")
         .default("root")
         .example(r#"owner = "harlequin""#),
-    KeySchema::new("dir[].mode", ValueType::Text(Constraint::Mode))
-        .doc("permission bits, in octal")
-        .default(r#""0755""#)
+    KeySchema::new("dir[].group", ValueType::Text(Constraint::DirGroup))
+        .doc("group: that of the jail, `jail-<name>`, or one of the `groups` of a user")
+        .default("the primary group of the owner")
+        .example(r#"group = "jail-a""#),
+    KeySchema::new("dir[].mode", ValueType::Text(Constraint::DirMode))
+        .doc("permission bits, in octal; write permission for the group and the setgid bit only with `group`")
+        .default(r#""0755", with `group` "2775""#)
         .example(r#"mode = "0750""#),
     KeySchema::new("mount[]", ValueType::Tables(&["target"]))
         .doc("a file system that is mounted in sessions; never mounted on the host")

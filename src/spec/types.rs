@@ -161,6 +161,15 @@ pub enum FileBody {
     Content(Spanned<String>),
 }
 
+impl DirSpec {
+    /// User or group whose files a build leaves alone; `None` for a directory of root alone.
+    pub fn writer(&self) -> Option<&str> {
+        let group = self.group.as_ref().filter(|_| self.mode & 0o020 != 0);
+        let owner = self.owner.as_ref().map(|owner| owner.value.as_str());
+        owner.or(group.map(|group| group.value.as_str()))
+    }
+}
+
 /// `[[dir]]`: a directory that is created if it does not exist.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DirSpec {
@@ -170,7 +179,9 @@ pub struct DirSpec {
     pub path: Spanned<JailPath>,
     /// `owner`: a user of the jail; `None` is root.
     pub owner: Option<Spanned<UserName>>,
-    /// `mode`, by default 0755.
+    /// `group`: that of the jail, or of a user; `None` is the primary group of the owner.
+    pub group: Option<Spanned<String>>,
+    /// `mode`, by default 0755, and 2775 with `group`.
     pub mode: u32,
 }
 

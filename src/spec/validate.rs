@@ -220,6 +220,7 @@ fn users(parts: &PartialSpec, findings: &mut Findings) {
     if parts.has_invalid_users {
         return;
     }
+    dir_groups(parts, findings);
     for owner in parts.dirs.iter().filter_map(|dir| dir.owner.as_ref()) {
         if findings.is_full() {
             return;
@@ -240,6 +241,42 @@ fn users(parts: &PartialSpec, findings: &mut Findings) {
                     list(names.keys().copied().take(10), "and")
                 )),
         });
+    }
+}
+
+/// Checks the groups of directories: the jail has them, and what a group may do needs one.
+fn dir_groups(parts: &PartialSpec, findings: &mut Findings) {
+    let Some(name) = &parts.name else { return };
+    let own = name.value.group();
+    let further = parts.users.iter().flat_map(|user| &user.groups);
+    let known: Vec<&str> = std::iter::once(own.as_str())
+        .chain(further.map(|group| group.value.as_str()))
+        .collect();
+    for dir in &parts.dirs {
+        match &dir.group {
+            Some(group) if parts.users.is_empty() || !known.contains(&group.value.as_str()) => {
+                findings.add(
+                    Finding::new(format!("the jail has no group `{}`", group.value))
+                        .with_span(&group.span, "no `[[user]]` is a member")
+                        .hint(format!(
+                            "groups of the jail: {}; `groups` of a `[[user]]` adds one",
+                            list(known.iter().copied().take(10), "and")
+                        )),
+                );
+            }
+            None if dir.mode & 0o2020 != 0 => findings.add(
+                Finding::new(format!(
+                    "`{}` has no group to share it with",
+                    dir.path.value
+                ))
+                .why("its `mode` has the setgid bit or write permission for the group")
+                .with_span(&dir.span, "no `group`")
+                .hint(format!(
+                    "add `group = \"{own}\"`, or one of the `groups` of a user"
+                )),
+            ),
+            _ => {}
+        }
     }
 }
 
@@ -377,8 +414,7 @@ fn check_overlaps(users: &[&User], dirs: &[&DirSpec], files: &[FileSpec], findin
                     .with_span(span, "created in any case")
                     .hint("delete the `[[dir]]`"),
             );
-        } else if let Some(owner) = &dir.owner {
-            let owner = owner.value.as_str();
+        } else if let Some(owner) = dir.writer() {
             if let Some(user) = above_homes.get(path) {
                 findings.add(
                     Finding::new(format!("`{path}` cannot be owned by `{owner}`"))

@@ -39,6 +39,7 @@ mod remove;
 mod rollback;
 mod rules;
 mod session;
+mod sharing;
 mod spec_keys;
 mod staged_tests;
 mod store;

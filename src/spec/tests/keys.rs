@@ -47,6 +47,9 @@ fn spec_with(key: &KeySchema, line: &str) -> String {
             "name = \"a\"\n[[file]]\n{}{line}\n",
             beside(&[("target", "target = \"/x\""), ("content", "content = \"\"")])
         ),
+        "dir[]" if name == "group" => {
+            format!("name = \"a\"\n{user}[[dir]]\npath = \"/x\"\n{line}\n")
+        }
         "dir[]" => format!(
             "name = \"a\"\n{user}[[dir]]\n{}{line}\n",
             beside(&[("path", "path = \"/x\"")])

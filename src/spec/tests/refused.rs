@@ -195,6 +195,10 @@ fn values_that_break_their_rule() {
             "name = 'a'\n[sshd]\nstart_dir = '/up load'\numask = '0700'\n",
         ),
         (
+            "modes-of-dirs",
+            "name = 'a'\n[[dir]]\npath = '/x'\ngroup = 'docker'\nmode = '4775'\n[[dir]]\npath = '/y'\nmode = '0777'\n",
+        ),
+        (
             "limits-of-ways",
             "name = 'a'\n[sshd]\nallow = ['rsync', 'git']\n[rsync]\npath = 'backup'\nmode = 'append'\n[git]\npath = '/git/%u.git'\nmode = 'append-only'\n",
         ),
@@ -325,6 +329,10 @@ fn values_that_do_not_fit_together() {
         (
             "ways-without-a-command",
             "name = 'a'\n[sshd]\nallow = ['command']\n[[user]]\nname = 'u'\ncommand = ['']\n[[user]]\nname = 'v'\n",
+        ),
+        (
+            "dirs-with-groups",
+            "name = 'a'\n[[user]]\nname = 'u'\ngroups = ['web']\n[[dir]]\npath = '/x'\ngroup = 'jail-b'\n[[dir]]\npath = '/y'\nmode = '2770'\n[[dir]]\npath = '/z'\ngroup = 'web'\n[[dir]]\npath = '/z/in'\n",
         ),
         (
             "keys-with-commands",
