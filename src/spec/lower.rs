@@ -280,7 +280,9 @@ fn dir(table: &Table) -> Option<DirSpec> {
         span: table.span.clone(),
         path: table.parsed("path", JailPath::new)?,
         owner: table.parsed("owner", UserName::new),
-        mode: match (table.parsed("mode", dir_mode), table.entries.get("group")) {
+        mode: match (table.parsed("mode", dir_mode), table.text("group")) {
+            // A refused group is a finding already.
+            (Some(_), _) if table.has_errors("group") => 0o755,
             (Some(mode), _) => mode.value,
             (None, Some(_)) => 0o2775,
             (None, None) => 0o755,
