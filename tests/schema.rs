@@ -106,7 +106,7 @@ fn blocks(document: &str) -> Vec<(usize, String)> {
     found
 }
 
-/// A spec in which `line` stands in the table that has `key`, with what that table needs beside it.
+/// A spec with `line` in the table that has `key`, and with what else that table requires.
 fn spec_with(key: &KeySchema, line: &str) -> String {
     let needed: String = keys_of(key.table())
         .filter(|beside| beside.required && beside.path != key.path && beside.path != "name")
@@ -176,7 +176,7 @@ fn every_example_obeys_and_every_other_type_does_not() {
     }
 }
 
-/// Values as people write them by mistake or on purpose.
+/// Invalid values of all types.
 const VALUES: &[&str] = &[
     "",
     " ",

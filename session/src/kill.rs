@@ -5,9 +5,8 @@
 //! call kills all processes that the sender may signal. Signals sent one by one, to pids read from
 //! proc(5), always come too late for a process that forks and exits.
 
-use rustix::io::{Errno, retry_on_intr};
-use rustix::process::{DumpableBehavior, Pid, WaitOptions, set_dumpable_behavior, waitpid};
-use rustix::process::{geteuid, getuid};
+use rustix::io::Errno;
+use rustix::process::{DumpableBehavior, geteuid, getuid, set_dumpable_behavior};
 use rustix::thread::{Uid, capabilities, set_thread_res_uid};
 
 use crate::privileges::drop_capabilities;
@@ -48,16 +47,7 @@ pub fn kill_user(uid: u32, cover: u32) -> Result<(), Error> {
         unsafe { libc::_exit(code) };
     }
     syscalls::check(forked.into()).map_err(&failed)?;
-    let ended = retry_on_intr(|| waitpid(Pid::from_raw(forked), WaitOptions::empty()));
-    let status = ended
-        .map_err(&failed)?
-        .and_then(|(_, status)| status.exit_status());
-    match status {
-        Some(0) => Ok(()),
-        code => Err(failed(Errno::from_raw_os_error(
-            code.unwrap_or(libc::ECHILD),
-        ))),
-    }
+    syscalls::wait_for_child(forked).map_err(failed)
 }
 
 /// Sends the signal, in the child. With any capability left (securebits(7) can keep them over a

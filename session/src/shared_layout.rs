@@ -17,7 +17,8 @@ pub const ROOT_NAME: &str = "root";
 pub const RUN: &str = "/run/jailctl";
 /// Mode of [`RUN`].
 pub const RUN_MODE: u32 = 0o755;
-/// Directory of the network namespaces of all jails.
+/// Directory of the registers of networks: for each jail a directory with a locked file for each
+/// session in its network.
 pub const RUN_NETWORKS: &str = "/run/jailctl/net";
 /// Directory of the session counts of all jails: a directory for each jail, a file for each
 /// session.
@@ -34,3 +35,14 @@ pub const SHELL_PREFIX: &str = "/jail/";
 pub const JAIL_ROOT: &str = "/jail/root";
 /// Prefix of the primary groups of jailed accounts; the name of the jail or of its family follows.
 pub const GROUP_PREFIX: &str = "jail-";
+
+/// Devices that every jail has and that every session may use: name in `/dev`, major and minor
+/// number, see `admin-guide/devices.txt` of the kernel.
+pub const DEVICES: [(&str, u32, u32); 6] = [
+    ("null", 1, 3),
+    ("zero", 1, 5),
+    ("full", 1, 7),
+    ("random", 1, 8),
+    ("urandom", 1, 9),
+    ("tty", 5, 0),
+];

@@ -7,8 +7,9 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use libc::{c_int, c_long, c_uint, c_ulong};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 use rustix::mount::MountAttrFlags;
+use rustix::process::{Pid, WaitOptions, waitpid};
 use rustix::thread::{UnshareFlags, unshare_unsafe};
 
 use crate::error::errno_of;
@@ -23,6 +24,16 @@ pub(crate) fn close_all_on_exec() -> Result<(), Errno> {
     // SAFETY: three integers. Nothing is closed before execve(2), so no descriptor that Rust owns
     // becomes invalid.
     check(unsafe { libc::syscall(libc::SYS_close_range, first, last, flags) }).map(drop)
+}
+
+/// Waits for the end of a forked child whose exit status is 0 or an errno, and returns that errno.
+/// `ECHILD` stands for an end by a signal.
+pub(crate) fn wait_for_child(pid: libc::pid_t) -> Result<(), Errno> {
+    let ended = retry_on_intr(|| waitpid(Pid::from_raw(pid), WaitOptions::empty()))?;
+    match ended.and_then(|(_, status)| status.exit_status()) {
+        Some(0) => Ok(()),
+        code => Err(Errno::from_raw_os_error(code.unwrap_or(libc::ECHILD))),
+    }
 }
 
 /// Replaces the inherited session keyring by a new, empty one: keyctl(2).

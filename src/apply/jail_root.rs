@@ -10,7 +10,7 @@ use super::store::Store;
 use super::{exchange, staged_test};
 use crate::error::Result;
 use crate::host::{Dir, Host, Ownership};
-use crate::layout::{MARKER, PREVIOUS_RECORDS, PREVIOUS_TREE};
+use crate::layout::{MARKER, PREVIOUS_RECORDS, PREVIOUS_TREE, PRIVATE_FILE_MODE, PUBLIC_DIR_MODE};
 use crate::names::JailName;
 use crate::plan::{Change, Manifest};
 use crate::resolve::{Marker, ResolvedJail};
@@ -27,8 +27,8 @@ pub(super) fn create(host: &Host, jail: &JailName, root: &Path) -> Result<()> {
     }
     missing.reverse();
     let marker = Marker::read(host, root)?;
-    let dir = host.ensure_root_dir(root, Ownership::root(0o755))?;
-    dir.set_owner(Ownership::root(0o755))?;
+    let dir = host.ensure_root_dir(root, Ownership::root(PUBLIC_DIR_MODE))?;
+    dir.set_owner(Ownership::root(PUBLIC_DIR_MODE))?;
     stage::private_dir(&dir)?;
     let marker = marker.unwrap_or(Marker {
         jail: jail.clone(),
@@ -69,6 +69,6 @@ pub(super) fn write_marker(root: &Dir, marker: &Marker) -> Result<()> {
     root.replace_file(
         Path::new(MARKER),
         &marker.to_json()?,
-        Ownership::root(0o600),
+        Ownership::root(PRIVATE_FILE_MODE),
     )
 }

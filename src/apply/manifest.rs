@@ -10,10 +10,10 @@ use super::{exchange, stage, store};
 use crate::error::Result;
 use crate::host::sshd::{Config, Sshd};
 use crate::host::{Digest, Dir, FileKind, Host, Ownership, Stat};
-use crate::layout::{MANIFEST, NEW_RECORDS, SPEC, STATE_MODE};
+use crate::layout::{MANIFEST, NEW_RECORDS, PRIVATE_FILE_MODE, PRIVATE_MODE, SPEC, STATE_MODE};
 use crate::names::JailPath;
 use crate::plan::manifest::{AccountRecord, ConfinementRecord, FORMAT, RecordKind};
-use crate::plan::{Manifest, Target};
+use crate::plan::{Manifest, OWN_DROP_INS, Target};
 use crate::resolve::{Marker, ResolvedJail};
 
 /// Writes the manifest of what is built now, and the spec.
@@ -29,10 +29,10 @@ pub(super) fn write(
         .host
         .ensure_root_dir(&path, Ownership::root(STATE_MODE))?;
     state.remove_all(Path::new(NEW_RECORDS))?;
-    let stage = state.create_dir(Path::new(NEW_RECORDS), Ownership::root(0o700))?;
+    let stage = state.create_dir(Path::new(NEW_RECORDS), Ownership::root(PRIVATE_MODE))?;
     let mut moves = Vec::new();
     for (name, content) in [(SPEC, spec.as_bytes()), (MANIFEST, &manifest)] {
-        stage.replace_file(Path::new(name), content, Ownership::root(0o600))?;
+        stage.replace_file(Path::new(name), content, Ownership::root(PRIVATE_FILE_MODE))?;
         moves.extend(exchange::move_for_path(&state, &stage, Path::new(name))?);
     }
     let moves = Moves {
@@ -68,7 +68,8 @@ fn of_built(
     }
     let confinement = match jail.confinement.as_ref().zip(target.sshd.clone()) {
         Some((confinement, mut sshd)) => {
-            sshd.stamp = Sshd::find(host)?.inputs(&Config::read(host)?)?;
+            let config = Config::read(host)?;
+            sshd.stamp = Sshd::find(host)?.inputs(&config, &OWN_DROP_INS)?;
             Some(ConfinementRecord {
                 group: (confinement.group.name.clone(), confinement.group.gid),
                 snippet: (
@@ -161,7 +162,7 @@ pub(super) fn remove_previous(host: &Host, root: &Path, dir: &Dir, previous: &Pa
         state.replace_file(
             Path::new(MANIFEST),
             &manifest.to_json()?,
-            Ownership::root(0o600),
+            Ownership::root(PRIVATE_FILE_MODE),
         )?;
     }
     Ok(())

@@ -10,7 +10,7 @@ use super::session_control;
 use crate::error::{Error, Result};
 use crate::host::pam::Edit;
 use crate::host::{Host, Ownership};
-use crate::layout::{POLICY, SESSION_DIR, STATE_MODE};
+use crate::layout::{POLICY, POLICY_MODE, PRIVATE_MODE, PUBLIC_MODE, SESSION_DIR, STATE_MODE};
 use crate::names::JailName;
 use crate::resolve::ResolvedJail;
 
@@ -20,9 +20,9 @@ const FILE_LIMIT: u64 = 1 << 20;
 /// Writes the policy, and creates the directory over which sessions mount the jail.
 pub(super) fn write(host: &Host, jail: &JailName, text: &str) -> Result<()> {
     let state = host.ensure_root_dir(&ResolvedJail::state(jail), Ownership::root(STATE_MODE))?;
-    let owner = Ownership::root(0o600);
+    let owner = Ownership::root(POLICY_MODE);
     state.replace_file(Path::new(POLICY), text.as_bytes(), owner)?;
-    state.ensure_dir(Path::new(SESSION_DIR), Ownership::root(0o700))?;
+    state.ensure_dir(Path::new(SESSION_DIR), Ownership::root(PRIVATE_MODE))?;
     // The new rules apply at once to sessions that are in the jail's network.
     let network = Policy::parse(text).ok().and_then(|policy| policy.network);
     match network.filter(|_| host.is_live()) {
@@ -111,6 +111,6 @@ pub(super) fn write_edit(host: &Host, edit: &Edit) -> Result<()> {
         return dir.sync();
     };
     let owner = host.stat(path)?.map(|stat| stat.ownership());
-    let owner = owner.unwrap_or(Ownership::root(0o644));
+    let owner = owner.unwrap_or(Ownership::root(PUBLIC_MODE));
     dir.replace_file(Path::new(name), to.as_bytes(), owner)
 }

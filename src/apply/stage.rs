@@ -44,7 +44,7 @@ pub(super) fn stage(
 ) -> Result<Staged> {
     let tree = &jail.tree;
     store::remove(host, &jail.root, root, &[Path::new(STAGE)])?;
-    let stage = root.create_dir(Path::new(STAGE), Ownership::root(0o700))?;
+    let stage = root.create_dir(Path::new(STAGE), Ownership::root(PRIVATE_MODE))?;
     let store = Store::open(host, &jail.root, root)?;
     let tops = dirs_to_exchange(changes);
     let none = BTreeMap::new();
@@ -134,7 +134,7 @@ fn create_parents(stage: &Dir, path: &JailPath) -> Result<()> {
     let mut above: Vec<JailPath> = std::iter::successors(path.parent(), JailPath::parent).collect();
     above.pop();
     for directory in above.iter().rev() {
-        stage.ensure_dir(directory.relative(), Ownership::root(0o700))?;
+        stage.ensure_dir(directory.relative(), Ownership::root(PRIVATE_MODE))?;
     }
     Ok(())
 }
@@ -147,7 +147,7 @@ fn stage_user_dir(
     path: &JailPath,
     entry: &Entry,
 ) -> Result<()> {
-    let dir = stage.create_dir(path.relative(), Ownership::root(0o700))?;
+    let dir = stage.create_dir(path.relative(), Ownership::root(PRIVATE_MODE))?;
     let account = jail.accounts.iter().find(|account| account.home == *path);
     let skeleton = account.and_then(|account| {
         let mut skeletons = jail.skeletons.iter();
@@ -208,7 +208,7 @@ fn single_path_removal(root: &Dir, stage: &Dir, change: &Change) -> Result<Optio
         .collect();
     above.reverse();
     for directory in above {
-        stage.ensure_dir(directory, Ownership::root(0o700))?;
+        stage.ensure_dir(directory, Ownership::root(PRIVATE_MODE))?;
     }
     Ok(Some(Move::Displace(path.to_owned())))
 }

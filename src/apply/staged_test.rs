@@ -25,7 +25,7 @@ use jailctl_session::{mount, private_mounts, private_processes};
 
 use crate::error::{Error, Finding, Result};
 use crate::host::{Dir, FileKind, Host, HostView, Ownership};
-use crate::layout::{SESSION_PATH, STAGE};
+use crate::layout::{PUBLIC_DIR_MODE, PUBLIC_MODE, SESSION_PATH, STAGE};
 use crate::resolve::{EntryKind, ResolvedJail, WantedAccount, verify_closure};
 use crate::span::Spanned;
 
@@ -110,7 +110,7 @@ fn assemble_root(at: &Path, jail: &ResolvedJail, tester: Option<Tester<'_>>) -> 
     let is_staged = |path: &Path| -> Result<bool> { Ok(stage.lstat(path)?.is_some()) };
     mount::tmpfs(at, 0o700).map_err(|error| unable(&error))?;
     let barrier = here.open_dir_nofollow(at)?.ok_or_else(gone)?;
-    let root = barrier.create_dir(Path::new(INSIDE), Ownership::root(0o755))?;
+    let root = barrier.create_dir(Path::new(INSIDE), Ownership::root(PUBLIC_DIR_MODE))?;
     let owner = |of: Ownership| match tester {
         Some(tester) if of.uid == tester.account.uid => Ownership {
             uid: tester.uid,
@@ -127,7 +127,7 @@ fn assemble_root(at: &Path, jail: &ResolvedJail, tester: Option<Tester<'_>>) -> 
         let from = if is_staged(relative)? { &stage } else { &live };
         match &entry.kind {
             EntryKind::Directory if is_top => {
-                let target = root.create_dir(relative, Ownership::root(0o755))?;
+                let target = root.create_dir(relative, Ownership::root(PUBLIC_DIR_MODE))?;
                 let source = from.open_dir(relative)?;
                 mount::bind(source.as_fd(), target.as_fd()).map_err(|error| unable(&error))?;
             }
@@ -163,7 +163,7 @@ fn name_tester(barrier: &Dir, root: &Dir, tester: Tester<'_>) -> Result<()> {
         .read_to_end(&mut text)
         .map_err(failed)?;
     let text = renumbered(&String::from_utf8_lossy(&text), tester);
-    barrier.replace_file(copy, text.as_bytes(), Ownership::root(0o644))?;
+    barrier.replace_file(copy, text.as_bytes(), Ownership::root(PUBLIC_MODE))?;
     let (source, target) = (barrier.open_file(copy)?, root.open_file(passwd)?);
     mount::bind(source.as_fd(), target.as_fd()).map_err(|error| unable(&error))
 }

@@ -19,7 +19,9 @@ use crate::error::Result;
 use crate::host::{
     Copier, Digest, Dir, FileKind, Host, HostView, Ownership, Stat, parallel_for_each,
 };
-use crate::layout::{STORE_BUSY, STORE_INDEX, STORE_NEW, STORE_SOURCES};
+use crate::layout::{
+    PRIVATE_FILE_MODE, PRIVATE_MODE, STORE_BUSY, STORE_INDEX, STORE_NEW, STORE_SOURCES,
+};
 use crate::plan::store_index::{ContentKey, Index, SourceDigests, StoredFile, store_of};
 use crate::resolve::Content;
 
@@ -129,7 +131,7 @@ impl Store {
             return Ok(None);
         }
         let at = store_of(path);
-        let dir = host.ensure_root_dir(&at, Ownership::root(0o700))?;
+        let dir = host.ensure_root_dir(&at, Ownership::root(PRIVATE_MODE))?;
         let index = if is_dirty(host, &at)? {
             None
         } else {
@@ -142,7 +144,7 @@ impl Store {
         };
         write(&dir, STORE_BUSY, token().as_bytes())?;
         dir.remove_all(Path::new(STORE_NEW))?;
-        let fresh = dir.create_dir(Path::new(STORE_NEW), Ownership::root(0o700))?;
+        let fresh = dir.create_dir(Path::new(STORE_NEW), Ownership::root(PRIVATE_MODE))?;
         let mut by_content: HashMap<Digest, Vec<IndexedFile>> = HashMap::with_capacity(files.len());
         for stored in files {
             by_content
@@ -516,7 +518,7 @@ pub(super) fn write_index(dir: &Dir, files: impl IntoIterator<Item = StoredFile>
 }
 
 pub(super) fn write(dir: &Dir, name: &str, content: &[u8]) -> Result<()> {
-    dir.replace_file_unsynced(Path::new(name), content, Ownership::root(0o600))
+    dir.replace_file_unsynced(Path::new(name), content, Ownership::root(PRIVATE_FILE_MODE))
 }
 
 /// Whether a file's ctime is old enough for its next change to show in it.

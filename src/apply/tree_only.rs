@@ -5,6 +5,7 @@ use std::path::Path;
 use super::stage;
 use crate::error::{Error, Result};
 use crate::host::{Host, HostView, Ownership};
+use crate::layout::PUBLIC_DIR_MODE;
 use crate::resolve::Tree;
 
 /// Writes a tree into the directory `target` of the running system, which must be new or empty.
@@ -14,7 +15,7 @@ use crate::resolve::Tree;
 /// file cannot be written. Everything that was written is deleted then, except for `target`.
 pub fn write_tree_only(view: &HostView, tree: &Tree, target: &Path) -> Result<()> {
     let host = Host::new(Path::new("/"))?;
-    let dir = host.given_dir(target, Ownership::root(0o755))?;
+    let dir = host.given_dir(target, Ownership::root(PUBLIC_DIR_MODE))?;
     if !dir.entries()?.is_empty() {
         return Err(
             Error::failed(format!("could not write a tree to `{}`", target.display()))
@@ -22,7 +23,7 @@ pub fn write_tree_only(view: &HostView, tree: &Tree, target: &Path) -> Result<()
                 .hint("name a directory that is new or empty"),
         );
     }
-    dir.set_owner(Ownership::root(0o755))?;
+    dir.set_owner(Ownership::root(PUBLIC_DIR_MODE))?;
     stage::write_tree(view, &dir, tree).map_err(|mut error| {
         // An incomplete tree is of no use. The error to report first is the one that stopped it.
         for (name, _) in dir.entries().unwrap_or_default() {

@@ -9,7 +9,7 @@ use super::{exchange, store_gc};
 use crate::error::{Finding, Result};
 use crate::host::sshd::Sshd;
 use crate::host::{Host, Ownership};
-use crate::layout::{PRIVATE_DIR, SSHD_CONFIG_DIR};
+use crate::layout::{PRIVATE_DIR, PRIVATE_MODE, SSHD_CONFIG_DIR};
 use crate::plan::expiry;
 use crate::resolve::{Marker, is_managed};
 
@@ -111,7 +111,9 @@ fn undo_one(undo: &Undo, host: &Host, state: &mut UndoState) -> Result<()> {
         // Once, when all files are restored: `undo_all` does it.
         Undo::ReloadSshd(_) => Ok(()),
         Undo::RemoveDirs(directories) => host.remove_empty_dirs(directories),
-        Undo::CreateDir(path) => host.ensure_root_dir(path, Ownership::root(0o700)).map(drop),
+        Undo::CreateDir(path) => host
+            .ensure_root_dir(path, Ownership::root(PRIVATE_MODE))
+            .map(drop),
         Undo::RemoveRoot(root, created) => remove_root(host, root, created),
         Undo::RestoreOwner(path, owner) => match host.open_dir_nofollow(path)? {
             Some(dir) => dir.set_owner(*owner),

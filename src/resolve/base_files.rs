@@ -8,22 +8,12 @@ use super::tree::{Entry, EntryKind, Reason, Tree, USR_MERGE_LINKS};
 use super::types::ResolvedAccounts;
 use crate::error::{Error, Finding, Result};
 use crate::host::{HostView, Ownership};
+use crate::layout::DEVICES;
 use crate::names::JailPath;
 
 /// Text of nsswitch.conf(5) in a jail: its own files, and DNS for hosts.
 pub(super) const NSSWITCH: &str = "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nnetworks: files\nservices: files\nprotocols: files\n";
 const HOSTS: &str = "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n";
-
-/// Devices of every jail with programs: name, major and minor number, see `admin-guide/devices.txt`
-/// of the kernel.
-const DEVICES: [(&str, u32, u32); 6] = [
-    ("null", 1, 3),
-    ("zero", 1, 5),
-    ("full", 1, 7),
-    ("random", 1, 8),
-    ("urandom", 1, 9),
-    ("tty", 5, 0),
-];
 
 /// Adds passwd, group, nsswitch.conf, hosts and localtime.
 pub(super) fn add_names(

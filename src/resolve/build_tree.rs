@@ -8,14 +8,15 @@ use super::findings::into_result;
 use super::programs::{self, RequestedObject};
 use super::rules::Rules;
 use super::tree::Tree;
-use super::types::ResolvedAccounts;
+use super::types::{PackageSummary, ResolvedAccounts};
 use super::{base_files, files, gate, network, packages, session, shells, sshd};
 use crate::error::{Finding, Result};
 use crate::host::HostView;
 use crate::names::JailPath;
 use crate::spec::{Dlopen, NetworkSpec, Spec};
 
-/// Builds the tree of the jail. `sftp` is the host's subsystem for sftp.
+/// Builds the tree of the jail, and summarises its packages. `sftp` is the host's subsystem for
+/// sftp.
 ///
 /// # Errors
 /// [`crate::error::ErrorKind::Spec`] with all findings so far if a file or program of the spec is
@@ -29,11 +30,11 @@ pub(super) fn build_tree(
     accounts: &ResolvedAccounts,
     findings: &mut Vec<Finding>,
     notices: &mut Vec<String>,
-) -> Result<Tree> {
+) -> Result<(Tree, Vec<PackageSummary>)> {
     let mut tree = Tree::default();
     let mut requested = Vec::new();
     files::add_files(&mut tree, view, spec, &mut requested, findings);
-    packages::add(&mut tree, view, spec, &mut requested, findings, notices)?;
+    let packages = packages::add(&mut tree, view, spec, &mut requested, findings, notices)?;
     files::check_skeletons(view, spec, findings)?;
     for binary in &spec.binaries {
         match programs::locate(view, "binaries", binary)? {
@@ -84,7 +85,7 @@ pub(super) fn build_tree(
             .into_iter()
             .flat_map(|rules| rules.unmet_requirements(&tree)),
     );
-    Ok(tree)
+    Ok((tree, packages))
 }
 
 /// Adds the requested objects: their closure, the files of rules that the tree triggers, the

@@ -7,8 +7,10 @@ mod build_tree;
 mod files;
 mod findings;
 mod gate;
+mod jail_blocks;
 mod limits;
 mod network;
+mod networkd;
 mod packages;
 mod programs;
 mod reachable;
@@ -23,13 +25,15 @@ mod tree;
 mod types;
 
 pub use accounts::{gecos_tag, home_in_jail, is_adopted, is_managed, jail_of};
-pub(crate) use network::tables;
+pub use jail_blocks::{BlockSettings, JailBlocks, block_text};
+pub(crate) use network::{interferences, tables};
 pub use programs::verify_closure;
 pub use root_marker::{Marker, OrphanedHome};
-pub use sshd::{common, is_common, snippet_name};
+pub use sshd::{common, is_common, own_snippet_name};
 pub use tree::{Content, Entry, EntryKind, Reason, Tree, USR_MERGE_LINKS};
 pub use types::{
-    Confinement, ResolvedJail, SshdSnippet, SupplementaryGroup, WantedAccount, WantedGroup,
+    Confinement, PackageSummary, ResolvedJail, SshdSnippet, SupplementaryGroup, WantedAccount,
+    WantedGroup,
 };
 
 #[cfg(doc)]
@@ -63,8 +67,8 @@ pub fn resolve(
     let has_group = sshd_info.is_some();
     let accounts = accounts::resolve(spec, has_group, known, view, &mut findings, &mut notices)?;
     programs::notice_idle(spec, &mut notices);
-    let tree = if let Some(built) = built {
-        built
+    let (tree, packages) = if let Some(built) = built {
+        (built, Vec::new())
     } else {
         let sftp = match sshd_info {
             Some(sshd_info) => sshd_info.sftp.clone(),
@@ -97,6 +101,7 @@ pub fn resolve(
         accounts: accounts.accounts,
         access: spec.access.value.clone(),
         tree,
+        packages,
         session,
         skeletons: files::skeletons(spec),
         tests: spec.tests.clone(),
@@ -115,7 +120,7 @@ pub fn resolve_tree(spec: &Spec, view: &HostView) -> Result<(Tree, Vec<String>)>
     let (mut findings, mut notices) = (Vec::new(), Vec::new());
     let accounts = accounts::resolve_ids(spec, view, &mut findings)?;
     let sftp = sshd::configured_sftp(view);
-    let tree = build_tree::build_tree(
+    let (tree, _) = build_tree::build_tree(
         spec,
         view,
         sftp.as_deref(),

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use jailctl_session::policy::Policy;
+use serde::Serialize;
 
+use super::jail_blocks::BlockSettings;
 use super::tree::Tree;
 use crate::host::sshd::ExpectedSettings;
 use crate::layout::{CACHE, JAIL_ROOT, STATE};
@@ -28,6 +30,8 @@ pub struct ResolvedJail {
     pub access: Vec<AccessMethod>,
     /// Content of its root.
     pub tree: Tree,
+    /// Packages that the spec names; empty if the tree is that of the last build.
+    pub packages: Vec<PackageSummary>,
     /// Policy of its sessions; `None` for a plain chroot and for a jail that never had accounts.
     pub session: Option<Policy>,
     /// Skeleton directories for new homes: login name and path on the host.
@@ -36,6 +40,21 @@ pub struct ResolvedJail {
     pub tests: Vec<Spanned<Vec<String>>>,
     /// Notices for the administrator that need no action.
     pub notices: Vec<String>,
+}
+
+/// A package that a spec names, with those that it depends on, as they were added to a tree.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PackageSummary {
+    /// Name of the package, as in the spec.
+    pub name: String,
+    /// Version of the package.
+    pub version: String,
+    /// Name and version of each package that was included with it: `libc6 2.36-9`.
+    pub dependencies: Vec<String>,
+    /// Number of files and symbolic links of all of them.
+    pub files: usize,
+    /// Size of all these files, in bytes.
+    pub bytes: u64,
 }
 
 impl ResolvedJail {
@@ -65,7 +84,9 @@ pub struct Confinement {
 pub struct SshdSnippet {
     /// File name in `sshd_config.d`.
     pub file: String,
-    /// Text of the snippet.
+    /// Settings of the snippet: those that differ from the common drop-in.
+    pub settings: BlockSettings,
+    /// Text of the snippet, as a block of its own.
     pub text: String,
     /// Text of the common drop-in, [`COMMON_SNIPPET`](crate::layout::COMMON_SNIPPET).
     pub common: String,

@@ -9,7 +9,9 @@ use super::display::quote;
 use super::findings::Findings;
 use super::partial_spec::{PartialSpec, program};
 use super::typed_table::{Table, Value, spanned};
-use super::types::{Day, DirSpec, Dlopen, FileBody, FileSpec, Password, SftpSpec, User};
+use super::types::{
+    Day, DirSpec, Dlopen, FileBody, FileSpec, PackageDependencies, Password, SftpSpec, User,
+};
 use super::violation::{Hint, Violation};
 use super::ways;
 use super::{password, session};
@@ -61,6 +63,11 @@ pub(crate) fn build(spec: &Table, findings: &mut Findings) -> PartialSpec {
             .filter(|one| binaries.iter().all(|binary| binary.value != one.value))
             .collect(),
         packages: dedup(spec.texts("packages")),
+        package_dependencies: match spec.text("package_dependencies").map(|(word, _)| word) {
+            Some("none") => PackageDependencies::None,
+            Some("recommended") => PackageDependencies::Recommended,
+            _ => PackageDependencies::Required,
+        },
         dlopen: match spec.text("dlopen").map(|(word, _)| word) {
             Some("none") => Dlopen::None,
             Some("required") => Dlopen::Required,

@@ -2,7 +2,7 @@
 //! [`Templates`].
 //!
 //! [`source()`] decodes bytes, [`load`] runs five stages: `parse` (TOML with spans), `typed_table`
-//! (against [`schema`]), `template` (merge), `lower` (to the types below) and `validate` (values
+//! (against [`schema`]), `template` (merge), `lower` (to the types of `types`) and `validate` (values
 //! against each other).
 
 use std::collections::BTreeSet;
@@ -47,7 +47,7 @@ pub use renamed::rename_limits;
 pub use template::{BuiltIn, Templates};
 pub use types::{
     Day, DirSpec, Dlopen, Family, FileBody, FileSpec, LimitsSpec, MountSource, MountSpec,
-    NetworkSpec, Password, PrivateNetwork, SessionSpec, SftpSpec, Spec, User,
+    NetworkSpec, PackageDependencies, Password, PrivateNetwork, SessionSpec, SftpSpec, Spec, User,
 };
 
 #[cfg(test)]

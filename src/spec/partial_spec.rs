@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use super::access::{Access, AccessMethod, WayLimits};
 use super::family::{expand, is_pattern};
-use super::types::{DirSpec, Dlopen, FileSpec, SessionSpec, SftpSpec, Spec, User};
+use super::types::{
+    DirSpec, Dlopen, FileSpec, PackageDependencies, SessionSpec, SftpSpec, Spec, User,
+};
 use crate::names::JailName;
 use crate::span::Spanned;
 
@@ -22,6 +24,7 @@ pub(crate) struct PartialSpec {
     pub(crate) binaries: Vec<Spanned<String>>,
     pub(crate) optional: Vec<Spanned<String>>,
     pub(crate) packages: Vec<Spanned<String>>,
+    pub(crate) package_dependencies: PackageDependencies,
     pub(crate) dlopen: Dlopen,
     /// Whether elements of `binaries` were refused.
     pub(crate) has_invalid_binaries: bool,
@@ -64,6 +67,7 @@ impl PartialSpec {
             binaries: self.binaries,
             optional: self.optional,
             packages: self.packages,
+            package_dependencies: self.package_dependencies,
             dlopen: self.dlopen,
             users: self.users,
             access: self.access,

@@ -124,6 +124,11 @@ const DLOPEN: KeyWords = KeyWords {
     now: &["required", "recommended", "suggested", "none"],
 };
 
+const PACKAGE_DEPENDENCIES: KeyWords = KeyWords {
+    kind: "a kind of package dependencies",
+    now: &["none", "required", "recommended"],
+};
+
 const NETWORK: KeyWords = KeyWords {
     kind: "a network mode",
     now: &["host", "none", "private"],
@@ -155,9 +160,13 @@ pub static KEYS: &[KeySchema] = &[
         .default("[]")
         .example(r#"optional = ["htop"]"#),
     KeySchema::new("packages", ValueType::Texts(Constraint::Package))
-        .doc("host packages: all their files except documentation, and the dependencies of their programs; packages that they depend on are not included")
+        .doc("host packages: all their files except documentation, and the dependencies of their programs; packages that they depend on are included, see `package_dependencies`")
         .default("[]")
         .example(r#"packages = ["nano"]"#),
+    KeySchema::new("package_dependencies", ValueType::Text(Constraint::Word(PACKAGE_DEPENDENCIES)))
+        .doc("packages that are included with those of `packages`: none, what they require, or what they recommend too; packages that start the system or manage packages are left out")
+        .default(r#""required""#)
+        .example(r#"package_dependencies = "recommended""#),
     KeySchema::new("dlopen", ValueType::Text(Constraint::Word(DLOPEN)))
         .doc("lowest priority of the dlopen notes whose libraries are included")
         .default(r#""recommended""#)

@@ -25,6 +25,17 @@ pub enum Dlopen {
     Suggested,
 }
 
+/// Packages that are included with those of `packages`. Later variants include earlier ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PackageDependencies {
+    /// No other packages.
+    None,
+    /// Packages that they require, and so on.
+    Required,
+    /// Packages that they recommend too.
+    Recommended,
+}
+
 /// Day, in days since 1970-01-01 as in shadow(5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Day(pub i64);
@@ -58,6 +69,8 @@ pub struct Spec {
     pub optional: Vec<Spanned<String>>,
     /// `packages`.
     pub packages: Vec<Spanned<String>>,
+    /// `package_dependencies`.
+    pub package_dependencies: PackageDependencies,
     /// `dlopen`.
     pub dlopen: Dlopen,
     /// `[[user]]`.

@@ -1,10 +1,10 @@
 //! Circles of imports between files.
 //!
-//! What counts as an import: each path in code that leads into another file of the same crate, in
-//! `use` or in full, by `crate::`, `super::`, `self::`, the name of a child module, or a name that
-//! a `use` of the file binds. A path counts as an import of the file that defines the name:
-//! re-exports are followed, so a child that names the re-export of a sibling's type in its `mod.rs`
-//! imports the sibling. An import of what a module above defines itself counts in
+//! What counts as an import: each path in code that names an item of another file of the same
+//! crate, in `use` or in full, by `crate::`, `super::`, `self::`, the name of a child module, or a
+//! name that a `use` of the file binds. A path counts as an import of the file that defines the
+//! name: re-exports are followed, so a child that names the re-export of a sibling's type in its
+//! `mod.rs` imports the sibling. An import of what a module above defines itself counts in
 //! [`no_circle_of_a_module_and_its_children`] alone. What does not count: `mod child;`, a re-export
 //! (`pub use`) of a name of a descendant, a `use` of a module alone, tests at the end of a file and
 //! in files of their own, and what has no path: methods, fields and macros.
@@ -52,7 +52,7 @@ struct Target {
     is_module: bool,
 }
 
-/// An import: the file and line of the path, the path, and the file that it leads to.
+/// An import: the file and line of the path, the path, and the file of its item.
 #[derive(Clone, Debug)]
 struct Import {
     from: PathBuf,

@@ -185,7 +185,7 @@ fn further_groups_are_made_joined_and_taken_away() {
     assert!(again.stdout().contains("nothing to do"), "{again:?}");
 
     // Groups added by hand, and groups no longer in the spec, are removed: a managed account is
-    // what its spec says.
+    // the values of its spec.
     host.sh("groupadd guests; gpasswd -a bob guests; until ! pgrep -u bob; do sleep 0.01; done")
         .ok();
     let (spec, _) = self::spec(&host, "groups = ['crew']");

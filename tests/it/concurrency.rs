@@ -162,7 +162,7 @@ fn an_immutable_file_in_an_old_tree_is_reported() {
     let (mut spec, harlequin) = arkham(&host, &[]);
     let cat = "/srv/jails/arkham/usr/bin/cat";
     host.sh(&format!("chattr +i {cat}")).ok();
-    // The old tree is kept for a rollback, so it is the second build that must take it away.
+    // The old tree stays for a rollback, so the second build must delete it.
     spec.binaries.push("id");
     spec.build(&host).ok();
     spec.binaries.push("true");

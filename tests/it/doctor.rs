@@ -35,7 +35,7 @@ const fn case(
     }
 }
 
-/// One that lies in sshd's configuration.
+/// A problem of sshd's configuration.
 const fn config(
     harm: &'static str,
     mend: &'static str,
@@ -48,7 +48,7 @@ const fn config(
     }
 }
 
-/// The codes of the doctor's reasons, and all that it said.
+/// Codes of the problems that `doctor` reports, and its whole output.
 #[track_caller]
 fn codes(host: &DisposableHost, user: &str) -> (Vec<String>, String) {
     let told = host.jailctl(["doctor", "--json", user]);
@@ -68,7 +68,7 @@ fn codes(host: &DisposableHost, user: &str) -> (Vec<String>, String) {
     (codes, format!("{told:#}"))
 }
 
-/// Breaks and mends, one way after the other.
+/// Breaks the host in one way after the other, and fixes it each time.
 #[track_caller]
 fn walk(host: &DisposableHost, sshd: &Sshd<'_>, login: &Login<'_>, cases: &[Case]) {
     let user = login.user.as_str();
@@ -246,7 +246,7 @@ fn what_the_jail_lacks_the_doctor_names() {
             ),
         ],
     );
-    // sftp is a door of its own: a shell still comes in, a file does not.
+    // sftp is a way in of its own: a shell still works, a transfer does not.
     let server = "/srv/jails/arkham/usr/lib/openssh/sftp-server";
     harlequin.sftp("pwd\n").ok();
     host.sh(&format!("mv {server} {server}.away")).ok();
@@ -347,16 +347,16 @@ fn what_sshd_makes_of_it_the_doctor_names() {
         &harlequin,
         &[
             config(
-                "mv /etc/ssh/sshd_config.d/05-jailctl-arkham.conf /root/",
-                "mv /root/05-jailctl-arkham.conf /etc/ssh/sshd_config.d/",
+                "mv /etc/ssh/sshd_config.d/05-jailctl.all.conf /root/",
+                "mv /root/05-jailctl.all.conf /etc/ssh/sshd_config.d/",
                 "snippet-gone",
-                "05-jailctl-arkham.conf",
+                "05-jailctl.all.conf",
             ),
             config(
-                "sed -i 's/AuthorizedKeysFile .*/AuthorizedKeysFile none/' /etc/ssh/sshd_config.d/05-jailctl-arkham.conf",
+                "sed -i 's/AuthorizedKeysFile .*/AuthorizedKeysFile none/' /etc/ssh/sshd_config.d/05-jailctl.all.conf",
                 "jailctl build /root/arkham.toml",
                 "snippet-changed",
-                "05-jailctl-arkham.conf",
+                "05-jailctl.all.conf",
             ),
             config(
                 "echo 'AllowUsers root' >/etc/ssh/sshd_config.d/00-admin.conf",
@@ -398,10 +398,10 @@ fn what_sshd_makes_of_it_the_doctor_names() {
     );
 
     // One that runs with what it read before the snippet was there.
-    host.sh("mv /etc/ssh/sshd_config.d/05-jailctl-arkham.conf /root/")
+    host.sh("mv /etc/ssh/sshd_config.d/05-jailctl.all.conf /root/")
         .ok();
     sshd.restart();
-    host.sh("sleep 0.02; mv /root/05-jailctl-arkham.conf /etc/ssh/sshd_config.d/")
+    host.sh("sleep 0.02; mv /root/05-jailctl.all.conf /etc/ssh/sshd_config.d/")
         .ok();
     harlequin.ssh("true").fails();
     let (found, told) = codes(&host, "harlequin");

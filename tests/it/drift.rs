@@ -10,7 +10,7 @@ fn check(host: &DisposableHost) -> Output {
     host.jailctl(["check"])
 }
 
-/// Breaks something of arkham's, and sees that check names it and build mends it.
+/// Breaks a part of arkham; `check` names it, and `build` repairs it.
 #[track_caller]
 fn found_and_mended(host: &DisposableHost, spec: &Spec, breaks: &str, names: &[&str]) {
     host.sh(breaks).ok();
@@ -24,7 +24,7 @@ fn found_and_mended(host: &DisposableHost, spec: &Spec, breaks: &str, names: &[&
     assert_eq!(check(host).ok().stdout(), "arkham: unchanged\n", "{breaks}");
 }
 
-/// What can come to differ in arkham, and what check says of it.
+/// Possible differences in arkham, and the text of `check` for each.
 fn kinds() -> Vec<(String, Vec<&'static str>)> {
     let jail = "/srv/jails/arkham";
     vec![
@@ -81,12 +81,12 @@ fn kinds() -> Vec<(String, Vec<&'static str>)> {
             vec!["harlequin: they were changed"],
         ),
         (
-            "echo '#' >>/etc/ssh/sshd_config.d/*-jailctl-arkham.conf".to_owned(),
-            vec!["-jailctl-arkham.conf: it was changed"],
+            "echo '#' >>/etc/ssh/sshd_config.d/*-jailctl.all.conf".to_owned(),
+            vec!["jailctl.all.conf: the settings of the jail were changed"],
         ),
         (
-            "rm /etc/ssh/sshd_config.d/*-jailctl-arkham.conf".to_owned(),
-            vec!["-jailctl-arkham.conf: it is gone"],
+            "rm /etc/ssh/sshd_config.d/*-jailctl.all.conf".to_owned(),
+            vec!["jailctl.all.conf: the settings of the jail are gone"],
         ),
     ]
 }
@@ -103,8 +103,8 @@ fn each_kind_of_drift_is_found_and_mended() {
     assert_eq!(harlequin.ssh("ls /welcome").ok().text(), "/welcome");
 }
 
-/// Lets two seconds pass, so that what a run that finds nothing to do has looked at is kept, and
-/// sees that it was.
+/// Waits two seconds, so that a run that finds nothing to do keeps its access log, and asserts that
+/// it did.
 #[track_caller]
 fn remembered(host: &DisposableHost, spec: &Spec) {
     let path = spec.put(host);
@@ -222,7 +222,7 @@ fn what_others_could_have_written_is_no_memory() {
     let (spec, _) = arkham(&host, &[]);
     host.plain_user("bob");
     remembered(&host, &spec);
-    // By the format: what goes before, that nothing was said, and that nothing was looked at.
+    // By the format: the header, no output, and no access.
     let forge = "head -c 80 arkham.check >forged; printf '\\2\\0\\0\\0[]\\0\\0\\0\\0' >>forged; mv forged arkham.check";
     host.sh(&format!(
         "cd /var/cache/jailctl; {forge}; printf x >>/srv/jails/arkham/usr/bin/ls"

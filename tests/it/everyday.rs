@@ -24,7 +24,7 @@ fn a_copied_spec_whose_name_was_forgotten_takes_no_jail() {
     assert_eq!(before.diff(&look(&host)), Vec::<String>::new());
     assert_eq!(reach(&host, &harlequin), Reach::Jail);
 
-    // A copy that says the same, a file that was moved and another name for the file are no
+    // A copy with the same content, a file that was moved and another name for the file are no
     // mistakes.
     host.write("/root/same.toml", &spec.text());
     host.jailctl(["build", "/root/same.toml"]).ok();

@@ -59,8 +59,8 @@ fn answers(host: &DisposableHost, address: &str, through: Option<u16>) -> bool {
         == "answer"
 }
 
-/// An ssh client with `options` that stays until dropped; when this returns, sshd has said yes or
-/// no to all of them.
+/// An ssh client with `options` that stays until dropped; when this returns, sshd has accepted or
+/// refused all of them.
 fn client<const N: usize>(login: &Login<'_>, options: [&str; N]) -> Running {
     let mut client = login.start(options, "echo up; read -r line");
     client.hear("up");

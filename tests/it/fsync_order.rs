@@ -57,8 +57,8 @@ fn each_thing_is_on_the_disk_before_what_relies_on_it() {
     assert!(at("sync of the note", last_note, &of("fdatasync", journal)) < swap);
     assert!(at("sync of the files", 0, &|line| line.contains(" syncfs(")) < swap);
 
-    // The swap is durable before the manifest says so, and the manifest is whole before it has its
-    // name.
+    // The swap is durable before the manifest records it, and the manifest is whole before it has
+    // its name.
     let kept = at("sync of the root", swap, &of("fsync", "/srv/jails/arkham>"));
     let manifest = at("manifest", swap, &|line| {
         line.contains(" renameat2(") && line.contains("manifest.json") && line.contains("EXCHANGE")

@@ -29,7 +29,7 @@ fn cve_2017_18078_a_hard_link_does_not_get_an_owner() {
     let (spec, _) = arkham(&host, &[]);
     let root = spec.root();
     // One that a user can make where links are not protected: a file of the jail's tree under a
-    // name of his own.
+    // name in the user's home.
     host.sh(&format!("ln {root}/usr/bin/ls {root}/home/harlequin/ls; ln {root}/etc/passwd {root}/home/harlequin/passwd"))
         .ok();
     let mut more = spec.clone();
@@ -104,7 +104,7 @@ fn cve_2022_21658_a_directory_swapped_for_a_link_does_not_lead_removal_outside()
     );
     let mut swapping = host.spawn(["bash", "-c", &swap]);
     swapping.hear("swapping");
-    // It may well find the tree changing under its hands and say so; then once more, undisturbed.
+    // It may fail because the tree changes while it runs; then once more, undisturbed.
     host.jailctl(["remove", "arkham", "--purge"]);
     drop(swapping);
     assert_eq!(

@@ -182,7 +182,7 @@ fn a_build_without_output_is_no_failed_build() {
     let key = host.key("harlequin");
     let path = Spec::arkham(&key, &[]).put(&host);
     let sh = |line: &str| host.run(["bash", "-c", line]);
-    // What only looks has done nothing, and says so.
+    // A query has changed nothing, and its exit status shows it.
     sh(&format!("jailctl plan {path} >/dev/full")).exits(4);
     for form in ["", "--json"] {
         let built = sh(&format!("jailctl build {form} {path} >/dev/full")).exits(6);

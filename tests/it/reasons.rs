@@ -1,4 +1,4 @@
-//! `why` and `show`: every file of every shipped jail has a reason that leads to a line of a spec
+//! `why` and `show`: every file of every shipped jail has a reason that ends in a line of a spec
 //! or rule, and the details of a jail are correct.
 
 use std::path::Path;
@@ -136,7 +136,7 @@ fn why_prints_the_chain_from_spec_to_file() {
         "{told:?}"
     );
 
-    // Each line of the spec that is named says what it is named for.
+    // Each line of the spec that is named contains the value it is named for.
     let told = host.jailctl(["why", "arkham", "/bin/ls"]).ok();
     let place = told.lines()[1]
         .split_whitespace()
@@ -228,11 +228,11 @@ fn show_tells_what_is_and_what_is_no_longer_so() {
     assert_eq!(show("arkham")["accounts"][0]["state"], "expires 2999-12-31");
     host.sh("usermod --expiredate 1 harlequin").ok();
     assert_eq!(show("arkham")["accounts"][0]["state"], "closed");
-    host.sh("echo '# more' >>/root/arkham.toml; echo '# more' >>/etc/ssh/sshd_config.d/05-jailctl-arkham.conf").ok();
+    host.sh("echo '# more' >>/root/arkham.toml; echo '# more' >>/etc/ssh/sshd_config.d/05-jailctl.all.conf").ok();
     let told = show("arkham");
     assert_eq!(told["spec"]["state"], "changed");
     assert_eq!(told["snippet"]["state"], "changed");
-    host.sh("rm /root/arkham.toml /etc/ssh/sshd_config.d/05-jailctl-arkham.conf")
+    host.sh("rm /root/arkham.toml /etc/ssh/sshd_config.d/05-jailctl.all.conf")
         .ok();
     let told = show("arkham");
     assert_eq!(told["spec"]["state"], "gone");

@@ -45,7 +45,7 @@ fn optional_programs_come_along_where_the_host_has_them() {
     for name in ["frobnicate", "broken", "su"] {
         harlequin.ssh(name).exits(127);
     }
-    // What the host gets later comes along then.
+    // A program that the host gets later is copied by the next build.
     host.sh("cp /usr/bin/head /usr/local/bin/frobnicate").ok();
     host.jailctl(["build", &spec.path()]).ok();
     harlequin.ssh("frobnicate -n1 /welcome").ok();
@@ -314,10 +314,95 @@ fn a_package_comes_with_its_files_and_without_its_documents() {
         assert!(refused.stderr().contains(why), "{refused:?}");
     }
 
+    // Held: it is installed all the same.
+    let set_state = |from: &str, to: &str| {
+        host.sh(&format!(
+            "sed -i '/^Package: nano$/,/^$/s/{from}/{to}/' /var/lib/dpkg/status"
+        ))
+        .ok();
+    };
+    set_state("install ok installed", "hold ok installed");
+    build("['nano']").ok();
+    set_state("hold ok installed", "install ok half-configured");
+    let built = build("['nano']").ok();
+    assert!(
+        built.stderr().contains("`nano` is half-configured"),
+        "{built:?}"
+    );
+    set_state("install ok half-configured", "install ok installed");
+
     // Half removed, as by `apt remove`: its list of files is still there.
     host.sh("sed -i '/^Package: nano$/,/^$/s/install ok installed/deinstall ok config-files/' /var/lib/dpkg/status")
         .ok();
     build("['nano']").exits(2);
+}
+
+#[disposable::test]
+fn a_package_is_included_with_those_that_it_depends_on() {
+    let host = host();
+    host.sshd();
+    let key = host.key("harlequin");
+    let spec = arkham(&key);
+    let write = |lines: &str| {
+        let text = with(&spec, &format!("packages = ['git']\n{lines}"), "");
+        host.write(&spec.path(), &text);
+    };
+    let dependencies = || {
+        let plan = host.jailctl(["plan", "--json", &spec.path()]).ok();
+        let plan: serde_json::Value = serde_json::from_str(plan.stdout()).expect("JSON");
+        let package = &plan["jails"][0]["packages"][0];
+        assert_eq!(package["name"], "git");
+        assert!(package["files"].as_u64() > Some(100), "{package}");
+        let list = package["dependencies"].as_array().expect("a list").clone();
+        let names = list.iter().filter_map(serde_json::Value::as_str);
+        names
+            .map(|text| text.split(' ').next().unwrap_or_default().to_owned())
+            .collect::<Vec<_>>()
+    };
+    write("package_dependencies = 'none'");
+    assert!(dependencies().is_empty());
+    write("");
+    let required = dependencies();
+    for name in ["git-man", "perl", "libc6", "liberror-perl"] {
+        assert!(
+            required.iter().any(|one| one == name),
+            "{name}: {required:?}"
+        );
+    }
+    for name in ["dpkg", "less"] {
+        assert!(
+            required.iter().all(|one| one != name),
+            "{name}: {required:?}"
+        );
+    }
+    write("package_dependencies = 'recommended'");
+    assert!(dependencies().iter().any(|one| one == "less"));
+
+    write("");
+    host.sh("echo '# ours' >>/etc/perl/Net/libnet.cfg").ok();
+    let plan = host.jailctl(["plan", &spec.path()]).ok();
+    assert!(
+        plan.stdout().contains("package  git 1:") && plan.stdout().contains("dependencies: "),
+        "{plan:?}"
+    );
+    assert!(
+        plan.stdout()
+            .contains("`/etc/perl/Net/libnet.cfg` of the package `git` was changed on the host"),
+        "{plan:?}"
+    );
+    let built = host.jailctl(["build", &spec.path()]).ok();
+    assert!(!built.stderr().contains("git-man"), "{built:?}");
+    let why = host
+        .jailctl(["why", "arkham", "/usr/share/perl5/Error.pm"])
+        .ok();
+    assert!(
+        why.stdout()
+            .contains("packages: git depends on liberror-perl "),
+        "{why:?}"
+    );
+    // A module of Perl that a package of git brings does its work.
+    let harlequin = host.login("harlequin", &key);
+    harlequin.ssh("perl -MError -e 'print 1'").ok();
 }
 
 #[disposable::test]

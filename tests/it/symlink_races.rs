@@ -99,7 +99,7 @@ fn a_directory_exchanged_for_a_link_leads_nowhere() {
     assert_ne!(gold("/srv/canary"), "", "the control");
     assert_eq!(gold(&spec.root()), "");
     assert!(user.alive(), "it exchanged to the end");
-    // Under its hands a removal may give up and say so; what it takes is the jail's.
+    // A removal may fail because of the changes; it deletes nothing but the jail.
     host.jailctl(["remove", "arkham", "--purge", "--kill"]);
     assert_eq!(before.diff(&look(&host)), Vec::<String>::new());
     drop(user);

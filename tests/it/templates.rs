@@ -181,7 +181,7 @@ fn the_template_for_git_keeps_repositories() {
     );
 }
 
-/// Builds a jail of these templates and sees what each command says there.
+/// Builds a jail of these templates and compares the output of each command there.
 #[track_caller]
 fn works(templates: &str, commands: &[(&str, &str)]) {
     let host = host();

@@ -8,6 +8,7 @@ use super::hierarchy::{Hierarchy, Version};
 use super::kernel_file;
 use crate::Error;
 use crate::policy::Limits;
+use crate::shared_layout::DEVICES;
 
 /// Period of the CPU quota in microseconds: the default of the kernel.
 const PERIOD: u32 = 100_000;
@@ -15,31 +16,18 @@ const PERIOD: u32 = 100_000;
 /// Directory with a subdirectory for each size of huge pages.
 const HUGE_PAGES: &str = "/sys/kernel/mm/hugepages";
 
-/// Devices that every session may use, as (major, minor), with `None` for all minor numbers: those
-/// of the `/dev` of a jail, terminals included.
-const DEVICES: [(u32, Option<u32>); 8] = [
-    (1, Some(3)),
-    (1, Some(5)),
-    (1, Some(7)),
-    (1, Some(8)),
-    (1, Some(9)),
-    (5, Some(0)),
-    (5, Some(2)),
-    (136, None),
-];
+/// Devices of terminals, as (major, minor), with `None` for all minor numbers. Sessions may use
+/// them in addition to [`DEVICES`].
+const TERMINALS: [(u32, Option<u32>); 2] = [(5, Some(2)), (136, None)];
 
-/// Paths of the same devices for systemd, which names the terminals as a class:
-/// systemd.resource-control(5).
-pub(super) const PATHS: [&str; 8] = [
-    "/dev/null",
-    "/dev/zero",
-    "/dev/full",
-    "/dev/random",
-    "/dev/urandom",
-    "/dev/tty",
-    "/dev/ptmx",
-    "char-pts",
-];
+/// The same for systemd, which names the terminals as a class: systemd.resource-control(5).
+const TERMINAL_PATHS: [&str; 2] = ["/dev/ptmx", "char-pts"];
+
+/// Devices that every session may use, in the form of systemd.
+pub(super) fn device_paths() -> impl Iterator<Item = String> {
+    let named = DEVICES.into_iter().map(|(name, ..)| format!("/dev/{name}"));
+    named.chain(TERMINAL_PATHS.map(str::to_owned))
+}
 
 /// Control file of a group, and the values written to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -311,8 +299,11 @@ pub(super) fn rates(limits: &Limits) -> [Option<u64>; 4] {
 fn devices(host: &HostDevices) -> Vec<String> {
     let given = host.devices.iter();
     let given = given.map(|(major, minor)| (*major, Some(*minor)));
-    DEVICES
+    let named = DEVICES
         .into_iter()
+        .map(|(_, major, minor)| (major, Some(minor)));
+    named
+        .chain(TERMINALS)
         .chain(given)
         .map(|(major, minor)| {
             let minor = minor.map_or_else(|| "*".to_owned(), |minor| minor.to_string());

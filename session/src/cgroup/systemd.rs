@@ -326,11 +326,7 @@ fn limit_properties(all: &mut Encoder, limits: &Limits, host: &HostDevices) {
         property(all, "DeviceAllow", "a(ss)", |value| {
             value.array(8, |list| {
                 let more = devices.iter().map(|path| path.display().to_string());
-                for device in control_files::PATHS
-                    .iter()
-                    .map(ToString::to_string)
-                    .chain(more)
-                {
+                for device in control_files::device_paths().chain(more) {
                     list.structure();
                     list.text(&device);
                     list.text("rw");

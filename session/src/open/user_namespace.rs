@@ -11,7 +11,7 @@ use std::fmt::Write as _;
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::{Errno, read, retry_on_intr, write};
 use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::process::{Pid, WaitOptions, getpid, waitpid};
+use rustix::process::{Pid, getpid};
 use rustix::thread::UnshareFlags;
 
 use crate::policy::IdMap;
@@ -53,17 +53,9 @@ pub(super) fn unshare_user(ids: Option<&IdMap>) -> Result<(), Error> {
     }
     // On an error the child reads the end of the pipe.
     drop(go);
-    let ended = retry_on_intr(|| waitpid(Pid::from_raw(forked), WaitOptions::empty()));
+    let written = syscalls::wait_for_child(forked);
     moved.map_err(&failed)?;
-    let status = ended
-        .map_err(&failed)?
-        .and_then(|(_, status)| status.exit_status());
-    match status {
-        Some(0) => Ok(()),
-        code => Err(failed(Errno::from_raw_os_error(
-            code.unwrap_or(libc::ECHILD),
-        ))),
-    }
+    written.map_err(failed)
 }
 
 /// The two files of proc(5) and their content: lines of the first id inside, the first id outside,

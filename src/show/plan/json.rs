@@ -60,6 +60,7 @@ fn jail(plan: &Plan) -> Value {
         "root": plan.root,
         "changed": plan.is_change(),
         "ways_in": ways_in.map(|ways| ways.after),
+        "packages": plan.target.as_ref().map(|target| &target.jail.packages),
         "steps": steps,
         "diff": { "before": join(before), "after": join(after) },
     })

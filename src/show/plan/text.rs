@@ -89,6 +89,7 @@ impl Page {
         };
         for (step, summary) in &summaries {
             if let Step::WriteTree { .. } = step {
+                self.packages(plan);
                 self.tree(&path_summaries(plan), all);
             }
             let Some(summary) = summary else {
@@ -155,6 +156,24 @@ impl Page {
             }
             _ if plan.manifest.is_some() => self.line(&format!("    {:<8} {after}", "ways in")),
             _ => self.step(ChangeKind::Add, "ways in", &after),
+        }
+    }
+
+    /// The packages that the spec names, with the dependencies and the size of each.
+    fn packages(&mut self, plan: &Plan) {
+        let jail = plan.target.as_ref().map(|target| &target.jail);
+        for package in jail.into_iter().flat_map(|jail| &jail.packages) {
+            let others = match package.dependencies.len() {
+                0 => String::new(),
+                number => format!(" with {}", count(number, "dependency", "dependencies")),
+            };
+            self.line(&format!(
+                "    {:<8} {} {}{others}: {}",
+                "package",
+                package.name,
+                package.version,
+                count_and_size(package.files, package.bytes)
+            ));
         }
     }
 

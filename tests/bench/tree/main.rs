@@ -216,7 +216,7 @@ fn show(times: &[Times]) {
     }
 }
 
-/// Limits, and whether all were kept.
+/// Limits, and whether all hold.
 struct Promises {
     kept: bool,
 }

@@ -1,7 +1,7 @@
 //! Interleaved rounds: each contender once a round, in turn, in a new directory, as a whole
 //! process.
 //!
-//! Trees are kept until the end, those of each round in a block group of their own: ext4 does not
+//! Trees are deleted at the end, those of each round in a block group of their own: ext4 does not
 //! reuse an inode for minutes after it was freed, so a deletion between rounds would measure its
 //! search for others.
 

@@ -54,7 +54,7 @@ impl Keeper {
         let Some(pid) = said.trim_end().strip_prefix("ready ") else {
             let mut errors = String::new();
             let pipe = unshare.stderr.as_mut().expect("a pipe");
-            // What cannot be read cannot be shown; the panic stands all the same.
+            // A file that cannot be read is left out; the panic is reported all the same.
             let _ = pipe.read_to_string(&mut errors);
             let _ = unshare.wait();
             panic!("no copy of the host could be made: {}", errors.trim_end());

@@ -2,7 +2,7 @@
 
 use crate::{DisposableHost, Output, Running};
 
-/// An ed25519 key pair that lies in the copy, where only its root can read it.
+/// An ed25519 key pair in the copy, where only its root can read it.
 #[derive(Clone, Debug)]
 pub struct Key {
     /// The private key's path inside.
@@ -124,7 +124,7 @@ impl<'host> Login<'host> {
         self.host.run_with_input(line, batch)
     }
 
-    /// Copies with scp(1); a path that starts with a colon lies on the other side.
+    /// Copies with scp(1); a path that starts with a colon is on the other side.
     #[track_caller]
     pub fn scp(&self, protocol: Scp, from: &str, to: &str) -> Output {
         let options = self.options(&[]);
@@ -139,7 +139,7 @@ impl<'host> Login<'host> {
         self.host.run(line)
     }
 
-    /// Copies with `rsync -a`; a path that starts with a colon lies on the other side.
+    /// Copies with `rsync -a`; a path that starts with a colon is on the other side.
     #[track_caller]
     pub fn rsync(&self, from: &str, to: &str) -> Output {
         let ssh = format!("ssh {}", self.options(&[]).join(" "));
@@ -211,7 +211,7 @@ impl Session {
         (status, lines.join("\n").trim_end().to_owned())
     }
 
-    /// Whether the connection still stands.
+    /// Whether the connection is still open.
     pub fn alive(&mut self) -> bool {
         self.ssh.alive()
     }

@@ -207,7 +207,7 @@ impl DisposableHost {
         self.run(["cat", "--", path]).ok().stdout
     }
 
-    /// Whether something is at this path inside; a link counts, wherever it leads.
+    /// Whether the path exists inside; a symbolic link counts, whatever its target.
     pub fn has(&self, path: &str) -> bool {
         self.run(["bash", "-c", r#"[ -e "$1" ] || [ -L "$1" ]"#, "has", path])
             .success()

@@ -99,7 +99,7 @@ impl DisposableHost {
     }
 
     /// Runs a command and kills, of it and of its children, whichever is the first to come to its
-    /// `n`-th `call`, before the call does anything. A status of 137 says that the command itself
+    /// `n`-th `call`, before the call does anything. A status of 137 means that the command itself
     /// met its end.
     #[track_caller]
     pub fn kill_at(&self, call: &str, n: usize, command: &[&str]) -> Output {
@@ -148,7 +148,7 @@ fn change(line: &str) -> Option<Change> {
             .and_then(|a| descriptor(a))
             .into_iter()
             .collect(),
-        // What a symbolic link says is not a path that changes; neither is what is mounted.
+        // The target of a symbolic link is not a path that changes; neither is a mount.
         "symlink" | "symlinkat" | "mount" => named(&arguments[1..]),
         // The new name of a link, and the old: its link count changes.
         _ => named(&arguments),

@@ -20,7 +20,7 @@ fn answers(said: &str) -> BTreeMap<String, String> {
     answers
 }
 
-/// A copy with the probe in the jail arkham, whose sessions have what `more` says.
+/// A host with the probe in the jail arkham; `more` is added to its spec.
 fn probed(more: &str) -> DisposableHost {
     let host = host_with_module();
     compile(&host, "calls", include_str!("calls.c"));
@@ -32,7 +32,7 @@ fn probed(more: &str) -> DisposableHost {
     host
 }
 
-/// The calls that a session is kept from, with the errno; outside each is carried out.
+/// System calls that a session is refused, with the errno; outside each succeeds.
 const CLOSED: [(&str, &str); 31] = [
     ("io_uring_setup", "ENOSYS"),
     ("add_key", "ENOSYS"),
@@ -149,7 +149,7 @@ fn c1_no_socket_leads_to_the_machine_below_in_any_kind_of_session() {
     }
 }
 
-/// A static program of 32 bits that needs no C library: it says something and ends.
+/// A static 32-bit program without a C library: it prints a line and exits.
 const THIRTY_TWO: &str = r#"
     static long call(long number, long first, long second, long third) {
         long answer;
@@ -298,7 +298,7 @@ fn b2_buffers_of_sockets_count_as_memory() {
         let inside = held(&user, what);
         assert!(inside.0 <= 32, "{what}: {inside:?}");
     }
-    // Descriptors without a limit are as many as there are open files, unless the spec says another
+    // Descriptors without a limit are as many as there are open files, unless the spec sets another
     // number.
     assert_eq!(user.ssh("ulimit -n; ulimit -Hn").ok().lines(), ["1024"; 2]);
     let (_, sockets) = held(&user, "netlink 2000 1");

@@ -1,6 +1,6 @@
 //! Refused targets of a `[[mount]]`: a user other than root could move the directory that is
 //! mounted on, where there is none in a session, where a build exchanges what is around it, and in
-//! a jail from which a directory leads out.
+//! a jail with a directory that is outside of it.
 
 use disposable::{DisposableHost, Key};
 
@@ -149,10 +149,10 @@ fn c8_no_session_sees_a_directory_of_a_plain_chroot() {
     };
     for source in ["/srv/jails/elba", "/srv/jails/elba/home/selina"] {
         let refused = shows(source).build(&host).exits(2);
-        let why = "holds the root of the jail `elba`, or lies in it, and that is a plain chroot";
+        let why = "overlaps with the root of the jail `elba`, a plain chroot";
         assert!(refused.stderr().contains(why), "{refused:?}");
     }
-    // With sessions it may be shown, and a directory that is handed over leads nowhere.
+    // With sessions it may be shown, and a directory that is passed in is no way out.
     let mut sessions = plain.clone();
     sessions.is_plain = false;
     sessions.more.push_str("[namespaces]\n");

@@ -76,7 +76,7 @@ fn a3_no_process_of_the_old_tree_takes_a_descriptor_of_a_test() {
     hunter.say("");
     let heard = hunter.hear("took");
     assert_eq!(heard, ["took 0"]);
-    // It would: of another process in the old tree it takes one, which leads nowhere.
+    // Control: it takes a descriptor of another process in the old tree, which is of no use.
     let mut hunter = attack.harlequin.start([], "hunter reach 60");
     hunter.hear("up");
     attack.harlequin.ssh("exec 9</; sleep 1").ok();

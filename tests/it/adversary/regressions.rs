@@ -207,7 +207,7 @@ fn held_programs_of_the_host_that_start_a_shell_for_a_password() {
             reach
         });
     }
-    // login(1) is root's alone; it asks for the password itself.
+    // login(1) belongs to root; it asks for the password itself.
     only_bob(&accounts, |user| {
         let line = format!(
             "(sleep 1; echo {PASSWORD}; sleep 1; echo \"{typed}\"; sleep 1) | script -qec 'login {user}' /dev/null"

@@ -90,7 +90,7 @@ fn k0_plan_prints_the_ways_in() {
     assert_eq!(jail(&plan)["ways_in"], serde_json::json!(["shell", "sftp"]));
     let after = jail(&plan)["diff"]["after"].as_str().map(str::to_owned);
     assert!(after.expect("a text").contains("ways in: shell, sftp\n"));
-    // What a plain chroot with a shell lacks is said once, by `plan` alone.
+    // The notice of what a plain chroot with a shell lacks is printed by `plan` alone.
     let lacks = "a plain chroot with a shell";
     assert_eq!(page.stdout().matches(lacks).count(), 1, "{page:?}");
     assert_eq!(plan["warnings"].to_string().matches(lacks).count(), 1);

@@ -203,7 +203,7 @@ fn a_busy_loop_gets_its_share_of_a_processor() {
     }
     assert!(shares.iter().all(|share| *share <= 0.21), "{shares:?}");
     assert!(shares.iter().any(|share| *share >= 0.19), "{shares:?}");
-    // Control: an unlimited loop is not kept from its processor by other load either.
+    // Control: an unlimited loop is not slowed down by other load either.
     let control = host
         .sh("nice -n -20 timeout 2 bash -c 'while :; do :; done' || times")
         .ok();

@@ -13,6 +13,8 @@ use std::path::PathBuf;
 use jailctl::cli::command;
 use jailctl::cli::generate::{Shell, completions, page, verbs};
 
+mod ansible;
+
 /// Compares one file, or writes it where that was asked for.
 fn is_fresh(path: &str, content: &[u8]) -> bool {
     let path = PathBuf::from("packaging").join(path);
@@ -33,6 +35,17 @@ fn the_reference_and_the_schemas_are_those_of_the_table_of_keys() {
         ("schema/template.json", schema(schema::SchemaKind::Template)),
     ] {
         assert!(is_fresh(file, text.as_bytes()), "{file} is stale");
+    }
+}
+
+#[test]
+fn the_options_of_the_ansible_modules_are_those_of_the_table_of_keys() {
+    for (file, text) in [
+        ("module_utils/spec_options.py", ansible::options()),
+        ("doc_fragments/spec.py", ansible::documentation()),
+    ] {
+        let file = format!("ansible/plugins/{file}");
+        assert!(is_fresh(&file, text.as_bytes()), "{file} is stale");
     }
 }
 
