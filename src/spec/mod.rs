@@ -2,8 +2,8 @@
 //! [`Templates`].
 //!
 //! [`source()`] decodes bytes, [`load`] runs five stages: `parse` (TOML with spans), `typed_table`
-//! (against [`schema`]), `template` (merge), `lower` (to the types of `types`) and `validate` (values
-//! against each other).
+//! (against [`schema`]), `template` (merge), `lower` (to the types of `types`) and `validate`
+//! (values against each other).
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
