@@ -51,8 +51,9 @@ pub(super) struct Applier<'t, 'h> {
 impl<'a> Transactions<'a> {
     /// Takes the host's lock, and recovers an interrupted run.
     ///
-    /// # Errors [`ErrorKind::Busy`](crate::error::ErrorKind::Busy) where another jailctl holds the
-    /// lock longer than `--lock-timeout` allows, and the errors of
+    /// # Errors
+    /// [`ErrorKind::Busy`](crate::error::ErrorKind::Busy) where another jailctl holds the lock
+    /// longer than `--lock-timeout` allows, and the errors of
     /// [`recover`](crate::apply::recover()). Nothing else is written then.
     pub(super) fn begin(
         host: &'a Host,
