@@ -78,8 +78,9 @@
 //!   leaves the jail.
 //! - **gecos tag**: the comment field in passwd(5) that names the jail of an account,
 //!   [`resolve::gecos_tag`].
-//! - **way in**: a kind of connection that the spec allows: shell, sftp, forward,
+//! - **way in**: a kind of connection that the spec allows: shell, sftp, rsync, forward and others,
 //!   [`spec::AccessMethod`].
+//! - **gate**: the login shell of accounts without the way in `shell`, the crate `jailctl-gate`.
 //!
 //! The content of a root:
 //!
@@ -120,8 +121,8 @@
 //!
 //! sshd and PAM:
 //!
-//! - **snippet**: the sshd settings of a jail, [`resolve::SshdSnippet`], in the drop-in of all jails,
-//!   [`layout::JAILS_SNIPPET`].
+//! - **snippet**: the sshd settings of a jail, [`resolve::SshdSnippet`], in the drop-in of all
+//!   jails, [`layout::JAILS_SNIPPET`].
 //! - **common drop-in**: the drop-in with the settings of all jails, [`layout::COMMON_SNIPPET`].
 //! - **PAM service**: a file of pam.conf(5), such as `/etc/pam.d/sshd`.
 //! - **block**: the marked lines of jailctl in a PAM service.

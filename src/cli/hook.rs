@@ -13,7 +13,7 @@ use super::noop_cache::{PackageCache, SshdCache};
 use super::spec_files::load_built;
 use super::target::manifests;
 use super::transact::Transactions;
-use super::update::update_jails;
+use super::update::Update;
 use super::{CommandOutput, OutputOptions, WriteOptions};
 use crate::apply::repair_snippets;
 use crate::error::Result;
@@ -73,6 +73,7 @@ impl Hook {
             return Ok(CommandOutput::default());
         }
         let options = WriteOptions::with_lock_timeout(self.lock_timeout);
+        let update = Update::of_all(WriteOptions::with_lock_timeout(self.lock_timeout));
         let quiet = OutputOptions {
             quiet: true,
             verbose: false,
@@ -91,7 +92,7 @@ impl Hook {
             }
         };
         transactions.keep_plans();
-        let failed = update_jails(affected, &host, &mut transactions)?;
+        let failed = update.update_jails(affected, &host, &mut transactions)?;
         let kept: Vec<String> = failed.into_iter().map(|(name, _)| name).collect();
         let text = report(transactions.plans(), &kept);
         // The next run is quick: what was just written is old enough by then to be compared.

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::manifest::{Manifest, Record, RecordKind};
 use super::store_index::Index;
 use crate::error::{Error, ErrorKind, Finding, Result};
-use crate::host::{Digest, FileKind, HostView, Inventory, Stat};
+use crate::host::{Digest, FileKind, HostView, Inventory, Ownership, Stat};
 use crate::names::JailPath;
 use crate::resolve::{Content, Entry, EntryKind, Tree};
 
@@ -99,13 +99,21 @@ pub fn compare(
                     .hint("move it away"),
                 ));
             }
-            // Its user may have changed the mode: only a change of the spec is a reason to change
-            // it.
-            if let Some(before) = record.filter(|record| record.owner != entry.owner) {
-                let because = format!(
+            let set_before = record.filter(|record| record.owner != entry.owner);
+            let because = match set_before {
+                Some(before) => Some(format!(
                     "the spec set the owner {}:{} and the mode {:04o} before",
                     before.owner.uid, before.owner.gid, before.owner.mode
-                );
+                )),
+                None => user_dir_flaw(found, entry.owner),
+            };
+            if because.is_some() {
+                changes.push(Change {
+                    path: path.clone(),
+                    act: ChangeKind::Change,
+                    because,
+                });
+            } else if let Some(because) = unusable(&entry.owner, found) {
                 changes.push(Change {
                     path: path.clone(),
                     act: ChangeKind::Change,
@@ -157,6 +165,19 @@ pub fn compare(
     }
     changes.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(changes)
+}
+
+/// The difference of a user directory from the owner that it is to have; `None` if there is none.
+///
+/// Only what its user cannot have meant: another owner, the group of root, and a mode by which the
+/// owner may not enter. Any other group and mode its user may have set.
+pub fn user_dir_flaw(found: &Stat, owner: Ownership) -> Option<String> {
+    if found.uid != owner.uid || found.gid == 0 && owner.gid != 0 {
+        return Some(format!("it belongs to {}:{}", found.uid, found.gid));
+    }
+    let mode = found.permissions();
+    (mode & owner.mode & 0o100 == 0 && owner.mode & 0o100 != 0)
+        .then(|| format!("its mode is {mode:04o}, by which its user may not enter it"))
 }
 
 /// Adds the paths that are to be deleted.
@@ -260,9 +281,8 @@ fn difference(
                 return Ok(Some("its content was changed in the jail".to_owned()));
             }
             match content {
-                Content::Text(text) => {
-                    Ok((Digest::of(text.as_bytes()) != *sha256)
-                        .then(|| "its text changes".to_owned()))
+                Content::Generated(content) => {
+                    Ok((Digest::of(content) != *sha256).then(|| "its text changes".to_owned()))
                 }
                 Content::Host {
                     source: wanted,
@@ -273,6 +293,32 @@ fn difference(
                 }
             }
         }
+    }
+}
+
+/// Why a user directory is of no use to its user or group; `None` if it is. A user may change the
+/// mode, but hardly takes the own access away: that is a restored backup, or a `chown -R`.
+fn unusable(wanted: &Ownership, found: &Stat) -> Option<String> {
+    let is_shared = wanted.mode & 0o020 != 0;
+    let needed = wanted.mode & if is_shared { 0o2770 } else { 0o700 };
+    if found.uid != wanted.uid {
+        Some(format!(
+            "it belongs to the user id {} instead of {}",
+            found.uid, wanted.uid
+        ))
+    } else if is_shared && found.gid != wanted.gid {
+        Some(format!(
+            "it has the group id {} instead of {}",
+            found.gid, wanted.gid
+        ))
+    } else if found.mode & needed != needed {
+        Some(format!(
+            "its mode is {:04o} instead of {:04o}",
+            found.permissions(),
+            wanted.mode
+        ))
+    } else {
+        None
     }
 }
 

@@ -148,13 +148,21 @@ impl Trial<'_> {
     }
 
     /// The reason why sshd would not start with these drop-ins of jailctl, or not confine the
-    /// accounts of `groups`. All accounts of a group are confined alike: one stands for all.
+    /// accounts of `groups`. Accounts of a group with the same settings are confined alike: one
+    /// stands for all.
     fn objection(&self, ours: &[(String, String)], groups: &[&str]) -> Result<Option<String>> {
         let drop_ins: DropIns = self.others.iter().chain(ours).cloned().collect();
-        let expected: Vec<&ExpectedSettings> = (self.wanted.iter())
-            .filter(|(group, _)| groups.contains(&group.as_str()))
-            .filter_map(|(_, snippet)| snippet.expected.first())
-            .collect();
+        let mut expected: Vec<&ExpectedSettings> = Vec::new();
+        let asked = (self.wanted.iter()).filter(|(group, _)| groups.contains(&group.as_str()));
+        for (_, snippet) in asked {
+            let first = expected.len();
+            for account in &snippet.expected {
+                let mut known = expected[first..].iter();
+                if known.all(|other| other.settings != account.settings) {
+                    expected.push(account);
+                }
+            }
+        }
         let objection = self.daemon.objection(&drop_ins, self.blocks, &expected)?;
         Ok(objection.map(|finding| finding.to_string()))
     }

@@ -6,6 +6,7 @@ mod base_files;
 mod build_tree;
 mod files;
 mod findings;
+mod gate;
 mod jail_blocks;
 mod limits;
 mod network;
@@ -28,7 +29,7 @@ pub use jail_blocks::{BlockSettings, JailBlocks, block_text};
 pub(crate) use network::{interferences, tables};
 pub use programs::verify_closure;
 pub use root_marker::{Marker, OrphanedHome};
-pub use sshd::{Sftp, common, is_common, own_snippet_name};
+pub use sshd::{common, is_common, own_snippet_name};
 pub use tree::{Content, Entry, EntryKind, Reason, Tree, USR_MERGE_LINKS};
 pub use types::{
     Confinement, PackageSummary, ResolvedJail, SshdSnippet, SupplementaryGroup, WantedAccount,
@@ -121,6 +122,16 @@ pub fn snippet_of(
 ) -> Result<SshdSnippet> {
     let spec = &*session::or_default(spec, Some(sshd_info), Some(built), view)?;
     Ok(sshd::render(spec, sshd_info))
+}
+
+/// Checks the root of a spec as [`resolve`] does.
+///
+/// # Errors
+/// [`ErrorKind::Spec`] with every reason against it.
+pub fn check_root(spec: &Spec, known: &Accounts, view: &HostView) -> Result<()> {
+    let (mut findings, mut notices) = (Vec::new(), Vec::new());
+    root_path::check(view, known, &spec.root, &mut findings, &mut notices)?;
+    findings::into_result(findings)
 }
 
 /// Resolves only the tree of `spec`, as it would be on this host: the content of

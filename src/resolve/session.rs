@@ -15,7 +15,7 @@ use crate::host::sshd::SshdInfo;
 use crate::host::{FileKind, HostView, ResolvedPath};
 use crate::layout::{PAM_MODULE, POLICY, ROOT_NAME, SESSION_DIR};
 use crate::names::JailPath;
-use crate::spec::{AccessMethod, MountSource, MountSpec, NetworkSpec, SessionSpec, Spec};
+use crate::spec::{MountSource, MountSpec, NetworkSpec, SessionSpec, Spec};
 
 /// Group id of terminals on a host without a group `tty`: the id on Debian, and in the kernel's
 /// documentation of devpts.
@@ -47,7 +47,7 @@ pub(super) fn session_root_path(state: &Path) -> PathBuf {
     state.join(SESSION_DIR).join(ROOT_NAME)
 }
 
-/// Returns the spec with the sessions that it has by default: a shell runs in a session on each
+/// Returns the spec with the sessions that it has by default: programs run in a session on each
 /// host that can have them.
 ///
 /// `built` is a tree of an earlier build, which may lack the mount points of sessions.
@@ -57,7 +57,6 @@ pub(super) fn or_default<'s>(
     built: Option<&Tree>,
     view: &HostView,
 ) -> Result<Cow<'s, Spec>> {
-    let has_shell = spec.access.value.contains(&AccessMethod::Shell);
     let has_pam = sshd_info.is_some_and(|sshd_info| sshd_info.pam_service.is_some());
     let has_module = Modules::find(view)?.is_some_and(|modules| modules.has_ours);
     // A jail that was built with sessions keeps them until its spec sets a plain chroot: a missing
@@ -68,14 +67,15 @@ pub(super) fn or_default<'s>(
     let has_places = |tree: &Tree| terminals.is_some_and(|path| tree.get(&path).is_some());
     if spec.session.is_some()
         || spec.plain_chroot
-        || !has_shell
+        || !spec.runs_programs()
         || !built.is_none_or(has_places)
         || !(has_pam && has_module || had_sessions)
     {
         return Ok(Cow::Borrowed(spec));
     }
     let mut spec = spec.clone();
-    spec.session = Some(SessionSpec::of_shell(&spec.access.span));
+    let session = SessionSpec::by_default(&spec.access.span, &spec.access.value);
+    spec.session = Some(session);
     Ok(Cow::Owned(spec))
 }
 
@@ -212,7 +212,7 @@ fn check(
         ));
     }
     for (index, mount) in session.mounts.iter().enumerate() {
-        check_source(mount, view, findings)?;
+        check_source(mount, view, findings, notices)?;
         check_nested(mount, &session.mounts[..index], view, findings)?;
     }
     Ok(())
@@ -286,7 +286,7 @@ fn check_nested(
 
 /// Adds a notice where sessions with programs share the process numbers of the host.
 fn notice_shared_processes(spec: &Spec, session: &SessionSpec, notices: &mut Vec<String>) {
-    if !session.pid && spec.access.value.contains(&AccessMethod::Shell) {
+    if !session.pid && spec.runs_programs() {
         notices.push(
             "`namespaces.pid` is false: users of this jail see every process of the host, and can trace and end each one that runs under their user id outside of the jail; take the line out"
                 .to_owned(),
@@ -294,15 +294,31 @@ fn notice_shared_processes(spec: &Spec, session: &SessionSpec, notices: &mut Vec
     }
 }
 
-/// Checks that the source of a mount is a directory of the host and no link.
-fn check_source(mount: &MountSpec, view: &HostView, findings: &mut Vec<Finding>) -> Result<()> {
+/// Checks that the source of a mount is a directory of the host and no link. An optional one may be
+/// missing.
+fn check_source(
+    mount: &MountSpec,
+    view: &HostView,
+    findings: &mut Vec<Finding>,
+    notices: &mut Vec<String>,
+) -> Result<()> {
     let MountSource::Host(source) = &mount.source else {
         return Ok(());
     };
     let shown = source.value.display().to_string();
     let finding = Finding::new(format!("`{}` cannot be mounted", shown.escape_debug()));
     let finding = match view.resolve_links(&source.value)? {
-        None => finding.why("there is no such directory on the host"),
+        None if mount.optional => {
+            notices.push(format!(
+                "`{}` is missing on the host: sessions have nothing mounted on `{}` until it exists",
+                shown.escape_debug(),
+                mount.target.value
+            ));
+            return Ok(());
+        }
+        None => finding
+            .why("there is no such directory on the host")
+            .hint("`optional = true` lets sessions begin without it"),
         Some(ResolvedPath { real, .. }) if real != source.value => finding
             .why("there is a link in the path, whose target may change")
             .hint(format!(
@@ -413,6 +429,7 @@ fn default_mount(target: &str, source: Source, flags: Flags) -> Mount {
         target: PathBuf::from(target),
         source,
         flags,
+        optional: false,
     }
 }
 
@@ -437,5 +454,6 @@ fn spec_mount(mount: &MountSpec) -> Mount {
             nodev: mount.is("nodev"),
             noexec: mount.is("noexec"),
         },
+        optional: mount.optional,
     }
 }

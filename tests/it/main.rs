@@ -40,8 +40,10 @@ mod reasons;
 mod rebuild;
 mod remove;
 mod rollback;
+mod routine;
 mod rules;
 mod session;
+mod sharing;
 mod spec_keys;
 mod staged_tests;
 mod store;
@@ -50,6 +52,7 @@ mod symlink_races;
 mod templates;
 mod users;
 mod verbs;
+mod ways;
 
 fn main() -> ExitCode {
     disposable::harness::run()

@@ -2,7 +2,8 @@
 //! connection is made: sshd itself may wait for the answer.
 
 use super::config::Blocks;
-use super::daemon::{ExpectedSettings, Sshd, compare_settings, connection, settings};
+use super::daemon::{Sshd, compare_settings, connection, settings};
+use super::expected_settings::ExpectedSettings;
 use crate::error::{Error, Finding, Result};
 
 impl Sshd<'_> {
