@@ -77,13 +77,23 @@ options:
         description:
           - >-
             Host packages: all their files except documentation, and the dependencies of their
-            programs; packages that they depend on are not included.
+            programs; packages that they depend on are included, see C(package_dependencies).
           - >-
             Default: [].
           - >-
             Write the names that the host's package manager uses, each as a separate string.
         type: list
         elements: str
+      package_dependencies:
+        description:
+          - >-
+            Packages that are included with those of C(packages): none, what they require, or
+            what they recommend too; packages that start the system or manage packages are left
+            out.
+          - >-
+            Default: "required".
+        type: str
+        choices: [none, required, recommended]
       dlopen:
         description:
           - >-
@@ -696,13 +706,23 @@ options:
         description:
           - >-
             Host packages: all their files except documentation, and the dependencies of their
-            programs; packages that they depend on are not included.
+            programs; packages that they depend on are included, see C(package_dependencies).
           - >-
             Default: [].
           - >-
             Write the names that the host's package manager uses, each as a separate string.
         type: list
         elements: str
+      package_dependencies:
+        description:
+          - >-
+            Packages that are included with those of C(packages): none, what they require, or
+            what they recommend too; packages that start the system or manage packages are left
+            out.
+          - >-
+            Default: "required".
+        type: str
+        choices: [none, required, recommended]
       dlopen:
         description:
           - >-

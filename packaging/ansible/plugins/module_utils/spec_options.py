@@ -15,6 +15,7 @@ SPEC_OPTIONS = {
     "binaries": {"type": "list", "elements": "str"},
     "optional": {"type": "list", "elements": "str"},
     "packages": {"type": "list", "elements": "str"},
+    "package_dependencies": {"type": "str", "choices": ["none", "required", "recommended"]},
     "dlopen": {"type": "str", "choices": ["required", "recommended", "suggested", "none"]},
     "plain_chroot": {"type": "bool"},
     "user": {"type": "list", "elements": "dict", "options": {
